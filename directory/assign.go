@@ -1,0 +1,168 @@
+package directory
+
+import (
+	"math"
+	"net/netip"
+
+	"directormesh/ring"
+)
+
+// Touch records activity now in the mapping m and returns it as it is then.
+// It reports false, and changes nothing, if the user has another mapping by
+// now or if the one stored is dead or moving.
+func (d *Directory) Touch(tag ring.Tag, m Mapping, now Time) (Mapping, bool) {
+	s := d.shard(tag)
+	l := s.leaf(leafOf(m.Hash))
+	if l == nil {
+		return Mapping{}, false
+	}
+	due := d.deadline(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := d.view.Load()
+	i, ok := search(l.rows, uint32(m.Hash))
+	if !ok {
+		return Mapping{}, false
+	}
+	r := &l.rows[i]
+	held := r.mapping(v)
+	if !held.same(m) || held.Moving || !v.live(s, *r, due) {
+		return Mapping{}, false
+	}
+	r.activity = max(r.activity, uint32(now.Tick()))
+	held.Activity = Tick(r.activity)
+	return held, true
+}
+
+// Assign gives a user without a backend one: the user has no live mapping, or
+// a live "no backend" that is neither moving nor of the last generation. The
+// new mapping takes the generation after the row it replaces.
+//
+// If the user has a live mapping already, Assign returns that and false. If
+// the backend is not present under the tag it returns the zero Mapping and
+// false.
+func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, now Time) (Mapping, bool) {
+	s := d.shard(tag)
+	if s == nil || !backend.IsValid() {
+		return Mapping{}, false
+	}
+	p := d.open(s, h, now)
+	defer p.leaf.mu.Unlock()
+	generation := uint16(1)
+	if p.status != None {
+		held := p.row.mapping(p.view)
+		if p.status == Live && (held.Moving || held.Backend.IsValid() || held.Generation == MaxGeneration) {
+			return held, false
+		}
+		if p.status == Live || !d.guards.ResetGeneration {
+			generation = NextGeneration(held.Generation)
+		}
+	}
+	return p.put(Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Generation: generation}, now)
+}
+
+// Supersede gives a user another backend, whatever it has now; the zero
+// backend means "no backend". The new mapping's generation is above that of
+// the row it replaces, dead or live, and above the generation given as above.
+// With moving, lookups are to be held until Release.
+//
+// It also returns what it replaced. If nothing can be changed, because the
+// backend is not present under the tag or because the user's live mapping has
+// the last generation, the first result is the zero Mapping.
+func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16) (next, previous Mapping, was Status) {
+	s := d.shard(tag)
+	if s == nil {
+		if backend.IsValid() {
+			return Mapping{}, Mapping{}, None
+		}
+		s = d.ensureShard(tag)
+	}
+	p := d.open(s, h, now)
+	defer p.leaf.mu.Unlock()
+	next = Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Moving: moving}
+	if p.status != None {
+		previous = p.row.mapping(p.view)
+	}
+	if p.status == Live {
+		if previous.Generation == MaxGeneration {
+			return Mapping{}, previous, p.status
+		}
+		next.Activity = max(next.Activity, previous.Activity)
+	}
+	if p.status == Live || !d.guards.ResetGeneration {
+		above = max(above, previous.Generation)
+	}
+	next.Generation = NextGeneration(above)
+	next, _ = p.put(next, now)
+	return next, previous, p.status
+}
+
+// Release ends the move that made the mapping m. It reports false, and changes
+// nothing, if the user has another mapping by now.
+func (d *Directory) Release(tag ring.Tag, m Mapping) (Mapping, bool) {
+	l := d.shard(tag).leaf(leafOf(m.Hash))
+	if l == nil {
+		return Mapping{}, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := d.view.Load()
+	i, ok := search(l.rows, uint32(m.Hash))
+	if !ok || !l.rows[i].mapping(v).same(m) {
+		return Mapping{}, false
+	}
+	l.rows[i].bits &^= bitMoving
+	return l.rows[i].mapping(v), true
+}
+
+// place is where a user's row is or will be, in a locked leaf.
+type place struct {
+	view   *view
+	shard  *shard
+	leaf   *leaf
+	at     int
+	row    row // what is there, unless status is None
+	status Status
+}
+
+// open finds the place of a user and leaves its leaf locked.
+func (d *Directory) open(s *shard, h ring.UserHash, now Time) place {
+	l := s.ensureLeaf(leafOf(h))
+	l.mu.Lock()
+	p := place{view: d.view.Load(), shard: s, leaf: l}
+	at, ok := search(l.rows, uint32(h))
+	p.at = at
+	if ok {
+		p.row = l.rows[at]
+		p.status = p.view.status(s, p.row, d.deadline(now))
+	}
+	return p
+}
+
+// put stores m, stamped now or, if that is later, just after what was last
+// forgotten of its backend. It reports false, and stores nothing, if the
+// mapping would be dead.
+func (p *place) put(m Mapping, now Time) (Mapping, bool) {
+	id, ok := p.view.id(p.shard, m.Backend)
+	if !ok {
+		return Mapping{}, false
+	}
+	stamp := max(int64(now.Tick()), p.view.entries[id].forgotten+1)
+	if stamp > math.MaxUint32 {
+		return Mapping{}, false
+	}
+	m.Stamp = Tick(stamp)
+	p.store(packed(m, id))
+	return m, true
+}
+
+// store puts r in the place.
+func (p *place) store(r row) {
+	if p.status == None {
+		p.leaf.insert(p.at, r)
+		p.view.added(r)
+		return
+	}
+	p.leaf.rows[p.at] = r
+	p.view.replaced(p.row, r)
+}

@@ -1,0 +1,65 @@
+package directory
+
+import (
+	"math/bits"
+	"net/netip"
+
+	"directormesh/ring"
+)
+
+// DigestLeaf returns the digest of one leaf as of the end of an epoch: a sum,
+// so order does not matter, over every mapping that had been assigned by then
+// and whose life was not over. A mapping counts with hash, generation, stamp
+// and backend. Its recorded activity does not count, as that is never the same
+// everywhere at one moment; nor does the moving mark.
+//
+// What is dead by the table now was dead then. Rows dead by time are still
+// stored for a minute. So a digest asked for 10 to 20 s after the epoch's end,
+// when all changes of the epoch have gone round, is the same on all directors
+// that hold the same mappings. The values are compared between directors: a
+// change to them is a change of the protocol.
+func (d *Directory) DigestLeaf(tag ring.Tag, leaf uint16, epochEnd Time) uint64 {
+	s := d.shard(tag)
+	l := s.leaf(leaf)
+	if l == nil {
+		return 0
+	}
+	due, last := d.deadline(epochEnd), epochEnd.Tick()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := d.view.Load()
+	sum := uint64(0)
+	for _, r := range l.rows {
+		if Tick(r.stamp) <= last && v.live(s, r, due) {
+			sum += mixRow(r, v.entries[r.backend].mix)
+		}
+	}
+	return sum
+}
+
+// mixRow hashes one row; addr is the hash of its backend's address.
+func mixRow(r row, addr uint64) uint64 {
+	x := uint64(r.hash)<<32 | uint64(r.stamp)
+	return mix(mix(x^addr) + uint64(r.generation()))
+}
+
+// mixAddr hashes an address; "no backend" differs from all of them.
+func mixAddr(addr netip.Addr) uint64 {
+	const seed = 0x9e3779b97f4a7c15
+	if !addr.IsValid() {
+		return seed
+	}
+	h := mix(seed + uint64(addr.BitLen()))
+	for _, b := range addr.AsSlice() {
+		h = mix(h ^ uint64(b))
+	}
+	return h
+}
+
+// mix spreads each bit of x over all 64.
+func mix(x uint64) uint64 {
+	const k0, k1 = 0xd6e8feb86659fd93, 0xa0761d6478bd642f
+	hi, lo := bits.Mul64(x^k0, k1)
+	x = (hi ^ lo) * k0
+	return x ^ x>>32
+}

@@ -1,0 +1,236 @@
+package directory
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"directormesh/ring"
+)
+
+const (
+	// DefaultExpire is how long a mapping outlives the user's last activity,
+	// before the share is added.
+	DefaultExpire = 15 * time.Minute
+	// EndOfLife is the last part of a mapping's life, in which a lookup may
+	// have to wait until the mapping is dead.
+	EndOfLife = 10 * time.Second
+
+	minShare = 20 * time.Second
+	maxShare = 45 * time.Second
+
+	// deadKept is how long dead rows stay stored, so that the mapping that
+	// replaces one takes the next generation.
+	deadKept = 60 * time.Second
+)
+
+// Directory holds the mappings of all tags. All methods are safe for
+// concurrent use; none waits for more than the lock of one leaf of some
+// hundred rows, except SetBackends when it runs out of ids.
+type Directory struct {
+	share  time.Duration
+	life   time.Duration // expire time + share
+	guards Guards
+
+	shards   atomic.Pointer[shardSet]
+	shardsMu sync.Mutex // serialises writers of shards
+
+	view        atomic.Pointer[view]
+	backendsMu  sync.Mutex // serialises SetBackends; taken before shardsMu and leaves
+	maxBackends int
+}
+
+// shard holds the mappings of one tag: 256 groups of 256 leaves.
+type shard struct {
+	tag    ring.Tag
+	groups [256]atomic.Pointer[group]
+}
+
+// shardSet is an immutable set of shards; it only ever grows.
+type shardSet struct {
+	byTag map[ring.Tag]*shard
+	// untagged is the shard of the empty tag, which most lookups want; nil
+	// until there is one.
+	untagged *shard
+}
+
+// Guards switches off rules that the guarantees rest on, so that a simulation
+// can show that it would notice.
+type Guards struct {
+	IgnoreForgotten bool // what was forgotten lives on
+	ResetGeneration bool // a new mapping ignores the dead row it replaces
+}
+
+// New returns an empty directory without backends. Zero or less for expire
+// means DefaultExpire.
+func New(expire time.Duration) *Directory { return NewUnguarded(expire, Guards{}) }
+
+// NewUnguarded returns a directory with the given rules switched off; it is
+// for tests only.
+func NewUnguarded(expire time.Duration, guards Guards) *Directory {
+	if expire <= 0 {
+		expire = DefaultExpire
+	}
+	share := min(max(expire/20, minShare), maxShare)
+	d := &Directory{share: share, life: expire + share, guards: guards, maxBackends: maxBackends}
+	d.shards.Store(&shardSet{})
+	d.view.Store(newView())
+	return d
+}
+
+// Share returns S, the part of a mapping's life that makes room for not
+// recording every lookup: a twentieth of the expire time, but 20 to 45 s.
+func (d *Directory) Share() time.Duration { return d.share }
+
+// Ends returns when the mapping dies unless more activity is recorded: its
+// recorded activity + expire time + share.
+func (d *Directory) Ends(m Mapping) Time { return m.Activity.Time().Add(d.life) }
+
+// Tags returns the tags that have had a backend or a mapping, sorted. A tag
+// never goes away again.
+func (d *Directory) Tags() []ring.Tag {
+	return slices.Sorted(maps.Keys(d.shards.Load().byTag))
+}
+
+// shard returns the shard of a tag, or nil.
+func (d *Directory) shard(tag ring.Tag) *shard {
+	set := d.shards.Load()
+	if tag == "" {
+		return set.untagged
+	}
+	return set.byTag[tag]
+}
+
+// ensureShard returns the shard of a tag, which it creates if need be.
+func (d *Directory) ensureShard(tag ring.Tag) *shard {
+	if s := d.shard(tag); s != nil {
+		return s
+	}
+	d.shardsMu.Lock()
+	defer d.shardsMu.Unlock()
+	if s := d.shard(tag); s != nil {
+		return s
+	}
+	old := d.shards.Load()
+	next := &shardSet{byTag: make(map[ring.Tag]*shard, len(old.byTag)+1)}
+	maps.Copy(next.byTag, old.byTag)
+	next.byTag[tag] = &shard{tag: tag}
+	next.untagged = next.byTag[""]
+	d.shards.Store(next)
+	return next.byTag[tag]
+}
+
+// leaf returns the leaf with the given number, or nil if its group was never
+// used. It is nil-safe.
+func (s *shard) leaf(number uint16) *leaf {
+	if s == nil {
+		return nil
+	}
+	g := s.groups[number>>8].Load()
+	if g == nil {
+		return nil
+	}
+	return &g[number&0xff]
+}
+
+// ensureLeaf returns the leaf with the given number; it allocates its group if
+// need be.
+func (s *shard) ensureLeaf(number uint16) *leaf {
+	slot := &s.groups[number>>8]
+	if slot.Load() == nil {
+		slot.CompareAndSwap(nil, new(group))
+	}
+	return &slot.Load()[number&0xff]
+}
+
+func leafOf(h ring.UserHash) uint16 { return uint16(h >> 16) }
+
+// Status says what is known of a user.
+type Status int
+
+const (
+	None Status = iota // nothing is stored
+	Dead               // a mapping is stored, but counts only for its generation
+	Live
+)
+
+func (s Status) String() string {
+	switch s {
+	case None:
+		return "none"
+	case Dead:
+		return "dead"
+	case Live:
+		return "live"
+	default:
+		return "invalid status"
+	}
+}
+
+// deadline is a moment as rows see it: those whose recorded activity is at or
+// before it are dead by time.
+type deadline int64
+
+func (d *Directory) deadline(now Time) deadline { return deadline(now.Add(-d.life).tick()) }
+
+// live says whether a row of shard s is neither past its end, nor of a backend
+// that is not present under this tag, nor forgotten.
+func (v *view) live(s *shard, r row, due deadline) bool {
+	return int64(r.activity) > int64(due) && v.liveByTable(s, r)
+}
+
+func (v *view) liveByTable(s *shard, r row) bool {
+	if r.backend == 0 {
+		return true
+	}
+	e := &v.entries[r.backend]
+	return e.home == s && int64(r.stamp) > e.forgotten
+}
+
+func (v *view) status(s *shard, r row, due deadline) Status {
+	if v.live(s, r, due) {
+		return Live
+	}
+	return Dead
+}
+
+// Find returns what is stored for a user. It does not allocate.
+func (d *Directory) Find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Status) {
+	s := d.shard(tag)
+	l := s.leaf(leafOf(h))
+	if l == nil {
+		return Mapping{}, None
+	}
+	l.mu.Lock()
+	v := d.view.Load()
+	i, ok := search(l.rows, uint32(h))
+	if !ok {
+		l.mu.Unlock()
+		return Mapping{}, None
+	}
+	r := l.rows[i]
+	l.mu.Unlock()
+	return r.mapping(v), v.status(s, r, d.deadline(now))
+}
+
+// Leaf appends the live mappings whose hash begins with the 16 bits leaf to
+// buf, sorted by hash.
+func (d *Directory) Leaf(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []Mapping {
+	s := d.shard(tag)
+	l := s.leaf(leaf)
+	if l == nil {
+		return buf
+	}
+	due := d.deadline(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := d.view.Load()
+	for _, r := range l.rows {
+		if v.live(s, r, due) {
+			buf = append(buf, r.mapping(v))
+		}
+	}
+	return buf
+}

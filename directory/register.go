@@ -1,0 +1,82 @@
+package directory
+
+import (
+	"cmp"
+	"strings"
+
+	"directormesh/ring"
+)
+
+// Register is one replicated value of which the last write wins. It is unset
+// while Origin is empty, and configured when Stamp is zero.
+//
+// Writes are ordered by stamp, then origin, then value, so that any two
+// directors that have seen the same writes hold the same one.
+type Register[T comparable] struct {
+	Value  T
+	Stamp  Stamp
+	Origin string // name of the director that wrote the value
+}
+
+// set says whether the register holds a value.
+func (r Register[T]) set() bool { return r.Origin != "" }
+
+// compare orders two writes of one register; unset comes first.
+func (r Register[T]) compare(s Register[T], values func(a, b T) int) int {
+	switch {
+	case !r.set() || !s.set():
+		return compareBool(r.set(), s.set())
+	default:
+		return cmp.Or(
+			cmp.Compare(r.Stamp, s.Stamp),
+			strings.Compare(r.Origin, s.Origin),
+			values(r.Value, s.Value),
+		)
+	}
+}
+
+// merge keeps the later of r and in; it returns in if that was the one, else
+// an unset register.
+func (r *Register[T]) merge(in Register[T], values func(a, b T) int) (won Register[T]) {
+	if in.compare(*r, values) > 0 {
+		*r = in
+		return in
+	}
+	return won
+}
+
+// commanded returns the register if a command wrote it, and an unset one if
+// its value was configured.
+func (r Register[T]) commanded() Register[T] {
+	if r.Stamp == 0 {
+		return Register[T]{}
+	}
+	return r
+}
+
+// Presence says whether a backend is in the table, and with what it was added.
+type Presence struct {
+	Present bool
+	Tag     ring.Tag
+	Name    string // configured host name, "" if the backend was given by address
+}
+
+func comparePresence(a, b Presence) int {
+	return cmp.Or(
+		compareBool(a.Present, b.Present),
+		strings.Compare(string(a.Tag), string(b.Tag)),
+		strings.Compare(a.Name, b.Name),
+	)
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}

@@ -1,0 +1,89 @@
+package directory
+
+import (
+	"cmp"
+	"net/netip"
+
+	"directormesh/ring"
+)
+
+// BackendRow is what the table knows of one backend: four independent
+// registers. Because they are independent, `down` on one director and
+// `update` on another at the same moment both hold. In a delta the registers
+// that it does not touch are unset.
+type BackendRow struct {
+	Addr     netip.Addr
+	Presence Register[Presence]
+	VHosts   Register[int]
+	Down     Register[bool]
+	// Forgotten is the last "forgotten up to": mappings to this backend that
+	// were assigned at or before it are dead. It merges by maximum; zero means
+	// that nothing was ever forgotten.
+	Forgotten Stamp
+}
+
+// Covers says whether merging change into r would leave r as it is.
+func (r BackendRow) Covers(change BackendRow) bool {
+	return change.Presence.compare(r.Presence, comparePresence) <= 0 &&
+		change.VHosts.compare(r.VHosts, cmp.Compare[int]) <= 0 &&
+		change.Down.compare(r.Down, compareBool) <= 0 &&
+		change.Forgotten <= r.Forgotten
+}
+
+// merge takes over what is later in the row in and returns just that.
+func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
+	won = BackendRow{
+		Addr:     in.Addr,
+		Presence: r.Presence.merge(in.Presence, comparePresence),
+		VHosts:   r.VHosts.merge(in.VHosts, cmp.Compare[int]),
+		Down:     r.Down.merge(in.Down, compareBool),
+	}
+	if in.Forgotten > r.Forgotten {
+		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
+	}
+	return won
+}
+
+// commanded returns the row without its configured registers.
+func (r BackendRow) commanded() BackendRow {
+	return BackendRow{
+		Addr:      r.Addr,
+		Presence:  r.Presence.commanded(),
+		VHosts:    r.VHosts.commanded(),
+		Down:      r.Down.commanded(),
+		Forgotten: r.Forgotten,
+	}
+}
+
+// empty says that no register is set.
+func (r BackendRow) empty() bool { return r == BackendRow{Addr: r.Addr} }
+
+// present says whether the backend is in the table.
+func (r BackendRow) present() bool { return r.Presence.Value.Present }
+
+// vhosts returns the vhost count to use. Presence can be known before, or
+// without, a vhost count. A peer may send any number, but a ring of any size
+// may not fit in memory.
+func (r BackendRow) vhosts() int {
+	if !r.VHosts.set() {
+		return ring.DefaultVHosts
+	}
+	return min(max(r.VHosts.Value, 0), ring.MaxVHosts)
+}
+
+// lastStamp returns the highest stamp in the row.
+func (r BackendRow) lastStamp() Stamp {
+	return max(r.Presence.Stamp, r.VHosts.Stamp, r.Down.Stamp, r.Forgotten)
+}
+
+// DirectorRow is what `ring add` and `ring remove` have said about one
+// director: a removed one is refused until it is added again.
+type DirectorRow struct {
+	Addr    netip.AddrPort
+	Removed Register[bool]
+}
+
+// Covers says whether merging change into r would leave r as it is.
+func (r DirectorRow) Covers(change DirectorRow) bool {
+	return change.Removed.compare(r.Removed, compareBool) <= 0
+}

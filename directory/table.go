@@ -1,0 +1,152 @@
+package directory
+
+import (
+	"net/netip"
+	"slices"
+
+	"directormesh/ring"
+)
+
+// Table is the replicated set of backends, with the directors that were added
+// or removed by command. Two tables that have merged the same changes, in
+// whatever order and however often, are equal.
+//
+// A Table is plain data without a lock: one goroutine owns it.
+type Table struct {
+	founding  Founding
+	backends  map[netip.Addr]BackendRow
+	directors map[netip.AddrPort]DirectorRow
+
+	absent      int // rows in backends that are not present
+	maxAbsent   int
+	lastDropped Stamp // the highest last stamp of a row dropped for space
+}
+
+// maxTombstones bounds the rows kept of backends that are not present.
+const maxTombstones = 10_000
+
+// Change is a delta or a whole table.
+type Change struct {
+	// Founding is the mesh that the sender belongs to. It decides whether the
+	// configured registers in the rows count.
+	Founding  Founding
+	Backends  []BackendRow
+	Directors []DirectorRow
+}
+
+// Empty says whether the change carries no row. Merging such a change can
+// still replace the founding, and with it drop configured rows.
+func (c Change) Empty() bool { return len(c.Backends) == 0 && len(c.Directors) == 0 }
+
+// NewTable returns a table with the backends configured at the director
+// origin. A founding without a valid At means that there is none yet; an
+// unfounded table takes its By from origin, so that no two of them are equal.
+func NewTable(founding Founding, origin string, configured []ring.Backend) *Table {
+	if !founding.valid() {
+		founding.At = Unfounded
+	}
+	if founding.By == "" {
+		founding.By = origin
+	}
+	t := &Table{
+		founding:  founding,
+		backends:  make(map[netip.Addr]BackendRow, len(configured)),
+		directors: make(map[netip.AddrPort]DirectorRow),
+		maxAbsent: maxTombstones,
+	}
+	c := Change{Founding: founding}
+	for _, b := range configured {
+		c.Backends = append(c.Backends, BackendRow{
+			Addr:     b.Addr,
+			Presence: Register[Presence]{Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin},
+			VHosts:   Register[int]{Value: b.VHosts, Origin: origin},
+			Down:     Register[bool]{Value: b.Down, Origin: origin},
+		})
+	}
+	t.Merge(c)
+	return t
+}
+
+// Founding returns the mesh to which the table belongs.
+func (t *Table) Founding() Founding { return t.founding }
+
+// Found makes an unfounded table that of the mesh f; its configured backends
+// become that mesh's. A table that has a founding keeps it.
+func (t *Table) Found(f Founding) {
+	if t.founding.At == Unfounded && f.valid() {
+		t.founding = f
+	}
+}
+
+// Row returns what the table knows of a backend, present or not.
+func (t *Table) Row(addr netip.Addr) (BackendRow, bool) {
+	row, ok := t.backends[addr]
+	return row, ok
+}
+
+// Backends returns the backends that are present, sorted by ring.CompareAddr.
+func (t *Table) Backends() []ring.Backend {
+	list := make([]ring.Backend, 0, len(t.backends)-t.absent)
+	for _, row := range t.backends {
+		if !row.present() {
+			continue
+		}
+		list = append(list, ring.Backend{
+			Addr:   row.Addr,
+			Name:   row.Presence.Value.Name,
+			Tag:    row.Presence.Value.Tag,
+			VHosts: row.vhosts(),
+			Down:   row.Down.Value,
+		})
+	}
+	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })
+	return list
+}
+
+// Snapshot returns the whole table, tombstones too, sorted by address.
+func (t *Table) Snapshot() Change {
+	c := Change{Founding: t.founding}
+	for _, row := range t.backends {
+		c.Backends = append(c.Backends, row)
+	}
+	for _, row := range t.directors {
+		c.Directors = append(c.Directors, row)
+	}
+	slices.SortFunc(c.Backends, func(a, b BackendRow) int { return ring.CompareAddr(a.Addr, b.Addr) })
+	slices.SortFunc(c.Directors, func(a, b DirectorRow) int { return a.Addr.Compare(b.Addr) })
+	return c
+}
+
+// Covers says whether merging c would leave the table as it is: the director
+// has applied c, or something that wins over it.
+func (t *Table) Covers(c Change) bool {
+	if c.Founding.valid() && c.Founding.Compare(t.founding) < 0 {
+		return false
+	}
+	for _, row := range c.Backends {
+		if !t.coversBackend(t.counting(c.Founding, row)) {
+			return false
+		}
+	}
+	for _, row := range c.Directors {
+		if row.Addr.IsValid() && !t.directors[row.Addr].Covers(row) {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *Table) coversBackend(change BackendRow) bool {
+	if unusable(change.Addr) {
+		return true
+	}
+	row, ok := t.backends[change.Addr]
+	if last := change.lastStamp(); !ok && !change.present() && last > 0 && last <= t.lastDropped {
+		return true // such a tombstone is not kept any more
+	}
+	return row.Covers(change)
+}
+
+// unusable says that an address cannot name a backend: the zero address means
+// "no backend" in a mapping, and a zone means nothing to another director.
+func unusable(addr netip.Addr) bool { return !addr.IsValid() || addr.Zone() != "" }

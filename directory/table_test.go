@@ -1,0 +1,328 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"directormesh/ring"
+)
+
+var (
+	b1 = netip.MustParseAddr("192.0.2.1")
+	b2 = netip.MustParseAddr("192.0.2.2")
+	b3 = netip.MustParseAddr("192.0.2.3")
+	b6 = netip.MustParseAddr("2001:db8::6")
+
+	oldMesh = Founding{At: 1000, By: "d1"}
+	newMesh = Founding{At: 2000, By: "d2"}
+)
+
+// diff compares values that hold addresses.
+func diff(want, got any) string {
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty())
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// apply merges what an operation made; it fails the test on an error.
+func apply(t *testing.T, table *Table, c Change, err error) Change {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("operation failed: %v", err)
+	}
+	if !c.Empty() && table.Covers(c) {
+		t.Fatalf("the table covers %+v before it is merged", c)
+	}
+	applied := table.Merge(c)
+	if d := diff(c, applied); d != "" {
+		t.Fatalf("a fresh change was not applied as it is (-made +applied):\n%s", d)
+	}
+	return applied
+}
+
+func configured() []ring.Backend {
+	return []ring.Backend{
+		{Addr: b1, VHosts: 100},
+		{Addr: b2, Name: "mail2.example.org", Tag: "ssd", VHosts: 100},
+	}
+}
+
+func TestConfiguredTable(t *testing.T) {
+	table := NewTable(oldMesh, "d1", configured())
+	if d := diff(configured(), table.Backends()); d != "" {
+		t.Errorf("backends (-want +got):\n%s", d)
+	}
+	want := Change{Founding: oldMesh, Backends: []BackendRow{
+		{
+			Addr:     b1,
+			Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d1"},
+			VHosts:   Register[int]{Value: 100, Origin: "d1"},
+			Down:     Register[bool]{Origin: "d1"},
+		},
+		{
+			Addr:     b2,
+			Presence: Register[Presence]{Value: Presence{Present: true, Tag: "ssd", Name: "mail2.example.org"}, Origin: "d1"},
+			VHosts:   Register[int]{Value: 100, Origin: "d1"},
+			Down:     Register[bool]{Origin: "d1"},
+		},
+	}}
+	if d := diff(want, table.Snapshot()); d != "" {
+		t.Errorf("snapshot (-want +got):\n%s", d)
+	}
+}
+
+func TestFound(t *testing.T) {
+	table := NewTable(Founding{}, "d3", configured())
+	if got, want := table.Founding(), (Founding{At: Unfounded, By: "d3"}); got != want {
+		t.Errorf("a table without founding has %v, want %v", got, want)
+	}
+	table.Found(Founding{})
+	if table.Founding().At != Unfounded {
+		t.Errorf("an invalid founding was taken: %v", table.Founding())
+	}
+	table.Found(newMesh)
+	table.Found(oldMesh)
+	if table.Founding() != newMesh {
+		t.Errorf("founded as %v, want %v for good", table.Founding(), newMesh)
+	}
+	if d := diff(configured(), table.Backends()); d != "" {
+		t.Errorf("founding changed the backends (-want +got):\n%s", d)
+	}
+}
+
+func TestAdd(t *testing.T) {
+	down := func(t *testing.T, table *Table) {
+		c, err := table.SetDown(10, "d1", b2, true)
+		apply(t, table, c, err)
+	}
+	remove := func(t *testing.T, table *Table) {
+		down(t, table)
+		c, err := table.Remove(11, "d1", b2)
+		apply(t, table, c, err)
+	}
+	present := func(tag ring.Tag, name string) Register[Presence] {
+		return Register[Presence]{Value: Presence{Present: true, Tag: tag, Name: name}, Stamp: 20, Origin: "d1"}
+	}
+	vhosts := func(n int) Register[int] { return Register[int]{Value: n, Stamp: 20, Origin: "d1"} }
+	up := Register[bool]{Stamp: 20, Origin: "d1"}
+	for _, test := range []struct {
+		name   string
+		before func(*testing.T, *Table)
+		addr   netip.Addr
+		host   string
+		tag    ring.Tag
+		vhosts *int
+		want   BackendRow
+		err    error
+	}{
+		{name: "new", addr: b3, tag: "ssd",
+			want: BackendRow{Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), Down: up, Forgotten: 20}},
+		{name: "new with vhosts and name", addr: b6, host: "mail6", vhosts: ptr(0),
+			want: BackendRow{Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), Down: up, Forgotten: 20}},
+		{name: "again", addr: b2, tag: "ssd",
+			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
+		{name: "again without tag, with vhosts", addr: b2, vhosts: ptr(7),
+			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org"), VHosts: vhosts(7)}},
+		{name: "again under another name", addr: b2, host: "new",
+			want: BackendRow{Addr: b2, Presence: present("ssd", "new")}},
+		{name: "again leaves down", before: down, addr: b2,
+			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
+		{name: "removed, under another tag", before: remove, addr: b2, tag: "hdd",
+			want: BackendRow{Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), Down: up, Forgotten: 20}},
+		{name: "another tag", addr: b2, tag: "hdd", err: ErrTagDiffers},
+		{name: "a tag for an untagged one", addr: b1, tag: "hdd", err: ErrTagDiffers},
+		{name: "too many vhosts", addr: b3, vhosts: ptr(1001), err: ErrVHosts},
+		{name: "negative vhosts", addr: b3, vhosts: ptr(-1), err: ErrVHosts},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			table := NewTable(oldMesh, "d1", configured())
+			if test.before != nil {
+				test.before(t, table)
+			}
+			c, err := table.Add(20, "d1", test.addr, test.host, test.tag, test.vhosts)
+			if test.err != nil {
+				if !errors.Is(err, test.err) || !c.Empty() {
+					t.Fatalf("got %+v, %v; want error %q", c, err, test.err)
+				}
+				return
+			}
+			apply(t, table, c, err)
+			if d := diff(Change{Founding: oldMesh, Backends: []BackendRow{test.want}}, c); d != "" {
+				t.Errorf("change (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestAddRefusesAddresses(t *testing.T) {
+	table := NewTable(oldMesh, "d1", nil)
+	for _, addr := range []netip.Addr{{}, netip.MustParseAddr("fe80::1%eth0")} {
+		if c, err := table.Add(20, "d1", addr, "", "", nil); err == nil {
+			t.Errorf("Add(%q) gives %+v, want an error", addr, c)
+		}
+	}
+}
+
+func TestOperationsOnBackends(t *testing.T) {
+	operations := map[string]func(table *Table, addr netip.Addr) (Change, error){
+		"update": func(table *Table, addr netip.Addr) (Change, error) { return table.Update(20, "d1", addr, 50, nil) },
+		"remove": func(table *Table, addr netip.Addr) (Change, error) { return table.Remove(20, "d1", addr) },
+		"down":   func(table *Table, addr netip.Addr) (Change, error) { return table.SetDown(20, "d1", addr, true) },
+		"forget": func(table *Table, addr netip.Addr) (Change, error) { return table.Forget(20, "d1", addr) },
+	}
+	want := map[string]BackendRow{
+		"update": {Addr: b2, VHosts: Register[int]{Value: 50, Stamp: 20, Origin: "d1"}},
+		"remove": {Addr: b2, Presence: Register[Presence]{Stamp: 20, Origin: "d1"}, Forgotten: 20},
+		"down":   {Addr: b2, Down: Register[bool]{Value: true, Stamp: 20, Origin: "d1"}},
+		"forget": {Addr: b2, Forgotten: 20},
+	}
+	for name, operation := range operations {
+		t.Run(name, func(t *testing.T) {
+			table := NewTable(oldMesh, "d1", configured())
+			if _, err := operation(table, b3); !errors.Is(err, ErrUnknownBackend) || !strings.Contains(err.Error(), "192.0.2.3") {
+				t.Errorf("unknown backend: %v", err)
+			}
+			c, err := operation(table, b2)
+			apply(t, table, c, err)
+			if d := diff([]BackendRow{want[name]}, c.Backends); d != "" {
+				t.Errorf("change (-want +got):\n%s", d)
+			}
+			c, err = table.Remove(30, "d1", b2)
+			if name != "remove" {
+				apply(t, table, c, err)
+			}
+			if c, err := operation(table, b2); !errors.Is(err, ErrUnknownBackend) {
+				t.Errorf("removed backend: %+v, %v", c, err)
+			}
+		})
+	}
+}
+
+func TestUpdateChecks(t *testing.T) {
+	table := NewTable(oldMesh, "d1", configured())
+	for _, test := range []struct {
+		vhosts int
+		tag    *ring.Tag
+		want   error
+		text   string
+	}{
+		{0, nil, nil, ""},
+		{1000, ptr(ring.Tag("")), nil, ""},
+		{5, ptr(ring.Tag("ssd")), nil, ""},
+		{5, ptr(ring.Tag("hdd")), ErrTagDiffers, `backend 192.0.2.2 has tag "ssd", not "hdd"`},
+		{1001, nil, ErrVHosts, "vhost count too large: 1001"},
+		{-3, nil, ErrVHosts, "vhost count negative: -3"},
+	} {
+		_, err := table.Update(20, "d1", b2, test.vhosts, test.tag)
+		if !errors.Is(err, test.want) || (err != nil && !strings.Contains(err.Error(), test.text)) {
+			t.Errorf("Update to %d with tag %v: error %v, want %v with %q", test.vhosts, test.tag, err, test.want, test.text)
+		}
+	}
+}
+
+func TestSetDownTwice(t *testing.T) {
+	table := NewTable(oldMesh, "d1", configured())
+	if c, err := table.SetDown(20, "d1", b1, false); err != nil || !c.Empty() {
+		t.Errorf("up of a backend that is up: %+v, %v; want nothing", c, err)
+	}
+	c, err := table.SetDown(21, "d1", b1, true)
+	apply(t, table, c, err)
+	if c, err := table.SetDown(22, "d1", b1, true); err != nil || !c.Empty() {
+		t.Errorf("down of a backend that is down: %+v, %v; want nothing", c, err)
+	}
+	if row, _ := table.Row(b1); row.Down.Stamp != 21 {
+		t.Errorf("the time of the change is %d, want 21", row.Down.Stamp)
+	}
+}
+
+func TestForgetAll(t *testing.T) {
+	table := NewTable(oldMesh, "d1", configured())
+	c, err := table.Remove(10, "d1", b1)
+	apply(t, table, c, err)
+	c, err = table.Add(11, "d1", b3, "", "", nil)
+	apply(t, table, c, err)
+	c, err = table.Forget(20, "d1", netip.Addr{})
+	apply(t, table, c, err)
+	want := []BackendRow{{Addr: b2, Forgotten: 20}, {Addr: b3, Forgotten: 20}}
+	if d := diff(want, c.Backends); d != "" {
+		t.Errorf("rows (-want +got):\n%s", d)
+	}
+}
+
+func TestSetDirectorRemoved(t *testing.T) {
+	table := NewTable(oldMesh, "d1", nil)
+	d2 := netip.MustParseAddrPort("192.0.2.102:9090")
+	remove := table.SetDirectorRemoved(20, "d1", d2, true)
+	apply(t, table, remove, nil)
+	add := table.SetDirectorRemoved(21, "d3", d2, false)
+	apply(t, table, add, nil)
+	if applied := table.Merge(remove); !applied.Empty() {
+		t.Errorf("an old removal came back: %+v", applied)
+	}
+	want := []DirectorRow{{Addr: d2, Removed: Register[bool]{Stamp: 21, Origin: "d3"}}}
+	if d := diff(want, table.Snapshot().Directors); d != "" {
+		t.Errorf("directors (-want +got):\n%s", d)
+	}
+	if !want[0].Covers(remove.Directors[0]) || remove.Directors[0].Covers(want[0]) {
+		t.Error("the addition must cover the removal, not the other way round")
+	}
+}
+
+func TestBackendsAreUsable(t *testing.T) {
+	table := NewTable(oldMesh, "d1", nil)
+	row := func(addr netip.Addr, vhosts Register[int]) BackendRow {
+		return BackendRow{
+			Addr:     addr,
+			Presence: Register[Presence]{Value: Presence{Present: true}, Stamp: 1, Origin: "d9"},
+			VHosts:   vhosts,
+		}
+	}
+	table.Merge(Change{Founding: oldMesh, Backends: []BackendRow{
+		row(b6, Register[int]{Value: 1 << 30, Stamp: 1, Origin: "d9"}),
+		row(b2, Register[int]{Value: -7, Stamp: 1, Origin: "d9"}),
+		row(b1, Register[int]{}),
+		row(netip.Addr{}, Register[int]{}),
+		row(netip.MustParseAddr("fe80::1%eth0"), Register[int]{}),
+		{Addr: b3, VHosts: Register[int]{Value: 50, Stamp: 1, Origin: "d9"}}, // its presence is still on the way
+	}})
+	want := []ring.Backend{{Addr: b1, VHosts: 100}, {Addr: b2, VHosts: 0}, {Addr: b6, VHosts: 1000}}
+	if d := diff(want, table.Backends()); d != "" {
+		t.Errorf("backends (-want +got):\n%s", d)
+	}
+}
+
+func TestTombstonesAreBounded(t *testing.T) {
+	table := NewTable(oldMesh, "d1", configured())
+	table.maxAbsent = 3
+	var changes []Change
+	for i := range 6 {
+		addr := netip.MustParseAddr(fmt.Sprintf("198.51.100.%d", i))
+		stamp := Stamp(100 + 10*i)
+		c, err := table.Add(stamp, "d1", addr, "", "", nil)
+		changes = append(changes, apply(t, table, c, err))
+		c, err = table.Remove(stamp+1, "d1", addr)
+		changes = append(changes, apply(t, table, c, err))
+	}
+	var kept []string
+	for _, row := range table.Snapshot().Backends {
+		kept = append(kept, row.Addr.String())
+	}
+	want := []string{"192.0.2.1", "192.0.2.2", "198.51.100.3", "198.51.100.4", "198.51.100.5"}
+	if d := diff(want, kept); d != "" {
+		t.Errorf("rows kept (-want +got):\n%s", d)
+	}
+	for i, c := range changes[1:] {
+		if removal := i%2 == 0; removal && !table.Covers(c) {
+			t.Errorf("a removal that was merged is not covered: %+v", c)
+		}
+	}
+	if unseen := (Change{Founding: oldMesh, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}); table.Covers(unseen) {
+		t.Error("a change that was never merged is covered")
+	}
+}

@@ -1,0 +1,122 @@
+package directory
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"directormesh/ring"
+)
+
+// Merge takes over what is new in c and returns just that, for forwarding:
+// applied, merged elsewhere, has the same effect as c had here.
+//
+// Configured registers (stamp zero) live within one founding only. From a
+// change of a later-founded mesh, or of one without a valid founding, they are
+// ignored. A change of an older-founded mesh makes the table part of that
+// mesh: its own configured registers are dropped first.
+//
+// Merging is commutative, associative and idempotent, as long as no tombstone
+// has to be dropped for space.
+func (t *Table) Merge(c Change) (applied Change) {
+	if c.Founding.valid() && c.Founding.Compare(t.founding) < 0 {
+		t.founding = c.Founding
+		t.dropConfigured()
+	}
+	applied.Founding = t.founding
+	for _, row := range c.Backends {
+		if unusable(row.Addr) {
+			continue
+		}
+		if won := t.mergeBackend(t.counting(c.Founding, row)); !won.empty() {
+			applied.Backends = append(applied.Backends, won)
+		}
+	}
+	for _, row := range c.Directors {
+		if !row.Addr.IsValid() {
+			continue
+		}
+		held := t.directors[row.Addr]
+		held.Addr = row.Addr
+		if won := held.Removed.merge(row.Removed, compareBool); won.set() {
+			t.directors[row.Addr] = held
+			applied.Directors = append(applied.Directors, DirectorRow{Addr: row.Addr, Removed: won})
+		}
+	}
+	t.dropTombstones()
+	return applied
+}
+
+// counting returns the registers of row that count here, if row comes from the
+// mesh founding.
+func (t *Table) counting(founding Founding, row BackendRow) BackendRow {
+	if founding != t.founding {
+		return row.commanded()
+	}
+	return row
+}
+
+func (t *Table) mergeBackend(in BackendRow) (won BackendRow) {
+	row, ok := t.backends[in.Addr]
+	row.Addr = in.Addr
+	wasAbsent := ok && !row.present()
+	won = row.merge(in)
+	if won.empty() {
+		return won
+	}
+	t.backends[in.Addr] = row
+	t.recount(wasAbsent, !row.present())
+	return won
+}
+
+// dropConfigured unsets every register of stamp zero.
+func (t *Table) dropConfigured() {
+	for addr, row := range t.backends {
+		wasAbsent := !row.present()
+		row = row.commanded()
+		if row.empty() {
+			delete(t.backends, addr)
+			t.recount(wasAbsent, false)
+			continue
+		}
+		t.backends[addr] = row
+		t.recount(wasAbsent, !row.present())
+	}
+}
+
+func (t *Table) recount(wasAbsent, isAbsent bool) {
+	switch {
+	case wasAbsent && !isAbsent:
+		t.absent--
+	case !wasAbsent && isAbsent:
+		t.absent++
+	}
+}
+
+// dropTombstones drops the oldest rows of absent backends while there are more
+// than the table keeps. Mappings to such a backend are dead without the row
+// too, as the backend is not present.
+func (t *Table) dropTombstones() {
+	excess := t.absent - t.maxAbsent
+	if excess <= 0 {
+		return
+	}
+	type tombstone struct {
+		last Stamp
+		addr netip.Addr
+	}
+	list := make([]tombstone, 0, t.absent)
+	for addr, row := range t.backends {
+		if !row.present() {
+			list = append(list, tombstone{row.lastStamp(), addr})
+		}
+	}
+	slices.SortFunc(list, func(a, b tombstone) int {
+		return cmp.Or(cmp.Compare(a.last, b.last), ring.CompareAddr(a.addr, b.addr))
+	})
+	for _, old := range list[:excess] {
+		delete(t.backends, old.addr)
+		t.lastDropped = max(t.lastDropped, old.last)
+	}
+	t.absent = t.maxAbsent
+}

@@ -1,0 +1,234 @@
+package directory
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"directormesh/ring"
+)
+
+func drawFounding(t *rapid.T) Founding {
+	return Founding{
+		At: rapid.SampledFrom([]Time{0, 1000, 2000, Unfounded}).Draw(t, "founded at"),
+		By: rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "founded by"),
+	}
+}
+
+func drawRegister[T comparable](t *rapid.T, label string, values ...T) Register[T] {
+	if !rapid.Bool().Draw(t, label+" set") {
+		return Register[T]{}
+	}
+	return Register[T]{
+		Value:  rapid.SampledFrom(values).Draw(t, label),
+		Stamp:  Stamp(rapid.IntRange(0, 3).Draw(t, label+" stamp")),
+		Origin: rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, label+" origin"),
+	}
+}
+
+func drawChange(t *rapid.T) Change {
+	c := Change{Founding: drawFounding(t)}
+	for range rapid.IntRange(0, 4).Draw(t, "rows") {
+		c.Backends = append(c.Backends, BackendRow{
+			Addr: rapid.SampledFrom([]netip.Addr{b1, b2, b6, {}}).Draw(t, "backend"),
+			Presence: drawRegister(t, "presence", Presence{}, Presence{Present: true},
+				Presence{Present: true, Tag: "ssd"}, Presence{Present: true, Name: "mail"}),
+			VHosts:    drawRegister(t, "vhosts", 0, 100),
+			Down:      drawRegister(t, "down", false, true),
+			Forgotten: Stamp(rapid.IntRange(0, 3).Draw(t, "forgotten")),
+		})
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "directors") {
+		c.Directors = append(c.Directors, DirectorRow{
+			Addr:    rapid.SampledFrom([]netip.AddrPort{{}, netip.AddrPortFrom(b1, 9090)}).Draw(t, "director"),
+			Removed: drawRegister(t, "removed", false, true),
+		})
+	}
+	return c
+}
+
+func drawTable(t *rapid.T) *Table {
+	table := NewTable(drawFounding(t), rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "origin"), nil)
+	for range rapid.IntRange(0, 3).Draw(t, "changes") {
+		table.Merge(drawChange(t))
+	}
+	return table
+}
+
+func (t *Table) clone() *Table {
+	c := NewTable(t.founding, t.founding.By, nil)
+	c.Merge(t.Snapshot())
+	return c
+}
+
+func joined(a, b *Table) *Table {
+	c := a.clone()
+	c.Merge(b.Snapshot())
+	return c
+}
+
+func wantEqual(t *rapid.T, law string, a, b *Table) {
+	t.Helper()
+	if d := diff(a.Snapshot(), b.Snapshot()); d != "" {
+		t.Fatalf("%s:\n%s", law, d)
+	}
+}
+
+func TestTableMergeLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := drawTable(t), drawTable(t), drawTable(t)
+		wantEqual(t, "a+a = a", joined(a, a), a)
+		wantEqual(t, "a+b = b+a", joined(a, b), joined(b, a))
+		wantEqual(t, "(a+b)+c = a+(b+c)", joined(joined(a, b), c), joined(a, joined(b, c)))
+	})
+}
+
+// Deltas may arrive in any order and more than once.
+func TestTableMergesDeltasInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		deltas := rapid.SliceOfN(rapid.Custom(drawChange), 0, 6).Draw(t, "deltas")
+		start := drawTable(t)
+		one, other := start.clone(), start.clone()
+		for _, c := range deltas {
+			one.Merge(c)
+		}
+		again := rapid.Permutation(slices.Concat(deltas, deltas[:len(deltas)/2])).Draw(t, "order")
+		for _, c := range again {
+			other.Merge(c)
+		}
+		wantEqual(t, "another order gives another table", one, other)
+	})
+}
+
+func TestTableReportsWhatItApplied(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table, c := drawTable(t), drawChange(t)
+		before := table.clone()
+		covered := table.Covers(c)
+		applied := table.Merge(c)
+
+		elsewhere := before.clone()
+		elsewhere.Merge(applied)
+		wantEqual(t, "what was applied has another effect elsewhere", table, elsewhere)
+
+		unchanged := diff(before.Snapshot(), table.Snapshot()) == ""
+		if covered != unchanged {
+			t.Fatalf("covered before: %v; unchanged by the merge: %v", covered, unchanged)
+		}
+		if !table.Covers(c) || !table.Covers(applied) {
+			t.Fatal("the table does not cover what it has merged")
+		}
+		if again := table.Merge(c); !again.Empty() {
+			t.Fatalf("the second merge applied %+v", again)
+		}
+		absent := 0
+		for _, row := range table.Snapshot().Backends {
+			if !row.present() {
+				absent++
+			}
+		}
+		if table.absent != absent {
+			t.Fatalf("table counts %d absent rows, has %d", table.absent, absent)
+		}
+	})
+}
+
+func TestRowCoversAsItMerges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		row := func(c Change) BackendRow {
+			if len(c.Backends) == 0 {
+				return BackendRow{Addr: b1}
+			}
+			c.Backends[0].Addr = b1
+			return c.Backends[0]
+		}
+		held, change := row(drawChange(t)), row(drawChange(t))
+		covers := held.Covers(change)
+		if won := held.merge(change); won.empty() != covers {
+			t.Fatalf("covers: %v, but the merge took over %+v", covers, won)
+		}
+		if !held.Covers(change) {
+			t.Fatalf("%+v does not cover %+v after the merge", held, change)
+		}
+	})
+}
+
+// Where two meshes meet, configured rows of the younger one go, commands stay.
+func TestMeshesMeet(t *testing.T) {
+	older := NewTable(oldMesh, "d1", []ring.Backend{{Addr: b1, VHosts: 100}})
+	younger := NewTable(newMesh, "d2", []ring.Backend{{Addr: b2, VHosts: 100}, {Addr: b3, VHosts: 100}})
+	c, err := younger.Add(50, "d2", b3, "", "", nil)
+	younger.Merge(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err = younger.Update(51, "d2", b2, 7, nil)
+	younger.Merge(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	fromYounger, fromOlder := younger.Snapshot(), older.Snapshot()
+	applied := younger.Merge(fromOlder)
+	older.Merge(fromYounger)
+	want := []ring.Backend{{Addr: b1, VHosts: 100}, {Addr: b3, VHosts: 100}}
+	for name, table := range map[string]*Table{"older": older, "younger": younger} {
+		if table.Founding() != oldMesh {
+			t.Errorf("%s: founding %v, want %v", name, table.Founding(), oldMesh)
+		}
+		if d := diff(want, table.Backends()); d != "" {
+			t.Errorf("%s: backends (-want +got):\n%s", name, d)
+		}
+	}
+	if applied.Founding != oldMesh || len(applied.Backends) != 1 {
+		t.Errorf("applied %+v, want the founding and 192.0.2.1", applied)
+	}
+}
+
+// A change without a valid founding must not pass for the oldest mesh.
+func TestMissingFoundingIsNotTheOldest(t *testing.T) {
+	for _, at := range []Time{0, -1} {
+		table := NewTable(oldMesh, "d1", configured())
+		row := BackendRow{Addr: b3, Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d9"}}
+		applied := table.Merge(Change{Founding: Founding{At: at}, Backends: []BackendRow{row}})
+		if !applied.Empty() || table.Founding() != oldMesh {
+			t.Errorf("founded at %d: applied %+v, founding %v", at, applied, table.Founding())
+		}
+	}
+}
+
+// Simultaneous commands on different directors all hold afterwards.
+func TestConcurrentCommandsHold(t *testing.T) {
+	d1 := NewTable(oldMesh, "d1", configured())
+	d2 := d1.clone()
+	down, err := d1.SetDown(20, "d1", b1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add, err := d1.Add(21, "d1", b3, "", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update, err := d2.Update(20, "d2", b1, 50, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove, err := d2.Remove(21, "d2", b2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Change{down, add, update, remove} {
+		d1.Merge(c)
+	}
+	for _, c := range []Change{update, remove, down, add} {
+		d2.Merge(c)
+	}
+	want := []ring.Backend{{Addr: b1, VHosts: 50, Down: true}, {Addr: b3, VHosts: 100}}
+	for name, table := range map[string]*Table{"d1": d1, "d2": d2} {
+		if d := diff(want, table.Backends()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}

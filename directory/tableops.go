@@ -1,0 +1,160 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"directormesh/ring"
+)
+
+// The operations below make a Change and leave the table alone: the caller
+// merges it here and sends it to the other directors, in whatever order its
+// protocol needs. Each takes the stamp, which must be fresh from the
+// director's Clock, and the director's name as origin.
+
+// Errors that operations wrap; the full text names the backend and what to do.
+var (
+	ErrUnknownBackend = errors.New("unknown backend")
+	ErrTagDiffers     = errors.New("tag differs")
+	ErrVHosts         = errors.New("vhost count")
+)
+
+// Add puts a backend into the table. One that is absent gets all registers
+// anew: up, DefaultVHosts unless vhosts is given, and nothing that was mapped
+// to it in an earlier life. One that is present gets vhosts if given; its tag
+// must be tag or tag be empty, and it keeps its name unless a new one is given.
+// Presence is always written, so that a concurrent remove, or a merge into an
+// older mesh that does not know the backend, does not undo the command.
+func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, tag ring.Tag, vhosts *int) (Change, error) {
+	if unusable(addr) {
+		return Change{}, fmt.Errorf("add %q: not the address of a backend; give an IP address without zone", addr)
+	}
+	if vhosts != nil {
+		if err := checkVHosts(*vhosts); err != nil {
+			return Change{}, err
+		}
+	}
+	row := BackendRow{Addr: addr}
+	presence := Presence{Present: true, Tag: tag, Name: name}
+	if held, ok := t.backends[addr]; ok && held.present() {
+		if err := checkTag(held, tag); err != nil {
+			return Change{}, err
+		}
+		presence.Tag = held.Presence.Value.Tag
+		if name == "" {
+			presence.Name = held.Presence.Value.Name
+		}
+	} else {
+		if vhosts == nil {
+			vhosts = new(int)
+			*vhosts = ring.DefaultVHosts
+		}
+		row.Down = Register[bool]{Stamp: stamp, Origin: origin}
+		row.Forgotten = stamp
+	}
+	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
+	if vhosts != nil {
+		row.VHosts = Register[int]{Value: *vhosts, Stamp: stamp, Origin: origin}
+	}
+	return t.change(row), nil
+}
+
+// Update gives a backend another vhost count. The tag, if given and not
+// empty, must be the one that the backend has.
+func (t *Table) Update(stamp Stamp, origin string, addr netip.Addr, vhosts int, tag *ring.Tag) (Change, error) {
+	held, err := t.present(addr)
+	if err != nil {
+		return Change{}, err
+	}
+	if err := checkVHosts(vhosts); err != nil {
+		return Change{}, err
+	}
+	if tag != nil {
+		if err := checkTag(held, *tag); err != nil {
+			return Change{}, err
+		}
+	}
+	return t.change(BackendRow{Addr: addr, VHosts: Register[int]{Value: vhosts, Stamp: stamp, Origin: origin}}), nil
+}
+
+// Remove takes a backend out of the table and forgets its mappings.
+func (t *Table) Remove(stamp Stamp, origin string, addr netip.Addr) (Change, error) {
+	if _, err := t.present(addr); err != nil {
+		return Change{}, err
+	}
+	return t.change(BackendRow{
+		Addr:      addr,
+		Presence:  Register[Presence]{Stamp: stamp, Origin: origin},
+		Forgotten: stamp,
+	}), nil
+}
+
+// SetDown marks a backend down or up. If it is so already, the change is empty
+// and the time of the last change stays.
+func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) (Change, error) {
+	held, err := t.present(addr)
+	if err != nil {
+		return Change{}, err
+	}
+	if held.Down.Value == down {
+		return t.change(), nil
+	}
+	return t.change(BackendRow{Addr: addr, Down: Register[bool]{Value: down, Stamp: stamp, Origin: origin}}), nil
+}
+
+// Forget makes all mappings to a backend that were assigned up to now dead;
+// the zero address means every backend in the table.
+func (t *Table) Forget(stamp Stamp, _ string, addr netip.Addr) (Change, error) {
+	if addr.IsValid() {
+		if _, err := t.present(addr); err != nil {
+			return Change{}, err
+		}
+		return t.change(BackendRow{Addr: addr, Forgotten: stamp}), nil
+	}
+	c := t.change()
+	for _, b := range t.Backends() {
+		c.Backends = append(c.Backends, BackendRow{Addr: b.Addr, Forgotten: stamp})
+	}
+	return c, nil
+}
+
+// SetDirectorRemoved makes the mesh refuse a director, or accept it again.
+func (t *Table) SetDirectorRemoved(stamp Stamp, origin string, addr netip.AddrPort, removed bool) Change {
+	return Change{
+		Founding:  t.founding,
+		Directors: []DirectorRow{{Addr: addr, Removed: Register[bool]{Value: removed, Stamp: stamp, Origin: origin}}},
+	}
+}
+
+func (t *Table) change(rows ...BackendRow) Change {
+	return Change{Founding: t.founding, Backends: rows}
+}
+
+// present returns the row of a backend that must be in the table.
+func (t *Table) present(addr netip.Addr) (BackendRow, error) {
+	row, ok := t.backends[addr]
+	if !ok || !row.present() {
+		return BackendRow{}, fmt.Errorf("%w %q: add it, or name one that is in the table", ErrUnknownBackend, addr)
+	}
+	return row, nil
+}
+
+func checkTag(held BackendRow, tag ring.Tag) error {
+	if has := held.Presence.Value.Tag; tag != "" && tag != has {
+		return fmt.Errorf("%w: backend %s has tag %q, not %q; to change it, remove the backend and add it again",
+			ErrTagDiffers, ring.AddrText(held.Addr), has, tag)
+	}
+	return nil
+}
+
+func checkVHosts(vhosts int) error {
+	switch {
+	case vhosts < 0:
+		return fmt.Errorf("%w negative: %d; give 0 to %d", ErrVHosts, vhosts, ring.MaxVHosts)
+	case vhosts > ring.MaxVHosts:
+		return fmt.Errorf("%w too large: %d; give 0 to %d", ErrVHosts, vhosts, ring.MaxVHosts)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,51 @@
+package directory
+
+import (
+	"math"
+	"time"
+)
+
+// Time is a moment of mesh time in milliseconds since the Unix epoch. The
+// package never asks a clock: every method that depends on time takes it.
+type Time int64
+
+// Add returns the moment d after t, with d cut to whole milliseconds.
+func (t Time) Add(d time.Duration) Time { return t + Time(d/time.Millisecond) }
+
+// Sub returns the time from u to t.
+func (t Time) Sub(u Time) time.Duration { return time.Duration(t-u) * time.Millisecond }
+
+// Tick returns the tick in which t lies. Moments before the first tick give
+// the first, moments after the last give the last.
+func (t Time) Tick() Tick {
+	switch k := t.tick(); {
+	case k < 0:
+		return 0
+	case k > math.MaxUint32:
+		return math.MaxUint32
+	default:
+		return Tick(k)
+	}
+}
+
+// tick is Tick without its bounds.
+func (t Time) tick() int64 {
+	since := int64(t) - tickEpoch
+	if since < 0 {
+		since -= tickMillis - 1 // round down, not towards zero
+	}
+	return since / tickMillis
+}
+
+// Tick counts quarter seconds since 2024-01-01T00:00:00Z. It is what a mapping
+// stores: 32 bits of them last until 2058, so ticks compare as plain numbers
+// and never wrap.
+type Tick uint32
+
+const (
+	tickEpoch  = 1_704_067_200_000 // 2024-01-01T00:00:00Z in Unix milliseconds
+	tickMillis = 250
+)
+
+// Time returns the moment at which the tick begins.
+func (k Tick) Time() Time { return tickEpoch + Time(k)*tickMillis }
