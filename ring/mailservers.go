@@ -1,0 +1,181 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxMailServers bounds the backends of one list: a typing error in a few IPv6 ranges must not fill the memory.
+const maxMailServers = 1 << 16
+
+// ParseMailServers reads a director_mail_servers list, entries separated by white space:
+//
+//	192.0.2.1              one backend; IPv6 with or without brackets
+//	192.0.2.1-192.0.2.9    a range, both ends included, that differs in the last 8 bits only (IPv6: the last 16)
+//	mail.example.org       a host name: one backend for each address that resolve returns
+//	192.0.2.1-192.0.2.9@ssd, mail.example.org@ssd    the same with a tag; it is all that follows the first @
+//
+// Every backend gets DefaultVHosts. They are returned in CompareAddr order. IPv4 addresses that resolve returns in IPv6
+// form are taken as IPv4. An empty list has no backends and is no error.
+//
+// The error joins one error for each bad entry. An address that is given twice is an error here, where Dovecot makes two
+// table rows of it. resolve is called once per entry with a host name; nil refuses host names.
+func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, error)) ([]Backend, error) {
+	var (
+		backends []Backend
+		errs     []error
+		givenBy  = make(map[netip.Addr]string)
+	)
+	for entry := range strings.FieldsSeq(list) {
+		parsed, err := parseMailServer(entry, resolve)
+		if err == nil {
+			err = claim(parsed, entry, givenBy)
+		}
+		if err == nil && len(backends)+len(parsed) > maxMailServers {
+			errs = append(errs, fmt.Errorf("mail servers: more than %d in all; check the ranges", maxMailServers))
+			break
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("mail servers: %q: %w", entry, err))
+			continue
+		}
+		backends = append(backends, parsed...)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	slices.SortFunc(backends, func(a, b Backend) int { return CompareAddr(a.Addr, b.Addr) })
+	return backends, nil
+}
+
+// claim notes in givenBy that entry names these backends, or says which of them another entry has named.
+func claim(backends []Backend, entry string, givenBy map[netip.Addr]string) error {
+	for _, b := range backends {
+		if other, taken := givenBy[b.Addr]; taken {
+			return fmt.Errorf("%s is also given by %q; give each address once", AddrText(b.Addr), other)
+		}
+		givenBy[b.Addr] = entry
+	}
+	return nil
+}
+
+// parseMailServer reads one entry of the list.
+func parseMailServer(entry string, resolve func(host string) ([]netip.Addr, error)) ([]Backend, error) {
+	what, tag, _ := strings.Cut(entry, "@")
+	if what == "" {
+		return nil, errors.New("has a tag but no address before it")
+	}
+	addrs, name, err := mailServerAddrs(what, resolve)
+	if err != nil {
+		return nil, err
+	}
+	backends := make([]Backend, len(addrs))
+	for i, a := range addrs {
+		backends[i] = Backend{Addr: a, Name: name, Tag: Tag(tag), VHosts: DefaultVHosts}
+	}
+	return backends, nil
+}
+
+// mailServerAddrs reads an address, a range or a host name; only the latter has a name.
+func mailServerAddrs(what string, resolve func(host string) ([]netip.Addr, error)) (addrs []netip.Addr, name string, err error) {
+	if a, err := ParseAddr(what); err == nil {
+		return []netip.Addr{a}, "", nil
+	}
+	if first, last, found := strings.Cut(what, "-"); found {
+		// Host names have hyphens too, even after something that reads like an address: what is not a range may still
+		// resolve.
+		from, fromErr := ParseAddr(first)
+		to, toErr := ParseAddr(last)
+		switch {
+		case fromErr == nil && toErr == nil:
+			addrs, err := addrRange(from, to)
+			return addrs, "", err
+		case fromErr == nil && last == "":
+			return nil, "", errors.New("range has no end")
+		case first == "" && toErr == nil:
+			return nil, "", errors.New("range has no start")
+		}
+	}
+	if err := checkHostName(what); err != nil {
+		return nil, "", err
+	}
+	addrs, err = resolveHost(what, resolve)
+	return addrs, what, err
+}
+
+// addrRange returns all addresses from first to last, within Dovecot's limits.
+func addrRange(first, last netip.Addr) ([]netip.Addr, error) {
+	switch {
+	case first.Is4() != last.Is4():
+		return nil, errors.New("range mixes IPv4 and IPv6")
+	case last.Less(first):
+		return nil, errors.New("range ends before it starts")
+	}
+	common := 24
+	if first.Is6() {
+		common = 112
+	}
+	if prefix, err := first.Prefix(common); err != nil || !prefix.Contains(last) {
+		return nil, fmt.Errorf("range is too large: only the last %d bits may differ", first.BitLen()-common)
+	}
+	var addrs []netip.Addr
+	for a := first; ; a = a.Next() {
+		addrs = append(addrs, a)
+		if a == last {
+			return addrs, nil
+		}
+	}
+}
+
+var errNoMailServer = errors.New("is no address, address range or host name")
+
+// checkHostName refuses what cannot be a host name, so that frequent mistakes are named as such instead of going to the
+// name servers.
+func checkHostName(s string) error {
+	switch {
+	case strings.Contains(s, ","):
+		return errors.New("has a comma; separate the entries by spaces")
+	case strings.Contains(s, ":"):
+		return errors.New("is no address, address range or host name; give it without a port")
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_':
+		default:
+			return errNoMailServer
+		}
+	}
+	// No top-level domain is a number, but mistyped addresses end in one.
+	s = strings.TrimSuffix(s, ".")
+	if top := s[strings.LastIndexByte(s, '.')+1:]; leadingDigits(top) == top {
+		return errNoMailServer
+	}
+	return nil
+}
+
+// resolveHost returns the addresses of a host name, each once.
+func resolveHost(host string, resolve func(host string) ([]netip.Addr, error)) ([]netip.Addr, error) {
+	if resolve == nil {
+		return nil, errors.New("host names cannot be used here; give the address")
+	}
+	found, err := resolve(host)
+	if err != nil {
+		return nil, fmt.Errorf("unknown mail server: %w", err)
+	}
+	var addrs []netip.Addr
+	for _, a := range found {
+		if !a.IsValid() || a.Zone() != "" {
+			return nil, fmt.Errorf("resolves to %s, which cannot be a mail server; give an address", a)
+		}
+		if a = a.Unmap(); !slices.Contains(addrs, a) {
+			addrs = append(addrs, a)
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, errors.New("unknown mail server: the name has no address")
+	}
+	return addrs, nil
+}

@@ -1,0 +1,182 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var errNoSuchHost = errors.New("no such host")
+
+// fakeResolve knows a few host names.
+func fakeResolve(host string) ([]netip.Addr, error) {
+	known := map[string][]string{
+		"mail.example.org":      {"192.0.2.7"},
+		"multi.example.org":     {"2001:db8::7", "192.0.2.9", "::ffff:192.0.2.8", "192.0.2.9"},
+		"10-mail.example.org":   {"192.0.2.10"},
+		"192.0.2.1-rack":        {"192.0.2.11"},
+		"empty.example.org":     {},
+		"scoped.example.org":    {"fe80::1%eth0"},
+		"same.example.org":      {"192.0.2.7"},
+		"underscore_host":       {"192.0.2.12"},
+		"Mixed-Case.Example.1a": {"192.0.2.13"},
+	}
+	texts, ok := known[strings.TrimSuffix(host, ".")]
+	if !ok {
+		return nil, fmt.Errorf("lookup %s: %w", host, errNoSuchHost)
+	}
+	var addrs []netip.Addr
+	for _, s := range texts {
+		addrs = append(addrs, netip.MustParseAddr(s))
+	}
+	return addrs, nil
+}
+
+// backendText is a backend as "address[@tag][ (name)]".
+func backendText(b Backend) string {
+	s := AddrText(b.Addr)
+	if b.Tag != "" {
+		s += "@" + string(b.Tag)
+	}
+	if b.Name != "" {
+		s += " (" + b.Name + ")"
+	}
+	return s
+}
+
+func TestParseMailServers(t *testing.T) {
+	for _, c := range []struct {
+		list string
+		want []string
+	}{
+		{"", nil},
+		{" \t\n", nil},
+		{"192.0.2.1", []string{"192.0.2.1"}},
+		{"  192.0.2.2\n192.0.2.1\t", []string{"192.0.2.1", "192.0.2.2"}},
+		{"fd00::5 [fd00::6]", []string{"fd00::5", "fd00::6"}},
+		{"fd00::2 203.0.113.1 192.0.2.1 ::1", []string{"192.0.2.1", "203.0.113.1", "::1", "fd00::2"}},
+		{"192.0.2.8-192.0.2.11", []string{"192.0.2.8", "192.0.2.9", "192.0.2.10", "192.0.2.11"}},
+		{"192.0.2.8-192.0.2.8", []string{"192.0.2.8"}},
+		{"192.0.2.254-192.0.2.255", []string{"192.0.2.254", "192.0.2.255"}},
+		{"255.255.255.254-255.255.255.255", []string{"255.255.255.254", "255.255.255.255"}},
+		{"fd00::9-fd00::a", []string{"fd00::9", "fd00::a"}},
+		{"[fd00::9]-[fd00::a]@ssd", []string{"fd00::9@ssd", "fd00::a@ssd"}},
+		{"::ffff:192.0.2.255-::ffff:192.0.3.0", []string{"::ffff:192.0.2.255", "::ffff:192.0.3.0"}},
+		{"192.0.2.1 ::ffff:192.0.2.1", []string{"192.0.2.1", "::ffff:192.0.2.1"}},
+		{"1-3", []string{"0.0.0.1", "0.0.0.2", "0.0.0.3"}},
+		{"192.0.2.1@ssd 192.0.2.2@", []string{"192.0.2.1@ssd", "192.0.2.2"}},
+		{"192.0.2.1@a@b-c", []string{"192.0.2.1@a@b-c"}},
+		{"mail.example.org", []string{"192.0.2.7 (mail.example.org)"}},
+		{"multi.example.org@ssd", []string{"192.0.2.8@ssd (multi.example.org)", "192.0.2.9@ssd (multi.example.org)",
+			"2001:db8::7@ssd (multi.example.org)"}},
+		{"mail.example.org.", []string{"192.0.2.7 (mail.example.org.)"}},
+		{"10-mail.example.org", []string{"192.0.2.10 (10-mail.example.org)"}},
+		{"192.0.2.1-rack", []string{"192.0.2.11 (192.0.2.1-rack)"}},
+		{"underscore_host Mixed-Case.Example.1a", []string{"192.0.2.12 (underscore_host)", "192.0.2.13 (Mixed-Case.Example.1a)"}},
+	} {
+		backends, err := ParseMailServers(c.list, fakeResolve)
+		if err != nil {
+			t.Errorf("%q: %v", c.list, err)
+			continue
+		}
+		var got []string
+		for _, b := range backends {
+			got = append(got, backendText(b))
+			if b.VHosts != DefaultVHosts || b.Down {
+				t.Errorf("%q: %s has %d vhosts, down: %v", c.list, AddrText(b.Addr), b.VHosts, b.Down)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", c.list, diff)
+		}
+	}
+}
+
+func TestParseMailServersErrors(t *testing.T) {
+	for _, c := range []struct{ list, want string }{
+		{"10.0.0.9-", `mail servers: "10.0.0.9-": range has no end`},
+		{"10.0.0.9-@ssd", `mail servers: "10.0.0.9-@ssd": range has no end`},
+		{"-10.0.0.9", `mail servers: "-10.0.0.9": range has no start`},
+		{"10.0.0.9-10.0.0.8", `mail servers: "10.0.0.9-10.0.0.8": range ends before it starts`},
+		{"10.0.0.9-10.0.1.1", `mail servers: "10.0.0.9-10.0.1.1": range is too large: only the last 8 bits may differ`},
+		{"fd00::1-fd00::1:0", `mail servers: "fd00::1-fd00::1:0": range is too large: only the last 16 bits may differ`},
+		{"10.0.0.1-fd00::9", `mail servers: "10.0.0.1-fd00::9": range mixes IPv4 and IPv6`},
+		{"10.0.0.1-::ffff:10.0.0.2", `mail servers: "10.0.0.1-::ffff:10.0.0.2": range mixes IPv4 and IPv6`},
+		{"@ssd", `mail servers: "@ssd": has a tag but no address before it`},
+		{"10.0.0.1:143", `mail servers: "10.0.0.1:143": is no address, address range or host name; give it without a port`},
+		{"mail.example.org:143", `mail servers: "mail.example.org:143": is no address, address range or host name; give it without a port`},
+		{"10.0.0.1,10.0.0.2", `mail servers: "10.0.0.1,10.0.0.2": has a comma; separate the entries by spaces`},
+		{"10.0.0.0/24", `mail servers: "10.0.0.0/24": is no address, address range or host name`},
+		{"10.0.0.300", `mail servers: "10.0.0.300": is no address, address range or host name`},
+		{"10.0.0.1-10.0.0.300", `mail servers: "10.0.0.1-10.0.0.300": is no address, address range or host name`},
+		{"10.0.0.300.", `mail servers: "10.0.0.300.": is no address, address range or host name`},
+		{".", `mail servers: ".": is no address, address range or host name`},
+		{"mail..", `mail servers: "mail..": is no address, address range or host name`},
+		{"unknown.example.org", `mail servers: "unknown.example.org": unknown mail server: lookup unknown.example.org: no such host`},
+		{"empty.example.org", `mail servers: "empty.example.org": unknown mail server: the name has no address`},
+		{"scoped.example.org", `mail servers: "scoped.example.org": resolves to fe80::1%eth0, which cannot be a mail server; give an address`},
+		{"10.0.0.5@ssd 10.0.0.1-10.0.0.9", `mail servers: "10.0.0.1-10.0.0.9": 10.0.0.5 is also given by "10.0.0.5@ssd"; give each address once`},
+		{"10.0.0.5 0xa000005", `mail servers: "0xa000005": 10.0.0.5 is also given by "10.0.0.5"; give each address once`},
+		{"mail.example.org same.example.org", `mail servers: "same.example.org": 192.0.2.7 is also given by "mail.example.org"; give each address once`},
+		{"10.0.0.1 10.0.0.9- 10.0.0.2 x:y", `mail servers: "10.0.0.9-": range has no end` + "\n" +
+			`mail servers: "x:y": is no address, address range or host name; give it without a port`},
+		{"fd00::-fd00::ffff 10.0.0.1", "mail servers: more than 65536 in all; check the ranges"},
+	} {
+		backends, err := ParseMailServers(c.list, fakeResolve)
+		if err == nil {
+			t.Errorf("%q was accepted: %d backends", c.list, len(backends))
+			continue
+		}
+		if err.Error() != c.want {
+			t.Errorf("%q: error\n%s\nwant\n%s", c.list, err, c.want)
+		}
+	}
+}
+
+func TestParseMailServersWrapsResolveError(t *testing.T) {
+	if _, err := ParseMailServers("unknown.example.org", fakeResolve); !errors.Is(err, errNoSuchHost) {
+		t.Errorf("error %v does not wrap the resolver's", err)
+	}
+}
+
+func TestParseMailServersWithoutResolver(t *testing.T) {
+	if _, err := ParseMailServers("192.0.2.1 mail.example.org", nil); err == nil || !strings.Contains(err.Error(), "cannot be used here") {
+		t.Errorf("error %v, want one about host names", err)
+	}
+}
+
+func FuzzParseMailServers(f *testing.F) {
+	for _, list := range []string{"192.0.2.1 fd00::5 [fd00::6]", "10.0.0.1-10.0.0.20@ssd", "fd00::1-fd00::a", "1-3", "mail.example.org", "multi.example.org@a@b",
+		"10.0.0.9-", "-", "@", "fd00::-fd00::ffff", "10.0.0.1,10.0.0.2", "::ffff:192.0.2.5-::ffff:192.0.2.9", "192.0.2.7 mail.example.org"} {
+		f.Add(list)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		backends, err := ParseMailServers(list, fakeResolve)
+		if err != nil {
+			if backends != nil || !strings.HasPrefix(err.Error(), "mail servers: ") {
+				t.Errorf("%q: %d backends and the error %q", list, len(backends), err)
+			}
+			return
+		}
+		var rewritten []string
+		for i, b := range backends {
+			if i > 0 && CompareAddr(backends[i-1].Addr, b.Addr) >= 0 {
+				t.Errorf("%q: %v comes after %v", list, b.Addr, backends[i-1].Addr)
+			}
+			rewritten = append(rewritten, AddrText(b.Addr)+"@"+string(b.Tag))
+		}
+		// Spelt out address by address, the list means the same, but for the names.
+		again, err := ParseMailServers(strings.Join(rewritten, " "), nil)
+		if err != nil {
+			t.Fatalf("%q: %v", list, err)
+		}
+		if !slices.EqualFunc(backends, again, func(a, b Backend) bool { a.Name = ""; return a == b }) {
+			t.Errorf("%q means %v, spelt out %v", list, backends, again)
+		}
+	})
+}
