@@ -1,0 +1,184 @@
+package directory
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"directormesh/ring"
+)
+
+// contents returns all live mappings of a tag, by hash.
+func contents(d *Directory, tag ring.Tag, now Time) []Mapping {
+	var all []Mapping
+	for leaf := range 1 << 16 {
+		all = d.Leaf(tag, uint16(leaf), now, all)
+	}
+	return all
+}
+
+func byHash(a, b Mapping) int { return cmp.Compare(a.Hash, b.Hash) }
+
+// The law of merge holds through the directory: whatever the order of rows,
+// however they are cut into batches and however often they come, the outcome
+// is what the pure law gives for those that are alive.
+func TestMergeLawThroughDirectory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		backends := drawBackends(t, start)
+		rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) }), 0, 20).Draw(t, "rows")
+
+		m := &model{users: map[modelUser]Mapping{}}
+		m.setBackends(backends)
+		pure := map[ring.UserHash]Mapping{}
+		for _, r := range rows {
+			if r.Generation == 0 || r.Generation > MaxGeneration || m.status("", r, start) != Live {
+				continue
+			}
+			if held, ok := pure[r.Hash]; ok {
+				r = merge(held, r)
+			}
+			pure[r.Hash] = r
+		}
+		var want []Mapping
+		for _, r := range pure {
+			want = append(want, r)
+		}
+		slices.SortFunc(want, byHash)
+
+		shuffled := rapid.Permutation(slices.Concat(rows, rows[:len(rows)/2])).Draw(t, "order")
+		for name, list := range map[string][]Mapping{"as they are": rows, "shuffled and repeated": shuffled} {
+			d := New(modelExpire)
+			d.SetBackends(backends)
+			for rest := list; len(rest) > 0; {
+				n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+				if rapid.Bool().Draw(t, "sorted") {
+					slices.SortStableFunc(rest[:n], byHash)
+				}
+				d.Merge("", rest[:n], start, nil)
+				rest = rest[n:]
+			}
+			if diff := diff(want, contents(d, "", start)); diff != "" {
+				t.Fatalf("%s (-pure law +directory):\n%s", name, diff)
+			}
+			wantCounts(t, d)
+		}
+	})
+}
+
+// Two directors that exchange what they hold agree.
+func TestExchangeConverges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		backends := drawBackends(t, start)
+		var both [2]*Directory
+		for i := range both {
+			both[i] = New(modelExpire)
+			both[i].SetBackends(backends)
+			rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) }), 0, 10).Draw(t, "rows")
+			both[i].Merge("", rows, start, nil)
+		}
+		first, second := contents(both[0], "", start), contents(both[1], "", start)
+		both[0].Merge("", second, start, nil)
+		both[1].Merge("", first, start, nil)
+		if diff := diff(contents(both[0], "", start), contents(both[1], "", start)); diff != "" {
+			t.Fatalf("they differ:\n%s", diff)
+		}
+	})
+}
+
+// crowd returns n rows of live users, a few hundred to a leaf, sorted.
+func crowd(n int, seed uint32) []Mapping {
+	seen := map[ring.UserHash]bool{}
+	var rows []Mapping
+	for x := seed; len(rows) < n; {
+		x = x*1664525 + 1013904223
+		h := ring.UserHash(x >> 8 & 0x0003ffff)
+		if seen[h] {
+			continue
+		}
+		seen[h] = true
+		rows = append(rows, Mapping{
+			Hash: h, Backend: testBackends[x>>4&1], Generation: uint16(x>>2&3 + 1),
+			Activity: start.Tick() - Tick(x>>1&7), Stamp: start.Tick() - Tick(x>>3&7), Moving: x&(1<<20) != 0,
+		})
+	}
+	slices.SortFunc(rows, byHash)
+	return rows
+}
+
+// Sorted rows take another path than single ones; both must do the same.
+func TestSortedMergeIsAsUnsorted(t *testing.T) {
+	for _, sizes := range [][2]int{{0, 1000}, {1000, 1000}, {1000, 20}, {20, 1000}, {1000, 0}} {
+		held, rows := crowd(sizes[0], 1), crowd(sizes[1], 2)
+		reversed := slices.Clone(rows)
+		slices.Reverse(reversed)
+		var outs [2]map[ring.UserHash]Merged
+		var both [2]*Directory
+		for i, list := range [][]Mapping{rows, reversed} {
+			both[i] = newDirectory()
+			both[i].Merge("", held, start, nil)
+			outs[i] = map[ring.UserHash]Merged{}
+			dropped := both[i].Merge("", list, start, func(in Mapping, out Merged) { outs[i][in.Hash] = out })
+			if dropped != 0 || len(outs[i]) != len(rows) {
+				t.Errorf("%v: %d rows dropped, %d reported", sizes, dropped, len(outs[i]))
+			}
+		}
+		if d := diff(contents(both[0], "", start), contents(both[1], "", start)); d != "" {
+			t.Errorf("%v: contents (-sorted +unsorted):\n%s", sizes, d)
+		}
+		if d := diff(outs[0], outs[1]); d != "" {
+			t.Errorf("%v: reports (-sorted +unsorted):\n%s", sizes, d)
+		}
+	}
+}
+
+func TestMergeUnderUnknownTag(t *testing.T) {
+	d := newDirectory()
+	row := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
+	if dropped := d.Merge("hdd", []Mapping{row, row}, start, nil); dropped != 2 || len(d.Tags()) != 2 {
+		t.Errorf("%d rows dropped, tags %v", dropped, d.Tags())
+	}
+	row.Backend = noBackend
+	if dropped := d.Merge("hdd", []Mapping{row}, start, nil); dropped != 0 {
+		t.Errorf("a live row to no backend was dropped")
+	}
+	if got, status := d.Find("hdd", 5, start); status != Live || got != row {
+		t.Errorf("found %+v, %v; want %+v", got, status, row)
+	}
+}
+
+// The callback may use the directory: no lock is held.
+func TestMergeCallsBackWithoutLock(t *testing.T) {
+	d := newDirectory()
+	calls := 0
+	d.Merge("", crowd(50, 3), start, func(in Mapping, out Merged) {
+		calls++
+		if m, _ := d.Find("", in.Hash, start); m != out.Mapping {
+			t.Errorf("found %+v in the callback for %+v", m, out.Mapping)
+		}
+		d.Supersede("", in.Hash, b1, false, start, 0)
+	})
+	if calls != 50 {
+		t.Errorf("%d callbacks, want 50", calls)
+	}
+}
+
+func TestMergeKeepsActivityOfTheLoser(t *testing.T) {
+	d := newDirectory()
+	older := Mapping{Hash: 5, Backend: b1, Generation: 2, Activity: start.Tick(), Stamp: start.Tick()}
+	d.Merge("", []Mapping{older}, start, nil)
+	now := start.Add(time.Minute)
+	loser := Mapping{Hash: 5, Backend: b2, Generation: 1, Activity: now.Tick(), Stamp: now.Tick()}
+	want := older
+	want.Activity = now.Tick()
+	d.Merge("", []Mapping{loser}, now, func(_ Mapping, out Merged) {
+		if out != (Merged{Mapping: want, Before: older, BeforeStatus: Live, Changed: true}) {
+			t.Errorf("merged: %+v", out)
+		}
+	})
+	if got, _ := d.Find("", 5, now); got != want {
+		t.Errorf("found %+v, want %+v", got, want)
+	}
+}

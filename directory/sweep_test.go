@@ -1,0 +1,104 @@
+package directory
+
+import (
+	"testing"
+	"time"
+)
+
+func TestSweepByTime(t *testing.T) {
+	d := newDirectory()
+	m, _ := d.Assign("", 5, b1, start)
+	end := d.Ends(m)
+	for _, test := range []struct {
+		name    string
+		now     Time
+		removed int
+		status  Status
+		users   int
+	}{
+		{"alive", end - 1, 0, Live, 1},
+		{"dead", end, 0, Dead, 0},
+		{"dead for nearly 60 s", end.Add(60*time.Second) - 1, 0, Dead, 0},
+		{"dead for 60 s", end.Add(60 * time.Second), 1, None, 0},
+	} {
+		if removed := d.SweepLeaf("", 0, test.now); removed != test.removed {
+			t.Errorf("%s: %d rows removed, want %d", test.name, removed, test.removed)
+		}
+		if got, status := d.Find("", 5, test.now); status != test.status {
+			t.Errorf("%s: found %+v, %v; want %v", test.name, got, status, test.status)
+		}
+		if d.Users(b1) != test.users || d.Len() != test.users {
+			t.Errorf("%s: %d users of %d mappings, want %d", test.name, d.Users(b1), d.Len(), test.users)
+		}
+	}
+}
+
+// The table can make a row dead long before or after the stamp that did it:
+// the minute counts from when this director noticed.
+func TestSweepByTable(t *testing.T) {
+	d := newDirectory()
+	for h := range 4 {
+		d.Assign("", testHashes[h], b1, start)
+	}
+	forgetAll := []BackendRow{presentRow(b1, "", stampAt(start))}
+	noticed := start.Add(5 * time.Minute)
+	d.SetBackends(forgetAll)
+	if removed := sweepAll(d, noticed); removed != 0 || d.Users(b1) != 0 {
+		t.Fatalf("first sweep: %d rows removed, %d users left; want neither", removed, d.Users(b1))
+	}
+	d.SetBackends(forgetAll) // a table without news does not matter
+	if removed := sweepAll(d, noticed.Add(60*time.Second)-1); removed != 0 {
+		t.Errorf("%d rows removed too early", removed)
+	}
+	if m, _ := d.Assign("", testHashes[0], b1, noticed); m.Generation != 2 {
+		t.Errorf("generation %d after a dead row, want 2", m.Generation)
+	}
+	if removed := sweepAll(d, noticed.Add(60*time.Second)); removed != 3 {
+		t.Errorf("%d rows removed after a minute, want 3", removed)
+	}
+	if d.Users(b1) != 1 {
+		t.Errorf("%d users, want the one that came back", d.Users(b1))
+	}
+}
+
+func TestSweepCountsWhatComesBack(t *testing.T) {
+	d := newDirectory()
+	d.Assign("", 5, b1, start)
+	d.SetBackends(nil)
+	sweepAll(d, start)
+	if d.Users(b1) != 0 {
+		t.Errorf("%d users of a removed backend", d.Users(b1))
+	}
+	d.SetBackends(twoTags())
+	sweepAll(d, start)
+	if d.Users(b1) != 1 {
+		t.Errorf("%d users after the backend is back, want 1", d.Users(b1))
+	}
+	// It was away for a moment only; a later absence begins a new minute.
+	d.SetBackends(nil)
+	if removed := sweepAll(d, start.Add(2*time.Minute)); removed != 0 {
+		t.Errorf("%d rows removed at once", removed)
+	}
+}
+
+func TestSweepOfNothing(t *testing.T) {
+	d := newDirectory()
+	if n := d.SweepGroup("", 7, start) + d.SweepGroup("hdd", 7, start) + d.SweepLeaf("", 7, start) + d.SweepLeaf("hdd", 7, start); n != 0 {
+		t.Errorf("%d rows removed from an empty directory", n)
+	}
+}
+
+func TestSweepGivesMemoryBack(t *testing.T) {
+	d := newDirectory()
+	rows := crowd(2000, 1)
+	d.Merge("", rows, start, nil)
+	last := d.Ends(Mapping{Activity: start.Tick()})
+	if removed := sweepAll(d, last.Add(time.Minute)); removed != len(rows) {
+		t.Fatalf("%d rows removed of %d", removed, len(rows))
+	}
+	for leaf := range 4 {
+		if room := cap(d.shard("").leaf(uint16(leaf)).rows); room != 0 {
+			t.Errorf("leaf %d keeps room for %d rows", leaf, room)
+		}
+	}
+}
