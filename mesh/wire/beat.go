@@ -1,0 +1,34 @@
+package wire
+
+import "directormesh/directory"
+
+func (m *Beat) encode(w *writer) {
+	w.array(9)
+	w.int(m.SentAt)
+	w.int(m.Echo)
+	w.int(m.EchoHeld)
+	w.int(int64(m.MeshTime))
+	w.bool(m.Synced)
+	w.bool(m.Counted)
+	w.uint(m.Seq)
+	w.uint(m.Users)
+	encodeFounding(w, m.Founding)
+}
+
+func (m *Beat) decode(r *reader) {
+	extra := r.fields("message", 9)
+	m.SentAt = r.int("sent at")
+	m.Echo = r.int("echo")
+	m.EchoHeld = r.int("echo held")
+	m.MeshTime = directory.Time(r.int("mesh time"))
+	m.Synced = r.bool("synced")
+	m.Counted = r.bool("counted")
+	m.Seq = r.uint64("seq")
+	m.Users = r.uint64("users")
+	m.Founding = decodeFounding(r)
+	r.end("message", extra)
+}
+
+func (m *Leaving) encode(w *writer) { w.array(0) }
+
+func (m *Leaving) decode(r *reader) { r.end("message", r.fields("message", 0)) }

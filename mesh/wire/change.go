@@ -1,0 +1,189 @@
+package wire
+
+import (
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// A Change is an array of founding, names, backend rows and director rows. A
+// name (of an origin, a tag, a host) stands once among the names; the rows
+// give its place, from 1 on, and 0 for "". So a whole table with its ten
+// thousand tombstones stays well within MaxMessage.
+//
+// A register that is unset is nil.
+
+// Least sizes of what lists hold.
+const (
+	minNameSize    = 2                 // head and a byte: an empty name is not listed
+	minBackendRow  = 1 + 1 + 4 + 3 + 1 // heads, address, three registers unset, forgotten
+	minDirectorRow = 1 + 1 + 6 + 1     // heads, address and port, register unset
+	registerFields = 2                 // stamp and origin, beside what the value takes
+	presenceFields = 3
+	backendFields  = 5
+	directorFields = 2
+	changeFields   = 4
+)
+
+// nameList numbers the names of a Change while it is written.
+type nameList struct {
+	names []string
+	ids   map[string]uint64
+}
+
+// add puts the name on the list.
+func (l *nameList) add(name string) {
+	if name == "" || l.ids[name] != 0 {
+		return
+	}
+	if l.ids == nil {
+		l.ids = make(map[string]uint64)
+	}
+	l.names = append(l.names, name)
+	l.ids[name] = uint64(len(l.names))
+}
+
+// addAll puts all names of the change on the list.
+func (l *nameList) addAll(c *directory.Change) {
+	for i := range c.Backends {
+		b := &c.Backends[i]
+		if isSet(b.Presence) {
+			l.add(b.Presence.Origin)
+			l.add(string(b.Presence.Value.Tag))
+			l.add(b.Presence.Value.Name)
+		}
+		l.add(b.VHosts.Origin)
+		l.add(b.Down.Origin)
+	}
+	for i := range c.Directors {
+		l.add(c.Directors[i].Removed.Origin)
+	}
+}
+
+// isSet says whether a register holds a value.
+func isSet[T comparable](g directory.Register[T]) bool { return g.Origin != "" }
+
+func encodeChange(w *writer, c *directory.Change) {
+	var names nameList
+	names.addAll(c)
+	w.array(changeFields)
+	encodeFounding(w, c.Founding)
+	w.array(len(names.names))
+	for _, name := range names.names {
+		w.name("name", name)
+	}
+	w.array(len(c.Backends))
+	for i := range c.Backends {
+		encodeBackendRow(w, &names, &c.Backends[i])
+	}
+	w.array(len(c.Directors))
+	for i := range c.Directors {
+		d := &c.Directors[i]
+		w.array(directorFields)
+		w.addrPort("director", d.Addr, required)
+		encodeRegister(w, &names, d.Removed, w.bool)
+	}
+}
+
+func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
+	w.array(backendFields)
+	w.addr("backend", b.Addr, required)
+	encodeRegister(w, names, b.Presence, func(p directory.Presence) {
+		w.array(presenceFields)
+		w.bool(p.Present)
+		w.uint(names.ids[string(p.Tag)])
+		w.uint(names.ids[p.Name])
+	})
+	encodeRegister(w, names, b.VHosts, func(n int) {
+		if n < 0 || n > ring.MaxVHosts {
+			w.fail("vhost count", "%d is not in 0..%d", n, ring.MaxVHosts)
+			return
+		}
+		w.uint(uint64(n))
+	})
+	encodeRegister(w, names, b.Down, w.bool)
+	w.uint(uint64(b.Forgotten))
+}
+
+func encodeRegister[T comparable](w *writer, names *nameList, g directory.Register[T], value func(T)) {
+	if !isSet(g) {
+		w.null()
+		return
+	}
+	w.array(1 + registerFields)
+	value(g.Value)
+	w.uint(uint64(g.Stamp))
+	w.uint(names.ids[g.Origin])
+}
+
+// changeReader reads a Change; its names are known before its rows.
+type changeReader struct {
+	*reader
+	names []string
+}
+
+func decodeChange(r *reader) (c directory.Change) {
+	extra := r.fields("change", changeFields)
+	c.Founding = decodeFounding(r)
+	cr := changeReader{reader: r}
+	cr.names = list(r, "names", minNameSize, func(r *reader) string {
+		name := r.name("name")
+		if name == "" {
+			r.fail("name", "empty")
+		}
+		return name
+	})
+	c.Backends = list(r, "backends", minBackendRow, func(*reader) directory.BackendRow { return cr.backendRow() })
+	c.Directors = list(r, "directors", minDirectorRow, func(*reader) directory.DirectorRow { return cr.directorRow() })
+	r.end("change", extra)
+	return c
+}
+
+// listed reads the place of a name and returns the name.
+func (r *changeReader) listed(field string) string {
+	n := r.uint(field, uint64(len(r.names)))
+	if n == 0 {
+		return ""
+	}
+	return r.names[n-1]
+}
+
+func (r *changeReader) backendRow() (b directory.BackendRow) {
+	extra := r.fields("backend", backendFields)
+	b.Addr = r.addr("backend", required)
+	b.Presence = decodeRegister(r, "presence", func() (p directory.Presence) {
+		extra := r.fields("presence", presenceFields)
+		p.Present = r.bool("presence")
+		p.Tag = ring.Tag(r.listed("tag"))
+		p.Name = r.listed("host name")
+		r.end("presence", extra)
+		return p
+	})
+	b.VHosts = decodeRegister(r, "vhost count", func() int { return int(r.uint("vhost count", ring.MaxVHosts)) })
+	b.Down = decodeRegister(r, "down", func() bool { return r.bool("down") })
+	b.Forgotten = directory.Stamp(r.uint64("forgotten"))
+	r.end("backend", extra)
+	return b
+}
+
+func (r *changeReader) directorRow() (d directory.DirectorRow) {
+	extra := r.fields("director", directorFields)
+	d.Addr = r.addrPort("director", required)
+	d.Removed = decodeRegister(r, "removed", func() bool { return r.bool("removed") })
+	r.end("director", extra)
+	return d
+}
+
+func decodeRegister[T comparable](r *changeReader, field string, value func() T) (g directory.Register[T]) {
+	if r.null(field) {
+		return g
+	}
+	extra := r.fields(field, 1+registerFields)
+	g.Value = value()
+	g.Stamp = directory.Stamp(r.uint64(field))
+	g.Origin = r.listed(field)
+	if g.Origin == "" {
+		r.fail(field, "origin is missing")
+	}
+	r.end(field, extra)
+	return g
+}

@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Limits of encoded messages, in bytes. Encode and Decode refuse what is larger.
+const (
+	// MaxMessage is the limit of every kind that has no other.
+	MaxMessage = 1 << 20
+	// MaxChunk is the limit of a SnapshotChunk, small so that one does not hold
+	// up what follows it on the stream. 10,000 rows fit, whatever their values,
+	// unless they name thousands of backends.
+	MaxChunk = 256 << 10
+	// MaxState is the limit of a State.
+	MaxState = 8 << 20
+)
+
+// ErrUnknownKind is returned for a message of a kind that this release does
+// not know. It is no sign of a broken peer: count it and read on.
+var ErrUnknownKind = errors.New("unknown kind of message")
+
+const (
+	version    = 1 // of every kind of message so far
+	headerSize = 2 // kind and version
+)
+
+// body is what each message type implements beside Message. The methods
+// write and read the fields as one msgpack array; they keep the first error
+// in the writer or reader and go on without effect.
+type body interface {
+	Message
+	encode(*writer)
+	decode(*reader)
+}
+
+// limit returns the largest size of an encoded message of the kind.
+func limit(k Kind) int {
+	switch k {
+	case KindSnapshotChunk:
+		return MaxChunk
+	case KindState:
+		return MaxState
+	default:
+		return MaxMessage
+	}
+}
+
+// Encode returns the encoding of m. The error names kind and field of what
+// Decode would not take.
+func Encode(m Message) ([]byte, error) {
+	return AppendEncode(nil, m)
+}
+
+// AppendEncode appends the encoding of m to dst and returns the extended slice;
+// on an error it returns dst as it was.
+func AppendEncode(dst []byte, m Message) ([]byte, error) {
+	kind := m.Kind()
+	b, ok := m.(body)
+	if !ok {
+		return dst, fmt.Errorf("encode %s: %T is no message of the mesh", kind, m)
+	}
+	w := newWriter(append(dst, byte(kind), version))
+	b.encode(w)
+	out, err := w.close()
+	if err != nil {
+		return dst, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	if size := len(out) - len(dst); size > limit(kind) {
+		return dst, fmt.Errorf("encode %s: message of %d bytes, at most %d are allowed", kind, size, limit(kind))
+	}
+	return out, nil
+}
+
+// Decode returns the message that b holds, all of b and nothing else. The
+// message shares no memory with b. The error is ErrUnknownKind, or names kind and
+// field of what is wrong with b.
+func Decode(b []byte) (Message, error) {
+	if len(b) < headerSize {
+		return nil, fmt.Errorf("decode: message of %d bytes is truncated", len(b))
+	}
+	kind := Kind(b[0])
+	m := newMessage(kind)
+	if m == nil {
+		return nil, fmt.Errorf("decode %s: %w", kind, ErrUnknownKind)
+	}
+	if b[1] == 0 {
+		return nil, fmt.Errorf("decode %s: version 0 does not exist", kind)
+	}
+	if len(b) > limit(kind) {
+		return nil, fmt.Errorf("decode %s: message of %d bytes, at most %d are allowed", kind, len(b), limit(kind))
+	}
+	r := newReader(b[headerSize:])
+	m.decode(r)
+	if err := r.close(); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", kind, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,45 @@
+package wire
+
+import "directormesh/directory"
+
+func (m *FlushState) encode(w *writer) {
+	w.array(11)
+	w.uint(m.ID)
+	w.addr("backend", m.Backend, optional)
+	w.uint(m.Total)
+	w.bool(m.Scanning)
+	w.uint(m.Moved)
+	w.uint(m.Moving)
+	w.uint(m.Failed)
+	w.bool(m.Done)
+	w.bool(m.Canceled)
+	w.int(int64(m.Started))
+	w.int(int64(m.Ended))
+}
+
+func (m *FlushState) decode(r *reader) {
+	extra := r.fields("message", 11)
+	m.ID = r.uint64("id")
+	m.Backend = r.addr("backend", optional)
+	m.Total = r.uint64("total")
+	m.Scanning = r.bool("scanning")
+	m.Moved = r.uint64("moved")
+	m.Moving = r.uint64("moving")
+	m.Failed = r.uint64("failed")
+	m.Done = r.bool("done")
+	m.Canceled = r.bool("canceled")
+	m.Started = directory.Time(r.int("started"))
+	m.Ended = directory.Time(r.int("ended"))
+	r.end("message", extra)
+}
+
+func (m *FlushCancel) encode(w *writer) {
+	w.array(1)
+	w.uint(m.ID)
+}
+
+func (m *FlushCancel) decode(r *reader) {
+	extra := r.fields("message", 1)
+	m.ID = r.uint64("id")
+	r.end("message", extra)
+}

@@ -1,0 +1,130 @@
+package wire
+
+import "strconv"
+
+// kindNames are the names of the known kinds, for logs and as metric labels.
+var kindNames = [...]string{
+	KindHello:           "hello",
+	KindRefuse:          "refuse",
+	KindBeat:            "beat",
+	KindTable:           "table",
+	KindRows:            "rows",
+	KindHold:            "hold",
+	KindHeld:            "held",
+	KindKicked:          "kicked",
+	KindAdmitRequest:    "admit_request",
+	KindAdmitted:        "admitted",
+	KindExclude:         "exclude",
+	KindSnapshotRequest: "snapshot_request",
+	KindSnapshotChunk:   "snapshot_chunk",
+	KindSnapshotAck:     "snapshot_ack",
+	KindLookupRequest:   "lookup_request",
+	KindLookupReply:     "lookup_reply",
+	KindKickUser:        "kick_user",
+	KindKickUserDone:    "kick_user_done",
+	KindLeafDigests:     "leaf_digests",
+	KindLeafRequest:     "leaf_request",
+	KindLeafRows:        "leaf_rows",
+	KindFlushState:      "flush_state",
+	KindFlushCancel:     "flush_cancel",
+	KindLeaving:         "leaving",
+	KindDelta:           "delta",
+	KindState:           "state",
+}
+
+// String returns the kind's name, or "kind_N" for a kind that is not known.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return "kind_" + strconv.Itoa(int(k))
+}
+
+// newMessage returns an empty message of the kind, nil if it is not known.
+func newMessage(k Kind) body {
+	switch k {
+	case KindHello:
+		return new(Hello)
+	case KindRefuse:
+		return new(Refuse)
+	case KindBeat:
+		return new(Beat)
+	case KindTable:
+		return new(Table)
+	case KindRows:
+		return new(Rows)
+	case KindHold:
+		return new(Hold)
+	case KindHeld:
+		return new(Held)
+	case KindKicked:
+		return new(Kicked)
+	case KindAdmitRequest:
+		return new(AdmitRequest)
+	case KindAdmitted:
+		return new(Admitted)
+	case KindExclude:
+		return new(Exclude)
+	case KindSnapshotRequest:
+		return new(SnapshotRequest)
+	case KindSnapshotChunk:
+		return new(SnapshotChunk)
+	case KindSnapshotAck:
+		return new(SnapshotAck)
+	case KindLookupRequest:
+		return new(LookupRequest)
+	case KindLookupReply:
+		return new(LookupReply)
+	case KindKickUser:
+		return new(KickUser)
+	case KindKickUserDone:
+		return new(KickUserDone)
+	case KindLeafDigests:
+		return new(LeafDigests)
+	case KindLeafRequest:
+		return new(LeafRequest)
+	case KindLeafRows:
+		return new(LeafRows)
+	case KindFlushState:
+		return new(FlushState)
+	case KindFlushCancel:
+		return new(FlushCancel)
+	case KindLeaving:
+		return new(Leaving)
+	case KindDelta:
+		return new(Delta)
+	case KindState:
+		return new(State)
+	default:
+		return nil
+	}
+}
+
+// The kind of each message.
+
+func (*Hello) Kind() Kind           { return KindHello }
+func (*Refuse) Kind() Kind          { return KindRefuse }
+func (*Beat) Kind() Kind            { return KindBeat }
+func (*Table) Kind() Kind           { return KindTable }
+func (*Rows) Kind() Kind            { return KindRows }
+func (*Hold) Kind() Kind            { return KindHold }
+func (*Held) Kind() Kind            { return KindHeld }
+func (*Kicked) Kind() Kind          { return KindKicked }
+func (*AdmitRequest) Kind() Kind    { return KindAdmitRequest }
+func (*Admitted) Kind() Kind        { return KindAdmitted }
+func (*Exclude) Kind() Kind         { return KindExclude }
+func (*SnapshotRequest) Kind() Kind { return KindSnapshotRequest }
+func (*SnapshotChunk) Kind() Kind   { return KindSnapshotChunk }
+func (*SnapshotAck) Kind() Kind     { return KindSnapshotAck }
+func (*LookupRequest) Kind() Kind   { return KindLookupRequest }
+func (*LookupReply) Kind() Kind     { return KindLookupReply }
+func (*KickUser) Kind() Kind        { return KindKickUser }
+func (*KickUserDone) Kind() Kind    { return KindKickUserDone }
+func (*LeafDigests) Kind() Kind     { return KindLeafDigests }
+func (*LeafRequest) Kind() Kind     { return KindLeafRequest }
+func (*LeafRows) Kind() Kind        { return KindLeafRows }
+func (*FlushState) Kind() Kind      { return KindFlushState }
+func (*FlushCancel) Kind() Kind     { return KindFlushCancel }
+func (*Leaving) Kind() Kind         { return KindLeaving }
+func (*Delta) Kind() Kind           { return KindDelta }
+func (*State) Kind() Kind           { return KindState }

@@ -1,0 +1,274 @@
+package wire
+
+import (
+	"net/netip"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// A Message is one unit of the mesh protocol. The concrete types are the pointers to the structs of this package.
+type Message interface {
+	Kind() Kind
+}
+
+// Kind is the first byte of an encoded message. Numbers are never used again for something else.
+type Kind uint8
+
+// The kinds of message. Log messages carry a Seq: they are part of their sender's log, which every peer gets in the same order.
+const (
+	KindHello           Kind = 1
+	KindRefuse          Kind = 2
+	KindBeat            Kind = 3
+	KindTable           Kind = 4 // log
+	KindRows            Kind = 5 // log
+	KindHold            Kind = 6 // log
+	KindHeld            Kind = 7
+	KindKicked          Kind = 8
+	KindAdmitRequest    Kind = 9
+	KindAdmitted        Kind = 10
+	KindExclude         Kind = 11
+	KindSnapshotRequest Kind = 12
+	KindSnapshotChunk   Kind = 13
+	KindSnapshotAck     Kind = 14
+	KindLookupRequest   Kind = 15
+	KindLookupReply     Kind = 16
+	KindKickUser        Kind = 17
+	KindKickUserDone    Kind = 18
+	KindLeafDigests     Kind = 19
+	KindLeafRequest     Kind = 20
+	KindLeafRows        Kind = 21
+	KindFlushState      Kind = 22
+	KindFlushCancel     Kind = 23
+	KindLeaving         Kind = 24
+	KindDelta           Kind = 25 // gossip
+	KindState           Kind = 26 // push/pull
+)
+
+// Settings are what two directors must agree on before they talk: a difference is refused with both values named.
+type Settings struct {
+	Protocol   int    // version of this protocol
+	Mesh       string // mesh name
+	HashFormat string // director_username_hash
+	Expire     int64  // user expire, milliseconds
+}
+
+// Peer names a director and one life of its process.
+type Peer struct {
+	Name string
+	Boot uint64 // random for each start of the process
+	Addr netip.AddrPort
+}
+
+// Position is a place in the log of one life of a director: everything up to and including Seq.
+type Position struct {
+	Name string
+	Boot uint64
+	Seq  uint64
+}
+
+// Hello is the first message of a stream in either direction. In the acceptor's answer Resume says up to where it has the
+// dialer's log; zero if it has nothing of this life of the dialer.
+type Hello struct {
+	Settings Settings
+	From     Peer
+	Founding directory.Founding
+	MeshTime directory.Time
+	Resume   uint64
+}
+
+// Refuse answers a Hello that cannot be accepted; the stream is closed after it.
+type Refuse struct {
+	From   Peer
+	Reason string
+}
+
+// Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back as Echo.
+type Beat struct {
+	SentAt   int64 // sender's monotonic clock, nanoseconds
+	Echo     int64 // SentAt of the last beat received from the peer, 0 if none
+	EchoHeld int64 // nanoseconds between receiving that beat and sending this one
+	MeshTime directory.Time
+	Synced   bool   // the sender answers lookups by itself
+	Counted  bool   // the sender counts the receiver: it waits for its confirmations
+	Seq      uint64 // last log message sent on this stream
+	Users    uint64 // mappings held, for display
+	Founding directory.Founding
+}
+
+// Table is a table change that the sender has applied, whatever its origin, at its place in the sender's log: every mapping that the sender
+// answered before applying it stands earlier in the log. So it is also the sender's confirmation of the change.
+type Table struct {
+	Seq    uint64
+	Change directory.Change
+}
+
+// Rows are new mappings and recorded activity.
+type Rows struct {
+	Seq    uint64
+	Stamp  directory.Stamp // sender's logical clock
+	Blocks []Block
+}
+
+// Hold starts moves: the mappings are marked moving, every director holds their lookups, confirms (Held), kicks, and reports (Kicked).
+type Hold struct {
+	Seq    uint64
+	ID     uint64 // chosen by the sender, unique in its life
+	Blocks []Block
+}
+
+// Held confirms a Hold. Blocks has the receiver's own row for each user whose row beat the move.
+type Held struct {
+	ID     uint64
+	Beaten []Block
+}
+
+// KickCount tells what one director's kicker did for one user of a Hold.
+type KickCount struct {
+	Tag   ring.Tag
+	Hash  ring.UserHash
+	Count uint32 // sessions ended
+	Known bool   // the kicker knows that these were all sessions
+}
+
+// Kicked reports kicks of a Hold, in as many messages as it takes.
+type Kicked struct {
+	ID    uint64
+	Kicks []KickCount
+}
+
+// AdmitRequest asks the receiver to count the sender. Whoever sends it answers no lookup by itself until every live peer has admitted it, and
+// has sent all rows it ever answered before it on the same stream.
+type AdmitRequest struct {
+	Nonce uint64
+}
+
+// Admitted says that the sender counts the receiver from now on.
+type Admitted struct {
+	Nonce  uint64
+	Change directory.Change // the sender's whole table
+	Moving []Block          // the users held at the sender
+	Live   []Peer           // the directors that the sender counts
+}
+
+// Exclude tells a live director that has not confirmed for too long that it no longer counts; it must ask to be admitted again.
+type Exclude struct {
+	Reason string
+}
+
+// SnapshotRequest asks for all mappings.
+type SnapshotRequest struct {
+	ID uint64
+}
+
+// SnapshotChunk is a piece of a snapshot. Each chunk but the last must be acknowledged before a few more follow.
+type SnapshotChunk struct {
+	ID     uint64
+	Index  uint32
+	Last   bool
+	Busy   bool       // the donor serves too many others; ask again or elsewhere
+	Total  uint64     // mappings that the donor holds, about
+	Covers []Position // in the first chunk: the logs, the donor's own too, that the snapshot contains at least up to Seq
+	Blocks []Block
+}
+
+// SnapshotAck acknowledges the chunks up to Index.
+type SnapshotAck struct {
+	ID    uint64
+	Index uint32
+}
+
+// LookupRequest asks a synced director to answer for the sender, which is not.
+type LookupRequest struct {
+	ID   uint64
+	Tag  ring.Tag
+	Hash ring.UserHash
+}
+
+// LookupReply answers a LookupRequest with the mapping, or says that there is none to give.
+type LookupReply struct {
+	ID     uint64
+	Failed bool
+	Block  Block // one row, unless Failed
+}
+
+// KickUser ends the sessions of a user by name on every director, or those with an auth field of this value.
+type KickUser struct {
+	ID    uint64
+	Field string // empty: the user name
+	Value string
+}
+
+// KickUserDone reports a KickUser.
+type KickUserDone struct {
+	ID    uint64
+	Count uint32
+	Known bool
+	Error string // empty: it worked
+}
+
+// LeafDigests carries the 256 leaf digests of one group whose digest differed.
+type LeafDigests struct {
+	Epoch  int64
+	Tag    ring.Tag
+	Group  uint8
+	Leaves [256]uint64
+}
+
+// LeafRequest asks for the rows of leaves that differ.
+type LeafRequest struct {
+	Tag    ring.Tag
+	Leaves []uint16
+}
+
+// LeafRows are the rows of leaves that differ.
+type LeafRows struct {
+	Blocks []Block
+}
+
+// FlushState tells all directors how a flush goes; the director that runs it sends it.
+type FlushState struct {
+	ID       uint64
+	Backend  netip.Addr // zero: all backends
+	Total    uint64     // users to move, as far as found
+	Scanning bool       // Total is still growing
+	Moved    uint64
+	Moving   uint64 // in flight
+	Failed   uint64
+	Done     bool
+	Canceled bool
+	Started  directory.Time
+	Ended    directory.Time
+}
+
+// FlushCancel asks the director that runs a flush to stop starting moves.
+type FlushCancel struct {
+	ID uint64
+}
+
+// Leaving says that the sender leaves in good order.
+type Leaving struct{}
+
+// Delta is what travels over memberlist's gossip: a table change or a few mappings (moves and their releases). (Origin, Boot, N) identify it: the first
+// receipt is passed on, a repeat is dropped.
+type Delta struct {
+	Origin string
+	Boot   uint64
+	N      uint64
+	Change directory.Change
+	Blocks []Block
+}
+
+// GroupDigests are the digests of one tag's 256 groups as of an epoch.
+type GroupDigests struct {
+	Tag    ring.Tag
+	Groups [256]uint64
+}
+
+// State is memberlist's push/pull payload: who speaks, its table, and its digests as of an epoch.
+type State struct {
+	Hello   Hello
+	Change  directory.Change
+	Epoch   int64 // 0: no digests yet
+	Digests []GroupDigests
+}

@@ -1,0 +1,94 @@
+package wire
+
+import (
+	"math"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+func (m *Table) encode(w *writer) {
+	w.array(2)
+	w.uint(m.Seq)
+	encodeChange(w, &m.Change)
+}
+
+func (m *Table) decode(r *reader) {
+	extra := r.fields("message", 2)
+	m.Seq = r.uint64("seq")
+	m.Change = decodeChange(r)
+	r.end("message", extra)
+}
+
+func (m *Rows) encode(w *writer) {
+	w.array(3)
+	w.uint(m.Seq)
+	w.uint(uint64(m.Stamp))
+	encodeBlocks(w, m.Blocks)
+}
+
+func (m *Rows) decode(r *reader) {
+	extra := r.fields("message", 3)
+	m.Seq = r.uint64("seq")
+	m.Stamp = directory.Stamp(r.uint64("stamp"))
+	m.Blocks = decodeBlocks(r)
+	r.end("message", extra)
+}
+
+func (m *Hold) encode(w *writer) {
+	w.array(3)
+	w.uint(m.Seq)
+	w.uint(m.ID)
+	encodeBlocks(w, m.Blocks)
+}
+
+func (m *Hold) decode(r *reader) {
+	extra := r.fields("message", 3)
+	m.Seq = r.uint64("seq")
+	m.ID = r.uint64("id")
+	m.Blocks = decodeBlocks(r)
+	r.end("message", extra)
+}
+
+func (m *Held) encode(w *writer) {
+	w.array(2)
+	w.uint(m.ID)
+	encodeBlocks(w, m.Beaten)
+}
+
+func (m *Held) decode(r *reader) {
+	extra := r.fields("message", 2)
+	m.ID = r.uint64("id")
+	m.Beaten = decodeBlocks(r)
+	r.end("message", extra)
+}
+
+const minKickCount = 1 + 4*1
+
+func (m *Kicked) encode(w *writer) {
+	w.array(2)
+	w.uint(m.ID)
+	w.array(len(m.Kicks))
+	for _, k := range m.Kicks {
+		w.array(4)
+		w.name("tag", string(k.Tag))
+		w.uint(uint64(k.Hash))
+		w.uint(uint64(k.Count))
+		w.bool(k.Known)
+	}
+}
+
+func (m *Kicked) decode(r *reader) {
+	extra := r.fields("message", 2)
+	m.ID = r.uint64("id")
+	m.Kicks = list(r, "kicks", minKickCount, func(r *reader) (k KickCount) {
+		extra := r.fields("kick", 4)
+		k.Tag = ring.Tag(r.name("tag"))
+		k.Hash = ring.UserHash(r.uint("user hash", math.MaxUint32))
+		k.Count = r.uint32("kick count")
+		k.Known = r.bool("known")
+		r.end("kick", extra)
+		return k
+	})
+	r.end("message", extra)
+}

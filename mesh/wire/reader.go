@@ -1,0 +1,300 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"net/netip"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
+)
+
+// reader reads msgpack from a byte slice. It keeps the first error; after it
+// all methods return zero values. Of the Decoder it uses only what neither
+// allocates nor recurses.
+type reader struct {
+	in  []byte
+	src bytes.Reader
+	dec *msgpack.Decoder
+	err error
+}
+
+func newReader(in []byte) *reader {
+	r := &reader{in: in, dec: msgpack.GetDecoder()}
+	r.src.Reset(in)
+	r.dec.Reset(&r.src)
+	return r
+}
+
+// close ends the use of the reader, and fails unless it has read everything.
+func (r *reader) close() error {
+	msgpack.PutDecoder(r.dec)
+	if left := r.src.Len(); left > 0 {
+		r.fail("end", "%d bytes follow the message", left)
+	}
+	return r.err
+}
+
+// fail keeps the first error, one about the named field.
+func (r *reader) fail(field, format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
+	}
+}
+
+// keep keeps the error that the Decoder met in the named field.
+func (r *reader) keep(field string, err error) {
+	switch {
+	case err == nil || r.err != nil:
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		r.fail(field, "truncated")
+	default:
+		r.err = fmt.Errorf("%s: %w", field, err)
+	}
+}
+
+// code returns the code of the next element without reading it, and false
+// if there is none or an error came before.
+func (r *reader) code(field string) (byte, bool) {
+	if r.err != nil {
+		return 0, false
+	}
+	if r.src.Len() == 0 {
+		r.fail(field, "truncated")
+		return 0, false
+	}
+	return r.in[len(r.in)-r.src.Len()], true
+}
+
+// fields opens the array of a struct with n known fields. It returns how many
+// follow these, which end must skip after the known ones were read.
+func (r *reader) fields(field string, n int) (extra int) {
+	length := r.arrayLen(field, 1)
+	if r.err == nil && length < n {
+		r.fail(field, "%d fields, at least %d are needed", length, n)
+	}
+	if r.err != nil {
+		return 0
+	}
+	return length - n
+}
+
+// end skips the fields that a later release has appended.
+func (r *reader) end(field string, extra int) { r.skip(field, extra) }
+
+// arrayLen reads the head of an array whose elements take at least size bytes
+// each, and refuses a length for which there are not enough bytes left.
+func (r *reader) arrayLen(field string, size int) int {
+	code, ok := r.code(field)
+	if !ok {
+		return 0
+	}
+	if !isArray(code) {
+		r.fail(field, "array expected, code 0x%02x found", code)
+		return 0
+	}
+	n, err := r.dec.DecodeArrayLen()
+	r.keep(field, err)
+	if r.err != nil {
+		return 0
+	}
+	// A length above the largest int of a 32-bit machine comes out negative.
+	if left := r.src.Len(); n < 0 || n > left/size {
+		r.fail(field, "array of %d elements in %d bytes", uint32(n), left)
+		return 0
+	}
+	return n
+}
+
+// list reads an array whose elements take at least size bytes each with one
+// call of read for each element. An empty array gives nil.
+func list[T any](r *reader, field string, size int, read func(*reader) T) []T {
+	n := r.arrayLen(field, size)
+	if n == 0 {
+		return nil
+	}
+	list := make([]T, 0, n)
+	for range n {
+		list = append(list, read(r))
+		if r.err != nil {
+			return nil
+		}
+	}
+	return list
+}
+
+// uint reads an unsigned integer up to limit.
+func (r *reader) uint(field string, limit uint64) uint64 {
+	code, ok := r.code(field)
+	if !ok {
+		return 0
+	}
+	if !isUint(code) {
+		r.fail(field, "unsigned integer expected, code 0x%02x found", code)
+		return 0
+	}
+	v, err := r.dec.DecodeUint64()
+	r.keep(field, err)
+	if v > limit {
+		r.fail(field, "%d is above %d", v, limit)
+		return 0
+	}
+	return v
+}
+
+func (r *reader) uint64(field string) uint64 { return r.uint(field, math.MaxUint64) }
+func (r *reader) uint32(field string) uint32 { return uint32(r.uint(field, math.MaxUint32)) }
+
+// int reads a signed integer.
+func (r *reader) int(field string) int64 {
+	code, ok := r.code(field)
+	if !ok {
+		return 0
+	}
+	if isUint(code) {
+		return int64(r.uint(field, math.MaxInt64))
+	}
+	if !isInt(code) {
+		r.fail(field, "integer expected, code 0x%02x found", code)
+		return 0
+	}
+	v, err := r.dec.DecodeInt64()
+	r.keep(field, err)
+	return v
+}
+
+func (r *reader) bool(field string) bool {
+	code, ok := r.code(field)
+	if !ok {
+		return false
+	}
+	if code != msgpcode.True && code != msgpcode.False {
+		r.fail(field, "boolean expected, code 0x%02x found", code)
+		return false
+	}
+	v, err := r.dec.DecodeBool()
+	r.keep(field, err)
+	return v
+}
+
+// null reads a nil if the next element is one, and says whether it was.
+func (r *reader) null(field string) bool {
+	code, ok := r.code(field)
+	if !ok || code != msgpcode.Nil {
+		return false
+	}
+	r.keep(field, r.dec.DecodeNil())
+	return true
+}
+
+// bytes reads a binary string of at most limit bytes. What it returns is part
+// of the input: copy what is kept.
+func (r *reader) bytes(field string, limit int) []byte {
+	code, ok := r.code(field)
+	if ok && !msgpcode.IsBin(code) {
+		r.fail(field, "binary string expected, code 0x%02x found", code)
+	}
+	return r.cut(field, limit)
+}
+
+// text reads a text string of at most limit bytes.
+func (r *reader) text(field string, limit int) string {
+	code, ok := r.code(field)
+	if ok && !msgpcode.IsString(code) {
+		r.fail(field, "text string expected, code 0x%02x found", code)
+	}
+	return string(r.cut(field, limit))
+}
+
+// cut reads a string whose code the caller has checked, and returns the part of
+// the input that it is.
+func (r *reader) cut(field string, limit int) []byte {
+	if r.err != nil {
+		return nil
+	}
+	n, err := r.dec.DecodeBytesLen()
+	r.keep(field, err)
+	if r.err != nil {
+		return nil
+	}
+	left := r.src.Len()
+	switch {
+	case n < 0 || n > left: // negative: see arrayLen
+		r.fail(field, "string of %d bytes, %d are left", uint32(n), left)
+		return nil
+	case n > limit:
+		r.fail(field, "%d bytes, at most %d are allowed", n, limit)
+		return nil
+	}
+	at := len(r.in) - left
+	r.advance(n)
+	return r.in[at : at+n]
+}
+
+// advance leaves out n bytes that are known to be there.
+func (r *reader) advance(n int) {
+	r.src.Reset(r.in[len(r.in)-r.src.Len()+n:])
+}
+
+func (r *reader) name(field string) string  { return r.text(field, maxName) }
+func (r *reader) value(field string) string { return r.text(field, maxText) }
+
+// remark is value: only the writer makes a difference.
+func (r *reader) remark(field string) string { return r.value(field) }
+
+func (r *reader) addr(field string, need necessity) netip.Addr {
+	a, _ := r.cutAddr(field, r.bytes(field, 16), need)
+	return a
+}
+
+func (r *reader) addrPort(field string, need necessity) netip.AddrPort {
+	b := r.bytes(field, 18)
+	var port uint16
+	if n := len(b); n >= 2 {
+		port = uint16(b[n-2])<<8 | uint16(b[n-1])
+		b = b[:n-2]
+	} else if n == 1 {
+		r.fail(field, "address and port of 1 byte")
+	}
+	a, ok := r.cutAddr(field, b, need)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a, port)
+}
+
+// cutAddr returns the address of 4 or 16 bytes, and false if there is none.
+func (r *reader) cutAddr(field string, b []byte, need necessity) (netip.Addr, bool) {
+	switch {
+	case r.err != nil:
+		return netip.Addr{}, false
+	case len(b) == 0 && need == optional:
+		return netip.Addr{}, false
+	case len(b) == 0:
+		r.fail(field, "address is missing")
+		return netip.Addr{}, false
+	}
+	a, ok := netip.AddrFromSlice(b)
+	if !ok {
+		r.fail(field, "address of %d bytes, 4 or 16 are needed", len(b))
+	}
+	return a, ok
+}
+
+func isUint(code byte) bool {
+	return code <= msgpcode.PosFixedNumHigh || code >= msgpcode.Uint8 && code <= msgpcode.Uint64
+}
+
+func isInt(code byte) bool {
+	return isUint(code) || code >= msgpcode.NegFixedNumLow || code >= msgpcode.Int8 && code <= msgpcode.Int64
+}
+
+func isArray(code byte) bool {
+	return msgpcode.IsFixedArray(code) || code == msgpcode.Array16 || code == msgpcode.Array32
+}
+
+func isMap(code byte) bool {
+	return msgpcode.IsFixedMap(code) || code == msgpcode.Map16 || code == msgpcode.Map32
+}

@@ -1,0 +1,152 @@
+package wire
+
+import (
+	"fmt"
+	"net/netip"
+	"unicode/utf8"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+const (
+	maxName = 255  // bytes of a name: of directors, meshes, tags, hosts, fields
+	maxText = 4096 // bytes of a reason, an error or a value of an auth field
+)
+
+// writer writes msgpack to a byte slice. It keeps the first error, after which
+// what it writes does not matter.
+type writer struct {
+	out sink
+	enc *msgpack.Encoder
+	err error
+}
+
+// sink is a byte slice to which an Encoder writes without a buffer between.
+type sink []byte
+
+func (s *sink) Write(p []byte) (int, error) {
+	*s = append(*s, p...)
+	return len(p), nil
+}
+
+func (s *sink) WriteByte(c byte) error {
+	*s = append(*s, c)
+	return nil
+}
+
+// newWriter returns a writer that appends to dst.
+func newWriter(dst []byte) *writer {
+	w := &writer{out: dst, enc: msgpack.GetEncoder()}
+	w.enc.Reset(&w.out)
+	return w
+}
+
+// close returns what was written and ends the use of the writer.
+func (w *writer) close() ([]byte, error) {
+	msgpack.PutEncoder(w.enc)
+	return w.out, w.err
+}
+
+// fail keeps the first error, one about the named field.
+func (w *writer) fail(field, format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
+	}
+}
+
+// keep keeps the error of a call of the Encoder. A sink gives none, but
+// another release of the Encoder might.
+func (w *writer) keep(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// array opens an array of n elements, which must follow.
+func (w *writer) array(n int) { w.keep(w.enc.EncodeArrayLen(n)) }
+
+func (w *writer) uint(v uint64) { w.keep(w.enc.EncodeUint(v)) }
+func (w *writer) int(v int64)   { w.keep(w.enc.EncodeInt(v)) }
+func (w *writer) bool(v bool)   { w.keep(w.enc.EncodeBool(v)) }
+func (w *writer) null()         { w.keep(w.enc.EncodeNil()) }
+
+// bytes writes b; nil is written as no bytes.
+func (w *writer) bytes(b []byte) {
+	w.keep(w.enc.EncodeBytesLen(len(b)))
+	w.out = append(w.out, b...)
+}
+
+// name writes a string of at most maxName bytes.
+func (w *writer) name(field, s string) {
+	if len(s) > maxName {
+		w.fail(field, "%d bytes, at most %d are allowed", len(s), maxName)
+		return
+	}
+	w.keep(w.enc.EncodeString(s))
+}
+
+// value writes a string of at most maxText bytes.
+func (w *writer) value(field, s string) {
+	if len(s) > maxText {
+		w.fail(field, "%d bytes, at most %d are allowed", len(s), maxText)
+		return
+	}
+	w.keep(w.enc.EncodeString(s))
+}
+
+// remark writes a text for people, cut to maxText bytes: one that is too long
+// must not keep its message from being sent.
+func (w *writer) remark(s string) {
+	if len(s) > maxText {
+		end := maxText
+		for end > maxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s = s[:end]
+	}
+	w.keep(w.enc.EncodeString(s))
+}
+
+// addr writes an address as its 4 or 16 bytes; the zero address, if optional,
+// as none.
+func (w *writer) addr(field string, a netip.Addr, need necessity) {
+	if problem := addrProblem(a, need); problem != "" {
+		w.fail(field, "%s", problem)
+		return
+	}
+	w.bytes(a.AsSlice())
+}
+
+// addrPort writes the bytes of an address followed by the port, the most
+// significant byte first.
+func (w *writer) addrPort(field string, a netip.AddrPort, need necessity) {
+	if problem := addrProblem(a.Addr(), need); problem != "" {
+		w.fail(field, "%s", problem)
+		return
+	}
+	b := a.Addr().AsSlice()
+	if b != nil {
+		b = append(b, byte(a.Port()>>8), byte(a.Port()))
+	}
+	w.bytes(b)
+}
+
+// necessity says whether an address may be missing.
+type necessity bool
+
+const (
+	required necessity = true
+	optional necessity = false
+)
+
+// addrProblem says why an address cannot travel, "" if it can.
+func addrProblem(a netip.Addr, need necessity) string {
+	switch {
+	case !a.IsValid() && need == required:
+		return "address is missing"
+	case a.Zone() != "":
+		return fmt.Sprintf("address %q has a zone, which means nothing to other directors", a)
+	default:
+		return ""
+	}
+}
