@@ -1,0 +1,224 @@
+package replica
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// transition is a table change that was applied here and that not all counted peers have confirmed yet.
+type transition struct {
+	items []*item
+	since time.Duration
+	done  bool
+
+	failed []string // peers that were counted when it began, or came to be, and failed before they confirmed
+}
+
+// item is one row of a change. Registers of a row may be confirmed through different messages, rows are not: every message
+// about a row carries all of it.
+type item struct {
+	backend   directory.BackendRow
+	director  directory.DirectorRow
+	confirmed map[string]bool // by peer name
+}
+
+func (t *transition) confirmAll(peer string) {
+	for _, i := range t.items {
+		i.confirmed[peer] = true
+	}
+}
+
+// confirmedBy reports whether a peer answers by this change already. With a gap in its log we do not know what it answered before.
+func (t *transition) confirmedBy(p *peer) bool {
+	if p.gap {
+		return false
+	}
+	for _, i := range t.items {
+		if !i.confirmed[p.name] {
+			return false
+		}
+	}
+	return true
+}
+
+// apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and begins its barrier.
+// It returns the barrier, nil if nothing was new.
+func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *transition {
+	if !c.plausible(now, change) {
+		c.counters.Implausible++
+		c.logf(LogError, "table change with a stamp far in the future ignored")
+		return nil
+	}
+	var confirmed string
+	if from != nil {
+		confirmed = from.name
+		c.confirm(from, change)
+	}
+	founding := c.table.Founding()
+	before := c.present()
+	applied := c.table.Merge(change)
+	if c.table.Founding() != founding {
+		c.foundingChanged(now, founding)
+	}
+	if applied.Empty() && c.table.Founding() == founding {
+		return nil
+	}
+	t := c.begin(now, applied, confirmed)
+	c.kickRemoved(before)
+	c.applyRemovals(now, applied)
+	return t
+}
+
+// begin puts an applied change into force: the ring of before is kept, the change follows the open rows into the log.
+func (c *Core) begin(now time.Duration, applied directory.Change, confirmed string) *transition {
+	t := &transition{since: now}
+	for _, row := range applied.Backends {
+		t.items = append(t.items, &item{backend: row, confirmed: map[string]bool{confirmed: true}})
+	}
+	for _, row := range applied.Directors {
+		t.items = append(t.items, &item{director: row, confirmed: map[string]bool{confirmed: true}})
+	}
+	c.changeView(func() {
+		c.dir.SetBackends(c.table.Snapshot().Backends)
+		c.transitions = append(c.transitions, t)
+		c.rings = append(c.rings, ring.Build(c.table.Backends(), c.rings[len(c.rings)-1]))
+	})
+	full := &wire.Table{Change: c.wholeRows(applied)}
+	if c.cfg.Guards.NoOrderedTable {
+		c.write(now, full)
+		return t
+	}
+	c.flushOutbox(now)
+	c.write(now, full)
+	return t
+}
+
+// wholeRows is today's state of the rows that a change touches.
+func (c *Core) wholeRows(change directory.Change) directory.Change {
+	whole := directory.Change{Founding: c.table.Founding()}
+	for _, r := range change.Backends {
+		if row, ok := c.table.Row(r.Addr); ok {
+			whole.Backends = append(whole.Backends, row)
+		}
+	}
+	for _, r := range change.Directors {
+		if row, ok := c.director(r.Addr); ok {
+			whole.Directors = append(whole.Directors, row)
+		}
+	}
+	return whole
+}
+
+// confirm notes what a peer's statement about its table confirms.
+func (c *Core) confirm(p *peer, change directory.Change) {
+	for _, t := range c.transitions {
+		for _, i := range t.items {
+			if !i.confirmed[p.name] && i.coveredBy(change) {
+				i.confirmed[p.name] = true
+			}
+		}
+	}
+}
+
+func (i *item) coveredBy(change directory.Change) bool {
+	if i.backend.Addr.IsValid() {
+		return slices.ContainsFunc(change.Backends, func(r directory.BackendRow) bool {
+			return r.Addr == i.backend.Addr && r.Covers(i.backend)
+		})
+	}
+	return slices.ContainsFunc(change.Directors, func(r directory.DirectorRow) bool {
+		return r.Addr == i.director.Addr && r.Covers(i.director)
+	})
+}
+
+// settleTransitions ends the barriers that all counted peers have confirmed, and forgets the rings before them.
+func (c *Core) settleTransitions(now time.Duration) {
+	if len(c.transitions) == 0 {
+		return
+	}
+	for _, t := range c.transitions {
+		if !t.done && c.allConfirmed(t) {
+			t.done = true
+			c.tableOperationsDone(t)
+		}
+	}
+	n := 0
+	for n < len(c.transitions) && c.transitions[n].done {
+		n++
+	}
+	if n > 0 {
+		c.changeView(func() {
+			c.transitions = slices.Delete(c.transitions, 0, n)
+			c.rings = slices.Delete(c.rings, 0, n)
+		})
+	}
+}
+
+func (c *Core) allConfirmed(t *transition) bool {
+	for _, p := range c.peers {
+		if p.live && p.counted && !t.confirmedBy(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// noteFailed remembers with whom a change in flight did not arrive for sure.
+func (c *Core) noteFailed(peer string) {
+	for _, t := range c.transitions {
+		if !t.done && !slices.Contains(t.failed, peer) {
+			t.failed = append(t.failed, peer)
+		}
+	}
+}
+
+// plausible refuses stamps that would push our logical clock far ahead.
+func (c *Core) plausible(now time.Duration, change directory.Change) bool {
+	var newest directory.Stamp
+	for _, r := range change.Backends {
+		newest = max(newest, r.Presence.Stamp, r.VHosts.Stamp, r.Down.Stamp, r.Forgotten)
+	}
+	for _, r := range change.Directors {
+		newest = max(newest, r.Removed.Stamp)
+	}
+	return c.observe(now, newest)
+}
+
+// foundingChanged notes that we now live in another mesh: the configured backends of ours are no longer in the table.
+func (c *Core) foundingChanged(now time.Duration, before directory.Founding) {
+	if before.At != directory.Unfounded && c.admission.bootstrapped {
+		c.admission.bootstrapped = false
+		c.counters.MeshesMet++
+		c.logf(LogWarn, "met an older mesh, joining it", Field{"founded_by", c.table.Founding().By})
+	}
+}
+
+func (c *Core) present() map[netip.Addr]ring.Tag {
+	present := make(map[netip.Addr]ring.Tag)
+	for _, b := range c.table.Backends() {
+		present[b.Addr] = b.Tag
+	}
+	return present
+}
+
+// kickRemoved ends the sessions on backends that a change removed.
+func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag) {
+	now := c.present()
+	var gone []netip.Addr
+	for addr := range before {
+		if _, still := now[addr]; !still {
+			gone = append(gone, addr)
+		}
+	}
+	slices.SortFunc(gone, ring.CompareAddr)
+	for _, addr := range gone {
+		if row, ok := c.table.Row(addr); ok && row.Presence.Stamp != 0 {
+			c.kicks.start(c, before[addr], KickTarget{Backend: addr}, nil)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package replica
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// ProtocolVersion is compared in every hello; directors of different versions refuse each other.
+const ProtocolVersion = 1
+
+// Config is what a core needs to know at its start.
+type Config struct {
+	Name       string         // node name, unique in the mesh
+	Boot       uint64         // random, not zero, for each start of the process
+	Addr       netip.AddrPort // advertised
+	Mesh       string         // mesh name
+	HashFormat string         // director_username_hash
+
+	Expire           time.Duration // user expire E, at least 10 s
+	KickDelay        time.Duration // pause between the last kick and the release of a move
+	MaxParallelMoves int           // users a flush has in flight, unless the flush says otherwise; 0 means 100
+
+	Backends []ring.Backend // --mail-servers
+	Founder  bool           // nobody to join: founds a mesh at once
+	Hook     bool           // a flush hook is set: the core emits RunHook
+
+	Wall      directory.Time // wall clock at the moment of New
+	Rand      *rand.Rand     // for jitter and nonces
+	Directory *directory.Directory
+	Guards    Guards
+}
+
+// Guards switches guards of the protocol off. Only tests do that, to prove that the checker notices; the zero value has all guards on.
+type Guards struct {
+	NoBarrier      bool // the old ring is forgotten at once
+	NoEndOfLife    bool // a mapping in its last seconds is answered and recorded whatever the ring says
+	NoHold         bool // lookups of a user being moved are answered
+	NoGapCheck     bool // a gap in a peer's log does not matter
+	NoWakeCheck    bool // a director that slept goes on as if nothing had been
+	NoReleaseCheck bool // a release releases whatever move is there
+	NoAdmission    bool // a joiner answers as soon as it has a snapshot
+	NoOrderedTable bool // table changes overtake rows on the streams
+	NoKickOnChange bool // a mapping that changes its backend does not kick
+	NoDownExpiry   bool // mappings on down backends are prolonged
+}

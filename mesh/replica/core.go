@@ -1,0 +1,212 @@
+package replica
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// Intervals of the protocol. Real time as measured by the now that goes in.
+const (
+	beatEvery      = 250 * time.Millisecond // below beatManyPeers peers
+	beatManyPeers  = 50
+	failAfter      = 5*time.Second + 500*time.Millisecond // silence of 5 s, and up to two beats until the last echo
+	confirmWithin  = 5 * time.Second                      // then a live peer is excluded
+	wakeAfter      = time.Second                          // a tick later than this was a pause
+	startWait      = 3 * time.Second                      // then a director whose peers do not answer serves alone
+	contactLost    = 10 * time.Second                     // then one whose contacts vanished does
+	lookupDeadline = 30 * time.Second
+	askAgain       = time.Second
+)
+
+// Core is one director's side of the mesh protocol. See the package comment for its rules on concurrency.
+type Core struct {
+	cfg   Config
+	start time.Duration
+	rand  *rand.Rand
+	clock meshClock
+	hlc   directory.Clock
+
+	dir     *directory.Directory
+	table   *directory.Table
+	initial *ring.Rings // of the configuration alone
+
+	// What concurrent lookups read. assignMu is held for reading while a mapping is made from a view, and for writing
+	// while the view changes, so that after a change no mapping made from an older view is still on its way to the outbox.
+	assignMu sync.RWMutex
+	view     atomic.Pointer[view]
+	lastTick atomic.Int64 // time.Duration
+	outbox   outbox
+
+	log      history
+	peers    map[string]*peer
+	sessions map[uint64]*peer
+	session  uint64 // last given out
+	effects  []Effect
+
+	admission admission
+	snapshot  *inSnapshot // being received
+	donations map[string]*outSnapshot
+	triedAt   map[string]time.Duration // donors that did not work out
+
+	transitions []*transition // table changes not yet confirmed by all, oldest first
+	rings       []*ring.Rings // kept rings: before each transition, then today's
+
+	waiters waiters
+	held    map[user]heldUser
+	moves   moves
+	kicks   kicks
+	ops     map[uint64]*operationState
+	flushes flushes
+	digests digests
+	seen    deltaWindow
+
+	nextID    uint64 // identifies deltas, kicks, holds, snapshots of this life
+	nextBatch time.Duration
+	nextBeat  time.Duration
+	counters  Counters
+}
+
+// user is a user of one tag; the same hash in two tags is two users.
+type user struct {
+	tag  ring.Tag
+	hash ring.UserHash
+}
+
+// New makes the core of a director that starts at now.
+func New(cfg Config, now time.Duration) *Core {
+	if cfg.MaxParallelMoves == 0 {
+		cfg.MaxParallelMoves = 100
+	}
+	c := &Core{
+		cfg:       cfg,
+		start:     now,
+		rand:      cfg.Rand,
+		dir:       cfg.Directory,
+		initial:   ring.Build(cfg.Backends, nil),
+		peers:     make(map[string]*peer),
+		sessions:  make(map[uint64]*peer),
+		donations: make(map[string]*outSnapshot),
+		triedAt:   make(map[string]time.Duration),
+		held:      make(map[user]heldUser),
+		ops:       make(map[uint64]*operationState),
+	}
+	c.clock.init(cfg.Wall, now)
+	c.lastTick.Store(int64(now))
+	c.waiters.init()
+	c.moves.init()
+	c.kicks.init()
+	c.flushes.init()
+	c.seen.init()
+	unfounded := directory.Founding{At: directory.Unfounded, By: cfg.Name}
+	c.table = directory.NewTable(unfounded, cfg.Name, cfg.Backends)
+	c.dir.SetBackends(c.table.Snapshot().Backends)
+	c.rings = []*ring.Rings{ring.Build(c.table.Backends(), nil)}
+	c.view.Store(c.makeView())
+	if cfg.Founder {
+		c.found(now, "no peers are configured")
+	}
+	return c
+}
+
+// Take returns the effects since the last call, in order.
+func (c *Core) Take() []Effect {
+	effects := c.effects
+	c.effects = nil
+	return effects
+}
+
+// Tick lets time pass; call it at least every 50 ms.
+func (c *Core) Tick(now time.Duration) {
+	defer c.enter(now)()
+	c.log.prune(now)
+	c.disciplineClock(now)
+	c.checkPeers(now)
+	c.progressAdmission(now)
+	c.checkSnapshots(now)
+	c.excludeSilent(now)
+	c.beat(now)
+	if now >= c.nextBatch {
+		c.flushOutbox(now)
+		c.nextBatch = now + c.batchInterval()
+	}
+	c.releaseForgotten(now)
+	c.checkKicks(now)
+	c.checkMoves(now)
+	c.checkFlushes(now)
+	c.stepDigests(now)
+	c.expireWaiters(now)
+	c.waiters.recheck = true
+}
+
+// enter begins every input; what it returns ends it. A late input is how a director notices that it slept.
+func (c *Core) enter(now time.Duration) (leave func()) {
+	if late := now - time.Duration(c.lastTick.Load()); late > wakeAfter {
+		c.wake(now, late)
+	}
+	c.lastTick.Store(int64(now))
+	return func() { c.leave(now) }
+}
+
+// leave draws the conclusions of an input.
+func (c *Core) leave(now time.Duration) {
+	c.settleTransitions(now)
+	for range 2 { // the moves that end make room for others
+		c.pumpFlushes(now)
+		c.moves.send(c, now)
+	}
+	c.settleKickUsers()
+	c.kicks.report(c)
+	c.evaluate(now)
+	c.retryWaiters(now)
+}
+
+// batchInterval is how long rows are collected: longer in larger meshes, to keep the number of messages down.
+func (c *Core) batchInterval() time.Duration {
+	n := time.Duration(len(c.peers) + 1)
+	return min(max(2*time.Millisecond*n, 50*time.Millisecond), time.Second)
+}
+
+func (c *Core) newID() uint64 {
+	c.nextID++
+	return c.nextID
+}
+
+// settings are what peers must have in common with us.
+func (c *Core) settings() wire.Settings {
+	return wire.Settings{
+		Protocol:   ProtocolVersion,
+		Mesh:       c.cfg.Mesh,
+		HashFormat: c.cfg.HashFormat,
+		Expire:     c.cfg.Expire.Milliseconds(),
+	}
+}
+
+func (c *Core) self() wire.Peer {
+	return wire.Peer{Name: c.cfg.Name, Boot: c.cfg.Boot, Addr: c.cfg.Addr}
+}
+
+// send emits a direct message to one peer, if there is a stream to it.
+func (c *Core) send(p *peer, m wire.Message) {
+	if p.out {
+		c.effects = append(c.effects, Send{To: []string{p.name}, Message: m})
+	}
+}
+
+// sendAll emits a direct message to every peer with a stream.
+func (c *Core) sendAll(m wire.Message) {
+	if to := c.streams(); len(to) > 0 {
+		c.effects = append(c.effects, Send{To: to, Message: m})
+	}
+}
+
+func (c *Core) emit(e Effect) { c.effects = append(c.effects, e) }
+
+func (c *Core) logf(level LogLevel, text string, fields ...Field) {
+	c.emit(Log{Level: level, Text: text, Fields: fields})
+}

@@ -1,0 +1,35 @@
+package replica
+
+// Counters count what happened since the start, for metrics, and for a simulation that wants to know whether it met everything.
+type Counters struct {
+	HeldLookups        uint64 // lookups that waited for a move
+	EndOfLifeWaits     uint64 // … for the end of a mapping
+	BarrierWaits       uint64 // … for a table change to be confirmed
+	UnsyncedWaits      uint64 // … for this director to be synced
+	NoBackendWaits     uint64 // … for a usable backend
+	FailedLookups      uint64 // lookups that ended in a temporary failure
+	Relayed            uint64 // lookups asked of a synced peer
+	Conflicts          uint64 // mappings of one generation with two backends
+	LateRows           uint64 // rows dropped because their backend's mappings had been forgotten
+	UnknownBackendRows uint64 // rows dropped because their backend is not in the table
+	Gaps               uint64
+	GapsRepaired       uint64
+	Pauses             uint64 // own pauses noticed
+	Exclusions         uint64 // peers excluded
+	Excluded           uint64 // times that a peer excluded us
+	ClockSteps         uint64
+	PeerFailures       uint64
+	Kicks              uint64
+	ForgottenHolds     uint64 // users released because nobody told us of their release
+	DigestRounds       uint64 // digests compared
+	LeavesRepaired     uint64
+	RepeatedDeltas     uint64
+	Refused            uint64 // hellos and push/pulls refused, by us or by others
+	Implausible        uint64 // table changes ignored for their stamps
+	Unexpected         uint64 // messages that do not belong on a stream
+	MeshesMet          uint64 // older meshes met
+	ServedAlone        uint64
+}
+
+// Counters returns the counts so far.
+func (c *Core) Counters() Counters { return c.counters }

@@ -1,0 +1,189 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// Digests are taken as of the end of an epoch and no sooner than settleAfter later, when what happened in it is everywhere. A pass over the
+// directory takes most of an epoch, a few leaves per tick; it also sweeps the dead rows.
+const (
+	epochLength   = 10 * time.Second
+	settleAfter   = 10 * time.Second
+	passLength    = 8 * time.Second
+	groups        = 256
+	leavesInGroup = 256
+	digestsKept   = 3
+	// comparable is how long after the end of its epoch a leaf digest can still be computed: dead rows are kept for 60 s.
+	comparableFor = 50 * time.Second
+	repairGroups  = 16 // groups asked about after one comparison
+	repairLeaves  = 64 // leaves repaired after one answer
+)
+
+// digests are this director's, as far as taken.
+type digests struct {
+	taken []digestSet // newest last
+	pass  *digestPass
+}
+
+type digestSet struct {
+	epoch int64
+	tags  []wire.GroupDigests
+}
+
+type digestPass struct {
+	set   digestSet
+	group int // next, over all tags
+	begun time.Duration
+}
+
+func epochEnd(epoch int64) directory.Time {
+	return directory.Time((epoch + 1) * epochLength.Milliseconds())
+}
+
+// stepDigests goes on with the pass of the epoch that has settled.
+func (c *Core) stepDigests(now time.Duration) {
+	t := c.clock.at(now)
+	epoch := int64(t.Add(-settleAfter))/epochLength.Milliseconds() - 1
+	d := &c.digests
+	if d.pass == nil {
+		if n := len(d.taken); n > 0 && d.taken[n-1].epoch >= epoch {
+			return
+		}
+		d.pass = &digestPass{set: digestSet{epoch: epoch}, begun: now}
+		for _, tag := range c.dir.Tags() {
+			d.pass.set.tags = append(d.pass.set.tags, wire.GroupDigests{Tag: tag})
+		}
+	}
+	p := d.pass
+	total := groups * len(p.set.tags)
+	due := min(total, int(int64(total)*int64(now-p.begun)/int64(passLength)))
+	for ; p.group < due; p.group++ {
+		of := &p.set.tags[p.group/groups]
+		group := uint8(p.group % groups)
+		c.dir.SweepGroup(of.Tag, group, t)
+		leaves := c.leafDigests(of.Tag, group, p.set.epoch)
+		of.Groups[group] = foldDigests(&leaves)
+	}
+	if p.group == total {
+		d.taken = append(d.taken, p.set)
+		if len(d.taken) > digestsKept {
+			d.taken = d.taken[1:]
+		}
+		d.pass = nil
+	}
+}
+
+func (c *Core) leafDigests(tag ring.Tag, group uint8, epoch int64) (leaves [leavesInGroup]uint64) {
+	for i := range leaves {
+		leaves[i] = c.dir.DigestLeaf(tag, uint16(group)<<8|uint16(i), epochEnd(epoch))
+	}
+	return leaves
+}
+
+// foldDigests makes one digest of a group's leaves; no rows at all give 0.
+func foldDigests(leaves *[leavesInGroup]uint64) uint64 {
+	var sum uint64
+	for i, d := range leaves {
+		if d != 0 {
+			sum += mix(d ^ uint64(i+1)*0x9e3779b97f4a7c15)
+		}
+	}
+	return sum
+}
+
+// mix scatters 64 bits (the finalizer of MurmurHash3).
+func mix(x uint64) uint64 {
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}
+
+// compareDigests looks at a peer's digests beside ours of the same epoch, and asks about the groups that differ.
+func (c *Core) compareDigests(p *peer, m *wire.State) {
+	for _, set := range c.digests.taken {
+		if set.epoch != m.Epoch {
+			continue
+		}
+		c.counters.DigestRounds++
+		asked := 0
+		for _, tag := range unionTags(set.tags, m.Digests) {
+			ours, theirs := groupsOf(set.tags, tag), groupsOf(m.Digests, tag)
+			for g := range groups {
+				if ours[g] == theirs[g] {
+					continue
+				}
+				if asked++; asked > repairGroups {
+					break
+				}
+				c.send(p, &wire.LeafDigests{Epoch: set.epoch, Tag: tag, Group: uint8(g), Leaves: c.leafDigests(tag, uint8(g), set.epoch)})
+			}
+		}
+		p.differs = asked > 0
+	}
+}
+
+func groupsOf(digests []wire.GroupDigests, tag ring.Tag) (groups [groups]uint64) {
+	for _, d := range digests {
+		if d.Tag == tag {
+			return d.Groups
+		}
+	}
+	return groups
+}
+
+func unionTags(a, b []wire.GroupDigests) []ring.Tag {
+	var tags []ring.Tag
+	have := make(map[ring.Tag]bool)
+	for _, digests := range [][]wire.GroupDigests{a, b} {
+		for _, d := range digests {
+			if !have[d.Tag] {
+				have[d.Tag] = true
+				tags = append(tags, d.Tag)
+			}
+		}
+	}
+	return tags
+}
+
+// gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's.
+func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
+	t := c.clock.at(now)
+	if end := epochEnd(m.Epoch); t < end.Add(settleAfter/2) || t > end.Add(comparableFor) {
+		return
+	}
+	ours := c.leafDigests(m.Tag, m.Group, m.Epoch)
+	var differ []uint16
+	for i := range ours {
+		if ours[i] != m.Leaves[i] && len(differ) < repairLeaves {
+			differ = append(differ, uint16(m.Group)<<8|uint16(i))
+		}
+	}
+	if len(differ) == 0 {
+		return
+	}
+	c.counters.LeavesRepaired += uint64(len(differ))
+	c.sendLeaves(now, p, m.Tag, differ)
+	c.send(p, &wire.LeafRequest{Tag: m.Tag, Leaves: differ})
+}
+
+func (c *Core) gotLeafRequest(now time.Duration, p *peer, m *wire.LeafRequest) {
+	c.sendLeaves(now, p, m.Tag, m.Leaves[:min(len(m.Leaves), repairLeaves)])
+}
+
+func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uint16) {
+	rows := newRowSet()
+	for _, leaf := range wanted {
+		for _, m := range c.dir.Leaf(tag, leaf, c.clock.at(now), nil) {
+			rows.add(tag, m)
+		}
+	}
+	for _, b := range rows.blocks() {
+		c.send(p, &wire.LeafRows{Blocks: []wire.Block{b}})
+	}
+}

@@ -1,0 +1,71 @@
+package replica
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+)
+
+// director returns the table's row of a director, if somebody added or removed it.
+func (c *Core) director(addr netip.AddrPort) (directory.DirectorRow, bool) {
+	rows := c.table.Snapshot().Directors
+	i := slices.IndexFunc(rows, func(r directory.DirectorRow) bool { return r.Addr == addr })
+	if i < 0 {
+		return directory.DirectorRow{}, false
+	}
+	return rows[i], true
+}
+
+func (c *Core) removed(addr netip.AddrPort) bool {
+	row, ok := c.director(addr)
+	return ok && row.Removed.Value
+}
+
+func (c *Core) selfRemoved() bool { return c.admission.removed }
+
+// applyRemovals parts with directors that were removed.
+func (c *Core) applyRemovals(now time.Duration, applied directory.Change) {
+	if len(applied.Directors) == 0 {
+		return
+	}
+	if removed := c.removed(c.cfg.Addr); removed != c.admission.removed {
+		c.admission.removed = removed
+		c.logf(LogWarn, "this director was removed from the mesh, or let in again", Field{"removed", removed})
+		if !removed {
+			c.admission.bootstrapped = len(c.peers) == 0
+		}
+	}
+	for _, p := range c.sortedPeers() {
+		if (p.out || p.in != 0) && c.removed(p.addr) {
+			c.emit(CloseStream{Peer: p.name, Reason: "removed from the mesh"})
+			p.left = true
+			c.peerGone(now, p)
+		}
+	}
+}
+
+// Dial is a director to be contacted.
+type Dial struct {
+	Name string // "" if not known yet
+	Addr netip.AddrPort
+}
+
+// Dials lists the directors to whom no stream is up but should be: peers that failed, those others told us of, and those added by an operator.
+func (c *Core) Dials() []Dial {
+	var dials []Dial
+	known := make(map[netip.AddrPort]bool)
+	for _, p := range c.sortedPeers() {
+		known[p.addr] = true
+		if !p.out && !p.left && p.addr.IsValid() && !c.removed(p.addr) {
+			dials = append(dials, Dial{p.name, p.addr})
+		}
+	}
+	for _, r := range c.table.Snapshot().Directors {
+		if !r.Removed.Value && !known[r.Addr] && r.Addr != c.cfg.Addr {
+			dials = append(dials, Dial{"", r.Addr})
+		}
+	}
+	return dials
+}

@@ -1,0 +1,231 @@
+package replica
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+// operationState is an admin operation that somebody waits for.
+type operationState struct {
+	outcome Outcome
+	table   *transition     // waits for this barrier
+	kicks   map[string]bool // KickUser: directors to report; "" is ourselves
+	kickID  uint64
+	known   bool
+	err     error
+	since   time.Duration
+}
+
+// Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live director has applied it.
+func (c *Core) Do(now time.Duration, id uint64, op Operation) {
+	defer c.enter(now)()
+	o := &operationState{since: now}
+	c.ops[id] = o
+	if !c.synced() {
+		c.endOperation(id, fmt.Errorf("%w (%s); try again", ErrNotSynced, c.admission.reason))
+		return
+	}
+	switch op := op.(type) {
+	case Move:
+		c.doMove(now, id, op)
+	case Flush:
+		c.doFlush(now, id, op)
+	case CancelFlush:
+		if o.outcome.Count = c.cancelFlushes(op.Addr); o.outcome.Count == 0 {
+			c.endOperation(id, ErrNothingToCancel)
+			return
+		}
+		c.endOperation(id, nil)
+	case KickUser:
+		c.doKickUser(id, o, op)
+	default:
+		c.doTable(now, id, o, op)
+	}
+}
+
+// Cancel forgets an operation for which nobody waits any more; what it began goes on.
+func (c *Core) Cancel(id uint64) { delete(c.ops, id) }
+
+// doTable carries out what changes the table.
+func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Operation) {
+	change, err := c.tableChange(now, o, op)
+	if err != nil {
+		c.endOperation(id, err)
+		return
+	}
+	if o.table = c.apply(now, change, nil); o.table == nil {
+		c.endOperation(id, nil) // nothing changed
+		return
+	}
+	c.gossip(change, nil)
+}
+
+func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (directory.Change, error) {
+	stamp := c.hlc.Next(c.clock.at(now))
+	switch op := op.(type) {
+	case AddBackend:
+		return c.table.Add(stamp, c.cfg.Name, op.Addr, op.Name, op.Tag, op.VHosts)
+	case UpdateBackend:
+		return c.table.Update(stamp, c.cfg.Name, op.Addr, op.VHosts, op.Tag)
+	case RemoveBackend:
+		return c.table.Remove(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
+	case SetDown:
+		o.outcome.Mapped = c.dir.Users(op.Addr)
+		return c.table.SetDown(stamp, c.cfg.Name, op.Addr, op.Down)
+	case Forget:
+		return c.table.Forget(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
+	case SetDirectorRemoved:
+		if op.Removed && !c.knowsDirector(op.Addr) {
+			return directory.Change{}, ErrUnknownDirector
+		}
+		return c.table.SetDirectorRemoved(stamp, c.cfg.Name, op.Addr, op.Removed), nil
+	}
+	return directory.Change{}, fmt.Errorf("unknown operation %T", op)
+}
+
+// afterForgotten is a stamp whose tick is later than that of any mapping assigned after the last forget: such mappings carry the
+// tick after it, which may not have come yet.
+func (c *Core) afterForgotten(stamp directory.Stamp, backend netip.Addr) directory.Stamp {
+	latest := stamp
+	for _, b := range c.table.Backends() {
+		if backend.IsValid() && b.Addr != backend {
+			continue
+		}
+		if row, ok := c.table.Row(b.Addr); ok && row.Forgotten != 0 {
+			if after := row.Forgotten.Tick() + 1; latest.Tick() < after {
+				latest = c.hlc.Next(after.Time())
+			}
+		}
+	}
+	return latest
+}
+
+func (c *Core) knowsDirector(addr netip.AddrPort) bool {
+	if _, ok := c.director(addr); ok || addr == c.cfg.Addr {
+		return true
+	}
+	for _, p := range c.peers {
+		if p.addr == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// tableOperationsDone ends the operations that waited for a barrier.
+func (c *Core) tableOperationsDone(t *transition) {
+	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+		if o := c.ops[id]; o.table == t {
+			o.outcome.FailedPeers = slices.Clone(t.failed)
+			c.endOperation(id, nil)
+		}
+	}
+}
+
+func (c *Core) doMove(now time.Duration, id uint64, op Move) {
+	row, ok := c.table.Row(op.Backend)
+	if !ok || !row.Presence.Value.Present {
+		c.endOperation(id, directory.ErrUnknownBackend)
+		return
+	}
+	u := user{row.Presence.Value.Tag, op.Hash}
+	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+	switch {
+	case status == directory.Live && m.Moving:
+		c.endOperation(id, ErrTryAgain)
+	case status == directory.Live && m.Backend == op.Backend:
+		if recorded, ok := c.dir.Touch(u.tag, m, c.clock.at(now)); ok {
+			c.outbox.push(u.tag, recorded)
+		}
+		c.endOperation(id, nil)
+	default:
+		c.startMove(now, &move{user: u, op: id, wait: op.Wait}, op.Backend)
+	}
+}
+
+func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
+	if row, ok := c.table.Row(op.Addr); op.Addr.IsValid() && (!ok || !row.Presence.Value.Present) {
+		c.endOperation(id, directory.ErrUnknownBackend)
+		return
+	}
+	limit := op.MaxParallel
+	if limit <= 0 {
+		limit = c.cfg.MaxParallelMoves
+	}
+	c.ops[id].outcome.Flush = c.startFlush(now, op.Addr, limit)
+	c.endOperation(id, nil)
+}
+
+func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
+	o.kickID, o.known = c.newID(), true
+	o.kicks = map[string]bool{"": true}
+	for _, p := range c.sortedPeers() {
+		if p.live && p.counted && p.out {
+			o.kicks[p.name] = true
+			c.send(p, &wire.KickUser{ID: o.kickID, Field: op.Field, Value: op.Value})
+		}
+	}
+	c.kicks.start(c, "", KickTarget{Field: op.Field, Value: op.Value}, func(count int, known bool, failure string) {
+		c.kickUserReport(o, "", count, known, failure)
+	})
+}
+
+func (c *Core) gotKickUserDone(p *peer, m *wire.KickUserDone) {
+	for _, o := range c.ops {
+		if o.kickID == m.ID && o.kicks[p.name] {
+			c.kickUserReport(o, p.name, int(m.Count), m.Known, m.Error)
+			return
+		}
+	}
+}
+
+// kickUserReport takes one director's share of a kick by name.
+func (c *Core) kickUserReport(o *operationState, from string, count int, known bool, failure string) {
+	delete(o.kicks, from)
+	o.outcome.Count += count
+	o.known = o.known && known
+	if failure != "" && o.err == nil {
+		who := from
+		if who == "" {
+			who = c.cfg.Name
+		}
+		o.err = fmt.Errorf("director %s could not kick: %s", who, failure)
+	}
+}
+
+// settleKickUsers ends the kicks by name that every live director has reported.
+func (c *Core) settleKickUsers() {
+	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+		o := c.ops[id]
+		if o.kickID == 0 {
+			continue
+		}
+		for name := range o.kicks {
+			if p := c.peers[name]; name != "" && (p == nil || !p.live) {
+				delete(o.kicks, name)
+				o.outcome.FailedPeers = append(o.outcome.FailedPeers, name)
+				o.known = false
+			}
+		}
+		if len(o.kicks) == 0 {
+			o.outcome.Known = o.known
+			c.endOperation(id, o.err)
+		}
+	}
+}
+
+func (c *Core) endOperation(id uint64, err error) {
+	o := c.ops[id]
+	if o == nil {
+		return
+	}
+	delete(c.ops, id)
+	slices.Sort(o.outcome.FailedPeers)
+	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})
+}

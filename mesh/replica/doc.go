@@ -1,0 +1,38 @@
+// Package replica is the core of the mesh: it decides what a director answers, replicates and waits for.
+//
+// The core does no I/O. It owns no socket, no goroutine and no clock: messages and the time go in, effects come out (see
+// Effect), and equal inputs give equal outputs. Package mesh ties it to memberlist and to the network; the simulation drives it from
+// a seed. A Core is not safe for concurrent use, except for the few methods that say so: TryLookup is the one that matters, it
+// answers nearly all lookups straight from the directory.
+//
+// # The log
+//
+// Each director has one log: table changes, rows (new mappings and recorded activity) and holds, numbered from 1, the same for all
+// peers, kept for a while. The stream to a peer carries the log in order, with direct messages in their places between. After a
+// reconnect the log is replayed from where the peer has it. A jump in the numbers is a gap, and a director with a gap in the log of a
+// live peer does not answer by itself: a snapshot repairs it, taken from any director whose own position covers the gap.
+//
+//	d1's log:  1 rows | 2 rows | 3 table | 4 rows | 5 hold | 6 rows …
+//	to d2:     ───────────────────────────────▲ (sent)         d2 has all up to 4
+//	to d3:     ─────────▲ (stream broke)  replay from 3, or a gap if 3 is no longer kept
+//
+// # Who counts
+//
+// Beats run both ways on the streams and echo the sender's clock. A peer whose echo is older than failAfter has failed; so both ends
+// of a broken path give each other up at about the same time, whichever direction broke. A director counts a peer once the peer has
+// asked to be admitted, or has admitted it; it waits for the confirmations of the peers that it counts, and only for those.
+// A director answers by itself (it is synced) only while all live peers count it. Joining, waking up from a pause, being excluded and coming
+// back from a partition are one procedure: ask all for admission, take their tables and held users, repair gaps.
+//
+// # The table barrier
+//
+// A director that applies a table change closes the rows answered before, writes the change into its log (to all, whoever made it) and
+// keeps the ring of before. The same change in a peer's log is the peer's confirmation: what that peer answered earlier stands before it.
+// Until all counted peers have confirmed, a user without a mapping is answered only if all kept rings agree on its place.
+//
+// # Moves
+//
+// The originator supersedes the mapping (next generation, marked moving) and sends a Hold. Each director holds the user's lookups,
+// confirms, kicks and reports. When all counted peers have, and the kick delay has passed, the originator releases: the same row, no
+// longer moving. Generation, stamp and backend name the move.
+package replica

@@ -1,0 +1,114 @@
+package replica
+
+import (
+	"fmt"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	maxDonations  = 4     // snapshots given at a time
+	chunkRows     = 16384 // about 160 KB on the wire
+	chunksAhead   = 4     // sent but not acknowledged
+	leavesPerPass = 4096  // looked at for one chunk at most, so that an empty directory does not hold up the core
+	leaves        = 1 << 16
+)
+
+// outSnapshot is a snapshot being given. The directory goes on changing meanwhile; what changes is in the log too.
+type outSnapshot struct {
+	id      uint64
+	tags    []ring.Tag
+	leaf    int
+	index   uint32 // next chunk
+	acked   uint32 // chunks acknowledged
+	sent    uint64
+	covers  []wire.Position
+	ackedAt time.Duration
+}
+
+func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
+	if _, again := c.donations[p.name]; !again && len(c.donations) >= maxDonations {
+		c.send(p, &wire.SnapshotChunk{ID: m.ID, Busy: true})
+		return
+	}
+	c.flushOutbox(now)
+	d := &outSnapshot{id: m.ID, tags: c.dir.Tags(), ackedAt: now}
+	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.cfg.Boot, Seq: c.log.last})
+	for _, q := range c.sortedPeers() {
+		if q.boot != 0 && !q.gap {
+			d.covers = append(d.covers, wire.Position{Name: q.name, Boot: q.boot, Seq: q.pos})
+		}
+	}
+	c.donations[p.name] = d
+	c.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", c.dir.Len()})
+	c.pumpDonation(now, p, d)
+}
+
+func (c *Core) gotChunkAck(now time.Duration, p *peer, m *wire.SnapshotAck) {
+	d := c.donations[p.name]
+	if d == nil || d.id != m.ID || m.Index >= d.index {
+		return
+	}
+	d.acked, d.ackedAt = max(d.acked, m.Index+1), now
+	c.pumpDonation(now, p, d)
+}
+
+func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
+	for d.index-d.acked < chunksAhead {
+		chunk := &wire.SnapshotChunk{ID: d.id, Index: d.index, Total: uint64(c.dir.Len())}
+		if d.index == 0 {
+			chunk.Covers = d.covers
+		}
+		chunk.Blocks = d.next(c.dir, c.clock.at(now))
+		chunk.Last = len(d.tags) == 0
+		d.index++
+		d.sent += uint64(rowCount(chunk.Blocks))
+		c.send(p, chunk)
+		if chunk.Last {
+			delete(c.donations, p.name)
+			return
+		}
+	}
+}
+
+// next packs the rows of the next leaves.
+func (d *outSnapshot) next(dir *directory.Directory, t directory.Time) []wire.Block {
+	var blocks []wire.Block
+	var rows []directory.Mapping
+	total := 0
+	for range leavesPerPass {
+		if len(d.tags) == 0 || total+len(rows) >= chunkRows {
+			break
+		}
+		rows = dir.Leaf(d.tags[0], uint16(d.leaf), t, rows)
+		if d.leaf++; d.leaf == leaves {
+			if len(rows) > 0 {
+				blocks = append(blocks, wire.Pack(d.tags[0], rows))
+				total += len(rows)
+				rows = nil
+			}
+			d.tags, d.leaf = d.tags[1:], 0
+		}
+	}
+	if len(rows) > 0 {
+		blocks = append(blocks, wire.Pack(d.tags[0], rows))
+	}
+	return blocks
+}
+
+func backendText(b ring.Backend) string {
+	text := ring.AddrText(b.Addr)
+	if b.Tag != "" {
+		text += "@" + string(b.Tag)
+	}
+	if b.VHosts != ring.DefaultVHosts {
+		text += fmt.Sprintf(" %d", b.VHosts)
+	}
+	if b.Down {
+		text += " down"
+	}
+	return text
+}

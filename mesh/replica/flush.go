@@ -1,0 +1,207 @@
+package replica
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	flushTellEvery   = 500 * time.Millisecond
+	flushKept        = 10 * time.Minute // an ended flush can still be asked for
+	flushScanLeaves  = 2048             // looked at per tick
+	flushScanPending = 1 << 17          // candidates found ahead of the moves
+)
+
+// flush is one that this director runs.
+type flush struct {
+	state   wire.FlushState
+	max     int
+	tags    []ring.Tag // still to be scanned
+	leaf    int
+	pending []user
+	toldAt  time.Duration
+}
+
+// flushes are the ones that run here, and what is known of all in the mesh.
+type flushes struct {
+	own   []*flush
+	known map[FlushID]*knownFlush
+}
+
+type knownFlush struct {
+	state wire.FlushState
+	lost  bool
+	boot  uint64
+}
+
+func (f *flushes) init() { f.known = make(map[FlushID]*knownFlush) }
+
+// startFlush begins to move the users of a backend, or of all (zero address), to where they hash now.
+func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) FlushID {
+	f := &flush{
+		state: wire.FlushState{ID: c.newID(), Backend: backend, Scanning: true, Started: c.clock.at(now)},
+		max:   limit,
+		tags:  c.dir.Tags(),
+	}
+	if backend.IsValid() {
+		row, _ := c.table.Row(backend)
+		f.tags = []ring.Tag{row.Presence.Value.Tag}
+	}
+	c.flushes.own = append(c.flushes.own, f)
+	c.scan(now, f)
+	c.tellFlush(now, f)
+	return FlushID{c.cfg.Name, f.state.ID}
+}
+
+// checkFlushes finds more users to move, and tells all directors how flushes go.
+func (c *Core) checkFlushes(now time.Duration) {
+	for _, f := range c.flushes.own {
+		c.scan(now, f)
+		if now-f.toldAt >= flushTellEvery {
+			c.tellFlush(now, f)
+		}
+	}
+	for id, k := range c.flushes.known {
+		if k.state.Ended != 0 && c.clock.at(now).Sub(k.state.Ended) > flushKept {
+			delete(c.flushes.known, id)
+		}
+	}
+}
+
+// scan looks through some leaves for users of the flush.
+func (c *Core) scan(now time.Duration, f *flush) {
+	if !f.state.Scanning {
+		return
+	}
+	t := c.clock.at(now)
+	var rows []directory.Mapping
+	for range flushScanLeaves {
+		if len(f.tags) == 0 {
+			f.state.Scanning = false
+			return
+		}
+		if len(f.pending) > flushScanPending {
+			return
+		}
+		rows = c.dir.Leaf(f.tags[0], uint16(f.leaf), t, rows[:0])
+		for _, m := range rows {
+			if u := (user{f.tags[0], m.Hash}); c.flushable(f, u, m) {
+				f.pending = append(f.pending, u)
+				f.state.Total++
+			}
+		}
+		if f.leaf++; f.leaf == leaves {
+			f.tags, f.leaf = f.tags[1:], 0
+		}
+	}
+}
+
+// flushable reports whether a mapping is the flush's to move.
+func (c *Core) flushable(f *flush, u user, m directory.Mapping) bool {
+	return m.Backend.IsValid() && !m.Moving &&
+		(!f.state.Backend.IsValid() || m.Backend == f.state.Backend) &&
+		c.target(u.tag, u.hash) != m.Backend
+}
+
+// pumpFlushes starts moves as others end.
+func (c *Core) pumpFlushes(now time.Duration) {
+	if len(c.flushes.own) == 0 {
+		return
+	}
+	for _, f := range c.flushes.own {
+		for f.state.Moving < uint64(f.max) && len(f.pending) > 0 {
+			u := f.pending[0]
+			f.pending = f.pending[1:]
+			m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+			if status != directory.Live || !c.flushable(f, u, m) {
+				f.state.Moved++ // somebody did it already, or the user is gone
+				continue
+			}
+			f.state.Moving++
+			c.startMove(now, &move{user: u, flush: f}, c.target(u.tag, u.hash))
+		}
+		if len(f.pending) == 0 && !f.state.Scanning && f.state.Moving == 0 {
+			f.state.Done, f.state.Ended = true, c.clock.at(now)
+			c.tellFlush(now, f)
+			c.logf(LogInfo, "flush ended", Field{"backend", addrOrAll(f.state.Backend)}, Field{"moved", f.state.Moved},
+				Field{"failed", f.state.Failed}, Field{"canceled", f.state.Canceled})
+		}
+	}
+	c.flushes.own = slices.DeleteFunc(c.flushes.own, func(f *flush) bool { return f.state.Done })
+}
+
+func (f *flushes) moveEnded(m *move, err error) {
+	m.flush.state.Moving--
+	if err != nil {
+		m.flush.state.Failed++
+	} else {
+		m.flush.state.Moved++
+	}
+}
+
+// cancel stops a flush of ours from starting more moves.
+func (f *flushes) cancel(id uint64) {
+	for _, own := range f.own {
+		if own.state.ID == id {
+			own.pending, own.tags = nil, nil
+			own.state.Scanning, own.state.Canceled = false, true
+		}
+	}
+}
+
+func (c *Core) tellFlush(now time.Duration, f *flush) {
+	f.toldAt = now
+	state := f.state
+	c.flushes.known[FlushID{c.cfg.Name, state.ID}] = &knownFlush{state: state, boot: c.cfg.Boot}
+	c.sendAll(&state)
+}
+
+func (f *flushes) gotState(p *peer, m *wire.FlushState) {
+	f.known[FlushID{p.name, m.ID}] = &knownFlush{state: *m, boot: p.boot}
+}
+
+// peerGone ends what we know of a failed director's flushes: nobody goes on with them.
+func (f *flushes) peerGone(c *Core, now time.Duration, p *peer) {
+	for id, k := range f.known {
+		if id.Director == p.name && k.state.Ended == 0 {
+			k.state.Ended, k.lost = c.clock.at(now), true
+		}
+	}
+}
+
+// cancelFlushes stops the running flushes of a backend, or all, wherever they run, and says how many that were.
+func (c *Core) cancelFlushes(backend netip.Addr) int {
+	n := 0
+	for _, id := range slices.SortedFunc(maps.Keys(c.flushes.known), compareFlushes) {
+		k := c.flushes.known[id]
+		if k.state.Ended != 0 || backend.IsValid() && k.state.Backend != backend {
+			continue
+		}
+		if id.Director == c.cfg.Name {
+			c.flushes.cancel(id.ID)
+			n++
+		} else if p := c.peers[id.Director]; p != nil && p.out {
+			c.send(p, &wire.FlushCancel{ID: id.ID})
+			n++
+		}
+	}
+	return n
+}
+
+func addrOrAll(a netip.Addr) string {
+	if !a.IsValid() {
+		return "all"
+	}
+	return ring.AddrText(a)
+}
+
+func compareFlushes(a, b FlushID) int {
+	return cmp.Or(cmp.Compare(a.Director, b.Director), cmp.Compare(a.ID, b.ID))
+}

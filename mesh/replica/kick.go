@@ -1,0 +1,111 @@
+package replica
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// kickLimit is after how long a kick counts as unknown, should the shell not have said so itself.
+const kickLimit = 11 * time.Second
+
+// kicks are the local kicks under way, with who wants to know of their end, and what peers are still to be told.
+type kicks struct {
+	byID    map[uint64]*kick
+	reports map[report][]wire.KickCount
+	order   []report
+}
+
+type kick struct {
+	since time.Duration
+	done  func(count int, known bool, failure string) // may be nil
+}
+
+// report is a peer's Hold for which we report kicks.
+type report struct {
+	peer string
+	id   uint64
+}
+
+func (k *kicks) init() {
+	k.byID = make(map[uint64]*kick)
+	k.reports = make(map[report][]wire.KickCount)
+}
+
+// start has the local kicker end sessions.
+func (k *kicks) start(c *Core, tag ring.Tag, target KickTarget, done func(count int, known bool, failure string)) {
+	id := c.newID()
+	k.byID[id] = &kick{since: time.Duration(c.lastTick.Load()), done: done}
+	c.counters.Kicks++
+	c.emit(Kick{ID: id, Tag: tag, Target: target})
+}
+
+// KickDone takes the result of a Kick effect: how many sessions it ended, and whether the kicker knows that there were no others.
+func (c *Core) KickDone(now time.Duration, id uint64, count int, known bool, err error) {
+	defer c.enter(now)()
+	failure := ""
+	if err != nil {
+		failure, known = err.Error(), false
+	}
+	c.kicks.finish(id, count, known, failure)
+}
+
+func (k *kicks) finish(id uint64, count int, known bool, failure string) {
+	if kick := k.byID[id]; kick != nil {
+		delete(k.byID, id)
+		if kick.done != nil {
+			kick.done(count, known, failure)
+		}
+	}
+}
+
+func (c *Core) checkKicks(now time.Duration) {
+	var late []uint64
+	for id, k := range c.kicks.byID {
+		if now-k.since > kickLimit {
+			late = append(late, id)
+		}
+	}
+	slices.Sort(late)
+	for _, id := range late {
+		c.kicks.finish(id, 0, false, "the kicker did not answer in time")
+	}
+}
+
+// note queues the result of a kick that a peer's Hold asked for.
+func (k *kicks) note(r report, count wire.KickCount) {
+	if k.reports[r] == nil {
+		k.order = append(k.order, r)
+	}
+	k.reports[r] = append(k.reports[r], count)
+}
+
+// report sends the queued results, as many in a message as there are.
+func (k *kicks) report(c *Core) {
+	for _, r := range k.order {
+		if p := c.peers[r.peer]; p != nil {
+			for counts := range slices.Chunk(k.reports[r], rowsPerMessage) {
+				c.send(p, &wire.Kicked{ID: r.id, Kicks: counts})
+			}
+		}
+		delete(k.reports, r)
+	}
+	k.order = k.order[:0]
+}
+
+// forPeer ends the sessions of a user by name, because a peer was asked to.
+func (k *kicks) forPeer(c *Core, now time.Duration, p *peer, m *wire.KickUser) {
+	name := p.name
+	k.start(c, "", KickTarget{Field: m.Field, Value: m.Value}, func(count int, known bool, failure string) {
+		if p := c.peers[name]; p != nil {
+			c.send(p, &wire.KickUserDone{ID: m.ID, Count: uint32(count), Known: known, Error: failure})
+		}
+	})
+}
+
+func compareUsers(a, b user) int {
+	return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.hash, b.hash))
+}

@@ -1,0 +1,133 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+const (
+	historyFor       = 30 * time.Second
+	historyBytes     = 64 << 20
+	rowsPerMessage   = 8192 // about 100 KB
+	entryOverhead    = 96   // bytes of a history entry beside its rows, about
+	bytesPerLogRow   = 16   // of a packed row, about
+	bytesPerTableRow = 256
+)
+
+// history is this director's log as far as it is kept for replay.
+type history struct {
+	last    uint64 // number of the newest message ever written
+	entries []entry
+	bytes   int
+}
+
+type entry struct {
+	seq   uint64
+	at    time.Duration
+	bytes int
+	msg   wire.Message
+}
+
+// write numbers a message, keeps it and sends it to every peer with a stream.
+func (c *Core) write(now time.Duration, m wire.Message) {
+	c.log.last++
+	wire.SetSeq(m, c.log.last)
+	size := logSize(m)
+	c.log.entries = append(c.log.entries, entry{c.log.last, now, size, m})
+	c.log.bytes += size
+	c.log.trim(historyBytes)
+	c.sendAll(m)
+}
+
+// replay sends a peer what is kept of the log after seq.
+func (c *Core) replay(p *peer, seq uint64) {
+	for _, e := range c.log.entries {
+		if e.seq > seq {
+			c.send(p, e.msg)
+		}
+	}
+}
+
+func (h *history) prune(now time.Duration) {
+	n := 0
+	for n < len(h.entries) && now-h.entries[n].at > historyFor {
+		n++
+	}
+	h.drop(n)
+}
+
+func (h *history) trim(limit int) {
+	n, bytes := 0, h.bytes
+	for n < len(h.entries) && bytes > limit {
+		bytes -= h.entries[n].bytes
+		n++
+	}
+	h.drop(n)
+}
+
+func (h *history) drop(n int) {
+	if n == 0 {
+		return
+	}
+	for i := range n {
+		h.bytes -= h.entries[i].bytes
+		h.entries[i].msg = nil
+	}
+	h.entries = h.entries[n:]
+}
+
+func logSize(m wire.Message) int {
+	size := entryOverhead
+	switch m := m.(type) {
+	case *wire.Rows:
+		size += bytesPerLogRow * rowCount(m.Blocks)
+	case *wire.Hold:
+		size += bytesPerLogRow * rowCount(m.Blocks)
+	case *wire.Table:
+		size += bytesPerTableRow * (len(m.Change.Backends) + len(m.Change.Directors))
+	}
+	return size
+}
+
+func rowCount(blocks []wire.Block) int {
+	n := 0
+	for _, b := range blocks {
+		n += b.Len()
+	}
+	return n
+}
+
+// flushOutbox writes the collected rows into the log.
+func (c *Core) flushOutbox(now time.Duration) {
+	for tag, rows := range c.outbox.take() {
+		for len(rows) > 0 {
+			n := min(len(rows), rowsPerMessage)
+			c.write(now, &wire.Rows{
+				Stamp:  c.hlc.Next(c.clock.at(now)),
+				Blocks: []wire.Block{wire.Pack(tag, rows[:n])},
+			})
+			rows = rows[n:]
+		}
+	}
+}
+
+// openGap notes that the peer's log is missing here up to need. What comes after is applied all the same, rows merge in any order; but as long as the
+// gap is open the peer has confirmed nothing.
+func (p *peer) openGap(need uint64) {
+	p.gap, p.need = true, max(p.need, need)
+	p.pos = max(p.pos, need)
+}
+
+// observe takes part in the peers' logical time, within reason: a hostile or broken clock must not push ours ahead for ever.
+func (c *Core) observe(now time.Duration, s directory.Stamp) bool {
+	if s.Time() > c.clock.at(now).Add(stampsAhead) {
+		return false
+	}
+	c.hlc.Observe(s)
+	return true
+}
+
+// stampsAhead is how far a peer's stamp may be ahead of our mesh time.
+const stampsAhead = time.Hour

@@ -1,0 +1,124 @@
+package replica
+
+import (
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// endOfLife is Q: in a mapping's last seconds a lookup waits for its end if the hash has moved meanwhile. It is more than failAfter, one
+// batch, the clock tolerance and the truncation of ticks together.
+const endOfLife = 10 * time.Second
+
+// verdict on a lookup: answered, or why it waits.
+type verdict int
+
+const (
+	answered verdict = iota
+	raced            // the world changed between two looks; look again
+	notSynced
+	asleep
+	beingMoved
+	ringChanging
+	ending
+	noBackend
+)
+
+// reason is the text of a verdict in temporary failures and logs.
+func (v verdict) reason() string {
+	switch v {
+	case notSynced:
+		return "not synced"
+	case asleep:
+		return "just woken"
+	case beingMoved:
+		return "user is being moved"
+	case ringChanging:
+		return "ring is changing"
+	case ending:
+		return "mapping ends"
+	case noBackend:
+		return "no usable backend"
+	}
+	return "busy"
+}
+
+// TryLookup answers what can be answered at once: nearly everything. It is safe for concurrent use, at any time, and does not allocate for
+// users it knows. On false use Lookup.
+func (c *Core) TryLookup(now time.Duration, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
+	if now-time.Duration(c.lastTick.Load()) > wakeAfter && !c.cfg.Guards.NoWakeCheck {
+		return netip.Addr{}, false
+	}
+	backend, v := c.decide(now, user{tag, h})
+	return backend, v == answered
+}
+
+// decide is a user's life as far as one lookup goes: answer and record, or say why not yet.
+func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
+	v := c.view.Load()
+	if !v.synced {
+		return netip.Addr{}, notSynced
+	}
+	t := c.clock.at(now)
+	m, status := c.dir.Find(u.tag, u.hash, t)
+	if status != directory.Live || !m.Backend.IsValid() {
+		if status == directory.Live && m.Moving && !c.cfg.Guards.NoHold {
+			return netip.Addr{}, beingMoved
+		}
+		return c.assign(v, u, t)
+	}
+	if m.Moving && !c.cfg.Guards.NoHold {
+		return netip.Addr{}, beingMoved
+	}
+	if t.Sub(m.Activity.Time()) <= c.dir.Share()/2 {
+		return m.Backend, answered
+	}
+	down := len(v.down) > 0 && v.down[m.Backend]
+	if c.dir.Ends(m).Sub(t) <= endOfLife && !c.cfg.Guards.NoEndOfLife {
+		if place, _, agree := v.agreed(u); down || !agree || place != m.Backend {
+			return netip.Addr{}, ending
+		}
+	} else if down && !c.cfg.Guards.NoDownExpiry {
+		return m.Backend, answered
+	}
+	recorded, ok := c.dir.Touch(u.tag, m, t)
+	if !ok {
+		return netip.Addr{}, raced
+	}
+	c.outbox.push(u.tag, recorded)
+	return recorded.Backend, answered
+}
+
+// assign maps a user that has no mapping. The lock keeps the view from changing until the new row is in the outbox.
+func (c *Core) assign(v *view, u user, t directory.Time) (netip.Addr, verdict) {
+	place, ok, agree := v.agreed(u)
+	if !agree {
+		return netip.Addr{}, ringChanging
+	}
+	if !ok {
+		return netip.Addr{}, noBackend
+	}
+	c.assignMu.RLock()
+	defer c.assignMu.RUnlock()
+	if c.view.Load() != v {
+		return netip.Addr{}, raced
+	}
+	m, ok := c.dir.Assign(u.tag, u.hash, place, t)
+	if !ok {
+		return netip.Addr{}, raced
+	}
+	c.outbox.push(u.tag, m)
+	return m.Backend, answered
+}
+
+// settle decides, looking again while lookups on other threads get in between.
+func (c *Core) settle(now time.Duration, u user) (netip.Addr, verdict) {
+	for range 8 {
+		if backend, v := c.decide(now, u); v != raced {
+			return backend, v
+		}
+	}
+	return netip.Addr{}, raced
+}

@@ -1,0 +1,435 @@
+package replica
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	reportWithin = 12 * time.Second // kick reports; a kicker that takes over 10 s says so
+	hookWithin   = 20 * time.Second // since the move began
+	releaseBy    = 25 * time.Second // since the move began; before the others give up waiting (holdFor)
+	idleMargin   = 30 * time.Second // beside the share: a user not seen for so long has no login under way
+	maxRestarts  = 5
+	gossipRows   = 16 // moves of more users travel by stream alone
+)
+
+// phase of a move at its originator.
+type phase int
+
+const (
+	holding  phase = iota // until every counted peer holds the user
+	kicking               // until every counted peer has reported
+	hooking               // until the flush hook is through
+	delaying              // until the kick delay has passed
+)
+
+// move is one user on the way to another backend, at the director that moves it.
+type move struct {
+	user     user
+	row      directory.Mapping // the moving row; it names the move
+	previous directory.Mapping // what it replaced
+	was      directory.Status
+	started  time.Duration
+	until    time.Duration // end of the delay
+	phase    phase
+	batch    *holdBatch
+	reported map[string]bool // by peer; "" is ourselves
+	unsure   bool            // some kicker ended sessions, or does not know
+	restarts int
+
+	op    uint64 // waiting operation, 0: none
+	wait  bool   // the operation waits for the release
+	flush *flush
+}
+
+// holdBatch is the moves that one Hold message began.
+type holdBatch struct {
+	id    uint64
+	at    time.Duration
+	msg   *wire.Hold
+	moves map[user]*move
+	held  map[string]bool // peers that confirmed
+}
+
+// moves are those that this director runs, and what it needs to answer for those of others.
+type moves struct {
+	byUser    map[user]*move
+	batches   map[uint64]*holdBatch
+	starting  []*move // to be announced in one message when the input ends
+	releasing rowSet  // likewise
+	changed   bool    // some move may go on
+
+	answered map[report]*heldBatch // other directors' Holds
+}
+
+// heldBatch is what we did for a Hold of a peer, kept a while in case the Hold comes again.
+type heldBatch struct {
+	at    time.Duration
+	kicks map[user]*wire.KickCount // nil: under way
+}
+
+func (ms *moves) init() {
+	ms.byUser = make(map[user]*move)
+	ms.batches = make(map[uint64]*holdBatch)
+	ms.releasing = newRowSet()
+	ms.answered = make(map[report]*heldBatch)
+}
+
+// startMove begins to give a user another backend; the zero backend kicks and forgets.
+func (c *Core) startMove(now time.Duration, m *move, backend netip.Addr) {
+	m.started = now
+	c.moves.byUser[m.user] = m
+	c.supersede(now, m, backend, 0)
+}
+
+// supersede writes the moving row, above everything known of the user, and queues its announcement.
+func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above uint16) {
+	row, previous, was := c.dir.Supersede(m.user.tag, m.user.hash, backend, true, c.clock.at(now), above)
+	if m.restarts == 0 || was == directory.Live && previous.Activity > m.previous.Activity {
+		m.previous, m.was = previous, was
+	}
+	m.row, m.phase = row, holding
+	m.reported = make(map[string]bool)
+	c.follow(now, m.user, row)
+	c.moves.starting = append(c.moves.starting, m)
+	c.kicks.start(c, m.user.tag, KickTarget{ByHash: true, Hash: m.user.hash, Keep: backend},
+		func(count int, known bool, failure string) {
+			if sameMove(m.row, row) {
+				m.report("", count, known)
+				c.moves.changed = true
+			}
+		})
+}
+
+func (m *move) report(peer string, count int, known bool) {
+	m.reported[peer] = true
+	if count > 0 || !known {
+		m.unsure = true
+	}
+}
+
+// send announces what this input began and what it released, then sees which moves can go on.
+func (ms *moves) send(c *Core, now time.Duration) {
+	for ms.changed || len(ms.starting) > 0 {
+		ms.announce(c, now)
+		if ms.changed {
+			ms.changed = false
+			for _, m := range ms.sorted() {
+				c.advance(now, m)
+			}
+		}
+	}
+	if len(ms.releasing) == 0 {
+		return
+	}
+	blocks := ms.releasing.blocks()
+	ms.releasing = newRowSet()
+	c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: blocks})
+	c.gossipRows(blocks)
+}
+
+func (ms *moves) announce(c *Core, now time.Duration) {
+	if len(ms.starting) == 0 {
+		return
+	}
+	b := &holdBatch{id: c.newID(), at: now, moves: make(map[user]*move), held: make(map[string]bool)}
+	rows := newRowSet()
+	for _, m := range ms.starting {
+		m.batch, b.moves[m.user] = b, m
+		rows.add(m.user.tag, m.row)
+	}
+	ms.starting = nil
+	ms.batches[b.id] = b
+	ms.changed = true
+	b.msg = &wire.Hold{ID: b.id, Blocks: rows.blocks()}
+	c.write(now, b.msg)
+	c.gossipRows(b.msg.Blocks)
+}
+
+// gossipRows hands a few rows to the gossip too, for directors to whom no stream is up.
+func (c *Core) gossipRows(blocks []wire.Block) {
+	if rowCount(blocks) <= gossipRows {
+		c.gossip(directory.Change{Founding: c.table.Founding()}, blocks)
+	}
+}
+
+// sorted gives the moves in an order that does not depend on the map's.
+func (ms *moves) sorted() []*move {
+	sorted := make([]*move, 0, len(ms.byUser))
+	for _, m := range ms.byUser {
+		sorted = append(sorted, m)
+	}
+	slices.SortFunc(sorted, func(a, b *move) int { return compareUsers(a.user, b.user) })
+	return sorted
+}
+
+// advance takes a move as far as it can go.
+func (c *Core) advance(now time.Duration, m *move) {
+	if c.moves.byUser[m.user] != m || m.batch == nil {
+		return
+	}
+	row, status := c.dir.Find(m.user.tag, m.user.hash, c.clock.at(now))
+	switch {
+	case status != directory.Live || !sameMove(row, m.row):
+		c.finishMove(m, ErrTryAgain) // another move, or a forget, won
+		return
+	case !row.Moving:
+		c.finishMove(m, nil) // released by others, who wait less patiently
+		return
+	case now-m.started >= releaseBy:
+		c.release(now, m)
+		return
+	}
+	if m.phase == holding && c.everyPeer(m.batch.held) {
+		m.phase = kicking
+		if !m.wait {
+			c.moveHeld(m)
+		}
+	}
+	if m.phase == kicking && (m.reported[""] && c.everyPeer(m.reported) || now-m.started >= reportWithin) {
+		if !m.reported[""] || !c.everyPeer(m.reported) {
+			m.unsure = true
+		}
+		c.startHook(now, m)
+	}
+	if m.phase == hooking && now-m.started >= hookWithin {
+		c.startDelay(now, m)
+	}
+	if m.phase == delaying && now >= m.until {
+		c.release(now, m)
+	}
+}
+
+// everyPeer reports whether all counted live peers are in a set.
+func (c *Core) everyPeer(set map[string]bool) bool {
+	for _, p := range c.peers {
+		if p.live && p.counted && !set[p.name] {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Core) startHook(now time.Duration, m *move) {
+	old, known := c.table.Row(m.previous.Backend)
+	if !c.cfg.Hook || m.was != directory.Live || !known || m.previous.Backend == m.row.Backend {
+		c.startDelay(now, m)
+		return
+	}
+	m.phase = hooking
+	id := c.newID()
+	row := m.row
+	c.kicks.byID[id] = &kick{since: now + hookWithin, done: func(int, bool, string) {
+		if m.phase == hooking && sameMove(m.row, row) {
+			c.startDelay(time.Duration(c.lastTick.Load()), m)
+			c.moves.changed = true
+		}
+	}}
+	c.emit(RunHook{ID: id, Hash: m.user.hash, Tag: m.user.tag, Old: old, New: m.row.Backend, Cutoff: hookWithin - (now - m.started)})
+}
+
+// HookDone takes the end of a RunHook effect.
+func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
+	defer c.enter(now)()
+	if err != nil || !ok {
+		c.logf(LogWarn, "flush hook failed", Field{"err", err})
+	}
+	c.kicks.finish(id, 0, true, "")
+}
+
+// startDelay waits for the sessions just ended to be over, unless there can have been none.
+func (c *Core) startDelay(now time.Duration, m *move) {
+	m.phase, m.until = delaying, now+c.cfg.KickDelay
+	idle := m.was != directory.Live || !m.previous.Backend.IsValid() ||
+		c.clock.at(now).Sub(m.previous.Activity.Time()) > c.dir.Share()+idleMargin
+	if !m.unsure && idle {
+		m.until = now
+	}
+}
+
+func (c *Core) release(now time.Duration, m *move) {
+	row, ok := c.dir.Release(m.user.tag, m.row)
+	if !ok {
+		c.finishMove(m, ErrTryAgain)
+		return
+	}
+	c.follow(now, m.user, row)
+	c.moves.releasing.add(m.user.tag, row)
+	c.finishMove(m, nil)
+}
+
+// moveHeld tells the operator that all live directors hold the user.
+func (c *Core) moveHeld(m *move) {
+	if m.op != 0 {
+		c.endOperation(m.op, nil)
+		m.op = 0
+	}
+}
+
+func (c *Core) finishMove(m *move, err error) {
+	delete(c.moves.byUser, m.user)
+	delete(m.batch.moves, m.user)
+	if len(m.batch.moves) == 0 {
+		delete(c.moves.batches, m.batch.id)
+	}
+	if m.op != 0 {
+		c.endOperation(m.op, err)
+		m.op = 0
+	}
+	if m.flush != nil {
+		c.flushes.moveEnded(m, err)
+	}
+}
+
+// gotHold holds users that a peer moves, confirms, and kicks.
+func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
+	r := report{p.name, m.ID}
+	h := c.moves.answered[r]
+	if h == nil {
+		h = &heldBatch{at: now, kicks: make(map[user]*wire.KickCount)}
+		c.moves.answered[r] = h
+	}
+	beaten := newRowSet()
+	seen := make(map[user]bool)
+	c.mergeRows(now, m.Blocks, func(u user, in directory.Mapping, out directory.Merged) {
+		seen[u] = true
+		if !sameMove(in, out.Mapping) {
+			beaten.add(u.tag, out.Mapping)
+			return
+		}
+		c.kickHeld(r, h, u, in.Backend)
+	})
+	for _, b := range m.Blocks {
+		for row := range b.All() {
+			if u := (user{b.Tag, row.Hash}); !seen[u] { // dead here: forgotten meanwhile
+				c.kicks.note(r, wire.KickCount{Tag: u.tag, Hash: u.hash})
+			}
+		}
+	}
+	c.send(p, &wire.Held{ID: m.ID, Beaten: beaten.blocks()})
+}
+
+// kickHeld ends a held user's sessions elsewhere, once, and queues the report.
+func (c *Core) kickHeld(r report, h *heldBatch, u user, keep netip.Addr) {
+	if result, begun := h.kicks[u]; begun {
+		if result != nil {
+			c.kicks.note(r, *result)
+		}
+		return
+	}
+	h.kicks[u] = nil
+	c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: keep}, func(count int, known bool, failure string) {
+		h.kicks[u] = &wire.KickCount{Tag: u.tag, Hash: u.hash, Count: uint32(count), Known: known}
+		c.kicks.note(r, *h.kicks[u])
+	})
+}
+
+// gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that row, unless it is another
+// director's move: then that one won.
+func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
+	b := ms.batches[m.ID]
+	if b == nil {
+		return
+	}
+	b.held[p.name] = true
+	ms.changed = true
+	c.mergeRows(now, m.Beaten, nil)
+	for _, block := range m.Beaten {
+		for row := range block.All() {
+			mv := b.moves[user{block.Tag, row.Hash}]
+			if mv == nil || row.Moving || mv.restarts == maxRestarts {
+				continue
+			}
+			if mine, status := c.dir.Find(block.Tag, row.Hash, c.clock.at(now)); status == directory.Live && mine.Moving && !sameMove(mine, mv.row) {
+				continue
+			}
+			delete(b.moves, mv.user)
+			if len(b.moves) == 0 {
+				delete(ms.batches, b.id)
+			}
+			mv.restarts++
+			mv.batch = nil
+			c.supersede(now, mv, mv.row.Backend, row.Generation)
+		}
+	}
+}
+
+func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) {
+	b := ms.batches[m.ID]
+	if b == nil {
+		return
+	}
+	for _, k := range m.Kicks {
+		if mv := b.moves[user{k.Tag, k.Hash}]; mv != nil {
+			mv.report(p.name, int(k.Count), k.Known)
+		}
+	}
+	ms.changed = true
+}
+
+// resend repeats the holds that a peer has not confirmed or reported in full; it may have lost them in a gap.
+func (ms *moves) resend(c *Core, p *peer) {
+	for _, id := range slices.Sorted(maps.Keys(ms.batches)) {
+		b := ms.batches[id]
+		missing := !b.held[p.name]
+		for _, m := range b.moves {
+			missing = missing || !m.reported[p.name]
+		}
+		if missing {
+			c.send(p, &wire.Hold{ID: b.id, Blocks: b.msg.Blocks})
+		}
+	}
+}
+
+// peerGone goes on without a peer that failed.
+func (ms *moves) peerGone(name string) {
+	for _, m := range ms.byUser {
+		if !m.reported[name] {
+			m.unsure = true
+		}
+	}
+	ms.changed = true
+}
+
+func (ms *moves) excludeSilent(c *Core, now time.Duration) {
+	for _, id := range slices.Sorted(maps.Keys(ms.batches)) {
+		b := ms.batches[id]
+		if now-b.at <= confirmWithin {
+			continue
+		}
+		for _, p := range c.sortedPeers() {
+			if p.live && p.counted && !b.held[p.name] {
+				c.exclude(now, p, "hold of a user not confirmed")
+			}
+		}
+	}
+}
+
+// checkMoves lets moves notice that time passed.
+func (c *Core) checkMoves(now time.Duration) {
+	c.moves.changed = len(c.moves.byUser) > 0
+	for r, h := range c.moves.answered {
+		if now-h.at > 2*holdFor {
+			delete(c.moves.answered, r)
+		}
+	}
+}
+
+// moving reports whether a user is being moved, by anyone.
+func (c *Core) moving(now time.Duration, u user) bool {
+	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+	return status == directory.Live && m.Moving
+}
+
+// target is where a user belongs by today's ring; the zero address if nowhere.
+func (c *Core) target(tag ring.Tag, h ring.UserHash) netip.Addr {
+	place, _ := c.view.Load().hashed(user{tag, h})
+	return place
+}

@@ -1,0 +1,107 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+
+	"directormesh/ring"
+)
+
+// An Operation is something an operator asks for. Operations end with an AdminDone effect.
+type Operation interface{ operation() }
+
+// AddBackend adds a backend or, for one that is there, sets what is given.
+type AddBackend struct {
+	Addr   netip.Addr
+	Name   string
+	Tag    ring.Tag
+	VHosts *int // nil: 100 for a new backend, unchanged for a known one
+}
+
+// UpdateBackend changes the vhost count.
+type UpdateBackend struct {
+	Addr   netip.Addr
+	Tag    *ring.Tag // if not nil it must be the backend's
+	VHosts int
+}
+
+// RemoveBackend removes a backend, forgets its users and kicks the sessions on it.
+type RemoveBackend struct{ Addr netip.Addr }
+
+// SetDown takes a backend down or up.
+type SetDown struct {
+	Addr netip.Addr
+	Down bool
+}
+
+// Forget drops the mappings of a backend, or of all (zero Addr), and kicks nobody.
+type Forget struct{ Addr netip.Addr }
+
+// Move gives one user of the backend's tag this backend. It ends when all live directors hold the user or, with Wait, at the release.
+type Move struct {
+	Hash    ring.UserHash
+	Backend netip.Addr
+	Wait    bool
+}
+
+// Flush moves the users of a backend, or of all (zero Addr), to where they hash now. It ends when it has begun; Outcome.Flush names it.
+type Flush struct {
+	Addr        netip.Addr
+	MaxParallel int // 0: the configured number
+}
+
+// CancelFlush stops flushes from starting moves, whoever runs them: those of this backend, or with a zero Addr all.
+type CancelFlush struct{ Addr netip.Addr }
+
+// KickUser ends a user's sessions on every director; the mapping stays.
+type KickUser struct {
+	Field string // empty: by name
+	Value string
+}
+
+// SetDirectorRemoved makes the mesh refuse a director, or accept it again.
+type SetDirectorRemoved struct {
+	Addr    netip.AddrPort
+	Removed bool
+}
+
+func (AddBackend) operation()         {}
+func (UpdateBackend) operation()      {}
+func (RemoveBackend) operation()      {}
+func (SetDown) operation()            {}
+func (Forget) operation()             {}
+func (Move) operation()               {}
+func (Flush) operation()              {}
+func (CancelFlush) operation()        {}
+func (KickUser) operation()           {}
+func (SetDirectorRemoved) operation() {}
+
+// Outcome tells what an operation did.
+type Outcome struct {
+	FailedPeers []string // directors that were counted as failed while the operation waited for all
+	Mapped      int      // SetDown: users still mapped to the backend
+	Flush       FlushID  // Flush: the one begun
+	Count       int      // KickUser: sessions ended; CancelFlush: flushes told to stop
+	Known       bool     // KickUser: every kicker knows that these were all
+}
+
+// FlushID names a flush in the whole mesh.
+type FlushID struct {
+	Director string
+	ID       uint64
+}
+
+// What an operation can fail with besides the errors of the directory's table.
+var (
+	ErrTryAgain        = errors.New("user is already being moved")
+	ErrNotSynced       = errors.New("this director is not synced yet")
+	ErrUnknownDirector = errors.New("no such director")
+	ErrNothingToCancel = errors.New("no such flush is running")
+)
+
+// TemporaryError ends a lookup that could not be answered in time; the user should try again.
+type TemporaryError struct {
+	Reason string // why it waited: "no usable backend", "user is being moved", "ring is changing", "not synced", …
+}
+
+func (e *TemporaryError) Error() string { return "temporary failure: " + e.Reason }

@@ -1,0 +1,265 @@
+package replica
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+const (
+	forgetDead = 24 * time.Hour   // peers dead for this long, unless configured, are forgotten
+	forgetLeft = 10 * time.Second // peers that left
+)
+
+// peer is another director as seen here. Everything below addr belongs to one life (boot) of it.
+type peer struct {
+	name       string
+	addr       netip.AddrPort
+	lastFailed directory.Time // 0: never
+	seenAt     time.Duration  // last sign of life
+	left       bool
+
+	boot     uint64
+	out      bool   // our stream to it is open
+	in       uint64 // session of its stream to us, 0: none
+	founding directory.Founding
+	users    uint64
+
+	// its log here
+	pos  uint64 // we have it up to here, apart from a gap
+	gap  bool
+	need uint64 // a snapshot that covers this repairs the gap
+
+	// liveness
+	live      bool
+	sentAt    int64         // its clock, of its last beat
+	beatAt    time.Duration // when we got that
+	echoAt    time.Duration // our clock: what we sent then has been answered; 0: nothing yet
+	roundTrip time.Duration
+	skew      time.Duration // its mesh time less ours
+	skewKnown bool
+
+	// counting
+	synced     bool // it says so
+	counted    bool // we count it
+	admittedMe bool // it counts us
+	nonce      uint64
+	askedAt    time.Duration
+	excludedAt time.Duration // 0: not excluded
+
+	differs bool // its digests differ from ours
+}
+
+func (c *Core) sortedPeers() []*peer {
+	peers := make([]*peer, 0, len(c.peers))
+	for _, p := range c.peers {
+		peers = append(peers, p)
+	}
+	slices.SortFunc(peers, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
+	return peers
+}
+
+// streams names the peers to whom a stream is open, in order.
+func (c *Core) streams() []string {
+	var to []string
+	for _, p := range c.sortedPeers() {
+		if p.out {
+			to = append(to, p.name)
+		}
+	}
+	return to
+}
+
+// know returns the peer of this name, a new one if need be.
+func (c *Core) know(now time.Duration, name string, addr netip.AddrPort) *peer {
+	p := c.peers[name]
+	if p == nil {
+		p = &peer{name: name, seenAt: now}
+		c.peers[name] = p
+	}
+	if addr.IsValid() {
+		p.addr = addr
+	}
+	return p
+}
+
+// meet is know for a peer of whom we know which life it is in: a new life begins with nothing.
+func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
+	p := c.know(now, who.Name, who.Addr)
+	p.seenAt = now
+	if p.boot == who.Boot {
+		p.left = false
+		return p
+	}
+	if p.boot != 0 {
+		c.peerGone(now, p)
+	}
+	delete(c.sessions, p.in)
+	*p = peer{name: p.name, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot}
+	c.waiters.recheck = true
+	return p
+}
+
+// beat tells every peer that we live, and what we know of it.
+func (c *Core) beat(now time.Duration) {
+	if now < c.nextBeat {
+		return
+	}
+	c.nextBeat = now + c.beatInterval()
+	for _, p := range c.sortedPeers() {
+		c.beatTo(now, p)
+	}
+}
+
+func (c *Core) beatInterval() time.Duration {
+	if len(c.peers) <= beatManyPeers {
+		return beatEvery
+	}
+	return min(beatEvery*time.Duration(len(c.peers))/beatManyPeers, time.Second)
+}
+
+func (c *Core) beatTo(now time.Duration, p *peer) {
+	if !p.out {
+		return
+	}
+	m := &wire.Beat{
+		SentAt:   int64(now),
+		Echo:     p.sentAt,
+		MeshTime: c.clock.at(now),
+		Synced:   c.synced(),
+		Counted:  p.counted,
+		Seq:      c.log.last,
+		Users:    uint64(c.dir.Len()),
+		Founding: c.table.Founding(),
+	}
+	if p.sentAt != 0 {
+		m.EchoHeld = int64(now - p.beatAt)
+	}
+	c.send(p, m)
+}
+
+func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
+	p.sentAt, p.beatAt = m.SentAt, now
+	p.users, p.founding = m.Users, m.Founding
+	if m.Seq > p.pos {
+		c.gapOpened(p, m.Seq)
+	}
+	if m.Echo > 0 && time.Duration(m.Echo) <= now {
+		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
+		if rtt := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld); rtt >= 0 {
+			p.roundTrip = rtt
+			p.skew = m.MeshTime.Add(rtt / 2).Sub(c.clock.at(now))
+			p.skewKnown = true
+		}
+	}
+	if p.synced != m.Synced {
+		p.synced = m.Synced
+		c.waiters.recheck = true
+	}
+	c.meetFounding(now, p, m.Founding)
+	switch {
+	case !m.Counted && p.admittedMe:
+		p.admittedMe = false // it gave us up; progressAdmission asks again
+	case m.Counted && p.nonce == 0 && p.counted:
+		p.admittedMe = true
+	}
+	if !p.live && p.echoAt > 0 && now-p.echoAt <= failAfter {
+		c.cameAlive(now, p)
+	}
+}
+
+func (c *Core) cameAlive(now time.Duration, p *peer) {
+	p.live = true
+	c.admission.contact = true
+	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", p.addr.String()})
+	c.progressAdmission(now)
+}
+
+// checkPeers counts as failed whoever has not echoed for too long, and forgets who is long gone.
+func (c *Core) checkPeers(now time.Duration) {
+	for _, p := range c.sortedPeers() {
+		switch {
+		case p.live && now-p.echoAt > failAfter:
+			c.fail(now, p, "no answer")
+		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
+			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
+			c.fail(now, p, "excluded")
+		case p.left && now-p.seenAt > forgetLeft,
+			!p.live && !p.out && p.in == 0 && now-p.seenAt > forgetDead:
+			c.peerGone(now, p)
+			delete(c.peers, p.name)
+		}
+		if p.live {
+			p.seenAt = now
+		}
+	}
+}
+
+// fail counts a live peer as failed.
+func (c *Core) fail(now time.Duration, p *peer, why string) {
+	p.lastFailed = c.clock.at(now)
+	c.counters.PeerFailures++
+	c.logf(LogWarn, "peer failed", Field{"peer", p.name}, Field{"why", why})
+	c.peerGone(now, p)
+}
+
+// peerGone ends everything that waits for a peer: it failed, left, or began a new life.
+func (c *Core) peerGone(now time.Duration, p *peer) {
+	wasCounted := p.counted
+	p.live, p.counted, p.synced, p.excludedAt, p.echoAt = false, false, false, 0, 0
+	if wasCounted && !p.left {
+		c.noteFailed(p.name)
+	}
+	c.moves.peerGone(p.name)
+	c.flushes.peerGone(c, now, p)
+	delete(c.donations, p.name)
+	if c.snapshot != nil && c.snapshot.peer == p.name {
+		c.snapshotFailed(now, "the donor failed")
+	}
+	c.waiters.recheck = true
+}
+
+// ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe then reached it.
+func (c *Core) ProbeFailed(now time.Duration, name string) {
+	defer c.enter(now)()
+	if p := c.peers[name]; p != nil && !p.left {
+		p.lastFailed = c.clock.at(now)
+	}
+}
+
+// MemberJoined notes a director that memberlist knows.
+func (c *Core) MemberJoined(now time.Duration, name string, addr netip.AddrPort, boot uint64) {
+	defer c.enter(now)()
+	if name == c.cfg.Name {
+		return
+	}
+	p := c.know(now, name, addr)
+	if p.left && p.boot != boot {
+		p.left = false
+	}
+}
+
+// MemberFailed stamps a peer that memberlist has given up. Whether it counts is decided by the streams.
+func (c *Core) MemberFailed(now time.Duration, name string) {
+	defer c.enter(now)()
+	if p := c.peers[name]; p != nil && !p.left {
+		p.lastFailed = c.clock.at(now)
+	}
+}
+
+// Leave tells the peers that we leave in good order.
+func (c *Core) Leave(now time.Duration) {
+	defer c.enter(now)()
+	c.flushOutbox(now)
+	c.sendAll(&wire.Leaving{})
+}
+
+func (c *Core) gotLeaving(now time.Duration, p *peer) {
+	p.left = true
+	c.logf(LogInfo, "peer left", Field{"peer", p.name})
+	c.peerGone(now, p)
+}

@@ -1,0 +1,165 @@
+package replica
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// MeshTime is safe for concurrent use.
+func (c *Core) MeshTime(now time.Duration) directory.Time { return c.clock.at(now) }
+
+// Table returns the whole table, with tombstones.
+func (c *Core) Table() directory.Change { return c.table.Snapshot() }
+
+// Configured returns the backends of the configuration.
+func (c *Core) Configured() []ring.Backend { return slices.Clone(c.cfg.Backends) }
+
+// Backends returns the backends of the table, sorted by address.
+func (c *Core) Backends() []BackendStatus {
+	var all []BackendStatus
+	for _, b := range c.table.Backends() {
+		row, _ := c.table.Row(b.Addr)
+		status := BackendStatus{Backend: b, Users: c.dir.Users(b.Addr)}
+		if row.Down.Stamp != 0 && row.Down.Stamp != row.Presence.Stamp {
+			status.ChangedAt = row.Down.Stamp.Time()
+		}
+		all = append(all, status)
+	}
+	return all
+}
+
+// User returns where one user is and would be. It changes nothing.
+func (c *Core) User(now time.Duration, tag ring.Tag, h ring.UserHash) UserStatus {
+	var s UserStatus
+	s.Hashed = c.target(tag, h)
+	s.Initial, _ = c.initial.Lookup(tag, h)
+	s.Current = s.Hashed
+	m, status := c.dir.Find(tag, h, c.clock.at(now))
+	if status == directory.Live && m.Backend.IsValid() {
+		s.Mapped, s.Current, s.Moving = true, m.Backend, m.Moving
+		s.Expires = c.dir.Ends(m).Add(-c.dir.Share())
+	}
+	return s
+}
+
+// Self returns the state of this director.
+func (c *Core) Self(now time.Duration) SelfStatus {
+	a := &c.admission
+	s := SelfStatus{
+		Synced:   a.synced,
+		Alone:    a.alone && c.liveCount() == 0,
+		Reason:   a.reason,
+		Founding: c.table.Founding(),
+		Users:    c.dir.Len(),
+		Waiting:  len(c.waiters.order),
+		Rings:    len(c.rings),
+	}
+	switch {
+	case a.refused != "" && !a.synced, a.refused != "" && s.Alone:
+		s.Reason = "refused by a peer: " + a.refused
+	case s.Alone:
+		s.Reason = "no peer answers, serving alone"
+	}
+	return s
+}
+
+// Peers returns the directors of the mesh as seen here, this one among them, sorted by address and name.
+func (c *Core) Peers(now time.Duration) []PeerStatus {
+	all := []PeerStatus{c.selfStatus(now)}
+	known := map[netip.AddrPort]bool{c.cfg.Addr: true}
+	for _, p := range c.peers {
+		known[p.addr] = true
+		if !p.left || c.removed(p.addr) {
+			all = append(all, c.peerStatus(now, p))
+		}
+	}
+	for _, r := range c.table.Snapshot().Directors {
+		if !known[r.Addr] {
+			all = append(all, PeerStatus{Addr: r.Addr, Removed: r.Removed.Value})
+		}
+	}
+	slices.SortFunc(all, func(a, b PeerStatus) int {
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+func (c *Core) selfStatus(now time.Duration) PeerStatus {
+	s := PeerStatus{
+		Name: c.cfg.Name, Boot: c.cfg.Boot, Addr: c.cfg.Addr, Self: true,
+		Removed: c.admission.removed, Reachable: true,
+		State:  Handshaking,
+		Users:  uint64(c.dir.Len()),
+		Offset: time.Duration(c.clock.offset.Load()),
+		Reason: c.Self(now).Reason,
+	}
+	switch {
+	case c.admission.synced:
+		s.State = Synced
+	case c.admission.bootstrapped:
+		s.State = Syncing
+	case c.snapshot != nil:
+		s.Received = c.snapshot.rows
+	}
+	return s
+}
+
+func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
+	s := PeerStatus{
+		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.removed(p.addr), Left: p.left, Reachable: p.live,
+		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.skew,
+	}
+	if p.lastFailed != 0 {
+		s.LastFailed = time.UnixMilli(int64(p.lastFailed))
+	}
+	if s.State == Handshaking && c.snapshot != nil && c.snapshot.peer == p.name {
+		s.Received = c.snapshot.rows
+	}
+	if d := c.donations[p.name]; s.State == Handshaking && d != nil {
+		s.Sent = d.sent
+	}
+	return s
+}
+
+// peerState is how we see a peer: handshaking until frames flow both ways and its (or our) first snapshot is through; synced once the
+// peer and we are, streams stand both ways, and it has confirmed the table.
+func (c *Core) peerState(p *peer) PeerState {
+	donation := c.donations[p.name]
+	receiving := c.snapshot != nil && c.snapshot.peer == p.name
+	switch {
+	case !p.live,
+		receiving && !c.admission.bootstrapped,
+		donation != nil && !p.synced:
+		return Handshaking
+	case !c.synced(), !p.synced, !p.counted, p.gap, p.differs, receiving, donation != nil, !p.out, p.in == 0,
+		p.beatAt < c.admission.syncedAt:
+		return Syncing
+	}
+	for _, t := range c.transitions {
+		if !t.confirmedBy(p) {
+			return Syncing
+		}
+	}
+	return Synced
+}
+
+// Flushes returns the flushes that run anywhere in the mesh or ended lately, the oldest first.
+func (c *Core) Flushes() []FlushStatus {
+	var all []FlushStatus
+	for id, k := range c.flushes.known {
+		all = append(all, FlushStatus{
+			ID: id, Backend: k.state.Backend, Total: k.state.Total, Scanning: k.state.Scanning,
+			Moved: k.state.Moved, Moving: k.state.Moving, Failed: k.state.Failed,
+			Started: k.state.Started, Ended: k.state.Ended, Canceled: k.state.Canceled, Lost: k.lost,
+		})
+	}
+	slices.SortFunc(all, func(a, b FlushStatus) int {
+		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.ID.Director, b.ID.Director), cmp.Compare(a.ID.ID, b.ID.ID))
+	})
+	return all
+}

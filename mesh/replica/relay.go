@@ -1,0 +1,81 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+// relayValid is how old the question may be when a relayed answer is given: a move could start and end at the other directors
+// meanwhile, but not faster than this (kick delay, and the rule for users that were active lately).
+const relayValid = time.Second
+
+// relay asks a synced peer for the answer that we must not give by ourselves.
+func (c *Core) relay(now time.Duration, w *waiter) {
+	var synced []*peer
+	for _, p := range c.sortedPeers() {
+		if p.live && p.synced && p.out {
+			synced = append(synced, p)
+		}
+	}
+	delete(c.waiters.relays, w.relay)
+	w.relay = 0
+	if len(synced) == 0 || c.selfRemoved() {
+		return
+	}
+	p := synced[(int(w.user.hash)+w.asked)%len(synced)]
+	w.asked++
+	w.relay, w.askedAt = c.newID(), now
+	c.waiters.relays[w.relay] = w
+	c.counters.Relayed++
+	c.send(p, &wire.LookupRequest{ID: w.relay, Tag: w.user.tag, Hash: w.user.hash})
+}
+
+// lookupRequest answers for a peer that is not synced.
+func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) {
+	u := user{m.Tag, m.Hash}
+	if !c.synced() {
+		c.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
+		return
+	}
+	if _, why := c.settle(now, u); why != answered {
+		c.wait(now, &waiter{user: u, peer: p.name, reqID: m.ID}, why)
+		return
+	}
+	c.reply(now, p, m.ID, u)
+}
+
+// reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so that the asker has it too.
+func (c *Core) reply(now time.Duration, p *peer, id uint64, u user) {
+	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+	if status != directory.Live || m.Moving || !m.Backend.IsValid() {
+		c.send(p, &wire.LookupReply{ID: id, Failed: true})
+		return
+	}
+	c.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.tag, []directory.Mapping{m})})
+}
+
+// lookupReply gives a relayed answer on, if it is fresh and the user is not held here.
+func (c *Core) lookupReply(now time.Duration, m *wire.LookupReply) {
+	w := c.waiters.relays[m.ID]
+	if w == nil {
+		return
+	}
+	delete(c.waiters.relays, m.ID)
+	w.relay = 0
+	if m.Failed || now-w.askedAt > relayValid || m.Block.Len() != 1 || c.synced() {
+		return // the next tick asks again, or answers
+	}
+	if _, held := c.held[w.user]; held && !c.cfg.Guards.NoHold {
+		return
+	}
+	for row := range m.Block.All() {
+		if row.Hash != w.user.hash || m.Block.Tag != w.user.tag || !row.Backend.IsValid() {
+			return
+		}
+		c.mergeRows(now, []wire.Block{m.Block}, nil)
+		c.waiters.finish(w)
+		c.emit(Answer{ID: w.id, Backend: row.Backend})
+	}
+}

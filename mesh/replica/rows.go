@@ -1,0 +1,107 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+// holdFor is how long a director that hears of no release holds a user.
+const holdFor = 30 * time.Second
+
+// heldUser is a user whose lookups are held here.
+type heldUser struct {
+	mapping directory.Mapping
+	since   time.Duration
+}
+
+// mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold, release. With
+// each it reports every row and what became of it.
+func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u user, in directory.Mapping, out directory.Merged)) {
+	t := c.clock.at(now)
+	for _, b := range blocks {
+		rows := b.Append(nil)
+		dropped := c.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
+			u := user{b.Tag, in.Hash}
+			if out.Changed {
+				c.rowChanged(now, u, out)
+			}
+			if each != nil {
+				each(u, in, out)
+			}
+		})
+		if dropped > 0 {
+			c.countDead(rows)
+		}
+	}
+}
+
+// rowChanged follows one changed mapping.
+func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged) {
+	wasLive := out.BeforeStatus == directory.Live
+	if wasLive && out.Before.Backend != out.Mapping.Backend {
+		if out.Before.Generation == out.Mapping.Generation {
+			c.counters.Conflicts++
+			c.logf(LogDebug, "conflicting mappings, one backend wins",
+				Field{"user_hash", u.hash.String()}, Field{"tag", string(u.tag)},
+				Field{"backend", out.Mapping.Backend.String()}, Field{"other", out.Before.Backend.String()})
+		}
+		if out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange {
+			c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: out.Mapping.Backend}, nil)
+		}
+	}
+	c.follow(now, u, out.Mapping)
+}
+
+// follow keeps the list of held users in step with a row.
+func (c *Core) follow(now time.Duration, u user, m directory.Mapping) {
+	h, held := c.held[u]
+	switch {
+	case m.Moving && (!held || !sameMove(h.mapping, m)):
+		c.held[u] = heldUser{m, now}
+	case !m.Moving && held:
+		delete(c.held, u)
+		c.waiters.recheck = true
+	}
+}
+
+// sameMove reports whether two rows are of one move: generation, stamp and backend name it.
+func sameMove(a, b directory.Mapping) bool {
+	return a.Generation == b.Generation && a.Stamp == b.Stamp && a.Backend == b.Backend
+}
+
+// releaseForgotten releases users of whose release nobody told us.
+func (c *Core) releaseForgotten(now time.Duration) {
+	for u, h := range c.held {
+		if now-h.since < holdFor {
+			continue
+		}
+		c.counters.ForgottenHolds++
+		c.dir.Release(u.tag, h.mapping)
+		delete(c.held, u)
+		c.waiters.recheck = true
+	}
+}
+
+// movingRows are the rows of all held users, for a peer that is being admitted.
+func (c *Core) movingRows(now time.Duration) []wire.Block {
+	rows := newRowSet()
+	for u := range c.held {
+		if m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now)); status == directory.Live && m.Moving {
+			rows.add(u.tag, m)
+		}
+	}
+	return rows.blocks()
+}
+
+// countDead counts what was dropped: rows that came after their backend's mappings had been forgotten are worth telling apart.
+func (c *Core) countDead(rows []directory.Mapping) {
+	for _, m := range rows {
+		if row, ok := c.table.Row(m.Backend); ok && row.Forgotten != 0 && m.Stamp <= row.Forgotten.Tick() {
+			c.counters.LateRows++
+		} else if !ok || !row.Presence.Value.Present {
+			c.counters.UnknownBackendRows++
+		}
+	}
+}

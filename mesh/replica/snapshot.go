@@ -1,0 +1,141 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+const (
+	snapshotStall = 5 * time.Second // a donor that sends nothing for so long is given up
+	tryAgainAfter = 2 * time.Second // a donor that did not work out is not asked again before
+)
+
+// inSnapshot is a snapshot being received.
+type inSnapshot struct {
+	id      uint64
+	peer    string
+	next    uint32 // chunk expected
+	rows    uint64
+	total   uint64
+	covers  []wire.Position
+	heardAt time.Duration
+}
+
+// requestSnapshot asks a peer for all its mappings, unless one is on its way already.
+func (c *Core) requestSnapshot(now time.Duration, p *peer) {
+	if c.snapshot != nil || !p.out {
+		return
+	}
+	c.snapshot = &inSnapshot{id: c.newID(), peer: p.name, heardAt: now}
+	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
+	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id})
+}
+
+// tried reports whether this donor failed us a moment ago.
+func (c *Core) tried(now time.Duration, name string) bool {
+	at, ok := c.triedAt[name]
+	return ok && now-at < tryAgainAfter
+}
+
+func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
+	s := c.snapshot
+	if s == nil || s.id != m.ID || s.peer != p.name {
+		return
+	}
+	if m.Busy {
+		c.snapshotFailed(now, "the donor is busy")
+		return
+	}
+	if m.Index != s.next {
+		c.snapshotFailed(now, "a chunk is missing")
+		return
+	}
+	if m.Index == 0 {
+		s.covers = m.Covers
+	}
+	s.next++
+	s.total = max(s.total, m.Total)
+	s.rows += uint64(rowCount(m.Blocks))
+	s.heardAt = now
+	c.mergeRows(now, m.Blocks, nil)
+	if !m.Last {
+		c.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
+		return
+	}
+	c.snapshotDone(now, p)
+}
+
+// snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes us a member.
+func (c *Core) snapshotDone(now time.Duration, p *peer) {
+	s := c.snapshot
+	c.snapshot = nil
+	for _, at := range s.covers {
+		if q := c.peers[at.Name]; q != nil && q.gap && q.boot == at.Boot && at.Seq >= q.need {
+			q.gap = false
+			c.counters.GapsRepaired++
+		}
+	}
+	if p.gap {
+		c.triedAt[p.name] = now
+	}
+	c.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.rows})
+	switch {
+	case c.admission.bootstrapped:
+	case p.synced && !c.younger(p.founding):
+		c.admission.bootstrapped, c.admission.alone = true, false
+		c.logDifferences()
+	case c.admission.cold != nil:
+		c.admission.cold[p.name] = true
+	}
+	c.progressAdmission(now)
+}
+
+func (c *Core) snapshotFailed(now time.Duration, why string) {
+	c.logf(LogWarn, "snapshot failed", Field{"peer", c.snapshot.peer}, Field{"why", why})
+	c.triedAt[c.snapshot.peer] = now
+	c.snapshot = nil
+}
+
+// checkSnapshots gives up donors and receivers that went silent.
+func (c *Core) checkSnapshots(now time.Duration) {
+	if c.snapshot != nil && now-c.snapshot.heardAt > snapshotStall {
+		c.snapshotFailed(now, "the donor went silent")
+	}
+	for name, d := range c.donations {
+		if now-d.ackedAt > 4*snapshotStall {
+			delete(c.donations, name)
+		}
+	}
+	for name, at := range c.triedAt {
+		if now-at > tryAgainAfter {
+			delete(c.triedAt, name)
+		}
+	}
+}
+
+// logDifferences tells the operator of a joiner how the mesh's table differs from its configuration, which is not used.
+func (c *Core) logDifferences() {
+	configured := make(map[string]bool)
+	for _, b := range c.cfg.Backends {
+		configured[backendText(b)] = true
+	}
+	var differences []string
+	for _, b := range c.table.Backends() {
+		if text := backendText(b); configured[text] {
+			delete(configured, text)
+		} else {
+			differences = append(differences, "+"+text)
+		}
+	}
+	for _, b := range c.cfg.Backends {
+		if text := backendText(b); configured[text] {
+			differences = append(differences, "-"+text)
+		}
+	}
+	if len(differences) > 0 && len(c.cfg.Backends) > 0 {
+		c.logf(LogWarn, "the table comes from the mesh and differs from this director's configuration", Field{"differences", differences})
+		return
+	}
+	c.logf(LogInfo, "the table comes from the mesh", Field{"backends", len(c.table.Backends())})
+}

@@ -1,0 +1,86 @@
+package replica
+
+import (
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// BackendStatus is one backend as `director status` shows it.
+type BackendStatus struct {
+	Backend   ring.Backend
+	ChangedAt directory.Time // last up/down change, 0 = never
+	Users     int            // mappings, may lag one sweep
+}
+
+// UserStatus is where one user is and would be.
+type UserStatus struct {
+	Mapped  bool       // there is a live mapping
+	Current netip.Addr // the mapping's backend, else where a login would go now; zero: no usable backend
+	Expires directory.Time
+	Moving  bool
+	Hashed  netip.Addr // by the ring of now; zero: none
+	Initial netip.Addr // by the ring of the configuration; zero: none
+}
+
+// PeerState is how a director sees a peer.
+type PeerState int
+
+// The states of a peer; see the design for their meaning.
+const (
+	Handshaking PeerState = iota
+	Syncing
+	Synced
+)
+
+func (s PeerState) String() string {
+	return [...]string{"handshaking", "syncing", "synced"}[s]
+}
+
+// PeerStatus is one line of `director ring status`.
+type PeerStatus struct {
+	Name       string
+	Boot       uint64
+	Addr       netip.AddrPort
+	Self       bool
+	Removed    bool
+	Reachable  bool      // frames flow both ways
+	Left       bool      // left in good order
+	LastFailed time.Time // last failed probe, stream or protocol error, by mesh time; zero: never
+	State      PeerState
+	Received   uint64 // users received or sent while Handshaking; both 0: none
+	Sent       uint64
+	RoundTrip  time.Duration // last, 0 if unknown
+	Users      uint64
+	Skew       time.Duration // the peer's mesh time less ours
+	Offset     time.Duration // self: mesh time less own wall clock
+	Reason     string        // self: why not synced
+}
+
+// FlushStatus is how a flush goes, as last heard.
+type FlushStatus struct {
+	ID       FlushID
+	Backend  netip.Addr // zero: all
+	Total    uint64
+	Scanning bool
+	Moved    uint64
+	Moving   uint64
+	Failed   uint64
+	Started  directory.Time
+	Ended    directory.Time // 0: runs
+	Canceled bool
+	Lost     bool // the director that ran it died
+}
+
+// SelfStatus is the state of this director.
+type SelfStatus struct {
+	Synced   bool
+	Alone    bool   // serves without any peer although it has some to join
+	Reason   string // why not synced, or why alone
+	Founding directory.Founding
+	Users    int
+	Waiting  int // lookups that wait
+	Rings    int // rings kept; more than one while a table change is not confirmed by all
+}

@@ -1,0 +1,214 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+// Hello is what we say first on a stream that we dial.
+func (c *Core) Hello(now time.Duration) *wire.Hello {
+	defer c.enter(now)()
+	return c.hello(now)
+}
+
+func (c *Core) hello(now time.Duration) *wire.Hello {
+	return &wire.Hello{
+		Settings: c.settings(),
+		From:     c.self(),
+		Founding: c.table.Founding(),
+		MeshTime: c.clock.at(now),
+	}
+}
+
+// Accept takes a stream that a peer dialled. The reply says from where its log is to be replayed. The stream's messages
+// come by Receive under this session; a peer's older session ends with it. An error is to be sent as the reason of a wire.Refuse.
+func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, session uint64, err error) {
+	defer c.enter(now)()
+	if err := c.acceptable(now, h); err != nil {
+		c.counters.Refused++
+		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name}, Field{"addr", h.From.Addr.String()}, Field{"err", err.Error()})
+		return nil, 0, err
+	}
+	p := c.meet(now, h.From)
+	c.admission.contact = true
+	delete(c.sessions, p.in)
+	c.session++
+	p.in = c.session
+	c.sessions[p.in] = p
+	reply = c.hello(now)
+	reply.Resume = p.pos
+	return reply, p.in, nil
+}
+
+// Opened takes note that the stream to a peer is up, and tells the peer what it may have missed.
+func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err error) {
+	defer c.enter(now)()
+	if err := c.acceptable(now, reply); err != nil {
+		return reply.From.Name, err
+	}
+	p := c.meet(now, reply.From)
+	c.admission.contact = true
+	p.out = true
+	c.replay(p, reply.Resume)
+	c.flushOutbox(now)
+	c.send(p, &wire.Table{Change: c.table.Snapshot()})
+	c.moves.resend(c, p)
+	c.beatTo(now, p)
+	c.ask(now, p)
+	return p.name, nil
+}
+
+// acceptable compares what two directors must have in common.
+func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
+	if err := differences(c.settings(), h.Settings); err != nil {
+		return err
+	}
+	if h.From.Name == c.cfg.Name {
+		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, c.cfg.Addr)
+	}
+	if h.From.Boot == 0 {
+		return errors.New("the hello has no boot id")
+	}
+	if p := c.peers[h.From.Name]; p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
+		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, p.addr)
+	}
+	if c.removed(h.From.Addr) {
+		return fmt.Errorf("director %s was removed; let it in with: director ring add %s %d", h.From.Addr, h.From.Addr.Addr(), h.From.Addr.Port())
+	}
+	return nil
+}
+
+// differences names the settings in which two directors differ.
+func differences(ours, theirs wire.Settings) error {
+	switch {
+	case ours.Mesh != theirs.Mesh:
+		return fmt.Errorf("mesh name differs: ours is %q, theirs %q", ours.Mesh, theirs.Mesh)
+	case ours.Protocol != theirs.Protocol:
+		return fmt.Errorf("protocol version differs: ours is %d, theirs %d", ours.Protocol, theirs.Protocol)
+	case ours.HashFormat != theirs.HashFormat:
+		return fmt.Errorf("username hash differs: ours is %q, theirs %q", ours.HashFormat, theirs.HashFormat)
+	case ours.Expire != theirs.Expire:
+		return fmt.Errorf("user expire differs: ours is %s, theirs %s",
+			time.Duration(ours.Expire)*time.Millisecond, time.Duration(theirs.Expire)*time.Millisecond)
+	}
+	return nil
+}
+
+// InClosed takes note that a peer's stream to us ended.
+func (c *Core) InClosed(now time.Duration, session uint64, err error) {
+	defer c.enter(now)()
+	if p := c.sessions[session]; p != nil {
+		p.in = 0
+		delete(c.sessions, session)
+	}
+}
+
+// OutClosed takes note that our stream to a peer ended; what was queued for it is lost until the replay.
+func (c *Core) OutClosed(now time.Duration, name string, err error) {
+	defer c.enter(now)()
+	p := c.peers[name]
+	if p == nil || !p.out {
+		return
+	}
+	p.out = false
+	delete(c.donations, name)
+	if !p.left {
+		p.lastFailed = c.clock.at(now)
+	}
+}
+
+// DialFailed takes note that a peer could not be reached.
+func (c *Core) DialFailed(now time.Duration, name string, err error) {
+	defer c.enter(now)()
+	if p := c.peers[name]; p != nil && !p.left {
+		p.lastFailed = c.clock.at(now)
+	}
+}
+
+// Refused takes note that a peer does not want to talk to us.
+func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
+	defer c.enter(now)()
+	c.counters.Refused++
+	c.admission.refused = r.Reason
+	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name}, Field{"addr", r.From.Addr.String()}, Field{"why", r.Reason})
+}
+
+// Receive takes the next message of a session; messages of a session that ended are ignored.
+func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
+	defer c.enter(now)()
+	p := c.sessions[session]
+	if p == nil {
+		return
+	}
+	p.seenAt = now
+	if seq, ok := wire.LogSeq(m); ok && seq != 0 {
+		if seq > p.pos+1 {
+			c.gapOpened(p, seq-1)
+		}
+		if seq <= p.pos {
+			return
+		}
+		p.pos = seq
+	}
+	switch m := m.(type) {
+	case *wire.Beat:
+		c.gotBeat(now, p, m)
+	case *wire.Table:
+		c.apply(now, m.Change, p)
+	case *wire.Rows:
+		if c.observe(now, m.Stamp) {
+			c.mergeRows(now, m.Blocks, nil)
+		}
+	case *wire.Hold:
+		c.gotHold(now, p, m)
+	case *wire.Held:
+		c.moves.gotHeld(c, now, p, m)
+	case *wire.Kicked:
+		c.moves.gotKicked(c, now, p, m)
+	case *wire.AdmitRequest:
+		c.admit(now, p, m)
+	case *wire.Admitted:
+		c.gotAdmitted(now, p, m)
+	case *wire.Exclude:
+		c.gotExclude(now, p, m)
+	case *wire.SnapshotRequest:
+		c.donate(now, p, m)
+	case *wire.SnapshotChunk:
+		c.gotChunk(now, p, m)
+	case *wire.SnapshotAck:
+		c.gotChunkAck(now, p, m)
+	case *wire.LookupRequest:
+		c.lookupRequest(now, p, m)
+	case *wire.LookupReply:
+		c.lookupReply(now, m)
+	case *wire.KickUser:
+		c.kicks.forPeer(c, now, p, m)
+	case *wire.KickUserDone:
+		c.gotKickUserDone(p, m)
+	case *wire.LeafDigests:
+		c.gotLeafDigests(now, p, m)
+	case *wire.LeafRequest:
+		c.gotLeafRequest(now, p, m)
+	case *wire.LeafRows:
+		c.mergeRows(now, m.Blocks, nil)
+	case *wire.FlushState:
+		c.flushes.gotState(p, m)
+	case *wire.FlushCancel:
+		c.flushes.cancel(m.ID)
+	case *wire.Leaving:
+		c.gotLeaving(now, p)
+	default:
+		c.counters.Unexpected++
+	}
+}
+
+func (c *Core) gapOpened(p *peer, need uint64) {
+	if !p.gap {
+		c.counters.Gaps++
+		c.logf(LogInfo, "gap in a peer's log", Field{"peer", p.name}, Field{"after", p.pos}, Field{"need", need})
+	}
+	p.openGap(need)
+}

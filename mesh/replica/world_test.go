@@ -1,0 +1,328 @@
+package replica
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// world is a few cores joined by perfect streams, unless they are cut: the simplest place to try the protocol step by step. Loss,
+// delay, reordering and crashes are the business of the simulation.
+type world struct {
+	t         *testing.T
+	now       time.Duration
+	directors []*director
+	cut       map[[2]string]bool
+	chunks    int // snapshot chunks delivered per tick, so that transfers take time; 0: no limit
+	trace     bool
+}
+
+type director struct {
+	w        *world
+	name     string
+	core     *Core
+	dir      *directory.Directory
+	boot     uint64
+	stopped  bool
+	sessions map[string]uint64 // by dialler
+	inbox    []mail
+	answers  map[uint64]Answer
+	done     map[uint64]AdminDone
+	kicked   []Kick
+	logs     []Log
+	lastID   uint64
+
+	kicker func(Kick) (count int, known, answers bool)
+}
+
+type mail struct {
+	session uint64
+	msg     wire.Message
+}
+
+const testExpire = 60 * time.Second
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, now: time.Hour, cut: make(map[[2]string]bool)}
+}
+
+func testBackends(n int) []ring.Backend {
+	var backends []ring.Backend
+	for i := range n {
+		backends = append(backends, ring.Backend{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), VHosts: ring.DefaultVHosts})
+	}
+	return backends
+}
+
+func testBackend(i int) netip.Addr { return testBackends(i)[i-1].Addr }
+
+// start adds a director that founds a mesh if it is the first, else joins.
+func (w *world) start(name string, change ...func(*Config)) *director {
+	d := &director{w: w, name: name, kicker: func(Kick) (int, bool, bool) { return 0, true, true }}
+	w.directors = append(w.directors, d)
+	d.boots(len(w.directors) == 1, change...)
+	return d
+}
+
+func (d *director) boots(founder bool, change ...func(*Config)) {
+	d.boot++
+	d.dir = directory.New(testExpire)
+	d.sessions, d.answers, d.done = make(map[string]uint64), make(map[uint64]Answer), make(map[uint64]AdminDone)
+	d.inbox, d.stopped = nil, false
+	n := slices.Index(d.w.directors, d) + 1
+	cfg := Config{
+		Name: d.name, Boot: d.boot<<8 | uint64(n), Mesh: "test", HashFormat: "%Lu",
+		Addr:     netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(n)}), 9090),
+		Expire:   testExpire, KickDelay: 2 * time.Second,
+		Backends: testBackends(4), Founder: founder,
+		Wall:     directory.Time(1795445000000).Add(d.w.now),
+		Rand:     rand.New(rand.NewPCG(1, uint64(n))), Directory: d.dir,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	d.core = New(cfg, d.w.now)
+}
+
+// crash stops a director for good, or until boots.
+func (d *director) crash() {
+	d.stopped = true
+	for _, other := range d.w.directors {
+		if other != d {
+			other.core.OutClosed(d.w.now, d.name, nil)
+			other.core.InClosed(d.w.now, other.sessions[d.name], nil)
+		}
+	}
+}
+
+func (w *world) open(a, b *director) bool {
+	return !a.stopped && !b.stopped && !w.cut[[2]string{a.name, b.name}]
+}
+
+// split cuts all streams between the two groups.
+func (w *world) split(left, right []*director) {
+	for _, a := range left {
+		for _, b := range right {
+			w.cut[[2]string{a.name, b.name}], w.cut[[2]string{b.name, a.name}] = true, true
+		}
+	}
+	for _, a := range w.directors {
+		for _, b := range w.directors {
+			if a != b && !w.open(a, b) {
+				a.core.OutClosed(w.now, b.name, nil)
+				b.core.InClosed(w.now, b.sessions[a.name], nil)
+			}
+		}
+	}
+}
+
+func (w *world) heal() { clear(w.cut) }
+
+// run lets time pass in ticks of 25 ms.
+func (w *world) run(d time.Duration) {
+	for end := w.now + d; w.now < end; {
+		w.now += 25 * time.Millisecond
+		w.step()
+	}
+}
+
+// until runs until the condition holds, and fails the test if it does not within the limit.
+func (w *world) until(what string, limit time.Duration, cond func() bool) {
+	w.t.Helper()
+	for end := w.now + limit; !cond(); {
+		if w.now >= end {
+			for _, d := range w.directors {
+				w.t.Logf("%s: %+v", d.name, d.core.Self(w.now))
+				for _, p := range d.core.peers {
+					w.t.Logf("   %+v", *p)
+				}
+			}
+			w.t.Fatalf("not within %v: %s", limit, what)
+		}
+		w.now += 25 * time.Millisecond
+		w.step()
+	}
+}
+
+func (w *world) step() {
+	w.dial()
+	for _, d := range w.directors {
+		if !d.stopped {
+			d.core.Tick(w.now)
+		}
+	}
+	w.deliver()
+}
+
+// dial brings up every stream that can be and is not.
+func (w *world) dial() {
+	for _, a := range w.directors {
+		for _, b := range w.directors {
+			if a == b || !w.open(a, b) || a.core.peers[b.name] != nil && a.core.peers[b.name].out {
+				continue
+			}
+			reply, session, err := b.core.Accept(w.now, a.core.Hello(w.now))
+			if err != nil {
+				a.core.Refused(w.now, &wire.Refuse{From: b.core.self(), Reason: err.Error()})
+				continue
+			}
+			b.sessions[a.name] = session
+			b.inbox = slices.DeleteFunc(b.inbox, func(m mail) bool { return b.core.sessions[m.session] == nil })
+			if _, err := a.core.Opened(w.now, reply); err != nil {
+				w.t.Logf("%s: %v", a.name, err)
+			}
+		}
+	}
+}
+
+// deliver carries effects and messages until there are none left.
+func (w *world) deliver() {
+	for busy := true; busy; {
+		busy = false
+		for _, d := range w.directors {
+			chunks := 0
+			for !d.stopped && len(d.inbox) > 0 {
+				if _, ok := d.inbox[0].msg.(*wire.SnapshotChunk); ok {
+					if chunks++; w.chunks > 0 && chunks > w.chunks {
+						break
+					}
+				}
+				m := d.inbox[0]
+				d.inbox = d.inbox[1:]
+				d.core.Receive(w.now, m.session, m.msg)
+				busy = busy || w.chunks == 0
+			}
+			busy = d.carryOut() || busy
+		}
+	}
+}
+
+func (d *director) carryOut() bool {
+	effects := d.core.Take()
+	for _, e := range effects {
+		switch e := e.(type) {
+		case Send:
+			for _, name := range e.To {
+				to := d.w.named(name)
+				if d.w.open(d, to) {
+					to.inbox = append(to.inbox, mail{to.sessions[d.name], reread(d.w.t, e.Message)})
+				}
+			}
+		case Gossip:
+			for _, to := range d.w.directors {
+				if to != d && d.w.open(d, to) {
+					to.core.Gossip(d.w.now, e.Delta)
+				}
+			}
+		case Answer:
+			d.answers[e.ID] = e
+		case AdminDone:
+			d.done[e.ID] = e
+		case Kick:
+			d.kicked = append(d.kicked, e)
+			if count, known, answers := d.kicker(e); answers {
+				d.core.KickDone(d.w.now, e.ID, count, known, nil)
+			}
+		case RunHook:
+			d.core.HookDone(d.w.now, e.ID, true, nil)
+		case Log:
+			d.logs = append(d.logs, e)
+			if d.w.trace {
+				d.w.t.Logf("%8.3f %s: %s %v", d.w.now.Seconds(), d.name, e.Text, e.Fields)
+			}
+		}
+	}
+	return len(effects) > 0
+}
+
+// reread passes a message through the codec, as the network does.
+func reread(t *testing.T, m wire.Message) wire.Message {
+	b, err := wire.Encode(m)
+	if err != nil {
+		t.Fatalf("encode %T: %v", m, err)
+	}
+	m, err = wire.Decode(b)
+	if err != nil {
+		t.Fatalf("decode: %v", err)
+	}
+	return m
+}
+
+func (w *world) named(name string) *director {
+	i := slices.IndexFunc(w.directors, func(d *director) bool { return d.name == name })
+	return w.directors[i]
+}
+
+func (d *director) id() uint64 { d.lastID++; return d.lastID }
+
+// ask looks a user up and returns the answer, or nothing yet and the id to wait for.
+func (d *director) ask(h ring.UserHash) (backend netip.Addr, id uint64) {
+	if backend, ok := d.core.TryLookup(d.w.now, "", h); ok {
+		return backend, 0
+	}
+	id = d.id()
+	backend, ok := d.core.Lookup(d.w.now, id, "", h)
+	if ok {
+		return backend, 0
+	}
+	return netip.Addr{}, id
+}
+
+// must looks a user up and wants the answer at once.
+func (d *director) must(h ring.UserHash) netip.Addr {
+	d.w.t.Helper()
+	backend, id := d.ask(h)
+	if id != 0 {
+		d.w.t.Fatalf("%s: lookup of %v waits (%+v)", d.name, h, d.core.waiters.byID[id])
+	}
+	return backend
+}
+
+// do carries out an operation, letting time pass until it is done.
+func (d *director) do(op Operation) (Outcome, error) {
+	d.w.t.Helper()
+	id := d.begin(op)
+	d.w.deliver()
+	d.w.until(fmt.Sprintf("%T done", op), time.Minute, func() bool { _, ok := d.done[id]; return ok })
+	return d.done[id].Outcome, d.done[id].Err
+}
+
+func (d *director) begin(op Operation) (id uint64) {
+	id = d.id()
+	d.core.Do(d.w.now, id, op)
+	return id
+}
+
+func (w *world) allSynced() bool {
+	for _, d := range w.directors {
+		if d.stopped {
+			continue
+		}
+		for _, p := range d.core.Peers(w.now) {
+			if other := w.named(p.Name); !other.stopped && p.State != Synced {
+				return false
+			}
+		}
+		if len(d.core.Peers(w.now)) < len(w.directors) {
+			return false
+		}
+	}
+	return true
+}
+
+func started(t *testing.T, n int, change ...func(*Config)) *world {
+	t.Helper()
+	w := newWorld(t)
+	for i := range n {
+		w.start(fmt.Sprintf("d%d", i+1), change...)
+	}
+	w.until("all synced", 10*time.Second, w.allSynced)
+	return w
+}
