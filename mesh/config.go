@@ -1,0 +1,154 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// DefaultPort is the port of the mesh where an address names none.
+const DefaultPort = 9090
+
+// minExpire is the shortest user expire time: below it the waits at the end of a mapping's life would be all of its life.
+const minExpire = 10 * time.Second
+
+// Config is what New needs to know. The zero value of a field means what its comment says.
+type Config struct {
+	Name string // node name: unique in the mesh, the same after a restart
+	Mesh string // mesh name: directors of another mesh are refused
+
+	Bind      netip.AddrPort // where to listen, TCP and UDP; port 0 picks a free one
+	Advertise netip.AddrPort // where peers reach this director; zero: Bind, with a private address found for an unspecified one
+	Join      []string       // host[:port] of peers; names are resolved to all their addresses, anew at each attempt
+	Keys      [][]byte       // 32 bytes each, the first encrypts, all decrypt; none: no encryption
+
+	HashFormat       string        // director_username_hash; compared with the peers'
+	Expire           time.Duration // user expire, at least 10 s
+	KickDelay        time.Duration // between the last kick and the release of a move
+	MaxParallelMoves int           // users a flush has in flight; 0: 100
+	Backends         []ring.Backend
+
+	Kicker Kicker // ends sessions on this host; nil: knows of none
+	Hook   Hook   // flush hook; nil: none
+
+	Log        zerolog.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+
+	Clock   func() time.Duration                                         // suspend-proof monotonic clock; nil: the kernel's
+	Wall    func() time.Time                                             // nil: time.Now
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
+	Network Network                                                      // nil: real sockets
+	Seed    uint64                                                       // of jitter, nonces and the boot id; 0: random
+}
+
+// A Kicker ends sessions on this director's host. Kick must obey ctx; it is called from up to 100 goroutines at once. known says
+// that the kicker knows that count were all the sessions there were.
+type Kicker interface {
+	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (count int, known bool, err error)
+}
+
+// A Hook runs the operator's flush hook for one user who is being moved. Run must obey ctx, which ends at run.Cutoff.
+type Hook interface {
+	Run(ctx context.Context, run replica.RunHook) (ok bool, err error)
+}
+
+// check reports everything that is wrong with the configuration, each problem by the name of its setting.
+func (cfg *Config) check() error {
+	var problems []error
+	wrong := func(setting, format string, args ...any) {
+		problems = append(problems, fmt.Errorf(setting+": "+format, args...))
+	}
+	checkName(cfg.Name, "node-name", wrong)
+	checkName(cfg.Mesh, "mesh-name", wrong)
+	if !cfg.Bind.IsValid() {
+		wrong("bind", "no address given")
+	} else if cfg.Bind.Addr().Zone() != "" {
+		wrong("bind", "%q has a zone; give a global address", cfg.Bind)
+	}
+	if cfg.Advertise.IsValid() {
+		if a := cfg.Advertise.Addr(); a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+			wrong("advertise", "%q cannot be reached by peers; give an address of this host", cfg.Advertise)
+		}
+	}
+	for _, s := range cfg.Join {
+		if _, err := parseSeed(s); err != nil {
+			wrong("join", "%w", err)
+		}
+	}
+	for i, key := range cfg.Keys {
+		if len(key) != keySize {
+			wrong("encrypt-key-file", "key %d has %d bytes, want %d", i+1, len(key), keySize)
+		}
+	}
+	if _, err := ring.ParseHashFormat(cfg.HashFormat); err != nil {
+		wrong("username-hash", "%w", err)
+	}
+	if cfg.Expire < minExpire {
+		wrong("user-expire", "%s is too short; the least is %s", cfg.Expire, minExpire)
+	}
+	if cfg.KickDelay < 0 {
+		wrong("user-kick-delay", "%s is negative", cfg.KickDelay)
+	}
+	if cfg.MaxParallelMoves < 0 {
+		wrong("max-parallel-moves", "%d is negative", cfg.MaxParallelMoves)
+	}
+	return errors.Join(problems...)
+}
+
+// checkName refuses names that would break a log line, a table column or a field of the wire format.
+func checkName(name, setting string, wrong func(setting, format string, args ...any)) {
+	switch {
+	case name == "":
+		wrong(setting, "must not be empty")
+	case len(name) > maxNameLen:
+		wrong(setting, "%q is longer than %d bytes", name, maxNameLen)
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }):
+		wrong(setting, "%q has a space or control character", name)
+	}
+}
+
+// A seed is one entry of Config.Join: a host name or address, and a port.
+type seed struct {
+	host string
+	port uint16
+}
+
+func (s seed) String() string { return net.JoinHostPort(s.host, strconv.Itoa(int(s.port))) }
+
+// parseSeed reads host[:port]; an IPv6 address needs brackets when a port follows.
+func parseSeed(s string) (seed, error) {
+	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return seed{addr.String(), DefaultPort}, nil
+	}
+	host, portText, found := strings.Cut(s, ":")
+	if strings.HasPrefix(s, "[") || strings.Count(s, ":") > 1 {
+		var err error
+		if host, portText, err = net.SplitHostPort(s); err != nil {
+			return seed{}, fmt.Errorf("%q is not host[:port]", s)
+		}
+		found = true
+	}
+	if host == "" || strings.ContainsFunc(host, unicode.IsSpace) {
+		return seed{}, fmt.Errorf("%q is not host[:port]", s)
+	}
+	if !found {
+		return seed{host, DefaultPort}, nil
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return seed{}, fmt.Errorf("%q: port must be 1 to 65535", s)
+	}
+	return seed{host, uint16(port)}, nil
+}

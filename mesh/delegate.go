@@ -1,0 +1,155 @@
+package mesh
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
+)
+
+// delegate is what memberlist calls. Its methods copy what they are given and hand it over; none waits, because memberlist holds its
+// own lock around some of them and stops receiving packets during others. It is a type of its own so that these methods do not show
+// on Node.
+type delegate struct{ n *Node }
+
+var (
+	_ memberlist.Delegate         = delegate{}
+	_ memberlist.EventDelegate    = delegate{}
+	_ memberlist.ConflictDelegate = delegate{}
+)
+
+// NodeMeta implements memberlist.Delegate.
+func (d delegate) NodeMeta(int) []byte { return d.n.meta().encode() }
+
+// maxDeltas bounds the gossiped messages that wait to be decoded.
+const maxDeltas = 4096
+
+// NotifyMsg implements memberlist.Delegate. The buffer is memberlist's.
+func (d delegate) NotifyMsg(b []byte) {
+	select {
+	case d.n.deltas <- append([]byte(nil), b...):
+	default:
+		d.n.metrics.drop(dropDeltaQueue)
+	}
+}
+
+// GetBroadcasts implements memberlist.Delegate.
+func (d delegate) GetBroadcasts(overhead, limit int) [][]byte {
+	return d.n.gossip.get(overhead, limit)
+}
+
+// LocalState implements memberlist.Delegate.
+func (d delegate) LocalState(bool) []byte {
+	n := d.n
+	var s *wire.State
+	n.input(func(c *replica.Core, now time.Duration) { s = c.LocalState(now) })
+	b, err := wire.Encode(s)
+	if err != nil {
+		// The table and who speaks matter most; without digests the background check rests.
+		n.limited("state size").Warn().Err(err).Msg("push/pull state is too large, sending it without digests")
+		n.metrics.drop(dropOversize)
+		s.Digests = nil
+		if b, err = wire.Encode(s); err != nil {
+			n.limited("state size").Error().Err(err).Msg("push/pull state cannot be sent")
+			return nil
+		}
+	}
+	return b
+}
+
+// MergeRemoteState implements memberlist.Delegate.
+func (d delegate) MergeRemoteState(b []byte, _ bool) {
+	n := d.n
+	m, err := wire.Decode(b)
+	if err != nil {
+		n.metrics.drop(dropUndecodable)
+		n.limited("undecodable state").Error().Err(err).Msg("push/pull state does not decode")
+		return
+	}
+	s, ok := m.(*wire.State)
+	if !ok {
+		n.metrics.drop(dropUndecodable)
+		return
+	}
+	if s.Hello.From.Name == n.cfg.Name && s.Hello.From.Boot != n.boot {
+		n.events.put(event{kind: nameConflict, name: n.cfg.Name, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot, founding: s.Hello.Founding})
+		return
+	}
+	n.input(func(c *replica.Core, now time.Duration) { err = c.MergeState(now, s) })
+	if err != nil {
+		n.log.Debug().Err(err).Str("peer", s.Hello.From.Name).Msg("push/pull state refused")
+	}
+}
+
+// NotifyJoin implements memberlist.EventDelegate.
+func (d delegate) NotifyJoin(node *memberlist.Node) { d.put(memberJoined, node) }
+
+// NotifyUpdate implements memberlist.EventDelegate.
+func (d delegate) NotifyUpdate(node *memberlist.Node) { d.put(memberJoined, node) }
+
+// NotifyLeave implements memberlist.EventDelegate. It does not tell a farewell from a failure; peers that leave say so on the streams.
+func (d delegate) NotifyLeave(node *memberlist.Node) { d.put(memberGone, node) }
+
+// NotifyConflict implements memberlist.ConflictDelegate.
+func (d delegate) NotifyConflict(_, other *memberlist.Node) { d.put(nameConflict, other) }
+
+// probeFailed is memberlist's DisableTcpPingsForNode, which it asks exactly when a direct probe has failed.
+func (d delegate) probeFailed(name string) bool {
+	d.n.events.put(event{kind: probeFailed, name: name})
+	return false
+}
+
+// put copies what is of use of a node of memberlist's, which goes on changing it.
+func (d delegate) put(kind eventKind, node *memberlist.Node) {
+	e := event{kind: kind, name: node.Name, addr: nodeAddr(node.Addr, node.Port)}
+	if m, err := decodeMeta(node.Meta); err == nil {
+		e.boot, e.started = m.boot, m.started
+	}
+	d.n.events.put(e)
+}
+
+func nodeAddr(ip net.IP, port uint16) netip.AddrPort {
+	addr, _ := netip.AddrFromSlice(ip)
+	return netip.AddrPortFrom(addr.Unmap(), port)
+}
+
+// handleDeltas decodes what was gossiped and passes on what was news.
+func (n *Node) handleDeltas() {
+	for {
+		select {
+		case b := <-n.deltas:
+			n.handleDelta(b)
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Node) handleDelta(b []byte) {
+	m, err := wire.Decode(b)
+	delta, ok := m.(*wire.Delta)
+	if err != nil || !ok {
+		n.metrics.drop(dropUndecodable)
+		n.limited("undecodable delta").Warn().Err(err).Msg("gossiped message does not decode")
+		return
+	}
+	fresh := false
+	n.input(func(c *replica.Core, now time.Duration) { fresh = c.Gossip(now, delta) })
+	if fresh {
+		n.gossip.relay(b)
+	}
+}
+
+// spread gossips a delta of our own. What does not fit into a packet would stay in memberlist's queue for ever; the streams carry it.
+func (n *Node) spread(delta *wire.Delta) {
+	b, err := wire.Encode(delta)
+	if err != nil || len(b) > n.gossip.limit {
+		n.metrics.drop(dropOversizeDelta)
+		return
+	}
+	n.gossip.local(b)
+}

@@ -1,0 +1,63 @@
+package mesh
+
+import (
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica"
+)
+
+type eventKind int
+
+const (
+	memberJoined eventKind = iota // new, alive again, or restarted
+	memberGone
+	probeFailed
+	nameConflict
+)
+
+// An event is something memberlist told us, copied.
+type event struct {
+	kind    eventKind
+	name    string
+	addr    netip.AddrPort
+	boot    uint64
+	started time.Time
+
+	founding directory.Founding // nameConflict: of the other's mesh, if it told us itself
+}
+
+// handleEvents tells the core what memberlist saw, in the order it was seen.
+func (n *Node) handleEvents() {
+	for {
+		events, ok := n.events.take()
+		if !ok {
+			return
+		}
+		for _, e := range events {
+			n.handleEvent(e)
+		}
+	}
+}
+
+func (n *Node) handleEvent(e event) {
+	switch e.kind {
+	case memberJoined:
+		n.members.set(e.name, e.addr)
+		if e.name == n.cfg.Name {
+			return
+		}
+		n.input(func(c *replica.Core, now time.Duration) { c.MemberJoined(now, e.name, e.addr, e.boot) })
+		n.ensureLink(e.name, e.addr, e.boot, true)
+	case memberGone:
+		n.members.remove(e.name)
+		if e.name != n.cfg.Name {
+			n.input(func(c *replica.Core, now time.Duration) { c.MemberFailed(now, e.name) })
+		}
+	case probeFailed:
+		n.input(func(c *replica.Core, now time.Duration) { c.ProbeFailed(now, e.name) })
+	case nameConflict:
+		n.nameConflict(e)
+	}
+}

@@ -1,0 +1,189 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"directormesh/mesh/replica"
+)
+
+const (
+	eagerJoin        = time.Second      // between attempts until the first contact
+	calmJoin         = 10 * time.Second // and then, ±20 %
+	settleJoin       = 2 * time.Second  // after the first contact: once more, with anybody
+	joinsAtATime     = 3
+	addressesPerSeed = 16 // of one name, joined at once before the first contact
+)
+
+// A healer knows whom to contact again. memberlist never does by itself: it forgets dead members, and a split that lasted longer
+// than that stays. Only the goroutine of heal uses it.
+type healer struct {
+	n *Node
+
+	mu   sync.Mutex
+	busy map[netip.AddrPort]bool // joins under way
+}
+
+// heal keeps this director in touch with the mesh, for as long as it lives. Until the first contact it joins all configured peers
+// every second; then it looks every ten seconds for peers that are away.
+func (n *Node) heal() {
+	h := &healer{n: n, busy: make(map[netip.AddrPort]bool)}
+	for n.members.count() <= 1 && len(n.seeds) > 0 {
+		h.joinAway(len(n.seeds) * addressesPerSeed)
+		if !n.pause(eagerJoin) {
+			return
+		}
+	}
+	// Directors that start together through one peer may each have missed some of the others; a second exchange finds them.
+	if !n.pause(n.jitter(settleJoin)) {
+		return
+	}
+	h.joinPresent()
+	for n.pause(n.jitter(calmJoin)) {
+		h.joinAway(joinsAtATime)
+	}
+}
+
+// pause waits; false means that the node is closed.
+func (n *Node) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-n.ctx.Done():
+		return false
+	}
+}
+
+// joinAway joins some of the peers that should be here and are not, each in its own goroutine: one that does not answer takes seconds.
+func (h *healer) joinAway(limit int) {
+	n := h.n
+	alive := map[netip.AddrPort]bool{n.advertise: true}
+	for _, addr := range n.members.snapshot() {
+		alive[addr] = true
+	}
+	candidates := h.configured()
+	for _, d := range h.known() {
+		candidates[d.Addr] = true
+		n.ensureLink(d.Name, d.Addr, 0, false)
+	}
+	var away []netip.AddrPort
+	for addr := range candidates {
+		if !alive[addr] {
+			away = append(away, addr)
+		}
+	}
+	h.shuffle(away)
+	for _, addr := range away[:min(len(away), limit)] {
+		h.join(addr)
+	}
+}
+
+// joinPresent exchanges states once more with some peer that is here.
+func (h *healer) joinPresent() {
+	var present []netip.AddrPort
+	for _, addr := range h.n.members.snapshot() {
+		if addr != h.n.advertise {
+			present = append(present, addr)
+		}
+	}
+	h.shuffle(present)
+	if len(present) > 0 {
+		h.join(present[0])
+	}
+}
+
+// configured resolves all names anew, side by side.
+func (h *healer) configured() map[netip.AddrPort]bool {
+	n := h.n
+	found := make([][]netip.AddrPort, len(n.seeds))
+	ctx, cancel := context.WithTimeout(n.ctx, dialTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, s := range n.seeds {
+		wg.Go(func() {
+			var err error
+			if found[i], err = n.resolveSeed(ctx, s); err != nil && n.ctx.Err() == nil {
+				n.limited("resolve " + s.host).Warn().Err(err).Msg("peer to join cannot be resolved, trying again")
+			}
+		})
+	}
+	wg.Wait()
+	all := make(map[netip.AddrPort]bool)
+	for _, addrs := range found {
+		for _, addr := range addrs {
+			all[addr] = true
+		}
+	}
+	return all
+}
+
+// known returns the peers that the core has not forgotten: those it wants dialled, and those that have a stream all the same, for whom
+// memberlist may need a hand.
+func (h *healer) known() []replica.Dial {
+	return query(h.n, func(c *replica.Core, now time.Duration) []replica.Dial {
+		dials := c.Dials()
+		for _, p := range c.Peers(now) {
+			if !p.Self && !p.Removed && !p.Left && p.Name != "" {
+				dials = append(dials, replica.Dial{Name: p.Name, Addr: p.Addr})
+			}
+		}
+		return dials
+	})
+}
+
+// shuffle also undoes the order of map iteration, which no seed governs.
+func (h *healer) shuffle(addrs []netip.AddrPort) {
+	slices.SortFunc(addrs, netip.AddrPort.Compare)
+	h.n.randMu.Lock()
+	defer h.n.randMu.Unlock()
+	h.n.rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+}
+
+// join lets memberlist exchange states with one address, unless it is doing so already.
+func (h *healer) join(addr netip.AddrPort) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy[addr] || h.n.ctx.Err() != nil {
+		return
+	}
+	h.busy[addr] = true
+	h.n.wg.Go(func() {
+		h.n.join(addr)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.busy, addr)
+	})
+}
+
+// join contacts one address. When that fails although somebody listens there, a stream of ours finds out why: memberlist only tells
+// that the other closed the connection.
+func (n *Node) join(addr netip.AddrPort) {
+	if _, err := n.memberlist.Join([]string{addr.String()}); err == nil || n.ctx.Err() != nil {
+		return
+	} else if s, _, why := n.openStream(n.ctx, addr); why == nil {
+		n.limited("join "+addr.String()).Warn().Stringer("addr", addr).Err(err).Msg("peer cannot be joined, trying again")
+		_ = s.conn.Close()
+	} else if n.ctx.Err() == nil {
+		var refused *handshakeError
+		if errors.As(why, &refused) {
+			n.noteHandshake("", addr.String(), why)
+			return
+		}
+		n.limited("join "+addr.String()).Info().Stringer("addr", addr).Err(why).Msg("peer cannot be reached, trying again")
+	}
+}
+
+// reviewLinks ends the links to peers that left, were removed, or have been dead for so long that the core forgot them.
+func (n *Node) reviewLinks() {
+	wanted := make(map[string]bool)
+	for _, p := range n.Peers() {
+		wanted[p.Name] = !p.Removed && !p.Left
+	}
+	n.dropLinks(func(name string) bool { return wanted[name] })
+}

@@ -1,0 +1,115 @@
+package mesh
+
+import (
+	"time"
+
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
+)
+
+// input calls the core with the time of now, carries out what it wants done, in order, and then writes its log lines. f may also
+// read and change what coreMu guards. Nothing here waits for anybody but other inputs: sending is putting into a queue.
+func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
+	var r effectRun
+	n.coreMu.Lock()
+	n.last = max(n.last, n.clock())
+	f(n.core, n.last)
+	for effects := n.core.Take(); len(effects) > 0 && !n.stopped; effects = n.core.Take() {
+		for _, e := range effects {
+			n.carryOut(e, &r)
+		}
+		// What carrying out brought about are inputs themselves.
+		for _, next := range r.inputs {
+			next(n.core, n.last)
+		}
+		r.inputs = nil
+	}
+	n.coreMu.Unlock()
+	for _, l := range r.lines {
+		n.writeLine(l)
+	}
+}
+
+// effectRun collects what must wait until the effects before it are done.
+type effectRun struct {
+	inputs []func(c *replica.Core, now time.Duration)
+	lines  []replica.Log
+}
+
+func (n *Node) carryOut(e replica.Effect, r *effectRun) {
+	switch e := e.(type) {
+	case replica.Send:
+		n.send(e, r)
+	case replica.Gossip:
+		n.spread(e.Delta)
+	case replica.Answer:
+		if ch := n.waits[e.ID]; ch != nil {
+			delete(n.waits, e.ID)
+			ch <- e // buffered, used once
+		}
+	case replica.AdminDone:
+		if ch := n.admin[e.ID]; ch != nil {
+			delete(n.admin, e.ID)
+			ch <- e
+		}
+	case replica.Kick:
+		if n.cfg.Kicker == nil {
+			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.KickDone(now, e.ID, 0, false, nil) })
+		} else {
+			n.kicks.add(e)
+		}
+	case replica.RunHook:
+		n.runHook(e)
+	case replica.CloseStream:
+		n.closeStreams(e, r)
+	case replica.Log:
+		r.lines = append(r.lines, e)
+	}
+}
+
+// send encodes a message once for all its receivers.
+func (n *Node) send(e replica.Send, r *effectRun) {
+	encoded, err := wire.Encode(e.Message)
+	if err != nil {
+		// A message that our own limits forbid must not be lost in silence: the peers repair what is missing.
+		n.metrics.drop(dropUnencodable)
+		r.lines = append(r.lines, replica.Log{Level: replica.LogError, Text: "message cannot be sent", Fields: []replica.Field{{Key: "err", Value: err}}})
+		return
+	}
+	for _, peer := range e.To {
+		o := n.out[peer]
+		if o == nil {
+			n.metrics.drop(dropNoStream)
+			continue
+		}
+		if err := o.add(encoded); err != nil {
+			if err == errQueueFull {
+				n.metrics.drop(dropOverflow)
+			}
+			delete(n.out, peer)
+			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.OutClosed(now, peer, err) })
+		}
+	}
+}
+
+// closeStreams drops the streams from and to a peer.
+func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
+	cause := closedBecause(e.Reason)
+	if o := n.out[e.Peer]; o != nil {
+		delete(n.out, e.Peer)
+		o.close(cause)
+		r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.OutClosed(now, e.Peer, cause) })
+	}
+	for id, s := range n.in {
+		if s.peer == e.Peer {
+			delete(n.in, id)
+			_ = s.conn.Close() // its reader ends it
+			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.InClosed(now, id, cause) })
+		}
+	}
+}
+
+// closedBecause is the error of a stream that the core closed.
+type closedBecause string
+
+func (c closedBecause) Error() string { return "closed: " + string(c) }

@@ -1,0 +1,243 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
+)
+
+const (
+	dialTime   = 3 * time.Second // to connect; the handshake has openingTime
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
+	// steady is how long a stream must have lasted for the next dial to begin with the shortest pause again.
+	steady = 5 * time.Second
+	// helloLimit bounds the first message of a stream, in either direction.
+	helloLimit = 64 << 10
+)
+
+// A link keeps the outgoing stream to one peer: dials it, writes to it, dials again.
+type link struct {
+	name string
+
+	// Guarded by Node.linksMu.
+	addr   netip.AddrPort
+	boot   uint64 // 0: not known
+	cancel context.CancelFunc
+
+	hurry chan struct{} // dial now: the peer has shown up
+}
+
+// ensureLink makes sure that there is a link to a peer at this address. A boot id other than the one known before makes the link
+// dial at once, as does hurry.
+func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry bool) {
+	if name == n.cfg.Name || name == "" || !addr.IsValid() || addr == n.advertise {
+		return
+	}
+	n.linksMu.Lock()
+	defer n.linksMu.Unlock()
+	if n.links == nil {
+		return // closed
+	}
+	l := n.links[name]
+	if l == nil {
+		l = &link{name: name, addr: addr, boot: boot, hurry: make(chan struct{}, 1)}
+		var ctx context.Context
+		ctx, l.cancel = context.WithCancel(n.ctx)
+		n.links[name] = l
+		n.wg.Go(func() { n.runLink(ctx, l) })
+		return
+	}
+	if l.addr != addr || (boot != 0 && l.boot != boot) {
+		hurry = true
+	}
+	l.addr = addr
+	if boot != 0 {
+		l.boot = boot
+	}
+	if hurry {
+		select {
+		case l.hurry <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// dropLinks ends the links to peers of whom keep says no.
+func (n *Node) dropLinks(keep func(name string) bool) {
+	n.linksMu.Lock()
+	var dropped []*link
+	for name, l := range n.links {
+		if !keep(name) {
+			delete(n.links, name)
+			dropped = append(dropped, l)
+		}
+	}
+	n.linksMu.Unlock()
+	for _, l := range dropped {
+		l.cancel()
+	}
+}
+
+// runLink dials until it is told to stop.
+func (n *Node) runLink(ctx context.Context, l *link) {
+	pause := firstRetry
+	for ctx.Err() == nil {
+		n.linksMu.Lock()
+		addr := l.addr
+		n.linksMu.Unlock()
+		began := time.Now()
+		opened, err := n.runStream(ctx, l.name, addr)
+		if ctx.Err() != nil {
+			return
+		}
+		n.log.Debug().Str("peer", l.name).Stringer("addr", addr).Bool("opened", opened).Err(err).Msg("stream ended")
+		if opened && time.Since(began) >= steady {
+			pause = firstRetry
+		}
+		timer := time.NewTimer(n.jitter(pause))
+		pause = min(2*pause, lastRetry)
+		select {
+		case <-timer.C:
+		case <-l.hurry:
+			timer.Stop()
+			pause = firstRetry
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// runStream opens a stream to a peer and serves it until it ends. opened says whether it got that far.
+func (n *Node) runStream(ctx context.Context, name string, addr netip.AddrPort) (opened bool, err error) {
+	s, reply, err := n.openStream(ctx, addr)
+	if err == nil && reply.From.Name != name {
+		n.ensureLink(reply.From.Name, addr, reply.From.Boot, false)
+		err = errors.Join(fmt.Errorf("director %q answers at %s, not %q", reply.From.Name, addr, name), s.conn.Close())
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			n.noteHandshake(name, addr.String(), err)
+			n.input(func(c *replica.Core, now time.Duration) { c.DialFailed(now, name, err) })
+		}
+		return false, err
+	}
+	out := newOutStream(name, s)
+	stop := context.AfterFunc(ctx, func() { out.close(context.Canceled) })
+	defer stop()
+	n.input(func(c *replica.Core, now time.Duration) {
+		if _, err = c.Opened(now, reply); err != nil {
+			return
+		}
+		if older := n.out[name]; older != nil {
+			older.close(errReplaced)
+		}
+		n.out[name] = out // before the effects are carried out: they begin with the replay
+	})
+	if err != nil {
+		out.close(err)
+		return false, err
+	}
+	n.metrics.streamsOut.Inc()
+	defer n.metrics.streamsOut.Dec()
+	// The peer says nothing more; the read ends when it closes.
+	n.wg.Go(func() {
+		var one [1]byte
+		_, err := s.r.Read(one[:])
+		if err == nil {
+			err = errors.New("peer spoke out of turn")
+		}
+		out.close(fmt.Errorf("closed by the peer: %w", err))
+	})
+	err = out.write(n.metrics.sent)
+	n.input(func(c *replica.Core, now time.Duration) {
+		if n.out[name] == out {
+			delete(n.out, name)
+			c.OutClosed(now, name, err)
+		}
+	})
+	return true, err
+}
+
+var errReplaced = errors.New("replaced by a newer stream")
+
+// A refusal is a peer's answer to our hello: no.
+type refusal struct{ *wire.Refuse }
+
+func (r *refusal) Error() string { return fmt.Sprintf("refused by %q: %s", r.From.Name, r.Reason) }
+
+// openStream dials, authenticates, and exchanges hellos. The caller owns the stream.
+func (n *Node) openStream(ctx context.Context, addr netip.AddrPort) (*secureStream, *wire.Hello, error) {
+	dialCtx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := n.transport.dial(dialCtx, addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	s, reply, err := n.greet(conn)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return s, reply, nil
+}
+
+// greet is the dialer's part of the opening.
+func (n *Node) greet(conn net.Conn) (*secureStream, *wire.Hello, error) {
+	if err := conn.SetDeadline(time.Now().Add(openingTime)); err != nil {
+		return nil, nil, err
+	}
+	s, err := dialHandshake(conn, n.keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	var hello *wire.Hello
+	n.input(func(c *replica.Core, now time.Duration) { hello = c.Hello(now) })
+	if err := sendMessage(s, hello); err != nil {
+		return nil, nil, err
+	}
+	answer, err := receiveMessage(s, helloLimit)
+	if err != nil {
+		return nil, nil, nonsense(err)
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return nil, nil, err
+	}
+	switch m := answer.(type) {
+	case *wire.Hello:
+		return s, m, nil
+	case *wire.Refuse:
+		n.input(func(c *replica.Core, now time.Duration) { c.Refused(now, m) })
+		return nil, nil, &handshakeError{Reason: reasonRefused, Err: &refusal{m}}
+	default:
+		return nil, nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("a %s answers the hello", answer.Kind())}
+	}
+}
+
+// sendMessage writes one message at once; the caller sets the deadline.
+func sendMessage(s *secureStream, m wire.Message) error {
+	encoded, err := wire.Encode(m)
+	if err != nil {
+		return err
+	}
+	_, err = s.w.Write(appendFrame(nil, encoded))
+	return err
+}
+
+func receiveMessage(s *secureStream, limit int) (wire.Message, error) {
+	frame, err := readFrame(s.r, nil, limit)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Decode(frame)
+}

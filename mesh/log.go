@@ -1,0 +1,146 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/mesh/replica"
+)
+
+// writeLine writes a line of the core's.
+func (n *Node) writeLine(l replica.Log) {
+	var e *zerolog.Event
+	switch l.Level {
+	case replica.LogError:
+		e = n.log.Error()
+	case replica.LogWarn:
+		e = n.log.Warn()
+	case replica.LogInfo:
+		e = n.log.Info()
+	default:
+		e = n.log.Debug()
+	}
+	for _, f := range l.Fields {
+		switch v := f.Value.(type) {
+		case time.Duration:
+			e.Stringer(f.Key, v)
+		case error:
+			e.AnErr(f.Key, v)
+		case fmt.Stringer:
+			e.Stringer(f.Key, v)
+		default:
+			e.Interface(f.Key, v)
+		}
+	}
+	e.Msg(l.Text)
+}
+
+// noteHandshake counts a stream that could not be opened, and logs why, now and then.
+func (n *Node) noteHandshake(peer, addr string, err error) {
+	var failed *handshakeError
+	if !errors.As(err, &failed) {
+		n.log.Debug().Str("peer", peer).Str("addr", addr).Err(err).Msg("stream cannot be opened")
+		return
+	}
+	n.metrics.handshakeFailed(failed.Reason)
+	host, _, splitErr := net.SplitHostPort(addr)
+	if splitErr != nil {
+		host = addr
+	}
+	var refused *refusal
+	switch {
+	case errors.As(err, &refused), failed.Reason == reasonNotAllowed:
+		return // the core has logged it
+	case failed.Reason == reasonNonsense, failed.Reason == reasonTimeout:
+		n.limited("stranger "+failed.Reason).Warn().Str("addr", addr).Err(err).Msg("connection from a stranger closed")
+	default:
+		n.limited(host+" "+failed.Reason).Error().Str("peer", peer).Str("addr", addr).Err(err).Msg("director refused")
+	}
+}
+
+// logBridge takes memberlist's log, text lines with a level in brackets, and writes it into ours: constant texts, the line as
+// detail, repetitions now and then.
+type logBridge struct{ n *Node }
+
+// knownLines gives memberlist's lines that an operator must understand a text of ours. The first match counts.
+var knownLines = [...]struct {
+	part  string
+	level zerolog.Level
+	text  string
+}{
+	{"Decrypt packet failed", zerolog.ErrorLevel, "packet refused: it is not encrypted with a key of this director"},
+	{"No installed keys could decrypt", zerolog.ErrorLevel, "stream refused: it is not encrypted with a key of this director"},
+	{"encryption is configured but remote state is not encrypted", zerolog.ErrorLevel, "stream refused: the peer uses no encryption key and this director does"},
+	{"remote state is encrypted and encryption is not configured", zerolog.ErrorLevel, "stream refused: the peer uses an encryption key and this director has none"},
+	{"unacceptable label", zerolog.ErrorLevel, "message refused: it is of another mesh"},
+	{"Conflicting address", zerolog.DebugLevel, "memberlist"}, // the conflict delegate logs it
+	{"over TCP but UDP probes failed", zerolog.WarnLevel, "peer is reachable over TCP only; is UDP filtered?"},
+	{"handler queue full", zerolog.WarnLevel, "packets come faster than they are handled"},
+	{"Binding to public address without encryption", zerolog.WarnLevel, "the address is public and there is no encryption key"},
+	{"Suspect ", zerolog.InfoLevel, "peer does not answer probes"},
+	{"Marking ", zerolog.InfoLevel, "peer given up by the failure detector"},
+	{"Refuting ", zerolog.InfoLevel, "peers suspected this director"},
+	{"Stream connection", zerolog.TraceLevel, "memberlist"},
+}
+
+// Write implements io.Writer for one line.
+func (b logBridge) Write(line []byte) (int, error) {
+	level, text := lineLevel(string(line))
+	if level < b.n.log.GetLevel() {
+		return len(line), nil
+	}
+	message := "memberlist"
+	for _, k := range knownLines {
+		if strings.Contains(text, k.part) {
+			level, message = k.level, k.text
+			break
+		}
+	}
+	l := &b.n.log
+	if level > zerolog.DebugLevel {
+		l = b.n.limited("memberlist " + kindOfLine(text))
+	}
+	l.WithLevel(level).Str("detail", text).Msg(message)
+	return len(line), nil
+}
+
+// lineLevel splits memberlist's level from its line. What should worry nobody who does not look for it is a level lower than
+// memberlist has it: a peer that is down makes dozens of errors there.
+func lineLevel(line string) (zerolog.Level, string) {
+	line = strings.TrimSpace(line)
+	for _, p := range [...]struct {
+		prefix string
+		level  zerolog.Level
+	}{
+		{"[DEBUG]", zerolog.DebugLevel},
+		{"[INFO]", zerolog.InfoLevel},
+		{"[WARN]", zerolog.WarnLevel},
+		{"[ERR]", zerolog.WarnLevel},
+		{"[ERROR]", zerolog.WarnLevel},
+	} {
+		if rest, ok := strings.CutPrefix(line, p.prefix); ok {
+			return p.level, strings.TrimPrefix(strings.TrimSpace(rest), "memberlist: ")
+		}
+	}
+	return zerolog.WarnLevel, line // bare lines report failed system calls
+}
+
+// kindOfLine is what lines about the same trouble have in common: their first words without names and numbers.
+func kindOfLine(text string) string {
+	words := strings.Fields(text)
+	kind := make([]string, 0, 4)
+	for _, w := range words {
+		if strings.ContainsAny(w, "0123456789'\"") {
+			continue
+		}
+		if kind = append(kind, w); len(kind) == cap(kind) {
+			break
+		}
+	}
+	return strings.Join(kind, " ")
+}

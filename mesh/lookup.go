@@ -1,0 +1,152 @@
+package mesh
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// Lookup tells on which backend a user is, assigns one if there is none, and records activity. It waits only when the answer is in
+// question, at most 30 s, and ends in an answer, a *replica.TemporaryError, ctx's error, or ErrClosed.
+func (n *Node) Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error) {
+	if n.ctx.Err() != nil {
+		return netip.Addr{}, ErrClosed
+	}
+	if backend, ok := n.core.TryLookup(n.clock(), tag, hash); ok {
+		return backend, nil
+	}
+	answer := make(chan replica.Answer, 1)
+	var id uint64
+	var backend netip.Addr
+	var ok bool
+	n.input(func(c *replica.Core, now time.Duration) {
+		n.nextID++
+		id = n.nextID
+		if backend, ok = c.Lookup(now, id, tag, hash); !ok {
+			n.waits[id] = answer
+		}
+	})
+	if ok {
+		return backend, nil
+	}
+	select {
+	case a := <-answer:
+		return a.Backend, a.Err
+	case <-ctx.Done():
+		n.cancelLookup(id)
+		return netip.Addr{}, context.Cause(ctx)
+	case <-n.ctx.Done():
+		n.cancelLookup(id)
+		return netip.Addr{}, ErrClosed
+	}
+}
+
+func (n *Node) cancelLookup(id uint64) {
+	n.input(func(c *replica.Core, _ time.Duration) {
+		delete(n.waits, id)
+		c.CancelLookup(id)
+	})
+}
+
+// Do runs an admin operation and waits for its end. When ctx ends first, nobody waits for it any more, but what it began goes on.
+func (n *Node) Do(ctx context.Context, op replica.Operation) (replica.Outcome, error) {
+	if n.ctx.Err() != nil {
+		return replica.Outcome{}, ErrClosed
+	}
+	done := make(chan replica.AdminDone, 1)
+	var id uint64
+	n.input(func(c *replica.Core, now time.Duration) {
+		n.nextID++
+		id = n.nextID
+		n.admin[id] = done
+		c.Do(now, id, op)
+	})
+	cancel := func() {
+		n.input(func(c *replica.Core, _ time.Duration) {
+			delete(n.admin, id)
+			c.Cancel(id)
+		})
+	}
+	select {
+	case d := <-done:
+		return d.Outcome, d.Err
+	case <-ctx.Done():
+		cancel()
+		return replica.Outcome{}, context.Cause(ctx)
+	case <-n.ctx.Done():
+		cancel()
+		return replica.Outcome{}, ErrClosed
+	}
+}
+
+// WaitSynced returns when this director answers lookups by itself, or with ctx's error, or ErrClosed.
+func (n *Node) WaitSynced(ctx context.Context) error {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for !n.Self().Synced {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-n.ctx.Done():
+			return ErrClosed
+		}
+	}
+	return nil
+}
+
+// query asks the core something that changes nothing.
+func query[T any](n *Node, f func(c *replica.Core, now time.Duration) T) (answer T) {
+	n.coreMu.Lock()
+	defer n.coreMu.Unlock()
+	n.last = max(n.last, n.clock())
+	return f(n.core, n.last)
+}
+
+// Self returns the state of this director.
+func (n *Node) Self() replica.SelfStatus {
+	return query(n, func(c *replica.Core, now time.Duration) replica.SelfStatus { return c.Self(now) })
+}
+
+// Peers returns the state of all directors, this one among them, sorted by address.
+func (n *Node) Peers() []replica.PeerStatus {
+	return query(n, func(c *replica.Core, now time.Duration) []replica.PeerStatus { return c.Peers(now) })
+}
+
+// Backends returns today's backends.
+func (n *Node) Backends() []replica.BackendStatus {
+	return query(n, func(c *replica.Core, _ time.Duration) []replica.BackendStatus { return c.Backends() })
+}
+
+// Configured returns the backends of this director's configuration.
+func (n *Node) Configured() []ring.Backend {
+	return query(n, func(c *replica.Core, _ time.Duration) []ring.Backend { return c.Configured() })
+}
+
+// Table returns the whole table, tombstones included.
+func (n *Node) Table() directory.Change {
+	return query(n, func(c *replica.Core, _ time.Duration) directory.Change { return c.Table() })
+}
+
+// User tells where a user is and would be; it records nothing.
+func (n *Node) User(tag ring.Tag, hash ring.UserHash) replica.UserStatus {
+	return query(n, func(c *replica.Core, now time.Duration) replica.UserStatus { return c.User(now, tag, hash) })
+}
+
+// Flushes returns the flushes that run in the mesh, and those that ended lately.
+func (n *Node) Flushes() []replica.FlushStatus {
+	return query(n, func(c *replica.Core, _ time.Duration) []replica.FlushStatus { return c.Flushes() })
+}
+
+// Directory returns the mappings held here. It is for reading; writing to it would not reach the peers.
+func (n *Node) Directory() *directory.Directory { return n.dir }
+
+// MeshTime returns the time on which all directors agree.
+func (n *Node) MeshTime() directory.Time { return n.core.MeshTime(n.clock()) }
+
+// Advertise returns the address at which peers reach this director.
+func (n *Node) Advertise() netip.AddrPort { return n.advertise }

@@ -1,0 +1,44 @@
+package mesh
+
+import (
+	"maps"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// members is whom memberlist holds alive, this director included. memberlist's own lists must not be asked from its callbacks, and
+// its gossip queues need the number under their lock, so we count ourselves.
+type members struct {
+	number atomic.Int64
+
+	mu    sync.Mutex
+	alive map[string]netip.AddrPort
+}
+
+func (m *members) set(name string, addr netip.AddrPort) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.alive == nil {
+		m.alive = make(map[string]netip.AddrPort)
+	}
+	m.alive[name] = addr
+	m.number.Store(int64(len(m.alive)))
+}
+
+func (m *members) remove(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.alive, name)
+	m.number.Store(int64(len(m.alive)))
+}
+
+// count never takes the lock.
+func (m *members) count() int { return int(m.number.Load()) }
+
+// snapshot returns a copy.
+func (m *members) snapshot() map[string]netip.AddrPort {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.alive)
+}

@@ -1,0 +1,67 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// A Network opens a director's sockets. Tests put a simulated one in place of the kernel's. Its methods may be called from any
+// goroutine. A packet that cannot be delivered is lost without an error, as with UDP.
+type Network interface {
+	// Listen opens a stream listener and a packet socket on the same port; port 0 picks a free one.
+	Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error)
+	// Dial opens a stream to a director; ctx bounds the time that takes. from is the advertised address of the caller.
+	Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
+}
+
+// sockets is the Network of the operating system.
+type sockets struct{}
+
+// packetBuffer is what we ask the kernel to keep of packets that have not been read yet.
+const packetBuffer = 2 << 20
+
+// Listen implements Network. With port 0, TCP picks a port that UDP may not have, hence the tries.
+func (sockets) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
+	tries := 1
+	if addr.Port() == 0 {
+		tries = 10
+	}
+	var err error
+	for range tries {
+		var l net.Listener
+		var p net.PacketConn
+		if l, p, err = listenBoth(addr); err == nil {
+			return l, p, nil
+		}
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, nil, fmt.Errorf("bind: %w; is another director running here? choose another address with --bind", err)
+	}
+	return nil, nil, fmt.Errorf("bind: %w", err)
+}
+
+func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, nil, err
+	}
+	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+	p, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), port)))
+	if err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	// A smaller buffer than asked for loses packets under load, which gossip survives; some systems refuse large ones.
+	for size := packetBuffer; size >= 64<<10 && p.SetReadBuffer(size) != nil; size /= 2 {
+	}
+	return l, p, nil
+}
+
+// Dial implements Network. The kernel chooses the source address: peers are told apart by name, never by address.
+func (sockets) Dial(ctx context.Context, _, to netip.AddrPort) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", to.String())
+}

@@ -1,0 +1,323 @@
+package mesh
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/rs/zerolog"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica"
+)
+
+// tickEvery is how often the core sees time pass; it wants that at least every 50 ms.
+const tickEvery = 25 * time.Millisecond
+
+// ErrClosed is returned for what is asked of a closed node.
+var ErrClosed = errors.New("director is shutting down")
+
+// Node is this director in its mesh. All methods are safe for concurrent use.
+type Node struct {
+	cfg       Config
+	seeds     []seed
+	keys      streamKeys
+	boot      uint64
+	started   time.Time // wall clock
+	advertise netip.AddrPort
+	clock     func() time.Duration
+	wall      func() time.Time
+	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
+	log       zerolog.Logger
+	limits    limiter
+	metrics   *metrics
+
+	dir        *directory.Directory
+	transport  *transport
+	gossip     gossipQueues
+	deltas     chan []byte // gossiped, to be decoded
+	events     mailbox
+	members    members
+	memberlist *memberlist.Memberlist
+	kicks      kickQueue
+	hooks      chan struct{} // tokens of running hooks
+	conflicts  conflictWatch
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	fatal  chan error
+
+	closeOnce sync.Once
+	closeErr  error
+
+	randMu sync.Mutex
+	rand   *rand.Rand
+
+	// coreMu guards the core and all below. See input.
+	coreMu  sync.Mutex
+	core    *replica.Core
+	last    time.Duration // of the clock; the core's time never goes back
+	nextID  uint64        // of lookups and operations
+	stopped bool          // Close has begun: effects have no effect any more
+	waits   map[uint64]chan<- replica.Answer
+	admin   map[uint64]chan<- replica.AdminDone
+	out     map[string]*outStream
+	in      map[uint64]*session
+
+	linksMu sync.Mutex
+	links   map[string]*link // nil after Close
+}
+
+// New starts a director: it checks the whole configuration and reports every problem, opens the sockets, and begins to look for its
+// peers. It does not wait for them; see WaitSynced. Close ends it.
+func New(cfg Config) (*Node, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	n, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	n.run()
+	return n, nil
+}
+
+// prepare makes a node that owns nothing yet but its memory.
+func prepare(cfg Config) (*Node, error) {
+	n := &Node{
+		cfg: cfg, clock: cfg.Clock, wall: cfg.Wall, resolve: cfg.Resolve, log: cfg.Log,
+		deltas: make(chan []byte, maxDeltas),
+		hooks:  make(chan struct{}, maxHooks),
+		fatal:  make(chan error, 1),
+		waits:  make(map[uint64]chan<- replica.Answer),
+		admin:  make(map[uint64]chan<- replica.AdminDone),
+		out:    make(map[string]*outStream),
+		in:     make(map[uint64]*session),
+		links:  make(map[string]*link),
+	}
+	for _, s := range cfg.Join {
+		seed, err := parseSeed(s)
+		if err != nil {
+			return nil, fmt.Errorf("join: %w", err)
+		}
+		n.seeds = append(n.seeds, seed)
+	}
+	if n.clock == nil {
+		n.clock = newSuspendClock().Now
+	}
+	if n.wall == nil {
+		n.wall = time.Now
+	}
+	if n.resolve == nil {
+		n.resolve = systemResolve
+	}
+	if n.cfg.Network == nil {
+		n.cfg.Network = sockets{}
+	}
+	var err error
+	if n.keys, err = newStreamKeys(cfg.Mesh, cfg.Keys); err != nil {
+		return nil, err
+	}
+	n.rand = newRand(cfg.Seed)
+	n.boot = max(n.rand.Uint64(), 1)
+	n.started = n.wall()
+	n.events.init()
+	n.kicks.init(n)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	return n, nil
+}
+
+// newRand returns a generator of its own for each node; seed 0 asks the system.
+func newRand(seed uint64) *rand.Rand {
+	if seed != 0 {
+		return rand.New(rand.NewPCG(seed, seed))
+	}
+	var b [16]byte
+	crand.Read(b[:]) // never fails
+	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])))
+}
+
+// open opens the sockets, makes the core and starts memberlist on it.
+func (n *Node) open() error {
+	l, p, err := n.cfg.Network.Listen(n.cfg.Bind)
+	if err != nil {
+		return err
+	}
+	bound, err := netip.ParseAddrPort(l.Addr().String())
+	if err == nil {
+		n.advertise, err = advertised(n.cfg.Advertise, netip.AddrPortFrom(n.cfg.Bind.Addr(), bound.Port()), net.InterfaceAddrs)
+	}
+	if err != nil {
+		return errors.Join(err, l.Close(), p.Close())
+	}
+	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, func() { n.metrics.drop(dropEvicted) }, n.serveStream)
+	if n.metrics, err = newMetrics(n.cfg.Registerer, n); err != nil {
+		return errors.Join(err, n.transport.Shutdown())
+	}
+	n.dir = directory.New(n.cfg.Expire)
+	n.last = n.clock()
+	n.core = replica.New(replica.Config{
+		Name: n.cfg.Name, Boot: n.boot, Addr: n.advertise, Mesh: n.cfg.Mesh, HashFormat: n.cfg.HashFormat,
+		Expire: n.cfg.Expire, KickDelay: n.cfg.KickDelay, MaxParallelMoves: n.cfg.MaxParallelMoves,
+		Backends: n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
+		Wall: directory.Time(n.wall().UnixMilli()), Rand: newRand(n.rand.Uint64()), Directory: n.dir,
+	}, n.last)
+	n.input(func(*replica.Core, time.Duration) {}) // carries out what the start asks for
+	cfg, err := n.memberlistConfig()
+	if err != nil {
+		return err
+	}
+	n.transport.start()
+	if n.memberlist, err = memberlist.Create(cfg); err != nil {
+		return fmt.Errorf("start memberlist: %w", err)
+	}
+	return nil
+}
+
+// run starts the goroutines that last until Close.
+func (n *Node) run() {
+	n.wg.Go(n.tick)
+	n.wg.Go(n.handleEvents)
+	n.wg.Go(n.handleDeltas)
+	n.wg.Go(n.heal)
+	n.wg.Go(n.housekeep)
+}
+
+func (n *Node) tick() {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			n.input(func(c *replica.Core, now time.Duration) { c.Tick(now) })
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// every calls f at each interval until Close.
+func (n *Node) every(interval time.Duration, f func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			f()
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// housekeep does each second what nothing else triggers.
+func (n *Node) housekeep() {
+	n.every(time.Second, func() {
+		n.reviewLinks()
+		n.metrics.pruned(n.gossip.prune())
+		n.limits.forget(time.Now())
+	})
+}
+
+// Fatal delivers the reason why this director must not go on, such as another one of the same name. The caller closes the node.
+func (n *Node) Fatal() <-chan error { return n.fatal }
+
+func (n *Node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default: // one reason is enough
+	}
+}
+
+// Close stops at once, without a word to the peers, and waits for every goroutine of this node. It returns the same when called again.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() {
+		n.cancel()
+		n.coreMu.Lock()
+		n.stopped = true
+		n.coreMu.Unlock()
+		n.linksMu.Lock()
+		n.links = nil
+		n.linksMu.Unlock()
+		n.events.close()
+		// memberlist shuts the transport down first; where it was not started, or failed to, that is left to us.
+		if n.memberlist != nil {
+			n.closeErr = n.memberlist.Shutdown()
+		}
+		if n.transport != nil {
+			n.closeErr = errors.Join(n.closeErr, n.transport.Shutdown())
+		}
+		n.kicks.wait()
+		n.wg.Wait()
+		n.metrics.unregister()
+	})
+	return n.closeErr
+}
+
+const (
+	farewellTime = time.Second            // for the streams to say that we leave
+	spreadTime   = 500 * time.Millisecond // for gossip to spread what memberlist has told one peer
+)
+
+// Leave leaves in good order and closes the node: the peers forget this director and do not call it failed. ctx bounds the time of
+// the farewell; when it ends early, the node is closed all the same and the error says so.
+func (n *Node) Leave(ctx context.Context) error {
+	if n.ctx.Err() != nil {
+		return n.Close()
+	}
+	n.input(func(c *replica.Core, now time.Duration) { c.Leave(now) })
+	ctx, cancel := context.WithTimeout(ctx, farewellTime+spreadTime)
+	defer cancel()
+	var err error
+	for _, o := range n.outStreams() {
+		select {
+		case <-o.emptied():
+		case <-ctx.Done():
+			err = fmt.Errorf("leave: not all peers were told: %w", context.Cause(ctx))
+		}
+	}
+	if n.members.count() > 1 {
+		if deadline, ok := ctx.Deadline(); ok {
+			// What memberlist makes of it is gossip; the streams have told everybody who can be reached.
+			if leaveErr := n.memberlist.Leave(max(time.Until(deadline), time.Millisecond)); leaveErr != nil {
+				n.log.Debug().Err(leaveErr).Msg("memberlist did not spread the farewell")
+			}
+		}
+		timer := time.NewTimer(spreadTime)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return errors.Join(err, n.Close())
+}
+
+func (n *Node) outStreams() []*outStream {
+	n.coreMu.Lock()
+	defer n.coreMu.Unlock()
+	streams := make([]*outStream, 0, len(n.out))
+	for _, o := range n.out {
+		streams = append(streams, o)
+	}
+	return streams
+}
+
+// jitter spreads a pause over ±20 %.
+func (n *Node) jitter(d time.Duration) time.Duration {
+	n.randMu.Lock()
+	defer n.randMu.Unlock()
+	return d*4/5 + time.Duration(n.rand.Int64N(int64(d)*2/5+1))
+}

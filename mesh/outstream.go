@@ -1,0 +1,182 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	maxQueueBytes = 16 << 20        // of one peer's queue; beyond that its stream is given up
+	writeTime     = 3 * time.Second // for writeChunk bytes; TCP's buffers are full by then and the peer does not read
+	writeChunk    = 64 << 10
+)
+
+var errQueueFull = errors.New("send queue is full: the peer does not keep up")
+
+// An outStream is the open stream to one peer: a queue of encoded messages and the goroutine that writes them. The queue is
+// bounded in bytes and adding to it never waits, so a peer that does not read delays nobody.
+type outStream struct {
+	peer string
+	conn net.Conn
+	s    *secureStream
+
+	mu     sync.Mutex
+	queue  [][]byte
+	bytes  int // of the queue and of what is being written
+	closed error
+
+	wake    chan struct{} // there is something to write, or the end
+	drained chan struct{} // replaced when the queue fills; closed when it is empty
+}
+
+func newOutStream(peer string, s *secureStream) *outStream {
+	o := &outStream{peer: peer, conn: s.conn, s: s, wake: make(chan struct{}, 1), drained: make(chan struct{})}
+	close(o.drained)
+	return o
+}
+
+// add queues an encoded message, which must not change any more. An error means that the stream is closed.
+func (o *outStream) add(message []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed != nil {
+		return o.closed
+	}
+	if o.bytes+len(message) > maxQueueBytes {
+		o.closeLocked(errQueueFull)
+		return errQueueFull
+	}
+	if o.bytes == 0 {
+		o.drained = make(chan struct{})
+	}
+	o.queue = append(o.queue, message)
+	o.bytes += len(message) + frameHeader
+	o.signal()
+	return nil
+}
+
+// close ends the stream; what is queued is lost. The first cause stays.
+func (o *outStream) close(cause error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closeLocked(cause)
+}
+
+func (o *outStream) closeLocked(cause error) {
+	if o.closed != nil {
+		return
+	}
+	o.closed = cause
+	if o.bytes > 0 {
+		close(o.drained)
+	}
+	o.queue, o.bytes = nil, 0
+	o.signal()
+	// The writer learns of it by its next write.
+	_ = o.conn.Close()
+}
+
+// cause returns why the stream was closed, nil if it is open.
+func (o *outStream) cause() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
+
+func (o *outStream) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// size returns the bytes queued.
+func (o *outStream) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// emptied returns a channel that is closed when all that is queued now has been written or lost.
+func (o *outStream) emptied() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.drained
+}
+
+// take returns all that is queued, waiting for something; an error is the end of the stream.
+func (o *outStream) take() ([][]byte, error) {
+	for {
+		o.mu.Lock()
+		queue, closed := o.queue, o.closed
+		o.queue = nil
+		o.mu.Unlock()
+		if closed != nil {
+			return nil, closed
+		}
+		if len(queue) > 0 {
+			return queue, nil
+		}
+		<-o.wake
+	}
+}
+
+// written takes what has been written out of the count.
+func (o *outStream) written(bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed != nil {
+		return
+	}
+	if o.bytes -= bytes; o.bytes == 0 {
+		close(o.drained)
+	}
+}
+
+// write writes until the stream ends, and returns why. sent is told of each write.
+func (o *outStream) write(sent func(messages, bytes int)) error {
+	var buf []byte
+	for {
+		queue, err := o.take()
+		if err != nil {
+			return err
+		}
+		for len(queue) > 0 {
+			buf = buf[:0]
+			count := 0
+			for count < len(queue) && (count == 0 || len(buf)+frameHeader+len(queue[count]) <= writeChunk) {
+				buf = appendFrame(buf, queue[count])
+				queue[count] = nil
+				count++
+			}
+			queue = queue[count:]
+			if err := o.writeAll(buf); err != nil {
+				o.close(fmt.Errorf("write: %w", err))
+				return o.cause()
+			}
+			o.written(len(buf))
+			sent(count, len(buf))
+		}
+		if cap(buf) > keepBuffer {
+			buf = nil
+		}
+	}
+}
+
+// writeAll gives each chunk its own deadline, so that a long message over a slow link is no failure.
+func (o *outStream) writeAll(buf []byte) error {
+	for len(buf) > 0 {
+		chunk := buf[:min(len(buf), writeChunk)]
+		if err := o.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+			return err
+		}
+		if _, err := o.s.w.Write(chunk); err != nil {
+			return err
+		}
+		buf = buf[len(chunk):]
+	}
+	return nil
+}

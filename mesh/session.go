@@ -1,0 +1,132 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
+)
+
+// readTime is how long an incoming stream may be silent. Peers send beats several times a second.
+const readTime = 10 * time.Second
+
+// A session is one incoming stream, as the core numbers it.
+type session struct {
+	peer string
+	conn net.Conn
+}
+
+// serveStream is the acceptor's part of a stream, from the byte after the magic one to its end. opened takes the connection out of
+// those that have proved nothing yet.
+func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
+	s, id, hello, err := n.welcome(conn)
+	if err != nil {
+		if ctx.Err() == nil {
+			name := ""
+			if hello != nil {
+				name = hello.From.Name
+			}
+			n.noteHandshake(name, conn.RemoteAddr().String(), err)
+		}
+		return
+	}
+	opened()
+	n.metrics.streamsIn.Inc()
+	defer n.metrics.streamsIn.Dec()
+	// Who dials us can be dialled: memberlist may learn of it later, or never where only UDP is filtered.
+	n.ensureLink(hello.From.Name, hello.From.Addr, hello.From.Boot, true)
+	err = n.receive(s, id)
+	n.log.Debug().Str("peer", hello.From.Name).Err(err).Msg("incoming stream ended")
+	n.input(func(c *replica.Core, now time.Duration) {
+		delete(n.in, id)
+		c.InClosed(now, id, err)
+	})
+}
+
+// welcome authenticates a dialer and exchanges hellos.
+func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error) {
+	if err := conn.SetDeadline(time.Now().Add(openingTime)); err != nil {
+		return nil, 0, nil, err
+	}
+	s, err := acceptHandshake(conn, n.keys)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	first, err := receiveMessage(s, helloLimit)
+	if err != nil {
+		return nil, 0, nil, nonsense(err)
+	}
+	hello, ok := first.(*wire.Hello)
+	if !ok {
+		return nil, 0, nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("a %s in place of the hello", first.Kind())}
+	}
+	var reply *wire.Hello
+	var id uint64
+	n.input(func(c *replica.Core, now time.Duration) {
+		if reply, id, err = c.Accept(now, hello); err != nil {
+			return
+		}
+		for other, s := range n.in {
+			if s.peer == hello.From.Name && other != id {
+				_ = s.conn.Close() // its reader ends it
+			}
+		}
+		n.in[id] = &session{peer: hello.From.Name, conn: conn}
+	})
+	if err != nil {
+		refused := &handshakeError{Reason: reasonNotAllowed, Err: err}
+		self := wire.Peer{Name: n.cfg.Name, Boot: n.boot, Addr: n.advertise}
+		return nil, 0, hello, errors.Join(refused, sendMessage(s, &wire.Refuse{From: self, Reason: err.Error()}))
+	}
+	if err := sendMessage(s, reply); err != nil {
+		n.input(func(c *replica.Core, now time.Duration) {
+			delete(n.in, id)
+			c.InClosed(now, id, err)
+		})
+		return nil, 0, hello, err
+	}
+	return s, id, hello, conn.SetDeadline(time.Time{})
+}
+
+// receive gives the core one message after another until the stream ends, and returns why it did.
+func (n *Node) receive(s *secureStream, id uint64) error {
+	var buf []byte
+	var deadline time.Time
+	for {
+		// Setting a deadline costs more than reading a message, so it is moved in steps.
+		if now := time.Now(); deadline.Sub(now) < readTime-time.Second {
+			deadline = now.Add(readTime)
+			if err := s.conn.SetReadDeadline(deadline); err != nil {
+				return err
+			}
+		}
+		frame, err := readFrame(s.r, buf, wire.MaxMessage)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && errors.Is(err, errFrameSize) {
+				n.metrics.drop(dropOversize)
+			}
+			return err
+		}
+		n.metrics.received(len(frame))
+		m, err := wire.Decode(frame)
+		switch {
+		case errors.Is(err, wire.ErrUnknownKind):
+			n.metrics.drop(dropUnknownKind)
+			n.limited("unknown kind").Warn().Err(err).Msg("message of an unknown kind skipped; is a peer newer than this director?")
+		case err != nil:
+			n.metrics.drop(dropUndecodable)
+			n.limited("undecodable").Error().Err(err).Msg("message does not decode, closing the stream")
+			return err
+		default:
+			n.input(func(c *replica.Core, now time.Duration) { c.Receive(now, id, m) })
+		}
+		if buf = frame; cap(buf) > keepBuffer {
+			buf = nil
+		}
+	}
+}
