@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -227,6 +228,26 @@ func TestDecodeRefusesOversize(t *testing.T) {
 		_, err := wire.Decode(b)
 		checkError(t, err, m.Kind().String()+": message of 8388609 bytes, at most ")
 	}
+}
+
+// TestWholeTableFits: the table with all the tombstones that are kept goes in one
+// message, with registers that were all set at different times.
+func TestWholeTableFits(t *testing.T) {
+	var c directory.Change
+	for i := range 10_000 {
+		stamp := directory.Stamp(1_772_359_200_000+int64(i)) << 16
+		origin := fmt.Sprintf("director-%d.example.org", i%50)
+		c.Backends = append(c.Backends, directory.BackendRow{
+			Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}),
+			Presence: directory.Register[directory.Presence]{
+				Value: directory.Presence{Tag: "green", Name: fmt.Sprintf("imap%d.example.org", i)}, Stamp: stamp, Origin: origin,
+			},
+			VHosts:    directory.Register[int]{Value: 100, Stamp: stamp + 1, Origin: origin},
+			Down:      directory.Register[bool]{Stamp: stamp + 2, Origin: origin},
+			Forgotten: stamp + 3,
+		})
+	}
+	t.Logf("%d bytes", len(encode(t, &wire.Table{Change: c})))
 }
 
 // TestRemarksAreCut: a reason that is too long must not keep the message from

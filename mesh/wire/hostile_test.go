@@ -82,7 +82,7 @@ func splice(b []byte, from, to int, with ...byte) []byte {
 // TestLyingLengths puts a head with a false length in the place of each element
 // of each kind, and in the end a body that makes the length look true.
 func TestLyingLengths(t *testing.T) {
-	const many = 40_000
+	const many = 8_000
 	head := func(code byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{code}, n) }
 	lies := map[string][]byte{
 		"array, 4 G elements":         head(msgpcode.Array32, 1<<32-1),

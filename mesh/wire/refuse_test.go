@@ -36,7 +36,7 @@ func TestDecodeRefusesBlocks(t *testing.T) {
 		hash = array{7, 8, []byte{0, 1}}
 		gen1 = array{2, 0, []byte{}}
 	)
-	const most = 1<<32 - 1
+	const most = int64(1<<32 - 1)
 	tests := []struct {
 		name  string
 		block array
@@ -46,7 +46,7 @@ func TestDecodeRefusesBlocks(t *testing.T) {
 		{"good, highest", array{"", 2, false, v4, array{most - 255, 8, ff8}, zero, array{most, 0, []byte{}}, array{most - 1, 1, []byte{3}}, array{32766, 1, []byte{3}}}, ""},
 		{"fewer fields", array{"", 2, true, v4, hash, zero, zero, zero}, "block: 8 fields"},
 		{"long tag", array{strings.Repeat("x", 256), 2, true, v4, hash, zero, zero, zero, gen1}, "tag: 256 bytes"},
-		{"more rows than bytes", array{"", 4_000_000_000, true, v4, hash, zero, zero, zero, gen1}, "block rows: 4000000000"},
+		{"more rows than bytes", array{"", int64(4_000_000_000), true, v4, hash, zero, zero, zero, gen1}, "block rows: 4000000000"},
 		{"rows without bytes", array{"", 20, true, v4, array{7, 0, []byte{}}, zero, zero, zero, gen1}, "block hashes: 0 bits a row"},
 		{"rows without bytes, unsorted", array{"", 20, false, v4, array{7, 0, []byte{}}, zero, zero, zero, gen1}, "block hashes: 0 bits a row"},
 		{"narrow hashes", array{"", 2, true, v4, array{7, 7, ff8}, zero, zero, zero, gen1}, "block hashes: 7 bits a row"},
@@ -109,7 +109,7 @@ func TestDecodeRefusesValues(t *testing.T) {
 		{"director with a port alone", wire.KindTable, director([]byte{1, 2}, nil, "filler"), "table: director: address is missing"},
 		{"director with half a port", wire.KindTable, director(addr[:1], nil, "filler"), "table: director: address and port of 1 byte"},
 		{"director without port", wire.KindTable, director(addr, nil, "filler"), "table: director: address of 2 bytes"},
-		{"user hash", wire.KindLookupRequest, array{1, "", 1 << 32}, "lookup_request: user hash: 4294967296"},
+		{"user hash", wire.KindLookupRequest, array{1, "", int64(1 << 32)}, "lookup_request: user hash: 4294967296"},
 		{"a row in a failed answer", wire.KindLookupReply, array{1, true, array{"", 1, true, array{[]byte{}}, array{0, 8, []byte{0}}, array{0, 0, []byte{}}, array{0, 0, []byte{}}, array{0, 0, []byte{}}, array{2, 0, []byte{}}}}, "lookup_reply: block: 1 rows, 0 are needed"},
 		{"group", wire.KindLeafDigests, array{1, "", 256, make([]byte, 2048)}, "leaf_digests: group: 256"},
 		{"too few digests", wire.KindLeafDigests, array{1, "", 255, make([]byte, 2047)}, "leaf_digests: leaf digests: 2047 bytes"},

@@ -58,7 +58,7 @@ func TestSkipRefuses(t *testing.T) {
 	}
 }
 
-// TestSkipDeep: nesting must not cost stack, of which a million levels would
+// TestSkipDeep: nesting must not cost stack, of which eight million levels would
 // need more than a process may have.
 func TestSkipDeep(t *testing.T) {
 	in := append(bytes.Repeat([]byte{0x91}, MaxState), 0xc0)
