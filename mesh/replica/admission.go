@@ -131,8 +131,11 @@ func (c *Core) ask(now time.Duration, p *peer) {
 	if p.nonce != 0 && now-p.askedAt < askAgain {
 		return
 	}
-	c.flushOutbox(now)
 	p.nonce, p.askedAt = c.newID(), now
+	if c.synced() {
+		c.evaluate(now) // stop answering first
+	}
+	c.flushOutbox(now)
 	c.send(p, &wire.AdmitRequest{Nonce: p.nonce})
 }
 
@@ -239,7 +242,7 @@ func (c *Core) excludeSilent(now time.Duration) {
 			break
 		}
 		for _, p := range c.sortedPeers() {
-			if p.live && p.counted && !t.confirmedBy(p) {
+			if p.live && p.counted && !p.gap && !t.confirmedBy(p) {
 				c.exclude(now, p, "table change not confirmed")
 			}
 		}
@@ -256,7 +259,7 @@ func (c *Core) found(now time.Duration, why string) {
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 		c.rings[len(c.rings)-1] = ring.Build(c.table.Backends(), c.rings[len(c.rings)-1])
 	})
-	c.admission.bootstrapped = true
+	c.admission.bootstrapped, c.admission.coldSince = true, 0
 	c.logf(LogInfo, "mesh founded, the table comes from the configuration", Field{"why", why}, Field{"backends", len(c.table.Backends())})
 	c.evaluate(now)
 	if to := c.streams(); len(to) > 0 {

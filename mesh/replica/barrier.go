@@ -186,6 +186,10 @@ func (c *Core) plausible(now time.Duration, change directory.Change) bool {
 	for _, r := range change.Directors {
 		newest = max(newest, r.Removed.Stamp)
 	}
+	if !c.admission.bootstrapped { // a joiner's own clock may be the wrong one
+		c.hlc.Observe(newest)
+		return true
+	}
 	return c.observe(now, newest)
 }
 

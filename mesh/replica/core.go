@@ -160,7 +160,7 @@ func (c *Core) leave(now time.Duration) {
 		c.pumpFlushes(now)
 		c.moves.send(c, now)
 	}
-	c.settleKickUsers()
+	c.settleKickUsers(now)
 	c.kicks.report(c)
 	c.evaluate(now)
 	c.retryWaiters(now)

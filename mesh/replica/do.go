@@ -199,17 +199,22 @@ func (c *Core) kickUserReport(o *operationState, from string, count int, known b
 	}
 }
 
+// kickUserWithin is how long a kick by name waits for a director; its kicker has 10 s.
+const kickUserWithin = 15 * time.Second
+
 // settleKickUsers ends the kicks by name that every live director has reported.
-func (c *Core) settleKickUsers() {
+func (c *Core) settleKickUsers(now time.Duration) {
 	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
 		o := c.ops[id]
 		if o.kickID == 0 {
 			continue
 		}
 		for name := range o.kicks {
-			if p := c.peers[name]; name != "" && (p == nil || !p.live) {
+			if p := c.peers[name]; now-o.since > kickUserWithin || name != "" && (p == nil || !p.live) {
 				delete(o.kicks, name)
-				o.outcome.FailedPeers = append(o.outcome.FailedPeers, name)
+				if name != "" {
+					o.outcome.FailedPeers = append(o.outcome.FailedPeers, name)
+				}
 				o.known = false
 			}
 		}

@@ -167,6 +167,16 @@ func (f *flushes) gotState(p *peer, m *wire.FlushState) {
 	f.known[FlushID{p.name, m.ID}] = &knownFlush{state: *m, boot: p.boot}
 }
 
+// tell repeats the state of our flushes to a peer that may have missed it.
+func (f *flushes) tell(c *Core, p *peer) {
+	for _, id := range slices.SortedFunc(maps.Keys(f.known), compareFlushes) {
+		if k := f.known[id]; id.Director == c.cfg.Name {
+			state := k.state
+			c.send(p, &state)
+		}
+	}
+}
+
 // peerGone ends what we know of a failed director's flushes: nobody goes on with them.
 func (f *flushes) peerGone(c *Core, now time.Duration, p *peer) {
 	for id, k := range f.known {

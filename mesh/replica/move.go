@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -66,13 +67,15 @@ type moves struct {
 	releasing rowSet  // likewise
 	changed   bool    // some move may go on
 
-	answered map[report]*heldBatch // other directors' Holds
+	answered  map[report]*heldBatch // other directors' Holds
+	cleanedAt time.Duration
 }
 
 // heldBatch is what we did for a Hold of a peer, kept a while in case the Hold comes again.
 type heldBatch struct {
-	at    time.Duration
-	kicks map[user]*wire.KickCount // nil: under way
+	at     time.Duration
+	beaten []wire.Block
+	kicks  map[user]*wire.KickCount // nil: under way
 }
 
 func (ms *moves) init() {
@@ -313,7 +316,8 @@ func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
 			}
 		}
 	}
-	c.send(p, &wire.Held{ID: m.ID, Beaten: beaten.blocks()})
+	h.beaten = beaten.blocks()
+	c.send(p, &wire.Held{ID: m.ID, Beaten: h.beaten})
 }
 
 // kickHeld ends a held user's sessions elsewhere, once, and queues the report.
@@ -388,6 +392,26 @@ func (ms *moves) resend(c *Core, p *peer) {
 	}
 }
 
+// repeat answers the holds of a peer once more: the answers went out by a stream that broke.
+func (ms *moves) repeat(c *Core, now time.Duration, p *peer) {
+	var again []report
+	for r, h := range ms.answered {
+		if r.peer == p.name && now-h.at < holdFor {
+			again = append(again, r)
+		}
+	}
+	slices.SortFunc(again, func(a, b report) int { return cmp.Compare(a.id, b.id) })
+	for _, r := range again {
+		h := ms.answered[r]
+		c.send(p, &wire.Held{ID: r.id, Beaten: h.beaten})
+		for _, u := range slices.SortedFunc(maps.Keys(h.kicks), compareUsers) {
+			if result := h.kicks[u]; result != nil {
+				c.kicks.note(r, *result)
+			}
+		}
+	}
+}
+
 // peerGone goes on without a peer that failed.
 func (ms *moves) peerGone(name string) {
 	for _, m := range ms.byUser {
@@ -415,6 +439,10 @@ func (ms *moves) excludeSilent(c *Core, now time.Duration) {
 // checkMoves lets moves notice that time passed.
 func (c *Core) checkMoves(now time.Duration) {
 	c.moves.changed = len(c.moves.byUser) > 0
+	if now-c.moves.cleanedAt < time.Second {
+		return
+	}
+	c.moves.cleanedAt = now
 	for r, h := range c.moves.answered {
 		if now-h.at > 2*holdFor {
 			delete(c.moves.answered, r)

@@ -156,6 +156,9 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 			p.skewKnown = true
 		}
 	}
+	if !c.synced() {
+		c.disciplineClock(now) // before anything else of the peer is judged by our clock
+	}
 	if p.synced != m.Synced {
 		p.synced = m.Synced
 		c.waiters.recheck = true
@@ -251,9 +254,11 @@ func (c *Core) MemberFailed(now time.Duration, name string) {
 	}
 }
 
-// Leave tells the peers that we leave in good order.
+// Leave tells the peers that we leave in good order. From now on no lookup is answered.
 func (c *Core) Leave(now time.Duration) {
 	defer c.enter(now)()
+	c.admission.leaving = true
+	c.evaluate(now)
 	c.flushOutbox(now)
 	c.sendAll(&wire.Leaving{})
 }

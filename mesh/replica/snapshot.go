@@ -83,7 +83,7 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	switch {
 	case c.admission.bootstrapped:
 	case p.synced && !c.younger(p.founding):
-		c.admission.bootstrapped, c.admission.alone = true, false
+		c.admission.bootstrapped, c.admission.alone, c.admission.coldSince = true, false, 0
 		c.logDifferences()
 	case c.admission.cold != nil:
 		c.admission.cold[p.name] = true

@@ -56,6 +56,8 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 	c.flushOutbox(now)
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
 	c.moves.resend(c, p)
+	c.moves.repeat(c, now, p)
+	c.flushes.tell(c, p)
 	c.beatTo(now, p)
 	c.ask(now, p)
 	return p.name, nil
@@ -103,6 +105,9 @@ func (c *Core) InClosed(now time.Duration, session uint64, err error) {
 	if p := c.sessions[session]; p != nil {
 		p.in = 0
 		delete(c.sessions, session)
+		if c.snapshot != nil && c.snapshot.peer == p.name {
+			c.snapshotFailed(now, "the stream from the donor ended")
+		}
 	}
 }
 
@@ -140,7 +145,7 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 	defer c.enter(now)()
 	p := c.sessions[session]
-	if p == nil {
+	if p == nil || p.left {
 		return
 	}
 	p.seenAt = now

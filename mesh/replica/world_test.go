@@ -79,11 +79,11 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 	n := slices.Index(d.w.directors, d) + 1
 	cfg := Config{
 		Name: d.name, Boot: d.boot<<8 | uint64(n), Mesh: "test", HashFormat: "%Lu",
-		Addr:     netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(n)}), 9090),
-		Expire:   testExpire, KickDelay: 2 * time.Second,
+		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(n)}), 9090),
+		Expire: testExpire, KickDelay: 2 * time.Second,
 		Backends: testBackends(4), Founder: founder,
-		Wall:     directory.Time(1795445000000).Add(d.w.now),
-		Rand:     rand.New(rand.NewPCG(1, uint64(n))), Directory: d.dir,
+		Wall: directory.Time(1795445000000).Add(d.w.now),
+		Rand: rand.New(rand.NewPCG(1, uint64(n))), Directory: d.dir,
 	}
 	for _, f := range change {
 		f(&cfg)
