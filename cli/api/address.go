@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// DefaultAddr is where commands look for a director.
+const DefaultAddr = "/run/director/director.sock"
+
+// address is where a director listens: a socket path or host:port, and the prefix of its URLs.
+type address struct {
+	network string // unix, tcp, or "" to let the URL decide
+	dial    string
+	base    string
+}
+
+// parseAddress reads what -a takes: the path of a unix socket (anything with a slash), host:port, or a URL.
+func parseAddress(s string) (address, error) {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		s = path
+		if !strings.Contains(s, "/") {
+			s = "./" + s
+		}
+	}
+	switch {
+	case s == "":
+		return address{}, errors.New(`director address "" is empty; give a socket path, host:port or URL`)
+	case strings.HasPrefix(s, "http://"), strings.HasPrefix(s, "https://"):
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" {
+			return address{}, fmt.Errorf("director address %q is not a URL; give one such as http://127.0.0.1:9091", s)
+		}
+		if u.RawQuery != "" || u.Fragment != "" {
+			return address{}, fmt.Errorf("director address %q: a query or fragment has no place here", s)
+		}
+		return address{base: strings.TrimSuffix(u.String(), "/")}, nil
+	case strings.Contains(s, "://"):
+		return address{}, fmt.Errorf("director address %q: only http and https URLs are known", s)
+	case strings.Contains(s, "/"):
+		return address{network: "unix", dial: s, base: "http://director"}, nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" || port == "" {
+		return address{}, fmt.Errorf("director address %q is neither a socket path, host:port nor a URL", s)
+	}
+	return address{network: "tcp", dial: s, base: "http://" + s}, nil
+}
+
+// explain says in words why a director could not be reached and what to do.
+func explain(err error) string {
+	const another = "pick another with -a or DIRECTOR_ADDR"
+	var timeout net.Error
+	var noHost *net.DNSError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "no such file; is it running? " + another
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nobody listens there; is it running? " + another
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied; run this as the director's user or as root"
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	case errors.As(err, &noHost):
+		return "host " + noHost.Name + " cannot be resolved; " + another
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
+		return "it did not answer in time; " + another
+	}
+	return reason(err) + "; " + another
+}
+
+// reason strips what net and net/http put around the cause.
+func reason(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return err.Error()
+}

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// connectTimeout bounds how long a client tries to connect.
+const connectTimeout = 5 * time.Second
+
+// maxResponse bounds the responses that are read as a whole.
+const maxResponse = 64 << 20
+
+// Client asks one director. It is safe for concurrent use. Errors are *Error when the director reported one,
+// *UnreachableError when there is no director, and *ProtocolError when something else answered.
+type Client struct {
+	addr string // as given, for messages
+	base string
+	http *http.Client
+}
+
+// NewClient returns a client of the director at addr: a unix socket path, host:port or URL. It does not connect yet.
+func NewClient(addr string) (*Client, error) {
+	a, err := parseAddress(addr)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: connectTimeout}
+	transport := &http.Transport{DialContext: dialer.DialContext, DisableCompression: true}
+	if a.network != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, a.network, a.dial)
+		}
+	}
+	return &Client{addr: addr, base: a.base, http: &http.Client{Transport: transport}}, nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Self asks the director about itself.
+func (c *Client) Self(ctx context.Context) (Self, error) {
+	return get[Self](ctx, c, "/v1/director", nil)
+}
+
+// Directors asks for the mesh as the director sees it.
+func (c *Client) Directors(ctx context.Context) (Directors, error) {
+	return get[Directors](ctx, c, "/v1/directors", nil)
+}
+
+// Backends asks for the table.
+func (c *Client) Backends(ctx context.Context) (Backends, error) {
+	return get[Backends](ctx, c, "/v1/backends", nil)
+}
+
+// User asks where a user is and would be, without recording anything.
+func (c *Client) User(ctx context.Context, name, tag string) (User, error) {
+	if err := checkText("user", name); err != nil {
+		return User{}, err
+	}
+	return get[User](ctx, c, "/v1/user", url.Values{"name": {name}, "tag": {tag}})
+}
+
+// Flushes asks for the flushes that run or have lately ended.
+func (c *Client) Flushes(ctx context.Context) (Flushes, error) {
+	return get[Flushes](ctx, c, "/v1/flushes", nil)
+}
+
+// Lookup asks for a user's backend as a proxy does.
+func (c *Client) Lookup(ctx context.Context, r LookupRequest) (LookupAnswer, error) {
+	if err := checkText("user", r.User); err != nil {
+		return LookupAnswer{}, err
+	}
+	return post[LookupAnswer](ctx, c, "/v1/lookup", r)
+}
+
+// Do carries out an operation. It returns when every live director has applied it.
+func (c *Client) Do(ctx context.Context, op Operation) (Outcome, error) {
+	return post[Outcome](ctx, c, op.Path(), op)
+}
+
+func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
+	return whole[T](c.send(ctx, http.MethodGet, path, query, nil))
+}
+
+func post[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("encoding a request for %s: %w", path, err)
+	}
+	return whole[T](c.send(ctx, http.MethodPost, path, nil, bytes.NewReader(raw)))
+}
+
+// response is a successful response with its client, for messages.
+type response struct {
+	client *Client
+	body   io.ReadCloser
+}
+
+// send makes a request; any answer but a success becomes an error.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader) (response, error) {
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return response{}, fmt.Errorf("making a request for %s: %w", path, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return response{}, c.transportError(ctx, err)
+	}
+	if resp.StatusCode < 300 {
+		return response{client: c, body: resp.Body}, nil
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is missing makes the decoding fail
+	var failure Failure
+	if json.Unmarshal(raw, &failure) != nil || failure.Error == nil || failure.Error.Code == "" {
+		return response{}, &ProtocolError{Addr: c.addr, Reason: "HTTP status " + strconv.Itoa(resp.StatusCode) + " for " + path}
+	}
+	return response{}, failure.Error
+}
+
+// transportError tells a director that is not there from something that is, but does not speak HTTP.
+func (c *Client) transportError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return &UnreachableError{Addr: c.addr, Err: err}
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return &UnreachableError{Addr: c.addr, Err: err}
+	}
+	return &ProtocolError{Addr: c.addr, Reason: reason(err)}
+}
+
+// whole decodes a response of one JSON value.
+func whole[T any](r response, err error) (T, error) {
+	var value T
+	if err != nil {
+		return value, err
+	}
+	defer r.body.Close()
+	raw, err := io.ReadAll(io.LimitReader(r.body, maxResponse))
+	if err != nil {
+		return value, &UnreachableError{Addr: r.client.addr, Err: fmt.Errorf("the answer broke off: %w", err)}
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return value, &ProtocolError{Addr: r.client.addr, Reason: "its answer is not the JSON that was expected: " + err.Error()}
+	}
+	return value, nil
+}

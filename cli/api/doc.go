@@ -1,0 +1,51 @@
+// Package api is the HTTP/JSON interface of a director: the types that travel, and a client. Commands, scripts and web
+// pages know of a director what stands here and nothing else. The server is cli/door/httpapi.
+//
+// # Promises
+//
+// Names are snake_case, times are RFC 3339 in UTC, durations are milliseconds, lists are never null. Fields are added,
+// never changed or removed; a client ignores fields it does not know. User hashes are numbers. An address that is
+// absent is the empty string.
+//
+// # Queries
+//
+//	GET  /v1/director                          this director: Self
+//	GET  /v1/directors                         the mesh as this director sees it: Directors
+//	GET  /v1/backends                          the table: Backends
+//	GET  /v1/user?name=N[&tag=T]               one user: User; ?hash=H names the user by hash
+//	GET  /v1/mappings[?backend=IP,IP][&hash=H] mappings, one Mapping a line, ordered by tag and hash
+//	GET  /v1/flushes                           flushes, running and lately ended: Flushes
+//	GET  /v1/flushes/watch[?director=D&id=N]   or [?backend=IP]: one Flush a line whenever one changed, until all
+//	                                           that were asked for have ended
+//
+// # Lookups
+//
+// A lookup is what a proxy does: it assigns a backend to a user who has none and records activity.
+//
+//	POST /v1/lookup         LookupRequest → LookupAnswer
+//	POST /v1/lookup/batch   lines of LookupRequest → lines of LookupAnswer, in the same order
+//
+// A batch is streamed in both directions and has no length limit. Each answer has a backend or an error; one user's
+// failure leaves the others alone.
+//
+// # Changes
+//
+// All are POSTs of the type named, and answer an Outcome once every live director has applied the change:
+//
+//	/v1/backends/add     AddBackend       /v1/moves            Move
+//	/v1/backends/update  UpdateBackend    /v1/kicks            KickUser
+//	/v1/backends/remove  RemoveBackend    /v1/flushes          FlushUsers
+//	/v1/backends/up      BackendUp        /v1/flushes/cancel   CancelFlush
+//	/v1/backends/down    BackendDown      /v1/mappings/forget  Forget
+//	/v1/directors/add    AddDirector      /v1/directors/remove RemoveDirector
+//
+// # Errors
+//
+// A request that fails answers with a status of 400 or above and {"error":{"code":…,"message":…}}; the codes are the
+// Code constants. A stream that breaks off is cut, so that a client can tell it from one that has ended.
+//
+// # Elsewhere
+//
+// /metrics is for Prometheus. /healthz answers 200 while the process works; /readyz answers 200 while the director
+// answers lookups by itself, else 503 with the reason.
+package api

@@ -1,0 +1,112 @@
+package api
+
+// An Operation is a change of the mesh that an operator asks for. Its type decides the path to which it is posted.
+type Operation interface {
+	// Path is where the operation is posted, for example /v1/backends/add.
+	Path() string
+}
+
+// AddBackend adds a backend. For one that is there it sets what is given.
+type AddBackend struct {
+	IP     IP      `json:"ip"`
+	Tag    *string `json:"tag,omitempty"` // must be the tag of a backend that is there
+	VHosts *int    `json:"vhosts,omitempty"`
+}
+
+// UpdateBackend sets a backend's vhost count.
+type UpdateBackend struct {
+	IP     IP      `json:"ip"`
+	Tag    *string `json:"tag,omitempty"` // if given it must be the backend's
+	VHosts int     `json:"vhosts"`
+}
+
+// RemoveBackend removes a backend, forgets its users and kicks the sessions on it.
+type RemoveBackend struct {
+	IP IP `json:"ip"`
+}
+
+// BackendUp lets a backend get new users again.
+type BackendUp struct {
+	IP IP `json:"ip"`
+}
+
+// BackendDown keeps new users away from a backend; users who are mapped to it stay.
+type BackendDown struct {
+	IP IP `json:"ip"`
+}
+
+// Move gives one user another backend. The user is named by User or by UserHash, in the tag of the backend.
+type Move struct {
+	User     string  `json:"user,omitempty"`
+	UserHash *uint32 `json:"user_hash,omitempty"`
+	Backend  IP      `json:"backend"`
+	Wait     bool    `json:"wait,omitempty"` // answer when the user is released, not when all directors hold him
+}
+
+// KickUser ends a user's sessions on every director. The mapping stays.
+type KickUser struct {
+	User  string `json:"user"`            // name, or the value of Field
+	Field string `json:"field,omitempty"` // auth field to select sessions by, instead of the name
+}
+
+// FlushUsers begins to move the users of a backend, or of all, to where they hash now.
+type FlushUsers struct {
+	Backend     IP  `json:"backend,omitempty"`      // empty: all backends
+	MaxParallel int `json:"max_parallel,omitempty"` // 0: the director's setting
+}
+
+// CancelFlush keeps the flushes of a backend, or all flushes, from starting further moves, whichever directors run them.
+type CancelFlush struct {
+	Backend IP `json:"backend,omitempty"` // empty: all flushes
+}
+
+// Forget drops the mappings to a backend, or all, at once. No session is touched.
+type Forget struct {
+	Backend IP `json:"backend,omitempty"` // empty: all backends
+}
+
+// AddDirector makes the mesh contact a director, and accept it again if it had been removed.
+type AddDirector struct {
+	IP   IP  `json:"ip"`
+	Port int `json:"port,omitempty"` // 0: the port of the director that is asked
+}
+
+// RemoveDirector makes the mesh refuse a director.
+type RemoveDirector struct {
+	IP   IP  `json:"ip"`
+	Port int `json:"port,omitempty"` // 0: the only director at this address
+}
+
+// Path implements Operation.
+func (AddBackend) Path() string     { return "/v1/backends/add" }
+func (UpdateBackend) Path() string  { return "/v1/backends/update" }
+func (RemoveBackend) Path() string  { return "/v1/backends/remove" }
+func (BackendUp) Path() string      { return "/v1/backends/up" }
+func (BackendDown) Path() string    { return "/v1/backends/down" }
+func (Move) Path() string           { return "/v1/moves" }
+func (KickUser) Path() string       { return "/v1/kicks" }
+func (FlushUsers) Path() string     { return "/v1/flushes" }
+func (CancelFlush) Path() string    { return "/v1/flushes/cancel" }
+func (Forget) Path() string         { return "/v1/mappings/forget" }
+func (AddDirector) Path() string    { return "/v1/directors/add" }
+func (RemoveDirector) Path() string { return "/v1/directors/remove" }
+
+// Outcome tells what an operation did.
+type Outcome struct {
+	// FailedDirectors were counted as failed while the operation waited for all directors: they do not have the change yet.
+	FailedDirectors []string `json:"failed_directors"`
+	// Users is how many users are still mapped to the backend (BackendDown).
+	Users int `json:"users"`
+	// Flush is the flush that was begun (FlushUsers).
+	Flush *FlushID `json:"flush"`
+	// Count is how many sessions were ended (KickUser) or flushes told to stop (CancelFlush).
+	Count int `json:"count"`
+	// Known says that these were certainly all of the user's sessions (KickUser).
+	Known bool `json:"known"`
+}
+
+// FlushID names a flush in the whole mesh.
+type FlushID struct {
+	Director string `json:"director"`
+	ID       uint64 `json:"id"`
+}

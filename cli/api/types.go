@@ -1,0 +1,140 @@
+package api
+
+import "time"
+
+// Self is the director that was asked.
+type Self struct {
+	Name         string     `json:"name"`
+	Mesh         string     `json:"mesh"`
+	Version      string     `json:"version"`
+	UsernameHash string     `json:"username_hash"` // format by which this mesh hashes user names
+	Synced       bool       `json:"synced"`        // answers lookups by itself
+	Alone        bool       `json:"alone"`         // serves without any peer although it has some to join
+	Leaving      bool       `json:"leaving"`       // is being stopped
+	Reason       string     `json:"reason"`        // why not synced, or why alone
+	Users        int        `json:"users"`         // mappings held
+	Waiting      int        `json:"waiting"`       // lookups that wait
+	Changing     bool       `json:"changing"`      // a table change is not yet confirmed by all directors
+	FoundedBy    string     `json:"founded_by"`    // director that founded the mesh, "" before there is one
+	FoundedAt    *time.Time `json:"founded_at"`
+}
+
+// Director is one director of the mesh, as the one that was asked sees it.
+type Director struct {
+	Name          string     `json:"name"`
+	IP            IP         `json:"ip"`
+	Port          int        `json:"port"`
+	Type          string     `json:"type"` // self, peer or removed
+	LastFailedAt  *time.Time `json:"last_failed_at"`
+	State         string     `json:"state"`          // handshaking, syncing or synced
+	UsersReceived uint64     `json:"users_received"` // while handshaking
+	UsersSent     uint64     `json:"users_sent"`     // while handshaking
+	Reachable     bool       `json:"reachable"`      // frames flow both ways
+	Left          bool       `json:"left"`           // left in good order
+	PingMS        *float64   `json:"ping_ms"`
+	Users         uint64     `json:"users"`
+	SkewMS        float64    `json:"skew_ms"`   // its mesh time less that of the director that was asked
+	OffsetMS      float64    `json:"offset_ms"` // self: mesh time less its own wall clock
+	Reason        string     `json:"reason"`    // self: why not synced, or why alone
+}
+
+// The types of a director.
+const (
+	TypeSelf    = "self"
+	TypePeer    = "peer"
+	TypeRemoved = "removed"
+)
+
+// The states of a director.
+const (
+	StateHandshaking = "handshaking"
+	StateSyncing     = "syncing"
+	StateSynced      = "synced"
+)
+
+// Directors answers GET /v1/directors, ordered by address.
+type Directors struct {
+	Directors []Director `json:"directors"`
+}
+
+// Backend is one row of the table.
+type Backend struct {
+	IP             IP         `json:"ip"`
+	Name           string     `json:"name"` // host name, "" if given by address
+	Tag            string     `json:"tag"`
+	VHosts         int        `json:"vhosts"`
+	State          string     `json:"state"` // up or down
+	StateChangedAt *time.Time `json:"state_changed_at"`
+	Users          int        `json:"users"` // mappings to this backend
+}
+
+// The states of a backend.
+const (
+	StateUp   = "up"
+	StateDown = "down"
+)
+
+// Backends answers GET /v1/backends.
+type Backends struct {
+	Backends []Backend `json:"backends"` // ordered by address
+	Removed  []IP      `json:"removed"`  // configured, but not in the table
+}
+
+// User is where one user is and would be.
+type User struct {
+	UserHash      uint32     `json:"user_hash"`
+	Tag           string     `json:"tag"`
+	Mapped        bool       `json:"mapped"`
+	Moving        bool       `json:"moving"`
+	Current       IP         `json:"current"` // the mapping's backend, else where a login would go now
+	ExpiresAt     *time.Time `json:"expires_at"`
+	Hashed        IP         `json:"hashed"`
+	InitialConfig IP         `json:"initial_config"`
+}
+
+// Mapping is one user's mapping.
+type Mapping struct {
+	Tag       string    `json:"tag"`
+	UserHash  uint32    `json:"user_hash"`
+	Backend   IP        `json:"backend"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Moving    bool      `json:"moving"`
+}
+
+// LookupRequest asks for one user's backend.
+type LookupRequest struct {
+	User string `json:"user"`
+	Tag  string `json:"tag,omitempty"`
+}
+
+// LookupAnswer is one user's backend, or why there is none.
+type LookupAnswer struct {
+	User    string `json:"user"`
+	Tag     string `json:"tag,omitempty"`
+	Backend IP     `json:"backend"`
+	Error   *Error `json:"error,omitempty"`
+}
+
+// Flush is how a flush goes, as last heard.
+type Flush struct {
+	Director  string     `json:"director"` // that runs it
+	ID        uint64     `json:"id"`
+	Backend   IP         `json:"backend"`  // empty: all backends
+	Total     uint64     `json:"total"`    // users to move
+	Scanning  bool       `json:"scanning"` // total is still growing
+	Moved     uint64     `json:"moved"`
+	Moving    uint64     `json:"moving"`
+	Failed    uint64     `json:"failed"`
+	StartedAt time.Time  `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+	Cancelled bool       `json:"cancelled"`
+	Lost      bool       `json:"lost"` // the director that ran it died
+}
+
+// Ended reports whether no more will be heard of the flush.
+func (f Flush) Ended() bool { return f.EndedAt != nil || f.Lost }
+
+// Flushes answers GET /v1/flushes.
+type Flushes struct {
+	Flushes []Flush `json:"flushes"`
+}

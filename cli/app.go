@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+// IO is what commands have of the outside; main gives them the process's own.
+type IO struct {
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
+	LookupEnv func(name string) (string, bool)
+	Location  *time.Location // for dates
+	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
+	Version   string
+	Signals   <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve tells them apart, other commands end
+}
+
+// session is one run of the program.
+type session struct{ IO }
+
+// Main runs the command line and returns the exit status. args[0] is the program's name.
+func Main(ctx context.Context, args []string, io IO) int {
+	s := &session{IO: io}
+	err := s.run(ctx, args)
+	if err != nil {
+		for line := range strings.Lines(text(err)) {
+			fmt.Fprintf(s.Stderr, "Error: %s\n", strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return status(err)
+}
+
+func (s *session) run(ctx context.Context, args []string) error {
+	app := s.app()
+	line, err := parseLine(app.Commands, args)
+	if err != nil {
+		return err
+	}
+	if line.help {
+		return s.help(app, line.command)
+	}
+	if line.command == nil {
+		if err := s.helpOn(s.Stderr, app, nil); err != nil {
+			return err
+		}
+		return exitf(exitUsage, "")
+	}
+	if line.command.Name != "serve" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		var watcher sync.WaitGroup
+		defer watcher.Wait()
+		defer cancel()
+		watcher.Go(func() {
+			select {
+			case <-s.Signals:
+				cancel()
+			case <-ctx.Done():
+			}
+		})
+	}
+	return app.RunContext(ctx, line.argv())
+}
+
+func (s *session) app() *cli.App {
+	app := &cli.App{
+		Name:            "director",
+		Usage:           "keep every user of a mail cluster on one backend",
+		HideHelp:        true, // see help.go
+		HideVersion:     true, // it is a command
+		HideHelpCommand: true,
+		Writer:          s.Stdout,
+		ErrWriter:       s.Stderr,
+		ExitErrHandler:  func(*cli.Context, error) {}, // Main decides
+		Commands: []*cli.Command{
+			s.serveCommand(), s.devCommand(),
+			s.lookupCommand(), s.statusCommand(), s.mapCommand(), s.dumpCommand(),
+			s.addCommand(), s.updateCommand(), s.removeCommand(), s.upCommand(), s.downCommand(),
+			s.moveCommand(), s.kickCommand(), s.flushCommand(),
+			s.ringCommand(),
+			s.versionCommand(), s.completionCommand(),
+		},
+	}
+	prepare(app.Commands, "director")
+	return app
+}
+
+// prepare sets what all commands have in common.
+func prepare(commands []*cli.Command, parent string) {
+	for _, c := range commands {
+		c.HideHelp = true
+		c.HelpName = parent + " " + c.Name
+		c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error { return usagef(ctx, "%v", err) }
+		prepare(c.Subcommands, c.HelpName)
+	}
+}
+
+// usagef ends a command that was called wrongly; the message ends with how to call it.
+func usagef(c *cli.Context, format string, args ...any) error {
+	return exitf(exitUsage, "%s; usage: %s", fmt.Sprintf(format, args...), c.Command.UsageText)
+}
+
+// arguments returns the positional arguments if there are least to most of them.
+func arguments(c *cli.Context, least, most int) ([]string, error) {
+	args := c.Args().Slice()
+	if len(args) > most {
+		return nil, usagef(c, "Extraneous arguments found: %s", strings.Join(args[most:], " "))
+	}
+	if len(args) < least {
+		return nil, usagef(c, "arguments are missing")
+	}
+	return args, nil
+}
+
+// The flags that many commands share.
+
+func addrFlag() cli.Flag {
+	return &cli.StringFlag{Name: "addr", Aliases: []string{"a"}, Usage: "director to ask: socket path, host:port or URL (environment: DIRECTOR_ADDR, default: " + api.DefaultAddr + ")"}
+}
+
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "print JSON"}
+}
+
+func verboseFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on stderr what was done"}
+}
+
+// addr is where to find the director.
+func (s *session) addr(c *cli.Context) string {
+	if c.IsSet("addr") {
+		return c.String("addr")
+	}
+	if addr, ok := s.LookupEnv("DIRECTOR_ADDR"); ok && addr != "" {
+		return addr
+	}
+	return api.DefaultAddr
+}
+
+// client returns a client of the director to ask.
+func (s *session) client(c *cli.Context) (*api.Client, error) {
+	client, err := api.NewClient(s.addr(c))
+	if err != nil {
+		return nil, exitf(exitUsage, "%v", err)
+	}
+	return client, nil
+}
+
+// asking makes the action of a command that asks a director; it must have least to most arguments.
+func (s *session) asking(least, most int, action func(c *cli.Context, client *api.Client, args []string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		args, err := arguments(c, least, most)
+		if err != nil {
+			return err
+		}
+		client, err := s.client(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return action(c, client, args)
+	}
+}
+
+// remark says something on stderr that is neither data nor an error.
+func (s *session) remark(format string, args ...any) {
+	fmt.Fprintf(s.Stderr, format+"\n", args...)
+}
+
+// info says on stderr what was done, if that is wanted.
+func (s *session) info(c *cli.Context, format string, args ...any) {
+	if c.Bool("verbose") {
+		s.remark("Info: "+format, args...)
+	}
+}
+
+// SystemResolve resolves a name by the system's resolver.
+func SystemResolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs, err
+}

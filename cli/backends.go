@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+func (s *session) addCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "add",
+		Category:  categoryBackends,
+		Usage:     "add a backend, or change one that is there",
+		ArgsUsage: "HOST [VHOSTS]",
+		UsageText: "director add [-a ADDR] [-v] [-t TAG] HOST[@TAG] [VHOSTS]",
+		Description: `
+Adds a backend with 100 vhosts if none are given. For one that is there it sets the vhost
+count if given; its tag must be the same. Users who are mapped stay where they are; about
+the new backend's share of new users will go to it.
+
+  $ director add -t ssd 192.0.2.51 50`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag(), &cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"}},
+		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
+			host, tag := cutTag(args[0])
+			if c.IsSet("tag") {
+				given := c.String("tag")
+				if tag != nil && *tag != given {
+					return usagef(c, "two tags, %q and %q", *tag, given)
+				}
+				tag = &given
+			}
+			var vhosts *int
+			if len(args) > 1 {
+				n, err := parseVHosts(c, args[1])
+				if err != nil {
+					return err
+				}
+				vhosts = &n
+			}
+			return s.changeBackends(c, client, host, change{
+				operation: func(ip api.IP) api.Operation { return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts} },
+				done:      "OK",
+				missing:   exitTemporary,
+			})
+		}),
+	}
+}
+
+func (s *session) updateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "update",
+		Category:  categoryBackends,
+		Usage:     "change a backend's vhost count",
+		ArgsUsage: "HOST VHOSTS",
+		UsageText: "director update [-a ADDR] [-v] HOST[@TAG] VHOSTS",
+		Description: `
+The vhost count is the backend's weight for new users: twice the vhosts, twice the users; 0
+gives it none. Users who are mapped stay; "director flush" moves them to where they hash now.
+
+  $ director update 192.0.2.1 50`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag()},
+		Action: s.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
+			host, tag := cutTag(args[0])
+			vhosts, err := parseVHosts(c, args[1])
+			if err != nil {
+				return err
+			}
+			return s.changeBackends(c, client, host, change{
+				operation: func(ip api.IP) api.Operation { return api.UpdateBackend{IP: ip, Tag: tag, VHosts: vhosts} },
+				done:      "OK",
+				missing:   exitTemporary,
+			})
+		}),
+	}
+}
+
+func (s *session) removeCommand() *cli.Command {
+	return s.hostCommand("remove", "remove a backend and end the sessions on it", `
+Forgets all mappings to the backend and ends the sessions on it; its users log in again
+elsewhere. To empty a backend gently: down, flush, then remove.
+
+  $ director remove 192.0.2.1`, change{
+		operation: func(ip api.IP) api.Operation { return api.RemoveBackend{IP: ip} },
+		done:      "removed",
+	})
+}
+
+func (s *session) upCommand() *cli.Command {
+	return s.hostCommand("up", "let a backend have new users again", `
+Undoes "director down". Vhosts and mapped users are as they were.
+
+  $ director up 192.0.2.1`, change{
+		operation: func(ip api.IP) api.Operation { return api.BackendUp{IP: ip} },
+		done:      "up",
+	})
+}
+
+func (s *session) downCommand() *cli.Command {
+	return s.hostCommand("down", "keep new users away from a backend", `
+The backend gets no new users. Users who are mapped to it stay and their sessions go on;
+stderr tells how many they are. "director flush" moves them away.
+
+  $ director down 192.0.2.1
+  192.0.2.1: 1204 users are still mapped to it; "director flush 192.0.2.1" moves them`, change{
+		operation: func(ip api.IP) api.Operation { return api.BackendDown{IP: ip} },
+		done:      "down",
+		after: func(ip api.IP, o api.Outcome) {
+			switch o.Users {
+			case 0:
+				s.remark("%s: no users are mapped to it", ip)
+			case 1:
+				s.remark("%s: 1 user is still mapped to it; \"director flush %s\" moves it", ip, ip)
+			default:
+				s.remark("%s: %d users are still mapped to it; \"director flush %s\" moves them", ip, o.Users, ip)
+			}
+		},
+	})
+}
+
+// hostCommand is a command with a host as its only argument.
+func (s *session) hostCommand(name, usage, description string, ch change) *cli.Command {
+	ch.missing = exitNotFound
+	return &cli.Command{
+		Name:        name,
+		Category:    categoryBackends,
+		Usage:       usage,
+		ArgsUsage:   "HOST",
+		UsageText:   "director " + name + " [-a ADDR] [-v] HOST",
+		Description: description,
+		Flags:       []cli.Flag{addrFlag(), verboseFlag()},
+		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
+			return s.changeBackends(c, client, args[0], ch)
+		}),
+	}
+}
+
+// change is something to do to each address of a host.
+type change struct {
+	operation func(api.IP) api.Operation
+	done      string // what -v says
+	missing   int    // exit status for a backend that is not there
+	after     func(api.IP, api.Outcome)
+}
+
+// changeBackends does it, one address after the other. If several fail, all are told and the first decides the exit status.
+func (s *session) changeBackends(c *cli.Context, client *api.Client, host string, ch change) error {
+	addrs, err := s.resolve(c, host)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, addr := range addrs {
+		if err := s.changeBackend(c, client, api.IP{Addr: addr}, ch); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return exitf(status(failures[0]), "%v", errors.Join(failures...))
+}
+
+func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, ch change) error {
+	outcome, err := client.Do(c.Context, ch.operation(ip))
+	switch e := told(err); {
+	case err == nil:
+	case e == nil:
+		return err
+	case e.Code == api.CodeNotFound:
+		return exitf(ch.missing, "%s: doesn't exist; \"director status\" lists the backends", ip)
+	default:
+		return exitf(exitTemporary, "%s: %s", ip, e.Message)
+	}
+	s.info(c, "%s: %s", ip, ch.done)
+	s.failedDirectors(outcome)
+	if ch.after != nil {
+		ch.after(ip, outcome)
+	}
+	return nil
+}
+
+// failedDirectors remarks which directors did not confirm a change because they are taken for dead.
+func (s *session) failedDirectors(o api.Outcome) {
+	if len(o.FailedDirectors) > 0 {
+		s.remark("Warning: not confirmed by %s, which failed meanwhile; it will learn of the change when it is back",
+			strings.Join(o.FailedDirectors, ", "))
+	}
+}
+
+func parseVHosts(c *cli.Context, text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, usagef(c, "Invalid vhost count '%s': give a number from 0 to %d", text, ring.MaxVHosts)
+	}
+	return int(n), nil
+}
+
+// first returns the first address of a host.
+func (s *session) first(c *cli.Context, host string) (netip.Addr, error) {
+	addrs, err := s.resolve(c, host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return addrs[0], nil
+}

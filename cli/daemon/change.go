@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+
+	"directormesh/cli/api"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// Do implements httpapi.Director.
+func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error) {
+	operation, err := d.operation(op)
+	if err != nil {
+		return api.Outcome{}, err
+	}
+	o, err := d.node.Do(ctx, operation)
+	if err != nil {
+		return api.Outcome{}, apiError(err)
+	}
+	outcome := api.Outcome{FailedDirectors: o.FailedPeers, Users: o.Mapped, Count: o.Count, Known: o.Known}
+	if outcome.FailedDirectors == nil {
+		outcome.FailedDirectors = []string{}
+	}
+	if _, ok := op.(api.FlushUsers); ok {
+		outcome.Flush = &api.FlushID{Director: o.Flush.Director, ID: o.Flush.ID}
+	}
+	return outcome, nil
+}
+
+// operation translates a change into the words of the mesh.
+func (d *director) operation(op api.Operation) (replica.Operation, error) {
+	switch op := op.(type) {
+	case api.AddBackend:
+		add := replica.AddBackend{Addr: op.IP.Addr, VHosts: op.VHosts}
+		if op.Tag != nil {
+			add.Tag = ring.Tag(*op.Tag)
+		}
+		return add, nil
+	case api.UpdateBackend:
+		update := replica.UpdateBackend{Addr: op.IP.Addr, VHosts: op.VHosts}
+		if op.Tag != nil {
+			tag := ring.Tag(*op.Tag)
+			update.Tag = &tag
+		}
+		return update, nil
+	case api.RemoveBackend:
+		return replica.RemoveBackend{Addr: op.IP.Addr}, nil
+	case api.BackendUp:
+		return replica.SetDown{Addr: op.IP.Addr}, nil
+	case api.BackendDown:
+		return replica.SetDown{Addr: op.IP.Addr, Down: true}, nil
+	case api.Move:
+		move := replica.Move{Backend: op.Backend.Addr, Wait: op.Wait}
+		if op.UserHash != nil {
+			move.Hash = ring.UserHash(*op.UserHash)
+		} else {
+			move.Hash = d.Hash(op.User)
+		}
+		return move, nil
+	case api.KickUser:
+		return replica.KickUser{Field: op.Field, Value: op.User}, nil
+	case api.FlushUsers:
+		return replica.Flush{Addr: op.Backend.Addr, MaxParallel: op.MaxParallel}, nil
+	case api.CancelFlush:
+		return replica.CancelFlush{Addr: op.Backend.Addr}, nil
+	case api.Forget:
+		return replica.Forget{Addr: op.Backend.Addr}, nil
+	case api.AddDirector:
+		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, d.directorPort(op.Port))}, nil
+	case api.RemoveDirector:
+		return d.removeDirector(op)
+	}
+	return nil, api.Errorf(api.CodeBadRequest, "%T is no change that is known here", op)
+}
+
+// directorPort is the port of a director that was named without one: our own.
+func (d *director) directorPort(port int) uint16 {
+	if port != 0 {
+		return uint16(port)
+	}
+	for _, p := range d.node.Peers() {
+		if p.Self {
+			return p.Addr.Port()
+		}
+	}
+	return d.options.Bind.Port()
+}
+
+// removeDirector finds the director that is meant when only its address is given.
+func (d *director) removeDirector(op api.RemoveDirector) (replica.Operation, error) {
+	if op.Port != 0 {
+		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, uint16(op.Port)), Removed: true}, nil
+	}
+	var found []netip.AddrPort
+	for _, p := range d.node.Peers() {
+		if p.Addr.Addr() == op.IP.Addr && !p.Removed {
+			found = append(found, p.Addr)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, api.Errorf(api.CodeNotFound, "%v", replica.ErrUnknownDirector)
+	case 1:
+		return replica.SetDirectorRemoved{Addr: found[0], Removed: true}, nil
+	}
+	return nil, api.Errorf(api.CodeBadRequest, "there are %d directors at %s; give the port too", len(found), op.IP)
+}

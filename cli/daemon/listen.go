@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// listenUnix listens on a unix socket of this mode. A socket that a dead process left behind is replaced; one that answers
+// is not.
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("run-dir: %w; create it, or choose another with --run-dir", err)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("run-dir: another process serves %s; stop it, or choose another directory with --run-dir", path)
+	} else if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("run-dir: %s belongs to somebody else: %w", path, err)
+	}
+	// The socket is made under another name and renamed when it has its mode: nobody can connect before that, and there is no
+	// moment without a socket.
+	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("run-dir: %w", err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("run-dir: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // by its first name it is not there any more
+	if err := errors.Join(os.Chmod(fresh, mode), os.Rename(fresh, path)); err != nil {
+		l.Close()
+		os.Remove(fresh)
+		return nil, fmt.Errorf("run-dir: %w", err)
+	}
+	return &unixListener{UnixListener: l, path: path}, nil
+}
+
+// unixListener removes its socket when it is closed.
+type unixListener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l *unixListener) Close() error {
+	err := l.UnixListener.Close()
+	if err == nil { // the first time only: later the path may be another's
+		err = os.Remove(l.path)
+	}
+	return err
+}
+
+// listenHTTP listens on the address of --http.
+func listenHTTP(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("http: %s is in use by another process; choose another with --http", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
+	return l, nil
+}

@@ -1,0 +1,255 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"directormesh/cli/api"
+	"directormesh/directory"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// node is what the doors need of mesh.Node.
+type node interface {
+	Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (netip.Addr, error)
+	Do(ctx context.Context, op replica.Operation) (replica.Outcome, error)
+	Self() replica.SelfStatus
+	Peers() []replica.PeerStatus
+	Backends() []replica.BackendStatus
+	Configured() []ring.Backend
+	User(tag ring.Tag, h ring.UserHash) replica.UserStatus
+	Flushes() []replica.FlushStatus
+	Directory() *directory.Directory
+	MeshTime() directory.Time
+}
+
+// director shows a node to the doors in the words of the API. It implements httpapi.Director.
+type director struct {
+	node    node
+	options Options
+	version string
+	leaving atomic.Bool
+}
+
+// Self implements httpapi.Director.
+func (d *director) Self() api.Self {
+	s := d.node.Self()
+	self := api.Self{
+		Name:         d.options.NodeName,
+		Mesh:         d.options.MeshName,
+		Version:      d.version,
+		UsernameHash: d.options.UsernameHash.String(),
+		Synced:       s.Synced,
+		Alone:        s.Alone,
+		Leaving:      d.leaving.Load(),
+		Reason:       s.Reason,
+		Users:        s.Users,
+		Waiting:      s.Waiting,
+		Changing:     s.Rings > 1,
+	}
+	if s.Founding.At > 0 && s.Founding.At != directory.Unfounded {
+		self.FoundedBy = s.Founding.By
+		self.FoundedAt = meshTime(s.Founding.At)
+	}
+	return self
+}
+
+// Directors implements httpapi.Director.
+func (d *director) Directors() api.Directors {
+	peers := d.node.Peers()
+	list := make([]api.Director, len(peers))
+	for i, p := range peers {
+		out := api.Director{
+			Name:          p.Name,
+			IP:            api.IP{Addr: p.Addr.Addr()},
+			Port:          int(p.Addr.Port()),
+			Type:          api.TypePeer,
+			State:         p.State.String(),
+			UsersReceived: p.Received,
+			UsersSent:     p.Sent,
+			Reachable:     p.Reachable,
+			Left:          p.Left,
+			Users:         p.Users,
+			SkewMS:        milliseconds(p.Skew),
+			OffsetMS:      milliseconds(p.Offset),
+			Reason:        p.Reason,
+		}
+		switch {
+		case p.Self:
+			out.Type = api.TypeSelf
+		case p.Removed:
+			out.Type = api.TypeRemoved
+		}
+		if !p.LastFailed.IsZero() {
+			at := p.LastFailed.UTC()
+			out.LastFailedAt = &at
+		}
+		if p.RoundTrip > 0 {
+			ping := milliseconds(p.RoundTrip)
+			out.PingMS = &ping
+		}
+		list[i] = out
+	}
+	return api.Directors{Directors: list}
+}
+
+// Backends implements httpapi.Director.
+func (d *director) Backends() api.Backends {
+	rows := d.node.Backends()
+	table := api.Backends{Backends: make([]api.Backend, len(rows)), Removed: []api.IP{}}
+	present := make(map[netip.Addr]bool, len(rows))
+	for i, r := range rows {
+		present[r.Backend.Addr] = true
+		table.Backends[i] = api.Backend{
+			IP:             api.IP{Addr: r.Backend.Addr},
+			Name:           r.Backend.Name,
+			Tag:            string(r.Backend.Tag),
+			VHosts:         r.Backend.VHosts,
+			State:          api.StateUp,
+			StateChangedAt: meshTime(r.ChangedAt),
+			Users:          r.Users,
+		}
+		if r.Backend.Down {
+			table.Backends[i].State = api.StateDown
+		}
+	}
+	for _, b := range d.node.Configured() {
+		if !present[b.Addr] {
+			table.Removed = append(table.Removed, api.IP{Addr: b.Addr})
+		}
+	}
+	return table
+}
+
+// Flushes implements httpapi.Director.
+func (d *director) Flushes() api.Flushes {
+	flushes := d.node.Flushes()
+	list := make([]api.Flush, len(flushes))
+	for i, f := range flushes {
+		list[i] = api.Flush{
+			Director:  f.ID.Director,
+			ID:        f.ID.ID,
+			Backend:   api.IP{Addr: f.Backend},
+			Total:     f.Total,
+			Scanning:  f.Scanning,
+			Moved:     f.Moved,
+			Moving:    f.Moving,
+			Failed:    f.Failed,
+			StartedAt: wallTime(f.Started),
+			EndedAt:   meshTime(f.Ended),
+			Cancelled: f.Canceled,
+			Lost:      f.Lost,
+		}
+	}
+	return api.Flushes{Flushes: list}
+}
+
+// Hash implements httpapi.Director.
+func (d *director) Hash(user string) ring.UserHash { return d.options.UsernameHash.Hash(user) }
+
+// User implements httpapi.Director.
+func (d *director) User(tag ring.Tag, h ring.UserHash) api.User {
+	s := d.node.User(tag, h)
+	user := api.User{
+		UserHash:      uint32(h),
+		Tag:           string(tag),
+		Mapped:        s.Mapped,
+		Moving:        s.Moving,
+		Current:       api.IP{Addr: s.Current},
+		Hashed:        api.IP{Addr: s.Hashed},
+		InitialConfig: api.IP{Addr: s.Initial},
+	}
+	if s.Mapped {
+		user.ExpiresAt = meshTime(s.Expires)
+	}
+	return user
+}
+
+// Lookup implements httpapi.Director.
+func (d *director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {
+	backend, err := d.node.Lookup(ctx, tag, h)
+	if err != nil {
+		return api.IP{}, apiError(err)
+	}
+	return api.IP{Addr: backend}, nil
+}
+
+// leaves is the number of leaves of a tag: one for each value of a hash's upper half.
+const leaves = 1 << 16
+
+// Mappings implements httpapi.Director. It holds one leaf at a time.
+func (d *director) Mappings() iter.Seq[api.Mapping] {
+	return func(yield func(api.Mapping) bool) {
+		dir, now := d.node.Directory(), d.node.MeshTime()
+		var rows []directory.Mapping
+		for _, tag := range dir.Tags() {
+			for leaf := range leaves {
+				rows = dir.Leaf(tag, uint16(leaf), now, rows[:0])
+				for _, m := range rows {
+					if !m.Backend.IsValid() { // forgotten
+						continue
+					}
+					if !yield(api.Mapping{
+						Tag:       string(tag),
+						UserHash:  uint32(m.Hash),
+						Backend:   api.IP{Addr: m.Backend},
+						ExpiresAt: wallTime(dir.Ends(m)),
+						Moving:    m.Moving,
+					}) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// apiError says in the words of the API what the mesh reported.
+func apiError(err error) error {
+	var temporary *replica.TemporaryError
+	var told *api.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &temporary):
+		return api.Errorf(api.CodeTemporary, "%v", temporary)
+	case errors.Is(err, directory.ErrUnknownBackend):
+		return api.Errorf(api.CodeNotFound, "doesn't exist")
+	case errors.Is(err, directory.ErrTagDiffers):
+		return api.Errorf(api.CodeTagDiffers, "host tag can't be changed: %s", strings.TrimPrefix(err.Error(), directory.ErrTagDiffers.Error()+": "))
+	case errors.Is(err, directory.ErrVHosts):
+		return api.Errorf(api.CodeVHosts, "%v", err)
+	case errors.Is(err, replica.ErrTryAgain):
+		return api.Errorf(api.CodeTryAgain, "user is already being moved")
+	case errors.Is(err, replica.ErrNotSynced):
+		return api.Errorf(api.CodeNotSynced, "this director is not synced yet, try again")
+	case errors.Is(err, replica.ErrUnknownDirector), errors.Is(err, replica.ErrNothingToCancel):
+		return api.Errorf(api.CodeNotFound, "%v", err)
+	case errors.Is(err, context.Canceled):
+		return api.Errorf(api.CodeTemporary, "this director is stopping, ask another one")
+	case errors.Is(err, context.DeadlineExceeded):
+		return api.Errorf(api.CodeTimeout, "not every director has confirmed in time")
+	}
+	return api.Errorf(api.CodeInternal, "%v", err)
+}
+
+func wallTime(t directory.Time) time.Time { return time.UnixMilli(int64(t)).UTC() }
+
+// meshTime returns a time that may be absent.
+func meshTime(t directory.Time) *time.Time {
+	if t <= 0 {
+		return nil
+	}
+	at := wallTime(t)
+	return &at
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/ring"
+)
+
+// Options are the settings of a director, checked.
+type Options struct {
+	NodeName  string
+	MeshName  string
+	Bind      netip.AddrPort
+	Advertise netip.AddrPort // zero: as Bind
+	Join      []string       // host[:port]
+	Keys      [][]byte       // of the mesh, the first one encrypts; none: no encryption
+
+	Backends     []ring.Backend
+	UsernameHash ring.HashFormat
+	UserExpire   time.Duration
+
+	UserKickDelay    time.Duration
+	MaxParallelMoves int
+	MaxParallelKicks int
+	KickCommand      string // "": nothing can be kicked
+
+	RunDir     string
+	SocketMode fs.FileMode
+	HTTP       string // host:port on the loopback, "": none
+
+	LogLevel zerolog.Level
+	LogText  bool // lines for people instead of JSON
+
+	// values are the texts that the settings were read from, by name, to tell what a reload would change.
+	values map[string]string
+}
+
+// SocketPath is where this director's own socket is.
+func (o Options) SocketPath() string { return filepath.Join(o.RunDir, "director.sock") }

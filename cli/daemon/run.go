@@ -1,0 +1,188 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"directormesh/mesh/replica"
+)
+
+// ErrForced is what Run returns when a second signal cut the leaving short.
+var ErrForced = errors.New("stopped at once by a second signal; peers will take this director for failed")
+
+// statusInterval is how often the service manager is told how the director is.
+const statusInterval = 500 * time.Millisecond
+
+// Run serves until a SIGTERM or SIGINT comes, ctx ends, or something fails for good. Then it stops the doors, leaves the
+// mesh in good order and closes everything; another such signal cuts that short. SIGHUP reloads.
+func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
+	var running sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer running.Wait()
+	defer stop()
+	defer d.Close()
+
+	d.logStart()
+	failed := make(chan error, 1)
+	d.serve(&running, failed)
+	running.Go(func() { d.tellStatus(ctx) })
+
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				d.reload()
+				continue
+			}
+			d.log.Info().Stringer("signal", s).Msg("director is leaving")
+			return d.leave(signals)
+		case <-ctx.Done():
+			d.log.Info().Msg("director is leaving")
+			return d.leave(signals)
+		case err := <-failed:
+			return err
+		case err := <-d.node.Fatal():
+			return err
+		}
+	}
+}
+
+// leave stops in good order. The doors go first: whoever asks after we have left must not get an answer from us.
+func (d *Daemon) leave(signals <-chan os.Signal) error {
+	d.director.leaving.Store(true)
+	d.notify("STOPPING=1\nSTATUS=leaving the mesh")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	left := make(chan struct{})
+	defer close(left)
+	watcher.Go(func() {
+		for {
+			select {
+			case s := <-signals:
+				if s != syscall.SIGHUP {
+					cancel(ErrForced)
+					return
+				}
+			case <-left:
+				return
+			}
+		}
+	})
+
+	doors, doorsDone := context.WithTimeout(ctx, doorsTimeout)
+	defer doorsDone()
+	if err := d.server.Shutdown(doors); err != nil {
+		d.log.Warn().Err(err).Msg("requests were cut off")
+	}
+	mesh, meshDone := context.WithTimeout(ctx, leaveTimeout)
+	defer meshDone()
+	err := d.node.Leave(mesh)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		d.log.Warn().Err(err).Msg("mesh was not left in good order")
+		return nil
+	}
+	d.log.Info().Msg("director has left")
+	return nil
+}
+
+// reload reads the settings again and applies what can be applied, or nothing at all.
+func (d *Daemon) reload() {
+	if d.reread == nil {
+		return
+	}
+	fresh, err := d.reread()
+	if err != nil {
+		problems := []string{err.Error()}
+		var bad *ConfigError
+		if errors.As(err, &bad) {
+			problems = strings.Split(bad.Error(), "\n")
+		}
+		d.log.Error().Strs("problems", problems).Msg("settings not reloaded, nothing has changed")
+		return
+	}
+	reloaded, needRestart := []string{}, []string{}
+	for _, s := range Settings() {
+		if fresh.values[s.Name] == d.options.values[s.Name] {
+			continue
+		}
+		if s.reloads {
+			reloaded = append(reloaded, s.Name)
+			d.options.values[s.Name] = fresh.values[s.Name]
+		} else {
+			needRestart = append(needRestart, s.Name)
+		}
+	}
+	if slices.Contains(reloaded, "log-level") {
+		d.level.set(fresh.LogLevel)
+	}
+	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).Msg("settings reloaded")
+}
+
+// logStart writes the line that sums up how this director runs.
+func (d *Daemon) logStart() {
+	event := d.log.Info().
+		Str("version", d.version).
+		Str("mesh", d.options.MeshName).
+		Str("socket", d.options.SocketPath()).
+		Strs("join", d.options.Join).
+		Int("backends", len(d.options.Backends)).
+		Bool("encrypted", len(d.options.Keys) > 0)
+	if d.tcp != nil {
+		event.Stringer("http", d.tcp.Addr())
+	}
+	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
+}
+
+// tellStatus keeps the service manager informed: READY=1 once the director answers by itself.
+func (d *Daemon) tellStatus(ctx context.Context) {
+	ticker := time.NewTicker(statusInterval)
+	defer ticker.Stop()
+	ready, last := false, ""
+	for {
+		self := d.node.Self()
+		state := "STATUS=" + statusText(self, d.node.Peers())
+		if self.Synced && !ready {
+			ready = true
+			state = "READY=1\n" + state
+		}
+		if state != last {
+			last = state
+			d.notify(state)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// statusText sums up the director in one line. It has no numbers that change all the time.
+func statusText(self replica.SelfStatus, peers []replica.PeerStatus) string {
+	live := 0
+	for _, p := range peers {
+		if !p.Self && p.Reachable {
+			live++
+		}
+	}
+	text := "synced"
+	if !self.Synced {
+		text = "not synced: " + self.Reason
+	}
+	if self.Alone {
+		return text + ", serving alone"
+	}
+	return fmt.Sprintf("%s, %d peers reachable", text, live)
+}

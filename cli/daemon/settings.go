@@ -1,0 +1,326 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/kick"
+	"directormesh/mesh"
+	"directormesh/ring"
+)
+
+const (
+	minUserExpire = 10 * time.Second
+	maxName       = 255
+	// maxKickDelay: a move is released after 25 s at the latest.
+	maxKickDelay = 20 * time.Second
+)
+
+// Setting describes one setting of a director.
+type Setting struct {
+	Name    string // of the flag and the YAML key
+	Value   string // placeholder for the help
+	Default string
+	Usage   string
+
+	reloads bool   // SIGHUP applies it
+	joint   string // between the items if the YAML value is a list, "" if it must not be one
+	read    func(o *Options, text string, env Environment) error
+}
+
+// EnvVar is the environment variable of the setting.
+func (s Setting) EnvVar() string {
+	return "DIRECTOR_" + strings.ReplaceAll(strings.ToUpper(s.Name), "-", "_")
+}
+
+// Settings returns all settings in the order of the help.
+func Settings() []Setting {
+	return []Setting{
+		{
+			Name: "node-name", Value: "NAME", Default: "", Usage: "name of this director, unique in the mesh (default: the host name)",
+			read: func(o *Options, s string, env Environment) (err error) {
+				if s == "" {
+					if s, err = env.Hostname(); err != nil {
+						return fmt.Errorf("the host name is not known (%w); give a name", err)
+					}
+				}
+				o.NodeName = s
+				return checkName(s)
+			},
+		},
+		{
+			Name: "mesh-name", Value: "NAME", Default: "director", Usage: "directors of different meshes refuse each other",
+			read: func(o *Options, s string, _ Environment) error { o.MeshName = s; return checkName(s) },
+		},
+		{
+			Name: "bind", Value: "IP[:PORT]", Default: "0.0.0.0:9090", Usage: "where the mesh listens, TCP and UDP; port 0 takes a free one",
+			read: func(o *Options, s string, _ Environment) (err error) { o.Bind, err = parseAddrPort(s); return err },
+		},
+		{
+			Name: "advertise", Value: "IP[:PORT]", Default: "", Usage: "where other directors reach this one (default: as --bind)",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				if s == "" {
+					return nil
+				}
+				if o.Advertise, err = parseAddrPort(s); err == nil && o.Advertise.Addr().IsUnspecified() {
+					return fmt.Errorf("%q is no address that others could reach", s)
+				}
+				return err
+			},
+		},
+		{
+			Name: "join", Value: "HOST[:PORT],…", Default: "", joint: ",",
+			Usage: "other directors; each name is resolved to all its addresses",
+			read:  func(o *Options, s string, _ Environment) (err error) { o.Join, err = parseJoin(s); return err },
+		},
+		{
+			Name: "mail-servers", Value: "LIST", Default: "", joint: " ",
+			Usage: "backends as in director_mail_servers, for example \"192.0.2.1-192.0.2.9 192.0.2.20@ssd\"",
+			read: func(o *Options, s string, env Environment) error {
+				backends, err := ring.ParseMailServers(s, env.Resolve)
+				o.Backends = backends
+				// Every problem is shown with the setting's name already.
+				if err != nil {
+					return errors.New(strings.TrimPrefix(err.Error(), "mail servers: "))
+				}
+				return nil
+			},
+		},
+		{
+			Name: "user-expire", Value: "DURATION", Default: "15m", Usage: "how long a mapping outlives the user's last activity, at least 10s",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				if o.UserExpire, err = parseDuration(s); err == nil && o.UserExpire < minUserExpire {
+					return fmt.Errorf("%q is too low; the least is 10s", s)
+				}
+				return err
+			},
+		},
+		{
+			Name: "user-kick-delay", Value: "DURATION", Default: "2s", Usage: "pause between the last kick and the release of a moved user",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				if o.UserKickDelay, err = parseDuration(s); err == nil && (o.UserKickDelay < 0 || o.UserKickDelay > maxKickDelay) {
+					return fmt.Errorf("%q is not from 0s to %v", s, maxKickDelay)
+				}
+				return err
+			},
+		},
+		{
+			Name: "username-hash", Value: "FORMAT", Default: "%Lu", Usage: "what of a user name is hashed; must be Dovecot's director_username_hash",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.UsernameHash, err = ring.ParseHashFormat(s)
+				return err
+			},
+		},
+		{
+			Name: "max-parallel-moves", Value: "N", Default: "100", Usage: "users that a flush moves at a time",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.MaxParallelMoves, err = parseCount(s)
+				return err
+			},
+		},
+		{
+			Name: "max-parallel-kicks", Value: "N", Default: "100", Usage: "kicks that run at a time",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.MaxParallelKicks, err = parseCount(s)
+				return err
+			},
+		},
+		{
+			Name: "kick-command", Value: "COMMAND", Default: "", Usage: "program that ends a user's sessions (default: none, nobody is kicked)",
+			read: func(o *Options, s string, _ Environment) error {
+				o.KickCommand = s
+				if s == "" {
+					return nil
+				}
+				_, err := kick.NewCommand(s, 1)
+				return err
+			},
+		},
+		{
+			Name: "run-dir", Value: "DIR", Default: "/run/director", Usage: "directory of the sockets",
+			read: func(o *Options, s string, _ Environment) error {
+				if o.RunDir = s; s == "" {
+					return errors.New("is empty; name a directory")
+				}
+				// The kernel's limit for the path of a unix socket.
+				if path := o.SocketPath(); len(path) > 107 {
+					return fmt.Errorf("%q makes a socket path of %d bytes; the most is 107", s, len(path))
+				}
+				return nil
+			},
+		},
+		{
+			Name: "socket-mode", Value: "MODE", Default: "0600", Usage: "mode of director.sock; who may write to it may change everything",
+			read: func(o *Options, s string, _ Environment) error {
+				mode, err := strconv.ParseUint(s, 8, 32)
+				if err != nil || mode > 0o777 {
+					return fmt.Errorf("%q is not an octal mode such as 0660", s)
+				}
+				o.SocketMode = fs.FileMode(mode)
+				return nil
+			},
+		},
+		{
+			Name: "http", Value: "IP:PORT", Default: "", Usage: "also serve HTTP there; a loopback address (default: no)",
+			read: func(o *Options, s string, _ Environment) error { o.HTTP = s; return checkHTTP(s) },
+		},
+		{
+			Name: "encrypt-key-file", Value: "FILE", Default: "", Usage: "keys of the mesh, 32 bytes in base64 a line, the first one encrypts (default: no encryption)",
+			read: func(o *Options, s string, env Environment) (err error) {
+				if s == "" {
+					return nil
+				}
+				o.Keys, err = readKeys(s, env)
+				return err
+			},
+		},
+		{
+			Name: "log-level", Value: "LEVEL", Default: "info", Usage: "debug, info, warn or error; SIGHUP applies a new one", reloads: true,
+			read: func(o *Options, s string, _ Environment) error {
+				switch s {
+				case "debug", "info", "warn", "error":
+				default:
+					return fmt.Errorf("%q is not debug, info, warn or error", s)
+				}
+				level, err := zerolog.ParseLevel(s)
+				o.LogLevel = level
+				return err
+			},
+		},
+		{
+			Name: "log-format", Value: "FORMAT", Default: "json", Usage: "json, or text for people",
+			read: func(o *Options, s string, _ Environment) error {
+				if s != "json" && s != "text" {
+					return fmt.Errorf("%q is not json or text", s)
+				}
+				o.LogText = s == "text"
+				return nil
+			},
+		},
+	}
+}
+
+func checkName(s string) error {
+	if s == "" || len(s) > maxName {
+		return fmt.Errorf("%q has %d bytes; give a name of 1 to %d", s, len(s), maxName)
+	}
+	for _, r := range s {
+		if r <= ' ' || r == 0x7f || r == '\ufffd' {
+			return fmt.Errorf("%q has a character that a name cannot have: %q", s, r)
+		}
+	}
+	return nil
+}
+
+// parseAddrPort reads IP or IP:PORT.
+func parseAddrPort(s string) (netip.AddrPort, error) {
+	if a, err := ring.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(a, mesh.DefaultPort), nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q is not IP or IP:PORT", s)
+	}
+	a, err := ring.ParseAddr(host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("port %q is not from 0 to 65535", port)
+	}
+	return netip.AddrPortFrom(a, uint16(n)), nil
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("port %q is not from 1 to 65535", s)
+	}
+	return uint16(n), nil
+}
+
+// parseJoin splits a list of host[:port]; names are resolved when they are contacted, so a typing error can only be told
+// by its form here.
+func parseJoin(s string) ([]string, error) {
+	var peers []string
+	for item := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ' ' }) {
+		host := item
+		if _, err := ring.ParseAddr(item); err != nil && strings.Contains(item, ":") {
+			h, port, err := net.SplitHostPort(item)
+			if err != nil {
+				return nil, fmt.Errorf("%q is not HOST or HOST:PORT", item)
+			}
+			if _, err := parsePort(port); err != nil {
+				return nil, fmt.Errorf("%q: %w", item, err)
+			}
+			host = h
+		}
+		if host == "" || strings.ContainsAny(host, "/@") {
+			return nil, fmt.Errorf("%q is not HOST or HOST:PORT", item)
+		}
+		peers = append(peers, item)
+	}
+	return peers, nil
+}
+
+func parseCount(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not a number from 1", s)
+	}
+	return int(n), nil
+}
+
+// checkHTTP refuses addresses that others can reach, as long as nothing checks who asks.
+func checkHTTP(s string) error {
+	if s == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not IP:PORT", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not from 0 to 65535", port)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if a, err := netip.ParseAddr(host); err != nil || !a.IsLoopback() {
+		return fmt.Errorf("%q is not a loopback address, and nothing checks yet who asks; use 127.0.0.1, ::1 or the socket", s)
+	}
+	return nil
+}
+
+// parseDuration reads Go's durations (15m, 1m30s) and Dovecot's (15 mins, 30 secs).
+func parseDuration(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, nil
+	}
+	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyz ")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	if err == nil {
+		switch strings.TrimSpace(strings.TrimPrefix(s, digits)) {
+		case "ms", "msec", "msecs":
+			return time.Duration(n) * time.Millisecond, nil
+		case "s", "sec", "secs", "second", "seconds":
+			return time.Duration(n) * time.Second, nil
+		case "m", "min", "mins", "minute", "minutes":
+			return time.Duration(n) * time.Minute, nil
+		case "h", "hour", "hours":
+			return time.Duration(n) * time.Hour, nil
+		case "d", "day", "days":
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a duration such as 90s or 15m", s)
+}

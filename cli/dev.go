@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+	"directormesh/cli/daemon"
+)
+
+const (
+	devDirectors = 3
+	devBackends  = "192.0.2.1-192.0.2.4 192.0.2.51-192.0.2.52@ssd"
+	devLogins    = 300
+	// devStartTimeout bounds how long the sample directors may take to find each other.
+	devStartTimeout = 30 * time.Second
+)
+
+func (s *session) devCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "dev",
+		Category:  categoryServe,
+		Usage:     "run three sample directors and say what to try",
+		UsageText: "director dev [--log-level LEVEL]",
+		Description: `
+Starts three directors on this machine in one process, with sample backends and sample logins,
+prints the address of the first and some commands to try, and runs until it is interrupted.
+Nothing outside a temporary directory is touched; the backends need not exist.`,
+		Flags: []cli.Flag{&cli.StringFlag{Name: "log-level", DefaultText: "LEVEL", Value: "error", Usage: "what to log on stderr (default: error)"}},
+		Action: func(c *cli.Context) error {
+			if _, err := arguments(c, 0, 0); err != nil {
+				return err
+			}
+			return s.dev(c.Context, c.String("log-level"))
+		},
+	}
+}
+
+func (s *session) dev(ctx context.Context, logLevel string) (err error) {
+	dir, err := os.MkdirTemp("", "director-dev-")
+	if err != nil {
+		return fmt.Errorf("room for the sockets: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop(nil)
+
+	var daemons []*daemon.Daemon
+	join := ""
+	for i := range devDirectors {
+		d, err := s.devDaemon(fmt.Sprintf("d%d", i+1), dir, join, logLevel)
+		if err != nil {
+			for _, started := range daemons {
+				started.Close()
+			}
+			return exitf(status(err), "%v", err)
+		}
+		if i == 0 {
+			join = d.MeshAddr().String()
+		}
+		daemons = append(daemons, d)
+	}
+	for _, d := range daemons {
+		running.Go(func() {
+			if err := d.Run(ctx, nil); err != nil {
+				stop(err)
+			}
+		})
+	}
+	if err := s.devReady(ctx, dir); err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+			return cause
+		}
+		return err
+	}
+	if err := s.devTell(dir); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+func devSocket(dir, name string) string { return filepath.Join(dir, name, "director.sock") }
+
+// devDaemon starts one of the directors. Ports are chosen by the kernel.
+func (s *session) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, error) {
+	env := daemon.SystemEnvironment()
+	env.LookupEnv = func(string) (string, bool) { return "", false } // settings of a real director do not count here
+	options, err := daemon.Load(map[string]string{
+		"node-name":    name,
+		"mesh-name":    "dev",
+		"bind":         "127.0.0.1:0",
+		"join":         join,
+		"mail-servers": devBackends,
+		"run-dir":      filepath.Join(dir, name),
+		"log-level":    logLevel,
+		"log-format":   "text",
+	}, "", env)
+	if err != nil {
+		return nil, err
+	}
+	return daemon.New(daemon.Config{Options: options, Version: s.Version, LogOutput: s.Stderr})
+}
+
+// devReady waits until the directors are synced and logs the sample users in, at different directors.
+func (s *session) devReady(ctx context.Context, dir string) error {
+	for i := range devDirectors {
+		client, err := api.NewClient(devSocket(dir, fmt.Sprintf("d%d", i+1)))
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := waitMesh(ctx, client); err != nil {
+			return err
+		}
+		for n := i; n < devLogins; n += devDirectors {
+			request := api.LookupRequest{User: fmt.Sprintf("user%03d@example.org", n)}
+			if n%10 == 0 {
+				request.Tag = "ssd"
+			}
+			if _, err := client.Lookup(ctx, request); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// waitMesh waits until a director is synced with all the others.
+func waitMesh(ctx context.Context, client *api.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, devStartTimeout)
+	defer cancel()
+	for {
+		directors, err := waitSynced(ctx, client, devStartTimeout)
+		if err != nil {
+			return err
+		}
+		if len(directors.Directors) == devDirectors {
+			return nil
+		}
+		select {
+		case <-time.After(waitInterval):
+		case <-ctx.Done():
+			return exitf(exitTemporary, "the directors did not find each other within %v", devStartTimeout)
+		}
+	}
+}
+
+func (s *session) devTell(dir string) error {
+	text := `Three directors are running, with six backends and DEVLOGINS users. In another terminal:
+
+  export DIRECTOR_ADDR=SOCKET1
+
+  director status                          the backends and their users
+  director ring status                     the directors
+  director status user001@example.org      where one user is
+  director lookup alice@example.org        what a proxy would be told
+  director down 192.0.2.1                  no new users for a backend …
+  director flush 192.0.2.1                 … and its users elsewhere
+  director status -a SOCKET2    the same from the second director
+
+Ctrl-C ends them.
+`
+	text = strings.NewReplacer(
+		"DEVLOGINS", fmt.Sprint(devLogins),
+		"SOCKET1", devSocket(dir, "d1"),
+		"SOCKET2", devSocket(dir, "d2"),
+	).Replace(text)
+	_, err := fmt.Fprint(s.Stdout, text)
+	return err
+}

@@ -1,0 +1,47 @@
+// Command director runs and steers the directors of a mail cluster; package cli has its commands.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"directormesh/cli"
+)
+
+// version is set by the linker (-X main.version=…) where the build knows it.
+var version string
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return cli.Main(context.Background(), os.Args, cli.IO{
+		Stdin:     os.Stdin,
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		LookupEnv: os.LookupEnv,
+		Location:  time.Local,
+		Resolve:   cli.SystemResolve,
+		Version:   versionText(),
+		Signals:   signals,
+	})
+}
+
+// versionText is the version that the linker was told, else what the Go tool recorded.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "unreleased"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,176 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+// A batch is worked on in groups, several at a time: at most window lookups of one request wait at once.
+const (
+	groupSize = 512
+	groups    = 8
+	maxLine   = 4 << 10 // of one LookupRequest
+)
+
+// lookup answers POST /v1/lookup.
+func (s *Server) lookup(r *http.Request) (any, error) {
+	var req api.LookupRequest
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	answer := s.answer(r.Context(), req)
+	if answer.Error != nil {
+		return nil, answer.Error
+	}
+	return answer, nil
+}
+
+func (s *Server) answer(ctx context.Context, req api.LookupRequest) api.LookupAnswer {
+	answer := api.LookupAnswer{User: req.User, Tag: req.Tag}
+	if req.User == "" {
+		answer.Error = api.Errorf(api.CodeBadRequest, "user name is empty")
+		return answer
+	}
+	backend, err := s.director.Lookup(ctx, ring.Tag(req.Tag), s.director.Hash(req.User))
+	var e *api.Error
+	switch {
+	case err == nil:
+		answer.Backend = backend
+	case errors.As(err, &e):
+		answer.Error = e
+	default:
+		answer.Error = api.Errorf(api.CodeInternal, "%v", err)
+	}
+	s.metrics.lookedUp(err)
+	return answer
+}
+
+// group is some consecutive requests of a batch and, when done is closed, their answers.
+type group struct {
+	requests []api.LookupRequest
+	answers  []api.LookupAnswer
+	err      error // of the line after the last request
+	done     chan struct{}
+}
+
+// lookupBatch answers POST /v1/lookup/batch. One goroutine reads lines and starts groups, this one writes the answers in
+// order; the channel between them bounds how far the reader is ahead.
+func (s *Server) lookupBatch(w http.ResponseWriter, r *http.Request) error {
+	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	queue := make(chan *group, groups)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(queue)
+		s.readGroups(ctx, w, r.Body, queue)
+	})
+	err := writeAnswers(w, queue)
+	cancel()
+	if err != nil {
+		// The reader may sit in a read that nothing else would end.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	}
+	for range queue { // lets the reader come to its end
+	}
+	reader.Wait()
+	return err
+}
+
+func (s *Server) readGroups(ctx context.Context, w http.ResponseWriter, body io.Reader, queue chan<- *group) {
+	in := bufio.NewReaderSize(body, maxLine)
+	for ctx.Err() == nil {
+		g := &group{done: make(chan struct{})}
+		// The read side has its own deadline: a client may be waiting for answers, not idle.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idleTimeout))
+		for len(g.requests) < groupSize && (len(g.requests) == 0 || hasLine(in)) {
+			var req api.LookupRequest
+			if g.err = readRequest(in, &req); g.err != nil {
+				break
+			}
+			g.requests = append(g.requests, req)
+		}
+		s.start(ctx, g)
+		select {
+		case queue <- g:
+		case <-ctx.Done():
+			return
+		}
+		if g.err != nil {
+			return
+		}
+	}
+}
+
+// hasLine reports whether a line is there without waiting for the client.
+func hasLine(in *bufio.Reader) bool {
+	buffered, _ := in.Peek(in.Buffered()) // cannot fail: it is there
+	for _, c := range buffered {
+		if c == '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
+	line, err := in.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return api.Errorf(api.CodeBadRequest, "line is longer than %d bytes", maxLine)
+	case errors.Is(err, io.EOF) && len(line) > 0: // the last line without a newline
+	case err != nil:
+		return err
+	}
+	return decodeBytes(line, req)
+}
+
+// start looks all users of a group up at once, so that one who must wait does not hold up the others.
+func (s *Server) start(ctx context.Context, g *group) {
+	g.answers = make([]api.LookupAnswer, len(g.requests))
+	go func() {
+		defer close(g.done)
+		var all sync.WaitGroup
+		for i, req := range g.requests {
+			all.Go(func() { g.answers[i] = s.answer(ctx, req) })
+		}
+		all.Wait()
+	}()
+}
+
+func writeAnswers(w http.ResponseWriter, queue <-chan *group) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	encoder := json.NewEncoder(out)
+	controller := http.NewResponseController(w)
+	for g := range queue {
+		<-g.done
+		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout))
+		for _, answer := range g.answers {
+			if err := encoder.Encode(answer); err != nil {
+				return err
+			}
+		}
+		if g.err != nil && !errors.Is(g.err, io.EOF) {
+			return errors.Join(g.err, out.Flush())
+		}
+		if len(queue) == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+			if err := controller.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Flush()
+}

@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+func newReader(raw []byte) io.Reader { return bytes.NewReader(raw) }
+
+// renewEvery is after how many lines a stream renews its deadline and looks whether the client is still there.
+const renewEvery = 4096
+
+// mappings answers GET /v1/mappings: one line each.
+func (s *Server) mappings(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	var (
+		wanted map[netip.Addr]bool
+		hash   ring.UserHash
+		byHash = query.Has("hash")
+		err    error
+	)
+	if query.Get("backend") != "" {
+		if wanted, err = parseBackends(query.Get("backend")); err != nil {
+			return err
+		}
+	}
+	if byHash {
+		if hash, err = parseHash(query.Get("hash")); err != nil {
+			return err
+		}
+	}
+	out := bufio.NewWriterSize(w, 64<<10)
+	var line []byte
+	seen := 0
+	for m := range s.director.Mappings() {
+		if seen++; seen%renewEvery == 0 {
+			if err := r.Context().Err(); err != nil {
+				return err
+			}
+			deadline(w, streamTimeout)
+		}
+		if wanted != nil && !wanted[m.Backend.Addr] || byHash && m.UserHash != uint32(hash) {
+			continue
+		}
+		line = appendMapping(line[:0], m)
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// appendMapping appends the JSON of m and a newline. It is written out because reflection would take most of the time that
+// a list of ten million needs; a test compares it with encoding/json.
+func appendMapping(b []byte, m api.Mapping) []byte {
+	b = append(b, `{"tag":`...)
+	b = appendString(b, m.Tag)
+	b = append(b, `,"user_hash":`...)
+	b = strconv.AppendUint(b, uint64(m.UserHash), 10)
+	b = append(b, `,"backend":"`...)
+	b = ring.AppendAddrText(b, m.Backend.Addr)
+	b = append(b, `","expires_at":"`...)
+	b = m.ExpiresAt.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","moving":`...)
+	b = strconv.AppendBool(b, m.Moving)
+	return append(b, '}', '\n')
+}
+
+// appendString appends s as a JSON string. Tags hardly ever need escapes; those that do go through encoding/json.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a string always can
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

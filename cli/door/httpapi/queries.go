@@ -1,0 +1,69 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+// user answers GET /v1/user.
+func (s *Server) user(r *http.Request) (any, error) {
+	query := r.URL.Query()
+	tag := ring.Tag(query.Get("tag"))
+	if query.Has("hash") {
+		h, err := parseHash(query.Get("hash"))
+		if err != nil {
+			return nil, err
+		}
+		return s.director.User(tag, h), nil
+	}
+	if !query.Has("name") {
+		return nil, api.Errorf(api.CodeBadRequest, "give the user by name or hash")
+	}
+	return s.director.User(tag, s.director.Hash(query.Get("name"))), nil
+}
+
+func parseHash(text string) (ring.UserHash, error) {
+	h, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, api.Errorf(api.CodeBadRequest, "user hash %q is not a number from 0 to 4294967295", text)
+	}
+	return ring.UserHash(h), nil
+}
+
+func parseBackends(text string) (map[netip.Addr]bool, error) {
+	wanted := make(map[netip.Addr]bool)
+	for ip := range strings.SplitSeq(text, ",") {
+		addr, err := ring.ParseAddr(ip)
+		if err != nil {
+			return nil, api.Errorf(api.CodeBadRequest, "backend: %v", err)
+		}
+		wanted[addr] = true
+	}
+	return wanted, nil
+}
+
+// healthz says that the process works.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintln(w, "ok")
+}
+
+// readyz says whether proxies should be sent here.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	self := s.director.Self()
+	switch {
+	case self.Leaving:
+		http.Error(w, "leaving", http.StatusServiceUnavailable)
+	case !self.Synced:
+		http.Error(w, "not synced: "+self.Reason, http.StatusServiceUnavailable)
+	case self.Alone:
+		fmt.Fprintf(w, "ready, serving alone: %s\n", self.Reason)
+	default:
+		fmt.Fprintln(w, "ready")
+	}
+}

@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"directormesh/cli/api"
+)
+
+// A handler answers a request with a value to encode, or an error to report.
+type handler func(r *http.Request) (any, error)
+
+// A streamer answers by itself, for as long as it takes. An error before its first write is reported; one after that cuts
+// the connection, so that the client does not take half an answer for a whole one.
+type streamer func(w http.ResponseWriter, r *http.Request) error
+
+func (s *Server) routes(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	whole := func(method, path string, h handler) { mux.Handle(path, s.whole(method, path, h)) }
+	stream := func(method, path string, h streamer) { mux.Handle(path, s.stream(method, path, h)) }
+
+	whole(http.MethodGet, "/v1/director", func(*http.Request) (any, error) { return s.director.Self(), nil })
+	whole(http.MethodGet, "/v1/directors", func(*http.Request) (any, error) { return s.director.Directors(), nil })
+	whole(http.MethodGet, "/v1/backends", func(*http.Request) (any, error) { return s.director.Backends(), nil })
+	whole(http.MethodGet, "/v1/user", s.user)
+	whole(http.MethodPost, "/v1/lookup", s.lookup)
+	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)
+	stream(http.MethodGet, "/v1/mappings", s.mappings)
+	stream(http.MethodGet, "/v1/flushes/watch", s.watch)
+
+	for _, op := range operations() {
+		change := s.change(op.decode)
+		if op.path == (api.FlushUsers{}).Path() {
+			// The one path that also answers a query.
+			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, func(*http.Request) (any, error) {
+				return s.director.Flushes(), nil
+			}))
+			mux.Handle("POST "+op.path, s.whole(http.MethodPost, op.path, change))
+			continue
+		}
+		whole(http.MethodPost, op.path, change)
+	}
+
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, api.Errorf(api.CodeNotFound, "there is nothing at %s; see /v1/director", r.URL.Path))
+	})
+	return mux
+}
+
+func (s *Server) whole(method, path string, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var value any
+		err := admit(w, r, method)
+		if err == nil {
+			deadline(w, requestTimeout)
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			value, err = h(r)
+		}
+		if err != nil {
+			s.metrics.served(path, fail(w, err))
+			return
+		}
+		reply(w, http.StatusOK, value)
+		s.metrics.served(path, http.StatusOK)
+	})
+}
+
+func (s *Server) stream(method, path string, h streamer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := &startedWriter{ResponseWriter: w}
+		err := admit(w, r, method)
+		if err == nil {
+			deadline(w, streamTimeout)
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			err = h(started, r)
+		}
+		switch {
+		case err == nil:
+			s.metrics.served(path, http.StatusOK)
+		case !started.started:
+			s.metrics.served(path, fail(w, err))
+		default:
+			s.metrics.served(path, http.StatusInternalServerError)
+			s.log.Debug().Err(err).Str("path", path).Str("who", peer(r)).Msg("stream cut")
+			panic(http.ErrAbortHandler)
+		}
+	})
+}
+
+// startedWriter knows whether anything has been sent.
+type startedWriter struct {
+	http.ResponseWriter
+	started bool
+}
+
+func (w *startedWriter) Write(b []byte) (int, error) {
+	w.started = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController through.
+func (w *startedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// admit refuses wrong methods and bodies that are not declared as JSON. Browsers send no such body to a foreign site
+// without asking first.
+func admit(w http.ResponseWriter, r *http.Request, method string) error {
+	if r.Method != method {
+		w.Header().Set("Allow", method)
+		return api.Errorf(api.CodeNoSuchMethod, "%s takes %s, not %s", r.URL.Path, method, r.Method)
+	}
+	if method != http.MethodPost {
+		return nil
+	}
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" && t != "application/x-ndjson" {
+		return api.Errorf(api.CodeBadRequest, "content type %q: send application/json", r.Header.Get("Content-Type"))
+	}
+	return nil
+}
+
+// deadline gives the request's reads and writes this much time from now.
+func deadline(w http.ResponseWriter, d time.Duration) {
+	at := time.Now().Add(d)
+	c := http.NewResponseController(w)
+	// A recorder in a test has no deadlines; a real connection has.
+	_ = c.SetReadDeadline(at)
+	_ = c.SetWriteDeadline(at)
+}
+
+// decode reads a JSON body. Fields that are not known are refused: a misspelt one must not be taken for its default.
+func decode(r *http.Request, into any) error {
+	raw, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return api.Errorf(api.CodeBadRequest, "body is larger than %d bytes", tooLarge.Limit)
+	case err != nil:
+		return api.Errorf(api.CodeBadRequest, "body cannot be read: %v", err)
+	}
+	return decodeBytes(raw, into)
+}
+
+// decodeBytes decodes one JSON value that came from outside.
+func decodeBytes(raw []byte, into any) error {
+	if !utf8.Valid(raw) {
+		return api.Errorf(api.CodeBadRequest, "body is not valid UTF-8")
+	}
+	d := json.NewDecoder(newReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return api.Errorf(api.CodeBadRequest, "body is not what was expected: %v", err)
+	}
+	if d.More() {
+		return api.Errorf(api.CodeBadRequest, "body has more than one JSON value")
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(value) // a client that is gone needs no answer
+}
+
+// fail reports an error and returns the status it used.
+func fail(w http.ResponseWriter, err error) int {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		e = api.Errorf(api.CodeInternal, "%v", err)
+	}
+	status := e.Code.Status()
+	reply(w, status, api.Failure{Error: e})
+	return status
+}

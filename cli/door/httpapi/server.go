@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Limits of a connection. Streams renew their deadlines as they go.
+const (
+	headerTimeout  = 5 * time.Second
+	idleTimeout    = 2 * time.Minute
+	requestTimeout = 2 * time.Minute // whole requests that are not streams; a move that is waited for takes up to 40 s
+	streamTimeout  = 30 * time.Second
+	maxHeader      = 16 << 10
+	maxBody        = 64 << 10
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Director   Director
+	Log        zerolog.Logger
+	Metrics    http.Handler          // serves /metrics; nil: there is none
+	Registerer prometheus.Registerer // nil: this door counts nothing
+}
+
+// Server serves the HTTP interface of one director on any number of listeners.
+type Server struct {
+	director Director
+	log      zerolog.Logger
+	metrics  *metrics
+	local    *http.Server // unix sockets
+	remote   *http.Server // TCP
+	stop     context.CancelFunc
+}
+
+// New returns a server; Serve gives it listeners.
+func New(cfg Config) (*Server, error) {
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m, stop: stop}
+
+	plain := s.routes(cfg.Metrics)
+	s.local = s.httpServer(ctx, withProfiles(plain))
+	s.remote = s.httpServer(ctx, onlyLoopbackNames(http.NewCrossOriginProtection().Handler(plain)))
+	return s, nil
+}
+
+func (s *Server) httpServer(ctx context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       rememberPeer,
+	}
+}
+
+// Serve accepts connections until the server is shut down or closed, which is no error. It takes over the listener.
+func (s *Server) Serve(l net.Listener) error {
+	server := s.remote
+	if l.Addr().Network() == "unix" {
+		server = s.local
+	}
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops accepting, ends the streams, and waits until running requests are answered or ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	return errors.Join(s.local.Shutdown(ctx), s.remote.Shutdown(ctx))
+}
+
+// Close closes everything at once.
+func (s *Server) Close() error {
+	s.stop()
+	return errors.Join(s.local.Close(), s.remote.Close())
+}
+
+// withProfiles adds the runtime's profiles, which tell too much for anywhere but the admin socket.
+func withProfiles(h http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+func (s *session) dumpCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "dump",
+		Category:  categoryQueries,
+		Usage:     "print commands that recreate the table of today",
+		UsageText: "director dump [-a ADDR] [--json]",
+		Description: `
+Prints the commands that give a freshly configured mesh the table of this one: vhost counts,
+tags and down states included, and configured backends that have been removed.
+
+  $ director dump
+  director add 192.0.2.1 100
+  director add 192.0.2.51@ssd 50
+  director down 192.0.2.51
+  director remove 192.0.2.2`,
+		Flags: []cli.Flag{addrFlag(), jsonFlag()},
+		Action: s.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+			table, err := client.Backends(c.Context)
+			if err != nil {
+				return err
+			}
+			commands := dump(table, c.String("addr"))
+			if c.Bool("json") {
+				return s.printJSON(map[string][][]string{"commands": commands})
+			}
+			for _, command := range commands {
+				words := make([]string, len(command))
+				for i, w := range command {
+					words[i] = quote(w)
+				}
+				if _, err := fmt.Fprintln(s.Stdout, strings.Join(words, " ")); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+	}
+}
+
+// dump returns the commands. They name the director only if this command did.
+func dump(table api.Backends, addr string) [][]string {
+	commands := [][]string{}
+	add := func(name string, args ...string) {
+		command := []string{"director", name}
+		if addr != "" {
+			command = append(command, "-a", addr)
+		}
+		commands = append(commands, append(command, args...))
+	}
+	for _, b := range table.Backends {
+		host := b.IP.String()
+		if b.Tag != "" {
+			host += "@" + b.Tag
+		}
+		add("add", host, strconv.Itoa(b.VHosts))
+		if b.State == api.StateDown {
+			add("down", b.IP.String())
+		}
+	}
+	for _, ip := range table.Removed {
+		add("remove", ip.String())
+	}
+	return commands
+}
+
+// quote makes a word safe for a shell.
+func quote(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

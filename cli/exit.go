@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"directormesh/cli/api"
+	"directormesh/cli/daemon"
+)
+
+// The exit statuses, as doveadm uses them.
+const (
+	exitUsage       = 64
+	exitNotPossible = 65
+	exitNotFound    = 68
+	exitTemporary   = 75
+	exitProtocol    = 76
+	exitConfig      = 78
+	exitInterrupted = 130 // 128 + SIGINT, as shells say it
+)
+
+// exitError ends a command with a status. An empty text means that all has been said already.
+type exitError struct {
+	status int
+	text   string
+}
+
+func (e *exitError) Error() string { return e.text }
+
+func exitf(status int, format string, args ...any) error {
+	return &exitError{status: status, text: fmt.Sprintf(format, args...)}
+}
+
+// status returns the exit status for an error.
+func status(err error) int {
+	var exit *exitError
+	var told *api.Error
+	var protocol *api.ProtocolError
+	var config *daemon.ConfigError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.status
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &protocol):
+		return exitProtocol
+	case errors.As(err, &config):
+		return exitConfig
+	case errors.As(err, &told):
+		switch told.Code {
+		case api.CodeNotFound:
+			return exitNotFound
+		case api.CodeBadRequest, api.CodeForbidden, api.CodeNoSuchMethod:
+			return exitNotPossible
+		}
+	}
+	return exitTemporary
+}
+
+// text returns what to say about an error, one line for each problem; "" if nothing.
+func text(err error) string {
+	var exit *exitError
+	if errors.As(err, &exit) && exit.text == "" {
+		return ""
+	}
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
+	return strings.TrimSpace(err.Error())
+}

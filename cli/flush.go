@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+func (s *session) flushCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "flush",
+		Category:  categoryUsers,
+		Usage:     "move users to where they hash now",
+		ArgsUsage: "HOST | all",
+		UsageText: "director flush [-a ADDR] [-v] [--json] [-F | --max-parallel N | --watch | --cancel] HOST | all",
+		Description: `
+Moves the users of a backend (or of all) whose place on the ring is another one now: holds
+their logins, ends their sessions, releases them. The command shows how it goes and returns
+when it is done; interrupting it leaves the flush running. --watch shows the flushes that run,
+--cancel keeps them from starting further moves; both work from any director.
+
+With -F the mappings are forgotten at once and no session is ended: a user may then be on two
+backends at the same time.
+
+  $ director flush --max-parallel 500 192.0.2.1
+  192.0.2.1: 1204 of 1204 users moved`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag(), jsonFlag(),
+			&cli.BoolFlag{Name: "forget", Aliases: []string{"F"}, Usage: "forget the mappings at once, end no sessions"},
+			&cli.StringFlag{Name: "max-parallel", DefaultText: "N", Usage: "users to move at a time (default: the director's setting)"},
+			&cli.BoolFlag{Name: "watch", Usage: "show the flushes that run"},
+			&cli.BoolFlag{Name: "cancel", Usage: "keep the flushes that run from starting further moves"},
+		},
+		Action: s.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
+			modes := 0
+			for _, flag := range []string{"forget", "max-parallel", "watch", "cancel"} {
+				if c.IsSet(flag) {
+					modes++
+				}
+			}
+			watching := c.Bool("watch") || c.Bool("cancel")
+			switch {
+			case modes > 1:
+				return usagef(c, "give only one of -F, --max-parallel, --watch and --cancel")
+			case len(args) == 0 && !watching:
+				return usagef(c, "arguments are missing")
+			case len(args) == 0:
+				args = []string{allBackends}
+			}
+			targets, err := s.flushTargets(c, args[0])
+			if err != nil {
+				return err
+			}
+			return s.flushEach(c, client, targets)
+		}),
+	}
+}
+
+// allBackends is how all backends are named.
+const allBackends = "all"
+
+// flushTargets returns the addresses of a host; the zero address stands for all backends.
+func (s *session) flushTargets(c *cli.Context, host string) ([]netip.Addr, error) {
+	if host == allBackends {
+		return []netip.Addr{{}}, nil
+	}
+	return s.resolve(c, host)
+}
+
+func (s *session) flushEach(c *cli.Context, client *api.Client, targets []netip.Addr) error {
+	show := s.newProgress(c.Bool("json"))
+	var failures []error
+	for _, target := range targets {
+		if err := s.flushOne(c, client, api.IP{Addr: target}, show); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	show.end()
+	if len(failures) > 0 {
+		return exitf(status(failures[0]), "%s", text(errors.Join(failures...)))
+	}
+	if c.Bool("json") {
+		return s.printJSON(api.Flushes{Flushes: show.last()})
+	}
+	return nil
+}
+
+func (s *session) flushOne(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
+	switch {
+	case c.Bool("forget"):
+		return s.forget(c, client, target)
+	case c.Bool("cancel"):
+		return s.cancelFlush(c, client, target)
+	case c.Bool("watch"):
+		return s.watchFlushes(c.Context, client, api.WatchTarget{Backend: target.Addr}, show)
+	}
+	op := api.FlushUsers{Backend: target}
+	if c.IsSet("max-parallel") {
+		n, err := parsePositive(c, "max-parallel", c.String("max-parallel"))
+		if err != nil {
+			return err
+		}
+		op.MaxParallel = n
+	}
+	outcome, err := client.Do(c.Context, op)
+	if err != nil {
+		return flushFailed(target, err)
+	}
+	s.failedDirectors(outcome)
+	return s.watchFlushes(c.Context, client, api.WatchTarget{Flush: outcome.Flush}, show)
+}
+
+func (s *session) forget(c *cli.Context, client *api.Client, target api.IP) error {
+	outcome, err := client.Do(c.Context, api.Forget{Backend: target})
+	if err != nil {
+		return flushFailed(target, err)
+	}
+	s.failedDirectors(outcome)
+	if target.IsValid() {
+		s.info(c, "%s: flushed", target)
+	} else {
+		s.info(c, "flushed")
+	}
+	return nil
+}
+
+func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP) error {
+	outcome, err := client.Do(c.Context, api.CancelFlush{Backend: target})
+	if e := told(err); e != nil && e.Code == api.CodeNotFound {
+		return exitf(exitNotFound, "no such flush is running; \"director flush --watch\" shows those that are")
+	}
+	if err != nil {
+		return failed(err)
+	}
+	s.info(c, "%d flushes cancelled; users already being moved will still arrive", outcome.Count)
+	return nil
+}
+
+// watchFlushes shows flushes until they have ended, and reports those that did not end well.
+func (s *session) watchFlushes(ctx context.Context, client *api.Client, target api.WatchTarget, show *progress) error {
+	ended := make(map[api.FlushID]api.Flush)
+	err := client.Watch(ctx, target, func(f api.Flush) error {
+		ended[api.FlushID{Director: f.Director, ID: f.ID}] = f
+		return show.update(f)
+	})
+	if ctx.Err() != nil {
+		show.end()
+		if target.Flush != nil {
+			s.remark("The flush goes on; \"director flush --watch\" shows it, \"director flush --cancel\" stops it.")
+		}
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	if len(ended) == 0 && target.Flush == nil {
+		s.remark("no flush is running")
+	}
+	var failures []error
+	for _, f := range ended {
+		if err := verdict(f); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return exitf(exitTemporary, "%s", text(errors.Join(failures...)))
+}
+
+// verdict is what was wrong with a flush that has ended, if anything.
+func verdict(f api.Flush) error {
+	name := flushName(f.Backend)
+	switch {
+	case f.Lost:
+		return exitf(exitTemporary, "%s: director %s failed while it flushed; run the flush again", name, f.Director)
+	case f.Cancelled:
+		return exitf(exitTemporary, "%s: the flush was cancelled after %d of %d users", name, f.Moved, f.Total)
+	case f.Failed > 0:
+		return exitf(exitTemporary, "%s: %d of %d users could not be moved; run the flush again", name, f.Failed, f.Total)
+	}
+	return nil
+}
+
+// flushFailed words why a flush did not begin.
+func flushFailed(target api.IP, err error) error {
+	e := told(err)
+	switch {
+	case e == nil:
+		return err
+	case e.Code == api.CodeNotFound:
+		return exitf(exitNotFound, "%s: doesn't exist; \"director status\" lists the backends", target)
+	case !target.IsValid():
+		return exitf(exitTemporary, "failed: %s", e.Message)
+	}
+	return exitf(exitTemporary, "%s: %s", target, e.Message)
+}
+
+func flushName(backend api.IP) string {
+	if !backend.IsValid() {
+		return allBackends
+	}
+	return backend.String()
+}

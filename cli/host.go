@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/ring"
+)
+
+// resolve returns the addresses of a backend as it was named: by address, or by a name that this host resolves.
+func (s *session) resolve(c *cli.Context, host string) ([]netip.Addr, error) {
+	if strings.Trim(host, "0123456789") == "" {
+		// inet_aton would take a lone number for an address; whoever types one has forgotten the host.
+		return nil, usagef(c, "Invalid host '%s'", host)
+	}
+	if addr, err := ring.ParseAddr(host); err == nil {
+		return []netip.Addr{addr}, nil
+	} else if strings.Trim(host, "0123456789.") == "" || strings.ContainsAny(host, ":[]") {
+		return nil, usagef(c, "Invalid host '%s': not an IP address", host)
+	}
+	addrs, err := s.resolveName(c.Context, host)
+	if err != nil {
+		return nil, err
+	}
+	return addrs, nil
+}
+
+func (s *session) resolveName(ctx context.Context, host string) ([]netip.Addr, error) {
+	addrs, err := s.Resolve(ctx, host)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil || len(addrs) == 0 {
+		return nil, exitf(exitTemporary, "gethostname(%s) failed: Name or service not known; give an IP address, or look at this host's resolver", host)
+	}
+	return addrs, nil
+}
+
+// cutTag splits HOST@TAG.
+func cutTag(host string) (string, *string) {
+	host, tag, found := strings.Cut(host, "@")
+	if !found {
+		return host, nil
+	}
+	return host, &tag
+}

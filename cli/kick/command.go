@@ -1,0 +1,108 @@
+package kick
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"directormesh/ring"
+)
+
+const (
+	commandTimeout = 10 * time.Second
+	// waitDelay is how long output may stay open after the command has been killed.
+	waitDelay = time.Second
+	// maxOutput is how much of the command's output is kept.
+	maxOutput = 4 << 10
+)
+
+// Command is a kicker that runs a program of the operator's; see the package comment for its arguments.
+type Command struct {
+	argv    []string
+	timeout time.Duration
+	slots   chan struct{}
+}
+
+// NewCommand returns a kicker that runs a program, at most parallel of them at a time. The first word of line is the
+// program; a name without a slash is looked up in PATH.
+func NewCommand(line string, parallel int) (*Command, error) {
+	argv := strings.Fields(line)
+	if len(argv) == 0 {
+		return nil, errors.New("command is empty; name a program")
+	}
+	program, err := exec.LookPath(argv[0])
+	if err != nil {
+		return nil, fmt.Errorf("%q cannot be run: %w", argv[0], errors.Unwrap(err))
+	}
+	if parallel < 1 {
+		return nil, fmt.Errorf("%d commands at a time: must be at least 1", parallel)
+	}
+	argv[0] = program
+	return &Command{argv: argv, timeout: commandTimeout, slots: make(chan struct{}, parallel)}, nil
+}
+
+// Kick implements Kicker. Waiting for a free slot counts as part of the ten seconds.
+func (c *Command) Kick(ctx context.Context, t Target) (Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errors.New("it took too long and was killed"))
+	defer cancel()
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return Result{}, fmt.Errorf("kick command %s: too many are running", c.argv[0])
+	}
+
+	cmd := exec.CommandContext(ctx, c.argv[0], append(c.argv[1:len(c.argv):len(c.argv)], args(t)...)...)
+	// The command leads a process group of its own, so that its children die with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = waitDelay
+	stdout, stderr := &head{}, &head{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			return Result{}, fmt.Errorf("kick command %s: %w: %q", c.argv[0], err, text)
+		}
+		return Result{}, fmt.Errorf("kick command %s: %w", c.argv[0], err)
+	}
+	return parseCount(stdout.String()), nil
+}
+
+// args are the arguments for a target.
+func args(t Target) []string {
+	switch {
+	case t.ByHash:
+		return []string{string(t.Tag), strconv.FormatUint(uint64(t.Hash), 10), ring.AddrText(t.Keep)}
+	case t.Backend.IsValid():
+		return []string{"--backend", string(t.Tag), ring.AddrText(t.Backend)}
+	case t.Field != "":
+		return []string{"--field", t.Field, t.Value}
+	}
+	return []string{"--user", t.Value}
+}
+
+// parseCount reads a command's output.
+func parseCount(output string) Result {
+	n, err := strconv.ParseUint(strings.TrimSpace(output), 10, 31)
+	if err != nil {
+		return Result{}
+	}
+	return Result{Count: int(n), Known: true}
+}
+
+// head keeps the beginning of what is written to it.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(b []byte) (int, error) {
+	h.Buffer.Write(b[:min(len(b), maxOutput-h.Len())])
+	return len(b), nil
+}

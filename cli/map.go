@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+func (s *session) mapCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "map",
+		Category:  categoryQueries,
+		Usage:     "list mappings, or translate between names and hashes",
+		ArgsUsage: "[-f FILE] [-h HASH | -u USER | HOST]",
+		UsageText: "director map [-a ADDR] [--json] [-f FILE] [-h HASH | -u USER | HOST]",
+		Description: `
+Lists who is mapped where, all users or those of one backend. Directors know hashes only: names
+come from a file, one a line ("-" is stdin); a hash that no name in it has shows as <unknown>.
+With -u it prints the hash of a name, with -h and -f the names that have this hash.
+
+  $ director map -f users.txt 192.0.2.1
+  user              hash       mail server ip expire time
+  alice@example.org 2734910358 192.0.2.1      2026-02-08 12:20:35`,
+		Flags: []cli.Flag{addrFlag(), jsonFlag(),
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "take user names from a file; - is stdin"},
+			&cli.StringFlag{Name: "hash", Usage: "print the names of FILE that have this hash"},
+			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "print the hash of a name"},
+		},
+		Action: s.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
+			given := len(args)
+			for _, flag := range []string{"hash", "user"} {
+				if c.IsSet(flag) {
+					given++
+				}
+			}
+			switch {
+			case given > 1:
+				return usagef(c, "give only one of -h, -u and HOST")
+			case c.IsSet("user"):
+				return s.mapUser(c, client)
+			case c.IsSet("hash"):
+				return s.mapHash(c, client)
+			}
+			return s.mapAll(c, client, args)
+		}),
+	}
+}
+
+// mapUser prints the hash of a name.
+func (s *session) mapUser(c *cli.Context, client *api.Client) error {
+	user, err := client.User(c.Context, c.String("user"), "")
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return s.printJSON(map[string]uint32{"user_hash": user.UserHash})
+	}
+	_, err = fmt.Fprintln(s.Stdout, user.UserHash)
+	return err
+}
+
+// mapHash prints the names that have a hash.
+func (s *session) mapHash(c *cli.Context, client *api.Client) error {
+	hash, err := strconv.ParseUint(c.String("hash"), 10, 32)
+	if err != nil {
+		return exitf(exitTemporary, "Invalid username hash: %s; give a number from 0 to 4294967295", c.String("hash"))
+	}
+	if !c.IsSet("file") {
+		return usagef(c, "directors know no names; give a file of them with -f")
+	}
+	known, err := s.readUsers(c, client)
+	if err != nil {
+		return err
+	}
+	users := known[ring.UserHash(hash)]
+	if c.Bool("json") {
+		if users == nil {
+			users = []string{}
+		}
+		return s.printJSON(map[string][]string{"users": users})
+	}
+	for _, u := range users {
+		if _, err := fmt.Fprintln(s.Stdout, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mappedUser is one row of the list.
+type mappedUser struct {
+	User *string `json:"user"` // null if no name is known for the hash
+	api.Mapping
+}
+
+func (s *session) mapAll(c *cli.Context, client *api.Client, args []string) error {
+	var filter api.MappingFilter
+	if len(args) > 0 {
+		addrs, err := s.resolve(c, args[0])
+		if err != nil {
+			return err
+		}
+		filter.Backends = addrs
+	}
+	known, err := s.readUsers(c, client)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return s.mapJSON(c, client, filter, known)
+	}
+	t := newTable(s.Stdout, column{title: "user", expands: true}, column{title: "hash"}, column{title: "mail server ip"}, column{title: "expire time"})
+	err = client.Mappings(c.Context, filter, func(m api.Mapping) error {
+		users := known[ring.UserHash(m.UserHash)]
+		if len(users) == 0 {
+			users = []string{"<unknown>"}
+		}
+		for _, u := range users {
+			if err := t.row(u, strconv.FormatUint(uint64(m.UserHash), 10), m.Backend.String(), s.date(&m.ExpiresAt, "")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return t.end()
+}
+
+func (s *session) mapJSON(c *cli.Context, client *api.Client, filter api.MappingFilter, known users) error {
+	list, err := newJSONList("mappings", s.Stdout)
+	if err != nil {
+		return err
+	}
+	defer list.close()
+	err = client.Mappings(c.Context, filter, func(m api.Mapping) error {
+		names := known[ring.UserHash(m.UserHash)]
+		if len(names) == 0 {
+			return list.add(mappedUser{Mapping: m})
+		}
+		for _, name := range names {
+			if err := list.add(mappedUser{User: &name, Mapping: m}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return list.print()
+}
+
+// users are names by hash; of several with one hash the last in the file comes first, as doveadm has it.
+type users map[ring.UserHash][]string
+
+// readUsers reads the names of -f, if there is one, and hashes them as the director does.
+func (s *session) readUsers(c *cli.Context, client *api.Client) (users, error) {
+	known := make(users)
+	if !c.IsSet("file") {
+		return known, nil
+	}
+	in, err := s.openNames(c.String("file"))
+	if errors.Is(err, fs.ErrNotExist) {
+		// doveadm takes a missing file for an empty one, without a word.
+		s.remark("Warning: %v; going on without names", err)
+		return known, nil
+	}
+	if err != nil {
+		return nil, exitf(exitNotPossible, "%v", err)
+	}
+	defer in.Close()
+	self, err := client.Self(c.Context)
+	if err != nil {
+		return nil, err
+	}
+	format, err := ring.ParseHashFormat(self.UsernameHash)
+	if err != nil {
+		return nil, exitf(exitProtocol, "the director hashes names in a way that this program does not know: %v", err)
+	}
+	for name, err := range readNames(in) {
+		if err != nil {
+			return nil, err
+		}
+		h := format.Hash(name)
+		known[h] = append(known[h], name)
+	}
+	for _, names := range known {
+		slices.Reverse(names)
+	}
+	return known, nil
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// The layout of tables is doveadm's: column widths come from the titles and the first rows, surplus space goes to one
+// column, and cells are never cut.
+const (
+	layoutRows   = 100 // rows that decide the widths
+	plainWidth   = 80  // of an output that is no terminal
+	minTermWidth = 30
+)
+
+// column is a column of a table.
+type column struct {
+	title   string
+	expands bool // gets half of the space that is left
+}
+
+// table prints rows in columns. Rows beyond the first hundred are printed as they come, so a table may be long.
+type table struct {
+	out     *bufio.Writer
+	columns []column
+	screen  int
+	held    [][]string // until the layout is fixed
+	widths  []int      // nil until then
+}
+
+func newTable(w io.Writer, columns ...column) *table {
+	return &table{out: bufio.NewWriter(w), columns: columns, screen: screenWidth(w)}
+}
+
+// row adds a row; it must have a cell for each column.
+func (t *table) row(cells ...string) error {
+	if t.widths != nil {
+		return t.print(cells)
+	}
+	t.held = append(t.held, cells)
+	if len(t.held) < layoutRows {
+		return nil
+	}
+	return t.begin()
+}
+
+// end prints what is left.
+func (t *table) end() error {
+	if t.widths == nil {
+		if err := t.begin(); err != nil {
+			return err
+		}
+	}
+	return t.out.Flush()
+}
+
+// begin fixes the layout and prints the titles and the rows held.
+func (t *table) begin() error {
+	t.layOut()
+	titles := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		titles[i] = c.title
+	}
+	if err := t.print(titles); err != nil {
+		return err
+	}
+	for _, cells := range t.held {
+		if err := t.print(cells); err != nil {
+			return err
+		}
+	}
+	t.held = nil
+	return nil
+}
+
+// layOut decides the widths. The steps are exactly doveadm's, down to a total that is not updated while columns shrink.
+func (t *table) layOut() {
+	n := len(t.columns)
+	t.widths = make([]int, n)
+	least := make([]int, n)
+	total := n - 1
+	for i, c := range t.columns {
+		t.widths[i] = utf8.RuneCountInString(c.title)
+		least[i] = t.widths[i]
+		for _, cells := range t.held {
+			w := utf8.RuneCountInString(cells[i])
+			t.widths[i] = max(t.widths[i], w)
+			least[i] = min(least[i], w)
+		}
+		total += t.widths[i]
+	}
+	if total > t.screen {
+		for i := n - 1; i >= 0; i-- {
+			spare := t.widths[i] - least[i]
+			if total-spare <= t.screen {
+				t.widths[i] -= total - t.screen
+				break
+			}
+			if spare > 0 {
+				t.widths[i] -= max(spare/2, 1)
+			}
+		}
+		return
+	}
+	widest := n - 1
+	for i, c := range t.columns {
+		if c.expands {
+			widest = i
+		}
+	}
+	t.widths[widest] += (t.screen - total) / 2
+}
+
+func (t *table) print(cells []string) error {
+	for i, cell := range cells {
+		if i > 0 {
+			t.out.WriteByte(' ')
+		}
+		t.out.WriteString(cell)
+		for pad := t.widths[i] - utf8.RuneCountInString(cell); pad > 0; pad-- {
+			t.out.WriteByte(' ')
+		}
+	}
+	return t.out.WriteByte('\n') // a bufio.Writer keeps its first error
+}
+
+// screenWidth is the width to lay a table out for.
+func screenWidth(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return max(width, minTermWidth)
+		}
+	}
+	return plainWidth
+}
+
+// isTerminal tells whether people watch w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// date prints a time as doveadm does, in the local zone; a time that is absent as none.
+func (s *session) date(t *time.Time, none string) string {
+	if t == nil {
+		return none
+	}
+	return t.In(s.Location).Format(time.DateTime)
+}
+
+// printJSON prints one JSON value.
+func (s *session) printJSON(value any) error {
+	e := json.NewEncoder(s.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(value)
+}
+
+// orDash prints an absent cell as doveadm does.
+func orDash(cell string) string {
+	if strings.TrimSpace(cell) == "" {
+		return "-"
+	}
+	return cell
+}

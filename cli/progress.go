@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+// plainInterval is how often progress is told where it cannot be drawn.
+const plainInterval = 2 * time.Second
+
+// progress shows on stderr how flushes go: a bar on a terminal, lines elsewhere.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	silent   bool
+	now      func() time.Time
+
+	order   []api.FlushID
+	flushes map[api.FlushID]api.Flush
+	bar     *progressbar.ProgressBar
+	drawn   api.FlushID // whose bar it is
+	told    map[api.FlushID]time.Time
+}
+
+func (s *session) newProgress(silent bool) *progress {
+	return &progress{
+		out:      s.Stderr,
+		terminal: isTerminal(s.Stderr),
+		silent:   silent,
+		now:      time.Now,
+		flushes:  make(map[api.FlushID]api.Flush),
+		told:     make(map[api.FlushID]time.Time),
+	}
+}
+
+// update takes news of a flush.
+func (p *progress) update(f api.Flush) error {
+	id := api.FlushID{Director: f.Director, ID: f.ID}
+	if _, ok := p.flushes[id]; !ok {
+		p.order = append(p.order, id)
+	}
+	p.flushes[id] = f
+	switch {
+	case p.silent:
+		return nil
+	case p.terminal:
+		return p.draw(id, f)
+	}
+	return p.tell(id, f)
+}
+
+// tell prints a line now and then, and one at the end.
+func (p *progress) tell(id api.FlushID, f api.Flush) error {
+	now := p.now()
+	last, before := p.told[id]
+	if !before {
+		p.told[id] = now
+	}
+	if !f.Ended() && (!before || now.Sub(last) < plainInterval) {
+		return nil
+	}
+	p.told[id] = now
+	_, err := fmt.Fprintln(p.out, describe(f))
+	return err
+}
+
+// describe says in a line how a flush stands.
+func describe(f api.Flush) string {
+	total := fmt.Sprint(f.Total)
+	if f.Scanning {
+		total = "at least " + total
+	}
+	line := fmt.Sprintf("%s: %d of %s users moved", flushName(f.Backend), f.Moved, total)
+	if f.Failed > 0 {
+		line += fmt.Sprintf(", %d failed", f.Failed)
+	}
+	if left, ok := timeLeft(f); ok {
+		line += fmt.Sprintf(", about %v left", left)
+	}
+	switch {
+	case f.Lost:
+		line += ", director " + f.Director + " failed"
+	case f.Cancelled:
+		line += ", cancelled"
+	}
+	return line
+}
+
+// timeLeft estimates by the speed so far.
+func timeLeft(f api.Flush) (time.Duration, bool) {
+	if f.Ended() || f.Scanning || f.Moved == 0 || f.Total <= f.Moved {
+		return 0, false
+	}
+	took := time.Since(f.StartedAt)
+	return time.Duration(float64(took) / float64(f.Moved) * float64(f.Total-f.Moved)).Round(time.Second), took > 0
+}
+
+// draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it has news.
+func (p *progress) draw(id api.FlushID, f api.Flush) error {
+	if p.bar == nil || p.drawn != id {
+		p.end()
+		p.drawn = id
+		p.bar = progressbar.NewOptions64(int64(f.Total),
+			progressbar.OptionSetWriter(p.out),
+			progressbar.OptionSetDescription(flushName(f.Backend)),
+			progressbar.OptionShowCount(),
+			progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("users"),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionFullWidth(),
+		)
+	}
+	if p.bar.GetMax64() != int64(f.Total) {
+		p.bar.ChangeMax64(int64(f.Total))
+	}
+	if err := p.bar.Set64(int64(f.Moved)); err != nil {
+		return fmt.Errorf("drawing progress: %w", err)
+	}
+	if f.Ended() {
+		p.end()
+	}
+	return nil
+}
+
+// end leaves the bar as it is and goes to the next line.
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Exit() // nothing to do about a bar that cannot be drawn
+		fmt.Fprintln(p.out)
+		p.bar = nil
+	}
+}
+
+// last returns how the flushes stood last, in the order in which they were first heard of.
+func (p *progress) last() []api.Flush {
+	flushes := make([]api.Flush, 0, len(p.order))
+	for _, id := range p.order {
+		flushes = append(flushes, p.flushes[id])
+	}
+	return slices.Clip(flushes)
+}
+
+// parsePositive reads the value of a flag that is a number from 1.
+func parsePositive(c *cli.Context, flag, text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n == 0 {
+		return 0, usagef(c, "--%s %s: give a number from 1", flag, text)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+func (s *session) ringCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "ring",
+		Category:    categoryMesh,
+		Usage:       "show and change which directors belong to the mesh",
+		ArgsUsage:   "status | add | remove",
+		Subcommands: []*cli.Command{s.ringStatusCommand(), s.ringAddCommand(), s.ringRemoveCommand()},
+	}
+}
+
+func (s *session) ringStatusCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "show the directors and how they are",
+		UsageText: "director ring status [-a ADDR] [--json] [--wait [--timeout DURATION]]",
+		Description: `
+Shows the mesh as the director that is asked sees it. "handshaking" and "syncing" mean that
+something is going on, normally a director is "synced". With --wait the table is printed when
+the director that is asked and all that it reaches are synced.
+
+  $ director ring status
+  director ip port type last failed         status …
+  127.0.1.1   9090 self never               synced
+  127.0.1.2   9090 peer 2026-02-08 12:20:35 handshaking - 5000 USERs received`,
+		Flags: []cli.Flag{addrFlag(), jsonFlag(),
+			&cli.BoolFlag{Name: "wait", Usage: "wait until the directors are synced"},
+			&cli.DurationFlag{Name: "timeout", Usage: "with --wait: give up after this long (default: never)"},
+		},
+		Action: s.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+			var directors api.Directors
+			var err error
+			if c.Bool("wait") {
+				directors, err = waitSynced(c.Context, client, c.Duration("timeout"))
+			} else {
+				directors, err = client.Directors(c.Context)
+			}
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return s.printJSON(directors)
+			}
+			return s.printDirectors(directors)
+		}),
+	}
+}
+
+func (s *session) printDirectors(directors api.Directors) error {
+	t := newTable(s.Stdout, column{title: "director ip"}, column{title: "port"}, column{title: "type"}, column{title: "last failed"},
+		column{title: "status"}, column{title: "name"}, column{title: "reachable"}, column{title: "ping ms"}, column{title: "users"},
+		column{title: "skew ms"})
+	for _, d := range directors.Directors {
+		ping, skew := "-", formatMS(d.SkewMS)
+		if d.PingMS != nil {
+			ping = formatMS(*d.PingMS)
+		}
+		if d.Type == api.TypeSelf {
+			skew = formatMS(d.OffsetMS) // from its own wall clock
+		}
+		if err := t.row(d.IP.String(), strconv.Itoa(d.Port), d.Type, s.date(d.LastFailedAt, "never"), directorStatus(d), orDash(d.Name),
+			reachable(d), ping, strconv.FormatUint(d.Users, 10), skew); err != nil {
+			return err
+		}
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	for _, d := range directors.Directors {
+		if d.Type == api.TypeSelf && d.Reason != "" {
+			s.remark("%s: %s", d.Name, d.Reason)
+		}
+	}
+	return nil
+}
+
+// directorStatus is the status column: the state, and how far a handshake has come.
+func directorStatus(d api.Director) string {
+	switch {
+	case d.State != api.StateHandshaking:
+		return d.State
+	case d.UsersReceived > 0:
+		return fmt.Sprintf("%s - %d USERs received", d.State, d.UsersReceived)
+	case d.UsersSent > 0:
+		return fmt.Sprintf("%s - %d USERs sent", d.State, d.UsersSent)
+	}
+	return d.State
+}
+
+func reachable(d api.Director) string {
+	switch {
+	case d.Type == api.TypeSelf:
+		return "-"
+	case d.Left:
+		return "left"
+	case d.Reachable:
+		return "yes"
+	}
+	return "no"
+}
+
+func formatMS(ms float64) string { return strconv.FormatFloat(ms, 'f', 1, 64) }
+
+// waitInterval is how often the state is asked for while waiting.
+const waitInterval = 200 * time.Millisecond
+
+// waitSynced waits until all directors that can be are synced.
+func waitSynced(ctx context.Context, client *api.Client, timeout time.Duration) (api.Directors, error) {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	ticker := time.NewTicker(waitInterval)
+	defer ticker.Stop()
+	pending := ""
+	for {
+		directors, err := client.Directors(ctx)
+		if err == nil {
+			if pending = notSynced(directors); pending == "" {
+				return directors, nil
+			}
+		} else if ctx.Err() == nil {
+			return api.Directors{}, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			if ctx.Err() == context.DeadlineExceeded {
+				return api.Directors{}, exitf(exitTemporary, "not synced after %v: %s", timeout, orDash(pending))
+			}
+			return api.Directors{}, ctx.Err()
+		}
+	}
+}
+
+// notSynced names the directors that are expected to become synced and are not yet.
+func notSynced(directors api.Directors) string {
+	var names []string
+	for _, d := range directors.Directors {
+		expected := d.Type == api.TypeSelf || d.Type == api.TypePeer && d.Reachable && !d.Left
+		if expected && d.State != api.StateSynced {
+			names = append(names, d.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *session) ringAddCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "add",
+		Usage:     "contact a director, or accept it again",
+		ArgsUsage: "IP [PORT]",
+		UsageText: "director ring add [-a ADDR] IP [PORT]",
+		Description: `
+Makes the mesh contact the director at this address, and accept it if it had been removed.
+Without a port, that of the director that is asked is meant.
+
+  $ director ring add 127.0.1.4`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag()},
+		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
+			ip, port, err := directorAddr(c, args)
+			if err != nil {
+				return err
+			}
+			return s.changeRing(c, client, api.AddDirector{IP: ip, Port: port})
+		}),
+	}
+}
+
+func (s *session) ringRemoveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "remove",
+		Usage:     "make the mesh refuse a director",
+		ArgsUsage: "IP [PORT]",
+		UsageText: "director ring remove [-a ADDR] IP [PORT]",
+		Description: `
+The mesh refuses the director at this address until "director ring add". A director that is
+to stop for good needs no removal: stop it, and the others forget it.
+
+  $ director ring remove 127.0.1.4`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag()},
+		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
+			ip, port, err := directorAddr(c, args)
+			if err != nil {
+				return err
+			}
+			return s.changeRing(c, client, api.RemoveDirector{IP: ip, Port: port})
+		}),
+	}
+}
+
+func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operation) error {
+	outcome, err := client.Do(c.Context, op)
+	switch e := told(err); {
+	case err == nil:
+	case e == nil:
+		return err
+	case e.Code == api.CodeNotFound:
+		return exitf(exitNotFound, "Not found; \"director ring status\" lists the directors")
+	case e.Code == api.CodeBadRequest:
+		return usagef(c, "%s", e.Message)
+	default:
+		return exitf(exitTemporary, "Failed: %s", e.Message)
+	}
+	s.failedDirectors(outcome)
+	return nil
+}
+
+func directorAddr(c *cli.Context, args []string) (api.IP, int, error) {
+	addr, err := ring.ParseAddr(args[0])
+	if err != nil || strings.Trim(args[0], "0123456789") == "" || addr == (netip.Addr{}) {
+		return api.IP{}, 0, usagef(c, "Invalid IP '%s'", args[0])
+	}
+	if len(args) == 1 {
+		return api.IP{Addr: addr}, 0, nil
+	}
+	port, err := strconv.ParseUint(args[1], 10, 16)
+	if err != nil || port == 0 {
+		return api.IP{}, 0, usagef(c, "Invalid port '%s': give a number from 1 to 65535", args[1])
+	}
+	return api.IP{Addr: addr}, int(port), nil
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"os"
+
+	sdnotify "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/daemon"
+)
+
+func (s *session) serveCommand() *cli.Command {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "config", DefaultText: "FILE", Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)"},
+		&cli.BoolFlag{Name: "check", Usage: "check the settings and exit"},
+	}
+	for _, setting := range daemon.Settings() {
+		usage := setting.Usage
+		if setting.Default != "" {
+			usage += " (default: " + setting.Default + ")"
+		}
+		flags = append(flags, &cli.StringFlag{Name: setting.Name, DefaultText: setting.Value, Usage: usage})
+	}
+	return &cli.Command{
+		Name:      "serve",
+		Category:  categoryServe,
+		Usage:     "run a director",
+		UsageText: "director serve [--config FILE] [--check] [--SETTING VALUE …]",
+		Description: `
+Runs a director in the foreground and logs to stderr. Each setting can be a flag, an environment
+variable (--user-expire is DIRECTOR_USER_EXPIRE) or a key of the YAML file; the first of these
+counts. SIGTERM leaves the mesh in good order, a second one exits at once; SIGHUP reads the
+settings again. Exit status 78 means that a setting is wrong.
+
+  $ director serve --join 198.51.100.1 --mail-servers 192.0.2.1-192.0.2.9`,
+		Flags:  flags,
+		Action: s.serve,
+	}
+}
+
+func (s *session) serve(c *cli.Context) error {
+	if _, err := arguments(c, 0, 0); err != nil {
+		return err
+	}
+	given := make(map[string]string)
+	for _, setting := range daemon.Settings() {
+		if c.IsSet(setting.Name) {
+			given[setting.Name] = c.String(setting.Name)
+		}
+	}
+	path := c.String("config")
+	if !c.IsSet("config") {
+		path, _ = s.LookupEnv("DIRECTOR_CONFIG")
+	}
+	env := daemon.SystemEnvironment()
+	env.LookupEnv = s.LookupEnv
+	load := func() (daemon.Options, error) { return daemon.Load(given, path, env) }
+
+	options, err := load()
+	if err != nil {
+		return err
+	}
+	if c.Bool("check") {
+		s.remark("settings are good")
+		return nil
+	}
+	d, err := daemon.New(daemon.Config{
+		Options:   options,
+		Version:   s.Version,
+		LogOutput: s.Stderr,
+		Notify:    notifySystemd,
+		Reload:    load,
+	})
+	if err != nil {
+		return exitf(status(err), "%v", err)
+	}
+	return d.Run(c.Context, s.Signals)
+}
+
+// notifySystemd tells the service manager, if one started us.
+func notifySystemd(state string) {
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		_, _ = sdnotify.SdNotify(false, state) // nobody to tell if it fails
+	}
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+func (s *session) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Category:  categoryQueries,
+		Usage:     "show the backends, or where a user is",
+		ArgsUsage: "[USER [TAG]]",
+		UsageText: "director status [-a ADDR] [--json] [USER [TAG]]",
+		Description: `
+Without a user: the table of backends. With one: the backend that the user is mapped to
+or would be given, the one that the ring gives now, and the one that the configuration
+gives. Nothing is assigned or recorded.
+
+  $ director status alice@example.org
+  Current: 192.0.2.1 (expires 2026-02-08 12:20:35)
+  Hashed: 192.0.2.1
+  Initial config: 192.0.2.1`,
+		Flags: []cli.Flag{addrFlag(), jsonFlag()},
+		Action: s.asking(0, 2, func(c *cli.Context, client *api.Client, args []string) error {
+			switch len(args) {
+			case 0:
+				return s.showBackends(c, client)
+			case 1:
+				return s.showUser(c, client, args[0], "")
+			}
+			return s.showUser(c, client, args[0], args[1])
+		}),
+	}
+}
+
+func (s *session) showBackends(c *cli.Context, client *api.Client) error {
+	table, err := client.Backends(c.Context)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return s.printJSON(table)
+	}
+	t := newTable(s.Stdout, column{title: "mail server ip"}, column{title: "tag"}, column{title: "vhosts"},
+		column{title: "state"}, column{title: "state changed"}, column{title: "users"})
+	for _, b := range table.Backends {
+		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), b.State, s.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
+			return err
+		}
+	}
+	return t.end()
+}
+
+func (s *session) showUser(c *cli.Context, client *api.Client, name, tag string) error {
+	user, err := client.User(c.Context, name, tag)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return s.printJSON(user)
+	}
+	current := "n/a (no usable backend)"
+	switch {
+	case user.Mapped:
+		current = fmt.Sprintf("%s (expires %s)", user.Current, s.date(user.ExpiresAt, "-1"))
+	case user.Current.IsValid():
+		current = user.Current.String() + " (not mapped)"
+	}
+	_, err = fmt.Fprintf(s.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n", current, user.Hashed, user.InitialConfig)
+	return err
+}
+
+// The categories of the program's help.
+const (
+	categoryServe    = "Run directors"
+	categoryQueries  = "Ask"
+	categoryBackends = "Backends"
+	categoryUsers    = "Users"
+	categoryMesh     = "Directors"
+	categoryOther    = "Other"
+)
+
+// told returns what the director reported, nil if err is something else.
+func told(err error) *api.Error {
+	var e *api.Error
+	errors.As(err, &e)
+	return e
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+func (s *session) moveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "move",
+		Category:  categoryUsers,
+		Usage:     "give one user another backend",
+		ArgsUsage: "USER HOST",
+		UsageText: "director move [-a ADDR] [-v] [--wait] USER HOST",
+		Description: `
+All directors hold the user's logins, end the user's sessions elsewhere and let the user log
+in at HOST, usually two seconds later. The command returns when all directors hold the user,
+with --wait when the user may log in again.
+
+  $ director move alice@example.org 192.0.2.2`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag(), &cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"}},
+		Action: s.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
+			user := args[0]
+			addr, err := s.first(c, args[1])
+			if err != nil {
+				return err
+			}
+			ip := api.IP{Addr: addr}
+			outcome, err := client.Do(c.Context, api.Move{User: user, Backend: ip, Wait: c.Bool("wait")})
+			switch e := told(err); {
+			case err == nil:
+			case e == nil:
+				return err
+			case e.Code == api.CodeNotFound:
+				return exitf(exitNotFound, "Host '%s' doesn't exist; \"director status\" lists the backends", ip)
+			case e.Code == api.CodeTryAgain:
+				return exitf(exitTemporary, "User is already being moved, wait a while for it to be finished")
+			default:
+				return exitf(exitTemporary, "failed: %s", e.Message)
+			}
+			s.failedDirectors(outcome)
+			if c.Bool("verbose") {
+				status, err := client.User(c.Context, user, "")
+				if err != nil {
+					return err
+				}
+				s.info(c, "User hash %d moved to %s", status.UserHash, ip)
+			}
+			return nil
+		}),
+	}
+}
+
+func (s *session) kickCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "kick",
+		Category:  categoryUsers,
+		Usage:     "end a user's sessions everywhere",
+		ArgsUsage: "USER",
+		UsageText: "director kick [-a ADDR] [-v] [-f FIELD] USER",
+		Description: `
+Ends the user's sessions on every director. The mapping stays: the next login goes to the
+same backend. With -f, USER is the value of that auth field instead of the user's name.
+
+  $ director kick -f user_mail alice@example.org`,
+		Flags: []cli.Flag{addrFlag(), verboseFlag(), &cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field that USER is the value of"}},
+		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
+			outcome, err := client.Do(c.Context, api.KickUser{User: args[0], Field: c.String("field")})
+			if err != nil {
+				return failed(err)
+			}
+			s.failedDirectors(outcome)
+			if outcome.Known {
+				s.info(c, "User %s kicked (%d sessions)", args[0], outcome.Count)
+			} else {
+				s.info(c, "User %s kicked", args[0])
+			}
+			return nil
+		}),
+	}
+}
+
+// failed words what the director reported for commands that name no backend.
+func failed(err error) error {
+	if e := told(err); e != nil {
+		return exitf(exitTemporary, "failed: %s", e.Message)
+	}
+	return err
+}

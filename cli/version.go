@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (s *session) versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "version",
+		Category:    categoryOther,
+		Usage:       "print the version of this program",
+		UsageText:   "director version [--json]",
+		Description: "Prints the version of this program; the director that runs may be another, see \"version\" in its /v1/director.",
+		Flags:       []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if _, err := arguments(c, 0, 0); err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return s.printJSON(map[string]string{"version": s.Version, "go": runtime.Version()})
+			}
+			_, err := fmt.Fprintf(s.Stdout, "director %s (%s)\n", s.Version, runtime.Version())
+			return err
+		},
+	}
+}
