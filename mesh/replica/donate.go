@@ -11,7 +11,7 @@ import (
 
 const (
 	maxDonations  = 4     // snapshots given at a time
-	chunkRows     = 16384 // about 160 KB on the wire
+	chunkRows     = 10000 // 60 to 160 KB on the wire
 	chunksAhead   = 4     // sent but not acknowledged
 	leavesPerPass = 4096  // looked at for one chunk at most, so that an empty directory does not hold up the core
 	leaves        = 1 << 16

@@ -8,10 +8,6 @@ import (
 	"directormesh/ring"
 )
 
-// endOfLife is Q: in a mapping's last seconds a lookup waits for its end if the hash has moved meanwhile. It is more than failAfter, one
-// batch, the clock tolerance and the truncation of ticks together.
-const endOfLife = 10 * time.Second
-
 // verdict on a lookup: answered, or why it waits.
 type verdict int
 
@@ -76,7 +72,9 @@ func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
 		return m.Backend, answered
 	}
 	down := len(v.down) > 0 && v.down[m.Backend]
-	if c.dir.Ends(m).Sub(t) <= endOfLife && !c.cfg.Guards.NoEndOfLife {
+	// In its last seconds a mapping whose hash has moved is left to die; they are more than failAfter, one batch, the clock
+	// tolerance and the truncation of ticks together, so nobody can have prolonged it meanwhile without our knowing.
+	if c.dir.Ends(m).Sub(t) <= directory.EndOfLife && !c.cfg.Guards.NoEndOfLife {
 		if place, _, agree := v.agreed(u); down || !agree || place != m.Backend {
 			return netip.Addr{}, ending
 		}

@@ -98,6 +98,10 @@ func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above u
 	if m.restarts == 0 || was == directory.Live && previous.Activity > m.previous.Activity {
 		m.previous, m.was = previous, was
 	}
+	if row.Generation == 0 {
+		c.finishMove(m, errCannotMove)
+		return
+	}
 	m.row, m.phase = row, holding
 	m.reported = make(map[string]bool)
 	c.follow(now, m.user, row)
@@ -278,9 +282,11 @@ func (c *Core) moveHeld(m *move) {
 
 func (c *Core) finishMove(m *move, err error) {
 	delete(c.moves.byUser, m.user)
-	delete(m.batch.moves, m.user)
-	if len(m.batch.moves) == 0 {
-		delete(c.moves.batches, m.batch.id)
+	if b := m.batch; b != nil {
+		delete(b.moves, m.user)
+		if len(b.moves) == 0 {
+			delete(c.moves.batches, b.id)
+		}
 	}
 	if m.op != 0 {
 		c.endOperation(m.op, err)

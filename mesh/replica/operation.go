@@ -96,6 +96,7 @@ var (
 	ErrTryAgain        = errors.New("user is already being moved")
 	ErrNotSynced       = errors.New("this director is not synced yet")
 	ErrUnknownDirector = errors.New("no such director")
+	errCannotMove      = errors.New("the backend was removed, or the user was moved 16,383 times without a pause; try again later")
 	ErrNothingToCancel = errors.New("no such flush is running")
 )
 
