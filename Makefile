@@ -1,0 +1,75 @@
+# Needs Go and nothing else; benchstat and staticcheck are fetched as Go modules at the versions below.
+
+GO          ?= go
+DESTDIR     ?=
+PREFIX      ?= /usr/local
+FUZZTIME    ?= 5s
+BENCH       ?= .
+BENCHTIME   ?= 1s
+COUNT       ?= 1
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
+
+# What a build without git or without a tag calls itself is decided in the program.
+LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race fuzz bench e2e readme lint cover install clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build ./bin/director
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/director ./cli/director
+
+run: build ## three directors in one process with sample users; says what to try
+	@./bin/director dev
+
+test: ## run the tests; needs nothing but Go
+	$(GO) test ./...
+
+race: ## run the tests with the race detector
+	$(GO) test -race ./...
+
+fuzz: ## fuzz each target for FUZZTIME (5s)
+	@scripts/fuzz $(FUZZTIME)
+
+bench: ## run benchmarks into ./bench, compare with OLD=FILE; BENCH, BENCHTIME and COUNT choose
+	@mkdir -p bench
+	@file=bench/$(MACHINE)-$(COMMIT).txt; \
+	 { echo "machine: $(MACHINE), $$(nproc) cores, $$(uname -srm)"; echo "commit: $(COMMIT)"; echo "go: $$($(GO) env GOVERSION)"; \
+	   $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) ./...; } >"$$file.part" \
+	 || { cat "$$file.part"; rm -f "$$file.part"; exit 1; }; \
+	 mv "$$file.part" "$$file"; cat "$$file"; echo "written to $$file"; \
+	 if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) "$(OLD)" "$$file"; fi
+
+e2e: build ## tests with real processes on 127.0.0.x (Linux)
+	DIRECTOR_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -timeout 10m ./scripts/e2e
+
+readme: build ## run the README's commands as they are written
+	scripts/check-readme
+
+lint: ## formatting, go vet, staticcheck, tidiness, 32 bits
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	 if [ -n "$$out" ]; then echo "not formatted (run gofmt -w):"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./scripts/...
+	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags e2e ./scripts/...
+	$(GO) mod tidy -diff
+
+cover: ## test coverage per package, details in cover.out
+	$(GO) test -coverprofile cover.out ./...
+	@$(GO) tool cover -func cover.out | tail -n 1
+
+install: build ## install to DESTDIR/PREFIX/bin (/usr/local/bin)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 bin/director '$(DESTDIR)$(PREFIX)/bin/director'
+
+clean: ## remove what make has built (results in ./bench stay)
+	rm -rf bin cover.out
