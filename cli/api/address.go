@@ -86,5 +86,9 @@ func reason(err error) string {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
 	return err.Error()
 }

@@ -24,7 +24,11 @@ const (
 // lookup answers POST /v1/lookup.
 func (s *Server) lookup(r *http.Request) (any, error) {
 	var req api.LookupRequest
-	if err := decode(r, &req); err != nil {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := decode(body, &req); err != nil {
 		return nil, err
 	}
 	answer := s.answer(r.Context(), req)
@@ -132,7 +136,7 @@ func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
 	case err != nil:
 		return err
 	}
-	return decodeBytes(line, req)
+	return decode(line, req)
 }
 
 // start looks all users of a group up at once, so that one who must wait does not hold up the others.
@@ -152,6 +156,8 @@ func writeAnswers(w http.ResponseWriter, queue <-chan *group) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	encoder := json.NewEncoder(out)
 	controller := http.NewResponseController(w)
+	flush := func() error { return errors.Join(out.Flush(), controller.Flush()) }
+	answered := false
 	for g := range queue {
 		<-g.done
 		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout))
@@ -159,15 +165,15 @@ func writeAnswers(w http.ResponseWriter, queue <-chan *group) error {
 			if err := encoder.Encode(answer); err != nil {
 				return err
 			}
+			answered = true
 		}
-		if g.err != nil && !errors.Is(g.err, io.EOF) {
-			return errors.Join(g.err, out.Flush())
-		}
-		if len(queue) == 0 {
-			if err := out.Flush(); err != nil {
-				return err
-			}
-			if err := controller.Flush(); err != nil {
+		switch {
+		case g.err != nil && !errors.Is(g.err, io.EOF) && answered:
+			return errors.Join(g.err, flush()) // before the stream is cut
+		case g.err != nil && !errors.Is(g.err, io.EOF):
+			return g.err
+		case len(queue) == 0 && answered:
+			if err := flush(); err != nil {
 				return err
 			}
 		}

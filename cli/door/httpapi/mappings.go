@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -13,8 +11,6 @@ import (
 	"directormesh/cli/api"
 	"directormesh/ring"
 )
-
-func newReader(raw []byte) io.Reader { return bytes.NewReader(raw) }
 
 // renewEvery is after how many lines a stream renews its deadline and looks whether the client is still there.
 const renewEvery = 4096

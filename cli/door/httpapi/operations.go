@@ -12,32 +12,32 @@ import (
 
 // operation is a path to which changes are posted.
 type operation struct {
-	path   string
-	decode func(*http.Request) (api.Operation, error)
+	path  string
+	parse func(body []byte) (api.Operation, error)
 }
 
 func operations() []operation {
 	return []operation{
-		decoderOf[api.AddBackend](),
-		decoderOf[api.UpdateBackend](),
-		decoderOf[api.RemoveBackend](),
-		decoderOf[api.BackendUp](),
-		decoderOf[api.BackendDown](),
-		decoderOf[api.Move](),
-		decoderOf[api.KickUser](),
-		decoderOf[api.FlushUsers](),
-		decoderOf[api.CancelFlush](),
-		decoderOf[api.Forget](),
-		decoderOf[api.AddDirector](),
-		decoderOf[api.RemoveDirector](),
+		operationOf[api.AddBackend](),
+		operationOf[api.UpdateBackend](),
+		operationOf[api.RemoveBackend](),
+		operationOf[api.BackendUp](),
+		operationOf[api.BackendDown](),
+		operationOf[api.Move](),
+		operationOf[api.KickUser](),
+		operationOf[api.FlushUsers](),
+		operationOf[api.CancelFlush](),
+		operationOf[api.Forget](),
+		operationOf[api.AddDirector](),
+		operationOf[api.RemoveDirector](),
 	}
 }
 
-func decoderOf[T api.Operation]() operation {
+func operationOf[T api.Operation]() operation {
 	var none T
-	return operation{path: none.Path(), decode: func(r *http.Request) (api.Operation, error) {
+	return operation{path: none.Path(), parse: func(body []byte) (api.Operation, error) {
 		var op T
-		if err := decode(r, &op); err != nil {
+		if err := decode(body, &op); err != nil {
 			return nil, err
 		}
 		return op, check(op)
@@ -97,9 +97,13 @@ func check(op api.Operation) error {
 }
 
 // change carries out an operation and logs who asked for what.
-func (s *Server) change(decode func(*http.Request) (api.Operation, error)) handler {
+func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler {
 	return func(r *http.Request) (any, error) {
-		op, err := decode(r)
+		body, err := readBody(r)
+		if err != nil {
+			return nil, err
+		}
+		op, err := parse(body)
 		if err != nil {
 			return nil, err
 		}

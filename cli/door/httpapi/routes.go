@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -34,7 +35,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	stream(http.MethodGet, "/v1/flushes/watch", s.watch)
 
 	for _, op := range operations() {
-		change := s.change(op.decode)
+		change := s.change(op.parse)
 		if op.path == (api.FlushUsers{}).Path() {
 			// The one path that also answers a query.
 			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, func(*http.Request) (any, error) {
@@ -136,31 +137,31 @@ func deadline(w http.ResponseWriter, d time.Duration) {
 	_ = c.SetWriteDeadline(at)
 }
 
-// decode reads a JSON body. Fields that are not known are refused: a misspelt one must not be taken for its default.
-func decode(r *http.Request, into any) error {
-	raw, err := io.ReadAll(r.Body)
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return api.Errorf(api.CodeBadRequest, "body is larger than %d bytes", tooLarge.Limit)
+		return nil, api.Errorf(api.CodeBadRequest, "body is larger than %d bytes", tooLarge.Limit)
 	case err != nil:
-		return api.Errorf(api.CodeBadRequest, "body cannot be read: %v", err)
+		return nil, api.Errorf(api.CodeBadRequest, "body cannot be read: %v", err)
 	}
-	return decodeBytes(raw, into)
+	return body, nil
 }
 
-// decodeBytes decodes one JSON value that came from outside.
-func decodeBytes(raw []byte, into any) error {
+// decode decodes one JSON value that came from outside. Fields that are not known are refused: a misspelt one must not be
+// taken for its default.
+func decode(raw []byte, into any) error {
 	if !utf8.Valid(raw) {
-		return api.Errorf(api.CodeBadRequest, "body is not valid UTF-8")
+		return api.Errorf(api.CodeBadRequest, "request is not valid UTF-8")
 	}
-	d := json.NewDecoder(newReader(raw))
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return api.Errorf(api.CodeBadRequest, "body is not what was expected: %v", err)
+		return api.Errorf(api.CodeBadRequest, "request is not what was expected: %v", err)
 	}
 	if d.More() {
-		return api.Errorf(api.CodeBadRequest, "body has more than one JSON value")
+		return api.Errorf(api.CodeBadRequest, "request has more than one JSON value")
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 			seen[flushID(f)] = api.Flush{}
 		}
 	}
+	if len(seen) == 0 && r.URL.Query().Has("id") {
+		return api.Errorf(api.CodeNotFound, "this director knows of no such flush")
+	}
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	encoder := json.NewEncoder(w)

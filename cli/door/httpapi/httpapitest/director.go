@@ -1,0 +1,183 @@
+// Package httpapitest serves a director that has nothing behind it: fixed answers for tests of whoever asks. Only tests
+// import it.
+package httpapitest
+
+import (
+	"context"
+	"iter"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/httpapi"
+	"directormesh/ring"
+)
+
+// Director answers with what its fields say. Sample fills them; set what a test needs before serving.
+type Director struct {
+	SelfIs      api.Self
+	DirectorsIs api.Directors
+	BackendsIs  api.Backends
+	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
+	LookupIs    func(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error)
+	MappingsIs  []api.Mapping
+	FlushesIs   func() api.Flushes
+	OutcomeIs   func(op api.Operation) (api.Outcome, error)
+
+	mu   sync.Mutex
+	done []api.Operation
+}
+
+// Sample returns a director with a bit of everything.
+func Sample() *Director {
+	at := time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC)
+	founded := at.Add(-time.Hour)
+	ping := 0.75
+	return &Director{
+		SelfIs: api.Self{Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", Synced: true, Users: 3, FoundedBy: "d1", FoundedAt: &founded},
+		DirectorsIs: api.Directors{Directors: []api.Director{
+			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf, State: api.StateSynced, Users: 3, OffsetMS: 0.5},
+			{Name: "d2", IP: IP("127.0.1.2"), Port: 9090, Type: api.TypePeer, State: api.StateSynced, LastFailedAt: &at, Reachable: true, PingMS: &ping, Users: 3, SkewMS: -1.25},
+			{Name: "d3", IP: IP("127.0.1.3"), Port: 19090, Type: api.TypePeer, State: api.StateHandshaking, UsersReceived: 5000, Reachable: true},
+			{Name: "d4", IP: IP("127.0.1.4"), Port: 9090, Type: api.TypePeer, State: api.StateHandshaking, UsersSent: 7},
+			{Name: "", IP: IP("2001:db8::5"), Port: 9090, Type: api.TypeRemoved, State: api.StateHandshaking},
+		}},
+		BackendsIs: api.Backends{
+			Backends: []api.Backend{
+				{IP: IP("192.0.2.1"), VHosts: 100, State: api.StateUp, Users: 2},
+				{IP: IP("192.0.2.51"), Name: "ssd1.example.org", Tag: "ssd", VHosts: 50, State: api.StateDown, StateChangedAt: &at, Users: 1},
+				{IP: IP("::198.51.100.7"), VHosts: 0, State: api.StateUp},
+			},
+			Removed: []api.IP{IP("192.0.2.9")},
+		},
+		UserIs: func(tag ring.Tag, h ring.UserHash) api.User {
+			return api.User{UserHash: uint32(h), Tag: string(tag), Mapped: true, Current: IP("192.0.2.1"), ExpiresAt: &at, Hashed: IP("192.0.2.2"), InitialConfig: IP("192.0.2.3")}
+		},
+		LookupIs: func(context.Context, ring.Tag, ring.UserHash) (api.IP, error) { return IP("192.0.2.1"), nil },
+		MappingsIs: []api.Mapping{
+			{UserHash: 100, Backend: IP("192.0.2.1"), ExpiresAt: at},
+			{UserHash: 3045693125, Backend: IP("192.0.2.1"), ExpiresAt: at.Add(time.Second), Moving: true},
+			{Tag: "ssd", UserHash: 7, Backend: IP("192.0.2.51"), ExpiresAt: at.Add(1500 * time.Millisecond)},
+		},
+		FlushesIs: func() api.Flushes { return api.Flushes{Flushes: []api.Flush{}} },
+		OutcomeIs: func(api.Operation) (api.Outcome, error) { return api.Outcome{}, nil },
+	}
+}
+
+// IP parses an address.
+func IP(text string) api.IP {
+	addr, err := ring.ParseAddr(text)
+	if err != nil {
+		panic(err)
+	}
+	return api.IP{Addr: addr}
+}
+
+// Self implements httpapi.Director.
+func (d *Director) Self() api.Self { return d.SelfIs }
+
+// Directors implements httpapi.Director.
+func (d *Director) Directors() api.Directors { return d.DirectorsIs }
+
+// Backends implements httpapi.Director.
+func (d *Director) Backends() api.Backends { return d.BackendsIs }
+
+// Flushes implements httpapi.Director.
+func (d *Director) Flushes() api.Flushes { return d.FlushesIs() }
+
+// Hash implements httpapi.Director, by the format %Lu.
+func (d *Director) Hash(user string) ring.UserHash {
+	format, err := ring.ParseHashFormat("%Lu")
+	if err != nil {
+		panic(err)
+	}
+	return format.Hash(user)
+}
+
+// User implements httpapi.Director.
+func (d *Director) User(tag ring.Tag, h ring.UserHash) api.User { return d.UserIs(tag, h) }
+
+// Lookup implements httpapi.Director.
+func (d *Director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {
+	return d.LookupIs(ctx, tag, h)
+}
+
+// Mappings implements httpapi.Director.
+func (d *Director) Mappings() iter.Seq[api.Mapping] {
+	return func(yield func(api.Mapping) bool) {
+		for _, m := range d.MappingsIs {
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// Do implements httpapi.Director and remembers the operation.
+func (d *Director) Do(_ context.Context, op api.Operation) (api.Outcome, error) {
+	d.mu.Lock()
+	d.done = append(d.done, op)
+	d.mu.Unlock()
+	return d.OutcomeIs(op)
+}
+
+// Done returns the operations that were asked for.
+func (d *Director) Done() []api.Operation {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]api.Operation(nil), d.done...)
+}
+
+// Serve serves a director on a unix socket until the test ends, and returns the path.
+func Serve(t testing.TB, d httpapi.Director, log zerolog.Logger) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "d") // t.TempDir can be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "director.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ServeOn(t, d, log, l)
+	return path
+}
+
+// ServeTCP serves a director on the loopback until the test ends, and returns host:port.
+func ServeTCP(t testing.TB, d httpapi.Director) string {
+	t.Helper()
+	l, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ServeOn(t, d, zerolog.Nop(), l)
+	return l.Addr().String()
+}
+
+// ServeOn serves a director on a listener until the test ends.
+func ServeOn(t testing.TB, d httpapi.Director, log zerolog.Logger, l net.Listener) {
+	t.Helper()
+	server, err := httpapi.New(httpapi.Config{Director: d, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("closing the server: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serving: %v", err)
+		}
+	})
+}

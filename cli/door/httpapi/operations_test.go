@@ -1,0 +1,180 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/httpapi/httpapitest"
+)
+
+// askSocket gets a path over a unix socket.
+func askSocket(t *testing.T, socket, path string) (int, string) {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get("http://director" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// samples has one operation of each type, with every field set.
+func samples() []api.Operation {
+	ip := httpapitest.IP("192.0.2.1")
+	return []api.Operation{
+		api.AddBackend{IP: ip, Tag: ptr("ssd"), VHosts: ptr(50)},
+		api.UpdateBackend{IP: ip, Tag: ptr("ssd"), VHosts: 7},
+		api.RemoveBackend{IP: ip},
+		api.BackendUp{IP: ip},
+		api.BackendDown{IP: ip},
+		api.Move{User: "alice", Backend: ip, Wait: true},
+		api.Move{UserHash: ptr(uint32(5)), Backend: ip},
+		api.KickUser{User: "alice"},
+		api.KickUser{User: "alice", Field: "user_mail"},
+		api.FlushUsers{Backend: ip, MaxParallel: 5},
+		api.CancelFlush{},
+		api.Forget{Backend: ip},
+		api.AddDirector{IP: ip, Port: 9090},
+		api.RemoveDirector{IP: ip},
+	}
+}
+
+// Each operation arrives as it was sent, is answered with the outcome, and leaves a log line that says who and what, without
+// a user name.
+func TestOperations(t *testing.T) {
+	for _, op := range samples() {
+		t.Run(strings.TrimPrefix(fmt.Sprintf("%T", op), "api."), func(t *testing.T) {
+			d := httpapitest.Sample()
+			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+				return api.Outcome{FailedDirectors: []string{"d3"}, Users: 4, Flush: &api.FlushID{Director: "d1", ID: 2}, Count: 3, Known: true}, nil
+			}
+			var log bytes.Buffer
+			client, err := api.NewClient(httpapitest.Serve(t, d, zerolog.New(&log)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			got, err := client.Do(t.Context(), op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, _ := d.OutcomeIs(op)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("outcome (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]api.Operation{op}, d.Done(), cmpopts.EquateComparable(api.IP{})); diff != "" {
+				t.Errorf("operation (-want +got):\n%s", diff)
+			}
+			var line map[string]any
+			if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+				t.Fatalf("%v in the log %q", err, log.String())
+			}
+			if who := fmt.Sprintf("uid %d pid %d", os.Getuid(), os.Getpid()); line["who"] != who {
+				t.Errorf("who is %q in the log, want %q", line["who"], who)
+			}
+			if line["message"] != "admin change" || line["action"] == nil || line["took"] == nil {
+				t.Errorf("log line %s lacks something", log.String())
+			}
+			if strings.Contains(log.String(), "alice") {
+				t.Errorf("a user name is in the log: %s", log.String())
+			}
+		})
+	}
+}
+
+func TestOperationFails(t *testing.T) {
+	d := httpapitest.Sample()
+	d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+		return api.Outcome{}, api.Errorf(api.CodeNotFound, "doesn't exist")
+	}
+	var log bytes.Buffer
+	client, err := api.NewClient(httpapitest.Serve(t, d, zerolog.New(&log)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	_, err = client.Do(t.Context(), api.BackendUp{IP: httpapitest.IP("192.0.2.1")})
+	if diff := cmp.Diff(api.Errorf(api.CodeNotFound, "doesn't exist"), err); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(log.String(), `"level":"warn"`) || !strings.Contains(log.String(), "doesn't exist") {
+		t.Errorf("the failure is not in the log: %s", log.String())
+	}
+}
+
+// What is wrong with a request is said; nothing is done then.
+func TestBadRequests(t *testing.T) {
+	d := httpapitest.Sample()
+	addr := httpapitest.ServeTCP(t, d)
+	tests := []struct {
+		path, body string
+		want       string // part of the message
+	}{
+		{"/v1/backends/add", ``, "EOF"},
+		{"/v1/backends/add", `{`, "unexpected EOF"},
+		{"/v1/backends/add", `[]`, "cannot unmarshal"},
+		{"/v1/backends/add", `{}`, "ip is missing"},
+		{"/v1/backends/add", `{"ip":""}`, "ip is missing"},
+		{"/v1/backends/add", `{"ip":"192.0.2.300"}`, "192.0.2.300"},
+		{"/v1/backends/add", `{"ip":"fe80::1%eth0"}`, "zone"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","vhost":5}`, "vhost"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1"} {}`, "more than one"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","vhosts":5.5}`, "5.5"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":"` + strings.Repeat("x", 70000) + `"}`, "larger than"},
+		{"/v1/backends/update", `{"vhosts":1}`, "ip is missing"},
+		{"/v1/backends/remove", `{}`, "ip is missing"},
+		{"/v1/backends/up", `{}`, "ip is missing"},
+		{"/v1/backends/down", `{}`, "ip is missing"},
+		{"/v1/moves", `{"backend":"192.0.2.1"}`, "either user or user_hash"},
+		{"/v1/moves", `{"user":"a","user_hash":1,"backend":"192.0.2.1"}`, "either user or user_hash"},
+		{"/v1/moves", `{"user":"a"}`, "backend is missing"},
+		{"/v1/moves", "{\"user\":\"\xff\",\"backend\":\"192.0.2.1\"}", "UTF-8"},
+		{"/v1/kicks", `{}`, "user is missing"},
+		{"/v1/flushes", `{"max_parallel":-1}`, "negative"},
+		{"/v1/directors/add", `{}`, "ip is missing"},
+		{"/v1/directors/add", `{"ip":"192.0.2.1","port":70000}`, "70000"},
+		{"/v1/directors/remove", `{"ip":"192.0.2.1","port":-1}`, "-1"},
+		{"/v1/lookup", `{"tag":"x"}`, "empty"},
+	}
+	for _, tt := range tests {
+		status, body := ask(t, addr, http.MethodPost, tt.path, tt.body)
+		var failure api.Failure
+		if err := json.Unmarshal([]byte(body), &failure); err != nil || failure.Error == nil {
+			t.Errorf("%s %.80s: body %q is no failure", tt.path, tt.body, body)
+			continue
+		}
+		if status != http.StatusBadRequest || failure.Error.Code != api.CodeBadRequest || !strings.Contains(failure.Error.Message, tt.want) {
+			t.Errorf("%s %.80s: %d %+v; want 400 with %q", tt.path, tt.body, status, failure.Error, tt.want)
+		}
+	}
+	if status, _ := ask(t, addr, http.MethodGet, "/v1/backends/add", ""); status != http.StatusMethodNotAllowed {
+		t.Errorf("GET of a change: status %d, want 405", status)
+	}
+	if done := d.Done(); len(done) != 0 {
+		t.Errorf("something was done all the same: %v", done)
+	}
+}
