@@ -56,10 +56,10 @@ func mixAddr(addr netip.Addr) uint64 {
 	return h
 }
 
-// mix spreads each bit of x over all 64.
+// mix spreads each bit of x over all 64. What is summed up must have gone
+// through it twice: once is not enough for rows that differ in few bits.
 func mix(x uint64) uint64 {
 	const k0, k1 = 0xd6e8feb86659fd93, 0xa0761d6478bd642f
 	hi, lo := bits.Mul64(x^k0, k1)
-	x = (hi ^ lo) * k0
-	return x ^ x>>32
+	return hi ^ lo
 }

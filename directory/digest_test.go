@@ -24,10 +24,14 @@ func TestDigestValues(t *testing.T) {
 		d.Merge("", []Mapping{m}, start, nil)
 		got[h] = d.DigestLeaf("", leafOf(h), start)
 	}
+	// The sum of two rows in one leaf.
+	d.Merge("", []Mapping{{Hash: 0x0001ffff, Backend: b2, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}}, start, nil)
+	got[0x0001ffff] = d.DigestLeaf("", 1, start)
 	want := map[ring.UserHash]uint64{
-		0x00010001: 4681929647570731887,
-		0x00020001: 2974988892199562332,
-		0x00030001: 6854413012816882186,
+		0x0001ffff: 12662913304750757546,
+		0x00010001: 13029285269823730628,
+		0x00020001: 1840991044632060469,
+		0x00030001: 14426618673420471659,
 	}
 	if diff := diff(want, got); diff != "" {
 		t.Errorf("digests (-want +got):\n%s", diff)
@@ -67,6 +71,37 @@ func TestDigestTellsDifferences(t *testing.T) {
 			if (digests[0] == digests[1]) != same {
 				t.Fatalf("leaf of %v: same assignments: %v, digests %x", h, same, digests)
 			}
+		}
+	})
+}
+
+// Rows whose parts are exchanged, or that differ in neighbouring numbers, must
+// not cancel out in the sum.
+func TestDigestSumsDoNotCancelOut(t *testing.T) {
+	addrs := []uint64{mixAddr(b1), mixAddr(b2), mixAddr(noBackend)}
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(label string) (row, uint64) {
+			return row{
+				hash:  rapid.Uint32().Draw(t, label+" hash"),
+				stamp: uint32(start.Tick()) + rapid.Uint32Range(0, 3).Draw(t, label+" stamp"),
+				bits:  uint16(rapid.IntRange(1, 3).Draw(t, label+" generation")) << generationShift,
+			}, rapid.SampledFrom(addrs).Draw(t, label+" backend")
+		}
+		a, addrA := draw("first")
+		b, addrB := draw("second")
+		sum := mixRow(a, addrA) + mixRow(b, addrB)
+		if addrA != addrB && a != b && mixRow(a, addrB)+mixRow(b, addrA) == sum {
+			t.Fatalf("exchanging the backends of %+v and %+v keeps the digest", a, b)
+		}
+		c, d := a, b
+		c.stamp, d.stamp = b.stamp, a.stamp
+		if a.stamp != b.stamp && (a.hash != b.hash || a.bits != b.bits || addrA != addrB) && mixRow(c, addrA)+mixRow(d, addrB) == sum {
+			t.Fatalf("exchanging the stamps of %+v and %+v keeps the digest", a, b)
+		}
+		c, d = a, b
+		c.stamp, d.stamp = c.stamp+1, d.stamp-1
+		if c != b && mixRow(c, addrA)+mixRow(d, addrB) == sum {
+			t.Fatalf("shifting the stamps of %+v and %+v keeps the digest", a, b)
 		}
 	})
 }

@@ -210,6 +210,34 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// A director whose clock is a little behind must not take activity back.
+func TestMoveKeepsLaterActivity(t *testing.T) {
+	d := newDirectory()
+	first, _ := d.Assign("", 5, b1, start.Add(time.Second))
+	moved, _, _ := d.Supersede("", 5, b2, true, start, 0)
+	if moved.Activity != first.Activity || moved.Stamp != start.Tick() {
+		t.Errorf("moved: %+v after %+v", moved, first)
+	}
+	later := start.Add(time.Minute)
+	if moved, _, _ := d.Supersede("", 5, b1, true, later, 0); moved.Activity != later.Tick() {
+		t.Errorf("moved: %+v, want activity %d", moved, later.Tick())
+	}
+}
+
+// The first ticks are no exception to when a mapping ends.
+func TestLifeOfTheFirstTick(t *testing.T) {
+	d := newDirectory()
+	row := Mapping{Hash: 5, Backend: b1, Generation: 1, Stamp: 1}
+	end := d.Ends(row)
+	d.Merge("", []Mapping{row}, end-1, nil)
+	if _, status := d.Find("", 5, end-1); status != Live {
+		t.Errorf("a millisecond before its end it is %v", status)
+	}
+	if _, status := d.Find("", 5, end); status != Dead {
+		t.Errorf("at its end it is %v", status)
+	}
+}
+
 func TestForgetOneUser(t *testing.T) {
 	d := newDirectory()
 	d.Assign("", 5, b1, start)

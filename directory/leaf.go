@@ -69,33 +69,38 @@ type leaf struct {
 type group [256]leaf
 
 // search returns where the row of hash h is, or where it would have to be
-// inserted. User hashes are digests, hence evenly spread: their lower half
-// tells within a few rows where to look, and the search widens from there.
+// inserted. User hashes are digests, hence evenly spread: the lower half of h
+// tells within some rows where to look, and the row found there tells within
+// one or two. What counts is how many cache lines are touched, four rows each.
 func search(rows []row, h uint32) (int, bool) {
 	n := len(rows)
 	if n == 0 {
 		return 0, false
 	}
-	lo, hi := 0, n // the row is in lo..hi, and before hi if present
-	guess := int(uint64(h&0xffff) * uint64(n) >> 16)
-	step := 4 // rows of a cache line
-	if rows[guess].hash < h {
-		for lo = guess + 1; lo+step < n; step *= 2 {
-			if rows[lo+step].hash >= h {
-				hi = lo + step
-				break
+	i := int(uint64(h&0xffff) * uint64(n) >> 16)
+	off := (int64(h) - int64(rows[i].hash)) * int64(n) >> 16
+	i = int(min(max(int64(i)+off, 0), int64(n-1)))
+
+	const near = 8
+	if rows[i].hash < h {
+		for end := min(n, i+near); i < end; i++ {
+			if rows[i].hash >= h {
+				return i, rows[i].hash == h
 			}
-			lo += step + 1
 		}
-	} else {
-		for hi = guess; hi-step > 0; step *= 2 {
-			if rows[hi-step].hash < h {
-				lo = hi - step + 1
-				break
-			}
-			hi -= step
+		return searchBetween(rows, i, n, h)
+	}
+	for end := max(0, i-near); i > end; i-- {
+		if rows[i-1].hash < h {
+			return i, rows[i].hash == h
 		}
 	}
+	return searchBetween(rows, 0, i, h)
+}
+
+// searchBetween is search for a place from lo to hi. It is for leaves whose
+// hashes are crowded, by chance or because somebody chose the names.
+func searchBetween(rows []row, lo, hi int, h uint32) (int, bool) {
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
 		if rows[mid].hash < h {
@@ -104,7 +109,7 @@ func search(rows []row, h uint32) (int, bool) {
 			hi = mid
 		}
 	}
-	return lo, lo < n && rows[lo].hash == h
+	return lo, lo < len(rows) && rows[lo].hash == h
 }
 
 // insert puts r in at index i. The caller holds l.mu.

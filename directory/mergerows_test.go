@@ -13,9 +13,13 @@ import (
 
 // contents returns all live mappings of a tag, by hash.
 func contents(d *Directory, tag ring.Tag, now Time) []Mapping {
+	s := d.shard(tag)
+	if s == nil {
+		return nil
+	}
 	var all []Mapping
-	for leaf := range 1 << 16 {
-		all = d.Leaf(tag, uint16(leaf), now, all)
+	for _, leaf := range usedLeaves(s) {
+		all = d.Leaf(tag, leaf, now, all)
 	}
 	return all
 }

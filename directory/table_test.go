@@ -322,6 +322,9 @@ func TestTombstonesAreBounded(t *testing.T) {
 			t.Errorf("a removal that was merged is not covered: %+v", c)
 		}
 	}
+	if table.Covers(changes[0]) {
+		t.Error("an addition is covered whose row was dropped: merging it would bring the backend back")
+	}
 	if unseen := (Change{Founding: oldMesh, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}); table.Covers(unseen) {
 		t.Error("a change that was never merged is covered")
 	}

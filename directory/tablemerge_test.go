@@ -155,6 +155,17 @@ func TestRowCoversAsItMerges(t *testing.T) {
 	})
 }
 
+func TestUnseenConfiguredRowIsNotCovered(t *testing.T) {
+	table := NewTable(oldMesh, "d1", configured())
+	row := BackendRow{Addr: b3, VHosts: Register[int]{Value: 50, Origin: "d1"}}
+	if table.Covers(Change{Founding: oldMesh, Backends: []BackendRow{row}}) {
+		t.Error("a register that the table has never seen is covered")
+	}
+	if !table.Covers(Change{Founding: newMesh, Backends: []BackendRow{row}}) {
+		t.Error("a configured register of a younger mesh is not covered, but would be ignored")
+	}
+}
+
 // Where two meshes meet, configured rows of the younger one go, commands stay.
 func TestMeshesMeet(t *testing.T) {
 	older := NewTable(oldMesh, "d1", []ring.Backend{{Addr: b1, VHosts: 100}})
