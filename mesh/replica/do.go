@@ -44,6 +44,9 @@ func (c *Core) Do(now time.Duration, id uint64, op Operation) {
 		c.endOperation(id, nil)
 	case KickUser:
 		c.doKickUser(id, o, op)
+	case Import:
+		c.doImport(now, o, op)
+		c.endOperation(id, nil)
 	default:
 		c.doTable(now, id, o, op)
 	}

@@ -16,8 +16,8 @@ type heldUser struct {
 	since   time.Duration
 }
 
-// mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold, release. With
-// each it reports every row and what became of it.
+// mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold, release. With each it reports every row and
+// what became of it, and leaves the kicking to the caller.
 func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u user, in directory.Mapping, out directory.Merged)) {
 	t := c.clock.at(now)
 	for _, b := range blocks {
@@ -25,7 +25,7 @@ func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u use
 		dropped := c.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := user{b.Tag, in.Hash}
 			if out.Changed {
-				c.rowChanged(now, u, out)
+				c.rowChanged(now, u, out, each == nil)
 			}
 			if each != nil {
 				each(u, in, out)
@@ -38,7 +38,7 @@ func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u use
 }
 
 // rowChanged follows one changed mapping.
-func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged) {
+func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks bool) {
 	wasLive := out.BeforeStatus == directory.Live
 	if wasLive && out.Before.Backend != out.Mapping.Backend {
 		if out.Before.Generation == out.Mapping.Generation {
@@ -47,7 +47,7 @@ func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged) {
 				Field{"user_hash", u.hash.String()}, Field{"tag", string(u.tag)},
 				Field{"backend", out.Mapping.Backend.String()}, Field{"other", out.Before.Backend.String()})
 		}
-		if out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange {
+		if kicks && out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange {
 			c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: out.Mapping.Backend}, nil)
 		}
 	}

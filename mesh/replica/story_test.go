@@ -320,3 +320,60 @@ func TestForgetSurvivesLateRows(t *testing.T) {
 		}
 	}
 }
+
+func TestImport(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	const fresh, elsewhere, expired = 1, 2, 3
+	d2.must(elsewhere)
+	w.run(time.Second)
+	other := testBackend(1)
+	if d1.must(elsewhere) == other {
+		other = testBackend(2)
+	}
+	now := d1.core.MeshTime(w.now)
+	seen := now.Add(-20 * time.Second)
+	o, err := d1.do(Import{[]ImportedMapping{
+		{Hash: fresh, Backend: other, Activity: seen},
+		{Hash: elsewhere, Backend: other, Activity: seen},
+		{Hash: expired, Backend: other, Activity: now.Add(-time.Hour)},
+		{Hash: 4, Backend: netip.MustParseAddr("198.51.100.1"), Activity: now},
+	}})
+	if err != nil || o.Count != 2 {
+		t.Fatalf("import ended with %+v, %v, want 2 mappings", o, err)
+	}
+	w.run(time.Second)
+	for _, d := range w.directors {
+		for _, h := range []ring.UserHash{fresh, elsewhere} {
+			if s := d.core.User(w.now, "", h); !s.Mapped || s.Current != other {
+				t.Errorf("%s: %v is %+v, want it on %v", d.name, h, s, other)
+			}
+		}
+	}
+	if s := d2.core.User(w.now, "", fresh); s.Expires.Sub(seen.Add(testExpire)).Abs() > time.Second {
+		t.Errorf("expires %v after the last activity, want %v", s.Expires.Sub(seen), testExpire)
+	}
+}
+
+func TestRefreshAndAdopt(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	const h, stranger = 5, 6
+	d1.must(h)
+	d1.core.Refresh(w.now, "", stranger)
+	d1.core.Adopt(w.now, "", stranger, testBackend(3))
+	for range 10 {
+		w.run(testExpire / 2)
+		d2.core.Refresh(w.now, "", h)
+		d1.core.Adopt(w.now, "", stranger, testBackend(3))
+	}
+	w.run(time.Second)
+	for _, d := range w.directors {
+		if s := d.core.User(w.now, "", h); !s.Mapped {
+			t.Errorf("%s: the mapping of a live session expired", d.name)
+		}
+		if s := d.core.User(w.now, "", stranger); !s.Mapped || s.Current != testBackend(3) {
+			t.Errorf("%s: the adopted session is mapped as %+v", d.name, s)
+		}
+	}
+}
