@@ -1,0 +1,296 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"directormesh/cli/api"
+	"directormesh/directory"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// fakeNode answers with what its fields say.
+type fakeNode struct {
+	self       replica.SelfStatus
+	peers      []replica.PeerStatus
+	backends   []replica.BackendStatus
+	configured []ring.Backend
+	user       replica.UserStatus
+	flushes    []replica.FlushStatus
+	dir        *directory.Directory
+	now        directory.Time
+	backend    netip.Addr
+	outcome    replica.Outcome
+	err        error
+	did        []replica.Operation
+}
+
+func (n *fakeNode) Lookup(context.Context, ring.Tag, ring.UserHash) (netip.Addr, error) {
+	return n.backend, n.err
+}
+func (n *fakeNode) Do(_ context.Context, op replica.Operation) (replica.Outcome, error) {
+	n.did = append(n.did, op)
+	return n.outcome, n.err
+}
+func (n *fakeNode) Self() replica.SelfStatus                        { return n.self }
+func (n *fakeNode) Peers() []replica.PeerStatus                     { return n.peers }
+func (n *fakeNode) Backends() []replica.BackendStatus               { return n.backends }
+func (n *fakeNode) Configured() []ring.Backend                      { return n.configured }
+func (n *fakeNode) User(ring.Tag, ring.UserHash) replica.UserStatus { return n.user }
+func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.flushes }
+func (n *fakeNode) Directory() *directory.Directory                 { return n.dir }
+func (n *fakeNode) MeshTime() directory.Time                        { return n.now }
+
+func testDirector(t *testing.T, n *fakeNode) *director {
+	t.Helper()
+	options, err := Load(map[string]string{"node-name": "d1"}, "", testEnvironment(nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &director{node: n, options: options, version: "1.2.3"}
+}
+
+var (
+	addr1 = netip.MustParseAddr("192.0.2.1")
+	addr2 = netip.MustParseAddr("192.0.2.2")
+	// at is 2026-01-02 03:04:05 UTC.
+	at      = directory.Time(1767323045000)
+	equalIP = cmpopts.EquateComparable(api.IP{}, netip.Addr{}, netip.AddrPort{})
+)
+
+func timeAt(t directory.Time) *time.Time { w := wallTime(t); return &w }
+
+func TestShowSelf(t *testing.T) {
+	n := &fakeNode{self: replica.SelfStatus{Synced: true, Alone: true, Reason: "no peer answers", Founding: directory.Founding{At: at, By: "d9"}, Users: 3, Waiting: 2, Rings: 2}}
+	d := testDirector(t, n)
+	d.leaving.Store(true)
+	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu", Synced: true, Alone: true, Leaving: true,
+		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, FoundedBy: "d9", FoundedAt: timeAt(at)}
+	if diff := cmp.Diff(want, d.Self()); diff != "" {
+		t.Errorf("self (-want +got):\n%s", diff)
+	}
+	n.self = replica.SelfStatus{Founding: directory.Founding{At: directory.Unfounded, By: "d1"}, Rings: 1}
+	if got := d.Self(); got.FoundedAt != nil || got.FoundedBy != "" || got.Changing {
+		t.Errorf("before there is a mesh: %+v", got)
+	}
+}
+
+func TestShowDirectors(t *testing.T) {
+	failed := time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600))
+	ping := 1.5
+	d := testDirector(t, &fakeNode{peers: []replica.PeerStatus{
+		{Name: "d1", Addr: netip.MustParseAddrPort("192.0.2.101:9090"), Self: true, State: replica.Synced, Users: 4, Offset: -time.Millisecond},
+		{Name: "d2", Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Reachable: true, State: replica.Handshaking, Received: 5, Sent: 6,
+			RoundTrip: 1500 * time.Microsecond, Skew: time.Second, LastFailed: failed},
+		{Name: "d3", Addr: netip.MustParseAddrPort("192.0.2.103:9090"), Removed: true, Left: true, State: replica.Syncing, Reason: "x"},
+	}})
+	want := api.Directors{Directors: []api.Director{
+		{Name: "d1", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.101")}, Port: 9090, Type: "self", State: "synced", Users: 4, OffsetMS: -1},
+		{Name: "d2", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.102")}, Port: 9091, Type: "peer", State: "handshaking", UsersReceived: 5, UsersSent: 6,
+			Reachable: true, PingMS: &ping, SkewMS: 1000, LastFailedAt: timeAt(at)},
+		{Name: "d3", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.103")}, Port: 9090, Type: "removed", State: "syncing", Left: true, Reason: "x"},
+	}}
+	if diff := cmp.Diff(want, d.Directors(), equalIP); diff != "" {
+		t.Errorf("directors (-want +got):\n%s", diff)
+	}
+}
+
+func TestShowBackends(t *testing.T) {
+	d := testDirector(t, &fakeNode{
+		backends: []replica.BackendStatus{
+			{Backend: ring.Backend{Addr: addr1, Name: "m1", Tag: "x", VHosts: 5, Down: true}, ChangedAt: at, Users: 3},
+			{Backend: ring.Backend{Addr: netip.MustParseAddr("192.0.2.5"), VHosts: 100}},
+		},
+		configured: []ring.Backend{{Addr: addr1}, {Addr: addr2}},
+	})
+	want := api.Backends{
+		Backends: []api.Backend{
+			{IP: api.IP{Addr: addr1}, Name: "m1", Tag: "x", VHosts: 5, State: "down", StateChangedAt: timeAt(at), Users: 3},
+			{IP: api.IP{Addr: netip.MustParseAddr("192.0.2.5")}, VHosts: 100, State: "up"},
+		},
+		Removed: []api.IP{{Addr: addr2}},
+	}
+	if diff := cmp.Diff(want, d.Backends(), equalIP); diff != "" {
+		t.Errorf("backends (-want +got):\n%s", diff)
+	}
+}
+
+func TestShowUserAndFlushes(t *testing.T) {
+	n := &fakeNode{
+		user: replica.UserStatus{Mapped: true, Current: addr1, Expires: at, Moving: true, Hashed: addr2, Initial: addr1},
+		flushes: []replica.FlushStatus{
+			{ID: replica.FlushID{Director: "d2", ID: 4}, Backend: addr1, Total: 9, Scanning: true, Moved: 3, Moving: 2, Failed: 1, Started: at},
+			{ID: replica.FlushID{Director: "d1", ID: 5}, Started: at, Ended: at + 1000, Canceled: true, Lost: true},
+		},
+	}
+	d := testDirector(t, n)
+	user := api.User{UserHash: 7, Tag: "x", Mapped: true, Moving: true, Current: api.IP{Addr: addr1}, ExpiresAt: timeAt(at), Hashed: api.IP{Addr: addr2}, InitialConfig: api.IP{Addr: addr1}}
+	if diff := cmp.Diff(user, d.User("x", 7), equalIP); diff != "" {
+		t.Errorf("user (-want +got):\n%s", diff)
+	}
+	n.user.Mapped = false
+	if got := d.User("x", 7); got.ExpiresAt != nil {
+		t.Errorf("a user without a mapping expires at %v", got.ExpiresAt)
+	}
+	flushes := api.Flushes{Flushes: []api.Flush{
+		{Director: "d2", ID: 4, Backend: api.IP{Addr: addr1}, Total: 9, Scanning: true, Moved: 3, Moving: 2, Failed: 1, StartedAt: wallTime(at)},
+		{Director: "d1", ID: 5, StartedAt: wallTime(at), EndedAt: timeAt(at + 1000), Cancelled: true, Lost: true},
+	}}
+	if diff := cmp.Diff(flushes, d.Flushes(), equalIP); diff != "" {
+		t.Errorf("flushes (-want +got):\n%s", diff)
+	}
+}
+
+// The mappings of a real directory come by tag and hash, without users that were forgotten.
+func TestMappings(t *testing.T) {
+	dir := directory.New(15 * time.Minute)
+	table := directory.NewTable(directory.Founding{At: at, By: "d1"}, "d1", []ring.Backend{{Addr: addr1, VHosts: 100}, {Addr: addr2, Tag: "x", VHosts: 100}})
+	dir.SetBackends(table.Snapshot().Backends)
+	for _, u := range []struct {
+		tag     ring.Tag
+		hash    ring.UserHash
+		backend netip.Addr
+	}{{"x", 5, addr2}, {"", 0xfffffff0, addr1}, {"", 9, addr1}} {
+		if _, ok := dir.Assign(u.tag, u.hash, u.backend, at); !ok {
+			t.Fatalf("user %d is not assigned", u.hash)
+		}
+	}
+	if _, ok := dir.Assign("", 10, addr1, at); !ok {
+		t.Fatal("user 10 is not assigned")
+	}
+	dir.Supersede("", 10, netip.Addr{}, false, at, 0)
+	d := testDirector(t, &fakeNode{dir: dir, now: at})
+	ends := wallTime(at.Tick().Time().Add(15*time.Minute + dir.Share()))
+	want := []api.Mapping{
+		{UserHash: 9, Backend: api.IP{Addr: addr1}, ExpiresAt: ends},
+		{UserHash: 0xfffffff0, Backend: api.IP{Addr: addr1}, ExpiresAt: ends},
+		{Tag: "x", UserHash: 5, Backend: api.IP{Addr: addr2}, ExpiresAt: ends},
+	}
+	var got []api.Mapping
+	for m := range d.Mappings() {
+		got = append(got, m)
+	}
+	if diff := cmp.Diff(want, got, equalIP); diff != "" {
+		t.Errorf("mappings (-want +got):\n%s", diff)
+	}
+	for range d.Mappings() { // stops when asked to
+		break
+	}
+}
+
+// Every change reaches the mesh as what was asked for.
+func TestOperations(t *testing.T) {
+	ip := api.IP{Addr: addr1}
+	tag, rtag, vhosts, hash := "x", ring.Tag("x"), 5, uint32(77)
+	peers := []replica.PeerStatus{
+		{Addr: netip.MustParseAddrPort("192.0.2.101:9095"), Self: true},
+		{Addr: netip.MustParseAddrPort("192.0.2.102:9091")},
+		{Addr: netip.MustParseAddrPort("192.0.2.103:9091")},
+		{Addr: netip.MustParseAddrPort("192.0.2.103:9092")},
+		{Addr: netip.MustParseAddrPort("192.0.2.104:9092"), Removed: true},
+	}
+	at := func(text string) api.IP { return api.IP{Addr: netip.MustParseAddr(text)} }
+	tests := []struct {
+		op   api.Operation
+		want replica.Operation
+	}{
+		{api.AddBackend{IP: ip}, replica.AddBackend{Addr: addr1}},
+		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts}, replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts}},
+		{api.UpdateBackend{IP: ip, VHosts: 5}, replica.UpdateBackend{Addr: addr1, VHosts: 5}},
+		{api.UpdateBackend{IP: ip, Tag: &tag, VHosts: 5}, replica.UpdateBackend{Addr: addr1, Tag: &rtag, VHosts: 5}},
+		{api.RemoveBackend{IP: ip}, replica.RemoveBackend{Addr: addr1}},
+		{api.BackendUp{IP: ip}, replica.SetDown{Addr: addr1}},
+		{api.BackendDown{IP: ip}, replica.SetDown{Addr: addr1, Down: true}},
+		{api.Move{User: "user1", Backend: ip, Wait: true}, replica.Move{Hash: 617210206, Backend: addr1, Wait: true}},
+		{api.Move{UserHash: &hash, Backend: ip}, replica.Move{Hash: 77, Backend: addr1}},
+		{api.KickUser{User: "a", Field: "f"}, replica.KickUser{Field: "f", Value: "a"}},
+		{api.FlushUsers{Backend: ip, MaxParallel: 3}, replica.Flush{Addr: addr1, MaxParallel: 3}},
+		{api.FlushUsers{}, replica.Flush{}},
+		{api.CancelFlush{Backend: ip}, replica.CancelFlush{Addr: addr1}},
+		{api.Forget{Backend: ip}, replica.Forget{Addr: addr1}},
+		{api.AddDirector{IP: at("192.0.2.109"), Port: 1}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
+		{api.AddDirector{IP: at("192.0.2.109")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:9095")}},
+		{api.RemoveDirector{IP: at("192.0.2.103"), Port: 9092}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.103:9092"), Removed: true}},
+		{api.RemoveDirector{IP: at("192.0.2.102")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Removed: true}},
+	}
+	for _, tt := range tests {
+		n := &fakeNode{peers: peers, outcome: replica.Outcome{Mapped: 4, Flush: replica.FlushID{Director: "d1", ID: 3}, Count: 2, Known: true}}
+		outcome, err := testDirector(t, n).Do(t.Context(), tt.op)
+		if err != nil {
+			t.Errorf("%+v: %v", tt.op, err)
+			continue
+		}
+		if diff := cmp.Diff([]replica.Operation{tt.want}, n.did, equalIP); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", tt.op, diff)
+		}
+		want := api.Outcome{FailedDirectors: []string{}, Users: 4, Count: 2, Known: true}
+		if _, ok := tt.op.(api.FlushUsers); ok {
+			want.Flush = &api.FlushID{Director: "d1", ID: 3}
+		}
+		if diff := cmp.Diff(want, outcome); diff != "" {
+			t.Errorf("outcome of %+v (-want +got):\n%s", tt.op, diff)
+		}
+	}
+
+	refused := []struct {
+		op   api.Operation
+		code api.Code
+	}{
+		{api.RemoveDirector{IP: at("192.0.2.103")}, api.CodeBadRequest}, // two directors
+		{api.RemoveDirector{IP: at("192.0.2.104")}, api.CodeNotFound},   // removed already
+		{nil, api.CodeBadRequest},
+	}
+	for _, tt := range refused {
+		n := &fakeNode{peers: peers}
+		_, err := testDirector(t, n).Do(t.Context(), tt.op)
+		var e *api.Error
+		if !errors.As(err, &e) || e.Code != tt.code || len(n.did) > 0 {
+			t.Errorf("%+v: %v and did %v; want %s", tt.op, err, n.did, tt.code)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	tests := []struct {
+		err  error
+		code api.Code
+		text string
+	}{
+		{&replica.TemporaryError{Reason: "no usable backend"}, api.CodeTemporary, "temporary failure: no usable backend"},
+		{fmt.Errorf("%w \"192.0.2.1\"", directory.ErrUnknownBackend), api.CodeNotFound, "doesn't exist"},
+		{fmt.Errorf("%w: it has another", directory.ErrTagDiffers), api.CodeTagDiffers, "host tag can't be changed: it has another"},
+		{fmt.Errorf("%w too large: 1001; give 0 to 1000", directory.ErrVHosts), api.CodeVHosts, "vhost count too large: 1001; give 0 to 1000"},
+		{replica.ErrTryAgain, api.CodeTryAgain, "user is already being moved"},
+		{replica.ErrNotSynced, api.CodeNotSynced, "this director is not synced yet, try again"},
+		{replica.ErrUnknownDirector, api.CodeNotFound, "no such director"},
+		{replica.ErrNothingToCancel, api.CodeNotFound, "no such flush is running"},
+		{context.DeadlineExceeded, api.CodeTimeout, "not every director has confirmed in time"},
+		{context.Canceled, api.CodeTemporary, "this director is stopping, ask another one"},
+		{api.Errorf(api.CodeForbidden, "no"), api.CodeForbidden, "no"},
+		{errors.New("odd"), api.CodeInternal, "odd"},
+	}
+	for _, tt := range tests {
+		d := testDirector(t, &fakeNode{err: tt.err})
+		want := api.Errorf(tt.code, "%s", tt.text)
+		_, err := d.Lookup(t.Context(), "", 1)
+		if diff := cmp.Diff(error(want), err); diff != "" {
+			t.Errorf("lookup with %v (-want +got):\n%s", tt.err, diff)
+		}
+		_, err = d.Do(t.Context(), api.BackendUp{})
+		if diff := cmp.Diff(error(want), err); diff != "" {
+			t.Errorf("change with %v (-want +got):\n%s", tt.err, diff)
+		}
+	}
+	got, err := testDirector(t, &fakeNode{backend: addr1}).Lookup(t.Context(), "", 1)
+	if err != nil || got.Addr != addr1 {
+		t.Errorf("lookup: %v, %v", got, err)
+	}
+}
