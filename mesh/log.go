@@ -12,14 +12,15 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// writeLine writes a line of the core's.
+// writeLine writes a line of the core's. Trouble that repeats word for word, such as a director that is refused and tries on, is
+// written now and then.
 func (n *Node) writeLine(l replica.Log) {
 	var e *zerolog.Event
 	switch l.Level {
 	case replica.LogError:
-		e = n.log.Error()
+		e = n.limited(fmt.Sprint(l.Text, l.Fields)).Error()
 	case replica.LogWarn:
-		e = n.log.Warn()
+		e = n.limited(fmt.Sprint(l.Text, l.Fields)).Warn()
 	case replica.LogInfo:
 		e = n.log.Info()
 	default:

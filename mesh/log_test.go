@@ -1,0 +1,116 @@
+package mesh
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"directormesh/mesh/replica"
+)
+
+// logged returns what a node writes to its log, one map a line, at this level and above.
+func logged(t *testing.T, level zerolog.Level, write func(n *Node)) []map[string]any {
+	t.Helper()
+	var buf bytes.Buffer
+	write(&Node{log: zerolog.New(&buf).Level(level)})
+	var lines []map[string]any
+	for dec := json.NewDecoder(&buf); dec.More(); {
+		var line map[string]any
+		if err := dec.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestLogBridge(t *testing.T) {
+	for _, test := range []struct {
+		in             string
+		level, message string // "" if nothing is logged at info
+	}{
+		{"[DEBUG] memberlist: Stream connection from=10.0.0.1:4", "", ""},
+		{"[INFO] memberlist: Suspect d2 has failed, no acks received", "info", "peer does not answer probes"},
+		{"[ERR] memberlist: Decrypt packet failed: No installed keys could decrypt the message from=10.0.0.1:9", "error", "packet refused: it is not encrypted with a key of this director"},
+		{"[ERR] memberlist: discarding packet with unacceptable label \"director/x\": from=10.0.0.1:9", "error", "message refused: it is of another mesh"},
+		{"[ERR] memberlist: Failed to send UDP ping: x", "warn", "memberlist"},
+		{"[ERROR] memberlist: Failed to compress payload: x", "warn", "memberlist"},
+		{"Err: Could not set the deadline: x", "warn", "memberlist"},
+		{"[WARN] memberlist: handler queue full, dropping message (3)", "warn", "packets come faster than they are handled"},
+		{"[ERR] memberlist: Conflicting address for d1. Mine: 10.0.0.1:1 Theirs: 10.0.0.2:1 Old state: 0", "", ""},
+	} {
+		lines := logged(t, zerolog.InfoLevel, func(n *Node) {
+			if _, err := (logBridge{n}).Write([]byte(test.in + "\n")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if test.level == "" {
+			if len(lines) != 0 {
+				t.Errorf("%s: %v, want nothing", test.in, lines)
+			}
+			continue
+		}
+		if len(lines) != 1 || lines[0]["level"] != test.level || lines[0]["message"] != test.message {
+			t.Errorf("%s: %v, want %s %q", test.in, lines, test.level, test.message)
+		}
+	}
+}
+
+func TestLogBridgeIsLimited(t *testing.T) {
+	lines := logged(t, zerolog.InfoLevel, func(n *Node) {
+		for i := range 1000 {
+			if _, err := fmt.Fprintf(logBridge{n}, "[ERR] memberlist: Decrypt packet failed: no key from=10.0.0.%d:%d\n", i%256, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if len(lines) != 1 {
+		t.Errorf("1000 lines about one trouble made %d", len(lines))
+	}
+}
+
+func TestCoreLines(t *testing.T) {
+	lines := logged(t, zerolog.DebugLevel, func(n *Node) {
+		n.writeLine(replica.Log{Level: replica.LogWarn, Text: "peer failed", Fields: []replica.Field{
+			{Key: "peer", Value: "d2"}, {Key: "late", Value: 1500 * time.Millisecond}, {Key: "addr", Value: testAddr(2)},
+			{Key: "err", Value: fmt.Errorf("why")}, {Key: "users", Value: 7},
+		}})
+	})
+	want := []map[string]any{{"level": "warn", "message": "peer failed", "peer": "d2", "late": "1.5s", "addr": "10.0.0.2:9090", "err": "why", "users": 7.0}}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	var l limiter
+	start := time.Unix(0, 0)
+	type answer struct {
+		Suppressed int
+		OK         bool
+	}
+	var got []answer
+	for _, at := range []time.Duration{0, 1, 2, logEvery, logEvery + 1, 2 * logEvery} {
+		n, ok := l.allow("x", start.Add(at))
+		got = append(got, answer{n, ok})
+	}
+	want := []answer{{0, true}, {0, false}, {0, false}, {2, true}, {0, false}, {1, true}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for i := range 2 * maxTroubles {
+		l.allow(fmt.Sprint(i), start)
+	}
+	if len(l.troubles) != maxTroubles {
+		t.Errorf("%d kinds of trouble are remembered, want %d", len(l.troubles), maxTroubles)
+	}
+	l.forget(start.Add(time.Hour))
+	if len(l.troubles) != 0 {
+		t.Errorf("%d kinds of trouble are remembered an hour later", len(l.troubles))
+	}
+}

@@ -1,0 +1,276 @@
+// Package cluster starts whole directors, memberlist included, on a network in memory, inside a bubble of testing/synctest: hours
+// of partitions and restarts take seconds. It owns their life and their faults; what ought to hold is for the tests to say.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/directory"
+	"directormesh/mesh"
+	"directormesh/mesh/meshtest/netsim"
+	"directormesh/ring"
+)
+
+// Options of a cluster; the zero value of a field means what its comment says.
+type Options struct {
+	Directors int
+	Seed      uint64
+	Faults    netsim.Faults
+	Backends  []ring.Backend // nil: four of the default tag
+	Expire    time.Duration  // 0: 15 min
+	KickDelay time.Duration  // 0: 2 s
+	Keys      [][]byte
+	Kicker    func(name string) mesh.Kicker // nil: none
+	Seeds     int                           // how many directors everybody is told to join; 0: three
+	Trace     bool                          // log to the test
+}
+
+// Cluster is a number of directors on one network. All methods are for the test's root goroutine.
+type Cluster struct {
+	t       testing.TB
+	options Options
+	started time.Time
+
+	Network   *netsim.Network
+	Directors []*Director // by number; never shrinks
+}
+
+// Director is one of them; Node is nil while it is down.
+type Director struct {
+	*mesh.Node
+	Name string
+	Addr netip.AddrPort
+}
+
+// firstDay is when the bubbles' clock, which begins in 2000, is said to begin: mesh time does not go back that far.
+var firstDay = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+
+// Start starts a cluster and ends it with the test.
+func Start(t testing.TB, options Options) *Cluster {
+	t.Helper()
+	if options.Backends == nil {
+		options.Backends = Backends(4)
+	}
+	if options.Expire == 0 {
+		options.Expire = 15 * time.Minute
+	}
+	if options.KickDelay == 0 {
+		options.KickDelay = 2 * time.Second
+	}
+	if options.Seeds == 0 {
+		options.Seeds = 3
+	}
+	c := &Cluster{t: t, options: options, started: time.Now(), Network: netsim.New(options.Seed+1, options.Faults)}
+	t.Cleanup(c.stop)
+	for range options.Directors {
+		c.Add()
+	}
+	return c
+}
+
+// Backends returns n backends of the default tag.
+func Backends(n int) []ring.Backend {
+	backends := make([]ring.Backend, n)
+	for i := range backends {
+		backends[i] = ring.Backend{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), VHosts: ring.DefaultVHosts}
+	}
+	return backends
+}
+
+func address(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), mesh.DefaultPort)
+}
+
+// Add starts one more director.
+func (c *Cluster) Add() *Director {
+	c.t.Helper()
+	i := len(c.Directors) + 1
+	d := &Director{Name: fmt.Sprintf("d%d", i), Addr: address(i)}
+	c.Directors = append(c.Directors, d)
+	c.Restart(i - 1)
+	return d
+}
+
+// Config returns what director i is started with, for tests that start one with something else.
+func (c *Cluster) Config(i int) mesh.Config {
+	d := c.Directors[i]
+	cfg := mesh.Config{
+		Name: d.Name, Mesh: "test", Bind: d.Addr, Keys: c.options.Keys,
+		HashFormat: "%Lu", Expire: c.options.Expire, KickDelay: c.options.KickDelay, Backends: c.options.Backends,
+		Log:   c.logger(d.Name),
+		Clock: func() time.Duration { return time.Since(c.started) + time.Hour },
+		Wall:  func() time.Time { return firstDay.Add(time.Since(c.started)) },
+		Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
+			return nil, fmt.Errorf("no name server for %q", host)
+		},
+		Network: c.Network,
+		Seed:    c.options.Seed<<16 + uint64(i) + 1 + uint64(time.Since(c.started)),
+	}
+	for k := range max(c.options.Directors, 1) {
+		if k < c.options.Seeds {
+			cfg.Join = append(cfg.Join, address(k+1).String())
+		}
+	}
+	if c.options.Kicker != nil {
+		cfg.Kicker = c.options.Kicker(d.Name)
+	}
+	return cfg
+}
+
+// Restart starts director i, which is down.
+func (c *Cluster) Restart(i int) {
+	c.t.Helper()
+	d := c.Directors[i]
+	node, err := mesh.New(c.Config(i))
+	if err != nil {
+		c.t.Fatalf("start %s: %v", d.Name, err)
+	}
+	d.Node = node
+}
+
+// Kill ends director i without a word, as a power failure does.
+func (c *Cluster) Kill(i int) {
+	c.t.Helper()
+	d := c.Directors[i]
+	if err := c.Network.Vanish(d.Addr); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := d.Node.Close(); err != nil {
+		c.t.Errorf("close %s: %v", d.Name, err)
+	}
+	d.Node = nil
+}
+
+// Leave lets director i leave in good order.
+func (c *Cluster) Leave(i int) {
+	c.t.Helper()
+	d := c.Directors[i]
+	if err := d.Node.Leave(context.Background()); err != nil {
+		c.t.Errorf("leave %s: %v", d.Name, err)
+	}
+	d.Node = nil
+}
+
+// settle is longer than what memberlist leaves running when it is shut down: probes and state exchanges.
+const settle = 20 * time.Second
+
+// stop closes all directors and lets what memberlist left running end, so that no goroutine outlives the bubble.
+func (c *Cluster) stop() {
+	for _, d := range c.Live() {
+		if err := d.Node.Close(); err != nil {
+			c.t.Errorf("close %s: %v", d.Name, err)
+		}
+	}
+	time.Sleep(settle)
+}
+
+// Live returns the directors that are up.
+func (c *Cluster) Live() []*Director {
+	var live []*Director
+	for _, d := range c.Directors {
+		if d.Node != nil {
+			live = append(live, d)
+		}
+	}
+	return live
+}
+
+// Split partitions the network: the directors of each group, by number, see only each other.
+func (c *Cluster) Split(groups ...[]int) {
+	addrs := make([][]netip.Addr, len(groups))
+	for i, group := range groups {
+		for _, k := range group {
+			addrs[i] = append(addrs[i], c.Directors[k].Addr.Addr())
+		}
+	}
+	c.logf("split %v", groups)
+	c.Network.Partition(addrs...)
+}
+
+// Heal ends all partitions.
+func (c *Cluster) Heal() {
+	c.logf("heal")
+	c.Network.Heal()
+}
+
+// WaitFor lets time pass until all live directors fulfil what, at most for limit.
+func (c *Cluster) WaitFor(limit time.Duration, what string, ok func(d *Director) bool) time.Duration {
+	c.t.Helper()
+	start := time.Now()
+	for {
+		var missing []string
+		for _, d := range c.Live() {
+			if !ok(d) {
+				missing = append(missing, d.Name)
+			}
+		}
+		if len(missing) == 0 {
+			return time.Since(start)
+		}
+		if time.Since(start) >= limit {
+			c.t.Fatalf("after %s not %s: %s", limit, what, strings.Join(missing, " "))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// WaitSynced lets time pass until every live director is synced and sees all live ones as synced.
+func (c *Cluster) WaitSynced(limit time.Duration) time.Duration {
+	c.t.Helper()
+	live := len(c.Live())
+	return c.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
+}
+
+// Synced returns how many directors d sees as synced, itself included.
+func Synced(d *Director) int {
+	n := 0
+	for _, p := range d.Peers() {
+		if p.State.String() == "synced" {
+			n++
+		}
+	}
+	return n
+}
+
+// Mappings returns all live mappings of the default tag that a director holds.
+func Mappings(d *Director) map[ring.UserHash]directory.Mapping {
+	all := make(map[ring.UserHash]directory.Mapping)
+	var buf []directory.Mapping
+	now := d.MeshTime()
+	for leaf := range 1 << 16 {
+		buf = d.Directory().Leaf("", uint16(leaf), now, buf[:0])
+		for _, m := range buf {
+			all[m.Hash] = m
+		}
+	}
+	return all
+}
+
+func (c *Cluster) logf(format string, args ...any) {
+	if c.options.Trace {
+		c.t.Logf("%8s "+format, append([]any{time.Since(c.started).Round(time.Millisecond)}, args...)...)
+	}
+}
+
+// logger writes a director's log into the test's, with virtual times.
+func (c *Cluster) logger(name string) zerolog.Logger {
+	if !c.options.Trace {
+		return zerolog.Nop()
+	}
+	w := traceWriter(func(line string) { c.logf("%-4s %s", name, line) })
+	return zerolog.New(w).Level(zerolog.InfoLevel)
+}
+
+type traceWriter func(line string)
+
+func (w traceWriter) Write(b []byte) (int, error) {
+	w(strings.TrimSpace(string(b)))
+	return len(b), nil
+}

@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"directormesh/ring"
+)
+
+// Load logs users in at random directors while faults happen around it.
+type Load struct {
+	c    *Cluster
+	rand *rand.Rand
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu       sync.Mutex
+	Answered int
+	Failed   int
+}
+
+// Login starts a load of one lookup each interval, of users hashed 1 to users.
+func (c *Cluster) Login(users int, interval time.Duration) *Load {
+	l := &Load{c: c, rand: rand.New(rand.NewPCG(c.options.Seed, 0x6c6f6164)), stop: make(chan struct{})}
+	l.wg.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-l.stop:
+				return
+			}
+			live := c.Live()
+			d, hash := live[l.rand.IntN(len(live))], User(l.rand.IntN(users))
+			l.wg.Go(func() { l.login(d, hash) })
+		}
+	})
+	return l
+}
+
+func (l *Load) login(d *Director, hash ring.UserHash) {
+	_, err := d.Lookup(context.Background(), "", hash)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.Failed++
+	} else {
+		l.Answered++
+	}
+}
+
+// Stop ends the load when every lookup has ended.
+func (l *Load) Stop() {
+	close(l.stop)
+	l.wg.Wait()
+}
+
+// User returns the hash of user i, spread over the whole range.
+func User(i int) ring.UserHash { return ring.UserHash(uint32(i+1) * 2654435761) }
+
+// CheckEqual reports how the live directors differ in table, mappings, and what they answer for users hashed 1 to users.
+func (c *Cluster) CheckEqual(users int) error {
+	live := c.Live()
+	first := live[0]
+	table, mappings := fmt.Sprint(first.Table()), Mappings(first)
+	for _, d := range live[1:] {
+		if got := fmt.Sprint(d.Table()); got != table {
+			return fmt.Errorf("tables differ:\n%s: %s\n%s: %s", first.Name, table, d.Name, got)
+		}
+		got := Mappings(d)
+		if len(got) != len(mappings) {
+			return fmt.Errorf("%s has %d mappings, %s %d", first.Name, len(mappings), d.Name, len(got))
+		}
+		for hash, m := range mappings {
+			if got[hash] != m {
+				return fmt.Errorf("user %s differs:\n%s: %+v\n%s: %+v", hash, first.Name, m, d.Name, got[hash])
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for i := range users {
+		var want netip.Addr
+		for _, d := range live {
+			got, err := d.Lookup(ctx, "", User(i))
+			if err != nil {
+				return fmt.Errorf("lookup of user %s at %s: %w", User(i), d.Name, err)
+			}
+			if want.IsValid() && got != want {
+				return fmt.Errorf("user %s is on %s at %s and on %s at %s", User(i), want, first.Name, got, d.Name)
+			}
+			want = got
+		}
+	}
+	return nil
+}
