@@ -1,0 +1,107 @@
+package replica
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// benchMappings is the size of the benchmarks' directory: 1 M, or what DIRECTORY_BENCH_MAPPINGS says.
+func benchMappings(b *testing.B) int {
+	text := os.Getenv("DIRECTORY_BENCH_MAPPINGS")
+	if text == "" {
+		return 1_000_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatalf("DIRECTORY_BENCH_MAPPINGS: %v", err)
+	}
+	return n
+}
+
+// BenchmarkTryLookup is the whole way of a lookup in the process, from the name to the backend: of users known and active, of known users
+// whose activity is recorded, and of new users. Reports bytes per mapping of the whole process.
+func BenchmarkTryLookup(b *testing.B) {
+	users := benchMappings(b)
+	format, err := ring.ParseHashFormat("%Lu")
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := time.Hour
+	dir := directory.New(15 * time.Minute)
+	core := New(Config{
+		Name: "d1", Boot: 1, Mesh: "bench", HashFormat: "%Lu", Addr: netip.MustParseAddrPort("127.0.0.1:9090"),
+		Expire: 15 * time.Minute, KickDelay: 2 * time.Second, Backends: testBackends(50), Founder: true,
+		Wall: 1795445000000, Rand: rand.New(rand.NewPCG(1, 1)), Directory: dir,
+	}, now)
+	name := func(buf []byte, i int) []byte {
+		return append(strconv.AppendInt(append(buf[:0], "user"...), int64(i), 10), "@example.org"...)
+	}
+	var buf []byte
+	for i := range users {
+		buf = name(buf, i)
+		if _, ok := core.TryLookup(now, "", format.Hash(string(buf))); !ok {
+			b.Fatal("a new user waits")
+		}
+		if i%100_000 == 0 {
+			core.outbox.take()
+		}
+	}
+	core.outbox.take()
+	core.Take()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	perMapping := float64(stats.HeapAlloc) / float64(users)
+	rng := rand.New(rand.NewPCG(2, 2))
+	names := make([]string, 1<<20)
+	for i := range names {
+		names[i] = string(name(nil, rng.IntN(users)))
+	}
+
+	b.Run("known", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			i++
+			if _, ok := core.TryLookup(now, "", format.Hash(names[i&(len(names)-1)])); !ok {
+				b.Fatal("a known user waits")
+			}
+		}
+		b.ReportMetric(perMapping, "B/mapping")
+	})
+	b.Run("recorded", func(b *testing.B) {
+		b.ReportAllocs()
+		i, at := 0, now
+		for b.Loop() {
+			if i++; i&(len(names)-1) == 1 {
+				at += dir.Share()/2 + time.Second
+				core.lastTick.Store(int64(at))
+				core.outbox.take()
+			}
+			if _, ok := core.TryLookup(at, "", format.Hash(names[i&(len(names)-1)])); !ok {
+				b.Fatal("a known user waits")
+			}
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		i, at := users, time.Duration(core.lastTick.Load())
+		for b.Loop() {
+			buf = name(buf, i)
+			if i++; i&0xffff == 0 {
+				core.outbox.take()
+			}
+			if _, ok := core.TryLookup(at, "", format.Hash(string(buf))); !ok {
+				b.Fatal("a new user waits")
+			}
+		}
+	})
+}
