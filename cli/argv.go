@@ -42,8 +42,11 @@ func parseLine(commands []*cli.Command, args []string) (*commandLine, error) {
 			line.args = append(line.args, rest...)
 			rest = nil
 		case isFlag(word):
-			rest = line.addFlag(word, rest)
-		case level != nil && line.command == nil && word == "help":
+			var err error
+			if rest, err = line.addFlag(word, rest); err != nil {
+				return nil, err
+			}
+		case level != nil && word == "help":
 			line.help = true
 		case level != nil:
 			c := find(level, word)
@@ -64,7 +67,7 @@ func parseLine(commands []*cli.Command, args []string) (*commandLine, error) {
 }
 
 // addFlag takes a flag and, if it has one, its value, and returns what is left.
-func (l *commandLine) addFlag(word string, rest []string) []string {
+func (l *commandLine) addFlag(word string, rest []string) ([]string, error) {
 	name, _, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	if name == "h" && l.command != nil && l.command.Name == "map" {
 		// The one command where -h is inherited as something else.
@@ -73,22 +76,29 @@ func (l *commandLine) addFlag(word string, rest []string) []string {
 	}
 	if name == "h" || name == "help" {
 		l.help = true
-		return rest
+		return rest, nil
 	}
 	f := l.flag(name)
 	if f == nil && !strings.HasPrefix(word, "--") && len(name) > 1 {
 		// A value right behind a short flag, as getopt allows it: -a/run/d.sock
 		if short := l.flag(name[:1]); short != nil && takesValue(short) {
 			l.flags = append(l.flags, word[:2], word[2:])
-			return rest
+			return rest, nil
 		}
 	}
 	l.flags = append(l.flags, word)
-	if f != nil && takesValue(f) && !hasValue && len(rest) > 0 {
-		l.flags = append(l.flags, rest[0])
-		rest = rest[1:]
+	if f == nil || !takesValue(f) || hasValue {
+		return rest, nil
 	}
-	return rest
+	if len(rest) == 0 {
+		usage := "director COMMAND …"
+		if l.command != nil {
+			usage = l.command.UsageText
+		}
+		return nil, exitf(exitUsage, "%s needs a value; usage: %s", word, usage)
+	}
+	l.flags = append(l.flags, rest[0])
+	return rest[1:], nil
 }
 
 // flag finds a flag of the command; before the command word only the shared ones are known.

@@ -117,46 +117,58 @@ func (s *session) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, e
 	return daemon.New(daemon.Config{Options: options, Version: s.Version, LogOutput: s.Stderr})
 }
 
-// devReady waits until the directors are synced and logs the sample users in, at different directors.
+// devReady waits until the directors are synced, logs the sample users in at different directors, and waits until the first
+// one knows them all.
 func (s *session) devReady(ctx context.Context, dir string) error {
-	for i := range devDirectors {
+	clients := make([]*api.Client, devDirectors)
+	for i := range clients {
 		client, err := api.NewClient(devSocket(dir, fmt.Sprintf("d%d", i+1)))
 		if err != nil {
 			return err
 		}
 		defer client.Close()
+		clients[i] = client
 		if err := waitMesh(ctx, client); err != nil {
 			return err
 		}
-		for n := i; n < devLogins; n += devDirectors {
-			request := api.LookupRequest{User: fmt.Sprintf("user%03d@example.org", n)}
-			if n%10 == 0 {
-				request.Tag = "ssd"
-			}
-			if _, err := client.Lookup(ctx, request); err != nil {
-				return err
-			}
+	}
+	for n := range devLogins {
+		request := api.LookupRequest{User: fmt.Sprintf("user%03d@example.org", n)}
+		if n%10 == 0 {
+			request.Tag = "ssd"
+		}
+		if _, err := clients[n%devDirectors].Lookup(ctx, request); err != nil {
+			return err
 		}
 	}
-	return nil
+	return waitFor(ctx, "the first director did not hear of all logins", func() (bool, error) {
+		self, err := clients[0].Self(ctx)
+		return self.Users == devLogins, err
+	})
 }
 
 // waitMesh waits until a director is synced with all the others.
 func waitMesh(ctx context.Context, client *api.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, devStartTimeout)
+	return waitFor(ctx, "the directors did not find each other", func() (bool, error) {
+		directors, err := client.Directors(ctx)
+		return len(directors.Directors) == devDirectors && notSynced(directors) == "", err
+	})
+}
+
+// waitFor asks until it is so.
+func waitFor(ctx context.Context, failure string, so func() (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, devStartTimeout, exitf(exitTemporary, "%s within %v", failure, devStartTimeout))
 	defer cancel()
+	ticker := time.NewTicker(waitInterval)
+	defer ticker.Stop()
 	for {
-		directors, err := waitSynced(ctx, client, devStartTimeout)
-		if err != nil {
+		if done, err := so(); done || err != nil {
 			return err
 		}
-		if len(directors.Directors) == devDirectors {
-			return nil
-		}
 		select {
-		case <-time.After(waitInterval):
+		case <-ticker.C:
 		case <-ctx.Done():
-			return exitf(exitTemporary, "the directors did not find each other within %v", devStartTimeout)
+			return context.Cause(ctx)
 		}
 	}
 }

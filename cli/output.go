@@ -31,6 +31,7 @@ type table struct {
 	out     *bufio.Writer
 	columns []column
 	screen  int
+	grows   bool       // rather wider than the screen than out of line
 	held    [][]string // until the layout is fixed
 	widths  []int      // nil until then
 }
@@ -95,6 +96,9 @@ func (t *table) layOut() {
 			least[i] = min(least[i], w)
 		}
 		total += t.widths[i]
+	}
+	if t.grows {
+		t.screen = max(t.screen, total)
 	}
 	if total > t.screen {
 		for i := n - 1; i >= 0; i-- {

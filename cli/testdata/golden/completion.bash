@@ -1,0 +1,65 @@
+# bash completion for director
+_director() {
+	local cur=${COMP_WORDS[COMP_CWORD]} place= word i words= files=
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		-a | --addr) ((i++)) ;;
+		-*) ;;
+		*) case "$place $word" in
+			" serve") place="serve" ;;
+			" dev") place="dev" ;;
+			" lookup") place="lookup" ;;
+			" status") place="status" ;;
+			" map") place="map" ;;
+			" dump") place="dump" ;;
+			" add") place="add" ;;
+			" update") place="update" ;;
+			" remove") place="remove" ;;
+			" up") place="up" ;;
+			" down") place="down" ;;
+			" move") place="move" ;;
+			" kick") place="kick" ;;
+			" flush") place="flush" ;;
+			" ring") place="ring" ;;
+			" version") place="version" ;;
+			" completion") place="completion" ;;
+			"ring status") place="ring status" ;;
+			"ring add") place="ring add" ;;
+			"ring remove") place="ring remove" ;;
+			esac ;;
+		esac
+	done
+	case $place in
+	"") words="serve dev lookup status map dump add update remove up down move kick flush ring version completion" ;;
+	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --help" ;;
+	"dev") words="--log-level --help" ;;
+	"lookup") words="--addr -a --json --file -f --help" ;;
+	"status") words="--addr -a --json --help" ;;
+	"map") words="--addr -a --json --file -f --hash --user -u --help" ;;
+	"dump") words="--addr -a --json --help" ;;
+	"add") words="--addr -a --verbose -v --tag -t --help" ;;
+	"update") words="--addr -a --verbose -v --help" ;;
+	"remove") words="--addr -a --verbose -v --help" ;;
+	"up") words="--addr -a --verbose -v --help" ;;
+	"down") words="--addr -a --verbose -v --help" ;;
+	"move") words="--addr -a --verbose -v --wait --help" ;;
+	"kick") words="--addr -a --verbose -v --field -f --help" ;;
+	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --help" ;;
+	"ring") words="status add remove" ;;
+	"ring status") words="--addr -a --json --wait --timeout --help" ;;
+	"ring add") words="--addr -a --verbose -v --help" ;;
+	"ring remove") words="--addr -a --verbose -v --help" ;;
+	"version") words="--json --help" ;;
+	"completion") words="--help" ;;
+	esac
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	-f | --file | --config | --encrypt-key-file | --run-dir | -a | --addr) files=1 ;;
+	esac
+	if [ -n "$files" ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	fi
+}
+complete -o filenames -F _director director

@@ -1,0 +1,224 @@
+#compdef director
+# zsh completion for director
+_director() {
+	local place= word i
+	local -a items
+	for ((i = 2; i < CURRENT; i++)); do
+		word=$words[i]
+		case $word in
+		-a|--addr) ((i++)) ;;
+		-*) ;;
+		*) case "$place $word" in
+			" serve") place="serve" ;;
+			" dev") place="dev" ;;
+			" lookup") place="lookup" ;;
+			" status") place="status" ;;
+			" map") place="map" ;;
+			" dump") place="dump" ;;
+			" add") place="add" ;;
+			" update") place="update" ;;
+			" remove") place="remove" ;;
+			" up") place="up" ;;
+			" down") place="down" ;;
+			" move") place="move" ;;
+			" kick") place="kick" ;;
+			" flush") place="flush" ;;
+			" ring") place="ring" ;;
+			" version") place="version" ;;
+			" completion") place="completion" ;;
+			"ring status") place="ring status" ;;
+			"ring add") place="ring add" ;;
+			"ring remove") place="ring remove" ;;
+			esac ;;
+		esac
+	done
+	case $place in
+	"") items=(
+		'serve:run a director'
+		'dev:run three sample directors and say what to try'
+		'lookup:do what a proxy does at a login'
+		'status:show the backends, or where a user is'
+		'map:list mappings, or translate between names and hashes'
+		'dump:print commands that recreate the table of today'
+		'add:add a backend, or change one that is there'
+		'update:change a backend'\''s vhost count'
+		'remove:remove a backend and end the sessions on it'
+		'up:let a backend have new users again'
+		'down:keep new users away from a backend'
+		'move:give one user another backend'
+		'kick:end a user'\''s sessions everywhere'
+		'flush:move users to where they hash now'
+		'ring:show and change which directors belong to the mesh'
+		'version:print the version of this program'
+		'completion:print the completion for a shell'
+		) ;;
+	"serve") items=(
+		--config
+		--check
+		--node-name
+		--mesh-name
+		--bind
+		--advertise
+		--join
+		--mail-servers
+		--user-expire
+		--user-kick-delay
+		--username-hash
+		--max-parallel-moves
+		--max-parallel-kicks
+		--kick-command
+		--run-dir
+		--socket-mode
+		--http
+		--encrypt-key-file
+		--log-level
+		--log-format
+		--help
+		) ;;
+	"dev") items=(
+		--log-level
+		--help
+		) ;;
+	"lookup") items=(
+		--addr
+		-a
+		--json
+		--file
+		-f
+		--help
+		) ;;
+	"status") items=(
+		--addr
+		-a
+		--json
+		--help
+		) ;;
+	"map") items=(
+		--addr
+		-a
+		--json
+		--file
+		-f
+		--hash
+		--user
+		-u
+		--help
+		) ;;
+	"dump") items=(
+		--addr
+		-a
+		--json
+		--help
+		) ;;
+	"add") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--tag
+		-t
+		--help
+		) ;;
+	"update") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--help
+		) ;;
+	"remove") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--help
+		) ;;
+	"up") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--help
+		) ;;
+	"down") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--help
+		) ;;
+	"move") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--wait
+		--help
+		) ;;
+	"kick") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--field
+		-f
+		--help
+		) ;;
+	"flush") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--json
+		--forget
+		-F
+		--max-parallel
+		--watch
+		--cancel
+		--help
+		) ;;
+	"ring") items=(
+		'status:show the directors and how they are'
+		'add:contact a director, or accept it again'
+		'remove:make the mesh refuse a director'
+		) ;;
+	"ring status") items=(
+		--addr
+		-a
+		--json
+		--wait
+		--timeout
+		--help
+		) ;;
+	"ring add") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--help
+		) ;;
+	"ring remove") items=(
+		--addr
+		-a
+		--verbose
+		-v
+		--help
+		) ;;
+	"version") items=(
+		--json
+		--help
+		) ;;
+	"completion") items=(
+		--help
+		) ;;
+	esac
+	case $words[CURRENT-1] in
+	-f|--file|--config|--encrypt-key-file|--run-dir|-a|--addr) _files; return ;;
+	esac
+	_describe director items
+}
+if [ "$funcstack[1]" = _director ]; then
+	_director "$@"
+else
+	compdef _director director
+fi
