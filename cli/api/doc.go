@@ -38,6 +38,7 @@
 //	/v1/backends/up      BackendUp        /v1/flushes/cancel   CancelFlush
 //	/v1/backends/down    BackendDown      /v1/mappings/forget  Forget
 //	/v1/directors/add    AddDirector      /v1/directors/remove RemoveDirector
+//	/v1/mappings/import  ImportMappings
 //
 // # Errors
 //

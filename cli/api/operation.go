@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // An Operation is a change of the mesh that an operator asks for. Its type decides the path to which it is posted.
 type Operation interface {
 	// Path is where the operation is posted, for example /v1/backends/add.
@@ -77,6 +79,23 @@ type RemoveDirector struct {
 	Port int `json:"port,omitempty"` // 0: the only director at this address
 }
 
+// ImportMappings takes mappings over from another director, as far as their backends are in the table under their tag and
+// they have not expired. A user who is mapped elsewhere here gets the imported backend.
+type ImportMappings struct {
+	Mappings []ImportedMapping `json:"mappings"` // at most MaxImport
+}
+
+// MaxImport is how many mappings one ImportMappings may have.
+const MaxImport = 4096
+
+// ImportedMapping is one user of another director.
+type ImportedMapping struct {
+	Tag       string    `json:"tag,omitempty"`
+	UserHash  uint32    `json:"user_hash"`
+	Backend   IP        `json:"backend"`
+	ExpiresAt time.Time `json:"expires_at"` // unless there is more activity
+}
+
 // Path implements Operation.
 func (AddBackend) Path() string     { return "/v1/backends/add" }
 func (UpdateBackend) Path() string  { return "/v1/backends/update" }
@@ -90,6 +109,7 @@ func (CancelFlush) Path() string    { return "/v1/flushes/cancel" }
 func (Forget) Path() string         { return "/v1/mappings/forget" }
 func (AddDirector) Path() string    { return "/v1/directors/add" }
 func (RemoveDirector) Path() string { return "/v1/directors/remove" }
+func (ImportMappings) Path() string { return "/v1/mappings/import" }
 
 // Outcome tells what an operation did.
 type Outcome struct {
@@ -99,7 +119,7 @@ type Outcome struct {
 	Users int `json:"users"`
 	// Flush is the flush that was begun (FlushUsers).
 	Flush *FlushID `json:"flush"`
-	// Count is how many sessions were ended (KickUser) or flushes told to stop (CancelFlush).
+	// Count is how many sessions were ended (KickUser), flushes told to stop (CancelFlush) or mappings taken (ImportMappings).
 	Count int `json:"count"`
 	// Known says that these were certainly all of the user's sessions (KickUser).
 	Known bool `json:"known"`

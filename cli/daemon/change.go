@@ -71,6 +71,8 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, d.directorPort(op.Port))}, nil
 	case api.RemoveDirector:
 		return d.removeDirector(op)
+	case api.ImportMappings:
+		return d.importMappings(op), nil
 	}
 	return nil, api.Errorf(api.CodeBadRequest, "%T is no change that is known here", op)
 }

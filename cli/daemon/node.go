@@ -199,7 +199,7 @@ func (d *director) Mappings() iter.Seq[api.Mapping] {
 						Tag:       string(tag),
 						UserHash:  uint32(m.Hash),
 						Backend:   api.IP{Addr: m.Backend},
-						ExpiresAt: wallTime(dir.Ends(m)),
+						ExpiresAt: wallTime(dir.Ends(m).Add(-dir.Share())),
 						Moving:    m.Moving,
 					}) {
 						return

@@ -168,7 +168,7 @@ func TestMappings(t *testing.T) {
 	}
 	dir.Supersede("", 10, netip.Addr{}, false, at, 0)
 	d := testDirector(t, &fakeNode{dir: dir, now: at})
-	ends := wallTime(at.Tick().Time().Add(15*time.Minute + dir.Share()))
+	ends := wallTime(at.Tick().Time().Add(15 * time.Minute))
 	want := []api.Mapping{
 		{UserHash: 9, Backend: api.IP{Addr: addr1}, ExpiresAt: ends},
 		{UserHash: 0xfffffff0, Backend: api.IP{Addr: addr1}, ExpiresAt: ends},

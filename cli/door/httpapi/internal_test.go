@@ -12,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/cli/api"
-	"directormesh/ring"
 )
 
 // The encoder written by hand gives what encoding/json gives.
@@ -70,8 +69,8 @@ func FuzzOperation(f *testing.F) {
 		f.Add(i, []byte(`{"user_hash":4294967295,"backend":"::192.0.2.1"}`))
 		f.Add(i, []byte(`{"backend":"","max_parallel":3}`))
 		f.Add(i, []byte(`{"ip":"7","port":9090}`))
+		f.Add(i, []byte(`{"mappings":[{"tag":"x","user_hash":7,"backend":"192.0.2.1","expires_at":"2026-11-23T15:15:54Z"}]}`))
 	}
-	s := &Server{}
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		all := operations()
 		if which < 0 || which >= len(all) {
@@ -84,10 +83,8 @@ func FuzzOperation(f *testing.F) {
 		if op.Path() != all[which].path {
 			t.Errorf("%T on %s", op, all[which].path)
 		}
-		if m, ok := op.(api.Move); ok && m.UserHash != nil {
-			if got := s.moved(m); got != ring.UserHash(*m.UserHash) {
-				t.Errorf("moved %v, want %d", got, *m.UserHash)
-			}
+		if m, ok := op.(api.ImportMappings); ok && len(m.Mappings) > api.MaxImport {
+			t.Errorf("%d mappings are taken at once", len(m.Mappings))
 		}
 	})
 }

@@ -4,10 +4,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"directormesh/cli/api"
-	"directormesh/ring"
+	"directormesh/cli/door/audit"
 )
 
 // operation is a path to which changes are posted.
@@ -30,6 +28,7 @@ func operations() []operation {
 		operationOf[api.Forget](),
 		operationOf[api.AddDirector](),
 		operationOf[api.RemoveDirector](),
+		operationOf[api.ImportMappings](),
 	}
 }
 
@@ -92,6 +91,15 @@ func check(op api.Operation) error {
 			return err
 		}
 		return needs(op.IP, "ip")
+	case api.ImportMappings:
+		if len(op.Mappings) > api.MaxImport {
+			return api.Errorf(api.CodeBadRequest, "%d mappings are too many at once; send at most %d", len(op.Mappings), api.MaxImport)
+		}
+		for i, m := range op.Mappings {
+			if !m.Backend.IsValid() || m.ExpiresAt.IsZero() {
+				return api.Errorf(api.CodeBadRequest, "mapping %d has no backend or no expires_at", i+1)
+			}
+		}
 	}
 	return nil
 }
@@ -112,77 +120,7 @@ func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler 
 		if outcome.FailedDirectors == nil {
 			outcome.FailedDirectors = []string{}
 		}
-		event := s.log.Info()
-		if err != nil {
-			event = s.log.Warn().Err(err)
-		}
-		event.Str("who", peer(r)).Func(s.describe(op)).Strs("failed_directors", outcome.FailedDirectors).
-			Dur("took", time.Since(began)).Msg("admin change")
+		audit.Change{Who: peer(r), Door: "http", Op: op, Hash: s.director.Hash, Took: time.Since(began)}.Log(s.log, outcome, err)
 		return outcome, err
 	}
-}
-
-// describe adds what an operation does to a log line. User names stay out of the log; their hashes go in.
-func (s *Server) describe(op api.Operation) func(*zerolog.Event) {
-	return func(e *zerolog.Event) {
-		backend := func(action string, ip api.IP) {
-			e.Str("action", action)
-			if ip.IsValid() {
-				e.Str("backend", ip.String())
-			} else {
-				e.Str("backend", "all")
-			}
-		}
-		tag := func(tag *string) {
-			if tag != nil {
-				e.Str("tag", *tag)
-			}
-		}
-		switch op := op.(type) {
-		case api.AddBackend:
-			backend("add", op.IP)
-			tag(op.Tag)
-			if op.VHosts != nil {
-				e.Int("vhosts", *op.VHosts)
-			}
-		case api.UpdateBackend:
-			backend("update", op.IP)
-			tag(op.Tag)
-			e.Int("vhosts", op.VHosts)
-		case api.RemoveBackend:
-			backend("remove", op.IP)
-		case api.BackendUp:
-			backend("up", op.IP)
-		case api.BackendDown:
-			backend("down", op.IP)
-		case api.Move:
-			backend("move", op.Backend)
-			e.Stringer("user_hash", s.moved(op))
-		case api.KickUser:
-			e.Str("action", "kick")
-			if op.Field != "" {
-				e.Str("field", op.Field)
-			} else {
-				e.Stringer("user_hash", s.director.Hash(op.User))
-			}
-		case api.FlushUsers:
-			backend("flush", op.Backend)
-			e.Int("max_parallel", op.MaxParallel)
-		case api.CancelFlush:
-			backend("cancel flush", op.Backend)
-		case api.Forget:
-			backend("forget", op.Backend)
-		case api.AddDirector:
-			e.Str("action", "ring add").Str("director", op.IP.String()).Int("port", op.Port)
-		case api.RemoveDirector:
-			e.Str("action", "ring remove").Str("director", op.IP.String()).Int("port", op.Port)
-		}
-	}
-}
-
-func (s *Server) moved(op api.Move) ring.UserHash {
-	if op.UserHash != nil {
-		return ring.UserHash(*op.UserHash)
-	}
-	return s.director.Hash(op.User)
 }

@@ -8,17 +8,14 @@ import (
 	"strings"
 
 	"directormesh/cli/api"
+	"directormesh/cli/door/audit"
 )
 
 type peerKey struct{}
 
 // rememberPeer notes who is at the other end of a connection: the user id for a unix socket, else the address.
 func rememberPeer(ctx context.Context, c net.Conn) context.Context {
-	who := c.RemoteAddr().String()
-	if u, ok := c.(*net.UnixConn); ok {
-		who = unixPeer(u)
-	}
-	return context.WithValue(ctx, peerKey{}, who)
+	return context.WithValue(ctx, peerKey{}, audit.Who(c))
 }
 
 // peer returns who asks, for the log.

@@ -64,7 +64,7 @@ func (s *Server) whole(method, path string, h handler) http.Handler {
 		err := admit(w, r, method)
 		if err == nil {
 			deadline(w, requestTimeout)
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(path))
 			value, err = h(r)
 		}
 		if err != nil {
@@ -96,6 +96,14 @@ func (s *Server) stream(method, path string, h streamer) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 	})
+}
+
+// bodyLimit is how large a request for one of the paths of routes may be.
+func bodyLimit(path string) int64 {
+	if path == (api.ImportMappings{}).Path() {
+		return maxImport
+	}
+	return maxBody
 }
 
 // startedWriter knows whether anything has been sent.

@@ -20,6 +20,7 @@ const (
 	streamTimeout  = 30 * time.Second
 	maxHeader      = 16 << 10
 	maxBody        = 64 << 10
+	maxImport      = 2 << 20 // of mappings that are imported
 )
 
 // Config is what a Server needs.

@@ -1,0 +1,107 @@
+package audit
+
+import (
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/api"
+	"directormesh/ring"
+)
+
+// Who names the other end of a connection: the user id for a unix socket, else the address.
+func Who(c net.Conn) string {
+	if u, ok := c.(*net.UnixConn); ok {
+		return unixPeer(u)
+	}
+	return c.RemoteAddr().String()
+}
+
+// Change is a change that somebody asked for.
+type Change struct {
+	Who  string
+	Door string // where it was asked for
+	Op   api.Operation
+	Hash func(user string) ring.UserHash // hashes names as the mesh does
+	Took time.Duration
+}
+
+// Log writes how a change went: at level info, or as a warning if it failed.
+func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
+	event := log.Info()
+	if err != nil {
+		event = log.Warn().Err(err)
+	}
+	failed := outcome.FailedDirectors
+	if failed == nil {
+		failed = []string{}
+	}
+	event.Str("who", c.Who).Str("door", c.Door).Func(c.describe).Strs("failed_directors", failed).
+		Dur("took", c.Took).Msg("admin change")
+}
+
+// describe adds what the operation does.
+func (c Change) describe(e *zerolog.Event) {
+	backend := func(action string, ip api.IP) {
+		e.Str("action", action)
+		if ip.IsValid() {
+			e.Str("backend", ip.String())
+		} else {
+			e.Str("backend", "all")
+		}
+	}
+	tag := func(tag *string) {
+		if tag != nil {
+			e.Str("tag", *tag)
+		}
+	}
+	switch op := c.Op.(type) {
+	case api.AddBackend:
+		backend("add", op.IP)
+		tag(op.Tag)
+		if op.VHosts != nil {
+			e.Int("vhosts", *op.VHosts)
+		}
+	case api.UpdateBackend:
+		backend("update", op.IP)
+		tag(op.Tag)
+		e.Int("vhosts", op.VHosts)
+	case api.RemoveBackend:
+		backend("remove", op.IP)
+	case api.BackendUp:
+		backend("up", op.IP)
+	case api.BackendDown:
+		backend("down", op.IP)
+	case api.Move:
+		backend("move", op.Backend)
+		e.Stringer("user_hash", c.moved(op))
+	case api.KickUser:
+		e.Str("action", "kick")
+		if op.Field != "" {
+			e.Str("field", op.Field)
+		} else {
+			e.Stringer("user_hash", c.Hash(op.User))
+		}
+	case api.FlushUsers:
+		backend("flush", op.Backend)
+		e.Int("max_parallel", op.MaxParallel)
+	case api.CancelFlush:
+		backend("cancel flush", op.Backend)
+	case api.Forget:
+		backend("forget", op.Backend)
+	case api.AddDirector:
+		e.Str("action", "ring add").Str("director", op.IP.String()).Int("port", op.Port)
+	case api.RemoveDirector:
+		e.Str("action", "ring remove").Str("director", op.IP.String()).Int("port", op.Port)
+	case api.ImportMappings:
+		e.Str("action", "import").Int("mappings", len(op.Mappings))
+	}
+}
+
+func (c Change) moved(op api.Move) ring.UserHash {
+	if op.UserHash != nil {
+		return ring.UserHash(*op.UserHash)
+	}
+	return c.Hash(op.User)
+}
