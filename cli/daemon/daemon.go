@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
-	"directormesh/cli/door/httpapi"
+	"directormesh/cli/handover"
 	"directormesh/mesh"
 )
 
@@ -33,6 +30,7 @@ type Config struct {
 	LogOutput io.Writer
 	Notify    func(state string)      // tells the service manager (sd_notify); nil: there is none
 	Reload    func() (Options, error) // reads the settings again; nil: they stay as they are
+	Handed    *handover.Handed        // sockets that others have opened for this director; nil: none. Close closes them
 }
 
 // Daemon is a director: a mesh node with its doors.
@@ -45,9 +43,8 @@ type Daemon struct {
 	reread   func() (Options, error)
 	node     *mesh.Node
 	director *director
-	server   *httpapi.Server
-	unix     net.Listener
-	tcp      net.Listener // nil without --http
+	sockets  []socket
+	doors    []*door
 }
 
 // New opens all sockets and joins the mesh. The doors do not answer before Run. What New has opened, Close closes.
@@ -68,13 +65,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	// The cheap and exclusive things first: a second director on this run directory must not join before it fails.
-	if d.unix, err = listenUnix(cfg.Options.SocketPath(), cfg.Options.SocketMode); err != nil {
+	if err = d.openSockets(cfg.Handed); err != nil {
 		return nil, err
-	}
-	if cfg.Options.HTTP != "" {
-		if d.tcp, err = listenHTTP(cfg.Options.HTTP); err != nil {
-			return nil, err
-		}
 	}
 	registry, err := newRegistry(cfg.Version)
 	if err != nil {
@@ -100,13 +92,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version}
-	d.server, err = httpapi.New(httpapi.Config{
-		Director:   d.director,
-		Log:        d.log,
-		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Registerer: registry,
-	})
-	return d, err
+	return d, d.makeDoors(registry)
 }
 
 // newRegistry returns the registry of one director. Nothing is registered globally: a process may hold several.
@@ -128,52 +114,16 @@ func newRegistry(version string) (*prometheus.Registry, error) {
 	return registry, nil
 }
 
-// HTTPAddr returns where HTTP is served, nil without --http.
-func (d *Daemon) HTTPAddr() net.Addr {
-	if d.tcp == nil {
-		return nil
-	}
-	return d.tcp.Addr()
-}
-
 // WaitSynced waits until the director answers lookups by itself.
 func (d *Daemon) WaitSynced(ctx context.Context) error { return d.node.WaitSynced(ctx) }
 
 // Close stops everything at once. It may be called twice, and after Run.
 func (d *Daemon) Close() error {
-	var errs []error
-	if d.server != nil {
-		errs = append(errs, d.server.Close())
-	}
-	for _, l := range []net.Listener{d.unix, d.tcp} {
-		if l == nil {
-			continue
-		}
-		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	errs := []error{d.closeDoors()}
 	if d.node != nil {
 		errs = append(errs, d.node.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// serve runs the doors. The error of the first that fails goes to failed.
-func (d *Daemon) serve(running *sync.WaitGroup, failed chan<- error) {
-	for _, l := range []net.Listener{d.unix, d.tcp} {
-		if l == nil {
-			continue
-		}
-		running.Go(func() {
-			if err := d.server.Serve(l); err != nil {
-				select {
-				case failed <- fmt.Errorf("serving %s: %w", l.Addr(), err):
-				default:
-				}
-			}
-		})
-	}
 }
 
 // MeshAddr returns where other directors reach this one.

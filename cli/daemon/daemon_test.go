@@ -309,11 +309,11 @@ func TestStaleSocket(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	stale.Close()
-	l, err := listenUnix(path, 0o600)
+	l, err := listenUnix("run-dir", path, 0o600)
 	if err != nil {
 		t.Fatalf("stale socket: %v", err)
 	}
-	if _, err := listenUnix(path, 0o600); err == nil || !strings.Contains(err.Error(), "another process serves") {
+	if _, err := listenUnix("run-dir", path, 0o600); err == nil || !strings.Contains(err.Error(), "another process serves") {
 		t.Errorf("live socket: %v", err)
 	}
 	if err := l.Close(); err != nil {

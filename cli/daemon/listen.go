@@ -11,33 +11,33 @@ import (
 	"time"
 )
 
-// listenUnix listens on a unix socket of this mode. A socket that a dead process left behind is replaced; one that answers
-// is not.
-func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+// listenUnix listens on a unix socket of this mode, as a setting wants it. A socket that a dead process left behind is
+// replaced; one that answers is not.
+func listenUnix(setting, path string, mode fs.FileMode) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("run-dir: %w; create it, or choose another with --run-dir", err)
+		return nil, fmt.Errorf("%s: %w; create it, or choose another with --%s", setting, err, setting)
 	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
-		return nil, fmt.Errorf("run-dir: another process serves %s; stop it, or choose another directory with --run-dir", path)
+		return nil, fmt.Errorf("%s: another process serves %s; stop it, or choose another place with --%s", setting, path, setting)
 	} else if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("run-dir: %s belongs to somebody else: %w", path, err)
+		return nil, fmt.Errorf("%s: %s belongs to somebody else: %w", setting, path, err)
 	}
 	// The socket is made under another name and renamed when it has its mode: nobody can connect before that, and there is no
 	// moment without a socket.
 	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("run-dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("run-dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	l.SetUnlinkOnClose(false) // by its first name it is not there any more
 	if err := errors.Join(os.Chmod(fresh, mode), os.Rename(fresh, path)); err != nil {
 		l.Close()
 		os.Remove(fresh)
-		return nil, fmt.Errorf("run-dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return &unixListener{UnixListener: l, path: path}, nil
 }
@@ -47,6 +47,9 @@ type unixListener struct {
 	*net.UnixListener
 	path string
 }
+
+// Addr tells the path that others connect to.
+func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 func (l *unixListener) Close() error {
 	err := l.UnixListener.Close()

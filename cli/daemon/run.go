@@ -80,7 +80,7 @@ func (d *Daemon) leave(signals <-chan os.Signal) error {
 
 	doors, doorsDone := context.WithTimeout(ctx, doorsTimeout)
 	defer doorsDone()
-	if err := d.server.Shutdown(doors); err != nil {
+	if err := d.shutDoors(doors); err != nil {
 		d.log.Warn().Err(err).Msg("requests were cut off")
 	}
 	mesh, meshDone := context.WithTimeout(ctx, leaveTimeout)
@@ -135,12 +135,11 @@ func (d *Daemon) logStart() {
 	event := d.log.Info().
 		Str("version", d.version).
 		Str("mesh", d.options.MeshName).
-		Str("socket", d.options.SocketPath()).
 		Strs("join", d.options.Join).
 		Int("backends", len(d.options.Backends)).
 		Bool("encrypted", len(d.options.Keys) > 0)
-	if d.tcp != nil {
-		event.Stringer("http", d.tcp.Addr())
+	for _, s := range d.sockets {
+		event.Str(startField(s.kind), s.String())
 	}
 	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
 }
