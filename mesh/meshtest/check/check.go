@@ -1,0 +1,124 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Checker takes the events of a run one by one. It is not safe for concurrent use.
+type Checker struct {
+	rules    Rules
+	contacts *contacts
+	table    *table
+
+	operations    []*operation
+	operationByID map[uint64]*operation
+
+	users     map[User]*userState
+	userOrder []User
+	lookups   map[uint64]*lookup
+	waiting   []*lookup
+	fresh     []*lookup         // asked at this very moment
+	kicks     map[string][]Kick // by director
+
+	breaches []Breach
+}
+
+// maxBreaches is how many breaches are reported of one run; the first one counts, others are often its consequences.
+const maxBreaches = 20
+
+// New makes a checker of runs with these rules.
+func New(rules Rules) *Checker {
+	return &Checker{
+		rules:         rules,
+		contacts:      newContacts(),
+		table:         newTable(rules.Backends),
+		operationByID: make(map[uint64]*operation),
+		users:         make(map[User]*userState),
+		lookups:       make(map[uint64]*lookup),
+		kicks:         make(map[string][]Kick),
+	}
+}
+
+// Verify judges a whole history.
+func Verify(rules Rules, history []Event) []Breach {
+	c := New(rules)
+	for _, e := range history {
+		c.Event(e)
+	}
+	return c.Breaches()
+}
+
+// Breaches are those found so far.
+func (c *Checker) Breaches() []Breach { return c.breaches }
+
+// Event takes the next event.
+func (c *Checker) Event(e Event) {
+	t := e.When()
+	c.judgeFresh(t)
+	c.look(t)
+	switch e := e.(type) {
+	case Start:
+		c.contacts.start(t, e.Director)
+		c.kicks[e.Director] = nil
+	case Stop:
+		i := c.contacts.of(e.Director)
+		c.answersLost(t, i)
+		c.dropLookups(i)
+		c.originatorDied(t, i)
+		c.contacts.stop(t, i)
+	case Pause:
+		c.contacts.pause(t, c.contacts.of(e.Director))
+	case Wake:
+		i := c.contacts.of(e.Director)
+		c.extendLookups(i, t-c.contacts.directors[i].pausedAt)
+		c.contacts.wake(t, i)
+	case Frame:
+		c.contacts.frame(e)
+	case Lookup:
+		c.asked(e)
+	case Answer:
+		c.answered(e)
+	case Admin:
+		c.ordered(e)
+	case Done:
+		c.finished(e)
+	case FlushEnded:
+		if o := c.operationByID[e.ID]; o != nil {
+			o.ended = t + spread
+		}
+	case Kick:
+		c.kicks[e.Director] = append(c.kicks[e.Director], e)
+	case Final:
+		c.final(e)
+	default:
+		panic(fmt.Sprintf("check: unknown event %T", e))
+	}
+}
+
+// look does what time alone demands before the event at t.
+func (c *Checker) look(t time.Duration) {
+	if t < c.contacts.nextLook {
+		return
+	}
+	c.contacts.look(t)
+	c.settleOperations(t)
+	c.overdue(t)
+	c.settleUsers(t)
+}
+
+// breach reports one.
+func (c *Checker) breach(t time.Duration, guarantee string, u User, format string, args ...any) {
+	if len(c.breaches) < maxBreaches {
+		c.breaches = append(c.breaches, Breach{t, guarantee, u, fmt.Sprintf(format, args...)})
+	}
+}
+
+// name of a backend in texts.
+func name(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return "no backend"
+	}
+	return addr.String()
+}

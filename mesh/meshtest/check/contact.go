@@ -1,0 +1,237 @@
+package check
+
+import "time"
+
+const (
+	// silence is what separates two living directors, by G2.
+	silence = 5 * time.Second
+	// aloneAfter is how long a director waits for an answer to its first calls before it serves alone.
+	aloneAfter = 3 * time.Second
+	// contactAgain is how long after their first frames two directors may still count each other as failed: streams open one
+	// after the other, and it takes two beats on each until both know that frames flow both ways again.
+	contactAgain = 2 * time.Second
+	// calmGap is the longest silence between any two directors that a calm mesh has.
+	calmGap = 2 * time.Second
+	// settleTime is how long the mesh must be calm until a director that was away is like the others again.
+	settleTime = 10 * time.Second
+	// shortPause is what a director may sleep without being allowed any consequence.
+	shortPause = 900 * time.Millisecond
+
+	never = time.Duration(-1 << 62)
+)
+
+// director is what is known of one director from outside.
+type director struct {
+	name      string
+	life      int // counts its starts
+	alive     bool
+	paused    bool
+	startedAt time.Duration
+	stoppedAt time.Duration
+	pausedAt  time.Duration
+	met       bool // has had contact with another director in this life
+
+	settled   bool
+	unsettled time.Duration // when it last became so
+	settledAt time.Duration // when it last settled
+}
+
+// link is what one director has received of another.
+type link struct {
+	sent      time.Duration // of the newest frame received
+	sentAt    time.Duration // when that was received
+	echo      time.Duration // receiver's newest frame that the other one is known to have received
+	woke      time.Duration // when the receiver last woke, unless it was cut off from the other one before it slept
+	separated time.Duration // when this receiver, as the one who answers, was last cut off from the other
+}
+
+// contacts knows who lives and who can reach whom.
+type contacts struct {
+	index     map[string]int
+	directors []*director
+	links     [][]link // [receiver][sender]
+	lastRough time.Duration
+	nextLook  time.Duration
+}
+
+func newContacts() *contacts {
+	return &contacts{index: make(map[string]int), lastRough: never}
+}
+
+// of gives the number of a director.
+func (c *contacts) of(name string) int {
+	if i, ok := c.index[name]; ok {
+		return i
+	}
+	i := len(c.directors)
+	c.index[name] = i
+	c.directors = append(c.directors, &director{name: name, settledAt: never, stoppedAt: never})
+	for j := range c.links {
+		c.links[j] = append(c.links[j], freshLink())
+	}
+	row := make([]link, i+1)
+	for j := range row {
+		row[j] = freshLink()
+	}
+	c.links = append(c.links, row)
+	return i
+}
+
+func freshLink() link { return link{sent: never, sentAt: never, echo: never, woke: never, separated: never} }
+
+func (c *contacts) start(t time.Duration, name string) {
+	i := c.of(name)
+	d := c.directors[i]
+	d.life++
+	d.alive, d.paused, d.met, d.settled = true, false, false, false
+	d.startedAt, d.unsettled = t, t
+	for j := range c.links {
+		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
+	}
+	c.lastRough = t
+}
+
+func (c *contacts) stop(t time.Duration, i int) {
+	d := c.directors[i]
+	d.alive, d.paused, d.stoppedAt = false, false, t
+	c.unsettle(d, t)
+	c.lastRough = t
+}
+
+func (c *contacts) pause(t time.Duration, i int) {
+	c.directors[i].paused, c.directors[i].pausedAt = true, t
+	c.lastRough = t
+}
+
+func (c *contacts) wake(t time.Duration, i int) {
+	d := c.directors[i]
+	if d.paused = false; t-d.pausedAt > shortPause {
+		for j := range c.directors {
+			if !c.cut(d.pausedAt, i, j) {
+				c.links[i][j].woke = t
+			}
+		}
+		c.unsettle(d, t)
+	}
+	c.lastRough = t
+}
+
+func (c *contacts) unsettle(d *director, t time.Duration) {
+	d.settled, d.unsettled = false, t
+}
+
+// frame notes a frame and reports nothing: separation is asked for by separated.
+func (c *contacts) frame(f Frame) {
+	to, from := c.of(f.To), c.of(f.From)
+	t := f.When()
+	if c.cut(t, to, from) {
+		c.links[to][from].separated = t
+		c.unsettle(c.directors[to], t)
+	}
+	if c.cut(t, from, to) {
+		c.links[from][to].separated = t
+		c.unsettle(c.directors[from], t)
+	}
+	l := &c.links[to][from]
+	if f.Sent > l.sent {
+		l.sent, l.sentAt = f.Sent, t
+	}
+	if f.Echo >= c.directors[to].startedAt {
+		l.echo = max(l.echo, f.Echo)
+		c.directors[to].met = true
+	}
+}
+
+// age is for how long viewer has had no proof that frames flow both ways between it and peer, while answerer, one of the two, was
+// awake.
+func (c *contacts) age(t time.Duration, viewer, peer, answerer int) time.Duration {
+	other := peer
+	if viewer != answerer {
+		other = viewer
+	}
+	since := max(c.links[viewer][peer].echo, c.directors[viewer].startedAt, c.directors[peer].startedAt,
+		c.links[viewer][peer].woke, c.links[answerer][other].woke)
+	return t - since
+}
+
+// cut reports whether at t the answerer and its peer are cut off from each other, as either of the two sees it. A director that
+// sleeps or slept cannot blame that for its own answers, but others may act without it.
+func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
+	a, p := c.directors[answerer], c.directors[peer]
+	switch {
+	case !a.alive || !p.alive || answerer == peer:
+		return false
+	case c.age(t, answerer, peer, answerer) > silence || c.age(t, peer, answerer, answerer) > silence:
+		return true
+	case c.links[answerer][peer].echo < 0 && c.links[peer][answerer].echo < 0:
+		return c.strangers(t, answerer, peer)
+	}
+	return false
+}
+
+// strangers reports whether two directors that never met in this life need not know of each other: nobody met the answerer, or
+// all whom it met are cut off from the other one.
+func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
+	if !c.directors[answerer].met {
+		return c.age(t, answerer, peer, answerer) > aloneAfter
+	}
+	for i, d := range c.directors {
+		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 || c.age(t, answerer, i, answerer) > silence {
+			continue
+		}
+		if c.links[i][peer].echo >= 0 && c.age(t, i, peer, i) <= silence && t-c.links[i][peer].separated >= contactAgain {
+			return false
+		}
+	}
+	return true
+}
+
+// separated reports whether the answerer may act at t without what the peer did: they are cut off, or were until just now.
+func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
+	return c.cut(t, answerer, peer) || t-c.links[answerer][peer].separated < contactAgain
+}
+
+// look observes the whole mesh at t and lets directors settle.
+func (c *contacts) look(t time.Duration) {
+	if t < c.nextLook {
+		return
+	}
+	c.nextLook = t + 250*time.Millisecond
+	for i, d := range c.directors {
+		if !d.alive {
+			continue
+		}
+		if d.paused {
+			c.lastRough = t
+			return
+		}
+		for j, p := range c.directors {
+			if i != j && p.alive && t-max(c.links[i][j].echo, d.startedAt, p.startedAt) > calmGap {
+				c.lastRough = t
+				return
+			}
+		}
+	}
+	for _, d := range c.directors {
+		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime {
+			d.settled, d.settledAt = true, t
+		}
+	}
+}
+
+// calmFor is how long no director started, stopped, slept or was silent.
+func (c *contacts) calmFor(t time.Duration) time.Duration { return t - c.lastRough }
+
+// reached reports whether a row that was made by a life of director from at t has surely arrived at director to, which still
+// lives the same life.
+func (c *contacts) reached(from, life int, at time.Duration, to int, lag time.Duration) bool {
+	d := c.directors[to]
+	if from == to {
+		return d.life == life && d.alive
+	}
+	if c.directors[from].life != life {
+		return false
+	}
+	l := c.links[to][from]
+	return d.alive && l.sent >= at+lag && d.startedAt <= l.sentAt
+}

@@ -1,0 +1,250 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// A User is who is looked up: a user hash in a tag.
+type User struct {
+	Tag  string
+	Hash uint32
+}
+
+func (u User) String() string {
+	if u.Tag == "" {
+		return fmt.Sprintf("%08x", u.Hash)
+	}
+	return fmt.Sprintf("%08x@%s", u.Hash, u.Tag)
+}
+
+// An Event is one thing that happened in a run. Events are given in order of time.
+type Event interface {
+	When() time.Duration
+}
+
+// At is the true time of an event since the start of the run; every event embeds it.
+type At time.Duration
+
+// When is the time of the event.
+func (a At) When() time.Duration { return time.Duration(a) }
+
+// Start begins a life of a director's process.
+type Start struct {
+	At
+	Director string
+}
+
+// Stop ends a director's process, whatever the reason.
+type Stop struct {
+	At
+	Director string
+}
+
+// Pause stops a director's process without its notice (SIGSTOP); Wake lets it go on.
+type Pause struct {
+	At
+	Director string
+}
+
+// Wake ends a Pause.
+type Wake struct {
+	At
+	Director string
+}
+
+// Frame is a frame of a stream that was received. Echo is when the receiver had sent the newest of its own frames that the
+// sender had received when it sent this one, negative if there was none: so the frame proves both directions since then.
+// Not every frame needs to be told, but several a second of each pair.
+type Frame struct {
+	At
+	From, To string
+	Sent     time.Duration
+	Echo     time.Duration
+}
+
+// Lookup is a question for a user's backend that reached a director.
+type Lookup struct {
+	At
+	ID       uint64
+	Director string
+	User     User
+}
+
+// Answer ends a lookup; with Failed it was a temporary failure.
+type Answer struct {
+	At
+	ID      uint64
+	Backend netip.Addr
+	Failed  bool
+}
+
+// Admin is an operation that an operator asked a director for.
+type Admin struct {
+	At
+	ID       uint64
+	Director string
+	Op       Op
+}
+
+// Done ends an operation, successfully if Error is empty.
+type Done struct {
+	At
+	ID         uint64
+	Error      string
+	NoEffect   bool // the error says that nothing was changed
+	Superseded bool // the error says that another change of the same user took its place
+	Failed     []string
+	Tables     map[string]Table // what every living director held at this moment
+}
+
+// FlushEnded tells that no user is moved any more by the flush that operation ID began.
+type FlushEnded struct {
+	At
+	ID uint64
+}
+
+// Kick is an order to the sessions of one director. Exactly one of its forms is used: all sessions of User that are not on Keep
+// (the zero address keeps none), all sessions on Backend, or those of the user called Name.
+type Kick struct {
+	At
+	Director string
+	User     User
+	Keep     netip.Addr
+	Backend  netip.Addr
+	Name     string
+}
+
+// Final is what each director held at the end. All faults are healed and the mesh has been quiet when it is taken.
+type Final struct {
+	At
+	Directors map[string]State
+}
+
+// State is all that a director holds.
+type State struct {
+	Table    Table
+	Mappings []Mapping // live ones, in order of tag and hash
+}
+
+// A Table is a director's table by backend.
+type Table map[netip.Addr]Row
+
+// Row is one backend of a director's table. Registers has everything that the table keeps of this backend in a form that is equal
+// if and only if the registers are.
+type Row struct {
+	Present   bool
+	Tag       string
+	VHosts    int
+	Down      bool
+	Forgotten uint64
+	Registers string
+}
+
+// Mapping is one record of a director. Activity and Stamp are opaque: the same everywhere, or the directors differ.
+type Mapping struct {
+	User       User
+	Backend    netip.Addr // zero: forgotten
+	Activity   uint32
+	Stamp      uint32
+	Generation uint16
+	Moving     bool
+	Ends       time.Duration // when it dies by its director's clock, in true time
+}
+
+// OpKind says what an Op does.
+type OpKind int
+
+// The operations.
+const (
+	OpAdd OpKind = iota
+	OpUpdate
+	OpRemove
+	OpDown
+	OpUp
+	OpForget
+	OpMove
+	OpFlush
+	OpCancel
+	OpKick
+)
+
+func (k OpKind) String() string {
+	return [...]string{"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick"}[k]
+}
+
+// Op is an operation. Backend is zero for "all" where an operation allows that.
+type Op struct {
+	Kind    OpKind
+	Backend netip.Addr
+	Tag     string // OpAdd
+	VHosts  int    // OpAdd (negative: not given) and OpUpdate
+	User    User   // OpMove
+	Wait    bool   // OpMove: done at the release, not when all hold
+	Name    string // OpKick
+}
+
+func (o Op) String() string {
+	var b strings.Builder
+	b.WriteString(o.Kind.String())
+	if o.Kind == OpMove {
+		fmt.Fprintf(&b, " %v", o.User)
+		if o.Wait {
+			b.WriteString(" --wait")
+		}
+	}
+	switch {
+	case o.Kind == OpKick:
+		fmt.Fprintf(&b, " %s", o.Name)
+	case o.Backend.IsValid():
+		fmt.Fprintf(&b, " %v", o.Backend)
+	default:
+		b.WriteString(" all")
+	}
+	if o.Kind == OpUpdate || o.Kind == OpAdd && o.VHosts >= 0 {
+		fmt.Fprintf(&b, " %d", o.VHosts)
+	}
+	return b.String()
+}
+
+// Backend is a backend of the configured table, up and present.
+type Backend struct {
+	Addr   netip.Addr
+	Tag    string
+	VHosts int
+}
+
+// Rules are the settings that the guarantees depend on.
+type Rules struct {
+	Expire   time.Duration
+	Backends []Backend // the table at the founding of the mesh
+
+	// BatchLag is the longest time between an answer and the frame that carries its row.
+	BatchLag time.Duration
+	// RepairWithin is how long after the end of a fault the mesh may need to agree again.
+	RepairWithin time.Duration
+	// FlushParallel is the number of users a flush moves at a time.
+	FlushParallel int
+}
+
+// Share is S of the design: how much longer than the expire time a mapping lives, and twice the age at which activity is recorded anew.
+func (r Rules) share() time.Duration {
+	return min(max(r.Expire/20, 20*time.Second), 45*time.Second)
+}
+
+// Breach is one broken guarantee.
+type Breach struct {
+	At        time.Duration
+	Guarantee string // "G1" … "G6"
+	User      User   // zero hash: no user in particular
+	Text      string
+}
+
+func (b Breach) String() string {
+	if b.User.Hash == 0 {
+		return fmt.Sprintf("%s at %v: %s", b.Guarantee, b.At, b.Text)
+	}
+	return fmt.Sprintf("%s at %v: user %v: %s", b.Guarantee, b.At, b.User, b.Text)
+}

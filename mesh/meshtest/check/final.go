@@ -1,0 +1,148 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// final judges what all hold at the end.
+func (c *Checker) final(e Final) {
+	t := e.When()
+	names := make([]string, 0, len(e.Directors))
+	for name := range e.Directors {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		return
+	}
+	for _, d := range c.contacts.directors {
+		if d.alive && !d.settled {
+			c.breach(t, "G1", User{}, "%s has had no calm since %v: the run must end quietly to be judged", d.name, d.unsettled)
+			return
+		}
+	}
+	first := e.Directors[names[0]]
+	for _, name := range names[1:] {
+		other := e.Directors[name]
+		for _, text := range tableDifferences(first.Table, other.Table) {
+			c.breach(t, "G1", User{}, "%s and %s differ: %s", names[0], name, text)
+		}
+		c.compareMappings(t, names[0], name, first.Mappings, other.Mappings)
+	}
+	for _, text := range c.table.judge(first.Table, t, t) {
+		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
+	}
+	held := make(map[User]netip.Addr)
+	for _, m := range first.Mappings {
+		held[m.User] = m.Backend
+	}
+	for _, u := range c.userOrder {
+		s := c.users[u]
+		c.judgeKept(t, s, held[u])
+		c.judgeKicks(t, s, held[u])
+	}
+}
+
+// judgeKept demands that a user who was answered within the expire window is still mapped there.
+func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
+	if len(s.lines) != 1 || s.lines[0].loose || c.perhapsDead(s.lines[0], t) {
+		return
+	}
+	x := s.lines[0]
+	if held == x.backend || c.freedBy(s, x, t) != nil || c.beingMoved(s, t) {
+		return
+	}
+	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(held))
+}
+
+func tableDifferences(a, b Table) (texts []string) {
+	for addr, row := range a {
+		if other := b[addr]; row.Registers != other.Registers {
+			texts = append(texts, fmt.Sprintf("%v: %s and %s", addr, row.Registers, other.Registers))
+		}
+	}
+	for addr := range b {
+		if _, ok := a[addr]; !ok {
+			texts = append(texts, fmt.Sprintf("%v is known to one only", addr))
+		}
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// compareMappings demands that two directors hold the same mappings. One that is about to die may be dead already by the other's clock.
+func (c *Checker) compareMappings(t time.Duration, nameA, nameB string, a, b []Mapping) {
+	for len(a) > 0 || len(b) > 0 {
+		order := 0
+		switch {
+		case len(a) == 0:
+			order = 1
+		case len(b) == 0:
+			order = -1
+		default:
+			order = compareUsers(a[0].User, b[0].User)
+		}
+		switch {
+		case order < 0:
+			c.onlyOne(t, nameA, nameB, a[0])
+			a = a[1:]
+		case order > 0:
+			c.onlyOne(t, nameB, nameA, b[0])
+			b = b[1:]
+		default:
+			x, y := a[0], b[0]
+			x.Ends, y.Ends = 0, 0
+			if x != y {
+				c.breach(t, "G1", x.User, "%s holds %v, %s holds %v", nameA, x, nameB, y)
+			}
+			a, b = a[1:], b[1:]
+		}
+	}
+}
+
+func (c *Checker) onlyOne(t time.Duration, has, lacks string, m Mapping) {
+	if m.Ends > t+clockSlack {
+		c.breach(t, "G1", m.User, "%s holds %v, %s does not", has, m, lacks)
+	}
+}
+
+func (m Mapping) String() string {
+	moving := ""
+	if m.Moving {
+		moving = " moving"
+	}
+	return fmt.Sprintf("%s (generation %d, stamp %d, activity %d%s)", name(m.Backend), m.Generation, m.Stamp, m.Activity, moving)
+}
+
+func compareUsers(a, b User) int {
+	if a.Tag != b.Tag {
+		return strings.Compare(a.Tag, b.Tag)
+	}
+	switch {
+	case a.Hash < b.Hash:
+		return -1
+	case a.Hash > b.Hash:
+		return 1
+	}
+	return 0
+}
+
+// describe names the lines that a user has.
+func (c *Checker) describe(s *userState) string {
+	if len(s.lines) == 0 {
+		return "the user has no line"
+	}
+	var parts []string
+	for _, x := range s.lines {
+		text := fmt.Sprintf("%v answered from %v to %v", x.backend, x.start, x.last)
+		if n := len(x.answers); n > 0 {
+			text += fmt.Sprintf(" (last by %s)", c.contacts.directors[x.answers[n-1].director].name)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, " and ")
+}

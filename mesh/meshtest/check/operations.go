@@ -1,0 +1,199 @@
+package check
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	// moveLimit is by when every move has been released, wherever its originator is.
+	moveLimit = 31 * time.Second
+	// spread is what it takes at most until what one director knows has come to all, and back, in a calm mesh.
+	spread = 1500 * time.Millisecond
+	// troubleSpread is the same while directors fail: silence must be noticed and perhaps an exclusion must run its course.
+	troubleSpread = 13 * time.Second
+)
+
+// operation is one thing that an operator ordered, and how it went.
+type operation struct {
+	id       uint64
+	at       time.Duration
+	director int
+	life     int
+	op       Op
+
+	done       bool
+	doneAt     time.Duration
+	err        string
+	superseded bool
+	failed     []string
+	everywhere time.Duration // from then on every director has it; forever if that is not known
+	ended      time.Duration // moves, flushes: from then on no user is held or moved by it any more
+	rough      bool          // moves, flushes: there was a fault before it ended
+}
+
+// frees reports whether the operation drops the mappings of a backend.
+func (o *operation) frees(backend netip.Addr) bool {
+	switch o.op.Kind {
+	case OpForget:
+		return !o.op.Backend.IsValid() || o.op.Backend == backend
+	case OpRemove:
+		return o.op.Backend == backend
+	case OpAdd: // adding a backend that was absent drops what was left of its users
+		return o.op.Backend == backend
+	}
+	return false
+}
+
+// flushes reports whether the operation moves users of a backend.
+func (o *operation) flushes(backend netip.Addr) bool {
+	return o.op.Kind == OpFlush && (!o.op.Backend.IsValid() || o.op.Backend == backend)
+}
+
+// ordered notes a new operation.
+func (c *Checker) ordered(e Admin) {
+	i := c.contacts.of(e.Director)
+	o := &operation{
+		id: e.ID, at: e.When(), director: i, life: c.contacts.directors[i].life, op: e.Op,
+		everywhere: forever, ended: forever,
+	}
+	c.operations = append(c.operations, o)
+	c.operationByID[e.ID] = o
+	c.table.order(e.When(), o)
+}
+
+// finished notes the end of an operation and judges it by G5.
+func (c *Checker) finished(e Done) {
+	o := c.operationByID[e.ID]
+	if o == nil || o.done {
+		c.breach(e.When(), "G5", User{}, "operation %d ended twice or was never ordered", e.ID)
+		return
+	}
+	o.done, o.doneAt, o.err, o.superseded = true, e.When(), e.Error, e.Superseded
+	o.failed = slices.Clone(e.Failed)
+	if e.Error != "" {
+		o.everywhere = forever
+		if e.NoEffect {
+			c.withdraw(o)
+		}
+		return
+	}
+	for i, d := range c.contacts.directors {
+		if d.alive && !slices.Contains(o.failed, d.name) && c.contacts.separated(e.When(), o.director, i) {
+			o.failed = append(o.failed, d.name) // it counted as failed before the operation began
+		}
+	}
+	if len(o.failed) == 0 {
+		o.everywhere = e.When()
+	}
+	switch o.op.Kind {
+	case OpMove:
+		if o.op.Wait {
+			o.ended = e.When() + spread
+		}
+		c.moveAcknowledged(o)
+	case OpKick:
+		c.kickAcknowledged(o)
+	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget:
+		c.judgeApplied(o, e)
+		c.closeFreed(o)
+	}
+}
+
+// withdraw forgets an operation that did nothing.
+func (c *Checker) withdraw(o *operation) {
+	c.table.withdraw(o)
+	c.operations = slices.DeleteFunc(c.operations, func(x *operation) bool { return x == o })
+}
+
+// originatorDied bounds the operations of a director that stopped: whatever moves it had begun end by themselves.
+func (c *Checker) originatorDied(t time.Duration, i int) {
+	for _, o := range c.operations {
+		if o.director == i && o.life == c.contacts.directors[i].life && o.ended == forever {
+			o.ended = t + moveLimit + troubleSpread
+		}
+	}
+}
+
+// settleOperations notes that in a calm mesh everything that was acknowledged has reached everybody.
+func (c *Checker) settleOperations(t time.Duration) {
+	if c.contacts.lastRough == t {
+		for _, o := range c.operations {
+			o.rough = o.rough || o.ended > t
+		}
+	}
+	if c.contacts.calmFor(t) < settleTime {
+		return
+	}
+	for _, o := range c.operations {
+		if o.done && o.err == "" && o.everywhere == forever && t-o.doneAt >= settleTime {
+			o.everywhere = t
+			c.closeFreed(o)
+		}
+	}
+}
+
+// judgeApplied is G5 for a table change: every director that lives and is not named as failed has applied it.
+func (c *Checker) judgeApplied(o *operation, e Done) {
+	b := c.table.find(o.op.Backend)
+	names := make([]string, 0, len(e.Tables))
+	for name := range e.Tables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	origin := e.Tables[c.contacts.directors[o.director].name]
+	for _, name := range names {
+		d := c.contacts.directors[c.contacts.of(name)]
+		if !d.alive || slices.Contains(o.failed, name) || !d.settled && !d.paused {
+			continue
+		}
+		held := e.Tables[name]
+		if o.op.Kind == OpForget || o.op.Kind == OpRemove {
+			for addr, row := range origin {
+				if o.frees(addr) && held[addr].Forgotten < row.Forgotten {
+					c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but %s has not forgotten the users of %v", o.op, c.contacts.directors[o.director].name, name, addr)
+				}
+			}
+		}
+		if b == nil || !o.op.Backend.IsValid() {
+			continue
+		}
+		row := held[o.op.Backend]
+		for r, value := range [...]int{one(row.Present), row.VHosts, one(row.Down)} {
+			r := register(r)
+			if !row.Present && r != regPresent {
+				continue
+			}
+			if writes := b.writes[r]; !allowed(writes, o, value) {
+				c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but the %v of %v is %d at %s", o.op, c.contacts.directors[o.director].name, r, b.addr, value, name)
+			}
+		}
+	}
+}
+
+// allowed reports whether a director that has applied the operation may hold this value: that of the operation's own write or of one that may be newer.
+func allowed(writes []write, o *operation, value int) bool {
+	own := slices.IndexFunc(writes, func(w write) bool { return w.op == o && !w.unsure })
+	if own < 0 {
+		return true // it does not write this register for sure
+	}
+	for _, w := range writes {
+		if w.value == value && (w.op == o || w.over() > o.at) {
+			return true
+		}
+	}
+	return false
+}
+
+// kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed has told its kicker.
+func (c *Checker) kickAcknowledged(o *operation) {
+	for _, d := range c.contacts.directors {
+		if !d.alive || !d.settled || slices.Contains(o.failed, d.name) {
+			continue
+		}
+		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool { return k.Name == o.op.Name && k.When() >= o.at }) {
+			c.breach(o.doneAt, "G5", User{}, "%v is acknowledged, but %s never kicked", o.op, d.name)
+		}
+	}
+}

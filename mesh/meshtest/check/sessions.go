@@ -1,0 +1,116 @@
+package check
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// kicked reports whether a director has ordered an end to the user's sessions on a backend between two times.
+func (c *Checker) kicked(director string, u User, backend netip.Addr, since, until time.Duration) bool {
+	return slices.ContainsFunc(c.kicks[director], func(k Kick) bool {
+		if k.When() < since || k.When() > until || k.Name != "" {
+			return false
+		}
+		if k.Backend.IsValid() {
+			return k.Backend == backend
+		}
+		return k.User == u && k.Keep != backend
+	})
+}
+
+// judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were told to end before. That can be
+// demanded of directors that nothing has disturbed.
+func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
+	if t-c.contacts.lastRough < t-x.move.at+troubleSpread {
+		return
+	}
+	for _, y := range s.sessions {
+		d := c.contacts.directors[y.director]
+		if d.life != y.life || !d.alive || y.backend == x.backend || !c.stillMapped(s, y, x.move.at) {
+			continue
+		}
+		if !c.kicked(d.name, s.user, y.backend, y.at, t) {
+			c.breach(t, "G2", s.user, "%v answered after %v, but %s has not kicked the session on %v from %v",
+				x.backend, x.move.op, d.name, y.backend, y.at)
+		}
+	}
+}
+
+// stillMapped reports whether the mapping that a session came from must still have been the user's, and live, at t.
+func (c *Checker) stillMapped(s *userState, y session, t time.Duration) bool {
+	if t >= y.at+c.rules.Expire || !c.table.surelyUp(y.backend, y.at-time.Second, y.at) {
+		return false
+	}
+	for _, o := range c.operations {
+		if o.at <= t && o.everywhere >= y.at-clockSlack && (o.frees(y.backend) || o.op.Kind == OpFlush && c.mayBeNowhere(s.user, o.at, min(t, o.ended))) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(s.changes, func(ch change) bool {
+		return ch.at > y.at && ch.at < t && slices.Contains(ch.from, y.backend)
+	})
+}
+
+// judgeKicks demands at the end that wherever a live mapping changed its backend, the director's sessions elsewhere were kicked.
+func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
+	for _, y := range s.sessions {
+		d := c.contacts.directors[y.director]
+		if d.life != y.life || !d.alive {
+			continue
+		}
+		i := slices.IndexFunc(s.changes, func(ch change) bool { return ch.at >= y.at && slices.Contains(ch.from, y.backend) })
+		if i < 0 {
+			continue
+		}
+		ch := s.changes[i]
+		to, learned := ch.to, ch.at+spread
+		switch ch.cause {
+		case causeMoved, causeFlushed:
+			if d.unsettled > y.at {
+				learned = d.settledAt
+			}
+		case causeFault:
+			if i != len(s.changes)-1 || !held.IsValid() {
+				continue // another change followed; which line it replaced is not known
+			}
+			to, learned = held, c.contacts.lastRough+c.rules.RepairWithin
+		default:
+			continue
+		}
+		if to == y.backend || learned >= now || !c.stillMappedUntil(s, y, ch.at, learned) {
+			continue
+		}
+		if !c.kicked(d.name, s.user, y.backend, y.at, now) {
+			c.breach(now, "G3", s.user, "the user went from %v to %v at %v, but %s never kicked the session from %v",
+				y.backend, to, ch.at, d.name, y.at)
+		}
+	}
+}
+
+// stillMappedUntil is stillMapped at the change, and no expiry or forgetting until the director must have learned of it.
+func (c *Checker) stillMappedUntil(s *userState, y session, changed, learned time.Duration) bool {
+	if !c.stillMapped(s, y, changed) || learned >= y.at+c.rules.Expire {
+		return false
+	}
+	return !slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return o.frees(y.backend) && o.at <= learned && o.everywhere >= y.at
+	})
+}
+
+// judgeDown demands that nobody stays on a backend that is down for ever: a mapping on it is not prolonged.
+func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
+	limit := c.rules.Expire + c.rules.share() + clockSlack
+	if t-x.start <= limit || c.troubled(t) {
+		return
+	}
+	for _, o := range c.operations {
+		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == x.backend && t-o.at <= limit {
+			return // a move to where the user is prolongs the mapping
+		}
+	}
+	b := c.table.find(x.backend)
+	if b != nil && !slices.Contains(b.possible(regDown, t-limit, t), 0) {
+		c.breach(t, "G2", s.user, "still answered %v, which has been down for longer than a mapping lives", x.backend)
+	}
+}

@@ -1,0 +1,267 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// register names one of the values that the mesh keeps of a backend.
+type register int
+
+const (
+	regPresent register = iota
+	regVHosts
+	regDown
+)
+
+func (r register) String() string { return [...]string{"presence", "vhost count", "down"}[r] }
+
+// write is one operation's value for one register. Booleans are 0 and 1.
+type write struct {
+	op     *operation // nil: the configuration
+	value  int
+	unsure bool // the operation may have found the register not in need of a write
+}
+
+// backend is what is known of one backend: every value that its registers were ever given.
+type backend struct {
+	addr   netip.Addr
+	tag    string
+	writes [3][]write
+}
+
+// table models the replicated table from outside: the values that a register may have, given what was ordered and acknowledged.
+type table struct {
+	backends []*backend
+	places   places
+}
+
+func newTable(configured []Backend) *table {
+	t := &table{places: make(places)}
+	for _, b := range configured {
+		x := t.backend(b.Addr)
+		x.tag = b.Tag
+		x.writes[regPresent] = []write{{value: 1}}
+		x.writes[regVHosts] = []write{{value: b.VHosts}}
+		x.writes[regDown] = []write{{value: 0}}
+	}
+	return t
+}
+
+func (t *table) find(addr netip.Addr) *backend {
+	for _, b := range t.backends {
+		if b.addr == addr {
+			return b
+		}
+	}
+	return nil
+}
+
+func (t *table) backend(addr netip.Addr) *backend {
+	b := t.find(addr)
+	if b == nil {
+		b = &backend{addr: addr}
+		t.backends = append(t.backends, b)
+		slices.SortFunc(t.backends, func(a, b *backend) int { return a.addr.Compare(b.addr) })
+	}
+	return b
+}
+
+// order notes what an operation that begins now may write.
+func (t *table) order(now time.Duration, o *operation) {
+	add := func(b *backend, r register, value int, unsure bool) {
+		b.writes[r] = append(b.writes[r], write{o, value, unsure})
+	}
+	switch o.op.Kind {
+	case OpAdd:
+		b := t.backend(o.op.Backend)
+		was := b.possible(regPresent, now, now)
+		fresh := !slices.Contains(was, 1)
+		known := len(was) == 1 && was[0] == 1
+		if len(b.writes[regPresent]) == 0 {
+			b.tag = o.op.Tag
+		}
+		add(b, regPresent, 1, false)
+		switch {
+		case o.op.VHosts >= 0:
+			add(b, regVHosts, o.op.VHosts, false)
+		case !known:
+			add(b, regVHosts, 100, !fresh)
+		}
+		if !known {
+			add(b, regDown, 0, !fresh)
+		}
+	case OpUpdate:
+		add(t.backend(o.op.Backend), regVHosts, o.op.VHosts, false)
+	case OpRemove:
+		add(t.backend(o.op.Backend), regPresent, 0, false)
+	case OpDown, OpUp:
+		down := 0
+		if o.op.Kind == OpDown {
+			down = 1
+		}
+		add(t.backend(o.op.Backend), regDown, down, false)
+	}
+}
+
+// withdraw takes back what an operation might have written: it failed before it changed anything.
+func (t *table) withdraw(o *operation) {
+	for _, b := range t.backends {
+		for r := range b.writes {
+			b.writes[r] = slices.DeleteFunc(b.writes[r], func(w write) bool { return w.op == o })
+		}
+	}
+}
+
+// begun is when a write got its stamp; the configuration lies before everything.
+func (w write) begun() time.Duration {
+	if w.op == nil {
+		return never
+	}
+	return w.op.at
+}
+
+// over is the time from which on a newer write has a later stamp for sure: it was made where this one was known, or late enough.
+func (w write) over() time.Duration {
+	switch {
+	case w.op == nil:
+		return never
+	case w.op.done && len(w.op.failed) == 0:
+		return min(w.op.doneAt, w.op.at+unseenMargin)
+	}
+	return w.op.at + unseenMargin
+}
+
+// everywhere is when every director had the write.
+func (w write) everywhere() time.Duration {
+	if w.op == nil {
+		return never
+	}
+	return w.op.everywhere
+}
+
+const (
+	forever = time.Duration(1<<63 - 1)
+	// unseenMargin is how much later an operation must begin to be newer for sure than one that its director had not heard of:
+	// more than directors' clocks differ.
+	unseenMargin = 3 * time.Second
+)
+
+// possible is every value that a register may have had at some director at some time from since to until.
+func (b *backend) possible(r register, since, until time.Duration) []int {
+	var values []int
+	writes := b.writes[r]
+	for i, w := range writes {
+		if w.begun() > until {
+			continue
+		}
+		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
+			return !x.unsure && x.begun() >= w.over() && x.everywhere() <= since
+		})
+		if !overwritten && !slices.Contains(values, w.value) {
+			values = append(values, w.value)
+		}
+	}
+	if r == regPresent && !slices.ContainsFunc(writes, func(w write) bool { return w.op == nil }) &&
+		!slices.ContainsFunc(writes, func(w write) bool { return w.everywhere() <= since }) && !slices.Contains(values, 0) {
+		values = append(values, 0) // it was not there at first
+	}
+	return values
+}
+
+// maxCombinations is how many tables are tried; beyond that any place counts as possible.
+const maxCombinations = 64
+
+// placesOf is every backend that a user may have hashed to at some director from since to until; the zero address stands
+// for no usable backend. Any says that there are too many possibilities to tell.
+func (t *table) placesOf(u User, since, until time.Duration) (found []netip.Addr, any bool) {
+	combinations := [][]usable{nil}
+	for _, b := range t.backends {
+		if b.tag != u.Tag {
+			continue
+		}
+		counts := b.pointCounts(since, until)
+		var next [][]usable
+		for _, n := range counts {
+			for _, c := range combinations {
+				c = slices.Clip(c)
+				if n > 0 {
+					c = append(c, usable{b.addr, n})
+				}
+				next = append(next, c)
+			}
+		}
+		if len(next) > maxCombinations {
+			return nil, true
+		}
+		combinations = next
+	}
+	for _, c := range combinations {
+		if addr := t.places.of(c, u.Hash); !slices.Contains(found, addr) {
+			found = append(found, addr)
+		}
+	}
+	return found, false
+}
+
+// pointCounts is how many points on the ring a backend may have had.
+func (b *backend) pointCounts(since, until time.Duration) []int {
+	var counts []int
+	add := func(n int) {
+		if !slices.Contains(counts, n) {
+			counts = append(counts, n)
+		}
+	}
+	present, down := b.possible(regPresent, since, until), b.possible(regDown, since, until)
+	if slices.Contains(present, 0) || slices.Contains(down, 1) {
+		add(0)
+	}
+	if slices.Contains(present, 1) && slices.Contains(down, 0) {
+		for _, n := range b.possible(regVHosts, since, until) {
+			add(n)
+		}
+	}
+	return counts
+}
+
+// surelyUp reports whether a backend was up at every director from since to until.
+func (t *table) surelyUp(addr netip.Addr, since, until time.Duration) bool {
+	b := t.find(addr)
+	return b != nil && !slices.Contains(b.possible(regDown, since, until), 1)
+}
+
+// judge compares a director's table with the values that its registers may have now.
+func (t *table) judge(held Table, since, now time.Duration) (problems []string) {
+	for _, b := range t.backends {
+		row := held[b.addr]
+		present := b.possible(regPresent, since, now)
+		if !slices.Contains(present, one(row.Present)) {
+			problems = append(problems, fmt.Sprintf("backend %v: presence is %v, expected %v", b.addr, one(row.Present), present))
+		}
+		if !row.Present {
+			continue
+		}
+		if vhosts := b.possible(regVHosts, since, now); !slices.Contains(vhosts, row.VHosts) {
+			problems = append(problems, fmt.Sprintf("backend %v: vhost count is %d, expected %v", b.addr, row.VHosts, vhosts))
+		}
+		if down := b.possible(regDown, since, now); !slices.Contains(down, one(row.Down)) {
+			problems = append(problems, fmt.Sprintf("backend %v: down is %v, expected %v", b.addr, one(row.Down), down))
+		}
+	}
+	for addr, row := range held {
+		if row.Present && t.find(addr) == nil {
+			problems = append(problems, fmt.Sprintf("backend %v was never added", addr))
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

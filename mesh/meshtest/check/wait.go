@@ -1,0 +1,192 @@
+package check
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	// waitLimit is how long a lookup may wait.
+	waitLimit = 30 * time.Second
+	// tickSlack is the coarseness of a director's own clockwork.
+	tickSlack = 200 * time.Millisecond
+	// lastSeconds is Q: for how long before the end of a mapping a lookup may wait for it.
+	lastSeconds = 10 * time.Second
+)
+
+// lookup is one question.
+type lookup struct {
+	id       uint64
+	at       time.Duration
+	director int
+	user     User
+	limit    time.Duration // by when it must have ended
+	settled  bool          // its director was, when it was asked
+	overdue  bool
+}
+
+func (c *Checker) asked(e Lookup) {
+	i := c.contacts.of(e.Director)
+	l := &lookup{
+		id: e.ID, at: e.When(), director: i, user: e.User,
+		limit: e.When() + waitLimit + tickSlack, settled: c.contacts.directors[i].settled,
+	}
+	if !l.settled {
+		s := c.user(e.User)
+		s.unsynced = append(s.unsynced, e.When())
+	}
+	c.lookups[e.ID] = l
+	c.waiting = append(c.waiting, l)
+	c.fresh = append(c.fresh, l)
+}
+
+// judgeFresh demands, once time goes on, a reason for every lookup that was not answered at the moment when it was asked.
+func (c *Checker) judgeFresh(t time.Duration) {
+	if len(c.fresh) == 0 || t <= c.fresh[0].at {
+		return
+	}
+	for _, l := range c.fresh {
+		if c.lookups[l.id] == l {
+			c.judgeWait(l)
+		}
+	}
+	c.fresh = c.fresh[:0]
+}
+
+func (c *Checker) answered(e Answer) {
+	t := e.When()
+	l := c.lookups[e.ID]
+	if l == nil {
+		c.breach(t, "G4", User{}, "lookup %d was answered twice or never asked", e.ID)
+		return
+	}
+	delete(c.lookups, e.ID)
+	c.waiting = slices.DeleteFunc(c.waiting, func(x *lookup) bool { return x == l })
+	if e.Failed {
+		if t < l.at+waitLimit-tickSlack {
+			c.breach(t, "G4", l.user, "%s gave up after %v, before the %v that a lookup may wait", c.contacts.directors[l.director].name, t-l.at, waitLimit)
+		}
+		return
+	}
+	c.answer(t, l, e.Backend)
+}
+
+// dropLookups forgets the lookups of a director that died.
+func (c *Checker) dropLookups(director int) {
+	c.waiting = slices.DeleteFunc(c.waiting, func(l *lookup) bool {
+		if l.director == director {
+			delete(c.lookups, l.id)
+		}
+		return l.director == director
+	})
+}
+
+// extendLookups gives the lookups of a director that slept that much more time.
+func (c *Checker) extendLookups(director int, by time.Duration) {
+	for _, l := range c.waiting {
+		if l.director == director {
+			l.limit += by
+		}
+	}
+}
+
+// overdue reports lookups that wait too long.
+func (c *Checker) overdue(t time.Duration) {
+	for _, l := range c.waiting {
+		if t > l.limit && !l.overdue && !c.contacts.directors[l.director].paused {
+			l.overdue = true
+			c.breach(t, "G4", l.user, "%s has not answered a lookup asked at %v", c.contacts.directors[l.director].name, l.at)
+		}
+	}
+}
+
+// judgeWait demands a reason for a lookup that was not answered at once.
+func (c *Checker) judgeWait(l *lookup) {
+	if !l.settled {
+		return
+	}
+	s := c.user(l.user)
+	back := spread
+	if c.contacts.calmFor(l.at) < troubleSpread {
+		back = troubleSpread
+	}
+	found, any := c.table.placesOf(l.user, l.at-back, l.at)
+	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at) || c.mayEnd(s, l.at, found) {
+		return
+	}
+	if len(found) > 1 && !c.mapped(s, l) {
+		return
+	}
+	c.breach(l.at, "G4", l.user, "%s lets a lookup wait without a reason: the place is %v, and %s",
+		c.contacts.directors[l.director].name, found, c.describe(s))
+}
+
+// beingMoved reports whether a move or flush may hold the user.
+func (c *Checker) beingMoved(s *userState, t time.Duration) bool {
+	for _, o := range c.operations {
+		if o.op.Kind == OpMove && o.op.User == s.user && t <= c.heldUntil(o) {
+			return true
+		}
+		if o.op.Kind == OpFlush && t <= c.heldUntil(o) && (!o.op.Backend.IsValid() || s.wasOn(o.op.Backend)) {
+			return true
+		}
+	}
+	return false
+}
+
+// wasOn reports whether the user was ever answered a backend.
+func (s *userState) wasOn(backend netip.Addr) bool {
+	return slices.ContainsFunc(s.sessions, func(y session) bool { return y.backend == backend })
+}
+
+// heldUntil is how long a user may be held by a move or flush: a director that was out of reach may hear nothing of the release,
+// and waits until its own time is up.
+func (c *Checker) heldUntil(o *operation) time.Duration {
+	end := c.endOf(o)
+	switch {
+	case end == forever:
+		return forever
+	case c.contacts.lastRough > o.at:
+		return end + moveLimit
+	}
+	return end + spread
+}
+
+// mayEnd reports whether one of the user's mappings may be in its last seconds, and its place another now. Where a fault kept
+// activity from spreading, the end may follow from an older answer than the last.
+func (c *Checker) mayEnd(s *userState, t time.Duration, places []netip.Addr) bool {
+	earliest := c.rules.Expire + c.rules.share()/2 - lastSeconds - clockSlack
+	latest := c.rules.Expire + c.rules.share() + clockSlack
+	for _, x := range s.lines {
+		if len(places) == 1 && places[0] == x.backend && c.table.surelyUp(x.backend, t-troubleSpread, t) {
+			continue
+		}
+		if t >= x.recorded+earliest && t <= x.last+latest {
+			return true
+		}
+		for _, g := range x.answers {
+			if c.contacts.lastRough > g.at && t >= g.at+earliest && t <= g.at+latest {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mapped reports whether the director must know a mapping of the user that nothing puts in question.
+func (c *Checker) mapped(s *userState, l *lookup) bool {
+	for _, x := range s.lines {
+		if x.loose || c.freedBy(s, x, l.at) != nil {
+			return false
+		}
+	}
+	for _, x := range s.lines {
+		for _, g := range x.answers {
+			if g.sure && l.at-g.at < c.rules.Expire-clockSlack && c.contacts.reached(g.director, g.life, g.at, l.director, c.rules.BatchLag) {
+				return true
+			}
+		}
+	}
+	return false
+}

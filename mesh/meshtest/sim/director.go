@@ -1,0 +1,289 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+const (
+	tickEvery = 50 * time.Millisecond
+	// worldStart is the true wall clock when a run begins.
+	worldStart = directory.Time(1_795_445_000_000)
+	// kernelFrames is how many frames of one stream wait for a director that sleeps.
+	kernelFrames = 150
+)
+
+// director is one director and the shell around its core.
+type director struct {
+	w     *world
+	index int
+	name  string
+	addr  netip.AddrPort
+
+	// of this life
+	life     int
+	alive    bool
+	leaving  bool
+	boot     uint64
+	core     *replica.Core
+	dir      *directory.Directory
+	origin   time.Duration // its monotonic clock at true time 0
+	drift    float64
+	out      map[*director]*stream // that it dialled
+	in       map[*director]*stream
+	heard    map[*director]time.Duration // when the newest frame received of each was sent
+	members  map[*director]*membership
+	dials    map[*director]*dial
+	sessions map[check.User][]session
+	users    map[uint64]int           // of waiting lookups
+	orders   map[uint64]time.Duration // operations not done, since when
+
+	asleep  bool
+	backlog []*inputs // what arrived meanwhile, by source
+	ticking bool
+
+	counters replica.Counters // of earlier lives
+}
+
+// inputs are what one source has for a sleeping director, in order.
+type inputs struct {
+	source any
+	do     []func()
+}
+
+func newDirector(w *world, i int) *director {
+	return &director{
+		w: w, index: i, name: directorName(i),
+		addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 9090),
+	}
+}
+
+// now is the director's monotonic clock.
+func (d *director) now() time.Duration {
+	return d.origin + d.w.now + time.Duration(d.drift*float64(d.w.now))
+}
+
+// start begins a new life.
+func (d *director) start(founder bool) {
+	if d.alive {
+		return
+	}
+	w, s := d.w, &d.w.schedule
+	w.boots++
+	d.life++
+	d.alive, d.leaving, d.asleep, d.backlog = true, false, false, nil
+	d.boot = w.boots<<32 | w.rand.Uint64N(1<<32)
+	d.origin = w.between(time.Hour, 100*time.Hour)
+	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
+	d.out, d.in = make(map[*director]*stream), make(map[*director]*stream)
+	d.heard = make(map[*director]time.Duration)
+	d.members, d.dials = make(map[*director]*membership), make(map[*director]*dial)
+	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]int), make(map[uint64]time.Duration)
+	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
+	skew := w.between(-s.Clocks.Skew, s.Clocks.Skew)
+	d.core = replica.New(replica.Config{
+		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
+		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel,
+		Backends: s.Backends, Founder: founder, Hook: s.Hook,
+		Wall:      worldStart.Add(w.now + skew),
+		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
+		Directory: d.dir,
+		Guards:    s.Guards,
+	}, d.now())
+	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, skew)
+	w.record(check.Start{At: w.when(), Director: d.name})
+	d.carryOut()
+	d.tick(d.life)
+	d.pushPulls(d.life)
+}
+
+// tick is the shell's ticker.
+func (d *director) tick(life int) {
+	if d.life != life || !d.alive {
+		return
+	}
+	d.w.after(tickEvery, func() { d.tick(life) })
+	if d.asleep && d.ticking {
+		return // a ticker does not count the ticks that nobody takes
+	}
+	d.ticking = true
+	d.input("tick", func() {
+		d.ticking = false
+		d.core.Tick(d.now())
+		d.dial()
+	})
+}
+
+// input hands the director something, when it is awake, and carries out what it wants done.
+func (d *director) input(source any, do func()) {
+	switch {
+	case !d.alive:
+	case d.asleep:
+		for _, b := range d.backlog {
+			if b.source == source {
+				b.do = append(b.do, do)
+				return
+			}
+		}
+		d.backlog = append(d.backlog, &inputs{source, []func(){do}})
+	default:
+		do()
+		d.carryOut()
+	}
+}
+
+// waiting is how many inputs of one source a sleeping director has.
+func (d *director) waiting(source any) int {
+	for _, b := range d.backlog {
+		if b.source == source {
+			return len(b.do)
+		}
+	}
+	return 0
+}
+
+// inLife makes an input that comes to nothing if the director is in another life by then.
+func (d *director) inLife(source any, do func()) func() {
+	life := d.life
+	return func() {
+		if d.life == life {
+			d.input(source, do)
+		}
+	}
+}
+
+// sleep pauses the process. What arrives meanwhile is taken afterwards, in any order that keeps each source's.
+func (d *director) sleep(length time.Duration) {
+	if !d.alive || d.asleep {
+		return
+	}
+	d.asleep = true
+	d.w.record(check.Pause{At: d.w.when(), Director: d.name})
+	life := d.life
+	d.w.after(length, func() {
+		if d.life != life || !d.alive {
+			return
+		}
+		d.w.tracef("%s wakes with %d sources waiting", d.name, len(d.backlog))
+		d.asleep = false
+		d.w.record(check.Wake{At: d.w.when(), Director: d.name})
+		for len(d.backlog) > 0 && d.alive {
+			i := d.w.rand.IntN(len(d.backlog))
+			b := d.backlog[i]
+			do := b.do[0]
+			if b.do = b.do[1:]; len(b.do) == 0 {
+				d.backlog = append(d.backlog[:i], d.backlog[i+1:]...)
+			}
+			d.input(b.source, do)
+		}
+	})
+}
+
+// crash ends the life at once.
+func (d *director) crash(silent bool) {
+	if !d.alive {
+		return
+	}
+	d.retire()
+	d.alive, d.asleep = false, false
+	d.w.record(check.Stop{At: d.w.when(), Director: d.name})
+	d.closeAll(silent)
+}
+
+// leave ends it in good order: the streams get a moment to drain.
+func (d *director) leave() {
+	if !d.alive || d.leaving {
+		return
+	}
+	d.leaving = true
+	d.input("leave", func() { d.core.Leave(d.now()) })
+	life := d.life
+	d.w.after(300*time.Millisecond, func() {
+		if d.life == life {
+			d.crash(false)
+		}
+	})
+}
+
+// retire keeps the counters of a life that ends.
+func (d *director) retire() {
+	if d.core != nil && d.alive {
+		d.counters = add(d.counters, d.core.Counters())
+	}
+}
+
+// login asks the director for a user, as a door would.
+func (d *director) login(user int) {
+	if !d.alive || d.leaving {
+		return
+	}
+	d.input("doors", func() {
+		w := d.w
+		u := w.schedule.Users[user]
+		id := w.id()
+		w.record(check.Lookup{At: w.when(), ID: id, Director: d.name, User: u})
+		tag, hash := ring.Tag(u.Tag), ring.UserHash(u.Hash)
+		d.users[id] = user
+		backend, ok := d.core.TryLookup(d.now(), tag, hash)
+		if !ok {
+			backend, ok = d.core.Lookup(d.now(), id, tag, hash)
+		}
+		if ok {
+			d.answered(id, backend, nil)
+		} else {
+			w.tracef("%s: lookup %d of u%d waits", d.name, id, user)
+		}
+	})
+}
+
+// answered takes the end of a lookup: the proxy connects to the backend.
+func (d *director) answered(id uint64, backend netip.Addr, err error) {
+	w := d.w
+	user, ok := d.users[id]
+	if !ok {
+		w.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})
+		return
+	}
+	delete(d.users, id)
+	w.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})
+	if err != nil {
+		w.tracef("%s: lookup %d of u%d failed: %v", d.name, id, user, err)
+		return
+	}
+	w.tracef("%s: lookup %d of u%d (%v): %v", d.name, id, user, w.schedule.Users[user], backend)
+	d.openSession(user, backend)
+}
+
+// carryOut does what the core wants done.
+func (d *director) carryOut() {
+	for effects := d.core.Take(); len(effects) > 0; effects = d.core.Take() {
+		for _, e := range effects {
+			switch e := e.(type) {
+			case replica.Send:
+				d.send(e)
+			case replica.Gossip:
+				d.broadcast(e.Delta)
+			case replica.Answer:
+				d.answered(e.ID, e.Backend, e.Err)
+			case replica.AdminDone:
+				d.operationDone(e)
+			case replica.Kick:
+				d.kick(e)
+			case replica.RunHook:
+				d.runHook(e)
+			case replica.CloseStream:
+				d.closeStreams(e)
+			case replica.Log:
+				d.w.tracef("%s: %s %v", d.name, e.Text, e.Fields)
+			default:
+				d.w.tracef("%s: unknown effect %T", d.name, e)
+			}
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// runningFlush is a flush whose end the checker is to be told.
+type runningFlush struct {
+	operation uint64
+	director  *director
+	life      int
+	id        replica.FlushID
+}
+
+// order gives the director an operation.
+func (d *director) order(op check.Op) {
+	if !d.alive || d.leaving {
+		return
+	}
+	d.input("doors", func() {
+		w := d.w
+		id := w.id()
+		w.record(check.Admin{At: w.when(), ID: id, Director: d.name, Op: op})
+		w.tracef("%s: operation %d: %v", d.name, id, op)
+		d.orders[id] = w.now
+		d.core.Do(d.now(), id, operation(op))
+	})
+}
+
+func operation(op check.Op) replica.Operation {
+	switch op.Kind {
+	case check.OpAdd:
+		add := replica.AddBackend{Addr: op.Backend, Tag: ring.Tag(op.Tag)}
+		if op.VHosts >= 0 {
+			add.VHosts = &op.VHosts
+		}
+		return add
+	case check.OpUpdate:
+		return replica.UpdateBackend{Addr: op.Backend, VHosts: op.VHosts}
+	case check.OpRemove:
+		return replica.RemoveBackend{Addr: op.Backend}
+	case check.OpDown:
+		return replica.SetDown{Addr: op.Backend, Down: true}
+	case check.OpUp:
+		return replica.SetDown{Addr: op.Backend}
+	case check.OpForget:
+		return replica.Forget{Addr: op.Backend}
+	case check.OpMove:
+		return replica.Move{Hash: ring.UserHash(op.User.Hash), Backend: op.Backend, Wait: op.Wait}
+	case check.OpFlush:
+		return replica.Flush{Addr: op.Backend}
+	case check.OpCancel:
+		return replica.CancelFlush{Addr: op.Backend}
+	case check.OpKick:
+		return replica.KickUser{Value: op.Name}
+	}
+	panic(fmt.Sprintf("sim: unknown operation %v", op.Kind))
+}
+
+// operationDone takes the end of an operation. What failed at once changed nothing; a move that fails later lost against another change.
+func (d *director) operationDone(e replica.AdminDone) {
+	w := d.w
+	begun := d.orders[e.ID]
+	delete(d.orders, e.ID)
+	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers, Tables: w.tables()}
+	if e.Err != nil {
+		done.Error = e.Err.Error()
+		done.Superseded = errors.Is(e.Err, replica.ErrTryAgain) && w.now > begun
+		done.NoEffect = !done.Superseded && w.now == begun
+	}
+	w.tracef("%s: operation %d done: %+v, error %v", d.name, e.ID, e.Outcome, e.Err)
+	w.record(done)
+	if e.Err == nil && e.Outcome.Flush != (replica.FlushID{}) {
+		f := &runningFlush{e.ID, d, d.life, e.Outcome.Flush}
+		w.watch(f)
+	}
+}
+
+// watch tells the checker when a flush is over.
+func (w *world) watch(f *runningFlush) {
+	w.after(200*time.Millisecond, func() {
+		d := f.director
+		if d.life != f.life || !d.alive {
+			return
+		}
+		for _, s := range d.core.Flushes() {
+			if s.ID == f.id && s.Ended != 0 {
+				w.tracef("%s: flush of operation %d ended: %+v", d.name, f.operation, s)
+				w.record(check.FlushEnded{At: w.when(), ID: f.operation})
+				return
+			}
+		}
+		w.watch(f)
+	})
+}
+
+// tables is what every living director's table says now.
+func (w *world) tables() map[string]check.Table {
+	all := make(map[string]check.Table)
+	for _, d := range w.directors {
+		if d.alive {
+			all[d.name] = tableOf(d.core.Table())
+		}
+	}
+	return all
+}
+
+func tableOf(c directory.Change) check.Table {
+	t := make(check.Table)
+	for _, r := range c.Backends {
+		t[r.Addr] = check.Row{
+			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
+			VHosts: r.VHosts.Value, Down: r.Down.Value, Forgotten: uint64(r.Forgotten),
+		}
+	}
+	return t
+}
+
+// finalState is what all living directors hold.
+func (w *world) finalState() check.Final {
+	f := check.Final{At: w.when(), Directors: make(map[string]check.State)}
+	for _, d := range w.directors {
+		if !d.alive {
+			continue
+		}
+		change := d.core.Table()
+		s := check.State{Table: tableOf(change)}
+		for _, r := range change.Backends {
+			row := s.Table[r.Addr]
+			row.Registers = fmt.Sprintf("%+v %+v %+v %d", r.Presence, r.VHosts, r.Down, r.Forgotten)
+			s.Table[r.Addr] = row
+		}
+		s.Mappings = d.mappings()
+		f.Directors[d.name] = s
+	}
+	return f
+}
+
+// mappings are all live ones, in order of tag and hash.
+func (d *director) mappings() (all []check.Mapping) {
+	now := d.core.MeshTime(d.now())
+	for _, tag := range d.dir.Tags() {
+		for leaf := range 1 << 16 {
+			for _, m := range d.dir.Leaf(tag, uint16(leaf), now, nil) {
+				all = append(all, check.Mapping{
+					User:    check.User{Tag: string(tag), Hash: uint32(m.Hash)},
+					Backend: m.Backend, Activity: uint32(m.Activity), Stamp: uint32(m.Stamp),
+					Generation: m.Generation, Moving: m.Moving,
+					Ends: d.w.now + d.dir.Ends(m).Sub(now),
+				})
+			}
+		}
+	}
+	return all
+}
+
+// backend is the i-th backend of runs.
+func backend(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}) }

@@ -1,0 +1,312 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
+)
+
+var (
+	errBroken  = errors.New("stream broken")
+	errTimeout = errors.New("timeout")
+)
+
+// noteEvery is how often the checker is told of frames between two directors.
+const noteEvery = 200 * time.Millisecond
+
+// stream is a connection that one director dialled to another, once its handshake is through.
+type stream struct {
+	from, to         *director
+	fromLife, toLife int
+	session          uint64
+
+	open       bool          // the sender may still send
+	broken     bool          // nothing that is sent gets through any more
+	lastAt     time.Duration // when the frame before arrives
+	stalled    []frame       // sent while the link is cut
+	stalls     bool
+	generation int // of the stall, to know whether it is still the same
+}
+
+// frame is a message on its way.
+type frame struct {
+	message wire.Message
+	encoded []byte
+	sent    time.Duration
+	echo    time.Duration
+}
+
+// dial is an attempt to open a stream.
+type dial struct {
+	under   bool
+	after   time.Duration // not before
+	backoff time.Duration
+}
+
+// dial opens the streams that should be up and are not.
+func (d *director) dial() {
+	if d.leaving {
+		return
+	}
+	for _, p := range d.w.directors {
+		m := d.members[p]
+		if p == d || d.out[p] != nil || m == nil || !m.dial {
+			continue
+		}
+		a := d.dials[p]
+		if a == nil {
+			a = &dial{backoff: 100 * time.Millisecond}
+			d.dials[p] = a
+		}
+		if !a.under && d.w.now >= a.after {
+			a.under = true
+			d.connect(p, a)
+		}
+	}
+}
+
+// connect runs the handshake: hello there, answer back. Each step takes the network's time and may end in nothing.
+func (d *director) connect(p *director, a *dial) {
+	w := d.w
+	hello := d.core.Hello(d.now())
+	life := d.life
+	ended := false
+	fail := func(after time.Duration, err error) {
+		w.after(after, d.inLife("dial", func() {
+			if ended {
+				return
+			}
+			ended = true
+			a.under, a.after = false, w.now+w.between(a.backoff/2, a.backoff)
+			a.backoff = min(2*a.backoff, 2*time.Second)
+			if err != nil {
+				d.core.DialFailed(d.now(), p.name, err)
+			}
+		}))
+	}
+	if !w.flows(d, p) || !w.flows(p, d) {
+		fail(w.between(time.Second, 3*time.Second), errTimeout)
+		return
+	}
+	fail(5*time.Second, errTimeout) // the limit of the handshake; comes to nothing if that ends before
+	w.after(2*w.delay(d, p), func() {
+		if !p.alive {
+			fail(w.delay(p, d), errBroken)
+			return
+		}
+		if !w.flows(d, p) {
+			return
+		}
+		p.input("accept", func() {
+			if d.life != life || !d.alive {
+				return
+			}
+			reply, session, err := p.core.Accept(p.now(), hello)
+			if err != nil {
+				reason := &wire.Refuse{From: wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr}, Reason: err.Error()}
+				w.after(w.delay(p, d), d.inLife("dial", func() { d.core.Refused(d.now(), reason) }))
+				fail(w.delay(p, d), nil)
+				return
+			}
+			s := &stream{from: d, to: p, fromLife: life, toLife: p.life, session: session, open: true}
+			if old := p.in[d]; old != nil {
+				old.broken = true
+			}
+			p.in[d] = s
+			if !w.flows(p, d) {
+				return
+			}
+			w.after(w.delay(p, d), d.inLife(s, func() {
+				if ended || s.broken || d.out[p] != nil {
+					s.broken = true
+					return
+				}
+				ended = true
+				a.under, a.backoff = false, 100*time.Millisecond
+				d.out[p] = s
+				if _, err := d.core.Opened(d.now(), reply); err != nil {
+					s.breakNow(err.Error())
+					return
+				}
+				w.tracef("%s: stream to %s is up", d.name, p.name)
+				s.linkChanged()
+			}))
+		})
+	})
+}
+
+// send puts a message on streams.
+func (d *director) send(e replica.Send) {
+	var encoded []byte
+	if d.w.schedule.Codec {
+		var err error
+		if encoded, err = wire.Encode(e.Message); err != nil {
+			panic(fmt.Sprintf("sim: seed %d: %s sends what cannot be encoded: %v", d.w.schedule.Seed, d.name, err))
+		}
+	}
+	for _, name := range e.To {
+		p := d.w.named(name)
+		if s := d.out[p]; s != nil {
+			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.now, echo: d.heardOf(p)})
+		}
+	}
+}
+
+// heardOf is when the newest frame received of a peer was sent, negative if there was none.
+func (d *director) heardOf(p *director) time.Duration {
+	if at, ok := d.heard[p]; ok {
+		return at
+	}
+	return -1
+}
+
+func (s *stream) send(f frame) {
+	switch {
+	case s.broken || !s.open:
+	case s.stalls:
+		s.stalled = append(s.stalled, f)
+	default:
+		s.lastAt = max(s.lastAt, s.from.w.now+s.from.w.delay(s.from, s.to))
+		s.from.w.at(s.lastAt, func() { s.arrive(f) })
+	}
+}
+
+// arrive gives a frame to its receiver, if the stream still stands.
+func (s *stream) arrive(f frame) {
+	if s.broken || s.to.life != s.toLife || !s.to.alive {
+		return
+	}
+	if !s.from.w.flows(s.from, s.to) {
+		s.stalled = append(s.stalled, f)
+		return
+	}
+	if s.to.asleep && s.to.waiting(s) >= kernelFrames {
+		s.breakNow("the receiver does not read")
+		return
+	}
+	s.to.input(s, func() { s.receive(f) })
+}
+
+func (s *stream) receive(f frame) {
+	if s.to.in[s.from] != s {
+		return
+	}
+	m := f.message
+	if f.encoded != nil {
+		var err error
+		if m, err = wire.Decode(f.encoded); err != nil {
+			panic(fmt.Sprintf("sim: seed %d: %s receives what cannot be decoded: %v", s.from.w.schedule.Seed, s.to.name, err))
+		}
+	}
+	d, w := s.to, s.to.w
+	d.heard[s.from] = max(d.heardOf(s.from), f.sent)
+	if w.now-w.noted[s.from.index][d.index] >= noteEvery && s.from.life == s.fromLife {
+		w.noted[s.from.index][d.index] = w.now
+		w.record(check.Frame{At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo})
+	}
+	d.core.Receive(d.now(), s.session, m)
+}
+
+// linkChanged lets a stream stall or flow again. One that stalls for long breaks, and its ends learn that at different times. Where
+// only the acknowledgements are lost the frames still arrive, for a while.
+func (s *stream) linkChanged() {
+	w := s.from.w
+	there, back := w.flows(s.from, s.to), w.flows(s.to, s.from)
+	if there && len(s.stalled) > 0 {
+		frames := s.stalled
+		s.stalled, s.stalls = nil, false
+		s.lastAt = max(s.lastAt, w.now+w.between(0, 2*time.Second)) // the next retransmission
+		for _, f := range frames {
+			w.at(s.lastAt, func() { s.arrive(f) })
+		}
+	}
+	s.stalls = !there
+	if there && back || s.broken {
+		s.generation++
+		return
+	}
+	s.generation++
+	generation := s.generation
+	w.after(w.between(3*time.Second, 15*time.Second), func() {
+		if s.generation == generation {
+			s.breakNow("timeout")
+		}
+	})
+}
+
+// breakNow ends a stream with all that is on it.
+func (s *stream) breakNow(why string) {
+	if s.broken {
+		return
+	}
+	w := s.from.w
+	w.tracef("the stream from %s to %s is gone: %s", s.from.name, s.to.name, why)
+	s.broken = true
+	s.generation++
+	s.tellSender(w.between(0, time.Second))
+	s.tellReceiver(w.between(0, 3*time.Second))
+}
+
+func (s *stream) tellSender(after time.Duration) {
+	s.from.w.after(after, func() {
+		if s.from.life != s.fromLife {
+			return
+		}
+		s.from.input(s, func() {
+			if s.from.out[s.to] == s {
+				delete(s.from.out, s.to)
+				s.from.core.OutClosed(s.from.now(), s.to.name, errBroken)
+			}
+		})
+	})
+}
+
+func (s *stream) tellReceiver(after time.Duration) {
+	s.from.w.after(after, func() {
+		if s.to.life != s.toLife {
+			return
+		}
+		s.to.input(s, func() {
+			if s.to.in[s.from] == s {
+				delete(s.to.in, s.from)
+				s.to.core.InClosed(s.to.now(), s.session, errBroken)
+			}
+		})
+	})
+}
+
+// closeStreams drops both streams with a peer because the core wants that.
+func (d *director) closeStreams(e replica.CloseStream) {
+	p := d.w.named(e.Peer)
+	if s := d.out[p]; s != nil {
+		s.breakNow(e.Reason)
+	}
+	if s := d.in[p]; s != nil {
+		s.breakNow(e.Reason)
+	}
+}
+
+// closeAll ends all streams of a director that died. Its kernel says so to the peers, unless the whole machine is gone.
+func (d *director) closeAll(silent bool) {
+	w := d.w
+	soon := func() time.Duration {
+		if silent {
+			return w.between(3*time.Second, 15*time.Second)
+		}
+		return w.between(0, 50*time.Millisecond)
+	}
+	for _, p := range w.directors {
+		if s := d.out[p]; s != nil {
+			s.open = false // what is on its way still arrives
+			s.tellReceiver(max(soon(), s.lastAt-w.now))
+		}
+		if s := p.out[d]; s != nil && s.toLife == d.life {
+			s.broken = true
+			s.tellSender(soon())
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+)
+
+// world is one run.
+type world struct {
+	schedule  Schedule
+	rand      *rand.Rand
+	now       time.Duration
+	queue     queue
+	directors []*director
+	blocked   [][]int           // [from][to]: how many cuts stop frames
+	extra     [][]time.Duration // [from][to]: more delay
+	noted     [][]time.Duration // [from][to]: when the checker was last told of a frame
+	history   []check.Event
+	lastID    uint64
+	boots     uint64
+	flushes   []*runningFlush
+	kicked    int // sessions ended by kickers
+	out       io.Writer
+}
+
+// Result is what a run showed.
+type Result struct {
+	Breaches []check.Breach
+	Counters replica.Counters // summed over all lives of all directors
+	Events   int
+	Logins   int
+	Sessions int // ended by kickers
+}
+
+// Run carries a schedule out and judges it. A readable trace goes to trace unless that is nil.
+func Run(s Schedule, trace io.Writer) Result {
+	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), out: trace}
+	w.blocked, w.extra, w.noted = make([][]int, s.Directors), make([][]time.Duration, s.Directors), make([][]time.Duration, s.Directors)
+	later := make(map[int]bool)
+	for _, a := range s.Actions {
+		if a.Kind == JoinLater {
+			later[a.Director] = true
+		}
+	}
+	for i := range s.Directors {
+		w.blocked[i], w.extra[i], w.noted[i] = make([]int, s.Directors), make([]time.Duration, s.Directors), make([]time.Duration, s.Directors)
+		w.directors = append(w.directors, newDirector(w, i))
+	}
+	for i, d := range w.directors {
+		if later[i] {
+			continue
+		}
+		at := time.Duration(0)
+		if i > 0 {
+			at = w.between(0, time.Second)
+		}
+		w.at(at, func() { d.start(i == 0 && !s.ColdStart) })
+	}
+	for _, a := range s.Actions {
+		w.at(a.At, func() { w.act(a) })
+	}
+	w.membership()
+	for len(w.queue.events) > 0 {
+		e := w.queue.pop()
+		if e.at > s.End {
+			break
+		}
+		w.now = e.at
+		e.do()
+	}
+	w.now = s.End
+	w.record(w.finalState())
+	return w.result()
+}
+
+func (w *world) result() Result {
+	r := Result{Events: len(w.history), Sessions: w.kicked}
+	for _, e := range w.history {
+		if _, ok := e.(check.Lookup); ok {
+			r.Logins++
+		}
+	}
+	for _, d := range w.directors {
+		d.retire()
+		r.Counters = add(r.Counters, d.counters)
+	}
+	r.Breaches = check.Verify(w.rules(), w.history)
+	for _, b := range r.Breaches {
+		w.tracef("BREACH %v", b)
+	}
+	return r
+}
+
+func (w *world) rules() check.Rules {
+	rules := check.Rules{
+		Expire:       w.schedule.Expire,
+		BatchLag:     time.Second,
+		RepairWithin: repairWithin,
+	}
+	for _, b := range w.schedule.Backends {
+		rules.Backends = append(rules.Backends, check.Backend{Addr: b.Addr, Tag: string(b.Tag), VHosts: b.VHosts})
+	}
+	return rules
+}
+
+// at plans something for a time, after for some time from now.
+func (w *world) at(t time.Duration, do func())    { w.queue.push(t, do) }
+func (w *world) after(d time.Duration, do func()) { w.queue.push(w.now+d, do) }
+
+func (w *world) between(least, most time.Duration) time.Duration {
+	if most <= least {
+		return least
+	}
+	return least + time.Duration(w.rand.Int64N(int64(most-least)))
+}
+
+func (w *world) chance(p float64) bool { return w.rand.Float64() < p }
+
+func (w *world) id() uint64 { w.lastID++; return w.lastID }
+
+func (w *world) record(e check.Event) { w.history = append(w.history, e) }
+
+func (w *world) when() check.At { return check.At(w.now) }
+
+// tracef writes a line of the trace.
+func (w *world) tracef(format string, args ...any) {
+	if w.out != nil {
+		fmt.Fprintf(w.out, "%10.4f %s\n", w.now.Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+// act makes one action of the schedule happen.
+func (w *world) act(a Action) {
+	w.tracef("--- %v", a)
+	d := w.directors[a.Director]
+	switch a.Kind {
+	case Login:
+		d.login(a.User)
+	case Order:
+		d.order(a.Op)
+	case Crash:
+		d.crash(a.Silent)
+		if a.For > 0 {
+			w.after(a.For, func() { d.start(false) })
+		}
+	case Leave:
+		d.leave()
+		if a.For > 0 {
+			w.after(a.For, func() { d.start(false) })
+		}
+	case Sleep:
+		d.sleep(a.For)
+	case Cut:
+		w.cut(a.From, a.To, 1)
+		w.after(a.For, func() {
+			w.tracef("--- frames from %v to %v again", directorNames(a.From), directorNames(a.To))
+			w.cut(a.From, a.To, -1)
+		})
+	case Break:
+		if s := d.out[w.directors[a.Peer]]; s != nil {
+			s.breakNow("broken")
+		}
+	case Slow:
+		w.extra[a.Director][a.Peer] += a.Extra
+		w.after(a.For, func() { w.extra[a.Director][a.Peer] -= a.Extra })
+	case AskAll:
+		for u := range w.schedule.Users {
+			for _, d := range w.directors {
+				d.login(u)
+			}
+		}
+	case JoinLater:
+		d.start(false)
+	}
+}
+
+// cut blocks frames, or lets them through again.
+func (w *world) cut(from, to []int, by int) {
+	for _, i := range from {
+		for _, j := range to {
+			if i != j {
+				w.blocked[i][j] += by
+				if s := w.directors[i].out[w.directors[j]]; s != nil {
+					s.linkChanged()
+				}
+				if s := w.directors[j].out[w.directors[i]]; s != nil {
+					s.linkChanged()
+				}
+			}
+		}
+	}
+}
+
+// named finds a director; messages are only sent to those that exist.
+func (w *world) named(name string) *director {
+	for _, d := range w.directors {
+		if d.name == name {
+			return d
+		}
+	}
+	panic(fmt.Sprintf("sim: seed %d: no director is called %q", w.schedule.Seed, name))
+}
+
+// flows reports whether frames get from one director to another.
+func (w *world) flows(from, to *director) bool { return w.blocked[from.index][to.index] == 0 }
+
+// delay draws how long a frame takes.
+func (w *world) delay(from, to *director) time.Duration {
+	n := &w.schedule.Network
+	d := n.Delay + w.between(0, n.Jitter) + w.between(0, w.extra[from.index][to.index])
+	if w.chance(n.Spikes) {
+		d += w.between(0, n.SpikeDelay)
+	}
+	return d
+}
