@@ -35,6 +35,9 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// pollInterval is how often a condition is looked at that a test waits for.
+const pollInterval = 20 * time.Millisecond
+
 // testResolve knows a few names.
 func testResolve(_ context.Context, host string) ([]netip.Addr, error) {
 	switch host {

@@ -31,7 +31,9 @@ import (
 //	exits STATUS director ARGS  run a command that must exit with this status
 //	serves STATUS ARGS          run "director serve" with ARGS, which must end by itself with this status
 //	input FILE                  stdin of the next command
-//	until REGEXP director ARGS  repeat a command until its stdout matches
+//	until REGEXP director ARGS  repeat a command until it succeeds and its stdout matches
+//	begin director ARGS         run a command in the background
+//	finish STATUS               wait for it; its output is there for stdout and stderr
 //
 // After a failure, stderr must be one line that begins with "Error: ".
 func TestScripts(t *testing.T) {
@@ -53,6 +55,8 @@ func TestScripts(t *testing.T) {
 			"serves":   withScript((*script).serves),
 			"input":    withScript((*script).input),
 			"until":    withScript((*script).until),
+			"begin":    withScript((*script).begin),
+			"finish":   withScript((*script).finish),
 		},
 	})
 }
@@ -67,9 +71,10 @@ func withScript(f func(*script, *testscript.TestScript, bool, []string)) func(*t
 
 // script is what belongs to one script.
 type script struct {
-	env       *testscript.Env
-	stdin     string
-	directors []*scriptDirector
+	env        *testscript.Env
+	stdin      string
+	directors  []*scriptDirector
+	background chan result // of the command that was begun
 }
 
 // scriptDirector is a director that a script has started.
@@ -158,6 +163,7 @@ func (s *script) waitAll(ts *testscript.TestScript) {
 			if reached == n {
 				break
 			}
+			<-time.After(pollInterval)
 		}
 		client.Close()
 	}
@@ -269,14 +275,38 @@ func (s *script) until(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); {
 		s.stdin = stdin
 		status, stdout, stderr := s.run(ts, nil, args[2:])
-		if pattern.MatchString(stdout) {
+		if status == 0 && pattern.MatchString(stdout) {
 			io.WriteString(ts.Stdout(), stdout)
 			io.WriteString(ts.Stderr(), stderr)
-			if status != 0 {
-				ts.Fatalf("exit status %d", status)
-			}
 			return
 		}
+		<-time.After(pollInterval)
 	}
 	ts.Fatalf("stdout never matched %s", args[0])
+}
+
+func (s *script) begin(ts *testscript.TestScript, _ bool, args []string) {
+	s.background = make(chan result, 1)
+	done, addr := s.background, ts.Getenv("DIRECTOR_ADDR")
+	go func() {
+		var stdout, stderr bytes.Buffer
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		status := Main(ctx, args, IO{
+			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Location: time.UTC, Resolve: testResolve,
+			LookupEnv: func(name string) (string, bool) { return addr, name == "DIRECTOR_ADDR" },
+		})
+		done <- result{status, stdout.String(), stderr.String()}
+	}()
+}
+
+func (s *script) finish(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	r := <-s.background
+	io.WriteString(ts.Stdout(), r.stdout)
+	io.WriteString(ts.Stderr(), r.stderr)
+	if r.status != want {
+		ts.Fatalf("exit status %d, want %d", r.status, want)
+	}
 }

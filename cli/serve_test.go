@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// lockedBuffer is written by a director while the test reads it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// serve runs until a SIGTERM; SIGHUP reads the file again.
+func TestServe(t *testing.T) {
+	dir, err := os.MkdirTemp("", "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	config := filepath.Join(dir, "director.yml")
+	write := func(level string) {
+		t.Helper()
+		text := "bind: 127.0.0.1:0\nmail-servers: [192.0.2.1, 192.0.2.2@ssd]\nlog-level: " + level + "\n"
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("info")
+
+	signals := make(chan os.Signal)
+	log := new(lockedBuffer)
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Main(t.Context(), []string{"director", "serve", "--config", config, "--node-name", "d7"}, IO{
+			Stdout: new(bytes.Buffer), Stderr: log, Version: "1.2.3", Signals: signals,
+			LookupEnv: func(name string) (string, bool) { return dir, name == "DIRECTOR_RUN_DIR" },
+		})
+	}()
+	until := func(what string, so func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !so(); {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: never; the log is\n%s", what, log)
+			}
+			<-time.After(pollInterval)
+		}
+	}
+	socket := filepath.Join(dir, "director.sock")
+	until("an answer", func() bool { return runCommand(t, "", "status", "-a", socket).status == 0 })
+	if r := runCommand(t, "", "status", "-a", socket); !regexp.MustCompile(`192\.0\.2\.2 +ssd +100`).MatchString(r.stdout) {
+		t.Errorf("the table of the file is not there: %+v", r)
+	}
+	if !strings.Contains(log.String(), `"director":"d7"`) {
+		t.Errorf("the flag did not count: %s", log)
+	}
+	write("debug")
+	signals <- syscall.SIGHUP
+	until("reload", func() bool { return strings.Contains(log.String(), `"reloaded":["log-level"]`) })
+	signals <- syscall.SIGTERM
+	if status := <-ended; status != 0 {
+		t.Errorf("exit status %d; the log is\n%s", status, log)
+	}
+}
+
+// A socket that belongs to another director is no configuration error, but says what to do.
+func TestServeTwice(t *testing.T) {
+	dir, err := os.MkdirTemp("", "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	args := []string{"serve", "--run-dir", dir, "--bind", "127.0.0.1:0", "--log-level", "error", "--node-name", "d1"}
+	signals := make(chan os.Signal, 1)
+	ended := make(chan int, 1)
+	first := new(lockedBuffer)
+	go func() {
+		ended <- Main(t.Context(), append([]string{"director"}, args...), IO{
+			Stdout: new(bytes.Buffer), Stderr: first, Signals: signals, LookupEnv: func(string) (string, bool) { return "", false },
+		})
+	}()
+	for deadline := time.Now().Add(20 * time.Second); runCommand(t, "", "status", "-a", filepath.Join(dir, "director.sock")).status != 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("the first one does not start: %s", first)
+		}
+		<-time.After(pollInterval)
+	}
+	r := runCommand(t, "", args...)
+	if r.status != exitTemporary || !strings.HasPrefix(r.stderr, "Error: run-dir: another process serves ") {
+		t.Errorf("the second one: %+v", r)
+	}
+	signals <- syscall.SIGTERM
+	if status := <-ended; status != 0 {
+		t.Errorf("the first one: exit status %d, %s", status, first)
+	}
+}
