@@ -49,6 +49,7 @@ func TestDefaults(t *testing.T) {
 		NodeName: "host1", MeshName: "director", Bind: netip.MustParseAddrPort("0.0.0.0:9090"),
 		UserExpire: 15 * time.Minute, UserKickDelay: 2 * time.Second, MaxParallelMoves: 100, MaxParallelKicks: 100,
 		RunDir: "/run/director", SocketMode: 0o600, LogLevel: zerolog.InfoLevel,
+		AdminSocket: "director-admin", AdminSocketMode: 0o600,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.IgnoreFields(Options{}, "UsernameHash"), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
@@ -56,8 +57,8 @@ func TestDefaults(t *testing.T) {
 	if got.UsernameHash.String() != "%Lu" {
 		t.Errorf("username hash %q, want %%Lu", got.UsernameHash)
 	}
-	if got.SocketPath() != "/run/director/director.sock" {
-		t.Errorf("socket %q", got.SocketPath())
+	if got.SocketPath() != "/run/director/director.sock" || got.AdminSocketPath() != "/run/director/director-admin" {
+		t.Errorf("sockets %q and %q", got.SocketPath(), got.AdminSocketPath())
 	}
 }
 
@@ -69,6 +70,7 @@ func TestAllSettings(t *testing.T) {
 		"user-expire": "20 mins", "user-kick-delay": "500ms", "username-hash": "%Ln", "max-parallel-moves": "7", "max-parallel-kicks": "8",
 		"kick-command": "/bin/sh -c true", "run-dir": "/tmp/x", "socket-mode": "0660", "http": "127.0.0.1:9091",
 		"encrypt-key-file": "/keys", "log-level": "debug", "log-format": "text",
+		"admin-socket": "/run/dovecot/director-admin", "admin-socket-mode": "0660", "admin-tcp": "[::1]:9092",
 	}, "", env)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,7 @@ func TestAllSettings(t *testing.T) {
 		},
 		UserExpire: 20 * time.Minute, UserKickDelay: 500 * time.Millisecond, MaxParallelMoves: 7, MaxParallelKicks: 8,
 		KickCommand: "/bin/sh -c true", RunDir: "/tmp/x", SocketMode: 0o660, HTTP: "127.0.0.1:9091", LogLevel: zerolog.DebugLevel, LogText: true,
+		AdminSocket: "/run/dovecot/director-admin", AdminSocketMode: 0o660, AdminTCP: "[::1]:9092",
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys"),
 		cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
@@ -169,6 +172,10 @@ func TestBadSettings(t *testing.T) {
 		{"encrypt-key-file", "/many", "has 17 keys"},
 		{"log-level", "loud", "debug, info, warn or error"},
 		{"log-format", "xml", "json or text"},
+		{"admin-socket", strings.Repeat("x", 100), "most is 107"},
+		{"admin-socket", "/" + strings.Repeat("x", 107), "most is 107"},
+		{"admin-socket-mode", "0999", "octal"},
+		{"admin-tcp", "192.0.2.1:9091", "not a loopback address"},
 	}
 	many := ""
 	for i := range 17 {

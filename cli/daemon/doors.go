@@ -42,6 +42,7 @@ func (d *Daemon) makeDoors(registry *prometheus.Registry) error {
 		make func(*prometheus.Registry) (server, error)
 	}{
 		{handover.API, d.httpDoor}, // and handover.HTTP: the same server
+		{handover.Admin, d.adminDoor},
 	}
 	for _, m := range makers {
 		var listeners []net.Listener
@@ -163,12 +164,19 @@ func (d *Daemon) openSockets(handed *handover.Handed) error {
 		}
 		d.sockets = append(d.sockets, socket{kind: s.kind, listener: l})
 	}
-	if d.options.HTTP != "" && !taken[handover.HTTP] {
-		l, err := listenHTTP(d.options.HTTP)
+	for _, s := range []struct {
+		kind    handover.Kind
+		setting string
+		addr    string
+	}{{handover.HTTP, "http", d.options.HTTP}, {handover.Admin, "admin-tcp", d.options.AdminTCP}} {
+		if s.addr == "" || taken[s.kind] {
+			continue
+		}
+		l, err := listenTCP(s.setting, s.addr)
 		if err != nil {
 			return err
 		}
-		d.sockets = append(d.sockets, socket{kind: handover.HTTP, listener: l})
+		d.sockets = append(d.sockets, socket{kind: s.kind, listener: l})
 	}
 	return nil
 }
@@ -185,6 +193,7 @@ type unixSocket struct {
 func (o Options) unixSockets() []unixSocket {
 	return []unixSocket{
 		{handover.API, "run-dir", o.SocketPath(), o.SocketMode},
+		{handover.Admin, "admin-socket", o.AdminSocketPath(), o.AdminSocketMode},
 	}
 }
 

@@ -59,14 +59,14 @@ func (l *unixListener) Close() error {
 	return err
 }
 
-// listenHTTP listens on the address of --http.
-func listenHTTP(addr string) (net.Listener, error) {
+// listenTCP listens on an address, as a setting wants it.
+func listenTCP(setting, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("http: %s is in use by another process; choose another with --http", addr)
+		return nil, fmt.Errorf("%s: %s is in use by another process; choose another with --%s", setting, addr, setting)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("http: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return l, nil
 }

@@ -33,6 +33,10 @@ type Options struct {
 	SocketMode fs.FileMode
 	HTTP       string // host:port on the loopback, "": none
 
+	AdminSocket     string // for doveadm, in RunDir unless absolute; "": none
+	AdminSocketMode fs.FileMode
+	AdminTCP        string // host:port on the loopback, "": none
+
 	LogLevel zerolog.Level
 	LogText  bool // lines for people instead of JSON
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,8 +42,14 @@ func (s Setting) EnvVar() string {
 	return "DIRECTOR_" + strings.ReplaceAll(strings.ToUpper(s.Name), "-", "_")
 }
 
-// Settings returns all settings in the order of the help.
+// Settings returns all settings in the order of the help, and in the order in which they are read: those of doors need the run
+// directory.
 func Settings() []Setting {
+	return slices.Concat(ownSettings(), adminSettings())
+}
+
+// ownSettings are the director's own; doors bring theirs.
+func ownSettings() []Setting {
 	return []Setting{
 		{
 			Name: "node-name", Value: "NAME", Default: "", Usage: "name of this director, unique in the mesh (default: the host name)",

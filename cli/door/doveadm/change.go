@@ -1,0 +1,103 @@
+package doveadm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/audit"
+)
+
+const (
+	// syncTimeout bounds both waits of a change: until this director takes changes, and until all directors have it.
+	syncTimeout = 30 * time.Second
+	// syncInterval is the time between attempts while this director takes no changes.
+	syncInterval = 100 * time.Millisecond
+)
+
+// The replies to changes; Dovecot's tools know them.
+const (
+	replyOK           = "OK"
+	replyNotFound     = "NOTFOUND"
+	replyTryAgain     = "TRYAGAIN"
+	replyVHosts       = "vhost count too large"
+	replyTag          = "host tag can't be changed"
+	replyNotConfirmed = "Ring sync timed out"
+)
+
+// change carries out a change and writes the reply.
+func (s *session) change(op api.Operation) error {
+	_, err := s.do(op)
+	return s.answer(err)
+}
+
+// answer writes the reply that tells of a change's error, or OK.
+func (s *session) answer(err error) error {
+	if err != nil && s.ctx.Err() != nil {
+		return errStopping
+	}
+	s.reply(replyTo(err))
+	return nil
+}
+
+// do carries out a change, waits for that as long as the protocol allows, and logs it.
+func (s *session) do(op api.Operation) (api.Outcome, error) {
+	began := time.Now()
+	outcome, err := s.try(op)
+	for synced := began.Add(syncTimeout); isCode(err, api.CodeNotSynced) && time.Now().Before(synced); {
+		select {
+		case <-time.After(syncInterval):
+			outcome, err = s.try(op)
+		case <-s.ctx.Done():
+			return outcome, s.ctx.Err()
+		}
+	}
+	audit.Change{Who: s.who, Door: "director-admin", Op: op, Hash: s.director.Hash, Took: time.Since(began)}.Log(s.log, outcome, err)
+	return outcome, err
+}
+
+func (s *session) try(op api.Operation) (api.Outcome, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, syncTimeout)
+	defer cancel()
+	return s.director.Do(ctx, op)
+}
+
+func isCode(err error, code api.Code) bool {
+	var e *api.Error
+	return errors.As(err, &e) && e.Code == code
+}
+
+// replyTo returns the reply to a change that ended with this error. Where Dovecot's director could not fail, the text tells
+// what has gone wrong.
+func replyTo(err error) string {
+	var e *api.Error
+	switch {
+	case err == nil:
+		return replyOK
+	case !errors.As(err, &e):
+		return plain(err.Error())
+	}
+	switch e.Code {
+	case api.CodeNotFound:
+		return replyNotFound
+	case api.CodeTryAgain:
+		return replyTryAgain
+	case api.CodeVHosts:
+		return replyVHosts
+	case api.CodeTagDiffers:
+		return replyTag
+	case api.CodeTimeout, api.CodeNotSynced:
+		return replyNotConfirmed
+	}
+	return plain(e.Message)
+}
+
+// plain keeps a text that is no known reply from being taken for one.
+func plain(text string) string {
+	if text == "" || strings.HasPrefix(text, replyOK) {
+		return "failed: " + text
+	}
+	return text
+}

@@ -1,0 +1,148 @@
+package doveadm
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/door/audit"
+)
+
+const (
+	// maxConnections is far more than admins and monitors need; a leak of one of them must not use up our files.
+	maxConnections = 512
+	// maxLists is how many lists of users are put in order at the same time: each needs 16 bytes a user of one tag.
+	maxLists = 2
+	// acceptPause is the time between attempts when a connection cannot be accepted, for want of files most likely.
+	acceptPause = 100 * time.Millisecond
+	// Log lines about clients that misbehave: so many within this time.
+	complaintsAtOnce = 10
+	complaintsPeriod = 10 * time.Second
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Director Director
+	Log      zerolog.Logger
+	// MaxParallelKicks bounds the kicks that run at a time; zero means 100.
+	MaxParallelKicks int
+}
+
+// Server serves the director-doveadm protocol of one director on any number of listeners.
+type Server struct {
+	director   Director
+	log        zerolog.Logger
+	complaints zerolog.Logger // rate-limited
+	commands   map[string]command
+	kicks      chan struct{} // tokens of running kicks
+	lists      chan struct{} // tokens of lists being made
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	listeners map[net.Listener]struct{}
+	conns     map[net.Conn]struct{}
+	running   sync.WaitGroup // Serve calls and connections; added to under mu and before closed
+}
+
+// New returns a server; Serve gives it listeners.
+func New(cfg Config) *Server {
+	if cfg.MaxParallelKicks <= 0 {
+		cfg.MaxParallelKicks = 100
+	}
+	s := &Server{
+		director:   cfg.Director,
+		log:        cfg.Log,
+		complaints: cfg.Log.Sample(&zerolog.BurstSampler{Burst: complaintsAtOnce, Period: complaintsPeriod}),
+		commands:   commands(),
+		kicks:      make(chan struct{}, cfg.MaxParallelKicks),
+		lists:      make(chan struct{}, maxLists),
+		listeners:  make(map[net.Listener]struct{}),
+		conns:      make(map[net.Conn]struct{}),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Serve accepts connections until Close, which is no error. It takes over the listener.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.listeners[l] = struct{}{}
+	s.running.Add(1)
+	s.mu.Unlock()
+	defer s.running.Done()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, l)
+		s.mu.Unlock()
+	}()
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			s.take(conn)
+		case s.ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			s.complaints.Warn().Err(err).Msg("cannot accept connections of doveadm")
+			select {
+			case <-time.After(acceptPause):
+			case <-s.ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// take serves a connection if there is room for it.
+func (s *Server) take(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.conns) >= maxConnections {
+		if !s.closed {
+			s.complaints.Warn().Str("who", audit.Who(conn)).Int("connections", len(s.conns)).Msg("too many connections of doveadm, refused one")
+		}
+		conn.Close()
+		return
+	}
+	s.conns[conn] = struct{}{}
+	s.running.Go(func() {
+		newSession(s, conn).run()
+		conn.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, conn)
+	})
+}
+
+// Close ends all connections and closes the listeners, and returns when nothing runs any more. What commands have begun goes
+// on without them. It may be called twice.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	s.closed = true
+	var errs []error
+	for l := range s.listeners {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,165 @@
+package doveadm
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"directormesh/cli/door/audit"
+)
+
+const (
+	// maxLine bounds a command, its LF included.
+	maxLine = 1023
+	// greeting is what each side says first; poolmon compares the whole line.
+	greeting       = "VERSION\tdirector-doveadm\t1\t0"
+	greetingPrefix = "VERSION\tdirector-doveadm\t1\t" // the minor version may be any number
+
+	greetingTimeout = 30 * time.Second // for the client's greeting
+	idleTimeout     = time.Hour        // between commands
+	writeTimeout    = 30 * time.Second // for each piece of a reply
+	writeBuffer     = 16 << 10
+)
+
+// errNotUnderstood ends a connection without a reply: the protocol has none for lines that make no sense.
+var errNotUnderstood = errors.New("not understood")
+
+// errStopping ends a connection because the server is closed.
+var errStopping = errors.New("director is stopping")
+
+// session is one connection. Its methods are for the connection's goroutine.
+type session struct {
+	*Server
+	conn net.Conn
+	who  string
+	in   *bufio.Reader
+	out  *bufio.Writer
+	sink *sink
+}
+
+func newSession(s *Server, conn net.Conn) *session {
+	k := &sink{conn: conn}
+	return &session{
+		Server: s,
+		conn:   conn,
+		who:    audit.Who(conn),
+		in:     bufio.NewReaderSize(conn, maxLine+1),
+		out:    bufio.NewWriterSize(k, writeBuffer),
+		sink:   k,
+	}
+}
+
+// run serves the connection to its end.
+func (s *session) run() {
+	err := s.converse()
+	s.flush()
+	switch {
+	case errors.Is(err, errNotUnderstood):
+		s.complaints.Warn().Str("who", s.who).Err(err).Msg("disconnected a client of doveadm's protocol")
+	case err != nil:
+		s.log.Debug().Str("who", s.who).Err(err).Msg("connection of doveadm ended")
+	}
+}
+
+// converse returns nil when the client has hung up in good order.
+func (s *session) converse() error {
+	s.line(greeting)
+	s.flush()
+	if err := s.conn.SetReadDeadline(time.Now().Add(greetingTimeout)); err != nil {
+		return err
+	}
+	hello, err := s.readLine()
+	if err != nil {
+		return ended(err)
+	}
+	minor, ok := strings.CutPrefix(hello, greetingPrefix)
+	if _, isNumber := parseNumber(minor); !ok || !isNumber {
+		return fmt.Errorf("%w: the first line is %q, not %q", errNotUnderstood, shorten(hello), greeting)
+	}
+	for {
+		if err := s.conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+			return err
+		}
+		line, err := s.readLine()
+		if err != nil {
+			return ended(err)
+		}
+		fields := splitFields(line)
+		c, ok := s.commands[fields[0]]
+		if !ok {
+			return fmt.Errorf("%w: there is no command %q", errNotUnderstood, shorten(fields[0]))
+		}
+		if err := c(s, fields[1:]); err != nil {
+			return fmt.Errorf("%s: %w", fields[0], err)
+		}
+		s.flush()
+	}
+}
+
+// readLine returns the next line without its end. A last line without LF was never finished and does not count.
+func (s *session) readLine() (string, error) {
+	line, err := s.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) || err == nil && len(line) > maxLine {
+		return "", fmt.Errorf("%w: a line of more than %d bytes", errNotUnderstood, maxLine)
+	}
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(string(line[:len(line)-1]), "\r"), nil
+}
+
+// ended says what is to be thought of the end of reading.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// shorten makes a text from outside fit for the log.
+func shorten(text string) string {
+	const most = 60
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
+}
+
+// line writes a line of one field that needs no escapes.
+func (s *session) line(text string) {
+	s.out.WriteString(text)
+	s.out.WriteByte('\n')
+}
+
+// reply writes a reply that is a text of ours, whatever it may quote.
+func (s *session) reply(text string) {
+	s.out.Write(appendEscaped(s.out.AvailableBuffer(), text))
+	s.out.WriteByte('\n')
+}
+
+func (s *session) flush() {
+	// A sink does not fail: the client may be gone and its commands still run.
+	_ = s.out.Flush()
+}
+
+// sink writes to the client as long as it takes what is written; after that it swallows everything.
+type sink struct {
+	conn net.Conn
+	gone bool
+}
+
+func (k *sink) Write(b []byte) (int, error) {
+	if k.gone {
+		return len(b), nil
+	}
+	err := k.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err == nil {
+		_, err = k.conn.Write(b)
+	}
+	k.gone = err != nil
+	return len(b), nil
+}
