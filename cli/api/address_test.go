@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -106,5 +107,25 @@ func TestCodeStatus(t *testing.T) {
 		if got := code.Status(); got != status {
 			t.Errorf("%s has status %d, want %d", code, got, status)
 		}
+	}
+}
+
+// A director that hangs accepts connections and never answers.
+func TestHangingDirector(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := NewClient(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.queryTimeout = 20 * time.Millisecond
+	_, err = c.Self(t.Context())
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "it did not answer in time") {
+		t.Errorf("error %v, want an UnreachableError that says so", err)
 	}
 }

@@ -14,8 +14,13 @@ import (
 	"time"
 )
 
-// connectTimeout bounds how long a client tries to connect.
-const connectTimeout = 5 * time.Second
+// How long a client waits: a director that hangs still accepts connections. Lookups and changes may take their time (a move
+// that is waited for up to 40 s); queries are answered from memory.
+const (
+	connectTimeout = 5 * time.Second
+	queryTimeout   = 15 * time.Second
+	changeTimeout  = 150 * time.Second
+)
 
 // maxResponse bounds the responses that are read as a whole.
 const maxResponse = 64 << 20
@@ -23,9 +28,10 @@ const maxResponse = 64 << 20
 // Client asks one director. It is safe for concurrent use. Errors are *Error when the director reported one,
 // *UnreachableError when there is no director, and *ProtocolError when something else answered.
 type Client struct {
-	addr string // as given, for messages
-	base string
-	http *http.Client
+	addr         string // as given, for messages
+	base         string
+	http         *http.Client
+	queryTimeout time.Duration
 }
 
 // NewClient returns a client of the director at addr: a unix socket path, host:port or URL. It does not connect yet.
@@ -35,13 +41,13 @@ func NewClient(addr string) (*Client, error) {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout}
-	transport := &http.Transport{DialContext: dialer.DialContext, DisableCompression: true}
+	transport := &http.Transport{DialContext: dialer.DialContext, DisableCompression: true, ResponseHeaderTimeout: changeTimeout}
 	if a.network != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, a.network, a.dial)
 		}
 	}
-	return &Client{addr: addr, base: a.base, http: &http.Client{Transport: transport}}, nil
+	return &Client{addr: addr, base: a.base, http: &http.Client{Transport: transport}, queryTimeout: queryTimeout}, nil
 }
 
 // Close closes idle connections.
@@ -89,7 +95,13 @@ func (c *Client) Do(ctx context.Context, op Operation) (Outcome, error) {
 }
 
 func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
-	return whole[T](c.send(ctx, http.MethodGet, path, query, nil))
+	limited, cancel := context.WithTimeout(ctx, c.queryTimeout)
+	defer cancel()
+	value, err := whole[T](c.send(limited, http.MethodGet, path, query, nil))
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return value, &UnreachableError{Addr: c.addr, Err: limited.Err()}
+	}
+	return value, err
 }
 
 func post[T any](ctx context.Context, c *Client, path string, body any) (T, error) {

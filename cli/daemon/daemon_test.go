@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -155,6 +156,17 @@ func TestLife(t *testing.T) {
 		self, err := client(t, addr).Self(t.Context())
 		if err != nil || self.Name != "d1" || !self.Synced || self.Version != "1.2.3" {
 			t.Errorf("self at %s: %+v, %v", addr, self, err)
+		}
+	}
+	resp, err := http.Get("http://" + r.HTTPAddr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	for _, name := range []string{`director_build_info{version="1.2.3"} 1`, `director_http_requests_total{path="/v1/director",status="2xx"} 2`, `director_http_requests_total{path="/v1/moves",status="5xx"} 0`, "go_goroutines "} {
+		if err != nil || !strings.Contains(string(metrics), "\n"+name) {
+			t.Errorf("metrics lack %s (%v)", name, err)
 		}
 	}
 	answer, err := client(t, options.SocketPath()).Lookup(t.Context(), api.LookupRequest{User: "alice"})

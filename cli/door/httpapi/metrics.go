@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics counts what this door does. Labels come from closed sets, and all that can be foreseen exist from the start.
+// metrics counts what this door does. Labels come from closed sets, and all of them exist from the start.
 type metrics struct {
 	requests *prometheus.CounterVec
 	lookups  *prometheus.CounterVec
@@ -36,6 +36,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// serves makes the counters of a path exist before the first request.
+func (m *metrics) serves(path string) {
+	for _, class := range []string{"2xx", "4xx", "5xx"} {
+		m.requests.WithLabelValues(path, class)
+	}
 }
 
 // served counts a request for one of the paths of routes.

@@ -59,6 +59,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 }
 
 func (s *Server) whole(method, path string, h handler) http.Handler {
+	s.metrics.serves(path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var value any
 		err := admit(w, r, method)
@@ -77,6 +78,7 @@ func (s *Server) whole(method, path string, h handler) http.Handler {
 }
 
 func (s *Server) stream(method, path string, h streamer) http.Handler {
+	s.metrics.serves(path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := &startedWriter{ResponseWriter: w}
 		err := admit(w, r, method)
