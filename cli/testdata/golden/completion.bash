@@ -32,7 +32,7 @@ _director() {
 	done
 	case $place in
 	"") words="serve dev lookup status map dump add update remove up down move kick flush ring version completion" ;;
-	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --help" ;;
+	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --admin-socket --admin-socket-mode --admin-tcp --help" ;;
 	"dev") words="--log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --help" ;;
 	"status") words="--addr -a --json --help" ;;

@@ -73,6 +73,9 @@ _director() {
 		--encrypt-key-file
 		--log-level
 		--log-format
+		--admin-socket
+		--admin-socket-mode
+		--admin-tcp
 		--help
 		) ;;
 	"dev") items=(
