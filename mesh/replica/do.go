@@ -17,6 +17,7 @@ type operationState struct {
 	table   *transition     // waits for this barrier
 	kicks   map[string]bool // KickUser: directors to report; "" is ourselves
 	kickID  uint64
+	kick    *wire.KickUser
 	known   bool
 	err     error
 	since   time.Duration
@@ -168,15 +169,25 @@ func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
 func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 	o.kickID, o.known = c.newID(), true
 	o.kicks = map[string]bool{"": true}
+	o.kick = &wire.KickUser{ID: o.kickID, Field: op.Field, Value: op.Value}
 	for _, p := range c.sortedPeers() {
-		if p.live && p.counted && p.out {
+		if p.live && p.counted {
 			o.kicks[p.name] = true
-			c.send(p, &wire.KickUser{ID: o.kickID, Field: op.Field, Value: op.Value})
+			c.send(p, o.kick)
 		}
 	}
 	c.kicks.start(c, "", KickTarget{Field: op.Field, Value: op.Value}, func(count int, known bool, failure string) {
 		c.kickUserReport(o, "", count, known, failure)
 	})
+}
+
+// resendKicks repeats the kicks by name that a peer has not reported; its stream was down.
+func (c *Core) resendKicks(p *peer) {
+	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+		if o := c.ops[id]; o.kick != nil && o.kicks[p.name] {
+			c.send(p, o.kick)
+		}
+	}
 }
 
 func (c *Core) gotKickUserDone(p *peer, m *wire.KickUserDone) {

@@ -52,6 +52,7 @@ type peer struct {
 	excludedAt time.Duration // 0: not excluded
 
 	differs bool // its digests differ from ours
+	tail    tail
 }
 
 func (c *Core) sortedPeers() []*peer {
@@ -150,7 +151,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	}
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
-		if rtt := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld); rtt >= 0 {
+		if rtt := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld); rtt >= 0 && rtt < clockTolerance {
 			p.roundTrip = rtt
 			p.skew = m.MeshTime.Add(rtt / 2).Sub(c.clock.at(now))
 			p.skewKnown = true
@@ -213,6 +214,9 @@ func (c *Core) fail(now time.Duration, p *peer, why string) {
 // peerGone ends everything that waits for a peer: it failed, left, or began a new life.
 func (c *Core) peerGone(now time.Duration, p *peer) {
 	wasCounted := p.counted
+	if !p.left {
+		c.passOn(now, p)
+	}
 	p.live, p.counted, p.synced, p.excludedAt, p.echoAt = false, false, false, 0, 0
 	if wasCounted && !p.left {
 		c.noteFailed(p.name)

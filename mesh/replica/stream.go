@@ -58,6 +58,7 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 	c.moves.resend(c, p)
 	c.moves.repeat(c, now, p)
 	c.flushes.tell(c, p)
+	c.resendKicks(p)
 	c.beatTo(now, p)
 	c.ask(now, p)
 	return p.name, nil
@@ -165,9 +166,11 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 		c.apply(now, m.Change, p)
 	case *wire.Rows:
 		if c.observe(now, m.Stamp) {
+			p.tail.add(now, m.Blocks)
 			c.mergeRows(now, m.Blocks, nil)
 		}
 	case *wire.Hold:
+		p.tail.add(now, m.Blocks)
 		c.gotHold(now, p, m)
 	case *wire.Held:
 		c.moves.gotHeld(c, now, p, m)
