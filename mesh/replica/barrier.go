@@ -88,6 +88,9 @@ func (c *Core) begin(now time.Duration, applied directory.Change, confirmed stri
 		c.transitions = append(c.transitions, t)
 		c.rings = append(c.rings, ring.Build(c.table.Backends(), c.rings[len(c.rings)-1]))
 	})
+	if slices.ContainsFunc(applied.Backends, func(r directory.BackendRow) bool { return r.Forgotten != 0 || r.Presence.Origin != "" }) {
+		c.digests.sweep = sweep{tags: c.dir.Tags()}
+	}
 	full := &wire.Table{Change: c.wholeRows(applied)}
 	if c.cfg.Guards.NoOrderedTable {
 		c.write(now, full)

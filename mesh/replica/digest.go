@@ -19,6 +19,7 @@ const (
 	digestsKept   = 3
 	// comparable is how long after the end of its epoch a leaf digest can still be computed: dead rows are kept for 60 s.
 	comparableFor = 50 * time.Second
+	groupsPerTick = 32 // swept after a table change
 	repairGroups  = 16 // groups asked about after one comparison
 	repairLeaves  = 64 // leaves repaired after one answer
 )
@@ -27,11 +28,32 @@ const (
 type digests struct {
 	taken []digestSet // newest last
 	pass  *digestPass
+	sweep sweep
 }
 
 type digestSet struct {
 	epoch int64
 	tags  []wire.GroupDigests
+}
+
+// sweepSoon drops what a table change made dead, so that the users of a backend are counted right before the next pass gets there.
+func (c *Core) sweepSoon(t directory.Time) {
+	s := &c.digests.sweep
+	for range groupsPerTick {
+		if len(s.tags) == 0 {
+			return
+		}
+		c.dir.SweepGroup(s.tags[0], uint8(s.group), t)
+		if s.group++; s.group == groups {
+			s.tags, s.group = s.tags[1:], 0
+		}
+	}
+}
+
+// sweep is a pass over all tags without digests.
+type sweep struct {
+	tags  []ring.Tag
+	group int // next
 }
 
 type digestPass struct {
@@ -49,6 +71,7 @@ func (c *Core) stepDigests(now time.Duration) {
 	t := c.clock.at(now)
 	epoch := int64(t.Add(-settleAfter))/epochLength.Milliseconds() - 1
 	d := &c.digests
+	c.sweepSoon(t)
 	if d.pass == nil {
 		if n := len(d.taken); n > 0 && d.taken[n-1].epoch >= epoch {
 			return

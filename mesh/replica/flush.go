@@ -15,8 +15,9 @@ import (
 const (
 	flushTellEvery   = 500 * time.Millisecond
 	flushKept        = 10 * time.Minute // an ended flush can still be asked for
-	flushScanLeaves  = 2048             // looked at per tick
-	flushScanPending = 1 << 17          // candidates found ahead of the moves
+	flushScanWork    = 300_000          // mappings looked at per tick, a leaf counting for a few
+	flushLeafWork    = 4
+	flushScanPending = 1 << 17 // candidates found ahead of the moves
 )
 
 // flush is one that this director runs.
@@ -82,7 +83,7 @@ func (c *Core) scan(now time.Duration, f *flush) {
 	}
 	t := c.clock.at(now)
 	var rows []directory.Mapping
-	for range flushScanLeaves {
+	for work := 0; work < flushScanWork; work += flushLeafWork + len(rows) {
 		if len(f.tags) == 0 {
 			f.state.Scanning = false
 			return
