@@ -22,6 +22,7 @@ type world struct {
 	cut       map[[2]string]bool
 	chunks    int // snapshot chunks delivered per tick, so that transfers take time; 0: no limit
 	trace     bool
+	filter    func(to *director, m wire.Message) bool // which messages get through; nil: all
 }
 
 type director struct {
@@ -38,6 +39,7 @@ type director struct {
 	kicked   []Kick
 	logs     []Log
 	lastID   uint64
+	chunks   int // snapshot chunks taken in this delivery
 
 	kicker func(Kick) (count int, known, answers bool)
 }
@@ -158,7 +160,24 @@ func (w *world) step() {
 			d.core.Tick(w.now)
 		}
 	}
+	if w.now%(2*time.Second) == 0 {
+		w.pushPull()
+	}
 	w.deliver()
+}
+
+// pushPull lets each director exchange states with the next one, as memberlist does from time to time.
+func (w *world) pushPull() {
+	for i, a := range w.directors {
+		b := w.directors[(i+1)%len(w.directors)]
+		if a == b || !w.open(a, b) || !w.open(b, a) {
+			continue
+		}
+		theirs := reread(w.t, b.core.LocalState(w.now)).(*wire.State)
+		ours := reread(w.t, a.core.LocalState(w.now)).(*wire.State)
+		_ = b.core.MergeState(w.now, ours) // refusals are among what the tests try
+		_ = a.core.MergeState(w.now, theirs)
+	}
 }
 
 // dial brings up every stream that can be and is not.
@@ -184,13 +203,15 @@ func (w *world) dial() {
 
 // deliver carries effects and messages until there are none left.
 func (w *world) deliver() {
+	for _, d := range w.directors {
+		d.chunks = 0
+	}
 	for busy := true; busy; {
 		busy = false
 		for _, d := range w.directors {
-			chunks := 0
 			for !d.stopped && len(d.inbox) > 0 {
 				if _, ok := d.inbox[0].msg.(*wire.SnapshotChunk); ok {
-					if chunks++; w.chunks > 0 && chunks > w.chunks {
+					if d.chunks++; w.chunks > 0 && d.chunks > w.chunks {
 						break
 					}
 				}
@@ -211,7 +232,7 @@ func (d *director) carryOut() bool {
 		case Send:
 			for _, name := range e.To {
 				to := d.w.named(name)
-				if d.w.open(d, to) {
+				if d.w.open(d, to) && (d.w.filter == nil || d.w.filter(to, e.Message)) {
 					to.inbox = append(to.inbox, mail{to.sessions[d.name], reread(d.w.t, e.Message)})
 				}
 			}
@@ -230,6 +251,12 @@ func (d *director) carryOut() bool {
 			if count, known, answers := d.kicker(e); answers {
 				d.core.KickDone(d.w.now, e.ID, count, known, nil)
 			}
+		case CloseStream:
+			other := d.w.named(e.Peer)
+			d.core.OutClosed(d.w.now, e.Peer, nil)
+			d.core.InClosed(d.w.now, d.sessions[e.Peer], nil)
+			other.core.OutClosed(d.w.now, d.name, nil)
+			other.core.InClosed(d.w.now, other.sessions[d.name], nil)
 		case RunHook:
 			d.core.HookDone(d.w.now, e.ID, true, nil)
 		case Log:
@@ -306,7 +333,7 @@ func (w *world) allSynced() bool {
 			continue
 		}
 		for _, p := range d.core.Peers(w.now) {
-			if other := w.named(p.Name); !other.stopped && p.State != Synced {
+			if p.Name == "" || !w.named(p.Name).stopped && p.State != Synced {
 				return false
 			}
 		}
