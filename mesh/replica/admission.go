@@ -207,11 +207,30 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 			p.askedAt = now - askAgain
 		}
 	}
-	for _, f := range c.kicks.byID {
-		f.since += late
-	}
+	c.postpone(late)
 	c.evaluate(now)
 	c.progressAdmission(now)
+}
+
+// postpone gives everything that waits for something outside the time that we slept through.
+func (c *Core) postpone(late time.Duration) {
+	a := &c.admission
+	c.start += late
+	if a.coldSince != 0 {
+		a.coldSince += late
+	}
+	for name := range a.named {
+		a.named[name] += late
+	}
+	for _, k := range c.kicks.byID {
+		k.since += late
+	}
+	for _, d := range c.donations {
+		d.ackedAt += late
+	}
+	if c.snapshot != nil {
+		c.snapshot.heardAt += late
+	}
 }
 
 // gotExclude learns that a peer no longer counts us: we did not confirm in time.

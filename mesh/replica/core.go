@@ -27,7 +27,7 @@ const (
 // Core is one director's side of the mesh protocol. See the package comment for its rules on concurrency.
 type Core struct {
 	cfg   Config
-	start time.Duration
+	start time.Duration // later by the pauses since
 	rand  *rand.Rand
 	clock meshClock
 	hlc   directory.Clock

@@ -132,6 +132,17 @@ func (c *Core) tableOperationsDone(t *transition) {
 	}
 }
 
+// failedPeers adds to the directors that failed before they confirmed those that count as failed anyway: they lack what was done. Directors
+// that left or were removed are not missed.
+func (c *Core) failedPeers(failed []string) []string {
+	for _, p := range c.sortedPeers() {
+		if !p.live && !p.left && p.boot != 0 && !slices.Contains(failed, p.name) {
+			failed = append(failed, p.name)
+		}
+	}
+	return failed
+}
+
 func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 	row, ok := c.table.Row(op.Backend)
 	if !ok || !row.Presence.Value.Present {
@@ -245,6 +256,9 @@ func (c *Core) endOperation(id uint64, err error) {
 		return
 	}
 	delete(c.ops, id)
-	slices.Sort(o.outcome.FailedPeers)
+	if err == nil {
+		o.outcome.FailedPeers = c.failedPeers(o.outcome.FailedPeers)
+		slices.Sort(o.outcome.FailedPeers)
+	}
 	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})
 }
