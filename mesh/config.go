@@ -129,7 +129,14 @@ func (s seed) String() string { return net.JoinHostPort(s.host, strconv.Itoa(int
 
 // parseSeed reads host[:port]; an IPv6 address needs brackets when a port follows.
 func parseSeed(s string) (seed, error) {
-	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+	bare := s
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		bare = strings.TrimSuffix(inner, "]")
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil {
+		if addr.Zone() != "" {
+			return seed{}, fmt.Errorf("%q has a zone; give a global address", s)
+		}
 		return seed{addr.String(), DefaultPort}, nil
 	}
 	host, portText, found := strings.Cut(s, ":")
@@ -140,7 +147,7 @@ func parseSeed(s string) (seed, error) {
 		}
 		found = true
 	}
-	if host == "" || strings.ContainsFunc(host, unicode.IsSpace) {
+	if host == "" || strings.ContainsAny(host, "[]%") || strings.ContainsFunc(host, unicode.IsSpace) {
 		return seed{}, fmt.Errorf("%q is not host[:port]", s)
 	}
 	if !found {

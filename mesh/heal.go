@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -24,14 +23,15 @@ const (
 type healer struct {
 	n *Node
 
-	mu   sync.Mutex
-	busy map[netip.AddrPort]bool // joins under way
+	mu     sync.Mutex
+	busy   map[netip.AddrPort]bool // joins under way
+	silent map[netip.AddrPort]bool // the last join failed
 }
 
 // heal keeps this director in touch with the mesh, for as long as it lives. Until the first contact it joins all configured peers
 // every second; then it looks every ten seconds for peers that are away.
 func (n *Node) heal() {
-	h := &healer{n: n, busy: make(map[netip.AddrPort]bool)}
+	h := &healer{n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool)}
 	for n.members.count() <= 1 && len(n.seeds) > 0 {
 		h.joinAway(len(n.seeds) * addressesPerSeed)
 		if !n.pause(eagerJoin) {
@@ -154,29 +154,41 @@ func (h *healer) join(addr netip.AddrPort) {
 	}
 	h.busy[addr] = true
 	h.n.wg.Go(func() {
-		h.n.join(addr)
+		err := h.n.join(addr)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.busy, addr)
+		if err == nil {
+			delete(h.silent, addr)
+		} else if !h.silent[addr] && h.n.ctx.Err() == nil {
+			h.silent[addr] = true // said once; a peer that is down for weeks is no news every ten seconds
+			h.n.log.Info().Stringer("addr", addr).Err(err).Msg("peer cannot be joined, trying on")
+		}
 	})
 }
 
 // join contacts one address. When that fails although somebody listens there, a stream of ours finds out why: memberlist only tells
 // that the other closed the connection.
-func (n *Node) join(addr netip.AddrPort) {
-	if _, err := n.memberlist.Join([]string{addr.String()}); err == nil || n.ctx.Err() != nil {
-		return
-	} else if s, _, why := n.openStream(n.ctx, addr); why == nil {
-		n.limited("join "+addr.String()).Warn().Stringer("addr", addr).Err(err).Msg("peer cannot be joined, trying again")
-		_ = s.conn.Close()
-	} else if n.ctx.Err() == nil {
-		var refused *handshakeError
-		if errors.As(why, &refused) {
-			n.noteHandshake("", addr.String(), why)
-			return
-		}
-		n.limited("join "+addr.String()).Info().Stringer("addr", addr).Err(why).Msg("peer cannot be reached, trying again")
+func (n *Node) join(addr netip.AddrPort) error {
+	_, err := n.memberlist.Join([]string{addr.String()})
+	if err == nil || n.ctx.Err() != nil {
+		return err
 	}
+	ctx, cancel := context.WithTimeout(n.ctx, dialTime)
+	defer cancel()
+	conn, dialErr := n.transport.dial(ctx, addr)
+	if dialErr != nil {
+		return dialErr
+	}
+	defer func() { _ = conn.Close() }()
+	if deadlineErr := conn.SetDeadline(time.Now().Add(openingTime)); deadlineErr != nil {
+		return deadlineErr
+	}
+	if _, why := dialHandshake(conn, n.keys); why != nil && n.ctx.Err() == nil {
+		n.noteHandshake("", addr.String(), why)
+		return why
+	}
+	return err
 }
 
 // reviewLinks ends the links to peers that left, were removed, or have been dead for so long that the core forgot them.

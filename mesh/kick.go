@@ -42,7 +42,7 @@ func (q *kickQueue) add(e replica.Kick) {
 	k := &kick{Kick: e}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	k.timer = time.AfterFunc(kickTime, func() { q.report(k, 0, false, errKickLate) })
+	k.timer = time.AfterFunc(kickTime, func() { q.report(k, 0, false, errKickLate) }) // does not touch k.timer
 	q.waiting = append(q.waiting, k)
 	if q.workers < maxKicks {
 		q.workers++
@@ -66,13 +66,13 @@ func (q *kickQueue) work() {
 		ctx, cancel := context.WithTimeout(q.n.ctx, kickTime)
 		count, known, err := q.n.cfg.Kicker.Kick(ctx, k.Tag, k.Target)
 		cancel()
+		k.timer.Stop()
 		q.report(k, count, known && err == nil, err)
 	}
 }
 
 func (q *kickQueue) report(k *kick, count int, known bool, err error) {
 	k.once.Do(func() {
-		k.timer.Stop()
 		if err != nil {
 			q.n.metrics.kicksFailed.Inc()
 			q.n.limited("kick").Warn().Err(err).Msg("kick failed")

@@ -58,7 +58,10 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 		return nil, 0, nil, err
 	}
 	first, err := receiveMessage(s, helloLimit)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, 0, nil, fmt.Errorf("peer only looked in: %w", err) // after memberlist could not join us
+	case err != nil:
 		return nil, 0, nil, nonsense(err)
 	}
 	hello, ok := first.(*wire.Hello)
@@ -107,7 +110,7 @@ func (n *Node) receive(s *secureStream, id uint64) error {
 		}
 		frame, err := readFrame(s.r, buf, wire.MaxMessage)
 		if err != nil {
-			if !errors.Is(err, io.EOF) && errors.Is(err, errFrameSize) {
+			if errors.Is(err, errFrameSize) {
 				n.metrics.drop(dropOversize)
 			}
 			return err

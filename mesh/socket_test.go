@@ -113,6 +113,16 @@ func TestSockets(t *testing.T) {
 			t.Fatalf("%s: %v: %+v", n.cfg.Name, err, n.Self())
 		}
 	}
+	within(t, 10*time.Second, "all see all synced", func() bool {
+		for _, n := range nodes {
+			for _, p := range n.Peers() {
+				if p.State != replica.Synced {
+					return false
+				}
+			}
+		}
+		return true
+	})
 	for hash := ring.UserHash(1); hash < 1<<31; hash += 1 << 25 {
 		first, err := one.Lookup(ctx, "", hash)
 		if err != nil {

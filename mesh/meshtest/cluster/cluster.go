@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ type Options struct {
 	Trace     bool                          // log to the test
 }
 
-// Cluster is a number of directors on one network. All methods are for the test's root goroutine.
+// Cluster is a number of directors on one network. Its methods are for the test's root goroutine, but for Live.
 type Cluster struct {
 	t       testing.TB
 	options Options
@@ -40,6 +41,8 @@ type Cluster struct {
 
 	Network   *netsim.Network
 	Directors []*Director // by number; never shrinks
+
+	mu sync.Mutex // guards Directors and their Nodes against Live
 }
 
 // Director is one of them; Node is nil while it is down.
@@ -93,7 +96,9 @@ func (c *Cluster) Add() *Director {
 	c.t.Helper()
 	i := len(c.Directors) + 1
 	d := &Director{Name: fmt.Sprintf("d%d", i), Addr: address(i)}
+	c.mu.Lock()
 	c.Directors = append(c.Directors, d)
+	c.mu.Unlock()
 	c.Restart(i - 1)
 	return d
 }
@@ -132,6 +137,12 @@ func (c *Cluster) Restart(i int) {
 	if err != nil {
 		c.t.Fatalf("start %s: %v", d.Name, err)
 	}
+	c.setNode(d, node)
+}
+
+func (c *Cluster) setNode(d *Director, node *mesh.Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	d.Node = node
 }
 
@@ -142,20 +153,22 @@ func (c *Cluster) Kill(i int) {
 	if err := c.Network.Vanish(d.Addr); err != nil {
 		c.t.Fatal(err)
 	}
-	if err := d.Node.Close(); err != nil {
+	node := d.Node
+	c.setNode(d, nil)
+	if err := node.Close(); err != nil {
 		c.t.Errorf("close %s: %v", d.Name, err)
 	}
-	d.Node = nil
 }
 
 // Leave lets director i leave in good order.
 func (c *Cluster) Leave(i int) {
 	c.t.Helper()
 	d := c.Directors[i]
-	if err := d.Node.Leave(context.Background()); err != nil {
+	node := d.Node
+	c.setNode(d, nil)
+	if err := node.Leave(context.Background()); err != nil {
 		c.t.Errorf("leave %s: %v", d.Name, err)
 	}
-	d.Node = nil
 }
 
 // settle is longer than what memberlist leaves running when it is shut down: probes and state exchanges.
@@ -171,12 +184,15 @@ func (c *Cluster) stop() {
 	time.Sleep(settle)
 }
 
-// Live returns the directors that are up.
+// Live returns the directors that are up, as they are now. It may be called from any goroutine.
 func (c *Cluster) Live() []*Director {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var live []*Director
 	for _, d := range c.Directors {
 		if d.Node != nil {
-			live = append(live, d)
+			now := *d
+			live = append(live, &now)
 		}
 	}
 	return live
@@ -205,17 +221,23 @@ func (c *Cluster) WaitFor(limit time.Duration, what string, ok func(d *Director)
 	c.t.Helper()
 	start := time.Now()
 	for {
-		var missing []string
+		var missing []*Director
 		for _, d := range c.Live() {
 			if !ok(d) {
-				missing = append(missing, d.Name)
+				missing = append(missing, d)
 			}
 		}
 		if len(missing) == 0 {
 			return time.Since(start)
 		}
 		if time.Since(start) >= limit {
-			c.t.Fatalf("after %s not %s: %s", limit, what, strings.Join(missing, " "))
+			for _, d := range missing {
+				c.t.Logf("%s: %+v", d.Name, d.Self())
+				for _, p := range d.Peers() {
+					c.t.Logf("  sees %+v", p)
+				}
+			}
+			c.t.Fatalf("after %s %d directors are not %s", limit, len(missing), what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -226,6 +248,22 @@ func (c *Cluster) WaitSynced(limit time.Duration) time.Duration {
 	c.t.Helper()
 	live := len(c.Live())
 	return c.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
+}
+
+// WaitWhole lets time pass until every live director answers by itself and is in touch with all others. It does not ask for the displayed
+// states: after a split a pair shows as syncing until it has compared digests again.
+func (c *Cluster) WaitWhole(limit time.Duration) time.Duration {
+	c.t.Helper()
+	live := len(c.Live())
+	return c.WaitFor(limit, "in touch with all", func(d *Director) bool {
+		reachable := 0
+		for _, p := range d.Peers() {
+			if p.Reachable {
+				reachable++
+			}
+		}
+		return d.Self().Synced && reachable == live
+	})
 }
 
 // Synced returns how many directors d sees as synced, itself included.

@@ -15,7 +15,8 @@ import (
 type Load struct {
 	c    *Cluster
 	rand *rand.Rand
-	stop chan struct{}
+	stop context.CancelFunc
+	ctx  context.Context
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex
@@ -23,16 +24,18 @@ type Load struct {
 	Failed   int
 }
 
-// Login starts a load of one lookup each interval, of users hashed 1 to users.
+// Login starts a load of one lookup each interval, of as many users. It ends with Stop, or with the test.
 func (c *Cluster) Login(users int, interval time.Duration) *Load {
-	l := &Load{c: c, rand: rand.New(rand.NewPCG(c.options.Seed, 0x6c6f6164)), stop: make(chan struct{})}
+	l := &Load{c: c, rand: rand.New(rand.NewPCG(c.options.Seed, 0x6c6f6164))}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	c.t.Cleanup(l.Stop)
 	l.wg.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-			case <-l.stop:
+			case <-l.ctx.Done():
 				return
 			}
 			live := c.Live()
@@ -56,14 +59,14 @@ func (l *Load) login(d *Director, hash ring.UserHash) {
 
 // Stop ends the load when every lookup has ended.
 func (l *Load) Stop() {
-	close(l.stop)
+	l.stop()
 	l.wg.Wait()
 }
 
 // User returns the hash of user i, spread over the whole range.
 func User(i int) ring.UserHash { return ring.UserHash(uint32(i+1) * 2654435761) }
 
-// CheckEqual reports how the live directors differ in table, mappings, and what they answer for users hashed 1 to users.
+// CheckEqual reports how the live directors differ in table, mappings, and what they answer for the first users.
 func (c *Cluster) CheckEqual(users int) error {
 	live := c.Live()
 	first := live[0]
