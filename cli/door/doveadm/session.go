@@ -14,10 +14,9 @@ import (
 
 const (
 	// maxLine bounds a command, its LF included.
-	maxLine = 1023
+	maxLine = 1024
 	// greeting is what each side says first; poolmon compares the whole line.
-	greeting       = "VERSION\tdirector-doveadm\t1\t0"
-	greetingPrefix = "VERSION\tdirector-doveadm\t1\t" // the minor version may be any number
+	greeting = "VERSION\tdirector-doveadm\t1\t0"
 
 	greetingTimeout = 30 * time.Second // for the client's greeting
 	idleTimeout     = time.Hour        // between commands
@@ -47,7 +46,7 @@ func newSession(s *Server, conn net.Conn) *session {
 		Server: s,
 		conn:   conn,
 		who:    audit.Who(conn),
-		in:     bufio.NewReaderSize(conn, maxLine+1),
+		in:     bufio.NewReaderSize(conn, maxLine),
 		out:    bufio.NewWriterSize(k, writeBuffer),
 		sink:   k,
 	}
@@ -76,8 +75,7 @@ func (s *session) converse() error {
 	if err != nil {
 		return ended(err)
 	}
-	minor, ok := strings.CutPrefix(hello, greetingPrefix)
-	if _, isNumber := parseNumber(minor); !ok || !isNumber {
+	if !isGreeting(hello) {
 		return fmt.Errorf("%w: the first line is %q, not %q", errNotUnderstood, shorten(hello), greeting)
 	}
 	for {
@@ -100,10 +98,21 @@ func (s *session) converse() error {
 	}
 }
 
+// isGreeting reports whether a client speaks this protocol in its first major version, whatever the minor one.
+func isGreeting(line string) bool {
+	fields := strings.Split(line, "\t")
+	if len(fields) != 4 || fields[0] != "VERSION" || fields[1] != "director-doveadm" {
+		return false
+	}
+	major, _ := parseNumber(fields[2])
+	_, ok := parseNumber(fields[3])
+	return major == 1 && ok
+}
+
 // readLine returns the next line without its end. A last line without LF was never finished and does not count.
 func (s *session) readLine() (string, error) {
 	line, err := s.in.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) || err == nil && len(line) > maxLine {
+	if errors.Is(err, bufio.ErrBufferFull) {
 		return "", fmt.Errorf("%w: a line of more than %d bytes", errNotUnderstood, maxLine)
 	}
 	if err != nil {

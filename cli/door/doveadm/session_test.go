@@ -1,0 +1,325 @@
+package doveadm
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/httpapi/httpapitest"
+)
+
+func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
+
+// Whoever writes many commands and hangs up without reading has them all carried out, in order.
+func TestPipelined(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		addr := "127.0.0.1:0"
+		if network == "unix" {
+			addr = filepath.Join(t.TempDir(), "s")
+		}
+		l, err := net.Listen(network, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := httpapitest.Sample()
+		var want []api.Operation
+		var text strings.Builder
+		text.WriteString(greeting + "\n")
+		for n := range 200 {
+			host := fmt.Sprintf("192.0.2.%d", n)
+			fmt.Fprintf(&text, "HOST-DOWN\t%s\nHOST-LIST\nUSER-LIST\nHOST-FLUSH\t%s\n", host, host)
+			want = append(want, api.BackendDown{IP: ip(host)}, api.Forget{Backend: ip(host)})
+		}
+		text.WriteString("HOST-FLUSH") // not a whole line
+		done := make(chan struct{})
+		d.OutcomeIs = func(op api.Operation) (api.Outcome, error) {
+			if op == want[len(want)-1] {
+				close(done)
+			}
+			return api.Outcome{}, nil
+		}
+		serve(t, d, l, Config{Log: zerolog.Nop()})
+		conn, err := net.Dial(network, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, text.String()); err != nil {
+			t.Fatal(err)
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			// A plain close with replies unread resets the connection, and with it goes what is still under way.
+			if err := tcp.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			defer tcp.Close()
+		} else {
+			conn.Close()
+		}
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the last command never came", network)
+		}
+		if diff := cmp.Diff(want, d.Done(), equalIP); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", network, diff)
+		}
+	}
+}
+
+// Replies to pipelined commands come in the commands' order.
+func TestPipelinedReplies(t *testing.T) {
+	c := greet(t, serveSample(t, httpapitest.Sample()).dial())
+	go c.send("HOST-LIST-REMOVED\nUSER-LOOKUP\talice\nHOST-UP\t192.0.2.1\nHOST-SET\t192.0.2.1\t1001")
+	for _, want := range []string{"192.0.2.9", "", "192.0.2.1\t1518085235\t192.0.2.2\t192.0.2.3", "OK", "vhost count too large"} {
+		if got := c.read(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// A director that is not synced yet is waited for, but not for ever; in between the change is tried again.
+func TestWaitsUntilSynced(t *testing.T) {
+	for _, test := range []struct {
+		synced time.Duration
+		want   string
+		least  time.Duration
+		most   time.Duration
+	}{
+		{12 * time.Second, "OK", 12 * time.Second, 13 * time.Second},
+		{time.Hour, "Ring sync timed out", 30 * time.Second, 31 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			d := httpapitest.Sample()
+			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+				if time.Since(began) < test.synced {
+					return api.Outcome{}, api.Errorf(api.CodeNotSynced, "not yet")
+				}
+				return api.Outcome{}, nil
+			}
+			c := greet(t, serveSample(t, d).dial())
+			if got := c.ask("HOST-DOWN\t192.0.2.1"); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+			if took := time.Since(began); took < test.least || took > test.most {
+				t.Errorf("took %v, want %v to %v", took, test.least, test.most)
+			}
+		})
+	}
+}
+
+// HOST-RESET-USERS is answered when the last move has begun.
+func TestFlushWaits(t *testing.T) {
+	id := api.FlushID{Director: "d1", ID: 5}
+	for _, test := range []struct {
+		name   string
+		states []api.Flush // one a second
+		want   string
+		after  time.Duration
+	}{
+		{"pending", []api.Flush{{Scanning: true}, {Total: 3, Moving: 2}, {Total: 3, Moving: 1, Moved: 1, Failed: 1}}, "OK", 2 * time.Second},
+		{"nothing to do", []api.Flush{{}}, "OK", 0},
+		{"ended", []api.Flush{{Total: 3}, {Total: 3, Moved: 1, EndedAt: pointer(time.Now())}}, "OK", time.Second},
+		{"cancelled", []api.Flush{{Total: 3}, {Total: 3, Cancelled: true}}, "flush was cancelled", time.Second},
+		{"unknown", nil, "OK", 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			d := httpapitest.Sample()
+			d.OutcomeIs = func(api.Operation) (api.Outcome, error) { return api.Outcome{Flush: &id}, nil }
+			d.FlushesIs = func() api.Flushes {
+				if len(test.states) == 0 {
+					return api.Flushes{}
+				}
+				now := min(int(time.Since(began)/time.Second), len(test.states)-1)
+				f := test.states[now]
+				f.Director, f.ID = id.Director, id.ID
+				other := api.Flush{Director: "d2", ID: id.ID, Total: 9}
+				return api.Flushes{Flushes: []api.Flush{other, f}}
+			}
+			c := greet(t, serveSample(t, d).dial())
+			if got := c.ask("HOST-RESET-USERS"); got != test.want {
+				t.Errorf("%s: %q, want %q", test.name, got, test.want)
+			}
+			if took := time.Since(began); took < test.after || took > test.after+200*time.Millisecond {
+				t.Errorf("%s: took %v, want %v", test.name, took, test.after)
+			}
+		})
+	}
+}
+
+// Only so many kicks run at a time; the others wait for their turn, or are told to try again.
+func TestParallelKicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := httpapitest.Sample()
+		release := make(chan struct{})
+		d.OutcomeIs = func(api.Operation) (api.Outcome, error) { <-release; return api.Outcome{}, nil }
+		l := newPipeListener()
+		serve(t, d, l, Config{Log: zerolog.Nop(), MaxParallelKicks: 2})
+		clients := make([]*client, 3)
+		for i := range clients {
+			clients[i] = greet(t, l.dial())
+			clients[i].send("USER-KICK\talice")
+		}
+		synctest.Wait()
+		if got := len(d.Done()); got != 2 {
+			t.Errorf("%d kicks run at a time, want 2", got)
+		}
+		impatient := greet(t, l.dial())
+		if got := impatient.ask("USER-KICK\tbob\tnowait"); got != "TRYAGAIN" {
+			t.Errorf("with nowait: %q", got)
+		}
+		if got := impatient.ask("USER-KICK-ALT\tuser_mail\tbob\tnowait"); got != "TRYAGAIN" {
+			t.Errorf("with nowait: %q", got)
+		}
+		close(release)
+		for _, c := range clients {
+			if got := c.read(); got != "OK" {
+				t.Errorf("kick: %q", got)
+			}
+		}
+		if got := impatient.ask("USER-KICK\tbob\tnowait"); got != "OK" {
+			t.Errorf("after all: %q", got)
+		}
+	})
+}
+
+// A client that reads no replies is given up, but what it has written is carried out.
+func TestClientThatNeverReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := httpapitest.Sample()
+		for n := range 10000 {
+			d.MappingsIs = append(d.MappingsIs, api.Mapping{Tag: "ssd", UserHash: uint32(n), Backend: ip("192.0.2.51")})
+		}
+		c := greet(t, serveSample(t, d).dial())
+		began := time.Now()
+		c.send("USER-LIST\nHOST-LIST\nHOST-UP\t192.0.2.1")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if diff := cmp.Diff([]api.Operation{api.BackendUp{IP: ip("192.0.2.1")}}, d.Done(), equalIP); diff != "" {
+			t.Errorf("after %v (-want +got):\n%s", time.Since(began), diff)
+		}
+	})
+}
+
+// Who says nothing is sent away, at first sooner.
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := serveSample(t, httpapitest.Sample())
+		began := time.Now()
+		silent := &client{t: t, conn: l.dial()}
+		silent.in = newReader(silent.conn)
+		if got := silent.read(); got != greeting {
+			t.Errorf("greeted with %q", got)
+		}
+		if got := silent.read(); got != "(closed)" || time.Since(began) != greetingTimeout {
+			t.Errorf("%q after %v", got, time.Since(began))
+		}
+		began = time.Now()
+		idle := greet(t, l.dial())
+		if got := idle.read(); got != "(closed)" || time.Since(began) != idleTimeout {
+			t.Errorf("%q after %v", got, time.Since(began))
+		}
+	})
+}
+
+// Close ends what waits, and later connections at once.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := httpapitest.Sample()
+		d.OutcomeIs = failing(api.CodeNotSynced, "never")
+		l := newPipeListener()
+		s := New(Config{Director: d, Log: zerolog.Nop()})
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(l) }()
+		c := greet(t, l.dial())
+		c.send("HOST-UP\t192.0.2.1")
+		time.Sleep(time.Second)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		c.gone()
+		if err := s.Close(); err != nil {
+			t.Errorf("twice: %v", err)
+		}
+		if err := s.Serve(newPipeListener()); err != nil {
+			t.Errorf("serving when closed: %v", err)
+		}
+	})
+}
+
+// So many connections are served and no more; those refused leave lines in the log, but not thousands.
+func TestTooManyConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		l := newPipeListener()
+		serve(t, httpapitest.Sample(), l, Config{Log: zerolog.New(&log)})
+		for range maxConnections {
+			greet(t, l.dial())
+		}
+		for range 100 {
+			c := &client{t: t, conn: l.dial()}
+			c.in = newReader(c.conn)
+			c.gone()
+		}
+		if n := strings.Count(log.String(), "too many connections"); n != complaintsAtOnce {
+			t.Errorf("%d log lines, want %d", n, complaintsAtOnce)
+		}
+	})
+}
+
+// The log tells who was disconnected for what, without the names of users.
+func TestLog(t *testing.T) {
+	var log lockedBuffer
+	l := newPipeListener()
+	serve(t, httpapitest.Sample(), l, Config{Log: zerolog.New(&log)})
+	c := greet(t, l.dial())
+	if got := c.ask("USER-MOVE\talice@example.org\t192.0.2.1"); got != "OK" {
+		t.Error(got)
+	}
+	c.send("USER-MOVE\talice@example.org\tb1")
+	c.gone()
+	c.conn.Close()
+	text := log.String()
+	for _, want := range []string{`"action":"move"`, `"door":"director-admin"`, `USER-MOVE: not understood: address \"b1\"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in the log:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "alice") {
+		t.Errorf("a name is in the log:\n%s", text)
+	}
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
