@@ -25,7 +25,7 @@ type IO struct {
 	Location  *time.Location // for dates
 	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 	Version   string
-	Signals   <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve tells them apart, other commands end
+	Signals   <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
 }
 
 // session is one run of the program.
@@ -58,7 +58,7 @@ func (s *session) run(ctx context.Context, args []string) error {
 		}
 		return exitf(exitUsage, "")
 	}
-	if line.command.Name != "serve" {
+	if line.command.Name != "serve" && line.command.Name != "hold" {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		var watcher sync.WaitGroup
@@ -86,7 +86,7 @@ func (s *session) app() *cli.App {
 		ErrWriter:       s.Stderr,
 		ExitErrHandler:  func(*cli.Context, error) {}, // Main decides
 		Commands: []*cli.Command{
-			s.serveCommand(), s.devCommand(),
+			s.serveCommand(), s.holdCommand(), s.devCommand(),
 			s.lookupCommand(), s.statusCommand(), s.mapCommand(), s.dumpCommand(),
 			s.addCommand(), s.updateCommand(), s.removeCommand(), s.upCommand(), s.downCommand(),
 			s.moveCommand(), s.kickCommand(), s.flushCommand(),

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"os"
+	"sync"
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/daemon"
+	"directormesh/cli/handover"
 )
 
 func (s *session) serveCommand() *cli.Command {
@@ -64,17 +67,32 @@ func (s *session) serve(c *cli.Context) error {
 		s.remark("settings are good")
 		return nil
 	}
+	handed, err := handover.Take(handover.Environment{LookupEnv: s.LookupEnv, PID: os.Getpid()})
+	if err != nil {
+		return exitf(exitTemporary, "%v", err)
+	}
 	d, err := daemon.New(daemon.Config{
 		Options:   options,
 		Version:   s.Version,
 		LogOutput: s.Stderr,
 		Notify:    notifySystemd,
 		Reload:    load,
+		Handed:    handed,
 	})
 	if err != nil {
+		handed.Close()
 		return exitf(status(err), "%v", err)
 	}
-	return d.Run(c.Context, s.Signals)
+	if err := handed.Started(); err != nil {
+		d.Close()
+		return exitf(exitTemporary, "%v", err)
+	}
+	ctx, stop := context.WithCancel(c.Context)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer stop()
+	watcher.Go(func() { handed.WatchMaster(ctx, stop) })
+	return d.Run(ctx, s.Signals)
 }
 
 // notifySystemd tells the service manager, if one started us.

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
+	"directormesh/cli/handover"
 	"directormesh/cli/kick"
 	"directormesh/mesh/replica"
 )
@@ -90,8 +91,20 @@ type running struct {
 
 func start(t *testing.T, options Options, reload func() (Options, error)) *running {
 	t.Helper()
+	return startConfig(t, Config{Options: options, Reload: reload})
+}
+
+// startHanded starts a daemon some of whose sockets were opened by others.
+func startHanded(t *testing.T, options Options, handed *handover.Handed) *running {
+	t.Helper()
+	return startConfig(t, Config{Options: options, Handed: handed})
+}
+
+func startConfig(t *testing.T, cfg Config) *running {
+	t.Helper()
 	r := &running{log: new(lockedBuffer), signals: make(chan os.Signal), states: make(chan string, 100), ended: make(chan error, 1)}
-	d, err := New(Config{Options: options, Version: "1.2.3", LogOutput: r.log, Reload: reload, Notify: func(s string) { r.states <- s }})
+	cfg.Version, cfg.LogOutput, cfg.Notify = "1.2.3", r.log, func(s string) { r.states <- s }
+	d, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

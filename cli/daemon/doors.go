@@ -42,6 +42,9 @@ func (d *Daemon) makeDoors(registry *prometheus.Registry) error {
 		make func(*prometheus.Registry) (server, error)
 	}{
 		{handover.API, d.httpDoor}, // and handover.HTTP: the same server
+		{handover.Login, d.loginDoor},
+		{handover.Userdb, d.userdbDoor},
+		{handover.Authreply, d.authreplyDoor},
 		{handover.Admin, d.adminDoor},
 	}
 	for _, m := range makers {
@@ -193,6 +196,9 @@ type unixSocket struct {
 func (o Options) unixSockets() []unixSocket {
 	return []unixSocket{
 		{handover.API, "run-dir", o.SocketPath(), o.SocketMode},
+		{handover.Login, "login-socket", o.LoginSocketPath(), o.Relays.LoginSocketMode},
+		{handover.Userdb, "userdb-socket", o.UserdbSocketPath(), o.Relays.UserdbSocketMode},
+		{handover.Authreply, "authreply-socket", o.AuthreplySocketPath(), o.Relays.AuthreplySocketMode},
 		{handover.Admin, "admin-socket", o.AdminSocketPath(), o.AdminSocketMode},
 	}
 }

@@ -19,7 +19,7 @@ func adminSettings() []Setting {
 	return []Setting{
 		{
 			Name: "admin-socket", Value: "PATH", Default: "director-admin",
-			Usage: "socket for \"doveadm director\" of Dovecot 2.3 and for poolmon, in --run-dir unless absolute; empty: none",
+			Usage: "socket for \"doveadm director\" and poolmon, in --run-dir unless absolute; empty: none",
 			read: func(o *Options, s string, _ Environment) error {
 				o.AdminSocket = s
 				if !filepath.IsAbs(s) && len(o.SocketPath()) > maxSocketPath {

@@ -33,6 +33,8 @@ type Options struct {
 	SocketMode fs.FileMode
 	HTTP       string // host:port on the loopback, "": none
 
+	Relays relayOptions // the doors in front of Dovecot's auth
+
 	AdminSocket     string // for doveadm, in RunDir unless absolute; "": none
 	AdminSocketMode fs.FileMode
 	AdminTCP        string // host:port on the loopback, "": none

@@ -8,6 +8,7 @@ _director() {
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
+			" hold") place="hold" ;;
 			" dev") place="dev" ;;
 			" lookup") place="lookup" ;;
 			" status") place="status" ;;
@@ -31,8 +32,9 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve dev lookup status map dump add update remove up down move kick flush ring version completion" ;;
-	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --admin-socket --admin-socket-mode --admin-tcp --help" ;;
+	"") words="serve hold dev lookup status map dump add update remove up down move kick flush ring version completion" ;;
+	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --help" ;;
+	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --help" ;;
 	"status") words="--addr -a --json --help" ;;

@@ -10,6 +10,7 @@ _director() {
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
+			" hold") place="hold" ;;
 			" dev") place="dev" ;;
 			" lookup") place="lookup" ;;
 			" status") place="status" ;;
@@ -35,6 +36,7 @@ _director() {
 	case $place in
 	"") items=(
 		'serve:run a director'
+		'hold:keep sockets and the proxy-notify FIFO open around a director'
 		'dev:run three sample directors and say what to try'
 		'lookup:do what a proxy does at a login'
 		'status:show the backends, or where a user is'
@@ -73,9 +75,22 @@ _director() {
 		--encrypt-key-file
 		--log-level
 		--log-format
+		--login-socket
+		--login-socket-mode
+		--auth-login-socket
+		--userdb-socket
+		--userdb-socket-mode
+		--auth-userdb-socket
+		--authreply-socket
+		--authreply-socket-mode
+		--master-user-separator
 		--admin-socket
 		--admin-socket-mode
 		--admin-tcp
+		--help
+		) ;;
+	"hold") items=(
+		--socket
 		--help
 		) ;;
 	"dev") items=(

@@ -1,0 +1,235 @@
+package daemon
+
+import (
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/cli/door/authrelay"
+	"directormesh/mesh"
+	"directormesh/mesh/replica"
+)
+
+// relayOptions are the settings of the doors in front of Dovecot's auth. A socket path is in RunDir unless absolute; "" means
+// that there is no such door.
+type relayOptions struct {
+	LoginSocket         string
+	LoginSocketMode     fs.FileMode
+	AuthLoginSocket     string // of Dovecot; "": no login door either
+	UserdbSocket        string
+	UserdbSocketMode    fs.FileMode
+	AuthUserdbSocket    string // of Dovecot; "": no userdb door either
+	AuthreplySocket     string
+	AuthreplySocketMode fs.FileMode
+	MasterSeparator     byte // between user and master user; 0: none
+}
+
+// relaySettings are those of the doors in front of Dovecot's auth.
+func relaySettings() []Setting {
+	return []Setting{
+		{
+			Name: "login-socket", Value: "PATH", Default: "login/director",
+			Usage: "socket for login processes, in --run-dir unless absolute; empty: none",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Relays.LoginSocket = s
+				return o.checkSocket(s)
+			},
+		},
+		{
+			Name: "login-socket-mode", Value: "MODE", Default: "0666", Usage: "mode of --login-socket",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.Relays.LoginSocketMode, err = parseMode(s)
+				return err
+			},
+		},
+		{
+			Name: "auth-login-socket", Value: "PATH", Default: "/run/dovecot/auth-login",
+			Usage: "Dovecot's auth socket of type login; empty: no --login-socket",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Relays.AuthLoginSocket = s
+				return checkAuthSocket(s)
+			},
+		},
+		{
+			Name: "userdb-socket", Value: "PATH", Default: "director-userdb",
+			Usage: "socket for LMTP and doveadm, in --run-dir unless absolute; empty: none",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Relays.UserdbSocket = s
+				return o.checkSocket(s)
+			},
+		},
+		{
+			Name: "userdb-socket-mode", Value: "MODE", Default: "0600", Usage: "mode of --userdb-socket; who may connect learns about users",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.Relays.UserdbSocketMode, err = parseMode(s)
+				return err
+			},
+		},
+		{
+			Name: "auth-userdb-socket", Value: "PATH", Default: "/run/dovecot/auth-userdb",
+			Usage: "Dovecot's auth socket of type userdb; empty: no --userdb-socket",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Relays.AuthUserdbSocket = s
+				return checkAuthSocket(s)
+			},
+		},
+		{
+			Name: "authreply-socket", Value: "PATH", Default: "director-authreply",
+			Usage: "socket that completes auth reply lines, also in --run-dir; empty: none",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Relays.AuthreplySocket = s
+				return o.checkSocket(s)
+			},
+		},
+		{
+			Name: "authreply-socket-mode", Value: "MODE", Default: "0600", Usage: "mode of --authreply-socket",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.Relays.AuthreplySocketMode, err = parseMode(s)
+				return err
+			},
+		},
+		{
+			Name: "master-user-separator", Value: "CHARACTER", Default: "",
+			Usage: "what stands before a master user, as auth_master_user_separator (default: none)",
+			read: func(o *Options, s string, _ Environment) error {
+				if len(s) > 1 {
+					return fmt.Errorf("%q is not a single ASCII character", s)
+				}
+				if s != "" {
+					o.Relays.MasterSeparator = s[0]
+				}
+				return nil
+			},
+		},
+	}
+}
+
+// checkSocket checks the length of a socket's path, which may be relative to the run directory.
+func (o *Options) checkSocket(s string) error {
+	if !filepath.IsAbs(s) && len(o.SocketPath()) > maxSocketPath {
+		return nil // it is run-dir that is too long
+	}
+	return checkAuthSocket(o.inRunDir(s))
+}
+
+func checkAuthSocket(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("%q is a socket path of %d bytes; the most is %d", path, len(path), maxSocketPath)
+	}
+	return nil
+}
+
+// inRunDir returns the path of a socket, "" if there is none.
+func (o *Options) inRunDir(s string) string {
+	if s == "" || filepath.IsAbs(s) {
+		return s
+	}
+	return filepath.Join(o.RunDir, s)
+}
+
+func parseMode(s string) (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || mode > 0o777 {
+		return 0, fmt.Errorf("%q is not an octal mode such as 0660", s)
+	}
+	return fs.FileMode(mode), nil
+}
+
+// LoginSocketPath is where login processes ask this director, "" if nowhere.
+func (o Options) LoginSocketPath() string {
+	if o.Relays.AuthLoginSocket == "" {
+		return ""
+	}
+	return o.inRunDir(o.Relays.LoginSocket)
+}
+
+// UserdbSocketPath is where LMTP and doveadm ask this director, "" if nowhere.
+func (o Options) UserdbSocketPath() string {
+	if o.Relays.AuthUserdbSocket == "" {
+		return ""
+	}
+	return o.inRunDir(o.Relays.UserdbSocket)
+}
+
+// AuthreplySocketPath is where reply lines are completed, "" if nowhere.
+func (o Options) AuthreplySocketPath() string { return o.inRunDir(o.Relays.AuthreplySocket) }
+
+func (d *Daemon) loginDoor(registry *prometheus.Registry) (server, error) {
+	return d.relay(authrelay.Login, d.options.Relays.AuthLoginSocket, registry)
+}
+
+func (d *Daemon) userdbDoor(registry *prometheus.Registry) (server, error) {
+	return d.relay(authrelay.Userdb, d.options.Relays.AuthUserdbSocket, registry)
+}
+
+func (d *Daemon) authreplyDoor(registry *prometheus.Registry) (server, error) {
+	return d.relay(authrelay.Authreply, "", registry)
+}
+
+func (d *Daemon) relay(p authrelay.Protocol, auth string, registry *prometheus.Registry) (server, error) {
+	cfg := authrelay.Config{
+		Protocol:   p,
+		Auth:       auth,
+		Director:   &relayDirector{Node: d.node, names: hostNames{backends: d.node.Backends}},
+		HashFormat: d.options.UsernameHash,
+		Separator:  d.options.Relays.MasterSeparator,
+		Log:        d.log,
+		Registerer: registry,
+	}
+	// Login processes freeze if nobody has the FIFO open. One that was handed over is kept open by whoever did so, even while
+	// this director is dead; without one they are not told to write at all.
+	if d.fifo() != nil {
+		cfg.ProxyRefresh = d.options.UserExpire / 2
+	}
+	return authrelay.New(cfg)
+}
+
+// relayDirector is what relays know of the mesh.
+type relayDirector struct {
+	*mesh.Node
+	names hostNames
+}
+
+// Name implements authrelay.Director.
+func (d *relayDirector) Name(backend netip.Addr) string { return d.names.of(backend, time.Now()) }
+
+// namesAge is how old what is known of backends' host names may be.
+const namesAge = time.Second
+
+// hostNames are the host names of backends that were configured by name. They are read from the table now and then: asking
+// it for each login would cost more than the lookup.
+type hostNames struct {
+	backends func() []replica.BackendStatus
+	known    atomic.Pointer[knownNames]
+}
+
+type knownNames struct {
+	until time.Time
+	names map[netip.Addr]string // only of backends that have one
+}
+
+// of returns the host name of a backend, "" if it has none. Safe for concurrent use.
+func (h *hostNames) of(backend netip.Addr, now time.Time) string {
+	known := h.known.Load()
+	if known == nil || now.After(known.until) {
+		fresh := &knownNames{until: now.Add(namesAge)}
+		for _, b := range h.backends() {
+			if b.Backend.Name == "" {
+				continue
+			}
+			if fresh.names == nil {
+				fresh.names = make(map[netip.Addr]string)
+			}
+			fresh.names[b.Backend.Addr] = b.Backend.Name
+		}
+		h.known.Store(fresh)
+		known = fresh
+	}
+	return known.names[backend]
+}

@@ -1,0 +1,87 @@
+package authrelay
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"directormesh/ring"
+)
+
+// completer knows how replies are completed. It does not change, so any number of goroutines may use it.
+type completer struct {
+	format    ring.HashFormat
+	separator byte   // 0: none
+	refresh   []byte // the field proxy_refresh with its tab, empty if it is not sent
+	name      func(backend netip.Addr) string
+}
+
+func newCompleter(format ring.HashFormat, separator byte, refresh time.Duration, name func(netip.Addr) string) *completer {
+	c := &completer{format: format, separator: separator, name: name}
+	if seconds := int64(refresh / time.Second); seconds > 0 {
+		c.refresh = strconv.AppendInt([]byte("\tproxy_refresh="), seconds, 10)
+	}
+	return c
+}
+
+// key returns whose backend a reply wants.
+func (c *completer) key(r *reply) (ring.Tag, ring.UserHash) {
+	return ring.Tag(r.tag), c.format.Hash(string(c.login(r.name)))
+}
+
+// login returns a name without the master user in it.
+func (c *completer) login(name []byte) []byte {
+	if c.separator != 0 {
+		if i := bytes.IndexByte(name, c.separator); i >= 0 {
+			return name[:i]
+		}
+	}
+	return name
+}
+
+// append appends the reply to out, with its backend. body is the line as it came, without its ending. It reports a lip or
+// port that could not be read; it counts as absent then.
+func (c *completer) append(out, body, ending []byte, r *reply, backend netip.Addr) (_ []byte, err error) {
+	out = append(out, body...)
+	local := false
+	if r.maybe {
+		local, err = r.asksItself(backend)
+	}
+	if !local {
+		out = append(append(out, c.refresh...), "\thost="...)
+		if name := c.name(backend); name != "" {
+			out = append(append(out, name...), "\thostip="...)
+		}
+		out = ring.AppendAddrText(out, backend)
+	}
+	return append(out, ending...), err
+}
+
+// asksItself reports whether the backend is the machine, and the port the one, on which the client came in.
+func (r *reply) asksItself(backend netip.Addr) (bool, error) {
+	lip, lipErr := parseField(r.lip, ring.ParseAddr)
+	lport, lportErr := parseField(r.lport, parsePort)
+	port, portErr := parseField(r.port, parsePort)
+	err := lipErr
+	if err == nil {
+		err = lportErr
+	}
+	if err == nil {
+		err = portErr
+	}
+	return lip == backend && (lport == port || lport == 0 || port == 0), err
+}
+
+// parseField reads a field that may be absent.
+func parseField[T any](text []byte, parse func(string) (T, error)) (value T, err error) {
+	if text == nil {
+		return value, nil
+	}
+	return parse(string(text))
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err
+}

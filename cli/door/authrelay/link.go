@@ -1,0 +1,216 @@
+package authrelay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// link is a client's connection and the one to auth that belongs to it.
+//
+// Two goroutines read, one each side, and each held reply has one more. Whatever is written to the client is written with mu
+// held, in whole lines. The first that comes to an end calls end, which ends the others.
+type link struct {
+	s      *Server
+	client net.Conn
+	ctx    context.Context // ends with the link
+	cancel context.CancelFunc
+	ending atomic.Bool
+	held   sync.WaitGroup // replies
+
+	mu   sync.Mutex // guards what follows, and writing to the client
+	auth net.Conn   // nil: not connected, or there is none
+	open map[string]request
+	over bool // nothing may be written any more
+}
+
+// maxID is the longest id that is remembered. Dovecot's are decimal numbers of 32 bits.
+const maxID = 64
+
+func newLink(s *Server, client net.Conn) *link {
+	l := &link{s: s, client: client, open: make(map[string]request)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l
+}
+
+// serve relays until either side ends.
+func (l *link) serve() {
+	defer l.held.Wait()
+	defer l.end()
+	if l.s.protocol == Authreply {
+		l.serveAuthreply()
+		return
+	}
+	auth, err := l.s.connect(l.ctx)
+	if err != nil {
+		if l.ctx.Err() == nil {
+			l.s.troubles.note(authUnreachable).Err(err).Msg(texts[authUnreachable])
+		}
+		return
+	}
+	if !l.attach(auth) {
+		return
+	}
+	var up sync.WaitGroup
+	defer up.Wait()
+	up.Go(func() {
+		defer l.end()
+		l.passUp(auth)
+	})
+	l.passDown(auth)
+	// Also before waiting for the other goroutine, which may sit in a read.
+	l.end()
+}
+
+// attach notes the connection to auth, so that end closes it.
+func (l *link) attach(auth net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		auth.Close()
+		return false
+	}
+	l.auth = auth
+	return true
+}
+
+// passUp passes lines of the client on to auth and remembers the requests in them.
+func (l *link) passUp(auth net.Conn) {
+	in := newLineReader(l.client, l.s.protocol.maxBuffer())
+	for {
+		if err := in.fill(); err != nil {
+			if errors.Is(err, errLineTooLong) {
+				l.trouble(clientLine)
+			}
+			return
+		}
+		lines, ok := l.noteRequests(in)
+		if !ok {
+			l.trouble(tooManyRequests)
+			return
+		}
+		if len(lines) == 0 {
+			continue
+		}
+		if _, err := auth.Write(lines); err != nil {
+			return // auth's end is told where it is read from
+		}
+	}
+}
+
+// noteRequests takes all complete lines and remembers their requests, before auth can answer them. False: there are too many.
+func (l *link) noteRequests(in *lineReader) (lines []byte, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := in.rest()
+	for line := in.next(); line != nil; line = in.next() {
+		body, _ := cutEnding(line)
+		verb, rest := cutField(body)
+		id, _ := cutField(rest)
+		if kind, opens := l.s.protocol.opens(verb); opens && !l.remember(id, kind) {
+			return nil, false
+		}
+		if l.s.protocol.cancels(verb) {
+			l.forget(id)
+		}
+	}
+	return all[:len(all)-len(in.rest())], true
+}
+
+// remember notes an open request. mu must be held.
+func (l *link) remember(id []byte, kind request) bool {
+	if len(id) == 0 || len(id) > maxID || l.over {
+		return true
+	}
+	if _, ok := l.open[string(id)]; !ok {
+		if l.s.requests.Add(1) > maxRequests {
+			l.s.requests.Add(-1)
+			return false
+		}
+		l.s.metrics.open.Inc()
+	}
+	l.open[string(id)] = kind
+	return true
+}
+
+// forget ends an open request. mu must be held.
+func (l *link) forget(id []byte) {
+	if _, ok := l.open[string(id)]; ok {
+		delete(l.open, string(id))
+		l.s.requests.Add(-1)
+		l.s.metrics.open.Dec()
+	}
+}
+
+// passDown passes lines of auth on to the client, completed where they want it.
+func (l *link) passDown(auth net.Conn) {
+	in := newLineReader(auth, l.s.protocol.maxBuffer())
+	for {
+		if err := in.fill(); err != nil {
+			switch {
+			case errors.Is(err, errLineTooLong):
+				l.trouble(authLine)
+			case !l.ending.Load(): // the client is still there
+				l.trouble(authClosed)
+			}
+			return
+		}
+		if !l.answer(in) {
+			return
+		}
+	}
+}
+
+// write writes whole lines to the client. mu must be held. False: the link is over.
+func (l *link) write(lines []byte) bool {
+	if l.over {
+		return false
+	}
+	if len(lines) == 0 {
+		return true
+	}
+	_ = l.client.SetWriteDeadline(time.Now().Add(writeTime))
+	if l.ending.Load() { // end has set a nearer deadline, perhaps just before
+		_ = l.client.SetWriteDeadline(time.Now().Add(closeTime))
+	}
+	_, err := l.client.Write(lines)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		l.trouble(clientStuck)
+	}
+	if err != nil {
+		l.over = true // a part of a line may have been written
+	}
+	return err == nil
+}
+
+// end tells the client that what it still waits for has failed for now, and closes both connections. It does so once; it may be
+// called by anybody who does not hold mu.
+func (l *link) end() {
+	if l.ending.Swap(true) {
+		return
+	}
+	_ = l.client.SetWriteDeadline(time.Now().Add(closeTime)) // ends a write that hangs
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []byte
+	for id, kind := range l.open {
+		out = kind.appendFailure(out, []byte(id), []byte("\n"))
+		l.forget([]byte(id))
+	}
+	l.write(out)
+	l.over = true
+	l.cancel()
+	l.client.Close()
+	if l.auth != nil {
+		l.auth.Close()
+	}
+}
+
+// trouble notes what ended the link.
+func (l *link) trouble(c cause) {
+	l.s.troubles.note(c).Msg(texts[c])
+}

@@ -1,0 +1,226 @@
+package authrelay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"directormesh/ring"
+)
+
+const (
+	// dialTime is how long a new client may wait for an auth that is not there: as long as a restart of it takes.
+	dialTime = 5 * time.Second
+	// dialPause is between two attempts.
+	dialPause = 100 * time.Millisecond
+	// writeTime is how long a client may not read.
+	writeTime = 30 * time.Second
+	// closeTime is how long a client may not read when the door closes.
+	closeTime = time.Second
+	// lookupTime bounds a lookup; the director itself gives up after 30 s.
+	lookupTime = 40 * time.Second
+	// acceptPause follows a failed accept, most likely for want of descriptors.
+	acceptPause = 100 * time.Millisecond
+	// maxRequests bounds what is remembered of open requests, on all connections together.
+	maxRequests = 200_000
+	// maxHeld bounds the replies that wait for a lookup, on all connections together.
+	maxHeld = 50_000
+)
+
+// Director tells where users are. Its methods are called concurrently.
+type Director interface {
+	// TryLookup answers at once, or not at all: false.
+	TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool)
+	// Lookup waits for the answer.
+	Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error)
+	// Name returns the host name by which the backend was configured, "" if by its address.
+	Name(backend netip.Addr) string
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Protocol     Protocol
+	Auth         string // path of auth's socket: of type login for Login, userdb for Userdb; Authreply has none
+	Director     Director
+	HashFormat   ring.HashFormat
+	Separator    byte          // between user and master user, 0: there are no master users
+	ProxyRefresh time.Duration // how often login processes are to report a live session; below 1 s: never
+	// Seen, if it is not nil, is told whenever a login's user (user=) is not the name that was hashed: kicks and session
+	// lists of Dovecot know only the former. It must not block.
+	Seen func(tag ring.Tag, hash ring.UserHash, login string)
+	// Dial connects to auth; nil: to the unix socket at Auth.
+	Dial           func(ctx context.Context) (net.Conn, error)
+	MaxConnections int // 0: a default that suits the protocol
+	Log            zerolog.Logger
+	Registerer     prometheus.Registerer // nil: this door counts nothing
+}
+
+// Server is one door, on any number of listeners.
+type Server struct {
+	protocol       Protocol
+	dial           func(ctx context.Context) (net.Conn, error)
+	director       Director
+	completer      *completer
+	seen           func(ring.Tag, ring.UserHash, string)
+	maxConnections int
+	log            zerolog.Logger
+	metrics        *metrics
+	troubles       *troubles
+
+	outputs  outputs
+	requests atomic.Int64 // open ones
+	held     atomic.Int64 // replies
+
+	running sync.WaitGroup // every goroutine that serves a connection
+
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	listeners map[net.Listener]bool
+	links     map[*link]bool
+}
+
+// New returns a door; Serve gives it listeners.
+func New(cfg Config) (*Server, error) {
+	m, err := newMetrics(cfg.Registerer, cfg.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		protocol:       cfg.Protocol,
+		dial:           cfg.Dial,
+		director:       cfg.Director,
+		completer:      newCompleter(cfg.HashFormat, cfg.Separator, cfg.ProxyRefresh, cfg.Director.Name),
+		seen:           cfg.Seen,
+		maxConnections: cfg.MaxConnections,
+		log:            cfg.Log.With().Stringer("door", cfg.Protocol).Logger(),
+		metrics:        m,
+		listeners:      make(map[net.Listener]bool),
+		links:          make(map[*link]bool),
+	}
+	s.troubles = &troubles{log: s.log, metrics: m}
+	if s.seen == nil {
+		s.seen = func(ring.Tag, ring.UserHash, string) {}
+	}
+	if s.maxConnections == 0 {
+		s.maxConnections = cfg.Protocol.connections()
+	}
+	if s.dial == nil && cfg.Protocol != Authreply {
+		if cfg.Auth == "" {
+			return nil, fmt.Errorf("%s door: no auth socket to relay to", cfg.Protocol)
+		}
+		var dialer net.Dialer
+		s.dial = func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", cfg.Auth) }
+	}
+	return s, nil
+}
+
+// Serve accepts connections until the server is closed, which is no error. It takes over the listener.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.add(l) {
+		return l.Close()
+	}
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			s.start(conn)
+		case s.isClosed():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			s.troubles.note(acceptFailed).Err(err).Msg(texts[acceptFailed])
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+func (s *Server) add(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners[l] = true
+	return !s.closed
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// start serves a connection in a goroutine of its own.
+func (s *Server) start(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.links) >= s.maxConnections {
+		if !s.closed {
+			s.troubles.note(tooManyConnections).Int("most", s.maxConnections).Msg(texts[tooManyConnections])
+		}
+		conn.Close()
+		return
+	}
+	l := newLink(s, conn)
+	s.links[l] = true
+	s.metrics.connections.Inc()
+	s.running.Go(func() {
+		l.serve()
+		s.metrics.connections.Dec()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.links, l)
+	})
+}
+
+// Close stops accepting, tells all clients that wait for something a temporary failure, closes their connections and waits for
+// everything that the server has started. It takes little more than a second at most. It may be called twice.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	var errs []error
+	links := make([]*link, 0, len(s.links))
+	if first {
+		for l := range s.listeners {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+		for l := range s.links {
+			links = append(links, l)
+		}
+	}
+	s.mu.Unlock()
+	// Each in a goroutine of its own: one that does not read must not keep the others waiting.
+	var ending sync.WaitGroup
+	for _, l := range links {
+		ending.Go(l.end)
+	}
+	ending.Wait()
+	s.running.Wait()
+	return errors.Join(errs...)
+}
+
+// connect reaches auth. An auth that is being restarted is waited for; nobody else waits with this client.
+func (s *Server) connect(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	for {
+		conn, err := s.dial(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		select {
+		case <-time.After(dialPause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}

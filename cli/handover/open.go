@@ -1,0 +1,109 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Spec says what Hold is to open: the FIFO if Kind is Notify, else a unix socket.
+type Spec struct {
+	Kind Kind
+	Path string
+	Mode fs.FileMode
+}
+
+// ParseSpec reads KIND=PATH or KIND=PATH:MODE. The mode is octal; without one it is 0666 for what login processes use, who
+// run as a user of their own, else 0600.
+func ParseSpec(s string) (Spec, error) {
+	kind, path, ok := strings.Cut(s, "=")
+	spec := Spec{Kind: Kind(kind), Mode: 0o600}
+	if !ok || kind == string(HTTP) || !slices.Contains(Kinds(), spec.Kind) {
+		return Spec{}, fmt.Errorf("%q is not KIND=PATH or KIND=PATH:MODE; the kinds are api, login, userdb, authreply, admin and notify", s)
+	}
+	if spec.Kind == Login || spec.Kind == Notify {
+		spec.Mode = 0o666
+	}
+	if i := strings.LastIndexByte(path, ':'); i >= 0 {
+		mode, err := strconv.ParseUint(path[i+1:], 8, 32)
+		if err != nil || mode > 0o777 {
+			return Spec{}, fmt.Errorf("%q: %q is not an octal mode such as 0660", s, path[i+1:])
+		}
+		spec.Mode, path = fs.FileMode(mode), path[:i]
+	}
+	if !filepath.IsAbs(path) {
+		return Spec{}, fmt.Errorf("%q: %q is not an absolute path", s, path)
+	}
+	spec.Path = path
+	return spec, nil
+}
+
+// open opens the socket or FIFO, which may have been left behind by a dead process.
+func (s Spec) open() (_ *os.File, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.Path, err)
+		}
+	}()
+	if err := os.MkdirAll(filepath.Dir(s.Path), 0o755); err != nil {
+		return nil, err
+	}
+	if s.Kind == Notify {
+		return s.openFIFO()
+	}
+	return s.openSocket()
+}
+
+func (s Spec) openFIFO() (*os.File, error) {
+	if err := unix.Mkfifo(s.Path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	// Open for both, so that neither this nor any writer ever waits for somebody at the other end.
+	f, err := os.OpenFile(s.Path, os.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Type() != fs.ModeNamedPipe {
+		err = errors.New("is there already and is no FIFO")
+	}
+	if err == nil {
+		err = f.Chmod(s.Mode)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s Spec) openSocket() (*os.File, error) {
+	if c, err := net.DialTimeout("unix", s.Path, time.Second); err == nil {
+		c.Close()
+		return nil, errors.New("another process serves it; stop it, or choose another path")
+	}
+	if info, err := os.Lstat(s.Path); err == nil && info.Mode().Type() == fs.ModeSocket {
+		if err := os.Remove(s.Path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.Path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	defer l.Close() // the file has its own copy
+	if err := os.Chmod(s.Path, s.Mode); err != nil {
+		return nil, err
+	}
+	return l.File()
+}

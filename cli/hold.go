@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/handover"
+)
+
+func (s *session) holdCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "hold",
+		Category:  categoryServe,
+		Usage:     "keep sockets and the proxy-notify FIFO open around a director",
+		UsageText: "director hold --socket KIND=PATH[:MODE] [--socket …] -- COMMAND [ARG …]",
+		Description: `
+For machines without a service manager, such as containers: opens sockets and the FIFO, runs the
+command with them, and starts it again when it fails. Meanwhile they stay open, so that clients
+queue and no login process freezes on a FIFO that nobody reads. Signals go to the command; it
+ends when the command ends in good order.
+
+  $ director hold --socket login=/run/dovecot/login/x/director \
+      --socket notify=/run/dovecot/login/x/proxy-notify -- director serve`,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "socket", DefaultText: "KIND=PATH[:MODE]", Usage: "what to open, any number of times; KIND is api, login, userdb, authreply, admin, or notify for the FIFO"},
+		},
+		Action: s.hold,
+	}
+}
+
+func (s *session) hold(c *cli.Context) error {
+	command := c.Args().Slice()
+	if len(command) == 0 {
+		return usagef(c, "no command to run")
+	}
+	var specs []handover.Spec
+	for _, text := range c.StringSlice("socket") {
+		spec, err := handover.ParseSpec(text)
+		if err != nil {
+			return usagef(c, "socket %v", err)
+		}
+		specs = append(specs, spec)
+	}
+	if len(specs) == 0 {
+		return usagef(c, "no --socket to hold")
+	}
+	status, err := handover.Hold(c.Context, handover.HoldConfig{
+		Specs:   specs,
+		Command: command,
+		Stdin:   s.Stdin,
+		Stdout:  s.Stdout,
+		Stderr:  s.Stderr,
+		Signals: s.Signals,
+		Remark:  s.remark,
+	})
+	if err != nil {
+		return exitf(exitTemporary, "%v", err)
+	}
+	if status != 0 {
+		return exitf(status, "")
+	}
+	return nil
+}
