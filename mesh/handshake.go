@@ -41,10 +41,46 @@ const (
 	otherKey        verdict = 5
 )
 
-// A handshakeError says why a stream could not be opened. Reason is constant text of a closed set, for metrics and for limiting
-// the rate of log lines.
+// A reason says why a stream could not be opened: one of a closed set, for metrics and for limiting the rate of log lines.
+type reason int
+
+// The reasons. Both sides use the same, each from its view.
+const (
+	reasonNonsense reason = iota
+	reasonVersion
+	reasonMesh
+	reasonPeerPlain
+	reasonPeerKeyed
+	reasonKey
+	reasonTimeout
+	reasonRefused
+	reasonNotAllowed
+	reasons
+)
+
+// String is what an operator reads.
+func (r reason) String() string {
+	return [...]string{
+		"peer does not speak the director protocol",
+		"peer speaks another version of the stream protocol",
+		"peer belongs to another mesh",
+		"peer uses no encryption key and this director does",
+		"peer uses an encryption key and this director has none",
+		"peer uses another encryption key",
+		"peer did not finish its handshake in time",
+		"peer refused this director",
+		"peer is refused",
+	}[r]
+}
+
+// label is the value of a metric's label.
+func (r reason) label() string {
+	return [...]string{"nonsense", "version", "mesh", "peer_plain", "peer_keyed", "key", "timeout", "refused", "not_allowed"}[r]
+}
+
+// A handshakeError is the error of a stream that could not be opened.
 type handshakeError struct {
-	Reason string
+	Reason reason
 	Mesh   string // the other's mesh name, if that differs
 	Err    error  // what came, if it was nonsense
 }
@@ -56,28 +92,10 @@ func (e *handshakeError) Error() string {
 	case e.Err != nil:
 		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
 	}
-	return e.Reason
+	return e.Reason.String()
 }
 
 func (e *handshakeError) Unwrap() error { return e.Err }
-
-// The reasons, as the label of a counter and as an operator reads them. Both sides use the same texts, each from its view.
-const (
-	reasonNonsense   = "peer does not speak the director protocol"
-	reasonVersion    = "peer speaks another version of the stream protocol"
-	reasonMesh       = "peer belongs to another mesh"
-	reasonPeerPlain  = "peer uses no encryption key and this director does"
-	reasonPeerKeyed  = "peer uses an encryption key and this director has none"
-	reasonKey        = "peer uses another encryption key"
-	reasonTimeout    = "peer did not finish its handshake in time"
-	reasonRefused    = "peer refused this director"
-	reasonNotAllowed = "peer is refused"
-)
-
-// streamReasons lists the reasons that are counted.
-func streamReasons() []string {
-	return []string{reasonNonsense, reasonVersion, reasonMesh, reasonPeerPlain, reasonPeerKeyed, reasonKey, reasonTimeout, reasonRefused, reasonNotAllowed}
-}
 
 // streamKeys is what a director needs to open streams: its mesh's name and the secrets derived from its keys, the primary first.
 // Immutable, safe for concurrent use.
@@ -240,10 +258,10 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	if err != nil {
 		return nil, nonsense(err)
 	}
-	refuse := func(v verdict, reason, itsMesh string) error {
+	refuse := func(v verdict, why reason, itsMesh string) error {
 		// That it was refused counts, not whether it hears why.
 		_, _ = conn.Write(preamble(byte(v), keys.mesh))
-		return &handshakeError{Reason: reason, Mesh: itsMesh}
+		return &handshakeError{Reason: why, Mesh: itsMesh}
 	}
 	switch {
 	case version != streamVersion:

@@ -85,18 +85,18 @@ func shake(t *testing.T, dialer, acceptor net.Conn, ours, theirs streamKeys) (di
 func TestHandshake(t *testing.T) {
 	one, two := testKey(1), testKey(2)
 	for _, test := range []struct {
-		name               string
-		ours, theirs       streamKeys
-		dialled, acceptedR string // reasons of failure
+		name              string
+		ours, theirs      streamKeys
+		dialled, accepted string // reasons of failure
 	}{
 		{"plain", keysOf(t, "m"), keysOf(t, "m"), "", ""},
 		{"same key", keysOf(t, "m", one), keysOf(t, "m", one), "", ""},
 		{"old key accepted", keysOf(t, "m", one), keysOf(t, "m", two, one), "", ""},
-		{"other mesh", keysOf(t, "m"), keysOf(t, "other"), reasonMesh, reasonMesh},
-		{"other mesh, same key", keysOf(t, "m", one), keysOf(t, "other", one), reasonMesh, reasonMesh},
-		{"no key against key", keysOf(t, "m"), keysOf(t, "m", one), reasonPeerKeyed, reasonPeerPlain},
-		{"key against no key", keysOf(t, "m", one), keysOf(t, "m"), reasonPeerPlain, reasonPeerKeyed},
-		{"wrong key", keysOf(t, "m", one), keysOf(t, "m", two), reasonKey, reasonKey},
+		{"other mesh", keysOf(t, "m"), keysOf(t, "other"), reasonMesh.String(), reasonMesh.String()},
+		{"other mesh, same key", keysOf(t, "m", one), keysOf(t, "other", one), reasonMesh.String(), reasonMesh.String()},
+		{"no key against key", keysOf(t, "m"), keysOf(t, "m", one), reasonPeerKeyed.String(), reasonPeerPlain.String()},
+		{"key against no key", keysOf(t, "m", one), keysOf(t, "m"), reasonPeerPlain.String(), reasonPeerKeyed.String()},
+		{"wrong key", keysOf(t, "m", one), keysOf(t, "m", two), reasonKey.String(), reasonKey.String()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,8 +105,8 @@ func TestHandshake(t *testing.T) {
 				if got := reasonOf(d.err); got != test.dialled {
 					t.Errorf("dialer: %q (%v), want %q", got, d.err, test.dialled)
 				}
-				if got := reasonOf(a.err); got != test.acceptedR {
-					t.Errorf("acceptor: %q (%v), want %q", got, a.err, test.acceptedR)
+				if got := reasonOf(a.err); got != test.accepted {
+					t.Errorf("acceptor: %q (%v), want %q", got, a.err, test.accepted)
 				}
 				if d.err != nil || a.err != nil {
 					return
@@ -121,7 +121,7 @@ func TestHandshake(t *testing.T) {
 func reasonOf(err error) string {
 	var failed *handshakeError
 	if errors.As(err, &failed) {
-		return failed.Reason
+		return failed.Reason.String()
 	}
 	if err != nil {
 		return err.Error()
@@ -286,7 +286,7 @@ func TestSlowOpening(t *testing.T) {
 			if err := acceptor.SetDeadline(start.Add(openingTime)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := acceptHandshake(acceptor, keys); reasonOf(err) != reasonTimeout {
+			if _, err := acceptHandshake(acceptor, keys); reasonOf(err) != reasonTimeout.String() {
 				t.Errorf("after %d bytes: %v, want a timeout", cut, err)
 			}
 			if took := time.Since(start); took != openingTime {

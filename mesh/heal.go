@@ -19,19 +19,21 @@ const (
 )
 
 // A healer knows whom to contact again. memberlist never does by itself: it forgets dead members, and a split that lasted longer
-// than that stays. Only the goroutine of heal uses it.
+// than that stays. Only the goroutine of heal uses it; what mu guards, the joins it started use too.
 type healer struct {
 	n *Node
 
 	mu     sync.Mutex
 	busy   map[netip.AddrPort]bool // joins under way
 	silent map[netip.AddrPort]bool // the last join failed
+
+	unresolved []bool // of each seed: the last look-up failed
 }
 
 // heal keeps this director in touch with the mesh, for as long as it lives. Until the first contact it joins all configured peers
 // every second; then it looks every ten seconds for peers that are away.
 func (n *Node) heal() {
-	h := &healer{n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool)}
+	h := &healer{n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool), unresolved: make([]bool, len(n.seeds))}
 	for n.members.count() <= 1 && len(n.seeds) > 0 {
 		h.joinAway(len(n.seeds) * addressesPerSeed)
 		if !n.pause(eagerJoin) {

@@ -58,9 +58,9 @@ func (n *Node) noteHandshake(peer, addr string, err error) {
 	case errors.As(err, &refused), failed.Reason == reasonNotAllowed:
 		return // the core has logged it
 	case failed.Reason == reasonNonsense, failed.Reason == reasonTimeout:
-		n.limited("stranger "+failed.Reason).Error().Str("addr", addr).Err(err).Msg("connection from a stranger closed")
+		n.limited("stranger "+failed.Reason.label()).Error().Str("addr", addr).Err(err).Msg("connection from a stranger closed")
 	default:
-		n.limited(host+" "+failed.Reason).Error().Str("peer", peer).Str("addr", addr).Err(err).Msg("director refused")
+		n.limited(host+" "+failed.Reason.label()).Error().Str("peer", peer).Str("addr", addr).Err(err).Msg("director refused")
 	}
 }
 

@@ -38,8 +38,8 @@ type metrics struct {
 	collectors []prometheus.Collector
 
 	drops       [dropReasons]prometheus.Counter
-	handshakes  map[string]prometheus.Counter // by reason
-	messages    [2]prometheus.Counter         // sent, received
+	handshakes  [reasons]prometheus.Counter
+	messages    [2]prometheus.Counter // sent, received
 	bytes       [2]prometheus.Counter
 	streamsIn   prometheus.Gauge
 	streamsOut  prometheus.Gauge
@@ -49,7 +49,7 @@ type metrics struct {
 
 // newMetrics registers everything with registry, which may be nil. Label values are all there from the start.
 func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
-	m := &metrics{registry: registry, handshakes: make(map[string]prometheus.Counter)}
+	m := &metrics{registry: registry}
 	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "director_mesh_dropped_total", Help: "Messages, packets and connections of the mesh that were dropped, by reason."}, []string{"reason"})
 	for d := range dropReasons {
@@ -57,8 +57,8 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	}
 	handshakes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "director_mesh_handshake_failures_total", Help: "Streams between directors that could not be opened, by reason."}, []string{"reason"})
-	for _, r := range streamReasons() {
-		m.handshakes[r] = handshakes.WithLabelValues(strings.ReplaceAll(r, " ", "_"))
+	for r := range reasons {
+		m.handshakes[r] = handshakes.WithLabelValues(r.label())
 	}
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "director_mesh_stream_messages_total", Help: "Messages on the streams between directors."}, []string{"direction"})
@@ -101,11 +101,7 @@ func (m *metrics) drop(d dropReason) { m.drops[d].Inc() }
 
 func (m *metrics) pruned(count int) { m.drops[dropPruned].Add(float64(count)) }
 
-func (m *metrics) handshakeFailed(reason string) {
-	if c := m.handshakes[reason]; c != nil {
-		c.Inc()
-	}
-}
+func (m *metrics) handshakeFailed(r reason) { m.handshakes[r].Inc() }
 
 func (m *metrics) sent(messages, bytes int) {
 	m.messages[0].Add(float64(messages))

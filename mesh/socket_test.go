@@ -209,8 +209,8 @@ func TestRefusals(t *testing.T) {
 		change        func(cfg *Config)
 		joiner, other string // texts of their logs
 	}{
-		{"wrong key", func(cfg *Config) { cfg.Keys = [][]byte{testKey(9)} }, reasonKey, reasonKey},
-		{"no key", func(cfg *Config) { cfg.Keys = nil }, reasonPeerKeyed, reasonPeerPlain},
+		{"wrong key", func(cfg *Config) { cfg.Keys = [][]byte{testKey(9)} }, reasonKey.String(), reasonKey.String()},
+		{"no key", func(cfg *Config) { cfg.Keys = nil }, reasonPeerKeyed.String(), reasonPeerPlain.String()},
 		{"other mesh", func(cfg *Config) { cfg.Mesh = "other" }, `its mesh name is \"test\"`, `its mesh name is \"other\"`},
 		{"other expire time", func(cfg *Config) { cfg.Expire = time.Hour }, "user expire differs", "user expire differs"},
 		{"other hash", func(cfg *Config) { cfg.HashFormat = "%u" }, "username hash differs", "username hash differs"},
