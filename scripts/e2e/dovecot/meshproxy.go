@@ -1,0 +1,146 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// proxyConfig is the configuration of a Dovecot that proxies IMAP, POP3 and LMTP to where its director says. Users log in with
+// the password "pass"; more passdb fields and settings can be added.
+func proxyConfig(ip netip.Addr, userdb, fields, more string) string {
+	return fmt.Sprintf(`protocols = imap pop3 lmtp
+listen = %[1]s
+mail_location = maildir:/nonexistent
+first_valid_uid = 1
+auth_cache_size = 0
+passdb {
+  driver = static
+  args = password=pass proxy=y %[3]s
+}
+userdb {
+  driver = static
+  args = uid=65534 gid=65534 home=/nonexistent
+}
+service imap-login {
+  executable = imap-login x/director
+}
+service pop3-login {
+  executable = pop3-login x/director
+}
+login_proxy_notify_path = x/proxy-notify
+lmtp_proxy = yes
+protocol lmtp {
+  auth_socket_path = %[2]s
+}
+service lmtp {
+  inet_listener lmtp {
+    address = %[1]s
+    port = 24
+  }
+}
+%[4]s`, ip, userdb, fields, more)
+}
+
+// site is a proxy with its director beside it.
+type site struct {
+	proxy    *instance
+	director *director
+	ip       netip.Addr
+}
+
+// newSite describes a proxy and its director on one address. The director's sockets and the FIFO are kept open by "director
+// hold", as a service manager would do, unless plain.
+func newSite(t *testing.T, n, address int, backends []netip.Addr, fields, more string, flags ...string) *site {
+	t.Helper()
+	ip := loopback(address)
+	s := &site{ip: ip}
+	s.proxy = newInstance(t, fmt.Sprintf("p%d", n), "")
+	var list []string
+	for _, b := range backends {
+		list = append(list, b.String())
+	}
+	s.director = newDirector(t, fmt.Sprintf("d%d", n), ip, append([]string{
+		"--mail-servers", strings.Join(list, " "),
+		"--auth-login-socket", s.proxy.path("auth-login"),
+		"--auth-userdb-socket", s.proxy.path("auth-userdb"),
+	}, flags...)...)
+	s.director.held = []string{
+		"login=" + s.proxy.path("login/x/director"),
+		"userdb=" + filepath.Join(s.director.runDir, "director-userdb"),
+		"notify=" + s.proxy.path("login/x/proxy-notify"),
+	}
+	s.proxy.configure(proxyConfig(ip, filepath.Join(s.director.runDir, "director-userdb"), fields, more))
+	return s
+}
+
+// port returns where the proxy listens for a protocol.
+func (s *site) port(n uint16) string { return netip.AddrPortFrom(s.ip, n).String() }
+
+// startSites starts the directors and then the proxies beside them.
+func startSites(t *testing.T, sites ...*site) {
+	t.Helper()
+	var directors []*director
+	for _, s := range sites {
+		directors = append(directors, s.director)
+	}
+	startMesh(t, directors...)
+	for _, s := range sites {
+		s.proxy.start(s.port(143), s.port(110), s.port(24))
+	}
+}
+
+// backend is a Dovecot that holds mail in a directory of its own, so that a mail tells where it was delivered.
+type backend struct {
+	*instance
+	ip   netip.Addr
+	mail string
+}
+
+func startBackends(t *testing.T, n, address int) []*backend {
+	t.Helper()
+	var list []*backend
+	for i := range n {
+		b := &backend{ip: loopback(address + i), mail: mailDir(t)}
+		b.instance = startBackend(t, fmt.Sprintf("b%d", i+1), b.ip, b.mail)
+		list = append(list, b)
+	}
+	return list
+}
+
+func addresses(backends []*backend) []netip.Addr {
+	var list []netip.Addr
+	for _, b := range backends {
+		list = append(list, b.ip)
+	}
+	return list
+}
+
+// mark puts a mail into a user's mailbox whose subject names the backend.
+func (b *backend) mark(users ...string) {
+	b.t.Helper()
+	for _, user := range users {
+		dir := b.mail
+		for _, name := range []string{user, "Maildir", "new"} {
+			dir = filepath.Join(dir, name)
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				b.t.Fatal(err)
+			}
+			if err := os.Chown(dir, mailUser, mailUser); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+		file := filepath.Join(dir, "1000000000.mark.host")
+		if err := os.WriteFile(file, []byte("Subject: on "+b.name+"\n\nmark\n"), 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+		if err := os.Chown(file, mailUser, mailUser); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
