@@ -89,7 +89,7 @@ func (s *session) app() *cli.App {
 			s.serveCommand(), s.holdCommand(), s.devCommand(),
 			s.lookupCommand(), s.statusCommand(), s.mapCommand(), s.dumpCommand(),
 			s.addCommand(), s.updateCommand(), s.removeCommand(), s.upCommand(), s.downCommand(),
-			s.moveCommand(), s.kickCommand(), s.flushCommand(),
+			s.moveCommand(), s.kickCommand(), s.flushCommand(), s.importCommand(),
 			s.ringCommand(),
 			s.versionCommand(), s.completionCommand(),
 		},

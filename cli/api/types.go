@@ -8,14 +8,15 @@ type Self struct {
 	Mesh         string     `json:"mesh"`
 	Version      string     `json:"version"`
 	UsernameHash string     `json:"username_hash"` // format by which this mesh hashes user names
-	Synced       bool       `json:"synced"`        // answers lookups by itself
-	Alone        bool       `json:"alone"`         // serves without any peer although it has some to join
-	Leaving      bool       `json:"leaving"`       // is being stopped
-	Reason       string     `json:"reason"`        // why not synced, or why alone
-	Users        int        `json:"users"`         // mappings held
-	Waiting      int        `json:"waiting"`       // lookups that wait
-	Changing     bool       `json:"changing"`      // a table change is not yet confirmed by all directors
-	FoundedBy    string     `json:"founded_by"`    // director that founded the mesh, "" before there is one
+	UserExpireMS int64      `json:"user_expire_ms"`
+	Synced       bool       `json:"synced"`     // answers lookups by itself
+	Alone        bool       `json:"alone"`      // serves without any peer although it has some to join
+	Leaving      bool       `json:"leaving"`    // is being stopped
+	Reason       string     `json:"reason"`     // why not synced, or why alone
+	Users        int        `json:"users"`      // mappings held
+	Waiting      int        `json:"waiting"`    // lookups that wait
+	Changing     bool       `json:"changing"`   // a table change is not yet confirmed by all directors
+	FoundedBy    string     `json:"founded_by"` // director that founded the mesh, "" before there is one
 	FoundedAt    *time.Time `json:"founded_at"`
 }
 

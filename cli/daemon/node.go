@@ -45,6 +45,7 @@ func (d *director) Self() api.Self {
 		Mesh:         d.options.MeshName,
 		Version:      d.version,
 		UsernameHash: d.options.UsernameHash.String(),
+		UserExpireMS: d.options.UserExpire.Milliseconds(),
 		Synced:       s.Synced,
 		Alone:        s.Alone,
 		Leaving:      d.leaving.Load(),

@@ -72,7 +72,7 @@ func TestShowSelf(t *testing.T) {
 	n := &fakeNode{self: replica.SelfStatus{Synced: true, Alone: true, Reason: "no peer answers", Founding: directory.Founding{At: at, By: "d9"}, Users: 3, Waiting: 2, Rings: 2}}
 	d := testDirector(t, n)
 	d.leaving.Store(true)
-	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu", Synced: true, Alone: true, Leaving: true,
+	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
 		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, FoundedBy: "d9", FoundedAt: timeAt(at)}
 	if diff := cmp.Diff(want, d.Self()); diff != "" {
 		t.Errorf("self (-want +got):\n%s", diff)

@@ -22,6 +22,7 @@ _director() {
 			" move") place="move" ;;
 			" kick") place="kick" ;;
 			" flush") place="flush" ;;
+			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
@@ -32,7 +33,7 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status map dump add update remove up down move kick flush ring version completion" ;;
+	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring version completion" ;;
 	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -48,6 +49,7 @@ _director() {
 	"move") words="--addr -a --verbose -v --wait --help" ;;
 	"kick") words="--addr -a --verbose -v --field -f --help" ;;
 	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --help" ;;
+	"import") words="--addr -a --json --from --follow --help" ;;
 	"ring") words="status add remove" ;;
 	"ring status") words="--addr -a --json --wait --timeout --help" ;;
 	"ring add") words="--addr -a --verbose -v --help" ;;

@@ -24,6 +24,7 @@ _director() {
 			" move") place="move" ;;
 			" kick") place="kick" ;;
 			" flush") place="flush" ;;
+			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
@@ -50,6 +51,7 @@ _director() {
 		'move:give one user another backend'
 		'kick:end a user'\''s sessions everywhere'
 		'flush:move users to where they hash now'
+		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
 		'version:print the version of this program'
 		'completion:print the completion for a shell'
@@ -193,6 +195,14 @@ _director() {
 		--max-parallel
 		--watch
 		--cancel
+		--help
+		) ;;
+	"import") items=(
+		--addr
+		-a
+		--json
+		--from
+		--follow
 		--help
 		) ;;
 	"ring") items=(

@@ -41,7 +41,7 @@ func Sample() *Director {
 	founded := at.Add(-time.Hour)
 	ping := 0.75
 	return &Director{
-		SelfIs: api.Self{Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", Synced: true, Users: 3, FoundedBy: "d1", FoundedAt: &founded},
+		SelfIs: api.Self{Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Users: 3, FoundedBy: "d1", FoundedAt: &founded},
 		DirectorsIs: api.Directors{Directors: []api.Director{
 			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf, State: api.StateSynced, Users: 3, OffsetMS: 0.5},
 			{Name: "d2", IP: IP("127.0.1.2"), Port: 9090, Type: api.TypePeer, State: api.StateSynced, LastFailedAt: &at, Reachable: true, PingMS: &ping, Users: 3, SkewMS: -1.25},

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"directormesh/cli/api"
+)
+
+// followInterval is the time between two looks at the other director.
+const followInterval = 2 * time.Second
+
+func (s *session) importCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "import",
+		Category:  categoryUsers,
+		Usage:     "take backends and mappings over from a running Dovecot director",
+		ArgsUsage: "--from ADDR [--follow]",
+		UsageText: "director import [-a ADDR] [--json] --from ADDR [--follow]",
+		Description: `
+Asks a Dovecot director over its director-admin socket (a path, or host:port) for its backends and
+users, and gives the mesh the same: backends with tags, vhost counts and states, users with their
+backends and the times at which they expire. Where the two differ, the other director is right.
+Nobody is moved; nothing changes there.
+
+With --follow it goes on doing so every two seconds until it is interrupted. That is for a switch
+without moving anybody: follow, point the proxies at the mesh, then interrupt. Backends that only
+the mesh has stay, and are named.
+
+  $ director import --from /run/dovecot/director-admin
+  4 backends, 1000000 mappings: all taken`,
+		Flags: []cli.Flag{addrFlag(), jsonFlag(),
+			&cli.StringFlag{Name: "from", DefaultText: "ADDR", Usage: "director to import from: its director-admin socket, or host:port"},
+			&cli.BoolFlag{Name: "follow", Usage: "import again and again until interrupted"},
+		},
+		Action: s.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+			from := c.String("from")
+			if from == "" {
+				return usagef(c, "say with --from where to import from")
+			}
+			if c.Bool("follow") && c.Bool("json") {
+				return usagef(c, "give only one of --follow and --json")
+			}
+			i := &importer{client: client, from: from, show: s.newImportProgress(c.Bool("json")), remark: s.remark}
+			if c.Bool("follow") {
+				return s.follow(c.Context, i)
+			}
+			r, err := i.run(c.Context)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return s.printJSON(r)
+			}
+			s.remark("%s", r)
+			return nil
+		}),
+	}
+}
+
+// follow imports until ctx ends. Only the first time must succeed: later the other director may be gone for a while, or
+// this one.
+func (s *session) follow(ctx context.Context, i *importer) error {
+	i.taken = make(map[importedUser]importedPlace)
+	r, err := i.run(ctx)
+	if err != nil {
+		return err
+	}
+	s.remark("%s; following until interrupted", r)
+	failing := ""
+	for {
+		select {
+		case <-time.After(followInterval):
+		case <-ctx.Done():
+			return nil
+		}
+		r, err := i.run(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && err.Error() != failing:
+			failing = err.Error()
+			s.remark("Warning: %s; trying again", failing)
+		case err == nil && failing != "":
+			failing = ""
+			s.remark("following again")
+		}
+		if err == nil && (len(r.Changes) > 0 || r.Taken > 0) {
+			s.remark("%s", r)
+		}
+	}
+}
+
+// sourceError says what is wrong with the director to import from, and what to do.
+func sourceError(from string, err error) error {
+	var protocol *api.ProtocolError
+	if errors.As(err, &protocol) {
+		return exitf(exitProtocol, "%v; name the director-admin socket of a Dovecot director with --from", err)
+	}
+	reason := err.Error()
+	var op *net.OpError
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &call):
+		reason = call.Err.Error()
+	case errors.As(err, &op):
+		reason = op.Err.Error()
+	}
+	return exitf(exitTemporary, "cannot import from %s: %s; is that director running, and is this its director-admin socket?",
+		from, strings.TrimPrefix(reason, from+" "))
+}
