@@ -77,7 +77,9 @@ func (c *contacts) of(name string) int {
 	return i
 }
 
-func freshLink() link { return link{sent: never, sentAt: never, echo: never, woke: never, separated: never} }
+func freshLink() link {
+	return link{sent: never, sentAt: never, echo: never, woke: never, separated: never}
+}
 
 func (c *contacts) start(t time.Duration, name string) {
 	i := c.of(name)

@@ -127,11 +127,18 @@ func (c *Checker) settleOperations(t time.Duration) {
 		return
 	}
 	for _, o := range c.operations {
-		if o.done && o.err == "" && o.everywhere == forever && t-o.doneAt >= settleTime {
+		if o.done && o.err == "" && o.everywhere == forever && t-o.doneAt >= settleTime && c.survived(o) {
 			o.everywhere = t
 			c.closeFreed(o)
 		}
 	}
+}
+
+// survived reports whether the director that took an operation still lives. If it does not, and others were out of reach when it
+// acknowledged, it may have taken the operation with it.
+func (c *Checker) survived(o *operation) bool {
+	d := c.contacts.directors[o.director]
+	return d.alive && d.life == o.life
 }
 
 // judgeApplied is G5 for a table change: every director that lives and is not named as failed has applied it.
@@ -145,7 +152,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	origin := e.Tables[c.contacts.directors[o.director].name]
 	for _, name := range names {
 		d := c.contacts.directors[c.contacts.of(name)]
-		if !d.alive || slices.Contains(o.failed, name) || !d.settled && !d.paused {
+		if !d.alive || slices.Contains(o.failed, name) || !d.settled {
 			continue
 		}
 		held := e.Tables[name]

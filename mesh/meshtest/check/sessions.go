@@ -67,6 +67,9 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
 		to, learned := ch.to, ch.at+spread
 		switch ch.cause {
 		case causeMoved, causeFlushed:
+			if ch.rough {
+				continue // some directors may have gone another way
+			}
 			if d.unsettled > y.at {
 				learned = d.settledAt
 			}

@@ -15,7 +15,15 @@ type given struct {
 	director int
 	life     int
 	sure     bool // activity was recorded, hence announced, with this answer, and by this director itself
-	lost     bool // its director died before all others had the row
+	orphaned bool // its director has died since
+	holders  []holder
+	lost     bool // it died before all others had the row
+}
+
+// holder is a life of a director that surely had the row of an answer when the one that gave it died.
+type holder struct {
+	director int
+	life     int
 }
 
 // line is one backend that a user may be answered.
@@ -30,12 +38,19 @@ type line struct {
 	loose    bool       // perhaps forgotten already: the next answer tells
 }
 
+// goneLine is a line that must not be answered any more, although a director may not have heard so yet.
+type goneLine struct {
+	*line
+	at time.Duration
+}
+
 // change is a replacement of a user's line by another.
 type change struct {
 	at    time.Duration
 	from  []netip.Addr
 	to    netip.Addr
 	cause cause
+	rough bool // there was a fault just before
 }
 
 // cause is why a user may be answered another backend.
@@ -63,6 +78,7 @@ type userState struct {
 	user     User
 	lines    []*line
 	used     map[*operation]bool // moves and flushes that had their effect on this user
+	gone     []goneLine
 	changes  []change
 	sessions []session
 	unsynced []time.Duration // when directors that were not settled were asked: they may have had a mapping made without an answer
@@ -162,198 +178,27 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	case causeFresh, causeFreed, causeFlushed:
 		c.judgePlace(t, s, l, backend)
 	}
-	s.changed(t, backend, why)
+	if (why == causeFault || c.troubled(t)) && !c.table.surelyUp(backend, t-time.Second, t) {
+		x.recorded = never // perhaps an older mapping, which this answer did not prolong
+	}
+	s.changed(t, backend, why, c.troubled(t))
+	for _, old := range s.lines {
+		if !slices.Contains(kept, old) {
+			s.gone = append(s.gone, goneLine{old, t})
+		}
+	}
 	s.lines = append(kept, x)
 	return x
 }
 
-func (s *userState) changed(t time.Duration, to netip.Addr, why cause) {
-	ch := change{at: t, to: to, cause: why}
+func (s *userState) changed(t time.Duration, to netip.Addr, why cause, rough bool) {
+	ch := change{at: t, to: to, cause: why, rough: rough}
 	for _, l := range s.lines {
 		if l.backend != to {
 			ch.from = append(ch.from, l.backend)
 		}
 	}
 	s.changes = append(s.changes, ch)
-}
-
-// replaces finds why none of the user's lines binds the director that answers, and which of them stay beside the new one.
-func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend netip.Addr) (why cause, kept []*line) {
-	why = causeFresh
-	for _, x := range s.lines {
-		switch {
-		case x.loose || c.perhapsDead(x, t):
-		case c.freedBy(s, x, t) != nil:
-			kept = append(kept, x)
-			why = max(why, causeFreed)
-		case c.flushedBy(s, x, t, backend):
-			why = max(why, causeFlushed)
-		case c.unknown(t, l.director, x):
-			kept = append(kept, x)
-			why = causeFault
-		default:
-			return causeNone, nil
-		}
-	}
-	return why, kept
-}
-
-// movedBy finds a move that gives the user this backend and has not been seen to do so yet.
-func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *operation {
-	for _, o := range c.operations {
-		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend && !s.used[o] && c.pending(o, s, t) {
-			return o
-		}
-	}
-	return nil
-}
-
-// pending reports whether an operation may still change the lines that the user has.
-func (c *Checker) pending(o *operation, s *userState, t time.Duration) bool {
-	if o.everywhere == forever {
-		return true
-	}
-	for _, x := range s.lines {
-		if o.everywhere <= x.start {
-			return false
-		}
-	}
-	return true
-}
-
-// freedBy finds an operation under way that may have dropped the line's mapping.
-func (c *Checker) freedBy(s *userState, x *line, t time.Duration) *operation {
-	for _, o := range c.operations {
-		switch {
-		case o.frees(x.backend) && o.everywhere > x.start:
-			return o
-		case o.flushes(x.backend) && o.ended > x.start && c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
-			return o // a flush forgets whom it finds no place for
-		}
-	}
-	return nil
-}
-
-func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
-	return c.mayHash(u, since, until, netip.Addr{})
-}
-
-// flushedBy reports whether a flush under way may have moved the user from the line to this backend.
-func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
-	for _, o := range slices.Backward(c.operations) {
-		seen := x.last // the line outlived a flush that ended before
-		if o.rough {
-			seen = x.start // but perhaps only where nothing was heard of the flush
-		}
-		if !o.flushes(x.backend) || s.used[o] || o.ended <= seen {
-			continue
-		}
-		if c.mayHash(s.user, o.at, t, backend) || c.troubled(t) {
-			s.used[o] = true
-			return true
-		}
-	}
-	return false
-}
-
-// troubled reports whether there was a fault so lately that directors may hold different tables.
-func (c *Checker) troubled(t time.Duration) bool { return c.contacts.calmFor(t) < troubleSpread }
-
-// judgePlace demands that a user without a mapping goes where it hashes.
-func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend netip.Addr) {
-	if c.troubled(l.at) || c.troubled(t) {
-		return
-	}
-	found, any := c.table.placesOf(s.user, l.at, t)
-	if any || slices.Contains(found, backend) {
-		return
-	}
-	lifetime := c.rules.Expire + c.rules.share() + clockSlack
-	for _, at := range s.unsynced { // a mapping that nobody was answered yet
-		if t-at < lifetime+waitLimit && c.mayHash(s.user, at, at+waitLimit, backend) {
-			return
-		}
-	}
-	for _, o := range c.operations {
-		if end := min(t, o.ended); o.op.Kind == OpFlush && t-end < lifetime+moveLimit && c.mayHash(s.user, o.at, end, backend) {
-			return
-		}
-	}
-	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v", c.contacts.directors[l.director].name, backend, found)
-}
-
-// mayHash reports whether the user may have hashed to a backend at some director between two times.
-func (c *Checker) mayHash(u User, since, until time.Duration, backend netip.Addr) bool {
-	found, any := c.table.placesOf(u, since, until)
-	return any || slices.Contains(found, backend)
-}
-
-// unknown reports whether a fault kept the director from knowing of a line.
-func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
-	if c.unknownTo(t, director, x) {
-		return true
-	}
-	if c.contacts.directors[director].settled {
-		return false
-	}
-	for i, d := range c.contacts.directors { // it may have asked any other
-		if d.alive && i != director && c.unknownTo(t, i, x) {
-			return true
-		}
-	}
-	return false
-}
-
-// unknownTo looks at one director. It knows the line if it was within reach of one that announced the line and did not take that
-// with it to its grave. Answers that need not have been announced only tell that somebody else must have.
-func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
-	excused := false
-	for _, g := range x.answers {
-		if t-g.at >= c.rules.Expire+c.rules.share()/2 {
-			continue
-		}
-		if !g.sure {
-			excused = excused || g.lost || c.anySeparated(t, director)
-			continue
-		}
-		known := c.contacts.reached(g.director, g.life, g.at, director, c.rules.BatchLag)
-		d := c.contacts.directors[g.director]
-		out := g.lost || d.alive && d.life == g.life && c.contacts.separated(t, director, g.director)
-		if known || !out {
-			return false
-		}
-		excused = true
-	}
-	return excused
-}
-
-func (c *Checker) anySeparated(t time.Duration, director int) bool {
-	for i := range c.contacts.directors {
-		if i != director && c.contacts.separated(t, director, i) {
-			return true
-		}
-	}
-	return false
-}
-
-// answersLost notes which answers a dying director takes with it.
-func (c *Checker) answersLost(t time.Duration, i int) {
-	life := c.contacts.directors[i].life
-	for _, s := range c.users {
-		for _, x := range s.lines {
-			for n := range x.answers {
-				g := &x.answers[n]
-				if g.director != i || g.life != life || g.lost {
-					continue
-				}
-				for j, d := range c.contacts.directors {
-					if j != i && d.alive && d.startedAt < g.at && !c.contacts.reached(i, life, g.at, j, c.rules.BatchLag) {
-						g.lost = true
-					}
-				}
-			}
-		}
-	}
 }
 
 // moveAcknowledged makes the move's backend the user's only line: from now on every director holds the user or knows the move.
@@ -377,7 +222,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		}
 		return
 	}
-	s.changed(o.doneAt, o.op.Backend, causeMoved)
+	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
 	s.lines = []*line{{
 		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, renewed: never, move: o,
 		answers: []given{c.givenBy(o)},
@@ -408,6 +253,7 @@ func (c *Checker) closeFreed(o *operation) {
 	}
 	for _, u := range c.userOrder {
 		s := c.users[u]
+		before := len(s.lines)
 		s.lines = slices.DeleteFunc(s.lines, func(x *line) bool {
 			if !o.frees(x.backend) || x.start > o.everywhere {
 				return false
@@ -418,6 +264,9 @@ func (c *Checker) closeFreed(o *operation) {
 			x.loose = true
 			return false
 		})
+		for _, x := range s.lines {
+			x.loose = x.loose || len(s.lines) < before // the one that was dropped may have been the one that won
+		}
 	}
 }
 

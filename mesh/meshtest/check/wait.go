@@ -124,13 +124,16 @@ func (c *Checker) judgeWait(l *lookup) {
 
 // beingMoved reports whether a move or flush may hold the user.
 func (c *Checker) beingMoved(s *userState, t time.Duration) bool {
-	for _, o := range c.operations {
-		if o.op.Kind == OpMove && o.op.User == s.user && t <= c.heldUntil(o) {
-			return true
-		}
-		if o.op.Kind == OpFlush && t <= c.heldUntil(o) && (!o.op.Backend.IsValid() || s.wasOn(o.op.Backend)) {
-			return true
-		}
+	return slices.ContainsFunc(c.operations, func(o *operation) bool { return c.concerns(o, s) && t <= c.heldUntil(o) })
+}
+
+// concerns reports whether an operation moves this user, or may do so.
+func (c *Checker) concerns(o *operation, s *userState) bool {
+	switch o.op.Kind {
+	case OpMove:
+		return o.op.User == s.user
+	case OpFlush:
+		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend)
 	}
 	return false
 }
@@ -153,25 +156,48 @@ func (c *Checker) heldUntil(o *operation) time.Duration {
 	return end + spread
 }
 
-// mayEnd reports whether one of the user's mappings may be in its last seconds, and its place another now. Where a fault kept
-// activity from spreading, the end may follow from an older answer than the last.
+// mayEnd reports whether one of the user's mappings may be in its last seconds, and its place another now. The director may hold
+// one that has just been replaced elsewhere.
 func (c *Checker) mayEnd(s *userState, t time.Duration, places []netip.Addr) bool {
-	earliest := c.rules.Expire + c.rules.share()/2 - lastSeconds - clockSlack
-	latest := c.rules.Expire + c.rules.share() + clockSlack
 	for _, x := range s.lines {
-		if len(places) == 1 && places[0] == x.backend && c.table.surelyUp(x.backend, t-troubleSpread, t) {
-			continue
-		}
-		if t >= x.recorded+earliest && t <= x.last+latest {
+		if c.ending(x, t, places) {
 			return true
 		}
-		for _, g := range x.answers {
-			if c.contacts.lastRough > g.at && t >= g.at+earliest && t <= g.at+latest {
-				return true
-			}
+	}
+	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool { return t-x.at > troubleSpread })
+	for _, x := range s.gone {
+		if (t-x.at <= spread || c.troubled(t)) && c.ending(x.line, t, places) {
+			return true
+		}
+	}
+	for _, o := range c.operations { // one that a move made and nobody was answered yet
+		if c.concerns(o, s) && t >= o.at+c.earliestEnd() && t-c.latestEnd() <= c.endOf(o) {
+			return true
 		}
 	}
 	return false
+}
+
+// earliestEnd and latestEnd are how long after its last answer a mapping's last seconds may begin and end.
+func (c *Checker) earliestEnd() time.Duration {
+	return c.rules.Expire + c.rules.share()/2 - lastSeconds - clockSlack
+}
+
+func (c *Checker) latestEnd() time.Duration { return c.rules.Expire + c.rules.share() + clockSlack }
+
+// ending reports whether a line's mapping may be in its last seconds at a director where the user now hashes elsewhere. Where a
+// fault kept activity from spreading, the end may follow from an older answer than the last.
+func (c *Checker) ending(x *line, t time.Duration, places []netip.Addr) bool {
+	if len(places) == 1 && places[0] == x.backend && c.table.surelyUp(x.backend, t-troubleSpread, t) {
+		return false
+	}
+	earliest, latest := c.earliestEnd(), c.latestEnd()
+	if t >= x.recorded+earliest && t <= x.last+latest {
+		return true
+	}
+	return slices.ContainsFunc(x.answers, func(g given) bool {
+		return c.contacts.lastRough > g.at && t >= g.at+earliest && t <= g.at+latest
+	})
 }
 
 // mapped reports whether the director must know a mapping of the user that nothing puts in question.

@@ -112,7 +112,7 @@ func (g *generator) add(a Action) {
 
 // finish puts the actions in order and ends the schedule with a look at everything.
 func (g *generator) finish() Schedule {
-	g.s.Actions = append(g.s.Actions, Action{At: g.s.End - 6*time.Second, Kind: AskAll})
+	g.s.Actions = append(g.s.Actions, Action{At: g.s.End - 14*time.Second, Kind: AskAll})
 	slices.SortStableFunc(g.s.Actions, func(a, b Action) int { return int(a.At - b.At) })
 	return g.s
 }

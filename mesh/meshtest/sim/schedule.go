@@ -32,7 +32,7 @@ type Schedule struct {
 }
 
 // Quiet is how long before its end a run must be free of faults and operations.
-const Quiet = 60 * time.Second
+const Quiet = 65 * time.Second
 
 // repairWithin is how long a healed mesh may take to agree; half of the digests' rounds fit into it four times.
 const repairWithin = 45 * time.Second

@@ -27,7 +27,8 @@ type stream struct {
 	open       bool          // the sender may still send
 	broken     bool          // nothing that is sent gets through any more
 	lastAt     time.Duration // when the frame before arrives
-	stalled    []frame       // sent while the link is cut
+	underway   []frame       // sent and not arrived, in order
+	owed       int           // of them, how many could not arrive because the link is cut
 	stalls     bool
 	generation int // of the stall, to know whether it is still the same
 }
@@ -134,6 +135,9 @@ func (d *director) connect(p *director, a *dial) {
 				}
 				w.tracef("%s: stream to %s is up", d.name, p.name)
 				s.linkChanged()
+				if !p.alive || p.life != s.toLife {
+					s.breakNow("the peer is gone")
+				}
 			}))
 		})
 	})
@@ -165,29 +169,32 @@ func (d *director) heardOf(p *director) time.Duration {
 }
 
 func (s *stream) send(f frame) {
-	switch {
-	case s.broken || !s.open:
-	case s.stalls:
-		s.stalled = append(s.stalled, f)
-	default:
-		s.lastAt = max(s.lastAt, s.from.w.now+s.from.w.delay(s.from, s.to))
-		s.from.w.at(s.lastAt, func() { s.arrive(f) })
+	if s.broken || !s.open {
+		return
 	}
+	s.underway = append(s.underway, f)
+	if s.stalls {
+		s.owed++
+		return
+	}
+	s.lastAt = max(s.lastAt, s.from.w.now+s.from.w.delay(s.from, s.to))
+	s.from.w.at(s.lastAt, s.arrive)
 }
 
-// arrive gives a frame to its receiver, if the stream still stands.
-func (s *stream) arrive(f frame) {
-	if s.broken || s.to.life != s.toLife || !s.to.alive {
+// arrive gives the next frame to its receiver, if the stream still stands.
+func (s *stream) arrive() {
+	switch {
+	case s.broken || s.to.life != s.toLife || !s.to.alive:
 		return
-	}
-	if !s.from.w.flows(s.from, s.to) {
-		s.stalled = append(s.stalled, f)
+	case !s.from.w.flows(s.from, s.to):
+		s.owed++
 		return
-	}
-	if s.to.asleep && s.to.waiting(s) >= kernelFrames {
+	case s.to.asleep && s.to.waiting(s) >= kernelFrames:
 		s.breakNow("the receiver does not read")
 		return
 	}
+	f := s.underway[0]
+	s.underway = s.underway[1:]
 	s.to.input(s, func() { s.receive(f) })
 }
 
@@ -216,13 +223,12 @@ func (s *stream) receive(f frame) {
 func (s *stream) linkChanged() {
 	w := s.from.w
 	there, back := w.flows(s.from, s.to), w.flows(s.to, s.from)
-	if there && len(s.stalled) > 0 {
-		frames := s.stalled
-		s.stalled, s.stalls = nil, false
+	if there && s.owed > 0 {
 		s.lastAt = max(s.lastAt, w.now+w.between(0, 2*time.Second)) // the next retransmission
-		for _, f := range frames {
-			w.at(s.lastAt, func() { s.arrive(f) })
+		for range s.owed {
+			w.at(s.lastAt, s.arrive)
 		}
+		s.owed = 0
 	}
 	s.stalls = !there
 	if there && back || s.broken {

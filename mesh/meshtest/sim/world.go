@@ -40,6 +40,8 @@ type Result struct {
 // Run carries a schedule out and judges it. A readable trace goes to trace unless that is nil.
 func Run(s Schedule, trace io.Writer) Result {
 	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), out: trace}
+	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, kickers %+v, clocks %+v, cold start: %v, hook: %v",
+		s.Directors, len(s.Users), s.Expire, s.KickDelay, s.Backends, s.Network, s.Kickers, s.Clocks, s.ColdStart, s.Hook)
 	w.blocked, w.extra, w.noted = make([][]int, s.Directors), make([][]time.Duration, s.Directors), make([][]time.Duration, s.Directors)
 	later := make(map[int]bool)
 	for _, a := range s.Actions {

@@ -1,0 +1,176 @@
+package check
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// replaces finds why none of the user's lines binds the director that answers, and which of them stay beside the new one. Of
+// several lines, which a fault left, any may have won everywhere: what happens to that one then happens to the user.
+func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend netip.Addr) (why cause, kept []*line) {
+	why = causeFresh
+	bound := false
+	var flushes []*operation
+	for _, x := range s.lines {
+		by := c.flushedBy(s, x, t, backend)
+		switch {
+		case x.loose || c.perhapsDead(x, t):
+		case c.freedBy(s, x, t) != nil:
+			kept = append(kept, x)
+			why = max(why, causeFreed)
+		case c.freedAfter(s, x, t):
+			why = max(why, causeFreed)
+		case c.unknown(t, l.director, x):
+			kept = append(kept, x)
+			why = causeFault
+		case len(by) > 0:
+			flushes = append(flushes, by...)
+			why = max(why, causeFlushed)
+		default:
+			bound = true
+		}
+	}
+	if bound && (why != causeFreed && why != causeFlushed) {
+		return causeNone, nil
+	}
+	if len(flushes) > 0 && !slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
+		s.used[flushes[0]] = true // with several it is not known which it was
+	}
+	return why, kept
+}
+
+// movedBy finds a move that gives the user this backend and has not been seen to do so yet.
+func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *operation {
+	for _, o := range c.operations {
+		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend && !s.used[o] && c.pending(o, s) {
+			return o
+		}
+	}
+	return nil
+}
+
+// pending reports whether an operation may still change the lines that the user has.
+func (c *Checker) pending(o *operation, s *userState) bool {
+	if o.everywhere == forever {
+		return true
+	}
+	for _, x := range s.lines {
+		if o.everywhere <= x.start {
+			return false
+		}
+	}
+	return true
+}
+
+// freedBy finds an operation under way that may have dropped the line's mapping.
+func (c *Checker) freedBy(s *userState, x *line, t time.Duration) *operation {
+	for _, o := range c.operations {
+		switch {
+		case o.frees(x.backend) && o.everywhere > x.start:
+			return o
+		case o.flushes(x.backend) && o.ended > x.start && c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
+			return o // a flush forgets whom it finds no place for
+		}
+	}
+	return nil
+}
+
+func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
+	return c.mayHash(u, since, until, netip.Addr{})
+}
+
+// flushedBy finds the flushes under way that may have moved the user from the line to this backend.
+func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend netip.Addr) (found []*operation) {
+	for _, at := range c.stops(s, x) {
+		for _, o := range c.operations {
+			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) && (c.mayHash(s.user, o.at, t, backend) || c.troubled(t)) {
+				found = append(found, o)
+			}
+		}
+	}
+	return found
+}
+
+// stop is where a user may be, or have been on the way, without having been answered it.
+type stop struct {
+	backend netip.Addr
+	first   time.Duration
+	last    time.Duration
+}
+
+// since is the time that an operation must have outlasted to send the user on from here.
+func (p stop) since(o *operation) time.Duration {
+	if o.rough {
+		return p.first // those who answered later may have heard nothing of it
+	}
+	return p.last
+}
+
+// stops are the line's backend and where moves under way may have put the user meanwhile.
+func (c *Checker) stops(s *userState, x *line) []stop {
+	all := []stop{{x.backend, x.start, x.last}}
+	for _, o := range c.operations {
+		if o.op.Kind == OpMove && o.op.User == s.user && !s.used[o] && c.pending(o, s) {
+			all = append(all, stop{o.op.Backend, o.at, o.at})
+		}
+	}
+	return all
+}
+
+// freedAfter reports whether the user may have been moved off the line, unseen, and then been forgotten there.
+func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
+	stops := c.stops(s, x)
+	for _, o := range c.operations {
+		for _, p := range stops {
+			if !o.flushes(p.backend) || s.used[o] || o.ended <= p.since(o) {
+				continue
+			}
+			found, _ := c.table.placesOf(s.user, o.at, min(t, o.ended))
+			for _, addr := range found {
+				stops = append(stops, stop{addr, o.at, o.at})
+			}
+			break
+		}
+	}
+	for _, p := range stops[1:] {
+		for _, o := range c.operations {
+			if o.frees(p.backend) && o.everywhere > p.first || o.flushes(p.backend) && o.ended > p.first && c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// troubled reports whether there was a fault so lately that directors may hold different tables.
+func (c *Checker) troubled(t time.Duration) bool { return c.contacts.calmFor(t) < troubleSpread }
+
+// judgePlace demands that a user without a mapping goes where it hashes.
+func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend netip.Addr) {
+	if c.troubled(l.at) || c.troubled(t) {
+		return
+	}
+	found, any := c.table.placesOf(s.user, l.at, t)
+	if any || slices.Contains(found, backend) {
+		return
+	}
+	lifetime := c.rules.Expire + c.rules.share() + clockSlack
+	for _, at := range s.unsynced { // a mapping that nobody was answered yet
+		if t-at < lifetime+waitLimit && c.mayHash(s.user, at, at+waitLimit, backend) {
+			return
+		}
+	}
+	for _, o := range c.operations {
+		if end := min(t, o.ended); o.op.Kind == OpFlush && t-end < lifetime+moveLimit && c.mayHash(s.user, o.at, end, backend) {
+			return
+		}
+	}
+	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v", c.contacts.directors[l.director].name, backend, found)
+}
+
+// mayHash reports whether the user may have hashed to a backend at some director between two times.
+func (c *Checker) mayHash(u User, since, until time.Duration, backend netip.Addr) bool {
+	found, any := c.table.placesOf(u, since, until)
+	return any || slices.Contains(found, backend)
+}
