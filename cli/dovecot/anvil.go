@@ -1,0 +1,136 @@
+package dovecot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"directormesh/ring"
+)
+
+// Anvil is Dovecot 2.4's register of connections. A connection is in it from when its backend has accepted the login until it
+// ends; those of LMTP and doveadm never are. Its numbers are sums over all login processes.
+type Anvil struct {
+	Path string // of the socket
+}
+
+const (
+	anvilHello = "VERSION\tanvil-client\t2\t0\n\n" // the empty line: nothing is multiplexed
+	anvilReply = "VERSION\tanvil-server\t2\t"
+)
+
+// List returns the proxied connections that have reached their backend.
+func (a Anvil) List(ctx context.Context) ([]Connection, error) {
+	q, err := a.ask(ctx, "CONNECT-DUMP")
+	if err != nil {
+		return nil, err
+	}
+	defer q.end()
+	head, err := q.line()
+	if err != nil {
+		return nil, err
+	}
+	list := anvilList{names: splitLine(head)}
+	for {
+		line, err := q.line()
+		if err != nil {
+			return nil, err
+		}
+		if line == "" {
+			return list.connections, nil
+		}
+		if err := list.add(line); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Path, err)
+		}
+	}
+}
+
+// KickUser ends all connections of a user by the exact login name, and returns how many.
+func (a Anvil) KickUser(ctx context.Context, user string) (int, error) {
+	return a.kick(ctx, "KICK-USER", user)
+}
+
+// KickField ends all connections of users with this value in a passdb field user_…, but not those to keep (zero: all of
+// them), and returns how many.
+func (a Anvil) KickField(ctx context.Context, field, value string, keep netip.Addr) (int, error) {
+	args := []string{field, value}
+	if keep.IsValid() {
+		args = append(args, ring.AddrText(keep))
+	}
+	return a.kick(ctx, "KICK-ALT-USER", args...)
+}
+
+func (a Anvil) kick(ctx context.Context, command string, args ...string) (int, error) {
+	q, err := a.ask(ctx, command, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer q.end()
+	answer, err := q.line()
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(answer, 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %s was answered with %q instead of a number", a.Path, command, answer)
+	}
+	return int(n), nil
+}
+
+// ask sends a command and returns the request at the beginning of its answer.
+func (a Anvil) ask(ctx context.Context, command string, args ...string) (*request, error) {
+	text := anvilHello + command
+	for _, arg := range args {
+		text += "\t" + Escape(arg)
+	}
+	q, err := begin(ctx, a.Path, text+"\n")
+	if err != nil {
+		return nil, err
+	}
+	reply, err := q.line()
+	if err == nil && !strings.HasPrefix(reply, anvilReply) {
+		err = fmt.Errorf("%s: %q is no greeting of Dovecot 2.4's anvil service", a.Path, reply)
+	}
+	if err != nil {
+		q.end()
+		return nil, err
+	}
+	return q, nil
+}
+
+// anvilList collects the answer to CONNECT-DUMP.
+type anvilList struct {
+	names       []string // of the passdb fields that follow the other columns
+	connections []Connection
+}
+
+// anvilColumns: process id, user, service, client's IP, id of the connection, backend's IP.
+const anvilColumns = 6
+
+func (l *anvilList) add(line string) error {
+	columns := splitLine(line)
+	if len(columns) < anvilColumns {
+		return fmt.Errorf("a connection has %d columns instead of %d", len(columns), anvilColumns)
+	}
+	pid, err := strconv.ParseUint(columns[0], 10, 31)
+	if err != nil {
+		return errors.New("a connection has no process id")
+	}
+	backend := parseBackend(columns[5])
+	if !backend.IsValid() {
+		return nil // served here, not proxied
+	}
+	if len(l.connections) == maxConnections {
+		return fmt.Errorf("list has over %d connections", maxConnections)
+	}
+	l.connections = append(l.connections, Connection{
+		User:    columns[1],
+		Backend: backend,
+		PID:     int(pid),
+		Fields:  addFields(l.names, columns[anvilColumns:]),
+	})
+	return nil
+}

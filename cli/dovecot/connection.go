@@ -1,0 +1,68 @@
+package dovecot
+
+import (
+	"net/netip"
+	"strings"
+
+	"directormesh/ring"
+)
+
+// Connection is a proxied connection as Dovecot lists it.
+type Connection struct {
+	User    string     // login name
+	Backend netip.Addr // where it is proxied to
+	PID     int        // of its login process; 0: Dovecot 2.3 does not tell
+	Fields  []Field    // the passdb fields user_… that the user has
+}
+
+// Field is a passdb field of a user.
+type Field struct{ Name, Value string }
+
+// Field returns the value of a passdb field, "" if the user has none of this name.
+func (c Connection) Field(name string) string {
+	for _, f := range c.Fields {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+const (
+	// maxLine bounds a line from Dovecot. Its own limit for user names and fields is far below.
+	maxLine = 64 << 10
+	// maxConnections bounds a list.
+	maxConnections = 2_000_000
+)
+
+// fieldPrefix begins the names of passdb fields that Dovecot keeps for kicking.
+const fieldPrefix = "user_"
+
+// addFields returns the fields that have a value. names and values belong together; either may be shorter.
+func addFields(names, values []string) []Field {
+	var fields []Field
+	for i, value := range values {
+		if i < len(names) && value != "" {
+			fields = append(fields, Field{Name: names[i], Value: value})
+		}
+	}
+	return fields
+}
+
+// splitLine returns the fields of a line, unescaped.
+func splitLine(line string) []string {
+	fields := strings.Split(line, "\t")
+	for i, f := range fields {
+		fields[i] = Unescape(f)
+	}
+	return fields
+}
+
+// parseBackend returns the zero address for one that cannot be read: connections that are not proxied have none.
+func parseBackend(text string) netip.Addr {
+	addr, err := ring.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}

@@ -1,0 +1,64 @@
+package dovecot
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// request is one exchange over a unix socket.
+type request struct {
+	path string
+	conn net.Conn
+	r    *bufio.Reader
+	stop func() bool
+	ctx  context.Context
+}
+
+// begin connects and sends what there is to say. The connection ends with ctx.
+func begin(ctx context.Context, path, text string) (*request, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; is Dovecot running, and may this user connect?", err)
+	}
+	q := &request{path: path, conn: conn, r: bufio.NewReaderSize(conn, maxLine), ctx: ctx}
+	q.stop = context.AfterFunc(ctx, func() { conn.Close() })
+	if _, err := io.WriteString(conn, text); err != nil {
+		defer q.end()
+		return nil, q.failed(err)
+	}
+	return q, nil
+}
+
+func (q *request) end() {
+	q.stop()
+	q.conn.Close()
+}
+
+// line reads a line, without its end.
+func (q *request) line() (string, error) {
+	raw, err := q.r.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "", fmt.Errorf("%s: a line has over %d bytes", q.path, maxLine)
+	case err != nil:
+		return "", q.failed(err)
+	}
+	return strings.TrimSuffix(string(raw[:len(raw)-1]), "\r"), nil
+}
+
+// failed gives an error of the connection its reason.
+func (q *request) failed(err error) error {
+	switch {
+	case q.ctx.Err() != nil:
+		err = context.Cause(q.ctx)
+	case err == io.EOF:
+		err = errors.New("connection closed before the answer was complete")
+	}
+	return fmt.Errorf("%s: %w", q.path, err)
+}

@@ -1,0 +1,82 @@
+package kick
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"directormesh/cli/dovecot"
+	"directormesh/cli/session"
+	"directormesh/ring"
+)
+
+// IPC ends sessions of Dovecot 2.3. Of connections that are still on the way to their backend it misses only the first that a
+// login process ever proxies.
+type IPC struct {
+	Dovecot
+	Socket dovecot.IPC
+}
+
+// Kick implements Kicker.
+func (k IPC) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k) }
+
+func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
+	var err error
+	switch {
+	case t.Backend.IsValid() && !again:
+		// Sessions whose passdb or table named the backend by its host name are left for the next time.
+		_, err = k.Socket.KickHost(ctx, ring.AddrText(t.Backend))
+		return err
+	case t.Value != "" && t.Field != "":
+		_, err = k.Socket.KickField(ctx, t.Field, t.Value)
+		return err
+	case t.Value != "":
+		_, err = k.Socket.KickUsers(ctx, t.Value)
+		return err
+	}
+
+	v := sortOut(chosen, list)
+	for _, mark := range v.marks {
+		if _, err := k.Socket.KickField(ctx, session.MarkField, mark); err != nil {
+			return err
+		}
+	}
+	users := v.users
+	switch {
+	case len(v.shared) == 0:
+	case t.ByHash && t.Keep.IsValid() && !again:
+		// The only way to spare sessions of the same name. It depends on Dovecot's own director_username_hash.
+		if _, err := k.Socket.KickHash(ctx, t.Hash, t.Keep); err != nil {
+			return err
+		}
+	default:
+		users = slices.AppendSeq(users, maps.Keys(v.shared))
+	}
+	for some := range slices.Chunk(users, usersPerKick) {
+		if _, err := k.Socket.KickUsers(ctx, some...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usersPerKick keeps the lines to Dovecot below its limit of 1 KiB or more, with names of 20 bytes.
+const usersPerKick = 30
+
+// endUnlisted has nothing to do: what Dovecot 2.3 can end it lists.
+func (k IPC) endUnlisted(context.Context, []string) (int, bool, error) { return 0, true, nil }
+
+func (k IPC) blind(ctx context.Context, t Target, _ []string) error {
+	var err error
+	switch {
+	case t.ByHash:
+		_, err = k.Socket.KickHash(ctx, t.Hash, t.Keep)
+	case t.Backend.IsValid():
+		_, err = k.Socket.KickHost(ctx, ring.AddrText(t.Backend))
+	case t.Field != "":
+		_, err = k.Socket.KickField(ctx, t.Field, t.Value)
+	default:
+		_, err = k.Socket.KickUsers(ctx, t.Value)
+	}
+	return err
+}

@@ -1,0 +1,150 @@
+package kick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"directormesh/cli/session"
+	"directormesh/ring"
+)
+
+const (
+	// listAge is how old a list may be that shows a user to have no session, if no login was answered lately either.
+	listAge = 2 * time.Second
+	// settleTime is how long Dovecot may go on listing sessions that it has ended.
+	settleTime = 20 * time.Millisecond
+	// arriveTime is how long a login that was answered before the kick is given to appear.
+	arriveTime = 500 * time.Millisecond
+)
+
+// Sessions are lists of the sessions of one Dovecot; *session.Source has them.
+type Sessions interface {
+	Fresh(ctx context.Context) (*session.List, error)
+	Latest(age time.Duration) (*session.List, bool)
+}
+
+// Logins tells who may be on the way to a backend, under which login names; complete is false if there may be more.
+type Logins interface {
+	Recent(h ring.UserHash) (users []string, complete bool)
+}
+
+// Dovecot is what kickers of Dovecot's sessions share.
+type Dovecot struct {
+	Sessions Sessions
+	Logins   Logins
+	Tag      func(backend netip.Addr) (ring.Tag, bool) // false: none of ours
+}
+
+// ender is one version's way to end sessions.
+type ender interface {
+	// end ends the chosen sessions, and as few others as it can. With again they are those that an end before has left.
+	end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error
+	// endUnlisted ends sessions of these users that no list shows yet. It returns how many, and whether there are certainly no
+	// others of them.
+	endUnlisted(ctx context.Context, users []string) (count int, known bool, err error)
+	// blind ends what it can without a list. It may end too many sessions.
+	blind(ctx context.Context, t Target, users []string) error
+}
+
+// kick ends what is listed and what is on the way, gives what was on the way time to arrive, and ends that too. A last list tells
+// whether it worked: the numbers that Dovecot gives do not.
+func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
+	var users []string // that may be on the way
+	complete := true
+	switch {
+	case t.ByHash:
+		users, complete = d.Logins.Recent(t.Hash)
+	case t.Value != "" && t.Field == "":
+		users = []string{t.Value}
+	}
+	arriving := !t.ByHash || len(users) > 0 || !complete
+
+	list, ok := d.Sessions.Latest(listAge)
+	if !ok || arriving || len(d.choose(t, list)) > 0 {
+		var err error
+		if list, err = d.Sessions.Fresh(ctx); err != nil {
+			// One login process that hangs keeps the list from us, but not a kick from the others.
+			return Result{}, errors.Join(err, by.blind(ctx, t, users))
+		}
+	}
+	result := Result{Known: complete}
+	for round := range 3 {
+		chosen := d.choose(t, list)
+		if len(chosen) == 0 && (round > 0 || !arriving) {
+			return result, nil
+		}
+		if round == 2 {
+			break
+		}
+		if len(chosen) > 0 {
+			result.Count += len(chosen)
+			if err := by.end(ctx, t, chosen, list, round > 0); err != nil {
+				return Result{}, err
+			}
+		}
+		pause := settleTime
+		if arriving {
+			count, known, err := by.endUnlisted(ctx, users)
+			if err != nil {
+				return Result{}, err
+			}
+			result.Count += count
+			result.Known = result.Known && known
+			if round == 0 {
+				pause = arriveTime
+			}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return Result{}, err
+		}
+		var err error
+		if list, err = d.Sessions.Fresh(ctx); err != nil {
+			return Result{Count: result.Count}, err
+		}
+	}
+	return Result{Count: result.Count}, nil // some will not end
+}
+
+// choose returns the sessions that a target means.
+func (d Dovecot) choose(t Target, list *session.List) []session.Session {
+	var chosen []session.Session
+	if t.ByHash {
+		for _, s := range list.Of(t.Hash) {
+			if tag, ok := d.Tag(s.Backend); ok && tag == t.Tag && s.Backend != t.Keep {
+				chosen = append(chosen, s)
+			}
+		}
+		return chosen
+	}
+	for s := range list.All() {
+		if t.matches(s) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+// matches is choose for the targets that are not by hash.
+func (t Target) matches(s session.Session) bool {
+	switch {
+	case t.Backend.IsValid():
+		return s.Backend == t.Backend
+	case t.Field != "":
+		return s.Field(t.Field) == t.Value
+	}
+	return s.User == t.Value
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for logins on the way: %w", context.Cause(ctx))
+	}
+}

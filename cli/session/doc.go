@@ -1,0 +1,16 @@
+// Package session knows the sessions that the Dovecot beside a director proxies: it keeps a recent list of them for the
+// kickers, remembers which logins were answered lately, and keeps the mappings of living sessions alive.
+//
+//	Dovecot ── list ──→ Source ──→ kickers
+//	                       └─────→ Keeper ──→ mesh: these users are still there
+//	login relay ────────→ Logins ──→ kickers: these may be on the way
+//
+// It owns the knowledge. It ends no session and decides nothing about mappings.
+//
+// # Whose session it is
+//
+// A session belongs to the user whose hash its login name has. Where the passdb gave another name to look up (destuser), that
+// would be wrong, and Dovecot does not tell that name in its lists. So the login relay adds a field to the auth reply of such
+// a user, which Dovecot keeps with the session and lists: MarkField, with the value that Mark returns. It outlives a restart of
+// the director, and Dovecot's own commands can kick by it.
+package session
