@@ -214,9 +214,7 @@ func (c *Core) fail(now time.Duration, p *peer, why string) {
 // peerGone ends everything that waits for a peer: it failed, left, or began a new life.
 func (c *Core) peerGone(now time.Duration, p *peer) {
 	wasCounted := p.counted
-	if !p.left {
-		c.passOn(now, p)
-	}
+	c.passOn(now, p)
 	p.live, p.counted, p.synced, p.excludedAt, p.echoAt = false, false, false, 0, 0
 	if wasCounted && !p.left {
 		c.noteFailed(p.name)

@@ -6,10 +6,13 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// tailFor is how long the rows received from a peer are kept beside the directory. When the peer fails, each director passes on what it has of
-// the last rows: some of the others may have missed them, and there is nobody else who would ever tell them of recorded activity. It is more
-// than failAfter and the longest batch.
-const tailFor = 15 * time.Second
+// The rows received from a peer are kept beside the directory for as long as our own log. When the peer is gone, each director passes on what it
+// has of the last ones: some of the others may have missed them, and digests, which leave recorded activity out, would not find
+// all. In a whole mesh only the silence before a failure is in question; in a split one, everything since the other side was last heard.
+const (
+	tailFor     = historyFor
+	tailOfCrash = failAfter + 2*time.Second
+)
 
 // tail is the end of a peer's log, as far as it holds rows.
 type tail struct {
@@ -41,11 +44,30 @@ func (t *tail) prune(now time.Duration) {
 	t.entries = t.entries[n:]
 }
 
-// passOn writes the last rows of a peer that died into our own log.
+// passOn writes the last rows of a peer that is gone into our own log.
 func (c *Core) passOn(now time.Duration, p *peer) {
-	p.tail.prune(now)
+	since := now - tailFor
+	switch {
+	case c.someoneAway(p):
+	case p.left:
+		since = now // what it said reached everybody before its farewell
+	default:
+		since = now - tailOfCrash
+	}
 	for _, e := range p.tail.entries {
-		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: e.blocks})
+		if e.at > since {
+			c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: e.blocks})
+		}
 	}
 	p.tail = tail{}
+}
+
+// someoneAway reports whether another director than p is failed, and may come back.
+func (c *Core) someoneAway(p *peer) bool {
+	for _, q := range c.peers {
+		if q != p && !q.live && !q.left && q.boot != 0 {
+			return true
+		}
+	}
+	return false
 }
