@@ -15,6 +15,7 @@ func plainOut(t *testing.T) (o *outStream, ended <-chan error, far *secureStream
 	o = newOutStream("d2", &secureStream{conn: near, r: near, w: near})
 	done := make(chan error, 1)
 	go func() { done <- o.write(func(int, int) {}) }()
+	t.Cleanup(func() { o.close(errors.New("the test is over")) })
 	return o, done, &secureStream{conn: conn, r: conn, w: conn}
 }
 
