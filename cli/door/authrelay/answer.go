@@ -87,12 +87,12 @@ type place struct {
 }
 
 func (l *link) complete(out, body, ending []byte, r *reply, p place) []byte {
-	out, err := l.s.completer.append(out, body, ending, r, p.backend)
+	out, err := l.s.completer.append(out, body, ending, r, p)
 	if err != nil {
 		l.s.troubles.note(badField).Err(err).Msg(texts[badField])
 	}
-	if len(r.user) > 0 && !bytes.Equal(r.user, l.s.completer.login(r.name)) {
-		l.s.seen(p.tag, p.hash, string(r.user))
+	if l.s.seen != nil && len(r.user) > 0 {
+		l.s.seen(p.hash, string(r.user))
 	}
 	return out
 }

@@ -15,11 +15,12 @@ type completer struct {
 	separator byte   // 0: none
 	refresh   []byte // the field proxy_refresh with its tab, empty if it is not sent
 	name      func(backend netip.Addr) string
+	mark      func(hash ring.UserHash, backend netip.Addr) string // may be nil
 }
 
-func newCompleter(format ring.HashFormat, separator byte, refresh time.Duration, name func(netip.Addr) string) *completer {
-	c := &completer{format: format, separator: separator, name: name}
-	if seconds := int64(refresh / time.Second); seconds > 0 {
+func newCompleter(cfg Config) *completer {
+	c := &completer{format: cfg.HashFormat, separator: cfg.Separator, name: cfg.Director.Name, mark: cfg.Mark}
+	if seconds := int64(cfg.ProxyRefresh / time.Second); seconds > 0 {
 		c.refresh = strconv.AppendInt([]byte("\tproxy_refresh="), seconds, 10)
 	}
 	return c
@@ -42,20 +43,29 @@ func (c *completer) login(name []byte) []byte {
 
 // append appends the reply to out, with its backend. body is the line as it came, without its ending. It reports a lip or
 // port that could not be read; it counts as absent then.
-func (c *completer) append(out, body, ending []byte, r *reply, backend netip.Addr) (_ []byte, err error) {
+func (c *completer) append(out, body, ending []byte, r *reply, p place) (_ []byte, err error) {
 	out = append(out, body...)
 	local := false
 	if r.maybe {
-		local, err = r.asksItself(backend)
+		local, err = r.asksItself(p.backend)
 	}
 	if !local {
 		out = append(append(out, c.refresh...), "\thost="...)
-		if name := c.name(backend); name != "" {
+		if name := c.name(p.backend); name != "" {
 			out = append(append(out, name...), "\thostip="...)
 		}
-		out = ring.AppendAddrText(out, backend)
+		out = ring.AppendAddrText(out, p.backend)
+		if c.mark != nil && !c.tellsHash(r, p.hash) {
+			out = append(append(out, '\t'), c.mark(p.hash, p.backend)...)
+		}
 	}
 	return append(out, ending...), err
+}
+
+// tellsHash reports whether the user of a reply has the hash that was looked up for it.
+func (c *completer) tellsHash(r *reply, h ring.UserHash) bool {
+	own, looked := c.login(r.user), c.login(r.name)
+	return bytes.Equal(own, looked) || c.format.Hash(string(own)) == h
 }
 
 // asksItself reports whether the backend is the machine, and the port the one, on which the client came in.
@@ -83,5 +93,8 @@ func parseField[T any](text []byte, parse func(string) (T, error)) (value T, err
 
 func parsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
-	return uint16(n), err
+	if err != nil {
+		return 0, err
+	}
+	return uint16(n), nil
 }

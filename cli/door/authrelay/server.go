@@ -53,9 +53,11 @@ type Config struct {
 	HashFormat   ring.HashFormat
 	Separator    byte          // between user and master user, 0: there are no master users
 	ProxyRefresh time.Duration // how often login processes are to report a live session; below 1 s: never
-	// Seen, if it is not nil, is told whenever a login's user (user=) is not the name that was hashed: kicks and session
-	// lists of Dovecot know only the former. It must not block.
-	Seen func(tag ring.Tag, hash ring.UserHash, login string)
+	// Seen is told the user (user=) of every reply that was completed, and the hash for which; nil: nobody is. It must not block.
+	Seen func(hash ring.UserHash, login string)
+	// Mark returns a field to add to the reply of a user whose own hash is not the one that was looked up, because kicks and
+	// session lists of Dovecot know only the former; nil: none is added.
+	Mark func(hash ring.UserHash, backend netip.Addr) string
 	// Dial connects to auth; nil: to the unix socket at Auth.
 	Dial           func(ctx context.Context) (net.Conn, error)
 	MaxConnections int // 0: a default that suits the protocol
@@ -69,7 +71,7 @@ type Server struct {
 	dial           func(ctx context.Context) (net.Conn, error)
 	director       Director
 	completer      *completer
-	seen           func(ring.Tag, ring.UserHash, string)
+	seen           func(ring.UserHash, string) // may be nil
 	maxConnections int
 	log            zerolog.Logger
 	metrics        *metrics
@@ -97,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 		protocol:       cfg.Protocol,
 		dial:           cfg.Dial,
 		director:       cfg.Director,
-		completer:      newCompleter(cfg.HashFormat, cfg.Separator, cfg.ProxyRefresh, cfg.Director.Name),
+		completer:      newCompleter(cfg),
 		seen:           cfg.Seen,
 		maxConnections: cfg.MaxConnections,
 		log:            cfg.Log.With().Stringer("door", cfg.Protocol).Logger(),
@@ -106,9 +108,6 @@ func New(cfg Config) (*Server, error) {
 		links:          make(map[*link]bool),
 	}
 	s.troubles = &troubles{log: s.log, metrics: m}
-	if s.seen == nil {
-		s.seen = func(ring.Tag, ring.UserHash, string) {}
-	}
 	if s.maxConnections == 0 {
 		s.maxConnections = cfg.Protocol.connections()
 	}

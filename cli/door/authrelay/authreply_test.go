@@ -1,0 +1,180 @@
+package authrelay
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/ring"
+)
+
+// talk starts an authreply conversation.
+func (f *fixture) talk() *end {
+	f.t.Helper()
+	c := f.client()
+	c.expect(greeting)
+	c.send("VERSION\tdirector-authreply-client\t1\t5\n")
+	return c
+}
+
+// What becomes of reply lines, by the rules of Dovecot's director.
+func TestReplies(t *testing.T) {
+	const refresh = "\tproxy_refresh=450"
+	tests := []struct{ name, line, appended string }{
+		{"proxy", "OK\t1\tuser=a\tproxy", refresh + "\thost=192.0.2.1"},
+		{"proxy with a value", "OK\t1\tuser=a\tproxy=n", refresh + "\thost=192.0.2.1"},
+		{"order does not matter", "OK\t1\tproxy=y\tresp=x\tuser=a", refresh + "\thost=192.0.2.1"},
+		{"backend with a name", "OK\t1\tuser=six\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"destuser", "OK\t1\tdestuser=six\tuser=a\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"last destuser", "OK\t1\tuser=a\tdestuser=b\tdestuser=six\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"first user", "OK\t1\tuser=six\tuser=a\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"only a destuser", "OK\t1\tdestuser=six\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"user of no bytes", "OK\t1\tuser=\tproxy", refresh + "\thost=192.0.2.1"},
+		{"escaped user", "OK\t1\tuser=s\x01ix\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"escape at the end", "OK\t1\tuser=six\x01\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"escaped key", "OK\t1\tuser=a\t\x01proxy", refresh + "\thost=192.0.2.1"},
+		{"master user", "OK\t1\tuser=six*master*x\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"maybe", "OK\t1\tuser=a\tdirector_proxy_maybe", refresh + "\thost=192.0.2.1"},
+		{"maybe, here", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1", ""},
+		{"maybe, here, with a value", "OK\t1\tuser=a\tdirector_proxy_maybe=y\tlip=192.0.2.1\tlport=143", ""},
+		{"maybe, same port", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=143", ""},
+		{"maybe, other port", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=144", refresh + "\thost=192.0.2.1"},
+		{"maybe, elsewhere", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.2", refresh + "\thost=192.0.2.1"},
+		{"maybe, bad address", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=here", refresh + "\thost=192.0.2.1"},
+		{"maybe, bad port", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=66000", ""},
+		{"proxy and maybe", "OK\t1\tuser=a\tproxy\tdirector_proxy_maybe\tlip=192.0.2.1", ""},
+		{"proxy, here", "OK\t1\tuser=a\tproxy\tlip=192.0.2.1", refresh + "\thost=192.0.2.1"},
+		{"has a host", "OK\t1\tuser=a\tproxy\thost=192.0.2.9", ""},
+		{"has an empty host", "OK\t1\tuser=a\tproxy\thost=", ""},
+		{"host without a value", "OK\t1\tuser=a\tproxy\thost", refresh + "\thost=192.0.2.1"},
+		{"no wish", "OK\t1\tuser=a", ""},
+		{"other wishes", "OK\t1\tuser=a\tproxy_maybe\tproxymaybe", ""},
+		{"no name", "OK\t1\tproxy", ""},
+		{"name without a value", "OK\t1\tuser\tproxy", ""},
+		{"no fields", "OK\t1", ""},
+		{"no id", "OK", ""},
+		{"empty fields", "OK\t\t\tuser=a\t\tproxy", refresh + "\thost=192.0.2.1"},
+		{"lower case", "ok\t1\tuser=a\tproxy", ""},
+		{"another verb", "PASS\t1\tuser=a\tproxy", ""},
+		{"nothing", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, Config{Protocol: Authreply, Separator: '*', ProxyRefresh: 450 * time.Second})
+				f.director.places = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
+				c := f.talk()
+				for _, ending := range []string{"\n", "\r\n"} {
+					c.send(tt.line + ending)
+					c.expect(tt.line + tt.appended + ending)
+				}
+				synctest.Wait()
+				if bad := strings.HasPrefix(tt.name, "maybe, bad"); bad != strings.Contains(f.log.String(), texts[badField]) {
+					t.Errorf("log: %s", f.log)
+				}
+			})
+		})
+	}
+}
+
+// Without a FIFO that somebody holds, login processes are not told to write to it.
+func TestNoRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Config{Protocol: Authreply})
+		c := f.talk()
+		c.send("OK\t1\tuser=a\tproxy\tdirector_tag=old\tdirector_tag=s\x01tsd\n")
+		c.expect("OK\t1\tuser=a\tproxy\tdirector_tag=old\tdirector_tag=s\x01tsd\thost=192.0.2.1\n")
+		if diff := cmp.Diff([]ring.Tag{"s\tsd"}, f.director.tags); diff != "" {
+			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Lines that came in before the client hung up are answered, also those that wait.
+func TestHangUp(t *testing.T) {
+	f := newFixture(t, Config{Protocol: Authreply})
+	release := f.director.hold("slow")
+	conn := f.socket()
+	c := newEnd(t, "client", conn)
+	c.expect(greeting)
+	c.send("VERSION\tdirector-authreply-client\t1\t0\nOK\t1\tuser=slow\tproxy\nOK\t2\tuser=a\tproxy\n")
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("OK\t2\tuser=a\tproxy\thost=192.0.2.1\n")
+	release <- nil
+	c.expect("OK\t1\tuser=slow\tproxy\thost=192.0.2.1\n")
+	c.expectEnd()
+}
+
+func TestWrongVersion(t *testing.T) {
+	for _, line := range []string{
+		"VERSION\tdirector-authreply-server\t1\t0", "VERSION\tdirector-authreply-client\t2\t0", "VERSION\t1\t2", "", "OK\t1\tuser=a\tproxy",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, Config{Protocol: Authreply})
+			c := f.client()
+			c.expect(greeting)
+			c.send(line + "\n")
+			c.expectEnd()
+			f.logged(clientVersion)
+		})
+	}
+}
+
+// A pipelining client gets all its answers in order, however its bytes are cut.
+func TestPipelining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Config{Protocol: Authreply})
+		c := f.talk()
+		const line, answer = "OK\t12\tuser=somebody@example.org\tproxy\n", "OK\t12\tuser=somebody@example.org\tproxy\thost=192.0.2.1\n"
+		const n = 5000
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			all := strings.Repeat(line, n)
+			for size := 1; len(all) > 0; size = size*3%40007 + 1 {
+				size = min(size, len(all))
+				c.Write([]byte(all[:size]))
+				all = all[size:]
+			}
+		}()
+		c.expect(strings.Repeat(answer, n))
+		<-sent
+	})
+}
+
+func TestBadConfig(t *testing.T) {
+	if _, err := New(Config{Protocol: Login, Director: &fakeDirector{}}); err == nil || !strings.Contains(err.Error(), "no auth socket") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// socket connects by a real socket.
+func (f *fixture) socket() *net.UnixConn {
+	f.t.Helper()
+	dir, err := os.MkdirTemp("", "d")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { os.RemoveAll(dir) })
+	addr := &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unix"}
+	l, err := net.ListenUnix("unix", addr)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	go f.server.Serve(l)
+	c, err := net.DialUnix("unix", nil, addr)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { c.Close() })
+	return c
+}
