@@ -1,0 +1,389 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// pair is one of Dovecot's directors and one of ours that are brought into the same state, each with a peer.
+type pair struct {
+	t     *testing.T
+	ring  []*instance
+	mesh  []*director
+	users string // file of names
+}
+
+var parityBackends = []string{"127.0.2.1-127.0.2.3", "127.0.2.51@ssd"}
+
+func newPair(t *testing.T) *pair {
+	p := &pair{t: t, ring: startRing(t, 2, 210, parityBackends, "")}
+	for n := range 2 {
+		p.mesh = append(p.mesh, newDirector(t, fmt.Sprintf("d%d", n+1), loopback(220+n), "--mail-servers", strings.Join(parityBackends, " ")))
+	}
+	startMesh(t, p.mesh...)
+	p.users = filepath.Join(p.ring[0].dir, "users")
+	return p
+}
+
+// logIn makes users known to both, one after the other: lists show the longest unused first.
+func (p *pair) logIn(users ...string) {
+	p.t.Helper()
+	if err := os.WriteFile(p.users, []byte(strings.Join(users, "\n")+"\n"), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	replies := newReplies(p.t, p.ring[0].path("director-authreply"))
+	for _, user := range users {
+		replies.logIn(user, "")
+		p.mesh[0].must("lookup", user)
+		time.Sleep(300 * time.Millisecond) // the mesh records quarters of a second
+	}
+}
+
+// replies is a connection to a director-authreply socket.
+type replies struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func newReplies(t *testing.T, socket string) *replies {
+	t.Helper()
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	r := &replies{t: t, conn: conn, in: bufio.NewReader(conn)}
+	fmt.Fprintf(conn, "VERSION\tdirector-authreply-client\t1\t0\n")
+	if line, err := r.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "VERSION\t") {
+		t.Fatalf("%s greets with %q, %v", socket, line, err)
+	}
+	return r
+}
+
+// logIn logs a user in and returns the backend.
+func (r *replies) logIn(user, tag string) string {
+	r.t.Helper()
+	fmt.Fprintf(r.conn, "OK\t1\tuser=%s\tproxy%s\n", user, tagField(tag))
+	return r.backend(user)
+}
+
+func tagField(tag string) string {
+	if tag == "" {
+		return ""
+	}
+	return "\tdirector_tag=" + tag
+}
+
+// backend reads the next reply.
+func (r *replies) backend(user string) string {
+	r.t.Helper()
+	line, err := r.in.ReadString('\n')
+	if err != nil {
+		r.t.Fatalf("login of %s: %v", user, err)
+	}
+	_, host, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\thost=")
+	if !ok {
+		r.t.Fatalf("login of %s: %q", user, line)
+	}
+	return host
+}
+
+var datePattern = regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`)
+
+// both runs doveadm against Dovecot's director and ours. SOCKET stands for the socket in arguments and output, DATE for dates, USERS in arguments for
+// the file of names.
+func (p *pair) both(args ...string) (theirs, ours result) {
+	p.t.Helper()
+	run := func(socket string) result {
+		command := make([]string, len(args))
+		for i, a := range args {
+			command[i] = strings.ReplaceAll(strings.ReplaceAll(a, "SOCKET", socket), "USERS", p.users)
+		}
+		r := p.ring[0].doveadm(command...)
+		for _, s := range []*string{&r.stdout, &r.stderr} {
+			*s = datePattern.ReplaceAllString(strings.ReplaceAll(*s, socket, "SOCKET"), "DATE")
+		}
+		return r
+	}
+	return run(p.ring[0].adminSocket()), run(p.adminSocket())
+}
+
+func (p *pair) adminSocket() string { return filepath.Join(p.mesh[0].runDir, "director-admin") }
+
+// A step of TestParity. What differs on purpose has tests of its own below.
+type step struct {
+	command   string
+	unordered bool // lines may come in any order: the mesh orders users who were moved with one flush by their hash
+}
+
+// TestParity runs every subcommand of "doveadm director" against Dovecot's director and against ours, side by side from the same
+// state on, and wants the same output, messages and exit status. Three things differ; see TestRingStatus, TestExpires and
+// TestDefects.
+func TestParity(t *testing.T) {
+	p := newPair(t)
+	p.logIn("alice@example.org", "bob@example.org", "carol", "dave", "491234567", "Erin@Example.ORG")
+	for _, s := range paritySteps() {
+		for _, options := range []string{"-v director ", "-f tab director ", "-f json director ", "director "} {
+			if options != "-v director " && !isQuery(s.command) {
+				continue // once
+			}
+			theirs, ours := p.both(strings.Fields(options + s.command)...)
+			if s.unordered {
+				sortLines(&theirs.stdout)
+				sortLines(&ours.stdout)
+			}
+			if diff := cmp.Diff(theirs, ours, cmp.AllowUnexported(result{})); diff != "" {
+				t.Errorf("%s%s (-Dovecot +ours):\n%s", options, s.command, diff)
+			}
+		}
+	}
+}
+
+func isQuery(command string) bool {
+	word, _, _ := strings.Cut(command, " ")
+	return word == "status" || word == "map" || word == "dump"
+}
+
+// sortLines puts the lines of a table, or the objects of a JSON list, in an order of their own.
+func sortLines(text *string) {
+	lines := strings.Split(strings.ReplaceAll(strings.Trim(*text, "[]"), "},{", "}\n{"), "\n")
+	slices.Sort(lines)
+	*text = strings.Join(lines, "\n")
+}
+
+func paritySteps() []step {
+	return []step{
+		{command: "status -a SOCKET"},
+		{command: "status -a SOCKET alice@example.org"},
+		{command: "status -a SOCKET ALICE@example.org"},
+		{command: "status -a SOCKET nobody"},
+		{command: "status -a SOCKET nobody ssd"},
+		{command: "status -a SOCKET nobody notag"},
+		{command: "status -a SOCKET 491234567"}, // a hash, not a name
+		{command: "status -a SOCKET one two three"},
+		{command: "map -a SOCKET -f USERS"},
+		{command: "map -a SOCKET -f /nonexistent"},
+		{command: "map -a SOCKET -f USERS 127.0.2.1"},
+		{command: "map -a SOCKET -f USERS 127.0.2.99"},
+		{command: "map -a SOCKET -f USERS none.invalid"},
+		{command: "map -a SOCKET -f USERS -u carol"},
+		{command: "map -a SOCKET -f USERS -h 2845841792"},
+		{command: "dump -a SOCKET"},
+		{command: "add -a SOCKET 127.0.2.4"},
+		{command: "add -a SOCKET 127.0.2.5 50"},
+		{command: "add -a SOCKET 127.0.2.5 60"},
+		{command: "add -a SOCKET 127.0.2.5"},
+		{command: "add -a SOCKET -t ssd 127.0.2.52 0"},
+		{command: "add -a SOCKET 127.0.2.53@new"},
+		{command: "add -a SOCKET 127.0.2.53@other"},
+		{command: "add -a SOCKET 127.0.2.53 5"},
+		{command: "add -a SOCKET fd00::5"},
+		{command: "add -a SOCKET ::198.51.100.7 1000"},
+		{command: "add -a SOCKET 127.0.2.6 1001"},
+		{command: "add -a SOCKET 127.0.2.6 -1"},
+		{command: "add -a SOCKET 127.0.2.6 many"},
+		{command: "add -a SOCKET 5"},
+		{command: "add -a SOCKET none.invalid"},
+		{command: "add -a SOCKET"},
+		{command: "status -a SOCKET"},
+		{command: "update -a SOCKET 127.0.2.4 200"},
+		{command: "update -a SOCKET 127.0.2.53@new 7"},
+		{command: "update -a SOCKET 127.0.2.53@other 7"},
+		{command: "update -a SOCKET 127.0.2.99 7"},
+		{command: "update -a SOCKET 127.0.2.4 1001"},
+		{command: "update -a SOCKET 127.0.2.4"},
+		{command: "remove -a SOCKET ::198.51.100.7"},
+		{command: "status -a SOCKET alice@example.org"},
+		{command: "status -a SOCKET nobody"},
+		{command: "down -a SOCKET 127.0.2.4"},
+		{command: "down -a SOCKET 127.0.2.4"},
+		{command: "down -a SOCKET 127.0.2.99"},
+		{command: "status -a SOCKET"},
+		{command: "dump -a SOCKET"},
+		{command: "up -a SOCKET 127.0.2.4"},
+		{command: "up -a SOCKET 127.0.2.4"},
+		{command: "up -a SOCKET 127.0.2.99"},
+		{command: "up -a SOCKET one two"},
+		{command: "status -a SOCKET"},
+		{command: "move -a SOCKET carol 127.0.2.1"},
+		{command: "move -a SOCKET carol 127.0.2.2"},
+		{command: "move -a SOCKET carol 127.0.2.3"}, // is being moved
+		{command: "move -a SOCKET carol 127.0.2.99"},
+		{command: "move -a SOCKET newcomer 127.0.2.51"},
+		{command: "move -a SOCKET newcomer"},
+		{command: "status -a SOCKET newcomer"},
+		{command: "status -a SOCKET newcomer ssd"},
+		{command: "kick -a SOCKET alice@example.org"},
+		{command: "kick -a SOCKET -f user_mail alice"},
+		{command: "kick -a SOCKET"},
+		{command: "down -a SOCKET 127.0.2.1"},
+		{command: "status -a SOCKET alice@example.org"},
+		{command: "flush -a SOCKET 127.0.2.1"},
+		{command: "flush -a SOCKET --max-parallel 5 127.0.2.3"},
+		{command: "map -a SOCKET -f USERS", unordered: true},
+		{command: "status -a SOCKET"},
+		{command: "remove -a SOCKET 127.0.2.5"},
+		{command: "remove -a SOCKET 127.0.2.5"},
+		{command: "remove -a SOCKET 127.0.2.2"},
+		{command: "dump -a SOCKET"},
+		{command: "map -a SOCKET -f USERS", unordered: true},
+		{command: "flush -a SOCKET 127.0.2.99"},
+		{command: "flush -a SOCKET none.invalid"},
+		{command: "flush -a SOCKET"},
+		{command: "flush -a SOCKET all"},
+		{command: "flush -a SOCKET --max-parallel 0 all"}, // as if nothing was given
+		{command: "flush -a SOCKET -F 127.0.2.99"},
+		{command: "flush -a SOCKET -F 127.0.2.4"},
+		{command: "map -a SOCKET -f USERS", unordered: true},
+		{command: "flush -a SOCKET -F all"},
+		{command: "map -a SOCKET -f USERS"},
+		{command: "status -a SOCKET alice@example.org"},
+		{command: "down -a SOCKET 127.0.2.51"},
+		{command: "down -a SOCKET 127.0.2.52"},
+		{command: "status -a SOCKET newcomer ssd"}, // no usable backend
+		{command: "ring add -a SOCKET 127.0.2.200"},
+		{command: "ring add -a SOCKET 127.0.2.201 19090"},
+		{command: "ring add -a SOCKET 127.0.2.201 70000"},
+		{command: "ring remove -a SOCKET 127.0.2.200"},
+		{command: "ring remove -a SOCKET 127.0.2.201 19090"},
+		{command: "ring remove -a SOCKET 127.0.2.250"},
+		{command: "status -a /nonexistent"},
+	}
+}
+
+// dates returns the dates that doveadm prints.
+func (p *pair) dates(socket string, args ...string) []time.Time {
+	p.t.Helper()
+	var dates []time.Time
+	for _, text := range datePattern.FindAllString(p.ring[0].doveadm(append(args, "-a", socket)...).stdout, -1) {
+		at, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		dates = append(dates, at)
+	}
+	return dates
+}
+
+// TestExpires compares when users expire. A user who logs in for the first time expires at the same time in both. One who does
+// so again soon does not in the mesh: activity is recorded every ten seconds or more (half the share), and mappings live on for
+// the share after the time that is shown, so that nobody is forgotten early.
+func TestExpires(t *testing.T) {
+	p := newPair(t)
+	p.logIn("alice@example.org", "bob@example.org")
+	for _, command := range [][]string{{"director", "status", "alice@example.org"}, {"director", "map", "-f", p.users}} {
+		theirs, ours := p.dates(p.ring[0].adminSocket(), command...), p.dates(p.adminSocket(), command...)
+		if len(theirs) == 0 || len(theirs) != len(ours) {
+			t.Fatalf("%v: dates %v and %v", command, theirs, ours)
+		}
+		for i := range theirs {
+			if d := theirs[i].Sub(ours[i]).Abs(); d > time.Second {
+				t.Errorf("%v: %v and %v are %v apart", command, theirs[i], ours[i], d)
+			}
+		}
+	}
+	for _, host := range []string{"down", "up"} {
+		theirs, ours := p.both("director", host, "127.0.2.1", "-a", "SOCKET")
+		if theirs != ours || ours.status != 0 {
+			t.Errorf("%s: %+v and %+v", host, theirs, ours)
+		}
+	}
+	theirs, ours := p.dates(p.ring[0].adminSocket(), "director", "status"), p.dates(p.adminSocket(), "director", "status")
+	if len(theirs) != 1 || len(ours) != 1 || theirs[0].Sub(ours[0]).Abs() > time.Second {
+		t.Errorf("state changed at %v and %v", theirs, ours)
+	}
+}
+
+// TestRingStatus: the columns are the same, and so are the states. But a mesh has no left and right, so a director is a peer; and
+// it counts no bytes for each of its streams, so the last six columns have dashes.
+func TestRingStatus(t *testing.T) {
+	p := newPair(t)
+	got := p.ring[0].doveadm("-f", "tab", "director", "ring", "status", "-a", p.adminSocket())
+	want := "director ip\tport\ttype\tlast failed\tstatus\tping ms\tinput\toutput\tbuffered\tbuffered peak\tlast read\tlast write\n" +
+		fmt.Sprintf("%s\t9090\tself\tnever\tring synced\t0\t-\t-\t-\t-\t-\t-\n", p.mesh[0].ip) +
+		fmt.Sprintf("%s\t9090\tpeer\tnever\tsynced\tPING\t-\t-\t-\t-\t-\t-\n", p.mesh[1].ip)
+	got.stdout = regexp.MustCompile(`synced\t\d+\t-\t-\t-\t-\t-\t-\n$`).ReplaceAllString(got.stdout, "synced\tPING\t-\t-\t-\t-\t-\t-\n")
+	if diff := cmp.Diff(result{stdout: want}, got, cmp.AllowUnexported(result{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	theirs := p.ring[0].doveadm("-f", "tab", "director", "ring", "status", "-a", p.ring[0].adminSocket())
+	if title, _, _ := strings.Cut(want, "\n"); !strings.HasPrefix(theirs.stdout, title+"\n") {
+		t.Errorf("Dovecot's columns are others: %s", theirs.stdout)
+	}
+	// One that is gone has neither type nor state, in both.
+	p.mesh[1].kill()
+	p.ring[1].stop()
+	gone := regexp.MustCompile(`(?m)\t9090\t\t20\d\d[^\t]+\t\t`)
+	for name, socket := range map[string]string{"Dovecot": p.ring[0].adminSocket(), "ours": p.adminSocket()} {
+		var got result
+		if !eventually(syncTime, func() bool {
+			got = p.ring[0].doveadm("-f", "tab", "director", "ring", "status", "-a", socket)
+			return gone.MatchString(got.stdout)
+		}) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestDefects shows where Dovecot's director goes wrong and ours must not: commands behind one that waits, and hash 0.
+func TestDefects(t *testing.T) {
+	p := newPair(t)
+	p.logIn("alice@example.org")
+	for try := range 20 {
+		conn, err := net.Dial("unix", p.adminSocket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As poolmon does it: two writes, and gone without reading.
+		in := bufio.NewReader(conn)
+		if line, err := in.ReadString('\n'); line != "VERSION\tdirector-doveadm\t1\t0\n" || err != nil {
+			t.Fatalf("greeting %q, %v", line, err)
+		}
+		fmt.Fprintf(conn, "VERSION\tdirector-doveadm\t1\t0\n")
+		fmt.Fprintf(conn, "HOST-DOWN\t127.0.2.%d\n", try%3+1)
+		fmt.Fprintf(conn, "HOST-FLUSH\t127.0.2.%d\n", try%3+1)
+		conn.Close()
+		var table result
+		if !eventually(5*time.Second, func() bool {
+			table = p.mesh[1].ask("status", "--json")
+			return strings.Contains(table.stdout, `"down"`)
+		}) {
+			t.Fatalf("try %d: no backend is down: %s", try, table.stdout)
+		}
+		if !eventually(5*time.Second, func() bool {
+			log := p.mesh[0].log()
+			return strings.Count(log, `"action":"forget"`) == try+1
+		}) {
+			t.Fatalf("try %d: the second command was lost", try)
+		}
+		p.mesh[1].must("up", fmt.Sprintf("127.0.2.%d", try%3+1))
+	}
+	if got := p.ring[0].doveadm("director", "status", "0", "-a", p.adminSocket()); got.status != 0 {
+		t.Errorf("hash 0: %+v", got)
+	}
+	conn, err := net.Dial("unix", p.adminSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "VERSION\tdirector-doveadm\t1\t0\nUSER-MOVE\t0\t127.0.2.1\nHOST-LIST-REMOVED\n")
+	in := bufio.NewReader(conn)
+	for _, want := range []string{"VERSION\tdirector-doveadm\t1\t0\n", "OK\n", "\n"} {
+		if got, err := in.ReadString('\n'); got != want {
+			t.Errorf("hash 0: %q, %v, want %q", got, err, want)
+		}
+	}
+}
