@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 		UserExpire: 15 * time.Minute, UserKickDelay: 2 * time.Second, MaxParallelMoves: 100, MaxParallelKicks: 100,
 		RunDir: "/run/director", SocketMode: 0o600, LogLevel: zerolog.InfoLevel,
 		AdminSocket: "director-admin", AdminSocketMode: 0o600,
+		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.IgnoreFields(Options{}, "UsernameHash", "Relays"), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
@@ -89,6 +90,7 @@ func TestAllSettings(t *testing.T) {
 		UserExpire: 20 * time.Minute, UserKickDelay: 500 * time.Millisecond, MaxParallelMoves: 7, MaxParallelKicks: 8,
 		KickCommand: "/bin/sh -c true", RunDir: "/tmp/x", SocketMode: 0o660, HTTP: "127.0.0.1:9091", LogLevel: zerolog.DebugLevel, LogText: true,
 		AdminSocket: "/run/dovecot/director-admin", AdminSocketMode: 0o660, AdminTCP: "[::1]:9092",
+		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "Relays"),
 		cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {

@@ -43,6 +43,7 @@ type Daemon struct {
 	reread   func() (Options, error)
 	node     *mesh.Node
 	director *director
+	sessions *sessions
 	sockets  []socket
 	doors    []*door
 }
@@ -60,8 +61,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		}
 	}()
 
-	kicker, err := newKicker(cfg.Options)
-	if err != nil {
+	if d.sessions, _, err = newSessions(cfg.Options, d.log); err != nil {
 		return nil, err
 	}
 	// The cheap and exclusive things first: a second director on this run directory must not join before it fails.
@@ -84,11 +84,15 @@ func New(cfg Config) (_ *Daemon, err error) {
 		KickDelay:        cfg.Options.UserKickDelay,
 		MaxParallelMoves: cfg.Options.MaxParallelMoves,
 		Backends:         cfg.Options.Backends,
-		Kicker:           kicker,
+		Kicker:           kicker{d.sessions.kicker},
+		Hook:             newHook(cfg.Options, d.sessions.mesh.name),
 		Log:              d.log,
 		Registerer:       registry,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err = d.sessions.attach(d.node, d.fifo(), registry); err != nil {
 		return nil, err
 	}
 	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version}
@@ -122,6 +126,9 @@ func (d *Daemon) Close() error {
 	errs := []error{d.closeDoors()}
 	if d.node != nil {
 		errs = append(errs, d.node.Close())
+	}
+	if d.sessions != nil {
+		errs = append(errs, d.sessions.close())
 	}
 	return errors.Join(errs...)
 }

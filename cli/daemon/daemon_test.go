@@ -371,14 +371,6 @@ func TestKicker(t *testing.T) {
 	if r.got != want {
 		t.Errorf("target %+v, want %+v", r.got, want)
 	}
-	k, err := newKicker(testOptions(t, map[string]string{"kick-command": "/bin/echo"}))
-	if _, ok := k.Kicker.(*kick.Command); !ok || err != nil {
-		t.Errorf("kick command: %T, %v", k.Kicker, err)
-	}
-	k, err = newKicker(testOptions(t, nil))
-	if _, ok := k.Kicker.(kick.None); !ok || err != nil {
-		t.Errorf("no kick command: %T, %v", k.Kicker, err)
-	}
 }
 
 func TestLogFormats(t *testing.T) {

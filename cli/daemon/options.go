@@ -27,7 +27,8 @@ type Options struct {
 	UserKickDelay    time.Duration
 	MaxParallelMoves int
 	MaxParallelKicks int
-	KickCommand      string // "": nothing can be kicked
+	KickCommand      string         // "": none
+	Sessions         sessionOptions // those of Dovecot
 
 	RunDir     string
 	SocketMode fs.FileMode

@@ -32,6 +32,7 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	d.logStart()
 	failed := make(chan error, 1)
 	d.serve(&running, failed)
+	d.sessions.run(ctx, &running, d.fifo(), failed)
 	running.Go(func() { d.tellStatus(ctx) })
 
 	for {

@@ -1,6 +1,6 @@
 // Package flushscript speaks Dovecot's flush script protocol: when a user is moved, the operator's script is told after all
-// sessions have been kicked and before the user is let in again, to tidy up on the old backend. If it succeeds, nobody waits
-// for the kick delay.
+// sessions have been kicked and before the user is let in again, to tidy up on the old backend. It makes the user wait for
+// as long as it takes, 20 s at the most; unlike in Dovecot its success does not cut the kick delay short.
 //
 // It owns one exchange with the script, and the form of --flush-socket:
 //

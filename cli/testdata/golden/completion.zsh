@@ -86,6 +86,10 @@ _director() {
 		--authreply-socket
 		--authreply-socket-mode
 		--master-user-separator
+		--kick-ipc
+		--kick-anvil
+		--sessions-interval
+		--flush-socket
 		--admin-socket
 		--admin-socket-mode
 		--admin-tcp

@@ -1,0 +1,207 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/door/proxynotify"
+	"directormesh/cli/dovecot"
+	"directormesh/cli/kick"
+	"directormesh/cli/session"
+	"directormesh/directory"
+	"directormesh/mesh"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// sessions is what this director does about live sessions: it ends them, and keeps the mappings of those that live on.
+type sessions struct {
+	options Options
+	log     zerolog.Logger
+	logins  *session.Logins // nil: nobody wants to know who is logging in
+	sources []*session.Source
+	kicker  kick.Kicker
+	mesh    sessionMesh
+	notify  *proxynotify.Server // nil: there is no FIFO
+}
+
+// newSessions makes the kickers that the settings ask for; kicker is all of them. Before attach they find no sessions.
+func newSessions(o Options, log zerolog.Logger) (s *sessions, kickers kick.All, err error) {
+	s = &sessions{options: o, log: log, kicker: kick.None{}}
+	if o.Sessions.IPC != "" {
+		ipc := dovecot.IPC{Path: o.Sessions.IPC}
+		kickers = append(kickers, kick.IPC{Dovecot: s.watch(ipc.List), Socket: ipc})
+	}
+	if o.Sessions.Anvil != "" {
+		anvil := dovecot.Anvil{Path: o.Sessions.Anvil}
+		admin := dovecot.Admin{BaseDir: filepath.Dir(o.Sessions.Anvil)}
+		kickers = append(kickers, kick.Anvil{Dovecot: s.watch(anvil.List), Socket: anvil, Admin: admin})
+	}
+	if o.KickCommand != "" {
+		c, err := kick.NewCommand(o.KickCommand, o.MaxParallelKicks)
+		if err != nil {
+			return nil, nil, &ConfigError{Problems: []Problem{{Setting: "kick-command", Err: err}}}
+		}
+		kickers = append(kickers, c)
+	}
+	if len(kickers) > 0 {
+		s.kicker = kick.NewLimited(kickers, o.MaxParallelKicks)
+	}
+	return s, kickers, nil
+}
+
+// watch makes a source of session lists.
+func (s *sessions) watch(list func(context.Context) ([]dovecot.Connection, error)) kick.Dovecot {
+	if s.logins == nil {
+		s.logins = session.NewLogins(time.Now)
+	}
+	source := session.NewSource(list, s.hash, time.Now)
+	s.sources = append(s.sources, source)
+	return kick.Dovecot{Sessions: source, Logins: s.logins, Tag: s.mesh.Tag}
+}
+
+// hash returns the user that a login name means.
+func (s *sessions) hash(login string) ring.UserHash {
+	return s.options.UsernameHash.Hash(s.options.withoutMaster(login))
+}
+
+// attach connects it to the mesh, and to the FIFO of login processes if there is one.
+func (s *sessions) attach(node *mesh.Node, fifo *os.File, registry *prometheus.Registry) (err error) {
+	s.mesh.node.Store(node)
+	if fifo == nil {
+		return nil
+	}
+	s.notify, err = proxynotify.New(proxynotify.Config{
+		Refresh:    func(user string) { node.Refresh(s.hash(user)) },
+		Log:        s.log,
+		Registerer: registry,
+	})
+	return err
+}
+
+// run keeps mappings alive until ctx ends. The error of what fails goes to failed.
+func (s *sessions) run(ctx context.Context, running *sync.WaitGroup, fifo *os.File, failed chan<- error) {
+	every := listEvery(s.options.Sessions.Interval, s.options.UserExpire, s.mesh.node.Load().Directory().Share())
+	for _, source := range s.sources {
+		keeper := session.NewKeeper(source, &s.mesh, every, s.options.UserExpire, s.log)
+		running.Go(func() { keeper.Run(ctx) })
+	}
+	if s.notify == nil {
+		return
+	}
+	running.Go(func() {
+		if err := s.notify.Serve(fifo); err != nil {
+			select {
+			case failed <- err:
+			default:
+			}
+		}
+	})
+}
+
+// listEvery returns how often sessions are listed: as often as set, or more. Activity is recorded anew only when half the share
+// has passed, and a mapping must not get into its last seconds between two lists.
+func listEvery(set, expire, share time.Duration) time.Duration {
+	return min(set, (expire+share/2-directory.EndOfLife)*8/10)
+}
+
+// close ends everything. It may be called twice.
+func (s *sessions) close() error {
+	for _, source := range s.sources {
+		source.Close()
+	}
+	if s.notify == nil {
+		return nil
+	}
+	return s.notify.Close()
+}
+
+// seen and mark are for the login relay; nil if nobody kicks or lists Dovecot's sessions.
+func (s *sessions) seen() func(ring.UserHash, string) {
+	if s.logins == nil {
+		return nil
+	}
+	return s.logins.Answered
+}
+
+func (s *sessions) mark() func(ring.UserHash, netip.Addr) string {
+	if s.logins == nil {
+		return nil
+	}
+	return func(h ring.UserHash, backend netip.Addr) string {
+		return session.MarkField + "=" + session.Mark(h, backend)
+	}
+}
+
+// sessionMesh is what a session.Keeper, and whoever is asked by the mesh, knows of the mesh.
+type sessionMesh struct {
+	node atomic.Pointer[mesh.Node] // nil until there is one
+	tags atomic.Pointer[knownTags]
+}
+
+// knownTags are the tags of backends. They are read from the table now and then: there are far more sessions than changes.
+type knownTags struct {
+	until time.Time
+	tags  map[netip.Addr]ring.Tag
+}
+
+// Synced implements session.Mesh.
+func (m *sessionMesh) Synced() bool { return m.node.Load().Self().Synced }
+
+// Tag implements session.Mesh.
+func (m *sessionMesh) Tag(backend netip.Addr) (ring.Tag, bool) {
+	node := m.node.Load()
+	if node == nil {
+		return "", false
+	}
+	known := m.tags.Load()
+	if now := time.Now(); known == nil || now.After(known.until) {
+		known = tagsOf(node.Backends(), now)
+		m.tags.Store(known)
+	}
+	tag, ok := known.tags[backend]
+	return tag, ok
+}
+
+func tagsOf(rows []replica.BackendStatus, now time.Time) *knownTags {
+	known := &knownTags{until: now.Add(namesAge), tags: make(map[netip.Addr]ring.Tag, len(rows))}
+	for _, r := range rows {
+		known.tags[r.Backend.Addr] = r.Backend.Tag
+	}
+	return known
+}
+
+// name returns the host name of a backend, "" if it has none.
+func (m *sessionMesh) name(backend netip.Addr) string {
+	node := m.node.Load()
+	if node == nil {
+		return ""
+	}
+	for _, r := range node.Backends() {
+		if r.Backend.Addr == backend {
+			return r.Backend.Name
+		}
+	}
+	return ""
+}
+
+// Refresh implements session.Mesh.
+func (m *sessionMesh) Refresh(tag ring.Tag, h ring.UserHash, backend netip.Addr) {
+	node := m.node.Load()
+	if row, status := node.Directory().Find(tag, h, node.MeshTime()); status == directory.Live && row.Backend == backend {
+		node.Adopt(tag, h, backend)
+	}
+}
+
+// Adopt implements session.Mesh.
+func (m *sessionMesh) Adopt(tag ring.Tag, h ring.UserHash, backend netip.Addr) {
+	m.node.Load().Adopt(tag, h, backend)
+}

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"directormesh/cli/flushscript"
+)
+
+// minSessionsInterval keeps the cost for Dovecot low: a list of 100,000 sessions takes it 0.1 s.
+const minSessionsInterval = time.Second
+
+// sessionOptions are the settings for Dovecot's live sessions.
+type sessionOptions struct {
+	IPC         string // socket of Dovecot 2.3, "": none
+	Anvil       string // socket of Dovecot 2.4, "": none
+	Interval    time.Duration
+	FlushScript *flushscript.Script // nil: none
+}
+
+// sessionSettings are those for Dovecot's live sessions.
+func sessionSettings() []Setting {
+	return []Setting{
+		{
+			Name: "kick-ipc", Value: "PATH", Default: "",
+			Usage: "ipc socket of Dovecot 2.3, to list and end sessions, usually /run/dovecot/ipc (default: none)",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Sessions.IPC = s
+				return checkDovecotSocket(s)
+			},
+		},
+		{
+			Name: "kick-anvil", Value: "PATH", Default: "",
+			Usage: "anvil socket of Dovecot 2.4 in its base_dir, to list and end sessions, usually /run/dovecot/anvil (default: none)",
+			read: func(o *Options, s string, _ Environment) error {
+				o.Sessions.Anvil = s
+				return checkDovecotSocket(s)
+			},
+		},
+		{
+			Name: "sessions-interval", Value: "DURATION", Default: "45s",
+			Usage: "how often sessions are listed to keep their mappings, more often if --user-expire is short",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				if o.Sessions.Interval, err = parseDuration(s); err == nil && o.Sessions.Interval < minSessionsInterval {
+					return fmt.Errorf("%q is too low; the least is %v", s, minSessionsInterval)
+				}
+				return err
+			},
+		},
+		{
+			Name: "flush-socket", Value: "URI", Default: "",
+			Usage: "script run before a moved user is let in again: unix:PATH, tcp:HOST:PORT or exec:PROGRAM (default: none)",
+			read: func(o *Options, s string, _ Environment) error {
+				if s == "" {
+					return nil
+				}
+				script, err := flushscript.Parse(s)
+				o.Sessions.FlushScript = &script
+				return err
+			},
+		},
+	}
+}
+
+// checkDovecotSocket checks the path of a socket that Dovecot serves; "" is none.
+func checkDovecotSocket(s string) error {
+	switch {
+	case s == "":
+		return nil
+	case !filepath.IsAbs(s):
+		return fmt.Errorf("%q is not an absolute path", s)
+	}
+	return checkAuthSocket(s)
+}
+
+// withoutMaster returns a login name without the master user in it.
+func (o Options) withoutMaster(login string) string {
+	if o.Relays.MasterSeparator == 0 {
+		return login
+	}
+	user, _, _ := strings.Cut(login, string(rune(o.Relays.MasterSeparator)))
+	return user
+}
