@@ -3,7 +3,11 @@
 package dovecot
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -216,4 +220,32 @@ func startMesh(t *testing.T, directors ...*director) {
 	for _, d := range directors {
 		d.awaitMesh(len(directors))
 	}
+}
+
+// metric returns the value of one of the director's metrics, with its labels as /metrics shows them.
+func (d *director) metric(name string) int {
+	d.t.Helper()
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", d.socket())
+		},
+	}}
+	resp, err := client.Get("http://director/metrics")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			return int(value)
+		}
+	}
+	d.t.Fatalf("%s has no metric %s", d.name, name)
+	return 0
 }

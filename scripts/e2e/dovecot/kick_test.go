@@ -1,0 +1,284 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A move ends a user's sessions on all proxies; a login during the move waits, and reaches the new backend.
+func TestMoveEndsSessions(t *testing.T) {
+	backends := startBackends(t, 2, 51)
+	for _, b := range backends {
+		b.mark("alice", "bob")
+	}
+	sites := kickingSites(t, backends, 2, 61, "")
+	var sessions []*mailConn
+	var home string
+	for _, s := range sites {
+		for range 2 {
+			c, at := s.login(t, "alice")
+			sessions, home = append(sessions, c), at
+		}
+	}
+	bystander, _ := sites[1].login(t, "bob")
+	target := other(backends, home)
+
+	began := time.Now()
+	sites[0].director.must("move", "alice", target.ip.String())
+	var logins sync.WaitGroup
+	for i := range 4 {
+		logins.Go(func() {
+			c, err := loginIMAP(sites[i%2].port(143), "alice", "pass")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			took := time.Since(began)
+			if at, err := c.where(); err != nil || at != target.name {
+				t.Errorf("login after %v: on %s (%v), want %s", took, at, err, target.name)
+			}
+			if took < time.Second || took > 20*time.Second {
+				t.Errorf("the login took %v, want it to wait for the end of the move", took)
+			}
+		})
+	}
+	for i, c := range sessions {
+		if err := c.ended(5 * time.Second); err != nil {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	logins.Wait()
+	if err := bystander.alive(); err != nil {
+		t.Errorf("another user's session: %v", err)
+	}
+}
+
+// Logins that are under way while the user is moved never stay on the old backend.
+func TestMoveAgainstLogins(t *testing.T) {
+	backends := startBackends(t, 2, 53)
+	for _, b := range backends {
+		b.mark("alice")
+	}
+	sites := kickingSites(t, backends, 2, 63, "", "--user-kick-delay", "500ms")
+	_, home := sites[0].login(t, "alice")
+	for round := range 3 {
+		target := other(backends, home)
+		stop := make(chan struct{})
+		var mu sync.Mutex
+		var open []*mailConn
+		var logins sync.WaitGroup
+		for i := range 6 {
+			logins.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					c, err := loginIMAP(sites[i%2].port(143), "alice", "pass")
+					if err != nil {
+						continue // it was kicked on its way
+					}
+					mu.Lock()
+					open = append(open, c)
+					mu.Unlock()
+				}
+			})
+		}
+		time.Sleep(300 * time.Millisecond)
+		sites[round%2].director.must("move", "--wait", "alice", target.ip.String())
+		close(stop)
+		logins.Wait()
+		stayed := 0
+		for _, c := range open {
+			if at, err := c.where(); err == nil && at != target.name {
+				stayed++
+			}
+			c.Close()
+		}
+		if stayed > 0 {
+			t.Errorf("round %d: %d of %d sessions have stayed on %s", round, stayed, len(open), home)
+		}
+		home = target.name
+	}
+}
+
+func TestKick(t *testing.T) {
+	backends := startBackends(t, 2, 55)
+	for _, b := range backends {
+		b.mark("alice", "bob", "carol")
+	}
+	// The passdb gives everybody a field to kick by.
+	sites := kickingSites(t, backends, 2, 65, "user_group=g-%u")
+	var alice, bob, carol []*mailConn
+	for _, s := range sites {
+		a, _ := s.login(t, "alice")
+		b, _ := s.login(t, "bob")
+		c, _ := s.login(t, "carol")
+		alice, bob, carol = append(alice, a), append(bob, b), append(carol, c)
+	}
+	got := sites[0].director.must("kick", "alice")
+	for i, c := range alice {
+		if err := c.ended(5 * time.Second); err != nil {
+			t.Errorf("alice's session %d: %v (kick said %q)", i, err, got)
+		}
+	}
+	got = sites[1].director.must("kick", "-f", "user_group", "g-bob")
+	for i, c := range bob {
+		if err := c.ended(5 * time.Second); err != nil {
+			t.Errorf("bob's session %d: %v (kick said %q)", i, err, got)
+		}
+	}
+	for i, c := range carol {
+		if err := c.alive(); err != nil {
+			t.Errorf("carol's session %d: %v", i, err)
+		}
+	}
+	// Who was kicked keeps the backend.
+	for _, user := range []string{"alice", "bob"} {
+		if m := sites[0].director.mapping(user); !m.Mapped {
+			t.Errorf("%s has no mapping any more", user)
+		}
+	}
+}
+
+func TestFlush(t *testing.T) {
+	backends := startBackends(t, 2, 57)
+	users := userNames(12)
+	for _, b := range backends {
+		b.mark(users...)
+	}
+	script := filepath.Join(mailDir(t), "flush")
+	log := script + ".log"
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$@\" >>"+log+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sites := kickingSites(t, backends, 2, 67, "", "--user-kick-delay", "200ms", "--flush-socket", "exec:"+script)
+	d := sites[0].director
+
+	open := make(map[string]map[string][]*mailConn) // by backend and user
+	login := func() {
+		t.Helper()
+		open = make(map[string]map[string][]*mailConn)
+		for i, user := range users {
+			c, at := sites[i%2].login(t, user)
+			if open[at] == nil {
+				open[at] = make(map[string][]*mailConn)
+			}
+			open[at][user] = append(open[at][user], c)
+		}
+	}
+	login()
+	from := backends[0]
+	if len(open[from.name]) == 0 || len(open[backends[1].name]) == 0 {
+		t.Fatalf("all users are on one backend: %v", open)
+	}
+
+	// Forgetting kicks nobody.
+	d.must("flush", "-F", from.ip.String())
+	for user, sessions := range open[from.name] {
+		for _, c := range sessions {
+			if err := c.alive(); err != nil {
+				t.Errorf("%s after flush -F: %v", user, err)
+			}
+			c.Close()
+		}
+	}
+
+	// Down and flush moves everybody away, with their sessions.
+	login()
+	d.must("down", from.ip.String())
+	d.must("flush", from.ip.String())
+	for user, sessions := range open[from.name] {
+		for _, c := range sessions {
+			if err := c.ended(10 * time.Second); err != nil {
+				t.Errorf("%s after down and flush: %v", user, err)
+			}
+		}
+	}
+	for user, sessions := range open[backends[1].name] {
+		for _, c := range sessions {
+			if err := c.alive(); err != nil {
+				t.Errorf("%s, who was elsewhere: %v", user, err)
+			}
+		}
+	}
+	for user := range open[from.name] {
+		if _, at := sites[1].login(t, user); at != backends[1].name {
+			t.Errorf("%s is on %s, which is down", user, at)
+		}
+	}
+	told, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(" %s %s down 100\n", from.ip, backends[1].ip)
+	if n := strings.Count(string(told), want); n != len(open[from.name]) {
+		t.Errorf("the flush script was told %q, want %d lines with %q", told, len(open[from.name]), want)
+	}
+}
+
+// Sessions of users who log in under another name than the one that is looked up are found by the director's mark, as is the
+// case with Dovecot's own sessions lists after a restart of the director.
+func TestMoveDestuser(t *testing.T) {
+	backends := startBackends(t, 2, 71)
+	for _, b := range backends {
+		b.mark("alice.shared", "bob.shared")
+	}
+	sites := kickingSites(t, backends, 2, 81, "destuser=%u.shared")
+	var sessions []*mailConn
+	var home string
+	for _, s := range sites {
+		c, at := s.login(t, "alice")
+		sessions, home = append(sessions, c), at
+	}
+	bystander, _ := sites[0].login(t, "bob")
+	target := other(backends, home)
+	sites[1].director.must("move", "--wait", "alice.shared", target.ip.String())
+	for i, c := range sessions {
+		if err := c.ended(5 * time.Second); err != nil {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	if err := bystander.alive(); err != nil {
+		t.Errorf("another user's session: %v", err)
+	}
+	if _, at := sites[0].login(t, "alice"); at != target.name {
+		t.Errorf("alice is on %s, was moved to %s", at, target.name)
+	}
+}
+
+// When a backend is removed its sessions end, and no others.
+func TestRemoveEndsSessions(t *testing.T) {
+	backends := startBackends(t, 2, 73)
+	users := userNames(8)
+	for _, b := range backends {
+		b.mark(users...)
+	}
+	sites := kickingSites(t, backends, 2, 83, "")
+	removed := backends[0]
+	sessions := make(map[string][]*mailConn) // by backend
+	for i, user := range users {
+		c, at := sites[i%2].login(t, user)
+		sessions[at] = append(sessions[at], c)
+	}
+	sites[0].director.must("remove", removed.ip.String())
+	for _, c := range sessions[removed.name] {
+		if err := c.ended(5 * time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, c := range sessions[backends[1].name] {
+		if err := c.alive(); err != nil {
+			t.Error(err)
+		}
+	}
+}

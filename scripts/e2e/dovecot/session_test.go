@@ -1,0 +1,190 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// kickingSites starts n proxies with a director each that lists and ends its proxy's sessions.
+func kickingSites(t *testing.T, backends []*backend, n, address int, fields string, flags ...string) []*site {
+	t.Helper()
+	var sites []*site
+	for i := range n {
+		s := newSite(t, i+1, address+i, addresses(backends), fields, "", flags...)
+		s.director.flags = append(s.director.flags, "--kick-ipc", s.proxy.path("ipc"))
+		sites = append(sites, s)
+	}
+	startSites(t, sites...)
+	return sites
+}
+
+// login opens an IMAP session through a proxy and returns it with the name of its backend.
+func (s *site) login(t *testing.T, user string) (*mailConn, string) {
+	t.Helper()
+	c, err := loginIMAP(s.port(143), user, "pass")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	home, err := c.where()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, home
+}
+
+// ended waits for a session that was ended.
+func (c *mailConn) ended(within time.Duration) error {
+	if err := c.SetDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(c.in)
+	if errors.Is(err, syscall.ECONNRESET) || err == nil {
+		return nil
+	}
+	return fmt.Errorf("session has not ended after %v: %w (got %q)", within, err, text)
+}
+
+// alive reports what is wrong with a session that should go on.
+func (c *mailConn) alive() error {
+	_, err := c.expect("n NOOP", "n OK", "n ")
+	return err
+}
+
+// mapping is a user as a director sees it.
+type mapping struct {
+	Mapped    bool
+	Current   string
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (d *director) mapping(user string) mapping {
+	d.t.Helper()
+	var m mapping
+	if err := json.Unmarshal([]byte(d.must("status", user, "--json")), &m); err != nil {
+		d.t.Fatal(err)
+	}
+	return m
+}
+
+// named returns the backend of this name.
+func named(t *testing.T, backends []*backend, name string) *backend {
+	t.Helper()
+	for _, b := range backends {
+		if b.name == name {
+			return b
+		}
+	}
+	t.Fatalf("no backend %q", name)
+	return nil
+}
+
+// other returns a backend of another name.
+func other(backends []*backend, name string) *backend {
+	for _, b := range backends {
+		if b.name != name {
+			return b
+		}
+	}
+	return nil
+}
+
+// A mapping lives as long as a session does, however idle: known by the list of sessions, or by the FIFO alone. That of a user
+// who has gone ends.
+func TestIdleSession(t *testing.T) {
+	backends := startBackends(t, 2, 31)
+	for _, b := range backends {
+		b.mark("listed", "notified", "gone")
+	}
+	listed := newSite(t, 1, 41, addresses(backends), "", "", "--user-expire", "10s")
+	listed.director.flags = append(listed.director.flags, "--kick-ipc", listed.proxy.path("ipc"))
+	listed.director.held = listed.director.held[:2] // no FIFO
+	notified := newSite(t, 2, 42, addresses(backends), "", "", "--user-expire", "10s")
+	startSites(t, listed, notified)
+
+	first, home := listed.login(t, "listed")
+	second, home2 := notified.login(t, "notified")
+	gone, _ := listed.login(t, "gone")
+	gone.Close()
+	began := time.Now()
+	if !eventually(time.Minute, func() bool { return !listed.director.mapping("gone").Mapped }) {
+		t.Fatal("the mapping of a user who has gone does not end")
+	}
+	// E + S is 30 s. Both mappings must have been prolonged by now, and again later.
+	if took := time.Since(began); took < 20*time.Second {
+		t.Errorf("the mapping of a user who has gone ended after %v", took)
+	}
+	for range 2 {
+		for user, want := range map[string]string{"listed": home, "notified": home2} {
+			for _, s := range []*site{listed, notified} {
+				m := s.director.mapping(user)
+				if !m.Mapped || m.Current != named(t, backends, want).ip.String() {
+					t.Errorf("%s at %s: %+v, want a mapping to %s", user, s.director.name, m, want)
+				}
+			}
+		}
+		time.Sleep(12 * time.Second)
+	}
+	for _, c := range []*mailConn{first, second} {
+		if err := c.alive(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A mesh that was restarted as a whole learns from living sessions where users are, even those who are not where they hash to.
+func TestRestartLearnsSessions(t *testing.T) {
+	backends := startBackends(t, 2, 33)
+	for _, b := range backends {
+		b.mark("alice")
+	}
+	s := kickingSites(t, backends, 1, 43, "")[0]
+	c, hashed := s.login(t, "alice")
+	elsewhere := other(backends, hashed)
+	s.director.must("move", "--wait", "alice", elsewhere.ip.String())
+	if err := c.ended(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c, home := s.login(t, "alice")
+	if home != elsewhere.name {
+		t.Fatalf("alice is on %s, was moved to %s", home, elsewhere.name)
+	}
+	s.director.signal(syscall.SIGKILL) // hold starts it again
+	var m mapping
+	if !eventually(20*time.Second, func() bool {
+		got := s.director.ask("status", "alice", "--json")
+		return got.status == 0 && json.Unmarshal([]byte(got.stdout), &m) == nil && m.Mapped
+	}) {
+		t.Fatalf("alice is not mapped after the restart: %+v", m)
+	}
+	if m.Current != elsewhere.ip.String() {
+		t.Errorf("alice is mapped to %s, her session is on %s", m.Current, elsewhere.ip)
+	}
+	if err := c.alive(); err != nil {
+		t.Error(err)
+	}
+	if _, again := s.login(t, "alice"); again != home {
+		t.Errorf("alice logs in to %s, her first session is on %s", again, home)
+	}
+
+	// What was forgotten on purpose does not come back from a session that was known.
+	s.director.must("flush", "-F", "all")
+	time.Sleep(2 * time.Second)
+	if m := s.director.mapping("alice"); m.Mapped {
+		t.Errorf("alice is mapped to %s although she was forgotten", m.Current)
+	}
+}
+
+// isTimeout tells whether a connection just did not answer.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
