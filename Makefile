@@ -7,6 +7,7 @@ FUZZTIME    ?= 5s
 BENCH       ?= .
 BENCHTIME   ?= 1s
 COUNT       ?= 1
+E2E         ?= ./scripts/e2e/...
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
@@ -47,8 +48,8 @@ bench: ## run benchmarks into ./bench, compare with OLD=FILE; BENCH, BENCHTIME a
 	 mv "$$file.part" "$$file"; cat "$$file"; echo "written to $$file"; \
 	 if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) "$(OLD)" "$$file"; fi
 
-e2e: build ## tests with real processes on 127.0.0.x (Linux)
-	DIRECTOR_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -timeout 10m ./scripts/e2e
+e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
+	DIRECTOR_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -timeout 12m $(E2E)
 
 readme: build ## run the README's commands as they are written
 	scripts/check-readme
