@@ -15,7 +15,9 @@ type Merged struct {
 }
 
 // Merge takes rows from another director. Each is merged by the law of merge
-// with the live row that is stored, if any, and replaces a dead one. Rows that
+// with the live row that is stored, if any, and replaces a dead one, unless
+// that is of a higher generation and dead only because its backend was removed
+// or forgotten: what it had superseded is not to come back. Rows that
 // are dead here, or that no director of this kind can have sent, are dropped;
 // Merge returns how many. It does not ask whether activity or stamp lie in the
 // future: the caller refuses rows from a director whose clock is off.
@@ -121,7 +123,11 @@ func (m *merger) merge(run []Mapping) {
 // mergeRow merges the live row in, whose backend has the given id, into r.
 func (m *merger) mergeRow(v *view, r *row, in Mapping, id uint16) Merged {
 	out := Merged{Mapping: in, Before: r.mapping(v), BeforeStatus: v.status(m.shard, *r, m.due), Changed: true}
-	if out.BeforeStatus == Live {
+	switch {
+	case out.BeforeStatus == Dead && int64(r.activity) > int64(m.due) && out.Before.Generation > in.Generation:
+		// The successor of in was here, and its backend was removed or forgotten since: that does not bring in back.
+		out.Mapping, out.Changed = out.Before, false
+	case out.BeforeStatus == Live:
 		out.Mapping = merge(out.Before, in)
 		out.Changed = out.Mapping != out.Before
 		if compareMappings(out.Before, in) >= 0 {

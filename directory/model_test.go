@@ -132,6 +132,10 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 	}
 	out.Before, out.BeforeStatus = m.find(tag, in.Hash, now)
 	out.Mapping = in
+	if out.BeforeStatus == Dead && now < out.Before.Activity.Time().Add(modelLife) && out.Before.Generation > in.Generation {
+		out.Mapping = out.Before
+		return out, false
+	}
 	if out.BeforeStatus == Live {
 		if beats(out.Before, in) {
 			out.Mapping = out.Before

@@ -156,9 +156,10 @@ type Exclude struct {
 	Reason string
 }
 
-// SnapshotRequest asks for all mappings.
+// SnapshotRequest asks for all mappings, or for those assigned or active at Since or later.
 type SnapshotRequest struct {
-	ID uint64
+	ID    uint64
+	Since directory.Tick
 }
 
 // SnapshotChunk is a piece of a snapshot. Each chunk but the last must be acknowledged before a few more follow.

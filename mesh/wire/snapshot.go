@@ -1,15 +1,19 @@
 package wire
 
+import "directormesh/directory"
+
 const minPosition = 1 + 3*1
 
 func (m *SnapshotRequest) encode(w *writer) {
-	w.array(1)
+	w.array(2)
 	w.uint(m.ID)
+	w.uint(uint64(m.Since))
 }
 
 func (m *SnapshotRequest) decode(r *reader) {
-	extra := r.fields("message", 1)
+	extra := r.fields("message", 2)
 	m.ID = r.uint64("id")
+	m.Since = directory.Tick(r.uint32("since"))
 	r.end("message", extra)
 }
 

@@ -47,7 +47,7 @@ func Samples() []wire.Message {
 			Live: []wire.Peer{director(1), director(2)},
 		},
 		&wire.Exclude{Reason: "no confirmation of a table change for 5s"},
-		&wire.SnapshotRequest{ID: 13},
+		&wire.SnapshotRequest{ID: 13, Since: 365_511_200},
 		&wire.SnapshotChunk{
 			ID: 13, Index: 4, Last: true, Busy: true, Total: 10_000_000,
 			Covers: []wire.Position{{Name: "d1", Boot: 1001, Seq: 70_002}, {Name: "d2", Boot: 1002, Seq: 9}},
