@@ -28,7 +28,10 @@ func importFrom(t *testing.T, d doveadm.Director) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := doveadm.New(doveadm.Config{Director: d, Log: zerolog.Nop()})
+	s, err := doveadm.New(doveadm.Config{Director: d, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {

@@ -57,6 +57,11 @@ func (o Options) AdminSocketPath() string {
 	return filepath.Join(o.RunDir, o.AdminSocket)
 }
 
-func (d *Daemon) adminDoor(*prometheus.Registry) (server, error) {
-	return doveadm.New(doveadm.Config{Director: d.director, Log: d.log, MaxParallelKicks: d.options.MaxParallelKicks}), nil
+func (d *Daemon) adminDoor(registry *prometheus.Registry) (server, error) {
+	return doveadm.New(doveadm.Config{
+		Director:         d.director,
+		Log:              d.log,
+		MaxParallelKicks: d.options.MaxParallelKicks,
+		Registerer:       registry,
+	})
 }

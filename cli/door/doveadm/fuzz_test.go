@@ -42,7 +42,10 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, written []byte) {
 		d := httpapitest.Sample()
 		conn := &scripted{Reader: io.MultiReader(strings.NewReader(greeting+"\n"), bytes.NewReader(written))}
-		s := New(Config{Director: d, Log: zerolog.Nop()})
+		s, err := New(Config{Director: d, Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer s.Close()
 		newSession(s, conn).run()
 		for _, op := range d.Done() {

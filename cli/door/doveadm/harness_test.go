@@ -52,7 +52,10 @@ func (l *pipeListener) dial() net.Conn {
 func serve(t *testing.T, d Director, l net.Listener, cfg Config) *Server {
 	t.Helper()
 	cfg.Director = d
-	s := New(cfg)
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {

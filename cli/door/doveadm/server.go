@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/door/audit"
@@ -30,6 +31,7 @@ type Config struct {
 	Log      zerolog.Logger
 	// MaxParallelKicks bounds the kicks that run at a time; zero means 100.
 	MaxParallelKicks int
+	Registerer       prometheus.Registerer // nil: this door counts nothing
 }
 
 // Server serves the director-doveadm protocol of one director on any number of listeners.
@@ -37,6 +39,7 @@ type Server struct {
 	director   Director
 	log        zerolog.Logger
 	complaints zerolog.Logger // rate-limited
+	metrics    *metrics
 	commands   map[string]command
 	kicks      chan struct{} // tokens of running kicks
 	lists      chan struct{} // tokens of lists being made
@@ -52,22 +55,28 @@ type Server struct {
 }
 
 // New returns a server; Serve gives it listeners.
-func New(cfg Config) *Server {
+func New(cfg Config) (*Server, error) {
 	if cfg.MaxParallelKicks <= 0 {
 		cfg.MaxParallelKicks = 100
 	}
+	known := commands()
+	m, err := newMetrics(cfg.Registerer, known)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
+		metrics:    m,
 		director:   cfg.Director,
 		log:        cfg.Log,
 		complaints: cfg.Log.Sample(&zerolog.BurstSampler{Burst: complaintsAtOnce, Period: complaintsPeriod}),
-		commands:   commands(),
+		commands:   known,
 		kicks:      make(chan struct{}, cfg.MaxParallelKicks),
 		lists:      make(chan struct{}, maxLists),
 		listeners:  make(map[net.Listener]struct{}),
 		conns:      make(map[net.Conn]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	return s
+	return s, nil
 }
 
 // Serve accepts connections until Close, which is no error. It takes over the listener.
@@ -112,13 +121,16 @@ func (s *Server) take(conn net.Conn) {
 	defer s.mu.Unlock()
 	if s.closed || len(s.conns) >= maxConnections {
 		if !s.closed {
+			s.metrics.refused.WithLabelValues(refusedCrowded).Inc()
 			s.complaints.Warn().Str("who", audit.Who(conn)).Int("connections", len(s.conns)).Msg("too many connections of doveadm, refused one")
 		}
 		conn.Close()
 		return
 	}
 	s.conns[conn] = struct{}{}
+	s.metrics.connections.Inc()
 	s.running.Go(func() {
+		defer s.metrics.connections.Dec()
 		newSession(s, conn).run()
 		conn.Close()
 		s.mu.Lock()

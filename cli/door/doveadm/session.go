@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -56,8 +57,15 @@ func newSession(s *Server, conn net.Conn) *session {
 func (s *session) run() {
 	err := s.converse()
 	s.flush()
+	if s.sink.late {
+		s.metrics.refused.WithLabelValues(refusedUnread).Inc()
+	}
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.metrics.refused.WithLabelValues(refusedIdle).Inc()
+		s.log.Debug().Str("who", s.who).Msg("idle connection of doveadm closed")
 	case errors.Is(err, errNotUnderstood):
+		s.metrics.refused.WithLabelValues(refusedNonsense).Inc()
 		s.complaints.Warn().Str("who", s.who).Err(err).Msg("disconnected a client of doveadm's protocol")
 	case err != nil:
 		s.log.Debug().Str("who", s.who).Err(err).Msg("connection of doveadm ended")
@@ -91,6 +99,7 @@ func (s *session) converse() error {
 		if !ok {
 			return fmt.Errorf("%w: there is no command %q", errNotUnderstood, shorten(fields[0]))
 		}
+		s.metrics.commands.WithLabelValues(fields[0]).Inc()
 		if err := c(s, fields[1:]); err != nil {
 			return fmt.Errorf("%s: %w", fields[0], err)
 		}
@@ -159,6 +168,7 @@ func (s *session) flush() {
 type sink struct {
 	conn net.Conn
 	gone bool
+	late bool // gone because it did not read
 }
 
 func (k *sink) Write(b []byte) (int, error) {
@@ -169,6 +179,6 @@ func (k *sink) Write(b []byte) (int, error) {
 	if err == nil {
 		_, err = k.conn.Write(b)
 	}
-	k.gone = err != nil
+	k.gone, k.late = err != nil, errors.Is(err, os.ErrDeadlineExceeded)
 	return len(b), nil
 }

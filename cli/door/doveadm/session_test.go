@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
@@ -203,7 +204,10 @@ func TestClientThatNeverReads(t *testing.T) {
 		for n := range 10000 {
 			d.MappingsIs = append(d.MappingsIs, api.Mapping{Tag: "ssd", UserHash: uint32(n), Backend: ip("192.0.2.51")})
 		}
-		c := greet(t, serveSample(t, d).dial())
+		l := newPipeListener()
+		registry := prometheus.NewRegistry()
+		serve(t, d, l, Config{Log: zerolog.Nop(), Registerer: registry})
+		c := greet(t, l.dial())
 		began := time.Now()
 		c.send("USER-LIST\nHOST-LIST\nHOST-UP\t192.0.2.1")
 		time.Sleep(time.Minute)
@@ -211,7 +215,55 @@ func TestClientThatNeverReads(t *testing.T) {
 		if diff := cmp.Diff([]api.Operation{api.BackendUp{IP: ip("192.0.2.1")}}, d.Done(), equalIP); diff != "" {
 			t.Errorf("after %v (-want +got):\n%s", time.Since(began), diff)
 		}
+		time.Sleep(idleTimeout)
+		synctest.Wait()
+		counts := counters(t, registry)
+		for name, want := range map[string]float64{
+			"director_doveadm_connections":                        0,
+			"director_doveadm_commands_total HOST-UP":             1,
+			"director_doveadm_commands_total HOST-DOWN":           0,
+			"director_doveadm_disconnects_total replies not read": 1,
+			"director_doveadm_disconnects_total idle":             1,
+			"director_doveadm_disconnects_total not understood":   0,
+		} {
+			if got, ok := counts[name]; !ok || got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
 	})
+}
+
+// counters returns the values of all metrics, by name and label.
+func counters(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+// Two servers cannot count in one registry.
+func TestRegistersOnce(t *testing.T) {
+	cfg := Config{Director: httpapitest.Sample(), Log: zerolog.Nop(), Registerer: prometheus.NewRegistry()}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := New(cfg); err == nil {
+		t.Error("registering twice gave no error")
+	}
 }
 
 // Who says nothing is sent away, at first sooner.
@@ -241,7 +293,10 @@ func TestClose(t *testing.T) {
 		d := httpapitest.Sample()
 		d.OutcomeIs = failing(api.CodeNotSynced, "never")
 		l := newPipeListener()
-		s := New(Config{Director: d, Log: zerolog.Nop()})
+		s, err := New(Config{Director: d, Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(l) }()
 		c := greet(t, l.dial())

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -60,6 +62,42 @@ func samples() []api.Operation {
 		api.Forget{Backend: ip},
 		api.AddDirector{IP: ip, Port: 9090},
 		api.RemoveDirector{IP: ip},
+		api.ImportMappings{Mappings: imported(api.MaxImport)},
+	}
+}
+
+// imported returns mappings that need as much room in JSON as any, but for tags.
+func imported(n int) []api.ImportedMapping {
+	mappings := make([]api.ImportedMapping, n)
+	for i := range mappings {
+		mappings[i] = api.ImportedMapping{
+			Tag: "ssd", UserHash: math.MaxUint32 - uint32(i), Backend: httpapitest.IP("2001:db8:1111:2222:3333:4444:5555:6666"),
+			ExpiresAt: time.Date(2018, 2, 8, 10, 20, 35, 123456789, time.UTC),
+		}
+	}
+	return mappings
+}
+
+// More mappings than are taken at once are refused, and so are those that lack something.
+func TestBadImport(t *testing.T) {
+	d := httpapitest.Sample()
+	client, err := api.NewClient(httpapitest.Serve(t, d, zerolog.Nop()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for text, mappings := range map[string][]api.ImportedMapping{
+		"4097 mappings are too many at once; send at most 4096": imported(api.MaxImport + 1),
+		"body is larger than 2097152 bytes":                     imported(8 * api.MaxImport),
+		"mapping 1 has no backend or no expires_at":             {{UserHash: 7, ExpiresAt: time.Now()}},
+		"mapping 2 has no backend or no expires_at":             {imported(1)[0], {UserHash: 7, Backend: httpapitest.IP("192.0.2.1")}},
+	} {
+		if _, err := client.Do(t.Context(), api.ImportMappings{Mappings: mappings}); err == nil || err.Error() != text {
+			t.Errorf("%v, want %s", err, text)
+		}
+	}
+	if done := d.Done(); len(done) > 0 {
+		t.Errorf("%d were done", len(done))
 	}
 }
 
