@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -113,14 +114,20 @@ func (d *director) pid() int {
 	if d.held == nil {
 		return pid
 	}
-	for deadline := time.Now().Add(startTime); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		children, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(pid) + "/children")
-		if child, err := strconv.Atoi(strings.TrimSpace(string(children))); err == nil {
-			return child
+	child := 0
+	if !eventually(startTime, func() bool {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has those that it forked
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task)
+			if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+				child = n
+			}
 		}
+		return child != 0
+	}) {
+		d.t.Fatalf("%s: hold has no child", d.name)
 	}
-	d.t.Fatalf("%s: hold has no child", d.name)
-	return 0
+	return child
 }
 
 // signal sends a signal to the process that serves.
