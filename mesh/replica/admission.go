@@ -139,15 +139,19 @@ func (c *Core) ask(now time.Duration, p *peer) {
 	c.send(p, &wire.AdmitRequest{Nonce: p.nonce})
 }
 
-// admit counts a peer from now on. It answers nothing until it has our reply, so it need not confirm what stands in that.
+// admit counts a peer from now on. One that was excluded answers nothing until it has our reply, so nobody need wait any longer for its
+// confirmation of what stands in that; it counts as failed for whoever asked for it.
 func (c *Core) admit(now time.Duration, p *peer, m *wire.AdmitRequest) {
 	if !p.out {
 		return // it asks again
 	}
-	p.excludedAt = 0
-	for _, t := range c.transitions {
-		t.confirmAll(p.name)
+	if p.excludedAt != 0 {
+		c.noteFailed(p.name)
+		for _, t := range c.transitions {
+			t.confirmAll(p.name)
+		}
 	}
+	p.excludedAt = 0
 	c.count(p)
 	c.flushOutbox(now)
 	reply := &wire.Admitted{Nonce: m.Nonce, Change: c.table.Snapshot(), Moving: c.movingRows(now)}

@@ -35,11 +35,12 @@ func (t *transition) confirmAll(peer string) {
 
 // confirmedBy reports whether a peer answers by this change already. With a gap in its log we do not know what it answered before.
 func (t *transition) confirmedBy(p *peer) bool {
-	if p.gap {
-		return false
-	}
+	return !p.gap && t.hasConfirmed(p.name)
+}
+
+func (t *transition) hasConfirmed(peer string) bool {
 	for _, i := range t.items {
-		if !i.confirmed[p.name] {
+		if !i.confirmed[peer] {
 			return false
 		}
 	}
@@ -174,7 +175,7 @@ func (c *Core) allConfirmed(t *transition) bool {
 // noteFailed remembers with whom a change in flight did not arrive for sure.
 func (c *Core) noteFailed(peer string) {
 	for _, t := range c.transitions {
-		if !t.done && !slices.Contains(t.failed, peer) {
+		if !t.done && !t.hasConfirmed(peer) && !slices.Contains(t.failed, peer) {
 			t.failed = append(t.failed, peer)
 		}
 	}

@@ -45,6 +45,7 @@ type Core struct {
 
 	log      history
 	peers    map[string]*peer
+	byName   []*peer // of peers; see sortedPeers
 	sessions map[uint64]*peer
 	session  uint64 // last given out
 	effects  []Effect

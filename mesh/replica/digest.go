@@ -188,6 +188,7 @@ func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
 		}
 	}
 	if len(differ) == 0 {
+		c.send(p, &wire.LeafRows{}) // equal by now
 		return
 	}
 	c.counters.LeavesRepaired += uint64(len(differ))

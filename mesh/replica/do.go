@@ -63,11 +63,27 @@ func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Opera
 		c.endOperation(id, err)
 		return
 	}
-	if o.table = c.apply(now, change, nil); o.table == nil {
-		c.endOperation(id, nil) // nothing changed
+	if o.table = c.apply(now, change, nil); o.table != nil {
+		c.gossip(change, nil)
 		return
 	}
-	c.gossip(change, nil)
+	// Nothing to change: but others may still be about to learn of what we found.
+	if n := len(c.transitions); n > 0 {
+		o.table = c.transitions[n-1]
+		return
+	}
+	c.endOperation(id, nil)
+}
+
+// setDown takes a backend down or up. One that is so already keeps the time of its last change, unless a part of the mesh is away:
+// it may have been told otherwise there, and what was said last is to hold.
+func (c *Core) setDown(stamp directory.Stamp, op SetDown) (directory.Change, error) {
+	change, err := c.table.SetDown(stamp, c.cfg.Name, op.Addr, op.Down)
+	if err == nil && change.Empty() && c.someoneAway(nil) {
+		down := directory.Register[bool]{Value: op.Down, Stamp: stamp, Origin: c.cfg.Name}
+		change = directory.Change{Founding: c.table.Founding(), Backends: []directory.BackendRow{{Addr: op.Addr, Down: down}}}
+	}
+	return change, err
 }
 
 func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (directory.Change, error) {
@@ -81,7 +97,7 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 		return c.table.Remove(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
 	case SetDown:
 		o.outcome.Mapped = c.dir.Users(op.Addr)
-		return c.table.SetDown(stamp, c.cfg.Name, op.Addr, op.Down)
+		return c.setDown(stamp, op)
 	case Forget:
 		return c.table.Forget(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
 	case SetDirectorRemoved:

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"directormesh/directory"
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	maxDonations  = 4     // snapshots given at a time
+	maxDonations  = 16    // snapshots given at a time
 	chunkRows     = 10000 // 60 to 160 KB on the wire
 	chunksAhead   = 4     // sent but not acknowledged
 	leavesPerPass = 4096  // looked at for one chunk at most, so that an empty directory does not hold up the core
@@ -20,6 +21,7 @@ const (
 // outSnapshot is a snapshot being given. The directory goes on changing meanwhile; what changes is in the log too.
 type outSnapshot struct {
 	id      uint64
+	since   directory.Tick // 0: everything
 	tags    []ring.Tag
 	leaf    int
 	index   uint32 // next chunk
@@ -35,7 +37,7 @@ func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
 		return
 	}
 	c.flushOutbox(now)
-	d := &outSnapshot{id: m.ID, tags: c.dir.Tags(), ackedAt: now}
+	d := &outSnapshot{id: m.ID, since: m.Since, tags: c.dir.Tags(), ackedAt: now}
 	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.cfg.Boot, Seq: c.log.last})
 	for _, q := range c.sortedPeers() {
 		if q.boot != 0 && !q.gap {
@@ -83,7 +85,11 @@ func (d *outSnapshot) next(dir *directory.Directory, t directory.Time) []wire.Bl
 		if len(d.tags) == 0 || total+len(rows) >= chunkRows {
 			break
 		}
+		from := len(rows)
 		rows = dir.Leaf(d.tags[0], uint16(d.leaf), t, rows)
+		if d.since != 0 {
+			rows = append(rows[:from], slices.DeleteFunc(rows[from:], d.older)...)
+		}
 		if d.leaf++; d.leaf == leaves {
 			if len(rows) > 0 {
 				blocks = append(blocks, wire.Pack(d.tags[0], rows))
@@ -97,6 +103,11 @@ func (d *outSnapshot) next(dir *directory.Directory, t directory.Time) []wire.Bl
 		blocks = append(blocks, wire.Pack(d.tags[0], rows))
 	}
 	return blocks
+}
+
+// older reports whether a row has not changed since the time asked for.
+func (d *outSnapshot) older(m directory.Mapping) bool {
+	return m.Activity < d.since && m.Stamp < d.since
 }
 
 func backendText(b ring.Backend) string {

@@ -14,6 +14,7 @@ import (
 
 const (
 	flushTellEvery   = 500 * time.Millisecond
+	flushBeginEvery  = 20 * time.Millisecond
 	flushKept        = 10 * time.Minute // an ended flush can still be asked for
 	flushScanWork    = 300_000          // mappings looked at per tick, a leaf counting for a few
 	flushLeafWork    = 4
@@ -28,6 +29,7 @@ type flush struct {
 	leaf    int
 	pending []user
 	toldAt  time.Duration
+	begunAt time.Duration // when moves were last begun
 }
 
 // flushes are the ones that run here, and what is known of all in the mesh.
@@ -117,7 +119,13 @@ func (c *Core) pumpFlushes(now time.Duration) {
 		return
 	}
 	for _, f := range c.flushes.own {
-		for f.state.Moving < uint64(f.max) && len(f.pending) > 0 {
+		// Moves that begin together share a message.
+		free := f.max - int(f.state.Moving)
+		begin := free*4 >= f.max || now-f.begunAt >= flushBeginEvery
+		if begin {
+			f.begunAt = now
+		}
+		for begin && f.state.Moving < uint64(f.max) && len(f.pending) > 0 {
 			u := f.pending[0]
 			f.pending = f.pending[1:]
 			m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))

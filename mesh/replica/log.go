@@ -9,6 +9,7 @@ import (
 
 const (
 	historyFor       = 30 * time.Second
+	replayToNew      = 2 * time.Second
 	historyBytes     = 64 << 20
 	rowsPerMessage   = 8192 // about 100 KB
 	entryOverhead    = 96   // bytes of a history entry beside its rows, about
@@ -41,10 +42,12 @@ func (c *Core) write(now time.Duration, m wire.Message) {
 	c.sendAll(m)
 }
 
-// replay sends a peer what is kept of the log after seq.
-func (c *Core) replay(p *peer, seq uint64) {
+// replay sends a peer what is kept of the log after seq. One that has nothing of a member's log joins and takes a snapshot anyway; old rows
+// would only bring it what the snapshot no longer has. It gets the last moment, which the donor may not have had yet.
+func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
+	joins := seq == 0 && c.admission.bootstrapped
 	for _, e := range c.log.entries {
-		if e.seq > seq {
+		if e.seq > seq && (!joins || now-e.at <= replayToNew) {
 			c.send(p, e.msg)
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	releaseBy    = 25 * time.Second // since the move began; before the others give up waiting (holdFor)
 	idleMargin   = 30 * time.Second // beside the share: a user not seen for so long has no login under way
 	maxRestarts  = 5
+	advanceEvery = 50 * time.Millisecond
 	gossipRows   = 16 // moves of more users travel by stream alone
 )
 
@@ -44,6 +45,7 @@ type move struct {
 	reported map[string]bool // by peer; "" is ourselves
 	unsure   bool            // some kicker ended sessions, or does not know
 	restarts int
+	touched  bool // listed in moves.touched
 
 	op    uint64 // waiting operation, 0: none
 	wait  bool   // the operation waits for the release
@@ -55,17 +57,20 @@ type holdBatch struct {
 	id    uint64
 	at    time.Duration
 	msg   *wire.Hold
-	moves map[user]*move
+	order []*move
+	moves map[user]*move  // those of order that still run
 	held  map[string]bool // peers that confirmed
 }
 
 // moves are those that this director runs, and what it needs to answer for those of others.
 type moves struct {
-	byUser    map[user]*move
-	batches   map[uint64]*holdBatch
-	starting  []*move // to be announced in one message when the input ends
-	releasing rowSet  // likewise
-	changed   bool    // some move may go on
+	byUser     map[user]*move
+	batches    map[uint64]*holdBatch
+	starting   []*move       // to be announced in one message when the input ends
+	releasing  rowSet        // likewise
+	touched    []*move       // may go on
+	all        bool          // all may go on
+	advancedAt time.Duration // when all were last looked at because time passed
 
 	answered  map[report]*heldBatch // other directors' Holds
 	cleanedAt time.Duration
@@ -110,7 +115,7 @@ func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above u
 		func(count int, known bool, failure string) {
 			if sameMove(m.row, row) {
 				m.report("", count, known)
-				c.moves.changed = true
+				c.moves.touch(m)
 			}
 		})
 }
@@ -124,13 +129,18 @@ func (m *move) report(peer string, count int, known bool) {
 
 // send announces what this input began and what it released, then sees which moves can go on.
 func (ms *moves) send(c *Core, now time.Duration) {
-	for ms.changed || len(ms.starting) > 0 {
+	for ms.all || len(ms.touched) > 0 || len(ms.starting) > 0 {
 		ms.announce(c, now)
-		if ms.changed {
-			ms.changed = false
-			for _, m := range ms.sorted() {
-				c.advance(now, m)
-			}
+		due := ms.touched
+		if ms.all {
+			due = ms.sorted()
+		}
+		for _, m := range ms.touched {
+			m.touched = false
+		}
+		ms.touched, ms.all = nil, false
+		for _, m := range due {
+			c.advance(now, m)
 		}
 	}
 	if len(ms.releasing) == 0 {
@@ -148,16 +158,34 @@ func (ms *moves) announce(c *Core, now time.Duration) {
 	}
 	b := &holdBatch{id: c.newID(), at: now, moves: make(map[user]*move), held: make(map[string]bool)}
 	rows := newRowSet()
-	for _, m := range ms.starting {
+	b.order = ms.starting
+	for _, m := range b.order {
 		m.batch, b.moves[m.user] = b, m
 		rows.add(m.user.tag, m.row)
+		ms.touch(m)
 	}
 	ms.starting = nil
 	ms.batches[b.id] = b
-	ms.changed = true
 	b.msg = &wire.Hold{ID: b.id, Blocks: rows.blocks()}
 	c.write(now, b.msg)
 	c.gossipRows(b.msg.Blocks)
+}
+
+// touch has a move looked at when the input ends.
+func (ms *moves) touch(m *move) {
+	if !m.touched {
+		m.touched = true
+		ms.touched = append(ms.touched, m)
+	}
+}
+
+// touchAll does so for the moves of a batch.
+func (ms *moves) touchAll(b *holdBatch) {
+	for _, m := range b.order {
+		if b.moves[m.user] == m {
+			ms.touch(m)
+		}
+	}
 }
 
 // gossipRows hands a few rows to the gossip too, for directors to whom no stream is up.
@@ -236,7 +264,7 @@ func (c *Core) startHook(now time.Duration, m *move) {
 	c.kicks.byID[id] = &kick{since: now + hookWithin, done: func(int, bool, string) {
 		if m.phase == hooking && sameMove(m.row, row) {
 			c.startDelay(time.Duration(c.lastTick.Load()), m)
-			c.moves.changed = true
+			c.moves.touch(m)
 		}
 	}}
 	c.emit(RunHook{ID: id, Hash: m.user.hash, Tag: m.user.tag, Old: old, New: m.row.Backend, Cutoff: hookWithin - (now - m.started)})
@@ -349,7 +377,7 @@ func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
 		return
 	}
 	b.held[p.name] = true
-	ms.changed = true
+	ms.touchAll(b)
 	c.mergeRows(now, m.Beaten, nil)
 	for _, block := range m.Beaten {
 		for row := range block.All() {
@@ -379,9 +407,9 @@ func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) 
 	for _, k := range m.Kicks {
 		if mv := b.moves[user{k.Tag, k.Hash}]; mv != nil {
 			mv.report(p.name, int(k.Count), k.Known)
+			ms.touch(mv)
 		}
 	}
-	ms.changed = true
 }
 
 // resend repeats the holds that a peer has not confirmed or reported in full; it may have lost them in a gap.
@@ -425,7 +453,7 @@ func (ms *moves) peerGone(name string) {
 			m.unsure = true
 		}
 	}
-	ms.changed = true
+	ms.all = true
 }
 
 func (ms *moves) excludeSilent(c *Core, now time.Duration) {
@@ -444,7 +472,9 @@ func (ms *moves) excludeSilent(c *Core, now time.Duration) {
 
 // checkMoves lets moves notice that time passed.
 func (c *Core) checkMoves(now time.Duration) {
-	c.moves.changed = len(c.moves.byUser) > 0
+	if len(c.moves.byUser) > 0 && now-c.moves.advancedAt >= advanceEvery {
+		c.moves.all, c.moves.advancedAt = true, now
+	}
 	if now-c.moves.cleanedAt < time.Second {
 		return
 	}

@@ -42,6 +42,9 @@ type peer struct {
 	roundTrip time.Duration
 	skew      time.Duration // its mesh time less ours
 	skewKnown bool
+	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
+	sampledAt time.Duration
+	wholeAt   directory.Time // when its log was last without a gap here, by mesh time
 
 	// counting
 	synced     bool // it says so
@@ -55,13 +58,16 @@ type peer struct {
 	tail    tail
 }
 
+// sortedPeers are the peers by name. The slice is made anew when a peer comes or goes, so it can be kept while ranging over it.
 func (c *Core) sortedPeers() []*peer {
-	peers := make([]*peer, 0, len(c.peers))
-	for _, p := range c.peers {
-		peers = append(peers, p)
+	if len(c.byName) != len(c.peers) {
+		c.byName = make([]*peer, 0, len(c.peers))
+		for _, p := range c.peers {
+			c.byName = append(c.byName, p)
+		}
+		slices.SortFunc(c.byName, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
 	}
-	slices.SortFunc(peers, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
-	return peers
+	return c.byName
 }
 
 // streams names the peers to whom a stream is open, in order.
@@ -81,6 +87,7 @@ func (c *Core) know(now time.Duration, name string, addr netip.AddrPort) *peer {
 	if p == nil {
 		p = &peer{name: name, seenAt: now}
 		c.peers[name] = p
+		c.byName = nil
 	}
 	if addr.IsValid() {
 		p.addr = addr
@@ -151,11 +158,13 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	}
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
-		if rtt := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld); rtt >= 0 && rtt < clockTolerance {
+		if rtt := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld); rtt >= 0 {
 			p.roundTrip = rtt
-			p.skew = m.MeshTime.Add(rtt / 2).Sub(c.clock.at(now))
-			p.skewKnown = true
+			c.sampleSkew(now, p, rtt, m.MeshTime)
 		}
+	}
+	if !p.gap {
+		p.wholeAt = c.clock.at(now)
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock
@@ -175,6 +184,19 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		c.cameAlive(now, p)
 	}
 }
+
+// sampleSkew takes a peer's clock as read half a round trip ago. A beat that was queued somewhere, behind a replay or in the
+// kernel of a director that slept, says little of it: such samples are passed over as long as there are better ones.
+func (c *Core) sampleSkew(now time.Duration, p *peer, rtt time.Duration, theirs directory.Time) {
+	if rtt > clockTolerance || p.skewKnown && rtt > 2*p.bestTrip+20*time.Millisecond && now-p.sampledAt < sampleAge {
+		return
+	}
+	p.skew, p.skewKnown = theirs.Add(rtt/2).Sub(c.clock.at(now)), true
+	p.bestTrip, p.sampledAt = rtt, now
+}
+
+// sampleAge is after how long a worse sample of a peer's clock is better than the last good one.
+const sampleAge = 5 * time.Second
 
 func (c *Core) cameAlive(now time.Duration, p *peer) {
 	p.live = true
@@ -196,6 +218,7 @@ func (c *Core) checkPeers(now time.Duration) {
 			!p.live && !p.out && p.in == 0 && now-p.seenAt > forgetDead:
 			c.peerGone(now, p)
 			delete(c.peers, p.name)
+			c.byName = nil
 		}
 		if p.live {
 			p.seenAt = now

@@ -1,14 +1,18 @@
 package replica
 
 import (
+	"math"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
 
 const (
-	snapshotStall = 5 * time.Second // a donor that sends nothing for so long is given up
-	tryAgainAfter = 2 * time.Second // a donor that did not work out is not asked again before
+	snapshotStall = 5 * time.Second        // a donor that sends nothing for so long is given up
+	tryAgainAfter = 500 * time.Millisecond // a donor that did not work out is not asked again before
+	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks that differ a little.
+	sinceMargin = 5 * time.Second
 )
 
 // inSnapshot is a snapshot being received.
@@ -29,7 +33,21 @@ func (c *Core) requestSnapshot(now time.Duration, p *peer) {
 	}
 	c.snapshot = &inSnapshot{id: c.newID(), peer: p.name, heardAt: now}
 	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
-	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id})
+	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.since()})
+}
+
+// since is the time of the oldest gap, when a member only wants to close gaps: what is older we have. A joiner wants everything.
+func (c *Core) since() directory.Tick {
+	if !c.admission.bootstrapped {
+		return 0
+	}
+	oldest := directory.Time(math.MaxInt64)
+	for _, p := range c.peers {
+		if p.live && p.gap {
+			oldest = min(oldest, p.wholeAt)
+		}
+	}
+	return max(0, oldest.Add(-sinceMargin)).Tick()
 }
 
 // tried reports whether this donor failed us a moment ago.

@@ -52,7 +52,7 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 	p := c.meet(now, reply.From)
 	c.admission.contact = true
 	p.out = true
-	c.replay(p, reply.Resume)
+	c.replay(now, p, reply.Resume)
 	c.flushOutbox(now)
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
 	c.moves.resend(c, p)
@@ -201,6 +201,7 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 	case *wire.LeafRequest:
 		c.gotLeafRequest(now, p, m)
 	case *wire.LeafRows:
+		p.differs = false // as far as we know; the next comparison tells
 		c.mergeRows(now, m.Blocks, nil)
 	case *wire.FlushState:
 		c.flushes.gotState(p, m)
