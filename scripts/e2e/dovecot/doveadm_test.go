@@ -6,8 +6,6 @@ import (
 	"bufio"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,112 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// pair is one of Dovecot's directors and one of ours that are brought into the same state, each with a peer.
-type pair struct {
-	t     *testing.T
-	ring  []*instance
-	mesh  []*director
-	users string // file of names
-}
-
-var parityBackends = []string{"127.0.2.1-127.0.2.3", "127.0.2.51@ssd"}
-
-func newPair(t *testing.T) *pair {
-	p := &pair{t: t, ring: startRing(t, 2, 210, parityBackends, "")}
-	for n := range 2 {
-		p.mesh = append(p.mesh, newDirector(t, fmt.Sprintf("d%d", n+1), loopback(220+n), "--mail-servers", strings.Join(parityBackends, " ")))
-	}
-	startMesh(t, p.mesh...)
-	p.users = filepath.Join(p.ring[0].dir, "users")
-	return p
-}
-
-// logIn makes users known to both, one after the other: lists show the longest unused first.
-func (p *pair) logIn(users ...string) {
-	p.t.Helper()
-	if err := os.WriteFile(p.users, []byte(strings.Join(users, "\n")+"\n"), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-	replies := newReplies(p.t, p.ring[0].path("director-authreply"))
-	for _, user := range users {
-		replies.logIn(user, "")
-		p.mesh[0].must("lookup", user)
-		time.Sleep(300 * time.Millisecond) // the mesh records quarters of a second
-	}
-}
-
-// replies is a connection to a director-authreply socket.
-type replies struct {
-	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-func newReplies(t *testing.T, socket string) *replies {
-	t.Helper()
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	r := &replies{t: t, conn: conn, in: bufio.NewReader(conn)}
-	fmt.Fprintf(conn, "VERSION\tdirector-authreply-client\t1\t0\n")
-	if line, err := r.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "VERSION\t") {
-		t.Fatalf("%s greets with %q, %v", socket, line, err)
-	}
-	return r
-}
-
-// logIn logs a user in and returns the backend.
-func (r *replies) logIn(user, tag string) string {
-	r.t.Helper()
-	fmt.Fprintf(r.conn, "OK\t1\tuser=%s\tproxy%s\n", user, tagField(tag))
-	return r.backend(user)
-}
-
-func tagField(tag string) string {
-	if tag == "" {
-		return ""
-	}
-	return "\tdirector_tag=" + tag
-}
-
-// backend reads the next reply.
-func (r *replies) backend(user string) string {
-	r.t.Helper()
-	line, err := r.in.ReadString('\n')
-	if err != nil {
-		r.t.Fatalf("login of %s: %v", user, err)
-	}
-	_, host, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\thost=")
-	if !ok {
-		r.t.Fatalf("login of %s: %q", user, line)
-	}
-	return host
-}
-
-var datePattern = regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`)
-
-// both runs doveadm against Dovecot's director and ours. SOCKET stands for the socket in arguments and output, DATE for dates, USERS in arguments for
-// the file of names.
-func (p *pair) both(args ...string) (theirs, ours result) {
-	p.t.Helper()
-	run := func(socket string) result {
-		command := make([]string, len(args))
-		for i, a := range args {
-			command[i] = strings.ReplaceAll(strings.ReplaceAll(a, "SOCKET", socket), "USERS", p.users)
-		}
-		r := p.ring[0].doveadm(command...)
-		for _, s := range []*string{&r.stdout, &r.stderr} {
-			*s = datePattern.ReplaceAllString(strings.ReplaceAll(*s, socket, "SOCKET"), "DATE")
-		}
-		return r
-	}
-	return run(p.ring[0].adminSocket()), run(p.adminSocket())
-}
-
-func (p *pair) adminSocket() string { return filepath.Join(p.mesh[0].runDir, "director-admin") }
 
 // A step of TestParity. What differs on purpose has tests of its own below.
 type step struct {
@@ -264,20 +156,6 @@ func paritySteps() []step {
 	}
 }
 
-// dates returns the dates that doveadm prints.
-func (p *pair) dates(socket string, args ...string) []time.Time {
-	p.t.Helper()
-	var dates []time.Time
-	for _, text := range datePattern.FindAllString(p.ring[0].doveadm(append(args, "-a", socket)...).stdout, -1) {
-		at, err := time.Parse(time.DateTime, text)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		dates = append(dates, at)
-	}
-	return dates
-}
-
 // TestExpires compares when users expire. A user who logs in for the first time expires at the same time in both. One who does
 // so again soon does not in the mesh: activity is recorded every ten seconds or more (half the share), and mappings live on for
 // the share after the time that is shown, so that nobody is forgotten early.
@@ -342,34 +220,19 @@ func TestRingStatus(t *testing.T) {
 func TestDefects(t *testing.T) {
 	p := newPair(t)
 	p.logIn("alice@example.org")
+	m := poolmon{t, p.adminSocket()}
 	for try := range 20 {
-		conn, err := net.Dial("unix", p.adminSocket())
-		if err != nil {
-			t.Fatal(err)
-		}
-		// As poolmon does it: two writes, and gone without reading.
-		in := bufio.NewReader(conn)
-		if line, err := in.ReadString('\n'); line != "VERSION\tdirector-doveadm\t1\t0\n" || err != nil {
-			t.Fatalf("greeting %q, %v", line, err)
-		}
-		fmt.Fprintf(conn, "VERSION\tdirector-doveadm\t1\t0\n")
-		fmt.Fprintf(conn, "HOST-DOWN\t127.0.2.%d\n", try%3+1)
-		fmt.Fprintf(conn, "HOST-FLUSH\t127.0.2.%d\n", try%3+1)
-		conn.Close()
-		var table result
+		host := fmt.Sprintf("127.0.2.%d", try%3+1)
+		m.tell("HOST-DOWN\t"+host, "HOST-FLUSH\t"+host)
 		if !eventually(5*time.Second, func() bool {
-			table = p.mesh[1].ask("status", "--json")
-			return strings.Contains(table.stdout, `"down"`)
-		}) {
-			t.Fatalf("try %d: no backend is down: %s", try, table.stdout)
-		}
-		if !eventually(5*time.Second, func() bool {
-			log := p.mesh[0].log()
-			return strings.Count(log, `"action":"forget"`) == try+1
+			return strings.Count(p.mesh[0].log(), `"action":"forget"`) == try+1
 		}) {
 			t.Fatalf("try %d: the second command was lost", try)
 		}
-		p.mesh[1].must("up", fmt.Sprintf("127.0.2.%d", try%3+1))
+		if got := m.states()[host]; got != "D" {
+			t.Errorf("try %d: %s is %q", try, host, got)
+		}
+		m.tell("HOST-UP\t" + host)
 	}
 	if got := p.ring[0].doveadm("director", "status", "0", "-a", p.adminSocket()); got.status != 0 {
 		t.Errorf("hash 0: %+v", got)
@@ -385,5 +248,35 @@ func TestDefects(t *testing.T) {
 		if got, err := in.ReadString('\n'); got != want {
 			t.Errorf("hash 0: %q, %v, want %q", got, err, want)
 		}
+	}
+}
+
+// TestFlushReply: HOST-RESET-USERS is answered when the last move has begun, so with eleven users, five at a time and a kick delay
+// of two seconds it takes twice that delay, in both. Ours looks at its flush now and then, and may take half a second more.
+func TestFlushReply(t *testing.T) {
+	p := newPair(t)
+	there := newReplies(t, p.ring[0].path("director-authreply"))
+	users := []string{}
+	for n := 0; len(users) < 11; n++ {
+		user := fmt.Sprintf("user%d", n)
+		if there.logIn(user, "") == "127.0.2.1" {
+			users = append(users, user)
+			p.mesh[0].must("lookup", user)
+		}
+	}
+	for _, command := range []string{"down", "flush --max-parallel 5"} {
+		args := append(append([]string{"director"}, strings.Fields(command)...), "127.0.2.1", "-a")
+		for name, socket := range map[string]string{"Dovecot": p.ring[0].adminSocket(), "ours": p.adminSocket()} {
+			began := time.Now()
+			if got := p.ring[0].doveadm(append(args, socket)...); got != (result{}) {
+				t.Errorf("%s: %v: %+v", name, args, got)
+			}
+			if took := time.Since(began); command != "down" && (took < 3900*time.Millisecond || took > 6*time.Second) {
+				t.Errorf("%s: answered after %v", name, took)
+			}
+		}
+	}
+	if theirs, ours := p.both("director", "map", "-a", "SOCKET", "-f", p.users, "127.0.2.1"); theirs != ours {
+		t.Errorf("users left behind:\n%s%s", theirs.stdout, ours.stdout)
 	}
 }
