@@ -74,21 +74,14 @@ func (a *arguments) port() (int, error) {
 	return int(n), nil
 }
 
-// vhosts returns a vhost count; notGiven stands for one that is absent.
-func (a *arguments) vhosts() (count uint32, given bool, err error) {
-	text, ok := a.optional()
-	if !ok {
-		return 0, false, nil
-	}
+// parseVHosts reads a vhost count, which may be too large. The largest number of all means the same as none.
+func parseVHosts(text string) (count uint32, given bool, err error) {
 	n, ok := parseNumber(text)
 	if !ok {
 		return 0, false, fmt.Errorf("%w: vhost count %q", errNotUnderstood, shorten(text))
 	}
-	return n, n != vhostsNotGiven, nil
+	return n, n != math.MaxUint32, nil
 }
-
-// vhostsNotGiven is the number that means the same as no number.
-const vhostsNotGiven = math.MaxUint32
 
 func parseIP(text string) (api.IP, error) {
 	addr, err := ring.ParseAddr(text)

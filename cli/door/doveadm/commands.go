@@ -1,8 +1,6 @@
 package doveadm
 
-import (
-	"directormesh/cli/api"
-)
+import "directormesh/cli/api"
 
 // A command reads its arguments and writes its reply. An error ends the connection.
 type command func(s *session, args []string) error

@@ -45,21 +45,22 @@ func (s *session) hostSet(args []string) error {
 	if err != nil {
 		return err
 	}
-	vhosts, given, err := a.vhosts()
-	if err != nil {
-		return err
-	}
 	op := api.AddBackend{IP: ip}
 	if tag != "" {
 		op.Tag = &tag
 	}
-	if given {
-		if vhosts > ring.MaxVHosts {
+	if text, ok := a.optional(); ok {
+		vhosts, given, err := parseVHosts(text)
+		switch {
+		case err != nil:
+			return err
+		case given && vhosts > ring.MaxVHosts:
 			s.line(replyVHosts)
 			return nil
+		case given:
+			count := int(vhosts)
+			op.VHosts = &count
 		}
-		count := int(vhosts)
-		op.VHosts = &count
 	}
 	return s.change(op)
 }
@@ -71,11 +72,11 @@ func (s *session) hostUpdate(args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(a.rest) == 0 {
-		_, err := a.required("vhost count")
+	text, err := a.required("vhost count")
+	if err != nil {
 		return err
 	}
-	vhosts, given, err := a.vhosts()
+	vhosts, given, err := parseVHosts(text)
 	switch {
 	case err != nil:
 		return err

@@ -10,9 +10,6 @@ import (
 	"directormesh/ring"
 )
 
-// timestamp is a time that may be absent.
-type timestamp = *time.Time
-
 // userEntry is a mapping in a list that is put in order: 16 bytes, for there may be millions.
 type userEntry struct {
 	expires int64 // Unix milliseconds

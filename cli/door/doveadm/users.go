@@ -2,6 +2,7 @@ package doveadm
 
 import (
 	"strconv"
+	"time"
 
 	"directormesh/cli/api"
 	"directormesh/ring"
@@ -90,7 +91,7 @@ func (s *session) kick(op api.KickUser, a *arguments) error {
 }
 
 // appendTime appends a time as Unix seconds, an absent one as 0.
-func appendTime(b []byte, at timestamp) []byte {
+func appendTime(b []byte, at *time.Time) []byte {
 	if at == nil {
 		return append(b, '0')
 	}
