@@ -34,6 +34,7 @@ type director struct {
 	ip     netip.Addr
 	runDir string
 	flags  []string
+	prefix []string // of the command that serves, for example to change its user
 	held   []string // sockets that "director hold" keeps open around it; none: it runs by itself
 
 	cmd  *exec.Cmd // of serve or hold; nil if it does not run
@@ -85,14 +86,15 @@ func (d *director) start() {
 	}
 	defer out.Close() // the process has its own copy
 	args := slices.Concat([]string{"serve", "--node-name", d.name, "--bind", netip.AddrPortFrom(d.ip, meshPort).String(), "--run-dir", d.runDir}, d.flags)
+	command := slices.Concat(d.prefix, []string{program}, args)
 	if d.held != nil {
-		hold := []string{"hold"}
+		hold := []string{program, "hold"}
 		for _, s := range d.held {
 			hold = append(hold, "--socket", s)
 		}
-		args = slices.Concat(hold, []string{"--", program}, args)
+		command = slices.Concat(hold, []string{"--"}, command)
 	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	// A test run that is killed takes its directors with it; hold passes the signal on.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
