@@ -25,7 +25,7 @@ type master struct {
 	free       uint32 // connections that the master may believe to be free
 }
 
-func newMaster(env Environment) (*master, error) {
+func newMaster(env Environment, statusFD, deadFD int) (*master, error) {
 	generation, err := envUint(env, "GENERATION")
 	if err != nil {
 		return nil, err

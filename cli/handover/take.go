@@ -51,7 +51,7 @@ func Take(env Environment) (*Handed, error) {
 	}
 	if count, ok := env.LookupEnv("SOCKET_COUNT"); ok {
 		if _, ok := env.LookupEnv("GENERATION"); ok {
-			return takeDovecot(env, count, dovecotFirst)
+			return takeDovecot(env, count, dovecotFirst, statusFD, deadFD)
 		}
 	}
 	return &Handed{}, nil
@@ -102,13 +102,13 @@ func takeSystemd(env Environment, first int) (_ *Handed, err error) {
 	return h, nil
 }
 
-func takeDovecot(env Environment, text string, first int) (_ *Handed, err error) {
+func takeDovecot(env Environment, text string, first, statusFD, deadFD int) (_ *Handed, err error) {
 	count, err := strconv.Atoi(text)
 	if err != nil || count < 0 || count > maxHanded {
 		return nil, fmt.Errorf("SOCKET_COUNT: %q is not a number from 0 to %d", text, maxHanded)
 	}
 	h := &Handed{}
-	if h.master, err = newMaster(env); err != nil {
+	if h.master, err = newMaster(env, statusFD, deadFD); err != nil {
 		return nil, err
 	}
 	for fd := first; fd < first+count+dovecotGap && len(h.Sockets) < count; fd++ {

@@ -1,0 +1,436 @@
+package handover
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+func TestKinds(t *testing.T) {
+	names := map[string]Kind{
+		"login": Login, "userdb": Userdb, "authreply": Authreply, "admin": Admin, "notify": Notify, "api": API, "http": HTTP,
+		"director-login.socket": Login, "director-userdb": Userdb, "proxy-notify": Notify, "x-doveadm": Admin, "some-auth": Login,
+		"director": "", "": "", "ring": "", "director-ring": "",
+	}
+	for name, want := range names {
+		if got, ok := kindOfName(name); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", name, got, ok)
+		}
+	}
+	paths := map[string]Kind{
+		"/run/director/director.sock": API, "/run/dovecot/login/director": Login, "/run/dovecot/director-userdb": Userdb,
+		"/run/dovecot/director-admin": Admin, "/x/bar": Login, "/director-userdb/foo-auth": Login,
+	}
+	for path, want := range paths {
+		if got := kindOfPath(path); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestParseSpec(t *testing.T) {
+	good := map[string]Spec{
+		"login=/run/x":           {Login, "/run/x", 0o666},
+		"notify=/run/x":          {Notify, "/run/x", 0o666},
+		"userdb=/run/x":          {Userdb, "/run/x", 0o600},
+		"admin=/run/a=b:0660":    {Admin, "/run/a=b", 0o660},
+		"authreply=/run/x:y:600": {Authreply, "/run/x:y", 0o600},
+	}
+	for text, want := range good {
+		got, err := ParseSpec(text)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%q: %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+	for _, text := range []string{"", "/run/x", "http=/run/x", "nonsense=/run/x", "login=x", "login=/run/x:rw", "login=/run/x:7777", "login="} {
+		if got, err := ParseSpec(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
+// environment is one that a test has made up.
+func environment(values map[string]string) Environment {
+	return Environment{PID: os.Getpid(), LookupEnv: func(name string) (string, bool) {
+		v, ok := values[name]
+		return v, ok
+	}}
+}
+
+// descriptors puts files side by side, as a parent process does, and returns the first number.
+func descriptors(t *testing.T, files ...*os.File) int {
+	t.Helper()
+	for first := 200; ; first += len(files) + dovecotGap {
+		free := true
+		for i := range len(files) + dovecotGap {
+			if _, err := unix.FcntlInt(uintptr(first+i), unix.F_GETFD, 0); err == nil {
+				free = false
+			}
+		}
+		if !free {
+			continue
+		}
+		for i, f := range files {
+			if f == nil {
+				continue
+			}
+			if err := unix.Dup2(int(f.Fd()), first+i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return first
+	}
+}
+
+func listener(t *testing.T, network, addr string) *os.File {
+	t.Helper()
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	f, err := l.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func fifo(t *testing.T, path string, flags int) *os.File {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, flags|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func kinds(h *Handed) []Kind {
+	var list []Kind
+	for _, s := range h.Sockets {
+		list = append(list, s.Kind)
+	}
+	return list
+}
+
+func TestSystemd(t *testing.T) {
+	dir := socketDir(t)
+	files := []*os.File{
+		listener(t, "unix", filepath.Join(dir, "a")),
+		fifo(t, filepath.Join(dir, "f"), os.O_RDWR),
+		listener(t, "tcp", "127.0.0.1:0"),
+		listener(t, "unix", filepath.Join(dir, "director-admin")),
+	}
+	first := descriptors(t, files...)
+	h, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "4", "LISTEN_FDNAMES": "userdb:notify:http:"}), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if diff := cmp.Diff([]Kind{Userdb, Notify, HTTP, Admin}, kinds(h)); diff != "" {
+		t.Errorf("kinds (-want +got):\n%s", diff)
+	}
+	go func() {
+		c, err := net.Dial("unix", filepath.Join(dir, "a"))
+		if err == nil {
+			io.WriteString(c, "hello")
+			c.Close()
+		}
+	}()
+	c, err := h.Sockets[0].Listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); string(got) != "hello" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	// Closing ends a read of the FIFO, which has no end of its own.
+	ended := make(chan error)
+	go func() {
+		_, err := h.Sockets[1].FIFO.Read(make([]byte, 1))
+		ended <- err
+	}()
+	h.Close()
+	if err := <-ended; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the read ended with %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "a")); err != nil {
+		t.Errorf("the socket of others was removed: %v", err)
+	}
+	if h, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}), first); err == nil {
+		t.Errorf("taken twice: %v", kinds(h))
+	}
+}
+
+func TestTakeRefuses(t *testing.T) {
+	pid := fmt.Sprint(os.Getpid())
+	if h, err := Take(environment(map[string]string{"LISTEN_PID": "1", "LISTEN_FDS": "1"})); err != nil || len(h.Sockets) > 0 {
+		t.Errorf("what is meant for another process: %v, %v", kinds(h), err)
+	}
+	if h, err := Take(environment(nil)); err != nil || len(h.Sockets) > 0 || h.Started() != nil {
+		t.Errorf("nothing: %v, %v", kinds(h), err)
+	}
+	for _, text := range []string{"", "-1", "x", "300"} {
+		if _, err := Take(environment(map[string]string{"LISTEN_PID": pid, "LISTEN_FDS": text})); err == nil || !strings.Contains(err.Error(), "LISTEN_FDS") {
+			t.Errorf("LISTEN_FDS=%q: %v", text, err)
+		}
+	}
+	first := descriptors(t, listener(t, "tcp", "127.0.0.1:0"))
+	if _, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}), first); err == nil || !strings.Contains(err.Error(), "name it") {
+		t.Errorf("a TCP socket without a name: %v", err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	first = descriptors(t, null)
+	defer unix.Close(first)
+	if _, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}), first); err == nil || !strings.Contains(err.Error(), "neither") {
+		t.Errorf("a file: %v", err)
+	}
+}
+
+// Dovecot's master leaves descriptors in between that are none of the listeners, and opens the FIFO for reading only.
+func TestDovecotMaster(t *testing.T) {
+	dir := socketDir(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	statusIn, statusOut := pipe(t)
+	deadIn, deadOut := pipe(t)
+	files := []*os.File{
+		nil, null,
+		listener(t, "unix", filepath.Join(dir, "director")),
+		listener(t, "unix", filepath.Join(dir, "director-userdb")),
+		fifo(t, filepath.Join(dir, "proxy-notify"), os.O_RDONLY),
+	}
+	first := descriptors(t, files...)
+	defer unix.Close(first + 1)
+	env := environment(map[string]string{"SOCKET_COUNT": "3", "GENERATION": "7", "CLIENT_LIMIT": "100", "SOCKET0_SETTINGS": "login/director"})
+	h, err := takeDovecot(env, "3", first, int(statusOut.Fd()), int(deadIn.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if diff := cmp.Diff([]Kind{Login, Userdb, Notify}, kinds(h)); diff != "" {
+		t.Errorf("kinds (-want +got):\n%s", diff)
+	}
+	if err := h.Started(); err != nil {
+		t.Fatal(err)
+	}
+	record := make([]byte, 12)
+	if _, err := io.ReadFull(statusIn, record); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint32{uint32(os.Getpid()), 7, 99} {
+		if got := binary.NativeEndian.Uint32(record[4*i:]); got != want {
+			t.Errorf("word %d of the status record is %d, want %d", i, got, want)
+		}
+	}
+	// A writer that comes and goes does not end the FIFO.
+	w, err := os.OpenFile(filepath.Join(dir, "proxy-notify"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, "alice\n")
+	w.Close()
+	got := make([]byte, 100)
+	if n, err := h.Sockets[2].FIFO.Read(got); string(got[:n]) != "alice\n" || err != nil {
+		t.Errorf("%q, %v", got[:n], err)
+	}
+	h.Sockets[2].FIFO.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if n, err := h.Sockets[2].FIFO.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v; want silence", got[:n], err)
+	}
+
+	gone := make(chan struct{})
+	go h.WatchMaster(t.Context(), func() { close(gone) })
+	deadOut.Close()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody saw that the master is gone")
+	}
+	if _, err := takeDovecot(env, "2", first, int(statusOut.Fd()), int(deadIn.Fd())); err == nil {
+		t.Error("taken twice")
+	}
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.Close()
+		w.Close()
+	})
+	return r, w
+}
+
+// remarks collects what Hold tells.
+type remarks chan string
+
+func (r remarks) remark(format string, args ...any) { r <- fmt.Sprintf(format, args...) }
+
+// What is held survives the command, which is started again when it fails and not when it succeeds. Nothing stays behind.
+func TestHold(t *testing.T) {
+	dir := socketDir(t)
+	path := func(name string) string { return filepath.Join(dir, name) }
+	stale := listener(t, "unix", path("sub-login")) // its process is dead
+	stale.Close()
+	specs := []Spec{{Login, path("sub-login"), 0o640}, {Notify, path("x/notify"), 0o622}}
+	told := make(remarks, 10)
+	// The first time it fails; the second time it shows what it was given, and reads what was written while nobody ran.
+	script := `test "$LISTEN_PID" = $$ || exit 78
+if test ! -e once; then echo alice >&4; : >once; exit 3; fi
+echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"`
+	var out strings.Builder
+	status, err := Hold(t.Context(), HoldConfig{
+		Specs: specs, Command: []string{"/bin/sh", "-c", "cd " + dir + "; " + script}, Stdout: &out, Stderr: &out, Remark: told.remark,
+	})
+	if status != 0 || err != nil || out.String() != "2 login:notify\nalice\n" {
+		t.Errorf("status %d, %v, output %q", status, err, out.String())
+	}
+	if got := <-told; !strings.Contains(got, "ended with status 3") {
+		t.Errorf("remark %q", got)
+	}
+	for _, s := range specs {
+		if _, err := os.Lstat(s.Path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s stays behind: %v", s.Path, err)
+		}
+	}
+}
+
+// Signals go to the command and end it all.
+func TestHoldSignals(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	in, out := pipe(t)
+	result := make(chan int)
+	dir := socketDir(t)
+	hold := func(ctx context.Context) {
+		status, err := Hold(ctx, HoldConfig{
+			Specs:   []Spec{{Notify, filepath.Join(dir, "n"), 0o600}},
+			Command: []string{"/bin/sh", "-c", `trap 'echo reloaded' HUP; trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done`},
+			Stdout:  out, Stderr: os.Stderr, Signals: signals, Remark: t.Logf,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		result <- status
+	}
+	expect := func(want string) {
+		t.Helper()
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
+			t.Fatalf("%q, %v; want %q", got, err, want)
+		}
+	}
+	go hold(t.Context())
+	expect("up\n")
+	if info, err := os.Stat(filepath.Join(dir, "n")); err != nil || info.Mode() != fs.ModeNamedPipe|0o600 {
+		t.Errorf("FIFO: %v, %v", info, err)
+	}
+	signals <- syscall.SIGHUP
+	expect("reloaded\n")
+	signals <- syscall.SIGTERM
+	if status := <-result; status != 5 {
+		t.Errorf("status %d, want 5", status)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go hold(ctx)
+	expect("up\n")
+	cancel()
+	if status := <-result; status != 5 {
+		t.Errorf("status %d, want 5", status)
+	}
+}
+
+func TestHoldRefuses(t *testing.T) {
+	dir := socketDir(t)
+	busy, err := net.Listen("unix", filepath.Join(dir, "busy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		spec Spec
+		want string
+	}{
+		{Spec{Login, filepath.Join(dir, "busy"), 0o600}, "another process serves it"},
+		{Spec{Login, filepath.Join(dir, "file"), 0o600}, "file"},
+		{Spec{Notify, filepath.Join(dir, "file"), 0o600}, "is no FIFO"},
+		{Spec{Notify, filepath.Join(dir, "file/x"), 0o600}, "not a directory"},
+	} {
+		_, err := Hold(t.Context(), HoldConfig{Specs: []Spec{tt.spec}, Command: []string{"/bin/true"}, Remark: t.Logf})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: %v", tt.spec, err)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "file")); err != nil {
+			t.Fatalf("a file of others was removed: %v", err)
+		}
+	}
+}
+
+func TestHoldStatus(t *testing.T) {
+	for _, tt := range []struct {
+		command string
+		want    int
+		again   bool // it is started again
+	}{
+		{"exit 78", 78, false},
+		{"exit 0", 0, false},
+		{"exit 4", 4, true},
+		{"kill -9 $$", 137, true},
+		{"exec /no/such/program", 127, true},
+	} {
+		signals := make(chan os.Signal, 1)
+		again := false
+		remark := func(string, ...any) {
+			again = true
+			signals <- syscall.SIGTERM // which ends the pause before the start
+		}
+		status, err := Hold(t.Context(), HoldConfig{Command: []string{"/bin/sh", "-c", tt.command}, Signals: signals, Remark: remark})
+		if status != tt.want || err != nil || again != tt.again {
+			t.Errorf("%q: status %d, %v, again %v", tt.command, status, err, again)
+		}
+	}
+}
