@@ -1,0 +1,97 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestDump replays the dump of a changed mesh on a fresh one: the tables must be the same afterwards, down states included.
+func TestDump(t *testing.T) {
+	const servers = "192.0.2.1-192.0.2.3 192.0.2.51@ssd"
+	changed := startMesh(t, 2, "--mail-servers", servers)
+	d1, d2 := changed.directors[0], changed.directors[1]
+	must(t, d1, "update", "192.0.2.1", "33")
+	must(t, d2, "down", "192.0.2.2")
+	must(t, d1, "remove", "192.0.2.3")
+	must(t, d2, "add", "-t", "ssd", "192.0.2.52", "7")
+	must(t, d1, "down", "192.0.2.52")
+	dump := must(t, d2, "dump")
+
+	fresh := startMesh(t, 1, "--mail-servers", servers)
+	for line := range strings.Lines(dump) {
+		// Like doveadm's, the commands name the director if the one that asked for the dump did so.
+		words := strings.Fields(strings.Replace(line, " -a "+d2.socket(), "", 1))
+		if words[0] != "director" {
+			t.Fatalf("dump has a line that is no command: %q", line)
+		}
+		must(t, fresh.directors[0], words[1:]...)
+	}
+	if diff := cmp.Diff(table(t, d1), table(t, fresh.directors[0])); diff != "" {
+		t.Errorf("table after replaying the dump (-want +got):\n%s\n%s", diff, dump)
+	}
+}
+
+// TestRingRemove removes a live director: the mesh refuses it until it is added again, then it has all that it missed.
+func TestRingRemove(t *testing.T) {
+	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
+	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]
+	port := fmt.Sprint(d3.addr.Port())
+	must(t, d1, "ring", "remove", d3.addr.Addr().String(), port)
+	removed := func() error {
+		for _, at := range []*process{d1, d2} {
+			if r, err := m.row(at, d3); err != nil || r.kind != "removed" || r.status == "synced" {
+				return fmt.Errorf("d3 at %s: %+v %v", at.name, r, err)
+			}
+		}
+		return nil
+	}
+	within(t, 5*time.Second, removed)
+	must(t, d2, "update", "192.0.2.1", "10")
+	lookupAll(t, d2, users("meanwhile", 500), newOracle(map[string]int{"192.0.2.1": 10, "192.0.2.2": 100, "192.0.2.3": 100, "192.0.2.4": 100}))
+	// It tries to come back, by itself and by a restart, and stays out.
+	d3.kill()
+	d3.start()
+	pause(t, 2*time.Second)
+	if err := removed(); err != nil {
+		t.Errorf("after its restart: %v", err)
+	}
+	must(t, d2, "ring", "add", d3.addr.Addr().String(), port)
+	m.awaitSynced(20*time.Second, m.directors...)
+	checkSame(t, m.directors)
+}
+
+// TestChangeKey changes the key of a mesh as the README says, one director after the other, without a gap.
+func TestChangeKey(t *testing.T) {
+	const old, next = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+	m := newMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
+	files := make(map[*process]string)
+	for _, d := range m.directors {
+		files[d] = m.keyFile(d.name, old)
+		d.flags = append(d.flags, "--encrypt-key-file", files[d])
+		d.start()
+	}
+	m.awaitSynced(10*time.Second, m.directors...)
+	known := users("known", 1000)
+	o := newOracle(evenly(100, fourBackends...))
+	lookupAll(t, m.directors[0], known, o)
+	must(t, m.directors[0], "update", "192.0.2.1", "0")
+	for _, keys := range []string{old + "\n" + next, next + "\n" + old, next} {
+		for _, d := range m.directors {
+			if err := os.WriteFile(files[d], []byte(keys+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d.leave()
+			d.start()
+			m.awaitSynced(15*time.Second, m.directors...)
+			lookupAll(t, d, known, o)
+		}
+	}
+	checkSame(t, m.directors)
+}
