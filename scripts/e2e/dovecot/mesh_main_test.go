@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	defer func() { os.RemoveAll(made24) }() // nothing if it is ""
 	if program = os.Getenv("DIRECTOR_BIN"); program != "" {
 		return m.Run()
 	}

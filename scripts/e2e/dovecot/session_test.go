@@ -28,7 +28,13 @@ func kickingSites(t *testing.T, backends []*backend, n, address int, fields stri
 // login opens an IMAP session through a proxy and returns it with the name of its backend.
 func (s *site) login(t *testing.T, user string) (*mailConn, string) {
 	t.Helper()
-	c, err := loginIMAP(s.port(143), user, "pass")
+	return openIMAP(t, s.port(143), user)
+}
+
+// openIMAP opens an IMAP session and returns it with the name of its backend.
+func openIMAP(t *testing.T, addr, user string) (*mailConn, string) {
+	t.Helper()
+	c, err := loginIMAP(addr, user, "pass")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,10 +73,16 @@ type mapping struct {
 func (d *director) mapping(user string) mapping {
 	d.t.Helper()
 	var m mapping
-	if err := json.Unmarshal([]byte(d.must("status", user, "--json")), &m); err != nil {
+	d.statusOf(user, &m)
+	return m
+}
+
+// statusOf reads what a director tells of a user.
+func (d *director) statusOf(user string, into any) {
+	d.t.Helper()
+	if err := json.Unmarshal([]byte(d.must("status", user, "--json")), into); err != nil {
 		d.t.Fatal(err)
 	}
-	return m
 }
 
 // named returns the backend of this name.
