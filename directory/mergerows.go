@@ -16,8 +16,8 @@ type Merged struct {
 
 // Merge takes rows from another director. Each is merged by the law of merge
 // with the live row that is stored, if any, and replaces a dead one, unless
-// that is of a higher generation and dead only because its backend was removed
-// or forgotten: what it had superseded is not to come back. Rows that
+// that is of a higher generation, not older, and dead only because its backend
+// was removed or forgotten: what it had superseded is not to come back. Rows that
 // are dead here, or that no director of this kind can have sent, are dropped;
 // Merge returns how many. It does not ask whether activity or stamp lie in the
 // future: the caller refuses rows from a director whose clock is off.
@@ -124,7 +124,7 @@ func (m *merger) merge(run []Mapping) {
 func (m *merger) mergeRow(v *view, r *row, in Mapping, id uint16) Merged {
 	out := Merged{Mapping: in, Before: r.mapping(v), BeforeStatus: v.status(m.shard, *r, m.due), Changed: true}
 	switch {
-	case out.BeforeStatus == Dead && int64(r.activity) > int64(m.due) && out.Before.Generation > in.Generation:
+	case out.BeforeStatus == Dead && int64(r.activity) > int64(m.due) && out.Before.Generation > in.Generation && out.Before.Stamp >= in.Stamp:
 		// The successor of in was here, and its backend was removed or forgotten since: that does not bring in back.
 		out.Mapping, out.Changed = out.Before, false
 	case out.BeforeStatus == Live:

@@ -132,7 +132,8 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 	}
 	out.Before, out.BeforeStatus = m.find(tag, in.Hash, now)
 	out.Mapping = in
-	if out.BeforeStatus == Dead && now < out.Before.Activity.Time().Add(modelLife) && out.Before.Generation > in.Generation {
+	if out.BeforeStatus == Dead && now < out.Before.Activity.Time().Add(modelLife) && out.Before.Generation > in.Generation &&
+		out.Before.Stamp >= in.Stamp {
 		out.Mapping = out.Before
 		return out, false
 	}

@@ -164,7 +164,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		}
 	}
 	if !p.gap {
-		p.wholeAt = c.clock.at(now)
+		p.wholeAt = m.MeshTime // not ours: the beat may have waited while we slept
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock
