@@ -41,6 +41,12 @@ func (l *Logins) Answered(h ring.UserHash, user string) {
 	defer l.mu.Unlock()
 	now := l.now()
 	l.turn(now)
+	if l.count >= maxLogins {
+		if len(l.previous) > 0 {
+			l.lost = later(l.lost, l.since.Add(LoginTime))
+		}
+		l.begin(now, l.current)
+	}
 	names := l.current[h]
 	switch {
 	case slices.Contains(names, user):
@@ -67,23 +73,20 @@ func (l *Logins) Recent(h ring.UserHash) (users []string, complete bool) {
 	return users, !now.Before(l.lost)
 }
 
-// turn begins a new half when the current one has lasted long enough, or is full.
+// turn begins a new half when the current one has lasted long enough.
 func (l *Logins) turn(now time.Time) {
 	age := now.Sub(l.since)
 	switch {
 	case age >= 2*LoginTime:
-		l.previous = nil
+		l.begin(now, nil)
 	case age >= LoginTime:
-		l.previous = l.current
-	case l.count >= maxLogins:
-		if len(l.previous) > 0 {
-			l.lost = later(l.lost, l.since.Add(LoginTime))
-		}
-		l.previous = l.current
-	default:
-		return
+		l.begin(now, l.current)
 	}
-	l.current, l.count, l.since = make(map[ring.UserHash][]string), 0, now
+}
+
+// begin begins a new half after this one.
+func (l *Logins) begin(now time.Time, previous map[ring.UserHash][]string) {
+	l.previous, l.current, l.count, l.since = previous, make(map[ring.UserHash][]string), 0, now
 }
 
 func later(a, b time.Time) time.Time {

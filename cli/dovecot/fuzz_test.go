@@ -1,0 +1,66 @@
+package dovecot
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestEscape(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := string(rapid.SliceOf(rapid.SampledFrom([]byte("\x00\x01\t\r\nab1t"))).Draw(t, "text"))
+		escaped := Escape(text)
+		if strings.ContainsAny(escaped, "\x00\t\r\n") {
+			t.Fatalf("%q is escaped as %q", text, escaped)
+		}
+		if got := Unescape(escaped); got != text {
+			t.Fatalf("%q comes back as %q", text, got)
+		}
+	})
+	for escaped, want := range map[string]string{"a\x01": "a", "\x01x": "x", "": ""} {
+		if got := Unescape(escaped); got != want {
+			t.Errorf("Unescape(%q) = %q, want %q", escaped, got, want)
+		}
+	}
+}
+
+func FuzzIPCList(f *testing.F) {
+	f.Add("username\tservice\tsrc-ip\tdest-ip\tdest-port\nzoe\timap\t127.0.0.1\t192.0.2.1\t143")
+	f.Add("username\tuser_a\tservice\tsrc-ip\tdest-ip\tdest-port\n\x01\t\timap\t::1\t\t")
+	f.Add("zoe\nusername\tdest-ip\nusername\tx")
+	f.Fuzz(func(t *testing.T, text string) {
+		var list ipcList
+		lines := strings.Split(text, "\n")
+		for _, line := range lines {
+			if list.add(line) != nil {
+				break
+			}
+		}
+		if len(list.connections) > len(lines) {
+			t.Errorf("%d connections from %d lines", len(list.connections), len(lines))
+		}
+		for _, c := range list.connections {
+			for _, field := range c.Fields {
+				if !strings.HasPrefix(field.Name, fieldPrefix) || field.Value == "" {
+					t.Errorf("field %+v", field)
+				}
+			}
+		}
+	})
+}
+
+func FuzzAnvilList(f *testing.F) {
+	f.Add("user_a", "77\talice\timap-login\t127.0.0.1\t00\t192.0.2.1\tx")
+	f.Add("", "77\talice\timap-login\t127.0.0.1\t00\t192.0.2.1\tx\ty")
+	f.Add("user_a\tuser_b", "-1\t\t\t\t\t\n")
+	f.Fuzz(func(t *testing.T, head, line string) {
+		list := anvilList{names: splitLine(head)}
+		err := list.add(line)
+		for _, c := range list.connections {
+			if err != nil || !c.Backend.IsValid() || c.PID < 0 || len(c.Fields) > len(list.names) {
+				t.Errorf("%q, %q: connection %+v, error %v", head, line, c, err)
+			}
+		}
+	})
+}
