@@ -18,14 +18,14 @@ func (s *session) addCommand() *cli.Command {
 		Category:  categoryBackends,
 		Usage:     "add a backend, or change one that is there",
 		ArgsUsage: "HOST [VHOSTS]",
-		UsageText: "director add [-a ADDR] [-v] [-t TAG] HOST[@TAG] [VHOSTS]",
+		UsageText: "director add [-a ADDR] [-v] [--json] [-t TAG] HOST[@TAG] [VHOSTS]",
 		Description: `
 Adds a backend with 100 vhosts if none are given. For one that is there it sets the vhost
 count if given; its tag must be the same. Users who are mapped stay where they are; about
 the new backend's share of new users will go to it.
 
   $ director add -t ssd 192.0.2.51 50`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag(), &cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"}},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"}},
 		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			if c.IsSet("tag") {
@@ -58,13 +58,13 @@ func (s *session) updateCommand() *cli.Command {
 		Category:  categoryBackends,
 		Usage:     "change a backend's vhost count",
 		ArgsUsage: "HOST VHOSTS",
-		UsageText: "director update [-a ADDR] [-v] HOST[@TAG] VHOSTS",
+		UsageText: "director update [-a ADDR] [-v] [--json] HOST[@TAG] VHOSTS",
 		Description: `
 The vhost count is the backend's weight for new users: twice the vhosts, twice the users; 0
 gives it none. Users who are mapped stay; "director flush" moves them to where they hash now.
 
   $ director update 192.0.2.1 50`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag()},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: s.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			vhosts, err := parseVHosts(c, args[1])
@@ -131,9 +131,9 @@ func (s *session) hostCommand(name, usage, description string, ch change) *cli.C
 		Category:    categoryBackends,
 		Usage:       usage,
 		ArgsUsage:   "HOST",
-		UsageText:   "director " + name + " [-a ADDR] [-v] HOST",
+		UsageText:   "director " + name + " [-a ADDR] [-v] [--json] HOST",
 		Description: description,
-		Flags:       []cli.Flag{addrFlag(), verboseFlag()},
+		Flags:       []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			return s.changeBackends(c, client, args[0], ch)
 		}),
@@ -178,9 +178,17 @@ func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, c
 		return exitf(exitTemporary, "%s: %s", ip, e.Message)
 	}
 	s.info(c, "%s: %s", ip, ch.done)
-	s.failedDirectors(outcome)
 	if ch.after != nil {
 		ch.after(ip, outcome)
+	}
+	return s.done(c, outcome)
+}
+
+// done ends a command that changed something: it remarks what an operator should know, and with --json prints the outcome.
+func (s *session) done(c *cli.Context, o api.Outcome) error {
+	s.failedDirectors(o)
+	if c.Bool("json") {
+		return s.printJSON(o)
 	}
 	return nil
 }

@@ -167,13 +167,13 @@ func (s *session) ringAddCommand() *cli.Command {
 		Name:      "add",
 		Usage:     "contact a director, or accept it again",
 		ArgsUsage: "IP [PORT]",
-		UsageText: "director ring add [-a ADDR] IP [PORT]",
+		UsageText: "director ring add [-a ADDR] [--json] IP [PORT]",
 		Description: `
 Makes the mesh contact the director at this address, and accept it if it had been removed.
 Without a port, that of the director that is asked is meant.
 
   $ director ring add 127.0.1.4`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag()},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			ip, port, err := directorAddr(c, args)
 			if err != nil {
@@ -189,13 +189,13 @@ func (s *session) ringRemoveCommand() *cli.Command {
 		Name:      "remove",
 		Usage:     "make the mesh refuse a director",
 		ArgsUsage: "IP [PORT]",
-		UsageText: "director ring remove [-a ADDR] IP [PORT]",
+		UsageText: "director ring remove [-a ADDR] [--json] IP [PORT]",
 		Description: `
 The mesh refuses the director at this address until "director ring add". A director that is
 to stop for good needs no removal: stop it, and the others forget it.
 
   $ director ring remove 127.0.1.4`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag()},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			ip, port, err := directorAddr(c, args)
 			if err != nil {
@@ -219,8 +219,7 @@ func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operatio
 	default:
 		return exitf(exitTemporary, "Failed: %s", e.Message)
 	}
-	s.failedDirectors(outcome)
-	return nil
+	return s.done(c, outcome)
 }
 
 func directorAddr(c *cli.Context, args []string) (api.IP, int, error) {

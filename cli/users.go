@@ -12,14 +12,14 @@ func (s *session) moveCommand() *cli.Command {
 		Category:  categoryUsers,
 		Usage:     "give one user another backend",
 		ArgsUsage: "USER HOST",
-		UsageText: "director move [-a ADDR] [-v] [--wait] USER HOST",
+		UsageText: "director move [-a ADDR] [-v] [--json] [--wait] USER HOST",
 		Description: `
 All directors hold the user's logins, end the user's sessions elsewhere and let the user log
 in at HOST, usually two seconds later. The command returns when all directors hold the user,
 with --wait when the user may log in again.
 
   $ director move alice@example.org 192.0.2.2`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag(), &cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"}},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"}},
 		Action: s.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			user := args[0]
 			addr, err := s.first(c, args[1])
@@ -39,7 +39,6 @@ with --wait when the user may log in again.
 			default:
 				return exitf(exitTemporary, "failed: %s", e.Message)
 			}
-			s.failedDirectors(outcome)
 			if c.Bool("verbose") {
 				status, err := client.User(c.Context, user, "")
 				if err != nil {
@@ -47,7 +46,7 @@ with --wait when the user may log in again.
 				}
 				s.info(c, "User hash %d moved to %s", status.UserHash, ip)
 			}
-			return nil
+			return s.done(c, outcome)
 		}),
 	}
 }
@@ -58,25 +57,24 @@ func (s *session) kickCommand() *cli.Command {
 		Category:  categoryUsers,
 		Usage:     "end a user's sessions everywhere",
 		ArgsUsage: "USER",
-		UsageText: "director kick [-a ADDR] [-v] [-f FIELD] USER",
+		UsageText: "director kick [-a ADDR] [-v] [--json] [-f FIELD] USER",
 		Description: `
 Ends the user's sessions on every director. The mapping stays: the next login goes to the
 same backend. With -f, USER is the value of that auth field instead of the user's name.
 
   $ director kick -f user_mail alice@example.org`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag(), &cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field that USER is the value of"}},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field that USER is the value of"}},
 		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			outcome, err := client.Do(c.Context, api.KickUser{User: args[0], Field: c.String("field")})
 			if err != nil {
 				return failed(err)
 			}
-			s.failedDirectors(outcome)
 			if outcome.Known {
 				s.info(c, "User %s kicked (%d sessions)", args[0], outcome.Count)
 			} else {
 				s.info(c, "User %s kicked", args[0])
 			}
-			return nil
+			return s.done(c, outcome)
 		}),
 	}
 }

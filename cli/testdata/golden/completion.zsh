@@ -137,6 +137,7 @@ _director() {
 	"add") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--tag
@@ -146,6 +147,7 @@ _director() {
 	"update") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--help
@@ -153,6 +155,7 @@ _director() {
 	"remove") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--help
@@ -160,6 +163,7 @@ _director() {
 	"up") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--help
@@ -167,6 +171,7 @@ _director() {
 	"down") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--help
@@ -174,6 +179,7 @@ _director() {
 	"move") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--wait
@@ -182,6 +188,7 @@ _director() {
 	"kick") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--field
@@ -225,6 +232,7 @@ _director() {
 	"ring add") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--help
@@ -232,6 +240,7 @@ _director() {
 	"ring remove") items=(
 		--addr
 		-a
+		--json
 		--verbose
 		-v
 		--help
