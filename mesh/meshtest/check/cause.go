@@ -10,15 +10,18 @@ import (
 // several lines, which a fault left, any may have won everywhere: what happens to that one then happens to the user.
 func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend netip.Addr) (why cause, kept []*line) {
 	why = causeFresh
-	bound := false
+	bound, left := false, false
 	var flushes []*operation
 	for _, x := range s.lines {
 		by := c.flushedBy(s, x, t, backend)
+		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t)
 		switch {
-		case x.loose || c.perhapsDead(x, t):
+		case x.loose || x.recorded != never && c.perhapsDead(x, t):
 		case c.freedBy(s, x, t) != nil:
 			kept = append(kept, x)
 			why = max(why, causeFreed)
+		case x.recorded == never:
+			kept = append(kept, x) // nothing is known of its end
 		case c.freedAfter(s, x, t):
 			why = max(why, causeFreed)
 		case c.unknown(t, l.director, x):
@@ -31,7 +34,7 @@ func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend net
 			bound = true
 		}
 	}
-	if bound && (why != causeFreed && why != causeFlushed) {
+	if bound && !left {
 		return causeNone, nil
 	}
 	if len(flushes) > 0 && !slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {

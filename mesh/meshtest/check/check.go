@@ -23,6 +23,7 @@ type Checker struct {
 	kicks     map[string][]Kick // by director
 
 	breaches []Breach
+	explain  func(t time.Duration, text string) // nil: nobody wants to know
 }
 
 // maxBreaches is how many breaches are reported of one run; the first one counts, others are often its consequences.
@@ -38,6 +39,15 @@ func New(rules Rules) *Checker {
 		users:         make(map[User]*userState),
 		lookups:       make(map[uint64]*lookup),
 		kicks:         make(map[string][]Kick),
+	}
+}
+
+// Explain has the checker say what it concludes about users' lines, for whoever reads a trace.
+func (c *Checker) Explain(to func(t time.Duration, text string)) { c.explain = to }
+
+func (c *Checker) explainf(t time.Duration, format string, args ...any) {
+	if c.explain != nil {
+		c.explain(t, fmt.Sprintf(format, args...))
 	}
 }
 

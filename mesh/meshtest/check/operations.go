@@ -158,7 +158,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 		held := e.Tables[name]
 		if o.op.Kind == OpForget || o.op.Kind == OpRemove {
 			for addr, row := range origin {
-				if o.frees(addr) && held[addr].Forgotten < row.Forgotten {
+				if o.frees(addr) && held[addr].Forgotten < row.Forgotten && !c.freedSince(addr, o) {
 					c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but %s has not forgotten the users of %v", o.op, c.contacts.directors[o.director].name, name, addr)
 				}
 			}
@@ -177,6 +177,21 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 			}
 		}
 	}
+}
+
+// freedSince reports whether another operation may have raised a backend's mark while this one was under way.
+func (c *Checker) freedSince(addr netip.Addr, o *operation) bool {
+	return slices.ContainsFunc(c.operations, func(x *operation) bool {
+		return x != o && x.frees(addr) && x.over() > o.at
+	})
+}
+
+// over is when an operation was done; forever if it is not.
+func (o *operation) over() time.Duration {
+	if !o.done {
+		return forever
+	}
+	return o.doneAt
 }
 
 // allowed reports whether a director that has applied the operation may hold this value: that of the operation's own write or of one that may be newer.

@@ -65,6 +65,10 @@ const (
 	causeFault
 )
 
+func (c cause) String() string {
+	return [...]string{"no cause", "no mapping or expired", "forgotten", "moved", "flushed", "a fault"}[c]
+}
+
 // session is the newest answer that a life of a director gave with a backend.
 type session struct {
 	director int
@@ -168,9 +172,12 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	if o := c.movedBy(t, s, backend); o != nil {
 		s.used[o] = true
 		why = causeMoved
-		x.move = o
+		x.move, x.recorded = o, o.at
 	} else {
 		why, kept = c.replaces(t, s, l, backend)
+	}
+	if why == causeFlushed {
+		x.recorded = never // it was at some time since the flush began
 	}
 	switch why {
 	case causeNone:
@@ -188,6 +195,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 		}
 	}
 	s.lines = append(kept, x)
+	c.explainf(t, "user %v: %v is new (%v); now %s", s.user, backend, why, c.describe(s))
 	return x
 }
 
@@ -228,6 +236,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		answers: []given{c.givenBy(o)},
 	}}
 	s.resolve = false
+	c.explainf(o.doneAt, "user %v: %v is acknowledged", s.user, o.op)
 }
 
 func (c *Checker) givenBy(o *operation) given {
@@ -264,6 +273,9 @@ func (c *Checker) closeFreed(o *operation) {
 			x.loose = true
 			return false
 		})
+		if len(s.lines) < before {
+			c.explainf(o.doneAt, "user %v: after %v, %s", u, o.op, c.describe(s))
+		}
 		for _, x := range s.lines {
 			x.loose = x.loose || len(s.lines) < before // the one that was dropped may have been the one that won
 		}

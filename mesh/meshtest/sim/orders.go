@@ -80,12 +80,12 @@ func (d *director) operationDone(e replica.AdminDone) {
 	w.record(done)
 	if e.Err == nil && e.Outcome.Flush != (replica.FlushID{}) {
 		f := &runningFlush{e.ID, d, d.life, e.Outcome.Flush}
-		w.watch(f)
+		w.watchFlush(f)
 	}
 }
 
-// watch tells the checker when a flush is over.
-func (w *world) watch(f *runningFlush) {
+// watchFlush tells the checker when a flush is over.
+func (w *world) watchFlush(f *runningFlush) {
 	w.after(200*time.Millisecond, func() {
 		d := f.director
 		if d.life != f.life || !d.alive {
@@ -98,7 +98,7 @@ func (w *world) watch(f *runningFlush) {
 				return
 			}
 		}
-		w.watch(f)
+		w.watchFlush(f)
 	})
 }
 

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
+	"directormesh/ring"
 )
 
 // world is one run.
@@ -25,7 +27,14 @@ type world struct {
 	boots     uint64
 	flushes   []*runningFlush
 	kicked    int // sessions ended by kickers
-	out       io.Writer
+	trace     *Trace
+	watched   string // the rows of the watched user, as last seen
+}
+
+// Trace is where a readable trace of a run goes.
+type Trace struct {
+	Out  io.Writer
+	User check.User // if its hash is not 0, its row at every director is shown whenever one changes
 }
 
 // Result is what a run showed.
@@ -37,9 +46,9 @@ type Result struct {
 	Sessions int // ended by kickers
 }
 
-// Run carries a schedule out and judges it. A readable trace goes to trace unless that is nil.
-func Run(s Schedule, trace io.Writer) Result {
-	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), out: trace}
+// Run carries a schedule out and judges it. The trace may be nil.
+func Run(s Schedule, trace *Trace) Result {
+	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), trace: trace}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, kickers %+v, clocks %+v, cold start: %v, hook: %v",
 		s.Directors, len(s.Users), s.Expire, s.KickDelay, s.Backends, s.Network, s.Kickers, s.Clocks, s.ColdStart, s.Hook)
 	w.blocked, w.extra, w.noted = make([][]int, s.Directors), make([][]time.Duration, s.Directors), make([][]time.Duration, s.Directors)
@@ -74,6 +83,7 @@ func Run(s Schedule, trace io.Writer) Result {
 		}
 		w.now = e.at
 		e.do()
+		w.watch()
 	}
 	w.now = s.End
 	w.record(w.finalState())
@@ -91,7 +101,14 @@ func (w *world) result() Result {
 		d.retire()
 		r.Counters = add(r.Counters, d.counters)
 	}
-	r.Breaches = check.Verify(w.rules(), w.history)
+	c := check.New(w.rules())
+	if w.trace != nil {
+		c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
+	}
+	for _, e := range w.history {
+		c.Event(e)
+	}
+	r.Breaches = c.Breaches()
 	for _, b := range r.Breaches {
 		w.tracef("BREACH %v", b)
 	}
@@ -131,8 +148,29 @@ func (w *world) when() check.At { return check.At(w.now) }
 
 // tracef writes a line of the trace.
 func (w *world) tracef(format string, args ...any) {
-	if w.out != nil {
-		fmt.Fprintf(w.out, "%10.4f %s\n", w.now.Seconds(), fmt.Sprintf(format, args...))
+	if w.trace != nil {
+		fmt.Fprintf(w.trace.Out, "%10.4f %s\n", w.now.Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+// watch traces the rows of the watched user when they change.
+func (w *world) watch() {
+	if w.trace == nil || w.trace.User.Hash == 0 {
+		return
+	}
+	var rows strings.Builder
+	for _, d := range w.directors {
+		if d.alive {
+			m, status := d.dir.Find(ring.Tag(w.trace.User.Tag), ring.UserHash(w.trace.User.Hash), d.core.MeshTime(d.now()))
+			fmt.Fprintf(&rows, "  %s %v %v generation %d stamp %d activity %d", d.name, status, m.Backend, m.Generation, m.Stamp, m.Activity)
+			if m.Moving {
+				rows.WriteString(" moving")
+			}
+		}
+	}
+	if text := rows.String(); text != w.watched {
+		w.watched = text
+		w.tracef("rows:%s", text)
 	}
 }
 
