@@ -341,7 +341,7 @@ func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
 			beaten.add(u.tag, out.Mapping)
 			return
 		}
-		c.kickHeld(r, h, u, in.Backend)
+		c.kickHeld(r, h, u)
 	})
 	for _, b := range m.Blocks {
 		for row := range b.All() {
@@ -355,7 +355,7 @@ func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
 }
 
 // kickHeld ends a held user's sessions elsewhere, once, and queues the report.
-func (c *Core) kickHeld(r report, h *heldBatch, u user, keep netip.Addr) {
+func (c *Core) kickHeld(r report, h *heldBatch, u user) {
 	if result, begun := h.kicks[u]; begun {
 		if result != nil {
 			c.kicks.note(r, *result)
@@ -363,10 +363,15 @@ func (c *Core) kickHeld(r report, h *heldBatch, u user, keep netip.Addr) {
 		return
 	}
 	h.kicks[u] = nil
-	c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: keep}, func(count int, known bool, failure string) {
-		h.kicks[u] = &wire.KickCount{Tag: u.tag, Hash: u.hash, Count: uint32(count), Known: known}
-		c.kicks.note(r, *h.kicks[u])
-	})
+	done := func(result wire.KickCount) {
+		h.kicks[u] = &result
+		c.kicks.note(r, result)
+	}
+	if _, held := c.held[u]; !held { // released already: the Hold came late
+		done(wire.KickCount{Tag: u.tag, Hash: u.hash})
+		return
+	}
+	c.kickMoving(u, done)
 }
 
 // gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that row, unless it is another

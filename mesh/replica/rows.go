@@ -14,6 +14,13 @@ const holdFor = 30 * time.Second
 type heldUser struct {
 	mapping directory.Mapping
 	since   time.Duration
+	kick    *moveKick // nil: none begun
+}
+
+// moveKick is the kick that the first word of a move began: its row may come by gossip before the Hold that wants a report.
+type moveKick struct {
+	result  *wire.KickCount // nil: under way
+	reports []func(wire.KickCount)
 }
 
 // mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold, release. With each it reports every row and
@@ -47,11 +54,41 @@ func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks
 				Field{"user_hash", u.hash.String()}, Field{"tag", string(u.tag)},
 				Field{"backend", out.Mapping.Backend.String()}, Field{"other", out.Before.Backend.String()})
 		}
-		if kicks && out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange {
-			c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: out.Mapping.Backend}, nil)
-		}
+		kicks = kicks && out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange
+	} else {
+		kicks = false
 	}
 	c.follow(now, u, out.Mapping)
+	switch {
+	case kicks && out.Mapping.Moving:
+		c.kickMoving(u, nil)
+	case kicks:
+		c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: out.Mapping.Backend}, nil)
+	}
+}
+
+// kickMoving ends the sessions of a held user that are not on its new backend, once for each move, and reports to whoever asks.
+func (c *Core) kickMoving(u user, report func(wire.KickCount)) {
+	h := c.held[u]
+	if h.kick == nil {
+		k := &moveKick{}
+		h.kick = k
+		c.held[u] = h
+		c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: h.mapping.Backend}, func(count int, known bool, failure string) {
+			k.result = &wire.KickCount{Tag: u.tag, Hash: u.hash, Count: uint32(count), Known: known}
+			for _, report := range k.reports {
+				report(*k.result)
+			}
+			k.reports = nil
+		})
+	}
+	switch {
+	case report == nil:
+	case h.kick.result != nil:
+		report(*h.kick.result)
+	default:
+		h.kick.reports = append(h.kick.reports, report)
+	}
 }
 
 // follow keeps the list of held users in step with a row.
@@ -59,7 +96,7 @@ func (c *Core) follow(now time.Duration, u user, m directory.Mapping) {
 	h, held := c.held[u]
 	switch {
 	case m.Moving && (!held || !sameMove(h.mapping, m)):
-		c.held[u] = heldUser{m, now}
+		c.held[u] = heldUser{mapping: m, since: now}
 	case !m.Moving && held:
 		delete(c.held, u)
 		c.waiters.recheck = true
