@@ -39,6 +39,12 @@ var rules = []rule{
 		reason: "the API has types of its own, so that the inside can change without breaking scripts"},
 	{packages: "cli/kick", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "a kicker knows how to end sessions, not why"},
+	{packages: "cli/dovecot", forbidden: []string{module + "/mesh/...", module + "/directory"},
+		reason: "the protocols of Dovecot's sockets have nothing to do with the mesh"},
+	{packages: "cli/session", forbidden: []string{module + "/mesh/...", module + "/directory"},
+		reason: "what is known of sessions reaches the mesh by a small interface"},
+	{packages: "cli/flushscript", forbidden: []string{module + "/mesh/...", module + "/directory"},
+		reason: "the script's protocol has nothing to do with when it is run"},
 	{packages: "cli/door/...", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/cli/daemon"},
 		reason: "a door speaks one protocol and reaches the rest by an interface that it declares"},
 }
@@ -63,8 +69,8 @@ var directRules = []rule{
 		reason: "commands ask a director by its API; serve and dev run one by cli/daemon"},
 	{packages: "cli/director", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/ring", module + "/cli/daemon"},
 		reason: "main hands the process's own to package cli, no more"},
-	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", "testing"},
-		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "mesh/wire/wiretest"},
+	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", module + "/cli/kick/kicktest", "testing"},
+		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest", "mesh/wire/wiretest"},
 		reason: "what is made for tests stays in tests"},
 }
 

@@ -182,7 +182,7 @@ func (d *Daemon) relay(p authrelay.Protocol, auth string, registry *prometheus.R
 		Log:        d.log,
 		Registerer: registry,
 	}
-	if p == authrelay.Login { // of LMTP and doveadm no sessions are listed, and none can be kicked
+	if p != authrelay.Userdb { // of LMTP and doveadm no sessions are listed, and none can be kicked
 		cfg.Seen, cfg.Mark = d.sessions.seen(), d.sessions.mark()
 	}
 	// Login processes freeze if nobody has the FIFO open. One that was handed over is kept open by whoever did so, even while

@@ -1,5 +1,20 @@
 // Package kick ends users' sessions. A Kicker knows one way to do that; the mesh decides when and whose. This package owns
-// the ways (so far: none, and a command of the operator's) and knows nothing of moves, mappings or peers.
+// the ways (IPC and Anvil for the sessions that Dovecot 2.3 and 2.4 proxy, Command for a program of the operator's) and knows
+// nothing of moves, mappings or peers. Package kicktest has the tests that all of them pass.
+//
+// # Sessions of Dovecot
+//
+// A kick by hash asks Dovecot for its sessions, chooses those of the user on backends of the tag, ends them, and asks again:
+// only the second list tells whether it worked, and makes the result Known. Kicks at the same time share their lists, and a user
+// without any session costs nothing but a look at the last one.
+//
+// Logins that were answered shortly before the kick may still be on their way to the backend. Dovecot 2.3 lists these as well,
+// but for the first one of each login process; 2.4 does not, so its login processes are told the names under which the user
+// has logged in lately. Both are given half a second to appear, and ended then.
+//
+// Dovecot ends sessions by login name, all that the name has; where some are to be kept the kickers find a narrower way, and
+// if there is none too many end, not too few. A user whose login name is not the name that was looked up is found by the mark
+// in the session (package session).
 //
 // # The kick command
 //

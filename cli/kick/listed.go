@@ -1,6 +1,7 @@
 package kick
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ const (
 	listAge = 2 * time.Second
 	// settleTime is how long Dovecot may go on listing sessions that it has ended.
 	settleTime = 20 * time.Millisecond
-	// arriveTime is how long a login that was answered before the kick is given to appear.
 	arriveTime = 500 * time.Millisecond
 )
 
@@ -36,6 +36,8 @@ type Dovecot struct {
 	Sessions Sessions
 	Logins   Logins
 	Tag      func(backend netip.Addr) (ring.Tag, bool) // false: none of ours
+	// ArriveTime is how long a login that was answered before the kick is given to appear; 0: 500 ms.
+	ArriveTime time.Duration
 }
 
 // ender is one version's way to end sessions.
@@ -71,41 +73,64 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 		}
 	}
 	result := Result{Known: complete}
-	for round := range 3 {
-		chosen := d.choose(t, list)
-		if len(chosen) == 0 && (round > 0 || !arriving) {
-			return result, nil
-		}
-		if round == 2 {
-			break
-		}
+	chosen := d.choose(t, list)
+	if len(chosen) == 0 && !arriving {
+		return result, nil
+	}
+	for again := range 2 {
 		if len(chosen) > 0 {
-			result.Count += len(chosen)
-			if err := by.end(ctx, t, chosen, list, round > 0); err != nil {
-				return Result{}, err
+			if err := by.end(ctx, t, chosen, list, again > 0); err != nil {
+				return Result{Count: result.Count}, err
 			}
 		}
 		pause := settleTime
 		if arriving {
 			count, known, err := by.endUnlisted(ctx, users)
-			if err != nil {
-				return Result{}, err
-			}
 			result.Count += count
 			result.Known = result.Known && known
-			if round == 0 {
-				pause = arriveTime
+			if err != nil {
+				return Result{Count: result.Count}, err
+			}
+			if again == 0 {
+				pause = cmp.Or(d.ArriveTime, arriveTime)
 			}
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return Result{}, err
+			return Result{Count: result.Count}, err
 		}
 		var err error
 		if list, err = d.Sessions.Fresh(ctx); err != nil {
 			return Result{Count: result.Count}, err
 		}
+		left := d.choose(t, list)
+		result.Count += ended(chosen, left)
+		if chosen = left; len(chosen) == 0 {
+			return result, nil
+		}
 	}
 	return Result{Count: result.Count}, nil // some will not end
+}
+
+// ended counts the sessions that are not there any more. They have no names of their own: one that ended while another of the
+// same user came is not counted until that ends too.
+func ended(before, after []session.Session) int {
+	type kind struct {
+		user    string
+		backend netip.Addr
+	}
+	left := make(map[kind]int)
+	for _, s := range after {
+		left[kind{s.User, s.Backend}]++
+	}
+	n := 0
+	for _, s := range before {
+		if k := (kind{s.User, s.Backend}); left[k] > 0 {
+			left[k]--
+		} else {
+			n++
+		}
+	}
+	return n
 }
 
 // choose returns the sessions that a target means.

@@ -30,9 +30,10 @@ type Logins struct {
 	lost     time.Time // until then some that still count have been forgotten
 }
 
-// NewLogins returns an empty memory. now is a clock.
+// NewLogins returns an empty memory. It knows that it does not know the logins before, which a director that has just died
+// may have answered. now is a clock.
 func NewLogins(now func() time.Time) *Logins {
-	return &Logins{now: now, since: now(), current: make(map[ring.UserHash][]string)}
+	return &Logins{now: now, since: now(), current: make(map[ring.UserHash][]string), lost: now().Add(LoginTime)}
 }
 
 // Answered records that the user with this login name was told a backend.

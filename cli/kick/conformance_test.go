@@ -1,0 +1,199 @@
+package kick_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"directormesh/cli/dovecot"
+	"directormesh/cli/kick"
+	"directormesh/cli/kick/kicktest"
+	"directormesh/cli/session"
+	"directormesh/ring"
+)
+
+// commandSocket names the socket to which this program, run as a kick command, passes its arguments.
+const commandSocket = "KICK_TEST_SOCKET"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(commandSocket); path != "" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			fmt.Fprintln(c, strings.Join(os.Args[1:], "\t"))
+			_, err = io.Copy(os.Stdout, c)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serve answers each line of each connection to a socket with what handle writes; done ends the connection.
+func serve(t *testing.T, path string, hang bool, handle func(line string, out io.Writer) (done bool)) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				for lines := bufio.NewScanner(c); lines.Scan(); {
+					if !hang && handle(lines.Text(), c) {
+						return
+					}
+				}
+			}()
+		}
+	}()
+}
+
+func fields(line string) []string {
+	list := strings.Split(line, "\t")
+	for i, f := range list {
+		list[i] = dovecot.Unescape(f)
+	}
+	return list
+}
+
+func hasField(s kicktest.Session, name, value string) bool {
+	return value != "" && s.Connection().Field(name) == value
+}
+
+func TestIPC(t *testing.T) {
+	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
+		path := filepath.Join(t.TempDir(), "ipc")
+		serve(t, path, hang, func(line string, out io.Writer) bool { ipcAnswer(w, fields(line), out); return false })
+		socket := dovecot.IPC{Path: path}
+		source := session.NewSource(socket.List, w.Format.Hash, time.Now)
+		t.Cleanup(source.Close)
+		return kick.IPC{Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag, ArriveTime: kicktest.ArriveTime}, Socket: socket}
+	})
+}
+
+// ipcAnswer is what Dovecot 2.3 answers. The count of kicks is not a sum there.
+func ipcAnswer(w *kicktest.World, request []string, out io.Writer) {
+	args := request[3:]
+	end := func(which func(s kicktest.Session) bool) {
+		fmt.Fprintf(out, "+%d\n", min(w.End(which), 1))
+	}
+	switch request[2] {
+	case "LIST-FULL":
+		const columns = ":username\tuser_group\t" + session.MarkField + "\tservice\tsrc-ip\tdest-ip\tdest-port\n"
+		fmt.Fprint(out, columns)
+		for _, c := range w.Connections() {
+			fmt.Fprintf(out, ":%s\t%s\t%s\timap\t127.0.0.1\t%s\t143\n", c.User, c.Field("user_group"), c.Field(session.MarkField), c.Backend)
+		}
+		fmt.Fprint(out, columns+"+\n")
+	case "KICK":
+		end(func(s kicktest.Session) bool { return slices.Contains(args, s.User) })
+	case "KICK-ALT":
+		end(func(s kicktest.Session) bool { return hasField(s, args[0], args[1]) })
+	case "KICK-DIRECTOR-HASH":
+		end(func(s kicktest.Session) bool {
+			return strconv.FormatUint(uint64(w.Format.Hash(s.User)), 10) == args[0] && (len(args) == 1 || s.Backend.String() != args[1])
+		})
+	case "KICK-HOST":
+		// One backend is configured by its name.
+		end(func(s kicktest.Session) bool { return s.Backend.String() == args[0] && s.User != "bob" })
+	}
+}
+
+func TestAnvil(t *testing.T) {
+	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
+		base := t.TempDir()
+		path := filepath.Join(base, "anvil")
+		serve(t, path, hang, func(line string, out io.Writer) bool { anvilAnswer(w, fields(line), out); return false })
+		for pid := range 50 {
+			serve(t, filepath.Join(base, "srv.imap-login", strconv.Itoa(pid)), hang, func(line string, out io.Writer) bool {
+				if request := fields(line); request[0] == "KICK-USER" {
+					n := w.EndAll(func(s kicktest.Session) bool { return s.User == request[1] && s.PID == pid })
+					fmt.Fprintf(out, "VERSION\tmaster-admin-server\t1\t0\n+%d\n", n)
+				}
+				return false
+			})
+		}
+		socket := dovecot.Anvil{Path: path}
+		source := session.NewSource(socket.List, w.Format.Hash, time.Now)
+		t.Cleanup(source.Close)
+		return kick.Anvil{
+			Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag, ArriveTime: kicktest.ArriveTime},
+			Socket:  socket,
+			Admin:   dovecot.Admin{BaseDir: base},
+		}
+	})
+}
+
+// anvilAnswer is what Dovecot 2.4 answers.
+func anvilAnswer(w *kicktest.World, request []string, out io.Writer) {
+	args := request[1:]
+	switch request[0] {
+	case "VERSION":
+		fmt.Fprint(out, "VERSION\tanvil-server\t2\t0\n")
+	case "CONNECT-DUMP":
+		fmt.Fprint(out, "user_group\t"+session.MarkField+"\n")
+		for _, c := range w.Connections() {
+			fmt.Fprintf(out, "%d\t%s\timap-login\t127.0.0.1\t00\t%s\t%s\t%s\n", c.PID, c.User, c.Backend, c.Field("user_group"), c.Field(session.MarkField))
+		}
+		fmt.Fprintln(out)
+	case "KICK-USER":
+		fmt.Fprintln(out, w.End(func(s kicktest.Session) bool { return s.User == args[0] }))
+	case "KICK-ALT-USER":
+		fmt.Fprintln(out, w.End(func(s kicktest.Session) bool { return hasField(s, args[0], args[1]) }))
+	}
+}
+
+func TestCommand(t *testing.T) {
+	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
+		path := filepath.Join(t.TempDir(), "command")
+		t.Setenv(commandSocket, path)
+		t.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector would have each run of the command take a second
+		serve(t, path, hang, func(line string, out io.Writer) bool { fmt.Fprintln(out, runCommand(w, fields(line))); return true })
+		k, err := kick.NewCommand(os.Args[0], 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	})
+}
+
+// runCommand is a good kick command: it knows all about its Dovecot, and that logins which are on the way are ended too.
+func runCommand(w *kicktest.World, args []string) int {
+	switch args[0] {
+	case "--user":
+		return w.EndAll(func(s kicktest.Session) bool { return s.User == args[1] })
+	case "--field":
+		return w.EndAll(func(s kicktest.Session) bool { return hasField(s, args[1], args[2]) })
+	case "--backend":
+		return w.EndAll(func(s kicktest.Session) bool { return s.Backend.String() == args[2] })
+	}
+	hash, _ := strconv.ParseUint(args[1], 10, 32)
+	return w.EndAll(func(s kicktest.Session) bool {
+		h := w.Format.Hash(s.User)
+		if s.Looked != 0 {
+			h = s.Looked
+		}
+		tag, ok := w.Tag(s.Backend)
+		return h == ring.UserHash(hash) && ok && string(tag) == args[0] && s.Backend.String() != args[2]
+	})
+}
