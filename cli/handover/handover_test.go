@@ -224,6 +224,11 @@ func TestTakeRefuses(t *testing.T) {
 
 // Dovecot's master leaves descriptors in between that are none of the listeners, and opens the FIFO for reading only.
 func TestDovecotMaster(t *testing.T) {
+	t.Run("one end of the pipe", func(t *testing.T) { testDovecotMaster(t, true) })
+	t.Run("the other end", func(t *testing.T) { testDovecotMaster(t, false) })
+}
+
+func testDovecotMaster(t *testing.T, readsEnd bool) {
 	dir := socketDir(t)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -232,6 +237,10 @@ func TestDovecotMaster(t *testing.T) {
 	defer null.Close()
 	statusIn, statusOut := pipe(t)
 	deadIn, deadOut := pipe(t)
+	dead := deadOut
+	if readsEnd {
+		dead = deadIn
+	}
 	files := []*os.File{
 		nil, null,
 		listener(t, "unix", filepath.Join(dir, "director")),
@@ -241,7 +250,7 @@ func TestDovecotMaster(t *testing.T) {
 	first := descriptors(t, files...)
 	defer unix.Close(first + 1)
 	env := environment(map[string]string{"SOCKET_COUNT": "3", "GENERATION": "7", "CLIENT_LIMIT": "100", "SOCKET0_SETTINGS": "login/director"})
-	h, err := takeDovecot(env, "3", first, int(statusOut.Fd()), int(deadIn.Fd()))
+	h, err := takeDovecot(env, "3", first, inherited(t, statusOut), inherited(t, dead))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,17 +286,40 @@ func TestDovecotMaster(t *testing.T) {
 		t.Errorf("%q, %v; want silence", got[:n], err)
 	}
 
-	gone := make(chan struct{})
-	go h.WatchMaster(t.Context(), func() { close(gone) })
+	gone, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		h.WatchMaster(t.Context(), func() { close(gone) })
+	}()
+	select {
+	case <-watched:
+		t.Error("the watch has ended while the master is there")
+	case <-time.After(50 * time.Millisecond):
+	}
+	deadIn.Close()
 	deadOut.Close()
 	select {
 	case <-gone:
 	case <-time.After(10 * time.Second):
 		t.Error("nobody saw that the master is gone")
 	}
-	if _, err := takeDovecot(env, "2", first, int(statusOut.Fd()), int(deadIn.Fd())); err == nil {
+	if _, err := takeDovecot(env, "2", first, inherited(t, statusOut), inherited(t, statusOut)); err == nil {
 		t.Error("taken twice")
 	}
+}
+
+// inherited is a descriptor of the file that nothing else in this process uses.
+func inherited(t *testing.T, f *os.File) int {
+	t.Helper()
+	conn, err := f.SyscallConn() // Fd would make the file blocking
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := -1
+	if err := conn.Control(func(own uintptr) { fd, err = unix.Dup(int(own)) }); err != nil || fd < 0 {
+		t.Fatalf("duplicating: %v", err)
+	}
+	return fd
 }
 
 func pipe(t *testing.T) (r, w *os.File) {

@@ -85,8 +85,18 @@ func (h *Handed) WatchMaster(ctx context.Context, gone func()) {
 	}
 	stop := context.AfterFunc(ctx, func() { h.master.dead.Close() })
 	defer stop()
-	_, _ = h.master.dead.Read(make([]byte, 1)) // nothing is ever written: it ends with the master, or with ctx
-	if ctx.Err() == nil {
+	conn, err := h.master.dead.SyscallConn()
+	if err != nil {
+		return
+	}
+	// It is one end of a pipe, which end depends on the version. Nothing is ever written; when the other end is closed, polling
+	// tells so.
+	err = conn.Read(func(fd uintptr) (done bool) {
+		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(polled, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
+	if err == nil && ctx.Err() == nil {
 		gone()
 	}
 }
