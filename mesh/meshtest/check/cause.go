@@ -16,7 +16,11 @@ func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend net
 		by := c.flushedBy(s, x, t, backend)
 		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t)
 		switch {
-		case x.loose || x.recorded != never && c.perhapsDead(x, t):
+		case x.loose:
+		case x.recorded != never && c.perhapsDead(x, t):
+			if c.troubled(t) {
+				kept = append(kept, x) // it may live on where this director was not heard
+			}
 		case c.freedBy(s, x, t) != nil:
 			kept = append(kept, x)
 			why = max(why, causeFreed)

@@ -14,6 +14,8 @@ const (
 	calmGap = 2 * time.Second
 	// settleTime is how long the mesh must be calm until a director that was away is like the others again.
 	settleTime = 10 * time.Second
+	// historyKept is what a stream that opens again is sure to carry of what was missed.
+	historyKept = 25 * time.Second
 	// shortPause is what a director may sleep without being allowed any consequence.
 	shortPause = 900 * time.Millisecond
 
@@ -40,6 +42,7 @@ type director struct {
 type link struct {
 	sent      time.Duration // of the newest frame received
 	sentAt    time.Duration // when that was received
+	whole     time.Duration // what was sent since then has been received without a gap
 	echo      time.Duration // receiver's newest frame that the other one is known to have received
 	woke      time.Duration // when the receiver last woke, unless it was cut off from the other one before it slept
 	separated time.Duration // when this receiver, as the one who answers, was last cut off from the other
@@ -78,7 +81,7 @@ func (c *contacts) of(name string) int {
 }
 
 func freshLink() link {
-	return link{sent: never, sentAt: never, echo: never, woke: never, separated: never}
+	return link{sent: never, sentAt: never, whole: never, echo: never, woke: never, separated: never}
 }
 
 func (c *contacts) start(t time.Duration, name string) {
@@ -135,6 +138,9 @@ func (c *contacts) frame(f Frame) {
 		c.unsettle(c.directors[from], t)
 	}
 	l := &c.links[to][from]
+	if f.Sent-l.sent > historyKept {
+		l.whole = f.Sent - historyKept
+	}
 	if f.Sent > l.sent {
 		l.sent, l.sentAt = f.Sent, t
 	}
@@ -214,9 +220,12 @@ func (c *contacts) look(t time.Duration) {
 			}
 		}
 	}
-	for _, d := range c.directors {
+	for i, d := range c.directors {
 		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime {
 			d.settled, d.settledAt = true, t
+			for j := range c.directors {
+				c.links[i][j].whole = never // whatever it had missed has been repaired
+			}
 		}
 	}
 }
@@ -235,5 +244,5 @@ func (c *contacts) reached(from, life int, at time.Duration, to int, lag time.Du
 		return false
 	}
 	l := c.links[to][from]
-	return d.alive && l.sent >= at+lag && d.startedAt <= l.sentAt
+	return d.alive && l.sent >= at+lag && l.whole <= at
 }

@@ -223,18 +223,22 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		}
 	}
 	s.used[o] = true
-	if x := s.find(o.op.Backend); x != nil && len(s.lines) == 1 {
-		if x.start < o.at {
+	if x := s.find(o.op.Backend); x != nil {
+		if x.start < o.at && len(s.lines) == 1 {
 			x.start, x.last, x.recorded, x.loose = o.at, o.doneAt, max(x.recorded, o.at), false
 			x.answers = []given{c.givenBy(o)}
 		}
 		return
 	}
 	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
-	s.lines = []*line{{
+	var kept []*line
+	if len(o.failed) > 0 { // where nothing was heard of the move the old line goes on, and may win in the end
+		kept = s.lines
+	}
+	s.lines = append(kept, &line{
 		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, renewed: never, move: o,
 		answers: []given{c.givenBy(o)},
-	}}
+	})
 	s.resolve = false
 	c.explainf(o.doneAt, "user %v: %v is acknowledged", s.user, o.op)
 }

@@ -81,6 +81,9 @@ func (d *director) start(founder bool) {
 	d.boot = w.boots<<32 | w.rand.Uint64N(1<<32)
 	d.origin = w.between(time.Hour, 100*time.Hour)
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
+	if s.Clocks.Wild != 0 && d.index == s.Directors-1 {
+		d.drift = s.Clocks.Wild
+	}
 	d.out, d.in = make(map[*director]*stream), make(map[*director]*stream)
 	d.heard = make(map[*director]time.Duration)
 	d.members, d.dials = make(map[*director]*membership), make(map[*director]*dial)
