@@ -29,6 +29,7 @@ type sessions struct {
 	logins  *session.Logins // nil: nobody wants to know who is logging in
 	sources []*session.Source
 	kicker  kick.Kicker
+	late    []func(context.Context) // for each kicker of Dovecot's: looks after slow logins
 	mesh    sessionMesh
 	notify  *proxynotify.Server // nil: there is no FIFO
 }
@@ -38,12 +39,14 @@ func newSessions(o Options, log zerolog.Logger) (s *sessions, kickers kick.All, 
 	s = &sessions{options: o, log: log, kicker: kick.None{}}
 	if o.Sessions.IPC != "" {
 		ipc := dovecot.IPC{Path: o.Sessions.IPC}
-		kickers = append(kickers, kick.IPC{Dovecot: s.watch(ipc.List), Socket: ipc})
+		d := s.watch(ipc.List)
+		kickers = append(kickers, s.lookAfter(kick.IPC{Dovecot: d, Socket: ipc}, d.Late))
 	}
 	if o.Sessions.Anvil != "" {
 		anvil := dovecot.Anvil{Path: o.Sessions.Anvil}
+		d := s.watch(anvil.List)
 		admin := dovecot.Admin{BaseDir: filepath.Dir(o.Sessions.Anvil)}
-		kickers = append(kickers, kick.Anvil{Dovecot: s.watch(anvil.List), Socket: anvil, Admin: admin})
+		kickers = append(kickers, s.lookAfter(kick.Anvil{Dovecot: d, Socket: anvil, Admin: admin}, d.Late))
 	}
 	if o.KickCommand != "" {
 		c, err := kick.NewCommand(o.KickCommand, o.MaxParallelKicks)
@@ -65,7 +68,15 @@ func (s *sessions) watch(list func(context.Context) ([]dovecot.Connection, error
 	}
 	source := session.NewSource(list, s.hash, time.Now)
 	s.sources = append(s.sources, source)
-	return kick.Dovecot{Sessions: source, Logins: s.logins, Tag: s.mesh.Tag}
+	return kick.Dovecot{Sessions: source, Logins: s.logins, Tag: s.mesh.Tag, Late: &kick.Late{Current: s.mesh.current}}
+}
+
+// lookAfter lets a kicker end sessions that turn up late.
+func (s *sessions) lookAfter(k kick.DovecotKicker, late *kick.Late) kick.Kicker {
+	s.late = append(s.late, func(ctx context.Context) {
+		late.Run(ctx, k, func(err error) { s.log.Warn().Err(err).Msg("sessions of moved users may have come late and stayed") })
+	})
+	return k
 }
 
 // hash returns the user that a login name means.
@@ -93,6 +104,9 @@ func (s *sessions) run(ctx context.Context, running *sync.WaitGroup, fifo *os.Fi
 	for _, source := range s.sources {
 		keeper := session.NewKeeper(source, &s.mesh, every, s.options.UserExpire, s.log)
 		running.Go(func() { keeper.Run(ctx) })
+	}
+	for _, run := range s.late {
+		running.Go(func() { run(ctx) })
 	}
 	if s.notify == nil {
 		return
@@ -191,6 +205,16 @@ func (m *sessionMesh) name(backend netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+// current returns where a user is mapped, false if nowhere or while the user is being moved.
+func (m *sessionMesh) current(tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
+	node := m.node.Load()
+	if node == nil {
+		return netip.Addr{}, false
+	}
+	row, status := node.Directory().Find(tag, h, node.MeshTime())
+	return row.Backend, status == directory.Live && !row.Moving && row.Backend.IsValid()
 }
 
 // Refresh implements session.Mesh.

@@ -28,6 +28,8 @@ const adminParallel = 16
 // Kick implements Kicker.
 func (k Anvil) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k) }
 
+func (k Anvil) kickLate(ctx context.Context, targets []Target) error { return k.late(ctx, targets, k) }
+
 func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
 	if t.Value != "" && t.Field != "" {
 		_, err := k.Socket.KickField(ctx, t.Field, t.Value, netip.Addr{})

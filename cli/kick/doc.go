@@ -10,7 +10,7 @@
 //
 // Logins that were answered shortly before the kick may still be on their way to the backend. Dovecot 2.3 lists these as well,
 // but for the first one of each login process; 2.4 does not, so its login processes are told the names under which the user
-// has logged in lately. Both are given half a second to appear, and ended then.
+// has logged in lately. Both are given half a second to appear, and ended then; Late ends what takes longer.
 //
 // Dovecot ends sessions by login name, all that the name has; where some are to be kept the kickers find a narrower way, and
 // if there is none too many end, not too few. A user whose login name is not the name that was looked up is found by the mark

@@ -20,6 +20,8 @@ type IPC struct {
 // Kick implements Kicker.
 func (k IPC) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k) }
 
+func (k IPC) kickLate(ctx context.Context, targets []Target) error { return k.late(ctx, targets, k) }
+
 func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
 	var err error
 	switch {

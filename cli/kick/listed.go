@@ -36,6 +36,7 @@ type Dovecot struct {
 	Sessions Sessions
 	Logins   Logins
 	Tag      func(backend netip.Addr) (ring.Tag, bool) // false: none of ours
+	Late     *Late                                     // looks after users whose logins take long; nil: nobody does
 	// ArriveTime is how long a login that was answered before the kick is given to appear; 0: 500 ms.
 	ArriveTime time.Duration
 }
@@ -76,6 +77,9 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	chosen := d.choose(t, list)
 	if len(chosen) == 0 && !arriving {
 		return result, nil
+	}
+	if arriving && t.ByHash && t.Keep.IsValid() && d.Late != nil {
+		defer func() { d.Late.add(t, time.Now()) }()
 	}
 	for again := range 2 {
 		if len(chosen) > 0 {
