@@ -83,10 +83,10 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 	if p.status != None {
 		previous = p.row.mapping(p.view)
 	}
-	if p.status == Live {
-		if previous.Generation == MaxGeneration {
-			return Mapping{}, previous, p.status
-		}
+	if p.status == Live && previous.Generation == MaxGeneration {
+		return Mapping{}, previous, p.status
+	}
+	if p.status == Live || p.status == Dead && int64(previous.Activity) > int64(d.deadline(now)) {
 		next.Activity = max(next.Activity, previous.Activity)
 	}
 	if p.status == Live || !d.guards.ResetGeneration {

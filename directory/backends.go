@@ -73,10 +73,14 @@ func (d *Directory) SetBackends(rows []BackendRow) {
 	}
 	var fresh []entry
 	for _, r := range rows {
-		if !r.present() || unusable(r.Addr) {
+		if unusable(r.Addr) {
 			continue
 		}
-		home, forgotten := d.ensureShard(r.Presence.Value.Tag), int64(-1)
+		var home *shard // none: removed, but rows of it can still be stored, to count for their generation
+		forgotten := int64(-1)
+		if r.present() {
+			home = d.ensureShard(r.Presence.Value.Tag)
+		}
 		if r.Forgotten != 0 && !d.guards.IgnoreForgotten {
 			forgotten = int64(r.Forgotten.Tick())
 		}

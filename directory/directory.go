@@ -218,6 +218,16 @@ func (d *Directory) Find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Stat
 // Leaf appends the live mappings whose hash begins with the 16 bits leaf to
 // buf, sorted by hash.
 func (d *Directory) Leaf(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []Mapping {
+	return d.leafRows(tag, leaf, now, false, buf)
+}
+
+// LeafToSend is Leaf for other directors: with the rows that are dead by the
+// table only, which they need to know what was superseded.
+func (d *Directory) LeafToSend(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []Mapping {
+	return d.leafRows(tag, leaf, now, true, buf)
+}
+
+func (d *Directory) leafRows(tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping) []Mapping {
 	s := d.shard(tag)
 	l := s.leaf(leaf)
 	if l == nil {
@@ -228,7 +238,7 @@ func (d *Directory) Leaf(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []M
 	defer l.mu.Unlock()
 	v := d.view.Load()
 	for _, r := range l.rows {
-		if v.live(s, r, due) {
+		if int64(r.activity) > int64(due) && (deadByTable || v.liveByTable(s, r)) {
 			buf = append(buf, r.mapping(v))
 		}
 	}

@@ -40,7 +40,8 @@ func (m Mapping) same(n Mapping) bool {
 }
 
 // merge is the law by which directors agree on one of two live rows of a user.
-// It is commutative, associative and idempotent.
+// It is commutative, associative and idempotent. Rows that are dead by the
+// table take part, see beats; rows that are dead by time do not.
 //
 // The later generation wins, since it was given by someone who knew the
 // earlier one. Of equal generations, made without knowledge of each other, the
@@ -54,6 +55,16 @@ func merge(a, b Mapping) Mapping {
 	}
 	a.Activity = max(a.Activity, b.Activity)
 	return a
+}
+
+// beats says whether a wins over b, given which of them are alive by the table.
+// The generation comes first: a dead row still supersedes what came before it.
+// Of one generation, the living win.
+func beats(a Mapping, aLive bool, b Mapping, bLive bool) bool {
+	if a.Generation == b.Generation && aLive != bLive {
+		return aLive
+	}
+	return compareMappings(a, b) >= 0
 }
 
 // compareMappings returns a positive number if a wins over b, a negative one

@@ -15,23 +15,26 @@ type Merged struct {
 }
 
 // Merge takes rows from another director. Each is merged by the law of merge
-// with the live row that is stored, if any, and replaces a dead one, unless
-// that is of a higher generation, not older, and dead only because its backend
-// was removed or forgotten: what it had superseded is not to come back. Rows that
-// are dead here, or that no director of this kind can have sent, are dropped;
-// Merge returns how many. It does not ask whether activity or stamp lie in the
-// future: the caller refuses rows from a director whose clock is off.
+// with the row that is stored, if any. Rows that are dead here, or that no
+// director of this kind can have sent, are dropped; Merge returns how many. It
+// does not ask whether activity or stamp lie in the future: the caller refuses
+// rows from a director whose clock is off.
 //
-// For every other row it calls each, unless that is nil, in the order of rows
-// and without a lock held.
+// Of the dropped rows those that are dead by the table only are stored all the
+// same, as dead rows: they keep out what they had superseded. Without them a
+// user's former mapping would come back at whoever hears late, once the
+// backend that the user was moved to is removed.
+//
+// For every row that is not dropped it calls each, unless that is nil, in the
+// order of rows and without a lock held.
 //
 // Rows may come in any order, but when they are sorted by hash, as Leaf gives
 // them, they are merged leaf by leaf, which is several times faster.
 func (d *Directory) Merge(tag ring.Tag, rows []Mapping, now Time, each func(in Mapping, out Merged)) (dropped int) {
 	s := d.shard(tag)
 	if s == nil {
-		// Without a backend under the tag only "no backend" can be alive.
-		if !slices.ContainsFunc(rows, func(m Mapping) bool { return !m.Backend.IsValid() }) {
+		ids := d.view.Load().ids
+		if !slices.ContainsFunc(rows, func(m Mapping) bool { return !m.Backend.IsValid() || ids[m.Backend] != 0 }) {
 			return len(rows)
 		}
 		s = d.ensureShard(tag)
@@ -86,10 +89,16 @@ func (m *merger) merge(run []Mapping) {
 	step := len(run) >= len(l.rows)/16
 	at, insertAt := 0, 0
 	for index, in := range run {
-		id, ok := v.id(m.shard, in.Backend)
-		if !ok || !in.valid() || !v.live(m.shard, packed(in, id), m.due) {
+		id, known := v.ids[in.Backend]
+		if !in.valid() || int64(in.Activity) <= int64(m.due) || in.Backend.IsValid() && !known {
 			m.dropped++
 			continue
+		}
+		incoming := packed(in, id)
+		live := v.liveByTable(m.shard, incoming)
+		if !live {
+			m.dropped++
+			incoming.bits |= bitBuried
 		}
 		found := false
 		if step {
@@ -102,14 +111,13 @@ func (m *merger) merge(run []Mapping) {
 		}
 		out := Merged{Mapping: in, Changed: true}
 		if !found {
-			r := packed(in, id)
-			m.inserts = append(m.inserts, r)
+			m.inserts = append(m.inserts, incoming)
 			insertAt = at
-			v.added(r)
+			v.added(incoming)
 		} else {
-			out = m.mergeRow(v, &l.rows[at], in, id)
+			out = m.mergeRow(v, &l.rows[at], incoming)
 		}
-		if m.report {
+		if m.report && live {
 			m.results = append(m.results, result{index, out})
 		}
 	}
@@ -120,24 +128,26 @@ func (m *merger) merge(run []Mapping) {
 	}
 }
 
-// mergeRow merges the live row in, whose backend has the given id, into r.
-func (m *merger) mergeRow(v *view, r *row, in Mapping, id uint16) Merged {
+// mergeRow merges incoming, which is not dead by time, into r.
+func (m *merger) mergeRow(v *view, r *row, incoming row) Merged {
+	in := incoming.mapping(v)
 	out := Merged{Mapping: in, Before: r.mapping(v), BeforeStatus: v.status(m.shard, *r, m.due), Changed: true}
-	switch {
-	case out.BeforeStatus == Dead && int64(r.activity) > int64(m.due) && out.Before.Generation > in.Generation && out.Before.Stamp >= in.Stamp:
-		// The successor of in was here, and its backend was removed or forgotten since: that does not bring in back.
-		out.Mapping, out.Changed = out.Before, false
-	case out.BeforeStatus == Live:
-		out.Mapping = merge(out.Before, in)
-		out.Changed = out.Mapping != out.Before
-		if compareMappings(out.Before, in) >= 0 {
-			id = r.backend
+	next := incoming
+	if int64(r.activity) > int64(m.due) {
+		if beats(out.Before, v.liveByTable(m.shard, *r), in, v.liveByTable(m.shard, incoming)) {
+			next = *r
 		}
+		next.activity = max(r.activity, incoming.activity)
 	}
-	if out.Changed {
-		old := *r
-		*r = packed(out.Mapping, id)
-		v.replaced(old, *r)
+	if next == *r {
+		out.Mapping, out.Changed = out.Before, false
+		return out
 	}
+	old := *r
+	*r = next
+	v.replaced(old, next)
+	out.Mapping = next.mapping(v)
+	// A row that stays dead is nobody's business, even if its activity is later now.
+	out.Changed = v.liveByTable(m.shard, next)
 	return out
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -24,6 +25,19 @@ func contents(d *Directory, tag ring.Tag, now Time) []Mapping {
 	return all
 }
 
+// toSend returns all rows of a tag that other directors get, by hash.
+func toSend(d *Directory, tag ring.Tag, now Time) []Mapping {
+	s := d.shard(tag)
+	if s == nil {
+		return nil
+	}
+	var all []Mapping
+	for _, leaf := range usedLeaves(s) {
+		all = d.LeafToSend(tag, leaf, now, all)
+	}
+	return all
+}
+
 func byHash(a, b Mapping) int { return cmp.Compare(a.Hash, b.Hash) }
 
 // The law of merge holds through the directory: whatever the order of rows,
@@ -38,17 +52,24 @@ func TestMergeLawThroughDirectory(t *testing.T) {
 		m.setBackends(backends)
 		pure := map[ring.UserHash]Mapping{}
 		for _, r := range rows {
-			if r.Generation == 0 || r.Generation > MaxGeneration || m.status("", r, start) != Live {
+			_, known := m.backends[r.Backend]
+			if r.Generation == 0 || r.Generation > MaxGeneration || start >= r.Activity.Time().Add(modelLife) || r.Backend.IsValid() && !known {
 				continue
 			}
 			if held, ok := pure[r.Hash]; ok {
-				r = merge(held, r)
+				activity := max(held.Activity, r.Activity)
+				if m.beats("", held, r) {
+					r = held
+				}
+				r.Activity = activity
 			}
 			pure[r.Hash] = r
 		}
 		var want []Mapping
 		for _, r := range pure {
-			want = append(want, r)
+			if !m.deadByTable("", r) {
+				want = append(want, r)
+			}
 		}
 		slices.SortFunc(want, byHash)
 
@@ -83,7 +104,7 @@ func TestExchangeConverges(t *testing.T) {
 			rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) }), 0, 10).Draw(t, "rows")
 			both[i].Merge("", rows, start, nil)
 		}
-		first, second := contents(both[0], "", start), contents(both[1], "", start)
+		first, second := toSend(both[0], "", start), toSend(both[1], "", start)
 		both[0].Merge("", second, start, nil)
 		both[1].Merge("", first, start, nil)
 		if diff := diff(contents(both[0], "", start), contents(both[1], "", start)); diff != "" {
@@ -140,7 +161,7 @@ func TestSortedMergeIsAsUnsorted(t *testing.T) {
 
 func TestMergeUnderUnknownTag(t *testing.T) {
 	d := newDirectory()
-	row := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
+	row := Mapping{Hash: 5, Backend: netip.MustParseAddr("198.51.100.77"), Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
 	if dropped := d.Merge("hdd", []Mapping{row, row}, start, nil); dropped != 2 || len(d.Tags()) != 2 {
 		t.Errorf("%d rows dropped, tags %v", dropped, d.Tags())
 	}
@@ -184,5 +205,27 @@ func TestMergeKeepsActivityOfTheLoser(t *testing.T) {
 	})
 	if got, _ := d.Find("", 5, now); got != want {
 		t.Errorf("found %+v, want %+v", got, want)
+	}
+}
+
+// A mapping that was superseded does not come back at whoever hears late, when the backend of its successor has been removed meanwhile.
+func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
+	former := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
+	successor := Mapping{Hash: 5, Backend: b2, Generation: 2, Activity: start.Tick(), Stamp: start.Tick() + 1}
+	for name, order := range map[string][]Mapping{"in order": {former, successor}, "the other way": {successor, former}} {
+		d := newDirectory()
+		d.SetBackends([]BackendRow{presentRow(b1, "", 0)}) // b2 is removed
+		for _, m := range order {
+			d.Merge("", []Mapping{m}, start, nil)
+		}
+		if got, status := d.Find("", 5, start); status != Dead || got.Generation != 2 {
+			t.Errorf("%s: found %+v, %v; want the dead successor", name, got, status)
+		}
+		if sent := toSend(d, "", start); len(sent) != 1 || sent[0].Generation != 2 {
+			t.Errorf("%s: others get %+v", name, sent)
+		}
+		if m, ok := d.Assign("", 5, b1, start); !ok || m.Generation != 3 {
+			t.Errorf("%s: assigned %+v, %v; want generation 3", name, m, ok)
+		}
 	}
 }

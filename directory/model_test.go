@@ -102,7 +102,7 @@ func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving
 		Hash: h, Backend: backend, Moving: moving, Activity: now.Tick(), Stamp: now.Tick(),
 		Generation: min(max(held.Generation, above)+1, MaxGeneration),
 	}
-	if status == Live {
+	if !only && status != None && now < held.Activity.Time().Add(modelLife) || status == Live {
 		u.Activity = max(u.Activity, held.Activity)
 	}
 	if b.forgotten != 0 {
@@ -112,11 +112,13 @@ func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving
 	return u, true
 }
 
-// beats is the order of live mappings.
-func beats(a, b Mapping) bool {
+// beats is the order of mappings that are not dead by time.
+func (m *model) beats(tag ring.Tag, a, b Mapping) bool {
 	switch {
 	case a.Generation != b.Generation:
 		return a.Generation > b.Generation
+	case m.deadByTable(tag, a) != m.deadByTable(tag, b):
+		return m.deadByTable(tag, b)
 	case a.Stamp != b.Stamp:
 		return a.Stamp < b.Stamp
 	case a.Moving != b.Moving:
@@ -127,25 +129,24 @@ func beats(a, b Mapping) bool {
 }
 
 func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped bool) {
-	if in.Generation == 0 || in.Generation > MaxGeneration || m.status(tag, in, now) == Dead {
+	if in.Generation == 0 || in.Generation > MaxGeneration || now >= in.Activity.Time().Add(modelLife) {
+		return Merged{}, true
+	}
+	dead := m.deadByTable(tag, in)
+	if _, known := m.backends[in.Backend]; dead && !known {
 		return Merged{}, true
 	}
 	out.Before, out.BeforeStatus = m.find(tag, in.Hash, now)
 	out.Mapping = in
-	if out.BeforeStatus == Dead && now < out.Before.Activity.Time().Add(modelLife) && out.Before.Generation > in.Generation &&
-		out.Before.Stamp >= in.Stamp {
-		out.Mapping = out.Before
-		return out, false
-	}
-	if out.BeforeStatus == Live {
-		if beats(out.Before, in) {
+	if out.BeforeStatus != None && now < out.Before.Activity.Time().Add(modelLife) {
+		if m.beats(tag, out.Before, in) {
 			out.Mapping = out.Before
 		}
 		out.Mapping.Activity = max(in.Activity, out.Before.Activity)
 	}
-	out.Changed = out.Mapping != out.Before || out.BeforeStatus == Dead
+	out.Changed = (out.BeforeStatus == None || out.Mapping != out.Before) && !m.deadByTable(tag, out.Mapping)
 	m.users[modelUser{tag, in.Hash}] = out.Mapping
-	return out, false
+	return out, dead
 }
 
 func (m *model) sweep(now Time) {

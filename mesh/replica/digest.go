@@ -203,7 +203,7 @@ func (c *Core) gotLeafRequest(now time.Duration, p *peer, m *wire.LeafRequest) {
 func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uint16) {
 	rows := newRowSet()
 	for _, leaf := range wanted {
-		for _, m := range c.dir.Leaf(tag, leaf, c.clock.at(now), nil) {
+		for _, m := range c.dir.LeafToSend(tag, leaf, c.clock.at(now), nil) {
 			rows.add(tag, m)
 		}
 	}

@@ -86,7 +86,7 @@ func (d *outSnapshot) next(dir *directory.Directory, t directory.Time) []wire.Bl
 			break
 		}
 		from := len(rows)
-		rows = dir.Leaf(d.tags[0], uint16(d.leaf), t, rows)
+		rows = dir.LeafToSend(d.tags[0], uint16(d.leaf), t, rows)
 		if d.since != 0 {
 			rows = append(rows[:from], slices.DeleteFunc(rows[from:], d.older)...)
 		}
