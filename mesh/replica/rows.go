@@ -34,6 +34,10 @@ func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u use
 			if out.Changed {
 				c.rowChanged(now, u, out, each == nil)
 			}
+			if h, held := c.held[u]; held && !in.Moving && c.cfg.Guards.NoReleaseCheck {
+				c.dir.Release(u.tag, h.mapping)
+				delete(c.held, u)
+			}
 			if each != nil {
 				each(u, in, out)
 			}
