@@ -1,0 +1,329 @@
+package check
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestStories judges histories written by hand: each should be fine, or show one breach.
+func TestStories(t *testing.T) {
+	const life = 40 * time.Second // expire time and share
+	tests := []struct {
+		name      string
+		tell      func(s *story)
+		guarantee string // "": fine
+		text      string
+	}{
+		{"everybody answers the same", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.login("d2", calm+sec(0.01), alice, b1)
+			s.login("d3", calm+sec(5), alice, b1)
+		}, "", ""},
+		{"two answers at the same time", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.login("d2", calm+sec(0.01), alice, b2)
+		}, "G2", "d2 answered 192.0.2.2"},
+		{"a guess", func(s *story) {
+			s.login("d1", calm, alice, b2)
+		}, "G2", "hashes to [192.0.2.1]"},
+		{"an old place after a change", func(s *story) {
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(1), alice, b1)
+		}, "G2", "no mapping"},
+		{"either place while it changes", func(s *story) {
+			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
+			s.login("d2", calm+sec(0.05), alice, b1)
+			s.add(Done{At: At(calm + sec(0.1)), ID: 100})
+			s.login("d3", calm+sec(1), alice, b1)
+		}, "", ""},
+
+		{"another place after expiry", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDown, Backend: b1})
+			s.login("d2", calm+life+sec(1), alice, placeWithout(b1))
+		}, "", ""},
+		{"the edge of expiry crossed twice", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d2", calm+life, alice, placeWithout(b1))
+			s.login("d3", calm+life+sec(0.01), alice, b1)
+		}, "G2", "d3 answered 192.0.2.1"},
+		{"another place before expiry", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(19), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
+		{"for ever on a backend that is down", func(s *story) {
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDown, Backend: b1})
+			for at := calm; at < calm+2*life; at += 4 * time.Second {
+				s.login("d2", at, alice, b1)
+			}
+		}, "G2", "has been down"},
+
+		{"a move", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			moved(s, calm+sec(1), "d1", "d2", "d3")
+			s.login("d2", calm+sec(2), alice, b2)
+			s.login("d1", calm+sec(2.1), alice, b2)
+		}, "", ""},
+		{"the old backend after the new one", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: b2}})
+			s.kick("d1", calm+sec(1), alice, b2)
+			s.login("d2", calm+sec(1.1), alice, b2)
+			s.login("d3", calm+sec(1.2), alice, b1)
+		}, "G2", "d3 answered 192.0.2.1"},
+		{"the old backend after the acknowledgement", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			moved(s, calm+sec(1), "d1", "d2", "d3")
+			s.login("d3", calm+sec(1.2), alice, b1)
+		}, "G2", "d3 answered 192.0.2.1"},
+		{"released before the old session was kicked", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			moved(s, calm+sec(1), "d2", "d3")
+			s.login("d2", calm+sec(2), alice, b2)
+		}, "G2", "d1 has not kicked"},
+
+		{"forgotten and hashed again", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(4), calm+sec(4.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpForget})
+			s.login("d2", calm+sec(6), alice, placeWithout(b1))
+		}, "", ""},
+		{"forgotten and back again", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(4), calm+sec(4.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpForget})
+			s.login("d2", calm+sec(6), alice, b1)
+		}, "G2", "no mapping"},
+
+		{"a partition", func(s *story) {
+			s.split("d3", calm, calm+sec(20))
+			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.login("d3", calm+sec(9), alice, b1)
+			s.login("d2", calm+sec(10), alice, placeWithout(b1))
+		}, "", ""},
+		{"a partition too short", func(s *story) {
+			s.split("d3", calm, calm+sec(4))
+			s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d1", calm+sec(2.5), alice, placeWithout(b1))
+			s.login("d3", calm+sec(3.5), alice, b1)
+		}, "G2", "d3 answered 192.0.2.1"},
+		{"a partition of others", func(s *story) {
+			s.split("d3", calm, calm+sec(20))
+			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.login("d2", calm+sec(9), alice, b1)
+		}, "G2", "d2 answered 192.0.2.1"},
+		{"long after a partition", func(s *story) {
+			s.split("d3", calm, calm+sec(10))
+			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.login("d3", calm+sec(14), alice, b1)
+		}, "G2", "d3 answered 192.0.2.1"},
+
+		{"an answer that died with its director", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.stop("d1", calm+sec(0.02))
+			s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(8), alice, placeWithout(b1))
+		}, "", ""},
+		{"an answer that was known before its director died", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.stop("d1", calm+sec(3))
+			s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(8), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
+		{"waking up with old knowledge", func(s *story) {
+			s.sleep("d3", calm, calm+sec(8))
+			s.order("d1", calm+sec(1), calm+sec(6.5), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d1", calm+sec(7), alice, placeWithout(b1))
+			s.login("d3", calm+sec(8), alice, b1)
+		}, "G2", "d3 answered 192.0.2.1"},
+		{"an answer that slept with its director", func(s *story) {
+			s.login("d3", calm, alice, b1)
+			s.sleep("d3", calm+sec(0.02), calm+sec(20))
+			s.order("d1", calm+sec(1), calm+sec(6.5), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d1", calm+sec(7), alice, placeWithout(b1))
+		}, "", ""},
+
+		{"a wait without a reason", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(3.1), b1)
+		}, "G4", "without a reason"},
+		{"a known user waits for a change", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.add(Admin{At(calm + sec(5)), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
+			s.answer(s.ask("d2", calm+sec(5.05), alice), calm+sec(5.1), b1)
+		}, "G4", "without a reason"},
+		{"an unknown user waits for a change", func(s *story) {
+			s.add(Admin{At(calm + sec(5)), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
+			s.answer(s.ask("d2", calm+sec(5.05), alice), calm+sec(5.1), placeWithout(b1))
+		}, "", ""},
+		{"a wait for a move", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			id := s.ask("d2", calm+sec(1.1), alice)
+			moved(s, calm+sec(1), "d1", "d2", "d3")
+			s.answer(id, calm+sec(3), b2)
+		}, "", ""},
+		{"a wait without an end", func(s *story) {
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpForget})
+			for _, b := range []netip.Addr{b1, b2, b3} {
+				s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDown, Backend: b})
+			}
+			s.ask("d2", calm+sec(2), alice)
+			s.login("d2", calm+sec(40), User{Hash: 7, Tag: "other"}, b1)
+		}, "G4", "has not answered"},
+		{"given up early", func(s *story) {
+			for _, b := range []netip.Addr{b1, b2, b3} {
+				s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDown, Backend: b})
+			}
+			s.add(Answer{At(calm + sec(3)), s.ask("d2", calm+sec(2), alice), netip.Addr{}, true})
+		}, "G4", "gave up"},
+
+		{"acknowledged and not applied", func(s *story) {
+			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
+			s.add(Done{At: At(calm + sec(1)), ID: 100, Tables: map[string]Table{
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d2": with(b1, Row{Present: true, VHosts: 10}),
+			}})
+		}, "G5", "is 0 at d2"},
+		{"not applied where nobody can be reached", func(s *story) {
+			s.split("d2", calm, calm+sec(20))
+			s.add(Admin{At(calm + sec(7)), 100, "d1", Op{Kind: OpDown, Backend: b1}})
+			s.add(Done{At: At(calm + sec(8)), ID: 100, Tables: map[string]Table{
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d2": with(b1, Row{Present: true, VHosts: 10}),
+			}})
+		}, "", ""},
+		{"a kick that one director never heard of", func(s *story) {
+			for _, d := range []string{"d1", "d3"} {
+				s.add(Kick{At: At(calm), Director: d, Name: "alice"})
+			}
+			s.order("d1", calm, calm+sec(1), Op{Kind: OpKick, Name: "alice"})
+		}, "G5", "d2 never kicked"},
+
+		{"a quiet end", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.final(calm+sec(5), Mapping{User: alice, Backend: b1, Ends: calm + life})
+		}, "", ""},
+		{"tables differ in the end", func(s *story) {
+			other := holding()
+			other.Table[b1] = Row{Present: true, VHosts: 10, Registers: "newer"}
+			s.add(Final{At(calm), map[string]State{"d1": holding(), "d2": other}})
+		}, "G1", "192.0.2.1"},
+		{"mappings differ in the end", func(s *story) {
+			m := Mapping{User: alice, Backend: b1, Activity: 3, Ends: calm + life}
+			other := m
+			other.Activity = 4
+			s.add(Final{At(calm), map[string]State{"d1": holding(m), "d2": holding(other)}})
+		}, "G1", "activity 4"},
+		{"a mapping that one director lacks in the end", func(s *story) {
+			m := Mapping{User: alice, Backend: b1, Ends: calm + life}
+			s.add(Final{At(calm), map[string]State{"d1": holding(m), "d2": holding()}})
+		}, "G1", "d2 does not"},
+		{"a mapping lost in the end", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.final(calm + sec(5))
+		}, "G2", "in the end the mapping is to no backend"},
+		{"a change swallowed by another", func(s *story) {
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpDown, Backend: b1})
+			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
+			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 50})}}})
+		}, "G6", "down is 0, expected [1]"},
+		{"two changes of one register", func(s *story) {
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
+			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
+			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}}})
+		}, "", ""},
+
+		{"a conflict repaired", func(s *story) {
+			conflict(s)
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.finalWithout(calm+sec(20), Mapping{User: alice, Backend: placeWithout(b1), Ends: calm + life})
+		}, "", ""},
+		{"a conflict without a kick", func(s *story) {
+			conflict(s)
+			s.finalWithout(calm+sec(20), Mapping{User: alice, Backend: placeWithout(b1), Ends: calm + life})
+		}, "G3", "d3 never kicked"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStory()
+			test.tell(s)
+			breaches := s.verify()
+			switch {
+			case test.guarantee == "" && len(breaches) > 0:
+				t.Errorf("found %v in a fine history", breaches)
+			case test.guarantee != "" && len(breaches) == 0:
+				t.Errorf("found nothing, want a breach of %s", test.guarantee)
+			case test.guarantee != "" && (breaches[0].Guarantee != test.guarantee || !strings.Contains(breaches[0].Text, test.text)):
+				t.Errorf("found %v, want a breach of %s about %q", breaches[0], test.guarantee, test.text)
+			}
+		})
+	}
+}
+
+// placeWithout is where alice hashes while a backend has no vhosts.
+func placeWithout(b netip.Addr) netip.Addr {
+	var rest []usable
+	for _, x := range []netip.Addr{b1, b2, b3} {
+		if x != b {
+			rest = append(rest, usable{x, 10})
+		}
+	}
+	return make(places).of(rest, alice.Hash)
+}
+
+// moved is an acknowledged move of alice to b2, with kicks by some.
+func moved(s *story, at time.Duration, kickers ...string) {
+	for _, d := range kickers {
+		s.kick(d, at+sec(0.05), alice, b2)
+	}
+	s.order("d1", at, at+sec(0.1), Op{Kind: OpMove, User: alice, Backend: b2})
+}
+
+// conflict is a partition in which two sides answer differently, and the end of it.
+func conflict(s *story) {
+	s.split("d3", calm-sec(8), calm+sec(3))
+	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d3", calm+sec(1), alice, b1)
+	s.login("d1", calm+sec(1.1), alice, placeWithout(b1))
+}
+
+// with is a table of the configured backends, one of them changed.
+func with(b netip.Addr, r Row) Table {
+	t := holding().Table
+	t[b] = r
+	return t
+}
+
+// TestPlaces compares the naive ring with places that Dovecot 2.3 was seen to give.
+func TestPlaces(t *testing.T) {
+	addr := netip.MustParseAddr
+	four := []usable{{addr("127.0.2.1"), 100}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 100}, {addr("127.0.2.4"), 100}}
+	weighted := []usable{{addr("127.0.2.1"), 50}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 200}}
+	tests := []struct {
+		backends []usable
+		hash     uint32
+		want     string
+	}{
+		{four, 3963345591, "127.0.2.2"},
+		{four, 1884430298, "127.0.2.4"},
+		{four, 194001729, "127.0.2.2"},
+		{four, 0, "127.0.2.3"},
+		{weighted, 1896796525, "127.0.2.1"},
+		{weighted, 2868802445, "127.0.2.1"},
+		{weighted, 370329025, "127.0.2.3"},
+	}
+	p := make(places)
+	for _, test := range tests {
+		if got := p.of(test.backends, test.hash); got != addr(test.want) {
+			t.Errorf("place of %d on %v is %v, want %s", test.hash, test.backends, got, test.want)
+		}
+	}
+	if got := p.of(nil, 1); got.IsValid() {
+		t.Errorf("place without backends is %v", got)
+	}
+}

@@ -1,0 +1,173 @@
+package check
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// story is a history written by hand: three directors that start at 0 and hear of each other twice a second, unless told
+// otherwise, and what the test lets happen from calm on, when they have settled.
+type story struct {
+	events []Event
+	lastID uint64
+	cuts   []cut
+	lives  map[string][][2]time.Duration // when each director is there and awake
+}
+
+type cut struct {
+	from, to     string
+	since, until time.Duration
+}
+
+const (
+	calm = 15 * time.Second
+	end  = 3 * time.Minute
+)
+
+var (
+	rules = Rules{
+		Expire: 20 * time.Second, BatchLag: time.Second, RepairWithin: 10 * time.Second,
+		Backends: []Backend{{b1, "", 10}, {b2, "", 10}, {b3, "", 10}},
+	}
+	b1, b2, b3 = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
+	alice      = User{Hash: hashTo(b1)}
+)
+
+// hashTo finds a user hash that belongs to a backend while all three are up.
+func hashTo(b netip.Addr) uint32 {
+	p, all := make(places), []usable{{b1, 10}, {b2, 10}, {b3, 10}}
+	for h := uint32(1); ; h += 0x01234567 {
+		if p.of(all, h) == b {
+			return h
+		}
+	}
+}
+
+func newStory() *story {
+	s := &story{lives: make(map[string][][2]time.Duration)}
+	for _, d := range []string{"d1", "d2", "d3"} {
+		s.start(d, 0)
+	}
+	return s
+}
+
+func sec(x float64) time.Duration { return time.Duration(x * float64(time.Second)) }
+
+func (s *story) add(e Event) { s.events = append(s.events, e) }
+
+func (s *story) start(d string, at time.Duration) {
+	s.add(Start{At(at), d})
+	s.lives[d] = append(s.lives[d], [2]time.Duration{at, end})
+}
+
+// gone ends what start or wake began.
+func (s *story) gone(d string, at time.Duration) {
+	l := s.lives[d]
+	l[len(l)-1][1] = at
+}
+
+func (s *story) stop(d string, at time.Duration) {
+	s.gone(d, at)
+	s.add(Stop{At(at), d})
+}
+
+func (s *story) sleep(d string, at, until time.Duration) {
+	s.gone(d, at)
+	s.add(Pause{At(at), d})
+	s.add(Wake{At(until), d})
+	s.lives[d] = append(s.lives[d], [2]time.Duration{until, end})
+}
+
+// split cuts one director off both ways.
+func (s *story) split(d string, since, until time.Duration) {
+	for _, other := range []string{"d1", "d2", "d3"} {
+		if other != d {
+			s.cuts = append(s.cuts, cut{d, other, since, until}, cut{other, d, since, until})
+		}
+	}
+}
+
+func (s *story) awake(d string, at time.Duration) bool {
+	return slices.ContainsFunc(s.lives[d], func(l [2]time.Duration) bool { return at > l[0] && at < l[1] })
+}
+
+func (s *story) flows(from, to string, at time.Duration) bool {
+	return s.awake(from, at) && s.awake(to, at) && !slices.ContainsFunc(s.cuts, func(c cut) bool {
+		return c.from == from && c.to == to && at >= c.since && at < c.until
+	})
+}
+
+func (s *story) ask(d string, at time.Duration, u User) uint64 {
+	s.lastID++
+	s.add(Lookup{At(at), s.lastID, d, u})
+	return s.lastID
+}
+
+func (s *story) answer(id uint64, at time.Duration, b netip.Addr) {
+	s.add(Answer{At(at), id, b, false})
+}
+
+// login is a lookup that is answered at once.
+func (s *story) login(d string, at time.Duration, u User, b netip.Addr) {
+	s.answer(s.ask(d, at, u), at, b)
+}
+
+// order is an operation that takes a while and succeeds; every director then holds the table of row, if given.
+func (s *story) order(d string, at, done time.Duration, op Op, failed ...string) uint64 {
+	s.lastID++
+	s.add(Admin{At(at), s.lastID, d, op})
+	s.add(Done{At: At(done), ID: s.lastID, Failed: failed})
+	return s.lastID
+}
+
+func (s *story) kick(d string, at time.Duration, u User, keep netip.Addr) {
+	s.add(Kick{At: At(at), Director: d, User: u, Keep: keep})
+}
+
+// holding is what a director holds in the end: the configured table, and these mappings.
+func holding(mappings ...Mapping) State {
+	t := make(Table)
+	for _, b := range rules.Backends {
+		t[b.Addr] = Row{Present: true, VHosts: b.VHosts}
+	}
+	return State{t, mappings}
+}
+
+// final ends the story with equal directors.
+func (s *story) final(at time.Duration, mappings ...Mapping) {
+	s.add(Final{At(at), map[string]State{"d1": holding(mappings...), "d2": holding(mappings...), "d3": holding(mappings...)}})
+}
+
+// finalWithout is final after b1 has lost its vhosts.
+func (s *story) finalWithout(at time.Duration, mappings ...Mapping) {
+	f := Final{At(at), make(map[string]State)}
+	for _, d := range []string{"d1", "d2", "d3"} {
+		f.Directors[d] = State{with(b1, Row{Present: true}), mappings}
+	}
+	s.add(f)
+}
+
+// verify fills in the frames and judges.
+func (s *story) verify() []Breach {
+	last := time.Duration(0)
+	for _, e := range s.events {
+		last = max(last, e.When())
+	}
+	const every = 500 * time.Millisecond
+	for at := every; at <= last; at += every {
+		for _, from := range []string{"d1", "d2", "d3"} {
+			for _, to := range []string{"d1", "d2", "d3"} {
+				echo := time.Duration(-1)
+				if from != to && s.flows(from, to, at) {
+					if s.flows(to, from, at-20*time.Millisecond) {
+						echo = at - 20*time.Millisecond
+					}
+					s.add(Frame{At(at), from, to, at - 10*time.Millisecond, echo})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(s.events, func(a, b Event) int { return int(a.When() - b.When()) })
+	return Verify(rules, s.events)
+}
