@@ -491,12 +491,6 @@ func (c *Core) checkMoves(now time.Duration) {
 	}
 }
 
-// moving reports whether a user is being moved, by anyone.
-func (c *Core) moving(now time.Duration, u user) bool {
-	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
-	return status == directory.Live && m.Moving
-}
-
 // target is where a user belongs by today's ring; the zero address if nowhere.
 func (c *Core) target(tag ring.Tag, h ring.UserHash) netip.Addr {
 	place, _ := c.view.Load().hashed(user{tag, h})
