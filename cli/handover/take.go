@@ -125,7 +125,7 @@ func takeDovecot(env Environment, text string, first, statusFD, deadFD int) (_ *
 	}
 	if len(h.Sockets) < count {
 		h.Close()
-		return nil, fmt.Errorf("Dovecot's master announces %d listeners and has handed over %d", count, len(h.Sockets))
+		return nil, fmt.Errorf("SOCKET_COUNT: %d listeners are announced, %d were handed over", count, len(h.Sockets))
 	}
 	return h, nil
 }

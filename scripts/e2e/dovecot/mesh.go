@@ -27,6 +27,9 @@ const (
 	endTime  = 20 * time.Second // until a director that was told to end is gone
 )
 
+// program is the director under test; TestMain sets it before any test runs.
+var program string
+
 // director is one of ours. Its methods are for the test's goroutine unless they say otherwise.
 type director struct {
 	t      *testing.T

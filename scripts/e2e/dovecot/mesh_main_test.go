@@ -10,9 +10,6 @@ import (
 	"testing"
 )
 
-// program is the director under test; TestMain sets it before any test runs.
-var program string
-
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }

@@ -120,7 +120,9 @@ service director {
 		t.Fatalf("doveadm director move: %+v", got)
 	}
 	homes[users[5]] = backends[0].name
-	if !eventually(startTime, func() bool { return strings.Contains(s.director.must("status", users[5]), "Current: "+backends[0].ip.String()) }) {
+	if !eventually(startTime, func() bool {
+		return strings.Contains(s.director.must("status", users[5]), "Current: "+backends[0].ip.String())
+	}) {
 		t.Errorf("a move on Dovecot's director is not followed: %s", s.director.must("status", users[5]))
 	}
 	// The switch.

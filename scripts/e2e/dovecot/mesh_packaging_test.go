@@ -23,10 +23,6 @@ const unprivileged = "games"
 // The configuration that is shipped for Dovecot 2.3 works as it is, with a director that runs as a user of its own: logins, mail,
 // doveadm, kicks.
 func TestShippedConfiguration(t *testing.T) {
-	account, err := user.Lookup(unprivileged)
-	if err != nil {
-		t.Fatal(err)
-	}
 	backends := startBackends(t, 2, 71)
 	s := newSite(t, 1, 81, addresses(backends), "", "")
 	adapt := strings.NewReplacer(
@@ -34,13 +30,6 @@ func TestShippedConfiguration(t *testing.T) {
 		"/run/dovecot/", s.proxy.path("")+"/",
 		"user = director", "user = "+unprivileged,
 	)
-	shipped := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(packaging, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return adapt.Replace(string(text))
-	}
 	s.proxy.configure(fmt.Sprintf(`protocols = imap pop3 lmtp
 listen = %[1]s
 mail_location = maildir:/nonexistent
@@ -59,22 +48,9 @@ service lmtp {
     port = 24
   }
 }
-`, s.ip) + shipped("dovecot-2.3.conf"))
+`, s.ip) + shipped(t, "dovecot-2.3.conf", adapt))
 
-	settings := filepath.Join(s.director.runDir, "director.yaml")
-	if err := os.WriteFile(settings, []byte(shipped("director.yaml")), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s.director.flags = []string{"--config", settings, "--mail-servers", backends[0].ip.String() + " " + backends[1].ip.String()}
-	s.director.prefix = []string{"setpriv", "--reuid", unprivileged, "--regid", unprivileged, "--clear-groups"}
-	uid, uidErr := strconv.Atoi(account.Uid)
-	gid, gidErr := strconv.Atoi(account.Gid)
-	if err := errors.Join(uidErr, gidErr); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(s.director.runDir, uid, gid); err != nil {
-		t.Fatal(err)
-	}
+	runShipped(t, s.director, backends, shipped(t, "director.yaml", adapt))
 	startSites(t, s)
 
 	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")
@@ -92,6 +68,91 @@ service lmtp {
 	s.director.must("kick", "alice@example.org")
 	if text, err := c.say("n NOOP", "n "); err == nil {
 		t.Errorf("after a kick: %q", text)
+	}
+}
+
+// The same for Dovecot 2.4.
+func TestShippedConfiguration24(t *testing.T) {
+	backends := startBackends(t, 2, 73)
+	s := newSite24(t, 1, 83, backends, "")
+	inRoot := strings.NewReplacer(
+		"/run/director/", s.proxy.base()+"/",
+		"user = director", "user = "+unprivileged,
+		"group = director", "group = "+unprivileged,
+	)
+	adapt := strings.NewReplacer(
+		"/run/dovecot/", s.proxy.path("")+"/",
+		"\nkick-ipc:", "\n#kick-ipc:",
+		"\n#kick-anvil:", "\nkick-anvil:",
+	)
+	runShipped(t, s.director, backends, shipped(t, "director.yaml", adapt))
+	startMesh(t, s.director)
+	s.proxy.start(fmt.Sprintf(`protocols = imap lmtp
+listen = %[1]s
+mail_driver = maildir
+mail_path = /nonexistent
+passdb static {
+  password = pass
+  fields {
+    proxy = yes
+  }
+}
+userdb static {
+  fields {
+    uid = 65534
+    gid = 65534
+    home = /nonexistent
+  }
+}
+service lmtp {
+  inet_listener lmtp {
+    listen = %[1]s
+    port = 24
+  }
+}
+`, s.ip)+shipped(t, "dovecot-2.4.conf", inRoot), s.port(143), s.port(24))
+
+	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if replies, err := deliver(s.port(24), "x", "alice@example.org"); err != nil || !strings.HasPrefix(replies[0], "250 ") {
+		t.Errorf("delivery: %q, %v", replies, err)
+	}
+	s.director.must("kick", "alice@example.org")
+	if text, err := c.say("n NOOP", "n "); err == nil {
+		t.Errorf("after a kick: %q", text)
+	}
+}
+
+// shipped returns a file of the packaging directory with paths and users of the test.
+func shipped(t *testing.T, name string, adapt *strings.Replacer) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(packaging, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return adapt.Replace(string(text))
+}
+
+// runShipped lets a director run by a settings file alone, as the unprivileged user.
+func runShipped(t *testing.T, d *director, backends []*backend, settings string) {
+	t.Helper()
+	path := filepath.Join(d.runDir, "director.yaml")
+	if err := os.WriteFile(path, []byte(settings), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d.flags = []string{"--config", path, "--mail-servers", backends[0].ip.String() + " " + backends[1].ip.String()}
+	d.prefix = []string{"setpriv", "--reuid", unprivileged, "--regid", unprivileged, "--clear-groups"}
+	account, err := user.Lookup(unprivileged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, uidErr := strconv.Atoi(account.Uid)
+	gid, gidErr := strconv.Atoi(account.Gid)
+	if err := errors.Join(uidErr, gidErr, os.Chown(d.runDir, uid, gid)); err != nil {
+		t.Fatal(err)
 	}
 }
 
