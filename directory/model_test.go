@@ -183,6 +183,12 @@ var (
 	testHashes   = []ring.UserHash{1, 2, 0x10007, 0x10008, 0x1fffe, 0x7fff0000, 0xffffffff}
 )
 
+func drawTag(t *rapid.T) ring.Tag       { return rapid.SampledFrom(testTags).Draw(t, "tag") }
+func drawHash(t *rapid.T) ring.UserHash { return rapid.SampledFrom(testHashes).Draw(t, "hash") }
+func drawNoOrBackend(t *rapid.T) netip.Addr {
+	return rapid.SampledFrom(append([]netip.Addr{noBackend}, testBackends...)).Draw(t, "backend or none")
+}
+
 // drawRow draws a row that a peer may send: often near the end of its life,
 // sometimes past it, sometimes of a form that cannot be.
 func drawRow(t *rapid.T, now Time) Mapping {
