@@ -4,6 +4,7 @@ package dovecot
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -88,4 +89,85 @@ service director {
 	if got := p.doveadm("director", "ring", "status"); got.status != 0 || !strings.Contains(got.stdout, ip.String()) {
 		t.Errorf("doveadm director ring status: %+v", got)
 	}
+}
+
+// The same with Dovecot 2.4, whose listeners begin at another descriptor, and without root's rights.
+func TestDovecotService24(t *testing.T) {
+	backends := startBackends(t, 1, 18)
+	ip := loopback(28)
+	p := newProxy24(t, "v1")
+	installed := filepath.Join("/usr/local/bin", p.name) // as Dovecot sees it
+	binary, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.inRoot(installed), binary, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(p.inRoot(installed)) })
+	runDir := p.base() + "/own"
+	if err := os.MkdirAll(p.inRoot(runDir), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(p.inRoot(runDir), 0o777); err != nil { // it runs as Dovecot's user, whose id only the root knows
+		t.Fatal(err)
+	}
+	p.start(fmt.Sprintf(`protocols = imap
+listen = %[1]s
+mail_driver = maildir
+mail_path = /nonexistent
+login_socket_path = director
+passdb static {
+  password = pass
+  fields {
+    proxy = yes
+  }
+}
+service director {
+  executable = %[2]s serve --node-name d1 --bind %[1]s:%[3]d --mail-servers %[4]s --run-dir %[5]s --auth-login-socket %[6]s/auth-login --auth-userdb-socket %[6]s/auth-userdb
+  user = dovecot
+  drop_priv_before_exec = yes
+  chroot =
+  process_limit = 1
+  process_min_avail = 1
+  client_limit = 20000
+  vsz_limit = unlimited
+  idle_kill_interval = infinite
+  unix_listener director-userdb {
+    mode = 0600
+  }
+  unix_listener login/director {
+    mode = 0666
+  }
+  fifo_listener login/proxy-notify {
+    mode = 0666
+  }
+}
+`, ip, installed, meshPort, backends[0].ip, runDir, p.base()), fmt.Sprintf("%s:143", ip))
+	login := func(user string) {
+		t.Helper()
+		var err error
+		if !eventually(startTime, func() bool {
+			var c *mailConn
+			if c, err = loginIMAP(fmt.Sprintf("%s:143", ip), user, "pass"); err == nil {
+				c.Close()
+			}
+			return err == nil
+		}) {
+			t.Fatalf("%s cannot log in: %v", user, err)
+		}
+	}
+	login("alice@example.org")
+	before := runProgram(t, "", program, "ring", "status", "-a", filepath.Join(p.inRoot(runDir), "director.sock"))
+	if before.status != 0 || !strings.Contains(before.stdout, ip.String()) {
+		t.Errorf("director ring status: %+v", before)
+	}
+	// A reload replaces the director: the new one has to wait until the old one has freed its port.
+	if got := runProgram(t, "", "chroot", p.root, "doveadm", "-c", p.configPath(), "reload"); got.status != 0 {
+		t.Fatalf("doveadm reload: %+v", got)
+	}
+	if !eventually(startTime, func() bool { return strings.Count(p.log(), "director started") == 2 }) {
+		t.Fatal("the new director does not start")
+	}
+	login("bob@example.org")
 }
