@@ -1,12 +1,10 @@
 package handover
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -37,27 +35,6 @@ func TestKinds(t *testing.T) {
 	for path, want := range paths {
 		if got := kindOfPath(path); got != want {
 			t.Errorf("%q: %q, want %q", path, got, want)
-		}
-	}
-}
-
-func TestParseSpec(t *testing.T) {
-	good := map[string]Spec{
-		"login=/run/x":           {Login, "/run/x", 0o666},
-		"notify=/run/x":          {Notify, "/run/x", 0o666},
-		"userdb=/run/x":          {Userdb, "/run/x", 0o600},
-		"admin=/run/a=b:0660":    {Admin, "/run/a=b", 0o660},
-		"authreply=/run/x:y:600": {Authreply, "/run/x:y", 0o600},
-	}
-	for text, want := range good {
-		got, err := ParseSpec(text)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%q: %v (-want +got):\n%s", text, err, diff)
-		}
-	}
-	for _, text := range []string{"", "/run/x", "http=/run/x", "nonsense=/run/x", "login=x", "login=/run/x:rw", "login=/run/x:7777", "login="} {
-		if got, err := ParseSpec(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
-			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
 }
@@ -335,134 +312,3 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// remarks collects what Hold tells.
-type remarks chan string
-
-func (r remarks) remark(format string, args ...any) { r <- fmt.Sprintf(format, args...) }
-
-// What is held survives the command, which is started again when it fails and not when it succeeds. Nothing stays behind.
-func TestHold(t *testing.T) {
-	dir := socketDir(t)
-	path := func(name string) string { return filepath.Join(dir, name) }
-	stale := listener(t, "unix", path("sub-login")) // its process is dead
-	stale.Close()
-	specs := []Spec{{Login, path("sub-login"), 0o640}, {Notify, path("x/notify"), 0o622}}
-	told := make(remarks, 10)
-	// The first time it fails; the second time it shows what it was given, and reads what was written while nobody ran.
-	script := `test "$LISTEN_PID" = $$ || exit 78
-if test ! -e once; then echo alice >&4; : >once; exit 3; fi
-echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"`
-	var out strings.Builder
-	status, err := Hold(t.Context(), HoldConfig{
-		Specs: specs, Command: []string{"/bin/sh", "-c", "cd " + dir + "; " + script}, Stdout: &out, Stderr: &out, Remark: told.remark,
-	})
-	if status != 0 || err != nil || out.String() != "2 login:notify\nalice\n" {
-		t.Errorf("status %d, %v, output %q", status, err, out.String())
-	}
-	if got := <-told; !strings.Contains(got, "ended with status 3") {
-		t.Errorf("remark %q", got)
-	}
-	for _, s := range specs {
-		if _, err := os.Lstat(s.Path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s stays behind: %v", s.Path, err)
-		}
-	}
-}
-
-// Signals go to the command and end it all.
-func TestHoldSignals(t *testing.T) {
-	signals := make(chan os.Signal, 2)
-	in, out := pipe(t)
-	result := make(chan int)
-	dir := socketDir(t)
-	hold := func(ctx context.Context) {
-		status, err := Hold(ctx, HoldConfig{
-			Specs:   []Spec{{Notify, filepath.Join(dir, "n"), 0o600}},
-			Command: []string{"/bin/sh", "-c", `trap 'echo reloaded' HUP; trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done`},
-			Stdout:  out, Stderr: os.Stderr, Signals: signals, Remark: t.Logf,
-		})
-		if err != nil {
-			t.Error(err)
-		}
-		result <- status
-	}
-	expect := func(want string) {
-		t.Helper()
-		got := make([]byte, len(want))
-		if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
-			t.Fatalf("%q, %v; want %q", got, err, want)
-		}
-	}
-	go hold(t.Context())
-	expect("up\n")
-	if info, err := os.Stat(filepath.Join(dir, "n")); err != nil || info.Mode() != fs.ModeNamedPipe|0o600 {
-		t.Errorf("FIFO: %v, %v", info, err)
-	}
-	signals <- syscall.SIGHUP
-	expect("reloaded\n")
-	signals <- syscall.SIGTERM
-	if status := <-result; status != 5 {
-		t.Errorf("status %d, want 5", status)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	go hold(ctx)
-	expect("up\n")
-	cancel()
-	if status := <-result; status != 5 {
-		t.Errorf("status %d, want 5", status)
-	}
-}
-
-func TestHoldRefuses(t *testing.T) {
-	dir := socketDir(t)
-	busy, err := net.Listen("unix", filepath.Join(dir, "busy"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer busy.Close()
-	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		spec Spec
-		want string
-	}{
-		{Spec{Login, filepath.Join(dir, "busy"), 0o600}, "another process serves it"},
-		{Spec{Login, filepath.Join(dir, "file"), 0o600}, "file"},
-		{Spec{Notify, filepath.Join(dir, "file"), 0o600}, "is no FIFO"},
-		{Spec{Notify, filepath.Join(dir, "file/x"), 0o600}, "not a directory"},
-	} {
-		_, err := Hold(t.Context(), HoldConfig{Specs: []Spec{tt.spec}, Command: []string{"/bin/true"}, Remark: t.Logf})
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%+v: %v", tt.spec, err)
-		}
-		if _, err := os.Lstat(filepath.Join(dir, "file")); err != nil {
-			t.Fatalf("a file of others was removed: %v", err)
-		}
-	}
-}
-
-func TestHoldStatus(t *testing.T) {
-	for _, tt := range []struct {
-		command string
-		want    int
-		again   bool // it is started again
-	}{
-		{"exit 78", 78, false},
-		{"exit 0", 0, false},
-		{"exit 4", 4, true},
-		{"kill -9 $$", 137, true},
-		{"exec /no/such/program", 127, true},
-	} {
-		signals := make(chan os.Signal, 1)
-		again := false
-		remark := func(string, ...any) {
-			again = true
-			signals <- syscall.SIGTERM // which ends the pause before the start
-		}
-		status, err := Hold(t.Context(), HoldConfig{Command: []string{"/bin/sh", "-c", tt.command}, Signals: signals, Remark: remark})
-		if status != tt.want || err != nil || again != tt.again {
-			t.Errorf("%q: status %d, %v, again %v", tt.command, status, err, again)
-		}
-	}
-}
