@@ -311,4 +311,3 @@ func pipe(t *testing.T) (r, w *os.File) {
 	})
 	return r, w
 }
-
