@@ -55,11 +55,6 @@ func TestKillUnderLogins(t *testing.T) {
 			}
 		}
 	}
-	for _, a := range loads[0].stop() {
-		if a.err != nil && strings.Contains(a.err.Error(), "AUTHENTICATIONFAILED") && !strings.Contains(sites[0].proxy.log(), a.user) {
-			t.Errorf("%s: %v", a.user, a.err)
-		}
-	}
 }
 
 // A director hangs under logins: without an admin change nobody on the others waits; with one only users whose place it
