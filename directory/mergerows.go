@@ -25,8 +25,9 @@ type Merged struct {
 // user's former mapping would come back at whoever hears late, once the
 // backend that the user was moved to is removed.
 //
-// For every row that is not dropped it calls each, unless that is nil, in the
-// order of rows and without a lock held.
+// For every row that is not dropped, or that ended a live mapping although it
+// is dead itself, it calls each, unless that is nil, in the order of rows and
+// without a lock held.
 //
 // Rows may come in any order, but when they are sorted by hash, as Leaf gives
 // them, they are merged leaf by leaf, which is several times faster.
@@ -117,7 +118,7 @@ func (m *merger) merge(run []Mapping) {
 		} else {
 			out = m.mergeRow(v, &l.rows[at], incoming)
 		}
-		if m.report && live {
+		if m.report && (live || found && out.BeforeStatus == Live && out.Changed) {
 			m.results = append(m.results, result{index, out})
 		}
 	}
@@ -148,6 +149,6 @@ func (m *merger) mergeRow(v *view, r *row, incoming row) Merged {
 	v.replaced(old, next)
 	out.Mapping = next.mapping(v)
 	// A row that stays dead is nobody's business, even if its activity is later now.
-	out.Changed = v.liveByTable(m.shard, next)
+	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next)
 	return out
 }

@@ -144,7 +144,7 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 		}
 		out.Mapping.Activity = max(in.Activity, out.Before.Activity)
 	}
-	out.Changed = (out.BeforeStatus == None || out.Mapping != out.Before) && !m.deadByTable(tag, out.Mapping)
+	out.Changed = (out.BeforeStatus == None || out.Mapping != out.Before) && (out.BeforeStatus == Live || !m.deadByTable(tag, out.Mapping))
 	m.users[modelUser{tag, in.Hash}] = out.Mapping
 	return out, dead
 }
@@ -341,9 +341,11 @@ func TestDirectoryAgainstModel(t *testing.T) {
 				var got, want []seen
 				wantDropped := 0
 				for _, in := range rows {
-					if out, dropped := m.merge(tag, in, now); dropped {
+					out, dropped := m.merge(tag, in, now)
+					if dropped {
 						wantDropped++
-					} else {
+					}
+					if !dropped || out.BeforeStatus == Live && out.Changed {
 						want = append(want, seen{in, out})
 					}
 				}
