@@ -5,8 +5,8 @@ import "time"
 const (
 	// silence is what separates two living directors, by G2.
 	silence = 5 * time.Second
-	// aloneAfter is how long a director waits for an answer to its first calls before it serves alone.
-	aloneAfter = 3 * time.Second
+	// aloneAfter is how long a director waits for an answer to its first calls before it serves alone: 3 s by its own clock.
+	aloneAfter = 2900 * time.Millisecond
 	// contactAgain is how long after their first frames two directors may still count each other as failed: streams open one
 	// after the other, and it takes two beats on each until both know that frames flow both ways again.
 	contactAgain = 2 * time.Second

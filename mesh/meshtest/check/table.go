@@ -128,6 +128,8 @@ func (w write) over() time.Duration {
 	switch {
 	case w.op == nil:
 		return never
+	case w.op.stranger:
+		return forever
 	case w.op.done && len(w.op.failed) == 0:
 		return min(w.op.doneAt, w.op.at+unseenMargin)
 	}
@@ -158,7 +160,7 @@ func (b *backend) possible(r register, since, until time.Duration) []int {
 			continue
 		}
 		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
-			return !x.unsure && x.begun() >= w.over() && x.everywhere() <= since
+			return !x.unsure && !x.op.stranger && x.begun() >= w.over() && x.everywhere() <= since
 		})
 		if !overwritten && !slices.Contains(values, w.value) {
 			values = append(values, w.value)

@@ -89,11 +89,15 @@ func (d *director) start(founder bool) {
 	d.members, d.dials = make(map[*director]*membership), make(map[*director]*dial)
 	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]int), make(map[uint64]time.Duration)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
+	backends := s.Backends
+	if s.Odd != nil && d.index > 0 {
+		backends = s.Odd
+	}
 	skew := w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{
 		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
 		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel,
-		Backends: s.Backends, Founder: founder, Hook: s.Hook,
+		Backends: backends, Founder: founder, Hook: s.Hook,
 		Wall:      worldStart.Add(w.now + skew),
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,

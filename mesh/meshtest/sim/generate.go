@@ -24,6 +24,12 @@ type generator struct {
 func Generate(seed uint64) Schedule {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x7363686564))}
 	g.settings(seed)
+	if !g.s.ColdStart && g.chance(0.15) {
+		for _, b := range g.s.Backends[1:] {
+			b.VHosts = 1 + g.IntN(100)
+			g.s.Odd = append(g.s.Odd, b)
+		}
+	}
 	g.users(12 + g.IntN(40))
 	if !g.s.ColdStart && g.chance(0.15) {
 		g.add(Action{At: g.during(), Kind: JoinLater, Director: g.s.Directors - 1})

@@ -14,7 +14,8 @@ import (
 type Schedule struct {
 	Seed      uint64 // of all that the actions leave open: delays, losses, phases
 	Directors int
-	Backends  []ring.Backend // --mail-servers of every director
+	Backends  []ring.Backend // --mail-servers of the first director, which founds the mesh
+	Odd       []ring.Backend // those of all others, if not the same
 	Users     []check.User
 	Expire    time.Duration
 	KickDelay time.Duration
