@@ -117,7 +117,7 @@ func (c *Checker) originatorDied(t time.Duration, i int) {
 	}
 }
 
-// settleOperations notes that in a calm mesh everything that was acknowledged has reached everybody.
+// settleOperations notes that in a calm mesh everything that was done has reached everybody.
 func (c *Checker) settleOperations(t time.Duration) {
 	if c.contacts.lastRough == t {
 		for _, o := range c.operations {
@@ -128,8 +128,8 @@ func (c *Checker) settleOperations(t time.Duration) {
 		return
 	}
 	for _, o := range c.operations {
-		if o.done && o.err == "" && o.everywhere == forever && t-o.doneAt >= settleTime && c.survived(o) {
-			o.everywhere = t
+		if o.done && o.everywhere == forever && t-o.doneAt >= settleTime && c.survived(o) {
+			o.everywhere = t // also of one that lost against another: it has no effect any more
 			c.closeFreed(o)
 		}
 	}

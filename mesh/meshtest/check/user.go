@@ -9,6 +9,9 @@ import (
 // clockSlack covers what directors' clocks may differ by, and the truncation of recorded times.
 const clockSlack = 3 * time.Second
 
+// strangeSlack covers what the clocks of directors may be apart that never met.
+const strangeSlack = 70 * time.Second
+
 // given is one answer, as far as it concerns who must know of it.
 type given struct {
 	at       time.Duration
@@ -36,6 +39,7 @@ type line struct {
 	answers  []given
 	move     *operation // the move that made it, until it is first answered
 	loose    bool       // perhaps forgotten already: the next answer tells
+	strange  bool       // answered by a director that had met no other, whose clock may be far off
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so yet.
@@ -113,7 +117,11 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool { return t >= l.rec
 
 // surelyDead reports whether it must have.
 func (c *Checker) surelyDead(l *line, t time.Duration) bool {
-	return t > l.last+c.rules.Expire+c.rules.share()+clockSlack
+	slack := clockSlack
+	if l.strange {
+		slack = strangeSlack
+	}
+	return t > l.last+c.rules.Expire+c.rules.share()+slack
 }
 
 // answer judges one answer by G2 and notes it.
@@ -148,7 +156,8 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure})
 	}
 	x.last = t
-	if up {
+	x.strange = x.strange || !d.met
+	if up && d.met {
 		x.recorded = t
 	}
 	if c.freedBy(s, x, t) != nil {
@@ -169,7 +178,11 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	x := &line{backend: backend, start: t, last: t, recorded: t, renewed: never}
 	var why cause
 	var kept []*line
-	if o := c.movedBy(t, s, backend); o != nil {
+	o := c.movedBy(t, s, backend)
+	if o != nil && o.err != "" && c.allDead(s, t) && c.mayHash(s.user, l.at, t, backend) {
+		o = nil // the move lost, and the user is here by its hash
+	}
+	if o != nil {
 		s.used[o] = true
 		why = causeMoved
 		x.move, x.recorded = o, o.at
@@ -185,8 +198,8 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	case causeFresh, causeFreed, causeFlushed:
 		c.judgePlace(t, s, l, backend)
 	}
-	if (why == causeFault || c.troubled(t)) && !c.table.surelyUp(backend, t-time.Second, t) {
-		x.recorded = never // perhaps an older mapping, which this answer did not prolong
+	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].met {
+		x.recorded = never // perhaps an older mapping, which this answer did not prolong; or a wrong clock
 	}
 	s.changed(t, backend, why, c.troubled(t))
 	for _, old := range s.lines {
@@ -197,6 +210,11 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	s.lines = append(kept, x)
 	c.explainf(t, "user %v: %v is new (%v); now %s", s.user, backend, why, c.describe(s))
 	return x
+}
+
+// allDead reports whether every line of the user may have expired.
+func (c *Checker) allDead(s *userState, t time.Duration) bool {
+	return !slices.ContainsFunc(s.lines, func(x *line) bool { return !c.perhapsDead(x, t) })
 }
 
 func (s *userState) changed(t time.Duration, to netip.Addr, why cause, rough bool) {

@@ -192,6 +192,9 @@ func (c *Checker) ending(x *line, t time.Duration, places []netip.Addr) bool {
 		return false
 	}
 	earliest, latest := c.earliestEnd(), c.latestEnd()
+	if x.strange {
+		return true
+	}
 	if t >= x.recorded+earliest && t <= x.last+latest {
 		return true
 	}
