@@ -33,8 +33,8 @@ run: build ## three directors in one process with sample users; says what to try
 test: ## run the tests; needs nothing but Go
 	$(GO) test ./...
 
-race: ## run the tests with the race detector
-	$(GO) test -race ./...
+race: ## run the tests with the race detector, the long ones shorter
+	$(GO) test -race -short ./...
 
 fuzz: ## fuzz each target for FUZZTIME (5s)
 	@scripts/fuzz $(FUZZTIME)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -82,8 +83,8 @@ func (c *Core) obstacle(now time.Duration) string {
 	if c.cfg.Guards.NoAdmission {
 		return ""
 	}
-	for name, since := range a.named {
-		if p := c.peers[name]; (p == nil || !p.live && !p.left) && now-since <= failAfter {
+	for _, name := range slices.Sorted(maps.Keys(a.named)) {
+		if p := c.peers[name]; (p == nil || !p.live && !p.left) && now-a.named[name] <= failAfter {
 			return "not yet in contact with " + name
 		}
 	}

@@ -276,10 +276,13 @@ func TestLongAndHalfLines(t *testing.T) {
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login, MaxConnections: 2})
-		first, second, third := f.client(), f.client(), f.client()
+		first := f.client()
+		firstAuth := f.auth()
+		second := f.client()
+		secondAuth := f.auth()
+		third := f.client()
 		third.expectEnd()
 		f.logged(tooManyConnections)
-		firstAuth, secondAuth := f.auth(), f.auth()
 		first.Close()
 		firstAuth.expectEnd()
 		synctest.Wait()
