@@ -29,6 +29,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 		case !g.sure:
 			excused = excused || g.lost || c.anySeparated(t, director)
 		case c.mustKnow(t, director, g):
+			c.explainf(t, "%s must know of %v, which %s answered at %v", c.contacts.directors[director].name, x.backend, c.contacts.directors[g.director].name, g.at)
 			return false
 		default:
 			excused = true

@@ -38,6 +38,7 @@ type line struct {
 	renewed  time.Duration // newest answer that may have made a new mapping: an old one was being forgotten
 	answers  []given
 	move     *operation // the move that made it, until it is first answered
+	fresh    bool       // its first answer made the mapping
 	loose    bool       // perhaps forgotten already: the next answer tells
 	strange  bool       // answered by a director that had met no other, whose clock may be far off
 }
@@ -150,7 +151,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	d := c.contacts.directors[director]
 	up := c.table.surelyUp(x.backend, t-time.Second, t)
-	sure := d.settled && (len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
+	sure := d.settled && (x.fresh && len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
 	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure})
@@ -186,6 +187,9 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 		s.used[o] = true
 		why = causeMoved
 		x.move, x.recorded = o, o.at
+		if o.rough || c.troubled(t) {
+			kept = s.lines // elsewhere nothing may be known of the move, or something else may have won
+		}
 	} else {
 		why, kept = c.replaces(t, s, l, backend)
 	}
@@ -198,6 +202,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	case causeFresh, causeFreed, causeFlushed:
 		c.judgePlace(t, s, l, backend)
 	}
+	x.fresh = why == causeFresh || why == causeFreed
 	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].met {
 		x.recorded = never // perhaps an older mapping, which this answer did not prolong; or a wrong clock
 	}
@@ -241,22 +246,23 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		}
 	}
 	s.used[o] = true
-	if x := s.find(o.op.Backend); x != nil {
-		if x.start < o.at && len(s.lines) == 1 {
-			x.start, x.last, x.recorded, x.loose = o.at, o.doneAt, max(x.recorded, o.at), false
-			x.answers = []given{c.givenBy(o)}
-		}
+	old := s.find(o.op.Backend)
+	if old != nil && old.start >= o.at {
 		return
 	}
-	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
-	var kept []*line
-	if len(o.failed) > 0 { // where nothing was heard of the move the old line goes on, and may win in the end
-		kept = s.lines
-	}
-	s.lines = append(kept, &line{
+	x := &line{
 		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, renewed: never, move: o,
 		answers: []given{c.givenBy(o)},
-	})
+	}
+	var kept []*line
+	switch {
+	case len(o.failed) > 0: // where nothing was heard of the move another line goes on, and may win in the end
+		kept = slices.DeleteFunc(slices.Clone(s.lines), func(y *line) bool { return y == old })
+	case old != nil && len(s.lines) == 1:
+		x.move = nil // the user was there already
+	}
+	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
+	s.lines = append(kept, x)
 	s.resolve = false
 	c.explainf(o.doneAt, "user %v: %v is acknowledged", s.user, o.op)
 }

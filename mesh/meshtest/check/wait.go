@@ -133,9 +133,24 @@ func (c *Checker) concerns(o *operation, s *userState) bool {
 	case OpMove:
 		return o.op.User == s.user
 	case OpFlush:
-		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend)
+		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o)
 	}
 	return false
+}
+
+// sent reports whether another operation may have moved the user to the backend that a flush empties, before anybody was answered it.
+func (c *Checker) sent(s *userState, flush *operation) bool {
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		switch {
+		case o == flush || o.at > flush.ended:
+			return false
+		case o.op.Kind == OpMove:
+			return o.op.User == s.user && o.op.Backend == flush.op.Backend
+		case o.op.Kind == OpFlush:
+			return c.mayHash(s.user, o.at, min(o.ended, flush.ended), flush.op.Backend)
+		}
+		return false
+	})
 }
 
 // wasOn reports whether the user was ever answered a backend.
@@ -157,16 +172,20 @@ func (c *Checker) heldUntil(o *operation) time.Duration {
 }
 
 // mayEnd reports whether one of the user's mappings may be in its last seconds, and its place another now. The director may hold
-// one that has just been replaced elsewhere.
+// one that has just been replaced elsewhere. Of several lines, the one that won has the newest activity of all.
 func (c *Checker) mayEnd(s *userState, t time.Duration, places []netip.Addr) bool {
+	newest := never
 	for _, x := range s.lines {
-		if c.ending(x, t, places) {
+		newest = max(newest, x.last)
+	}
+	for _, x := range s.lines {
+		if c.ending(x, newest, t, places) {
 			return true
 		}
 	}
 	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool { return t-x.at > troubleSpread })
 	for _, x := range s.gone {
-		if (t-x.at <= spread || c.troubled(t)) && c.ending(x.line, t, places) {
+		if (t-x.at <= spread || c.troubled(t)) && c.ending(x.line, x.last, t, places) {
 			return true
 		}
 	}
@@ -187,7 +206,7 @@ func (c *Checker) latestEnd() time.Duration { return c.rules.Expire + c.rules.sh
 
 // ending reports whether a line's mapping may be in its last seconds at a director where the user now hashes elsewhere. Where a
 // fault kept activity from spreading, the end may follow from an older answer than the last.
-func (c *Checker) ending(x *line, t time.Duration, places []netip.Addr) bool {
+func (c *Checker) ending(x *line, newest, t time.Duration, places []netip.Addr) bool {
 	if len(places) == 1 && places[0] == x.backend && c.table.surelyUp(x.backend, t-troubleSpread, t) {
 		return false
 	}
@@ -195,7 +214,7 @@ func (c *Checker) ending(x *line, t time.Duration, places []netip.Addr) bool {
 	if x.strange {
 		return true
 	}
-	if t >= x.recorded+earliest && t <= x.last+latest {
+	if t >= x.recorded+earliest && t <= newest+latest {
 		return true
 	}
 	return slices.ContainsFunc(x.answers, func(g given) bool {

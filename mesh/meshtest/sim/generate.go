@@ -118,6 +118,9 @@ func (g *generator) add(a Action) {
 
 // finish puts the actions in order and ends the schedule with a look at everything.
 func (g *generator) finish() Schedule {
+	for i := range g.s.Directors { // flushes of few users at a time might outlast the run
+		g.s.Actions = append(g.s.Actions, Action{At: g.active + 3*time.Second, Kind: Order, Director: i, Op: check.Op{Kind: check.OpCancel}})
+	}
 	g.s.Actions = append(g.s.Actions, Action{At: g.s.End - 14*time.Second, Kind: AskAll})
 	slices.SortStableFunc(g.s.Actions, func(a, b Action) int { return int(a.At - b.At) })
 	return g.s
