@@ -399,7 +399,7 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 	if live[0].name < c.cfg.Name {
 		patience = coldImpatience
 	}
-	if now-a.coldSince < patience {
+	if now-a.coldSince < patience || now-a.coldSince < patience+failAfter && c.someoneNear(now) {
 		return
 	}
 	for _, p := range live {
@@ -417,6 +417,16 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 		}
 	}
 	c.found(now, fmt.Sprintf("%d directors start together", len(live)+1))
+}
+
+// someoneNear reports whether there is a director that has just been heard of but is not in touch both ways yet. It may belong to a mesh.
+func (c *Core) someoneNear(now time.Duration) bool {
+	for _, p := range c.peers {
+		if !p.live && !p.left && p.boot != 0 && now-p.seenAt <= failAfter {
+			return true
+		}
+	}
+	return false
 }
 
 const (
