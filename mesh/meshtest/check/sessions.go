@@ -25,6 +25,11 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	if t-c.contacts.lastRough < t-x.move.at+troubleSpread {
 		return
 	}
+	for _, o := range c.operations {
+		if o.at >= x.move.at && o.frees(x.backend) {
+			return // to forget the users of the new backend ends the move, and kicks nobody
+		}
+	}
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
 		if d.life != y.life || !d.alive || y.backend == x.backend || !c.stillMapped(s, y, x.move.at) {
