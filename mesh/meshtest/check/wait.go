@@ -11,8 +11,8 @@ const (
 	waitLimit = 30 * time.Second
 	// tickSlack is the coarseness of a director's own clockwork.
 	tickSlack = 200 * time.Millisecond
-	// lastSeconds is Q: for how long before the end of a mapping a lookup may wait for it.
-	lastSeconds = 10 * time.Second
+	// lastStretch is Q: for how long before the end of a mapping a lookup may wait for it.
+	lastStretch = 10 * time.Second
 )
 
 // lookup is one question.
@@ -199,7 +199,7 @@ func (c *Checker) mayEnd(s *userState, t time.Duration, places []netip.Addr) boo
 
 // earliestEnd and latestEnd are how long after its last answer a mapping's last seconds may begin and end.
 func (c *Checker) earliestEnd() time.Duration {
-	return c.rules.Expire + c.rules.share()/2 - lastSeconds - clockSlack
+	return c.rules.Expire + c.rules.share()/2 - lastStretch - clockSlack
 }
 
 func (c *Checker) latestEnd() time.Duration { return c.rules.Expire + c.rules.share() + clockSlack }

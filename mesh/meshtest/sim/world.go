@@ -25,7 +25,6 @@ type world struct {
 	history   []check.Event
 	lastID    uint64
 	boots     uint64
-	flushes   []*runningFlush
 	kicked    int // sessions ended by kickers
 	trace     *Trace
 	watched   string // the rows of the watched user, as last seen
