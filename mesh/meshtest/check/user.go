@@ -18,7 +18,6 @@ type given struct {
 	director int
 	life     int
 	sure     bool // activity was recorded, hence announced, with this answer, and by this director itself
-	relayed  bool // perhaps by another director on behalf of this one, which was not settled
 	orphaned bool // its director has died since
 	holders  []holder
 	lost     bool // it died before all others had the row
@@ -155,7 +154,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	sure := d.settled && (x.fresh && len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
 	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
-		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure, relayed: !d.settled})
+		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure})
 	}
 	x.last = t
 	x.strange = x.strange || !d.met
@@ -181,8 +180,8 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	var why cause
 	var kept []*line
 	o := c.movedBy(t, s, backend)
-	if o != nil && c.allDead(s, t) && c.mayHash(s.user, l.at, t, backend) {
-		o = nil // perhaps the move lost; the user is here by its hash
+	if o != nil && o.err != "" && c.allDead(s, t) && c.mayHash(s.user, l.at, t, backend) {
+		o = nil // the move lost, and the user is here by its hash
 	}
 	if o != nil {
 		s.used[o] = true
