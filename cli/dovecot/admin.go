@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"directormesh/cli/dovecot/tabbed"
 )
 
 // Admin is the sockets of Dovecot 2.4's login processes. Only they know connections that are still on the way to their
@@ -43,7 +45,7 @@ func (a Admin) Processes() (map[int]string, error) {
 
 // KickUser ends all connections of a user in the login process behind a socket, and returns how many.
 func (a Admin) KickUser(ctx context.Context, socket, user string) (int, error) {
-	q, err := begin(ctx, socket, adminHello+"KICK-USER\t"+Escape(user)+"\n")
+	q, err := begin(ctx, socket, adminHello+tabbed.Line("KICK-USER", user)+"\n")
 	if err != nil {
 		return 0, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"directormesh/cli/dovecot/tabbed"
 	"directormesh/ring"
 )
 
@@ -33,7 +34,7 @@ func (a Anvil) List(ctx context.Context) ([]Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := anvilList{names: splitLine(head)}
+	list := anvilList{names: tabbed.Fields(head)}
 	for {
 		line, err := q.line()
 		if err != nil {
@@ -82,11 +83,8 @@ func (a Anvil) kick(ctx context.Context, command string, args ...string) (int, e
 
 // ask sends a command and returns the request at the beginning of its answer.
 func (a Anvil) ask(ctx context.Context, command string, args ...string) (*request, error) {
-	text := anvilHello + command
-	for _, arg := range args {
-		text += "\t" + Escape(arg)
-	}
-	q, err := begin(ctx, a.Path, text+"\n")
+	line := tabbed.Line(append([]string{command}, args...)...)
+	q, err := begin(ctx, a.Path, anvilHello+line+"\n")
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +109,7 @@ type anvilList struct {
 const anvilColumns = 6
 
 func (l *anvilList) add(line string) error {
-	columns := splitLine(line)
+	columns := tabbed.Fields(line)
 	if len(columns) < anvilColumns {
 		return fmt.Errorf("a connection has %d columns instead of %d", len(columns), anvilColumns)
 	}

@@ -2,7 +2,6 @@ package dovecot
 
 import (
 	"net/netip"
-	"strings"
 
 	"directormesh/ring"
 )
@@ -45,15 +44,6 @@ func addFields(names, values []string) []Field {
 		if i < len(names) && value != "" {
 			fields = append(fields, Field{Name: names[i], Value: value})
 		}
-	}
-	return fields
-}
-
-// splitLine returns the fields of a line, unescaped.
-func splitLine(line string) []string {
-	fields := strings.Split(line, "\t")
-	for i, f := range fields {
-		fields[i] = Unescape(f)
 	}
 	return fields
 }

@@ -4,26 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
+	"directormesh/cli/dovecot/tabbed"
 )
-
-func TestEscape(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := string(rapid.SliceOf(rapid.SampledFrom([]byte("\x00\x01\t\r\nab1t"))).Draw(t, "text"))
-		escaped := Escape(text)
-		if strings.ContainsAny(escaped, "\x00\t\r\n") {
-			t.Fatalf("%q is escaped as %q", text, escaped)
-		}
-		if got := Unescape(escaped); got != text {
-			t.Fatalf("%q comes back as %q", text, got)
-		}
-	})
-	for escaped, want := range map[string]string{"a\x01": "a", "\x01x": "x", "": ""} {
-		if got := Unescape(escaped); got != want {
-			t.Errorf("Unescape(%q) = %q, want %q", escaped, got, want)
-		}
-	}
-}
 
 func FuzzIPCList(f *testing.F) {
 	f.Add("username\tservice\tsrc-ip\tdest-ip\tdest-port\nzoe\timap\t127.0.0.1\t192.0.2.1\t143")
@@ -55,7 +37,7 @@ func FuzzAnvilList(f *testing.F) {
 	f.Add("", "77\talice\timap-login\t127.0.0.1\t00\t192.0.2.1\tx\ty")
 	f.Add("user_a\tuser_b", "-1\t\t\t\t\t\n")
 	f.Fuzz(func(t *testing.T, head, line string) {
-		list := anvilList{names: splitLine(head)}
+		list := anvilList{names: tabbed.Fields(head)}
 		err := list.add(line)
 		for _, c := range list.connections {
 			if err != nil || !c.Backend.IsValid() || c.PID < 0 || len(c.Fields) > len(list.names) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"directormesh/cli/dovecot/tabbed"
 	"directormesh/ring"
 )
 
@@ -70,11 +71,8 @@ func (c IPC) kick(ctx context.Context, command string, args ...string) (int, err
 
 // ask sends a command to all login processes. It hands the lines of data to each and returns what the last line says.
 func (c IPC) ask(ctx context.Context, each func(line string) error, command string, args ...string) (string, error) {
-	fields := append([]string{"proxy", "*", command}, args...)
-	for i, f := range fields {
-		fields[i] = Escape(f)
-	}
-	q, err := begin(ctx, c.Path, strings.Join(fields, "\t")+"\n")
+	line := tabbed.Line(append([]string{"proxy", "*", command}, args...)...)
+	q, err := begin(ctx, c.Path, line+"\n")
 	if err != nil {
 		return "", err
 	}
@@ -112,7 +110,7 @@ type ipcList struct {
 const firstColumn = "username"
 
 func (l *ipcList) add(line string) error {
-	columns := splitLine(line)
+	columns := tabbed.Fields(line)
 	if columns[0] == firstColumn && slices.Contains(columns, "dest-ip") {
 		l.names, l.fields = columns, l.fields[:0]
 		l.user, l.backend = 0, slices.Index(columns, "dest-ip")

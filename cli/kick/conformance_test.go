@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"directormesh/cli/dovecot"
+	"directormesh/cli/dovecot/tabbed"
 	"directormesh/cli/kick"
 	"directormesh/cli/kick/kicktest"
 	"directormesh/cli/session"
@@ -69,11 +70,7 @@ func serve(t *testing.T, path string, hang bool, handle func(line string, out io
 }
 
 func fields(line string) []string {
-	list := strings.Split(line, "\t")
-	for i, f := range list {
-		list[i] = dovecot.Unescape(f)
-	}
-	return list
+	return tabbed.Fields(line)
 }
 
 func hasField(s kicktest.Session, name, value string) bool {

@@ -205,14 +205,3 @@ func TestLinesLaw(t *testing.T) {
 		}
 	})
 }
-
-// unescape undoes what auth does to a value.
-func TestUnescapeLaw(t *testing.T) {
-	escaper := strings.NewReplacer("\x00", "\x010", "\x01", "\x011", "\t", "\x01t", "\r", "\x01r", "\n", "\x01n")
-	rapid.Check(t, func(t *rapid.T) {
-		value := string(rapid.SliceOf(rapid.OneOf(rapid.Byte(), rapid.ByteMax(13))).Draw(t, "value"))
-		if got := string(unescape([]byte(escaper.Replace(value)))); got != value {
-			t.Fatalf("%q became %q", value, got)
-		}
-	})
-}

@@ -2,6 +2,8 @@ package authrelay
 
 import (
 	"bytes"
+
+	"directormesh/cli/dovecot/tabbed"
 )
 
 // reply is what a line of auth says about proxying. Its fields are unescaped; most are parts of the line.
@@ -25,7 +27,7 @@ func parseReply(fields []byte) (r reply, ok bool) {
 		} else {
 			fields = nil
 		}
-		field = unescape(field)
+		field = tabbed.UnescapeBytes(field)
 		key, value := field, []byte(nil)
 		equals := bytes.IndexByte(field, '=')
 		if equals >= 0 {
@@ -63,40 +65,6 @@ func parseReply(fields []byte) (r reply, ok bool) {
 		r.name = r.user
 	}
 	return r, wants && !host && r.name != nil
-}
-
-// escape is the byte that Dovecot escapes others with.
-const escape = 0x01
-
-// unescape returns what an escaped field stands for; the field itself if nothing in it is escaped.
-func unescape(field []byte) []byte {
-	i := bytes.IndexByte(field, escape)
-	if i < 0 {
-		return field
-	}
-	plain := append(make([]byte, 0, len(field)), field[:i]...)
-	for ; i < len(field); i++ {
-		c := field[i]
-		if c == escape {
-			if i++; i == len(field) {
-				break // a lone one at the end stands for nothing
-			}
-			switch c = field[i]; c {
-			case '0':
-				c = 0
-			case '1':
-				c = escape
-			case 't':
-				c = '\t'
-			case 'r':
-				c = '\r'
-			case 'n':
-				c = '\n'
-			}
-		}
-		plain = append(plain, c)
-	}
-	return plain
 }
 
 // cutEnding separates a line from its LF or CR LF, whichever of them it has.

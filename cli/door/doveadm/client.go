@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"directormesh/cli/api"
+	"directormesh/cli/dovecot/tabbed"
 	"directormesh/ring"
 )
 
@@ -152,7 +153,7 @@ var errLine = errors.New("not a line of this list")
 
 // parseBackend reads a line of HOST-LIST. Fields beyond the sixth are ignored, and what is not down is up.
 func parseBackend(line string) (api.Backend, error) {
-	fields := splitFields(line)
+	fields := tabbed.Fields(line)
 	if len(fields) < 6 {
 		return api.Backend{}, errLine
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"pgregory.net/rapid"
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/httpapi/httpapitest"
@@ -82,37 +81,5 @@ func checkOperation(t *testing.T, op api.Operation) {
 	}
 	if !complete {
 		t.Errorf("asked for %#v", op)
-	}
-}
-
-// Every text comes back from its escaped form, which has none of the characters that separate fields and lines.
-func TestEscape(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.String().Draw(t, "text")
-		if rapid.Bool().Draw(t, "special") {
-			text = rapid.StringOf(rapid.RuneFrom([]rune("\x00\x01\t\r\na0tn"))).Draw(t, "text")
-		}
-		field := string(appendEscaped(nil, text))
-		if strings.ContainsAny(field, "\t\r\n\x00") {
-			t.Errorf("%q is escaped as %q", text, field)
-		}
-		if got := unescape(field); got != text {
-			t.Errorf("%q comes back as %q", text, got)
-		}
-	})
-}
-
-func TestUnescape(t *testing.T) {
-	for field, want := range map[string]string{
-		"":                          "",
-		"plain":                     "plain",
-		"\x010\x011\x01t\x01r\x01n": "\x00\x01\t\r\n",
-		"a\x01xb":                   "axb",
-		"a\x01":                     "a",
-		"\x01\x01t":                 "\x01t",
-	} {
-		if got := unescape(field); got != want {
-			t.Errorf("%q is %q, want %q", field, got, want)
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"directormesh/cli/api"
+	"directormesh/cli/dovecot/tabbed"
 	"directormesh/ring"
 )
 
@@ -16,7 +17,7 @@ func (s *session) hostList([]string) error {
 		line = append(line, '\t')
 		line = strconv.AppendInt(line, int64(b.Users), 10)
 		line = append(line, '\t')
-		line = appendEscaped(line, b.Tag)
+		line = tabbed.AppendEscaped(line, b.Tag)
 		if b.State == api.StateDown {
 			line = append(line, "\tD\t"...)
 		} else {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"directormesh/cli/door/audit"
+	"directormesh/cli/dovecot/tabbed"
 )
 
 const (
@@ -94,7 +95,7 @@ func (s *session) converse() error {
 		if err != nil {
 			return ended(err)
 		}
-		fields := splitFields(line)
+		fields := tabbed.Fields(line)
 		c, ok := s.commands[fields[0]]
 		if !ok {
 			return fmt.Errorf("%w: there is no command %q", errNotUnderstood, shorten(fields[0]))
@@ -155,7 +156,7 @@ func (s *session) line(text string) {
 
 // reply writes a reply that is a text of ours, whatever it may quote.
 func (s *session) reply(text string) {
-	s.out.Write(appendEscaped(s.out.AvailableBuffer(), text))
+	s.out.Write(tabbed.AppendEscaped(s.out.AvailableBuffer(), text))
 	s.out.WriteByte('\n')
 }
 

@@ -2,7 +2,8 @@ package proxynotify
 
 import (
 	"bytes"
-	"strings"
+
+	"directormesh/cli/dovecot/tabbed"
 )
 
 // maxLine bounds a line, without its end. Names of users are shorter; what is longer is skipped.
@@ -47,37 +48,6 @@ func (s *splitter) add(data []byte, each func(name string)) (skipped int) {
 
 func report(line []byte, each func(name string)) {
 	if len(line) > 0 {
-		each(unescape(string(line)))
+		each(string(tabbed.UnescapeBytes(line)))
 	}
-}
-
-// unescape returns the name that an escaped line stands for: login processes write byte 1 and a letter for bytes that would
-// end a field or a line.
-func unescape(line string) string {
-	if strings.IndexByte(line, 1) < 0 {
-		return line
-	}
-	var b strings.Builder
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		if c == 1 {
-			if i++; i == len(line) {
-				break
-			}
-			switch c = line[i]; c {
-			case '0':
-				c = 0
-			case '1':
-				c = 1
-			case 't':
-				c = '\t'
-			case 'r':
-				c = '\r'
-			case 'n':
-				c = '\n'
-			}
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
 }
