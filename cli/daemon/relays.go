@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,112 +32,37 @@ type relayOptions struct {
 // relaySettings are those of the doors in front of Dovecot's auth.
 func relaySettings() []Setting {
 	return []Setting{
-		{
-			Name: "login-socket", Value: "PATH", Default: "login/director",
-			Usage: "socket for login processes, in --run-dir unless absolute; empty: none",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Relays.LoginSocket = s
-				return o.checkSocket(s)
-			},
-		},
-		{
-			Name: "login-socket-mode", Value: "MODE", Default: "0666", Usage: "mode of --login-socket",
-			read: func(o *Options, s string, _ Environment) (err error) {
-				o.Relays.LoginSocketMode, err = parseMode(s)
-				return err
-			},
-		},
-		{
-			Name: "auth-login-socket", Value: "PATH", Default: "/run/dovecot/auth-login",
-			Usage: "Dovecot's auth socket of type login; empty: no --login-socket",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Relays.AuthLoginSocket = s
-				return checkAuthSocket(s)
-			},
-		},
-		{
-			Name: "userdb-socket", Value: "PATH", Default: "director-userdb",
-			Usage: "socket for LMTP and doveadm, in --run-dir unless absolute; empty: none",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Relays.UserdbSocket = s
-				return o.checkSocket(s)
-			},
-		},
-		{
-			Name: "userdb-socket-mode", Value: "MODE", Default: "0600", Usage: "mode of --userdb-socket; who may connect learns about users",
-			read: func(o *Options, s string, _ Environment) (err error) {
-				o.Relays.UserdbSocketMode, err = parseMode(s)
-				return err
-			},
-		},
-		{
-			Name: "auth-userdb-socket", Value: "PATH", Default: "/run/dovecot/auth-userdb",
-			Usage: "Dovecot's auth socket of type userdb; empty: no --userdb-socket",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Relays.AuthUserdbSocket = s
-				return checkAuthSocket(s)
-			},
-		},
-		{
-			Name: "authreply-socket", Value: "PATH", Default: "director-authreply",
-			Usage: "socket that completes auth reply lines, also in --run-dir; empty: none",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Relays.AuthreplySocket = s
-				return o.checkSocket(s)
-			},
-		},
-		{
-			Name: "authreply-socket-mode", Value: "MODE", Default: "0600", Usage: "mode of --authreply-socket",
-			read: func(o *Options, s string, _ Environment) (err error) {
-				o.Relays.AuthreplySocketMode, err = parseMode(s)
-				return err
-			},
-		},
+		socketSetting("login-socket", "login/director", "socket for login processes, in --run-dir unless absolute; empty: none",
+			func(o *Options) *string { return &o.Relays.LoginSocket }),
+		modeSetting("login-socket-mode", "0666", "mode of --login-socket",
+			func(o *Options) *fs.FileMode { return &o.Relays.LoginSocketMode }),
+		dovecotSocketSetting("auth-login-socket", "/run/dovecot/auth-login", "Dovecot's auth socket of type login; empty: no --login-socket",
+			func(o *Options) *string { return &o.Relays.AuthLoginSocket }),
+		socketSetting("userdb-socket", "director-userdb", "socket for LMTP and doveadm, in --run-dir unless absolute; empty: none",
+			func(o *Options) *string { return &o.Relays.UserdbSocket }),
+		modeSetting("userdb-socket-mode", "0600", "mode of --userdb-socket; who may connect learns about users",
+			func(o *Options) *fs.FileMode { return &o.Relays.UserdbSocketMode }),
+		dovecotSocketSetting("auth-userdb-socket", "/run/dovecot/auth-userdb", "Dovecot's auth socket of type userdb; empty: no --userdb-socket",
+			func(o *Options) *string { return &o.Relays.AuthUserdbSocket }),
+		socketSetting("authreply-socket", "director-authreply", "socket that completes auth reply lines, also in --run-dir; empty: none",
+			func(o *Options) *string { return &o.Relays.AuthreplySocket }),
+		modeSetting("authreply-socket-mode", "0600", "mode of --authreply-socket",
+			func(o *Options) *fs.FileMode { return &o.Relays.AuthreplySocketMode }),
 		{
 			Name: "master-user-separator", Value: "CHARACTER", Default: "",
 			Usage: "what stands before a master user, as auth_master_user_separator (default: none)",
 			read: func(o *Options, s string, _ Environment) error {
-				if len(s) > 1 {
+				switch {
+				case s == "":
+				case len(s) > 1 || s[0] >= utf8.RuneSelf:
 					return fmt.Errorf("%q is not a single ASCII character", s)
-				}
-				if s != "" {
+				default:
 					o.Relays.MasterSeparator = s[0]
 				}
 				return nil
 			},
 		},
 	}
-}
-
-// checkSocket checks the length of a socket's path, which may be relative to the run directory.
-func (o *Options) checkSocket(s string) error {
-	if !filepath.IsAbs(s) && len(o.SocketPath()) > maxSocketPath {
-		return nil // it is run-dir that is too long
-	}
-	return checkAuthSocket(o.inRunDir(s))
-}
-
-func checkAuthSocket(path string) error {
-	if len(path) > maxSocketPath {
-		return fmt.Errorf("%q is a socket path of %d bytes; the most is %d", path, len(path), maxSocketPath)
-	}
-	return nil
-}
-
-// inRunDir returns the path of a socket, "" if there is none.
-func (o *Options) inRunDir(s string) string {
-	if s == "" || filepath.IsAbs(s) {
-		return s
-	}
-	return filepath.Join(o.RunDir, s)
-}
-
-func parseMode(s string) (fs.FileMode, error) {
-	mode, err := strconv.ParseUint(s, 8, 32)
-	if err != nil || mode > 0o777 {
-		return 0, fmt.Errorf("%q is not an octal mode such as 0660", s)
-	}
-	return fs.FileMode(mode), nil
 }
 
 // LoginSocketPath is where login processes ask this director, "" if nowhere.

@@ -62,13 +62,17 @@ func TestRelaySettings(t *testing.T) {
 
 func TestBadRelaySettings(t *testing.T) {
 	long := "/" + strings.Repeat("x", 107)
-	for name, value := range map[string]string{
-		"login-socket": long, "userdb-socket": long, "authreply-socket": long, "auth-login-socket": long, "auth-userdb-socket": long,
-		"login-socket-mode": "rw", "userdb-socket-mode": "01777", "authreply-socket-mode": "", "master-user-separator": "**",
+	for name, values := range map[string][]string{
+		"login-socket": {long}, "userdb-socket": {long}, "authreply-socket": {long},
+		"auth-login-socket": {long, "auth-login"}, "auth-userdb-socket": {long, "auth-userdb"}, "kick-ipc": {long, "ipc"}, "kick-anvil": {long, "anvil"},
+		"login-socket-mode": {"rw"}, "userdb-socket-mode": {"01777"}, "authreply-socket-mode": {""},
+		"master-user-separator": {"**", "ä", "\xe4"},
 	} {
-		_, err := Load(map[string]string{name: value}, "", testEnvironment(nil, nil))
-		if err == nil || !strings.HasPrefix(err.Error(), name+": ") {
-			t.Errorf("%s %q: error %v", name, value, err)
+		for _, value := range values {
+			_, err := Load(map[string]string{name: value}, "", testEnvironment(nil, nil))
+			if err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+				t.Errorf("%s %q: error %v", name, value, err)
+			}
 		}
 	}
 }

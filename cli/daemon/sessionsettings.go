@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,22 +22,11 @@ type sessionOptions struct {
 // sessionSettings are those for Dovecot's live sessions.
 func sessionSettings() []Setting {
 	return []Setting{
-		{
-			Name: "kick-ipc", Value: "PATH", Default: "",
-			Usage: "ipc socket of Dovecot 2.3, to list and end sessions, usually /run/dovecot/ipc (default: none)",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Sessions.IPC = s
-				return checkDovecotSocket(s)
-			},
-		},
-		{
-			Name: "kick-anvil", Value: "PATH", Default: "",
-			Usage: "anvil socket of Dovecot 2.4 in its base_dir, to list and end sessions, usually /run/dovecot/anvil (default: none)",
-			read: func(o *Options, s string, _ Environment) error {
-				o.Sessions.Anvil = s
-				return checkDovecotSocket(s)
-			},
-		},
+		dovecotSocketSetting("kick-ipc", "", "ipc socket of Dovecot 2.3, to list and end sessions, usually /run/dovecot/ipc (default: none)",
+			func(o *Options) *string { return &o.Sessions.IPC }),
+		dovecotSocketSetting("kick-anvil", "",
+			"anvil socket of Dovecot 2.4 in its base_dir, to list and end sessions, usually /run/dovecot/anvil (default: none)",
+			func(o *Options) *string { return &o.Sessions.Anvil }),
 		{
 			Name: "sessions-interval", Value: "DURATION", Default: "45s",
 			Usage: "how often sessions are listed to keep their mappings, more often if --user-expire is short",
@@ -62,17 +50,6 @@ func sessionSettings() []Setting {
 			},
 		},
 	}
-}
-
-// checkDovecotSocket checks the path of a socket that Dovecot serves; "" is none.
-func checkDovecotSocket(s string) error {
-	switch {
-	case s == "":
-		return nil
-	case !filepath.IsAbs(s):
-		return fmt.Errorf("%q is not an absolute path", s)
-	}
-	return checkAuthSocket(s)
 }
 
 // withoutMaster returns a login name without the master user in it.

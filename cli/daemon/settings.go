@@ -157,24 +157,14 @@ func ownSettings() []Setting {
 				if o.RunDir = s; s == "" {
 					return errors.New("is empty; name a directory")
 				}
-				// The kernel's limit for the path of a unix socket.
-				if path := o.SocketPath(); len(path) > 107 {
-					return fmt.Errorf("%q makes a socket path of %d bytes; the most is 107", s, len(path))
+				if path := o.SocketPath(); len(path) > maxSocketPath {
+					return fmt.Errorf("%q makes a socket path of %d bytes; the most is %d", s, len(path), maxSocketPath)
 				}
 				return nil
 			},
 		},
-		{
-			Name: "socket-mode", Value: "MODE", Default: "0600", Usage: "mode of director.sock; who may write to it may change everything",
-			read: func(o *Options, s string, _ Environment) error {
-				mode, err := strconv.ParseUint(s, 8, 32)
-				if err != nil || mode > 0o777 {
-					return fmt.Errorf("%q is not an octal mode such as 0660", s)
-				}
-				o.SocketMode = fs.FileMode(mode)
-				return nil
-			},
-		},
+		modeSetting("socket-mode", "0600", "mode of director.sock; who may write to it may change everything",
+			func(o *Options) *fs.FileMode { return &o.SocketMode }),
 		{
 			Name: "http", Value: "IP:PORT", Default: "", Usage: "also serve HTTP there; a loopback address (default: no)",
 			read: func(o *Options, s string, _ Environment) error { o.HTTP = s; return checkHTTP(s) },

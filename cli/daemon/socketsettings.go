@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+)
+
+// maxSocketPath is the kernel's limit for the path of a unix socket.
+const maxSocketPath = 107
+
+// socketSetting is where a door of ours listens: a path, in the run directory unless absolute, "" for no such door.
+func socketSetting(name, value, usage string, field func(*Options) *string) Setting {
+	return Setting{
+		Name: name, Value: "PATH", Default: value, Usage: usage,
+		read: func(o *Options, s string, _ Environment) error {
+			*field(o) = s
+			if !filepath.IsAbs(s) && len(o.SocketPath()) > maxSocketPath {
+				return nil // it is run-dir that is too long
+			}
+			return checkSocketPath(o.inRunDir(s))
+		},
+	}
+}
+
+// modeSetting is the mode of a socket of ours.
+func modeSetting(name, value, usage string, field func(*Options) *fs.FileMode) Setting {
+	return Setting{
+		Name: name, Value: "MODE", Default: value, Usage: usage,
+		read: func(o *Options, s string, _ Environment) error {
+			mode, err := strconv.ParseUint(s, 8, 32)
+			if err != nil || mode > 0o777 {
+				return fmt.Errorf("%q is not an octal mode such as 0660", s)
+			}
+			*field(o) = fs.FileMode(mode)
+			return nil
+		},
+	}
+}
+
+// dovecotSocketSetting is a socket that Dovecot serves: an absolute path, "" for none.
+func dovecotSocketSetting(name, value, usage string, field func(*Options) *string) Setting {
+	return Setting{
+		Name: name, Value: "PATH", Default: value, Usage: usage,
+		read: func(o *Options, s string, _ Environment) error {
+			*field(o) = s
+			if s != "" && !filepath.IsAbs(s) {
+				return fmt.Errorf("%q is not an absolute path", s)
+			}
+			return checkSocketPath(s)
+		},
+	}
+}
+
+func checkSocketPath(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("%q is a socket path of %d bytes; the most is %d", path, len(path), maxSocketPath)
+	}
+	return nil
+}
+
+// inRunDir returns the path of a socket of ours, "" if there is none.
+func (o *Options) inRunDir(s string) string {
+	if s == "" || filepath.IsAbs(s) {
+		return s
+	}
+	return filepath.Join(o.RunDir, s)
+}
