@@ -91,7 +91,7 @@ func (s *session) app() *cli.App {
 			s.addCommand(), s.updateCommand(), s.removeCommand(), s.upCommand(), s.downCommand(),
 			s.moveCommand(), s.kickCommand(), s.flushCommand(), s.importCommand(),
 			s.ringCommand(),
-			s.versionCommand(), s.completionCommand(),
+			s.benchCommand(), s.versionCommand(), s.completionCommand(),
 		},
 	}
 	prepare(app.Commands, "director")
@@ -149,6 +149,9 @@ func (s *session) addr(c *cli.Context) string {
 	}
 	return api.DefaultAddr
 }
+
+// addrs is where to find the directors, for commands that ask several.
+func (s *session) addrs(c *cli.Context) []string { return strings.Split(s.addr(c), ",") }
 
 // client returns a client of the director to ask.
 func (s *session) client(c *cli.Context) (*api.Client, error) {

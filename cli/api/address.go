@@ -54,6 +54,23 @@ func parseAddress(s string) (address, error) {
 	return address{network: "tcp", dial: s, base: "http://" + s}, nil
 }
 
+// Endpoint returns where to connect to speak plain HTTP with the director at addr, which is written as for NewClient.
+func Endpoint(addr string) (network, address string, err error) {
+	a, err := parseAddress(addr)
+	if err != nil || a.network != "" {
+		return a.network, a.dial, err
+	}
+	u, err := url.Parse(a.base)
+	if err != nil || u.Scheme != "http" || u.Path != "" {
+		return "", "", fmt.Errorf("director address %q is not plain HTTP; give a socket path, host:port or http://host:port", addr)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	return "tcp", net.JoinHostPort(u.Hostname(), port), nil
+}
+
 // explain says in words why a director could not be reached and what to do.
 func explain(err error) string {
 	const another = "pick another with -a or DIRECTOR_ADDR"

@@ -24,6 +24,7 @@ _director() {
 			" flush") place="flush" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
+			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			"ring status") place="ring status" ;;
@@ -33,7 +34,7 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring version completion" ;;
+	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring bench version completion" ;;
 	"serve") words="--config --check --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --kick-ipc --kick-anvil --sessions-interval --flush-socket --admin-socket --admin-socket-mode --admin-tcp --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -54,6 +55,7 @@ _director() {
 	"ring status") words="--addr -a --json --wait --timeout --help" ;;
 	"ring add") words="--addr -a --json --verbose -v --help" ;;
 	"ring remove") words="--addr -a --json --verbose -v --help" ;;
+	"bench") words="--addr -a --json --door --rate --depth --connections --duration --patience --users --names --tag --zipf --each --moves --password --service --seed --help" ;;
 	"version") words="--json --help" ;;
 	"completion") words="--help" ;;
 	esac

@@ -26,6 +26,7 @@ _director() {
 			" flush") place="flush" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
+			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			"ring status") place="ring status" ;;
@@ -53,6 +54,7 @@ _director() {
 		'flush:move users to where they hash now'
 		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
+		'bench:put load on directors, time and check their answers'
 		'version:print the version of this program'
 		'completion:print the completion for a shell'
 		) ;;
@@ -243,6 +245,27 @@ _director() {
 		--json
 		--verbose
 		-v
+		--help
+		) ;;
+	"bench") items=(
+		--addr
+		-a
+		--json
+		--door
+		--rate
+		--depth
+		--connections
+		--duration
+		--patience
+		--users
+		--names
+		--tag
+		--zipf
+		--each
+		--moves
+		--password
+		--service
+		--seed
 		--help
 		) ;;
 	"version") items=(
