@@ -69,8 +69,8 @@ var directRules = []rule{
 		reason: "commands ask a director by its API; serve and dev run one by cli/daemon"},
 	{packages: "cli/director", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/ring", module + "/cli/daemon"},
 		reason: "main hands the process's own to package cli, no more"},
-	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", module + "/cli/kick/kicktest", "testing"},
-		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest", "mesh/wire/wiretest"},
+	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", module + "/cli/kick/kicktest", module + "/cli/door/doortest", "testing"},
+		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest", "cli/door/doortest", "mesh/wire/wiretest"},
 		reason: "what is made for tests stays in tests"},
 }
 
