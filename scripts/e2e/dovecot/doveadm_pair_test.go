@@ -25,9 +25,9 @@ type pair struct {
 var parityBackends = []string{"127.0.2.1-127.0.2.3", "127.0.2.51@ssd"}
 
 func newPair(t *testing.T) *pair {
-	p := &pair{t: t, ring: startRing(t, 2, 210, parityBackends, "")}
+	p := &pair{t: t, ring: startRing(t, 2, parityBackends, "")}
 	for n := range 2 {
-		p.mesh = append(p.mesh, newDirector(t, fmt.Sprintf("d%d", n+1), loopback(220+n), "--mail-servers", strings.Join(parityBackends, " ")))
+		p.mesh = append(p.mesh, newDirector(t, fmt.Sprintf("d%d", n+1), newAddress(t), "--mail-servers", strings.Join(parityBackends, " ")))
 	}
 	startMesh(t, p.mesh...)
 	p.users = filepath.Join(p.ring[0].dir, "users")

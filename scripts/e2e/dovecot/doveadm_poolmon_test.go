@@ -65,7 +65,8 @@ func (m poolmon) tell(commands ...string) {
 
 // TestPoolmon takes a backend through its way down and up, with a user on it.
 func TestPoolmon(t *testing.T) {
-	d := newDirector(t, "d1", loopback(229), "--mail-servers", "127.0.2.1-127.0.2.2")
+	t.Parallel()
+	d := newDirector(t, "d1", newAddress(t), "--mail-servers", "127.0.2.1-127.0.2.2")
 	d.start()
 	d.awaitMesh(1)
 	m := poolmon{t, filepath.Join(d.runDir, "director-admin")}

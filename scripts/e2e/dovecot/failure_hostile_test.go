@@ -25,8 +25,9 @@ const (
 
 // Clients that do nothing, never read, send garbage or lines without end neither disturb others nor fill memory or log.
 func TestHostileClients(t *testing.T) {
-	backends := startBackends(t, 1, 91)
-	s := newSite(t, 1, 101, addresses(backends), "", `service auth {
+	t.Parallel()
+	backends := startBackends(t, 1)
+	s := newSite(t, dovecot23, 1, addresses(backends), "", `service auth {
   client_limit = 10000
 }
 `)
@@ -110,9 +111,10 @@ func (d *director) memory() int {
 
 // A login waits for an auth that hangs, and one whose auth dies fails for now; the next one works.
 func TestAuthSlowAndGone(t *testing.T) {
-	backends := startBackends(t, 1, 92)
+	t.Parallel()
+	backends := startBackends(t, 1)
 	// One login process for all, so that the connection to auth is there before the login.
-	s := newSite(t, 1, 102, addresses(backends), "", `service imap-login {
+	s := newSite(t, dovecot23, 1, addresses(backends), "", `service imap-login {
   service_count = 0
   process_limit = 1
 }

@@ -24,8 +24,9 @@ const (
 
 // A director is killed under logins: proxies on other nodes see no failure, its own go on as soon as it is back.
 func TestKillUnderLogins(t *testing.T) {
-	backends := startBackends(t, 2, 51)
-	sites := threeSites(t, backends, 61)
+	t.Parallel()
+	backends := startBackends(t, 2)
+	sites := threeSites(t, backends)
 	var loads []*load
 	for i, s := range sites {
 		loads = append(loads, loginLoad(t, s, fmt.Sprintf("load%d-", i)))
@@ -60,8 +61,9 @@ func TestKillUnderLogins(t *testing.T) {
 // A director hangs under logins: without an admin change nobody on the others waits; with one only users whose place it
 // changes, for a short while. Nobody is refused.
 func TestHangUnderLogins(t *testing.T) {
-	backends := startBackends(t, 3, 54)
-	sites := threeSites(t, backends, 64)
+	t.Parallel()
+	backends := startBackends(t, 3)
+	sites := threeSites(t, backends)
 	var loads []*load
 	for i, s := range sites[:2] {
 		loads = append(loads, loginLoad(t, s, fmt.Sprintf("hang%d-", i)))
@@ -141,10 +143,11 @@ func moved(backends []*backend, vhosts int) func(user string) bool {
 
 // Logins that wait when the director is told to end get a temporary failure, not a wrong password. So does mail.
 func TestTermFailsForNow(t *testing.T) {
-	backends := startBackends(t, 2, 57)
-	s := newSite(t, 1, 67, addresses(backends), "", "", "--user-kick-delay", "15s")
+	t.Parallel()
+	backends := startBackends(t, 2)
+	s := newSite(t, dovecot23, 1, addresses(backends), "", "", "--user-kick-delay", "15s")
 	s.director.held = nil // it is to stay away
-	s.director.flags = append(s.director.flags, "--login-socket", s.proxy.path("login/x/director"))
+	s.director.flags = append(s.director.flags, "--login-socket", s.proxy.path("login/x/director"), "--userdb-socket", s.proxy.path("director-userdb"))
 	startSites(t, s)
 	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")
 	if err != nil {

@@ -13,14 +13,15 @@ import (
 // The director killed under 200 proxied sessions that report themselves every 5 seconds: none freezes, neither while it is
 // dead nor afterwards, and new logins go on as soon as it is back.
 func TestKilledUnderSessions(t *testing.T) {
+	t.Parallel()
 	const count = 200
-	backends := startBackends(t, 2, 91)
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		for i := range count {
 			b.mark(fmt.Sprintf("user%03d", i))
 		}
 	}
-	s := newSite(t, 1, 101, addresses(backends), "", `service imap-login {
+	s := newSite(t, dovecot23, 1, addresses(backends), "", `service imap-login {
   service_count = 0
   process_min_avail = 2
 }

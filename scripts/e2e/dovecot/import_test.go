@@ -91,6 +91,7 @@ func compareUsers(t *testing.T, want, got map[string]place) {
 // same, and every user has the same backend until the same time, on every director of the mesh. Then what changes there is
 // followed, until an interrupt.
 func TestImport(t *testing.T) {
+	t.Parallel()
 	n := importUsers
 	if text := os.Getenv("DOVECOT_IMPORT_USERS"); text != "" {
 		var err error
@@ -98,7 +99,7 @@ func TestImport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ring := startRing(t, 2, 230, []string{"127.0.2.1-127.0.2.4", "127.0.2.51-127.0.2.52@ssd"}, "director_user_expire = 1 hour\n")
+	ring := startRing(t, 2, []string{"127.0.2.1-127.0.2.4", "127.0.2.51-127.0.2.52@ssd"}, "director_user_expire = 1 hour\n")
 	source := ring[0].adminSocket()
 	there := func(args ...string) {
 		t.Helper()
@@ -121,7 +122,7 @@ func TestImport(t *testing.T) {
 
 	var mesh []*director
 	for i := range 3 {
-		mesh = append(mesh, newDirector(t, fmt.Sprintf("d%d", i+1), loopback(240+i), "--mail-servers", "127.0.2.1-127.0.2.4", "--user-expire", "1h"))
+		mesh = append(mesh, newDirector(t, fmt.Sprintf("d%d", i+1), newAddress(t), "--mail-servers", "127.0.2.1-127.0.2.4", "--user-expire", "1h"))
 	}
 	startMesh(t, mesh...)
 

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,27 +25,31 @@ const (
 // instance is a Dovecot of its own: configuration, base_dir, log and processes. Its methods are for the test's goroutine
 // unless they say otherwise.
 type instance struct {
-	t    *testing.T
-	name string
-	dir  string
-	cmd  *exec.Cmd // nil if it does not run
-	done chan struct{}
+	t       *testing.T
+	name    string
+	release release
+	root    string // of the file system that its processes see, "" for the machine's own
+	dir     string // of its own, as its processes see it
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when cmd has ended; cmd is nil if it does not run
 }
 
-// newInstance writes the configuration of a Dovecot; start runs it. What is common to all is added to the configuration.
+// newInstance writes the configuration of a Dovecot of the machine; start runs it. What is common to all is added to the
+// configuration.
 func newInstance(t *testing.T, name, config string) *instance {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("Dovecot changes users: run these tests as root")
-	}
-	if _, err := exec.LookPath("dovecot"); err != nil {
-		t.Fatalf("%v; apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd", err)
-	}
-	dir, err := os.MkdirTemp("", "dv-"+name+"-") // t.TempDir can be too long for a socket
+	return newInstanceOf(t, dovecot23, name, config)
+}
+
+// newInstanceOf is newInstance for a release of Dovecot. Where there is none of that release the test is skipped.
+func newInstanceOf(t *testing.T, r release, name, config string) *instance {
+	t.Helper()
+	root := r.root(t)
+	dir, err := os.MkdirTemp(filepath.Join(root, "/tmp"), "dv-"+name+"-") // t.TempDir can be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &instance{t: t, name: name, dir: dir}
+	i := &instance{t: t, name: name, release: r, root: root, dir: strings.TrimPrefix(dir, root)}
 	t.Cleanup(func() {
 		i.stop()
 		if t.Failed() {
@@ -64,33 +67,44 @@ func newInstance(t *testing.T, name, config string) *instance {
 // configure replaces the configuration; the next start, or a reload, takes it.
 func (i *instance) configure(config string) {
 	i.t.Helper()
-	common := fmt.Sprintf(`base_dir = %s
+	common := fmt.Sprintf(`%s
+base_dir = %s
 state_dir = %s/state
-log_path = %s
+log_path = %s/log
 ssl = no
-disable_plaintext_auth = no
 auth_failure_delay = 0
 instance_name = %s
-default_vsz_limit = 1G
-`, i.path(""), i.dir, i.logPath(), i.name)
-	if err := os.WriteFile(i.configPath(), []byte(common+config), 0o644); err != nil {
+`, i.release.common(), i.seen(""), i.dir, i.dir, i.name)
+	if err := os.WriteFile(i.root+i.configPath(), []byte(common+config), 0o644); err != nil {
 		i.t.Fatal(err)
 	}
 }
 
+// configPath is where its processes see the configuration.
 func (i *instance) configPath() string { return filepath.Join(i.dir, "dovecot.conf") }
-func (i *instance) logPath() string    { return filepath.Join(i.dir, "log") }
 
-// path is where a file of base_dir is.
-func (i *instance) path(name string) string { return filepath.Join(i.dir, "base", name) }
+// path is where a file of base_dir is, seen where its processes see it.
+func (i *instance) path(name string) string { return i.root + i.seen(name) }
+func (i *instance) seen(name string) string { return filepath.Join(i.dir, "base", name) }
 
 // log is all that the instance has logged. It may be called from any goroutine.
-func (i *instance) log() string {
-	text, err := os.ReadFile(i.logPath())
+func (i *instance) log() string { return readLog(i.root + i.dir) }
+
+// readLog reads the log in a directory.
+func readLog(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, "log"))
 	if err != nil {
 		return err.Error()
 	}
 	return string(text)
+}
+
+// command is how a program of the release is run.
+func (i *instance) command(args ...string) []string {
+	if i.root == "" {
+		return args
+	}
+	return append([]string{"chroot", i.root}, args...)
 }
 
 // start runs the instance and waits until one can connect to each address: "unix:PATH" in base_dir, or IP:PORT.
@@ -100,22 +114,29 @@ func (i *instance) start(addresses ...string) {
 		i.t.Fatalf("%s runs already", i.name)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.Command("dovecot", "-F", "-c", i.configPath())
+	args := i.command("dovecot", "-F", "-c", i.configPath())
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = &stderr
-	// A test run that is killed takes its Dovecots with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		i.t.Fatal(err)
-	}
-	done := make(chan struct{})
-	i.cmd, i.done = cmd, done
-	go func() {
-		_ = cmd.Wait() // the log says why
-		close(done)
-	}()
+	i.done = begin(i.t, cmd)
+	i.cmd = cmd
 	for _, address := range addresses {
 		i.awaitAddress(address, &stderr)
 	}
+}
+
+// begin starts a process that the test ends, and closes done when it has ended. A test run that is killed takes it with it.
+func begin(t *testing.T, cmd *exec.Cmd) (done chan struct{}) {
+	t.Helper()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done = make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its log says why
+		close(done)
+	}()
+	return done
 }
 
 func (i *instance) awaitAddress(address string, stderr *bytes.Buffer) {
@@ -165,14 +186,15 @@ type result struct {
 
 // doveadm runs doveadm with this instance's configuration. It may be called from any goroutine.
 func (i *instance) doveadm(args ...string) result {
-	return runProgram(i.t, "", "doveadm", append([]string{"-c", i.configPath()}, args...)...)
+	command := i.command(append([]string{"doveadm", "-c", i.configPath()}, args...)...)
+	return runProgram(i.t, "", command[0], command[1:]...)
 }
 
 // runProgram runs a program with this standard input. Dates are in UTC and messages in English.
 func runProgram(t *testing.T, stdin, program string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.Command(program, args...) // it also serves cleanups, so it does not end with the test's context
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -187,13 +209,6 @@ func runProgram(t *testing.T, stdin, program string, args ...string) result {
 	defer timer.Stop()
 	_ = cmd.Wait() // the exit status says it all
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
-}
-
-// loopback returns address n (1 to 250) of this test process: in 127.64.0.0/10, so that test processes that run at the same
-// time do not get in each other's way.
-func loopback(n int) netip.Addr {
-	pid := os.Getpid()
-	return netip.AddrFrom4([4]byte{127, byte(64 | pid>>8&0x3f), byte(pid), byte(n)})
 }
 
 // lastLines returns the last n lines of a text.

@@ -13,7 +13,8 @@ import (
 
 // A backend accepts sessions, and what is appended can be fetched.
 func TestBackend(t *testing.T) {
-	ip := loopback(201)
+	t.Parallel()
+	ip := newAddress(t)
 	startBackend(t, "b1", ip, mailDir(t))
 	conn, err := net.Dial("tcp", netip.AddrPortFrom(ip, 143).String())
 	if err != nil {
@@ -45,7 +46,8 @@ func TestBackend(t *testing.T) {
 
 // Dovecot's own directors form a ring here.
 func TestRing(t *testing.T) {
-	for _, d := range startRing(t, 2, 202, []string{"127.0.2.1", "127.0.2.2"}, "") {
+	t.Parallel()
+	for _, d := range startRing(t, 2, []string{"127.0.2.1", "127.0.2.2"}, "") {
 		if got := d.doveadm("director", "status", "-a", d.adminSocket()); got.status != 0 || !strings.Contains(got.stdout, "127.0.2.2") {
 			t.Errorf("%s: %+v", d.name, got)
 		}

@@ -89,16 +89,18 @@ service director {
 // ringPort is where Dovecot's directors listen for each other.
 const ringPort = 9090
 
-// startRing starts Dovecot's directors as a ring, on the addresses first, first+1 and so on, and waits until they are synced.
-func startRing(t *testing.T, n int, first int, backends []string, more string) []*instance {
+// startRing starts Dovecot's directors as a ring, and waits until they are synced.
+func startRing(t *testing.T, n int, backends []string, more string) []*instance {
 	t.Helper()
+	var ips []netip.Addr
 	var directors []string
-	for i := range n {
-		directors = append(directors, netip.AddrPortFrom(loopback(first+i), ringPort).String())
+	for range n {
+		ip := newAddress(t)
+		ips, directors = append(ips, ip), append(directors, netip.AddrPortFrom(ip, ringPort).String())
 	}
 	var ring []*instance
-	for i := range n {
-		d := newInstance(t, fmt.Sprintf("ring%d", i+1), ringConfig(loopback(first+i), directors, backends, more))
+	for i, ip := range ips {
+		d := newInstance(t, fmt.Sprintf("ring%d", i+1), ringConfig(ip, directors, backends, more))
 		d.start("unix:director-admin")
 		ring = append(ring, d)
 	}

@@ -12,34 +12,12 @@ import (
 	"time"
 )
 
-// slowBackend is the address of a mail server whose logins succeed after a while.
-func slowBackend(t *testing.T, address int, login time.Duration) netip.Addr {
-	t.Helper()
-	ip := loopback(address)
-	l, err := net.Listen("tcp", netip.AddrPortFrom(ip, 143).String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { c.Close() })
-			go serveSlowly(c, login)
-		}
-	}()
-	return ip
-}
-
-func serveSlowly(c net.Conn, login time.Duration) {
-	fmt.Fprint(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready.\r\n")
+// slowLogin serves a mail session whose login succeeds after a while.
+func slowLogin(c net.Conn) {
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		tag, command, _ := strings.Cut(lines.Text(), " ")
 		if strings.HasPrefix(strings.ToUpper(command), "LOGIN") || strings.HasPrefix(strings.ToUpper(command), "AUTH") {
-			time.Sleep(login)
+			time.Sleep(6 * time.Second)
 		}
 		fmt.Fprintf(c, "%s OK done.\r\n", tag)
 	}
@@ -48,10 +26,11 @@ func serveSlowly(c net.Conn, login time.Duration) {
 // A login that nothing can end on its way, the first of its login process, ends soon after it has arrived where the user is not
 // any more.
 func TestMoveSlowLogin(t *testing.T) {
-	slow := slowBackend(t, 161, 6*time.Second)
-	good := startBackends(t, 1, 162)[0]
-	s := newSite(t, 1, 163, []netip.Addr{slow, good.ip}, "", "") // a process for each login
-	s.director.flags = append(s.director.flags, "--kick-ipc", s.proxy.path("ipc"))
+	t.Parallel()
+	slow := standIn(t, slowLogin)
+	good := startBackends(t, 1)[0]
+	s := newSite(t, dovecot23, 1, []netip.Addr{slow, good.ip}, "", "") // a process for each login
+	s.kicks()
 	startSites(t, s)
 	user := s.director.userAt(slow)
 	good.mark(user)

@@ -14,11 +14,12 @@ import (
 
 // A move ends a user's sessions on all proxies; a login during the move waits, and reaches the new backend.
 func TestMoveEndsSessions(t *testing.T) {
-	backends := startBackends(t, 2, 51)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice", "bob")
 	}
-	sites := kickingSites(t, backends, 2, 61, "")
+	sites := startProxies(t, dovecot23, backends, 2, "")
 	var sessions []*mailConn
 	var home string
 	for _, s := range sites {
@@ -63,11 +64,12 @@ func TestMoveEndsSessions(t *testing.T) {
 
 // Logins that are under way while the user is moved never stay on the old backend.
 func TestMoveAgainstLogins(t *testing.T) {
-	backends := startBackends(t, 2, 53)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice")
 	}
-	sites := kickingSites(t, backends, 2, 63, "", "--user-kick-delay", "500ms")
+	sites := startProxies(t, dovecot23, backends, 2, "", "--user-kick-delay", "500ms")
 	_, home := sites[0].login(t, "alice")
 	for round := range 3 {
 		target := other(backends, home)
@@ -112,12 +114,13 @@ func TestMoveAgainstLogins(t *testing.T) {
 }
 
 func TestKick(t *testing.T) {
-	backends := startBackends(t, 2, 55)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice", "bob", "carol")
 	}
 	// The passdb gives everybody a field to kick by.
-	sites := kickingSites(t, backends, 2, 65, "user_group=g-%u")
+	sites := startProxies(t, dovecot23, backends, 2, "user_group=g-%u")
 	var alice, bob, carol []*mailConn
 	for _, s := range sites {
 		a, _ := s.login(t, "alice")
@@ -151,7 +154,8 @@ func TestKick(t *testing.T) {
 }
 
 func TestFlush(t *testing.T) {
-	backends := startBackends(t, 2, 57)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	users := userNames(12)
 	for _, b := range backends {
 		b.mark(users...)
@@ -161,7 +165,7 @@ func TestFlush(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$@\" >>"+log+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sites := kickingSites(t, backends, 2, 67, "", "--user-kick-delay", "200ms", "--flush-socket", "exec:"+script)
+	sites := startProxies(t, dovecot23, backends, 2, "", "--user-kick-delay", "200ms", "--flush-socket", "exec:"+script)
 	d := sites[0].director
 
 	open := make(map[string]map[string][]*mailConn) // by backend and user
@@ -229,11 +233,12 @@ func TestFlush(t *testing.T) {
 // Sessions of users who log in under another name than the one that is looked up are found by the director's mark, as is the
 // case with Dovecot's own sessions lists after a restart of the director.
 func TestMoveDestuser(t *testing.T) {
-	backends := startBackends(t, 2, 71)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice.shared", "bob.shared")
 	}
-	sites := kickingSites(t, backends, 2, 81, "destuser=%u.shared")
+	sites := startProxies(t, dovecot23, backends, 2, "destuser=%u.shared")
 	var sessions []*mailConn
 	var home string
 	for _, s := range sites {
@@ -258,12 +263,13 @@ func TestMoveDestuser(t *testing.T) {
 
 // When a backend is removed its sessions end, and no others.
 func TestRemoveEndsSessions(t *testing.T) {
-	backends := startBackends(t, 2, 73)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	users := userNames(8)
 	for _, b := range backends {
 		b.mark(users...)
 	}
-	sites := kickingSites(t, backends, 2, 83, "")
+	sites := startProxies(t, dovecot23, backends, 2, "")
 	removed := backends[0]
 	sessions := make(map[string][]*mailConn) // by backend
 	for i, user := range users {

@@ -10,10 +10,11 @@ import (
 
 // Mail for a user is delivered on the user's backend, whichever proxy takes it; one mail may have recipients on several.
 func TestLMTP(t *testing.T) {
-	backends := startBackends(t, 2, 31)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	var sites []*site
 	for i := range 2 {
-		sites = append(sites, newSite(t, i+1, 41+i, addresses(backends), "", ""))
+		sites = append(sites, newSite(t, dovecot23, i+1, addresses(backends), "", ""))
 	}
 	startSites(t, sites...)
 	users := userNames(20)
@@ -60,11 +61,12 @@ func TestLMTP(t *testing.T) {
 
 // doveadm asks the director too.
 func TestDoveadmProxying(t *testing.T) {
-	backends := startBackends(t, 2, 35)
-	s := newSite(t, 1, 45, addresses(backends), "", "")
+	t.Parallel()
+	backends := startBackends(t, 2)
+	s := newSite(t, dovecot23, 1, addresses(backends), "", "")
 	startSites(t, s)
 	want := strings.Fields(s.director.must("lookup", "alice@example.org"))
-	got := s.proxy.doveadm("auth", "lookup", "-a", s.director.runDir+"/director-userdb", "-x", "service=doveadm", "alice@example.org")
+	got := s.proxy.doveadm("auth", "lookup", "-a", s.proxy.path("director-userdb"), "-x", "service=doveadm", "alice@example.org")
 	if got.status != 0 || !slices.Contains(strings.Fields(strings.ReplaceAll(got.stdout, "host:", "host: ")), want[len(want)-1]) {
 		t.Errorf("doveadm auth lookup: %+v; director lookup: %q", got, want)
 	}

@@ -14,8 +14,9 @@ import (
 // The director run by Dovecot's own master process, which hands the sockets and the FIFO over: logins work, a killed director is
 // started again, and proxied sessions do not notice.
 func TestDovecotService(t *testing.T) {
-	backends := startBackends(t, 1, 17)
-	ip := loopback(27)
+	t.Parallel()
+	backends := startBackends(t, 1)
+	ip := newAddress(t)
 	p := newInstance(t, "p1", "")
 	d := newDirector(t, "d1", ip) // only for its directory and commands: Dovecot starts it
 	p.configure(fmt.Sprintf(`protocols = imap
@@ -93,26 +94,26 @@ service director {
 
 // The same with Dovecot 2.4, whose listeners begin at another descriptor, and without root's rights.
 func TestDovecotService24(t *testing.T) {
-	backends := startBackends(t, 1, 18)
-	ip := loopback(28)
-	p := newProxy24(t, "v1")
-	installed := filepath.Join("/usr/local/bin", p.name) // as Dovecot sees it
+	t.Parallel()
+	backends := startBackends(t, 1)
+	ip := newAddress(t)
+	p := newInstanceOf(t, dovecot24, "p1", "")
+	installed := filepath.Join(p.dir, "director") // as Dovecot sees it
 	binary, err := os.ReadFile(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(p.inRoot(installed), binary, 0o755); err != nil {
+	if err := os.WriteFile(p.root+installed, binary, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(p.inRoot(installed)) })
-	runDir := p.base() + "/own"
-	if err := os.MkdirAll(p.inRoot(runDir), 0o777); err != nil {
+	runDir := p.dir + "/own"
+	if err := os.MkdirAll(p.root+runDir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(p.inRoot(runDir), 0o777); err != nil { // it runs as Dovecot's user, whose id only the root knows
+	if err := os.Chmod(p.root+runDir, 0o777); err != nil { // it runs as Dovecot's user, whose id only the root knows
 		t.Fatal(err)
 	}
-	p.start(fmt.Sprintf(`protocols = imap
+	p.configure(fmt.Sprintf(`protocols = imap
 listen = %[1]s
 mail_driver = maildir
 mail_path = /nonexistent
@@ -143,7 +144,8 @@ service director {
     mode = 0666
   }
 }
-`, ip, installed, meshPort, backends[0].ip, runDir, p.base()), fmt.Sprintf("%s:143", ip))
+`, ip, installed, meshPort, backends[0].ip, runDir, p.seen("")))
+	p.start(fmt.Sprintf("%s:143", ip))
 	login := func(user string) {
 		t.Helper()
 		var err error
@@ -158,12 +160,12 @@ service director {
 		}
 	}
 	login("alice@example.org")
-	before := runProgram(t, "", program, "ring", "status", "-a", filepath.Join(p.inRoot(runDir), "director.sock"))
+	before := runProgram(t, "", program, "ring", "status", "-a", filepath.Join(p.root+runDir, "director.sock"))
 	if before.status != 0 || !strings.Contains(before.stdout, ip.String()) {
 		t.Errorf("director ring status: %+v", before)
 	}
 	// A reload replaces the director: the new one has to wait until the old one has freed its port.
-	if got := runProgram(t, "", "chroot", p.root, "doveadm", "-c", p.configPath(), "reload"); got.status != 0 {
+	if got := p.doveadm("reload"); got.status != 0 {
 		t.Fatalf("doveadm reload: %+v", got)
 	}
 	if !eventually(startTime, func() bool { return strings.Count(p.log(), "director started") == 2 }) {

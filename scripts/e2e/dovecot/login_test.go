@@ -8,11 +8,11 @@ import (
 )
 
 // threeSites starts backends, and three proxies with a director each.
-func threeSites(t *testing.T, backends []*backend, address int, flags ...string) []*site {
+func threeSites(t *testing.T, backends []*backend, flags ...string) []*site {
 	t.Helper()
 	var sites []*site
 	for i := range 3 {
-		sites = append(sites, newSite(t, i+1, address+i, addresses(backends), "", "", flags...))
+		sites = append(sites, newSite(t, dovecot23, i+1, addresses(backends), "", "", flags...))
 	}
 	startSites(t, sites...)
 	return sites
@@ -28,8 +28,9 @@ func userNames(n int) []string {
 
 // A user reaches the same backend by every protocol and through every proxy, and the session works.
 func TestLogin(t *testing.T) {
-	backends := startBackends(t, 3, 11)
-	sites := threeSites(t, backends, 21)
+	t.Parallel()
+	backends := startBackends(t, 3)
+	sites := threeSites(t, backends)
 	users := userNames(16)
 	for _, b := range backends {
 		b.mark(users...)
@@ -89,8 +90,9 @@ func session(t *testing.T, c *mailConn) {
 
 // A wrong password is told as such: the director does not get in the way.
 func TestWrongPassword(t *testing.T) {
-	backends := startBackends(t, 1, 15)
-	s := newSite(t, 1, 25, addresses(backends), "", "")
+	t.Parallel()
+	backends := startBackends(t, 1)
+	s := newSite(t, dovecot23, 1, addresses(backends), "", "")
 	startSites(t, s)
 	c, err := dialMail(s.port(143))
 	if err != nil {

@@ -69,13 +69,7 @@ func newDirector(t *testing.T, name string, ip netip.Addr, flags ...string) *dir
 func (d *director) socket() string { return filepath.Join(d.runDir, "director.sock") }
 
 // log is all that the director has logged, over all its lives. It may be called from any goroutine.
-func (d *director) log() string {
-	text, err := os.ReadFile(filepath.Join(d.runDir, "log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
-}
+func (d *director) log() string { return readLog(d.runDir) }
 
 // start runs the director.
 func (d *director) start() {
@@ -99,17 +93,8 @@ func (d *director) start() {
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	// A test run that is killed takes its directors with it; hold passes the signal on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	done := make(chan struct{})
-	d.cmd, d.done = cmd, done
-	go func() {
-		_ = cmd.Wait() // the log says why
-		close(done)
-	}()
+	d.done = begin(d.t, cmd) // hold passes a signal on
+	d.cmd = cmd
 }
 
 // pid is the process that serves.
@@ -121,18 +106,24 @@ func (d *director) pid() int {
 	}
 	child := 0
 	if !eventually(startTime, func() bool {
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has those that it forked
-		for _, task := range tasks {
-			text, _ := os.ReadFile(task)
-			if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-				child = n
-			}
-		}
+		child = childOf(pid)
 		return child != 0
 	}) {
 		d.t.Fatalf("%s: hold has no child", d.name)
 	}
 	return child
+}
+
+// childOf is the child of a process, 0 if it has none.
+func childOf(pid int) int {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has those that it forked
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 // signal sends a signal to the process that serves.

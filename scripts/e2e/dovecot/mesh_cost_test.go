@@ -22,10 +22,10 @@ const benchUsers = 100_000
 // TestAuthreplyCost measures the processor time of a director for each lookup through director-authreply, pipelined: ours and
 // Dovecot's. It tells and does not judge. The client, which is this process, does not count.
 func TestAuthreplyCost(t *testing.T) {
-	d := newDirector(t, "d1", loopback(231), "--mail-servers", "192.0.2.1-192.0.2.9")
+	d := newDirector(t, "d1", newAddress(t), "--mail-servers", "192.0.2.1-192.0.2.9")
 	d.start()
 	d.awaitMesh(1)
-	ring := startRing(t, 1, 232, []string{"192.0.2.1-192.0.2.9"}, "")[0]
+	ring := startRing(t, 1, []string{"192.0.2.1-192.0.2.9"}, "")[0]
 	if got := ring.doveadm("director", "status"); got.status != 0 { // starts it
 		t.Fatalf("doveadm director status: %+v", got)
 	}

@@ -3,6 +3,7 @@
 package dovecot
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +11,13 @@ import (
 	"testing"
 )
 
+// parallel is how many tests run at the same time unless -parallel says otherwise: they wait far more than they work.
+const parallel = "8"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		panic(err)
+	}
 	os.Exit(run(m))
 }
 

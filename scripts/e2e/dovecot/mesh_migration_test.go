@@ -16,8 +16,9 @@ const oldPort = 9089
 
 // A live Dovecot director is replaced, and brought back, as the guide in scripts/packaging tells it: no user finds another backend.
 func TestReplaceRingAndBack(t *testing.T) {
-	backends := startBackends(t, 2, 111)
-	s := newSite(t, 1, 121, addresses(backends), "", "")
+	t.Parallel()
+	backends := startBackends(t, 2)
+	s := newSite(t, dovecot23, 1, addresses(backends), "", "")
 	users := userNames(12)
 	for _, b := range backends {
 		b.mark(users...)

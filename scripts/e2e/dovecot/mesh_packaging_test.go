@@ -23,10 +23,11 @@ const unprivileged = "games"
 // The configuration that is shipped for Dovecot 2.3 works as it is, with a director that runs as a user of its own: logins, mail,
 // doveadm, kicks.
 func TestShippedConfiguration(t *testing.T) {
-	backends := startBackends(t, 2, 71)
-	s := newSite(t, 1, 81, addresses(backends), "", "")
+	t.Parallel()
+	backends := startBackends(t, 2)
+	s := newSite(t, dovecot23, 1, addresses(backends), "", "")
 	adapt := strings.NewReplacer(
-		"/run/director/", s.director.runDir+"/",
+		"/run/director/", s.proxy.path("")+"/",
 		"/run/dovecot/", s.proxy.path("")+"/",
 		"user = director", "user = "+unprivileged,
 	)
@@ -73,10 +74,11 @@ service lmtp {
 
 // The same for Dovecot 2.4.
 func TestShippedConfiguration24(t *testing.T) {
-	backends := startBackends(t, 2, 73)
-	s := newSite24(t, 1, 83, backends, "")
+	t.Parallel()
+	backends := startBackends(t, 2)
+	s := newSite(t, dovecot24, 1, addresses(backends), "", "")
 	inRoot := strings.NewReplacer(
-		"/run/director/", s.proxy.base()+"/",
+		"/run/director/", s.proxy.seen("")+"/",
 		"user = director", "user = "+unprivileged,
 		"group = director", "group = "+unprivileged,
 	)
@@ -86,8 +88,7 @@ func TestShippedConfiguration24(t *testing.T) {
 		"\n#kick-anvil:", "\nkick-anvil:",
 	)
 	runShipped(t, s.director, backends, shipped(t, "director.yaml", adapt))
-	startMesh(t, s.director)
-	s.proxy.start(fmt.Sprintf(`protocols = imap lmtp
+	s.proxy.configure(fmt.Sprintf(`protocols = imap lmtp
 listen = %[1]s
 mail_driver = maildir
 mail_path = /nonexistent
@@ -110,7 +111,8 @@ service lmtp {
     port = 24
   }
 }
-`, s.ip)+shipped(t, "dovecot-2.4.conf", inRoot), s.port(143), s.port(24))
+`, s.ip) + shipped(t, "dovecot-2.4.conf", inRoot))
+	startSites(t, s)
 
 	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")
 	if err != nil {
@@ -158,6 +160,7 @@ func runShipped(t *testing.T, d *director, backends []*backend, settings string)
 
 // The units are without fault in systemd's eyes.
 func TestUnits(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Fatalf("%v; apt-get install systemd", err)
 	}

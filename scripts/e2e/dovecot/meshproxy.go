@@ -47,6 +47,41 @@ service lmtp {
 %[4]s`, ip, userdb, fields, more)
 }
 
+// proxyConfig24 is proxyConfig for Dovecot 2.4, without POP3.
+func proxyConfig24(ip netip.Addr, userdb, fields, more string) string {
+	return fmt.Sprintf(`protocols = imap lmtp
+listen = %[1]s
+mail_driver = maildir
+mail_path = /nonexistent
+login_socket_path = x/director
+login_proxy_notify_path = x/proxy-notify
+passdb static {
+  password = pass
+  fields {
+    proxy = yes
+    %[3]s
+  }
+}
+userdb static {
+  fields {
+    uid = 65534
+    gid = 65534
+    home = /nonexistent
+  }
+}
+lmtp_proxy = yes
+protocol lmtp {
+  auth_socket_path = %[2]s
+}
+service lmtp {
+  inet_listener lmtp {
+    listen = %[1]s
+    port = 24
+  }
+}
+%[4]s`, ip, userdb, fields, more)
+}
+
 // site is a proxy with its director beside it.
 type site struct {
 	proxy    *instance
@@ -55,27 +90,40 @@ type site struct {
 }
 
 // newSite describes a proxy and its director on one address. The director's sockets and the FIFO are kept open by "director
-// hold", as a service manager would do, unless plain.
-func newSite(t *testing.T, n, address int, backends []netip.Addr, fields, more string, flags ...string) *site {
+// hold", as a service manager would do. fields are passdb fields beside proxy, and more is configuration, in the syntax of the
+// release.
+func newSite(t *testing.T, r release, n int, backends []netip.Addr, fields, more string, flags ...string) *site {
 	t.Helper()
-	ip := loopback(address)
-	s := &site{ip: ip}
-	s.proxy = newInstance(t, fmt.Sprintf("p%d", n), "")
+	s := &site{ip: newAddress(t), proxy: newInstanceOf(t, r, fmt.Sprintf("p%d", n), "")}
 	var list []string
 	for _, b := range backends {
 		list = append(list, b.String())
 	}
-	s.director = newDirector(t, fmt.Sprintf("d%d", n), ip, append([]string{
+	s.director = newDirector(t, fmt.Sprintf("d%d", n), s.ip, append([]string{
 		"--mail-servers", strings.Join(list, " "),
 		"--auth-login-socket", s.proxy.path("auth-login"),
 		"--auth-userdb-socket", s.proxy.path("auth-userdb"),
 	}, flags...)...)
 	s.director.held = []string{
 		"login=" + s.proxy.path("login/x/director"),
-		"userdb=" + filepath.Join(s.director.runDir, "director-userdb"),
+		"userdb=" + s.proxy.path("director-userdb"),
 		"notify=" + s.proxy.path("login/x/proxy-notify"),
 	}
-	s.proxy.configure(proxyConfig(ip, filepath.Join(s.director.runDir, "director-userdb"), fields, more))
+	config := proxyConfig
+	if r == dovecot24 {
+		config = proxyConfig24
+	}
+	s.proxy.configure(config(s.ip, s.proxy.seen("director-userdb"), fields, more))
+	return s
+}
+
+// kicks lets the director list and end the proxy's sessions.
+func (s *site) kicks() *site {
+	if s.proxy.release == dovecot24 {
+		s.director.flags = append(s.director.flags, "--kick-anvil", s.proxy.path("anvil"))
+	} else {
+		s.director.flags = append(s.director.flags, "--kick-ipc", s.proxy.path("ipc"))
+	}
 	return s
 }
 
@@ -91,8 +139,23 @@ func startSites(t *testing.T, sites ...*site) {
 	}
 	startMesh(t, directors...)
 	for _, s := range sites {
-		s.proxy.start(s.port(143), s.port(110), s.port(24))
+		ports := []string{s.port(143), s.port(24)}
+		if s.proxy.release == dovecot23 {
+			ports = append(ports, s.port(110))
+		}
+		s.proxy.start(ports...)
 	}
+}
+
+// startProxies starts n proxies with a director each that lists and ends its proxy's sessions.
+func startProxies(t *testing.T, r release, backends []*backend, n int, fields string, flags ...string) []*site {
+	t.Helper()
+	var sites []*site
+	for i := range n {
+		sites = append(sites, newSite(t, r, i+1, addresses(backends), fields, "", flags...).kicks())
+	}
+	startSites(t, sites...)
+	return sites
 }
 
 // backend is a Dovecot that holds mail in a directory of its own, so that a mail tells where it was delivered.
@@ -102,11 +165,11 @@ type backend struct {
 	mail string
 }
 
-func startBackends(t *testing.T, n, address int) []*backend {
+func startBackends(t *testing.T, n int) []*backend {
 	t.Helper()
 	var list []*backend
 	for i := range n {
-		b := &backend{ip: loopback(address + i), mail: mailDir(t)}
+		b := &backend{ip: newAddress(t), mail: mailDir(t)}
 		b.instance = startBackend(t, fmt.Sprintf("b%d", i+1), b.ip, b.mail)
 		list = append(list, b)
 	}

@@ -12,19 +12,6 @@ import (
 	"time"
 )
 
-// kickingSites starts n proxies with a director each that lists and ends its proxy's sessions.
-func kickingSites(t *testing.T, backends []*backend, n, address int, fields string, flags ...string) []*site {
-	t.Helper()
-	var sites []*site
-	for i := range n {
-		s := newSite(t, i+1, address+i, addresses(backends), fields, "", flags...)
-		s.director.flags = append(s.director.flags, "--kick-ipc", s.proxy.path("ipc"))
-		sites = append(sites, s)
-	}
-	startSites(t, sites...)
-	return sites
-}
-
 // login opens an IMAP session through a proxy and returns it with the name of its backend.
 func (s *site) login(t *testing.T, user string) (*mailConn, string) {
 	t.Helper()
@@ -110,14 +97,18 @@ func other(backends []*backend, name string) *backend {
 // A mapping lives as long as a session does, however idle: known by the list of sessions, or by the FIFO alone. That of a user
 // who has gone ends.
 func TestIdleSession(t *testing.T) {
-	backends := startBackends(t, 2, 31)
+	t.Parallel()
+	eachRelease(t, idleSession)
+}
+
+func idleSession(t *testing.T, r release) {
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("listed", "notified", "gone")
 	}
-	listed := newSite(t, 1, 41, addresses(backends), "", "", "--user-expire", "10s")
-	listed.director.flags = append(listed.director.flags, "--kick-ipc", listed.proxy.path("ipc"))
+	listed := newSite(t, r, 1, addresses(backends), "", "", "--user-expire", "10s").kicks()
 	listed.director.held = listed.director.held[:2] // no FIFO
-	notified := newSite(t, 2, 42, addresses(backends), "", "", "--user-expire", "10s")
+	notified := newSite(t, r, 2, addresses(backends), "", "", "--user-expire", "10s")
 	startSites(t, listed, notified)
 
 	first, home := listed.login(t, "listed")
@@ -152,11 +143,12 @@ func TestIdleSession(t *testing.T) {
 
 // A mesh that was restarted as a whole learns from living sessions where users are, even those who are not where they hash to.
 func TestRestartLearnsSessions(t *testing.T) {
-	backends := startBackends(t, 2, 33)
+	t.Parallel()
+	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice")
 	}
-	s := kickingSites(t, backends, 1, 43, "", "--sessions-interval", "1s")[0]
+	s := startProxies(t, dovecot23, backends, 1, "", "--sessions-interval", "1s")[0]
 	c, hashed := s.login(t, "alice")
 	elsewhere := other(backends, hashed)
 	s.director.must("move", "--wait", "alice", elsewhere.ip.String())

@@ -12,12 +12,13 @@ import (
 
 // IMAP and LMTP through Dovecot 2.4 proxies: a user has one backend, whichever proxy it is.
 func TestLogin24(t *testing.T) {
-	backends := startBackends(t, 3, 111)
+	t.Parallel()
+	backends := startBackends(t, 3)
 	users := userNames(8)
 	for _, b := range backends {
 		b.mark(users...)
 	}
-	sites := kickingSites24(t, backends, 3, 121, "")
+	sites := startProxies(t, dovecot24, backends, 3, "")
 	used := make(map[string]bool)
 	for i, user := range users {
 		c, home := sites[i%3].login(t, user)
@@ -68,16 +69,17 @@ func mailCount(t *testing.T, b *backend, user, text string) int {
 // A move ends the sessions on both proxies, of users whose login name is the one that is looked up and of others; a kick ends
 // them and the user stays.
 func TestMoveAndKick24(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ fields, suffix string }{
 		"user":     {"", ""},
 		"destuser": {"destuser = %{user}.shared", ".shared"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			backends := startBackends(t, 2, 131)
+			backends := startBackends(t, 2)
 			for _, b := range backends {
 				b.mark("alice"+tt.suffix, "bob"+tt.suffix)
 			}
-			sites := kickingSites24(t, backends, 2, 141, tt.fields)
+			sites := startProxies(t, dovecot24, backends, 2, tt.fields)
 			var sessions []*mailConn
 			var home string
 			for _, s := range sites {
@@ -110,36 +112,5 @@ func TestMoveAndKick24(t *testing.T) {
 				t.Errorf("another user's session: %v", err)
 			}
 		})
-	}
-}
-
-// A mapping lives as long as a session, however idle: known by anvil's list, or by the FIFO alone.
-func TestIdleSession24(t *testing.T) {
-	backends := startBackends(t, 2, 133)
-	for _, b := range backends {
-		b.mark("listed", "notified", "gone")
-	}
-	listed := newSite24(t, 1, 143, backends, "", "--user-expire", "10s")
-	listed.director.flags = append(listed.director.flags, "--kick-anvil", listed.proxy.path("anvil"))
-	listed.director.held = listed.director.held[:2] // no FIFO
-	notified := newSite24(t, 2, 144, backends, "", "--user-expire", "10s")
-	startSites24(t, listed, notified)
-
-	first, home := listed.login(t, "listed")
-	second, home2 := notified.login(t, "notified")
-	gone, _ := listed.login(t, "gone")
-	gone.Close()
-	if !eventually(time.Minute, func() bool { return !listed.director.mapping("gone").Mapped }) {
-		t.Fatal("the mapping of a user who has gone does not end")
-	}
-	for user, want := range map[string]string{"listed": home, "notified": home2} {
-		if m := listed.director.mapping(user); !m.Mapped || m.Current != named(t, backends, want).ip.String() {
-			t.Errorf("%s: %+v, want a mapping to %s", user, m, want)
-		}
-	}
-	for _, c := range []*mailConn{first, second} {
-		if err := c.alive(); err != nil {
-			t.Error(err)
-		}
 	}
 }

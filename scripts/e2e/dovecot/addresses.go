@@ -1,0 +1,42 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+)
+
+// addressPool is the loopback addresses of this test process: a /24 in 127.64.0.0/10 of its own, so that test processes that run
+// at the same time do not get in each other's way. Tests that run at the same time have different ones.
+type addressPool struct {
+	mu    sync.Mutex // guards taken
+	taken [256]bool
+}
+
+var freeAddresses addressPool
+
+// newAddress returns an address that nobody else uses until the test has ended.
+func newAddress(t *testing.T) netip.Addr {
+	t.Helper()
+	p := &freeAddresses
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := 1; n < 255; n++ {
+		if p.taken[n] {
+			continue
+		}
+		p.taken[n] = true
+		t.Cleanup(func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.taken[n] = false
+		})
+		pid := os.Getpid()
+		return netip.AddrFrom4([4]byte{127, byte(64 | pid>>8&0x3f), byte(pid), byte(n)})
+	}
+	t.Fatal("all addresses are in use")
+	return netip.Addr{}
+}

@@ -1,0 +1,95 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// rootTime bounds the making of the directory with Debian trixie in it.
+const rootTime = 6 * time.Minute
+
+// made24 is the directory that root24 made, "" if none; TestMain removes it.
+var made24 string
+
+// root24 is a directory with Debian trixie and its Dovecot 2.4, made once for all tests. DIRECTOR_E2E_TRIXIE can name one that
+// is there already.
+var root24 = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv("DIRECTOR_E2E_TRIXIE"); dir != "" {
+		return dir, nil
+	}
+	if _, err := exec.LookPath("debootstrap"); err != nil {
+		return "", fmt.Errorf("%w; apt-get install debootstrap, or name a directory in DIRECTOR_E2E_TRIXIE", err)
+	}
+	dir, err := os.MkdirTemp("", "dv24-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("debootstrap", "--variant=minbase", "--include=dovecot-imapd,dovecot-lmtpd", "trixie", dir)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	timer := time.AfterFunc(rootTime, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer timer.Stop()
+	if err := cmd.Run(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("debootstrap: %w: %s", err, lastLines(out.String(), 3))
+	}
+	made24 = dir
+	return dir, nil
+})
+
+// release is a release of Dovecot.
+type release string
+
+const (
+	dovecot23 release = "2.3" // the machine's own
+	dovecot24 release = "2.4"
+)
+
+// root returns the directory that is the root of the release's file system, "" for the machine's own.
+func (r release) root(t *testing.T) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Fatal("Dovecot changes users: run these tests as root")
+	}
+	if r == dovecot24 {
+		root, err := root24()
+		if err != nil {
+			t.Skipf("Dovecot 2.4 is not tested: %v", err)
+		}
+		return root
+	}
+	if _, err := exec.LookPath("dovecot"); err != nil {
+		t.Fatalf("%v; apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved dovecot-submissiond", err)
+	}
+	return ""
+}
+
+// common is what the configurations of all instances of the release begin with.
+func (r release) common() string {
+	if r == dovecot24 {
+		return `dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+auth_allow_cleartext = yes`
+	}
+	return `disable_plaintext_auth = no
+default_vsz_limit = 1G`
+}
+
+// eachRelease runs a test with proxies of each release.
+func eachRelease(t *testing.T, test func(t *testing.T, r release)) {
+	for _, r := range []release{dovecot23, dovecot24} {
+		t.Run("Dovecot "+string(r), func(t *testing.T) {
+			t.Parallel()
+			test(t, r)
+		})
+	}
+}

@@ -1,0 +1,168 @@
+//go:build e2e
+
+package dovecot
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What is shipped for systemd and for Dovecot 2.3, installed as the guide tells, on a machine whose systemd, Dovecot and director
+// are the real ones: systemd hands sockets and FIFO over and keeps them while the director is killed, restarted and stopped.
+// Sessions go on, and somebody reads the FIFO for as long as it is there.
+func TestSystemd(t *testing.T) {
+	t.Parallel()
+	backends := startBackends(t, 2)
+	for _, b := range backends {
+		b.mark("alice", "bob", "carol")
+	}
+	m := bootMachine(t)
+	ip := newAddress(t)
+	install(t, m, ip, backends)
+	const fifo = "/run/dovecot/login/x/proxy-notify"
+	logIn := func(user string) *mailConn {
+		t.Helper()
+		var c *mailConn
+		var err error
+		if !eventually(startTime, func() bool {
+			c, err = loginIMAP(netip.AddrPortFrom(ip, 143).String(), user, "pass")
+			return err == nil
+		}) {
+			t.Fatalf("%s: %v\n%s", user, err, m.logs())
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	reads := func(when string) {
+		t.Helper()
+		if ok, err := m.hasReader(fifo); !ok {
+			t.Errorf("%s: nobody reads the FIFO (%v)", when, err)
+		}
+	}
+
+	m.must("systemctl", "start", "director.service", "dovecot.service")
+	reads("after the start")
+	session := logIn("alice")
+	status := m.must("director", "status", "alice", "-a", "/run/director/director.sock")
+	at, err := session.where()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if home := named(t, backends, at); !strings.Contains(status, "Current: "+home.ip.String()+" (expires") {
+		t.Errorf("alice is on %s, director status: %s", home.ip, status)
+	}
+	for _, door := range []string{"login", "userdb", "authreply", "admin", "notify"} {
+		if !strings.Contains(m.logs(), `"`+door+`_socket":"/run/`) {
+			t.Errorf("the director was not handed its %s socket:\n%s", door, m.logs())
+		}
+	}
+	if got := m.must("doveadm", "director", "status", "-a", "/run/director/director-admin"); !strings.Contains(got, backends[0].ip.String()) {
+		t.Errorf("doveadm director status: %s", got)
+	}
+
+	first := m.mainPID("director.service")
+	m.must("systemctl", "kill", "--signal", "KILL", "director.service")
+	reads("after a kill")
+	if err := session.alive(); err != nil {
+		t.Errorf("a session after the director was killed: %v", err)
+	}
+	logIn("bob")
+	if second := m.mainPID("director.service"); second == first || second == "0" {
+		t.Errorf("the director has process %s, before it was killed %s", second, first)
+	}
+	m.must("director", "kick", "alice", "-a", "/run/director/director.sock")
+	if err := session.ended(stopTime); err != nil {
+		t.Errorf("a kick after the restart: %v", err)
+	}
+
+	m.must("systemctl", "restart", "director.service")
+	reads("after a restart")
+	m.must("systemctl", "restart", "dovecot.service")
+	reads("after a restart of Dovecot")
+	session = logIn("carol")
+
+	m.must("systemctl", "stop", "director.service")
+	reads("after a stop")
+	if err := session.alive(); err != nil {
+		t.Errorf("a session after the director was stopped: %v", err)
+	}
+	// A login starts it again: its socket is systemd's.
+	logIn("alice")
+	if m.mainPID("director.service") == "0" {
+		t.Error("nothing has started the director, and yet there was a login")
+	}
+	// Without its unit there is no FIFO: one without a reader would freeze the login processes.
+	m.must("systemctl", "stop", "director.service", "director-notify.socket")
+	if _, err := os.Stat(m.path(fifo)); err == nil {
+		t.Error("nothing keeps the FIFO open, and it is still there")
+	}
+	if err := session.alive(); err != nil {
+		t.Errorf("a session after the FIFO has gone: %v", err)
+	}
+}
+
+// logs are what director and Dovecot have logged.
+func (m *machine) logs() string {
+	var all strings.Builder
+	for _, name := range []string{"/var/log/director.log", "/var/log/dovecot.log"} {
+		text, err := os.ReadFile(m.path(name))
+		if err != nil {
+			text = []byte(err.Error() + "\n")
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+// install follows the guide in scripts/packaging.
+func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
+	t.Helper()
+	binary, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write("/usr/local/bin/director", string(binary), 0o755)
+	m.must("useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "director")
+	unchanged := strings.NewReplacer()
+	for _, pattern := range []string{"*.service", "*.socket"} {
+		units, err := filepath.Glob(filepath.Join(packaging, pattern))
+		if err != nil || len(units) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, units, err)
+		}
+		for _, unit := range units {
+			name := filepath.Base(unit)
+			m.write("/etc/systemd/system/"+name, shipped(t, name, unchanged), 0o644)
+		}
+	}
+	m.write("/etc/director/director.yaml", shipped(t, "director.yaml", strings.NewReplacer(
+		"mail-servers: []", fmt.Sprintf("mail-servers: [%s, %s]", backends[0].ip, backends[1].ip),
+	))+fmt.Sprintf("bind: %s:%d\n", ip, meshPort), 0o644)
+	m.write("/etc/dovecot/dovecot.conf", fmt.Sprintf(`protocols = imap pop3 lmtp
+listen = %s
+log_path = /var/log/dovecot.log
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:/nonexistent
+passdb {
+  driver = static
+  args = password=pass proxy=y
+}
+userdb {
+  driver = static
+  args = uid=65534 gid=65534 home=/nonexistent
+}
+`, ip)+shipped(t, "dovecot-2.3.conf", unchanged), 0o644)
+	// There is no journal here.
+	m.write("/etc/systemd/system/director.service.d/log.conf", "[Service]\nStandardOutput=append:/var/log/director.log\nStandardError=append:/var/log/director.log\n", 0o644)
+	m.must("systemctl", "daemon-reload")
+	m.must("systemctl", "enable", "director.service")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("systemd: %s\n%s", m.run("systemctl", "status", "--no-pager", "director*", "dovecot*").stdout, lastLines(m.logs(), logLines))
+		}
+	})
+}
