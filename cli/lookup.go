@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
+	"directormesh/ring"
 )
 
 func (s *session) lookupCommand() *cli.Command {
@@ -114,7 +115,7 @@ func (p *linePrinter) print(a api.LookupAnswer) error {
 	p.out.WriteString(a.User)
 	if a.Error == nil {
 		p.out.WriteByte('\t')
-		p.out.WriteString(a.Backend.String())
+		p.out.Write(ring.AppendAddrText(p.out.AvailableBuffer(), a.Backend.Addr))
 	} else {
 		p.out.WriteString("\t-\t")
 		p.out.WriteString(a.Error.Message)

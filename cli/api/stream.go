@@ -42,7 +42,7 @@ func (c *Client) Mappings(ctx context.Context, filter MappingFilter, each func(M
 		query.Set("hash", strconv.FormatUint(uint64(*filter.Hash), 10))
 	}
 	r, err := c.send(ctx, http.MethodGet, "/v1/mappings", query, nil)
-	return lines(ctx, r, err, each)
+	return lines(ctx, r, err, decode, each)
 }
 
 // WatchTarget selects flushes to watch: one flush, those of one backend, or with the zero value all that run.
@@ -63,7 +63,7 @@ func (c *Client) Watch(ctx context.Context, target WatchTarget, each func(Flush)
 		query.Set("backend", ring.AddrText(target.Backend))
 	}
 	r, err := c.send(ctx, http.MethodGet, "/v1/flushes/watch", query, nil)
-	return lines(ctx, r, err, each)
+	return lines(ctx, r, err, decode, each)
 }
 
 // LookupAll looks up all users that requests yields and calls answer for each, in the same order. Requests and answers are
@@ -83,7 +83,7 @@ func (c *Client) LookupAll(ctx context.Context, requests iter.Seq2[LookupRequest
 		w.Close()
 	}()
 	r, err := c.send(ctx, http.MethodPost, "/v1/lookup/batch", nil, body)
-	err = lines(ctx, r, err, answer)
+	err = lines(ctx, r, err, decodeAnswer, answer)
 	body.CloseWithError(errors.New("the director has stopped reading"))
 	<-sent
 	return err
@@ -91,13 +91,12 @@ func (c *Client) LookupAll(ctx context.Context, requests iter.Seq2[LookupRequest
 
 func writeRequests(w io.Writer, requests iter.Seq2[LookupRequest, error]) error {
 	buffered := bufio.NewWriterSize(w, 64<<10)
-	encoder := json.NewEncoder(buffered)
 	for r, err := range requests {
 		if err == nil {
 			err = checkText("user", r.User)
 		}
 		if err == nil {
-			err = encoder.Encode(r)
+			_, err = buffered.Write(append(r.AppendJSON(buffered.AvailableBuffer()), '\n'))
 		}
 		if err != nil {
 			return err
@@ -106,8 +105,10 @@ func writeRequests(w io.Writer, requests iter.Seq2[LookupRequest, error]) error 
 	return buffered.Flush()
 }
 
+func decode[T any](raw []byte, into *T) error { return json.Unmarshal(raw, into) }
+
 // lines decodes a response of one JSON value a line.
-func lines[T any](ctx context.Context, r response, err error, each func(T) error) error {
+func lines[T any](ctx context.Context, r response, err error, decode func([]byte, *T) error, each func(T) error) error {
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func lines[T any](ctx context.Context, r response, err error, each func(T) error
 	scanner.Buffer(make([]byte, maxLine), maxLine)
 	for scanner.Scan() {
 		var value T
-		if err := json.Unmarshal(scanner.Bytes(), &value); err != nil {
+		if err := decode(scanner.Bytes(), &value); err != nil {
 			return &ProtocolError{Addr: r.client.addr, Reason: "its answer is not the JSON that was expected: " + err.Error()}
 		}
 		if err := each(value); err != nil {

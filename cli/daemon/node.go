@@ -17,6 +17,7 @@ import (
 
 // node is what the doors need of mesh.Node.
 type node interface {
+	TryLookup(tag ring.Tag, h ring.UserHash) (netip.Addr, bool)
 	Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (netip.Addr, error)
 	Do(ctx context.Context, op replica.Operation) (replica.Outcome, error)
 	Self() replica.SelfStatus
@@ -170,6 +171,12 @@ func (d *director) User(tag ring.Tag, h ring.UserHash) api.User {
 		user.ExpiresAt = meshTime(s.Expires)
 	}
 	return user
+}
+
+// TryLookup implements httpapi.Director.
+func (d *director) TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool) {
+	backend, ok := d.node.TryLookup(tag, h)
+	return api.IP{Addr: backend}, ok
 }
 
 // Lookup implements httpapi.Director.

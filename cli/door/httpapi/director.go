@@ -19,6 +19,8 @@ type Director interface {
 	Hash(user string) ring.UserHash
 	// User tells where a user is and would be, and changes nothing.
 	User(tag ring.Tag, h ring.UserHash) api.User
+	// TryLookup is Lookup for those who cannot wait: false means that only Lookup can tell.
+	TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool)
 	// Lookup assigns and records like a login. It may wait; an error is an *api.Error.
 	Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error)
 	// Mappings yields all live mappings ordered by tag and hash, without holding up anything else.

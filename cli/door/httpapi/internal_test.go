@@ -95,6 +95,7 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.serves("/v1/lookup")
 	m.lookedUp(nil)
 	m.lookedUp(api.Errorf(api.CodeTemporary, "x"))
 	m.served("/v1/lookup", 503)

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -28,22 +27,46 @@ func (s *Server) lookup(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := decode(body, &req); err != nil {
+	if err := decodeRequest(body, &req); err != nil {
 		return nil, err
 	}
-	answer := s.answer(r.Context(), req)
+	answer, ok := s.tryAnswer(req)
+	if !ok {
+		answer = s.answer(r.Context(), req)
+	}
 	if answer.Error != nil {
 		return nil, answer.Error
 	}
 	return answer, nil
 }
 
-func (s *Server) answer(ctx context.Context, req api.LookupRequest) api.LookupAnswer {
+// decodeRequest decodes a request that came from outside.
+func decodeRequest(raw []byte, req *api.LookupRequest) error {
+	var ok bool
+	if *req, ok = api.PlainLookupRequest(raw); ok {
+		return nil
+	}
+	return decode(raw, req)
+}
+
+// tryAnswer answers what need not wait: nearly everything. False: only answer can tell.
+func (s *Server) tryAnswer(req api.LookupRequest) (api.LookupAnswer, bool) {
 	answer := api.LookupAnswer{User: req.User, Tag: req.Tag}
 	if req.User == "" {
 		answer.Error = api.Errorf(api.CodeBadRequest, "user name is empty")
-		return answer
+		return answer, true
 	}
+	backend, ok := s.director.TryLookup(ring.Tag(req.Tag), s.director.Hash(req.User))
+	if ok {
+		answer.Backend = backend
+		s.metrics.lookedUp(nil)
+	}
+	return answer, ok
+}
+
+// answer waits for the answer that tryAnswer has not.
+func (s *Server) answer(ctx context.Context, req api.LookupRequest) api.LookupAnswer {
+	answer := api.LookupAnswer{User: req.User, Tag: req.Tag}
 	backend, err := s.director.Lookup(ctx, ring.Tag(req.Tag), s.director.Hash(req.User))
 	var e *api.Error
 	switch {
@@ -136,17 +159,28 @@ func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
 	case err != nil:
 		return err
 	}
-	return decode(line, req)
+	return decodeRequest(line, req)
 }
 
 // start looks all users of a group up at once, so that one who must wait does not hold up the others.
 func (s *Server) start(ctx context.Context, g *group) {
 	g.answers = make([]api.LookupAnswer, len(g.requests))
+	var waiting []int
+	for i, req := range g.requests {
+		var ok bool
+		if g.answers[i], ok = s.tryAnswer(req); !ok {
+			waiting = append(waiting, i)
+		}
+	}
+	if len(waiting) == 0 {
+		close(g.done)
+		return
+	}
 	go func() {
 		defer close(g.done)
 		var all sync.WaitGroup
-		for i, req := range g.requests {
-			all.Go(func() { g.answers[i] = s.answer(ctx, req) })
+		for _, i := range waiting {
+			all.Go(func() { g.answers[i] = s.answer(ctx, g.requests[i]) })
 		}
 		all.Wait()
 	}()
@@ -154,7 +188,6 @@ func (s *Server) start(ctx context.Context, g *group) {
 
 func writeAnswers(w http.ResponseWriter, queue <-chan *group) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	encoder := json.NewEncoder(out)
 	controller := http.NewResponseController(w)
 	flush := func() error { return errors.Join(out.Flush(), controller.Flush()) }
 	answered := false
@@ -162,7 +195,7 @@ func writeAnswers(w http.ResponseWriter, queue <-chan *group) error {
 		<-g.done
 		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout))
 		for _, answer := range g.answers {
-			if err := encoder.Encode(answer); err != nil {
+			if _, err := out.Write(append(answer.AppendJSON(out.AvailableBuffer()), '\n')); err != nil {
 				return err
 			}
 			answered = true

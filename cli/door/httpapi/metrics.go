@@ -11,7 +11,13 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	lookups  *prometheus.CounterVec
+	answered prometheus.Counter
+	failed   prometheus.Counter
+	paths    map[string]classes // does not change after the routes are made
 }
+
+// classes are the counters of a path, by the hundreds of the status.
+type classes map[int]prometheus.Counter
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
@@ -23,10 +29,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "director_http_lookups_total",
 			Help: "User lookups over HTTP, by result.",
 		}, []string{"result"}),
+		paths: make(map[string]classes),
 	}
-	for _, result := range []string{"answered", "failed"} {
-		m.lookups.WithLabelValues(result)
-	}
+	m.answered = m.lookups.WithLabelValues("answered")
+	m.failed = m.lookups.WithLabelValues("failed")
 	if r == nil {
 		return m, nil
 	}
@@ -38,22 +44,21 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// serves makes the counters of a path exist before the first request.
+// serves makes the counters of a path, before the first request.
 func (m *metrics) serves(path string) {
-	for _, class := range []string{"2xx", "4xx", "5xx"} {
-		m.requests.WithLabelValues(path, class)
+	m.paths[path] = make(classes)
+	for _, class := range []int{2, 4, 5} {
+		m.paths[path][class] = m.requests.WithLabelValues(path, strconv.Itoa(class)+"xx")
 	}
 }
 
 // served counts a request for one of the paths of routes.
-func (m *metrics) served(path string, status int) {
-	m.requests.WithLabelValues(path, strconv.Itoa(status/100)+"xx").Inc()
-}
+func (m *metrics) served(path string, status int) { m.paths[path][status/100].Inc() }
 
 func (m *metrics) lookedUp(err error) {
-	result := "answered"
 	if err != nil {
-		result = "failed"
+		m.failed.Inc()
+	} else {
+		m.answered.Inc()
 	}
-	m.lookups.WithLabelValues(result).Inc()
 }

@@ -132,10 +132,18 @@ func admit(w http.ResponseWriter, r *http.Request, method string) error {
 	if method != http.MethodPost {
 		return nil
 	}
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" && t != "application/x-ndjson" {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return api.Errorf(api.CodeBadRequest, "content type %q: send application/json", r.Header.Get("Content-Type"))
 	}
 	return nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" { // what everybody sends
+		return true
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (t == "application/json" || t == "application/x-ndjson")
 }
 
 // deadline gives the request's reads and writes this much time from now.
@@ -179,6 +187,10 @@ func decode(raw []byte, into any) error {
 func reply(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	if a, ok := value.(api.LookupAnswer); ok {
+		_, _ = w.Write(append(a.AppendJSON(nil), '\n'))
+		return
+	}
 	_ = json.NewEncoder(w).Encode(value) // a client that is gone needs no answer
 }
 

@@ -7,15 +7,19 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/api"
 	"directormesh/cli/door/doortest"
 	"directormesh/cli/door/httpapi"
 	"directormesh/cli/door/httpapi/httpapitest"
 	"directormesh/cli/load"
+	"directormesh/ring"
 )
 
 func TestMain(m *testing.M) {
 	os.Exit(doortest.Main(m, func(l net.Listener) error {
-		server, err := httpapi.New(httpapi.Config{Director: httpapitest.Sample(), Log: zerolog.Nop()})
+		d := httpapitest.Sample()
+		d.TryLookupIs = func(ring.Tag, ring.UserHash) (api.IP, bool) { return httpapitest.IP("192.0.2.1"), true }
+		server, err := httpapi.New(httpapi.Config{Director: d, Log: zerolog.Nop()})
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type Director struct {
 	DirectorsIs api.Directors
 	BackendsIs  api.Backends
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
+	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool) // nil: every lookup might have to wait
 	LookupIs    func(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error)
 	MappingsIs  []api.Mapping
 	FlushesIs   func() api.Flushes
@@ -103,6 +104,14 @@ func (d *Director) Hash(user string) ring.UserHash {
 
 // User implements httpapi.Director.
 func (d *Director) User(tag ring.Tag, h ring.UserHash) api.User { return d.UserIs(tag, h) }
+
+// TryLookup implements httpapi.Director.
+func (d *Director) TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool) {
+	if d.TryLookupIs == nil {
+		return api.IP{}, false
+	}
+	return d.TryLookupIs(tag, h)
+}
 
 // Lookup implements httpapi.Director.
 func (d *Director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {
