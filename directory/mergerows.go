@@ -25,9 +25,11 @@ type Merged struct {
 // user's former mapping would come back at whoever hears late, once the
 // backend that the user was moved to is removed.
 //
-// For every row that is not dropped, or that ended a live mapping although it
-// is dead itself, it calls each, unless that is nil, in the order of rows and
-// without a lock held.
+// It calls each, unless that is nil, in the order of rows and without a lock
+// held, for every row that is not dropped; of those dropped for the rows that
+// ended a live mapping although they are dead themselves, and for those that
+// begin or end a move: a moving row that is dead today lives and holds its user
+// once the table follows.
 //
 // Rows may come in any order, but when they are sorted by hash, as Leaf gives
 // them, they are merged leaf by leaf, which is several times faster.
@@ -118,7 +120,7 @@ func (m *merger) merge(run []Mapping) {
 		} else {
 			out = m.mergeRow(v, &l.rows[at], incoming)
 		}
-		if m.report && (live || found && out.BeforeStatus == Live && out.Changed) {
+		if m.report && (live || out.Changed && (out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving)) {
 			m.results = append(m.results, result{index, out})
 		}
 	}
@@ -148,7 +150,7 @@ func (m *merger) mergeRow(v *view, r *row, incoming row) Merged {
 	*r = next
 	v.replaced(old, next)
 	out.Mapping = next.mapping(v)
-	// A row that stays dead is nobody's business, even if its activity is later now.
-	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next)
+	// A row that stays dead is nobody's business, even if its activity is later now, unless it is that of a move.
+	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next) || out.Before.Moving || out.Mapping.Moving
 	return out
 }

@@ -144,7 +144,8 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 		}
 		out.Mapping.Activity = max(in.Activity, out.Before.Activity)
 	}
-	out.Changed = (out.BeforeStatus == None || out.Mapping != out.Before) && (out.BeforeStatus == Live || !m.deadByTable(tag, out.Mapping))
+	out.Changed = out.BeforeStatus == None || out.Mapping != out.Before && (out.BeforeStatus == Live || !m.deadByTable(tag, out.Mapping) ||
+		out.Before.Moving || out.Mapping.Moving)
 	m.users[modelUser{tag, in.Hash}] = out.Mapping
 	return out, dead
 }
@@ -345,7 +346,7 @@ func TestDirectoryAgainstModel(t *testing.T) {
 					if dropped {
 						wantDropped++
 					}
-					if !dropped || out.BeforeStatus == Live && out.Changed {
+					if !dropped || out.Changed && (out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving) {
 						want = append(want, seen{in, out})
 					}
 				}

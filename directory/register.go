@@ -69,6 +69,20 @@ func comparePresence(a, b Presence) int {
 	)
 }
 
+// State says whether a backend is down, and since when.
+type State struct {
+	Down bool
+	// Since is the stamp of the command that changed it; zero means that it is
+	// up since it was added, or is as configured. A command that finds the
+	// state as wanted is written like any other, so that it wins over older
+	// ones of a part of the mesh that is away, but keeps Since.
+	Since Stamp
+}
+
+func compareState(a, b State) int {
+	return cmp.Or(compareBool(a.Down, b.Down), cmp.Compare(a.Since, b.Since))
+}
+
 // compareBool orders false before true.
 func compareBool(a, b bool) int {
 	switch {

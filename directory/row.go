@@ -15,7 +15,7 @@ type BackendRow struct {
 	Addr     netip.Addr
 	Presence Register[Presence]
 	VHosts   Register[int]
-	Down     Register[bool]
+	State    Register[State]
 	// Forgotten is the last "forgotten up to": mappings to this backend that
 	// were assigned at or before it are dead. It merges by maximum; zero means
 	// that nothing was ever forgotten.
@@ -26,7 +26,7 @@ type BackendRow struct {
 func (r BackendRow) Covers(change BackendRow) bool {
 	return change.Presence.compare(r.Presence, comparePresence) <= 0 &&
 		change.VHosts.compare(r.VHosts, cmp.Compare[int]) <= 0 &&
-		change.Down.compare(r.Down, compareBool) <= 0 &&
+		change.State.compare(r.State, compareState) <= 0 &&
 		change.Forgotten <= r.Forgotten
 }
 
@@ -36,7 +36,7 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 		Addr:     in.Addr,
 		Presence: r.Presence.merge(in.Presence, comparePresence),
 		VHosts:   r.VHosts.merge(in.VHosts, cmp.Compare[int]),
-		Down:     r.Down.merge(in.Down, compareBool),
+		State:    r.State.merge(in.State, compareState),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -50,7 +50,7 @@ func (r BackendRow) commanded() BackendRow {
 		Addr:      r.Addr,
 		Presence:  r.Presence.commanded(),
 		VHosts:    r.VHosts.commanded(),
-		Down:      r.Down.commanded(),
+		State:     r.State.commanded(),
 		Forgotten: r.Forgotten,
 	}
 }
@@ -73,7 +73,7 @@ func (r BackendRow) vhosts() int {
 
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
-	return max(r.Presence.Stamp, r.VHosts.Stamp, r.Down.Stamp, r.Forgotten)
+	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten)
 }
 
 // DirectorRow is what `ring add` and `ring remove` have said about one

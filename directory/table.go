@@ -60,7 +60,7 @@ func NewTable(founding Founding, origin string, configured []ring.Backend) *Tabl
 			Addr:     b.Addr,
 			Presence: Register[Presence]{Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin},
 			VHosts:   Register[int]{Value: b.VHosts, Origin: origin},
-			Down:     Register[bool]{Value: b.Down, Origin: origin},
+			State:    Register[State]{Value: State{Down: b.Down}, Origin: origin},
 		})
 	}
 	t.Merge(c)
@@ -96,7 +96,7 @@ func (t *Table) Backends() []ring.Backend {
 			Name:   row.Presence.Value.Name,
 			Tag:    row.Presence.Value.Tag,
 			VHosts: row.vhosts(),
-			Down:   row.Down.Value,
+			Down:   row.State.Value.Down,
 		})
 	}
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })

@@ -63,13 +63,13 @@ func TestConfiguredTable(t *testing.T) {
 			Addr:     b1,
 			Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d1"},
 			VHosts:   Register[int]{Value: 100, Origin: "d1"},
-			Down:     Register[bool]{Origin: "d1"},
+			State:    Register[State]{Origin: "d1"},
 		},
 		{
 			Addr:     b2,
 			Presence: Register[Presence]{Value: Presence{Present: true, Tag: "ssd", Name: "mail2.example.org"}, Origin: "d1"},
 			VHosts:   Register[int]{Value: 100, Origin: "d1"},
-			Down:     Register[bool]{Origin: "d1"},
+			State:    Register[State]{Origin: "d1"},
 		},
 	}}
 	if d := diff(want, table.Snapshot()); d != "" {
@@ -110,7 +110,7 @@ func TestAdd(t *testing.T) {
 		return Register[Presence]{Value: Presence{Present: true, Tag: tag, Name: name}, Stamp: 20, Origin: "d1"}
 	}
 	vhosts := func(n int) Register[int] { return Register[int]{Value: n, Stamp: 20, Origin: "d1"} }
-	up := Register[bool]{Stamp: 20, Origin: "d1"}
+	up := Register[State]{Stamp: 20, Origin: "d1"}
 	for _, test := range []struct {
 		name   string
 		before func(*testing.T, *Table)
@@ -122,9 +122,9 @@ func TestAdd(t *testing.T) {
 		err    error
 	}{
 		{name: "new", addr: b3, tag: "ssd",
-			want: BackendRow{Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), Down: up, Forgotten: 20}},
+			want: BackendRow{Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), State: up, Forgotten: 20}},
 		{name: "new with vhosts and name", addr: b6, host: "mail6", vhosts: ptr(0),
-			want: BackendRow{Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), Down: up, Forgotten: 20}},
+			want: BackendRow{Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), State: up, Forgotten: 20}},
 		{name: "again", addr: b2, tag: "ssd",
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
 		{name: "again without tag, with vhosts", addr: b2, vhosts: ptr(7),
@@ -134,7 +134,7 @@ func TestAdd(t *testing.T) {
 		{name: "again leaves down", before: down, addr: b2,
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
 		{name: "removed, under another tag", before: remove, addr: b2, tag: "hdd",
-			want: BackendRow{Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), Down: up, Forgotten: 20}},
+			want: BackendRow{Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), State: up, Forgotten: 20}},
 		{name: "another tag", addr: b2, tag: "hdd", err: ErrTagDiffers},
 		{name: "a tag for an untagged one", addr: b1, tag: "hdd", err: ErrTagDiffers},
 		{name: "too many vhosts", addr: b3, vhosts: ptr(1001), err: ErrVHosts},
@@ -179,7 +179,7 @@ func TestOperationsOnBackends(t *testing.T) {
 	want := map[string]BackendRow{
 		"update": {Addr: b2, VHosts: Register[int]{Value: 50, Stamp: 20, Origin: "d1"}},
 		"remove": {Addr: b2, Presence: Register[Presence]{Stamp: 20, Origin: "d1"}, Forgotten: 20},
-		"down":   {Addr: b2, Down: Register[bool]{Value: true, Stamp: 20, Origin: "d1"}},
+		"down":   {Addr: b2, State: Register[State]{Value: State{Down: true, Since: 20}, Stamp: 20, Origin: "d1"}},
 		"forget": {Addr: b2, Forgotten: 20},
 	}
 	for name, operation := range operations {
@@ -226,18 +226,39 @@ func TestUpdateChecks(t *testing.T) {
 	}
 }
 
-func TestSetDownTwice(t *testing.T) {
+// What was said last holds, also if it only repeats what was so; but the state keeps the time of its last change, and neither an add
+// nor a flush is one.
+func TestStateSince(t *testing.T) {
 	table := NewTable(oldMesh, "d1", configured())
-	if c, err := table.SetDown(20, "d1", b1, false); err != nil || !c.Empty() {
-		t.Errorf("up of a backend that is up: %+v, %v; want nothing", c, err)
-	}
-	c, err := table.SetDown(21, "d1", b1, true)
-	apply(t, table, c, err)
-	if c, err := table.SetDown(22, "d1", b1, true); err != nil || !c.Empty() {
-		t.Errorf("down of a backend that is down: %+v, %v; want nothing", c, err)
-	}
-	if row, _ := table.Row(b1); row.Down.Stamp != 21 {
-		t.Errorf("the time of the change is %d, want 21", row.Down.Stamp)
+	var stamp Stamp
+	for _, step := range []struct {
+		name string
+		do   func(Stamp) (Change, error)
+		want Register[State]
+	}{
+		{"up although up", func(s Stamp) (Change, error) { return table.SetDown(s, "d1", b1, false) },
+			Register[State]{Stamp: 1, Origin: "d1"}},
+		{"down", func(s Stamp) (Change, error) { return table.SetDown(s, "d1", b1, true) },
+			Register[State]{Value: State{Down: true, Since: 2}, Stamp: 2, Origin: "d1"}},
+		{"down again", func(s Stamp) (Change, error) { return table.SetDown(s, "d2", b1, true) },
+			Register[State]{Value: State{Down: true, Since: 2}, Stamp: 3, Origin: "d2"}},
+		{"add", func(s Stamp) (Change, error) { return table.Add(s, "d1", b1, "", "", ptr(5)) },
+			Register[State]{Value: State{Down: true, Since: 2}, Stamp: 3, Origin: "d2"}},
+		{"forget", func(s Stamp) (Change, error) { return table.Forget(s, "d1", b1) },
+			Register[State]{Value: State{Down: true, Since: 2}, Stamp: 3, Origin: "d2"}},
+		{"up", func(s Stamp) (Change, error) { return table.SetDown(s, "d1", b1, false) },
+			Register[State]{Value: State{Since: 6}, Stamp: 6, Origin: "d1"}},
+		{"remove", func(s Stamp) (Change, error) { return table.Remove(s, "d1", b1) },
+			Register[State]{Value: State{Since: 6}, Stamp: 6, Origin: "d1"}},
+		{"added anew", func(s Stamp) (Change, error) { return table.Add(s, "d1", b1, "", "", nil) },
+			Register[State]{Stamp: 8, Origin: "d1"}},
+	} {
+		stamp++
+		c, err := step.do(stamp)
+		apply(t, table, c, err)
+		if row, _ := table.Row(b1); row.State != step.want {
+			t.Errorf("%s: %+v, want %+v", step.name, row.State, step.want)
+		}
 	}
 }
 

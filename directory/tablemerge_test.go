@@ -36,7 +36,7 @@ func drawChange(t *rapid.T) Change {
 			Presence: drawRegister(t, "presence", Presence{}, Presence{Present: true},
 				Presence{Present: true, Tag: "ssd"}, Presence{Present: true, Name: "mail"}),
 			VHosts:    drawRegister(t, "vhosts", 0, 100),
-			Down:      drawRegister(t, "down", false, true),
+			State:     drawRegister(t, "state", State{}, State{Since: 2}, State{Down: true}, State{Down: true, Since: 2}),
 			Forgotten: Stamp(rapid.IntRange(0, 3).Draw(t, "forgotten")),
 		})
 	}

@@ -50,7 +50,7 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 			vhosts = new(int)
 			*vhosts = ring.DefaultVHosts
 		}
-		row.Down = Register[bool]{Stamp: stamp, Origin: origin}
+		row.State = Register[State]{Stamp: stamp, Origin: origin}
 		row.Forgotten = stamp
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
@@ -90,17 +90,19 @@ func (t *Table) Remove(stamp Stamp, origin string, addr netip.Addr) (Change, err
 	}), nil
 }
 
-// SetDown marks a backend down or up. If it is so already, the change is empty
-// and the time of the last change stays.
+// SetDown marks a backend down or up. If it is so already, the command is
+// written all the same: another part of the mesh may have been told otherwise,
+// and what was said last is to hold.
 func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) (Change, error) {
 	held, err := t.present(addr)
 	if err != nil {
 		return Change{}, err
 	}
-	if held.Down.Value == down {
-		return t.change(), nil
+	state := State{Down: down, Since: stamp}
+	if held.State.Value.Down == down {
+		state.Since = held.State.Value.Since
 	}
-	return t.change(BackendRow{Addr: addr, Down: Register[bool]{Value: down, Stamp: stamp, Origin: origin}}), nil
+	return t.change(BackendRow{Addr: addr, State: Register[State]{Value: state, Stamp: stamp, Origin: origin}}), nil
 }
 
 // Forget makes all mappings to a backend that were assigned up to now dead;

@@ -32,7 +32,7 @@ func (h flushHook) Run(ctx context.Context, run replica.RunHook) (ok bool, err e
 			Addr:   run.Old.Addr,
 			Tag:    run.Tag,
 			VHosts: run.Old.VHosts.Value,
-			Down:   run.Old.Down.Value,
+			Down:   run.Old.State.Value.Down,
 		},
 		New:     run.New,
 		NewName: h.name(run.New),

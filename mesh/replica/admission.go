@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,7 +124,7 @@ func (c *Core) progressAdmission(now time.Duration) {
 
 // ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands before the question on the stream.
 func (c *Core) ask(now time.Duration, p *peer) {
-	if !p.live || !p.out || p.admittedMe {
+	if !p.live || !p.out || p.admittedMe && !c.lacksTable(p) {
 		return
 	}
 	if p.nonce == 0 && c.synced() && !p.synced {
@@ -132,12 +133,20 @@ func (c *Core) ask(now time.Duration, p *peer) {
 	if p.nonce != 0 && now-p.askedAt < askAgain {
 		return
 	}
-	p.nonce, p.askedAt = c.newID(), now
+	if p.nonce == 0 {
+		p.nonce = c.newID() // kept when we ask again: the way there and back may take longer than our patience
+	}
+	p.askedAt = now
 	if c.synced() {
 		c.evaluate(now) // stop answering first
 	}
 	c.flushOutbox(now)
 	c.send(p, &wire.AdmitRequest{Nonce: p.nonce})
+}
+
+// lacksTable reports whether we are about to join the older mesh of a peer, but do not have its table yet.
+func (c *Core) lacksTable(p *peer) bool {
+	return !c.cfg.Guards.NoAdmission && !c.admission.bootstrapped && p.founding.At != directory.Unfounded && p.founding.Compare(c.table.Founding()) < 0
 }
 
 // admit counts a peer from now on. One that was excluded answers nothing until it has our reply, so nobody need wait any longer for its
@@ -179,7 +188,7 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	}
 	p.nonce, p.admittedMe = 0, true
 	c.count(p)
-	c.apply(now, m.Change, p)
+	c.applyWhole(now, m.Change, p)
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {
 		if c.admission.named == nil {
@@ -292,16 +301,18 @@ func (c *Core) found(now time.Duration, why string) {
 	}
 }
 
-// meetFounding lets a director of a younger mesh join an older one that it met.
+// meetFounding lets a director of a younger mesh join an older one, once it is in touch with that both ways: the word alone that there is one
+// does not help it to serve.
 func (c *Core) meetFounding(now time.Duration, p *peer, theirs directory.Founding) {
 	ours := c.table.Founding()
-	if theirs.At == directory.Unfounded || theirs.Compare(ours) >= 0 || ours.At == directory.Unfounded {
+	if !p.live || !c.admission.bootstrapped || theirs.At == directory.Unfounded || theirs.Compare(ours) >= 0 {
 		return
 	}
 	c.logf(LogWarn, "met an older mesh, joining it", Field{"peer", p.name}, Field{"founded_by", theirs.By}, Field{"ours_founded_by", ours.By})
 	c.counters.MeshesMet++
 	c.admission.bootstrapped = false
 	c.evaluate(now)
+	c.ask(now, p)
 }
 
 // bootstrap takes the first snapshot, or founds a mesh where there is nobody to take it from.
@@ -324,27 +335,32 @@ func (c *Core) bootstrap(now time.Duration) {
 // candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the oldest mesh in sight, and
 // they count us already. Nearest first.
 func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
+	lacking := false
 	for _, p := range c.sortedPeers() {
 		if !p.live {
 			continue
 		}
 		live = append(live, p)
-		if p.synced && !c.younger(p.founding) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.tried(now, p.name) {
+		lacking = lacking || p.synced && c.lacksTable(p)
+		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.tried(now, p.name) {
 			synced = append(synced, p)
 		}
 	}
-	slices.SortStableFunc(synced, func(a, b *peer) int {
-		if f := a.founding.Compare(b.founding); f != 0 {
-			return f
-		}
-		return int(a.roundTrip - b.roundTrip)
-	})
+	if lacking {
+		synced = nil
+	}
+	slices.SortStableFunc(synced, func(a, b *peer) int { return cmp.Compare(a.roundTrip, b.roundTrip) })
 	for _, p := range live {
 		if p.synced && len(synced) == 0 {
 			return live, nil // wait for its admission, do not start cold beside it
 		}
 	}
 	return live, synced
+}
+
+// sameMesh reports whether a peer's table is of the same mesh as ours.
+func (c *Core) sameMesh(p *peer) bool {
+	return p.founding == c.table.Founding() || c.cfg.Guards.NoAdmission
 }
 
 // allNamedReached reports whether streams stand to all directors named by those who admitted us, so that nothing falls between

@@ -48,8 +48,17 @@ func (t *transition) hasConfirmed(peer string) bool {
 }
 
 // apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and begins its barrier.
-// It returns the barrier, nil if nothing was new.
+// It returns the barrier, nil if nothing was new. A part of an older mesh's table does not make us part of that mesh: its configured
+// backends, which are not in a mere change, would be missing. What commands wrote holds in every mesh.
 func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *transition {
+	if change.Founding.Compare(c.table.Founding()) < 0 {
+		change.Founding = directory.Founding{}
+	}
+	return c.applyWhole(now, change, from)
+}
+
+// applyWhole is apply for the whole table of a director that we are in touch with both ways. If its mesh is older than ours, we join that.
+func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer) *transition {
 	if !c.plausible(now, change) {
 		c.counters.Implausible++
 		c.logf(LogError, "table change with a stamp far in the future ignored")
@@ -63,14 +72,15 @@ func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *tr
 	founding := c.table.Founding()
 	before := c.present()
 	applied := c.table.Merge(change)
-	if c.table.Founding() != founding {
-		c.foundingChanged(now, founding)
+	joined := c.table.Founding() != founding
+	if joined {
+		c.foundingChanged(founding)
 	}
-	if applied.Empty() && c.table.Founding() == founding {
+	if applied.Empty() && !joined {
 		return nil
 	}
 	t := c.begin(now, applied, confirmed)
-	c.kickRemoved(before)
+	c.kickRemoved(before, joined && founding.At != directory.Unfounded)
 	c.applyRemovals(now, applied)
 	return t
 }
@@ -185,7 +195,7 @@ func (c *Core) noteFailed(peer string) {
 func (c *Core) plausible(now time.Duration, change directory.Change) bool {
 	var newest directory.Stamp
 	for _, r := range change.Backends {
-		newest = max(newest, r.Presence.Stamp, r.VHosts.Stamp, r.Down.Stamp, r.Forgotten)
+		newest = max(newest, r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten)
 	}
 	for _, r := range change.Directors {
 		newest = max(newest, r.Removed.Stamp)
@@ -198,7 +208,7 @@ func (c *Core) plausible(now time.Duration, change directory.Change) bool {
 }
 
 // foundingChanged notes that we now live in another mesh: the configured backends of ours are no longer in the table.
-func (c *Core) foundingChanged(now time.Duration, before directory.Founding) {
+func (c *Core) foundingChanged(before directory.Founding) {
 	if before.At != directory.Unfounded && c.admission.bootstrapped {
 		c.admission.bootstrapped = false
 		c.counters.MeshesMet++
@@ -214,8 +224,8 @@ func (c *Core) present() map[netip.Addr]ring.Tag {
 	return present
 }
 
-// kickRemoved ends the sessions on backends that a change removed.
-func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag) {
+// kickRemoved ends the sessions on backends that a change removed, or that were configured in a mesh that we served and that is no more.
+func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag, served bool) {
 	now := c.present()
 	var gone []netip.Addr
 	for addr := range before {
@@ -225,7 +235,7 @@ func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag) {
 	}
 	slices.SortFunc(gone, ring.CompareAddr)
 	for _, addr := range gone {
-		if row, ok := c.table.Row(addr); ok && row.Presence.Stamp != 0 {
+		if row, ok := c.table.Row(addr); served || ok && row.Presence.Stamp != 0 {
 			c.kicks.start(c, before[addr], KickTarget{Backend: addr}, nil)
 		}
 	}

@@ -84,6 +84,9 @@ func New(cfg Config, now time.Duration) *Core {
 	if cfg.MaxParallelMoves == 0 {
 		cfg.MaxParallelMoves = 100
 	}
+	if cfg.ChunkRows == 0 {
+		cfg.ChunkRows = 10_000
+	}
 	c := &Core{
 		cfg:       cfg,
 		start:     now,

@@ -75,17 +75,6 @@ func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Opera
 	c.endOperation(id, nil)
 }
 
-// setDown takes a backend down or up. One that is so already keeps the time of its last change, unless a part of the mesh is away:
-// it may have been told otherwise there, and what was said last is to hold.
-func (c *Core) setDown(stamp directory.Stamp, op SetDown) (directory.Change, error) {
-	change, err := c.table.SetDown(stamp, c.cfg.Name, op.Addr, op.Down)
-	if err == nil && change.Empty() && c.someoneAway(nil) {
-		down := directory.Register[bool]{Value: op.Down, Stamp: stamp, Origin: c.cfg.Name}
-		change = directory.Change{Founding: c.table.Founding(), Backends: []directory.BackendRow{{Addr: op.Addr, Down: down}}}
-	}
-	return change, err
-}
-
 func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (directory.Change, error) {
 	stamp := c.hlc.Next(c.clock.at(now))
 	switch op := op.(type) {
@@ -97,7 +86,7 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 		return c.table.Remove(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
 	case SetDown:
 		o.outcome.Mapped = c.dir.Users(op.Addr)
-		return c.setDown(stamp, op)
+		return c.table.SetDown(stamp, c.cfg.Name, op.Addr, op.Down)
 	case Forget:
 		return c.table.Forget(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
 	case SetDirectorRemoved:

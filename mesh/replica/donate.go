@@ -11,11 +11,10 @@ import (
 )
 
 const (
-	maxDonations  = 16    // snapshots given at a time
-	chunkRows     = 10000 // 60 to 160 KB on the wire
-	chunksAhead   = 4     // sent but not acknowledged
-	leavesPerPass = 4096  // looked at for one chunk at most, so that an empty directory does not hold up the core
+	maxDonations  = 16 // snapshots given at a time
+	chunksAhead   = 4  // sent but not acknowledged
 	leaves        = 1 << 16
+	leavesPerPass = leaves // looked at for one chunk at most, so that many empty tags do not hold up the core
 )
 
 // outSnapshot is a snapshot being given. The directory goes on changing meanwhile; what changes is in the log too.
@@ -64,7 +63,7 @@ func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
 		if d.index == 0 {
 			chunk.Covers = d.covers
 		}
-		chunk.Blocks = d.next(c.dir, c.clock.at(now))
+		chunk.Blocks = d.next(c.dir, c.clock.at(now), c.cfg.ChunkRows)
 		chunk.Last = len(d.tags) == 0
 		d.index++
 		d.sent += uint64(rowCount(chunk.Blocks))
@@ -76,13 +75,13 @@ func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
 	}
 }
 
-// next packs the rows of the next leaves.
-func (d *outSnapshot) next(dir *directory.Directory, t directory.Time) []wire.Block {
+// next packs the rows of the next leaves, until there are as many as wanted.
+func (d *outSnapshot) next(dir *directory.Directory, t directory.Time, wanted int) []wire.Block {
 	var blocks []wire.Block
 	var rows []directory.Mapping
 	total := 0
 	for range leavesPerPass {
-		if len(d.tags) == 0 || total+len(rows) >= chunkRows {
+		if len(d.tags) == 0 || total+len(rows) >= wanted {
 			break
 		}
 		from := len(rows)

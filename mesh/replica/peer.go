@@ -36,6 +36,7 @@ type peer struct {
 
 	// liveness
 	live      bool
+	liveSince time.Duration
 	sentAt    int64         // its clock, of its last beat
 	beatAt    time.Duration // when we got that
 	echoAt    time.Duration // our clock: what we sent then has been answered; 0: nothing yet
@@ -199,7 +200,7 @@ func (c *Core) sampleSkew(now time.Duration, p *peer, rtt time.Duration, theirs 
 const sampleAge = 5 * time.Second
 
 func (c *Core) cameAlive(now time.Duration, p *peer) {
-	p.live = true
+	p.live, p.liveSince = true, now
 	c.admission.contact = true
 	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", p.addr.String()})
 	c.progressAdmission(now)
@@ -239,6 +240,9 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 	wasCounted := p.counted
 	c.passOn(now, p)
 	p.live, p.counted, p.synced, p.excludedAt, p.echoAt = false, false, false, 0, 0
+	if p.nonce != 0 {
+		p.nonce = c.newID() // an answer that is still under way may be of before
+	}
 	if wasCounted && !p.left {
 		c.noteFailed(p.name)
 	}

@@ -25,19 +25,12 @@ func (c *Core) Backends() []BackendStatus {
 	for _, b := range c.table.Backends() {
 		row, _ := c.table.Row(b.Addr)
 		status := BackendStatus{Backend: b, Users: c.dir.Users(b.Addr)}
-		if row.Down.Stamp != 0 && !setWithAdd(row) {
-			status.ChangedAt = row.Down.Stamp.Time()
+		if since := row.State.Value.Since; since != 0 {
+			status.ChangedAt = since.Time()
 		}
 		all = append(all, status)
 	}
 	return all
-}
-
-// setWithAdd reports whether a backend is up since it was added: that wrote all registers with one stamp. A later add of the same
-// backend writes presence and vhosts anew, a flush -F what is forgotten; only all of them together hide that.
-func setWithAdd(row directory.BackendRow) bool {
-	down := row.Down.Stamp
-	return down == row.Presence.Stamp || down == row.VHosts.Stamp || down == row.Forgotten
 }
 
 // User returns where one user is and would be. It changes nothing.

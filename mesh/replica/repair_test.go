@@ -53,9 +53,10 @@ func TestDeadDirectorsLastRowsAreLevelled(t *testing.T) {
 
 func TestLookupsWhileJoiningAreRelayed(t *testing.T) {
 	w := newWorld(t)
+	w.chunkRows = 4000
 	d1 := w.start("d1")
 	w.run(100 * time.Millisecond)
-	const users = 60000
+	const users = 60_000
 	for h := range ring.UserHash(users) {
 		d1.must(h*71503 + 1)
 	}

@@ -100,7 +100,7 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	c.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.rows})
 	switch {
 	case c.admission.bootstrapped:
-	case p.synced && !c.younger(p.founding):
+	case p.synced && c.sameMesh(p):
 		c.admission.bootstrapped, c.admission.alone, c.admission.coldSince = true, false, 0
 		c.logDifferences()
 	case c.admission.cold != nil:

@@ -121,6 +121,9 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 	}
 	p.out = false
 	delete(c.donations, name)
+	if c.snapshot != nil && c.snapshot.peer == name {
+		c.snapshotFailed(now, "the stream to the donor ended")
+	}
 	if !p.left {
 		p.lastFailed = c.clock.at(now)
 	}
@@ -163,7 +166,11 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 	case *wire.Beat:
 		c.gotBeat(now, p, m)
 	case *wire.Table:
-		c.apply(now, m.Change, p)
+		if m.Seq == 0 && p.live {
+			c.applyWhole(now, m.Change, p)
+		} else {
+			c.apply(now, m.Change, p)
+		}
 	case *wire.Rows:
 		if c.observe(now, m.Stamp) {
 			p.tail.add(now, m.Blocks)

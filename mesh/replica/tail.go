@@ -6,11 +6,12 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// The rows received from a peer are kept beside the directory for as long as our own log. When the peer is gone, each director passes on what it
-// has of the last ones: some of the others may have missed them, and digests, which leave recorded activity out, would not find
-// all. In a whole mesh only the silence before a failure is in question; in a split one, everything since the other side was last heard.
+// The rows received from a peer are kept beside the directory. When the peer is gone, each director passes on what it has of the last ones: some
+// of the others may have missed them, and digests, which leave recorded activity out, would not find all. In a whole mesh only the
+// silence before a failure is in question; where some were away lately, everything since they were last heard: a replay brings them what we
+// wrote in historyFor, a gap longer than that ends with a snapshot, but neither brings what a director wrote that died before they met.
 const (
-	tailFor     = historyFor
+	tailFor     = historyFor + failAfter + 5*time.Second
 	tailOfCrash = failAfter + 2*time.Second
 )
 
@@ -48,7 +49,7 @@ func (t *tail) prune(now time.Duration) {
 func (c *Core) passOn(now time.Duration, p *peer) {
 	since := now - tailFor
 	switch {
-	case c.someoneAway(p):
+	case c.someoneAway(now, p):
 	case p.left:
 		since = now // what it said reached everybody before its farewell
 	default:
@@ -62,10 +63,11 @@ func (c *Core) passOn(now time.Duration, p *peer) {
 	p.tail = tail{}
 }
 
-// someoneAway reports whether another director than p is failed, and may come back.
-func (c *Core) someoneAway(p *peer) bool {
+// someoneAway reports whether another director than p is failed, and may come back, or has come back so lately that it may lack what p
+// wrote meanwhile.
+func (c *Core) someoneAway(now time.Duration, p *peer) bool {
 	for _, q := range c.peers {
-		if q != p && !q.live && !q.left && q.boot != 0 {
+		if q != p && !q.left && q.boot != 0 && (!q.live || now-q.liveSince <= tailFor) {
 			return true
 		}
 	}

@@ -21,6 +21,7 @@ type world struct {
 	directors []*director
 	cut       map[[2]string]bool
 	chunks    int // snapshot chunks delivered per tick, so that transfers take time; 0: no limit
+	chunkRows int
 	trace     bool
 	filter    func(to *director, m wire.Message) bool // which messages get through; nil: all
 }
@@ -82,7 +83,7 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 	cfg := Config{
 		Name: d.name, Boot: d.boot<<8 | uint64(n), Mesh: "test", HashFormat: "%Lu",
 		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(n)}), 9090),
-		Expire: testExpire, KickDelay: 2 * time.Second,
+		Expire: testExpire, KickDelay: 2 * time.Second, ChunkRows: d.w.chunkRows,
 		Backends: testBackends(4), Founder: founder,
 		Wall: directory.Time(1795445000000).Add(d.w.now),
 		Rand: rand.New(rand.NewPCG(1, uint64(n))), Directory: d.dir,

@@ -19,6 +19,7 @@ const (
 	minDirectorRow = 1 + 1 + 6 + 1     // heads, address and port, register unset
 	registerFields = 2                 // stamp and origin, beside what the value takes
 	presenceFields = 3
+	stateFields    = 2
 	backendFields  = 5
 	directorFields = 2
 	changeFields   = 4
@@ -52,7 +53,7 @@ func (l *nameList) addAll(c *directory.Change) {
 			l.add(b.Presence.Value.Name)
 		}
 		l.add(b.VHosts.Origin)
-		l.add(b.Down.Origin)
+		l.add(b.State.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -100,7 +101,11 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 		}
 		w.uint(uint64(n))
 	})
-	encodeRegister(w, names, b.Down, w.bool)
+	encodeRegister(w, names, b.State, func(s directory.State) {
+		w.array(stateFields)
+		w.bool(s.Down)
+		w.uint(uint64(s.Since))
+	})
 	w.uint(uint64(b.Forgotten))
 }
 
@@ -159,7 +164,13 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 		return p
 	})
 	b.VHosts = decodeRegister(r, "vhost count", func() int { return int(r.uint("vhost count", ring.MaxVHosts)) })
-	b.Down = decodeRegister(r, "down", func() bool { return r.bool("down") })
+	b.State = decodeRegister(r, "state", func() (s directory.State) {
+		extra := r.fields("state", stateFields)
+		s.Down = r.bool("down")
+		s.Since = directory.Stamp(r.uint64("since"))
+		r.end("state", extra)
+		return s
+	})
 	b.Forgotten = directory.Stamp(r.uint64("forgotten"))
 	r.end("backend", extra)
 	return b

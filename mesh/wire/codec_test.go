@@ -207,7 +207,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{backend(directory.BackendRow{Addr: zoned}), "zone"},
 		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: 1001, Origin: "d1"}}), "vhost count: 1001"},
 		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: -1, Origin: "d1"}}), "vhost count: -1"},
-		{backend(directory.BackendRow{Addr: addr, Down: directory.Register[bool]{Origin: long}}), "name: 256 bytes"},
+		{backend(directory.BackendRow{Addr: addr, State: directory.Register[directory.State]{Origin: long}}), "name: 256 bytes"},
 		{&wire.Delta{Change: directory.Change{Directors: []directory.DirectorRow{{}}}}, "delta: director: address is missing"},
 		{&wire.LookupReply{}, "lookup_reply: block: 0 rows, 1 are needed"},
 		{&wire.LookupReply{Failed: true, Block: wire.Pack("", sortedRows(1))}, "lookup_reply: block: 1 rows, 0 are needed"},
@@ -243,7 +243,7 @@ func TestWholeTableFits(t *testing.T) {
 				Value: directory.Presence{Tag: "green", Name: fmt.Sprintf("imap%d.example.org", i)}, Stamp: stamp, Origin: origin,
 			},
 			VHosts:    directory.Register[int]{Value: 100, Stamp: stamp + 1, Origin: origin},
-			Down:      directory.Register[bool]{Stamp: stamp + 2, Origin: origin},
+			State:     directory.Register[directory.State]{Stamp: stamp + 2, Origin: origin},
 			Forgotten: stamp + 3,
 		})
 	}

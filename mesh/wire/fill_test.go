@@ -80,6 +80,11 @@ func fillValue(t *rapid.T, v reflect.Value) {
 	case *directory.Register[int]:
 		fillRegister(t, p, vhosts)
 		return
+	case *directory.Register[directory.State]:
+		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.State {
+			return directory.State{Down: rapid.Bool().Draw(t, "down"), Since: directory.Stamp(rapid.Uint64().Draw(t, "since"))}
+		}))
+		return
 	case *directory.Register[bool]:
 		fillRegister(t, p, rapid.Bool())
 		return

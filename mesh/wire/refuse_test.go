@@ -93,16 +93,16 @@ func TestDecodeRefusesValues(t *testing.T) {
 		fields array
 		err    string // part of it; empty: the message is good
 	}{
-		{"good backend", wire.KindTable, row(addr, array{array{true, 2, 0}, 1, 1}, array{1000, 1, 1}, array{true, 1, 1}, 1), ""},
+		{"good backend", wire.KindTable, row(addr, array{array{true, 2, 0}, 1, 1}, array{1000, 1, 1}, array{array{true, 9}, 1, 1}, 1), ""},
 		{"nothing set", wire.KindTable, row(addr, nil, nil, nil, 0), ""},
 		{"no address", wire.KindTable, row([]byte{}, nil, nil, nil, 0, "filler"), "table: backend: address is missing"},
 		{"address of 3 bytes", wire.KindTable, row(addr[:3], nil, nil, nil, 0), "table: backend: address of 3 bytes"},
 		{"vhost count", wire.KindTable, row(addr, nil, array{1001, 1, 1}, nil, 0), "table: vhost count: 1001 is above 1000"},
 		{"negative vhost count", wire.KindTable, row(addr, nil, array{-1, 1, 1}, nil, 0), "table: vhost count: unsigned integer expected"},
-		{"name not listed", wire.KindTable, row(addr, nil, nil, array{true, 1, 3}, 0), "table: down: 3 is above 2"},
-		{"no origin", wire.KindTable, row(addr, nil, nil, array{true, 1, 0}, 0), "table: down: origin is missing"},
-		{"number for a boolean", wire.KindTable, row(addr, nil, nil, array{1, 1, 1}, 0), "table: down: boolean expected"},
-		{"register of 2 fields", wire.KindTable, row(addr, nil, nil, array{true, 1}, 0), "table: down: 2 fields, at least 3"},
+		{"name not listed", wire.KindTable, row(addr, nil, nil, array{array{true, 9}, 1, 3}, 0), "table: state: 3 is above 2"},
+		{"no origin", wire.KindTable, row(addr, nil, nil, array{array{true, 9}, 1, 0}, 0), "table: state: origin is missing"},
+		{"number for a boolean", wire.KindTable, row(addr, nil, nil, array{array{1, 9}, 1, 1}, 0), "table: down: boolean expected"},
+		{"register of 2 fields", wire.KindTable, row(addr, nil, nil, array{array{true, 9}, 1}, 0), "table: state: 2 fields, at least 3"},
 		{"empty name", wire.KindTable, array{1, array{founding, array{""}, array{}, array{}}}, "table: name: empty"},
 		{"good director", wire.KindTable, director(append(addr, 0x23, 0x82), array{true, 1, 1}), ""},
 		{"director without address", wire.KindTable, director([]byte{}, nil), "table: director"},

@@ -163,8 +163,8 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		return
 	}
 	lifetime := c.rules.Expire + c.rules.share() + clockSlack
-	for _, at := range s.unsynced { // a mapping that nobody was answered yet
-		if t-at < lifetime+waitLimit && c.mayHash(s.user, at, at+waitLimit, backend) {
+	for _, at := range s.relayed { // a mapping that nobody was answered yet
+		if t-at < lifetime+2*waitLimit && c.mayHash(s.user, at, at+2*waitLimit, backend) {
 			return
 		}
 	}

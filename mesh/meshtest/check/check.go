@@ -33,8 +33,8 @@ const maxBreaches = 20
 func New(rules Rules) *Checker {
 	return &Checker{
 		rules:         rules,
-		contacts:      newContacts(),
-		table:         newTable(rules.Backends),
+		contacts:      newContacts(rules.Founding),
+		table:         newTable(rules.Backends, rules.Odd),
 		operationByID: make(map[uint64]*operation),
 		users:         make(map[User]*userState),
 		lookups:       make(map[uint64]*lookup),
@@ -86,6 +86,7 @@ func (c *Checker) Event(e Event) {
 		c.contacts.wake(t, i)
 	case Frame:
 		c.contacts.frame(e)
+		c.table.odd = c.table.odd || c.contacts.twoMeshes
 	case Lookup:
 		c.asked(e)
 	case Answer:

@@ -55,10 +55,12 @@ type contacts struct {
 	links     [][]link // [receiver][sender]
 	lastRough time.Duration
 	nextLook  time.Duration
+	founding  time.Duration // before then the mesh may not be founded
+	twoMeshes bool          // a director that may have founded a mesh has met another
 }
 
-func newContacts() *contacts {
-	return &contacts{index: make(map[string]int), lastRough: never}
+func newContacts(founding time.Duration) *contacts {
+	return &contacts{index: make(map[string]int), lastRough: never, founding: founding}
 }
 
 // of gives the number of a director.
@@ -89,7 +91,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d := c.directors[i]
 	d.life++
 	d.alive, d.paused, d.met, d.settled = true, false, false, false
-	d.startedAt, d.unsettled = t, t
+	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
 	}
@@ -122,7 +124,7 @@ func (c *contacts) wake(t time.Duration, i int) {
 }
 
 func (c *contacts) unsettle(d *director, t time.Duration) {
-	d.settled, d.unsettled = false, t
+	d.settled, d.unsettled = false, max(t, c.founding)
 }
 
 // frame notes a frame and reports nothing: separation is asked for by separated.
@@ -137,6 +139,7 @@ func (c *contacts) frame(f Frame) {
 		c.links[from][to].separated = t
 		c.unsettle(c.directors[from], t)
 	}
+	c.meets(t, c.directors[to], c.directors[from])
 	l := &c.links[to][from]
 	if f.Sent-l.sent > historyKept {
 		l.whole = f.Sent - historyKept
@@ -145,8 +148,19 @@ func (c *contacts) frame(f Frame) {
 		l.sent, l.sentAt = f.Sent, t
 	}
 	if f.Echo >= c.directors[to].startedAt {
-		l.echo = max(l.echo, f.Echo)
 		c.directors[to].met = true
+		l.echo = max(l.echo, f.Echo)
+	}
+}
+
+// meets notes a frame between two directors. If one of them has been alone so long that it may have founded a mesh, the older of the
+// two meshes, as their clocks tell, goes on, and everybody in the other one joins it.
+func (c *contacts) meets(t time.Duration, a, b *director) {
+	if !a.met && t-a.startedAt > aloneAfter || !b.met && t-b.startedAt > aloneAfter {
+		c.twoMeshes = true
+		for _, d := range c.directors {
+			c.unsettle(d, t)
+		}
 	}
 }
 
@@ -194,9 +208,11 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	return true
 }
 
-// separated reports whether the answerer may act at t without what the peer did: they are cut off, or were until just now.
+// separated reports whether the answerer may act at t without what the peer did: they are cut off, or were until just now, or what
+// tells them that they are not is still on a slow way.
 func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
-	return c.cut(t, answerer, peer) || t-c.links[answerer][peer].separated < contactAgain
+	l := &c.links[answerer][peer]
+	return c.cut(t, answerer, peer) || t-l.separated < contactAgain || l.sent < l.separated
 }
 
 // look observes the whole mesh at t and lets directors settle.

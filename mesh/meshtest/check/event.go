@@ -220,16 +220,17 @@ type Backend struct {
 type Rules struct {
 	Expire   time.Duration
 	Backends []Backend // the table at the founding of the mesh
+	Odd      []Backend // that of any other director that founds one, if not the same
 
 	// BatchLag is the longest time between an answer and the frame that carries its row.
 	BatchLag time.Duration
 	// RepairWithin is how long after the end of a fault the mesh may need to agree again.
 	RepairWithin time.Duration
-	// FlushParallel is the number of users a flush moves at a time.
-	FlushParallel int
+	// Founding is by when the directors have founded a mesh together; zero if the first one does so at once.
+	Founding time.Duration
 }
 
-// Share is S of the design: how much longer than the expire time a mapping lives, and twice the age at which activity is recorded anew.
+// share is S of the design: how much longer than the expire time a mapping lives, and twice the age at which activity is recorded anew.
 func (r Rules) share() time.Duration {
 	return min(max(r.Expire/20, 20*time.Second), 45*time.Second)
 }

@@ -27,7 +27,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 		switch {
 		case t-g.at >= c.rules.Expire+c.rules.share()/2:
 		case !g.sure:
-			excused = excused || g.lost || c.anySeparated(t, director)
+			excused = excused || g.lost || c.anySeparated(t, director) || g.relayed && c.anyDied(g.at)
 		case c.mustKnow(t, director, g):
 			c.explainf(t, "%s must know of %v, which %s answered at %v", c.contacts.directors[director].name, x.backend, c.contacts.directors[g.director].name, g.at)
 			return false
@@ -56,6 +56,16 @@ func (c *Checker) mustKnow(t time.Duration, director int, g *given) bool {
 func (c *Checker) anySeparated(t time.Duration, director int) bool {
 	for i := range c.contacts.directors {
 		if i != director && c.contacts.separated(t, director, i) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyDied reports whether some director died so soon after a time that it may have taken with it what it did then for another.
+func (c *Checker) anyDied(at time.Duration) bool {
+	for _, d := range c.contacts.directors {
+		if d.stoppedAt >= at-time.Second && d.stoppedAt <= at+2*c.rules.BatchLag {
 			return true
 		}
 	}

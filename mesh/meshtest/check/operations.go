@@ -212,7 +212,7 @@ func allowed(writes []write, o *operation, value int) bool {
 // kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed has told its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
 	for _, d := range c.contacts.directors {
-		if !d.alive || !d.settled || slices.Contains(o.failed, d.name) {
+		if !d.alive || !d.settled || d.settledAt > o.at || slices.Contains(o.failed, d.name) {
 			continue
 		}
 		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool { return k.Name == o.op.Name && k.When() >= o.at }) {

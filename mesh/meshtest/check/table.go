@@ -23,10 +23,12 @@ type write struct {
 	op     *operation // nil: the configuration
 	value  int
 	unsure bool // the operation may have found the register not in need of a write
+	odd    bool // the configuration of the directors that did not found the mesh
 }
 
 // backend is what is known of one backend: every value that its registers were ever given.
 type backend struct {
+	table  *table
 	addr   netip.Addr
 	tag    string
 	writes [3][]write
@@ -36,18 +38,31 @@ type backend struct {
 type table struct {
 	backends []*backend
 	places   places
+	odd      bool // the configuration of others than the founder may hold
 }
 
-func newTable(configured []Backend) *table {
+func newTable(configured, odd []Backend) *table {
 	t := &table{places: make(places)}
-	for _, b := range configured {
-		x := t.backend(b.Addr)
-		x.tag = b.Tag
-		x.writes[regPresent] = []write{{value: 1}}
-		x.writes[regVHosts] = []write{{value: b.VHosts}}
-		x.writes[regDown] = []write{{value: 0}}
+	t.configure(configured, false)
+	if odd != nil {
+		for _, b := range t.backends {
+			if !slices.ContainsFunc(odd, func(o Backend) bool { return o.Addr == b.addr }) {
+				b.writes[regPresent] = append(b.writes[regPresent], write{odd: true})
+			}
+		}
+		t.configure(odd, true)
 	}
 	return t
+}
+
+func (t *table) configure(backends []Backend, odd bool) {
+	for _, b := range backends {
+		x := t.backend(b.Addr)
+		x.tag = b.Tag
+		for r, value := range [...]int{1, b.VHosts, 0} {
+			x.writes[r] = append(x.writes[r], write{value: value, odd: odd})
+		}
+	}
 }
 
 func (t *table) find(addr netip.Addr) *backend {
@@ -62,7 +77,7 @@ func (t *table) find(addr netip.Addr) *backend {
 func (t *table) backend(addr netip.Addr) *backend {
 	b := t.find(addr)
 	if b == nil {
-		b = &backend{addr: addr}
+		b = &backend{addr: addr, table: t}
 		t.backends = append(t.backends, b)
 		slices.SortFunc(t.backends, func(a, b *backend) int { return a.addr.Compare(b.addr) })
 	}
@@ -72,7 +87,7 @@ func (t *table) backend(addr netip.Addr) *backend {
 // order notes what an operation that begins now may write.
 func (t *table) order(now time.Duration, o *operation) {
 	add := func(b *backend, r register, value int, unsure bool) {
-		b.writes[r] = append(b.writes[r], write{o, value, unsure})
+		b.writes[r] = append(b.writes[r], write{op: o, value: value, unsure: unsure})
 	}
 	switch o.op.Kind {
 	case OpAdd:
@@ -156,17 +171,17 @@ func (b *backend) possible(r register, since, until time.Duration) []int {
 	var values []int
 	writes := b.writes[r]
 	for i, w := range writes {
-		if w.begun() > until {
+		if w.begun() > until || w.odd && !b.table.odd {
 			continue
 		}
 		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
-			return !x.unsure && !x.op.stranger && x.begun() >= w.over() && x.everywhere() <= since
+			return x.op != nil && !x.unsure && !x.op.stranger && x.begun() >= w.over() && x.everywhere() <= since
 		})
 		if !overwritten && !slices.Contains(values, w.value) {
 			values = append(values, w.value)
 		}
 	}
-	if r == regPresent && !slices.ContainsFunc(writes, func(w write) bool { return w.op == nil }) &&
+	if r == regPresent && !slices.ContainsFunc(writes, func(w write) bool { return w.op == nil && !w.odd }) &&
 		!slices.ContainsFunc(writes, func(w write) bool { return w.everywhere() <= since }) && !slices.Contains(values, 0) {
 		values = append(values, 0) // it was not there at first
 	}

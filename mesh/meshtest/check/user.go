@@ -18,6 +18,7 @@ type given struct {
 	director int
 	life     int
 	sure     bool // activity was recorded, hence announced, with this answer, and by this director itself
+	relayed  bool // perhaps by another director on behalf of this one, which was not settled
 	orphaned bool // its director has died since
 	holders  []holder
 	lost     bool // it died before all others had the row
@@ -35,6 +36,7 @@ type line struct {
 	start    time.Duration
 	last     time.Duration // newest answer
 	recorded time.Duration // newest answer that prolonged the mapping for sure
+	earlier  time.Duration // recorded as it was before: the newest answer may not be known everywhere yet
 	renewed  time.Duration // newest answer that may have made a new mapping: an old one was being forgotten
 	answers  []given
 	move     *operation // the move that made it, until it is first answered
@@ -90,7 +92,7 @@ type userState struct {
 	gone     []goneLine
 	changes  []change
 	sessions []session
-	unsynced []time.Duration // when directors that were not settled were asked: they may have had a mapping made without an answer
+	relayed  []time.Duration // lookups that waited may have been asked of another director, which made a mapping and was not heard
 	resolve  bool            // calm has lasted: of several lines the next answer picks the only one
 }
 
@@ -154,11 +156,14 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	sure := d.settled && (x.fresh && len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
 	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
-		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure})
+		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure, relayed: !d.settled})
 	}
 	x.last = t
 	x.strange = x.strange || !d.met
 	if up && d.met {
+		if t-x.recorded > spread {
+			x.earlier = x.recorded
+		}
 		x.recorded = t
 	}
 	if c.freedBy(s, x, t) != nil {
@@ -176,12 +181,12 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 
 // newLine judges an answer with a backend that none of the user's lines has, and gives the line that it begins.
 func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
-	x := &line{backend: backend, start: t, last: t, recorded: t, renewed: never}
+	x := &line{backend: backend, start: t, last: t, recorded: t, earlier: t, renewed: never}
 	var why cause
 	var kept []*line
 	o := c.movedBy(t, s, backend)
-	if o != nil && o.err != "" && c.allDead(s, t) && c.mayHash(s.user, l.at, t, backend) {
-		o = nil // the move lost, and the user is here by its hash
+	if o != nil && c.allDead(s, t) && c.mayHash(s.user, l.at, t, backend) {
+		o = nil // perhaps the move lost; the user is here by its hash
 	}
 	if o != nil {
 		s.used[o] = true
@@ -251,7 +256,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		return
 	}
 	x := &line{
-		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, renewed: never, move: o,
+		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, earlier: o.at, renewed: never, move: o,
 		answers: []given{c.givenBy(o)},
 	}
 	var kept []*line

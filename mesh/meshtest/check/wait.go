@@ -32,10 +32,6 @@ func (c *Checker) asked(e Lookup) {
 		id: e.ID, at: e.When(), director: i, user: e.User,
 		limit: e.When() + waitLimit + tickSlack, settled: c.contacts.directors[i].settled,
 	}
-	if !l.settled {
-		s := c.user(e.User)
-		s.unsynced = append(s.unsynced, e.When())
-	}
 	c.lookups[e.ID] = l
 	c.waiting = append(c.waiting, l)
 	c.fresh = append(c.fresh, l)
@@ -47,8 +43,13 @@ func (c *Checker) judgeFresh(t time.Duration) {
 		return
 	}
 	for _, l := range c.fresh {
-		if c.lookups[l.id] == l {
+		waits := c.lookups[l.id] == l
+		if waits {
 			c.judgeWait(l)
+		}
+		if waits || !l.settled {
+			s := c.user(l.user)
+			s.relayed = append(s.relayed, l.at)
 		}
 	}
 	c.fresh = c.fresh[:0]
@@ -214,7 +215,11 @@ func (c *Checker) ending(x *line, newest, t time.Duration, places []netip.Addr) 
 	if x.strange {
 		return true
 	}
-	if t >= x.recorded+earliest && t <= newest+latest {
+	recorded := x.recorded
+	if t-recorded <= spread {
+		recorded = x.earlier
+	}
+	if t >= recorded+earliest && t <= newest+latest {
 		return true
 	}
 	return slices.ContainsFunc(x.answers, func(g given) bool {

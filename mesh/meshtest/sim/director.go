@@ -96,7 +96,7 @@ func (d *director) start(founder bool) {
 	skew := w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{
 		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
-		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel,
+		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel, ChunkRows: s.ChunkRows,
 		Backends: backends, Founder: founder, Hook: s.Hook,
 		Wall:      worldStart.Add(w.now + skew),
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),

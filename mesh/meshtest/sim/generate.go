@@ -59,6 +59,7 @@ func (g *generator) settings(seed uint64) {
 		Hook:      g.chance(0.3),
 		Codec:     g.chance(0.5),
 		ColdStart: g.chance(0.1),
+		ChunkRows: []int{0, 1, 5, 25}[seed%4],
 		Network: Network{
 			Delay:      g.between(100*time.Microsecond, 5*time.Millisecond),
 			Jitter:     g.between(0, 40*time.Millisecond),

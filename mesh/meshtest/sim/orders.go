@@ -118,7 +118,7 @@ func tableOf(c directory.Change) check.Table {
 	for _, r := range c.Backends {
 		t[r.Addr] = check.Row{
 			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
-			VHosts: r.VHosts.Value, Down: r.Down.Value, Forgotten: uint64(r.Forgotten),
+			VHosts: r.VHosts.Value, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
 		}
 	}
 	return t
@@ -135,7 +135,7 @@ func (w *world) finalState() check.Final {
 		s := check.State{Table: tableOf(change)}
 		for _, r := range change.Backends {
 			row := s.Table[r.Addr]
-			row.Registers = fmt.Sprintf("%+v %+v %+v %d", r.Presence, r.VHosts, r.Down, r.Forgotten)
+			row.Registers = fmt.Sprintf("%+v %+v %+v %d", r.Presence, r.VHosts, r.State, r.Forgotten)
 			s.Table[r.Addr] = row
 		}
 		s.Mappings = d.mappings()

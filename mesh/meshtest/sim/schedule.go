@@ -20,6 +20,7 @@ type Schedule struct {
 	Expire    time.Duration
 	KickDelay time.Duration
 	Parallel  int // users that a flush moves at a time
+	ChunkRows int // of a snapshot; 0: as many as there are here
 	Hook      bool
 	Codec     bool // messages travel encoded
 	ColdStart bool // no director founds the mesh: they find each other
@@ -37,6 +38,9 @@ const Quiet = 65 * time.Second
 
 // repairWithin is how long a healed mesh may take to agree; half of the digests' rounds fit into it four times.
 const repairWithin = 45 * time.Second
+
+// coldStart is how long directors may take to found a mesh together: they exchange snapshots one by one.
+const coldStart = 20 * time.Second
 
 // Network is how frames and packets travel.
 type Network struct {

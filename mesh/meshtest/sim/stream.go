@@ -103,8 +103,8 @@ func (d *director) connect(p *director, a *dial) {
 			return
 		}
 		p.input("accept", func() {
-			if d.life != life || !d.alive {
-				return
+			if d.life != life || !d.alive || ended {
+				return // nobody is there any more
 			}
 			reply, session, err := p.core.Accept(p.now(), hello)
 			if err != nil {
@@ -116,6 +116,7 @@ func (d *director) connect(p *director, a *dial) {
 			s := &stream{from: d, to: p, fromLife: life, toLife: p.life, session: session, open: true}
 			if old := p.in[d]; old != nil {
 				old.broken = true
+				old.tellSender(w.delay(p, d))
 			}
 			p.in[d] = s
 			if !w.flows(p, d) {
@@ -181,12 +182,19 @@ func (s *stream) send(f frame) {
 	s.from.w.at(s.lastAt, s.arrive)
 }
 
-// arrive gives the next frame to its receiver, if the stream still stands.
+// arrive gives the next frame to its receiver, if the stream still stands. A machine that started again knows nothing of it, and says so.
 func (s *stream) arrive() {
+	w := s.from.w
 	switch {
-	case s.broken || s.to.life != s.toLife || !s.to.alive:
+	case s.broken:
 		return
-	case !s.from.w.flows(s.from, s.to):
+	case s.to.life != s.toLife && s.to.alive && w.flows(s.from, s.to) && w.flows(s.to, s.from):
+		s.broken = true
+		s.tellSender(w.delay(s.to, s.from))
+		return
+	case s.to.life != s.toLife || !s.to.alive:
+		return
+	case !w.flows(s.from, s.to):
 		s.owed++
 		return
 	case s.to.asleep && s.to.waiting(s) >= kernelFrames:
@@ -311,7 +319,7 @@ func (d *director) closeAll(silent bool) {
 			s.tellReceiver(max(soon(), s.lastAt-w.now))
 		}
 		if s := p.out[d]; s != nil && s.toLife == d.life {
-			s.broken = true
+			s.broken = !silent
 			s.tellSender(soon())
 		}
 	}

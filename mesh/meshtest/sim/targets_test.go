@@ -134,7 +134,7 @@ func (g *generator) isolate(at, length time.Duration, director int) {
 // when it is back; what would repair its gap comes slowly.
 func gapStorm(seed uint64) Schedule {
 	g := target(seed, 85*time.Second)
-	g.s.Expire = 5 * time.Minute
+	g.s.Expire, g.s.ChunkRows = 5*time.Minute, 20
 	away := g.s.Directors - 1
 	g.isolate(calm, 45*time.Second, away)
 	for range 400 {

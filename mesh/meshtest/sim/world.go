@@ -120,10 +120,22 @@ func (w *world) rules() check.Rules {
 		BatchLag:     time.Second,
 		RepairWithin: repairWithin,
 	}
-	for _, b := range w.schedule.Backends {
-		rules.Backends = append(rules.Backends, check.Backend{Addr: b.Addr, Tag: string(b.Tag), VHosts: b.VHosts})
+	if w.schedule.ColdStart {
+		rules.Founding = coldStart
+	}
+	rules.Backends = configuration(w.schedule.Backends)
+	if w.schedule.Odd != nil {
+		rules.Odd = configuration(w.schedule.Odd)
 	}
 	return rules
+}
+
+func configuration(backends []ring.Backend) []check.Backend {
+	list := []check.Backend{}
+	for _, b := range backends {
+		list = append(list, check.Backend{Addr: b.Addr, Tag: string(b.Tag), VHosts: b.VHosts})
+	}
+	return list
 }
 
 // at plans something for a time, after for some time from now.

@@ -106,7 +106,7 @@ func change() directory.Change {
 					Value: directory.Presence{Present: true, Tag: "green", Name: "imap1.example.org"}, Stamp: stamp, Origin: "d1",
 				},
 				VHosts:    directory.Register[int]{Value: 50, Stamp: stamp + 1, Origin: "d2"},
-				Down:      directory.Register[bool]{Value: true, Stamp: stamp + 2, Origin: "d1"},
+				State:     directory.Register[directory.State]{Value: directory.State{Down: true, Since: stamp}, Stamp: stamp + 2, Origin: "d1"},
 				Forgotten: stamp - 1,
 			},
 			{Addr: backend2, VHosts: directory.Register[int]{Value: 100, Origin: "d1"}},
