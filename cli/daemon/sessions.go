@@ -139,18 +139,21 @@ func (s *sessions) close() error {
 }
 
 // seen and mark are for the login relay; nil if nobody kicks or lists Dovecot's sessions.
-func (s *sessions) seen() func(ring.UserHash, string) {
+func (s *sessions) seen() func(ring.UserHash, string, netip.Addr) {
 	if s.logins == nil {
 		return nil
 	}
 	return s.logins.Answered
 }
 
-func (s *sessions) mark() func(ring.UserHash, netip.Addr) string {
+func (s *sessions) mark() func(ring.UserHash, netip.Addr, bool) string {
 	if s.logins == nil {
 		return nil
 	}
-	return func(h ring.UserHash, backend netip.Addr) string {
+	return func(h ring.UserHash, backend netip.Addr, own bool) string {
+		if own && !s.mesh.severalTags() {
+			return ""
+		}
 		return session.MarkField + "=" + session.Mark(h, backend)
 	}
 }
@@ -163,8 +166,9 @@ type sessionMesh struct {
 
 // knownTags are the tags of backends. They are read from the table now and then: there are far more sessions than changes.
 type knownTags struct {
-	until time.Time
-	tags  map[netip.Addr]ring.Tag
+	until   time.Time
+	tags    map[netip.Addr]ring.Tag
+	several bool // there are at least two
 }
 
 // Synced implements session.Mesh.
@@ -172,23 +176,39 @@ func (m *sessionMesh) Synced() bool { return m.node.Load().Self().Synced }
 
 // Tag implements session.Mesh.
 func (m *sessionMesh) Tag(backend netip.Addr) (ring.Tag, bool) {
+	known := m.knownTags()
+	if known == nil {
+		return "", false
+	}
+	tag, ok := known.tags[backend]
+	return tag, ok
+}
+
+// severalTags reports whether one name may be several users.
+func (m *sessionMesh) severalTags() bool {
+	known := m.knownTags()
+	return known != nil && known.several
+}
+
+// knownTags returns nil before there is a mesh.
+func (m *sessionMesh) knownTags() *knownTags {
 	node := m.node.Load()
 	if node == nil {
-		return "", false
+		return nil
 	}
 	known := m.tags.Load()
 	if now := time.Now(); known == nil || now.After(known.until) {
 		known = tagsOf(node.Backends(), now)
 		m.tags.Store(known)
 	}
-	tag, ok := known.tags[backend]
-	return tag, ok
+	return known
 }
 
 func tagsOf(rows []replica.BackendStatus, now time.Time) *knownTags {
 	known := &knownTags{until: now.Add(namesAge), tags: make(map[netip.Addr]ring.Tag, len(rows))}
 	for _, r := range rows {
 		known.tags[r.Backend.Addr] = r.Backend.Tag
+		known.several = known.several || r.Backend.Tag != rows[0].Backend.Tag
 	}
 	return known
 }

@@ -59,8 +59,28 @@ func TestSessionsMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	if got, want := s.mark()(3045693125, addr1), "user_director=3045693125@"+ring.AddrText(addr1); got != want {
+	if got, want := s.mark()(3045693125, addr1, false), "user_director=3045693125@"+ring.AddrText(addr1); got != want {
 		t.Errorf("mark %q, want %q", got, want)
+	}
+	if got := s.mark()(3045693125, addr1, true); got != "" {
+		t.Errorf("a session whose login name tells whose it is has the mark %q", got)
+	}
+}
+
+// Names are users of their own in each tag.
+func TestSeveralTags(t *testing.T) {
+	addr2 := netip.MustParseAddr("192.0.2.222")
+	for _, tt := range []struct {
+		tags    []ring.Tag
+		several bool
+	}{{nil, false}, {[]ring.Tag{"ssd"}, false}, {[]ring.Tag{"", ""}, false}, {[]ring.Tag{"", "ssd"}, true}} {
+		var rows []replica.BackendStatus
+		for i, tag := range tt.tags {
+			rows = append(rows, replica.BackendStatus{Backend: ring.Backend{Addr: []netip.Addr{addr1, addr2}[i], Tag: tag}})
+		}
+		if known := tagsOf(rows, time.Now()); known.several != tt.several || len(known.tags) != len(tt.tags) {
+			t.Errorf("%q: %+v", tt.tags, known)
+		}
 	}
 }
 

@@ -78,8 +78,8 @@ func (k Anvil) endInProcesses(ctx context.Context, user string, sessions []sessi
 	return true
 }
 
-// endUnlisted asks every login process.
-func (k Anvil) endUnlisted(ctx context.Context, users []string) (int, bool, error) {
+// endUnlisted asks every login process, which ends all that it has of a login name.
+func (k Anvil) endUnlisted(ctx context.Context, users []string, spare []int) (int, bool, error) {
 	if len(users) == 0 {
 		return 0, true, nil
 	}
@@ -94,7 +94,11 @@ func (k Anvil) endUnlisted(ctx context.Context, users []string) (int, bool, erro
 	var missed atomic.Bool
 	var asking sync.WaitGroup
 	slots := make(chan struct{}, adminParallel)
-	for _, socket := range processes {
+	for pid, socket := range processes {
+		if slices.Contains(spare, pid) {
+			missed.Store(true)
+			continue
+		}
 		slots <- struct{}{}
 		asking.Go(func() {
 			defer func() { <-slots }()
@@ -126,6 +130,6 @@ func (k Anvil) blind(ctx context.Context, t Target, users []string) error {
 		_, err := k.Socket.KickUser(ctx, user)
 		errs = append(errs, err)
 	}
-	_, _, err := k.endUnlisted(ctx, users)
+	_, _, err := k.endUnlisted(ctx, users, nil)
 	return errors.Join(append(errs, err)...)
 }

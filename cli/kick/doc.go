@@ -13,8 +13,10 @@
 // has logged in lately. Both are given half a second to appear, and ended then; Late ends what takes longer.
 //
 // Dovecot ends sessions by login name, all that the name has; where some are to be kept the kickers find a narrower way, and
-// if there is none too many end, not too few. A user whose login name is not the name that was looked up is found by the mark
-// in the session (package session).
+// if there is none too many end, not too few. The mark in a session (package session) is such a way: by it a user is found whose
+// login name is not the name that was looked up, and with tags, where one name may be several users, the right one. Sessions
+// from before there were tags have none. On the way to a backend, marks do not help in 2.4: a login process with a session of
+// another user of the name is left alone, and what it had on the way is ended when it has arrived.
 //
 // # The kick command
 //

@@ -54,19 +54,31 @@ func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *
 	default:
 		users = slices.AppendSeq(users, maps.Keys(v.shared))
 	}
-	for some := range slices.Chunk(users, usersPerKick) {
-		if _, err := k.Socket.KickUsers(ctx, some...); err != nil {
+	for len(users) > 0 {
+		n := fitting(users)
+		if _, err := k.Socket.KickUsers(ctx, users[:n]...); err != nil {
 			return err
 		}
+		users = users[n:]
 	}
 	return nil
 }
 
-// usersPerKick keeps the lines to Dovecot below its limit of 1 KiB or more, with names of 20 bytes.
-const usersPerKick = 30
+// maxKickBytes keeps the lines to Dovecot below its limit, 1 KiB or more.
+const maxKickBytes = 900
+
+// fitting returns how many names from the first on, at least one, fit into a line.
+func fitting(users []string) int {
+	n, size := 1, len(users[0])
+	for n < len(users) && size+1+len(users[n]) <= maxKickBytes {
+		size += 1 + len(users[n])
+		n++
+	}
+	return n
+}
 
 // endUnlisted has nothing to do: what Dovecot 2.3 can end it lists.
-func (k IPC) endUnlisted(context.Context, []string) (int, bool, error) { return 0, true, nil }
+func (k IPC) endUnlisted(context.Context, []string, []int) (int, bool, error) { return 0, true, nil }
 
 func (k IPC) blind(ctx context.Context, t Target, _ []string) error {
 	var err error

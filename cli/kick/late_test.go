@@ -45,7 +45,9 @@ func (d *slowDovecot) Fresh(context.Context) (*session.List, error) {
 
 func (d *slowDovecot) Latest(time.Duration) (*session.List, bool) { return nil, false }
 
-func (d *slowDovecot) Recent(ring.UserHash) ([]string, bool) { return []string{"alice"}, true }
+func (d *slowDovecot) Recent(ring.UserHash, func(netip.Addr) bool) ([]string, bool) {
+	return []string{"alice"}, true
+}
 
 func (d *slowDovecot) end(_ context.Context, _ Target, chosen []session.Session, _ *session.List, _ bool) error {
 	d.mu.Lock()
@@ -55,7 +57,9 @@ func (d *slowDovecot) end(_ context.Context, _ Target, chosen []session.Session,
 	return nil
 }
 
-func (d *slowDovecot) endUnlisted(context.Context, []string) (int, bool, error) { return 0, true, nil }
+func (d *slowDovecot) endUnlisted(context.Context, []string, []int) (int, bool, error) {
+	return 0, true, nil
+}
 
 func (d *slowDovecot) blind(context.Context, Target, []string) error { return nil }
 

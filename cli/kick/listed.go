@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"directormesh/cli/session"
@@ -26,9 +27,10 @@ type Sessions interface {
 	Latest(age time.Duration) (*session.List, bool)
 }
 
-// Logins tells who may be on the way to a backend, under which login names; complete is false if there may be more.
+// Logins tells who may be on the way to one of the backends that count, under which login names; complete is false if there may
+// be more.
 type Logins interface {
-	Recent(h ring.UserHash) (users []string, complete bool)
+	Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (users []string, complete bool)
 }
 
 // Dovecot is what kickers of Dovecot's sessions share.
@@ -45,9 +47,9 @@ type Dovecot struct {
 type ender interface {
 	// end ends the chosen sessions, and as few others as it can. With again they are those that an end before has left.
 	end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error
-	// endUnlisted ends sessions of these users that no list shows yet. It returns how many, and whether there are certainly no
-	// others of them.
-	endUnlisted(ctx context.Context, users []string) (count int, known bool, err error)
+	// endUnlisted ends sessions of these login names that no list shows yet, but none in the login processes to spare. It returns
+	// how many, and whether there are certainly no others of them.
+	endUnlisted(ctx context.Context, users []string, spare []int) (count int, known bool, err error)
 	// blind ends what it can without a list. It may end too many sessions.
 	blind(ctx context.Context, t Target, users []string) error
 }
@@ -59,7 +61,7 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	complete := true
 	switch {
 	case t.ByHash:
-		users, complete = d.Logins.Recent(t.Hash)
+		users, complete = d.Logins.Recent(t.Hash, func(backend netip.Addr) bool { return d.meant(t, backend) })
 	case t.Value != "" && t.Field == "":
 		users = []string{t.Value}
 	}
@@ -89,7 +91,7 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 		}
 		pause := settleTime
 		if arriving {
-			count, known, err := by.endUnlisted(ctx, users)
+			count, known, err := by.endUnlisted(ctx, users, d.spare(t, users, list))
 			result.Count += count
 			result.Known = result.Known && known
 			if err != nil {
@@ -142,7 +144,7 @@ func (d Dovecot) choose(t Target, list *session.List) []session.Session {
 	var chosen []session.Session
 	if t.ByHash {
 		for _, s := range list.Of(t.Hash) {
-			if tag, ok := d.Tag(s.Backend); ok && tag == t.Tag && s.Backend != t.Keep {
+			if d.meant(t, s.Backend) {
 				chosen = append(chosen, s)
 			}
 		}
@@ -154,6 +156,36 @@ func (d Dovecot) choose(t Target, list *session.List) []session.Session {
 		}
 	}
 	return chosen
+}
+
+// meant reports whether a target by hash means sessions on this backend.
+func (d Dovecot) meant(t Target, backend netip.Addr) bool {
+	tag, ok := d.Tag(backend)
+	return ok && tag == t.Tag && backend != t.Keep
+}
+
+// spare returns the login processes in which a list shows sessions of other users with these login names.
+func (d Dovecot) spare(t Target, users []string, list *session.List) []int {
+	if !t.ByHash {
+		return nil
+	}
+	var pids []int
+	note := func(s session.Session) {
+		if tag, ok := d.Tag(s.Backend); s.Hash != t.Hash || ok && tag != t.Tag {
+			pids = append(pids, s.PID)
+		}
+	}
+	for _, s := range list.Of(t.Hash) {
+		if slices.Contains(users, s.User) {
+			note(s)
+		}
+	}
+	for _, user := range users {
+		for _, s := range list.Marked(user) {
+			note(s)
+		}
+	}
+	return pids
 }
 
 // matches is choose for the targets that are not by hash.

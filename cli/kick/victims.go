@@ -1,14 +1,16 @@
 package kick
 
 import (
+	"slices"
+
 	"directormesh/cli/session"
 )
 
 // victims are chosen sessions, sorted by how they can be ended.
 type victims struct {
-	marks  []string                     // values of session.MarkField: of users whose login name does not tell their hash
+	marks  []string                     // values of session.MarkField
 	users  []string                     // login names all of whose sessions were chosen
-	shared map[string][]session.Session // by login name: the chosen ones where not all were
+	shared map[string][]session.Session // by login name: the chosen ones without a mark where not all were
 }
 
 // sortOut sorts chosen sessions of a list.
@@ -31,7 +33,8 @@ func sortOut(chosen []session.Session, list *session.List) victims {
 				all++
 			}
 		}
-		if all == len(sessions) {
+		stays := func(s session.Session) bool { return !marked[session.Mark(s.Hash, s.Backend)] }
+		if all == len(sessions) && !slices.ContainsFunc(list.Marked(user), stays) {
 			v.users = append(v.users, user)
 		} else {
 			v.shared[user] = sessions

@@ -9,8 +9,8 @@
 //
 // # Whose session it is
 //
-// A session belongs to the user whose hash its login name has. Where the passdb gave another name to look up (destuser), that
-// would be wrong, and Dovecot does not tell that name in its lists. So the login relay adds a field to the auth reply of such
-// a user, which Dovecot keeps with the session and lists: MarkField, with the value that Mark returns. It outlives a restart of
-// the director, and Dovecot's own commands can kick by it.
+// A session belongs to the user whose hash its login name has. That is wrong where the passdb gave another name to look up
+// (destuser), and not enough where there are tags: one name may be two users then, whose sessions Dovecot would end together. So
+// the login relay adds a field to the auth reply of such users, which Dovecot keeps with the session and lists: MarkField, with
+// the value that Mark returns. It outlives a restart of the director, and Dovecot's own commands can kick by it.
 package session

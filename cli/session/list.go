@@ -15,13 +15,14 @@ import (
 type Session struct {
 	dovecot.Connection
 	Hash   ring.UserHash
-	Marked bool // the hash is not that of the login name
+	Marked bool // a mark tells the hash; it may not be that of the login name
 }
 
 // List is the sessions at one time. It does not change.
 type List struct {
 	asked    time.Time // when Dovecot was asked
 	sessions []Session // by hash
+	marked   []Session // those of them that are, by login name
 }
 
 // NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is that of a login name.
@@ -35,6 +36,12 @@ func NewList(asked time.Time, connections []dovecot.Connection, hash func(user s
 		l.sessions[i] = Session{Connection: c, Hash: h, Marked: marked}
 	}
 	slices.SortStableFunc(l.sessions, func(a, b Session) int { return cmp.Compare(a.Hash, b.Hash) })
+	for _, s := range l.sessions {
+		if s.Marked {
+			l.marked = append(l.marked, s)
+		}
+	}
+	slices.SortStableFunc(l.marked, func(a, b Session) int { return cmp.Compare(a.User, b.User) })
 	return l
 }
 
@@ -46,6 +53,16 @@ func (l *List) Of(h ring.UserHash) []Session {
 		to++
 	}
 	return l.sessions[from:to:to]
+}
+
+// Marked returns the sessions of a login name that are marked, whatever user they belong to.
+func (l *List) Marked(login string) []Session {
+	from := sort.Search(len(l.marked), func(i int) bool { return l.marked[i].User >= login })
+	to := from
+	for to < len(l.marked) && l.marked[to].User == login {
+		to++
+	}
+	return l.marked[from:to:to]
 }
 
 // All gives all sessions, by hash.

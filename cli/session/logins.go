@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +14,7 @@ const (
 	LoginTime = 30 * time.Second
 	// maxLogins bounds each of the two halves of what is remembered.
 	maxLogins = 200_000
-	// maxNames bounds the login names of one hash; with "%Ld" whole domains share one.
+	// maxNames bounds the login names and backends of one hash; with "%Ld" whole domains share one.
 	maxNames = 100
 )
 
@@ -24,20 +25,26 @@ type Logins struct {
 
 	mu       sync.Mutex
 	since    time.Time // beginning of current
-	current  map[ring.UserHash][]string
-	previous map[ring.UserHash][]string
+	current  map[ring.UserHash][]login
+	previous map[ring.UserHash][]login
 	count    int       // of names in current
 	lost     time.Time // until then some that still count have been forgotten
+}
+
+// login is a login name and where it was sent.
+type login struct {
+	user    string
+	backend netip.Addr
 }
 
 // NewLogins returns an empty memory. It knows that it does not know the logins before, which a director that has just died
 // may have answered. now is a clock.
 func NewLogins(now func() time.Time) *Logins {
-	return &Logins{now: now, since: now(), current: make(map[ring.UserHash][]string), lost: now().Add(LoginTime)}
+	return &Logins{now: now, since: now(), current: make(map[ring.UserHash][]login), lost: now().Add(LoginTime)}
 }
 
 // Answered records that the user with this login name was told a backend.
-func (l *Logins) Answered(h ring.UserHash, user string) {
+func (l *Logins) Answered(h ring.UserHash, user string, backend netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -48,27 +55,29 @@ func (l *Logins) Answered(h ring.UserHash, user string) {
 		}
 		l.begin(now, l.current)
 	}
-	names := l.current[h]
+	logins, next := l.current[h], login{user, backend}
 	switch {
-	case slices.Contains(names, user):
-	case len(names) == maxNames:
+	case slices.Contains(logins, next):
+	case len(logins) == maxNames:
 		l.lost = now.Add(LoginTime)
 	default:
-		l.current[h] = append(names, user)
+		l.current[h] = append(logins, next)
 		l.count++
 	}
 }
 
-// Recent returns the login names under which a user may be on the way to a backend. complete is false if there may be others.
-func (l *Logins) Recent(h ring.UserHash) (users []string, complete bool) {
+// Recent returns the login names under which a user may be on the way to one of the backends that count. complete is false if
+// there may be others.
+func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (users []string, complete bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	l.turn(now)
-	users = slices.Clone(l.current[h])
-	for _, user := range l.previous[h] {
-		if !slices.Contains(users, user) {
-			users = append(users, user)
+	for _, logins := range [][]login{l.current[h], l.previous[h]} {
+		for _, login := range logins {
+			if counts(login.backend) && !slices.Contains(users, login.user) {
+				users = append(users, login.user)
+			}
 		}
 	}
 	return users, !now.Before(l.lost)
@@ -86,8 +95,8 @@ func (l *Logins) turn(now time.Time) {
 }
 
 // begin begins a new half after this one.
-func (l *Logins) begin(now time.Time, previous map[ring.UserHash][]string) {
-	l.previous, l.current, l.count, l.since = previous, make(map[ring.UserHash][]string), 0, now
+func (l *Logins) begin(now time.Time, previous map[ring.UserHash][]login) {
+	l.previous, l.current, l.count, l.since = previous, make(map[ring.UserHash][]login), 0, now
 }
 
 func later(a, b time.Time) time.Time {

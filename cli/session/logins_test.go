@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -9,12 +10,14 @@ import (
 	"directormesh/ring"
 )
 
+func anywhere(netip.Addr) bool { return true }
+
 func TestLogins(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })
 	expect := func(h ring.UserHash, complete bool, want ...string) {
 		t.Helper()
-		users, ok := l.Recent(h)
+		users, ok := l.Recent(h, anywhere)
 		slices.Sort(users)
 		if !slices.Equal(users, want) || ok != complete {
 			t.Errorf("after %v: %v, complete %v; want %v, %v", now.Sub(time.Unix(1000, 0)), users, ok, want, complete)
@@ -23,16 +26,16 @@ func TestLogins(t *testing.T) {
 	expect(1, false) // another director may have been here before
 	now = now.Add(LoginTime)
 	expect(1, true)
-	l.Answered(1, "alice")
-	l.Answered(1, "alice")
-	l.Answered(1, "alice*master")
-	l.Answered(2, "bob")
+	l.Answered(1, "alice", backend1)
+	l.Answered(1, "alice", backend1)
+	l.Answered(1, "alice*master", backend1)
+	l.Answered(2, "bob", backend1)
 	expect(1, true, "alice", "alice*master")
 	expect(2, true, "bob")
 	expect(3, true)
 
 	now = now.Add(LoginTime)
-	l.Answered(1, "alice")
+	l.Answered(1, "alice", backend1)
 	expect(1, true, "alice", "alice*master")
 	expect(2, true, "bob")
 	now = now.Add(LoginTime)
@@ -48,20 +51,20 @@ func TestLoginsOverflow(t *testing.T) {
 	l := NewLogins(func() time.Time { return now })
 	now = now.Add(LoginTime)
 	for i := range 2 * maxLogins {
-		l.Answered(ring.UserHash(i), "user")
+		l.Answered(ring.UserHash(i), "user", backend1)
 	}
-	if users, complete := l.Recent(0); !slices.Equal(users, []string{"user"}) || !complete {
+	if users, complete := l.Recent(0, anywhere); !slices.Equal(users, []string{"user"}) || !complete {
 		t.Errorf("nothing was to be forgotten yet: %v, %v", users, complete)
 	}
-	l.Answered(2*maxLogins, "user")
-	if users, complete := l.Recent(0); len(users) > 0 || complete {
+	l.Answered(2*maxLogins, "user", backend1)
+	if users, complete := l.Recent(0, anywhere); len(users) > 0 || complete {
 		t.Errorf("a login that was forgotten early: %v, complete %v", users, complete)
 	}
 	if n := len(l.current) + len(l.previous); n > 2*maxLogins {
 		t.Errorf("%d users are remembered", n)
 	}
 	now = now.Add(LoginTime)
-	if _, complete := l.Recent(1); !complete {
+	if _, complete := l.Recent(1, anywhere); !complete {
 		t.Error("what was forgotten early still counts after its time")
 	}
 }
@@ -72,10 +75,25 @@ func TestLoginsOfOneHash(t *testing.T) {
 	l := NewLogins(func() time.Time { return now })
 	now = now.Add(LoginTime)
 	for i := range 10 * maxNames {
-		l.Answered(1, fmt.Sprint(i))
+		l.Answered(1, fmt.Sprint(i), backend1)
 	}
-	users, complete := l.Recent(1)
+	users, complete := l.Recent(1, anywhere)
 	if len(users) != maxNames || complete {
 		t.Errorf("%d users, complete %v; want %d, false", len(users), complete, maxNames)
+	}
+}
+
+// Only logins to backends that count are told, whenever they were.
+func TestLoginsElsewhere(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l := NewLogins(func() time.Time { return now })
+	l.Answered(1, "alice", backend1)
+	now = now.Add(LoginTime)
+	l.Answered(1, "alice", backend2)
+	l.Answered(1, "Alice", backend2)
+	for backend, want := range map[netip.Addr][]string{backend1: {"alice"}, backend2: {"alice", "Alice"}} {
+		if users, complete := l.Recent(1, func(b netip.Addr) bool { return b == backend }); !slices.Equal(users, want) || !complete {
+			t.Errorf("logins to %v: %v, %v; want %v", backend, users, complete, want)
+		}
 	}
 }

@@ -15,7 +15,7 @@ type completer struct {
 	separator byte   // 0: none
 	refresh   []byte // the field proxy_refresh with its tab, empty if it is not sent
 	name      func(backend netip.Addr) string
-	mark      func(hash ring.UserHash, backend netip.Addr) string // may be nil
+	mark      func(hash ring.UserHash, backend netip.Addr, own bool) string // may be nil
 }
 
 func newCompleter(cfg Config) *completer {
@@ -55,8 +55,10 @@ func (c *completer) append(out, body, ending []byte, r *reply, p place) (_ []byt
 			out = append(append(out, name...), "\thostip="...)
 		}
 		out = ring.AppendAddrText(out, p.backend)
-		if c.mark != nil && !c.tellsHash(r, p.hash) {
-			out = append(append(out, '\t'), c.mark(p.hash, p.backend)...)
+		if c.mark != nil {
+			if field := c.mark(p.hash, p.backend, c.tellsHash(r, p.hash)); field != "" {
+				out = append(append(out, '\t'), field...)
+			}
 		}
 	}
 	return append(out, ending...), err

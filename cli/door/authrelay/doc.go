@@ -24,8 +24,8 @@
 //	proxy_refresh=SECS host=IP                 only with proxy_refresh if Config.ProxyRefresh is set
 //	proxy_refresh=SECS host=NAME hostip=IP     if the backend was configured by name
 //
-// and, if the hash of user is not the one that was looked up, the field that Config.Mark returns, by which kickers find the
-// session again. A director_proxy_maybe whose backend is the machine that asks gets nothing. The user is destuser, else user, up to the
+// and the field that Config.Mark returns, if any, by which kickers find the session again where its login name does not tell
+// whose it is. A director_proxy_maybe whose backend is the machine that asks gets nothing. The user is destuser, else user, up to the
 // master user separator; the tag is director_tag.
 //
 // # Waiting and failing

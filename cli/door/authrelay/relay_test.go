@@ -327,15 +327,19 @@ func TestTooManyRequests(t *testing.T) {
 func TestSeenAndMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type sight struct {
-			hash  ring.UserHash
-			login string
+			hash    ring.UserHash
+			login   string
+			backend netip.Addr
 		}
 		var seen []sight
 		f := newFixture(t, Config{
 			Protocol:  Login,
 			Separator: '*',
-			Seen:      func(h ring.UserHash, login string) { seen = append(seen, sight{h, login}) },
-			Mark: func(h ring.UserHash, backend netip.Addr) string {
+			Seen:      func(h ring.UserHash, login string, backend netip.Addr) { seen = append(seen, sight{h, login, backend}) },
+			Mark: func(h ring.UserHash, backend netip.Addr, own bool) string {
+				if own {
+					return ""
+				}
 				return "user_mark=" + h.String() + "-" + backend.String()
 			},
 		})
@@ -353,7 +357,10 @@ func TestSeenAndMarked(t *testing.T) {
 			auth.send(tt.line + "\n")
 			client.expect(tt.line + tt.appended + "\n")
 		}
-		want := []sight{{format.Hash("alice"), "alice"}, {format.Hash("bob"), "alice"}, {format.Hash("alice"), "alice*master"}, {format.Hash("alice"), "Alice"}}
+		at := netip.MustParseAddr("192.0.2.1")
+		want := []sight{
+			{format.Hash("alice"), "alice", at}, {format.Hash("bob"), "alice", at}, {format.Hash("alice"), "alice*master", at}, {format.Hash("alice"), "Alice", at},
+		}
 		if !slices.Equal(seen, want) {
 			t.Errorf("seen %v, want %v", seen, want)
 		}

@@ -53,11 +53,12 @@ type Config struct {
 	HashFormat   ring.HashFormat
 	Separator    byte          // between user and master user, 0: there are no master users
 	ProxyRefresh time.Duration // how often login processes are to report a live session; below 1 s: never
-	// Seen is told the user (user=) of every reply that was completed, and the hash for which; nil: nobody is. It must not block.
-	Seen func(hash ring.UserHash, login string)
-	// Mark returns a field to add to the reply of a user whose own hash is not the one that was looked up, because kicks and
-	// session lists of Dovecot know only the former; nil: none is added.
-	Mark func(hash ring.UserHash, backend netip.Addr) string
+	// Seen is told the user (user=) of every reply that was completed, the hash for which, and the backend; nil: nobody is. It
+	// must not block.
+	Seen func(hash ring.UserHash, login string, backend netip.Addr)
+	// Mark returns a field to add to a reply, by which the session can be told from others of the same login name; "" for none.
+	// own tells that the hash is that of the login name, which is all that kicks and session lists of Dovecot know. nil: none.
+	Mark func(hash ring.UserHash, backend netip.Addr, own bool) string
 	// Dial connects to auth; nil: to the unix socket at Auth.
 	Dial           func(ctx context.Context) (net.Conn, error)
 	MaxConnections int // 0: a default that suits the protocol
@@ -71,7 +72,7 @@ type Server struct {
 	dial           func(ctx context.Context) (net.Conn, error)
 	director       Director
 	completer      *completer
-	seen           func(ring.UserHash, string) // may be nil
+	seen           func(ring.UserHash, string, netip.Addr) // may be nil
 	maxConnections int
 	log            zerolog.Logger
 	metrics        *metrics

@@ -3,6 +3,7 @@ package kicktest
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,8 @@ func Run(t *testing.T, setup Setup) {
 		})
 	}
 	t.Run("arriving", func(t *testing.T) { arriving(t, format, setup) })
+	t.Run("arriving elsewhere", func(t *testing.T) { arrivingElsewhere(t, format, setup) })
+	t.Run("arriving beside another", func(t *testing.T) { arrivingBeside(t, format, setup) })
 	t.Run("at the same time", func(t *testing.T) { parallel(t, format, setup) })
 	t.Run("hanging", func(t *testing.T) { hanging(t, format, setup) })
 }
@@ -67,6 +70,11 @@ func cases(format ring.HashFormat) []testCase {
 		{User: "bob", Backend: Backend1, PID: 3},
 		{User: "alice", Backend: Backend1, PID: 4, Looked: bob},
 	}
+	tags := []Session{ // one process for all: nothing but the marks tells them apart
+		{User: "alice", Backend: Backend1, PID: 1, Looked: alice},
+		{User: "alice", Backend: Tagged, PID: 1, Looked: alice},
+		{User: "alice", Backend: Backend2, PID: 1, Looked: alice},
+	}
 	return []testCase{
 		{"nothing at all", nil, kick.Target{ByHash: true, Hash: alice}, nil},
 		{"nobody of that hash", some[3:4], kick.Target{ByHash: true, Hash: alice}, []int{0}},
@@ -78,6 +86,9 @@ func cases(format ring.HashFormat) []testCase {
 		{"by hash, looked up by another name", marked, kick.Target{ByHash: true, Hash: alice}, []int{2, 3}},
 		{"the same, with one to keep", marked, kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{1, 2, 3}},
 		{"by hash, some with another name", marked, kick.Target{ByHash: true, Hash: bob, Keep: Backend2}, []int{0, 1}},
+		{"by hash, the same name in another tag", tags, kick.Target{ByHash: true, Hash: alice}, []int{1}},
+		{"the same from the other tag", tags, kick.Target{ByHash: true, Hash: alice, Tag: "ssd"}, []int{0, 2}},
+		{"the same, with one to keep", tags, kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{1, 2}},
 		{"backend", some, kick.Target{Backend: Backend1}, []int{2, 4}},
 		{"user", some, kick.Target{Value: "alice"}, []int{1, 3}},
 		{"user, in other letters", some, kick.Target{Value: "ALICE"}, []int{0, 1, 2, 3, 4}},
@@ -117,6 +128,35 @@ func arriving(t *testing.T, format ring.HashFormat, setup Setup) {
 		}
 		w.expect(t, 0)
 	}
+}
+
+// A session on the way to a backend of another tag, or to the one to keep, goes on.
+func arrivingElsewhere(t *testing.T, format ring.HashFormat, setup Setup) {
+	for _, backend := range []netip.Addr{Tagged, Backend2} {
+		w := NewWorld(format, Session{User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice")})
+		k := setup(t, w, false)
+		w.arrive(Session{User: "alice", Backend: backend, PID: 1, Looked: format.Hash("alice")}, 0)
+		got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash("alice"), Keep: Backend2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (kick.Result{Count: 1, Known: true}); got != want {
+			t.Errorf("result %+v, want %+v", got, want)
+		}
+		w.expect(t, 1)
+	}
+}
+
+// A session on the way is ended, and one of the user of the same name in another tag, in the same process, is not.
+func arrivingBeside(t *testing.T, format ring.HashFormat, setup Setup) {
+	w := NewWorld(format, Session{User: "alice", Backend: Tagged, PID: 1, Looked: format.Hash("alice")})
+	k := setup(t, w, false)
+	w.arrive(Session{User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice")}, ArriveTime/2)
+	got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash("alice")})
+	if err != nil || got.Count != 1 {
+		t.Errorf("result %+v, %v; want one session", got, err)
+	}
+	w.expect(t, 0)
 }
 
 // Many kicks at a time end what each is to end.

@@ -49,12 +49,12 @@ type World struct {
 
 	mu       sync.Mutex
 	sessions []*Session
-	answered map[ring.UserHash][]string
+	answered map[ring.UserHash][]*Session
 }
 
 // NewWorld returns a world with these sessions.
 func NewWorld(format ring.HashFormat, sessions ...Session) *World {
-	w := &World{Format: format, answered: make(map[ring.UserHash][]string)}
+	w := &World{Format: format, answered: make(map[ring.UserHash][]*Session)}
 	for i, s := range sessions {
 		s.index = i
 		w.sessions = append(w.sessions, &s)
@@ -68,7 +68,7 @@ func (w *World) arrive(s Session, after time.Duration) {
 	defer w.mu.Unlock()
 	s.arriving, s.index = true, len(w.sessions)
 	w.sessions = append(w.sessions, &s)
-	w.answered[w.hash(s)] = append(w.answered[w.hash(s)], s.User)
+	w.answered[w.hash(s)] = append(w.answered[w.hash(s)], &s)
 	time.AfterFunc(after, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -124,8 +124,13 @@ func (w *World) Tag(backend netip.Addr) (ring.Tag, bool) {
 }
 
 // Recent tells who may be on the way, as session.Logins does.
-func (w *World) Recent(h ring.UserHash) (users []string, complete bool) {
+func (w *World) Recent(h ring.UserHash, counts func(netip.Addr) bool) (users []string, complete bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.answered[h]), true
+	for _, s := range w.answered[h] {
+		if counts(s.Backend) {
+			users = append(users, s.User)
+		}
+	}
+	return users, true
 }
