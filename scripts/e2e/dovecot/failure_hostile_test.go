@@ -19,8 +19,8 @@ import (
 const (
 	// idle is how many connections do nothing.
 	idle = 3000
-	// memory is what a director may need with them, in MiB.
-	memory = 250
+	// maxMemory is what a director may need with them, in MiB.
+	maxMemory = 250
 )
 
 // Clients that do nothing, never read, send garbage or lines without end neither disturb others nor fill memory or log.
@@ -81,8 +81,8 @@ func TestHostileClients(t *testing.T) {
 	_, _ = greedy.Write(requests.Bytes())
 	login()
 
-	if rss := s.director.memory(); rss > memory {
-		t.Errorf("the director needs %d MiB, at most %d", rss, memory)
+	if rss := s.director.memory(); rss > maxMemory {
+		t.Errorf("the director needs %d MiB, at most %d", rss, maxMemory)
 	} else {
 		t.Logf("the director needs %d MiB with %d idle connections", rss, idle)
 	}
