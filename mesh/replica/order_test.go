@@ -1,0 +1,129 @@
+package replica
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// A moving row may come by gossip before the table change that makes its backend live. The user is held then, and not for ever, although
+// nobody ever releases it.
+func TestMoveComesBeforeItsBackend(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	back := testBackend(4)
+	if _, err := d1.do(RemoveBackend{Addr: back}); err != nil {
+		t.Fatal(err)
+	}
+	const h = 0x1234
+	stamp := d2.core.MeshTime(w.now.Truncate(time.Second) + 2*time.Second).Tick() // after the add below
+	row := directory.Mapping{Hash: h, Backend: back, Generation: 3, Activity: stamp, Stamp: stamp, Moving: true}
+	d2.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 1, N: 1, Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}})
+	if _, err := d1.do(AddBackend{Addr: back}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	_, id := d2.ask(h)
+	if id == 0 {
+		t.Fatal("d2 does not hold the user")
+	}
+	w.run(holdFor + time.Second)
+	if got, ok := d2.answers[id]; !ok || got.Err != nil || got.Backend != back {
+		t.Errorf("d2 answers %+v, want %v", got, back)
+	}
+}
+
+// Word of an older mesh, or a part of its table, is no reason to give up serving.
+func TestPartOfAnOlderMeshIsNotJoined(t *testing.T) {
+	w := newWorld(t)
+	d1 := w.start("d1")
+	w.run(time.Second)
+	founding := d1.core.table.Founding()
+	older := directory.Founding{At: founding.At - 5000, By: "d9"}
+	stamp := directory.Stamp(d1.core.MeshTime(w.now)) << 16
+	d1.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 1, N: 1, Change: directory.Change{Founding: older, Backends: []directory.BackendRow{
+		{Addr: testBackend(1), VHosts: directory.Register[int]{Value: 7, Stamp: stamp, Origin: "d9"}},
+		{Addr: testBackend(5), Presence: directory.Register[directory.Presence]{Value: directory.Presence{Present: true}, Origin: "d9"}},
+	}}})
+	if self := d1.core.Self(w.now); !self.Synced || self.Founding != founding {
+		t.Errorf("d1 is %+v, want it synced in its own mesh", self)
+	}
+	backends := d1.core.Backends()
+	if len(backends) != 4 || backends[0].Backend.VHosts != 7 {
+		t.Errorf("d1 has %+v, want its four backends, the first with 7 vhosts: what was commanded holds in every mesh", backends)
+	}
+}
+
+// The way to a peer and back may take longer than until we ask it again.
+func TestSlowWayIsAdmitted(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.split([]*director{d1}, []*director{d2})
+	w.run(failAfter + time.Second)
+	type late struct {
+		at  time.Duration
+		msg wire.Message
+	}
+	var slow []late
+	w.filter = func(to *director, m wire.Message) bool {
+		_, admitted := m.(*wire.Admitted)
+		if admitted && to == d2 {
+			slow = append(slow, late{w.now + 3*askAgain/2, reread(t, m)})
+			return false
+		}
+		return true
+	}
+	w.heal()
+	for end := w.now + 10*time.Second; w.now < end && !w.allSynced(); {
+		w.run(25 * time.Millisecond)
+		for len(slow) > 0 && slow[0].at <= w.now {
+			d2.inbox = append(d2.inbox, mail{d2.sessions["d1"], slow[0].msg})
+			slow = slow[1:]
+		}
+	}
+	if !w.allSynced() {
+		t.Errorf("d2 is %+v after ten seconds", d2.core.Self(w.now))
+	}
+}
+
+// A director that was cut off while another one recorded activity hears of it, even if that one dies right after the cut.
+func TestActivityOfTheDeadReachesWhoWasAway(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	const h = 0x77
+	d3.must(h)
+	w.run(time.Second)
+	w.split([]*director{d1}, []*director{d2, d3})
+	w.run(directory.New(testExpire).Share()/2 + time.Second)
+	d3.must(h) // records activity, which d1 does not hear of
+	w.run(failAfter + 3*time.Second)
+	w.heal()
+	w.cut[[2]string{"d3", "d1"}] = true
+	w.until("d1 and d2 in touch", time.Second, func() bool { return d1.core.peers["d2"].live })
+	d3.crash()
+	w.run(failAfter + time.Second)
+	want, _ := d2.dir.Find("", h, d2.core.MeshTime(w.now))
+	if got, status := d1.dir.Find("", h, d1.core.MeshTime(w.now)); status != directory.Live || got.Activity != want.Activity {
+		t.Errorf("d1 has activity %d, want %d", got.Activity, want.Activity)
+	}
+}
+
+// Where a mesh is given up for an older one, the sessions on backends that this one does not have are ended.
+func TestSessionsOfAGivenUpMeshEnd(t *testing.T) {
+	w := newWorld(t)
+	w.start("d1")
+	w.run(time.Second)
+	other := ring.Backend{Addr: netip.MustParseAddr("198.51.100.7"), VHosts: 100}
+	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{other} })
+	w.until("one mesh", 10*time.Second, w.allSynced)
+	for _, k := range d2.kicked {
+		if k.Target.Backend == other.Addr {
+			return
+		}
+	}
+	t.Errorf("d2 kicked %+v, want the sessions on %v", d2.kicked, other.Addr)
+}
