@@ -27,9 +27,9 @@ func TestKillUnderLogins(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
 	sites := threeSites(t, backends)
-	var loads []*load
+	var loads []*loginLoad
 	for i, s := range sites {
-		loads = append(loads, loginLoad(t, s, fmt.Sprintf("load%d-", i)))
+		loads = append(loads, startLogins(t, s, fmt.Sprintf("load%d-", i)))
 	}
 	begun := func(after time.Time) {
 		t.Helper()
@@ -64,9 +64,9 @@ func TestHangUnderLogins(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 3)
 	sites := threeSites(t, backends)
-	var loads []*load
+	var loads []*loginLoad
 	for i, s := range sites[:2] {
-		loads = append(loads, loginLoad(t, s, fmt.Sprintf("hang%d-", i)))
+		loads = append(loads, startLogins(t, s, fmt.Sprintf("hang%d-", i)))
 	}
 	hung := sites[2].director
 	// First without a change, from before until after the others take it for failed.

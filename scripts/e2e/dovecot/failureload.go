@@ -18,8 +18,8 @@ type attempt struct {
 	err   error
 }
 
-// load logs new users in through a proxy, one after the other, until it is stopped.
-type load struct {
+// loginLoad logs new users in through a proxy, one after the other, until it is stopped.
+type loginLoad struct {
 	cancel context.CancelFunc
 	worker sync.WaitGroup
 
@@ -27,10 +27,10 @@ type load struct {
 	attempts []attempt
 }
 
-// loginLoad starts a load. Users get names with this prefix.
-func loginLoad(t *testing.T, s *site, prefix string) *load {
+// startLogins starts a load. Users get names with this prefix.
+func startLogins(t *testing.T, s *site, prefix string) *loginLoad {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{cancel: cancel}
+	l := &loginLoad{cancel: cancel}
 	l.worker.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			a := attempt{user: fmt.Sprintf("%s%d@example.org", prefix, i), began: time.Now()}
@@ -53,7 +53,7 @@ func loginLoad(t *testing.T, s *site, prefix string) *load {
 }
 
 // stop ends the load after the login that is under way, and returns all of them.
-func (l *load) stop() []attempt {
+func (l *loginLoad) stop() []attempt {
 	l.cancel()
 	l.worker.Wait()
 	l.mu.Lock()
@@ -62,7 +62,7 @@ func (l *load) stop() []attempt {
 }
 
 // succeeded reports whether a login that began after this moment has succeeded.
-func (l *load) succeeded(after time.Time) bool {
+func (l *loginLoad) succeeded(after time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.attempts {
