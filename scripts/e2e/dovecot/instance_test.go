@@ -15,7 +15,7 @@ import (
 func TestBackend(t *testing.T) {
 	t.Parallel()
 	ip := newAddress(t)
-	startBackend(t, "b1", ip, mailDir(t))
+	startBackend(t, "b1", ip, mailDir(t), "")
 	conn, err := net.Dial("tcp", netip.AddrPortFrom(ip, 143).String())
 	if err != nil {
 		t.Fatal(err)

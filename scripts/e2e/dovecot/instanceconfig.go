@@ -56,10 +56,10 @@ func mailDir(t *testing.T) string {
 	return dir
 }
 
-// startBackend starts a Dovecot that holds mail.
-func startBackend(t *testing.T, name string, ip netip.Addr, mail string) *instance {
+// startBackend starts a Dovecot that holds mail, with more configuration.
+func startBackend(t *testing.T, name string, ip netip.Addr, mail, more string) *instance {
 	t.Helper()
-	i := newInstance(t, name, backendConfig(ip, mail))
+	i := newInstance(t, name, backendConfig(ip, mail)+more)
 	i.start(netip.AddrPortFrom(ip, 143).String(), netip.AddrPortFrom(ip, 110).String(), netip.AddrPortFrom(ip, 24).String())
 	return i
 }

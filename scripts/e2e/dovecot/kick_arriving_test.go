@@ -14,8 +14,17 @@ import (
 // Dovecot never is when one wants it to be.
 func standIn(t *testing.T, serve func(net.Conn)) netip.Addr {
 	t.Helper()
+	return listen(t, 143, func(c net.Conn) {
+		fmt.Fprint(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready.\r\n")
+		serve(c)
+	})
+}
+
+// listen returns an address at whose port each connection is served by a goroutine of its own. Connections end with the test.
+func listen(t *testing.T, port uint16, serve func(net.Conn)) netip.Addr {
+	t.Helper()
 	ip := newAddress(t)
-	l, err := net.Listen("tcp", netip.AddrPortFrom(ip, 143).String())
+	l, err := net.Listen("tcp", netip.AddrPortFrom(ip, port).String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +36,6 @@ func standIn(t *testing.T, serve func(net.Conn)) netip.Addr {
 				return
 			}
 			t.Cleanup(func() { c.Close() })
-			fmt.Fprint(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready.\r\n")
 			go serve(c)
 		}
 	}()

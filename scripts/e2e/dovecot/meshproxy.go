@@ -167,10 +167,16 @@ type backend struct {
 
 func startBackends(t *testing.T, n int) []*backend {
 	t.Helper()
+	return startBackendsWith(t, n, "")
+}
+
+// startBackendsWith is startBackends with more configuration.
+func startBackendsWith(t *testing.T, n int, more string) []*backend {
+	t.Helper()
 	var list []*backend
 	for i := range n {
 		b := &backend{ip: newAddress(t), mail: mailDir(t)}
-		b.instance = startBackend(t, fmt.Sprintf("b%d", i+1), b.ip, b.mail)
+		b.instance = startBackend(t, fmt.Sprintf("b%d", i+1), b.ip, b.mail, more)
 		list = append(list, b)
 	}
 	return list
