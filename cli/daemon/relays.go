@@ -123,8 +123,8 @@ type relayDirector struct {
 	names hostNames
 }
 
-// Name implements authrelay.Director.
-func (d *relayDirector) Name(backend netip.Addr) string { return d.names.of(backend, time.Now()) }
+// Names implements authrelay.Director.
+func (d *relayDirector) Names() map[netip.Addr]string { return d.names.at(time.Now()) }
 
 // namesAge is how old what is known of backends' host names may be.
 const namesAge = time.Second
@@ -141,8 +141,8 @@ type knownNames struct {
 	names map[netip.Addr]string // only of backends that have one
 }
 
-// of returns the host name of a backend, "" if it has none. Safe for concurrent use.
-func (h *hostNames) of(backend netip.Addr, now time.Time) string {
+// at returns the names that are known. Safe for concurrent use; nobody may change them.
+func (h *hostNames) at(now time.Time) map[netip.Addr]string {
 	known := h.known.Load()
 	if known == nil || now.After(known.until) {
 		fresh := &knownNames{until: now.Add(namesAge)}
@@ -158,5 +158,5 @@ func (h *hostNames) of(backend netip.Addr, now time.Time) string {
 		h.known.Store(fresh)
 		known = fresh
 	}
-	return known.names[backend]
+	return known.names
 }

@@ -189,7 +189,7 @@ func TestHostNames(t *testing.T) {
 	now := time.Now()
 	check := func(when time.Time, backend netip.Addr, want string) {
 		t.Helper()
-		if got := names.of(backend, when); got != want {
+		if got := names.at(when)[backend]; got != want {
 			t.Errorf("name of %v: %q, want %q", backend, got, want)
 		}
 	}

@@ -38,8 +38,9 @@ func (l *link) answer(in *lineReader) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var counts tally
+	names := l.s.director.Names()
 	for line := in.next(); line != nil; line = in.next() {
-		*out = l.reply(*out, line, &counts)
+		*out = l.reply(*out, line, names, &counts)
 	}
 	counts.report(l.s.metrics)
 	return l.write(*out)
@@ -56,7 +57,7 @@ func (t tally) report(m *metrics) {
 
 // reply appends to out what the client gets for one line of auth, which is nothing yet if the user has to wait. mu must be
 // held.
-func (l *link) reply(out, line []byte, counts *tally) []byte {
+func (l *link) reply(out, line []byte, names map[netip.Addr]string, counts *tally) []byte {
 	body, ending := cutEnding(line)
 	verb, rest := cutField(body)
 	id, fields := cutField(rest)
@@ -69,7 +70,7 @@ func (l *link) reply(out, line []byte, counts *tally) []byte {
 			}
 			counts.completed++
 			l.forget(id)
-			return l.complete(out, body, ending, &r, place{tag, hash, backend})
+			return l.complete(out, body, ending, &r, place{tag, hash, backend, names[backend]})
 		}
 	}
 	counts.unchanged++
@@ -84,6 +85,7 @@ type place struct {
 	tag     ring.Tag
 	hash    ring.UserHash
 	backend netip.Addr
+	name    string // of the backend, "" if it was configured by its address
 }
 
 func (l *link) complete(out, body, ending []byte, r *reply, p place) []byte {
@@ -133,7 +135,7 @@ func (l *link) await(line []byte) {
 	}
 
 	l.mu.Lock()
-	lost := l.settle(id, body, ending, &r, place{tag, hash, backend}, err)
+	lost := l.settle(id, body, ending, &r, place{tag, hash, backend, l.s.director.Names()[backend]}, err)
 	l.mu.Unlock()
 	if err != nil {
 		l.s.troubles.note(lookupFailed).Stringer("user_hash", hash).Str("tag", string(tag)).Dur("took", time.Since(began)).Err(err).

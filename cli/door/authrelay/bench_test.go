@@ -18,6 +18,7 @@ import (
 type instantDirector struct{ fakeDirector }
 
 func (*instantDirector) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) { return backend1, true }
+func (*instantDirector) Names() map[netip.Addr]string                         { return nil }
 
 // BenchmarkReply is the door's own work for a pipelined reply line: parsing, hashing, completing.
 func BenchmarkReply(b *testing.B) {
@@ -34,7 +35,7 @@ func BenchmarkReply(b *testing.B) {
 	out := make([]byte, 0, 1<<10)
 	var counts tally
 	for i := 0; b.Loop(); i++ {
-		out = l.reply(out[:0], lines[i%len(lines)], &counts)
+		out = l.reply(out[:0], lines[i%len(lines)], nil, &counts)
 	}
 }
 

@@ -14,12 +14,11 @@ type completer struct {
 	format    ring.HashFormat
 	separator byte   // 0: none
 	refresh   []byte // the field proxy_refresh with its tab, empty if it is not sent
-	name      func(backend netip.Addr) string
 	mark      func(hash ring.UserHash, backend netip.Addr, own bool) string // may be nil
 }
 
 func newCompleter(cfg Config) *completer {
-	c := &completer{format: cfg.HashFormat, separator: cfg.Separator, name: cfg.Director.Name, mark: cfg.Mark}
+	c := &completer{format: cfg.HashFormat, separator: cfg.Separator, mark: cfg.Mark}
 	if seconds := int64(cfg.ProxyRefresh / time.Second); seconds > 0 {
 		c.refresh = strconv.AppendInt([]byte("\tproxy_refresh="), seconds, 10)
 	}
@@ -51,8 +50,8 @@ func (c *completer) append(out, body, ending []byte, r *reply, p place) (_ []byt
 	}
 	if !local {
 		out = append(append(out, c.refresh...), "\thost="...)
-		if name := c.name(p.backend); name != "" {
-			out = append(append(out, name...), "\thostip="...)
+		if p.name != "" {
+			out = append(append(out, p.name...), "\thostip="...)
 		}
 		out = ring.AppendAddrText(out, p.backend)
 		if c.mark != nil {

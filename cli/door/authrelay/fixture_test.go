@@ -71,11 +71,8 @@ func (d *fakeDirector) Lookup(ctx context.Context, _ ring.Tag, h ring.UserHash) 
 	}
 }
 
-func (d *fakeDirector) Name(backend netip.Addr) string {
-	if backend == backend6 {
-		return "mail6.example.org"
-	}
-	return ""
+func (d *fakeDirector) Names() map[netip.Addr]string {
+	return map[netip.Addr]string{backend6: "mail6.example.org"}
 }
 
 // hold lets lookups of a user wait.

@@ -41,8 +41,8 @@ type Director interface {
 	TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool)
 	// Lookup waits for the answer.
 	Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error)
-	// Name returns the host name by which the backend was configured, "" if by its address.
-	Name(backend netip.Addr) string
+	// Names returns the host names of the backends that were configured by name. It is asked for each batch of replies.
+	Names() map[netip.Addr]string
 }
 
 // Config is what a Server needs.
