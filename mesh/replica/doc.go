@@ -24,6 +24,13 @@
 // A director answers by itself (it is synced) only while all live peers count it. Joining, waking up from a pause, being excluded and coming
 // back from a partition are one procedure: ask all for admission, take their tables and held users, repair gaps.
 //
+// # Two meshes
+//
+// A director that finds nobody founds a mesh with its configured backends. Where two meshes meet, all of the younger one join the older: each
+// by an older director with which frames flow both ways, with that one's whole table at once, and a snapshot. Its configured backends go,
+// the sessions on them end; what was commanded in either mesh holds, the last command by the clocks of those who took it. A mesh's
+// age is told by its founder's wall clock: of two meshes founded within what the clocks differ by, either may be taken for the older.
+//
 // # The table barrier
 //
 // A director that applies a table change closes the rows answered before, writes the change into its log (to all, whoever made it) and

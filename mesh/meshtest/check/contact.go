@@ -1,6 +1,9 @@
 package check
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// silence is what separates two living directors, by G2.
@@ -32,6 +35,7 @@ type director struct {
 	stoppedAt time.Duration
 	pausedAt  time.Duration
 	met       bool // has had contact with another director in this life
+	rooted    bool // and, directly or through others, with the mesh whose clock goes on; the others may have founded one by clocks of their own
 
 	settled   bool
 	unsettled time.Duration // when it last became so
@@ -90,7 +94,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	i := c.of(name)
 	d := c.directors[i]
 	d.life++
-	d.alive, d.paused, d.met, d.settled = true, false, false, false
+	d.alive, d.paused, d.met, d.rooted, d.settled = true, false, false, false, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -149,6 +153,7 @@ func (c *contacts) frame(f Frame) {
 	}
 	if f.Echo >= c.directors[to].startedAt {
 		c.directors[to].met = true
+		c.root(c.directors[to], c.directors[from])
 		l.echo = max(l.echo, f.Echo)
 	}
 }
@@ -161,6 +166,13 @@ func (c *contacts) meets(t time.Duration, a, b *director) {
 		for _, d := range c.directors {
 			c.unsettle(d, t)
 		}
+	}
+}
+
+// root notes that two directors are in touch. The first two that are, of all that live, are of the mesh that goes on.
+func (c *contacts) root(a, b *director) {
+	if a.rooted || b.rooted || !slices.ContainsFunc(c.directors, func(d *director) bool { return d.alive && d.rooted }) {
+		a.rooted, b.rooted = true, true
 	}
 }
 

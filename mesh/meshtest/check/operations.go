@@ -22,7 +22,7 @@ type operation struct {
 	director int
 	life     int
 	op       Op
-	stranger bool // its director had met no other: it goes by a clock, and perhaps a table, of its own
+	stranger bool // its director had not met the mesh that goes on: it goes by a clock, and perhaps a table, of its own
 
 	done       bool
 	doneAt     time.Duration
@@ -57,7 +57,7 @@ func (c *Checker) ordered(e Admin) {
 	i := c.contacts.of(e.Director)
 	o := &operation{
 		id: e.ID, at: e.When(), director: i, life: c.contacts.directors[i].life, op: e.Op,
-		everywhere: forever, ended: forever, stranger: !c.contacts.directors[i].met,
+		everywhere: forever, ended: forever, stranger: !c.contacts.directors[i].rooted,
 	}
 	c.operations = append(c.operations, o)
 	c.operationByID[e.ID] = o

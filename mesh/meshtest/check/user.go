@@ -42,7 +42,7 @@ type line struct {
 	move     *operation // the move that made it, until it is first answered
 	fresh    bool       // its first answer made the mapping
 	loose    bool       // perhaps forgotten already: the next answer tells
-	strange  bool       // answered by a director that had met no other, whose clock may be far off
+	strange  bool       // answered by a director that had not met the mesh that goes on, whose clock may be far off
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so yet.
@@ -159,8 +159,8 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure, relayed: !d.settled})
 	}
 	x.last = t
-	x.strange = x.strange || !d.met
-	if up && d.met {
+	x.strange = x.strange || !d.rooted
+	if up && d.rooted {
 		if t-x.recorded > spread {
 			x.earlier = x.recorded
 		}
@@ -208,7 +208,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 		c.judgePlace(t, s, l, backend)
 	}
 	x.fresh = why == causeFresh || why == causeFreed
-	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].met {
+	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].rooted {
 		x.recorded = never // perhaps an older mapping, which this answer did not prolong; or a wrong clock
 	}
 	s.changed(t, backend, why, c.troubled(t))
