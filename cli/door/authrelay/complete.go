@@ -12,8 +12,8 @@ import (
 // completer knows how replies are completed. It does not change, so any number of goroutines may use it.
 type completer struct {
 	format    ring.HashFormat
-	separator byte   // 0: none
-	refresh   []byte // the field proxy_refresh with its tab, empty if it is not sent
+	separator byte                                                          // 0: none
+	refresh   []byte                                                        // the field proxy_refresh with its tab, empty if it is not sent
 	mark      func(hash ring.UserHash, backend netip.Addr, own bool) string // may be nil
 }
 

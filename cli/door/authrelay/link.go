@@ -96,7 +96,12 @@ func (l *link) passUp(auth net.Conn) {
 		if len(lines) == 0 {
 			continue
 		}
+		// Without an end to it nobody would notice that the client has gone meanwhile.
+		_ = auth.SetWriteDeadline(time.Now().Add(writeTime))
 		if _, err := auth.Write(lines); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				l.trouble(authStuck)
+			}
 			return // auth's end is told where it is read from
 		}
 	}

@@ -217,13 +217,16 @@ func TestAuthAbsent(t *testing.T) {
 	})
 }
 
-// An auth that hangs, and a client that does not read, hold up nobody else.
+// An auth that hangs, and a client that does not read, hold up nobody else. They lose their connections, and what waits for such
+// an auth fails for now.
 func TestStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
-		stuck := f.client()
+		f.client() // it does not read
 		stuckAuth := f.auth()
-		stuck.send("AUTH\t1\tPLAIN\n") // stuckAuth does not read it
+		waiting := f.client()
+		f.auth()                         // it hangs
+		waiting.send("AUTH\t1\tPLAIN\n") // nobody reads it
 		other := f.client()
 		otherAuth := f.auth()
 		check := func() {
@@ -236,10 +239,13 @@ func TestStuck(t *testing.T) {
 		check()
 		stuckAuth.send("FAIL\t1\n") // stuck does not read it
 		check()
-		time.Sleep(writeTime + time.Second)
+		waiting.expect("FAIL\t1\tcode=temp_fail\n")
+		time.Sleep(2 * time.Second)
 		check()
 		stuckAuth.expectEnd()
+		waiting.expectEnd()
 		f.logged(clientStuck)
+		f.logged(authStuck)
 	})
 }
 

@@ -21,7 +21,7 @@ const (
 	dialTime = 5 * time.Second
 	// dialPause is between two attempts.
 	dialPause = 100 * time.Millisecond
-	// writeTime is how long a client may not read.
+	// writeTime is how long a client or auth may not read.
 	writeTime = 30 * time.Second
 	// closeTime is how long a client may not read when the door closes.
 	closeTime = time.Second

@@ -13,6 +13,7 @@ type cause string
 const (
 	authUnreachable    cause = "auth_unreachable"
 	authClosed         cause = "auth_closed"
+	authStuck          cause = "auth_does_not_read"
 	authLine           cause = "auth_line_too_long"
 	clientLine         cause = "client_line_too_long"
 	clientStuck        cause = "client_does_not_read"
@@ -29,6 +30,7 @@ const (
 var texts = map[cause]string{
 	authUnreachable:    "auth cannot be reached, a client was turned away",
 	authClosed:         "auth has closed a connection",
+	authStuck:          "auth does not read what it is asked, a connection to it was closed",
 	authLine:           "auth has sent a line that is too long, its connection was closed",
 	clientLine:         "a client has sent a line that is too long, its connection was closed",
 	clientStuck:        "a client does not read what it has asked for, its connection was closed",
