@@ -12,26 +12,26 @@ import (
 // now or if the one stored is dead or moving.
 func (d *Directory) Touch(tag ring.Tag, m Mapping, now Time) (Mapping, bool) {
 	s := d.shard(tag)
-	l := s.leaf(leafOf(m.Hash))
-	if l == nil {
-		return Mapping{}, false
-	}
-	due := d.deadline(now)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	v := d.view.Load()
-	i, ok := search(l.rows, uint32(m.Hash))
+	l, ok := s.hold(leafOf(m.Hash))
 	if !ok {
 		return Mapping{}, false
 	}
-	r := &l.rows[i]
-	held := r.mapping(v)
-	if !held.same(m) || held.Moving || !v.live(s, *r, due) {
+	defer l.release()
+	v := d.view.Load()
+	i, ok := l.search(uint32(m.Hash))
+	if !ok {
 		return Mapping{}, false
 	}
-	r.activity = max(r.activity, uint32(now.Tick()))
-	held.Activity = Tick(r.activity)
-	return held, true
+	r := l.rows[i]
+	stored := r.mapping(v)
+	if !stored.same(m) || stored.Moving || !v.live(s, r, d.deadline(now)) {
+		return Mapping{}, false
+	}
+	if tick := now.Tick(); tick > stored.Activity {
+		l.touch(i, uint32(tick))
+		stored.Activity = tick
+	}
+	return stored, true
 }
 
 // Assign gives a user without a backend one: the user has no live mapping, or
@@ -47,7 +47,7 @@ func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, no
 		return Mapping{}, false
 	}
 	p := d.open(s, h, now)
-	defer p.leaf.mu.Unlock()
+	defer p.leaf.release()
 	generation := uint16(1)
 	if p.status != None {
 		held := p.row.mapping(p.view)
@@ -78,7 +78,7 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 		s = d.ensureShard(tag)
 	}
 	p := d.open(s, h, now)
-	defer p.leaf.mu.Unlock()
+	defer p.leaf.release()
 	next = Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Moving: moving}
 	if p.status != None {
 		previous = p.row.mapping(p.view)
@@ -100,37 +100,37 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 // Release ends the move that made the mapping m. It reports false, and changes
 // nothing, if the user has another mapping by now.
 func (d *Directory) Release(tag ring.Tag, m Mapping) (Mapping, bool) {
-	l := d.shard(tag).leaf(leafOf(m.Hash))
-	if l == nil {
+	l, ok := d.shard(tag).hold(leafOf(m.Hash))
+	if !ok {
 		return Mapping{}, false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.release()
 	v := d.view.Load()
-	i, ok := search(l.rows, uint32(m.Hash))
+	i, ok := l.search(uint32(m.Hash))
 	if !ok || !l.rows[i].mapping(v).same(m) {
 		return Mapping{}, false
 	}
-	l.rows[i].bits &^= bitMoving
-	return l.rows[i].mapping(v), true
+	r := l.rows[i]
+	r.bits &^= bitMoving
+	l.replace(i, r)
+	return r.mapping(v), true
 }
 
-// place is where a user's row is or will be, in a locked leaf.
+// place is where a user's row is or will be, in a leaf that is held.
 type place struct {
 	view   *view
 	shard  *shard
-	leaf   *leaf
+	leaf   held
 	at     int
 	row    row // what is there, unless status is None
 	status Status
 }
 
-// open finds the place of a user and leaves its leaf locked.
+// open finds the place of a user; its leaf is to be released.
 func (d *Directory) open(s *shard, h ring.UserHash, now Time) place {
-	l := s.ensureLeaf(leafOf(h))
-	l.mu.Lock()
+	l := s.holdNew(leafOf(h))
 	p := place{view: d.view.Load(), shard: s, leaf: l}
-	at, ok := search(l.rows, uint32(h))
+	at, ok := l.search(uint32(h))
 	p.at = at
 	if ok {
 		p.row = l.rows[at]
@@ -163,6 +163,6 @@ func (p *place) store(r row) {
 		p.view.added(r)
 		return
 	}
-	p.leaf.rows[p.at] = r
+	p.leaf.replace(p.at, r)
 	p.view.replaced(p.row, r)
 }

@@ -11,9 +11,10 @@ import (
 // view is what the directory knows of backends, indexed by the id that rows
 // store. A view never changes; SetBackends replaces it. Id 0 is "no backend".
 //
-// Rows are stored by the view that is current while their leaf is locked. So
-// once SetBackends has replaced a view and then passed every leaf's lock,
-// nobody can still store a row by the old one.
+// Rows are stored by the view that is current while their leaf is held. So
+// once SetBackends has replaced a view and then passed every lock, nobody can
+// still store a row by the old one. A peek loads the view while it watches that
+// its row stays, and an id that a row refers to keeps its backend.
 type view struct {
 	entries []entry
 	ids     map[netip.Addr]uint16
@@ -131,7 +132,7 @@ func (d *Directory) replaceVanished(v *view, fresh []entry) *view {
 	return next
 }
 
-// passLocks returns when every operation that held a leaf's lock at the call
+// passLocks returns when every operation that held a leaf at the call
 // has let go of it.
 func (d *Directory) passLocks() {
 	for _, s := range d.shards.Load().byTag {
@@ -140,8 +141,8 @@ func (d *Directory) passLocks() {
 			if g == nil {
 				continue
 			}
-			for j := range g {
-				l := &g[j]
+			for j := range g.locks {
+				l := &g.locks[j]
 				l.mu.Lock()
 				//lint:ignore SA2001 having waited is all that is wanted
 				l.mu.Unlock()

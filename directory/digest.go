@@ -20,13 +20,12 @@ import (
 // change to them is a change of the protocol.
 func (d *Directory) DigestLeaf(tag ring.Tag, leaf uint16, epochEnd Time) uint64 {
 	s := d.shard(tag)
-	l := s.leaf(leaf)
-	if l == nil {
+	l, ok := s.hold(leaf)
+	if !ok {
 		return 0
 	}
+	defer l.release()
 	due, last := d.deadline(epochEnd), epochEnd.Tick()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	v := d.view.Load()
 	sum := uint64(0)
 	for _, r := range l.rows {

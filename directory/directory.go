@@ -27,7 +27,7 @@ const (
 )
 
 // Directory holds the mappings of all tags. All methods are safe for
-// concurrent use; none waits for more than the lock of one leaf of some
+// concurrent use; none waits for longer than others work on one leaf of some
 // hundred rows, except SetBackends when it runs out of ids.
 type Directory struct {
 	share  time.Duration
@@ -122,27 +122,32 @@ func (d *Directory) ensureShard(tag ring.Tag) *shard {
 	return next.byTag[tag]
 }
 
-// leaf returns the leaf with the given number, or nil if its group was never
-// used. It is nil-safe.
-func (s *shard) leaf(number uint16) *leaf {
+// group returns the group of a leaf, or nil if it was never used. It is
+// nil-safe.
+func (s *shard) group(leaf uint16) *group {
 	if s == nil {
 		return nil
 	}
-	g := s.groups[number>>8].Load()
-	if g == nil {
-		return nil
-	}
-	return &g[number&0xff]
+	return s.groups[leaf>>8].Load()
 }
 
-// ensureLeaf returns the leaf with the given number; it allocates its group if
-// need be.
-func (s *shard) ensureLeaf(number uint16) *leaf {
-	slot := &s.groups[number>>8]
+// hold takes the lock of the leaf with the given number; it reports false if
+// the leaf was never used. It is nil-safe.
+func (s *shard) hold(leaf uint16) (held, bool) {
+	g := s.group(leaf)
+	if g == nil {
+		return held{}, false
+	}
+	return g.hold(uint8(leaf)), true
+}
+
+// holdNew is hold for a leaf that is going to be used.
+func (s *shard) holdNew(leaf uint16) held {
+	slot := &s.groups[leaf>>8]
 	if slot.Load() == nil {
 		slot.CompareAndSwap(nil, new(group))
 	}
-	return &slot.Load()[number&0xff]
+	return slot.Load().hold(uint8(leaf))
 }
 
 func leafOf(h ring.UserHash) uint16 { return uint16(h >> 16) }
@@ -196,22 +201,18 @@ func (v *view) status(s *shard, r row, due deadline) Status {
 	return Dead
 }
 
-// Find returns what is stored for a user. It does not allocate.
+// Find returns what is stored for a user. It does not allocate, and takes no
+// lock unless it keeps meeting changes.
 func (d *Directory) Find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Status) {
 	s := d.shard(tag)
-	l := s.leaf(leafOf(h))
-	if l == nil {
+	g := s.group(leafOf(h))
+	if g == nil {
 		return Mapping{}, None
 	}
-	l.mu.Lock()
-	v := d.view.Load()
-	i, ok := search(l.rows, uint32(h))
+	r, v, ok := d.peek(g, uint32(h))
 	if !ok {
-		l.mu.Unlock()
 		return Mapping{}, None
 	}
-	r := l.rows[i]
-	l.mu.Unlock()
 	return r.mapping(v), v.status(s, r, d.deadline(now))
 }
 
@@ -229,13 +230,12 @@ func (d *Directory) LeafToSend(tag ring.Tag, leaf uint16, now Time, buf []Mappin
 
 func (d *Directory) leafRows(tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping) []Mapping {
 	s := d.shard(tag)
-	l := s.leaf(leaf)
-	if l == nil {
+	l, ok := s.hold(leaf)
+	if !ok {
 		return buf
 	}
+	defer l.release()
 	due := d.deadline(now)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	v := d.view.Load()
 	for _, r := range l.rows {
 		if int64(r.activity) > int64(due) && (deadByTable || v.liveByTable(s, r)) {

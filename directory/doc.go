@@ -20,8 +20,8 @@
 // # Directory
 //
 // A Directory is one sorted tree of 16-byte rows per tag, safe for concurrent
-// use and made for tens of millions of mappings. A lookup takes the lock of
-// one leaf, never anything else.
+// use and made for tens of millions of mappings. A lookup of a known user takes
+// no lock and mostly waits for memory once, for the user's row.
 //
 //	m, status := d.Find(tag, hash, now)
 //	if status != directory.Live {
@@ -36,7 +36,9 @@
 // # Locks
 //
 // In the order in which they may be taken: Directory.backendsMu, then either
-// Directory.shardsMu or the mutex of one leaf. The view of backends is loaded
-// while a leaf is locked, see the comment on view. Callbacks are called
+// Directory.shardsMu or one lock of a group, which is that of 64 leaves.
+// Whoever writes takes it, and whoever reads a whole leaf. Find does not: it
+// watches the lock's version, see peek. The view of backends is loaded while a
+// leaf is held or watched, see the comment on view. Callbacks are called
 // without a lock held.
 package directory

@@ -1,8 +1,8 @@
 package directory
 
 import (
-	"slices"
-	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"directormesh/ring"
 )
@@ -29,7 +29,8 @@ const (
 func (r row) generation() uint16 { return r.bits >> generationShift }
 
 // mapping returns the row as the outside sees it. The view must be one that
-// was current while the row's leaf was locked.
+// was current while the row was where it is: while its leaf was held, or
+// between the two looks of a peek.
 func (r row) mapping(v *view) Mapping {
 	return Mapping{
 		Hash:       ring.UserHash(r.hash),
@@ -58,107 +59,104 @@ func packed(m Mapping, backend uint16) row {
 
 // leaf holds the mappings of the users that share the upper 16 bits of their
 // hash, sorted by hash: about 150 of them when there are ten million users.
-// It is at once the unit of locking, of digests and of transfer.
+// It is the unit of digests and of transfer.
+//
+// A lookup among millions of mappings is a matter of how often it must wait
+// for memory, so a leaf takes no more than 16 bytes: all of a tag together are
+// a megabyte, which caches keep, and with its shape a leaf says so well where
+// a row is that mostly the row is the only thing to be waited for.
 type leaf struct {
-	mu   sync.Mutex
-	rows []row
+	first atomic.Pointer[row] // of the array that has the rows; nil if there is none
+	shape atomic.Uint64       // a shape
 }
 
-// group is a run of 256 leaves. Groups are allocated when first needed, so a
-// small tag costs little.
-type group [256]leaf
+// rows returns the rows by a shape that was read together with first. Whoever
+// does not hold the leaf must load from them atomically.
+func rows(first *row, s shape) []row { return unsafe.Slice(first, s.len()) }
 
-// search returns where the row of hash h is, or where it would have to be
-// inserted. User hashes are digests, hence evenly spread: the lower half of h
-// tells within some rows where to look, and the row found there tells within
-// one or two. What counts is how many cache lines are touched, four rows each.
-func search(rows []row, h uint32) (int, bool) {
-	n := len(rows)
-	if n == 0 {
-		return 0, false
-	}
-	i := int(uint64(h&0xffff) * uint64(n) >> 16)
-	off := (int64(h) - int64(rows[i].hash)) * int64(n) >> 16
-	i = int(min(max(int64(i)+off, 0), int64(n-1)))
+// shape says how many rows a leaf has, for how many there is room, and roughly
+// where they are:
+//
+//	7 bits  3 x 8 bits                                16 bits   17 bits
+//	unused  rows below quarter 3, 2 and 1, mod 256    room / 2  rows
+//
+// The rows of a leaf are spread evenly over it, for user hashes are digests; so
+// a count modulo 256 is as good as the count itself.
+type shape uint64
 
-	const near = 8
-	if rows[i].hash < h {
-		for end := min(n, i+near); i < end; i++ {
-			if rows[i].hash >= h {
-				return i, rows[i].hash == h
-			}
-		}
-		return searchBetween(rows, i, n, h)
+const (
+	lenBits  = 17
+	roomBits = 16
+	roomUnit = 2
+
+	quarters      = 4
+	quarterShift  = 16 - 2 // of the lower half of a hash: its upper 2 bits say which quarter
+	countBits     = 8
+	firstCount    = lenBits + roomBits
+	quarterLength = 1 << quarterShift
+)
+
+func quarterOf(h uint32) int { return int(h >> quarterShift & (quarters - 1)) }
+
+func (s shape) len() int  { return int(s & (1<<lenBits - 1)) }
+func (s shape) room() int { return int(s>>lenBits&(1<<roomBits-1)) * roomUnit }
+
+// shapeOf returns the shape of these rows in an array of that room.
+func shapeOf(rows []row, room int) shape {
+	s := shape(len(rows)) | shape(room/roomUnit)<<lenBits
+	var counts [quarters]int
+	for i := range rows {
+		counts[quarterOf(rows[i].hash)]++
 	}
-	for end := max(0, i-near); i > end; i-- {
-		if rows[i-1].hash < h {
-			return i, rows[i].hash == h
-		}
+	below := 0
+	for q := 1; q < quarters; q++ {
+		below += counts[q-1]
+		s |= shape(uint8(below)) << countShift(q)
 	}
-	return searchBetween(rows, 0, i, h)
+	return s
 }
 
-// searchBetween is search for a place from lo to hi. It is for leaves whose
-// hashes are crowded, by chance or because somebody chose the names.
-func searchBetween(rows []row, lo, hi int, h uint32) (int, bool) {
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		if rows[mid].hash < h {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+// countShift is where the count of rows below quarter q is, q from 1 on.
+func countShift(q int) uint { return firstCount + uint(q-1)*countBits }
+
+// with returns the shape after a row of hash h has been inserted.
+func (s shape) with(h uint32) shape {
+	s++
+	for q := quarterOf(h) + 1; q < quarters; q++ {
+		mask := shape(1<<countBits-1) << countShift(q)
+		s = s&^mask | (s+1<<countShift(q))&mask
 	}
-	return lo, lo < len(rows) && rows[lo].hash == h
+	return s
 }
 
-// insert puts r in at index i. The caller holds l.mu.
-func (l *leaf) insert(i int, r row) {
-	l.reserve(1)
-	l.rows = l.rows[:len(l.rows)+1]
-	copy(l.rows[i+1:], l.rows[i:])
-	l.rows[i] = r
+// quarter returns where quarter q begins, judging by the count nearest to what
+// it would be if the rows were spread perfectly.
+func (s shape) quarter(q int) int {
+	n := s.len()
+	even := n * q / quarters
+	if q == 0 || q == quarters {
+		return even
+	}
+	return min(max(even+int(int8(uint8(s>>countShift(q))-uint8(even))), 0), n)
 }
 
-// insertSorted merges the rows of add, sorted by hash and none of them stored
-// yet, into the leaf. The caller holds l.mu.
-func (l *leaf) insertSorted(add []row) {
-	if len(add) == 0 {
-		return
-	}
-	l.reserve(len(add))
-	n := len(l.rows)
-	l.rows = l.rows[:n+len(add)]
-	for to := len(l.rows) - 1; len(add) > 0; to-- {
-		if last := add[len(add)-1]; n == 0 || l.rows[n-1].hash < last.hash {
-			l.rows[to] = last
-			add = add[:len(add)-1]
-		} else {
-			n--
-			l.rows[to] = l.rows[n]
-		}
-	}
+// guess returns where the row of hash h should be, give or take a few.
+func (s shape) guess(h uint32) int {
+	q := quarterOf(h)
+	low, high := s.quarter(q), s.quarter(q+1)
+	return low + (high-low)*int(h%quarterLength)>>quarterShift
 }
 
-// reserve makes room for n more rows.
-func (l *leaf) reserve(n int) {
-	if want := len(l.rows) + n; want > cap(l.rows) {
-		l.resize(want)
-	}
+// group is a run of 256 leaves with their locks. Groups are allocated when
+// first needed, so a small tag costs little.
+type group struct {
+	locks  [leavesInGroup / leavesPerLock]lock
+	leaves [leavesInGroup]leaf
 }
 
-// shrink gives memory back when much of it is unused.
-func (l *leaf) shrink() {
-	if n := len(l.rows); n == 0 {
-		l.rows = nil
-	} else if n < cap(l.rows)-cap(l.rows)/4 {
-		l.resize(n)
-	}
-}
+const (
+	leavesInGroup = 256
+	leavesPerLock = 64
+)
 
-// resize reallocates the rows for at least want of them. The slack is small
-// (append rounds up to the allocator's next size, steps of about an eighth):
-// with ten million mappings it is memory that counts, not the rare copy.
-func (l *leaf) resize(want int) {
-	l.rows = append(slices.Grow([]row(nil), want+want/32), l.rows...)
-}
+func (g *group) lockOf(number uint8) *lock { return &g.locks[number/leavesPerLock] }

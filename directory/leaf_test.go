@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"unsafe"
@@ -12,8 +14,11 @@ func TestSizes(t *testing.T) {
 	if size := unsafe.Sizeof(row{}); size != 16 {
 		t.Errorf("a row has %d bytes, want 16", size)
 	}
-	if size := unsafe.Sizeof(leaf{}); size > 32 {
-		t.Errorf("a leaf has %d bytes, want at most 32", size)
+	if size := unsafe.Sizeof(leaf{}); size != 16 {
+		t.Errorf("a leaf has %d bytes, want 16", size)
+	}
+	if size := unsafe.Sizeof(lock{}); size != 64 {
+		t.Errorf("a lock has %d bytes, want a cache line", size)
 	}
 	if size := unsafe.Sizeof(entry{}); size > 64 {
 		t.Errorf("a backend entry has %d bytes, want at most a cache line", size)
@@ -45,9 +50,17 @@ func rowsOf(hashes []uint32) []row {
 	return rows
 }
 
-func hashesOf(rows []row) []uint32 {
+// leafWith returns a leaf with rows of these hashes, held.
+func leafWith(hashes []uint32) held {
+	l := new(group).hold(0)
+	l.insertSorted(rowsOf(hashes))
+	return l
+}
+
+// stored returns the hashes that others find in a held leaf.
+func (h *held) stored() []uint32 {
 	var hashes []uint32
-	for _, r := range rows {
+	for _, r := range rows(h.leaf.first.Load(), h.shape()) {
 		hashes = append(hashes, r.hash)
 	}
 	return hashes
@@ -56,12 +69,16 @@ func hashesOf(rows []row) []uint32 {
 func TestSearchAgainstBinarySearch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		hashes := drawHashes(t)
-		rows := rowsOf(hashes)
+		l := leafWith(hashes)
+		guess := rapid.IntRange(0, len(hashes)).Draw(t, "guess")
 		wanted := append([]uint32{0xabcd0000, 0xabcdffff, 0xabcd0000 | rapid.Uint32Range(0, 0xffff).Draw(t, "any")}, hashes...)
 		for _, h := range wanted {
-			i, ok := search(rows, h)
-			if wantAt, want := slices.BinarySearch(hashes, h); i != wantAt || ok != want {
+			wantAt, want := slices.BinarySearch(hashes, h)
+			if i, ok := l.search(h); i != wantAt || ok != want {
 				t.Fatalf("search(%x) = %d, %v; want %d, %v in %x", h, i, ok, wantAt, want, hashes)
+			}
+			if i, ok := search(l.rows, guess, h); i != wantAt || ok != want {
+				t.Fatalf("search(%x), guessing %d, = %d, %v; want %d, %v in %x", h, guess, i, ok, wantAt, want, hashes)
 			}
 		}
 	})
@@ -73,11 +90,36 @@ func TestSearchFindsEveryRowOfBigLeaves(t *testing.T) {
 		for h := uint32(0); h < 0x10000; h += stride {
 			hashes = append(hashes, h)
 		}
-		rows := rowsOf(hashes)
+		l := leafWith(hashes)
 		for at, h := range hashes {
-			if i, ok := search(rows, h); i != at || !ok {
+			if i, ok := l.search(h); i != at || !ok {
 				t.Fatalf("stride %d: search(%x) = %d, %v; want %d", stride, h, i, ok, at)
 			}
+		}
+	}
+}
+
+// A guess saves waiting for memory only if it is mostly right.
+func TestGuessesAreGood(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{15, 150, 450} {
+		far, total := 0, 0
+		for range 100 {
+			distinct := make(map[uint32]bool)
+			for len(distinct) < n {
+				distinct[random.Uint32N(1<<16)] = true
+			}
+			hashes := slices.Sorted(maps.Keys(distinct))
+			s := shapeOf(rowsOf(hashes), n)
+			for at, h := range hashes {
+				if off := s.guess(h) - at; max(off, -off) > 4+n>>7 {
+					far++
+				}
+				total++
+			}
+		}
+		if far > total/8 {
+			t.Errorf("of %d rows in leaves of %d, %d are not where they are looked for first", total, n, far)
 		}
 	}
 }
@@ -85,39 +127,44 @@ func TestSearchFindsEveryRowOfBigLeaves(t *testing.T) {
 func TestInserts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		hashes := drawHashes(t)
-		var held, added []uint32
+		var before, added []uint32
 		for _, h := range hashes {
 			if rapid.Bool().Draw(t, "is added") {
 				added = append(added, h)
 			} else {
-				held = append(held, h)
+				before = append(before, h)
 			}
 		}
-		bulk, single := leaf{rows: rowsOf(held)}, leaf{rows: rowsOf(held)}
+		bulk, single := leafWith(before), leafWith(before)
 		bulk.insertSorted(rowsOf(added))
 		for _, h := range added {
-			i, _ := search(single.rows, h)
+			i, _ := single.search(h)
 			single.insert(i, row{hash: h})
 		}
-		if d := diff(hashes, hashesOf(bulk.rows)); d != "" {
-			t.Fatalf("insertSorted:\n%s", d)
-		}
-		if d := diff(hashes, hashesOf(single.rows)); d != "" {
-			t.Fatalf("insert:\n%s", d)
+		for name, l := range map[string]held{"insertSorted": bulk, "insert": single} {
+			if d := diff(hashes, l.stored()); d != "" {
+				t.Fatalf("%s:\n%s", name, d)
+			}
+			if s := l.shape(); s != shapeOf(l.rows, cap(l.rows)) {
+				t.Fatalf("after %s the shape is %x; want %x", name, s, shapeOf(l.rows, cap(l.rows)))
+			}
 		}
 	})
 }
 
 func TestLeafWastesLittle(t *testing.T) {
-	var l leaf
-	for i := range 3000 {
+	l := leafWith(nil)
+	for i := range 1 << 16 {
 		l.insert(i, row{hash: uint32(i)})
 		if n := len(l.rows); n > 64 && cap(l.rows) > n+n/4+1 {
 			t.Fatalf("room for %d rows after %d inserts", cap(l.rows), n)
 		}
 	}
+	if n := len(l.stored()); n != 1<<16 {
+		t.Fatalf("%d rows in a full leaf, want %d", n, 1<<16)
+	}
 	for len(l.rows) > 0 {
-		l.rows = l.rows[:len(l.rows)-min(100, len(l.rows))]
+		l.cut(len(l.rows) - min(100, len(l.rows)))
 		l.shrink()
 		if n := len(l.rows); cap(l.rows) > n*3/2+4 {
 			t.Fatalf("room for %d rows after shrinking to %d", cap(l.rows), n)

@@ -84,9 +84,8 @@ type result struct {
 // merge merges a run of rows of one leaf, sorted by hash.
 func (m *merger) merge(run []Mapping) {
 	m.inserts, m.results = m.inserts[:0], m.results[:0]
-	l := m.shard.ensureLeaf(leafOf(run[0].Hash))
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l := m.shard.holdNew(leafOf(run[0].Hash))
+	defer l.release()
 	v := m.directory.view.Load()
 	// Stepping through the leaf beats searching it if many rows come at once.
 	step := len(run) >= len(l.rows)/16
@@ -110,7 +109,7 @@ func (m *merger) merge(run []Mapping) {
 			}
 			found = at < len(l.rows) && l.rows[at].hash == uint32(in.Hash)
 		} else {
-			at, found = search(l.rows, uint32(in.Hash))
+			at, found = l.search(uint32(in.Hash))
 		}
 		out := Merged{Mapping: in, Changed: true}
 		if !found {
@@ -118,7 +117,7 @@ func (m *merger) merge(run []Mapping) {
 			insertAt = at
 			v.added(incoming)
 		} else {
-			out = m.mergeRow(v, &l.rows[at], incoming)
+			out = m.mergeRow(v, &l, at, incoming)
 		}
 		if m.report && (live || out.Changed && (out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving)) {
 			m.results = append(m.results, result{index, out})
@@ -131,23 +130,23 @@ func (m *merger) merge(run []Mapping) {
 	}
 }
 
-// mergeRow merges incoming, which is not dead by time, into r.
-func (m *merger) mergeRow(v *view, r *row, incoming row) Merged {
+// mergeRow merges incoming, which is not dead by time, into row at of l.
+func (m *merger) mergeRow(v *view, l *held, at int, incoming row) Merged {
+	old := l.rows[at]
 	in := incoming.mapping(v)
-	out := Merged{Mapping: in, Before: r.mapping(v), BeforeStatus: v.status(m.shard, *r, m.due), Changed: true}
+	out := Merged{Mapping: in, Before: old.mapping(v), BeforeStatus: v.status(m.shard, old, m.due), Changed: true}
 	next := incoming
-	if int64(r.activity) > int64(m.due) {
-		if beats(out.Before, v.liveByTable(m.shard, *r), in, v.liveByTable(m.shard, incoming)) {
-			next = *r
+	if int64(old.activity) > int64(m.due) {
+		if beats(out.Before, v.liveByTable(m.shard, old), in, v.liveByTable(m.shard, incoming)) {
+			next = old
 		}
-		next.activity = max(r.activity, incoming.activity)
+		next.activity = max(old.activity, incoming.activity)
 	}
-	if next == *r {
+	if next == old {
 		out.Mapping, out.Changed = out.Before, false
 		return out
 	}
-	old := *r
-	*r = next
+	l.replace(at, next)
 	v.replaced(old, next)
 	out.Mapping = next.mapping(v)
 	// A row that stays dead is nobody's business, even if its activity is later now, unless it is that of a move.

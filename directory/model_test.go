@@ -245,7 +245,12 @@ func wantCounts(t rapid.TB, d *Directory) {
 	all := 0
 	for _, s := range d.shards.Load().byTag {
 		for _, number := range usedLeaves(s) {
-			for _, r := range s.leaf(number).rows {
+			l, ok := s.hold(number)
+			if !ok {
+				continue
+			}
+			l.release()
+			for _, r := range l.rows {
 				if r.bits&bitBuried != 0 {
 					buried[r.backend]++
 				} else {

@@ -1,6 +1,10 @@
 package directory
 
-import "directormesh/ring"
+import (
+	"slices"
+
+	"directormesh/ring"
+)
 
 // Expiry. A row is dead when its time is over, when its backend is not present
 // under the tag, or when it was forgotten; nothing has to happen for that, as
@@ -29,8 +33,8 @@ func (d *Directory) SweepGroup(tag ring.Tag, group uint8, now Time) (removed int
 	if g == nil {
 		return 0
 	}
-	for i := range g {
-		removed += d.sweep(s, &g[i], now)
+	for i := range leavesInGroup {
+		removed += d.sweep(s, g, uint8(i), now)
 	}
 	return removed
 }
@@ -38,40 +42,70 @@ func (d *Directory) SweepGroup(tag ring.Tag, group uint8, now Time) (removed int
 // SweepLeaf sweeps one leaf and returns how many rows it dropped.
 func (d *Directory) SweepLeaf(tag ring.Tag, leaf uint16, now Time) (removed int) {
 	s := d.shard(tag)
-	l := s.leaf(leaf)
-	if l == nil {
+	g := s.group(leaf)
+	if g == nil {
 		return 0
 	}
-	return d.sweep(s, l, now)
+	return d.sweep(s, g, uint8(leaf), now)
 }
 
-func (d *Directory) sweep(s *shard, l *leaf, now Time) (removed int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (d *Directory) sweep(s *shard, g *group, number uint8, now Time) (removed int) {
+	l := g.hold(number)
+	defer l.release()
 	v := d.view.Load()
-	due, gone := d.deadline(now), d.deadline(now.Add(-deadKept))
-	for i, r := range l.rows {
-		live, buried := v.live(s, r, due), r.bits&bitBuried != 0
-		if !live && (int64(r.activity) <= int64(gone) || v.goneByTable(s, r, now)) {
+	w := sweeper{shard: s, view: v, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
+	first := slices.IndexFunc(l.rows, func(r row) bool { return w.fate(r) != stays })
+	if first < 0 {
+		return 0 // as most sweeps
+	}
+	l.lock.change()
+	to := first
+	for _, r := range l.rows[first:] {
+		switch w.fate(r) {
+		case goes:
 			v.removed(r)
 			removed++
 			continue
-		}
-		if live != buried && removed == 0 {
-			continue // nothing to write: most rows of most sweeps
-		}
-		if live == buried {
+		case turns:
 			old := r
 			r.bits ^= bitBuried
 			v.replaced(old, r)
 		}
-		l.rows[i-removed] = r
+		l.rows[to].store(r)
+		to++
 	}
-	if removed > 0 {
-		l.rows = l.rows[:len(l.rows)-removed]
-		l.shrink()
-	}
+	l.cut(to)
+	l.lock.changed()
+	l.shrink()
 	return removed
+}
+
+// sweeper is what a sweep of one leaf goes by.
+type sweeper struct {
+	shard     *shard
+	view      *view
+	now       Time
+	due, gone deadline
+}
+
+// fate is what a sweep makes of a row.
+type fate int
+
+const (
+	stays fate = iota
+	turns      // is buried, or dug up again
+	goes
+)
+
+func (w *sweeper) fate(r row) fate {
+	live := w.view.live(w.shard, r, w.due)
+	switch {
+	case !live && (int64(r.activity) <= int64(w.gone) || w.view.goneByTable(w.shard, r, w.now)):
+		return goes
+	case live == (r.bits&bitBuried != 0):
+		return turns
+	}
+	return stays
 }
 
 // goneByTable says whether a row has been dead by the table for long enough.

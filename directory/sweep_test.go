@@ -97,7 +97,7 @@ func TestSweepGivesMemoryBack(t *testing.T) {
 		t.Fatalf("%d rows removed of %d", removed, len(rows))
 	}
 	for leaf := range 4 {
-		if room := cap(d.shard("").leaf(uint16(leaf)).rows); room != 0 {
+		if room := shape(d.shard("").group(uint16(leaf)).leaves[leaf&0xff].shape.Load()).room(); room != 0 {
 			t.Errorf("leaf %d keeps room for %d rows", leaf, room)
 		}
 	}
