@@ -61,6 +61,17 @@ func (l *loginLoad) stop() []attempt {
 	return l.attempts
 }
 
+// slowest is how long the slowest login has taken so far.
+func (l *loginLoad) slowest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var most time.Duration
+	for _, a := range l.attempts {
+		most = max(most, a.took)
+	}
+	return most
+}
+
 // succeeded reports whether a login that began after this moment has succeeded.
 func (l *loginLoad) succeeded(after time.Time) bool {
 	l.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A move ends a user's sessions on all proxies; a login during the move waits, and reaches the new backend.
+// "doveadm director move" ends a user's sessions on all proxies; a login during the move waits, and reaches the new backend.
 func TestMoveEndsSessions(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -32,7 +32,7 @@ func TestMoveEndsSessions(t *testing.T) {
 	target := other(backends, home)
 
 	began := time.Now()
-	sites[0].director.must("move", "alice", target.ip.String())
+	sites[0].doveadm("move", "alice", target.ip.String())
 	var logins sync.WaitGroup
 	for i := range 4 {
 		logins.Go(func() {
@@ -113,6 +113,7 @@ func TestMoveAgainstLogins(t *testing.T) {
 	}
 }
 
+// Kicks with doveadm, by name and by a passdb field, end sessions on all proxies, and nothing else.
 func TestKick(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -128,13 +129,13 @@ func TestKick(t *testing.T) {
 		c, _ := s.login(t, "carol")
 		alice, bob, carol = append(alice, a), append(bob, b), append(carol, c)
 	}
-	got := sites[0].director.must("kick", "alice")
+	got := sites[0].doveadm("kick", "alice")
 	for i, c := range alice {
 		if err := c.ended(5 * time.Second); err != nil {
 			t.Errorf("alice's session %d: %v (kick said %q)", i, err, got)
 		}
 	}
-	got = sites[1].director.must("kick", "-f", "user_group", "g-bob")
+	got = sites[1].doveadm("kick", "-f", "user_group", "g-bob")
 	for i, c := range bob {
 		if err := c.ended(5 * time.Second); err != nil {
 			t.Errorf("bob's session %d: %v (kick said %q)", i, err, got)
@@ -153,6 +154,8 @@ func TestKick(t *testing.T) {
 	}
 }
 
+// "doveadm director flush -F" forgets and kicks nobody; down and flush moves everybody, ends their sessions, and tells the flush
+// script.
 func TestFlush(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -166,8 +169,6 @@ func TestFlush(t *testing.T) {
 		t.Fatal(err)
 	}
 	sites := startProxies(t, dovecot23, backends, 2, "", "--user-kick-delay", "200ms", "--flush-socket", "exec:"+script)
-	d := sites[0].director
-
 	open := make(map[string]map[string][]*mailConn) // by backend and user
 	login := func() {
 		t.Helper()
@@ -187,7 +188,7 @@ func TestFlush(t *testing.T) {
 	}
 
 	// Forgetting kicks nobody.
-	d.must("flush", "-F", from.ip.String())
+	sites[0].doveadm("flush", "-F", from.ip.String())
 	for user, sessions := range open[from.name] {
 		for _, c := range sessions {
 			if err := c.alive(); err != nil {
@@ -199,8 +200,8 @@ func TestFlush(t *testing.T) {
 
 	// Down and flush moves everybody away, with their sessions.
 	login()
-	d.must("down", from.ip.String())
-	d.must("flush", from.ip.String())
+	sites[0].doveadm("down", from.ip.String())
+	sites[0].doveadm("flush", from.ip.String())
 	for user, sessions := range open[from.name] {
 		for _, c := range sessions {
 			if err := c.ended(10 * time.Second); err != nil {

@@ -127,6 +127,17 @@ func (s *site) kicks() *site {
 	return s
 }
 
+// doveadm runs "doveadm director …" against the site's director, which must succeed.
+func (s *site) doveadm(command string, args ...string) string {
+	s.proxy.t.Helper()
+	args = append([]string{"director", command, "-a", filepath.Join(s.director.runDir, "director-admin")}, args...)
+	got := s.proxy.doveadm(args...)
+	if got.status != 0 {
+		s.proxy.t.Fatalf("doveadm %s: %+v", strings.Join(args, " "), got)
+	}
+	return got.stdout + got.stderr
+}
+
 // port returns where the proxy listens for a protocol.
 func (s *site) port(n uint16) string { return netip.AddrPortFrom(s.ip, n).String() }
 
