@@ -19,13 +19,13 @@ const (
 // HashFormat is a parsed director_username_hash: which bytes of a user name are hashed. All directors of a mesh, and
 // Dovecot's login processes beside them, must use the same. The zero value is Dovecot's default, %Lu.
 type HashFormat struct {
-	text  string
-	parts []part // nil in the zero value
+	text  string // "" in the zero value
+	parts []part // nil if they are those of the default
 }
 
 // String returns the format as it was given.
 func (f HashFormat) String() string {
-	if f.parts == nil {
+	if f.text == "" {
 		return defaultHashFormat
 	}
 	return f.text
@@ -74,6 +74,9 @@ func ParseHashFormat(s string) (HashFormat, error) {
 	if variables == 0 {
 		return HashFormat{}, fmt.Errorf("username hash %q: has no variable, so all users would share one backend; the usual format is %s",
 			s, defaultHashFormat)
+	}
+	if len(f.parts) == 1 && f.parts[0] == defaultPart() {
+		f.parts = nil
 	}
 	return f, nil
 }

@@ -21,16 +21,35 @@ func (h UserHash) String() string {
 // bits. Names are bytes; only the 26 ASCII letters have a case. Names of up to 256 bytes cost no allocation in the usual
 // formats, which do not make them longer.
 func (f HashFormat) Hash(user string) UserHash {
-	byDefault := [1]part{{source: wholeName, modifiers: "L"}}
-	parts := f.parts
-	if parts == nil {
-		parts = byDefault[:]
+	if f.parts == nil {
+		return hashLower(user)
 	}
 	var room [256]byte
 	text := room[:0]
-	for i := range parts {
-		text = parts[i].append(text, user)
+	for i := range f.parts {
+		text = f.parts[i].append(text, user)
 	}
+	return hashText(text)
+}
+
+// hashLower is Hash in the default format, which every login goes through.
+func hashLower(user string) UserHash {
+	var room [64]byte // longer ones are rare; what is not cleared costs nothing
+	if len(user) > len(room) {
+		var room [256]byte
+		whole := defaultPart()
+		return hashText(whole.append(room[:0], user))
+	}
+	text := append(room[:0], user...)
+	for i, c := range text {
+		if c-'A' < 26 {
+			text[i] = c | 0x20
+		}
+	}
+	return hashText(text)
+}
+
+func hashText(text []byte) UserHash {
 	// Zero means "no user" in Dovecot, so the one name in four billion that would get it shares the hash 1.
 	return UserHash(max(1, first32(text)))
 }
@@ -75,6 +94,9 @@ type part struct {
 	width  int
 	pad    bool
 }
+
+// defaultPart is all that defaultHashFormat consists of.
+func defaultPart() part { return part{source: wholeName, modifiers: "L"} }
 
 // append adds the part, expanded for user, to b.
 func (p *part) append(b []byte, user string) []byte {
