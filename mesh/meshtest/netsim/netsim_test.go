@@ -1,9 +1,11 @@
 package netsim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -84,6 +86,42 @@ func TestStreamBandwidth(t *testing.T) {
 		}
 		if took := time.Since(start); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
 			t.Errorf("2 MiB took %s over 1 MiB/s, want 2s", took)
+		}
+	})
+}
+
+// TestStreamContent writes and reads in pieces of any size: what comes out is what went in.
+func TestStreamContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1, Faults{Delay: time.Millisecond, Bandwidth: 50 << 20})
+		near, far, _, _ := pair(t, n)
+		sent := make([]byte, 10*streamBuffer)
+		rng := rand.NewChaCha8([32]byte{1})
+		_, _ = rng.Read(sent)
+		go func() {
+			sizes := rand.New(rand.NewPCG(1, 1))
+			for left := sent; len(left) > 0; {
+				k, err := near.Write(left[:min(len(left), 1+sizes.IntN(100_000))])
+				if left = left[k:]; err != nil {
+					t.Errorf("write: %v", err)
+					return
+				}
+			}
+			_ = near.Close()
+		}()
+		var got []byte
+		sizes := rand.New(rand.NewPCG(2, 2))
+		for {
+			buf := make([]byte, 1+sizes.IntN(50_000))
+			k, err := far.Read(buf)
+			if got = append(got, buf[:k]...); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(got, sent) {
+			t.Errorf("%d bytes arrived, %d were sent, or they differ", len(got), len(sent))
 		}
 	})
 }

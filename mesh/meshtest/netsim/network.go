@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,9 +34,13 @@ type Network struct {
 
 	mu      sync.Mutex
 	hosts   map[netip.AddrPort]*host
-	changed chan struct{} // closed and replaced when ways are blocked or freed
+	pipes   map[*pipe]struct{} // that somebody may read
+	changed chan struct{}      // closed and replaced when ways are blocked or freed
 	ports   map[netip.Addr]uint16
 	lanes   map[[2]netip.Addr]*lane
+
+	alarmsMu sync.Mutex
+	alarms   map[int64][]*pipe // by time in nanoseconds: whose ends look again then
 }
 
 // New returns a network without hosts whose faults come from seed.
@@ -45,6 +51,8 @@ func New(seed uint64, faults Faults) *Network {
 		changed: make(chan struct{}),
 		ports:   make(map[netip.Addr]uint16),
 		lanes:   make(map[[2]netip.Addr]*lane),
+		pipes:   make(map[*pipe]struct{}),
+		alarms:  make(map[int64][]*pipe),
 	}
 	n.SetFaults(faults)
 	n.Heal()
@@ -59,9 +67,42 @@ func (n *Network) SetFaults(f Faults) { n.faults.Store(&f) }
 func (n *Network) Block(blocked func(from, to netip.Addr) bool) {
 	n.blocked.Store(&blocked)
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	close(n.changed)
 	n.changed = make(chan struct{})
+	pipes := slices.Collect(maps.Keys(n.pipes))
+	n.mu.Unlock()
+	for _, p := range pipes {
+		p.wake()
+	}
+}
+
+// wakeAt lets both ends of a pipe look again at a time. All that want it at the same time share one timer: in a large mesh
+// thousands of messages are sent, and arrive, at the same moment.
+func (n *Network) wakeAt(t time.Time, p *pipe) {
+	at := t.UnixNano()
+	n.alarmsMu.Lock()
+	defer n.alarmsMu.Unlock()
+	if n.alarms[at] == nil {
+		time.AfterFunc(time.Until(t), func() { n.sound(at) })
+	}
+	n.alarms[at] = append(n.alarms[at], p)
+}
+
+func (n *Network) sound(at int64) {
+	n.alarmsMu.Lock()
+	pipes := n.alarms[at]
+	delete(n.alarms, at)
+	n.alarmsMu.Unlock()
+	for _, p := range pipes {
+		p.wake()
+	}
+}
+
+// forget takes a pipe that nobody reads any more out of those that changed ways wake.
+func (n *Network) forget(p *pipe) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.pipes, p)
 }
 
 // Heal frees all ways.
@@ -172,6 +213,9 @@ func (n *Network) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, 
 // connect makes the two ends of a stream.
 func (n *Network) connect(from netip.AddrPort, h *host) (near, far *conn) {
 	there, back := newPipe(n, from.Addr(), h.addr.Addr()), newPipe(n, h.addr.Addr(), from.Addr())
+	n.mu.Lock()
+	n.pipes[there], n.pipes[back] = struct{}{}, struct{}{}
+	n.mu.Unlock()
 	dialer := n.host(from)
 	near = &conn{read: back, write: there, local: from, remote: h.addr, host: dialer}
 	far = &conn{read: there, write: back, local: h.addr, remote: from, host: h}

@@ -23,177 +23,160 @@ type pipe struct {
 	lane     *lane
 
 	mu       sync.Mutex
-	chunks   []chunk // in order of arrival
-	bytes    int
-	eof      bool // the writer has closed
-	deaf     bool // the reader has closed
-	dead     bool // one end's host vanished: nothing arrives any more
+	readable sync.Cond // the reader should look again
+	writable sync.Cond // the writer should
+	buf      []byte    // what is under way or not read yet, from off on
+	off      int
+	arrivals []arrival // of the bytes of buf, in order
+	next     int       // the first of them whose bytes were not all read
+	eof      bool      // the writer has closed
+	deaf     bool      // the reader has closed
+	dead     bool      // one end's host vanished: nothing arrives any more
 	readEnd  time.Time
 	writeEnd time.Time
-
-	readable, writable    chan struct{} // the reader, the writer should look again
-	readTimer, writeTimer alarm
+	waking   time.Time // an alarm for the reader's deadline is set
 }
 
-type chunk struct {
-	at time.Time // when it arrives
-	b  []byte
+// arrival says when the bytes of buf up to end arrive.
+type arrival struct {
+	at  time.Time
+	end int
 }
 
 func newPipe(n *Network, from, to netip.Addr) *pipe {
-	return &pipe{network: n, from: from, to: to, lane: n.lane(from, to),
-		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1)}
+	p := &pipe{network: n, from: from, to: to, lane: n.lane(from, to)}
+	p.readable.L, p.writable.L = &p.mu, &p.mu
+	return p
 }
 
-func signal(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
-}
-
-// update changes the pipe and wakes those whom that may concern.
-func (p *pipe) update(f func(), wake ...chan struct{}) {
+// update changes the pipe, and lets both ends look again.
+func (p *pipe) update(f func()) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	f()
-	p.mu.Unlock()
-	for _, ch := range wake {
-		signal(ch)
-	}
+	p.readable.Signal()
+	p.writable.Signal()
 }
+
+func (p *pipe) wake() { p.update(func() {}) }
 
 // read returns what has arrived, waiting for it.
 func (p *pipe) read(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for {
-		n, wait, ways, err := p.tryRead(b)
-		if n > 0 || err != nil {
+		if n, err := p.tryRead(b); n > 0 || err != nil {
 			return n, err
 		}
-		p.readTimer.await(wait, p.readable, ways)
+		// What arrives sets an alarm when it is written, freed ways wake all readers: only the deadline is ours to watch.
+		if !p.readEnd.IsZero() && !p.readEnd.Equal(p.waking) {
+			p.waking = p.readEnd
+			p.network.wakeAt(p.readEnd, p)
+		}
+		p.readable.Wait()
 	}
 }
 
-// tryRead returns what has arrived, or until when, and for which freeing of ways, to wait.
-func (p *pipe) tryRead(b []byte) (n int, wait time.Time, ways <-chan struct{}, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// tryRead returns what has arrived, or nothing.
+func (p *pipe) tryRead(b []byte) (int, error) {
 	now := time.Now()
 	switch {
 	case p.deaf:
-		return 0, wait, nil, net.ErrClosed
+		return 0, net.ErrClosed
 	case expired(p.readEnd, now):
-		return 0, wait, nil, os.ErrDeadlineExceeded
+		return 0, os.ErrDeadlineExceeded
+	case p.dead, p.network.isBlocked(p.from, p.to):
+		return 0, nil
+	case p.unread() == 0 && p.eof:
+		return 0, io.EOF
 	}
-	wait = p.readEnd
-	switch {
-	case p.dead, len(p.chunks) == 0 && !p.eof:
-		return 0, wait, nil, nil
-	case p.network.isBlocked(p.from, p.to):
-		if ways = p.network.waitChange(); p.network.isBlocked(p.from, p.to) {
-			return 0, wait, ways, nil
+	arrived := p.off
+	for ; p.next < len(p.arrivals) && !p.arrivals[p.next].at.After(now); p.next++ {
+		if arrived = p.arrivals[p.next].end; arrived-p.off > len(b) {
+			break
 		}
 	}
-	switch {
-	case len(p.chunks) == 0:
-		return 0, wait, nil, io.EOF
-	case p.chunks[0].at.After(now):
-		return 0, earlier(wait, p.chunks[0].at), nil, nil
+	n := copy(b, p.buf[p.off:arrived])
+	if p.off += n; n > 0 {
+		p.reuse()
+		p.writable.Signal()
 	}
-	return p.takeLocked(b, now), wait, nil, nil
+	return n, nil
 }
 
-// takeLocked copies arrived bytes out and wakes the writer.
-func (p *pipe) takeLocked(b []byte, now time.Time) int {
-	n := 0
-	for len(p.chunks) > 0 && n < len(b) && !p.chunks[0].at.After(now) {
-		k := copy(b[n:], p.chunks[0].b)
-		n += k
-		if p.chunks[0].b = p.chunks[0].b[k:]; len(p.chunks[0].b) == 0 {
-			p.chunks[0] = chunk{}
-			p.chunks = p.chunks[1:]
+func (p *pipe) unread() int { return len(p.buf) - p.off }
+
+// reuse makes room where all has been read, or more than the pipe ever holds. Between messages only a small buffer is kept: most are beats.
+func (p *pipe) reuse() {
+	const keep = 1 << 10
+	switch {
+	case p.unread() == 0 && cap(p.buf) > keep:
+		p.buf, p.arrivals = nil, nil
+	case p.unread() == 0:
+		p.buf, p.arrivals = p.buf[:0], p.arrivals[:0]
+	case p.off > streamBuffer:
+		p.buf = append(p.buf[:0], p.buf[p.off:]...)
+		p.arrivals = append(p.arrivals[:0], p.arrivals[p.next:]...)
+		for i := range p.arrivals {
+			p.arrivals[i].end -= p.off
 		}
+	default:
+		return
 	}
-	p.bytes -= n
-	signal(p.writable)
-	return n
+	p.off, p.next = 0, 0
 }
 
 // write queues b, waiting for room. gone reports whether the other end exists no more.
 func (p *pipe) write(b []byte, gone func() bool) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	written := 0
 	for len(b) > 0 {
-		n, wait, err := p.tryWrite(b, gone)
+		n, err := p.tryWrite(b, gone)
 		written += n
 		b = b[n:]
 		if err != nil {
 			return written, err
 		}
 		if n == 0 {
-			p.writeTimer.await(wait, p.writable, nil)
+			if !p.writeEnd.IsZero() {
+				p.network.wakeAt(p.writeEnd, p)
+			}
+			p.writable.Wait()
 		}
 	}
 	return written, nil
 }
 
-func (p *pipe) tryWrite(b []byte, gone func() bool) (n int, wait time.Time, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (p *pipe) tryWrite(b []byte, gone func() bool) (int, error) {
+	now := time.Now()
 	switch {
 	case p.eof:
-		return 0, wait, net.ErrClosed
-	case expired(p.writeEnd, time.Now()):
-		return 0, wait, os.ErrDeadlineExceeded
+		return 0, net.ErrClosed
+	case expired(p.writeEnd, now):
+		return 0, os.ErrDeadlineExceeded
 	case (p.deaf || gone()) && !p.network.isBlocked(p.from, p.to):
-		return 0, wait, syscall.ECONNRESET
+		return 0, syscall.ECONNRESET
 	}
-	room := streamBuffer - p.bytes
-	if room <= 0 {
-		return 0, p.writeEnd, nil
+	part := b[:min(len(b), streamBuffer-p.unread())]
+	if len(part) == 0 {
+		return 0, nil
 	}
-	part := b[:min(len(b), room)]
 	at := p.network.arrival(p.lane, len(part))
-	if n := len(p.chunks); n > 0 {
-		at = later(at, p.chunks[n-1].at)
+	if n := len(p.arrivals); n > 0 {
+		at = later(at, p.arrivals[n-1].at)
 	}
-	p.chunks = append(p.chunks, chunk{at: at, b: append([]byte(nil), part...)})
-	p.bytes += len(part)
-	signal(p.readable)
-	return len(part), wait, nil
-}
-
-// alarm is a timer used again and again by one goroutine at a time.
-type alarm struct{ timer *time.Timer }
-
-// await returns at the time, unless that is zero, or when a channel says so.
-func (a *alarm) await(at time.Time, changed, ways <-chan struct{}) {
-	if at.IsZero() {
-		select {
-		case <-changed:
-		case <-ways:
-		}
-		return
-	}
-	if a.timer == nil {
-		a.timer = time.NewTimer(time.Until(at))
+	p.buf = append(p.buf, part...)
+	p.arrivals = append(p.arrivals, arrival{at: at, end: len(p.buf)})
+	if at.After(now) {
+		p.network.wakeAt(at, p)
 	} else {
-		a.timer.Reset(time.Until(at))
+		p.readable.Signal()
 	}
-	select {
-	case <-a.timer.C:
-	case <-changed:
-	case <-ways:
-	}
-	a.timer.Stop()
+	return len(part), nil
 }
 
 func expired(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
-
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
@@ -236,8 +219,9 @@ func (c *conn) wrap(op string, err error) error {
 // Close closes both directions; what was written still arrives.
 func (c *conn) Close() error {
 	c.once.Do(func() {
-		c.write.update(func() { c.write.eof = true }, c.write.readable, c.write.writable)
-		c.read.update(func() { c.read.deaf = true }, c.read.readable, c.read.writable)
+		c.write.update(func() { c.write.eof = true })
+		c.read.update(func() { c.read.deaf = true })
+		c.read.network.forget(c.read)
 		if c.host != nil {
 			c.host.disown(c)
 		}
@@ -247,8 +231,8 @@ func (c *conn) Close() error {
 
 // vanish kills the connection without telling the other end.
 func (c *conn) vanish() {
-	c.write.update(func() { c.write.dead = true }, c.write.readable, c.write.writable)
-	c.read.update(func() { c.read.dead = true }, c.read.readable, c.read.writable)
+	c.write.update(func() { c.write.dead = true })
+	c.read.update(func() { c.read.dead = true })
 }
 
 func (c *conn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.local) }
@@ -259,11 +243,11 @@ func (c *conn) SetDeadline(t time.Time) error {
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.read.update(func() { c.read.readEnd = t }, c.read.readable)
+	c.read.update(func() { c.read.readEnd = t })
 	return nil
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.write.update(func() { c.write.writeEnd = t }, c.write.writable)
+	c.write.update(func() { c.write.writeEnd = t })
 	return nil
 }
