@@ -33,7 +33,9 @@ type fakeNode struct {
 	did        []replica.Operation
 }
 
-func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) { return n.backend, n.err == nil }
+func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
+	return n.backend, n.err == nil
+}
 func (n *fakeNode) Lookup(context.Context, ring.Tag, ring.UserHash) (netip.Addr, error) {
 	return n.backend, n.err
 }

@@ -139,7 +139,7 @@ func (s *sessions) close() error {
 }
 
 // seen and mark are for the login relay; nil if nobody kicks or lists Dovecot's sessions.
-func (s *sessions) seen() func(ring.UserHash, string, netip.Addr) {
+func (s *sessions) seen() func(ring.UserHash, []byte, netip.Addr) {
 	if s.logins == nil {
 		return nil
 	}

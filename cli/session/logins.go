@@ -21,14 +21,26 @@ const (
 // Logins remembers for LoginTime which logins were answered, because Dovecot does not list all of them yet. It forgets early,
 // and says so, when there are too many. It is safe for concurrent use.
 type Logins struct {
-	now func() time.Time
+	now    func() time.Time
+	shards [loginShards]loginShard // by the lower bits of the hash, so that lookups seldom wait for each other
+}
 
-	mu       sync.Mutex
-	since    time.Time // beginning of current
-	current  map[ring.UserHash][]login
-	previous map[ring.UserHash][]login
-	count    int       // of names in current
+// loginShards divides maxLogins.
+const loginShards = 64
+
+type loginShard struct {
+	mu       sync.Mutex // guards what follows
+	since    time.Time  // beginning of current
+	current  map[ring.UserHash]logins
+	previous map[ring.UserHash]logins
+	count    int       // of logins in current
 	lost     time.Time // until then some that still count have been forgotten
+}
+
+// logins are those of one hash: nearly always one, which costs no slice.
+type logins struct {
+	first login
+	more  []login
 }
 
 // login is a login name and where it was sent.
@@ -40,63 +52,101 @@ type login struct {
 // NewLogins returns an empty memory. It knows that it does not know the logins before, which a director that has just died
 // may have answered. now is a clock.
 func NewLogins(now func() time.Time) *Logins {
-	return &Logins{now: now, since: now(), current: make(map[ring.UserHash][]login), lost: now().Add(LoginTime)}
+	l := &Logins{now: now}
+	at := now()
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.begin(at, nil)
+		s.lost = at.Add(LoginTime)
+	}
+	return l
 }
 
-// Answered records that the user with this login name was told a backend.
-func (l *Logins) Answered(h ring.UserHash, user string, backend netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *Logins) shard(h ring.UserHash) *loginShard { return &l.shards[h%loginShards] }
+
+// Answered records that the user with this login name was told a backend. It keeps nothing of the name's bytes, and does not allocate
+// if it knows the login already.
+func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	now := l.now()
-	l.turn(now)
-	if l.count >= maxLogins {
-		if len(l.previous) > 0 {
-			l.lost = later(l.lost, l.since.Add(LoginTime))
+	s := l.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now)
+	if s.count >= maxLogins/loginShards {
+		if len(s.previous) > 0 {
+			s.lost = later(s.lost, s.since.Add(LoginTime))
 		}
-		l.begin(now, l.current)
+		s.begin(now, s.current)
 	}
-	logins, next := l.current[h], login{user, backend}
+	known := s.current[h]
 	switch {
-	case slices.Contains(logins, next):
-	case len(logins) == maxNames:
-		l.lost = now.Add(LoginTime)
+	case known.has(user, backend):
+		return
+	case known.first.user == "":
+		known.first = login{string(user), backend}
+	case len(known.more) == maxNames-1:
+		s.lost = now.Add(LoginTime)
+		return
 	default:
-		l.current[h] = append(logins, next)
-		l.count++
+		known.more = append(known.more, login{string(user), backend})
 	}
+	s.current[h] = known
+	s.count++
+}
+
+// has reports whether a login is among them.
+func (l *logins) has(user []byte, backend netip.Addr) bool {
+	if l.first.is(user, backend) {
+		return true
+	}
+	for i := range l.more {
+		if l.more[i].is(user, backend) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *login) is(user []byte, backend netip.Addr) bool {
+	return l.user == string(user) && l.backend == backend
 }
 
 // Recent returns the login names under which a user may be on the way to one of the backends that count. complete is false if
 // there may be others.
 func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (users []string, complete bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	now := l.now()
-	l.turn(now)
-	for _, logins := range [][]login{l.current[h], l.previous[h]} {
-		for _, login := range logins {
-			if counts(login.backend) && !slices.Contains(users, login.user) {
-				users = append(users, login.user)
-			}
+	s := l.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now)
+	note := func(l login) {
+		if l.user != "" && counts(l.backend) && !slices.Contains(users, l.user) {
+			users = append(users, l.user)
 		}
 	}
-	return users, !now.Before(l.lost)
+	for _, of := range []logins{s.current[h], s.previous[h]} {
+		note(of.first)
+		for _, login := range of.more {
+			note(login)
+		}
+	}
+	return users, !now.Before(s.lost)
 }
 
-// turn begins a new half when the current one has lasted long enough.
-func (l *Logins) turn(now time.Time) {
-	age := now.Sub(l.since)
+// turn begins a new half when the current one has lasted long enough. mu must be held.
+func (s *loginShard) turn(now time.Time) {
+	age := now.Sub(s.since)
 	switch {
 	case age >= 2*LoginTime:
-		l.begin(now, nil)
+		s.begin(now, nil)
 	case age >= LoginTime:
-		l.begin(now, l.current)
+		s.begin(now, s.current)
 	}
 }
 
-// begin begins a new half after this one.
-func (l *Logins) begin(now time.Time, previous map[ring.UserHash][]login) {
-	l.previous, l.current, l.count, l.since = previous, make(map[ring.UserHash][]login), 0, now
+// begin begins a new half after this one. mu must be held.
+func (s *loginShard) begin(now time.Time, previous map[ring.UserHash]logins) {
+	s.previous, s.current, s.count, s.since = previous, make(map[ring.UserHash]logins), 0, now
 }
 
 func later(a, b time.Time) time.Time {

@@ -26,16 +26,16 @@ func TestLogins(t *testing.T) {
 	expect(1, false) // another director may have been here before
 	now = now.Add(LoginTime)
 	expect(1, true)
-	l.Answered(1, "alice", backend1)
-	l.Answered(1, "alice", backend1)
-	l.Answered(1, "alice*master", backend1)
-	l.Answered(2, "bob", backend1)
+	l.Answered(1, []byte("alice"), backend1)
+	l.Answered(1, []byte("alice"), backend1)
+	l.Answered(1, []byte("alice*master"), backend1)
+	l.Answered(2, []byte("bob"), backend1)
 	expect(1, true, "alice", "alice*master")
 	expect(2, true, "bob")
 	expect(3, true)
 
 	now = now.Add(LoginTime)
-	l.Answered(1, "alice", backend1)
+	l.Answered(1, []byte("alice"), backend1)
 	expect(1, true, "alice", "alice*master")
 	expect(2, true, "bob")
 	now = now.Add(LoginTime)
@@ -51,16 +51,20 @@ func TestLoginsOverflow(t *testing.T) {
 	l := NewLogins(func() time.Time { return now })
 	now = now.Add(LoginTime)
 	for i := range 2 * maxLogins {
-		l.Answered(ring.UserHash(i), "user", backend1)
+		l.Answered(ring.UserHash(i), []byte("user"), backend1)
 	}
 	if users, complete := l.Recent(0, anywhere); !slices.Equal(users, []string{"user"}) || !complete {
 		t.Errorf("nothing was to be forgotten yet: %v, %v", users, complete)
 	}
-	l.Answered(2*maxLogins, "user", backend1)
+	l.Answered(2*maxLogins, []byte("user"), backend1)
 	if users, complete := l.Recent(0, anywhere); len(users) > 0 || complete {
 		t.Errorf("a login that was forgotten early: %v, complete %v", users, complete)
 	}
-	if n := len(l.current) + len(l.previous); n > 2*maxLogins {
+	n := 0
+	for i := range l.shards {
+		n += len(l.shards[i].current) + len(l.shards[i].previous)
+	}
+	if n > 2*maxLogins {
 		t.Errorf("%d users are remembered", n)
 	}
 	now = now.Add(LoginTime)
@@ -75,7 +79,7 @@ func TestLoginsOfOneHash(t *testing.T) {
 	l := NewLogins(func() time.Time { return now })
 	now = now.Add(LoginTime)
 	for i := range 10 * maxNames {
-		l.Answered(1, fmt.Sprint(i), backend1)
+		l.Answered(1, fmt.Append(nil, i), backend1)
 	}
 	users, complete := l.Recent(1, anywhere)
 	if len(users) != maxNames || complete {
@@ -87,13 +91,26 @@ func TestLoginsOfOneHash(t *testing.T) {
 func TestLoginsElsewhere(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })
-	l.Answered(1, "alice", backend1)
+	l.Answered(1, []byte("alice"), backend1)
 	now = now.Add(LoginTime)
-	l.Answered(1, "alice", backend2)
-	l.Answered(1, "Alice", backend2)
+	l.Answered(1, []byte("alice"), backend2)
+	l.Answered(1, []byte("Alice"), backend2)
 	for backend, want := range map[netip.Addr][]string{backend1: {"alice"}, backend2: {"alice", "Alice"}} {
 		if users, complete := l.Recent(1, func(b netip.Addr) bool { return b == backend }); !slices.Equal(users, want) || !complete {
 			t.Errorf("logins to %v: %v, %v; want %v", backend, users, complete, want)
 		}
+	}
+}
+
+// Those who log in again and again cost nothing.
+func TestKnownLoginsDoNotAllocate(t *testing.T) {
+	l := NewLogins(time.Now)
+	user := []byte("alice@example.org")
+	if n := testing.AllocsPerRun(100, func() { l.Answered(1, user, backend1) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	user[0] = 'A' // the next batch is read into the same buffer
+	if users, _ := l.Recent(1, anywhere); !slices.Equal(users, []string{"alice@example.org"}) {
+		t.Errorf("remembered %v", users)
 	}
 }

@@ -94,7 +94,7 @@ func (l *link) complete(out, body, ending []byte, r *reply, p place) []byte {
 		l.s.troubles.note(badField).Err(err).Msg(texts[badField])
 	}
 	if l.s.seen != nil && len(r.user) > 0 {
-		l.s.seen(p.hash, string(r.user), p.backend)
+		l.s.seen(p.hash, r.user, p.backend)
 	}
 	return out
 }

@@ -341,7 +341,9 @@ func TestSeenAndMarked(t *testing.T) {
 		f := newFixture(t, Config{
 			Protocol:  Login,
 			Separator: '*',
-			Seen:      func(h ring.UserHash, login string, backend netip.Addr) { seen = append(seen, sight{h, login, backend}) },
+			Seen: func(h ring.UserHash, login []byte, backend netip.Addr) {
+				seen = append(seen, sight{h, string(login), backend})
+			},
 			Mark: func(h ring.UserHash, backend netip.Addr, own bool) string {
 				if own {
 					return ""

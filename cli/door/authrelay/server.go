@@ -55,7 +55,7 @@ type Config struct {
 	ProxyRefresh time.Duration // how often login processes are to report a live session; below 1 s: never
 	// Seen is told the user (user=) of every reply that was completed, the hash for which, and the backend; nil: nobody is. It
 	// must not block.
-	Seen func(hash ring.UserHash, login string, backend netip.Addr)
+	Seen func(hash ring.UserHash, login []byte, backend netip.Addr)
 	// Mark returns a field to add to a reply, by which the session can be told from others of the same login name; "" for none.
 	// own tells that the hash is that of the login name, which is all that kicks and session lists of Dovecot know. nil: none.
 	Mark func(hash ring.UserHash, backend netip.Addr, own bool) string
@@ -72,7 +72,7 @@ type Server struct {
 	dial           func(ctx context.Context) (net.Conn, error)
 	director       Director
 	completer      *completer
-	seen           func(ring.UserHash, string, netip.Addr) // may be nil
+	seen           func(ring.UserHash, []byte, netip.Addr) // may be nil
 	maxConnections int
 	log            zerolog.Logger
 	metrics        *metrics
