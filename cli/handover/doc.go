@@ -3,6 +3,9 @@
 // no service manager. What is handed over outlives the director: while it is down connections queue up, and somebody always
 // has the FIFO open, so that nobody who writes to it is blocked.
 //
+// "director hold" itself may be killed together with the director. Then a guard, a shell that waits for just that, removes the
+// FIFO, which nobody would have open any more.
+//
 // Take finds what was handed over and says for which door each piece is. It knows nothing about what is spoken there; the
 // daemon does. Hold is the other side: it opens sockets and FIFOs, runs a command with them and keeps them while the
 // command is started again.

@@ -33,7 +33,7 @@ type HoldConfig struct {
 // Hold opens sockets and FIFOs and runs a command that takes them over. While it is being started again because it has
 // failed, they stay open: clients queue, and nobody who writes to the FIFO is blocked. Hold ends with the command when
 // that succeeds, when its configuration is bad, or after a signal; it returns the command's exit status. What it has made it
-// removes again: a FIFO that nobody reads would block those who open it.
+// removes again, and if it is killed a guard does that for the FIFOs: one that nobody reads would block those who open it.
 func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 	files := make([]*os.File, 0, len(cfg.Specs))
 	defer func() {
@@ -43,6 +43,7 @@ func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 		}
 	}()
 	names := make([]string, len(cfg.Specs))
+	var fifos []*os.File
 	for i, s := range cfg.Specs {
 		f, err := s.open()
 		if err != nil {
@@ -50,7 +51,15 @@ func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 		}
 		files = append(files, f)
 		names[i] = string(s.Kind)
+		if s.Kind == Notify {
+			fifos = append(fifos, f)
+		}
 	}
+	guard, err := startGuard(fifos)
+	if err != nil {
+		return 0, err
+	}
+	defer guard.end()
 	for {
 		status, ending, err := runHeld(ctx, cfg, files, names)
 		if err != nil || ending || status == 0 || status == badConfiguration {

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,10 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,6 +145,89 @@ func TestHoldRefuses(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join(dir, "file")); err != nil {
 			t.Fatalf("a file of others was removed: %v", err)
 		}
+	}
+}
+
+// holdMode makes this test program a holder: it holds the FIFO that the variable names around a command that never ends.
+const holdMode = "HANDOVER_TEST_HOLD"
+
+func TestMain(m *testing.M) {
+	fifo := os.Getenv(holdMode)
+	if fifo == "" {
+		os.Exit(m.Run())
+	}
+	_, err := Hold(context.Background(), HoldConfig{
+		Specs:   []Spec{{Notify, fifo, 0o600}},
+		Command: []string{"/bin/sh", "-c", "echo $$; exec sleep 1000"},
+		Stdout:  os.Stdout, Remark: func(string, ...any) {},
+	})
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// When holder and command are killed no FIFO is left behind without a reader, at no time.
+func TestHoldKilled(t *testing.T) {
+	fifo := filepath.Join(socketDir(t), "n")
+	in, out := pipe(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), holdMode+"="+fifo)
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Holder and command are one process group, the guard is not in it.
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	child, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for syscall.Kill(child, 0) == nil { // somebody else has to wait for it
+		runtime.Gosched()
+	}
+	for {
+		// Not blocking, this fails with ENXIO if nobody has it open.
+		f, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("the FIFO is there and cannot be written to: %v", err)
+		}
+		f.Close()
+	}
+}
+
+// A FIFO that another process has put in place meanwhile stays.
+func TestGuardOfAnother(t *testing.T) {
+	fifo := filepath.Join(socketDir(t), "n")
+	f, err := Spec{Notify, fifo, 0o600}.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	g, err := startGuard([]*os.File{f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(fifo); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Spec{Notify, fifo, 0o600}.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	g.end()
+	if _, err := os.Lstat(fifo); err != nil {
+		t.Errorf("another's FIFO was removed: %v", err)
 	}
 }
 
