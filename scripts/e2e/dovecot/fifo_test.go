@@ -83,4 +83,13 @@ func TestKilledUnderSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
+
+	// Who holds the FIFO and who reads it are killed together: the FIFO goes with them.
+	for _, pid := range []int{s.director.cmd.Process.Pid, s.director.pid()} {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(6 * time.Second) // all sessions report meanwhile
+	allAlive("after the director and its holder were killed")
 }

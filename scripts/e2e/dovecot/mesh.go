@@ -4,6 +4,7 @@ package dovecot
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -114,13 +115,17 @@ func (d *director) pid() int {
 	return child
 }
 
-// childOf is the child of a process, 0 if it has none.
+// childOf is the child of a process, 0 if it has none. The guard of "director hold" does not count.
 func childOf(pid int) int {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has those that it forked
 	for _, task := range tasks {
 		text, _ := os.ReadFile(task)
-		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			return n
+		for _, field := range strings.Fields(string(text)) {
+			n, err := strconv.Atoi(field)
+			command, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n))
+			if err == nil && readErr == nil && !bytes.Contains(command, []byte("director-guard")) {
+				return n
+			}
 		}
 	}
 	return 0

@@ -43,7 +43,7 @@ var root24 = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("debootstrap: %w: %s", err, lastLines(out.String(), 3))
 	}
 	made24 = dir
-	return dir, nil
+	return dir, os.Chmod(dir, 0o755) // Dovecot's processes run as several users
 })
 
 // release is a release of Dovecot.
