@@ -23,18 +23,17 @@ type outStream struct {
 	conn net.Conn
 	s    *secureStream
 
-	mu     sync.Mutex
-	queue  [][]byte
-	bytes  int // of the queue and of what is being written
-	closed error
-
-	wake    chan struct{} // there is something to write, or the end
-	drained chan struct{} // replaced when the queue fills; closed when it is empty
+	mu      sync.Mutex
+	wake    sync.Cond // there is something to write, or the end
+	queue   [][]byte
+	bytes   int // of the queue and of what is being written
+	closed  error
+	drained chan struct{} // somebody waits for the end of the queue; nil: nobody does
 }
 
 func newOutStream(peer string, s *secureStream) *outStream {
-	o := &outStream{peer: peer, conn: s.conn, s: s, wake: make(chan struct{}, 1), drained: make(chan struct{})}
-	close(o.drained)
+	o := &outStream{peer: peer, conn: s.conn, s: s}
+	o.wake.L = &o.mu
 	return o
 }
 
@@ -49,12 +48,9 @@ func (o *outStream) add(message []byte) error {
 		o.closeLocked(errQueueFull)
 		return errQueueFull
 	}
-	if o.bytes == 0 {
-		o.drained = make(chan struct{})
-	}
 	o.queue = append(o.queue, message)
 	o.bytes += len(message) + frameHeader
-	o.signal()
+	o.wake.Signal()
 	return nil
 }
 
@@ -70,11 +66,9 @@ func (o *outStream) closeLocked(cause error) {
 		return
 	}
 	o.closed = cause
-	if o.bytes > 0 {
-		close(o.drained)
-	}
 	o.queue, o.bytes = nil, 0
-	o.signal()
+	o.tellDrainedLocked()
+	o.wake.Signal()
 	// The writer learns of it by its next write.
 	_ = o.conn.Close()
 }
@@ -86,10 +80,10 @@ func (o *outStream) cause() error {
 	return o.closed
 }
 
-func (o *outStream) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+func (o *outStream) tellDrainedLocked() {
+	if o.drained != nil {
+		close(o.drained)
+		o.drained = nil
 	}
 }
 
@@ -104,24 +98,26 @@ func (o *outStream) size() int {
 func (o *outStream) emptied() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.drained
+	if o.drained == nil {
+		o.drained = make(chan struct{})
+	}
+	drained := o.drained
+	if o.bytes == 0 {
+		o.tellDrainedLocked()
+	}
+	return drained
 }
 
 // take returns all that is queued, waiting for something; an error is the end of the stream.
 func (o *outStream) take() ([][]byte, error) {
-	for {
-		o.mu.Lock()
-		queue, closed := o.queue, o.closed
-		o.queue = nil
-		o.mu.Unlock()
-		if closed != nil {
-			return nil, closed
-		}
-		if len(queue) > 0 {
-			return queue, nil
-		}
-		<-o.wake
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.closed == nil && len(o.queue) == 0 {
+		o.wake.Wait()
 	}
+	queue := o.queue
+	o.queue = nil
+	return queue, o.closed
 }
 
 // written takes what has been written out of the count.
@@ -132,7 +128,7 @@ func (o *outStream) written(bytes int) {
 		return
 	}
 	if o.bytes -= bytes; o.bytes == 0 {
-		close(o.drained)
+		o.tellDrainedLocked()
 	}
 }
 

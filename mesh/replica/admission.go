@@ -275,7 +275,7 @@ func (c *Core) excludeSilent(now time.Duration) {
 			break
 		}
 		for _, p := range c.sortedPeers() {
-			if p.live && p.counted && !p.gap && !t.confirmedBy(p) {
+			if !p.gap && t.awaits(p) {
 				c.exclude(now, p, "table change not confirmed")
 			}
 		}

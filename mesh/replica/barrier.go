@@ -16,7 +16,8 @@ type transition struct {
 	since time.Duration
 	done  bool
 
-	failed []string // peers that were counted when it began, or came to be, and failed before they confirmed
+	awaited *peer    // one that had not confirmed when last looked at; nil: not known
+	failed  []string // peers that were counted when it began, or came to be, and failed before they confirmed
 }
 
 // item is one row of a change. Registers of a row may be confirmed through different messages, rows are not: every message
@@ -121,7 +122,7 @@ func (c *Core) wholeRows(change directory.Change) directory.Change {
 		}
 	}
 	for _, r := range change.Directors {
-		if row, ok := c.director(r.Addr); ok {
+		if row, ok := c.table.Director(r.Addr); ok {
 			whole.Directors = append(whole.Directors, row)
 		}
 	}
@@ -173,14 +174,21 @@ func (c *Core) settleTransitions(now time.Duration) {
 	}
 }
 
+// allConfirmed reports whether nobody need be waited for. While peers confirm one after the other it asks about the same one again.
 func (c *Core) allConfirmed(t *transition) bool {
+	if t.awaited != nil && t.awaits(t.awaited) {
+		return false
+	}
 	for _, p := range c.peers {
-		if p.live && p.counted && !t.confirmedBy(p) {
+		if t.awaits(p) {
+			t.awaited = p
 			return false
 		}
 	}
 	return true
 }
+
+func (t *transition) awaits(p *peer) bool { return p.live && p.counted && !t.confirmedBy(p) }
 
 // noteFailed remembers with whom a change in flight did not arrive for sure.
 func (c *Core) noteFailed(peer string) {

@@ -11,7 +11,8 @@ import (
 const (
 	clockTolerance = time.Second           // further off the median than this, a director is not synced
 	stepAbove      = 10 * time.Millisecond // smaller offsets are always slewed
-	slewShare      = 20                    // a slew changes the clock's rate by at most 1/20
+	slewEvery      = 200 * time.Millisecond
+	slewShare      = 20 // a slew changes the clock's rate by at most 1/20
 )
 
 // meshClock is mesh time: the wall clock as read once at start, then the monotonic clock, then corrected towards the
@@ -32,9 +33,13 @@ func (m *meshClock) at(now time.Duration) directory.Time {
 	return m.wall.Add(now - m.start + time.Duration(m.offset.Load()))
 }
 
-// disciplineClock keeps mesh time near that of the peers: a synced director slews, another one steps.
+// disciplineClock keeps mesh time near that of the peers: a synced director slews, another one steps. The peers' clocks are sampled once
+// a beat, so a synced director need not look at each tick.
 func (c *Core) disciplineClock(now time.Duration) {
 	since := now - c.clock.adjustedAt
+	if c.synced() && since < slewEvery {
+		return
+	}
 	c.clock.adjustedAt = now
 	offset, ok := c.clockOffset(now)
 	if !ok {

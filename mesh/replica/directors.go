@@ -2,24 +2,14 @@ package replica
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"directormesh/directory"
 )
 
-// director returns the table's row of a director, if somebody added or removed it.
-func (c *Core) director(addr netip.AddrPort) (directory.DirectorRow, bool) {
-	rows := c.table.Snapshot().Directors
-	i := slices.IndexFunc(rows, func(r directory.DirectorRow) bool { return r.Addr == addr })
-	if i < 0 {
-		return directory.DirectorRow{}, false
-	}
-	return rows[i], true
-}
-
+// removed reports whether a director was removed by command.
 func (c *Core) removed(addr netip.AddrPort) bool {
-	row, ok := c.director(addr)
+	row, ok := c.table.Director(addr)
 	return ok && row.Removed.Value
 }
 

@@ -116,7 +116,7 @@ func (c *Core) afterForgotten(stamp directory.Stamp, backend netip.Addr) directo
 }
 
 func (c *Core) knowsDirector(addr netip.AddrPort) bool {
-	if _, ok := c.director(addr); ok || addr == c.cfg.Addr {
+	if _, ok := c.table.Director(addr); ok || addr == c.cfg.Addr {
 		return true
 	}
 	for _, p := range c.peers {
@@ -234,6 +234,9 @@ const kickUserWithin = 15 * time.Second
 
 // settleKickUsers ends the kicks by name that every live director has reported.
 func (c *Core) settleKickUsers(now time.Duration) {
+	if len(c.ops) == 0 {
+		return
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
 		o := c.ops[id]
 		if o.kickID == 0 {

@@ -151,6 +151,12 @@ func (c *Core) beatTo(now time.Duration, p *peer) {
 	c.send(p, m)
 }
 
+// isNews reports whether a beat says more than that a peer lives on and is where it was. From all others, and in a large mesh there are
+// hundreds of them a second, there is no conclusion to draw.
+func (c *Core) isNews(p *peer, m *wire.Beat) bool {
+	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe || m.Seq > p.pos || m.Founding != c.table.Founding()
+}
+
 func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
 	p.users, p.founding = m.Users, m.Founding

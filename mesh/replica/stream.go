@@ -147,8 +147,14 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 
 // Receive takes the next message of a session; messages of a session that ended are ignored.
 func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
-	defer c.enter(now)()
+	leave := c.enter(now)
 	p := c.sessions[session]
+	if beat, ok := m.(*wire.Beat); ok && p != nil && !c.isNews(p, beat) {
+		p.seenAt = now
+		c.gotBeat(now, p, beat)
+		return
+	}
+	defer leave()
 	if p == nil || p.left {
 		return
 	}

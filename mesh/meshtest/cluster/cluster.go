@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -221,16 +222,12 @@ func (c *Cluster) WaitFor(limit time.Duration, what string, ok func(d *Director)
 	c.t.Helper()
 	start := time.Now()
 	for {
-		var missing []*Director
-		for _, d := range c.Live() {
-			if !ok(d) {
-				missing = append(missing, d)
-			}
-		}
-		if len(missing) == 0 {
+		live := c.Live()
+		if !slices.ContainsFunc(live, func(d *Director) bool { return !ok(d) }) {
 			return time.Since(start)
 		}
 		if time.Since(start) >= limit {
+			missing := slices.DeleteFunc(live, ok)
 			for _, d := range missing {
 				c.t.Logf("%s: %+v", d.Name, d.Self())
 				for _, p := range d.Peers() {
