@@ -18,6 +18,8 @@ import (
 type view struct {
 	entries []entry
 	ids     map[netip.Addr]uint16
+	// liveness changes whenever an entry's home or forgotten does.
+	liveness uint32
 }
 
 // entry is one backend; 64 bytes, a cache line.
@@ -44,7 +46,7 @@ func newView() *view {
 }
 
 func (v *view) clone() *view {
-	return &view{entries: slices.Clone(v.entries), ids: maps.Clone(v.ids)}
+	return &view{entries: slices.Clone(v.entries), ids: maps.Clone(v.ids), liveness: v.liveness}
 }
 
 // id returns the id under which rows of shard s store a backend. It reports
@@ -96,6 +98,7 @@ func (d *Directory) SetBackends(rows []BackendRow) {
 	for id := range next.entries {
 		if was, is := &old.entries[id], &next.entries[id]; was.home != is.home || was.forgotten != is.forgotten {
 			is.seen = new(atomic.Int64)
+			next.liveness = old.liveness + 1
 		}
 	}
 

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,15 +66,39 @@ func filled(n int) (*Directory, []ring.UserHash) {
 	return d, hashes
 }
 
+// perMapping reports what a pass over n mappings costs: of the clock, and of
+// processor time, which is what counts on a machine that does other things.
+func perMapping(b *testing.B, n int, pass func()) {
+	b.Helper()
+	used := processorTime(b)
+	for b.Loop() {
+		pass()
+	}
+	used = processorTime(b) - used
+	all := float64(n) * float64(b.N)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/all, "ns/mapping")
+	b.ReportMetric(float64(used.Nanoseconds())/all, "cpu-ns/mapping")
+}
+
+// processorTime is what this process has used so far.
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
 func BenchmarkMemory(b *testing.B) {
 	n := benchMappings(b)
-	heap := func() uint64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	for b.Loop() {
 		before := heap()
 		d, hashes := filled(n)
@@ -83,12 +109,55 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
+// BenchmarkGrowth fills a directory and reports the worst memory for each
+// mapping at any size from a tenth of the final one on: the slack of arrays is
+// not the same at every size.
+func BenchmarkGrowth(b *testing.B) {
+	n := benchMappings(b)
+	for b.Loop() {
+		random := rand.New(rand.NewPCG(1, 2))
+		before := heap()
+		d, backends := New(0), benchBackends()
+		d.SetBackends(backends)
+		worst := 0.0
+		for next := n / 10; next <= n; next += n / 10 {
+			for d.Len() < next {
+				for range 1000 {
+					d.Assign("", ring.UserHash(random.Uint32()), backends[random.IntN(len(backends))].Addr, start)
+				}
+			}
+			worst = max(worst, float64(heap()-before)/float64(d.Len()))
+		}
+		b.ReportMetric(worst, "B/mapping")
+	}
+}
+
 func BenchmarkDirectory(b *testing.B) {
 	n := benchMappings(b)
 	d, hashes := filled(n)
 	random := rand.New(rand.NewPCG(3, 4))
 	random.Shuffle(len(hashes), func(i, j int) { hashes[i], hashes[j] = hashes[j], hashes[i] })
 	backends := benchBackends()
+
+	// What passes cost depends on what has happened since the one before. A
+	// change of the table makes them look at everything.
+	changes := 0
+	changeTable := func() {
+		changes++
+		d.SetBackends(append(benchBackends(), presentRow(netip.AddrFrom4([4]byte{203, 0, 113, 1}), "", stampAt(start.Add(time.Duration(changes)*time.Minute)))))
+	}
+	digest := func() {
+		for leaf := range 1 << 16 {
+			d.DigestLeaf("", uint16(leaf), start.Add(10*time.Second))
+		}
+	}
+	b.Run("DigestAll", func(b *testing.B) { perMapping(b, d.Len(), func() { changeTable(); digest() }) })
+	b.Run("DigestUnchanged", func(b *testing.B) { perMapping(b, d.Len(), digest) })
+	b.Run("SweepAll", func(b *testing.B) { perMapping(b, d.Len(), func() { changeTable(); sweepAll(d, start) }) })
+	b.Run("SweepUnchanged", func(b *testing.B) {
+		digest()
+		perMapping(b, d.Len(), func() { sweepAll(d, start) })
+	})
 
 	b.Run("Find", func(b *testing.B) {
 		b.ReportAllocs()
@@ -113,6 +182,28 @@ func BenchmarkDirectory(b *testing.B) {
 			}
 		}
 	})
+	b.Run("Snapshot", func(b *testing.B) {
+		var rows []Mapping
+		perMapping(b, d.Len(), func() {
+			for leaf := range 1 << 16 {
+				rows = d.Leaf("", uint16(leaf), start, rows[:0])
+			}
+		})
+	})
+	for name, each := range map[string]func(Mapping, Merged){"MergeSorted": nil, "MergeSortedReported": func(Mapping, Merged) {}} {
+		b.Run(name, func(b *testing.B) {
+			var rows []Mapping
+			perMapping(b, d.Len(), func() {
+				joiner := New(0)
+				joiner.SetBackends(backends)
+				for leaf := range 1 << 16 {
+					rows = d.Leaf("", uint16(leaf), start, rows[:0])
+					joiner.Merge("", rows, start, each)
+				}
+			})
+		})
+	}
+	// From here on the directory grows.
 	b.Run("Assign", func(b *testing.B) {
 		for b.Loop() {
 			d.Assign("", ring.UserHash(random.Uint32()), backends[0].Addr, start)
@@ -121,56 +212,65 @@ func BenchmarkDirectory(b *testing.B) {
 	for _, batch := range []int{1, 750} {
 		b.Run(fmt.Sprintf("MergeRandom%d", batch), func(b *testing.B) {
 			rows := make([]Mapping, batch)
-			merged := 0
-			for b.Loop() {
+			perMapping(b, batch, func() {
 				for i := range rows {
 					rows[i] = benchRow(random, backends)
 				}
 				d.Merge("", rows, start, nil)
-				merged += batch
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(merged), "ns/mapping")
+			})
 		})
 	}
-	b.Run("Digest", func(b *testing.B) {
-		for b.Loop() {
-			sum := uint64(0)
-			for leaf := range 1 << 16 {
-				sum += d.DigestLeaf("", uint16(leaf), start.Add(10*time.Second))
+}
+
+// BenchmarkBeside times every single lookup while another goroutine works
+// through the directory, and reports the slowest in a thousand and the slowest
+// of all. It needs two cores to say something.
+func BenchmarkBeside(b *testing.B) {
+	d, hashes := filled(benchMappings(b))
+	moments := 0
+	for _, beside := range []struct {
+		name string
+		work func(leaf uint16)
+	}{
+		{"idle", nil},
+		{"digest", func(leaf uint16) { d.DigestLeaf("", leaf, start.Add(time.Duration(leaf%7)*time.Second)) }},
+		{"snapshot", func(leaf uint16) { d.LeafToSend("", leaf, start, nil) }},
+		{"expiry", func(leaf uint16) {
+			// Each turn of all leaves a twentieth of the rows ends, and as many come.
+			if leaf == 0 {
+				moments++
 			}
-			if sum == 0 {
-				b.Fatal("no digest")
+			d.SweepLeaf("", leaf, d.Ends(Mapping{Activity: start.Tick() - 1000 + Tick(50*moments)}).Add(deadKept))
+			d.Assign("", ring.UserHash(uint32(leaf)<<16|rand.Uint32N(1<<16)), benchBackends()[0].Addr, start)
+		}},
+	} {
+		b.Run(beside.name, func(b *testing.B) {
+			var worker sync.WaitGroup
+			stop := make(chan struct{})
+			if beside.work != nil {
+				worker.Go(func() {
+					for leaf := uint16(0); ; leaf++ {
+						select {
+						case <-stop:
+							return
+						default:
+							beside.work(leaf)
+						}
+					}
+				})
 			}
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(d.Len()), "ns/mapping")
-	})
-	b.Run("Sweep", func(b *testing.B) {
-		for b.Loop() {
-			sweepAll(d, start)
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(d.Len()), "ns/mapping")
-	})
-	b.Run("Snapshot", func(b *testing.B) {
-		var rows []Mapping
-		for b.Loop() {
-			for leaf := range 1 << 16 {
-				rows = d.Leaf("", uint16(leaf), start, rows[:0])
+			var times []time.Duration
+			for i := 0; b.Loop(); i++ {
+				began := time.Now()
+				d.Find("", hashes[i%len(hashes)], start)
+				times = append(times, time.Since(began))
 			}
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(d.Len()), "ns/mapping")
-	})
-	for name, each := range map[string]func(Mapping, Merged){"MergeSorted": nil, "MergeSortedReported": func(Mapping, Merged) {}} {
-		b.Run(name, func(b *testing.B) {
-			var rows []Mapping
-			for b.Loop() {
-				joiner := New(0)
-				joiner.SetBackends(backends)
-				for leaf := range 1 << 16 {
-					rows = d.Leaf("", uint16(leaf), start, rows[:0])
-					joiner.Merge("", rows, start, each)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(d.Len()), "ns/mapping")
+			close(stop)
+			worker.Wait()
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2]), "p50-ns")
+			b.ReportMetric(float64(times[len(times)*999/1000]), "p99.9-ns")
+			b.ReportMetric(float64(times[len(times)-1]), "max-ns")
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"math"
 	"math/bits"
 	"net/netip"
 
@@ -27,13 +28,23 @@ func (d *Directory) DigestLeaf(tag ring.Tag, leaf uint16, epochEnd Time) uint64 
 	defer l.release()
 	due, last := d.deadline(epochEnd), epochEnd.Tick()
 	v := d.view.Load()
-	sum := uint64(0)
+	if l.unchanged(v, due) && l.summary.latest <= uint32(last) {
+		return l.summary.digest
+	}
+	sum := summary{oldest: math.MaxUint32, liveness: v.liveness}
+	settled := true
 	for _, r := range l.rows {
-		if Tick(r.stamp) <= last && v.live(s, r, due) {
-			sum += mixRow(r, v.entries[r.backend].mix)
+		counts := Tick(r.stamp) <= last && v.live(s, r, due)
+		settled = settled && counts && r.bits&bitBuried == 0
+		if counts {
+			sum.digest += mixRow(r, v.entries[r.backend].mix)
+			sum.oldest, sum.latest = min(sum.oldest, r.activity), max(sum.latest, r.stamp)
 		}
 	}
-	return sum
+	if settled {
+		l.keep(sum)
+	}
+	return sum.digest
 }
 
 // mixRow hashes one row; addr is the hash of its backend's address.

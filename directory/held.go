@@ -9,14 +9,15 @@ import (
 // held is a leaf whose lock the holder has. Its rows may be read plainly; to
 // change them there are methods.
 type held struct {
-	lock *lock
-	leaf *leaf
-	rows []row // with the array's room as capacity
+	lock    *lock
+	leaf    *leaf
+	summary *summary
+	rows    []row // with the array's room as capacity
 }
 
 // hold takes the lock of a leaf, to be given back by release.
 func (g *group) hold(number uint8) held {
-	h := held{lock: g.lockOf(number), leaf: &g.leaves[number]}
+	h := held{lock: g.lockOf(number), leaf: &g.leaves[number], summary: &g.summaries[number]}
 	h.lock.mu.Lock()
 	s := h.shape()
 	h.rows = unsafe.Slice(h.leaf.first.Load(), s.room())[:s.len()]
@@ -31,19 +32,14 @@ func (h *held) shape() shape { return shape(h.leaf.shape.Load()) }
 // inserted.
 func (h *held) search(hash uint32) (int, bool) { return search(h.rows, h.shape().guess(hash), hash) }
 
-// touch changes the activity of row i.
+// touch raises the activity of row i, which is not dead by time.
 func (h *held) touch(i int, activity uint32) { atomic.StoreUint32(&h.rows[i].activity, activity) }
 
 // replace puts r, which has the same hash, in the place of row i.
 func (h *held) replace(i int, r row) {
-	refreshed := h.rows[i]
-	refreshed.activity = r.activity
-	if r == refreshed {
-		h.touch(i, r.activity)
-		return
-	}
 	h.lock.change()
 	h.rows[i].store(r)
+	h.leaf.shape.Store(uint64(h.shape() &^ summed))
 	h.lock.changed()
 }
 

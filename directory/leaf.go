@@ -77,11 +77,12 @@ func rows(first *row, s shape) []row { return unsafe.Slice(first, s.len()) }
 // shape says how many rows a leaf has, for how many there is room, and roughly
 // where they are:
 //
-//	7 bits  3 x 8 bits                                16 bits   17 bits
-//	unused  rows below quarter 3, 2 and 1, mod 256    room / 2  rows
+//	1 bit   6 bits  3 x 8 bits                                16 bits   17 bits
+//	summed  unused  rows below quarter 3, 2 and 1, mod 256    room / 2  rows
 //
 // The rows of a leaf are spread evenly over it, for user hashes are digests; so
-// a count modulo 256 is as good as the count itself.
+// a count modulo 256 is as good as the count itself. Summed means that the leaf
+// is as its summary says; every change but of activity makes a new shape without.
 type shape uint64
 
 const (
@@ -94,6 +95,8 @@ const (
 	countBits     = 8
 	firstCount    = lenBits + roomBits
 	quarterLength = 1 << quarterShift
+
+	summed shape = 1 << 63
 )
 
 func quarterOf(h uint32) int { return int(h >> quarterShift & (quarters - 1)) }
@@ -121,7 +124,7 @@ func countShift(q int) uint { return firstCount + uint(q-1)*countBits }
 
 // with returns the shape after a row of hash h has been inserted.
 func (s shape) with(h uint32) shape {
-	s++
+	s = s&^summed + 1
 	for q := quarterOf(h) + 1; q < quarters; q++ {
 		mask := shape(1<<countBits-1) << countShift(q)
 		s = s&^mask | (s+1<<countShift(q))&mask
@@ -150,8 +153,9 @@ func (s shape) guess(h uint32) int {
 // group is a run of 256 leaves with their locks. Groups are allocated when
 // first needed, so a small tag costs little.
 type group struct {
-	locks  [leavesInGroup / leavesPerLock]lock
-	leaves [leavesInGroup]leaf
+	locks     [leavesInGroup / leavesPerLock]lock
+	leaves    [leavesInGroup]leaf
+	summaries [leavesInGroup]summary
 }
 
 const (

@@ -142,12 +142,18 @@ func (m *merger) mergeRow(v *view, l *held, at int, incoming row) Merged {
 		}
 		next.activity = max(old.activity, incoming.activity)
 	}
-	if next == old {
+	refreshed := old
+	refreshed.activity = next.activity
+	switch {
+	case next == old:
 		out.Mapping, out.Changed = out.Before, false
 		return out
+	case next == refreshed && int64(old.activity) > int64(m.due):
+		l.touch(at, next.activity)
+	default:
+		l.replace(at, next)
+		v.replaced(old, next)
 	}
-	l.replace(at, next)
-	v.replaced(old, next)
 	out.Mapping = next.mapping(v)
 	// A row that stays dead is nobody's business, even if its activity is later now, unless it is that of a move.
 	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next) || out.Before.Moving || out.Mapping.Moving

@@ -112,6 +112,15 @@ func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving
 	return u, true
 }
 
+func (m *model) digest(tag ring.Tag, leaf uint16, end Time) (sum uint64) {
+	for key, u := range m.users {
+		if key.tag == tag && leafOf(u.Hash) == leaf && u.Stamp <= end.Tick() && m.status(tag, u, end) == Live {
+			sum += mixRow(packed(u, 0), mixAddr(u.Backend))
+		}
+	}
+	return sum
+}
+
 // beats is the order of mappings that are not dead by time.
 func (m *model) beats(tag ring.Tag, a, b Mapping) bool {
 	switch {
@@ -378,6 +387,16 @@ func TestDirectoryAgainstModel(t *testing.T) {
 				for _, b := range testBackends {
 					if d.Users(b) != users[b] {
 						t.Fatalf("after a sweep %v has %d users, want %d", b, d.Users(b), users[b])
+					}
+				}
+			},
+			"digest": func(t *rapid.T) {
+				end := now.Add(-rapid.SampledFrom([]time.Duration{0, 10 * time.Second, time.Minute}).Draw(t, "ended"))
+				for _, tag := range testTags {
+					for _, h := range testHashes {
+						if got, want := d.DigestLeaf(tag, leafOf(h), end), m.digest(tag, leafOf(h), end); got != want {
+							t.Fatalf("tag %q, leaf of %v: digest %x, want %x", tag, h, got, want)
+						}
 					}
 				}
 			},

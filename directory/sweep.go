@@ -53,6 +53,9 @@ func (d *Directory) sweep(s *shard, g *group, number uint8, now Time) (removed i
 	l := g.hold(number)
 	defer l.release()
 	v := d.view.Load()
+	if l.unchanged(v, d.deadline(now)) {
+		return 0
+	}
 	w := sweeper{shard: s, view: v, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
 	first := slices.IndexFunc(l.rows, func(r row) bool { return w.fate(r) != stays })
 	if first < 0 {
