@@ -58,11 +58,11 @@ func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list
 	return nil
 }
 
-// endInProcesses ends a user's sessions in the login processes of the given ones, which spares those in other processes. It
-// reports whether it could.
+// endInProcesses ends a user's sessions in the login processes of the given ones, which spares those in other processes. Those of
+// a process that is not there any more have ended with it. It reports whether it could.
 func (k Anvil) endInProcesses(ctx context.Context, user string, sessions []session.Session) bool {
 	sockets, err := k.Admin.Processes()
-	if err != nil {
+	if err != nil || len(sockets) == 0 {
 		return false
 	}
 	var done []int
@@ -71,11 +71,20 @@ func (k Anvil) endInProcesses(ctx context.Context, user string, sessions []sessi
 			continue
 		}
 		done = append(done, s.PID)
-		if _, err := k.Admin.KickUser(ctx, sockets[s.PID], user); err != nil {
+		socket, ok := sockets[s.PID]
+		if !ok {
+			continue
+		}
+		if _, err := k.Admin.KickUser(ctx, socket, user); err != nil && !hasEnded(err) {
 			return false
 		}
 	}
 	return true
+}
+
+// hasEnded reports whether an error of a login process means that it has ended meanwhile.
+func hasEnded(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // endUnlisted asks every login process, which ends all that it has of a login name.
@@ -107,8 +116,8 @@ func (k Anvil) endUnlisted(ctx context.Context, users []string, spare []int) (in
 				count.Add(int64(n))
 				switch {
 				case err == nil:
-				case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-					return // the process has ended meanwhile
+				case hasEnded(err):
+					return
 				default:
 					missed.Store(true)
 					return

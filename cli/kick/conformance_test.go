@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,6 +140,40 @@ func TestAnvil(t *testing.T) {
 			Admin:   dovecot.Admin{BaseDir: base},
 		}
 	})
+}
+
+// A session of a login process that has ended since the list was made is no reason to end those that are to be kept.
+func TestAnvilEndedProcess(t *testing.T) {
+	format, err := ring.ParseHashFormat("%Lu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := kicktest.NewWorld(format,
+		kicktest.Session{User: "alice", Backend: kicktest.Backend1, PID: 77},
+		kicktest.Session{User: "alice", Backend: kicktest.Backend2, PID: 3})
+	base := t.TempDir()
+	socket := dovecot.Anvil{Path: filepath.Join(base, "anvil")}
+	var lists atomic.Int32
+	serve(t, socket.Path, false, func(line string, out io.Writer) bool {
+		if line == "CONNECT-DUMP" {
+			if lists.Add(1) == 2 {
+				w.End(func(s kicktest.Session) bool { return s.PID == 77 })
+			}
+		}
+		anvilAnswer(w, fields(line), out)
+		return false
+	})
+	serve(t, filepath.Join(base, "srv.imap-login", "3"), false, func(string, io.Writer) bool { return false })
+	source := session.NewSource(socket.List, format.Hash, time.Now)
+	t.Cleanup(source.Close)
+	k := kick.Anvil{Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag}, Socket: socket, Admin: dovecot.Admin{BaseDir: base}}
+	got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash("alice"), Keep: kicktest.Backend2})
+	if err != nil || got != (kick.Result{Count: 1, Known: true}) {
+		t.Errorf("%+v, %v; want one session", got, err)
+	}
+	if left := w.Connections(); len(left) != 1 || left[0].PID != 3 {
+		t.Errorf("sessions that are left: %+v", left)
+	}
 }
 
 // anvilAnswer is what Dovecot 2.4 answers.
