@@ -19,10 +19,10 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench e2e readme lint cover install clean
+.PHONY: help build run test race fuzz bench bench-dovecot e2e readme lint cover install clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./bin/director
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/director ./cli/director
@@ -48,6 +48,10 @@ bench: ## run benchmarks into ./bench, compare with OLD=FILE; BENCH, BENCHTIME a
 	 mv "$$file.part" "$$file"; cat "$$file"; echo "written to $$file"; \
 	 if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) "$(OLD)" "$$file"; fi
 
+bench-dovecot: ## our director beside Dovecot's, same client and requests; needs root and Dovecot 2.3, takes five minutes
+	@mkdir -p bench
+	@scripts/benchdovecot bench/$(MACHINE)-$(COMMIT)-dovecot.txt
+
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
 	DIRECTOR_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -timeout 12m $(E2E)
 
@@ -59,6 +63,7 @@ lint: ## formatting, go vet, staticcheck, tidiness, 32 bits
 	 if [ -n "$$out" ]; then echo "not formatted (run gofmt -w):"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./scripts/...
+	$(GO) vet -tags 'e2e bench' ./scripts/...
 	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./scripts/...
