@@ -84,6 +84,13 @@ func (t *Table) Row(addr netip.Addr) (BackendRow, bool) {
 	return row, ok
 }
 
+// Director returns what the table knows of a director: nothing, unless
+// somebody added or removed it.
+func (t *Table) Director(addr netip.AddrPort) (DirectorRow, bool) {
+	row, ok := t.directors[addr]
+	return row, ok
+}
+
 // Backends returns the backends that are present, sorted by ring.CompareAddr.
 func (t *Table) Backends() []ring.Backend {
 	list := make([]ring.Backend, 0, len(t.backends)-t.absent)
