@@ -1,10 +1,6 @@
 package directory
 
-import (
-	"slices"
-
-	"directormesh/ring"
-)
+import "directormesh/ring"
 
 // Expiry. A row is dead when its time is over, when its backend is not present
 // under the tag, or when it was forgotten; nothing has to happen for that, as
@@ -57,8 +53,11 @@ func (d *Directory) sweep(s *shard, g *group, number uint8, now Time) (removed i
 		return 0
 	}
 	w := sweeper{shard: s, view: v, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
-	first := slices.IndexFunc(l.rows, func(r row) bool { return w.fate(r) != stays })
-	if first < 0 {
+	first := 0
+	for first < len(l.rows) && w.fate(l.rows[first]) == stays {
+		first++
+	}
+	if first == len(l.rows) {
 		return 0 // as most sweeps
 	}
 	l.lock.change()
@@ -103,6 +102,8 @@ const (
 func (w *sweeper) fate(r row) fate {
 	live := w.view.live(w.shard, r, w.due)
 	switch {
+	case live && r.bits&bitBuried == 0:
+		return stays
 	case !live && (int64(r.activity) <= int64(w.gone) || w.view.goneByTable(w.shard, r, w.now)):
 		return goes
 	case live == (r.bits&bitBuried != 0):
