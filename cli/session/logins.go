@@ -31,22 +31,9 @@ const loginShards = 64
 type loginShard struct {
 	mu       sync.Mutex // guards what follows
 	since    time.Time  // beginning of current
-	current  map[ring.UserHash]logins
-	previous map[ring.UserHash]logins
-	count    int       // of logins in current
+	current  *loginHalf
+	previous *loginHalf
 	lost     time.Time // until then some that still count have been forgotten
-}
-
-// logins are those of one hash: nearly always one, which costs no slice.
-type logins struct {
-	first login
-	more  []login
-}
-
-// login is a login name and where it was sent.
-type login struct {
-	user    string
-	backend netip.Addr
 }
 
 // NewLogins returns an empty memory. It knows that it does not know the logins before, which a director that has just died
@@ -55,9 +42,8 @@ func NewLogins(now func() time.Time) *Logins {
 	l := &Logins{now: now}
 	at := now()
 	for i := range l.shards {
-		s := &l.shards[i]
-		s.begin(at, nil)
-		s.lost = at.Add(LoginTime)
+		l.shards[i].since, l.shards[i].lost = at, at.Add(LoginTime)
+		l.shards[i].current, l.shards[i].previous = newLoginHalf(), newLoginHalf()
 	}
 	return l
 }
@@ -72,43 +58,15 @@ func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turn(now)
-	if s.count >= maxLogins/loginShards {
-		if len(s.previous) > 0 {
+	if s.current.full(user) {
+		if len(s.previous.logins) > 0 {
 			s.lost = later(s.lost, s.since.Add(LoginTime))
 		}
-		s.begin(now, s.current)
+		s.begin(now)
 	}
-	known := s.current[h]
-	switch {
-	case known.has(user, backend):
-		return
-	case known.first.user == "":
-		known.first = login{string(user), backend}
-	case len(known.more) == maxNames-1:
+	if !s.current.add(h, user, backend) {
 		s.lost = now.Add(LoginTime)
-		return
-	default:
-		known.more = append(known.more, login{string(user), backend})
 	}
-	s.current[h] = known
-	s.count++
-}
-
-// has reports whether a login is among them.
-func (l *logins) has(user []byte, backend netip.Addr) bool {
-	if l.first.is(user, backend) {
-		return true
-	}
-	for i := range l.more {
-		if l.more[i].is(user, backend) {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *login) is(user []byte, backend netip.Addr) bool {
-	return l.user == string(user) && l.backend == backend
 }
 
 // Recent returns the login names under which a user may be on the way to one of the backends that count. complete is false if
@@ -119,15 +77,11 @@ func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turn(now)
-	note := func(l login) {
-		if l.user != "" && counts(l.backend) && !slices.Contains(users, l.user) {
-			users = append(users, l.user)
-		}
-	}
-	for _, of := range []logins{s.current[h], s.previous[h]} {
-		note(of.first)
-		for _, login := range of.more {
-			note(login)
+	for _, half := range []*loginHalf{s.current, s.previous} {
+		for user, backend := range half.of(h) {
+			if counts(backend) && !slices.Contains(users, string(user)) {
+				users = append(users, string(user))
+			}
 		}
 	}
 	return users, !now.Before(s.lost)
@@ -136,17 +90,18 @@ func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (
 // turn begins a new half when the current one has lasted long enough. mu must be held.
 func (s *loginShard) turn(now time.Time) {
 	age := now.Sub(s.since)
-	switch {
-	case age >= 2*LoginTime:
-		s.begin(now, nil)
-	case age >= LoginTime:
-		s.begin(now, s.current)
+	if age >= LoginTime {
+		s.begin(now)
+	}
+	if age >= 2*LoginTime {
+		s.previous.clear()
 	}
 }
 
-// begin begins a new half after this one. mu must be held.
-func (s *loginShard) begin(now time.Time, previous map[ring.UserHash]logins) {
-	s.previous, s.current, s.count, s.since = previous, make(map[ring.UserHash]logins), 0, now
+// begin begins a new half after this one, in the memory of the one before. mu must be held.
+func (s *loginShard) begin(now time.Time) {
+	s.previous, s.current, s.since = s.current, s.previous, now
+	s.current.clear()
 }
 
 func later(a, b time.Time) time.Time {

@@ -62,7 +62,7 @@ func TestLoginsOverflow(t *testing.T) {
 	}
 	n := 0
 	for i := range l.shards {
-		n += len(l.shards[i].current) + len(l.shards[i].previous)
+		n += len(l.shards[i].current.logins) + len(l.shards[i].previous.logins)
 	}
 	if n > 2*maxLogins {
 		t.Errorf("%d users are remembered", n)
@@ -95,8 +95,10 @@ func TestLoginsElsewhere(t *testing.T) {
 	now = now.Add(LoginTime)
 	l.Answered(1, []byte("alice"), backend2)
 	l.Answered(1, []byte("Alice"), backend2)
-	for backend, want := range map[netip.Addr][]string{backend1: {"alice"}, backend2: {"alice", "Alice"}} {
-		if users, complete := l.Recent(1, func(b netip.Addr) bool { return b == backend }); !slices.Equal(users, want) || !complete {
+	for backend, want := range map[netip.Addr][]string{backend1: {"alice"}, backend2: {"Alice", "alice"}} {
+		users, complete := l.Recent(1, func(b netip.Addr) bool { return b == backend })
+		slices.Sort(users)
+		if !slices.Equal(users, want) || !complete {
 			t.Errorf("logins to %v: %v, %v; want %v", backend, users, complete, want)
 		}
 	}
@@ -112,5 +114,22 @@ func TestKnownLoginsDoNotAllocate(t *testing.T) {
 	user[0] = 'A' // the next batch is read into the same buffer
 	if users, _ := l.Recent(1, anywhere); !slices.Equal(users, []string{"alice@example.org"}) {
 		t.Errorf("remembered %v", users)
+	}
+}
+
+// Names of any length are remembered, but not more of them than there is room for.
+func TestLongLoginNames(t *testing.T) {
+	l := NewLogins(time.Now)
+	const most = 2 * loginShards * maxLogins / loginShards * nameRoom
+	user := make([]byte, 16<<10)
+	for i := range 2 * most / len(user) {
+		l.Answered(ring.UserHash(i), user, backend1)
+	}
+	bytes := 0
+	for i := range l.shards {
+		bytes += len(l.shards[i].current.names) + len(l.shards[i].previous.names)
+	}
+	if bytes > most || bytes < most/4 {
+		t.Errorf("%d bytes of names are remembered; the most is %d", bytes, most)
 	}
 }
