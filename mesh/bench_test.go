@@ -5,36 +5,7 @@ import (
 	"net"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
-
-	"directormesh/ring"
 )
-
-// BenchmarkLookup looks up users that have a mapping, as nearly all have.
-func BenchmarkLookup(b *testing.B) {
-	cfg, _ := socketConfig("d1")
-	cfg.Log = zerolog.Nop()
-	n, err := New(cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = n.Close() }()
-	const users = 1 << 20
-	user := func(i int) ring.UserHash { return ring.UserHash(uint32(i%users) * 2654435761) }
-	for i := range users {
-		if _, err := n.Lookup(b.Context(), "", user(i)); err != nil {
-			b.Fatal(err)
-		}
-	}
-	i := 0
-	for b.Loop() {
-		if _, err := n.Lookup(b.Context(), "", user(i)); err != nil {
-			b.Fatal(err)
-		}
-		i++
-	}
-}
 
 // BenchmarkStream writes messages of 64 KiB through an outStream over a loopback connection.
 func BenchmarkStream(b *testing.B) {
