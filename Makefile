@@ -8,6 +8,7 @@ BENCH       ?= .
 BENCHTIME   ?= 1s
 COUNT       ?= 1
 E2E         ?= ./scripts/e2e/...
+SCALE_USERS ?= 10000000
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
@@ -19,7 +20,7 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench bench-dovecot e2e readme lint cover install clean
+.PHONY: help build run test race fuzz bench bench-dovecot bench-mesh e2e readme lint cover install clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ bench-dovecot: ## our director beside Dovecot's, same client and requests; needs
 	@mkdir -p bench
 	@scripts/benchdovecot bench/$(MACHINE)-$(COMMIT)-dovecot.txt
 
+bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, flushes, latencies meanwhile; takes ten minutes
+	$(GO) run -tags scale ./scripts/scale -users $(SCALE_USERS) $(SCALE)
+
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
 	DIRECTOR_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -timeout 12m $(E2E)
 
@@ -64,6 +68,7 @@ lint: ## formatting, go vet, staticcheck, tidiness, 32 bits
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./scripts/...
 	$(GO) vet -tags 'e2e bench' ./scripts/...
+	$(GO) vet -tags scale ./scripts/...
 	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./scripts/...

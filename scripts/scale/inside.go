@@ -1,0 +1,75 @@
+//go:build scale
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"directormesh/cli"
+)
+
+// debugSocket is where a director of ours answers questions that no other one does.
+const debugSocket = "SCALE_DEBUG_SOCKET"
+
+// serve runs a director, as the program does, with the debug socket.
+func serve(socket string) int {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/memory", memory)
+	mux.HandleFunc("/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	server := &http.Server{Handler: mux}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // ends with Close
+	}()
+	defer func() { _ = server.Close(); <-done }()
+
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return cli.Main(context.Background(), os.Args, cli.IO{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Location: time.Local,
+		Resolve: cli.SystemResolve, Version: "scale", Signals: signals,
+	})
+}
+
+// memoryUse is what a director's process uses.
+type memoryUse struct {
+	Before   int64 // resident, before anything is done about it
+	Resident int64 // after a collection, freed pages given back
+	Heap     uint64
+	Stack    uint64
+	System   uint64        // of the Go runtime's own
+	Cycles   uint32        // collections so far
+	Paused   time.Duration // by them, in all
+	GCPart   float64       // of the processor time
+}
+
+func memory(w http.ResponseWriter, _ *http.Request) {
+	u := memoryUse{Before: resident(os.Getpid())}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	u.Cycles, u.Paused, u.GCPart = m.NumGC, time.Duration(m.PauseTotalNs), m.GCCPUFraction
+	debug.FreeOSMemory()
+	runtime.ReadMemStats(&m)
+	u.Resident, u.Heap, u.Stack = resident(os.Getpid()), m.HeapAlloc, m.StackInuse
+	u.System = m.GCSys + m.OtherSys + m.MSpanInuse + m.MCacheInuse + m.BuckHashSys
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(u) // the reader notices
+}

@@ -1,0 +1,180 @@
+//go:build scale
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"directormesh/cli/api"
+)
+
+// measureStart measures how soon a director answers whose only peer does not.
+func (b *bench) measureStart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	began := time.Now()
+	d, err := b.startDirector(1, []netip.AddrPort{addrOf(99)})
+	if err != nil {
+		return err
+	}
+	for {
+		if _, err := d.client.Lookup(ctx, api.LookupRequest{User: "user1@example.org"}); err == nil {
+			break
+		} else if ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.note("start without the other director", short(time.Since(began)), "until the first lookup is answered; asked at once")
+	return nil
+}
+
+// measureExpiry measures lookups while one in a hundred mappings expires each second.
+func (b *bench) measureExpiry(ctx context.Context) error {
+	// In two minutes the first ones end, in 220 seconds the last ones.
+	const expire, share = time.Hour, 45 * time.Second
+	p := population{users: b.users, expire: expire, oldest: expire + share - 2*time.Minute, newest: expire + share - 220*time.Second}
+	began := time.Now()
+	if err := b.populate(ctx, p, meshDirectors); err != nil {
+		return err
+	}
+	mesh := slices.Clone(b.directors)
+	// Users who log in live on; these few make room for the load itself.
+	idle, err := b.load(ctx, mesh, b.rate, false, nil)
+	if err != nil {
+		return err
+	}
+	b.note("lookups before mappings expire", idle.String(), "")
+	if wait := 2*time.Minute - time.Since(began); wait < 0 {
+		b.note("lookups while 1 % of the mappings expire each second", "too late", "filling took too long by %v", -wait)
+	} else {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	used := cpuOf(mesh)
+	l, err := b.load(ctx, mesh, b.rate, false, func() error {
+		return b.profile("expiry", func() error {
+			time.Sleep(60 * time.Second)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	b.note("lookups while 1 % of the mappings expire each second", l.String(), "p99.9 is %.1f times that; processor time per director and second %s",
+		float64(l.p999)/float64(idle.p999), short((cpuOf(mesh)-used)/60/meshDirectors))
+	return b.noteMemory(ctx)
+}
+
+// measureFlush measures a flush of 100,000 users without sessions.
+func (b *bench) measureFlush(ctx context.Context) error {
+	const strayed = 100_000
+	for _, variant := range []struct {
+		name  string
+		flags func(anvil string) []string
+	}{
+		{"kickers know that there is no session", func(anvil string) []string { return []string{"--kick-anvil", anvil} }},
+		{"no kicker", func(string) []string { return nil }},
+	} {
+		anvil := filepath.Join(b.dir, "anvil")
+		a, err := newEmptyAnvil(anvil)
+		if err != nil {
+			return err
+		}
+		err = b.flush(ctx, variant.name, strayed, variant.flags(anvil)...)
+		if err := errors.Join(err, a.close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) flush(ctx context.Context, name string, strayed int, flags ...string) error {
+	p := population{users: max(b.users, strayed), expire: time.Hour, oldest: 15 * time.Minute, newest: 2 * time.Minute, strayed: strayed}
+	if err := b.populate(ctx, p, meshDirectors, flags...); err != nil {
+		return err
+	}
+	defer func() {
+		for _, d := range slices.Clone(b.directors) {
+			b.stop(d, killSignal)
+		}
+	}()
+	// A director that has just begun does not know who logged in before.
+	select {
+	case <-time.After(31 * time.Second):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	d := b.directors[0]
+	used, first, sent := cpuOf(b.directors), d.cpu(), d.sent()
+	began := time.Now()
+	outcome, err := d.client.Do(ctx, api.FlushUsers{})
+	if err != nil {
+		return err
+	}
+	var last api.Flush
+	watch, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err = b.profile("flush "+name, func() error {
+		for watch.Err() == nil {
+			all, err := d.client.Flushes(watch)
+			if err != nil {
+				return err
+			}
+			for _, f := range all.Flushes {
+				if f.ID == outcome.Flush.ID && f.Director == outcome.Flush.Director {
+					last = f
+				}
+			}
+			if last.Ended() {
+				return nil
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return nil
+	})
+	if err != nil && watch.Err() == nil {
+		return err
+	}
+	took := time.Since(began)
+	figure := fmt.Sprintf("%s for %d users", short(took), last.Moved)
+	if !last.Ended() {
+		figure += " (stopped)"
+	}
+	b.note("flush, "+name, figure, "%.0f users/s, %d failed; processor time: originator %s, all %s; %.0f bytes a user sent by the originator",
+		float64(last.Moved)/took.Seconds(), last.Failed, short(d.cpu()-first), short(cpuOf(b.directors)-used), (d.sent()-sent)/float64(max(last.Moved, 1)))
+	return nil
+}
+
+// measureActivity measures what logins cost that all have to be told to the mesh.
+func (b *bench) measureActivity(ctx context.Context) error {
+	p := population{users: b.users, expire: time.Hour, oldest: 15 * time.Minute, newest: time.Minute}
+	if err := b.populate(ctx, p, meshDirectors); err != nil {
+		return err
+	}
+	mesh := slices.Clone(b.directors)
+	for _, rate := range []float64{b.rate, 3 * b.rate} {
+		used, sent, received := cpuOf(mesh), mesh[0].sent(), mesh[0].received()
+		began := time.Now()
+		l, err := b.load(ctx, mesh, rate, false, func() error {
+			return b.profile("activity", func() error { time.Sleep(b.span); return nil })
+		})
+		if err != nil {
+			return err
+		}
+		seconds := time.Since(began).Seconds()
+		b.note(fmt.Sprintf("%.0f logins/s", float64(l.lookups)/seconds), fmt.Sprintf("%.0f kB/s out, %.0f kB/s in",
+			(mesh[0].sent()-sent)/seconds/1e3, (mesh[0].received()-received)/seconds/1e3),
+			"per director of %d; %.2f cores per director; %s", len(mesh), (cpuOf(mesh)-used).Seconds()/seconds/float64(len(mesh)), l)
+	}
+	return nil
+}
