@@ -127,3 +127,35 @@ func TestSessionsOfAGivenUpMeshEnd(t *testing.T) {
 	}
 	t.Errorf("d2 kicked %+v, want the sessions on %v", d2.kicked, other.Addr)
 }
+
+// A peer that answers for us may not have heard yet of the move that we know of.
+func TestRelayedAnswerThatLosesIsNotGiven(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	const h = 0x4711
+	old := d1.must(h)
+	w.run(time.Second)
+	w.split([]*director{d1}, []*director{d2})
+	w.run(failAfter + time.Second)
+	w.filter = func(to *director, m wire.Message) bool { // d2 is not admitted again
+		_, admitted := m.(*wire.Admitted)
+		return !admitted || to != d2
+	}
+	w.heal()
+	w.until("d2 in touch and not synced", 5*time.Second, func() bool { return d2.core.peers["d1"].synced && d2.core.peers["d1"].live && !d2.core.synced() })
+	to := testBackend(1)
+	if old == to {
+		to = testBackend(2)
+	}
+	now := d2.core.MeshTime(w.now).Tick()
+	row := directory.Mapping{Hash: h, Backend: to, Generation: 2, Activity: now, Stamp: now}
+	d2.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 1, N: 1, Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}})
+	_, id := d2.ask(h)
+	w.run(time.Second)
+	if got, ok := d2.answers[id]; ok && got.Backend != to {
+		t.Errorf("d2 answers %v, which it knows to be superseded by %v", got.Backend, to)
+	}
+	if d2.core.Counters().Relayed == 0 {
+		t.Error("nothing was relayed")
+	}
+}

@@ -75,6 +75,10 @@ func (c *Core) lookupReply(now time.Duration, m *wire.LookupReply) {
 			return
 		}
 		c.mergeRows(now, []wire.Block{m.Block}, nil)
+		stored, status := c.dir.Find(w.user.tag, w.user.hash, c.clock.at(now))
+		if status != directory.Live || stored.Moving || stored.Backend != row.Backend {
+			return // we know better than the peer: of a move of which it has not heard, or a conflict that it loses
+		}
 		c.waiters.finish(w)
 		c.emit(Answer{ID: w.id, Backend: row.Backend})
 	}
