@@ -28,6 +28,9 @@ func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend net
 			kept = append(kept, x) // nothing is known of its end
 		case c.freedAfter(s, x, t):
 			why = max(why, causeFreed)
+			if c.unknown(t, l.director, x) {
+				kept = append(kept, x) // or this director never heard of it
+			}
 		case c.unknown(t, l.director, x):
 			kept = append(kept, x)
 			why = causeFault

@@ -72,6 +72,8 @@ func (c *Checker) Event(e Event) {
 	case Start:
 		c.contacts.start(t, e.Director)
 		c.kicks[e.Director] = nil
+	case Leave:
+		c.contacts.directors[c.contacts.of(e.Director)].leaving = true
 	case Stop:
 		i := c.contacts.of(e.Director)
 		c.answersLost(t, i)
@@ -86,7 +88,10 @@ func (c *Checker) Event(e Event) {
 		c.contacts.wake(t, i)
 	case Frame:
 		c.contacts.frame(e)
-		c.table.odd = c.table.odd || c.contacts.twoMeshes
+		if c.contacts.twoMeshes == t {
+			c.table.odd = true
+			c.estrange()
+		}
 	case Lookup:
 		c.asked(e)
 	case Answer:

@@ -31,6 +31,7 @@ type director struct {
 	life      int // counts its starts
 	alive     bool
 	paused    bool
+	leaving   bool
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
@@ -60,11 +61,11 @@ type contacts struct {
 	lastRough time.Duration
 	nextLook  time.Duration
 	founding  time.Duration // before then the mesh may not be founded
-	twoMeshes bool          // a director that may have founded a mesh has met another
+	twoMeshes time.Duration // when last a director that may have founded a mesh met another; never, if it did not
 }
 
 func newContacts(founding time.Duration) *contacts {
-	return &contacts{index: make(map[string]int), lastRough: never, founding: founding}
+	return &contacts{index: make(map[string]int), lastRough: never, founding: founding, twoMeshes: never}
 }
 
 // of gives the number of a director.
@@ -94,7 +95,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	i := c.of(name)
 	d := c.directors[i]
 	d.life++
-	d.alive, d.paused, d.met, d.rooted, d.settled = true, false, false, false, false
+	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -162,7 +163,7 @@ func (c *contacts) frame(f Frame) {
 // two meshes, as their clocks tell, goes on, and everybody in the other one joins it.
 func (c *contacts) meets(t time.Duration, a, b *director) {
 	if !a.met && t-a.startedAt > aloneAfter || !b.met && t-b.startedAt > aloneAfter {
-		c.twoMeshes = true
+		c.twoMeshes = t
 		for _, d := range c.directors {
 			c.unsettle(d, t)
 		}

@@ -37,6 +37,12 @@ type Start struct {
 	Director string
 }
 
+// Leave begins the end of a director that stops in good order: from now on the mesh does not count on it.
+type Leave struct {
+	At
+	Director string
+}
+
 // Stop ends a director's process, whatever the reason.
 type Stop struct {
 	At

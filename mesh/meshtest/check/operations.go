@@ -153,7 +153,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	origin := e.Tables[c.contacts.directors[o.director].name]
 	for _, name := range names {
 		d := c.contacts.directors[c.contacts.of(name)]
-		if !d.alive || slices.Contains(o.failed, name) || !d.settled {
+		if !d.alive || d.leaving || slices.Contains(o.failed, name) || !d.settled {
 			continue
 		}
 		held := e.Tables[name]
@@ -212,7 +212,7 @@ func allowed(writes []write, o *operation, value int) bool {
 // kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed has told its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
 	for _, d := range c.contacts.directors {
-		if !d.alive || !d.settled || d.settledAt > o.at || slices.Contains(o.failed, d.name) {
+		if !d.alive || d.leaving || !d.settled || d.settledAt > o.at || slices.Contains(o.failed, d.name) {
 			continue
 		}
 		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool { return k.Name == o.op.Name && k.When() >= o.at }) {

@@ -108,7 +108,7 @@ func (c *Checker) stillMappedUntil(s *userState, y session, changed, learned tim
 
 // judgeDown demands that nobody stays on a backend that is down for ever: a mapping on it is not prolonged.
 func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
-	limit := c.rules.Expire + c.rules.share() + clockSlack
+	limit := c.rules.Expire + c.rules.share() + x.slack()
 	if t-x.start <= limit || c.troubled(t) {
 		return
 	}

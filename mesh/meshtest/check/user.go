@@ -120,11 +120,15 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool { return t >= l.rec
 
 // surelyDead reports whether it must have.
 func (c *Checker) surelyDead(l *line, t time.Duration) bool {
-	slack := clockSlack
+	return t > l.last+c.rules.Expire+c.rules.share()+l.slack()
+}
+
+// slack covers what the clocks may differ by that told how long the line's mapping lives.
+func (l *line) slack() time.Duration {
 	if l.strange {
-		slack = strangeSlack
+		return strangeSlack
 	}
-	return t > l.last+c.rules.Expire+c.rules.share()+slack
+	return clockSlack
 }
 
 // answer judges one answer by G2 and notes it.
@@ -159,7 +163,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure, relayed: !d.settled})
 	}
 	x.last = t
-	x.strange = x.strange || !d.rooted
+	x.strange = x.strange || !d.rooted || t-c.contacts.twoMeshes < troubleSpread
 	if up && d.rooted {
 		if t-x.recorded > spread {
 			x.earlier = x.recorded
@@ -220,6 +224,15 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	s.lines = append(kept, x)
 	c.explainf(t, "user %v: %v is new (%v); now %s", s.user, backend, why, c.describe(s))
 	return x
+}
+
+// estrange notes that two meshes met. The clock of either may go on: the times in the other's mappings may lie ahead by what the two differ.
+func (c *Checker) estrange() {
+	for _, s := range c.users {
+		for _, x := range s.lines {
+			x.strange = true
+		}
+	}
 }
 
 // allDead reports whether every line of the user may have expired.

@@ -209,6 +209,7 @@ func (d *director) leave() {
 		return
 	}
 	d.leaving = true
+	d.w.record(check.Leave{At: d.w.when(), Director: d.name})
 	d.input("leave", func() { d.core.Leave(d.now()) })
 	life := d.life
 	d.w.after(300*time.Millisecond, func() {

@@ -29,6 +29,7 @@ type stream struct {
 	lastAt     time.Duration // when the frame before arrives
 	underway   []frame       // sent and not arrived, in order
 	owed       int           // of them, how many could not arrive because the link is cut
+	orphan     bool          // its sender died with its machine
 	stalls     bool
 	generation int // of the stall, to know whether it is still the same
 }
@@ -195,7 +196,11 @@ func (s *stream) arrive() {
 	case s.to.life != s.toLife || !s.to.alive:
 		return
 	case !w.flows(s.from, s.to):
-		s.owed++
+		if s.orphan {
+			s.underway = s.underway[1:]
+		} else {
+			s.owed++
+		}
 		return
 	case s.to.asleep && s.to.waiting(s) >= kernelFrames:
 		s.breakNow("the receiver does not read")
@@ -315,7 +320,10 @@ func (d *director) closeAll(silent bool) {
 	}
 	for _, p := range w.directors {
 		if s := d.out[p]; s != nil {
-			s.open = false // what is on its way still arrives
+			s.open = false // what is on its way still arrives, but what has to be sent once more needs the machine
+			if s.orphan = silent; silent {
+				s.underway, s.owed = s.underway[:len(s.underway)-s.owed], 0
+			}
 			s.tellReceiver(max(soon(), s.lastAt-w.now))
 		}
 		if s := p.out[d]; s != nil && s.toLife == d.life {
