@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,9 +50,24 @@ func (a Anvil) List(ctx context.Context) ([]Connection, error) {
 	}
 }
 
-// KickUser ends all connections of a user by the exact login name, and returns how many.
-func (a Anvil) KickUser(ctx context.Context, user string) (int, error) {
-	return a.kick(ctx, "KICK-USER", user)
+// kicksAtOnce is how many users one connection kicks: the answers fit into any buffer, so nobody waits for the other.
+const kicksAtOnce = 500
+
+// KickUsers ends all connections of users by their exact login names, and returns how many.
+func (a Anvil) KickUsers(ctx context.Context, users ...string) (count int, err error) {
+	const command = "KICK-USER"
+	for some := range slices.Chunk(users, kicksAtOnce) {
+		var lines []string
+		for _, user := range some {
+			lines = append(lines, tabbed.Line(command, user))
+		}
+		n, err := a.kick(ctx, command, lines...)
+		count += n
+		if err != nil {
+			return count, err
+		}
+	}
+	return count, nil
 }
 
 // KickField ends all connections of users with this value in a passdb field user_…, but not those to keep (zero: all of
@@ -61,30 +77,34 @@ func (a Anvil) KickField(ctx context.Context, field, value string, keep netip.Ad
 	if keep.IsValid() {
 		args = append(args, ring.AddrText(keep))
 	}
-	return a.kick(ctx, "KICK-ALT-USER", args...)
+	const command = "KICK-ALT-USER"
+	return a.kick(ctx, command, tabbed.Line(append([]string{command}, args...)...))
 }
 
-func (a Anvil) kick(ctx context.Context, command string, args ...string) (int, error) {
-	q, err := a.ask(ctx, command, args...)
+// kick sends lines that are all of one command and adds up the answers.
+func (a Anvil) kick(ctx context.Context, command string, lines ...string) (count int, err error) {
+	q, err := a.ask(ctx, lines...)
 	if err != nil {
 		return 0, err
 	}
 	defer q.end()
-	answer, err := q.line()
-	if err != nil {
-		return 0, err
+	for range lines {
+		answer, err := q.line()
+		if err != nil {
+			return count, err
+		}
+		n, err := strconv.ParseUint(answer, 10, 31)
+		if err != nil {
+			return count, fmt.Errorf("%s: %s was answered with %q instead of a number", a.Path, command, answer)
+		}
+		count += int(n)
 	}
-	n, err := strconv.ParseUint(answer, 10, 31)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %s was answered with %q instead of a number", a.Path, command, answer)
-	}
-	return int(n), nil
+	return count, nil
 }
 
-// ask sends a command and returns the request at the beginning of its answer.
-func (a Anvil) ask(ctx context.Context, command string, args ...string) (*request, error) {
-	line := tabbed.Line(append([]string{command}, args...)...)
-	q, err := begin(ctx, a.Path, anvilHello+line+"\n")
+// ask sends lines and returns the request at the beginning of their answers.
+func (a Anvil) ask(ctx context.Context, lines ...string) (*request, error) {
+	q, err := begin(ctx, a.Path, anvilHello+strings.Join(lines, "\n")+"\n")
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,11 @@
 package dovecot
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -68,7 +72,7 @@ func TestAnvilKicks(t *testing.T) {
 		kick func(Anvil) (int, error)
 		asks string
 	}{
-		{func(a Anvil) (int, error) { return a.KickUser(t.Context(), "al\tice") }, "KICK-USER\tal\x01tice"},
+		{func(a Anvil) (int, error) { return a.KickUsers(t.Context(), "al\tice") }, "KICK-USER\tal\x01tice"},
 		{func(a Anvil) (int, error) { return a.KickField(t.Context(), "user_a", "x", netip.Addr{}) }, "KICK-ALT-USER\tuser_a\tx"},
 		{func(a Anvil) (int, error) { return a.KickField(t.Context(), "user_a", "x", backend2) }, "KICK-ALT-USER\tuser_a\tx\t2001:db8::2"},
 	}
@@ -82,8 +86,52 @@ func TestAnvilKicks(t *testing.T) {
 		}
 	}
 	path, _ := fakeServer(t, "anvil", "KICK", greeting+"-1\n")
-	if _, err := (Anvil{path}).KickUser(t.Context(), "alice"); err == nil || !strings.Contains(err.Error(), `"-1"`) {
+	if _, err := (Anvil{path}).KickUsers(t.Context(), "alice"); err == nil || !strings.Contains(err.Error(), `"-1"`) {
 		t.Errorf("error %v for an answer that is no count", err)
+	}
+}
+
+// Many users are kicked over a few connections, and their numbers are added up.
+func TestAnvilKicksMany(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "anvil")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	connections := make(chan int, 10)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			connections <- 1
+			go func() {
+				defer c.Close()
+				io.WriteString(c, greeting)
+				for lines := bufio.NewScanner(c); lines.Scan(); {
+					if user, ok := strings.CutPrefix(lines.Text(), "KICK-USER\tuser"); ok {
+						io.WriteString(c, user+"\n") // so many sessions
+					}
+				}
+			}()
+		}
+	}()
+	var users []string
+	want := 0
+	for i := range kicksAtOnce + 1 {
+		users = append(users, fmt.Sprint("user", i))
+		want += i
+	}
+	if got, err := (Anvil{path}).KickUsers(t.Context(), users...); err != nil || got != want {
+		t.Errorf("%d, %v; want %d", got, err, want)
+	}
+	if n := len(connections); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+	if got, err := (Anvil{path}).KickUsers(t.Context()); err != nil || got != 0 || len(connections) != 2 {
+		t.Errorf("nobody: %d, %v", got, err)
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 	"directormesh/cli/session"
 )
 
-// Anvil ends sessions of Dovecot 2.4: through anvil those that have reached their backend, through the login processes
-// themselves those on the way. If this user may not talk to the login processes, a kick of a user on the way is not Known.
+// Anvil ends sessions of Dovecot 2.4: through the login processes themselves where this user may talk to them and that ends no
+// others, else through anvil. Sessions on the way to their backend can be ended only by the former, and with one login process for
+// each connection, as is the default, all: anvil of 2.4.1 then tells how many it has ended, and has ended none.
 type Anvil struct {
 	Dovecot
 	Socket dovecot.Anvil
@@ -31,12 +32,23 @@ func (k Anvil) Kick(ctx context.Context, t Target) (Result, error) { return k.ki
 func (k Anvil) kickLate(ctx context.Context, targets []Target) error { return k.late(ctx, targets, k) }
 
 func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
+	processes, err := k.Admin.Processes()
+	if err == nil && len(processes) > 0 {
+		direct, rest := alone(chosen, list)
+		k.endInProcesses(ctx, processes, direct)
+		if !again { // otherwise anvil may do better
+			chosen = rest
+		}
+		if len(chosen) == 0 {
+			return nil
+		}
+	}
 	if t.Value != "" && t.Field != "" {
 		_, err := k.Socket.KickField(ctx, t.Field, t.Value, netip.Addr{})
 		return err
 	}
 	if t.Value != "" {
-		_, err := k.Socket.KickUser(ctx, t.Value)
+		_, err := k.Socket.KickUsers(ctx, t.Value)
 		return err
 	}
 	v := sortOut(chosen, list)
@@ -45,41 +57,40 @@ func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list
 			return err
 		}
 	}
+	var shared []inProcess
 	for user, sessions := range v.shared {
-		if again || !k.endInProcesses(ctx, user, sessions) {
+		if again || len(processes) == 0 {
 			v.users = append(v.users, user)
 		}
-	}
-	for _, user := range v.users {
-		if _, err := k.Socket.KickUser(ctx, user); err != nil {
-			return err
+		for _, s := range sessions {
+			shared = append(shared, inProcess{s.PID, user})
 		}
 	}
-	return nil
+	if len(processes) > 0 {
+		k.endInProcesses(ctx, processes, shared) // spares those in other processes
+	}
+	_, err = k.Socket.KickUsers(ctx, v.users...)
+	return err
 }
 
-// endInProcesses ends a user's sessions in the login processes of the given ones, which spares those in other processes. Those of
-// a process that is not there any more have ended with it. It reports whether it could.
-func (k Anvil) endInProcesses(ctx context.Context, user string, sessions []session.Session) bool {
-	sockets, err := k.Admin.Processes()
-	if err != nil || len(sockets) == 0 {
-		return false
+// endInProcesses ends all sessions of login names in login processes. The next list tells whether it worked.
+func (k Anvil) endInProcesses(ctx context.Context, sockets map[int]string, targets []inProcess) {
+	var asking sync.WaitGroup
+	slots := make(chan struct{}, adminParallel)
+	done := make(map[inProcess]bool)
+	for _, p := range targets {
+		socket, ok := sockets[p.pid]
+		if !ok || done[p] {
+			continue // the process has ended, and its sessions with it
+		}
+		done[p] = true
+		slots <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-slots }()
+			_, _ = k.Admin.KickUser(ctx, socket, p.user)
+		})
 	}
-	var done []int
-	for _, s := range sessions {
-		if slices.Contains(done, s.PID) {
-			continue
-		}
-		done = append(done, s.PID)
-		socket, ok := sockets[s.PID]
-		if !ok {
-			continue
-		}
-		if _, err := k.Admin.KickUser(ctx, socket, user); err != nil && !hasEnded(err) {
-			return false
-		}
-	}
-	return true
+	asking.Wait()
 }
 
 // hasEnded reports whether an error of a login process means that it has ended meanwhile.
@@ -135,10 +146,8 @@ func (k Anvil) blind(ctx context.Context, t Target, users []string) error {
 		_, err := k.Socket.KickField(ctx, t.Field, t.Value, netip.Addr{})
 		errs = append(errs, err)
 	}
-	for _, user := range users {
-		_, err := k.Socket.KickUser(ctx, user)
-		errs = append(errs, err)
-	}
-	_, _, err := k.endUnlisted(ctx, users, nil)
+	_, err := k.Socket.KickUsers(ctx, users...)
+	errs = append(errs, err)
+	_, _, err = k.endUnlisted(ctx, users, nil)
 	return errors.Join(append(errs, err)...)
 }

@@ -118,10 +118,28 @@ func ipcAnswer(w *kicktest.World, request []string, out io.Writer) {
 }
 
 func TestAnvil(t *testing.T) {
-	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
+	kicktest.Run(t, anvilSetup(func(*kicktest.World, int) bool { return true }))
+}
+
+// Where a login process has one connection, anvil of Dovecot 2.4.1 ends nothing and says that it has.
+func TestAnvilOneConnectionEach(t *testing.T) {
+	kicktest.Run(t, anvilSetup(func(w *kicktest.World, pid int) bool {
+		n := 0
+		for _, c := range w.Connections() {
+			if c.PID == pid {
+				n++
+			}
+		}
+		return n > 1
+	}))
+}
+
+// anvilSetup lets anvil end sessions in the login processes that it reaches.
+func anvilSetup(reaches func(w *kicktest.World, pid int) bool) kicktest.Setup {
+	return func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
 		base := t.TempDir()
 		path := filepath.Join(base, "anvil")
-		serve(t, path, hang, func(line string, out io.Writer) bool { anvilAnswer(w, fields(line), out); return false })
+		serve(t, path, hang, func(line string, out io.Writer) bool { anvilAnswer(w, fields(line), out, reaches); return false })
 		for pid := range 50 {
 			serve(t, filepath.Join(base, "srv.imap-login", strconv.Itoa(pid)), hang, func(line string, out io.Writer) bool {
 				if request := fields(line); request[0] == "KICK-USER" {
@@ -139,7 +157,7 @@ func TestAnvil(t *testing.T) {
 			Socket:  socket,
 			Admin:   dovecot.Admin{BaseDir: base},
 		}
-	})
+	}
 }
 
 // A session of a login process that has ended since the list was made is no reason to end those that are to be kept.
@@ -160,7 +178,7 @@ func TestAnvilEndedProcess(t *testing.T) {
 				w.End(func(s kicktest.Session) bool { return s.PID == 77 })
 			}
 		}
-		anvilAnswer(w, fields(line), out)
+		anvilAnswer(w, fields(line), out, func(*kicktest.World, int) bool { return true })
 		return false
 	})
 	serve(t, filepath.Join(base, "srv.imap-login", "3"), false, func(string, io.Writer) bool { return false })
@@ -177,8 +195,18 @@ func TestAnvilEndedProcess(t *testing.T) {
 }
 
 // anvilAnswer is what Dovecot 2.4 answers.
-func anvilAnswer(w *kicktest.World, request []string, out io.Writer) {
+func anvilAnswer(w *kicktest.World, request []string, out io.Writer, reaches func(w *kicktest.World, pid int) bool) {
 	args := request[1:]
+	kicked := func(which func(s kicktest.Session) bool) {
+		unreached := make(map[int]bool)
+		for _, c := range w.Connections() {
+			if !reaches(w, c.PID) {
+				unreached[c.PID] = true
+			}
+		}
+		count := w.End(func(s kicktest.Session) bool { return !unreached[s.PID] && which(s) })
+		fmt.Fprintln(out, max(count, 1))
+	}
 	switch request[0] {
 	case "VERSION":
 		fmt.Fprint(out, "VERSION\tanvil-server\t2\t0\n")
@@ -189,9 +217,9 @@ func anvilAnswer(w *kicktest.World, request []string, out io.Writer) {
 		}
 		fmt.Fprintln(out)
 	case "KICK-USER":
-		fmt.Fprintln(out, w.End(func(s kicktest.Session) bool { return s.User == args[0] }))
+		kicked(func(s kicktest.Session) bool { return s.User == args[0] })
 	case "KICK-ALT-USER":
-		fmt.Fprintln(out, w.End(func(s kicktest.Session) bool { return hasField(s, args[0], args[1]) }))
+		kicked(func(s kicktest.Session) bool { return hasField(s, args[0], args[1]) })
 	}
 }
 

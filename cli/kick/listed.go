@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"directormesh/cli/session"
@@ -170,19 +169,11 @@ func (d Dovecot) spare(t Target, users []string, list *session.List) []int {
 		return nil
 	}
 	var pids []int
-	note := func(s session.Session) {
-		if tag, ok := d.Tag(s.Backend); s.Hash != t.Hash || ok && tag != t.Tag {
-			pids = append(pids, s.PID)
-		}
-	}
-	for _, s := range list.Of(t.Hash) {
-		if slices.Contains(users, s.User) {
-			note(s)
-		}
-	}
 	for _, user := range users {
-		for _, s := range list.Marked(user) {
-			note(s)
+		for _, s := range list.Named(user) {
+			if tag, ok := d.Tag(s.Backend); s.Hash != t.Hash || ok && tag != t.Tag {
+				pids = append(pids, s.PID)
+			}
 		}
 	}
 	return pids

@@ -1,8 +1,6 @@
 package kick
 
 import (
-	"slices"
-
 	"directormesh/cli/session"
 )
 
@@ -27,18 +25,51 @@ func sortOut(chosen []session.Session, list *session.List) victims {
 		}
 	}
 	for user, sessions := range byUser {
-		all := 0
-		for _, s := range list.Of(sessions[0].Hash) {
-			if s.User == user && !s.Marked {
-				all++
+		unmarked, stays := 0, false
+		for _, s := range list.Named(user) {
+			if !s.Marked {
+				unmarked++
+			} else if !marked[session.Mark(s.Hash, s.Backend)] {
+				stays = true
 			}
 		}
-		stays := func(s session.Session) bool { return !marked[session.Mark(s.Hash, s.Backend)] }
-		if all == len(sessions) && !slices.ContainsFunc(list.Marked(user), stays) {
+		if unmarked == len(sessions) && !stays {
 			v.users = append(v.users, user)
 		} else {
 			v.shared[user] = sessions
 		}
 	}
 	return v
+}
+
+// inProcess is a login name in a login process.
+type inProcess struct {
+	pid  int
+	user string
+}
+
+// alone sorts chosen sessions: those of a login name in a process that has no other sessions of that name, and the rest.
+func alone(chosen []session.Session, list *session.List) (ended []inProcess, rest []session.Session) {
+	count := make(map[inProcess]int)
+	for _, s := range chosen {
+		count[inProcess{s.PID, s.User}]++
+	}
+	for p, n := range count {
+		all := 0
+		for _, s := range list.Named(p.user) {
+			if s.PID == p.pid {
+				all++
+			}
+		}
+		if all == n {
+			ended = append(ended, p)
+			delete(count, p)
+		}
+	}
+	for _, s := range chosen {
+		if count[inProcess{s.PID, s.User}] > 0 {
+			rest = append(rest, s)
+		}
+	}
+	return ended, rest
 }

@@ -1,6 +1,7 @@
 package kick
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -61,5 +62,27 @@ func TestFitting(t *testing.T) {
 		if got := fitting(tt.users); got != tt.want {
 			t.Errorf("%s: %d, want %d", name, got, tt.want)
 		}
+	}
+}
+
+// A login process is told a login name only if all that it has of it was chosen.
+func TestAlone(t *testing.T) {
+	at := func(pid int, user string, backend netip.Addr) dovecot.Connection {
+		return dovecot.Connection{PID: pid, User: user, Backend: backend}
+	}
+	list := session.NewList(time.Now(), []dovecot.Connection{
+		at(1, "alice", oldBackend), at(1, "alice", oldBackend), at(1, "bob", newBackend),
+		at(2, "alice", oldBackend), at(2, "alice", newBackend),
+		at(3, "alice", newBackend),
+	}, func(user string) ring.UserHash { return ring.UserHash(len(user)) })
+	var chosen []session.Session
+	for s := range list.All() {
+		if s.Backend == oldBackend {
+			chosen = append(chosen, s)
+		}
+	}
+	direct, rest := alone(chosen, list)
+	if !slices.Equal(direct, []inProcess{{1, "alice"}}) || len(rest) != 1 || rest[0].PID != 2 {
+		t.Errorf("direct %v, rest %+v", direct, rest)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	"directormesh/cli/dovecot"
@@ -18,11 +19,13 @@ type Session struct {
 	Marked bool // a mark tells the hash; it may not be that of the login name
 }
 
-// List is the sessions at one time. It does not change.
+// List is the sessions at one time. It does not change, and is safe for concurrent use.
 type List struct {
 	asked    time.Time // when Dovecot was asked
 	sessions []Session // by hash
-	marked   []Session // those of them that are, by login name
+
+	sortNames sync.Once // few lists are asked for names
+	byName    []Session // the same by login name
 }
 
 // NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is that of a login name.
@@ -36,12 +39,6 @@ func NewList(asked time.Time, connections []dovecot.Connection, hash func(user s
 		l.sessions[i] = Session{Connection: c, Hash: h, Marked: marked}
 	}
 	slices.SortStableFunc(l.sessions, func(a, b Session) int { return cmp.Compare(a.Hash, b.Hash) })
-	for _, s := range l.sessions {
-		if s.Marked {
-			l.marked = append(l.marked, s)
-		}
-	}
-	slices.SortStableFunc(l.marked, func(a, b Session) int { return cmp.Compare(a.User, b.User) })
 	return l
 }
 
@@ -55,14 +52,18 @@ func (l *List) Of(h ring.UserHash) []Session {
 	return l.sessions[from:to:to]
 }
 
-// Marked returns the sessions of a login name that are marked, whatever user they belong to.
-func (l *List) Marked(login string) []Session {
-	from := sort.Search(len(l.marked), func(i int) bool { return l.marked[i].User >= login })
+// Named returns the sessions of a login name, whatever user they belong to.
+func (l *List) Named(login string) []Session {
+	l.sortNames.Do(func() {
+		l.byName = slices.Clone(l.sessions)
+		slices.SortStableFunc(l.byName, func(a, b Session) int { return cmp.Compare(a.User, b.User) })
+	})
+	from := sort.Search(len(l.byName), func(i int) bool { return l.byName[i].User >= login })
 	to := from
-	for to < len(l.marked) && l.marked[to].User == login {
+	for to < len(l.byName) && l.byName[to].User == login {
 		to++
 	}
-	return l.marked[from:to:to]
+	return l.byName[from:to:to]
 }
 
 // All gives all sessions, by hash.

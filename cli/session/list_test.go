@@ -76,16 +76,16 @@ func TestListMarked(t *testing.T) {
 	}
 }
 
-// Those of one login name that are marked are found, whatever their hashes.
-func TestListMarkedLogins(t *testing.T) {
+// Those of one login name are found, whatever their hashes.
+func TestListNamed(t *testing.T) {
 	marked := func(user string, h ring.UserHash) dovecot.Connection {
 		return dovecot.Connection{User: user, Backend: backend1, Fields: []dovecot.Field{{Name: MarkField, Value: Mark(h, backend1)}}}
 	}
 	list := NewList(time.Now(), []dovecot.Connection{marked("bob", 9), marked("alice", 7), {User: "alice"}, marked("alice", 3), marked("carol", 1)},
 		func(string) ring.UserHash { return 5 })
-	for login, want := range map[string][]ring.UserHash{"alice": {3, 7}, "bob": {9}, "carol": {1}, "dave": nil, "": nil} {
+	for login, want := range map[string][]ring.UserHash{"alice": {3, 5, 7}, "bob": {9}, "carol": {1}, "dave": nil, "": nil} {
 		var got []ring.UserHash
-		for _, s := range list.Marked(login) {
+		for _, s := range list.Named(login) {
 			got = append(got, s.Hash)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -265,12 +265,16 @@ func TestMoveDestuser(t *testing.T) {
 // When a backend is removed its sessions end, and no others.
 func TestRemoveEndsSessions(t *testing.T) {
 	t.Parallel()
+	eachRelease(t, removeEndsSessions)
+}
+
+func removeEndsSessions(t *testing.T, r release) {
 	backends := startBackends(t, 2)
-	users := userNames(8)
+	users := userNames(40)
 	for _, b := range backends {
 		b.mark(users...)
 	}
-	sites := startProxies(t, dovecot23, backends, 2, "")
+	sites := startProxies(t, r, backends, 2, "")
 	removed := backends[0]
 	sessions := make(map[string][]*mailConn) // by backend
 	for i, user := range users {
