@@ -51,14 +51,15 @@ func serve(socket string) int {
 
 // memoryUse is what a director's process uses.
 type memoryUse struct {
-	Before   int64 // resident, before anything is done about it
-	Resident int64 // after a collection, freed pages given back
-	Heap     uint64
-	Stack    uint64
-	System   uint64        // of the Go runtime's own
-	Cycles   uint32        // collections so far
-	Paused   time.Duration // by them, in all
-	GCPart   float64       // of the processor time
+	Before    int64 // resident, before anything is done about it
+	Resident  int64 // after a collection, freed pages given back
+	Anonymous int64 // of that what is no part of the program's file
+	Heap      uint64
+	Stack     uint64
+	System    uint64        // of the Go runtime's own
+	Cycles    uint32        // collections so far
+	Paused    time.Duration // by them, in all
+	GCPart    float64       // of the processor time
 }
 
 func memory(w http.ResponseWriter, _ *http.Request) {
@@ -68,7 +69,7 @@ func memory(w http.ResponseWriter, _ *http.Request) {
 	u.Cycles, u.Paused, u.GCPart = m.NumGC, time.Duration(m.PauseTotalNs), m.GCCPUFraction
 	debug.FreeOSMemory()
 	runtime.ReadMemStats(&m)
-	u.Resident, u.Heap, u.Stack = resident(os.Getpid()), m.HeapAlloc, m.StackInuse
+	u.Resident, u.Anonymous, u.Heap, u.Stack = resident(os.Getpid()), anonymous(os.Getpid()), m.HeapAlloc, m.StackInuse
 	u.System = m.GCSys + m.OtherSys + m.MSpanInuse + m.MCacheInuse + m.BuckHashSys
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(u) // the reader notices

@@ -124,7 +124,9 @@ func (b *bench) flush(ctx context.Context, name string, strayed int, flags ...st
 	var last api.Flush
 	watch, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
+	var took time.Duration
 	err = b.profile("flush "+name, func() error {
+		defer func() { took = time.Since(began) }()
 		for watch.Err() == nil {
 			all, err := d.client.Flushes(watch)
 			if err != nil {
@@ -145,7 +147,6 @@ func (b *bench) flush(ctx context.Context, name string, strayed int, flags ...st
 	if err != nil && watch.Err() == nil {
 		return err
 	}
-	took := time.Since(began)
 	figure := fmt.Sprintf("%s for %d users", short(took), last.Moved)
 	if !last.Ended() {
 		figure += " (stopped)"

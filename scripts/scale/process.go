@@ -122,12 +122,17 @@ func (d *director) cpu() time.Duration {
 }
 
 // resident is the memory of a process, in bytes.
-func resident(pid int) int64 {
+func resident(pid int) int64 { return statm(pid, 1) }
+
+// anonymous is the part of resident that is not of the program's file, which all its processes share.
+func anonymous(pid int) int64 { return statm(pid, 1) - statm(pid, 2) }
+
+func statm(pid, column int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0
 	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	pages, _ := strconv.ParseInt(strings.Fields(string(text))[column], 10, 64)
 	return pages * int64(os.Getpagesize())
 }
 
