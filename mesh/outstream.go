@@ -16,25 +16,29 @@ const (
 
 var errQueueFull = errors.New("send queue is full: the peer does not keep up")
 
-// An outStream is the open stream to one peer: a queue of encoded messages and the goroutine that writes them. The queue is
-// bounded in bytes and adding to it never waits, so a peer that does not read delays nobody.
+// An outStream is the open stream to one peer: a queue of encoded messages and, while there is something in it, a goroutine that
+// writes them: most streams of a large mesh are idle most of the time. The queue is bounded in bytes and adding to it never waits, so
+// a peer that does not read delays nobody.
 type outStream struct {
 	peer string
 	conn net.Conn
 	s    *secureStream
 
 	mu      sync.Mutex
-	wake    sync.Cond // there is something to write, or the end
 	queue   [][]byte
-	bytes   int // of the queue and of what is being written
+	bytes   int                       // of the queue and of what is being written
+	sent    func(messages, bytes int) // told of each write; nil: nothing may be written yet
+	writing bool                      // the writer runs
 	closed  error
 	drained chan struct{} // somebody waits for the end of the queue; nil: nobody does
+
+	ended  chan struct{} // closed with the stream
+	writer sync.WaitGroup
+	buf    []byte // the writer's
 }
 
 func newOutStream(peer string, s *secureStream) *outStream {
-	o := &outStream{peer: peer, conn: s.conn, s: s}
-	o.wake.L = &o.mu
-	return o
+	return &outStream{peer: peer, conn: s.conn, s: s, ended: make(chan struct{})}
 }
 
 // add queues an encoded message, which must not change any more. An error means that the stream is closed.
@@ -50,7 +54,7 @@ func (o *outStream) add(message []byte) error {
 	}
 	o.queue = append(o.queue, message)
 	o.bytes += len(message) + frameHeader
-	o.wake.Signal()
+	o.startWriterLocked()
 	return nil
 }
 
@@ -68,7 +72,7 @@ func (o *outStream) closeLocked(cause error) {
 	o.closed = cause
 	o.queue, o.bytes = nil, 0
 	o.tellDrainedLocked()
-	o.wake.Signal()
+	close(o.ended)
 	// The writer learns of it by its next write.
 	_ = o.conn.Close()
 }
@@ -108,16 +112,58 @@ func (o *outStream) emptied() <-chan struct{} {
 	return drained
 }
 
-// take returns all that is queued, waiting for something; an error is the end of the stream.
-func (o *outStream) take() ([][]byte, error) {
+// write lets what is queued be written, until the stream ends, and returns why it did. sent is told of each write.
+func (o *outStream) write(sent func(messages, bytes int)) error {
+	o.mu.Lock()
+	o.sent = sent
+	if len(o.queue) > 0 {
+		o.startWriterLocked()
+	}
+	o.mu.Unlock()
+	<-o.ended
+	o.writer.Wait() // nothing starts it any more
+	return o.cause()
+}
+
+func (o *outStream) startWriterLocked() {
+	if !o.writing && o.sent != nil && o.closed == nil {
+		o.writing = true
+		o.writer.Go(o.writeQueue)
+	}
+}
+
+// writeQueue writes all that is queued, and what is added meanwhile.
+func (o *outStream) writeQueue() {
+	for queue := o.take(); len(queue) > 0; queue = o.take() {
+		for len(queue) > 0 {
+			buf, count := o.buf[:0], 0
+			for count < len(queue) && (count == 0 || len(buf)+frameHeader+len(queue[count]) <= writeChunk) {
+				buf = appendFrame(buf, queue[count])
+				queue[count] = nil
+				count++
+			}
+			queue = queue[count:]
+			if o.buf = buf; cap(buf) > keepBuffer {
+				o.buf = nil
+			}
+			if err := o.writeAll(buf); err != nil {
+				o.close(fmt.Errorf("write: %w", err))
+				return
+			}
+			o.written(len(buf))
+			o.sent(count, len(buf))
+		}
+	}
+}
+
+// take returns all that is queued. If that is nothing, the writer has ended.
+func (o *outStream) take() [][]byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.closed == nil && len(o.queue) == 0 {
-		o.wake.Wait()
-	}
 	queue := o.queue
 	o.queue = nil
-	return queue, o.closed
+	o.writing = len(queue) > 0
+	return queue
 }
 
 // written takes what has been written out of the count.
@@ -129,36 +175,6 @@ func (o *outStream) written(bytes int) {
 	}
 	if o.bytes -= bytes; o.bytes == 0 {
 		o.tellDrainedLocked()
-	}
-}
-
-// write writes until the stream ends, and returns why. sent is told of each write.
-func (o *outStream) write(sent func(messages, bytes int)) error {
-	var buf []byte
-	for {
-		queue, err := o.take()
-		if err != nil {
-			return err
-		}
-		for len(queue) > 0 {
-			buf = buf[:0]
-			count := 0
-			for count < len(queue) && (count == 0 || len(buf)+frameHeader+len(queue[count]) <= writeChunk) {
-				buf = appendFrame(buf, queue[count])
-				queue[count] = nil
-				count++
-			}
-			queue = queue[count:]
-			if err := o.writeAll(buf); err != nil {
-				o.close(fmt.Errorf("write: %w", err))
-				return o.cause()
-			}
-			o.written(len(buf))
-			sent(count, len(buf))
-		}
-		if cap(buf) > keepBuffer {
-			buf = nil
-		}
 	}
 }
 

@@ -23,6 +23,7 @@ type meshClock struct {
 	offset atomic.Int64 // time.Duration
 
 	adjustedAt time.Duration
+	offsets    []time.Duration // scratch of clockOffset
 }
 
 func (m *meshClock) init(wall directory.Time, start time.Duration) {
@@ -71,26 +72,30 @@ func (c *Core) step(offset time.Duration) {
 // clockOffset is how far the median of the mesh is ahead of us. The median is the lower one of an even number, so that two
 // directors agree on which of them is right. Directors that are not synced follow those that are; a mesh follows an older one.
 func (c *Core) clockOffset(now time.Duration) (time.Duration, bool) {
-	var synced, all []time.Duration
-	for _, p := range c.peers {
-		if !p.live || !p.skewKnown || c.younger(p.founding) {
-			continue
-		}
-		all = append(all, p.skew)
-		if p.synced {
-			synced = append(synced, p.skew)
+	offsets, others := c.clock.offsets[:0], 0
+	for _, p := range c.sortedPeers() {
+		switch {
+		case !p.live || !p.skewKnown || c.younger(p.founding):
+		case p.synced:
+			offsets = append(offsets, p.skew)
+		default:
+			others++
 		}
 	}
-	if len(all) == 0 {
-		return 0, false
-	}
-	offsets := append(all, 0)
 	switch {
+	case len(offsets)+others == 0:
+		return 0, false
 	case c.synced():
-		offsets = append(synced, 0)
-	case len(synced) > 0:
-		offsets = synced
+		offsets = append(offsets, 0)
+	case len(offsets) == 0:
+		for _, p := range c.sortedPeers() {
+			if p.live && p.skewKnown && !c.younger(p.founding) {
+				offsets = append(offsets, p.skew)
+			}
+		}
+		offsets = append(offsets, 0)
 	}
+	c.clock.offsets = offsets
 	slices.Sort(offsets)
 	return offsets[(len(offsets)-1)/2], true
 }

@@ -67,10 +67,12 @@ type Core struct {
 	digests digests
 	seen    deltaWindow
 
-	nextID    uint64 // identifies deltas, kicks, holds, snapshots of this life
-	nextBatch time.Duration
-	nextBeat  time.Duration
-	counters  Counters
+	nextID     uint64        // identifies deltas, kicks, holds, snapshots of this life
+	nextReview time.Duration // of the peers
+	nextBatch  time.Duration
+	beatPeers  int // peers at the last beat
+	nextBeat   time.Duration
+	counters   Counters
 }
 
 // user is a user of one tag; the same hash in two tags is two users.
@@ -130,10 +132,13 @@ func (c *Core) Tick(now time.Duration) {
 	defer c.enter(now)()
 	c.log.prune(now)
 	c.disciplineClock(now)
-	c.checkPeers(now)
-	c.progressAdmission(now)
+	if now >= c.nextReview || !c.synced() {
+		c.checkPeers(now)
+		c.progressAdmission(now)
+		c.excludeSilent(now)
+		c.nextReview = now + c.reviewInterval()
+	}
 	c.checkSnapshots(now)
-	c.excludeSilent(now)
 	c.beat(now)
 	if now >= c.nextBatch {
 		c.flushOutbox(now)
@@ -174,6 +179,12 @@ func (c *Core) leave(now time.Duration) {
 func (c *Core) batchInterval() time.Duration {
 	n := time.Duration(len(c.peers) + 1)
 	return min(max(2*time.Millisecond*n, 50*time.Millisecond), time.Second)
+}
+
+// reviewInterval is how often a director that answers by itself looks whether a peer has failed or must be asked again: at each tick, unless
+// there are dozens of peers. What peers say counts at once.
+func (c *Core) reviewInterval() time.Duration {
+	return min(time.Millisecond*time.Duration(len(c.peers)), 200*time.Millisecond)
 }
 
 func (c *Core) newID() uint64 {

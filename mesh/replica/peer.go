@@ -119,6 +119,11 @@ func (c *Core) beat(now time.Duration) {
 		return
 	}
 	c.nextBeat = now + c.beatInterval()
+	if n := len(c.peers); n > beatManyPeers && n != c.beatPeers {
+		// Directors that were started together would beat together for ever, and answer thousands of messages at the same moment.
+		c.nextBeat -= time.Duration(c.rand.Int64N(int64(c.beatInterval())))
+	}
+	c.beatPeers = len(c.peers)
 	for _, p := range c.sortedPeers() {
 		c.beatTo(now, p)
 	}
