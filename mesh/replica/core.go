@@ -15,7 +15,7 @@ import (
 const (
 	beatEvery      = 250 * time.Millisecond // below beatManyPeers peers
 	beatManyPeers  = 50
-	failAfter      = 5*time.Second + 500*time.Millisecond // silence of 5 s, and up to two beats until the last echo
+	failAfter      = 5*time.Second + 500*time.Millisecond // silence of 5 s, and up to two beats until the last echo; see silence
 	confirmWithin  = 5 * time.Second                      // then a live peer is excluded
 	wakeAfter      = time.Second                          // a tick later than this was a pause
 	startWait      = 3 * time.Second                      // then a director whose peers do not answer serves alone

@@ -136,6 +136,10 @@ func (c *Core) beatInterval() time.Duration {
 	return min(beatEvery*time.Duration(len(c.peers))/beatManyPeers, time.Second)
 }
 
+// silence is how old the last echo of a live peer may be: 5 s, and the two beats that an echo takes at worst. At the end of a mapping's life
+// there is room for the longest, 7 s, and for what else counts there.
+func (c *Core) silence() time.Duration { return failAfter + 2*(c.beatInterval()-beatEvery) }
+
 func (c *Core) beatTo(now time.Duration, p *peer) {
 	if !p.out {
 		return
@@ -192,7 +196,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	case m.Counted && p.nonce == 0 && p.counted:
 		p.admittedMe = true
 	}
-	if !p.live && p.echoAt > 0 && now-p.echoAt <= failAfter {
+	if !p.live && p.echoAt > 0 && now-p.echoAt <= c.silence() {
 		c.cameAlive(now, p)
 	}
 }
@@ -221,7 +225,7 @@ func (c *Core) cameAlive(now time.Duration, p *peer) {
 func (c *Core) checkPeers(now time.Duration) {
 	for _, p := range c.sortedPeers() {
 		switch {
-		case p.live && now-p.echoAt > failAfter:
+		case p.live && now-p.echoAt > c.silence():
 			c.fail(now, p, "no answer")
 		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})

@@ -11,8 +11,8 @@ import (
 // silence before a failure is in question; where some were away lately, everything since they were last heard: a replay brings them what we
 // wrote in historyFor, a gap longer than that ends with a snapshot, but neither brings what a director wrote that died before they met.
 const (
-	tailFor     = historyFor + failAfter + 5*time.Second
-	tailOfCrash = failAfter + 2*time.Second
+	tailFor       = historyFor + failAfter + 5*time.Second
+	beforeSilence = 2 * time.Second
 )
 
 // tail is the end of a peer's log, as far as it holds rows.
@@ -53,7 +53,7 @@ func (c *Core) passOn(now time.Duration, p *peer) {
 	case p.left:
 		since = now // what it said reached everybody before its farewell
 	default:
-		since = now - tailOfCrash
+		since = now - c.silence() - beforeSilence
 	}
 	for _, e := range p.tail.entries {
 		if e.at > since {
