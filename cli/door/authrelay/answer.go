@@ -63,7 +63,7 @@ func (l *link) reply(out, line []byte, names map[netip.Addr]string, counts *tall
 	id, fields := cutField(rest)
 	if l.s.protocol.completes(verb) && fields != nil {
 		if r, ok := parseReply(fields); ok {
-			tag, hash := l.s.completer.key(&r)
+			tag, hash := l.tagOf(&r), l.s.completer.hash(&r)
 			backend, ok := l.s.director.TryLookup(tag, hash)
 			if !ok {
 				return l.hold(out, line, id, counts)
@@ -78,6 +78,14 @@ func (l *link) reply(out, line []byte, names map[netip.Addr]string, counts *tall
 		l.forget(id)
 	}
 	return append(out, line...)
+}
+
+// tagOf returns the tag of a reply. mu must be held.
+func (l *link) tagOf(r *reply) ring.Tag {
+	if string(r.tag) != string(l.tag) {
+		l.tag = ring.Tag(r.tag)
+	}
+	return l.tag
 }
 
 // place is the result of a lookup.
@@ -127,7 +135,7 @@ func (l *link) await(line []byte) {
 	_, rest := cutField(body)
 	id, fields := cutField(rest)
 	r, _ := parseReply(fields)
-	tag, hash := l.s.completer.key(&r)
+	tag, hash := ring.Tag(r.tag), l.s.completer.hash(&r)
 	began := time.Now()
 	backend, err := l.s.director.Lookup(ctx, tag, hash)
 	if l.ctx.Err() != nil {

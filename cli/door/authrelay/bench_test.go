@@ -39,6 +39,33 @@ func BenchmarkReply(b *testing.B) {
 	}
 }
 
+// A reply costs no allocation, whatever is in it.
+func TestReplyDoesNotAllocate(t *testing.T) {
+	server, err := New(Config{
+		Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9, Separator: '*',
+		Seen: func(ring.UserHash, []byte, netip.Addr) {},
+		Mark: func(ring.UserHash, netip.Addr, bool) string { return "user_mark=1" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLink(server, nil)
+	out := make([]byte, 0, 1<<10)
+	var counts tally
+	for _, line := range []string{
+		"OK\t1\tuser=alice@example.org\tproxy\tpass=secret\n",
+		"OK\t1\tuser=alice@example.org\tproxy\tdirector_tag=ssd\n",
+		"OK\t1\tuser=alice*master\tdestuser=bob\tproxy\r\n",
+		"OK\t1\tuser=alice\n",
+		"FAIL\t1\tuser=alice\n",
+	} {
+		raw := []byte(line)
+		if n := testing.AllocsPerRun(100, func() { out = l.reply(out[:0], raw, nil, &counts) }); n > 0 {
+			t.Errorf("%q costs %v allocations", line, n)
+		}
+	}
+}
+
 // BenchmarkIdle reports what a connection costs on which nothing happens.
 func BenchmarkIdle(b *testing.B) {
 	const n = 2000

@@ -25,10 +25,8 @@ func newCompleter(cfg Config) *completer {
 	return c
 }
 
-// key returns whose backend a reply wants.
-func (c *completer) key(r *reply) (ring.Tag, ring.UserHash) {
-	return ring.Tag(r.tag), c.format.Hash(string(c.login(r.name)))
-}
+// hash returns whose backend a reply wants.
+func (c *completer) hash(r *reply) ring.UserHash { return c.format.Hash(string(c.login(r.name))) }
 
 // login returns a name without the master user in it.
 func (c *completer) login(name []byte) []byte {

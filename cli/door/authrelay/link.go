@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"directormesh/ring"
 )
 
 // link is a client's connection and the one to auth that belongs to it.
@@ -25,7 +27,8 @@ type link struct {
 	mu   sync.Mutex // guards what follows, and writing to the client
 	auth net.Conn   // nil: not connected, or there is none
 	open map[string]request
-	over bool // nothing may be written any more
+	tag  ring.Tag // of the last reply: the next one most likely has the same, which then costs no allocation
+	over bool     // nothing may be written any more
 }
 
 // maxID is the longest id that is remembered. Dovecot's are decimal numbers of 32 bits.
