@@ -12,8 +12,8 @@ import (
 const (
 	// LoginTime is how long a login that was answered may be on its way to the backend: Dovecot's login_proxy_timeout.
 	LoginTime = 30 * time.Second
-	// maxLogins bounds each of the two halves of what is remembered.
-	maxLogins = 200_000
+	// maxLogins bounds each of the two halves of what is remembered: 33,000 logins of different users a second.
+	maxLogins = 1_000_000
 	// maxNames bounds the login names and backends of one hash; with "%Ld" whole domains share one.
 	maxNames = 100
 )
