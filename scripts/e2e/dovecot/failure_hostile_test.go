@@ -179,6 +179,16 @@ func TestAuthSlowAndGone(t *testing.T) {
 // process returns the id of one of the instance's processes, by the name of its program.
 func (i *instance) process(name string) int {
 	i.t.Helper()
+	pid := i.findProcess(name)
+	if pid == 0 {
+		i.t.Fatalf("%s has no process %s", i.name, name)
+	}
+	return pid
+}
+
+// findProcess is process, 0 if there is none.
+func (i *instance) findProcess(name string) int {
+	i.t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		i.t.Fatal(err)
@@ -200,6 +210,5 @@ func (i *instance) process(name string) int {
 			return n
 		}
 	}
-	i.t.Fatalf("%s has no process %s", i.name, name)
 	return 0
 }

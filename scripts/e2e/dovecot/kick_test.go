@@ -15,11 +15,15 @@ import (
 // "doveadm director move" ends a user's sessions on all proxies; a login during the move waits, and reaches the new backend.
 func TestMoveEndsSessions(t *testing.T) {
 	t.Parallel()
+	eachRelease(t, moveEndsSessions)
+}
+
+func moveEndsSessions(t *testing.T, r release) {
 	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice", "bob")
 	}
-	sites := startProxies(t, dovecot23, backends, 2, "")
+	sites := startProxies(t, r, backends, 2, "")
 	var sessions []*mailConn
 	var home string
 	for _, s := range sites {
@@ -62,6 +66,10 @@ func TestMoveEndsSessions(t *testing.T) {
 	}
 }
 
+// lateTime is how long a session may last whose login took so long that it arrived after the kick: such sessions are looked for
+// after three and after eight seconds.
+const lateTime = 10 * time.Second
+
 // Logins that are under way while the user is moved never stay on the old backend.
 func TestMoveAgainstLogins(t *testing.T) {
 	t.Parallel()
@@ -99,16 +107,17 @@ func TestMoveAgainstLogins(t *testing.T) {
 		sites[round%2].director.must("move", "--wait", "alice", target.ip.String())
 		close(stop)
 		logins.Wait()
-		stayed := 0
+		late := 0
 		for _, c := range open {
 			if at, err := c.where(); err == nil && at != target.name {
-				stayed++
+				late++
+				if err := c.ended(lateTime); err != nil {
+					t.Errorf("round %d: a session has stayed on %s: %v", round, home, err)
+				}
 			}
 			c.Close()
 		}
-		if stayed > 0 {
-			t.Errorf("round %d: %d of %d sessions have stayed on %s", round, stayed, len(open), home)
-		}
+		t.Logf("round %d: %d of %d logins arrived after the move and were ended then", round, late, len(open))
 		home = target.name
 	}
 }
@@ -116,12 +125,17 @@ func TestMoveAgainstLogins(t *testing.T) {
 // Kicks with doveadm, by name and by a passdb field, end sessions on all proxies, and nothing else.
 func TestKick(t *testing.T) {
 	t.Parallel()
+	eachRelease(t, kickSessions)
+}
+
+func kickSessions(t *testing.T, r release) {
 	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice", "bob", "carol")
 	}
 	// The passdb gives everybody a field to kick by.
-	sites := startProxies(t, dovecot23, backends, 2, "user_group=g-%u")
+	fields := map[release]string{dovecot23: "user_group=g-%u", dovecot24: "user_group = g-%{user}"}
+	sites := startProxies(t, r, backends, 2, fields[r])
 	var alice, bob, carol []*mailConn
 	for _, s := range sites {
 		a, _ := s.login(t, "alice")
@@ -235,11 +249,16 @@ func TestFlush(t *testing.T) {
 // case with Dovecot's own sessions lists after a restart of the director.
 func TestMoveDestuser(t *testing.T) {
 	t.Parallel()
+	eachRelease(t, moveDestuser)
+}
+
+func moveDestuser(t *testing.T, r release) {
 	backends := startBackends(t, 2)
 	for _, b := range backends {
 		b.mark("alice.shared", "bob.shared")
 	}
-	sites := startProxies(t, dovecot23, backends, 2, "destuser=%u.shared")
+	fields := map[release]string{dovecot23: "destuser=%u.shared", dovecot24: "destuser = %{user}.shared"}
+	sites := startProxies(t, r, backends, 2, fields[r])
 	var sessions []*mailConn
 	var home string
 	for _, s := range sites {

@@ -4,15 +4,18 @@ package dovecot
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // threeSites starts backends, and three proxies with a director each.
-func threeSites(t *testing.T, backends []*backend, flags ...string) []*site {
+func threeSites(t *testing.T, r release, backends []*backend, flags ...string) []*site {
 	t.Helper()
 	var sites []*site
 	for i := range 3 {
-		sites = append(sites, newSite(t, dovecot23, i+1, addresses(backends), "", "", flags...))
+		sites = append(sites, newSite(t, r, i+1, addresses(backends), "", "", flags...))
 	}
 	startSites(t, sites...)
 	return sites
@@ -29,23 +32,19 @@ func userNames(n int) []string {
 // A user reaches the same backend by every protocol and through every proxy, and the session works.
 func TestLogin(t *testing.T) {
 	t.Parallel()
+	eachRelease(t, logIn)
+}
+
+func logIn(t *testing.T, r release) {
 	backends := startBackends(t, 3)
-	sites := threeSites(t, backends)
-	users := userNames(16)
+	sites := threeSites(t, r, backends)
+	users := userNames(12)
 	for _, b := range backends {
 		b.mark(users...)
 	}
 	used := make(map[string]bool)
 	for i, user := range users {
-		first := sites[i%3]
-		c, err := loginIMAP(first.port(143), user, "pass")
-		if err != nil {
-			t.Fatal(err)
-		}
-		home, err := c.where()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, home := sites[i%3].login(t, user)
 		used[home] = true
 		session(t, c)
 		for _, s := range sites {
@@ -57,6 +56,9 @@ func TestLogin(t *testing.T) {
 				t.Errorf("%s through %s by AUTHENTICATE: on %s (%v), by LOGIN on %s", user, s.proxy.name, got, err, home)
 			}
 			c.Close()
+			if r == dovecot24 {
+				continue // without POP3
+			}
 			if c, err = loginPOP3(s.port(110), user, "pass"); err != nil {
 				t.Fatal(err)
 			}
@@ -65,10 +67,36 @@ func TestLogin(t *testing.T) {
 			}
 			c.Close()
 		}
+		replies, err := deliver(sites[(i+1)%3].port(24), "delivered", user)
+		if err != nil || len(replies) != 1 || !strings.HasPrefix(replies[0], "250") {
+			t.Fatalf("mail to %s: %q, %v", user, replies, err)
+		}
+		if got := mailCount(t, named(t, backends, home), user, "delivered"); got != 1 {
+			t.Errorf("%d mails for %s on %s, where the user's sessions are", got, user, home)
+		}
 	}
 	if len(used) < 2 {
 		t.Errorf("users are on %v only", used)
 	}
+}
+
+// mailCount counts a user's mails with a text on a backend.
+func mailCount(t *testing.T, b *backend, user, text string) int {
+	t.Helper()
+	n := 0
+	for _, dir := range []string{"new", "cur"} {
+		files, _ := filepath.Glob(filepath.Join(b.mail, user, "Maildir", dir, "*"))
+		for _, f := range files {
+			raw, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(raw), text) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // session appends a mail and fetches it, then ends.
