@@ -109,14 +109,13 @@ func (h *held) publish(rows []row) {
 	h.lock.changed()
 }
 
-// newRows returns an empty array with room for at least want rows. The slack is
-// small (it rounds up to the allocator's next size, steps of about an eighth):
-// with ten million mappings it is memory that counts, not the rare copy.
+// newRows returns an empty array with room for at least want rows. The only
+// slack is that of the allocator's next size, in steps of about an eighth: with
+// ten million mappings it is memory that counts, not the rare copy.
 func newRows(want int) []row {
 	if want == 0 {
 		return nil
 	}
-	want += want / 32
 	made := slices.Grow([]row(nil), (want+roomUnit-1)/roomUnit*roomUnit)
 	return made[: 0 : cap(made)/roomUnit*roomUnit]
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"directormesh/cli/load"
@@ -15,11 +16,13 @@ import (
 type latency struct {
 	lookups, failed, wrong int64
 	p50, p99, p999, most   time.Duration
+	typical                time.Duration // the median of all seconds' p99: other work on the machine spoils some seconds only
 	reasons                map[string]int64
 }
 
 func (l latency) String() string {
-	text := fmt.Sprintf("p50 %s p99 %s p99.9 %s max %s", short(l.p50), short(l.p99), short(l.p999), short(l.most))
+	text := fmt.Sprintf("p50 %s p99 %s p99.9 %s max %s, p99 of the median second %s",
+		short(l.p50), short(l.p99), short(l.p999), short(l.most), short(l.typical))
 	if l.failed > 0 || l.wrong > 0 {
 		text += fmt.Sprintf(", %d FAILED %v, %d WRONG", l.failed, l.reasons, l.wrong)
 	}
@@ -46,6 +49,8 @@ func (b *bench) load(ctx context.Context, directors []*director, rate float64, m
 		Door: load.DoorAuthreply, Users: load.Users{Names: names, Count: b.users}, Connections: 4, Rate: rate,
 		Duration: time.Hour, Patience: 35 * time.Second, Moves: moves, Seed: rand.Uint64(),
 	}
+	var seconds []time.Duration
+	cfg.Progress = func(p load.Progress) { seconds = append(seconds, p.P99) }
 	for _, d := range directors {
 		cfg.Directors = append(cfg.Directors, load.Target{Name: d.name, Network: "unix", Address: d.socket(load.DoorAuthreply.Socket())})
 	}
@@ -79,6 +84,9 @@ func (b *bench) load(ctx context.Context, directors []*director, rate float64, m
 	l := latency{lookups: h.TotalCount(), wrong: r.Wrong, p50: time.Duration(h.ValueAtPercentile(50)),
 		p99: time.Duration(h.ValueAtPercentile(99)), p999: time.Duration(h.ValueAtPercentile(99.9)), most: time.Duration(h.Max())}
 	l.failed, l.reasons = r.Failed()
+	if slices.Sort(seconds); len(seconds) > 0 {
+		l.typical = seconds[len(seconds)/2]
+	}
 	return l, nil
 }
 

@@ -74,6 +74,7 @@ var parts = []struct {
 }{
 	{"start", (*bench).measureStart},
 	{"mesh", (*bench).measureMesh},
+	{"memory", (*bench).measureMemory},
 	{"expiry", (*bench).measureExpiry},
 	{"flush", (*bench).measureFlush},
 	{"activity", (*bench).measureActivity},
