@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// addressPool is the loopback addresses of this test process: a /24 in 127.64.0.0/10 of its own, so that test processes that run
+// addressPool is the loopback addresses of this test process: a part of a /24 in 127.64.0.0/10 of its own, so that test processes that run
 // at the same time do not get in each other's way. Tests that run at the same time have different ones.
 type addressPool struct {
 	mu    sync.Mutex // guards taken
@@ -24,7 +24,7 @@ func newAddress(t *testing.T) netip.Addr {
 	p := &freeAddresses
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for n := 1; n < 255; n++ {
+	for n := 100; n < 255; n++ { // of three digits: none is the beginning of another
 		if p.taken[n] {
 			continue
 		}
