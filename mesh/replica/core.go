@@ -175,10 +175,11 @@ func (c *Core) leave(now time.Duration) {
 	c.retryWaiters(now)
 }
 
-// batchInterval is how long rows are collected: longer in larger meshes, to keep the number of messages down.
+// batchInterval is how long rows are collected: longer in larger meshes, where each director has fewer, so that what a batch costs beside
+// its rows, its list of backends above all, stays a small part of it.
 func (c *Core) batchInterval() time.Duration {
 	n := time.Duration(len(c.peers) + 1)
-	return min(max(2*time.Millisecond*n, 50*time.Millisecond), time.Second)
+	return min(max(4*time.Millisecond*n, 50*time.Millisecond), time.Second)
 }
 
 // reviewInterval is how often a director that answers by itself looks whether a peer has failed or must be asked again: at each tick, unless

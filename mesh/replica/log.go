@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"directormesh/directory"
@@ -107,6 +109,7 @@ func (c *Core) flushOutbox(now time.Duration) {
 	for tag, rows := range c.outbox.take() {
 		for len(rows) > 0 {
 			n := min(len(rows), rowsPerMessage)
+			slices.SortStableFunc(rows[:n], func(a, b directory.Mapping) int { return cmp.Compare(a.Hash, b.Hash) }) // for a shorter message
 			c.write(now, &wire.Rows{
 				Stamp:  c.hlc.Next(c.clock.at(now)),
 				Blocks: []wire.Block{wire.Pack(tag, rows[:n])},

@@ -1,0 +1,249 @@
+package replica
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+// fleet is many cores on links that are alike, in virtual time: what happens when, and how many bytes it takes, depends on the seed alone.
+// Messages pass through the codec, as on a network; the encryption of the streams, which the shell adds, is counted by its overhead.
+type fleet struct {
+	b         *testing.B
+	now       time.Duration
+	delay     time.Duration // of a link, and up to half as much more for each message
+	expire    time.Duration
+	backends  int
+	rand      *rand.Rand
+	members   []*member
+	byName    map[string]*member
+	events    eventQueue
+	planned   uint64
+	delivered func(to *member, m wire.Message) // told of each message that a core has taken; may be nil
+}
+
+type member struct {
+	f        *fleet
+	name     string
+	core     *Core
+	dir      *directory.Directory
+	sessions map[*member]uint64        // of the streams dialled to it
+	lastAt   map[*member]time.Duration // when what was sent last on each stream arrives
+	done     map[uint64]AdminDone
+	lastID   uint64
+
+	sent, received, messages int            // bytes sent and received, messages sent
+	rows                     int            // written into the log
+	kinds                    map[string]int // bytes sent, by kind of message
+}
+
+// streamOverhead is what frame and record add to a message that is written by itself: 4 bytes of length; 2 of length and a tag of 16.
+const streamOverhead = 4 + 2 + 16
+
+const fleetTick = 25 * time.Millisecond
+
+// newFleet starts directors that share a mesh, and waits until all are synced.
+func newFleet(b *testing.B, directors, backends int, delay, expire time.Duration) *fleet {
+	b.Helper()
+	f := &fleet{b: b, now: time.Hour, delay: delay, expire: expire, backends: backends, rand: rand.New(rand.NewPCG(4, uint64(directors))),
+		byName: make(map[string]*member)}
+	for range directors {
+		f.add()
+	}
+	f.until("all are synced", time.Minute, func() bool { return f.allSynced() })
+	return f
+}
+
+// add starts one more director; the first founds the mesh.
+func (f *fleet) add() *member {
+	i := len(f.members)
+	m := &member{f: f, name: fmt.Sprintf("d%03d", i+1), dir: directory.New(f.expire), sessions: make(map[*member]uint64),
+		lastAt: make(map[*member]time.Duration), done: make(map[uint64]AdminDone), kinds: make(map[string]int)}
+	m.core = New(Config{
+		Name: m.name, Boot: uint64(i + 1), Mesh: "fleet", HashFormat: "%Lu",
+		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9090),
+		Expire: f.expire, KickDelay: 2 * time.Second, Backends: testBackends(f.backends), Founder: i == 0,
+		Wall: directory.Time(1795445000000).Add(f.now - time.Hour), Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
+	}, f.now)
+	f.members = append(f.members, m)
+	f.byName[m.name] = m
+	for _, other := range f.members[:i] {
+		m.dial(other)
+		other.dial(m)
+	}
+	f.at(f.now+fleetTick*time.Duration(i%25)/25, m.tick)
+	return m
+}
+
+func (m *member) dial(to *member) {
+	reply, session, err := to.core.Accept(m.f.now, m.core.Hello(m.f.now))
+	if err == nil {
+		to.sessions[m] = session
+		_, err = m.core.Opened(m.f.now, reply)
+	}
+	if err != nil {
+		m.f.b.Fatalf("%s dials %s: %v", m.name, to.name, err)
+	}
+	to.carryOut()
+	m.carryOut()
+}
+
+func (m *member) tick() {
+	m.core.Tick(m.f.now)
+	m.carryOut()
+	m.f.at(m.f.now+fleetTick, m.tick)
+}
+
+// carryOut sends what the core wants sent. Gossip is left out: it only reaches whom no stream does.
+func (m *member) carryOut() {
+	for effects := m.core.Take(); len(effects) > 0; effects = m.core.Take() {
+		for _, e := range effects {
+			switch e := e.(type) {
+			case Send:
+				m.send(e)
+			case Kick:
+				m.core.KickDone(m.f.now, e.ID, 0, true, nil)
+			case AdminDone:
+				m.done[e.ID] = e
+			}
+		}
+	}
+}
+
+func (m *member) send(e Send) {
+	encoded, err := wire.Encode(e.Message)
+	if err != nil {
+		m.f.b.Fatal(err)
+	}
+	size := len(encoded) + streamOverhead
+	kind := e.Message.Kind().String()
+	if rows, ok := e.Message.(*wire.Rows); ok {
+		m.rows += rowCount(rows.Blocks)
+	}
+	for _, name := range e.To {
+		m.sent += size
+		m.messages++
+		m.kinds[kind] += size
+		to := m.f.byName[name]
+		m.lastAt[to] = max(m.lastAt[to], m.f.now+m.f.delay+time.Duration(m.f.rand.Int64N(int64(m.f.delay/2))))
+		m.f.at(m.lastAt[to], func() { to.receive(m, encoded) })
+	}
+}
+
+func (m *member) receive(from *member, encoded []byte) {
+	m.received += len(encoded) + streamOverhead
+	message, err := wire.Decode(encoded)
+	if err != nil {
+		m.f.b.Fatal(err)
+	}
+	m.core.Receive(m.f.now, m.sessions[from], message)
+	m.carryOut()
+	if m.f.delivered != nil {
+		m.f.delivered(m, message)
+	}
+}
+
+// do begins an operation; its end is in done.
+func (m *member) do(op Operation) (id uint64) {
+	m.lastID++
+	m.core.Do(m.f.now, m.lastID, op)
+	m.carryOut()
+	return m.lastID
+}
+
+// pushPull lets two directors exchange states, as memberlist does from time to time, and returns the bytes of both.
+func (f *fleet) pushPull(a, b *member) (bytes int) {
+	for _, pair := range [][2]*member{{a, b}, {b, a}} {
+		encoded, err := wire.Encode(pair[0].core.LocalState(f.now))
+		if err != nil {
+			f.b.Fatal(err)
+		}
+		state, err := wire.Decode(encoded)
+		if err == nil {
+			err = pair[1].core.MergeState(f.now, state.(*wire.State))
+		}
+		if err != nil {
+			f.b.Fatal(err)
+		}
+		pair[1].carryOut()
+		bytes += len(encoded)
+	}
+	return bytes
+}
+
+func (f *fleet) allSynced() bool {
+	return !slices.ContainsFunc(f.members, func(m *member) bool { return !m.core.synced() || m.core.liveCount() < len(f.members)-1 })
+}
+
+// meter forgets what was counted so far.
+func (f *fleet) meter() {
+	for _, m := range f.members {
+		m.sent, m.received, m.messages, m.rows = 0, 0, 0, 0
+		clear(m.kinds)
+	}
+}
+
+func (f *fleet) run(d time.Duration) { f.runTo(f.now + d) }
+
+func (f *fleet) runTo(end time.Duration) {
+	for len(f.events) > 0 && f.events[0].at <= end {
+		f.step()
+	}
+	f.now = end
+}
+
+func (f *fleet) until(what string, limit time.Duration, cond func() bool) {
+	f.b.Helper()
+	for end := f.now + limit; !cond(); {
+		if f.now > end {
+			f.b.Fatalf("not within %v: %s", limit, what)
+		}
+		f.runTo(f.now + fleetTick)
+	}
+}
+
+func (f *fleet) step() {
+	e := heap.Pop(&f.events).(event)
+	f.now = e.at
+	e.do()
+}
+
+func (f *fleet) at(t time.Duration, do func()) {
+	f.planned++
+	heap.Push(&f.events, event{t, f.planned, do})
+}
+
+// event is something planned; those of the same time happen in the order in which they were planned.
+type event struct {
+	at    time.Duration
+	order uint64
+	do    func()
+}
+
+type eventQueue []event
+
+func (q eventQueue) Len() int      { return len(q) }
+func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q eventQueue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
+}
+func (q *eventQueue) Push(e any) { *q = append(*q, e.(event)) }
+func (q *eventQueue) Pop() any {
+	last := (*q)[len(*q)-1]
+	(*q)[len(*q)-1] = event{}
+	*q = (*q)[:len(*q)-1]
+	return last
+}
+
+// percentile of durations, in milliseconds; it sorts them.
+func percentile(of []time.Duration, p float64) float64 {
+	slices.Sort(of)
+	return of[min(len(of)-1, int(p*float64(len(of))))].Seconds() * 1000
+}
