@@ -34,6 +34,9 @@ func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend net
 		case c.unknown(t, l.director, x):
 			kept = append(kept, x)
 			why = causeFault
+		case c.notForgottenYet(s, x, t, backend):
+			kept = append(kept, x)
+			why = max(why, causeFreed)
 		case len(by) > 0:
 			flushes = append(flushes, by...)
 			why = max(why, causeFlushed)
@@ -48,6 +51,21 @@ func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend net
 		s.used[flushes[0]] = true // with several it is not known which it was
 	}
 	return why, kept
+}
+
+// notForgottenYet reports whether the line was made where an operation had already dropped a mapping to this backend, which it has not yet at
+// the director that answers.
+func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
+	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return o.frees(backend) && o.at <= x.start && o.everywhere > t
+	})
+}
+
+// mayHaveBeenOn reports whether the user was ever answered a backend, or was moved to it.
+func (s *userState) mayHaveBeenOn(backend netip.Addr, operations []*operation) bool {
+	return s.wasOn(backend) || slices.ContainsFunc(operations, func(o *operation) bool {
+		return o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend
+	})
 }
 
 // movedBy finds a move that gives the user this backend and has not been seen to do so yet.

@@ -273,5 +273,8 @@ func (c *contacts) reached(from, life int, at time.Duration, to int, lag time.Du
 		return false
 	}
 	l := c.links[to][from]
+	if d.startedAt > at && !d.settled {
+		return false // only a snapshot brings it what was before its time
+	}
 	return d.alive && l.sent >= at+lag && l.whole <= at
 }
