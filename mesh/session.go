@@ -128,7 +128,8 @@ func (n *Node) receive(s *secureStream, id uint64) error {
 		default:
 			n.input(func(c *replica.Core, now time.Duration) { c.Receive(now, id, m) })
 		}
-		if buf = frame; cap(buf) > keepBuffer {
+		// A long frame is often followed by more of its kind; the next short one says that they are over.
+		if buf = frame; cap(buf) > keepBuffer && len(frame) <= keepBuffer {
 			buf = nil
 		}
 	}

@@ -67,6 +67,8 @@ type Core struct {
 	digests digests
 	seen    deltaWindow
 
+	unpacked []directory.Mapping // room for rows being merged; see mergeRows
+
 	nextID     uint64        // identifies deltas, kicks, holds, snapshots of this life
 	nextReview time.Duration // of the peers
 	nextBatch  time.Duration

@@ -28,6 +28,7 @@ type outSnapshot struct {
 	sent    uint64
 	covers  []wire.Position
 	ackedAt time.Duration
+	rows    []directory.Mapping // of the chunk being packed; reused, a snapshot has some thousand chunks
 }
 
 func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
@@ -78,8 +79,15 @@ func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
 // next packs the rows of the next leaves, until there are as many as wanted.
 func (d *outSnapshot) next(dir *directory.Directory, t directory.Time, wanted int) []wire.Block {
 	var blocks []wire.Block
-	var rows []directory.Mapping
 	total := 0
+	rows := d.rows[:0]
+	pack := func() {
+		if len(rows) > 0 {
+			blocks = append(blocks, wire.Pack(d.tags[0], rows))
+			total += len(rows)
+			d.rows, rows = rows, rows[:0]
+		}
+	}
 	for range leavesPerPass {
 		if len(d.tags) == 0 || total+len(rows) >= wanted {
 			break
@@ -90,17 +98,11 @@ func (d *outSnapshot) next(dir *directory.Directory, t directory.Time, wanted in
 			rows = append(rows[:from], slices.DeleteFunc(rows[from:], d.older)...)
 		}
 		if d.leaf++; d.leaf == leaves {
-			if len(rows) > 0 {
-				blocks = append(blocks, wire.Pack(d.tags[0], rows))
-				total += len(rows)
-				rows = nil
-			}
+			pack()
 			d.tags, d.leaf = d.tags[1:], 0
 		}
 	}
-	if len(rows) > 0 {
-		blocks = append(blocks, wire.Pack(d.tags[0], rows))
-	}
+	pack()
 	return blocks
 }
 

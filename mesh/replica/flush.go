@@ -16,7 +16,7 @@ const (
 	flushTellEvery   = 500 * time.Millisecond
 	flushBeginEvery  = 20 * time.Millisecond
 	flushKept        = 10 * time.Minute // an ended flush can still be asked for
-	flushScanWork    = 300_000          // mappings looked at per tick, a leaf counting for a few
+	flushScanWork    = 80_000           // mappings looked at per tick, a leaf counting for a few: 1 to 2 ms
 	flushLeafWork    = 4
 	flushScanPending = 1 << 17 // candidates found ahead of the moves
 )

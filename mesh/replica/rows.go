@@ -10,6 +10,9 @@ import (
 // holdFor is how long a director that hears of no release holds a user.
 const holdFor = 30 * time.Second
 
+// maxUnpacked is the room for rows that is kept from message to message: a chunk of a snapshot fits.
+const maxUnpacked = 1 << 14
+
 // heldUser is a user whose lookups are held here.
 type heldUser struct {
 	mapping directory.Mapping
@@ -27,8 +30,11 @@ type moveKick struct {
 // what became of it, and leaves the kicking to the caller.
 func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u user, in directory.Mapping, out directory.Merged)) {
 	t := c.clock.at(now)
+	buf := c.unpacked
+	c.unpacked = nil // while it is in use
 	for _, b := range blocks {
-		rows := b.Append(nil)
+		rows := b.Append(buf[:0])
+		buf = rows
 		dropped := c.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := user{b.Tag, in.Hash}
 			if out.Changed {
@@ -45,6 +51,9 @@ func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u use
 		if dropped > 0 {
 			c.countDead(rows)
 		}
+	}
+	if cap(buf) <= maxUnpacked {
+		c.unpacked = buf
 	}
 }
 
