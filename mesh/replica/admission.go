@@ -42,6 +42,9 @@ func (c *Core) evaluate(now time.Duration) {
 	}
 	if reason == "" {
 		a.syncedAt, a.named = now, nil
+		for _, p := range c.peers {
+			p.said = nil
+		}
 		a.refused = ""
 		c.logf(LogInfo, "synced", Field{"peers", c.liveCount()}, Field{"users", c.dir.Len()})
 	} else {

@@ -60,6 +60,11 @@ func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *tr
 
 // applyWhole is apply for the whole table of a director that we are in touch with both ways. If its mesh is older than ours, we join that.
 func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer) *transition {
+	if change.Founding.At == directory.Unfounded {
+		// The sender belongs to no mesh yet. Its configured backends are its own affair: to adopt them would begin a barrier that nobody of
+		// the mesh which both are about to join can confirm.
+		change.Founding = directory.Founding{}
+	}
 	if !c.plausible(now, change) {
 		c.counters.Implausible++
 		c.logf(LogError, "table change with a stamp far in the future ignored")
@@ -94,6 +99,11 @@ func (c *Core) begin(now time.Duration, applied directory.Change, confirmed stri
 	}
 	for _, row := range applied.Directors {
 		t.items = append(t.items, &item{director: row, confirmed: map[string]bool{confirmed: true}})
+	}
+	for _, p := range c.peers {
+		for _, change := range p.said {
+			t.confirm(p.name, change)
+		}
 	}
 	c.changeView(func() {
 		c.dir.SetBackends(c.table.Snapshot().Backends)
@@ -132,10 +142,17 @@ func (c *Core) wholeRows(change directory.Change) directory.Change {
 // confirm notes what a peer's statement about its table confirms.
 func (c *Core) confirm(p *peer, change directory.Change) {
 	for _, t := range c.transitions {
-		for _, i := range t.items {
-			if !i.confirmed[p.name] && i.coveredBy(change) {
-				i.confirmed[p.name] = true
-			}
+		t.confirm(p.name, change)
+	}
+	if !c.admission.bootstrapped {
+		p.said = append(p.said, change)
+	}
+}
+
+func (t *transition) confirm(peer string, change directory.Change) {
+	for _, i := range t.items {
+		if !i.confirmed[peer] && i.coveredBy(change) {
+			i.confirmed[peer] = true
 		}
 	}
 }

@@ -55,6 +55,9 @@ type peer struct {
 	askedAt    time.Duration
 	excludedAt time.Duration // 0: not excluded
 
+	// What it confirmed of the mesh's table while we were joining: it may have said that before we had the table ourselves.
+	said []directory.Change
+
 	differs bool // its digests differ from ours
 	tail    tail
 }

@@ -16,7 +16,7 @@ import (
 // fleet is many cores on links that are alike, in virtual time: what happens when, and how many bytes it takes, depends on the seed alone.
 // Messages pass through the codec, as on a network; the encryption of the streams, which the shell adds, is counted by its overhead.
 type fleet struct {
-	b         *testing.B
+	b         testing.TB
 	now       time.Duration
 	delay     time.Duration // of a link, and up to half as much more for each message
 	expire    time.Duration
@@ -50,7 +50,7 @@ const streamOverhead = 4 + 2 + 16
 const fleetTick = 25 * time.Millisecond
 
 // newFleet starts directors that share a mesh, and waits until all are synced.
-func newFleet(b *testing.B, directors, backends int, delay, expire time.Duration) *fleet {
+func newFleet(b testing.TB, directors, backends int, delay, expire time.Duration) *fleet {
 	b.Helper()
 	f := &fleet{b: b, now: time.Hour, delay: delay, expire: expire, backends: backends, rand: rand.New(rand.NewPCG(4, uint64(directors))),
 		byName: make(map[string]*member)}
