@@ -17,6 +17,7 @@ import (
 	"directormesh/cli/api"
 	"directormesh/cli/door/doveadm"
 	"directormesh/cli/door/httpapi/httpapitest"
+	"directormesh/cli/logtest"
 )
 
 var equalIP = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
@@ -296,7 +297,7 @@ func TestImportFollow(t *testing.T) {
 	s := &session{}
 	ctx, interrupt := context.WithCancel(t.Context())
 	i := &importer{client: client, from: importFrom(t, httpapitest.Sample()), show: s.newImportProgress(true), remark: t.Logf}
-	var out lockedBuffer
+	var out logtest.Buffer
 	s.Stderr = &out
 	done := make(chan error, 1)
 	go func() { done <- s.follow(ctx, i) }()

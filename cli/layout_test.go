@@ -39,7 +39,7 @@ var rules = []rule{
 		reason: "the API has types of its own, so that the inside can change without breaking scripts"},
 	{packages: "cli/kick", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "a kicker knows how to end sessions, not why"},
-	{packages: "cli/dovecot", forbidden: []string{module + "/mesh/...", module + "/directory"},
+	{packages: "cli/dovecot/...", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "the protocols of Dovecot's sockets have nothing to do with the mesh"},
 	{packages: "cli/session", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "what is known of sessions reaches the mesh by a small interface"},
@@ -69,8 +69,8 @@ var directRules = []rule{
 		reason: "commands ask a director by its API; serve and dev run one by cli/daemon"},
 	{packages: "cli/director", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/ring", module + "/cli/daemon"},
 		reason: "main hands the process's own to package cli, no more"},
-	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", module + "/cli/kick/kicktest", module + "/cli/door/doortest", "testing"},
-		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest", "cli/door/doortest", "mesh/wire/wiretest"},
+	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", module + "/cli/kick/kicktest", module + "/cli/door/doortest", module + "/cli/logtest", "testing"},
+		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest", "cli/door/doortest", "cli/logtest", "mesh/wire/wiretest"},
 		reason: "what is made for tests stays in tests"},
 }
 

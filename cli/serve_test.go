@@ -6,29 +6,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"directormesh/cli/logtest"
 )
-
-// lockedBuffer is written by a director while the test reads it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
 
 // serve runs until a SIGTERM; SIGHUP reads the file again.
 func TestServe(t *testing.T) {
@@ -48,7 +31,7 @@ func TestServe(t *testing.T) {
 	write("info")
 
 	signals := make(chan os.Signal)
-	log := new(lockedBuffer)
+	log := new(logtest.Buffer)
 	ended := make(chan int, 1)
 	go func() {
 		ended <- Main(t.Context(), []string{"director", "serve", "--config", config, "--node-name", "d7"}, IO{
@@ -92,7 +75,7 @@ func TestServeTwice(t *testing.T) {
 	args := []string{"serve", "--run-dir", dir, "--bind", "127.0.0.1:0", "--log-level", "error", "--node-name", "d1"}
 	signals := make(chan os.Signal, 1)
 	ended := make(chan int, 1)
-	first := new(lockedBuffer)
+	first := new(logtest.Buffer)
 	go func() {
 		ended <- Main(t.Context(), append([]string{"director"}, args...), IO{
 			Stdout: new(bytes.Buffer), Stderr: first, Signals: signals, LookupEnv: func(string) (string, bool) { return "", false },

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,37 +22,9 @@ import (
 	"directormesh/cli/api"
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
+	"directormesh/cli/logtest"
 	"directormesh/mesh/replica"
 )
-
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// line returns the log line with this message, decoded.
-func (b *lockedBuffer) line(message string) map[string]any {
-	for text := range strings.Lines(b.String()) {
-		var fields map[string]any
-		if json.Unmarshal([]byte(text), &fields) == nil && fields["message"] == message {
-			return fields
-		}
-	}
-	return nil
-}
 
 // socketDir is a directory whose path is short enough for sockets.
 func socketDir(t *testing.T) string {
@@ -83,7 +53,7 @@ func testOptions(t *testing.T, more map[string]string) Options {
 // running is a daemon that runs in a test.
 type running struct {
 	*Daemon
-	log     *lockedBuffer
+	log     *logtest.Buffer
 	signals chan os.Signal
 	states  chan string
 	ended   chan error
@@ -102,7 +72,7 @@ func startHanded(t *testing.T, options Options, handed *handover.Handed) *runnin
 
 func startConfig(t *testing.T, cfg Config) *running {
 	t.Helper()
-	r := &running{log: new(lockedBuffer), signals: make(chan os.Signal), states: make(chan string, 100), ended: make(chan error, 1)}
+	r := &running{log: new(logtest.Buffer), signals: make(chan os.Signal), states: make(chan string, 100), ended: make(chan error, 1)}
 	cfg.Version, cfg.LogOutput, cfg.Notify = "1.2.3", r.log, func(s string) { r.states <- s }
 	d, err := New(cfg)
 	if err != nil {
@@ -186,7 +156,7 @@ func TestLife(t *testing.T) {
 	if err != nil || !answer.Backend.IsValid() {
 		t.Errorf("lookup: %+v, %v", answer, err)
 	}
-	started := r.log.line("director started")
+	started := r.log.Line("director started")
 	for _, field := range []string{"version", "mesh", "socket", "http", "bind", "advertise", "join", "backends", "encrypted", "director"} {
 		if _, ok := started[field]; !ok {
 			t.Errorf("the start-up line lacks %s: %v", field, started)
@@ -204,7 +174,7 @@ func TestLife(t *testing.T) {
 	if _, err := os.Stat(options.SocketPath()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}
-	if r.log.line("director has left") == nil {
+	if r.log.Line("director has left") == nil {
 		t.Errorf("it did not leave in good order:\n%s", r.log)
 	}
 	if err := r.Close(); err != nil {
@@ -229,7 +199,7 @@ func TestReload(t *testing.T) {
 	waitLine := func(message string) map[string]any {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-			if line := r.log.line(message); line != nil {
+			if line := r.log.Line(message); line != nil {
 				return line
 			}
 			// Another signal is taken only when the reload before it is done.
@@ -246,7 +216,7 @@ func TestReload(t *testing.T) {
 	if r.level.Sample(zerolog.DebugLevel) {
 		t.Error("the level of bad settings was applied")
 	}
-	if line := r.log.line("settings not reloaded, nothing has changed"); line == nil || !strings.Contains(line["problems"].([]any)[0].(string), "user-expire") {
+	if line := r.log.Line("settings not reloaded, nothing has changed"); line == nil || !strings.Contains(line["problems"].([]any)[0].(string), "user-expire") {
 		t.Errorf("log line %v does not tell the problem", line)
 	}
 	next <- load(map[string]string{"log-level": "debug", "user-expire": "1h"})

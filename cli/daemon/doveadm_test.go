@@ -14,6 +14,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/doveadm"
+	"directormesh/cli/logtest"
 	"directormesh/mesh/replica"
 )
 
@@ -61,7 +62,7 @@ func TestAdminPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = New(Config{Options: testOptions(t, map[string]string{"admin-tcp": l.Addr().String()}), LogOutput: new(lockedBuffer)})
+	_, err = New(Config{Options: testOptions(t, map[string]string{"admin-tcp": l.Addr().String()}), LogOutput: new(logtest.Buffer)})
 	if err == nil || !strings.HasPrefix(err.Error(), "admin-tcp: "+l.Addr().String()+" is in use") {
 		t.Errorf("%v", err)
 	}

@@ -167,7 +167,7 @@ func TestRelayDoors(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
 	}
-	started := r.log.line("director started")
+	started := r.log.Line("director started")
 	for _, field := range []string{"login_socket", "userdb_socket", "authreply_socket", "notify_socket"} {
 		if _, ok := started[field]; !ok {
 			t.Errorf("the start-up line lacks %s: %v", field, started)

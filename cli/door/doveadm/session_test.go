@@ -2,13 +2,11 @@ package doveadm
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +17,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/httpapi/httpapitest"
+	"directormesh/cli/logtest"
 )
 
 func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
@@ -321,7 +320,7 @@ func TestClose(t *testing.T) {
 // So many connections are served and no more; those refused leave lines in the log, but not thousands.
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log logtest.Buffer
 		l := newPipeListener()
 		serve(t, httpapitest.Sample(), l, Config{Log: zerolog.New(&log)})
 		for range maxConnections {
@@ -340,7 +339,7 @@ func TestTooManyConnections(t *testing.T) {
 
 // The log tells who was disconnected for what, without the names of users.
 func TestLog(t *testing.T) {
-	var log lockedBuffer
+	var log logtest.Buffer
 	l := newPipeListener()
 	serve(t, httpapitest.Sample(), l, Config{Log: zerolog.New(&log)})
 	c := greet(t, l.dial())
@@ -359,22 +358,4 @@ func TestLog(t *testing.T) {
 	if strings.Contains(text, "alice") {
 		t.Errorf("a name is in the log:\n%s", text)
 	}
-}
-
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
