@@ -18,7 +18,7 @@ const (
 	failAfter      = 5*time.Second + 500*time.Millisecond // silence of 5 s, and up to two beats until the last echo; see silence
 	confirmWithin  = 5 * time.Second                      // then a live peer is excluded
 	wakeAfter      = time.Second                          // a tick later than this was a pause
-	startWait      = 3 * time.Second                      // then a director whose peers do not answer serves alone
+	startWait      = 2950 * time.Millisecond              // then a director whose peers do not answer serves alone: 3 s after its start
 	contactLost    = 10 * time.Second                     // then one whose contacts vanished does
 	lookupDeadline = 30 * time.Second
 	askAgain       = time.Second
