@@ -32,9 +32,9 @@ type outStream struct {
 	closed  error
 	drained chan struct{} // somebody waits for the end of the queue; nil: nobody does
 
-	ended  chan struct{} // closed with the stream
-	writer sync.WaitGroup
-	buf    []byte // the writer's
+	ended   chan struct{} // closed with the stream
+	stopped chan struct{} // closed by the writer when it stops; nil: nobody waits for that
+	buf     []byte        // the writer's
 }
 
 func newOutStream(peer string, s *secureStream) *outStream {
@@ -120,21 +120,37 @@ func (o *outStream) write(sent func(messages, bytes int)) error {
 		o.startWriterLocked()
 	}
 	o.mu.Unlock()
-	<-o.ended
-	o.writer.Wait() // nothing starts it any more
+	<-o.ended // nothing starts the writer any more
+	o.waitForWriter()
 	return o.cause()
+}
+
+func (o *outStream) waitForWriter() {
+	o.mu.Lock()
+	stopped := make(chan struct{})
+	if o.writing {
+		o.stopped = stopped
+	} else {
+		close(stopped)
+	}
+	o.mu.Unlock()
+	<-stopped
 }
 
 func (o *outStream) startWriterLocked() {
 	if !o.writing && o.sent != nil && o.closed == nil {
 		o.writing = true
-		o.writer.Go(o.writeQueue)
+		go o.writeQueue() // write waits for it
 	}
 }
 
 // writeQueue writes all that is queued, and what is added meanwhile.
 func (o *outStream) writeQueue() {
-	for queue := o.take(); len(queue) > 0; queue = o.take() {
+	for {
+		queue, ok := o.take()
+		if !ok {
+			return
+		}
 		for len(queue) > 0 {
 			buf, count := o.buf[:0], 0
 			for count < len(queue) && (count == 0 || len(buf)+frameHeader+len(queue[count]) <= writeChunk) {
@@ -148,7 +164,7 @@ func (o *outStream) writeQueue() {
 			}
 			if err := o.writeAll(buf); err != nil {
 				o.close(fmt.Errorf("write: %w", err))
-				return
+				break
 			}
 			o.written(len(buf))
 			o.sent(count, len(buf))
@@ -156,14 +172,20 @@ func (o *outStream) writeQueue() {
 	}
 }
 
-// take returns all that is queued. If that is nothing, the writer has ended.
-func (o *outStream) take() [][]byte {
+// take returns all that is queued. If that is nothing, the writer stops.
+func (o *outStream) take() (queue [][]byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	queue := o.queue
-	o.queue = nil
-	o.writing = len(queue) > 0
-	return queue
+	queue, o.queue = o.queue, nil
+	if len(queue) > 0 {
+		return queue, true
+	}
+	o.writing = false
+	if o.stopped != nil {
+		close(o.stopped)
+		o.stopped = nil
+	}
+	return nil, false
 }
 
 // written takes what has been written out of the count.

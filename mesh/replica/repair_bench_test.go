@@ -17,9 +17,9 @@ func BenchmarkAntiEntropy(b *testing.B) {
 	users := benchMappings(b)
 	f := newFleet(b, 2, activityBackends, time.Millisecond, time.Hour)
 	f.fill(users)
-	began := cpuTime(b)
+	began, at := cpuTime(b), f.now
 	f.epoch()
-	perEpoch := (cpuTime(b) - began).Seconds() * 1000 / 2
+	perEpoch := (cpuTime(b) - began).Seconds() * 1000 / 2 * epochLength.Seconds() / (f.now - at).Seconds()
 	b.Run("equal", func(b *testing.B) {
 		bytes := 0
 		for b.Loop() {
