@@ -139,12 +139,15 @@ func (c *Core) wholeRows(change directory.Change) directory.Change {
 	return whole
 }
 
+// maxSaid bounds what is kept of a peer's statements during a join; whoever says more confirms again later, or is excluded.
+const maxSaid = 100
+
 // confirm notes what a peer's statement about its table confirms.
 func (c *Core) confirm(p *peer, change directory.Change) {
 	for _, t := range c.transitions {
 		t.confirm(p.name, change)
 	}
-	if !c.admission.bootstrapped {
+	if !c.admission.bootstrapped && len(p.said) < maxSaid {
 		p.said = append(p.said, change)
 	}
 }
