@@ -76,7 +76,7 @@ func (l *logins) plan(d time.Duration) {
 	place := f.members[0].core.rings[0]
 	var mappings []directory.Mapping
 	for i := range int(activityLogins * d.Seconds()) {
-		h := ring.UserHash(l.rand.IntN(activityUsers) * 2654435761)
+		h := ring.UserHash(l.rand.Uint32N(activityUsers) * 2654435761)
 		if age, mapped := l.age(); mapped {
 			backend, _ := place.Lookup("", h)
 			stamp := t.Add(-age - time.Duration(l.rand.Int64N(int64(12*time.Hour)))).Tick()
