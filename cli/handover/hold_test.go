@@ -10,12 +10,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -77,8 +79,14 @@ echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"`
 
 // Signals go to the command and end it all.
 func TestHoldSignals(t *testing.T) {
+	own := make(chan os.Signal, 1)
+	signal.Notify(own, syscall.SIGHUP) // under nohup the command would inherit that the signal is ignored
+	t.Cleanup(func() { signal.Stop(own) })
 	signals := make(chan os.Signal, 2)
 	in, out := pipe(t)
+	if err := in.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	result := make(chan int)
 	dir := socketDir(t)
 	hold := func(ctx context.Context) {
