@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// benchDirectors are the sizes of the meshes in benchmarks: up to 200, or what DIRECTORMESH_DIRECTORS says. The start of 500 takes minutes.
-func benchDirectors(b *testing.B) []int {
+// benchDirectors are the sizes of the meshes in a benchmark, or what DIRECTORMESH_DIRECTORS says instead. The start of 500 takes a minute.
+func benchDirectors(b *testing.B, usual ...int) []int {
 	text := os.Getenv("DIRECTORMESH_DIRECTORS")
 	if text == "" {
-		return []int{3, 10, 50, 200}
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -25,7 +25,7 @@ func benchDirectors(b *testing.B) []int {
 // the milliseconds of CPU that it takes; and of the start of all directors together how long it took, in virtual time, and the kilobytes that
 // a director sent.
 func BenchmarkIdle(b *testing.B) {
-	for _, directors := range benchDirectors(b) {
+	for _, directors := range benchDirectors(b, 3, 10, 50, 200) {
 		b.Run(fmt.Sprintf("directors=%d", directors), func(b *testing.B) {
 			f := newFleet(b, directors, 10, time.Millisecond, 15*time.Minute)
 			start, startBytes := f.now-time.Hour, 0

@@ -16,7 +16,7 @@ import (
 // computes takes none. Each turn is one change.
 func BenchmarkUpdate(b *testing.B) {
 	for _, link := range []time.Duration{time.Millisecond, 20 * time.Millisecond} {
-		for _, directors := range benchDirectors(b) {
+		for _, directors := range benchDirectors(b, 3, 10, 50, 200) {
 			b.Run(fmt.Sprintf("link=%v/directors=%d", link, directors), func(b *testing.B) {
 				f := newFleet(b, directors, 10, link, 15*time.Minute)
 				rng := rand.New(rand.NewPCG(6, 6))
