@@ -134,7 +134,7 @@ func (c *Core) peerState(p *peer) PeerState {
 	switch {
 	case !p.live,
 		receiving && !c.admission.bootstrapped,
-		donation != nil && !p.synced:
+		!p.synced && (donation != nil || p.founding.At == directory.Unfounded):
 		return Handshaking
 	case !c.synced(), !p.synced, !p.counted, p.gap, p.differs, receiving, donation != nil, !p.out, p.in == 0,
 		p.beatAt < c.admission.syncedAt:

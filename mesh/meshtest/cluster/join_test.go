@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ import (
 func TestJoinToManyUsers(t *testing.T) {
 	users, bandwidth := 1_000_000, 1_000_000
 	if testing.Short() {
-		users, bandwidth = 50_000, 50_000
+		users, bandwidth = 250_000, 250_000
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 4, Faults: lan, Trace: testing.Verbose()})
@@ -50,6 +51,13 @@ func TestJoinToManyUsers(t *testing.T) {
 			}
 		}
 		received, sent := new(progress), new(progress)
+		states := make(map[string][]replica.PeerState) // by who sees whom
+		state := func(viewer, of string, s replica.PeerState) {
+			key := of + " as " + viewer + " sees it"
+			if n := len(states[key]); n == 0 || states[key][n-1] != s {
+				states[key] = append(states[key], s)
+			}
+		}
 		for !joiner.Self().Synced || Synced(joiner) < 4 {
 			if time.Since(began) > time.Minute {
 				t.Fatalf("not synced after %s: %+v %+v", time.Since(began), joiner.Self(), joiner.Peers())
@@ -57,6 +65,8 @@ func TestJoinToManyUsers(t *testing.T) {
 			for _, p := range joiner.Peers() {
 				if p.Self {
 					note(p.State.String())
+				} else {
+					state(joiner.Name, p.Name, p.State)
 				}
 				if p.State == replica.Handshaking {
 					received.saw(p.Received)
@@ -64,7 +74,11 @@ func TestJoinToManyUsers(t *testing.T) {
 			}
 			for _, d := range c.Live()[:3] {
 				for _, p := range d.Peers() {
-					if p.Name == joiner.Name && p.State == replica.Handshaking {
+					if p.Name != joiner.Name {
+						continue
+					}
+					state(d.Name, p.Name, p.State)
+					if p.State == replica.Handshaking {
 						sent.saw(p.Sent)
 					}
 				}
@@ -80,6 +94,16 @@ func TestJoinToManyUsers(t *testing.T) {
 			if p.steps < 5 || p.most < uint64(users)/2 {
 				t.Errorf("%s: %d steps up to %d, want to see it grow", p.what, p.steps, p.most)
 			}
+		}
+		// The donor sees the joiner go through all three; the others do not see when its snapshot begins.
+		complete := false
+		for who, states := range states {
+			t.Logf("%s: %v", who, states)
+			n := len(states)
+			complete = complete || n >= 3 && slices.Equal(states[n-3:], []replica.PeerState{replica.Handshaking, replica.Syncing, replica.Synced})
+		}
+		if !complete {
+			t.Error("nobody saw handshaking, then syncing, then synced")
 		}
 		if len(seen) < 2 || seen[0] != "handshaking" || seen[len(seen)-1] != "synced" {
 			t.Errorf("the joiner went through %v, want from handshaking to synced", seen)

@@ -21,6 +21,9 @@ var (
 	fromFlag = flag.Uint64("from", 1, "first seed")
 )
 
+// enough schedules meet everything that a schedule may meet; that fewer do is left to chance.
+const enough = 100
+
 // schedules is how many seeds TestSchedules runs.
 func schedules(t *testing.T) uint64 {
 	text := os.Getenv("DIRECTORMESH_SCHEDULES")
@@ -28,7 +31,7 @@ func schedules(t *testing.T) uint64 {
 	case text == "" && testing.Short():
 		return 30
 	case text == "":
-		return 100
+		return enough
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
@@ -74,7 +77,7 @@ func TestSchedules(t *testing.T) {
 	t.Logf("%d schedules, %d of them with breaches; %d events, %d lookups, %d sessions kicked; counters: %+v",
 		last-*fromFlag+1, failed, total.Events, total.Logins, total.Sessions, total.Counters)
 	for what, n := range required(total.Counters) {
-		if n == 0 {
+		if n == 0 && schedules(t) >= enough {
 			t.Errorf("no schedule met any of: %s", what)
 		}
 	}
