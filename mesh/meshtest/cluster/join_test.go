@@ -100,6 +100,9 @@ func TestJoinToManyUsers(t *testing.T) {
 		for who, states := range states {
 			t.Logf("%s: %v", who, states)
 			n := len(states)
+			if !slices.IsSorted(states) {
+				t.Errorf("%s goes back: %v", who, states)
+			}
 			complete = complete || n >= 3 && slices.Equal(states[n-3:], []replica.PeerState{replica.Handshaking, replica.Syncing, replica.Synced})
 		}
 		if !complete {
