@@ -54,7 +54,7 @@ func BenchmarkActivity(b *testing.B) {
 }
 
 // cpuTime returns the CPU time of this process.
-func cpuTime(b *testing.B) time.Duration {
+func cpuTime(b testing.TB) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		b.Fatal(err)

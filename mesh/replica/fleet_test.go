@@ -39,6 +39,8 @@ type member struct {
 	done     map[uint64]AdminDone
 	lastID   uint64
 
+	beforeTick func(*member) // may be nil
+
 	sent, received, messages int            // bytes sent and received, messages sent
 	rows                     int            // written into the log
 	kinds                    map[string]int // bytes sent, by kind of message
@@ -96,6 +98,9 @@ func (m *member) dial(to *member) {
 }
 
 func (m *member) tick() {
+	if m.beforeTick != nil {
+		m.beforeTick(m)
+	}
 	m.core.Tick(m.f.now)
 	m.carryOut()
 	m.f.at(m.f.now+fleetTick, m.tick)
@@ -158,8 +163,8 @@ func (m *member) do(op Operation) (id uint64) {
 	return m.lastID
 }
 
-// pushPull lets two directors exchange states, as memberlist does from time to time, and returns the bytes of both.
-func (f *fleet) pushPull(a, b *member) (bytes int) {
+// pushPull lets two directors exchange states, as memberlist does from time to time.
+func (f *fleet) pushPull(a, b *member) {
 	for _, pair := range [][2]*member{{a, b}, {b, a}} {
 		encoded, err := wire.Encode(pair[0].core.LocalState(f.now))
 		if err != nil {
@@ -173,9 +178,10 @@ func (f *fleet) pushPull(a, b *member) (bytes int) {
 			f.b.Fatal(err)
 		}
 		pair[1].carryOut()
-		bytes += len(encoded)
+		pair[0].sent += len(encoded)
+		pair[1].received += len(encoded)
+		pair[0].kinds["state"] += len(encoded)
 	}
-	return bytes
 }
 
 func (f *fleet) allSynced() bool {
