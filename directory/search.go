@@ -13,7 +13,7 @@ func search(rows []row, guess int, h uint32) (int, bool) {
 	if last < 0 {
 		return 0, false
 	}
-	reach := 4 + len(rows)>>7
+	reach := reach(len(rows))
 	middle := min(guess, last)
 	low, high := max(middle-reach, 0), min(middle+reach, last)
 	atLow, atMiddle, atHigh := hashAt(rows, low), hashAt(rows, middle), hashAt(rows, high)
@@ -37,6 +37,10 @@ func search(rows []row, guess int, h uint32) (int, bool) {
 	}
 	return low, low <= last && hashAt(rows, low) == h
 }
+
+// reach is how far from its guess the row of a hash mostly is, at most, among n
+// rows.
+func reach(n int) int { return 4 + n>>7 }
 
 func hashAt(rows []row, i int) uint32 { return atomic.LoadUint32(&rows[i].hash) }
 
