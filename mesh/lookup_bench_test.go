@@ -33,8 +33,8 @@ func appendName(buf []byte, i int) []byte {
 	return append(strconv.AppendInt(append(buf, "user"...), int64(i), 10), "@example.org"...)
 }
 
-// BenchmarkTryLookup is the whole way of a lookup in a running director, from the name to the backend, clocks included. What it takes
-// to make up a name is in it, and given beside it.
+// BenchmarkTryLookup is the whole way of lookups in a running director, one by one and many together, from the name to the backend,
+// clocks included. What it takes to make up a name is in it, and given beside it.
 func BenchmarkTryLookup(b *testing.B) {
 	users := benchUsers(b)
 	cfg, _ := socketConfig("d1")
@@ -79,6 +79,27 @@ func BenchmarkTryLookup(b *testing.B) {
 		if rss := resident(); rss > 0 {
 			b.ReportMetric(float64(rss)/float64(users), "rss-B/user")
 		}
+	})
+	// As a door does with requests that are pipelined: all are hashed, then looked up together.
+	b.Run("batch", func(b *testing.B) {
+		var batch [32]ring.Lookup
+		waited := 0
+		random := rand.New(rand.NewPCG(1, 2))
+		b.ReportAllocs()
+		for b.Loop() {
+			for i := range batch {
+				buf = appendName(buf[:0], random.IntN(users))
+				batch[i].Hash = format.Hash(string(buf))
+			}
+			n.TryLookups(batch[:])
+			for i := range batch {
+				if !batch[i].Backend.IsValid() {
+					waited++
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(batch)), "ns/lookup")
+		b.ReportMetric(float64(waited), "waited")
 	})
 	b.Run("parallel", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {

@@ -1,0 +1,99 @@
+package replica
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// Of two equal directors one is asked one by one, the other in batches: nothing tells them apart.
+func TestBatchesAreLookupsInTurn(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		backends := testBackends(4)
+		backends[2].Tag, backends[3].Tag = "ssd", "ssd"
+		one, other := newWorld(t), newWorld(t)
+		singly, batched := one.start("d1", func(c *Config) { c.Backends = backends }), other.start("d1", func(c *Config) { c.Backends = backends })
+		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			if rapid.Bool().Draw(rt, "an order") {
+				op := drawOperation(rt)
+				singly.begin(op)
+				batched.begin(op)
+			}
+			pass := time.Duration(rapid.SampledFrom([]int{0, 25, 500, 9_000, 40_000}).Draw(rt, "ms")) * time.Millisecond
+			one.hurry(pass)
+			other.hurry(pass)
+			if rapid.IntRange(0, 9).Draw(rt, "pause") == 0 {
+				one.now += 2 * time.Second
+				other.now += 2 * time.Second
+			}
+			batch := rapid.SliceOfN(rapid.Custom(drawLookup), 0, 2*lookAhead+5).Draw(rt, "batch")
+			var want []netip.Addr
+			for _, l := range batch {
+				backend, ok := singly.core.TryLookup(one.now, l.Tag, l.Hash)
+				if !ok {
+					backend = netip.Addr{}
+				}
+				want = append(want, backend)
+			}
+			batched.core.TryLookups(other.now, batch)
+			for i, l := range batch {
+				if l.Backend != want[i] {
+					rt.Fatalf("lookup %d, of %v in %q: %v, singly %v", i, l.Hash, l.Tag, l.Backend, want[i])
+				}
+			}
+			if diff := cmp.Diff(singly.core.outbox.rows, batched.core.outbox.rows, cmpopts.EquateComparable(directory.Mapping{})); diff != "" {
+				rt.Fatalf("recorded (-singly +batched):\n%s", diff)
+			}
+		}
+	})
+}
+
+// hurry is run with few ticks, but still not so few that the director thinks it was paused.
+func (w *world) hurry(d time.Duration) {
+	for end := w.now + d; w.now < end; {
+		w.now = min(w.now+500*time.Millisecond, end)
+		w.step()
+	}
+}
+
+// drawLookup draws one of few users, with an answer from before.
+func drawLookup(t *rapid.T) ring.Lookup {
+	return ring.Lookup{
+		Tag:     rapid.SampledFrom([]ring.Tag{"", "", "ssd", "unknown"}).Draw(t, "tag"),
+		Hash:    ring.UserHash(rapid.Uint32Range(0, 40).Draw(t, "user")) * 107374182,
+		Backend: testBackend(rapid.IntRange(1, 4).Draw(t, "before")),
+	}
+}
+
+func drawOperation(t *rapid.T) Operation {
+	backend := testBackend(rapid.IntRange(1, 4).Draw(t, "backend"))
+	switch rapid.IntRange(0, 3).Draw(t, "operation") {
+	case 0:
+		return SetDown{backend, rapid.Bool().Draw(t, "down")}
+	case 1:
+		return UpdateBackend{Addr: backend, VHosts: rapid.IntRange(0, 200).Draw(t, "vhosts")}
+	case 2:
+		return Move{Hash: drawLookup(t).Hash, Backend: backend}
+	}
+	return Forget{backend}
+}
+
+func TestBatchesOfKnownUsersDoNotAllocate(t *testing.T) {
+	w := newWorld(t)
+	d := w.start("d1")
+	batch := make([]ring.Lookup, 100)
+	for i := range batch {
+		batch[i].Hash = ring.UserHash(i * 40_000_000)
+		d.must(batch[i].Hash)
+	}
+	if n := testing.AllocsPerRun(100, func() { d.core.TryLookups(w.now, batch) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
