@@ -18,6 +18,7 @@ import (
 // node is what the doors need of mesh.Node.
 type node interface {
 	TryLookup(tag ring.Tag, h ring.UserHash) (netip.Addr, bool)
+	TryLookups(users []ring.Lookup)
 	Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (netip.Addr, error)
 	Do(ctx context.Context, op replica.Operation) (replica.Outcome, error)
 	Self() replica.SelfStatus
@@ -178,6 +179,9 @@ func (d *director) TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool) {
 	backend, ok := d.node.TryLookup(tag, h)
 	return api.IP{Addr: backend}, ok
 }
+
+// TryLookups implements httpapi.Director.
+func (d *director) TryLookups(users []ring.Lookup) { d.node.TryLookups(users) }
 
 // Lookup implements httpapi.Director.
 func (d *director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {

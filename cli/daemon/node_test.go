@@ -36,6 +36,11 @@ type fakeNode struct {
 func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
 	return n.backend, n.err == nil
 }
+func (n *fakeNode) TryLookups(users []ring.Lookup) {
+	for i := range users {
+		users[i].Backend, _ = n.TryLookup(users[i].Tag, users[i].Hash)
+	}
+}
 func (n *fakeNode) Lookup(context.Context, ring.Tag, ring.UserHash) (netip.Addr, error) {
 	return n.backend, n.err
 }

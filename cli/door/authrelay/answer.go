@@ -4,46 +4,32 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
-	"sync"
 	"time"
 
 	"directormesh/ring"
 )
 
-// outputs are buffers for what a batch of lines becomes. Connections on which nothing happens have none.
-type outputs struct{ pool sync.Pool }
-
-// maxOutput is the largest buffer that is kept.
-const maxOutput = 256 << 10
-
-func (o *outputs) take() *[]byte {
-	if b, ok := o.pool.Get().(*[]byte); ok {
-		*b = (*b)[:0]
-		return b
-	}
-	return new([]byte)
-}
-
-func (o *outputs) give(b *[]byte) {
-	if cap(*b) <= maxOutput {
-		o.pool.Put(b)
-	}
-}
-
 // answer passes on all complete reply lines, in one write. Lines whose user has to wait stay behind, without holding up the
 // others. False: the link is over.
 func (l *link) answer(in *lineReader) bool {
-	out := l.s.outputs.take()
-	defer l.s.outputs.give(out)
+	b := l.s.batches.take()
+	defer l.s.batches.give(b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var counts tally
-	names := l.s.director.Names()
-	for line := in.next(); line != nil; line = in.next() {
-		*out = l.reply(*out, line, names, &counts)
+	b.names = l.s.director.Names()
+	l.answerInto(b, in)
+	b.counts.report(l.s.metrics)
+	return l.write(b.out)
+}
+
+// answerInto appends the answers to all complete reply lines to the output. mu must be held.
+func (l *link) answerInto(b *batch, in *lineReader) {
+	for b.next(in, l) {
+		if len(b.lookups) > 0 {
+			l.s.director.TryLookups(b.lookups)
+		}
+		l.reply(b)
 	}
-	counts.report(l.s.metrics)
-	return l.write(*out)
 }
 
 // tally counts what became of a batch of lines.
@@ -55,29 +41,30 @@ func (t tally) report(m *metrics) {
 	m.failed.Add(float64(t.failed))
 }
 
-// reply appends to out what the client gets for one line of auth, which is nothing yet if the user has to wait. mu must be
-// held.
-func (l *link) reply(out, line []byte, names map[netip.Addr]string, counts *tally) []byte {
-	body, ending := cutEnding(line)
-	verb, rest := cutField(body)
-	id, fields := cutField(rest)
-	if l.s.protocol.completes(verb) && fields != nil {
-		if r, ok := parseReply(fields); ok {
-			tag, hash := l.tagOf(&r), l.s.completer.hash(&r)
-			backend, ok := l.s.director.TryLookup(tag, hash)
-			if !ok {
-				return l.hold(out, line, id, counts)
+// reply appends to the output what the client gets for each line of a batch that has been looked up, which is nothing yet if the user
+// has to wait. mu must be held.
+func (l *link) reply(b *batch) {
+	lookups := b.lookups
+	for i := range b.lines {
+		p := &b.lines[i]
+		if !p.wants {
+			b.counts.unchanged++
+			if p.final {
+				l.forget(p.id)
 			}
-			counts.completed++
-			l.forget(id)
-			return l.complete(out, body, ending, &r, place{tag, hash, backend, names[backend]})
+			b.out = append(b.out, p.line...)
+			continue
 		}
+		found := &lookups[0]
+		lookups = lookups[1:]
+		if !found.Backend.IsValid() {
+			b.out = l.hold(b.out, p, &b.counts)
+			continue
+		}
+		b.counts.completed++
+		l.forget(p.id)
+		b.out = l.complete(b.out, p, place{found.Hash, found.Backend, b.names[found.Backend]})
 	}
-	counts.unchanged++
-	if l.s.protocol.final(verb) {
-		l.forget(id)
-	}
-	return append(out, line...)
 }
 
 // tagOf returns the tag of a reply. mu must be held.
@@ -90,35 +77,33 @@ func (l *link) tagOf(r *reply) ring.Tag {
 
 // place is the result of a lookup.
 type place struct {
-	tag     ring.Tag
 	hash    ring.UserHash
 	backend netip.Addr
 	name    string // of the backend, "" if it was configured by its address
 }
 
-func (l *link) complete(out, body, ending []byte, r *reply, p place) []byte {
-	out, err := l.s.completer.append(out, body, ending, r, p)
+func (l *link) complete(out []byte, p *pending, at place) []byte {
+	out, err := l.s.completer.append(out, p.body(), p.ending, &p.reply, at)
 	if err != nil {
 		l.s.troubles.note(badField).Err(err).Msg(texts[badField])
 	}
-	if l.s.seen != nil && len(r.user) > 0 {
-		l.s.seen(p.hash, r.user, p.backend)
+	if l.s.seen != nil && len(p.reply.user) > 0 {
+		l.s.seen(at.hash, p.reply.user, at.backend)
 	}
 	return out
 }
 
 // hold lets a reply wait for its user in a goroutine of its own. mu must be held.
-func (l *link) hold(out, line, id []byte, counts *tally) []byte {
-	if l.s.held.Add(1) > maxHeld || !l.remember(id, plain) {
+func (l *link) hold(out []byte, p *pending, counts *tally) []byte {
+	if l.s.held.Add(1) > maxHeld || !l.remember(p.id, plain) {
 		l.s.held.Add(-1)
 		l.s.troubles.note(tooManyHeld).Int("most", maxHeld).Msg(texts[tooManyHeld])
 		counts.failed++
-		l.forget(id)
-		_, ending := cutEnding(line)
-		return plain.appendFailure(out, id, ending)
+		l.forget(p.id)
+		return plain.appendFailure(out, p.id, p.ending)
 	}
 	l.s.metrics.held.Inc()
-	line = bytes.Clone(line) // the buffer it is in will be read into
+	line := bytes.Clone(p.line) // the buffer it is in will be read into
 	l.held.Go(func() {
 		defer l.s.held.Add(-1)
 		defer l.s.metrics.held.Dec()
@@ -131,11 +116,9 @@ func (l *link) hold(out, line, id []byte, counts *tally) []byte {
 func (l *link) await(line []byte) {
 	ctx, cancel := context.WithTimeout(l.ctx, lookupTime)
 	defer cancel()
-	body, ending := cutEnding(line)
-	_, rest := cutField(body)
-	id, fields := cutField(rest)
-	r, _ := parseReply(fields)
-	tag, hash := ring.Tag(r.tag), l.s.completer.hash(&r)
+	var p pending
+	p.read(l.s.protocol, line)
+	tag, hash := ring.Tag(p.reply.tag), l.s.completer.hash(&p.reply)
 	began := time.Now()
 	backend, err := l.s.director.Lookup(ctx, tag, hash)
 	if l.ctx.Err() != nil {
@@ -143,7 +126,7 @@ func (l *link) await(line []byte) {
 	}
 
 	l.mu.Lock()
-	lost := l.settle(id, body, ending, &r, place{tag, hash, backend, l.s.director.Names()[backend]}, err)
+	lost := l.settle(&p, place{hash, backend, l.s.director.Names()[backend]}, err)
 	l.mu.Unlock()
 	if err != nil {
 		l.s.troubles.note(lookupFailed).Stringer("user_hash", hash).Str("tag", string(tag)).Dur("took", time.Since(began)).Err(err).
@@ -155,12 +138,12 @@ func (l *link) await(line []byte) {
 }
 
 // settle writes the answer to a held reply. mu must be held. True: the client is lost.
-func (l *link) settle(id, body, ending []byte, r *reply, p place, err error) (lost bool) {
-	l.forget(id)
+func (l *link) settle(p *pending, at place, err error) (lost bool) {
+	l.forget(p.id)
 	if err != nil {
 		l.s.metrics.failed.Inc()
-		return !l.write(plain.appendFailure(nil, id, ending))
+		return !l.write(plain.appendFailure(nil, p.id, p.ending))
 	}
 	l.s.metrics.completed.Inc()
-	return !l.write(l.complete(nil, body, ending, r, p))
+	return !l.write(l.complete(nil, p, at))
 }

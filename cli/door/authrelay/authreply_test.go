@@ -1,10 +1,12 @@
 package authrelay
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,6 +150,65 @@ func TestPipelining(t *testing.T) {
 		}()
 		c.expect(strings.Repeat(answer, n))
 		<-sent
+	})
+}
+
+// Lines that come together are looked up together. Those whose users wait stay behind, be they the same user's; all others keep
+// their order.
+func TestLookedUpTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Config{Protocol: Authreply})
+		release := f.director.hold("slow")
+		c := f.talk()
+		var lines, want, late strings.Builder
+		for i := range 3 * batchSize {
+			user, to := "user", &want
+			switch {
+			case i%11 == 3:
+				user = "six"
+			case i == 5, i == 7, i == batchSize+1: // two in one batch
+				user, to = "slow", &late
+			case i%13 == 4: // not looked up
+				line := fmt.Sprintf("FAIL\t%d\tuser=user\n", i)
+				lines.WriteString(line)
+				want.WriteString(line)
+				continue
+			}
+			line := fmt.Sprintf("OK\t%d\tuser=%s\tproxy", i, user)
+			lines.WriteString(line + "\n")
+			if user == "six" {
+				line += "\thost=mail6.example.org\thostip=2001:db8::6\n"
+			} else {
+				line += "\thost=192.0.2.1\n"
+			}
+			to.WriteString(line)
+		}
+		f.director.places = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
+		sent := make(chan struct{})
+		go func() { // the pipe has no room, so the door cannot read on before its answers are read
+			defer close(sent)
+			c.Write([]byte(lines.String()))
+		}()
+		c.expect(want.String())
+		<-sent
+		c.expectSilence(time.Second)
+		c.SetReadDeadline(time.Time{})
+		var got []string
+		for range strings.Count(late.String(), "\n") {
+			release <- nil
+			line, err := c.in.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, line)
+		}
+		slices.Sort(got) // they may come in any order
+		if diff := cmp.Diff(slices.Sorted(strings.Lines(late.String())), got); diff != "" {
+			t.Errorf("held replies (-want +got):\n%s", diff)
+		}
+		if f.director.most < batchSize/2 || f.director.most > batchSize {
+			t.Errorf("at most %d users were looked up together, want nearly %d", f.director.most, batchSize)
+		}
 	})
 }
 

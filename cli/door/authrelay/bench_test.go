@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -17,30 +19,50 @@ import (
 // instantDirector always answers at once.
 type instantDirector struct{ fakeDirector }
 
-func (*instantDirector) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) { return backend1, true }
-func (*instantDirector) Names() map[netip.Addr]string                         { return nil }
+func (*instantDirector) TryLookups(users []ring.Lookup) {
+	for i := range users {
+		users[i].Backend = backend1
+	}
+}
+func (*instantDirector) Names() map[netip.Addr]string { return nil }
 
-// BenchmarkReply is the door's own work for a pipelined reply line: parsing, hashing, completing.
-func BenchmarkReply(b *testing.B) {
-	server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9})
-	if err != nil {
-		b.Fatal(err)
-	}
-	l := newLink(server, nil)
-	var lines [][]byte
-	for i := range 1000 {
-		lines = append(lines, fmt.Appendf(nil, "OK\t%d\tuser=user%d@example.org\tproxy\tlip=192.0.2.5\tpass=secret\n", i, i))
-	}
-	b.ReportAllocs()
-	out := make([]byte, 0, 1<<10)
-	var counts tally
-	for i := 0; b.Loop(); i++ {
-		out = l.reply(out[:0], lines[i%len(lines)], nil, &counts)
+// served is a door's end of a connection on which the same lines come again and again.
+type served struct {
+	net.Conn // nil: what is not below is not wanted
+	input    []byte
+}
+
+func (s *served) Read(p []byte) (int, error)       { return copy(p, s.input), nil }
+func (s *served) Write(p []byte) (int, error)      { return len(p), nil }
+func (s *served) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkAnswer is the door's own work for reply lines that come in one read: parsing, hashing, completing.
+func BenchmarkAnswer(b *testing.B) {
+	for _, lines := range []int{1, 4, 200} {
+		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {
+			server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9})
+			if err != nil {
+				b.Fatal(err)
+			}
+			client := new(served)
+			for i := range lines {
+				client.input = fmt.Appendf(client.input, "OK\t%d\tuser=user%d@example.org\tproxy\tlip=192.0.2.5\tpass=secret\n", i, i)
+			}
+			l, in := newLink(server, client), newLineReader(client, server.protocol.maxBuffer())
+			in.resize(in.max)
+			b.ReportAllocs()
+			for b.Loop() {
+				if in.fill() != nil || !l.answer(in) {
+					b.Fatal("the link is over")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*lines), "ns/line")
+		})
 	}
 }
 
-// A reply costs no allocation, whatever is in it.
-func TestReplyDoesNotAllocate(t *testing.T) {
+// Replies cost no allocation, whatever is in them and however many they are.
+func TestAnswerDoesNotAllocate(t *testing.T) {
 	server, err := New(Config{
 		Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9, Separator: '*',
 		Seen: func(ring.UserHash, []byte, netip.Addr) {},
@@ -49,19 +71,28 @@ func TestReplyDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLink(server, nil)
-	out := make([]byte, 0, 1<<10)
-	var counts tally
-	for _, line := range []string{
+	lines := []string{
 		"OK\t1\tuser=alice@example.org\tproxy\tpass=secret\n",
 		"OK\t1\tuser=alice@example.org\tproxy\tdirector_tag=ssd\n",
 		"OK\t1\tuser=alice*master\tdestuser=bob\tproxy\r\n",
 		"OK\t1\tuser=alice\n",
 		"FAIL\t1\tuser=alice\n",
-	} {
-		raw := []byte(line)
-		if n := testing.AllocsPerRun(100, func() { out = l.reply(out[:0], raw, nil, &counts) }); n > 0 {
-			t.Errorf("%q costs %v allocations", line, n)
+	}
+	for _, input := range append(lines, strings.Repeat(lines[0], 2*batchSize+1)) {
+		client := &served{input: []byte(input)}
+		l, in, b := newLink(server, client), newLineReader(client, server.protocol.maxBuffer()), server.batches.take()
+		in.resize(in.max)
+		if n := testing.AllocsPerRun(100, func() {
+			if err := in.fill(); err != nil {
+				t.Fatal(err)
+			}
+			b.out = b.out[:0]
+			l.answerInto(b, in)
+		}); n > 0 {
+			t.Errorf("%q costs %v allocations", input, n)
+		}
+		if len(b.out) < len(input) {
+			t.Errorf("%q became %q", input, b.out)
 		}
 	}
 }

@@ -33,15 +33,22 @@ type fakeDirector struct {
 	held    map[ring.UserHash]chan error // the lookup waits for what comes; nil error: answered
 	tags    []ring.Tag                   // of all lookups
 	hashes  []ring.UserHash
+	most    int // users looked up together
 	waiting int
 }
 
-func (d *fakeDirector) TryLookup(tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
+func (d *fakeDirector) TryLookups(users []ring.Lookup) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tags, d.hashes = append(d.tags, tag), append(d.hashes, h)
-	_, held := d.held[h]
-	return d.place(h), !held
+	for i := range users {
+		u := &users[i]
+		d.tags, d.hashes = append(d.tags, u.Tag), append(d.hashes, u.Hash)
+		u.Backend = netip.Addr{}
+		if _, held := d.held[u.Hash]; !held {
+			u.Backend = d.place(u.Hash)
+		}
+	}
+	d.most = max(d.most, len(users))
 }
 
 func (d *fakeDirector) place(h ring.UserHash) netip.Addr {

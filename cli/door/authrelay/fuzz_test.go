@@ -91,7 +91,8 @@ func FuzzReply(f *testing.F) {
 		}
 		verb, rest := cutField(body)
 		_, fields := cutField(rest)
-		r, wants := parseReply(fields)
+		var r reply
+		wants := r.read(fields)
 		wants = wants && Login.completes(verb)
 		name, expected := naive(string(line))
 		if wants != expected || wants && string(r.name) != name {

@@ -17,8 +17,8 @@ type reply struct {
 	port  []byte // port= of the destination
 }
 
-// parseReply reads the fields of a reply, without verb and id. It reports whether the reply is to be completed.
-func parseReply(fields []byte) (r reply, ok bool) {
+// read reads the fields of a reply, without verb and id, into an empty one. It reports whether the reply is to be completed.
+func (r *reply) read(fields []byte) bool {
 	var wants, host, named bool
 	for len(fields) > 0 {
 		field := fields
@@ -64,7 +64,7 @@ func parseReply(fields []byte) (r reply, ok bool) {
 	if !named {
 		r.name = r.user
 	}
-	return r, wants && !host && r.name != nil
+	return wants && !host && r.name != nil
 }
 
 // cutEnding separates a line from its LF or CR LF, whichever of them it has.

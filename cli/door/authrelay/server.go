@@ -37,11 +37,12 @@ const (
 
 // Director tells where users are. Its methods are called concurrently.
 type Director interface {
-	// TryLookup answers at once, or not at all: false.
-	TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool)
+	// TryLookups looks users up in turn. It sets the Backend of those for whom it can answer at once, and the zero Addr for
+	// the others.
+	TryLookups(users []ring.Lookup)
 	// Lookup waits for the answer.
 	Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error)
-	// Names returns the host names of the backends that were configured by name. It is asked for each batch of replies.
+	// Names returns the host names of the backends that were configured by name. It is asked for each read.
 	Names() map[netip.Addr]string
 }
 
@@ -78,7 +79,7 @@ type Server struct {
 	metrics        *metrics
 	troubles       *troubles
 
-	outputs  outputs
+	batches  batches
 	requests atomic.Int64 // open ones
 	held     atomic.Int64 // replies
 

@@ -51,17 +51,45 @@ func decodeRequest(raw []byte, req *api.LookupRequest) error {
 
 // tryAnswer answers what need not wait: nearly everything. False: only answer can tell.
 func (s *Server) tryAnswer(req api.LookupRequest) (api.LookupAnswer, bool) {
-	answer := api.LookupAnswer{User: req.User, Tag: req.Tag}
 	if req.User == "" {
-		answer.Error = api.Errorf(api.CodeBadRequest, "user name is empty")
-		return answer, true
+		return namelessAnswer(req), true
 	}
 	backend, ok := s.director.TryLookup(ring.Tag(req.Tag), s.director.Hash(req.User))
 	if ok {
-		answer.Backend = backend
 		s.metrics.lookedUp(nil)
 	}
-	return answer, ok
+	return api.LookupAnswer{User: req.User, Tag: req.Tag, Backend: backend}, ok
+}
+
+// tryAnswers is tryAnswer for many. It returns the answers, and which of them only answer can tell.
+func (s *Server) tryAnswers(requests []api.LookupRequest) (answers []api.LookupAnswer, waiting []int) {
+	users := make([]ring.Lookup, 0, len(requests))
+	for _, req := range requests {
+		if req.User != "" {
+			users = append(users, ring.Lookup{Tag: ring.Tag(req.Tag), Hash: s.director.Hash(req.User)})
+		}
+	}
+	s.director.TryLookups(users)
+	answers = make([]api.LookupAnswer, len(requests))
+	for i, req := range requests {
+		if req.User == "" {
+			answers[i] = namelessAnswer(req)
+			continue
+		}
+		backend := users[0].Backend
+		users = users[1:]
+		if !backend.IsValid() {
+			waiting = append(waiting, i)
+			continue
+		}
+		answers[i] = api.LookupAnswer{User: req.User, Tag: req.Tag, Backend: api.IP{Addr: backend}}
+		s.metrics.lookedUp(nil)
+	}
+	return answers, waiting
+}
+
+func namelessAnswer(req api.LookupRequest) api.LookupAnswer {
+	return api.LookupAnswer{Tag: req.Tag, Error: api.Errorf(api.CodeBadRequest, "user name is empty")}
 }
 
 // answer waits for the answer that tryAnswer has not.
@@ -164,14 +192,8 @@ func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
 
 // start looks all users of a group up at once, so that one who must wait does not hold up the others.
 func (s *Server) start(ctx context.Context, g *group) {
-	g.answers = make([]api.LookupAnswer, len(g.requests))
 	var waiting []int
-	for i, req := range g.requests {
-		var ok bool
-		if g.answers[i], ok = s.tryAnswer(req); !ok {
-			waiting = append(waiting, i)
-		}
-	}
+	g.answers, waiting = s.tryAnswers(g.requests)
 	if len(waiting) == 0 {
 		close(g.done)
 		return

@@ -42,7 +42,7 @@ func names(n int) func(yield func(api.LookupRequest, error) bool) {
 	}
 }
 
-// A long batch keeps its order, although some users wait and some fail.
+// A long batch keeps its order, although some users wait, some fail and some have no name.
 func TestBatch(t *testing.T) {
 	const n = 20000
 	d := httpapitest.Sample()
@@ -59,12 +59,27 @@ func TestBatch(t *testing.T) {
 		return httpapitest.IP(fmt.Sprintf("192.0.2.%d", h%256)), h%7 > 1
 	}
 	client := newClient(t, httpapitest.Serve(t, d, zerolog.Nop()))
+	name := func(i int) string {
+		if i%97 == 3 {
+			return ""
+		}
+		return fmt.Sprintf("user%d", i)
+	}
+	requests := func(yield func(api.LookupRequest, error) bool) {
+		for i := range n {
+			if !yield(api.LookupRequest{User: name(i), Tag: "t"}, nil) {
+				return
+			}
+		}
+	}
 	i := 0
-	err := client.LookupAll(t.Context(), names(n), func(got api.LookupAnswer) error {
-		user := fmt.Sprintf("user%d", i)
+	err := client.LookupAll(t.Context(), requests, func(got api.LookupAnswer) error {
+		user := name(i)
 		i++
 		want := api.LookupAnswer{User: user, Tag: "t"}
-		if h := d.Hash(user); h%7 == 0 {
+		if h := d.Hash(user); user == "" {
+			want.Error = api.Errorf(api.CodeBadRequest, "user name is empty")
+		} else if h%7 == 0 {
 			want.Error = api.Errorf(api.CodeTemporary, "no usable backend")
 		} else {
 			want.Backend = httpapitest.IP(fmt.Sprintf("192.0.2.%d", h%256))

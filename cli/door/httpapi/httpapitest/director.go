@@ -113,6 +113,18 @@ func (d *Director) TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool) {
 	return d.TryLookupIs(tag, h)
 }
 
+// TryLookups implements httpapi.Director.
+func (d *Director) TryLookups(users []ring.Lookup) {
+	for i := range users {
+		u := &users[i]
+		if backend, ok := d.TryLookup(u.Tag, u.Hash); ok {
+			u.Backend = backend.Addr
+		} else {
+			u.Backend = netip.Addr{}
+		}
+	}
+}
+
 // Lookup implements httpapi.Director.
 func (d *Director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {
 	return d.LookupIs(ctx, tag, h)
