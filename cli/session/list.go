@@ -1,7 +1,7 @@
 package session
 
 import (
-	"cmp"
+	"hash/maphash"
 	"iter"
 	"slices"
 	"sort"
@@ -25,20 +25,35 @@ type List struct {
 	sessions []Session // by hash
 
 	sortNames sync.Once // few lists are asked for names
-	byName    []Session // the same by login name
+	seed      maphash.Seed
+	byName    []sortKey // the places of sessions, by the hash of the login name
 }
+
+// sortKey is a hash in the upper half and the place of a session in the lower one. Sessions are large and there may be a million of them, in a
+// new list for every other kick: sorting these instead takes a tenth of the time.
+type sortKey uint64
+
+func newSortKey(h uint32, place int) sortKey { return sortKey(h)<<32 | sortKey(uint32(place)) }
+
+func (k sortKey) hash() uint32 { return uint32(k >> 32) }
+func (k sortKey) place() int   { return int(uint32(k)) }
 
 // NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is that of a login name.
 func NewList(asked time.Time, connections []dovecot.Connection, hash func(user string) ring.UserHash) *List {
-	l := &List{asked: asked, sessions: make([]Session, len(connections))}
+	sessions, keys := make([]Session, len(connections)), make([]sortKey, len(connections))
 	for i, c := range connections {
 		h, marked := parseMark(c.Field(MarkField))
 		if !marked {
 			h = hash(c.User)
 		}
-		l.sessions[i] = Session{Connection: c, Hash: h, Marked: marked}
+		sessions[i] = Session{Connection: c, Hash: h, Marked: marked}
+		keys[i] = newSortKey(uint32(h), i)
 	}
-	slices.SortStableFunc(l.sessions, func(a, b Session) int { return cmp.Compare(a.Hash, b.Hash) })
+	slices.Sort(keys)
+	l := &List{asked: asked, sessions: make([]Session, len(sessions))}
+	for i, k := range keys {
+		l.sessions[i] = sessions[k.place()]
+	}
 	return l
 }
 
@@ -55,16 +70,28 @@ func (l *List) Of(h ring.UserHash) []Session {
 // Named returns the sessions of a login name, whatever user they belong to.
 func (l *List) Named(login string) []Session {
 	l.sortNames.Do(func() {
-		l.byName = slices.Clone(l.sessions)
-		slices.SortStableFunc(l.byName, func(a, b Session) int { return cmp.Compare(a.User, b.User) })
+		l.seed = maphash.MakeSeed()
+		l.byName = make([]sortKey, len(l.sessions))
+		for i := range l.sessions {
+			l.byName[i] = newSortKey(l.nameHash(l.sessions[i].User), i)
+		}
+		slices.Sort(l.byName)
 	})
-	from := sort.Search(len(l.byName), func(i int) bool { return l.byName[i].User >= login })
-	to := from
-	for to < len(l.byName) && l.byName[to].User == login {
-		to++
+	h := l.nameHash(login)
+	from := sort.Search(len(l.byName), func(i int) bool { return l.byName[i].hash() >= h })
+	var named []Session
+	for _, k := range l.byName[from:] {
+		if k.hash() != h {
+			break
+		}
+		if s := l.sessions[k.place()]; s.User == login { // not another name of the same hash
+			named = append(named, s)
+		}
 	}
-	return l.byName[from:to:to]
+	return named
 }
+
+func (l *List) nameHash(login string) uint32 { return uint32(maphash.String(l.seed, login)) }
 
 // All gives all sessions, by hash.
 func (l *List) All() iter.Seq[Session] { return slices.Values(l.sessions) }
