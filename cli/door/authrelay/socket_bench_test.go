@@ -12,12 +12,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(doortest.Main(m, func(l net.Listener) error {
+	os.Exit(doortest.Main(m, func() (func(net.Listener) error, error) {
 		server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return server.Serve(l)
+		return server.Serve, nil
 	}))
 }
 

@@ -23,13 +23,14 @@ import (
 // socketVariable tells a child process where to serve.
 const socketVariable = "DOORTEST_SOCKET"
 
-// Main is the TestMain of a package with such benchmarks; in a child process it serves instead of testing.
-func Main(m *testing.M, serve func(l net.Listener) error) int {
+// Main is the TestMain of a package with such benchmarks; in a child process it serves instead of testing. What happens before serve is
+// there is not measured.
+func Main(m *testing.M, prepare func() (serve func(l net.Listener) error, err error)) int {
 	path, ok := os.LookupEnv(socketVariable)
 	if !ok {
 		return m.Run()
 	}
-	if err := child(path, serve); err != nil {
+	if err := child(path, prepare); err != nil {
 		fmt.Fprintln(os.Stderr, "serving for a benchmark:", err)
 		return 1
 	}
@@ -37,7 +38,11 @@ func Main(m *testing.M, serve func(l net.Listener) error) int {
 }
 
 // child serves until stdin ends, and answers each line there with the processor time used so far.
-func child(path string, serve func(l net.Listener) error) error {
+func child(path string, prepare func() (func(l net.Listener) error, error)) error {
+	serve, err := prepare()
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return err

@@ -16,14 +16,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(doortest.Main(m, func(l net.Listener) error {
+	os.Exit(doortest.Main(m, func() (func(net.Listener) error, error) {
 		d := httpapitest.Sample()
 		d.TryLookupIs = func(ring.Tag, ring.UserHash) (api.IP, bool) { return httpapitest.IP("192.0.2.1"), true }
 		server, err := httpapi.New(httpapi.Config{Director: d, Log: zerolog.Nop()})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return server.Serve(l)
+		return server.Serve, nil
 	}))
 }
 
