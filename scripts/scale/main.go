@@ -38,6 +38,7 @@ func run() int {
 	flag.DurationVar(&b.span, "span", 15*time.Second, "how long each load lasts at least")
 	flag.IntVar(&b.times, "times", 1, "how often what depends on the machine's load is repeated; the best counts")
 	flag.StringVar(&b.profiles, "profiles", "", "directory for CPU profiles of the directors; empty: none are taken")
+	flag.BoolVar(&b.encrypt, "encrypt", false, "give the mesh a key, as one on other people's networks has")
 	flag.StringVar(&only, "only", "", "comma-separated: "+strings.Join(partNames(), ", ")+" (default: all)")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -57,6 +58,7 @@ type bench struct {
 	span     time.Duration
 	times    int
 	profiles string
+	encrypt  bool
 
 	out       *os.File
 	dir       string
@@ -77,6 +79,7 @@ var parts = []struct {
 	{"memory", (*bench).measureMemory},
 	{"expiry", (*bench).measureExpiry},
 	{"flush", (*bench).measureFlush},
+	{"sessions", (*bench).measureSessions},
 	{"activity", (*bench).measureActivity},
 }
 
@@ -101,6 +104,9 @@ func (b *bench) all(ctx context.Context, only string) (err error) {
 		if b.dir, err = os.MkdirTemp("", "scale"); err != nil {
 			return err
 		}
+		if err := b.writeKeys(); err != nil {
+			return err
+		}
 		err = p.run(b, ctx)
 		for _, d := range slices.Clone(b.directors) {
 			b.stop(d, syscall.SIGKILL)
@@ -123,7 +129,11 @@ func (b *bench) note(what, figure, remark string, args ...any) {
 }
 
 func (b *bench) print() error {
-	fmt.Fprintf(b.out, "%d users, %d cores, %s\n\n", b.users, runtime.NumCPU(), runtime.Version())
+	encrypted := ""
+	if b.encrypt {
+		encrypted = ", encrypted"
+	}
+	fmt.Fprintf(b.out, "%d users, %d cores, %s%s\n\n", b.users, runtime.NumCPU(), runtime.Version(), encrypted)
 	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', 0)
 	for _, l := range b.lines {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", l.what, l.figure, l.remark)
@@ -152,14 +162,18 @@ func (b *bench) profile(name string, f func() error) error {
 }
 
 // populate starts n directors with the users of p; every other director that may come later is among those that they join.
-func (b *bench) populate(ctx context.Context, p population, n int, flags ...string) error {
-	node, err := seed(ctx, p)
+func (b *bench) populate(ctx context.Context, p population, n int) error {
+	return b.populateEach(ctx, p, n, func(int) []string { return nil })
+}
+
+// populateEach does so with flags that differ between directors, from 1 on.
+func (b *bench) populateEach(ctx context.Context, p population, n int, flags func(n int) []string) error {
+	node, err := seed(ctx, p, b.keys())
 	if err != nil {
 		return err
 	}
-	flags = append([]string{"--user-expire", p.expire.String()}, flags...)
 	for i := 1; i <= n; i++ {
-		if _, err := b.joinDirector(ctx, i, p, flags...); err != nil {
+		if _, err := b.joinDirector(ctx, i, p, append(flags(i), "--user-expire", p.expire.String())...); err != nil {
 			return errors.Join(err, node.Close())
 		}
 	}

@@ -4,10 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -72,87 +70,6 @@ func (b *bench) measureExpiry(ctx context.Context) error {
 	}
 	b.note("lookups while 1 % of the mappings expire each second", l.String(), "p99.9 is %.1f times that, the median second's p99 %.1f times; processor time per director and second %s",
 		float64(l.p999)/float64(idle.p999), float64(l.typical)/float64(idle.typical), short((cpuOf(mesh)-used)/60/meshDirectors))
-	return nil
-}
-
-// measureFlush measures a flush of 100,000 users without sessions.
-func (b *bench) measureFlush(ctx context.Context) error {
-	const strayed = 100_000
-	for _, variant := range []struct {
-		name  string
-		flags func(anvil string) []string
-	}{
-		{"kickers know that there is no session", func(anvil string) []string { return []string{"--kick-anvil", anvil} }},
-		{"no kicker", func(string) []string { return nil }},
-	} {
-		anvil := filepath.Join(b.dir, "anvil")
-		a, err := newEmptyAnvil(anvil)
-		if err != nil {
-			return err
-		}
-		err = b.flush(ctx, variant.name, strayed, variant.flags(anvil)...)
-		if err := errors.Join(err, a.close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bench) flush(ctx context.Context, name string, strayed int, flags ...string) error {
-	p := population{users: max(b.users, strayed), expire: time.Hour, oldest: 15 * time.Minute, newest: 2 * time.Minute, strayed: strayed}
-	if err := b.populate(ctx, p, meshDirectors, flags...); err != nil {
-		return err
-	}
-	defer func() {
-		for _, d := range slices.Clone(b.directors) {
-			b.stop(d, killSignal)
-		}
-	}()
-	// A director that has just begun does not know who logged in before.
-	select {
-	case <-time.After(31 * time.Second):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	d := b.directors[0]
-	used, first, sent := cpuOf(b.directors), d.cpu(), d.sent()
-	began := time.Now()
-	outcome, err := d.client.Do(ctx, api.FlushUsers{})
-	if err != nil {
-		return err
-	}
-	var last api.Flush
-	watch, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var took time.Duration
-	err = b.profile("flush "+name, func() error {
-		defer func() { took = time.Since(began) }()
-		for watch.Err() == nil {
-			all, err := d.client.Flushes(watch)
-			if err != nil {
-				return err
-			}
-			for _, f := range all.Flushes {
-				if f.ID == outcome.Flush.ID && f.Director == outcome.Flush.Director {
-					last = f
-				}
-			}
-			if last.Ended() {
-				return nil
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		return nil
-	})
-	if err != nil && watch.Err() == nil {
-		return err
-	}
-	figure := fmt.Sprintf("%s for %d users", short(took), last.Moved)
-	if !last.Ended() {
-		figure += " (stopped)"
-	}
-	b.note("flush, "+name, figure, "%.0f users/s, %d failed; processor time: originator %s, all %s; %.0f bytes a user sent by the originator",
-		float64(last.Moved)/took.Seconds(), last.Failed, short(d.cpu()-first), short(cpuOf(b.directors)-used), (d.sent()-sent)/float64(max(last.Moved, 1)))
 	return nil
 }
 

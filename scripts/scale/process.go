@@ -44,6 +44,9 @@ func (b *bench) startDirector(n int, join []netip.AddrPort, flags ...string) (*d
 	}
 	args := []string{"serve", "--node-name", d.name, "--bind", d.addr.String(), "--run-dir", d.dir, "--mail-servers", mailServers,
 		"--auth-login-socket", "", "--auth-userdb-socket", "", "--admin-socket", "", "--sessions-interval", "45s"}
+	if b.encrypt {
+		args = append(args, "--encrypt-key-file", b.keyFile())
+	}
 	if len(join) > 0 {
 		args = append(args, "--join", joined(join))
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -34,7 +35,7 @@ type population struct {
 }
 
 // seed founds a mesh in this process.
-func seed(ctx context.Context, p population) (*mesh.Node, error) {
+func seed(ctx context.Context, p population, keys [][]byte) (*mesh.Node, error) {
 	backends, err := ring.ParseMailServers(mailServers, nil)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func seed(ctx context.Context, p population) (*mesh.Node, error) {
 	addr := addrOf(seedNumber)
 	n, err := mesh.New(mesh.Config{
 		Name: "seed", Mesh: "director", Bind: addr, Advertise: addr,
-		HashFormat: "%Lu", Expire: p.expire, Backends: backends, Log: zerolog.Nop(),
+		HashFormat: "%Lu", Expire: p.expire, Backends: backends, Log: zerolog.Nop(), Keys: keys,
 	})
 	if err != nil {
 		return nil, err
@@ -57,33 +58,72 @@ func seed(ctx context.Context, p population) (*mesh.Node, error) {
 // fill makes the mappings.
 func (p population) fill(d *directory.Directory, now directory.Time, backends []ring.Backend) {
 	random := rand.New(rand.NewPCG(1, 1))
-	rings := ring.Build(backends, nil)
-	format, _ := ring.ParseHashFormat("%Lu") // has a test of its own
-	hashes := make([]ring.UserHash, p.users)
-	for i := range hashes {
-		hashes[i] = format.Hash(fmt.Sprintf("user%d@example.org", i+1))
-	}
-	slices.Sort(hashes)
-	every := p.users + 1
-	if p.strayed > 0 {
-		every = p.users / p.strayed
-	}
 	var rows []directory.Mapping
-	for i, h := range hashes {
-		place, _ := rings.Lookup("", h)
-		if i%every == every-1 {
-			place = otherThan(place, backends)
-		}
+	flush := func() { d.Merge("", rows, now, nil); rows = rows[:0] }
+	for u := range p.places(backends) {
 		activity := now.Add(-p.newest - time.Duration(random.Int64N(int64(p.oldest-p.newest)+1)))
 		rows = append(rows, directory.Mapping{
-			Hash: h, Backend: place, Generation: 1,
+			Hash: u.hash, Backend: u.backend, Generation: 1,
 			Activity: activity.Tick(), Stamp: activity.Add(-time.Duration(random.Int64N(int64(2 * time.Hour)))).Tick(),
 		})
-		if len(rows) == 1<<16 || i == len(hashes)-1 {
-			d.Merge("", rows, now, nil)
-			rows = rows[:0]
+		if len(rows) == 1<<16 {
+			flush()
 		}
 	}
+	flush()
+}
+
+// placed is a user and where it is at first.
+type placed struct {
+	hash    ring.UserHash
+	number  uint32 // in its name
+	backend netip.Addr
+	strayed bool
+}
+
+// places gives all users by hash.
+func (p population) places(backends []ring.Backend) iter.Seq[placed] {
+	return func(yield func(placed) bool) {
+		rings := ring.Build(backends, nil)
+		format, _ := ring.ParseHashFormat("%Lu") // has a test of its own
+		byHash := make([]uint64, p.users)        // hash, number
+		for i := range byHash {
+			byHash[i] = uint64(format.Hash(fmt.Sprintf(userNames, i+1)))<<32 | uint64(i+1)
+		}
+		slices.Sort(byHash)
+		every := p.users + 1
+		if p.strayed > 0 {
+			every = p.users / p.strayed
+		}
+		for i, both := range byHash {
+			u := placed{hash: ring.UserHash(both >> 32), number: uint32(both), strayed: i%every == every-1}
+			u.backend, _ = rings.Lookup("", u.hash)
+			if u.strayed {
+				u.backend = otherThan(u.backend, backends)
+			}
+			if !yield(u) {
+				return
+			}
+		}
+	}
+}
+
+// sessions gives each user who has strayed a session beside one of the directors, and as many of the others.
+func (p population) sessions(staying, directors int) (beside [][]loggedIn) {
+	beside = make([][]loggedIn, directors)
+	backends, _ := ring.ParseMailServers(mailServers, nil) // seed tells
+	n := 0
+	for u := range p.places(backends) {
+		if !u.strayed {
+			if staying == 0 {
+				continue
+			}
+			staying--
+		}
+		beside[n%directors] = append(beside[n%directors], loggedIn{fmt.Sprintf(userNames, u.number), u.backend})
+		n++
+	}
+	return beside
 }
 
 func otherThan(place netip.Addr, backends []ring.Backend) netip.Addr {
