@@ -12,19 +12,18 @@ import (
 // now or if the one stored is dead or moving.
 func (d *Directory) Touch(tag ring.Tag, m Mapping, now Time) (Mapping, bool) {
 	s := d.shard(tag)
-	l, ok := s.hold(leafOf(m.Hash))
+	l, ok := d.hold(s, leafOf(m.Hash))
 	if !ok {
 		return Mapping{}, false
 	}
 	defer l.release()
-	v := d.view.Load()
 	i, ok := l.search(uint32(m.Hash))
 	if !ok {
 		return Mapping{}, false
 	}
 	r := l.rows[i]
-	stored := r.mapping(v)
-	if !stored.same(m) || stored.Moving || !v.live(s, r, d.deadline(now)) {
+	stored := r.mapping(l.view)
+	if !stored.same(m) || stored.Moving || !l.view.live(s, r, d.deadline(now)) {
 		return Mapping{}, false
 	}
 	if tick := now.Tick(); tick > stored.Activity {
@@ -50,7 +49,7 @@ func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, no
 	defer p.leaf.release()
 	generation := uint16(1)
 	if p.status != None {
-		held := p.row.mapping(p.view)
+		held := p.row.mapping(p.leaf.view)
 		if p.status == Live && (held.Moving || held.Backend.IsValid() || held.Generation == MaxGeneration) {
 			return held, false
 		}
@@ -81,7 +80,7 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 	defer p.leaf.release()
 	next = Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Moving: moving}
 	if p.status != None {
-		previous = p.row.mapping(p.view)
+		previous = p.row.mapping(p.leaf.view)
 	}
 	if p.status == Live && previous.Generation == MaxGeneration {
 		return Mapping{}, previous, p.status
@@ -100,26 +99,23 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 // Release ends the move that made the mapping m. It reports false, and changes
 // nothing, if the user has another mapping by now.
 func (d *Directory) Release(tag ring.Tag, m Mapping) (Mapping, bool) {
-	l, ok := d.shard(tag).hold(leafOf(m.Hash))
+	l, ok := d.hold(d.shard(tag), leafOf(m.Hash))
 	if !ok {
 		return Mapping{}, false
 	}
 	defer l.release()
-	v := d.view.Load()
 	i, ok := l.search(uint32(m.Hash))
-	if !ok || !l.rows[i].mapping(v).same(m) {
+	if !ok || !l.rows[i].mapping(l.view).same(m) {
 		return Mapping{}, false
 	}
 	r := l.rows[i]
 	r.bits &^= bitMoving
 	l.replace(i, r)
-	return r.mapping(v), true
+	return r.mapping(l.view), true
 }
 
 // place is where a user's row is or will be, in a leaf that is held.
 type place struct {
-	view   *view
-	shard  *shard
 	leaf   held
 	at     int
 	row    row // what is there, unless status is None
@@ -128,13 +124,12 @@ type place struct {
 
 // open finds the place of a user; its leaf is to be released.
 func (d *Directory) open(s *shard, h ring.UserHash, now Time) place {
-	l := s.holdNew(leafOf(h))
-	p := place{view: d.view.Load(), shard: s, leaf: l}
-	at, ok := l.search(uint32(h))
+	p := place{leaf: d.holdNew(s, leafOf(h))}
+	at, ok := p.leaf.search(uint32(h))
 	p.at = at
 	if ok {
-		p.row = l.rows[at]
-		p.status = p.view.status(s, p.row, d.deadline(now))
+		p.row = p.leaf.rows[at]
+		p.status = p.leaf.view.status(s, p.row, d.deadline(now))
 	}
 	return p
 }
@@ -143,26 +138,20 @@ func (d *Directory) open(s *shard, h ring.UserHash, now Time) place {
 // forgotten of its backend. It reports false, and stores nothing, if the
 // mapping would be dead.
 func (p *place) put(m Mapping, now Time) (Mapping, bool) {
-	id, ok := p.view.id(p.shard, m.Backend)
+	view := p.leaf.view
+	id, ok := view.id(p.leaf.shard, m.Backend)
 	if !ok {
 		return Mapping{}, false
 	}
-	stamp := max(int64(now.Tick()), p.view.entries[id].forgotten+1)
+	stamp := max(int64(now.Tick()), view.entries[id].forgotten+1)
 	if stamp > math.MaxUint32 {
 		return Mapping{}, false
 	}
 	m.Stamp = Tick(stamp)
-	p.store(packed(m, id))
-	return m, true
-}
-
-// store puts r in the place.
-func (p *place) store(r row) {
-	if p.status == None {
+	if r := packed(m, id); p.status == None {
 		p.leaf.insert(p.at, r)
-		p.view.added(r)
-		return
+	} else {
+		p.leaf.replace(p.at, r)
 	}
-	p.leaf.replace(p.at, r)
-	p.view.replaced(p.row, r)
+	return m, true
 }

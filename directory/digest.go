@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"math"
 	"math/bits"
 	"net/netip"
 
@@ -21,30 +20,26 @@ import (
 // change to them is a change of the protocol.
 func (d *Directory) DigestLeaf(tag ring.Tag, leaf uint16, epochEnd Time) uint64 {
 	s := d.shard(tag)
-	l, ok := s.hold(leaf)
+	l, ok := d.hold(s, leaf)
 	if !ok {
 		return 0
 	}
 	defer l.release()
-	due, last := d.deadline(epochEnd), epochEnd.Tick()
-	v := d.view.Load()
-	if l.unchanged(v, due) && l.summary.latest <= uint32(last) {
-		return l.summary.digest
+	if sum, ok := l.sum(epochEnd, d.deadline(epochEnd)); ok {
+		return sum
 	}
-	sum := summary{oldest: math.MaxUint32, liveness: v.liveness}
-	settled := true
-	for _, r := range l.rows {
-		counts := Tick(r.stamp) <= last && v.live(s, r, due)
-		settled = settled && counts && r.bits&bitBuried == 0
-		if counts {
-			sum.digest += mixRow(r, v.entries[r.backend].mix)
-			sum.oldest, sum.latest = min(sum.oldest, r.activity), max(sum.latest, r.stamp)
+	return l.digest(epochEnd)
+}
+
+// digest sums up the rows.
+func (h *held) digest(epochEnd Time) (sum uint64) {
+	due, last := h.directory.deadline(epochEnd), epochEnd.Tick()
+	for _, r := range h.rows {
+		if Tick(r.stamp) <= last && h.view.live(h.shard, r, due) {
+			sum += mixRow(r, h.view.entries[r.backend].mix)
 		}
 	}
-	if settled {
-		l.keep(sum)
-	}
-	return sum.digest
+	return sum
 }
 
 // mixRow hashes one row; addr is the hash of its backend's address.

@@ -30,9 +30,12 @@ const (
 // concurrent use; none waits for longer than others work on one leaf of some
 // hundred rows, except SetBackends when it runs out of ids.
 type Directory struct {
-	share  time.Duration
-	life   time.Duration // expire time + share
-	guards Guards
+	share time.Duration
+	life  time.Duration // expire time + share
+	// lifeTicks is that in ticks, rounded up: a row's activity + lifeTicks is
+	// the first tick at which it is dead.
+	lifeTicks uint64
+	guards    Guards
 
 	shards   atomic.Pointer[shardSet]
 	shardsMu sync.Mutex // serialises writers of shards
@@ -75,6 +78,7 @@ func NewUnguarded(expire time.Duration, guards Guards) *Directory {
 	}
 	share := min(max(expire/20, minShare), maxShare)
 	d := &Directory{share: share, life: expire + share, guards: guards, maxBackends: maxBackends}
+	d.lifeTicks = uint64((d.life.Milliseconds() + tickMillis - 1) / tickMillis)
 	d.shards.Store(&shardSet{})
 	d.view.Store(newView())
 	return d
@@ -129,25 +133,6 @@ func (s *shard) group(leaf uint16) *group {
 		return nil
 	}
 	return s.groups[leaf>>8].Load()
-}
-
-// hold takes the lock of the leaf with the given number; it reports false if
-// the leaf was never used. It is nil-safe.
-func (s *shard) hold(leaf uint16) (held, bool) {
-	g := s.group(leaf)
-	if g == nil {
-		return held{}, false
-	}
-	return g.hold(uint8(leaf)), true
-}
-
-// holdNew is hold for a leaf that is going to be used.
-func (s *shard) holdNew(leaf uint16) held {
-	slot := &s.groups[leaf>>8]
-	if slot.Load() == nil {
-		slot.CompareAndSwap(nil, new(group))
-	}
-	return slot.Load().hold(uint8(leaf))
 }
 
 func leafOf(h ring.UserHash) uint16 { return uint16(h >> 16) }
@@ -230,16 +215,15 @@ func (d *Directory) LeafToSend(tag ring.Tag, leaf uint16, now Time, buf []Mappin
 
 func (d *Directory) leafRows(tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping) []Mapping {
 	s := d.shard(tag)
-	l, ok := s.hold(leaf)
+	l, ok := d.hold(s, leaf)
 	if !ok {
 		return buf
 	}
 	defer l.release()
 	due := d.deadline(now)
-	v := d.view.Load()
 	for _, r := range l.rows {
-		if int64(r.activity) > int64(due) && (deadByTable || v.liveByTable(s, r)) {
-			buf = append(buf, r.mapping(v))
+		if int64(r.activity) > int64(due) && (deadByTable || l.view.liveByTable(s, r)) {
+			buf = append(buf, r.mapping(l.view))
 		}
 	}
 	return buf

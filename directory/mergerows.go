@@ -84,9 +84,9 @@ type result struct {
 // merge merges a run of rows of one leaf, sorted by hash.
 func (m *merger) merge(run []Mapping) {
 	m.inserts, m.results = m.inserts[:0], m.results[:0]
-	l := m.shard.holdNew(leafOf(run[0].Hash))
+	l := m.directory.holdNew(m.shard, leafOf(run[0].Hash))
 	defer l.release()
-	v := m.directory.view.Load()
+	v := l.view
 	// Stepping through the leaf beats searching it if many rows come at once.
 	step := len(run) >= len(l.rows)/16
 	at, insertAt := 0, 0
@@ -115,9 +115,8 @@ func (m *merger) merge(run []Mapping) {
 		if !found {
 			m.inserts = append(m.inserts, incoming)
 			insertAt = at
-			v.added(incoming)
 		} else {
-			out = m.mergeRow(v, &l, at, incoming)
+			out = m.mergeRow(&l, at, incoming)
 		}
 		if m.report && (live || out.Changed && (out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving)) {
 			m.results = append(m.results, result{index, out})
@@ -131,8 +130,8 @@ func (m *merger) merge(run []Mapping) {
 }
 
 // mergeRow merges incoming, which is not dead by time, into row at of l.
-func (m *merger) mergeRow(v *view, l *held, at int, incoming row) Merged {
-	old := l.rows[at]
+func (m *merger) mergeRow(l *held, at int, incoming row) Merged {
+	old, v := l.rows[at], l.view
 	in := incoming.mapping(v)
 	out := Merged{Mapping: in, Before: old.mapping(v), BeforeStatus: v.status(m.shard, old, m.due), Changed: true}
 	next := incoming
@@ -152,7 +151,6 @@ func (m *merger) mergeRow(v *view, l *held, at int, incoming row) Merged {
 		l.touch(at, next.activity)
 	default:
 		l.replace(at, next)
-		v.replaced(old, next)
 	}
 	out.Mapping = next.mapping(v)
 	// A row that stays dead is nobody's business, even if its activity is later now, unless it is that of a move.

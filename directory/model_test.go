@@ -254,7 +254,7 @@ func wantCounts(t rapid.TB, d *Directory) {
 	all := 0
 	for _, s := range d.shards.Load().byTag {
 		for _, number := range usedLeaves(s) {
-			l, ok := s.hold(number)
+			l, ok := d.hold(s, number)
 			if !ok {
 				continue
 			}
@@ -297,7 +297,7 @@ func TestDirectoryAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"time passes": func(t *rapid.T) {
 				now = now.Add(rapid.SampledFrom([]time.Duration{
-					time.Millisecond, 250 * time.Millisecond, 20 * time.Second, time.Minute, modelLife,
+					time.Millisecond, 250 * time.Millisecond, 5 * time.Second, 20 * time.Second, time.Minute, modelLife,
 				}).Draw(t, "for"))
 			},
 			"set backends": setBackends,
@@ -392,6 +392,9 @@ func TestDirectoryAgainstModel(t *testing.T) {
 			},
 			"digest": func(t *rapid.T) {
 				end := now.Add(-rapid.SampledFrom([]time.Duration{0, 10 * time.Second, time.Minute}).Draw(t, "ended"))
+				if rapid.Bool().Draw(t, "an epoch") {
+					end -= end % Time(EpochLength.Milliseconds())
+				}
 				for _, tag := range testTags {
 					for _, h := range testHashes {
 						if got, want := d.DigestLeaf(tag, leafOf(h), end), m.digest(tag, leafOf(h), end); got != want {
@@ -413,6 +416,7 @@ func TestDirectoryAgainstModel(t *testing.T) {
 					}
 				}
 				wantCounts(t, d)
+				wantSummaries(t, d)
 			},
 		})
 	})

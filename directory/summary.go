@@ -1,28 +1,160 @@
 package directory
 
-// summary is what the last digest of a leaf found in it, kept if every row
-// counted and none was buried. While nothing happens to the leaf but activity, a later digest is
-// the same and a sweep has nothing to do, until the first row can have reached
-// its end. Most leaves are so at night, and all in a directory that has just
-// been joined or imported; it makes their passes a hundred times cheaper.
+import (
+	"math"
+	"time"
+)
+
+// EpochLength is the time between two moments as of which digests cost nothing
+// but reading: the whole multiples of it since the Unix epoch, the last few of
+// them.
+const EpochLength = 10 * time.Second
+
+const (
+	ticksPerEpoch = uint64(EpochLength / (tickMillis * time.Millisecond))
+	ticksDeadKept = uint64(deadKept / (tickMillis * time.Millisecond))
+	// recentEpochs is for how many epochs a summary keeps apart what changed
+	// in them: the one that is being compared, some seconds after its end, and
+	// those since, until the next sweep.
+	recentEpochs = 5
+	// settledAfter is how many epochs before the running one all is settled.
+	settledAfter = 3
+)
+
+// summary is what a leaf's digest and its next sweep go by, kept by every
+// change and sweep; so neither has to look at the rows, most of the time. It
+// is valid for one view, and until the first sweep it is not.
 //
-// Time must not go back by more than an epoch takes to settle: activity that
-// is recorded in a row which is dead at the time of the summary goes unnoticed.
+// The digest as of the end of an epoch counts a row from the epoch of its stamp
+// on until that in which its time was over. So each row adds its hash to the
+// epoch of its stamp, and once it is buried takes it off from that of its end.
+// The epochs before the recent ones are one sum.
+//
+// It fills a cache line of 64 bytes.
 type summary struct {
-	digest   uint64
-	oldest   uint32 // lowest activity
-	latest   uint32 // highest stamp
-	liveness uint32 // of the view by which all rows are live
+	settled  uint64 // sum over all epochs up to base
+	recent   [recentEpochs]uint64
+	base     epoch // 0: this summary is not valid
+	liveness uint32
+	// next is the first deadline by which a sweep may find something to do: to
+	// bury a row, or to take one out.
+	next uint32
 }
 
-// keep makes sum the summary of the leaf as it is.
-func (h *held) keep(sum summary) {
-	*h.summary = sum
-	h.leaf.shape.Store(uint64(h.shape() | summed))
+// epoch counts epochs from their ends: the first ends at tick 40.
+type epoch uint32
+
+func epochOf(tick uint64) epoch { return epoch((tick + ticksPerEpoch - 1) / ticksPerEpoch) }
+
+// settledEpoch is the last one that all is settled of.
+func settledEpoch(now Time) epoch {
+	e := epochOf(uint64(now.Tick()))
+	return e - min(e, settledAfter)
 }
 
-// unchanged says whether the summary still holds: all its rows, and no others,
-// are live by this view and after this deadline.
-func (h *held) unchanged(v *view, due deadline) bool {
-	return h.shape()&summed != 0 && h.summary.liveness == v.liveness && int64(due) < int64(h.summary.oldest)
+// valid says whether the summary is kept. It is not if its view is not the one
+// by which the rows are changed now; only a sweep makes it valid again.
+func (h *held) valid() bool {
+	return h.summary.base != 0 && h.summary.liveness == h.view.liveness
+}
+
+// put counts a row that has been stored.
+func (h *held) put(r row) {
+	if h.valid() {
+		h.count(r, mixRow(r, h.view.entries[r.backend].mix))
+		h.summary.next = min(h.summary.next, h.dueAt(r))
+	}
+}
+
+// take is the opposite of put; next may then be earlier than necessary.
+func (h *held) take(r row) {
+	if h.valid() {
+		h.count(r, -mixRow(r, h.view.entries[r.backend].mix))
+	}
+}
+
+// count adds sum to the digests that count r.
+func (h *held) count(r row, sum uint64) {
+	if !h.view.liveByTable(h.shard, r) {
+		return
+	}
+	from := epochOf(uint64(r.stamp))
+	h.summary.add(from, sum)
+	if r.bits&bitBuried != 0 {
+		h.summary.add(max(from, epochOf(uint64(r.activity)+h.directory.lifeTicks)), -sum)
+	}
+}
+
+// add adds sum to the digests from an epoch on.
+func (s *summary) add(from epoch, sum uint64) {
+	switch {
+	case from <= s.base:
+		s.settled += sum
+	case from-s.base <= recentEpochs:
+		s.recent[from-s.base-1] += sum
+	default:
+		s.base = 0 // a stamp of the future, or no sweep for long
+	}
+}
+
+// dueAt returns the first deadline by which a sweep has something to do with
+// the row.
+func (h *held) dueAt(r row) uint32 {
+	switch {
+	case r.bits&bitBuried == 0:
+		return r.activity
+	case h.view.liveByTable(h.shard, r):
+		return uint32(min(uint64(r.activity)+ticksDeadKept, math.MaxUint32))
+	default:
+		return 0 // goneByTable decides
+	}
+}
+
+// settle adds the epochs up to this one to those that have settled.
+func (s *summary) settle(e epoch) {
+	if s.base == 0 || e <= s.base {
+		return
+	}
+	n := min(int(e-s.base), recentEpochs)
+	for _, sum := range s.recent[:n] {
+		s.settled += sum
+	}
+	copy(s.recent[:], s.recent[n:])
+	clear(s.recent[recentEpochs-n:])
+	s.base = e
+}
+
+// idle says whether a sweep with this deadline has nothing to do.
+func (h *held) idle(due deadline) bool {
+	return h.valid() && int64(due) < int64(h.summary.next)
+}
+
+// summarize makes the summary valid, all rows having just been swept.
+func (h *held) summarize(base epoch) {
+	s := h.summary
+	if h.valid() {
+		s.next = math.MaxUint32
+		for i := range h.rows {
+			s.next = min(s.next, h.dueAt(h.rows[i]))
+		}
+		return
+	}
+	*s = summary{base: base, liveness: h.view.liveness, next: math.MaxUint32}
+	for _, r := range h.rows {
+		h.put(r) // may end it: a row of the future
+	}
+}
+
+// sum returns the digest as of the end of an epoch. It reports false if the
+// summary cannot tell: not at that moment, or not since the last sweep.
+func (h *held) sum(end Time, due deadline) (uint64, bool) {
+	s, last := h.summary, uint64(end.Tick())
+	if end.Tick().Time() != end || last%ticksPerEpoch != 0 || !h.idle(due) || epochOf(last) < s.base {
+		return 0, false
+	}
+	sum := s.settled
+	for _, more := range s.recent[:min(int(epochOf(last)-s.base), recentEpochs)] {
+		sum += more
+	}
+	return sum, true
 }

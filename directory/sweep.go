@@ -16,69 +16,74 @@ import "directormesh/ring"
 // Meanwhile the row gives its generation to the one that replaces it, or comes
 // back to life if the table does.
 //
-// Sweeping everything every few seconds costs a few nanoseconds a row.
+// A leaf says when a sweep may find something in it, see summary; so sweeping
+// everything every few seconds costs as much as there is to be done.
 
 // SweepGroup sweeps the 256 leaves whose number begins with the 8 bits group,
 // and returns how many rows it dropped. Groups never used cost nothing.
 func (d *Directory) SweepGroup(tag ring.Tag, group uint8, now Time) (removed int) {
 	s := d.shard(tag)
-	if s == nil {
-		return 0
-	}
-	g := s.groups[group].Load()
-	if g == nil {
-		return 0
-	}
 	for i := range leavesInGroup {
-		removed += d.sweep(s, g, uint8(i), now)
+		removed += d.sweep(s, uint16(group)<<8|uint16(i), now, i%leavesPerLock == leavesPerLock-1)
 	}
 	return removed
 }
 
 // SweepLeaf sweeps one leaf and returns how many rows it dropped.
 func (d *Directory) SweepLeaf(tag ring.Tag, leaf uint16, now Time) (removed int) {
-	s := d.shard(tag)
-	g := s.group(leaf)
-	if g == nil {
-		return 0
-	}
-	return d.sweep(s, g, uint8(leaf), now)
+	return d.sweep(d.shard(tag), leaf, now, true)
 }
 
-func (d *Directory) sweep(s *shard, g *group, number uint8, now Time) (removed int) {
-	l := g.hold(number)
-	defer l.release()
-	v := d.view.Load()
-	if l.unchanged(v, d.deadline(now)) {
+func (d *Directory) sweep(s *shard, leaf uint16, now Time, trim bool) (removed int) {
+	l, ok := d.hold(s, leaf)
+	if !ok {
 		return 0
 	}
-	w := sweeper{shard: s, view: v, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
+	defer l.release()
+	base := settledEpoch(now)
+	l.summary.settle(base)
+	if !l.idle(d.deadline(now)) {
+		removed = l.sweep(now)
+		l.summarize(base)
+	}
+	if trim {
+		l.trim()
+	}
+	return removed
+}
+
+// sweep looks at all rows.
+func (h *held) sweep(now Time) (removed int) {
+	d := h.directory
+	w := sweeper{shard: h.shard, view: h.view, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
 	first := 0
-	for first < len(l.rows) && w.fate(l.rows[first]) == stays {
+	for first < len(h.rows) && w.fate(h.rows[first]) == stays {
 		first++
 	}
-	if first == len(l.rows) {
-		return 0 // as most sweeps
+	if first == len(h.rows) {
+		return 0
 	}
-	l.lock.change()
+	h.lock.change()
 	to := first
-	for _, r := range l.rows[first:] {
+	for _, r := range h.rows[first:] {
 		switch w.fate(r) {
 		case goes:
-			v.removed(r)
+			h.view.removed(r)
+			h.take(r)
 			removed++
 			continue
 		case turns:
 			old := r
 			r.bits ^= bitBuried
-			v.replaced(old, r)
+			h.view.replaced(old, r)
+			h.take(old)
+			h.put(r)
 		}
-		l.rows[to].store(r)
+		h.rows[to].store(r)
 		to++
 	}
-	l.cut(to)
-	l.lock.changed()
-	l.shrink()
+	h.cut(to)
+	h.lock.changed()
 	return removed
 }
 

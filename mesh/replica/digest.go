@@ -9,9 +9,9 @@ import (
 )
 
 // Digests are taken as of the end of an epoch and no sooner than settleAfter later, when what happened in it is everywhere. A pass over the
-// directory takes most of an epoch, a few leaves per tick; it also sweeps the dead rows.
+// directory takes most of an epoch, a few leaves per tick; it sweeps the dead rows first, which is what keeps digests cheap.
 const (
-	epochLength   = 10 * time.Second
+	epochLength   = directory.EpochLength
 	settleAfter   = 10 * time.Second
 	passLength    = 8 * time.Second
 	groups        = 256

@@ -1,0 +1,184 @@
+package directory
+
+import "slices"
+
+// A pack is the array that has the rows of the 128 leaves of one lock, leaf
+// after leaf in their order, each followed by room for more of its own. A leaf
+// that is full takes room from a near one; when that would move too much, all
+// go to a new array. Leaves stay as full as that by themselves: of ten million
+// rows' memory some two per cent are room, where arrays of the leaves' own
+// would leave a tenth unused, because the allocator's sizes are an eighth
+// apart.
+//
+// Readers know nothing of packs: a leaf's first row and its shape say all, and
+// who has read them together may go on reading an array that is not in use any
+// more.
+
+const (
+	// maxShift is how many rows are moved to let a leaf take another's room,
+	// for which it takes about as long as for a new array of 16 KiB.
+	maxShift = 1024
+	// A new pack has room for a 1/256 more than needed, beside what the
+	// allocator's sizes give.
+	spareShare = 256
+	// Of the room no more than a 1/32 of all rows, and one for each leaf, is
+	// spread over the leaves; the rest stays behind the last.
+	sharedShare = 32
+	// Many rows at once are most often the first part of more, as in a
+	// snapshot: there is room for bulkAhead more such parts, but no more than a
+	// quarter of all. A sweep takes back what was too much.
+	bulkAhead = 8
+	bulkShare = 4
+	// A pack is made smaller when that saves more than a 1/32 of it.
+	trimShare = 32
+)
+
+// place puts leaf i at row offset of the pack, from which on it has this shape.
+func (h *held) place(pack []row, i, offset int, s shape) {
+	var first *row
+	if s.room() > 0 {
+		first = &pack[offset]
+	}
+	h.leaves[i].first.Store(first)
+	h.leaves[i].shape.Store(uint64(s))
+}
+
+func (h *held) shapeOf(i int) shape { return shape(h.leaves[i].shape.Load()) }
+
+// makeRoom makes room for so many more rows.
+func (h *held) makeRoom(more int) {
+	if need := more - h.shape().free(); need > 0 && !h.borrow(need) {
+		h.repack(more)
+	}
+}
+
+// borrow takes at least so much room from the leaf for which the fewest rows
+// have to be moved. It reports false if no leaf near has as much.
+func (h *held) borrow(need int) bool {
+	from, least := -1, maxShift
+	for i, moved := h.at+1, 0; i < leavesPerLock; i++ {
+		s := h.shapeOf(i)
+		if moved += s.len(); moved > least {
+			break
+		}
+		if s.free() >= need {
+			from, least = i, moved
+			break
+		}
+	}
+	for i, moved := h.at-1, h.shape().len(); i >= 0 && moved <= least; i-- {
+		s := h.shapeOf(i)
+		if s.free() >= need {
+			from = i
+			break
+		}
+		moved += s.len()
+	}
+	if from < 0 {
+		return false
+	}
+	lender := h.shapeOf(from)
+	// Half of what it has: so neither is soon full again.
+	taken := max(need, lender.free()/2)
+	h.lock.change()
+	defer h.lock.changed()
+	if from > h.at {
+		begin, end := h.offset(h.at+1), h.offset(from)+lender.len()
+		moveRows(h.lock.pack[begin+taken:end+taken], h.lock.pack[begin:end])
+	} else {
+		begin, end := h.offset(from+1), h.offset(h.at)+h.shape().len()
+		moveRows(h.lock.pack[begin-taken:end-taken], h.lock.pack[begin:end])
+	}
+	offset := h.offset(min(from, h.at))
+	for i := min(from, h.at); i <= max(from, h.at); i++ {
+		s := h.shapeOf(i)
+		switch i {
+		case from:
+			s = s.withRoom(s.room() - taken)
+		case h.at:
+			s = s.withRoom(s.room() + taken)
+		}
+		h.place(h.lock.pack, i, offset, s)
+		offset += s.room()
+	}
+	return true
+}
+
+// offset returns where in the pack leaf i begins.
+func (h *held) offset(i int) (offset int) {
+	for j := range i {
+		offset += h.shapeOf(j).room()
+	}
+	return offset
+}
+
+// repack moves all leaves to a new array in which this one has room for so
+// many more rows, and each a share of the rest.
+func (h *held) repack(more int) {
+	need := more + h.packed()
+	spare := max(need/spareShare, min(more*bulkAhead, need/bulkShare))
+	pack := newRows(need + spare)
+	shared := min(len(pack)-need, need/sharedShare+leavesPerLock)
+	var shapes [leavesPerLock]shape
+	offset := 0
+	for i := range shapes {
+		s := h.shapeOf(i)
+		copy(pack[offset:], rows(h.leaves[i].first.Load(), s))
+		room := s.len() + shared*(i+1)/leavesPerLock - shared*i/leavesPerLock
+		if i == h.at {
+			room += more
+		}
+		if i == leavesPerLock-1 {
+			room = min(len(pack)-offset, maxRoom)
+		}
+		shapes[i] = s.withRoom(room)
+		offset += room
+	}
+	h.lock.change()
+	defer h.lock.changed()
+	h.lock.pack = pack
+	offset = 0
+	for i, s := range shapes {
+		h.place(pack, i, offset, s)
+		offset += s.room()
+	}
+}
+
+// packed returns how many rows the pack has.
+func (h *held) packed() (n int) {
+	for i := range h.leaves {
+		n += h.shapeOf(i).len()
+	}
+	return n
+}
+
+// trim gives memory back when that is worth a new array.
+func (h *held) trim() {
+	n, room := h.packed(), len(h.lock.pack)
+	if room-allocated(n+n/spareShare) > room/trimShare {
+		h.repack(0)
+	}
+}
+
+// newRows returns rows for at least want, and as many more as the allocator
+// gives in any case.
+func newRows(want int) []row {
+	if want == 0 {
+		return nil
+	}
+	made := slices.Grow([]row(nil), want)
+	return made[:cap(made)]
+}
+
+// allocated returns for how many rows newRows would make room at most: Go's
+// allocator has sizes less than a fifth apart, and whole pages from 32 KiB on.
+func allocated(want int) int {
+	const page, small = 8192 / 16, 32768 / 16
+	if want == 0 {
+		return 0
+	}
+	if want <= small {
+		return want + want/5 + 1
+	}
+	return (want + page - 1) / page * page
+}

@@ -1,0 +1,157 @@
+package directory
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// wantPack checks that the leaves of a lock lie in its pack one after the
+// other, and that they have these hashes.
+func wantPack(t rapid.TB, d *Directory, first uint16, want [][]uint32) {
+	t.Helper()
+	offset := 0
+	for i := range want {
+		l := d.holdNew(d.shard(""), first+uint16(i))
+		l.release()
+		s := l.shape()
+		if s != shapeOf(l.rows, s.room()) {
+			t.Fatalf("leaf %d has the shape %x, want %x", i, s, shapeOf(l.rows, s.room()))
+		}
+		if s.room() > 0 && l.leaves[l.at].first.Load() != &l.lock.pack[offset] {
+			t.Fatalf("leaf %d does not begin at row %d", i, offset)
+		}
+		if offset += s.room(); offset > len(l.lock.pack) {
+			t.Fatalf("leaf %d ends at row %d of %d", i, offset, len(l.lock.pack))
+		}
+		if got := l.stored(); !slices.Equal(got, want[i]) {
+			t.Fatalf("leaf %d has %x, want %x", i, got, want[i])
+		}
+	}
+}
+
+// Whatever comes into and goes from the leaves of a pack, each keeps its rows.
+func TestPack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := New(0)
+		d.ensureShard("")
+		const first = 0xab80
+		want := make([][]uint32, leavesPerLock)
+		hold := func(i int) held { return d.holdNew(d.shard(""), first+uint16(i)) }
+		// Few leaves, so that they fill, and some far from the others.
+		drawLeaf := rapid.SampledFrom([]int{0, 1, 2, 3, 20, 40, 62, 63})
+		random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "seed")))
+		fresh := func(i, n int) (hashes []uint32) {
+			for len(hashes) < n {
+				h := uint32(first+i)<<16 | random.Uint32N(1<<16)
+				if !slices.Contains(want[i], h) && !slices.Contains(hashes, h) {
+					hashes = append(hashes, h)
+				}
+			}
+			slices.Sort(hashes)
+			return hashes
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"insert": func(t *rapid.T) {
+				i := drawLeaf.Draw(t, "leaf")
+				for _, h := range fresh(i, rapid.IntRange(1, 30).Draw(t, "rows")) {
+					l := hold(i)
+					at, _ := l.search(h)
+					l.insert(at, row{hash: h})
+					l.release()
+					want[i] = slices.Insert(want[i], at, h)
+				}
+			},
+			"insert sorted": func(t *rapid.T) {
+				i := drawLeaf.Draw(t, "leaf")
+				add := fresh(i, rapid.IntRange(1, 300).Draw(t, "rows"))
+				l := hold(i)
+				l.insertSorted(rowsOf(add))
+				l.release()
+				want[i] = append(want[i], add...)
+				slices.Sort(want[i])
+			},
+			"cut": func(t *rapid.T) {
+				i := drawLeaf.Draw(t, "leaf")
+				n := rapid.IntRange(0, len(want[i])).Draw(t, "rows left")
+				l := hold(i)
+				l.lock.change()
+				l.cut(n)
+				l.lock.changed()
+				l.release()
+				want[i] = want[i][:n]
+			},
+			"trim": func(t *rapid.T) {
+				l := hold(drawLeaf.Draw(t, "leaf"))
+				l.trim()
+				l.release()
+				if n, room := l.packed(), len(l.lock.pack); n > 256 && room > n+n/3 || n == 0 && room > 0 {
+					t.Fatalf("room for %d rows after a trim, with %d", room, n)
+				}
+			},
+			"": func(t *rapid.T) { wantPack(t, d, first, want) },
+		})
+	})
+}
+
+// Leaves that fill at random waste little at any size; so do those that
+// somebody crowds.
+func TestPackWastesLittle(t *testing.T) {
+	for name, leaves := range map[string]int{"spread": leavesPerLock, "crowded": 1} {
+		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
+			d := New(0)
+			s := d.ensureShard("")
+			n := 0
+			for i := range uint32(20_000) {
+				leaf := uint16(random.IntN(leaves))
+				h := uint32(leaf)<<16 | i // ascending: the race detector's moves are slow
+				l := d.holdNew(s, leaf)
+				if at, ok := l.search(h); !ok {
+					l.insert(at, row{hash: h})
+					n++
+				}
+				l.release()
+				if room := len(l.lock.pack); n > 256 && room > allocated(n+n/spareShare)+bulkAhead {
+					t.Fatalf("room for %d rows with %d", room, n)
+				}
+			}
+			for leaf := range uint16(leaves) {
+				l := d.holdNew(s, leaf)
+				l.lock.change()
+				l.cut(0)
+				l.lock.changed()
+				l.trim()
+				l.release()
+			}
+			l := d.holdNew(s, 0)
+			l.release()
+			if room := len(l.lock.pack); room != 0 {
+				t.Errorf("room for %d rows with none", room)
+			}
+		})
+	}
+}
+
+// A leaf can have all 65,536 users that there are for it, and so can others.
+func TestFullPack(t *testing.T) {
+	d := New(0)
+	s := d.ensureShard("")
+	all := make([]row, 1<<16)
+	for _, leaf := range []uint16{1, 0, leavesPerLock - 1} {
+		for i := range all {
+			all[i].hash = uint32(leaf)<<16 | uint32(i)
+		}
+		l := d.holdNew(s, leaf)
+		l.insertSorted(all)
+		l.release()
+		for _, h := range []uint32{0, 1, 0x7fff, 0xffff} {
+			h |= uint32(leaf) << 16
+			if at, ok := l.search(h); !ok || l.rows[at].hash != h {
+				t.Fatalf("%x is not found", h)
+			}
+		}
+	}
+}

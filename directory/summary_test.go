@@ -1,0 +1,77 @@
+package directory
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+
+	"pgregory.net/rapid"
+
+	"directormesh/ring"
+)
+
+func TestSummaryIsACacheLine(t *testing.T) {
+	if size := unsafe.Sizeof(summary{}); size != 64 {
+		t.Errorf("a summary has %d bytes, want 64", size)
+	}
+}
+
+// wantSummaries checks the valid summaries against the rows.
+func wantSummaries(t rapid.TB, d *Directory) {
+	t.Helper()
+	for _, s := range d.shards.Load().byTag {
+		for _, number := range usedLeaves(s) {
+			l, ok := d.hold(s, number)
+			if !ok {
+				continue
+			}
+			l.release()
+			if !l.valid() {
+				continue
+			}
+			for e := l.summary.base; e <= l.summary.base+recentEpochs; e++ {
+				end := Tick(uint64(e) * ticksPerEpoch).Time()
+				if got, ok := l.sum(end, d.deadline(end)); ok {
+					if want := l.digest(end); got != want {
+						t.Fatalf("leaf %x: by its summary %x is the digest as of %v, want %x", number, got, end, want)
+					}
+				}
+			}
+			for _, r := range l.rows {
+				if at := l.dueAt(r); l.summary.next > at {
+					t.Fatalf("leaf %x is swept by deadline %d, want %d for %+v", number, l.summary.next, at, r)
+				}
+			}
+		}
+	}
+}
+
+// After a sweep digests as of recent epochs are there without a look at the rows, whatever changes.
+func TestDigestsAreKept(t *testing.T) {
+	d := newDirectory()
+	var rows []Mapping
+	for i := range 100 {
+		age := time.Duration(i) * 9 * time.Second
+		rows = append(rows, Mapping{Hash: testHashes[0] + 3*ring.UserHash(i), Backend: b1, Generation: 1, Activity: start.Add(-age).Tick(), Stamp: start.Add(-2 * age).Tick()})
+	}
+	d.Merge("", rows, start, nil)
+	last := uint64(0)
+	for turn := range 120 {
+		now := start.Add(time.Duration(turn) * EpochLength)
+		sweepAll(d, now)
+		d.Assign("", testHashes[0]+1+3*ring.UserHash(turn), b2, now)
+		d.Supersede("", rows[turn%len(rows)].Hash, b2, false, now, 0)
+		l, _ := d.hold(d.shard(""), 0)
+		l.release()
+		end := now - now%Time(EpochLength.Milliseconds()) - Time(EpochLength.Milliseconds())
+		got, ok := l.sum(end, d.deadline(end))
+		if want := l.digest(end); !ok || got != want {
+			t.Fatalf("turn %d: the digest is %x, %v; want %x", turn, got, ok, want)
+		}
+		if turn > 0 && got == last {
+			t.Fatalf("turn %d: the digest stays", turn)
+		}
+		last = got
+	}
+	wantSummaries(t, d)
+}
