@@ -226,28 +226,46 @@ func (d *director) retire() {
 	}
 }
 
-// login asks the director for a user, as a door would.
-func (d *director) login(user int) {
+// login asks the director for users, as a door would: those that it reads at once are looked up at once.
+func (d *director) login(users []int) {
 	if !d.alive || d.leaving {
 		return
 	}
 	d.input("doors", func() {
 		w := d.w
-		u := w.schedule.Users[user]
-		id := w.id()
-		w.record(check.Lookup{At: w.when(), ID: id, Director: d.name, User: u})
-		tag, hash := ring.Tag(u.Tag), ring.UserHash(u.Hash)
-		d.users[id] = user
-		backend, ok := d.core.TryLookup(d.now(), tag, hash)
-		if !ok {
-			backend, ok = d.core.Lookup(d.now(), id, tag, hash)
+		ids, batch := make([]uint64, len(users)), make([]ring.Lookup, len(users))
+		for i, user := range users {
+			u := w.schedule.Users[user]
+			ids[i] = w.id()
+			w.record(check.Lookup{At: w.when(), ID: ids[i], Director: d.name, User: u})
+			d.users[ids[i]] = user
+			batch[i] = ring.Lookup{Tag: ring.Tag(u.Tag), Hash: ring.UserHash(u.Hash)}
 		}
-		if ok {
-			d.answered(id, backend, nil)
-		} else {
-			w.tracef("%s: lookup %d of u%d waits", d.name, id, user)
+		d.tryLookups(batch)
+		for i, l := range batch {
+			backend, ok := l.Backend, l.Backend.IsValid()
+			if !ok {
+				backend, ok = d.core.Lookup(d.now(), ids[i], l.Tag, l.Hash)
+			}
+			if ok {
+				d.answered(ids[i], backend, nil)
+			} else {
+				w.tracef("%s: lookup %d of u%d waits", d.name, ids[i], users[i])
+			}
 		}
 	})
+}
+
+// tryLookups asks for one user alone as doors do that take one at a time.
+func (d *director) tryLookups(batch []ring.Lookup) {
+	if len(batch) > 1 {
+		d.core.TryLookups(d.now(), batch)
+		return
+	}
+	l := &batch[0]
+	if backend, ok := d.core.TryLookup(d.now(), l.Tag, l.Hash); ok {
+		l.Backend = backend
+	}
 }
 
 // answered takes the end of a lookup: the proxy connects to the backend.

@@ -41,7 +41,13 @@ func Generate(seed uint64) Schedule {
 		g.trouble()
 	}
 	for range 150 + g.IntN(250) {
-		g.add(Action{At: g.during(), Kind: Login, Director: g.director(), User: g.user()})
+		login := Action{At: g.during(), Kind: Login, Director: g.director(), User: g.user()}
+		if g.chance(0.2) {
+			for range 1 + g.IntN(12) {
+				login.Others = append(login.Others, g.user())
+			}
+		}
+		g.add(login)
 	}
 	return g.finish()
 }

@@ -91,6 +91,7 @@ type Action struct {
 	Director int
 	Peer     int
 	User     int
+	Others   []int // Login: users for whom the proxy asks in the same write
 	Op       check.Op
 	From, To []int
 	For      time.Duration
@@ -102,6 +103,9 @@ func (a Action) String() string {
 	d := directorName(a.Director)
 	switch a.Kind {
 	case Login:
+		if len(a.Others) > 0 {
+			return fmt.Sprintf("%s: logins of u%d and u%d", d, a.User, a.Others)
+		}
 		return fmt.Sprintf("%s: login of u%d", d, a.User)
 	case Order:
 		return fmt.Sprintf("%s: %v", d, a.Op)

@@ -191,7 +191,7 @@ func (w *world) act(a Action) {
 	d := w.directors[a.Director]
 	switch a.Kind {
 	case Login:
-		d.login(a.User)
+		d.login(append([]int{a.User}, a.Others...))
 	case Order:
 		d.order(a.Op)
 	case Crash:
@@ -220,10 +220,12 @@ func (w *world) act(a Action) {
 		w.extra[a.Director][a.Peer] += a.Extra
 		w.after(a.For, func() { w.extra[a.Director][a.Peer] -= a.Extra })
 	case AskAll:
-		for u := range w.schedule.Users {
-			for _, d := range w.directors {
-				d.login(u)
-			}
+		all := make([]int, len(w.schedule.Users))
+		for u := range all {
+			all[u] = u
+		}
+		for _, d := range w.directors {
+			d.login(all)
 		}
 	case JoinLater:
 		d.start(false)
