@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 	"time"
 
@@ -59,6 +60,7 @@ type memoryUse struct {
 	System    uint64        // of the Go runtime's own
 	Cycles    uint32        // collections so far
 	Paused    time.Duration // by them, in all
+	Longest   time.Duration // at most this by one of them at once
 	GCPart    float64       // of the processor time
 }
 
@@ -67,10 +69,24 @@ func memory(w http.ResponseWriter, _ *http.Request) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	u.Cycles, u.Paused, u.GCPart = m.NumGC, time.Duration(m.PauseTotalNs), m.GCCPUFraction
+	u.Longest = longestPause()
 	debug.FreeOSMemory()
 	runtime.ReadMemStats(&m)
 	u.Resident, u.Anonymous, u.Heap, u.Stack = resident(os.Getpid()), anonymous(os.Getpid()), m.HeapAlloc, m.StackInuse
 	u.System = m.GCSys + m.OtherSys + m.MSpanInuse + m.MCacheInuse + m.BuckHashSys
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(u) // the reader notices
+}
+
+// longestPause is how long the garbage collector has stopped all goroutines at most so far, rounded up as the runtime counts pauses.
+func longestPause() time.Duration {
+	sample := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
+	metrics.Read(sample)
+	h := sample[0].Value.Float64Histogram()
+	for i := len(h.Counts) - 1; i >= 0; i-- {
+		if h.Counts[i] > 0 {
+			return time.Duration(h.Buckets[i+1] * 1e9)
+		}
+	}
+	return 0
 }

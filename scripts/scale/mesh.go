@@ -117,8 +117,8 @@ func (b *bench) noteMemory(ctx context.Context) error {
 		}
 		each := func(bytes int64) float64 { return float64(bytes) / float64(self.Users) }
 		b.note("memory of "+d.name, fmt.Sprintf("%.1f bytes a mapping", each(u.Resident)),
-			"resident after a collection, %.1f without the program's file; %.1f before it, heap %.1f, stacks %d kB, runtime %d kB; %d collections paused for %s, %.2f %% of the processor time",
-			each(u.Anonymous), each(u.Before), each(int64(u.Heap)), u.Stack>>10, u.System>>10, u.Cycles, short(u.Paused), 100*u.GCPart)
+			"resident after a collection, %.1f without the program's file; %.1f before it, heap %.1f, stacks %d kB, runtime %d kB; %d collections paused for %s, one for %s at most, %.2f %% of the processor time",
+			each(u.Anonymous), each(u.Before), each(int64(u.Heap)), u.Stack>>10, u.System>>10, u.Cycles, short(u.Paused), short(u.Longest), 100*u.GCPart)
 	}
 	return nil
 }

@@ -94,5 +94,5 @@ func (b *bench) measureActivity(ctx context.Context) error {
 			(mesh[0].sent()-sent)/seconds/1e3, (mesh[0].received()-received)/seconds/1e3),
 			"per director of %d; %.2f cores per director; %s", len(mesh), (cpuOf(mesh)-used).Seconds()/seconds/float64(len(mesh)), l)
 	}
-	return nil
+	return b.noteMemory(ctx) // with what collections have cost
 }
