@@ -131,15 +131,7 @@ func (h *held) idle(due deadline) bool {
 
 // summarize makes the summary valid, all rows having just been swept.
 func (h *held) summarize(base epoch) {
-	s := h.summary
-	if h.valid() {
-		s.next = math.MaxUint32
-		for i := range h.rows {
-			s.next = min(s.next, h.dueAt(h.rows[i]))
-		}
-		return
-	}
-	*s = summary{base: base, liveness: h.view.liveness, next: math.MaxUint32}
+	*h.summary = summary{base: base, liveness: h.view.liveness, next: math.MaxUint32}
 	for _, r := range h.rows {
 		h.put(r) // may end it: a row of the future
 	}

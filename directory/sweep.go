@@ -1,6 +1,10 @@
 package directory
 
-import "directormesh/ring"
+import (
+	"math"
+
+	"directormesh/ring"
+)
 
 // Expiry. A row is dead when its time is over, when its backend is not present
 // under the tag, or when it was forgotten; nothing has to happen for that, as
@@ -44,7 +48,9 @@ func (d *Directory) sweep(s *shard, leaf uint16, now Time, trim bool) (removed i
 	l.summary.settle(base)
 	if !l.idle(d.deadline(now)) {
 		removed = l.sweep(now)
-		l.summarize(base)
+		if !l.valid() {
+			l.summarize(base)
+		}
 	}
 	if trim {
 		l.trim()
@@ -52,38 +58,51 @@ func (d *Directory) sweep(s *shard, leaf uint16, now Time, trim bool) (removed i
 	return removed
 }
 
-// sweep looks at all rows.
+// sweep looks at all rows, and finds out when that will be worth it again.
 func (h *held) sweep(now Time) (removed int) {
 	d := h.directory
 	w := sweeper{shard: h.shard, view: h.view, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
-	first := 0
-	for first < len(h.rows) && w.fate(h.rows[first]) == stays {
-		first++
-	}
-	if first == len(h.rows) {
-		return 0
-	}
-	h.lock.change()
-	to := first
-	for _, r := range h.rows[first:] {
-		switch w.fate(r) {
-		case goes:
-			h.view.removed(r)
-			h.take(r)
-			removed++
-			continue
-		case turns:
-			old := r
-			r.bits ^= bitBuried
-			h.view.replaced(old, r)
-			h.take(old)
-			h.put(r)
+	// While the summary is valid, the table has not changed since the last
+	// sweep: a row that is not buried is alive by it.
+	valid, changing := h.valid(), false
+	next := uint32(math.MaxUint32)
+	to := 0
+	for _, r := range h.rows {
+		if valid && int64(r.activity) > int64(w.due) && r.bits&bitBuried == 0 {
+			next = min(next, r.activity) // most rows
+		} else {
+			fate := w.fate(r)
+			if fate != stays && !changing {
+				h.lock.change()
+				changing = true
+			}
+			switch fate {
+			case goes:
+				h.view.removed(r)
+				h.take(r)
+				removed++
+				continue
+			case turns:
+				old := r
+				r.bits ^= bitBuried
+				h.view.replaced(old, r)
+				h.take(old)
+				h.put(r)
+			}
+			next = min(next, h.dueAt(r))
 		}
-		h.rows[to].store(r)
+		if changing {
+			h.rows[to].store(r)
+		}
 		to++
 	}
-	h.cut(to)
-	h.lock.changed()
+	if removed > 0 {
+		h.cut(to)
+	}
+	if changing {
+		h.lock.changed()
+	}
+	h.summary.next = next
 	return removed
 }
 
