@@ -35,7 +35,7 @@ func decodeBlock(r *reader) Block {
 	extra := r.fields("block", 9)
 	b := Block{Tag: ring.Tag(r.name("tag"))}
 	// There is a byte for every row, or the column hash is refused.
-	b.rows = int(r.uint("block rows", uint64(r.src.Len())))
+	b.rows = int(r.uint("block rows", uint64(r.left())))
 	b.sorted = r.bool("block sorted")
 	b.backends = list(r, "block backends", minAddr, func(r *reader) netip.Addr { return r.addr("block backend", optional) })
 	b.hash = decodeHashes(r, b.rows, b.sorted)

@@ -24,6 +24,8 @@ var ErrUnknownKind = errors.New("unknown kind of message")
 const (
 	version    = 1 // of every kind of message so far
 	headerSize = 2 // kind and version
+
+	usualSize = 96 // nearly all messages are beats, and those are smaller
 )
 
 // body is what each message type implements beside Message. The methods
@@ -50,7 +52,7 @@ func limit(k Kind) int {
 // Encode returns the encoding of m. The error names kind and field of what
 // Decode would not take.
 func Encode(m Message) ([]byte, error) {
-	return AppendEncode(nil, m)
+	return AppendEncode(make([]byte, 0, usualSize), m)
 }
 
 // AppendEncode appends the encoding of m to dst and returns the extended slice;
@@ -91,8 +93,8 @@ func Decode(b []byte) (Message, error) {
 	if len(b) > limit(kind) {
 		return nil, fmt.Errorf("decode %s: message of %d bytes, at most %d are allowed", kind, len(b), limit(kind))
 	}
-	r := newReader(b[headerSize:])
-	m.decode(r)
+	r := reader{in: b[headerSize:]}
+	m.decode(&r)
 	if err := r.close(); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", kind, err)
 	}

@@ -1,57 +1,38 @@
 package wire
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"net/netip"
 
-	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
 // reader reads msgpack from a byte slice. It keeps the first error; after it
-// all methods return zero values. Of the Decoder it uses only what neither
-// allocates nor recurses.
+// all methods return zero values. It has no use for the library's Decoder,
+// which reads streams, trusts the lengths it finds in them, and takes twice
+// as long for a beat.
 type reader struct {
-	in  []byte
-	src bytes.Reader
-	dec *msgpack.Decoder
+	in  []byte // from the next element on
 	err error
 }
 
-func newReader(in []byte) *reader {
-	r := &reader{in: in, dec: msgpack.GetDecoder()}
-	r.src.Reset(in)
-	r.dec.Reset(&r.src)
-	return r
-}
-
-// close ends the use of the reader, and fails unless it has read everything.
+// close fails unless everything was read.
 func (r *reader) close() error {
-	msgpack.PutDecoder(r.dec)
-	if left := r.src.Len(); left > 0 {
+	if left := r.left(); left > 0 {
 		r.fail("end", "%d bytes follow the message", left)
 	}
 	return r.err
 }
 
+// left is how many bytes have not been read.
+func (r *reader) left() int { return len(r.in) }
+
 // fail keeps the first error, one about the named field.
 func (r *reader) fail(field, format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
-	}
-}
-
-// keep keeps the error that the Decoder met in the named field.
-func (r *reader) keep(field string, err error) {
-	switch {
-	case err == nil || r.err != nil:
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		r.fail(field, "truncated")
-	default:
-		r.err = fmt.Errorf("%s: %w", field, err)
 	}
 }
 
@@ -61,11 +42,36 @@ func (r *reader) code(field string) (byte, bool) {
 	if r.err != nil {
 		return 0, false
 	}
-	if r.src.Len() == 0 {
+	if len(r.in) == 0 {
 		r.fail(field, "truncated")
 		return 0, false
 	}
-	return r.in[len(r.in)-r.src.Len()], true
+	return r.in[0], true
+}
+
+// head reads a code and the number of size bytes that follows it.
+func (r *reader) head(field string, size int) uint64 {
+	if r.err != nil {
+		return 0
+	}
+	if len(r.in) < 1+size {
+		r.fail(field, "truncated")
+		return 0
+	}
+	b := r.in[1 : 1+size]
+	r.in = r.in[1+size:]
+	switch size {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b))
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b))
+	case 8:
+		return binary.BigEndian.Uint64(b)
+	default:
+		return 0
+	}
 }
 
 // fields opens the array of a struct with n known fields. It returns how many
@@ -95,17 +101,32 @@ func (r *reader) arrayLen(field string, size int) int {
 		r.fail(field, "array expected, code 0x%02x found", code)
 		return 0
 	}
-	n, err := r.dec.DecodeArrayLen()
-	r.keep(field, err)
+	n := r.length(field, code)
+	if left := uint64(r.left()); r.err == nil && n > left/uint64(size) {
+		r.fail(field, "array of %d elements in %d bytes", n, left)
+	}
 	if r.err != nil {
 		return 0
 	}
-	// A length above the largest int of a 32-bit machine comes out negative.
-	if left := r.src.Len(); n < 0 || n > left/size {
-		r.fail(field, "array of %d elements in %d bytes", uint32(n), left)
-		return 0
+	return int(n)
+}
+
+// length reads the head of an array, a map or a string and returns the length that it
+// gives: as large as 32 bits allow, whatever follows.
+func (r *reader) length(field string, code byte) uint64 {
+	switch code {
+	case msgpcode.Bin8, msgpcode.Str8:
+		return r.head(field, 1)
+	case msgpcode.Bin16, msgpcode.Str16, msgpcode.Array16, msgpcode.Map16:
+		return r.head(field, 2)
+	case msgpcode.Bin32, msgpcode.Str32, msgpcode.Array32, msgpcode.Map32:
+		return r.head(field, 4)
 	}
-	return n
+	r.head(field, 0)
+	if msgpcode.IsFixedString(code) {
+		return uint64(code & msgpcode.FixedStrMask)
+	}
+	return uint64(code & msgpcode.FixedArrayMask) // that of maps is the same
 }
 
 // list reads an array whose elements take at least size bytes each with one
@@ -135,13 +156,28 @@ func (r *reader) uint(field string, limit uint64) uint64 {
 		r.fail(field, "unsigned integer expected, code 0x%02x found", code)
 		return 0
 	}
-	v, err := r.dec.DecodeUint64()
-	r.keep(field, err)
+	v := r.unsigned(field, code)
 	if v > limit {
 		r.fail(field, "%d is above %d", v, limit)
 		return 0
 	}
 	return v
+}
+
+// unsigned reads what isUint.
+func (r *reader) unsigned(field string, code byte) uint64 {
+	switch code {
+	case msgpcode.Uint8:
+		return r.head(field, 1)
+	case msgpcode.Uint16:
+		return r.head(field, 2)
+	case msgpcode.Uint32:
+		return r.head(field, 4)
+	case msgpcode.Uint64:
+		return r.head(field, 8)
+	}
+	r.head(field, 0)
+	return uint64(code)
 }
 
 func (r *reader) uint64(field string) uint64 { return r.uint(field, math.MaxUint64) }
@@ -153,16 +189,25 @@ func (r *reader) int(field string) int64 {
 	if !ok {
 		return 0
 	}
-	if isUint(code) {
+	switch {
+	case isUint(code):
 		return int64(r.uint(field, math.MaxInt64))
-	}
-	if !isInt(code) {
+	case !isInt(code):
 		r.fail(field, "integer expected, code 0x%02x found", code)
 		return 0
 	}
-	v, err := r.dec.DecodeInt64()
-	r.keep(field, err)
-	return v
+	switch code {
+	case msgpcode.Int8:
+		return int64(int8(r.head(field, 1)))
+	case msgpcode.Int16:
+		return int64(int16(r.head(field, 2)))
+	case msgpcode.Int32:
+		return int64(int32(r.head(field, 4)))
+	case msgpcode.Int64:
+		return int64(r.head(field, 8))
+	}
+	r.head(field, 0)
+	return int64(int8(code))
 }
 
 func (r *reader) bool(field string) bool {
@@ -174,9 +219,8 @@ func (r *reader) bool(field string) bool {
 		r.fail(field, "boolean expected, code 0x%02x found", code)
 		return false
 	}
-	v, err := r.dec.DecodeBool()
-	r.keep(field, err)
-	return v
+	r.head(field, 0)
+	return code == msgpcode.True
 }
 
 // null reads a nil if the next element is one, and says whether it was.
@@ -185,7 +229,7 @@ func (r *reader) null(field string) bool {
 	if !ok || code != msgpcode.Nil {
 		return false
 	}
-	r.keep(field, r.dec.DecodeNil())
+	r.head(field, 0)
 	return true
 }
 
@@ -211,31 +255,25 @@ func (r *reader) text(field string, limit int) string {
 // cut reads a string whose code the caller has checked, and returns the part of
 // the input that it is.
 func (r *reader) cut(field string, limit int) []byte {
-	if r.err != nil {
+	code, ok := r.code(field)
+	if !ok {
 		return nil
 	}
-	n, err := r.dec.DecodeBytesLen()
-	r.keep(field, err)
-	if r.err != nil {
-		return nil
-	}
-	left := r.src.Len()
+	n := r.length(field, code)
+	left := uint64(r.left())
 	switch {
-	case n < 0 || n > left: // negative: see arrayLen
-		r.fail(field, "string of %d bytes, %d are left", uint32(n), left)
+	case r.err != nil:
 		return nil
-	case n > limit:
+	case n > left:
+		r.fail(field, "string of %d bytes, %d are left", n, left)
+		return nil
+	case n > uint64(limit):
 		r.fail(field, "%d bytes, at most %d are allowed", n, limit)
 		return nil
 	}
-	at := len(r.in) - left
-	r.advance(n)
-	return r.in[at : at+n]
-}
-
-// advance leaves out n bytes that are known to be there.
-func (r *reader) advance(n int) {
-	r.src.Reset(r.in[len(r.in)-r.src.Len()+n:])
+	cut := r.in[:n:n]
+	r.in = r.in[n:]
+	return cut
 }
 
 func (r *reader) name(field string) string  { return r.text(field, maxName) }

@@ -12,7 +12,7 @@ func (r *reader) skip(field string, n int) {
 		}
 		n += inner - 1
 		// Every element takes a byte.
-		if left := r.src.Len(); n > left {
+		if left := r.left(); n > left {
 			r.fail(field, "%d more elements in %d bytes", n, left)
 			return
 		}
@@ -26,17 +26,15 @@ func (r *reader) skipOne(field string) (inner int) {
 	switch {
 	case !ok:
 	case msgpcode.IsFixedNum(code):
-		r.advance(1)
+		r.head(field, 0)
 	case msgpcode.IsString(code), msgpcode.IsBin(code):
-		r.cut(field, len(r.in))
+		r.cut(field, r.left())
 	case isArray(code):
 		return r.arrayLen(field, 1)
 	case isMap(code):
-		return r.mapLen(field)
+		return r.mapLen(field, code)
 	case msgpcode.IsExt(code):
-		_, n, err := r.dec.DecodeExtHeader()
-		r.keep(field, err)
-		r.skipBytes(field, n)
+		r.skipBytes(field, r.extSize(field, code))
 	default:
 		size, known := fixedSize(code)
 		if !known {
@@ -49,31 +47,44 @@ func (r *reader) skipOne(field string) (inner int) {
 }
 
 // mapLen reads the head of a map and returns the number of its keys and values.
-func (r *reader) mapLen(field string) int {
-	n, err := r.dec.DecodeMapLen()
-	r.keep(field, err)
-	if left := r.src.Len(); r.err == nil && (n < 0 || n > left/2) {
-		r.fail(field, "map of %d elements in %d bytes", uint32(n), left)
+func (r *reader) mapLen(field string, code byte) int {
+	n := r.length(field, code)
+	if left := uint64(r.left()); r.err == nil && n > left/2 {
+		r.fail(field, "map of %d elements in %d bytes", n, left)
 	}
 	if r.err != nil {
 		return 0
 	}
-	return 2 * n
+	return 2 * int(n)
+}
+
+// extSize reads the head of an extension but for its type, and returns the size of type and data.
+func (r *reader) extSize(field string, code byte) uint64 {
+	switch code {
+	case msgpcode.Ext8:
+		return 1 + r.head(field, 1)
+	case msgpcode.Ext16:
+		return 1 + r.head(field, 2)
+	case msgpcode.Ext32:
+		return 1 + r.head(field, 4)
+	}
+	r.head(field, 0)
+	return 1 + 1<<(code-msgpcode.FixExt1)
 }
 
 // skipBytes reads over n bytes.
-func (r *reader) skipBytes(field string, n int) {
-	if left := r.src.Len(); r.err == nil && (n < 0 || n > left) {
-		r.fail(field, "element of %d bytes, %d are left", uint32(n), left)
+func (r *reader) skipBytes(field string, n uint64) {
+	if left := uint64(r.left()); r.err == nil && n > left {
+		r.fail(field, "element of %d bytes, %d are left", n, left)
 	}
 	if r.err == nil {
-		r.advance(n)
+		r.in = r.in[n:]
 	}
 }
 
 // fixedSize returns the size, the code included, of an element whose code alone
 // tells it.
-func fixedSize(code byte) (size int, known bool) {
+func fixedSize(code byte) (size uint64, known bool) {
 	switch code {
 	case msgpcode.Nil, msgpcode.False, msgpcode.True:
 		return 1, true

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"testing"
-	"testing/iotest"
 )
 
 // TestSkip reads over one element that is followed by a byte of something else.
@@ -24,13 +23,13 @@ func TestSkip(t *testing.T) {
 		"nested": "\x92\x81\x01\x92\xa1x\x90\x91\x91\xc0",
 	}
 	for name, in := range good {
-		r := newReader([]byte(in + "\x2a"))
+		r := &reader{in: []byte(in + "\x2a")}
 		r.skip("field", 1)
-		if left := r.src.Len(); r.err != nil || left != 1 {
+		if left := r.left(); r.err != nil || left != 1 {
 			t.Errorf("%s: %d bytes left, error %v; want 1 and none", name, left, r.err)
 		}
 		for n := range in {
-			r := newReader([]byte(in[:n]))
+			r := &reader{in: []byte(in[:n])}
 			if r.skip("field", 1); r.err == nil {
 				t.Errorf("%s cut to %d of %d bytes is read over", name, n, len(in))
 			}
@@ -51,7 +50,7 @@ func TestSkipRefuses(t *testing.T) {
 		"nothing where one is": "",
 	}
 	for name, in := range bad {
-		r := newReader([]byte(in))
+		r := &reader{in: []byte(in)}
 		if r.skip("field", 1); r.err == nil {
 			t.Errorf("%s is read over", name)
 		}
@@ -62,9 +61,9 @@ func TestSkipRefuses(t *testing.T) {
 // need more than a process may have.
 func TestSkipDeep(t *testing.T) {
 	in := append(bytes.Repeat([]byte{0x91}, MaxState), 0xc0)
-	r := newReader(in)
+	r := &reader{in: in}
 	r.skip("field", 1)
-	if left := r.src.Len(); r.err != nil || left != 0 {
+	if left := r.left(); r.err != nil || left != 0 {
 		t.Errorf("%d bytes left, error %v; want 0 and none", left, r.err)
 	}
 }
@@ -72,14 +71,13 @@ func TestSkipDeep(t *testing.T) {
 // TestReaderKeepsFirstError: what follows an error must neither hide it nor be
 // believed.
 func TestReaderKeepsFirstError(t *testing.T) {
-	r := newReader([]byte{0x05, 0xc3, 0xa1, 'x', 0xc4, 0x01, 0x07, 0x91, 0x01, 0xc0})
-	r.keep("first", iotest.ErrTimeout)
-	r.keep("second", iotest.ErrTimeout)
-	r.fail("third", "no reason")
+	r := &reader{in: []byte{0x05, 0xc3, 0xa1, 'x', 0xc4, 0x01, 0x07, 0x91, 0x01, 0xc0}}
+	r.fail("first", "timeout")
+	r.fail("second", "no reason")
 	if r.uint64("a") != 0 || r.bool("b") || r.name("c") != "" || r.bytes("d", 9) != nil || r.arrayLen("e", 1) != 0 || r.null("f") {
 		t.Error("values are read after an error")
 	}
-	if left := r.src.Len(); left != 10 {
+	if left := r.left(); left != 10 {
 		t.Errorf("%d bytes left, want all 10", left)
 	}
 	if got, want := r.err.Error(), "first: timeout"; got != want {

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -34,17 +35,26 @@ func (s *sink) WriteByte(c byte) error {
 	return nil
 }
 
+// writers keeps writers between messages: an Encoder takes longer to set up than most messages to write.
+var writers = sync.Pool{New: func() any {
+	w := new(writer)
+	w.enc = msgpack.NewEncoder(&w.out)
+	return w
+}}
+
 // newWriter returns a writer that appends to dst.
 func newWriter(dst []byte) *writer {
-	w := &writer{out: dst, enc: msgpack.GetEncoder()}
-	w.enc.Reset(&w.out)
+	w := writers.Get().(*writer)
+	w.out = dst
 	return w
 }
 
 // close returns what was written and ends the use of the writer.
 func (w *writer) close() ([]byte, error) {
-	msgpack.PutEncoder(w.enc)
-	return w.out, w.err
+	out, err := w.out, w.err
+	w.out, w.err = nil, nil
+	writers.Put(w)
+	return out, err
 }
 
 // fail keeps the first error, one about the named field.
