@@ -270,3 +270,57 @@ func TestPackets(t *testing.T) {
 		})
 	}
 }
+
+// TestStreamTryWrite: what does not fit is not waited for.
+func TestStreamTryWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1, Faults{Delay: time.Millisecond})
+		near, far, _, _ := pair(t, n)
+		try := near.(interface{ TryWrite([]byte) (int, error) })
+		start := time.Now()
+		if k, err := try.TryWrite(make([]byte, streamBuffer+10)); k != streamBuffer || err != nil {
+			t.Errorf("%d bytes written, %v; want %d", k, err, streamBuffer)
+		}
+		if k, err := try.TryWrite([]byte("x")); k != 0 || err != nil {
+			t.Errorf("%d bytes written into a full stream, %v", k, err)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("that took %s", took)
+		}
+		if _, err := io.ReadFull(far, make([]byte, streamBuffer)); err != nil {
+			t.Fatal(err)
+		}
+		if k, err := try.TryWrite([]byte("x")); k != 1 || err != nil {
+			t.Errorf("%d bytes written into an empty stream, %v", k, err)
+		}
+		read(t, far, "x")
+	})
+}
+
+// TestStreamDeadlineMoves: only the deadline set last counts, be it earlier or later than those before, and set while a read waits or not.
+func TestStreamDeadlineMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1, Faults{})
+		_, far, _, _ := pair(t, n)
+		for _, moves := range [][]time.Duration{{10, 20, 30}, {30, 10}, {10, 30, 20}, {40, 5, 60, 50}} {
+			start := time.Now()
+			ended := make(chan error)
+			for i, d := range moves {
+				if err := far.SetReadDeadline(start.Add(d * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if i == 0 {
+					go func() {
+						_, err := far.Read(make([]byte, 1))
+						ended <- err
+					}()
+				}
+				time.Sleep(time.Second)
+			}
+			err := <-ended
+			if took, want := time.Since(start), moves[len(moves)-1]*time.Second; took != want || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("deadlines of %v s: read ended after %s with %v, want %s", moves, took, err, want)
+			}
+		}
+	})
+}

@@ -40,7 +40,7 @@ type Network struct {
 	lanes   map[[2]netip.Addr]*lane
 
 	alarmsMu sync.Mutex
-	alarms   map[int64][]*pipe // by time in nanoseconds: whose ends look again then
+	alarms   map[int64]*alarm // by time in nanoseconds
 }
 
 // New returns a network without hosts whose faults come from seed.
@@ -52,7 +52,7 @@ func New(seed uint64, faults Faults) *Network {
 		ports:   make(map[netip.Addr]uint16),
 		lanes:   make(map[[2]netip.Addr]*lane),
 		pipes:   make(map[*pipe]struct{}),
-		alarms:  make(map[int64][]*pipe),
+		alarms:  make(map[int64]*alarm),
 	}
 	n.SetFaults(faults)
 	n.Heal()
@@ -76,25 +76,50 @@ func (n *Network) Block(blocked func(from, to netip.Addr) bool) {
 	}
 }
 
-// wakeAt lets both ends of a pipe look again at a time. All that want it at the same time share one timer: in a large mesh
-// thousands of messages are sent, and arrive, at the same moment.
-func (n *Network) wakeAt(t time.Time, p *pipe) {
-	at := t.UnixNano()
+// alarm is what happens at one time. All that happens then share a timer: in a large mesh thousands of messages are sent, and arrive, at the same
+// moment.
+type alarm struct {
+	arrivals  []*pipe // something arrives
+	deadlines []*pipe // a deadline may pass, if it has not been moved meanwhile
+}
+
+// arriveAt lets the reader of a pipe look again at a time.
+func (n *Network) arriveAt(t time.Time, p *pipe) {
 	n.alarmsMu.Lock()
-	defer n.alarmsMu.Unlock()
-	if n.alarms[at] == nil {
+	a := n.alarmLocked(t)
+	a.arrivals = append(a.arrivals, p)
+	n.alarmsMu.Unlock()
+}
+
+// expireAt lets both ends of a pipe look at their deadlines at a time.
+func (n *Network) expireAt(t time.Time, p *pipe) {
+	n.alarmsMu.Lock()
+	a := n.alarmLocked(t)
+	a.deadlines = append(a.deadlines, p)
+	n.alarmsMu.Unlock()
+}
+
+func (n *Network) alarmLocked(t time.Time) *alarm {
+	at := t.UnixNano()
+	a := n.alarms[at]
+	if a == nil {
+		a = new(alarm)
+		n.alarms[at] = a
 		time.AfterFunc(time.Until(t), func() { n.sound(at) })
 	}
-	n.alarms[at] = append(n.alarms[at], p)
+	return a
 }
 
 func (n *Network) sound(at int64) {
 	n.alarmsMu.Lock()
-	pipes := n.alarms[at]
+	a := n.alarms[at]
 	delete(n.alarms, at)
 	n.alarmsMu.Unlock()
-	for _, p := range pipes {
-		p.wake()
+	for _, p := range a.arrivals {
+		p.arrived()
+	}
+	for _, p := range a.deadlines {
+		p.expire()
 	}
 }
 

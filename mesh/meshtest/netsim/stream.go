@@ -34,7 +34,8 @@ type pipe struct {
 	dead     bool      // one end's host vanished: nothing arrives any more
 	readEnd  time.Time
 	writeEnd time.Time
-	waking   time.Time // an alarm for the reader's deadline is set
+	waking   bool      // an alarm for the reader's deadline is set
+	wakes    time.Time // when
 }
 
 // arrival says when the bytes of buf up to end arrive.
@@ -60,6 +61,30 @@ func (p *pipe) update(f func()) {
 
 func (p *pipe) wake() { p.update(func() {}) }
 
+// arrived lets the reader look again.
+func (p *pipe) arrived() {
+	p.mu.Lock()
+	p.readable.Signal()
+	p.mu.Unlock()
+}
+
+// expire lets both ends look at their deadlines. One of the reader's that has been moved on, as those of lively streams are, waits for
+// its new time and wakes nobody.
+func (p *pipe) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.writable.Signal()
+	switch now := time.Now(); {
+	case p.waking && p.wakes.After(now): // this alarm is one too many
+	case !p.deaf && p.readEnd.After(now):
+		p.waking, p.wakes = true, p.readEnd
+		p.network.expireAt(p.readEnd, p)
+	default:
+		p.waking = false
+		p.readable.Signal()
+	}
+}
+
 // read returns what has arrived, waiting for it.
 func (p *pipe) read(b []byte) (int, error) {
 	p.mu.Lock()
@@ -69,9 +94,9 @@ func (p *pipe) read(b []byte) (int, error) {
 			return n, err
 		}
 		// What arrives sets an alarm when it is written, freed ways wake all readers: only the deadline is ours to watch.
-		if !p.readEnd.IsZero() && !p.readEnd.Equal(p.waking) {
-			p.waking = p.readEnd
-			p.network.wakeAt(p.readEnd, p)
+		if !p.readEnd.IsZero() && (!p.waking || p.readEnd.Before(p.wakes)) {
+			p.waking, p.wakes = true, p.readEnd
+			p.network.expireAt(p.readEnd, p)
 		}
 		p.readable.Wait()
 	}
@@ -140,7 +165,7 @@ func (p *pipe) write(b []byte, gone func() bool) (int, error) {
 		}
 		if n == 0 {
 			if !p.writeEnd.IsZero() {
-				p.network.wakeAt(p.writeEnd, p)
+				p.network.expireAt(p.writeEnd, p)
 			}
 			p.writable.Wait()
 		}
@@ -169,7 +194,7 @@ func (p *pipe) tryWrite(b []byte, gone func() bool) (int, error) {
 	p.buf = append(p.buf, part...)
 	p.arrivals = append(p.arrivals, arrival{at: at, end: len(p.buf)})
 	if at.After(now) {
-		p.network.wakeAt(at, p)
+		p.network.arriveAt(at, p)
 	} else {
 		p.readable.Signal()
 	}
@@ -201,6 +226,14 @@ func (c *conn) Read(b []byte) (int, error) {
 
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.write.write(b, c.otherEndGone)
+	return n, c.wrap("write", err)
+}
+
+// TryWrite writes what fits and does not wait for the rest.
+func (c *conn) TryWrite(b []byte) (int, error) {
+	c.write.mu.Lock()
+	n, err := c.write.tryWrite(b, c.otherEndGone)
+	c.write.mu.Unlock()
 	return n, c.wrap("write", err)
 }
 
