@@ -38,7 +38,7 @@ func (m *meshClock) at(now time.Duration) directory.Time {
 // a beat, so a synced director need not look at each tick.
 func (c *Core) disciplineClock(now time.Duration) {
 	since := now - c.clock.adjustedAt
-	if c.synced() && since < slewEvery {
+	if c.synced() && since < max(slewEvery, c.beatInterval()) {
 		return
 	}
 	c.clock.adjustedAt = now

@@ -131,10 +131,12 @@ func (c *Core) Take() []Effect {
 
 // Tick lets time pass; call it at least every 50 ms.
 func (c *Core) Tick(now time.Duration) {
-	defer c.enter(now)()
+	c.enter(now)
 	c.log.prune(now)
+	wasOff := c.admission.clockOff
 	c.disciplineClock(now)
-	if now >= c.nextReview || !c.synced() {
+	review := now >= c.nextReview || !c.synced()
+	if review {
 		c.checkPeers(now)
 		c.progressAdmission(now)
 		c.excludeSilent(now)
@@ -153,6 +155,11 @@ func (c *Core) Tick(now time.Duration) {
 	c.stepDigests(now)
 	c.expireWaiters(now)
 	c.waiters.recheck = true
+	c.conclude(now)
+	if review || c.admission.clockOff != wasOff { // else only what else came in can have changed it
+		c.evaluate(now)
+	}
+	c.retryWaiters(now)
 }
 
 // enter begins every input; what it returns ends it. A late input is how a director notices that it slept.
@@ -166,6 +173,13 @@ func (c *Core) enter(now time.Duration) (leave func()) {
 
 // leave draws the conclusions of an input.
 func (c *Core) leave(now time.Duration) {
+	c.conclude(now)
+	c.evaluate(now)
+	c.retryWaiters(now)
+}
+
+// conclude ends what an input may have brought to its end.
+func (c *Core) conclude(now time.Duration) {
 	c.settleTransitions(now)
 	for range 2 { // the moves that end make room for others
 		c.pumpFlushes(now)
@@ -173,8 +187,6 @@ func (c *Core) leave(now time.Duration) {
 	}
 	c.settleKickUsers(now)
 	c.kicks.report(c)
-	c.evaluate(now)
-	c.retryWaiters(now)
 }
 
 // batchInterval is how long rows are collected: longer in larger meshes, where each director has fewer, so that what a batch costs beside
@@ -212,7 +224,7 @@ func (c *Core) self() wire.Peer {
 // send emits a direct message to one peer, if there is a stream to it.
 func (c *Core) send(p *peer, m wire.Message) {
 	if p.out {
-		c.effects = append(c.effects, Send{To: []string{p.name}, Message: m})
+		c.effects = append(c.effects, Send{To: p.to, Message: m})
 	}
 }
 

@@ -59,3 +59,20 @@ func (c *Core) Dials() []Dial {
 	}
 	return dials
 }
+
+// Wanted reports whether a director is a peer, be it reachable or not: it is known, and has neither left nor been removed.
+func (c *Core) Wanted(name string) bool {
+	p := c.peers[name]
+	return p != nil && !p.left && !c.removed(p.addr)
+}
+
+// Company lists the peers that are wanted.
+func (c *Core) Company() []Dial {
+	company := make([]Dial, 0, len(c.peers))
+	for _, p := range c.sortedPeers() {
+		if c.Wanted(p.name) {
+			company = append(company, Dial{p.name, p.addr})
+		}
+	}
+	return company
+}

@@ -18,6 +18,7 @@ const (
 // peer is another director as seen here. Everything below addr belongs to one life (boot) of it.
 type peer struct {
 	name       string
+	to         []string // the name alone, for Send
 	addr       netip.AddrPort
 	lastFailed directory.Time // 0: never
 	seenAt     time.Duration  // last sign of life
@@ -89,7 +90,7 @@ func (c *Core) streams() []string {
 func (c *Core) know(now time.Duration, name string, addr netip.AddrPort) *peer {
 	p := c.peers[name]
 	if p == nil {
-		p = &peer{name: name, seenAt: now}
+		p = &peer{name: name, to: []string{name}, seenAt: now}
 		c.peers[name] = p
 		c.byName = nil
 	}
@@ -111,7 +112,7 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 		c.peerGone(now, p)
 	}
 	delete(c.sessions, p.in)
-	*p = peer{name: p.name, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot}
+	*p = peer{name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot}
 	c.waiters.recheck = true
 	return p
 }

@@ -70,8 +70,9 @@ func (c *Core) Self(now time.Duration) SelfStatus {
 
 // Peers returns the directors of the mesh as seen here, this one among them, sorted by address and name.
 func (c *Core) Peers(now time.Duration) []PeerStatus {
-	all := []PeerStatus{c.selfStatus(now)}
-	known := map[netip.AddrPort]bool{c.cfg.Addr: true}
+	all := append(make([]PeerStatus, 0, 1+len(c.peers)), c.selfStatus(now))
+	known := make(map[netip.AddrPort]bool, 1+len(c.peers))
+	known[c.cfg.Addr] = true
 	for _, p := range c.peers {
 		known[p.addr] = true
 		if !p.left || c.removed(p.addr) {
