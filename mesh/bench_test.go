@@ -59,7 +59,7 @@ func BenchmarkStream(b *testing.B) {
 			}
 			o := newOutStream("d2", s)
 			done := make(chan error, 1)
-			go func() { done <- o.write(func(int, int) {}) }()
+			go func() { done <- o.serve(func(int, int) {}) }()
 			message := make([]byte, 64<<10)
 			b.SetBytes(int64(len(message)))
 			const window = 32
@@ -68,6 +68,7 @@ func BenchmarkStream(b *testing.B) {
 				if err := o.add(message); err != nil {
 					b.Fatal(err)
 				}
+				o.push(nil)
 				if sent++; sent-got > window {
 					<-received
 					got++

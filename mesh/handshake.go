@@ -25,6 +25,11 @@ const (
 	modePlain     = 0
 	modeEncrypted = 1
 
+	// What arrives is read into buffers of these sizes. The dialer hears nothing after the opening, the acceptor mostly beats, and batches of
+	// a KB or two; longer messages are read past the buffer.
+	dialerBuffer   = 512
+	acceptorBuffer = 2 << 10
+
 	maxNameLen      = 255
 	maxNoiseOpening = 256 // a handshake message has 48 bytes; later versions may say more
 )
@@ -130,6 +135,14 @@ type secureStream struct {
 	w    io.Writer
 }
 
+// seal returns p as it goes over the connection, in memory that is good until the next call or write.
+func (s *secureStream) seal(p []byte) ([]byte, error) {
+	if w, ok := s.w.(*secureWriter); ok {
+		return w.seal(p)
+	}
+	return p, nil
+}
+
 func suite() noise.CipherSuite {
 	return noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
 }
@@ -211,7 +224,7 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 			return nil, err
 		}
 	}
-	r := bufio.NewReader(conn)
+	r := bufio.NewReaderSize(conn, dialerBuffer)
 	if magic, err := r.ReadByte(); err != nil {
 		return nil, nonsense(err)
 	} else if magic != streamMagic {
@@ -253,7 +266,7 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 // acceptHandshake opens a stream whose magic byte has been read. The caller sets the deadline, and closes conn after an error;
 // a dialer that made sense has been told why.
 func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
-	r := bufio.NewReader(conn)
+	r := bufio.NewReaderSize(conn, acceptorBuffer)
 	version, mode, mesh, err := readPreamble(r)
 	if err != nil {
 		return nil, nonsense(err)

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -128,14 +129,8 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 // known returns the peers that the core has not forgotten: those it wants dialled, and those that have a stream all the same, for whom
 // memberlist may need a hand.
 func (h *healer) known() []replica.Dial {
-	return query(h.n, func(c *replica.Core, now time.Duration) []replica.Dial {
-		dials := c.Dials()
-		for _, p := range c.Peers(now) {
-			if !p.Self && !p.Removed && !p.Left && p.Name != "" {
-				dials = append(dials, replica.Dial{Name: p.Name, Addr: p.Addr})
-			}
-		}
-		return dials
+	return query(h.n, func(c *replica.Core, _ time.Duration) []replica.Dial {
+		return append(c.Company(), c.Dials()...)
 	})
 }
 
@@ -195,9 +190,11 @@ func (n *Node) join(addr netip.AddrPort) error {
 
 // reviewLinks ends the links to peers that left, were removed, or have been dead for so long that the core forgot them.
 func (n *Node) reviewLinks() {
-	wanted := make(map[string]bool)
-	for _, p := range n.Peers() {
-		wanted[p.Name] = !p.Removed && !p.Left
-	}
-	n.dropLinks(func(name string) bool { return wanted[name] })
+	n.linksMu.Lock()
+	names := slices.Collect(maps.Keys(n.links))
+	n.linksMu.Unlock()
+	unwanted := query(n, func(c *replica.Core, _ time.Duration) []string {
+		return slices.DeleteFunc(names, c.Wanted)
+	})
+	n.dropLinks(unwanted)
 }

@@ -7,8 +7,9 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// input calls the core with the time of now, carries out what it wants done, in order, and then writes its log lines. f may also
-// read and change what coreMu guards. Nothing here waits for anybody but other inputs: sending is putting into a queue.
+// input calls the core with the time of now, carries out what it wants done, in order, and then pushes the streams to which it added and
+// writes the core's log lines. f may also read and change what coreMu guards. Nothing here waits for anybody but other inputs: what is
+// sent waits in a queue for as long as its connection does not take it.
 func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
 	var r effectRun
 	n.coreMu.Lock()
@@ -25,6 +26,10 @@ func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
 		r.inputs = nil
 	}
 	n.coreMu.Unlock()
+	var room []byte
+	for _, o := range r.streams {
+		room = o.push(room)
+	}
 	for _, l := range r.lines {
 		n.writeLine(l)
 	}
@@ -32,8 +37,9 @@ func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
 
 // effectRun collects what must wait until the effects before it are done.
 type effectRun struct {
-	inputs []func(c *replica.Core, now time.Duration)
-	lines  []replica.Log
+	inputs  []func(c *replica.Core, now time.Duration)
+	streams []*outStream // to be pushed
+	lines   []replica.Log
 }
 
 func (n *Node) carryOut(e replica.Effect, r *effectRun) {
@@ -88,7 +94,9 @@ func (n *Node) send(e replica.Send, r *effectRun) {
 			}
 			delete(n.out, peer)
 			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.OutClosed(now, peer, err) })
+			continue
 		}
+		r.streams = append(r.streams, o)
 	}
 }
 

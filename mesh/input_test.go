@@ -20,9 +20,12 @@ import (
 func carryOut(n *Node, effects ...replica.Effect) effectRun {
 	var r effectRun
 	n.coreMu.Lock()
-	defer n.coreMu.Unlock()
 	for _, e := range effects {
 		n.carryOut(e, &r)
+	}
+	n.coreMu.Unlock()
+	for _, o := range r.streams {
+		o.push(nil)
 	}
 	return r
 }

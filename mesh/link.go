@@ -69,12 +69,12 @@ func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry b
 	}
 }
 
-// dropLinks ends the links to peers of whom keep says no.
-func (n *Node) dropLinks(keep func(name string) bool) {
+// dropLinks ends the links to these peers.
+func (n *Node) dropLinks(names []string) {
 	n.linksMu.Lock()
 	var dropped []*link
-	for name, l := range n.links {
-		if !keep(name) {
+	for _, name := range names {
+		if l := n.links[name]; l != nil {
 			delete(n.links, name)
 			dropped = append(dropped, l)
 		}
@@ -147,16 +147,7 @@ func (n *Node) runStream(ctx context.Context, name string, addr netip.AddrPort) 
 	}
 	n.metrics.streamsOut.Inc()
 	defer n.metrics.streamsOut.Dec()
-	// The peer says nothing more; the read ends when it closes.
-	n.wg.Go(func() {
-		var one [1]byte
-		_, err := s.r.Read(one[:])
-		if err == nil {
-			err = errors.New("peer spoke out of turn")
-		}
-		out.close(fmt.Errorf("closed by the peer: %w", err))
-	})
-	err = out.write(n.metrics.sent)
+	err = out.serve(n.metrics.sent)
 	n.input(func(c *replica.Core, now time.Duration) {
 		if n.out[name] == out {
 			delete(n.out, name)

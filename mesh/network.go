@@ -14,7 +14,9 @@ import (
 type Network interface {
 	// Listen opens a stream listener and a packet socket on the same port; port 0 picks a free one.
 	Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error)
-	// Dial opens a stream to a director; ctx bounds the time that takes. from is the advertised address of the caller.
+	// Dial opens a stream to a director; ctx bounds the time that takes. from is the advertised address of the caller. A connection that has
+	// TryWrite(b []byte) (n int, err error), which writes as much as it can without waiting, spares the director a goroutine for most of
+	// what it sends.
 	Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 }
 
@@ -63,5 +65,9 @@ func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
 // Dial implements Network. The kernel chooses the source address: peers are told apart by name, never by address.
 func (sockets) Dial(ctx context.Context, _, to netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, "tcp", to.String())
+	conn, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return eager(conn), nil
 }

@@ -5,20 +5,15 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 )
 
-const (
-	maxQueueBytes = 16 << 20        // of one peer's queue; beyond that its stream is given up
-	writeTime     = 3 * time.Second // for writeChunk bytes; TCP's buffers are full by then and the peer does not read
-	writeChunk    = 64 << 10
-)
+const maxQueueBytes = 16 << 20 // of one peer's queue; beyond that its stream is given up
 
 var errQueueFull = errors.New("send queue is full: the peer does not keep up")
 
-// An outStream is the open stream to one peer: a queue of encoded messages and, while there is something in it, a goroutine that
-// writes them: most streams of a large mesh are idle most of the time. The queue is bounded in bytes and adding to it never waits, so
-// a peer that does not read delays nobody.
+// An outStream is the open stream to one peer: a queue of encoded messages. Adding to it and pushing it never wait: a push writes what the
+// connection takes at once, a goroutine the rest, if there is any. So a beat, and nearly all that a large mesh sends is beats, wakes nobody
+// on its way out. The queue is bounded in bytes. A peer that does not read delays nobody.
 type outStream struct {
 	peer string
 	conn net.Conn
@@ -28,20 +23,20 @@ type outStream struct {
 	queue   [][]byte
 	bytes   int                       // of the queue and of what is being written
 	sent    func(messages, bytes int) // told of each write; nil: nothing may be written yet
-	writing bool                      // the writer runs
+	writing bool                      // somebody writes, see outwriter.go
 	closed  error
 	drained chan struct{} // somebody waits for the end of the queue; nil: nobody does
+	stopped chan struct{} // closed when nobody writes any more; nil: nobody waits for that
 
-	ended   chan struct{} // closed with the stream
-	stopped chan struct{} // closed by the writer when it stops; nil: nobody waits for that
-	buf     []byte        // the writer's
+	first [1][]byte // room for a queue of one message, and most are
+	taken [][]byte  // out of the queue, not written yet; of whoever writes
 }
 
 func newOutStream(peer string, s *secureStream) *outStream {
-	return &outStream{peer: peer, conn: s.conn, s: s, ended: make(chan struct{})}
+	return &outStream{peer: peer, conn: s.conn, s: s}
 }
 
-// add queues an encoded message, which must not change any more. An error means that the stream is closed.
+// add queues an encoded message, which must not change any more, for the next push. An error means that the stream is closed.
 func (o *outStream) add(message []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -52,9 +47,11 @@ func (o *outStream) add(message []byte) error {
 		o.closeLocked(errQueueFull)
 		return errQueueFull
 	}
+	if o.queue == nil && !o.writing {
+		o.queue = o.first[:0]
+	}
 	o.queue = append(o.queue, message)
 	o.bytes += len(message) + frameHeader
-	o.startWriterLocked()
 	return nil
 }
 
@@ -72,8 +69,7 @@ func (o *outStream) closeLocked(cause error) {
 	o.closed = cause
 	o.queue, o.bytes = nil, 0
 	o.tellDrainedLocked()
-	close(o.ended)
-	// The writer learns of it by its next write.
+	// Who writes learns of it by the next write.
 	_ = o.conn.Close()
 }
 
@@ -112,15 +108,19 @@ func (o *outStream) emptied() <-chan struct{} {
 	return drained
 }
 
-// write lets what is queued be written, until the stream ends, and returns why it did. sent is told of each write.
-func (o *outStream) write(sent func(messages, bytes int)) error {
+// serve lets what is queued be written until the stream ends, and returns why it did. sent is told of each write.
+func (o *outStream) serve(sent func(messages, bytes int)) error {
 	o.mu.Lock()
 	o.sent = sent
-	if len(o.queue) > 0 {
-		o.startWriterLocked()
-	}
 	o.mu.Unlock()
-	<-o.ended // nothing starts the writer any more
+	o.push(nil)
+	// The peer says nothing more; the read ends when either side closes.
+	var one [1]byte
+	_, err := o.s.r.Read(one[:])
+	if err == nil {
+		err = errors.New("peer spoke out of turn")
+	}
+	o.close(fmt.Errorf("closed by the peer: %w", err))
 	o.waitForWriter()
 	return o.cause()
 }
@@ -135,82 +135,4 @@ func (o *outStream) waitForWriter() {
 	}
 	o.mu.Unlock()
 	<-stopped
-}
-
-func (o *outStream) startWriterLocked() {
-	if !o.writing && o.sent != nil && o.closed == nil {
-		o.writing = true
-		go o.writeQueue() // write waits for it
-	}
-}
-
-// writeQueue writes all that is queued, and what is added meanwhile.
-func (o *outStream) writeQueue() {
-	for {
-		queue, ok := o.take()
-		if !ok {
-			return
-		}
-		for len(queue) > 0 {
-			buf, count := o.buf[:0], 0
-			for count < len(queue) && (count == 0 || len(buf)+frameHeader+len(queue[count]) <= writeChunk) {
-				buf = appendFrame(buf, queue[count])
-				queue[count] = nil
-				count++
-			}
-			queue = queue[count:]
-			if o.buf = buf; cap(buf) > keepBuffer {
-				o.buf = nil
-			}
-			if err := o.writeAll(buf); err != nil {
-				o.close(fmt.Errorf("write: %w", err))
-				break
-			}
-			o.written(len(buf))
-			o.sent(count, len(buf))
-		}
-	}
-}
-
-// take returns all that is queued. If that is nothing, the writer stops.
-func (o *outStream) take() (queue [][]byte, ok bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	queue, o.queue = o.queue, nil
-	if len(queue) > 0 {
-		return queue, true
-	}
-	o.writing = false
-	if o.stopped != nil {
-		close(o.stopped)
-		o.stopped = nil
-	}
-	return nil, false
-}
-
-// written takes what has been written out of the count.
-func (o *outStream) written(bytes int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed != nil {
-		return
-	}
-	if o.bytes -= bytes; o.bytes == 0 {
-		o.tellDrainedLocked()
-	}
-}
-
-// writeAll gives each chunk its own deadline, so that a long message over a slow link is no failure.
-func (o *outStream) writeAll(buf []byte) error {
-	for len(buf) > 0 {
-		chunk := buf[:min(len(buf), writeChunk)]
-		if err := o.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-			return err
-		}
-		if _, err := o.s.w.Write(chunk); err != nil {
-			return err
-		}
-		buf = buf[len(chunk):]
-	}
-	return nil
 }

@@ -14,7 +14,7 @@ func plainOut(t *testing.T) (o *outStream, ended <-chan error, far *secureStream
 	near, conn := ends(t)
 	o = newOutStream("d2", &secureStream{conn: near, r: near, w: near})
 	done := make(chan error, 1)
-	go func() { done <- o.write(func(int, int) {}) }()
+	go func() { done <- o.serve(func(int, int) {}) }()
 	t.Cleanup(func() { o.close(errors.New("the test is over")) })
 	return o, done, &secureStream{conn: conn, r: conn, w: conn}
 }
@@ -27,6 +27,7 @@ func TestOutStreamOrder(t *testing.T) {
 			if err := o.add(bytes.Repeat([]byte{byte(size)}, size)); err != nil {
 				t.Fatal(err)
 			}
+			o.push(nil)
 		}
 		for _, size := range sizes {
 			got, err := readFrame(far.r, nil, 1<<20)
@@ -60,6 +61,7 @@ func TestOutStreamOverflow(t *testing.T) {
 		for err == nil {
 			if err = o.add(message); err == nil {
 				added++
+				o.push(nil)
 			}
 		}
 		if !errors.Is(err, errQueueFull) || added*len(message) > maxQueueBytes {
@@ -82,6 +84,7 @@ func TestOutStreamStuckPeer(t *testing.T) {
 		if err := o.add(make([]byte, 1<<20)); err != nil {
 			t.Fatal(err)
 		}
+		o.push(nil)
 		if err := <-ended; err == nil {
 			t.Error("ended without an error")
 		}

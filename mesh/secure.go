@@ -40,25 +40,33 @@ type secureWriter struct {
 }
 
 func (s *secureWriter) Write(p []byte) (int, error) {
-	written := 0
+	sealed, err := s.seal(p)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.w.Write(sealed); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// seal returns p as records, in a buffer that is good until the next call. They must be written in the order in which they were sealed.
+func (s *secureWriter) seal(p []byte) ([]byte, error) {
+	sealed := s.buf[:0]
 	for len(p) > 0 {
 		part := p[:min(len(p), maxPlaintext)]
 		p = p[len(part):]
-		record := append(s.buf[:0], 0, 0)
-		record, err := s.cipher.Encrypt(record, nil, part)
-		if err != nil {
-			return written, fmt.Errorf("encrypt: %w", err)
+		at := len(sealed)
+		var err error
+		if sealed, err = s.cipher.Encrypt(append(sealed, 0, 0), nil, part); err != nil {
+			return nil, fmt.Errorf("encrypt: %w", err)
 		}
-		binary.BigEndian.PutUint16(record, uint16(len(record)-recordHeader))
-		if _, err := s.w.Write(record); err != nil {
-			return written, err
-		}
-		written += len(part)
-		if s.buf = record; cap(s.buf) > keepBuffer {
-			s.buf = nil
-		}
+		binary.BigEndian.PutUint16(sealed[at:], uint16(len(sealed)-at-recordHeader))
 	}
-	return written, nil
+	if s.buf = sealed; cap(sealed) > keepBuffer {
+		s.buf = nil
+	}
+	return sealed, nil
 }
 
 // A secureReader decrypts records. After an error it only repeats it. Not safe for concurrent use.

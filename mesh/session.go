@@ -12,8 +12,10 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// readTime is how long an incoming stream may be silent. Peers send beats several times a second.
-const readTime = 10 * time.Second
+const (
+	readTime  = 10 * time.Second // how long an incoming stream may be silent, at most; peers send at least a beat a second
+	readSlack = 2 * time.Second  // and at least that less: still longer than until a silent peer has failed
+)
 
 // A session is one incoming stream, as the core numbers it.
 type session struct {
@@ -102,7 +104,7 @@ func (n *Node) receive(s *secureStream, id uint64) error {
 	var deadline time.Time
 	for {
 		// Setting a deadline costs more than reading a message, so it is moved in steps.
-		if now := time.Now(); deadline.Sub(now) < readTime-time.Second {
+		if now := time.Now(); deadline.Sub(now) < readTime-readSlack {
 			deadline = now.Add(readTime)
 			if err := s.conn.SetReadDeadline(deadline); err != nil {
 				return err

@@ -256,3 +256,11 @@ func (c *ownedConn) Close() error {
 	c.t.disown(c)
 	return c.Conn.Close()
 }
+
+// TryWrite implements eagerConn. A connection that cannot write without waiting takes nothing.
+func (c *ownedConn) TryWrite(b []byte) (int, error) {
+	if eager, ok := c.Conn.(eagerConn); ok {
+		return eager.TryWrite(b)
+	}
+	return 0, nil
+}
