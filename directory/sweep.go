@@ -66,38 +66,44 @@ func (h *held) sweep(now Time) (removed int) {
 	// sweep: a row that is not buried is alive by it.
 	valid, changing := h.valid(), false
 	next := uint32(math.MaxUint32)
-	to := 0
-	for _, r := range h.rows {
+	kept, from := 0, 0 // rows[from:i] are to follow the first kept ones
+	keep := func(i int) {
+		if kept < from {
+			moveRows(h.rows[kept:], h.rows[from:i])
+		}
+		kept += i - from
+	}
+	for i, r := range h.rows {
 		if valid && int64(r.activity) > int64(w.due) && r.bits&bitBuried == 0 {
 			next = min(next, r.activity) // most rows
-		} else {
-			fate := w.fate(r)
-			if fate != stays && !changing {
-				h.lock.change()
-				changing = true
-			}
-			switch fate {
-			case goes:
-				h.view.removed(r)
-				h.take(r)
-				removed++
-				continue
-			case turns:
-				old := r
-				r.bits ^= bitBuried
-				h.view.replaced(old, r)
-				h.take(old)
-				h.put(r)
-			}
-			next = min(next, h.dueAt(r))
+			continue
 		}
-		if changing {
-			h.rows[to].store(r)
+		fate := w.fate(r)
+		if fate != stays && !changing {
+			h.lock.change()
+			changing = true
 		}
-		to++
+		switch fate {
+		case goes:
+			h.view.removed(r)
+			h.take(r)
+			removed++
+			keep(i)
+			from = i + 1
+			continue
+		case turns:
+			old := r
+			r.bits ^= bitBuried
+			h.rows[i].store(r)
+			h.view.replaced(old, r)
+			h.take(old)
+			h.put(r)
+		}
+		next = min(next, h.dueAt(r))
 	}
 	if removed > 0 {
-		h.cut(to)
+		keep(len(h.rows))
+		h.cut(kept)
 	}
 	if changing {
 		h.lock.changed()

@@ -16,12 +16,3 @@ func (r *row) load() (copied row) {
 	}
 	return copied
 }
-
-// store overwrites a row that others may be loading meanwhile. The caller
-// makes sure that they notice.
-func (r *row) store(next row) {
-	to, from := (*words)(unsafe.Pointer(r)), (*words)(unsafe.Pointer(&next))
-	for i := range to {
-		atomic.StoreUint32(&to[i], from[i])
-	}
-}
