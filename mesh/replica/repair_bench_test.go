@@ -42,6 +42,9 @@ func BenchmarkAntiEntropy(b *testing.B) {
 			})
 			known := users
 			for _, missing := range []int{10, 100, 1000} {
+				if directors > 10 && missing > 10 {
+					continue // most of a minute for beats that are not counted
+				}
 				b.Run(fmt.Sprintf("missing=%d", missing), func(b *testing.B) {
 					f.meter()
 					repairs, rounds := 0, 0
