@@ -15,7 +15,7 @@ import (
 func full() bool { return os.Getenv("DIRECTORMESH_FULL") != "" }
 
 // TestManyDirectors runs a large mesh for two minutes, with a change in the middle. DIRECTORMESH_DIRECTORS=200 makes it larger than any we
-// know of; that takes a minute, nearly all of it for five million beats on forty thousand streams.
+// know of; that takes half a minute on two cores, most of it for five million beats on forty thousand streams.
 func TestManyDirectors(t *testing.T) {
 	directors := 30
 	if full() {
