@@ -43,6 +43,10 @@ type Directory struct {
 	view        atomic.Pointer[view]
 	backendsMu  sync.Mutex // serialises SetBackends; taken before shardsMu and leaves
 	maxBackends int
+
+	// summarizedRows is from how much room on a pack has summaries; it loses
+	// them when there is half as much.
+	summarizedRows int
 }
 
 // shard holds the mappings of one tag: 256 groups of 256 leaves.
@@ -77,7 +81,7 @@ func NewUnguarded(expire time.Duration, guards Guards) *Directory {
 		expire = DefaultExpire
 	}
 	share := min(max(expire/20, minShare), maxShare)
-	d := &Directory{share: share, life: expire + share, guards: guards, maxBackends: maxBackends}
+	d := &Directory{share: share, life: expire + share, guards: guards, maxBackends: maxBackends, summarizedRows: summarizedRows}
 	d.lifeTicks = uint64((d.life.Milliseconds() + tickMillis - 1) / tickMillis)
 	d.shards.Store(&shardSet{})
 	d.view.Store(newView())

@@ -15,8 +15,8 @@ type held struct {
 	lock      *lock
 	leaves    *[leavesPerLock]leaf // of the lock
 	at        int                  // which of them is held
-	summary   *summary
-	rows      []row // with the leaf's room as capacity
+	summary   *summary             // nil: there is none
+	rows      []row                // with the leaf's room as capacity
 }
 
 // hold takes the lock of the leaf with the given number, to be given back by
@@ -39,18 +39,21 @@ func (d *Directory) holdNew(s *shard, number uint16) held {
 }
 
 func (d *Directory) holdIn(s *shard, g *group, number uint8) held {
-	h := held{directory: d, shard: s, lock: g.lockOf(number), summary: &g.summaries[number]}
 	first := number / leavesPerLock * leavesPerLock
-	h.leaves = (*[leavesPerLock]leaf)(g.leaves[first:])
-	h.at = int(number - first)
+	h := held{directory: d, shard: s, lock: g.lockOf(number), leaves: (*[leavesPerLock]leaf)(g.leaves[first:]), at: int(number - first)}
 	h.lock.mu.Lock()
 	h.view = d.view.Load()
 	h.look()
 	return h
 }
 
-// look takes the rows as the leaf says.
+// look takes the rows as the leaf says, and the summary.
 func (h *held) look() {
+	if summaries := h.lock.summaries; summaries != nil {
+		h.summary = &summaries[h.at]
+	} else {
+		h.summary = nil
+	}
 	l := &h.leaves[h.at]
 	s := shape(l.shape.Load())
 	h.rows = unsafe.Slice(l.first.Load(), s.room())[:s.len()]

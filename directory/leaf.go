@@ -156,9 +156,8 @@ func (s shape) guess(h uint32) int {
 // group is a run of 256 leaves with their locks. Groups are allocated when
 // first needed, so a small tag costs little.
 type group struct {
-	locks     [leavesInGroup / leavesPerLock]lock
-	leaves    [leavesInGroup]leaf
-	summaries [leavesInGroup]summary
+	locks  [leavesInGroup / leavesPerLock]lock
+	leaves [leavesInGroup]leaf
 }
 
 const (

@@ -10,10 +10,11 @@ import (
 // or a snapshot that only reads, nor do they pass a lock's cache line from
 // core to core. It fills a cache line of 64 bytes.
 type lock struct {
-	mu      sync.Mutex
-	version atomic.Uint64 // odd while rows of one of the leaves are being changed
-	pack    []row         // the rows of all the leaves, and room for more
-	_       [24]byte
+	mu        sync.Mutex
+	version   atomic.Uint64           // odd while rows of one of the leaves are being changed
+	pack      []row                   // the rows of all the leaves, and room for more
+	summaries *[leavesPerLock]summary // of the leaves; nil: there are too few rows
+	_         [16]byte
 }
 
 // change and changed enclose every change that a reader without the lock must

@@ -287,6 +287,7 @@ func TestDirectoryAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := start
 		d := New(modelExpire)
+		d.summarizedRows = rapid.SampledFrom([]int{0, 3, summarizedRows}).Draw(t, "summarized rows")
 		m := &model{users: map[modelUser]Mapping{}}
 		setBackends := func(t *rapid.T) {
 			rows := drawBackends(t, now)

@@ -137,6 +137,12 @@ func (h *held) repack(more int) {
 	h.lock.change()
 	defer h.lock.changed()
 	h.lock.pack = pack
+	switch summarized := h.lock.summaries != nil; {
+	case !summarized && len(pack) >= h.directory.summarizedRows:
+		h.lock.summaries = new([leavesPerLock]summary)
+	case summarized && len(pack) < h.directory.summarizedRows/2:
+		h.lock.summaries = nil
+	}
 	offset = 0
 	for i, s := range shapes {
 		h.place(pack, i, offset, s)

@@ -19,6 +19,8 @@ const (
 	recentEpochs = 5
 	// settledAfter is how many epochs before the running one all is settled.
 	settledAfter = 3
+	// summarizedRows is for 8 rows in each leaf.
+	summarizedRows = 8 * leavesPerLock
 )
 
 // summary is what a leaf's digest and its next sweep go by, kept by every
@@ -30,7 +32,9 @@ const (
 // epoch of its stamp, and once it is buried takes it off from that of its end.
 // The epochs before the recent ones are one sum.
 //
-// It fills a cache line of 64 bytes.
+// It fills a cache line of 64 bytes. Leaves of a pack with little room have
+// none: to look at their few rows costs no more, and a tag with few users
+// should not take megabytes.
 type summary struct {
 	settled  uint64 // sum over all epochs up to base
 	recent   [recentEpochs]uint64
@@ -55,7 +59,7 @@ func settledEpoch(now Time) epoch {
 // valid says whether the summary is kept. It is not if its view is not the one
 // by which the rows are changed now; only a sweep makes it valid again.
 func (h *held) valid() bool {
-	return h.summary.base != 0 && h.summary.liveness == h.view.liveness
+	return h.summary != nil && h.summary.base != 0 && h.summary.liveness == h.view.liveness
 }
 
 // put counts a row that has been stored.
@@ -112,7 +116,7 @@ func (h *held) dueAt(r row) uint32 {
 
 // settle adds the epochs up to this one to those that have settled.
 func (s *summary) settle(e epoch) {
-	if s.base == 0 || e <= s.base {
+	if s == nil || s.base == 0 || e <= s.base {
 		return
 	}
 	n := min(int(e-s.base), recentEpochs)
@@ -131,6 +135,9 @@ func (h *held) idle(due deadline) bool {
 
 // summarize makes the summary valid, all rows having just been swept.
 func (h *held) summarize(base epoch) {
+	if h.summary == nil {
+		return
+	}
 	*h.summary = summary{base: base, liveness: h.view.liveness, next: math.MaxUint32}
 	for _, r := range h.rows {
 		h.put(r) // may end it: a row of the future

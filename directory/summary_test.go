@@ -49,6 +49,7 @@ func wantSummaries(t rapid.TB, d *Directory) {
 // After a sweep digests as of recent epochs are there without a look at the rows, whatever changes.
 func TestDigestsAreKept(t *testing.T) {
 	d := newDirectory()
+	d.summarizedRows = 1
 	var rows []Mapping
 	for i := range 100 {
 		age := time.Duration(i) * 9 * time.Second

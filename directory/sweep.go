@@ -108,7 +108,9 @@ func (h *held) sweep(now Time) (removed int) {
 	if changing {
 		h.lock.changed()
 	}
-	h.summary.next = next
+	if h.summary != nil {
+		h.summary.next = next
+	}
 	return removed
 }
 
