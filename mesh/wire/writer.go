@@ -3,7 +3,6 @@ package wire
 import (
 	"fmt"
 	"net/netip"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -35,26 +34,20 @@ func (s *sink) WriteByte(c byte) error {
 	return nil
 }
 
-// writers keeps writers between messages: an Encoder takes longer to set up than most messages to write.
-var writers = sync.Pool{New: func() any {
-	w := new(writer)
-	w.enc = msgpack.NewEncoder(&w.out)
-	return w
-}}
-
-// newWriter returns a writer that appends to dst.
+// newWriter returns a writer that appends to dst. Its Encoder comes from the
+// library's pool: to set one up takes longer than to write most messages.
 func newWriter(dst []byte) *writer {
-	w := writers.Get().(*writer)
-	w.out = dst
+	w := &writer{out: dst, enc: msgpack.GetEncoder()}
+	w.enc.Reset(&w.out)
 	return w
 }
 
 // close returns what was written and ends the use of the writer.
 func (w *writer) close() ([]byte, error) {
-	out, err := w.out, w.err
-	w.out, w.err = nil, nil
-	writers.Put(w)
-	return out, err
+	w.enc.Reset(nil) // the pool should not keep the message
+	msgpack.PutEncoder(w.enc)
+	w.enc = nil
+	return w.out, w.err
 }
 
 // fail keeps the first error, one about the named field.
