@@ -53,8 +53,9 @@ type Config struct {
 	Seed    uint64                                                       // of jitter, nonces and the boot id; 0: random
 }
 
-// A Kicker ends sessions on this director's host. Kick must obey ctx; it is called from up to 100 goroutines at once. known says
-// that the kicker knows that count were all the sessions there were.
+// A Kicker ends sessions on this director's host. Kick is called from up to 10,100 goroutines at once; how many sessions it ends at a
+// time is its own to limit. It must obey ctx, which ends with the node, and give up some time by itself; after 10 s nobody waits for
+// what it returns. known says that the kicker knows that count were all the sessions there were.
 type Kicker interface {
 	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (count int, known bool, err error)
 }

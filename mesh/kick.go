@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,21 +11,28 @@ import (
 )
 
 const (
-	maxKicks = 100              // at once
+	// maxKicks bounds the kicks that run at once, and so the memory that they need. Most of them wait for a list of sessions that they
+	// share: how many may trouble Dovecot at a time is for the kicker to say.
+	maxKicks = 10_000
+	// spareKicks is how many more may run of those that an operator waits for.
+	spareKicks = 100
+
 	kickTime = 10 * time.Second // from the core's wish; later the outcome counts as unknown
 	maxHooks = 100              // at once
 )
 
 var errKickLate = errors.New("kicker did not answer within 10 s")
 
-// kickQueue runs kicks, a bounded number at once. Its workers come and go with the work. A kick whose turn comes late is still run:
-// the sessions must end, even if nobody waits for the count any more.
+// kickQueue runs kicks in their order, a bounded number at once; those that an operator waits for go ahead of all others, of which a
+// flush or the end of a partition may bring a hundred thousand. Its workers come and go with the work. A kick whose turn comes late
+// is still run: the sessions must end, even if nobody waits for the count any more.
 type kickQueue struct {
 	n  *Node
 	wg sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting []*kick
+	urgent  []*kick // an operator waits for them
+	waiting []*kick // all others
 	workers int
 }
 
@@ -43,32 +51,47 @@ func (q *kickQueue) add(e replica.Kick) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k.timer = time.AfterFunc(kickTime, func() { q.report(k, 0, false, errKickLate) }) // does not touch k.timer
-	q.waiting = append(q.waiting, k)
-	if q.workers < maxKicks {
+	room := maxKicks
+	if e.Target.ByHash {
+		q.waiting = append(q.waiting, k)
+	} else {
+		q.urgent = append(q.urgent, k)
+		room += spareKicks
+	}
+	if q.workers < room {
 		q.workers++
 		q.wg.Go(q.work)
 	}
 }
 
 func (q *kickQueue) work() {
-	for {
-		q.mu.Lock()
-		if len(q.waiting) == 0 || q.n.ctx.Err() != nil {
-			q.workers--
-			q.mu.Unlock()
-			return
-		}
-		k := q.waiting[0]
-		q.waiting[0] = nil
-		q.waiting = q.waiting[1:]
-		q.mu.Unlock()
-
-		ctx, cancel := context.WithTimeout(q.n.ctx, kickTime)
-		count, known, err := q.n.cfg.Kicker.Kick(ctx, k.Tag, k.Target)
-		cancel()
+	for k := q.next(); k != nil; k = q.next() {
+		count, known, err := q.n.cfg.Kicker.Kick(q.n.ctx, k.Tag, k.Target)
 		k.timer.Stop()
 		q.report(k, count, known && err == nil, err)
 	}
+}
+
+// next returns the kick whose turn it is. With nil its worker is none any more.
+func (q *kickQueue) next() (k *kick) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.n.ctx.Err() != nil:
+	case len(q.urgent) > 0:
+		k, q.urgent = takeFirst(q.urgent)
+	case len(q.waiting) > 0 && q.workers <= maxKicks:
+		k, q.waiting = takeFirst(q.waiting)
+	}
+	if k == nil {
+		q.workers--
+	}
+	return k
+}
+
+func takeFirst(kicks []*kick) (first *kick, rest []*kick) {
+	first, kicks[0] = kicks[0], nil
+	return first, kicks[1:]
 }
 
 func (q *kickQueue) report(k *kick, count int, known bool, err error) {
@@ -85,13 +108,13 @@ func (q *kickQueue) report(k *kick, count int, known bool, err error) {
 func (q *kickQueue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting)
+	return len(q.urgent) + len(q.waiting)
 }
 
 // wait returns when no worker runs; the node's context has ended before.
 func (q *kickQueue) wait() {
 	q.mu.Lock()
-	for _, k := range q.waiting {
+	for _, k := range slices.Concat(q.urgent, q.waiting) {
 		k.timer.Stop()
 	}
 	q.mu.Unlock()
