@@ -14,8 +14,16 @@ import (
 // must be able to go on without it within its ten seconds.
 const listTime = 6 * time.Second
 
+// Before a list there is a pause of this part of the time that the last one took, up to maxPause. Who wants a list comes in crowds:
+// without a pause the first would get one to itself and all others wait for the one after that. It also leaves 2.4's anvil, which
+// answers nobody else while it makes a list, some time for logins.
+const (
+	pausePart = 4
+	maxPause  = 250 * time.Millisecond
+)
+
 // Source asks Dovecot for the list of sessions, for all who want it: never more than one request at a time, and who asks
-// while one is under way shares the next with all others who do. So a thousand kicks cost a few lists.
+// while one is under way shares the next with all others who do. So ten thousand kicks cost a few lists.
 type Source struct {
 	ask  func(context.Context) ([]dovecot.Connection, error)
 	hash func(user string) ring.UserHash
@@ -29,6 +37,8 @@ type Source struct {
 	running bool
 	next    *fetch // who asks now gets this one; nil: nobody has yet
 	latest  *List
+
+	pause time.Duration // before the next list; only run uses it
 }
 
 // fetch is a list that is on its way.
@@ -92,13 +102,16 @@ func (s *Source) Latest(age time.Duration) (*List, bool) {
 func (s *Source) run() {
 	for {
 		s.mu.Lock()
-		f := s.next
-		s.next = nil
-		if f == nil {
+		if s.next == nil {
 			s.running = false
 			s.mu.Unlock()
 			return
 		}
+		s.mu.Unlock()
+		s.gather()
+		s.mu.Lock()
+		f := s.next
+		s.next = nil
 		s.mu.Unlock()
 
 		f.list, f.err = s.fetch()
@@ -111,10 +124,24 @@ func (s *Source) run() {
 	}
 }
 
+// gather lets others join who want a list too.
+func (s *Source) gather() {
+	if s.pause == 0 {
+		return
+	}
+	timer := time.NewTimer(s.pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
+}
+
 func (s *Source) fetch() (*List, error) {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, listTime, fmt.Errorf("no answer within %v", listTime))
 	defer cancel()
 	asked := s.now()
+	defer func() { s.pause = min(s.now().Sub(asked)/pausePart, maxPause) }()
 	connections, err := s.ask(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)

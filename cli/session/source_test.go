@@ -53,6 +53,44 @@ func TestSourceShares(t *testing.T) {
 	})
 }
 
+// Where lists take long, the first of a crowd does not get one to itself.
+func TestSourceGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = 400 * time.Millisecond
+		var asked atomic.Int32
+		s := NewSource(func(context.Context) ([]dovecot.Connection, error) {
+			asked.Add(1)
+			time.Sleep(takes)
+			return nil, nil
+		}, shortHash, time.Now)
+		began := time.Now()
+		if _, err := s.Fresh(t.Context()); err != nil || time.Since(began) != takes {
+			t.Fatalf("the first list: %v after %v, want one after %v", err, time.Since(began), takes)
+		}
+		time.Sleep(time.Minute)
+		began = time.Now()
+		var crowd sync.WaitGroup
+		for i := range 100 {
+			crowd.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				if _, err := s.Fresh(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		crowd.Wait()
+		if took, want := time.Since(began), takes+takes/pausePart; asked.Load() != 2 || took != want {
+			t.Errorf("a crowd cost %d lists and %v, want one and %v", asked.Load()-1, took, want)
+		}
+		began = time.Now()
+		go s.Fresh(t.Context())
+		synctest.Wait()
+		if s.Close(); time.Since(began) > takes {
+			t.Errorf("it took %v to end a pause", time.Since(began))
+		}
+	})
+}
+
 func TestSourceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
