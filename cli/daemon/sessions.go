@@ -56,7 +56,7 @@ func newSessions(o Options, log zerolog.Logger) (s *sessions, kickers kick.All, 
 		kickers = append(kickers, c)
 	}
 	if len(kickers) > 0 {
-		s.kicker = kick.NewLimited(kickers, o.MaxParallelKicks)
+		s.kicker = kickers
 	}
 	return s, kickers, nil
 }
@@ -68,7 +68,13 @@ func (s *sessions) watch(list func(context.Context) ([]dovecot.Connection, error
 	}
 	source := session.NewSource(list, s.hash, time.Now)
 	s.sources = append(s.sources, source)
-	return kick.Dovecot{Sessions: source, Logins: s.logins, Tag: s.mesh.Tag, Late: &kick.Late{Current: s.mesh.current}}
+	return kick.Dovecot{
+		Sessions: source,
+		Logins:   s.logins,
+		Tag:      s.mesh.Tag,
+		Late:     &kick.Late{Current: s.mesh.current},
+		Turns:    kick.NewTurns(s.options.MaxParallelKicks),
+	}
 }
 
 // lookAfter lets a kicker end sessions that turn up late.

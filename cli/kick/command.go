@@ -26,7 +26,7 @@ const (
 type Command struct {
 	argv    []string
 	timeout time.Duration
-	slots   chan struct{}
+	turns   Turns
 }
 
 // NewCommand returns a kicker that runs a program, at most parallel of them at a time. The first word of line is the
@@ -44,19 +44,18 @@ func NewCommand(line string, parallel int) (*Command, error) {
 		return nil, fmt.Errorf("%d commands at a time: must be at least 1", parallel)
 	}
 	argv[0] = program
-	return &Command{argv: argv, timeout: commandTimeout, slots: make(chan struct{}, parallel)}, nil
+	return &Command{argv: argv, timeout: commandTimeout, turns: NewTurns(parallel)}, nil
 }
 
-// Kick implements Kicker. Waiting for a free slot counts as part of the ten seconds.
+// Kick implements Kicker. It waits for its turn as long as ctx lasts; the ten seconds begin after that.
 func (c *Command) Kick(ctx context.Context, t Target) (Result, error) {
+	free, err := c.turns.take(ctx, t)
+	if err != nil {
+		return Result{}, fmt.Errorf("kick command %s: %w", c.argv[0], err)
+	}
+	defer free()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errors.New("it took too long and was killed"))
 	defer cancel()
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return Result{}, fmt.Errorf("kick command %s: too many are running", c.argv[0])
-	}
 
 	cmd := exec.CommandContext(ctx, c.argv[0], append(c.argv[1:len(c.argv):len(c.argv)], args(t)...)...)
 	// The command leads a process group of its own, so that its children die with it.

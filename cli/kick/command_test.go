@@ -110,15 +110,27 @@ func TestCommandTimeout(t *testing.T) {
 	if took := time.Since(began); took >= waitDelay {
 		t.Errorf("it took %v: a child kept the output open", took)
 	}
+}
 
-	c.slots <- struct{}{}
-	if _, err := c.Kick(t.Context(), Target{}); err == nil || !strings.Contains(err.Error(), "too many") {
-		t.Errorf("error %v without a free slot", err)
+// Who waits for a turn does so as long as the context lasts, and has all the time of a command then.
+func TestCommandTurns(t *testing.T) {
+	c, err := NewCommand(script(t, `echo 1`), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := c.turns.take(t.Context(), Target{})
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Kick(ctx, Target{}); err == nil {
-		t.Error("no error with a cancelled context")
+	if _, err := c.Kick(ctx, Target{}); err == nil || !strings.Contains(err.Error(), "1 kicks are under way") {
+		t.Errorf("error %v without a turn", err)
+	}
+	c.timeout = 10 * time.Second
+	time.AfterFunc(50*time.Millisecond, free)
+	if got, err := c.Kick(t.Context(), Target{}); err != nil || got != (Result{Count: 1, Known: true}) {
+		t.Errorf("%+v, %v after a wait; want one session", got, err)
 	}
 }
 

@@ -8,9 +8,14 @@
 // only the second list tells whether it worked, and makes the result Known. Kicks at the same time share their lists, and a user
 // without any session costs nothing but a look at the last one.
 //
+// So ten thousand kicks may wait for a list together; --max-parallel-kicks bounds how many of them ask Dovecot for something of
+// their own at a time. A kick that has not ended after ten seconds, or failed, is left to Late, which goes on for half a minute.
+//
 // Logins that were answered shortly before the kick may still be on their way to the backend. Dovecot 2.3 lists these as well,
 // but for the first one of each login process; 2.4 does not, so its login processes are told the names under which the user
 // has logged in lately. Both are given half a second to appear, and ended then; Late ends what takes longer.
+//
+// Without a list kicks are blind: a login process that hangs delays the list for ever, and the others must be told all the same.
 //
 // Dovecot ends sessions by login name, all that the name has; where some are to be kept the kickers find a narrower way, and
 // if there is none too many end, not too few. The mark in a session (package session) is such a way: by it a user is found whose
@@ -30,5 +35,6 @@
 //
 // HASH is decimal, as everywhere in Dovecot. The command prints how many sessions it ended. A number means that these were
 // all there were; anything else on its output, or nothing, means that it does not know. An exit status other than 0 is a
-// failure, which is logged and counts as not knowing. After ten seconds the command and its children are killed.
+// failure, which is logged and counts as not knowing. After ten seconds the command and its children are killed. No more than
+// --max-parallel-kicks run at a time; the others wait for as long as it takes, since the sessions must end, even if late.
 package kick

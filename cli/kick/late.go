@@ -2,10 +2,11 @@ package kick
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"directormesh/ring"
 )
@@ -13,6 +14,8 @@ import (
 const (
 	// maxLate bounds the users that are watched.
 	maxLate = 100_000
+	// lateParallel is how many of them are asked for at a time, beside the kicks.
+	lateParallel = 16
 	// lateTick is how often it is looked whose turn it is.
 	lateTick = time.Second
 	// failedEvery bounds the reports of failures.
@@ -24,8 +27,8 @@ func lateAfter() []time.Duration {
 	return []time.Duration{3 * time.Second, 8 * time.Second, 18 * time.Second, 33 * time.Second}
 }
 
-// Late ends sessions that turn up after a kick, because their login took long and nothing could end it on its way. It looks only
-// at users who had a login under way, and only while their mapping is the one for which they were kicked.
+// Late ends sessions that are there some time after a kick: their login took long and nothing could end it on its way, or the kick
+// failed. It looks only at users of such kicks, and only while their mapping is the one for which they were kicked.
 type Late struct {
 	// Current returns the backend that a user is mapped to, false if there is none or the user is being moved.
 	Current func(tag ring.Tag, h ring.UserHash) (netip.Addr, bool)
@@ -111,21 +114,28 @@ type DovecotKicker interface {
 	kickLate(ctx context.Context, targets []Target) error
 }
 
-// late ends what a list shows of users who were kicked before.
+// late ends what a list shows of users who were kicked before. Those for whom the time is too short have further turns.
 func (d Dovecot) late(ctx context.Context, targets []Target, by ender) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
+	defer cancel()
 	list, err := d.Sessions.Fresh(ctx)
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var ending errgroup.Group
+	ending.SetLimit(lateParallel)
 	for _, t := range targets {
-		// The list may be older than the next mapping.
-		if backend, ok := d.Late.Current(t.Tag, t.Hash); !ok || backend != t.Keep {
+		chosen := d.choose(t, list)
+		if len(chosen) == 0 {
 			continue
 		}
-		if chosen := d.choose(t, list); len(chosen) > 0 {
-			errs = append(errs, by.end(ctx, t, chosen, list, false))
-		}
+		ending.Go(func() error {
+			// The list may be older than the next mapping.
+			if backend, ok := d.Late.Current(t.Tag, t.Hash); !ok || backend != t.Keep {
+				return nil
+			}
+			return inTurn{by, d.Turns, t}.end(ctx, t, chosen, list, false)
+		})
 	}
-	return errors.Join(errs...)
+	return ending.Wait()
 }

@@ -24,6 +24,7 @@ type slowDovecot struct {
 	mu       sync.Mutex
 	sessions []dovecot.Connection
 	current  netip.Addr // zero: no mapping
+	idle     bool       // nobody has logged in lately
 	broken   bool
 	ended    int
 }
@@ -46,6 +47,9 @@ func (d *slowDovecot) Fresh(context.Context) (*session.List, error) {
 func (d *slowDovecot) Latest(time.Duration) (*session.List, bool) { return nil, false }
 
 func (d *slowDovecot) Recent(ring.UserHash, func(netip.Addr) bool) ([]string, bool) {
+	if d.idle {
+		return nil, true
+	}
 	return []string{"alice"}, true
 }
 
@@ -63,10 +67,10 @@ func (d *slowDovecot) endUnlisted(context.Context, []string, []int) (int, bool, 
 
 func (d *slowDovecot) blind(context.Context, Target, []string) error { return nil }
 
-// testKicker is a DovecotKicker on a slowDovecot.
+// testKicker is a DovecotKicker.
 type testKicker struct {
 	Dovecot
-	by *slowDovecot
+	by ender
 }
 
 func (k testKicker) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k.by) }
@@ -133,6 +137,37 @@ func TestLate(t *testing.T) {
 				}
 				if failures > 1 {
 					t.Errorf("%d failures were reported within a minute", failures)
+				}
+			})
+		})
+	}
+}
+
+// What a kick that failed has left is ended as soon as Dovecot answers again, unless the user has been moved on.
+func TestLateAfterFailure(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		current netip.Addr
+		ended   int
+	}{{"still mapped", newBackend, 1}, {"moved on", oldBackend, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &slowDovecot{current: tt.current, idle: true, broken: true, sessions: []dovecot.Connection{{User: "alice", Backend: oldBackend}}}
+				late := &Late{Current: func(ring.Tag, ring.UserHash) (netip.Addr, bool) { return d.current, true }}
+				k := testKicker{Dovecot{Sessions: d, Logins: d, Tag: func(netip.Addr) (ring.Tag, bool) { return "", true }, Late: late}, d}
+				ctx, stop := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { late.Run(ctx, k, func(error) {}) })
+				if got, err := k.Kick(t.Context(), Target{ByHash: true, Hash: 1, Keep: newBackend}); err == nil || got.Known {
+					t.Errorf("%+v, %v; want an error", got, err)
+				}
+				time.Sleep(5 * time.Second)
+				d.set(func() { d.broken = false })
+				time.Sleep(5 * time.Second)
+				stop()
+				running.Wait()
+				if d.ended != tt.ended {
+					t.Errorf("%d sessions were ended, want %d", d.ended, tt.ended)
 				}
 			})
 		})

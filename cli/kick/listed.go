@@ -18,7 +18,11 @@ const (
 	// settleTime is how long Dovecot may go on listing sessions that it has ended.
 	settleTime = 20 * time.Millisecond
 	arriveTime = 500 * time.Millisecond
+	// kickTime is how long a kick tries with lists: after that nobody waits for what it returns.
+	kickTime = 10 * time.Second
 )
+
+var errKick = fmt.Errorf("no end within %v", kickTime)
 
 // Sessions are lists of the sessions of one Dovecot; *session.Source has them.
 type Sessions interface {
@@ -37,7 +41,8 @@ type Dovecot struct {
 	Sessions Sessions
 	Logins   Logins
 	Tag      func(backend netip.Addr) (ring.Tag, bool) // false: none of ours
-	Late     *Late                                     // looks after users whose logins take long; nil: nobody does
+	Late     *Late                                     // looks after users whose kicks have left something; nil: nobody does
+	Turns    Turns                                     // to ask Dovecot for something else than lists, which kicks share
 	// ArriveTime is how long a login that was answered before the kick is given to appear; 0: 500 ms.
 	ArriveTime time.Duration
 }
@@ -53,8 +58,8 @@ type ender interface {
 	blind(ctx context.Context, t Target, users []string) error
 }
 
-// kick ends what is listed and what is on the way, gives what was on the way time to arrive, and ends that too. A last list tells
-// whether it worked: the numbers that Dovecot gives do not.
+// kick ends what a target means, unless a recent list shows that there is nothing to end. A user with whom it did not come to an end
+// is left to Late.
 func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	var users []string // that may be on the way
 	complete := true
@@ -65,47 +70,56 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 		users = []string{t.Value}
 	}
 	arriving := !t.ByHash || len(users) > 0 || !complete
-
-	list, ok := d.Sessions.Latest(listAge)
-	if !ok || arriving || len(d.choose(t, list)) > 0 {
-		var err error
-		if list, err = d.Sessions.Fresh(ctx); err != nil {
-			// One login process that hangs keeps the list from us, but not a kick from the others.
-			return Result{}, errors.Join(err, by.blind(ctx, t, users))
-		}
+	if list, ok := d.Sessions.Latest(listAge); ok && !arriving && len(d.choose(t, list)) == 0 {
+		return Result{Known: true}, nil
 	}
-	result := Result{Known: complete}
+	result, err := d.endAll(ctx, t, users, arriving, inTurn{by, d.Turns, t})
+	result.Known = result.Known && complete && err == nil
+	if t.ByHash && t.Keep.IsValid() && d.Late != nil && (arriving || !result.Known) {
+		d.Late.add(t, time.Now())
+	}
+	return result, err
+}
+
+// endAll ends what is listed and what is on the way, gives what was on the way time to arrive, and ends that too. A last list tells
+// whether it worked: the numbers that Dovecot gives do not.
+func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving bool, by ender) (result Result, err error) {
+	inTime, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
+	defer cancel()
+	list, err := d.Sessions.Fresh(inTime)
+	if err != nil {
+		// One login process that hangs keeps the list from us, but not a kick from the others. Each has to wait for its turn, however
+		// long that takes.
+		return result, errors.Join(err, by.blind(ctx, t, users))
+	}
+	result.Known = true
 	chosen := d.choose(t, list)
 	if len(chosen) == 0 && !arriving {
 		return result, nil
 	}
-	if arriving && t.ByHash && t.Keep.IsValid() && d.Late != nil {
-		defer func() { d.Late.add(t, time.Now()) }()
-	}
 	for again := range 2 {
 		if len(chosen) > 0 {
-			if err := by.end(ctx, t, chosen, list, again > 0); err != nil {
-				return Result{Count: result.Count}, err
+			if err := by.end(inTime, t, chosen, list, again > 0); err != nil {
+				return result, err
 			}
 		}
 		pause := settleTime
 		if arriving {
-			count, known, err := by.endUnlisted(ctx, users, d.spare(t, users, list))
+			count, known, err := by.endUnlisted(inTime, users, d.spare(t, users, list))
 			result.Count += count
 			result.Known = result.Known && known
 			if err != nil {
-				return Result{Count: result.Count}, err
+				return result, err
 			}
 			if again == 0 {
 				pause = cmp.Or(d.ArriveTime, arriveTime)
 			}
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return Result{Count: result.Count}, err
+		if err := sleep(inTime, pause); err != nil {
+			return result, err
 		}
-		var err error
-		if list, err = d.Sessions.Fresh(ctx); err != nil {
-			return Result{Count: result.Count}, err
+		if list, err = d.Sessions.Fresh(inTime); err != nil {
+			return result, err
 		}
 		left := d.choose(t, list)
 		result.Count += ended(chosen, left)
@@ -113,7 +127,8 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 			return result, nil
 		}
 	}
-	return Result{Count: result.Count}, nil // some will not end
+	result.Known = false // some will not end
+	return result, nil
 }
 
 // ended counts the sessions that are not there any more. They have no names of their own: one that ended while another of the
