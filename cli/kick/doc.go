@@ -5,8 +5,9 @@
 // # Sessions of Dovecot
 //
 // A kick by hash asks Dovecot for its sessions, chooses those of the user on backends of the tag, ends them, and asks again:
-// only the second list tells whether it worked, and makes the result Known. Kicks at the same time share their lists, and a user
-// without any session costs nothing but a look at the last one.
+// only the second list tells whether it worked, and makes the result Known. Kicks at the same time share their lists. A list of the
+// last seconds does for the first one, unless the user has logged in lately: so a user without any session costs nothing but a look
+// at it, and the sessions of one who stays logged in end at once.
 //
 // So ten thousand kicks may wait for a list together; --max-parallel-kicks bounds how many of them ask Dovecot for something of
 // their own at a time. A kick that has not ended after ten seconds, or failed, is left to Late, which goes on for half a minute.

@@ -116,12 +116,12 @@ type DovecotKicker interface {
 
 // late ends what a list shows of users who were kicked before. Those for whom the time is too short have further turns.
 func (d Dovecot) late(ctx context.Context, targets []Target, by ender) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
-	defer cancel()
 	list, err := d.Sessions.Fresh(ctx)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
+	defer cancel()
 	var ending errgroup.Group
 	ending.SetLimit(lateParallel)
 	for _, t := range targets {

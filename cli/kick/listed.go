@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// listAge is how old a list may be that shows a user to have no session, if no login was answered lately either.
-	listAge = 2 * time.Second
 	// settleTime is how long Dovecot may go on listing sessions that it has ended.
 	settleTime = 20 * time.Millisecond
 	arriveTime = 500 * time.Millisecond
@@ -70,10 +68,16 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 		users = []string{t.Value}
 	}
 	arriving := !t.ByHash || len(users) > 0 || !complete
-	if list, ok := d.Sessions.Latest(listAge); ok && !arriving && len(d.choose(t, list)) == 0 {
+	recent, ok := d.Sessions.Latest(session.ListAge)
+	switch {
+	case !ok || arriving:
+		recent = nil
+	case len(d.choose(t, recent)) == 0:
 		return Result{Known: true}, nil
+	case d.cameBack(t):
+		recent = nil
 	}
-	result, err := d.endAll(ctx, t, users, arriving, inTurn{by, d.Turns, t})
+	result, err := d.endAll(ctx, t, users, arriving, recent, inTurn{by, d.Turns, t})
 	result.Known = result.Known && complete && err == nil
 	if t.ByHash && t.Keep.IsValid() && d.Late != nil && (arriving || !result.Known) {
 		d.Late.add(t, time.Now())
@@ -81,20 +85,38 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	return result, err
 }
 
+// cameBack reports whether a user by hash has logged in lately, wherever. A session that is to be kept may be missing then in a list
+// that is not new, and would be ended together with those of the same name.
+func (d Dovecot) cameBack(t Target) bool {
+	users, complete := d.Logins.Recent(t.Hash, func(netip.Addr) bool { return true })
+	return len(users) > 0 || !complete
+}
+
 // endAll ends what is listed and what is on the way, gives what was on the way time to arrive, and ends that too. A last list tells
-// whether it worked: the numbers that Dovecot gives do not.
-func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving bool, by ender) (result Result, err error) {
+// whether it worked: the numbers that Dovecot gives do not. What a recent list shows, unless it is nil, is ended before another is
+// there; mostly that is all there is, and one list is enough.
+func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving bool, recent *session.List, by ender) (result Result, err error) {
 	inTime, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
 	defer cancel()
+	var chosen []session.Session
+	if recent != nil {
+		chosen = d.choose(t, recent)
+		if err := by.end(inTime, t, chosen, recent, false); err != nil {
+			return result, err
+		}
+		if err := sleep(inTime, settleTime); err != nil {
+			return result, err
+		}
+	}
 	list, err := d.Sessions.Fresh(inTime)
 	if err != nil {
 		// One login process that hangs keeps the list from us, but not a kick from the others. Each has to wait for its turn, however
 		// long that takes.
 		return result, errors.Join(err, by.blind(ctx, t, users))
 	}
-	result.Known = true
-	chosen := d.choose(t, list)
-	if len(chosen) == 0 && !arriving {
+	left := d.choose(t, list)
+	result = Result{Count: ended(chosen, left), Known: true}
+	if chosen = left; len(chosen) == 0 && !arriving {
 		return result, nil
 	}
 	for again := range 2 {
@@ -121,7 +143,7 @@ func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving 
 		if list, err = d.Sessions.Fresh(inTime); err != nil {
 			return result, err
 		}
-		left := d.choose(t, list)
+		left = d.choose(t, list)
 		result.Count += ended(chosen, left)
 		if chosen = left; len(chosen) == 0 {
 			return result, nil

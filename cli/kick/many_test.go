@@ -21,6 +21,7 @@ type busyDovecot struct {
 
 	mu       sync.Mutex // guards what follows
 	sessions map[string]bool
+	logins   map[ring.UserHash]netip.Addr // lately
 	lists    int
 	talking  int // enders
 	most     int // at once
@@ -79,8 +80,13 @@ func (d *busyDovecot) blind(ctx context.Context, _ Target, _ []string) error {
 	return d.talk(ctx, func() { d.blinded++ })
 }
 
-// Recent implements Logins: nobody logs in.
-func (d *busyDovecot) Recent(ring.UserHash, func(netip.Addr) bool) ([]string, bool) { return nil, true }
+// Recent implements Logins.
+func (d *busyDovecot) Recent(h ring.UserHash, counts func(netip.Addr) bool) ([]string, bool) {
+	if backend, ok := d.logins[h]; ok && counts(backend) {
+		return []string{fmt.Sprint(h)}, true
+	}
+	return nil, true
+}
 
 // kicker returns a kicker of its sessions with so many turns. It must be closed.
 func (d *busyDovecot) kicker(turns int) (k testKicker, close func()) {
@@ -114,7 +120,7 @@ func TestManyKicksShareLists(t *testing.T) {
 			if _, err := k.Sessions.Fresh(t.Context()); err != nil { // the source learns how long it takes
 				t.Fatal(err)
 			}
-			time.Sleep(2 * listAge)
+			time.Sleep(2 * session.ListAge)
 			want := users/turns*d.endTime + settleTime + 2*(d.listTime+d.listTime/4)
 			if underWay {
 				go k.Sessions.Fresh(t.Context())
@@ -163,4 +169,50 @@ func TestManyKicksWithoutList(t *testing.T) {
 			t.Errorf("%d kicks without a list, %d at a time; want %d, %d", d.blinded, d.most, users, turns)
 		}
 	})
+}
+
+// What a recent list shows is ended at once, and another one tells that nothing is left: one list, not two. It is not trusted where
+// the user has come back lately, to the backend to keep.
+func TestKickByRecentList(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		age        time.Duration
+		logins     map[ring.UserHash]netip.Addr
+		endedAfter time.Duration
+		lists      int
+	}{
+		{"recent", session.ListAge, nil, 0, 1},
+		{"old", session.ListAge + 1, nil, 1250 * time.Millisecond, 2},
+		{"came back", 0, map[ring.UserHash]netip.Addr{0: newBackend}, 1250 * time.Millisecond, 2},
+		{"another one came", 0, map[ring.UserHash]netip.Addr{1: newBackend}, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newBusyDovecot(1)
+				d.logins = tt.logins
+				k, stop := d.kicker(1)
+				defer stop()
+				if _, err := k.Sessions.Fresh(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(tt.age - d.listTime) // it is as old as the question
+				d.lists = 0
+				left := func() int {
+					d.mu.Lock()
+					defer d.mu.Unlock()
+					return len(d.sessions)
+				}
+				check := time.AfterFunc(tt.endedAfter+time.Millisecond, func() {
+					if left() > 0 {
+						t.Errorf("the session goes on after %v", tt.endedAfter)
+					}
+				})
+				defer check.Stop()
+				want := Result{Count: 1, Known: true}
+				if got, err := k.Kick(t.Context(), Target{ByHash: true, Keep: newBackend}); err != nil || got != want || d.lists != tt.lists {
+					t.Errorf("%+v, %v, %d lists; want %+v, %d lists", got, err, d.lists, want, tt.lists)
+				}
+			})
+		})
+	}
 }

@@ -12,13 +12,18 @@ import (
 const (
 	// LoginTime is how long a login that was answered may be on its way to the backend: Dovecot's login_proxy_timeout.
 	LoginTime = 30 * time.Second
-	// maxLogins bounds each of the two halves of what is remembered: 33,000 logins of different users a second.
+	// ListAge is how old a list of sessions may be that, together with the logins remembered here, tells of all sessions: a list of
+	// a million takes seconds, so it must be more than that.
+	ListAge = 8 * time.Second
+	// rememberTime makes it so: a session that came after such a list was asked for began with a login since.
+	rememberTime = LoginTime + ListAge
+	// maxLogins bounds each of the two halves of what is remembered: 26,000 logins of different users a second.
 	maxLogins = 1_000_000
 	// maxNames bounds the login names and backends of one hash; with "%Ld" whole domains share one.
 	maxNames = 100
 )
 
-// Logins remembers for LoginTime which logins were answered, because Dovecot does not list all of them yet. It forgets early,
+// Logins remembers for LoginTime and ListAge which logins were answered, because Dovecot does not list all of them yet. It forgets early,
 // and says so, when there are too many. It is safe for concurrent use.
 type Logins struct {
 	now    func() time.Time
@@ -42,7 +47,7 @@ func NewLogins(now func() time.Time) *Logins {
 	l := &Logins{now: now}
 	at := now()
 	for i := range l.shards {
-		l.shards[i].since, l.shards[i].lost = at, at.Add(LoginTime)
+		l.shards[i].since, l.shards[i].lost = at, at.Add(rememberTime)
 		l.shards[i].current, l.shards[i].previous = newLoginHalf(), newLoginHalf()
 	}
 	return l
@@ -60,12 +65,12 @@ func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	s.turn(now)
 	if s.current.full(user) {
 		if len(s.previous.logins) > 0 {
-			s.lost = later(s.lost, s.since.Add(LoginTime))
+			s.lost = later(s.lost, s.since.Add(rememberTime))
 		}
 		s.begin(now)
 	}
 	if !s.current.add(h, user, backend) {
-		s.lost = now.Add(LoginTime)
+		s.lost = now.Add(rememberTime)
 	}
 }
 
@@ -90,10 +95,10 @@ func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (
 // turn begins a new half when the current one has lasted long enough. mu must be held.
 func (s *loginShard) turn(now time.Time) {
 	age := now.Sub(s.since)
-	if age >= LoginTime {
+	if age >= rememberTime {
 		s.begin(now)
 	}
-	if age >= 2*LoginTime {
+	if age >= 2*rememberTime {
 		s.previous.clear()
 	}
 }

@@ -24,7 +24,7 @@ func TestLogins(t *testing.T) {
 		}
 	}
 	expect(1, false) // another director may have been here before
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	expect(1, true)
 	l.Answered(1, []byte("alice"), backend1)
 	l.Answered(1, []byte("alice"), backend1)
@@ -34,14 +34,14 @@ func TestLogins(t *testing.T) {
 	expect(2, true, "bob")
 	expect(3, true)
 
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	l.Answered(1, []byte("alice"), backend1)
 	expect(1, true, "alice", "alice*master")
 	expect(2, true, "bob")
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	expect(1, true, "alice")
 	expect(2, true)
-	now = now.Add(10 * LoginTime)
+	now = now.Add(10 * rememberTime)
 	expect(1, true)
 }
 
@@ -49,7 +49,7 @@ func TestLogins(t *testing.T) {
 func TestLoginsOverflow(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	for i := range 2 * maxLogins {
 		l.Answered(ring.UserHash(i), []byte("user"), backend1)
 	}
@@ -67,7 +67,7 @@ func TestLoginsOverflow(t *testing.T) {
 	if n > 2*maxLogins {
 		t.Errorf("%d users are remembered", n)
 	}
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	if _, complete := l.Recent(1, anywhere); !complete {
 		t.Error("what was forgotten early still counts after its time")
 	}
@@ -77,7 +77,7 @@ func TestLoginsOverflow(t *testing.T) {
 func TestLoginsOfOneHash(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	for i := range 10 * maxNames {
 		l.Answered(1, fmt.Append(nil, i), backend1)
 	}
@@ -92,7 +92,7 @@ func TestLoginsElsewhere(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })
 	l.Answered(1, []byte("alice"), backend1)
-	now = now.Add(LoginTime)
+	now = now.Add(rememberTime)
 	l.Answered(1, []byte("alice"), backend2)
 	l.Answered(1, []byte("Alice"), backend2)
 	for backend, want := range map[netip.Addr][]string{backend1: {"alice"}, backend2: {"Alice", "alice"}} {

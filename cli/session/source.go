@@ -10,9 +10,9 @@ import (
 	"directormesh/ring"
 )
 
-// listTime bounds how long Dovecot may take for a list: a hung login process delays it for ever, and a kick that waits for the list
-// must be able to go on without it within its ten seconds.
-const listTime = 6 * time.Second
+// listTime bounds how long Dovecot may take for a list, a million sessions on a busy machine included: a hung login process delays it
+// for ever, and a kick that waits for the list must be able to go on without it after its ten seconds.
+const listTime = 9 * time.Second
 
 // Before a list there is a pause of this part of the time that the last one took, up to maxPause. Who wants a list comes in crowds:
 // without a pause the first would get one to itself and all others wait for the one after that. It also leaves 2.4's anvil, which
