@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"directormesh/cli/api"
+	"directormesh/cli/session"
 )
 
 // flushing is one way to flush all users who are not where they hash to.
@@ -80,7 +81,7 @@ func (b *bench) flush(ctx context.Context, f flushing) (err error) {
 	}
 	// A director that has just begun does not know who logged in before.
 	select {
-	case <-time.After(31 * time.Second):
+	case <-time.After(session.LoginTime + session.ListAge + time.Second):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
