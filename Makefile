@@ -53,7 +53,7 @@ bench-dovecot: ## our director beside Dovecot's, same client and requests; needs
 	@mkdir -p bench
 	@scripts/benchdovecot bench/$(MACHINE)-$(COMMIT)-dovecot.txt
 
-bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, flushes, latencies meanwhile; takes ten minutes
+bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, flushes, latencies meanwhile; takes a quarter of an hour
 	$(GO) run -tags scale ./scripts/scale -users $(SCALE_USERS) $(SCALE)
 
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root

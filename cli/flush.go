@@ -30,7 +30,7 @@ backends at the same time.
   192.0.2.1: 1204 of 1204 users moved`,
 		Flags: []cli.Flag{addrFlag(), verboseFlag(), jsonFlag(),
 			&cli.BoolFlag{Name: "forget", Aliases: []string{"F"}, Usage: "forget the mappings at once, end no sessions"},
-			&cli.StringFlag{Name: "max-parallel", DefaultText: "N", Usage: "users to move at a time (default: the director's setting)"},
+			&cli.StringFlag{Name: "max-parallel", DefaultText: "N", Usage: "users to move at a time, 10000 at most (default: the director's setting)"},
 			&cli.BoolFlag{Name: "watch", Usage: "show the flushes that run"},
 			&cli.BoolFlag{Name: "cancel", Usage: "keep the flushes that run from starting further moves"},
 		},

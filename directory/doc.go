@@ -31,7 +31,9 @@
 // The directory takes what is in the table from SetBackends; mappings whose
 // backend is not there are dead from that moment. Somebody has to call
 // SweepGroup for all groups of all tags every few seconds: until then dead
-// mappings stay counted, and a minute later they stay in memory.
+// mappings stay counted, and a minute later they stay in memory. Digests as of
+// the last epochs cost next to nothing where it has been called since. Whoever
+// looks up several users calls Prefetch for all of them first.
 //
 // # Locks
 //

@@ -134,7 +134,7 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "max-parallel-kicks", Value: "N", Default: "100", Usage: "kicks that run at a time",
+			Name: "max-parallel-kicks", Value: "N", Default: "100", Usage: "questions to Dovecot, or kick commands, at a time",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.MaxParallelKicks, err = parseCount(s)
 				return err

@@ -22,7 +22,7 @@ type Config struct {
 
 	Expire           time.Duration // user expire E, at least 10 s
 	KickDelay        time.Duration // pause between the last kick and the release of a move
-	MaxParallelMoves int           // users a flush has in flight, unless the flush says otherwise; 0 means 100
+	MaxParallelMoves int           // users a flush has in flight, 10,000 at most, unless the flush says otherwise; 0 means 100
 	ChunkRows        int           // rows in a chunk of a snapshot, about; 0 means 10,000, 60 to 160 KB on the wire
 
 	Backends []ring.Backend // --mail-servers

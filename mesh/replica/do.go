@@ -169,6 +169,10 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 	}
 }
 
+// maxParallel bounds the users that a flush has in flight, whatever is asked for: as many kicks run at once on each director, and a
+// user whose kick has not had its turn in time would be let in again before the sessions have ended.
+const maxParallel = 10_000
+
 func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
 	if row, ok := c.table.Row(op.Addr); op.Addr.IsValid() && (!ok || !row.Presence.Value.Present) {
 		c.endOperation(id, directory.ErrUnknownBackend)
@@ -178,7 +182,7 @@ func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
 	if limit <= 0 {
 		limit = c.cfg.MaxParallelMoves
 	}
-	c.ops[id].outcome.Flush = c.startFlush(now, op.Addr, limit)
+	c.ops[id].outcome.Flush = c.startFlush(now, op.Addr, min(limit, maxParallel))
 	c.endOperation(id, nil)
 }
 

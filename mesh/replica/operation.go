@@ -47,7 +47,7 @@ type Move struct {
 // Flush moves the users of a backend, or of all (zero Addr), to where they hash now. It ends when it has begun; Outcome.Flush names it.
 type Flush struct {
 	Addr        netip.Addr
-	MaxParallel int // 0: the configured number
+	MaxParallel int // users in flight, 10,000 at most; 0: the configured number
 }
 
 // CancelFlush stops flushes from starting moves, whoever runs them: those of this backend, or with a zero Addr all.
