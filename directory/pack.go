@@ -5,18 +5,17 @@ import "slices"
 // A pack is the array that has the rows of the 128 leaves of one lock, leaf
 // after leaf in their order, each followed by room for more of its own. A leaf
 // that is full takes room from a near one; when that would move too much, all
-// go to a new array. Leaves stay as full as that by themselves: of ten million
-// rows' memory some two per cent are room, where arrays of the leaves' own
-// would leave a tenth unused, because the allocator's sizes are an eighth
-// apart.
+// go to a new array. Of the memory of ten million rows some four per cent are
+// room; arrays of each leaf's own left eight unused, because the allocator's
+// sizes are an eighth apart, and cost it a record each.
 //
 // Readers know nothing of packs: a leaf's first row and its shape say all, and
 // who has read them together may go on reading an array that is not in use any
 // more.
 
 const (
-	// maxShift is how many rows are moved to let a leaf take another's room,
-	// for which it takes about as long as for a new array of 16 KiB.
+	// maxShift is how many rows are moved at most to let a leaf take another's
+	// room: 16 KiB, about a microsecond, for which lookups there have to wait.
 	maxShift = 1024
 	// A new pack has room for a 1/256 more than needed, beside what the
 	// allocator's sizes give.
