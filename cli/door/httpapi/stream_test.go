@@ -31,17 +31,6 @@ func newClient(t *testing.T, addr string) *api.Client {
 	return c
 }
 
-// names yields n users.
-func names(n int) func(yield func(api.LookupRequest, error) bool) {
-	return func(yield func(api.LookupRequest, error) bool) {
-		for i := range n {
-			if !yield(api.LookupRequest{User: fmt.Sprintf("user%d", i), Tag: "t"}, nil) {
-				return
-			}
-		}
-	}
-}
-
 // A long batch keeps its order, although some users wait, some fail and some have no name.
 func TestBatch(t *testing.T) {
 	const n = 20000
