@@ -155,12 +155,14 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 		return
 	}
 	u := user{row.Presence.Value.Tag, op.Hash}
-	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+	t := c.clock.at(now)
+	m, status := c.dir.Find(u.tag, u.hash, t)
 	switch {
 	case status == directory.Live && m.Moving:
 		c.endOperation(id, ErrTryAgain)
-	case status == directory.Live && m.Backend == op.Backend:
-		if recorded, ok := c.dir.Touch(u.tag, m, c.clock.at(now)); ok {
+	// A mapping that is about to end is moved like any other: the others must know before they let it die.
+	case status == directory.Live && m.Backend == op.Backend && c.dir.Ends(m).Sub(t) > directory.EndOfLife:
+		if recorded, ok := c.dir.Touch(u.tag, m, t); ok {
 			c.outbox.push(u.tag, recorded)
 		}
 		c.endOperation(id, nil)

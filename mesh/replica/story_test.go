@@ -160,6 +160,35 @@ func TestMoveOfIdleUserWithoutSessionsTakesNoDelay(t *testing.T) {
 	}
 }
 
+// Who is told to be where it is anyway, just before its mapping ends, is not on two backends a moment later.
+func TestMoveToTheSameBackendAtTheEndOfLife(t *testing.T) {
+	for _, before := range []time.Duration{25 * time.Millisecond, 50 * time.Millisecond} { // of a batch of 50 ms
+		w := started(t, 3)
+		d1, d2 := w.directors[0], w.directors[1]
+		const h = 4712
+		to := testBackend(1)
+		if d1.must(h) == to {
+			to = testBackend(2)
+		}
+		if _, err := d1.do(Move{Hash: h, Backend: to, Wait: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the mapping is ending", time.Hour, func() bool {
+			now := d1.core.MeshTime(w.now)
+			m, _ := d1.dir.Find("", h, now)
+			return d1.dir.Ends(m).Sub(now) <= before
+		})
+		d1.begin(Move{Hash: h, Backend: to})
+		w.deliver()
+		for range 100 {
+			if backend, id := d2.ask(h); id == 0 && backend != to {
+				t.Fatalf("d2 answers %v after the user was moved to %v", backend, to)
+			}
+			w.run(25 * time.Millisecond)
+		}
+	}
+}
+
 func TestConcurrentMovesAgree(t *testing.T) {
 	w := started(t, 5)
 	const h = 4711
