@@ -76,3 +76,49 @@ func TestDigestsAreKept(t *testing.T) {
 	}
 	wantSummaries(t, d)
 }
+
+// Packs with rows enough have summaries, and give them back.
+func TestSummariesComeAndGo(t *testing.T) {
+	d := newDirectory()
+	rows := crowd(2*summarizedRows, 1)
+	summarized := func() bool { return d.shard("").group(0).lockOf(0).summaries != nil }
+	d.Merge("", rows[:10], start, nil)
+	if summarized() {
+		t.Error("ten rows have summaries")
+	}
+	d.Merge("", rows, start, nil)
+	if !summarized() {
+		t.Errorf("%d rows have none", len(rows))
+	}
+	sweepAll(d, d.Ends(Mapping{Activity: start.Tick()}).Add(deadKept))
+	if summarized() {
+		t.Error("no rows have summaries")
+	}
+}
+
+// A clock that is set back a little brings users back to life who have been buried: activity of theirs counts, and so do they.
+func TestTouchOfTheBuried(t *testing.T) {
+	d := newDirectory()
+	d.summarizedRows = 1
+	m, _ := d.Assign("", 5, b1, start)
+	end := d.Ends(m)
+	sweepAll(d, end)
+	if n := d.Users(b1); n != 0 {
+		t.Fatalf("%d users after the end", n)
+	}
+	if _, ok := d.Touch("", m, end-500); !ok {
+		t.Fatal("nothing to touch before the end")
+	}
+	if n := d.Users(b1); n != 1 {
+		t.Errorf("%d users who are alive", n)
+	}
+	sweepAll(d, end.Add(time.Second))
+	wantCounts(t, d)
+	wantSummaries(t, d)
+	epochEnd := end + Time(EpochLength.Milliseconds()) - end%Time(EpochLength.Milliseconds())
+	l, _ := d.hold(d.shard(""), 0)
+	l.release()
+	if got, want := d.DigestLeaf("", 0, epochEnd), l.digest(epochEnd); got == 0 || got != want {
+		t.Errorf("the digest is %x, want %x", got, want)
+	}
+}

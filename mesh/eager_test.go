@@ -105,3 +105,43 @@ func TestPushIntoSockets(t *testing.T) {
 		}
 	}
 }
+
+// sippingConn takes a few bytes at a time.
+type sippingConn struct{ net.Conn }
+
+func (c sippingConn) TryWrite(b []byte) (int, error) {
+	return c.Conn.(eagerConn).TryWrite(b[:min(len(b), 7)])
+}
+
+// TestPushInParts checks that what a connection does not take at once follows.
+func TestPushInParts(t *testing.T) {
+	near, far := kernelEnds(t)
+	o := newOutStream("d2", &secureStream{conn: sippingConn{near}, r: near, w: near})
+	served := make(chan error, 1)
+	go func() { served <- o.serve(func(int, int) {}) }()
+	var frame []byte
+	for i := range uint64(100) {
+		message := binary.BigEndian.AppendUint64(nil, i)
+		if err := o.add(message); err != nil {
+			t.Fatal(err)
+		}
+		o.push(nil)
+		if i%3 == 0 { // the others meet a writer
+			o.waitForWriter()
+		}
+	}
+	<-o.emptied()
+	o.close(io.EOF)
+	if err := <-served; err != io.EOF {
+		t.Errorf("ended with %v", err)
+	}
+	for i := range uint64(100) {
+		var err error
+		if frame, err = readFrame(far, frame, 8); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+		if got := binary.BigEndian.Uint64(frame); got != i {
+			t.Fatalf("message %d instead of %d", got, i)
+		}
+	}
+}

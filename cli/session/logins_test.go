@@ -45,6 +45,23 @@ func TestLogins(t *testing.T) {
 	expect(1, true)
 }
 
+// A login is remembered until a list that was asked for before it, and is as old as may be, shows its session.
+func TestLoginsOutlastLists(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l := NewLogins(func() time.Time { return now })
+	for after := range LoginTime / time.Second { // the beginning of a half
+		now = now.Add(10 * rememberTime)
+		l.Answered(2, []byte("bob"), backend1)
+		now = now.Add(after * time.Second)
+		at := now
+		l.Answered(1, []byte("alice"), backend1)
+		now = now.Add(LoginTime + ListAge - time.Millisecond)
+		if users, _ := l.Recent(1, anywhere); len(users) != 1 {
+			t.Errorf("%v after a login at %v it is forgotten", now.Sub(at), at.Sub(time.Unix(1000, 0)))
+		}
+	}
+}
+
 // When there are too many logins some are forgotten early, and this is said until they would have been anyway.
 func TestLoginsOverflow(t *testing.T) {
 	now := time.Unix(1000, 0)

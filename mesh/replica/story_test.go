@@ -323,6 +323,25 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// A flush has no more users in flight than kicks run at once on a director, whatever is asked for.
+func TestFlushIsBounded(t *testing.T) {
+	w := started(t, 1)
+	d := w.directors[0]
+	h := ring.UserHash(1)
+	for d.dir.Users(testBackend(2)) <= maxParallel {
+		d.must(h)
+		h += 200003
+	}
+	if _, err := d.do(SetDown{testBackend(2), true}); err != nil {
+		t.Fatal(err)
+	}
+	d.begin(Flush{Addr: testBackend(2), MaxParallel: 10 * maxParallel})
+	w.run(time.Second) // of two that each move takes
+	if n := len(d.core.moves.byUser); n != maxParallel {
+		t.Errorf("%d users are being moved, want %d", n, maxParallel)
+	}
+}
+
 func TestForgetSurvivesLateRows(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]
