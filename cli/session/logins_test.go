@@ -51,12 +51,12 @@ func TestLoginsOutlastLists(t *testing.T) {
 	l := NewLogins(func() time.Time { return now })
 	for after := range LoginTime / time.Second { // the beginning of a half
 		now = now.Add(10 * rememberTime)
-		l.Answered(2, []byte("bob"), backend1)
+		l.Answered(1, []byte("bob"), backend1)
 		now = now.Add(after * time.Second)
 		at := now
 		l.Answered(1, []byte("alice"), backend1)
 		now = now.Add(LoginTime + ListAge - time.Millisecond)
-		if users, _ := l.Recent(1, anywhere); len(users) != 1 {
+		if users, _ := l.Recent(1, anywhere); !slices.Contains(users, "alice") {
 			t.Errorf("%v after a login at %v it is forgotten", now.Sub(at), at.Sub(time.Unix(1000, 0)))
 		}
 	}
