@@ -19,7 +19,27 @@ import (
 // that hold the same mappings. The values are compared between directors: a
 // change to them is a change of the protocol.
 func (d *Directory) DigestLeaf(tag ring.Tag, leaf uint16, epochEnd Time) uint64 {
+	return d.digestLeaf(d.shard(tag), leaf, epochEnd)
+}
+
+// DigestGroup returns the digests of the 256 leaves whose number begins with
+// the 8 bits group. Leaves without rows, most of them in a small tag, cost
+// nothing but a look.
+func (d *Directory) DigestGroup(tag ring.Tag, group uint8, epochEnd Time) (leaves [leavesInGroup]uint64) {
 	s := d.shard(tag)
+	g := s.group(uint16(group) << 8)
+	if g == nil {
+		return leaves
+	}
+	for i := range leaves {
+		if !g.empty(uint8(i)) {
+			leaves[i] = d.digestLeaf(s, uint16(group)<<8|uint16(i), epochEnd)
+		}
+	}
+	return leaves
+}
+
+func (d *Directory) digestLeaf(s *shard, leaf uint16, epochEnd Time) uint64 {
 	l, ok := d.hold(s, leaf)
 	if !ok {
 		return 0

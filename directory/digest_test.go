@@ -139,3 +139,28 @@ func TestDigestAsOfEpoch(t *testing.T) {
 		t.Errorf("a mapping shows that is dead by the table: %x", got)
 	}
 }
+
+// A group's digests are those of its leaves, whether these were ever used or not.
+func TestDigestGroup(t *testing.T) {
+	d := newDirectory()
+	rows := []Mapping{{Hash: 0x7f000001}, {Hash: 0x7f7f0001}, {Hash: 0x7f800001}, {Hash: 0x7fff0001}}
+	for i := range rows {
+		rows[i].Backend, rows[i].Generation, rows[i].Activity, rows[i].Stamp = b1, 1, start.Tick(), start.Tick()
+	}
+	d.Merge("", rows, start, nil)
+	for _, group := range []uint8{0x7f, 0x80} {
+		var want [leavesInGroup]uint64
+		for i := range want {
+			want[i] = d.DigestLeaf("", uint16(group)<<8|uint16(i), start)
+		}
+		if diff := diff(want, d.DigestGroup("", group, start)); diff != "" {
+			t.Errorf("group %x (-want +got):\n%s", group, diff)
+		}
+	}
+	if d.DigestGroup("", 0x7f, start)[0x7f] == 0 {
+		t.Error("a leaf with a row has no digest")
+	}
+	if got := d.DigestGroup("nobody", 0x7f, start); got != [leavesInGroup]uint64{} {
+		t.Errorf("a tag that was never used has digests: %v", got)
+	}
+}

@@ -165,4 +165,7 @@ const (
 	leavesPerLock = 128
 )
 
+// empty reports whether a leaf has no rows at this moment. It takes no lock.
+func (g *group) empty(number uint8) bool { return shape(g.leaves[number].shape.Load()).len() == 0 }
+
 func (g *group) lockOf(number uint8) *lock { return &g.locks[number/leavesPerLock] }

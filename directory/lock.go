@@ -23,6 +23,13 @@ type lock struct {
 func (l *lock) change()  { l.version.Add(1) }
 func (l *lock) changed() { l.version.Add(1) }
 
+// bare reports whether the leaves of a lock have neither rows nor room for any.
+func (l *lock) bare() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pack) == 0
+}
+
 // peeks is how often a lookup that meets changes looks again before it waits
 // for the lock: for about as long as most changes take, less than a microsecond.
 const peeks = 100

@@ -27,8 +27,17 @@ import (
 // and returns how many rows it dropped. Groups never used cost nothing.
 func (d *Directory) SweepGroup(tag ring.Tag, group uint8, now Time) (removed int) {
 	s := d.shard(tag)
-	for i := range leavesInGroup {
-		removed += d.sweep(s, uint16(group)<<8|uint16(i), now, i%leavesPerLock == leavesPerLock-1)
+	g := s.group(uint16(group) << 8)
+	if g == nil {
+		return 0
+	}
+	for first := 0; first < leavesInGroup; first += leavesPerLock {
+		if g.lockOf(uint8(first)).bare() {
+			continue
+		}
+		for i := first; i < first+leavesPerLock; i++ {
+			removed += d.sweep(s, uint16(group)<<8|uint16(i), now, i == first+leavesPerLock-1)
+		}
 	}
 	return removed
 }

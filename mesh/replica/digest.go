@@ -100,11 +100,8 @@ func (c *Core) stepDigests(now time.Duration) {
 	}
 }
 
-func (c *Core) leafDigests(tag ring.Tag, group uint8, epoch int64) (leaves [leavesInGroup]uint64) {
-	for i := range leaves {
-		leaves[i] = c.dir.DigestLeaf(tag, uint16(group)<<8|uint16(i), epochEnd(epoch))
-	}
-	return leaves
+func (c *Core) leafDigests(tag ring.Tag, group uint8, epoch int64) [leavesInGroup]uint64 {
+	return c.dir.DigestGroup(tag, group, epochEnd(epoch))
 }
 
 // foldDigests makes one digest of a group's leaves; no rows at all give 0.
