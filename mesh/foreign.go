@@ -2,51 +2,74 @@ package mesh
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 )
 
-// foreignBytes bounds what memberlist's incoming streams have in memory together. memberlist reads up to 20 MiB of each before it
-// knows whether it decrypts; a state of ours is a fraction of that.
-const foreignBytes = 64 << 20
+const (
+	// foreignBytes bounds what memberlist's incoming streams have in memory together. memberlist reads all of a state, into a buffer
+	// that doubles, before it knows whether it decrypts; what strangers send costs a small multiple of this.
+	foreignBytes = 16 << 20
+	// foreignState bounds one of them: a state of ours, and memberlist's list of members with it.
+	foreignState = 10 << 20
+)
 
 var errForeignBytes = errors.New("too much data from peers that are not authenticated")
 
-// readBudget is the number of bytes that connections may still read before others are closed.
-type readBudget struct {
-	left int64
-	used atomic.Int64
+// foreignStreams is memberlist's incoming streams: how many there are, and how much they have read.
+type foreignStreams struct {
+	halfOpen
+	bytes int64 // limit of all together
+	each  int64 // limit of one
+
+	readMu sync.Mutex
+	read   int64 // by those that are open
 }
 
-// foreignConn is an incoming stream of memberlist's, with its first byte put back.
+// A foreignConn is an incoming stream of memberlist's whose first bytes have been looked at.
 type foreignConn struct {
 	net.Conn
-	first   []byte // not yet read again
-	read    atomic.Int64
-	budget  *readBudget
-	release func()
-	once    sync.Once
+	r       io.Reader // what has been looked at, and then all else
+	streams *foreignStreams
+
+	// Guarded by streams.readMu.
+	read   int64
+	closed bool
 }
 
 func (c *foreignConn) Read(p []byte) (int, error) {
-	if len(c.first) > 0 && len(p) > 0 {
-		n := copy(p, c.first)
-		c.first = c.first[n:]
-		return n, nil
-	}
-	n, err := c.Conn.Read(p)
-	c.read.Add(int64(n))
-	if c.budget.used.Add(int64(n)) > c.budget.left && err == nil {
+	n, err := c.r.Read(p)
+	if !c.streams.took(c, n) && err == nil {
 		err = errForeignBytes
 	}
 	return n, err
 }
 
 func (c *foreignConn) Close() error {
-	c.once.Do(func() {
-		c.budget.used.Add(-c.read.Load())
-		c.release()
-	})
+	c.streams.leave(c)
+	c.streams.remove(c)
 	return c.Conn.Close()
+}
+
+// took notes what c has read; false means that it is too much. What is read while c is being closed counts no more.
+func (f *foreignStreams) took(c *foreignConn, n int) bool {
+	f.readMu.Lock()
+	defer f.readMu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.read += int64(n)
+	f.read += int64(n)
+	return c.read <= f.each && f.read <= f.bytes
+}
+
+// leave forgets what c has read.
+func (f *foreignStreams) leave(c *foreignConn) {
+	f.readMu.Lock()
+	defer f.readMu.Unlock()
+	if !c.closed {
+		c.closed = true
+		f.read -= c.read
+	}
 }

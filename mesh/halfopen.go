@@ -1,49 +1,114 @@
 package mesh
 
 import (
-	"container/list"
 	"net"
+	"net/netip"
 	"sync"
 )
 
-// halfOpen bounds the connections that have not proved anything yet. When there are too many, the oldest is closed: an honest
-// peer is done in milliseconds, so whoever has waited longest is the likeliest stranger, and no flood of connections keeps honest
-// ones out for long.
+// siteBits is how much of an IPv6 address names its owner's network, of which one host can use every address.
+const siteBits = 64
+
+// halfOpen bounds the connections that have not proved anything yet. When there are too many, the oldest of the address that has
+// most of them is closed: an honest peer is done in milliseconds and has few, so a flood from some addresses closes its own
+// connections, not those of directors elsewhere.
 type halfOpen struct {
 	max     int
 	evicted func()
 
 	mu    sync.Mutex
-	conns list.List // of net.Conn, oldest first
+	sites map[netip.Addr][]entered // by address they come from, oldest first; none is empty
+	total int
+	next  uint64
 }
 
-// add enters conn. The returned function takes it out again; it may be called more than once.
-func (h *halfOpen) add(conn net.Conn) (release func()) {
+// entered is a connection with its place in the order in which all came.
+type entered struct {
+	net.Conn
+	order uint64
+}
+
+// add enters conn, which must be ready to be closed by then. It stays until remove.
+func (h *halfOpen) add(conn net.Conn) {
+	site := siteOf(conn)
 	h.mu.Lock()
 	var victim net.Conn
-	if h.conns.Len() >= h.max {
-		victim = h.conns.Remove(h.conns.Front()).(net.Conn)
+	if h.total >= h.max {
+		victim = h.takeOldest()
 	}
-	e := h.conns.PushBack(conn)
+	if h.sites == nil {
+		h.sites = make(map[netip.Addr][]entered)
+	}
+	h.sites[site] = append(h.sites[site], entered{conn, h.next})
+	h.next++
+	h.total++
 	h.mu.Unlock()
 	if victim != nil {
 		h.evicted()
-		// Whoever reads from it sees the error and cleans up.
+		// Its reader sees the error and cleans up.
 		_ = victim.Close()
 	}
-	var once sync.Once
-	return func() {
-		once.Do(func() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.conns.Remove(e)
-		})
+}
+
+// takeOldest takes out the oldest connection of the address that has most; of several such addresses, the oldest of all theirs.
+func (h *halfOpen) takeOldest() net.Conn {
+	var from netip.Addr
+	var most []entered
+	for site, conns := range h.sites {
+		if len(conns) > len(most) || len(conns) == len(most) && conns[0].order < most[0].order {
+			from, most = site, conns
+		}
 	}
+	victim := most[0].Conn
+	h.takeLocked(from, 0)
+	return victim
+}
+
+// remove takes conn out if it is there.
+func (h *halfOpen) remove(conn net.Conn) {
+	site := siteOf(conn)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, c := range h.sites[site] {
+		if c.Conn == conn {
+			h.takeLocked(site, i)
+			return
+		}
+	}
+}
+
+func (h *halfOpen) takeLocked(site netip.Addr, i int) {
+	conns := h.sites[site]
+	copy(conns[i:], conns[i+1:])
+	conns[len(conns)-1] = entered{}
+	if len(conns) == 1 {
+		delete(h.sites, site)
+	} else {
+		h.sites[site] = conns[:len(conns)-1]
+	}
+	h.total--
 }
 
 // count returns how many there are.
 func (h *halfOpen) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.conns.Len()
+	return h.total
+}
+
+// siteOf returns what connections of one stranger have in common; the zero address where none is known.
+func siteOf(conn net.Conn) netip.Addr {
+	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := from.Addr().Unmap().WithZone("")
+	if addr.Is4() {
+		return addr
+	}
+	site, err := addr.Prefix(siteBits)
+	if err != nil {
+		return addr
+	}
+	return site.Addr()
 }

@@ -2,13 +2,23 @@ package mesh
 
 import (
 	"io"
+	"net"
+	"net/netip"
+	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// closeCounter is a connection that counts how often it was closed.
+// closeCounter is a connection from somewhere that counts how often it was closed.
 type closeCounter struct {
 	byteConn
+	from   string
 	closed int
+}
+
+func (c *closeCounter) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(c.from), 4711))
 }
 
 func (c *closeCounter) Close() error {
@@ -16,60 +26,108 @@ func (c *closeCounter) Close() error {
 	return nil
 }
 
-func TestHalfOpenClosesTheOldest(t *testing.T) {
+func TestHalfOpenClosesTheOldestOfTheAddressWithMost(t *testing.T) {
 	evicted := 0
-	h := &halfOpen{max: 3, evicted: func() { evicted++ }}
-	conns := make([]*closeCounter, 6)
-	release := make([]func(), len(conns))
-	for i := range conns {
-		conns[i] = new(closeCounter)
+	h := &halfOpen{max: 4, evicted: func() { evicted++ }}
+	conns := []*closeCounter{
+		{from: "198.51.100.1"}, // the oldest of all
+		{from: "2001:db8:0:1::1"},
+		{from: "2001:db8:0:1::2"}, // of the same network
+		{from: "2001:db8:0:1::3"},
+		{from: "2001:db8:0:1::4"}, // closes ::1
+		{from: "198.51.100.2"},    // closes ::3, as ::2 has got in
+		{from: "198.51.100.2"},    // closes the first: none has more than one
+		{from: "198.51.100.2"},    // closes its own oldest one
+		{from: "::ffff:198.51.100.2"},
 	}
-	for i := range 3 {
-		release[i] = h.add(conns[i])
-	}
-	release[1]() // authenticated
-	release[1]()
-	for i := 3; i < len(conns); i++ {
-		release[i] = h.add(conns[i])
-	}
-	want := []int{1, 0, 1, 0, 0, 0}
 	for i, c := range conns {
-		if c.closed != want[i] {
-			t.Errorf("connection %d was closed %d times, want %d", i, c.closed, want[i])
+		h.add(c)
+		if i == 4 {
+			h.remove(conns[2]) // authenticated
+			h.remove(conns[2])
+			h.add(&closeCounter{from: "198.51.100.3"})
 		}
 	}
-	if evicted != 2 || h.count() != 3 {
-		t.Errorf("%d evicted, %d left; want 2 and 3", evicted, h.count())
+	var closed []int
+	for _, c := range conns {
+		closed = append(closed, c.closed)
 	}
-	for _, r := range release {
-		r()
+	want := []int{1, 1, 0, 1, 0, 1, 1, 0, 0}
+	if diff := cmp.Diff(want, closed); diff != "" {
+		t.Errorf("how often each was closed (-want +got):\n%s", diff)
 	}
-	if h.count() != 0 {
-		t.Errorf("%d left after all were released", h.count())
+	if evicted != 5 || h.count() != 4 {
+		t.Errorf("%d evicted, %d left; want 5 and 4", evicted, h.count())
+	}
+	for _, c := range conns {
+		h.remove(c)
+	}
+	if h.count() != 1 || len(h.sites) != 1 {
+		t.Errorf("%d of %d addresses left, want one", h.count(), len(h.sites))
 	}
 }
 
+// foreignOf is a stream of memberlist's that brings some bytes.
+func foreignOf(streams *foreignStreams, data string) *foreignConn {
+	return &foreignConn{Conn: &byteConn{}, r: readerOf(data), streams: streams}
+}
+
 func TestForeignConn(t *testing.T) {
-	budget := &readBudget{left: 10}
-	released := 0
-	open := func(data string) *foreignConn {
-		c := &byteConn{r: readerOf(data)}
-		return &foreignConn{Conn: c, first: []byte{7}, budget: budget, release: func() { released++ }}
+	evicted := 0
+	streams := &foreignStreams{halfOpen: halfOpen{max: 8, evicted: func() { evicted++ }}, bytes: 10, each: 8}
+	one, two, three := foreignOf(streams, "12345678"), foreignOf(streams, "abcdefgh"), foreignOf(streams, "123456789")
+	for _, c := range []*foreignConn{one, two, three} {
+		streams.add(c)
 	}
-	one, two := open("12345678"), open("abcdefgh")
 	got, err := io.ReadAll(one)
-	if err != nil || string(got) != "\x0712345678" {
+	if err != nil || string(got) != "12345678" {
 		t.Fatalf("read %q, %v", got, err)
 	}
 	if _, err := io.ReadAll(two); err != errForeignBytes {
-		t.Errorf("reading beyond the budget: %v", err)
+		t.Errorf("reading beyond what all may: %v", err)
 	}
 	for _, c := range []*foreignConn{one, two, one} {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	if used := budget.used.Load(); used != 0 || released != 2 {
-		t.Errorf("%d bytes are still used, %d connections released; want 0 and 2", used, released)
+	if _, err := two.Read(make([]byte, 8)); err == nil {
+		t.Error("a closed stream can be read")
+	}
+	if streams.read != 0 || streams.count() != 1 {
+		t.Errorf("%d bytes count, and %d connections; want 0 and 1", streams.read, streams.count())
+	}
+	if _, err := io.ReadAll(three); err != errForeignBytes {
+		t.Errorf("reading beyond what one may: %v", err)
+	}
+}
+
+// TestForeignConnsCloseEachOther opens many more streams at once than there is room for: each may be closed by the next one
+// from the moment that it can be found.
+func TestForeignConnsCloseEachOther(t *testing.T) {
+	var mu sync.Mutex
+	evicted := 0
+	streams := &foreignStreams{halfOpen: halfOpen{max: 2, evicted: func() {
+		mu.Lock()
+		defer mu.Unlock()
+		evicted++
+	}}, bytes: 1 << 20, each: 1 << 20}
+	const many = 2000
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range many / 4 {
+				c := foreignOf(streams, "abc")
+				streams.add(c)
+				_, _ = c.Read(make([]byte, 2)) // it may have been closed
+			}
+		})
+	}
+	all.Wait()
+	if evicted != many-2 || streams.count() != 2 {
+		t.Errorf("%d evicted, %d left; want %d and 2", evicted, streams.count(), many-2)
+	}
+	if want := int64(2 * streams.count()); streams.read != want {
+		t.Errorf("%d bytes count, want those of the open ones, %d", streams.read, want)
 	}
 }

@@ -291,23 +291,10 @@ func TestStrangers(t *testing.T) {
 	cfg, _ := socketConfig("d1")
 	cfg.Keys = [][]byte{testKey(1)}
 	one := start(t, cfg)
-	var strangers []net.Conn
-	t.Cleanup(func() {
-		for _, c := range strangers {
-			_ = c.Close()
-		}
-	})
-	for i := range maxHalfOpen + 100 {
-		c, err := net.Dial("tcp", one.Advertise().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		strangers = append(strangers, c)
-		said := [][]byte{{}, {streamMagic}, {streamMagic, streamVersion, modeEncrypted, 4}, bytes.Repeat([]byte{streamMagic}, 1000), []byte("GET / HTTP/1.0\r\n\r\n")}[i%5]
-		if _, err := c.Write(said); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
-			t.Fatal(err)
-		}
-	}
+	address := one.Advertise().String()
+	stranger(t, address, maxHalfOpen+100, nil, []byte{streamMagic}, []byte{streamMagic, streamVersion, modeEncrypted, 4},
+		bytes.Repeat([]byte{streamMagic}, 1000), []byte("GET / HTTP/1.0\r\n\r\n"))
+	stranger(t, address, 4*memberlistConns, []byte{244}, []byte{244, 13}, append([]byte{244, 13}, "director/test\x0a"...))
 	if count := one.transport.opening.count(); count > maxHalfOpen {
 		t.Errorf("%d connections are half open, at most %d are allowed", count, maxHalfOpen)
 	}
@@ -319,5 +306,22 @@ func TestStrangers(t *testing.T) {
 	if err := two.WaitSynced(ctx); err != nil {
 		t.Fatalf("a director cannot join among strangers: %v: %+v", err, two.Self())
 	}
-	within(t, 3*openingTime, "the strangers are gone", func() bool { return one.transport.opening.count() == 0 })
+	within(t, 3*openingTime, "the strangers are gone", func() bool {
+		return one.transport.opening.count() == 0 && one.transport.foreign.count() == 0
+	})
+}
+
+// stranger opens many connections and says one thing on each, in turn.
+func stranger(t *testing.T, address string, connections int, says ...[]byte) {
+	t.Helper()
+	for i := range connections {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := c.Write(says[i%len(says)]); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatal(err)
+		}
+	}
 }

@@ -1,9 +1,11 @@
 package mesh
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -33,8 +35,7 @@ type transport struct {
 	serve     func(ctx context.Context, conn net.Conn, opened func()) // one of our streams, its magic byte read; returns when it is over
 
 	opening halfOpen // before and during the handshake
-	foreign halfOpen // memberlist's incoming streams
-	budget  readBudget
+	foreign foreignStreams
 
 	packetCh chan *memberlist.Packet
 	streamCh chan net.Conn
@@ -54,8 +55,7 @@ func newTransport(network Network, l net.Listener, p net.PacketConn, advertise n
 	t := &transport{
 		network: network, listener: l, packets: p, advertise: advertise, serve: serve,
 		opening:  halfOpen{max: maxHalfOpen, evicted: evicted},
-		foreign:  halfOpen{max: memberlistConns, evicted: evicted},
-		budget:   readBudget{left: foreignBytes},
+		foreign:  foreignStreams{halfOpen: halfOpen{max: memberlistConns, evicted: evicted}, bytes: foreignBytes, each: foreignState},
 		packetCh: make(chan *memberlist.Packet),
 		streamCh: make(chan net.Conn),
 		conns:    make(map[net.Conn]struct{}),
@@ -220,8 +220,9 @@ func (t *transport) acceptStreams() {
 
 // sort reads a connection's first byte and gives it to whom it is for.
 func (t *transport) sort(conn net.Conn) {
-	release := t.opening.add(conn)
-	defer release()
+	t.opening.add(conn)
+	opened := func() { t.opening.remove(conn) }
+	defer opened()
 	var first [1]byte
 	if err := conn.SetReadDeadline(time.Now().Add(openingTime)); err != nil {
 		_ = conn.Close()
@@ -233,12 +234,12 @@ func (t *transport) sort(conn net.Conn) {
 	}
 	if first[0] == streamMagic {
 		defer func() { _ = conn.Close() }()
-		t.serve(t.ctx, conn, release)
+		t.serve(t.ctx, conn, opened)
 		return
 	}
-	release()
-	foreign := &foreignConn{Conn: conn, first: first[:], budget: &t.budget}
-	foreign.release = t.foreign.add(foreign)
+	opened()
+	foreign := &foreignConn{Conn: conn, r: io.MultiReader(bytes.NewReader(first[:]), conn), streams: &t.foreign}
+	t.foreign.add(foreign)
 	select {
 	case t.streamCh <- foreign:
 	case <-t.ctx.Done():
