@@ -9,6 +9,9 @@ BENCHTIME   ?= 1s
 COUNT       ?= 1
 E2E         ?= ./scripts/e2e/...
 SCALE_USERS ?= 10000000
+PKG         ?= ./directory
+N           ?= 50
+SEED        ?= 1
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
@@ -20,7 +23,7 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench bench-dovecot bench-mesh e2e readme lint cover install clean
+.PHONY: help build run test race fuzz mutants bench bench-dovecot bench-mesh e2e readme lint cover install clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +42,9 @@ race: ## run the tests with the race detector, the long ones shorter
 
 fuzz: ## fuzz each target for FUZZTIME (5s)
 	@scripts/fuzz $(FUZZTIME)
+
+mutants: ## break PKG (./directory) in N (50) places drawn by SEED, print what its tests miss
+	@$(GO) run ./scripts/mutants -n $(N) -seed $(SEED) $(MUTANTS) $(PKG)
 
 bench: ## run benchmarks into ./bench, compare with OLD=FILE; BENCH, BENCHTIME and COUNT choose
 	@mkdir -p bench

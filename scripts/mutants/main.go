@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	o, err := parse(args, os.Stderr)
+	if err == nil {
+		err = o.run(ctx, os.Stdout)
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// options are what the command line says.
+type options struct {
+	selection
+	target  string // the package that is broken
+	also    []string
+	n, from int
+	list    bool
+	verbose bool
+	dir     string // where the go command runs
+}
+
+// parse reads the command line and explains it on out where it is wrong.
+func parse(args []string, out io.Writer) (options, error) {
+	o := options{dir: "."}
+	set := flag.NewFlagSet("mutants", flag.ContinueOnError)
+	set.SetOutput(out)
+	set.Usage = func() {
+		fmt.Fprintln(out, "usage: mutants [options] PACKAGE")
+		set.PrintDefaults()
+	}
+	set.IntVar(&o.n, "n", 50, "how many mutants that compile are run")
+	set.IntVar(&o.from, "from", 0, "how many that were drawn are left out, to go on where a run ended")
+	set.Uint64Var(&o.seed, "seed", 1, "of the draw")
+	set.BoolVar(&o.list, "list", false, "print what is drawn, run nothing")
+	set.BoolVar(&o.verbose, "v", false, "print killed mutants too, with the test")
+	pattern := func(to **regexp.Regexp, name, usage string) {
+		set.Func(name, usage, func(s string) (err error) {
+			*to, err = regexp.Compile(s)
+			return err
+		})
+	}
+	pattern(&o.files, "files", "draw only where FILE.go:LINE matches this `pattern`")
+	pattern(&o.kinds, "kinds", "draw only kinds that match this `pattern`")
+	set.Func("also", "comma-separated `packages` whose tests are run too", func(s string) error {
+		o.also = strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
+		return nil
+	})
+	if err := set.Parse(args); err != nil {
+		return options{}, err
+	}
+	if set.NArg() != 1 {
+		return options{}, errors.New("give one package, ./directory for instance")
+	}
+	o.target = set.Arg(0)
+	return o, nil
+}
+
+func (o options) run(ctx context.Context, out io.Writer) error {
+	var packages []pkg
+	for _, pattern := range append([]string{o.target}, o.also...) {
+		p, err := listPackage(ctx, o.dir, pattern)
+		if err != nil {
+			return err
+		}
+		packages = append(packages, p)
+	}
+	drawn, err := o.draw(packages[0])
+	if err != nil {
+		return err
+	}
+	all := len(drawn)
+	drawn = drawn[min(o.from, all):]
+	if o.list {
+		for _, m := range drawn[:min(o.n, len(drawn))] {
+			o.printMutant(out, "", m, "")
+		}
+		return nil
+	}
+	temp, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	r, err := newRunner(ctx, o.dir, temp, packages)
+	if err != nil {
+		return err
+	}
+	var t tally
+	for _, m := range drawn {
+		if t.counted() == o.n {
+			break
+		}
+		var res result
+		if res, err = r.run(ctx, m); err != nil {
+			break // what is known is printed all the same
+		}
+		t.add(res)
+		o.printResult(out, res)
+	}
+	fmt.Fprintf(out, "%s, seed %d, mutants %d to %d of %d:\n",
+		o.target, o.seed, o.from, o.from+t.drawn(), all)
+	t.print(out)
+	return err
+}
+
+func (o options) printResult(out io.Writer, r result) {
+	switch {
+	case r.verdict == lives:
+		o.printMutant(out, "lives   ", r.mutant, "")
+	case !o.verbose:
+	case r.verdict == broken:
+		o.printMutant(out, "broken  ", r.mutant, "")
+	case r.verdict == timedOut:
+		o.printMutant(out, "killed  ", r.mutant, " by the time limit")
+	default:
+		o.printMutant(out, "killed  ", r.mutant, " by "+r.test)
+	}
+}
+
+func (o options) printMutant(out io.Writer, before string, m mutant, after string) {
+	name := m.file
+	if base, err := filepath.Abs(o.dir); err == nil {
+		if rel, err := filepath.Rel(base, name); err == nil {
+			name = rel
+		}
+	}
+	fmt.Fprintf(out, "%s%s:%d %s | %s%s\n", before, name, m.line, m.kind, m.code, after)
+}
+
+// tally counts verdicts.
+type tally struct{ lives, killed, timedOut, broken int }
+
+func (t *tally) add(r result) {
+	switch r.verdict {
+	case lives:
+		t.lives++
+	case killed:
+		t.killed++
+	case timedOut:
+		t.timedOut++
+	case broken:
+		t.broken++
+	}
+}
+
+func (t *tally) counted() int { return t.lives + t.killed + t.timedOut }
+
+func (t *tally) drawn() int { return t.counted() + t.broken }
+
+func (t *tally) print(out io.Writer) {
+	rate := 0.0
+	if t.counted() > 0 {
+		rate = 100 * float64(t.killed+t.timedOut) / float64(t.counted())
+	}
+	fmt.Fprintf(out, "%d run, %d killed by a test, %d by the time limit, %d live: %.1f %% killed; "+
+		"%d more did not compile\n", t.counted(), t.killed, t.timedOut, t.lives, rate, t.broken)
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sample is a module with a package p, which its own test covers in part, and a package q whose
+// test covers more of it.
+var sample = map[string]string{
+	"go.mod": "module sample\n\ngo 1.26\n",
+	"p/p.go": `package p
+
+func Covered(n int) bool { return n == 3 }
+
+func Uncovered(n int) bool { return n == 4 }
+
+func CoveredElsewhere(n int) bool { return n == 5 }
+
+func Narrow() uint8 { return 255 }
+`,
+	"p/p_test.go": `package p
+
+import "testing"
+
+func TestCovered(t *testing.T) {
+	if !Covered(3) {
+		t.Error("3 is not covered")
+	}
+}
+`,
+	"q/q.go": "package q\n",
+	"q/q_test.go": `package q
+
+import (
+	"testing"
+
+	"sample/p"
+)
+
+func TestElsewhere(t *testing.T) {
+	if !p.CoveredElsewhere(5) {
+		t.Error("5 is not covered")
+	}
+}
+`,
+}
+
+// writeSample writes the sample, with one file replaced, and returns its directory.
+func writeSample(t *testing.T, replaced, by string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range sample {
+		if name == replaced {
+			text = by
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// output runs the command in dir and returns what it prints, sorted, since the order is random.
+func output(t *testing.T, dir string, args ...string) ([]string, error) {
+	t.Helper()
+	o, err := parse(args, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.dir = dir
+	var out bytes.Buffer
+	err = o.run(t.Context(), &out)
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	slices.Sort(lines)
+	return lines, err
+}
+
+func TestMutantsOfASample(t *testing.T) {
+	dir := writeSample(t, "", "")
+	for _, c := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"the package's own tests", []string{"-v", "-kinds", "negate|-> 256", "./p"}, []string{
+			"./p, seed 1, mutants 0 to 4 of 4:",
+			"3 run, 1 killed by a test, 0 by the time limit, 2 live: 33.3 % killed; " +
+				"1 more did not compile",
+			"broken  p/p.go:9 change constant -> 256 | func Narrow() uint8 { return 255 }",
+			"killed  p/p.go:3 negate condition == -> != | n == 3 by TestCovered",
+			"lives   p/p.go:5 negate condition == -> != | n == 4",
+			"lives   p/p.go:7 negate condition == -> != | n == 5",
+		}},
+		{"another package's tests too", []string{"-also", "./q", "-kinds", "negate", "./p"}, []string{
+			"./p, seed 1, mutants 0 to 3 of 3:",
+			"3 run, 2 killed by a test, 0 by the time limit, 1 live: 66.7 % killed; " +
+				"0 more did not compile",
+			"lives   p/p.go:5 negate condition == -> != | n == 4",
+		}},
+		{"some only, from one on", []string{"-n", "1", "-from", "2", "-files", "p.go:3$", "./p"}, []string{
+			"./p, seed 1, mutants 2 to 3 of 3:",
+			"1 run, 1 killed by a test, 0 by the time limit, 0 live: 100.0 % killed; " +
+				"0 more did not compile",
+		}},
+		{"a list", []string{"-list", "-files", "p.go:9", "./p"}, []string{
+			"p/p.go:9 change constant -> 254 | func Narrow() uint8 { return 255 }",
+			"p/p.go:9 change constant -> 256 | func Narrow() uint8 { return 255 }",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := output(t, dir, c.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("output (-want +got):\n%s", d)
+			}
+		})
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "p/p.go"))
+	if err != nil || string(after) != sample["p/p.go"] {
+		t.Errorf("the source was touched: %v\n%s", err, after)
+	}
+}
+
+// The same seed draws the same mutants, another one others.
+func TestSeed(t *testing.T) {
+	dir := writeSample(t, "", "")
+	p, err := listPackage(t.Context(), dir, "./p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func(seed uint64) string {
+		drawn, err := selection{seed: seed}.draw(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, m := range drawn {
+			b.WriteString(m.kind + " " + m.code + "\n")
+		}
+		return b.String()
+	}
+	first := draw(1)
+	for range 10 {
+		if d := cmp.Diff(first, draw(1)); d != "" {
+			t.Fatalf("drawn again (-first +again):\n%s", d)
+		}
+	}
+	if first == draw(2) {
+		t.Error("another seed draws the same")
+	}
+}
+
+// A mutant that never ends is killed, and so is one that takes all memory.
+func TestMutantsWithoutEnd(t *testing.T) {
+	dir := writeSample(t, "p/p.go", `package p
+
+func Covered(n int) bool {
+	var kept [][]byte
+	for done := false; !done; {
+		done = true
+		if n != 3 {
+			kept = append(kept, make([]byte, 1<<28))
+			done = false
+		}
+	}
+	return len(kept) == 0
+}
+`)
+	p, err := listPackage(t.Context(), dir, "./p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRunner(t.Context(), dir, t.TempDir(), []pkg{p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		place, kind string
+		limit       time.Duration
+		want        verdict
+	}{
+		{"p.go:6", dropAssignment, time.Second, timedOut},
+		{"p.go:7", negateCondition, time.Minute, killed},
+	} {
+		s := selection{files: regexp.MustCompile(c.place + "$"), kinds: regexp.MustCompile(c.kind)}
+		drawn, err := s.draw(p)
+		if err != nil || len(drawn) != 1 {
+			t.Fatalf("%s %s: drawn %v, %v", c.place, c.kind, drawn, err)
+		}
+		r.tests[0].limit = c.limit
+		if got, err := r.run(t.Context(), drawn[0]); err != nil || got.verdict != c.want {
+			t.Errorf("%s %s: verdict %d (%v), want %d", c.place, c.kind, got.verdict, err, c.want)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	failing := writeSample(t, "p/p_test.go", "package p\n\nimport \"testing\"\n\n"+
+		"func TestFails(t *testing.T) { t.Fatal(\"as ever\") }\n")
+	for _, c := range []struct{ name, dir, pattern, want string }{
+		{"tests that fail without a mutant", failing, "./p", "sample/p fail without a mutant"},
+		{"no such package", failing, "./none", "go list ./none"},
+		{"several packages", failing, "./...", "one package at a time"},
+	} {
+		if _, err := output(t, c.dir, c.pattern); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (options{target: "./p", dir: failing}).run(ctx, io.Discard); err == nil {
+		t.Error("no error of a run that was cancelled")
+	}
+	for _, args := range [][]string{{}, {"./p", "./q"}, {"-files", "(", "./p"}} {
+		if _, err := parse(args, io.Discard); err == nil {
+			t.Errorf("no error of arguments %q", args)
+		}
+	}
+}
