@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,7 +22,8 @@ func (s *session) flushCommand() *cli.Command {
 Moves the users of a backend (or of all) whose place on the ring is another one now: holds
 their logins, ends their sessions, releases them. The command shows how it goes and returns
 when it is done; interrupting it leaves the flush running. --watch shows the flushes that run,
---cancel keeps them from starting further moves; both work from any director.
+--cancel keeps them from starting further moves; both work from any director. --json prints
+how the flushes stand when the command ends, however it ends.
 
 With -F the mappings are forgotten at once and no session is ended: a user may then be on two
 backends at the same time.
@@ -79,13 +81,19 @@ func (s *session) flushEach(c *cli.Context, client *api.Client, targets []netip.
 		}
 	}
 	show.end()
-	if len(failures) > 0 {
-		return exitf(status(failures[0]), "%s", text(errors.Join(failures...)))
+	if c.Bool("json") && !c.Bool("forget") && (len(failures) == 0 || len(show.last()) > 0) {
+		// Also of flushes that did not end well, or that are no longer watched: this is how they stand.
+		if err := s.printJSON(api.Flushes{Flushes: show.last()}); err != nil {
+			return err
+		}
 	}
-	if c.Bool("json") {
-		return s.printJSON(api.Flushes{Flushes: show.last()})
+	switch len(failures) {
+	case 0:
+		return nil
+	case 1:
+		return failures[0]
 	}
-	return nil
+	return exitf(status(failures[0]), "%s", text(errors.Join(failures...)))
 }
 
 func (s *session) flushOne(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
@@ -93,13 +101,13 @@ func (s *session) flushOne(c *cli.Context, client *api.Client, target api.IP, sh
 	case c.Bool("forget"):
 		return s.forget(c, client, target)
 	case c.Bool("cancel"):
-		return s.cancelFlush(c, client, target)
+		return s.cancelFlush(c, client, target, show)
 	case c.Bool("watch"):
 		return s.watchFlushes(c.Context, client, api.WatchTarget{Backend: target.Addr}, show)
 	}
 	op := api.FlushUsers{Backend: target}
 	if c.IsSet("max-parallel") {
-		n, err := parsePositive(c, "max-parallel", c.String("max-parallel"))
+		n, err := parseUpTo(c, "max-parallel", c.String("max-parallel"), api.MaxParallel)
 		if err != nil {
 			return err
 		}
@@ -118,16 +126,19 @@ func (s *session) forget(c *cli.Context, client *api.Client, target api.IP) erro
 	if err != nil {
 		return flushFailed(target, err)
 	}
-	s.failedDirectors(outcome)
 	if target.IsValid() {
 		s.info(c, "%s: flushed", target)
 	} else {
 		s.info(c, "flushed")
 	}
-	return nil
+	return s.done(c, outcome)
 }
 
-func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP) error {
+func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
+	before, err := client.Flushes(c.Context)
+	if err != nil {
+		return err
+	}
 	outcome, err := client.Do(c.Context, api.CancelFlush{Backend: target})
 	if e := told(err); e != nil && e.Code == api.CodeNotFound {
 		return exitf(exitNotFound, "no such flush is running; \"director flush --watch\" shows those that are")
@@ -136,6 +147,18 @@ func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP)
 		return failed(err)
 	}
 	s.info(c, "%d flushes cancelled; users already being moved will still arrive", outcome.Count)
+	after, err := client.Flushes(c.Context)
+	if err != nil {
+		return err
+	}
+	for _, f := range after.Flushes {
+		if slices.ContainsFunc(before.Flushes, func(b api.Flush) bool {
+			return b.Director == f.Director && b.ID == f.ID && !b.Ended() &&
+				(!target.IsValid() || b.Backend == target)
+		}) {
+			show.note(f)
+		}
+	}
 	return nil
 }
 

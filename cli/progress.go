@@ -43,18 +43,25 @@ func (s *session) newProgress(silent bool) *progress {
 
 // update takes news of a flush.
 func (p *progress) update(f api.Flush) error {
+	p.note(f)
+	id := api.FlushID{Director: f.Director, ID: f.ID}
+	switch {
+	case p.silent:
+		return nil
+	case p.terminal:
+		p.draw(id, f)
+		return nil
+	}
+	return p.tell(id, f)
+}
+
+// note takes a flush that is to be told of with the others, and shows nothing.
+func (p *progress) note(f api.Flush) {
 	id := api.FlushID{Director: f.Director, ID: f.ID}
 	if _, ok := p.flushes[id]; !ok {
 		p.order = append(p.order, id)
 	}
 	p.flushes[id] = f
-	switch {
-	case p.silent:
-		return nil
-	case p.terminal:
-		return p.draw(id, f)
-	}
-	return p.tell(id, f)
 }
 
 // tell prints a line now and then, and one at the end.
@@ -103,12 +110,22 @@ func timeLeft(f api.Flush) (time.Duration, bool) {
 	return time.Duration(float64(took) / float64(f.Moved) * float64(f.Total-f.Moved)).Round(time.Second), took > 0
 }
 
-// draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it has news.
-func (p *progress) draw(id api.FlushID, f api.Flush) error {
+// draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it has news. A bar needs a number
+// of users: before there is one nothing is drawn, and a flush that ends without any is told in a line. What goes wrong with the
+// drawing is no reason to give up the flush.
+func (p *progress) draw(id api.FlushID, f api.Flush) {
+	total := int64(max(f.Total, f.Moved))
+	if total == 0 {
+		if f.Ended() {
+			p.end()
+			fmt.Fprintln(p.out, describe(f))
+		}
+		return
+	}
 	if p.bar == nil || p.drawn != id {
 		p.end()
 		p.drawn = id
-		p.bar = progressbar.NewOptions64(int64(f.Total),
+		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(p.out),
 			progressbar.OptionSetDescription(flushName(f.Backend)),
 			progressbar.OptionShowCount(),
@@ -118,16 +135,13 @@ func (p *progress) draw(id api.FlushID, f api.Flush) error {
 			progressbar.OptionFullWidth(),
 		)
 	}
-	if p.bar.GetMax64() != int64(f.Total) {
-		p.bar.ChangeMax64(int64(f.Total))
+	if p.bar.GetMax64() != total {
+		p.bar.ChangeMax64(total)
 	}
-	if err := p.bar.Set64(int64(f.Moved)); err != nil {
-		return fmt.Errorf("drawing progress: %w", err)
-	}
+	_ = p.bar.Set64(int64(f.Moved))
 	if f.Ended() {
 		p.end()
 	}
-	return nil
 }
 
 // end leaves the bar as it is and goes to the next line.
@@ -153,6 +167,15 @@ func parsePositive(c *cli.Context, flag, text string) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil || n == 0 {
 		return 0, usagef(c, "--%s %s: give a number from 1", flag, text)
+	}
+	return int(n), nil
+}
+
+// parseUpTo reads the value of a flag that is a number from 1 to most.
+func parseUpTo(c *cli.Context, flag, text string, most int) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n == 0 || n > uint64(most) {
+		return 0, usagef(c, "--%s %s: give a number from 1 to %d", flag, text, most)
 	}
 	return int(n), nil
 }

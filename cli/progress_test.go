@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -79,6 +80,70 @@ func TestBar(t *testing.T) {
 	}
 	if !bytes.Contains(out.Bytes(), []byte("100%")) || !bytes.Contains(out.Bytes(), []byte("(2/2")) || !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
 		t.Errorf("bar: %q", out.String())
+	}
+}
+
+// A flush that has found no users yet, or never finds any, is no reason to fail on a terminal; neither are more users moved than
+// there were, as after a director took a flush over.
+func TestBarWithoutUsers(t *testing.T) {
+	now := time.Now()
+	for name, tt := range map[string]struct {
+		reports []api.Flush
+		want    string
+	}{
+		"none yet":      {[]api.Flush{{Scanning: true}, {Total: 2, Moved: 1}, {Total: 2, Moved: 2, EndedAt: &now}}, "(2/2"},
+		"none at all":   {[]api.Flush{{Scanning: true}, {EndedAt: &now}}, "all: 0 of 0 users moved\n"},
+		"more than all": {[]api.Flush{{Total: 1, Moved: 2}, {Total: 1, Moved: 2, EndedAt: &now}}, "(2/2"},
+	} {
+		var out bytes.Buffer
+		p := (&session{IO: IO{Stderr: &out}}).newProgress(false)
+		p.terminal = true
+		for _, f := range tt.reports {
+			f.Director, f.ID = "d1", 1
+			if err := p.update(f); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if !strings.Contains(out.String(), tt.want) || !strings.HasSuffix(out.String(), "\n") {
+			t.Errorf("%s: %q, want %q in it and a line end", name, out.String(), tt.want)
+		}
+	}
+}
+
+// JSON tells of a flush however the command ends: finished, cancelled, watched or interrupted.
+func TestFlushJSON(t *testing.T) {
+	ended := time.Now()
+	running := api.Flush{Director: "d2", ID: 4, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3}
+	cancelled := running
+	cancelled.Cancelled, cancelled.EndedAt = true, &ended
+	for _, tt := range []struct {
+		command string
+		looks   []api.Flush // what the director says when it is asked, the last one from then on
+		status  int
+		want    string
+	}{
+		{"flush 192.0.2.1", []api.Flush{running, cancelled}, exitTemporary, `"cancelled": true`},
+		{"flush --watch", []api.Flush{running, running, cancelled}, exitTemporary, `"cancelled": true`},
+		{"flush --cancel", []api.Flush{running, cancelled}, 0, `"cancelled": true`},
+		{"flush --cancel 192.0.2.1", []api.Flush{running, cancelled}, 0, `"id": 4`},
+		{"flush --cancel 192.0.2.2", []api.Flush{running, cancelled}, 0, `"flushes": []`},
+		{"flush -F all", []api.Flush{running}, 0, `"failed_directors": []`},
+	} {
+		d := httpapitest.Sample()
+		looks := 0
+		d.FlushesIs = func() api.Flushes {
+			f := tt.looks[min(looks, len(tt.looks)-1)]
+			looks++
+			return api.Flushes{Flushes: []api.Flush{f}}
+		}
+		d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+			return api.Outcome{Count: 1, Flush: &api.FlushID{Director: "d2", ID: 4}}, nil
+		}
+		args := append(strings.Fields(tt.command), "--json", "-a", httpapitest.Serve(t, d, zerolog.Nop()))
+		r := runCommand(t, "", args...)
+		if r.status != tt.status || !strings.Contains(r.stdout, tt.want) {
+			t.Errorf("%s: %+v, want status %d and %s", tt.command, r, tt.status, tt.want)
+		}
 	}
 }
 

@@ -54,8 +54,11 @@ type KickUser struct {
 // FlushUsers begins to move the users of a backend, or of all, to where they hash now.
 type FlushUsers struct {
 	Backend     IP  `json:"backend,omitempty"`      // empty: all backends
-	MaxParallel int `json:"max_parallel,omitempty"` // 0: the director's setting
+	MaxParallel int `json:"max_parallel,omitempty"` // at most MaxParallel; absent: the director's setting
 }
+
+// MaxParallel is how many users a flush may move at a time.
+const MaxParallel = 10_000
 
 // CancelFlush keeps the flushes of a backend, or all flushes, from starting further moves, whichever directors run them.
 type CancelFlush struct {

@@ -155,6 +155,7 @@ func TestBadSettings(t *testing.T) {
 		{"user-kick-delay", "1m", "not from 0s to 20s"},
 		{"username-hash", "%q", "%q"},
 		{"max-parallel-moves", "0", "not a number from 1"},
+		{"max-parallel-moves", "10001", "too high; the most is 10000"},
 		{"max-parallel-kicks", "many", "not a number from 1"},
 		{"kick-command", "/no/such/program", "/no/such/program"},
 		{"run-dir", "", "empty"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/api"
 	"directormesh/cli/kick"
 	"directormesh/mesh"
 	"directormesh/ring"
@@ -127,9 +128,11 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "max-parallel-moves", Value: "N", Default: "100", Usage: "users that a flush moves at a time",
+			Name: "max-parallel-moves", Value: "N", Default: "100", Usage: "users that a flush moves at a time, 10000 at most",
 			read: func(o *Options, s string, _ Environment) (err error) {
-				o.MaxParallelMoves, err = parseCount(s)
+				if o.MaxParallelMoves, err = parseCount(s); err == nil && o.MaxParallelMoves > api.MaxParallel {
+					return fmt.Errorf("%q is too high; the most is %d", s, api.MaxParallel)
+				}
 				return err
 			},
 		},

@@ -78,8 +78,9 @@ func check(op api.Operation) error {
 			return api.Errorf(api.CodeBadRequest, "user is missing")
 		}
 	case api.FlushUsers:
-		if op.MaxParallel < 0 {
-			return api.Errorf(api.CodeBadRequest, "max_parallel %d is negative", op.MaxParallel)
+		if op.MaxParallel < 0 || op.MaxParallel > api.MaxParallel {
+			return api.Errorf(api.CodeBadRequest, "max_parallel is %d; give a number from 1 to %d",
+				op.MaxParallel, api.MaxParallel)
 		}
 	case api.AddDirector:
 		if err := port(op.Port); err != nil {
