@@ -53,7 +53,7 @@ type KickUser struct {
 
 // FlushUsers begins to move the users of a backend, or of all, to where they hash now.
 type FlushUsers struct {
-	Backend     IP  `json:"backend,omitempty"`      // empty: all backends
+	Backend     IP  `json:"backend"`                // "": all backends
 	MaxParallel int `json:"max_parallel,omitempty"` // at most MaxParallel; absent: the director's setting
 }
 
@@ -62,12 +62,12 @@ const MaxParallel = 10_000
 
 // CancelFlush keeps the flushes of a backend, or all flushes, from starting further moves, whichever directors run them.
 type CancelFlush struct {
-	Backend IP `json:"backend,omitempty"` // empty: all flushes
+	Backend IP `json:"backend"` // "": all flushes
 }
 
 // Forget drops the mappings to a backend, or all, at once. No session is touched.
 type Forget struct {
-	Backend IP `json:"backend,omitempty"` // empty: all backends
+	Backend IP `json:"backend"` // "": all backends
 }
 
 // AddDirector makes the mesh contact a director, and accept it again if it had been removed.

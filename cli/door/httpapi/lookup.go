@@ -182,7 +182,7 @@ func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
 	line, err := in.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return api.Errorf(api.CodeBadRequest, "line is longer than %d bytes", maxLine)
+		return api.Errorf(api.CodeBadRequest, "line is longer than %d bytes; send one user a line", maxLine)
 	case errors.Is(err, io.EOF) && len(line) > 0: // the last line without a newline
 	case err != nil:
 		return err

@@ -17,14 +17,16 @@ const renewEvery = 4096
 
 // mappings answers GET /v1/mappings: one line each.
 func (s *Server) mappings(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := parameters(r, "backend", "hash")
+	if err != nil {
+		return err
+	}
 	var (
 		wanted map[netip.Addr]bool
 		hash   ring.UserHash
 		byHash = query.Has("hash")
-		err    error
 	)
-	if query.Get("backend") != "" {
+	if query.Has("backend") {
 		if wanted, err = parseBackends(query.Get("backend")); err != nil {
 			return err
 		}

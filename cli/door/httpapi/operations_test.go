@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +90,7 @@ func TestBadImport(t *testing.T) {
 	defer client.Close()
 	for text, mappings := range map[string][]api.ImportedMapping{
 		"4097 mappings are too many at once; send at most 4096": imported(api.MaxImport + 1),
-		"body is larger than 2097152 bytes":                     imported(8 * api.MaxImport),
+		"body is larger than 2097152 bytes; send less at once":  imported(8 * api.MaxImport),
 		"mapping 1 has no backend or no expires_at":             {{UserHash: 7, ExpiresAt: time.Now()}},
 		"mapping 2 has no backend or no expires_at":             {imported(1)[0], {UserHash: 7, Backend: httpapitest.IP("192.0.2.1")}},
 	} {
@@ -164,6 +166,70 @@ func TestOperationFails(t *testing.T) {
 	}
 }
 
+// A field that is not optional must be there: none of them has a harmless zero, and "all backends" must have been said.
+func TestMissingFields(t *testing.T) {
+	d := httpapitest.Sample()
+	addr := httpapitest.ServeTCP(t, d)
+	for _, op := range samples() {
+		raw, err := json.Marshal(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			t.Fatal(err)
+		}
+		for i := range reflect.TypeOf(op).NumField() {
+			name, options, _ := strings.Cut(reflect.TypeOf(op).Field(i).Tag.Get("json"), ",")
+			if options == "omitempty" {
+				continue
+			}
+			for _, without := range []func(map[string]json.RawMessage){
+				func(f map[string]json.RawMessage) { delete(f, name) },
+				func(f map[string]json.RawMessage) { f[name] = json.RawMessage("null") },
+			} {
+				rest := maps.Clone(fields)
+				without(rest)
+				body, err := json.Marshal(rest)
+				if err != nil {
+					t.Fatal(err)
+				}
+				status, answer := ask(t, addr, http.MethodPost, op.Path(), string(body))
+				if status != http.StatusBadRequest || !strings.Contains(answer, name+" is missing") {
+					t.Errorf("%T without %s: %d %s", op, name, status, answer)
+				}
+			}
+		}
+	}
+	if done := d.Done(); len(done) != 0 {
+		t.Errorf("something was done all the same: %v", done)
+	}
+}
+
+// A parameter of a query that is not known must not select everything.
+func TestUnknownParameters(t *testing.T) {
+	addr := httpapitest.ServeTCP(t, httpapitest.Sample())
+	for path, want := range map[string]string{
+		"/v1/mappings?backnd=192.0.2.1":           `no parameter \"backnd\" here; there are backend, hash`,
+		"/v1/mappings?backend=":                   "backend is empty",
+		"/v1/mappings?hash=1&hash=2":              "hash is given 2 times",
+		"/v1/flushes/watch?director=d1":           "give director and id of one flush",
+		"/v1/flushes/watch?host=192.0.2.1":        "no parameter",
+		"/v1/user?user=alice":                     "no parameter",
+		"/v1/user?name=":                          "name is empty",
+		"/v1/backends?tag=ssd":                    "no parameter",
+		"/v1/directors?name=d1":                   "no parameter",
+		"/v1/director?x":                          "no parameter",
+		"/v1/flushes?id=1":                        "no parameter",
+		"/v1/mappings?backend=192.0.2.1;hash=100": "query is not of the form",
+	} {
+		status, body := ask(t, addr, http.MethodGet, path, "")
+		if status != http.StatusBadRequest || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s, want 400 with %s", path, status, body, want)
+		}
+	}
+}
+
 // What is wrong with a request is said; nothing is done then.
 func TestBadRequests(t *testing.T) {
 	d := httpapitest.Sample()
@@ -172,18 +238,24 @@ func TestBadRequests(t *testing.T) {
 		path, body string
 		want       string // part of the message
 	}{
-		{"/v1/backends/add", ``, "EOF"},
-		{"/v1/backends/add", `{`, "unexpected EOF"},
-		{"/v1/backends/add", `[]`, "cannot unmarshal"},
+		{"/v1/backends/add", ``, "request is empty; send a JSON object"},
+		{"/v1/backends/add", `{`, "request breaks off before its JSON ends"},
+		{"/v1/backends/add", `{"ip" "192.0.2.1"}`, "request is not JSON: look at byte 7"},
+		{"/v1/backends/add", `{"ip":5}`, "ip cannot be a JSON number; give a string such as"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":5}`, "tag cannot be a JSON number; give a string"},
+		{"/v1/moves", `{"user":"a","backend":"192.0.2.1","wait":1}`, "wait cannot be a JSON number; give true or false"},
+		{"/v1/backends/add", `[]`, "request is a JSON array; send an object"},
 		{"/v1/backends/add", `{}`, "ip is missing"},
+		{"/v1/backends/add", `null`, "ip is missing"},
 		{"/v1/backends/add", `{"ip":""}`, "ip is missing"},
 		{"/v1/backends/add", `{"ip":"192.0.2.300"}`, "192.0.2.300"},
 		{"/v1/backends/add", `{"ip":"fe80::1%eth0"}`, "zone"},
-		{"/v1/backends/add", `{"ip":"192.0.2.1","vhost":5}`, "vhost"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","vhost":5}`, `there is no field "vhost" here; the fields are ip, tag, vhosts`},
 		{"/v1/backends/add", `{"ip":"192.0.2.1"} {}`, "more than one"},
-		{"/v1/backends/add", `{"ip":"192.0.2.1","vhosts":5.5}`, "5.5"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","vhosts":5.5}`, "vhosts cannot be a JSON number 5.5; give a whole number"},
 		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":"` + strings.Repeat("x", 70000) + `"}`, "larger than"},
 		{"/v1/backends/update", `{"vhosts":1}`, "ip is missing"},
+		{"/v1/backends/update", `{"ip":"192.0.2.1"}`, "vhosts is missing"},
 		{"/v1/backends/remove", `{}`, "ip is missing"},
 		{"/v1/backends/up", `{}`, "ip is missing"},
 		{"/v1/backends/down", `{}`, "ip is missing"},
@@ -192,11 +264,21 @@ func TestBadRequests(t *testing.T) {
 		{"/v1/moves", `{"user":"a"}`, "backend is missing"},
 		{"/v1/moves", "{\"user\":\"\xff\",\"backend\":\"192.0.2.1\"}", "UTF-8"},
 		{"/v1/kicks", `{}`, "user is missing"},
-		{"/v1/flushes", `{"max_parallel":-1}`, "negative"},
+		{"/v1/flushes", `{}`, "backend is missing"},
+		{"/v1/flushes", `{"backend":"","max_parallel":-1}`, "give a number from 1 to 10000"},
+		{"/v1/flushes", `{"backend":"","max_parallel":10001}`, "give a number from 1 to 10000"},
+		{"/v1/mappings/forget", `{}`, "backend is missing"},
+		{"/v1/mappings/import", `{"mappings":[{"backend":"192.0.2.1","expires_at":"2018-02-08T10:20:35Z"}]}`,
+			"mappings, number 1: user_hash is missing"},
+		{"/v1/mappings/import", `{"mappings":[{"user_hash":-1,"backend":"192.0.2.1","expires_at":"2018-02-08T10:20:35Z"}]}`,
+			"give a whole number from 0 that fits"},
+		{"/v1/mappings/import", `{"mappings":[{"user_hash":1,"backend":"192.0.2.1","expires_at":"soon"}]}`,
+			"a time that is not written like"},
 		{"/v1/directors/add", `{}`, "ip is missing"},
 		{"/v1/directors/add", `{"ip":"192.0.2.1","port":70000}`, "70000"},
 		{"/v1/directors/remove", `{"ip":"192.0.2.1","port":-1}`, "-1"},
-		{"/v1/lookup", `{"tag":"x"}`, "empty"},
+		{"/v1/lookup", `{"tag":"x"}`, "user is missing"},
+		{"/v1/lookup", `{"user":""}`, "empty"},
 	}
 	for _, tt := range tests {
 		status, body := ask(t, addr, http.MethodPost, tt.path, tt.body)

@@ -13,7 +13,13 @@ import (
 
 // user answers GET /v1/user.
 func (s *Server) user(r *http.Request) (any, error) {
-	query := r.URL.Query()
+	query, err := parameters(r, "name", "hash", "tag")
+	if err != nil {
+		return nil, err
+	}
+	if query.Has("name") == query.Has("hash") {
+		return nil, api.Errorf(api.CodeBadRequest, "give the user either by name or by hash")
+	}
 	tag := ring.Tag(query.Get("tag"))
 	if query.Has("hash") {
 		h, err := parseHash(query.Get("hash"))
@@ -22,16 +28,13 @@ func (s *Server) user(r *http.Request) (any, error) {
 		}
 		return s.director.User(tag, h), nil
 	}
-	if !query.Has("name") {
-		return nil, api.Errorf(api.CodeBadRequest, "give the user by name or hash")
-	}
 	return s.director.User(tag, s.director.Hash(query.Get("name"))), nil
 }
 
 func parseHash(text string) (ring.UserHash, error) {
 	h, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return 0, api.Errorf(api.CodeBadRequest, "user hash %q is not a number from 0 to 4294967295", text)
+		return 0, api.Errorf(api.CodeBadRequest, "hash %q is not a number from 0 to 4294967295", text)
 	}
 	return ring.UserHash(h), nil
 }

@@ -83,7 +83,7 @@ func TestAnswers(t *testing.T) {
 		"/v1/director", "/v1/directors", "/v1/backends",
 		"/v1/user?name=USER@EXAMPLE.COM&tag=ssd", "/v1/user?hash=5", "/v1/user?hash=-5", "/v1/user",
 		"/v1/mappings", "/v1/mappings?backend=192.0.2.51,192.0.2.7", "/v1/mappings?hash=100", "/v1/mappings?backend=x", "/v1/mappings?hash=x",
-		"/v1/flushes", "/v1/flushes/watch", "/v1/flushes/watch?director=d1&id=1", "/v1/flushes/watch?director=d7&id=1", "/v1/flushes/watch?id=x", "/v1/flushes/watch?backend=x",
+		"/v1/flushes", "/v1/flushes/watch", "/v1/flushes/watch?director=d1&id=1", "/v1/flushes/watch?director=d7&id=1", "/v1/flushes/watch?director=d1&id=x", "/v1/flushes/watch?backend=x",
 		"/healthz", "/readyz", "/metrics", "/v1/nothing",
 	} {
 		status, body := ask(t, addr, http.MethodGet, path, "")

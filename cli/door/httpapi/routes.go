@@ -1,14 +1,12 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"directormesh/cli/api"
 )
@@ -25,9 +23,9 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	whole := func(method, path string, h handler) { mux.Handle(path, s.whole(method, path, h)) }
 	stream := func(method, path string, h streamer) { mux.Handle(path, s.stream(method, path, h)) }
 
-	whole(http.MethodGet, "/v1/director", func(*http.Request) (any, error) { return s.director.Self(), nil })
-	whole(http.MethodGet, "/v1/directors", func(*http.Request) (any, error) { return s.director.Directors(), nil })
-	whole(http.MethodGet, "/v1/backends", func(*http.Request) (any, error) { return s.director.Backends(), nil })
+	whole(http.MethodGet, "/v1/director", plainQuery(s.director.Self))
+	whole(http.MethodGet, "/v1/directors", plainQuery(s.director.Directors))
+	whole(http.MethodGet, "/v1/backends", plainQuery(s.director.Backends))
 	whole(http.MethodGet, "/v1/user", s.user)
 	whole(http.MethodPost, "/v1/lookup", s.lookup)
 	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)
@@ -38,9 +36,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		change := s.change(op.parse)
 		if op.path == (api.FlushUsers{}).Path() {
 			// The one path that also answers a query.
-			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, func(*http.Request) (any, error) {
-				return s.director.Flushes(), nil
-			}))
+			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, plainQuery(s.director.Flushes)))
 			mux.Handle("POST "+op.path, s.whole(http.MethodPost, op.path, change))
 			continue
 		}
@@ -56,6 +52,16 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		fail(w, api.Errorf(api.CodeNotFound, "there is nothing at %s; see /v1/director", r.URL.Path))
 	})
 	return mux
+}
+
+// plainQuery answers a query that has no parameters.
+func plainQuery[T any](answer func() T) handler {
+	return func(r *http.Request) (any, error) {
+		if _, err := parameters(r); err != nil {
+			return nil, err
+		}
+		return answer(), nil
+	}
 }
 
 func (s *Server) whole(method, path string, h handler) http.Handler {
@@ -160,28 +166,11 @@ func readBody(r *http.Request) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, api.Errorf(api.CodeBadRequest, "body is larger than %d bytes", tooLarge.Limit)
+		return nil, api.Errorf(api.CodeBadRequest, "body is larger than %d bytes; send less at once", tooLarge.Limit)
 	case err != nil:
-		return nil, api.Errorf(api.CodeBadRequest, "body cannot be read: %v", err)
+		return nil, api.Errorf(api.CodeBadRequest, "body ended before all of it had come; send it again")
 	}
 	return body, nil
-}
-
-// decode decodes one JSON value that came from outside. Fields that are not known are refused: a misspelt one must not be
-// taken for its default.
-func decode(raw []byte, into any) error {
-	if !utf8.Valid(raw) {
-		return api.Errorf(api.CodeBadRequest, "request is not valid UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return api.Errorf(api.CodeBadRequest, "request is not what was expected: %v", err)
-	}
-	if d.More() {
-		return api.Errorf(api.CodeBadRequest, "request has more than one JSON value")
-	}
-	return nil
 }
 
 func reply(w http.ResponseWriter, status int, value any) {

@@ -82,8 +82,13 @@ func flushID(f api.Flush) api.FlushID { return api.FlushID{Director: f.Director,
 
 // watchTarget reads which flushes are meant.
 func watchTarget(r *http.Request) (func(api.Flush) bool, error) {
-	query := r.URL.Query()
+	query, err := parameters(r, "director", "id", "backend")
+	if err != nil {
+		return nil, err
+	}
 	switch {
+	case query.Has("id") != query.Has("director"), query.Has("id") && query.Has("backend"):
+		return nil, api.Errorf(api.CodeBadRequest, "give director and id of one flush, or a backend, or nothing for all")
 	case query.Has("id"):
 		id, err := strconv.ParseUint(query.Get("id"), 10, 64)
 		if err != nil {
