@@ -182,7 +182,7 @@ func (n *Node) join(addr netip.AddrPort) error {
 		return deadlineErr
 	}
 	if _, why := dialHandshake(conn, n.keys); why != nil && n.ctx.Err() == nil {
-		n.noteHandshake("", addr.String(), why)
+		n.noteHandshake("", addr.String(), true, why)
 		return why
 	}
 	return err

@@ -124,7 +124,7 @@ func (n *Node) runStream(ctx context.Context, name string, addr netip.AddrPort) 
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			n.noteHandshake(name, addr.String(), err)
+			n.noteHandshake(name, addr.String(), true, err)
 			n.input(func(c *replica.Core, now time.Duration) { c.DialFailed(now, name, err) })
 		}
 		return false, err

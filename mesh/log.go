@@ -29,7 +29,8 @@ func (n *Node) writeLine(l replica.Log) {
 	for _, f := range l.Fields {
 		switch v := f.Value.(type) {
 		case time.Duration:
-			e.Stringer(f.Key, v)
+			// Exact to a tenth. A field has one unit, which its name tells.
+			e.Float64(f.Key+"_ms", float64(v/(100*time.Microsecond))/10)
 		case error:
 			e.AnErr(f.Key, v)
 		case fmt.Stringer:
@@ -41,8 +42,9 @@ func (n *Node) writeLine(l replica.Log) {
 	e.Msg(l.Text)
 }
 
-// noteHandshake counts a stream that could not be opened, and logs why, now and then.
-func (n *Node) noteHandshake(peer, addr string, err error) {
+// noteHandshake counts a stream that could not be opened, and logs why, now and then. dialled says that it was this director who
+// opened the connection.
+func (n *Node) noteHandshake(peer, addr string, dialled bool, err error) {
 	var failed *handshakeError
 	if !errors.As(err, &failed) {
 		n.log.Debug().Str("peer", peer).Str("addr", addr).Err(err).Msg("stream cannot be opened")
@@ -58,10 +60,27 @@ func (n *Node) noteHandshake(peer, addr string, err error) {
 	case errors.As(err, &refused), failed.Reason == reasonNotAllowed:
 		return // the core has logged it
 	case failed.Reason == reasonNonsense, failed.Reason == reasonTimeout:
+		if peer != "" || dialled || n.linkedTo(host) {
+			n.limited("odd "+addr).Warn().Str("peer", peer).Str("addr", addr).Err(err).
+				Msg("peer does not open its stream; does it hang?")
+			return
+		}
 		n.limited("stranger "+failed.Reason.label()).Error().Str("addr", addr).Err(err).Msg("connection from a stranger closed")
 	default:
 		n.limited(host+" "+failed.Reason.label()).Error().Str("peer", peer).Str("addr", addr).Err(err).Msg("director refused")
 	}
+}
+
+// linkedTo reports whether a peer of this mesh is at a host.
+func (n *Node) linkedTo(host string) bool {
+	n.linksMu.Lock()
+	defer n.linksMu.Unlock()
+	for _, l := range n.links {
+		if l.addr.Addr().Unmap().String() == host {
+			return true
+		}
+	}
+	return false
 }
 
 // logBridge takes memberlist's log, text lines with a level in brackets, and writes it into ours: constant texts, the line as

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/replica"
@@ -78,12 +79,40 @@ func TestCoreLines(t *testing.T) {
 	lines := logged(t, zerolog.DebugLevel, func(n *Node) {
 		n.writeLine(replica.Log{Level: replica.LogWarn, Text: "peer failed", Fields: []replica.Field{
 			{Key: "peer", Value: "d2"}, {Key: "late", Value: 1500 * time.Millisecond}, {Key: "addr", Value: testAddr(2)},
-			{Key: "err", Value: fmt.Errorf("why")}, {Key: "users", Value: 7},
+			{Key: "error", Value: fmt.Errorf("why")}, {Key: "users", Value: 7},
 		}})
 	})
-	want := []map[string]any{{"level": "warn", "message": "peer failed", "peer": "d2", "late": "1.5s", "addr": "10.0.0.2:9090", "err": "why", "users": 7.0}}
+	want := []map[string]any{{"level": "warn", "message": "peer failed", "peer": "d2", "late_ms": 1500.0, "addr": "10.0.0.2:9090", "error": "why", "users": 7.0}}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Whom this director knows is no stranger: neither by name, nor by the address that it dialled or has a link to.
+func TestStrangersAreUnknown(t *testing.T) {
+	late := &handshakeError{Reason: reasonTimeout}
+	known := map[string]*link{"d2": {name: "d2", addr: testAddr(2)}}
+	for _, test := range []struct {
+		peer, addr string
+		dialled    bool
+		level      string
+	}{
+		{"", "10.0.0.9:4711", false, "error"},
+		{"", "10.0.0.9:9090", true, "warn"},
+		{"d2", "10.0.0.9:4711", false, "warn"},
+		{"", "10.0.0.2:4711", false, "warn"},
+	} {
+		lines := logged(t, zerolog.DebugLevel, func(n *Node) {
+			n.links = known
+			var err error
+			if n.metrics, err = newMetrics(prometheus.NewRegistry(), n); err != nil {
+				t.Fatal(err)
+			}
+			n.noteHandshake(test.peer, test.addr, test.dialled, late)
+		})
+		if len(lines) != 1 || lines[0]["level"] != test.level {
+			t.Errorf("%+v: %v, want one line at level %s", test, lines, test.level)
+		}
 	}
 }
 

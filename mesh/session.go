@@ -33,7 +33,7 @@ func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 			if hello != nil {
 				name = hello.From.Name
 			}
-			n.noteHandshake(name, conn.RemoteAddr().String(), err)
+			n.noteHandshake(name, conn.RemoteAddr().String(), false, err)
 		}
 		return
 	}

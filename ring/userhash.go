@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
+	"strconv"
 	"strings"
 )
 
@@ -11,11 +12,8 @@ import (
 // but 0 can be looked up like any other value.
 type UserHash uint32
 
-// String returns the hash as eight hexadecimal digits, the form for logs and outputs. (With fmt use %s or %v: %x would print
-// this text in hex again.)
-func (h UserHash) String() string {
-	return hex.EncodeToString(binary.BigEndian.AppendUint32(nil, uint32(h)))
-}
+// String returns the hash as a decimal number: the one form in which operators see and type it, Dovecot's director's too.
+func (h UserHash) String() string { return strconv.FormatUint(uint64(h), 10) }
 
 // Hash returns the user's hash: the name is expanded to the bytes that the format asks for, and their MD5 is cut to 32
 // bits. Names are bytes; only the 26 ASCII letters have a case. Names of up to 256 bytes cost no allocation in the usual

@@ -23,7 +23,7 @@ func mustFormat(t testing.TB, s string) HashFormat {
 }
 
 func TestUserHashText(t *testing.T) {
-	for h, want := range map[UserHash]string{0: "00000000", 1: "00000001", 0xdeadbeef: "deadbeef"} {
+	for h, want := range map[UserHash]string{0: "0", 1: "1", 0xdeadbeef: "3735928559"} {
 		if got := h.String(); got != want {
 			t.Errorf("UserHash(%d) prints as %q, want %q", uint32(h), got, want)
 		}

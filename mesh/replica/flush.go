@@ -140,7 +140,7 @@ func (c *Core) pumpFlushes(now time.Duration) {
 			f.state.Done, f.state.Ended = true, c.clock.at(now)
 			c.tellFlush(now, f)
 			c.logf(LogInfo, "flush ended", Field{"backend", addrOrAll(f.state.Backend)}, Field{"moved", f.state.Moved},
-				Field{"failed", f.state.Failed}, Field{"canceled", f.state.Canceled})
+				Field{"failed", f.state.Failed}, Field{"cancelled", f.state.Canceled})
 		}
 	}
 	c.flushes.own = slices.DeleteFunc(c.flushes.own, func(f *flush) bool { return f.state.Done })

@@ -274,7 +274,7 @@ func (c *Core) startHook(now time.Duration, m *move) {
 func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
 	defer c.enter(now)()
 	if err != nil || !ok {
-		c.logf(LogWarn, "flush hook failed", Field{"err", err})
+		c.logf(LogWarn, "flush hook failed", Field{"error", err})
 	}
 	c.kicks.finish(id, 0, true, "")
 }

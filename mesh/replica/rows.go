@@ -64,7 +64,7 @@ func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks
 		if out.Before.Generation == out.Mapping.Generation {
 			c.counters.Conflicts++
 			c.logf(LogDebug, "conflicting mappings, one backend wins",
-				Field{"user_hash", u.hash.String()}, Field{"tag", string(u.tag)},
+				Field{"user_hash", uint32(u.hash)}, Field{"tag", string(u.tag)},
 				Field{"backend", out.Mapping.Backend.String()}, Field{"other", out.Before.Backend.String()})
 		}
 		kicks = kicks && out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange

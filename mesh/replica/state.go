@@ -25,7 +25,7 @@ func (c *Core) MergeState(now time.Duration, s *wire.State) error {
 	}
 	if err := c.acceptable(now, &s.Hello); err != nil {
 		c.counters.Refused++
-		c.logf(LogWarn, "push/pull refused", Field{"peer", s.Hello.From.Name}, Field{"addr", s.Hello.From.Addr.String()}, Field{"err", err.Error()})
+		c.logf(LogWarn, "push/pull refused", Field{"peer", s.Hello.From.Name}, Field{"addr", s.Hello.From.Addr.String()}, Field{"error", err.Error()})
 		return err
 	}
 	c.admission.contact = true

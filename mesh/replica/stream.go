@@ -29,7 +29,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	defer c.enter(now)()
 	if err := c.acceptable(now, h); err != nil {
 		c.counters.Refused++
-		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name}, Field{"addr", h.From.Addr.String()}, Field{"err", err.Error()})
+		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name}, Field{"addr", h.From.Addr.String()}, Field{"error", err.Error()})
 		return nil, 0, err
 	}
 	p := c.meet(now, h.From)

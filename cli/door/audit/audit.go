@@ -38,7 +38,7 @@ func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 		failed = []string{}
 	}
 	event.Str("who", c.Who).Str("door", c.Door).Func(c.describe).Strs("failed_directors", failed).
-		Dur("took", c.Took).Msg("admin change")
+		Float64("took_ms", Milliseconds(c.Took)).Msg("admin change")
 }
 
 // describe adds what the operation does.
@@ -75,13 +75,13 @@ func (c Change) describe(e *zerolog.Event) {
 		backend("down", op.IP)
 	case api.Move:
 		backend("move", op.Backend)
-		e.Stringer("user_hash", c.moved(op))
+		e.Uint32("user_hash", uint32(c.moved(op)))
 	case api.KickUser:
 		e.Str("action", "kick")
 		if op.Field != "" {
 			e.Str("field", op.Field)
 		} else {
-			e.Stringer("user_hash", c.Hash(op.User))
+			e.Uint32("user_hash", uint32(c.Hash(op.User)))
 		}
 	case api.FlushUsers:
 		backend("flush", op.Backend)
@@ -91,9 +91,9 @@ func (c Change) describe(e *zerolog.Event) {
 	case api.Forget:
 		backend("forget", op.Backend)
 	case api.AddDirector:
-		e.Str("action", "ring add").Str("director", op.IP.String()).Int("port", op.Port)
+		e.Str("action", "ring add").Str("peer", op.IP.String()).Int("port", op.Port)
 	case api.RemoveDirector:
-		e.Str("action", "ring remove").Str("director", op.IP.String()).Int("port", op.Port)
+		e.Str("action", "ring remove").Str("peer", op.IP.String()).Int("port", op.Port)
 	case api.ImportMappings:
 		e.Str("action", "import").Int("mappings", len(op.Mappings))
 	}
@@ -105,3 +105,6 @@ func (c Change) moved(op api.Move) ring.UserHash {
 	}
 	return c.Hash(op.User)
 }
+
+// Milliseconds is the unit of times in the log, whose fields end with "_ms"; it is exact to a tenth.
+func Milliseconds(d time.Duration) float64 { return float64(d/(100*time.Microsecond)) / 10 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"directormesh/cli/door/audit"
 	"directormesh/ring"
 )
 
@@ -129,7 +130,8 @@ func (l *link) await(line []byte) {
 	lost := l.settle(&p, place{hash, backend, l.s.director.Names()[backend]}, err)
 	l.mu.Unlock()
 	if err != nil {
-		l.s.troubles.note(lookupFailed).Stringer("user_hash", hash).Str("tag", string(tag)).Dur("took", time.Since(began)).Err(err).
+		l.s.troubles.note(lookupFailed).Uint32("user_hash", uint32(hash)).Str("tag", string(tag)).
+			Float64("took_ms", audit.Milliseconds(time.Since(began))).Err(err).
 			Msg(texts[lookupFailed])
 	}
 	if lost {

@@ -136,7 +136,7 @@ func TestOperations(t *testing.T) {
 			if who := fmt.Sprintf("uid %d pid %d", os.Getuid(), os.Getpid()); line["who"] != who {
 				t.Errorf("who is %q in the log, want %q", line["who"], who)
 			}
-			if line["message"] != "admin change" || line["action"] == nil || line["took"] == nil {
+			if line["message"] != "admin change" || line["action"] == nil || line["took_ms"] == nil {
 				t.Errorf("log line %s lacks something", log.String())
 			}
 			if strings.Contains(log.String(), "alice") {

@@ -23,9 +23,9 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	whole := func(method, path string, h handler) { mux.Handle(path, s.whole(method, path, h)) }
 	stream := func(method, path string, h streamer) { mux.Handle(path, s.stream(method, path, h)) }
 
-	whole(http.MethodGet, "/v1/director", plainQuery(s.director.Self))
-	whole(http.MethodGet, "/v1/directors", plainQuery(s.director.Directors))
-	whole(http.MethodGet, "/v1/backends", plainQuery(s.director.Backends))
+	whole(http.MethodGet, "/v1/director", plainQuery(func() any { return s.director.Self() }))
+	whole(http.MethodGet, "/v1/directors", plainQuery(func() any { return s.director.Directors() }))
+	whole(http.MethodGet, "/v1/backends", plainQuery(func() any { return s.director.Backends() }))
 	whole(http.MethodGet, "/v1/user", s.user)
 	whole(http.MethodPost, "/v1/lookup", s.lookup)
 	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)
@@ -36,7 +36,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		change := s.change(op.parse)
 		if op.path == (api.FlushUsers{}).Path() {
 			// The one path that also answers a query.
-			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, plainQuery(s.director.Flushes)))
+			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, plainQuery(func() any { return s.director.Flushes() })))
 			mux.Handle("POST "+op.path, s.whole(http.MethodPost, op.path, change))
 			continue
 		}
@@ -55,7 +55,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 }
 
 // plainQuery answers a query that has no parameters.
-func plainQuery[T any](answer func() T) handler {
+func plainQuery(answer func() any) handler {
 	return func(r *http.Request) (any, error) {
 		if _, err := parameters(r); err != nil {
 			return nil, err

@@ -64,6 +64,7 @@ func (s *Server) httpServer(ctx context.Context, h http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       rememberPeer,
+		ErrorLog:          errorLog(s.log),
 	}
 }
 
