@@ -1,0 +1,179 @@
+package replica
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// found begins a mesh with what the configuration says.
+func (c *Core) found(now time.Duration, why string) {
+	c.changeView(func() {
+		if c.table.Founding().At == directory.Unfounded {
+			c.table.Found(directory.Founding{At: c.clock.at(now), By: c.cfg.Name})
+		}
+		c.dir.SetBackends(c.table.Snapshot().Backends)
+		c.rings[len(c.rings)-1] = ring.Build(c.table.Backends(), c.rings[len(c.rings)-1])
+	})
+	c.admission.bootstrapped, c.admission.coldSince = true, 0
+	c.logf(LogInfo, "mesh founded, the table comes from the configuration", Field{"why", why}, Field{"backends", len(c.table.Backends())})
+	c.evaluate(now)
+	if to := c.streams(); len(to) > 0 {
+		c.flushOutbox(now)
+		c.sendAll(&wire.Table{Change: c.table.Snapshot()})
+	}
+}
+
+// meetFounding lets a director of a younger mesh join an older one, once it is in touch with that both ways: the word alone that there is one
+// does not help it to serve.
+func (c *Core) meetFounding(now time.Duration, p *peer, theirs directory.Founding) {
+	ours := c.table.Founding()
+	if !p.live || !c.admission.bootstrapped || theirs.At == directory.Unfounded || theirs.Compare(ours) >= 0 {
+		return
+	}
+	c.logf(LogWarn, "met an older mesh, joining it", Field{"peer", p.name}, Field{"founded_by", theirs.By}, Field{"ours_founded_by", ours.By})
+	c.counters.MeshesMet++
+	c.admission.bootstrapped = false
+	c.evaluate(now)
+	c.ask(now, p)
+}
+
+// bootstrap takes the first snapshot, or founds a mesh where there is nobody to take it from.
+func (c *Core) bootstrap(now time.Duration) {
+	a := &c.admission
+	live, synced := c.candidates(now)
+	switch {
+	case len(live) == 0:
+		c.bootstrapAlone(now)
+	case len(synced) > 0:
+		a.coldSince = 0
+		if c.allNamedReached(now) {
+			c.requestSnapshot(now, synced[0])
+		}
+	default:
+		c.bootstrapCold(now, live)
+	}
+}
+
+// candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the oldest mesh in sight, and
+// they count us already. Nearest first.
+func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
+	lacking := false
+	for _, p := range c.sortedPeers() {
+		if !p.live {
+			continue
+		}
+		live = append(live, p)
+		lacking = lacking || p.synced && c.lacksTable(p)
+		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.tried(now, p.name) {
+			synced = append(synced, p)
+		}
+	}
+	if lacking {
+		synced = nil
+	}
+	slices.SortStableFunc(synced, func(a, b *peer) int { return cmp.Compare(a.roundTrip, b.roundTrip) })
+	for _, p := range live {
+		if p.synced && len(synced) == 0 {
+			return live, nil // wait for its admission, do not start cold beside it
+		}
+	}
+	return live, synced
+}
+
+// sameMesh reports whether a peer's table is of the same mesh as ours.
+func (c *Core) sameMesh(p *peer) bool {
+	return p.founding == c.table.Founding() || c.cfg.Guards.NoAdmission
+}
+
+// allNamedReached reports whether streams stand to all directors named by those who admitted us, so that nothing falls between
+// the snapshot and their logs.
+func (c *Core) allNamedReached(now time.Duration) bool {
+	for name, since := range c.admission.named {
+		if p := c.peers[name]; (p == nil || !p.live) && now-since <= failAfter {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Core) bootstrapAlone(now time.Duration) {
+	a := &c.admission
+	a.coldSince = 0
+	if c.snapshot != nil {
+		return
+	}
+	waited := now - c.start
+	if !a.contact && waited >= startWait || a.contact && waited >= contactLost && c.nobodyInSight(now) {
+		a.alone = true
+		c.counters.ServedAlone++
+		c.logf(LogWarn, "no peer answers, serving alone; trying on")
+		c.found(now, "no peer answered")
+	}
+}
+
+// nobodyInSight reports whether no peer has shown a sign of life lately.
+func (c *Core) nobodyInSight(now time.Duration) bool {
+	for _, p := range c.peers {
+		if now-p.seenAt <= failAfter && p.boot != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// bootstrapCold is the start of all directors together: nobody is synced. The one with the lowest name takes everybody's
+// snapshot and founds the mesh; the others then join it. Should it not get there, the others do not wait for ever.
+func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
+	a := &c.admission
+	for _, p := range live {
+		if p.synced {
+			return
+		}
+	}
+	if a.coldSince == 0 {
+		a.coldSince, a.cold = now, make(map[string]bool)
+	}
+	patience := coldWait
+	if live[0].name < c.cfg.Name {
+		patience = coldImpatience
+	}
+	if now-a.coldSince < patience || now-a.coldSince < patience+failAfter && c.someoneNear(now) {
+		return
+	}
+	for _, p := range live {
+		if !p.admittedMe {
+			return
+		}
+		if !a.cold[p.name] && !c.tried(now, p.name) {
+			c.requestSnapshot(now, p)
+			return
+		}
+	}
+	for _, p := range live {
+		if !a.cold[p.name] && now-a.coldSince < patience+contactLost {
+			return
+		}
+	}
+	c.found(now, fmt.Sprintf("%d directors start together", len(live)+1))
+}
+
+// someoneNear reports whether there is a director that has just been heard of but is not in touch both ways yet. It may belong to a mesh.
+func (c *Core) someoneNear(now time.Duration) bool {
+	for _, p := range c.peers {
+		if !p.live && !p.left && p.boot != 0 && now-p.seenAt <= failAfter {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	coldWait       = 500 * time.Millisecond // for peers that start at the same moment to show up
+	coldImpatience = 15 * time.Second       // for the lowest name to found the mesh
+)

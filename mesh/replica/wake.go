@@ -1,0 +1,43 @@
+package replica
+
+import "time"
+
+// wake begins admission anew after a pause: what we know is of before it. The peers get the time of a failure to answer.
+func (c *Core) wake(now time.Duration, late time.Duration) {
+	c.counters.Pauses++
+	if c.cfg.Guards.NoWakeCheck {
+		return
+	}
+	c.logf(LogWarn, "woke up from a pause", Field{"late", late})
+	for _, p := range c.sortedPeers() {
+		if p.live {
+			p.echoAt = now
+			p.admittedMe, p.nonce = false, c.newID()
+			p.askedAt = now - askAgain
+		}
+	}
+	c.postpone(late)
+	c.evaluate(now)
+	c.progressAdmission(now)
+}
+
+// postpone gives everything that waits for something outside the time that we slept through.
+func (c *Core) postpone(late time.Duration) {
+	a := &c.admission
+	c.start += late
+	if a.coldSince != 0 {
+		a.coldSince += late
+	}
+	for name := range a.named {
+		a.named[name] += late
+	}
+	for _, k := range c.kicks.byID {
+		k.since += late
+	}
+	for _, d := range c.donations {
+		d.ackedAt += late
+	}
+	if c.snapshot != nil {
+		c.snapshot.heardAt += late
+	}
+}
