@@ -21,6 +21,9 @@ import (
 // DefaultPort is the port of the mesh where an address names none.
 const DefaultPort = 9090
 
+// MaxDirectors bounds the directors of a mesh, this one included.
+const MaxDirectors = 1000
+
 // minExpire is the shortest user expire time: below it the waits at the end of a mapping's life would be all of its life.
 const minExpire = 10 * time.Second
 

@@ -1,8 +1,8 @@
 package mesh
 
 import (
+	"bufio"
 	"errors"
-	"io"
 	"net"
 	"sync"
 )
@@ -20,25 +20,38 @@ var errForeignBytes = errors.New("too much data from peers that are not authenti
 // foreignStreams is memberlist's incoming streams: how many there are, and how much they have read.
 type foreignStreams struct {
 	halfOpen
-	bytes int64 // limit of all together
-	each  int64 // limit of one
+	bytes   int64  // limit of all together
+	each    int64  // limit of one
+	tooMuch func() // told of each stream that reads more
 
 	readMu sync.Mutex
 	read   int64 // by those that are open
 }
 
-// A foreignConn is an incoming stream of memberlist's whose first bytes have been looked at.
+// A foreignConn is a stream of memberlist's. What a peer sends passes the gate before memberlist
+// reads it.
 type foreignConn struct {
 	net.Conn
-	r       io.Reader // what has been looked at, and then all else
+	r       *bufio.Reader
+	check   func(*bufio.Reader) error // what is still to be done before the first read; nil: nothing
+	refused func(error)               // told if that fails
 	streams *foreignStreams
 
 	// Guarded by streams.readMu.
 	read   int64
+	over   bool // has read too much
 	closed bool
 }
 
+// Read is called by one goroutine at a time.
 func (c *foreignConn) Read(p []byte) (int, error) {
+	if c.check != nil {
+		if err := c.check(c.r); err != nil {
+			c.refused(err)
+			return 0, err
+		}
+		c.check = nil
+	}
 	n, err := c.r.Read(p)
 	if !c.streams.took(c, n) && err == nil {
 		err = errForeignBytes
@@ -61,7 +74,14 @@ func (f *foreignStreams) took(c *foreignConn, n int) bool {
 	}
 	c.read += int64(n)
 	f.read += int64(n)
-	return c.read <= f.each && f.read <= f.bytes
+	if c.read <= f.each && f.read <= f.bytes {
+		return true
+	}
+	if !c.over {
+		c.over = true
+		f.tooMuch()
+	}
+	return false
 }
 
 // leave forgets what c has read.

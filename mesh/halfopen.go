@@ -28,6 +28,8 @@ type entered struct {
 	order uint64
 }
 
+func (h *halfOpen) init(most int, evicted func()) { h.max, h.evicted = most, evicted }
+
 // add enters conn, which must be ready to be closed by then. It stays until remove.
 func (h *halfOpen) add(conn net.Conn) {
 	site := siteOf(conn)

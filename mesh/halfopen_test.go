@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"net/netip"
@@ -69,12 +70,12 @@ func TestHalfOpenClosesTheOldestOfTheAddressWithMost(t *testing.T) {
 
 // foreignOf is a stream of memberlist's that brings some bytes.
 func foreignOf(streams *foreignStreams, data string) *foreignConn {
-	return &foreignConn{Conn: &byteConn{}, r: readerOf(data), streams: streams}
+	return &foreignConn{Conn: &byteConn{}, r: bufio.NewReader(readerOf(data)), streams: streams}
 }
 
 func TestForeignConn(t *testing.T) {
-	evicted := 0
-	streams := &foreignStreams{halfOpen: halfOpen{max: 8, evicted: func() { evicted++ }}, bytes: 10, each: 8}
+	tooMuch := 0
+	streams := &foreignStreams{halfOpen: halfOpen{max: 8, evicted: func() { t.Error("evicted") }}, bytes: 10, each: 8, tooMuch: func() { tooMuch++ }}
 	one, two, three := foreignOf(streams, "12345678"), foreignOf(streams, "abcdefgh"), foreignOf(streams, "123456789")
 	for _, c := range []*foreignConn{one, two, three} {
 		streams.add(c)
@@ -99,6 +100,9 @@ func TestForeignConn(t *testing.T) {
 	}
 	if _, err := io.ReadAll(three); err != errForeignBytes {
 		t.Errorf("reading beyond what one may: %v", err)
+	}
+	if tooMuch != 2 {
+		t.Errorf("%d streams were too much, want 2", tooMuch)
 	}
 }
 

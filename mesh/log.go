@@ -92,34 +92,37 @@ var knownLines = [...]struct {
 	part  string
 	level zerolog.Level
 	text  string
+	drop  dropReason // what the line reports the loss of
 }{
-	{"Decrypt packet failed", zerolog.ErrorLevel, "packet refused: it is not encrypted with a key of this director"},
-	{"No installed keys could decrypt", zerolog.ErrorLevel, "stream refused: it is not encrypted with a key of this director"},
-	{"encryption is configured but remote state is not encrypted", zerolog.ErrorLevel, "stream refused: the peer uses no encryption key and this director does"},
-	{"remote state is encrypted and encryption is not configured", zerolog.ErrorLevel, "stream refused: the peer uses an encryption key and this director has none"},
-	{"unacceptable label", zerolog.ErrorLevel, "message refused: it is of another mesh"},
-	{"Conflicting address", zerolog.DebugLevel, "memberlist"}, // the conflict delegate logs it
-	{"over TCP but UDP probes failed", zerolog.WarnLevel, "peer is reachable over TCP only; is UDP filtered?"},
-	{"handler queue full", zerolog.WarnLevel, "packets come faster than they are handled"},
-	{"Binding to public address without encryption", zerolog.WarnLevel, "the address is public and there is no encryption key"},
-	{"Suspect ", zerolog.InfoLevel, "peer does not answer probes"},
-	{"Marking ", zerolog.InfoLevel, "peer given up by the failure detector"},
-	{"Refuting ", zerolog.InfoLevel, "peers suspected this director"},
-	{"Stream connection", zerolog.TraceLevel, "memberlist"},
+	{"Decrypt packet failed", zerolog.ErrorLevel,
+		"packet refused: it is not encrypted with a key of this director", dropKey},
+	{"no installed keys could decrypt", zerolog.ErrorLevel,
+		"connection refused: it is not encrypted with a key of this director", dropKey},
+	{part: "Conflicting address", level: zerolog.DebugLevel, text: "memberlist"}, // the conflict delegate logs it
+	{part: "over TCP but UDP probes failed", level: zerolog.WarnLevel, text: "peer is reachable over TCP only; is UDP filtered?"},
+	{"handler queue full", zerolog.WarnLevel, "packets come faster than they are handled", dropQueue},
+	{part: "Binding to public address without encryption", level: zerolog.WarnLevel, text: "the address is public and there is no encryption key"},
+	{part: "Suspect ", level: zerolog.InfoLevel, text: "peer does not answer probes"},
+	{part: "Marking ", level: zerolog.InfoLevel, text: "peer given up by the failure detector"},
+	{part: "Refuting ", level: zerolog.InfoLevel, text: "peers suspected this director"},
+	{part: "Stream connection", level: zerolog.TraceLevel, text: "memberlist"},
 }
 
 // Write implements io.Writer for one line.
 func (b logBridge) Write(line []byte) (int, error) {
 	level, text := lineLevel(string(line))
-	if level < b.n.log.GetLevel() {
-		return len(line), nil
-	}
 	message := "memberlist"
 	for _, k := range knownLines {
 		if strings.Contains(text, k.part) {
 			level, message = k.level, k.text
+			if k.drop != dropNothing {
+				b.n.metrics.drop(k.drop)
+			}
 			break
 		}
+	}
+	if level < b.n.log.GetLevel() {
+		return len(line), nil
 	}
 	l := &b.n.log
 	if level > zerolog.DebugLevel {

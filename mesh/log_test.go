@@ -37,8 +37,8 @@ func TestLogBridge(t *testing.T) {
 	}{
 		{"[DEBUG] memberlist: Stream connection from=10.0.0.1:4", "", ""},
 		{"[INFO] memberlist: Suspect d2 has failed, no acks received", "info", "peer does not answer probes"},
-		{"[ERR] memberlist: Decrypt packet failed: No installed keys could decrypt the message from=10.0.0.1:9", "error", "packet refused: it is not encrypted with a key of this director"},
-		{"[ERR] memberlist: discarding packet with unacceptable label \"director/x\": from=10.0.0.1:9", "error", "message refused: it is of another mesh"},
+		{"[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message from=10.0.0.1:9", "error", "packet refused: it is not encrypted with a key of this director"},
+		{"[ERR] memberlist: failed to receive: no installed keys could decrypt the message from=10.0.0.1:9", "error", "connection refused: it is not encrypted with a key of this director"},
 		{"[ERR] memberlist: Failed to send UDP ping: x", "warn", "memberlist"},
 		{"[ERROR] memberlist: Failed to compress payload: x", "warn", "memberlist"},
 		{"Err: Could not set the deadline: x", "warn", "memberlist"},

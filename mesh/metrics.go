@@ -15,21 +15,36 @@ import (
 type dropReason int
 
 const (
-	dropNoStream      dropReason = iota // no stream to the peer
-	dropOverflow                        // the peer does not keep up
-	dropOversize                        // longer than allowed
-	dropOversizeDelta                   // too long for gossip, the streams have it
+	dropNothing       dropReason = iota
+	dropNoStream                 // no stream to the peer
+	dropOverflow                 // the peer does not keep up
+	dropOversize                 // longer than allowed
+	dropOversizeDelta            // too long for gossip, the streams have it
 	dropUndecodable
 	dropUnencodable
 	dropUnknownKind
 	dropDeltaQueue // gossip comes faster than it is handled
 	dropPruned     // the gossip queue was too long
 	dropEvicted    // a connection that had not authenticated itself made room
+	dropTooMuch    // a connection of memberlist's sent too much
+	dropSilent     // a connection said nothing, or not all that it had begun
+	dropNonsense   // not of a director, as far as one can see
+	dropOtherMesh
+	dropPlain      // not encrypted, and we have a key
+	dropEncrypted  // encrypted, and we have no key
+	dropPayload    // encrypted in a way that no director uses
+	dropKey        // encrypted with another key
+	dropCompressed // compressed, which no director does
+	dropQueue      // memberlist's queue of packets was full
 	dropReasons
 )
 
 func (d dropReason) String() string {
-	return [...]string{"no_stream", "overflow", "oversize", "oversize_delta", "undecodable", "unencodable", "unknown_kind", "delta_queue", "pruned", "evicted"}[d]
+	return [...]string{
+		"", "no_stream", "overflow", "oversize", "oversize_delta", "undecodable", "unencodable",
+		"unknown_kind", "delta_queue", "pruned", "evicted", "too_much", "silent", "nonsense",
+		"other_mesh", "plain", "encrypted", "payload", "key", "compressed", "queue",
+	}[d]
 }
 
 // metrics counts what the shell does and, when asked, what the core has counted. A nil *metrics counts nothing.
@@ -52,7 +67,7 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	m := &metrics{registry: registry}
 	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "director_mesh_dropped_total", Help: "Messages, packets and connections of the mesh that were dropped, by reason."}, []string{"reason"})
-	for d := range dropReasons {
+	for d := dropNothing + 1; d < dropReasons; d++ {
 		m.drops[d] = drops.WithLabelValues(d.String())
 	}
 	handshakes := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -97,7 +112,11 @@ func (m *metrics) unregister() {
 	m.collectors = nil
 }
 
-func (m *metrics) drop(d dropReason) { m.drops[d].Inc() }
+func (m *metrics) drop(d dropReason) {
+	if m != nil {
+		m.drops[d].Inc()
+	}
+}
 
 func (m *metrics) pruned(count int) { m.drops[dropPruned].Add(float64(count)) }
 

@@ -162,7 +162,11 @@ func (n *Node) open() error {
 	if err != nil {
 		return errors.Join(err, l.Close(), p.Close())
 	}
-	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, func() { n.metrics.drop(dropEvicted) }, n.serveStream)
+	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, n.gate(), transportEvents{
+		evicted: func() { n.metrics.drop(dropEvicted) },
+		tooMuch: func() { n.metrics.drop(dropTooMuch) },
+		refused: n.noteRefusal,
+	}, n.serveStream)
 	if n.metrics, err = newMetrics(n.cfg.Registerer, n); err != nil {
 		return errors.Join(err, n.transport.Shutdown())
 	}

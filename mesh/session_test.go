@@ -88,7 +88,7 @@ func TestSession(t *testing.T) {
 					t.Errorf("closed after %s, want %s", took, test.closed)
 				}
 				for d := range dropReasons {
-					if d == dropNoStream {
+					if d == dropNothing || d == dropNoStream {
 						continue // to the visitor, who cannot be dialled
 					}
 					if got := counted(t, n.metrics.drops[d]); got != test.dropped[d] {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -20,7 +21,6 @@ const (
 	// maxHalfOpen bounds our streams that are not authenticated yet, memberlistConns memberlist's incoming ones.
 	maxHalfOpen     = 256
 	memberlistConns = 128
-	packetSize      = 65536
 )
 
 // transport is the memberlist.Transport of a director: one port for memberlist's packets and streams and for our own streams,
@@ -34,8 +34,11 @@ type transport struct {
 	advertise netip.AddrPort
 	serve     func(ctx context.Context, conn net.Conn, opened func()) // one of our streams, its magic byte read; returns when it is over
 
-	opening halfOpen // before and during the handshake
-	foreign foreignStreams
+	gate    gate
+	opening halfOpen       // before and during the handshake, and until memberlist's pass the gate
+	foreign foreignStreams // memberlist's incoming streams
+	answers foreignStreams // those that memberlist has dialled
+	events  transportEvents
 
 	packetCh chan *memberlist.Packet
 	streamCh chan net.Conn
@@ -48,17 +51,29 @@ type transport struct {
 	conns   map[net.Conn]struct{} // all open connections, nil after Shutdown
 }
 
+// transportEvents is whom a transport tells what it has turned away. The functions are called by
+// many goroutines, and must not wait.
+type transportEvents struct {
+	evicted func()                                      // a connection was closed for want of room
+	tooMuch func()                                      // one sent too much
+	refused func(what string, from net.Addr, err error) // one, or a packet, did not pass the gate
+}
+
 // newTransport takes ownership of the listener and the packet socket. serve is called in a goroutine of its own for each incoming
-// stream of ours; it calls opened once the peer is authenticated. evicted is told of each connection closed for want of room.
-func newTransport(network Network, l net.Listener, p net.PacketConn, advertise netip.AddrPort, evicted func(),
-	serve func(ctx context.Context, conn net.Conn, opened func())) *transport {
+// stream of ours; it calls opened once the peer is authenticated.
+func newTransport(network Network, l net.Listener, p net.PacketConn, advertise netip.AddrPort,
+	g gate, events transportEvents, serve func(ctx context.Context, conn net.Conn, opened func())) *transport {
 	t := &transport{
-		network: network, listener: l, packets: p, advertise: advertise, serve: serve,
-		opening:  halfOpen{max: maxHalfOpen, evicted: evicted},
-		foreign:  foreignStreams{halfOpen: halfOpen{max: memberlistConns, evicted: evicted}, bytes: foreignBytes, each: foreignState},
+		network: network, listener: l, packets: p, advertise: advertise,
+		gate: g, events: events, serve: serve,
 		packetCh: make(chan *memberlist.Packet),
 		streamCh: make(chan net.Conn),
 		conns:    make(map[net.Conn]struct{}),
+	}
+	t.opening.init(maxHalfOpen, events.evicted)
+	for _, f := range []*foreignStreams{&t.foreign, &t.answers} {
+		f.init(memberlistConns, events.evicted)
+		f.bytes, f.each, f.tooMuch = foreignBytes, foreignState, events.tooMuch
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -104,7 +119,21 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	return t.dial(ctx, to)
+	conn, err := t.dial(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return t.enter(&t.answers, conn, bufio.NewReaderSize(conn, gateBytes), t.gate.answer), nil
+}
+
+// enter makes a stream of memberlist's of a connection. check is what is to be done before the
+// first read.
+func (t *transport) enter(s *foreignStreams, conn net.Conn, r *bufio.Reader,
+	check func(*bufio.Reader) error) net.Conn {
+	foreign := &foreignConn{Conn: conn, r: r, check: check, streams: s}
+	foreign.refused = func(err error) { t.events.refused("answer", conn.RemoteAddr(), err) }
+	s.add(foreign)
+	return foreign
 }
 
 // DialAddressTimeout implements memberlist.NodeAwareTransport.
@@ -164,7 +193,7 @@ func (t *transport) disown(conn net.Conn) {
 
 // readPackets hands each packet to memberlist in a buffer of its own size.
 func (t *transport) readPackets() {
-	buf := make([]byte, packetSize)
+	buf := make([]byte, maxPacket+1) // one byte more shows that a packet is longer
 	for {
 		size, from, err := t.packets.ReadFrom(buf)
 		at := time.Now()
@@ -174,7 +203,8 @@ func (t *transport) readPackets() {
 			}
 			continue
 		}
-		if size == 0 {
+		if refused := t.gate.packet(buf[:size]); refused != nil {
+			t.events.refused("packet", from, refused)
 			continue
 		}
 		select {
@@ -229,7 +259,9 @@ func (t *transport) sort(conn net.Conn) {
 		return
 	}
 	if _, err := conn.Read(first[:]); err != nil {
-		_ = conn.Close() // a port scan, a health check, a slow stranger
+		// A port scan, a health check, a slow stranger.
+		t.events.refused("connection", conn.RemoteAddr(), err)
+		_ = conn.Close()
 		return
 	}
 	if first[0] == streamMagic {
@@ -237,9 +269,14 @@ func (t *transport) sort(conn net.Conn) {
 		t.serve(t.ctx, conn, opened)
 		return
 	}
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first[:]), conn), gateBytes)
+	if err := t.gate.stream(r); err != nil {
+		t.events.refused("connection", conn.RemoteAddr(), err)
+		_ = conn.Close()
+		return
+	}
 	opened()
-	foreign := &foreignConn{Conn: conn, r: io.MultiReader(bytes.NewReader(first[:]), conn), streams: &t.foreign}
-	t.foreign.add(foreign)
+	foreign := t.enter(&t.foreign, conn, r, nil)
 	select {
 	case t.streamCh <- foreign:
 	case <-t.ctx.Done():
