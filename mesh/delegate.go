@@ -144,11 +144,16 @@ func (n *Node) handleDelta(b []byte) {
 	}
 }
 
-// spread gossips a delta of our own. What does not fit into a packet would stay in memberlist's queue for ever; the streams carry it.
-func (n *Node) spread(delta *wire.Delta) {
-	b, err := wire.Encode(delta)
+// spread gossips a delta. What does not fit into a packet would stay in memberlist's queue for ever;
+// the streams carry it.
+func (n *Node) spread(e replica.Gossip) {
+	b, err := wire.Encode(e.Delta)
 	if err != nil || len(b) > n.gossip.limit {
 		n.metrics.drop(dropOversizeDelta)
+		return
+	}
+	if e.Passed {
+		n.gossip.relay(b)
 		return
 	}
 	n.gossip.local(b)

@@ -47,7 +47,7 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 	case replica.Send:
 		n.send(e, r)
 	case replica.Gossip:
-		n.spread(e.Delta)
+		n.spread(e)
 	case replica.Answer:
 		if ch := n.waits[e.ID]; ch != nil {
 			delete(n.waits, e.ID)

@@ -47,4 +47,5 @@ type Guards struct {
 	NoOrderedTable bool // table changes overtake rows on the streams
 	NoKickOnChange bool // a mapping that changes its backend does not kick
 	NoDownExpiry   bool // mappings on down backends are prolonged
+	NoFreshness    bool // what memberlist brings counts, whoever sent it and whenever
 }

@@ -66,6 +66,7 @@ type Core struct {
 	flushes flushes
 	digests digests
 	seen    deltaWindow
+	early   earlyDeltas
 
 	unpacked []directory.Mapping // room for rows being merged; see mergeRows
 
@@ -111,6 +112,7 @@ func New(cfg Config, now time.Duration) *Core {
 	c.kicks.init()
 	c.flushes.init()
 	c.seen.init()
+	c.early.init()
 	unfounded := directory.Founding{At: directory.Unfounded, By: cfg.Name}
 	c.table = directory.NewTable(unfounded, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
@@ -142,6 +144,7 @@ func (c *Core) Tick(now time.Duration) {
 		c.excludeSilent(now)
 		c.nextReview = now + c.reviewInterval()
 	}
+	c.retryEarly(now)
 	c.checkSnapshots(now)
 	c.beat(now)
 	if now >= c.nextBatch {

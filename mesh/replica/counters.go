@@ -24,6 +24,7 @@ type Counters struct {
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64
 	RepeatedDeltas     uint64
+	UnknownDeltas      uint64 // deltas dropped because their origin is not known to run
 	Refused            uint64 // hellos and push/pulls refused, by us or by others
 	Implausible        uint64 // table changes ignored for their stamps
 	Unexpected         uint64 // messages that do not belong on a stream

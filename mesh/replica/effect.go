@@ -20,7 +20,8 @@ type Send struct {
 
 // Gossip hands a delta to the broadcast queue. A shell that finds it too big for a packet drops it: the streams carry it too.
 type Gossip struct {
-	Delta *wire.Delta
+	Delta  *wire.Delta
+	Passed bool // it is of another director and passed on
 }
 
 // Answer ends a lookup that had to wait (or failed).

@@ -22,7 +22,7 @@ func TestMoveComesBeforeItsBackend(t *testing.T) {
 	const h = 0x1234
 	stamp := d2.core.MeshTime(w.now.Truncate(time.Second) + 2*time.Second).Tick() // after the add below
 	row := directory.Mapping{Hash: h, Backend: back, Generation: 3, Activity: stamp, Stamp: stamp, Moving: true}
-	d2.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 1, N: 1, Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}})
+	d2.core.Gossip(w.now, d1.delta(directory.Change{}, row))
 	if _, err := d1.do(AddBackend{Addr: back}); err != nil {
 		t.Fatal(err)
 	}
@@ -41,14 +41,15 @@ func TestMoveComesBeforeItsBackend(t *testing.T) {
 func TestPartOfAnOlderMeshIsNotJoined(t *testing.T) {
 	w := newWorld(t)
 	d1 := w.start("d1")
-	w.run(time.Second)
+	d2 := w.start("d2")
+	w.until("all synced", 5*time.Second, w.allSynced)
 	founding := d1.core.table.Founding()
 	older := directory.Founding{At: founding.At - 5000, By: "d9"}
 	stamp := directory.Stamp(d1.core.MeshTime(w.now)) << 16
-	d1.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 1, N: 1, Change: directory.Change{Founding: older, Backends: []directory.BackendRow{
+	d1.core.Gossip(w.now, d2.delta(directory.Change{Founding: older, Backends: []directory.BackendRow{
 		{Addr: testBackend(1), VHosts: directory.Register[int]{Value: 7, Stamp: stamp, Origin: "d9"}},
 		{Addr: testBackend(5), Presence: directory.Register[directory.Presence]{Value: directory.Presence{Present: true}, Origin: "d9"}},
-	}}})
+	}}))
 	if self := d1.core.Self(w.now); !self.Synced || self.Founding != founding {
 		t.Errorf("d1 is %+v, want it synced in its own mesh", self)
 	}
@@ -149,7 +150,7 @@ func TestRelayedAnswerThatLosesIsNotGiven(t *testing.T) {
 	}
 	now := d2.core.MeshTime(w.now).Tick()
 	row := directory.Mapping{Hash: h, Backend: to, Generation: 2, Activity: now, Stamp: now}
-	d2.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 1, N: 1, Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}})
+	d2.core.Gossip(w.now, d1.delta(directory.Change{}, row))
 	_, id := d2.ask(h)
 	w.run(time.Second)
 	if got, ok := d2.answers[id]; ok && got.Backend != to {

@@ -59,6 +59,9 @@ type peer struct {
 	// What it confirmed of the mesh's table while we were joining: it may have said that before we had the table ourselves.
 	said []directory.Change
 
+	told   uint64             // boot under which we last told the peers that we count it, 0: that we do not
+	counts map[wire.Life]bool // whom it counts, as it told us
+
 	differs bool // its digests differ from ours
 	tail    tail
 }
@@ -112,7 +115,7 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 		c.peerGone(now, p)
 	}
 	delete(c.sessions, p.in)
-	*p = peer{name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot}
+	*p = peer{name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot, told: p.told}
 	c.waiters.recheck = true
 	return p
 }
@@ -128,6 +131,7 @@ func (c *Core) beat(now time.Duration) {
 		c.nextBeat -= time.Duration(c.rand.Int64N(int64(c.beatInterval())))
 	}
 	c.beatPeers = len(c.peers)
+	c.tellCounting()
 	for _, p := range c.sortedPeers() {
 		c.beatTo(now, p)
 	}

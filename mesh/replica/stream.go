@@ -52,6 +52,7 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 	p := c.meet(now, reply.From)
 	c.admission.contact = true
 	p.out = true
+	c.tellAllCounting(p)
 	c.replay(now, p, reply.Resume)
 	c.flushOutbox(now)
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
@@ -220,6 +221,8 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 		c.flushes.gotState(p, m)
 	case *wire.FlushCancel:
 		c.flushes.cancel(m.ID)
+	case *wire.Counting:
+		c.gotCounting(now, p, m)
 	case *wire.Leaving:
 		c.gotLeaving(now, p)
 	default:

@@ -23,6 +23,7 @@ type world struct {
 	chunks    int // snapshot chunks delivered per tick, so that transfers take time; 0: no limit
 	chunkRows int
 	trace     bool
+	gossiped  []*wire.Delta                           // all that was, in order
 	filter    func(to *director, m wire.Message) bool // which messages get through; nil: all
 }
 
@@ -238,6 +239,7 @@ func (d *director) carryOut() bool {
 				}
 			}
 		case Gossip:
+			d.w.gossiped = append(d.w.gossiped, e.Delta)
 			for _, to := range d.w.directors {
 				if to != d && d.w.open(d, to) {
 					to.core.Gossip(d.w.now, e.Delta)
@@ -286,6 +288,15 @@ func reread(t *testing.T, m wire.Message) wire.Message {
 func (w *world) named(name string) *director {
 	i := slices.IndexFunc(w.directors, func(d *director) bool { return d.name == name })
 	return w.directors[i]
+}
+
+// delta is one that the director gossips in this life.
+func (d *director) delta(change directory.Change, rows ...directory.Mapping) *wire.Delta {
+	delta := &wire.Delta{Origin: d.name, Boot: d.core.cfg.Boot, N: 1<<40 + d.id(), Change: change}
+	if len(rows) > 0 {
+		delta.Blocks = []wire.Block{wire.Pack("", rows)}
+	}
+	return delta
 }
 
 func (d *director) id() uint64 { d.lastID++; return d.lastID }

@@ -45,6 +45,9 @@ func TestSamples(t *testing.T) {
 	mayBeZero := map[string]bool{"Failed": true} // of a LookupReply with a mapping
 	want := wire.KindHello
 	for _, m := range wiretest.Samples() {
+		for want < m.Kind() && strings.HasPrefix(want.String(), "kind_") {
+			want++ // a number that is not in use
+		}
 		if m.Kind() != want {
 			t.Errorf("sample of kind %v where %v is due", m.Kind(), want)
 		}

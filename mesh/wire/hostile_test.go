@@ -148,6 +148,7 @@ var lists = map[wire.Kind][]string{
 	wire.KindLeafRows:      blockLists("0"),
 	wire.KindDelta:         slices.Concat(changeLists("3"), blockLists("4")),
 	wire.KindState:         slices.Concat(changeLists("1"), []string{"3"}),
+	wire.KindCounting:      {"1", "2"},
 }
 
 func changeLists(at string) []string { return []string{at + ".1", at + ".2", at + ".3"} }

@@ -30,6 +30,7 @@ var kindNames = [...]string{
 	KindLeaving:         "leaving",
 	KindDelta:           "delta",
 	KindState:           "state",
+	KindCounting:        "counting",
 }
 
 // String returns the kind's name, or "kind_N" for a kind that is not known.
@@ -95,6 +96,8 @@ func newMessage(k Kind) body {
 		return new(Delta)
 	case KindState:
 		return new(State)
+	case KindCounting:
+		return new(Counting)
 	default:
 		return nil
 	}
@@ -128,3 +131,4 @@ func (*FlushCancel) Kind() Kind     { return KindFlushCancel }
 func (*Leaving) Kind() Kind         { return KindLeaving }
 func (*Delta) Kind() Kind           { return KindDelta }
 func (*State) Kind() Kind           { return KindState }
+func (*Counting) Kind() Kind        { return KindCounting }

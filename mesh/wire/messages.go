@@ -43,6 +43,7 @@ const (
 	KindLeaving         Kind = 24
 	KindDelta           Kind = 25 // gossip
 	KindState           Kind = 26 // push/pull
+	KindCounting        Kind = 30
 )
 
 // Settings are what two directors must agree on before they talk: a difference is refused with both values named.
@@ -58,6 +59,12 @@ type Peer struct {
 	Name string
 	Boot uint64 // random for each start of the process
 	Addr netip.AddrPort
+}
+
+// Life names one run of a director's process.
+type Life struct {
+	Name string
+	Boot uint64
 }
 
 // Position is a place in the log of one life of a director: everything up to and including Seq.
@@ -258,6 +265,14 @@ type Delta struct {
 	N      uint64
 	Change directory.Change
 	Blocks []Block
+}
+
+// Counting tells whom the sender counts, so that the receiver can tell which deltas are of today.
+// The first one on a stream is whole, each later one has what changed since the one before.
+type Counting struct {
+	Whole  bool   // Counts are all, whatever was said before
+	Counts []Life // the sender counts these
+	Gone   []Life // and these no more
 }
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.

@@ -72,6 +72,11 @@ func Samples() []wire.Message {
 			Hello: *hello(), Change: change(), Epoch: 177_235_920,
 			Digests: []wire.GroupDigests{{Tag: "blue", Groups: digests(2)}, {Tag: "green", Groups: digests(3)}},
 		},
+		&wire.Counting{
+			Whole:  true,
+			Counts: []wire.Life{{Name: "d1", Boot: 1001}, {Name: "d2", Boot: 1002}},
+			Gone:   []wire.Life{{Name: "d2", Boot: 1000}},
+		},
 	}
 }
 

@@ -1,0 +1,87 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+// Streams prove that a director runs: a handshake cannot be recorded and sent again. What comes
+// without a stream, by memberlist, counts only if it is of a director whose stream is up here or at
+// a live peer. So each director tells its peers whom it counts.
+
+// maxLives bounds what a peer may say of whom it counts.
+const maxLives = 2 * maxDirectors
+
+// maxDirectors is how many directors a mesh may have.
+const maxDirectors = 1000
+
+// runs reports whether a life of a director is going on: its frames reach us or a live peer.
+func (c *Core) runs(l wire.Life) bool {
+	if c.cfg.Guards.NoFreshness {
+		return true
+	}
+	if p := c.peers[l.Name]; p != nil && p.live && p.boot == l.Boot {
+		return true
+	}
+	for _, p := range c.peers {
+		if p.live && p.counts[l] {
+			return true
+		}
+	}
+	return false
+}
+
+// tellCounting tells the peers what has changed in whom we count.
+func (c *Core) tellCounting() {
+	m := &wire.Counting{}
+	for _, p := range c.sortedPeers() {
+		boot := uint64(0)
+		if p.live && p.counted {
+			boot = p.boot
+		}
+		if boot == p.told {
+			continue
+		}
+		if p.told != 0 {
+			m.Gone = append(m.Gone, wire.Life{Name: p.name, Boot: p.told})
+		}
+		if boot != 0 {
+			m.Counts = append(m.Counts, wire.Life{Name: p.name, Boot: boot})
+		}
+		p.told = boot
+	}
+	if len(m.Counts) > 0 || len(m.Gone) > 0 {
+		c.sendAll(m)
+	}
+}
+
+// tellAllCounting tells a peer to whom a stream has just been opened what the others have been told.
+func (c *Core) tellAllCounting(p *peer) {
+	m := &wire.Counting{Whole: true}
+	for _, q := range c.sortedPeers() {
+		if q.told != 0 {
+			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.told})
+		}
+	}
+	c.send(p, m)
+}
+
+func (c *Core) gotCounting(now time.Duration, p *peer, m *wire.Counting) {
+	if m.Whole {
+		p.counts = nil
+	}
+	for _, l := range m.Gone {
+		delete(p.counts, l)
+	}
+	for _, l := range m.Counts {
+		if len(p.counts) >= maxLives {
+			break
+		}
+		if p.counts == nil {
+			p.counts = make(map[wire.Life]bool)
+		}
+		p.counts[l] = true
+	}
+	c.retryEarly(now)
+}
