@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -36,6 +37,7 @@ type options struct {
 	target  string // the package that is broken
 	also    []string
 	n, from int
+	span    time.Duration // no mutant is begun after it; 0: no limit
 	list    bool
 	verbose bool
 	dir     string // where the go command runs
@@ -52,6 +54,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	set.IntVar(&o.n, "n", 50, "how many mutants that compile are run")
 	set.IntVar(&o.from, "from", 0, "how many that were drawn are left out, to go on where a run ended")
+	set.DurationVar(&o.span, "for", 0, "begin no other mutant after this time; go on with -from")
 	set.Uint64Var(&o.seed, "seed", 1, "of the draw")
 	set.BoolVar(&o.list, "list", false, "print what is drawn, run nothing")
 	set.BoolVar(&o.verbose, "v", false, "print killed mutants too, with the test")
@@ -108,8 +111,9 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	var t tally
+	began := time.Now()
 	for _, m := range drawn {
-		if t.counted() == o.n {
+		if t.counted() == o.n || o.span > 0 && time.Since(began) > o.span {
 			break
 		}
 		var res result

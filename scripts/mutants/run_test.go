@@ -112,9 +112,14 @@ func TestMutantsOfASample(t *testing.T) {
 				"0 more did not compile",
 			"lives   p/p.go:5 negate condition == -> != | n == 4",
 		}},
-		{"some only, from one on", []string{"-n", "1", "-from", "2", "-files", "p.go:3$", "./p"}, []string{
+		{"some only, from one on", []string{"-n", "1", "-from", "2", "-files", "p.go:3", "./p"}, []string{
 			"./p, seed 1, mutants 2 to 3 of 3:",
 			"1 run, 1 killed by a test, 0 by the time limit, 0 live: 100.0 % killed; " +
+				"0 more did not compile",
+		}},
+		{"for a moment only", []string{"-for", "1ns", "./p"}, []string{
+			"./p, seed 1, mutants 0 to 0 of 11:",
+			"0 run, 0 killed by a test, 0 by the time limit, 0 live: 0.0 % killed; " +
 				"0 more did not compile",
 		}},
 		{"a list", []string{"-list", "-files", "p.go:9", "./p"}, []string{
