@@ -84,7 +84,9 @@ cover: ## test coverage per package, details in cover.out
 	$(GO) test -coverprofile cover.out ./...
 	@$(GO) tool cover -func cover.out | tail -n 1
 
-install: build ## install to DESTDIR/PREFIX/bin (/usr/local/bin)
+# Installing is root's, building is not: root may have no Go, and should leave no files here.
+install: ## install what "make build" has built to DESTDIR/PREFIX/bin (/usr/local/bin)
+	@test -x bin/director || { echo 'there is no bin/director yet; run "make build" first' >&2; exit 1; }
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 bin/director '$(DESTDIR)$(PREFIX)/bin/director'
 

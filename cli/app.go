@@ -29,15 +29,18 @@ type IO struct {
 }
 
 // session is one run of the program.
-type session struct{ IO }
+type session struct {
+	IO
+	program string // as it was called
+}
 
 // Main runs the command line and returns the exit status. args[0] is the program's name.
 func Main(ctx context.Context, args []string, io IO) int {
-	s := &session{IO: io}
+	s := &session{IO: io, program: args[0]}
 	err := s.run(ctx, args)
 	if err != nil {
 		for line := range strings.Lines(text(err)) {
-			fmt.Fprintf(s.Stderr, "Error: %s\n", strings.TrimSuffix(line, "\n"))
+			fmt.Fprintf(s.Stderr, "Error: %s\n", api.Visible(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	return status(err)
@@ -51,6 +54,9 @@ func (s *session) run(ctx context.Context, args []string) error {
 	}
 	if line.help {
 		return s.help(app, line.command)
+	}
+	if line.version {
+		return app.RunContext(ctx, []string{line.program, "version"})
 	}
 	if line.command == nil {
 		if err := s.helpOn(s.Stderr, app, nil); err != nil {
@@ -180,7 +186,7 @@ func (s *session) asking(least, most int, action func(c *cli.Context, client *ap
 
 // remark says something on stderr that is neither data nor an error.
 func (s *session) remark(format string, args ...any) {
-	fmt.Fprintf(s.Stderr, format+"\n", args...)
+	fmt.Fprintln(s.Stderr, api.Visible(fmt.Sprintf(format, args...)))
 }
 
 // info says on stderr what was done, if that is wanted.

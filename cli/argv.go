@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -13,6 +15,7 @@ type commandLine struct {
 	path    []string     // command and subcommand
 	command *cli.Command // nil: none was named
 	help    bool
+	version bool
 	flags   []string
 	args    []string
 }
@@ -25,8 +28,7 @@ func (l *commandLine) argv() []string {
 	return append(argv, l.args...)
 }
 
-// parseLine puts a command line in order. Flags that a command does not know stay where they are found: urfave/cli reports
-// them.
+// parseLine puts a command line in order.
 func parseLine(commands []*cli.Command, args []string) (*commandLine, error) {
 	line := &commandLine{program: args[0]}
 	level := commands // of the next command word
@@ -60,10 +62,68 @@ func parseLine(commands []*cli.Command, args []string) (*commandLine, error) {
 			line.args = append(line.args, word)
 		}
 	}
-	if line.command != nil && level != nil && !line.help {
+	switch {
+	case line.help:
+	case line.command == nil:
+		return line, line.withoutCommand()
+	case level != nil:
 		return nil, exitf(exitUsage, "%q needs a command: %s", line.command.HelpName, strings.Join(names(level), ", "))
+	default:
+		return line, line.checkFlags()
 	}
 	return line, nil
+}
+
+// withoutCommand makes sense of flags alone.
+func (l *commandLine) withoutCommand() error {
+	for i := 0; i < len(l.flags); i++ {
+		flag := l.flags[i]
+		name, _, hasValue := strings.Cut(strings.TrimLeft(flag, "-"), "=")
+		f := l.flag(name)
+		switch {
+		case flag == "--version", flag == "-v", flag == "-V":
+			l.version = true
+		case f != nil && takesValue(f) && !hasValue:
+			i++
+		case f == nil:
+			return exitf(exitUsage, "director has no flag %q without a command; \"director help\" lists the commands", flag)
+		}
+	}
+	if len(l.flags) > 0 && !l.version {
+		return exitf(exitUsage, "no command given; \"director help\" lists them")
+	}
+	return nil
+}
+
+// checkFlags reports flags that the command does not have and values that they cannot have, in words of ours: urfave/cli's are Go's.
+func (l *commandLine) checkFlags() error {
+	for i := 0; i < len(l.flags); i++ {
+		word := l.flags[i]
+		name, value, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		f := l.flag(name)
+		if f == nil {
+			return exitf(exitUsage, "there is no flag %q here; usage: %s", word, l.command.UsageText)
+		}
+		if takesValue(f) && !hasValue {
+			i++
+			value = l.flags[i]
+		}
+		problem := ""
+		switch f.(type) {
+		case *cli.BoolFlag:
+			if _, err := strconv.ParseBool(value); hasValue && err != nil {
+				problem = "give it without a value"
+			}
+		case *cli.DurationFlag:
+			if d, err := time.ParseDuration(value); err != nil || d <= 0 {
+				problem = "give a time such as 30s or 5m"
+			}
+		}
+		if problem != "" {
+			return exitf(exitUsage, "--%s %s: %s; usage: %s", f.Names()[0], value, problem, l.command.UsageText)
+		}
+	}
+	return nil
 }
 
 // addFlag takes a flag and, if it has one, its value, and returns what is left.

@@ -26,7 +26,6 @@ func TestParseLine(t *testing.T) {
 		{"ring -a X status --json", "ring status -a X --json --"},
 		{"ring add 192.0.2.1 9090 -a X", "ring add -a X -- 192.0.2.1 9090"},
 		{"status help", "status -- help"},
-		{"status --unknown alice", "status --unknown -- alice"},
 		{"flush -F all", "flush -F -- all"},
 	}
 	commands := (&session{}).app().Commands

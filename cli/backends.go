@@ -107,7 +107,7 @@ The backend gets no new users. Users who are mapped to it stay and their session
 stderr tells how many they are. "director flush" moves them away.
 
   $ director down 192.0.2.1
-  192.0.2.1: 1204 users are still mapped to it; "director flush 192.0.2.1" moves them`, change{
+  192.0.2.1: 12 users are still mapped to it; "director flush 192.0.2.1" moves …`, change{
 		operation: func(ip api.IP) api.Operation { return api.BackendDown{IP: ip} },
 		done:      "down",
 		after: func(ip api.IP, o api.Outcome) {

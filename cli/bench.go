@@ -83,7 +83,7 @@ func (s *session) bench(c *cli.Context, cfg load.Config) error {
 	case c.Context.Err() != nil && result == nil:
 		return c.Context.Err()
 	case err != nil:
-		return exitf(exitTemporary, "%v; give the directors by -a, and what to ask there by --door", err)
+		return exitf(exitTemporary, "%s; give the directors by -a, and what to ask there by --door", err)
 	}
 	report := newBenchReport(cfg, result, costs.end(context.WithoutCancel(c.Context)))
 	if c.Bool("json") {

@@ -132,7 +132,7 @@ func buckets(h *hdrhistogram.Histogram) []benchBucket {
 func (r benchReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "%d lookups in %s, %.0f a second; %d failed\n", r.Lookups, span(r.Seconds*1e6), r.PerSecond, r.Failed)
 	for _, f := range r.Failures {
-		fmt.Fprintf(w, "  %d: %s\n", f.Lookups, f.Reason)
+		fmt.Fprintf(w, "  %d: %s\n", f.Lookups, api.Visible(f.Reason))
 	}
 	fmt.Fprintf(w, "%d users; %d answers contradict others", r.Users, r.Wrong)
 	if r.Moved > 0 {
@@ -140,7 +140,7 @@ func (r benchReport) print(w io.Writer) error {
 	}
 	fmt.Fprintln(w)
 	for _, e := range r.Examples {
-		fmt.Fprintf(w, "  %s\n", e)
+		fmt.Fprintf(w, "  %s\n", api.Visible(e))
 	}
 	fmt.Fprintln(w)
 	if err := r.printTable(w); err != nil {

@@ -188,6 +188,7 @@ func (s *session) devTell(dir string) error {
 
 Ctrl-C ends them.
 `
+	text = strings.ReplaceAll(text, "\n  director ", "\n  "+quote(s.program)+" ")
 	text = strings.NewReplacer(
 		"DEVLOGINS", fmt.Sprint(devLogins),
 		"SOCKET1", devSocket(dir, "d1"),

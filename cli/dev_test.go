@@ -19,7 +19,7 @@ func TestDev(t *testing.T) {
 	var stderr strings.Builder
 	ended := make(chan int, 1)
 	go func() {
-		ended <- Main(ctx, []string{"director", "dev"}, IO{
+		ended <- Main(ctx, []string{"./bin/director", "dev"}, IO{
 			Stdout: in, Stderr: &stderr, LookupEnv: func(string) (string, bool) { return "", false }, Location: time.UTC, Version: "1.2.3",
 		})
 		in.Close()
@@ -29,6 +29,13 @@ func TestDev(t *testing.T) {
 	for lines.Scan() {
 		if _, found, ok := strings.Cut(lines.Text(), "export DIRECTOR_ADDR="); ok {
 			addr = found
+			continue
+		}
+		if strings.Contains(lines.Text(), "ring status") {
+			// What is to be typed must be found as it stands there.
+			if !strings.HasPrefix(lines.Text(), "  ./bin/director ring status ") {
+				t.Errorf("the program was called as ./bin/director, and told is %q", lines.Text())
+			}
 			break
 		}
 	}

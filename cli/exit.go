@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"directormesh/cli/api"
@@ -69,6 +71,10 @@ func text(err error) string {
 	}
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
+	}
+	var output *fs.PathError
+	if errors.As(err, &output) && output.Op == "write" && output.Path == os.Stdout.Name() {
+		return "the output cannot be written: " + api.Cause(err)
 	}
 	return strings.TrimSpace(err.Error())
 }

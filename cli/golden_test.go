@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -96,8 +97,8 @@ func TestHelp(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "$ director %s\n%s\n", line, r.stdout)
 		for text := range strings.Lines(r.stdout) {
-			if len([]rune(text)) > 160 {
-				t.Errorf("%s: a line of %d characters", line, len(text))
+			if n := utf8.RuneCountInString(strings.TrimSuffix(text, "\n")); n > 80 {
+				t.Errorf("%s: a line of %d characters: %s", line, n, text)
 			}
 		}
 	}

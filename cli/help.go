@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 )
@@ -42,18 +43,17 @@ func programHelp(b *strings.Builder, app *cli.App) {
 		commandList(b, byCategory[category])
 		b.WriteString("\n")
 	}
-	b.WriteString("\"director COMMAND --help\" tells more. Flags may stand anywhere; -a ADDR or DIRECTOR_ADDR picks the director to ask.\n")
+	b.WriteString(wrap("\"director COMMAND --help\" tells more. Flags may stand anywhere; -a ADDR or DIRECTOR_ADDR picks "+
+		"the director to ask.", 0))
 }
 
 // commandList prints one line for each command.
 func commandList(b *strings.Builder, commands []*cli.Command) {
-	width := 0
+	var rows []helpRow
 	for _, c := range commands {
-		width = max(width, len(shortUsage(c)))
+		rows = append(rows, helpRow{shortUsage(c), c.Usage})
 	}
-	for _, c := range commands {
-		fmt.Fprintf(b, "  %-*s  %s\n", width, shortUsage(c), c.Usage)
-	}
+	helpRows(b, rows)
 }
 
 // shortUsage is the command with its arguments, without flags.
@@ -62,21 +62,89 @@ func shortUsage(c *cli.Command) string {
 }
 
 func commandHelp(b *strings.Builder, c *cli.Command) {
-	fmt.Fprintf(b, "usage: %s\n\n", c.UsageText)
-	b.WriteString(strings.TrimSpace(c.Description))
-	b.WriteString("\n\nFlags:\n")
-	type row struct{ name, usage string }
-	var rows []row
-	width := 0
+	b.WriteString(wrap("usage: "+c.UsageText, len("usage: ")))
+	b.WriteString("\n")
+	b.WriteString(wrapText(strings.TrimSpace(c.Description)))
+	b.WriteString("\nFlags:\n")
+	var rows []helpRow
 	for _, f := range c.Flags {
-		r := row{flagName(f), flagUsage(f)}
-		width = max(width, len(r.name))
-		rows = append(rows, r)
+		rows = append(rows, helpRow{flagName(f), flagUsage(f)})
 	}
-	rows = append(rows, row{helpName(c), "print this"})
+	helpRows(b, append(rows, helpRow{helpName(c), "print this"}))
+}
+
+const (
+	helpWidth = 80 // of the narrowest terminal that people use
+	helpNames = 34 // of the column of names: what is longer stands on a line of its own
+)
+
+// helpRow is a name with what it means.
+type helpRow struct{ name, text string }
+
+// helpRows prints names and their meanings in two columns.
+func helpRows(b *strings.Builder, rows []helpRow) {
+	width := 0
 	for _, r := range rows {
-		fmt.Fprintf(b, "  %-*s  %s\n", width, r.name, r.usage)
+		if n := utf8.RuneCountInString(r.name); n <= helpNames {
+			width = max(width, n)
+		}
 	}
+	for _, r := range rows {
+		indent := 2 + width + 2
+		if utf8.RuneCountInString(r.name) > width {
+			fmt.Fprintf(b, "  %s\n", r.name)
+			b.WriteString(wrap(strings.Repeat(" ", indent)+r.text, indent))
+			continue
+		}
+		b.WriteString(wrap(fmt.Sprintf("  %-*s  %s", width, r.name, r.text), indent))
+	}
+}
+
+// wrap breaks a line where it is too long for a terminal; what follows is indented.
+func wrap(line string, indent int) string {
+	var b strings.Builder
+	for utf8.RuneCountInString(line) > helpWidth {
+		runes := []rune(line)
+		at := helpWidth
+		for at > indent && runes[at] != ' ' {
+			at--
+		}
+		if at <= indent {
+			break // a word that is longer than the line
+		}
+		b.WriteString(strings.TrimRight(string(runes[:at]), " "))
+		b.WriteString("\n")
+		line = strings.Repeat(" ", indent) + strings.TrimLeft(string(runes[at:]), " ")
+	}
+	b.WriteString(line)
+	b.WriteString("\n")
+	return b.String()
+}
+
+// wrapText breaks paragraphs anew; indented lines are examples and stay as they are.
+func wrapText(text string) string {
+	var b strings.Builder
+	paragraph := ""
+	flush := func() {
+		if paragraph != "" {
+			b.WriteString(wrap(paragraph, 0))
+			paragraph = ""
+		}
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case line == "", strings.HasPrefix(line, "  "):
+			flush()
+			b.WriteString(line + "\n")
+		case paragraph == "":
+			paragraph = line
+		default:
+			paragraph += " " + line
+		}
+	}
+	flush()
+	return b.String()
 }
 
 func helpName(c *cli.Command) string {

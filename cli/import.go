@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -101,17 +99,10 @@ func (s *session) follow(ctx context.Context, i *importer) error {
 func sourceError(from string, err error) error {
 	var protocol *api.ProtocolError
 	if errors.As(err, &protocol) {
-		return exitf(exitProtocol, "%v; name the director-admin socket of a Dovecot director with --from", err)
+		return exitf(exitProtocol, "what answers at %s is not a director: %s; name the director-admin socket of a Dovecot director with --from",
+			protocol.Addr, protocol.Reason)
 	}
-	reason := err.Error()
-	var op *net.OpError
-	var call *os.SyscallError
-	switch {
-	case errors.As(err, &call):
-		reason = call.Err.Error()
-	case errors.As(err, &op):
-		reason = op.Err.Error()
-	}
+	reason := api.Cause(err)
 	return exitf(exitTemporary, "cannot import from %s: %s; is that director running, and is this its director-admin socket?",
 		from, strings.TrimPrefix(reason, from+" "))
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"directormesh/cli/api"
 )
 
 // jsonList prints {"name":[…]} with one element a line. It may be long: elements wait in a temporary file until the list is
@@ -40,7 +42,7 @@ func (l *jsonList) add(value any) error {
 		l.buf.WriteString(",\n")
 	}
 	l.count++
-	_, err = l.buf.Write(raw)
+	_, err = l.buf.Write(api.VisibleJSON(raw))
 	return err
 }
 

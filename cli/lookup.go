@@ -54,7 +54,7 @@ func (s *session) lookupOne(c *cli.Context, client *api.Client, args []string) e
 	if c.Bool("json") {
 		return s.printJSON(answer)
 	}
-	_, err = fmt.Fprintf(s.Stdout, "%s\t%s\n", answer.User, answer.Backend)
+	_, err = fmt.Fprintf(s.Stdout, "%s\t%s\n", api.Visible(answer.User), answer.Backend)
 	return err
 }
 
@@ -112,13 +112,13 @@ func (s *session) lookupFile(c *cli.Context, client *api.Client, args []string) 
 type linePrinter struct{ out *bufio.Writer }
 
 func (p *linePrinter) print(a api.LookupAnswer) error {
-	p.out.WriteString(a.User)
+	p.out.WriteString(api.Visible(a.User))
 	if a.Error == nil {
 		p.out.WriteByte('\t')
 		p.out.Write(ring.AppendAddrText(p.out.AvailableBuffer(), a.Backend.Addr))
 	} else {
 		p.out.WriteString("\t-\t")
-		p.out.WriteString(a.Error.Message)
+		p.out.WriteString(api.Visible(a.Error.Message))
 	}
 	return p.out.WriteByte('\n')
 }

@@ -87,7 +87,7 @@ func (s *session) mapHash(c *cli.Context, client *api.Client) error {
 		return s.printJSON(map[string][]string{"users": users})
 	}
 	for _, u := range users {
-		if _, err := fmt.Fprintln(s.Stdout, u); err != nil {
+		if _, err := fmt.Fprintln(s.Stdout, api.Visible(u)); err != nil {
 			return err
 		}
 	}

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"strings"
+	"syscall"
+
+	"directormesh/cli/api"
 )
 
 // maxNameLine bounds a line of a file of user names.
@@ -19,15 +23,27 @@ func (s *session) openNames(path string) (io.ReadCloser, error) {
 		return io.NopCloser(s.Stdin), nil
 	}
 	f, err := os.Open(path)
-	var pathError *os.PathError
-	if errors.As(err, &pathError) {
-		err = pathError.Err
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("user names: %s: %w", path, syscall.ENOENT)
+	}
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil && info.IsDir() {
+			err = errors.Join(syscall.EISDIR, f.Close())
+		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("user names: %s: %w", path, err)
+		return nil, fmt.Errorf("user names: %s: %s; name a file that this user may read", path, api.Cause(err))
 	}
 	return f, nil
 }
+
+// Marks that editors put before a text to tell its encoding.
+const (
+	utf8Mark       = "\ufeff"
+	utf16BigMark   = "\xfe\xff"
+	utf16SmallMark = "\xff\xfe"
+)
 
 // readNames yields the lines of a file of user names without their line ends; empty ones are left out.
 func readNames(in io.Reader) iter.Seq2[string, error] {
@@ -38,12 +54,22 @@ func readNames(in io.Reader) iter.Seq2[string, error] {
 		for lines.Scan() {
 			n++
 			line := strings.TrimSuffix(lines.Text(), "\r")
+			if n == 1 {
+				if strings.HasPrefix(line, utf16BigMark) || strings.HasPrefix(line, utf16SmallMark) {
+					yield("", exitf(exitNotPossible, "user names: the file is UTF-16; save it as UTF-8"))
+					return
+				}
+				line = strings.TrimPrefix(line, utf8Mark)
+			}
 			if line != "" && !yield(line, nil) {
 				return
 			}
 		}
-		if err := lines.Err(); err != nil {
-			yield("", exitf(exitNotPossible, "user names: line %d: %v", n+1, err))
+		switch err := lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			yield("", exitf(exitNotPossible, "user names: line %d is longer than %d bytes; put one name on a line", n+1, maxNameLine))
+		case err != nil:
+			yield("", exitf(exitNotPossible, "user names: line %d cannot be read: %s", n+1, api.Cause(err)))
 		}
 	}
 }

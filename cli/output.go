@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"directormesh/cli/api"
 )
 
 // The layout of tables is doveadm's: column widths come from the titles and the first rows, surplus space goes to one
@@ -31,17 +33,22 @@ type table struct {
 	out     *bufio.Writer
 	columns []column
 	screen  int
-	grows   bool       // rather wider than the screen than out of line
+	fits    int        // the screen, before a table that grows has widened it
+	grows   bool       // has more columns than doveadm knows: they keep their line, or go below on a terminal that is too narrow
+	folds   bool       // into blocks that fit on the screen, if it grows
 	held    [][]string // until the layout is fixed
 	widths  []int      // nil until then
 }
 
 func newTable(w io.Writer, columns ...column) *table {
-	return &table{out: bufio.NewWriter(w), columns: columns, screen: screenWidth(w)}
+	return &table{out: bufio.NewWriter(w), columns: columns, screen: screenWidth(w), folds: isTerminal(w)}
 }
 
 // row adds a row; it must have a cell for each column.
 func (t *table) row(cells ...string) error {
+	for i := range cells {
+		cells[i] = api.Visible(cells[i])
+	}
 	if t.widths != nil {
 		return t.print(cells)
 	}
@@ -65,6 +72,11 @@ func (t *table) end() error {
 // begin fixes the layout and prints the titles and the rows held.
 func (t *table) begin() error {
 	t.layOut()
+	if t.grows && t.folds {
+		if blocks := t.blocks(); len(blocks) > 1 {
+			return t.fold(blocks)
+		}
+	}
 	titles := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		titles[i] = c.title
@@ -74,6 +86,57 @@ func (t *table) begin() error {
 	}
 	for _, cells := range t.held {
 		if err := t.print(cells); err != nil {
+			return err
+		}
+	}
+	t.held = nil
+	return nil
+}
+
+// blocks returns which columns can stand beside each other on the screen; each block begins with the first column, by which its rows
+// are known again.
+func (t *table) blocks() [][]int {
+	blocks := [][]int{{0}}
+	width := t.needs(0)
+	for i := 1; i < len(t.columns); i++ {
+		if width+1+t.needs(i) > t.fits {
+			blocks = append(blocks, []int{0})
+			width = t.needs(0)
+		}
+		last := len(blocks) - 1
+		blocks[last] = append(blocks[last], i)
+		width += 1 + t.needs(i)
+	}
+	return blocks
+}
+
+// needs is the width of a column that has no space to spare.
+func (t *table) needs(column int) int {
+	width := utf8.RuneCountInString(t.columns[column].title)
+	for _, cells := range t.held {
+		width = max(width, utf8.RuneCountInString(cells[column]))
+	}
+	return width
+}
+
+// fold prints the blocks below each other. Such tables are short, so later rows, of which there are none, would stand alone.
+func (t *table) fold(blocks [][]int) error {
+	for n, columns := range blocks {
+		if n > 0 {
+			t.out.WriteByte('\n')
+		}
+		block := &table{out: t.out, screen: t.fits}
+		for _, i := range columns {
+			block.columns = append(block.columns, t.columns[i])
+		}
+		for _, cells := range t.held {
+			var part []string
+			for _, i := range columns {
+				part = append(part, cells[i])
+			}
+			block.held = append(block.held, part)
+		}
+		if err := block.begin(); err != nil {
 			return err
 		}
 	}
@@ -97,6 +160,7 @@ func (t *table) layOut() {
 		}
 		total += t.widths[i]
 	}
+	t.fits = t.screen
 	if t.grows {
 		t.screen = max(t.screen, total)
 	}
@@ -161,9 +225,12 @@ func (s *session) date(t *time.Time, none string) string {
 
 // printJSON prints one JSON value.
 func (s *session) printJSON(value any) error {
-	e := json.NewEncoder(s.Stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(value)
+	raw, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = s.Stdout.Write(append(api.VisibleJSON(raw), '\n'))
+	return err
 }
 
 // orDash prints an absent cell as doveadm does.

@@ -1,9 +1,17 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/httpapi/httpapitest"
+	"directormesh/ring"
 )
 
 // The layout of doveadm's tables, step by step.
@@ -77,6 +85,91 @@ func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{"": "''", "plain@x.y_z-1": "plain@x.y_z-1", "it's": `'it'\''s'`, "a b": "'a b'", "$x": "'$x'"} {
 		if got := quote(in); got != want {
 			t.Errorf("quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+// A table with columns of ours is folded on a terminal that is too narrow: each line fits, and begins with the first column.
+func TestTableFolds(t *testing.T) {
+	var out strings.Builder
+	table := newTable(&out, column{title: "director ip"}, column{title: "status"}, column{title: "name"}, column{title: "reachable"})
+	table.grows, table.folds, table.screen = true, true, 34
+	for _, row := range [][]string{{"127.0.0.11", "synced", "d1", "-"}, {"127.0.0.12", "handshaking", "director-2.example.org", "no"}} {
+		if err := table.row(row...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := table.end(); err != nil {
+		t.Fatal(err)
+	}
+	want := `director ip status
+127.0.0.11  synced
+127.0.0.12  handshaking
+
+director ip name
+127.0.0.11  d1
+127.0.0.12  director-2.example.org
+
+director ip reachable
+127.0.0.11  -
+127.0.0.12  no
+`
+	var got strings.Builder
+	for line := range strings.Lines(out.String()) {
+		if n := len(strings.TrimSuffix(line, "\n")); n > 34 {
+			t.Errorf("a line of %d characters: %q", n, line)
+		}
+		got.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Names, tags and texts of others cannot steer a terminal, whatever command shows them.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	const evil = "evil\x1b[2J\u009b31m\u202e\x07\nError: mended"
+	d := httpapitest.Sample()
+	for i := range d.DirectorsIs.Directors {
+		d.DirectorsIs.Directors[i].Name, d.DirectorsIs.Directors[i].Reason = evil, evil
+	}
+	for i := range d.BackendsIs.Backends {
+		d.BackendsIs.Backends[i].Tag, d.BackendsIs.Backends[i].State = evil, evil
+	}
+	d.FlushesIs = func() api.Flushes {
+		return api.Flushes{Flushes: []api.Flush{{Director: evil, ID: 4, Total: 2, Lost: true}}}
+	}
+	d.LookupIs = func(context.Context, ring.Tag, ring.UserHash) (api.IP, error) {
+		return api.IP{}, api.Errorf(api.CodeTemporary, evil)
+	}
+	failing := false
+	d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+		if failing {
+			return api.Outcome{}, api.Errorf(api.CodeTimeout, evil)
+		}
+		return api.Outcome{FailedDirectors: []string{evil}, Flush: &api.FlushID{Director: evil, ID: 4}}, nil
+	}
+	socket := httpapitest.Serve(t, d, zerolog.Nop())
+	for _, command := range []string{
+		"status", "status --json", "dump", "dump --json", "ring status", "ring status --json", "lookup -f -", "lookup -f - --json", "lookup x",
+		"map -f -", "map -f - --json", "map -h 1 -f -", "add 192.0.2.1", "up 192.0.2.1", "down -v 192.0.2.1", "move u 192.0.2.1 -v", "kick u -v",
+		"flush all", "flush all --json", "flush -F all", "flush --watch", "flush --cancel", "ring add 192.0.2.1", "ring remove 192.0.2.1",
+		"ring status --wait --timeout 1ms", "kick " + evil, "status " + evil, evil, "--" + evil, "status --" + evil, "down " + evil,
+		"move u " + evil, "add 192.0.2.1 " + evil, "map -h " + evil, "flush --max-parallel " + evil + " all", "status -a " + evil,
+		"import --from /" + evil, "bench --door " + evil, "completion " + evil, "hold --socket " + evil + " -- x", "serve --log-level " + evil,
+	} {
+		for _, failing = range []bool{false, true} {
+			args := strings.Split(command, " ")
+			if !strings.HasPrefix(command, "serve") && !strings.HasPrefix(command, "hold") && !strings.Contains(command, "-a ") {
+				args = append(args, "-a", socket)
+			}
+			r := runCommand(t, strings.ReplaceAll(evil, "\n", " ")+"\xff\n", args...)
+			for line := range strings.Lines(r.stdout + r.stderr) {
+				text := strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", " ")
+				if api.Visible(text) != text || strings.HasPrefix(line, "Error: mended") {
+					t.Errorf("%q: %q", command, line)
+				}
+			}
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (p *progress) tell(id api.FlushID, f api.Flush) error {
 		return nil
 	}
 	p.told[id] = now
-	_, err := fmt.Fprintln(p.out, describe(f))
+	_, err := fmt.Fprintln(p.out, api.Visible(describe(f)))
 	return err
 }
 
@@ -118,7 +118,7 @@ func (p *progress) draw(id api.FlushID, f api.Flush) {
 	if total == 0 {
 		if f.Ended() {
 			p.end()
-			fmt.Fprintln(p.out, describe(f))
+			fmt.Fprintln(p.out, api.Visible(describe(f)))
 		}
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 )
 
@@ -40,10 +41,20 @@ func (sockets) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error)
 			return l, p, nil
 		}
 	}
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, nil, fmt.Errorf("bind: %w; is another director running here? choose another address with --bind", err)
+	// Without Go's words for what was tried.
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
 	}
-	return nil, nil, fmt.Errorf("bind: %w", err)
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	what := "give an address of this host with --bind"
+	if errors.Is(err, syscall.EADDRINUSE) {
+		what = "is another director running here? choose another address with --bind"
+	}
+	return nil, nil, fmt.Errorf("bind: cannot listen at %s: %w; %s", addr, err, what)
 }
 
 func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 )
@@ -43,13 +45,13 @@ func parseAddress(s string) (address, error) {
 		}
 		return address{base: strings.TrimSuffix(u.String(), "/")}, nil
 	case strings.Contains(s, "://"):
-		return address{}, fmt.Errorf("director address %q: only http and https URLs are known", s)
+		return address{}, fmt.Errorf("director address %q: only http and https URLs are known; give one, a socket path or host:port", s)
 	case strings.Contains(s, "/"):
 		return address{network: "unix", dial: s, base: "http://director"}, nil
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "" || port == "" {
-		return address{}, fmt.Errorf("director address %q is neither a socket path, host:port nor a URL", s)
+		return address{}, fmt.Errorf("director address %q is neither a socket path, host:port nor a URL; give one of these", s)
 	}
 	return address{network: "tcp", dial: s, base: "http://" + s}, nil
 }
@@ -90,22 +92,41 @@ func explain(err error) string {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
 		return "it did not answer in time; " + another
 	}
-	return reason(err) + "; " + another
+	return Cause(err) + "; " + another
 }
 
-// reason strips what net and net/http put around the cause.
-func reason(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
+// Cause is the cause of an error without what Go's libraries put around it: the system's own words where the system refused, ours
+// where a connection broke off or a name has no address. What was tried is for the caller to say.
+func Cause(err error) string {
+	var noHost *net.DNSError
+	var timeout net.Error
+	var number syscall.Errno
+	var program *exec.Error
+	switch {
+	case errors.As(err, &noHost):
+		return "host " + noHost.Name + " cannot be resolved"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the connection broke off"
+	case errors.As(err, &number):
+		return number.Error()
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, &program):
+		err = program.Err
 	}
+	var address *url.Error
 	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
+	var path *fs.PathError
+	for {
+		switch {
+		case errors.As(err, &address):
+			err = address.Err
+		case errors.As(err, &op):
+			err = op.Err
+		case errors.As(err, &path):
+			err = path.Err
+		default:
+			return err.Error()
+		}
 	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
-		err = call.Err
-	}
-	return err.Error()
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -145,6 +147,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if json.Unmarshal(raw, &failure) != nil || failure.Error == nil || failure.Error.Code == "" {
 		return response{}, &ProtocolError{Addr: c.addr, Reason: "HTTP status " + strconv.Itoa(resp.StatusCode) + " for " + path}
 	}
+	failure.Error.Message = Visible(failure.Error.Message) // one line, whatever it says
 	return response{}, failure.Error
 }
 
@@ -157,11 +160,21 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	if errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return &UnreachableError{Addr: c.addr, Err: err}
 	}
+	if strings.HasSuffix(err.Error(), "server closed idle connection") { // an error of net/http's that has no name
+		return &UnreachableError{Addr: c.addr, Err: io.EOF}
+	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return &UnreachableError{Addr: c.addr, Err: err}
 	}
-	return &ProtocolError{Addr: c.addr, Reason: reason(err)}
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &certificate):
+		return &UnreachableError{Addr: c.addr, Err: errors.New("its certificate is not trusted here")}
+	case strings.HasPrefix(c.base, "https:"):
+		return &ProtocolError{Addr: c.addr, Reason: "it does not speak HTTPS"}
+	}
+	return &ProtocolError{Addr: c.addr, Reason: "it does not speak HTTP"}
 }
 
 // whole decodes a response of one JSON value.
@@ -173,10 +186,10 @@ func whole[T any](r response, err error) (T, error) {
 	defer r.body.Close()
 	raw, err := io.ReadAll(io.LimitReader(r.body, maxResponse))
 	if err != nil {
-		return value, &UnreachableError{Addr: r.client.addr, Err: fmt.Errorf("the answer broke off: %w", err)}
+		return value, &UnreachableError{Addr: r.client.addr, Err: err}
 	}
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return value, &ProtocolError{Addr: r.client.addr, Reason: "its answer is not the JSON that was expected: " + err.Error()}
+		return value, &ProtocolError{Addr: r.client.addr, Reason: "its answer is not JSON of a director"}
 	}
 	return value, nil
 }

@@ -81,5 +81,6 @@ type ProtocolError struct {
 }
 
 func (e *ProtocolError) Error() string {
-	return fmt.Sprintf("what answers at %s is not a director: %s", e.Addr, e.Reason)
+	return fmt.Sprintf("what answers at %s is not a director: %s; name a director with -a or DIRECTOR_ADDR",
+		e.Addr, e.Reason)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -118,7 +117,7 @@ func lines[T any](ctx context.Context, r response, err error, decode func([]byte
 	for scanner.Scan() {
 		var value T
 		if err := decode(scanner.Bytes(), &value); err != nil {
-			return &ProtocolError{Addr: r.client.addr, Reason: "its answer is not the JSON that was expected: " + err.Error()}
+			return &ProtocolError{Addr: r.client.addr, Reason: "its answer is not JSON of a director"}
 		}
 		if err := each(value); err != nil {
 			return err
@@ -128,7 +127,7 @@ func lines[T any](ctx context.Context, r response, err error, decode func([]byte
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return &UnreachableError{Addr: r.client.addr, Err: fmt.Errorf("the answer broke off: %w", err)}
+		return &UnreachableError{Addr: r.client.addr, Err: err}
 	}
 	return nil
 }
@@ -136,7 +135,7 @@ func lines[T any](ctx context.Context, r response, err error, decode func([]byte
 // checkText refuses what JSON cannot carry unchanged: the director would hash another name.
 func checkText(what, s string) error {
 	if !utf8.ValidString(s) {
-		return Errorf(CodeBadRequest, "%s %q is not valid UTF-8", what, s)
+		return Errorf(CodeBadRequest, "%s %q is not valid UTF-8; give the name in UTF-8", what, s)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"directormesh/cli/api"
 )
 
 // Environment is what settings are read with; tests give their own.
@@ -34,10 +36,13 @@ func SystemEnvironment() Environment {
 			ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 			defer cancel()
 			addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+			if err != nil {
+				return nil, errors.New(api.Cause(err) + "; give an IP address, or look at this host's resolver")
+			}
 			for i := range addrs {
 				addrs[i] = addrs[i].Unmap()
 			}
-			return addrs, err
+			return addrs, nil
 		},
 	}
 }
@@ -107,7 +112,7 @@ func loadFile(path string, env Environment) (map[string]value, []Problem) {
 	}
 	raw, err := env.ReadFile(path)
 	if err != nil {
-		return nil, []Problem{{Source: path, Err: fmt.Errorf("cannot be read: %w", err)}}
+		return nil, []Problem{{Source: path, Err: fmt.Errorf("cannot be read: %s", api.Cause(err))}}
 	}
 	return parseFile(path, raw)
 }
@@ -117,7 +122,7 @@ func loadFile(path string, env Environment) (map[string]value, []Problem) {
 func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(raw, &document); err != nil {
-		return nil, []Problem{{Source: path, Err: errors.New(strings.TrimPrefix(err.Error(), "yaml: "))}}
+		return nil, []Problem{{Source: path, Err: notYAML(err)}}
 	}
 	if document.Kind == 0 { // empty, or comments only
 		return nil, nil
@@ -156,6 +161,19 @@ func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 		values[name] = value{text, source}
 	}
 	return values, problems
+}
+
+// notYAML says what the YAML library, whose words are for those who know how YAML is parsed, could not read.
+func notYAML(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	where, what, found := strings.Cut(text, ": ")
+	if !found || !strings.HasPrefix(where, "line ") {
+		where, what = "the file", text
+	}
+	if strings.Contains(what, "cannot start any token") {
+		what = "is there a TAB? use blanks"
+	}
+	return fmt.Errorf("%s is not YAML (%s); settings look like \"user-expire: 15m\"", where, what)
 }
 
 // nodeText returns the text of a scalar, or of a list of scalars where the setting may be one.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"directormesh/cli/api"
 )
 
 // keyBytes is the size of a key of the mesh.
@@ -19,7 +21,7 @@ const maxKeys = 16
 func readKeys(path string, env Environment) ([][]byte, error) {
 	raw, err := env.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
+		return nil, fmt.Errorf("%s cannot be read: %s", path, api.Cause(err))
 	}
 	return parseKeys(path, raw)
 }
@@ -29,7 +31,7 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 	var keys [][]byte
 	lines := bufio.NewScanner(bytes.NewReader(raw))
 	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
+		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff")) // some editors put that first
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
@@ -49,7 +51,7 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 	}
 	switch {
 	case lines.Err() != nil:
-		return nil, fmt.Errorf("%s is not a key file: %w", path, lines.Err())
+		return nil, fmt.Errorf("%s is not a key file: it has a line of over %d bytes", path, bufio.MaxScanTokenSize)
 	case len(keys) == 0:
 		return nil, errors.New(path + " has no key; make one with: head -c 32 /dev/urandom | base64")
 	case len(keys) > maxKeys:

@@ -74,7 +74,7 @@ func (s Spec) openFIFO() (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.Mode().Type() != fs.ModeNamedPipe {
-		err = errors.New("is there already and is no FIFO")
+		err = errors.New("is there already and is no FIFO; remove it, or choose another path")
 	}
 	if err == nil {
 		err = f.Chmod(s.Mode)

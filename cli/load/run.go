@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"directormesh/cli/api"
 )
 
 const (
@@ -81,7 +83,7 @@ func (r *run) connect(ctx context.Context) error {
 			}
 			c := newConnection(r, d, number, p)
 			if err := c.connect(ctx); err != nil {
-				return fmt.Errorf("connecting to %s: %w", target.Name, err)
+				return fmt.Errorf("cannot connect to %s: %s", target.Name, api.Cause(err))
 			}
 			group = append(group, c)
 			r.groups = append(r.groups[:k], group)

@@ -12,7 +12,7 @@ complete -c director -n '__fish_seen_subcommand_from serve' -l mail-servers -r -
 complete -c director -n '__fish_seen_subcommand_from serve' -l user-expire -r -F -d 'how long a mapping outlives the user'\''s last activity, at least 10s (default: 15m)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l user-kick-delay -r -F -d 'pause between the last kick and the release of a moved user (default: 2s)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l username-hash -r -F -d 'what of a user name is hashed; must be Dovecot'\''s director_username_hash (default: %Lu)'
-complete -c director -n '__fish_seen_subcommand_from serve' -l max-parallel-moves -r -F -d 'users that a flush moves at a time (default: 100)'
+complete -c director -n '__fish_seen_subcommand_from serve' -l max-parallel-moves -r -F -d 'users that a flush moves at a time, 10000 at most (default: 100)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l max-parallel-kicks -r -F -d 'questions to Dovecot, or kick commands, at a time (default: 100)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l kick-command -r -F -d 'program that ends a user'\''s sessions (default: none, nobody is kicked)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l run-dir -r -F -d 'directory of the sockets (default: /run/director)'
