@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -195,9 +196,14 @@ func (s *session) done(c *cli.Context, o api.Outcome) error {
 
 // failedDirectors remarks which directors did not confirm a change because they are taken for dead.
 func (s *session) failedDirectors(o api.Outcome) {
-	if len(o.FailedDirectors) > 0 {
+	failed := slices.Clone(o.FailedDirectors)
+	for _, d := range o.Away {
+		failed = slices.DeleteFunc(failed, func(name string) bool { return name == d.Director })
+		s.remark("Warning: not confirmed by %s, which is away since %s; it will learn of the change when it is back", d.Director, s.date(&d.Since, ""))
+	}
+	if len(failed) > 0 {
 		s.remark("Warning: not confirmed by %s, which failed meanwhile; it will learn of the change when it is back",
-			strings.Join(o.FailedDirectors, ", "))
+			strings.Join(failed, ", "))
 	}
 }
 

@@ -31,8 +31,11 @@ func (s *session) ringStatusCommand() *cli.Command {
 		UsageText: "director ring status [-a ADDR] [--json] [--wait [--timeout DURATION]]",
 		Description: `
 Shows the mesh as the director that is asked sees it. "handshaking" and "syncing" mean that
-something is going on, normally a director is "synced". With --wait the table is printed when
-the director that is asked and all that it reaches are synced.
+something is going on, normally a director is "synced"; whether it is heard at all stands under
+"reachable", within a second. "skew" is how far the clock that a director keeps for the mesh is
+from that of the director that is asked, "offset" how far the latter is from its host's clock.
+With --wait the table is printed when the director that is asked and all that it reaches are
+synced.
 
   $ director ring status
   director ip port type last failed         status …
@@ -64,18 +67,21 @@ the director that is asked and all that it reaches are synced.
 func (s *session) printDirectors(directors api.Directors) error {
 	t := newTable(s.Stdout, column{title: "director ip"}, column{title: "port"}, column{title: "type"}, column{title: "last failed"},
 		column{title: "status"}, column{title: "name"}, column{title: "reachable"}, column{title: "ping ms"}, column{title: "users"},
-		column{title: "skew ms"})
+		column{title: "skew ms"}, column{title: "offset ms"})
 	t.grows = true // doveadm's columns fit on a screen, ours not always
 	for _, d := range directors.Directors {
-		ping, skew := "-", formatMS(d.SkewMS)
+		ping, skew, offset := "-", "-", "-"
 		if d.PingMS != nil {
 			ping = formatMS(*d.PingMS)
 		}
-		if d.Type == api.TypeSelf {
-			skew = formatMS(d.OffsetMS) // from its own wall clock
+		switch {
+		case d.Type == api.TypeSelf:
+			offset = formatMS(d.OffsetMS)
+		case d.Reachable:
+			skew = formatMS(d.SkewMS)
 		}
 		if err := t.row(d.IP.String(), strconv.Itoa(d.Port), d.Type, s.date(d.LastFailedAt, "never"), directorStatus(d), orDash(d.Name),
-			reachable(d), ping, strconv.FormatUint(d.Users, 10), skew); err != nil {
+			s.reachable(d), ping, strconv.FormatUint(d.Users, 10), skew, offset); err != nil {
 			return err
 		}
 	}
@@ -103,7 +109,8 @@ func directorStatus(d api.Director) string {
 	return d.State
 }
 
-func reachable(d api.Director) string {
+// reachable is whether a director is heard, and if not, since when; it says so within a second, while the status still is what it was.
+func (s *session) reachable(d api.Director) string {
 	switch {
 	case d.Type == api.TypeSelf:
 		return "-"
@@ -112,7 +119,10 @@ func reachable(d api.Director) string {
 	case d.Reachable:
 		return "yes"
 	}
-	return "no"
+	if d.UnreachableSince == nil {
+		return "no"
+	}
+	return "no since " + s.date(d.UnreachableSince, "")
 }
 
 func formatMS(ms float64) string { return strconv.FormatFloat(ms, 'f', 1, 64) }

@@ -26,6 +26,7 @@ import (
 //	mesh N [-SETTING=VALUE …]   start N directors that join each other, wait until all are synced; $D1, $D2 … are their
 //	                            sockets, $IP… and $PORT… their addresses, DIRECTOR_ADDR is the first one's socket
 //	stop N                      end director N in good order
+//	crash N                     end director N without a word to the others
 //	start N                     start it again
 //	[!] director ARGS           run a command; ! if any failure is expected
 //	exits STATUS director ARGS  run a command that must exit with this status
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mesh":     withScript((*script).mesh),
 			"stop":     withScript((*script).stop),
+			"crash":    withScript((*script).crash),
 			"start":    withScript((*script).start),
 			"director": withScript((*script).director),
 			"exits":    withScript((*script).exits),
@@ -173,6 +175,14 @@ func (s *script) stop(ts *testscript.TestScript, _ bool, args []string) {
 	d := s.numbered(ts, args[0])
 	d.cancel()
 	ts.Check(<-d.ended)
+	d.daemon = nil
+}
+
+func (s *script) crash(ts *testscript.TestScript, _ bool, args []string) {
+	d := s.numbered(ts, args[0])
+	d.daemon.Close()
+	d.cancel()
+	<-d.ended // it may complain
 	d.daemon = nil
 }
 

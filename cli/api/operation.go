@@ -118,6 +118,8 @@ func (ImportMappings) Path() string { return "/v1/mappings/import" }
 type Outcome struct {
 	// FailedDirectors were counted as failed while the operation waited for all directors: they do not have the change yet.
 	FailedDirectors []string `json:"failed_directors"`
+	// Away are those of them that had not been heard for a while when the operation began.
+	Away []AwayDirector `json:"away"`
 	// Users is how many users are still mapped to the backend (BackendDown).
 	Users int `json:"users"`
 	// Flush is the flush that was begun (FlushUsers).
@@ -126,6 +128,12 @@ type Outcome struct {
 	Count int `json:"count"`
 	// Known says that these were certainly all of the user's sessions (KickUser).
 	Known bool `json:"known"`
+}
+
+// AwayDirector is a director that is not heard.
+type AwayDirector struct {
+	Director string    `json:"director"`
+	Since    time.Time `json:"since"` // when it was last heard
 }
 
 // FlushID names a flush in the whole mesh.

@@ -32,11 +32,13 @@ type Director struct {
 	UsersSent     uint64     `json:"users_sent"`     // while handshaking
 	Reachable     bool       `json:"reachable"`      // frames flow both ways
 	Left          bool       `json:"left"`           // left in good order
-	PingMS        *float64   `json:"ping_ms"`
-	Users         uint64     `json:"users"`
-	SkewMS        float64    `json:"skew_ms"`   // its mesh time less that of the director that was asked
-	OffsetMS      float64    `json:"offset_ms"` // self: mesh time less its own wall clock
-	Reason        string     `json:"reason"`    // self: why not synced, or why alone
+	// UnreachableSince is when a peer that is not reachable was last heard; null if it never was.
+	UnreachableSince *time.Time `json:"unreachable_since"`
+	PingMS           *float64   `json:"ping_ms"`
+	Users            uint64     `json:"users"`
+	SkewMS           float64    `json:"skew_ms"`   // its mesh time less that of the director that was asked
+	OffsetMS         float64    `json:"offset_ms"` // self: mesh time less its own wall clock
+	Reason           string     `json:"reason"`    // self: why not synced, or why alone
 }
 
 // The types of a director.

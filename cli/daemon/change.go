@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"time"
 
 	"directormesh/cli/api"
 	"directormesh/mesh/replica"
@@ -15,6 +17,7 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	if err != nil {
 		return api.Outcome{}, err
 	}
+	began := wallTime(d.node.MeshTime())
 	o, err := d.node.Do(ctx, operation)
 	if err != nil {
 		return api.Outcome{}, apiError(err)
@@ -23,10 +26,29 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	if outcome.FailedDirectors == nil {
 		outcome.FailedDirectors = []string{}
 	}
+	outcome.Away = d.away(o.FailedPeers, began)
 	if _, ok := op.(api.FlushUsers); ok {
 		outcome.Flush = &api.FlushID{Director: o.Flush.Director, ID: o.Flush.ID}
 	}
 	return outcome, nil
+}
+
+// awayBefore is how long before an operation a director must have been silent to have been away then: others fail meanwhile.
+const awayBefore = time.Second
+
+// away returns which of the directors that failed had been away when an operation began.
+func (d *director) away(failed []string, began time.Time) []api.AwayDirector {
+	list := []api.AwayDirector{}
+	if len(failed) == 0 {
+		return list
+	}
+	for _, p := range d.node.Peers() {
+		silent := !p.SilentSince.IsZero() && p.SilentSince.Before(began.Add(-awayBefore))
+		if silent && slices.Contains(failed, p.Name) {
+			list = append(list, api.AwayDirector{Director: p.Name, Since: p.SilentSince.UTC()})
+		}
+	}
+	return list
 }
 
 // operation translates a change into the words of the mesh.

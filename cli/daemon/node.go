@@ -76,7 +76,7 @@ func (d *director) Directors() api.Directors {
 			State:         p.State.String(),
 			UsersReceived: p.Received,
 			UsersSent:     p.Sent,
-			Reachable:     p.Reachable,
+			Reachable:     p.Reachable && p.SilentSince.IsZero(),
 			Left:          p.Left,
 			Users:         p.Users,
 			SkewMS:        milliseconds(p.Skew),
@@ -88,6 +88,10 @@ func (d *director) Directors() api.Directors {
 			out.Type = api.TypeSelf
 		case p.Removed:
 			out.Type = api.TypeRemoved
+		}
+		if !p.SilentSince.IsZero() && !p.Self && !p.Left {
+			since := p.SilentSince.UTC()
+			out.UnreachableSince = &since
 		}
 		if !p.LastFailed.IsZero() {
 			at := p.LastFailed.UTC()

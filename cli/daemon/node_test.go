@@ -99,12 +99,14 @@ func TestShowDirectors(t *testing.T) {
 		{Name: "d2", Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Reachable: true, State: replica.Handshaking, Received: 5, Sent: 6,
 			RoundTrip: 1500 * time.Microsecond, Skew: time.Second, LastFailed: failed},
 		{Name: "d3", Addr: netip.MustParseAddrPort("192.0.2.103:9090"), Removed: true, Left: true, State: replica.Syncing, Reason: "x"},
+		{Name: "d4", Addr: netip.MustParseAddrPort("192.0.2.104:9090"), Reachable: true, SilentSince: failed, State: replica.Synced},
 	}})
 	want := api.Directors{Directors: []api.Director{
 		{Name: "d1", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.101")}, Port: 9090, Type: "self", State: "synced", Users: 4, OffsetMS: -1},
 		{Name: "d2", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.102")}, Port: 9091, Type: "peer", State: "handshaking", UsersReceived: 5, UsersSent: 6,
 			Reachable: true, PingMS: &ping, SkewMS: 1000, LastFailedAt: timeAt(at)},
 		{Name: "d3", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.103")}, Port: 9090, Type: "removed", State: "syncing", Left: true, Reason: "x"},
+		{Name: "d4", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.104")}, Port: 9090, Type: "peer", State: "synced", UnreachableSince: timeAt(at)},
 	}}
 	if diff := cmp.Diff(want, d.Directors(), equalIP); diff != "" {
 		t.Errorf("directors (-want +got):\n%s", diff)
@@ -239,7 +241,7 @@ func TestOperations(t *testing.T) {
 		if diff := cmp.Diff([]replica.Operation{tt.want}, n.did, equalIP); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", tt.op, diff)
 		}
-		want := api.Outcome{FailedDirectors: []string{}, Users: 4, Count: 2, Known: true}
+		want := api.Outcome{FailedDirectors: []string{}, Away: []api.AwayDirector{}, Users: 4, Count: 2, Known: true}
 		if _, ok := tt.op.(api.FlushUsers); ok {
 			want.Flush = &api.FlushID{Director: "d1", ID: 3}
 		}
@@ -263,6 +265,30 @@ func TestOperations(t *testing.T) {
 		if !errors.As(err, &e) || e.Code != tt.code || len(n.did) > 0 {
 			t.Errorf("%+v: %v and did %v; want %s", tt.op, err, n.did, tt.code)
 		}
+	}
+}
+
+// Who was away when a change began is told from who failed meanwhile.
+func TestAwayDirectors(t *testing.T) {
+	long, lately := time.UnixMilli(int64(at)).Add(-time.Hour), time.UnixMilli(int64(at))
+	n := &fakeNode{
+		now: at,
+		peers: []replica.PeerStatus{
+			{Name: "d1", Self: true}, {Name: "d2", SilentSince: long}, {Name: "d3", SilentSince: lately}, {Name: "d4"},
+			{Name: "d5", SilentSince: long},
+		},
+		outcome: replica.Outcome{FailedPeers: []string{"d2", "d3", "d4"}},
+	}
+	outcome, err := testDirector(t, n).Do(t.Context(), api.BackendUp{IP: api.IP{Addr: addr1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := api.Outcome{
+		FailedDirectors: []string{"d2", "d3", "d4"},
+		Away:            []api.AwayDirector{{Director: "d2", Since: long.UTC()}},
+	}
+	if diff := cmp.Diff(want, outcome); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

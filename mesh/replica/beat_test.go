@@ -38,3 +38,51 @@ func TestSilenceOfLargeMeshes(t *testing.T) {
 		}
 	}
 }
+
+// TestSilenceShows checks that a peer that dies, or hangs, is shown as silent within a second, with since when, and heard again
+// when it is back; and that nobody is silent meanwhile.
+func TestSilenceShows(t *testing.T) {
+	for name, ends := range map[string]func(d *director){
+		"dies":  (*director).crash,
+		"hangs": func(d *director) { d.stopped = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			d1, d2, d3 := w.start("d1"), w.start("d2"), w.start("d3")
+			w.until("all synced", 20*time.Second, w.allSynced)
+			silent := func(d *director) time.Time {
+				for _, p := range d1.core.Peers(w.now) {
+					if p.Name == d.name {
+						return p.SilentSince
+					}
+				}
+				return time.Time{}
+			}
+			for range 100 {
+				w.run(25 * time.Millisecond)
+				if !silent(d2).IsZero() || !silent(d3).IsZero() {
+					t.Fatalf("silent although all is well: %v, %v", silent(d2), silent(d3))
+				}
+			}
+			ends(d3)
+			before := d1.core.MeshTime(w.now)
+			w.run(time.Second)
+			since := silent(d3)
+			if since.IsZero() || directory.Time(since.UnixMilli()) > before || before.Sub(directory.Time(since.UnixMilli())) > time.Second {
+				t.Errorf("a second later silent since %v, want just before %v", since, time.UnixMilli(int64(before)))
+			}
+			w.run(time.Minute)
+			if again := silent(d3); again != since {
+				t.Errorf("a minute later silent since %v, want %v as before", again, since)
+			}
+			if !silent(d2).IsZero() {
+				t.Error("the other one is silent too")
+			}
+			d3.boots(false)
+			w.until("all synced again", 20*time.Second, w.allSynced)
+			if !silent(d3).IsZero() {
+				t.Errorf("silent since %v although it is back", silent(d3))
+			}
+		})
+	}
+}

@@ -115,6 +115,9 @@ func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.removed(p.addr), Left: p.left, Reachable: p.live,
 		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.skew,
 	}
+	if p.beatAt != 0 && (p.in == 0 || now-p.beatAt > c.lateBeat()) {
+		s.SilentSince = time.UnixMilli(int64(c.clock.at(p.beatAt)))
+	}
 	if p.lastFailed != 0 {
 		s.LastFailed = time.UnixMilli(int64(p.lastFailed))
 	}
@@ -126,6 +129,10 @@ func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	}
 	return s
 }
+
+// lateBeat is after how long without a beat a peer is shown as silent: when three should have come, and within the first second where
+// beats are frequent.
+func (c *Core) lateBeat() time.Duration { return 3 * c.beatInterval() }
 
 // peerState is how we see a peer: handshaking until frames flow both ways and its (or our) first snapshot is through; synced once the
 // peer and we are, streams stand both ways, and it has confirmed the table.

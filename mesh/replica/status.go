@@ -41,22 +41,25 @@ func (s PeerState) String() string {
 
 // PeerStatus is one line of `director ring status`.
 type PeerStatus struct {
-	Name       string
-	Boot       uint64
-	Addr       netip.AddrPort
-	Self       bool
-	Removed    bool
-	Reachable  bool      // frames flow both ways
-	Left       bool      // left in good order
-	LastFailed time.Time // last failed probe, stream or protocol error, by mesh time; zero: never
-	State      PeerState
-	Received   uint64 // users received or sent while Handshaking; both 0: none
-	Sent       uint64
-	RoundTrip  time.Duration // last, 0 if unknown
-	Users      uint64
-	Skew       time.Duration // the peer's mesh time less ours
-	Offset     time.Duration // self: mesh time less own wall clock
-	Reason     string        // self: why not synced
+	Name      string
+	Boot      uint64
+	Addr      netip.AddrPort
+	Self      bool
+	Removed   bool
+	Reachable bool // frames flow both ways
+	Left      bool // left in good order
+	// SilentSince is since when nothing has been heard of a peer from whom beats should come, by mesh time: long before it counts as failed,
+	// and ever since. Zero: it is heard, or never was.
+	SilentSince time.Time
+	LastFailed  time.Time // last failed probe, stream or protocol error, by mesh time; zero: never
+	State       PeerState
+	Received    uint64 // users received or sent while Handshaking; both 0: none
+	Sent        uint64
+	RoundTrip   time.Duration // last, 0 if unknown
+	Users       uint64
+	Skew        time.Duration // the peer's mesh time less ours
+	Offset      time.Duration // self: mesh time less own wall clock
+	Reason      string        // self: why not synced
 }
 
 // FlushStatus is how a flush goes, as last heard.

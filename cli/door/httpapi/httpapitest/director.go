@@ -47,7 +47,7 @@ func Sample() *Director {
 			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf, State: api.StateSynced, Users: 3, OffsetMS: 0.5},
 			{Name: "d2", IP: IP("127.0.1.2"), Port: 9090, Type: api.TypePeer, State: api.StateSynced, LastFailedAt: &at, Reachable: true, PingMS: &ping, Users: 3, SkewMS: -1.25},
 			{Name: "d3", IP: IP("127.0.1.3"), Port: 19090, Type: api.TypePeer, State: api.StateHandshaking, UsersReceived: 5000, Reachable: true},
-			{Name: "d4", IP: IP("127.0.1.4"), Port: 9090, Type: api.TypePeer, State: api.StateHandshaking, UsersSent: 7},
+			{Name: "d4", IP: IP("127.0.1.4"), Port: 9090, Type: api.TypePeer, State: api.StateHandshaking, UsersSent: 7, UnreachableSince: &at},
 			{Name: "", IP: IP("2001:db8::5"), Port: 9090, Type: api.TypeRemoved, State: api.StateHandshaking},
 		}},
 		BackendsIs: api.Backends{
