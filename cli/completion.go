@@ -1,9 +1,8 @@
 package cli
 
 import (
-	"fmt"
 	"io"
-	"strings"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 )
@@ -17,7 +16,8 @@ func (s *session) completionCommand() *cli.Command {
 		ArgsUsage: "bash | zsh | fish",
 		UsageText: "director completion bash | zsh | fish",
 		Description: `
-Prints a script that lets the shell complete commands and flags.
+Prints a script that lets the shell complete commands, flags and their values, and backends, for
+which it asks the director.
 
   $ director completion bash > /usr/share/bash-completion/completions/director`,
 		Action: func(c *cli.Context) error {
@@ -57,137 +57,63 @@ func completionWords(commands []*cli.Command) []words {
 func flagWords(flags []cli.Flag) []string {
 	var list []string
 	for _, f := range flags {
-		for _, n := range f.Names() {
-			if len(n) == 1 {
-				list = append(list, "-"+n)
-			} else {
-				list = append(list, "--"+n)
-			}
-		}
+		list = append(list, typed(f)...)
 	}
 	return append(list, "--help")
 }
 
-func bashCompletion(w io.Writer, commands []*cli.Command) error {
-	var b strings.Builder
-	b.WriteString(`# bash completion for director
-_director() {
-	local cur=${COMP_WORDS[COMP_CWORD]} place= word i words= files=
-	for ((i = 1; i < COMP_CWORD; i++)); do
-		word=${COMP_WORDS[i]}
-		case $word in
-		-a | --addr) ((i++)) ;;
-		-*) ;;
-		*) case "$place $word" in
-`)
-	for _, p := range completionWords(commands) {
-		for _, c := range p.next {
-			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.place+" "+c.Name, strings.TrimSpace(p.place+" "+c.Name))
-		}
-	}
-	b.WriteString("\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase $place in\n")
-	for _, p := range completionWords(commands) {
-		list := names(p.next)
-		if p.place != "" && p.next == nil {
-			list = flagWords(p.flags)
-		}
-		fmt.Fprintf(&b, "\t%q) words=%q ;;\n", p.place, strings.Join(list, " "))
-	}
-	b.WriteString(`	esac
-	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	-f | --file | --config | --encrypt-key-file | --run-dir | -a | --addr) files=1 ;;
-	esac
-	if [ -n "$files" ]; then
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-	else
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
-	fi
-}
-complete -o filenames -F _director director
-`)
-	_, err := io.WriteString(w, b.String())
-	return err
+// choices are the values of flags that have few, by name.
+var choices = map[string]string{
+	"log-level": "debug info warn error", "log-format": "json text", "door": "authreply http login userdb",
 }
 
-func zshCompletion(w io.Writer, commands []*cli.Command) error {
-	var b strings.Builder
-	b.WriteString(`#compdef director
-# zsh completion for director
-_director() {
-	local place= word i
-	local -a items
-	for ((i = 2; i < CURRENT; i++)); do
-		word=$words[i]
-		case $word in
-		-a|--addr) ((i++)) ;;
-		-*) ;;
-		*) case "$place $word" in
-`)
+// pathFlags are the flags whose values are paths.
+var pathFlags = []string{
+	"addr", "file", "from", "config", "encrypt-key-file", "run-dir", "kick-command", "kick-ipc", "kick-anvil", "login-socket",
+	"auth-login-socket", "userdb-socket", "auth-userdb-socket", "authreply-socket", "admin-socket",
+}
+
+// argumentWords are what may stand as an argument, by the command and how many arguments come before. A word in parentheses is a query:
+// the first column of what it prints.
+var argumentWords = []struct{ place, words string }{
+	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"}, {"down 0", "(status)"}, {"map 0", "(status)"},
+	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"}, {"completion 0", "bash zsh fish"},
+}
+
+// valueFlags are all flags that take a value, as they are typed: those whose values are paths, those with choices and the others.
+func valueFlags(commands []*cli.Command) (paths, chosen, others []string) {
+	seen := make(map[string]bool)
 	for _, p := range completionWords(commands) {
-		for _, c := range p.next {
-			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.place+" "+c.Name, strings.TrimSpace(p.place+" "+c.Name))
+		for _, f := range p.flags {
+			if !takesValue(f) {
+				continue
+			}
+			for _, word := range typed(f) {
+				switch name := f.Names()[0]; {
+				case seen[word]:
+				case slices.Contains(pathFlags, name):
+					paths = append(paths, word)
+				case choices[name] != "":
+					chosen = append(chosen, word)
+				default:
+					others = append(others, word)
+				}
+				seen[word] = true
+			}
 		}
 	}
-	b.WriteString("\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase $place in\n")
-	for _, p := range completionWords(commands) {
-		fmt.Fprintf(&b, "\t%q) items=(", p.place)
-		if p.place == "" || p.next != nil {
-			for _, c := range p.next {
-				fmt.Fprintf(&b, "\n\t\t%s", quote(c.Name+":"+c.Usage))
-			}
+	return paths, chosen, others
+}
+
+// typed returns a flag as it is typed.
+func typed(f cli.Flag) []string {
+	var list []string
+	for _, n := range f.Names() {
+		if len(n) == 1 {
+			list = append(list, "-"+n)
 		} else {
-			for _, word := range flagWords(p.flags) {
-				fmt.Fprintf(&b, "\n\t\t%s", quote(word))
-			}
-		}
-		b.WriteString("\n\t\t) ;;\n")
-	}
-	b.WriteString(`	esac
-	case $words[CURRENT-1] in
-	-f|--file|--config|--encrypt-key-file|--run-dir|-a|--addr) _files; return ;;
-	esac
-	_describe director items
-}
-if [ "$funcstack[1]" = _director ]; then
-	_director "$@"
-else
-	compdef _director director
-fi
-`)
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func fishCompletion(w io.Writer, commands []*cli.Command) error {
-	var b strings.Builder
-	b.WriteString("# fish completion for director\ncomplete -c director -f\n")
-	for _, c := range commands {
-		fmt.Fprintf(&b, "complete -c director -n __fish_use_subcommand -a %s -d %s\n", c.Name, quote(c.Usage))
-		fishFlags(&b, "__fish_seen_subcommand_from "+c.Name, c.Flags)
-		for _, sub := range c.Subcommands {
-			fmt.Fprintf(&b, "complete -c director -n %s -a %s -d %s\n",
-				quote("__fish_seen_subcommand_from "+c.Name+"; and not __fish_seen_subcommand_from "+strings.Join(names(c.Subcommands), " ")),
-				sub.Name, quote(sub.Usage))
-			fishFlags(&b, "__fish_seen_subcommand_from "+c.Name+"; and __fish_seen_subcommand_from "+sub.Name, sub.Flags)
+			list = append(list, "--"+n)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func fishFlags(b *strings.Builder, when string, flags []cli.Flag) {
-	for _, f := range flags {
-		fmt.Fprintf(b, "complete -c director -n %s", quote(when))
-		for _, n := range f.Names() {
-			if len(n) == 1 {
-				fmt.Fprintf(b, " -s %s", n)
-			} else {
-				fmt.Fprintf(b, " -l %s", n)
-			}
-		}
-		if takesValue(f) {
-			b.WriteString(" -r -F")
-		}
-		fmt.Fprintf(b, " -d %s\n", quote(flagUsage(f)))
-	}
+	return list
 }

@@ -1,14 +1,29 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/door/httpapi/httpapitest"
 )
+
+// TestMain lets this test's program be the command line itself, for scripts that call it.
+func TestMain(m *testing.M) {
+	if os.Getenv("DIRECTOR_TEST_MAIN") != "" {
+		os.Exit(Main(context.Background(), append([]string{"director"}, os.Args[1:]...), IO{
+			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Location: time.UTC, Resolve: testResolve,
+		}))
+	}
+	os.Exit(m.Run())
+}
 
 // The scripts of all shells change only when a command does.
 func TestCompletionScripts(t *testing.T) {
@@ -27,6 +42,13 @@ func TestBashCompletion(t *testing.T) {
 	if err := os.WriteFile(script, []byte(runCommand(t, "", "completion", "bash").stdout), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// The program is this test, which acts as the director's command line.
+	program := filepath.Join(t.TempDir(), "director")
+	self := "#!/bin/sh\nDIRECTOR_TEST_MAIN=1 exec " + quote(os.Args[0]) + " \"$@\"\n"
+	if err := os.WriteFile(program, []byte(self), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	socket := httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop())
 	for line, want := range map[string]string{
 		"director st":               "status",
 		"director ring ":            "status add remove",
@@ -35,10 +57,31 @@ func TestBashCompletion(t *testing.T) {
 		"director flush --m":        "--max-parallel",
 		"director ring status --":   "--addr --json --wait --timeout --help",
 		"director serve --user-exp": "--user-expire",
+		// values are values, and flags are none
+		"director flush --max-parallel ":      "",
+		"director flush --max-parallel --":    "",
+		"director serve --log-level ":         "debug info warn error",
+		"director serve --log-level d":        "debug",
+		"director bench --door l":             "login",
+		"director completion ":                "bash zsh fish",
+		"director add ":                       "--addr -a --json --verbose -v --tag -t --help",
+		"director flush --max-parallel 5 --w": "--watch",
+		"director lookup -f FILE --js":        "--json",
+		"director map -u add --ad":            "--addr",
+		// backends and directors are asked for
+		"PROGRAM -a SOCKET update ":                 "192.0.2.1 192.0.2.51 ::198.51.100.7",
+		"PROGRAM update 192.0.2.5 -a SOCKET ":       "--addr -a --json --verbose -v --help",
+		"PROGRAM update -a SOCKET 192.0.2.5":        "192.0.2.51",
+		"PROGRAM flush -a SOCKET a":                 "all",
+		"PROGRAM flush --max-parallel 5 -a SOCKET ": "all 192.0.2.1 192.0.2.51 ::198.51.100.7",
+		"PROGRAM move alice -a SOCKET 192.0.2.5":    "192.0.2.51",
+		"PROGRAM -a SOCKET ring remove 127.0.1":     "127.0.1.1 127.0.1.2 127.0.1.3 127.0.1.4",
+		"PROGRAM down -a /no/such/socket ":          "",
 	} {
+		line = strings.NewReplacer("PROGRAM", program, "SOCKET", socket).Replace(line)
 		words := strings.Split(line, " ")
-		program := `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _director; echo "${COMPREPLY[*]}"`
-		out, err := exec.CommandContext(t.Context(), "bash", append([]string{"-c", program, script}, words...)...).CombinedOutput()
+		completes := `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _director; echo "${COMPREPLY[*]}"`
+		out, err := exec.CommandContext(t.Context(), "bash", append([]string{"-c", completes, script}, words...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("bash: %v: %s", err, out)
 		}

@@ -36,6 +36,7 @@ type table struct {
 	fits    int        // the screen, before a table that grows has widened it
 	grows   bool       // has more columns than doveadm knows: they keep their line, or go below on a terminal that is too narrow
 	folds   bool       // into blocks that fit on the screen, if it grows
+	key     int        // the column that each block but the first begins with
 	held    [][]string // until the layout is fixed
 	widths  []int      // nil until then
 }
@@ -93,15 +94,19 @@ func (t *table) begin() error {
 	return nil
 }
 
-// blocks returns which columns can stand beside each other on the screen; each block begins with the first column, by which its rows
-// are known again.
+// blocks returns which columns can stand beside each other on the screen; the second block and all others begin with the key, by which
+// rows are known again.
 func (t *table) blocks() [][]int {
 	blocks := [][]int{{0}}
 	width := t.needs(0)
 	for i := 1; i < len(t.columns); i++ {
 		if width+1+t.needs(i) > t.fits {
-			blocks = append(blocks, []int{0})
-			width = t.needs(0)
+			blocks = append(blocks, nil)
+			width = -1
+			if i != t.key {
+				blocks[len(blocks)-1] = []int{t.key}
+				width = t.needs(t.key)
+			}
 		}
 		last := len(blocks) - 1
 		blocks[last] = append(blocks[last], i)

@@ -89,11 +89,11 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// A table with columns of ours is folded on a terminal that is too narrow: each line fits, and begins with the first column.
+// A table with columns of ours is folded on a terminal that is too narrow: each line fits, and those below begin with the key.
 func TestTableFolds(t *testing.T) {
 	var out strings.Builder
 	table := newTable(&out, column{title: "director ip"}, column{title: "status"}, column{title: "name"}, column{title: "reachable"})
-	table.grows, table.folds, table.screen = true, true, 34
+	table.grows, table.folds, table.screen, table.key = true, true, 34, 2
 	for _, row := range [][]string{{"127.0.0.11", "synced", "d1", "-"}, {"127.0.0.12", "handshaking", "director-2.example.org", "no"}} {
 		if err := table.row(row...); err != nil {
 			t.Fatal(err)
@@ -106,13 +106,9 @@ func TestTableFolds(t *testing.T) {
 127.0.0.11  synced
 127.0.0.12  handshaking
 
-director ip name
-127.0.0.11  d1
-127.0.0.12  director-2.example.org
-
-director ip reachable
-127.0.0.11  -
-127.0.0.12  no
+name                   reachable
+d1                     -
+director-2.example.org no
 `
 	var got strings.Builder
 	for line := range strings.Lines(out.String()) {

@@ -68,6 +68,7 @@ func (s *session) printDirectors(directors api.Directors) error {
 	t := newTable(s.Stdout, column{title: "director ip"}, column{title: "port"}, column{title: "type"}, column{title: "last failed"},
 		column{title: "status"}, column{title: "name"}, column{title: "reachable"}, column{title: "ping ms"}, column{title: "users"},
 		column{title: "skew ms"}, column{title: "offset ms"})
+	t.key = 5
 	t.grows = true // doveadm's columns fit on a screen, ours not always
 	for _, d := range directors.Directors {
 		ping, skew, offset := "-", "-", "-"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -189,11 +190,26 @@ func (d *director) TryLookups(users []ring.Lookup) { d.node.TryLookups(users) }
 
 // Lookup implements httpapi.Director.
 func (d *director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {
+	if d.unknownTag(tag) {
+		return api.IP{}, api.Errorf(api.CodeNotFound, "no backend has the tag %q; \"director status\" lists the tags", string(tag))
+	}
 	backend, err := d.node.Lookup(ctx, tag, h)
 	if err != nil {
 		return api.IP{}, apiError(err)
 	}
 	return api.IP{Addr: backend}, nil
+}
+
+// unknownTag reports whether a tag is most likely a typing error: there are backends, but none that has it, down or not. A lookup of it
+// would wait for one to be added.
+func (d *director) unknownTag(tag ring.Tag) bool {
+	if !d.node.Self().Synced {
+		return false // the table may be another one soon
+	}
+	backends := d.node.Backends()
+	return len(backends) > 0 && !slices.ContainsFunc(backends, func(b replica.BackendStatus) bool {
+		return b.Backend.Tag == tag
+	})
 }
 
 // leaves is the number of leaves of a tag: one for each value of a hash's upper half.

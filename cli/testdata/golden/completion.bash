@@ -1,10 +1,18 @@
 # bash completion for director
+
+# What a director names in the first column.
+_director_ask() {
+	"${COMP_WORDS[0]}" "$@" 2>/dev/null | { read -r _ && while read -r word _; do echo "$word"; done; }
+}
+
 _director() {
-	local cur=${COMP_WORDS[COMP_CWORD]} place= word i words= files=
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} place= args=0 word i words= files=
+	local -a addr=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-a | --addr) ((i++)) ;;
+		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
+		--config | --kick-command | --run-dir | --encrypt-key-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --kick-ipc | --kick-anvil | --admin-socket | --addr | -a | --file | -f | --from | --log-level | --log-format | --door | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --socket-mode | --http | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --sessions-interval | --flush-socket | --admin-socket-mode | --admin-tcp | --socket | --hash | --user | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -30,6 +38,7 @@ _director() {
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
+			*) ((args++)) ;;
 			esac ;;
 		esac
 	done
@@ -59,8 +68,26 @@ _director() {
 	"version") words="--json --help" ;;
 	"completion") words="--help" ;;
 	esac
-	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	-f | --file | --config | --encrypt-key-file | --run-dir | -a | --addr) files=1 ;;
+	case $cur in
+	-*) ;;
+	*) case "$place $args" in
+		"update 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"remove 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"up 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"down 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"map 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
+		"move 1") words="$(_director_ask "${addr[@]}" status)" ;;
+		"ring remove 0") words="$(_director_ask "${addr[@]}" ring status)" ;;
+		"completion 0") words="bash zsh fish" ;;
+		esac ;;
+	esac
+	case $prev in
+	--config | --kick-command | --run-dir | --encrypt-key-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --kick-ipc | --kick-anvil | --admin-socket | --addr | -a | --file | -f | --from) files=1 ;;
+	--log-level) words="debug info warn error" ;;
+	--log-format) words="json text" ;;
+	--door) words="authreply http login userdb" ;;
+	--node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --socket-mode | --http | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --sessions-interval | --flush-socket | --admin-socket-mode | --admin-tcp | --socket | --hash | --user | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

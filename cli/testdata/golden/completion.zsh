@@ -1,12 +1,19 @@
 #compdef director
 # zsh completion for director
+
+# What a director names in the first column.
+_director_ask() {
+	"$words[1]" "$@" 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
 _director() {
-	local place= word i
-	local -a items
+	local place= word i args=0
+	local -a items addr
 	for ((i = 2; i < CURRENT; i++)); do
 		word=$words[i]
 		case $word in
-		-a|--addr) ((i++)) ;;
+		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
+		--config|--kick-command|--run-dir|--encrypt-key-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--kick-ipc|--kick-anvil|--admin-socket|--addr|-a|--file|-f|--from|--log-level|--log-format|--door|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--sessions-interval|--flush-socket|--admin-socket-mode|--admin-tcp|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -32,6 +39,7 @@ _director() {
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
+			*) ((args++)) ;;
 			esac ;;
 		esac
 	done
@@ -277,8 +285,25 @@ _director() {
 		) ;;
 	esac
 	case $words[CURRENT-1] in
-	-f|--file|--config|--encrypt-key-file|--run-dir|-a|--addr) _files; return ;;
+	--config|--kick-command|--run-dir|--encrypt-key-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--kick-ipc|--kick-anvil|--admin-socket|--addr|-a|--file|-f|--from) _files; return ;;
+	--log-level) compadd debug info warn error; return ;;
+	--log-format) compadd json text; return ;;
+	--door) compadd authreply http login userdb; return ;;
+	--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--sessions-interval|--flush-socket|--admin-socket-mode|--admin-tcp|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
+	if [[ $words[CURRENT] != -* ]]; then
+		case "$place $args" in
+		"update 0") compadd -- $(_director_ask $addr status); return ;;
+		"remove 0") compadd -- $(_director_ask $addr status); return ;;
+		"up 0") compadd -- $(_director_ask $addr status); return ;;
+		"down 0") compadd -- $(_director_ask $addr status); return ;;
+		"map 0") compadd -- $(_director_ask $addr status); return ;;
+		"flush 0") compadd -- all $(_director_ask $addr status); return ;;
+		"move 1") compadd -- $(_director_ask $addr status); return ;;
+		"ring remove 0") compadd -- $(_director_ask $addr ring status); return ;;
+		"completion 0") compadd -- bash zsh fish; return ;;
+		esac
+	fi
 	_describe director items
 }
 if [ "$funcstack[1]" = _director ]; then
