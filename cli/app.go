@@ -24,6 +24,8 @@ type IO struct {
 	LookupEnv func(name string) (string, bool)
 	Location  *time.Location // for dates
 	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
+	Root      bool                    // root runs this
+	Become    func(user string) error // makes the process another user's; for serve --check --as
 	Version   string
 	Signals   <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
 }

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("DIRECTOR_TEST_MAIN") != "" {
 		os.Exit(Main(context.Background(), append([]string{"director"}, os.Args[1:]...), IO{
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Location: time.UTC, Resolve: testResolve,
+			Root: os.Geteuid() == 0, Become: SystemBecome,
 		}))
 	}
 	os.Exit(m.Run())

@@ -16,6 +16,7 @@ func (s *session) serveCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "config", DefaultText: "FILE", Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)"},
 		&cli.BoolFlag{Name: "check", Usage: "check the settings and exit"},
+		&cli.StringFlag{Name: "as", DefaultText: "USER", Usage: "with --check: check what this user may read and run, as whom the director will run"},
 	}
 	for _, setting := range daemon.Settings() {
 		usage := setting.Usage
@@ -28,7 +29,7 @@ func (s *session) serveCommand() *cli.Command {
 		Name:      "serve",
 		Category:  categoryServe,
 		Usage:     "run a director",
-		UsageText: "director serve [--config FILE] [--check] [--SETTING VALUE …]",
+		UsageText: "director serve [--config FILE] [--check [--as USER]] [--SETTING VALUE …]",
 		Description: `
 Runs a director in the foreground and logs to stderr. Each setting can be a flag, an environment
 variable (--user-expire is DIRECTOR_USER_EXPIRE) or a key of the YAML file; the first of these
@@ -59,13 +60,15 @@ func (s *session) serve(c *cli.Context) error {
 	env.LookupEnv = s.LookupEnv
 	load := func() (daemon.Options, error) { return daemon.Load(given, path, env) }
 
+	if c.Bool("check") {
+		return s.check(c, load)
+	}
+	if c.IsSet("as") {
+		return usagef(c, "--as goes with --check; a director runs as the user who starts it")
+	}
 	options, err := load()
 	if err != nil {
 		return err
-	}
-	if c.Bool("check") {
-		s.remark("settings are good")
-		return nil
 	}
 	handed, err := handover.Take(handover.Environment{LookupEnv: s.LookupEnv, PID: os.Getpid()})
 	if err != nil {
@@ -93,6 +96,29 @@ func (s *session) serve(c *cli.Context) error {
 	defer stop()
 	watcher.Go(func() { handed.WatchMaster(ctx, stop) })
 	return d.Run(ctx, s.Signals)
+}
+
+// check reads the settings as the user as whom the director will run: root may read more than that one.
+func (s *session) check(c *cli.Context, load func() (daemon.Options, error)) error {
+	who := ""
+	if c.IsSet("as") {
+		who = c.String("as")
+		if err := s.Become(who); err != nil {
+			return exitf(exitTemporary, "%v", err)
+		}
+	}
+	if _, err := load(); err != nil {
+		return err
+	}
+	switch {
+	case who != "":
+		s.remark("settings are good for user %s", who)
+	case s.Root:
+		s.remark("settings are good for root; if the director will run as another user, check as that one with --as USER")
+	default:
+		s.remark("settings are good")
+	}
+	return nil
 }
 
 // notifySystemd tells the service manager, if one started us.

@@ -29,6 +29,8 @@ func run() int {
 		LookupEnv: os.LookupEnv,
 		Location:  time.Local,
 		Resolve:   cli.SystemResolve,
+		Root:      os.Geteuid() == 0,
+		Become:    cli.SystemBecome,
 		Version:   versionText(),
 		Signals:   signals,
 	})

@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--run-dir|--encrypt-key-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--kick-ipc|--kick-anvil|--admin-socket|--addr|-a|--file|-f|--from|--log-level|--log-format|--door|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--sessions-interval|--flush-socket|--admin-socket-mode|--admin-tcp|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--run-dir|--encrypt-key-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--kick-ipc|--kick-anvil|--admin-socket|--addr|-a|--file|-f|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--sessions-interval|--flush-socket|--admin-socket-mode|--admin-tcp|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -69,6 +69,7 @@ _director() {
 	"serve") items=(
 		--config
 		--check
+		--as
 		--node-name
 		--mesh-name
 		--bind
@@ -289,7 +290,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--sessions-interval|--flush-socket|--admin-socket-mode|--admin-tcp|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--sessions-interval|--flush-socket|--admin-socket-mode|--admin-tcp|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in
