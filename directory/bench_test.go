@@ -145,7 +145,7 @@ func BenchmarkDirectory(b *testing.B) {
 	changes := 0
 	changeTable := func() {
 		changes++
-		d.SetBackends(append(benchBackends(), presentRow(netip.AddrFrom4([4]byte{203, 0, 113, 1}), "", stampAt(start.Add(time.Duration(changes)*time.Minute)))))
+		d.SetBackends(append(benchBackends(), presentRow(netip.AddrFrom4([4]byte{203, 0, 113, 1}), "", StampAt(start.Add(time.Duration(changes)*time.Minute)))))
 	}
 	digest := func(end Time) {
 		for leaf := range 1 << 16 {

@@ -1,6 +1,9 @@
 package directory
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stamp is the reading of a hybrid logical clock: milliseconds of mesh time in
 // the upper 48 bits, a counter in the lower 16. Stamps compare as numbers.
@@ -12,13 +15,19 @@ const (
 	maxStampTime     = Time(1)<<(64-stampCounterBits) - 1
 )
 
-// stampAt is the first stamp of the millisecond t.
-func stampAt(t Time) Stamp {
+// StampAt returns the first stamp of the millisecond t.
+func StampAt(t Time) Stamp {
 	return Stamp(min(max(t, 0), maxStampTime)) << stampCounterBits
 }
 
 // Time returns the mesh time in the stamp.
 func (s Stamp) Time() Time { return Time(s >> stampCounterBits) }
+
+// Add returns the stamp moved by d, in whole milliseconds, with the same counter.
+func (s Stamp) Add(d time.Duration) Stamp {
+	const counter = 1<<stampCounterBits - 1
+	return StampAt(s.Time().Add(d)) | s&counter
+}
 
 // Tick returns the tick in which the stamp's time lies.
 func (s Stamp) Tick() Tick { return s.Time().Tick() }
@@ -36,12 +45,16 @@ type Clock struct {
 func (c *Clock) Next(now Time) Stamp {
 	for {
 		last := c.last.Load()
-		next := max(uint64(stampAt(now)), last+1)
+		next := max(uint64(StampAt(now)), last+1)
 		if c.last.CompareAndSwap(last, next) {
 			return Stamp(next)
 		}
 	}
 }
+
+// Restart makes the next reading the first one after s, also if that sets the
+// clock back. Only a director that steps its mesh time does that.
+func (c *Clock) Restart(s Stamp) { c.last.Store(uint64(s)) }
 
 // Observe makes later readings lie above s. It accepts any stamp: whoever
 // takes stamps from the network must first refuse those from the far future,

@@ -49,13 +49,13 @@ func TestClockIsMonotonic(t *testing.T) {
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			at := Time(rapid.Int64Range(0, 50).Draw(t, "at"))
 			if rapid.Bool().Draw(t, "observe") {
-				seen := stampAt(at) + Stamp(rapid.IntRange(0, 3).Draw(t, "counter"))
+				seen := StampAt(at) + Stamp(rapid.IntRange(0, 3).Draw(t, "counter"))
 				c.Observe(seen)
 				highest = max(highest, seen)
 				continue
 			}
 			got := c.Next(at)
-			if got <= highest || got < stampAt(at) {
+			if got <= highest || got < StampAt(at) {
 				t.Fatalf("Next(%d) = %x after %x", at, got, highest)
 			}
 			highest = got

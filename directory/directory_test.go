@@ -126,7 +126,7 @@ func TestForgotten(t *testing.T) {
 	m, _ := d.Assign("", 5, b1, start)
 	other, _ := d.Assign("", 6, b2, start)
 
-	d.SetBackends([]BackendRow{presentRow(b1, "", stampAt(start)+3), presentRow(b2, "", 0)})
+	d.SetBackends([]BackendRow{presentRow(b1, "", StampAt(start)+3), presentRow(b2, "", 0)})
 	if got, status := d.Find("", 5, start); status != Dead || got != m {
 		t.Errorf("forgotten: %+v, %v; want it dead", got, status)
 	}
@@ -144,7 +144,7 @@ func TestForgotten(t *testing.T) {
 	if got, status := d.Find("", 5, start); status != Live || got != want {
 		t.Errorf("found %+v, %v; want %+v", got, status, want)
 	}
-	d.SetBackends([]BackendRow{presentRow(b1, "", stampAt(maxStampTime))})
+	d.SetBackends([]BackendRow{presentRow(b1, "", StampAt(maxStampTime))})
 	if got, ok := d.Assign("", 5, b1, start); ok {
 		t.Errorf("assigned %+v, although no stamp is late enough to live", got)
 	}
@@ -312,7 +312,7 @@ func TestLastGeneration(t *testing.T) {
 }
 
 func TestGuardsOff(t *testing.T) {
-	forget := []BackendRow{presentRow(b1, "", stampAt(start))}
+	forget := []BackendRow{presentRow(b1, "", StampAt(start))}
 
 	lax := NewUnguarded(0, Guards{IgnoreForgotten: true})
 	lax.SetBackends(twoTags())

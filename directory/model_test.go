@@ -217,7 +217,7 @@ func drawBackends(t *rapid.T, now Time) []BackendRow {
 	var rows []BackendRow
 	for _, addr := range testBackends {
 		if rapid.IntRange(0, 4).Draw(t, "absent if 0") > 0 {
-			forgotten := rapid.SampledFrom([]Stamp{0, 0, 0, stampAt(now.Add(-5 * time.Minute)), stampAt(now)})
+			forgotten := rapid.SampledFrom([]Stamp{0, 0, 0, StampAt(now.Add(-5 * time.Minute)), StampAt(now)})
 			rows = append(rows, presentRow(addr, drawTag(t), forgotten.Draw(t, "forgotten")))
 		}
 	}

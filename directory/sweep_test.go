@@ -40,7 +40,7 @@ func TestSweepByTable(t *testing.T) {
 	for h := range 4 {
 		d.Assign("", testHashes[h], b1, start)
 	}
-	forgetAll := []BackendRow{presentRow(b1, "", stampAt(start))}
+	forgetAll := []BackendRow{presentRow(b1, "", StampAt(start))}
 	noticed := start.Add(5 * time.Minute)
 	d.SetBackends(forgetAll)
 	if removed := sweepAll(d, noticed); removed != 0 || d.Users(b1) != 0 {

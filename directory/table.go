@@ -13,7 +13,7 @@ import (
 //
 // A Table is plain data without a lock: one goroutine owns it.
 type Table struct {
-	founding  Founding
+	mesh      MeshID
 	backends  map[netip.Addr]BackendRow
 	directors map[netip.AddrPort]DirectorRow
 
@@ -27,55 +27,58 @@ const maxTombstones = 10_000
 
 // Change is a delta or a whole table.
 type Change struct {
-	// Founding is the mesh that the sender belongs to. It decides whether the
-	// configured registers in the rows count.
-	Founding  Founding
+	// Mesh is the mesh that the sender belongs to. Configured registers count
+	// only at directors of the same mesh.
+	Mesh      MeshID
 	Backends  []BackendRow
 	Directors []DirectorRow
 }
 
-// Empty says whether the change carries no row. Merging such a change can
-// still replace the founding, and with it drop configured rows.
+// Empty says whether the change carries no row.
 func (c Change) Empty() bool { return len(c.Backends) == 0 && len(c.Directors) == 0 }
 
-// NewTable returns a table with the backends configured at the director
-// origin. A founding without a valid At means that there is none yet; an
-// unfounded table takes its By from origin, so that no two of them are equal.
-func NewTable(founding Founding, origin string, configured []ring.Backend) *Table {
-	if !founding.valid() {
-		founding.At = Unfounded
-	}
-	if founding.By == "" {
-		founding.By = origin
-	}
+// NewTable returns the table of a director named origin that has these backends
+// configured. The director belongs to the given mesh, or to none if mesh is 0.
+func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 	t := &Table{
-		founding:  founding,
+		mesh:      mesh,
 		backends:  make(map[netip.Addr]BackendRow, len(configured)),
 		directors: make(map[netip.AddrPort]DirectorRow),
 		maxAbsent: maxTombstones,
 	}
-	c := Change{Founding: founding}
 	for _, b := range configured {
-		c.Backends = append(c.Backends, BackendRow{
+		if unusable(b.Addr) {
+			continue
+		}
+		t.mergeBackend(BackendRow{
 			Addr:     b.Addr,
 			Presence: Register[Presence]{Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin},
 			VHosts:   Register[int]{Value: b.VHosts, Origin: origin},
 			State:    Register[State]{Value: State{Down: b.Down}, Origin: origin},
 		})
 	}
-	t.Merge(c)
 	return t
 }
 
-// Founding returns the mesh to which the table belongs.
-func (t *Table) Founding() Founding { return t.founding }
+// Mesh returns the mesh to which the table belongs, 0 if to none.
+func (t *Table) Mesh() MeshID { return t.mesh }
 
-// Found makes an unfounded table that of the mesh f; its configured backends
-// become that mesh's. A table that has a founding keeps it.
-func (t *Table) Found(f Founding) {
-	if t.founding.At == Unfounded && f.valid() {
-		t.founding = f
+// Found makes a table that belongs to no mesh that of the mesh id; its
+// configured backends become the mesh's. A table that has a mesh keeps it.
+func (t *Table) Found(id MeshID) {
+	if t.mesh == 0 {
+		t.mesh = id
 	}
+}
+
+// Join makes the table part of the mesh id. If that is another mesh, the
+// configured registers of before are dropped. What commands wrote stays.
+func (t *Table) Join(id MeshID) {
+	if id == t.mesh {
+		return
+	}
+	t.mesh = id
+	t.dropConfigured()
 }
 
 // Row returns what the table knows of a backend, present or not.
@@ -112,7 +115,7 @@ func (t *Table) Backends() []ring.Backend {
 
 // Snapshot returns the whole table, tombstones too, sorted by address.
 func (t *Table) Snapshot() Change {
-	c := Change{Founding: t.founding}
+	c := Change{Mesh: t.mesh}
 	for _, row := range t.backends {
 		c.Backends = append(c.Backends, row)
 	}
@@ -127,11 +130,8 @@ func (t *Table) Snapshot() Change {
 // Covers says whether merging c would leave the table as it is: the director
 // has applied c, or something that wins over it.
 func (t *Table) Covers(c Change) bool {
-	if c.Founding.valid() && c.Founding.Compare(t.founding) < 0 {
-		return false
-	}
 	for _, row := range c.Backends {
-		if !t.coversBackend(t.counting(c.Founding, row)) {
+		if !t.coversBackend(t.counting(c.Mesh, row)) {
 			return false
 		}
 	}

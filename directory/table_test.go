@@ -19,8 +19,8 @@ var (
 	b3 = netip.MustParseAddr("192.0.2.3")
 	b6 = netip.MustParseAddr("2001:db8::6")
 
-	oldMesh = Founding{At: 1000, By: "d1"}
-	newMesh = Founding{At: 2000, By: "d2"}
+	mesh1 = MeshID(1)
+	mesh2 = MeshID(2)
 )
 
 // diff compares values that hold addresses.
@@ -54,11 +54,11 @@ func configured() []ring.Backend {
 }
 
 func TestConfiguredTable(t *testing.T) {
-	table := NewTable(oldMesh, "d1", configured())
+	table := NewTable(mesh1, "d1", configured())
 	if d := diff(configured(), table.Backends()); d != "" {
 		t.Errorf("backends (-want +got):\n%s", d)
 	}
-	want := Change{Founding: oldMesh, Backends: []BackendRow{
+	want := Change{Mesh: mesh1, Backends: []BackendRow{
 		{
 			Addr:     b1,
 			Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d1"},
@@ -78,18 +78,14 @@ func TestConfiguredTable(t *testing.T) {
 }
 
 func TestFound(t *testing.T) {
-	table := NewTable(Founding{}, "d3", configured())
-	if got, want := table.Founding(), (Founding{At: Unfounded, By: "d3"}); got != want {
-		t.Errorf("a table without founding has %v, want %v", got, want)
+	table := NewTable(0, "d3", configured())
+	if got := table.Mesh(); got != 0 {
+		t.Errorf("a table that nobody founded a mesh with belongs to %v", got)
 	}
-	table.Found(Founding{})
-	if table.Founding().At != Unfounded {
-		t.Errorf("an invalid founding was taken: %v", table.Founding())
-	}
-	table.Found(newMesh)
-	table.Found(oldMesh)
-	if table.Founding() != newMesh {
-		t.Errorf("founded as %v, want %v for good", table.Founding(), newMesh)
+	table.Found(mesh2)
+	table.Found(mesh1)
+	if got := table.Mesh(); got != mesh2 {
+		t.Errorf("founded as %v, want %v for good", got, mesh2)
 	}
 	if d := diff(configured(), table.Backends()); d != "" {
 		t.Errorf("founding changed the backends (-want +got):\n%s", d)
@@ -141,7 +137,7 @@ func TestAdd(t *testing.T) {
 		{name: "negative vhosts", addr: b3, vhosts: ptr(-1), err: ErrVHosts},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			table := NewTable(oldMesh, "d1", configured())
+			table := NewTable(mesh1, "d1", configured())
 			if test.before != nil {
 				test.before(t, table)
 			}
@@ -153,7 +149,7 @@ func TestAdd(t *testing.T) {
 				return
 			}
 			apply(t, table, c, err)
-			if d := diff(Change{Founding: oldMesh, Backends: []BackendRow{test.want}}, c); d != "" {
+			if d := diff(Change{Mesh: mesh1, Backends: []BackendRow{test.want}}, c); d != "" {
 				t.Errorf("change (-want +got):\n%s", d)
 			}
 		})
@@ -161,7 +157,7 @@ func TestAdd(t *testing.T) {
 }
 
 func TestAddRefusesAddresses(t *testing.T) {
-	table := NewTable(oldMesh, "d1", nil)
+	table := NewTable(mesh1, "d1", nil)
 	for _, addr := range []netip.Addr{{}, netip.MustParseAddr("fe80::1%eth0")} {
 		if c, err := table.Add(20, "d1", addr, "", "", nil); err == nil {
 			t.Errorf("Add(%q) gives %+v, want an error", addr, c)
@@ -184,7 +180,7 @@ func TestOperationsOnBackends(t *testing.T) {
 	}
 	for name, operation := range operations {
 		t.Run(name, func(t *testing.T) {
-			table := NewTable(oldMesh, "d1", configured())
+			table := NewTable(mesh1, "d1", configured())
 			if _, err := operation(table, b3); !errors.Is(err, ErrUnknownBackend) || !strings.Contains(err.Error(), "192.0.2.3") {
 				t.Errorf("unknown backend: %v", err)
 			}
@@ -205,7 +201,7 @@ func TestOperationsOnBackends(t *testing.T) {
 }
 
 func TestUpdateChecks(t *testing.T) {
-	table := NewTable(oldMesh, "d1", configured())
+	table := NewTable(mesh1, "d1", configured())
 	for _, test := range []struct {
 		vhosts int
 		tag    *ring.Tag
@@ -229,7 +225,7 @@ func TestUpdateChecks(t *testing.T) {
 // What was said last holds, also if it only repeats what was so; but the state keeps the time of its last change, and neither an add
 // nor a flush is one.
 func TestStateSince(t *testing.T) {
-	table := NewTable(oldMesh, "d1", configured())
+	table := NewTable(mesh1, "d1", configured())
 	var stamp Stamp
 	for _, step := range []struct {
 		name string
@@ -263,7 +259,7 @@ func TestStateSince(t *testing.T) {
 }
 
 func TestForgetAll(t *testing.T) {
-	table := NewTable(oldMesh, "d1", configured())
+	table := NewTable(mesh1, "d1", configured())
 	c, err := table.Remove(10, "d1", b1)
 	apply(t, table, c, err)
 	c, err = table.Add(11, "d1", b3, "", "", nil)
@@ -277,7 +273,7 @@ func TestForgetAll(t *testing.T) {
 }
 
 func TestSetDirectorRemoved(t *testing.T) {
-	table := NewTable(oldMesh, "d1", nil)
+	table := NewTable(mesh1, "d1", nil)
 	d2 := netip.MustParseAddrPort("192.0.2.102:9090")
 	remove := table.SetDirectorRemoved(20, "d1", d2, true)
 	apply(t, table, remove, nil)
@@ -296,7 +292,7 @@ func TestSetDirectorRemoved(t *testing.T) {
 }
 
 func TestBackendsAreUsable(t *testing.T) {
-	table := NewTable(oldMesh, "d1", nil)
+	table := NewTable(mesh1, "d1", nil)
 	row := func(addr netip.Addr, vhosts Register[int]) BackendRow {
 		return BackendRow{
 			Addr:     addr,
@@ -304,7 +300,7 @@ func TestBackendsAreUsable(t *testing.T) {
 			VHosts:   vhosts,
 		}
 	}
-	table.Merge(Change{Founding: oldMesh, Backends: []BackendRow{
+	table.Merge(Change{Mesh: mesh1, Backends: []BackendRow{
 		row(b6, Register[int]{Value: 1 << 30, Stamp: 1, Origin: "d9"}),
 		row(b2, Register[int]{Value: -7, Stamp: 1, Origin: "d9"}),
 		row(b1, Register[int]{}),
@@ -319,7 +315,7 @@ func TestBackendsAreUsable(t *testing.T) {
 }
 
 func TestTombstonesAreBounded(t *testing.T) {
-	table := NewTable(oldMesh, "d1", configured())
+	table := NewTable(mesh1, "d1", configured())
 	table.maxAbsent = 3
 	var changes []Change
 	for i := range 6 {
@@ -346,7 +342,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 	if table.Covers(changes[0]) {
 		t.Error("an addition is covered whose row was dropped: merging it would bring the backend back")
 	}
-	if unseen := (Change{Founding: oldMesh, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}); table.Covers(unseen) {
+	if unseen := (Change{Mesh: mesh1, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}); table.Covers(unseen) {
 		t.Error("a change that was never merged is covered")
 	}
 }

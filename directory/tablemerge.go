@@ -11,24 +11,19 @@ import (
 // Merge takes over what is new in c and returns just that, for forwarding:
 // applied, merged elsewhere, has the same effect as c had here.
 //
-// Configured registers (stamp zero) live within one founding only. From a
-// change of a later-founded mesh, or of one without a valid founding, they are
-// ignored. A change of an older-founded mesh makes the table part of that
-// mesh: its own configured registers are dropped first.
+// Configured registers (stamp zero) live within one mesh only: from a change of
+// another mesh, or of none, they are ignored. Merging never makes a table part
+// of another mesh; see Join.
 //
 // Merging is commutative, associative and idempotent, as long as no tombstone
 // has to be dropped for space.
 func (t *Table) Merge(c Change) (applied Change) {
-	if c.Founding.valid() && c.Founding.Compare(t.founding) < 0 {
-		t.founding = c.Founding
-		t.dropConfigured()
-	}
-	applied.Founding = t.founding
+	applied.Mesh = t.mesh
 	for _, row := range c.Backends {
 		if unusable(row.Addr) {
 			continue
 		}
-		if won := t.mergeBackend(t.counting(c.Founding, row)); !won.empty() {
+		if won := t.mergeBackend(t.counting(c.Mesh, row)); !won.empty() {
 			applied.Backends = append(applied.Backends, won)
 		}
 	}
@@ -48,9 +43,9 @@ func (t *Table) Merge(c Change) (applied Change) {
 }
 
 // counting returns the registers of row that count here, if row comes from the
-// mesh founding.
-func (t *Table) counting(founding Founding, row BackendRow) BackendRow {
-	if founding != t.founding {
+// given mesh.
+func (t *Table) counting(mesh MeshID, row BackendRow) BackendRow {
+	if mesh == 0 || mesh != t.mesh {
 		return row.commanded()
 	}
 	return row

@@ -10,11 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-func drawFounding(t *rapid.T) Founding {
-	return Founding{
-		At: rapid.SampledFrom([]Time{0, 1000, 2000, Unfounded}).Draw(t, "founded at"),
-		By: rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "founded by"),
-	}
+func drawMesh(t *rapid.T) MeshID {
+	return rapid.SampledFrom([]MeshID{0, mesh1, mesh2}).Draw(t, "mesh")
 }
 
 func drawRegister[T comparable](t *rapid.T, label string, values ...T) Register[T] {
@@ -29,7 +26,7 @@ func drawRegister[T comparable](t *rapid.T, label string, values ...T) Register[
 }
 
 func drawChange(t *rapid.T) Change {
-	c := Change{Founding: drawFounding(t)}
+	c := Change{Mesh: drawMesh(t)}
 	for range rapid.IntRange(0, 4).Draw(t, "rows") {
 		c.Backends = append(c.Backends, BackendRow{
 			Addr: rapid.SampledFrom([]netip.Addr{b1, b2, b6, {}}).Draw(t, "backend"),
@@ -49,8 +46,8 @@ func drawChange(t *rapid.T) Change {
 	return c
 }
 
-func drawTable(t *rapid.T) *Table {
-	table := NewTable(drawFounding(t), rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "origin"), nil)
+func drawTable(t *rapid.T, mesh MeshID) *Table {
+	table := NewTable(mesh, "d1", nil)
 	for range rapid.IntRange(0, 3).Draw(t, "changes") {
 		table.Merge(drawChange(t))
 	}
@@ -58,7 +55,7 @@ func drawTable(t *rapid.T) *Table {
 }
 
 func (t *Table) clone() *Table {
-	c := NewTable(t.founding, t.founding.By, nil)
+	c := NewTable(t.mesh, "", nil)
 	c.Merge(t.Snapshot())
 	return c
 }
@@ -78,7 +75,8 @@ func wantEqual(t *rapid.T, law string, a, b *Table) {
 
 func TestTableMergeLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b, c := drawTable(t), drawTable(t), drawTable(t)
+		mesh := drawMesh(t)
+		a, b, c := drawTable(t, mesh), drawTable(t, mesh), drawTable(t, mesh)
 		wantEqual(t, "a+a = a", joined(a, a), a)
 		wantEqual(t, "a+b = b+a", joined(a, b), joined(b, a))
 		wantEqual(t, "(a+b)+c = a+(b+c)", joined(joined(a, b), c), joined(a, joined(b, c)))
@@ -89,7 +87,7 @@ func TestTableMergeLaws(t *testing.T) {
 func TestTableMergesDeltasInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		deltas := rapid.SliceOfN(rapid.Custom(drawChange), 0, 6).Draw(t, "deltas")
-		start := drawTable(t)
+		start := drawTable(t, drawMesh(t))
 		one, other := start.clone(), start.clone()
 		for _, c := range deltas {
 			one.Merge(c)
@@ -104,7 +102,7 @@ func TestTableMergesDeltasInAnyOrder(t *testing.T) {
 
 func TestTableReportsWhatItApplied(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		table, c := drawTable(t), drawChange(t)
+		table, c := drawTable(t, drawMesh(t)), drawChange(t)
 		before := table.clone()
 		covered := table.Covers(c)
 		applied := table.Merge(c)
@@ -156,63 +154,63 @@ func TestRowCoversAsItMerges(t *testing.T) {
 }
 
 func TestUnseenConfiguredRowIsNotCovered(t *testing.T) {
-	table := NewTable(oldMesh, "d1", configured())
+	table := NewTable(mesh1, "d1", configured())
 	row := BackendRow{Addr: b3, VHosts: Register[int]{Value: 50, Origin: "d1"}}
-	if table.Covers(Change{Founding: oldMesh, Backends: []BackendRow{row}}) {
+	if table.Covers(Change{Mesh: mesh1, Backends: []BackendRow{row}}) {
 		t.Error("a register that the table has never seen is covered")
 	}
-	if !table.Covers(Change{Founding: newMesh, Backends: []BackendRow{row}}) {
-		t.Error("a configured register of a younger mesh is not covered, but would be ignored")
+	if !table.Covers(Change{Mesh: mesh2, Backends: []BackendRow{row}}) {
+		t.Error("a configured register of another mesh is not covered, but would be ignored")
 	}
 }
 
-// Where two meshes meet, configured rows of the younger one go, commands stay.
-func TestMeshesMeet(t *testing.T) {
-	older := NewTable(oldMesh, "d1", []ring.Backend{{Addr: b1, VHosts: 100}})
-	younger := NewTable(newMesh, "d2", []ring.Backend{{Addr: b2, VHosts: 100}, {Addr: b3, VHosts: 100}})
-	c, err := younger.Add(50, "d2", b3, "", "", nil)
-	younger.Merge(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err = younger.Update(51, "d2", b2, 7, nil)
-	younger.Merge(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+// Where two meshes meet, configured rows of the one that joins go, commands stay.
+func TestJoin(t *testing.T) {
+	stays := NewTable(mesh1, "d1", []ring.Backend{{Addr: b1, VHosts: 100}})
+	joins := NewTable(mesh2, "d2", []ring.Backend{{Addr: b2, VHosts: 100}, {Addr: b3, VHosts: 100}})
+	c, err := joins.Add(50, "d2", b3, "", "", nil)
+	apply(t, joins, c, err)
+	c, err = joins.Update(51, "d2", b2, 7, nil)
+	apply(t, joins, c, err)
 
-	fromYounger, fromOlder := younger.Snapshot(), older.Snapshot()
-	applied := younger.Merge(fromOlder)
-	older.Merge(fromYounger)
+	joins.Join(mesh1)
+	applied := joins.Merge(stays.Snapshot())
+	stays.Merge(joins.Snapshot())
 	want := []ring.Backend{{Addr: b1, VHosts: 100}, {Addr: b3, VHosts: 100}}
-	for name, table := range map[string]*Table{"older": older, "younger": younger} {
-		if table.Founding() != oldMesh {
-			t.Errorf("%s: founding %v, want %v", name, table.Founding(), oldMesh)
+	for name, table := range map[string]*Table{"stays": stays, "joins": joins} {
+		if table.Mesh() != mesh1 {
+			t.Errorf("%s: mesh %v, want %v", name, table.Mesh(), mesh1)
 		}
 		if d := diff(want, table.Backends()); d != "" {
 			t.Errorf("%s: backends (-want +got):\n%s", name, d)
 		}
 	}
-	if applied.Founding != oldMesh || len(applied.Backends) != 1 {
-		t.Errorf("applied %+v, want the founding and 192.0.2.1", applied)
+	if applied.Mesh != mesh1 || len(applied.Backends) != 1 {
+		t.Errorf("applied %+v, want 192.0.2.1 of %v", applied, mesh1)
 	}
 }
 
-// A change without a valid founding must not pass for the oldest mesh.
-func TestMissingFoundingIsNotTheOldest(t *testing.T) {
-	for _, at := range []Time{0, -1} {
-		table := NewTable(oldMesh, "d1", configured())
-		row := BackendRow{Addr: b3, Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d9"}}
-		applied := table.Merge(Change{Founding: Founding{At: at}, Backends: []BackendRow{row}})
-		if !applied.Empty() || table.Founding() != oldMesh {
-			t.Errorf("founded at %d: applied %+v, founding %v", at, applied, table.Founding())
+// Merging never makes a table part of another mesh, nor takes over what is
+// configured there. What is configured where there is no mesh counts nowhere.
+func TestConfiguredRowsStayInTheirMesh(t *testing.T) {
+	row := BackendRow{Addr: b3, Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d9"}}
+	for _, mesh := range []MeshID{0, mesh1, mesh2} {
+		for _, from := range []MeshID{0, mesh1, mesh2} {
+			table := NewTable(mesh, "d1", configured())
+			applied := table.Merge(Change{Mesh: from, Backends: []BackendRow{row}})
+			if counts := from != 0 && from == mesh; applied.Empty() == counts {
+				t.Errorf("from %v to %v: applied %+v", from, mesh, applied)
+			}
+			if table.Mesh() != mesh {
+				t.Errorf("from %v to %v: the table is now of %v", from, mesh, table.Mesh())
+			}
 		}
 	}
 }
 
 // Simultaneous commands on different directors all hold afterwards.
 func TestConcurrentCommandsHold(t *testing.T) {
-	d1 := NewTable(oldMesh, "d1", configured())
+	d1 := NewTable(mesh1, "d1", configured())
 	d2 := d1.clone()
 	down, err := d1.SetDown(20, "d1", b1, true)
 	if err != nil {

@@ -124,13 +124,13 @@ func (t *Table) Forget(stamp Stamp, _ string, addr netip.Addr) (Change, error) {
 // SetDirectorRemoved makes the mesh refuse a director, or accept it again.
 func (t *Table) SetDirectorRemoved(stamp Stamp, origin string, addr netip.AddrPort, removed bool) Change {
 	return Change{
-		Founding:  t.founding,
+		Mesh:      t.mesh,
 		Directors: []DirectorRow{{Addr: addr, Removed: Register[bool]{Value: removed, Stamp: stamp, Origin: origin}}},
 	}
 }
 
 func (t *Table) change(rows ...BackendRow) Change {
-	return Change{Founding: t.founding, Backends: rows}
+	return Change{Mesh: t.mesh, Backends: rows}
 }
 
 // present returns the row of a backend that must be in the table.

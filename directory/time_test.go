@@ -50,3 +50,33 @@ func TestTimeArithmetic(t *testing.T) {
 		t.Errorf("Sub gives %v", got)
 	}
 }
+
+func TestMicros(t *testing.T) {
+	for _, test := range []struct {
+		micros Micros
+		want   Time
+	}{{0, 0}, {999, 0}, {1000, 1}, {-1, -1}, {-1000, -1}, {-1001, -2}} {
+		if got := test.micros.Time(); got != test.want {
+			t.Errorf("%d us lie in ms %d, want %d", test.micros, got, test.want)
+		}
+	}
+	for _, test := range []struct {
+		a, b Micros
+		want time.Duration
+	}{
+		{5, 2, 3 * time.Microsecond},
+		{2, 5, -3 * time.Microsecond},
+		{math.MaxInt64, math.MinInt64, math.MaxInt64},
+		{math.MinInt64, math.MaxInt64, math.MinInt64},
+		{math.MaxInt64, 0, math.MaxInt64},
+		{math.MinInt64, 0, math.MinInt64},
+		{0, math.MinInt64, math.MaxInt64},
+	} {
+		if got := test.a.Sub(test.b); got != test.want {
+			t.Errorf("%d - %d = %v, want %v", test.a, test.b, got, test.want)
+		}
+	}
+	if got := Time(1234).Micros().Add(1500 * time.Nanosecond); got != 1_234_001 {
+		t.Errorf("1,234 ms + 1.5 us = %d us", got)
+	}
+}

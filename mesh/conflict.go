@@ -3,8 +3,6 @@ package mesh
 import (
 	"fmt"
 	"time"
-
-	"directormesh/directory"
 )
 
 const (
@@ -23,7 +21,7 @@ type conflictWatch struct {
 
 // nameConflict decides what it means that two directors have the same name. Of two, the one that started later must fail.
 func (n *Node) nameConflict(e event) {
-	if e.boot == n.boot {
+	if e.boot == n.boot.Load() {
 		return
 	}
 	if e.name != n.cfg.Name {
@@ -46,12 +44,12 @@ func (n *Node) nameConflict(e event) {
 // later reports whether this director started after the other one, as far as one can tell: by their meshes if the other has
 // founded or joined one and we have not, else by start time, and by boot id to break a tie.
 func (n *Node) later(e event) bool {
-	ours := n.Self().Founding
-	if e.founding.At != 0 && (ours.At == directory.Unfounded) != (e.founding.At == directory.Unfounded) {
-		return ours.At == directory.Unfounded
+	ours := n.Self().Mesh.ID
+	if e.told && (ours == 0) != (e.mesh == 0) {
+		return ours == 0
 	}
 	if !e.started.IsZero() && !e.started.Equal(n.started) {
 		return n.started.After(e.started)
 	}
-	return n.boot > e.boot
+	return n.boot.Load() > e.boot
 }

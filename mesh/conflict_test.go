@@ -7,14 +7,11 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"directormesh/directory"
 	"directormesh/mesh/meshtest/netsim"
 )
 
 // TestNameConflict decides who of two directors of one name gives way.
 func TestNameConflict(t *testing.T) {
-	founded := directory.Founding{At: 1, By: "d1"}
-	unfounded := directory.Founding{At: directory.Unfounded, By: "d1"}
 	for _, test := range []struct {
 		name    string
 		up      time.Duration // of this director
@@ -28,8 +25,8 @@ func TestNameConflict(t *testing.T) {
 		{"the other claims to have started later, and stays", 0, false, event{started: testStart.Add(time.Hour), boot: 1}, 6 * time.Second, true},
 		{"the other started at once, with a lower boot id", 0, false, event{started: testStart, boot: 1}, 0, true},
 		{"the other started at once, with a higher boot id", 0, false, event{started: testStart, boot: 1<<64 - 1}, 0, false},
-		{"the other has a mesh and we have not", 0, false, event{boot: 1 << 63, founding: founded}, 0, true},
-		{"we have a mesh and the other has not", 0, true, event{boot: 1, founding: unfounded}, 0, false},
+		{"the other has a mesh and we have not", 0, false, event{boot: 1 << 63, mesh: 7, told: true}, 0, true},
+		{"we have a mesh and the other has not", 0, true, event{boot: 1, told: true}, 0, false},
 		{"we have been up for long", 2 * time.Minute, false, event{started: testStart.Add(-time.Hour), boot: 1}, 10 * time.Second, false},
 		{"another name", 0, false, event{name: "d9", started: testStart.Add(-time.Hour), boot: 1}, 0, false},
 	} {

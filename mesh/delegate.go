@@ -75,8 +75,8 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 		n.metrics.drop(dropUndecodable)
 		return
 	}
-	if s.Hello.From.Name == n.cfg.Name && s.Hello.From.Boot != n.boot {
-		n.events.put(event{kind: nameConflict, name: n.cfg.Name, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot, founding: s.Hello.Founding})
+	if s.Hello.From.Name == n.cfg.Name && s.Hello.From.Boot != n.boot.Load() {
+		n.events.put(event{kind: nameConflict, name: n.cfg.Name, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot, mesh: s.Hello.Mesh.ID, told: true})
 		return
 	}
 	n.input(func(c *replica.Core, now time.Duration) { err = c.MergeState(now, s) })

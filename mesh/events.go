@@ -15,7 +15,11 @@ const (
 	memberGone
 	probeFailed
 	nameConflict
+	newLife // our own: memberlist is to spread the new boot id
 )
+
+// updateTime is how long memberlist may take to hand a new boot id on to its first peers.
+const updateTime = time.Second
 
 // An event is something memberlist told us, copied.
 type event struct {
@@ -25,7 +29,8 @@ type event struct {
 	boot    uint64
 	started time.Time
 
-	founding directory.Founding // nameConflict: of the other's mesh, if it told us itself
+	mesh directory.MeshID // nameConflict: the other's mesh, if it told us itself; 0: none
+	told bool             // nameConflict: it told us itself
 }
 
 // handleEvents tells the core what memberlist saw, in the order it was seen.
@@ -59,5 +64,9 @@ func (n *Node) handleEvent(e event) {
 		n.input(func(c *replica.Core, now time.Duration) { c.ProbeFailed(now, e.name) })
 	case nameConflict:
 		n.nameConflict(e)
+	case newLife:
+		if err := n.memberlist.UpdateNode(updateTime); err != nil {
+			n.log.Debug().Err(err).Msg("memberlist did not spread the new boot id")
+		}
 	}
 }

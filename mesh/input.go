@@ -66,6 +66,9 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		}
 	case replica.RunHook:
 		n.runHook(e)
+	case replica.NewLife:
+		n.boot.Store(e.Boot)
+		n.events.put(event{kind: newLife})
 	case replica.CloseStream:
 		n.closeStreams(e, r)
 	case replica.Log:

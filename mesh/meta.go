@@ -48,5 +48,5 @@ func decodeMeta(b []byte) (meta, error) {
 }
 
 func (n *Node) meta() meta {
-	return meta{protocol: replica.ProtocolVersion, boot: n.boot, started: n.started}
+	return meta{protocol: replica.ProtocolVersion, boot: n.boot.Load(), started: n.started}
 }

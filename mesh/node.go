@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -30,8 +31,8 @@ type Node struct {
 	cfg       Config
 	seeds     []seed
 	keys      streamKeys
-	boot      uint64
-	started   time.Time // wall clock
+	boot      atomic.Uint64 // of this life; see replica.NewLife
+	started   time.Time     // wall clock
 	advertise netip.AddrPort
 	clock     func() time.Duration
 	wall      func() time.Time
@@ -131,7 +132,7 @@ func prepare(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.rand = newRand(cfg.Seed)
-	n.boot = max(n.rand.Uint64(), 1)
+	n.boot.Store(max(n.rand.Uint64(), 1))
 	n.started = n.wall()
 	n.events.init()
 	n.kicks.init(n)
@@ -173,10 +174,10 @@ func (n *Node) open() error {
 	n.dir = directory.New(n.cfg.Expire)
 	n.last = n.clock()
 	n.core = replica.New(replica.Config{
-		Name: n.cfg.Name, Boot: n.boot, Addr: n.advertise, Mesh: n.cfg.Mesh, HashFormat: n.cfg.HashFormat,
+		Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise, Mesh: n.cfg.Mesh, HashFormat: n.cfg.HashFormat,
 		Expire: n.cfg.Expire, KickDelay: n.cfg.KickDelay, MaxParallelMoves: n.cfg.MaxParallelMoves,
 		Backends: n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
-		Wall: directory.Time(n.wall().UnixMilli()), Rand: newRand(n.rand.Uint64()), Directory: n.dir,
+		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()), Directory: n.dir,
 	}, n.last)
 	n.input(func(*replica.Core, time.Duration) {}) // carries out what the start asks for
 	cfg, err := n.memberlistConfig()
@@ -205,7 +206,11 @@ func (n *Node) tick() {
 	for {
 		select {
 		case <-ticker.C:
-			n.input(func(c *replica.Core, now time.Duration) { c.Tick(now) })
+			wall := directory.Micros(n.wall().UnixMicro())
+			n.input(func(c *replica.Core, now time.Duration) {
+				c.ReadWall(now, wall)
+				c.Tick(now)
+			})
 		case <-n.ctx.Done():
 			return
 		}

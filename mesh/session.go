@@ -85,7 +85,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	})
 	if err != nil {
 		refused := &handshakeError{Reason: reasonNotAllowed, Err: err}
-		self := wire.Peer{Name: n.cfg.Name, Boot: n.boot, Addr: n.advertise}
+		self := wire.Peer{Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise}
 		return nil, 0, hello, errors.Join(refused, sendMessage(s, &wire.Refuse{From: self, Reason: err.Error()}))
 	}
 	if err := sendMessage(s, reply); err != nil {

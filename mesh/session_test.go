@@ -26,9 +26,9 @@ func visitor(t *testing.T, network *netsim.Network, change func(h *wire.Hello)) 
 		t.Fatal(err)
 	}
 	hello := &wire.Hello{
+		MeshTime: directory.Micros(time.Now().UnixMicro()),
 		Settings: wire.Settings{Protocol: replica.ProtocolVersion, Mesh: "test", HashFormat: "%Lu", Expire: (15 * time.Minute).Milliseconds()},
 		From:     wire.Peer{Name: "d9", Boot: 9, Addr: testAddr(9)},
-		Founding: directory.Founding{At: directory.Unfounded, By: "d9"},
 	}
 	change(hello)
 	if err := sendMessage(s, hello); err != nil {

@@ -4,20 +4,20 @@ import "time"
 
 // Self is the director that was asked.
 type Self struct {
-	Name         string     `json:"name"`
-	Mesh         string     `json:"mesh"`
-	Version      string     `json:"version"`
-	UsernameHash string     `json:"username_hash"` // format by which this mesh hashes user names
-	UserExpireMS int64      `json:"user_expire_ms"`
-	Synced       bool       `json:"synced"`     // answers lookups by itself
-	Alone        bool       `json:"alone"`      // serves without any peer although it has some to join
-	Leaving      bool       `json:"leaving"`    // is being stopped
-	Reason       string     `json:"reason"`     // why not synced, or why alone
-	Users        int        `json:"users"`      // mappings held
-	Waiting      int        `json:"waiting"`    // lookups that wait
-	Changing     bool       `json:"changing"`   // a table change is not yet confirmed by all directors
-	FoundedBy    string     `json:"founded_by"` // director that founded the mesh, "" before there is one
-	FoundedAt    *time.Time `json:"founded_at"`
+	Name         string `json:"name"`
+	Mesh         string `json:"mesh"`
+	Version      string `json:"version"`
+	UsernameHash string `json:"username_hash"` // format by which this mesh hashes user names
+	UserExpireMS int64  `json:"user_expire_ms"`
+	Synced       bool   `json:"synced"`      // answers lookups by itself
+	Alone        bool   `json:"alone"`       // serves without any peer although it has some to join
+	Leaving      bool   `json:"leaving"`     // is being stopped
+	Reason       string `json:"reason"`      // why not synced, or why alone
+	Users        int    `json:"users"`       // mappings held
+	Waiting      int    `json:"waiting"`     // lookups that wait
+	Changing     bool   `json:"changing"`    // a table change is not yet confirmed by all directors
+	MeshID       string `json:"mesh_id"`     // drawn when the mesh was founded, "" before there is one
+	MeshAgeMS    int64  `json:"mesh_age_ms"` // time that the directors of the mesh ran
 }
 
 // Director is one director of the mesh, as the one that was asked sees it.

@@ -57,9 +57,9 @@ func (d *director) Self() api.Self {
 		Waiting:      s.Waiting,
 		Changing:     s.Rings > 1,
 	}
-	if s.Founding.At > 0 && s.Founding.At != directory.Unfounded {
-		self.FoundedBy = s.Founding.By
-		self.FoundedAt = meshTime(s.Founding.At)
+	if s.Mesh.ID != 0 {
+		self.MeshID = s.Mesh.ID.String()
+		self.MeshAgeMS = s.Mesh.Age
 	}
 	return self
 }

@@ -14,6 +14,7 @@ import (
 	"directormesh/cli/api"
 	"directormesh/directory"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -77,16 +78,16 @@ var (
 func timeAt(t directory.Time) *time.Time { w := wallTime(t); return &w }
 
 func TestShowSelf(t *testing.T) {
-	n := &fakeNode{self: replica.SelfStatus{Synced: true, Alone: true, Reason: "no peer answers", Founding: directory.Founding{At: at, By: "d9"}, Users: 3, Waiting: 2, Rings: 2}}
+	n := &fakeNode{self: replica.SelfStatus{Synced: true, Alone: true, Reason: "no peer answers", Mesh: wire.MeshRank{ID: 0xcafe, Age: 3_600_000}, Users: 3, Waiting: 2, Rings: 2}}
 	d := testDirector(t, n)
 	d.leaving.Store(true)
 	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
-		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, FoundedBy: "d9", FoundedAt: timeAt(at)}
+		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, MeshID: "000000000000cafe", MeshAgeMS: 3_600_000}
 	if diff := cmp.Diff(want, d.Self()); diff != "" {
 		t.Errorf("self (-want +got):\n%s", diff)
 	}
-	n.self = replica.SelfStatus{Founding: directory.Founding{At: directory.Unfounded, By: "d1"}, Rings: 1}
-	if got := d.Self(); got.FoundedAt != nil || got.FoundedBy != "" || got.Changing {
+	n.self = replica.SelfStatus{Rings: 1}
+	if got := d.Self(); got.MeshID != "" || got.MeshAgeMS != 0 || got.Changing {
 		t.Errorf("before there is a mesh: %+v", got)
 	}
 }
@@ -162,7 +163,7 @@ func TestShowUserAndFlushes(t *testing.T) {
 // The mappings of a real directory come by tag and hash, without users that were forgotten.
 func TestMappings(t *testing.T) {
 	dir := directory.New(15 * time.Minute)
-	table := directory.NewTable(directory.Founding{At: at, By: "d1"}, "d1", []ring.Backend{{Addr: addr1, VHosts: 100}, {Addr: addr2, Tag: "x", VHosts: 100}})
+	table := directory.NewTable(1, "d1", []ring.Backend{{Addr: addr1, VHosts: 100}, {Addr: addr2, Tag: "x", VHosts: 100}})
 	dir.SetBackends(table.Snapshot().Backends)
 	for _, u := range []struct {
 		tag     ring.Tag

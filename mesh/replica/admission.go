@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
 
@@ -68,7 +67,7 @@ func (c *Core) obstacle(now time.Duration) string {
 		return "mesh time is off by more than a second"
 	}
 	for _, p := range c.sortedPeers() {
-		if !p.live {
+		if !c.concerns(now, p) {
 			continue
 		}
 		if p.gap && !c.cfg.Guards.NoGapCheck {
@@ -90,6 +89,12 @@ func (c *Core) obstacle(now time.Duration) string {
 		}
 	}
 	return ""
+}
+
+// concerns reports whether a live peer can keep us from answering: it is of our mesh, or of the one
+// that we join, and of its time. Any other one does not count us, nor we it.
+func (c *Core) concerns(now time.Duration, p *peer) bool {
+	return p.live && p.clock.near() && (c.sameMesh(p) || c.lacksTable(now, p))
 }
 
 func (c *Core) liveCount() int {
@@ -124,7 +129,7 @@ func (c *Core) progressAdmission(now time.Duration) {
 
 // ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands before the question on the stream.
 func (c *Core) ask(now time.Duration, p *peer) {
-	if !p.live || !p.out || p.admittedMe && !c.lacksTable(p) {
+	if !c.concerns(now, p) || !p.out || p.admittedMe && !c.lacksTable(now, p) {
 		return
 	}
 	if p.nonce == 0 && c.synced() && !p.synced {
@@ -142,11 +147,6 @@ func (c *Core) ask(now time.Duration, p *peer) {
 	}
 	c.flushOutbox(now)
 	c.send(p, &wire.AdmitRequest{Nonce: p.nonce})
-}
-
-// lacksTable reports whether we are about to join the older mesh of a peer, but do not have its table yet.
-func (c *Core) lacksTable(p *peer) bool {
-	return !c.cfg.Guards.NoAdmission && !c.admission.bootstrapped && p.founding.At != directory.Unfounded && p.founding.Compare(c.table.Founding()) < 0
 }
 
 // admit counts a peer from now on. One that was excluded answers nothing until it has our reply, so nobody need wait any longer for its

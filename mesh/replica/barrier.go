@@ -48,45 +48,44 @@ func (t *transition) hasConfirmed(peer string) bool {
 	return true
 }
 
-// apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and begins its barrier.
-// It returns the barrier, nil if nothing was new. A part of an older mesh's table does not make us part of that mesh: its configured
-// backends, which are not in a mere change, would be missing. What commands wrote holds in every mesh.
+// apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and begins its
+// barrier. It returns the barrier, nil if nothing was new. A change does not make us part of another
+// mesh. What commands wrote holds in every mesh.
 func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *transition {
-	if change.Founding.Compare(c.table.Founding()) < 0 {
-		change.Founding = directory.Founding{}
-	}
-	return c.applyWhole(now, change, from)
+	change = c.dropAhead(now, change)
+	before := c.present()
+	return c.merge(now, change, from, before, false)
 }
 
-// applyWhole is apply for the whole table of a director that we are in touch with both ways. If its mesh is older than ours, we join that.
+// applyWhole is apply for the whole table of a peer that we are in touch with both ways. If we are to
+// join its mesh, we do: with a part of the table we would lack what is configured there.
 func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer) *transition {
-	if change.Founding.At == directory.Unfounded {
-		// The sender belongs to no mesh yet. Its configured backends are its own affair: to adopt them would begin a barrier that nobody of
-		// the mesh which both are about to join can confirm.
-		change.Founding = directory.Founding{}
+	change = c.dropAhead(now, change)
+	before, served := c.present(), c.table.Mesh() != 0
+	joins := change.Mesh == from.mesh.ID && c.lacksTable(now, from)
+	if joins {
+		c.joinMesh(now, from)
 	}
-	if !c.plausible(now, change) {
-		c.counters.Implausible++
-		c.logf(LogError, "table change with a stamp far in the future ignored")
-		return nil
-	}
+	return c.merge(now, change, from, before, joins && served)
+}
+
+// merge merges a change. before is what was present until now; leaves says that we left a mesh in which
+// we served.
+func (c *Core) merge(
+	now time.Duration, change directory.Change, from *peer, before map[netip.Addr]ring.Tag, leaves bool,
+) *transition {
 	var confirmed string
 	if from != nil {
 		confirmed = from.name
 		c.confirm(from, change)
 	}
-	founding := c.table.Founding()
-	before := c.present()
+	c.hlc.Observe(change.LastStamp())
 	applied := c.table.Merge(change)
-	joined := c.table.Founding() != founding
-	if joined {
-		c.foundingChanged(founding)
-	}
-	if applied.Empty() && !joined {
+	if applied.Empty() && !leaves {
 		return nil
 	}
 	t := c.begin(now, applied, confirmed)
-	c.kickRemoved(before, joined && founding.At != directory.Unfounded)
+	c.kickRemoved(before, leaves)
 	c.applyRemovals(now, applied)
 	return t
 }
@@ -125,7 +124,7 @@ func (c *Core) begin(now time.Duration, applied directory.Change, confirmed stri
 
 // wholeRows is today's state of the rows that a change touches.
 func (c *Core) wholeRows(change directory.Change) directory.Change {
-	whole := directory.Change{Founding: c.table.Founding()}
+	whole := directory.Change{Mesh: c.table.Mesh()}
 	for _, r := range change.Backends {
 		if row, ok := c.table.Row(r.Addr); ok {
 			whole.Backends = append(whole.Backends, row)
@@ -216,31 +215,6 @@ func (c *Core) noteFailed(peer string) {
 		if !t.done && !t.hasConfirmed(peer) && !slices.Contains(t.failed, peer) {
 			t.failed = append(t.failed, peer)
 		}
-	}
-}
-
-// plausible refuses stamps that would push our logical clock far ahead.
-func (c *Core) plausible(now time.Duration, change directory.Change) bool {
-	var newest directory.Stamp
-	for _, r := range change.Backends {
-		newest = max(newest, r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten)
-	}
-	for _, r := range change.Directors {
-		newest = max(newest, r.Removed.Stamp)
-	}
-	if !c.admission.bootstrapped { // a joiner's own clock may be the wrong one
-		c.hlc.Observe(newest)
-		return true
-	}
-	return c.observe(now, newest)
-}
-
-// foundingChanged notes that we now live in another mesh: the configured backends of ours are no longer in the table.
-func (c *Core) foundingChanged(before directory.Founding) {
-	if before.At != directory.Unfounded && c.admission.bootstrapped {
-		c.admission.bootstrapped = false
-		c.counters.MeshesMet++
-		c.logf(LogWarn, "met an older mesh, joining it", Field{"founded_by", c.table.Founding().By})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"directormesh/directory"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -14,9 +13,7 @@ import (
 // found begins a mesh with what the configuration says.
 func (c *Core) found(now time.Duration, why string) {
 	c.changeView(func() {
-		if c.table.Founding().At == directory.Unfounded {
-			c.table.Found(directory.Founding{At: c.clock.at(now), By: c.cfg.Name})
-		}
+		c.foundMesh(now)
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 		c.rings[len(c.rings)-1] = ring.Build(c.table.Backends(), c.rings[len(c.rings)-1])
 	})
@@ -27,20 +24,6 @@ func (c *Core) found(now time.Duration, why string) {
 		c.flushOutbox(now)
 		c.sendAll(&wire.Table{Change: c.table.Snapshot()})
 	}
-}
-
-// meetFounding lets a director of a younger mesh join an older one, once it is in touch with that both ways: the word alone that there is one
-// does not help it to serve.
-func (c *Core) meetFounding(now time.Duration, p *peer, theirs directory.Founding) {
-	ours := c.table.Founding()
-	if !p.live || !c.admission.bootstrapped || theirs.At == directory.Unfounded || theirs.Compare(ours) >= 0 {
-		return
-	}
-	c.logf(LogWarn, "met an older mesh, joining it", Field{"peer", p.name}, Field{"founded_by", theirs.By}, Field{"ours_founded_by", ours.By})
-	c.counters.MeshesMet++
-	c.admission.bootstrapped = false
-	c.evaluate(now)
-	c.ask(now, p)
 }
 
 // bootstrap takes the first snapshot, or founds a mesh where there is nobody to take it from.
@@ -60,7 +43,7 @@ func (c *Core) bootstrap(now time.Duration) {
 	}
 }
 
-// candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the oldest mesh in sight, and
+// candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the mesh of the highest rank in sight, and
 // they count us already. Nearest first.
 func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 	lacking := false
@@ -69,7 +52,7 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 			continue
 		}
 		live = append(live, p)
-		lacking = lacking || p.synced && c.lacksTable(p)
+		lacking = lacking || p.synced && c.lacksTable(now, p)
 		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.tried(now, p.name) {
 			synced = append(synced, p)
 		}
@@ -84,11 +67,6 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 		}
 	}
 	return live, synced
-}
-
-// sameMesh reports whether a peer's table is of the same mesh as ours.
-func (c *Core) sameMesh(p *peer) bool {
-	return p.founding == c.table.Founding() || c.cfg.Guards.NoAdmission
 }
 
 // allNamedReached reports whether streams stand to all directors named by those who admitted us, so that nothing falls between

@@ -8,99 +8,218 @@ import (
 	"directormesh/directory"
 )
 
+// Mesh time is the clock of stamps, activity and expiry. It runs on the monotonic clock of each
+// director plus an offset. Wall clocks only vote: a director slews its offset towards the median vote,
+// so mesh time follows the wall clocks and cannot run away. Votes and mesh times are compared in
+// microseconds; what is cut off at each exchange would add up.
+
 const (
-	clockTolerance = time.Second           // further off the median than this, a director is not synced
-	stepAbove      = 10 * time.Millisecond // smaller offsets are always slewed
-	slewEvery      = 200 * time.Millisecond
-	slewShare      = 20 // a slew changes the clock's rate by at most 1/20
+	slewEvery     = 200 * time.Millisecond
+	slewPerSecond = 5 * time.Millisecond // the most that the offset changes in a second
+	voteReach     = 10 * time.Second     // a vote further away counts as one this far away
+	// leash is how far from the median mesh time of the mesh the votes may lead a director.
+	leash = 200 * time.Millisecond
+	// clockTolerance is how far off that median a director may be and answer by itself; see step.go.
+	clockTolerance = time.Second
+	// mergeTolerance is how far a peer's mesh time may be from ours for its messages to be merged.
+	mergeTolerance = 2 * time.Second
+	// sampleAge is after how long a worse sample of a peer's clock is better than the last good one.
+	sampleAge = 5 * time.Second
 )
 
-// meshClock is mesh time: the wall clock as read once at start, then the monotonic clock, then corrected towards the
-// peers. Reading it is safe for concurrent use.
+// meshClock is mesh time. Reading it is safe for concurrent use; only the core changes it.
 type meshClock struct {
-	wall   directory.Time
-	start  time.Duration
-	offset atomic.Int64 // time.Duration
+	zero   directory.Micros // mesh time at the monotonic clock's zero, with an offset of zero
+	offset atomic.Int64     // time.Duration
 
+	wallZero   directory.Micros // wall clock at the monotonic clock's zero, as last read
 	adjustedAt time.Duration
-	offsets    []time.Duration // scratch of clockOffset
+	scratch    []time.Duration // for medians
 }
 
-func (m *meshClock) init(wall directory.Time, start time.Duration) {
-	m.wall, m.start, m.adjustedAt = wall, start, start
+func (m *meshClock) init(wall directory.Micros, now time.Duration) {
+	m.zero = wall.Add(-now)
+	m.wallZero, m.adjustedAt = m.zero, now
 }
 
-func (m *meshClock) at(now time.Duration) directory.Time {
-	return m.wall.Add(now - m.start + time.Duration(m.offset.Load()))
+// micros is mesh time in microseconds.
+func (m *meshClock) micros(now time.Duration) directory.Micros {
+	return m.zero.Add(now + time.Duration(m.offset.Load()))
 }
 
-// disciplineClock keeps mesh time near that of the peers: a synced director slews, another one steps. The peers' clocks are sampled once
-// a beat, so a synced director need not look at each tick.
+// at is mesh time in milliseconds.
+func (m *meshClock) at(now time.Duration) directory.Time { return m.micros(now).Time() }
+
+// wall is this director's wall clock.
+func (m *meshClock) wall(now time.Duration) directory.Micros { return m.wallZero.Add(now) }
+
+// ReadWall takes a reading of the wall clock. Read it every second or so: it may be set, and drift.
+// Without readings it is taken to run as the monotonic clock does.
+func (c *Core) ReadWall(now time.Duration, wall directory.Micros) {
+	c.clock.wallZero = wall.Add(-now)
+}
+
+// peerClock is what we know of a peer's clocks, measured against our mesh time: all durations are
+// theirs less ours, and change when ours does.
+type peerClock struct {
+	guess time.Duration // its mesh time by its hello, which came by one way of unknown length
+
+	// By round trips.
+	known     bool
+	skew      time.Duration // its mesh time
+	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
+	sampledAt time.Duration
+
+	// What outlasts the peer's life.
+	votes bool             // it was of our mesh with a known clock; its last vote counts until it is gone for good
+	vote  time.Duration    // its wall clock
+	with  directory.Micros // when it was last of our mesh, live, and of our time; 0: never
+}
+
+// nextLife keeps what outlasts a life of the peer.
+func (k peerClock) nextLife() peerClock {
+	return peerClock{votes: k.votes, vote: k.vote, with: k.with}
+}
+
+// near reports whether the peer's mesh time is so near ours that its messages can be merged. Until a
+// round trip has told, its hello must do.
+func (k *peerClock) near() bool {
+	if k.known {
+		return k.skew.Abs() <= mergeTolerance
+	}
+	return k.guess.Abs() <= mergeTolerance
+}
+
+// sampleClock takes a peer's clocks as read half a round trip ago. A beat that was queued somewhere,
+// behind a replay or in the kernel of a director that slept, says little of them: such samples are
+// passed over as long as there are better ones.
+func (c *Core) sampleClock(now time.Duration, p *peer, rtt time.Duration, mesh, wall directory.Micros) {
+	k := &p.clock
+	if rtt > clockTolerance || k.known && rtt > 2*k.bestTrip+20*time.Millisecond && now-k.sampledAt < sampleAge {
+		return
+	}
+	ours := c.clock.micros(now)
+	k.skew, k.known = mesh.Sub(ours)+rtt/2, true
+	k.vote = wall.Sub(ours) + rtt/2
+	k.bestTrip, k.sampledAt = rtt, now
+}
+
+// disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a beat, so
+// a synced director need not look at each tick.
 func (c *Core) disciplineClock(now time.Duration) {
 	since := now - c.clock.adjustedAt
 	if c.synced() && since < max(slewEvery, c.beatInterval()) {
 		return
 	}
 	c.clock.adjustedAt = now
-	offset, ok := c.clockOffset(now)
-	if !ok {
-		c.admission.clockOff = false
-		return
-	}
-	c.admission.clockOff = offset.Abs() > clockTolerance
-	if offset.Abs() > stepAbove && !c.synced() {
-		c.step(offset)
-		c.admission.clockOff = false
-		return
-	}
-	limit := since / slewShare
-	c.clock.offset.Add(int64(min(max(offset, -limit), limit)))
-	for _, p := range c.peers {
-		p.skew -= min(max(offset, -limit), limit)
-	}
-}
-
-func (c *Core) step(offset time.Duration) {
-	c.clock.offset.Add(int64(offset))
-	for _, p := range c.peers {
-		p.skew -= offset // measured against the old clock
-	}
-	c.counters.ClockSteps++
-	c.logf(LogInfo, "mesh time stepped to the peers' median", Field{"offset", offset})
-}
-
-// clockOffset is how far the median of the mesh is ahead of us. The median is the lower one of an even number, so that two
-// directors agree on which of them is right. Directors that are not synced follow those that are; a mesh follows an older one.
-func (c *Core) clockOffset(now time.Duration) (time.Duration, bool) {
-	offsets, others := c.clock.offsets[:0], 0
-	for _, p := range c.sortedPeers() {
-		switch {
-		case !p.live || !p.skewKnown || c.younger(p.founding):
-		case p.synced:
-			offsets = append(offsets, p.skew)
-		default:
-			others++
+	offset, peers := c.meshOffset(now)
+	c.admission.clockOff = peers > 0 && offset.Abs() > clockTolerance && !c.cfg.Guards.NoClockCheck
+	if c.admission.clockOff {
+		if !c.synced() {
+			c.step(now, offset)
+			c.admission.clockOff = false
 		}
+		return
 	}
-	switch {
-	case len(offsets)+others == 0:
-		return 0, false
-	case c.synced():
-		offsets = append(offsets, 0)
-	case len(offsets) == 0:
-		for _, p := range c.sortedPeers() {
-			if p.live && p.skewKnown && !c.younger(p.founding) {
-				offsets = append(offsets, p.skew)
+	c.noteTogether(now)
+	most := slewPerSecond * since / time.Second
+	c.slew(min(max(c.slewTarget(now), -most), most))
+}
+
+// slew sets mesh time forward or, for a negative d, back.
+func (c *Core) slew(d time.Duration) {
+	c.clock.offset.Add(int64(d))
+	for _, p := range c.peers {
+		p.clock.skew -= d
+		p.clock.guess -= d
+		p.clock.vote -= d
+	}
+}
+
+// ofClockMesh reports whether a peer is of the mesh whose time we follow: our own; while joining, the
+// one that we join; while there is none yet, that of directors that start together with us.
+func (c *Core) ofClockMesh(now time.Duration, p *peer) bool {
+	return p.live && p.clock.known && p.mesh.ID == c.clockMesh(now)
+}
+
+func (c *Core) clockMesh(now time.Duration) directory.MeshID {
+	best := c.meshRank(now)
+	if !c.admission.bootstrapped {
+		for _, p := range c.peers {
+			if p.live && c.compareRanks(p.mesh, best) > 0 {
+				best = p.mesh
 			}
 		}
-		offsets = append(offsets, 0)
 	}
-	c.clock.offsets = offsets
-	slices.Sort(offsets)
-	return offsets[(len(offsets)-1)/2], true
+	return best.ID
 }
 
-// younger reports whether f is a mesh founded after ours. Directors that have not founded anything yet are of one age.
-func (c *Core) younger(f directory.Founding) bool {
-	return f.At > c.table.Founding().At
+// meshOffset is how far the median mesh time of the mesh is ahead of ours, and of how many peers. A
+// member counts itself, a joiner does not. Of an even number the earlier of the two in the middle
+// counts, so that two directors agree on which of them is right.
+func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
+	times := c.meshTimes(now)
+	peers = len(times)
+	if c.table.Mesh() == c.clockMesh(now) {
+		times = append(times, 0)
+	}
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	return times[(len(times)-1)/2], peers
+}
+
+// meshTimes are those of the live peers of the mesh, less ours. The slice is scratch.
+func (c *Core) meshTimes(now time.Duration) []time.Duration {
+	mesh, times := c.clockMesh(now), c.clock.scratch[:0]
+	for _, p := range c.peers {
+		if p.live && p.clock.known && p.mesh.ID == mesh {
+			times = append(times, p.clock.skew)
+		}
+	}
+	c.clock.scratch = times
+	return times
+}
+
+// slewTarget is how far ahead of ours mesh time should be: at the median vote, yet not further than
+// the leash from the median mesh time.
+func (c *Core) slewTarget(now time.Duration) time.Duration {
+	mesh := c.clockMesh(now)
+	votes := append(c.clock.scratch[:0], c.clock.wall(now).Sub(c.clock.micros(now)))
+	for _, p := range c.peers {
+		if p.live && p.clock.known && p.mesh.ID == mesh || !p.live && !p.left && p.clock.votes {
+			votes = append(votes, p.clock.vote)
+		}
+	}
+	for i, v := range votes {
+		votes[i] = min(max(v, -voteReach), voteReach)
+	}
+	c.clock.scratch = votes
+	target := median(votes)
+	if c.cfg.Guards.NoClockLeash {
+		return target
+	}
+	middle := median(append(c.meshTimes(now), 0))
+	return min(max(target, middle-leash), middle+leash)
+}
+
+// median is the mean of the two in the middle of an even number. It sorts what it is given.
+func median(of []time.Duration) time.Duration {
+	slices.Sort(of)
+	n := len(of)
+	return (of[(n-1)/2] + of[n/2]) / 2
+}
+
+// noteTogether remembers with whom we have mesh time in common now.
+func (c *Core) noteTogether(now time.Duration) {
+	if !c.admission.bootstrapped {
+		return
+	}
+	mesh := c.table.Mesh()
+	for _, p := range c.peers {
+		if p.live && p.clock.known && p.mesh.ID == mesh && p.clock.skew.Abs() <= clockTolerance {
+			p.clock.votes, p.clock.with = true, c.clock.micros(now)
+		}
+	}
 }

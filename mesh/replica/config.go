@@ -10,7 +10,7 @@ import (
 )
 
 // ProtocolVersion is compared in every hello; directors of different versions refuse each other.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // Config is what a core needs to know at its start.
 type Config struct {
@@ -29,8 +29,8 @@ type Config struct {
 	Founder  bool           // nobody to join: founds a mesh at once
 	Hook     bool           // a flush hook is set: the core emits RunHook
 
-	Wall      directory.Time // wall clock at the moment of New
-	Rand      *rand.Rand     // for jitter and nonces
+	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
+	Rand      *rand.Rand       // for jitter and nonces
 	Directory *directory.Directory
 	Guards    Guards
 }
@@ -48,4 +48,8 @@ type Guards struct {
 	NoKickOnChange bool // a mapping that changes its backend does not kick
 	NoDownExpiry   bool // mappings on down backends are prolonged
 	NoFreshness    bool // what memberlist brings counts, whoever sent it and whenever
+	NoClockLeash   bool // votes may lead a director's mesh time away from that of the others
+	NoClockCheck   bool // a director whose mesh time is off goes on
+	MoveAllStamps  bool // a step moves all that is stamped, whoever did it and whenever
+	RankByExactAge bool // meshes that meet compare their ages to the millisecond
 }

@@ -29,8 +29,13 @@ type Core struct {
 	cfg   Config
 	start time.Duration // later by the pauses since
 	rand  *rand.Rand
+	boot  uint64 // of this life; a step of mesh time begins another
 	clock meshClock
 	hlc   directory.Clock
+	own   ownStamps
+	age   meshAge
+	// forgottenWith is the latest moment in common with peers that were forgotten since.
+	forgottenWith directory.Micros
 
 	dir     *directory.Directory
 	table   *directory.Table
@@ -95,6 +100,7 @@ func New(cfg Config, now time.Duration) *Core {
 	c := &Core{
 		cfg:       cfg,
 		start:     now,
+		boot:      cfg.Boot,
 		rand:      cfg.Rand,
 		dir:       cfg.Directory,
 		initial:   ring.Build(cfg.Backends, nil),
@@ -113,8 +119,7 @@ func New(cfg Config, now time.Duration) *Core {
 	c.flushes.init()
 	c.seen.init()
 	c.early.init()
-	unfounded := directory.Founding{At: directory.Unfounded, By: cfg.Name}
-	c.table = directory.NewTable(unfounded, cfg.Name, cfg.Backends)
+	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
 	c.rings = []*ring.Rings{ring.Build(c.table.Backends(), nil)}
 	c.view.Store(c.makeView())
@@ -221,7 +226,7 @@ func (c *Core) settings() wire.Settings {
 }
 
 func (c *Core) self() wire.Peer {
-	return wire.Peer{Name: c.cfg.Name, Boot: c.cfg.Boot, Addr: c.cfg.Addr}
+	return wire.Peer{Name: c.cfg.Name, Boot: c.boot, Addr: c.cfg.Addr}
 }
 
 // send emits a direct message to one peer, if there is a stream to it.

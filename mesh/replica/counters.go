@@ -26,9 +26,10 @@ type Counters struct {
 	RepeatedDeltas     uint64
 	UnknownDeltas      uint64 // deltas dropped because their origin is not known to run
 	Refused            uint64 // hellos and push/pulls refused, by us or by others
-	Implausible        uint64 // table changes ignored for their stamps
+	ValuesAhead        uint64 // rows and stamps dropped because they lay ahead of mesh time
+	OtherTime          uint64 // messages of peers dropped because their mesh time is not ours
 	Unexpected         uint64 // messages that do not belong on a stream
-	MeshesMet          uint64 // older meshes met
+	MeshesMet          uint64 // meshes met that rank above ours
 	ServedAlone        uint64
 }
 

@@ -76,19 +76,28 @@ func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Opera
 }
 
 func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (directory.Change, error) {
-	stamp := c.hlc.Next(c.clock.at(now))
+	stamp, err := c.nextStamp(now, 0)
+	if err != nil {
+		return directory.Change{}, err
+	}
 	switch op := op.(type) {
 	case AddBackend:
 		return c.table.Add(stamp, c.cfg.Name, op.Addr, op.Name, op.Tag, op.VHosts)
 	case UpdateBackend:
 		return c.table.Update(stamp, c.cfg.Name, op.Addr, op.VHosts, op.Tag)
 	case RemoveBackend:
-		return c.table.Remove(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
+		if stamp, err = c.afterForgotten(now, stamp, op.Addr); err != nil {
+			return directory.Change{}, err
+		}
+		return c.table.Remove(stamp, c.cfg.Name, op.Addr)
 	case SetDown:
 		o.outcome.Mapped = c.dir.Users(op.Addr)
 		return c.table.SetDown(stamp, c.cfg.Name, op.Addr, op.Down)
 	case Forget:
-		return c.table.Forget(c.afterForgotten(stamp, op.Addr), c.cfg.Name, op.Addr)
+		if stamp, err = c.afterForgotten(now, stamp, op.Addr); err != nil {
+			return directory.Change{}, err
+		}
+		return c.table.Forget(stamp, c.cfg.Name, op.Addr)
 	case SetDirectorRemoved:
 		if op.Removed && !c.knowsDirector(op.Addr) {
 			return directory.Change{}, ErrUnknownDirector
@@ -100,19 +109,22 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 
 // afterForgotten is a stamp whose tick is later than that of any mapping assigned after the last forget: such mappings carry the
 // tick after it, which may not have come yet.
-func (c *Core) afterForgotten(stamp directory.Stamp, backend netip.Addr) directory.Stamp {
-	latest := stamp
+func (c *Core) afterForgotten(
+	now time.Duration, stamp directory.Stamp, backend netip.Addr,
+) (directory.Stamp, error) {
+	after := directory.Time(0)
 	for _, b := range c.table.Backends() {
 		if backend.IsValid() && b.Addr != backend {
 			continue
 		}
 		if row, ok := c.table.Row(b.Addr); ok && row.Forgotten != 0 {
-			if after := row.Forgotten.Tick() + 1; latest.Tick() < after {
-				latest = c.hlc.Next(after.Time())
-			}
+			after = max(after, (row.Forgotten.Tick() + 1).Time())
 		}
 	}
-	return latest
+	if after <= stamp.Tick().Time() {
+		return stamp, nil
+	}
+	return c.nextStamp(now, after)
 }
 
 func (c *Core) knowsDirector(addr netip.AddrPort) bool {
@@ -133,6 +145,15 @@ func (c *Core) tableOperationsDone(t *transition) {
 		if o := c.ops[id]; o.table == t {
 			o.outcome.FailedPeers = slices.Clone(t.failed)
 			c.endOperation(id, nil)
+		}
+	}
+}
+
+// endTableOperations ends all operations that wait for a barrier with an error.
+func (c *Core) endTableOperations(err error) {
+	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+		if c.ops[id].table != nil {
+			c.endOperation(id, err)
 		}
 	}
 }

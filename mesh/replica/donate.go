@@ -38,7 +38,7 @@ func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
 	}
 	c.flushOutbox(now)
 	d := &outSnapshot{id: m.ID, since: m.Since, tags: c.dir.Tags(), ackedAt: now}
-	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.cfg.Boot, Seq: c.log.last})
+	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.last})
 	for _, q := range c.sortedPeers() {
 		if q.boot != 0 && !q.gap {
 			d.covers = append(d.covers, wire.Position{Name: q.name, Boot: q.boot, Seq: q.pos})

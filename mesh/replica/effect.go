@@ -74,6 +74,12 @@ type CloseStream struct {
 	Reason string
 }
 
+// NewLife says that this director goes on under another boot id. It comes before the streams are
+// closed that were opened under the old one.
+type NewLife struct {
+	Boot uint64
+}
+
 // Log is a line for the operator.
 type Log struct {
 	Level  LogLevel
@@ -105,4 +111,5 @@ func (AdminDone) effect()   {}
 func (Kick) effect()        {}
 func (RunHook) effect()     {}
 func (CloseStream) effect() {}
+func (NewLife) effect()     {}
 func (Log) effect()         {}

@@ -72,7 +72,7 @@ func (f *fleet) add() *member {
 		Name: m.name, Boot: uint64(i + 1), Mesh: "fleet", HashFormat: "%Lu",
 		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9090),
 		Expire: f.expire, KickDelay: 2 * time.Second, Backends: testBackends(f.backends), Founder: i == 0,
-		Wall: directory.Time(1795445000000).Add(f.now - time.Hour), Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
+		Wall: trueTime(f.now - time.Hour), Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
 	}, f.now)
 	f.members = append(f.members, m)
 	f.byName[m.name] = m

@@ -168,7 +168,7 @@ func (f *flushes) cancel(id uint64) {
 func (c *Core) tellFlush(now time.Duration, f *flush) {
 	f.toldAt = now
 	state := f.state
-	c.flushes.known[FlushID{c.cfg.Name, state.ID}] = &knownFlush{state: state, boot: c.cfg.Boot}
+	c.flushes.known[FlushID{c.cfg.Name, state.ID}] = &knownFlush{state: state, boot: c.boot}
 	c.sendAll(&state)
 }
 

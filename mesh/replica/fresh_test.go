@@ -23,7 +23,7 @@ func (d *director) vhosts() map[int]int {
 // update is a change that gives the first backend this many vhosts.
 func (d *director) update(vhosts int) directory.Change {
 	stamp := directory.Stamp(d.core.MeshTime(d.w.now)) << 16
-	return directory.Change{Founding: d.core.table.Founding(), Backends: []directory.BackendRow{
+	return directory.Change{Mesh: d.core.table.Mesh(), Backends: []directory.BackendRow{
 		{Addr: testBackend(1), VHosts: directory.Register[int]{Value: vhosts, Stamp: stamp, Origin: d.name}},
 	}}
 }
@@ -137,13 +137,13 @@ func TestDeltaOfDirectorThatAPeerCounts(t *testing.T) {
 func TestCountingFollowsLives(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]
-	old := wire.Life{Name: "d3", Boot: d3.core.cfg.Boot}
+	old := wire.Life{Name: "d3", Boot: d3.core.boot}
 	w.split([]*director{d1}, []*director{d3})
 	w.run(failAfter + time.Second)
 	d3.crash()
 	d3.boots(false)
 	w.run(4 * time.Second)
-	next := wire.Life{Name: "d3", Boot: d3.core.cfg.Boot}
+	next := wire.Life{Name: "d3", Boot: d3.core.boot}
 	if d1.core.runs(old) || !d1.core.runs(next) {
 		t.Errorf("for d1 the old life of d3 runs: %v, the new one: %v", d1.core.runs(old), d1.core.runs(next))
 	}

@@ -87,7 +87,7 @@ func (e *earlyDeltas) forget(d earlyDelta) {
 // gossip hands a change that was made here, or rows of a move, to the broadcast queue.
 func (c *Core) gossip(change directory.Change, blocks []wire.Block) {
 	c.emit(Gossip{Delta: &wire.Delta{
-		Origin: c.cfg.Name, Boot: c.cfg.Boot, N: c.newID(), Change: change, Blocks: blocks,
+		Origin: c.cfg.Name, Boot: c.boot, N: c.newID(), Change: change, Blocks: blocks,
 	}})
 }
 

@@ -47,13 +47,16 @@ func (c *Core) write(now time.Duration, m wire.Message) {
 // replay sends a peer what is kept of the log after seq. One that has nothing of a member's log joins and takes a snapshot anyway; old rows
 // would only bring it what the snapshot no longer has. It gets the last moment, which the donor may not have had yet.
 func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
-	joins := seq == 0 && c.admission.bootstrapped
+	joins := seq == 0 && c.admission.bootstrapped && !c.log.whole()
 	for _, e := range c.log.entries {
 		if e.seq > seq && (!joins || now-e.at <= replayToNew) {
 			c.send(p, e.msg)
 		}
 	}
 }
+
+// whole reports whether all that was ever written is kept.
+func (h *history) whole() bool { return uint64(len(h.entries)) == h.last }
 
 func (h *history) prune(now time.Duration) {
 	n := 0
@@ -125,15 +128,3 @@ func (p *peer) openGap(need uint64) {
 	p.gap, p.need = true, max(p.need, need)
 	p.pos = max(p.pos, need)
 }
-
-// observe takes part in the peers' logical time, within reason: a hostile or broken clock must not push ours ahead for ever.
-func (c *Core) observe(now time.Duration, s directory.Stamp) bool {
-	if s.Time() > c.clock.at(now).Add(stampsAhead) {
-		return false
-	}
-	c.hlc.Observe(s)
-	return true
-}
-
-// stampsAhead is how far a peer's stamp may be ahead of our mesh time.
-const stampsAhead = time.Hour

@@ -191,7 +191,7 @@ func (ms *moves) touchAll(b *holdBatch) {
 // gossipRows hands a few rows to the gossip too, for directors to whom no stream is up.
 func (c *Core) gossipRows(blocks []wire.Block) {
 	if rowCount(blocks) <= gossipRows {
-		c.gossip(directory.Change{Founding: c.table.Founding()}, blocks)
+		c.gossip(directory.Change{Mesh: c.table.Mesh()}, blocks)
 	}
 }
 
@@ -449,6 +449,20 @@ func (ms *moves) repeat(c *Core, now time.Duration, p *peer) {
 			}
 		}
 	}
+}
+
+// restart announces the moves that run here anew: what peers know of them was said in an earlier life.
+func (ms *moves) restart(c *Core, now time.Duration) {
+	ms.batches = make(map[uint64]*holdBatch)
+	ms.starting = ms.sorted()
+	for _, m := range ms.starting {
+		m.batch, m.phase, m.touched = nil, holding, false
+		m.reported, m.unsure = map[string]bool{"": true}, true // our kick was for the row of before
+		if row, status := c.dir.Find(m.user.tag, m.user.hash, c.clock.at(now)); status == directory.Live {
+			m.row = row
+		}
+	}
+	ms.touched, ms.all = nil, true
 }
 
 // peerGone goes on without a peer that failed.

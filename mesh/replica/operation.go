@@ -96,6 +96,8 @@ var (
 	ErrTryAgain        = errors.New("user is already being moved")
 	ErrNotSynced       = errors.New("this director is not synced yet")
 	ErrUnknownDirector = errors.New("no such director")
+	ErrStampAhead      = errors.New("the table holds changes that lie ahead of mesh time; try again in a few seconds")
+	ErrClockStepped    = errors.New("mesh time was stepped while the change was under way; look whether it holds, else repeat it")
 	errCannotMove      = errors.New("the backend was removed, or the user was moved 16,383 times without a pause; try again later")
 	ErrNothingToCancel = errors.New("no such flush is running")
 )

@@ -25,9 +25,11 @@ type peer struct {
 	left       bool
 
 	boot     uint64
-	out      bool   // our stream to it is open
-	in       uint64 // session of its stream to us, 0: none
-	founding directory.Founding
+	out      bool          // our stream to it is open
+	in       uint64        // session of its stream to us, 0: none
+	mesh     wire.MeshRank // as of its last beat
+	verdicts int           // beats in a row that showed its mesh to rank above ours
+	clock    peerClock
 	users    uint64
 
 	// its log here
@@ -42,10 +44,6 @@ type peer struct {
 	beatAt    time.Duration // when we got that
 	echoAt    time.Duration // our clock: what we sent then has been answered; 0: nothing yet
 	roundTrip time.Duration
-	skew      time.Duration // its mesh time less ours
-	skewKnown bool
-	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
-	sampledAt time.Duration
 	wholeAt   directory.Time // when its log was last without a gap here, by mesh time
 
 	// counting
@@ -115,7 +113,10 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 		c.peerGone(now, p)
 	}
 	delete(c.sessions, p.in)
-	*p = peer{name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot, told: p.told}
+	*p = peer{
+		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
+		told: p.told, clock: p.clock.nextLife(),
+	}
 	c.waiters.recheck = true
 	return p
 }
@@ -155,12 +156,13 @@ func (c *Core) beatTo(now time.Duration, p *peer) {
 	m := &wire.Beat{
 		SentAt:   int64(now),
 		Echo:     p.sentAt,
-		MeshTime: c.clock.at(now),
+		MeshTime: c.clock.micros(now),
+		Wall:     c.clock.wall(now),
 		Synced:   c.synced(),
 		Counted:  p.counted,
 		Seq:      c.log.last,
 		Users:    uint64(c.dir.Len()),
-		Founding: c.table.Founding(),
+		Mesh:     c.meshRank(now),
 	}
 	if p.sentAt != 0 {
 		m.EchoHeld = int64(now - p.beatAt)
@@ -171,24 +173,23 @@ func (c *Core) beatTo(now time.Duration, p *peer) {
 // isNews reports whether a beat says more than that a peer lives on and is where it was. From all others, and in a large mesh there are
 // hundreds of them a second, there is no conclusion to draw.
 func (c *Core) isNews(p *peer, m *wire.Beat) bool {
-	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe || m.Seq > p.pos || m.Founding != c.table.Founding()
+	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe || m.Seq > p.pos || m.Mesh.ID != c.table.Mesh()
 }
 
 func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
-	p.users, p.founding = m.Users, m.Founding
-	if m.Seq > p.pos {
-		c.gapOpened(p, m.Seq)
-	}
+	p.users, p.mesh = m.Users, m.Mesh
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
-		if rtt := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld); rtt >= 0 {
-			p.roundTrip = rtt
-			c.sampleSkew(now, p, rtt, m.MeshTime)
-		}
+		// The peer measures how long it held the echo; by a clock faster than ours that is too long.
+		p.roundTrip = max(0, now-time.Duration(m.Echo)-time.Duration(m.EchoHeld))
+		c.sampleClock(now, p, p.roundTrip, m.MeshTime, m.Wall)
 	}
-	if !p.gap {
-		p.wholeAt = m.MeshTime // not ours: the beat may have waited while we slept
+	if m.Seq > p.pos && p.clock.near() {
+		c.gapOpened(p, m.Seq)
+	}
+	if !p.gap && m.Seq <= p.pos {
+		p.wholeAt = m.MeshTime.Time() // not ours: the beat may have waited while we slept
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock
@@ -197,7 +198,8 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		p.synced = m.Synced
 		c.waiters.recheck = true
 	}
-	c.meetFounding(now, p, m.Founding)
+	c.takeRank(now, p)
+	c.meetMesh(now, p)
 	switch {
 	case !m.Counted && p.admittedMe:
 		p.admittedMe = false // it gave us up; progressAdmission asks again
@@ -208,19 +210,6 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		c.cameAlive(now, p)
 	}
 }
-
-// sampleSkew takes a peer's clock as read half a round trip ago. A beat that was queued somewhere, behind a replay or in the
-// kernel of a director that slept, says little of it: such samples are passed over as long as there are better ones.
-func (c *Core) sampleSkew(now time.Duration, p *peer, rtt time.Duration, theirs directory.Time) {
-	if rtt > clockTolerance || p.skewKnown && rtt > 2*p.bestTrip+20*time.Millisecond && now-p.sampledAt < sampleAge {
-		return
-	}
-	p.skew, p.skewKnown = theirs.Add(rtt/2).Sub(c.clock.at(now)), true
-	p.bestTrip, p.sampledAt = rtt, now
-}
-
-// sampleAge is after how long a worse sample of a peer's clock is better than the last good one.
-const sampleAge = 5 * time.Second
 
 func (c *Core) cameAlive(now time.Duration, p *peer) {
 	p.live, p.liveSince = true, now
@@ -235,12 +224,19 @@ func (c *Core) checkPeers(now time.Duration) {
 		switch {
 		case p.live && now-p.echoAt > c.silence():
 			c.fail(now, p, "no answer")
+		case p.live && p.counted && !p.clock.near():
+			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
+				Field{"peer", p.name}, Field{"skew", p.clock.skew})
+			p.counted = false
+			c.noteFailed(p.name)
+			c.waiters.recheck = true
 		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
 		case p.left && now-p.seenAt > forgetLeft,
 			!p.live && !p.out && p.in == 0 && now-p.seenAt > forgetDead:
 			c.peerGone(now, p)
+			c.forgottenWith = max(c.forgottenWith, p.clock.with)
 			delete(c.peers, p.name)
 			c.byName = nil
 		}
@@ -262,7 +258,7 @@ func (c *Core) fail(now time.Duration, p *peer, why string) {
 func (c *Core) peerGone(now time.Duration, p *peer) {
 	wasCounted := p.counted
 	c.passOn(now, p)
-	p.live, p.counted, p.synced, p.excludedAt, p.echoAt = false, false, false, 0, 0
+	p.endContact()
 	if p.nonce != 0 {
 		p.nonce = c.newID() // an answer that is still under way may be of before
 	}
@@ -276,6 +272,12 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 		c.snapshotFailed(now, "the donor failed")
 	}
 	c.waiters.recheck = true
+}
+
+// endContact forgets what holds only while frames flow both ways.
+func (p *peer) endContact() {
+	p.live, p.counted, p.synced = false, false, false
+	p.excludedAt, p.echoAt, p.verdicts = 0, 0, 0
 }
 
 // ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe then reached it.

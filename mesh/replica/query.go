@@ -51,13 +51,13 @@ func (c *Core) User(now time.Duration, tag ring.Tag, h ring.UserHash) UserStatus
 func (c *Core) Self(now time.Duration) SelfStatus {
 	a := &c.admission
 	s := SelfStatus{
-		Synced:   a.synced,
-		Alone:    a.alone && c.liveCount() == 0,
-		Reason:   a.reason,
-		Founding: c.table.Founding(),
-		Users:    c.dir.Len(),
-		Waiting:  len(c.waiters.order),
-		Rings:    len(c.rings),
+		Synced:  a.synced,
+		Alone:   a.alone && c.liveCount() == 0,
+		Reason:  a.reason,
+		Mesh:    c.meshRank(now),
+		Users:   c.dir.Len(),
+		Waiting: len(c.waiters.order),
+		Rings:   len(c.rings),
 	}
 	switch {
 	case a.refused != "" && !a.synced, a.refused != "" && s.Alone:
@@ -92,11 +92,11 @@ func (c *Core) Peers(now time.Duration) []PeerStatus {
 
 func (c *Core) selfStatus(now time.Duration) PeerStatus {
 	s := PeerStatus{
-		Name: c.cfg.Name, Boot: c.cfg.Boot, Addr: c.cfg.Addr, Self: true,
+		Name: c.cfg.Name, Boot: c.boot, Addr: c.cfg.Addr, Self: true,
 		Removed: c.admission.removed, Reachable: true,
 		State:  Handshaking,
 		Users:  uint64(c.dir.Len()),
-		Offset: time.Duration(c.clock.offset.Load()),
+		Offset: c.clock.micros(now).Sub(c.clock.wall(now)),
 		Reason: c.Self(now).Reason,
 	}
 	switch {
@@ -113,7 +113,7 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	s := PeerStatus{
 		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.removed(p.addr), Left: p.left, Reachable: p.live,
-		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.skew,
+		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.skew,
 	}
 	if p.beatAt != 0 && (p.in == 0 || now-p.beatAt > c.lateBeat()) {
 		s.SilentSince = time.UnixMilli(int64(c.clock.at(p.beatAt)))
@@ -142,7 +142,7 @@ func (c *Core) peerState(p *peer) PeerState {
 	switch {
 	case !p.live,
 		receiving && !c.admission.bootstrapped,
-		!p.synced && (donation != nil || p.founding.At == directory.Unfounded):
+		!p.synced && (donation != nil || p.mesh.ID == 0):
 		return Handshaking
 	case !c.synced(), !p.synced, !p.counted, p.gap, p.differs, receiving, donation != nil, !p.out, p.in == 0,
 		p.beatAt < c.admission.syncedAt:

@@ -29,12 +29,13 @@ type moveKick struct {
 // mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold, release. With each it reports every row and
 // what became of it, and leaves the kicking to the caller.
 func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u user, in directory.Mapping, out directory.Merged)) {
-	t := c.clock.at(now)
+	t, latest := c.clock.at(now), c.latest(now).Tick()
 	buf := c.unpacked
 	c.unpacked = nil // while it is in use
 	for _, b := range blocks {
 		rows := b.Append(buf[:0])
 		buf = rows
+		rows = c.dropRowsAhead(rows, latest)
 		dropped := c.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := user{b.Tag, in.Hash}
 			if out.Changed {

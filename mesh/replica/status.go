@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -79,11 +80,11 @@ type FlushStatus struct {
 
 // SelfStatus is the state of this director.
 type SelfStatus struct {
-	Synced   bool
-	Alone    bool   // serves without any peer although it has some to join
-	Reason   string // why not synced, or why alone
-	Founding directory.Founding
-	Users    int
-	Waiting  int // lookups that wait
-	Rings    int // rings kept; more than one while a table change is not confirmed by all
+	Synced  bool
+	Alone   bool          // serves without any peer although it has some to join
+	Reason  string        // why not synced, or why alone
+	Mesh    wire.MeshRank // ID 0: belongs to none yet
+	Users   int
+	Waiting int // lookups that wait
+	Rings   int // rings kept; more than one while a table change is not confirmed by all
 }

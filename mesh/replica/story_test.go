@@ -3,6 +3,8 @@ package replica
 import (
 	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,9 +39,13 @@ func TestColdStart(t *testing.T) {
 		w.start(name, func(c *Config) { c.Founder = false })
 	}
 	w.until("all synced", 5*time.Second, w.allSynced)
+	first := w.named("d1")
+	if !slices.ContainsFunc(first.logs, func(l Log) bool { return strings.HasPrefix(l.Text, "mesh founded") }) {
+		t.Error("d1 has the lowest name and did not found the mesh")
+	}
 	for _, d := range w.directors {
-		if got := d.core.Self(w.now).Founding.By; got != "d1" {
-			t.Errorf("%s lives in a mesh founded by %q, want the lowest name", d.name, got)
+		if got := d.core.Self(w.now).Mesh; got.ID != first.core.table.Mesh() || !got.Grown {
+			t.Errorf("%s lives in the mesh %+v, want that of d1, with more than one director", d.name, got)
 		}
 	}
 }

@@ -18,8 +18,8 @@ func (c *Core) hello(now time.Duration) *wire.Hello {
 	return &wire.Hello{
 		Settings: c.settings(),
 		From:     c.self(),
-		Founding: c.table.Founding(),
-		MeshTime: c.clock.at(now),
+		Mesh:     c.meshRank(now),
+		MeshTime: c.clock.micros(now),
 	}
 }
 
@@ -33,13 +33,14 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 		return nil, 0, err
 	}
 	p := c.meet(now, h.From)
+	p.clock.guess = h.MeshTime.Sub(c.clock.micros(now))
 	c.admission.contact = true
 	delete(c.sessions, p.in)
 	c.session++
 	p.in = c.session
 	c.sessions[p.in] = p
 	reply = c.hello(now)
-	reply.Resume = p.pos
+	reply.Resume, reply.Answers = p.pos, h.From.Boot
 	return reply, p.in, nil
 }
 
@@ -49,7 +50,11 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 	if err := c.acceptable(now, reply); err != nil {
 		return reply.From.Name, err
 	}
+	if reply.Answers != c.boot {
+		return reply.From.Name, errors.New("the answer is to a hello of before mesh time was stepped")
+	}
 	p := c.meet(now, reply.From)
+	p.clock.guess = reply.MeshTime.Sub(c.clock.micros(now))
 	c.admission.contact = true
 	p.out = true
 	c.tellAllCounting(p)
@@ -160,6 +165,24 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 		return
 	}
 	p.seenAt = now
+	if !p.clock.near() && !timeless(m) {
+		c.counters.OtherTime++
+		return
+	}
+	c.watchAhead(now, p, func() { c.take(now, p, m) })
+}
+
+// timeless reports whether a message means the same whatever the clocks of the two directors say.
+func timeless(m wire.Message) bool {
+	switch m.(type) {
+	case *wire.Beat, *wire.Exclude, *wire.Leaving:
+		return true
+	}
+	return false
+}
+
+// take takes in a message of a peer.
+func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 	if seq, ok := wire.LogSeq(m); ok && seq != 0 {
 		if seq > p.pos+1 {
 			c.gapOpened(p, seq-1)
@@ -179,10 +202,9 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 			c.apply(now, m.Change, p)
 		}
 	case *wire.Rows:
-		if c.observe(now, m.Stamp) {
-			p.tail.add(now, m.Blocks)
-			c.mergeRows(now, m.Blocks, nil)
-		}
+		c.observe(now, m.Stamp)
+		p.tail.add(now, m.Blocks)
+		c.mergeRows(now, m.Blocks, nil)
 	case *wire.Hold:
 		p.tail.add(now, m.Blocks)
 		c.gotHold(now, p, m)

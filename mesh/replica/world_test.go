@@ -86,13 +86,18 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(n)}), 9090),
 		Expire: testExpire, KickDelay: 2 * time.Second, ChunkRows: d.w.chunkRows,
 		Backends: testBackends(4), Founder: founder,
-		Wall: directory.Time(1795445000000).Add(d.w.now),
+		Wall: trueTime(d.w.now),
 		Rand: rand.New(rand.NewPCG(1, uint64(n))), Directory: d.dir,
 	}
 	for _, f := range change {
 		f(&cfg)
 	}
 	d.core = New(cfg, d.w.now)
+}
+
+// trueTime is what a right wall clock shows.
+func trueTime(now time.Duration) directory.Micros {
+	return directory.Time(1_795_445_000_000).Micros().Add(now)
 }
 
 // crash stops a director for good, or until boots.
@@ -292,7 +297,7 @@ func (w *world) named(name string) *director {
 
 // delta is one that the director gossips in this life.
 func (d *director) delta(change directory.Change, rows ...directory.Mapping) *wire.Delta {
-	delta := &wire.Delta{Origin: d.name, Boot: d.core.cfg.Boot, N: 1<<40 + d.id(), Change: change}
+	delta := &wire.Delta{Origin: d.name, Boot: d.core.boot, N: 1<<40 + d.id(), Change: change}
 	if len(rows) > 0 {
 		delta.Blocks = []wire.Block{wire.Pack("", rows)}
 	}

@@ -3,29 +3,31 @@ package wire
 import "directormesh/directory"
 
 func (m *Beat) encode(w *writer) {
-	w.array(9)
+	w.array(10)
 	w.int(m.SentAt)
 	w.int(m.Echo)
 	w.int(m.EchoHeld)
 	w.int(int64(m.MeshTime))
+	w.int(int64(m.Wall))
 	w.bool(m.Synced)
 	w.bool(m.Counted)
 	w.uint(m.Seq)
 	w.uint(m.Users)
-	encodeFounding(w, m.Founding)
+	m.Mesh.encode(w)
 }
 
 func (m *Beat) decode(r *reader) {
-	extra := r.fields("message", 9)
+	extra := r.fields("message", 10)
 	m.SentAt = r.int("sent at")
 	m.Echo = r.int("echo")
 	m.EchoHeld = r.int("echo held")
-	m.MeshTime = directory.Time(r.int("mesh time"))
+	m.MeshTime = directory.Micros(r.int("mesh time"))
+	m.Wall = directory.Micros(r.int("wall clock"))
 	m.Synced = r.bool("synced")
 	m.Counted = r.bool("counted")
 	m.Seq = r.uint64("seq")
 	m.Users = r.uint64("users")
-	m.Founding = decodeFounding(r)
+	m.Mesh = decodeMeshRank(r)
 	r.end("message", extra)
 }
 

@@ -5,7 +5,7 @@ import (
 	"directormesh/ring"
 )
 
-// A Change is an array of founding, names, backend rows and director rows. A
+// A Change is an array of mesh id, names, backend rows and director rows. A
 // name (of an origin, a tag, a host) stands once among the names; the rows
 // give its place, from 1 on, and 0 for "". So a whole table with its ten
 // thousand tombstones stays well within MaxMessage.
@@ -67,7 +67,7 @@ func encodeChange(w *writer, c *directory.Change) {
 	var names nameList
 	names.addAll(c)
 	w.array(changeFields)
-	encodeFounding(w, c.Founding)
+	w.uint(uint64(c.Mesh))
 	w.array(len(names.names))
 	for _, name := range names.names {
 		w.name("name", name)
@@ -128,7 +128,7 @@ type changeReader struct {
 
 func decodeChange(r *reader) (c directory.Change) {
 	extra := r.fields("change", changeFields)
-	c.Founding = decodeFounding(r)
+	c.Mesh = directory.MeshID(r.uint64("mesh id"))
 	cr := changeReader{reader: r}
 	cr.names = list(r, "names", minNameSize, func(r *reader) string {
 		name := r.name("name")

@@ -45,36 +45,40 @@ func decodePeer(r *reader) (p Peer) {
 	return p
 }
 
-func encodeFounding(w *writer, f directory.Founding) {
-	w.array(2)
-	w.int(int64(f.At))
-	w.name("founder", f.By)
+func (m *MeshRank) encode(w *writer) {
+	w.array(3)
+	w.uint(uint64(m.ID))
+	w.bool(m.Grown)
+	w.int(m.Age)
 }
 
-func decodeFounding(r *reader) (f directory.Founding) {
-	extra := r.fields("founding", 2)
-	f.At = directory.Time(r.int("founding time"))
-	f.By = r.name("founder")
-	r.end("founding", extra)
-	return f
+func decodeMeshRank(r *reader) (m MeshRank) {
+	extra := r.fields("mesh", 3)
+	m.ID = directory.MeshID(r.uint64("mesh id"))
+	m.Grown = r.bool("grown")
+	m.Age = r.int("age of the mesh")
+	r.end("mesh", extra)
+	return m
 }
 
 func (m *Hello) encode(w *writer) {
-	w.array(5)
+	w.array(6)
 	m.Settings.encode(w)
 	m.From.encode(w)
-	encodeFounding(w, m.Founding)
+	m.Mesh.encode(w)
 	w.int(int64(m.MeshTime))
 	w.uint(m.Resume)
+	w.uint(m.Answers)
 }
 
 func (m *Hello) decode(r *reader) {
-	extra := r.fields("hello", 5)
+	extra := r.fields("hello", 6)
 	m.Settings.decode(r)
 	m.From = decodePeer(r)
-	m.Founding = decodeFounding(r)
-	m.MeshTime = directory.Time(r.int("mesh time"))
+	m.Mesh = decodeMeshRank(r)
+	m.MeshTime = directory.Micros(r.int("mesh time"))
 	m.Resume = r.uint64("resume")
+	m.Answers = r.uint64("answered boot id")
 	r.end("hello", extra)
 }
 

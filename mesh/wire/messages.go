@@ -67,6 +67,14 @@ type Life struct {
 	Boot uint64
 }
 
+// MeshRank identifies the mesh that the sender belongs to, and says what it ranks by where two meshes
+// meet.
+type MeshRank struct {
+	ID    directory.MeshID // 0: none
+	Grown bool             // it has ever had two directors
+	Age   int64            // milliseconds that its directors ran, by their monotonic clocks
+}
+
 // Position is a place in the log of one life of a director: everything up to and including Seq.
 type Position struct {
 	Name string
@@ -79,9 +87,10 @@ type Position struct {
 type Hello struct {
 	Settings Settings
 	From     Peer
-	Founding directory.Founding
-	MeshTime directory.Time
+	Mesh     MeshRank
+	MeshTime directory.Micros // the sender's, at the moment of sending
 	Resume   uint64
+	Answers  uint64 // in the acceptor's answer: the dialer's boot id in the hello that it answers
 }
 
 // Refuse answers a Hello that cannot be accepted; the stream is closed after it.
@@ -92,15 +101,16 @@ type Refuse struct {
 
 // Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back as Echo.
 type Beat struct {
-	SentAt   int64 // sender's monotonic clock, nanoseconds
-	Echo     int64 // SentAt of the last beat received from the peer, 0 if none
-	EchoHeld int64 // nanoseconds between receiving that beat and sending this one
-	MeshTime directory.Time
-	Synced   bool   // the sender answers lookups by itself
-	Counted  bool   // the sender counts the receiver: it waits for its confirmations
-	Seq      uint64 // last log message sent on this stream
-	Users    uint64 // mappings held, for display
-	Founding directory.Founding
+	SentAt   int64            // sender's monotonic clock, nanoseconds
+	Echo     int64            // SentAt of the last beat received from the peer, 0 if none
+	EchoHeld int64            // nanoseconds between receiving that beat and sending this one
+	MeshTime directory.Micros // sender's
+	Wall     directory.Micros // sender's wall clock at the same moment: its vote
+	Synced   bool             // the sender answers lookups by itself
+	Counted  bool             // the sender counts the receiver: it waits for its confirmations
+	Seq      uint64           // last log message sent on this stream
+	Users    uint64           // mappings held, for display
+	Mesh     MeshRank
 }
 
 // Table is a table change that the sender has applied, whatever its origin, at its place in the sender's log: every mapping that the sender

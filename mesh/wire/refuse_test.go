@@ -81,12 +81,12 @@ func TestDecodeRefusesBlocks(t *testing.T) {
 
 func TestDecodeRefusesValues(t *testing.T) {
 	var (
-		founding = array{1, "d1"}
-		addr     = []byte{192, 0, 2, 1}
-		names    = array{"d1", "green"}
+		mesh  = 7
+		addr  = []byte{192, 0, 2, 1}
+		names = array{"d1", "green"}
 	)
-	row := func(row ...any) array { return array{1, array{founding, names, array{row}, array{}}} }
-	director := func(row ...any) array { return array{1, array{founding, names, array{}, array{row}}} }
+	row := func(row ...any) array { return array{1, array{mesh, names, array{row}, array{}}} }
+	director := func(row ...any) array { return array{1, array{mesh, names, array{}, array{row}}} }
 	tests := []struct {
 		name   string
 		kind   wire.Kind
@@ -103,7 +103,7 @@ func TestDecodeRefusesValues(t *testing.T) {
 		{"no origin", wire.KindTable, row(addr, nil, nil, array{array{true, 9}, 1, 0}, 0), "table: state: origin is missing"},
 		{"number for a boolean", wire.KindTable, row(addr, nil, nil, array{array{1, 9}, 1, 1}, 0), "table: down: boolean expected"},
 		{"register of 2 fields", wire.KindTable, row(addr, nil, nil, array{array{true, 9}, 1}, 0), "table: state: 2 fields, at least 3"},
-		{"empty name", wire.KindTable, array{1, array{founding, array{""}, array{}, array{}}}, "table: name: empty"},
+		{"empty name", wire.KindTable, array{1, array{mesh, array{""}, array{}, array{}}}, "table: name: empty"},
 		{"good director", wire.KindTable, director(append(addr, 0x23, 0x82), array{true, 1, 1}), ""},
 		{"director without address", wire.KindTable, director([]byte{}, nil), "table: director"},
 		{"director with a port alone", wire.KindTable, director([]byte{1, 2}, nil, "filler"), "table: director: address is missing"},

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -130,8 +129,7 @@ func badStreams(t *testing.T) [][]byte {
 	hello := encode(t, &wire.Hello{
 		Settings: wire.Settings{Protocol: replica.ProtocolVersion, Mesh: "director", HashFormat: "%Lu", Expire: (15 * time.Minute).Milliseconds()},
 		From:     wire.Peer{Name: "stranger", Boot: 1, Addr: netip.MustParseAddrPort("127.0.0.130:9")},
-		Founding: directory.Founding{At: math.MaxInt64},
-		MeshTime: directory.Time(time.Now().UnixMilli()),
+		MeshTime: directory.Micros(time.Now().UnixMicro()),
 	})
 	for _, sample := range wiretest.Samples() {
 		whole := encode(t, sample)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
@@ -71,7 +72,7 @@ func ask(t *testing.T, addr, method, path, body string, header ...string) (int, 
 func TestAnswers(t *testing.T) {
 	d := httpapitest.Sample()
 	d.FlushesIs = func() api.Flushes {
-		started := *d.SelfIs.FoundedAt
+		started := time.Date(2018, 2, 8, 9, 20, 35, 0, time.UTC)
 		return api.Flushes{Flushes: []api.Flush{
 			{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3, Moving: 2, Failed: 1, StartedAt: started, EndedAt: &started, Cancelled: true},
 			{Director: "d2", ID: 9, StartedAt: started, Lost: true},

@@ -35,6 +35,7 @@ type director struct {
 	dir      *directory.Directory
 	origin   time.Duration // its monotonic clock at true time 0
 	drift    float64
+	skew     time.Duration         // its wall clock less true time
 	out      map[*director]*stream // that it dialled
 	in       map[*director]*stream
 	heard    map[*director]time.Duration // when the newest frame received of each was sent
@@ -69,6 +70,9 @@ func (d *director) now() time.Duration {
 	return d.origin + d.w.now + time.Duration(d.drift*float64(d.w.now))
 }
 
+// wall is the director's wall clock.
+func (d *director) wall() directory.Micros { return worldStart.Micros().Add(d.w.now + d.skew) }
+
 // start begins a new life.
 func (d *director) start(founder bool) {
 	if d.alive {
@@ -81,9 +85,6 @@ func (d *director) start(founder bool) {
 	d.boot = w.boots<<32 | w.rand.Uint64N(1<<32)
 	d.origin = w.between(time.Hour, 100*time.Hour)
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
-	if s.Clocks.Wild != 0 && d.index == s.Directors-1 {
-		d.drift = s.Clocks.Wild
-	}
 	d.out, d.in = make(map[*director]*stream), make(map[*director]*stream)
 	d.heard = make(map[*director]time.Duration)
 	d.members, d.dials = make(map[*director]*membership), make(map[*director]*dial)
@@ -93,17 +94,17 @@ func (d *director) start(founder bool) {
 	if s.Odd != nil && d.index > 0 {
 		backends = s.Odd
 	}
-	skew := w.between(-s.Clocks.Skew, s.Clocks.Skew)
+	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{
 		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
 		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel, ChunkRows: s.ChunkRows,
 		Backends: backends, Founder: founder, Hook: s.Hook,
-		Wall:      worldStart.Add(w.now + skew),
+		Wall:      d.wall(),
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
 	}, d.now())
-	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, skew)
+	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, d.skew)
 	w.record(check.Start{At: w.when(), Director: d.name})
 	d.carryOut()
 	d.tick(d.life)
@@ -122,6 +123,7 @@ func (d *director) tick(life int) {
 	d.ticking = true
 	d.input("tick", func() {
 		d.ticking = false
+		d.core.ReadWall(d.now(), d.wall())
 		d.core.Tick(d.now())
 		d.dial()
 	})
@@ -303,6 +305,8 @@ func (d *director) carryOut() {
 				d.kick(e)
 			case replica.RunHook:
 				d.runHook(e)
+			case replica.NewLife:
+				d.boot = e.Boot
 			case replica.CloseStream:
 				d.closeStreams(e)
 			case replica.Log:

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"testing"
+	"time"
 )
 
 // TestGuards switches each guard off, one at a time, and demands that the checker notices; and that it finds nothing wrong with
@@ -15,8 +16,8 @@ func TestGuards(t *testing.T) {
 	}{
 		{"barrier", func(s *Schedule) { s.Guards.NoBarrier = true }, barrierStorm},
 		{"order of table changes on streams", func(s *Schedule) { s.Guards.NoOrderedTable = true }, barrierStorm},
-		{"end of life wait", func(s *Schedule) { s.Guards.NoEndOfLife = true }, func(seed uint64) Schedule { return edgeStorm(seed, 400, 0) }},
-		{"generation after a dead row", func(s *Schedule) { s.Unguarded.ResetGeneration = true }, func(seed uint64) Schedule { return edgeStorm(seed, 150, 0.08) }},
+		{"end of life wait", func(s *Schedule) { s.Guards.NoEndOfLife = true }, func(seed uint64) Schedule { return edgeStorm(seed, 400, 30*time.Millisecond) }},
+		{"generation after a dead row", func(s *Schedule) { s.Unguarded.ResetGeneration = true }, func(seed uint64) Schedule { return edgeStorm(seed, 150, time.Second) }},
 		{"hold", func(s *Schedule) { s.Guards.NoHold = true }, moveStorm},
 		{"release identity", func(s *Schedule) { s.Guards.NoReleaseCheck = true }, releaseStorm},
 		{"gap means unsynced", func(s *Schedule) { s.Guards.NoGapCheck = true }, gapStorm},

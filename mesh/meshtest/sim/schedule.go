@@ -64,7 +64,6 @@ type Kickers struct {
 type Clocks struct {
 	Skew  time.Duration // of the wall clock when a director starts
 	Drift float64       // of the monotonic clock against true time
-	Wild  float64       // the last director's, if not 0
 }
 
 // ActionKind says what an Action is.

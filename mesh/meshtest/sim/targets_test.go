@@ -51,11 +51,10 @@ func barrierStorm(seed uint64) Schedule {
 	return g.finish()
 }
 
-// edgeStorm changes places just before mappings end, and asks for their users on all sides of the end. One director's clock may
-// run wild.
-func edgeStorm(seed uint64, users int, wild float64) Schedule {
+// edgeStorm changes places just before mappings end, and asks for their users within width of the end.
+// Clocks that started up to 5 s apart are up to half a second apart then: the rest of whole seconds.
+func edgeStorm(seed uint64, users int, width time.Duration) Schedule {
 	g := target(seed, 70*time.Second)
-	g.s.Clocks.Wild = wild
 	g.s.Network.Jitter = 2 * time.Millisecond
 	const life = 30 * time.Second // expire time and share
 	for range users {
@@ -63,10 +62,7 @@ func edgeStorm(seed uint64, users int, wild float64) Schedule {
 		u, at := len(g.s.Users)-1, g.between(calm, 30*time.Second)
 		g.add(Action{At: at, Kind: Login, Director: g.director(), User: u})
 		// Recorded activity is cut to quarter seconds, so the end comes early by up to that.
-		end, width := at+life+g.between(-250*time.Millisecond, 0), 30*time.Millisecond
-		if wild != 0 {
-			width = time.Second
-		}
+		end := at + life + g.between(-250*time.Millisecond, 0)
 		for range 8 {
 			g.add(Action{At: end + g.between(-width, width), Kind: Login, Director: g.director(), User: u})
 		}

@@ -19,7 +19,7 @@ const (
 var (
 	backend1 = netip.MustParseAddr("192.0.2.1")
 	backend2 = netip.MustParseAddr("2001:db8::2")
-	founding = directory.Founding{At: now - 86_400_000, By: "d1"}
+	blue     = wire.MeshRank{ID: 0xfeed_0000_0000_cafe, Grown: true, Age: 86_400_000}
 )
 
 // Samples returns one message of every kind, in the order of the kinds. No
@@ -30,8 +30,9 @@ func Samples() []wire.Message {
 		hello(),
 		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`},
 		&wire.Beat{
-			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoHeld: 1_500_000, MeshTime: now,
-			Synced: true, Counted: true, Seq: 70_000, Users: 10_000_000, Founding: founding,
+			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoHeld: 1_500_000,
+			MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789,
+			Synced: true, Counted: true, Seq: 70_000, Users: 10_000_000, Mesh: blue,
 		},
 		&wire.Table{Seq: 70_001, Change: change()},
 		&wire.Rows{Seq: 70_002, Stamp: stamp, Blocks: blocks()},
@@ -82,11 +83,12 @@ func Samples() []wire.Message {
 
 func hello() *wire.Hello {
 	return &wire.Hello{
-		Settings: wire.Settings{Protocol: 1, Mesh: "blue", HashFormat: "%Lu", Expire: 900_000},
+		Settings: wire.Settings{Protocol: 2, Mesh: "blue", HashFormat: "%Lu", Expire: 900_000},
 		From:     director(1),
-		Founding: founding,
-		MeshTime: now,
+		Mesh:     blue,
+		MeshTime: now.Micros() + 123,
 		Resume:   69_990,
+		Answers:  1002,
 	}
 }
 
@@ -103,7 +105,7 @@ func director(n byte) wire.Peer {
 // and a director of each address family.
 func change() directory.Change {
 	return directory.Change{
-		Founding: founding,
+		Mesh: blue.ID,
 		Backends: []directory.BackendRow{
 			{
 				Addr: backend1,

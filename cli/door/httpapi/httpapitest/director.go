@@ -39,10 +39,9 @@ type Director struct {
 // Sample returns a director with a bit of everything.
 func Sample() *Director {
 	at := time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC)
-	founded := at.Add(-time.Hour)
 	ping := 0.75
 	return &Director{
-		SelfIs: api.Self{Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Users: 3, FoundedBy: "d1", FoundedAt: &founded},
+		SelfIs: api.Self{Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Users: 3, MeshID: "00000000feedcafe", MeshAgeMS: 3_600_000},
 		DirectorsIs: api.Directors{Directors: []api.Director{
 			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf, State: api.StateSynced, Users: 3, OffsetMS: 0.5},
 			{Name: "d2", IP: IP("127.0.1.2"), Port: 9090, Type: api.TypePeer, State: api.StateSynced, LastFailedAt: &at, Reachable: true, PingMS: &ping, Users: 3, SkewMS: -1.25},

@@ -1,0 +1,113 @@
+package directory
+
+import (
+	"math"
+	"time"
+
+	"directormesh/ring"
+)
+
+// A director whose clock was wrong steps it. What it stamped by the wrong clock
+// is moved along by the functions below. What came from others was stamped by
+// their clock and stays as it is.
+
+// Shift moves the times of all rows by whole ticks: recorded activity and stamps
+// that lie after the given tick, but never to before it. It calls each, without
+// a lock held, for every row that it changed. Rows are changed leaf by leaf;
+// lookups go on meanwhile.
+func (d *Directory) Shift(after Tick, by time.Duration, each func(tag ring.Tag, m Mapping)) {
+	ticks := int64(by / (tickMillis * time.Millisecond))
+	var changed []Mapping
+	for _, tag := range d.Tags() {
+		for leaf := range 1 << 16 {
+			l, ok := d.hold(d.shard(tag), uint16(leaf))
+			if !ok {
+				continue
+			}
+			changed = l.shift(uint32(after), ticks, changed[:0])
+			l.release()
+			for _, m := range changed {
+				each(tag, m)
+			}
+		}
+	}
+}
+
+// shift appends the rows that it changed to changed.
+func (h *held) shift(after uint32, ticks int64, changed []Mapping) []Mapping {
+	moved := func(tick uint32) uint32 {
+		if tick <= after {
+			return tick
+		}
+		return uint32(min(max(int64(tick)+ticks, int64(after)), math.MaxUint32))
+	}
+	for i, r := range h.rows {
+		was := r
+		r.activity, r.stamp = moved(r.activity), moved(r.stamp)
+		if r != was {
+			h.replace(i, r)
+			changed = append(changed, r.mapping(h.view))
+		}
+	}
+	if h.summary != nil {
+		h.summary.base = 0 // its epochs are those of the old clock
+	}
+	return changed
+}
+
+// Restamp replaces each stamp in the table by what moved returns for it: the
+// stamps of registers, since when a backend is up or down, and what was
+// forgotten. Configured registers, of stamp zero, stay.
+func (t *Table) Restamp(moved func(Stamp) Stamp) {
+	restamp := func(s *Stamp) {
+		if *s != 0 {
+			*s = moved(*s)
+		}
+	}
+	for addr, row := range t.backends {
+		restamp(&row.Presence.Stamp)
+		restamp(&row.VHosts.Stamp)
+		restamp(&row.State.Stamp)
+		restamp(&row.State.Value.Since)
+		restamp(&row.Forgotten)
+		t.backends[addr] = row
+	}
+	for addr, row := range t.directors {
+		restamp(&row.Removed.Stamp)
+		t.directors[addr] = row
+	}
+}
+
+// LastStamp returns the highest stamp in the table.
+func (t *Table) LastStamp() Stamp { return t.Snapshot().LastStamp() }
+
+// LastStamp returns the highest stamp in the change.
+func (c Change) LastStamp() (last Stamp) {
+	for _, row := range c.Backends {
+		last = max(last, row.lastStamp(), row.State.Value.Since)
+	}
+	for _, row := range c.Directors {
+		last = max(last, row.Removed.Stamp)
+	}
+	return last
+}
+
+// Until returns the change without the rows that hold a stamp after last, and
+// whether there were any.
+func (c Change) Until(last Stamp) (until Change, dropped bool) {
+	if c.LastStamp() <= last {
+		return c, false
+	}
+	until = Change{Mesh: c.Mesh}
+	for _, row := range c.Backends {
+		if max(row.lastStamp(), row.State.Value.Since) <= last {
+			until.Backends = append(until.Backends, row)
+		}
+	}
+	for _, row := range c.Directors {
+		if row.Removed.Stamp <= last {
+			until.Directors = append(until.Directors, row)
+		}
+	}
+	return until, true
+}

@@ -1,0 +1,142 @@
+package replica
+
+import (
+	"slices"
+	"time"
+
+	"directormesh/directory"
+)
+
+// A director whose mesh time is over a second off the median of its mesh is not synced. In its
+// admission it steps there, by whole seconds: the rest is slewed. A step begins a new life of this
+// director, with a boot id and a log of its own, since what it said before was said by another clock.
+//
+// What it stamped by that clock, since it last had mesh time in common with those that it steps to,
+// moves along, but never to before that moment. What came from a peer is in mesh time already and
+// stays, as do stamps of zero and the id of the mesh.
+
+const (
+	// maxAhead is how far ahead of mesh time a value of a peer may be. It is dropped beyond.
+	maxAhead = 5 * time.Second
+	// ownAhead is how far ahead a stamp of our own may be. It is refused beyond, before peers drop it.
+	ownAhead = 4 * time.Second
+	// ownStampsKept bounds how many stamps of our own are remembered.
+	ownStampsKept = 10_000
+)
+
+// ownStamps are the last stamps that commands got in this life, oldest first.
+type ownStamps []directory.Stamp
+
+func (o *ownStamps) add(s directory.Stamp) {
+	if len(*o) == ownStampsKept {
+		*o = slices.Delete(*o, 0, ownStampsKept/2)
+	}
+	*o = append(*o, s)
+}
+
+func (o ownStamps) contains(s directory.Stamp) bool {
+	_, found := slices.BinarySearch(o, s)
+	return found
+}
+
+// step sets mesh time forward by about offset, or back.
+func (c *Core) step(now time.Duration, offset time.Duration) {
+	by := offset.Round(time.Second)
+	after := c.momentInCommon(now)
+	c.counters.ClockSteps++
+	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", by})
+	c.flushOutbox(now)
+	if c.log.last > 0 || c.admission.bootstrapped {
+		c.endLife(now)
+	} // else it has said nothing yet: peers learn of the step by the next beat
+	c.slew(by)
+	for _, p := range c.peers {
+		if p.clock.with > after {
+			p.clock.with = p.clock.with.Add(by)
+		}
+	}
+	c.moveStamped(after, by)
+	c.moves.restart(c, now)
+	c.digests = digests{}
+	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.at(now))))
+}
+
+// momentInCommon is when we last had the time of those that we are about to step to. Directors that
+// were met only now may belong to a mesh that others of it left us in: those others' moment counts.
+func (c *Core) momentInCommon(now time.Duration) directory.Micros {
+	common := c.forgottenWith
+	met := false
+	for _, p := range c.peers {
+		switch {
+		case !p.live:
+			common = max(common, p.clock.with)
+		case c.ofClockMesh(now, p) && p.clock.skew.Abs() > clockTolerance && p.clock.with != 0:
+			met = true
+		}
+	}
+	if !met {
+		return common
+	}
+	common = 0
+	for _, p := range c.peers {
+		if c.ofClockMesh(now, p) && p.clock.skew.Abs() > clockTolerance {
+			common = max(common, p.clock.with)
+		}
+	}
+	return common
+}
+
+// moveStamped moves what was stamped here in this life after a moment.
+func (c *Core) moveStamped(after directory.Micros, by time.Duration) {
+	if c.cfg.Guards.MoveAllStamps {
+		after = 0
+	}
+	view := func() {
+		c.dir.Shift(after.Time().Tick(), by, c.outbox.push) // peers lack it, their log of us ends
+		floor := directory.StampAt(after.Time())
+		moved := func(s directory.Stamp) directory.Stamp {
+			if s <= floor || !c.own.contains(s) && !c.cfg.Guards.MoveAllStamps {
+				return s
+			}
+			return max(s.Add(by), floor+1)
+		}
+		c.table.Restamp(moved)
+		c.own = nil
+		c.dir.SetBackends(c.table.Snapshot().Backends)
+	}
+	c.changeView(view)
+	for u, h := range c.held {
+		if m, status := c.dir.Find(u.tag, u.hash, 0); status != directory.None && m.Moving {
+			h.mapping = m
+			c.held[u] = h
+		}
+	}
+}
+
+// endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us, and
+// the operations that wait for them.
+func (c *Core) endLife(now time.Duration) {
+	c.boot = max(c.rand.Uint64(), 1)
+	c.emit(NewLife{Boot: c.boot})
+	a := &c.admission
+	a.named, a.cold, a.coldSince = make(map[string]time.Duration), nil, 0
+	for _, p := range c.sortedPeers() {
+		if p.out || p.in != 0 {
+			c.emit(CloseStream{Peer: p.name, Reason: "mesh time was stepped"})
+		}
+		if p.live {
+			a.named[p.name] = now // it lives on: wait for it
+		}
+		delete(c.sessions, p.in)
+		p.out, p.in, p.sentAt = false, 0, 0
+		p.endContact()
+		p.admittedMe, p.nonce, p.said = false, 0, nil
+	}
+	c.log = history{}
+	c.endTableOperations(ErrClockStepped)
+	c.transitions, c.rings = nil, c.rings[len(c.rings)-1:]
+	c.snapshot = nil
+	clear(c.donations)
+	clear(c.triedAt)
+	c.evaluate(now)
+}
