@@ -76,6 +76,9 @@ func (t Time) tick() int64 {
 // and never wrap.
 type Tick uint32
 
+// FirstTime is the first moment that a mapping can store.
+const FirstTime Time = tickEpoch
+
 const (
 	tickEpoch  = 1_704_067_200_000 // 2024-01-01T00:00:00Z in Unix milliseconds
 	tickMillis = 250

@@ -27,6 +27,10 @@ const (
 	sampleAge = 5 * time.Second
 )
 
+// earliest is the least that mesh time starts with. A machine without a battery may think that it is
+// 1970 or 2000; mappings cannot store times of before 2024, so nothing could be moved from there.
+const earliest = directory.FirstTime + directory.Time(time.Hour/time.Millisecond)
+
 // meshClock is mesh time. Reading it is safe for concurrent use; only the core changes it.
 type meshClock struct {
 	zero   directory.Micros // mesh time at the monotonic clock's zero, with an offset of zero
@@ -38,6 +42,7 @@ type meshClock struct {
 }
 
 func (m *meshClock) init(wall directory.Micros, now time.Duration) {
+	wall = max(wall, earliest.Micros())
 	m.zero = wall.Add(-now)
 	m.wallZero, m.adjustedAt = m.zero, now
 }
@@ -80,6 +85,17 @@ type peerClock struct {
 func (k peerClock) nextLife() peerClock {
 	return peerClock{votes: k.votes, vote: k.vote, with: k.with}
 }
+
+// hello takes the peer's mesh time, less ours, from a hello. A sample of before the peer was out of
+// reach says nothing any more.
+func (k *peerClock) hello(now, guess time.Duration) {
+	k.guess = guess
+	k.known = k.known && k.recent(now)
+}
+
+// recent reports whether the sample is of a moment ago. Streams that were closed, because we stepped,
+// are open again within that time.
+func (k *peerClock) recent(now time.Duration) bool { return now-k.sampledAt <= failAfter }
 
 // near reports whether the peer's mesh time is so near ours that its messages can be merged. Until a
 // round trip has told, its hello must do.
@@ -139,14 +155,19 @@ func (c *Core) slew(d time.Duration) {
 // ofClockMesh reports whether a peer is of the mesh whose time we follow: our own; while joining, the
 // one that we join; while there is none yet, that of directors that start together with us.
 func (c *Core) ofClockMesh(now time.Duration, p *peer) bool {
-	return p.live && p.clock.known && p.mesh.ID == c.clockMesh(now)
+	return p.tellsTime(now) && p.mesh.ID == c.clockMesh(now)
+}
+
+// tellsTime reports whether we know the peer's mesh time. A live peer tells it with each beat.
+func (p *peer) tellsTime(now time.Duration) bool {
+	return p.clock.known && (p.live || p.clock.recent(now))
 }
 
 func (c *Core) clockMesh(now time.Duration) directory.MeshID {
 	best := c.meshRank(now)
 	if !c.admission.bootstrapped {
 		for _, p := range c.peers {
-			if p.live && c.compareRanks(p.mesh, best) > 0 {
+			if p.tellsTime(now) && c.compareRanks(p.mesh, best) > 0 {
 				best = p.mesh
 			}
 		}
@@ -170,11 +191,11 @@ func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
 	return times[(len(times)-1)/2], peers
 }
 
-// meshTimes are those of the live peers of the mesh, less ours. The slice is scratch.
+// meshTimes are those of the peers of the mesh, less ours. The slice is scratch.
 func (c *Core) meshTimes(now time.Duration) []time.Duration {
 	mesh, times := c.clockMesh(now), c.clock.scratch[:0]
 	for _, p := range c.peers {
-		if p.live && p.clock.known && p.mesh.ID == mesh {
+		if p.tellsTime(now) && p.mesh.ID == mesh {
 			times = append(times, p.clock.skew)
 		}
 	}
@@ -188,7 +209,7 @@ func (c *Core) slewTarget(now time.Duration) time.Duration {
 	mesh := c.clockMesh(now)
 	votes := append(c.clock.scratch[:0], c.clock.wall(now).Sub(c.clock.micros(now)))
 	for _, p := range c.peers {
-		if p.live && p.clock.known && p.mesh.ID == mesh || !p.live && !p.left && p.clock.votes {
+		if p.tellsTime(now) && p.mesh.ID == mesh || !p.live && !p.left && p.clock.votes {
 			votes = append(votes, p.clock.vote)
 		}
 	}

@@ -30,7 +30,7 @@ func (c *Core) MergeState(now time.Duration, s *wire.State) error {
 	}
 	c.admission.contact = true
 	p := c.know(now, s.Hello.From.Name, s.Hello.From.Addr)
-	if c.admission.bootstrapped {
+	if c.admission.bootstrapped && p.clock.near() {
 		c.apply(now, s.Change, nil)
 	}
 	if p.live && p.boot == s.Hello.From.Boot && s.Epoch != 0 {

@@ -33,7 +33,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 		return nil, 0, err
 	}
 	p := c.meet(now, h.From)
-	p.clock.guess = h.MeshTime.Sub(c.clock.micros(now))
+	p.clock.hello(now, h.MeshTime.Sub(c.clock.micros(now)))
 	c.admission.contact = true
 	delete(c.sessions, p.in)
 	c.session++
@@ -54,7 +54,7 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 		return reply.From.Name, errors.New("the answer is to a hello of before mesh time was stepped")
 	}
 	p := c.meet(now, reply.From)
-	p.clock.guess = reply.MeshTime.Sub(c.clock.micros(now))
+	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
 	c.admission.contact = true
 	p.out = true
 	c.tellAllCounting(p)

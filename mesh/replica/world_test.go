@@ -44,6 +44,7 @@ type director struct {
 	chunks   int // snapshot chunks taken in this delivery
 
 	kicker func(Kick) (count int, known, answers bool)
+	wall   func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
 }
 
 type mail struct {
@@ -164,6 +165,9 @@ func (w *world) step() {
 	w.dial()
 	for _, d := range w.directors {
 		if !d.stopped {
+			if d.wall != nil {
+				d.core.ReadWall(w.now, d.wall(w.now))
+			}
 			d.core.Tick(w.now)
 		}
 	}

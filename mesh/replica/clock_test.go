@@ -1,0 +1,371 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// offBy is a wall clock that is off by a constant.
+func offBy(off time.Duration) func(now time.Duration) directory.Micros {
+	return func(now time.Duration) directory.Micros { return trueTime(now).Add(off) }
+}
+
+// startWithWalls starts a mesh whose directors have these wall clocks.
+func startWithWalls(
+	t *testing.T, walls []func(now time.Duration) directory.Micros, change ...func(*Config),
+) *world {
+	t.Helper()
+	w := newWorld(t)
+	for i, wall := range walls {
+		changes := append([]func(*Config){func(c *Config) { c.Wall = wall(w.now) }}, change...)
+		w.start(fmt.Sprintf("d%d", i+1), changes...).wall = wall
+	}
+	w.until("all synced", 20*time.Second, w.allSynced)
+	return w
+}
+
+// offset is how far a director's mesh time is ahead of true time.
+func (d *director) offset() time.Duration {
+	return d.core.clock.micros(d.w.now).Sub(trueTime(d.w.now))
+}
+
+// spread is the greatest difference of the mesh times of directors that are synced.
+func (w *world) spread() time.Duration {
+	var offsets []time.Duration
+	for _, d := range w.directors {
+		if !d.stopped && d.core.synced() {
+			offsets = append(offsets, d.offset())
+		}
+	}
+	if len(offsets) == 0 {
+		return 0
+	}
+	return slices.Max(offsets) - slices.Min(offsets)
+}
+
+// Mesh time keeps to the median wall clock for as long as the mesh runs.
+func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
+	length := 20 * time.Minute
+	if testing.Short() {
+		length = 3 * time.Minute
+	}
+	drift := func(now time.Duration) directory.Micros {
+		return trueTime(now).Add((now - time.Hour) / 20_000) // 50 us a second
+	}
+	for name, walls := range map[string][]func(now time.Duration) directory.Micros{
+		"two":   {offBy(-2 * time.Millisecond), offBy(2 * time.Millisecond)},
+		"three": {offBy(0), offBy(4 * time.Millisecond), drift},
+		"five":  {offBy(-2 * time.Hour), offBy(0), offBy(3 * time.Millisecond), drift, offBy(time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := startWithWalls(t, walls[1:])
+			last := w.start("last", func(c *Config) { c.Wall = walls[0](w.now) })
+			last.wall = walls[0]
+			w.until("all synced", 20*time.Second, w.allSynced)
+			for end := w.now + length; w.now < end; {
+				w.run(time.Second)
+				var votes []time.Duration
+				for _, wall := range walls {
+					votes = append(votes, wall(w.now).Sub(trueTime(w.now)))
+				}
+				want := median(votes)
+				for _, d := range w.directors {
+					// The one whose wall clock was wrong stepped to within half a second; the rest is slewed.
+					settled := d != last || end-w.now < length-2*time.Minute
+					if off := d.offset() - want; settled && off.Abs() > 20*time.Millisecond {
+						t.Fatalf("%v: mesh time of %s is %v off the median wall clock", w.now, d.name, off)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A wall clock that is set at run time moves mesh time slowly, and all directors together.
+func TestWallClockIsSetAtRunTime(t *testing.T) {
+	set := func(now time.Duration) directory.Micros {
+		if now < time.Hour+time.Minute {
+			return trueTime(now)
+		}
+		return trueTime(now).Add(20 * time.Second)
+	}
+	w := startWithWalls(t, []func(time.Duration) directory.Micros{set, set, offBy(0)})
+	for range 600 {
+		before := w.directors[0].offset()
+		w.run(time.Second)
+		if moved := (w.directors[0].offset() - before).Abs(); moved > slewPerSecond+time.Microsecond {
+			t.Fatalf("%v: mesh time moved by %v in a second", w.now, moved)
+		}
+		if s := w.spread(); s > 50*time.Millisecond {
+			t.Fatalf("%v: mesh times are %v apart", w.now, s)
+		}
+	}
+	if off := w.directors[2].offset(); off < 2*time.Second {
+		t.Errorf("after ten minutes mesh time has followed two of three wall clocks by %v only", off)
+	}
+	if n := w.directors[0].core.Counters().ClockSteps; n != 0 {
+		t.Errorf("%d steps", n)
+	}
+}
+
+// Directors that do not see each other's votes all the time are kept together by the leash. c lives
+// in a mesh of three whose link to a is cut.
+func TestLeash(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		w := startWithWalls(t, []func(time.Duration) directory.Micros{offBy(-9 * time.Second), offBy(0), offBy(9 * time.Second)},
+			func(c *Config) { c.Guards.NoClockLeash = off })
+		a, c := w.directors[0], w.directors[2]
+		w.split([]*director{a}, []*director{c})
+		w.run(failAfter + time.Second)
+		for _, p := range []*peer{a.core.peers[c.name], c.core.peers[a.name]} {
+			p.clock.votes = false // as if they had never met
+		}
+		w.run(20 * time.Minute)
+		if apart := (a.offset() - c.offset()).Abs(); (apart > time.Second) != off {
+			t.Errorf("leash off: %v: a and c are %v apart", off, apart)
+		}
+	}
+}
+
+// strayClocks are the wall clock of a director that serves alone before it meets a mesh.
+var strayClocks = map[string]time.Duration{
+	"right":         0,
+	"30 s ahead":    30 * time.Second,
+	"2 h ahead":     2 * time.Hour,
+	"2 h behind":    -2 * time.Hour,
+	"no battery":    -26 * 365 * 24 * time.Hour,
+	"a second off":  time.Second + 100*time.Millisecond,
+	"11 s and more": 11*time.Second + 600*time.Millisecond,
+}
+
+// A stray director serves alone, by a wrong clock, and is commanded there. When it meets the mesh, the
+// mesh's time does not move, all agree within ten seconds, and what was commanded holds.
+func TestStrayMeetsMesh(t *testing.T) {
+	for name, off := range strayClocks {
+		t.Run(name, func(t *testing.T) {
+			w := started(t, 3)
+			d1 := w.directors[0]
+			stray := w.start("z", func(c *Config) {
+				c.Founder = false
+				c.Wall = c.Wall.Add(off)
+			})
+			stray.wall = offBy(off)
+			w.split(w.directors[:3], w.directors[3:])
+			w.until("z serves alone", 20*time.Second, func() bool { return stray.core.synced() })
+			w.run(time.Second)
+			stray.must(1234567)
+			if _, err := stray.do(UpdateBackend{Addr: testBackend(3), VHosts: 70}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d1.do(UpdateBackend{Addr: testBackend(2), VHosts: 30}); err != nil {
+				t.Fatal(err)
+			}
+			w.run(2 * time.Second)
+			w.heal()
+			before := d1.offset()
+			w.until("all synced", 10*time.Second, w.allSynced)
+			w.run(time.Second)
+			if moved := (d1.offset() - before).Abs(); moved > 50*time.Millisecond {
+				t.Errorf("the time of the mesh moved by %v", moved)
+			}
+			if s := w.spread(); s > time.Second {
+				t.Errorf("mesh times are %v apart", s)
+			}
+			for i, d := range []*director{d1, stray} {
+				h := ring.UserHash(0x40000001 + i)
+				d.must(h)
+				w.run(time.Second)
+				w.wantKnown(h)
+			}
+			w.wantKnown(1234567)
+			if _, err := stray.do(SetDown{testBackend(4), true}); err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range w.directors {
+				for backend, want := range map[int]int{2: 30, 3: 70} {
+					if row, _ := d.core.table.Row(testBackend(backend)); row.VHosts.Value != want {
+						t.Errorf("%s has %d vhosts for backend %d, want %d", d.name, row.VHosts.Value, backend, want)
+					}
+				}
+				if row, _ := d.core.table.Row(testBackend(4)); !row.State.Value.Down {
+					t.Errorf("%s does not have backend 4 down", d.name)
+				}
+				if n := d.core.Counters().ValuesAhead; n != 0 {
+					t.Errorf("%s dropped %d values that lay ahead", d.name, n)
+				}
+			}
+		})
+	}
+}
+
+// wantKnown wants a user's mapping at all directors.
+func (w *world) wantKnown(h ring.UserHash) {
+	w.t.Helper()
+	for _, d := range w.directors {
+		if _, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live {
+			w.t.Errorf("%s does not know %v", d.name, h)
+		}
+	}
+}
+
+// Anti-entropy goes on after a step, back or forth.
+func TestDigestsAfterStep(t *testing.T) {
+	for name, off := range map[string]time.Duration{"ahead": 40 * time.Minute, "behind": -40 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			w := started(t, 2)
+			z := w.start("z", func(c *Config) { c.Founder, c.Wall = false, c.Wall.Add(off) })
+			w.until("all synced", 10*time.Second, w.allSynced)
+			for i, d := range []*director{w.directors[0], z} {
+				h := ring.UserHash(0x50000001 + i)
+				d.dir.Assign("", h, testBackend(1), d.core.MeshTime(w.now)) // as if its message had been lost
+				w.run(59 * time.Second)
+				w.wantKnown(h)
+			}
+		})
+	}
+}
+
+// The two sides of a split get other wall clocks. Each is commanded; then the split heals link by link.
+// Synced directors are never over a second apart, and the last word of either side holds.
+func TestSplitWithNewWallClocksHeals(t *testing.T) {
+	for name, test := range map[string]struct {
+		off  func(*Config)
+		want bool // all holds
+	}{
+		"as it is":            {func(*Config) {}, true},
+		"no check of clocks":  {func(c *Config) { c.Guards.NoClockCheck = true }, false},
+		"a step moves it all": {func(c *Config) { c.Guards.MoveAllStamps = true }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems := healSplitWithNewWallClocks(t, test.off)
+			if (len(problems) == 0) != test.want {
+				t.Errorf("want all to hold: %v; problems: %q", test.want, problems)
+			}
+		})
+	}
+}
+
+func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []string) {
+	set := func(off time.Duration) func(now time.Duration) directory.Micros {
+		return func(now time.Duration) directory.Micros {
+			if now < time.Hour+10*time.Second {
+				return trueTime(now)
+			}
+			return trueTime(now).Add(off)
+		}
+	}
+	right, late := offBy(0), set(1800*time.Second)
+	w := startWithWalls(t, []func(time.Duration) directory.Micros{right, right, late, late, late}, change)
+	a, c := w.directors[0], w.directors[2]
+	order := func(d *director, backend, vhosts int) {
+		if _, err := d.do(UpdateBackend{Addr: testBackend(backend), VHosts: vhosts}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(500 * time.Millisecond)
+	}
+	order(a, 1, 11)
+	order(c, 4, 44)
+	w.split(w.directors[:2], w.directors[2:])
+	order(c, 1, 12) // just after the moment in common
+	w.run(15 * time.Minute)
+	if apart := (a.offset() - c.offset()).Abs(); apart < 3*time.Second {
+		t.Fatalf("the sides are only %v apart, nothing is tried", apart)
+	}
+	order(a, 4, 45)
+	order(a, 2, 22)
+	order(c, 3, 33)
+	a.must(901)
+	c.must(902)
+	for i, x := range w.directors[:2] {
+		for j, y := range w.directors[2:] {
+			w.run(time.Duration(i*3+j) * 200 * time.Millisecond)
+			delete(w.cut, [2]string{x.name, y.name})
+			delete(w.cut, [2]string{y.name, x.name})
+		}
+	}
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	for range 40 * 15 {
+		w.run(25 * time.Millisecond)
+		whole := 0
+		for _, d := range w.directors {
+			if d.core.synced() && d.core.liveCount() == 4 {
+				whole++
+			}
+		}
+		if s := w.spread(); whole == 5 && s > time.Second && len(problems) == 0 {
+			problem("synced directors are %v apart", s)
+		}
+	}
+	if !w.allSynced() {
+		problem("not all are synced 15 s after the last link")
+	}
+	for _, d := range w.directors {
+		for i, want := range []int{12, 22, 33, 45} {
+			if row, _ := d.core.table.Row(testBackend(i + 1)); row.VHosts.Value != want {
+				problem("%s has %d vhosts for backend %d, want %d", d.name, row.VHosts.Value, i+1, want)
+			}
+		}
+		for _, h := range []ring.UserHash{901, 902} {
+			if _, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live {
+				problem("%s does not know %v", d.name, h)
+			}
+		}
+	}
+	return problems
+}
+
+// A peer gone bad sends values from the future. They are dropped, it is excluded, and the others go on.
+func TestValuesAhead(t *testing.T) {
+	w := started(t, 3)
+	d1, bad := w.directors[0], w.directors[2]
+	future := bad.core.MeshTime(w.now).Add(time.Hour)
+	row := directory.Mapping{Hash: 77, Backend: testBackend(1), Generation: 1, Activity: future.Tick(), Stamp: future.Tick()}
+	register := directory.Register[int]{Value: 1, Stamp: directory.StampAt(future), Origin: bad.name}
+	for name, m := range map[string]wire.Message{
+		"row":      &wire.Rows{Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}},
+		"register": &wire.Table{Change: directory.Change{Backends: []directory.BackendRow{{Addr: testBackend(1), VHosts: register}}}},
+		"stamp":    &wire.Rows{Stamp: directory.StampAt(future)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := d1.core.Counters()
+			bad.core.write(w.now, m)
+			w.deliver()
+			after := d1.core.Counters()
+			if after.ValuesAhead == before.ValuesAhead || after.Exclusions == before.Exclusions {
+				t.Errorf("d1 dropped nothing, or excluded nobody: %+v", after)
+			}
+			if !d1.core.synced() || !w.directors[1].core.synced() {
+				t.Error("one bad value stops the others")
+			}
+			w.until("all synced", 20*time.Second, w.allSynced)
+		})
+	}
+	for _, d := range w.directors[:2] {
+		if _, status := d.dir.Find("", 77, d.core.MeshTime(w.now)); status != directory.None {
+			t.Errorf("%s took the row", d.name)
+		}
+		if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != 100 {
+			t.Errorf("%s took the register", d.name)
+		}
+	}
+}
+
+// A command whose stamp peers would drop is an error, not an OK.
+func TestOwnStampAheadIsAnError(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	d1.core.hlc.Observe(directory.StampAt(d1.core.MeshTime(w.now).Add(10 * time.Second)))
+	if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50}); err != ErrStampAhead {
+		t.Errorf("got %v, want %v", err, ErrStampAhead)
+	}
+	w.run(7 * time.Second)
+	if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50}); err != nil {
+		t.Errorf("seconds later: %v", err)
+	}
+}

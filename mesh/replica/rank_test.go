@@ -1,0 +1,112 @@
+package replica
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+func TestCompareRanks(t *testing.T) {
+	const minute = 60_000
+	c := &Core{}
+	for _, test := range []struct {
+		name string
+		a, b wire.MeshRank
+		want int
+	}{
+		{"one mesh", wire.MeshRank{ID: 5, Age: 9 * minute}, wire.MeshRank{ID: 5, Grown: true}, 0},
+		{"a mesh and none", wire.MeshRank{ID: 5}, wire.MeshRank{}, 1},
+		{"ever had two directors", wire.MeshRank{ID: 5, Grown: true}, wire.MeshRank{ID: 4, Age: 9 * minute}, 1},
+		{"a minute older", wire.MeshRank{ID: 5, Age: 2 * minute}, wire.MeshRank{ID: 4, Age: 2*minute - 1}, 1},
+		{"of one minute, the lower id", wire.MeshRank{ID: 4, Age: minute}, wire.MeshRank{ID: 5, Age: 2*minute - 1}, 1},
+	} {
+		if got := c.compareRanks(test.a, test.b); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+		if got := c.compareRanks(test.b, test.a); got != -test.want {
+			t.Errorf("%s, the other way round: %d, want %d", test.name, got, -test.want)
+		}
+	}
+}
+
+// Ranks are a total order: of any meshes that meet exactly one stays.
+func TestRanksAreATotalOrder(t *testing.T) {
+	draw := func(t *rapid.T, name string) wire.MeshRank {
+		return wire.MeshRank{
+			ID:    directory.MeshID(rapid.IntRange(0, 4).Draw(t, name+" id")),
+			Grown: rapid.Bool().Draw(t, name+" grown"),
+			Age:   int64(rapid.IntRange(0, 200_000).Draw(t, name+" age")),
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		c := &Core{}
+		x, y, z := draw(t, "x"), draw(t, "y"), draw(t, "z")
+		if x.ID == y.ID || y.ID == z.ID || x.ID == z.ID {
+			t.Skip("one mesh has one rank")
+		}
+		if c.compareRanks(x, y) != -c.compareRanks(y, x) || c.compareRanks(x, y) == 0 {
+			t.Fatalf("%+v and %+v are not ordered", x, y)
+		}
+		if c.compareRanks(x, y) > 0 && c.compareRanks(y, z) > 0 && c.compareRanks(x, z) < 0 {
+			t.Fatalf("not transitive: %+v, %+v, %+v", x, y, z)
+		}
+	})
+}
+
+// Two meshes that were founded at about the same moment become one, whatever the moment. So do three.
+func TestMeshesFoundedTogetherBecomeOne(t *testing.T) {
+	for n := 2; n <= 3; n++ {
+		for lag := range 6 {
+			t.Run(fmt.Sprintf("%d meshes, %d ticks apart", n, lag), func(t *testing.T) {
+				w := newWorld(t)
+				for i := range n {
+					w.start(fmt.Sprintf("d%d", i+1), func(c *Config) { c.Founder = true })
+					w.run(time.Duration(lag) * 25 * time.Millisecond)
+				}
+				w.until("one mesh", 15*time.Second, w.allSynced)
+				id := w.directors[0].core.table.Mesh()
+				for _, d := range w.directors {
+					if got := d.core.table.Mesh(); got != id {
+						t.Errorf("%s belongs to %v, d1 to %v", d.name, got, id)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A director that served alone, for however long, never outranks a mesh of two.
+func TestStrayNeverOutranksAMesh(t *testing.T) {
+	w := newWorld(t)
+	stray := w.start("z", func(c *Config) { c.Founder = true })
+	w.run(10 * time.Minute)
+	w.cut[[2]string{"z", "d1"}], w.cut[[2]string{"d1", "z"}] = true, true
+	w.cut[[2]string{"z", "d2"}], w.cut[[2]string{"d2", "z"}] = true, true
+	d1 := w.start("d1", func(c *Config) { c.Founder = true })
+	w.start("d2", func(c *Config) { c.Founder = false })
+	w.run(5 * time.Second)
+	id := d1.core.table.Mesh()
+	w.heal()
+	w.until("one mesh", 15*time.Second, w.allSynced)
+	if got := stray.core.table.Mesh(); got != id || d1.core.table.Mesh() != id {
+		t.Errorf("the stray belongs to %v, d1 to %v, want %v", got, d1.core.table.Mesh(), id)
+	}
+}
+
+// The age of a mesh is that of its directors' running time, whoever founded it: it outlives the founder.
+func TestAgeOutlivesTheFounder(t *testing.T) {
+	w := started(t, 2)
+	w.run(3 * time.Minute)
+	w.start("d3")
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.directors[0].crash()
+	w.run(time.Minute)
+	if rank := w.directors[2].core.Self(w.now).Mesh; !rank.Grown || rank.Age < 4*60_000 {
+		t.Errorf("d3 says its mesh ranks %+v, want over four minutes", rank)
+	}
+}
