@@ -175,10 +175,11 @@ const (
 	OpFlush
 	OpCancel
 	OpKick
+	OpImport
 )
 
 func (k OpKind) String() string {
-	return [...]string{"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick"}[k]
+	return [...]string{"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick", "import"}[k]
 }
 
 // Op is an operation. Backend is zero for "all" where an operation allows that.
@@ -187,7 +188,7 @@ type Op struct {
 	Backend netip.Addr
 	Tag     string // OpAdd
 	VHosts  int    // OpAdd (negative: not given) and OpUpdate
-	User    User   // OpMove
+	User    User   // OpMove and OpImport
 	Wait    bool   // OpMove: done at the release, not when all hold
 	Name    string // OpKick
 }
@@ -195,7 +196,7 @@ type Op struct {
 func (o Op) String() string {
 	var b strings.Builder
 	b.WriteString(o.Kind.String())
-	if o.Kind == OpMove {
+	if o.Kind == OpMove || o.Kind == OpImport {
 		fmt.Fprintf(&b, " %v", o.User)
 		if o.Wait {
 			b.WriteString(" --wait")

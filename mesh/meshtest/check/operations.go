@@ -94,6 +94,8 @@ func (c *Checker) finished(e Done) {
 			o.ended = e.When() + spread
 		}
 		c.moveAcknowledged(o)
+	case OpImport:
+		c.imported(o)
 	case OpKick:
 		c.kickAcknowledged(o)
 	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget:
@@ -219,4 +221,17 @@ func (c *Checker) kickAcknowledged(o *operation) {
 			c.breach(o.doneAt, "G5", User{}, "%v is acknowledged, but %s never kicked", o.op, d.name)
 		}
 	}
+}
+
+// imported gives a user what another director says. Nobody holds the user meanwhile, so a line that was there goes on beside the new one
+// until the next answer; whoever imports does so before the users come.
+func (c *Checker) imported(o *operation) {
+	s := c.user(o.op.User)
+	kept := slices.DeleteFunc(slices.Clone(s.lines), func(x *line) bool { return x.backend == o.op.Backend })
+	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
+	s.lines = append(kept, &line{
+		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, earlier: o.at, renewed: never,
+		answers: []given{c.givenBy(o)},
+	})
+	s.resolve = len(kept) > 0
 }

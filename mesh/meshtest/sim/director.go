@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"directormesh/directory"
@@ -23,8 +24,13 @@ const (
 type director struct {
 	w     *world
 	index int
-	name  string
+	name  string // a rename changes it, between two lives
 	addr  netip.AddrPort
+
+	// of its host, through all lives
+	wallOff time.Duration // what its wall clock is ahead of true time by, without its drift
+	lag     time.Duration // for how long all its clocks stood still
+	removed bool          // by ring remove: it is no part of the mesh, and nobody asks it
 
 	// of this life
 	life     int
@@ -35,21 +41,32 @@ type director struct {
 	dir      *directory.Directory
 	origin   time.Duration // its monotonic clock at true time 0
 	drift    float64
-	skew     time.Duration         // its wall clock less true time
-	out      map[*director]*stream // that it dialled
-	in       map[*director]*stream
-	heard    map[*director]time.Duration // when the newest frame received of each was sent
-	members  map[*director]*membership
-	dials    map[*director]*dial
+	skew     time.Duration   // of the wall clock, where each life has its own
+	out      []*stream       // by index: those that it dialled, nil: none
+	in       []*stream       // by index: those that others dialled, nil: none
+	heard    []time.Duration // by index: when the newest frame received was sent, negative if none was
+	members  []*membership   // by index, nil: never seen
+	knows    []bool          // by index, with a balancer: whom it has met or been told of
+	joinAt   time.Duration   // with a balancer: when it calls the address to join again
+	dials    []*dial         // by index, nil: never dialled
 	sessions map[check.User][]session
-	users    map[uint64]int           // of waiting lookups
+	users    map[uint64]waiting       // lookups not answered
 	orders   map[uint64]time.Duration // operations not done, since when
 
-	asleep  bool
-	backlog []*inputs // what arrived meanwhile, by source
-	ticking bool
+	asleep   bool
+	frozen   bool // asleep, with all clocks of its host
+	frozenAt time.Duration
+	deaf     int       // how many reasons there are to take in nothing but beats
+	backlog  []*inputs // what arrived meanwhile, by source
+	ticking  bool
 
 	counters replica.Counters // of earlier lives
+}
+
+// waiting is a lookup that has not been answered.
+type waiting struct {
+	user  int
+	since time.Duration
 }
 
 // inputs are what one source has for a sleeping director, in order.
@@ -59,19 +76,32 @@ type inputs struct {
 }
 
 func newDirector(w *world, i int) *director {
-	return &director{
+	d := &director{
 		w: w, index: i, name: directorName(i),
 		addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 9090),
 	}
+	if walls := w.schedule.Clocks.Walls; walls != nil {
+		d.wallOff = walls[i].Off
+	}
+	d.forgetOthers()
+	return d
 }
 
-// now is the director's monotonic clock.
-func (d *director) now() time.Duration {
-	return d.origin + d.w.now + time.Duration(d.drift*float64(d.w.now))
+// forgetOthers makes all others unknown.
+func (d *director) forgetOthers() {
+	n := d.w.schedule.Directors
+	d.out, d.in = make([]*stream, n), make([]*stream, n)
+	d.heard = slices.Repeat([]time.Duration{-1}, n)
+	d.members, d.dials = make([]*membership, n), make([]*dial, n)
+	d.knows = make([]bool, n)
 }
 
-// wall is the director's wall clock.
-func (d *director) wall() directory.Micros { return worldStart.Micros().Add(d.w.now + d.skew) }
+// rename gives the director a name that nobody had before.
+func (d *director) rename() {
+	delete(d.w.byName, d.name)
+	d.name += "x"
+	d.w.byName[d.name] = d
+}
 
 // start begins a new life.
 func (d *director) start(founder bool) {
@@ -81,31 +111,26 @@ func (d *director) start(founder bool) {
 	w, s := d.w, &d.w.schedule
 	w.boots++
 	d.life++
-	d.alive, d.leaving, d.asleep, d.backlog = true, false, false, nil
+	d.alive, d.leaving, d.asleep, d.deaf, d.backlog = true, false, false, 0, nil
 	d.boot = w.boots<<32 | w.rand.Uint64N(1<<32)
 	d.origin = w.between(time.Hour, 100*time.Hour)
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
-	d.out, d.in = make(map[*director]*stream), make(map[*director]*stream)
-	d.heard = make(map[*director]time.Duration)
-	d.members, d.dials = make(map[*director]*membership), make(map[*director]*dial)
-	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]int), make(map[uint64]time.Duration)
+	d.forgetOthers()
+	d.joinAt = w.now
+	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]waiting), make(map[uint64]time.Duration)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
-	backends := s.Backends
-	if s.Odd != nil && d.index > 0 {
-		backends = s.Odd
-	}
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{
 		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
 		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel, ChunkRows: s.ChunkRows,
-		Backends: backends, Founder: founder, Hook: s.Hook,
+		Backends: s.configured(d.index), Founder: founder, Hook: s.Hook,
 		Wall:      d.wall(),
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
 	}, d.now())
-	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, d.skew)
-	w.record(check.Start{At: w.when(), Director: d.name})
+	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, d.wall().Sub(worldStart.Micros().Add(w.now)))
+	d.record(check.Start{At: w.when(), Director: d.name})
 	d.carryOut()
 	d.tick(d.life)
 	d.pushPulls(d.life)
@@ -116,7 +141,7 @@ func (d *director) tick(life int) {
 	if d.life != life || !d.alive {
 		return
 	}
-	d.w.after(tickEvery, func() { d.tick(life) })
+	d.w.after(d.w.pace(tickEvery), func() { d.tick(life) })
 	if d.asleep && d.ticking {
 		return // a ticker does not count the ticks that nobody takes
 	}
@@ -173,25 +198,28 @@ func (d *director) sleep(length time.Duration) {
 		return
 	}
 	d.asleep = true
-	d.w.record(check.Pause{At: d.w.when(), Director: d.name})
+	d.record(check.Pause{At: d.w.when(), Director: d.name})
 	life := d.life
 	d.w.after(length, func() {
-		if d.life != life || !d.alive {
-			return
-		}
-		d.w.tracef("%s wakes with %d sources waiting", d.name, len(d.backlog))
-		d.asleep = false
-		d.w.record(check.Wake{At: d.w.when(), Director: d.name})
-		for len(d.backlog) > 0 && d.alive {
-			i := d.w.rand.IntN(len(d.backlog))
-			b := d.backlog[i]
-			do := b.do[0]
-			if b.do = b.do[1:]; len(b.do) == 0 {
-				d.backlog = append(d.backlog[:i], d.backlog[i+1:]...)
-			}
-			d.input(b.source, do)
+		if d.life == life && d.alive {
+			d.wake()
 		}
 	})
+}
+
+func (d *director) wake() {
+	d.w.tracef("%s wakes with %d sources waiting", d.name, len(d.backlog))
+	d.asleep = false
+	d.record(check.Wake{At: d.w.when(), Director: d.name})
+	for len(d.backlog) > 0 && d.alive {
+		i := d.w.rand.IntN(len(d.backlog))
+		b := d.backlog[i]
+		do := b.do[0]
+		if b.do = b.do[1:]; len(b.do) == 0 {
+			d.backlog = append(d.backlog[:i], d.backlog[i+1:]...)
+		}
+		d.input(b.source, do)
+	}
 }
 
 // crash ends the life at once.
@@ -201,7 +229,7 @@ func (d *director) crash(silent bool) {
 	}
 	d.retire()
 	d.alive, d.asleep = false, false
-	d.w.record(check.Stop{At: d.w.when(), Director: d.name})
+	d.record(check.Stop{At: d.w.when(), Director: d.name})
 	d.closeAll(silent)
 }
 
@@ -211,7 +239,7 @@ func (d *director) leave() {
 		return
 	}
 	d.leaving = true
-	d.w.record(check.Leave{At: d.w.when(), Director: d.name})
+	d.record(check.Leave{At: d.w.when(), Director: d.name})
 	d.input("leave", func() { d.core.Leave(d.now()) })
 	life := d.life
 	d.w.after(300*time.Millisecond, func() {
@@ -228,19 +256,29 @@ func (d *director) retire() {
 	}
 }
 
+// record tells the checker of the director, unless it is no part of the mesh.
+func (d *director) record(e check.Event) {
+	if !d.removed {
+		d.w.record(e)
+	}
+}
+
 // login asks the director for users, as a door would: those that it reads at once are looked up at once.
 func (d *director) login(users []int) {
-	if !d.alive || d.leaving {
+	if !d.alive || d.leaving || d.removed {
 		return
 	}
 	d.input("doors", func() {
 		w := d.w
+		if d.removed {
+			return
+		}
 		ids, batch := make([]uint64, len(users)), make([]ring.Lookup, len(users))
 		for i, user := range users {
 			u := w.schedule.Users[user]
 			ids[i] = w.id()
 			w.record(check.Lookup{At: w.when(), ID: ids[i], Director: d.name, User: u})
-			d.users[ids[i]] = user
+			d.users[ids[i]] = waiting{user, w.now}
 			batch[i] = ring.Lookup{Tag: ring.Tag(u.Tag), Hash: ring.UserHash(u.Hash)}
 		}
 		d.tryLookups(batch)
@@ -273,13 +311,14 @@ func (d *director) tryLookups(batch []ring.Lookup) {
 // answered takes the end of a lookup: the proxy connects to the backend.
 func (d *director) answered(id uint64, backend netip.Addr, err error) {
 	w := d.w
-	user, ok := d.users[id]
+	l, ok := d.users[id]
+	delete(d.users, id)
+	d.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})
 	if !ok {
-		w.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})
 		return
 	}
-	delete(d.users, id)
-	w.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})
+	user := l.user
+	w.demands.waited(w, d, ring.UserHash(w.schedule.Users[user].Hash), l.since)
 	if err != nil {
 		w.tracef("%s: lookup %d of u%d failed: %v", d.name, id, user, err)
 		return

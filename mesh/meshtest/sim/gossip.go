@@ -15,68 +15,6 @@ const (
 	kernelPackets = 20
 )
 
-// membership is what a director's memberlist thinks of another director.
-type membership struct {
-	boot  uint64
-	alive bool
-	dial  bool
-	lost  time.Duration // since when it does not answer, 0 if it does
-	after time.Duration // for how long it may
-}
-
-// membership lets the directors find and lose each other, as memberlist does, without its messages.
-func (w *world) membership() {
-	w.after(500*time.Millisecond, w.membership)
-	for _, d := range w.directors {
-		if !d.alive || d.asleep || d.leaving {
-			continue
-		}
-		dials := make(map[*director]bool)
-		for _, x := range d.core.Dials() {
-			for _, p := range w.directors {
-				dials[p] = dials[p] || p.addr == x.Addr
-			}
-		}
-		for _, p := range w.directors {
-			if p != d {
-				d.observe(p)
-				if m := d.members[p]; m != nil {
-					m.dial = m.alive || dials[p]
-				} else if dials[p] {
-					d.members[p] = &membership{dial: true}
-				}
-			}
-		}
-	}
-}
-
-// observe is one look of a director's memberlist at another director.
-func (d *director) observe(p *director) {
-	w := d.w
-	m := d.members[p]
-	if reachable := p.alive && !p.leaving && w.flows(d, p) && w.flows(p, d); reachable && !p.asleep {
-		if m != nil && m.alive && m.boot == p.boot {
-			m.lost = 0
-			return
-		}
-		if w.chance(0.5) {
-			d.members[p] = &membership{boot: p.boot, alive: true, dial: true}
-			d.input("members", func() { d.core.MemberJoined(d.now(), p.name, p.addr, p.boot) })
-			d.pushPull(p)
-		}
-		return
-	}
-	switch {
-	case m == nil || !m.alive:
-	case m.lost == 0:
-		m.lost, m.after = w.now, w.between(4*time.Second, 9*time.Second)
-		d.input("members", func() { d.core.ProbeFailed(d.now(), p.name) })
-	case w.now-m.lost > m.after:
-		m.alive = false
-		d.input("members", func() { d.core.MemberFailed(d.now(), p.name) })
-	}
-}
-
 // broadcast queues a delta: a few packets to a few others, several times.
 func (d *director) broadcast(delta *wire.Delta) {
 	w := d.w
@@ -87,6 +25,7 @@ func (d *director) broadcast(delta *wire.Delta) {
 			panic(fmt.Sprintf("sim: seed %d: %s gossips what cannot be encoded: %v", w.schedule.Seed, d.name, err))
 		}
 	}
+	w.records.delta(w, delta)
 	life := d.life
 	for round := range gossipTimes {
 		w.after(time.Duration(round)*gossipEvery+w.between(0, gossipEvery), func() {
@@ -95,7 +34,7 @@ func (d *director) broadcast(delta *wire.Delta) {
 			}
 			for range gossipTo {
 				p := w.directors[w.rand.IntN(len(w.directors))]
-				if p == d || d.members[p] == nil || w.chance(w.schedule.Network.Loss) {
+				if p == d || d.members[p.index] == nil || w.chance(w.schedule.Network.Loss) {
 					continue
 				}
 				d.packet(p, delta, encoded)
@@ -133,11 +72,12 @@ func (d *director) packet(p *director, delta *wire.Delta, encoded []byte) {
 // pushPulls exchanges whole states with somebody now and then.
 func (d *director) pushPulls(life int) {
 	w := d.w
-	w.after(w.between(w.schedule.Network.PushPull/2, w.schedule.Network.PushPull*3/2), func() {
+	every := w.schedule.Network.PushPull * w.pace(tickEvery) / tickEvery
+	w.after(w.between(every/2, every*3/2), func() {
 		if d.life != life || !d.alive {
 			return
 		}
-		if p := w.directors[w.rand.IntN(len(w.directors))]; p != d && d.members[p] != nil && !d.asleep {
+		if p := w.directors[w.rand.IntN(len(w.directors))]; p != d && d.members[p.index] != nil && !d.asleep {
 			d.pushPull(p)
 		}
 		d.pushPulls(life)
@@ -168,6 +108,7 @@ func (d *director) pushPull(p *director) {
 // state takes a director's state; what it returns gives a receiver's copy.
 func (w *world) state(d *director) func() *wire.State {
 	s := d.core.LocalState(d.now())
+	w.records.state(w, s)
 	if !w.schedule.Codec {
 		return func() *wire.State { return s }
 	}

@@ -44,7 +44,7 @@ func (d *director) kick(e replica.Kick) {
 	default:
 		k.Name = target.Value
 	}
-	w.record(k)
+	d.record(k)
 	w.tracef("%s: kick %d: %+v", d.name, e.ID, target)
 	if w.chance(w.schedule.Kickers.Never) {
 		w.after(kickerLimit, d.inLife("kicker", func() { d.core.KickDone(d.now(), e.ID, 0, false, errNoKicker) }))

@@ -22,21 +22,28 @@ type runningFlush struct {
 
 // order gives the director an operation.
 func (d *director) order(op check.Op) {
-	if !d.alive || d.leaving {
+	if !d.alive || d.leaving || d.removed {
 		return
 	}
 	d.input("doors", func() {
 		w := d.w
+		if d.removed {
+			return
+		}
 		id := w.id()
 		w.record(check.Admin{At: w.when(), ID: id, Director: d.name, Op: op})
 		w.tracef("%s: operation %d: %v", d.name, id, op)
 		d.orders[id] = w.now
-		d.core.Do(d.now(), id, operation(op))
+		d.core.Do(d.now(), id, d.operation(op))
 	})
 }
 
-func operation(op check.Op) replica.Operation {
+func (d *director) operation(op check.Op) replica.Operation {
 	switch op.Kind {
+	case check.OpImport:
+		return replica.Import{Mappings: []replica.ImportedMapping{{
+			Tag: ring.Tag(op.User.Tag), Hash: ring.UserHash(op.User.Hash), Backend: op.Backend, Activity: d.core.MeshTime(d.now()),
+		}}}
 	case check.OpAdd:
 		add := replica.AddBackend{Addr: op.Backend, Tag: ring.Tag(op.Tag)}
 		if op.VHosts >= 0 {
@@ -68,7 +75,11 @@ func operation(op check.Op) replica.Operation {
 // operationDone takes the end of an operation. What failed at once changed nothing; a move that fails later lost against another change.
 func (d *director) operationDone(e replica.AdminDone) {
 	w := d.w
-	begun := d.orders[e.ID]
+	begun, ordered := d.orders[e.ID]
+	if !ordered || d.removed {
+		w.tracef("%s: operation %d done: %+v, error %v", d.name, e.ID, e.Outcome, e.Err)
+		return
+	}
 	delete(d.orders, e.ID)
 	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers, Tables: w.tables()}
 	if e.Err != nil {
@@ -106,7 +117,7 @@ func (w *world) watchFlush(f *runningFlush) {
 func (w *world) tables() map[string]check.Table {
 	all := make(map[string]check.Table)
 	for _, d := range w.directors {
-		if d.alive {
+		if d.alive && !d.removed {
 			all[d.name] = tableOf(d.core.Table())
 		}
 	}
@@ -128,7 +139,7 @@ func tableOf(c directory.Change) check.Table {
 func (w *world) finalState() check.Final {
 	f := check.Final{At: w.when(), Directors: make(map[string]check.State)}
 	for _, d := range w.directors {
-		if !d.alive {
+		if !d.alive || d.removed {
 			continue
 		}
 		change := d.core.Table()

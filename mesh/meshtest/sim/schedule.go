@@ -24,6 +24,17 @@ type Schedule struct {
 	Hook      bool
 	Codec     bool // messages travel encoded
 	ColdStart bool // no director founds the mesh: they find each other
+
+	Founders []int            // found a mesh each at once, beside the first; nil: none
+	StartAt  []time.Duration  // of each director; nil: the first at 0, the others within a second
+	Own      [][]ring.Backend // --mail-servers of each director; nil: Backends and Odd
+	// Apart are sets of directors that refuse each other. Each is judged by itself, with the backends of its first director.
+	Apart    [][]int
+	Balancer bool   // every --join leads to some director, whichever; false: all directors are named
+	Queue    int    // frames that wait for a receiver that does not read, until the stream breaks; 0: any number
+	Idle     []Span // when nothing is to happen: ticks and frames are rare then, so that hours cost little
+
+	Demands   Demands
 	Network   Network
 	Kickers   Kickers
 	Clocks    Clocks
@@ -62,71 +73,19 @@ type Kickers struct {
 
 // Clocks is how far apart clocks are.
 type Clocks struct {
-	Skew  time.Duration // of the wall clock when a director starts
+	Skew  time.Duration // of the wall clock when a director starts, drawn for each life; not used with Walls
 	Drift float64       // of the monotonic clock against true time
+	Walls []Wall        // of each director's host, through all lives
 }
 
-// ActionKind says what an Action is.
-type ActionKind int
-
-// The actions.
-const (
-	Login     ActionKind = iota // Director is asked for User
-	Order                       // Director is given Op; Repeat times each Every
-	Crash                       // Director dies, and starts again after For unless that is 0
-	Leave                       // the same, in good order
-	Sleep                       // Director is paused For
-	Cut                         // no frames from any of From to any of To, For
-	Break                       // the stream between Director and Peer breaks
-	Slow                        // frames from Director to Peer take up to Extra more, For
-	AskAll                      // every director is asked for every user
-	JoinLater                   // Director starts only now
-)
-
-// Action is one thing that happens to the mesh.
-type Action struct {
-	At       time.Duration
-	Kind     ActionKind
-	Director int
-	Peer     int
-	User     int
-	Others   []int // Login: users for whom the proxy asks in the same write
-	Op       check.Op
-	From, To []int
-	For      time.Duration
-	Extra    time.Duration
-	Silent   bool // Crash: the peers are not told by the network
+// Wall is a wall clock: what it is ahead of true time by at the start of the run, and what it gains a second.
+type Wall struct {
+	Off   time.Duration
+	Drift float64
 }
 
-func (a Action) String() string {
-	d := directorName(a.Director)
-	switch a.Kind {
-	case Login:
-		if len(a.Others) > 0 {
-			return fmt.Sprintf("%s: logins of u%d and u%d", d, a.User, a.Others)
-		}
-		return fmt.Sprintf("%s: login of u%d", d, a.User)
-	case Order:
-		return fmt.Sprintf("%s: %v", d, a.Op)
-	case Crash:
-		return fmt.Sprintf("%s crashes for %v, silently: %v", d, a.For, a.Silent)
-	case Leave:
-		return fmt.Sprintf("%s leaves for %v", d, a.For)
-	case Sleep:
-		return fmt.Sprintf("%s sleeps for %v", d, a.For)
-	case Cut:
-		return fmt.Sprintf("no frames from %v to %v for %v", directorNames(a.From), directorNames(a.To), a.For)
-	case Break:
-		return fmt.Sprintf("the stream from %s to %s breaks", d, directorName(a.Peer))
-	case Slow:
-		return fmt.Sprintf("frames from %s to %s take %v more for %v", d, directorName(a.Peer), a.Extra, a.For)
-	case AskAll:
-		return "all directors are asked for all users"
-	case JoinLater:
-		return fmt.Sprintf("%s starts", d)
-	}
-	return fmt.Sprintf("unknown action %d", a.Kind)
-}
+// Span is a part of a run.
+type Span struct{ From, To time.Duration }
 
 func directorName(i int) string { return fmt.Sprintf("d%d", i+1) }
 

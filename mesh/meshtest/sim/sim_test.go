@@ -3,20 +3,24 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
 )
 
 var (
-	seedFlag = flag.Uint64("seed", 0, "run only the schedule of this seed, with a trace (see it with -v)")
+	seedFlag = flag.Uint64("seed", 0, "run only the schedule of this seed, of the kind of -kind or the general one, with a trace (see it with -v)")
+	kindFlag = flag.String("kind", "", "run only schedules of this kind")
 	userFlag = flag.String("user", "", "with -seed: show this user's rows whenever they change: HASH or HASH@TAG")
 	fromFlag = flag.Uint64("from", 1, "first seed")
 )
@@ -40,20 +44,22 @@ func schedules(t *testing.T) uint64 {
 	return n
 }
 
-// TestSchedules runs many random schedules: 100, or as many as DIRECTORMESH_SCHEDULES says. Schedules depend on nothing but their seed.
+// TestSchedules runs many random schedules of all kinds: 100, or as many as DIRECTORMESH_SCHEDULES says. Schedules depend on nothing but their
+// kind and seed.
 func TestSchedules(t *testing.T) {
+	kinds := chosen(t)
 	if *seedFlag != 0 {
-		r := Run(Generate(*seedFlag), traceOf(t))
+		r := Run(kinds[0].Generate(*seedFlag), traceOf(t))
 		for _, b := range r.Breaches {
 			t.Error(b)
 		}
 		return
 	}
 	var (
-		mu     sync.Mutex
-		total  Result
-		next   atomic.Uint64
-		failed int
+		mu    sync.Mutex
+		total Result
+		next  atomic.Uint64
+		tally = make(map[string]*kindTally)
 	)
 	next.Store(*fromFlag - 1)
 	last := *fromFlag - 1 + schedules(t)
@@ -61,26 +67,76 @@ func TestSchedules(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := next.Add(1); seed <= last; seed = next.Add(1) {
-				r := Run(Generate(seed), nil)
+				k := Mixture(kinds, seed)
+				begun := time.Now()
+				r := Run(k.Generate(seed), nil)
+				took := time.Since(begun)
 				mu.Lock()
 				total.Counters = add(total.Counters, r.Counters)
 				total.Events, total.Logins, total.Sessions = total.Events+r.Events, total.Logins+r.Logins, total.Sessions+r.Sessions
+				tallyOf(tally, k.Name).note(took, r)
 				if len(r.Breaches) > 0 {
-					failed++
-					t.Errorf("seed %d: %v (%d breaches; to see it: %s)", seed, r.Breaches[0], len(r.Breaches), replay(seed, r.Breaches[0].User))
+					t.Errorf("%s, seed %d: %v (%d breaches; to see it: %s)", k.Name, seed, r.Breaches[0], len(r.Breaches), replay(k, seed, r.Breaches[0].User))
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("%d schedules, %d of them with breaches; %d events, %d lookups, %d sessions kicked; counters: %+v",
-		last-*fromFlag+1, failed, total.Events, total.Logins, total.Sessions, total.Counters)
+	t.Logf("%d schedules; %d events, %d lookups, %d sessions kicked; counters: %+v",
+		last-*fromFlag+1, total.Events, total.Logins, total.Sessions, total.Counters)
+	for _, name := range slices.Sorted(maps.Keys(tally)) {
+		t.Logf("%-10s %v", name, tally[name])
+	}
+	if *kindFlag != "" {
+		return
+	}
 	for what, n := range required(total.Counters) {
 		if n == 0 && schedules(t) >= enough {
 			t.Errorf("no schedule met any of: %s", what)
 		}
 	}
+}
+
+// chosen are the kinds of schedules to run: all, or the one of the -kind flag. A seed without a kind is one of the general kind.
+func chosen(t *testing.T) []Kind {
+	kinds := Kinds()
+	switch {
+	case *kindFlag != "":
+		i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == *kindFlag })
+		if i < 0 {
+			t.Fatalf("-kind %q: there is no such kind", *kindFlag)
+		}
+		return []Kind{{kinds[i].Name, kinds[i].Generate, 1}}
+	case *seedFlag != 0:
+		return []Kind{General}
+	}
+	return kinds
+}
+
+// kindTally is what the schedules of one kind took and showed.
+type kindTally struct {
+	runs, failed int
+	took         time.Duration
+}
+
+func tallyOf(all map[string]*kindTally, name string) *kindTally {
+	if all[name] == nil {
+		all[name] = new(kindTally)
+	}
+	return all[name]
+}
+
+func (k *kindTally) note(took time.Duration, r Result) {
+	k.runs++
+	k.took += took
+	if len(r.Breaches) > 0 {
+		k.failed++
+	}
+}
+
+func (k *kindTally) String() string {
+	return fmt.Sprintf("%4d schedules, %3d with breaches, %5d ms each", k.runs, k.failed, (k.took / time.Duration(k.runs)).Milliseconds())
 }
 
 // required are the counts that must not be zero: what was never met was not tested.
@@ -108,8 +164,8 @@ func required(c replica.Counters) map[string]uint64 {
 	}
 }
 
-func replay(seed uint64, u check.User) string {
-	command := fmt.Sprintf("go test ./mesh/meshtest/sim -run 'TestSchedules$' -v -seed %d", seed)
+func replay(k Kind, seed uint64, u check.User) string {
+	command := fmt.Sprintf("go test ./mesh/meshtest/sim -run 'TestSchedules$' -v -kind %s -seed %d", k.Name, seed)
 	if u.Hash != 0 {
 		command += " -user " + u.String()
 	}
@@ -140,18 +196,25 @@ func (w testWriter) Write(p []byte) (int, error) {
 
 // TestReplay demands that equal schedules run equally, to the last line of the trace.
 func TestReplay(t *testing.T) {
-	for seed := range uint64(6) {
-		var first, second strings.Builder
-		Run(Generate(seed+1), &Trace{Out: &first})
-		Run(Generate(seed+1), &Trace{Out: &second})
-		a, b := strings.Split(first.String(), "\n"), strings.Split(second.String(), "\n")
-		for i := range min(len(a), len(b)) {
-			if a[i] != b[i] {
-				t.Fatalf("seed %d, line %d: first %q, then %q", seed+1, i+1, a[i], b[i])
+	for _, k := range Kinds() {
+		if k.Name == "fifty" || k.Name == "leaver" || k.Name == "days" {
+			continue // they take long, and do nothing that others do not
+		}
+		t.Run(k.Name, func(t *testing.T) {
+			t.Parallel()
+			const seed = 3
+			var first, second strings.Builder
+			Run(k.Generate(seed), &Trace{Out: &first})
+			Run(k.Generate(seed), &Trace{Out: &second})
+			a, b := strings.Split(first.String(), "\n"), strings.Split(second.String(), "\n")
+			for i := range min(len(a), len(b)) {
+				if a[i] != b[i] {
+					t.Fatalf("line %d: first %q, then %q", i+1, a[i], b[i])
+				}
 			}
-		}
-		if len(a) != len(b) {
-			t.Fatalf("seed %d: %d lines, then %d", seed+1, len(a), len(b))
-		}
+			if len(a) != len(b) {
+				t.Fatalf("%d lines, then %d", len(a), len(b))
+			}
+		})
 	}
 }

@@ -32,6 +32,9 @@ type stream struct {
 	orphan     bool          // its sender died with its machine
 	stalls     bool
 	generation int // of the stall, to know whether it is still the same
+
+	unheard []frame // received, and waiting for a receiver that is deaf
+	logged  uint64  // of the sender's log, the last that the receiver took in
 }
 
 // frame is a message on its way.
@@ -55,14 +58,14 @@ func (d *director) dial() {
 		return
 	}
 	for _, p := range d.w.directors {
-		m := d.members[p]
-		if p == d || d.out[p] != nil || m == nil || !m.dial {
+		m := d.members[p.index]
+		if p == d || d.out[p.index] != nil || m == nil || !m.dial {
 			continue
 		}
-		a := d.dials[p]
+		a := d.dials[p.index]
 		if a == nil {
 			a = &dial{backoff: 100 * time.Millisecond}
-			d.dials[p] = a
+			d.dials[p.index] = a
 		}
 		if !a.under && d.w.now >= a.after {
 			a.under = true
@@ -115,22 +118,22 @@ func (d *director) connect(p *director, a *dial) {
 				return
 			}
 			s := &stream{from: d, to: p, fromLife: life, toLife: p.life, session: session, open: true}
-			if old := p.in[d]; old != nil {
+			if old := p.in[d.index]; old != nil {
 				old.broken = true
 				old.tellSender(w.delay(p, d))
 			}
-			p.in[d] = s
+			p.in[d.index] = s
 			if !w.flows(p, d) {
 				return
 			}
 			w.after(w.delay(p, d), d.inLife(s, func() {
-				if ended || s.broken || d.out[p] != nil {
+				if ended || s.broken || d.out[p.index] != nil {
 					s.broken = true
 					return
 				}
 				ended = true
 				a.under, a.backoff = false, 100*time.Millisecond
-				d.out[p] = s
+				d.out[p.index] = s
 				if _, err := d.core.Opened(d.now(), reply); err != nil {
 					s.breakNow(err.Error())
 					return
@@ -156,22 +159,23 @@ func (d *director) send(e replica.Send) {
 	}
 	for _, name := range e.To {
 		p := d.w.named(name)
-		if s := d.out[p]; s != nil {
-			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.now, echo: d.heardOf(p)})
+		if p == nil {
+			continue // it has another name by now
+		}
+		if s := d.out[p.index]; s != nil {
+			d.w.demands.sent++
+			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.now, echo: d.heard[p.index]})
 		}
 	}
 }
 
-// heardOf is when the newest frame received of a peer was sent, negative if there was none.
-func (d *director) heardOf(p *director) time.Duration {
-	if at, ok := d.heard[p]; ok {
-		return at
-	}
-	return -1
-}
-
 func (s *stream) send(f frame) {
 	if s.broken || !s.open {
+		return
+	}
+	w := s.from.w
+	if q := w.schedule.Queue; q != 0 && len(s.underway) >= q {
+		s.breakNow("the queue is full")
 		return
 	}
 	s.underway = append(s.underway, f)
@@ -179,8 +183,19 @@ func (s *stream) send(f frame) {
 		s.owed++
 		return
 	}
-	s.lastAt = max(s.lastAt, s.from.w.now+s.from.w.delay(s.from, s.to))
-	s.from.w.at(s.lastAt, s.arrive)
+	s.lastAt = max(s.lastAt, w.now+w.delay(s.from, s.to)+w.between(0, w.slower[s.from.index][s.to.index]))
+	w.at(s.lastAt, s.arrive)
+}
+
+// readOn takes what has waited for a receiver that did not read.
+func (s *stream) readOn() {
+	if s.stalls {
+		return
+	}
+	for range s.owed {
+		s.from.w.at(max(s.lastAt, s.from.w.now), s.arrive)
+	}
+	s.owed = 0
 }
 
 // arrive gives the next frame to its receiver, if the stream still stands. A machine that started again knows nothing of it, and says so.
@@ -194,6 +209,9 @@ func (s *stream) arrive() {
 		s.tellSender(w.delay(s.to, s.from))
 		return
 	case s.to.life != s.toLife || !s.to.alive:
+		return
+	case w.stuck[s.from.index][s.to.index] > 0:
+		s.owed++
 		return
 	case !w.flows(s.from, s.to):
 		if s.orphan {
@@ -212,7 +230,7 @@ func (s *stream) arrive() {
 }
 
 func (s *stream) receive(f frame) {
-	if s.to.in[s.from] != s {
+	if s.to.in[s.from.index] != s {
 		return
 	}
 	m := f.message
@@ -222,9 +240,27 @@ func (s *stream) receive(f frame) {
 			panic(fmt.Sprintf("sim: seed %d: %s receives what cannot be decoded: %v", s.from.w.schedule.Seed, s.to.name, err))
 		}
 	}
+	d := s.to
+	if beat, ok := m.(*wire.Beat); !ok && (d.deaf > 0 || len(s.unheard) > 0) {
+		f.message, f.encoded = m, nil
+		s.unheard = append(s.unheard, f)
+		return
+	} else if ok && len(s.unheard) > 0 && beat.Seq > s.logged {
+		early := *beat // it must not tell of what waits
+		early.Seq = s.logged
+		m = &early
+	}
+	s.take(f, m)
+}
+
+// take gives a message to the core.
+func (s *stream) take(f frame, m wire.Message) {
 	d, w := s.to, s.to.w
-	d.heard[s.from] = max(d.heardOf(s.from), f.sent)
-	if w.now-w.noted[s.from.index][d.index] >= noteEvery && s.from.life == s.fromLife {
+	if seq, ok := wire.LogSeq(m); ok && seq != 0 {
+		s.logged = seq
+	}
+	d.heard[s.from.index] = max(d.heard[s.from.index], f.sent)
+	if w.now-w.noted[s.from.index][d.index] >= w.pace(noteEvery) && s.from.life == s.fromLife && !s.from.removed && !d.removed {
 		w.noted[s.from.index][d.index] = w.now
 		w.record(check.Frame{At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo})
 	}
@@ -276,8 +312,8 @@ func (s *stream) tellSender(after time.Duration) {
 			return
 		}
 		s.from.input(s, func() {
-			if s.from.out[s.to] == s {
-				delete(s.from.out, s.to)
+			if s.from.out[s.to.index] == s {
+				s.from.out[s.to.index] = nil
 				s.from.core.OutClosed(s.from.now(), s.to.name, errBroken)
 			}
 		})
@@ -290,8 +326,8 @@ func (s *stream) tellReceiver(after time.Duration) {
 			return
 		}
 		s.to.input(s, func() {
-			if s.to.in[s.from] == s {
-				delete(s.to.in, s.from)
+			if s.to.in[s.from.index] == s {
+				s.to.in[s.from.index] = nil
 				s.to.core.InClosed(s.to.now(), s.session, errBroken)
 			}
 		})
@@ -301,10 +337,13 @@ func (s *stream) tellReceiver(after time.Duration) {
 // closeStreams drops both streams with a peer because the core wants that.
 func (d *director) closeStreams(e replica.CloseStream) {
 	p := d.w.named(e.Peer)
-	if s := d.out[p]; s != nil {
+	if p == nil {
+		return
+	}
+	if s := d.out[p.index]; s != nil {
 		s.breakNow(e.Reason)
 	}
-	if s := d.in[p]; s != nil {
+	if s := d.in[p.index]; s != nil {
 		s.breakNow(e.Reason)
 	}
 }
@@ -319,14 +358,14 @@ func (d *director) closeAll(silent bool) {
 		return w.between(0, 50*time.Millisecond)
 	}
 	for _, p := range w.directors {
-		if s := d.out[p]; s != nil {
+		if s := d.out[p.index]; s != nil {
 			s.open = false // what is on its way still arrives, but what has to be sent once more needs the machine
 			if s.orphan = silent; silent {
 				s.underway, s.owed = s.underway[:len(s.underway)-s.owed], 0
 			}
 			s.tellReceiver(max(soon(), s.lastAt-w.now))
 		}
-		if s := p.out[d]; s != nil && s.toLife == d.life {
+		if s := p.out[d.index]; s != nil && s.toLife == d.life {
 			s.broken = !silent
 			s.tellSender(soon())
 		}

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,13 +21,18 @@ type world struct {
 	now       time.Duration
 	queue     queue
 	directors []*director
-	blocked   [][]int           // [from][to]: how many cuts stop frames
-	extra     [][]time.Duration // [from][to]: more delay
-	noted     [][]time.Duration // [from][to]: when the checker was last told of a frame
+	byName    map[string]*director // by today's names
+	blocked   [][]int              // [from][to]: how many cuts stop frames
+	extra     [][]time.Duration    // [from][to]: more delay
+	slower    [][]time.Duration    // [from][to]: more delay of streams alone
+	stuck     [][]int              // [from][to]: how many reasons there are for not reading the stream
+	noted     [][]time.Duration    // [from][to]: when the checker was last told of a frame
 	history   []check.Event
 	lastID    uint64
 	boots     uint64
-	kicked    int // sessions ended by kickers
+	kicked    int      // sessions ended by kickers
+	records   *records // of what memberlist carried; nil: nobody wants it again
+	demands   demands
 	trace     *Trace
 	watched   string // the rows of the watched user, as last seen
 }
@@ -47,34 +54,18 @@ type Result struct {
 
 // Run carries a schedule out and judges it. The trace may be nil.
 func Run(s Schedule, trace *Trace) Result {
-	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), trace: trace}
+	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), byName: make(map[string]*director), trace: trace}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, kickers %+v, clocks %+v, cold start: %v, hook: %v",
 		s.Directors, len(s.Users), s.Expire, s.KickDelay, s.Backends, s.Network, s.Kickers, s.Clocks, s.ColdStart, s.Hook)
-	w.blocked, w.extra, w.noted = make([][]int, s.Directors), make([][]time.Duration, s.Directors), make([][]time.Duration, s.Directors)
-	later := make(map[int]bool)
-	for _, a := range s.Actions {
-		if a.Kind == JoinLater {
-			later[a.Director] = true
-		}
-	}
+	w.blocked, w.stuck = pairs[int](s.Directors), pairs[int](s.Directors)
+	w.extra, w.slower, w.noted = pairs[time.Duration](s.Directors), pairs[time.Duration](s.Directors), pairs[time.Duration](s.Directors)
 	for i := range s.Directors {
-		w.blocked[i], w.extra[i], w.noted[i] = make([]int, s.Directors), make([]time.Duration, s.Directors), make([]time.Duration, s.Directors)
 		w.directors = append(w.directors, newDirector(w, i))
+		w.byName[directorName(i)] = w.directors[i]
 	}
-	for i, d := range w.directors {
-		if later[i] {
-			continue
-		}
-		at := time.Duration(0)
-		if i > 0 {
-			at = w.between(0, time.Second)
-		}
-		w.at(at, func() { d.start(i == 0 && !s.ColdStart) })
-	}
-	for _, a := range s.Actions {
-		w.at(a.At, func() { w.act(a) })
-	}
+	w.begin()
 	w.membership()
+	w.demands.begin(w)
 	for len(w.queue.events) > 0 {
 		e := w.queue.pop()
 		if e.at > s.End {
@@ -89,6 +80,46 @@ func Run(s Schedule, trace *Trace) Result {
 	return w.result()
 }
 
+// pairs makes a value for each direction between directors.
+func pairs[T any](n int) [][]T {
+	all := make([][]T, n)
+	for i := range all {
+		all[i] = make([]T, n)
+	}
+	return all
+}
+
+// begin plans the directors' starts and the actions.
+func (w *world) begin() {
+	s := &w.schedule
+	later := make(map[int]bool)
+	for _, a := range s.Actions {
+		switch a.Kind {
+		case JoinLater:
+			later[a.Director] = true
+		case Replay:
+			w.records = new(records)
+		}
+	}
+	for i, d := range w.directors {
+		if later[i] {
+			continue
+		}
+		at := time.Duration(0)
+		switch {
+		case s.StartAt != nil:
+			at = s.StartAt[i]
+		case i > 0:
+			at = w.between(0, time.Second)
+		}
+		founds := i == 0 && !s.ColdStart || slices.Contains(s.Founders, i)
+		w.at(at, func() { d.start(founds) })
+	}
+	for _, a := range s.Actions {
+		w.at(a.At, func() { w.act(a) })
+	}
+}
+
 func (w *world) result() Result {
 	r := Result{Events: len(w.history), Sessions: w.kicked}
 	for _, e := range w.history {
@@ -100,42 +131,12 @@ func (w *world) result() Result {
 		d.retire()
 		r.Counters = add(r.Counters, d.counters)
 	}
-	c := check.New(w.rules())
-	if w.trace != nil {
-		c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
-	}
-	for _, e := range w.history {
-		c.Event(e)
-	}
-	r.Breaches = c.Breaches()
+	r.Breaches = append(w.demands.breaches, w.judge()...)
+	slices.SortStableFunc(r.Breaches, func(a, b check.Breach) int { return cmp.Compare(a.At, b.At) })
 	for _, b := range r.Breaches {
 		w.tracef("BREACH %v", b)
 	}
 	return r
-}
-
-func (w *world) rules() check.Rules {
-	rules := check.Rules{
-		Expire:       w.schedule.Expire,
-		BatchLag:     time.Second,
-		RepairWithin: repairWithin,
-	}
-	if w.schedule.ColdStart {
-		rules.Founding = coldStart
-	}
-	rules.Backends = configuration(w.schedule.Backends)
-	if w.schedule.Odd != nil {
-		rules.Odd = configuration(w.schedule.Odd)
-	}
-	return rules
-}
-
-func configuration(backends []ring.Backend) []check.Backend {
-	list := []check.Backend{}
-	for _, b := range backends {
-		list = append(list, check.Backend{Addr: b.Addr, Tag: string(b.Tag), VHosts: b.VHosts})
-	}
-	return list
 }
 
 // at plans something for a time, after for some time from now.
@@ -185,78 +186,9 @@ func (w *world) watch() {
 	}
 }
 
-// act makes one action of the schedule happen.
-func (w *world) act(a Action) {
-	w.tracef("--- %v", a)
-	d := w.directors[a.Director]
-	switch a.Kind {
-	case Login:
-		d.login(append([]int{a.User}, a.Others...))
-	case Order:
-		d.order(a.Op)
-	case Crash:
-		d.crash(a.Silent)
-		if a.For > 0 {
-			w.after(a.For, func() { d.start(false) })
-		}
-	case Leave:
-		d.leave()
-		if a.For > 0 {
-			w.after(a.For, func() { d.start(false) })
-		}
-	case Sleep:
-		d.sleep(a.For)
-	case Cut:
-		w.cut(a.From, a.To, 1)
-		w.after(a.For, func() {
-			w.tracef("--- frames from %v to %v again", directorNames(a.From), directorNames(a.To))
-			w.cut(a.From, a.To, -1)
-		})
-	case Break:
-		if s := d.out[w.directors[a.Peer]]; s != nil {
-			s.breakNow("broken")
-		}
-	case Slow:
-		w.extra[a.Director][a.Peer] += a.Extra
-		w.after(a.For, func() { w.extra[a.Director][a.Peer] -= a.Extra })
-	case AskAll:
-		all := make([]int, len(w.schedule.Users))
-		for u := range all {
-			all[u] = u
-		}
-		for _, d := range w.directors {
-			d.login(all)
-		}
-	case JoinLater:
-		d.start(false)
-	}
-}
-
-// cut blocks frames, or lets them through again.
-func (w *world) cut(from, to []int, by int) {
-	for _, i := range from {
-		for _, j := range to {
-			if i != j {
-				w.blocked[i][j] += by
-				if s := w.directors[i].out[w.directors[j]]; s != nil {
-					s.linkChanged()
-				}
-				if s := w.directors[j].out[w.directors[i]]; s != nil {
-					s.linkChanged()
-				}
-			}
-		}
-	}
-}
-
-// named finds a director; messages are only sent to those that exist.
+// named finds the director that has this name now; nil: none has.
 func (w *world) named(name string) *director {
-	for _, d := range w.directors {
-		if d.name == name {
-			return d
-		}
-	}
-	panic(fmt.Sprintf("sim: seed %d: no director is called %q", w.schedule.Seed, name))
+	return w.byName[name]
 }
 
 // flows reports whether frames get from one director to another.

@@ -1,0 +1,71 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/meshtest/check"
+)
+
+// now is the director's monotonic clock. It counts while the process sleeps, and stands still with its host.
+func (d *director) now() time.Duration {
+	t := d.w.now - d.lag
+	if d.frozen {
+		t = d.frozenAt - d.lag
+	}
+	return d.origin + t + time.Duration(d.drift*float64(t))
+}
+
+// wall is the wall clock of the director's host. It tells the time again at once when a host that stood still goes on.
+func (d *director) wall() directory.Micros {
+	t := worldStart.Micros().Add(d.w.now + d.wallOff + d.skew)
+	if walls := d.w.schedule.Clocks.Walls; walls != nil {
+		t = t.Add(time.Duration(walls[d.index].Drift * float64(d.w.now)))
+	}
+	return t
+}
+
+// medianWall is the middle of the wall clocks of all that live, of an even number the mean of the middle two.
+func (w *world) medianWall() directory.Micros {
+	var all []directory.Micros
+	for _, d := range w.directors {
+		if d.alive && !d.removed {
+			all = append(all, d.wall())
+		}
+	}
+	slices.Sort(all)
+	low, high := all[(len(all)-1)/2], all[len(all)/2]
+	return low.Add(high.Sub(low) / 2)
+}
+
+// freeze lets the whole host stand still: the process, and its monotonic clock too.
+func (d *director) freeze(length time.Duration) {
+	if !d.alive || d.asleep {
+		return
+	}
+	d.frozen, d.frozenAt = true, d.w.now
+	life := d.life
+	d.w.after(length, func() {
+		d.lag += d.w.now - d.frozenAt
+		d.frozen = false
+		if d.life == life && d.alive {
+			d.wake()
+		}
+	})
+	d.asleep = true
+	d.record(check.Pause{At: d.w.when(), Director: d.name})
+}
+
+// pace is how often something happens: rarely while nothing is to happen.
+func (w *world) pace(usual time.Duration) time.Duration {
+	for _, s := range w.schedule.Idle {
+		if w.now >= s.From && w.now < s.To {
+			return max(usual, min(10*usual, idleTick))
+		}
+	}
+	return usual
+}
+
+// idleTick is the rarest that anything happens while nothing is to happen. A core whose tick is a second late thinks that it slept.
+const idleTick = 600 * time.Millisecond

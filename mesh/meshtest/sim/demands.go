@@ -1,0 +1,156 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+	"directormesh/ring"
+)
+
+// Demands are what a run must keep to besides the guarantees that package check judges. Zero values demand nothing.
+type Demands struct {
+	// Skew is how far apart the mesh times of two directors may be that answer by themselves and reach each other.
+	Skew time.Duration
+	// Offset is how far mesh time may be from the median of the wall clocks of all that live. For runs without faults.
+	Offset time.Duration
+	// Wait is the longest that a lookup may take.
+	Wait time.Duration
+	// Rest is by when all must be synced, and see each other so, from here to the end of the run or the next start of an operation.
+	Rest []time.Duration
+	// Steady are directors that must answer by themselves from the first time that they do, whatever happens.
+	Steady []int
+	// Sent is how many frames all together may send in the last ten seconds of the run, as a multiple of the ten seconds before Since.
+	Sent SentDemand
+}
+
+// SentDemand bounds what directors send when all is over by what they sent before anything began.
+type SentDemand struct {
+	Before time.Duration // the ten seconds that end here are the measure
+	Times  float64       // 0: no demand
+}
+
+const (
+	demandEvery = 250 * time.Millisecond
+	// inTouch is how long frames must have flowed until two directors answer for the difference of their clocks.
+	inTouch = 6 * time.Second
+)
+
+// demands is how a run keeps to its Demands.
+type demands struct {
+	breaches []check.Breach
+	broken   map[string]bool // kinds of breaches reported once are not reported again
+	cutAt    [][]time.Duration
+	steady   map[int]bool
+	sent     uint64 // frames, in all
+	marks    [3]uint64
+}
+
+func (x *demands) begin(w *world) {
+	x.broken, x.steady = make(map[string]bool), make(map[int]bool)
+	x.cutAt = pairs[time.Duration](len(w.directors))
+	d := &w.schedule.Demands
+	for _, at := range d.Rest {
+		w.at(at, func() { x.rest(w) })
+	}
+	if d.Sent.Times != 0 {
+		w.at(d.Sent.Before-10*time.Second, func() { x.marks[0] = x.sent })
+		w.at(d.Sent.Before, func() { x.marks[1] = x.sent })
+		w.at(w.schedule.End-10*time.Second, func() { x.marks[2] = x.sent })
+		w.at(w.schedule.End, func() {
+			if was, is := x.marks[1]-x.marks[0], x.sent-x.marks[2]; float64(is) > float64(was)*d.Sent.Times {
+				x.breach(w, "sent", ring.UserHash(0), "%d frames in the last ten seconds, %d in those before %v", is, was, d.Sent.Before)
+			}
+		})
+	}
+	if d.Skew != 0 || d.Offset != 0 || len(d.Steady) > 0 {
+		x.look(w)
+	}
+}
+
+func (x *demands) breach(w *world, what string, h ring.UserHash, format string, args ...any) {
+	if !x.broken[what] {
+		x.broken[what] = true
+		x.breaches = append(x.breaches, check.Breach{At: w.now, Guarantee: what, User: check.User{Hash: uint32(h)}, Text: fmt.Sprintf(format, args...)})
+	}
+}
+
+// look is taken every quarter of a second.
+func (x *demands) look(w *world) {
+	w.after(w.pace(demandEvery), func() { x.look(w) })
+	x.lookAtClocks(w)
+	for _, i := range w.schedule.Demands.Steady {
+		d := w.directors[i]
+		if !d.alive {
+			continue
+		}
+		self := d.core.Self(d.now())
+		if x.steady[i] = x.steady[i] || self.Synced; x.steady[i] && !self.Synced {
+			x.breach(w, "steady", 0, "%s does not answer by itself: %s", d.name, self.Reason)
+		}
+	}
+}
+
+func (x *demands) lookAtClocks(w *world) {
+	d := &w.schedule.Demands
+	for i, a := range w.directors {
+		if !a.answers() {
+			continue
+		}
+		if d.Offset != 0 {
+			if off := a.core.MeshTime(a.now()).Sub(w.medianWall().Time()); off.Abs() > d.Offset {
+				x.breach(w, "mesh time", 0, "mesh time of %s is %v ahead of the median wall clock", a.name, off)
+			}
+		}
+		for j, b := range w.directors {
+			if !w.flows(a, b) || !w.flows(b, a) || !b.answers() {
+				x.cutAt[i][j] = w.now
+			} else if d.Skew != 0 && w.now-x.cutAt[i][j] > inTouch {
+				if skew := a.core.MeshTime(a.now()).Sub(b.core.MeshTime(b.now())); skew.Abs() > d.Skew {
+					x.breach(w, "mesh time", 0, "%s and %s both answer, and their mesh times are %v apart", a.name, b.name, skew)
+				}
+			}
+		}
+	}
+}
+
+// answers reports whether a director lives, is awake and answers lookups by itself.
+func (d *director) answers() bool {
+	return d.alive && !d.asleep && !d.leaving && !d.removed && d.core.Self(d.now()).Synced
+}
+
+// rest demands that all are synced by now.
+func (x *demands) rest(w *world) {
+	for _, d := range w.directors {
+		if !d.alive || d.removed {
+			continue
+		}
+		if self := d.core.Self(d.now()); !self.Synced {
+			x.breach(w, "rest", 0, "%s is not synced: %s", d.name, self.Reason)
+		}
+		for _, p := range d.core.Peers(d.now()) {
+			if q := w.named(p.Name); q != nil && q.alive && !q.removed && !p.Self && p.State != replica.Synced {
+				x.breach(w, "rest", 0, "%s sees %s %v", d.name, p.Name, p.State)
+			}
+		}
+	}
+}
+
+// waited judges how long a lookup took.
+func (x *demands) waited(w *world, d *director, h ring.UserHash, since time.Duration) {
+	if limit := w.schedule.Demands.Wait; limit != 0 && w.now-since > limit {
+		x.breach(w, "wait", h, "a lookup at %s took %v", d.name, w.now-since)
+	}
+}
+
+// removed demands that a director that was removed, and could hear of it, does not answer by itself.
+func (x *demands) removed(w *world, d *director) {
+	reached := false
+	for _, p := range w.directors {
+		reached = reached || p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p)
+	}
+	if reached && d.removed && d.alive && !d.asleep && d.core.Self(d.now()).Synced {
+		x.breach(w, "removed", 0, "%s was removed and answers by itself", d.name)
+	}
+}

@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"directormesh/mesh/meshtest/check"
+	"directormesh/ring"
+)
+
+// judge has the checker look at what happened: at the whole mesh or, where directors refuse each other, at each side by itself.
+func (w *world) judge() (breaches []check.Breach) {
+	s := &w.schedule
+	if len(s.Apart) == 0 {
+		return w.judged(w.rules(s.Backends), w.history)
+	}
+	for _, side := range s.Apart {
+		var names []string
+		for _, i := range side {
+			names = append(names, w.directors[i].name)
+		}
+		breaches = append(breaches, w.judged(w.rules(s.configured(side[0])), sideOf(w.history, names))...)
+	}
+	return breaches
+}
+
+func (w *world) judged(rules check.Rules, history []check.Event) []check.Breach {
+	c := check.New(rules)
+	if w.trace != nil {
+		c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
+	}
+	for _, e := range history {
+		c.Event(e)
+	}
+	return c.Breaches()
+}
+
+func (w *world) rules(backends []ring.Backend) check.Rules {
+	rules := check.Rules{
+		Expire:       w.schedule.Expire,
+		BatchLag:     time.Second,
+		RepairWithin: repairWithin,
+		Backends:     configuration(backends),
+	}
+	if w.schedule.ColdStart {
+		rules.Founding = coldStart
+	}
+	if w.schedule.Odd != nil {
+		rules.Odd = configuration(w.schedule.Odd)
+	}
+	return rules
+}
+
+// configured are the --mail-servers of a director.
+func (s *Schedule) configured(i int) []ring.Backend {
+	switch {
+	case s.Own != nil:
+		return s.Own[i]
+	case s.Odd != nil && i > 0:
+		return s.Odd
+	}
+	return s.Backends
+}
+
+func configuration(backends []ring.Backend) []check.Backend {
+	list := []check.Backend{}
+	for _, b := range backends {
+		list = append(list, check.Backend{Addr: b.Addr, Tag: string(b.Tag), VHosts: b.VHosts})
+	}
+	return list
+}
+
+// sideOf is what of a history concerns these directors alone.
+func sideOf(history []check.Event, names []string) (side []check.Event) {
+	in := func(name string) bool { return slices.Contains(names, name) }
+	ours := make(map[uint64]bool) // lookups and operations
+	for _, e := range history {
+		keep := false
+		switch x := e.(type) {
+		case check.Start:
+			keep = in(x.Director)
+		case check.Leave:
+			keep = in(x.Director)
+		case check.Stop:
+			keep = in(x.Director)
+		case check.Pause:
+			keep = in(x.Director)
+		case check.Wake:
+			keep = in(x.Director)
+		case check.Kick:
+			keep = in(x.Director)
+		case check.Frame:
+			keep = in(x.From) && in(x.To)
+		case check.Lookup:
+			keep = in(x.Director)
+			ours[x.ID] = keep
+		case check.Answer:
+			keep = ours[x.ID]
+		case check.Admin:
+			keep = in(x.Director)
+			ours[x.ID] = keep
+		case check.FlushEnded:
+			keep = ours[x.ID]
+		case check.Done:
+			keep = ours[x.ID]
+			x.Tables = only(x.Tables, names)
+			e = x
+		case check.Final:
+			keep = true
+			x.Directors = only(x.Directors, names)
+			e = x
+		}
+		if keep {
+			side = append(side, e)
+		}
+	}
+	return side
+}
+
+func only[T any](all map[string]T, names []string) map[string]T {
+	some := make(map[string]T)
+	for _, name := range names {
+		if v, ok := all[name]; ok {
+			some[name] = v
+		}
+	}
+	return some
+}
