@@ -150,7 +150,7 @@ func (x *demands) removed(w *world, d *director) {
 	for _, p := range w.directors {
 		reached = reached || p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p)
 	}
-	if reached && d.removed && d.alive && !d.asleep && d.core.Self(d.now()).Synced {
+	if reached && d.removed && !d.letIn && d.alive && !d.asleep && d.core.Self(d.now()).Synced {
 		x.breach(w, "removed", 0, "%s was removed and answers by itself", d.name)
 	}
 }

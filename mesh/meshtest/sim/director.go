@@ -31,6 +31,7 @@ type director struct {
 	wallOff time.Duration // what its wall clock is ahead of true time by, without its drift
 	lag     time.Duration // for how long all its clocks stood still
 	removed bool          // by ring remove: it is no part of the mesh, and nobody asks it
+	letIn   bool          // removed, and let in since: soon it is part of the mesh again
 
 	// of this life
 	life     int
@@ -51,6 +52,7 @@ type director struct {
 	dials    []*dial         // by index, nil: never dialled
 	sessions map[check.User][]session
 	users    map[uint64]waiting       // lookups not answered
+	disowned map[uint64]waiting       // lookups not answered when it was removed
 	orders   map[uint64]time.Duration // operations not done, since when
 
 	asleep   bool
@@ -116,7 +118,7 @@ func (d *director) start(founder bool) {
 	d.origin = w.between(time.Hour, 100*time.Hour)
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
 	d.forgetOthers()
-	d.joinAt = w.now
+	d.joinAt, d.disowned = w.now, nil
 	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]waiting), make(map[uint64]time.Duration)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
@@ -130,7 +132,11 @@ func (d *director) start(founder bool) {
 		Guards:    s.Guards,
 	}, d.now())
 	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, d.wall().Sub(worldStart.Micros().Add(w.now)))
-	d.record(check.Start{At: w.when(), Director: d.name})
+	if d.letIn {
+		d.comeBack()
+	} else {
+		d.record(check.Start{At: w.when(), Director: d.name})
+	}
 	d.carryOut()
 	d.tick(d.life)
 	d.pushPulls(d.life)
@@ -311,6 +317,9 @@ func (d *director) tryLookups(batch []ring.Lookup) {
 // answered takes the end of a lookup: the proxy connects to the backend.
 func (d *director) answered(id uint64, backend netip.Addr, err error) {
 	w := d.w
+	if _, ok := d.disowned[id]; ok {
+		return
+	}
 	l, ok := d.users[id]
 	delete(d.users, id)
 	d.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})

@@ -134,21 +134,46 @@ func (d *director) hearOfNobody(length time.Duration) {
 // orderMembership tells the director to remove another one from the mesh, or to let it in again. For the checker one that is removed
 // leaves: what it does from then on is of no account, but it must not answer by itself once it can know.
 func (d *director) orderMembership(p *director, remove bool) {
-	if !d.alive || d.leaving || d.removed || remove == p.removed {
+	if !d.alive || d.leaving || d.removed || remove == (p.removed && !p.letIn) {
 		return
 	}
 	w := d.w
 	d.input("doors", func() {
-		if remove {
+		switch {
+		case !remove:
+			p.letIn = true
+			w.awaitReturn(p)
+		case p.removed:
+			p.letIn = false
+		default:
 			p.record(check.Leave{At: w.when(), Director: p.name})
 			p.record(check.Stop{At: w.when(), Director: p.name})
-			p.removed = true
+			p.removed, p.disowned, p.users = true, p.users, make(map[uint64]waiting)
 			w.after(removedKnows, func() { w.demands.removed(w, p) })
-		} else if p.removed = false; p.alive {
-			p.record(check.Start{At: w.when(), Director: p.name})
 		}
 		d.core.Do(d.now(), w.id(), replica.SetDirectorRemoved{Addr: p.addr, Removed: remove})
 	})
+}
+
+// awaitReturn makes a director that was let in part of the mesh again, once it is; or when it starts again, see start.
+func (w *world) awaitReturn(d *director) {
+	w.after(100*time.Millisecond, func() {
+		if !d.removed || !d.letIn {
+			return
+		}
+		if d.alive && !d.asleep {
+			if self := d.core.Self(d.now()); self.Synced && !self.Alone {
+				d.comeBack()
+				return
+			}
+		}
+		w.awaitReturn(d)
+	})
+}
+
+func (d *director) comeBack() {
+	d.removed, d.letIn = false, false
+	d.record(check.Start{At: d.w.when(), Director: d.name})
 }
 
 // removedKnows is by when a director that was removed must know, if it could hear of it.
