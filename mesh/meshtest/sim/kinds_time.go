@@ -60,7 +60,7 @@ func steadyClocks(seed uint64) Schedule {
 	g.s.Network.Jitter = 2 * time.Millisecond
 	g.s.Clocks.Drift = 20e-6
 	g.s.Demands.Skew, g.s.Demands.Offset = time.Second, 20*time.Millisecond
-	g.s.Idle = []Span{{30 * time.Second, g.active - 20*time.Second}}
+	g.s.Idle = []Span{{60 * time.Second, g.active - 20*time.Second}} // nobody waits any more
 	g.logins(20, warmUp, 20*time.Second)
 	return g.finish()
 }
@@ -153,7 +153,7 @@ func longExpiry(seed uint64) Schedule {
 			g.add(Action{At: at + life + g.between(-12*time.Second, time.Second), Kind: Login, Director: g.director(), User: u})
 		}
 	}
-	g.s.Idle = []Span{{45 * time.Second, from + life - 30*time.Second}}
+	g.s.Idle = []Span{{75 * time.Second, from + life - 30*time.Second}}
 	g.changes(3, from+11*time.Second, 40*time.Second)
 	g.changes(5, from+life-20*time.Second, from+life)
 	if d := g.director(); g.chance(0.4) {
