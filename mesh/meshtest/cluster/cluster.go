@@ -49,8 +49,9 @@ type Cluster struct {
 // Director is one of them; Node is nil while it is down.
 type Director struct {
 	*mesh.Node
-	Name string
-	Addr netip.AddrPort
+	Name    string
+	Addr    netip.AddrPort
+	WallOff time.Duration // how far its wall clock is ahead; takes effect at the next start
 }
 
 // firstDay is when the bubbles' clock, which begins in 2000, is said to begin: mesh time does not go back that far.
@@ -112,7 +113,7 @@ func (c *Cluster) Config(i int) mesh.Config {
 		HashFormat: "%Lu", Expire: c.options.Expire, KickDelay: c.options.KickDelay, Backends: c.options.Backends,
 		Log:   c.logger(d.Name),
 		Clock: func() time.Duration { return time.Since(c.started) + time.Hour },
-		Wall:  func() time.Time { return firstDay.Add(time.Since(c.started)) },
+		Wall:  func() time.Time { return firstDay.Add(time.Since(c.started) + d.WallOff) },
 		Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			return nil, fmt.Errorf("no name server for %q", host)
 		},
