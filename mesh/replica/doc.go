@@ -26,10 +26,22 @@
 //
 // # Two meshes
 //
-// A director that finds nobody founds a mesh with its configured backends. Where two meshes meet, all of the younger one join the older: each
-// by an older director with which frames flow both ways, with that one's whole table at once, and a snapshot. Its configured backends go,
-// the sessions on them end; what was commanded in either mesh holds, the last command by the clocks of those who took it. A mesh's
-// age is told by its founder's wall clock: of two meshes founded within what the clocks differ by, either may be taken for the older.
+// A director that finds nobody founds a mesh with its configured backends. Where two meshes meet, all
+// directors of the one that ranks lower join the other; see rank.go for what a mesh ranks by. Each joins
+// by a peer with which frames flow both ways, with that one's whole table at once, and a snapshot. The
+// configured backends of the mesh that is given up go, the sessions on them end; what was commanded in
+// either mesh holds, the last command by mesh time.
+//
+// # Mesh time
+//
+// Stamps, activity, expiry and epochs are told by mesh time: the monotonic clock of each director plus an
+// offset, which is slewed towards the median of all wall clocks. Synced directors are within a second of
+// each other. See clock.go, step.go and ahead.go.
+//
+//	slew       towards the median wall clock, 5 ms a second at most, within 200 ms of the median mesh time
+//	1 s off    not synced; a step by whole seconds, a new boot id and log, then admission
+//	2 s off    a peer is not counted, nothing of it is merged, no gap opens
+//	5 s ahead  a value is dropped, the peer that sent it is excluded
 //
 // # The table barrier
 //
