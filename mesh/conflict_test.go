@@ -12,42 +12,25 @@ import (
 
 // TestNameConflict decides who of two directors of one name gives way.
 func TestNameConflict(t *testing.T) {
+	const minute = time.Minute
 	for _, test := range []struct {
-		name    string
-		up      time.Duration // of this director
-		founder bool
-		other   event
-		twice   time.Duration // the conflict is still there after this time
-		yields  bool
+		name   string
+		up     time.Duration // of this director
+		event  event
+		yields bool
 	}{
-		{"the other started before", 0, false, event{started: testStart.Add(-time.Hour), boot: 1}, 0, true},
-		{"the other started later", 0, false, event{started: testStart.Add(time.Hour), boot: 1}, 0, false},
-		{"the other claims to have started later, and stays", 0, false, event{started: testStart.Add(time.Hour), boot: 1}, 6 * time.Second, true},
-		{"the other started at once, with a lower boot id", 0, false, event{started: testStart, boot: 1}, 0, true},
-		{"the other started at once, with a higher boot id", 0, false, event{started: testStart, boot: 1<<64 - 1}, 0, false},
-		{"the other has a mesh and we have not", 0, false, event{boot: 1 << 63, mesh: 7, told: true}, 0, true},
-		{"we have a mesh and the other has not", 0, true, event{boot: 1, told: true}, 0, false},
-		{"we have been up for long", 2 * time.Minute, false, event{started: testStart.Add(-time.Hour), boot: 1}, 10 * time.Second, false},
-		{"another name", 0, false, event{name: "d9", started: testStart.Add(-time.Hour), boot: 1}, 0, false},
+		{"the other started before", 0, event{ours: time.Second, theirs: minute, boot: 1}, true},
+		{"the other started later", 0, event{ours: minute, theirs: time.Second, boot: 1}, false},
+		{"both at once, the other has the lower boot id", 0, event{boot: 1}, true},
+		{"both at once, the other has the higher boot id", 0, event{boot: 1<<64 - 1}, false},
+		{"we have been up for long", 2 * minute, event{ours: minute, theirs: 5 * minute, boot: 1}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-					if !test.founder {
-						cfg.Join = []string{testAddr(2).String()}
-					}
-				})
+				n := simulated(t, netsim.New(1, netsim.Faults{}), func(*Config) {})
 				time.Sleep(test.up)
-				e := test.other
-				e.kind = nameConflict
-				if e.name == "" {
-					e.name = "d1"
-				}
-				n.events.put(e)
-				if test.twice > 0 {
-					time.Sleep(test.twice)
-					n.events.put(e)
-				}
+				test.event.kind = nameProven
+				n.events.put(test.event)
 				time.Sleep(time.Second)
 				select {
 				case err := <-n.Fatal():

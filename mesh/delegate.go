@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -20,6 +22,7 @@ var (
 	_ memberlist.Delegate         = delegate{}
 	_ memberlist.EventDelegate    = delegate{}
 	_ memberlist.ConflictDelegate = delegate{}
+	_ memberlist.AliveDelegate    = delegate{}
 )
 
 // NodeMeta implements memberlist.Delegate.
@@ -76,13 +79,43 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 		return
 	}
 	if s.Hello.From.Name == n.cfg.Name && s.Hello.From.Boot != n.boot.Load() {
-		n.events.put(event{kind: nameConflict, name: n.cfg.Name, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot, mesh: s.Hello.Mesh.ID, told: true})
+		n.events.put(event{kind: nameHeard, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot})
 		return
 	}
 	n.input(func(c *replica.Core, now time.Duration) { err = c.MergeState(now, s) })
 	if err != nil {
 		n.log.Debug().Err(err).Str("peer", s.Hello.From.Name).Msg("push/pull state refused")
 	}
+}
+
+// NotifyAlive implements memberlist.AliveDelegate. memberlist believes whatever its packets say of
+// members, and what it believes of one may keep it from exchanging states with any other.
+func (d delegate) NotifyAlive(node *memberlist.Node) error {
+	err := checkMember(node)
+	if err == nil && !d.n.members.room(node.Name) {
+		err = fmt.Errorf("there are %d directors already", replica.MaxDirectors)
+	}
+	if err != nil {
+		d.n.metrics.drop(dropMember)
+	}
+	return err
+}
+
+// checkMember looks whether what memberlist was told can be one of our directors.
+func checkMember(node *memberlist.Node) error {
+	var err error
+	checkName(node.Name, "name", func(_, format string, args ...any) { err = fmt.Errorf(format, args...) })
+	if err != nil {
+		return err
+	}
+	if node.DMin != replica.ProtocolVersion || node.DMax != replica.ProtocolVersion || node.DCur != replica.ProtocolVersion {
+		return fmt.Errorf("it speaks version %d of the protocol, not %d", node.DCur, replica.ProtocolVersion)
+	}
+	if !nodeAddr(node.Addr, node.Port).IsValid() {
+		return errors.New("it has no address")
+	}
+	_, err = decodeMeta(node.Meta)
+	return err
 }
 
 // NotifyJoin implements memberlist.EventDelegate.
@@ -94,8 +127,13 @@ func (d delegate) NotifyUpdate(node *memberlist.Node) { d.put(memberJoined, node
 // NotifyLeave implements memberlist.EventDelegate. It does not tell a farewell from a failure; peers that leave say so on the streams.
 func (d delegate) NotifyLeave(node *memberlist.Node) { d.put(memberGone, node) }
 
-// NotifyConflict implements memberlist.ConflictDelegate.
-func (d delegate) NotifyConflict(_, other *memberlist.Node) { d.put(nameConflict, other) }
+// NotifyConflict implements memberlist.ConflictDelegate. That another director has our name is looked
+// into. Of two others the streams find out, where one of them is refused.
+func (d delegate) NotifyConflict(_, other *memberlist.Node) {
+	if other.Name == d.n.cfg.Name {
+		d.put(nameHeard, other)
+	}
+}
 
 // probeFailed is memberlist's DisableTcpPingsForNode, which it asks exactly when a direct probe has failed.
 func (d delegate) probeFailed(name string) bool {
@@ -106,8 +144,14 @@ func (d delegate) probeFailed(name string) bool {
 // put copies what is of use of a node of memberlist's, which goes on changing it.
 func (d delegate) put(kind eventKind, node *memberlist.Node) {
 	e := event{kind: kind, name: node.Name, addr: nodeAddr(node.Addr, node.Port)}
+	switch kind {
+	case memberJoined:
+		d.n.members.set(e.name, e.addr)
+	case memberGone:
+		d.n.members.remove(e.name)
+	}
 	if m, err := decodeMeta(node.Meta); err == nil {
-		e.boot, e.started = m.boot, m.started
+		e.boot = m.boot
 	}
 	d.n.events.put(e)
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"directormesh/directory"
 	"directormesh/mesh/replica"
 )
 
@@ -14,8 +13,9 @@ const (
 	memberJoined eventKind = iota // new, alive again, or restarted
 	memberGone
 	probeFailed
-	nameConflict
-	newLife // our own: memberlist is to spread the new boot id
+	nameHeard  // another director seems to have our name
+	nameProven // it has, said a stream
+	newLife    // our own: memberlist is to spread the new boot id
 )
 
 // updateTime is how long memberlist may take to hand a new boot id on to its first peers.
@@ -23,14 +23,12 @@ const updateTime = time.Second
 
 // An event is something memberlist told us, copied.
 type event struct {
-	kind    eventKind
-	name    string
-	addr    netip.AddrPort
-	boot    uint64
-	started time.Time
+	kind eventKind
+	name string
+	addr netip.AddrPort
+	boot uint64
 
-	mesh directory.MeshID // nameConflict: the other's mesh, if it told us itself; 0: none
-	told bool             // nameConflict: it told us itself
+	ours, theirs time.Duration // nameProven: for how long we and the other one had been up then
 }
 
 // handleEvents tells the core what memberlist saw, in the order it was seen.
@@ -49,20 +47,21 @@ func (n *Node) handleEvents() {
 func (n *Node) handleEvent(e event) {
 	switch e.kind {
 	case memberJoined:
-		n.members.set(e.name, e.addr)
 		if e.name == n.cfg.Name {
 			return
 		}
 		n.input(func(c *replica.Core, now time.Duration) { c.MemberJoined(now, e.name, e.addr, e.boot) })
-		n.ensureLink(e.name, e.addr, e.boot, true)
 	case memberGone:
-		n.members.remove(e.name)
 		if e.name != n.cfg.Name {
 			n.input(func(c *replica.Core, now time.Duration) { c.MemberFailed(now, e.name) })
 		}
 	case probeFailed:
 		n.input(func(c *replica.Core, now time.Duration) { c.ProbeFailed(now, e.name) })
-	case nameConflict:
+	case nameHeard:
+		if e.addr != n.advertise && e.boot != n.boot.Load() {
+			n.contacts.add(replica.Dial{Name: n.cfg.Name, Addr: e.addr})
+		}
+	case nameProven:
 		n.nameConflict(e)
 	case newLife:
 		if err := n.memberlist.UpdateNode(updateTime); err != nil {

@@ -72,8 +72,15 @@ func (h *healer) joinAway(limit int) {
 	}
 	candidates := h.configured()
 	for _, d := range h.known() {
+		switch {
+		case d.Trust == replica.Proven:
+			n.ensureLink(d.Name, d.Addr, 0, false)
+		case d.Name != "":
+			continue // the core has it dialled
+		default:
+			n.contacts.add(d)
+		}
 		candidates[d.Addr] = true
-		n.ensureLink(d.Name, d.Addr, 0, false)
 	}
 	var away []netip.AddrPort
 	for addr := range candidates {

@@ -71,6 +71,12 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		n.events.put(event{kind: newLife})
 	case replica.CloseStream:
 		n.closeStreams(e, r)
+	case replica.Dial:
+		if e.Trust == replica.Proven {
+			n.ensureLink(e.Name, e.Addr, 0, true)
+		} else {
+			n.contacts.add(e)
+		}
 	case replica.Log:
 		r.lines = append(r.lines, e)
 	}

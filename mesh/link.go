@@ -34,8 +34,8 @@ type link struct {
 	hurry chan struct{} // dial now: the peer has shown up
 }
 
-// ensureLink makes sure that there is a link to a peer at this address. A boot id other than the one known before makes the link
-// dial at once, as does hurry.
+// ensureLink makes sure that there is a link to a peer at this address, which a stream has proven to
+// be that peer's. A boot id other than the one known before makes the link dial at once, as does hurry.
 func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry bool) {
 	if name == n.cfg.Name || name == "" || !addr.IsValid() || addr == n.advertise {
 		return
@@ -48,10 +48,7 @@ func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry b
 	l := n.links[name]
 	if l == nil {
 		l = &link{name: name, addr: addr, boot: boot, hurry: make(chan struct{}, 1)}
-		var ctx context.Context
-		ctx, l.cancel = context.WithCancel(n.ctx)
-		n.links[name] = l
-		n.wg.Go(func() { n.runLink(ctx, l) })
+		n.startLinkLocked(l, nil)
 		return
 	}
 	if l.addr != addr || (boot != 0 && l.boot != boot) {
@@ -67,6 +64,29 @@ func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry b
 		default:
 		}
 	}
+}
+
+// startLinkLocked begins with a stream, if one is given.
+func (n *Node) startLinkLocked(l *link, first *outStream) {
+	var ctx context.Context
+	ctx, l.cancel = context.WithCancel(n.ctx)
+	n.links[l.name] = l
+	n.wg.Go(func() { n.runLink(ctx, l, first) })
+}
+
+// adopt makes a stream that has just been opened that of a link, in the place of the one before.
+func (n *Node) adopt(out *outStream, who wire.Peer) {
+	n.linksMu.Lock()
+	defer n.linksMu.Unlock()
+	if n.links == nil {
+		out.close(context.Canceled)
+		return
+	}
+	if older := n.links[who.Name]; older != nil {
+		older.cancel()
+	}
+	l := &link{name: who.Name, addr: who.Addr, boot: who.Boot, hurry: make(chan struct{}, 1)}
+	n.startLinkLocked(l, out)
 }
 
 // dropLinks ends the links to these peers.
@@ -85,15 +105,22 @@ func (n *Node) dropLinks(names []string) {
 	}
 }
 
-// runLink dials until it is told to stop.
-func (n *Node) runLink(ctx context.Context, l *link) {
+// runLink serves the first stream, if there is one, and dials until it is told to stop.
+func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 	pause := firstRetry
 	for ctx.Err() == nil {
 		n.linksMu.Lock()
 		addr := l.addr
 		n.linksMu.Unlock()
 		began := time.Now()
-		opened, err := n.runStream(ctx, l.name, addr)
+		out, err := first, error(nil)
+		if first = nil; out == nil {
+			out, _, err = n.openTo(ctx, replica.Dial{Name: l.name, Addr: addr, Trust: replica.Proven})
+		}
+		opened := out != nil
+		if opened {
+			err = n.serveOut(ctx, out)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -115,25 +142,22 @@ func (n *Node) runLink(ctx context.Context, l *link) {
 	}
 }
 
-// runStream opens a stream to a peer and serves it until it ends. opened says whether it got that far.
-func (n *Node) runStream(ctx context.Context, name string, addr netip.AddrPort) (opened bool, err error) {
-	s, reply, err := n.openStream(ctx, addr)
-	if err == nil && reply.From.Name != name {
-		n.ensureLink(reply.From.Name, addr, reply.From.Boot, false)
-		err = errors.Join(fmt.Errorf("director %q answers at %s, not %q", reply.From.Name, addr, name), s.conn.Close())
-	}
+// openTo opens a stream to a director, of any name if none is given, and makes it the peer's: it
+// queues what the core sends from then on. The caller serves it.
+func (n *Node) openTo(ctx context.Context, to replica.Dial) (*outStream, *wire.Hello, error) {
+	s, reply, err := n.openStream(ctx, to)
 	if err != nil {
 		if ctx.Err() == nil {
-			n.noteHandshake(name, addr.String(), true, err)
-			n.input(func(c *replica.Core, now time.Duration) { c.DialFailed(now, name, err) })
+			n.noteHandshake(to.Name, to.Addr.String(), true, err)
+			n.input(func(c *replica.Core, now time.Duration) { c.DialFailed(now, to.Name, err) })
+			n.followRefusal(to, err)
 		}
-		return false, err
+		return nil, nil, err
 	}
+	name := reply.From.Name
 	out := newOutStream(name, s)
-	stop := context.AfterFunc(ctx, func() { out.close(context.Canceled) })
-	defer stop()
 	n.input(func(c *replica.Core, now time.Duration) {
-		if _, err = c.Opened(now, reply); err != nil {
+		if err = c.Opened(now, to, reply); err != nil {
 			return
 		}
 		if older := n.out[name]; older != nil {
@@ -143,37 +167,61 @@ func (n *Node) runStream(ctx context.Context, name string, addr netip.AddrPort) 
 	})
 	if err != nil {
 		out.close(err)
-		return false, err
+		return nil, nil, err
 	}
+	return out, reply, nil
+}
+
+// serveOut lets an opened stream be written until it ends or ctx does, and returns why.
+func (n *Node) serveOut(ctx context.Context, out *outStream) error {
+	stop := context.AfterFunc(ctx, func() { out.close(context.Canceled) })
+	defer stop()
 	n.metrics.streamsOut.Inc()
 	defer n.metrics.streamsOut.Dec()
-	err = out.serve(n.metrics.sent)
+	err := out.serve(n.metrics.sent)
 	n.input(func(c *replica.Core, now time.Duration) {
-		if n.out[name] == out {
-			delete(n.out, name)
-			c.OutClosed(now, name, err)
+		if n.out[out.peer] == out {
+			delete(n.out, out.peer)
+			c.OutClosed(now, out.peer, err)
 		}
 	})
-	return true, err
+	return err
+}
+
+// followRefusal looks who it is that refused us. The answer came on a stream, so it is no record.
+func (n *Node) followRefusal(to replica.Dial, err error) {
+	var refused *refusal
+	if !errors.As(err, &refused) || refused.From.Name == "" {
+		return
+	}
+	switch from := refused.From; {
+	case from.Name == n.cfg.Name:
+		n.events.put(event{kind: nameProven, addr: from.Addr, boot: from.Boot, ours: refused.ours, theirs: upTime(refused.Up)})
+	case to.Name != "" && from.Name != to.Name:
+		n.contacts.add(replica.Dial{Name: from.Name, Addr: to.Addr, Trust: replica.Named})
+	}
 }
 
 var errReplaced = errors.New("replaced by a newer stream")
 
 // A refusal is a peer's answer to our hello: no.
-type refusal struct{ *wire.Refuse }
+type refusal struct {
+	*wire.Refuse
+	ours time.Duration // for how long we had been up, by the hello
+}
 
 func (r *refusal) Error() string { return fmt.Sprintf("refused by %q: %s", r.From.Name, r.Reason) }
 
 // openStream dials, authenticates, and exchanges hellos. The caller owns the stream.
-func (n *Node) openStream(ctx context.Context, addr netip.AddrPort) (*secureStream, *wire.Hello, error) {
+func (n *Node) openStream(ctx context.Context, to replica.Dial) (*secureStream, *wire.Hello, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	conn, err := n.transport.dial(dialCtx, addr)
+	conn, err := n.transport.dial(dialCtx, to.Addr)
 	if err != nil {
 		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	s, reply, err := n.greet(conn)
+	s, reply, err := n.greet(conn, to)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -184,7 +232,7 @@ func (n *Node) openStream(ctx context.Context, addr netip.AddrPort) (*secureStre
 }
 
 // greet is the dialer's part of the opening.
-func (n *Node) greet(conn net.Conn) (*secureStream, *wire.Hello, error) {
+func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello, error) {
 	if err := conn.SetDeadline(time.Now().Add(openingTime)); err != nil {
 		return nil, nil, err
 	}
@@ -193,7 +241,7 @@ func (n *Node) greet(conn net.Conn) (*secureStream, *wire.Hello, error) {
 		return nil, nil, err
 	}
 	var hello *wire.Hello
-	n.input(func(c *replica.Core, now time.Duration) { hello = c.Hello(now) })
+	n.input(func(c *replica.Core, now time.Duration) { hello = c.Hello(now, to) })
 	if err := sendMessage(s, hello); err != nil {
 		return nil, nil, err
 	}
@@ -208,8 +256,10 @@ func (n *Node) greet(conn net.Conn) (*secureStream, *wire.Hello, error) {
 	case *wire.Hello:
 		return s, m, nil
 	case *wire.Refuse:
-		n.input(func(c *replica.Core, now time.Duration) { c.Refused(now, m) })
-		return nil, nil, &handshakeError{Reason: reasonRefused, Err: &refusal{m}}
+		if m.From.Boot != n.boot.Load() { // else we have reached ourselves
+			n.input(func(c *replica.Core, now time.Duration) { c.Refused(now, m) })
+		}
+		return nil, nil, &handshakeError{Reason: reasonRefused, Err: &refusal{m, upTime(hello.Up)}}
 	default:
 		return nil, nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("a %s answers the hello", answer.Kind())}
 	}

@@ -98,13 +98,14 @@ var knownLines = [...]struct {
 		"packet refused: it is not encrypted with a key of this director", dropKey},
 	{"no installed keys could decrypt", zerolog.ErrorLevel,
 		"connection refused: it is not encrypted with a key of this director", dropKey},
-	{part: "Conflicting address", level: zerolog.DebugLevel, text: "memberlist"}, // the conflict delegate logs it
+	{part: "Conflicting address", level: zerolog.DebugLevel, text: "memberlist"}, // the streams find out
 	{part: "over TCP but UDP probes failed", level: zerolog.WarnLevel, text: "peer is reachable over TCP only; is UDP filtered?"},
 	{"handler queue full", zerolog.WarnLevel, "packets come faster than they are handled", dropQueue},
 	{part: "Binding to public address without encryption", level: zerolog.WarnLevel, text: "the address is public and there is no encryption key"},
 	{part: "Suspect ", level: zerolog.InfoLevel, text: "peer does not answer probes"},
 	{part: "Marking ", level: zerolog.InfoLevel, text: "peer given up by the failure detector"},
 	{part: "Refuting ", level: zerolog.InfoLevel, text: "peers suspected this director"},
+	{part: "ignoring alive message", level: zerolog.WarnLevel, text: "director named by memberlist is ignored"},
 	{part: "Stream connection", level: zerolog.TraceLevel, text: "memberlist"},
 }
 

@@ -63,7 +63,7 @@ func (n *Node) memberlistConfig() (*memberlist.Config, error) {
 		cfg.GossipVerifyIncoming, cfg.GossipVerifyOutgoing = true, true
 	}
 	d := delegate{n}
-	cfg.Delegate, cfg.Events, cfg.Conflict = d, d, d
+	cfg.Delegate, cfg.Events, cfg.Conflict, cfg.Alive = d, d, d, d
 	cfg.DisableTcpPingsForNode = d.probeFailed
 	cfg.Logger = log.New(logBridge{n}, "", 0)
 	n.gossip.init(gossipLimit(cfg.Label, len(n.cfg.Keys) > 0), n.members.count)

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+
+	"directormesh/mesh/replica"
 )
 
 // members is whom memberlist holds alive, this director included. memberlist's own lists must not be asked from its callbacks, and
@@ -31,6 +33,14 @@ func (m *members) remove(name string) {
 	defer m.mu.Unlock()
 	delete(m.alive, name)
 	m.number.Store(int64(len(m.alive)))
+}
+
+// room reports whether one may be alive that is not yet.
+func (m *members) room(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.alive[name]
+	return ok || len(m.alive) < replica.MaxDirectors
 }
 
 // count never takes the lock.

@@ -25,6 +25,8 @@ const (
 	dropUnknownKind
 	dropDeltaQueue // gossip comes faster than it is handled
 	dropPruned     // the gossip queue was too long
+	dropContact    // a director that somebody named was not dialled: there were too many
+	dropMember     // a director of which memberlist was told cannot be one, or is one too many
 	dropEvicted    // a connection that had not authenticated itself made room
 	dropTooMuch    // a connection of memberlist's sent too much
 	dropSilent     // a connection said nothing, or not all that it had begun
@@ -42,7 +44,7 @@ const (
 func (d dropReason) String() string {
 	return [...]string{
 		"", "no_stream", "overflow", "oversize", "oversize_delta", "undecodable", "unencodable",
-		"unknown_kind", "delta_queue", "pruned", "evicted", "too_much", "silent", "nonsense",
+		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much", "silent", "nonsense",
 		"other_mesh", "plain", "encrypted", "payload", "key", "compressed", "queue",
 	}[d]
 }

@@ -32,7 +32,7 @@ type Node struct {
 	seeds     []seed
 	keys      streamKeys
 	boot      atomic.Uint64 // of this life; see replica.NewLife
-	started   time.Time     // wall clock
+	started   time.Duration // by clock
 	advertise netip.AddrPort
 	clock     func() time.Duration
 	wall      func() time.Time
@@ -50,7 +50,7 @@ type Node struct {
 	memberlist *memberlist.Memberlist
 	kicks      kickQueue
 	hooks      chan struct{} // tokens of running hooks
-	conflicts  conflictWatch
+	contacts   contacts
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -133,7 +133,8 @@ func prepare(cfg Config) (*Node, error) {
 	}
 	n.rand = newRand(cfg.Seed)
 	n.boot.Store(max(n.rand.Uint64(), 1))
-	n.started = n.wall()
+	n.started = n.clock()
+	n.contacts.init(n)
 	n.events.init()
 	n.kicks.init(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())

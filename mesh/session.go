@@ -70,10 +70,16 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	if !ok {
 		return nil, 0, nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("a %s in place of the hello", first.Kind())}
 	}
+	if hello.From.Name == n.cfg.Name && hello.From.Boot != n.boot.Load() {
+		n.events.put(event{kind: nameProven, addr: hello.From.Addr, boot: hello.From.Boot,
+			ours: n.up(), theirs: upTime(hello.Up)})
+	}
 	var reply *wire.Hello
+	var refuse *wire.Refuse
 	var id uint64
 	n.input(func(c *replica.Core, now time.Duration) {
 		if reply, id, err = c.Accept(now, hello); err != nil {
+			refuse = c.Refusal(now, err)
 			return
 		}
 		for other, s := range n.in {
@@ -85,8 +91,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	})
 	if err != nil {
 		refused := &handshakeError{Reason: reasonNotAllowed, Err: err}
-		self := wire.Peer{Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise}
-		return nil, 0, hello, errors.Join(refused, sendMessage(s, &wire.Refuse{From: self, Reason: err.Error()}))
+		return nil, 0, hello, errors.Join(refused, sendMessage(s, refuse))
 	}
 	if err := sendMessage(s, reply); err != nil {
 		n.input(func(c *replica.Core, now time.Duration) {

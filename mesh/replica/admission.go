@@ -198,7 +198,7 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 			if q.Name == c.cfg.Name {
 				continue
 			}
-			c.know(now, q.Name, q.Addr)
+			c.hear(now, hint{name: q.Name, addr: q.Addr, trust: Named}, q.Boot)
 			if _, known := c.admission.named[q.Name]; !known {
 				c.admission.named[q.Name] = now
 			}

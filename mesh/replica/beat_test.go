@@ -2,11 +2,11 @@ package replica
 
 import (
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 )
 
 // TestSilenceOfLargeMeshes checks that a path that is dead for less than 5 s fails nobody, however rarely a large mesh beats, and that the
@@ -25,7 +25,7 @@ func TestSilenceOfLargeMeshes(t *testing.T) {
 		{500, time.Second, 7 * time.Second},
 	} {
 		for i := range test.peers {
-			d.core.know(w.now, fmt.Sprintf("p%d", i), netip.AddrPort{})
+			d.core.meet(w.now, wire.Peer{Name: fmt.Sprintf("p%d", i), Boot: 1})
 		}
 		if beat, silence := d.core.beatInterval(), d.core.silence(); beat != test.beat || silence != test.toFailed {
 			t.Errorf("%d peers: beats each %v, failed after %v; want %v, %v", test.peers, beat, silence, test.beat, test.toFailed)

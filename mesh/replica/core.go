@@ -28,6 +28,7 @@ const (
 type Core struct {
 	cfg   Config
 	start time.Duration // later by the pauses since
+	began time.Duration // the time of New
 	rand  *rand.Rand
 	boot  uint64 // of this life; a step of mesh time begins another
 	clock meshClock
@@ -49,7 +50,8 @@ type Core struct {
 	outbox   outbox
 
 	log      history
-	peers    map[string]*peer
+	peers    map[string]*peer // those that a stream has proven
+	hints    map[string]*hint
 	byName   []*peer // of peers; see sortedPeers
 	sessions map[uint64]*peer
 	session  uint64 // last given out
@@ -101,10 +103,12 @@ func New(cfg Config, now time.Duration) *Core {
 		cfg:       cfg,
 		start:     now,
 		boot:      cfg.Boot,
+		began:     now,
 		rand:      cfg.Rand,
 		dir:       cfg.Directory,
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
+		hints:     make(map[string]*hint),
 		sessions:  make(map[uint64]*peer),
 		donations: make(map[string]*outSnapshot),
 		triedAt:   make(map[string]time.Duration),
@@ -145,6 +149,7 @@ func (c *Core) Tick(now time.Duration) {
 	review := now >= c.nextReview || !c.synced()
 	if review {
 		c.checkPeers(now)
+		c.checkHints(now)
 		c.progressAdmission(now)
 		c.excludeSilent(now)
 		c.nextReview = now + c.reviewInterval()

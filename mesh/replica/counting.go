@@ -11,10 +11,10 @@ import (
 // a live peer. So each director tells its peers whom it counts.
 
 // maxLives bounds what a peer may say of whom it counts.
-const maxLives = 2 * maxDirectors
+const maxLives = 2 * MaxDirectors
 
-// maxDirectors is how many directors a mesh may have.
-const maxDirectors = 1000
+// MaxDirectors is how many directors a mesh may have.
+const MaxDirectors = 1000
 
 // runs reports whether a life of a director is going on: its frames reach us or a live peer.
 func (c *Core) runs(l wire.Life) bool {

@@ -36,25 +36,24 @@ func (c *Core) applyRemovals(now time.Duration, applied directory.Change) {
 	}
 }
 
-// Dial is a director to be contacted.
-type Dial struct {
-	Name string // "" if not known yet
-	Addr netip.AddrPort
-}
-
-// Dials lists the directors to whom no stream is up but should be: peers that failed, those others told us of, and those added by an operator.
+// Dials lists the directors to whom no stream is up but should be: peers that failed, those others
+// told us of, and those added by an operator.
 func (c *Core) Dials() []Dial {
 	var dials []Dial
 	known := make(map[netip.AddrPort]bool)
 	for _, p := range c.sortedPeers() {
 		known[p.addr] = true
 		if !p.out && !p.left && p.addr.IsValid() && !c.removed(p.addr) {
-			dials = append(dials, Dial{p.name, p.addr})
+			dials = append(dials, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 		}
+	}
+	for _, h := range c.sortedHints() {
+		known[h.addr] = true
+		dials = append(dials, h.dial())
 	}
 	for _, r := range c.table.Snapshot().Directors {
 		if !r.Removed.Value && !known[r.Addr] && r.Addr != c.cfg.Addr {
-			dials = append(dials, Dial{"", r.Addr})
+			dials = append(dials, Dial{Addr: r.Addr, Trust: Named})
 		}
 	}
 	return dials
@@ -71,7 +70,7 @@ func (c *Core) Company() []Dial {
 	company := make([]Dial, 0, len(c.peers))
 	for _, p := range c.sortedPeers() {
 		if c.Wanted(p.name) {
-			company = append(company, Dial{p.name, p.addr})
+			company = append(company, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 		}
 	}
 	return company

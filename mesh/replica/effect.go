@@ -80,6 +80,23 @@ type NewLife struct {
 	Boot uint64
 }
 
+// Dial asks the shell to contact a director, to whom no stream may be up yet.
+type Dial struct {
+	Name  string // "" if not known
+	Addr  netip.AddrPort
+	Trust Trust
+}
+
+// Trust is what speaks for a director being where we were told.
+type Trust int
+
+// The kinds of trust, least first.
+const (
+	Heard  Trust = iota // anybody may have said so, and years ago: one dial now and then
+	Named               // a live peer or an operator said so
+	Proven              // a stream has proven it: dialled until it is given up
+)
+
 // Log is a line for the operator.
 type Log struct {
 	Level  LogLevel
@@ -112,4 +129,5 @@ func (Kick) effect()        {}
 func (RunHook) effect()     {}
 func (CloseStream) effect() {}
 func (NewLife) effect()     {}
+func (Dial) effect()        {}
 func (Log) effect()         {}

@@ -85,10 +85,11 @@ func (f *fleet) add() *member {
 }
 
 func (m *member) dial(to *member) {
-	reply, session, err := to.core.Accept(m.f.now, m.core.Hello(m.f.now))
+	address := Dial{Name: to.name, Addr: to.core.cfg.Addr}
+	reply, session, err := to.core.Accept(m.f.now, m.core.Hello(m.f.now, address))
 	if err == nil {
 		to.sessions[m] = session
-		_, err = m.core.Opened(m.f.now, reply)
+		err = m.core.Opened(m.f.now, address, reply)
 	}
 	if err != nil {
 		m.f.b.Fatalf("%s dials %s: %v", m.name, to.name, err)

@@ -13,6 +13,8 @@ import (
 const (
 	forgetDead = 24 * time.Hour   // peers dead for this long, unless configured, are forgotten
 	forgetLeft = 10 * time.Second // peers that left
+	// forgetUnmet is for peers that were never in touch both ways.
+	forgetUnmet = time.Minute
 )
 
 // peer is another director as seen here. Everything below addr belongs to one life (boot) of it.
@@ -23,6 +25,7 @@ type peer struct {
 	lastFailed directory.Time // 0: never
 	seenAt     time.Duration  // last sign of life
 	left       bool
+	met        bool // was live, in this life or an earlier one
 
 	boot     uint64
 	out      bool          // our stream to it is open
@@ -87,23 +90,19 @@ func (c *Core) streams() []string {
 	return to
 }
 
-// know returns the peer of this name, a new one if need be.
-func (c *Core) know(now time.Duration, name string, addr netip.AddrPort) *peer {
-	p := c.peers[name]
+// meet returns the peer that a stream has proven to run, a new one if need be. A new life begins
+// with nothing.
+func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
+	p := c.peers[who.Name]
 	if p == nil {
-		p = &peer{name: name, to: []string{name}, seenAt: now}
-		c.peers[name] = p
+		p = &peer{name: who.Name, to: []string{who.Name}}
+		c.peers[who.Name] = p
 		c.byName = nil
 	}
-	if addr.IsValid() {
-		p.addr = addr
+	delete(c.hints, who.Name)
+	if who.Addr.IsValid() {
+		p.addr = who.Addr
 	}
-	return p
-}
-
-// meet is know for a peer of whom we know which life it is in: a new life begins with nothing.
-func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
-	p := c.know(now, who.Name, who.Addr)
 	p.seenAt = now
 	if p.boot == who.Boot {
 		p.left = false
@@ -113,9 +112,10 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 		c.peerGone(now, p)
 	}
 	delete(c.sessions, p.in)
+	delete(c.triedAt, p.name)
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
-		told: p.told, clock: p.clock.nextLife(),
+		met: p.met, told: p.told, clock: p.clock.nextLife(),
 	}
 	c.waiters.recheck = true
 	return p
@@ -212,7 +212,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 }
 
 func (c *Core) cameAlive(now time.Duration, p *peer) {
-	p.live, p.liveSince = true, now
+	p.live, p.met, p.liveSince = true, true, now
 	c.admission.contact = true
 	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", p.addr.String()})
 	c.progressAdmission(now)
@@ -234,7 +234,7 @@ func (c *Core) checkPeers(now time.Duration) {
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
 		case p.left && now-p.seenAt > forgetLeft,
-			!p.live && !p.out && p.in == 0 && now-p.seenAt > forgetDead:
+			!p.live && !p.out && p.in == 0 && now-p.seenAt > p.remembered():
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.with)
 			delete(c.peers, p.name)
@@ -244,6 +244,15 @@ func (c *Core) checkPeers(now time.Duration) {
 			p.seenAt = now
 		}
 	}
+}
+
+// remembered is for how long a peer is dialled that is not in touch. One that dialled us and never
+// answered where it says that it can be reached is soon forgotten.
+func (p *peer) remembered() time.Duration {
+	if p.met {
+		return forgetDead
+	}
+	return forgetUnmet
 }
 
 // fail counts a live peer as failed.
@@ -282,26 +291,6 @@ func (p *peer) endContact() {
 
 // ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe then reached it.
 func (c *Core) ProbeFailed(now time.Duration, name string) {
-	defer c.enter(now)()
-	if p := c.peers[name]; p != nil && !p.left {
-		p.lastFailed = c.clock.at(now)
-	}
-}
-
-// MemberJoined notes a director that memberlist knows.
-func (c *Core) MemberJoined(now time.Duration, name string, addr netip.AddrPort, boot uint64) {
-	defer c.enter(now)()
-	if name == c.cfg.Name {
-		return
-	}
-	p := c.know(now, name, addr)
-	if p.left && p.boot != boot {
-		p.left = false
-	}
-}
-
-// MemberFailed stamps a peer that memberlist has given up. Whether it counts is decided by the streams.
-func (c *Core) MemberFailed(now time.Duration, name string) {
 	defer c.enter(now)()
 	if p := c.peers[name]; p != nil && !p.left {
 		p.lastFailed = c.clock.at(now)

@@ -79,6 +79,17 @@ func (c *Core) Peers(now time.Duration) []PeerStatus {
 			all = append(all, c.peerStatus(now, p))
 		}
 	}
+	for _, h := range c.sortedHints() {
+		if known[h.addr] || c.peers[h.name] != nil {
+			continue
+		}
+		known[h.addr] = true
+		s := PeerStatus{Name: h.name, Addr: h.addr, State: Handshaking}
+		if h.lastFailed != 0 {
+			s.LastFailed = time.UnixMilli(int64(h.lastFailed))
+		}
+		all = append(all, s)
+	}
 	for _, r := range c.table.Snapshot().Directors {
 		if !known[r.Addr] {
 			all = append(all, PeerStatus{Addr: r.Addr, Removed: r.Removed.Value})

@@ -17,23 +17,33 @@ func (c *Core) LocalState(now time.Duration) *wire.State {
 	return s
 }
 
-// MergeState takes a peer's push/pull state. A push/pull has no place in the order of the peer's log, so it confirms nothing.
+var errUnproven = errors.New("no stream has proven yet that the sender runs")
+
+// MergeState takes a peer's push/pull state. A push/pull has no place in the order of the peer's log,
+// so it confirms nothing. A state of a director that is not known to run may be of years ago: it
+// changes nothing and makes us dial the director at most.
 func (c *Core) MergeState(now time.Duration, s *wire.State) error {
 	defer c.enter(now)()
 	if s.Hello.From == c.self() {
 		return errors.New("this is our own state")
 	}
+	from := s.Hello.From
+	if !c.runs(wire.Life{Name: from.Name, Boot: from.Boot}) {
+		c.counters.UnprovenStates++
+		c.hear(now, hint{name: from.Name, addr: from.Addr}, from.Boot)
+		return errUnproven
+	}
 	if err := c.acceptable(now, &s.Hello); err != nil {
 		c.counters.Refused++
-		c.logf(LogWarn, "push/pull refused", Field{"peer", s.Hello.From.Name}, Field{"addr", s.Hello.From.Addr.String()}, Field{"error", err.Error()})
+		c.logf(LogWarn, "push/pull refused", Field{"peer", from.Name},
+			Field{"addr", from.Addr.String()}, Field{"error", err.Error()})
 		return err
 	}
-	c.admission.contact = true
-	p := c.know(now, s.Hello.From.Name, s.Hello.From.Addr)
-	if c.admission.bootstrapped && p.clock.near() {
+	p := c.peers[from.Name]
+	if c.admission.bootstrapped && (p == nil || p.clock.near()) {
 		c.apply(now, s.Change, nil)
 	}
-	if p.live && p.boot == s.Hello.From.Boot && s.Epoch != 0 {
+	if p != nil && p.live && p.boot == from.Boot && s.Epoch != 0 {
 		c.compareDigests(p, s)
 	}
 	return nil

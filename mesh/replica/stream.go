@@ -9,9 +9,11 @@ import (
 )
 
 // Hello is what we say first on a stream that we dial.
-func (c *Core) Hello(now time.Duration) *wire.Hello {
+func (c *Core) Hello(now time.Duration, to Dial) *wire.Hello {
 	defer c.enter(now)()
-	return c.hello(now)
+	h := c.hello(now)
+	h.To = wire.Peer{Name: to.Name, Addr: to.Addr}
+	return h
 }
 
 func (c *Core) hello(now time.Duration) *wire.Hello {
@@ -20,14 +22,27 @@ func (c *Core) hello(now time.Duration) *wire.Hello {
 		From:     c.self(),
 		Mesh:     c.meshRank(now),
 		MeshTime: c.clock.micros(now),
+		Up:       c.up(now),
 	}
+}
+
+// up is for how long this director has been running, in milliseconds.
+func (c *Core) up(now time.Duration) int64 { return (now - c.began).Milliseconds() }
+
+// Refusal is what to answer to a dialler that Accept does not accept.
+func (c *Core) Refusal(now time.Duration, err error) *wire.Refuse {
+	return &wire.Refuse{From: c.self(), Reason: err.Error(), Up: c.up(now)}
 }
 
 // Accept takes a stream that a peer dialled. The reply says from where its log is to be replayed. The stream's messages
 // come by Receive under this session; a peer's older session ends with it. An error is to be sent as the reason of a wire.Refuse.
 func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, session uint64, err error) {
 	defer c.enter(now)()
-	if err := c.acceptable(now, h); err != nil {
+	err = c.meant(h.To)
+	if err == nil {
+		err = c.acceptable(now, h)
+	}
+	if err != nil {
 		c.counters.Refused++
 		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name}, Field{"addr", h.From.Addr.String()}, Field{"error", err.Error()})
 		return nil, 0, err
@@ -45,13 +60,16 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 }
 
 // Opened takes note that the stream to a peer is up, and tells the peer what it may have missed.
-func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err error) {
+func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	defer c.enter(now)()
+	if to.Name != "" && to.Name != reply.From.Name {
+		return fmt.Errorf("director %q answers at %s, not %q", reply.From.Name, to.Addr, to.Name)
+	}
 	if err := c.acceptable(now, reply); err != nil {
-		return reply.From.Name, err
+		return err
 	}
 	if reply.Answers != c.boot {
-		return reply.From.Name, errors.New("the answer is to a hello of before mesh time was stepped")
+		return errors.New("the answer is to a hello of before mesh time was stepped")
 	}
 	p := c.meet(now, reply.From)
 	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
@@ -67,7 +85,15 @@ func (c *Core) Opened(now time.Duration, reply *wire.Hello) (name string, err er
 	c.resendKicks(p)
 	c.beatTo(now, p)
 	c.ask(now, p)
-	return p.name, nil
+	return nil
+}
+
+// meant refuses a dialler that wants another director.
+func (c *Core) meant(to wire.Peer) error {
+	if to.Name != "" && to.Name != c.cfg.Name {
+		return fmt.Errorf("the director at %s is %s, not %s", to.Addr, c.cfg.Name, to.Name)
+	}
+	return nil
 }
 
 // acceptable compares what two directors must have in common.
@@ -80,6 +106,9 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 	}
 	if h.From.Boot == 0 {
 		return errors.New("the hello has no boot id")
+	}
+	if c.peers[h.From.Name] == nil && len(c.peers) >= MaxDirectors {
+		return fmt.Errorf("the mesh has %d directors already", MaxDirectors)
 	}
 	if p := c.peers[h.From.Name]; p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
 		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, p.addr)
@@ -138,6 +167,9 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 // DialFailed takes note that a peer could not be reached.
 func (c *Core) DialFailed(now time.Duration, name string, err error) {
 	defer c.enter(now)()
+	if h := c.hints[name]; h != nil {
+		h.lastFailed = c.clock.at(now)
+	}
 	if p := c.peers[name]; p != nil && !p.left {
 		p.lastFailed = c.clock.at(now)
 	}

@@ -198,14 +198,15 @@ func (w *world) dial() {
 			if a == b || !w.open(a, b) || a.core.peers[b.name] != nil && a.core.peers[b.name].out {
 				continue
 			}
-			reply, session, err := b.core.Accept(w.now, a.core.Hello(w.now))
+			to := Dial{Name: b.name, Addr: b.core.cfg.Addr}
+			reply, session, err := b.core.Accept(w.now, a.core.Hello(w.now, to))
 			if err != nil {
 				a.core.Refused(w.now, &wire.Refuse{From: b.core.self(), Reason: err.Error()})
 				continue
 			}
 			b.sessions[a.name] = session
 			b.inbox = slices.DeleteFunc(b.inbox, func(m mail) bool { return b.core.sessions[m.session] == nil })
-			if _, err := a.core.Opened(w.now, reply); err != nil {
+			if err := a.core.Opened(w.now, to, reply); err != nil {
 				w.t.Logf("%s: %v", a.name, err)
 			}
 		}

@@ -87,8 +87,10 @@ type Position struct {
 type Hello struct {
 	Settings Settings
 	From     Peer
+	To       Peer // for whom it is: the address dialled, the name if known; Boot is not used
 	Mesh     MeshRank
 	MeshTime directory.Micros // the sender's, at the moment of sending
+	Up       int64            // for how long the sender has been running, milliseconds
 	Resume   uint64
 	Answers  uint64 // in the acceptor's answer: the dialer's boot id in the hello that it answers
 }
@@ -97,6 +99,7 @@ type Hello struct {
 type Refuse struct {
 	From   Peer
 	Reason string
+	Up     int64 // for how long the sender has been running, milliseconds
 }
 
 // Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back as Echo.

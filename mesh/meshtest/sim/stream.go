@@ -77,7 +77,8 @@ func (d *director) dial() {
 // connect runs the handshake: hello there, answer back. Each step takes the network's time and may end in nothing.
 func (d *director) connect(p *director, a *dial) {
 	w := d.w
-	hello := d.core.Hello(d.now())
+	to := replica.Dial{Name: p.name, Addr: p.addr}
+	hello := d.core.Hello(d.now(), to)
 	life := d.life
 	ended := false
 	fail := func(after time.Duration, err error) {
@@ -134,7 +135,7 @@ func (d *director) connect(p *director, a *dial) {
 				ended = true
 				a.under, a.backoff = false, 100*time.Millisecond
 				d.out[p.index] = s
-				if _, err := d.core.Opened(d.now(), reply); err != nil {
+				if err := d.core.Opened(d.now(), to, reply); err != nil {
 					s.breakNow(err.Error())
 					return
 				}

@@ -28,7 +28,7 @@ var (
 func Samples() []wire.Message {
 	return []wire.Message{
 		hello(),
-		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`},
+		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`, Up: 61_000},
 		&wire.Beat{
 			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoHeld: 1_500_000,
 			MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789,
@@ -85,8 +85,10 @@ func hello() *wire.Hello {
 	return &wire.Hello{
 		Settings: wire.Settings{Protocol: 2, Mesh: "blue", HashFormat: "%Lu", Expire: 900_000},
 		From:     director(1),
+		To:       director(2),
 		Mesh:     blue,
 		MeshTime: now.Micros() + 123,
+		Up:       59_000,
 		Resume:   69_990,
 		Answers:  1002,
 	}
