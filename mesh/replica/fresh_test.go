@@ -1,10 +1,12 @@
 package replica
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
@@ -196,5 +198,86 @@ func TestFloodOfUnknownDeltas(t *testing.T) {
 	}
 	if !d1.core.Gossip(w.now, w.directors[1].delta(d1.update(50))) {
 		t.Error("the delta of a peer is not applied meanwhile")
+	}
+}
+
+// recorded is a state that went over the wire, as a recording of it would.
+func (d *director) recorded() *wire.State {
+	d.w.t.Helper()
+	return reread(d.w.t, d.core.LocalState(d.w.now)).(*wire.State)
+}
+
+// A state of before the restart of one director, or of all, changes nothing when it is sent again: not
+// the table, not an address, not how long a director waits before it serves alone.
+func TestRecordedStates(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		restarts  int
+		unguarded bool
+		want      map[int]int
+	}{
+		{"one restarts", 1, false, map[int]int{1: 50, 2: 100, 4: 100}},
+		{"all restart", 3, false, untouched},
+		{"all restart, unguarded", 3, true, map[int]int{1: 50, 2: 100, 4: 100}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			guards := func(c *Config) { c.Guards.NoFreshness = test.unguarded }
+			w := started(t, 3, guards)
+			d1 := w.directors[0]
+			for _, op := range []Operation{UpdateBackend{Addr: testBackend(1), VHosts: 50}, RemoveBackend{Addr: testBackend(3)}} {
+				if _, err := d1.do(op); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var recorded []*wire.State
+			for i, d := range w.directors {
+				s := d.recorded()
+				if !test.unguarded { // else another guard refuses it
+					s.Hello.From.Addr = netip.AddrPortFrom(testBackend(1), uint16(9090+i)) // where it was once
+				}
+				recorded = append(recorded, s)
+			}
+			w.restart(w.directors[:test.restarts], guards)
+			for range 2 {
+				for _, s := range recorded {
+					for _, d := range w.directors {
+						_ = d.core.MergeState(w.now, s) // that it is refused is what the rest checks
+					}
+				}
+				w.run(10 * time.Second)
+			}
+			for _, d := range w.directors {
+				if diff := cmp.Diff(test.want, d.vhosts()); diff != "" {
+					t.Errorf("vhosts at %s (-want +got):\n%s", d.name, diff)
+				}
+				for _, other := range w.directors {
+					if p := d.core.peers[other.name]; other != d && p.addr != other.core.cfg.Addr {
+						t.Errorf("%s believes %s at %v", d.name, other.name, p.addr)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A state of a director that no stream has proven makes us dial it and changes nothing else.
+func TestUnprovenStateOnlyCausesADial(t *testing.T) {
+	w := newWorld(t)
+	d1 := w.start("d1", func(c *Config) { c.Founder = false })
+	other := w.start("d2", func(c *Config) { c.Founder = true })
+	s := other.recorded()
+	d1.core.Take()
+	if err := d1.core.MergeState(w.now, s); err == nil {
+		t.Error("the state is taken")
+	}
+	want := []Dial{{Name: "d2", Addr: other.core.cfg.Addr}}
+	if diff := cmp.Diff(want, d1.dials(), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+		t.Errorf("dials (-want +got):\n%s", diff)
+	}
+	if d1.core.admission.contact || len(d1.core.peers) > 0 {
+		t.Errorf("the state counts as a contact: %v, or its sender as a peer: %v", d1.core.admission.contact, d1.core.peers)
+	}
+	if got := d1.core.Counters().UnprovenStates; got != 1 {
+		t.Errorf("%d unproven states counted", got)
 	}
 }
