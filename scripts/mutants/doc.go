@@ -2,10 +2,11 @@
 // the package's own tests do not notice. `make mutants` runs it.
 //
 // It draws mutants at random by a seed: a run with the same seed and the same source draws the same
-// ones. A mutant that does not compile does not count; one that exceeds the time limit is killed.
-// The source is not touched: the compiler gets the changed file as an overlay.
+// ones. One that exceeds the time limit is killed. The source is not touched: the compiler gets the
+// changed files as an overlay. All mutants are woven into one program, which is one of them when it
+// starts; so a mutant costs a run of the tests, and compiling it nothing.
 //
 // It is a tool of our own because the known ones change operators only, and what tests miss most
-// often are statements and guards that nobody would miss; and because they run all mutants, which
-// takes half a day for a package whose tests take seconds.
+// often are statements and guards that nobody would miss; and because they compile each mutant,
+// which takes longer than the tests.
 package main

@@ -52,7 +52,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		fmt.Fprintln(out, "usage: mutants [options] PACKAGE")
 		set.PrintDefaults()
 	}
-	set.IntVar(&o.n, "n", 50, "how many mutants that compile are run")
+	set.IntVar(&o.n, "n", 50, "how many mutants are run; 0: all")
 	set.IntVar(&o.from, "from", 0, "how many that were drawn are left out, to go on where a run ended")
 	set.DurationVar(&o.span, "for", 0, "begin no other mutant after this time; go on with -from")
 	set.Uint64Var(&o.seed, "seed", 1, "of the draw")
@@ -64,7 +64,7 @@ func parse(args []string, out io.Writer) (options, error) {
 			return err
 		})
 	}
-	pattern(&o.files, "files", "draw only where FILE.go:LINE matches this `pattern`")
+	pattern(&o.places, "places", "draw only where FILE.go:LINE matches this `pattern`")
 	pattern(&o.kinds, "kinds", "draw only kinds that match this `pattern`")
 	set.Func("also", "comma-separated `packages` whose tests are run too", func(s string) error {
 		o.also = strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
@@ -81,39 +81,47 @@ func parse(args []string, out io.Writer) (options, error) {
 }
 
 func (o options) run(ctx context.Context, out io.Writer) error {
-	var packages []pkg
-	for _, pattern := range append([]string{o.target}, o.also...) {
-		p, err := listPackage(ctx, o.dir, pattern)
+	target, deps, err := listPackage(ctx, o.dir, o.target)
+	if err != nil {
+		return err
+	}
+	source, err := read(target, deps)
+	if err != nil {
+		return err
+	}
+	drawn := o.draw(source.mutants)
+	all, from := len(drawn), min(o.from, len(drawn))
+	drawn = drawn[from:]
+	if o.n > 0 {
+		drawn = drawn[:min(o.n, len(drawn))]
+	}
+	if o.list {
+		for _, m := range drawn {
+			o.printMutant(out, "", m, "")
+		}
+		return nil
+	}
+	packages := []pkg{target}
+	for _, pattern := range o.also {
+		p, _, err := listPackage(ctx, o.dir, pattern)
 		if err != nil {
 			return err
 		}
 		packages = append(packages, p)
-	}
-	drawn, err := o.draw(packages[0])
-	if err != nil {
-		return err
-	}
-	all := len(drawn)
-	drawn = drawn[min(o.from, all):]
-	if o.list {
-		for _, m := range drawn[:min(o.n, len(drawn))] {
-			o.printMutant(out, "", m, "")
-		}
-		return nil
 	}
 	temp, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	r, err := newRunner(ctx, o.dir, temp, packages)
+	r, err := newRunner(ctx, o.dir, temp, source, packages)
 	if err != nil {
 		return err
 	}
 	var t tally
 	began := time.Now()
 	for _, m := range drawn {
-		if t.counted() == o.n || o.span > 0 && time.Since(began) > o.span {
+		if o.span > 0 && time.Since(began) > o.span {
 			break
 		}
 		var res result
@@ -124,18 +132,18 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 		o.printResult(out, res)
 	}
 	fmt.Fprintf(out, "%s, seed %d, mutants %d to %d of %d:\n",
-		o.target, o.seed, o.from, o.from+t.drawn(), all)
+		o.target, o.seed, from, from+t.run, all)
 	t.print(out)
 	return err
 }
 
 func (o options) printResult(out io.Writer, r result) {
 	switch {
+	case r.verdict == unreached:
+		o.printMutant(out, "unseen  ", r.mutant, "")
 	case r.verdict == lives:
 		o.printMutant(out, "lives   ", r.mutant, "")
 	case !o.verbose:
-	case r.verdict == broken:
-		o.printMutant(out, "broken  ", r.mutant, "")
 	case r.verdict == timedOut:
 		o.printMutant(out, "killed  ", r.mutant, " by the time limit")
 	default:
@@ -154,30 +162,27 @@ func (o options) printMutant(out io.Writer, before string, m mutant, after strin
 }
 
 // tally counts verdicts.
-type tally struct{ lives, killed, timedOut, broken int }
+type tally struct{ run, unreached, timedOut, killed int }
 
 func (t *tally) add(r result) {
+	t.run++
 	switch r.verdict {
-	case lives:
-		t.lives++
-	case killed:
-		t.killed++
+	case unreached:
+		t.unreached++
 	case timedOut:
 		t.timedOut++
-	case broken:
-		t.broken++
+		t.killed++
+	case killed:
+		t.killed++
 	}
 }
 
-func (t *tally) counted() int { return t.lives + t.killed + t.timedOut }
-
-func (t *tally) drawn() int { return t.counted() + t.broken }
-
 func (t *tally) print(out io.Writer) {
-	rate := 0.0
-	if t.counted() > 0 {
-		rate = 100 * float64(t.killed+t.timedOut) / float64(t.counted())
+	fmt.Fprintf(out, "%d run, %d killed (%d of them by the time limit), "+
+		"%d live (%d of them where no test comes)",
+		t.run, t.killed, t.timedOut, t.run-t.killed, t.unreached)
+	if t.run > 0 {
+		fmt.Fprintf(out, ": %.1f %% killed", 100*float64(t.killed)/float64(t.run))
 	}
-	fmt.Fprintf(out, "%d run, %d killed by a test, %d by the time limit, %d live: %.1f %% killed; "+
-		"%d more did not compile\n", t.counted(), t.killed, t.timedOut, t.lives, rate, t.broken)
+	fmt.Fprintln(out)
 }

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"slices"
+	"go/types"
 	"strconv"
+	"strings"
 )
 
 // The kinds of mutants.
@@ -35,102 +36,91 @@ var (
 	}
 )
 
-// edit replaces the bytes from..to of a file.
-type edit struct {
-	from, to int
-	text     string
+// helpers are what takes the place of a comparison so that its bound can be shifted.
+var helpers = map[token.Token]string{
+	token.LSS: "mutantLess", token.LEQ: "mutantLessOrEqual",
+	token.GTR: "mutantGreater", token.GEQ: "mutantGreaterOrEqual",
 }
 
 // mutant is one change of one file.
 type mutant struct {
-	file  string // path as the compiler knows it
-	line  int    // from 1
-	kind  string
-	code  string // the first line of what is changed
-	edits []edit // in order, without overlap
+	number int    // from 1, unique in the package
+	file   string // path as the compiler knows it
+	line   int    // from 1
+	kind   string
+	code   string // the first line of what is changed
+	edits  []edit
 }
 
-// apply returns the changed source. No line moves.
-func (m mutant) apply(src []byte) []byte {
-	var b bytes.Buffer
-	at := 0
-	for _, e := range m.edits {
-		b.Write(src[at:e.from])
-		b.WriteString(e.text)
-		at = e.to
-	}
-	b.Write(src[at:])
-	return b.Bytes()
-}
-
-// mutantsOf returns all mutants of a source file in the order of their places.
-//
-// What is dropped stays in the source, where it is never evaluated. So a mutant compiles even if it
-// drops the only use of a variable or an import.
-func mutantsOf(file string, src []byte) ([]mutant, error) {
-	fset := token.NewFileSet()
-	parsed, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, err
-	}
-	f := &finder{file: file, src: src, fset: fset}
-	for _, decl := range parsed.Decls {
+// find appends the mutants of a parsed file in the order of their places.
+func (s *source) find(file *sourceFile) {
+	f := &finder{source: s, file: file}
+	for _, decl := range file.syntax.Decls {
 		// Constants at the top level are limits and intervals. One more or less of them is a matter
 		// of taste, which no test should fix.
 		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Body != nil {
 			f.function(fn.Type, fn.Body)
 		}
 	}
-	slices.SortStableFunc(f.found, func(a, b mutant) int { return a.edits[0].from - b.edits[0].from })
-	return f.found, nil
 }
 
-// finder collects the mutants of one file.
+// finder collects the mutants of one file. What it writes into the source does nothing unless the
+// mutant is chosen when the program starts; and it always compiles, because what is dropped stays.
 type finder struct {
-	file  string
-	src   []byte
-	fset  *token.FileSet
-	found []mutant
+	*source
+	file *sourceFile
 }
 
 func (f *finder) offset(p token.Pos) int { return f.fset.Position(p).Offset }
 
-// add notes a mutant. Its edits are what surrounds the node, or replaces a part of it.
-func (f *finder) add(kind string, n ast.Node, edits ...edit) {
-	line := f.fset.Position(n.Pos()).Line
-	f.found = append(f.found, mutant{file: f.file, line: line, kind: kind, edits: edits})
-	f.show(n)
+// add begins a mutant.
+func (f *finder) add(kind string, n ast.Node) *mutant {
+	f.mutants = append(f.mutants, mutant{
+		number: len(f.mutants) + 1, file: f.file.path, line: f.fset.Position(n.Pos()).Line, kind: kind,
+	})
+	m := &f.mutants[len(f.mutants)-1]
+	f.show(m, n)
+	return m
 }
 
-// show lets a node be what is printed of the mutant that was found last.
-func (f *finder) show(n ast.Node) {
-	code, _, _ := bytes.Cut(f.src[f.offset(n.Pos()):f.offset(n.End())], []byte("\n"))
-	f.found[len(f.found)-1].code = string(code)
-}
-
-// showLine lets it be the line in which the node begins.
-func (f *finder) showLine(n ast.Node) {
-	at := f.offset(n.Pos())
-	line, _, _ := bytes.Cut(f.src[bytes.LastIndexByte(f.src[:at], '\n')+1:], []byte("\n"))
-	f.found[len(f.found)-1].code = string(bytes.TrimSpace(line))
-}
-
-// wrap puts text before and after a node.
-func (f *finder) wrap(kind string, n ast.Node, before, after string) {
-	from, to := f.offset(n.Pos()), f.offset(n.End())
-	f.add(kind, n, edit{from, from, before}, edit{to, to, after})
+// wrap puts text before and after a node; a # in it stands for the mutant's number.
+func (f *finder) wrap(m *mutant, n ast.Node, before, after string) {
+	before = strings.ReplaceAll(before, "#", strconv.Itoa(m.number))
+	m.edits = append(m.edits, edit{f.offset(n.Pos()), f.offset(n.End()), before, after, ""})
 }
 
 // replace puts text in the place of the bytes from p on.
-func (f *finder) replace(kind string, n ast.Node, p token.Pos, length int, text string) {
+func (f *finder) replace(m *mutant, p token.Pos, length int, text string) {
 	from := f.offset(p)
-	f.add(kind, n, edit{from, from + length, text})
+	m.edits = append(m.edits, edit{from: from, to: from + length, text: text})
+}
+
+// negate lets a bool be the opposite.
+func (f *finder) negate(m *mutant, n ast.Node) { f.wrap(m, n, "(mutantIs(#) != (", "))") }
+
+// show lets a node be what is printed of a mutant.
+func (f *finder) show(m *mutant, n ast.Node) {
+	code, _, _ := bytes.Cut(f.file.text[f.offset(n.Pos()):f.offset(n.End())], []byte("\n"))
+	m.code = string(code)
+}
+
+// showLine lets it be the line in which the node begins.
+func (f *finder) showLine(m *mutant, n ast.Node) {
+	at := f.offset(n.Pos())
+	from := bytes.LastIndexByte(f.file.text[:at], '\n') + 1
+	line, _, _ := bytes.Cut(f.file.text[from:], []byte("\n"))
+	m.code = string(bytes.TrimSpace(line))
 }
 
 // function finds the mutants of a function's body. Functions within it are visited by themselves,
 // because their results are others.
 func (f *finder) function(typ *ast.FuncType, body *ast.BlockStmt) {
-	ast.Inspect(body, func(n ast.Node) bool {
+	var visit func(n ast.Node) bool
+	visit = func(n ast.Node) bool {
+		if e, ok := n.(ast.Expr); ok && f.info.Types[e].Value != nil {
+			f.constant(e)
+			return false
+		}
 		switch n := n.(type) {
 		case *ast.FuncLit:
 			f.function(n.Type, n.Body)
@@ -141,17 +131,18 @@ func (f *finder) function(typ *ast.FuncType, body *ast.BlockStmt) {
 			return false // a length
 		case *ast.CallExpr:
 			return !hintsOnly(n)
+		case *ast.KeyValueExpr:
+			ast.Inspect(n.Value, visit)
+			return false // a key may be an index, which must be a constant
 		case *ast.IfStmt:
 			f.condition(n.Cond)
 			if n.Else == nil && leaves(n.Body) {
-				f.wrap(dropGuard, n.Cond, "false && (", ")")
+				f.wrap(f.add(dropGuard, n.Cond), n.Cond, "(!mutantIs(#) && (", "))")
 			}
 		case *ast.ForStmt:
 			f.condition(n.Cond)
 		case *ast.BinaryExpr:
 			f.binary(n)
-		case *ast.BasicLit:
-			f.constant(n)
 		case *ast.ReturnStmt:
 			f.returned(typ, n)
 		case *ast.BlockStmt:
@@ -162,7 +153,8 @@ func (f *finder) function(typ *ast.FuncType, body *ast.BlockStmt) {
 			f.statements(n.Body)
 		}
 		return true
-	})
+	}
+	ast.Inspect(body, visit)
 }
 
 // hintsOnly tells whether a call makes something with a capacity. No test should depend on it.
@@ -194,49 +186,86 @@ func (f *finder) condition(cond ast.Expr) {
 	if b, ok := cond.(*ast.BinaryExpr); ok && negated[b.Op] != 0 {
 		return
 	}
-	f.wrap(negateCondition, cond, "!(", ")")
+	f.negate(f.add(negateCondition, cond), cond)
 }
 
 func (f *finder) binary(n *ast.BinaryExpr) {
-	operator := func(kind string, to token.Token) {
-		f.replace(kind+" "+n.Op.String()+" -> "+to.String(), n, n.OpPos, len(n.Op.String()), to.String())
-	}
+	arrow := func(to token.Token) string { return " " + n.Op.String() + " -> " + to.String() }
 	if to, ok := negated[n.Op]; ok {
-		operator(negateCondition, to)
+		f.negate(f.add(negateCondition+arrow(to), n), n)
 	}
 	if to, ok := shifted[n.Op]; ok {
-		operator(boundary, to)
+		m := f.add(boundary+arrow(to), n)
+		f.wrap(m, n, helpers[n.Op]+"(#, ", ")")
+		f.replace(m, n.OpPos, len(n.Op.String()), ",")
 	}
-	before, after := "(true || (", "))" // neither operand of && is evaluated, but counts as true
+	before := "(mutantIs(#) || (" // an operand of && counts as true, without being evaluated
 	switch n.Op {
 	case token.LAND:
 	case token.LOR:
-		before, after = "(false && (", "))"
+		before = "(!mutantIs(#) && ("
 	default:
 		return
 	}
-	f.wrap(dropLeft+" of "+n.Op.String(), n.X, before, after)
-	f.show(n)
-	f.wrap(dropRight+" of "+n.Op.String(), n.Y, before, after)
-	f.show(n)
+	f.wrap(f.add(dropLeft+" of "+n.Op.String(), n), n.X, before, "))")
+	f.wrap(f.add(dropRight+" of "+n.Op.String(), n), n.Y, before, "))")
 }
 
-// constant makes an integer greater and smaller by one.
-func (f *finder) constant(n *ast.BasicLit) {
-	if n.Kind != token.INT {
+// constant makes each integer in a constant greater and smaller by one. The whole constant is
+// replaced: what it is made of has no type of its own.
+func (f *finder) constant(n ast.Expr) {
+	typ := f.typeOf(n)
+	if typ == "" {
 		return
 	}
-	v, err := strconv.ParseInt(n.Value, 0, 64)
-	if err != nil {
-		return // above what an int64 holds
-	}
-	for _, to := range []int64{v + 1, v - 1} {
-		if to >= 0 {
-			text := strconv.FormatInt(to, 10)
-			f.replace(changeConstant+" -> "+text, n, n.Pos(), len(n.Value), text)
-			f.showLine(n)
+	from := f.offset(n.Pos())
+	whole := string(f.file.text[from:f.offset(n.End())])
+	ast.Inspect(n, func(part ast.Node) bool {
+		lit, ok := part.(*ast.BasicLit)
+		if !ok || lit.Kind != token.INT {
+			return true
 		}
+		v, err := strconv.ParseInt(lit.Value, 0, 64)
+		if err != nil {
+			return true // above what an int64 holds
+		}
+		at := f.offset(lit.Pos()) - from
+		for _, to := range []int64{v + 1, v - 1} {
+			other := whole[:at] + strconv.FormatInt(to, 10) + whole[at+len(lit.Value):]
+			converted := typ + "(" + other + ")"
+			if _, err := types.Eval(f.fset, f.types, n.Pos(), converted); to < 0 || err != nil {
+				continue // more than the type holds
+			}
+			m := f.add(fmt.Sprintf("%s %s -> %d", changeConstant, lit.Value, to), n)
+			f.showLine(m, n)
+			text := fmt.Sprintf("mutantNumber[%s](%d, %s, %s)", typ, m.number, replacedText, other)
+			f.replace(m, n.Pos(), len(whole), text)
+		}
+		return true
+	})
+}
+
+// typeOf returns how the file writes the type that a constant gets where it is used; "" if that is
+// not the type of a number, or cannot be written.
+func (f *finder) typeOf(n ast.Expr) string {
+	typ := types.Default(f.info.TypeOf(n))
+	basic, ok := typ.Underlying().(*types.Basic)
+	if !ok || basic.Info()&(types.IsInteger|types.IsFloat) == 0 {
+		return ""
 	}
+	written := true
+	text := types.TypeString(typ, func(p *types.Package) string {
+		if p == f.types {
+			return ""
+		}
+		name, ok := f.file.imports[p.Path()]
+		written = written && ok
+		return name
+	})
+	if !written {
+		return ""
+	}
+	return text
 }
 
 // returned swaps what a function returns as a bool. Comparisons are negated elsewhere.
@@ -256,8 +285,9 @@ func (f *finder) returned(typ *ast.FuncType, n *ast.ReturnStmt) {
 	}
 	for i, v := range n.Results {
 		if b, ok := v.(*ast.BinaryExpr); bools[i] && (!ok || negated[b.Op] == 0) {
-			f.wrap(swapReturn, v, "!(", ")")
-			f.showLine(n)
+			m := f.add(swapReturn, v)
+			f.negate(m, v)
+			f.showLine(m, v)
 		}
 	}
 }
@@ -288,7 +318,9 @@ func (f *finder) statements(list []ast.Stmt) {
 	}
 }
 
-func (f *finder) drop(kind string, s ast.Stmt) { f.wrap(kind, s, "if false { ", " }") }
+func (f *finder) drop(kind string, s ast.Stmt) {
+	f.wrap(f.add(kind, s), s, "if !mutantIs(#) { ", " }")
+}
 
 // toNothing tells whether an assignment has no effect beyond its right side.
 func toNothing(s *ast.AssignStmt) bool {

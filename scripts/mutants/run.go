@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,10 +23,10 @@ const memoryLimit = 8 << 20
 type verdict int
 
 const (
-	lives verdict = iota
+	unreached verdict = iota // lives, because no test comes there
+	lives
 	killed
 	timedOut
-	broken // does not compile, so it does not count
 )
 
 // result is one mutant and what became of it.
@@ -34,52 +36,95 @@ type result struct {
 	test    string // the first test that failed; empty if that is not known
 }
 
-// runner runs the tests of packages with one mutant at a time.
+// runner runs the tests of packages as one mutant at a time.
 type runner struct {
-	dir   string        // where the go command runs
-	temp  string        // for what it builds
-	tests []testPackage // of which the first that fails ends the run
+	temp    string // for what it builds
+	tests   []*testPackage
+	reached map[int]bool // mutants by number
 }
 
 // testPackage is a package whose tests are run.
 type testPackage struct {
 	pkg
-	limit time.Duration // a run that takes longer has failed
+	binary string
+	limit  time.Duration // a run that takes longer has failed
 }
 
-// newRunner runs the tests once without a mutant: they must pass, and the time they take sets the
-// limit.
-func newRunner(ctx context.Context, dir, temp string, packages []pkg) (*runner, error) {
-	r := &runner{dir: dir, temp: temp}
-	for _, p := range packages {
-		t := testPackage{pkg: p, limit: 10 * time.Minute}
-		if err := r.build(ctx, p, ""); err != nil {
+// newRunner builds the tests of packages with all mutants of a source in it, by running the go
+// command in dir, and runs them once without a mutant: they must pass, and the time they take sets
+// the limit.
+func newRunner(ctx context.Context, dir, temp string, s *source, packages []pkg) (*runner, error) {
+	r := &runner{temp: temp, reached: make(map[int]bool)}
+	overlay, err := r.overlay(s)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range packages {
+		t := &testPackage{pkg: p, limit: 10 * time.Minute}
+		t.binary = filepath.Join(temp, fmt.Sprintf("%d.test", i))
+		if err := t.build(ctx, dir, overlay); err != nil {
 			return nil, err
 		}
 		began := time.Now()
-		if v, _, out := r.test(ctx, t); v != lives {
+		if v, _, out := t.run(ctx, 0); v != lives {
 			return nil, fmt.Errorf("the tests of %s fail without a mutant\n%s", p.ImportPath, out)
 		}
 		t.limit = 10*time.Second + 5*time.Since(began)
 		r.tests = append(r.tests, t)
 	}
-	return r, nil
+	return r, r.reach(ctx)
+}
+
+// reach finds out which mutants the tests come to.
+func (r *runner) reach(ctx context.Context) error {
+	list := filepath.Join(r.temp, "reached")
+	if err := os.WriteFile(list, nil, 0o600); err != nil {
+		return err
+	}
+	for _, t := range r.tests {
+		if v, _, out := t.run(ctx, -1, reachedBy+"="+list); v != lives {
+			return fmt.Errorf("the tests of %s fail while noting what they reach\n%s", t.ImportPath, out)
+		}
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return err
+	}
+	for _, line := range strings.Fields(string(text)) {
+		n, err := strconv.Atoi(line)
+		if err != nil {
+			return fmt.Errorf("%s: %w", list, err)
+		}
+		r.reached[n] = true
+	}
+	return nil
+}
+
+// overlay writes the source with all mutants in it, and the description of it that the compiler
+// reads.
+func (r *runner) overlay(s *source) (string, error) {
+	replace := make(map[string]string)
+	for path, text := range s.woven() {
+		replace[path] = filepath.Join(r.temp, filepath.Base(path))
+		if err := os.WriteFile(replace[path], text, 0o600); err != nil {
+			return "", err
+		}
+	}
+	description, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(r.temp, "overlay.json")
+	return path, os.WriteFile(path, description, 0o600)
 }
 
 // run tells what becomes of a mutant. An error is about the run, not about the mutant.
 func (r *runner) run(ctx context.Context, m mutant) (result, error) {
-	overlay, err := r.overlay(m)
-	if err != nil {
-		return result{}, err
+	if !r.reached[m.number] {
+		return result{mutant: m, verdict: unreached}, nil
 	}
 	for _, t := range r.tests {
-		if err := r.build(ctx, t.pkg, overlay); err != nil {
-			if ctx.Err() != nil {
-				return result{}, ctx.Err()
-			}
-			return result{mutant: m, verdict: broken}, nil
-		}
-		v, test, _ := r.test(ctx, t)
+		v, test, _ := t.run(ctx, m.number)
 		if ctx.Err() != nil {
 			return result{}, ctx.Err()
 		}
@@ -90,51 +135,31 @@ func (r *runner) run(ctx context.Context, m mutant) (result, error) {
 	return result{mutant: m, verdict: lives}, nil
 }
 
-// overlay writes the changed file and the description of it that the compiler reads.
-func (r *runner) overlay(m mutant) (string, error) {
-	src, err := os.ReadFile(m.file)
-	if err != nil {
-		return "", err
-	}
-	changed := filepath.Join(r.temp, "mutant.go")
-	if err := os.WriteFile(changed, m.apply(src), 0o600); err != nil {
-		return "", err
-	}
-	description, err := json.Marshal(map[string]any{"Replace": map[string]string{m.file: changed}})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(r.temp, "overlay.json")
-	return path, os.WriteFile(path, description, 0o600)
-}
-
-func (r *runner) binary() string { return filepath.Join(r.temp, "package.test") }
-
-// build compiles a package's tests. They are not vetted: what is dropped is written in a way that
-// vet complains about.
-func (r *runner) build(ctx context.Context, p pkg, overlay string) error {
-	args := []string{"test", "-c", "-p", "1", "-vet=off", "-o", r.binary()}
-	if overlay != "" {
-		args = append(args, "-overlay", overlay)
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, p.ImportPath)...)
-	cmd.Dir = r.dir
+// build compiles the tests. They are not vetted: what is woven in is no code for readers.
+func (t *testPackage) build(ctx context.Context, dir, overlay string) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-p", "1", "-vet=off", "-o", t.binary,
+		"-overlay", overlay, t.ImportPath)
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the tests of %s: %w\n%s", p.ImportPath, err, out)
+		return fmt.Errorf("building the tests of %s: %w\n%s", t.ImportPath, err, out)
 	}
 	return nil
 }
 
 var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-// test runs what was built. It returns the first test that failed and the output.
-func (r *runner) test(ctx context.Context, t testPackage) (verdict, string, []byte) {
+// run runs the tests as one mutant, 0 for none. It returns the first test that failed and the
+// output.
+func (t *testPackage) run(
+	ctx context.Context, number int, env ...string,
+) (v verdict, test string, output []byte) {
 	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
 	script := fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, memoryLimit)
-	cmd := exec.CommandContext(limited, "sh", "-c", script, r.binary(),
+	cmd := exec.CommandContext(limited, "sh", "-c", script, t.binary,
 		"-test.short", "-test.failfast", "-test.timeout", "0")
 	cmd.Dir = t.Dir
+	cmd.Env = append(os.Environ(), append(env, fmt.Sprintf("%s=%d", chosenBy, number))...)
 	cmd.WaitDelay = time.Second // a child may keep the pipe open
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

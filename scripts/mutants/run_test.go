@@ -27,7 +27,12 @@ func Uncovered(n int) bool { return n == 4 }
 
 func CoveredElsewhere(n int) bool { return n == 5 }
 
-func Narrow() uint8 { return 255 }
+func Sum(of []int) (sum int) {
+	for i := 0; i < len(of); i++ {
+		sum += of[i]
+	}
+	return sum
+}
 `,
 	"p/p_test.go": `package p
 
@@ -38,6 +43,8 @@ func TestCovered(t *testing.T) {
 		t.Error("3 is not covered")
 	}
 }
+
+func TestThatChecksNothing(t *testing.T) { Sum([]int{1, 2}) }
 `,
 	"q/q.go": "package q\n",
 	"q/q_test.go": `package q
@@ -78,6 +85,13 @@ func writeSample(t *testing.T, replaced, by string) string {
 // output runs the command in dir and returns what it prints, sorted, since the order is random.
 func output(t *testing.T, dir string, args ...string) ([]string, error) {
 	t.Helper()
+	lines, err := outputInOrder(t, dir, args...)
+	slices.Sort(lines)
+	return lines, err
+}
+
+func outputInOrder(t *testing.T, dir string, args ...string) ([]string, error) {
+	t.Helper()
 	o, err := parse(args, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -85,9 +99,7 @@ func output(t *testing.T, dir string, args ...string) ([]string, error) {
 	o.dir = dir
 	var out bytes.Buffer
 	err = o.run(t.Context(), &out)
-	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	slices.Sort(lines)
-	return lines, err
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"), err
 }
 
 func TestMutantsOfASample(t *testing.T) {
@@ -97,34 +109,35 @@ func TestMutantsOfASample(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"the package's own tests", []string{"-v", "-kinds", "negate|-> 256", "./p"}, []string{
+		{"the package's own tests", []string{"-v", "-kinds", "negate", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 4 of 4:",
-			"3 run, 1 killed by a test, 0 by the time limit, 2 live: 33.3 % killed; " +
-				"1 more did not compile",
-			"broken  p/p.go:9 change constant -> 256 | func Narrow() uint8 { return 255 }",
+			"4 run, 1 killed (0 of them by the time limit), 3 live (2 of them where no test comes): " +
+				"25.0 % killed",
 			"killed  p/p.go:3 negate condition == -> != | n == 3 by TestCovered",
-			"lives   p/p.go:5 negate condition == -> != | n == 4",
-			"lives   p/p.go:7 negate condition == -> != | n == 5",
+			"lives   p/p.go:10 negate condition < -> >= | i < len(of)",
+			"unseen  p/p.go:5 negate condition == -> != | n == 4",
+			"unseen  p/p.go:7 negate condition == -> != | n == 5",
 		}},
-		{"another package's tests too", []string{"-also", "./q", "-kinds", "negate", "./p"}, []string{
+		{"another package's tests too", []string{"-also", "./q", "-kinds", "== -> !=", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 3 of 3:",
-			"3 run, 2 killed by a test, 0 by the time limit, 1 live: 66.7 % killed; " +
-				"0 more did not compile",
-			"lives   p/p.go:5 negate condition == -> != | n == 4",
+			"3 run, 2 killed (0 of them by the time limit), 1 live (1 of them where no test comes): " +
+				"66.7 % killed",
+			"unseen  p/p.go:5 negate condition == -> != | n == 4",
 		}},
-		{"some only, from one on", []string{"-n", "1", "-from", "2", "-files", "p.go:3", "./p"}, []string{
+		{"some only, from one on", []string{"-n", "1", "-from", "2", "-places", "p.go:3", "./p"}, []string{
 			"./p, seed 1, mutants 2 to 3 of 3:",
-			"1 run, 1 killed by a test, 0 by the time limit, 0 live: 100.0 % killed; " +
-				"0 more did not compile",
+			"1 run, 1 killed (0 of them by the time limit), 0 live (0 of them where no test comes): " +
+				"100.0 % killed",
 		}},
 		{"for a moment only", []string{"-for", "1ns", "./p"}, []string{
-			"./p, seed 1, mutants 0 to 0 of 11:",
-			"0 run, 0 killed by a test, 0 by the time limit, 0 live: 0.0 % killed; " +
-				"0 more did not compile",
+			"./p, seed 1, mutants 0 to 0 of 13:",
+			"0 run, 0 killed (0 of them by the time limit), 0 live (0 of them where no test comes)",
 		}},
-		{"a list", []string{"-list", "-files", "p.go:9", "./p"}, []string{
-			"p/p.go:9 change constant -> 254 | func Narrow() uint8 { return 255 }",
-			"p/p.go:9 change constant -> 256 | func Narrow() uint8 { return 255 }",
+		{"a list of all", []string{"-list", "-n", "0", "-places", "p.go:1[01]", "./p"}, []string{
+			"p/p.go:10 boundary < -> <= | i < len(of)",
+			"p/p.go:10 change constant 0 -> 1 | for i := 0; i < len(of); i++ {",
+			"p/p.go:10 negate condition < -> >= | i < len(of)",
+			"p/p.go:11 drop assignment | sum += of[i]",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -146,28 +159,18 @@ func TestMutantsOfASample(t *testing.T) {
 // The same seed draws the same mutants, another one others.
 func TestSeed(t *testing.T) {
 	dir := writeSample(t, "", "")
-	p, err := listPackage(t.Context(), dir, "./p")
-	if err != nil {
-		t.Fatal(err)
-	}
-	draw := func(seed uint64) string {
-		drawn, err := selection{seed: seed}.draw(p)
+	draw := func(seed string) string {
+		drawn, err := outputInOrder(t, dir, "-list", "-seed", seed, "./p")
 		if err != nil {
 			t.Fatal(err)
 		}
-		var b strings.Builder
-		for _, m := range drawn {
-			b.WriteString(m.kind + " " + m.code + "\n")
-		}
-		return b.String()
+		return strings.Join(drawn, "\n")
 	}
-	first := draw(1)
-	for range 10 {
-		if d := cmp.Diff(first, draw(1)); d != "" {
-			t.Fatalf("drawn again (-first +again):\n%s", d)
-		}
+	first := draw("1")
+	if d := cmp.Diff(first, draw("1")); d != "" {
+		t.Fatalf("drawn again (-first +again):\n%s", d)
 	}
-	if first == draw(2) {
+	if first == draw("2") {
 		t.Error("another seed draws the same")
 	}
 }
@@ -187,12 +190,18 @@ func Covered(n int) bool {
 	}
 	return len(kept) == 0
 }
+
+func Sum([]int) int { return 0 }
 `)
-	p, err := listPackage(t.Context(), dir, "./p")
+	p, deps, err := listPackage(t.Context(), dir, "./p")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := newRunner(t.Context(), dir, t.TempDir(), []pkg{p})
+	s, err := read(p, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRunner(t.Context(), dir, t.TempDir(), s, []pkg{p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,10 +213,11 @@ func Covered(n int) bool {
 		{"p.go:6", dropAssignment, time.Second, timedOut},
 		{"p.go:7", negateCondition, time.Minute, killed},
 	} {
-		s := selection{files: regexp.MustCompile(c.place + "$"), kinds: regexp.MustCompile(c.kind)}
-		drawn, err := s.draw(p)
-		if err != nil || len(drawn) != 1 {
-			t.Fatalf("%s %s: drawn %v, %v", c.place, c.kind, drawn, err)
+		drawn := selection{
+			places: regexp.MustCompile(c.place + "$"), kinds: regexp.MustCompile(c.kind),
+		}.draw(s.mutants)
+		if len(drawn) != 1 {
+			t.Fatalf("%s %s: drawn %v", c.place, c.kind, drawn)
 		}
 		r.tests[0].limit = c.limit
 		if got, err := r.run(t.Context(), drawn[0]); err != nil || got.verdict != c.want {
@@ -219,10 +229,12 @@ func Covered(n int) bool {
 func TestErrors(t *testing.T) {
 	failing := writeSample(t, "p/p_test.go", "package p\n\nimport \"testing\"\n\n"+
 		"func TestFails(t *testing.T) { t.Fatal(\"as ever\") }\n")
+	broken := writeSample(t, "p/p_test.go", "package p\n\nvar x int = \"text\"\n")
 	for _, c := range []struct{ name, dir, pattern, want string }{
 		{"tests that fail without a mutant", failing, "./p", "sample/p fail without a mutant"},
+		{"tests that do not compile", broken, "./p", "building the tests of sample/p"},
 		{"no such package", failing, "./none", "go list ./none"},
-		{"several packages", failing, "./...", "one package at a time"},
+		{"several packages", failing, "./...", "break one at a time"},
 	} {
 		if _, err := output(t, c.dir, c.pattern); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
@@ -233,7 +245,7 @@ func TestErrors(t *testing.T) {
 	if err := (options{target: "./p", dir: failing}).run(ctx, io.Discard); err == nil {
 		t.Error("no error of a run that was cancelled")
 	}
-	for _, args := range [][]string{{}, {"./p", "./q"}, {"-files", "(", "./p"}} {
+	for _, args := range [][]string{{}, {"./p", "./q"}, {"-places", "(", "./p"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("no error of arguments %q", args)
 		}
