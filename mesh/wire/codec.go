@@ -13,6 +13,8 @@ const (
 	// up what follows it on the stream. 10,000 rows fit, whatever their values,
 	// unless they name thousands of backends.
 	MaxChunk = 256 << 10
+	// MaxPart is the limit of a LogPart: any message of a log fits.
+	MaxPart = MaxMessage + 4<<10
 	// MaxState is the limit of a State.
 	MaxState = 8 << 20
 )
@@ -42,6 +44,8 @@ func limit(k Kind) int {
 	switch k {
 	case KindSnapshotChunk:
 		return MaxChunk
+	case KindLogPart:
+		return MaxPart
 	case KindState:
 		return MaxState
 	default:

@@ -216,6 +216,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{&wire.LookupReply{Failed: true, Block: wire.Pack("", sortedRows(1))}, "lookup_reply: block: 1 rows, 0 are needed"},
 		{&wire.LeafRequest{Leaves: make([]uint16, wire.MaxMessage/2)}, "leaf_request: message of"},
 		{&wire.SnapshotChunk{Covers: make([]wire.Position, wire.MaxChunk/4)}, "snapshot_chunk: message of"},
+		{&wire.LogPart{Entries: []wire.Message{&wire.Beat{}}}, "log_part: entry: *wire.Beat is no message"},
 		{&wire.State{Digests: make([]wire.GroupDigests, wire.MaxState/2048)}, "state: message of"},
 	}
 	for _, tt := range tests {

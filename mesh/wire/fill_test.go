@@ -72,6 +72,11 @@ func fillValue(t *rapid.T, v reflect.Value) {
 			HashFormat: names.Draw(t, "format"), Expire: rapid.Int64().Draw(t, "expire"),
 		}
 		return
+	case *wire.Message: // of a log
+		entries := []wire.Message{&wire.Table{}, &wire.Rows{}, &wire.Hold{}}
+		*p = empty(rapid.SampledFrom(entries).Draw(t, "entry"))
+		fillValue(t, reflect.ValueOf(*p).Elem())
+		return
 	case *directory.Register[directory.Presence]:
 		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Presence {
 			return directory.Presence{Present: rapid.Bool().Draw(t, "present"), Tag: tags.Draw(t, "tag"), Name: names.Draw(t, "name")}

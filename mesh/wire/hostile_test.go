@@ -143,13 +143,20 @@ var lists = map[wire.Kind][]string{
 	wire.KindHeld:          blockLists("1"),
 	wire.KindKicked:        {"1"},
 	wire.KindAdmitted:      slices.Concat(changeLists("1"), blockLists("2"), []string{"3"}),
-	wire.KindSnapshotChunk: slices.Concat([]string{"5"}, blockLists("6")),
+	wire.KindSnapshotChunk: slices.Concat(positionLists("5"), blockLists("6")),
 	wire.KindLookupReply:   {"2.3"},
 	wire.KindLeafRows:      blockLists("0"),
 	wire.KindDelta:         slices.Concat(changeLists("3"), blockLists("4")),
 	wire.KindState:         slices.Concat(changeLists("1"), []string{"3"}),
-	wire.KindCounting:      {"1", "2"},
+	wire.KindGonePositions: positionLists("0"),
+	wire.KindLogRequest:    {"0.3"},
+	wire.KindLogPart: slices.Concat([]string{"4"},
+		changeLists("4.0.1.1"), blockLists("4.1.1.2"), blockLists("4.2.1.2")),
+	wire.KindCounting: {"1", "2"},
 }
+
+// positionLists are the list of positions and the islands of each, two positions in the samples.
+func positionLists(at string) []string { return []string{at, at + ".0.3", at + ".1.3"} }
 
 func changeLists(at string) []string { return []string{at + ".1", at + ".2", at + ".3"} }
 

@@ -30,6 +30,9 @@ var kindNames = [...]string{
 	KindLeaving:         "leaving",
 	KindDelta:           "delta",
 	KindState:           "state",
+	KindGonePositions:   "gone_positions",
+	KindLogRequest:      "log_request",
+	KindLogPart:         "log_part",
 	KindCounting:        "counting",
 }
 
@@ -96,6 +99,12 @@ func newMessage(k Kind) body {
 		return new(Delta)
 	case KindState:
 		return new(State)
+	case KindGonePositions:
+		return new(GonePositions)
+	case KindLogRequest:
+		return new(LogRequest)
+	case KindLogPart:
+		return new(LogPart)
 	case KindCounting:
 		return new(Counting)
 	default:
@@ -131,4 +140,7 @@ func (*FlushCancel) Kind() Kind     { return KindFlushCancel }
 func (*Leaving) Kind() Kind         { return KindLeaving }
 func (*Delta) Kind() Kind           { return KindDelta }
 func (*State) Kind() Kind           { return KindState }
+func (*GonePositions) Kind() Kind   { return KindGonePositions }
+func (*LogRequest) Kind() Kind      { return KindLogRequest }
+func (*LogPart) Kind() Kind         { return KindLogPart }
 func (*Counting) Kind() Kind        { return KindCounting }

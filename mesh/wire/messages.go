@@ -43,6 +43,9 @@ const (
 	KindLeaving         Kind = 24
 	KindDelta           Kind = 25 // gossip
 	KindState           Kind = 26 // push/pull
+	KindGonePositions   Kind = 27
+	KindLogRequest      Kind = 28
+	KindLogPart         Kind = 29
 	KindCounting        Kind = 30
 )
 
@@ -75,11 +78,19 @@ type MeshRank struct {
 	Age   int64            // milliseconds that its directors ran, by their monotonic clocks
 }
 
-// Position is a place in the log of one life of a director: everything up to and including Seq.
+// Position is what its sender has of the log of one life of a director: everything up to and
+// including Seq, and the Islands of what comes later.
 type Position struct {
-	Name string
-	Boot uint64
-	Seq  uint64
+	Name    string
+	Boot    uint64
+	Seq     uint64
+	Islands []Span // nearly always none
+	Gone    uint32 // milliseconds since that life ended, as far as the sender knows; 0: it has not
+}
+
+// Span is the messages of a log from one number to another, both included.
+type Span struct {
+	From, To uint64
 }
 
 // Hello is the first message of a stream in either direction. In the acceptor's answer Resume says up to where it has the
@@ -189,7 +200,7 @@ type SnapshotChunk struct {
 	Last   bool
 	Busy   bool       // the donor serves too many others; ask again or elsewhere
 	Total  uint64     // mappings that the donor holds, about
-	Covers []Position // in the first chunk: the logs, the donor's own too, that the snapshot contains at least up to Seq
+	Covers []Position // in the first chunk: what the snapshot contains of each log at least
 	Blocks []Block
 }
 
@@ -265,6 +276,30 @@ type FlushState struct {
 // FlushCancel asks the director that runs a flush to stop starting moves.
 type FlushCancel struct {
 	ID uint64
+}
+
+// GonePositions says what the sender has of the logs of directors that are gone: of lives that
+// failed, left or ended. Whoever has less asks for the rest.
+type GonePositions struct {
+	Logs []Position
+}
+
+// LogRequest asks for a part of another director's log that the sender lacks: it has the rest
+// of it, as far as Has says.
+type LogRequest struct {
+	Has Position
+}
+
+// LogPart answers a LogRequest with messages of the log of one life of a director: the first
+// one is number From, and none is missing between. There are none if the sender does not have
+// more than the asker, or, with Short, if it no longer keeps the messages themselves: a
+// snapshot contains what they said.
+type LogPart struct {
+	Name    string
+	Boot    uint64
+	From    uint64
+	Short   bool
+	Entries []Message // Table, Rows and Hold
 }
 
 // Leaving says that the sender leaves in good order.

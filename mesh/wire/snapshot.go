@@ -2,8 +2,6 @@ package wire
 
 import "directormesh/directory"
 
-const minPosition = 1 + 3*1
-
 func (m *SnapshotRequest) encode(w *writer) {
 	w.array(2)
 	w.uint(m.ID)
@@ -24,13 +22,7 @@ func (m *SnapshotChunk) encode(w *writer) {
 	w.bool(m.Last)
 	w.bool(m.Busy)
 	w.uint(m.Total)
-	w.array(len(m.Covers))
-	for _, p := range m.Covers {
-		w.array(3)
-		w.name("director name", p.Name)
-		w.uint(p.Boot)
-		w.uint(p.Seq)
-	}
+	encodePositions(w, m.Covers)
 	encodeBlocks(w, m.Blocks)
 }
 
@@ -41,14 +33,7 @@ func (m *SnapshotChunk) decode(r *reader) {
 	m.Last = r.bool("last")
 	m.Busy = r.bool("busy")
 	m.Total = r.uint64("total")
-	m.Covers = list(r, "positions", minPosition, func(r *reader) (p Position) {
-		extra := r.fields("position", 3)
-		p.Name = r.name("director name")
-		p.Boot = r.uint64("boot id")
-		p.Seq = r.uint64("seq")
-		r.end("position", extra)
-		return p
-	})
+	m.Covers = decodePositions(r)
 	m.Blocks = decodeBlocks(r)
 	r.end("message", extra)
 }

@@ -51,7 +51,7 @@ func Samples() []wire.Message {
 		&wire.SnapshotRequest{ID: 13, Since: 365_511_200},
 		&wire.SnapshotChunk{
 			ID: 13, Index: 4, Last: true, Busy: true, Total: 10_000_000,
-			Covers: []wire.Position{{Name: "d1", Boot: 1001, Seq: 70_002}, {Name: "d2", Boot: 1002, Seq: 9}},
+			Covers: []wire.Position{{Name: "d1", Boot: 1001, Seq: 70_002}, position()},
 			Blocks: blocks(),
 		},
 		&wire.SnapshotAck{ID: 13, Index: 4},
@@ -73,12 +73,24 @@ func Samples() []wire.Message {
 			Hello: *hello(), Change: change(), Epoch: 177_235_920,
 			Digests: []wire.GroupDigests{{Tag: "blue", Groups: digests(2)}, {Tag: "green", Groups: digests(3)}},
 		},
+		&wire.GonePositions{Logs: []wire.Position{position(), {Name: "d3", Boot: 1003}}},
+		&wire.LogRequest{Has: position()},
+		&wire.LogPart{Name: "d2", Boot: 1002, From: 10, Short: true, Entries: []wire.Message{
+			&wire.Table{Seq: 10, Change: change()},
+			&wire.Rows{Seq: 11, Stamp: stamp, Blocks: blocks()},
+			&wire.Hold{Seq: 12, ID: 12, Blocks: blocks()},
+		}},
 		&wire.Counting{
 			Whole:  true,
 			Counts: []wire.Life{{Name: "d1", Boot: 1001}, {Name: "d2", Boot: 1002}},
 			Gone:   []wire.Life{{Name: "d2", Boot: 1000}},
 		},
 	}
+}
+
+func position() wire.Position {
+	islands := []wire.Span{{From: 13, To: 20}, {From: 22, To: 22}}
+	return wire.Position{Name: "d2", Boot: 1002, Seq: 9, Islands: islands, Gone: 5_250}
 }
 
 func hello() *wire.Hello {
