@@ -80,6 +80,9 @@ func (c *Core) obstacle(now time.Duration) string {
 			return "not yet admitted by " + p.name
 		}
 	}
+	if len(c.logs.behind) > 0 && !c.cfg.Guards.NoGapCheck {
+		return "gap in the log of " + c.logs.behind[0].id.name + ", which is gone"
+	}
 	if c.cfg.Guards.NoAdmission {
 		return ""
 	}
@@ -124,6 +127,9 @@ func (c *Core) progressAdmission(now time.Duration) {
 			c.requestSnapshot(now, p)
 			return
 		}
+	}
+	if p := c.restBySnapshot(now); p != nil {
+		c.requestSnapshot(now, p)
 	}
 }
 

@@ -52,4 +52,8 @@ type Guards struct {
 	NoClockCheck   bool // a director whose mesh time is off goes on
 	MoveAllStamps  bool // a step moves all that is stamped, whoever did it and whenever
 	RankByExactAge bool // meshes that meet compare their ages to the millisecond
+
+	NoRests           bool // what a peer has of a dead director's log and we do not is of no concern
+	NoAskAgain        bool // the rest of a dead director's log is asked for once, come what may
+	NoJoinerPositions bool // what others have of logs whose writers one never met is of no concern
 }

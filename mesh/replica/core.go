@@ -30,7 +30,8 @@ type Core struct {
 	start time.Duration // later by the pauses since
 	began time.Duration // the time of New
 	rand  *rand.Rand
-	boot  uint64 // of this life; a step of mesh time begins another
+	boot  uint64   // of this life; a step of mesh time begins another
+	boots []uint64 // of the lives of this process before
 	clock meshClock
 	hlc   directory.Clock
 	own   ownStamps
@@ -50,6 +51,7 @@ type Core struct {
 	outbox   outbox
 
 	log      history
+	logs     peerLogs
 	peers    map[string]*peer // those that a stream has proven
 	hints    map[string]*hint
 	byName   []*peer // of peers; see sortedPeers
@@ -118,6 +120,7 @@ func New(cfg Config, now time.Duration) *Core {
 	c.clock.init(cfg.Wall, now)
 	c.lastTick.Store(int64(now))
 	c.waiters.init()
+	c.logs.init()
 	c.moves.init()
 	c.kicks.init()
 	c.flushes.init()
@@ -155,6 +158,7 @@ func (c *Core) Tick(now time.Duration) {
 		c.nextReview = now + c.reviewInterval()
 	}
 	c.retryEarly(now)
+	c.seekRests(now)
 	c.checkSnapshots(now)
 	c.beat(now)
 	if now >= c.nextBatch {

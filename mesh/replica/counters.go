@@ -14,6 +14,8 @@ type Counters struct {
 	UnknownBackendRows uint64 // rows dropped because their backend is not in the table
 	Gaps               uint64
 	GapsRepaired       uint64
+	RestsWanted        uint64 // logs of directors that are gone of which a peer had more than we
+	RestMessages       uint64 // messages of such logs that we got from others
 	Pauses             uint64 // own pauses noticed
 	Exclusions         uint64 // peers excluded
 	Excluded           uint64 // times that a peer excluded us

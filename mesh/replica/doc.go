@@ -12,6 +12,9 @@
 // reconnect the log is replayed from where the peer has it. A jump in the numbers is a gap, and a director with a gap in the log of a
 // live peer does not answer by itself: a snapshot repairs it, taken from any director whose own position covers the gap.
 //
+// What the others have of the log of a director that is gone, and we do not, is a gap as well:
+// see gone.go.
+//
 //	d1's log:  1 rows | 2 rows | 3 table | 4 rows | 5 hold | 6 rows …
 //	to d2:     ───────────────────────────────▲ (sent)         d2 has all up to 4
 //	to d3:     ─────────▲ (stream broke)  replay from 3, or a gap if 3 is no longer kept

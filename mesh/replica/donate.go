@@ -17,6 +17,10 @@ const (
 	leavesPerPass = leaves // looked at for one chunk at most, so that many empty tags do not hold up the core
 )
 
+// coversBesideRows is how many positions there is room for in a chunk with rows, whatever the
+// names.
+const coversBesideRows = 60
+
 // outSnapshot is a snapshot being given. The directory goes on changing meanwhile; what changes is in the log too.
 type outSnapshot struct {
 	id      uint64
@@ -39,10 +43,8 @@ func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
 	c.flushOutbox(now)
 	d := &outSnapshot{id: m.ID, since: m.Since, tags: c.dir.Tags(), ackedAt: now}
 	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.last})
-	for _, q := range c.sortedPeers() {
-		if q.boot != 0 && !q.gap {
-			d.covers = append(d.covers, wire.Position{Name: q.name, Boot: q.boot, Seq: q.pos})
-		}
+	for _, log := range c.logs.all() {
+		d.covers = append(d.covers, log.position(now))
 	}
 	c.donations[p.name] = d
 	c.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", c.dir.Len()})
@@ -64,7 +66,9 @@ func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
 		if d.index == 0 {
 			chunk.Covers = d.covers
 		}
-		chunk.Blocks = d.next(c.dir, c.clock.at(now), c.cfg.ChunkRows)
+		if len(chunk.Covers) <= coversBesideRows {
+			chunk.Blocks = d.next(c.dir, c.clock.at(now), c.cfg.ChunkRows)
+		}
 		chunk.Last = len(d.tags) == 0
 		d.index++
 		d.sent += uint64(rowCount(chunk.Blocks))

@@ -27,10 +27,17 @@ type fleet struct {
 	events    eventQueue
 	planned   uint64
 	delivered func(to *member, m wire.Message) // told of each message that a core has taken; may be nil
+	latency   func() time.Duration             // of a message, in place of delay; may be nil
+	lost      func(from, to *member) bool      // whether what is due does not arrive; may be nil
+	guards    Guards
 }
 
 type member struct {
 	f        *fleet
+	index    int // of members
+	stopped  bool
+	asleep   bool
+	backlog  []func() // what came meanwhile
 	name     string
 	core     *Core
 	dir      *directory.Directory
@@ -52,10 +59,14 @@ const streamOverhead = 4 + 2 + 16
 const fleetTick = 25 * time.Millisecond
 
 // newFleet starts directors that share a mesh, and waits until all are synced.
-func newFleet(b testing.TB, directors, backends int, delay, expire time.Duration) *fleet {
+func newFleet(b testing.TB, directors, backends int, delay, expire time.Duration,
+	change ...func(*fleet)) *fleet {
 	b.Helper()
 	f := &fleet{b: b, now: time.Hour, delay: delay, expire: expire, backends: backends, rand: rand.New(rand.NewPCG(4, uint64(directors))),
 		byName: make(map[string]*member)}
+	for _, do := range change {
+		do(f)
+	}
 	for range directors {
 		f.add()
 	}
@@ -66,22 +77,35 @@ func newFleet(b testing.TB, directors, backends int, delay, expire time.Duration
 // add starts one more director; the first founds the mesh.
 func (f *fleet) add() *member {
 	i := len(f.members)
-	m := &member{f: f, name: fmt.Sprintf("d%03d", i+1), dir: directory.New(f.expire), sessions: make(map[*member]uint64),
+	m := &member{f: f, index: i, name: fmt.Sprintf("d%03d", i+1),
 		lastAt: make(map[*member]time.Duration), done: make(map[uint64]AdminDone), kinds: make(map[string]int)}
-	m.core = New(Config{
-		Name: m.name, Boot: uint64(i + 1), Mesh: "fleet", HashFormat: "%Lu",
-		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9090),
-		Expire: f.expire, KickDelay: 2 * time.Second, Backends: testBackends(f.backends), Founder: i == 0,
-		Wall: trueTime(f.now - time.Hour), Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
-	}, f.now)
+	m.boots(uint64(i + 1))
 	f.members = append(f.members, m)
 	f.byName[m.name] = m
 	for _, other := range f.members[:i] {
+		if other.stopped {
+			continue
+		}
 		m.dial(other)
 		other.dial(m)
 	}
 	f.at(f.now+fleetTick*time.Duration(i%25)/25, m.tick)
 	return m
+}
+
+// boots begins a life.
+func (m *member) boots(boot uint64) {
+	f, i := m.f, m.index
+	m.dir, m.sessions, m.stopped = directory.New(f.expire), make(map[*member]uint64), false
+	m.core = New(Config{
+		Name: m.name, Boot: boot, Mesh: "fleet", HashFormat: "%Lu",
+		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9090),
+		Expire: f.expire, KickDelay: 2 * time.Second,
+		Backends: testBackends(f.backends), Founder: i == 0 && boot == 1,
+		Wall: trueTime(f.now - time.Hour),
+		Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
+		Guards: f.guards,
+	}, f.now)
 }
 
 func (m *member) dial(to *member) {
@@ -99,12 +123,15 @@ func (m *member) dial(to *member) {
 }
 
 func (m *member) tick() {
+	m.f.at(m.f.now+fleetTick, m.tick)
+	if m.stopped || m.asleep {
+		return
+	}
 	if m.beforeTick != nil {
 		m.beforeTick(m)
 	}
 	m.core.Tick(m.f.now)
 	m.carryOut()
-	m.f.at(m.f.now+fleetTick, m.tick)
 }
 
 // carryOut sends what the core wants sent. Gossip is left out: it only reaches whom no stream does.
@@ -138,18 +165,35 @@ func (m *member) send(e Send) {
 		m.messages++
 		m.kinds[kind] += size
 		to := m.f.byName[name]
-		m.lastAt[to] = max(m.lastAt[to], m.f.now+m.f.delay+time.Duration(m.f.rand.Int64N(int64(m.f.delay/2))))
-		m.f.at(m.lastAt[to], func() { to.receive(m, encoded) })
+		m.lastAt[to] = max(m.lastAt[to], m.f.now+m.f.takes())
+		session := to.sessions[m]
+		m.f.at(m.lastAt[to], func() {
+			if m.f.lost == nil || !m.f.lost(m, to) {
+				to.receive(session, encoded)
+			}
+		})
 	}
 }
 
-func (m *member) receive(from *member, encoded []byte) {
+// takes draws how long a message is under way.
+func (f *fleet) takes() time.Duration {
+	if f.latency != nil {
+		return f.latency()
+	}
+	return f.delay + time.Duration(f.rand.Int64N(int64(f.delay/2)))
+}
+
+func (m *member) receive(session uint64, encoded []byte) {
+	if m.asleep {
+		m.backlog = append(m.backlog, func() { m.receive(session, encoded) })
+		return
+	}
 	m.received += len(encoded) + streamOverhead
 	message, err := wire.Decode(encoded)
 	if err != nil {
 		m.f.b.Fatal(err)
 	}
-	m.core.Receive(m.f.now, m.sessions[from], message)
+	m.core.Receive(m.f.now, session, message)
 	m.carryOut()
 	if m.f.delivered != nil {
 		m.f.delivered(m, message)

@@ -122,9 +122,8 @@ func (c *Core) flushOutbox(now time.Duration) {
 	}
 }
 
-// openGap notes that the peer's log is missing here up to need. What comes after is applied all the same, rows merge in any order; but as long as the
-// gap is open the peer has confirmed nothing.
-func (p *peer) openGap(need uint64) {
-	p.gap, p.need = true, max(p.need, need)
-	p.pos = max(p.pos, need)
+// takeRows merges the rows of a log message.
+func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
+	c.observe(now, m.Stamp)
+	c.mergeRows(now, m.Blocks, nil)
 }

@@ -35,10 +35,9 @@ type peer struct {
 	clock    peerClock
 	users    uint64
 
-	// its log here
-	pos  uint64 // we have it up to here, apart from a gap
-	gap  bool
-	need uint64 // a snapshot that covers this repairs the gap
+	log    *peerLog        // what we have of its log; nil while we do not know which life it is in
+	gap    bool            // something of its log is missing here
+	claims map[logID]spans // what it says to have of the logs of others, of those in Core.logs
 
 	// liveness
 	live      bool
@@ -47,7 +46,6 @@ type peer struct {
 	beatAt    time.Duration // when we got that
 	echoAt    time.Duration // our clock: what we sent then has been answered; 0: nothing yet
 	roundTrip time.Duration
-	wholeAt   directory.Time // when its log was last without a gap here, by mesh time
 
 	// counting
 	synced     bool // it says so
@@ -64,7 +62,6 @@ type peer struct {
 	counts map[wire.Life]bool // whom it counts, as it told us
 
 	differs bool // its digests differ from ours
-	tail    tail
 }
 
 // sortedPeers are the peers by name. The slice is made anew when a peer comes or goes, so it can be kept while ranging over it.
@@ -116,7 +113,9 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
 		met: p.met, told: p.told, clock: p.clock.nextLife(),
+		log: c.logs.open(logID{who.Name, who.Boot}),
 	}
+	p.gap = !p.log.have.allTo(p.log.seen)
 	c.waiters.recheck = true
 	return p
 }
@@ -173,7 +172,8 @@ func (c *Core) beatTo(now time.Duration, p *peer) {
 // isNews reports whether a beat says more than that a peer lives on and is where it was. From all others, and in a large mesh there are
 // hundreds of them a second, there is no conclusion to draw.
 func (c *Core) isNews(p *peer, m *wire.Beat) bool {
-	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe || m.Seq > p.pos || m.Mesh.ID != c.table.Mesh()
+	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe ||
+		m.Seq > p.log.seen || m.Mesh.ID != c.table.Mesh()
 }
 
 func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
@@ -185,11 +185,12 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		p.roundTrip = max(0, now-time.Duration(m.Echo)-time.Duration(m.EchoHeld))
 		c.sampleClock(now, p, p.roundTrip, m.MeshTime, m.Wall)
 	}
-	if m.Seq > p.pos && p.clock.near() {
+	if m.Seq > p.log.seen && p.clock.near() {
 		c.gapOpened(p, m.Seq)
 	}
-	if !p.gap && m.Seq <= p.pos {
-		p.wholeAt = m.MeshTime.Time() // not ours: the beat may have waited while we slept
+	if !p.gap && m.Seq <= p.log.seen {
+		// Not our time: the beat may have waited while we slept.
+		p.log.wholeAt = m.MeshTime.Time()
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock
@@ -213,6 +214,9 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 
 func (c *Core) cameAlive(now time.Duration, p *peer) {
 	p.live, p.met, p.liveSince = true, true, now
+	p.log.goneAt = 0
+	c.wantRest(now, p.log, false)
+	c.seekRestsFrom(now, p)
 	c.admission.contact = true
 	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", p.addr.String()})
 	c.progressAdmission(now)
@@ -266,8 +270,8 @@ func (c *Core) fail(now time.Duration, p *peer, why string) {
 // peerGone ends everything that waits for a peer: it failed, left, or began a new life.
 func (c *Core) peerGone(now time.Duration, p *peer) {
 	wasCounted := p.counted
-	c.passOn(now, p)
 	p.endContact()
+	c.logGone(now, p)
 	if p.nonce != 0 {
 		p.nonce = c.newID() // an answer that is still under way may be of before
 	}

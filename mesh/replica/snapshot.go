@@ -18,6 +18,7 @@ const (
 // inSnapshot is a snapshot being received.
 type inSnapshot struct {
 	id      uint64
+	since   directory.Tick // what was asked for: rows of this time or later; 0: all
 	peer    string
 	next    uint32 // chunk expected
 	rows    uint64
@@ -31,9 +32,9 @@ func (c *Core) requestSnapshot(now time.Duration, p *peer) {
 	if c.snapshot != nil || !p.out {
 		return
 	}
-	c.snapshot = &inSnapshot{id: c.newID(), peer: p.name, heardAt: now}
+	c.snapshot = &inSnapshot{id: c.newID(), since: c.since(), peer: p.name, heardAt: now}
 	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
-	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.since()})
+	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.snapshot.since})
 }
 
 // since is the time of the oldest gap, when a member only wants to close gaps: what is older we have. A joiner wants everything.
@@ -44,11 +45,18 @@ func (c *Core) since() directory.Tick {
 	oldest := directory.Time(math.MaxInt64)
 	for _, p := range c.peers {
 		if p.live && p.gap {
-			oldest = min(oldest, p.wholeAt)
+			oldest = min(oldest, p.log.wholeAt)
 		}
 	}
-	return max(0, oldest.Add(-sinceMargin)).Tick()
+	for _, log := range c.logs.behind {
+		oldest = min(oldest, log.wholeAt)
+	}
+	return sinceWhole(oldest)
 }
+
+// sinceWhole is from when on a snapshot must have the rows of a log of which nothing was
+// missing at a time.
+func sinceWhole(at directory.Time) directory.Tick { return max(0, at.Add(-sinceMargin)).Tick() }
 
 // tried reports whether this donor failed us a moment ago.
 func (c *Core) tried(now time.Duration, name string) bool {
@@ -88,12 +96,7 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	s := c.snapshot
 	c.snapshot = nil
-	for _, at := range s.covers {
-		if q := c.peers[at.Name]; q != nil && q.gap && q.boot == at.Boot && at.Seq >= q.need {
-			q.gap = false
-			c.counters.GapsRepaired++
-		}
-	}
+	c.takeCovers(now, p, s)
 	if p.gap {
 		c.triedAt[p.name] = now
 	}
@@ -107,6 +110,25 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 		c.admission.cold[p.name] = true
 	}
 	c.progressAdmission(now)
+}
+
+// takeCovers notes what a snapshot contained of each log. Of a log that was whole here only
+// before the time from which on we have got the rows it may lack some: then all that we know is
+// what its donor has.
+func (c *Core) takeCovers(now time.Duration, p *peer, s *inSnapshot) {
+	for _, at := range s.covers {
+		log, _ := c.heardOf(now, p, at)
+		if log == nil {
+			continue
+		}
+		if s.since == 0 || s.since <= sinceWhole(log.wholeAt) {
+			c.gained(log, spansOf(at))
+		}
+		if !c.writes(log) {
+			c.logs.tell = true
+		}
+		c.seekRest(now, log)
+	}
 }
 
 func (c *Core) snapshotFailed(now time.Duration, why string) {

@@ -116,6 +116,7 @@ func (c *Core) moveStamped(after directory.Micros, by time.Duration) {
 // endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us, and
 // the operations that wait for them.
 func (c *Core) endLife(now time.Duration) {
+	c.boots = append(c.boots, c.boot)
 	c.boot = max(c.rand.Uint64(), 1)
 	c.emit(NewLife{Boot: c.boot})
 	a := &c.admission

@@ -55,7 +55,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	p.in = c.session
 	c.sessions[p.in] = p
 	reply = c.hello(now)
-	reply.Resume, reply.Answers = p.pos, h.From.Boot
+	reply.Resume, reply.Answers = p.log.resume(), h.From.Boot
 	return reply, p.in, nil
 }
 
@@ -83,6 +83,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.moves.repeat(c, now, p)
 	c.flushes.tell(c, p)
 	c.resendKicks(p)
+	c.tellGoneTo(now, p)
 	c.beatTo(now, p)
 	c.ask(now, p)
 	return nil
@@ -216,13 +217,7 @@ func timeless(m wire.Message) bool {
 // take takes in a message of a peer.
 func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 	if seq, ok := wire.LogSeq(m); ok && seq != 0 {
-		if seq > p.pos+1 {
-			c.gapOpened(p, seq-1)
-		}
-		if seq <= p.pos {
-			return
-		}
-		p.pos = seq
+		c.takeSeq(now, p, seq, m)
 	}
 	switch m := m.(type) {
 	case *wire.Beat:
@@ -234,11 +229,8 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 			c.apply(now, m.Change, p)
 		}
 	case *wire.Rows:
-		c.observe(now, m.Stamp)
-		p.tail.add(now, m.Blocks)
-		c.mergeRows(now, m.Blocks, nil)
+		c.takeRows(now, m)
 	case *wire.Hold:
-		p.tail.add(now, m.Blocks)
 		c.gotHold(now, p, m)
 	case *wire.Held:
 		c.moves.gotHeld(c, now, p, m)
@@ -277,17 +269,15 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 		c.flushes.cancel(m.ID)
 	case *wire.Counting:
 		c.gotCounting(now, p, m)
+	case *wire.GonePositions:
+		c.gotGonePositions(now, p, m)
+	case *wire.LogRequest:
+		c.gotLogRequest(now, p, m)
+	case *wire.LogPart:
+		c.gotLogPart(now, p, m)
 	case *wire.Leaving:
 		c.gotLeaving(now, p)
 	default:
 		c.counters.Unexpected++
 	}
-}
-
-func (c *Core) gapOpened(p *peer, need uint64) {
-	if !p.gap {
-		c.counters.Gaps++
-		c.logf(LogInfo, "gap in a peer's log", Field{"peer", p.name}, Field{"after", p.pos}, Field{"need", need})
-	}
-	p.openGap(need)
 }

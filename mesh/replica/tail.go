@@ -1,75 +1,201 @@
 package replica
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
 
-// The rows received from a peer are kept beside the directory. When the peer is gone, each director passes on what it has of the last ones: some
-// of the others may have missed them, and digests, which leave recorded activity out, would not find all. In a whole mesh only the
-// silence before a failure is in question; where some were away lately, everything since they were last heard: a replay brings them what we
-// wrote in historyFor, a gap longer than that ends with a snapshot, but neither brings what a director wrote that died before they met.
+// Of the log of each life of each director we remember how much of it has come here, and keep
+// its last messages beside the directory. When a life is over, some of the others may have
+// missed its last messages, and digests, which leave recorded activity out, would not find all:
+// they ask for them by their numbers, see gone.go.
 const (
-	tailFor       = historyFor + failAfter + 5*time.Second
-	beforeSilence = 2 * time.Second
+	// keepTail is how long a message is kept: longer than a director keeps its own log for
+	// replays, and then it takes until it counts as failed.
+	keepTail = historyFor + 15*time.Second
+	// tailBytes bounds what is kept of all logs together. Sixty thousand logins a second in the
+	// mesh take a third of it.
+	tailBytes = 128 << 20
+	// minTailBytes is what each log may take, however many there are.
+	minTailBytes = 1 << 20
 )
 
-// tail is the end of a peer's log, as far as it holds rows.
-type tail struct {
-	entries []tailEntry
-	rows    int
+// logID names a log: that of one life of a director.
+type logID struct {
+	name string
+	boot uint64
 }
 
-type tailEntry struct {
-	at     time.Duration
-	blocks []wire.Block
+// peerLog is what we have of the log of another director's life.
+type peerLog struct {
+	id      logID
+	have    spans
+	seen    uint64         // the highest number that its writer is known to have given out
+	wholeAt directory.Time // when none of it was missing, by its writer's mesh time; 0: not known
+	goneAt  time.Duration  // since when its writer is not live here; 0: it is, or has just appeared
+
+	tail  []entry // the last messages, by number, some may be missing
+	bytes int     // of the tail, about
+
+	rest rest // what we lack of it, once its writer is gone
 }
 
-// maxTailRows bounds a tail; beyond it the oldest rows go first. At 60,000 logins a second in the mesh it is never reached.
-const maxTailRows = 1 << 20
-
-func (t *tail) add(now time.Duration, blocks []wire.Block) {
-	t.prune(now)
-	t.entries = append(t.entries, tailEntry{now, blocks})
-	t.rows += rowCount(blocks)
+// peerLogs are all of them.
+type peerLogs struct {
+	byID      map[logID]*peerLog
+	sorted    []*peerLog // of byID, by id; nil: to be made
+	behind    []*peerLog // those whose rest we wait for, in the order in which we noticed
+	tell      bool       // what we have of those that are gone is news to the peers
+	toldAt    time.Duration
+	cleanedAt time.Duration
 }
 
-func (t *tail) prune(now time.Duration) {
+func (l *peerLogs) init() { l.byID = make(map[logID]*peerLog) }
+
+// all returns the logs in order. The slice is made anew when a log comes or goes, so it can be
+// kept while ranging over it.
+func (l *peerLogs) all() []*peerLog {
+	if l.sorted == nil {
+		for _, log := range l.byID {
+			l.sorted = append(l.sorted, log)
+		}
+		slices.SortFunc(l.sorted, func(a, b *peerLog) int {
+			return cmp.Or(strings.Compare(a.id.name, b.id.name), cmp.Compare(a.id.boot, b.id.boot))
+		})
+	}
+	return l.sorted
+}
+
+// open returns the log of a life, a new one if need be.
+func (l *peerLogs) open(id logID) *peerLog {
+	log := l.byID[id]
+	if log == nil {
+		log = &peerLog{id: id}
+		l.byID[id] = log
+		l.sorted = nil
+	}
+	return log
+}
+
+// takeSeq notes that a log message came by its writer's stream. What comes after a gap is
+// applied all the same, rows merge in any order; but as long as the gap is open the peer has
+// confirmed nothing.
+func (c *Core) takeSeq(now time.Duration, p *peer, seq uint64, m wire.Message) {
+	log := p.log
+	if seq > log.seen+1 {
+		c.gapOpened(p, seq-1)
+	}
+	if seq <= log.seen && log.have.has(seq) {
+		return // by a part of the log, or by a snapshot, that was quicker
+	}
+	log.have = log.have.add(seq, seq)
+	log.seen = max(log.seen, seq)
+	log.keep(now, seq, m)
+	if log.goneAt != 0 {
+		c.logs.tell = true // on its way when the peer went
+	}
+}
+
+// gapOpened notes that the peer's log is missing here up to need.
+func (c *Core) gapOpened(p *peer, need uint64) {
+	if !p.gap {
+		c.counters.Gaps++
+		c.logf(LogInfo, "gap in a peer's log", Field{"peer", p.name},
+			Field{"after", p.log.have.last()}, Field{"need", need})
+	}
+	p.gap, p.log.seen = true, max(p.log.seen, need)
+}
+
+// gained follows what we have got of a log otherwise than from its writer.
+func (c *Core) gained(log *peerLog, more spans) {
+	log.have = log.have.with(more)
+	log.seen = max(log.seen, log.have.last())
+	if p := c.peers[log.id.name]; p != nil && p.log == log && p.gap && log.have.allTo(log.seen) {
+		p.gap = false
+		c.counters.GapsRepaired++
+	}
+}
+
+// resume is from where a peer is to replay its log.
+func (l *peerLog) resume() uint64 {
+	if last := l.have.last(); last > 0 {
+		return last
+	}
+	return l.seen
+}
+
+// position is what we have of a log, for others.
+func (l *peerLog) position(now time.Duration) wire.Position {
+	p := wire.Position{Name: l.id.name, Boot: l.id.boot}
+	if l.goneAt != 0 {
+		p.Gone = uint32(max(1, min(now-l.goneAt, forgetDead)/time.Millisecond))
+	}
+	for _, s := range l.have {
+		if s.From == 1 {
+			p.Seq = s.To
+		} else {
+			p.Islands = append(p.Islands, s)
+		}
+	}
+	return p
+}
+
+// keep remembers a message of the log for a while. It is kept as it came, and shared.
+func (l *peerLog) keep(now time.Duration, seq uint64, m wire.Message) {
+	e := entry{seq, now, logSize(m), m}
+	l.bytes += e.bytes
+	if n := len(l.tail); n == 0 || l.tail[n-1].seq < seq {
+		l.tail = append(l.tail, e)
+		return
+	}
+	i, _ := l.find(seq)
+	l.tail = slices.Insert(l.tail, i, e)
+}
+
+func (l *peerLog) find(seq uint64) (at int, found bool) {
+	bySeq := func(e entry, seq uint64) int { return cmp.Compare(e.seq, seq) }
+	return slices.BinarySearchFunc(l.tail, seq, bySeq)
+}
+
+// part returns messages of a span from its beginning on, about as many bytes as wanted; none if
+// they are no longer kept.
+func (l *peerLog) part(of wire.Span, wanted int) []wire.Message {
+	var part []wire.Message
+	i, found := l.find(of.From)
+	for bytes, seq := 0, of.From; found && seq <= of.To; seq++ {
+		if i == len(l.tail) || l.tail[i].seq != seq || bytes > 0 && bytes+l.tail[i].bytes > wanted {
+			break
+		}
+		part = append(part, l.tail[i].msg)
+		bytes += l.tail[i].bytes
+		i++
+	}
+	return part
+}
+
+// prune drops what is too old, and of the rest the oldest until it fits.
+func (l *peerLog) prune(now time.Duration, limit int) {
 	n := 0
-	for n < len(t.entries) && (now-t.entries[n].at > tailFor || t.rows > maxTailRows) {
-		t.rows -= rowCount(t.entries[n].blocks)
-		t.entries[n].blocks = nil
+	for n < len(l.tail) && (now-l.tail[n].at > keepTail || l.bytes > limit) {
+		l.bytes -= l.tail[n].bytes
+		l.tail[n].msg = nil
 		n++
 	}
-	t.entries = t.entries[n:]
+	if l.tail = l.tail[n:]; len(l.tail) == 0 {
+		l.tail = nil
+	}
 }
 
-// passOn writes the last rows of a peer that is gone into our own log.
-func (c *Core) passOn(now time.Duration, p *peer) {
-	since := now - tailFor
-	switch {
-	case c.someoneAway(now, p):
-	case p.left:
-		since = now // what it said reached everybody before its farewell
-	default:
-		since = now - c.silence() - beforeSilence
-	}
-	for _, e := range p.tail.entries {
-		if e.at > since {
-			c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: e.blocks})
-		}
-	}
-	p.tail = tail{}
+// attached reports whether a log is the one that a peer writes or, if it is not live, wrote last.
+func (c *Core) attached(log *peerLog) bool {
+	p := c.peers[log.id.name]
+	return p != nil && p.log == log
 }
 
-// someoneAway reports whether another director than p is failed, and may come back, or has come back so lately that it may lack what p
-// wrote meanwhile.
-func (c *Core) someoneAway(now time.Duration, p *peer) bool {
-	for _, q := range c.peers {
-		if q != p && !q.left && q.boot != 0 && (!q.live || now-q.liveSince <= tailFor) {
-			return true
-		}
-	}
-	return false
-}
+// writes reports whether the writer of a log is live here.
+func (c *Core) writes(log *peerLog) bool { return c.attached(log) && c.peers[log.id.name].live }

@@ -31,6 +31,12 @@ func (c *Core) postpone(late time.Duration) {
 	for name := range a.named {
 		a.named[name] += late
 	}
+	for _, t := range c.transitions {
+		t.since += late
+	}
+	for _, b := range c.moves.batches {
+		b.at += late
+	}
 	for _, k := range c.kicks.byID {
 		k.since += late
 	}
