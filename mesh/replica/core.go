@@ -123,7 +123,7 @@ func New(cfg Config, now time.Duration) *Core {
 	c.logs.init()
 	c.moves.init()
 	c.kicks.init()
-	c.flushes.init()
+	c.flushes.init(cfg.Rand)
 	c.seen.init()
 	c.early.init()
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)

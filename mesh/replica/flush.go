@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -36,6 +37,8 @@ type flush struct {
 type flushes struct {
 	own   []*flush
 	known map[FlushID]*knownFlush
+	// lastID was given out last. It starts anywhere: flushes of an earlier life are asked for still.
+	lastID uint64
 }
 
 type knownFlush struct {
@@ -44,12 +47,19 @@ type knownFlush struct {
 	boot  uint64
 }
 
-func (f *flushes) init() { f.known = make(map[FlushID]*knownFlush) }
+func (f *flushes) init(r *rand.Rand) {
+	f.known = make(map[FlushID]*knownFlush)
+	f.lastID = r.Uint64N(flushIDs)
+}
+
+// flushIDs is below what a number in JSON may be, with room for those to come.
+const flushIDs = 1 << 48
 
 // startFlush begins to move the users of a backend, or of all (zero address), to where they hash now.
 func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) FlushID {
+	c.flushes.lastID++
 	f := &flush{
-		state: wire.FlushState{ID: c.newID(), Backend: backend, Scanning: true, Started: c.clock.at(now)},
+		state: wire.FlushState{ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.at(now)},
 		max:   limit,
 		tags:  c.dir.Tags(),
 	}

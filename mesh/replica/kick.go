@@ -24,10 +24,10 @@ type kick struct {
 	done  func(count int, known bool, failure string) // may be nil
 }
 
-// report is a peer's Hold for which we report kicks.
+// report is a peer's Hold for which we report kicks. A peer's ids start again in each of its lives.
 type report struct {
-	peer string
-	id   uint64
+	by logID
+	id uint64
 }
 
 func (k *kicks) init() {
@@ -86,7 +86,7 @@ func (k *kicks) note(r report, count wire.KickCount) {
 // report sends the queued results, as many in a message as there are.
 func (k *kicks) report(c *Core) {
 	for _, r := range k.order {
-		if p := c.peers[r.peer]; p != nil {
+		if p := c.inLife(r.by); p != nil {
 			for counts := range slices.Chunk(k.reports[r], rowsPerMessage) {
 				c.send(p, &wire.Kicked{ID: r.id, Kicks: counts})
 			}
@@ -98,9 +98,9 @@ func (k *kicks) report(c *Core) {
 
 // forPeer ends the sessions of a user by name, because a peer was asked to.
 func (k *kicks) forPeer(c *Core, now time.Duration, p *peer, m *wire.KickUser) {
-	name := p.name
+	by := p.life()
 	k.start(c, "", KickTarget{Field: m.Field, Value: m.Value}, func(count int, known bool, failure string) {
-		if p := c.peers[name]; p != nil {
+		if p := c.inLife(by); p != nil {
 			c.send(p, &wire.KickUserDone{ID: m.ID, Count: uint32(count), Known: known, Error: failure})
 		}
 	})

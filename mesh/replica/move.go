@@ -327,7 +327,7 @@ func (c *Core) finishMove(m *move, err error) {
 
 // gotHold holds users that a peer moves, confirms, and kicks.
 func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
-	r := report{p.name, m.ID}
+	r := report{p.life(), m.ID}
 	h := c.moves.answered[r]
 	if h == nil {
 		h = &heldBatch{at: now, kicks: make(map[user]*wire.KickCount)}
@@ -419,6 +419,7 @@ func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) 
 
 // resend repeats the holds that a peer has not confirmed or reported in full; it may have lost them in a gap.
 func (ms *moves) resend(c *Core, p *peer) {
+	p.holdsSentAt = time.Duration(c.lastTick.Load())
 	for _, id := range slices.Sorted(maps.Keys(ms.batches)) {
 		b := ms.batches[id]
 		missing := !b.held[p.name]
@@ -435,7 +436,7 @@ func (ms *moves) resend(c *Core, p *peer) {
 func (ms *moves) repeat(c *Core, now time.Duration, p *peer) {
 	var again []report
 	for r, h := range ms.answered {
-		if r.peer == p.name && now-h.at < holdFor {
+		if r.by == p.life() && now-h.at < holdFor {
 			again = append(again, r)
 		}
 	}
@@ -465,12 +466,16 @@ func (ms *moves) restart(c *Core, now time.Duration) {
 	ms.touched, ms.all = nil, true
 }
 
-// peerGone goes on without a peer that failed.
+// peerGone goes on without a peer that failed. Should it come back, it must confirm and report again.
 func (ms *moves) peerGone(name string) {
 	for _, m := range ms.byUser {
 		if !m.reported[name] {
 			m.unsure = true
 		}
+		delete(m.reported, name)
+	}
+	for _, b := range ms.batches {
+		delete(b.held, name)
 	}
 	ms.all = true
 }
@@ -482,7 +487,7 @@ func (ms *moves) excludeSilent(c *Core, now time.Duration) {
 			continue
 		}
 		for _, p := range c.sortedPeers() {
-			if p.live && p.counted && !b.held[p.name] {
+			if p.live && p.counted && !b.held[p.name] && now-p.holdsSentAt > confirmWithin {
 				c.exclude(now, p, "hold of a user not confirmed")
 			}
 		}

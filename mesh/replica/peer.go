@@ -55,6 +55,8 @@ type peer struct {
 	askedAt    time.Duration
 	excludedAt time.Duration // 0: not excluded
 
+	holdsSentAt time.Duration // when it last got the holds again that it had not confirmed
+
 	// What it confirmed of the mesh's table while we were joining: it may have said that before we had the table ourselves.
 	said []directory.Change
 
@@ -118,6 +120,17 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 	p.gap = !p.log.have.allTo(p.log.seen)
 	c.waiters.recheck = true
 	return p
+}
+
+// life names the life that a peer is in. What it chose, ids above all, means nothing in another one.
+func (p *peer) life() logID { return logID{p.name, p.boot} }
+
+// inLife returns the peer if it is in this life still, else nil.
+func (c *Core) inLife(l logID) *peer {
+	if p := c.peers[l.name]; p != nil && p.boot == l.boot {
+		return p
+	}
+	return nil
 }
 
 // beat tells every peer that we live, and what we know of it.

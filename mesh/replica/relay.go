@@ -40,7 +40,7 @@ func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) 
 		return
 	}
 	if _, why := c.settle(now, u); why != answered {
-		c.wait(now, &waiter{user: u, peer: p.name, reqID: m.ID}, why)
+		c.wait(now, &waiter{user: u, peer: p.life(), reqID: m.ID}, why)
 		return
 	}
 	c.reply(now, p, m.ID, u)

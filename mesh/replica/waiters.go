@@ -24,7 +24,7 @@ type waiter struct {
 	done  bool
 
 	id    uint64 // of a local lookup
-	peer  string // who relayed it to us, or ""
+	peer  logID  // who relayed it to us, in which life; zero: nobody
 	reqID uint64 // of the relayed request
 
 	relay   uint64 // our own request to a peer, 0 if none
@@ -60,7 +60,7 @@ func (c *Core) wait(now time.Duration, w *waiter, why verdict) {
 	w.since = now
 	c.countWait(w, why)
 	c.waiters.order = append(c.waiters.order, w)
-	if w.peer == "" {
+	if w.peer == (logID{}) {
 		c.waiters.byID[w.id] = w
 		if why == notSynced {
 			c.relay(now, w)
@@ -110,7 +110,7 @@ func (c *Core) retryWaiters(now time.Duration) {
 			continue
 		}
 		c.countWait(w, why)
-		if why == notSynced && w.peer == "" && (w.relay == 0 || now-w.askedAt > askAgain) {
+		if why == notSynced && w.peer == (logID{}) && (w.relay == 0 || now-w.askedAt > askAgain) {
 			c.relay(now, w)
 		}
 	}
@@ -119,9 +119,9 @@ func (c *Core) retryWaiters(now time.Duration) {
 
 func (c *Core) finishLookup(now time.Duration, w *waiter, backend netip.Addr) {
 	c.waiters.finish(w)
-	if w.peer == "" {
+	if w.peer == (logID{}) {
 		c.emit(Answer{ID: w.id, Backend: backend})
-	} else if p := c.peers[w.peer]; p != nil {
+	} else if p := c.inLife(w.peer); p != nil {
 		c.reply(now, p, w.reqID, w.user)
 	}
 }
@@ -133,9 +133,9 @@ func (c *Core) expireWaiters(now time.Duration) {
 		}
 		c.waiters.finish(w)
 		c.counters.FailedLookups++
-		if w.peer == "" {
+		if w.peer == (logID{}) {
 			c.emit(Answer{ID: w.id, Err: &TemporaryError{Reason: w.why.reason()}})
-		} else if p := c.peers[w.peer]; p != nil {
+		} else if p := c.inLife(w.peer); p != nil {
 			c.send(p, &wire.LookupReply{ID: w.reqID, Failed: true})
 		}
 	}

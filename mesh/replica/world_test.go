@@ -23,6 +23,7 @@ type world struct {
 	chunks    int // snapshot chunks delivered per tick, so that transfers take time; 0: no limit
 	chunkRows int
 	trace     bool
+	noGossip  bool
 	gossiped  []*wire.Delta                           // all that was, in order
 	filter    func(to *director, m wire.Message) bool // which messages get through; nil: all
 }
@@ -88,7 +89,7 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 		Expire: testExpire, KickDelay: 2 * time.Second, ChunkRows: d.w.chunkRows,
 		Backends: testBackends(4), Founder: founder,
 		Wall: trueTime(d.w.now),
-		Rand: rand.New(rand.NewPCG(1, uint64(n))), Directory: d.dir,
+		Rand: rand.New(rand.NewPCG(d.boot, uint64(n))), Directory: d.dir,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -251,7 +252,7 @@ func (d *director) carryOut() bool {
 		case Gossip:
 			d.w.gossiped = append(d.w.gossiped, e.Delta)
 			for _, to := range d.w.directors {
-				if to != d && d.w.open(d, to) {
+				if to != d && d.w.open(d, to) && !d.w.noGossip {
 					to.core.Gossip(d.w.now, e.Delta)
 				}
 			}
