@@ -40,6 +40,11 @@ func (d *Directory) Merge(tag ring.Tag, rows []Mapping, now Time, each func(in M
 		if !slices.ContainsFunc(rows, func(m Mapping) bool { return !m.Backend.IsValid() || ids[m.Backend] != 0 }) {
 			return len(rows)
 		}
+		// Tags of the table have their shards. Rows may be ahead of it, but not by thousands of
+		// tags.
+		if len(d.shards.Load().byTag) >= maxTags {
+			return len(rows)
+		}
 		s = d.ensureShard(tag)
 	}
 	m := merger{shard: s, due: d.deadline(now), directory: d, report: each != nil}

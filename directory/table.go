@@ -17,13 +17,15 @@ type Table struct {
 	backends  map[netip.Addr]BackendRow
 	directors map[netip.AddrPort]DirectorRow
 
-	absent      int // rows in backends that are not present
+	tags        map[ring.Tag]int // of the backends that are present: how many have each
+	absent      int              // rows in backends that are not present
 	maxAbsent   int
-	lastDropped Stamp // the highest last stamp of a row dropped for space
+	refused     uint64 // rows for which there was no room
+	lastDropped Stamp  // the highest last stamp of a row dropped for space
 }
 
-// maxTombstones bounds the rows kept of backends that are not present.
-const maxTombstones = 10_000
+// MaxTombstones bounds the rows kept of backends that are not present.
+const MaxTombstones = 10_000
 
 // Change is a delta or a whole table.
 type Change struct {
@@ -44,7 +46,8 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 		mesh:      mesh,
 		backends:  make(map[netip.Addr]BackendRow, len(configured)),
 		directors: make(map[netip.AddrPort]DirectorRow),
-		maxAbsent: maxTombstones,
+		tags:      make(map[ring.Tag]int),
+		maxAbsent: MaxTombstones,
 	}
 	for _, b := range configured {
 		if unusable(b.Addr) {
@@ -136,7 +139,7 @@ func (t *Table) Covers(c Change) bool {
 		}
 	}
 	for _, row := range c.Directors {
-		if row.Addr.IsValid() && !t.directors[row.Addr].Covers(row) {
+		if row.Addr.IsValid() && !t.directors[row.Addr].Covers(row) && !t.noRoomForDirector(row) {
 			return false
 		}
 	}
@@ -148,6 +151,9 @@ func (t *Table) coversBackend(change BackendRow) bool {
 		return true
 	}
 	row, ok := t.backends[change.Addr]
+	if t.noRoom(row, change) {
+		return true
+	}
 	if last := change.lastStamp(); !ok && !change.present() && last > 0 && last <= t.lastDropped {
 		return true // such a tombstone is not kept any more
 	}

@@ -31,6 +31,10 @@ func (t *Table) Merge(c Change) (applied Change) {
 		if !row.Addr.IsValid() {
 			continue
 		}
+		if t.noRoomForDirector(row) {
+			t.refused++
+			continue
+		}
 		held := t.directors[row.Addr]
 		held.Addr = row.Addr
 		if won := held.Removed.merge(row.Removed, compareBool); won.set() {
@@ -53,38 +57,77 @@ func (t *Table) counting(mesh MeshID, row BackendRow) BackendRow {
 
 func (t *Table) mergeBackend(in BackendRow) (won BackendRow) {
 	row, ok := t.backends[in.Addr]
+	if t.noRoom(row, in) {
+		t.refused++
+		return won
+	}
 	row.Addr = in.Addr
-	wasAbsent := ok && !row.present()
+	before := row
 	won = row.merge(in)
 	if won.empty() {
 		return won
 	}
+	if ok {
+		t.count(before, -1)
+	}
 	t.backends[in.Addr] = row
-	t.recount(wasAbsent, !row.present())
+	t.count(row, 1)
 	return won
 }
+
+// What a table takes from other directors: more than any honest mesh can have, even if all add to
+// it at the same moment, and little enough for a director that lies. Beyond that, merging depends
+// on the order, as it does where tombstones are dropped.
+const (
+	maxPresent   = 2 * ring.MaxBackends
+	maxTags      = 2 * ring.MaxTags
+	maxDirectors = 10_000
+)
+
+// noRoom says that a change would bring one more backend, or tag, than the table takes. held is
+// what it has of that backend.
+func (t *Table) noRoom(held, change BackendRow) bool {
+	if held.present() || !change.present() {
+		return false
+	}
+	return len(t.backends)-t.absent >= maxPresent ||
+		len(t.tags) >= maxTags && t.tags[change.Presence.Value.Tag] == 0
+}
+
+func (t *Table) noRoomForDirector(change DirectorRow) bool {
+	if len(t.directors) < maxDirectors {
+		return false
+	}
+	_, ok := t.directors[change.Addr]
+	return !ok
+}
+
+// Refused returns how many rows of other directors found no room.
+func (t *Table) Refused() uint64 { return t.refused }
 
 // dropConfigured unsets every register of stamp zero.
 func (t *Table) dropConfigured() {
 	for addr, row := range t.backends {
-		wasAbsent := !row.present()
+		t.count(row, -1)
 		row = row.commanded()
 		if row.empty() {
 			delete(t.backends, addr)
-			t.recount(wasAbsent, false)
 			continue
 		}
 		t.backends[addr] = row
-		t.recount(wasAbsent, !row.present())
+		t.count(row, 1)
 	}
 }
 
-func (t *Table) recount(wasAbsent, isAbsent bool) {
-	switch {
-	case wasAbsent && !isAbsent:
-		t.absent--
-	case !wasAbsent && isAbsent:
-		t.absent++
+// count notes that a row has come into backends (1) or left it (-1).
+func (t *Table) count(row BackendRow, by int) {
+	if !row.present() {
+		t.absent += by
+		return
+	}
+	tag := row.Presence.Value.Tag
+	if t.tags[tag] += by; t.tags[tag] == 0 {
+		delete(t.tags, tag)
 	}
 }
 

@@ -18,6 +18,7 @@ var (
 	ErrUnknownBackend = errors.New("unknown backend")
 	ErrTagDiffers     = errors.New("tag differs")
 	ErrVHosts         = errors.New("vhost count")
+	ErrFull           = errors.New("table is full")
 )
 
 // Add puts a backend into the table. One that is absent gets all registers
@@ -46,6 +47,9 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 			presence.Name = held.Presence.Value.Name
 		}
 	} else {
+		if err := t.checkRoom(tag); err != nil {
+			return Change{}, err
+		}
 		if vhosts == nil {
 			vhosts = new(int)
 			*vhosts = ring.DefaultVHosts
@@ -55,6 +59,9 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {
+		if err := t.checkWeight(addr, *vhosts); err != nil {
+			return Change{}, err
+		}
 		row.VHosts = Register[int]{Value: *vhosts, Stamp: stamp, Origin: origin}
 	}
 	return t.change(row), nil
@@ -68,6 +75,9 @@ func (t *Table) Update(stamp Stamp, origin string, addr netip.Addr, vhosts int, 
 		return Change{}, err
 	}
 	if err := checkVHosts(vhosts); err != nil {
+		return Change{}, err
+	}
+	if err := t.checkWeight(addr, vhosts); err != nil {
 		return Change{}, err
 	}
 	if tag != nil {
@@ -127,6 +137,32 @@ func (t *Table) SetDirectorRemoved(stamp Stamp, origin string, addr netip.AddrPo
 		Mesh:      t.mesh,
 		Directors: []DirectorRow{{Addr: addr, Removed: Register[bool]{Value: removed, Stamp: stamp, Origin: origin}}},
 	}
+}
+
+// checkRoom refuses one more backend, or one more tag, than a cluster may have.
+func (t *Table) checkRoom(tag ring.Tag) error {
+	if n := len(t.backends) - t.absent; n >= ring.MaxBackends {
+		return fmt.Errorf("%w: %d backends are the most; remove some first", ErrFull, ring.MaxBackends)
+	}
+	if len(t.tags) >= ring.MaxTags && t.tags[tag] == 0 {
+		return fmt.Errorf("%w: %d tags are the most; use one that is there", ErrFull, ring.MaxTags)
+	}
+	return nil
+}
+
+// checkWeight refuses a vhost count that would make the rings larger than any cluster needs.
+func (t *Table) checkWeight(addr netip.Addr, vhosts int) error {
+	total := vhosts
+	for _, row := range t.backends {
+		if row.present() && row.Addr != addr {
+			total += row.vhosts()
+		}
+	}
+	if total > ring.MaxPoints {
+		return fmt.Errorf("%w too large: all backends together would have %d; the most is %d, give less to each",
+			ErrVHosts, total, ring.MaxPoints)
+	}
+	return nil
 }
 
 func (t *Table) change(rows ...BackendRow) Change {

@@ -21,9 +21,6 @@ import (
 // DefaultPort is the port of the mesh where an address names none.
 const DefaultPort = 9090
 
-// MaxDirectors bounds the directors of a mesh, this one included.
-const MaxDirectors = 1000
-
 // minExpire is the shortest user expire time: below it the waits at the end of a mapping's life would be all of its life.
 const minExpire = 10 * time.Second
 
@@ -113,13 +110,8 @@ func (cfg *Config) check() error {
 
 // checkName refuses names that would break a log line, a table column or a field of the wire format.
 func checkName(name, setting string, wrong func(setting, format string, args ...any)) {
-	switch {
-	case name == "":
-		wrong(setting, "must not be empty")
-	case len(name) > maxNameLen:
-		wrong(setting, "%q is longer than %d bytes", name, maxNameLen)
-	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }):
-		wrong(setting, "%q has a space or control character", name)
+	if err := ring.CheckWord(name); err != nil {
+		wrong(setting, "%q %w", name, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // delegate is what memberlist calls. Its methods copy what they are given and hand it over; none waits, because memberlist holds its
@@ -69,7 +70,7 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 	n := d.n
 	m, err := wire.Decode(b)
 	if err != nil {
-		n.metrics.drop(dropUndecodable)
+		n.dropUndecodable(err)
 		n.limited("undecodable state").Error().Err(err).Msg("push/pull state does not decode")
 		return
 	}
@@ -88,12 +89,21 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 	}
 }
 
+// dropUndecodable counts a message that does not decode.
+func (n *Node) dropUndecodable(err error) {
+	if errors.Is(err, wire.ErrTooMany) {
+		n.metrics.drop(dropTooMany)
+	} else {
+		n.metrics.drop(dropUndecodable)
+	}
+}
+
 // NotifyAlive implements memberlist.AliveDelegate. memberlist believes whatever its packets say of
 // members, and what it believes of one may keep it from exchanging states with any other.
 func (d delegate) NotifyAlive(node *memberlist.Node) error {
 	err := checkMember(node)
 	if err == nil && !d.n.members.room(node.Name) {
-		err = fmt.Errorf("there are %d directors already", replica.MaxDirectors)
+		err = fmt.Errorf("there are %d directors already", wire.MaxDirectors)
 	}
 	if err != nil {
 		d.n.metrics.drop(dropMember)
@@ -103,18 +113,17 @@ func (d delegate) NotifyAlive(node *memberlist.Node) error {
 
 // checkMember looks whether what memberlist was told can be one of our directors.
 func checkMember(node *memberlist.Node) error {
-	var err error
-	checkName(node.Name, "name", func(_, format string, args ...any) { err = fmt.Errorf(format, args...) })
-	if err != nil {
-		return err
+	if err := ring.CheckWord(node.Name); err != nil {
+		return fmt.Errorf("its name %w", err)
 	}
 	if node.DMin != replica.ProtocolVersion || node.DMax != replica.ProtocolVersion || node.DCur != replica.ProtocolVersion {
 		return fmt.Errorf("it speaks version %d of the protocol, not %d", node.DCur, replica.ProtocolVersion)
 	}
-	if !nodeAddr(node.Addr, node.Port).IsValid() {
-		return errors.New("it has no address")
+	addr := nodeAddr(node.Addr, node.Port)
+	if !usable(addr.Addr()) && !addr.Addr().IsLoopback() || addr.Port() == 0 {
+		return fmt.Errorf("it cannot be reached at %s", addr)
 	}
-	_, err = decodeMeta(node.Meta)
+	_, err := decodeMeta(node.Meta)
 	return err
 }
 
@@ -177,7 +186,7 @@ func (n *Node) handleDelta(b []byte) {
 	m, err := wire.Decode(b)
 	delta, ok := m.(*wire.Delta)
 	if err != nil || !ok {
-		n.metrics.drop(dropUndecodable)
+		n.dropUndecodable(err)
 		n.limited("undecodable delta").Warn().Err(err).Msg("gossiped message does not decode")
 		return
 	}

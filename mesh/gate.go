@@ -8,6 +8,8 @@ import (
 	"net"
 
 	"github.com/rs/zerolog"
+
+	"directormesh/mesh/wire"
 )
 
 // What memberlist's packets and streams begin with, as memberlist 0.7.0 has it (label.go, net.go,
@@ -35,7 +37,7 @@ const (
 	// maxPacket is more than any packet of ours: packetLimit with a checksum.
 	maxPacket = packetLimit + 100
 	// maxMembers bounds the members that one state may announce, those that are dead among them.
-	maxMembers = 4 * MaxDirectors
+	maxMembers = 4 * wire.MaxDirectors
 )
 
 // A gate looks at what arrives for memberlist before memberlist does. It knows nothing of what is

@@ -17,11 +17,19 @@ const (
 	// spareKicks is how many more may run of those that an operator waits for.
 	spareKicks = 100
 
+	// urgentBurst is how many kicks operators may ask for at once, urgentRate how many a second
+	// after that: each may run a command, and any director of the mesh can ask.
+	urgentBurst = 1000
+	urgentRate  = 100
+
 	kickTime = 10 * time.Second // from the core's wish; later the outcome counts as unknown
 	maxHooks = 100              // at once
 )
 
-var errKickLate = errors.New("kicker did not answer within 10 s")
+var (
+	errKickLate     = errors.New("kicker did not answer within 10 s")
+	errTooManyKicks = errors.New("too many users are kicked at the same time; try again in a while")
+)
 
 // kickQueue runs kicks in their order, a bounded number at once; those that an operator waits for go ahead of all others, of which a
 // flush or the end of a partition may bring a hundred thousand. Its workers come and go with the work. A kick whose turn comes late
@@ -34,6 +42,8 @@ type kickQueue struct {
 	urgent  []*kick // an operator waits for them
 	waiting []*kick // all others
 	workers int
+	spent   float64   // of urgentBurst, at
+	at      time.Time // this moment
 }
 
 // A kick is one wish of the core. It is reported once, by whoever is first: the kicker or the clock.
@@ -52,6 +62,12 @@ func (q *kickQueue) add(e replica.Kick) {
 	defer q.mu.Unlock()
 	k.timer = time.AfterFunc(kickTime, func() { q.report(k, 0, false, errKickLate) }) // does not touch k.timer
 	room := maxKicks
+	if user := !e.Target.ByHash && !e.Target.Backend.IsValid(); user && !q.affordLocked(time.Now()) {
+		k.timer.Stop()
+		q.n.metrics.drop(dropKick)
+		q.wg.Go(func() { q.report(k, 0, false, errTooManyKicks) }) // add is called by an input
+		return
+	}
 	if e.Target.ByHash {
 		q.waiting = append(q.waiting, k)
 	} else {
@@ -62,6 +78,17 @@ func (q *kickQueue) add(e replica.Kick) {
 		q.workers++
 		q.wg.Go(q.work)
 	}
+}
+
+// affordLocked says whether one more kick that an operator waits for may run, and counts it.
+func (q *kickQueue) affordLocked(now time.Time) bool {
+	q.spent = max(0, q.spent-now.Sub(q.at).Seconds()*urgentRate)
+	q.at = now
+	if q.spent+1 > urgentBurst {
+		return false
+	}
+	q.spent++
+	return true
 }
 
 func (q *kickQueue) work() {

@@ -137,3 +137,38 @@ func TestCloseCutsKicks(t *testing.T) {
 		}
 	})
 }
+
+// TestKicksOfUsersAreBounded checks how often a director lets others, or operators, run its kicker.
+func TestKicksOfUsersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran atomic.Int64
+		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
+			cfg.Kicker = kickerFunc(func(context.Context, replica.KickTarget) (int, bool, error) {
+				ran.Add(1)
+				return 0, true, nil
+			})
+		})
+		for _, test := range []struct {
+			pause time.Duration
+			want  int64
+		}{{0, urgentBurst}, {0, 0}, {time.Second, urgentRate}, {time.Hour, urgentBurst}} {
+			time.Sleep(test.pause)
+			before, refused := ran.Load(), counted(t, n.metrics.drops[dropKick])
+			const asked = 2 * urgentBurst
+			for i := range asked {
+				n.kicks.add(replica.Kick{ID: uint64(i), Target: replica.KickTarget{Value: "bob"}})
+			}
+			n.kicks.wg.Wait()
+			refused = counted(t, n.metrics.drops[dropKick]) - refused
+			if got := ran.Load() - before; got != test.want || refused != float64(asked-test.want) {
+				t.Errorf("after %s: %d ran and %g were refused, want %d", test.pause, got, refused, test.want)
+			}
+		}
+		before := ran.Load()
+		n.kicks.add(replica.Kick{Target: replica.KickTarget{Backend: netip.MustParseAddr("192.0.2.1")}})
+		n.kicks.wg.Wait()
+		if ran.Load() != before+1 {
+			t.Error("the sessions on a removed backend are not ended")
+		}
+	})
+}

@@ -46,6 +46,10 @@ func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry b
 		return // closed
 	}
 	l := n.links[name]
+	if l == nil && len(n.links) >= wire.MaxDirectors {
+		n.metrics.drop(dropContact)
+		return
+	}
 	if l == nil {
 		l = &link{name: name, addr: addr, boot: boot, hurry: make(chan struct{}, 1)}
 		n.startLinkLocked(l, nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/replica"
+	"directormesh/ring"
 )
 
 // writeLine writes a line of the core's. Trouble that repeats word for word, such as a director that is refused and tries on, is
@@ -111,7 +112,7 @@ var knownLines = [...]struct {
 
 // Write implements io.Writer for one line.
 func (b logBridge) Write(line []byte) (int, error) {
-	level, text := lineLevel(string(line))
+	level, text := lineLevel(ring.Printable(string(line)))
 	message := "memberlist"
 	for _, k := range knownLines {
 		if strings.Contains(text, k.part) {

@@ -10,14 +10,18 @@ import (
 	"directormesh/ring"
 )
 
-// Lookup tells on which backend a user is, assigns one if there is none, and records activity. It waits only when the answer is in
-// question, at most 30 s, and ends in an answer, a *replica.TemporaryError, ctx's error, or ErrClosed.
+// Lookup tells on which backend a user is, assigns one if there is none, and records activity. It
+// waits only when the answer is in question, at most 30 s, and ends in an answer, a
+// *replica.TemporaryError, ErrInvalid, ctx's error, or ErrClosed.
 func (n *Node) Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error) {
 	if n.ctx.Err() != nil {
 		return netip.Addr{}, ErrClosed
 	}
 	if backend, ok := n.core.TryLookup(n.clock(), tag, hash); ok {
 		return backend, nil
+	}
+	if err := checkTag(tag); err != nil {
+		return netip.Addr{}, err
 	}
 	answer := make(chan replica.Answer, 1)
 	var id uint64
@@ -56,6 +60,9 @@ func (n *Node) cancelLookup(id uint64) {
 func (n *Node) Do(ctx context.Context, op replica.Operation) (replica.Outcome, error) {
 	if n.ctx.Err() != nil {
 		return replica.Outcome{}, ErrClosed
+	}
+	if err := checkOperation(op); err != nil {
+		return replica.Outcome{}, err
 	}
 	done := make(chan replica.AdminDone, 1)
 	var id uint64

@@ -38,6 +38,8 @@ const (
 	dropKey        // encrypted with another key
 	dropCompressed // compressed, which no director does
 	dropQueue      // memberlist's queue of packets was full
+	dropTooMany    // lists more than any mesh has
+	dropKick       // more kicks of users than may be asked for
 	dropReasons
 )
 
@@ -46,6 +48,7 @@ func (d dropReason) String() string {
 		"", "no_stream", "overflow", "oversize", "oversize_delta", "undecodable", "unencodable",
 		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much", "silent", "nonsense",
 		"other_mesh", "plain", "encrypted", "payload", "key", "compressed", "queue",
+		"too_many", "kick",
 	}[d]
 }
 

@@ -129,7 +129,7 @@ func (n *Node) receive(s *secureStream, id uint64) error {
 			n.metrics.drop(dropUnknownKind)
 			n.limited("unknown kind").Warn().Err(err).Msg("message of an unknown kind skipped; is a peer newer than this director?")
 		case err != nil:
-			n.metrics.drop(dropUndecodable)
+			n.dropUndecodable(err)
 			n.limited("undecodable").Error().Err(err).Msg("message does not decode, closing the stream")
 			return err
 		default:

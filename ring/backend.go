@@ -5,6 +5,12 @@ import "net/netip"
 const (
 	// DefaultVHosts is the vhost count of a backend that was given none.
 	DefaultVHosts = 100
+	// MaxBackends and MaxTags bound a cluster.
+	MaxBackends = 10_000
+	MaxTags     = 1000
+	// MaxPoints bounds the vhost counts of all backends together: a ring of that many points takes
+	// most of a second to build.
+	MaxPoints = MaxBackends * DefaultVHosts
 	// MaxVHosts is the largest vhost count. Whoever takes one from outside refuses larger ones; a Ring counts them as
 	// MaxVHosts.
 	MaxVHosts = 1000

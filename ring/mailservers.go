@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// maxMailServers bounds the backends of one list: a typing error in a few IPv6 ranges must not fill the memory.
-const maxMailServers = 1 << 16
-
 // ParseMailServers reads a director_mail_servers list, entries separated by white space:
 //
 //	192.0.2.1              one backend; IPv6 with or without brackets
@@ -28,14 +25,15 @@ func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, erro
 		backends []Backend
 		errs     []error
 		givenBy  = make(map[netip.Addr]string)
+		tags     = make(map[Tag]bool)
 	)
 	for entry := range strings.FieldsSeq(list) {
 		parsed, err := parseMailServer(entry, resolve)
 		if err == nil {
 			err = claim(parsed, entry, givenBy)
 		}
-		if err == nil && len(backends)+len(parsed) > maxMailServers {
-			errs = append(errs, fmt.Errorf("mail servers: more than %d in all; check the ranges", maxMailServers))
+		if err == nil && len(backends)+len(parsed) > MaxBackends {
+			errs = append(errs, fmt.Errorf("mail servers: more than %d in all; check the ranges", MaxBackends))
 			break
 		}
 		if err != nil {
@@ -43,6 +41,12 @@ func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, erro
 			continue
 		}
 		backends = append(backends, parsed...)
+		if len(parsed) > 0 {
+			tags[parsed[0].Tag] = true
+		}
+	}
+	if len(tags) > MaxTags {
+		errs = append(errs, fmt.Errorf("mail servers: %d tags; the most is %d", len(tags), MaxTags))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -67,6 +71,11 @@ func parseMailServer(entry string, resolve func(host string) ([]netip.Addr, erro
 	what, tag, _ := strings.Cut(entry, "@")
 	if what == "" {
 		return nil, errors.New("has a tag but no address before it")
+	}
+	if tag != "" {
+		if err := CheckWord(tag); err != nil {
+			return nil, fmt.Errorf("tag %w", err)
+		}
 	}
 	addrs, name, err := mailServerAddrs(what, resolve)
 	if err != nil {
@@ -99,7 +108,7 @@ func mailServerAddrs(what string, resolve func(host string) ([]netip.Addr, error
 			return nil, "", errors.New("range has no start")
 		}
 	}
-	if err := checkHostName(what); err != nil {
+	if err := CheckHostName(what); err != nil {
 		return nil, "", err
 	}
 	addrs, err = resolveHost(what, resolve)

@@ -89,7 +89,22 @@ func normalise(backends []Backend) []Backend {
 		}
 		return b.VHosts - a.VHosts
 	})
-	return slices.CompactFunc(usable, func(a, b Backend) bool { return a.Addr == b.Addr })
+	return lighten(slices.CompactFunc(usable, func(a, b Backend) bool { return a.Addr == b.Addr }))
+}
+
+// lighten scales vhost counts down that add up to far more than MaxPoints, so that no table,
+// whoever wrote it, makes a ring that takes seconds to build.
+func lighten(backends []Backend) []Backend {
+	total := 0
+	for _, b := range backends {
+		total += b.VHosts
+	}
+	if total > 2*MaxPoints {
+		for i := range backends {
+			backends[i].VHosts = max(1, backends[i].VHosts*MaxPoints/total)
+		}
+	}
+	return backends
 }
 
 // isOf reports whether r is the ring of these normalised backends.

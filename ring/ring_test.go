@@ -229,3 +229,21 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestHeavyRing checks that no table makes a ring of more points than a cluster needs.
+func TestHeavyRing(t *testing.T) {
+	var backends []Backend
+	addr := netip.MustParseAddr("10.0.0.1")
+	for range 2*MaxPoints/MaxVHosts + 1 {
+		backends = append(backends, Backend{Addr: addr, VHosts: MaxVHosts})
+		addr = addr.Next()
+	}
+	backends = append(backends, Backend{Addr: addr, VHosts: 1})
+	r := New(backends)
+	if n := len(r.points); n > MaxPoints || n < MaxPoints/2 {
+		t.Errorf("%d points, want at most %d", n, MaxPoints)
+	}
+	if n := len(r.hashes[len(backends)-1]); n != 1 {
+		t.Errorf("the lightest backend has %d points", n)
+	}
+}

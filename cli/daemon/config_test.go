@@ -132,8 +132,8 @@ func TestFileLists(t *testing.T) {
 func TestBadSettings(t *testing.T) {
 	tests := []struct{ setting, value, want string }{
 		{"node-name", "a b", "character"},
-		{"node-name", strings.Repeat("x", 300), "300 bytes"},
-		{"mesh-name", "", "0 bytes"},
+		{"node-name", strings.Repeat("x", 300), "is longer than 255 bytes"},
+		{"mesh-name", "", "is empty"},
 		{"bind", "localhost:9090", "not an IP address"},
 		{"bind", "192.0.2.1:99999", "port"},
 		{"bind", "192.0.2.1:9090:1", "not IP or IP:PORT"},

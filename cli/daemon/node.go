@@ -12,6 +12,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/directory"
+	"directormesh/mesh"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -257,6 +258,8 @@ func apiError(err error) error {
 		return api.Errorf(api.CodeNotFound, "doesn't exist")
 	case errors.Is(err, directory.ErrTagDiffers):
 		return api.Errorf(api.CodeTagDiffers, "host tag can't be changed: %s", strings.TrimPrefix(err.Error(), directory.ErrTagDiffers.Error()+": "))
+	case errors.Is(err, mesh.ErrInvalid), errors.Is(err, directory.ErrFull):
+		return api.Errorf(api.CodeBadRequest, "%v", err)
 	case errors.Is(err, directory.ErrVHosts):
 		return api.Errorf(api.CodeVHosts, "%v", err)
 	case errors.Is(err, replica.ErrTryAgain):

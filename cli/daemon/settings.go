@@ -21,7 +21,6 @@ import (
 
 const (
 	minUserExpire = 10 * time.Second
-	maxName       = 255
 	// maxKickDelay: a move is released after 25 s at the latest.
 	maxKickDelay = 20 * time.Second
 )
@@ -209,13 +208,8 @@ func ownSettings() []Setting {
 }
 
 func checkName(s string) error {
-	if s == "" || len(s) > maxName {
-		return fmt.Errorf("%q has %d bytes; give a name of 1 to %d", s, len(s), maxName)
-	}
-	for _, r := range s {
-		if r <= ' ' || r == 0x7f || r == '\ufffd' {
-			return fmt.Errorf("%q has a character that a name cannot have: %q", s, r)
-		}
+	if err := ring.CheckWord(s); err != nil {
+		return fmt.Errorf("%q %w", s, err)
 	}
 	return nil
 }

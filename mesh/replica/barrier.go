@@ -80,7 +80,7 @@ func (c *Core) merge(
 		c.confirm(from, change)
 	}
 	c.hlc.Observe(change.LastStamp())
-	applied := c.table.Merge(change)
+	applied := c.mergeTable(change)
 	if applied.Empty() && !leaves {
 		return nil
 	}
@@ -88,6 +88,17 @@ func (c *Core) merge(
 	c.kickRemoved(before, leaves)
 	c.applyRemovals(now, applied)
 	return t
+}
+
+// mergeTable merges what others or we ourselves changed into the table.
+func (c *Core) mergeTable(change directory.Change) (applied directory.Change) {
+	before := c.table.Refused()
+	applied = c.table.Merge(change)
+	if n := c.table.Refused() - before; n > 0 {
+		c.counters.RefusedTableRows += n
+		c.logf(LogError, "rows of a table change ignored: no cluster has so many backends, tags or directors")
+	}
+	return applied
 }
 
 // begin puts an applied change into force: the ring of before is kept, the change follows the open rows into the log.
@@ -104,10 +115,12 @@ func (c *Core) begin(now time.Duration, applied directory.Change, confirmed stri
 			t.confirm(p.name, change)
 		}
 	}
+	// A large ring takes most of a second to build, and lookups wait while the view changes.
+	rings := ring.Build(c.table.Backends(), c.rings[len(c.rings)-1])
 	c.changeView(func() {
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 		c.transitions = append(c.transitions, t)
-		c.rings = append(c.rings, ring.Build(c.table.Backends(), c.rings[len(c.rings)-1]))
+		c.rings = append(c.rings, rings)
 	})
 	if slices.ContainsFunc(applied.Backends, func(r directory.BackendRow) bool { return r.Forgotten != 0 || r.Presence.Origin != "" }) {
 		c.digests.sweep = sweep{tags: c.dir.Tags()}
@@ -152,22 +165,33 @@ func (c *Core) confirm(p *peer, change directory.Change) {
 }
 
 func (t *transition) confirm(peer string, change directory.Change) {
+	var open []*item
 	for _, i := range t.items {
-		if !i.confirmed[peer] && i.coveredBy(change) {
+		if !i.confirmed[peer] {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	// Both may have thousands of rows.
+	backends := make(map[netip.Addr]directory.BackendRow, len(change.Backends))
+	for _, r := range change.Backends {
+		backends[r.Addr] = r
+	}
+	directors := make(map[netip.AddrPort]directory.DirectorRow, len(change.Directors))
+	for _, r := range change.Directors {
+		directors[r.Addr] = r
+	}
+	for _, i := range open {
+		if i.backend.Addr.IsValid() {
+			if r, ok := backends[i.backend.Addr]; ok && r.Covers(i.backend) {
+				i.confirmed[peer] = true
+			}
+		} else if r, ok := directors[i.director.Addr]; ok && r.Covers(i.director) {
 			i.confirmed[peer] = true
 		}
 	}
-}
-
-func (i *item) coveredBy(change directory.Change) bool {
-	if i.backend.Addr.IsValid() {
-		return slices.ContainsFunc(change.Backends, func(r directory.BackendRow) bool {
-			return r.Addr == i.backend.Addr && r.Covers(i.backend)
-		})
-	}
-	return slices.ContainsFunc(change.Directors, func(r directory.DirectorRow) bool {
-		return r.Addr == i.director.Addr && r.Covers(i.director)
-	})
 }
 
 // settleTransitions ends the barriers that all counted peers have confirmed, and forgets the rings before them.

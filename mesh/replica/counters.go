@@ -32,6 +32,7 @@ type Counters struct {
 	Refused            uint64 // hellos and push/pulls refused, by us or by others
 	ValuesAhead        uint64 // rows and stamps dropped because they lay ahead of mesh time
 	OtherTime          uint64 // messages of peers dropped because their mesh time is not ours
+	RefusedTableRows   uint64 // rows of table changes ignored because the table is full
 	Unexpected         uint64 // messages that do not belong on a stream
 	MeshesMet          uint64 // meshes met that rank above ours
 	ServedAlone        uint64

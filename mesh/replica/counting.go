@@ -14,7 +14,7 @@ import (
 const maxLives = 2 * MaxDirectors
 
 // MaxDirectors is how many directors a mesh may have.
-const MaxDirectors = 1000
+const MaxDirectors = wire.MaxDirectors
 
 // runs reports whether a life of a director is going on: its frames reach us or a live peer.
 func (c *Core) runs(l wire.Life) bool {

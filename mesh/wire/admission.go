@@ -16,7 +16,7 @@ func (m *Admitted) encode(w *writer) {
 	w.uint(m.Nonce)
 	encodeChange(w, &m.Change)
 	encodeBlocks(w, m.Moving)
-	w.array(len(m.Live))
+	w.list("live directors", len(m.Live), MaxDirectors)
 	for i := range m.Live {
 		m.Live[i].encode(w)
 	}
@@ -27,7 +27,7 @@ func (m *Admitted) decode(r *reader) {
 	m.Nonce = r.uint64("nonce")
 	m.Change = decodeChange(r)
 	m.Moving = decodeBlocks(r)
-	m.Live = list(r, "live directors", minPeer, decodePeer)
+	m.Live = list(r, "live directors", MaxDirectors, minPeer, decodePeer)
 	r.end("message", extra)
 }
 

@@ -95,7 +95,7 @@ func TestBlockExtremes(t *testing.T) {
 	high := directory.Mapping{
 		Hash: most, Backend: v6, Activity: most, Stamp: most, Generation: directory.MaxGeneration, Moving: true,
 	}
-	many := make([]directory.Mapping, 70_000) // more backends than two bytes count
+	many := make([]directory.Mapping, 30_000) // as many backends as a table can have
 	for i := range many {
 		many[i] = low
 		many[i].Backend = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})

@@ -20,7 +20,7 @@ func (b *Block) encode(w *writer) {
 	w.name("tag", string(b.Tag))
 	w.uint(uint64(b.rows))
 	w.bool(b.sorted)
-	w.array(len(b.backends))
+	w.list("block backends", len(b.backends), maxBackends)
 	for _, a := range b.backends {
 		w.addr("backend", a, optional)
 	}
@@ -37,7 +37,7 @@ func decodeBlock(r *reader) Block {
 	// There is a byte for every row, or the column hash is refused.
 	b.rows = int(r.uint("block rows", uint64(r.left())))
 	b.sorted = r.bool("block sorted")
-	b.backends = list(r, "block backends", minAddr, func(r *reader) netip.Addr { return r.addr("block backend", optional) })
+	b.backends = list(r, "block backends", maxBackends, minAddr, func(r *reader) netip.Addr { return r.addr("block backend", optional) })
 	b.hash = decodeHashes(r, b.rows, b.sorted)
 	if b.rows > 0 && len(b.backends) == 0 {
 		r.fail("block backends", "none for %d rows", b.rows)
@@ -91,12 +91,12 @@ func checkHashWidth(r *reader, field string, c column, n int) {
 }
 
 func encodeBlocks(w *writer, blocks []Block) {
-	w.array(len(blocks))
+	w.list("blocks", len(blocks), maxBlocks)
 	for i := range blocks {
 		blocks[i].encode(w)
 	}
 }
 
 func decodeBlocks(r *reader) []Block {
-	return list(r, "blocks", minBlock, decodeBlock)
+	return list(r, "blocks", maxBlocks, minBlock, decodeBlock)
 }

@@ -68,15 +68,15 @@ func encodeChange(w *writer, c *directory.Change) {
 	names.addAll(c)
 	w.array(changeFields)
 	w.uint(uint64(c.Mesh))
-	w.array(len(names.names))
+	w.list("names", len(names.names), maxNames)
 	for _, name := range names.names {
 		w.name("name", name)
 	}
-	w.array(len(c.Backends))
+	w.list("backends", len(c.Backends), maxBackends)
 	for i := range c.Backends {
 		encodeBackendRow(w, &names, &c.Backends[i])
 	}
-	w.array(len(c.Directors))
+	w.list("directors", len(c.Directors), maxRemovals)
 	for i := range c.Directors {
 		d := &c.Directors[i]
 		w.array(directorFields)
@@ -89,6 +89,10 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	w.array(backendFields)
 	w.addr("backend", b.Addr, required)
 	encodeRegister(w, names, b.Presence, func(p directory.Presence) {
+		if problem := hostProblem(p.Name); problem != nil {
+			w.fail("host name", "%v", problem)
+			return
+		}
 		w.array(presenceFields)
 		w.bool(p.Present)
 		w.uint(names.ids[string(p.Tag)])
@@ -107,6 +111,14 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 		w.uint(uint64(s.Since))
 	})
 	w.uint(uint64(b.Forgotten))
+}
+
+// hostProblem says why a name is not that of a backend's host, nil if it is, or is missing.
+func hostProblem(name string) error {
+	if name == "" {
+		return nil
+	}
+	return ring.CheckHostName(name)
 }
 
 func encodeRegister[T comparable](w *writer, names *nameList, g directory.Register[T], value func(T)) {
@@ -130,15 +142,15 @@ func decodeChange(r *reader) (c directory.Change) {
 	extra := r.fields("change", changeFields)
 	c.Mesh = directory.MeshID(r.uint64("mesh id"))
 	cr := changeReader{reader: r}
-	cr.names = list(r, "names", minNameSize, func(r *reader) string {
+	cr.names = list(r, "names", maxNames, minNameSize, func(r *reader) string {
 		name := r.name("name")
 		if name == "" {
 			r.fail("name", "empty")
 		}
 		return name
 	})
-	c.Backends = list(r, "backends", minBackendRow, func(*reader) directory.BackendRow { return cr.backendRow() })
-	c.Directors = list(r, "directors", minDirectorRow, func(*reader) directory.DirectorRow { return cr.directorRow() })
+	c.Backends = list(r, "backends", maxBackends, minBackendRow, func(*reader) directory.BackendRow { return cr.backendRow() })
+	c.Directors = list(r, "directors", maxRemovals, minDirectorRow, func(*reader) directory.DirectorRow { return cr.directorRow() })
 	r.end("change", extra)
 	return c
 }
@@ -160,6 +172,9 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 		p.Present = r.bool("presence")
 		p.Tag = ring.Tag(r.listed("tag"))
 		p.Name = r.listed("host name")
+		if problem := hostProblem(p.Name); problem != nil {
+			r.fail("host name", "%v", problem)
+		}
 		r.end("presence", extra)
 		return p
 	})

@@ -3,6 +3,9 @@ package wire
 import (
 	"errors"
 	"fmt"
+
+	"directormesh/directory"
+	"directormesh/ring"
 )
 
 // Limits of encoded messages, in bytes. Encode and Decode refuse what is larger.
@@ -18,6 +21,27 @@ const (
 	// MaxState is the limit of a State.
 	MaxState = 8 << 20
 )
+
+// Limits of what messages list. No honest mesh comes near them: what lies far
+// beyond the limits of a cluster is refused before it costs anything.
+const (
+	// MaxDirectors bounds the directors of a mesh.
+	MaxDirectors = 1000
+
+	maxBackends  = 2*ring.MaxBackends + directory.MaxTombstones // rows of a table
+	maxRemovals  = 10 * MaxDirectors                            // rows of directors
+	maxNames     = 2*maxBackends + 2*MaxDirectors + 2*ring.MaxTags
+	maxTags      = 2 * ring.MaxTags
+	maxBlocks    = 1 << 14
+	maxPositions = 10 * MaxDirectors
+	maxKicks     = 1 << 17
+	maxIslands   = 1 << 16
+	maxEntries   = 1 << 16
+)
+
+// ErrTooMany is wrapped by the error about a message that lists more than any
+// mesh has.
+var ErrTooMany = errors.New("too many")
 
 // ErrUnknownKind is returned for a message of a kind that this release does
 // not know. It is no sign of a broken peer: count it and read on.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -201,7 +202,7 @@ func TestEncodeRefuses(t *testing.T) {
 		m   wire.Message
 		err string
 	}{
-		{&wire.Hello{Settings: wire.Settings{Mesh: long}}, "hello: mesh name: 256 bytes"},
+		{&wire.Hello{Settings: wire.Settings{Mesh: long}}, "hello: mesh name: is longer than 255 bytes"},
 		{&wire.Hello{Settings: wire.Settings{Protocol: -1}}, "hello: protocol: -1"},
 		{&wire.Hello{From: wire.Peer{Addr: netip.AddrPortFrom(zoned, 1)}}, `director address: address "fe80::1%eth0" has a zone`},
 		{&wire.KickUser{Value: strings.Repeat("x", 4097)}, "kick_user: value: 4097 bytes"},
@@ -210,14 +211,20 @@ func TestEncodeRefuses(t *testing.T) {
 		{backend(directory.BackendRow{Addr: zoned}), "zone"},
 		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: 1001, Origin: "d1"}}), "vhost count: 1001"},
 		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: -1, Origin: "d1"}}), "vhost count: -1"},
-		{backend(directory.BackendRow{Addr: addr, State: directory.Register[directory.State]{Origin: long}}), "name: 256 bytes"},
+		{backend(directory.BackendRow{Addr: addr, State: directory.Register[directory.State]{Origin: long}}), "name: is longer than 255 bytes"},
+		{&wire.Hello{From: wire.Peer{Name: "d\x1b[2J"}}, "hello: director name: has a space or a character"},
+		{&wire.Hello{Settings: wire.Settings{HashFormat: "%u\t"}}, "hello: user hash format: it has a character"},
+		{backend(directory.BackendRow{Addr: addr, Presence: directory.Register[directory.Presence]{
+			Value: directory.Presence{Name: "evil=nologin"}, Origin: "d1"}}), "table: host name"},
+		{&wire.Admitted{Live: make([]wire.Peer, wire.MaxDirectors+1)}, "live directors: too many: 1001"},
 		{&wire.Delta{Change: directory.Change{Directors: []directory.DirectorRow{{}}}}, "delta: director: address is missing"},
 		{&wire.LookupReply{}, "lookup_reply: block: 0 rows, 1 are needed"},
 		{&wire.LookupReply{Failed: true, Block: wire.Pack("", sortedRows(1))}, "lookup_reply: block: 1 rows, 0 are needed"},
 		{&wire.LeafRequest{Leaves: make([]uint16, wire.MaxMessage/2)}, "leaf_request: message of"},
-		{&wire.SnapshotChunk{Covers: make([]wire.Position, wire.MaxChunk/4)}, "snapshot_chunk: message of"},
+		{&wire.SnapshotChunk{Covers: slices.Repeat([]wire.Position{{Name: strings.Repeat("x", 60)}}, wire.MaxChunk/64)},
+			"snapshot_chunk: message of"},
 		{&wire.LogPart{Entries: []wire.Message{&wire.Beat{}}}, "log_part: entry: *wire.Beat is no message"},
-		{&wire.State{Digests: make([]wire.GroupDigests, wire.MaxState/2048)}, "state: message of"},
+		{&wire.State{Digests: make([]wire.GroupDigests, wire.MaxState/2048)}, "state: digests: too many"},
 	}
 	for _, tt := range tests {
 		_, err := wire.Encode(tt.m)

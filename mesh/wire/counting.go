@@ -2,8 +2,8 @@ package wire
 
 const minLife = 1 + 1 + 1
 
-func encodeLives(w *writer, lives []Life) {
-	w.array(len(lives))
+func encodeLives(w *writer, field string, lives []Life, most int) {
+	w.list(field, len(lives), most)
 	for _, l := range lives {
 		w.array(2)
 		w.name("director name", l.Name)
@@ -22,14 +22,14 @@ func decodeLife(r *reader) (l Life) {
 func (m *Counting) encode(w *writer) {
 	w.array(3)
 	w.bool(m.Whole)
-	encodeLives(w, m.Counts)
-	encodeLives(w, m.Gone)
+	encodeLives(w, "counted directors", m.Counts, 2*MaxDirectors)
+	encodeLives(w, "directors no longer counted", m.Gone, maxPositions)
 }
 
 func (m *Counting) decode(r *reader) {
 	extra := r.fields("message", 3)
 	m.Whole = r.bool("whole")
-	m.Counts = list(r, "counted directors", minLife, decodeLife)
-	m.Gone = list(r, "directors no longer counted", minLife, decodeLife)
+	m.Counts = list(r, "counted directors", 2*MaxDirectors, minLife, decodeLife)
+	m.Gone = list(r, "directors no longer counted", maxPositions, minLife, decodeLife)
 	r.end("message", extra)
 }

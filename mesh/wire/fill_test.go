@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"unicode"
 
 	"pgregory.net/rapid"
 
@@ -25,7 +26,9 @@ func fill(t *rapid.T, m wire.Message) {
 }
 
 var (
-	names = rapid.OneOf(rapid.SampledFrom([]string{"", "d1", "d2"}), rapid.StringN(0, -1, 255))
+	words = rapid.StringOfN(rapid.RuneFrom([]rune("aZ9-@._%"), unicode.L, unicode.Nd, unicode.P, unicode.S), 0, -1, ring.MaxName)
+	names = rapid.OneOf(rapid.SampledFrom([]string{"", "d1", "d2"}), words)
+	hosts = rapid.SampledFrom([]string{"", "mail.example.org", "m_1-x"})
 	tags  = rapid.Map(names, func(s string) ring.Tag { return ring.Tag(s) })
 	addrs = rapid.OneOf(
 		rapid.Map(rapid.Byte(), func(b byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, b}) }),
@@ -79,7 +82,7 @@ func fillValue(t *rapid.T, v reflect.Value) {
 		return
 	case *directory.Register[directory.Presence]:
 		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Presence {
-			return directory.Presence{Present: rapid.Bool().Draw(t, "present"), Tag: tags.Draw(t, "tag"), Name: names.Draw(t, "name")}
+			return directory.Presence{Present: rapid.Bool().Draw(t, "present"), Tag: tags.Draw(t, "tag"), Name: hosts.Draw(t, "name")}
 		}))
 		return
 	case *directory.Register[int]:

@@ -14,7 +14,7 @@ func (p *Position) encode(w *writer) {
 	w.name("director name", p.Name)
 	w.uint(p.Boot)
 	w.uint(p.Seq)
-	w.array(len(p.Islands))
+	w.list("islands", len(p.Islands), maxIslands)
 	for _, s := range p.Islands {
 		w.array(2)
 		w.uint(s.From)
@@ -28,7 +28,7 @@ func (p *Position) decode(r *reader) {
 	p.Name = r.name("director name")
 	p.Boot = r.uint64("boot id")
 	p.Seq = r.uint64("seq")
-	p.Islands = list(r, "islands", minSpan, func(r *reader) (s Span) {
+	p.Islands = list(r, "islands", maxIslands, minSpan, func(r *reader) (s Span) {
 		extra := r.fields("island", 2)
 		s.From = r.uint64("from")
 		s.To = r.uint64("to")
@@ -40,14 +40,14 @@ func (p *Position) decode(r *reader) {
 }
 
 func encodePositions(w *writer, positions []Position) {
-	w.array(len(positions))
+	w.list("positions", len(positions), maxPositions)
 	for i := range positions {
 		positions[i].encode(w)
 	}
 }
 
 func decodePositions(r *reader) []Position {
-	return list(r, "positions", minPosition, func(r *reader) (p Position) {
+	return list(r, "positions", maxPositions, minPosition, func(r *reader) (p Position) {
 		p.decode(r)
 		return p
 	})
@@ -81,7 +81,7 @@ func (m *LogPart) encode(w *writer) {
 	w.uint(m.Boot)
 	w.uint(m.From)
 	w.bool(m.Short)
-	w.array(len(m.Entries))
+	w.list("entries", len(m.Entries), maxEntries)
 	for _, e := range m.Entries {
 		entry, ok := e.(body)
 		if _, logged := LogSeq(e); !ok || !logged {
@@ -100,7 +100,7 @@ func (m *LogPart) decode(r *reader) {
 	m.Boot = r.uint64("boot id")
 	m.From = r.uint64("from")
 	m.Short = r.bool("short")
-	m.Entries = list(r, "entries", minEntry, decodeEntry)
+	m.Entries = list(r, "entries", maxEntries, minEntry, decodeEntry)
 	r.end("message", extra)
 }
 

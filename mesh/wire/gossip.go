@@ -28,7 +28,7 @@ func (m *State) encode(w *writer) {
 	m.Hello.encode(w)
 	encodeChange(w, &m.Change)
 	w.int(m.Epoch)
-	w.array(len(m.Digests))
+	w.list("digests", len(m.Digests), maxTags)
 	for i := range m.Digests {
 		w.array(2)
 		w.name("tag", string(m.Digests[i].Tag))
@@ -41,7 +41,7 @@ func (m *State) decode(r *reader) {
 	m.Hello.decode(r)
 	m.Change = decodeChange(r)
 	m.Epoch = r.int("epoch")
-	m.Digests = list(r, "digests", minGroupDigests, func(r *reader) (d GroupDigests) {
+	m.Digests = list(r, "digests", maxTags, minGroupDigests, func(r *reader) (d GroupDigests) {
 		extra := r.fields("digests", 2)
 		d.Tag = ring.Tag(r.name("tag"))
 		decodeDigests(r, "digests", &d.Groups)

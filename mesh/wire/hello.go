@@ -14,7 +14,7 @@ func (s *Settings) encode(w *writer) {
 	}
 	w.uint(uint64(s.Protocol))
 	w.name("mesh name", s.Mesh)
-	w.name("user hash format", s.HashFormat)
+	w.format("user hash format", s.HashFormat)
 	w.int(s.Expire)
 }
 
@@ -22,7 +22,7 @@ func (s *Settings) decode(r *reader) {
 	extra := r.fields("settings", 4)
 	s.Protocol = int(r.uint("protocol", math.MaxInt32))
 	s.Mesh = r.name("mesh name")
-	s.HashFormat = r.name("user hash format")
+	s.HashFormat = r.format("user hash format")
 	s.Expire = r.int("user expire")
 	r.end("settings", extra)
 }

@@ -39,7 +39,7 @@ const minKickCount = 1 + 4*1
 func (m *Kicked) encode(w *writer) {
 	w.array(2)
 	w.uint(m.ID)
-	w.array(len(m.Kicks))
+	w.list("kicks", len(m.Kicks), maxKicks)
 	for _, k := range m.Kicks {
 		w.array(4)
 		w.name("tag", string(k.Tag))
@@ -52,7 +52,7 @@ func (m *Kicked) encode(w *writer) {
 func (m *Kicked) decode(r *reader) {
 	extra := r.fields("message", 2)
 	m.ID = r.uint64("id")
-	m.Kicks = list(r, "kicks", minKickCount, func(r *reader) (k KickCount) {
+	m.Kicks = list(r, "kicks", maxKicks, minKickCount, func(r *reader) (k KickCount) {
 		extra := r.fields("kick", 4)
 		k.Tag = ring.Tag(r.name("tag"))
 		k.Hash = ring.UserHash(r.uint("user hash", math.MaxUint32))

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
+
+	"directormesh/ring"
 )
 
 // reader reads msgpack from a byte slice. It keeps the first error; after it
@@ -32,7 +34,7 @@ func (r *reader) left() int { return len(r.in) }
 // fail keeps the first error, one about the named field.
 func (r *reader) fail(field, format string, args ...any) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
+		r.err = fmt.Errorf("%s: %w", field, fmt.Errorf(format, args...))
 	}
 }
 
@@ -129,10 +131,14 @@ func (r *reader) length(field string, code byte) uint64 {
 	return uint64(code & msgpcode.FixedArrayMask) // that of maps is the same
 }
 
-// list reads an array whose elements take at least size bytes each with one
-// call of read for each element. An empty array gives nil.
-func list[T any](r *reader, field string, size int, read func(*reader) T) []T {
+// list reads an array of at most that many elements, which take at least size
+// bytes each, with one call of read for each. An empty array gives nil.
+func list[T any](r *reader, field string, most, size int, read func(*reader) T) []T {
 	n := r.arrayLen(field, size)
+	if n > most {
+		r.fail(field, "%w: %d, at most %d are allowed", ErrTooMany, n, most)
+		return nil
+	}
 	if n == 0 {
 		return nil
 	}
@@ -276,11 +282,33 @@ func (r *reader) cut(field string, limit int) []byte {
 	return cut
 }
 
-func (r *reader) name(field string) string  { return r.text(field, maxName) }
-func (r *reader) value(field string) string { return r.text(field, maxText) }
+// name reads a word, which may be missing: it goes into logs, lines and tables.
+func (r *reader) name(field string) string {
+	s := r.text(field, ring.MaxName)
+	if s != "" {
+		if err := ring.CheckWord(s); err != nil {
+			r.fail(field, "%v", err)
+			return ""
+		}
+	}
+	return s
+}
 
-// remark is value: only the writer makes a difference.
-func (r *reader) remark(field string) string { return r.value(field) }
+// format reads a name that may have spaces.
+func (r *reader) format(field string) string {
+	s := r.text(field, ring.MaxName)
+	if problem := formatProblem(s); problem != "" {
+		r.fail(field, "%s", problem)
+		return ""
+	}
+	return s
+}
+
+func (r *reader) value(field string) string { return r.text(field, MaxText) }
+
+// remark reads a text for people. One that cannot be shown must not keep its message from being
+// read.
+func (r *reader) remark(field string) string { return ring.Printable(r.value(field)) }
 
 func (r *reader) addr(field string, need necessity) netip.Addr {
 	a, _ := r.cutAddr(field, r.bytes(field, 16), need)

@@ -48,7 +48,7 @@ func elements() []element {
 			func(r *reader) bool { return string(r.bytes("field", n)) == text })
 		add("array", func(e *msgpack.Encoder) error { return e.Encode(make([]bool, n)) },
 			func(r *reader) bool {
-				return len(list(r, "field", 1, func(r *reader) bool { return r.bool("element") })) == n
+				return len(list(r, "field", 1<<20, 1, func(r *reader) bool { return r.bool("element") })) == n
 			})
 	}
 	return all

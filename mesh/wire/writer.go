@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"directormesh/ring"
 )
 
-const (
-	maxName = 255  // bytes of a name: of directors, meshes, tags, hosts, fields
-	maxText = 4096 // bytes of a reason, an error or a value of an auth field
-)
+// MaxText bounds the bytes of a reason, an error or a value of an auth field.
+const MaxText = 4096
 
 // writer writes msgpack to a byte slice. It keeps the first error, after which
 // what it writes does not matter.
@@ -53,7 +53,7 @@ func (w *writer) close() ([]byte, error) {
 // fail keeps the first error, one about the named field.
 func (w *writer) fail(field, format string, args ...any) {
 	if w.err == nil {
-		w.err = fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
+		w.err = fmt.Errorf("%s: %w", field, fmt.Errorf(format, args...))
 	}
 }
 
@@ -68,6 +68,14 @@ func (w *writer) keep(err error) {
 // array opens an array of n elements, which must follow.
 func (w *writer) array(n int) { w.keep(w.enc.EncodeArrayLen(n)) }
 
+// list opens an array of n elements, of which there may be that many.
+func (w *writer) list(field string, n, most int) {
+	if n > most {
+		w.fail(field, "%w: %d, at most %d are allowed", ErrTooMany, n, most)
+	}
+	w.array(n)
+}
+
 func (w *writer) uint(v uint64) { w.keep(w.enc.EncodeUint(v)) }
 func (w *writer) int(v int64)   { w.keep(w.enc.EncodeInt(v)) }
 func (w *writer) bool(v bool)   { w.keep(w.enc.EncodeBool(v)) }
@@ -79,30 +87,53 @@ func (w *writer) bytes(b []byte) {
 	w.out = append(w.out, b...)
 }
 
-// name writes a string of at most maxName bytes.
+// name writes a word, which may be missing.
 func (w *writer) name(field, s string) {
-	if len(s) > maxName {
-		w.fail(field, "%d bytes, at most %d are allowed", len(s), maxName)
+	if s != "" {
+		if err := ring.CheckWord(s); err != nil {
+			w.fail(field, "%v", err)
+			return
+		}
+	}
+	w.keep(w.enc.EncodeString(s))
+}
+
+// format writes a format: a name that may have spaces.
+func (w *writer) format(field, s string) {
+	if problem := formatProblem(s); problem != "" {
+		w.fail(field, "%s", problem)
 		return
 	}
 	w.keep(w.enc.EncodeString(s))
 }
 
-// value writes a string of at most maxText bytes.
+// formatProblem says why a string is no format, "" if it is one.
+func formatProblem(s string) string {
+	switch {
+	case len(s) > ring.MaxName:
+		return fmt.Sprintf("%d bytes, at most %d are allowed", len(s), ring.MaxName)
+	case s != ring.Printable(s):
+		return "it has a character that cannot be shown"
+	}
+	return ""
+}
+
+// value writes a string of at most MaxText bytes.
 func (w *writer) value(field, s string) {
-	if len(s) > maxText {
-		w.fail(field, "%d bytes, at most %d are allowed", len(s), maxText)
+	if len(s) > MaxText {
+		w.fail(field, "%d bytes, at most %d are allowed", len(s), MaxText)
 		return
 	}
 	w.keep(w.enc.EncodeString(s))
 }
 
-// remark writes a text for people, cut to maxText bytes: one that is too long
+// remark writes a text for people, cut to MaxText bytes: one that is too long
 // must not keep its message from being sent.
 func (w *writer) remark(s string) {
-	if len(s) > maxText {
-		end := maxText
-		for end > maxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+	s = ring.Printable(s)
+	if len(s) > MaxText {
+		end := MaxText
+		for end > MaxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
 			end--
 		}
 		s = s[:end]

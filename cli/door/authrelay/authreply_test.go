@@ -239,3 +239,15 @@ func (f *fixture) socket() *net.UnixConn {
 	f.t.Cleanup(func() { c.Close() })
 	return c
 }
+
+// TestHostNamesAreEscaped checks that the name of a backend cannot add fields or lines to a reply,
+// wherever it came from.
+func TestHostNamesAreEscaped(t *testing.T) {
+	c := newCompleter(Config{})
+	at := place{backend: netip.MustParseAddr("192.0.2.1"), name: "evil\tnologin\nOK\t2"}
+	got, err := c.append(nil, []byte("OK\t1\tuser=bob\tproxy"), []byte("\n"), &reply{}, at)
+	want := "OK\t1\tuser=bob\tproxy\thost=evil\x01tnologin\x01nOK\x01t2\thostip=192.0.2.1\n"
+	if err != nil || string(got) != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"directormesh/cli/dovecot/tabbed"
 	"directormesh/ring"
 )
 
@@ -49,7 +50,7 @@ func (c *completer) append(out, body, ending []byte, r *reply, p place) (_ []byt
 	if !local {
 		out = append(append(out, c.refresh...), "\thost="...)
 		if p.name != "" {
-			out = append(append(out, p.name...), "\thostip="...)
+			out = append(tabbed.AppendEscaped(out, p.name), "\thostip="...)
 		}
 		out = ring.AppendAddrText(out, p.backend)
 		if c.mark != nil {
