@@ -57,7 +57,7 @@ type Config struct {
 // time is its own to limit. It must obey ctx, which ends with the node, and give up some time by itself; after 10 s nobody waits for
 // what it returns. known says that the kicker knows that count were all the sessions there were.
 type Kicker interface {
-	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (count int, known bool, err error)
+	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (replica.KickResult, error)
 }
 
 // A Hook runs the operator's flush hook for one user who is being moved. Run must obey ctx, which ends at run.Cutoff.
