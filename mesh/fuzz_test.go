@@ -114,11 +114,11 @@ func FuzzSeed(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		parsed, err := parseSeed(s, DefaultPort)
+		parsed, err := parseSeed(s)
 		if err != nil {
 			return
 		}
-		again, err := parseSeed(parsed.String(), 1)
+		again, err := parseSeed(parsed.String())
 		if err != nil || again != parsed {
 			t.Fatalf("%q is %v, which is %v, %v", s, parsed, again, err)
 		}

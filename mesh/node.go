@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -108,7 +109,7 @@ func prepare(cfg Config) (*Node, error) {
 		links:  make(map[string]*link),
 	}
 	for _, s := range cfg.Join {
-		seed, err := parseSeed(s, cfg.joinPort())
+		seed, err := parseSeed(s)
 		if err != nil {
 			return nil, fmt.Errorf("join: %w", err)
 		}
@@ -158,19 +159,12 @@ func (n *Node) open() error {
 	}
 	bound, err := netip.ParseAddrPort(l.Addr().String())
 	if err == nil {
-		listening := netip.AddrPortFrom(n.cfg.Bind.Addr(), bound.Port())
-		var peers []netip.Addr
-		if !n.cfg.Advertise.IsValid() && listening.Addr().IsUnspecified() {
-			peers = n.knownPeers()
-		}
-		n.advertise, err = advertised(n.cfg.Advertise, listening, peers, thisHost{})
+		n.advertise, err = advertised(n.cfg.Advertise, netip.AddrPortFrom(n.cfg.Bind.Addr(), bound.Port()), net.InterfaceAddrs)
 	}
 	if err != nil {
 		return errors.Join(err, l.Close(), p.Close())
 	}
-	from := source(n.cfg.Bind, n.advertise)
-	p = sendFrom(p, from.Addr())
-	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, from, n.gate(), transportEvents{
+	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, n.gate(), transportEvents{
 		evicted: func() { n.metrics.drop(dropEvicted) },
 		tooMuch: func() { n.metrics.drop(dropTooMuch) },
 		refused: n.noteRefusal,

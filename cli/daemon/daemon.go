@@ -13,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/handover"
-	"directormesh/cli/kick"
 	"directormesh/mesh"
 )
 
@@ -96,7 +95,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err = d.sessions.attach(d.node, d.fifo(), registry); err != nil {
 		return nil, err
 	}
-	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version, noKicker: d.sessions.kicker == kick.None{}}
+	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version}
 	return d, d.makeDoors(registry)
 }
 

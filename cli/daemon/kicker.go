@@ -12,7 +12,7 @@ import (
 type kicker struct{ kick.Kicker }
 
 // Kick implements mesh.Kicker.
-func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (replica.KickResult, error) {
+func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (count int, known bool, err error) {
 	r, err := k.Kicker.Kick(ctx, kick.Target{
 		Tag:     tag,
 		ByHash:  t.ByHash,
@@ -22,5 +22,5 @@ func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (r
 		Field:   t.Field,
 		Value:   t.Value,
 	})
-	return replica.KickResult{Count: r.Count, Known: r.Known, Left: r.Left, Blind: r.Blind}, err
+	return r.Count, r.Known, err
 }

@@ -46,8 +46,6 @@ type director struct {
 
 	kicker func(Kick) (count int, known, answers bool)
 	wall   func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
-	left   int                                      // sessions that the kicker cannot end
-	blind  bool
 }
 
 type mail struct {
@@ -265,7 +263,7 @@ func (d *director) carryOut() bool {
 		case Kick:
 			d.kicked = append(d.kicked, e)
 			if count, known, answers := d.kicker(e); answers {
-				d.core.KickDone(d.w.now, e.ID, KickResult{Count: count, Known: known, Left: d.left, Blind: d.blind}, nil)
+				d.core.KickDone(d.w.now, e.ID, count, known, nil)
 			}
 		case CloseStream:
 			other := d.w.named(e.Peer)

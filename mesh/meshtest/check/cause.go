@@ -8,24 +8,23 @@ import (
 
 // replaces finds why none of the user's lines binds the director that answers, and which of them stay beside the new one. Of
 // several lines, which a fault left, any may have won everywhere: what happens to that one then happens to the user.
-func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend netip.Addr) (why cause, kept []*line) {
+func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend netip.Addr) (why cause, kept []*line, flushes []*operation) {
 	why = causeFresh
 	bound, left := false, false
-	var flushes []*operation
 	for _, x := range s.lines {
 		by := c.flushedBy(s, x, t, backend)
 		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t)
 		switch {
 		case x.loose:
 		case x.recorded != never && c.perhapsDead(x, t):
-			if c.troubled(t) {
-				kept = append(kept, x) // it may live on where this director was not heard
-			}
 		case c.freedBy(s, x, t) != nil:
 			kept = append(kept, x)
 			why = max(why, causeFreed)
 		case x.recorded == never:
 			kept = append(kept, x) // nothing is known of its end
+			if c.unknown(t, l.director, x) {
+				why = causeFault
+			}
 		case c.freedAfter(s, x, t):
 			why = max(why, causeFreed)
 			if c.unknown(t, l.director, x) {
@@ -40,24 +39,27 @@ func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend net
 		case len(by) > 0:
 			flushes = append(flushes, by...)
 			why = max(why, causeFlushed)
+			if !c.informed(t, l.director, x) {
+				kept = append(kept, x) // which of the two wins is not known
+			}
 		default:
 			bound = true
 		}
 	}
 	if bound && !left {
-		return causeNone, nil
+		return causeNone, nil, nil
 	}
 	if len(flushes) > 0 && !slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
 		s.used[flushes[0]] = true // with several it is not known which it was
 	}
-	return why, kept
+	return why, kept, flushes
 }
 
 // notForgottenYet reports whether the line was made where an operation had already dropped a mapping to this backend, which it has not yet at
 // the director that answers.
 func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
 	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
-		return o.frees(backend) && o.at <= x.start && o.everywhere > t
+		return o.frees(backend) && o.at <= x.start && o.still > t
 	})
 }
 
@@ -80,22 +82,23 @@ func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *op
 
 // pending reports whether an operation may still change the lines that the user has.
 func (c *Checker) pending(o *operation, s *userState) bool {
-	if o.everywhere == forever {
+	if o.still == forever {
 		return true
 	}
 	for _, x := range s.lines {
-		if o.everywhere <= x.start {
+		if o.still <= x.start {
 			return false
 		}
 	}
 	return true
 }
 
-// freedBy finds an operation under way that may have dropped the line's mapping.
+// freedBy finds an operation under way, or one after which nobody has been answered the line yet,
+// that may have dropped its mapping.
 func (c *Checker) freedBy(s *userState, x *line, t time.Duration) *operation {
 	for _, o := range c.operations {
 		switch {
-		case o.frees(x.backend) && o.everywhere > x.start:
+		case o.frees(x.backend) && o.still > x.proven:
 			return o
 		case o.flushes(x.backend) && o.ended > x.start && c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
 			return o // a flush forgets whom it finds no place for
@@ -112,7 +115,7 @@ func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
 func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend netip.Addr) (found []*operation) {
 	for _, at := range c.stops(s, x) {
 		for _, o := range c.operations {
-			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) && (c.mayHash(s.user, o.at, t, backend) || c.troubled(t)) {
+			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) && c.mayHash(s.user, o.at, t, backend) {
 				found = append(found, o)
 			}
 		}
@@ -154,7 +157,7 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 			if !o.flushes(p.backend) || s.used[o] || o.ended <= p.since(o) {
 				continue
 			}
-			found, _ := c.table.placesOf(s.user, o.at, min(t, o.ended))
+			found, _ := c.table.placesOf(s.user, o.at, min(t, o.ended), everyone)
 			for _, addr := range found {
 				stops = append(stops, stop{addr, o.at, o.at})
 			}
@@ -163,7 +166,7 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 	}
 	for _, p := range stops[1:] {
 		for _, o := range c.operations {
-			if o.frees(p.backend) && o.everywhere > p.first || o.flushes(p.backend) && o.ended > p.first && c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
+			if o.frees(p.backend) && o.still > p.first || o.flushes(p.backend) && o.ended > p.first && c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
 				return true
 			}
 		}
@@ -174,18 +177,22 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 // troubled reports whether there was a fault so lately that directors may hold different tables.
 func (c *Checker) troubled(t time.Duration) bool { return c.contacts.calmFor(t) < troubleSpread }
 
-// judgePlace demands that a user without a mapping goes where it hashes.
+// judgePlace demands that a user without a mapping goes where it hashes by the table that the
+// director must have. One that is not synced gives the answer of another; one that has not met the
+// mesh goes by a table of its own.
 func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend netip.Addr) {
-	if c.troubled(l.at) || c.troubled(t) {
-		return
+	d := c.contacts.directors[l.director]
+	who := everyone
+	if d.synced && !l.unsynced {
+		who = at(l.director)
 	}
-	found, any := c.table.placesOf(s.user, l.at, t)
-	if any || slices.Contains(found, backend) {
+	found, any := c.table.placesOf(s.user, l.at, t, who)
+	if any || slices.Contains(found, backend) || !d.rooted {
 		return
 	}
 	lifetime := c.rules.Expire + c.rules.share() + clockSlack
-	for _, at := range s.relayed { // a mapping that nobody was answered yet
-		if t-at < lifetime+2*waitLimit && c.mayHash(s.user, at, at+2*waitLimit, backend) {
+	for _, r := range s.relayed { // a mapping that nobody was answered yet
+		if end := min(t, r.ended+waitLimit); t-end < lifetime && r != l && c.mayHash(s.user, r.at, end, backend) {
 			return
 		}
 	}
@@ -194,11 +201,11 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			return
 		}
 	}
-	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v", c.contacts.directors[l.director].name, backend, found)
+	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v", d.name, backend, found)
 }
 
 // mayHash reports whether the user may have hashed to a backend at some director between two times.
 func (c *Checker) mayHash(u User, since, until time.Duration, backend netip.Addr) bool {
-	found, any := c.table.placesOf(u, since, until)
+	found, any := c.table.placesOf(u, since, until, everyone)
 	return any || slices.Contains(found, backend)
 }

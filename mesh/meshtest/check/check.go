@@ -22,6 +22,8 @@ type Checker struct {
 	fresh     []*lookup         // asked at this very moment
 	kicks     map[string][]Kick // by director
 
+	faultsEnd time.Duration // when the last fault ends that has begun
+
 	breaches []Breach
 	explain  func(t time.Duration, text string) // nil: nobody wants to know
 }
@@ -33,7 +35,7 @@ const maxBreaches = 20
 func New(rules Rules) *Checker {
 	return &Checker{
 		rules:         rules,
-		contacts:      newContacts(rules.Founding),
+		contacts:      newContacts(rules),
 		table:         newTable(rules.Backends, rules.Odd),
 		operationByID: make(map[uint64]*operation),
 		users:         make(map[User]*userState),
@@ -54,6 +56,7 @@ func (c *Checker) explainf(t time.Duration, format string, args ...any) {
 // Verify judges a whole history.
 func Verify(rules Rules, history []Event) []Breach {
 	c := New(rules)
+	c.Foresee(history)
 	for _, e := range history {
 		c.Event(e)
 	}
@@ -71,13 +74,13 @@ func (c *Checker) Event(e Event) {
 	switch e := e.(type) {
 	case Start:
 		c.contacts.start(t, e.Director)
+		c.forget(c.contacts.of(e.Director))
 		c.kicks[e.Director] = nil
 	case Leave:
 		c.contacts.directors[c.contacts.of(e.Director)].leaving = true
 	case Stop:
 		i := c.contacts.of(e.Director)
-		c.answersLost(t, i)
-		c.dropLookups(i)
+		c.dropLookups(t, i)
 		c.originatorDied(t, i)
 		c.contacts.stop(t, i)
 	case Pause:
@@ -89,9 +92,18 @@ func (c *Checker) Event(e Event) {
 	case Frame:
 		c.contacts.frame(e)
 		if c.contacts.twoMeshes == t {
-			c.table.odd = true
 			c.estrange()
 		}
+	case Synced:
+		c.contacts.says(e)
+		if c.contacts.twoMeshes == t {
+			c.estrange()
+		}
+		c.unsettleLookups(e)
+	case MeshTimes:
+		c.judgeMeshTimes(e)
+	case Fault:
+		c.faultsEnd = max(c.faultsEnd, e.Until)
 	case Lookup:
 		c.asked(e)
 	case Answer:
@@ -119,7 +131,9 @@ func (c *Checker) look(t time.Duration) {
 		return
 	}
 	c.contacts.look(t)
-	c.settleOperations(t)
+	c.noteRough(t)
+	c.spreadOperations(t)
+	c.judgeRest(t)
 	c.overdue(t)
 	c.settleUsers(t)
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 )
@@ -10,12 +9,7 @@ import (
 // TestStories judges histories written by hand: each should be fine, or show one breach.
 func TestStories(t *testing.T) {
 	const life = 40 * time.Second // expire time and share
-	tests := []struct {
-		name      string
-		tell      func(s *story)
-		guarantee string // "": fine
-		text      string
-	}{
+	testStories(t, []tale{
 		{"everybody answers the same", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.login("d2", calm+sec(0.01), alice, b1)
@@ -247,22 +241,7 @@ func TestStories(t *testing.T) {
 			conflict(s)
 			s.finalWithout(calm+sec(20), Mapping{User: alice, Backend: placeWithout(b1), Ends: calm + life})
 		}, "G3", "d3 never kicked"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			s := newStory()
-			test.tell(s)
-			breaches := s.verify()
-			switch {
-			case test.guarantee == "" && len(breaches) > 0:
-				t.Errorf("found %v in a fine history", breaches)
-			case test.guarantee != "" && len(breaches) == 0:
-				t.Errorf("found nothing, want a breach of %s", test.guarantee)
-			case test.guarantee != "" && (breaches[0].Guarantee != test.guarantee || !strings.Contains(breaches[0].Text, test.text)):
-				t.Errorf("found %v, want a breach of %s about %q", breaches[0], test.guarantee, test.text)
-			}
-		})
-	}
+	})
 }
 
 // placeWithout is where alice hashes while a backend has no vhosts.

@@ -21,6 +21,8 @@ const (
 	historyKept = 25 * time.Second
 	// shortPause is what a director may sleep without being allowed any consequence.
 	shortPause = 900 * time.Millisecond
+	// lookEvery is how often the whole mesh is observed.
+	lookEvery = 250 * time.Millisecond
 
 	never = time.Duration(-1 << 62)
 )
@@ -35,8 +37,15 @@ type director struct {
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
-	met       bool // has had contact with another director in this life
-	rooted    bool // and, directly or through others, with the mesh whose clock goes on; the others may have founded one by clocks of their own
+	synced    bool          // by its own word
+	syncedAt  time.Duration // when it said so last; never, if it has not in this life
+	why       string        // its reason for not being synced
+	since     time.Duration // when synced last became what it is
+	reported  time.Duration // the value of since for which a lack of rest was reported
+	astray    bool          // its mesh time was reported
+	mesh      uint64        // that it says it belongs to
+	met       bool          // has had contact with another director in this life
+	rooted    bool          // and, directly or through others, with the mesh that goes on; see lost
 
 	settled   bool
 	unsettled time.Duration // when it last became so
@@ -47,10 +56,14 @@ type director struct {
 type link struct {
 	sent      time.Duration // of the newest frame received
 	sentAt    time.Duration // when that was received
+	before    time.Duration // of the last frame before the stream was silent for so long that it may be another one now
+	resumed   time.Duration // of the first frame after that: the replay of what was missed begins with it
 	whole     time.Duration // what was sent since then has been received without a gap
 	echo      time.Duration // receiver's newest frame that the other one is known to have received
 	woke      time.Duration // when the receiver last woke, unless it was cut off from the other one before it slept
 	separated time.Duration // when this receiver, as the one who answers, was last cut off from the other
+	gone      time.Duration // since when the receiver is cut off from the other, as seen by looks; forever if it is not
+	touch     time.Duration // since when frames have flowed both ways without a long silence; forever if they do not
 }
 
 // contacts knows who lives and who can reach whom.
@@ -62,10 +75,21 @@ type contacts struct {
 	nextLook  time.Duration
 	founding  time.Duration // before then the mesh may not be founded
 	twoMeshes time.Duration // when last a director that may have founded a mesh met another; never, if it did not
+	estates   []*estate
+
+	// lost are the meshes that some director left for another one. The directors of all others are
+	// rooted. Nil means that the directors do not tell: then the first that meet are, and whoever
+	// meets them.
+	lost    map[uint64]bool
+	knownIn time.Duration // [Rules.KnownWithin]
+	lag     time.Duration // [Rules.BatchLag]
 }
 
-func newContacts(founding time.Duration) *contacts {
-	return &contacts{index: make(map[string]int), lastRough: never, founding: founding, twoMeshes: never}
+func newContacts(r Rules) *contacts {
+	return &contacts{
+		index: make(map[string]int), lastRough: never, founding: r.Founding, twoMeshes: never,
+		knownIn: r.knownWithin(), lag: r.BatchLag,
+	}
 }
 
 // of gives the number of a director.
@@ -75,7 +99,9 @@ func (c *contacts) of(name string) int {
 	}
 	i := len(c.directors)
 	c.index[name] = i
-	c.directors = append(c.directors, &director{name: name, settledAt: never, stoppedAt: never})
+	c.directors = append(c.directors, &director{
+		name: name, settledAt: never, stoppedAt: never, syncedAt: never,
+	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
 	}
@@ -84,18 +110,23 @@ func (c *contacts) of(name string) int {
 		row[j] = freshLink()
 	}
 	c.links = append(c.links, row)
+	for _, e := range c.estates {
+		e.held = append(e.held, nil)
+	}
 	return i
 }
 
 func freshLink() link {
-	return link{sent: never, sentAt: never, whole: never, echo: never, woke: never, separated: never}
+	return link{sent: never, sentAt: never, before: never, resumed: never, whole: never, echo: never, woke: never, separated: never, gone: forever, touch: forever}
 }
 
 func (c *contacts) start(t time.Duration, name string) {
 	i := c.of(name)
 	d := c.directors[i]
+	c.probate(i)
 	d.life++
 	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
+	d.synced, d.syncedAt, d.since, d.reported, d.why, d.astray, d.mesh = false, never, t, never, "", false, 0
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -105,7 +136,8 @@ func (c *contacts) start(t time.Duration, name string) {
 
 func (c *contacts) stop(t time.Duration, i int) {
 	d := c.directors[i]
-	d.alive, d.paused, d.stoppedAt = false, false, t
+	d.alive, d.paused, d.synced, d.stoppedAt = false, false, false, t
+	c.bequeath(t, i)
 	c.unsettle(d, t)
 	c.lastRough = t
 }
@@ -122,6 +154,7 @@ func (c *contacts) wake(t time.Duration, i int) {
 			if !c.cut(d.pausedAt, i, j) {
 				c.links[i][j].woke = t
 			}
+			c.links[i][j].touch = forever
 		}
 		c.unsettle(d, t)
 	}
@@ -149,6 +182,9 @@ func (c *contacts) frame(f Frame) {
 	if f.Sent-l.sent > historyKept {
 		l.whole = f.Sent - historyKept
 	}
+	if f.Sent-l.sent > calmGap {
+		l.before, l.resumed = l.sent, f.Sent
+	}
 	if f.Sent > l.sent {
 		l.sent, l.sentAt = f.Sent, t
 	}
@@ -162,16 +198,24 @@ func (c *contacts) frame(f Frame) {
 // meets notes a frame between two directors. If one of them has been alone so long that it may have founded a mesh, the older of the
 // two meshes, as their clocks tell, goes on, and everybody in the other one joins it.
 func (c *contacts) meets(t time.Duration, a, b *director) {
-	if !a.met && t-a.startedAt > aloneAfter || !b.met && t-b.startedAt > aloneAfter {
-		c.twoMeshes = t
-		for _, d := range c.directors {
-			c.unsettle(d, t)
-		}
+	if c.lost == nil && (!a.met && t-a.startedAt > aloneAfter || !b.met && t-b.startedAt > aloneAfter) {
+		c.joins(t)
+	}
+}
+
+// joins notes that a mesh, or some director of one, joins another.
+func (c *contacts) joins(t time.Duration) {
+	c.twoMeshes = t
+	for _, d := range c.directors {
+		c.unsettle(d, t)
 	}
 }
 
 // root notes that two directors are in touch. The first two that are, of all that live, are of the mesh that goes on.
 func (c *contacts) root(a, b *director) {
+	if c.lost != nil {
+		return
+	}
 	if a.rooted || b.rooted || !slices.ContainsFunc(c.directors, func(d *director) bool { return d.alive && d.rooted }) {
 		a.rooted, b.rooted = true, true
 	}
@@ -230,24 +274,27 @@ func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 
 // look observes the whole mesh at t and lets directors settle.
 func (c *contacts) look(t time.Duration) {
-	if t < c.nextLook {
-		return
-	}
-	c.nextLook = t + 250*time.Millisecond
+	c.nextLook = t + lookEvery
+	calm := true
 	for i, d := range c.directors {
 		if !d.alive {
 			continue
 		}
-		if d.paused {
-			c.lastRough = t
-			return
-		}
+		calm = calm && !d.paused
 		for j, p := range c.directors {
-			if i != j && p.alive && t-max(c.links[i][j].echo, d.startedAt, p.startedAt) > calmGap {
-				c.lastRough = t
-				return
+			if i == j || !p.alive {
+				continue
 			}
+			l := &c.links[i][j]
+			quiet := t-max(l.echo, d.startedAt, p.startedAt) > calmGap
+			calm = calm && !quiet
+			c.lookAt(t, i, j, quiet)
 		}
+	}
+	c.inherit(t)
+	if !calm {
+		c.lastRough = t
+		return
 	}
 	for i, d := range c.directors {
 		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime {
@@ -259,22 +306,51 @@ func (c *contacts) look(t time.Duration) {
 	}
 }
 
+// lookAt notes whether two directors are in touch, or cut off from each other.
+func (c *contacts) lookAt(t time.Duration, i, j int, quiet bool) {
+	l := &c.links[i][j]
+	switch {
+	case quiet || l.echo == never || c.directors[i].paused || c.directors[j].paused:
+		l.touch = forever
+	case l.touch == forever:
+		l.touch = t
+	}
+	switch {
+	case !c.cut(t, i, j):
+		l.gone = forever
+	case l.gone == forever:
+		l.gone = t
+	}
+}
+
+// inTouch is since when two directors have been in touch; forever if they are not.
+func (c *contacts) inTouch(i, j int) time.Duration {
+	return max(c.links[i][j].touch, c.links[j][i].touch)
+}
+
 // calmFor is how long no director started, stopped, slept or was silent.
 func (c *contacts) calmFor(t time.Duration) time.Duration { return t - c.lastRough }
 
-// reached reports whether a row that was made by a life of director from at t has surely arrived at director to, which still
-// lives the same life.
-func (c *contacts) reached(from, life int, at time.Duration, to int, lag time.Duration) bool {
-	d := c.directors[to]
+// reached reports whether a row that was made by the present life of director from at t has surely
+// arrived at director to.
+func (c *contacts) reached(from int, at time.Duration, to int) bool {
 	if from == to {
-		return d.life == life && d.alive
+		return c.directors[to].alive
 	}
-	if c.directors[from].life != life {
-		return false
+	return c.directors[to].alive && c.direct(from, to).covers(at)
+}
+
+// direct is what a director has by the stream from another one: of the rows that this made in its
+// present or last life. What was made before the receiver started came with its snapshot: before
+// that it does not answer by itself (brief, §4 Joining).
+func (c *contacts) direct(from, to int) span {
+	l, d := &c.links[to][from], c.directors[to]
+	s := span{from: l.whole, to: l.sent - c.lag, since: l.sentAt}
+	if l.sent < l.resumed+c.lag {
+		s.to = l.before - c.lag // the replay is under way
 	}
-	l := c.links[to][from]
-	if d.startedAt > at && !d.settled {
-		return false // only a snapshot brings it what was before its time
+	if d.syncedAt == never && !d.settled {
+		s.from = max(s.from, d.startedAt)
 	}
-	return d.alive && l.sent >= at+lag && l.whole <= at
+	return s
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -69,6 +70,30 @@ type Frame struct {
 	From, To string
 	Sent     time.Duration
 	Echo     time.Duration
+}
+
+// Synced tells what a director says of itself when that changes: whether it answers by itself, and
+// if not, why, and to which mesh it belongs (0: none, or nobody asks). A director is not synced
+// when it starts.
+type Synced struct {
+	At
+	Director string
+	Synced   bool
+	Why      string
+	Mesh     uint64
+}
+
+// MeshTimes are how far the mesh times of all living directors were ahead of true time at one
+// moment.
+type MeshTimes struct {
+	At
+	Ahead map[string]time.Duration
+}
+
+// Fault is something that goes wrong from now on, until Until.
+type Fault struct {
+	At
+	Until time.Duration
 }
 
 // Lookup is a question for a user's backend that reached a director.
@@ -226,13 +251,25 @@ type Backend struct {
 // Rules are the settings that the guarantees depend on.
 type Rules struct {
 	Expire   time.Duration
-	Backends []Backend // the table at the founding of the mesh
-	Odd      []Backend // that of any other director that founds one, if not the same
+	Backends []Backend   // the table at the founding of the mesh
+	Odd      [][]Backend // those of other directors that may found one, if not the same
 
 	// BatchLag is the longest time between an answer and the frame that carries its row.
 	BatchLag time.Duration
 	// RepairWithin is how long after the end of a fault the mesh may need to agree again.
 	RepairWithin time.Duration
+	// KnownWithin is how long after a director's end, or after those concerned came into touch, what
+	// one of them has of its rows may be unknown to another; zero means 8 s: 5 s of silence and two
+	// beats, then positions, a request and its answer.
+	KnownWithin time.Duration
+	// RestWithin is how long after the last fault's end directors may not be synced; zero means 15 s.
+	RestWithin time.Duration
+	// ClocksWithin is how far apart the mesh times of synced directors that are in touch may be; zero
+	// means 1 s.
+	ClocksWithin time.Duration
+	// HoldWithin is by when a director releases a user of whose move it hears nothing more; zero means
+	// 28 s.
+	HoldWithin time.Duration
 	// Founding is by when the directors have founded a mesh together; zero if the first one does so at once.
 	Founding time.Duration
 }
@@ -241,6 +278,14 @@ type Rules struct {
 func (r Rules) share() time.Duration {
 	return min(max(r.Expire/20, 20*time.Second), 45*time.Second)
 }
+
+func (r Rules) knownWithin() time.Duration { return cmp.Or(r.KnownWithin, 8*time.Second) }
+func (r Rules) restWithin() time.Duration  { return cmp.Or(r.RestWithin, 15*time.Second) }
+
+func (r Rules) holdWithin() time.Duration { return cmp.Or(r.HoldWithin, 28*time.Second) }
+
+// One that is further off the median than this is not synced (brief, §3 Mesh time).
+func (r Rules) clocksWithin() time.Duration { return cmp.Or(r.ClocksWithin, time.Second) }
 
 // Breach is one broken guarantee.
 type Breach struct {

@@ -33,7 +33,7 @@ func (c *Checker) final(e Final) {
 		}
 		c.compareMappings(t, names[0], name, first.Mappings, other.Mappings)
 	}
-	for _, text := range c.table.judge(first.Table, t, t) {
+	for _, text := range c.table.judge(first.Table, t, everyone) {
 		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
 	}
 	held := make(map[User]netip.Addr)
@@ -53,7 +53,7 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
 		return
 	}
 	x := s.lines[0]
-	if held == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) || c.beingMoved(s, t) {
+	if held == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) || c.beingMoved(s, t, 0) {
 		return
 	}
 	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(held))

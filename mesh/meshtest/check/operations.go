@@ -29,9 +29,11 @@ type operation struct {
 	err        string
 	superseded bool
 	failed     []string
-	everywhere time.Duration // from then on every director has it; forever if that is not known
-	ended      time.Duration // moves, flushes: from then on no user is held or moved by it any more
-	rough      bool          // moves, flushes: there was a fault before it ended
+	held       []time.Duration // by director: since when its present life has surely had it, forever if it has not
+	everywhere time.Duration   // from then on every director has it; forever if that is not known
+	still      time.Duration   // from then on it changes nothing any more, whether it is everywhere or lost
+	ended      time.Duration   // moves, flushes: from then on no user is held or moved by it any more
+	rough      bool            // moves, flushes: there was a fault before it ended
 }
 
 // frees reports whether the operation drops the mappings of a backend.
@@ -57,7 +59,7 @@ func (c *Checker) ordered(e Admin) {
 	i := c.contacts.of(e.Director)
 	o := &operation{
 		id: e.ID, at: e.When(), director: i, life: c.contacts.directors[i].life, op: e.Op,
-		everywhere: forever, ended: forever, stranger: !c.contacts.directors[i].rooted,
+		everywhere: forever, still: forever, ended: forever, stranger: !c.contacts.directors[i].rooted,
 	}
 	c.operations = append(c.operations, o)
 	c.operationByID[e.ID] = o
@@ -74,7 +76,7 @@ func (c *Checker) finished(e Done) {
 	o.done, o.doneAt, o.err, o.superseded = true, e.When(), e.Error, e.Superseded
 	o.failed = slices.Clone(e.Failed)
 	if e.Error != "" {
-		o.everywhere = forever
+		o.hold(o.director, e.When())
 		if e.NoEffect {
 			c.withdraw(o)
 		}
@@ -85,9 +87,7 @@ func (c *Checker) finished(e Done) {
 			o.failed = append(o.failed, d.name) // it counted as failed before the operation began
 		}
 	}
-	if len(o.failed) == 0 {
-		o.everywhere = e.When()
-	}
+	c.acknowledged(o)
 	switch o.op.Kind {
 	case OpMove:
 		if o.op.Wait {
@@ -100,6 +100,7 @@ func (c *Checker) finished(e Done) {
 		c.kickAcknowledged(o)
 	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget:
 		c.judgeApplied(o, e)
+		c.judgeHeld(e)
 		c.closeFreed(o)
 	}
 }
@@ -119,29 +120,13 @@ func (c *Checker) originatorDied(t time.Duration, i int) {
 	}
 }
 
-// settleOperations notes that in a calm mesh everything that was done has reached everybody.
-func (c *Checker) settleOperations(t time.Duration) {
+// noteRough notes which moves and flushes were under way while something was wrong.
+func (c *Checker) noteRough(t time.Duration) {
 	if c.contacts.lastRough == t {
 		for _, o := range c.operations {
 			o.rough = o.rough || o.ended > t
 		}
 	}
-	if c.contacts.calmFor(t) < settleTime {
-		return
-	}
-	for _, o := range c.operations {
-		if o.done && o.everywhere == forever && t-o.doneAt >= settleTime && c.survived(o) {
-			o.everywhere = t // also of one that lost against another: it has no effect any more
-			c.closeFreed(o)
-		}
-	}
-}
-
-// survived reports whether the director that took an operation still lives. If it does not, and others were out of reach when it
-// acknowledged, it may have taken the operation with it.
-func (c *Checker) survived(o *operation) bool {
-	d := c.contacts.directors[o.director]
-	return d.alive && d.life == o.life
 }
 
 // judgeApplied is G5 for a table change: every director that lives and is not named as failed has applied it.
@@ -155,7 +140,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	origin := e.Tables[c.contacts.directors[o.director].name]
 	for _, name := range names {
 		d := c.contacts.directors[c.contacts.of(name)]
-		if !d.alive || d.leaving || slices.Contains(o.failed, name) || !d.settled {
+		if !d.alive || d.leaving || slices.Contains(o.failed, name) || !d.synced || c.contacts.apart(o.director, c.contacts.of(name)) {
 			continue
 		}
 		held := e.Tables[name]
@@ -177,6 +162,20 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 			}
 			if writes := b.writes[r]; !allowed(writes, o, value) {
 				c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but the %v of %v is %d at %s", o.op, c.contacts.directors[o.director].name, r, b.addr, value, name)
+			}
+		}
+	}
+}
+
+// judgeHeld is G5 for all that was ever acknowledged: it holds on every director that had it or
+// must have got it since, for good, unless something later overrode it. Nothing is refused in
+// silence.
+func (c *Checker) judgeHeld(e Done) {
+	t := e.When()
+	for i, d := range c.contacts.directors {
+		if held, ok := e.Tables[d.name]; ok && d.alive && d.synced && d.rooted {
+			for _, text := range c.table.judge(held, t, at(i)) {
+				c.breach(t, "G5", User{}, "%s does not hold what was acknowledged: %s", d.name, text)
 			}
 		}
 	}
@@ -214,7 +213,7 @@ func allowed(writes []write, o *operation, value int) bool {
 // kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed has told its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
 	for _, d := range c.contacts.directors {
-		if !d.alive || d.leaving || !d.settled || d.settledAt > o.at || slices.Contains(o.failed, d.name) {
+		if !d.alive || d.leaving || !d.synced || d.since > o.at || slices.Contains(o.failed, d.name) {
 			continue
 		}
 		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool { return k.Name == o.op.Name && k.When() >= o.at }) {
@@ -229,9 +228,6 @@ func (c *Checker) imported(o *operation) {
 	s := c.user(o.op.User)
 	kept := slices.DeleteFunc(slices.Clone(s.lines), func(x *line) bool { return x.backend == o.op.Backend })
 	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
-	s.lines = append(kept, &line{
-		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, earlier: o.at, renewed: never,
-		answers: []given{c.givenBy(o)},
-	})
+	s.lines = append(kept, c.lineBy(o))
 	s.resolve = len(kept) > 0
 }

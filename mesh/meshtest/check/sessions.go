@@ -19,12 +19,10 @@ func (c *Checker) kicked(director string, u User, backend netip.Addr, since, unt
 	})
 }
 
-// judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were told to end before. That can be
-// demanded of directors that nothing has disturbed.
+// judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were told
+// to end before. That can be demanded of directors that the originator has counted all the time:
+// the brief, §5 (3), waits for all live peers.
 func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
-	if t-c.contacts.lastRough < t-x.move.at+troubleSpread {
-		return
-	}
 	for _, o := range c.operations {
 		if o.at >= x.move.at && o.frees(x.backend) {
 			return // to forget the users of the new backend ends the move, and kicks nobody
@@ -33,6 +31,9 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
 		if d.life != y.life || !d.alive || y.backend == x.backend || !c.stillMapped(s, y, x.move.at) {
+			continue
+		}
+		if !c.contacts.undisturbed(x.move.director, y.director, x.move.at) || !d.synced || d.since > x.move.at {
 			continue
 		}
 		if !c.kicked(d.name, s.user, y.backend, y.at, t) {
@@ -71,14 +72,13 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
 		ch := s.changes[i]
 		to, learned := ch.to, ch.at+spread
 		switch ch.cause {
-		case causeMoved, causeFlushed:
-			if ch.rough {
-				continue // some directors may have gone another way
+		case causeMoved, causeFlushed, causeFault:
+			if ch.cause != causeFault && !ch.rough {
+				if d.unsettled > y.at {
+					learned = d.settledAt
+				}
+				break
 			}
-			if d.unsettled > y.at {
-				learned = d.settledAt
-			}
-		case causeFault:
 			if i != len(s.changes)-1 || !held.IsValid() {
 				continue // another change followed; which line it replaced is not known
 			}
@@ -109,7 +109,7 @@ func (c *Checker) stillMappedUntil(s *userState, y session, changed, learned tim
 // judgeDown demands that nobody stays on a backend that is down for ever: a mapping on it is not prolonged.
 func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 	limit := c.rules.Expire + c.rules.share() + x.slack()
-	if t-x.start <= limit || c.troubled(t) {
+	if t-x.start <= limit {
 		return
 	}
 	for _, o := range c.operations {
@@ -118,7 +118,7 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 		}
 	}
 	b := c.table.find(x.backend)
-	if b != nil && !slices.Contains(b.possible(regDown, t-limit, t), 0) {
+	if b != nil && !slices.Contains(b.possible(regDown, t-limit, t, everyone), 0) {
 		c.breach(t, "G2", s.user, "still answered %v, which has been down for longer than a mapping lives", x.backend)
 	}
 }

@@ -3,16 +3,47 @@ package check
 import (
 	"net/netip"
 	"slices"
+	"strings"
+	"testing"
 	"time"
 )
 
-// story is a history written by hand: three directors that start at 0 and hear of each other twice a second, unless told
-// otherwise, and what the test lets happen from calm on, when they have settled.
+// A story is a history written by hand: three directors that start at 0 and hear of each other
+// twice a second, unless told otherwise, and what the test lets happen from calm on, when they have
+// settled.
 type story struct {
 	events []Event
 	lastID uint64
 	cuts   []cut
 	lives  map[string][][2]time.Duration // when each director is there and awake
+	woken  map[string]bool               // its lives after the first go on with that
+	silent map[string]bool               // the story says itself when it is synced
+}
+
+// A tale is a story with what is to be found in it.
+type tale struct {
+	name      string
+	tell      func(s *story)
+	guarantee string // "": fine
+	text      string
+}
+
+func testStories(t *testing.T, tales []tale) {
+	for _, test := range tales {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStory()
+			test.tell(s)
+			breaches := s.verify()
+			switch {
+			case test.guarantee == "" && len(breaches) > 0:
+				t.Errorf("found %v in a fine history", breaches)
+			case test.guarantee != "" && len(breaches) == 0:
+				t.Errorf("found nothing, want a breach of %s", test.guarantee)
+			case test.guarantee != "" && (breaches[0].Guarantee != test.guarantee || !strings.Contains(breaches[0].Text, test.text)):
+				t.Errorf("found %v, want a breach of %s about %q", breaches[0], test.guarantee, test.text)
+			}
+		})
+	}
 }
 
 type cut struct {
@@ -45,7 +76,9 @@ func hashTo(b netip.Addr) uint32 {
 }
 
 func newStory() *story {
-	s := &story{lives: make(map[string][][2]time.Duration)}
+	s := &story{
+		lives: make(map[string][][2]time.Duration), woken: make(map[string]bool), silent: make(map[string]bool),
+	}
 	for _, d := range []string{"d1", "d2", "d3"} {
 		s.start(d, 0)
 	}
@@ -76,6 +109,7 @@ func (s *story) sleep(d string, at, until time.Duration) {
 	s.gone(d, at)
 	s.add(Pause{At(at), d})
 	s.add(Wake{At(until), d})
+	s.woken[d] = true
 	s.lives[d] = append(s.lives[d], [2]time.Duration{until, end})
 }
 
@@ -86,6 +120,11 @@ func (s *story) split(d string, since, until time.Duration) {
 			s.cuts = append(s.cuts, cut{d, other, since, until}, cut{other, d, since, until})
 		}
 	}
+}
+
+// part cuts one pair of directors off from each other.
+func (s *story) part(a, b string, since, until time.Duration) {
+	s.cuts = append(s.cuts, cut{a, b, since, until}, cut{b, a, since, until})
 }
 
 func (s *story) awake(d string, at time.Duration) bool {
@@ -148,6 +187,36 @@ func (s *story) finalWithout(at time.Duration, mappings ...Mapping) {
 	s.add(f)
 }
 
+// sayings has the directors say that they are synced, unless the story does so: two seconds after
+// they started, and one after they woke or came back to the others.
+func (s *story) sayings(last time.Duration) {
+	say := func(d string, at time.Duration, synced bool) {
+		if at <= last && s.awake(d, at) {
+			s.add(Synced{At(at), d, synced, "the story says so", 0})
+		}
+	}
+	for _, d := range []string{"d1", "d2", "d3"} {
+		lives := s.lives[d]
+		if s.silent[d] {
+			continue
+		}
+		for i, l := range lives {
+			if s.woken[d] && i > 0 {
+				say(d, l[0]+1, false)
+				say(d, l[0]+sec(1), true)
+				continue
+			}
+			say(d, l[0]+sec(2), true)
+		}
+		for _, c := range s.cuts {
+			if c.from == d && c.until-c.since > silence {
+				say(d, c.until+sec(0.5), false)
+				say(d, c.until+sec(1.5), true)
+			}
+		}
+	}
+}
+
 // verify fills in the frames and judges.
 func (s *story) verify() []Breach {
 	last := time.Duration(0)
@@ -168,6 +237,7 @@ func (s *story) verify() []Breach {
 			}
 		}
 	}
+	s.sayings(last)
 	slices.SortStableFunc(s.events, func(a, b Event) int { return int(a.When() - b.When()) })
 	return Verify(rules, s.events)
 }

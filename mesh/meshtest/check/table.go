@@ -41,16 +41,18 @@ type table struct {
 	odd      bool // the configuration of others than the founder may hold
 }
 
-func newTable(configured, odd []Backend) *table {
+func newTable(configured []Backend, odd [][]Backend) *table {
 	t := &table{places: make(places)}
 	t.configure(configured, false)
-	if odd != nil {
+	for _, o := range odd {
+		t.configure(o, true)
+	}
+	for _, o := range append(slices.Clone(odd), configured) {
 		for _, b := range t.backends {
-			if !slices.ContainsFunc(odd, func(o Backend) bool { return o.Addr == b.addr }) {
+			if !slices.ContainsFunc(o, func(x Backend) bool { return x.Addr == b.addr }) {
 				b.writes[regPresent] = append(b.writes[regPresent], write{odd: true})
 			}
 		}
-		t.configure(odd, true)
 	}
 	return t
 }
@@ -92,7 +94,7 @@ func (t *table) order(now time.Duration, o *operation) {
 	switch o.op.Kind {
 	case OpAdd:
 		b := t.backend(o.op.Backend)
-		was := b.possible(regPresent, now, now)
+		was := b.possible(regPresent, now, now, everyone)
 		fresh := !slices.Contains(was, 1)
 		known := len(was) == 1 && was[0] == 1
 		if len(b.writes[regPresent]) == 0 {
@@ -151,12 +153,12 @@ func (w write) over() time.Duration {
 	return w.op.at + unseenMargin
 }
 
-// everywhere is when every director had the write.
-func (w write) everywhere() time.Duration {
+// known is when all in a scope had the write.
+func (w write) known(who scope) time.Duration {
 	if w.op == nil {
 		return never
 	}
-	return w.op.everywhere
+	return who(w.op)
 }
 
 const (
@@ -166,8 +168,9 @@ const (
 	unseenMargin = 3 * time.Second
 )
 
-// possible is every value that a register may have had at some director at some time from since to until.
-func (b *backend) possible(r register, since, until time.Duration) []int {
+// possible is every value that a register may have had at some director of a scope at some time
+// from since to until.
+func (b *backend) possible(r register, since, until time.Duration, who scope) []int {
 	var values []int
 	writes := b.writes[r]
 	for i, w := range writes {
@@ -175,14 +178,14 @@ func (b *backend) possible(r register, since, until time.Duration) []int {
 			continue
 		}
 		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
-			return x.op != nil && !x.unsure && !x.op.stranger && x.begun() >= w.over() && x.everywhere() <= since
+			return x.op != nil && !x.unsure && !x.op.stranger && x.begun() >= w.over() && x.known(who) <= since
 		})
 		if !overwritten && !slices.Contains(values, w.value) {
 			values = append(values, w.value)
 		}
 	}
 	if r == regPresent && !slices.ContainsFunc(writes, func(w write) bool { return w.op == nil && !w.odd }) &&
-		!slices.ContainsFunc(writes, func(w write) bool { return w.everywhere() <= since }) && !slices.Contains(values, 0) {
+		!slices.ContainsFunc(writes, func(w write) bool { return w.known(who) <= since }) && !slices.Contains(values, 0) {
 		values = append(values, 0) // it was not there at first
 	}
 	return values
@@ -191,15 +194,16 @@ func (b *backend) possible(r register, since, until time.Duration) []int {
 // maxCombinations is how many tables are tried; beyond that any place counts as possible.
 const maxCombinations = 64
 
-// placesOf is every backend that a user may have hashed to at some director from since to until; the zero address stands
-// for no usable backend. Any says that there are too many possibilities to tell.
-func (t *table) placesOf(u User, since, until time.Duration) (found []netip.Addr, any bool) {
+// placesOf is every backend that a user may have hashed to at some director of a scope from since
+// to until; the zero address stands for no usable backend. Any says that there are too many
+// possibilities to tell.
+func (t *table) placesOf(u User, since, until time.Duration, who scope) (found []netip.Addr, any bool) {
 	combinations := [][]usable{nil}
 	for _, b := range t.backends {
 		if b.tag != u.Tag {
 			continue
 		}
-		counts := b.pointCounts(since, until)
+		counts := b.pointCounts(since, until, who)
 		var next [][]usable
 		for _, n := range counts {
 			for _, c := range combinations {
@@ -224,19 +228,19 @@ func (t *table) placesOf(u User, since, until time.Duration) (found []netip.Addr
 }
 
 // pointCounts is how many points on the ring a backend may have had.
-func (b *backend) pointCounts(since, until time.Duration) []int {
+func (b *backend) pointCounts(since, until time.Duration, who scope) []int {
 	var counts []int
 	add := func(n int) {
 		if !slices.Contains(counts, n) {
 			counts = append(counts, n)
 		}
 	}
-	present, down := b.possible(regPresent, since, until), b.possible(regDown, since, until)
+	present, down := b.possible(regPresent, since, until, who), b.possible(regDown, since, until, who)
 	if slices.Contains(present, 0) || slices.Contains(down, 1) {
 		add(0)
 	}
 	if slices.Contains(present, 1) && slices.Contains(down, 0) {
-		for _, n := range b.possible(regVHosts, since, until) {
+		for _, n := range b.possible(regVHosts, since, until, who) {
 			add(n)
 		}
 	}
@@ -246,24 +250,25 @@ func (b *backend) pointCounts(since, until time.Duration) []int {
 // surelyUp reports whether a backend was up at every director from since to until.
 func (t *table) surelyUp(addr netip.Addr, since, until time.Duration) bool {
 	b := t.find(addr)
-	return b != nil && !slices.Contains(b.possible(regDown, since, until), 1)
+	return b != nil && !slices.Contains(b.possible(regDown, since, until, everyone), 1)
 }
 
-// judge compares a director's table with the values that its registers may have now.
-func (t *table) judge(held Table, since, now time.Duration) (problems []string) {
+// judge compares the table of a director of a scope with the values that its registers may have
+// now.
+func (t *table) judge(held Table, now time.Duration, who scope) (problems []string) {
 	for _, b := range t.backends {
 		row := held[b.addr]
-		present := b.possible(regPresent, since, now)
+		present := b.possible(regPresent, now, now, who)
 		if !slices.Contains(present, one(row.Present)) {
 			problems = append(problems, fmt.Sprintf("backend %v: presence is %v, expected %v", b.addr, one(row.Present), present))
 		}
 		if !row.Present {
 			continue
 		}
-		if vhosts := b.possible(regVHosts, since, now); !slices.Contains(vhosts, row.VHosts) {
+		if vhosts := b.possible(regVHosts, now, now, who); !slices.Contains(vhosts, row.VHosts) {
 			problems = append(problems, fmt.Sprintf("backend %v: vhost count is %d, expected %v", b.addr, row.VHosts, vhosts))
 		}
-		if down := b.possible(regDown, since, now); !slices.Contains(down, one(row.Down)) {
+		if down := b.possible(regDown, now, now, who); !slices.Contains(down, one(row.Down)) {
 			problems = append(problems, fmt.Sprintf("backend %v: down is %v, expected %v", b.addr, one(row.Down), down))
 		}
 	}

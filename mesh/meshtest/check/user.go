@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -9,40 +10,26 @@ import (
 // clockSlack covers what directors' clocks may differ by, and the truncation of recorded times.
 const clockSlack = 3 * time.Second
 
-// strangeSlack covers what the clocks of directors may be apart that never met.
-const strangeSlack = 70 * time.Second
-
-// given is one answer, as far as it concerns who must know of it.
-type given struct {
-	at       time.Duration
-	director int
-	life     int
-	sure     bool // activity was recorded, hence announced, with this answer, and by this director itself
-	relayed  bool // perhaps by another director on behalf of this one, which was not settled
-	orphaned bool // its director has died since
-	holders  []holder
-	lost     bool // it died before all others had the row
-}
-
-// holder is a life of a director that surely had the row of an answer when the one that gave it died.
-type holder struct {
-	director int
-	life     int
-}
+// strangeSlack covers what is left of a director's wrong clock in the times that it recorded while
+// it served alone: it steps by whole seconds when it joins, and moves them by as much (brief, §3 A
+// step).
+const strangeSlack = clockSlack + 2*time.Second
 
 // line is one backend that a user may be answered.
 type line struct {
 	backend  netip.Addr
 	start    time.Duration
 	last     time.Duration // newest answer
+	proven   time.Duration // newest answer by a director of the mesh, which has what all of that have
 	recorded time.Duration // newest answer that prolonged the mapping for sure
 	earlier  time.Duration // recorded as it was before: the newest answer may not be known everywhere yet
 	renewed  time.Duration // newest answer that may have made a new mapping: an old one was being forgotten
 	answers  []given
-	move     *operation // the move that made it, until it is first answered
-	fresh    bool       // its first answer made the mapping
-	loose    bool       // perhaps forgotten already: the next answer tells
-	strange  bool       // answered by a director that had not met the mesh that goes on, whose clock may be far off
+	move     *operation   // the move that made it, until it is first answered
+	makers   []*operation // the move or flushes that may have made it: their originators announced it
+	fresh    bool         // its first answer made the mapping
+	loose    bool         // perhaps forgotten already: the next answer tells
+	strange  bool         // answered by a director that had not met the mesh that goes on, whose clock may be far off
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so yet.
@@ -92,8 +79,8 @@ type userState struct {
 	gone     []goneLine
 	changes  []change
 	sessions []session
-	relayed  []time.Duration // lookups that waited may have been asked of another director, which made a mapping and was not heard
-	resolve  bool            // calm has lasted: of several lines the next answer picks the only one
+	relayed  []*lookup // may have been asked of another director, which made a mapping and was not heard
+	resolve  bool      // calm has lasted: of several lines the next answer picks the only one
 }
 
 func (c *Checker) user(u User) *userState {
@@ -118,9 +105,13 @@ func (s *userState) find(backend netip.Addr) *line {
 // perhapsDead reports whether the line's mapping may have expired by t.
 func (c *Checker) perhapsDead(l *line, t time.Duration) bool { return t >= l.recorded+c.rules.Expire }
 
-// surelyDead reports whether it must have.
-func (c *Checker) surelyDead(l *line, t time.Duration) bool {
-	return t > l.last+c.rules.Expire+c.rules.share()+l.slack()
+// allSurelyDead reports whether all lines of a user must have expired. Of several any may have won,
+// and has the newest activity of all then (brief, §3: recorded activity merges by maximum,
+// independently of the rest).
+func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
+	return !slices.ContainsFunc(s.lines, func(l *line) bool {
+		return t <= l.last+c.rules.Expire+c.rules.share()+l.slack()
+	})
 }
 
 // slack covers what the clocks may differ by that told how long the line's mapping lives.
@@ -134,7 +125,9 @@ func (l *line) slack() time.Duration {
 // answer judges one answer by G2 and notes it.
 func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	s := c.user(l.user)
-	s.lines = slices.DeleteFunc(s.lines, func(x *line) bool { return c.surelyDead(x, t) })
+	if c.allSurelyDead(s, t) {
+		s.lines = nil
+	}
 	x := s.find(backend)
 	if x == nil {
 		x = c.newLine(t, s, l, backend)
@@ -143,6 +136,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 			s.lines = []*line{x}
 		}
 		x.loose = false
+		c.prefer(t, s, l, x)
 	}
 	s.resolve = s.resolve && len(s.lines) > 1
 	if x.move != nil {
@@ -153,16 +147,35 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	c.judgeDown(t, s, x)
 }
 
+// prefer ends the other lines of a user that the director which answers must know entirely: for it
+// this one has won, and so it has for all others as soon as they know it (G3: "agrees on one
+// backend by a fixed rule as soon as both rows meet").
+func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
+	s.lines = slices.DeleteFunc(s.lines, func(y *line) bool {
+		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil && c.informed(t, l.director, y)
+		if beaten {
+			s.gone = append(s.gone, goneLine{y, t})
+			c.explainf(t, "user %v: %s knows %v too and answers %v", s.user, c.contacts.name(l.director), y.backend, x.backend)
+		}
+		return beaten
+	})
+}
+
 // note adds an answer to its line.
 func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	d := c.contacts.directors[director]
 	up := c.table.surelyUp(x.backend, t-time.Second, t)
-	sure := d.settled && (x.fresh && len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
+	sure := d.synced && (x.fresh && len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
 	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
-		x.answers = append(x.answers, given{at: t, director: director, life: d.life, sure: sure, relayed: !d.settled})
+		x.answers = append(x.answers, given{
+			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
+		})
 	}
 	x.last = t
+	if d.rooted {
+		x.proven = t
+	}
 	x.strange = x.strange || !d.rooted || t-c.contacts.twoMeshes < troubleSpread
 	if up && d.rooted {
 		if t-x.recorded > spread {
@@ -185,7 +198,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 
 // newLine judges an answer with a backend that none of the user's lines has, and gives the line that it begins.
 func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
-	x := &line{backend: backend, start: t, last: t, recorded: t, earlier: t, renewed: never}
+	x := &line{backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never}
 	var why cause
 	var kept []*line
 	o := c.movedBy(t, s, backend)
@@ -195,16 +208,24 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	if o != nil {
 		s.used[o] = true
 		why = causeMoved
-		x.move, x.recorded = o, o.at
-		if o.rough || c.troubled(t) {
-			kept = s.lines // elsewhere nothing may be known of the move, or something else may have won
+		x.move, x.makers, x.recorded = o, []*operation{o}, o.at
+		for _, y := range s.lines {
+			if !c.informed(t, l.director, y) {
+				kept = append(kept, y) // which of the two wins is not known
+			}
 		}
 	} else {
-		why, kept = c.replaces(t, s, l, backend)
+		why, kept, x.makers = c.replaces(t, s, l, backend)
 	}
 	if why == causeFlushed {
 		x.recorded = never // it was at some time since the flush began
 	}
+	for _, y := range s.gone {
+		if y.backend == backend && (why == causeFault || why == causeMoved) {
+			x.answers = append(x.answers, y.answers...) // what announced it first may have been one of these
+		}
+	}
+	slices.SortStableFunc(x.answers, func(a, b given) int { return cmp.Compare(a.at, b.at) })
 	switch why {
 	case causeNone:
 		c.breach(t, "G2", s.user, "%s answered %v, although %s", c.contacts.directors[l.director].name, backend, c.describe(s))
@@ -213,7 +234,9 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	}
 	x.fresh = why == causeFresh || why == causeFreed
 	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].rooted {
-		x.recorded = never // perhaps an older mapping, which this answer did not prolong; or a wrong clock
+		// Perhaps an older mapping, which this answer did not prolong; or one of a mesh that joins
+		// another, in which the backend may be unknown.
+		x.recorded = never
 	}
 	s.changed(t, backend, why, c.troubled(t))
 	for _, old := range s.lines {
@@ -228,6 +251,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 
 // estrange notes that two meshes met. The clock of either may go on: the times in the other's mappings may lie ahead by what the two differ.
 func (c *Checker) estrange() {
+	c.table.odd = true
 	for _, s := range c.users {
 		for _, x := range s.lines {
 			x.strange = true
@@ -259,7 +283,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 	for _, other := range c.operations {
 		concerns := other.op.Kind == OpMove && other.op.User == s.user || other.op.Kind == OpFlush ||
 			other.op.Kind == OpForget || other.op.Kind == OpRemove || other.op.Kind == OpAdd && other.op.Backend == o.op.Backend
-		if other != o && concerns && other.at <= o.doneAt && max(other.everywhere, c.endOf(other)) >= o.at {
+		if other != o && concerns && other.at <= o.doneAt && max(other.still, c.endOf(other)) >= o.at {
 			return // which of the two came last is not known: the answers tell
 		}
 	}
@@ -268,10 +292,8 @@ func (c *Checker) moveAcknowledged(o *operation) {
 	if old != nil && old.start >= o.at {
 		return
 	}
-	x := &line{
-		backend: o.op.Backend, start: o.at, last: o.doneAt, recorded: o.at, earlier: o.at, renewed: never, move: o,
-		answers: []given{c.givenBy(o)},
-	}
+	x := c.lineBy(o)
+	x.move = o
 	var kept []*line
 	switch {
 	case len(o.failed) > 0: // where nothing was heard of the move another line goes on, and may win in the end
@@ -283,6 +305,19 @@ func (c *Checker) moveAcknowledged(o *operation) {
 	s.lines = append(kept, x)
 	s.resolve = false
 	c.explainf(o.doneAt, "user %v: %v is acknowledged", s.user, o.op)
+}
+
+// lineBy is the line that an acknowledged operation makes. If its director belongs to a mesh that
+// joins another, nothing is known of its end.
+func (c *Checker) lineBy(o *operation) *line {
+	x := &line{
+		backend: o.op.Backend, start: o.at, last: o.doneAt, proven: o.doneAt, recorded: o.at, earlier: o.at,
+		renewed: never, answers: []given{c.givenBy(o)},
+	}
+	if o.stranger {
+		x.proven, x.recorded = never, never
+	}
+	return x
 }
 
 func (c *Checker) givenBy(o *operation) given {
@@ -303,17 +338,17 @@ func (c *Checker) endOf(o *operation) time.Duration {
 // closeFreed drops the lines whose mappings an acknowledged operation has dropped. Where a new mapping may have been made
 // while it was under way, the next answer tells.
 func (c *Checker) closeFreed(o *operation) {
-	if o.everywhere == forever || o.op.Kind != OpForget && o.op.Kind != OpRemove {
+	if o.still == forever || o.op.Kind != OpForget && o.op.Kind != OpRemove {
 		return
 	}
 	for _, u := range c.userOrder {
 		s := c.users[u]
 		before := len(s.lines)
 		s.lines = slices.DeleteFunc(s.lines, func(x *line) bool {
-			if !o.frees(x.backend) || x.start > o.everywhere {
+			if !o.frees(x.backend) || x.start > o.still {
 				return false
 			}
-			if x.start < o.at-clockSlack && x.renewed < o.at {
+			if x.start < o.at-clockSlack && x.renewed < o.at && o.everywhere != forever {
 				return true
 			}
 			x.loose = true

@@ -22,7 +22,8 @@ type lookup struct {
 	director int
 	user     User
 	limit    time.Duration // by when it must have ended
-	settled  bool          // its director was, when it was asked
+	unsynced bool          // its director was not synced at some moment of it, and may have asked another one
+	ended    time.Duration // forever, if it has not
 	overdue  bool
 }
 
@@ -30,10 +31,13 @@ func (c *Checker) asked(e Lookup) {
 	i := c.contacts.of(e.Director)
 	l := &lookup{
 		id: e.ID, at: e.When(), director: i, user: e.User,
-		limit: e.When() + waitLimit + tickSlack, settled: c.contacts.directors[i].settled,
+		limit: e.When() + waitLimit + tickSlack, ended: forever,
 	}
 	c.lookups[e.ID] = l
 	c.waiting = append(c.waiting, l)
+	if !c.contacts.directors[i].synced {
+		c.unsettle(l)
+	}
 	c.fresh = append(c.fresh, l)
 }
 
@@ -43,16 +47,30 @@ func (c *Checker) judgeFresh(t time.Duration) {
 		return
 	}
 	for _, l := range c.fresh {
-		waits := c.lookups[l.id] == l
-		if waits {
+		if c.lookups[l.id] == l {
 			c.judgeWait(l)
-		}
-		if waits || !l.settled {
-			s := c.user(l.user)
-			s.relayed = append(s.relayed, l.at)
 		}
 	}
 	c.fresh = c.fresh[:0]
+}
+
+// unsettle notes that a lookup may be asked of another director.
+func (c *Checker) unsettle(l *lookup) {
+	if !l.unsynced {
+		l.unsynced = true
+		s := c.user(l.user)
+		s.relayed = append(s.relayed, l)
+	}
+}
+
+// unsettleLookups does that for all that wait at a director which is no longer synced.
+func (c *Checker) unsettleLookups(e Synced) {
+	i := c.contacts.of(e.Director)
+	for _, l := range c.waiting {
+		if l.director == i && !e.Synced {
+			c.unsettle(l)
+		}
+	}
 }
 
 func (c *Checker) answered(e Answer) {
@@ -63,21 +81,45 @@ func (c *Checker) answered(e Answer) {
 		return
 	}
 	delete(c.lookups, e.ID)
+	l.ended = t
 	c.waiting = slices.DeleteFunc(c.waiting, func(x *lookup) bool { return x == l })
 	if e.Failed {
 		if t < l.at+waitLimit-tickSlack {
 			c.breach(t, "G4", l.user, "%s gave up after %v, before the %v that a lookup may wait", c.contacts.directors[l.director].name, t-l.at, waitLimit)
 		}
+		c.judgeFailure(t, l)
 		return
 	}
 	c.answer(t, l, e.Backend)
 }
 
+// judgeFailure demands that a lookup does not fail while there is a usable backend and somebody who
+// could answer: its director, or one that this was in touch with all the time, was synced (G4: a
+// wait "ends in an answer or a clear temporary failure"). That a move holds the user is no reason,
+// because every director releases it before a waiter gives up (brief, §5).
+func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
+	found, any := c.table.placesOf(l.user, l.at, t, c.near(t, l.director))
+	if any || slices.Contains(found, netip.Addr{}) || !c.contacts.directors[l.director].rooted {
+		return
+	}
+	if c.rules.holdWithin() >= waitLimit && c.beingMoved(c.user(l.user), l.at, l.director) {
+		return
+	}
+	for i, d := range c.contacts.directors {
+		if d.synced && d.since <= l.at && c.contacts.undisturbed(i, l.director, l.at) {
+			c.breach(t, "G4", l.user, "%s failed a lookup asked at %v, although the user has the place %v, and %s is synced",
+				c.contacts.name(l.director), l.at, found, d.name)
+			return
+		}
+	}
+}
+
 // dropLookups forgets the lookups of a director that died.
-func (c *Checker) dropLookups(director int) {
+func (c *Checker) dropLookups(t time.Duration, director int) {
 	c.waiting = slices.DeleteFunc(c.waiting, func(l *lookup) bool {
 		if l.director == director {
 			delete(c.lookups, l.id)
+			l.ended = t
 		}
 		return l.director == director
 	})
@@ -104,16 +146,12 @@ func (c *Checker) overdue(t time.Duration) {
 
 // judgeWait demands a reason for a lookup that was not answered at once.
 func (c *Checker) judgeWait(l *lookup) {
-	if !l.settled {
+	if l.unsynced || !c.contacts.directors[l.director].rooted { // the latter has a table of its own
 		return
 	}
 	s := c.user(l.user)
-	back := spread
-	if c.contacts.calmFor(l.at) < troubleSpread {
-		back = troubleSpread
-	}
-	found, any := c.table.placesOf(l.user, l.at-back, l.at)
-	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at) || c.mayEnd(s, l.at, found) {
+	found, any := c.table.placesOf(l.user, l.at-spread, l.at, c.near(l.at, l.director))
+	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at, l.director) || c.mayEnd(s, l, found) {
 		return
 	}
 	if len(found) > 1 && !c.mapped(s, l) {
@@ -123,9 +161,11 @@ func (c *Checker) judgeWait(l *lookup) {
 		c.contacts.directors[l.director].name, found, c.describe(s))
 }
 
-// beingMoved reports whether a move or flush may hold the user.
-func (c *Checker) beingMoved(s *userState, t time.Duration) bool {
-	return slices.ContainsFunc(c.operations, func(o *operation) bool { return c.concerns(o, s) && t <= c.heldUntil(o) })
+// beingMoved reports whether a move or flush may hold the user at a director.
+func (c *Checker) beingMoved(s *userState, t time.Duration, director int) bool {
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return c.concerns(o, s) && t <= c.heldUntil(o, director)
+	})
 }
 
 // concerns reports whether an operation moves this user, or may do so.
@@ -159,14 +199,14 @@ func (s *userState) wasOn(backend netip.Addr) bool {
 	return slices.ContainsFunc(s.sessions, func(y session) bool { return y.backend == backend })
 }
 
-// heldUntil is how long a user may be held by a move or flush: a director that was out of reach may hear nothing of the release,
-// and waits until its own time is up.
-func (c *Checker) heldUntil(o *operation) time.Duration {
+// heldUntil is how long a user may be held at a director by a move or flush: one that was out of
+// reach may hear nothing of the release, and waits until its own time is up (brief, §5).
+func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 	end := c.endOf(o)
 	switch {
 	case end == forever:
 		return forever
-	case c.contacts.lastRough > o.at:
+	case !c.contacts.undisturbed(o.director, director, o.at):
 		return end + moveLimit
 	}
 	return end + spread
@@ -174,19 +214,21 @@ func (c *Checker) heldUntil(o *operation) time.Duration {
 
 // mayEnd reports whether one of the user's mappings may be in its last seconds, and its place another now. The director may hold
 // one that has just been replaced elsewhere. Of several lines, the one that won has the newest activity of all.
-func (c *Checker) mayEnd(s *userState, t time.Duration, places []netip.Addr) bool {
-	newest := never
+func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
+	t, newest := l.at, never
 	for _, x := range s.lines {
 		newest = max(newest, x.last)
 	}
+	old := false // the director may not know all of the lines
 	for _, x := range s.lines {
-		if c.ending(x, newest, t, places) {
+		if c.ending(x, newest, l, places) {
 			return true
 		}
+		old = old || !c.informed(t, l.director, x)
 	}
-	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool { return t-x.at > troubleSpread })
+	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool { return t-x.at > c.latestEnd() })
 	for _, x := range s.gone {
-		if (t-x.at <= spread || c.troubled(t)) && c.ending(x.line, x.last, t, places) {
+		if (t-x.at <= spread || old) && c.ending(x.line, x.last, l, places) {
 			return true
 		}
 	}
@@ -205,16 +247,15 @@ func (c *Checker) earliestEnd() time.Duration {
 
 func (c *Checker) latestEnd() time.Duration { return c.rules.Expire + c.rules.share() + clockSlack }
 
-// ending reports whether a line's mapping may be in its last seconds at a director where the user now hashes elsewhere. Where a
-// fault kept activity from spreading, the end may follow from an older answer than the last.
-func (c *Checker) ending(x *line, newest, t time.Duration, places []netip.Addr) bool {
-	if len(places) == 1 && places[0] == x.backend && c.table.surelyUp(x.backend, t-troubleSpread, t) {
+// ending reports whether a line's mapping may be in its last seconds at a director where the user
+// now hashes elsewhere. If the director may not have the newest activity yet, or at all, the end
+// may follow from an older one.
+func (c *Checker) ending(x *line, newest time.Duration, l *lookup, places []netip.Addr) bool {
+	t := l.at
+	if len(places) == 1 && places[0] == x.backend && c.table.surelyUp(x.backend, t-spread, t) {
 		return false
 	}
-	earliest, latest := c.earliestEnd(), c.latestEnd()
-	if x.strange {
-		return true
-	}
+	earliest, latest := c.earliestEnd()+clockSlack-x.slack(), c.latestEnd()-clockSlack+x.slack()
 	recorded := x.recorded
 	if t-recorded <= spread {
 		recorded = x.earlier
@@ -222,9 +263,16 @@ func (c *Checker) ending(x *line, newest, t time.Duration, places []netip.Addr) 
 	if t >= recorded+earliest && t <= newest+latest {
 		return true
 	}
-	return slices.ContainsFunc(x.answers, func(g given) bool {
-		return c.contacts.lastRough > g.at && t >= g.at+earliest && t <= g.at+latest
-	})
+	for i := len(x.answers) - 1; i >= 0; i-- {
+		g := &x.answers[i]
+		if t >= g.at+earliest && t <= g.at+latest {
+			return true
+		}
+		if g.sure && c.contacts.has(l.director, g.director, g.life, g.at) {
+			return false
+		}
+	}
+	return false
 }
 
 // mapped reports whether the director must know a mapping of the user that nothing puts in question.
@@ -236,7 +284,7 @@ func (c *Checker) mapped(s *userState, l *lookup) bool {
 	}
 	for _, x := range s.lines {
 		for _, g := range x.answers {
-			if g.sure && l.at-g.at < c.rules.Expire-clockSlack && c.contacts.reached(g.director, g.life, g.at, l.director, c.rules.BatchLag) {
+			if g.sure && l.at-g.at < c.rules.Expire-clockSlack && c.contacts.has(l.director, g.director, g.life, g.at) {
 				return true
 			}
 		}

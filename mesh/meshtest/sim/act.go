@@ -1,8 +1,13 @@
 package sim
 
+import "directormesh/mesh/meshtest/check"
+
 // act makes one action of the schedule happen.
 func (w *world) act(a Action) {
 	w.tracef("--- %v", a)
+	if a.isFault() {
+		w.record(check.Fault{At: w.when(), Until: w.now + a.For})
+	}
 	d := w.directors[a.Director]
 	switch a.Kind {
 	case Login:

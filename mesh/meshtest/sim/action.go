@@ -61,6 +61,10 @@ type Action struct {
 	Fault        BadFault
 }
 
+// isFault reports whether the action is something that goes wrong, rather than something that is
+// asked.
+func (a Action) isFault() bool { return a.Kind != Login && a.Kind != Order && a.Kind != AskAll }
+
 func (a Action) String() string {
 	d, p := directorName(a.Director), directorName(a.Peer)
 	switch a.Kind {

@@ -55,6 +55,9 @@ type director struct {
 	disowned map[uint64]waiting       // lookups not answered when it was removed
 	orders   map[uint64]time.Duration // operations not done, since when
 
+	synced   bool   // as the checker was told
+	why      string // and why not
+	mesh     directory.MeshID
 	asleep   bool
 	frozen   bool // asleep, with all clocks of its host
 	frozenAt time.Duration
@@ -114,6 +117,7 @@ func (d *director) start(founder bool) {
 	w.boots++
 	d.life++
 	d.alive, d.leaving, d.asleep, d.deaf, d.backlog = true, false, false, 0, nil
+	d.synced, d.why, d.mesh = false, "", 0
 	d.boot = w.boots<<32 | w.rand.Uint64N(1<<32)
 	d.origin = w.between(time.Hour, 100*time.Hour)
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
@@ -364,4 +368,18 @@ func (d *director) carryOut() {
 			}
 		}
 	}
+	d.tellSynced()
+}
+
+// tellSynced tells the checker when the director becomes synced, or is no longer, or for another
+// reason.
+func (d *director) tellSynced() {
+	self := d.core.Self(d.now())
+	if !d.alive || d.removed || self.Synced == d.synced && (self.Synced || self.Reason == d.why) && self.Mesh.ID == d.mesh {
+		return
+	}
+	d.synced, d.why, d.mesh = self.Synced, self.Reason, self.Mesh.ID
+	d.record(check.Synced{
+		At: d.w.when(), Director: d.name, Synced: d.synced, Why: d.why, Mesh: uint64(d.mesh),
+	})
 }

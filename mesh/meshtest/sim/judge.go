@@ -24,11 +24,27 @@ func (w *world) judge() (breaches []check.Breach) {
 	return breaches
 }
 
+// meshTimesEvery is how often the checker is told of mesh times.
+const meshTimesEvery = 500 * time.Millisecond
+
+// tellMeshTimes tells the checker how far the directors' mesh times are from true time.
+func (w *world) tellMeshTimes() {
+	w.after(w.pace(meshTimesEvery), w.tellMeshTimes)
+	e := check.MeshTimes{At: w.when(), Ahead: make(map[string]time.Duration)}
+	for _, d := range w.directors {
+		if d.alive && !d.removed {
+			e.Ahead[d.name] = d.core.MeshTime(d.now()).Sub(worldStart.Add(w.now))
+		}
+	}
+	w.record(e)
+}
+
 func (w *world) judged(rules check.Rules, history []check.Event) []check.Breach {
 	c := check.New(rules)
 	if w.trace != nil {
 		c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
 	}
+	c.Foresee(history)
 	for _, e := range history {
 		c.Event(e)
 	}
@@ -40,13 +56,21 @@ func (w *world) rules(backends []ring.Backend) check.Rules {
 		Expire:       w.schedule.Expire,
 		BatchLag:     time.Second,
 		RepairWithin: repairWithin,
+		RestWithin:   restWithin,
+		ClocksWithin: clocksWithin,
+		HoldWithin:   holdWithin,
 		Backends:     configuration(backends),
 	}
 	if w.schedule.ColdStart {
 		rules.Founding = coldStart
 	}
 	if w.schedule.Odd != nil {
-		rules.Odd = configuration(w.schedule.Odd)
+		rules.Odd = append(rules.Odd, configuration(w.schedule.Odd))
+	}
+	if w.schedule.Apart == nil {
+		for _, own := range w.schedule.Own {
+			rules.Odd = append(rules.Odd, configuration(own))
+		}
 	}
 	return rules
 }
@@ -89,6 +113,14 @@ func sideOf(history []check.Event, names []string) (side []check.Event) {
 			keep = in(x.Director)
 		case check.Kick:
 			keep = in(x.Director)
+		case check.Synced:
+			keep = in(x.Director)
+		case check.MeshTimes:
+			keep = true
+			x.Ahead = only(x.Ahead, names)
+			e = x
+		case check.Fault:
+			keep = true
 		case check.Frame:
 			keep = in(x.From) && in(x.To)
 		case check.Lookup:

@@ -164,6 +164,7 @@ func (w *world) awaitReturn(d *director) {
 		if d.alive && !d.asleep {
 			if self := d.core.Self(d.now()); self.Synced && !self.Alone {
 				d.comeBack()
+				d.tellSynced()
 				return
 			}
 		}
@@ -172,7 +173,7 @@ func (w *world) awaitReturn(d *director) {
 }
 
 func (d *director) comeBack() {
-	d.removed, d.letIn = false, false
+	d.removed, d.letIn, d.synced, d.mesh = false, false, false, 0
 	d.record(check.Start{At: d.w.when(), Director: d.name})
 }
 

@@ -50,6 +50,16 @@ const Quiet = 65 * time.Second
 // repairWithin is how long a healed mesh may take to agree; half of the digests' rounds fit into it four times.
 const repairWithin = 45 * time.Second
 
+// restWithin is how long after the last fault a director may not be synced.
+const restWithin = 15 * time.Second
+
+// holdWithin is how long a director holds a user at most of whose move it hears nothing.
+const holdWithin = 30 * time.Second
+
+// clocksWithin is how far apart the mesh times of synced directors may be: each is within a second
+// of their median.
+const clocksWithin = 2 * time.Second
+
 // coldStart is how long directors may take to found a mesh together: they exchange snapshots one by one.
 const coldStart = 20 * time.Second
 

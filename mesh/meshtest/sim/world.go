@@ -66,6 +66,7 @@ func Run(s Schedule, trace *Trace) Result {
 	w.begin()
 	w.membership()
 	w.demands.begin(w)
+	w.tellMeshTimes()
 	for len(w.queue.events) > 0 {
 		e := w.queue.pop()
 		if e.at > s.End {

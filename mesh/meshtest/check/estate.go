@@ -1,0 +1,116 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// An estate is the log of a life that has ended: what of it the others have. The brief, §4 Rows of
+// the dead: of each director's log all keep the last 45 s; who is behind asks one that is ahead; "a
+// rest that a live peer has is a gap; what nobody alive has is lost (G3)". So what one of those
+// that are in touch has, the others have soon.
+type estate struct {
+	director int
+	life     int
+	started  time.Duration
+	ended    time.Duration
+	closed   bool     // its director has started again: nothing comes from the old life any more
+	held     [][]span // by director, what its present life surely has
+}
+
+// span is a part of a director's log, by when its rows were made, and since when somebody has had
+// it.
+type span struct{ from, to, since time.Duration }
+
+func (s span) covers(at time.Duration) bool { return s.from <= at && at <= s.to }
+
+// stragglers is how long after the end of a life the last of what it sent arrives.
+const stragglers = 5 * time.Second
+
+// bequeath begins the estate of a director that has just stopped.
+func (c *contacts) bequeath(t time.Duration, i int) {
+	for _, e := range c.estates {
+		e.held[i] = nil // what it had of others is gone with it
+	}
+	d := c.directors[i]
+	e := &estate{
+		director: i, life: d.life, started: d.startedAt, ended: t,
+		held: make([][]span, len(c.directors)),
+	}
+	c.estates = append(c.estates, e)
+	c.collect(e)
+}
+
+// probate ends what a life that is over still sends, because the next one begins.
+func (c *contacts) probate(i int) {
+	for _, e := range c.estates {
+		if e.director == i && !e.closed {
+			c.collect(e)
+			e.closed = true
+		}
+	}
+}
+
+// collect notes what has arrived from a life that is over.
+func (c *contacts) collect(e *estate) {
+	for j, d := range c.directors {
+		if j == e.director || !d.alive {
+			continue
+		}
+		s := c.direct(e.director, j)
+		if d.syncedAt == never || d.syncedAt > e.ended {
+			s.from = max(s.from, d.startedAt) // its snapshot may have come from somebody who was behind
+		}
+		e.give(j, s)
+	}
+}
+
+// inherit lets those who have been in touch for long enough have what one of them had.
+func (c *contacts) inherit(t time.Duration) {
+	for _, e := range c.estates {
+		if !e.closed && t-e.ended < stragglers {
+			c.collect(e)
+		}
+		for j, heir := range c.directors {
+			if !heir.alive {
+				continue
+			}
+			for i, d := range c.directors {
+				if i == j || !d.alive || len(e.held[i]) == 0 {
+					continue
+				}
+				since := max(c.inTouch(i, j), e.ended)
+				if since > t-c.knownIn {
+					continue
+				}
+				for _, s := range e.held[i] {
+					if s.since <= t-c.knownIn {
+						e.give(j, span{s.from, s.to, t})
+					}
+				}
+			}
+		}
+	}
+}
+
+// give adds a part of the log to what a director has, unless it has that already.
+func (e *estate) give(j int, s span) {
+	if s.from > s.to {
+		return
+	}
+	for i, h := range e.held[j] {
+		if h.from <= s.from && s.to <= h.to {
+			return
+		}
+		if h.from == s.from { // more of the same has arrived
+			e.held[j][i] = s
+			return
+		}
+	}
+	e.held[j] = append(e.held[j], s)
+}
+
+// has reports whether a director surely has what was made at a time.
+func (e *estate) has(j int, at time.Duration) bool {
+	return slices.ContainsFunc(e.held[j], func(s span) bool { return s.covers(at) })
+}

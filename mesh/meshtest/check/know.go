@@ -1,0 +1,191 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// given is one answer, as far as it concerns who must know of it.
+type given struct {
+	at       time.Duration
+	director int
+	life     int
+	sure     bool // activity was recorded, hence announced, with this answer, and by this director itself
+	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
+	resting  bool // the backend may have been down: the answer recorded nothing, and relies on an older one
+}
+
+// unknown reports whether a fault kept the director from knowing of a line.
+func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
+	if c.unknownTo(t, director, x) {
+		return true
+	}
+	if c.contacts.directors[director].synced {
+		return false
+	}
+	for i, d := range c.contacts.directors { // brief, §4 Joining: it asks a synced peer for every lookup
+		if d.alive && i != director && !c.contacts.cut(t, director, i) && c.unknownTo(t, i, x) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownTo looks at one director. It knows the line if it has no excuse for not knowing of one of
+// its answers.
+func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
+	excused := false
+	for i := range x.answers {
+		g := &x.answers[i]
+		switch {
+		case t-g.at >= c.rules.Expire+c.rules.share()/2:
+		case c.excused(t, director, x, g):
+			excused = true
+		default:
+			c.explainf(t, "%s must know of %v, which %s answered at %v",
+				c.contacts.name(director), x.backend, c.contacts.name(g.director), g.at)
+			return false
+		}
+	}
+	return excused
+}
+
+// informed reports whether a director that answers by itself has no excuse for not knowing any of a
+// line's answers that still count.
+func (c *Checker) informed(t time.Duration, director int, x *line) bool {
+	return c.contacts.directors[director].synced && !slices.ContainsFunc(x.answers, func(g given) bool {
+		return t-g.at < c.rules.Expire+c.rules.share()+clockSlack && c.excused(t, director, x, &g)
+	})
+}
+
+// excused reports whether the director may be without the row that an answer made, or relied on. A
+// lookup within S/2 of the recorded activity announces nothing (brief, §3 Activity): then that was
+// announced with one of the answers before it, by whom is not known.
+func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool {
+	if c.lacks(t, director, g) {
+		return true
+	}
+	if g.sure {
+		return false
+	}
+	since := g.at - c.rules.share()/2 - clockSlack
+	for _, o := range x.makers {
+		if (g.resting || c.endOf(o) >= since) && c.lacksMove(t, director, o, g.at) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(x.answers, func(y given) bool {
+		return y.at <= g.at && (g.resting || y.at >= since) && c.lacks(t, director, &y)
+	})
+}
+
+// lacks reports whether the director may be without what was announced with an answer, if anything
+// was.
+func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
+	if !c.contacts.mustKnow(t, director, g.director, g.life, g.at) {
+		return true
+	}
+	if !g.relayed {
+		return false
+	}
+	for i := range c.contacts.directors { // whoever it was that it asked
+		if life := c.contacts.lifeAt(i, g.at); life > 0 && !c.contacts.mustKnow(t, director, i, life, g.at) {
+			return true
+		}
+	}
+	return false
+}
+
+// lacksMove reports whether the director may not have heard of a move or flush that made a line,
+// which was answered at a time.
+func (c *Checker) lacksMove(t time.Duration, director int, o *operation, answered time.Duration) bool {
+	if c.contacts.lifeAt(o.director, answered) != o.life {
+		return c.lacks(t, director, &given{at: answered, director: o.director, life: o.life, relayed: true}) // others went on with it
+	}
+	return !c.contacts.mustKnow(t, director, o.director, o.life, o.at) || !c.contacts.mustKnow(t, director, o.director, o.life, answered)
+}
+
+// lifeAt is which life a director was in at a time, 0 if it was in none.
+func (c *contacts) lifeAt(i int, at time.Duration) int {
+	for _, e := range c.estates {
+		if e.director == i && e.ended >= at && e.started <= at {
+			return e.life
+		}
+	}
+	if d := c.directors[i]; d.alive && d.startedAt <= at {
+		return d.life
+	}
+	return 0
+}
+
+// mustKnow reports whether a director that answers at t has no excuse for not having what the life
+// of another one announced at a time.
+//
+// While both live the excuse is that they are, or just were, cut off from each other (brief, G2:
+// partitioned), and nobody else has yet counted the other as failed and told what came from it.
+// When the other one is gone, it is that this director may not have heard of it before, and those
+// who did could not tell it yet (G2: "may take with it answers that had not yet reached every live
+// director").
+func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
+	if c.directors[author].life == life && c.directors[author].alive {
+		return c.reached(author, at, director) || !c.separated(t, director, author) || c.told(t, director, author, at)
+	}
+	for _, e := range c.estates {
+		if e.director == author && e.life == life {
+			return e.has(director, at) || c.joined(t, director, e, at)
+		}
+	}
+	return false
+}
+
+// has reports whether a director surely has what the life of another one announced at a time.
+func (c *contacts) has(director, author, life int, at time.Duration) bool {
+	if c.directors[author].life == life && c.directors[author].alive {
+		return c.reached(author, at, director)
+	}
+	return slices.ContainsFunc(c.estates, func(e *estate) bool {
+		return e.director == author && e.life == life && e.has(director, at)
+	})
+}
+
+// told reports whether both this director and one that has the row have counted its author as
+// failed for so long, and been in touch, that the one has told the other: who counts one as failed
+// tells how far it has that one's log (brief, §4 Rows of the dead).
+func (c *contacts) told(t time.Duration, director, author int, at time.Duration) bool {
+	apart := func(i int) bool { return t-c.links[i][author].gone >= c.knownIn }
+	if !apart(director) {
+		return false
+	}
+	for i, d := range c.directors {
+		if i == director || i == author || !d.alive || !apart(i) || t-c.inTouch(i, director) < c.knownIn {
+			continue
+		}
+		if s := c.direct(author, i); s.covers(at) && t-s.since >= c.knownIn {
+			return true
+		}
+	}
+	return false
+}
+
+// joined reports whether a director that started after the end of a life must have what that life
+// made, because all others have it: then its snapshot had that, whoever gave it (brief, §4
+// Joining).
+func (c *contacts) joined(t time.Duration, director int, e *estate, at time.Duration) bool {
+	if c.directors[director].startedAt <= e.ended {
+		return false
+	}
+	near := false
+	for i, d := range c.directors {
+		if i == director || !d.alive || d.startedAt > e.ended {
+			continue
+		}
+		if !e.has(i, at) {
+			return false
+		}
+		near = near || !c.separated(t, director, i)
+	}
+	return near
+}
+
+// name of a director in texts.
+func (c *contacts) name(i int) string { return c.directors[i].name }

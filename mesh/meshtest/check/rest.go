@@ -1,0 +1,88 @@
+package check
+
+import (
+	"time"
+)
+
+// says notes what a director says of itself.
+func (c *contacts) says(e Synced) {
+	d := c.directors[c.of(e.Director)]
+	if d.synced != e.Synced {
+		d.since = e.When()
+	}
+	if d.synced = e.Synced; e.Synced {
+		d.syncedAt = e.When()
+	}
+	d.why = e.Why
+	if d.mesh != e.Mesh {
+		if d.mesh != 0 {
+			c.joins(e.When())
+		}
+		d.mesh, d.rooted = e.Mesh, e.Mesh != 0 && !c.lost[e.Mesh]
+	}
+}
+
+// Foresee looks through a history for the meshes that join others, for what their directors do is
+// judged by other rules from the beginning: their tables and clocks are their own. It must be
+// called before the first event, if the directors tell to which mesh they belong.
+func (c *Checker) Foresee(history []Event) {
+	now := make(map[string]uint64) // the mesh of each director
+	all := make(map[uint64]bool)
+	for _, e := range history {
+		switch e := e.(type) {
+		case Start:
+			delete(now, e.Director)
+		case Synced:
+			if e.Mesh == 0 {
+				continue
+			}
+			if c.contacts.lost == nil {
+				c.contacts.lost = make(map[uint64]bool)
+			}
+			if before := now[e.Director]; before != 0 && before != e.Mesh {
+				c.contacts.lost[before] = true
+			}
+			now[e.Director] = e.Mesh
+			all[e.Mesh] = true
+		}
+	}
+	c.table.odd = len(all) > 1
+}
+
+// apart reports whether two directors belong to different meshes.
+func (c *contacts) apart(i, j int) bool { return c.directors[i].mesh != c.directors[j].mesh }
+
+// judgeRest demands that a director answers by itself soon after the last fault has ended, and goes
+// on to do so (G4: a lookup waits only when its own answer is in question).
+func (c *Checker) judgeRest(t time.Duration) {
+	limit := c.rules.restWithin()
+	calm := max(c.faultsEnd, c.rules.Founding)
+	if t <= calm+limit {
+		return
+	}
+	for _, d := range c.contacts.directors {
+		if !d.alive || d.synced || d.leaving || d.reported == d.since {
+			continue
+		}
+		if since := max(calm, d.since); t > since+limit {
+			d.reported = d.since
+			c.breach(t, "G4", User{}, "%s has not been synced since %v, and the last fault ended at %v: %s", d.name, d.since, c.faultsEnd, d.why)
+		}
+	}
+}
+
+// judgeMeshTimes demands that synced directors that are in touch go by one clock.
+func (c *Checker) judgeMeshTimes(e MeshTimes) {
+	t := e.When()
+	for i, a := range c.contacts.directors {
+		for j, b := range c.contacts.directors[:i] {
+			if !a.synced || !b.synced || c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) {
+				continue
+			}
+			if apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs(); apart > c.rules.clocksWithin() && !a.astray {
+				a.astray = true
+				c.breach(t, "G2", User{}, "the mesh times of %s and %s, both synced and in touch, are %v apart", b.name, a.name, apart)
+			}
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// tableWithin is how long directors may be in touch, one of which has a change of the table, until
+// the other one has it too: the first sends it on every stream, at once or when the stream opens
+// (brief, §4 Admin deltas).
+const tableWithin = 3 * time.Second
+
+// A scope says since when those whom a question is about have surely had an operation; forever if
+// they have not.
+type scope func(o *operation) time.Duration
+
+// everyone is the scope of all directors of the mesh.
+func everyone(o *operation) time.Duration { return o.everywhere }
+
+// at is the scope of one director.
+func at(director int) scope {
+	return func(o *operation) time.Duration { return min(o.everywhere, o.heldBy(director)) }
+}
+
+// near is the scope of a director and all with whom it may be in contact: for their confirmation
+// its barriers wait.
+func (c *Checker) near(t time.Duration, director int) scope {
+	var all []int
+	for i, d := range c.contacts.directors {
+		if d.alive && (i == director || !c.contacts.cut(t, director, i)) {
+			all = append(all, i)
+		}
+	}
+	return func(o *operation) time.Duration {
+		latest := never
+		for _, i := range all {
+			latest = max(latest, o.heldBy(i))
+		}
+		return min(o.everywhere, latest)
+	}
+}
+
+// heldBy is since when a director has surely had the operation in its present life, forever if it
+// has not.
+func (o *operation) heldBy(director int) time.Duration {
+	if director < len(o.held) {
+		return o.held[director]
+	}
+	return forever
+}
+
+func (o *operation) hold(director int, t time.Duration) {
+	for len(o.held) <= director {
+		o.held = append(o.held, forever)
+	}
+	o.held[director] = min(o.held[director], t)
+}
+
+// forget notes that a director starts with nothing.
+func (c *Checker) forget(director int) {
+	for _, o := range c.operations {
+		if director < len(o.held) {
+			o.held[director] = forever
+		}
+	}
+}
+
+// acknowledged notes who has what was acknowledged: all whom the answer does not name as failed
+// (G5).
+func (c *Checker) acknowledged(o *operation) {
+	for i, d := range c.contacts.directors {
+		if d.alive && !slices.Contains(o.failed, d.name) && !c.contacts.apart(o.director, i) {
+			o.hold(i, o.doneAt)
+		}
+	}
+	if len(o.failed) == 0 {
+		o.everywhere, o.still = o.doneAt, o.doneAt
+	}
+}
+
+// spreadOperations lets those who are in touch with one that has an operation have it too.
+func (c *Checker) spreadOperations(t time.Duration) {
+	together := c.contacts.together()
+	for _, o := range c.operations {
+		switch {
+		case o.everywhere != forever:
+		case o.done:
+			c.spreadOperation(t, o)
+		case o.still == forever && max(together, c.endedAt(o)) <= t-c.rules.knownWithin():
+			o.still = t // its director is gone: all have it by now, or nobody ever will
+			c.closeFreed(o)
+		}
+	}
+}
+
+func (c *Checker) spreadOperation(t time.Duration, o *operation) {
+	within := tableWithin
+	if o.op.Kind == OpMove || o.op.Kind == OpFlush {
+		within = c.rules.knownWithin() // it travels as rows
+	}
+	all := true
+	for j, d := range c.contacts.directors {
+		if !d.alive || o.heldBy(j) != forever {
+			continue
+		}
+		has := false
+		for i, h := range c.contacts.directors {
+			has = has || h.alive && i != j && max(o.heldBy(i), c.contacts.inTouch(i, j)) <= t-within
+		}
+		if has {
+			o.hold(j, t)
+		} else if d.rooted {
+			all = false
+		}
+	}
+	if all {
+		o.everywhere, o.still = t, t // also of one that lost against another: it has no effect any more
+		c.closeFreed(o)
+	}
+}
+
+// endedAt is when the life ended in which an operation was ordered, forever if it goes on.
+func (c *Checker) endedAt(o *operation) time.Duration {
+	for _, e := range c.contacts.estates {
+		if e.director == o.director && e.life == o.life {
+			return e.ended
+		}
+	}
+	return forever
+}
+
+// together is since when all living directors of the mesh have been in touch with each other;
+// forever if they are not.
+func (c *contacts) together() time.Duration {
+	since := never
+	for i, a := range c.directors {
+		for j, b := range c.directors[:i] {
+			if a.alive && b.alive && a.rooted && b.rooted {
+				since = max(since, c.inTouch(i, j))
+			}
+		}
+	}
+	return since
+}
+
+// undisturbed reports whether two directors have been in touch since a time, in the lives that they
+// had then.
+func (c *contacts) undisturbed(i, j int, since time.Duration) bool {
+	a, b := c.directors[i], c.directors[j]
+	return a.alive && b.alive && a.startedAt <= since && b.startedAt <= since && (i == j || c.inTouch(i, j) <= since)
+}
