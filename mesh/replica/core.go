@@ -54,6 +54,7 @@ type Core struct {
 	logs     peerLogs
 	peers    map[string]*peer // those that a stream has proven
 	hints    map[string]*hint
+	aliases  map[string]*alias
 	byName   []*peer // of peers; see sortedPeers
 	sessions map[uint64]*peer
 	session  uint64 // last given out
@@ -111,6 +112,7 @@ func New(cfg Config, now time.Duration) *Core {
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
 		hints:     make(map[string]*hint),
+		aliases:   make(map[string]*alias),
 		sessions:  make(map[uint64]*peer),
 		donations: make(map[string]*outSnapshot),
 		triedAt:   make(map[string]time.Duration),

@@ -99,6 +99,12 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 		}
 		return c.table.Forget(stamp, c.cfg.Name, op.Addr)
 	case SetDirectorRemoved:
+		if !op.Addr.IsValid() {
+			var err error
+			if op.Addr, err = c.directorNamed(op.Name); err != nil {
+				return directory.Change{}, err
+			}
+		}
 		if op.Removed && !c.knowsDirector(op.Addr) {
 			return directory.Change{}, ErrUnknownDirector
 		}

@@ -32,8 +32,18 @@ type hint struct {
 
 // hear takes note that somebody told us of a director. A boot id of zero means that it is not known.
 func (c *Core) hear(now time.Duration, h hint, boot uint64) {
-	if h.name == "" || h.name == c.cfg.Name || !h.addr.IsValid() || h.addr == c.cfg.Addr || c.removed(h.addr) {
+	if h.name == "" || h.name == c.cfg.Name || !h.addr.IsValid() {
 		return
+	}
+	if h.addr == c.cfg.Addr {
+		c.heardAlias(now, h.name, h.member)
+		return
+	}
+	if c.removed(h.addr) {
+		return
+	}
+	if holder := c.holder(h.addr); holder != nil && holder.name != h.name {
+		return // it was there once, or only says that it is
 	}
 	p := c.peers[h.name]
 	switch {
@@ -130,6 +140,9 @@ func (c *Core) MemberFailed(now time.Duration, name string) {
 	defer c.enter(now)()
 	if h := c.hints[name]; h != nil && h.member {
 		delete(c.hints, name)
+	}
+	if a := c.aliases[name]; a != nil {
+		a.member = false
 	}
 	if p := c.peers[name]; p != nil && !p.left {
 		p.lastFailed = c.clock.at(now)

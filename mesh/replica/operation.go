@@ -61,7 +61,8 @@ type KickUser struct {
 
 // SetDirectorRemoved makes the mesh refuse a director, or accept it again.
 type SetDirectorRemoved struct {
-	Addr    netip.AddrPort
+	Addr    netip.AddrPort // not valid: that of the director called Name
+	Name    string
 	Removed bool
 }
 
@@ -96,6 +97,7 @@ var (
 	ErrTryAgain        = errors.New("user is already being moved")
 	ErrNotSynced       = errors.New("this director is not synced yet")
 	ErrUnknownDirector = errors.New("no such director")
+	ErrSharedAddress   = errors.New("several directors were seen at")
 	ErrStampAhead      = errors.New("the table holds changes that lie ahead of mesh time; try again in a few seconds")
 	ErrClockStepped    = errors.New("mesh time was stepped while the change was under way; look whether it holds, else repeat it")
 	errCannotMove      = errors.New("the backend was removed, or the user was moved 16,383 times without a pause; try again later")

@@ -250,7 +250,7 @@ func (c *Core) checkPeers(now time.Duration) {
 		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
-		case p.left && now-p.seenAt > forgetLeft,
+		case p.left && now-p.seenAt > forgetLeft && !c.removed(p.addr), // the name of a removed one may be asked for
 			!p.live && !p.out && p.in == 0 && now-p.seenAt > p.remembered():
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.with)

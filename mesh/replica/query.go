@@ -110,6 +110,10 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 		Offset: c.clock.micros(now).Sub(c.clock.wall(now)),
 		Reason: c.Self(now).Reason,
 	}
+	if names := c.shownAliases(now); s.Reason == "" && names != "" {
+		s.Reason = "its address is known under another name too: " + names +
+			"; was it renamed, or does another director --advertise it?"
+	}
 	switch {
 	case c.admission.synced:
 		s.State = Synced

@@ -60,7 +60,7 @@ type PeerStatus struct {
 	Users       uint64
 	Skew        time.Duration // the peer's mesh time less ours
 	Offset      time.Duration // self: mesh time less own wall clock
-	Reason      string        // self: why not synced
+	Reason      string        // self: why not synced, or what is wrong with its address
 }
 
 // FlushStatus is how a flush goes, as last heard.

@@ -71,6 +71,10 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	if reply.Answers != c.boot {
 		return errors.New("the answer is to a hello of before mesh time was stepped")
 	}
+	if p := c.holder(to.Addr); p != nil && p.name != reply.From.Name {
+		return fmt.Errorf("director %s answers at %s, where %s answers too", reply.From.Name, to.Addr, p.name)
+	}
+	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.meet(now, reply.From)
 	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
 	c.admission.contact = true
@@ -113,6 +117,9 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 	}
 	if p := c.peers[h.From.Name]; p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
 		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, p.addr)
+	}
+	if err := c.addressTaken(now, h.From); err != nil {
+		return err
 	}
 	if c.removed(h.From.Addr) {
 		return fmt.Errorf("director %s was removed; let it in with: director ring add %s %d", h.From.Addr, h.From.Addr.Addr(), h.From.Addr.Port())

@@ -1,0 +1,145 @@
+package replica
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+// A director is known by its name, and reached at its address. A host that is renamed, or a new one
+// that gets the address of an old one, is another director at that address: the one before is no
+// more. But an address that a director only claims, such as that of the host from which its
+// configuration was copied, is not its own: only who answers there has it.
+
+// maxAliases bounds how many names under which our address is heard are remembered.
+const maxAliases = 8
+
+// aliasFor is how long a name under which our address was heard is shown.
+const aliasFor = time.Minute
+
+// alias is a name under which our own address was heard.
+type alias struct {
+	heardAt time.Duration
+	member  bool // memberlist holds it alive
+}
+
+// heardAlias takes note that our address is known under another name, and says so once for each.
+func (c *Core) heardAlias(now time.Duration, name string, member bool) {
+	a := c.aliases[name]
+	if a == nil {
+		if len(c.aliases) >= maxAliases {
+			return
+		}
+		a = &alias{}
+		c.aliases[name] = a
+		c.logf(LogWarn, "the address of this director is known under another name too",
+			Field{"peer", name}, Field{"addr", c.cfg.Addr.String()})
+	}
+	a.heardAt, a.member = now, a.member || member
+}
+
+// shownAliases are the names under which our address was heard lately, joined.
+func (c *Core) shownAliases(now time.Duration) string {
+	var names []string
+	for name, a := range c.aliases {
+		if a.member || now-a.heardAt <= aliasFor {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// holder returns the peer that answers at an address: our stream to it, dialled there, is open.
+func (c *Core) holder(addr netip.AddrPort) *peer {
+	for _, p := range c.sortedPeers() {
+		if p.addr == addr && p.live && p.out {
+			return p
+		}
+	}
+	return nil
+}
+
+// addressTaken refuses a director whose address is that of another.
+func (c *Core) addressTaken(now time.Duration, who wire.Peer) error {
+	if !who.Addr.IsValid() || who.Name == c.cfg.Name {
+		return nil
+	}
+	if who.Addr == c.cfg.Addr {
+		c.heardAlias(now, who.Name, false)
+		return fmt.Errorf("director %s says that it is reached at %s, which is the address of %s; "+
+			"give it another --advertise", who.Name, who.Addr, c.cfg.Name)
+	}
+	if p := c.holder(who.Addr); p != nil && p.name != who.Name {
+		return fmt.Errorf("director %s says that it is reached at %s, where %s answers; "+
+			"give it another --advertise", who.Name, who.Addr, p.name)
+	}
+	return nil
+}
+
+// endFormerNames ends the peers that were reached at an address where another director has answered us.
+func (c *Core) endFormerNames(now time.Duration, addr netip.AddrPort, name string) {
+	for _, h := range c.sortedHints() {
+		if h.addr == addr && h.name != name {
+			delete(c.hints, h.name)
+		}
+	}
+	for _, p := range c.sortedPeers() {
+		if p.addr != addr || p.name == name || p.left {
+			continue
+		}
+		c.logf(LogInfo, "director is no more: another one answers at its address",
+			Field{"peer", p.name}, Field{"addr", addr.String()}, Field{"now", name})
+		if p.out || p.in != 0 {
+			c.emit(CloseStream{Peer: p.name, Reason: "another director answers at its address"})
+		}
+		c.peerGone(now, p)
+		p.left, p.seenAt = true, now
+	}
+}
+
+// directorNamed returns the address of the director of this name.
+func (c *Core) directorNamed(name string) (netip.AddrPort, error) {
+	var addr netip.AddrPort
+	switch {
+	case name == c.cfg.Name:
+		addr = c.cfg.Addr
+	case c.peers[name] != nil:
+		addr = c.peers[name].addr
+	case c.hints[name] != nil:
+		addr = c.hints[name].addr
+	}
+	if !addr.IsValid() {
+		return netip.AddrPort{}, fmt.Errorf("%w: %s is not known by name; give its address", ErrUnknownDirector, name)
+	}
+	names := c.namesAt(addr)
+	if holder := c.holder(addr); len(names) > 1 && (holder == nil || holder.name != name) && name != c.cfg.Name {
+		return netip.AddrPort{}, fmt.Errorf("%w %s: %s; to mean the one that is there, give the address",
+			ErrSharedAddress, addr, strings.Join(names, ", "))
+	}
+	return addr, nil
+}
+
+// namesAt are the names of directors that were seen at an address.
+func (c *Core) namesAt(addr netip.AddrPort) []string {
+	var names []string
+	if addr == c.cfg.Addr {
+		names = append(names, c.cfg.Name)
+	}
+	for _, p := range c.sortedPeers() {
+		if p.addr == addr {
+			names = append(names, p.name)
+		}
+	}
+	for _, h := range c.sortedHints() {
+		if h.addr == addr && c.peers[h.name] == nil {
+			names = append(names, h.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,167 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"directormesh/ring"
+)
+
+// at gives a director the address of another.
+func at(addr netip.AddrPort) func(*Config) {
+	return func(c *Config) { c.Founder, c.Addr = false, addr }
+}
+
+// logged reports whether a director has logged a text.
+func (d *director) logged(text string) int {
+	n := 0
+	for _, l := range d.logs {
+		if l.Text == text {
+			n++
+		}
+	}
+	return n
+}
+
+// A director that is started again under another name takes the place of the one before: nobody waits
+// for that one, dials it or names it as failed, and the mesh does not confuse them.
+func TestRenamedDirector(t *testing.T) {
+	for name, after := range map[string]time.Duration{"at once": 0, "after it has failed": failAfter + time.Second} {
+		t.Run(name, func(t *testing.T) {
+			w := started(t, 3)
+			d1, d2, old := w.directors[0], w.directors[1], w.directors[2]
+			addr := old.core.cfg.Addr
+			old.crash()
+			w.run(after)
+			renamed := w.start("renamed", at(addr))
+			renamed.core.MemberJoined(w.now, "d3", addr, old.core.cfg.Boot) // memberlist has not noticed
+			w.until("renamed synced", 3*time.Second, func() bool { return renamed.core.synced() })
+			w.run(time.Second)
+			outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50})
+			if err != nil || len(outcome.FailedPeers) > 0 {
+				t.Errorf("an update names %v as failed, %v", outcome.FailedPeers, err)
+			}
+			for _, d := range []*director{d1, d2} {
+				if d.core.Wanted("d3") || slices.ContainsFunc(d.core.Dials(), func(x Dial) bool { return x.Name == "d3" }) {
+					t.Errorf("%s still wants d3", d.name)
+				}
+				for _, p := range d.core.Peers(w.now) {
+					if p.Name == "d3" {
+						t.Errorf("%s lists d3: %+v", d.name, p)
+					}
+				}
+				d.core.MemberJoined(w.now, "d3", addr, old.core.cfg.Boot)
+				if len(d.core.hints) > 0 {
+					t.Errorf("%s believes that d3 is at the address of the renamed one", d.name)
+				}
+			}
+			if n := renamed.logged("the address of this director is known under another name too"); n != 1 {
+				t.Errorf("the renamed one has said %d times that its address has two names", n)
+			}
+			self := renamed.core.selfStatus(w.now)
+			if !strings.Contains(self.Reason, "d3") {
+				t.Errorf("ring status says %q of the renamed one", self.Reason)
+			}
+			renamed.core.MemberFailed(w.now, "d3")
+			w.run(aliasFor + time.Second)
+			if self := renamed.core.selfStatus(w.now); self.Reason != "" {
+				t.Errorf("ring status still says %q of the renamed one", self.Reason)
+			}
+		})
+	}
+}
+
+// A director that advertises the address of a healthy one, with which its configuration was copied, is
+// refused and does not disturb that one.
+func TestCopiedAdvertise(t *testing.T) {
+	w := started(t, 3)
+	d1, d2 := w.directors[0], w.directors[1]
+	copied := w.start("copied", at(d2.core.cfg.Addr))
+	w.run(30 * time.Second)
+	for _, d := range w.directors[:3] {
+		if !d.core.synced() || d.core.liveCount() != 2 {
+			t.Errorf("%s is disturbed: %+v, %d peers", d.name, d.core.Self(w.now), d.core.liveCount())
+		}
+		if d.core.peers["copied"] != nil {
+			t.Errorf("%s takes the copied one for a peer", d.name)
+		}
+	}
+	if d1.logged("peer failed") > 0 || d2.logged("peer failed") > 0 {
+		t.Error("a healthy director was called failed")
+	}
+	if d2.logged("the address of this director is known under another name too") != 1 {
+		t.Error("d2 does not say that its address is known under another name")
+	}
+	if reason := d1.core.peers["d2"]; !reason.live || copied.core.liveCount() > 0 {
+		t.Error("d2 has lost its place")
+	}
+	// The copied one hears why. That it answers nothing until then is the business of admission.
+	if !strings.Contains(copied.core.admission.refused, "--advertise") {
+		t.Errorf("the copied one was told %q", copied.core.admission.refused)
+	}
+	_ = d1.must(ring.UserHash(77))
+}
+
+// A dialler that wants another director is refused before anything changes.
+func TestHelloForAnother(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	before := *d1.core.peers["d2"]
+	hello := d2.core.Hello(w.now, Dial{Name: "d3", Addr: d1.core.cfg.Addr})
+	if _, _, err := d1.core.Accept(w.now, hello); err == nil || !strings.Contains(err.Error(), "d1, not d3") {
+		t.Errorf("accepted: %v", err)
+	}
+	if after := d1.core.peers["d2"]; after.in != before.in || after.boot != before.boot || !after.live {
+		t.Errorf("the refused hello has replaced the stream of before: %+v", after)
+	}
+	answer := d1.core.hello(w.now)
+	answer.Answers = d2.core.boot
+	if err := d2.core.Opened(w.now, Dial{Name: "d3", Addr: d1.core.cfg.Addr}, answer); err == nil {
+		t.Error("the answer of another director is taken")
+	}
+}
+
+// Directors are removed and let in again by name.
+func TestRemoveDirectorByName(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	if _, err := d1.do(SetDirectorRemoved{Name: "d3", Removed: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !d2.core.removed(d3.core.cfg.Addr) {
+		t.Error("d3 is not removed")
+	}
+	w.run(time.Minute) // the name is kept
+	if _, err := d1.do(SetDirectorRemoved{Name: "d3"}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("all synced", 20*time.Second, w.allSynced)
+	if _, err := d1.do(SetDirectorRemoved{Name: "d9", Removed: true}); !errors.Is(err, ErrUnknownDirector) {
+		t.Errorf("an unknown name: %v", err)
+	}
+}
+
+// A name that is not that of the director at its address must not remove that director.
+func TestRemoveFormerName(t *testing.T) {
+	w := started(t, 3)
+	d1, old := w.directors[0], w.directors[2]
+	addr := old.core.cfg.Addr
+	old.crash()
+	w.run(failAfter + time.Second)
+	renamed := w.start("renamed", at(addr))
+	w.until("renamed synced", 20*time.Second, func() bool { return renamed.core.synced() })
+	_, err := d1.do(SetDirectorRemoved{Name: "d3", Removed: true})
+	if !errors.Is(err, ErrSharedAddress) || !strings.Contains(err.Error(), "d3, renamed") {
+		t.Errorf("removing the former name: %v", err)
+	}
+	if _, err := d1.do(SetDirectorRemoved{Name: "renamed", Removed: true}); err != nil {
+		t.Errorf("removing the director by its name: %v", err)
+	}
+	if row, ok := d1.core.table.Director(addr); !ok || !row.Removed.Value {
+		t.Errorf("the address is not removed: %+v", row)
+	}
+}
