@@ -177,20 +177,21 @@ func (s *session) ringAddCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "add",
 		Usage:     "contact a director, or accept it again",
-		ArgsUsage: "IP [PORT]",
-		UsageText: "director ring add [-a ADDR] [--json] IP [PORT]",
+		ArgsUsage: "IP [PORT] | NAME",
+		UsageText: "director ring add [-a ADDR] [--json] IP [PORT] | NAME",
 		Description: `
 Makes the mesh contact the director at this address, and accept it if it had been removed.
-Without a port, that of the director that is asked is meant.
+Without a port, that of the director that is asked is meant. One that the director that is
+asked has seen may be given by its name.
 
   $ director ring add 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
-			ip, port, err := directorAddr(c, args)
+			d, err := directorArgs(c, args)
 			if err != nil {
 				return err
 			}
-			return s.changeRing(c, client, api.AddDirector{IP: ip, Port: port})
+			return s.changeRing(c, client, api.AddDirector(d), d.Name)
 		}),
 	}
 }
@@ -199,30 +200,34 @@ func (s *session) ringRemoveCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "remove",
 		Usage:     "make the mesh refuse a director",
-		ArgsUsage: "IP [PORT]",
-		UsageText: "director ring remove [-a ADDR] [--json] IP [PORT]",
+		ArgsUsage: "IP [PORT] | NAME",
+		UsageText: "director ring remove [-a ADDR] [--json] IP [PORT] | NAME",
 		Description: `
-The mesh refuses the director at this address until "director ring add". A director that is
-to stop for good needs no removal: stop it, and the others forget it.
+The mesh refuses the director at this address until "director ring add". A name means the
+address of the director that has it. A director that is to stop for good needs no removal:
+stop it, and the others forget it.
 
   $ director ring remove 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
-			ip, port, err := directorAddr(c, args)
+			d, err := directorArgs(c, args)
 			if err != nil {
 				return err
 			}
-			return s.changeRing(c, client, api.RemoveDirector{IP: ip, Port: port})
+			return s.changeRing(c, client, api.RemoveDirector(d), d.Name)
 		}),
 	}
 }
 
-func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operation) error {
+// changeRing carries out a change of the directors; name is that of the one that is meant, if it was given by name.
+func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operation, name string) error {
 	outcome, err := client.Do(c.Context, op)
 	switch e := told(err); {
 	case err == nil:
 	case e == nil:
 		return err
+	case e.Code == api.CodeNotFound && name != "":
+		return exitf(exitNotFound, "No director named '%s' has been seen here; give its address", name)
 	case e.Code == api.CodeNotFound:
 		return exitf(exitNotFound, "Not found; \"director ring status\" lists the directors")
 	case e.Code == api.CodeBadRequest:
@@ -233,17 +238,24 @@ func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operatio
 	return s.done(c, outcome)
 }
 
-func directorAddr(c *cli.Context, args []string) (api.IP, int, error) {
+// directorArgs reads IP [PORT] or NAME.
+func directorArgs(c *cli.Context, args []string) (api.RemoveDirector, error) {
+	var none api.RemoveDirector
 	addr, err := ring.ParseAddr(args[0])
-	if err != nil || strings.Trim(args[0], "0123456789") == "" || addr == (netip.Addr{}) {
-		return api.IP{}, 0, usagef(c, "Invalid IP '%s'", args[0])
-	}
-	if len(args) == 1 {
-		return api.IP{Addr: addr}, 0, nil
+	isAddr := err == nil && strings.Trim(args[0], "0123456789") != "" && addr != (netip.Addr{})
+	switch {
+	case !isAddr && strings.Trim(args[0], "0123456789.") == "", !isAddr && strings.ContainsAny(args[0], ":[]"):
+		return none, usagef(c, "Invalid IP '%s'", args[0])
+	case !isAddr && len(args) > 1:
+		return none, usagef(c, "Invalid IP '%s': a port goes with an IP address, not with a name", args[0])
+	case !isAddr:
+		return api.RemoveDirector{Name: args[0]}, nil
+	case len(args) == 1:
+		return api.RemoveDirector{IP: api.IP{Addr: addr}}, nil
 	}
 	port, err := strconv.ParseUint(args[1], 10, 16)
 	if err != nil || port == 0 {
-		return api.IP{}, 0, usagef(c, "Invalid port '%s': give a number from 1 to 65535", args[1])
+		return none, usagef(c, "Invalid port '%s': give a number from 1 to 65535", args[1])
 	}
-	return api.IP{Addr: addr}, int(port), nil
+	return api.RemoveDirector{IP: api.IP{Addr: addr}, Port: int(port)}, nil
 }

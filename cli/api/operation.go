@@ -70,16 +70,19 @@ type Forget struct {
 	Backend IP `json:"backend"` // "": all backends
 }
 
-// AddDirector makes the mesh contact a director, and accept it again if it had been removed.
+// AddDirector makes the mesh contact a director, and accept it again if it had been removed. It is
+// named either by IP or by Name.
 type AddDirector struct {
-	IP   IP  `json:"ip"`
-	Port int `json:"port,omitempty"` // 0: the port of the director that is asked
+	IP   IP     `json:"ip,omitempty"`
+	Port int    `json:"port,omitempty"` // of IP; 0: the port of the director that is asked
+	Name string `json:"name,omitempty"` // one that the director that is asked has seen
 }
 
-// RemoveDirector makes the mesh refuse a director.
+// RemoveDirector makes the mesh refuse a director. It is named either by IP or by Name.
 type RemoveDirector struct {
-	IP   IP  `json:"ip"`
-	Port int `json:"port,omitempty"` // 0: the only director at this address
+	IP   IP     `json:"ip,omitempty"`
+	Port int    `json:"port,omitempty"` // of IP; 0: the only director at this address
+	Name string `json:"name,omitempty"` // one that the director that is asked has seen
 }
 
 // ImportMappings takes mappings over from another director, as far as their backends are in the table under their tag and

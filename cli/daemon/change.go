@@ -90,6 +90,9 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 	case api.Forget:
 		return replica.Forget{Addr: op.Backend.Addr}, nil
 	case api.AddDirector:
+		if op.Name != "" {
+			return replica.SetDirectorRemoved{Name: op.Name}, nil
+		}
 		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, d.directorPort(op.Port))}, nil
 	case api.RemoveDirector:
 		return d.removeDirector(op)
@@ -114,6 +117,9 @@ func (d *director) directorPort(port int) uint16 {
 
 // removeDirector finds the director that is meant when only its address is given.
 func (d *director) removeDirector(op api.RemoveDirector) (replica.Operation, error) {
+	if op.Name != "" {
+		return replica.SetDirectorRemoved{Name: op.Name, Removed: true}, nil
+	}
 	if op.Port != 0 {
 		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, uint16(op.Port)), Removed: true}, nil
 	}

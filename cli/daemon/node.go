@@ -268,6 +268,8 @@ func apiError(err error) error {
 		return api.Errorf(api.CodeNotSynced, "this director is not synced yet, try again")
 	case errors.Is(err, replica.ErrUnknownDirector), errors.Is(err, replica.ErrNothingToCancel):
 		return api.Errorf(api.CodeNotFound, "%v", err)
+	case errors.Is(err, replica.ErrSharedAddress):
+		return api.Errorf(api.CodeBadRequest, "%v", err)
 	case errors.Is(err, context.Canceled):
 		return api.Errorf(api.CodeTemporary, "this director is stopping, ask another one")
 	case errors.Is(err, context.DeadlineExceeded):

@@ -229,6 +229,8 @@ func TestOperations(t *testing.T) {
 		{api.Forget{Backend: ip}, replica.Forget{Addr: addr1}},
 		{api.AddDirector{IP: at("192.0.2.109"), Port: 1}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
 		{api.AddDirector{IP: at("192.0.2.109")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:9095")}},
+		{api.AddDirector{Name: "d9"}, replica.SetDirectorRemoved{Name: "d9"}},
+		{api.RemoveDirector{Name: "d9"}, replica.SetDirectorRemoved{Name: "d9", Removed: true}},
 		{api.RemoveDirector{IP: at("192.0.2.103"), Port: 9092}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.103:9092"), Removed: true}},
 		{api.RemoveDirector{IP: at("192.0.2.102")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Removed: true}},
 	}

@@ -56,6 +56,14 @@ func (c Change) describe(e *zerolog.Event) {
 			e.Str("tag", *tag)
 		}
 	}
+	director := func(action string, ip api.IP, port int, name string) {
+		e.Str("action", action)
+		if name != "" {
+			e.Str("peer", name)
+		} else {
+			e.Str("peer", ip.String()).Int("port", port)
+		}
+	}
 	switch op := c.Op.(type) {
 	case api.AddBackend:
 		backend("add", op.IP)
@@ -91,9 +99,9 @@ func (c Change) describe(e *zerolog.Event) {
 	case api.Forget:
 		backend("forget", op.Backend)
 	case api.AddDirector:
-		e.Str("action", "ring add").Str("peer", op.IP.String()).Int("port", op.Port)
+		director("ring add", op.IP, op.Port, op.Name)
 	case api.RemoveDirector:
-		e.Str("action", "ring remove").Str("peer", op.IP.String()).Int("port", op.Port)
+		director("ring remove", op.IP, op.Port, op.Name)
 	case api.ImportMappings:
 		e.Str("action", "import").Int("mappings", len(op.Mappings))
 	}

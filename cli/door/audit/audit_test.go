@@ -40,6 +40,7 @@ func TestLog(t *testing.T) {
 		{api.CancelFlush{Backend: ip}, map[string]any{"action": "cancel flush", "backend": "192.0.2.1"}},
 		{api.Forget{}, map[string]any{"action": "forget", "backend": "all"}},
 		{api.AddDirector{IP: ip, Port: 9090}, map[string]any{"action": "ring add", "peer": "192.0.2.1", "port": 9090.0}},
+		{api.RemoveDirector{Name: "d3"}, map[string]any{"action": "ring remove", "peer": "d3"}},
 		{api.RemoveDirector{IP: ip}, map[string]any{"action": "ring remove", "peer": "192.0.2.1", "port": 0.0}},
 		{api.ImportMappings{Mappings: make([]api.ImportedMapping, 2)}, map[string]any{"action": "import", "mappings": 2.0}},
 	} {

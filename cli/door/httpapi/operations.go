@@ -51,9 +51,14 @@ func check(op api.Operation) error {
 		}
 		return nil
 	}
-	port := func(p int) error {
-		if p < 0 || p > 65535 {
-			return api.Errorf(api.CodeBadRequest, "port %d is not from 1 to 65535", p)
+	director := func(ip api.IP, port int, name string) error {
+		switch {
+		case port < 0 || port > 65535:
+			return api.Errorf(api.CodeBadRequest, "port %d is not from 1 to 65535", port)
+		case ip.IsValid() == (name != ""):
+			return api.Errorf(api.CodeBadRequest, "give either ip or name")
+		case name != "" && port != 0:
+			return api.Errorf(api.CodeBadRequest, "port goes with ip, not with name")
 		}
 		return nil
 	}
@@ -83,15 +88,9 @@ func check(op api.Operation) error {
 				op.MaxParallel, api.MaxParallel)
 		}
 	case api.AddDirector:
-		if err := port(op.Port); err != nil {
-			return err
-		}
-		return needs(op.IP, "ip")
+		return director(op.IP, op.Port, op.Name)
 	case api.RemoveDirector:
-		if err := port(op.Port); err != nil {
-			return err
-		}
-		return needs(op.IP, "ip")
+		return director(op.IP, op.Port, op.Name)
 	case api.ImportMappings:
 		if len(op.Mappings) > api.MaxImport {
 			return api.Errorf(api.CodeBadRequest, "%d mappings are too many at once; send at most %d", len(op.Mappings), api.MaxImport)

@@ -64,6 +64,8 @@ func samples() []api.Operation {
 		api.Forget{Backend: ip},
 		api.AddDirector{IP: ip, Port: 9090},
 		api.RemoveDirector{IP: ip},
+		api.AddDirector{Name: "d3"},
+		api.RemoveDirector{Name: "d3"},
 		api.ImportMappings{Mappings: imported(api.MaxImport)},
 	}
 }
@@ -274,7 +276,7 @@ func TestBadRequests(t *testing.T) {
 			"give a whole number from 0 that fits"},
 		{"/v1/mappings/import", `{"mappings":[{"user_hash":1,"backend":"192.0.2.1","expires_at":"soon"}]}`,
 			"a time that is not written like"},
-		{"/v1/directors/add", `{}`, "ip is missing"},
+		{"/v1/directors/add", `{}`, "give either ip or name"},
 		{"/v1/directors/add", `{"ip":"192.0.2.1","port":70000}`, "70000"},
 		{"/v1/directors/remove", `{"ip":"192.0.2.1","port":-1}`, "-1"},
 		{"/v1/lookup", `{"tag":"x"}`, "user is missing"},
