@@ -143,9 +143,9 @@ func TestKicksOfUsersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ran atomic.Int64
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Kicker = kickerFunc(func(context.Context, replica.KickTarget) (int, bool, error) {
+			cfg.Kicker = kickerFunc(func(context.Context, replica.KickTarget) (replica.KickResult, error) {
 				ran.Add(1)
-				return 0, true, nil
+				return replica.KickResult{Known: true}, nil
 			})
 		})
 		for _, test := range []struct {
