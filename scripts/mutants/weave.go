@@ -141,18 +141,18 @@ func mutantNumber[T mutantNumeric](n int, v, other T) T {
 }
 
 func mutantLess[T cmp.Ordered](n int, a, b T) bool {
-	return a < b || mutantIs(n) && a == b
+	return a < b || a == b && mutantIs(n)
 }
 
 func mutantGreater[T cmp.Ordered](n int, a, b T) bool {
-	return a > b || mutantIs(n) && a == b
+	return a > b || a == b && mutantIs(n)
 }
 
 func mutantLessOrEqual[T cmp.Ordered](n int, a, b T) bool {
-	return a < b || !mutantIs(n) && a == b
+	return a < b || a == b && !mutantIs(n)
 }
 
 func mutantGreaterOrEqual[T cmp.Ordered](n int, a, b T) bool {
-	return a > b || !mutantIs(n) && a == b
+	return a > b || a == b && !mutantIs(n)
 }
 `
