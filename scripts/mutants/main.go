@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ type options struct {
 	n, from int
 	span    time.Duration // no mutant is begun after it; 0: no limit
 	list    bool
+	unseen  bool
 	verbose bool
 	dir     string // where the go command runs
 }
@@ -57,6 +59,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	set.DurationVar(&o.span, "for", 0, "begin no other mutant after this time; go on with -from")
 	set.Uint64Var(&o.seed, "seed", 1, "of the draw")
 	set.BoolVar(&o.list, "list", false, "print what is drawn, run nothing")
+	set.BoolVar(&o.unseen, "unseen", false, "run only those where no test comes, which takes no time")
 	set.BoolVar(&o.verbose, "v", false, "print killed mutants too, with the test")
 	pattern := func(to **regexp.Regexp, name, usage string) {
 		set.Func(name, usage, func(s string) (err error) {
@@ -117,6 +120,9 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 	r, err := newRunner(ctx, o.dir, temp, source, packages)
 	if err != nil {
 		return err
+	}
+	if o.unseen {
+		drawn = slices.DeleteFunc(drawn, func(m mutant) bool { return r.reached[m.number] })
 	}
 	var t tally
 	began := time.Now()

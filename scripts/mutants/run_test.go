@@ -129,6 +129,13 @@ func TestMutantsOfASample(t *testing.T) {
 			"1 run, 1 killed (0 of them by the time limit), 0 live (0 of them where no test comes): " +
 				"100.0 % killed",
 		}},
+		{"what no test reaches", []string{"-n", "0", "-unseen", "-kinds", "negate", "./p"}, []string{
+			"./p, seed 1, mutants 0 to 2 of 4:",
+			"2 run, 0 killed (0 of them by the time limit), 2 live (2 of them where no test comes): " +
+				"0.0 % killed",
+			"unseen  p/p.go:5 negate condition == -> != | n == 4",
+			"unseen  p/p.go:7 negate condition == -> != | n == 5",
+		}},
 		{"for a moment only", []string{"-for", "1ns", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 0 of 13:",
 			"0 run, 0 killed (0 of them by the time limit), 0 live (0 of them where no test comes)",
