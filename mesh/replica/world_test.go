@@ -24,8 +24,9 @@ type world struct {
 	chunkRows int
 	trace     bool
 	noGossip  bool
-	gossiped  []*wire.Delta                           // all that was, in order
-	filter    func(to *director, m wire.Message) bool // which messages get through; nil: all
+	gossiped  []*wire.Delta                                 // all that was, in order
+	filter    func(to *director, m wire.Message) bool       // which messages get through; nil: all
+	lose      func(from, to *director, m wire.Message) bool // which do not; nil: none
 }
 
 type director struct {
@@ -44,8 +45,9 @@ type director struct {
 	lastID   uint64
 	chunks   int // snapshot chunks taken in this delivery
 
-	kicker func(Kick) (count int, known, answers bool)
-	wall   func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
+	kicker  func(Kick) (count int, known, answers bool)
+	kickErr error                                    // what the kicker fails with
+	wall    func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
 }
 
 type mail struct {
@@ -245,7 +247,8 @@ func (d *director) carryOut() bool {
 		case Send:
 			for _, name := range e.To {
 				to := d.w.named(name)
-				if d.w.open(d, to) && (d.w.filter == nil || d.w.filter(to, e.Message)) {
+				if d.w.open(d, to) && (d.w.filter == nil || d.w.filter(to, e.Message)) &&
+					(d.w.lose == nil || !d.w.lose(d, to, e.Message)) {
 					to.inbox = append(to.inbox, mail{to.sessions[d.name], reread(d.w.t, e.Message)})
 				}
 			}
@@ -263,7 +266,7 @@ func (d *director) carryOut() bool {
 		case Kick:
 			d.kicked = append(d.kicked, e)
 			if count, known, answers := d.kicker(e); answers {
-				d.core.KickDone(d.w.now, e.ID, count, known, nil)
+				d.core.KickDone(d.w.now, e.ID, count, known, d.kickErr)
 			}
 		case CloseStream:
 			other := d.w.named(e.Peer)
@@ -342,6 +345,33 @@ func (d *director) do(op Operation) (Outcome, error) {
 	d.w.deliver()
 	d.w.until(fmt.Sprintf("%T done", op), time.Minute, func() bool { _, ok := d.done[id]; return ok })
 	return d.done[id].Outcome, d.done[id].Err
+}
+
+// hears lets a director take a message of a peer, as if it came by the peer's stream.
+func (d *director) hears(from *director, m wire.Message) {
+	d.core.Receive(d.w.now, d.sessions[from.name], reread(d.w.t, m))
+}
+
+// breakStream ends the stream from one director to another; it is dialled again at the next step.
+func (w *world) breakStream(from, to *director) {
+	from.core.OutClosed(w.now, to.name, nil)
+	to.core.InClosed(w.now, to.sessions[from.name], nil)
+}
+
+// losing loses all messages of a kind from one director to another.
+func losing[M wire.Message](from, to *director) func(from, to *director, m wire.Message) bool {
+	return func(f, t *director, m wire.Message) bool {
+		_, ok := m.(M)
+		return ok && f == from && t == to
+	}
+}
+
+// another is a backend other than this one.
+func another(backend netip.Addr) netip.Addr {
+	if backend == testBackend(1) {
+		return testBackend(2)
+	}
+	return testBackend(1)
 }
 
 func (d *director) begin(op Operation) (id uint64) {

@@ -38,6 +38,7 @@ type options struct {
 	target  string // the package that is broken
 	also    []string
 	n, from int
+	tests   string        // pattern of those that are run
 	span    time.Duration // no mutant is begun after it; 0: no limit
 	list    bool
 	unseen  bool
@@ -58,6 +59,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	set.IntVar(&o.from, "from", 0, "how many that were drawn are left out, to go on where a run ended")
 	set.DurationVar(&o.span, "for", 0, "begin no other mutant after this time; go on with -from")
 	set.Uint64Var(&o.seed, "seed", 1, "of the draw")
+	set.StringVar(&o.tests, "run", "", "run only tests that match this `pattern`")
 	set.BoolVar(&o.list, "list", false, "print what is drawn, run nothing")
 	set.BoolVar(&o.unseen, "unseen", false, "run only those where no test comes, which takes no time")
 	set.BoolVar(&o.verbose, "v", false, "print killed mutants too, with the test")
@@ -117,7 +119,7 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	r, err := newRunner(ctx, o.dir, temp, source, packages)
+	r, err := newRunner(ctx, o.dir, temp, source, packages, o.tests)
 	if err != nil {
 		return err
 	}

@@ -46,21 +46,24 @@ type runner struct {
 // testPackage is a package whose tests are run.
 type testPackage struct {
 	pkg
-	binary string
-	limit  time.Duration // a run that takes longer has failed
+	binary  string
+	pattern string        // of the tests that are run
+	limit   time.Duration // a run that takes longer has failed
 }
 
 // newRunner builds the tests of packages with all mutants of a source in it, by running the go
 // command in dir, and runs them once without a mutant: they must pass, and the time they take sets
-// the limit.
-func newRunner(ctx context.Context, dir, temp string, s *source, packages []pkg) (*runner, error) {
+// the limit. Only tests are run that match a pattern.
+func newRunner(
+	ctx context.Context, dir, temp string, s *source, packages []pkg, tests string,
+) (*runner, error) {
 	r := &runner{temp: temp, reached: make(map[int]bool)}
 	overlay, err := r.overlay(s)
 	if err != nil {
 		return nil, err
 	}
 	for i, p := range packages {
-		t := &testPackage{pkg: p, limit: 10 * time.Minute}
+		t := &testPackage{pkg: p, pattern: tests, limit: 10 * time.Minute}
 		t.binary = filepath.Join(temp, fmt.Sprintf("%d.test", i))
 		if err := t.build(ctx, dir, overlay); err != nil {
 			return nil, err
@@ -157,7 +160,7 @@ func (t *testPackage) run(
 	defer cancel()
 	script := fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, memoryLimit)
 	cmd := exec.CommandContext(limited, "sh", "-c", script, t.binary,
-		"-test.short", "-test.failfast", "-test.timeout", "0")
+		"-test.short", "-test.failfast", "-test.timeout", "0", "-test.run", t.pattern)
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), append(env, fmt.Sprintf("%s=%d", chosenBy, number))...)
 	cmd.WaitDelay = time.Second // a child may keep the pipe open

@@ -129,6 +129,14 @@ func TestMutantsOfASample(t *testing.T) {
 			"1 run, 1 killed (0 of them by the time limit), 0 live (0 of them where no test comes): " +
 				"100.0 % killed",
 		}},
+		{"some tests only", []string{"-n", "0", "-run", "Nothing", "-kinds", "== -> !=", "./p"}, []string{
+			"./p, seed 1, mutants 0 to 3 of 3:",
+			"3 run, 0 killed (0 of them by the time limit), 3 live (3 of them where no test comes): " +
+				"0.0 % killed",
+			"unseen  p/p.go:3 negate condition == -> != | n == 3",
+			"unseen  p/p.go:5 negate condition == -> != | n == 4",
+			"unseen  p/p.go:7 negate condition == -> != | n == 5",
+		}},
 		{"what no test reaches", []string{"-n", "0", "-unseen", "-kinds", "negate", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 2 of 4:",
 			"2 run, 0 killed (0 of them by the time limit), 2 live (2 of them where no test comes): " +
@@ -208,7 +216,7 @@ func Sum([]int) int { return 0 }
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := newRunner(t.Context(), dir, t.TempDir(), s, []pkg{p})
+	r, err := newRunner(t.Context(), dir, t.TempDir(), s, []pkg{p}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
