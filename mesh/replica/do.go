@@ -233,7 +233,7 @@ func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 // resendKicks repeats the kicks by name that a peer has not reported; its stream was down.
 func (c *Core) resendKicks(p *peer) {
 	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
-		if o := c.ops[id]; o.kick != nil && o.kicks[p.name] {
+		if o := c.ops[id]; o.kicks[p.name] {
 			c.send(p, o.kick)
 		}
 	}

@@ -260,8 +260,14 @@ func (d *director) carryOut() bool {
 				}
 			}
 		case Answer:
+			if _, again := d.answers[e.ID]; again {
+				d.w.t.Errorf("%s answers lookup %d again: %+v", d.name, e.ID, e)
+			}
 			d.answers[e.ID] = e
 		case AdminDone:
+			if _, again := d.done[e.ID]; again {
+				d.w.t.Errorf("%s ends operation %d again: %+v", d.name, e.ID, e)
+			}
 			d.done[e.ID] = e
 		case Kick:
 			d.kicked = append(d.kicked, e)
@@ -363,6 +369,32 @@ func losing[M wire.Message](from, to *director) func(from, to *director, m wire.
 	return func(f, t *director, m wire.Message) bool {
 		_, ok := m.(M)
 		return ok && f == from && t == to
+	}
+}
+
+// wantRest checks that nothing is kept of what has ended, at directors that are idle.
+func (w *world) wantRest() {
+	w.t.Helper()
+	for _, d := range w.directors {
+		c := d.core
+		if d.stopped {
+			continue
+		}
+		for what, n := range map[string]int{
+			"operations": len(c.ops), "kicks": len(c.kicks.byID), "held users": len(c.held),
+			"reports of kicks": len(c.kicks.reports) + len(c.kicks.order),
+			"moves":            len(c.moves.byUser) + len(c.moves.starting) + len(c.moves.releasing),
+			"batches of moves": len(c.moves.batches), "flushes": len(c.flushes.own),
+			"lookups":  len(c.waiters.order) + len(c.waiters.byID) + len(c.waiters.relays),
+			"barriers": len(c.transitions), "old rings": len(c.rings) - 1, "snapshots": len(c.donations),
+		} {
+			if n != 0 {
+				w.t.Errorf("%s at rest has %d %s", d.name, n, what)
+			}
+		}
+		if c.snapshot != nil {
+			w.t.Errorf("%s at rest takes a snapshot", d.name)
+		}
 	}
 }
 

@@ -1,0 +1,280 @@
+package replica
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/mesh/wire"
+)
+
+// kickerOf returns a kicker that ends so many sessions and knows so much.
+func kickerOf(count int, known bool) func(Kick) (int, bool, bool) {
+	return func(Kick) (int, bool, bool) { return count, known, true }
+}
+
+func TestKickByNameAddsUpWhatAllDirectorsReport(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		unknown string // director whose kicker does not know
+		failing []string
+		want    Outcome
+		err     string
+	}{
+		{"all know", "", nil, Outcome{Count: 6, Known: true}, ""},
+		{"this one does not know", "d1", nil, Outcome{Count: 6}, ""},
+		{"another does not know", "d3", nil, Outcome{Count: 6}, ""},
+		{"this one fails", "", []string{"d1"}, Outcome{Count: 6}, "director d1 could not kick: no anvil"},
+		{"another fails", "", []string{"d3"}, Outcome{Count: 6}, "director d3 could not kick: no anvil"},
+		{"the first failure is told", "", []string{"d1", "d2"}, Outcome{Count: 6}, "director d1 could not kick: no anvil"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := started(t, 3)
+			for i, d := range w.directors {
+				d.kicker = kickerOf(i+1, d.name != test.unknown)
+				for _, name := range test.failing {
+					if name == d.name {
+						d.kickErr = errors.New("no anvil")
+					}
+				}
+			}
+			outcome, err := w.directors[0].do(KickUser{Field: "session", Value: "jane"})
+			if diff := cmp.Diff(test.want, outcome); diff != "" {
+				t.Errorf("outcome (-want +got):\n%s", diff)
+			}
+			if got := errorText(err); got != test.err {
+				t.Errorf("error %q, want %q", got, test.err)
+			}
+			for _, d := range w.directors {
+				if len(d.kicked) != 1 || d.kicked[0].Target != (KickTarget{Field: "session", Value: "jane"}) {
+					t.Errorf("%s kicked %+v", d.name, d.kicked)
+				}
+			}
+		})
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// A director whose kicker hangs counts as one that does not know, after the time that kickers have.
+func TestKickByNameDoesNotWaitForAKickerThatHangs(t *testing.T) {
+	w := started(t, 2)
+	w.directors[0].kicker = kickerOf(1, true)
+	w.directors[1].kicker = func(Kick) (int, bool, bool) { return 0, false, false }
+	id := w.directors[0].begin(KickUser{Value: "jane"})
+	w.deliver()
+	w.run(kickLimit)
+	if _, done := w.directors[0].done[id]; done {
+		t.Error("the kick ended before the kicker's time was over")
+	}
+	w.run(100 * time.Millisecond)
+	done, ok := w.directors[0].done[id]
+	if diff := cmp.Diff(Outcome{Count: 1}, done.Outcome); !ok || diff != "" {
+		t.Errorf("ended: %v, outcome (-want +got):\n%s", ok, diff)
+	}
+	if got, want := errorText(done.Err), "director d2 could not kick: the kicker did not answer in time"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+}
+
+// A director that never reports is named, and so is one that dies meanwhile.
+func TestKickByNameNamesDirectorsThatDoNotReport(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		dies   bool
+		within time.Duration
+		early  time.Duration // how much sooner it may be
+	}{
+		{"the report is lost", false, kickUserWithin, 0},
+		{"it dies", true, failAfter, 250 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := started(t, 3)
+			for _, d := range w.directors {
+				d.kicker = kickerOf(1, true)
+			}
+			d1, d3 := w.directors[0], w.directors[2]
+			w.lose = losing[*wire.KickUserDone](d3, d1)
+			id := d1.begin(KickUser{Value: "jane"})
+			w.deliver()
+			if test.dies {
+				d3.crash()
+			}
+			w.run(test.within - test.early)
+			if _, done := d1.done[id]; done {
+				t.Fatal("ended without the report")
+			}
+			w.run(test.early + 25*time.Millisecond)
+			want := Outcome{Count: 2, FailedPeers: []string{"d3"}}
+			if diff := cmp.Diff(want, d1.done[id].Outcome); diff != "" {
+				t.Errorf("outcome (-want +got):\n%s", diff)
+			}
+			if err := d1.done[id].Err; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A kick, or its report, that a broken stream lost is repeated, and counted once.
+func TestKickByNameIsRepeatedAfterAStreamBroke(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		lose func(d1, d2 *director) func(from, to *director, m wire.Message) bool
+		want int // kicks at d2
+	}{
+		{"the request is lost", func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
+			return losing[*wire.KickUser](d1, d2)
+		}, 1},
+		{"the report is lost", func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
+			return losing[*wire.KickUserDone](d2, d1)
+		}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := started(t, 3)
+			d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+			for _, d := range w.directors {
+				d.kicker = kickerOf(1, true)
+			}
+			w.lose = test.lose(d1, d2)
+			id := d1.begin(KickUser{Value: "jane"})
+			w.run(time.Second)
+			w.lose = nil
+			w.breakStream(d1, d2)
+			w.breakStream(d1, d3) // which has reported
+			w.run(time.Second)
+			if diff := cmp.Diff(Outcome{Count: 3, Known: true}, d1.done[id].Outcome); diff != "" {
+				t.Errorf("outcome (-want +got):\n%s", diff)
+			}
+			w.wantRest()
+			if len(d2.kicked) != test.want || len(d3.kicked) != 1 {
+				t.Errorf("d2 kicked %d times, d3 %d times; want %d and once", len(d2.kicked), len(d3.kicked), test.want)
+			}
+		})
+	}
+}
+
+// What a director reports that was not asked, or reports twice, does not count.
+func TestKickByNameCountsEachDirectorOnce(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	for _, d := range w.directors {
+		d.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
+	}
+	first, second := d1.begin(KickUser{Value: "jane"}), d1.begin(KickUser{Value: "joe"})
+	w.deliver()
+	for range 2 {
+		d1.hears(d2, &wire.KickUserDone{ID: d1.core.ops[first].kickID, Count: 1, Known: true})
+	}
+	d1.hears(d3, &wire.KickUserDone{ID: d1.core.ops[first].kickID, Count: 2, Known: true})
+	d1.hears(d3, &wire.KickUserDone{ID: 1 << 60, Count: 100, Known: true})
+	for _, kick := range d1.kicked {
+		d1.core.KickDone(w.now, kick.ID, 4, true, nil)
+	}
+	w.run(100 * time.Millisecond)
+	if diff := cmp.Diff(Outcome{Count: 7, Known: true}, d1.done[first].Outcome); diff != "" {
+		t.Errorf("first (-want +got):\n%s", diff)
+	}
+	if _, done := d1.done[second]; done {
+		t.Error("the second kick ended by reports on the first")
+	}
+}
+
+// Only directors that are counted are asked: others serve nobody.
+func TestKickByNameLeavesOutDirectorsThatAreNotCounted(t *testing.T) {
+	w := started(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	d3.crash()
+	w.run(failAfter + time.Second)
+	outcome, err := d1.do(KickUser{Value: "jane"})
+	want := Outcome{Known: true, FailedPeers: []string{"d3"}} // it lacks what was done
+	if diff := cmp.Diff(want, outcome); diff != "" || err != nil {
+		t.Errorf("error %v, outcome (-want +got):\n%s", err, diff)
+	}
+	// Nor is one that is alive but was excluded.
+	w.lose = losing[*wire.AdmitRequest](w.directors[1], d1)
+	d1.core.peers["d2"].counted = false
+	if outcome, err = d1.do(KickUser{Value: "jane"}); err != nil || !outcome.Known || len(w.directors[1].kicked) != 1 {
+		t.Errorf("outcome %+v, %v; d2 kicked %d times, want once", outcome, err, len(w.directors[1].kicked))
+	}
+}
+
+// The directors that failed are named in order.
+func TestFailedDirectorsAreNamedInOrder(t *testing.T) {
+	w := started(t, 4)
+	for _, d := range w.directors[1:] {
+		d.crash()
+	}
+	w.run(failAfter + time.Second)
+	w.directors[3].boots(false)
+	w.run(5 * time.Second)
+	w.lose = losing[*wire.KickUserDone](w.directors[3], w.directors[0])
+	outcome, err := w.directors[0].do(KickUser{Value: "jane"}) // d4 fails last, the others had failed
+	want := Outcome{FailedPeers: []string{"d2", "d3", "d4"}}
+	if diff := cmp.Diff(want, outcome); diff != "" || err != nil {
+		t.Errorf("error %v, outcome (-want +got):\n%s", err, diff)
+	}
+}
+
+// What the kicker answers counts at once, not with the next tick.
+func TestKickEndsWithTheKickersAnswer(t *testing.T) {
+	w := started(t, 1)
+	d1 := w.directors[0]
+	d1.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
+	id := d1.begin(KickUser{Value: "jane"})
+	w.deliver()
+	d1.core.KickDone(w.now, d1.kicked[0].ID, 3, true, nil)
+	w.deliver()
+	if diff := cmp.Diff(Outcome{Count: 3, Known: true}, d1.done[id].Outcome); diff != "" {
+		t.Errorf("outcome (-want +got):\n%s", diff)
+	}
+	if got := d1.core.Counters().Kicks; got != 1 {
+		t.Errorf("%d kicks are counted, want 1", got)
+	}
+	d1.core.KickDone(w.now, d1.kicked[0].ID, 3, true, nil) // again
+	w.run(time.Second)
+	w.wantRest()
+}
+
+// Kicks whose time is over at one moment end in the order in which they began.
+func TestLateKicksEndInOrder(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	var ended []uint64
+	for i := range uint64(20) {
+		c.kicks.start(c, "", KickTarget{Value: "jane"}, func(count int, known bool, failure string) {
+			ended = append(ended, i)
+			if count != 0 || known || failure == "" {
+				t.Errorf("kick %d ended with %d sessions, known %v, failure %q", i, count, known, failure)
+			}
+		})
+	}
+	c.Take() // the kicker hangs
+	w.run(kickLimit + time.Second)
+	if len(ended) != 20 || !slices.IsSorted(ended) {
+		t.Errorf("ended %v, want 20 in order", ended)
+	}
+}
+
+// An operation that nobody waits for any more ends silently; what it began goes on.
+func TestCancelledOperationEndsSilently(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	id := d1.begin(KickUser{Value: "jane"})
+	d1.core.Cancel(id)
+	w.run(kickUserWithin + time.Second)
+	if _, done := d1.done[id]; done {
+		t.Error("a cancelled operation ends with a result")
+	}
+	if len(w.directors[1].kicked) != 1 {
+		t.Errorf("d2 kicked %d times, want once", len(w.directors[1].kicked))
+	}
+}
