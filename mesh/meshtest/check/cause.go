@@ -8,7 +8,9 @@ import (
 
 // replaces finds why none of the user's lines binds the director that answers, and which of them stay beside the new one. Of
 // several lines, which a fault left, any may have won everywhere: what happens to that one then happens to the user.
-func (c *Checker) replaces(t time.Duration, s *userState, l *lookup, backend netip.Addr) (why cause, kept []*line, flushes []*operation) {
+func (c *Checker) replaces(
+	t time.Duration, s *userState, l *lookup, backend netip.Addr,
+) (why cause, kept []*line, flushes []*operation) {
 	why = causeFresh
 	bound, left := false, false
 	for _, x := range s.lines {
@@ -115,7 +117,8 @@ func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
 func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend netip.Addr) (found []*operation) {
 	for _, at := range c.stops(s, x) {
 		for _, o := range c.operations {
-			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) && c.mayHash(s.user, o.at, t, backend) {
+			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) &&
+				c.mayHash(s.user, o.at, t, backend) {
 				found = append(found, o)
 			}
 		}
@@ -166,7 +169,8 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 	}
 	for _, p := range stops[1:] {
 		for _, o := range c.operations {
-			if o.frees(p.backend) && o.still > p.first || o.flushes(p.backend) && o.ended > p.first && c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
+			if o.frees(p.backend) && o.still > p.first || o.flushes(p.backend) && o.ended > p.first &&
+				c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
 				return true
 			}
 		}
@@ -192,7 +196,8 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 	}
 	lifetime := c.rules.Expire + c.rules.share() + clockSlack
 	for _, r := range s.relayed { // a mapping that nobody was answered yet
-		if end := min(t, r.ended+waitLimit); t-end < lifetime && r != l && c.mayHash(s.user, r.at, end, backend) {
+		end := min(t, r.ended+waitLimit)
+		if t-end < lifetime && r != l && c.mayHash(s.user, r.at, end, backend) {
 			return
 		}
 	}
@@ -201,7 +206,8 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			return
 		}
 	}
-	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v", d.name, backend, found)
+	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v",
+		d.name, backend, found)
 }
 
 // mayHash reports whether the user may have hashed to a backend at some director between two times.

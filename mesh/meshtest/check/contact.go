@@ -56,14 +56,14 @@ type director struct {
 type link struct {
 	sent      time.Duration // of the newest frame received
 	sentAt    time.Duration // when that was received
-	before    time.Duration // of the last frame before the stream was silent for so long that it may be another one now
-	resumed   time.Duration // of the first frame after that: the replay of what was missed begins with it
+	before    time.Duration // of the last frame before a silence after which the stream may be another
+	resumed   time.Duration // of the first after it: the replay of what was missed begins with it
 	whole     time.Duration // what was sent since then has been received without a gap
 	echo      time.Duration // receiver's newest frame that the other one is known to have received
 	woke      time.Duration // when the receiver last woke, unless it was cut off from the other one before it slept
 	separated time.Duration // when this receiver, as the one who answers, was last cut off from the other
-	gone      time.Duration // since when the receiver is cut off from the other, as seen by looks; forever if it is not
-	touch     time.Duration // since when frames have flowed both ways without a long silence; forever if they do not
+	gone      time.Duration // since when the receiver is cut off from the other; forever if it is not
+	touch     time.Duration // since when frames have flowed both ways; forever if they do not
 }
 
 // contacts knows who lives and who can reach whom.
@@ -117,7 +117,10 @@ func (c *contacts) of(name string) int {
 }
 
 func freshLink() link {
-	return link{sent: never, sentAt: never, before: never, resumed: never, whole: never, echo: never, woke: never, separated: never, gone: forever, touch: forever}
+	return link{
+		sent: never, sentAt: never, before: never, resumed: never, whole: never, echo: never,
+		woke: never, separated: never, gone: forever, touch: forever,
+	}
 }
 
 func (c *contacts) start(t time.Duration, name string) {
@@ -126,7 +129,8 @@ func (c *contacts) start(t time.Duration, name string) {
 	c.probate(i)
 	d.life++
 	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
-	d.synced, d.syncedAt, d.since, d.reported, d.why, d.astray, d.mesh = false, never, t, never, "", false, 0
+	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
+	d.astray, d.mesh = false, 0
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -198,7 +202,8 @@ func (c *contacts) frame(f Frame) {
 // meets notes a frame between two directors. If one of them has been alone so long that it may have founded a mesh, the older of the
 // two meshes, as their clocks tell, goes on, and everybody in the other one joins it.
 func (c *contacts) meets(t time.Duration, a, b *director) {
-	if c.lost == nil && (!a.met && t-a.startedAt > aloneAfter || !b.met && t-b.startedAt > aloneAfter) {
+	alone := func(d *director) bool { return !d.met && t-d.startedAt > aloneAfter }
+	if c.lost == nil && (alone(a) || alone(b)) {
 		c.joins(t)
 	}
 }

@@ -6,7 +6,8 @@
 //	G1  at the end all directors hold the same table and the same mappings
 //	G2  no user is answered two backends within the expire window, unless a listed cause allows it
 //	G3  after a fault the mesh agrees on one backend again, and the sessions on any other are kicked
-//	G4  a lookup that nothing puts in question is answered at once, every wait ends, and every director is synced soon after a fault
+//	G4  a lookup that nothing puts in question is answered at once, every wait ends, and every
+//	    director is synced soon after a fault
 //	G5  what was acknowledged is applied everywhere and holds
 //	G6  concurrent changes of different registers all hold
 //
@@ -28,11 +29,13 @@
 // Each answer is judged by what its director could have known, not by whether there was a fault
 // somewhere. What a director announced (a mapping, activity) is known
 //
-//   - to a director that received a frame of the announcer's stream which was sent later, [Rules.BatchLag] or more,
+//   - to a director that received a frame of the announcer's stream which was sent later by
+//     [Rules.BatchLag] or more,
 //   - to a director that is in contact with the announcer: G2 holds wherever frames flow both ways,
-//   - when the announcer has died, to all that have been in touch for [Rules.KnownWithin] with one that surely knows it: they have
-//     noticed the death, compared what they have of the dead one's log, and asked for what they lack. So it goes on from one to
-//     the next. The same holds while the announcer lives and all of them have counted it as failed for so long.
+//   - when the announcer has died, to all that have been in touch for [Rules.KnownWithin] with one that
+//     surely knows it: they have noticed the death, compared what they have of the dead one's log, and
+//     asked for what they lack. So it goes on from one to the next. The same holds while the announcer
+//     lives and all of them have counted it as failed for so long.
 //
 // What nobody alive knows is lost, and excuses whoever acts against it. Table changes are known to
 // all whom their acknowledgement does not name as failed, and to all that have been in touch with

@@ -53,7 +53,10 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
 		return
 	}
 	x := s.lines[0]
-	if held == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) || c.beingMoved(s, t, 0) {
+	moved := slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return c.concerns(o, s) && t <= c.endOf(o)+moveLimit
+	})
+	if moved || held == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
 		return
 	}
 	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(held))

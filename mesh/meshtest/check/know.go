@@ -10,9 +10,9 @@ type given struct {
 	at       time.Duration
 	director int
 	life     int
-	sure     bool // activity was recorded, hence announced, with this answer, and by this director itself
+	sure     bool // activity was recorded, hence announced, with it, and by this director itself
 	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
-	resting  bool // the backend may have been down: the answer recorded nothing, and relies on an older one
+	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
@@ -23,7 +23,7 @@ func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
 	if c.contacts.directors[director].synced {
 		return false
 	}
-	for i, d := range c.contacts.directors { // brief, §4 Joining: it asks a synced peer for every lookup
+	for i, d := range c.contacts.directors { // it may ask any synced peer (brief, §4 Joining)
 		if d.alive && i != director && !c.contacts.cut(t, director, i) && c.unknownTo(t, i, x) {
 			return true
 		}
@@ -53,7 +53,10 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 // informed reports whether a director that answers by itself has no excuse for not knowing any of a
 // line's answers that still count.
 func (c *Checker) informed(t time.Duration, director int, x *line) bool {
-	return c.contacts.directors[director].synced && !slices.ContainsFunc(x.answers, func(g given) bool {
+	if !c.contacts.directors[director].synced {
+		return false
+	}
+	return !slices.ContainsFunc(x.answers, func(g given) bool {
 		return t-g.at < c.rules.Expire+c.rules.share()+clockSlack && c.excused(t, director, x, &g)
 	})
 }
@@ -88,8 +91,9 @@ func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
 	if !g.relayed {
 		return false
 	}
-	for i := range c.contacts.directors { // whoever it was that it asked
-		if life := c.contacts.lifeAt(i, g.at); life > 0 && !c.contacts.mustKnow(t, director, i, life, g.at) {
+	for i := range c.contacts.directors { // any of them may have been asked
+		life := c.contacts.lifeAt(i, g.at)
+		if life > 0 && !c.contacts.mustKnow(t, director, i, life, g.at) {
 			return true
 		}
 	}
@@ -98,11 +102,18 @@ func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
 
 // lacksMove reports whether the director may not have heard of a move or flush that made a line,
 // which was answered at a time.
-func (c *Checker) lacksMove(t time.Duration, director int, o *operation, answered time.Duration) bool {
+func (c *Checker) lacksMove(
+	t time.Duration, director int, o *operation, answered time.Duration,
+) bool {
 	if c.contacts.lifeAt(o.director, answered) != o.life {
-		return c.lacks(t, director, &given{at: answered, director: o.director, life: o.life, relayed: true}) // others went on with it
+		// Another director has gone on with it (brief, §4 The originator is gone).
+		g := given{at: answered, director: o.director, life: o.life, relayed: true}
+		return c.lacks(t, director, &g)
 	}
-	return !c.contacts.mustKnow(t, director, o.director, o.life, o.at) || !c.contacts.mustKnow(t, director, o.director, o.life, answered)
+	knows := func(at time.Duration) bool {
+		return c.contacts.mustKnow(t, director, o.director, o.life, at)
+	}
+	return !knows(o.at) || !knows(answered)
 }
 
 // lifeAt is which life a director was in at a time, 0 if it was in none.
@@ -128,7 +139,8 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
 	if c.directors[author].life == life && c.directors[author].alive {
-		return c.reached(author, at, director) || !c.separated(t, director, author) || c.told(t, director, author, at)
+		return c.reached(author, at, director) || !c.separated(t, director, author) ||
+			c.told(t, director, author, at)
 	}
 	for _, e := range c.estates {
 		if e.director == author && e.life == life {

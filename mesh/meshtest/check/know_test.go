@@ -122,7 +122,8 @@ func TestRest(t *testing.T) {
 		s.login("d1", calm+sec(next), alice, b1)
 	}
 	apart := func(s *story, at time.Duration, by time.Duration) {
-		s.add(MeshTimes{At(at), map[string]time.Duration{"d1": time.Hour, "d2": time.Hour, "d3": time.Hour + by}})
+		ahead := map[string]time.Duration{"d1": time.Hour, "d2": time.Hour, "d3": time.Hour + by}
+		s.add(MeshTimes{At(at), ahead})
 	}
 	testStories(t, []tale{
 		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},

@@ -29,9 +29,9 @@ type operation struct {
 	err        string
 	superseded bool
 	failed     []string
-	held       []time.Duration // by director: since when its present life has surely had it, forever if it has not
+	held       []time.Duration // by director: since when its present life has had it; forever: not
 	everywhere time.Duration   // from then on every director has it; forever if that is not known
-	still      time.Duration   // from then on it changes nothing any more, whether it is everywhere or lost
+	still      time.Duration   // from then on it changes nothing any more, be it everywhere or lost
 	ended      time.Duration   // moves, flushes: from then on no user is held or moved by it any more
 	rough      bool            // moves, flushes: there was a fault before it ended
 }
@@ -139,8 +139,10 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	slices.Sort(names)
 	origin := e.Tables[c.contacts.directors[o.director].name]
 	for _, name := range names {
-		d := c.contacts.directors[c.contacts.of(name)]
-		if !d.alive || d.leaving || slices.Contains(o.failed, name) || !d.synced || c.contacts.apart(o.director, c.contacts.of(name)) {
+		i := c.contacts.of(name)
+		d := c.contacts.directors[i]
+		if !d.alive || d.leaving || !d.synced || slices.Contains(o.failed, name) ||
+			c.contacts.apart(o.director, i) {
 			continue
 		}
 		held := e.Tables[name]

@@ -66,7 +66,8 @@ func (c *Checker) judgeRest(t time.Duration) {
 		}
 		if since := max(calm, d.since); t > since+limit {
 			d.reported = d.since
-			c.breach(t, "G4", User{}, "%s has not been synced since %v, and the last fault ended at %v: %s", d.name, d.since, c.faultsEnd, d.why)
+			c.breach(t, "G4", User{}, "%s has not been synced since %v, and the last fault ended at %v: %s",
+				d.name, d.since, c.faultsEnd, d.why)
 		}
 	}
 }
@@ -79,9 +80,11 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 			if !a.synced || !b.synced || c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) {
 				continue
 			}
-			if apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs(); apart > c.rules.clocksWithin() && !a.astray {
+			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()
+			if apart > c.rules.clocksWithin() && !a.astray {
 				a.astray = true
-				c.breach(t, "G2", User{}, "the mesh times of %s and %s, both synced and in touch, are %v apart", b.name, a.name, apart)
+				c.breach(t, "G2", User{}, "the mesh times of %s and %s, both synced and in touch, are %v apart",
+					b.name, a.name, apart)
 			}
 		}
 	}

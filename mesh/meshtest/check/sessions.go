@@ -33,7 +33,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 		if d.life != y.life || !d.alive || y.backend == x.backend || !c.stillMapped(s, y, x.move.at) {
 			continue
 		}
-		if !c.contacts.undisturbed(x.move.director, y.director, x.move.at) || !d.synced || d.since > x.move.at {
+		counted := c.contacts.undisturbed(x.move.director, y.director, x.move.at)
+		if !counted || !d.synced || d.since > x.move.at {
 			continue
 		}
 		if !c.kicked(d.name, s.user, y.backend, y.at, t) {

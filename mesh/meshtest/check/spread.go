@@ -147,5 +147,6 @@ func (c *contacts) together() time.Duration {
 // had then.
 func (c *contacts) undisturbed(i, j int, since time.Duration) bool {
 	a, b := c.directors[i], c.directors[j]
-	return a.alive && b.alive && a.startedAt <= since && b.startedAt <= since && (i == j || c.inTouch(i, j) <= since)
+	return a.alive && b.alive && a.startedAt <= since && b.startedAt <= since &&
+		(i == j || c.inTouch(i, j) <= since)
 }

@@ -178,14 +178,17 @@ func (b *backend) possible(r register, since, until time.Duration, who scope) []
 			continue
 		}
 		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
-			return x.op != nil && !x.unsure && !x.op.stranger && x.begun() >= w.over() && x.known(who) <= since
+			return x.op != nil && !x.unsure && !x.op.stranger && x.begun() >= w.over() &&
+				x.known(who) <= since
 		})
 		if !overwritten && !slices.Contains(values, w.value) {
 			values = append(values, w.value)
 		}
 	}
-	if r == regPresent && !slices.ContainsFunc(writes, func(w write) bool { return w.op == nil && !w.odd }) &&
-		!slices.ContainsFunc(writes, func(w write) bool { return w.known(who) <= since }) && !slices.Contains(values, 0) {
+	configured := func(w write) bool { return w.op == nil && !w.odd }
+	known := func(w write) bool { return w.known(who) <= since }
+	if r == regPresent && !slices.Contains(values, 0) &&
+		!slices.ContainsFunc(writes, configured) && !slices.ContainsFunc(writes, known) {
 		values = append(values, 0) // it was not there at first
 	}
 	return values
@@ -197,7 +200,9 @@ const maxCombinations = 64
 // placesOf is every backend that a user may have hashed to at some director of a scope from since
 // to until; the zero address stands for no usable backend. Any says that there are too many
 // possibilities to tell.
-func (t *table) placesOf(u User, since, until time.Duration, who scope) (found []netip.Addr, any bool) {
+func (t *table) placesOf(
+	u User, since, until time.Duration, who scope,
+) (found []netip.Addr, any bool) {
 	combinations := [][]usable{nil}
 	for _, b := range t.backends {
 		if b.tag != u.Tag {

@@ -29,7 +29,7 @@ type line struct {
 	makers   []*operation // the move or flushes that may have made it: their originators announced it
 	fresh    bool         // its first answer made the mapping
 	loose    bool         // perhaps forgotten already: the next answer tells
-	strange  bool         // answered by a director that had not met the mesh that goes on, whose clock may be far off
+	strange  bool         // answered by a director that had not met the mesh that goes on
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so yet.
@@ -79,7 +79,7 @@ type userState struct {
 	gone     []goneLine
 	changes  []change
 	sessions []session
-	relayed  []*lookup // may have been asked of another director, which made a mapping and was not heard
+	relayed  []*lookup // another director may have been asked, which made a mapping and was not heard
 	resolve  bool      // calm has lasted: of several lines the next answer picks the only one
 }
 
@@ -155,7 +155,8 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil && c.informed(t, l.director, y)
 		if beaten {
 			s.gone = append(s.gone, goneLine{y, t})
-			c.explainf(t, "user %v: %s knows %v too and answers %v", s.user, c.contacts.name(l.director), y.backend, x.backend)
+			c.explainf(t, "user %v: %s knows %v too and answers %v",
+				s.user, c.contacts.name(l.director), y.backend, x.backend)
 		}
 		return beaten
 	})
@@ -165,7 +166,8 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	d := c.contacts.directors[director]
 	up := c.table.surelyUp(x.backend, t-time.Second, t)
-	sure := d.synced && (x.fresh && len(x.answers) == 0 || up && t-x.last > c.rules.share()/2+clockSlack)
+	made := x.fresh && len(x.answers) == 0
+	sure := d.synced && (made || up && t-x.last > c.rules.share()/2+clockSlack)
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
 	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{
@@ -311,8 +313,8 @@ func (c *Checker) moveAcknowledged(o *operation) {
 // joins another, nothing is known of its end.
 func (c *Checker) lineBy(o *operation) *line {
 	x := &line{
-		backend: o.op.Backend, start: o.at, last: o.doneAt, proven: o.doneAt, recorded: o.at, earlier: o.at,
-		renewed: never, answers: []given{c.givenBy(o)},
+		backend: o.op.Backend, start: o.at, last: o.doneAt, proven: o.doneAt,
+		recorded: o.at, earlier: o.at, renewed: never, answers: []given{c.givenBy(o)},
 	}
 	if o.stranger {
 		x.proven, x.recorded = never, never

@@ -22,7 +22,7 @@ type lookup struct {
 	director int
 	user     User
 	limit    time.Duration // by when it must have ended
-	unsynced bool          // its director was not synced at some moment of it, and may have asked another one
+	unsynced bool          // its director was not synced at some moment, and may have asked another
 	ended    time.Duration // forever, if it has not
 	overdue  bool
 }
@@ -107,7 +107,7 @@ func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 	}
 	for i, d := range c.contacts.directors {
 		if d.synced && d.since <= l.at && c.contacts.undisturbed(i, l.director, l.at) {
-			c.breach(t, "G4", l.user, "%s failed a lookup asked at %v, although the user has the place %v, and %s is synced",
+			c.breach(t, "G4", l.user, "%s failed a lookup of %v, although the place is %v and %s is synced",
 				c.contacts.name(l.director), l.at, found, d.name)
 			return
 		}
@@ -151,7 +151,8 @@ func (c *Checker) judgeWait(l *lookup) {
 	}
 	s := c.user(l.user)
 	found, any := c.table.placesOf(l.user, l.at-spread, l.at, c.near(l.at, l.director))
-	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at, l.director) || c.mayEnd(s, l, found) {
+	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at, l.director) ||
+		c.mayEnd(s, l, found) {
 		return
 	}
 	if len(found) > 1 && !c.mapped(s, l) {
@@ -284,7 +285,8 @@ func (c *Checker) mapped(s *userState, l *lookup) bool {
 	}
 	for _, x := range s.lines {
 		for _, g := range x.answers {
-			if g.sure && l.at-g.at < c.rules.Expire-clockSlack && c.contacts.has(l.director, g.director, g.life, g.at) {
+			if g.sure && l.at-g.at < c.rules.Expire-clockSlack &&
+				c.contacts.has(l.director, g.director, g.life, g.at) {
 				return true
 			}
 		}

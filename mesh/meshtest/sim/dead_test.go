@@ -8,9 +8,9 @@ import (
 	"directormesh/ring"
 )
 
-// TestActivityOfTheDead lets two directors lose each other, while a third is in contact with both, and
-// one of the two die. Recorded activity that only the third has heard of must be known to the other
-// one before its own copies of the mappings end. A director that does not care is noticed.
+// TestActivityOfTheDead lets two directors lose each other, while a third is in contact with both,
+// and one of the two die. Recorded activity that only the third has heard of must be known to the
+// other one before its own copies of the mappings end. A director that does not care is noticed.
 func TestActivityOfTheDead(t *testing.T) {
 	s := oneInTheMiddle()
 	for _, b := range Run(s, nil).Breaches {
@@ -25,8 +25,10 @@ func TestActivityOfTheDead(t *testing.T) {
 func oneInTheMiddle() Schedule {
 	s := Schedule{
 		Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5, ChunkRows: 25,
-		Network: Network{Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second},
-		End:     5 * time.Minute,
+		Network: Network{
+			Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second,
+		},
+		End: 5 * time.Minute,
 	}
 	for i := range 4 {
 		s.Backends = append(s.Backends, ring.Backend{Addr: backend(i), VHosts: 100})

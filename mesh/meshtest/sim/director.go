@@ -375,7 +375,8 @@ func (d *director) carryOut() {
 // reason.
 func (d *director) tellSynced() {
 	self := d.core.Self(d.now())
-	if !d.alive || d.removed || self.Synced == d.synced && (self.Synced || self.Reason == d.why) && self.Mesh.ID == d.mesh {
+	same := self.Synced == d.synced && (self.Synced || self.Reason == d.why) && self.Mesh.ID == d.mesh
+	if !d.alive || d.removed || same {
 		return
 	}
 	d.synced, d.why, d.mesh = self.Synced, self.Reason, self.Mesh.ID
