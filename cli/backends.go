@@ -188,10 +188,26 @@ func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, c
 // done ends a command that changed something: it remarks what an operator should know, and with --json prints the outcome.
 func (s *session) done(c *cli.Context, o api.Outcome) error {
 	s.failedDirectors(o)
+	s.sessionsLeft(o)
 	if c.Bool("json") {
 		return s.printJSON(o)
 	}
 	return nil
+}
+
+// sessionsLeft remarks that sessions of a user go on where the user is no more: the exit status of inherited commands does not tell.
+func (s *session) sessionsLeft(o api.Outcome) {
+	for _, left := range o.SessionsLeft {
+		s.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)
+	}
+	if len(o.NoKicker) > 0 {
+		s.remark("Warning: %s", noKicker(strings.Join(o.NoKicker, ", ")))
+	}
+}
+
+// noKicker says that directors end no sessions, and what to do.
+func noKicker(directors string) string {
+	return directors + " can end no sessions, so those that there are go on where they are; set --kick-ipc, --kick-anvil or --kick-command"
 }
 
 // failedDirectors remarks which directors did not confirm a change because they are taken for dead.

@@ -183,6 +183,17 @@ func (s *session) watchFlushes(ctx context.Context, client *api.Client, target a
 		s.remark("no flush is running")
 	}
 	var failures []error
+	for _, f := range show.last() {
+		if _, seen := ended[api.FlushID{Director: f.Director, ID: f.ID}]; !seen {
+			continue
+		}
+		if f.UsersLeft > 0 {
+			s.remark("Warning: %s: sessions of %d users could not be ended; they go on where they are", flushName(f.Backend), f.UsersLeft)
+		}
+		if f.NoKicker {
+			s.remark("Warning: %s: %s", flushName(f.Backend), noKicker("some directors"))
+		}
+	}
 	for _, f := range ended {
 		if err := verdict(f); err != nil {
 			failures = append(failures, err)

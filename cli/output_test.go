@@ -169,3 +169,20 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		}
 	}
 }
+
+// Sessions that go on although they were to end are remarked, and told in JSON; the exit status stays.
+func TestSessionsLeftAreRemarked(t *testing.T) {
+	d := httpapitest.Sample()
+	d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+		return api.Outcome{SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 3}}, NoKicker: []string{"d1", "d4"}}, nil
+	}
+	socket := httpapitest.Serve(t, d, zerolog.Nop())
+	want := "Warning: director d2 could not end 3 of the sessions; they go on where they are\n" +
+		"Warning: d1, d4 can end no sessions, so those that there are go on where they are; set --kick-ipc, --kick-anvil or --kick-command\n"
+	for _, command := range []string{"kick alice", "move alice 192.0.2.1", "remove 192.0.2.1"} {
+		r := runCommand(t, "", append(strings.Fields(command), "--json", "-a", socket)...)
+		if r.status != 0 || r.stderr != want || !strings.Contains(r.stdout, `"sessions": 3`) || !strings.Contains(r.stdout, `"d4"`) {
+			t.Errorf("%s: %+v, want %q on stderr", command, r, want)
+		}
+	}
+}

@@ -5,11 +5,28 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
 )
 
-// advertised returns the address peers are told to use: the configured one, else the one we listen on, else, when that is
-// unspecified, a private address of this host (of the same family) found among interfaces.
-func advertised(configured, listening netip.AddrPort, interfaces func() ([]net.Addr, error)) (netip.AddrPort, error) {
+// addresses finds out by which addresses this host can be reached.
+type addresses interface {
+	// all returns those of all interfaces that are not bridges between guests of this host.
+	all() ([]netip.Addr, error)
+	// towards returns the one from which the kernel sends to another host.
+	towards(to netip.Addr) (netip.Addr, error)
+}
+
+// somewhere are addresses that nobody has (RFC 5737, RFC 3849): the way there is the default route.
+var somewhere = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+
+// advertised returns the address peers are told to use: the configured one, else the one we listen
+// on. If that is every address of this host, it is the one from which the kernel sends to the
+// peers, or where there are none, or none is known, by the default route, or else one of the
+// interfaces'. So it is never one that only the host's own containers can reach.
+func advertised(configured, listening netip.AddrPort, peers []netip.Addr, host addresses) (netip.AddrPort, error) {
 	if configured.IsValid() {
 		port := configured.Port()
 		if port == 0 {
@@ -21,28 +38,94 @@ func advertised(configured, listening netip.AddrPort, interfaces func() ([]net.A
 	if !addr.IsUnspecified() {
 		return netip.AddrPortFrom(addr, listening.Port()), nil
 	}
-	addrs, err := interfaces()
+	fits := func(a netip.Addr) bool { return usable(a) && (addr.Is6() || a.Is4()) }
+	for _, peer := range append(slices.Clone(peers), somewhere...) {
+		if from, err := host.towards(peer); err == nil && fits(from.Unmap()) {
+			return netip.AddrPortFrom(from.Unmap(), listening.Port()), nil
+		}
+	}
+	addrs, err := host.all()
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("advertise: cannot list the addresses of this host: %w; give one", err)
 	}
 	best := netip.Addr{}
 	for _, a := range addrs {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
-		}
-		candidate := prefix.Addr().Unmap()
-		if !usable(candidate) || (addr.Is4() && !candidate.Is4()) {
-			continue
-		}
-		if !best.IsValid() || preferred(candidate, best) {
+		if candidate := a.Unmap(); fits(candidate) && (!best.IsValid() || preferred(candidate, best)) {
 			best = candidate
 		}
 	}
 	if !best.IsValid() {
-		return netip.AddrPort{}, fmt.Errorf("advertise: bind address %s is every address of this host and none of them is a global one; give the one that peers reach", listening)
+		return netip.AddrPort{}, fmt.Errorf("advertise: bind address %s is every address of this host "+
+			"and none of them is a global one; give the one that peers reach", listening)
 	}
 	return netip.AddrPortFrom(best, listening.Port()), nil
+}
+
+// thisHost asks the kernel.
+type thisHost struct{}
+
+func (thisHost) towards(to netip.Addr) (netip.Addr, error) {
+	// Connecting a packet socket sends nothing; the kernel only looks for the way.
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, DefaultPort)))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer func() { _ = conn.Close() }()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+func (thisHost) all() ([]netip.Addr, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.Addr
+	for _, i := range interfaces {
+		if _, err := os.Stat("/sys/class/net/" + i.Name + "/bridge"); err == nil {
+			continue
+		}
+		addrs, err := i.Addrs()
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range addrs {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+				all = append(all, prefix.Addr())
+			}
+		}
+	}
+	return all, nil
+}
+
+// resolveTime bounds the look at --join before the sockets are there: a start must not wait for a
+// name server that does not answer.
+const resolveTime = time.Second
+
+// knownPeers returns the addresses of the peers to join, as far as their names resolve now.
+func (n *Node) knownPeers() []netip.Addr {
+	ctx, cancel := context.WithTimeout(n.ctx, resolveTime)
+	defer cancel()
+	found := make([][]netip.AddrPort, len(n.seeds))
+	var wg sync.WaitGroup
+	for i, s := range n.seeds {
+		wg.Go(func() { found[i], _ = n.resolveSeed(ctx, s) }) // the healer says so if it cannot
+	}
+	wg.Wait()
+	var peers []netip.Addr
+	for _, addrs := range found {
+		for _, a := range addrs {
+			peers = append(peers, a.Addr())
+		}
+	}
+	return peers
+}
+
+// source returns the address from which this director sends.
+func source(bind, advertise netip.AddrPort) netip.AddrPort {
+	if addr := bind.Addr().Unmap(); !addr.IsUnspecified() {
+		return netip.AddrPortFrom(addr, advertise.Port())
+	}
+	return advertise
 }
 
 func usable(a netip.Addr) bool {

@@ -18,7 +18,7 @@ import (
 	"directormesh/ring"
 )
 
-// DefaultPort is the port of the mesh where an address names none.
+// DefaultPort is the port of the mesh where none is given.
 const DefaultPort = 9090
 
 // minExpire is the shortest user expire time: below it the waits at the end of a mapping's life would be all of its life.
@@ -30,8 +30,8 @@ type Config struct {
 	Mesh string // mesh name: directors of another mesh are refused
 
 	Bind      netip.AddrPort // where to listen, TCP and UDP; port 0 picks a free one
-	Advertise netip.AddrPort // where peers reach this director; zero: Bind, with a private address found for an unspecified one
-	Join      []string       // host[:port] of peers; names are resolved to all their addresses, anew at each attempt
+	Advertise netip.AddrPort // where peers reach this director; zero: Bind, or the address that leads to Join
+	Join      []string       // host[:port] of peers, by default with the port of Bind; names are resolved to all their addresses, anew at each attempt
 	Keys      [][]byte       // 32 bytes each, the first encrypts, all decrypt; none: no encryption
 
 	HashFormat       string        // director_username_hash; compared with the peers'
@@ -57,7 +57,7 @@ type Config struct {
 // time is its own to limit. It must obey ctx, which ends with the node, and give up some time by itself; after 10 s nobody waits for
 // what it returns. known says that the kicker knows that count were all the sessions there were.
 type Kicker interface {
-	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (count int, known bool, err error)
+	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (replica.KickResult, error)
 }
 
 // A Hook runs the operator's flush hook for one user who is being moved. Run must obey ctx, which ends at run.Cutoff.
@@ -84,7 +84,7 @@ func (cfg *Config) check() error {
 		}
 	}
 	for _, s := range cfg.Join {
-		if _, err := parseSeed(s); err != nil {
+		if _, err := parseSeed(s, cfg.joinPort()); err != nil {
 			wrong("join", "%w", err)
 		}
 	}
@@ -123,8 +123,17 @@ type seed struct {
 
 func (s seed) String() string { return net.JoinHostPort(s.host, strconv.Itoa(int(s.port))) }
 
+// joinPort is the port of peers that are named without one: the same as here, so that a mesh that
+// was given another than the usual one does not dial what runs there.
+func (cfg *Config) joinPort() uint16 {
+	if port := cfg.Bind.Port(); port != 0 {
+		return port
+	}
+	return DefaultPort
+}
+
 // parseSeed reads host[:port]; an IPv6 address needs brackets when a port follows.
-func parseSeed(s string) (seed, error) {
+func parseSeed(s string, port uint16) (seed, error) {
 	bare := s
 	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
 		bare = strings.TrimSuffix(inner, "]")
@@ -133,7 +142,7 @@ func parseSeed(s string) (seed, error) {
 		if addr.Zone() != "" {
 			return seed{}, fmt.Errorf("%q has a zone; give a global address", s)
 		}
-		return seed{addr.String(), DefaultPort}, nil
+		return seed{addr.String(), port}, nil
 	}
 	host, portText, found := strings.Cut(s, ":")
 	if strings.HasPrefix(s, "[") || strings.Count(s, ":") > 1 {
@@ -143,15 +152,18 @@ func parseSeed(s string) (seed, error) {
 		}
 		found = true
 	}
+	if strings.Trim(host, "0123456789") == "" {
+		return seed{}, fmt.Errorf("%q is a number and not host[:port]", s)
+	}
 	if host == "" || strings.ContainsAny(host, "[]%") || strings.ContainsFunc(host, unicode.IsSpace) {
 		return seed{}, fmt.Errorf("%q is not host[:port]", s)
 	}
 	if !found {
-		return seed{host, DefaultPort}, nil
+		return seed{host, port}, nil
 	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
+	given, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || given == 0 {
 		return seed{}, fmt.Errorf("%q: port must be 1 to 65535", s)
 	}
-	return seed{host, uint16(port)}, nil
+	return seed{host, uint16(given)}, nil
 }

@@ -114,11 +114,11 @@ func FuzzSeed(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		parsed, err := parseSeed(s)
+		parsed, err := parseSeed(s, DefaultPort)
 		if err != nil {
 			return
 		}
-		again, err := parseSeed(parsed.String())
+		again, err := parseSeed(parsed.String(), 1)
 		if err != nil || again != parsed {
 			t.Fatalf("%q is %v, which is %v, %v", s, parsed, again, err)
 		}

@@ -60,7 +60,7 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		}
 	case replica.Kick:
 		if n.cfg.Kicker == nil {
-			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.KickDone(now, e.ID, 0, false, nil) })
+			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.KickDone(now, e.ID, replica.KickResult{Blind: true}, nil) })
 		} else {
 			n.kicks.add(e)
 		}

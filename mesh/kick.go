@@ -60,12 +60,12 @@ func (q *kickQueue) add(e replica.Kick) {
 	k := &kick{Kick: e}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	k.timer = time.AfterFunc(kickTime, func() { q.report(k, 0, false, errKickLate) }) // does not touch k.timer
+	k.timer = time.AfterFunc(kickTime, func() { q.report(k, replica.KickResult{}, errKickLate) }) // does not touch k.timer
 	room := maxKicks
 	if user := !e.Target.ByHash && !e.Target.Backend.IsValid(); user && !q.affordLocked(time.Now()) {
 		k.timer.Stop()
 		q.n.metrics.drop(dropKick)
-		q.wg.Go(func() { q.report(k, 0, false, errTooManyKicks) }) // add is called by an input
+		q.wg.Go(func() { q.report(k, replica.KickResult{}, errTooManyKicks) }) // add is called by an input
 		return
 	}
 	if e.Target.ByHash {
@@ -93,9 +93,10 @@ func (q *kickQueue) affordLocked(now time.Time) bool {
 
 func (q *kickQueue) work() {
 	for k := q.next(); k != nil; k = q.next() {
-		count, known, err := q.n.cfg.Kicker.Kick(q.n.ctx, k.Tag, k.Target)
+		r, err := q.n.cfg.Kicker.Kick(q.n.ctx, k.Tag, k.Target)
 		k.timer.Stop()
-		q.report(k, count, known && err == nil, err)
+		r.Known = r.Known && err == nil
+		q.report(k, r, err)
 	}
 }
 
@@ -121,13 +122,18 @@ func takeFirst(kicks []*kick) (first *kick, rest []*kick) {
 	return first, kicks[1:]
 }
 
-func (q *kickQueue) report(k *kick, count int, known bool, err error) {
+func (q *kickQueue) report(k *kick, r replica.KickResult, err error) {
 	k.once.Do(func() {
 		if err != nil {
 			q.n.metrics.kicksFailed.Inc()
 			q.n.limited("kick").Warn().Err(err).Msg("kick failed")
 		}
-		q.n.input(func(c *replica.Core, now time.Duration) { c.KickDone(now, k.ID, count, known, err) })
+		if r.Left > 0 {
+			q.n.metrics.sessionsLeft.Add(float64(r.Left))
+			q.n.limited("sessions left").Warn().Int("sessions", r.Left).
+				Msg("sessions could not be ended and go on where their user is no more; look at the login services' settings")
+		}
+		q.n.input(func(c *replica.Core, now time.Duration) { c.KickDone(now, k.ID, r, err) })
 	})
 }
 

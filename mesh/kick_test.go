@@ -18,9 +18,9 @@ import (
 	"directormesh/ring"
 )
 
-type kickerFunc func(ctx context.Context, target replica.KickTarget) (int, bool, error)
+type kickerFunc func(ctx context.Context, target replica.KickTarget) (replica.KickResult, error)
 
-func (f kickerFunc) Kick(ctx context.Context, _ ring.Tag, target replica.KickTarget) (int, bool, error) {
+func (f kickerFunc) Kick(ctx context.Context, _ ring.Tag, target replica.KickTarget) (replica.KickResult, error) {
 	return f(ctx, target)
 }
 
@@ -30,20 +30,30 @@ func TestKickQueue(t *testing.T) {
 	const kicks = maxKicks*2 + maxKicks/2
 	for _, test := range []struct {
 		name   string
-		kick   func(ctx context.Context) (int, bool, error)
+		kick   func(ctx context.Context) (replica.KickResult, error)
 		takes  time.Duration // for all of them
 		failed float64       // reported as failed
 	}{
-		{"quick", func(context.Context) (int, bool, error) { return 1, true, nil }, 0, 0},
-		{"slow", func(context.Context) (int, bool, error) { time.Sleep(time.Second); return 1, true, nil }, 3 * time.Second, 0},
-		{"stuck", func(context.Context) (int, bool, error) { time.Sleep(30 * time.Second); return 1, true, nil }, 90 * time.Second, kicks},
-		{"broken", func(context.Context) (int, bool, error) { return 0, false, errors.New("no such command") }, 0, kicks},
+		{"quick", func(context.Context) (replica.KickResult, error) {
+			return replica.KickResult{Count: 1, Known: true}, nil
+		}, 0, 0},
+		{"slow", func(context.Context) (replica.KickResult, error) {
+			time.Sleep(time.Second)
+			return replica.KickResult{Count: 1, Known: true}, nil
+		}, 3 * time.Second, 0},
+		{"stuck", func(context.Context) (replica.KickResult, error) {
+			time.Sleep(30 * time.Second)
+			return replica.KickResult{Count: 1, Known: true}, nil
+		}, 90 * time.Second, kicks},
+		{"broken", func(context.Context) (replica.KickResult, error) {
+			return replica.KickResult{}, errors.New("no such command")
+		}, 0, kicks},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var running, most, ran atomic.Int64
 				n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-					cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (int, bool, error) {
+					cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (replica.KickResult, error) {
 						most.Store(max(most.Load(), running.Add(1)))
 						defer running.Add(-1)
 						ran.Add(1)
@@ -75,12 +85,12 @@ func TestUrgentKicks(t *testing.T) {
 		var mu sync.Mutex
 		var began []replica.KickTarget
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Kicker = kickerFunc(func(_ context.Context, target replica.KickTarget) (int, bool, error) {
+			cfg.Kicker = kickerFunc(func(_ context.Context, target replica.KickTarget) (replica.KickResult, error) {
 				mu.Lock()
 				began = append(began, target)
 				mu.Unlock()
 				time.Sleep(time.Minute + time.Duration(target.Hash)) // the worker that is free first is known
-				return 1, true, nil
+				return replica.KickResult{Count: 1, Known: true}, nil
 			})
 		})
 		byHash := func(h int) replica.KickTarget { return replica.KickTarget{ByHash: true, Hash: ring.UserHash(h)} }
@@ -117,12 +127,12 @@ func TestCloseCutsKicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended, ran atomic.Int64
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (int, bool, error) {
+			cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (replica.KickResult, error) {
 				ran.Add(1)
 				<-ctx.Done()
 				time.Sleep(time.Second)
 				ended.Add(1)
-				return 0, false, ctx.Err()
+				return replica.KickResult{}, ctx.Err()
 			})
 		})
 		for i := range maxKicks + 50 {

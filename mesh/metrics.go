@@ -57,14 +57,15 @@ type metrics struct {
 	registry   prometheus.Registerer
 	collectors []prometheus.Collector
 
-	drops       [dropReasons]prometheus.Counter
-	handshakes  [reasons]prometheus.Counter
-	messages    [2]prometheus.Counter // sent, received
-	bytes       [2]prometheus.Counter
-	streamsIn   prometheus.Gauge
-	streamsOut  prometheus.Gauge
-	kicksFailed prometheus.Counter
-	hooksFailed prometheus.Counter
+	drops        [dropReasons]prometheus.Counter
+	handshakes   [reasons]prometheus.Counter
+	messages     [2]prometheus.Counter // sent, received
+	bytes        [2]prometheus.Counter
+	streamsIn    prometheus.Gauge
+	streamsOut   prometheus.Gauge
+	kicksFailed  prometheus.Counter
+	sessionsLeft prometheus.Counter
+	hooksFailed  prometheus.Counter
 }
 
 // newMetrics registers everything with registry, which may be nil. Label values are all there from the start.
@@ -92,12 +93,14 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	m.streamsIn, m.streamsOut = streams.WithLabelValues("in"), streams.WithLabelValues("out")
 	m.kicksFailed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "director_kicks_failed_total", Help: "Kicks that failed or were not answered in time."})
+	m.sessionsLeft = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "director_sessions_left_total", Help: "Sessions that a kick found and could not end."})
 	m.hooksFailed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "director_flush_hooks_failed_total", Help: "Flush hooks that failed or were cut off."})
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{drops, handshakes, messages, bytes, streams, m.kicksFailed, m.hooksFailed, newCoreCollector(n)} {
+	for _, c := range []prometheus.Collector{drops, handshakes, messages, bytes, streams, m.kicksFailed, m.sessionsLeft, m.hooksFailed, newCoreCollector(n)} {
 		if err := registry.Register(c); err != nil {
 			m.unregister()
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -21,7 +21,9 @@ type Network interface {
 	Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 }
 
-// sockets is the Network of the operating system.
+// sockets is the Network of the operating system. What it sends leaves from the address on which it
+// listens or, if that is every address, from the one that peers are told, as far as it is one of
+// this host: a filter may let no other pass.
 type sockets struct{}
 
 // packetBuffer is what we ask the kernel to keep of packets that have not been read yet.
@@ -58,12 +60,16 @@ func (sockets) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error)
 }
 
 func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	tcp, udp := "tcp", "udp"
+	if addr.Addr().Is4() { // without this 0.0.0.0 would be every address of IPv6, too
+		tcp, udp = "tcp4", "udp4"
+	}
+	l, err := net.ListenTCP(tcp, net.TCPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, nil, err
 	}
 	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-	p, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), port)))
+	p, err := net.ListenUDP(udp, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), port)))
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
@@ -73,12 +79,50 @@ func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
 	return l, p, nil
 }
 
-// Dial implements Network. The kernel chooses the source address: peers are told apart by name, never by address.
-func (sockets) Dial(ctx context.Context, _, to netip.AddrPort) (net.Conn, error) {
+// Dial implements Network. Where from is no address of this host, because packets are rewritten on
+// the way, the kernel chooses.
+func (sockets) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
+	if source := from.Addr(); source.IsValid() && source.Is4() == to.Addr().Unmap().Is4() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
 	conn, err := d.DialContext(ctx, "tcp", to.String())
+	if d.LocalAddr != nil && errors.Is(err, syscall.EADDRNOTAVAIL) {
+		d.LocalAddr = nil
+		conn, err = d.DialContext(ctx, "tcp", to.String())
+	}
 	if err != nil {
 		return nil, err
 	}
 	return eager(conn), nil
+}
+
+// sendFrom makes packets leave from an address, if p is bound to every address of this host.
+func sendFrom(p net.PacketConn, source netip.Addr) net.PacketConn {
+	conn, ok := p.(*net.UDPConn)
+	if !ok || !source.IsValid() || !conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() {
+		return p
+	}
+	option := sourceOption(source)
+	if option == nil {
+		return p
+	}
+	return &sourcedConn{conn, source, option}
+}
+
+// sourcedConn is a packet socket whose packets leave from an address of its own.
+type sourcedConn struct {
+	*net.UDPConn
+	source netip.Addr
+	option []byte // tells the kernel
+}
+
+// WriteTo implements net.PacketConn.
+func (c *sourcedConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	udp, ok := to.(*net.UDPAddr)
+	if !ok || (udp.IP.To4() != nil) != c.source.Is4() {
+		return c.UDPConn.WriteTo(b, to)
+	}
+	n, _, err := c.WriteMsgUDP(b, c.option, udp)
+	return n, err
 }

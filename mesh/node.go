@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -109,7 +108,7 @@ func prepare(cfg Config) (*Node, error) {
 		links:  make(map[string]*link),
 	}
 	for _, s := range cfg.Join {
-		seed, err := parseSeed(s)
+		seed, err := parseSeed(s, cfg.joinPort())
 		if err != nil {
 			return nil, fmt.Errorf("join: %w", err)
 		}
@@ -159,12 +158,19 @@ func (n *Node) open() error {
 	}
 	bound, err := netip.ParseAddrPort(l.Addr().String())
 	if err == nil {
-		n.advertise, err = advertised(n.cfg.Advertise, netip.AddrPortFrom(n.cfg.Bind.Addr(), bound.Port()), net.InterfaceAddrs)
+		listening := netip.AddrPortFrom(n.cfg.Bind.Addr(), bound.Port())
+		var peers []netip.Addr
+		if !n.cfg.Advertise.IsValid() && listening.Addr().IsUnspecified() {
+			peers = n.knownPeers()
+		}
+		n.advertise, err = advertised(n.cfg.Advertise, listening, peers, thisHost{})
 	}
 	if err != nil {
 		return errors.Join(err, l.Close(), p.Close())
 	}
-	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, n.gate(), transportEvents{
+	from := source(n.cfg.Bind, n.advertise)
+	p = sendFrom(p, from.Addr())
+	n.transport = newTransport(n.cfg.Network, l, p, n.advertise, from, n.gate(), transportEvents{
 		evicted: func() { n.metrics.drop(dropEvicted) },
 		tooMuch: func() { n.metrics.drop(dropTooMuch) },
 		refused: n.noteRefusal,

@@ -32,6 +32,7 @@ type transport struct {
 	listener  net.Listener
 	packets   net.PacketConn
 	advertise netip.AddrPort
+	source    netip.AddrPort                                          // from which streams leave
 	serve     func(ctx context.Context, conn net.Conn, opened func()) // one of our streams, its magic byte read; returns when it is over
 
 	gate    gate
@@ -61,10 +62,10 @@ type transportEvents struct {
 
 // newTransport takes ownership of the listener and the packet socket. serve is called in a goroutine of its own for each incoming
 // stream of ours; it calls opened once the peer is authenticated.
-func newTransport(network Network, l net.Listener, p net.PacketConn, advertise netip.AddrPort,
-	g gate, events transportEvents, serve func(ctx context.Context, conn net.Conn, opened func())) *transport {
+func newTransport(network Network, l net.Listener, p net.PacketConn,
+	advertise, source netip.AddrPort, g gate, events transportEvents, serve func(ctx context.Context, conn net.Conn, opened func())) *transport {
 	t := &transport{
-		network: network, listener: l, packets: p, advertise: advertise,
+		network: network, listener: l, packets: p, advertise: advertise, source: source,
 		gate: g, events: events, serve: serve,
 		packetCh: make(chan *memberlist.Packet),
 		streamCh: make(chan net.Conn),
@@ -143,7 +144,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 
 // dial opens a connection that Shutdown closes, if it is still open then.
 func (t *transport) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	conn, err := t.network.Dial(ctx, t.advertise, to)
+	conn, err := t.network.Dial(ctx, t.source, to)
 	if err != nil {
 		return nil, err
 	}

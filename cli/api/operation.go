@@ -131,6 +131,33 @@ type Outcome struct {
 	Count int `json:"count"`
 	// Known says that these were certainly all of the user's sessions (KickUser).
 	Known bool `json:"known"`
+	// SessionsLeft are sessions of the user that directors saw and could not end (Move, KickUser), as far as they had reported.
+	SessionsLeft []SessionsLeft `json:"sessions_left"`
+	// NoKicker are directors without a way to end sessions (Move, KickUser, RemoveBackend), as far as they had reported.
+	NoKicker []string `json:"no_kicker"`
+}
+
+// SessionsLeft is how many sessions a director could not end.
+type SessionsLeft struct {
+	Director string `json:"director"`
+	Sessions int    `json:"sessions"`
+}
+
+// Complete makes the lists that are absent empty.
+func (o Outcome) Complete() Outcome {
+	if o.FailedDirectors == nil {
+		o.FailedDirectors = []string{}
+	}
+	if o.Away == nil {
+		o.Away = []AwayDirector{}
+	}
+	if o.SessionsLeft == nil {
+		o.SessionsLeft = []SessionsLeft{}
+	}
+	if o.NoKicker == nil {
+		o.NoKicker = []string{}
+	}
+	return o
 }
 
 // AwayDirector is a director that is not heard.

@@ -131,7 +131,9 @@ type Flush struct {
 	StartedAt time.Time  `json:"started_at"`
 	EndedAt   *time.Time `json:"ended_at"`
 	Cancelled bool       `json:"cancelled"`
-	Lost      bool       `json:"lost"` // the director that ran it died
+	Lost      bool       `json:"lost"`       // the director that ran it died
+	UsersLeft uint64     `json:"users_left"` // users of whom sessions were seen that could not be ended
+	NoKicker  bool       `json:"no_kicker"`  // a director has no way to end sessions
 }
 
 // Ended reports whether no more will be heard of the flush.

@@ -22,15 +22,18 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	if err != nil {
 		return api.Outcome{}, apiError(err)
 	}
-	outcome := api.Outcome{FailedDirectors: o.FailedPeers, Users: o.Mapped, Count: o.Count, Known: o.Known}
-	if outcome.FailedDirectors == nil {
-		outcome.FailedDirectors = []string{}
-	}
+	outcome := api.Outcome{FailedDirectors: o.FailedPeers, Users: o.Mapped, Count: o.Count, Known: o.Known, NoKicker: o.Blind}
 	outcome.Away = d.away(o.FailedPeers, began)
+	for _, left := range o.Left {
+		outcome.SessionsLeft = append(outcome.SessionsLeft, api.SessionsLeft(left))
+	}
+	if _, ok := op.(api.RemoveBackend); ok && d.noKicker { // the kicks of others are not waited for
+		outcome.NoKicker = []string{d.options.NodeName}
+	}
 	if _, ok := op.(api.FlushUsers); ok {
 		outcome.Flush = &api.FlushID{Director: o.Flush.Director, ID: o.Flush.ID}
 	}
-	return outcome, nil
+	return outcome.Complete(), nil
 }
 
 // awayBefore is how long before an operation a director must have been silent to have been away then: others fail meanwhile.

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/handover"
+	"directormesh/cli/kick"
 	"directormesh/mesh"
 )
 
@@ -95,7 +96,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err = d.sessions.attach(d.node, d.fifo(), registry); err != nil {
 		return nil, err
 	}
-	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version}
+	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version, noKicker: d.sessions.kicker == kick.None{}}
 	return d, d.makeDoors(registry)
 }
 

@@ -328,14 +328,14 @@ type recorder struct{ got kick.Target }
 
 func (r *recorder) Kick(_ context.Context, t kick.Target) (kick.Result, error) {
 	r.got = t
-	return kick.Result{Count: 3, Known: true}, errors.New("x")
+	return kick.Result{Count: 3, Known: true, Left: 2}, errors.New("x")
 }
 
 func TestKicker(t *testing.T) {
 	r := &recorder{}
-	count, known, err := kicker{r}.Kick(t.Context(), "ssd", replica.KickTarget{ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v"})
-	if count != 3 || !known || err == nil {
-		t.Errorf("%d, %v, %v", count, known, err)
+	got, err := kicker{r}.Kick(t.Context(), "ssd", replica.KickTarget{ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v"})
+	if got != (replica.KickResult{Count: 3, Known: true, Left: 2}) || err == nil {
+		t.Errorf("%+v, %v", got, err)
 	}
 	want := kick.Target{Tag: "ssd", ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v"}
 	if r.got != want {

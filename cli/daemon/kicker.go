@@ -12,7 +12,7 @@ import (
 type kicker struct{ kick.Kicker }
 
 // Kick implements mesh.Kicker.
-func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (count int, known bool, err error) {
+func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (replica.KickResult, error) {
 	r, err := k.Kicker.Kick(ctx, kick.Target{
 		Tag:     tag,
 		ByHash:  t.ByHash,
@@ -22,5 +22,5 @@ func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (c
 		Field:   t.Field,
 		Value:   t.Value,
 	})
-	return r.Count, r.Known, err
+	return replica.KickResult{Count: r.Count, Known: r.Known, Left: r.Left, Blind: r.Blind}, err
 }

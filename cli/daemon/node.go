@@ -39,6 +39,8 @@ type director struct {
 	options Options
 	version string
 	leaving atomic.Bool
+
+	noKicker bool // nothing here can end sessions
 }
 
 // Self implements httpapi.Director.
@@ -154,6 +156,8 @@ func (d *director) Flushes() api.Flushes {
 			EndedAt:   meshTime(f.Ended),
 			Cancelled: f.Canceled,
 			Lost:      f.Lost,
+			UsersLeft: f.Left,
+			NoKicker:  f.Blind,
 		}
 	}
 	return api.Flushes{Flushes: list}

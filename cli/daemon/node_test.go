@@ -244,7 +244,7 @@ func TestOperations(t *testing.T) {
 		if diff := cmp.Diff([]replica.Operation{tt.want}, n.did, equalIP); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", tt.op, diff)
 		}
-		want := api.Outcome{FailedDirectors: []string{}, Away: []api.AwayDirector{}, Users: 4, Count: 2, Known: true}
+		want := api.Outcome{Users: 4, Count: 2, Known: true}.Complete()
 		if _, ok := tt.op.(api.FlushUsers); ok {
 			want.Flush = &api.FlushID{Director: "d1", ID: 3}
 		}
@@ -271,6 +271,23 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// What directors could not end reaches whoever asked; where nothing can end sessions, "remove" says so too.
+func TestSessionsLeft(t *testing.T) {
+	n := &fakeNode{outcome: replica.Outcome{Left: []replica.SessionsLeft{{Director: "d2", Sessions: 3}}, Blind: []string{"d3"}}}
+	d := testDirector(t, n)
+	got, err := d.Do(t.Context(), api.KickUser{User: "alice"})
+	want := api.Outcome{SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 3}}, NoKicker: []string{"d3"}}.Complete()
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("kick: %v (-want +got):\n%s", err, diff)
+	}
+	d = testDirector(t, &fakeNode{})
+	d.noKicker = true
+	got, err = d.Do(t.Context(), api.RemoveBackend{IP: api.IP{Addr: addr1}})
+	if diff := cmp.Diff(api.Outcome{NoKicker: []string{"d1"}}.Complete(), got); err != nil || diff != "" {
+		t.Errorf("remove: %v (-want +got):\n%s", err, diff)
+	}
+}
+
 // Who was away when a change began is told from who failed meanwhile.
 func TestAwayDirectors(t *testing.T) {
 	long, lately := time.UnixMilli(int64(at)).Add(-time.Hour), time.UnixMilli(int64(at))
@@ -289,7 +306,7 @@ func TestAwayDirectors(t *testing.T) {
 	want := api.Outcome{
 		FailedDirectors: []string{"d2", "d3", "d4"},
 		Away:            []api.AwayDirector{{Director: "d2", Since: long.UTC()}},
-	}
+	}.Complete()
 	if diff := cmp.Diff(want, outcome); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

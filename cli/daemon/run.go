@@ -144,6 +144,10 @@ func (d *Daemon) logStart() {
 		event.Str(startField(s.kind), s.String())
 	}
 	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
+	if d.director.noKicker {
+		d.log.Warn().Msg("no session can be ended here, so users who are moved keep those that they have on their old backend; " +
+			"set kick-ipc, kick-anvil or kick-command")
+	}
 }
 
 // tellStatus keeps the service manager informed: READY=1 once the director answers by itself.

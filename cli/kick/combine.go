@@ -20,6 +20,7 @@ func (a All) Kick(ctx context.Context, t Target) (Result, error) {
 	total := Result{Known: true}
 	for i, r := range results {
 		total.Count += r.Count
+		total.Left += r.Left
 		total.Known = total.Known && r.Known && errs[i] == nil
 	}
 	return total, errors.Join(errs...)

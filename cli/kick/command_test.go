@@ -146,7 +146,7 @@ func TestNewCommandRefuses(t *testing.T) {
 }
 
 func TestNone(t *testing.T) {
-	if got, err := (None{}).Kick(t.Context(), Target{ByHash: true}); err != nil || got != (Result{}) {
+	if got, err := (None{}).Kick(t.Context(), Target{ByHash: true}); err != nil || got != (Result{Blind: true}) {
 		t.Errorf("None kicked: %+v, %v", got, err)
 	}
 }

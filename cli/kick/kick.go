@@ -26,6 +26,8 @@ type Target struct {
 type Result struct {
 	Count int  // sessions ended
 	Known bool // these were certainly all of them
+	Left  int  // sessions that it saw and could not end
+	Blind bool // it has no way to reach sessions
 }
 
 // Kicker ends sessions. It must be safe for concurrent use and stop when the context ends. A Result beside an error is not
@@ -38,4 +40,4 @@ type Kicker interface {
 type None struct{}
 
 // Kick implements Kicker.
-func (None) Kick(context.Context, Target) (Result, error) { return Result{}, nil }
+func (None) Kick(context.Context, Target) (Result, error) { return Result{Blind: true}, nil }

@@ -173,3 +173,25 @@ func TestLateAfterFailure(t *testing.T) {
 		})
 	}
 }
+
+// stubborn sessions never end, whatever is done: login processes that do not listen to kicks.
+type stubborn struct{ *slowDovecot }
+
+func (stubborn) end(context.Context, Target, []session.Session, *session.List, bool) error {
+	return nil
+}
+
+// A kicker tells of sessions that it saw and could not end.
+func TestSessionsThatStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &slowDovecot{idle: true, sessions: []dovecot.Connection{
+			{User: "alice", Backend: oldBackend}, {User: "alice", Backend: oldBackend}, {User: "alice", Backend: newBackend},
+		}}
+		k := testKicker{Dovecot{Sessions: d, Logins: d, Tag: func(netip.Addr) (ring.Tag, bool) { return "", true }}, stubborn{d}}
+		for _, target := range []Target{{ByHash: true, Hash: 1, Keep: newBackend}, {Backend: oldBackend}} {
+			if got, err := k.Kick(t.Context(), target); err != nil || got != (Result{Left: 2}) {
+				t.Errorf("%+v: %+v, %v; want 2 sessions left", target, got, err)
+			}
+		}
+	})
+}

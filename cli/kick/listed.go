@@ -149,7 +149,7 @@ func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving 
 			return result, nil
 		}
 	}
-	result.Known = false // some will not end
+	result.Known, result.Left = false, len(chosen) // they will not end
 	return result, nil
 }
 

@@ -19,6 +19,7 @@ type operationState struct {
 	kickID  uint64
 	kick    *wire.KickUser
 	known   bool
+	kicked  kickReport // KickUser: what directors could not do
 	err     error
 	since   time.Duration
 }
@@ -225,8 +226,8 @@ func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 			c.send(p, o.kick)
 		}
 	}
-	c.kicks.start(c, "", KickTarget{Field: op.Field, Value: op.Value}, func(count int, known bool, failure string) {
-		c.kickUserReport(o, "", count, known, failure)
+	c.kicks.start(c, "", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failure string) {
+		c.kickUserReport(o, "", r, failure)
 	})
 }
 
@@ -242,17 +243,19 @@ func (c *Core) resendKicks(p *peer) {
 func (c *Core) gotKickUserDone(p *peer, m *wire.KickUserDone) {
 	for _, o := range c.ops {
 		if o.kickID == m.ID && o.kicks[p.name] {
-			c.kickUserReport(o, p.name, int(m.Count), m.Known, m.Error)
+			r := KickResult{Count: int(m.Count), Known: m.Known, Left: int(m.Left), Blind: m.Blind}
+			c.kickUserReport(o, p.name, r, m.Error)
 			return
 		}
 	}
 }
 
 // kickUserReport takes one director's share of a kick by name.
-func (c *Core) kickUserReport(o *operationState, from string, count int, known bool, failure string) {
+func (c *Core) kickUserReport(o *operationState, from string, r KickResult, failure string) {
 	delete(o.kicks, from)
-	o.outcome.Count += count
-	o.known = o.known && known
+	o.outcome.Count += r.Count
+	o.known = o.known && r.Known
+	o.kicked.note(from, r)
 	if failure != "" && o.err == nil {
 		who := from
 		if who == "" {
@@ -286,6 +289,7 @@ func (c *Core) settleKickUsers(now time.Duration) {
 		}
 		if len(o.kicks) == 0 {
 			o.outcome.Known = o.known
+			c.kicksTold(id, o.kicked)
 			c.endOperation(id, o.err)
 		}
 	}

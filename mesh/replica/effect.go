@@ -38,6 +38,14 @@ type AdminDone struct {
 	Err     error
 }
 
+// KickResult is what a kicker knows after a kick.
+type KickResult struct {
+	Count int  // sessions ended
+	Known bool // these were certainly all of them
+	Left  int  // sessions that it saw and could not end
+	Blind bool // there is no kicker: nothing is known of any session
+}
+
 // Kick asks the local kicker to end sessions; it must be answered by KickDone with this ID, with Known false when it takes more than 10 s.
 type Kick struct {
 	ID     uint64

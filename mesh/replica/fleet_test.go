@@ -142,7 +142,7 @@ func (m *member) carryOut() {
 			case Send:
 				m.send(e)
 			case Kick:
-				m.core.KickDone(m.f.now, e.ID, 0, true, nil)
+				m.core.KickDone(m.f.now, e.ID, KickResult{Known: true}, nil)
 			case AdminDone:
 				m.done[e.ID] = e
 			}

@@ -163,6 +163,10 @@ func (f *flushes) moveEnded(m *move, err error) {
 	} else {
 		m.flush.state.Moved++
 	}
+	if len(m.kicked.left) > 0 {
+		m.flush.state.Left++
+	}
+	m.flush.state.Blind = m.flush.state.Blind || len(m.kicked.blind) > 0
 }
 
 // cancel stops a flush of ours from starting more moves.

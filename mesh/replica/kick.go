@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"directormesh/mesh/wire"
@@ -21,7 +22,7 @@ type kicks struct {
 
 type kick struct {
 	since time.Duration
-	done  func(count int, known bool, failure string) // may be nil
+	done  func(r KickResult, failure string) // may be nil
 }
 
 // report is a peer's Hold for which we report kicks. A peer's ids start again in each of its lives.
@@ -36,28 +37,28 @@ func (k *kicks) init() {
 }
 
 // start has the local kicker end sessions.
-func (k *kicks) start(c *Core, tag ring.Tag, target KickTarget, done func(count int, known bool, failure string)) {
+func (k *kicks) start(c *Core, tag ring.Tag, target KickTarget, done func(r KickResult, failure string)) {
 	id := c.newID()
 	k.byID[id] = &kick{since: time.Duration(c.lastTick.Load()), done: done}
 	c.counters.Kicks++
 	c.emit(Kick{ID: id, Tag: tag, Target: target})
 }
 
-// KickDone takes the result of a Kick effect: how many sessions it ended, and whether the kicker knows that there were no others.
-func (c *Core) KickDone(now time.Duration, id uint64, count int, known bool, err error) {
+// KickDone takes the result of a Kick effect.
+func (c *Core) KickDone(now time.Duration, id uint64, r KickResult, err error) {
 	defer c.enter(now)()
 	failure := ""
 	if err != nil {
-		failure, known = err.Error(), false
+		failure, r.Known = strings.ReplaceAll(err.Error(), "\n", "; "), false
 	}
-	c.kicks.finish(id, count, known, failure)
+	c.kicks.finish(id, r, failure)
 }
 
-func (k *kicks) finish(id uint64, count int, known bool, failure string) {
+func (k *kicks) finish(id uint64, r KickResult, failure string) {
 	if kick := k.byID[id]; kick != nil {
 		delete(k.byID, id)
 		if kick.done != nil {
-			kick.done(count, known, failure)
+			kick.done(r, failure)
 		}
 	}
 }
@@ -71,7 +72,7 @@ func (c *Core) checkKicks(now time.Duration) {
 	}
 	slices.Sort(late)
 	for _, id := range late {
-		c.kicks.finish(id, 0, false, "the kicker did not answer in time")
+		c.kicks.finish(id, KickResult{}, "the kicker did not answer in time")
 	}
 }
 
@@ -99,9 +100,11 @@ func (k *kicks) report(c *Core) {
 // forPeer ends the sessions of a user by name, because a peer was asked to.
 func (k *kicks) forPeer(c *Core, now time.Duration, p *peer, m *wire.KickUser) {
 	by := p.life()
-	k.start(c, "", KickTarget{Field: m.Field, Value: m.Value}, func(count int, known bool, failure string) {
+	k.start(c, "", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failure string) {
 		if p := c.inLife(by); p != nil {
-			c.send(p, &wire.KickUserDone{ID: m.ID, Count: uint32(count), Known: known, Error: failure})
+			c.send(p, &wire.KickUserDone{
+				ID: m.ID, Count: uint32(r.Count), Known: r.Known, Error: failure, Left: uint32(r.Left), Blind: r.Blind,
+			})
 		}
 	})
 }

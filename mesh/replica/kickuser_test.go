@@ -177,7 +177,7 @@ func TestKickByNameCountsEachDirectorOnce(t *testing.T) {
 	d1.hears(d3, &wire.KickUserDone{ID: d1.core.ops[first].kickID, Count: 2, Known: true})
 	d1.hears(d3, &wire.KickUserDone{ID: 1 << 60, Count: 100, Known: true})
 	for _, kick := range d1.kicked {
-		d1.core.KickDone(w.now, kick.ID, 4, true, nil)
+		d1.core.KickDone(w.now, kick.ID, KickResult{Count: 4, Known: true}, nil)
 	}
 	w.run(100 * time.Millisecond)
 	if diff := cmp.Diff(Outcome{Count: 7, Known: true}, d1.done[first].Outcome); diff != "" {
@@ -231,7 +231,7 @@ func TestKickEndsWithTheKickersAnswer(t *testing.T) {
 	d1.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
 	id := d1.begin(KickUser{Value: "jane"})
 	w.deliver()
-	d1.core.KickDone(w.now, d1.kicked[0].ID, 3, true, nil)
+	d1.core.KickDone(w.now, d1.kicked[0].ID, KickResult{Count: 3, Known: true}, nil)
 	w.deliver()
 	if diff := cmp.Diff(Outcome{Count: 3, Known: true}, d1.done[id].Outcome); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)
@@ -239,7 +239,7 @@ func TestKickEndsWithTheKickersAnswer(t *testing.T) {
 	if got := d1.core.Counters().Kicks; got != 1 {
 		t.Errorf("%d kicks are counted, want 1", got)
 	}
-	d1.core.KickDone(w.now, d1.kicked[0].ID, 3, true, nil) // again
+	d1.core.KickDone(w.now, d1.kicked[0].ID, KickResult{Count: 3, Known: true}, nil) // again
 	w.run(time.Second)
 	w.wantRest()
 }

@@ -100,7 +100,7 @@ func TestAnswersForAnEarlierLife(t *testing.T) {
 	}
 	w.until("d2 is back", 20*time.Second, d2.core.synced)
 	for _, k := range d3.kicked {
-		d3.core.KickDone(w.now, k.ID, 1, true, nil)
+		d3.core.KickDone(w.now, k.ID, KickResult{Count: 1, Known: true}, nil)
 	}
 	w.run(100 * time.Millisecond)
 	for _, m := range got {

@@ -17,6 +17,7 @@ const (
 	hookWithin   = 20 * time.Second // since the move began
 	releaseBy    = 25 * time.Second // since the move began; before the others give up waiting (holdFor)
 	idleMargin   = 30 * time.Second // beside the share: a user not seen for so long has no login under way
+	tellWithin   = time.Second      // how long a held move's operation waits for reports, so that it can tell of them
 	maxRestarts  = 5
 	advanceEvery = 50 * time.Millisecond
 	gossipRows   = 16 // moves of more users travel by stream alone
@@ -44,6 +45,8 @@ type move struct {
 	batch    *holdBatch
 	reported map[string]bool // by peer; "" is ourselves
 	unsure   bool            // some kicker ended sessions, or does not know
+	kicked   kickReport      // what directors could not do
+	heldAt   time.Duration   // when every peer held the user
 	restarts int
 	touched  bool // listed in moves.touched
 
@@ -108,23 +111,24 @@ func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above u
 		return
 	}
 	m.row, m.phase = row, holding
-	m.reported = make(map[string]bool)
+	m.reported, m.kicked = make(map[string]bool), kickReport{}
 	c.follow(now, m.user, row)
 	c.moves.starting = append(c.moves.starting, m)
 	c.kicks.start(c, m.user.tag, KickTarget{ByHash: true, Hash: m.user.hash, Keep: backend},
-		func(count int, known bool, failure string) {
+		func(r KickResult, _ string) {
 			if sameMove(m.row, row) {
-				m.report("", count, known)
+				m.report("", r)
 				c.moves.touch(m)
 			}
 		})
 }
 
-func (m *move) report(peer string, count int, known bool) {
+func (m *move) report(peer string, r KickResult) {
 	m.reported[peer] = true
-	if count > 0 || !known {
+	if r.Count > 0 || !r.Known {
 		m.unsure = true
 	}
+	m.kicked.note(peer, r)
 }
 
 // send announces what this input began and what it released, then sees which moves can go on.
@@ -223,10 +227,10 @@ func (c *Core) advance(now time.Duration, m *move) {
 		return
 	}
 	if m.phase == holding && c.everyPeer(m.batch.held) {
-		m.phase = kicking
-		if !m.wait {
-			c.moveHeld(m)
-		}
+		m.phase, m.heldAt = kicking, now
+	}
+	if m.op != 0 && m.phase == kicking && !m.wait && (m.reported[""] && c.everyPeer(m.reported) || now-m.heldAt >= tellWithin) {
+		c.moveHeld(m)
 	}
 	if m.phase == kicking && (m.reported[""] && c.everyPeer(m.reported) || now-m.started >= reportWithin) {
 		if !m.reported[""] || !c.everyPeer(m.reported) {
@@ -261,7 +265,7 @@ func (c *Core) startHook(now time.Duration, m *move) {
 	m.phase = hooking
 	id := c.newID()
 	row := m.row
-	c.kicks.byID[id] = &kick{since: now + hookWithin, done: func(int, bool, string) {
+	c.kicks.byID[id] = &kick{since: now + hookWithin, done: func(KickResult, string) {
 		if m.phase == hooking && sameMove(m.row, row) {
 			c.startDelay(time.Duration(c.lastTick.Load()), m)
 			c.moves.touch(m)
@@ -276,7 +280,7 @@ func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
 	if err != nil || !ok {
 		c.logf(LogWarn, "flush hook failed", Field{"error", err})
 	}
-	c.kicks.finish(id, 0, true, "")
+	c.kicks.finish(id, KickResult{Known: true}, "")
 }
 
 // startDelay waits for the sessions just ended to be over, unless there can have been none.
@@ -303,6 +307,7 @@ func (c *Core) release(now time.Duration, m *move) {
 // moveHeld tells the operator that all live directors hold the user.
 func (c *Core) moveHeld(m *move) {
 	if m.op != 0 {
+		c.kicksTold(m.op, m.kicked)
 		c.endOperation(m.op, nil)
 		m.op = 0
 	}
@@ -317,6 +322,7 @@ func (c *Core) finishMove(m *move, err error) {
 		}
 	}
 	if m.op != 0 {
+		c.kicksTold(m.op, m.kicked)
 		c.endOperation(m.op, err)
 		m.op = 0
 	}
@@ -411,7 +417,7 @@ func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) 
 	}
 	for _, k := range m.Kicks {
 		if mv := b.moves[user{k.Tag, k.Hash}]; mv != nil {
-			mv.report(p.name, int(k.Count), k.Known)
+			mv.report(p.name, KickResult{Count: int(k.Count), Known: k.Known, Left: int(k.Left), Blind: k.Blind})
 			ms.touch(mv)
 		}
 	}

@@ -84,6 +84,16 @@ type Outcome struct {
 	Flush       FlushID  // Flush: the one begun
 	Count       int      // KickUser: sessions ended; CancelFlush: flushes told to stop
 	Known       bool     // KickUser: every kicker knows that these were all
+
+	// Move and KickUser: sessions that could not be ended, and directors without a kicker, as far as reported; both sorted.
+	Left  []SessionsLeft
+	Blind []string
+}
+
+// SessionsLeft is how many sessions a director's kicker saw and could not end.
+type SessionsLeft struct {
+	Director string
+	Sessions int
 }
 
 // FlushID names a flush in the whole mesh.

@@ -179,6 +179,7 @@ func (c *Core) Flushes() []FlushStatus {
 			ID: id, Backend: k.state.Backend, Total: k.state.Total, Scanning: k.state.Scanning,
 			Moved: k.state.Moved, Moving: k.state.Moving, Failed: k.state.Failed,
 			Started: k.state.Started, Ended: k.state.Ended, Canceled: k.state.Canceled, Lost: k.lost,
+			Left: k.state.Left, Blind: k.state.Blind,
 		})
 	}
 	slices.SortFunc(all, func(a, b FlushStatus) int {

@@ -88,8 +88,10 @@ func (c *Core) kickMoving(u user, report func(wire.KickCount)) {
 		k := &moveKick{}
 		h.kick = k
 		c.held[u] = h
-		c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: h.mapping.Backend}, func(count int, known bool, failure string) {
-			k.result = &wire.KickCount{Tag: u.tag, Hash: u.hash, Count: uint32(count), Known: known}
+		c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: h.mapping.Backend}, func(r KickResult, _ string) {
+			k.result = &wire.KickCount{
+				Tag: u.tag, Hash: u.hash, Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
+			}
 			for _, report := range k.reports {
 				report(*k.result)
 			}

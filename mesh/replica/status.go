@@ -75,7 +75,9 @@ type FlushStatus struct {
 	Started  directory.Time
 	Ended    directory.Time // 0: runs
 	Canceled bool
-	Lost     bool // the director that ran it died
+	Left     uint64 // users of whom a kicker saw sessions that it could not end
+	Blind    bool   // a director has no kicker
+	Lost     bool   // the director that ran it died
 }
 
 // SelfStatus is the state of this director.

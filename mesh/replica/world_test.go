@@ -47,6 +47,8 @@ type director struct {
 
 	kicker  func(Kick) (count int, known, answers bool)
 	kickErr error                                    // what the kicker fails with
+	left    int                                      // sessions that the kicker cannot end
+	blind   bool                                     // there is no kicker
 	wall    func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
 }
 
@@ -272,7 +274,8 @@ func (d *director) carryOut() bool {
 		case Kick:
 			d.kicked = append(d.kicked, e)
 			if count, known, answers := d.kicker(e); answers {
-				d.core.KickDone(d.w.now, e.ID, count, known, d.kickErr)
+				r := KickResult{Count: count, Known: known, Left: d.left, Blind: d.blind}
+				d.core.KickDone(d.w.now, e.ID, r, d.kickErr)
 			}
 		case CloseStream:
 			other := d.w.named(e.Peer)

@@ -3,7 +3,7 @@ package wire
 import "directormesh/directory"
 
 func (m *FlushState) encode(w *writer) {
-	w.array(11)
+	w.array(13)
 	w.uint(m.ID)
 	w.addr("backend", m.Backend, optional)
 	w.uint(m.Total)
@@ -15,10 +15,12 @@ func (m *FlushState) encode(w *writer) {
 	w.bool(m.Canceled)
 	w.int(int64(m.Started))
 	w.int(int64(m.Ended))
+	w.uint(m.Left)
+	w.bool(m.Blind)
 }
 
 func (m *FlushState) decode(r *reader) {
-	extra := r.fields("message", 11)
+	extra := r.fields("message", 13)
 	m.ID = r.uint64("id")
 	m.Backend = r.addr("backend", optional)
 	m.Total = r.uint64("total")
@@ -30,6 +32,8 @@ func (m *FlushState) decode(r *reader) {
 	m.Canceled = r.bool("canceled")
 	m.Started = directory.Time(r.int("started"))
 	m.Ended = directory.Time(r.int("ended"))
+	m.Left = r.uint64("users left")
+	m.Blind = r.bool("blind")
 	r.end("message", extra)
 }
 

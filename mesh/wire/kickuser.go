@@ -16,18 +16,22 @@ func (m *KickUser) decode(r *reader) {
 }
 
 func (m *KickUserDone) encode(w *writer) {
-	w.array(4)
+	w.array(6)
 	w.uint(m.ID)
 	w.uint(uint64(m.Count))
 	w.bool(m.Known)
 	w.remark(m.Error)
+	w.uint(uint64(m.Left))
+	w.bool(m.Blind)
 }
 
 func (m *KickUserDone) decode(r *reader) {
-	extra := r.fields("message", 4)
+	extra := r.fields("message", 6)
 	m.ID = r.uint64("id")
 	m.Count = r.uint32("kick count")
 	m.Known = r.bool("known")
 	m.Error = r.remark("error")
+	m.Left = r.uint32("sessions left")
+	m.Blind = r.bool("blind")
 	r.end("message", extra)
 }

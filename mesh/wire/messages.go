@@ -160,6 +160,8 @@ type KickCount struct {
 	Hash  ring.UserHash
 	Count uint32 // sessions ended
 	Known bool   // the kicker knows that these were all sessions
+	Left  uint32 // sessions that it saw and could not end
+	Blind bool   // there is no kicker
 }
 
 // Kicked reports kicks of a Hold, in as many messages as it takes.
@@ -237,6 +239,8 @@ type KickUserDone struct {
 	Count uint32
 	Known bool
 	Error string // empty: it worked
+	Left  uint32 // sessions that the kicker saw and could not end
+	Blind bool   // there is no kicker
 }
 
 // LeafDigests carries the 256 leaf digests of one group whose digest differed.
@@ -271,6 +275,8 @@ type FlushState struct {
 	Canceled bool
 	Started  directory.Time
 	Ended    directory.Time
+	Left     uint64 // users of whom a kicker saw sessions that it could not end
+	Blind    bool   // a director has no kicker
 }
 
 // FlushCancel asks the director that runs a flush to stop starting moves.

@@ -30,8 +30,21 @@ type Change struct {
 // Log writes how a change went: at level info, or as a warning if it failed.
 func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	event := log.Info()
-	if err != nil {
+	switch {
+	case err != nil:
 		event = log.Warn().Err(err)
+	case len(outcome.SessionsLeft) > 0, len(outcome.NoKicker) > 0:
+		event = log.Warn()
+	}
+	left := 0
+	for _, l := range outcome.SessionsLeft {
+		left += l.Sessions
+	}
+	if left > 0 {
+		event.Int("sessions_left", left)
+	}
+	if len(outcome.NoKicker) > 0 {
+		event.Strs("no_kicker", outcome.NoKicker)
 	}
 	failed := outcome.FailedDirectors
 	if failed == nil {

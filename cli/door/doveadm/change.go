@@ -76,6 +76,8 @@ func replyTo(err error) string {
 	switch {
 	case err == nil:
 		return replyOK
+	case errors.Is(err, context.DeadlineExceeded):
+		return replyNotConfirmed
 	case !errors.As(err, &e):
 		return plain(err.Error())
 	}
@@ -94,8 +96,10 @@ func replyTo(err error) string {
 	return plain(e.Message)
 }
 
-// plain keeps a text that is no known reply from being taken for one.
+// plain makes a text of errors a reply: one line, because doveadm prints replies as they are, escapes of the protocol too, and none
+// that is taken for another reply.
 func plain(text string) string {
+	text = api.Visible(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; "))
 	if text == "" || strings.HasPrefix(text, replyOK) {
 		return "failed: " + text
 	}

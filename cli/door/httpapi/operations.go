@@ -117,12 +117,7 @@ func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler 
 		}
 		began := time.Now()
 		outcome, err := s.director.Do(r.Context(), op)
-		if outcome.FailedDirectors == nil {
-			outcome.FailedDirectors = []string{}
-		}
-		if outcome.Away == nil {
-			outcome.Away = []api.AwayDirector{}
-		}
+		outcome = outcome.Complete()
 		audit.Change{Who: peer(r), Door: "http", Op: op, Hash: s.director.Hash, Took: time.Since(began)}.Log(s.log, outcome, err)
 		return outcome, err
 	}

@@ -112,7 +112,7 @@ func TestOperations(t *testing.T) {
 		t.Run(strings.TrimPrefix(fmt.Sprintf("%T", op), "api."), func(t *testing.T) {
 			d := httpapitest.Sample()
 			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
-				return api.Outcome{FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{}, Users: 4, Flush: &api.FlushID{Director: "d1", ID: 2}, Count: 3, Known: true}, nil
+				return api.Outcome{FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{}, SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}}, NoKicker: []string{"d4"}, Users: 4, Flush: &api.FlushID{Director: "d1", ID: 2}, Count: 3, Known: true}, nil
 			}
 			var log bytes.Buffer
 			client, err := api.NewClient(httpapitest.Serve(t, d, zerolog.New(&log)))

@@ -160,14 +160,14 @@ type kicker struct {
 	name string
 }
 
-func (k kicker) Kick(_ context.Context, _ ring.Tag, target replica.KickTarget) (int, bool, error) {
+func (k kicker) Kick(_ context.Context, _ ring.Tag, target replica.KickTarget) (replica.KickResult, error) {
 	k.k.mu.Lock()
 	defer k.k.mu.Unlock()
 	if k.k.seen == nil {
 		k.k.seen = make(map[string][]replica.KickTarget)
 	}
 	k.k.seen[k.name] = append(k.k.seen[k.name], target)
-	return 1, true, nil
+	return replica.KickResult{Count: 1, Known: true}, nil
 }
 
 // TestMove moves one user: every director is asked to kick, and the user is on the new backend everywhere.
@@ -204,9 +204,9 @@ func TestMove(t *testing.T) {
 // stuckKicker never answers by itself.
 type stuckKicker struct{}
 
-func (stuckKicker) Kick(ctx context.Context, _ ring.Tag, _ replica.KickTarget) (int, bool, error) {
+func (stuckKicker) Kick(ctx context.Context, _ ring.Tag, _ replica.KickTarget) (replica.KickResult, error) {
 	<-ctx.Done()
-	return 0, false, ctx.Err()
+	return replica.KickResult{}, ctx.Err()
 }
 
 // TestStuckKicker moves more users than there are kicks at once, with kickers that hang: each move is released all the same.

@@ -47,7 +47,7 @@ func (d *director) kick(e replica.Kick) {
 	d.record(k)
 	w.tracef("%s: kick %d: %+v", d.name, e.ID, target)
 	if w.chance(w.schedule.Kickers.Never) {
-		w.after(kickerLimit, d.inLife("kicker", func() { d.core.KickDone(d.now(), e.ID, 0, false, errNoKicker) }))
+		w.after(kickerLimit, d.inLife("kicker", func() { d.core.KickDone(d.now(), e.ID, replica.KickResult{}, errNoKicker) }))
 		return
 	}
 	delay := w.between(0, 30*time.Millisecond)
@@ -58,7 +58,7 @@ func (d *director) kick(e replica.Kick) {
 	w.after(delay, d.inLife("kicker", func() {
 		count := d.endSessions(k)
 		w.kicked += count
-		d.core.KickDone(d.now(), e.ID, count, known, nil)
+		d.core.KickDone(d.now(), e.ID, replica.KickResult{Count: count, Known: known}, nil)
 	}))
 }
 

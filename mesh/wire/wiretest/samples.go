@@ -40,7 +40,7 @@ func Samples() []wire.Message {
 		&wire.Held{ID: 12, Beaten: blocks()},
 		&wire.Kicked{ID: 12, Kicks: []wire.KickCount{
 			{Tag: "green", Hash: 0x12345678, Count: 2, Known: true},
-			{Tag: "blue", Hash: 0xfffffff0, Count: 1},
+			{Tag: "blue", Hash: 0xfffffff0, Count: 1, Left: 3, Blind: true},
 		}},
 		&wire.AdmitRequest{Nonce: 0xfeed_0000_0000_beef},
 		&wire.Admitted{
@@ -58,13 +58,13 @@ func Samples() []wire.Message {
 		&wire.LookupRequest{ID: 14, Tag: "green", Hash: 0x12345678},
 		&wire.LookupReply{ID: 14, Block: wire.Pack("green", rows()[:1])},
 		&wire.KickUser{ID: 15, Field: "original_user", Value: "alice@example.org"},
-		&wire.KickUserDone{ID: 15, Count: 3, Known: true, Error: "anvil: connection refused"},
+		&wire.KickUserDone{ID: 15, Count: 3, Known: true, Error: "anvil: connection refused", Left: 2, Blind: true},
 		&wire.LeafDigests{Epoch: 177_235_920, Tag: "green", Group: 200, Leaves: digests(1)},
 		&wire.LeafRequest{Tag: "green", Leaves: []uint16{1, 513, 65_535}},
 		&wire.LeafRows{Blocks: blocks()},
 		&wire.FlushState{
 			ID: 16, Backend: backend1, Total: 100_000, Scanning: true, Moved: 60_000, Moving: 100, Failed: 3,
-			Done: true, Canceled: true, Started: now - 8_000, Ended: now,
+			Done: true, Canceled: true, Started: now - 8_000, Ended: now, Left: 7, Blind: true,
 		},
 		&wire.FlushCancel{ID: 16},
 		&wire.Leaving{},
