@@ -250,10 +250,10 @@ func TestLateKicksEndInOrder(t *testing.T) {
 	c := w.directors[0].core
 	var ended []uint64
 	for i := range uint64(20) {
-		c.kicks.start(c, "", KickTarget{Value: "jane"}, func(count int, known bool, failure string) {
+		c.kicks.start(c, "", KickTarget{Value: "jane"}, func(r KickResult, failure string) {
 			ended = append(ended, i)
-			if count != 0 || known || failure == "" {
-				t.Errorf("kick %d ended with %d sessions, known %v, failure %q", i, count, known, failure)
+			if r != (KickResult{}) || failure == "" {
+				t.Errorf("kick %d ended with %+v, failure %q", i, r, failure)
 			}
 		})
 	}
