@@ -5,6 +5,9 @@ package dovecot
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // packaging is the directory of what is shipped to operators.
@@ -72,10 +76,17 @@ service lmtp {
 	}
 }
 
-// The same for Dovecot 2.4.
+// The same for Dovecot 2.4 in full: a move and a kick end the sessions of all protocols, and LMTP, whose 20-lmtp.conf is Debian's, asks
+// for the same user as logins do.
 func TestShippedConfiguration24(t *testing.T) {
 	t.Parallel()
-	backends := startBackends(t, 2)
+	backends := startBackendsWith(t, 2, fmt.Sprintf(`protocols = imap pop3 lmtp sieve submission
+submission_relay_host = %s
+`, listen(t, 25, func(c net.Conn) { relay(c, make(chan string, 1)) })))
+	const user = "alice@example.org"
+	for _, b := range backends {
+		b.mark(user)
+	}
 	s := newSite(t, dovecot24, 1, addresses(backends), "", "")
 	inRoot := strings.NewReplacer(
 		"/run/director/", s.proxy.seen("")+"/",
@@ -88,7 +99,7 @@ func TestShippedConfiguration24(t *testing.T) {
 		"\n#kick-anvil:", "\nkick-anvil:",
 	)
 	runShipped(t, s.director, backends, shipped(t, "director.yaml", adapt))
-	s.proxy.configure(fmt.Sprintf(`protocols = imap lmtp
+	s.proxy.configure(fmt.Sprintf(`protocols = imap pop3 lmtp sieve submission
 listen = %[1]s
 mail_driver = maildir
 mail_path = /nonexistent
@@ -111,20 +122,57 @@ service lmtp {
     port = 24
   }
 }
+!include /etc/dovecot/conf.d/20-lmtp.conf
 `, s.ip) + shipped(t, "dovecot-2.4.conf", inRoot))
 	startSites(t, s)
 
-	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")
-	if err != nil {
-		t.Fatal(err)
+	for _, ends := range []struct {
+		name string
+		end  func(home netip.Addr)
+	}{
+		{"move", func(home netip.Addr) {
+			for _, b := range backends {
+				if b.ip != home {
+					s.director.must("move", "--wait", user, b.ip.String())
+					return
+				}
+			}
+		}},
+		{"kick", func(netip.Addr) { s.director.must("kick", user) }},
+	} {
+		imap, err := loginIMAP(s.port(143), user, "pass")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer imap.Close()
+		pop3, err := loginPOP3(s.port(110), user, "pass")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pop3.Close()
+		sessions := map[string]*mailConn{
+			"IMAP": imap, "POP3": pop3, "ManageSieve": openSieve(t, s.port(4190), user), "submission": openSubmission(t, s.port(587), user),
+		}
+		home := lookup(t, s.director, user)
+		if replies, err := deliver(s.port(24), "for-"+ends.name, user); err != nil || !strings.HasPrefix(replies[0], "250 ") {
+			t.Errorf("delivery: %q, %v", replies, err)
+		}
+		ends.end(home)
+		for protocol, c := range sessions {
+			err := c.SetDeadline(time.Now().Add(endTime))
+			if err == nil {
+				_, err = io.Copy(io.Discard, c.Conn) // until its end
+			}
+			if err != nil {
+				t.Errorf("%s session after a %s: %v", protocol, ends.name, err)
+			}
+		}
+		if got := s.director.must("map"); strings.Count(got, "<unknown>") != 1 {
+			t.Errorf("LMTP and logins mean different users:\n%s", got)
+		}
 	}
-	defer c.Close()
-	if replies, err := deliver(s.port(24), "x", "alice@example.org"); err != nil || !strings.HasPrefix(replies[0], "250 ") {
-		t.Errorf("delivery: %q, %v", replies, err)
-	}
-	s.director.must("kick", "alice@example.org")
-	if text, err := c.say("n NOOP", "n "); err == nil {
-		t.Errorf("after a kick: %q", text)
+	if got := s.director.must("kick", "nobody@example.org", "--json"); !strings.Contains(got, `"sessions_left": []`) || !strings.Contains(got, `"no_kicker": []`) {
+		t.Errorf("a kick of nobody: %s", got)
 	}
 }
 

@@ -32,7 +32,7 @@ var root24 = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("debootstrap", "--variant=minbase", "--include=dovecot-imapd,dovecot-lmtpd", "trixie", dir)
+	cmd := exec.Command("debootstrap", "--variant=minbase", "--include=dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,dovecot-managesieved,dovecot-submissiond", "trixie", dir)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
