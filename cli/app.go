@@ -27,7 +27,10 @@ type IO struct {
 	Root      bool                    // root runs this
 	Become    func(user string) error // makes the process another user's; for serve --check --as
 	Version   string
-	Signals   <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
+	// LetPipesBreak lets writing to a closed stdout or stderr fail, where it would end the process;
+	// nil: it does so already. serve and hold go on without a reader of their log.
+	LetPipesBreak func()
+	Signals       <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
 }
 
 // session is one run of the program.
@@ -205,4 +208,11 @@ func SystemResolve(ctx context.Context, host string) ([]netip.Addr, error) {
 		addrs[i] = addrs[i].Unmap()
 	}
 	return addrs, err
+}
+
+// letPipesBreak is for commands that must outlive the reader of what they write.
+func (s *session) letPipesBreak() {
+	if s.LetPipesBreak != nil {
+		s.LetPipesBreak()
+	}
 }

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/handover"
+	"directormesh/cli/lossy"
 )
 
 func (s *session) holdCommand() *cli.Command {
@@ -14,9 +17,9 @@ func (s *session) holdCommand() *cli.Command {
 		UsageText: "director hold --socket KIND=PATH[:MODE] [--socket …] -- COMMAND [ARG …]",
 		Description: `
 For machines without a service manager, such as containers: opens sockets and the FIFO, runs the
-command with them, and starts it again when it fails. Meanwhile they stay open, so that clients
-queue and no login process freezes on a FIFO that nobody reads. Signals go to the command; it
-ends when the command ends in good order.
+command with them, and starts it again when it ends. Meanwhile they stay open, so that clients
+queue and no login process freezes on a FIFO that nobody reads. Signals go to the command; with
+the first but SIGHUP both end, and so they do when the command's settings are wrong (status 78).
 
   $ director hold --socket login=/run/dovecot/login/x/director \
       --socket notify=/run/dovecot/login/x/proxy-notify -- director serve`,
@@ -43,6 +46,12 @@ func (s *session) hold(c *cli.Context) error {
 	if len(specs) == 0 {
 		return usagef(c, "no --socket to hold")
 	}
+	// Whoever reads our remarks may be gone or stuck; the sockets must stay all the same.
+	s.letPipesBreak()
+	lines := lossy.New(s.Stderr, func(lost uint64) []byte {
+		return fmt.Appendf(nil, "director hold: %d remarks were lost: nobody took them\n", lost)
+	})
+	defer lines.Close()
 	status, err := handover.Hold(c.Context, handover.HoldConfig{
 		Specs:   specs,
 		Command: command,
@@ -50,7 +59,9 @@ func (s *session) hold(c *cli.Context) error {
 		Stdout:  s.Stdout,
 		Stderr:  s.Stderr,
 		Signals: s.Signals,
-		Remark:  s.remark,
+		Remark: func(format string, args ...any) {
+			fmt.Fprintf(lines, format+"\n", args...) // never fails
+		},
 	})
 	if err != nil {
 		return exitf(exitTemporary, "%v", err)

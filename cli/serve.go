@@ -70,6 +70,7 @@ func (s *session) serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.letPipesBreak()
 	handed, err := handover.Take(handover.Environment{LookupEnv: s.LookupEnv, PID: os.Getpid()})
 	if err != nil {
 		return exitf(exitTemporary, "%v", err)

@@ -7,8 +7,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// logEvery is how often a line about the same trouble is written.
-const logEvery = 10 * time.Second
+const (
+	// logEvery is how soon a second line about the same trouble is written, logRarely how often it
+	// is in the end: each pause is twice the one before. Trouble that was away for as long as that
+	// begins anew.
+	logEvery  = 10 * time.Second
+	logRarely = 10 * time.Minute
+)
 
 // maxTroubles bounds how many kinds of trouble are told apart; strangers can make up names.
 const maxTroubles = 1000
@@ -20,8 +25,10 @@ type limiter struct {
 }
 
 type trouble struct {
-	at         time.Time // last line
-	suppressed int       // lines since
+	at         time.Time     // last line
+	seen       time.Time     // last time, with a line or without
+	pause      time.Duration // from at to the next line
+	suppressed int           // lines since
 }
 
 // allow reports whether a line about this trouble may be written, and how many were not since the last one.
@@ -36,14 +43,19 @@ func (l *limiter) allow(key string, now time.Time) (suppressed int, ok bool) {
 		if l.troubles == nil {
 			l.troubles = make(map[string]*trouble)
 		}
-		l.troubles[key] = &trouble{at: now}
+		l.troubles[key] = &trouble{at: now, seen: now, pause: logEvery}
 		return 0, true
-	case now.Sub(t.at) < logEvery:
+	case now.Sub(t.at) < t.pause:
+		t.seen = now
 		t.suppressed++
 		return 0, false
 	}
+	pause := min(2*t.pause, logRarely)
+	if now.Sub(t.seen) >= t.pause {
+		pause = logEvery
+	}
 	suppressed = t.suppressed
-	*t = trouble{at: now}
+	*t = trouble{at: now, seen: now, pause: pause}
 	return suppressed, true
 }
 
@@ -52,7 +64,7 @@ func (l *limiter) forget(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, t := range l.troubles {
-		if now.Sub(t.at) > 2*logEvery {
+		if now.Sub(t.seen) > 2*t.pause {
 			delete(l.troubles, key)
 		}
 	}

@@ -124,14 +124,33 @@ func TestLimiter(t *testing.T) {
 		OK         bool
 	}
 	var got []answer
-	for _, at := range []time.Duration{0, 1, 2, logEvery, logEvery + 1, 2 * logEvery} {
+	const s = time.Second
+	for _, at := range []time.Duration{0, 1, 2 * s, 10 * s, 11 * s, 20 * s, 30 * s, 40 * s, 69 * s, 70 * s} {
 		n, ok := l.allow("x", start.Add(at))
 		got = append(got, answer{n, ok})
 	}
-	want := []answer{{0, true}, {0, false}, {0, false}, {2, true}, {0, false}, {1, true}}
+	want := []answer{
+		{0, true}, {0, false}, {0, false}, {2, true}, {0, false}, {0, false}, {2, true}, {0, false}, {0, false}, {2, true},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	lines := 0
+	for at := range 24 * time.Hour / s {
+		if _, ok := l.allow("every second", start.Add(at*s)); ok {
+			lines++
+		}
+	}
+	if most := int(24*time.Hour/logRarely) + 10; lines > most {
+		t.Errorf("%d lines in a day about one trouble, want at most %d", lines, most)
+	}
+	if _, ok := l.allow("every second", start.Add(48*time.Hour)); !ok {
+		t.Error("no line a day later")
+	}
+	if _, ok := l.allow("every second", start.Add(48*time.Hour+logEvery)); !ok {
+		t.Error("trouble that begins anew does not begin with short pauses")
+	}
+	l = limiter{}
 	for i := range 2 * maxTroubles {
 		l.allow(fmt.Sprint(i), start)
 	}

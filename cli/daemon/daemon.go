@@ -14,6 +14,7 @@ import (
 
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
+	"directormesh/cli/lossy"
 	"directormesh/mesh"
 )
 
@@ -39,6 +40,7 @@ type Daemon struct {
 	options  Options
 	version  string
 	log      zerolog.Logger
+	lines    *lossy.Writer // of the log
 	level    *level
 	notify   func(string)
 	reread   func() (Options, error)
@@ -55,7 +57,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.notify == nil {
 		d.notify = func(string) {}
 	}
-	d.log, d.level = newLog(cfg.Options, cfg.LogOutput)
+	d.log, d.level, d.lines = newLog(cfg.Options, cfg.LogOutput)
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -72,6 +74,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	registry, err := newRegistry(cfg.Version)
 	if err != nil {
 		return nil, err
+	}
+	if err = registerLog(registry, d.lines); err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	d.node, err = mesh.New(mesh.Config{
 		Name:             cfg.Options.NodeName,
@@ -131,6 +136,7 @@ func (d *Daemon) Close() error {
 	if d.sessions != nil {
 		errs = append(errs, d.sessions.close())
 	}
+	d.lines.Close()
 	return errors.Join(errs...)
 }
 

@@ -17,6 +17,10 @@ import (
 // ErrForced is what Run returns when a second signal cut the leaving short.
 var ErrForced = errors.New("stopped at once by a second signal; peers will take this director for failed")
 
+// impatience is how much later than the first a second signal must come to cut the leaving short.
+// Ctrl-C on a terminal, a shell's kill of a group and a service manager often send two at once.
+const impatience = time.Second
+
 // statusInterval is how often the service manager is told how the director is.
 const statusInterval = 500 * time.Millisecond
 
@@ -66,11 +70,12 @@ func (d *Daemon) leave(signals <-chan os.Signal) error {
 	defer watcher.Wait()
 	left := make(chan struct{})
 	defer close(left)
+	began := time.Now()
 	watcher.Go(func() {
 		for {
 			select {
 			case s := <-signals:
-				if s != syscall.SIGHUP {
+				if s != syscall.SIGHUP && time.Since(began) >= impatience {
 					cancel(ErrForced)
 					return
 				}

@@ -32,7 +32,9 @@ func run() int {
 		Root:      os.Geteuid() == 0,
 		Become:    cli.SystemBecome,
 		Version:   versionText(),
-		Signals:   signals,
+		// Programs that this one starts get the signal as ever: handlers are not inherited.
+		LetPipesBreak: func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) },
+		Signals:       signals,
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// restartPause is how long a command that has failed stays ended.
+	// restartPause is how long a command that has ended stays so.
 	restartPause = time.Second
 	// badConfiguration is the exit status that a restart would not mend.
 	badConfiguration = 78
@@ -30,10 +30,12 @@ type HoldConfig struct {
 	Remark  func(format string, args ...any) // tells what happens
 }
 
-// Hold opens sockets and FIFOs and runs a command that takes them over. While it is being started again because it has
-// failed, they stay open: clients queue, and nobody who writes to the FIFO is blocked. Hold ends with the command when
-// that succeeds, when its configuration is bad, or after a signal; it returns the command's exit status. What it has made it
-// removes again, and if it is killed a guard does that for the FIFOs: one that nobody reads would block those who open it.
+// Hold opens sockets and FIFOs and runs a command that takes them over. When that ends it is
+// started again, and meanwhile they stay open: clients queue, and nobody who writes to the FIFO is
+// blocked. A director that was told to leave ends well, but not for good. Hold ends with the
+// command when its configuration is bad, or after a signal to Hold; it returns the command's exit
+// status. What it has made it removes again, and if it is killed a guard does that for the FIFOs:
+// one that nobody reads would block those who open it.
 func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 	files := make([]*os.File, 0, len(cfg.Specs))
 	defer func() {
@@ -62,7 +64,7 @@ func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 	defer guard.end()
 	for {
 		status, ending, err := runHeld(ctx, cfg, files, names)
-		if err != nil || ending || status == 0 || status == badConfiguration {
+		if err != nil || ending || status == badConfiguration {
 			return status, err
 		}
 		cfg.Remark("%s has ended with status %d, starting it again; its sockets stay open", cfg.Command[0], status)

@@ -48,7 +48,8 @@ type remarks chan string
 
 func (r remarks) remark(format string, args ...any) { r <- fmt.Sprintf(format, args...) }
 
-// What is held survives the command, which is started again when it fails and not when it succeeds. Nothing stays behind.
+// What is held survives the command, which is started again when it ends, unless it says that this
+// would not help. Nothing stays behind.
 func TestHold(t *testing.T) {
 	dir := socketDir(t)
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -59,12 +60,12 @@ func TestHold(t *testing.T) {
 	// The first time it fails; the second time it shows what it was given, and reads what was written while nobody ran.
 	script := `test "$LISTEN_PID" = $$ || exit 78
 if test ! -e once; then echo alice >&4; : >once; exit 3; fi
-echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"`
+echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"; exit 78`
 	var out strings.Builder
 	status, err := Hold(t.Context(), HoldConfig{
 		Specs: specs, Command: []string{"/bin/sh", "-c", "cd " + dir + "; " + script}, Stdout: &out, Stderr: &out, Remark: told.remark,
 	})
-	if status != 0 || err != nil || out.String() != "2 login:notify\nalice\n" {
+	if status != 78 || err != nil || out.String() != "2 login:notify\nalice\n" {
 		t.Errorf("status %d, %v, output %q", status, err, out.String())
 	}
 	if got := <-told; !strings.Contains(got, "ended with status 3") {
@@ -246,7 +247,7 @@ func TestHoldStatus(t *testing.T) {
 		again   bool // it is started again
 	}{
 		{"exit 78", 78, false},
-		{"exit 0", 0, false},
+		{"exit 0", 0, true},
 		{"exit 4", 4, true},
 		{"kill -9 $$", 137, true},
 		{"exec /no/such/program", 127, true},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Buffer is a log in memory. It is safe for concurrent use; the zero value is empty and ready.
@@ -33,6 +34,18 @@ func (b *Buffer) Line(message string) map[string]any {
 		var fields map[string]any
 		if json.Unmarshal([]byte(text), &fields) == nil && fields["message"] == message {
 			return fields
+		}
+	}
+	return nil
+}
+
+// Await is Line for one that may still be on its way; it gives up after some time.
+func (b *Buffer) Await(message string, limit time.Duration) map[string]any {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); <-ticker.C {
+		if line := b.Line(message); line != nil {
+			return line
 		}
 	}
 	return nil

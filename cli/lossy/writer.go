@@ -1,0 +1,122 @@
+// Package lossy writes a log that may find no reader: lines that cannot be written are lost and
+// counted, and nobody ever waits for one. A full pipe, a disk without room or a reader that is gone
+// must cost a director log lines, never lookups.
+package lossy
+
+import (
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	// maxWaiting bounds what waits to be written, in bytes.
+	maxWaiting = 1 << 20
+	// closeTime is how long Close waits for lines to be written.
+	closeTime = time.Second
+)
+
+// Writer is a log of lines. It is safe for concurrent use.
+type Writer struct {
+	out  io.Writer
+	note func(lost uint64) []byte
+
+	mu      sync.Mutex
+	lines   [][]byte // that wait
+	waiting int      // their bytes, and those of what is being written
+	lost    uint64   // all
+	noted   uint64   // of them
+	closed  bool
+	wake    chan struct{} // something waits, or the end has come
+	ended   chan struct{} // closed when all that could be has been written
+}
+
+// New returns a writer to out. note makes the line that stands in the log in place of lines that
+// were lost. Close ends it.
+func New(out io.Writer, note func(lost uint64) []byte) *Writer {
+	w := &Writer{out: out, note: note, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// Write takes one line. It never waits, and never fails: what is not written is counted.
+func (w *Writer) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.waiting+len(line) > maxWaiting {
+		w.lost++
+		return len(line), nil
+	}
+	w.lines = append(w.lines, append([]byte(nil), line...))
+	w.waiting += len(line)
+	w.signal()
+	return len(line), nil
+}
+
+// Lost returns how many lines were lost so far.
+func (w *Writer) Lost() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
+}
+
+// Close waits until what was written so far has been, a second at most. It may be called twice.
+func (w *Writer) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.signal()
+	w.mu.Unlock()
+	timer := time.NewTimer(closeTime)
+	defer timer.Stop()
+	select {
+	case <-w.ended:
+	case <-timer.C: // nobody reads; the process goes without it
+	}
+}
+
+// signal wakes run. mu must be held.
+func (w *Writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Writer) run() {
+	defer close(w.ended)
+	for range w.wake {
+		for {
+			line, more, end := w.next()
+			if end {
+				return
+			}
+			if !more {
+				break
+			}
+			if _, err := w.out.Write(line); err != nil {
+				w.mu.Lock()
+				w.lost++
+				w.mu.Unlock()
+			}
+		}
+	}
+}
+
+// next returns the next line to be written, that about lost ones first.
+func (w *Writer) next() (line []byte, more, end bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.lines) == 0 {
+		w.waiting = 0
+		return nil, false, w.closed
+	}
+	if w.lost > w.noted {
+		lost := w.lost - w.noted
+		w.noted = w.lost
+		return w.note(lost), true, false
+	}
+	line, w.lines[0] = w.lines[0], nil
+	w.lines = w.lines[1:]
+	w.waiting -= len(line)
+	return line, true, false
+}
