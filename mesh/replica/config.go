@@ -53,6 +53,7 @@ type Guards struct {
 	MoveAllStamps  bool // a step moves all that is stamped, whoever did it and whenever
 	RankByExactAge bool // meshes that meet compare their ages to the millisecond
 
+	NoGoingOn         bool // nobody goes on with the moves of a director that is gone
 	NoRests           bool // what a peer has of a dead director's log and we do not is of no concern
 	NoAskAgain        bool // the rest of a dead director's log is asked for once, come what may
 	NoJoinerPositions bool // what others have of logs whose writers one never met is of no concern

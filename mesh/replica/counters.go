@@ -22,6 +22,7 @@ type Counters struct {
 	ClockSteps         uint64
 	PeerFailures       uint64
 	Kicks              uint64
+	MovesTaken         uint64 // moves of directors that were gone, gone on with here
 	ForgottenHolds     uint64 // users released because nobody told us of their release
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64

@@ -54,7 +54,9 @@
 //
 // # Moves
 //
-// The originator supersedes the mapping (next generation, marked moving) and sends a Hold. Each director holds the user's lookups,
-// confirms, kicks and reports. When all counted peers have, and the kick delay has passed, the originator releases: the same row, no
-// longer moving. Generation, stamp and backend name the move.
+// The originator supersedes the mapping (next generation, marked moving) and sends a Hold. Each
+// director holds the user's lookups, confirms, kicks and reports. When all counted peers have,
+// and the kick delay has passed, the originator releases: the same row, no longer moving.
+// Generation, stamp and backend name the move. When the originator is gone, the lowest of the
+// others goes on; see origin.go.
 package replica

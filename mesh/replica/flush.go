@@ -125,7 +125,7 @@ func (c *Core) flushable(f *flush, u user, m directory.Mapping) bool {
 
 // pumpFlushes starts moves as others end.
 func (c *Core) pumpFlushes(now time.Duration) {
-	if len(c.flushes.own) == 0 {
+	if len(c.flushes.own) == 0 || c.admission.leaving {
 		return
 	}
 	for _, f := range c.flushes.own {

@@ -341,6 +341,7 @@ func (c *Core) takePart(now time.Duration, log *peerLog, m *wire.LogPart) {
 			c.takeRows(now, e)
 		case *wire.Hold:
 			c.mergeRows(now, e.Blocks, nil)
+			c.runAllBy(e.Blocks, log.id)
 		}
 	}
 	c.gained(log, spans{}.add(m.From, to))

@@ -115,6 +115,7 @@ func (c *Core) applyDelta(now time.Duration, id deltaID, d *wire.Delta) {
 	if c.admission.bootstrapped {
 		c.apply(now, d.Change, nil)
 		c.mergeRows(now, d.Blocks, nil)
+		c.runAllBy(d.Blocks, logID{d.Origin, d.Boot})
 	}
 }
 

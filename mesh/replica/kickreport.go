@@ -3,7 +3,14 @@ package replica
 import (
 	"cmp"
 	"slices"
+
+	"directormesh/mesh/wire"
 )
+
+// kickResult is what a report of a kick says.
+func kickResult(k wire.KickCount) KickResult {
+	return KickResult{Count: int(k.Count), Known: k.Known, Left: int(k.Left), Blind: k.Blind}
+}
 
 // kickReport is what directors could not do of a kick: an operator must learn of sessions that go on where the user is no more. ""
 // is this director.

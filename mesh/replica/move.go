@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -20,6 +19,7 @@ const (
 	tellWithin   = time.Second      // how long a held move's operation waits for reports, so that it can tell of them
 	maxRestarts  = 5
 	advanceEvery = 50 * time.Millisecond
+	movesPerHold = 4096
 	gossipRows   = 16 // moves of more users travel by stream alone
 )
 
@@ -74,16 +74,11 @@ type moves struct {
 	touched    []*move       // may go on
 	all        bool          // all may go on
 	advancedAt time.Duration // when all were last looked at because time passed
+	orphaned   bool          // a director went: some of its moves may have to be gone on with
+	lookedAt   time.Duration // when we last looked for such moves
 
 	answered  map[report]*heldBatch // other directors' Holds
 	cleanedAt time.Duration
-}
-
-// heldBatch is what we did for a Hold of a peer, kept a while in case the Hold comes again.
-type heldBatch struct {
-	at     time.Duration
-	beaten []wire.Block
-	kicks  map[user]*wire.KickCount // nil: under way
 }
 
 func (ms *moves) init() {
@@ -112,15 +107,20 @@ func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above u
 	}
 	m.row, m.phase = row, holding
 	m.reported, m.kicked = make(map[string]bool), kickReport{}
-	c.follow(now, m.user, row)
+	c.follow(now, m.user, row, before{previous, was})
 	c.moves.starting = append(c.moves.starting, m)
-	c.kicks.start(c, m.user.tag, KickTarget{ByHash: true, Hash: m.user.hash, Keep: backend},
-		func(r KickResult, _ string) {
-			if sameMove(m.row, row) {
-				m.report("", r)
-				c.moves.touch(m)
-			}
-		})
+	c.kickOwn(m)
+}
+
+// kickOwn ends the sessions here of a user that we move.
+func (c *Core) kickOwn(m *move) {
+	row := m.row
+	c.kickMoving(m.user, func(k wire.KickCount) {
+		if sameMove(m.row, row) {
+			m.report("", kickResult(k))
+			c.moves.touch(m)
+		}
+	})
 }
 
 func (m *move) report(peer string, r KickResult) {
@@ -152,27 +152,31 @@ func (ms *moves) send(c *Core, now time.Duration) {
 	}
 	blocks := ms.releasing.blocks()
 	ms.releasing = newRowSet()
-	c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: blocks})
+	for b := range slices.Chunk(blocks, 1) {
+		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: b})
+	}
 	c.gossipRows(blocks)
 }
 
 func (ms *moves) announce(c *Core, now time.Duration) {
-	if len(ms.starting) == 0 {
-		return
-	}
-	b := &holdBatch{id: c.newID(), at: now, moves: make(map[user]*move), held: make(map[string]bool)}
-	rows := newRowSet()
-	b.order = ms.starting
-	for _, m := range b.order {
-		m.batch, b.moves[m.user] = b, m
-		rows.add(m.user.tag, m.row)
-		ms.touch(m)
-	}
+	starting := ms.starting
 	ms.starting = nil
-	ms.batches[b.id] = b
-	b.msg = &wire.Hold{ID: b.id, Blocks: rows.blocks()}
-	c.write(now, b.msg)
-	c.gossipRows(b.msg.Blocks)
+	for order := range slices.Chunk(starting, movesPerHold) {
+		b := &holdBatch{
+			id: c.newID(), at: now, order: order,
+			moves: make(map[user]*move), held: make(map[string]bool),
+		}
+		rows := newRowSet()
+		for _, m := range b.order {
+			m.batch, b.moves[m.user] = b, m
+			rows.add(m.user.tag, m.row)
+			ms.touch(m)
+		}
+		ms.batches[b.id] = b
+		b.msg = &wire.Hold{ID: b.id, Blocks: rows.blocks()}
+		c.write(now, b.msg)
+		c.gossipRows(b.msg.Blocks)
+	}
 }
 
 // touch has a move looked at when the input ends.
@@ -299,7 +303,7 @@ func (c *Core) release(now time.Duration, m *move) {
 		c.finishMove(m, ErrTryAgain)
 		return
 	}
-	c.follow(now, m.user, row)
+	c.follow(now, m.user, row, before{})
 	c.moves.releasing.add(m.user.tag, row)
 	c.finishMove(m, nil)
 }
@@ -329,55 +333,6 @@ func (c *Core) finishMove(m *move, err error) {
 	if m.flush != nil {
 		c.flushes.moveEnded(m, err)
 	}
-}
-
-// gotHold holds users that a peer moves, confirms, and kicks.
-func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
-	r := report{p.life(), m.ID}
-	h := c.moves.answered[r]
-	if h == nil {
-		h = &heldBatch{at: now, kicks: make(map[user]*wire.KickCount)}
-		c.moves.answered[r] = h
-	}
-	beaten := newRowSet()
-	seen := make(map[user]bool)
-	c.mergeRows(now, m.Blocks, func(u user, in directory.Mapping, out directory.Merged) {
-		seen[u] = true
-		if !sameMove(in, out.Mapping) {
-			beaten.add(u.tag, out.Mapping)
-			return
-		}
-		c.kickHeld(r, h, u)
-	})
-	for _, b := range m.Blocks {
-		for row := range b.All() {
-			if u := (user{b.Tag, row.Hash}); !seen[u] { // dead here: forgotten meanwhile
-				c.kicks.note(r, wire.KickCount{Tag: u.tag, Hash: u.hash})
-			}
-		}
-	}
-	h.beaten = beaten.blocks()
-	c.send(p, &wire.Held{ID: m.ID, Beaten: h.beaten})
-}
-
-// kickHeld ends a held user's sessions elsewhere, once, and queues the report.
-func (c *Core) kickHeld(r report, h *heldBatch, u user) {
-	if result, begun := h.kicks[u]; begun {
-		if result != nil {
-			c.kicks.note(r, *result)
-		}
-		return
-	}
-	h.kicks[u] = nil
-	done := func(result wire.KickCount) {
-		h.kicks[u] = &result
-		c.kicks.note(r, result)
-	}
-	if _, held := c.held[u]; !held { // released already: the Hold came late
-		done(wire.KickCount{Tag: u.tag, Hash: u.hash})
-		return
-	}
-	c.kickMoving(u, done)
 }
 
 // gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that row, unless it is another
@@ -417,7 +372,7 @@ func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) 
 	}
 	for _, k := range m.Kicks {
 		if mv := b.moves[user{k.Tag, k.Hash}]; mv != nil {
-			mv.report(p.name, KickResult{Count: int(k.Count), Known: k.Known, Left: int(k.Left), Blind: k.Blind})
+			mv.report(p.name, kickResult(k))
 			ms.touch(mv)
 		}
 	}
@@ -434,26 +389,6 @@ func (ms *moves) resend(c *Core, p *peer) {
 		}
 		if missing {
 			c.send(p, &wire.Hold{ID: b.id, Blocks: b.msg.Blocks})
-		}
-	}
-}
-
-// repeat answers the holds of a peer once more: the answers went out by a stream that broke.
-func (ms *moves) repeat(c *Core, now time.Duration, p *peer) {
-	var again []report
-	for r, h := range ms.answered {
-		if r.by == p.life() && now-h.at < holdFor {
-			again = append(again, r)
-		}
-	}
-	slices.SortFunc(again, func(a, b report) int { return cmp.Compare(a.id, b.id) })
-	for _, r := range again {
-		h := ms.answered[r]
-		c.send(p, &wire.Held{ID: r.id, Beaten: h.beaten})
-		for _, u := range slices.SortedFunc(maps.Keys(h.kicks), compareUsers) {
-			if result := h.kicks[u]; result != nil {
-				c.kicks.note(r, *result)
-			}
 		}
 	}
 }
@@ -483,7 +418,7 @@ func (ms *moves) peerGone(name string) {
 	for _, b := range ms.batches {
 		delete(b.held, name)
 	}
-	ms.all = true
+	ms.all, ms.orphaned = true, true
 }
 
 func (ms *moves) excludeSilent(c *Core, now time.Duration) {
@@ -502,6 +437,7 @@ func (ms *moves) excludeSilent(c *Core, now time.Duration) {
 
 // checkMoves lets moves notice that time passed.
 func (c *Core) checkMoves(now time.Duration) {
+	c.goOn(now)
 	if len(c.moves.byUser) > 0 && now-c.moves.advancedAt >= advanceEvery {
 		c.moves.all, c.moves.advancedAt = true, now
 	}

@@ -7,8 +7,10 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// holdFor is how long a director that hears of no release holds a user.
-const holdFor = 30 * time.Second
+// holdFor is how long a director that hears of no release holds a user: longer than the
+// originator, or who goes on with its moves, takes to release (releaseBy), and less than a
+// lookup waits.
+const holdFor = 28 * time.Second
 
 // maxUnpacked is the room for rows that is kept from message to message: a chunk of a snapshot fits.
 const maxUnpacked = 1 << 14
@@ -18,6 +20,14 @@ type heldUser struct {
 	mapping directory.Mapping
 	since   time.Duration
 	kick    *moveKick // nil: none begun
+	by      logID     // the director, and its life, that runs the move; zero: not known
+	before  before    // what the mapping replaced here
+}
+
+// before is a mapping that was replaced.
+type before struct {
+	mapping directory.Mapping
+	status  directory.Status
 }
 
 // moveKick is the kick that the first word of a move began: its row may come by gossip before the Hold that wants a report.
@@ -72,7 +82,7 @@ func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks
 	} else {
 		kicks = false
 	}
-	c.follow(now, u, out.Mapping)
+	c.follow(now, u, out.Mapping, before{out.Before, out.BeforeStatus})
 	switch {
 	case kicks && out.Mapping.Moving:
 		c.kickMoving(u, nil)
@@ -108,11 +118,11 @@ func (c *Core) kickMoving(u user, report func(wire.KickCount)) {
 }
 
 // follow keeps the list of held users in step with a row.
-func (c *Core) follow(now time.Duration, u user, m directory.Mapping) {
+func (c *Core) follow(now time.Duration, u user, m directory.Mapping, was before) {
 	h, held := c.held[u]
 	switch {
 	case m.Moving && (!held || !sameMove(h.mapping, m)):
-		c.held[u] = heldUser{mapping: m, since: now}
+		c.held[u] = heldUser{mapping: m, since: now, before: was}
 	case !m.Moving && held:
 		delete(c.held, u)
 		c.waiters.recheck = true

@@ -45,6 +45,7 @@ type director struct {
 	lastID   uint64
 	chunks   int // snapshot chunks taken in this delivery
 
+	hook    func(RunHook) // told of each; may be nil
 	kicker  func(Kick) (count int, known, answers bool)
 	kickErr error                                    // what the kicker fails with
 	left    int                                      // sessions that the kicker cannot end
@@ -284,6 +285,9 @@ func (d *director) carryOut() bool {
 			other.core.OutClosed(d.w.now, d.name, nil)
 			other.core.InClosed(d.w.now, other.sessions[d.name], nil)
 		case RunHook:
+			if d.hook != nil {
+				d.hook(e)
+			}
 			d.core.HookDone(d.w.now, e.ID, true, nil)
 		case Log:
 			d.logs = append(d.logs, e)

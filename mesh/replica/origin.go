@@ -1,0 +1,105 @@
+package replica
+
+import (
+	"slices"
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+// The originator is gone. When a director leaves or fails, the live one with the lowest name
+// goes on with its moves as its own, from where everybody holds the user: it asks all to hold,
+// which those that do confirm at once; their reports, which each remembers with the move; hook,
+// delay, release. Should two directors do that it does no harm, for a release is the same
+// whoever gives it. A director decides by whom it counts itself, so somebody always does it.
+
+const (
+	orphansEvery = 500 * time.Millisecond // moves that nobody runs are looked for, when nobody went
+	// unknownFor is how long a move must have been under way for one of which we do not know
+	// who runs it to be gone on with: word of that may be on its way.
+	unknownFor = failAfter
+)
+
+// runBy notes which director's life moves a user that is held here.
+func (c *Core) runBy(u user, by logID) {
+	if h, held := c.held[u]; held && h.by != by {
+		h.by = by
+		c.held[u] = h
+	}
+}
+
+// runAllBy notes it for rows that came otherwise than by the hold of one that lives.
+func (c *Core) runAllBy(blocks []wire.Block, by logID) {
+	for _, b := range blocks {
+		for m := range b.All() {
+			u := user{b.Tag, m.Hash}
+			if h, held := c.held[u]; held && h.by == (logID{}) && sameMove(h.mapping, m) {
+				c.runBy(u, by)
+			}
+		}
+	}
+}
+
+// goOn takes over the moves that nobody runs any more, if that is for this director to do.
+func (c *Core) goOn(now time.Duration) {
+	ms := &c.moves
+	if len(c.held) <= len(ms.byUser) || !ms.orphaned && now-ms.lookedAt < orphansEvery {
+		return
+	}
+	ms.orphaned, ms.lookedAt = false, now
+	if !c.isLowest() || c.cfg.Guards.NoGoingOn {
+		return
+	}
+	var orphans []user
+	for u, h := range c.held {
+		if ms.byUser[u] == nil && c.isOrphan(now, h) {
+			orphans = append(orphans, u)
+		}
+	}
+	if len(orphans) == 0 {
+		return
+	}
+	slices.SortFunc(orphans, compareUsers)
+	for _, u := range orphans {
+		c.takeMove(u)
+	}
+	c.counters.MovesTaken += uint64(len(orphans))
+	c.logf(LogInfo, "going on with moves of a director that is gone", Field{"users", len(orphans)})
+}
+
+// isOrphan reports whether nobody runs a move.
+func (c *Core) isOrphan(now time.Duration, h heldUser) bool {
+	if h.by == (logID{}) {
+		return now-h.since >= unknownFor
+	}
+	p := c.inLife(h.by)
+	return p == nil || !p.live
+}
+
+// isLowest reports whether of all live directors that we count this one has the lowest name.
+func (c *Core) isLowest() bool {
+	a := &c.admission
+	if !a.bootstrapped || a.leaving || c.selfRemoved() {
+		return false
+	}
+	for _, p := range c.sortedPeers() {
+		if p.live && p.counted {
+			return c.cfg.Name < p.name
+		}
+	}
+	return true
+}
+
+// takeMove makes the move of a director that is gone ours. Its time runs since we hold the
+// user, so that it ends before the others release the user by themselves. What its originator's
+// kicker did, or would have done, nobody knows.
+func (c *Core) takeMove(u user) {
+	h := c.held[u]
+	m := &move{
+		user: u, row: h.mapping, previous: h.before.mapping, was: h.before.status, started: h.since,
+		phase: holding, reported: make(map[string]bool), unsure: true,
+	}
+	c.moves.byUser[u] = m
+	c.moves.starting = append(c.moves.starting, m)
+	c.kickOwn(m)
+}

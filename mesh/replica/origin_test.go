@@ -1,0 +1,292 @@
+package replica
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// exodus is a user who is moved by a director that goes.
+type exodus struct {
+	w        *world
+	h        ring.UserHash
+	old, new netip.Addr
+	begun    time.Duration
+	slow     map[string]time.Duration // kickers that take a while, by director
+	kicks    map[string][]time.Duration
+	due      []func()
+}
+
+// newExodus starts directors with a user who was seen at the last one.
+func newExodus(t *testing.T, directors int, change ...func(*Config)) *exodus {
+	w := started(t, directors, change...)
+	w.noGossip = true
+	e := &exodus{
+		w: w, h: 16384,
+		slow: make(map[string]time.Duration), kicks: make(map[string][]time.Duration),
+	}
+	e.old = w.directors[directors-1].must(e.h)
+	e.new = backendsBut(e.old)[0]
+	w.run(time.Second)
+	for _, d := range w.directors {
+		d.kicker = func(k Kick) (int, bool, bool) {
+			e.kicks[d.name] = append(e.kicks[d.name], w.now)
+			if wait := e.slow[d.name]; wait > 0 {
+				at := w.now + wait
+				e.due = append(e.due, func() {
+					if at >= 0 && w.now >= at {
+						at = -1
+						d.core.KickDone(w.now, k.ID, KickResult{Count: 1, Known: true}, nil)
+					}
+				})
+				return 0, false, false
+			}
+			return 0, true, true
+		}
+	}
+	return e
+}
+
+// begin lets a director move the user; only those named hear of it at first.
+func (e *exodus) begin(by *director, hear ...string) (op uint64) {
+	e.begun = e.w.now
+	e.w.filter = func(to *director, m wire.Message) bool {
+		_, hold := m.(*wire.Hold)
+		return !hold || slices.Contains(hear, to.name)
+	}
+	op = by.begin(Move{Hash: e.h, Backend: e.new, Wait: true})
+	by.carryOut()
+	e.w.filter = nil
+	e.w.deliver()
+	return op
+}
+
+// run lets time pass. While it does, nobody may be answered the new backend as long as somebody
+// answers the old one, does not hold the user, or ends sessions on the old one.
+func (e *exodus) run(d time.Duration) (released time.Duration) {
+	w := e.w
+	for end := w.now + d; w.now < end; {
+		w.run(25 * time.Millisecond)
+		for _, do := range e.due {
+			do()
+		}
+		w.deliver()
+		var moved, not []string
+		for _, d := range w.directors {
+			if d.stopped {
+				continue
+			}
+			m, status := d.dir.Find("", e.h, d.core.MeshTime(w.now))
+			kicks := e.kicks[d.name]
+			switch {
+			case status == directory.Live && m.Backend == e.new && !m.Moving:
+				moved = append(moved, d.name)
+			case status != directory.Live || m.Backend != e.new:
+				not = append(not, d.name+" does not hold")
+			}
+			if len(kicks) == 0 || w.now-kicks[0] < e.slow[d.name] {
+				not = append(not, d.name+" has not kicked")
+			}
+		}
+		if len(moved) > 0 && len(not) > 0 {
+			w.t.Fatalf("%v after the move began %v answer the new backend, but %v",
+				w.now-e.begun, moved, not)
+		}
+		if len(moved) > 0 && released == 0 {
+			released = w.now
+		}
+	}
+	return released
+}
+
+// leave ends a director in good order.
+func (d *director) leave() {
+	d.core.Leave(d.w.now)
+	d.w.deliver()
+	d.crash()
+}
+
+func TestMovesOfOneThatIsGone(t *testing.T) {
+	const kickDelay, margin = 2 * time.Second, 2 * time.Second
+	tests := []struct {
+		name   string
+		hear   []string // of the move, before its originator is gone
+		slow   map[string]time.Duration
+		play   func(e *exodus)
+		within time.Duration // from when the originator goes until the user is let in
+	}{
+		{"it dies", []string{"d1", "d2", "d3"}, nil, func(e *exodus) { e.w.directors[3].crash() },
+			failAfter + kickDelay + margin},
+		{"it leaves", []string{"d1", "d2", "d3"}, nil, func(e *exodus) { e.w.directors[3].leave() },
+			kickDelay + margin},
+		{"it dies between holds", []string{"d1"}, nil, func(e *exodus) { e.w.directors[3].crash() },
+			failAfter + kickDelay + margin},
+		{"it dies, the lowest has not heard", []string{"d3"}, nil,
+			func(e *exodus) { e.w.directors[3].crash() }, failAfter + kickDelay + margin},
+		{"it leaves between holds", []string{"d2"}, nil, func(e *exodus) { e.w.directors[3].leave() },
+			kickDelay + margin},
+		{"a slow kicker", []string{"d1", "d2", "d3"}, map[string]time.Duration{"d2": 9 * time.Second},
+			func(e *exodus) { e.w.directors[3].leave() }, 9*time.Second + kickDelay + margin},
+		{"it is started again at once", []string{"d1", "d2", "d3"}, nil, func(e *exodus) {
+			e.w.directors[3].crash()
+			e.w.directors[3].boots(false)
+		}, kickDelay + margin},
+		{"then the lowest dies", []string{"d1", "d2", "d3"},
+			map[string]time.Duration{"d2": 9 * time.Second}, func(e *exodus) {
+				e.w.directors[3].leave()
+				e.run(2 * time.Second)
+				if e.w.directors[0].core.counters.MovesTaken != 1 {
+					e.w.t.Fatal("the lowest does not go on; the test shows nothing")
+				}
+				e.w.directors[0].crash()
+			}, 2*time.Second + failAfter + 9*time.Second + kickDelay + margin},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e := newExodus(t, 4)
+			for name, length := range test.slow {
+				e.slow[name] = length
+			}
+			e.begin(e.w.directors[3], test.hear...)
+			e.run(100 * time.Millisecond)
+			goes := e.w.now
+			test.play(e)
+			released := e.run(20 * time.Second)
+			if took := released - goes; released == 0 || took > test.within {
+				t.Errorf("the user is let in after %v, want %v at most", took, test.within)
+			}
+			for _, d := range e.w.directors[:3] {
+				if d.stopped {
+					continue
+				}
+				if got := d.must(e.h); got != e.new {
+					t.Errorf("%s answers %v, want %v", d.name, got, e.new)
+				}
+				if n := len(e.kicks[d.name]); n != 1 {
+					t.Errorf("%s kicked %d times: who goes on must get the report of before", d.name, n)
+				}
+			}
+		})
+	}
+}
+
+// One peer alone counts the originator as failed, and goes on with a move that is still under
+// way.
+func TestMoveOfOneThatOnlySeemsGone(t *testing.T) {
+	e := newExodus(t, 4)
+	e.slow["d2"] = 9 * time.Second
+	d1, d4 := e.w.directors[0], e.w.directors[3]
+	op := e.begin(d4, "d1", "d2", "d3")
+	e.w.split([]*director{d1}, []*director{d4})
+	e.run(20 * time.Second)
+	if d1.core.counters.MovesTaken != 1 {
+		t.Fatal("d1 did not go on with the move; the test shows nothing")
+	}
+	if done, ok := d4.done[op]; !ok || done.Err != nil {
+		t.Errorf("the move ends with %+v (%v)", done, ok)
+	}
+	e.w.heal()
+	e.w.until("all synced", 10*time.Second, e.w.allSynced)
+	for _, d := range e.w.directors {
+		if got := d.must(e.h); got != e.new || d.core.counters.ForgottenHolds > 0 {
+			t.Errorf("%s answers %v, want %v; counters %+v", d.name, got, e.new, d.core.counters)
+		}
+	}
+}
+
+// Without a director that goes on the users are locked out for long.
+func TestMovesOfOneThatIsGoneUnguarded(t *testing.T) {
+	e := newExodus(t, 4, func(c *Config) { c.Guards.NoGoingOn = true })
+	e.begin(e.w.directors[3], "d1", "d2", "d3")
+	e.w.directors[3].leave()
+	if released := e.run(holdFor - time.Second); released != 0 {
+		t.Errorf("the user is let in after %v although nobody goes on", released-e.begun)
+	}
+}
+
+// Where nobody goes on with a move the others let the user in by themselves, before a lookup
+// that has waited since gives up.
+func TestWaiterOutlastsAForgottenHold(t *testing.T) {
+	e := newExodus(t, 3, func(c *Config) { c.Guards.NoGoingOn = true })
+	e.begin(e.w.directors[2], "d1", "d2")
+	d1 := e.w.directors[0]
+	_, id := d1.ask(e.h)
+	if id == 0 {
+		t.Fatal("the lookup does not wait")
+	}
+	e.w.directors[2].crash()
+	e.w.run(lookupDeadline + time.Second)
+	if a, ok := d1.answers[id]; !ok || a.Err != nil || a.Backend != e.new {
+		t.Errorf("the lookup ends with %+v (%v), want %v", a, ok, e.new)
+	}
+	if d1.core.counters.ForgottenHolds != 1 {
+		t.Errorf("%d holds forgotten; the guard is not off", d1.core.counters.ForgottenHolds)
+	}
+}
+
+// A director leaves while it moves ten thousand users. The next one takes them all at once,
+// with a few messages.
+func TestLeaverInALargeFlush(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	for h := ring.UserHash(1); d3.dir.Users(testBackend(2)) < maxParallel; h += 200003 {
+		d3.must(h)
+	}
+	w.run(time.Second)
+	if _, err := d1.do(SetDown{testBackend(2), true}); err != nil {
+		t.Fatal(err)
+	}
+	mapped := d2.dir.Users(testBackend(2))
+	if _, err := d3.do(Flush{Addr: testBackend(2), MaxParallel: maxParallel}); err != nil {
+		t.Fatal(err)
+	}
+	allHeld := func() bool { return len(d2.core.held) >= min(mapped, maxParallel) }
+	w.until("all are being moved", 5*time.Second, allHeld)
+	messages := make(map[string]int)
+	w.filter = func(to *director, m wire.Message) bool {
+		if to == d2 {
+			messages[fmt.Sprintf("%T", m)]++
+		}
+		return true
+	}
+	d3.leave()
+	left := w.now
+	noneHeld := func() bool { return len(d1.core.held)+len(d2.core.held) == 0 }
+	w.until("nobody is held", 10*time.Second, noneHeld)
+	if took := w.now - left; took > 4*time.Second {
+		t.Errorf("the last user is let in after %v, want the kick delay and 2 s at most", took)
+	}
+	if n := messages["*wire.Hold"]; n == 0 || n > mapped/1000 {
+		t.Errorf("%d holds for %d users", n, mapped)
+	}
+	if n := messages["*wire.Rows"]; n > 40 {
+		t.Errorf("%d messages of rows for %d users", n, mapped)
+	}
+	for _, d := range []*director{d1, d2} {
+		if n := d.dir.Users(testBackend(2)); n > 0 || d.core.counters.ForgottenHolds > 0 {
+			t.Errorf("%s still counts %d users; counters %+v", d.name, n, d.core.counters)
+		}
+		if f := d.core.Flushes(); len(f) != 1 || !f[0].Lost {
+			t.Errorf("%s shows %+v, want a flush that was lost", d.name, f)
+		}
+	}
+}
+
+// Who goes on with a move runs the flush hook for it.
+func TestHookOfAMoveGoneOnWith(t *testing.T) {
+	e := newExodus(t, 3, func(c *Config) { c.Hook = true })
+	var hooks []RunHook
+	e.w.directors[0].hook = func(h RunHook) { hooks = append(hooks, h) }
+	e.begin(e.w.directors[2], "d1", "d2")
+	e.w.directors[2].crash()
+	e.run(failAfter + 4*time.Second)
+	if len(hooks) != 1 || hooks[0].Hash != e.h || hooks[0].Old.Addr != e.old || hooks[0].New != e.new {
+		t.Errorf("d1 ran hooks %+v, want one from %v to %v", hooks, e.old, e.new)
+	}
+}
