@@ -48,8 +48,12 @@ type testPackage struct {
 	pkg
 	binary  string
 	pattern string        // of the tests that are run
+	slow    []string      // those of them that are run when the others have passed
 	limit   time.Duration // a run that takes longer has failed
 }
+
+// slowTest is how long a test takes that is worth a run of its own. Most mutants die by the others.
+const slowTest = 300 * time.Millisecond
 
 // newRunner builds the tests of packages with all mutants of a source in it, by running the go
 // command in dir, and runs them once without a mutant: they must pass, and the time they take sets
@@ -69,9 +73,11 @@ func newRunner(
 			return nil, err
 		}
 		began := time.Now()
-		if v, _, out := t.run(ctx, 0); v != lives {
+		v, _, out := t.run(ctx, 0)
+		if v != lives {
 			return nil, fmt.Errorf("the tests of %s fail without a mutant\n%s", p.ImportPath, out)
 		}
+		t.slow = slowTests(out)
 		t.limit = 10*time.Second + 5*time.Since(began)
 		r.tests = append(r.tests, t)
 	}
@@ -149,20 +155,51 @@ func (t *testPackage) build(ctx context.Context, dir, overlay string) error {
 	return nil
 }
 
-var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+var (
+	failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+	success = regexp.MustCompile(`(?m)^--- PASS: (\S+) \((.*)s\)$`)
+)
+
+// slowTests returns the tests that took long, given what all printed.
+func slowTests(out []byte) (slow []string) {
+	for _, m := range success.FindAllSubmatch(out, -1) {
+		if took, err := strconv.ParseFloat(string(m[2]), 64); err == nil && took >= slowTest.Seconds() {
+			slow = append(slow, string(m[1]))
+		}
+	}
+	return slow
+}
 
 // run runs the tests as one mutant, 0 for none. It returns the first test that failed and the
 // output.
 func (t *testPackage) run(
 	ctx context.Context, number int, env ...string,
 ) (v verdict, test string, output []byte) {
+	args := []string{"-test.short", "-test.failfast", "-test.v", "-test.timeout", "0"}
+	env = append(env, fmt.Sprintf("%s=%d", chosenBy, number))
+	if len(t.slow) == 0 {
+		return t.start(ctx, env, append(args, "-test.run", t.pattern))
+	}
+	slow := "^(" + strings.Join(t.slow, "|") + ")$"
+	for _, tests := range [][]string{{"-test.run", t.pattern, "-test.skip", slow}, {"-test.run", slow}} {
+		v, test, output = t.start(ctx, env, append(args, tests...))
+		if v != lives {
+			break
+		}
+	}
+	return v, test, output
+}
+
+// start starts a process of the tests and waits for it.
+func (t *testPackage) start(
+	ctx context.Context, env, args []string,
+) (v verdict, test string, output []byte) {
 	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
 	script := fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, memoryLimit)
-	cmd := exec.CommandContext(limited, "sh", "-c", script, t.binary,
-		"-test.short", "-test.failfast", "-test.timeout", "0", "-test.run", t.pattern)
+	cmd := exec.CommandContext(limited, "sh", append([]string{"-c", script, t.binary}, args...)...)
 	cmd.Dir = t.Dir
-	cmd.Env = append(os.Environ(), append(env, fmt.Sprintf("%s=%d", chosenBy, number))...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second // a child may keep the pipe open
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -171,11 +208,10 @@ func (t *testPackage) run(
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
 		return timedOut, "", out.Bytes()
 	case err != nil:
-		test := ""
 		if found := failure.FindSubmatch(out.Bytes()); found != nil {
 			test = string(found[1])
 		}
 		return killed, test, out.Bytes()
 	}
-	return lives, "", nil
+	return lives, "", out.Bytes()
 }

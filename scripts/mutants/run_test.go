@@ -190,6 +190,34 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// Slow tests are run when the others have passed, and kill mutants like those.
+func TestSlowTests(t *testing.T) {
+	dir := writeSample(t, "", "")
+	p, deps, err := listPackage(t.Context(), dir, "./p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := read(p, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRunner(t.Context(), dir, t.TempDir(), s, []pkg{p}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutant := selection{places: regexp.MustCompile("p.go:3"), kinds: regexp.MustCompile("negate")}.draw(s.mutants)[0]
+	for _, slow := range []string{"TestCovered", "TestThatChecksNothing"} {
+		r.tests[0].slow = []string{slow}
+		if got, err := r.run(t.Context(), mutant); err != nil || got.verdict != killed || got.test != "TestCovered" {
+			t.Errorf("with slow %s: verdict %d by %q, %v", slow, got.verdict, got.test, err)
+		}
+	}
+	out := "--- PASS: TestFast (0.01s)\n    --- PASS: TestFast/part (9.00s)\n--- PASS: TestLong (0.30s)\n--- PASS: TestLonger (12.34s)\n"
+	if d := cmp.Diff([]string{"TestLong", "TestLonger"}, slowTests([]byte(out))); d != "" {
+		t.Errorf("slow tests (-want +got):\n%s", d)
+	}
+}
+
 // A mutant that never ends is killed, and so is one that takes all memory.
 func TestMutantsWithoutEnd(t *testing.T) {
 	dir := writeSample(t, "p/p.go", `package p
