@@ -1,0 +1,288 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// drained returns a mesh with users on two backends, both down, and how many users each has.
+func drained(t *testing.T, directors int, change ...func(*Config)) (w *world, users [2]int) {
+	t.Helper()
+	w = started(t, directors, change...)
+	d1 := w.directors[0]
+	for h := ring.UserHash(1); h < 60; h++ {
+		d1.must(h * 70000003)
+	}
+	w.run(time.Second)
+	for i := range users {
+		if _, err := d1.do(SetDown{testBackend(i + 1), true}); err != nil {
+			t.Fatal(err)
+		}
+		if users[i] = d1.dir.Users(testBackend(i + 1)); users[i] < 5 {
+			t.Fatalf("only %d users on %v; the test shows nothing", users[i], testBackend(i+1))
+		}
+	}
+	return w, users
+}
+
+// flush begins one and returns its name.
+func (d *director) flush(op Flush) FlushID {
+	d.w.t.Helper()
+	outcome, err := d.do(op)
+	if err != nil {
+		d.w.t.Fatal(err)
+	}
+	return outcome.Flush
+}
+
+// flushed is what a director knows of a flush.
+func (d *director) flushed(id FlushID) FlushStatus {
+	d.w.t.Helper()
+	for _, f := range d.core.Flushes() {
+		if f.ID == id {
+			return f
+		}
+	}
+	d.w.t.Fatalf("%s does not know flush %v", d.name, id)
+	return FlushStatus{}
+}
+
+func (f FlushStatus) running() bool { return f.Ended == 0 }
+
+func TestCancelFlush(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		at      int // number of the director that is told; d1 flushes the first backend, d2 the second
+		addr    netip.Addr
+		count   int
+		err     error
+		running [2]bool
+	}{
+		{"own", 1, testBackend(1), 1, nil, [2]bool{false, true}},
+		{"another's", 1, testBackend(2), 1, nil, [2]bool{true, false}},
+		{"of a third director", 3, testBackend(1), 1, nil, [2]bool{false, true}},
+		{"all", 3, netip.Addr{}, 2, nil, [2]bool{false, false}},
+		{"of a backend that nobody flushes", 1, testBackend(3), 0, ErrNothingToCancel, [2]bool{true, true}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w, users := drained(t, 3)
+			var ids [2]FlushID
+			for i, d := range w.directors[:2] {
+				ids[i] = d.flush(Flush{Addr: testBackend(i + 1), MaxParallel: 1})
+			}
+			w.run(time.Second)
+			outcome, err := w.directors[test.at-1].do(CancelFlush{test.addr})
+			if outcome.Count != test.count || !errors.Is(err, test.err) {
+				t.Errorf("%d are cancelled, %v; want %d, %v", outcome.Count, err, test.count, test.err)
+			}
+			w.run(3 * time.Second) // the move under way ends
+			for _, d := range w.directors {
+				for i, want := range test.running {
+					f := d.flushed(ids[i])
+					if f.running() != want || f.Canceled == want || f.Lost || f.Failed != 0 {
+						t.Errorf("%s sees flush %d as %+v; want it to run: %v", d.name, i+1, f, want)
+					}
+					if !want && (f.Moved == 0 || f.Moved >= uint64(users[i]) || f.Moving != 0 || f.Scanning) {
+						t.Errorf("%s: flush %d was cancelled with %+v, want some of %d users moved", d.name, i+1, f, users[i])
+					}
+				}
+			}
+		})
+	}
+}
+
+// Of two flushes of one director only the one that is meant is cancelled, and none that has ended.
+func TestCancelOneOfTwoFlushes(t *testing.T) {
+	w, users := drained(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	first := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	second := d1.flush(Flush{Addr: testBackend(2), MaxParallel: 1000})
+	if outcome, err := d2.do(CancelFlush{testBackend(1)}); err != nil || outcome.Count != 1 {
+		t.Errorf("cancelled %d, %v", outcome.Count, err)
+	}
+	w.run(4 * time.Second)
+	if f := d2.flushed(first); !f.Canceled || f.running() {
+		t.Errorf("the first is %+v", f)
+	}
+	if f := d2.flushed(second); f.Canceled || f.running() || f.Moved != uint64(users[1]) {
+		t.Errorf("the second is %+v, want %d users moved", f, users[1])
+	}
+	if outcome, err := d2.do(CancelFlush{}); !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
+		t.Errorf("when all have ended %d are cancelled, %v", outcome.Count, err)
+	}
+	w.wantRest()
+}
+
+// A flush cannot be cancelled at a director that cannot be reached.
+func TestCancelFlushOfUnreachableDirector(t *testing.T) {
+	w, _ := drained(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	w.run(time.Second)
+	w.cut[[2]string{"d2", "d1"}] = true
+	w.breakStream(d2, d1)
+	if outcome, err := d2.do(CancelFlush{}); !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
+		t.Errorf("%d are cancelled, %v", outcome.Count, err)
+	}
+}
+
+func TestFlushOfUnknownBackend(t *testing.T) {
+	w := started(t, 1)
+	d1 := w.directors[0]
+	if _, err := d1.do(RemoveBackend{testBackend(4)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []netip.Addr{testBackend(4), netip.MustParseAddr("198.51.100.1")} {
+		if _, err := d1.do(Flush{Addr: addr}); !errors.Is(err, directory.ErrUnknownBackend) {
+			t.Errorf("flush of %v gives %v", addr, err)
+		}
+	}
+}
+
+// So many users are in flight as were asked for, or as are configured.
+func TestFlushInFlight(t *testing.T) {
+	for asked, want := range map[int]int{-1: 3, 0: 3, 1: 1, 4: 4} {
+		w, users := drained(t, 1, func(c *Config) { c.MaxParallelMoves = 3 })
+		d1 := w.directors[0]
+		id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: asked})
+		if f := d1.flushed(id); f.Total == 0 || f.Total >= uint64(users[0]) || !f.Scanning {
+			t.Errorf("the flush begins with %d of %d users found, want a part: the rest is for later", f.Total, users[0])
+		}
+		w.run(time.Second)
+		if n := len(d1.core.moves.byUser); n != want {
+			t.Errorf("%d asked for: %d users are being moved, want %d", asked, n, want)
+		}
+		if f := d1.flushed(id); f.Moving != uint64(want) || !f.running() {
+			t.Errorf("%d asked for: the flush says %+v, want %d moving", asked, f, want)
+		}
+	}
+}
+
+// A flush of all moves those that are not where they hash to, of all tags.
+func TestFlushOfAll(t *testing.T) {
+	w, users := drained(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	tagged := ring.Tag("t")
+	for i := 5; i <= 6; i++ {
+		if _, err := d1.do(AddBackend{Addr: testBackend(i), Tag: tagged}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for h := ring.UserHash(0); h < 20; h++ { // the first are the first there can be
+		if _, ok := d1.core.TryLookup(w.now, tagged, h*h*700003); !ok {
+			t.Fatal("a lookup waits")
+		}
+	}
+	if _, err := d1.do(SetDown{testBackend(5), true}); err != nil {
+		t.Fatal(err)
+	}
+	others := d1.dir.Len() - users[0] - users[1] - d1.dir.Users(testBackend(5))
+	all := users[0] + users[1] + d1.dir.Users(testBackend(5))
+	id := d1.flush(Flush{})
+	w.run(3 * time.Second)
+	want := FlushStatus{ID: id, Total: uint64(all), Moved: uint64(all)}
+	ignored := cmpopts.IgnoreFields(FlushStatus{}, "Started", "Ended")
+	if diff := cmp.Diff(want, d2.flushed(id), ignored, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Errorf("flush (-want +got):\n%s", diff)
+	}
+	for _, i := range []int{1, 2, 5} {
+		if n := d2.dir.Users(testBackend(i)); n != 0 {
+			t.Errorf("%d users are still on %v", n, testBackend(i))
+		}
+	}
+	if kicks := len(d2.kicked); kicks != all {
+		t.Errorf("%d users were kicked, want %d: the other %d are where they belong", kicks, all, others)
+	}
+	w.wantRest()
+}
+
+// What a flush could not move has failed; what is gone meanwhile needs no move.
+func TestFlushWhoseUsersAreForgotten(t *testing.T) {
+	w, users := drained(t, 2)
+	d1 := w.directors[0]
+	id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 2})
+	w.run(time.Second)
+	if _, err := d1.do(Forget{}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(4 * time.Second)
+	if kicks := len(d1.kicked); kicks != 2 {
+		t.Errorf("%d users were kicked, want the 2 of the moves that had begun", kicks)
+	}
+	want := FlushStatus{
+		ID: id, Backend: testBackend(1), Total: uint64(users[0]), Moved: uint64(users[0] - 2), Failed: 2,
+	}
+	for _, d := range w.directors {
+		f := d.flushed(id)
+		ignored := cmpopts.IgnoreFields(FlushStatus{}, "Started", "Ended")
+		if diff := cmp.Diff(want, f, ignored, cmpopts.EquateComparable(netip.Addr{})); diff != "" || f.running() {
+			t.Errorf("%s (-want +got):\n%s", d.name, diff)
+		}
+	}
+}
+
+// A flush leaves alone whom somebody else moves or has moved, and who was sent nowhere.
+func TestFlushLeavesOthersMovesAlone(t *testing.T) {
+	w, users := drained(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	var on []ring.UserHash // users of the first backend, in the order of hashes
+	for leaf := range leaves {
+		for _, m := range d1.dir.Leaf("", uint16(leaf), d1.core.MeshTime(w.now), nil) {
+			if m.Backend == testBackend(1) {
+				on = append(on, m.Hash)
+			}
+		}
+	}
+	first, last := on[0], on[len(on)-1]
+	d2.begin(Move{Hash: first, Backend: testBackend(2)})
+	w.deliver()
+	id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	w.run(600 * time.Millisecond) // until all are found and told of
+	if f := d1.flushed(id); f.Total != uint64(users[0]-1) {
+		t.Errorf("the flush has found %d users, want %d: one is being moved", f.Total, users[0]-1)
+	}
+	if _, err := d2.do(Move{Hash: last, Backend: testBackend(2), Wait: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the flush ends", time.Minute, func() bool { return !d2.flushed(id).running() })
+	if f := d2.flushed(id); f.Moved != uint64(users[0]-1) || f.Failed != 0 {
+		t.Errorf("the flush ended with %+v", f)
+	}
+	for _, h := range []ring.UserHash{first, last} {
+		if got := d1.core.User(w.now, "", h); got.Current != testBackend(2) || got.Moving {
+			t.Errorf("%v is %+v, want it where it was moved to by hand", h, got)
+		}
+	}
+}
+
+// Where no backend is usable a flush kicks users and forgets where they were.
+func TestFlushToNowhere(t *testing.T) {
+	w, users := drained(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	for i := 3; i <= 4; i++ {
+		if _, err := d1.do(SetDown{testBackend(i), true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := d1.flush(Flush{Addr: testBackend(1)})
+	w.run(3 * time.Second)
+	if f := d2.flushed(id); f.Moved != uint64(users[0]) || f.running() {
+		t.Errorf("the flush is %+v", f)
+	}
+	if len(d2.kicked) != users[0] || d2.kicked[0].Target.Keep.IsValid() {
+		t.Errorf("%d users were kicked, want %d, from all backends", len(d2.kicked), users[0])
+	}
+	again := d1.flush(Flush{})
+	w.run(3 * time.Second)
+	if f, rest := d2.flushed(again), d2.dir.Len()-users[0]; f.Total != uint64(rest) {
+		t.Errorf("a flush of all finds %d users, want the %d on other backends", f.Total, rest)
+	}
+}
