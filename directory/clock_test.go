@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -61,6 +62,17 @@ func TestClockIsMonotonic(t *testing.T) {
 			highest = got
 		}
 	})
+}
+
+// A clock that is restarted goes on from the stamp given, also backwards.
+func TestClockRestarts(t *testing.T) {
+	var c Clock
+	c.Next(start)
+	early := StampAt(start.Add(-time.Hour)) + 7
+	c.Restart(early)
+	if got := c.Next(start.Add(-2 * time.Hour)); got != early+1 {
+		t.Errorf("the first stamp is %x, want %x", got, early+1)
+	}
 }
 
 func TestClockIsSafeForConcurrentUse(t *testing.T) {

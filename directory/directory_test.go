@@ -52,6 +52,23 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// An expire time that is no whole number of ticks is rounded up.
+func TestLifeInTicks(t *testing.T) {
+	for expire, want := range map[time.Duration]uint64{
+		time.Minute:                           320,
+		time.Minute + time.Millisecond:        321,
+		time.Minute + 250*time.Millisecond:    321,
+		time.Minute + 251*time.Millisecond:    322,
+		time.Minute + 249*time.Millisecond:    321,
+		time.Minute - 249*time.Millisecond:    320,
+		2*time.Minute + 1499*time.Millisecond: 566,
+	} {
+		if got := New(expire).lifeTicks; got != want {
+			t.Errorf("a row with expire time %v is dead after %d ticks, want %d", expire, got, want)
+		}
+	}
+}
+
 func TestLifeOfAMapping(t *testing.T) {
 	d := newDirectory()
 	const user = 0x12345678

@@ -79,13 +79,5 @@ func compareMappings(a, b Mapping) int {
 	if c := compareBool(b.Moving, a.Moving); c != 0 {
 		return c
 	}
-	return compareBackends(b.Backend, a.Backend)
-}
-
-// compareBackends orders addresses, "no backend" first.
-func compareBackends(a, b netip.Addr) int {
-	if !a.IsValid() || !b.IsValid() {
-		return compareBool(a.IsValid(), b.IsValid())
-	}
-	return ring.CompareAddr(a, b)
+	return ring.CompareAddr(b.Backend, a.Backend) // "no backend" is the lowest
 }

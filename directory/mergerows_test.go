@@ -229,3 +229,64 @@ func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 		}
 	}
 }
+
+// Rows are merged together as long as they are of one leaf and ascend.
+func TestSortedRun(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		hashes []ring.UserHash
+		want   int
+	}{
+		{"one", []ring.UserHash{5}, 1},
+		{"all", []ring.UserHash{5, 6, 0xffff}, 3},
+		{"until another leaf", []ring.UserHash{5, 6, 0x10000}, 2},
+		{"until they descend", []ring.UserHash{5, 7, 6}, 2},
+		{"until one comes again", []ring.UserHash{5, 5}, 1},
+	} {
+		var rows []Mapping
+		for _, h := range test.hashes {
+			rows = append(rows, Mapping{Hash: h})
+		}
+		if got := sortedRun(rows); got != test.want {
+			t.Errorf("%s: a run of %d rows, want %d", test.name, got, test.want)
+		}
+	}
+}
+
+// A row is past its end at the very tick at which its time is over: what comes then takes its place,
+// whatever its generation, and what comes with that activity is dropped.
+func TestMergeAtTheEndOfLife(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		now  Time // before the end of the row that is stored
+		want uint16
+		was  Status
+	}{
+		{"a tick before", start.Add(-250 * time.Millisecond), 5, Live},
+		{"at the end", start, 1, Dead},
+	} {
+		d := newDirectory()
+		old := Mapping{Hash: 5, Backend: b1, Generation: 5, Activity: start.Tick(), Stamp: start.Tick()}
+		d.Merge("", []Mapping{old}, start, nil)
+		now := d.Ends(old).Add(test.now.Sub(start))
+		young := Mapping{Hash: 5, Backend: b2, Generation: 1, Activity: now.Tick(), Stamp: now.Tick()}
+		d.Merge("", []Mapping{young}, now, func(_ Mapping, out Merged) {
+			if out.BeforeStatus != test.was {
+				t.Errorf("%s: what was stored is %v, want %v", test.name, out.BeforeStatus, test.was)
+			}
+		})
+		if got, status := d.Find("", 5, now); got.Generation != test.want || status != Live {
+			t.Errorf("%s: generation %d is %v, want %d alive", test.name, got.Generation, status, test.want)
+		}
+		wantCounts(t, d)
+	}
+	d := newDirectory()
+	end := d.Ends(Mapping{Activity: start.Tick()})
+	row := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick()}
+	if dropped := d.Merge("", []Mapping{row}, end, nil); dropped != 1 {
+		t.Errorf("%d rows dropped at their end, want 1", dropped)
+	}
+	if dropped := d.Merge("", []Mapping{row}, end.Add(-250*time.Millisecond), nil); dropped != 0 {
+		t.Errorf("%d rows dropped a tick before their end", dropped)
+	}
+}

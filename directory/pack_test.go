@@ -16,6 +16,9 @@ func wantPack(t rapid.TB, d *Directory, first uint16, want [][]uint32) {
 	for i := range want {
 		l := d.holdNew(d.shard(""), first+uint16(i))
 		l.release()
+		if version := l.lock.version.Load(); version%2 != 0 {
+			t.Fatalf("leaf %d is being changed for ever", i)
+		}
 		s := l.shape()
 		if s != shapeOf(l.rows, s.room()) {
 			t.Fatalf("leaf %d has the shape %x, want %x", i, s, shapeOf(l.rows, s.room()))

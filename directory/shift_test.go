@@ -140,3 +140,19 @@ func TestStampsOfRowsAreAllKnown(t *testing.T) {
 		}
 	}
 }
+
+// Of a change only the rows are left out that hold something too late; one of the last stamp is not.
+func TestUntilKeepsTheOtherRows(t *testing.T) {
+	b := func(addr netip.Addr, stamp Stamp) BackendRow { return BackendRow{Addr: addr, Forgotten: stamp} }
+	d := func(addr netip.Addr, stamp Stamp) DirectorRow {
+		return DirectorRow{Addr: netip.AddrPortFrom(addr, 9090), Removed: Register[bool]{Stamp: stamp}}
+	}
+	c := Change{
+		Mesh: mesh1, Backends: []BackendRow{b(b1, 5), b(b2, 6)}, Directors: []DirectorRow{d(b1, 6), d(b2, 5)},
+	}
+	want := Change{Mesh: mesh1, Backends: []BackendRow{b(b1, 5)}, Directors: []DirectorRow{d(b2, 5)}}
+	until, dropped := c.Until(5)
+	if d := diff(want, until); d != "" || !dropped {
+		t.Errorf("dropped: %v, left (-want +got):\n%s", dropped, d)
+	}
+}

@@ -26,6 +26,9 @@ func wantSummaries(t rapid.TB, d *Directory) {
 				continue
 			}
 			l.release()
+			if version := l.lock.version.Load(); version%2 != 0 {
+				t.Fatalf("leaf %x is being changed for ever", number)
+			}
 			if !l.valid() {
 				continue
 			}
@@ -120,5 +123,55 @@ func TestTouchOfTheBuried(t *testing.T) {
 	l.release()
 	if got, want := d.DigestLeaf("", 0, epochEnd), l.digest(epochEnd); got == 0 || got != want {
 		t.Errorf("the digest is %x, want %x", got, want)
+	}
+}
+
+// A row of the future, or a leaf that was not swept for long, makes the summary invalid until the
+// next sweep; so no digest is wrong, and none is lost for good.
+func TestSummaryOfWhatIsFarAhead(t *testing.T) {
+	at := start - start%Time(EpochLength.Milliseconds()) // the end of an epoch
+	for _, test := range []struct {
+		name  string
+		stamp Time
+		valid bool
+	}{
+		{"in the last epoch that is kept apart", at.Add((recentEpochs - settledAfter) * EpochLength), true},
+		{"after that", at.Add((recentEpochs-settledAfter)*EpochLength + 250*time.Millisecond), false},
+	} {
+		d := newDirectory()
+		d.summarizedRows = 1
+		d.Assign("", 5, b1, at)
+		sweepAll(d, at)
+		d.Assign("", 6, b1, test.stamp)
+		l, _ := d.hold(d.shard(""), 0)
+		l.release()
+		if l.valid() != test.valid {
+			t.Errorf("%s: the summary is valid: %v, want %v", test.name, l.valid(), test.valid)
+		}
+		wantSummaries(t, d)
+		later := test.stamp.Add(settledAfter * EpochLength)
+		sweepAll(d, later)
+		if l, _ = d.hold(d.shard(""), 0); !l.valid() {
+			t.Errorf("%s: the summary is not valid after a sweep", test.name)
+		}
+		l.release()
+		wantSummaries(t, d)
+	}
+}
+
+// A leaf is swept at the first moment at which there is something to do, and not before.
+func TestSweepIsDueWhenARowDies(t *testing.T) {
+	d := newDirectory()
+	d.summarizedRows = 1
+	m, _ := d.Assign("", 5, b1, start)
+	sweepAll(d, start)
+	l, _ := d.hold(d.shard(""), 0)
+	l.release()
+	end := d.Ends(m)
+	if !l.idle(d.deadline(end.Add(-250 * time.Millisecond))) {
+		t.Error("a sweep has something to do before the row is dead")
+	}
+	if l.idle(d.deadline(end)) {
+		t.Error("a sweep has nothing to do although the row is dead")
 	}
 }

@@ -38,7 +38,7 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 	}
 	row := BackendRow{Addr: addr}
 	presence := Presence{Present: true, Tag: tag, Name: name}
-	if held, ok := t.backends[addr]; ok && held.present() {
+	if held := t.backends[addr]; held.present() {
 		if err := checkTag(held, tag); err != nil {
 			return Change{}, err
 		}
@@ -171,8 +171,8 @@ func (t *Table) change(rows ...BackendRow) Change {
 
 // present returns the row of a backend that must be in the table.
 func (t *Table) present(addr netip.Addr) (BackendRow, error) {
-	row, ok := t.backends[addr]
-	if !ok || !row.present() {
+	row := t.backends[addr]
+	if !row.present() {
 		return BackendRow{}, fmt.Errorf("%w %q: add it, or name one that is in the table", ErrUnknownBackend, addr)
 	}
 	return row, nil

@@ -80,3 +80,26 @@ func TestMicros(t *testing.T) {
 		t.Errorf("1,234 ms + 1.5 us = %d us", got)
 	}
 }
+
+// The time between two moments is exact for as long as a Duration can hold it.
+func TestMicrosApart(t *testing.T) {
+	const most = math.MaxInt64 / 1000
+	for _, test := range []struct {
+		m, n Micros
+		want time.Duration
+	}{
+		{7, 7, 0},
+		{7, 5, 2 * time.Microsecond},
+		{5, 7, -2 * time.Microsecond},
+		{most, 0, most * time.Microsecond},
+		{most + 1, 0, math.MaxInt64},
+		{0, most, -most * time.Microsecond},
+		{0, most + 1, math.MinInt64},
+		{math.MaxInt64, math.MinInt64, math.MaxInt64},
+		{math.MinInt64, math.MaxInt64, math.MinInt64},
+	} {
+		if got := test.m.Sub(test.n); got != test.want {
+			t.Errorf("from %d to %d it is %v, want %v", test.n, test.m, got, test.want)
+		}
+	}
+}
