@@ -208,7 +208,10 @@ func badRows(seed uint64) Schedule {
 	for range 1 + g.IntN(3) {
 		g.add(Action{At: g.between(15*time.Second, 45*time.Second), Kind: Bad, Director: bad, Fault: BadFault(g.IntN(2)), Extra: g.between(6*time.Second, 3*time.Hour)})
 	}
-	g.logins(120, warmUp, g.active)
+	g.logins(20, warmUp, 15*time.Second)
+	for range 7 { // the bad one is out now and then
+		g.loginsAt(15*time.Second, g.active, g.others(bad)...)
+	}
 	g.changes(6, warmUp+5*time.Second, g.active)
 	return g.finish()
 }
