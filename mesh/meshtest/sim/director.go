@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -49,7 +50,7 @@ type director struct {
 	members  []*membership   // by index, nil: never seen
 	knows    []bool          // by index, with a balancer: whom it has met or been told of
 	joinAt   time.Duration   // with a balancer: when it calls the address to join again
-	dials    []*dial         // by index, nil: never dialled
+	links    []*link         // whom it dials, in the order in which it heard of them
 	sessions map[check.User][]session
 	users    map[uint64]waiting       // lookups not answered
 	disowned map[uint64]waiting       // lookups not answered when it was removed
@@ -97,7 +98,7 @@ func (d *director) forgetOthers() {
 	n := d.w.schedule.Directors
 	d.out, d.in = make([]*stream, n), make([]*stream, n)
 	d.heard = slices.Repeat([]time.Duration{-1}, n)
-	d.members, d.dials = make([]*membership, n), make([]*dial, n)
+	d.members, d.links = make([]*membership, n), nil
 	d.knows = make([]bool, n)
 }
 
@@ -359,12 +360,14 @@ func (d *director) carryOut() {
 				d.runHook(e)
 			case replica.NewLife:
 				d.boot = e.Boot
+			case replica.Dial:
+				d.contact(e, true)
 			case replica.CloseStream:
 				d.closeStreams(e)
 			case replica.Log:
 				d.w.tracef("%s: %s %v", d.name, e.Text, e.Fields)
 			default:
-				d.w.tracef("%s: unknown effect %T", d.name, e)
+				panic(fmt.Sprintf("sim: seed %d: unknown effect %T", d.w.schedule.Seed, e))
 			}
 		}
 	}

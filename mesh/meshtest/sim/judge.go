@@ -39,17 +39,45 @@ func (w *world) tellMeshTimes() {
 	w.record(e)
 }
 
-func (w *world) judged(rules check.Rules, history []check.Event) []check.Breach {
-	c := check.New(rules)
-	if w.trace != nil {
-		c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
+// judged gives a history to the checker. What was before a moment at which nobody lived is forgotten,
+// as nothing is kept on disk: from there on it is a new mesh.
+func (w *world) judged(rules check.Rules, history []check.Event) (breaches []check.Breach) {
+	for i, part := range meshesOf(history) {
+		if i > 0 {
+			rules.Founding = part[0].When() + coldStart
+		}
+		c := check.New(rules)
+		if w.trace != nil {
+			c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
+		}
+		c.Foresee(part)
+		for _, e := range part {
+			c.Event(e)
+		}
+		breaches = append(breaches, c.Breaches()...)
 	}
-	c.Foresee(history)
-	for _, e := range history {
-		c.Event(e)
-	}
-	return c.Breaches()
+	return breaches
 }
+
+// meshesOf cuts a history where nobody lived any more.
+func meshesOf(history []check.Event) (parts [][]check.Event) {
+	alive, begin := make(map[string]bool), 0
+	for i, e := range history {
+		switch e := e.(type) {
+		case check.Start:
+			if len(alive) == 0 && i > begin && slices.ContainsFunc(history[begin:i], isStart) {
+				parts = append(parts, history[begin:i])
+				begin = i
+			}
+			alive[e.Director] = true
+		case check.Stop:
+			delete(alive, e.Director)
+		}
+	}
+	return append(parts, history[begin:])
+}
+
+func isStart(e check.Event) bool { _, ok := e.(check.Start); return ok }
 
 func (w *world) rules(backends []ring.Backend) check.Rules {
 	rules := check.Rules{

@@ -30,7 +30,7 @@ func Kinds() []Kind {
 		{"foundings", severalFoundings, 60},
 		{"refused", refusedMeshes, 0},
 		{"islands", islands, 40},
-		{"names", names, 60},
+		{"names", names, 0},
 		{"links", badLinks, 60},
 		{"flushes", brokenFlushes, 60},
 		{"leaver", leaverInFlush, 3},
@@ -39,9 +39,9 @@ func Kinds() []Kind {
 		{"frozen", frozenHosts, 0},
 		{"deaf", deafDirector, 0},
 		{"days", splitForDays, 5},
-		{"replay", replays, 0},
+		{"replay", replays, 50},
 		{"deaths", deathsInARow, 80},
-		{"bad", badRows, 0},
+		{"bad", badRows, 40},
 		{"expiry", longExpiry, 20},
 	}
 }

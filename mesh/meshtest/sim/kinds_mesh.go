@@ -198,7 +198,7 @@ func replays(seed uint64) Schedule {
 	all := g.chance(0.4)
 	for i := range g.s.Directors {
 		if all || i == one {
-			g.add(Action{At: 31*time.Second + g.between(0, 500*time.Millisecond), Kind: Crash, Director: i, For: g.between(300*time.Millisecond, 2*time.Second)})
+			g.add(Action{At: 31*time.Second + g.between(0, 100*time.Millisecond), Kind: Crash, Director: i, For: g.between(300*time.Millisecond, 2*time.Second)})
 		}
 	}
 	if g.chance(0.5) {

@@ -17,7 +17,6 @@ type membership struct {
 	name  string // of then
 	boot  uint64
 	alive bool
-	dial  bool
 	lost  time.Duration // since when it does not answer, 0 if it does
 	after time.Duration // for how long it may
 }
@@ -32,28 +31,14 @@ func (w *world) membership() {
 		if w.schedule.Balancer {
 			d.join()
 		}
-		dials := make(map[*director]bool)
 		for _, x := range d.core.Dials() {
-			found := false
-			for _, p := range w.directors {
-				dials[p] = dials[p] || p.addr == x.Addr
-				found = found || p.addr == x.Addr
-			}
-			if !found && x.Name != "" && w.chance(0.2) {
-				d.input("dial", func() { d.core.DialFailed(d.now(), x.Name, errTimeout) })
+			if x.Trust == replica.Proven || x.Name == "" { // the core has the others dialled
+				d.contact(x, false)
 			}
 		}
 		for _, p := range w.directors {
-			if p == d {
-				continue
-			}
-			if !w.schedule.Balancer || d.knows[p.index] {
+			if p != d && (!w.schedule.Balancer || d.knows[p.index]) {
 				d.observe(p)
-			}
-			if m := d.members[p.index]; m != nil {
-				m.dial = m.alive || dials[p]
-			} else if dials[p] {
-				d.members[p.index] = &membership{name: p.name, dial: true}
 			}
 		}
 	}
@@ -73,7 +58,7 @@ func (d *director) observe(p *director) {
 				old := m.name
 				d.input("members", func() { d.core.MemberFailed(d.now(), old) })
 			}
-			d.members[p.index] = &membership{name: p.name, boot: p.boot, alive: true, dial: true}
+			d.members[p.index] = &membership{name: p.name, boot: p.boot, alive: true}
 			d.input("members", func() { d.core.MemberJoined(d.now(), p.name, p.addr, p.boot) })
 			d.pushPull(p)
 		}
@@ -149,7 +134,8 @@ func (d *director) orderMembership(p *director, remove bool) {
 			p.record(check.Leave{At: w.when(), Director: p.name})
 			p.record(check.Stop{At: w.when(), Director: p.name})
 			p.removed, p.disowned, p.users = true, p.users, make(map[uint64]waiting)
-			w.after(removedKnows, func() { w.demands.removed(w, p) })
+			life := p.life
+			w.after(removedKnows, func() { w.demands.removed(w, p, life) })
 		}
 		d.core.Do(d.now(), w.id(), replica.SetDirectorRemoved{Addr: p.addr, Removed: remove})
 	})

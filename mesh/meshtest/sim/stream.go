@@ -10,10 +10,7 @@ import (
 	"directormesh/mesh/wire"
 )
 
-var (
-	errBroken  = errors.New("stream broken")
-	errTimeout = errors.New("timeout")
-)
+var errBroken = errors.New("stream broken")
 
 // noteEvery is how often the checker is told of frames between two directors.
 const noteEvery = 200 * time.Millisecond
@@ -22,6 +19,7 @@ const noteEvery = 200 * time.Millisecond
 type stream struct {
 	from, to         *director
 	fromLife, toLife int
+	toName           string // the receiver's, which a later life may not have
 	session          uint64
 
 	open       bool          // the sender may still send
@@ -45,110 +43,6 @@ type frame struct {
 	echo    time.Duration
 }
 
-// dial is an attempt to open a stream.
-type dial struct {
-	under   bool
-	after   time.Duration // not before
-	backoff time.Duration
-}
-
-// dial opens the streams that should be up and are not.
-func (d *director) dial() {
-	if d.leaving {
-		return
-	}
-	for _, p := range d.w.directors {
-		m := d.members[p.index]
-		if p == d || d.out[p.index] != nil || m == nil || !m.dial {
-			continue
-		}
-		a := d.dials[p.index]
-		if a == nil {
-			a = &dial{backoff: 100 * time.Millisecond}
-			d.dials[p.index] = a
-		}
-		if !a.under && d.w.now >= a.after {
-			a.under = true
-			d.connect(p, a)
-		}
-	}
-}
-
-// connect runs the handshake: hello there, answer back. Each step takes the network's time and may end in nothing.
-func (d *director) connect(p *director, a *dial) {
-	w := d.w
-	to := replica.Dial{Name: p.name, Addr: p.addr}
-	hello := d.core.Hello(d.now(), to)
-	life := d.life
-	ended := false
-	fail := func(after time.Duration, err error) {
-		w.after(after, d.inLife("dial", func() {
-			if ended {
-				return
-			}
-			ended = true
-			a.under, a.after = false, w.now+w.between(a.backoff/2, a.backoff)
-			a.backoff = min(2*a.backoff, 2*time.Second)
-			if err != nil {
-				d.core.DialFailed(d.now(), p.name, err)
-			}
-		}))
-	}
-	if !w.flows(d, p) || !w.flows(p, d) {
-		fail(w.between(time.Second, 3*time.Second), errTimeout)
-		return
-	}
-	fail(5*time.Second, errTimeout) // the limit of the handshake; comes to nothing if that ends before
-	w.after(2*w.delay(d, p), func() {
-		if !p.alive {
-			fail(w.delay(p, d), errBroken)
-			return
-		}
-		if !w.flows(d, p) {
-			return
-		}
-		p.input("accept", func() {
-			if d.life != life || !d.alive || ended {
-				return // nobody is there any more
-			}
-			reply, session, err := p.core.Accept(p.now(), hello)
-			if err != nil {
-				reason := &wire.Refuse{From: wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr}, Reason: err.Error()}
-				w.after(w.delay(p, d), d.inLife("dial", func() { d.core.Refused(d.now(), reason) }))
-				fail(w.delay(p, d), nil)
-				return
-			}
-			s := &stream{from: d, to: p, fromLife: life, toLife: p.life, session: session, open: true}
-			if old := p.in[d.index]; old != nil {
-				old.broken = true
-				old.tellSender(w.delay(p, d))
-			}
-			p.in[d.index] = s
-			if !w.flows(p, d) {
-				return
-			}
-			w.after(w.delay(p, d), d.inLife(s, func() {
-				if ended || s.broken || d.out[p.index] != nil {
-					s.broken = true
-					return
-				}
-				ended = true
-				a.under, a.backoff = false, 100*time.Millisecond
-				d.out[p.index] = s
-				if err := d.core.Opened(d.now(), to, reply); err != nil {
-					s.breakNow(err.Error())
-					return
-				}
-				w.tracef("%s: stream to %s is up", d.name, p.name)
-				s.linkChanged()
-				if !p.alive || p.life != s.toLife {
-					s.breakNow("the peer is gone")
-				}
-			}))
-		})
-	})
-}
-
 // send puts a message on streams.
 func (d *director) send(e replica.Send) {
 	var encoded []byte
@@ -163,7 +57,7 @@ func (d *director) send(e replica.Send) {
 		if p == nil {
 			continue // it has another name by now
 		}
-		if s := d.out[p.index]; s != nil {
+		if s := d.out[p.index]; s != nil && s.toName == name {
 			d.w.demands.sent++
 			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.now, echo: d.heard[p.index]})
 		}
@@ -315,7 +209,7 @@ func (s *stream) tellSender(after time.Duration) {
 		s.from.input(s, func() {
 			if s.from.out[s.to.index] == s {
 				s.from.out[s.to.index] = nil
-				s.from.core.OutClosed(s.from.now(), s.to.name, errBroken)
+				s.from.core.OutClosed(s.from.now(), s.toName, errBroken)
 			}
 		})
 	})
@@ -341,7 +235,7 @@ func (d *director) closeStreams(e replica.CloseStream) {
 	if p == nil {
 		return
 	}
-	if s := d.out[p.index]; s != nil {
+	if s := d.out[p.index]; s != nil && s.toName == e.Peer {
 		s.breakNow(e.Reason)
 	}
 	if s := d.in[p.index]; s != nil {
