@@ -118,7 +118,7 @@ func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
 		r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.OutClosed(now, e.Peer, cause) })
 	}
 	for id, s := range n.in {
-		if s.peer == e.Peer {
+		if s.peer == e.Peer && !e.Ours {
 			delete(n.in, id)
 			_ = s.conn.Close() // its reader ends it
 			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.InClosed(now, id, cause) })

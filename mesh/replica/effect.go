@@ -80,6 +80,7 @@ type RunHook struct {
 type CloseStream struct {
 	Peer   string
 	Reason string
+	Ours   bool // only the one that we dialled
 }
 
 // NewLife says that this director goes on under another boot id. It comes before the streams are

@@ -170,3 +170,22 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 		t.Errorf("%d exclusions", n)
 	}
 }
+
+// A hello that was under way while its sender stepped its clock is of the life before. It must not leave us with a stream
+// on which nothing is sent any more, and whose end nobody would notice.
+func TestHelloOfAnotherLifeEndsOurStream(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	late := d2.core.Hello(w.now, Dial{Name: "d1", Addr: d1.core.cfg.Addr})
+	late.From.Boot++
+	d1.core.Take()
+	if _, _, err := d1.core.Accept(w.now, late); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range d1.core.Take() {
+		if c, ok := e.(CloseStream); ok && c.Peer == "d2" && c.Ours {
+			return
+		}
+	}
+	t.Error("the stream to d2's other life stays open, and nothing is sent on it")
+}

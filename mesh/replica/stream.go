@@ -47,6 +47,11 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name}, Field{"addr", h.From.Addr.String()}, Field{"error", err.Error()})
 		return nil, 0, err
 	}
+	if p := c.peers[h.From.Name]; p != nil && p.out && p.boot != h.From.Boot {
+		// Our stream is to another life, and nothing goes over it from now on. Its end need not come by
+		// itself: a hello that was under way while the peer stepped its clock is of the life before.
+		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Ours: true})
+	}
 	p := c.meet(now, h.From)
 	p.clock.hello(now, h.MeshTime.Sub(c.clock.micros(now)))
 	c.admission.contact = true

@@ -5,23 +5,18 @@ import (
 	"time"
 
 	"directormesh/mesh/meshtest/check"
-	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
 
 // Demands are what a run must keep to besides the guarantees that package check judges. Zero values demand nothing.
 type Demands struct {
-	// Skew is how far apart the mesh times of two directors may be that answer by themselves and reach each other.
-	Skew time.Duration
 	// Offset is how far mesh time may be from the median of the wall clocks of all that live. For runs without faults.
 	Offset time.Duration
 	// Wait is the longest that a lookup may take.
 	Wait time.Duration
-	// Rest is by when all must be synced, and see each other so, from here to the end of the run or the next start of an operation.
-	Rest []time.Duration
 	// Steady are directors that must answer by themselves from the first time that they do, whatever happens.
 	Steady []int
-	// Sent is how many frames all together may send in the last ten seconds of the run, as a multiple of the ten seconds before Since.
+	// Sent is how many frames all may send in the last ten seconds of the run.
 	Sent SentDemand
 }
 
@@ -31,17 +26,12 @@ type SentDemand struct {
 	Times  float64       // 0: no demand
 }
 
-const (
-	demandEvery = 250 * time.Millisecond
-	// inTouch is how long frames must have flowed until two directors answer for the difference of their clocks.
-	inTouch = 6 * time.Second
-)
+const demandEvery = 250 * time.Millisecond
 
 // demands is how a run keeps to its Demands.
 type demands struct {
 	breaches []check.Breach
 	broken   map[string]bool // kinds of breaches reported once are not reported again
-	cutAt    [][]time.Duration
 	steady   map[int]bool
 	sent     uint64 // frames, in all
 	marks    [3]uint64
@@ -49,11 +39,7 @@ type demands struct {
 
 func (x *demands) begin(w *world) {
 	x.broken, x.steady = make(map[string]bool), make(map[int]bool)
-	x.cutAt = pairs[time.Duration](len(w.directors))
 	d := &w.schedule.Demands
-	for _, at := range d.Rest {
-		w.at(at, func() { x.rest(w) })
-	}
 	if d.Sent.Times != 0 {
 		w.at(d.Sent.Before-10*time.Second, func() { x.marks[0] = x.sent })
 		w.at(d.Sent.Before, func() { x.marks[1] = x.sent })
@@ -64,7 +50,7 @@ func (x *demands) begin(w *world) {
 			}
 		})
 	}
-	if d.Skew != 0 || d.Offset != 0 || len(d.Steady) > 0 {
+	if d.Offset != 0 || len(d.Steady) > 0 {
 		x.look(w)
 	}
 }
@@ -93,24 +79,16 @@ func (x *demands) look(w *world) {
 }
 
 func (x *demands) lookAtClocks(w *world) {
-	d := &w.schedule.Demands
-	for i, a := range w.directors {
-		if !a.answers() {
+	limit := w.schedule.Demands.Offset
+	if limit == 0 {
+		return
+	}
+	for _, d := range w.directors {
+		if !d.answers() {
 			continue
 		}
-		if d.Offset != 0 {
-			if off := a.core.MeshTime(a.now()).Sub(w.medianWall().Time()); off.Abs() > d.Offset {
-				x.breach(w, "mesh time", 0, "mesh time of %s is %v ahead of the median wall clock", a.name, off)
-			}
-		}
-		for j, b := range w.directors {
-			if !w.flows(a, b) || !w.flows(b, a) || !b.answers() {
-				x.cutAt[i][j] = w.now
-			} else if d.Skew != 0 && w.now-x.cutAt[i][j] > inTouch {
-				if skew := a.core.MeshTime(a.now()).Sub(b.core.MeshTime(b.now())); skew.Abs() > d.Skew {
-					x.breach(w, "mesh time", 0, "%s and %s both answer, and their mesh times are %v apart", a.name, b.name, skew)
-				}
-			}
+		if off := d.core.MeshTime(d.now()).Sub(w.medianWall().Time()); off.Abs() > limit {
+			x.breach(w, "mesh time", 0, "mesh time of %s is %v ahead of the median wall clock", d.name, off)
 		}
 	}
 }
@@ -118,23 +96,6 @@ func (x *demands) lookAtClocks(w *world) {
 // answers reports whether a director lives, is awake and answers lookups by itself.
 func (d *director) answers() bool {
 	return d.alive && !d.asleep && !d.leaving && !d.removed && d.core.Self(d.now()).Synced
-}
-
-// rest demands that all are synced by now.
-func (x *demands) rest(w *world) {
-	for _, d := range w.directors {
-		if !d.alive || d.removed {
-			continue
-		}
-		if self := d.core.Self(d.now()); !self.Synced {
-			x.breach(w, "rest", 0, "%s is not synced: %s", d.name, self.Reason)
-		}
-		for _, p := range d.core.Peers(d.now()) {
-			if q := w.named(p.Name); q != nil && q.alive && !q.removed && !p.Self && p.State != replica.Synced {
-				x.breach(w, "rest", 0, "%s sees %s %v", d.name, p.Name, p.State)
-			}
-		}
-	}
 }
 
 // waited judges how long a lookup took.

@@ -11,6 +11,7 @@ import (
 // badLinks cuts pairs for long, flaps, or lets frames through in one direction only.
 func badLinks(seed uint64) Schedule {
 	g := draw(seed, "links", 2+int(seed%5), 80*time.Second)
+	g.s.Demands.Sent = SentDemand{Before: 15 * time.Second, Times: 1.5}
 	g.users(15)
 	for range 1 + g.IntN(3) {
 		a := g.director()
@@ -19,7 +20,7 @@ func badLinks(seed uint64) Schedule {
 		if g.chance(0.3) {
 			b = rest
 		}
-		at := g.during()
+		at := g.between(15*time.Second, g.active)
 		switch g.IntN(3) {
 		case 0:
 			g.apart(at, g.between(20*time.Second, 60*time.Second), []int{a}, b)
@@ -164,7 +165,7 @@ func deafDirector(seed uint64) Schedule {
 func deathsInARow(seed uint64) Schedule {
 	g := draw(seed, "deaths", 3+int(seed%5), 80*time.Second)
 	n := g.s.Directors
-	g.s.Expire = time.Minute
+	g.s.Expire, g.s.Demands.Sent = time.Minute, SentDemand{Before: 15 * time.Second, Times: 1.5}
 	g.users(25)
 	at, first := 25*time.Second, g.director()
 	// What it writes last reaches one director, and the others later or never.

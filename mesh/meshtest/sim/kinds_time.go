@@ -32,7 +32,6 @@ func wallClocks(seed uint64) Schedule {
 	g.users(10 + g.IntN(20))
 	g.walls(1 + g.IntN(g.s.Directors))
 	g.s.ColdStart = g.chance(0.5)
-	g.s.Demands.Skew = time.Second
 	for range g.IntN(4) {
 		g.add(Action{At: g.during(), Kind: StepWall, Director: g.director(), Extra: wallOffsets[g.IntN(len(wallOffsets))]})
 	}
@@ -59,7 +58,7 @@ func steadyClocks(seed uint64) Schedule {
 	}
 	g.s.Network.Jitter = 2 * time.Millisecond
 	g.s.Clocks.Drift = 20e-6
-	g.s.Demands.Skew, g.s.Demands.Offset = time.Second, 20*time.Millisecond
+	g.s.Demands.Offset = 20 * time.Millisecond
 	g.s.Idle = []Span{{60 * time.Second, g.active - 20*time.Second}} // nobody waits any more
 	g.logins(20, warmUp, 20*time.Second)
 	return g.finish()
@@ -74,7 +73,6 @@ func strayDirector(seed uint64) Schedule {
 	g.walls(0)
 	offs := []time.Duration{30 * time.Second, 2 * time.Hour, -2 * time.Hour, -26 * 365 * 24 * time.Hour, 40 * time.Minute, -40 * time.Minute, 4 * time.Second}
 	g.s.Clocks.Walls[stray] = Wall{Off: offs[g.IntN(len(offs))]}
-	g.s.Demands.Skew = time.Second
 	g.s.StartAt = make([]time.Duration, g.s.Directors)
 	for i := 1; i < g.s.Directors; i++ {
 		g.s.StartAt[i] = g.between(0, time.Second)
@@ -118,7 +116,6 @@ func splitForDays(seed uint64) Schedule {
 	g := draw(seed, "days", 2+int(seed/4%3), length+3*time.Minute)
 	g.users(8)
 	g.walls(g.IntN(2))
-	g.s.Demands.Skew = time.Second
 	at := 30 * time.Second
 	side := 1 + g.IntN(g.s.Directors-1)
 	for i := range side {

@@ -238,7 +238,7 @@ func (d *director) closeStreams(e replica.CloseStream) {
 	if s := d.out[p.index]; s != nil && s.toName == e.Peer {
 		s.breakNow(e.Reason)
 	}
-	if s := d.in[p.index]; s != nil {
+	if s := d.in[p.index]; s != nil && !e.Ours {
 		s.breakNow(e.Reason)
 	}
 }
