@@ -51,6 +51,9 @@ func status(err error) int {
 	case errors.As(err, &protocol):
 		return exitProtocol
 	case errors.As(err, &config):
+		if config.Temporary() {
+			return exitTemporary
+		}
 		return exitConfig
 	case errors.As(err, &told):
 		switch told.Code {

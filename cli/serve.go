@@ -2,8 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
+	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/urfave/cli/v2"
@@ -22,6 +26,10 @@ func (s *session) serveCommand() *cli.Command {
 		usage := setting.Usage
 		if setting.Default != "" {
 			usage += " (default: " + setting.Default + ")"
+		}
+		if setting.Switch {
+			flags = append(flags, &cli.BoolFlag{Name: setting.Name, Usage: setting.Usage})
+			continue
 		}
 		flags = append(flags, &cli.StringFlag{Name: setting.Name, DefaultText: setting.Value, Usage: usage})
 	}
@@ -66,11 +74,11 @@ func (s *session) serve(c *cli.Context) error {
 	if c.IsSet("as") {
 		return usagef(c, "--as goes with --check; a director runs as the user who starts it")
 	}
-	options, err := load()
+	s.letPipesBreak()
+	options, err := s.loadPatiently(c.Context, load)
 	if err != nil {
 		return err
 	}
-	s.letPipesBreak()
 	handed, err := handover.Take(handover.Environment{LookupEnv: s.LookupEnv, PID: os.Getpid()})
 	if err != nil {
 		return exitf(exitTemporary, "%v", err)
@@ -97,6 +105,36 @@ func (s *session) serve(c *cli.Context) error {
 	defer stop()
 	watcher.Go(func() { handed.WatchMaster(ctx, stop) })
 	return d.Run(ctx, s.Signals)
+}
+
+// namePause is how long serve waits before it asks name servers again that have not answered.
+const namePause = 5 * time.Second
+
+// loadPatiently reads the settings, again and again for as long as nothing is wrong with them but that no
+// name server answers: after a power cut everything comes up at the same time.
+func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options, error)) (daemon.Options, error) {
+	for first := true; ; first = false {
+		options, err := load()
+		var config *daemon.ConfigError
+		if !errors.As(err, &config) || !config.Temporary() {
+			return options, err
+		}
+		if first {
+			s.remark("%s; trying again until name servers answer", strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+		timer := time.NewTimer(namePause)
+		select {
+		case <-timer.C:
+			continue
+		case sig := <-s.Signals:
+			if sig == syscall.SIGHUP {
+				continue
+			}
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		return options, context.Canceled
+	}
 }
 
 // check reads the settings as the user as whom the director will run: root may read more than that one.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,8 @@ type Environment struct {
 	ReadFile  func(path string) ([]byte, error)
 	Hostname  func() (string, error)
 	Resolve   func(host string) ([]netip.Addr, error)
+	Mode      func(path string) (fs.FileMode, error) // of a file; nil: not known
+	Addresses func() ([]netip.Addr, error)           // of this host; nil: not known
 }
 
 // resolveTimeout bounds the resolution of one name in --mail-servers.
@@ -37,14 +41,56 @@ func SystemEnvironment() Environment {
 			defer cancel()
 			addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 			if err != nil {
-				return nil, errors.New(api.Cause(err) + "; give an IP address, or look at this host's resolver")
+				text := api.Cause(err) + "; give an IP address, or look at this host's resolver"
+				var dns *net.DNSError
+				if errors.As(err, &dns) && !dns.IsNotFound {
+					return nil, unanswered(text)
+				}
+				return nil, errors.New(text)
 			}
 			for i := range addrs {
 				addrs[i] = addrs[i].Unmap()
 			}
 			return addrs, nil
 		},
+		Mode: func(path string) (fs.FileMode, error) {
+			info, err := os.Stat(path)
+			if err != nil {
+				return 0, err
+			}
+			return info.Mode(), nil
+		},
+		Addresses: hostAddresses,
 	}
+}
+
+func hostAddresses() ([]netip.Addr, error) {
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var addrs []netip.Addr
+	for _, f := range found {
+		if prefix, err := netip.ParsePrefix(f.String()); err == nil {
+			addrs = append(addrs, prefix.Addr().Unmap())
+		}
+	}
+	return addrs, nil
+}
+
+// unanswered is the error of a name for which no name server has answered: nothing is wrong with it, as
+// far as one can tell, and a while later there may be an answer.
+type unanswered string
+
+func (u unanswered) Error() string { return string(u) }
+
+// onlyUnanswered says whether an error, which may join several, is about such names only.
+func onlyUnanswered(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !onlyUnanswered(e) })
+	}
+	var u unanswered
+	return errors.As(err, &u)
 }
 
 // Problem is one thing that is wrong with the settings.
@@ -66,6 +112,11 @@ func (p Problem) String() string {
 
 // ConfigError lists all that is wrong with the settings, one line each.
 type ConfigError struct{ Problems []Problem }
+
+// Temporary says that nothing is wrong but that name servers do not answer: try again.
+func (e *ConfigError) Temporary() bool {
+	return !slices.ContainsFunc(e.Problems, func(p Problem) bool { return !onlyUnanswered(p.Err) })
+}
 
 func (e *ConfigError) Error() string {
 	lines := make([]string, len(e.Problems))
@@ -98,6 +149,11 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 		options.values[s.Name] = v.text
 		if err := s.read(&options, v.text, env); err != nil {
 			problems = append(problems, Problem{Setting: s.Name, Source: v.source, Err: err})
+		}
+	}
+	if len(problems) == 0 {
+		if err := checkExposure(options, env); err != nil {
+			problems = append(problems, Problem{Setting: "encrypt-key-file", Err: err})
 		}
 	}
 	if len(problems) > 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,11 @@ func TestBadSettings(t *testing.T) {
 		{"node-name", "a b", "character"},
 		{"node-name", strings.Repeat("x", 300), "is longer than 255 bytes"},
 		{"mesh-name", "", "is empty"},
-		{"bind", "localhost:9090", "not an IP address"},
+		{"bind", "localhost:9090", "is not IP or IP:PORT"},
+		{"bind", "9090", "is not IP or IP:PORT"},
+		{"advertise", "9090", "is not IP or IP:PORT"},
+		{"join", "9090", "is not HOST or HOST:PORT"},
+		{"insecure", "maybe", "is not yes or no"},
 		{"bind", "192.0.2.1:99999", "port"},
 		{"bind", "192.0.2.1:9090:1", "not IP or IP:PORT"},
 		{"advertise", "0.0.0.0", "no address that others could reach"},
@@ -321,6 +326,85 @@ func TestSettingsAreDescribed(t *testing.T) {
 		}
 		if want := "DIRECTOR_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")); s.EnvVar() != want {
 			t.Errorf("%s: environment variable %q, want %q", s.Name, s.EnvVar(), want)
+		}
+	}
+}
+
+// TestExposure checks where a mesh without a key may listen.
+func TestExposure(t *testing.T) {
+	host := []netip.Addr{
+		netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("2a00::1"),
+	}
+	for _, test := range []struct {
+		name     string
+		settings map[string]string
+		more     string // an address more that the host has
+		bad      string // that is refused, "" if none is
+	}{
+		{"private host", nil, "", ""},
+		{"shared address", nil, "100.64.1.1", ""},
+		{"address of documents", nil, "192.0.2.1", ""},
+		{"public host", nil, "9.9.9.9", "9.9.9.9"},
+		{"public host, private bind", map[string]string{"bind": "10.1.2.3"}, "9.9.9.9", ""},
+		{"public bind", map[string]string{"bind": "11.1.1.1:1"}, "", "11.1.1.1"},
+		{"public bind of IPv6", map[string]string{"bind": "[::]:1"}, "", "2a00::1"},
+		{"public advertise", map[string]string{"bind": "10.1.2.3", "advertise": "11.1.1.1"}, "", "11.1.1.1"},
+		{"key", map[string]string{"encrypt-key-file": "/keys"}, "9.9.9.9", ""},
+		{"insecure", map[string]string{"insecure": "yes"}, "9.9.9.9", ""},
+	} {
+		env := testEnvironment(nil, map[string]string{"/keys": key1})
+		env.Addresses = func() ([]netip.Addr, error) {
+			if test.more == "" {
+				return host, nil
+			}
+			return append(slices.Clone(host), netip.MustParseAddr(test.more)), nil
+		}
+		_, err := Load(test.settings, "", env)
+		switch {
+		case (err == nil) != (test.bad == ""):
+			t.Errorf("%s: %v", test.name, err)
+		case err != nil && (!strings.Contains(err.Error(), test.bad+" is a public address") || strings.Contains(err.Error(), "\n")):
+			t.Errorf("%s: %v, want one line about %s", test.name, err, test.bad)
+		}
+	}
+}
+
+func TestKeyFileModes(t *testing.T) {
+	for mode, good := range map[fs.FileMode]bool{
+		0o600: true, 0o400: true, 0o640: true, 0o644: false, 0o604: false, 0o620: false, 0o666: false,
+		fs.ModeNamedPipe | 0o666: true, // a descriptor that a shell or a service manager made
+	} {
+		env := testEnvironment(nil, map[string]string{"/keys": key1})
+		env.Mode = func(string) (fs.FileMode, error) { return mode, nil }
+		_, err := Load(map[string]string{"encrypt-key-file": "/keys"}, "", env)
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod 0600 /keys") {
+			t.Errorf("mode %v: %v", mode, err)
+		}
+	}
+}
+
+// TestUnansweredNames tells name servers that do not answer from names that are wrong.
+func TestUnansweredNames(t *testing.T) {
+	for list, temporary := range map[string]bool{
+		"late.example.org":                       true,
+		"192.0.2.1 late.example.org@ssd":         true,
+		"late.example.org later.example.org":     true,
+		"late.example.org wrong.example.org":     false,
+		"late.example.org 10.0.0.9-":             false,
+		"wrong.example.org":                      false,
+		"late.example.org late.example.org@x y:": false,
+	} {
+		env := testEnvironment(nil, nil)
+		env.Resolve = func(host string) ([]netip.Addr, error) {
+			if strings.HasPrefix(host, "late") {
+				return nil, unanswered("no answer")
+			}
+			return nil, errors.New("no such host")
+		}
+		_, err := Load(map[string]string{"mail-servers": list}, "", env)
+		var config *ConfigError
+		if !errors.As(err, &config) || config.Temporary() != temporary {
+			t.Errorf("%q: %v; temporary is not %v", list, err, temporary)
 		}
 	}
 }

@@ -285,7 +285,7 @@ func TestStartFails(t *testing.T) {
 		{"mesh port in use", "bind", port.String(), "in use"},
 		{"HTTP port in use", "http", port.String(), "in use by another process; choose another with --http"},
 		{"run directory is a file", "run-dir", file, "not a directory"},
-		{"foreign address", "bind", "192.0.2.1:0", "192.0.2.1"},
+		{"foreign address", "bind", "10.255.255.1:0", "10.255.255.1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"directormesh/cli/api"
@@ -58,4 +60,61 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 		return nil, fmt.Errorf("%s has %d keys; the most is %d", path, len(keys), maxKeys)
 	}
 	return keys, nil
+}
+
+// othersMay are the mode bits that a key file must not have. A group may read it: a file of root's is
+// often given to the director's group.
+const othersMay = 0o037
+
+// checkKeyFile refuses a key file that others than the director's user and group can read, or change.
+func checkKeyFile(path string, env Environment) error {
+	if env.Mode == nil {
+		return nil
+	}
+	mode, err := env.Mode(path)
+	if err != nil || !mode.IsRegular() {
+		return nil // reading it will tell
+	}
+	if mode.Perm()&othersMay != 0 {
+		return fmt.Errorf("%s has mode %#o: others can read or change it; chmod 0600 %s, and make a new key",
+			path, mode.Perm(), path)
+	}
+	return nil
+}
+
+// notRouted are networks beside the private ones that no provider carries between its customers: shared
+// by them (RFC 6598), for benchmarks (RFC 2544) and for documents (RFC 5737, RFC 3849).
+var notRouted = [...]netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32"),
+}
+
+// public says whether anybody on the internet may reach an address.
+func public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() &&
+		!slices.ContainsFunc(notRouted[:], func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// checkExposure refuses to listen on public addresses without a key: who reaches the mesh could read and
+// change everything.
+func checkExposure(o Options, env Environment) error {
+	if len(o.Keys) > 0 || o.Insecure {
+		return nil
+	}
+	listening := []netip.Addr{o.Bind.Addr()}
+	if o.Bind.Addr().IsUnspecified() && env.Addresses != nil {
+		all, err := env.Addresses()
+		if err != nil {
+			return fmt.Errorf("the addresses of this host are not known: %w; give a key, or a --bind", err)
+		}
+		listening = all
+	}
+	for _, a := range append(listening, o.Advertise.Addr()) {
+		if a.IsValid() && public(a) && (a.Is4() || !o.Bind.Addr().Is4()) {
+			return fmt.Errorf("there is no key and %s is a public address; give a key, bind to a private address, "+
+				"or say --insecure", a)
+		}
+	}
+	return nil
 }

@@ -26,6 +26,11 @@ func listenUnix(setting, path string, mode fs.FileMode) (net.Listener, error) {
 	} else if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%s: %s belongs to somebody else; remove it, or choose another with --%s", setting, path, setting)
 	}
+	// What is there may be a socket whose process is dead, and nothing else.
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return nil, fmt.Errorf("%s: %s is there already and is no socket; remove it, or choose another with --%s",
+			setting, path, setting)
+	}
 	// The socket is made under another name and renamed when it has its mode: nobody can connect before that, and there is no
 	// moment without a socket.
 	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())

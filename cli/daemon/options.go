@@ -40,6 +40,8 @@ type Options struct {
 	AdminSocketMode fs.FileMode
 	AdminTCP        string // host:port on the loopback, "": none
 
+	Insecure bool // the mesh may listen on public addresses without a key
+
 	LogLevel zerolog.Level
 	LogText  bool // lines for people instead of JSON
 

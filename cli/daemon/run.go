@@ -149,6 +149,10 @@ func (d *Daemon) logStart() {
 		event.Str(startField(s.kind), s.String())
 	}
 	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
+	if len(d.options.Keys) == 0 {
+		d.log.Warn().Msg("the mesh has no key: whoever reaches its port can read and change everything; " +
+			"make one and give it with --encrypt-key-file")
+	}
 	if d.director.noKicker {
 		d.log.Warn().Msg("no session can be ended here, so users who are moved keep those that they have on their old backend; " +
 			"set kick-ipc, kick-anvil or kick-command")

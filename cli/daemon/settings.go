@@ -32,6 +32,7 @@ type Setting struct {
 	Default string
 	Usage   string
 
+	Switch  bool   // yes or no; the flag needs no value
 	reloads bool   // SIGHUP applies it
 	joint   string // between the items if the YAML value is a list, "" if it must not be one
 	read    func(o *Options, text string, env Environment) error
@@ -85,7 +86,7 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "join", Value: "HOST[:PORT],…", Default: "", joint: ",",
-			Usage: "other directors; each name is resolved to all its addresses",
+			Usage: "other directors, by default at the port of --bind; names stand for all their addresses",
 			read:  func(o *Options, s string, _ Environment) (err error) { o.Join, err = parseJoin(s); return err },
 		},
 		{
@@ -96,7 +97,11 @@ func ownSettings() []Setting {
 				o.Backends = backends
 				// Every problem is shown with the setting's name already.
 				if err != nil {
-					return errors.New(strings.TrimPrefix(err.Error(), "mail servers: "))
+					text := strings.TrimPrefix(err.Error(), "mail servers: ")
+					if onlyUnanswered(err) {
+						return unanswered(text)
+					}
+					return errors.New(text)
 				}
 				return nil
 			},
@@ -177,8 +182,25 @@ func ownSettings() []Setting {
 				if s == "" {
 					return nil
 				}
+				if err := checkKeyFile(s, env); err != nil {
+					return err
+				}
 				o.Keys, err = readKeys(s, env)
 				return err
+			},
+		},
+		{
+			Name: "insecure", Value: "yes|no", Default: "no", Switch: true,
+			Usage: "let the mesh listen on public addresses without a key: who reaches them may do anything",
+			read: func(o *Options, s string, _ Environment) error {
+				switch s {
+				case "yes", "true":
+					o.Insecure = true
+				case "no", "false":
+				default:
+					return fmt.Errorf("%q is not yes or no", s)
+				}
+				return nil
 			},
 		},
 		{
@@ -214,19 +236,21 @@ func checkName(s string) error {
 	return nil
 }
 
-// parseAddrPort reads IP or IP:PORT.
+// parseAddrPort reads IP or IP:PORT. Short forms of addresses that Dovecot takes for mail servers are
+// refused: 9090 is a port that stands where an address should be, not 0.0.35.130.
 func parseAddrPort(s string) (netip.AddrPort, error) {
-	if a, err := ring.ParseAddr(s); err == nil {
-		return netip.AddrPortFrom(a, mesh.DefaultPort), nil
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil && a.Zone() == "" {
+		return netip.AddrPortFrom(a.Unmap(), mesh.DefaultPort), nil
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%q is not IP or IP:PORT", s)
 	}
-	a, err := ring.ParseAddr(host)
-	if err != nil {
-		return netip.AddrPort{}, err
+	a, err := netip.ParseAddr(host)
+	if err != nil || a.Zone() != "" {
+		return netip.AddrPort{}, fmt.Errorf("%q is not IP or IP:PORT", s)
 	}
+	a = a.Unmap()
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("port %q is not from 0 to 65535", port)
@@ -258,7 +282,7 @@ func parseJoin(s string) ([]string, error) {
 			}
 			host = h
 		}
-		if host == "" || strings.ContainsAny(host, "/@") {
+		if strings.Trim(host, "0123456789") == "" || strings.ContainsAny(host, "/@") {
 			return nil, fmt.Errorf("%q is not HOST or HOST:PORT", item)
 		}
 		peers = append(peers, item)

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"time"
+
+	programs "directormesh/cli/program"
 )
 
 const (
@@ -95,8 +98,9 @@ func readAnswer(r io.Reader) error {
 }
 
 // execute runs a program.
-func execute(ctx context.Context, program string, args []string) error {
-	cmd := exec.CommandContext(ctx, program, args...)
+func execute(ctx context.Context, path string, args []string) error {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = programs.Environment(os.LookupEnv)
 	// It leads a process group of its own, so that its children die with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"directormesh/cli/program"
 	"directormesh/ring"
 )
 
@@ -25,6 +27,7 @@ const (
 // Command is a kicker that runs a program of the operator's; see the package comment for its arguments.
 type Command struct {
 	argv    []string
+	env     []string // all that it gets
 	timeout time.Duration
 	turns   Turns
 }
@@ -36,15 +39,15 @@ func NewCommand(line string, parallel int) (*Command, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("command is empty; name a program")
 	}
-	program, err := exec.LookPath(argv[0])
+	path, err := exec.LookPath(argv[0])
 	if err != nil {
 		return nil, fmt.Errorf("%q cannot be run: %w", argv[0], errors.Unwrap(err))
 	}
 	if parallel < 1 {
 		return nil, fmt.Errorf("%d commands at a time: must be at least 1", parallel)
 	}
-	argv[0] = program
-	return &Command{argv: argv, timeout: commandTimeout, turns: NewTurns(parallel)}, nil
+	argv[0] = path
+	return &Command{argv: argv, env: program.Environment(os.LookupEnv), timeout: commandTimeout, turns: NewTurns(parallel)}, nil
 }
 
 // Kick implements Kicker. It waits for its turn as long as ctx lasts; the ten seconds begin after that.
@@ -58,6 +61,7 @@ func (c *Command) Kick(ctx context.Context, t Target) (Result, error) {
 	defer cancel()
 
 	cmd := exec.CommandContext(ctx, c.argv[0], append(c.argv[1:len(c.argv):len(c.argv)], args(t)...)...)
+	cmd.Env = c.env
 	// The command leads a process group of its own, so that its children die with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
