@@ -54,7 +54,7 @@ func (t *transition) hasConfirmed(peer string) bool {
 func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *transition {
 	change = c.dropAhead(now, change)
 	before := c.present()
-	return c.merge(now, change, from, before, false)
+	return c.merge(now, change, from, before, joining{})
 }
 
 // applyWhole is apply for the whole table of a peer that we are in touch with both ways. If we are to
@@ -62,17 +62,21 @@ func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *tr
 func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer) *transition {
 	change = c.dropAhead(now, change)
 	before, served := c.present(), c.table.Mesh() != 0
-	joins := change.Mesh == from.mesh.ID && c.lacksTable(now, from)
-	if joins {
+	j := joining{joins: change.Mesh == from.mesh.ID && c.lacksTable(now, from)}
+	if j.joins {
+		j.leaves = served
 		c.joinMesh(now, from)
 	}
-	return c.merge(now, change, from, before, joins && served)
+	return c.merge(now, change, from, before, j)
 }
 
-// merge merges a change. before is what was present until now; leaves says that we left a mesh in which
-// we served.
+// joining says that we join a mesh, and so lose what is configured here, and whether we leave one in
+// which we served.
+type joining struct{ joins, leaves bool }
+
+// merge merges a change. before is what was present until now.
 func (c *Core) merge(
-	now time.Duration, change directory.Change, from *peer, before map[netip.Addr]ring.Tag, leaves bool,
+	now time.Duration, change directory.Change, from *peer, before map[netip.Addr]ring.Tag, j joining,
 ) *transition {
 	var confirmed string
 	if from != nil {
@@ -81,11 +85,11 @@ func (c *Core) merge(
 	}
 	c.hlc.Observe(change.LastStamp())
 	applied := c.mergeTable(change)
-	if applied.Empty() && !leaves {
-		return nil
+	if applied.Empty() && !j.joins {
+		return nil // a mesh whose table is empty takes away what is configured here all the same
 	}
 	t := c.begin(now, applied, confirmed)
-	c.kickRemoved(before, leaves)
+	c.kickRemoved(before, j.leaves)
 	c.applyRemovals(now, applied)
 	return t
 }

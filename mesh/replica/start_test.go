@@ -21,3 +21,21 @@ func TestStartTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinMeshWithEmptyTable lets a director with configured backends join a mesh that has none. It must
+// not go on to answer by its configuration: the mesh would know nothing of these mappings.
+func TestJoinMeshWithEmptyTable(t *testing.T) {
+	w := newWorld(t)
+	d1 := w.start("d1", func(c *Config) { c.Backends = nil })
+	w.run(time.Second)
+	d2 := w.start("d2")
+	w.until("d2 is synced", 10*time.Second, func() bool { return d2.core.synced() })
+	for _, d := range []*director{d1, d2} {
+		if backend, id := d.ask(7); id == 0 {
+			t.Errorf("%s answers %v, and no backend is in the table", d.name, backend)
+		}
+		if b := d.core.Backends(); len(b) > 0 {
+			t.Errorf("%s has backends %v", d.name, b)
+		}
+	}
+}
