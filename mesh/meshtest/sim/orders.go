@@ -127,9 +127,13 @@ func (w *world) tables() map[string]check.Table {
 func tableOf(c directory.Change) check.Table {
 	t := make(check.Table)
 	for _, r := range c.Backends {
+		vhosts := r.VHosts.Value
+		if r.VHosts == (directory.Register[int]{}) {
+			vhosts = ring.DefaultVHosts // only its presence is known yet
+		}
 		t[r.Addr] = check.Row{
 			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
-			VHosts: r.VHosts.Value, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
+			VHosts: vhosts, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
 		}
 	}
 	return t
