@@ -66,6 +66,20 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 // Mesh returns the mesh to which the table belongs, 0 if to none.
 func (t *Table) Mesh() MeshID { return t.mesh }
 
+// Disjoint says whether a whole table of another mesh has no backend in common
+// with this one, neither being empty. Backends that were removed count.
+func (t *Table) Disjoint(other Change) bool {
+	if t.mesh == 0 || other.Mesh == 0 || t.mesh == other.Mesh || len(t.backends) == 0 || len(other.Backends) == 0 {
+		return false
+	}
+	for _, row := range other.Backends {
+		if _, ok := t.backends[row.Addr]; ok {
+			return false
+		}
+	}
+	return true
+}
+
 // Found makes a table that belongs to no mesh that of the mesh id; its
 // configured backends become the mesh's. A table that has a mesh keeps it.
 func (t *Table) Found(id MeshID) {

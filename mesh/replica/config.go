@@ -47,6 +47,7 @@ type Guards struct {
 	NoOrderedTable bool // table changes overtake rows on the streams
 	NoKickOnChange bool // a mapping that changes its backend does not kick
 	NoDownExpiry   bool // mappings on down backends are prolonged
+	NoStrangers    bool // meshes without a backend in common are merged like any two
 	NoFreshness    bool // what memberlist brings counts, whoever sent it and whenever
 	NoClockLeash   bool // votes may lead a director's mesh time away from that of the others
 	NoClockCheck   bool // a director whose mesh time is off goes on

@@ -50,15 +50,17 @@ type Core struct {
 	lastTick atomic.Int64 // time.Duration
 	outbox   outbox
 
-	log      history
-	logs     peerLogs
-	peers    map[string]*peer // those that a stream has proven
-	hints    map[string]*hint
-	aliases  map[string]*alias
-	byName   []*peer // of peers; see sortedPeers
-	sessions map[uint64]*peer
-	session  uint64 // last given out
-	effects  []Effect
+	log     history
+	logs    peerLogs
+	peers   map[string]*peer // those that a stream has proven
+	hints   map[string]*hint
+	aliases map[string]*alias
+	// strangers are meshes that have no backend in common with ours, and when that was seen.
+	strangers map[directory.MeshID]time.Duration
+	byName    []*peer // of peers; see sortedPeers
+	sessions  map[uint64]*peer
+	session   uint64 // last given out
+	effects   []Effect
 
 	admission admission
 	snapshot  *inSnapshot // being received
@@ -113,6 +115,7 @@ func New(cfg Config, now time.Duration) *Core {
 		peers:     make(map[string]*peer),
 		hints:     make(map[string]*hint),
 		aliases:   make(map[string]*alias),
+		strangers: make(map[directory.MeshID]time.Duration),
 		sessions:  make(map[uint64]*peer),
 		donations: make(map[string]*outSnapshot),
 		triedAt:   make(map[string]time.Duration),

@@ -169,7 +169,7 @@ func (c *Core) endTableOperations(err error) {
 // that left or were removed are not missed.
 func (c *Core) failedPeers(failed []string) []string {
 	for _, p := range c.sortedPeers() {
-		if !p.live && !p.left && p.boot != 0 && !slices.Contains(failed, p.name) {
+		if !p.live && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(failed, p.name) {
 			failed = append(failed, p.name)
 		}
 	}

@@ -118,7 +118,8 @@ func TestSessionsOfAGivenUpMeshEnd(t *testing.T) {
 	w.start("d1")
 	w.run(time.Minute)
 	other := ring.Backend{Addr: netip.MustParseAddr("198.51.100.7"), VHosts: 100}
-	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{other} })
+	shared := ring.Backend{Addr: testBackend(1)}
+	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{shared, other} })
 	w.until("one mesh", 10*time.Second, w.allSynced)
 	for _, k := range d2.kicked {
 		if k.Target.Backend == other.Addr {

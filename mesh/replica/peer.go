@@ -31,6 +31,9 @@ type peer struct {
 	out      bool          // our stream to it is open
 	in       uint64        // session of its stream to us, 0: none
 	mesh     wire.MeshRank // as of its last beat
+	stranger bool          // it was refused for that: it is no director of ours
+	disjoint bool          // its mesh has no backend in common with ours
+	takesUs  bool          // its mesh was told by command to take us in
 	verdicts int           // beats in a row that showed its mesh to rank above ours
 	clock    peerClock
 	users    uint64

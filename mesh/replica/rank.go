@@ -97,6 +97,11 @@ func (c *Core) sameMesh(p *peer) bool {
 
 // outranked reports whether a peer's mesh is one that we have to join.
 func (c *Core) outranked(now time.Duration, p *peer) bool {
+	if p.disjoint && p.mesh.ID != 0 && p.mesh.ID != c.table.Mesh() {
+		if we := c.takesIn(p.addr); we != p.takesUs {
+			return p.takesUs // an operator has said which of the two stays
+		}
+	}
 	return c.compareRanks(p.mesh, c.meshRank(now)) > 0
 }
 
@@ -116,6 +121,10 @@ func (c *Core) meetMesh(now time.Duration, p *peer) {
 		return
 	}
 	p.verdicts = 0
+	if p.disjoint {
+		c.giveMeshUp(now, p)
+		return
+	}
 	c.logf(LogWarn, "met a mesh that ranks above ours, joining it", Field{"peer", p.name},
 		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", c.table.Mesh().String()})
 	c.counters.MeshesMet++

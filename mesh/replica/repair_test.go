@@ -176,7 +176,8 @@ func TestMeshesMeet(t *testing.T) {
 	w.start("d1")
 	w.run(time.Minute)
 	other := ring.Backend{Addr: netip.MustParseAddr("198.51.100.7"), VHosts: 100}
-	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{other} })
+	shared := ring.Backend{Addr: testBackend(1)}
+	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{shared, other} })
 	w.cut[[2]string{"d1", "d2"}], w.cut[[2]string{"d2", "d1"}] = true, true
 	w.run(time.Second)
 	if got := d2.must(5); got != other.Addr {

@@ -17,6 +17,8 @@ func (c *Core) LocalState(now time.Duration) *wire.State {
 	return s
 }
 
+var errStrangers = errors.New("the sender's mesh has no backend in common with ours")
+
 var errUnproven = errors.New("no stream has proven yet that the sender runs")
 
 // MergeState takes a peer's push/pull state. A push/pull has no place in the order of the peer's log,
@@ -40,6 +42,9 @@ func (c *Core) MergeState(now time.Duration, s *wire.State) error {
 		return err
 	}
 	p := c.peers[from.Name]
+	if c.table.Disjoint(s.Change) && (p == nil || !p.disjoint) && !c.cfg.Guards.NoStrangers {
+		return errStrangers
+	}
 	if c.admission.bootstrapped && (p == nil || p.clock.near()) {
 		c.apply(now, s.Change, nil)
 	}

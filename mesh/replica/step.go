@@ -47,7 +47,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", by})
 	c.flushOutbox(now)
 	if c.log.last > 0 || c.admission.bootstrapped {
-		c.endLife(now)
+		c.endLife(now, ErrClockStepped, "mesh time was stepped")
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	c.slew(by)
 	for _, p := range c.peers {
@@ -114,8 +114,8 @@ func (c *Core) moveStamped(after directory.Micros, by time.Duration) {
 }
 
 // endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us, and
-// the operations that wait for them.
-func (c *Core) endLife(now time.Duration) {
+// the operations that wait for them, with this error.
+func (c *Core) endLife(now time.Duration, err error, why string) {
 	c.boots = append(c.boots, c.boot)
 	c.boot = max(c.rand.Uint64(), 1)
 	c.emit(NewLife{Boot: c.boot})
@@ -123,7 +123,7 @@ func (c *Core) endLife(now time.Duration) {
 	a.named, a.cold, a.coldSince = make(map[string]time.Duration), nil, 0
 	for _, p := range c.sortedPeers() {
 		if p.out || p.in != 0 {
-			c.emit(CloseStream{Peer: p.name, Reason: "mesh time was stepped"})
+			c.emit(CloseStream{Peer: p.name, Reason: why})
 		}
 		if p.live {
 			a.named[p.name] = now // it lives on: wait for it
@@ -134,7 +134,7 @@ func (c *Core) endLife(now time.Duration) {
 		p.admittedMe, p.nonce, p.said = false, 0, nil
 	}
 	c.log = history{}
-	c.endTableOperations(ErrClockStepped)
+	c.endTableOperations(err)
 	c.transitions, c.rings = nil, c.rings[len(c.rings)-1:]
 	c.snapshot = nil
 	clear(c.donations)

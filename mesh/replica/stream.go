@@ -13,6 +13,7 @@ func (c *Core) Hello(now time.Duration, to Dial) *wire.Hello {
 	defer c.enter(now)()
 	h := c.hello(now)
 	h.To = wire.Peer{Name: to.Name, Addr: to.Addr}
+	h.TakesIn = c.takesIn(to.Addr)
 	return h
 }
 
@@ -31,7 +32,11 @@ func (c *Core) up(now time.Duration) int64 { return (now - c.began).Milliseconds
 
 // Refusal is what to answer to a dialler that Accept does not accept.
 func (c *Core) Refusal(now time.Duration, err error) *wire.Refuse {
-	return &wire.Refuse{From: c.self(), Reason: err.Error(), Up: c.up(now)}
+	r := &wire.Refuse{From: c.self(), Reason: err.Error(), Up: c.up(now)}
+	if errors.As(err, new(*strangerError)) {
+		r.Stranger = c.table.Mesh()
+	}
+	return r
 }
 
 // Accept takes a stream that a peer dialled. The reply says from where its log is to be replayed. The stream's messages
@@ -54,13 +59,14 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	}
 	p := c.meet(now, h.From)
 	p.clock.hello(now, h.MeshTime.Sub(c.clock.micros(now)))
+	p.takesUs = h.TakesIn
 	c.admission.contact = true
 	delete(c.sessions, p.in)
 	c.session++
 	p.in = c.session
 	c.sessions[p.in] = p
 	reply = c.hello(now)
-	reply.Resume, reply.Answers = p.log.resume(), h.From.Boot
+	reply.Resume, reply.Answers, reply.TakesIn = p.log.resume(), h.From.Boot, c.takesIn(p.addr)
 	return reply, p.in, nil
 }
 
@@ -82,8 +88,12 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.meet(now, reply.From)
 	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
+	p.takesUs = reply.TakesIn
 	c.admission.contact = true
 	p.out = true
+	if ours := c.table.Mesh(); ours != 0 && reply.Mesh.ID != 0 && reply.Mesh.ID != ours {
+		c.send(p, &wire.Meeting{Change: c.table.Snapshot()})
+	}
 	c.tellAllCounting(p)
 	c.replay(now, p, reply.Resume)
 	c.flushOutbox(now)
@@ -124,6 +134,9 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, p.addr)
 	}
 	if err := c.addressTaken(now, h.From); err != nil {
+		return err
+	}
+	if err := c.knownStranger(now, h); err != nil {
 		return err
 	}
 	if c.removed(h.From.Addr) {
@@ -193,6 +206,9 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 	defer c.enter(now)()
 	c.counters.Refused++
 	c.admission.refused = r.Reason
+	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
+		c.noteStranger(now, c.peers[r.From.Name], r.Stranger)
+	}
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name}, Field{"addr", r.From.Addr.String()}, Field{"why", r.Reason})
 }
 
@@ -220,7 +236,16 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 // timeless reports whether a message means the same whatever the clocks of the two directors say.
 func timeless(m wire.Message) bool {
 	switch m.(type) {
-	case *wire.Beat, *wire.Exclude, *wire.Leaving:
+	case *wire.Beat, *wire.Exclude, *wire.Leaving, *wire.Meeting:
+		return true
+	}
+	return false
+}
+
+// aboutMeshes reports whether a message may come from a director of another cluster.
+func aboutMeshes(m wire.Message) bool {
+	switch m.(type) {
+	case *wire.Beat, *wire.Leaving, *wire.Meeting:
 		return true
 	}
 	return false
@@ -228,13 +253,21 @@ func timeless(m wire.Message) bool {
 
 // take takes in a message of a peer.
 func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
+	if c.strange(p) && !aboutMeshes(m) {
+		return
+	}
 	if seq, ok := wire.LogSeq(m); ok && seq != 0 {
 		c.takeSeq(now, p, seq, m)
 	}
 	switch m := m.(type) {
 	case *wire.Beat:
 		c.gotBeat(now, p, m)
+	case *wire.Meeting:
+		c.compareMesh(now, p, m.Change)
 	case *wire.Table:
+		if m.Seq == 0 && !c.compareMesh(now, p, m.Change) {
+			return
+		}
 		if m.Seq == 0 && p.live {
 			c.applyWhole(now, m.Change, p)
 		} else {

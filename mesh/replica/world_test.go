@@ -207,7 +207,7 @@ func (w *world) dial() {
 			to := Dial{Name: b.name, Addr: b.core.cfg.Addr}
 			reply, session, err := b.core.Accept(w.now, a.core.Hello(w.now, to))
 			if err != nil {
-				a.core.Refused(w.now, &wire.Refuse{From: b.core.self(), Reason: err.Error()})
+				a.core.Refused(w.now, b.core.Refusal(w.now, err))
 				continue
 			}
 			b.sessions[a.name] = session

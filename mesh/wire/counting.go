@@ -19,6 +19,17 @@ func decodeLife(r *reader) (l Life) {
 	return l
 }
 
+func (m *Meeting) encode(w *writer) {
+	w.array(1)
+	encodeChange(w, &m.Change)
+}
+
+func (m *Meeting) decode(r *reader) {
+	extra := r.fields("message", 1)
+	m.Change = decodeChange(r)
+	r.end("message", extra)
+}
+
 func (m *Counting) encode(w *writer) {
 	w.array(3)
 	w.bool(m.Whole)

@@ -62,41 +62,45 @@ func decodeMeshRank(r *reader) (m MeshRank) {
 }
 
 func (m *Hello) encode(w *writer) {
-	w.array(8)
+	w.array(9)
 	m.Settings.encode(w)
 	m.From.encode(w)
 	m.To.encode(w)
 	m.Mesh.encode(w)
 	w.int(int64(m.MeshTime))
 	w.int(m.Up)
+	w.bool(m.TakesIn)
 	w.uint(m.Resume)
 	w.uint(m.Answers)
 }
 
 func (m *Hello) decode(r *reader) {
-	extra := r.fields("hello", 8)
+	extra := r.fields("hello", 9)
 	m.Settings.decode(r)
 	m.From = decodePeer(r)
 	m.To = decodePeer(r)
 	m.Mesh = decodeMeshRank(r)
 	m.MeshTime = directory.Micros(r.int("mesh time"))
 	m.Up = r.int("up time")
+	m.TakesIn = r.bool("takes in")
 	m.Resume = r.uint64("resume")
 	m.Answers = r.uint64("answered boot id")
 	r.end("hello", extra)
 }
 
 func (m *Refuse) encode(w *writer) {
-	w.array(3)
+	w.array(4)
 	m.From.encode(w)
 	w.remark(m.Reason)
 	w.int(m.Up)
+	w.uint(uint64(m.Stranger))
 }
 
 func (m *Refuse) decode(r *reader) {
-	extra := r.fields("message", 3)
+	extra := r.fields("message", 4)
 	m.From = decodePeer(r)
 	m.Reason = r.remark("reason")
 	m.Up = r.int("up time")
+	m.Stranger = directory.MeshID(r.uint64("mesh id"))
 	r.end("message", extra)
 }

@@ -34,6 +34,7 @@ var kindNames = [...]string{
 	KindLogRequest:      "log_request",
 	KindLogPart:         "log_part",
 	KindCounting:        "counting",
+	KindMeeting:         "meeting",
 }
 
 // String returns the kind's name, or "kind_N" for a kind that is not known.
@@ -107,6 +108,8 @@ func newMessage(k Kind) body {
 		return new(LogPart)
 	case KindCounting:
 		return new(Counting)
+	case KindMeeting:
+		return new(Meeting)
 	default:
 		return nil
 	}
@@ -144,3 +147,4 @@ func (*GonePositions) Kind() Kind   { return KindGonePositions }
 func (*LogRequest) Kind() Kind      { return KindLogRequest }
 func (*LogPart) Kind() Kind         { return KindLogPart }
 func (*Counting) Kind() Kind        { return KindCounting }
+func (*Meeting) Kind() Kind         { return KindMeeting }

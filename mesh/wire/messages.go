@@ -47,6 +47,7 @@ const (
 	KindLogRequest      Kind = 28
 	KindLogPart         Kind = 29
 	KindCounting        Kind = 30
+	KindMeeting         Kind = 32
 )
 
 // Settings are what two directors must agree on before they talk: a difference is refused with both values named.
@@ -102,6 +103,7 @@ type Hello struct {
 	Mesh     MeshRank
 	MeshTime directory.Micros // the sender's, at the moment of sending
 	Up       int64            // for how long the sender has been running, milliseconds
+	TakesIn  bool             // the receiver was added by command to the sender's mesh
 	Resume   uint64
 	Answers  uint64 // in the acceptor's answer: the dialer's boot id in the hello that it answers
 }
@@ -111,6 +113,8 @@ type Refuse struct {
 	From   Peer
 	Reason string
 	Up     int64 // for how long the sender has been running, milliseconds
+	// Stranger is the sender's mesh, if it has no backend in common with the receiver's; else 0.
+	Stranger directory.MeshID
 }
 
 // Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back as Echo.
@@ -327,6 +331,12 @@ type Counting struct {
 	Whole  bool   // Counts are all, whatever was said before
 	Counts []Life // the sender counts these
 	Gone   []Life // and these no more
+}
+
+// Meeting is the first message on a stream to a director of another mesh: the sender's whole table. It
+// is compared and not applied.
+type Meeting struct {
+	Change directory.Change
 }
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.

@@ -28,7 +28,7 @@ var (
 func Samples() []wire.Message {
 	return []wire.Message{
 		hello(),
-		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`, Up: 61_000},
+		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`, Up: 61_000, Stranger: blue.ID},
 		&wire.Beat{
 			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoHeld: 1_500_000,
 			MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789,
@@ -85,6 +85,7 @@ func Samples() []wire.Message {
 			Counts: []wire.Life{{Name: "d1", Boot: 1001}, {Name: "d2", Boot: 1002}},
 			Gone:   []wire.Life{{Name: "d2", Boot: 1000}},
 		},
+		&wire.Meeting{Change: change()},
 	}
 }
 
@@ -101,6 +102,7 @@ func hello() *wire.Hello {
 		Mesh:     blue,
 		MeshTime: now.Micros() + 123,
 		Up:       59_000,
+		TakesIn:  true,
 		Resume:   69_990,
 		Answers:  1002,
 	}

@@ -1,0 +1,122 @@
+package replica
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// Two meshes that have no backend in common are two clusters, and one wrong --join must not make one of
+// them. Their directors refuse each other, unless an operator has said by `ring add`, at the mesh that
+// stays, that a director of the other is to be taken in.
+
+// strangerFor is how long a mesh is refused at once, before tables are compared again.
+const strangerFor = time.Minute
+
+// maxStrangers bounds the meshes remembered.
+const maxStrangers = 64
+
+// takesIn reports whether a director was added to our mesh by command.
+func (c *Core) takesIn(addr netip.AddrPort) bool {
+	row, ok := c.table.Director(addr)
+	return ok && !row.Removed.Value
+}
+
+// compareMesh compares the whole table of a peer with ours. False means that the peer is refused.
+func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) bool {
+	p.disjoint = c.table.Disjoint(theirs) && !c.cfg.Guards.NoStrangers
+	if !p.disjoint || p.takesUs || c.takesIn(p.addr) {
+		p.stranger = false
+		return true
+	}
+	c.noteStranger(now, p, theirs.Mesh)
+	c.counters.MeshesRefused++
+	err := c.refuseStranger(wire.Peer{Name: p.name, Addr: p.addr}, theirs.Mesh)
+	c.logf(LogError, "director of another cluster refused", Field{"peer", p.name},
+		Field{"addr", p.addr.String()}, Field{"error", err.Error()})
+	c.emit(CloseStream{Peer: p.name, Reason: "its mesh has no backend in common with ours"})
+	delete(c.sessions, p.in)
+	p.out, p.in = false, 0
+	c.peerGone(now, p)
+	return false
+}
+
+// knownStranger refuses a director whose mesh has just been seen to have no backend in common with ours.
+func (c *Core) knownStranger(now time.Duration, h *wire.Hello) error {
+	at, ok := c.strangers[h.Mesh.ID]
+	switch {
+	case !ok, h.Mesh.ID == c.table.Mesh(), h.TakesIn, c.takesIn(h.From.Addr):
+		return nil
+	case now-at > strangerFor:
+		delete(c.strangers, h.Mesh.ID)
+		return nil
+	}
+	return c.refuseStranger(h.From, h.Mesh.ID)
+}
+
+// noteStranger remembers a mesh that has no backend in common with ours, and that a peer, if we know it,
+// belongs to it.
+func (c *Core) noteStranger(now time.Duration, p *peer, mesh directory.MeshID) {
+	if _, known := c.strangers[mesh]; !known && len(c.strangers) < maxStrangers {
+		c.strangers[mesh] = now
+	}
+	if p != nil {
+		p.stranger = true
+	}
+}
+
+// A strangerError refuses a director of another cluster.
+type strangerError struct{ text string }
+
+func (e *strangerError) Error() string { return e.text }
+
+func (c *Core) refuseStranger(who wire.Peer, mesh directory.MeshID) error {
+	if c.table.Mesh() == 0 {
+		return &strangerError{fmt.Sprintf("%s has left mesh %s, to which %s belongs, for another cluster",
+			c.cfg.Name, mesh, who.Name)}
+	}
+	return &strangerError{fmt.Sprintf("%s belongs to mesh %s and %s to mesh %s, and these have no backend in common; "+
+		"if they are to be one and that of %s stays, run there: director ring add %s %d",
+		who.Name, mesh, c.cfg.Name, c.table.Mesh(), c.cfg.Name, who.Addr.Addr(), who.Addr.Port())}
+}
+
+// strange reports whether a peer is of another cluster, so that nothing of it may be applied: one of the
+// two was told by command to take the other in, and that one is about to give its mesh up.
+func (c *Core) strange(p *peer) bool {
+	return p.disjoint && c.table.Mesh() != 0 && p.mesh.ID != c.table.Mesh()
+}
+
+// giveMeshUp has this director leave its cluster, because it was told to another to take it in. It
+// joins that as one that knows nothing: neither backends nor users of the cluster that it leaves are the
+// other's. So it begins a new life, and refuses its former peers until it has joined.
+func (c *Core) giveMeshUp(now time.Duration, p *peer) {
+	left, present := c.table.Mesh(), c.present()
+	c.logf(LogWarn, "was added to another cluster, leaving this one for it", Field{"peer", p.name},
+		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", left.String()})
+	c.counters.MeshesMet++
+	c.admission.bootstrapped = false
+	for _, m := range c.moves.sorted() {
+		c.finishMove(m, ErrTryAgain)
+	}
+	c.flushes.own = nil
+	clear(c.held)
+	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
+	clear(c.admission.named)
+	c.changeView(func() {
+		c.table = directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
+		c.dir.SetBackends(nil) // all mappings are dead
+		c.rings = []*ring.Rings{ring.Build(c.table.Backends(), nil)}
+	})
+	c.digests = digests{sweep: sweep{tags: c.dir.Tags()}}
+	c.strangers = map[directory.MeshID]time.Duration{left: now}
+	for _, addr := range slices.SortedFunc(maps.Keys(present), ring.CompareAddr) {
+		c.kicks.start(c, present[addr], KickTarget{Backend: addr}, nil)
+	}
+	c.evaluate(now)
+}

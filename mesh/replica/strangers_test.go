@@ -1,0 +1,170 @@
+package replica
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// foreignBackends has none in common with testBackends.
+func foreignBackends() []ring.Backend {
+	return []ring.Backend{
+		{Addr: netip.MustParseAddr("198.51.100.1"), VHosts: 100},
+		{Addr: netip.MustParseAddr("198.51.100.2"), VHosts: 100},
+	}
+}
+
+// clusters starts two meshes of two that have not met: d1 and d2, and e1 and e2.
+func clusters(t *testing.T, change ...func(*Config)) (w *world, d, e []*director) {
+	t.Helper()
+	w = newWorld(t)
+	foreign := func(founder bool) []func(*Config) {
+		return append([]func(*Config){func(c *Config) { c.Founder, c.Backends = founder, foreignBackends() }}, change...)
+	}
+	d = []*director{w.start("d1", change...), w.start("d2", change...)}
+	e = []*director{w.start("e1", foreign(true)...), w.start("e2", foreign(false)...)}
+	w.split(d, e)
+	w.until("two meshes", 10*time.Second, func() bool {
+		for _, x := range w.directors {
+			if !x.core.synced() || x.core.liveCount() != 1 {
+				return false
+			}
+		}
+		return true
+	})
+	w.run(2 * time.Minute)
+	return w, d, e
+}
+
+func (d *director) meshID() string { return d.core.table.Mesh().String() }
+
+// Two clusters refuse each other, whichever ranks higher, and nothing of the other is applied.
+func TestDisjointMeshesRefuseEachOther(t *testing.T) {
+	w, d, e := clusters(t)
+	for _, x := range []*director{d[0], e[0]} {
+		backend := x.core.Backends()[0].Backend.Addr
+		if _, err := x.do(UpdateBackend{Addr: backend, VHosts: 50}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gossiped := w.gossiped
+	w.heal()
+	w.run(3 * strangerFor)
+	for _, delta := range gossiped {
+		for _, x := range w.directors {
+			x.core.Gossip(w.now, delta)
+		}
+	}
+	w.run(10 * time.Second)
+	for _, mesh := range [][]*director{d, e} {
+		for _, x := range mesh {
+			if x.meshID() != mesh[0].meshID() || !x.core.synced() || x.core.liveCount() != 1 {
+				t.Errorf("%s is %+v with %d peers", x.name, x.core.Self(w.now), x.core.liveCount())
+			}
+			for _, b := range x.core.Table().Backends {
+				if ours := b.Addr.As4()[0] == 192; ours != (mesh[0] == d[0]) {
+					t.Errorf("%s has the backend %v", x.name, b.Addr)
+				}
+			}
+			if x.logged("director of another cluster refused")+x.logged("director refused")+x.logged("refused by a director") == 0 {
+				t.Errorf("%s says nothing of the other cluster", x.name)
+			}
+		}
+	}
+	if d[0].meshID() == e[0].meshID() {
+		t.Error("the clusters have become one")
+	}
+	if o, err := d[0].do(UpdateBackend{Addr: testBackend(1), VHosts: 60}); err != nil || len(o.FailedPeers) > 0 {
+		t.Errorf("an update names %v as failed, %v", o.FailedPeers, err)
+	}
+}
+
+// With the guard off they would be merged.
+func TestDisjointMeshesAreMergedUnguarded(t *testing.T) {
+	w, d, e := clusters(t, func(c *Config) { c.Guards.NoStrangers = true })
+	w.heal()
+	w.until("one mesh", time.Minute, w.allSynced)
+	if d[0].meshID() != e[0].meshID() {
+		t.Error("the guard is not what keeps them apart")
+	}
+}
+
+// Where `ring add` was given, that mesh stays, whichever ranks higher, and what was added joins it.
+func TestRingAddTakesAStrangerIn(t *testing.T) {
+	for _, stays := range []string{"d", "e"} {
+		t.Run(stays, func(t *testing.T) {
+			w, d, e := clusters(t)
+			if stays == "e" {
+				d, e = e, d
+			}
+			w.heal()
+			w.run(20 * time.Second)
+			mesh := d[0].meshID()
+			for i, x := range e {
+				id := d[0].begin(SetDirectorRemoved{Addr: x.core.cfg.Addr})
+				w.until("added and joined", 20*time.Second, func() bool {
+					_, done := d[0].done[id]
+					return done && x.meshID() == mesh && x.core.synced() && x.core.liveCount() >= 2+i
+				})
+				w.run(2 * time.Second)
+				if d[0].meshID() != mesh || d[1].meshID() != mesh {
+					t.Fatalf("the mesh that was to stay has given way")
+				}
+				if i == 0 && e[1].meshID() == mesh {
+					t.Error("a director that was not added has joined too")
+				}
+			}
+			w.until("one mesh", 20*time.Second, w.allSynced)
+			for _, x := range w.directors {
+				if got, want := len(x.core.Backends()), len(d[0].core.Backends()); got != want {
+					t.Errorf("%s has %d backends, want %d", x.name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A mesh without any backend, and one that shares only a removed one, are no strangers.
+func TestMeshesThatMayMeet(t *testing.T) {
+	for name, test := range map[string]struct {
+		backends []ring.Backend
+		do       func(*director)
+	}{
+		"no backend": {nil, func(*director) {}},
+		"a removed backend in common": {append(foreignBackends(), testBackends(1)...), func(d *director) {
+			if _, err := d.do(RemoveBackend{Addr: testBackend(1)}); err != nil {
+				d.w.t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			d1 := w.start("d1")
+			other := w.start("other", func(c *Config) { c.Founder, c.Backends = true, test.backends })
+			w.split([]*director{d1}, []*director{other})
+			w.run(5 * time.Second)
+			test.do(other)
+			w.heal()
+			w.until("one mesh", 20*time.Second, w.allSynced)
+		})
+	}
+}
+
+// Nothing of a stranger's table is applied, whatever brings it.
+func TestTablesOfStrangers(t *testing.T) {
+	w, d, e := clusters(t)
+	foreign, before := e[0].core.Table(), d[0].core.Table()
+	state := d[1].recorded() // of a director that runs
+	state.Change = foreign
+	if err := d[0].core.MergeState(w.now, state); err == nil || !strings.Contains(err.Error(), "no backend in common") {
+		t.Errorf("the state of a stranger is merged: %v", err)
+	}
+	d[0].core.take(w.now, d[0].core.peers["d2"], &wire.Table{Change: foreign})
+	if got := d[0].core.Table(); len(got.Backends) != len(before.Backends) {
+		t.Errorf("the table of a stranger was merged: %+v", got)
+	}
+}
