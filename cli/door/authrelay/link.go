@@ -23,6 +23,7 @@ type link struct {
 	cancel context.CancelFunc
 	ending atomic.Bool
 	held   sync.WaitGroup // replies
+	waits  atomic.Int64   // how many they are
 
 	mu   sync.Mutex // guards what follows, and writing to the client
 	auth net.Conn   // nil: not connected, or there is none
@@ -135,6 +136,9 @@ func (l *link) remember(id []byte, kind request) bool {
 		return true
 	}
 	if _, ok := l.open[string(id)]; !ok {
+		if len(l.open) >= maxOwn {
+			return false
+		}
 		if l.s.requests.Add(1) > maxRequests {
 			l.s.requests.Add(-1)
 			return false

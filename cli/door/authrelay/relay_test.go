@@ -3,6 +3,7 @@ package authrelay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -372,5 +373,32 @@ func TestSeenAndMarked(t *testing.T) {
 		if !slices.Equal(seen, want) {
 			t.Errorf("seen %v, want %v", seen, want)
 		}
+	})
+}
+
+// TestOneClientLeavesRoom checks that one connection cannot take all open requests, nor all that wait.
+func TestOneClientLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Config{Protocol: Login})
+		greedy, modest := newLink(f.server, nil), newLink(f.server, nil)
+		for i := range 2 * maxOwn {
+			if got, want := greedy.remember(fmt.Append(nil, i), plain), i < maxOwn; got != want {
+				t.Fatalf("request %d: %v", i, got)
+			}
+		}
+		if !modest.remember([]byte("1"), plain) || maxOwn*5 > maxRequests {
+			t.Error("one client leaves no room for another")
+		}
+		greedy.waits.Store(maxOwnHeld)
+		line := pending{line: []byte("OK\t1\tuser=slow\tproxy\n"), id: []byte("1"), ending: []byte("\n")}
+		var counts tally
+		if out := greedy.hold(nil, &line, &counts); counts.failed != 1 || !strings.HasPrefix(string(out), "FAIL\t1") {
+			t.Errorf("%q, %+v", out, counts)
+		}
+		f.logged(tooManyHeld)
+		for id := range greedy.open {
+			greedy.forget([]byte(id))
+		}
+		modest.forget([]byte("1"))
 	})
 }

@@ -31,8 +31,12 @@ const (
 	acceptPause = 100 * time.Millisecond
 	// maxRequests bounds what is remembered of open requests, on all connections together.
 	maxRequests = 200_000
+	// maxOwn bounds those of one connection: a login process that has gone mad must not leave others none.
+	maxOwn = 20_000
 	// maxHeld bounds the replies that wait for a lookup, on all connections together.
 	maxHeld = 50_000
+	// maxOwnHeld bounds those of one connection.
+	maxOwnHeld = 10_000
 )
 
 // Director tells where users are. Its methods are called concurrently.
