@@ -52,6 +52,7 @@ type Core struct {
 
 	log     history
 	logs    peerLogs
+	late    lateRows
 	peers   map[string]*peer // those that a stream has proven
 	hints   map[string]*hint
 	aliases map[string]*alias

@@ -41,7 +41,7 @@ func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
 		return
 	}
 	c.flushOutbox(now)
-	d := &outSnapshot{id: m.ID, since: m.Since, tags: c.dir.Tags(), ackedAt: now}
+	d := &outSnapshot{id: m.ID, since: c.late.since(m.Since), tags: c.dir.Tags(), ackedAt: now}
 	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.last})
 	for _, log := range c.logs.all() {
 		d.covers = append(d.covers, log.position(now))

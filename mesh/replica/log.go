@@ -37,6 +37,9 @@ type entry struct {
 func (c *Core) write(now time.Duration, m wire.Message) {
 	c.log.last++
 	wire.SetSeq(m, c.log.last)
+	if rows, ok := m.(*wire.Rows); ok {
+		c.late.note(c.clock.at(now), rows.Blocks)
+	}
 	size := logSize(m)
 	c.log.entries = append(c.log.entries, entry{c.log.last, now, size, m})
 	c.log.bytes += size
@@ -125,5 +128,6 @@ func (c *Core) flushOutbox(now time.Duration) {
 // takeRows merges the rows of a log message.
 func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 	c.observe(now, m.Stamp)
+	c.late.note(c.clock.at(now), m.Blocks)
 	c.mergeRows(now, m.Blocks, nil)
 }

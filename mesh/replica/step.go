@@ -50,6 +50,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	c.slew(by)
+	c.late.restart(c.clock.at(now))
 	for _, p := range c.peers {
 		if p.clock.with > after {
 			p.clock.with = p.clock.with.Add(by)

@@ -38,6 +38,9 @@ const minGeneration = 1 // the highest is directory.MaxGeneration
 // Len returns the number of rows.
 func (b Block) Len() int { return b.rows }
 
+// OldestActivity returns an activity that no row's is before; 0 without rows. It looks at no row.
+func (b Block) OldestActivity() directory.Tick { return directory.Tick(b.activity.base) }
+
 // All returns the rows in the order in which they were packed.
 func (b Block) All() iter.Seq[directory.Mapping] {
 	return func(yield func(directory.Mapping) bool) {
