@@ -12,10 +12,11 @@ import (
 type admission struct {
 	synced       bool // the result, as of the last evaluate
 	syncedAt     time.Duration
-	reason       string // why not
-	bootstrapped bool   // founded a mesh, or took a first snapshot
-	alone        bool   // founded because nobody answered
-	contact      bool   // some director has answered ever
+	unsyncedAt   time.Duration // when it last ceased to be synced
+	reason       string        // why not
+	bootstrapped bool          // founded a mesh, or took a first snapshot
+	alone        bool          // founded because nobody answered
+	contact      bool          // some director has answered ever
 	coldSince    time.Duration
 	cold         map[string]bool          // cold start: whose snapshots were taken
 	named        map[string]time.Duration // live directors by the word of those who admitted us: since when
@@ -44,6 +45,7 @@ func (c *Core) evaluate(now time.Duration) {
 		a.refused = ""
 		c.logf(LogInfo, "synced", Field{"peers", c.liveCount()}, Field{"users", c.dir.Len()})
 	} else {
+		a.unsyncedAt = now
 		c.logf(LogWarn, "not synced", Field{"why", reason})
 	}
 	c.changeView(func() { a.synced = reason == "" })

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -95,5 +96,36 @@ func TestBatchesOfKnownUsersDoNotAllocate(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { d.core.TryLookups(w.now, batch) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A director that wakes up with many lookups answers them itself a round trip later: it does not bother
+// its peers with them. One that cannot asks soon.
+func TestWokenDirectorAnswersByItself(t *testing.T) {
+	for name, alone := range map[string]bool{"admitted at once": false, "not admitted": true} {
+		w := started(t, 3)
+		d3 := w.directors[2]
+		w.run(time.Second)
+		d3.stopped = true
+		w.run(2 * time.Second)
+		d3.stopped = false
+		if alone {
+			w.filter = func(to *director, m wire.Message) bool {
+				_, admitted := m.(*wire.Admitted)
+				return !admitted || to != d3
+			}
+		}
+		var ids []uint64
+		for h := ring.UserHash(1); len(ids) < 100; h++ {
+			if _, id := d3.ask(h * 80021); id != 0 {
+				ids = append(ids, id)
+			}
+		}
+		begun := w.now
+		answered := func() bool { return len(d3.answers) == len(ids) }
+		w.until("all are answered", time.Second, answered)
+		if n := d3.core.counters.Relayed; (n > 0) != alone {
+			t.Errorf("%s: %d lookups relayed, answers after %v", name, n, w.now-begun)
+		}
 	}
 }

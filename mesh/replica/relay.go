@@ -11,8 +11,15 @@ import (
 // meanwhile, but not faster than this (kick delay, and the rule for users that were active lately).
 const relayValid = time.Second
 
+// relayAfter is how long a member that just ceased to be synced tries to answer by itself again before it
+// asks others: usually it takes a round trip, and when it wakes up thousands of lookups may wait.
+const relayAfter = 200 * time.Millisecond
+
 // relay asks a synced peer for the answer that we must not give by ourselves.
 func (c *Core) relay(now time.Duration, w *waiter) {
+	if c.admission.bootstrapped && now-c.admission.unsyncedAt < relayAfter {
+		return // the next tick asks
+	}
 	var synced []*peer
 	for _, p := range c.sortedPeers() {
 		if p.live && p.synced && p.out {
