@@ -22,7 +22,6 @@ type inSnapshot struct {
 	peer    string
 	next    uint32 // chunk expected
 	rows    uint64
-	total   uint64
 	covers  []wire.Position
 	heardAt time.Duration
 }
@@ -81,7 +80,6 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 		s.covers = m.Covers
 	}
 	s.next++
-	s.total = max(s.total, m.Total)
 	s.rows += uint64(rowCount(m.Blocks))
 	s.heardAt = now
 	c.mergeRows(now, m.Blocks, nil)
