@@ -10,9 +10,9 @@ import (
 	"directormesh/ring"
 )
 
-// joining returns a mesh of n directors with users, and one more that is in touch with all but cannot
+// relaying returns a mesh of n directors with users, and one more that is in touch with all but cannot
 // get a snapshot: it has to ask them for each lookup.
-func joining(t *testing.T, n int) (w *world, joiner *director) {
+func relaying(t *testing.T, n int) (w *world, joiner *director) {
 	t.Helper()
 	w = started(t, n)
 	w.lose = func(_, to *director, m wire.Message) bool {
@@ -44,7 +44,7 @@ func (d *director) live(h ring.UserHash) directory.Mapping {
 }
 
 func TestRelayedLookup(t *testing.T) {
-	w, joiner := joining(t, 1)
+	w, joiner := relaying(t, 1)
 	d1 := w.directors[0]
 	_, id := joiner.ask(5)
 	w.deliver()
@@ -61,7 +61,7 @@ func TestRelayedLookup(t *testing.T) {
 
 // The lookup of a user being moved waits at the director that was asked, until the release.
 func TestRelayedLookupOfAUserBeingMoved(t *testing.T) {
-	w, joiner := joining(t, 2)
+	w, joiner := relaying(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
 	to := another(d1.must(5))
 	w.run(100 * time.Millisecond)
@@ -130,7 +130,7 @@ func TestRelayedAnswersThatDoNotCount(t *testing.T) {
 		}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w, joiner := joining(t, 1)
+			w, joiner := relaying(t, 1)
 			d1 := w.directors[0]
 			d1.must(h)
 			d1.must(h + 1)
@@ -169,7 +169,7 @@ func TestRelayedAnswersThatDoNotCount(t *testing.T) {
 
 // A director that does not answer is asked again after a second, then another one.
 func TestRelayedLookupIsAskedAgain(t *testing.T) {
-	w, joiner := joining(t, 2)
+	w, joiner := relaying(t, 2)
 	asked := map[string]int{}
 	w.also(func(_, to *director, m wire.Message) bool {
 		_, request := m.(*wire.LookupRequest)
@@ -199,7 +199,7 @@ func TestRelayedLookupIsAskedAgain(t *testing.T) {
 
 // A director that is not synced answers nobody, and one that cannot answer in time says so.
 func TestRelayedLookupThatFails(t *testing.T) {
-	w, joiner := joining(t, 2)
+	w, joiner := relaying(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
 	var replies []wire.LookupReply
 	w.also(func(_, to *director, m wire.Message) bool {
