@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
 
@@ -20,10 +21,16 @@ type admission struct {
 	coldSince    time.Duration
 	cold         map[string]bool          // cold start: whose snapshots were taken
 	named        map[string]time.Duration // live directors by the word of those who admitted us: since when
+	holds        *holdings                // nil: nothing that the members could lack
 	clockOff     bool
 	leaving      bool
 	removed      bool   // by `ring remove`
 	refused      string // what a peer said when it refused us
+}
+
+// holdings are rows that this director holds although no log of the mesh that it joins has them.
+type holdings struct {
+	since directory.Tick // those that changed then or later
 }
 
 // synced reports whether this director answers by itself.
@@ -38,7 +45,7 @@ func (c *Core) evaluate(now time.Duration) {
 		return
 	}
 	if reason == "" {
-		a.syncedAt, a.named = now, nil
+		a.syncedAt, a.named, a.holds = now, nil, nil
 		for _, p := range c.peers {
 			p.said = nil
 		}
@@ -69,37 +76,56 @@ func (c *Core) obstacle(now time.Duration) string {
 		return "mesh time is off by more than a second"
 	}
 	for _, p := range c.sortedPeers() {
-		if !c.concerns(now, p) {
-			continue
+		if why := c.hindrance(now, p); why != "" {
+			return why
 		}
-		if p.gap && !c.cfg.Guards.NoGapCheck {
-			return "gap in the log of " + p.name
-		}
-		if p.admittedMe || c.cfg.Guards.NoAdmission {
-			continue
-		}
-		if _, named := a.named[p.name]; p.synced || p.nonce != 0 || named {
-			return "not yet admitted by " + p.name
-		}
-	}
-	if len(c.logs.behind) > 0 && !c.cfg.Guards.NoGapCheck {
-		return "gap in the log of " + c.logs.behind[0].id.name + ", which is gone"
 	}
 	if c.cfg.Guards.NoAdmission {
 		return ""
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.named)) {
-		if p := c.peers[name]; (p == nil || !p.live && !p.left) && now-a.named[name] <= failAfter {
+		if !c.reachedOrGone(now, name) {
 			return "not yet in contact with " + name
 		}
 	}
 	return ""
 }
 
-// concerns reports whether a live peer can keep us from answering: it is of our mesh, or of the one
-// that we join, and of its time. Any other one does not count us, nor we it.
-func (c *Core) concerns(now time.Duration, p *peer) bool {
+// hindrance says what keeps us waiting for one peer, or nothing.
+func (c *Core) hindrance(now time.Duration, p *peer) string {
+	if !c.concerns(now, p) {
+		return ""
+	}
+	if p.counted && !c.cfg.Guards.NoGapCheck {
+		if p.behind() {
+			return "gap in the log of " + p.name
+		}
+		if log := c.restOf(p); log != nil {
+			return "gap in the log of " + log.id.name + ", which is gone"
+		}
+	}
+	if p.admittedMe || c.cfg.Guards.NoAdmission {
+		return ""
+	}
+	if _, named := c.admission.named[p.name]; p.synced || p.nonce != 0 || named {
+		return "not yet admitted by " + p.name
+	}
+	return ""
+}
+
+// concerns reports whether a live peer can keep us from answering: it is of ours, and has neither failed nor been excluded without
+// asking to be admitted since.
+func (c *Core) concerns(now time.Duration, p *peer) bool { return p.matters() && c.ofOurs(now, p) }
+
+// ofOurs reports whether a live peer is of our mesh, or of the one that we join, and of its time. Any other one does not count us, nor we it.
+func (c *Core) ofOurs(now time.Duration, p *peer) bool {
 	return p.live && p.clock.near() && (c.sameMesh(p) || c.lacksTable(now, p))
+}
+
+// reachedOrGone reports whether we need not wait for contact with a director that was named to us.
+func (c *Core) reachedOrGone(now time.Duration, name string) bool {
+	p := c.peers[name]
+	return p != nil && (p.live || p.left) || now-c.admission.named[name] > failAfter
 }
 
 func (c *Core) liveCount() int {
@@ -115,6 +141,9 @@ func (c *Core) liveCount() int {
 // progressAdmission does what stands between this director and being synced.
 func (c *Core) progressAdmission(now time.Duration) {
 	for _, p := range c.sortedPeers() {
+		if p.wants != nil && !c.lacksOf(p) {
+			c.admitIfWhole(now, p)
+		}
 		c.ask(now, p)
 	}
 	if c.selfRemoved() {
@@ -125,7 +154,7 @@ func (c *Core) progressAdmission(now time.Duration) {
 		return
 	}
 	for _, p := range c.sortedPeers() {
-		if p.live && p.gap && !c.tried(now, p.name) {
+		if p.matters() && p.behind() && !c.tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}
@@ -137,42 +166,84 @@ func (c *Core) progressAdmission(now time.Duration) {
 
 // ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands before the question on the stream.
 func (c *Core) ask(now time.Duration, p *peer) {
-	if !c.concerns(now, p) || !p.out || p.admittedMe && !c.lacksTable(now, p) {
+	if !c.ofOurs(now, p) || !p.out || p.admittedMe && !c.lacksTable(now, p) {
+		return
+	}
+	if (p.nonce != 0 || p.barred) && now-p.askedAt < askAgain {
+		return
+	}
+	if p.barred && c.inMajority() {
+		p.askedAt = now
+		c.send(p, &wire.Exclude{Reason: outOfTouch})
 		return
 	}
 	if p.nonce == 0 && c.synced() && !p.synced {
-		return // a joiner; it will count us before it answers anything
-	}
-	if p.nonce != 0 && now-p.askedAt < askAgain {
-		return
+		return // it joins; it will count us before it answers anything
 	}
 	if p.nonce == 0 {
-		p.nonce = c.newID() // kept when we ask again: the way there and back may take longer than our patience
+		c.mustBeAdmitted(now, p) // the nonce is kept when we ask again: the way there and back may take longer than our patience
 	}
 	p.askedAt = now
 	if c.synced() {
-		c.evaluate(now) // stop answering first
+		c.evaluate(now) // stop answering first, unless the peer is barred
 	}
 	c.flushOutbox(now)
-	c.send(p, &wire.AdmitRequest{Nonce: p.nonce})
+	m := &wire.AdmitRequest{Nonce: p.nonce, Stopped: !c.synced(), Member: c.admission.bootstrapped}
+	if h := c.admission.holds; h != nil {
+		m.Holds, m.Since = true, h.since
+	}
+	c.send(p, m)
 }
 
-// admit counts a peer from now on. One that was excluded answers nothing until it has our reply, so nobody need wait any longer for its
-// confirmation of what stands in that; it counts as failed for whoever asked for it.
-func (c *Core) admit(now time.Duration, p *peer, m *wire.AdmitRequest) {
+// mustBeAdmitted notes that a peer must count us anew before we answer by ourselves.
+func (c *Core) mustBeAdmitted(now time.Duration, p *peer) {
+	p.admittedMe, p.nonce = false, c.newID()
+	p.askedSince, p.pendingAt, p.toldAt = now, 0, 0
+	p.askedAt = now - askAgain
+}
+
+// gotAdmitRequest lets a peer in, or tells it what must be done before.
+func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest) {
 	if !p.out {
 		return // it asks again
 	}
+	if p.barred && !m.Stopped && (p.excluded || c.inMajority()) {
+		c.send(p, &wire.Exclude{Reason: outOfTouch}) // it answers lookups: it must stop first
+		return
+	}
 	if p.excludedAt != 0 {
+		// It answers nothing until it has our reply, so nobody need wait any longer for its confirmation of what stands in
+		// that; it counts as failed for whoever asked for it.
 		c.noteFailed(p.name)
 		for _, t := range c.transitions {
 			t.confirmAll(p.name)
 		}
 	}
-	p.excludedAt = 0
+	p.barred, p.excluded, p.excludedAt = false, false, 0
+	p.synced = p.synced && !m.Stopped
+	if m.Holds && p.offered != m.Nonce {
+		p.offered = m.Nonce
+		c.lack(p, m.Since)
+	}
+	c.meetAgain(now, p, m.Member)
+	p.wants = m
+	c.admitIfWhole(now, p)
+}
+
+// admitIfWhole counts a peer that has asked for it as soon as we have what it holds. Until then the peer answers nothing, so we go on.
+func (c *Core) admitIfWhole(now time.Duration, p *peer) {
+	m := p.wants
+	if m == nil {
+		return
+	}
+	if c.lacksOf(p) && !p.counted && c.admission.bootstrapped && !c.cfg.Guards.NoGapCheck {
+		c.send(p, &wire.Admitted{Nonce: m.Nonce, Pending: true})
+		return
+	}
+	p.wants = nil
 	c.count(p)
 	c.flushOutbox(now)
-	reply := &wire.Admitted{Nonce: m.Nonce, Change: c.table.Snapshot(), Moving: c.movingRows(now)}
+	reply := &wire.Admitted{Nonce: m.Nonce, Member: c.admission.bootstrapped, Change: c.table.Snapshot(), Moving: c.movingRows(now)}
 	for _, q := range c.sortedPeers() {
 		if q.live && q.counted && q != p {
 			reply.Live = append(reply.Live, wire.Peer{Name: q.name, Boot: q.boot, Addr: q.addr})
@@ -191,10 +262,20 @@ func (c *Core) count(p *peer) {
 }
 
 func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
-	if m.Nonce != p.nonce {
+	if p.probe != 0 && m.Nonce == p.probe {
+		p.probe = 0
+		return
+	}
+	if p.nonce == 0 || m.Nonce != p.nonce {
+		return
+	}
+	if m.Pending {
+		p.pendingAt = now
 		return
 	}
 	p.nonce, p.admittedMe = 0, true
+	p.barred, p.excluded, p.excludedAt = false, false, 0
+	c.meetAgain(now, p, m.Member)
 	c.count(p)
 	c.applyWhole(now, m.Change, p)
 	c.mergeRows(now, m.Moving, nil)
@@ -213,4 +294,30 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 		}
 	}
 	c.progressAdmission(now)
+}
+
+// apartFor is after how long two directors that were out of touch may lack more of each other than logs tell.
+const apartFor = goneTold - 15*time.Second
+
+// meetAgain notes that a peer holds what we may lack, if we were apart for longer than it tells of logs that are gone. Its own log only shows what
+// it answered itself, not what it had from directors that died meanwhile.
+func (c *Core) meetAgain(now time.Duration, p *peer, member bool) {
+	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) || c.cfg.Guards.NoAdmission {
+		return
+	}
+	if c.clock.at(now).Sub(p.togetherAt) > apartFor {
+		c.lack(p, sinceWhole(p.togetherAt))
+	}
+}
+
+// lack notes that a peer holds rows of this time or later that its log does not bring us.
+func (c *Core) lack(p *peer, since directory.Tick) {
+	if c.cfg.Guards.OneWayAdmission {
+		return
+	}
+	if !p.lacking {
+		p.lacking, p.lackSince = true, since
+		c.counters.Lacks++
+	}
+	p.lackSince = min(p.lackSince, since)
 }

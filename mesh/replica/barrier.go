@@ -36,7 +36,7 @@ func (t *transition) confirmAll(peer string) {
 
 // confirmedBy reports whether a peer answers by this change already. With a gap in its log we do not know what it answered before.
 func (t *transition) confirmedBy(p *peer) bool {
-	return !p.gap && t.hasConfirmed(p.name)
+	return !p.behind() && t.hasConfirmed(p.name)
 }
 
 func (t *transition) hasConfirmed(peer string) bool {

@@ -49,7 +49,7 @@ func (c *Core) bootstrap(now time.Duration) {
 func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 	lacking := false
 	for _, p := range c.sortedPeers() {
-		if !p.live {
+		if !p.matters() {
 			continue
 		}
 		live = append(live, p)
@@ -73,8 +73,8 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 // allNamedReached reports whether streams stand to all directors named by those who admitted us, so that nothing falls between
 // the snapshot and their logs.
 func (c *Core) allNamedReached(now time.Duration) bool {
-	for name, since := range c.admission.named {
-		if p := c.peers[name]; (p == nil || !p.live) && now-since <= failAfter {
+	for name := range c.admission.named {
+		if !c.reachedOrGone(now, name) {
 			return false
 		}
 	}
@@ -99,7 +99,7 @@ func (c *Core) bootstrapAlone(now time.Duration) {
 // nobodyInSight reports whether no peer has shown a sign of life lately.
 func (c *Core) nobodyInSight(now time.Duration) bool {
 	for _, p := range c.peers {
-		if now-p.seenAt <= failAfter && p.boot != 0 {
+		if !p.barred && now-p.seenAt <= failAfter && p.boot != 0 {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 // someoneNear reports whether there is a director that has just been heard of but is not in touch both ways yet. It may belong to a mesh.
 func (c *Core) someoneNear(now time.Duration) bool {
 	for _, p := range c.peers {
-		if !p.live && !p.left && p.boot != 0 && now-p.seenAt <= failAfter {
+		if !p.live && !p.left && !p.barred && p.boot != 0 && now-p.seenAt <= failAfter {
 			return true
 		}
 	}

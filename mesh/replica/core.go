@@ -176,13 +176,13 @@ func (c *Core) Tick(now time.Duration) {
 	c.checkMoves(now)
 	c.checkFlushes(now)
 	c.stepDigests(now)
-	c.expireWaiters(now)
 	c.waiters.recheck = true
 	c.conclude(now)
 	if review || c.admission.clockOff != wasOff { // else only what else came in can have changed it
 		c.evaluate(now)
 	}
 	c.retryWaiters(now)
+	c.expireWaiters(now) // after what ended at the same moment has let them through
 }
 
 // enter begins every input; what it returns ends it. A late input is how a director notices that it slept.

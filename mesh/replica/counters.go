@@ -19,6 +19,8 @@ type Counters struct {
 	Pauses             uint64 // own pauses noticed
 	Exclusions         uint64 // peers excluded
 	Excluded           uint64 // times that a peer excluded us
+	StepsOut           uint64 // times that we were out because most peers did not seem to answer
+	Lacks              uint64 // peers found to hold what their logs do not bring us
 	ClockSteps         uint64
 	PeerFailures       uint64
 	Kicks              uint64

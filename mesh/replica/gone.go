@@ -15,6 +15,7 @@ import (
 const (
 	goneNews  = time.Minute            // those that went within it are told of at each death
 	goneKept  = 10 * time.Minute       // then a log is forgotten, unless somebody is away who may ask
+	goneTold  = goneKept / 2           // those that went within it are told of to a peer that was out of touch
 	maxGone   = 256                    // logs that are remembered, beside those of the peers
 	tellEvery = 250 * time.Millisecond // at most
 	partBytes = 256 << 10              // of a part of a log, about; a single message may be larger
@@ -78,7 +79,7 @@ func (c *Core) gonePositions(now, within time.Duration) *wire.GonePositions {
 
 // tellGoneTo tells a peer that was not in touch, and may lack what went meanwhile.
 func (c *Core) tellGoneTo(now time.Duration, p *peer) {
-	if m := c.gonePositions(now, goneKept/2); len(m.Logs) > 0 {
+	if m := c.gonePositions(now, goneTold); len(m.Logs) > 0 {
 		c.send(p, m)
 	}
 }

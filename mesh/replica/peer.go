@@ -52,19 +52,39 @@ type peer struct {
 
 	// counting
 	synced     bool // it says so
+	majority   bool // it says that it is in touch with most directors
 	counted    bool // we count it
 	admittedMe bool // it counts us
-	nonce      uint64
-	askedAt    time.Duration
-	excludedAt time.Duration // 0: not excluded
+
+	// our question to be admitted
+	nonce      uint64        // 0: none
+	askedSince time.Duration // when we began to ask
+	askedAt    time.Duration // when we asked last
+	pendingAt  time.Duration // when the peer last said that it is repairing a gap first
+	toldAt     time.Duration // when we told the members that it does not answer; 0: never
+
+	// its question
+	wants   *wire.AdmitRequest // not answered yet: we lack what it holds
+	offered uint64             // nonce of the question whose holdings we have noted to lack
+
+	barred     bool          // it failed or was excluded, and has not asked to be admitted since: it hinders nobody
+	excluded   bool          // that is why it is barred; false again once it is silent
+	excludedAt time.Duration // when we told it; 0 once its confirmations are not waited for any more
+	probe      uint64        // nonce of a question that only asks whether it answers; 0: none
+	probedAt   time.Duration
+
+	lacking    bool           // it holds rows that its log does not bring us
+	lackSince  directory.Tick // they changed then or later
+	togetherAt directory.Time // when last we counted it and lacked nothing of it, by mesh time
 
 	holdsSentAt time.Duration // when it last got the holds again that it had not confirmed
 
 	// What it confirmed of the mesh's table while we were joining: it may have said that before we had the table ourselves.
 	said []directory.Change
 
-	told   uint64             // boot under which we last told the peers that we count it, 0: that we do not
-	counts map[wire.Life]bool // whom it counts, as it told us
+	told          uint64             // boot under which we last told the peers that we count it, 0: that we do not
+	counts        map[wire.Life]bool // whom it counts, as it told us
+	refusingSince time.Duration      // since when it has not given the snapshot that we want of it; 0: it has
 
 	differs bool // its digests differ from ours
 }
@@ -118,7 +138,8 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
 		met: p.met, told: p.told, clock: p.clock.nextLife(),
-		log: c.logs.open(logID{who.Name, who.Boot}),
+		log:        c.logs.open(logID{who.Name, who.Boot}),
+		togetherAt: p.togetherAt,
 	}
 	p.gap = !p.log.have.allTo(p.log.seen)
 	c.waiters.recheck = true
@@ -178,6 +199,7 @@ func (c *Core) beatTo(now time.Duration, p *peer) {
 		Seq:      c.log.last,
 		Users:    uint64(c.dir.Len()),
 		Mesh:     c.meshRank(now),
+		Majority: c.inMajority(),
 	}
 	if p.sentAt != 0 {
 		m.EchoHeld = int64(now - p.beatAt)
@@ -194,7 +216,7 @@ func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 
 func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
-	p.users, p.mesh = m.Users, m.Mesh
+	p.users, p.mesh, p.majority = m.Users, m.Mesh, m.Majority
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
 		// The peer measures how long it held the echo; by a clock faster than ours that is too long.
@@ -207,6 +229,9 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	if !p.gap && m.Seq <= p.log.seen {
 		// Not our time: the beat may have waited while we slept.
 		p.log.wholeAt = m.MeshTime.Time()
+	}
+	if p.counted && !p.behind() && m.Seq <= p.log.seen {
+		p.togetherAt = c.clock.at(now)
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock
@@ -233,6 +258,9 @@ func (c *Core) cameAlive(now time.Duration, p *peer) {
 	p.log.goneAt = 0
 	c.wantRest(now, p.log, false)
 	c.seekRestsFrom(now, p)
+	if p.barred && !p.excluded && !c.staysIn(p) {
+		p.barred = false // we are the one that comes back
+	}
 	c.admission.contact = true
 	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", p.addr.String()})
 	c.progressAdmission(now)
@@ -253,6 +281,8 @@ func (c *Core) checkPeers(now time.Duration) {
 		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
+		case !p.live && p.excluded && now-p.seenAt > c.silence():
+			p.excluded = false
 		case p.left && now-p.seenAt > forgetLeft && !c.removed(p.addr), // the name of a removed one may be asked for
 			!p.live && !p.out && p.in == 0 && now-p.seenAt > p.remembered():
 			c.peerGone(now, p)
@@ -288,6 +318,7 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 	wasCounted := p.counted
 	p.endContact()
 	c.logGone(now, p)
+	p.barred = true
 	if p.nonce != 0 {
 		p.nonce = c.newID() // an answer that is still under way may be of before
 	}
@@ -305,8 +336,8 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 
 // endContact forgets what holds only while frames flow both ways.
 func (p *peer) endContact() {
-	p.live, p.counted, p.synced = false, false, false
-	p.excludedAt, p.echoAt, p.verdicts = 0, 0, 0
+	p.live, p.counted, p.admittedMe, p.synced = false, false, false, false
+	p.excludedAt, p.echoAt, p.verdicts, p.probe, p.wants = 0, 0, 0, 0, nil
 }
 
 // ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe then reached it.

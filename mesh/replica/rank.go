@@ -113,7 +113,7 @@ func (c *Core) lacksTable(now time.Duration, p *peer) bool {
 // meetMesh lets a director give its mesh up for one that ranks above it, once it is in touch with that
 // both ways: the word alone that there is one does not help it to serve.
 func (c *Core) meetMesh(now time.Duration, p *peer) {
-	if !p.live || !c.admission.bootstrapped || !c.outranked(now, p) {
+	if !p.matters() || !c.admission.bootstrapped || !c.outranked(now, p) {
 		p.verdicts = 0
 		return
 	}
@@ -128,7 +128,7 @@ func (c *Core) meetMesh(now time.Duration, p *peer) {
 	c.logf(LogWarn, "met a mesh that ranks above ours, joining it", Field{"peer", p.name},
 		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", c.table.Mesh().String()})
 	c.counters.MeshesMet++
-	c.admission.bootstrapped = false
+	c.admission.bootstrapped, c.admission.holds = false, &holdings{}
 	c.evaluate(now)
 	c.ask(now, p)
 }

@@ -22,7 +22,7 @@ func (c *Core) relay(now time.Duration, w *waiter) {
 	}
 	var synced []*peer
 	for _, p := range c.sortedPeers() {
-		if p.live && p.synced && p.out {
+		if p.matters() && p.synced && p.out {
 			synced = append(synced, p)
 		}
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"math"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 const (
 	snapshotStall = 5 * time.Second        // a donor that sends nothing for so long is given up
 	tryAgainAfter = 500 * time.Millisecond // a donor that did not work out is not asked again before
+	donateWithin  = 20 * time.Second       // a peer that does not give what only it has for so long is excluded
 	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks that differ a little.
 	sinceMargin = 5 * time.Second
 )
@@ -20,7 +22,9 @@ type inSnapshot struct {
 	id      uint64
 	since   directory.Tick // what was asked for: rows of this time or later; 0: all
 	peer    string
-	next    uint32 // chunk expected
+	began   time.Duration
+	whole   map[wire.Life]bool // of whom the donor lacked nothing when it was asked
+	next    uint32             // chunk expected
 	rows    uint64
 	covers  []wire.Position
 	heardAt time.Duration
@@ -31,7 +35,9 @@ func (c *Core) requestSnapshot(now time.Duration, p *peer) {
 	if c.snapshot != nil || !p.out {
 		return
 	}
-	c.snapshot = &inSnapshot{id: c.newID(), since: c.since(), peer: p.name, heardAt: now}
+	c.snapshot = &inSnapshot{
+		id: c.newID(), since: c.since(), peer: p.name, began: now, heardAt: now, whole: maps.Clone(p.counts),
+	}
 	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
 	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.snapshot.since})
 }
@@ -50,11 +56,16 @@ func (c *Core) since() directory.Tick {
 	for _, log := range c.logs.behind {
 		oldest = min(oldest, log.wholeAt)
 	}
-	return sinceWhole(oldest)
+	since := sinceWhole(oldest)
+	for _, p := range c.peers {
+		if p.live && p.lacking {
+			since = min(since, p.lackSince)
+		}
+	}
+	return since
 }
 
-// sinceWhole is from when on a snapshot must have the rows of a log of which nothing was
-// missing at a time.
+// sinceWhole is from when on a snapshot must have what was stamped, if nothing was missing at a time.
 func sinceWhole(at directory.Time) directory.Tick { return max(0, at.Add(-sinceMargin)).Tick() }
 
 // tried reports whether this donor failed us a moment ago.
@@ -95,7 +106,14 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	s := c.snapshot
 	c.snapshot = nil
 	c.takeCovers(now, p, s)
-	if p.gap {
+	for _, q := range c.sortedPeers() {
+		if q.lacking && s.since <= q.lackSince && (q == p || s.whole[wire.Life{Name: q.name, Boot: q.boot}]) {
+			q.lacking = false
+			c.counters.GapsRepaired++
+		}
+	}
+	p.refusingSince = 0
+	if p.behind() {
 		c.triedAt[p.name] = now
 	}
 	c.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.rows})
@@ -132,8 +150,19 @@ func (c *Core) takeCovers(now time.Duration, p *peer, s *inSnapshot) {
 
 func (c *Core) snapshotFailed(now time.Duration, why string) {
 	c.logf(LogWarn, "snapshot failed", Field{"peer", c.snapshot.peer}, Field{"why", why})
-	c.triedAt[c.snapshot.peer] = now
+	s := c.snapshot
 	c.snapshot = nil
+	c.triedAt[s.peer] = now
+	p := c.peers[s.peer]
+	if p == nil || !p.behind() || !c.admission.bootstrapped {
+		return
+	}
+	if p.refusingSince == 0 {
+		p.refusingSince = s.began
+	}
+	if now-p.refusingSince > donateWithin {
+		c.exclude(now, p, "gives no snapshot")
+	}
 }
 
 // checkSnapshots gives up donors and receivers that went silent.

@@ -48,6 +48,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	c.flushOutbox(now)
 	if c.log.last > 0 || c.admission.bootstrapped {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
+		c.admission.holds = &holdings{since: sinceWhole(after.Time())}
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	c.slew(by)
 	c.late.restart(c.clock.at(now))
@@ -132,7 +133,8 @@ func (c *Core) endLife(now time.Duration, err error, why string) {
 		delete(c.sessions, p.in)
 		p.out, p.in, p.sentAt = false, 0, 0
 		p.endContact()
-		p.admittedMe, p.nonce, p.said = false, 0, nil
+		p.nonce, p.said = 0, nil
+		p.readmit()
 	}
 	c.log = history{}
 	c.endTableOperations(err)

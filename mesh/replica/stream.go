@@ -95,6 +95,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 		c.send(p, &wire.Meeting{Change: c.table.Snapshot()})
 	}
 	c.tellAllCounting(p)
+	p.askedSince = now
 	c.replay(now, p, reply.Resume)
 	c.flushOutbox(now)
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
@@ -282,11 +283,13 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 	case *wire.Kicked:
 		c.moves.gotKicked(c, now, p, m)
 	case *wire.AdmitRequest:
-		c.admit(now, p, m)
+		c.gotAdmitRequest(now, p, m)
 	case *wire.Admitted:
 		c.gotAdmitted(now, p, m)
 	case *wire.Exclude:
 		c.gotExclude(now, p, m)
+	case *wire.Waiting:
+		c.gotWaiting(now, m)
 	case *wire.SnapshotRequest:
 		c.donate(now, p, m)
 	case *wire.SnapshotChunk:

@@ -12,11 +12,19 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 	for _, p := range c.sortedPeers() {
 		if p.live {
 			p.echoAt = now
-			p.admittedMe, p.nonce = false, c.newID()
-			p.askedAt = now - askAgain
 		}
 	}
 	c.postpone(late)
+	c.beginAdmission(now)
+}
+
+// beginAdmission makes us ask all live peers to be admitted, as if we came from outside.
+func (c *Core) beginAdmission(now time.Duration) {
+	for _, p := range c.sortedPeers() {
+		if p.live {
+			c.mustBeAdmitted(now, p)
+		}
+	}
 	c.evaluate(now)
 	c.progressAdmission(now)
 }
@@ -45,5 +53,19 @@ func (c *Core) postpone(late time.Duration) {
 	}
 	if c.snapshot != nil {
 		c.snapshot.heardAt += late
+	}
+	for _, p := range c.peers {
+		if p.excludedAt != 0 {
+			p.excludedAt += late
+		}
+		if p.probe != 0 {
+			p.probedAt += late
+		}
+	}
+	for _, t := range c.transitions {
+		t.since += late
+	}
+	for _, b := range c.moves.batches {
+		b.at += late
 	}
 }

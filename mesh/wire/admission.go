@@ -1,34 +1,63 @@
 package wire
 
+import "directormesh/directory"
+
 func (m *AdmitRequest) encode(w *writer) {
-	w.array(1)
+	w.array(5)
 	w.uint(m.Nonce)
+	w.bool(m.Stopped)
+	w.bool(m.Member)
+	w.bool(m.Holds)
+	w.uint(uint64(m.Since))
 }
 
 func (m *AdmitRequest) decode(r *reader) {
-	extra := r.fields("message", 1)
+	extra := r.fields("message", 5)
 	m.Nonce = r.uint64("nonce")
+	m.Stopped = r.bool("stopped")
+	m.Member = r.bool("member")
+	m.Holds = r.bool("holds")
+	m.Since = directory.Tick(r.uint32("since"))
 	r.end("message", extra)
 }
 
 func (m *Admitted) encode(w *writer) {
-	w.array(4)
+	w.array(6)
 	w.uint(m.Nonce)
+	w.bool(m.Pending)
+	w.bool(m.Member)
 	encodeChange(w, &m.Change)
 	encodeBlocks(w, m.Moving)
-	w.list("live directors", len(m.Live), MaxDirectors)
-	for i := range m.Live {
-		m.Live[i].encode(w)
-	}
+	encodePeers(w, "live directors", m.Live)
 }
 
 func (m *Admitted) decode(r *reader) {
-	extra := r.fields("message", 4)
+	extra := r.fields("message", 6)
 	m.Nonce = r.uint64("nonce")
+	m.Pending = r.bool("pending")
+	m.Member = r.bool("member")
 	m.Change = decodeChange(r)
 	m.Moving = decodeBlocks(r)
 	m.Live = list(r, "live directors", MaxDirectors, minPeer, decodePeer)
 	r.end("message", extra)
+}
+
+func (m *Waiting) encode(w *writer) {
+	w.array(1)
+	encodePeers(w, "directors waited for", m.For)
+}
+
+func (m *Waiting) decode(r *reader) {
+	extra := r.fields("message", 1)
+	m.For = list(r, "directors waited for", MaxDirectors, minPeer, decodePeer)
+	r.end("message", extra)
+}
+
+func encodePeers(w *writer, what string, peers []Peer) {
+	w.list(what, len(peers), MaxDirectors)
+	for i := range peers {
+		peers[i].encode(w)
+	}
 }
 
 func (m *Exclude) encode(w *writer) {

@@ -3,7 +3,7 @@ package wire
 import "directormesh/directory"
 
 func (m *Beat) encode(w *writer) {
-	w.array(10)
+	w.array(11)
 	w.int(m.SentAt)
 	w.int(m.Echo)
 	w.int(m.EchoHeld)
@@ -14,10 +14,11 @@ func (m *Beat) encode(w *writer) {
 	w.uint(m.Seq)
 	w.uint(m.Users)
 	m.Mesh.encode(w)
+	w.bool(m.Majority)
 }
 
 func (m *Beat) decode(r *reader) {
-	extra := r.fields("message", 10)
+	extra := r.fields("message", 11)
 	m.SentAt = r.int("sent at")
 	m.Echo = r.int("echo")
 	m.EchoHeld = r.int("echo held")
@@ -28,6 +29,7 @@ func (m *Beat) decode(r *reader) {
 	m.Seq = r.uint64("seq")
 	m.Users = r.uint64("users")
 	m.Mesh = decodeMeshRank(r)
+	m.Majority = r.bool("majority")
 	r.end("message", extra)
 }
 

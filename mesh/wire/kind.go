@@ -34,6 +34,7 @@ var kindNames = [...]string{
 	KindLogRequest:      "log_request",
 	KindLogPart:         "log_part",
 	KindCounting:        "counting",
+	KindWaiting:         "waiting",
 	KindMeeting:         "meeting",
 }
 
@@ -108,6 +109,8 @@ func newMessage(k Kind) body {
 		return new(LogPart)
 	case KindCounting:
 		return new(Counting)
+	case KindWaiting:
+		return new(Waiting)
 	case KindMeeting:
 		return new(Meeting)
 	default:
@@ -147,4 +150,5 @@ func (*GonePositions) Kind() Kind   { return KindGonePositions }
 func (*LogRequest) Kind() Kind      { return KindLogRequest }
 func (*LogPart) Kind() Kind         { return KindLogPart }
 func (*Counting) Kind() Kind        { return KindCounting }
+func (*Waiting) Kind() Kind         { return KindWaiting }
 func (*Meeting) Kind() Kind         { return KindMeeting }

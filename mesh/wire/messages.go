@@ -47,6 +47,7 @@ const (
 	KindLogRequest      Kind = 28
 	KindLogPart         Kind = 29
 	KindCounting        Kind = 30
+	KindWaiting         Kind = 31
 	KindMeeting         Kind = 32
 )
 
@@ -129,6 +130,7 @@ type Beat struct {
 	Seq      uint64           // last log message sent on this stream
 	Users    uint64           // mappings held, for display
 	Mesh     MeshRank
+	Majority bool // the sender is in touch with more than half of the directors that it knows
 }
 
 // Table is a table change that the sender has applied, whatever its origin, at its place in the sender's log: every mapping that the sender
@@ -176,16 +178,29 @@ type Kicked struct {
 
 // AdmitRequest asks the receiver to count the sender. Whoever sends it answers no lookup by itself until every live peer has admitted it, and
 // has sent all rows it ever answered before it on the same stream.
+//
+// Members that have not been in touch may ask without having stopped. Then only the receiver has to stop until it is admitted in turn.
 type AdmitRequest struct {
-	Nonce uint64
+	Nonce   uint64
+	Stopped bool           // the sender answers no lookup by itself
+	Member  bool           // the sender belongs to the mesh already
+	Holds   bool           // the sender holds rows that no log has which its peers know
+	Since   directory.Tick // they changed then or later
 }
 
 // Admitted says that the sender counts the receiver from now on.
 type Admitted struct {
-	Nonce  uint64
-	Change directory.Change // the sender's whole table
-	Moving []Block          // the users held at the sender
-	Live   []Peer           // the directors that the sender counts
+	Nonce   uint64
+	Pending bool             // not yet: the sender first takes what it lacks of the receiver; the rest is empty
+	Member  bool             // the sender belongs to the mesh
+	Change  directory.Change // the sender's whole table
+	Moving  []Block          // the users held at the sender
+	Live    []Peer           // the directors that the sender counts
+}
+
+// Waiting tells the members for whose answer a joiner waits in vain. They ask these directors themselves.
+type Waiting struct {
+	For []Peer
 }
 
 // Exclude tells a live director that has not confirmed for too long that it no longer counts; it must ask to be admitted again.

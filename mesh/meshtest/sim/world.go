@@ -35,6 +35,7 @@ type world struct {
 	demands   demands
 	trace     *Trace
 	watched   string // the rows of the watched user, as last seen
+	rest      Rest
 }
 
 // Trace is where a readable trace of a run goes.
@@ -50,6 +51,7 @@ type Result struct {
 	Events   int
 	Logins   int
 	Sessions int // ended by kickers
+	Rest     Rest
 }
 
 // Run carries a schedule out and judges it. The trace may be nil.
@@ -67,6 +69,7 @@ func Run(s Schedule, trace *Trace) Result {
 	w.membership()
 	w.demands.begin(w)
 	w.tellMeshTimes()
+	w.observeRest()
 	for len(w.queue.events) > 0 {
 		e := w.queue.pop()
 		if e.at > s.End {
@@ -122,7 +125,7 @@ func (w *world) begin() {
 }
 
 func (w *world) result() Result {
-	r := Result{Events: len(w.history), Sessions: w.kicked}
+	r := Result{Events: len(w.history), Sessions: w.kicked, Rest: w.rest}
 	for _, e := range w.history {
 		if _, ok := e.(check.Lookup); ok {
 			r.Logins++

@@ -32,7 +32,7 @@ func Samples() []wire.Message {
 		&wire.Beat{
 			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoHeld: 1_500_000,
 			MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789,
-			Synced: true, Counted: true, Seq: 70_000, Users: 10_000_000, Mesh: blue,
+			Synced: true, Counted: true, Seq: 70_000, Users: 10_000_000, Mesh: blue, Majority: true,
 		},
 		&wire.Table{Seq: 70_001, Change: change()},
 		&wire.Rows{Seq: 70_002, Stamp: stamp, Blocks: blocks()},
@@ -42,9 +42,9 @@ func Samples() []wire.Message {
 			{Tag: "green", Hash: 0x12345678, Count: 2, Known: true},
 			{Tag: "blue", Hash: 0xfffffff0, Count: 1, Left: 3, Blind: true},
 		}},
-		&wire.AdmitRequest{Nonce: 0xfeed_0000_0000_beef},
+		&wire.AdmitRequest{Nonce: 0xfeed_0000_0000_beef, Stopped: true, Member: true, Holds: true, Since: 0x0123_4567},
 		&wire.Admitted{
-			Nonce: 0xfeed_0000_0000_beef, Change: change(), Moving: blocks(),
+			Nonce: 0xfeed_0000_0000_beef, Pending: true, Member: true, Change: change(), Moving: blocks(),
 			Live: []wire.Peer{director(1), director(2)},
 		},
 		&wire.Exclude{Reason: "no confirmation of a table change for 5s"},
@@ -85,6 +85,7 @@ func Samples() []wire.Message {
 			Counts: []wire.Life{{Name: "d1", Boot: 1001}, {Name: "d2", Boot: 1002}},
 			Gone:   []wire.Life{{Name: "d2", Boot: 1000}},
 		},
+		&wire.Waiting{For: []wire.Peer{director(1), director(2)}},
 		&wire.Meeting{Change: change()},
 	}
 }
