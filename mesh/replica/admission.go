@@ -16,6 +16,7 @@ type admission struct {
 	unsyncedAt   time.Duration // when it last ceased to be synced
 	reason       string        // why not
 	bootstrapped bool          // founded a mesh, or took a first snapshot
+	member       bool          // was synced since
 	alone        bool          // founded because nobody answered
 	contact      bool          // some director has answered ever
 	coldSince    time.Duration
@@ -40,12 +41,12 @@ func (c *Core) synced() bool { return c.admission.synced }
 func (c *Core) evaluate(now time.Duration) {
 	reason := c.obstacle(now)
 	a := &c.admission
-	a.reason = reason
+	a.reason, a.member = reason, a.member && a.bootstrapped
 	if a.synced == (reason == "") {
 		return
 	}
 	if reason == "" {
-		a.syncedAt, a.named, a.holds = now, nil, nil
+		a.syncedAt, a.member, a.named, a.holds = now, true, nil, nil
 		for _, p := range c.peers {
 			p.said = nil
 		}
@@ -154,7 +155,7 @@ func (c *Core) progressAdmission(now time.Duration) {
 		return
 	}
 	for _, p := range c.sortedPeers() {
-		if p.matters() && p.behind() && !c.tried(now, p.name) {
+		if (p.matters() || p.wants != nil) && p.behind() && !c.tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}
@@ -172,7 +173,7 @@ func (c *Core) ask(now time.Duration, p *peer) {
 	if (p.nonce != 0 || p.barred) && now-p.askedAt < askAgain {
 		return
 	}
-	if p.barred && c.inMajority() {
+	if p.barred && (p.excludedAt != 0 || !p.counted) && c.inMajority() {
 		p.askedAt = now
 		c.send(p, &wire.Exclude{Reason: outOfTouch})
 		return
@@ -219,7 +220,11 @@ func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest)
 			t.confirmAll(p.name)
 		}
 	}
-	p.barred, p.excluded, p.excludedAt = false, false, 0
+	if p.excluded && p.nonce != 0 {
+		p.excludedAt = 0 // it asks, but still owes us an answer: until that has come we do not wait for it
+	} else {
+		p.readmit()
+	}
 	p.synced = p.synced && !m.Stopped
 	if m.Holds && p.offered != m.Nonce {
 		p.offered = m.Nonce
@@ -264,6 +269,7 @@ func (c *Core) count(p *peer) {
 func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	if p.probe != 0 && m.Nonce == p.probe {
 		p.probe = 0
+		c.applyWhole(now, m.Change, p)
 		return
 	}
 	if p.nonce == 0 || m.Nonce != p.nonce {
@@ -274,7 +280,7 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 		return
 	}
 	p.nonce, p.admittedMe = 0, true
-	p.barred, p.excluded, p.excludedAt = false, false, 0
+	p.readmit()
 	c.meetAgain(now, p, m.Member)
 	c.count(p)
 	c.applyWhole(now, m.Change, p)

@@ -42,7 +42,7 @@ func (c *Core) watchAhead(now time.Duration, p *peer, take func()) {
 		c.logf(LogError, "values ahead of mesh time dropped, excluding the peer that sent them",
 			Field{"peer", p.name}, Field{"values", n})
 		if p.live {
-			c.exclude(now, p, "values ahead of mesh time")
+			c.exclude(now, suspect{p, "values ahead of mesh time"})
 		}
 	}
 }

@@ -64,7 +64,9 @@ type Core struct {
 	effects   []Effect
 
 	admission admission
-	snapshot  *inSnapshot // being received
+	snapshot  *inSnapshot   // being received
+	chunkAt   time.Duration // when the last piece of any came
+	busyAt    time.Duration // when a donor last said that it is busy
 	donations map[string]*outSnapshot
 	triedAt   map[string]time.Duration // donors that did not work out
 

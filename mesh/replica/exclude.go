@@ -34,12 +34,15 @@ func (c *Core) restOf(p *peer) *peerLog {
 // lacksOf reports whether a peer holds rows that we do not.
 func (c *Core) lacksOf(p *peer) bool { return p.behind() || c.restOf(p) != nil }
 
+// joining reports whether this director has not been synced since it came.
+func (c *Core) joining() bool { return !c.admission.bootstrapped || !c.admission.member }
+
 // readmit forgets that a peer failed or was excluded.
 func (p *peer) readmit() { p.barred, p.excluded, p.excludedAt = false, false, 0 }
 
-// inMajority reports whether we are in touch with more than half of all directors that we know, ourselves included.
+// inMajority reports whether we answer, together with more than half of all directors that we know, ourselves included.
 func (c *Core) inMajority() bool {
-	if !c.admission.bootstrapped {
+	if !c.synced() {
 		return false
 	}
 	known, near := 1, 1
@@ -48,7 +51,7 @@ func (c *Core) inMajority() bool {
 			continue
 		}
 		known++
-		if p.matters() {
+		if p.matters() && p.counted {
 			near++
 		}
 	}
@@ -81,35 +84,45 @@ func (c *Core) gotExclude(now time.Duration, p *peer, m *wire.Exclude) {
 	c.ask(now, p)
 }
 
-// exclude tells a live peer that has not answered for too long that it must ask for admission again. From now on its admission
-// does not matter; its confirmations do until it asks or has been silent for another while.
-func (c *Core) exclude(now time.Duration, p *peer, why string) {
-	if p.barred {
-		return
-	}
-	if !c.admission.bootstrapped && !c.cfg.Guards.JoinersExclude {
-		c.complain(now, p, why)
-		return
-	}
-	if c.outvoted(p) {
-		c.stepOut(now, why)
-		return
-	}
-	p.barred, p.excluded, p.excludedAt = true, true, now
-	c.counters.Exclusions++
-	c.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"why", why})
-	c.send(p, &wire.Exclude{Reason: why})
+// suspect is a live peer that has not answered for too long.
+type suspect struct {
+	*peer
+	why string
 }
 
-// outvoted reports whether with one more peer we would have excluded two or more, and more than half of those that we count: then the fault
+// exclude tells live peers that have not answered for too long that they must ask for admission again. From now on their admission does not
+// matter; their confirmations do until they ask or have been silent for another while.
+func (c *Core) exclude(now time.Duration, suspects ...suspect) {
+	suspects = slices.DeleteFunc(suspects, func(p suspect) bool { return !p.live || p.excludedAt != 0 || p.barred && !p.counted })
+	switch {
+	case len(suspects) == 0:
+		return
+	case c.joining() && !c.cfg.Guards.JoinersExclude:
+		for _, p := range suspects {
+			c.complain(now, p)
+		}
+		return
+	case c.outvoted(suspects):
+		c.stepOut(now, suspects[0].why)
+		return
+	}
+	for _, p := range suspects {
+		p.barred, p.excluded, p.excludedAt, p.probe = true, true, now, 0
+		c.counters.Exclusions++
+		c.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"why", p.why})
+		c.send(p.peer, &wire.Exclude{Reason: p.why})
+	}
+}
+
+// outvoted reports whether with these peers we would have excluded two or more, and more than half of those that we count: then the fault
 // is with us.
-func (c *Core) outvoted(next *peer) bool {
+func (c *Core) outvoted(next []suspect) bool {
 	if c.cfg.Guards.NoMajority {
 		return false
 	}
 	all, out := 0, 0
 	for _, p := range c.peers {
-		if p == next || p.excluded {
+		if p.excluded || slices.ContainsFunc(next, func(s suspect) bool { return s.peer == p }) {
 			out++
 			all++
 		} else if p.matters() {
@@ -144,15 +157,15 @@ func (c *Core) restartPatience(now time.Duration) {
 
 // complain is all that a joiner does about a peer that does not answer: the members whom it could ask know better whether it is the peer's
 // fault. They exclude the peer if it does not answer them either. In the end we go on without it.
-func (c *Core) complain(now time.Duration, p *peer, why string) {
+func (c *Core) complain(now time.Duration, p suspect) {
 	switch {
 	case p.toldAt == 0:
 		p.toldAt = now
-		c.logf(LogWarn, "a peer does not answer, telling the members", Field{"peer", p.name}, Field{"why", why})
-		c.tellWaiting(p)
+		c.logf(LogWarn, "a peer does not answer, telling the members", Field{"peer", p.name}, Field{"why", p.why})
+		c.tellWaiting(p.peer)
 	case now-p.toldAt > confirmWithin:
-		c.logf(LogWarn, "joining without a peer that does not answer", Field{"peer", p.name}, Field{"why", why})
-		p.barred = true
+		c.logf(LogWarn, "joining without a peer that does not answer", Field{"peer", p.name}, Field{"why", p.why})
+		p.barred, p.excluded = true, true
 	}
 }
 
@@ -169,25 +182,42 @@ func (c *Core) tellWaiting(p *peer) {
 func (c *Core) gotWaiting(now time.Duration, m *wire.Waiting) {
 	for _, who := range m.For {
 		p := c.peers[who.Name]
-		if p == nil || p.boot != who.Boot || !p.matters() || !p.counted || !p.out || p.probe != 0 {
+		if p == nil || p.boot != who.Boot || !p.matters() || !p.counted {
 			continue
 		}
-		p.probe, p.probedAt = c.newID(), now
-		c.flushOutbox(now)
-		c.send(p, &wire.AdmitRequest{Nonce: p.probe, Stopped: !c.synced(), Member: c.admission.bootstrapped})
+		c.question(now, p)
 	}
 }
 
-// excludeSilent finds the live peers that do not admit us, do not answer, or hold up a table change or a move.
+// question asks a peer that counts us something, to see whether it answers, and what its table is.
+func (c *Core) question(now time.Duration, p *peer) {
+	if p.probe != 0 || !p.out {
+		return
+	}
+	p.probe, p.probedAt = c.newID(), now
+	c.flushOutbox(now)
+	c.send(p, &wire.AdmitRequest{Nonce: p.probe, Stopped: !c.synced(), Member: c.admission.bootstrapped})
+}
+
+// excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table change or a move.
 func (c *Core) excludeSilent(now time.Duration) {
+	var suspects []suspect
+	suspected := make(map[*peer]bool)
+	add := func(p *peer, why string) {
+		if !suspected[p] {
+			suspected[p] = true
+			suspects = append(suspects, suspect{p, why})
+		}
+	}
 	for _, p := range c.sortedPeers() {
 		switch {
 		case !c.concerns(now, p):
 		case p.probe != 0 && now-p.probedAt > confirmWithin:
-			p.probe = 0
-			c.exclude(now, p, "does not answer")
+			add(p, "does not answer")
 		case p.nonce != 0 && c.impatient(now, p):
-			c.exclude(now, p, "does not admit us")
+			add(p, "does not admit us")
+		case c.refusesRows(now, p):
+			add(p, "gives no snapshot")
 		}
 	}
 	for _, t := range c.transitions {
@@ -195,12 +225,13 @@ func (c *Core) excludeSilent(now time.Duration) {
 			break
 		}
 		for _, p := range c.sortedPeers() {
-			if !p.behind() && t.awaits(p) {
-				c.exclude(now, p, "table change not confirmed")
+			if !p.behind() && t.awaits(p) && now-p.wholeAt > confirmWithin {
+				add(p, "table change not confirmed")
 			}
 		}
 	}
-	c.moves.excludeSilent(c, now)
+	c.moves.silent(c, now, add)
+	c.exclude(now, suspects...)
 	c.reportUnreached(now)
 }
 
@@ -211,6 +242,29 @@ func (c *Core) impatient(now time.Duration, p *peer) bool {
 		heard = max(heard, d.ackedAt)
 	}
 	return now-heard > confirmWithin || now-p.askedSince > admitWithin
+}
+
+// refusesRows notes since when we are behind a peer, and reports whether that is for too long although nobody gives us anything.
+func (c *Core) refusesRows(now time.Duration, p *peer) bool {
+	switch {
+	case !p.behind():
+		if p.behindAt != 0 {
+			p.behindAt, p.wholeAt = 0, now
+			c.confirmAnew(now, p)
+		}
+		return false
+	case p.behindAt == 0:
+		p.behindAt = now
+	}
+	silent := now - max(p.behindAt, c.chunkAt)
+	return p.counted && silent > donateWithin && (now-c.busyAt > confirmWithin || silent > admitWithin)
+}
+
+// confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a gap that was repaired by rows alone.
+func (c *Core) confirmAnew(now time.Duration, p *peer) {
+	if slices.ContainsFunc(c.transitions, func(t *transition) bool { return t.awaits(p) }) {
+		c.question(now, p)
+	}
 }
 
 // reportUnreached tells the members of directors that they named and that we cannot reach.

@@ -421,7 +421,8 @@ func (ms *moves) peerGone(name string) {
 	ms.all, ms.orphaned = true, true
 }
 
-func (ms *moves) excludeSilent(c *Core, now time.Duration) {
+// silent suspects the live peers that hold up a move.
+func (ms *moves) silent(c *Core, now time.Duration, suspect func(p *peer, why string)) {
 	for _, id := range slices.Sorted(maps.Keys(ms.batches)) {
 		b := ms.batches[id]
 		if now-b.at <= confirmWithin {
@@ -429,7 +430,7 @@ func (ms *moves) excludeSilent(c *Core, now time.Duration) {
 		}
 		for _, p := range c.sortedPeers() {
 			if p.live && p.counted && !b.held[p.name] && now-p.holdsSentAt > confirmWithin {
-				c.exclude(now, p, "hold of a user not confirmed")
+				suspect(p, "hold of a user not confirmed")
 			}
 		}
 	}

@@ -73,6 +73,8 @@ type peer struct {
 	probe      uint64        // nonce of a question that only asks whether it answers; 0: none
 	probedAt   time.Duration
 
+	behindAt   time.Duration  // since when we are behind it; 0: we are not
+	wholeAt    time.Duration  // when we last ceased to be
 	lacking    bool           // it holds rows that its log does not bring us
 	lackSince  directory.Tick // they changed then or later
 	togetherAt directory.Time // when last we counted it and lacked nothing of it, by mesh time
@@ -82,9 +84,8 @@ type peer struct {
 	// What it confirmed of the mesh's table while we were joining: it may have said that before we had the table ourselves.
 	said []directory.Change
 
-	told          uint64             // boot under which we last told the peers that we count it, 0: that we do not
-	counts        map[wire.Life]bool // whom it counts, as it told us
-	refusingSince time.Duration      // since when it has not given the snapshot that we want of it; 0: it has
+	told   uint64             // boot under which we last told the peers that we count it, 0: that we do not
+	counts map[wire.Life]bool // whom it counts, as it told us
 
 	differs bool // its digests differ from ours
 }

@@ -12,7 +12,7 @@ import (
 const (
 	snapshotStall = 5 * time.Second        // a donor that sends nothing for so long is given up
 	tryAgainAfter = 500 * time.Millisecond // a donor that did not work out is not asked again before
-	donateWithin  = 20 * time.Second       // a peer that does not give what only it has for so long is excluded
+	donateWithin  = 10 * time.Second       // a peer of whom we lack something and nobody gives it is excluded
 	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks that differ a little.
 	sinceMargin = 5 * time.Second
 )
@@ -22,7 +22,6 @@ type inSnapshot struct {
 	id      uint64
 	since   directory.Tick // what was asked for: rows of this time or later; 0: all
 	peer    string
-	began   time.Duration
 	whole   map[wire.Life]bool // of whom the donor lacked nothing when it was asked
 	next    uint32             // chunk expected
 	rows    uint64
@@ -36,7 +35,7 @@ func (c *Core) requestSnapshot(now time.Duration, p *peer) {
 		return
 	}
 	c.snapshot = &inSnapshot{
-		id: c.newID(), since: c.since(), peer: p.name, began: now, heardAt: now, whole: maps.Clone(p.counts),
+		id: c.newID(), since: c.since(), peer: p.name, heardAt: now, whole: maps.Clone(p.counts),
 	}
 	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
 	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.snapshot.since})
@@ -80,6 +79,7 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 		return
 	}
 	if m.Busy {
+		c.busyAt = now
 		c.snapshotFailed(now, "the donor is busy")
 		return
 	}
@@ -92,7 +92,7 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 	}
 	s.next++
 	s.rows += uint64(rowCount(m.Blocks))
-	s.heardAt = now
+	s.heardAt, c.chunkAt = now, now
 	c.mergeRows(now, m.Blocks, nil)
 	if !m.Last {
 		c.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
@@ -112,7 +112,6 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 			c.counters.GapsRepaired++
 		}
 	}
-	p.refusingSince = 0
 	if p.behind() {
 		c.triedAt[p.name] = now
 	}
@@ -150,19 +149,8 @@ func (c *Core) takeCovers(now time.Duration, p *peer, s *inSnapshot) {
 
 func (c *Core) snapshotFailed(now time.Duration, why string) {
 	c.logf(LogWarn, "snapshot failed", Field{"peer", c.snapshot.peer}, Field{"why", why})
-	s := c.snapshot
+	c.triedAt[c.snapshot.peer] = now
 	c.snapshot = nil
-	c.triedAt[s.peer] = now
-	p := c.peers[s.peer]
-	if p == nil || !p.behind() || !c.admission.bootstrapped {
-		return
-	}
-	if p.refusingSince == 0 {
-		p.refusingSince = s.began
-	}
-	if now-p.refusingSince > donateWithin {
-		c.exclude(now, p, "gives no snapshot")
-	}
 }
 
 // checkSnapshots gives up donors and receivers that went silent.

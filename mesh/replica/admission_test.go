@@ -1,0 +1,298 @@
+package replica
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// A peer that says that it is synced, whose beats flow, and that never admits anybody keeps nobody from answering for long.
+func TestPeerThatNeverAdmits(t *testing.T) {
+	for _, directors := range []int{2, 3, 5} {
+		t.Run(fmt.Sprint(directors), func(t *testing.T) {
+			w := started(t, directors)
+			d1, mute := w.directors[0], w.directors[directors-1]
+			d1.must(1)
+			w.lose = func(from, to *director, m wire.Message) bool {
+				_, admitted := m.(*wire.Admitted)
+				return admitted && from == mute
+			}
+			d1.stopped = true
+			w.run(2 * time.Second)
+			d1.stopped = false
+			w.run(time.Second)
+			if d1.core.synced() {
+				t.Fatal("d1 answers although it slept and a peer has not admitted it")
+			}
+			w.run(confirmWithin)
+			if !d1.core.synced() {
+				t.Fatalf("d1 does not answer: %s", d1.core.Self(w.now).Reason)
+			}
+			unsynced := w.unsynced(d1, 30*time.Second)
+			if unsynced > 0 {
+				t.Errorf("d1 is not synced for %v of the next 30 s", unsynced)
+			}
+			w.lose = nil
+			w.until("all synced", 10*time.Second, w.allSynced)
+		})
+	}
+}
+
+// unsynced lets time pass and returns for how long of it a director did not answer.
+func (w *world) unsynced(d *director, length time.Duration) (unsynced time.Duration) {
+	const step = 25 * time.Millisecond
+	for range length / step {
+		w.run(step)
+		if !d.core.synced() {
+			unsynced += step
+		}
+	}
+	return unsynced
+}
+
+// A joiner that waits for a director in vain tells the members. They exclude it if it does not answer them either.
+func TestJoinerWaitsInVain(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		toAll     bool // d3 admits nobody, else only not the joiner
+		unguarded bool
+		excluded  bool // d3 is, by the members
+		byJoiner  bool
+	}{
+		{name: "a peer answers all but the joiner"},
+		{name: "a peer answers nobody", toAll: true, excluded: true},
+		{name: "joiners exclude", unguarded: true, byJoiner: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := started(t, 3)
+			d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+			d4 := w.start("d4", func(c *Config) { c.Guards.JoinersExclude = test.unguarded })
+			w.lose = func(from, to *director, m wire.Message) bool {
+				_, admitted := m.(*wire.Admitted)
+				return admitted && from == d3 && (test.toAll || to == d4)
+			}
+			w.until("d4 answers", 2*confirmWithin+2*time.Second, d4.core.synced)
+			byJoiner := d4.core.counters.Exclusions > 0
+			w.run(2 * time.Second)
+			if got := d1.core.counters.Exclusions > 0 && d2.core.counters.Exclusions > 0; got != test.excluded {
+				t.Errorf("the members excluded d3: %v, want %v", got, test.excluded)
+			}
+			if byJoiner != test.byJoiner {
+				t.Errorf("the joiner excluded d3: %v, want %v", byJoiner, test.byJoiner)
+			}
+			for _, d := range []*director{d1, d2, d4} {
+				if unsynced := w.unsynced(d, 10*time.Second); unsynced > 0 {
+					t.Errorf("%s is not synced for %v", d.name, unsynced)
+				}
+			}
+			w.lose = nil
+			w.until("all synced", 20*time.Second, w.allSynced)
+		})
+	}
+}
+
+// A joiner waits for each director that any of those who admit it names, the donor or not.
+func TestJoinerWaitsForAllThatAreNamed(t *testing.T) {
+	for _, blind := range []string{"d1", "d2"} { // who does not count d3
+		t.Run(blind, func(t *testing.T) {
+			w := started(t, 3)
+			d3 := w.directors[2]
+			w.split([]*director{w.named(blind)}, []*director{d3})
+			w.run(failAfter + 2*time.Second)
+			d4 := w.start("d4")
+			w.cut[[2]string{"d4", "d3"}], w.cut[[2]string{"d3", "d4"}] = true, true
+			w.run(2 * time.Second)
+			if d4.core.synced() {
+				t.Fatal("d4 answers although it was told of d3 and has not met it")
+			}
+			delete(w.cut, [2]string{"d4", "d3"})
+			delete(w.cut, [2]string{"d3", "d4"})
+			w.until("d4 answers", time.Second, d4.core.synced)
+			if !d3.core.peers["d4"].counted {
+				t.Error("d4 answers before d3 counts it")
+			}
+		})
+	}
+}
+
+// A director that does not take in what it is sent, but whose beats flow, takes itself out of the mesh, not the others.
+func TestDeafDirector(t *testing.T) {
+	for _, directors := range []int{2, 3, 5} {
+		for _, unguarded := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d, unguarded: %v", directors, unguarded), func(t *testing.T) {
+				w := started(t, directors, func(c *Config) { c.Guards.NoMajority = unguarded })
+				w.trace = true
+				deaf := w.directors[directors-1]
+				w.lose = func(from, to *director, m wire.Message) bool {
+					_, beat := m.(*wire.Beat)
+					return to == deaf && !beat
+				}
+				deaf.begin(UpdateBackend{Addr: testBackend(1), VHosts: 50})
+				lost := make(map[string]time.Duration)
+				for end := w.now + 40*time.Second; w.now < end; w.run(25 * time.Millisecond) {
+					for _, d := range w.directors {
+						if !d.core.synced() {
+							lost[d.name] += 25 * time.Millisecond
+						}
+					}
+				}
+				stopped := false // some other director for seconds
+				for _, d := range w.directors[:directors-1] {
+					stopped = stopped || lost[d.name] > 2*time.Second
+				}
+				if want := unguarded && directors > 2; directors > 2 && stopped != want {
+					t.Errorf("others stopped answering: %v, want %v (%v)", stopped, want, lost)
+				}
+				if directors == 2 && lost["d1"] > confirmWithin+time.Second {
+					t.Errorf("d1 was stopped for %v", lost["d1"])
+				}
+				w.lose = nil
+				w.until("all synced", 10*time.Second, w.allSynced)
+			})
+		}
+	}
+}
+
+// Two directors that exclude each other are together again after a round trip.
+func TestMutualExclusion(t *testing.T) {
+	for _, directors := range []int{2, 3, 5} {
+		t.Run(fmt.Sprint(directors), func(t *testing.T) {
+			w := started(t, directors)
+			d1, d2 := w.directors[0], w.directors[1]
+			d1.core.exclude(w.now, suspect{d1.core.peers["d2"], "a test"})
+			d2.core.exclude(w.now, suspect{d2.core.peers["d1"], "a test"})
+			w.until("all synced", 3*time.Second, w.allSynced)
+			w.run(2 * confirmWithin)
+			if !w.allSynced() {
+				t.Error("not synced any more")
+			}
+		})
+	}
+}
+
+// content is what a director holds of some users.
+func (d *director) content(users []ring.UserHash) map[ring.UserHash]directory.Mapping {
+	rows := make(map[ring.UserHash]directory.Mapping)
+	for _, h := range users {
+		if m, status := d.core.dir.Find("", h, d.core.MeshTime(d.w.now)); status == directory.Live {
+			rows[h] = m
+		}
+	}
+	return rows
+}
+
+// A side of a split comes back after longer than logs are kept. Those who answered on it have died meanwhile, so that no log has their rows. As soon
+// as all are synced, everybody holds its users, their recorded activity and the acknowledged table changes; and the other side went on answering.
+func TestMinorityComesBack(t *testing.T) {
+	for _, unguarded := range []bool{false, true} {
+		t.Run(fmt.Sprintf("unguarded: %v", unguarded), func(t *testing.T) {
+			long := func(c *Config) {
+				c.Guards.OneWayAdmission = unguarded
+				c.Expire, c.Directory = 20*time.Minute, directory.New(20*time.Minute)
+			}
+			w := started(t, 5, long)
+			w.trace = true
+			d1, d2 := w.directors[0], w.directors[1]
+			var known, fresh []ring.UserHash
+			for h := ring.UserHash(1); h < 40; h++ {
+				known, fresh = append(known, h*50000017), append(fresh, h*50000017+1)
+				d1.must(h * 50000017)
+			}
+			w.run(30 * time.Second)
+			w.split(w.directors[:2], w.directors[2:])
+			w.run(failAfter + time.Second)
+			for i := range known {
+				d1.must(known[i])
+				d1.must(fresh[i])
+			}
+			vhosts := ring.DefaultVHosts
+			if !unguarded { // d2 would log it, and its log have a gap
+				vhosts = 7
+				if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: vhosts}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.run(time.Second)
+			d1.stopped = true
+			w.run(goneTold + time.Minute)
+			want := d2.content(append(known, fresh...))
+			w.heal()
+			d1.crash()
+			stopped := make(map[string]time.Duration)
+			w.until("all are synced", 15*time.Second, func() bool {
+				for _, d := range w.directors[2:] {
+					if !d.core.synced() {
+						stopped[d.name] += 25 * time.Millisecond
+					}
+				}
+				return w.allSynced()
+			})
+			missing := 0
+			for _, d := range w.directors[2:] {
+				if stopped[d.name] > 0 {
+					t.Errorf("%s did not answer for %v", d.name, stopped[d.name])
+				}
+				if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != vhosts {
+					t.Errorf("%s has %d vhosts, want %d", d.name, row.VHosts.Value, vhosts)
+				}
+				if diff := cmp.Diff(want, d.content(append(known, fresh...)), cmp.Comparer(func(a, b directory.Mapping) bool { return a == b })); diff != "" {
+					if missing++; !unguarded {
+						t.Errorf("%s differs from d2 (-d2 +%[1]s):\n%s", d.name, diff)
+					}
+				}
+			}
+			if unguarded && missing == 0 {
+				t.Error("unguarded, but nothing is missing: the test shows nothing")
+			}
+		})
+	}
+}
+
+// A director that comes back after a moment takes and gives only what changed since, not all that there is.
+func TestComingBackIsCheap(t *testing.T) {
+	w := started(t, 3, func(c *Config) { c.Expire, c.Directory = 10*time.Minute, directory.New(10*time.Minute) })
+	d1, d3 := w.directors[0], w.directors[2]
+	for h := range ring.UserHash(20_000) {
+		d1.must(h*214_000 + 1)
+	}
+	w.run(time.Minute)
+	rows := 0
+	w.filter = func(to *director, m wire.Message) bool {
+		switch m := m.(type) {
+		case *wire.Rows:
+			rows += rowCount(m.Blocks)
+		case *wire.SnapshotChunk:
+			rows += rowCount(m.Blocks)
+		}
+		return true
+	}
+	w.split(w.directors[:2], w.directors[2:])
+	w.run(failAfter + 4*time.Second)
+	for h := range ring.UserHash(10) {
+		d1.must(h*214_000 + 2)
+		d3.must(h*214_000 + 3)
+	}
+	w.heal()
+	w.until("all are synced", 5*time.Second, w.allSynced)
+	if rows > 200 {
+		t.Errorf("%d rows sent for 20 that changed", rows)
+	}
+	w.split(w.directors[:2], w.directors[2:])
+	w.run(2 * historyFor)
+	for h := range ring.UserHash(10) {
+		d1.must(h*214_000 + 4)
+		d3.must(h*214_000 + 5)
+	}
+	rows = 0
+	w.heal()
+	w.until("all are synced", 5*time.Second, w.allSynced)
+	if rows > 400 {
+		t.Errorf("%d rows sent for 20 that changed while the logs ran out", rows)
+	}
+}
