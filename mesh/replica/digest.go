@@ -171,10 +171,11 @@ func unionTags(a, b []wire.GroupDigests) []ring.Tag {
 	return tags
 }
 
-// gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's.
+// gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's. It always answers: the peer shows us as syncing until then.
 func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
 	t := c.clock.at(now)
 	if end := epochEnd(m.Epoch); t < end.Add(settleAfter/2) || t > end.Add(comparableFor) {
+		c.send(p, &wire.LeafRows{}) // the next comparison tells
 		return
 	}
 	ours := c.leafDigests(m.Tag, m.Group, m.Epoch)
@@ -204,7 +205,11 @@ func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uin
 			rows.add(tag, m)
 		}
 	}
-	for _, b := range rows.blocks() {
+	blocks := rows.blocks()
+	if len(blocks) == 0 {
+		c.send(p, &wire.LeafRows{}) // what differs is what only the peer has
+	}
+	for _, b := range blocks {
 		c.send(p, &wire.LeafRows{Blocks: []wire.Block{b}})
 	}
 }

@@ -30,6 +30,27 @@ func TestDigestsFindWhatOneDirectorMissed(t *testing.T) {
 	w.until("all synced", 30*time.Second, w.allSynced)
 }
 
+// A peer is shown as syncing for digests that differ until it has answered, even if it has nothing to give: it lacked the row.
+func TestDigestsThatDifferAreSettledAtOnce(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	lost := directory.Mapping{Hash: 0xabcdef01, Backend: testBackend(3), Generation: 1}
+	lost.Stamp = d2.core.MeshTime(w.now).Tick()
+	lost.Activity = lost.Stamp
+	d2.dir.Merge("", []directory.Mapping{lost}, d2.core.MeshTime(w.now), nil) // as if the message to d1 were lost
+	w.lose = func(from, to *director, m wire.Message) bool { // only d2 asks
+		_, asks := m.(*wire.LeafDigests)
+		return asks && from == d1
+	}
+	w.until("d1 has the row", 45*time.Second, func() bool {
+		_, status := d1.dir.Find("", lost.Hash, d1.core.MeshTime(w.now))
+		return status == directory.Live
+	})
+	if d2.core.peers["d1"].differs {
+		t.Error("d2 still waits for d1, which had nothing to give")
+	}
+}
+
 func TestDeadDirectorsLastRowsAreLevelled(t *testing.T) {
 	w := started(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]

@@ -166,7 +166,7 @@ func differences(ours, theirs wire.Settings) error {
 func (c *Core) InClosed(now time.Duration, session uint64, err error) {
 	defer c.enter(now)()
 	if p := c.sessions[session]; p != nil {
-		p.in = 0
+		p.in, p.differs = 0, false // its answer may be lost
 		delete(c.sessions, session)
 		if c.snapshot != nil && c.snapshot.peer == p.name {
 			c.snapshotFailed(now, "the stream from the donor ended")
@@ -181,7 +181,7 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 	if p == nil || !p.out {
 		return
 	}
-	p.out = false
+	p.out, p.differs = false, false // our question may be lost
 	delete(c.donations, name)
 	if c.snapshot != nil && c.snapshot.peer == name {
 		c.snapshotFailed(now, "the stream to the donor ended")
