@@ -296,3 +296,54 @@ func TestComingBackIsCheap(t *testing.T) {
 		t.Errorf("%d rows sent for 20 that changed while the logs ran out", rows)
 	}
 }
+
+// A lookup that has waited for as long as it may when its user is released is answered, and does not fail.
+func TestReleaseAtTheEndOfPatience(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	const h = 4711
+	place := d1.must(h)
+	row, _, _ := d1.dir.Supersede("", h, place, true, d1.core.MeshTime(w.now), 0)
+	u := user{"", h}
+	d1.core.follow(w.now, u, row)
+	_, id := d1.ask(h)
+	if id == 0 {
+		t.Fatal("answered although the user is held")
+	}
+	w.run(2 * time.Second)
+	// Both end at the next tick.
+	held := d1.core.held[u]
+	held.since = w.now + 25*time.Millisecond - holdFor
+	d1.core.held[u] = held
+	d1.core.waiters.byID[id].since = w.now + 25*time.Millisecond - lookupDeadline
+	w.run(25 * time.Millisecond)
+	if a, ok := d1.answers[id]; !ok || a.Err != nil || a.Backend != place {
+		t.Errorf("the lookup ended with %+v, %v, want %v", a, ok, place)
+	}
+	if n := len(d1.core.waiters.order); n > 0 {
+		t.Errorf("%d lookups still wait", n)
+	}
+}
+
+// No lookup waits for longer than it may, and each ends once.
+func TestWaitsAreBounded(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	for i := range 4 {
+		if _, err := d1.do(UpdateBackend{Addr: testBackend(i + 1), VHosts: 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, id := d1.ask(1)
+	w.run(lookupDeadline - 50*time.Millisecond)
+	if a, ok := d1.answers[id]; ok {
+		t.Fatalf("ended too soon with %+v", a)
+	}
+	w.run(100 * time.Millisecond)
+	if a, ok := d1.answers[id]; !ok || a.Err == nil {
+		t.Errorf("after 30 s: %+v, %v", a, ok)
+	}
+	if n := len(d1.core.waiters.order) + len(d1.core.waiters.byID); n > 0 {
+		t.Errorf("%d lookups still wait", n)
+	}
+}

@@ -21,11 +21,43 @@
 //
 // # Who counts
 //
-// Beats run both ways on the streams and echo the sender's clock. A peer whose echo is older than failAfter has failed; so both ends
-// of a broken path give each other up at about the same time, whichever direction broke. A director counts a peer once the peer has
-// asked to be admitted, or has admitted it; it waits for the confirmations of the peers that it counts, and only for those.
-// A director answers by itself (it is synced) only while all live peers count it. Joining, waking up from a pause, being excluded and coming
-// back from a partition are one procedure: ask all for admission, take their tables and held users, repair gaps.
+// Beats run both ways on the streams and echo the sender's clock. A peer whose echo is older than failAfter
+// has failed; so both ends of a broken path give each other up at about the same time, whichever direction
+// broke. A director counts a peer once the peer has asked to be admitted, or has admitted it; it waits for
+// the confirmations of the peers that it counts, and only for those. It answers by itself (it is synced)
+// only while all live peers count it.
+//
+// # Admission
+//
+// Joining, waking up from a pause, being excluded, coming back from a split and stepping mesh time are one
+// procedure, by which two directors have in the end the same rows, both ways:
+//
+//	comes      stops answering, then asks; all that it ever answered stands before the question on the stream
+//	goes on    takes what the one that comes holds and it lacks, if need be by a snapshot; then counts it, and
+//	           answers with its table and its held users
+//	comes      takes what the others hold and it lacks, and answers again when all have counted it
+//
+// Why nothing is lost: what a director lacks of another stands in that one's log, or in a log whose writer
+// is gone, of which positions tell (gone.go), or it is what the two have not had in common for longer than
+// positions tell, or what the one that comes has from outside the mesh, and says so. The first two are asked
+// for by number, or by a snapshot since the log was whole. The last two are a snapshot since the two were
+// together. So nobody rewrites what others hold, each director is sent what it lacks once, and of a
+// director that was away for a moment only what changed since. Recorded activity is part of all of these.
+//
+// Why nobody answers wrongly: the one that comes answers nothing until all live peers count it, and whoever
+// counts it has its rows. The one that goes on needs no admission: the other does not answer before it has
+// the answer, and with that it counts the one that goes on. Of two that answered apart from each other, the
+// one that is in touch with most directors goes on; if neither or both are, both stop, or the one with the
+// higher name. When a joiner has been admitted by all whom its donor or any other that admitted it names, no
+// member is left that answers without counting it: of two joiners each member tells the second of the first.
+//
+// # Nobody stops others for ever
+//
+// A live peer that does not admit, confirm or answer within confirmWithin is excluded. It, and one that has
+// failed, hinders nobody until it has asked to be admitted, and answered what it was asked. Whoever would
+// exclude two or more and more than half of those that it counts is out itself: then the fault is its own.
+// A joiner excludes nobody. It tells the members for whom it waits; they ask that one, and exclude it if
+// it does not answer them either; in the end the joiner goes on without it.
 //
 // # Two meshes
 //
