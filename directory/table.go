@@ -168,10 +168,17 @@ func (t *Table) coversBackend(change BackendRow) bool {
 	if t.noRoom(row, change) {
 		return true
 	}
-	if last := change.lastStamp(); !ok && !change.present() && last > 0 && last <= t.lastDropped {
-		return true // such a tombstone is not kept any more
+	if !ok && t.wasDropped(change) {
+		return true
 	}
 	return row.Covers(change)
+}
+
+// wasDropped says of a row that the table does not hold whether it is a
+// tombstone that is not kept any more.
+func (t *Table) wasDropped(row BackendRow) bool {
+	last := row.lastStamp()
+	return !row.present() && last > 0 && last <= t.lastDropped
 }
 
 // unusable says that an address cannot name a backend: the zero address means

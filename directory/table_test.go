@@ -325,6 +325,16 @@ func TestTombstonesAreBounded(t *testing.T) {
 		changes = append(changes, apply(t, table, c, err))
 		c, err = table.Remove(stamp+1, "d1", addr)
 		changes = append(changes, apply(t, table, c, err))
+		if _, ok := table.Row(addr); !ok {
+			t.Errorf("the tombstone of %s was dropped before it could be told", addr)
+		}
+	}
+	for i, c := range changes {
+		if removal := i%2 == 1; removal && i < 6 {
+			if again := table.Merge(c); !again.Empty() {
+				t.Errorf("a dropped tombstone was taken up again: %+v", again)
+			}
+		}
 	}
 	var kept []string
 	for _, row := range table.Snapshot().Backends {

@@ -16,8 +16,11 @@ import (
 // of another mesh; see Join.
 //
 // Merging is commutative, associative and idempotent, as long as no tombstone
-// has to be dropped for space.
+// has to be dropped for space. What was dropped is not taken up again, or two
+// directors would tell each other of it for ever. Tombstones of this change
+// are dropped by the next one at the earliest: until then they can be told.
 func (t *Table) Merge(c Change) (applied Change) {
+	t.dropTombstones()
 	applied.Mesh = t.mesh
 	for _, row := range c.Backends {
 		if unusable(row.Addr) {
@@ -42,7 +45,6 @@ func (t *Table) Merge(c Change) (applied Change) {
 			applied.Directors = append(applied.Directors, DirectorRow{Addr: row.Addr, Removed: won})
 		}
 	}
-	t.dropTombstones()
 	return applied
 }
 
@@ -57,6 +59,9 @@ func (t *Table) counting(mesh MeshID, row BackendRow) BackendRow {
 
 func (t *Table) mergeBackend(in BackendRow) (won BackendRow) {
 	row, ok := t.backends[in.Addr]
+	if !ok && t.wasDropped(in) {
+		return won
+	}
 	if t.noRoom(row, in) {
 		t.refused++
 		return won

@@ -38,7 +38,7 @@ func TestDigestsThatDifferAreSettledAtOnce(t *testing.T) {
 	lost.Stamp = d2.core.MeshTime(w.now).Tick()
 	lost.Activity = lost.Stamp
 	d2.dir.Merge("", []directory.Mapping{lost}, d2.core.MeshTime(w.now), nil) // as if the message to d1 were lost
-	w.lose = func(from, to *director, m wire.Message) bool { // only d2 asks
+	w.lose = func(from, to *director, m wire.Message) bool {                  // only d2 asks
 		_, asks := m.(*wire.LeafDigests)
 		return asks && from == d1
 	}
