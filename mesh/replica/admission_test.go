@@ -305,7 +305,7 @@ func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	place := d1.must(h)
 	row, _, _ := d1.dir.Supersede("", h, place, true, d1.core.MeshTime(w.now), 0)
 	u := user{"", h}
-	d1.core.follow(w.now, u, row)
+	d1.core.follow(w.now, u, row, before{})
 	_, id := d1.ask(h)
 	if id == 0 {
 		t.Fatal("answered although the user is held")
