@@ -67,7 +67,8 @@ func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, no
 //
 // It also returns what it replaced. If nothing can be changed, because the
 // backend is not present under the tag or because the user's live mapping has
-// the last generation, the first result is the zero Mapping.
+// the last generation, the first result is the zero Mapping. "No backend" is
+// never given the last generation.
 func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16) (next, previous Mapping, was Status) {
 	s := d.shard(tag)
 	if s == nil {
@@ -92,6 +93,9 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 		above = max(above, previous.Generation)
 	}
 	next.Generation = NextGeneration(above)
+	if !backend.IsValid() && next.Generation == MaxGeneration {
+		return Mapping{}, previous, p.status // nothing could replace it: the user could not log in until it had died
+	}
 	next, _ = p.put(next, now)
 	return next, previous, p.status
 }

@@ -312,10 +312,11 @@ func TestSupersedeRefuses(t *testing.T) {
 
 func TestLastGeneration(t *testing.T) {
 	d := newDirectory()
-	last, _, _ := d.Supersede("", 5, noBackend, false, start, MaxGeneration)
-	if last.Generation != MaxGeneration {
-		t.Fatalf("generation %d, want %d", last.Generation, MaxGeneration)
+	if m, _, _ := d.Supersede("", 5, noBackend, false, start, MaxGeneration-1); m != (Mapping{}) {
+		t.Errorf("%+v takes the backend for as long as the mapping lives", m)
 	}
+	last := Mapping{Hash: 5, Activity: start.Tick(), Stamp: start.Tick(), Generation: MaxGeneration}
+	d.Merge("", []Mapping{last}, start, nil)
 	if m, ok := d.Assign("", 5, b1, start); ok || m != last {
 		t.Errorf("assigned %+v, %v over the last generation: other directors would not take it", m, ok)
 	}

@@ -102,6 +102,9 @@ func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving
 		Hash: h, Backend: backend, Moving: moving, Activity: now.Tick(), Stamp: now.Tick(),
 		Generation: min(max(held.Generation, above)+1, MaxGeneration),
 	}
+	if !backend.IsValid() && u.Generation == MaxGeneration {
+		return Mapping{}, false
+	}
 	if !only && status != None && now < held.Activity.Time().Add(modelLife) || status == Live {
 		u.Activity = max(u.Activity, held.Activity)
 	}

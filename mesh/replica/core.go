@@ -45,10 +45,11 @@ type Core struct {
 
 	// What concurrent lookups read. assignMu is held for reading while a mapping is made from a view, and for writing
 	// while the view changes, so that after a change no mapping made from an older view is still on its way to the outbox.
-	assignMu sync.RWMutex
-	view     atomic.Pointer[view]
-	lastTick atomic.Int64 // time.Duration
-	outbox   outbox
+	assignMu  sync.RWMutex
+	view      atomic.Pointer[view]
+	lastTick  atomic.Int64 // time.Duration
+	outbox    outbox
+	adoptions adoptions
 
 	log     history
 	logs    peerLogs
@@ -175,6 +176,7 @@ func (c *Core) Tick(now time.Duration) {
 	}
 	c.releaseForgotten(now)
 	c.checkKicks(now)
+	c.adopt(now)
 	c.checkMoves(now)
 	c.checkFlushes(now)
 	c.stepDigests(now)
