@@ -112,6 +112,62 @@ func relayFromSleeper(s *story, asleep float64) {
 	s.login("d3", sec(56), alice, placeWithout(b1))
 }
 
+// TestOperationsOfTheDead judges what follows an operation that its director did not live to acknowledge.
+func TestOperationsOfTheDead(t *testing.T) {
+	lost := func(s *story) {
+		s.login("d2", calm, alice, b1)
+		s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
+		s.stop("d1", calm+sec(1.01))
+		s.order("d2", calm+sec(3), calm+sec(8), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1")
+	}
+	testStories(t, []tale{
+		{"nobody has heard of it", func(s *story) {
+			lost(s)
+			s.login("d2", calm+sec(12), alice, b1)
+			s.login("d3", calm+sec(13), alice, b1)
+		}, "", ""},
+		{"all have heard of it", func(s *story) {
+			lost(s)
+			s.login("d2", calm+sec(12), alice, placeWithout(b1))
+			s.login("d3", calm+sec(13), alice, placeWithout(b1))
+		}, "", ""},
+		{"nobody had heard of it, and then somebody has", func(s *story) {
+			lost(s)
+			s.login("d2", calm+sec(12), alice, b1)
+			s.login("d3", calm+sec(13), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+	})
+}
+
+// TestMeshes judges directors that belong to a mesh which joins another.
+func TestMeshes(t *testing.T) {
+	stray := func(s *story) {
+		s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
+		s.silent["d3"] = true
+		s.split("d3", 0, calm+sec(10))
+		s.add(Synced{At(sec(3)), "d3", true, "", 3})
+		s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
+		s.add(Synced{At(calm + sec(12)), "d3", true, "", 1})
+	}
+	testStories(t, []tale{
+		{"a stray goes by its own table", func(s *story) {
+			stray(s)
+			s.login("d3", calm+sec(5), alice, b2)
+			s.login("d1", calm+sec(20), alice, b1)
+		}, "", ""},
+		{"a director of the mesh does not", func(s *story) {
+			stray(s)
+			s.login("d2", calm+sec(5), alice, b2)
+			s.login("d3", calm+sec(20), alice, b2)
+		}, "G2", "hashes to"},
+		{"what the mesh answers binds it when it has joined", func(s *story) {
+			stray(s)
+			s.login("d1", calm+sec(5), alice, b1)
+			s.login("d3", calm+sec(14), alice, b2)
+		}, "G2", "d3 answered"},
+	})
+}
+
 // TestRest judges what directors say of themselves, and their clocks.
 func TestRest(t *testing.T) {
 	unsynced := func(s *story, since, until, next float64) {

@@ -18,6 +18,7 @@ type story struct {
 	lives  map[string][][2]time.Duration // when each director is there and awake
 	woken  map[string]bool               // its lives after the first go on with that
 	silent map[string]bool               // the story says itself when it is synced
+	mesh   map[string]uint64             // to which mesh each says that it belongs
 }
 
 // A tale is a story with what is to be found in it.
@@ -80,7 +81,7 @@ func hashTo(b netip.Addr) uint32 {
 func newStory() *story {
 	s := &story{
 		lives: make(map[string][][2]time.Duration),
-		woken: make(map[string]bool), silent: make(map[string]bool),
+		woken: make(map[string]bool), silent: make(map[string]bool), mesh: make(map[string]uint64),
 	}
 	for _, d := range []string{"d1", "d2", "d3"} {
 		s.start(d, 0)
@@ -195,7 +196,7 @@ func (s *story) finalWithout(at time.Duration, mappings ...Mapping) {
 func (s *story) sayings(last time.Duration) {
 	say := func(d string, at time.Duration, synced bool) {
 		if at <= last && s.awake(d, at) {
-			s.add(Synced{At(at), d, synced, "the story says so", 0})
+			s.add(Synced{At(at), d, synced, "the story says so", s.mesh[d]})
 		}
 	}
 	for _, d := range []string{"d1", "d2", "d3"} {

@@ -146,7 +146,8 @@ func (c *Checker) overdue(t time.Duration) {
 
 // judgeWait demands a reason for a lookup that was not answered at once.
 func (c *Checker) judgeWait(l *lookup) {
-	if l.unsynced || !c.contacts.directors[l.director].rooted { // the latter has a table of its own
+	d := c.contacts.directors[l.director]
+	if l.unsynced || !d.rooted || d.paused { // the second has a table of its own, the third hears no confirmations
 		return
 	}
 	s := c.user(l.user)
