@@ -234,3 +234,88 @@ func TestRelayedLookupThatFails(t *testing.T) {
 		t.Errorf("%d lookups still wait", n)
 	}
 }
+
+// Only directors are asked that are in touch, synced and reachable.
+func TestWhoIsAskedForALookup(t *testing.T) {
+	for name, change := range map[string]func(*peer){
+		"not in touch":  func(p *peer) { p.live = false },
+		"not synced":    func(p *peer) { p.synced = false },
+		"not reachable": func(p *peer) { p.out = false },
+	} {
+		w, joiner := relaying(t, 2)
+		change(joiner.core.peers["d2"])
+		for h := range ring.UserHash(4) {
+			joiner.core.Lookup(w.now, joiner.id(), "", h)
+		}
+		for _, e := range joiner.core.Take() {
+			if e, ok := e.(Send); ok && e.Message.Kind() == (&wire.LookupRequest{}).Kind() && e.To[0] != "d1" {
+				t.Errorf("%s: %v is asked", name, e.To)
+			}
+		}
+		if n := joiner.core.Counters().Relayed; n != 4 {
+			t.Errorf("%s: %d lookups are relayed, want 4", name, n)
+		}
+	}
+}
+
+// An answer to an earlier question is old, however lately the question was asked again.
+func TestRelayedAnswerToAnEarlierQuestion(t *testing.T) {
+	w, joiner := relaying(t, 1)
+	d1 := w.directors[0]
+	d1.must(5)
+	var questions []uint64
+	w.also(func(_, _ *director, m wire.Message) bool {
+		q, ok := m.(*wire.LookupRequest)
+		if ok {
+			questions = append(questions, q.ID)
+		}
+		return ok
+	})
+	_, id := joiner.ask(5)
+	w.deliver()
+	w.run(askAgain + 25*time.Millisecond)
+	if len(questions) != 2 {
+		t.Fatalf("asked %d times, want twice", len(questions))
+	}
+	reply := func(n int) *wire.LookupReply {
+		return &wire.LookupReply{ID: questions[n], Block: wire.Pack("", []directory.Mapping{d1.live(5)})}
+	}
+	joiner.hears(d1, reply(0))
+	joiner.carryOut()
+	if a, answered := joiner.answers[id]; answered {
+		t.Errorf("answered %+v by what was said a second ago", a)
+	}
+	joiner.hears(d1, &wire.LookupReply{ID: questions[1], Failed: true})
+	w.run(25 * time.Millisecond)
+	if len(questions) != 3 {
+		t.Errorf("asked %d times, want again at once when the answer is that there is none", len(questions))
+	}
+	joiner.hears(d1, reply(2))
+	joiner.carryOut()
+	if _, answered := joiner.answers[id]; !answered {
+		t.Error("the last answer does not count")
+	}
+	if n := len(joiner.core.waiters.relays); n != 0 {
+		t.Errorf("%d questions are still open", n)
+	}
+}
+
+// What was asked by another is never asked on.
+func TestRelayedLookupIsNotRelayedOn(t *testing.T) {
+	w, joiner := relaying(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	w.down(4)
+	d1.hears(joiner, &wire.LookupRequest{ID: 77, Hash: 5})
+	asked := 0
+	w.also(func(from, _ *director, m wire.Message) bool {
+		if _, ok := m.(*wire.LookupRequest); ok && from == d1 {
+			asked++
+		}
+		return false
+	})
+	d1.hears(d3, &wire.Exclude{})
+	w.run(2 * time.Second)
+	if asked > 0 {
+		t.Errorf("asked others %d times", asked)
+	}
+}
