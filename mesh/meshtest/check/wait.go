@@ -151,7 +151,7 @@ func (c *Checker) judgeWait(l *lookup) {
 		return
 	}
 	s := c.user(l.user)
-	found, any := c.table.placesOf(l.user, l.at-spread, l.at, c.near(l.at, l.director))
+	found, any := c.table.placesOf(l.user, c.confirmedUpTo(l), l.at, c.near(l.at, l.director))
 	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at, l.director) ||
 		c.mayEnd(s, l, found) {
 		return
@@ -161,6 +161,19 @@ func (c *Checker) judgeWait(l *lookup) {
 	}
 	c.breach(l.at, "G4", l.user, "%s lets a lookup wait without a reason: the place is %v, and %s",
 		c.contacts.directors[l.director].name, found, c.describe(s))
+}
+
+// confirmedUpTo is up to when changes of the table were confirmed by all directors that the one asked
+// counts: what a peer confirms comes in order, so it is known up to the newest frame that has arrived.
+// A peer that is silent for longer counts as failed.
+func (c *Checker) confirmedUpTo(l *lookup) time.Duration {
+	at := l.at
+	for j, d := range c.contacts.directors {
+		if sent := c.contacts.links[l.director][j].sent; j != l.director && d.alive && l.at-sent <= silence+spread {
+			at = min(at, sent)
+		}
+	}
+	return at - spread
 }
 
 // beingMoved reports whether a move or flush may hold the user at a director.

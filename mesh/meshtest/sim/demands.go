@@ -14,7 +14,7 @@ type Demands struct {
 	Offset time.Duration
 	// Wait is the longest that a lookup may take.
 	Wait time.Duration
-	// Steady are directors that must answer by themselves from the first time that they do, whatever happens.
+	// Steady are directors that must answer by themselves from steadyFrom on, whatever happens.
 	Steady []int
 	// Sent is how many frames all may send in the last ten seconds of the run.
 	Sent SentDemand
@@ -26,19 +26,21 @@ type SentDemand struct {
 	Times  float64       // 0: no demand
 }
 
-const demandEvery = 250 * time.Millisecond
+const (
+	demandEvery = 250 * time.Millisecond
+	steadyFrom  = 14 * time.Second // a mesh that nothing has disturbed is complete by then
+)
 
 // demands is how a run keeps to its Demands.
 type demands struct {
 	breaches []check.Breach
 	broken   map[string]bool // kinds of breaches reported once are not reported again
-	steady   map[int]bool
-	sent     uint64 // frames, in all
+	sent     uint64          // frames, in all
 	marks    [3]uint64
 }
 
 func (x *demands) begin(w *world) {
-	x.broken, x.steady = make(map[string]bool), make(map[int]bool)
+	x.broken = make(map[string]bool)
 	d := &w.schedule.Demands
 	if d.Sent.Times != 0 {
 		w.at(d.Sent.Before-10*time.Second, func() { x.marks[0] = x.sent })
@@ -71,8 +73,7 @@ func (x *demands) look(w *world) {
 		if !d.alive {
 			continue
 		}
-		self := d.core.Self(d.now())
-		if x.steady[i] = x.steady[i] || self.Synced; x.steady[i] && !self.Synced {
+		if self := d.core.Self(d.now()); !self.Synced && w.now >= steadyFrom {
 			x.breach(w, "steady", 0, "%s does not answer by itself: %s", d.name, self.Reason)
 		}
 	}
