@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -14,6 +15,24 @@ func (c *Core) removed(addr netip.AddrPort) bool {
 }
 
 func (c *Core) selfRemoved() bool { return c.admission.removed }
+
+// A removedError refuses a director that was removed by command.
+type removedError struct{ addr netip.AddrPort }
+
+func (e *removedError) Error() string {
+	return fmt.Sprintf("director %s was removed; let it in with: director ring add %s %d",
+		e.addr, e.addr.Addr(), e.addr.Port())
+}
+
+// heardOfRemoval takes what a director that refused us says of us. One that was removed while it was
+// away, or did not run, hears of it in no other way, and would serve alone.
+func (c *Core) heardOfRemoval(now time.Duration, change directory.Change) {
+	for _, row := range change.Directors {
+		if row.Addr == c.cfg.Addr {
+			c.apply(now, directory.Change{Mesh: change.Mesh, Directors: []directory.DirectorRow{row}}, nil)
+		}
+	}
+}
 
 // applyRemovals parts with directors that were removed.
 func (c *Core) applyRemovals(now time.Duration, applied directory.Change) {

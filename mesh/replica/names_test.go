@@ -165,3 +165,32 @@ func TestRemoveFormerName(t *testing.T) {
 		t.Errorf("the address is not removed: %+v", row)
 	}
 }
+
+// A director that is removed while it is away must not go on answering once it can hear of it; nor may
+// one that was removed and starts again. Let in again, it joins.
+func TestRemovedWhileAway(t *testing.T) {
+	w := started(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	w.split(w.directors[:2], w.directors[2:])
+	w.run(failAfter + time.Second)
+	remove := func(removed bool) {
+		t.Helper()
+		if _, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: removed}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove(true)
+	w.heal()
+	w.run(5 * time.Second)
+	if _, id := d3.ask(4711); id == 0 {
+		t.Errorf("removed, and in touch again, but answers by itself: %+v", d3.core.Self(w.now))
+	}
+	d3.crash()
+	d3.boots(false)
+	w.run(startWait + 5*time.Second)
+	if _, id := d3.ask(4711); id == 0 {
+		t.Errorf("removed, and started again, but answers by itself: %+v", d3.core.Self(w.now))
+	}
+	remove(false)
+	w.until("d3 is let in", 20*time.Second, func() bool { return d3.core.synced() && w.allSynced() })
+}

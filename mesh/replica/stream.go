@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
 
@@ -35,6 +36,10 @@ func (c *Core) Refusal(now time.Duration, err error) *wire.Refuse {
 	r := &wire.Refuse{From: c.self(), Reason: err.Error(), Up: c.up(now)}
 	if errors.As(err, new(*strangerError)) {
 		r.Stranger = c.table.Mesh()
+	}
+	if removed := new(removedError); errors.As(err, &removed) {
+		row, _ := c.table.Director(removed.addr)
+		r.Change = directory.Change{Mesh: c.table.Mesh(), Directors: []directory.DirectorRow{row}}
 	}
 	return r
 }
@@ -141,7 +146,7 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 		return err
 	}
 	if c.removed(h.From.Addr) {
-		return fmt.Errorf("director %s was removed; let it in with: director ring add %s %d", h.From.Addr, h.From.Addr.Addr(), h.From.Addr.Port())
+		return &removedError{h.From.Addr}
 	}
 	return nil
 }
@@ -210,6 +215,7 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
 		c.noteStranger(now, c.peers[r.From.Name], r.Stranger)
 	}
+	c.heardOfRemoval(now, r.Change)
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name}, Field{"addr", r.From.Addr.String()}, Field{"why", r.Reason})
 }
 

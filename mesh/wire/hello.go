@@ -89,18 +89,20 @@ func (m *Hello) decode(r *reader) {
 }
 
 func (m *Refuse) encode(w *writer) {
-	w.array(4)
+	w.array(5)
 	m.From.encode(w)
 	w.remark(m.Reason)
 	w.int(m.Up)
 	w.uint(uint64(m.Stranger))
+	encodeChange(w, &m.Change)
 }
 
 func (m *Refuse) decode(r *reader) {
-	extra := r.fields("message", 4)
+	extra := r.fields("message", 5)
 	m.From = decodePeer(r)
 	m.Reason = r.remark("reason")
 	m.Up = r.int("up time")
 	m.Stranger = directory.MeshID(r.uint64("mesh id"))
+	m.Change = decodeChange(r)
 	r.end("message", extra)
 }

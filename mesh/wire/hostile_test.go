@@ -137,6 +137,7 @@ func checkBounded(t *testing.T, name string, b []byte) {
 // lists are the arrays that hold any number of elements of one sort. All
 // others stand for structs, to which a later release may append fields.
 var lists = map[wire.Kind][]string{
+	wire.KindRefuse:        changeLists("4"),
 	wire.KindTable:         changeLists("1"),
 	wire.KindRows:          blockLists("2"),
 	wire.KindHold:          blockLists("2"),

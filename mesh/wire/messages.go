@@ -116,6 +116,8 @@ type Refuse struct {
 	Up     int64 // for how long the sender has been running, milliseconds
 	// Stranger is the sender's mesh, if it has no backend in common with the receiver's; else 0.
 	Stranger directory.MeshID
+	// Change is what the receiver must know of the table, having been refused for it: that it was removed.
+	Change directory.Change
 }
 
 // Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back as Echo.

@@ -83,7 +83,7 @@ type Synced struct {
 	Mesh     uint64
 }
 
-// MeshTimes are how far the mesh times of all living directors were ahead of true time at one
+// MeshTimes are how far the mesh times of the directors whose clocks run were ahead of true time at one
 // moment.
 type MeshTimes struct {
 	At

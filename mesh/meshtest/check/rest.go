@@ -76,8 +76,12 @@ func (c *Checker) judgeRest(t time.Duration) {
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
 	for i, a := range c.contacts.directors {
+		if _, told := e.Ahead[a.name]; !told || !a.synced {
+			continue
+		}
 		for j, b := range c.contacts.directors[:i] {
-			if !a.synced || !b.synced || c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) {
+			if _, told := e.Ahead[b.name]; !told || !b.synced ||
+				c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) {
 				continue
 			}
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()

@@ -106,13 +106,13 @@ func (x *demands) waited(w *world, d *director, h ring.UserHash, since time.Dura
 	}
 }
 
-// removed demands that a director that was removed in this life, and could hear of it, does not answer by itself.
-func (x *demands) removed(w *world, d *director, life int) {
+// removed demands that a director that was removed, and could hear of it, does not answer by itself.
+func (x *demands) removed(w *world, d *director) {
 	reached := false
 	for _, p := range w.directors {
 		reached = reached || p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p)
 	}
-	if reached && d.removed && !d.letIn && d.life == life && d.alive && !d.asleep && d.core.Self(d.now()).Synced {
+	if reached && d.removed && !d.letIn && d.alive && !d.asleep && d.core.Self(d.now()).Synced {
 		x.breach(w, "removed", 0, "%s was removed and answers by itself", d.name)
 	}
 }

@@ -32,7 +32,7 @@ func (w *world) tellMeshTimes() {
 	w.after(w.pace(meshTimesEvery), w.tellMeshTimes)
 	e := check.MeshTimes{At: w.when(), Ahead: make(map[string]time.Duration)}
 	for _, d := range w.directors {
-		if d.alive && !d.removed {
+		if d.alive && !d.removed && !d.frozen {
 			e.Ahead[d.name] = d.core.MeshTime(d.now()).Sub(worldStart.Add(w.now))
 		}
 	}

@@ -134,8 +134,7 @@ func (d *director) orderMembership(p *director, remove bool) {
 			p.record(check.Leave{At: w.when(), Director: p.name})
 			p.record(check.Stop{At: w.when(), Director: p.name})
 			p.removed, p.disowned, p.users = true, p.users, make(map[uint64]waiting)
-			life := p.life
-			w.after(removedKnows, func() { w.demands.removed(w, p, life) })
+			w.after(removedKnows, func() { w.demands.removed(w, p) })
 		}
 		d.core.Do(d.now(), w.id(), replica.SetDirectorRemoved{Addr: p.addr, Removed: remove})
 	})
