@@ -89,6 +89,7 @@ func TestSessionsOfUsersThatAreElsewhere(t *testing.T) {
 	}
 	w.run(3 * time.Second)
 	d1.core.Adopt(w.now, "", h, was)
+	w.run(3 * time.Second) // the user is moved there
 	if got := d1.live(h); got.Backend != was || got.Moving {
 		t.Errorf("a session of a user that is mapped nowhere makes it %+v, want %v", got, was)
 	}

@@ -60,6 +60,7 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	if got := d1.core.Counters(); got.NoBackendWaits != 3 || got.FailedLookups != 1 {
 		t.Errorf("%d waits and %d failures are counted, want 3 and 1", got.NoBackendWaits, got.FailedLookups)
 	}
+	w.run(25 * time.Millisecond)
 	w.wantRest()
 	d1.core.CancelLookup(lost) // when it has ended: nothing
 }
