@@ -34,6 +34,26 @@ func (t *transition) confirmAll(peer string) {
 	}
 }
 
+// leaveMesh takes out what was configured in the mesh that we leave for another: nobody there has it, so
+// nobody would ever confirm it.
+func (t *transition) leaveMesh() {
+	t.items = slices.DeleteFunc(t.items, func(i *item) bool {
+		if !i.backend.Addr.IsValid() {
+			return false
+		}
+		if i.backend.Presence.Stamp == 0 {
+			i.backend.Presence = directory.Register[directory.Presence]{}
+		}
+		if i.backend.VHosts.Stamp == 0 {
+			i.backend.VHosts = directory.Register[int]{}
+		}
+		if i.backend.State.Stamp == 0 {
+			i.backend.State = directory.Register[directory.State]{}
+		}
+		return i.backend == directory.BackendRow{Addr: i.backend.Addr}
+	})
+}
+
 // confirmedBy reports whether a peer answers by this change already. With a gap in its log we do not know what it answered before.
 func (t *transition) confirmedBy(p *peer) bool {
 	return !p.behind() && t.hasConfirmed(p.name)

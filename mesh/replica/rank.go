@@ -52,6 +52,9 @@ func (c *Core) takeRank(now time.Duration, p *peer) {
 
 // joinMesh makes our table part of the mesh of a peer.
 func (c *Core) joinMesh(now time.Duration, p *peer) {
+	for _, t := range c.transitions {
+		t.leaveMesh()
+	}
 	c.table.Join(p.mesh.ID)
 	c.age = meshAge{grown: p.mesh.Grown, age: toldAge(p.mesh), since: now}
 }
