@@ -41,9 +41,6 @@ func (c *Checker) replaces(
 		case len(by) > 0:
 			flushes = append(flushes, by...)
 			why = max(why, causeFlushed)
-			if !c.informed(t, l.director, x) {
-				kept = append(kept, x) // which of the two wins is not known
-			}
 		default:
 			bound = true
 		}

@@ -3,7 +3,6 @@ package check
 import (
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // TestKnowledge judges histories in which directors die, or are cut off, by what those who are left
@@ -26,6 +25,16 @@ func TestKnowledge(t *testing.T) {
 		{"one in the middle had it and died too", func(s *story) {
 			s.stop("d2", calm+sec(27))
 			relayInTheMiddle(s, 40, 56)
+		}, "", ""},
+		{"one in the middle had it and has started again", func(s *story) {
+			s.stop("d2", calm+sec(27))
+			s.start("d2", calm+sec(28))
+			relayInTheMiddle(s, 40, 56)
+		}, "", ""},
+		{"one in the middle started too late to have it", func(s *story) {
+			s.stop("d2", calm+sec(20))
+			s.start("d2", calm+sec(22.5))
+			relayInTheMiddle(s, 39.4, 56)
 		}, "", ""},
 		{"what one in the middle has of a director that only hangs", func(s *story) {
 			relayFromSleeper(s, 40)
@@ -77,17 +86,108 @@ func TestKnowledge(t *testing.T) {
 			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d3", calm+sec(15), alice, b1)
 		}, "G2", "hashes to"},
+		{"what one director recorded and another relied on", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.part("d1", "d3", calm+sec(5), end)
+			s.login("d1", sec(37), alice, b1)
+			s.login("d2", sec(38), alice, b1) // announces nothing
+			s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d3", sec(56), alice, placeWithout(b1))
+		}, "", ""},
+		{"a flush that one director never heard of, and one in the middle did", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.part("d1", "d3", calm+sec(1), end)
+			s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.add(Admin{At(calm + sec(8)), 100, "d1", Op{Kind: OpFlush}})
+			s.login("d2", calm+sec(9), alice, placeWithout(b1))
+			s.login("d3", calm+sec(10), alice, b1)
+		}, "", ""},
+		{"a flush that all heard of", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.add(Admin{At(calm + sec(8)), 100, "d1", Op{Kind: OpFlush}})
+			s.login("d2", calm+sec(9), alice, placeWithout(b1))
+			s.login("d3", calm+sec(10), alice, b1)
+		}, "G2", "d3 answered"},
+		{"a flush to a backend that may be down where it was not heard of", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.kick("d1", calm+sec(1), alice, b3)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpMove, User: alice, Backend: b3})
+			s.split("d3", calm+sec(2), end)
+			s.order("d1", calm+sec(9), calm+sec(9.1), Op{Kind: OpDown, Backend: b1}, "d3")
+			s.order("d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpUp, Backend: b1}, "d3")
+			s.add(Admin{At(calm + sec(11)), 100, "d1", Op{Kind: OpFlush}})
+			s.login("d2", calm+sec(12), alice, b1)
+			s.login("d3", calm+sec(13), alice, b3)
+		}, "", ""},
+		{"a move that loses against one that was not heard of", func(s *story) {
+			losing(s, Op{Kind: OpMove, User: alice, Backend: b2}, b2)
+		}, "", ""},
+		{"a flush that loses against a move that was not heard of", func(s *story) {
+			s.order("d1", calm+sec(0.5), calm+sec(0.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			losing(s, Op{Kind: OpFlush}, placeWithout(b1))
+		}, "", ""},
+		{"a director that has answered for another one that died", func(s *story) {
+			relayed(s, 0.02)
+		}, "", ""},
+		{"a director that has answered for another one", func(s *story) {
+			relayed(s, 3)
+		}, "G2", "d2 answered"},
+		{"the replay of what was missed is under way", func(s *story) {
+			backFromSplit(s, 10.6)
+		}, "", ""},
+		{"the replay of what was missed must be over", func(s *story) {
+			backFromSplit(s, 13)
+		}, "G2", "d3 answered"},
 		{"a wait without a reason after a death", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.stop("d3", calm+sec(2))
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(3.1), b1)
 		}, "G4", "without a reason"},
+		{"a wait of one that hears no confirmations", func(s *story) {
+			s.add(Pause{At(calm), "d2"})
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
+		}, "", ""},
 		{"a wait for a change that one director does not confirm", func(s *story) {
 			s.sleep("d3", calm+sec(2), calm+sec(4))
 			s.add(Admin{At(calm + sec(2)), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
 		}, "", ""},
 	})
+}
+
+// losing is an operation on one side, seen in one answer, and a move on the other side that wins.
+func losing(s *story, op Op, to netip.Addr) {
+	s.login("d1", calm, alice, b1)
+	s.split("d3", calm+sec(1), calm+sec(20))
+	s.order("d3", calm+sec(8), calm+sec(8.1), Op{Kind: OpMove, User: alice, Backend: b3}, "d1", "d2")
+	s.login("d3", calm+sec(8.5), alice, b3)
+	s.add(Admin{At(calm + sec(9)), 100, "d1", op})
+	s.kick("d1", calm+sec(9), alice, to)
+	s.login("d2", calm+sec(10), alice, to)
+	s.login("d2", calm+sec(25), alice, b3)
+	s.login("d1", calm+sec(25.1), alice, b3)
+}
+
+// relayed has d3, which is not synced, answer alice. The one that it asked may be d1, which dies.
+func relayed(s *story, after float64) {
+	s.silent["d3"] = true
+	s.add(Fault{At(0), calm + sec(20)})
+	s.login("d3", calm, alice, b1)
+	s.stop("d1", calm+sec(after))
+	s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d2", calm+sec(8), alice, placeWithout(b1))
+}
+
+// backFromSplit has d3 answer by what it knew before it was cut off.
+func backFromSplit(s *story, after float64) {
+	s.silent["d3"] = true
+	s.add(Synced{At(sec(2)), "d3", true, "", 0})
+	s.split("d3", calm, calm+sec(10))
+	s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d1", calm+sec(8), alice, placeWithout(b1))
+	s.login("d3", calm+sec(after), alice, b1)
 }
 
 // relayInTheMiddle lets d1 and d3 lose each other while d2 is in contact with both. d1 prolongs
@@ -160,114 +260,23 @@ func TestMeshes(t *testing.T) {
 			s.login("d2", calm+sec(5), alice, b2)
 			s.login("d3", calm+sec(20), alice, b2)
 		}, "G2", "hashes to"},
+		{"a change that another mesh does not take", func(s *story) {
+			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(3)), "d3", true, "", 3})
+			s.add(Synced{At(calm + sec(2)), "d3", true, "", 1})
+			held := map[string]Table{
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d3": with(b1, Row{Present: true, VHosts: 10}),
+			}
+			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
+			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: held})
+			s.add(Admin{At(calm + sec(1)), 101, "d1", Op{Kind: OpDown, Backend: b1}})
+			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: held})
+		}, "", ""},
 		{"what the mesh answers binds it when it has joined", func(s *story) {
 			stray(s)
 			s.login("d1", calm+sec(5), alice, b1)
 			s.login("d3", calm+sec(14), alice, b2)
 		}, "G2", "d3 answered"},
-	})
-}
-
-// TestRest judges what directors say of themselves, and their clocks.
-func TestRest(t *testing.T) {
-	unsynced := func(s *story, since, until, next float64) {
-		s.silent["d2"] = true
-		s.add(Synced{At(sec(2)), "d2", true, "", 0})
-		s.add(Synced{At(calm + sec(since)), "d2", false, "gap", 0})
-		s.add(Synced{At(calm + sec(until)), "d2", true, "", 0})
-		s.login("d1", calm+sec(next), alice, b1)
-	}
-	apart := func(s *story, at time.Duration, by time.Duration) {
-		ahead := map[string]time.Duration{"d1": time.Hour, "d2": time.Hour, "d3": time.Hour + by}
-		s.add(MeshTimes{At(at), ahead})
-	}
-	testStories(t, []tale{
-		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},
-		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4", "d2 has not been synced since 16s"},
-		{"no rest while a fault goes on", func(s *story) {
-			s.add(Fault{At(calm), calm + sec(10)})
-			unsynced(s, 1, 24, 40)
-		}, "", ""},
-		{"no rest after a fault", func(s *story) {
-			s.add(Fault{At(calm), calm + sec(10)})
-			unsynced(s, 1, 26, 40)
-		}, "G4", "the last fault ended at 25s: gap"},
-		{"never synced", func(s *story) {
-			s.silent["d3"] = true
-			s.login("d1", calm+sec(5), alice, b1)
-		}, "G4", "d3 has not been synced since 0s"},
-
-		{"one clock", func(s *story) { apart(s, calm, sec(0.99)) }, "", ""},
-		{"two clocks", func(s *story) { apart(s, calm, sec(1.01)) }, "G2", "d1 and d3"},
-		{"two clocks on two sides", func(s *story) {
-			s.split("d3", calm, calm+sec(20))
-			apart(s, calm+sec(10), sec(5))
-		}, "", ""},
-		{"two clocks of directors that are not synced", func(s *story) {
-			s.silent["d3"] = true
-			apart(s, calm, sec(5))
-		}, "", ""},
-	})
-}
-
-// TestAcknowledged judges what directors hold of what was acknowledged, as time goes on.
-func TestAcknowledged(t *testing.T) {
-	down := Row{Present: true, VHosts: 10, Down: true}
-	up := Row{Present: true, VHosts: 10}
-	held := map[string]Table{"d1": with(b1, down), "d2": with(b1, up), "d3": with(b1, down)}
-	// later is an acknowledged change of b1, and then one of b2, when d2 lacks the first.
-	later := func(s *story, first, second float64, failed ...string) {
-		s.order("d1", calm+sec(first), calm+sec(first+0.1), Op{Kind: OpDown, Backend: b1}, failed...)
-		s.add(Admin{At(calm + sec(second)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
-		s.add(Done{At: At(calm + sec(second+0.1)), ID: 100, Tables: held})
-	}
-	testStories(t, []tale{
-		{"lost again", func(s *story) { later(s, 1, 2) }, "G5", "d2 does not hold what was acknowledged"},
-		{"never heard of", func(s *story) {
-			s.split("d2", calm, calm+sec(30))
-			later(s, 7, 20, "d2")
-		}, "", ""},
-		{"not heard of yet", func(s *story) {
-			s.split("d2", calm, calm+sec(18))
-			later(s, 7, 20, "d2")
-		}, "", ""},
-		{"not heard of although in touch", func(s *story) {
-			s.split("d2", calm, calm+sec(10))
-			later(s, 7, 20, "d2")
-		}, "G5", "d2 does not hold what was acknowledged"},
-		{"not heard of by one that is not synced", func(s *story) {
-			s.silent["d2"] = true
-			s.add(Fault{At(0), calm + sec(10)})
-			later(s, 0.5, 0.7)
-		}, "", ""},
-		{"overridden", func(s *story) {
-			held["d1"], held["d3"] = held["d2"], held["d2"]
-			s.order("d3", calm+sec(1.5), calm+sec(1.6), Op{Kind: OpUp, Backend: b1})
-			later(s, 1, 2)
-		}, "", ""},
-	})
-}
-
-// TestFailures judges lookups that fail.
-func TestFailures(t *testing.T) {
-	// fails is a lookup of a user that a move holds, so that it has a reason to wait.
-	fails := func(s *story) {
-		s.add(Admin{At(calm), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
-		id := s.ask("d2", calm+sec(0.01), alice)
-		s.add(Answer{At(calm + sec(30.01)), id, netip.Addr{}, true})
-	}
-	testStories(t, []tale{
-		{"a failure although all is well", fails, "G4", "d2 failed a lookup"},
-		{"a failure while others could answer", func(s *story) {
-			s.silent["d2"] = true
-			s.add(Fault{At(calm), calm + sec(40)})
-			fails(s)
-		}, "G4", "failed a lookup"},
-		{"a failure while nobody could", func(s *story) {
-			s.silent["d2"] = true
-			s.add(Fault{At(calm), calm + sec(40)})
-			s.split("d2", calm+sec(1), calm+sec(7))
-			fails(s)
-		}, "", ""},
 	})
 }

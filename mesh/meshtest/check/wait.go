@@ -248,7 +248,7 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 		}
 	}
 	for _, o := range c.operations { // one that a move made and nobody was answered yet
-		if c.concerns(o, s) && t >= o.at+c.earliestEnd() && t-c.latestEnd() <= c.endOf(o) {
+		if !s.used[o] && c.concerns(o, s) && t >= o.at+c.earliestEnd() && t-c.latestEnd() <= c.endOf(o) {
 			return true
 		}
 	}

@@ -1,0 +1,91 @@
+package check
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRest judges what directors say of themselves, and their clocks.
+func TestRest(t *testing.T) {
+	unsynced := func(s *story, since, until, next float64) {
+		s.silent["d2"] = true
+		s.add(Synced{At(sec(2)), "d2", true, "", 0})
+		s.add(Synced{At(calm + sec(since)), "d2", false, "gap", 0})
+		s.add(Synced{At(calm + sec(until)), "d2", true, "", 0})
+		s.login("d1", calm+sec(next), alice, b1)
+	}
+	apart := func(s *story, at time.Duration, by time.Duration) {
+		ahead := map[string]time.Duration{"d1": time.Hour, "d2": time.Hour, "d3": time.Hour + by}
+		s.add(MeshTimes{At(at), ahead})
+	}
+	testStories(t, []tale{
+		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},
+		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4", "d2 has not been synced since 16s"},
+		{"no rest while a fault goes on", func(s *story) {
+			s.add(Fault{At(calm), calm + sec(10)})
+			unsynced(s, 1, 24, 40)
+		}, "", ""},
+		{"no rest after a fault", func(s *story) {
+			s.add(Fault{At(calm), calm + sec(10)})
+			unsynced(s, 1, 26, 40)
+		}, "G4", "the last fault ended at 25s: gap"},
+		{"never synced", func(s *story) {
+			s.silent["d3"] = true
+			s.login("d1", calm+sec(5), alice, b1)
+		}, "G4", "d3 has not been synced since 0s"},
+
+		{"one clock", func(s *story) { apart(s, calm, sec(0.99)) }, "", ""},
+		{"two clocks", func(s *story) { apart(s, calm, sec(1.01)) }, "G2", "d1 and d3"},
+		{"two clocks on two sides", func(s *story) {
+			s.split("d3", calm, calm+sec(20))
+			apart(s, calm+sec(10), sec(5))
+		}, "", ""},
+		{"two clocks of directors that are not synced", func(s *story) {
+			s.silent["d3"] = true
+			apart(s, calm, sec(5))
+		}, "", ""},
+	})
+}
+
+// TestAcknowledged judges what directors hold of what was acknowledged, as time goes on.
+func TestAcknowledged(t *testing.T) {
+	down := Row{Present: true, VHosts: 10, Down: true}
+	up := Row{Present: true, VHosts: 10}
+	held := map[string]Table{"d1": with(b1, down), "d2": with(b1, up), "d3": with(b1, down)}
+	// later is an acknowledged change of b1, and then one of b2, when d2 lacks the first.
+	later := func(s *story, first, second float64, failed ...string) {
+		s.order("d1", calm+sec(first), calm+sec(first+0.1), Op{Kind: OpDown, Backend: b1}, failed...)
+		s.add(Admin{At(calm + sec(second)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
+		s.add(Done{At: At(calm + sec(second+0.1)), ID: 100, Tables: held})
+	}
+	testStories(t, []tale{
+		{"lost again", func(s *story) { later(s, 1, 2) }, "G5", "d2 does not hold what was acknowledged"},
+		{"never heard of", func(s *story) {
+			s.split("d2", calm, calm+sec(30))
+			later(s, 7, 20, "d2")
+		}, "", ""},
+		{"not heard of yet", func(s *story) {
+			s.split("d2", calm, calm+sec(18))
+			later(s, 7, 20, "d2")
+		}, "", ""},
+		{"not heard of although in touch", func(s *story) {
+			s.split("d2", calm, calm+sec(10))
+			later(s, 7, 20, "d2")
+		}, "G5", "d2 does not hold what was acknowledged"},
+		{"not heard of although in touch with one that has", func(s *story) {
+			s.split("d2", calm, calm+sec(10))
+			s.split("d3", calm, end)
+			later(s, 7, 20, "d2", "d3")
+		}, "G5", "d2 does not hold what was acknowledged"},
+		{"not heard of by one that is not synced", func(s *story) {
+			s.silent["d2"] = true
+			s.add(Fault{At(0), calm + sec(10)})
+			later(s, 0.5, 0.7)
+		}, "", ""},
+		{"overridden", func(s *story) {
+			held["d1"], held["d3"] = held["d2"], held["d2"]
+			s.order("d3", calm+sec(1.5), calm+sec(1.6), Op{Kind: OpUp, Backend: b1})
+			later(s, 1, 2)
+		}, "", ""},
+	})
+}

@@ -1,0 +1,108 @@
+package check
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestReasonsToWait judges lookups that wait for something that concerns only some directors.
+func TestReasonsToWait(t *testing.T) {
+	waits := func(s *story, d string, at time.Duration, b netip.Addr) {
+		s.answer(s.ask(d, at, alice), at+sec(0.5), b)
+	}
+	shrink := Op{Kind: OpUpdate, Backend: b1, VHosts: 0}
+	move := Op{Kind: OpMove, User: alice, Backend: b2, Wait: true}
+	// moving is a move that is seen in answers only.
+	moving := func(s *story, at time.Duration) {
+		for _, d := range []string{"d1", "d2", "d3"} {
+			s.kick(d, at, alice, b2)
+		}
+		s.login("d1", at+sec(0.5), alice, b2)
+		s.login("d1", sec(40), alice, b2)
+	}
+	testStories(t, []tale{
+		{"a change that is confirmed by all that count", func(s *story) {
+			s.split("d3", calm, end)
+			s.order("d1", calm+sec(7), calm+sec(7.1), shrink, "d3")
+			waits(s, "d2", calm+sec(10), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"a change that one in contact has not confirmed", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			s.split("d3", calm+sec(6.5), calm+sec(8.5))
+			s.order("d1", calm+sec(7), calm+sec(7.1), shrink, "d3")
+			waits(s, "d2", calm+sec(8), placeWithout(b1))
+		}, "", ""},
+		{"the end of a mapping that has been prolonged", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			s.login("d1", sec(40), alice, b1)
+			waits(s, "d2", sec(50), b1)
+		}, "G4", "without a reason"},
+		{"the end of a mapping that has been prolonged elsewhere", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			s.split("d2", sec(38), end)
+			s.login("d1", sec(40), alice, b1)
+			waits(s, "d2", sec(50), b1)
+		}, "", ""},
+		{"the end of a mapping that is no more", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(0.5), calm+sec(0.6), shrink)
+			s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: b2}})
+			moving(s, calm+sec(1))
+			waits(s, "d2", sec(50), b2)
+		}, "G4", "without a reason"},
+		{"the end of a mapping that is no more elsewhere", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(0.5), calm+sec(0.6), shrink)
+			s.split("d2", calm+sec(0.8), end)
+			s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: b2}})
+			moving(s, calm+sec(1))
+			waits(s, "d2", sec(50), b1)
+		}, "", ""},
+		{"a move that is long over", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.kick("d1", calm+sec(1), alice, b2)
+			s.order("d1", calm+sec(1), calm+sec(2), move)
+			waits(s, "d2", calm+sec(10), b2)
+		}, "G4", "without a reason"},
+		{"a move whose end was not heard of", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.kick("d1", calm+sec(1), alice, b2)
+			s.part("d1", "d2", calm+sec(1.5), end)
+			s.order("d1", calm+sec(1), calm+sec(2), move)
+			waits(s, "d2", calm+sec(10), b2)
+		}, "", ""},
+		{"a session that is kicked by all that count", func(s *story) {
+			s.login("d3", calm, alice, b1)
+			s.split("d3", calm+sec(1), end)
+			s.order("d1", calm+sec(7), calm+sec(7.1), move, "d3")
+			s.login("d2", calm+sec(8), alice, b2)
+		}, "", ""},
+	})
+}
+
+// TestFailures judges lookups that fail.
+func TestFailures(t *testing.T) {
+	// fails is a lookup of a user that a move holds, so that it has a reason to wait.
+	fails := func(s *story) {
+		s.add(Admin{At(calm), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
+		id := s.ask("d2", calm+sec(0.01), alice)
+		s.add(Answer{At(calm + sec(30.01)), id, netip.Addr{}, true})
+	}
+	testStories(t, []tale{
+		{"a failure although all is well", fails, "G4", "d2 failed a lookup"},
+		{"a failure while others could answer", func(s *story) {
+			s.silent["d2"] = true
+			s.add(Fault{At(calm), calm + sec(40)})
+			fails(s)
+		}, "G4", "failed a lookup"},
+		{"a failure while nobody could", func(s *story) {
+			s.silent["d2"] = true
+			s.add(Fault{At(calm), calm + sec(40)})
+			s.split("d2", calm+sec(1), calm+sec(7))
+			fails(s)
+		}, "", ""},
+	})
+}
