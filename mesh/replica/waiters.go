@@ -127,10 +127,12 @@ func (c *Core) finishLookup(now time.Duration, w *waiter, backend netip.Addr) {
 }
 
 func (c *Core) expireWaiters(now time.Duration) {
+	expired := false
 	for _, w := range c.waiters.order {
 		if w.done || now-w.since < lookupDeadline {
 			continue
 		}
+		expired = true
 		c.waiters.finish(w)
 		c.counters.FailedLookups++
 		if w.peer == (logID{}) {
@@ -138,5 +140,8 @@ func (c *Core) expireWaiters(now time.Duration) {
 		} else if p := c.inLife(w.peer); p != nil {
 			c.send(p, &wire.LookupReply{ID: w.reqID, Failed: true})
 		}
+	}
+	if expired {
+		c.waiters.order = slices.DeleteFunc(c.waiters.order, func(w *waiter) bool { return w.done })
 	}
 }
