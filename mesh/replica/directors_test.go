@@ -1,0 +1,118 @@
+package replica
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var compareAddrs = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})
+
+// The directors that are to be dialled are those that are wanted and not connected: peers, hints, and
+// those that an operator added.
+func TestDials(t *testing.T) {
+	added, hinted := netip.MustParseAddrPort("198.51.100.1:9090"), netip.MustParseAddrPort("198.51.100.2:9090")
+	add := func(w *world, addr netip.AddrPort, removed bool) {
+		w.t.Helper()
+		if _, err := w.directors[0].do(SetDirectorRemoved{Addr: addr, Removed: removed}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	d2 := Dial{"d2", netip.MustParseAddrPort("127.0.0.2:9090"), Proven}
+	d3 := Dial{"d3", netip.MustParseAddrPort("127.0.0.3:9090"), Proven}
+	for _, test := range []struct {
+		name    string
+		do      func(w *world)
+		dials   []Dial
+		company []Dial
+	}{
+		{"all connected", func(*world) {}, nil, []Dial{d2, d3}},
+		{"one dead", func(w *world) { w.directors[2].crash() }, []Dial{d3}, []Dial{d2, d3}},
+		{"one left", func(w *world) {
+			w.directors[2].core.Leave(w.now)
+			w.deliver()
+			w.directors[2].crash()
+		}, nil, []Dial{d2}},
+		{"one removed", func(w *world) { add(w, d3.Addr, true) }, nil, []Dial{d2}},
+		{"one dead and removed", func(w *world) { w.directors[2].crash(); add(w, d3.Addr, true) }, nil, []Dial{d2}},
+		{"one added", func(w *world) { add(w, added, false) }, []Dial{{"", added, Named}}, []Dial{d2, d3}},
+		{"one added and removed", func(w *world) { add(w, added, false); add(w, added, true) }, nil, []Dial{d2, d3}},
+		{"this one and a peer added", func(w *world) { add(w, w.directors[0].core.cfg.Addr, false); add(w, d3.Addr, false) },
+			nil, []Dial{d2, d3}},
+		{"one added that is dead", func(w *world) { add(w, d3.Addr, false); w.directors[2].crash() }, []Dial{d3}, []Dial{d2, d3}},
+		{"one added of whom memberlist tells", func(w *world) {
+			add(w, hinted, false)
+			w.directors[0].core.MemberJoined(w.now, "x", hinted, 5)
+		}, []Dial{{"x", hinted, Heard}}, []Dial{d2, d3}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := started(t, 3)
+			test.do(w)
+			w.run(time.Second)
+			c := w.directors[0].core
+			if diff := cmp.Diff(test.dials, c.Dials(), compareAddrs); diff != "" {
+				t.Errorf("dials (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.company, c.Company(), compareAddrs); diff != "" {
+				t.Errorf("company (-want +got):\n%s", diff)
+			}
+			for _, name := range []string{"d2", "d3", "x"} {
+				want := cmp.Equal(test.company, []Dial{d2, d3}, compareAddrs) && name == "d3" || name == "d2"
+				if c.Wanted(name) != want {
+					t.Errorf("%s is wanted: %v", name, !want)
+				}
+			}
+		})
+	}
+}
+
+// One director more or less: its streams end, and nobody waits for it.
+func TestRemovedDirectorIsParted(t *testing.T) {
+	w := started(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	d3.stopped = true // hangs
+	if _, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: true}); err != nil {
+		t.Fatal(err)
+	}
+	p := d1.core.peers["d3"]
+	if p.live || !p.left || p.out || p.in != 0 {
+		t.Errorf("d1 still deals with d3: %+v", p)
+	}
+	if outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil || len(outcome.FailedPeers) > 0 {
+		t.Errorf("an update afterwards misses %v, %v", outcome.FailedPeers, err)
+	}
+	// It is told when it comes back, and relays nothing meanwhile.
+	d3.stopped = false
+	w.run(3 * time.Second)
+	d3.ask(5)
+	w.run(3 * time.Second)
+	if n := d3.core.Counters().Relayed; n != 0 {
+		t.Errorf("a removed director relays %d lookups", n)
+	}
+	if got := len(d3.lines("refused by a director")); got == 0 {
+		t.Error("a removed director is not told")
+	}
+}
+
+// The only director of a mesh that is removed by mistake, and let in again, serves again.
+func TestLastDirectorIsLetInAgain(t *testing.T) {
+	w := started(t, 1)
+	d1 := w.directors[0]
+	d1.begin(SetDirectorRemoved{Addr: d1.core.cfg.Addr, Removed: true})
+	w.run(time.Second)
+	if self := d1.core.Self(w.now); self.Synced || self.Reason != "removed from the mesh by ring remove" {
+		t.Fatalf("it is %+v", self)
+	}
+	change := d1.core.table.SetDirectorRemoved(d1.core.hlc.Next(d1.core.MeshTime(w.now)), "d9", d1.core.cfg.Addr, false)
+	d1.core.apply(w.now, change, nil) // as another one would tell it
+	w.run(time.Second)
+	if self := d1.core.Self(w.now); !self.Synced {
+		t.Errorf("let in again it is %+v", self)
+	}
+	if n := len(d1.lines("this director was removed from the mesh, or let in again")); n != 2 {
+		t.Errorf("logged %d times, want twice", n)
+	}
+}
