@@ -282,7 +282,7 @@ func TestLeaverInALargeFlush(t *testing.T) {
 func TestHookOfAMoveGoneOnWith(t *testing.T) {
 	e := newExodus(t, 3, func(c *Config) { c.Hook = true })
 	var hooks []RunHook
-	e.w.directors[0].hook = func(h RunHook) { hooks = append(hooks, h) }
+	e.w.directors[0].hook = func(h RunHook) (bool, error) { hooks = append(hooks, h); return true, nil }
 	e.begin(e.w.directors[2], "d1", "d2")
 	e.w.directors[2].crash()
 	e.run(failAfter + 4*time.Second)

@@ -45,7 +45,8 @@ type director struct {
 	lastID   uint64
 	chunks   int // snapshot chunks taken in this delivery
 
-	hook    func(RunHook) // told of each; may be nil
+	hook    func(RunHook) (answers bool, err error) // nil: answers at once
+	hooked  []RunHook
 	kicker  func(Kick) (count int, known, answers bool)
 	kickErr error                                    // what the kicker fails with
 	left    int                                      // sessions that the kicker cannot end
@@ -285,10 +286,14 @@ func (d *director) carryOut() bool {
 			other.core.OutClosed(d.w.now, d.name, nil)
 			other.core.InClosed(d.w.now, other.sessions[d.name], nil)
 		case RunHook:
+			d.hooked = append(d.hooked, e)
+			answers, err := true, error(nil)
 			if d.hook != nil {
-				d.hook(e)
+				answers, err = d.hook(e)
 			}
-			d.core.HookDone(d.w.now, e.ID, true, nil)
+			if answers {
+				d.core.HookDone(d.w.now, e.ID, err == nil, err)
+			}
 		case Log:
 			d.logs = append(d.logs, e)
 			if d.w.trace {

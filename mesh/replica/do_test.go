@@ -1,0 +1,189 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// An operation that changes nothing waits all the same for a change that others are still to learn of:
+// its answer says that it is in force.
+func TestOperationThatChangesNothing(t *testing.T) {
+	w := started(t, 3, func(c *Config) { c.Backends = nil })
+	d1, d3 := w.directors[0], w.directors[2]
+	if outcome, err := d1.do(Forget{}); err != nil || len(outcome.FailedPeers) > 0 {
+		t.Errorf("with nothing under way: %+v, %v", outcome, err)
+	}
+	d3.stopped = true // hangs
+	ids := []uint64{
+		d1.begin(SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.1:9090")}),
+		d1.begin(SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.2:9090")}),
+		d1.begin(Forget{}),
+	}
+	w.run(2 * time.Second)
+	for i, id := range ids {
+		if _, done := d1.done[id]; done {
+			t.Errorf("operation %d ended although d3 has not confirmed", i)
+		}
+	}
+	if d1.core.ops[ids[2]].table != d1.core.ops[ids[1]].table {
+		t.Error("it does not wait for the last change")
+	}
+	w.run(failAfter)
+	want := Outcome{FailedPeers: []string{"d3"}}
+	for i, id := range ids {
+		if diff := cmp.Diff(want, d1.done[id].Outcome); diff != "" || d1.done[id].Err != nil {
+			t.Errorf("operation %d ended with %v (-want +got):\n%s", i, d1.done[id].Err, diff)
+		}
+	}
+	w.wantRest()
+}
+
+// Before its first sync a director refuses whatever it is told to do, and says why.
+func TestOperationsBeforeTheFirstSync(t *testing.T) {
+	w, joiner := relaying(t, 1)
+	for _, op := range []Operation{
+		Move{}, Flush{}, CancelFlush{}, KickUser{}, Import{}, SetDown{Addr: testBackend(1)}, Forget{},
+	} {
+		_, err := joiner.do(op)
+		if want := "this director is not synced yet (joining); try again"; !errors.Is(err, ErrNotSynced) || err.Error() != want {
+			t.Errorf("%T: %v, want %s", op, err, want)
+		}
+	}
+	w.run(time.Second)
+	if n := len(joiner.kicked) + len(joiner.core.ops); n != 0 {
+		t.Errorf("%d kicks or operations are under way", n)
+	}
+}
+
+// What an operation on the table cannot do ends at once with its error.
+func TestOperationsThatCannotBeDone(t *testing.T) {
+	w := started(t, 2)
+	unknown := netip.MustParseAddr("198.51.100.1")
+	tag := ring.Tag("ssd")
+	for _, test := range []struct {
+		op   Operation
+		want error
+	}{
+		{UpdateBackend{Addr: unknown, VHosts: 5}, directory.ErrUnknownBackend},
+		{RemoveBackend{unknown}, directory.ErrUnknownBackend},
+		{SetDown{unknown, true}, directory.ErrUnknownBackend},
+		{Forget{unknown}, directory.ErrUnknownBackend},
+		{AddBackend{Addr: testBackend(1), Tag: tag}, directory.ErrTagDiffers},
+		{UpdateBackend{Addr: testBackend(1), Tag: &tag}, directory.ErrTagDiffers},
+		{SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.1:9090"), Removed: true}, ErrUnknownDirector},
+		{SetDirectorRemoved{Name: "nobody", Removed: true}, ErrUnknownDirector},
+	} {
+		if _, err := w.directors[0].do(test.op); !errors.Is(err, test.want) {
+			t.Errorf("%+v: %v, want %v", test.op, err, test.want)
+		}
+	}
+	if diff := cmp.Diff(untouched, w.directors[1].vhosts()); diff != "" {
+		t.Errorf("backends (-want +got):\n%s", diff)
+	}
+	w.wantRest()
+}
+
+// A director is removed by its address or by its name, also itself, and one that is known only because
+// it was added.
+func TestDirectorsThatCanBeRemoved(t *testing.T) {
+	added := netip.MustParseAddrPort("198.51.100.1:9090")
+	for _, op := range []SetDirectorRemoved{
+		{Addr: netip.MustParseAddrPort("127.0.0.2:9090"), Removed: true},
+		{Name: "d2", Removed: true},
+		{Addr: netip.MustParseAddrPort("127.0.0.1:9090"), Removed: true},
+		{Addr: added, Removed: true},
+	} {
+		w := started(t, 3)
+		if _, err := w.directors[0].do(SetDirectorRemoved{Addr: added}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.directors[0].do(op); err != nil {
+			t.Errorf("%+v: %v", op, err)
+		}
+		addr := op.Addr
+		if !addr.IsValid() {
+			addr = netip.MustParseAddrPort("127.0.0.2:9090")
+		}
+		w.run(time.Second)
+		if !w.directors[2].core.removed(addr) {
+			t.Errorf("%+v: d3 does not know", op)
+		}
+	}
+}
+
+// Down tells how many users are still there.
+func TestDownTellsHowManyUsersAreMapped(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	for h := range ring.UserHash(50) {
+		d2.must(h * 80_000_007)
+	}
+	w.run(100 * time.Millisecond)
+	users := d1.dir.Users(testBackend(1))
+	outcome, err := d1.do(SetDown{testBackend(1), true})
+	if diff := cmp.Diff(Outcome{Mapped: users}, outcome); diff != "" || err != nil || users == 0 {
+		t.Errorf("%v; outcome (-want +got):\n%s", err, diff)
+	}
+}
+
+// A forget, and a removal, kill also the mappings that were made in the tick after the forget before:
+// those carry the next tick, which has not come yet.
+func TestForgetTwiceInATick(t *testing.T) {
+	for _, op := range []Operation{Forget{}, Forget{testBackend(1)}, RemoveBackend{testBackend(1)}} {
+		w := started(t, 2)
+		d1 := w.directors[0]
+		h := ring.UserHash(1)
+		for d1.must(h) != testBackend(1) {
+			h += 0x01000000
+		}
+		w.until("a tick begins", time.Second, func() bool { return d1.core.MeshTime(w.now)%250 < 25 })
+		if _, err := d1.do(Forget{}); err != nil {
+			t.Fatal(err)
+		}
+		d1.must(h)
+		w.deliver()
+		made := d1.live(h)
+		if made.Stamp <= d1.core.MeshTime(w.now).Tick() {
+			t.Fatal("the mapping is not stamped ahead; the test shows nothing")
+		}
+		if _, err := d1.do(op); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		for _, d := range w.directors {
+			if m, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status == directory.Live {
+				t.Errorf("%+v: %s still has %+v", op, d.name, m)
+			}
+		}
+	}
+}
+
+// Forgetting one backend leaves the users of others alone.
+func TestForgetOneBackend(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	for h := range ring.UserHash(40) {
+		d1.must(h * 90_000_011)
+	}
+	w.run(time.Second)
+	kept := d1.dir.Len() - d1.dir.Users(testBackend(1))
+	if _, err := d1.do(Forget{testBackend(1)}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(12 * time.Second) // sweeps
+	for _, d := range w.directors {
+		if got := d.dir.Len(); got != kept || d.dir.Users(testBackend(1)) != 0 {
+			t.Errorf("%s has %d users, %d on the backend; want %d and none", d.name, got, d.dir.Users(testBackend(1)), kept)
+		}
+		if len(d.kicked) != 0 {
+			t.Errorf("%s kicked %d times", d.name, len(d.kicked))
+		}
+	}
+}
