@@ -1,0 +1,199 @@
+package replica
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+func mappings(n int) []directory.Mapping {
+	rows := make([]directory.Mapping, n)
+	for i := range rows {
+		rows[i] = directory.Mapping{Hash: ring.UserHash(i), Generation: 1}
+	}
+	return rows
+}
+
+// numbers are those of the messages that are kept.
+func (h *history) numbers() (numbers []uint64) {
+	for _, e := range h.entries {
+		numbers = append(numbers, e.seq)
+	}
+	return numbers
+}
+
+// The log is kept for some time and up to some size, counted about as what it holds.
+func TestHistoryIsBounded(t *testing.T) {
+	rows := &wire.Rows{Blocks: []wire.Block{wire.Pack("", mappings(10))}}
+	hold := &wire.Hold{Blocks: []wire.Block{wire.Pack("", mappings(5)), wire.Pack("ssd", mappings(5))}}
+	table := &wire.Table{Change: directory.Change{
+		Backends: make([]directory.BackendRow, 2), Directors: make([]directory.DirectorRow, 1),
+	}}
+	w := started(t, 1)
+	c := w.directors[0].core
+	c.log = history{}
+	total := 0
+	for i, m := range []wire.Message{rows, hold, table} {
+		want := []int{96 + 160, 96 + 160, 96 + 3*256}[i]
+		if got := logSize(m); got != want {
+			t.Errorf("%T counts as %d bytes, want %d", m, got, want)
+		}
+		total += want
+		c.write(w.now+time.Duration(i)*time.Second, m)
+	}
+	h := &c.log
+	if h.bytes != total || h.last != 3 {
+		t.Errorf("%d bytes up to message %d, want %d and 3", h.bytes, h.last, total)
+	}
+	h.prune(w.now + historyFor)
+	if diff := cmp.Diff([]uint64{1, 2, 3}, h.numbers()); diff != "" {
+		t.Errorf("after thirty seconds (-want +got):\n%s", diff)
+	}
+	h.prune(w.now + historyFor + 1)
+	if diff := cmp.Diff([]uint64{2, 3}, h.numbers()); diff != "" {
+		t.Errorf("after more than thirty seconds (-want +got):\n%s", diff)
+	}
+	if h.bytes != total-256 {
+		t.Errorf("%d bytes are left, want %d", h.bytes, total-256)
+	}
+	h.trim(total - 256)
+	if len(h.entries) != 2 {
+		t.Errorf("%d messages are left in room for two", len(h.entries))
+	}
+	h.trim(total - 257)
+	if len(h.entries) != 1 || h.bytes != 96+3*256 {
+		t.Errorf("%d messages of %d bytes are left in room for one", len(h.entries), h.bytes)
+	}
+}
+
+// replayed are the numbers of the log's messages that a peer gets after a certain one.
+func (d *director) replayed(seq uint64) (numbers []uint64) {
+	d.core.Take()
+	d.core.replay(d.w.now, d.core.peers["d2"], seq)
+	for _, e := range d.core.Take() {
+		if n, ok := wire.LogSeq(e.(Send).Message); ok {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
+
+// A peer whose stream broke gets what it has missed; one that has nothing gets the last two seconds,
+// because it takes a snapshot anyway, or all if that is all that there ever was.
+func TestReplay(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	d1.core.log = history{}
+	for i := range 5 {
+		d1.core.write(w.now+time.Duration(i)*time.Second, &wire.Rows{})
+	}
+	w.now += 4 * time.Second
+	for _, test := range []struct {
+		name   string
+		before func()
+		seq    uint64
+		want   []uint64
+	}{
+		{"all that was ever written", func() {}, 0, []uint64{1, 2, 3, 4, 5}},
+		{"what was missed", func() {}, 3, []uint64{4, 5}},
+		{"nothing was missed", func() {}, 5, nil},
+		{"a joiner, after a while", func() { d1.core.log.drop(1) }, 0, []uint64{3, 4, 5}},
+		{"all that is left", func() {}, 1, []uint64{2, 3, 4, 5}},
+		{"of a director that joins itself", func() { d1.core.admission.bootstrapped = false }, 0, []uint64{2, 3, 4, 5}},
+	} {
+		test.before()
+		if diff := cmp.Diff(test.want, d1.replayed(test.seq)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+// Rows of many lookups go in messages of bounded size, tag by tag, sorted by hash.
+func TestRowsAreWrittenInParts(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	const many = 2*rowsPerMessage + 1
+	for i := range many {
+		c.outbox.push("b", directory.Mapping{Hash: ring.UserHash(many - i), Generation: 1})
+	}
+	c.outbox.push("a", directory.Mapping{Hash: 7, Generation: 1})
+	c.log = history{}
+	c.flushOutbox(w.now)
+	var got []int
+	for _, e := range c.log.entries {
+		rows := e.msg.(*wire.Rows)
+		got = append(got, rowCount(rows.Blocks))
+		last := ring.UserHash(0)
+		for m := range rows.Blocks[0].All() {
+			if m.Hash <= last {
+				t.Fatalf("%v comes after %v", m.Hash, last)
+			}
+			last = m.Hash
+		}
+	}
+	if diff := cmp.Diff([]int{1, rowsPerMessage, rowsPerMessage, 1}, got); diff != "" {
+		t.Errorf("rows in each message (-want +got):\n%s", diff)
+	}
+	if tag := c.log.entries[0].msg.(*wire.Rows).Blocks[0].Tag; tag != "a" {
+		t.Errorf("the first message is of tag %q", tag)
+	}
+	c.flushOutbox(w.now)
+	if len(c.log.entries) != 4 {
+		t.Error("the rows are written again")
+	}
+}
+
+// A set of rows is packed in the order of tags and hashes, in blocks of bounded size.
+func TestRowSet(t *testing.T) {
+	s := newRowSet()
+	for i := range rowsPerMessage + 1 {
+		s.add("b", directory.Mapping{Hash: ring.UserHash(1<<31 - i), Generation: 1})
+	}
+	s.add("a", directory.Mapping{Hash: 9, Generation: 1})
+	s.add("a", directory.Mapping{Hash: 3, Generation: 1})
+	type part struct {
+		tag         ring.Tag
+		rows        int
+		first, last ring.UserHash
+	}
+	var got []part
+	for _, b := range s.blocks() {
+		rows := b.Append(nil)
+		got = append(got, part{b.Tag, len(rows), rows[0].Hash, rows[len(rows)-1].Hash})
+	}
+	want := []part{
+		{"a", 2, 3, 9},
+		{"b", rowsPerMessage, 1<<31 - rowsPerMessage, 1<<31 - 1},
+		{"b", 1, 1 << 31, 1 << 31},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(part{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// So many deltas are recognised as repeats, the oldest is forgotten first.
+func TestDeltasAreRememberedForAWhile(t *testing.T) {
+	var w deltaWindow
+	w.init()
+	id := func(n int) deltaID { return deltaID{wire.Life{Name: "d2", Boot: 2}, uint64(n)} }
+	const added = 2*deltasRemembered + 5
+	for n := range added {
+		w.add(id(n))
+		for _, old := range []struct {
+			n    int
+			seen bool
+		}{{n, true}, {n - deltasRemembered + 1, true}, {n - deltasRemembered, false}} {
+			if old.n >= 0 && w.seen[id(old.n)] != old.seen {
+				t.Fatalf("after %d deltas number %d is remembered: %v", n, old.n, !old.seen)
+			}
+		}
+	}
+	if len(w.seen) != deltasRemembered || len(w.order) != deltasRemembered {
+		t.Errorf("%d and %d are remembered, want %d", len(w.seen), len(w.order), deltasRemembered)
+	}
+}
