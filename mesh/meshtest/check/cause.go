@@ -19,22 +19,16 @@ func (c *Checker) replaces(
 		switch {
 		case x.loose:
 		case x.recorded != never && c.perhapsDead(x, t):
+		case c.unknown(t, l.director, x):
+			kept = append(kept, x)
+			why = causeFault
 		case c.freedBy(s, x, t) != nil:
 			kept = append(kept, x)
 			why = max(why, causeFreed)
 		case x.recorded == never:
 			kept = append(kept, x) // nothing is known of its end
-			if c.unknown(t, l.director, x) {
-				why = causeFault
-			}
 		case c.freedAfter(s, x, t):
 			why = max(why, causeFreed)
-			if c.unknown(t, l.director, x) {
-				kept = append(kept, x) // or this director never heard of it
-			}
-		case c.unknown(t, l.director, x):
-			kept = append(kept, x)
-			why = causeFault
 		case c.notForgottenYet(s, x, t, backend):
 			kept = append(kept, x)
 			why = max(why, causeFreed)

@@ -212,7 +212,8 @@ func relayFromSleeper(s *story, asleep float64) {
 	s.login("d3", sec(56), alice, placeWithout(b1))
 }
 
-// TestOperationsOfTheDead judges what follows an operation that its director did not live to acknowledge.
+// TestOperationsOfTheDead judges what follows an operation that its director did not live to
+// acknowledge.
 func TestOperationsOfTheDead(t *testing.T) {
 	lost := func(s *story) {
 		s.login("d2", calm, alice, b1)
@@ -266,7 +267,8 @@ func TestMeshes(t *testing.T) {
 			s.add(Synced{At(sec(3)), "d3", true, "", 3})
 			s.add(Synced{At(calm + sec(2)), "d3", true, "", 1})
 			held := map[string]Table{
-				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d3": with(b1, Row{Present: true, VHosts: 10}),
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
+				"d3": with(b1, Row{Present: true, VHosts: 10}),
 			}
 			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
 			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: held})

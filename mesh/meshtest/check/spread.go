@@ -69,7 +69,7 @@ func (c *Checker) forget(director int) {
 // (G5).
 func (c *Checker) acknowledged(o *operation) {
 	for i, d := range c.contacts.directors {
-		if d.alive && !slices.Contains(o.failed, d.name) {
+		if d.alive && !slices.Contains(o.failed, d.name) && !c.contacts.apart(o.director, i) {
 			o.hold(i, o.doneAt)
 		}
 	}

@@ -104,7 +104,7 @@ func (t *table) order(now time.Duration, o *operation) {
 		switch {
 		case o.op.VHosts >= 0:
 			add(b, regVHosts, o.op.VHosts, false)
-		case !known || o.stranger: // the count of a configured backend does not go along into another mesh
+		case !known || o.stranger: // what is configured in one mesh does not go along into another
 			add(b, regVHosts, 100, !fresh)
 		}
 		if !known {

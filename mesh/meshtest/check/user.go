@@ -233,6 +233,10 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 		c.breach(t, "G2", s.user, "%s answered %v, although %s", c.contacts.directors[l.director].name, backend, c.describe(s))
 	case causeFresh, causeFreed, causeFlushed:
 		c.judgePlace(t, s, l, backend)
+	case causeFault:
+		if !s.mayHaveBeenOn(backend, c.operations) {
+			c.judgePlace(t, s, l, backend)
+		}
 	}
 	x.fresh = why == causeFresh || why == causeFreed
 	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].rooted {

@@ -147,7 +147,7 @@ func (c *Checker) overdue(t time.Duration) {
 // judgeWait demands a reason for a lookup that was not answered at once.
 func (c *Checker) judgeWait(l *lookup) {
 	d := c.contacts.directors[l.director]
-	if l.unsynced || !d.rooted || d.paused { // the second has a table of its own, the third hears no confirmations
+	if l.unsynced || !d.rooted || d.paused { // has a table of its own, or hears no confirmations
 		return
 	}
 	s := c.user(l.user)
@@ -234,12 +234,14 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 	for _, x := range s.lines {
 		newest = max(newest, x.last)
 	}
-	old := false // the director may not know all of the lines
+	old := false // the director may not have all of the lines
 	for _, x := range s.lines {
 		if c.ending(x, newest, l, places) {
 			return true
 		}
-		old = old || !c.informed(t, l.director, x)
+		old = old || !slices.ContainsFunc(x.answers, func(g given) bool {
+			return g.sure && c.contacts.has(l.director, g.director, g.life, g.at)
+		})
 	}
 	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool { return t-x.at > c.latestEnd() })
 	for _, x := range s.gone {
