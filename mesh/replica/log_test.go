@@ -152,7 +152,7 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 func TestRowSet(t *testing.T) {
 	s := newRowSet()
 	for i := range rowsPerMessage + 1 {
-		s.add("b", directory.Mapping{Hash: ring.UserHash(1<<31 - i), Generation: 1})
+		s.add("b", directory.Mapping{Hash: 1<<31 - ring.UserHash(i), Generation: 1})
 	}
 	s.add("a", directory.Mapping{Hash: 9, Generation: 1})
 	s.add("a", directory.Mapping{Hash: 3, Generation: 1})

@@ -85,14 +85,3 @@ func meshOffset(d *Director) time.Duration {
 
 // bubbleStart is the time at which every bubble begins.
 var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// reaches reports whether a director is in touch with so many, itself included.
-func reaches(d *Director, n int) bool {
-	reachable := 0
-	for _, p := range d.Peers() {
-		if p.Reachable {
-			reachable++
-		}
-	}
-	return reachable == n
-}

@@ -248,20 +248,26 @@ func (c *Cluster) WaitSynced(limit time.Duration) time.Duration {
 	return c.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
 }
 
-// WaitWhole lets time pass until every live director answers by itself and is in touch with all others. It does not ask for the displayed
-// states: after a split a pair shows as syncing until it has compared digests again.
+// WaitWhole lets time pass until every live director answers by itself, in one mesh, and is in touch with all others. It does not ask for
+// the displayed states: after a split a pair shows as syncing until it has compared digests again.
 func (c *Cluster) WaitWhole(limit time.Duration) time.Duration {
 	c.t.Helper()
-	live := len(c.Live())
-	return c.WaitFor(limit, "in touch with all", func(d *Director) bool {
-		reachable := 0
-		for _, p := range d.Peers() {
-			if p.Reachable {
-				reachable++
-			}
-		}
-		return d.Self().Synced && reachable == live
+	live := c.Live()
+	return c.WaitFor(limit, "in touch with all, in one mesh", func(d *Director) bool {
+		self := d.Self()
+		return self.Synced && self.Mesh.ID == live[0].Self().Mesh.ID && reaches(d, len(live))
 	})
+}
+
+// reaches reports whether a director is in touch with so many, itself included.
+func reaches(d *Director, n int) bool {
+	reachable := 0
+	for _, p := range d.Peers() {
+		if p.Reachable {
+			reachable++
+		}
+	}
+	return reachable == n
 }
 
 // Synced returns how many directors d sees as synced, itself included.
