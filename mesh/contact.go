@@ -87,13 +87,6 @@ func (c *contacts) work(d replica.Dial, heard bool) {
 	}
 }
 
-// length is how many directors wait to be dialled.
-func (c *contacts) length() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.named) + len(c.heard)
-}
-
 // contact dials a director. If it answers, the stream gets a link.
 func (n *Node) contact(d replica.Dial) {
 	out, reply, err := n.openTo(n.ctx, d)

@@ -8,17 +8,6 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// numbers is the same set as a plain map.
-func (s spans) numbers() map[uint64]bool {
-	numbers := make(map[uint64]bool)
-	for _, span := range s {
-		for n := span.From; n <= span.To; n++ {
-			numbers[n] = true
-		}
-	}
-	return numbers
-}
-
 func drawSpans(t *rapid.T, what string) (s spans, numbers map[uint64]bool) {
 	numbers = make(map[uint64]bool)
 	for range rapid.IntRange(0, 8).Draw(t, what) {

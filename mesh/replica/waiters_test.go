@@ -26,7 +26,6 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	d1 := w.directors[0]
 	w.down(4)
 	_, saved := d1.ask(1)
-	begun := w.now
 	w.run(10 * time.Second)
 	if _, answered := d1.answers[saved]; answered {
 		t.Fatal("answered without a usable backend")
@@ -44,7 +43,7 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	_, lost := d1.ask(2)
 	_, cancelled := d1.ask(3)
 	d1.core.CancelLookup(cancelled)
-	begun = w.now
+	begun := w.now
 	w.run(lookupDeadline - 25*time.Millisecond)
 	if _, answered := d1.answers[lost]; answered {
 		t.Fatalf("answered after %v", w.now-begun)
