@@ -44,7 +44,7 @@ _director() {
 	done
 	case $place in
 	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring bench version completion" ;;
-	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --log-level --log-format --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --kick-ipc --kick-anvil --sessions-interval --flush-socket --admin-socket --admin-socket-mode --admin-tcp --help" ;;
+	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --run-dir --socket-mode --http --encrypt-key-file --insecure --log-level --log-format --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --kick-ipc --kick-anvil --sessions-interval --flush-socket --admin-socket --admin-socket-mode --admin-tcp --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --help" ;;

@@ -86,6 +86,7 @@ _director() {
 		--socket-mode
 		--http
 		--encrypt-key-file
+		--insecure
 		--log-level
 		--log-format
 		--login-socket
