@@ -191,7 +191,7 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 	if c.snapshot != nil && c.snapshot.peer == name {
 		c.snapshotFailed(now, "the stream to the donor ended")
 	}
-	if !p.left {
+	if !p.left && p.liveSince != 0 { // before, it was only starting
 		p.lastFailed = c.clock.at(now)
 	}
 }
@@ -202,7 +202,7 @@ func (c *Core) DialFailed(now time.Duration, name string, err error) {
 	if h := c.hints[name]; h != nil {
 		h.lastFailed = c.clock.at(now)
 	}
-	if p := c.peers[name]; p != nil && !p.left {
+	if p := c.peers[name]; p != nil && !p.left && p.liveSince != 0 {
 		p.lastFailed = c.clock.at(now)
 	}
 }
