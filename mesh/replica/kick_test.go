@@ -27,13 +27,12 @@ func TestSessionsLeftAreTold(t *testing.T) {
 		to = testBackend(2)
 	}
 	w.run(time.Second)
-	for name, op := range map[string]Operation{
-		"move": Move{Hash: h, Backend: to}, "move that is waited for": Move{Hash: h, Backend: from, Wait: true}, "kick": KickUser{Value: "alice"},
-	} {
+	// In this order: the second move is one because the first was.
+	for _, op := range []Operation{Move{Hash: h, Backend: to}, Move{Hash: h, Backend: from, Wait: true}, KickUser{Value: "alice"}} {
 		w.until("no move", time.Minute, func() bool { return len(d1.core.moves.byUser) == 0 })
 		got, err := d1.do(op)
 		if err != nil || cmp.Diff(left, got.Left) != "" || cmp.Diff(blind, got.Blind) != "" {
-			t.Errorf("%s: %v, left %v, blind %v; want %v, %v", name, err, got.Left, got.Blind, left, blind)
+			t.Errorf("%+v: %v, left %v, blind %v; want %v, %v", op, err, got.Left, got.Blind, left, blind)
 		}
 	}
 
