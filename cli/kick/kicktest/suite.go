@@ -130,7 +130,8 @@ func arriving(t *testing.T, format ring.HashFormat, setup Setup) {
 	}
 }
 
-// A session on the way to a backend of another tag, or to the one to keep, goes on.
+// A session that has been looked up just now and has reached a backend of another tag, or the one
+// to keep, goes on.
 func arrivingElsewhere(t *testing.T, format ring.HashFormat, setup Setup) {
 	for _, backend := range []netip.Addr{Tagged, Backend2} {
 		w := NewWorld(format, Session{User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice")})

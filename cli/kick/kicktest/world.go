@@ -62,13 +62,16 @@ func NewWorld(format ring.HashFormat, sessions ...Session) *World {
 	return w
 }
 
-// arrive begins a session that reaches its backend after a while.
+// arrive begins a session that reaches its backend after a while, or before arrive returns.
 func (w *World) arrive(s Session, after time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.arriving, s.index = true, len(w.sessions)
+	s.arriving, s.index = after > 0, len(w.sessions)
 	w.sessions = append(w.sessions, &s)
 	w.answered[w.hash(s)] = append(w.answered[w.hash(s)], &s)
+	if !s.arriving {
+		return
+	}
 	time.AfterFunc(after, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
