@@ -1,0 +1,132 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/httpapi"
+	"directormesh/cli/door/httpapi/httpapitest"
+)
+
+// documented answers changes with something to see in each field that may be filled.
+func documented() *httpapitest.Director {
+	d := httpapitest.Sample()
+	started := time.Date(2018, 2, 8, 9, 20, 35, 0, time.UTC)
+	ended := started.Add(time.Minute)
+	d.FlushesIs = func() api.Flushes {
+		return api.Flushes{Flushes: []api.Flush{
+			{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3, Moving: 2, StartedAt: started},
+			{Director: "d2", ID: 9, Total: 70, Moved: 70, StartedAt: started, EndedAt: &ended},
+		}}
+	}
+	d.OutcomeIs = func(op api.Operation) (api.Outcome, error) {
+		switch op.(type) {
+		case api.UpdateBackend:
+			return api.Outcome{FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{{Director: "d4", Since: started}}}, nil
+		case api.RemoveBackend, api.Forget:
+			return api.Outcome{Users: 2500}, nil
+		case api.KickUser:
+			return api.Outcome{Count: 3, Known: true, SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}}}, nil
+		case api.FlushUsers:
+			return api.Outcome{Flush: &api.FlushID{Director: "d1", ID: 1}}, nil
+		}
+		return api.Outcome{}, nil
+	}
+	return d
+}
+
+// indented is a JSON answer for readers; lines of JSON stay lines.
+func indented(body string) string {
+	var out bytes.Buffer
+	if strings.Count(body, "\n") > 1 || json.Indent(&out, []byte(body), "", "  ") != nil {
+		return strings.TrimRight(body, "\n")
+	}
+	return strings.TrimRight(out.String(), "\n")
+}
+
+var example = regexp.MustCompile("(?s)```http\n(GET|POST) (\\S+)\n(.*?)\n?\n\\d+ .*?```")
+
+// TestDocument runs each example of the document as it stands there, and demands that each path has one.
+func TestDocument(t *testing.T) {
+	document := filepath.Join("..", "..", "doc", "http.md")
+	before, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := httpapitest.ServeTCP(t, documented())
+	seen := make(map[string]bool)
+	after := example.ReplaceAllStringFunc(string(before), func(block string) string {
+		m := example.FindStringSubmatch(block)
+		method, target, request := m[1], m[2], m[3]
+		u, err := url.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[u.Path] = true
+		if request != "" {
+			request += "\n"
+		}
+		status, body := ask(t, addr, method, target, request)
+		return fmt.Sprintf("```http\n%s %s\n%s\n%d %s\n%s\n```",
+			method, target, request, status, http.StatusText(status), indented(body))
+	})
+	if *update {
+		if err := os.WriteFile(document, []byte(after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before = []byte(after)
+	}
+	if diff := cmp.Diff(string(before), after); diff != "" {
+		t.Errorf("%s (-there +answered, run with -update):\n%s", document, diff)
+	}
+	for _, path := range servedPaths(t) {
+		if !seen[path] {
+			t.Errorf("%s has no example of %s", document, path)
+		}
+	}
+}
+
+// servedPaths are those that the server counts requests of.
+func servedPaths(t *testing.T) []string {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	server, err := httpapi.New(httpapi.Config{Director: documented(), Registerer: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, f := range families {
+		if f.GetName() != "director_http_requests_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "path" {
+					paths = append(paths, l.GetValue())
+				}
+			}
+		}
+	}
+	if len(paths) == 0 {
+		t.Error("the server counts requests of no path")
+	}
+	return paths
+}
