@@ -2,13 +2,8 @@ package mesh
 
 import (
 	"fmt"
-	"reflect"
-	"strings"
-	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"directormesh/mesh/replica"
 )
 
 // dropReason is why a message, packet or connection was dropped.
@@ -138,108 +133,4 @@ func (m *metrics) sent(messages, bytes int) {
 func (m *metrics) received(bytes int) {
 	m.messages[1].Inc()
 	m.bytes[1].Add(float64(bytes))
-}
-
-// coreCollector reads the core's state at each scrape.
-type coreCollector struct {
-	n        *Node
-	synced   *prometheus.Desc
-	users    *prometheus.Desc
-	waiting  *prometheus.Desc
-	rings    *prometheus.Desc
-	peers    *prometheus.Desc
-	queue    *prometheus.Desc
-	halfOpen *prometheus.Desc
-	counters []*prometheus.Desc // in the order of the fields of replica.Counters
-}
-
-func newCoreCollector(n *Node) *coreCollector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
-	}
-	c := &coreCollector{
-		n:        n,
-		synced:   desc("director_synced", "Whether this director answers lookups by itself."),
-		users:    desc("director_users", "User mappings held."),
-		waiting:  desc("director_lookups_waiting", "Lookups that wait for an answer."),
-		rings:    desc("director_rings", "Rings kept; more than one while a table change is not confirmed by all."),
-		peers:    desc("director_peers", "Peers by state.", "state"),
-		queue:    desc("director_mesh_queue_length", "Length of the queues of the mesh: bytes for streams, else entries.", "queue"),
-		halfOpen: desc("director_mesh_half_open", "Incoming connections that have not authenticated themselves."),
-	}
-	for f := range reflect.TypeFor[replica.Counters]().Fields() {
-		c.counters = append(c.counters, desc("director_core_"+snakeCase(f.Name)+"_total", "Events counted by the protocol: "+strings.ReplaceAll(snakeCase(f.Name), "_", " ")+"."))
-	}
-	return c
-}
-
-// Describe implements prometheus.Collector.
-func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range append([]*prometheus.Desc{c.synced, c.users, c.waiting, c.rings, c.peers, c.queue, c.halfOpen}, c.counters...) {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
-	n := c.n
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	n.coreMu.Lock()
-	if n.core == nil {
-		n.coreMu.Unlock()
-		return
-	}
-	n.last = max(n.last, n.clock())
-	self, peers, counters := n.core.Self(n.last), n.core.Peers(n.last), n.core.Counters()
-	streams := 0
-	for _, o := range n.out {
-		streams += o.size()
-	}
-	n.coreMu.Unlock()
-
-	gauge(c.synced, boolValue(self.Synced))
-	gauge(c.users, float64(self.Users))
-	gauge(c.waiting, float64(self.Waiting))
-	gauge(c.rings, float64(self.Rings))
-	states := map[string]float64{"handshaking": 0, "syncing": 0, "synced": 0}
-	for _, p := range peers {
-		if !p.Self && !p.Removed {
-			states[p.State.String()]++
-		}
-	}
-	for state, count := range states {
-		gauge(c.peers, count, state)
-	}
-	gauge(c.queue, float64(streams), "streams")
-	gauge(c.queue, float64(len(n.deltas)), "deltas")
-	gauge(c.queue, float64(n.events.length()), "events")
-	gauge(c.queue, float64(n.gossip.own.NumQueued()), "gossip_own")
-	gauge(c.queue, float64(n.gossip.relayed.NumQueued()), "gossip_relayed")
-	gauge(c.queue, float64(n.kicks.length()), "kicks")
-	gauge(c.halfOpen, float64(n.transport.opening.count()))
-	values := reflect.ValueOf(counters)
-	for i, d := range c.counters {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(values.Field(i).Uint()))
-	}
-}
-
-func boolValue(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// snakeCase turns the name of a field into that of a metric.
-func snakeCase(name string) string {
-	var b strings.Builder
-	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
 }

@@ -1,0 +1,198 @@
+package mesh
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/mesh/replica"
+)
+
+// coreCounter is one count of the core as a metric.
+type coreCounter struct {
+	name, help string
+	reason     string // value of the label "reason"; "": the metric has no label
+	read       func(c *replica.Counters) uint64
+}
+
+// coreCounters are all counts of the core. Entries of one name stand together and share a help text.
+func coreCounters() []coreCounter {
+	const (
+		waits   = "Lookups that had to wait, by reason."
+		dropped = "Mappings and changes of the table from peers that were dropped, by reason."
+		ignored = "Messages of peers that were ignored, by reason."
+	)
+	return []coreCounter{
+		{"director_lookup_waits_total", waits, "moving", func(c *replica.Counters) uint64 { return c.HeldLookups }},
+		{"director_lookup_waits_total", waits, "end_of_life", func(c *replica.Counters) uint64 { return c.EndOfLifeWaits }},
+		{"director_lookup_waits_total", waits, "barrier", func(c *replica.Counters) uint64 { return c.BarrierWaits }},
+		{"director_lookup_waits_total", waits, "unsynced", func(c *replica.Counters) uint64 { return c.UnsyncedWaits }},
+		{"director_lookup_waits_total", waits, "no_backend", func(c *replica.Counters) uint64 { return c.NoBackendWaits }},
+		{"director_lookup_failures_total", "Lookups that ended in a temporary failure.", "",
+			func(c *replica.Counters) uint64 { return c.FailedLookups }},
+		{"director_lookups_relayed_total", "Lookups that a synced peer was asked for.", "",
+			func(c *replica.Counters) uint64 { return c.Relayed }},
+
+		{"director_kicks_total", "Users whose sessions were to be ended here.", "",
+			func(c *replica.Counters) uint64 { return c.Kicks }},
+		{"director_moves_taken_over_total", "Moves of directors that were gone, gone on with here.", "",
+			func(c *replica.Counters) uint64 { return c.MovesTaken }},
+		{"director_holds_timed_out_total", "Users released here because no release came.", "",
+			func(c *replica.Counters) uint64 { return c.ForgottenHolds }},
+		{"director_mapping_conflicts_total", "Mappings of one generation that had two backends.", "",
+			func(c *replica.Counters) uint64 { return c.Conflicts }},
+
+		{"director_mesh_values_dropped_total", dropped, "forgotten", func(c *replica.Counters) uint64 { return c.LateRows }},
+		{"director_mesh_values_dropped_total", dropped, "unknown_backend", func(c *replica.Counters) uint64 { return c.UnknownBackendRows }},
+		{"director_mesh_values_dropped_total", dropped, "ahead_of_time", func(c *replica.Counters) uint64 { return c.ValuesAhead }},
+		{"director_mesh_values_dropped_total", dropped, "table_full", func(c *replica.Counters) uint64 { return c.RefusedTableRows }},
+		{"director_mesh_messages_ignored_total", ignored, "other_time", func(c *replica.Counters) uint64 { return c.OtherTime }},
+		{"director_mesh_messages_ignored_total", ignored, "unexpected", func(c *replica.Counters) uint64 { return c.Unexpected }},
+		{"director_mesh_messages_ignored_total", ignored, "repeated_delta", func(c *replica.Counters) uint64 { return c.RepeatedDeltas }},
+		{"director_mesh_messages_ignored_total", ignored, "unknown_delta", func(c *replica.Counters) uint64 { return c.UnknownDeltas }},
+		{"director_mesh_messages_ignored_total", ignored, "unproven_state", func(c *replica.Counters) uint64 { return c.UnprovenStates }},
+		{"director_mesh_messages_ignored_total", ignored, "hint", func(c *replica.Counters) uint64 { return c.IgnoredHints }},
+		{"director_mesh_refusals_total", "Greetings and states of directors that were refused, here or by a peer.", "",
+			func(c *replica.Counters) uint64 { return c.Refused }},
+
+		{"director_mesh_gaps_total", "Gaps found in the logs of live peers.", "",
+			func(c *replica.Counters) uint64 { return c.Gaps }},
+		{"director_mesh_gaps_repaired_total", "Gaps repaired.", "",
+			func(c *replica.Counters) uint64 { return c.GapsRepaired }},
+		{"director_mesh_dead_logs_behind_total", "Logs of directors that were gone of which a peer had more.", "",
+			func(c *replica.Counters) uint64 { return c.RestsWanted }},
+		{"director_mesh_dead_log_messages_total", "Messages of such logs that peers supplied.", "",
+			func(c *replica.Counters) uint64 { return c.RestMessages }},
+		{"director_mesh_peers_ahead_total", "Peers found to hold what their logs do not bring.", "",
+			func(c *replica.Counters) uint64 { return c.Lacks }},
+		{"director_mesh_digest_comparisons_total", "Comparisons of digests with a peer.", "",
+			func(c *replica.Counters) uint64 { return c.DigestRounds }},
+		{"director_mesh_digest_leaves_repaired_total", "Leaves of the directory that differed from a peer's.", "",
+			func(c *replica.Counters) uint64 { return c.LeavesRepaired }},
+
+		{"director_mesh_peer_failures_total", "Times that a peer failed.", "",
+			func(c *replica.Counters) uint64 { return c.PeerFailures }},
+		{"director_mesh_peers_excluded_total", "Times that this director excluded a live peer.", "",
+			func(c *replica.Counters) uint64 { return c.Exclusions }},
+		{"director_mesh_excluded_total", "Times that a peer excluded this director.", "",
+			func(c *replica.Counters) uint64 { return c.Excluded }},
+		{"director_mesh_stepped_out_total", "Times that this director went out because most peers did not answer.", "",
+			func(c *replica.Counters) uint64 { return c.StepsOut }},
+		{"director_mesh_pauses_total", "Pauses of this process that were noticed.", "",
+			func(c *replica.Counters) uint64 { return c.Pauses }},
+		{"director_mesh_clock_steps_total", "Steps of this director's mesh time.", "",
+			func(c *replica.Counters) uint64 { return c.ClockSteps }},
+		{"director_mesh_served_alone_total", "Times that this director began to serve without a peer.", "",
+			func(c *replica.Counters) uint64 { return c.ServedAlone }},
+		{"director_mesh_higher_meshes_met_total", "Meshes met that rank above this director's.", "",
+			func(c *replica.Counters) uint64 { return c.MeshesMet }},
+		{"director_mesh_strangers_refused_total", "Directors refused because their mesh has no backend in common.", "",
+			func(c *replica.Counters) uint64 { return c.MeshesRefused }},
+	}
+}
+
+// coreCollector reads the core's state at each scrape.
+type coreCollector struct {
+	n        *Node
+	synced   *prometheus.Desc
+	users    *prometheus.Desc
+	waiting  *prometheus.Desc
+	rings    *prometheus.Desc
+	peers    *prometheus.Desc
+	streams  *prometheus.Desc
+	queue    *prometheus.Desc
+	halfOpen *prometheus.Desc
+	counters []coreCounter
+	counts   []*prometheus.Desc // one for each of counters
+}
+
+func newCoreCollector(n *Node) *coreCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	c := &coreCollector{
+		n:        n,
+		synced:   desc("director_synced", "Whether this director answers lookups by itself."),
+		users:    desc("director_users", "User mappings held."),
+		waiting:  desc("director_lookups_waiting", "Lookups that wait for an answer."),
+		rings:    desc("director_rings", "Rings kept; more than one while a table change is not confirmed by all."),
+		peers:    desc("director_peers", "Peers by state.", "state"),
+		streams:  desc("director_mesh_stream_queue_bytes", "What waits to be sent on the streams to all peers."),
+		queue:    desc("director_mesh_queue_entries", "Length of the other queues of the mesh.", "queue"),
+		halfOpen: desc("director_mesh_half_open", "Incoming connections that have not authenticated themselves."),
+		counters: coreCounters(),
+	}
+	for _, k := range c.counters {
+		if k.reason == "" {
+			c.counts = append(c.counts, desc(k.name, k.help))
+		} else {
+			c.counts = append(c.counts, desc(k.name, k.help, "reason"))
+		}
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
+	own := []*prometheus.Desc{c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen}
+	for _, d := range append(own, c.counts...) {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
+	n := c.n
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	n.coreMu.Lock()
+	if n.core == nil {
+		n.coreMu.Unlock()
+		return
+	}
+	n.last = max(n.last, n.clock())
+	self, peers, counters := n.core.Self(n.last), n.core.Peers(n.last), n.core.Counters()
+	streams := 0
+	for _, o := range n.out {
+		streams += o.size()
+	}
+	n.coreMu.Unlock()
+
+	gauge(c.synced, boolValue(self.Synced))
+	gauge(c.users, float64(self.Users))
+	gauge(c.waiting, float64(self.Waiting))
+	gauge(c.rings, float64(self.Rings))
+	states := map[string]float64{"handshaking": 0, "syncing": 0, "synced": 0}
+	for _, p := range peers {
+		if !p.Self && !p.Removed {
+			states[p.State.String()]++
+		}
+	}
+	for state, count := range states {
+		gauge(c.peers, count, state)
+	}
+	gauge(c.streams, float64(streams))
+	gauge(c.queue, float64(len(n.deltas)), "deltas")
+	gauge(c.queue, float64(n.events.length()), "events")
+	gauge(c.queue, float64(n.gossip.own.NumQueued()), "gossip_own")
+	gauge(c.queue, float64(n.gossip.relayed.NumQueued()), "gossip_relayed")
+	gauge(c.queue, float64(n.kicks.length()), "kicks")
+	gauge(c.halfOpen, float64(n.transport.opening.count()))
+	c.collectCounts(ch, counters)
+}
+
+func (c *coreCollector) collectCounts(ch chan<- prometheus.Metric, counters replica.Counters) {
+	for i, k := range c.counters {
+		var labels []string
+		if k.reason != "" {
+			labels = []string{k.reason}
+		}
+		ch <- prometheus.MustNewConstMetric(c.counts[i], prometheus.CounterValue, float64(k.read(&counters)), labels...)
+	}
+}
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
