@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// constantText is a string that is written down, perhaps in several parts. Only its beginning matters.
+func constantText(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if text, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
+			return text
+		}
+	case *ast.BinaryExpr:
+		return constantText(e.X)
+	}
+	return ""
+}
+
+// hasLevel reports whether a chain of calls begins a log line of level warn or error.
+func hasLevel(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	method, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	return len(call.Args) == 0 && (method.Sel.Name == "Warn" || method.Sel.Name == "Error") || hasLevel(method.X)
+}
+
+// logLine is the text of a log line of level warn or error, empty for anything else.
+func logLine(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.CallExpr:
+		method, ok := n.Fun.(*ast.SelectorExpr)
+		switch {
+		case ok && method.Sel.Name == "Msg" && len(n.Args) == 1 && hasLevel(method.X):
+			return constantText(n.Args[0])
+		case ok && method.Sel.Name == "logf" && len(n.Args) >= 2:
+			if level, ok := n.Args[0].(*ast.Ident); ok && (level.Name == "LogWarn" || level.Name == "LogError") {
+				return constantText(n.Args[1])
+			}
+		}
+	case *ast.KeyValueExpr: // the texts of a relay door's troubles, and lines that are put together
+		if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Text" {
+			return constantText(n.Value)
+		}
+	}
+	return ""
+}
+
+// logLines are the texts of all log lines of level warn and error, with where they stand.
+func logLines(t *testing.T) map[string]string {
+	t.Helper()
+	lines := make(map[string]string)
+	for _, root := range []string{".", "../mesh"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			test := strings.HasSuffix(path, "_test.go") || strings.Contains(path, "meshtest")
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || test {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if text := logLine(n); text != "" {
+					lines[text] = path
+				}
+				if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "texts" {
+					for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
+						lines[constantText(e.(*ast.KeyValueExpr).Value)] = path
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return lines
+}
+
+var documentedLine = regexp.MustCompile("`([^`]+)`")
+
+// TestLogLinesAreExplained checks that the guide for operators explains each warning and error, and no
+// line that is not written any more. A line is known by how it begins.
+func TestLogLinesAreExplained(t *testing.T) {
+	raw, err := os.ReadFile("doc/operate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(raw), "## Log lines")
+	text, _, _ = strings.Cut(text, "## What to watch")
+	var explained []string
+	for line := range strings.Lines(text) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for _, m := range documentedLine.FindAllStringSubmatch(cells[0], -1) {
+			explained = append(explained, m[1])
+		}
+	}
+	written := logLines(t)
+	if len(written) < 30 {
+		t.Fatalf("only %d log lines found", len(written))
+	}
+	for line, path := range written {
+		if !slices.ContainsFunc(explained, func(e string) bool { return strings.HasPrefix(line, e) }) {
+			t.Errorf("cli/doc/operate.md does not explain %q of %s", line, path)
+		}
+	}
+	for _, e := range explained {
+		found := false
+		for line := range written {
+			found = found || strings.HasPrefix(line, e)
+		}
+		if !found {
+			t.Errorf("cli/doc/operate.md explains %q, which nothing writes", e)
+		}
+	}
+}
