@@ -79,7 +79,12 @@ func (w *world) actMore(a Action) {
 	case StepWall:
 		d.wallOff += a.Extra
 	case Deaf:
-		d.turnDeaf(a.For)
+		if len(a.From) == 0 {
+			d.turnDeaf(a.For)
+		}
+		for _, i := range a.From {
+			d.turnDeafTo(w.directors[i], a.For)
+		}
 	case Stuck:
 		w.stuck[a.Director][a.Peer]++
 		w.after(a.For, func() {

@@ -26,7 +26,7 @@ const (
 	Phantom                      // Director's memberlist names a director that does not exist, For
 	Freeze                       // the hosts From stand still with all their clocks, For
 	StepWall                     // Director's wall clock is set Extra ahead
-	Deaf                         // Director takes nothing in but beats, For
+	Deaf                         // Director takes nothing in but beats, For; of From alone if there are any
 	Stuck                        // Peer does not read the stream from Director, For
 	RingRemove                   // Director is told to remove Peer from the mesh
 	RingAdd                      // Director is told to let Peer in again
@@ -100,7 +100,7 @@ func (a Action) String() string {
 	case StepWall:
 		return fmt.Sprintf("the wall clock of %s is set %v ahead", d, a.Extra)
 	case Deaf:
-		return fmt.Sprintf("%s takes nothing in but beats for %v", d, a.For)
+		return fmt.Sprintf("%s takes nothing in but beats for %v, of %v", d, a.For, directorNames(a.From))
 	case Stuck:
 		return fmt.Sprintf("%s does not read the stream from %s for %v", p, d, a.For)
 	case RingRemove:

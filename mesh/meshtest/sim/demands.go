@@ -2,9 +2,11 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
 
@@ -14,7 +16,7 @@ type Demands struct {
 	Offset time.Duration
 	// Wait is the longest that a lookup may take.
 	Wait time.Duration
-	// Steady are directors that must answer by themselves from steadyFrom on, whatever happens.
+	// Steady are directors that must answer by themselves from steadyFrom on, at every moment, whatever happens.
 	Steady []int
 	// Sent is how many frames all may send in the last ten seconds of the run.
 	Sent SentDemand
@@ -52,8 +54,8 @@ func (x *demands) begin(w *world) {
 			}
 		})
 	}
-	if d.Offset != 0 || len(d.Steady) > 0 {
-		x.look(w)
+	if d.Offset != 0 {
+		x.lookAtClocks(w)
 	}
 }
 
@@ -64,26 +66,17 @@ func (x *demands) breach(w *world, what string, h ring.UserHash, format string, 
 	}
 }
 
-// look is taken every quarter of a second.
-func (x *demands) look(w *world) {
-	w.after(w.pace(demandEvery), func() { x.look(w) })
-	x.lookAtClocks(w)
-	for _, i := range w.schedule.Demands.Steady {
-		d := w.directors[i]
-		if !d.alive {
-			continue
-		}
-		if self := d.core.Self(d.now()); !self.Synced && w.now >= steadyFrom {
-			x.breach(w, "steady", 0, "%s does not answer by itself: %s", d.name, self.Reason)
-		}
+// steady demands of a director that is to be steady that it answers by itself, at all times.
+func (x *demands) steady(w *world, d *director, self replica.SelfStatus) {
+	if !self.Synced && w.now >= steadyFrom && slices.Contains(w.schedule.Demands.Steady, d.index) {
+		x.breach(w, "steady", 0, "%s does not answer by itself: %s", d.name, self.Reason)
 	}
 }
 
+// lookAtClocks looks every quarter of a second.
 func (x *demands) lookAtClocks(w *world) {
+	w.after(w.pace(demandEvery), func() { x.lookAtClocks(w) })
 	limit := w.schedule.Demands.Offset
-	if limit == 0 {
-		return
-	}
 	for _, d := range w.directors {
 		if !d.answers() {
 			continue

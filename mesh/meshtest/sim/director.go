@@ -63,6 +63,7 @@ type director struct {
 	frozen   bool // asleep, with all clocks of its host
 	frozenAt time.Duration
 	deaf     int       // how many reasons there are to take in nothing but beats
+	deafTo   []int     // by index: the same, of what one other sends
 	backlog  []*inputs // what arrived meanwhile, by source
 	ticking  bool
 
@@ -99,7 +100,7 @@ func (d *director) forgetOthers() {
 	d.out, d.in = make([]*stream, n), make([]*stream, n)
 	d.heard = slices.Repeat([]time.Duration{-1}, n)
 	d.members, d.links = make([]*membership, n), nil
-	d.knows = make([]bool, n)
+	d.knows, d.deafTo = make([]bool, n), make([]int, n)
 }
 
 // rename gives the director a name that nobody had before.
@@ -379,7 +380,11 @@ func (d *director) carryOut() {
 func (d *director) tellSynced() {
 	self := d.core.Self(d.now())
 	same := self.Synced == d.synced && (self.Synced || self.Reason == d.why) && self.Mesh.ID == d.mesh
-	if !d.alive || d.removed || same {
+	if !d.alive || d.removed {
+		return
+	}
+	d.w.demands.steady(d.w, d, self)
+	if same {
 		return
 	}
 	d.synced, d.why, d.mesh = self.Synced, self.Reason, self.Mesh.ID

@@ -28,19 +28,42 @@ func (d *director) turnDeaf(length time.Duration) {
 		}
 		d.record(check.Wake{At: d.w.when(), Director: d.name})
 		for _, p := range d.w.directors {
-			if s := d.in[p.index]; s != nil {
-				waited := s.unheard
-				s.unheard = nil
-				for _, f := range waited {
-					d.input(s, func() {
-						if d.in[p.index] == s {
-							s.take(f, f.message)
-						}
-					})
-				}
-			}
+			d.hear(p)
 		}
 	})
+}
+
+// turnDeafTo lets the director take in nothing but beats of one other for a while.
+func (d *director) turnDeafTo(p *director, length time.Duration) {
+	life := d.life
+	d.deafTo[p.index]++
+	d.w.after(length, func() {
+		if d.life != life || !d.alive {
+			return
+		}
+		d.deafTo[p.index]--
+		d.hear(p)
+	})
+}
+
+// deafToward reports whether the director takes in nothing but beats of another one.
+func (d *director) deafToward(p *director) bool { return d.deaf > 0 || d.deafTo[p.index] > 0 }
+
+// hear takes in what waited while the director was deaf.
+func (d *director) hear(p *director) {
+	s := d.in[p.index]
+	if s == nil || d.deafToward(p) {
+		return
+	}
+	waited := s.unheard
+	s.unheard = nil
+	for _, f := range waited {
+		d.input(s, func() {
+			if d.in[p.index] == s {
+				s.take(f, f.message)
+			}
+		})
+	}
 }
 
 // records are what gossip and push/pull carried, as somebody on the network may have recorded it.

@@ -1,50 +1,107 @@
 package sim
 
 import (
+	"reflect"
 	"testing"
 	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica"
 )
 
-// TestGuards switches each guard off, one at a time, and demands that the checker notices; and that it finds nothing wrong with
-// the same schedules while the guard is on.
+// guardTest is a guard and schedules that need it.
+type guardTest struct {
+	what     string
+	guard    string // the field of replica.Guards or directory.Guards that switches it off
+	generate func(seed uint64) Schedule
+}
+
+var guardTests = []guardTest{
+	{"barrier", "NoBarrier", barrierStorm},
+	{"order of table changes on streams", "NoOrderedTable", barrierStorm},
+	{"end of life wait", "NoEndOfLife", edges(400, 30*time.Millisecond)},
+	{"generation after a dead row", "ResetGeneration", edges(150, time.Second)},
+	{"hold", "NoHold", moveStorm},
+	{"release identity", "NoReleaseCheck", releaseStorm},
+	{"gap means unsynced", "NoGapCheck", gapStorm},
+	{"check after waking up", "NoWakeCheck", wakeStorm},
+	{"admission of joiners", "NoAdmission", joinStorm},
+	{"kick on change", "NoKickOnChange", splitStorm},
+	{"no prolonging on down backends", "NoDownExpiry", downStorm},
+	{"forgotten up to", "IgnoreForgotten", forgetStorm},
+	{"strangers refuse each other", "NoStrangers", refusedMeshes},
+	{"only fresh deltas and states", "NoFreshness", replays},
+	{"rank by whole minutes", "RankByExactAge", severalFoundings},
+	{"not synced when a second off", "NoClockCheck", strayDirector},
+	{"leash of mesh time", "NoClockLeash", apartWalls},
+	{"a step moves one's own stamps", "MoveAllStamps", freezeStorm},
+	{"going on with moves", "NoGoingOn", originStorm},
+	{"rests of the logs of the dead", "NoRests", middleStorm},
+	{"asking again for a rest", "NoAskAgain", deadStorm},
+	{"a joiner's positions", "NoJoinerPositions", donorStorm},
+	{"more than half", "NoMajority", deafStorm},
+	{"admission both ways", "OneWayAdmission", awayStorm},
+	{"joiners exclude nobody", "JoinersExclude", waitStorm},
+}
+
+func edges(users int, width time.Duration) func(seed uint64) Schedule {
+	return func(seed uint64) Schedule { return edgeStorm(seed, users, width) }
+}
+
+// caughtElsewhere are guards that no schedule can show, with the unit test that notices each.
+var caughtElsewhere = map[string]string{}
+
+// TestGuards switches each guard off, one at a time, and demands that the checker notices; and that
+// it finds nothing wrong with the same schedules while the guard is on.
 func TestGuards(t *testing.T) {
 	const within = 20 // schedules
-	tests := []struct {
-		guard    string
-		off      func(s *Schedule)
-		generate func(seed uint64) Schedule
-	}{
-		{"barrier", func(s *Schedule) { s.Guards.NoBarrier = true }, barrierStorm},
-		{"order of table changes on streams", func(s *Schedule) { s.Guards.NoOrderedTable = true }, barrierStorm},
-		{"end of life wait", func(s *Schedule) { s.Guards.NoEndOfLife = true }, func(seed uint64) Schedule { return edgeStorm(seed, 400, 30*time.Millisecond) }},
-		{"generation after a dead row", func(s *Schedule) { s.Unguarded.ResetGeneration = true }, func(seed uint64) Schedule { return edgeStorm(seed, 150, time.Second) }},
-		{"hold", func(s *Schedule) { s.Guards.NoHold = true }, moveStorm},
-		{"release identity", func(s *Schedule) { s.Guards.NoReleaseCheck = true }, releaseStorm},
-		{"gap means unsynced", func(s *Schedule) { s.Guards.NoGapCheck = true }, gapStorm},
-		{"check after waking up", func(s *Schedule) { s.Guards.NoWakeCheck = true }, wakeStorm},
-		{"admission of joiners", func(s *Schedule) { s.Guards.NoAdmission = true }, joinStorm},
-		{"kick on change", func(s *Schedule) { s.Guards.NoKickOnChange = true }, splitStorm},
-		{"no prolonging on down backends", func(s *Schedule) { s.Guards.NoDownExpiry = true }, downStorm},
-		{"forgotten up to", func(s *Schedule) { s.Unguarded.IgnoreForgotten = true }, forgetStorm},
-	}
-	for _, test := range tests {
-		t.Run(test.guard, func(t *testing.T) {
+	for _, test := range guardTests {
+		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
-			noticed := false
-			for seed := uint64(1); seed <= within && !noticed; seed++ {
+			for seed := uint64(1); seed <= within; seed++ {
 				if r := Run(test.generate(seed), nil); len(r.Breaches) > 0 {
 					t.Errorf("seed %d, guard on: %v", seed, r.Breaches[0])
 				}
 				s := test.generate(seed)
-				test.off(&s)
+				s.switchOff(test.guard)
 				if r := Run(s, nil); len(r.Breaches) > 0 {
-					noticed = true
 					t.Logf("seed %d, guard off: %v", seed, r.Breaches[0])
+					return
 				}
 			}
-			if !noticed {
-				t.Errorf("guard off: no breach in %d schedules", within)
-			}
+			t.Errorf("guard off: no breach in %d schedules", within)
 		})
+	}
+}
+
+// switchOff switches a guard off by the name of its field.
+func (s *Schedule) switchOff(guard string) {
+	field := reflect.ValueOf(&s.Guards).Elem().FieldByName(guard)
+	if !field.IsValid() {
+		field = reflect.ValueOf(&s.Unguarded).Elem().FieldByName(guard)
+	}
+	field.SetBool(true)
+}
+
+// TestEveryGuardIsTested demands that each guard there is be switched off in a test, and no other.
+func TestEveryGuardIsTested(t *testing.T) {
+	tested := make(map[string]bool)
+	for _, test := range guardTests {
+		tested[test.guard] = true
+	}
+	for guard := range caughtElsewhere {
+		tested[guard] = true
+	}
+	for _, guards := range []any{replica.Guards{}, directory.Guards{}} {
+		for field := range reflect.TypeOf(guards).Fields() {
+			if !tested[field.Name] {
+				t.Errorf("%T.%s: add it to guardTests with schedules that need it; if none can, to "+
+					"caughtElsewhere with the unit test that notices", guards, field.Name)
+			}
+			delete(tested, field.Name)
+		}
+	}
+	for guard := range tested {
+		t.Errorf("there is no guard %s", guard)
 	}
 }

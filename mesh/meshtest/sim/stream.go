@@ -136,7 +136,7 @@ func (s *stream) receive(f frame) {
 		}
 	}
 	d := s.to
-	if beat, ok := m.(*wire.Beat); !ok && (d.deaf > 0 || len(s.unheard) > 0) {
+	if beat, ok := m.(*wire.Beat); !ok && (d.deafToward(s.from) || len(s.unheard) > 0) {
 		f.message, f.encoded = m, nil
 		s.unheard = append(s.unheard, f)
 		return
