@@ -30,6 +30,7 @@ type process struct {
 	runDir string
 	flags  []string
 	env    []string
+	prefix []string // before the program, if it runs on a host of its own
 
 	cmd   *exec.Cmd // nil if it does not run
 	ended chan struct{}
@@ -39,7 +40,13 @@ type process struct {
 // newProcess describes a director that does not run yet. Its run directory is short enough for a socket's path.
 func newProcess(t *testing.T, dir, name string, ip netip.Addr) *process {
 	t.Helper()
-	p := &process{t: t, name: name, addr: netip.AddrPortFrom(ip, freePort(t, ip)), runDir: filepath.Join(dir, name)}
+	return newProcessAt(t, dir, name, netip.AddrPortFrom(ip, freePort(t, ip)))
+}
+
+// newProcessAt is newProcess for an address that need not be this machine's.
+func newProcessAt(t *testing.T, dir, name string, addr netip.AddrPort) *process {
+	t.Helper()
+	p := &process{t: t, name: name, addr: addr, runDir: filepath.Join(dir, name)}
 	if err := os.MkdirAll(p.runDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +85,8 @@ func (p *process) start(extra ...string) {
 		p.t.Fatal(err)
 	}
 	defer out.Close() // the process has its own copy
-	cmd := exec.Command(program, slices.Concat(args, p.flags, extra)...)
+	argv := slices.Concat(p.prefix, []string{program}, args, p.flags, extra)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), p.env...)
 	// A test run that is killed takes its directors with it.

@@ -1,0 +1,188 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/scripts/e2e/netns"
+)
+
+// TestLateNames starts two directors while the only name server is away, as after a power cut.
+// Neither may end for that; they serve alone, say why, and meet once names can be resolved.
+func TestLateNames(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, "--mail-servers", "192.0.2.1-192.0.2.4")
+	const join = "director1.example.org,director2.example.org"
+	d1, d2 := n.add(join, hostAddr(1)), n.add(join, hostAddr(2))
+	server := n.net.Host("names", netip.PrefixFrom(hostAddr(53), 24))
+	for _, d := range n.directors {
+		n.hosts[d].Etc("resolv.conf", "nameserver 10.77.0.53\noptions timeout:1 attempts:1\n")
+		d.start()
+	}
+	o := newOracle(evenly(100, fourBackends...))
+	for _, d := range n.directors {
+		awaitLog(t, d, 0, 20*time.Second, "peer to join cannot be resolved", "director1.example.org")
+		within(t, 20*time.Second, func() error { return alone(t, d) })
+		lookupAll(t, d, users("early", 100), o)
+	}
+	serveNames(t, server, map[string]netip.Addr{
+		"director1.example.org": hostAddr(1), "director2.example.org": hostAddr(2)})
+	n.checkMesh(o, "user", d1, d2)
+}
+
+// serveNames answers questions for addresses at port 53 of a host until the test ends.
+func serveNames(t *testing.T, host *netns.Host, names map[string]netip.Addr) {
+	t.Helper()
+	var conn net.PacketConn
+	err := host.Do(func() (err error) {
+		conn, err = net.ListenPacket("udp4", "10.77.0.53:53")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		question := make([]byte, 1500)
+		for {
+			size, from, err := conn.ReadFrom(question)
+			if err != nil {
+				return // closed
+			}
+			if reply := nameReply(question[:size], names); reply != nil {
+				_, _ = conn.WriteTo(reply, from) // the resolver asks again
+			}
+		}
+	}()
+}
+
+// nameReply answers one question of RFC 1035 for addresses of IPv4, any other with no answer.
+func nameReply(question []byte, names map[string]netip.Addr) []byte {
+	const header, address, internet = 12, 1, 1
+	if len(question) < header {
+		return nil
+	}
+	var name []byte
+	rest := question[header:]
+	for len(rest) > 0 && rest[0] != 0 {
+		label := int(rest[0])
+		if len(rest) < 1+label {
+			return nil
+		}
+		name = append(append(name, rest[1:1+label]...), '.')
+		rest = rest[1+label:]
+	}
+	if len(rest) < 5 {
+		return nil
+	}
+	kind := binary.BigEndian.Uint16(rest[1:])
+	asked := question[header : len(question)-len(rest)+5]
+	addr, known := names[string(bytes.ToLower(bytes.TrimSuffix(name, []byte("."))))]
+	answers := uint16(0)
+	if known && kind == address {
+		answers = 1
+	}
+	flags := uint16(0x8580) // a reply with authority; recursion was wanted and is there
+	if !known {
+		flags |= 3 // no such name
+	}
+	reply := append([]byte{}, question[:2]...)
+	for _, field := range []uint16{flags, 1, answers, 0, 0} {
+		reply = binary.BigEndian.AppendUint16(reply, field)
+	}
+	reply = append(reply, asked...)
+	if answers == 1 {
+		reply = append(reply, 0xc0, header)                          // the name is that of the question
+		for _, field := range []uint16{address, internet, 0, 0, 4} { // it may be kept for 0 s
+			reply = binary.BigEndian.AppendUint16(reply, field)
+		}
+		reply = append(reply, addr.AsSlice()...)
+	}
+	return reply
+}
+
+// TestRenamedHost gives a director another name at the same address. The mesh must take the new one
+// for the old one's successor, not wait for the old one, and keep all users.
+func TestRenamedHost(t *testing.T) {
+	t.Parallel()
+	n := startNetwork(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
+	d1, d2, d3 := n.directors[0], n.directors[1], n.directors[2]
+	o := newOracle(evenly(100, fourBackends...))
+	lookupAll(t, d3, users("known", 500), o)
+	d3.kill()
+	d3.start("--node-name", "renamed")
+	n.checkMesh(o, "known", d1, d2, d3)
+	must(t, d2, "update", "192.0.2.1", "50") // nobody waits for the old name
+	for _, at := range []*process{d1, d2} {
+		var got []string
+		for _, d := range peers(t, at) {
+			if d.State == "synced" && d.IP.Addr == d3.addr.Addr() {
+				got = append(got, d.Name)
+			}
+		}
+		if diff := cmp.Diff([]string{"renamed"}, got); diff != "" {
+			t.Errorf("directors at d3's address, seen by %s (-want +got):\n%s", at.name, diff)
+		}
+		if old, known := peers(t, at)["d3"]; known {
+			t.Errorf("%s still lists the old name: %+v", at.name, old)
+		}
+	}
+	checkSame(t, n.directors)
+}
+
+// TestWrongJoin lets a director of one cluster join another cluster as well, by one wrong address.
+// The two have no backend in common: both sides must say so, and neither may take anything over.
+func TestWrongJoin(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	const right, wrong = "10.77.0.3", "10.77.0.1"
+	clusters := [2]struct {
+		directors []*process
+		backends  []string
+	}{{backends: fourBackends}, {backends: []string{
+		"198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"}}}
+	for i, join := range []string{wrong, wrong, right, right + "," + wrong} {
+		d := n.add(join, hostAddr(i+1))
+		c := &clusters[i/2]
+		d.flags = append(d.flags, "--mail-servers", c.backends[0]+"-"+c.backends[3])
+		c.directors = append(c.directors, d)
+	}
+	one, both := clusters[0].directors[0], clusters[1].directors[1]
+	// What it meets first must be its own cluster.
+	heal := []func(){
+		n.cut(both, netns.Packets{From: hostAddr(1)}), n.cut(both, netns.Packets{From: hostAddr(2)})}
+	for _, d := range n.directors {
+		d.start()
+	}
+	for _, c := range clusters {
+		n.awaitSynced(15*time.Second, c.directors...)
+		lookupAll(t, c.directors[0], users("known", 300), newOracle(evenly(100, c.backends...)))
+	}
+	for _, undo := range heal {
+		undo()
+	}
+	for _, d := range []*process{one, both} {
+		awaitLog(t, d, 0, 30*time.Second, "no backend in common", "ring add")
+	}
+	for _, c := range clusters {
+		n.checkMesh(newOracle(evenly(100, c.backends...)), "known", c.directors...)
+		for _, d := range c.directors {
+			if got, want := len(mappings(t, d)), 500; got != want {
+				t.Errorf("%s holds %d mappings, not the %d of its own cluster", d.name, got, want)
+			}
+		}
+	}
+}
