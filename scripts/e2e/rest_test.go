@@ -21,10 +21,10 @@ const (
 	restRate = 400
 )
 
-// TestComesToRest disturbs one director of five after the other, for longer than it takes the others
-// to give it up, while 2,000 users a second log in. Each time all must show each other as synced soon
-// after the fault's end, and go on to do so. No lookup may fail at a director that nothing disturbed,
-// nor at the disturbed one once it listens again: there is always one that could answer for it.
+// TestComesToRest disturbs one director of five after the other, for longer than it takes the
+// others to give it up, while 2,000 users a second log in. Each time all must show each other as
+// synced soon after the fault's end, and go on to do so. No lookup may fail at a director that
+// nothing disturbed, nor at the disturbed one once it listens again: others could answer for it.
 func TestComesToRest(t *testing.T) {
 	m := startMesh(t, 5, "--mail-servers", "192.0.2.1-192.0.2.4")
 	known, o := users("known", 4000), newOracle(evenly(100, fourBackends...))
@@ -108,8 +108,8 @@ func isUp(t *testing.T, d *process) error {
 	return err
 }
 
-// awaitRest waits until all directors have shown each other as synced without a break for a while, and
-// returns after how long they began to.
+// awaitRest waits until all directors have shown each other as synced without a break for a while,
+// and returns after how long they began to.
 func awaitRest(t *testing.T, directors []*process, ended time.Time) time.Duration {
 	t.Helper()
 	var clients []*api.Client
@@ -139,13 +139,18 @@ func showsAllSynced(t *testing.T, c *api.Client, n int) error {
 	if err != nil {
 		return err
 	}
+	count := 0
 	for _, d := range shown.Directors {
-		if d.State != api.StateSynced {
+		switch {
+		case d.Type == api.TypeRemoved:
+		case d.State != api.StateSynced:
 			return fmt.Errorf("%s as %s %s", d.Name, d.State, d.Reason)
+		default:
+			count++
 		}
 	}
-	if len(shown.Directors) != n {
-		return fmt.Errorf("%d directors", len(shown.Directors))
+	if count != n {
+		return fmt.Errorf("%d directors", count)
 	}
 	return nil
 }
