@@ -19,6 +19,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/daemon"
+	"directormesh/cli/logtest"
 )
 
 // TestScripts runs testdata/script/*.txtar. Besides testscript's own commands they have:
@@ -219,7 +220,8 @@ func (s *script) input(ts *testscript.TestScript, _ bool, args []string) {
 
 // run runs a command line and returns the exit status.
 func (s *script) run(ts *testscript.TestScript, signals <-chan os.Signal, args []string) (int, string, string) {
-	var stdout, stderr bytes.Buffer
+	var stdout bytes.Buffer
+	var stderr logtest.Buffer // a held command writes there beside its holder
 	stdin := strings.NewReader(s.stdin)
 	s.stdin = ""
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
