@@ -67,6 +67,29 @@
 // configured backends of the mesh that is given up go, the sessions on them end; what was commanded in
 // either mesh holds, the last command by mesh time.
 //
+// # Strangers
+//
+// Two meshes that have no backend in common are two clusters, and one wrong --join must not make them one.
+// Removed backends count; a table without any is no stranger's. Where directors of both meet they compare
+// whole tables, say so in an error on both sides, close the streams, and apply nothing of each other, be it
+// from streams, gossip or push/pull. For a minute they then refuse each other at once.
+//
+// `ring add`, at the mesh that stays, of a director of the other one decides in place of the rank. That
+// director leaves its cluster, begins a new life and joins as one that knows nothing: backends and users of
+// the cluster that it left are not the other's. See strangers.go.
+//
+// # Fresh only
+//
+// A handshake cannot be recorded and sent again; memberlist's packets and states can. So a stream alone
+// proves that a life of a director (name and boot id) is going on: its stream is up here, or a live peer
+// counts it. Directors tell their peers whom they count (counting.go). What comes otherwise, of a life that
+// nothing proves:
+//
+//	a delta    is kept for 5 s, in case its stream is still being opened; then applied and passed on, or
+//	           dropped. Meanwhile it counts as not seen
+//	a state    changes nothing, not even an address
+//	a name     is a hint, whoever told it: all that it brings about is a dial (hints.go)
+//
 // # Mesh time
 //
 // Stamps, activity, expiry and epochs are told by mesh time: the monotonic clock of each director plus an
