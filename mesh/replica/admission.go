@@ -269,6 +269,9 @@ func (c *Core) count(p *peer) {
 func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	if p.probe != 0 && m.Nonce == p.probe {
 		p.probe = 0
+		if !c.mayTake(now, p, m.Change) {
+			return
+		}
 		c.applyWhole(now, m.Change, p)
 		return
 	}
@@ -277,6 +280,9 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	}
 	if m.Pending {
 		p.pendingAt = now
+		return
+	}
+	if !c.mayTake(now, p, m.Change) {
 		return
 	}
 	p.nonce, p.admittedMe = 0, true

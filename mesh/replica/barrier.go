@@ -86,6 +86,9 @@ func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer
 	if j.joins {
 		j.leaves = served
 		c.joinMesh(now, from)
+		for _, p := range c.sortedPeers() {
+			c.showMesh(p, change) // before it gets anything of this mesh
+		}
 	}
 	return c.merge(now, change, from, before, j)
 }
@@ -102,6 +105,9 @@ func (c *Core) merge(
 	if from != nil {
 		confirmed = from.name
 		c.confirm(from, change)
+	}
+	if c.ofAnotherMesh(change.Mesh, from) {
+		return nil
 	}
 	c.hlc.Observe(change.LastStamp())
 	applied := c.mergeTable(change)

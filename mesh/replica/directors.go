@@ -29,7 +29,7 @@ func (e *removedError) Error() string {
 func (c *Core) heardOfRemoval(now time.Duration, change directory.Change) {
 	for _, row := range change.Directors {
 		if row.Addr == c.cfg.Addr {
-			c.apply(now, directory.Change{Mesh: change.Mesh, Directors: []directory.DirectorRow{row}}, nil)
+			c.apply(now, directory.Change{Mesh: c.table.Mesh(), Directors: []directory.DirectorRow{row}}, nil)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestRecordedDeltas(t *testing.T) {
 		{"all restart, unguarded", 3, true, map[int]int{1: 50, 2: 100, 4: 100}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			guards := func(c *Config) { c.Guards.NoFreshness = test.unguarded }
+			guards := func(c *Config) { c.Guards.NoFreshness, c.Guards.NoStrangers = test.unguarded, test.unguarded }
 			w := started(t, 3, guards)
 			d1 := w.directors[0]
 			for _, op := range []Operation{
@@ -221,7 +221,7 @@ func TestRecordedStates(t *testing.T) {
 		{"all restart, unguarded", 3, true, map[int]int{1: 50, 2: 100, 4: 100}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			guards := func(c *Config) { c.Guards.NoFreshness = test.unguarded }
+			guards := func(c *Config) { c.Guards.NoFreshness, c.Guards.NoStrangers = test.unguarded, test.unguarded }
 			w := started(t, 3, guards)
 			d1 := w.directors[0]
 			for _, op := range []Operation{UpdateBackend{Addr: testBackend(1), VHosts: 50}, RemoveBackend{Addr: testBackend(3)}} {

@@ -32,7 +32,9 @@ type peer struct {
 	in       uint64        // session of its stream to us, 0: none
 	mesh     wire.MeshRank // as of its last beat
 	stranger bool          // it was refused for that: it is no director of ours
-	disjoint bool          // its mesh has no backend in common with ours
+	disjoint bool          // its mesh has no backend in common with ours, as of compared
+	compared meshes        // the last two whose whole tables were compared
+	shown    meshes        // the last two for which it was sent our whole table, to compare
 	takesUs  bool          // its mesh was told by command to take us in
 	verdicts int           // beats in a row that showed its mesh to rank above ours
 	clock    peerClock
@@ -218,6 +220,9 @@ func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
 	p.users, p.mesh, p.majority = m.Users, m.Mesh, m.Majority
+	if c.uncompared(p) {
+		c.showMesh(p, c.table.Snapshot())
+	}
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
 		// The peer measures how long it held the echo; by a clock faster than ours that is too long.

@@ -116,7 +116,7 @@ func (c *Core) lacksTable(now time.Duration, p *peer) bool {
 // meetMesh lets a director give its mesh up for one that ranks above it, once it is in touch with that
 // both ways: the word alone that there is one does not help it to serve.
 func (c *Core) meetMesh(now time.Duration, p *peer) {
-	if !p.matters() || !c.admission.bootstrapped || !c.outranked(now, p) {
+	if !p.matters() || !c.admission.bootstrapped || c.uncompared(p) || !c.outranked(now, p) {
 		p.verdicts = 0
 		return
 	}

@@ -42,7 +42,7 @@ func (c *Core) MergeState(now time.Duration, s *wire.State) error {
 		return err
 	}
 	p := c.peers[from.Name]
-	if c.table.Disjoint(s.Change) && (p == nil || !p.disjoint) && !c.cfg.Guards.NoStrangers {
+	if c.table.Disjoint(s.Change) && !c.cfg.Guards.NoStrangers {
 		return errStrangers
 	}
 	if c.admission.bootstrapped && (p == nil || p.clock.near()) {

@@ -12,15 +12,57 @@ import (
 	"directormesh/ring"
 )
 
-// Two meshes that have no backend in common are two clusters, and one wrong --join must not make one of
-// them. Their directors refuse each other, unless an operator has said by `ring add`, at the mesh that
-// stays, that a director of the other is to be taken in.
+// Two meshes that have no backend in common are two clusters, and one wrong --join must not make
+// one of them. Their directors refuse each other, unless an operator has said by `ring add`, at the
+// mesh that stays, that a director of the other is to be taken in.
 
 // strangerFor is how long a mesh is refused at once, before tables are compared again.
 const strangerFor = time.Minute
 
 // maxStrangers bounds the meshes remembered.
 const maxStrangers = 64
+
+// A director that joins is in touch with several directors, which need not be of one cluster. So
+// tables are compared whenever the mesh of one of the two is another than at the last comparison,
+// before anything else is taken; and one that belongs to no mesh yet takes only the table that
+// makes it join.
+
+// meshes are that of this director and that of a peer.
+type meshes struct{ ours, theirs directory.MeshID }
+
+// differ reports whether both belong to a mesh, but not to the same one.
+func (m meshes) differ() bool { return m.ours != 0 && m.theirs != 0 && m.ours != m.theirs }
+
+// uncompared reports whether a peer is of another mesh, whose table has not been compared with that
+// of our present one.
+func (c *Core) uncompared(p *peer) bool {
+	now := meshes{c.table.Mesh(), p.mesh.ID}
+	return now.differ() && p.compared != now && !c.cfg.Guards.NoStrangers
+}
+
+// showMesh sends a peer of another mesh our whole table, once, so that it can compare.
+func (c *Core) showMesh(p *peer, ours directory.Change) {
+	if now := (meshes{ours.Mesh, p.mesh.ID}); p.out && now.differ() && p.shown != now {
+		p.shown = now
+		c.send(p, &wire.Meeting{Change: ours})
+	}
+}
+
+// mayTake compares the whole table of a peer with ours, and reports whether the peer's messages may
+// be taken in.
+func (c *Core) mayTake(now time.Duration, p *peer, theirs directory.Change) bool {
+	return c.compareMesh(now, p, theirs) && !c.strange(p)
+}
+
+// ofAnotherMesh reports whether a table change must not be merged because it may be of another
+// cluster: it does not come from a director whose table was compared with ours, or we belong to no
+// mesh yet, and it would go along into whichever we join. The mesh that it is of has it in its
+// whole table.
+func (c *Core) ofAnotherMesh(mesh directory.MeshID, from *peer) bool {
+	ours := c.table.Mesh()
+	return mesh != 0 && mesh != ours && (from == nil || ours == 0) &&
+		!c.cfg.Guards.NoStrangers && !c.cfg.Guards.NoAdmission
+}
 
 // takesIn reports whether a director was added to our mesh by command.
 func (c *Core) takesIn(addr netip.AddrPort) bool {
@@ -31,6 +73,10 @@ func (c *Core) takesIn(addr netip.AddrPort) bool {
 // compareMesh compares the whole table of a peer with ours. False means that the peer is refused.
 func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) bool {
 	p.disjoint = c.table.Disjoint(theirs) && !c.cfg.Guards.NoStrangers
+	p.mesh.ID, p.compared = theirs.Mesh, meshes{c.table.Mesh(), theirs.Mesh}
+	if p.disjoint || c.table.Mesh() != theirs.Mesh {
+		c.showMesh(p, c.table.Snapshot())
+	}
 	if !p.disjoint || p.takesUs || c.takesIn(p.addr) {
 		p.stranger = false
 		return true
@@ -47,7 +93,8 @@ func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) 
 	return false
 }
 
-// knownStranger refuses a director whose mesh has just been seen to have no backend in common with ours.
+// knownStranger refuses a director whose mesh has just been seen to have no backend in common with
+// ours.
 func (c *Core) knownStranger(now time.Duration, h *wire.Hello) error {
 	at, ok := c.strangers[h.Mesh.ID]
 	switch {
@@ -60,8 +107,8 @@ func (c *Core) knownStranger(now time.Duration, h *wire.Hello) error {
 	return c.refuseStranger(h.From, h.Mesh.ID)
 }
 
-// noteStranger remembers a mesh that has no backend in common with ours, and that a peer, if we know it,
-// belongs to it.
+// noteStranger remembers a mesh that has no backend in common with ours, and that a peer, if we
+// know it, belongs to it.
 func (c *Core) noteStranger(now time.Duration, p *peer, mesh directory.MeshID) {
 	if _, known := c.strangers[mesh]; !known && len(c.strangers) < maxStrangers {
 		c.strangers[mesh] = now
@@ -86,15 +133,16 @@ func (c *Core) refuseStranger(who wire.Peer, mesh directory.MeshID) error {
 		who.Name, mesh, c.cfg.Name, c.table.Mesh(), c.cfg.Name, who.Addr.Addr(), who.Addr.Port())}
 }
 
-// strange reports whether a peer is of another cluster, so that nothing of it may be applied: one of the
-// two was told by command to take the other in, and that one is about to give its mesh up.
+// strange reports whether a peer is, or may be, of another cluster, so that nothing of it may be
+// applied: tables have still to be compared, or one of the two was told by command to take the
+// other in, and that one is about to give its mesh up.
 func (c *Core) strange(p *peer) bool {
-	return p.disjoint && c.table.Mesh() != 0 && p.mesh.ID != c.table.Mesh()
+	return c.uncompared(p) || p.disjoint && c.table.Mesh() != 0 && p.mesh.ID != c.table.Mesh()
 }
 
 // giveMeshUp has this director leave its cluster, because it was told to another to take it in. It
-// joins that as one that knows nothing: neither backends nor users of the cluster that it leaves are the
-// other's. So it begins a new life, and refuses its former peers until it has joined.
+// joins that as one that knows nothing: neither backends nor users of the cluster that it leaves
+// are the other's. So it begins a new life, and refuses its former peers until it has joined.
 func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 	left, present := c.table.Mesh(), c.present()
 	c.logf(LogWarn, "was added to another cluster, leaving this one for it", Field{"peer", p.name},

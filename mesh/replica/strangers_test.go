@@ -1,11 +1,16 @@
 package replica
 
 import (
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -166,5 +171,61 @@ func TestTablesOfStrangers(t *testing.T) {
 	d[0].core.take(w.now, d[0].core.peers["d2"], &wire.Table{Change: foreign})
 	if got := d[0].core.Table(); len(got.Backends) != len(before.Backends) {
 		t.Errorf("the table of a stranger was merged: %+v", got)
+	}
+}
+
+func sameAddr(a, b netip.Addr) bool { return a == b }
+
+// A director that starts in sight of two clusters joins one of them, whichever it meets first, and
+// carries nothing of the one to the other, not even what commands wrote.
+func TestJoinerBetweenClusters(t *testing.T) {
+	joined := make(map[bool]int) // by whether it was the first
+	for seed := range uint64(12) {
+		w, d, e := clusters(t)
+		for i, x := range []*director{d[0], e[0]} {
+			added := netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)})
+			if _, err := x.do(AddBackend{Addr: added}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tables := [][]directory.BackendRow{d[0].core.Table().Backends, e[0].core.Table().Backends}
+		ids := []string{d[0].meshID(), e[0].meshID()}
+		w.heal()
+		if seed%2 == 0 {
+			w.split(d, e)
+		}
+		n := w.start("n")
+		meets := rand.New(rand.NewPCG(seed, 0))
+		for _, x := range slices.Concat(d, e) {
+			w.split([]*director{n}, []*director{x})
+		}
+		for range 8 {
+			x := slices.Concat(d, e)[meets.IntN(4)]
+			delete(w.cut, [2]string{n.name, x.name})
+			delete(w.cut, [2]string{x.name, n.name})
+			w.run(time.Duration(meets.IntN(12)) * 25 * time.Millisecond)
+		}
+		w.until("the newcomer is synced", 30*time.Second, n.core.synced)
+		w.run(10 * time.Second)
+		joined[n.meshID() == ids[0]]++
+		for i, mesh := range [][]*director{d, e} {
+			for _, x := range append(mesh, n) {
+				if x == n && n.meshID() != ids[i] {
+					continue
+				}
+				if x.meshID() != ids[i] || !x.core.synced() {
+					t.Errorf("seed %d: %s is %+v", seed, x.name, x.core.Self(w.now))
+				}
+				if diff := cmp.Diff(tables[i], x.core.Table().Backends, cmp.Comparer(sameAddr)); diff != "" {
+					t.Errorf("seed %d: table of %s (-want +got):\n%s", seed, x.name, diff)
+				}
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	if len(joined) != 2 {
+		t.Errorf("all newcomers have joined the same cluster: %v", joined)
 	}
 }

@@ -64,7 +64,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	}
 	p := c.meet(now, h.From)
 	p.clock.hello(now, h.MeshTime.Sub(c.clock.micros(now)))
-	p.takesUs = h.TakesIn
+	p.takesUs, p.mesh = h.TakesIn, h.Mesh
 	c.admission.contact = true
 	delete(c.sessions, p.in)
 	c.session++
@@ -93,12 +93,10 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.meet(now, reply.From)
 	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
-	p.takesUs = reply.TakesIn
+	p.takesUs, p.mesh = reply.TakesIn, reply.Mesh
 	c.admission.contact = true
-	p.out = true
-	if ours := c.table.Mesh(); ours != 0 && reply.Mesh.ID != 0 && reply.Mesh.ID != ours {
-		c.send(p, &wire.Meeting{Change: c.table.Snapshot()})
-	}
+	p.out, p.shown = true, meshes{}
+	c.showMesh(p, c.table.Snapshot())
 	c.tellAllCounting(p)
 	p.askedSince = now
 	c.replay(now, p, reply.Resume)
@@ -272,7 +270,7 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 	case *wire.Meeting:
 		c.compareMesh(now, p, m.Change)
 	case *wire.Table:
-		if m.Seq == 0 && !c.compareMesh(now, p, m.Change) {
+		if m.Seq == 0 && !c.mayTake(now, p, m.Change) {
 			return
 		}
 		if m.Seq == 0 && p.live {

@@ -185,4 +185,25 @@ func TestWrongJoin(t *testing.T) {
 			}
 		}
 	}
+	// A director that starts has no mesh yet, so it may join either; the two must stay apart all
+	// the same.
+	var tables [2]string
+	for i, c := range clusters {
+		tables[i] = table(t, c.directors[0])
+	}
+	both.leave()
+	since := len(both.log())
+	both.start()
+	awaitLog(t, both, since, 20*time.Second, "synced")
+	awaitLog(t, both, since, 20*time.Second, "no backend in common")
+	for i, c := range clusters {
+		at := c.directors[0]
+		lookupAll(t, at, users("known", 300), newOracle(evenly(100, c.backends...)))
+		if got := table(t, at); got != tables[i] {
+			t.Errorf("the table of %s became\n%s", at.name, got)
+		}
+		if got := len(mappings(t, at)); got != 500 {
+			t.Errorf("%s holds %d mappings, not the 500 of its own cluster", at.name, got)
+		}
+	}
 }

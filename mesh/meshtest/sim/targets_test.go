@@ -141,7 +141,10 @@ func gapStorm(seed uint64) Schedule {
 		g.add(Action{At: calm + time.Duration(38+i)*time.Second, Kind: Order, Director: g.IntN(away), Op: g.changeOfPlaces()})
 	}
 	for i := range away {
-		g.add(Action{At: calm + 44*time.Second, Kind: Slow, Director: i, Peer: away, Extra: 3600 * time.Millisecond, For: 20 * time.Second})
+		// One way more than 4 s slower makes the directors' clocks seem 2 s apart; then they go on
+		// as if they had not met.
+		g.add(Action{At: calm + 44*time.Second, Kind: Slow, Director: i, Peer: away,
+			Extra: 3 * time.Second, For: 20 * time.Second})
 	}
 	for u := range g.s.Users { // once each: afterwards the director has a row of its own
 		g.add(Action{At: calm + 45*time.Second + g.between(4*time.Second, 20*time.Second), Kind: Login, Director: away, User: u})
