@@ -16,16 +16,12 @@ import (
 // guide returns the code blocks of the guide to replacing a ring, in their order.
 func guide(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(packaging, "README.md"))
+	text, err := os.ReadFile(filepath.Join(documents, "migrate.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, ok := strings.Cut(string(text), "## Replacing a live ring of Dovecot's directors\n")
-	if !ok {
-		t.Fatal("the guide is not there")
-	}
 	var blocks []string
-	for n, part := range strings.Split(section, "```\n") {
+	for n, part := range strings.Split(string(text), "```\n") {
 		if n%2 == 1 {
 			blocks = append(blocks, strings.ReplaceAll(strings.TrimSpace(part), "\n   ", "\n"))
 		}

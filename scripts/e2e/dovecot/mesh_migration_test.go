@@ -14,7 +14,7 @@ import (
 // oldPort is where Dovecot's director listens for its ring, beside our mesh.
 const oldPort = 9089
 
-// A live Dovecot director is replaced, and brought back, as the guide in scripts/packaging tells it: no user finds another backend.
+// A live Dovecot director is replaced, and brought back, as cli/doc/migrate.md tells it: no user finds another backend.
 func TestReplaceRingAndBack(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)

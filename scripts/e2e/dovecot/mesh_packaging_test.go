@@ -21,6 +21,9 @@ import (
 // packaging is the directory of what is shipped to operators.
 const packaging = "../../packaging"
 
+// documents is the directory of what operators read.
+const documents = "../../../cli/doc"
+
 // unprivileged is a user that every Debian has; it stands for the director's own.
 const unprivileged = "games"
 

@@ -118,7 +118,7 @@ func (m *machine) logs() string {
 	return all.String()
 }
 
-// install follows the guide in scripts/packaging.
+// install follows cli/doc/install.md.
 func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
 	t.Helper()
 	binary, err := os.ReadFile(program)
