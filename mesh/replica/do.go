@@ -165,11 +165,13 @@ func (c *Core) endTableOperations(err error) {
 	}
 }
 
-// failedPeers adds to the directors that failed before they confirmed those that count as failed anyway: they lack what was done. Directors
+// failedPeers adds to the directors that failed before they confirmed those that count as failed
+// anyway: they lack what was done. One that is in touch again does so until it is admitted. Directors
 // that left or were removed are not missed.
 func (c *Core) failedPeers(failed []string) []string {
 	for _, p := range c.sortedPeers() {
-		if !p.live && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(failed, p.name) {
+		failing := !p.live || p.barred && !p.counted
+		if failing && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(failed, p.name) {
 			failed = append(failed, p.name)
 		}
 	}

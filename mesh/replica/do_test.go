@@ -3,12 +3,14 @@ package replica
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -185,5 +187,34 @@ func TestForgetOneBackend(t *testing.T) {
 		if len(d.kicked) != 0 {
 			t.Errorf("%s kicked %d times", d.name, len(d.kicked))
 		}
+	}
+}
+
+// A director that failed is in touch again, and nobody has admitted it yet. It may lack what is
+// acknowledged now, so the answer names it.
+func TestOneNotYetAdmittedAgainIsNamed(t *testing.T) {
+	w := started(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	w.split(w.directors[:2], w.directors[2:])
+	w.run(failAfter + time.Second)
+	w.lose = func(from, to *director, m wire.Message) bool {
+		_, beat := m.(*wire.Beat)
+		return !beat && (from == d3 || to == d3)
+	}
+	w.heal()
+	w.until("d3 is in touch", 5*time.Second, func() bool { return d1.core.peers["d3"].live })
+	for _, op := range []Operation{SetDown{testBackend(1), true}, Move{Hash: 7, Backend: testBackend(2)}} {
+		out, err := d1.do(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(out.FailedPeers, []string{"d3"}) {
+			t.Errorf("%T: done although %v failed, want d3", op, out.FailedPeers)
+		}
+	}
+	w.lose = nil
+	w.until("all synced", 20*time.Second, w.allSynced)
+	if out, err := d1.do(SetDown{testBackend(1), false}); err != nil || len(out.FailedPeers) > 0 {
+		t.Errorf("when all are synced: %v failed, error %v", out.FailedPeers, err)
 	}
 }
