@@ -25,9 +25,9 @@ const (
 	connectTime = 4 * time.Second
 	// slowestHundredth is what 99 of 100 lookups may take while strangers do their worst.
 	slowestHundredth = 100 * time.Millisecond
-	// noise is how much more than that it may be on a machine that is busy with other things: so
+	// noiseFactor is how much more than that it may be on a machine that is busy with other things: so
 	// many times what it is before the strangers come.
-	noise = 3
+	noiseFactor = 3
 	// floodTime is how long packets come as fast as one processor can send them.
 	floodTime = 8 * time.Second
 
@@ -300,7 +300,7 @@ func loginsMeanwhile(t *testing.T, m *mesh) (end func()) {
 				t.Errorf("%s at %s: %s, which the ring does not give", a.user, a.at.name, a.backend)
 			}
 		}
-		most := max(slowestHundredth, noise*usual)
+		most := max(slowestHundredth, noiseFactor*usual)
 		if took := hundredth(t, "meanwhile", answers); took > most {
 			t.Errorf("of 100 lookups one took more than %v, allowed are %v", took, most)
 		}
