@@ -18,8 +18,11 @@ func full() bool { return os.Getenv("DIRECTORMESH_FULL") != "" }
 // know of; that takes half a minute on two cores, most of it for five million beats on forty thousand streams.
 func TestManyDirectors(t *testing.T) {
 	directors := 30
-	if full() {
+	switch {
+	case full():
 		directors = 50
+	case testing.Short():
+		directors = 15
 	}
 	if text := os.Getenv("DIRECTORMESH_DIRECTORS"); text != "" {
 		var err error
