@@ -20,6 +20,7 @@ const (
 type Writer struct {
 	out  io.Writer
 	note func(lost uint64) []byte
+	torn bool // what was written last is a part of a line; of run
 
 	mu      sync.Mutex
 	lines   [][]byte // that wait
@@ -86,37 +87,58 @@ func (w *Writer) run() {
 	defer close(w.ended)
 	for range w.wake {
 		for {
-			line, more, end := w.next()
+			line, lost, end := w.next()
 			if end {
 				return
 			}
-			if !more {
+			if line == nil {
 				break
 			}
-			if _, err := w.out.Write(line); err != nil {
-				w.mu.Lock()
-				w.lost++
-				w.mu.Unlock()
+			// Where the note about lost lines finds no room, the line behind it is not tried: each
+			// costs one attempt, however long the trouble lasts.
+			if lost > 0 && !w.put(w.note(lost)) {
+				w.written(0, false)
+				continue
 			}
+			w.written(lost, w.put(line))
 		}
 	}
 }
 
-// next returns the next line to be written, that about lost ones first.
-func (w *Writer) next() (line []byte, more, end bool) {
+// next returns the next line to be written, nil if there is none, and how many lost ones are to be
+// noted before it.
+func (w *Writer) next() (line []byte, lost uint64, end bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.lines) == 0 {
 		w.waiting = 0
-		return nil, false, w.closed
-	}
-	if w.lost > w.noted {
-		lost := w.lost - w.noted
-		w.noted = w.lost
-		return w.note(lost), true, false
+		return nil, 0, w.closed
 	}
 	line, w.lines[0] = w.lines[0], nil
 	w.lines = w.lines[1:]
 	w.waiting -= len(line)
-	return line, true, false
+	return line, w.lost - w.noted, false
+}
+
+// written takes note of what became of a line, and of lost ones that were noted before it.
+func (w *Writer) written(noted uint64, line bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noted += noted
+	if !line {
+		w.lost++
+	}
+}
+
+// put writes a line and reports whether it could. One of which only a part found room ends where the
+// next one begins.
+func (w *Writer) put(line []byte) bool {
+	if w.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := w.out.Write(line)
+	if n > 0 {
+		w.torn = err != nil && line[n-1] != '\n'
+	}
+	return err == nil
 }

@@ -86,6 +86,51 @@ func TestWriter(t *testing.T) {
 	})
 }
 
+// disk is an output with room for so many bytes. It takes a part of what does not fit, as a file does.
+type disk struct {
+	room, writes int
+	text         strings.Builder
+}
+
+func (d *disk) Write(line []byte) (int, error) {
+	d.writes++
+	n := min(d.room, len(line))
+	d.room -= n
+	d.text.Write(line[:n])
+	if n < len(line) {
+		return n, errors.New("no space left")
+	}
+	return n, nil
+}
+
+// TestFullDisk writes to a disk that gets full and has room again: each line costs one attempt, is
+// counted once, and no line is torn in two by another.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &disk{room: 10}
+		w := New(out, note)
+		write := func(lines ...string) {
+			for _, line := range lines {
+				w.Write([]byte(line + "\n"))
+			}
+			synctest.Wait()
+		}
+		write("first", "second", "third", "fourth")
+		if w.Lost() != 3 || out.writes != 4 {
+			t.Errorf("%d lines lost by %d attempts, want 3 by 4", w.Lost(), out.writes)
+		}
+		out.room = 1000
+		write("fifth", "sixth")
+		if got, want := out.text.String(), "first\nseco\n3 lost\nfifth\nsixth\n"; got != want {
+			t.Errorf("the log is %q, want %q", got, want)
+		}
+		if w.Lost() != 3 {
+			t.Errorf("%d lines lost, want 3 still", w.Lost())
+		}
+		w.Close()
+	})
+}
+
 func TestCloseDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{let: make(chan struct{})}

@@ -31,6 +31,7 @@ type process struct {
 	flags  []string
 	env    []string
 	prefix []string // before the program, if it runs on a host of its own
+	out    *os.File // where it logs to; nil: a file in its run directory
 
 	cmd   *exec.Cmd // nil if it does not run
 	ended chan struct{}
@@ -80,11 +81,14 @@ func (p *process) start(extra ...string) {
 		p.t.Fatalf("%s runs already", p.name)
 	}
 	args := []string{"serve", "--node-name", p.name, "--bind", p.addr.String(), "--run-dir", p.runDir}
-	out, err := os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		p.t.Fatal(err)
+	out := p.out
+	if out == nil {
+		var err error
+		if out, err = os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+			p.t.Fatal(err)
+		}
+		defer out.Close() // the process has its own copy
 	}
-	defer out.Close() // the process has its own copy
 	argv := slices.Concat(p.prefix, []string{program}, args, p.flags, extra)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
