@@ -170,6 +170,34 @@ func TestRelayInTheMiddleDies(t *testing.T) {
 	}
 }
 
+// What comes of a director's log from others, while it is away, may leave a hole before it. That is a
+// gap as soon as the director is back, although its log goes on without a jump.
+func TestHoleBeforeTheRest(t *testing.T) {
+	w := started(t, 3)
+	a, b, c := w.directors[0], w.directors[1], w.directors[2]
+	const h, later = 0x4242, 0x777
+	c.must(h)
+	w.run(testExpire / 4)
+	w.split([]*director{c}, []*director{a, b})
+	w.run(failAfter + time.Second)
+	c.must(h) // its activity is news to the others
+	w.run(historyFor + time.Second)
+	c.must(later)
+	delete(w.cut, [2]string{c.name, b.name}) // b hears c, which does not hear b
+	w.until("a has the rest that c still keeps", 5*time.Second, func() bool {
+		_, status := a.dir.Find("", later, a.core.MeshTime(w.now))
+		return status == directory.Live
+	})
+	w.heal()
+	w.run(time.Second)
+	w.until("all synced", 10*time.Second, w.allSynced)
+	atA, _ := a.dir.Find("", h, a.core.MeshTime(w.now))
+	atC, _ := c.dir.Find("", h, c.core.MeshTime(w.now))
+	if atA != atC {
+		t.Errorf("a has %+v, c %+v", atA, atC)
+	}
+}
+
 // A joiner may take its snapshot from a director that has not heard yet that it lacks rows of a
 // dead one. It never met that one, but knows from the snapshot how much of its log is in there.
 func TestJoinerOfADonorThatIsBehind(t *testing.T) {

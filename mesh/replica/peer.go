@@ -230,7 +230,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		c.sampleClock(now, p, p.roundTrip, m.MeshTime, m.Wall)
 	}
 	if m.Seq > p.log.seen && p.clock.near() {
-		c.gapOpened(p, m.Seq)
+		c.numbersSeen(p, m.Seq)
 	}
 	if !p.gap && m.Seq <= p.log.seen {
 		// Not our time: the beat may have waited while we slept.

@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"directormesh/mesh/wire"
 )
@@ -89,6 +91,15 @@ func (s spans) last() uint64 {
 		return 0
 	}
 	return s[len(s)-1].To
+}
+
+// text is for logs: "1-4 12-15".
+func (s spans) text() string {
+	parts := make([]string, len(s))
+	for i, span := range s {
+		parts[i] = fmt.Sprintf("%d-%d", span.From, span.To)
+	}
+	return strings.Join(parts, " ")
 }
 
 // count is how many numbers there are.

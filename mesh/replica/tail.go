@@ -87,37 +87,45 @@ func (l *peerLogs) open(id logID) *peerLog {
 // confirmed nothing.
 func (c *Core) takeSeq(now time.Duration, p *peer, seq uint64, m wire.Message) {
 	log := p.log
-	if seq > log.seen+1 {
-		c.gapOpened(p, seq-1)
-	}
 	if seq <= log.seen && log.have.has(seq) {
 		return // by a part of the log, or by a snapshot, that was quicker
 	}
 	log.have = log.have.add(seq, seq)
 	log.seen = max(log.seen, seq)
+	c.lookForGap(p)
 	log.keep(now, seq, m)
 	if log.goneAt != 0 {
 		c.logs.tell = true // on its way when the peer went
 	}
 }
 
-// gapOpened notes that the peer's log is missing here up to need.
-func (c *Core) gapOpened(p *peer, need uint64) {
-	if !p.gap {
+// numbersSeen notes that a peer's log goes up to a number.
+func (c *Core) numbersSeen(p *peer, to uint64) {
+	p.log.seen = max(p.log.seen, to)
+	c.lookForGap(p)
+}
+
+// lookForGap concludes from what we have of a peer's log whether something of it is missing here. Its rest may
+// have come from others while it was away, and leave a hole before it.
+func (c *Core) lookForGap(p *peer) {
+	switch whole := p.log.have.allTo(p.log.seen); {
+	case !whole && !p.gap:
+		p.gap = true
 		c.counters.Gaps++
 		c.logf(LogInfo, "gap in a peer's log", Field{"peer", p.name},
-			Field{"after", p.log.have.last()}, Field{"need", need})
+			Field{"has", p.log.have.text()}, Field{"need", p.log.seen})
+	case whole && p.gap:
+		p.gap = false
+		c.counters.GapsRepaired++
 	}
-	p.gap, p.log.seen = true, max(p.log.seen, need)
 }
 
 // gained follows what we have got of a log otherwise than from its writer.
 func (c *Core) gained(log *peerLog, more spans) {
 	log.have = log.have.with(more)
 	log.seen = max(log.seen, log.have.last())
-	if p := c.peers[log.id.name]; p != nil && p.log == log && p.gap && log.have.allTo(log.seen) {
-		p.gap = false
-		c.counters.GapsRepaired++
+	if p := c.peers[log.id.name]; p != nil && p.log == log {
+		c.lookForGap(p)
 	}
 }
 
