@@ -89,6 +89,9 @@ func (c *Core) obstacle(now time.Duration) string {
 			return "not yet in contact with " + name
 		}
 	}
+	if p := c.mayGoByAnother(); p != nil && !a.synced {
+		return "table not yet confirmed by " + p.name
+	}
 	return ""
 }
 
@@ -290,6 +293,9 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	c.meetAgain(now, p, m.Member)
 	c.count(p)
 	c.applyWhole(now, m.Change, p)
+	if m.Member {
+		c.awaitTable(now, p, m.Change)
+	}
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {
 		if c.admission.named == nil {

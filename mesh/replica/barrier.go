@@ -15,6 +15,10 @@ type transition struct {
 	items []*item
 	since time.Duration
 	done  bool
+	// unknownRing: the ring before it is nobody's. It made us part of a mesh, or is what a member lacked when that
+	// admitted us.
+	unknownRing bool
+	by          *peer // the only one that has to confirm it; nil: all
 
 	awaited *peer    // one that had not confirmed when last looked at; nil: not known
 	failed  []string // peers that were counted when it began, or came to be, and failed before they confirmed
@@ -115,6 +119,7 @@ func (c *Core) merge(
 		return nil // a mesh whose table is empty takes away what is configured here all the same
 	}
 	t := c.begin(now, applied, confirmed)
+	t.unknownRing = j.joins
 	c.kickRemoved(before, j.leaves)
 	c.applyRemovals(now, applied)
 	return t
@@ -261,7 +266,50 @@ func (c *Core) allConfirmed(t *transition) bool {
 	return true
 }
 
-func (t *transition) awaits(p *peer) bool { return p.live && p.counted && !t.confirmedBy(p) }
+func (t *transition) awaits(p *peer) bool {
+	return p.live && p.counted && (t.by == nil || t.by == p) && !t.confirmedBy(p)
+}
+
+// awaitTable is called when a member admits us, and tells its table. What we have and it lacks it must confirm before
+// we answer: we do not know the ring that it goes by until then.
+func (c *Core) awaitTable(now time.Duration, p *peer, theirs directory.Change) {
+	if c.synced() || c.table.Mesh() == 0 {
+		return
+	}
+	t := &transition{since: now, unknownRing: true, by: p}
+	ours := c.table.Snapshot()
+	for _, row := range ours.Backends {
+		t.items = append(t.items, &item{backend: row, confirmed: make(map[string]bool)})
+	}
+	for _, row := range ours.Directors {
+		t.items = append(t.items, &item{director: row, confirmed: make(map[string]bool)})
+	}
+	t.confirm(p.name, theirs)
+	t.items = slices.DeleteFunc(t.items, func(i *item) bool { return i.confirmed[p.name] })
+	if len(t.items) > 0 {
+		c.transitions = append(c.transitions, t)
+		c.rings = append(c.rings, c.rings[len(c.rings)-1])
+	}
+}
+
+// mayGoByAnother is a peer that may still answer by a ring that we do not know; nil if there is none.
+func (c *Core) mayGoByAnother() *peer {
+	if c.cfg.Guards.NoBarrierToJoin {
+		return nil
+	}
+	known := len(c.transitions)
+	for known > 0 && !c.transitions[known-1].unknownRing {
+		known--
+	}
+	for _, t := range c.transitions[:known] {
+		for _, p := range c.sortedPeers() {
+			if !t.done && t.awaits(p) && p.matters() {
+				return p
+			}
+		}
+	}
+	return nil
+}
 
 // noteFailed remembers with whom a change in flight did not arrive for sure.
 func (c *Core) noteFailed(peer string) {

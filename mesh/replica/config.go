@@ -58,6 +58,7 @@ type Guards struct {
 	NoRests           bool // what a peer has of a dead director's log and we do not is of no concern
 	NoAskAgain        bool // the rest of a dead director's log is asked for once, come what may
 	NoJoinerPositions bool // what others have of logs whose writers one never met is of no concern
+	NoBarrierToJoin   bool // a director that is admitted goes by its table at once
 	NoMajority        bool // a director excludes peers however many they are
 	OneWayAdmission   bool // peers are admitted before we have what they alone hold
 	JoinersExclude    bool // a joiner excludes whom it waits for, as a member does
