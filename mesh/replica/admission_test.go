@@ -347,3 +347,18 @@ func TestWaitsAreBounded(t *testing.T) {
 		t.Errorf("%d lookups still wait", n)
 	}
 }
+
+// What a director waits for outside loses no more and no less time than the director slept.
+func TestPauseIsNotPatience(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d2.stopped = true // hangs
+	d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 50})
+	w.run(time.Second)
+	patience := confirmWithin - (w.now - d1.core.transitions[0].since)
+	w.now += 20 * time.Second
+	d1.core.Tick(w.now)
+	if got := confirmWithin - (w.now - d1.core.transitions[0].since); got != patience {
+		t.Errorf("the peer has %v to confirm after the pause, and had %v before", got, patience)
+	}
+}

@@ -62,10 +62,4 @@ func (c *Core) postpone(late time.Duration) {
 			p.probedAt += late
 		}
 	}
-	for _, t := range c.transitions {
-		t.since += late
-	}
-	for _, b := range c.moves.batches {
-		b.at += late
-	}
 }
