@@ -19,6 +19,9 @@ func (c *Checker) replaces(
 		switch {
 		case x.loose:
 		case x.recorded != never && c.perhapsDead(x, t):
+			if !c.surelyDead(x, t) && c.unknown(t, l.director, x) {
+				kept = append(kept, x) // where it is known it may live on, and win when both rows meet
+			}
 		case c.unknown(t, l.director, x):
 			kept = append(kept, x)
 			why = causeFault

@@ -256,8 +256,9 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 // strangers reports whether two directors that never met in this life need not know of each other: nobody met the answerer, or
 // all whom it met are cut off from the other one.
 func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
-	if !c.directors[answerer].met {
-		return c.age(t, answerer, peer, answerer) > aloneAfter
+	if d := c.directors[answerer]; !d.met {
+		// It serves alone. For how long the other one has been there does not matter.
+		return t-max(d.startedAt, c.links[answerer][peer].woke) > aloneAfter
 	}
 	for i, d := range c.directors {
 		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 || c.age(t, answerer, i, answerer) > silence {

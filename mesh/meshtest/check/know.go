@@ -13,6 +13,7 @@ type given struct {
 	sure     bool // activity was recorded, hence announced, with it, and by this director itself
 	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
 	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
+	doubtful bool // its mapping may have been forgotten since: who knows of it need not know the line
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
@@ -41,6 +42,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 		case t-g.at >= c.rules.Expire+c.rules.share()/2:
 		case c.excused(t, director, x, g):
 			excused = true
+		case g.doubtful:
 		default:
 			c.explainf(t, "%s must know of %v, which %s answered at %v",
 				c.contacts.name(director), x.backend, c.contacts.name(g.director), g.at)

@@ -67,6 +67,22 @@ func TestKnowledge(t *testing.T) {
 			s.login("d3", calm+sec(2.1), alice, b1)
 		}, "", ""},
 
+		{"the old backend, as all know, after an answer while it was being forgotten", func(s *story) {
+			renewed(s)
+			s.login("d3", calm+sec(8.5), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+		{"a mapping that was made again where one director did not hear of it", func(s *story) {
+			s.part("d1", "d3", calm+sec(2), end)
+			renewed(s)
+			s.login("d3", calm+sec(8.5), alice, placeWithout(b1))
+		}, "", ""},
+
+		{"a mapping that may have expired and lives on where others did not know of it", func(s *story) {
+			s.split("d3", calm, calm+sec(24))
+			onceMore(s)
+		}, "", ""},
+		{"a mapping that had expired and comes back", onceMore, "G2", "d3 answered"},
+
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
 			s.login("d1", calm+sec(1), alice, b2)
@@ -133,6 +149,14 @@ func TestKnowledge(t *testing.T) {
 		{"a director that has answered for another one", func(s *story) {
 			relayed(s, 3)
 		}, "G2", "d2 answered"},
+		{"a director that has answered for another one, which has not heard that yet", func(s *story) {
+			s.silent["d3"] = true
+			s.add(Fault{At(calm), calm + sec(10)})
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.ask("d3", calm+sec(1), alice)
+			s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+			s.login("d2", calm+sec(4), alice, placeWithout(b1))
+		}, "", ""},
 		{"the replay of what was missed is under way", func(s *story) {
 			backFromSplit(s, 10.6)
 		}, "", ""},
@@ -155,6 +179,25 @@ func TestKnowledge(t *testing.T) {
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
 		}, "", ""},
 	})
+}
+
+// renewed has a mapping forgotten, answered meanwhile where nobody had heard of that yet, and made
+// again by d1, before its backend loses its vhosts.
+func renewed(s *story) {
+	s.login("d2", calm, alice, b1)
+	s.order("d2", calm+sec(1), calm+sec(1.1), Op{Kind: OpForget, Backend: b1})
+	s.login("d3", calm+sec(1.05), alice, b1)
+	s.login("d1", calm+sec(3), alice, b1)
+	s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+}
+
+// onceMore has a user answered by d3, by d1 elsewhere when that mapping may have expired, and by d3
+// again as at first.
+func onceMore(s *story) {
+	s.login("d3", calm+sec(1), alice, b1)
+	s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d1", calm+sec(22), alice, placeWithout(b1))
+	s.login("d3", calm+sec(34), alice, b1)
 }
 
 // losing is an operation on one side, seen in one answer, and a move on the other side that wins.
@@ -255,6 +298,13 @@ func TestMeshes(t *testing.T) {
 			stray(s)
 			s.login("d3", calm+sec(5), alice, b2)
 			s.login("d1", calm+sec(20), alice, b1)
+		}, "", ""},
+		{"a stray knows nothing of a director of the mesh that has just started", func(s *story) {
+			stray(s)
+			s.stop("d1", calm)
+			s.start("d1", calm+sec(1))
+			s.login("d1", calm+sec(3.1), alice, b1)
+			s.login("d3", calm+sec(3.5), alice, b2)
 		}, "", ""},
 		{"a director of the mesh does not", func(s *story) {
 			stray(s)

@@ -162,7 +162,8 @@ func (w write) known(who scope) time.Duration {
 }
 
 const (
-	forever = time.Duration(1<<63 - 1)
+	// forever is later than any time of a run, also when a limit is added.
+	forever = time.Duration(1 << 62)
 	// unseenMargin is how much later an operation must begin to be newer for sure than one that its director had not heard of:
 	// more than directors' clocks differ.
 	unseenMargin = 3 * time.Second

@@ -109,9 +109,12 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool { return t >= l.rec
 // and has the newest activity of all then (brief, §3: recorded activity merges by maximum,
 // independently of the rest).
 func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
-	return !slices.ContainsFunc(s.lines, func(l *line) bool {
-		return t <= l.last+c.rules.Expire+c.rules.share()+l.slack()
-	})
+	return !slices.ContainsFunc(s.lines, func(l *line) bool { return !c.surelyDead(l, t) })
+}
+
+// surelyDead reports whether a mapping that has no newer activity than the line must have expired.
+func (c *Checker) surelyDead(l *line, t time.Duration) bool {
+	return t > l.last+c.rules.Expire+c.rules.share()+l.slack()
 }
 
 // slack covers what the clocks may differ by that told how long the line's mapping lives.
@@ -358,6 +361,7 @@ func (c *Checker) closeFreed(o *operation) {
 				return true
 			}
 			x.loose = true
+			x.doubt(o.still)
 			return false
 		})
 		if len(s.lines) < before {
@@ -366,6 +370,13 @@ func (c *Checker) closeFreed(o *operation) {
 		for _, x := range s.lines {
 			x.loose = x.loose || len(s.lines) < before // the one that was dropped may have been the one that won
 		}
+	}
+}
+
+// doubt notes that the mapping of the answers up to a time may have been forgotten.
+func (x *line) doubt(until time.Duration) {
+	for i := range x.answers {
+		x.answers[i].doubtful = x.answers[i].doubtful || x.answers[i].at <= until
 	}
 }
 
