@@ -74,6 +74,12 @@ type peerClock struct {
 	skew      time.Duration // its mesh time
 	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
 	sampledAt time.Duration
+	// Of round trips that are too long for a sample only bounds are known, until there is one.
+	bounded     bool
+	least, most time.Duration
+
+	steady   time.Duration // skew of a moment ago
+	steadyAt time.Duration // when that moment was
 
 	// What outlasts the peer's life.
 	votes bool             // it was of our mesh with a known clock; its last vote counts until it is gone for good
@@ -91,6 +97,7 @@ func (k peerClock) nextLife() peerClock {
 func (k *peerClock) hello(now, guess time.Duration) {
 	k.guess = guess
 	k.known = k.known && k.recent(now)
+	k.bounded = false
 }
 
 // recent reports whether the sample is of a moment ago. Streams that were closed, because we stepped,
@@ -98,10 +105,13 @@ func (k *peerClock) hello(now, guess time.Duration) {
 func (k *peerClock) recent(now time.Duration) bool { return now-k.sampledAt <= failAfter }
 
 // near reports whether the peer's mesh time is so near ours that its messages can be merged. Until a
-// round trip has told, its hello must do.
+// round trip has told, its hello must do. One that takes seconds does not tell that it is not near.
 func (k *peerClock) near() bool {
-	if k.known {
+	switch {
+	case k.known:
 		return k.skew.Abs() <= mergeTolerance
+	case k.bounded:
+		return k.least <= mergeTolerance && k.most >= -mergeTolerance
 	}
 	return k.guess.Abs() <= mergeTolerance
 }
@@ -111,6 +121,10 @@ func (k *peerClock) near() bool {
 // passed over as long as there are better ones.
 func (c *Core) sampleClock(now time.Duration, p *peer, rtt time.Duration, mesh, wall directory.Micros) {
 	k := &p.clock
+	if rtt > clockTolerance && !k.known {
+		k.bounded, k.least = true, mesh.Sub(c.clock.micros(now))
+		k.most = k.least + rtt
+	}
 	if rtt > clockTolerance || k.known && rtt > 2*k.bestTrip+20*time.Millisecond && now-k.sampledAt < sampleAge {
 		return
 	}
@@ -148,6 +162,9 @@ func (c *Core) slew(d time.Duration) {
 	for _, p := range c.peers {
 		p.clock.skew -= d
 		p.clock.guess -= d
+		p.clock.steady -= d
+		p.clock.least -= d
+		p.clock.most -= d
 		p.clock.vote -= d
 	}
 }

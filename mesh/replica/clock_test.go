@@ -369,3 +369,24 @@ func TestOwnStampAheadIsAnError(t *testing.T) {
 		t.Errorf("seconds later: %v", err)
 	}
 }
+
+// A round trip of seconds says little of a peer's clock. It must not count as one that is off: both would answer apart.
+func TestClockOfASlowPeer(t *testing.T) {
+	w := started(t, 2)
+	c := w.directors[0].core
+	const trip = 3600 * time.Millisecond
+	for _, test := range []struct {
+		says time.Duration // its mesh time less ours, when that comes
+		near bool
+	}{
+		{-trip, true}, {-trip - 1900*time.Millisecond, true}, {1900 * time.Millisecond, true},
+		{-trip - 2100*time.Millisecond, false}, {2100 * time.Millisecond, false},
+	} {
+		p := &peer{}
+		p.clock.hello(w.now, -trip)
+		c.sampleClock(w.now, p, trip, c.clock.micros(w.now).Add(test.says), c.clock.wall(w.now))
+		if got := p.clock.near(); got != test.near {
+			t.Errorf("a peer that says that it is %v ahead, after %v, is near: %v", test.says, trip, got)
+		}
+	}
+}

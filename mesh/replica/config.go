@@ -42,6 +42,7 @@ type Guards struct {
 	NoHold         bool // lookups of a user being moved are answered
 	NoGapCheck     bool // a gap in a peer's log does not matter
 	NoWakeCheck    bool // a director that slept goes on as if nothing had been
+	NoThawCheck    bool // a director that stood still with all its clocks goes on as if nothing had been
 	NoReleaseCheck bool // a release releases whatever move is there
 	NoAdmission    bool // a joiner answers as soon as it has a snapshot
 	NoOrderedTable bool // table changes overtake rows on the streams

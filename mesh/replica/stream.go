@@ -63,6 +63,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Ours: true})
 	}
 	p := c.meet(now, h.From)
+	c.heardTime(now, p, h.MeshTime)
 	p.clock.hello(now, h.MeshTime.Sub(c.clock.micros(now)))
 	p.takesUs, p.mesh = h.TakesIn, h.Mesh
 	c.admission.contact = true
@@ -92,6 +93,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	}
 	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.meet(now, reply.From)
+	c.heardTime(now, p, reply.MeshTime)
 	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
 	p.takesUs, p.mesh = reply.TakesIn, reply.Mesh
 	c.admission.contact = true
@@ -221,10 +223,13 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 	leave := c.enter(now)
 	p := c.sessions[session]
-	if beat, ok := m.(*wire.Beat); ok && p != nil && !c.isNews(p, beat) {
-		p.seenAt = now
-		c.gotBeat(now, p, beat)
-		return
+	if beat, ok := m.(*wire.Beat); ok && p != nil {
+		c.heardTime(now, p, beat.MeshTime)
+		if !c.isNews(p, beat) {
+			p.seenAt = now
+			c.gotBeat(now, p, beat)
+			return
+		}
 	}
 	defer leave()
 	if p == nil || p.left {

@@ -1,6 +1,10 @@
 package replica
 
-import "time"
+import (
+	"time"
+
+	"directormesh/directory"
+)
 
 // wake begins admission anew after a pause: what we know is of before it. The peers get the time of a failure to answer.
 func (c *Core) wake(now time.Duration, late time.Duration) {
@@ -9,12 +13,34 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 		return
 	}
 	c.logf(LogWarn, "woke up from a pause", Field{"late", late})
+	c.postpone(late)
+	c.doubtAll(now)
+}
+
+// heardTime looks at the mesh time that a peer tells. Where a machine was frozen with all its clocks nothing in it can
+// tell, but the others' time has gone on: suddenly they are ahead. No peer's time jumps by itself, for one that
+// steps begins another life. The message took its time, so the peer is ahead by what it says or more.
+func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
+	k := &p.clock
+	if !c.synced() || now-k.steadyAt >= time.Second {
+		k.steady, k.steadyAt = k.skew, now // beats of a pause come all at once: the skew follows them
+	}
+	stood := theirs.Sub(c.clock.micros(now)) - k.steady
+	if stood <= wakeAfter || !p.live || !p.counted || !k.known || !c.synced() || c.cfg.Guards.NoThawCheck {
+		return
+	}
+	c.counters.Pauses++
+	c.logf(LogWarn, "stood still with all clocks", Field{"peer", p.name}, Field{"for", stood})
+	c.doubtAll(now)
+}
+
+// doubtAll gives the peers the time of a failure to answer, and answers nothing until they have.
+func (c *Core) doubtAll(now time.Duration) {
 	for _, p := range c.sortedPeers() {
 		if p.live {
 			p.echoAt = now
 		}
 	}
-	c.postpone(late)
 	c.beginAdmission(now)
 }
 
