@@ -266,6 +266,7 @@ func (c *Core) count(p *peer) {
 	if !p.counted {
 		p.counted = true
 		c.moves.resend(c, p)
+		c.tellKicks(p)
 	}
 }
 

@@ -16,6 +16,7 @@ type operationState struct {
 	outcome Outcome
 	table   *transition     // waits for this barrier
 	kicks   map[string]bool // KickUser: directors to report; "" is ourselves
+	told    map[string]bool // KickUser: peers that were asked
 	kickID  uint64
 	kick    *wire.KickUser
 	known   bool
@@ -220,17 +221,31 @@ func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
 
 func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 	o.kickID, o.known = c.newID(), true
-	o.kicks = map[string]bool{"": true}
+	o.kicks, o.told = map[string]bool{"": true}, make(map[string]bool)
 	o.kick = &wire.KickUser{ID: o.kickID, Field: op.Field, Value: op.Value}
 	for _, p := range c.sortedPeers() {
 		if p.live && p.counted {
-			o.kicks[p.name] = true
-			c.send(p, o.kick)
+			c.tellKick(o, p)
 		}
 	}
 	c.kicks.start(c, "", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failure string) {
 		c.kickUserReport(o, "", r, failure)
 	})
+}
+
+func (c *Core) tellKick(o *operationState, p *peer) {
+	o.kicks[p.name], o.told[p.name] = true, true
+	c.send(p, o.kick)
+}
+
+// tellKicks tells a peer that has just come to be counted of the kicks by name that are under way: it counted as failed
+// when they began, and would be missing from their answers.
+func (c *Core) tellKicks(p *peer) {
+	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+		if o := c.ops[id]; o.kick != nil && !o.told[p.name] {
+			c.tellKick(o, p)
+		}
+	}
 }
 
 // resendKicks repeats the kicks by name that a peer has not reported; its stream was down.

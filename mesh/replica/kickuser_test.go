@@ -207,6 +207,23 @@ func TestKickByNameLeavesOutDirectorsThatAreNotCounted(t *testing.T) {
 	}
 }
 
+// A director that was away when a kick began and is back before it ends kicks too.
+func TestKickByNameReachesOneThatComesBack(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	w.split([]*director{d3}, []*director{d1, d2})
+	w.run(failAfter + time.Second)
+	d2.kicker = func(Kick) (int, bool, bool) { return 0, true, false } // takes its time
+	id := d1.begin(KickUser{Value: "jane"})
+	w.heal()
+	w.until("all synced", 5*time.Second, w.allSynced)
+	d2.core.KickDone(w.now, d2.kicked[0].ID, KickResult{Known: true}, nil)
+	w.run(time.Second)
+	if o := d1.done[id]; o.Err != nil || len(o.Outcome.FailedPeers) != 0 || len(d3.kicked) != 1 {
+		t.Errorf("ended with %+v, and d3 kicked %d times, want once", o, len(d3.kicked))
+	}
+}
+
 // The directors that failed are named in order.
 func TestFailedDirectorsAreNamedInOrder(t *testing.T) {
 	w := started(t, 4)
