@@ -53,6 +53,9 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
 		return
 	}
 	x := s.lines[0]
+	if c.lost(t, x) {
+		return
+	}
 	moved := slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return c.concerns(o, s) && t <= c.endOf(o)+moveLimit
 	})
@@ -60,6 +63,16 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
 		return
 	}
 	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(held))
+}
+
+// lost reports whether nobody who lives need know of a line: those who did may be gone.
+func (c *Checker) lost(t time.Duration, x *line) bool {
+	for i, d := range c.contacts.directors {
+		if d.alive && !c.unknown(t, i, x) {
+			return false
+		}
+	}
+	return true
 }
 
 func tableDifferences(a, b Table) (texts []string) {

@@ -83,6 +83,17 @@ func TestKnowledge(t *testing.T) {
 		}, "", ""},
 		{"a mapping that had expired and comes back", onceMore, "G2", "d3 answered"},
 
+		{"a mapping that died with the only one that had it", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.stop("d1", calm+sec(0.01))
+			s.final(calm + sec(18))
+		}, "", ""},
+		{"a mapping that the others had too", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.stop("d1", calm+sec(3))
+			s.final(calm + sec(18))
+		}, "G2", "in the end the mapping is to no backend"},
+
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
 			s.login("d1", calm+sec(1), alice, b2)
@@ -169,7 +180,7 @@ func TestKnowledge(t *testing.T) {
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(3.1), b1)
 		}, "G4", "without a reason"},
 		{"a wait of one that hears no confirmations", func(s *story) {
-			s.add(Pause{At(calm), "d2"})
+			s.add(Pause{At: At(calm), Director: "d2"})
 			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
 		}, "", ""},
