@@ -6,9 +6,12 @@ import "directormesh/mesh/meshtest/check"
 func (w *world) act(a Action) {
 	w.tracef("--- %v", a)
 	if a.isFault() {
-		w.record(check.Fault{At: w.when(), Until: w.now + a.For})
+		w.record(check.Fault{At: w.when(), Until: w.told() + a.For})
 	}
 	d := w.directors[a.Director]
+	if w.leavesTheRemoved(a, d) {
+		return
+	}
 	switch a.Kind {
 	case Login:
 		d.login(append([]int{a.User}, a.Others...))

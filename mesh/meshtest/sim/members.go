@@ -157,6 +157,22 @@ func (w *world) awaitReturn(d *director) {
 	})
 }
 
+// leavesTheRemoved reports whether of all that live only removed directors would be left. What they have told whoever
+// starts next cannot be judged: they are no part of the mesh, and all that was acknowledged is gone but for them.
+func (w *world) leavesTheRemoved(a Action, d *director) bool {
+	if a.Kind != Crash && a.Kind != Rename && a.Kind != Leave || d.removed {
+		return false
+	}
+	removed := false
+	for _, p := range w.directors {
+		if p != d && p.alive && !p.removed {
+			return false
+		}
+		removed = removed || p != d && p.alive
+	}
+	return removed
+}
+
 func (d *director) comeBack() {
 	d.removed, d.letIn, d.synced, d.mesh = false, false, false, 0
 	d.record(check.Start{At: d.w.when(), Director: d.name})
