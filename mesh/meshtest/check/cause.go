@@ -185,8 +185,8 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		who = at(l.director)
 	}
 	found, any := c.table.placesOf(s.user, l.at, t, who)
-	if any || slices.Contains(found, backend) || !d.rooted {
-		return
+	if any || slices.Contains(found, backend) || !d.rooted || d.cutOff && s.mayHaveBeenOn(backend, c.operations) {
+		return // by its clock a mapping may live on that has expired
 	}
 	lifetime := c.rules.Expire + c.rules.share() + clockSlack
 	for _, r := range s.relayed { // a mapping that nobody was answered yet

@@ -84,7 +84,7 @@ func (c *Checker) Event(e Event) {
 		c.originatorDied(t, i)
 		c.contacts.stop(t, i)
 	case Pause:
-		c.contacts.pause(t, c.contacts.of(e.Director))
+		c.contacts.pause(t, c.contacts.of(e.Director), e.Clocks)
 	case Wake:
 		i := c.contacts.of(e.Director)
 		c.extendLookups(i, t-c.contacts.directors[i].pausedAt)

@@ -21,6 +21,9 @@ const (
 	historyKept = 25 * time.Second
 	// shortPause is what a director may sleep without being allowed any consequence.
 	shortPause = 900 * time.Millisecond
+	// toldWithin is how long after the clocks of a machine stopped the first beat is sent at the latest that tells it so
+	// later: one that is a second ahead, and the next one is.
+	toldWithin = time.Second + 400*time.Millisecond
 	// lookEvery is how often the whole mesh is observed.
 	lookEvery = 250 * time.Millisecond
 
@@ -37,6 +40,9 @@ type director struct {
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
+	frozen    bool          // paused with all its clocks
+	untold    time.Duration // it stood still with them, and no frame that was sent then or later has told it so; forever: none need
+	cutOff    bool          // it is untold, and stood still for so long that others act without it
 	synced    bool          // by its own word
 	syncedAt  time.Duration // when it said so last; never, if it has not in this life
 	why       string        // its reason for not being synced
@@ -100,7 +106,7 @@ func (c *contacts) of(name string) int {
 	i := len(c.directors)
 	c.index[name] = i
 	c.directors = append(c.directors, &director{
-		name: name, settledAt: never, stoppedAt: never, syncedAt: never,
+		name: name, settledAt: never, stoppedAt: never, syncedAt: never, untold: forever,
 	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
@@ -130,7 +136,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d.life++
 	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
-	d.astray, d.mesh = false, 0
+	d.astray, d.mesh, d.untold, d.cutOff = false, 0, forever, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -146,13 +152,17 @@ func (c *contacts) stop(t time.Duration, i int) {
 	c.lastRough = t
 }
 
-func (c *contacts) pause(t time.Duration, i int) {
-	c.directors[i].paused, c.directors[i].pausedAt = true, t
+func (c *contacts) pause(t time.Duration, i int, clocks bool) {
+	d := c.directors[i]
+	d.paused, d.pausedAt, d.frozen = true, t, clocks
 	c.lastRough = t
 }
 
 func (c *contacts) wake(t time.Duration, i int) {
 	d := c.directors[i]
+	if d.frozen && t-d.pausedAt > shortPause {
+		d.untold, d.cutOff = d.pausedAt+toldWithin, t-d.pausedAt > silence
+	}
 	if d.paused = false; t-d.pausedAt > shortPause {
 		for j := range c.directors {
 			if !c.cut(d.pausedAt, i, j) {
@@ -191,6 +201,9 @@ func (c *contacts) frame(f Frame) {
 	}
 	if f.Sent > l.sent {
 		l.sent, l.sentAt = f.Sent, t
+	}
+	if d := c.directors[to]; f.Sent >= d.untold {
+		d.untold, d.cutOff = forever, false
 	}
 	if f.Echo >= c.directors[to].startedAt {
 		c.directors[to].met = true

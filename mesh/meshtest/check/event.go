@@ -54,6 +54,7 @@ type Stop struct {
 type Pause struct {
 	At
 	Director string
+	Clocks   bool // and all clocks of its machine, so that it cannot tell by itself
 }
 
 // Wake ends a Pause.

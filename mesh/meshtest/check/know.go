@@ -13,11 +13,15 @@ type given struct {
 	sure     bool // activity was recorded, hence announced, with it, and by this director itself
 	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
 	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
+	untold   bool // by one that did not know yet that it had stood still: that binds whom it has reached
 	doubtful bool // its mapping may have been forgotten since: who knows of it need not know the line
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
 func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
+	if c.contacts.directors[director].cutOff {
+		return true
+	}
 	if c.unknownTo(t, director, x) {
 		return true
 	}
@@ -55,7 +59,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 // informed reports whether a director that answers by itself has no excuse for not knowing any of a
 // line's answers that still count.
 func (c *Checker) informed(t time.Duration, director int, x *line) bool {
-	if !c.contacts.directors[director].synced {
+	if d := c.contacts.directors[director]; !d.synced || d.cutOff {
 		return false
 	}
 	return !slices.ContainsFunc(x.answers, func(g given) bool {
@@ -87,7 +91,8 @@ func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool
 // lacks reports whether the director may be without what was announced with an answer, if anything
 // was.
 func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
-	if !c.contacts.mustKnow(t, director, g.director, g.life, g.at) {
+	if !c.contacts.mustKnow(t, director, g.director, g.life, g.at) ||
+		g.untold && !c.contacts.has(director, g.director, g.life, g.at) {
 		return true
 	}
 	if !g.relayed {

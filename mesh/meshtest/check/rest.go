@@ -76,11 +76,11 @@ func (c *Checker) judgeRest(t time.Duration) {
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
 	for i, a := range c.contacts.directors {
-		if _, told := e.Ahead[a.name]; !told || !a.synced {
+		if _, told := e.Ahead[a.name]; !told || !a.synced || a.untold != forever {
 			continue
 		}
 		for j, b := range c.contacts.directors[:i] {
-			if _, told := e.Ahead[b.name]; !told || !b.synced ||
+			if _, told := e.Ahead[b.name]; !told || !b.synced || b.untold != forever ||
 				c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) {
 				continue
 			}

@@ -111,7 +111,7 @@ func (s *story) stop(d string, at time.Duration) {
 
 func (s *story) sleep(d string, at, until time.Duration) {
 	s.gone(d, at)
-	s.add(Pause{At(at), d})
+	s.add(Pause{At: At(at), Director: d})
 	s.add(Wake{At(until), d})
 	s.woken[d] = true
 	s.lives[d] = append(s.lives[d], [2]time.Duration{until, end})

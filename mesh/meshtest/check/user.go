@@ -174,7 +174,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
 	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{
-			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
+			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up, untold: d.cutOff,
 		})
 	}
 	x.last = t

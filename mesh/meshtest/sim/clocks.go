@@ -44,17 +44,43 @@ func (d *director) freeze(length time.Duration) {
 	if !d.alive || d.asleep {
 		return
 	}
+	d.asleep = true
+	d.record(check.Pause{At: d.w.when(), Director: d.name, Clocks: true})
 	d.frozen, d.frozenAt = true, d.w.now
+	d.w.noteStandstill()
 	life := d.life
 	d.w.after(length, func() {
 		d.lag += d.w.now - d.frozenAt
 		d.frozen = false
+		d.w.noteStandstill()
 		if d.life == life && d.alive {
 			d.wake()
 		}
 	})
-	d.asleep = true
-	d.record(check.Pause{At: d.w.when(), Director: d.name})
+}
+
+// told is the time by which the checker judges: true time without that in which all hosts stood still. Then nothing
+// happens, and nobody can know that it went by.
+func (w *world) told() time.Duration {
+	if w.still {
+		return w.stillAt - w.stood
+	}
+	return w.now - w.stood
+}
+
+// noteStandstill notes since when all hosts stand still, and that one goes on.
+func (w *world) noteStandstill() {
+	still := true
+	for _, d := range w.directors {
+		still = still && (d.frozen || !d.alive)
+	}
+	switch {
+	case still && !w.still:
+		w.stillAt = w.now
+	case !still && w.still:
+		w.stood += w.now - w.stillAt
+	}
+	w.still = still
 }
 
 // pace is how often something happens: rarely while nothing is to happen.

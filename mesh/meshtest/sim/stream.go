@@ -59,7 +59,7 @@ func (d *director) send(e replica.Send) {
 		}
 		if s := d.out[p.index]; s != nil && s.toName == name {
 			d.w.demands.sent++
-			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.now, echo: d.heard[p.index]})
+			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.told(), echo: d.heard[p.index]})
 		}
 	}
 }
@@ -155,8 +155,9 @@ func (s *stream) take(f frame, m wire.Message) {
 		s.logged = seq
 	}
 	d.heard[s.from.index] = max(d.heard[s.from.index], f.sent)
-	if w.now-w.noted[s.from.index][d.index] >= w.pace(noteEvery) && s.from.life == s.fromLife && !s.from.removed && !d.removed {
-		w.noted[s.from.index][d.index] = w.now
+	noted := &w.noted[s.from.index][d.index]
+	if f.sent-*noted >= w.pace(noteEvery) && s.from.life == s.fromLife && !s.from.removed && !d.removed {
+		*noted = f.sent
 		w.record(check.Frame{At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo})
 	}
 	d.core.Receive(d.now(), s.session, m)

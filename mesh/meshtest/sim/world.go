@@ -26,7 +26,7 @@ type world struct {
 	extra     [][]time.Duration    // [from][to]: more delay
 	slower    [][]time.Duration    // [from][to]: more delay of streams alone
 	stuck     [][]int              // [from][to]: how many reasons there are for not reading the stream
-	noted     [][]time.Duration    // [from][to]: when the checker was last told of a frame
+	noted     [][]time.Duration    // [from][to]: when the last frame was sent of which the checker was told
 	history   []check.Event
 	lastID    uint64
 	boots     uint64
@@ -34,7 +34,10 @@ type world struct {
 	records   *records // of what memberlist carried; nil: nobody wants it again
 	demands   demands
 	trace     *Trace
-	watched   string // the rows of the watched user, as last seen
+	still     bool          // all hosts stand still with their clocks
+	stillAt   time.Duration // since when
+	stood     time.Duration // for how long they did, before
+	watched   string        // the rows of the watched user, as last seen
 	rest      Rest
 }
 
@@ -160,7 +163,7 @@ func (w *world) id() uint64 { w.lastID++; return w.lastID }
 
 func (w *world) record(e check.Event) { w.history = append(w.history, e) }
 
-func (w *world) when() check.At { return check.At(w.now) }
+func (w *world) when() check.At { return check.At(w.told()) }
 
 // tracef writes a line of the trace.
 func (w *world) tracef(format string, args ...any) {
