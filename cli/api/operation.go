@@ -1,11 +1,42 @@
 package api
 
-import "time"
+import (
+	"time"
 
-// An Operation is a change of the mesh that an operator asks for. Its type decides the path to which it is posted.
+	"directormesh/ring"
+)
+
+// An Operation is a change of the mesh that an operator asks for. Its type is its home: where it is
+// posted, what it demands, and how it is described stand in its methods. Operations lists all types.
 type Operation interface {
 	// Path is where the operation is posted, for example /v1/backends/add.
 	Path() string
+	// Check returns an *Error of CodeBadRequest if something is missing or out of range, without
+	// asking any director.
+	Check() error
+	// Describe says what the operation does, for records of who did what.
+	Describe(hash func(user string) ring.UserHash) Description
+}
+
+// Operations returns one operation of each type, empty. Doors offer what is in it.
+func Operations() []Operation {
+	return []Operation{
+		AddBackend{}, UpdateBackend{}, RemoveBackend{}, BackendUp{}, BackendDown{},
+		Move{}, KickUser{}, FlushUsers{}, CancelFlush{}, Forget{},
+		AddDirector{}, RemoveDirector{}, ImportMappings{},
+	}
+}
+
+// Description is what is recorded of an operation. It never holds the name of a user.
+type Description struct {
+	Action string // as people say it, for example "ring add"
+	Fields []Field
+}
+
+// Field is one fact about an operation.
+type Field struct {
+	Name  string
+	Value any // string, int or uint32
 }
 
 // AddBackend adds a backend. For one that is there it sets what is given.
@@ -101,21 +132,6 @@ type ImportedMapping struct {
 	Backend   IP        `json:"backend"`
 	ExpiresAt time.Time `json:"expires_at"` // unless there is more activity
 }
-
-// Path implements Operation.
-func (AddBackend) Path() string     { return "/v1/backends/add" }
-func (UpdateBackend) Path() string  { return "/v1/backends/update" }
-func (RemoveBackend) Path() string  { return "/v1/backends/remove" }
-func (BackendUp) Path() string      { return "/v1/backends/up" }
-func (BackendDown) Path() string    { return "/v1/backends/down" }
-func (Move) Path() string           { return "/v1/moves" }
-func (KickUser) Path() string       { return "/v1/kicks" }
-func (FlushUsers) Path() string     { return "/v1/flushes" }
-func (CancelFlush) Path() string    { return "/v1/flushes/cancel" }
-func (Forget) Path() string         { return "/v1/mappings/forget" }
-func (AddDirector) Path() string    { return "/v1/directors/add" }
-func (RemoveDirector) Path() string { return "/v1/directors/remove" }
-func (ImportMappings) Path() string { return "/v1/mappings/import" }
 
 // Outcome tells what an operation did.
 type Outcome struct {

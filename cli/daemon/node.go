@@ -2,17 +2,14 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"directormesh/cli/api"
 	"directormesh/directory"
-	"directormesh/mesh"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -245,41 +242,6 @@ func (d *director) Mappings() iter.Seq[api.Mapping] {
 			}
 		}
 	}
-}
-
-// apiError says in the words of the API what the mesh reported.
-func apiError(err error) error {
-	var temporary *replica.TemporaryError
-	var told *api.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &told):
-		return told
-	case errors.As(err, &temporary):
-		return api.Errorf(api.CodeTemporary, "%v", temporary)
-	case errors.Is(err, directory.ErrUnknownBackend):
-		return api.Errorf(api.CodeNotFound, "doesn't exist")
-	case errors.Is(err, directory.ErrTagDiffers):
-		return api.Errorf(api.CodeTagDiffers, "host tag can't be changed: %s", strings.TrimPrefix(err.Error(), directory.ErrTagDiffers.Error()+": "))
-	case errors.Is(err, mesh.ErrInvalid), errors.Is(err, directory.ErrFull):
-		return api.Errorf(api.CodeBadRequest, "%v", err)
-	case errors.Is(err, directory.ErrVHosts):
-		return api.Errorf(api.CodeVHosts, "%v", err)
-	case errors.Is(err, replica.ErrTryAgain):
-		return api.Errorf(api.CodeTryAgain, "user is already being moved")
-	case errors.Is(err, replica.ErrNotSynced):
-		return api.Errorf(api.CodeNotSynced, "this director is not synced yet, try again")
-	case errors.Is(err, replica.ErrUnknownDirector), errors.Is(err, replica.ErrNothingToCancel):
-		return api.Errorf(api.CodeNotFound, "%v", err)
-	case errors.Is(err, replica.ErrSharedAddress):
-		return api.Errorf(api.CodeBadRequest, "%v", err)
-	case errors.Is(err, context.Canceled):
-		return api.Errorf(api.CodeTemporary, "this director is stopping, ask another one")
-	case errors.Is(err, context.DeadlineExceeded):
-		return api.Errorf(api.CodeTimeout, "not every director has confirmed in time")
-	}
-	return api.Errorf(api.CodeInternal, "%v", err)
 }
 
 func wallTime(t directory.Time) time.Time { return time.UnixMilli(int64(t)).UTC() }

@@ -56,75 +56,18 @@ func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 
 // describe adds what the operation does.
 func (c Change) describe(e *zerolog.Event) {
-	backend := func(action string, ip api.IP) {
-		e.Str("action", action)
-		if ip.IsValid() {
-			e.Str("backend", ip.String())
-		} else {
-			e.Str("backend", "all")
+	d := c.Op.Describe(c.Hash)
+	e.Str("action", d.Action)
+	for _, f := range d.Fields {
+		switch v := f.Value.(type) {
+		case string:
+			e.Str(f.Name, v)
+		case int:
+			e.Int(f.Name, v)
+		case uint32:
+			e.Uint32(f.Name, v)
 		}
 	}
-	tag := func(tag *string) {
-		if tag != nil {
-			e.Str("tag", *tag)
-		}
-	}
-	director := func(action string, ip api.IP, port int, name string) {
-		e.Str("action", action)
-		if name != "" {
-			e.Str("peer", name)
-		} else {
-			e.Str("peer", ip.String()).Int("port", port)
-		}
-	}
-	switch op := c.Op.(type) {
-	case api.AddBackend:
-		backend("add", op.IP)
-		tag(op.Tag)
-		if op.VHosts != nil {
-			e.Int("vhosts", *op.VHosts)
-		}
-	case api.UpdateBackend:
-		backend("update", op.IP)
-		tag(op.Tag)
-		e.Int("vhosts", op.VHosts)
-	case api.RemoveBackend:
-		backend("remove", op.IP)
-	case api.BackendUp:
-		backend("up", op.IP)
-	case api.BackendDown:
-		backend("down", op.IP)
-	case api.Move:
-		backend("move", op.Backend)
-		e.Uint32("user_hash", uint32(c.moved(op)))
-	case api.KickUser:
-		e.Str("action", "kick")
-		if op.Field != "" {
-			e.Str("field", op.Field)
-		} else {
-			e.Uint32("user_hash", uint32(c.Hash(op.User)))
-		}
-	case api.FlushUsers:
-		backend("flush", op.Backend)
-		e.Int("max_parallel", op.MaxParallel)
-	case api.CancelFlush:
-		backend("cancel flush", op.Backend)
-	case api.Forget:
-		backend("forget", op.Backend)
-	case api.AddDirector:
-		director("ring add", op.IP, op.Port, op.Name)
-	case api.RemoveDirector:
-		director("ring remove", op.IP, op.Port, op.Name)
-	case api.ImportMappings:
-		e.Str("action", "import").Int("mappings", len(op.Mappings))
-	}
-}
-
-func (c Change) moved(op api.Move) ring.UserHash {
-	if op.UserHash != nil {
-		return ring.UserHash(*op.UserHash)
-	}
-	return c.Hash(op.User)
 }
 
 // Milliseconds is the unit of times in the log, whose fields end with "_ms"; it is exact to a tenth.

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/ring"
+)
+
+// TestOperationsAreAll compares the list of operations with the types that have a path.
+func TestOperationsAreAll(t *testing.T) {
+	paths, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "Describe" {
+				declared = append(declared, f.Recv.List[0].Type.(*ast.Ident).Name)
+			}
+		}
+	}
+	var listed, posted []string
+	for _, op := range Operations() {
+		listed = append(listed, reflect.TypeOf(op).Name())
+		posted = append(posted, op.Path())
+	}
+	slices.Sort(declared)
+	slices.Sort(listed)
+	if diff := cmp.Diff(declared, listed); diff != "" {
+		t.Errorf("operations (-declared +in the list):\n%s", diff)
+	}
+	slices.Sort(posted)
+	if once := slices.Compact(slices.Clone(posted)); len(once) != len(posted) {
+		t.Errorf("two operations are posted to one path: %q", posted)
+	}
+}
+
+// TestDescriptionsNameNobody fills each operation with a name and looks for it in the description.
+func TestDescriptionsNameNobody(t *testing.T) {
+	for _, none := range Operations() {
+		op := reflect.New(reflect.TypeOf(none)).Elem()
+		if user := op.FieldByName("User"); user.IsValid() {
+			user.SetString("alice")
+		}
+		for _, field := range []string{"", "user_mail"} {
+			if f := op.FieldByName("Field"); f.IsValid() {
+				f.SetString(field)
+			}
+			hash := func(string) ring.UserHash { return 7 }
+			d := op.Interface().(Operation).Describe(hash)
+			if d.Action == "" || strings.Contains(fmt.Sprint(d), "alice") {
+				t.Errorf("%T is described as %+v", none, d)
+			}
+			for _, f := range d.Fields {
+				switch f.Value.(type) {
+				case string, int, uint32:
+				default:
+					t.Errorf("%T: field %s is a %T, which records do not take", none, f.Name, f.Value)
+				}
+			}
+		}
+	}
+}
+
+// TestEmptyOperations checks which operations may be empty: all others lack something.
+func TestEmptyOperations(t *testing.T) {
+	var complete []string
+	for _, op := range Operations() {
+		if op.Check() == nil {
+			complete = append(complete, reflect.TypeOf(op).Name())
+		}
+	}
+	want := []string{"FlushUsers", "CancelFlush", "Forget", "ImportMappings"}
+	if diff := cmp.Diff(want, complete); diff != "" {
+		t.Errorf("operations that may be empty (-want +got):\n%s", diff)
+	}
+}

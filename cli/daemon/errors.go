@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"directormesh/cli/api"
+	"directormesh/directory"
+	"directormesh/mesh"
+	"directormesh/mesh/replica"
+)
+
+// meshError is an error of the mesh in the words of the API.
+type meshError struct {
+	err  error
+	code api.Code
+	text string // empty: what the error says
+}
+
+// meshErrors are all errors that operations and lookups may end with.
+func meshErrors() []meshError {
+	const stopping = "this director is stopping, ask another one"
+	return []meshError{
+		{directory.ErrUnknownBackend, api.CodeNotFound, "doesn't exist"},
+		{directory.ErrVHosts, api.CodeVHosts, ""},
+		{directory.ErrFull, api.CodeBadRequest, ""},
+		{mesh.ErrInvalid, api.CodeBadRequest, ""},
+		{mesh.ErrClosed, api.CodeTemporary, stopping},
+		{replica.ErrTryAgain, api.CodeTryAgain, "user is already being moved"},
+		{replica.ErrNotSynced, api.CodeNotSynced, "this director is not synced yet, try again"},
+		{replica.ErrUnknownDirector, api.CodeNotFound, ""},
+		{replica.ErrNothingToCancel, api.CodeNotFound, ""},
+		{replica.ErrSharedAddress, api.CodeBadRequest, ""},
+		{replica.ErrStampAhead, api.CodeNotSynced, ""},
+		{replica.ErrClockStepped, api.CodeTimeout, ""},
+		{replica.ErrLeftCluster, api.CodeTimeout, ""},
+		{context.Canceled, api.CodeTemporary, stopping},
+		{context.DeadlineExceeded, api.CodeTimeout, "not every director has confirmed in time"},
+	}
+}
+
+// apiError says in the words of the API what the mesh reported.
+func apiError(err error) error {
+	var temporary *replica.TemporaryError
+	var reported *api.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &reported):
+		return reported
+	case errors.As(err, &temporary):
+		return api.Errorf(api.CodeTemporary, "%v", temporary)
+	case errors.Is(err, directory.ErrTagDiffers):
+		which := strings.TrimPrefix(err.Error(), directory.ErrTagDiffers.Error()+": ")
+		return api.Errorf(api.CodeTagDiffers, "host tag can't be changed: %s", which)
+	}
+	for _, m := range meshErrors() {
+		switch {
+		case !errors.Is(err, m.err):
+		case m.text != "":
+			return api.Errorf(m.code, "%s", m.text)
+		default:
+			return api.Errorf(m.code, "%v", err)
+		}
+	}
+	return api.Errorf(api.CodeInternal, "%v", err)
+}

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/cli/api"
+	"directormesh/directory"
+	"directormesh/mesh"
+	"directormesh/mesh/replica"
+)
+
+// exportedErrors are the names of the errors that a package declares.
+func exportedErrors(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("..", "..", dir, "*.go"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: %d files, %v", dir, len(paths), err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			vars, ok := d.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range vars.Specs {
+				for _, name := range spec.(*ast.ValueSpec).Names {
+					if strings.HasPrefix(name.Name, "Err") {
+						names = append(names, filepath.Base(dir)+"."+name.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// TestMeshErrors checks that each error of the mesh has a code of the API: one without would reach an
+// operator as a bug of ours.
+func TestMeshErrors(t *testing.T) {
+	want := map[string]struct {
+		err  error
+		code api.Code
+	}{
+		"directory.ErrUnknownBackend": {directory.ErrUnknownBackend, api.CodeNotFound},
+		"directory.ErrTagDiffers":     {directory.ErrTagDiffers, api.CodeTagDiffers},
+		"directory.ErrVHosts":         {directory.ErrVHosts, api.CodeVHosts},
+		"directory.ErrFull":           {directory.ErrFull, api.CodeBadRequest},
+		"mesh.ErrInvalid":             {mesh.ErrInvalid, api.CodeBadRequest},
+		"mesh.ErrClosed":              {mesh.ErrClosed, api.CodeTemporary},
+		"replica.ErrTryAgain":         {replica.ErrTryAgain, api.CodeTryAgain},
+		"replica.ErrNotSynced":        {replica.ErrNotSynced, api.CodeNotSynced},
+		"replica.ErrUnknownDirector":  {replica.ErrUnknownDirector, api.CodeNotFound},
+		"replica.ErrNothingToCancel":  {replica.ErrNothingToCancel, api.CodeNotFound},
+		"replica.ErrSharedAddress":    {replica.ErrSharedAddress, api.CodeBadRequest},
+		"replica.ErrStampAhead":       {replica.ErrStampAhead, api.CodeNotSynced},
+		"replica.ErrClockStepped":     {replica.ErrClockStepped, api.CodeTimeout},
+		"replica.ErrLeftCluster":      {replica.ErrLeftCluster, api.CodeTimeout},
+	}
+	var declared []string
+	for _, dir := range []string{"directory", "mesh", "mesh/replica"} {
+		declared = append(declared, exportedErrors(t, dir)...)
+	}
+	slices.Sort(declared)
+	if diff := cmp.Diff(declared, slices.Sorted(maps.Keys(want))); diff != "" {
+		t.Errorf("errors (-declared +known to this test):\n%s", diff)
+	}
+	for name, w := range want {
+		var got *api.Error
+		if !errors.As(apiError(fmt.Errorf("context: %w", w.err)), &got) || got.Code != w.code {
+			t.Errorf("%s becomes %v, want the code %s", name, got, w.code)
+		}
+	}
+	var got *api.Error
+	if !errors.As(apiError(fs.ErrClosed), &got) || got.Code != api.CodeInternal {
+		t.Errorf("an error that nobody knows becomes %v", got)
+	}
+}
+
+// TestEveryOperationIsTranslated checks that the mesh has words for each operation of the API.
+func TestEveryOperationIsTranslated(t *testing.T) {
+	d := testDirector(t, &fakeNode{})
+	for _, op := range api.Operations() {
+		if _, err := d.operation(op); err != nil && strings.Contains(err.Error(), "no change that is known") {
+			t.Errorf("%T: %v", op, err)
+		}
+	}
+}
