@@ -27,8 +27,13 @@ func liesIn(number int, truth *wire.Hello) []wire.Message {
 	for chosen := range max(fields, 1) {
 		for lie := 0; ; lie++ {
 			message := wiretest.Samples()[number]
-			if hello, ok := message.(*wire.Hello); ok {
-				*hello = *truth
+			switch m := message.(type) {
+			case *wire.Hello:
+				*m = *truth
+			case *wire.State:
+				m.Hello = *truth
+			case *wire.Delta: // each is another one
+				m.Origin, m.Boot, m.N = truth.From.Name, truth.From.Boot, uint64(len(all)+1)
 			}
 			at, more := 0, fields > 0
 			eachField(reflect.ValueOf(message).Elem(), func(field reflect.Value) {
