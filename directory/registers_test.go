@@ -1,0 +1,158 @@
+package directory
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+)
+
+// These tests find a register that somebody adds to a row and forgets somewhere: each fills every field
+// of the row by reflection.
+
+var stampType = reflect.TypeFor[Stamp]()
+
+// fillRow sets a field of a row, and all that is in it, to something that is not zero.
+func fillRow(t *testing.T, v reflect.Value, stamp Stamp, origin string) {
+	t.Helper()
+	switch {
+	case v.Type() == stampType:
+		v.SetUint(uint64(stamp))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			fillRow(t, v.Field(i), stamp, origin)
+		}
+	case v.Kind() == reflect.String:
+		v.SetString(origin)
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	case v.Kind() == reflect.Int:
+		v.SetInt(7)
+	default:
+		t.Fatalf("this test does not know how to fill a %s", v.Type())
+	}
+}
+
+// registersOf are the fields of a row that are replicated, which is all but its address.
+func registersOf(row reflect.Type) (names []string) {
+	for i := range row.NumField() {
+		if name := row.Field(i).Name; name != "Addr" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// backendRow returns a row in which these fields are set.
+func backendRow(t *testing.T, stamp Stamp, origin string, fields ...string) BackendRow {
+	t.Helper()
+	row := BackendRow{Addr: netip.MustParseAddr("192.0.2.1")}
+	for _, name := range fields {
+		fillRow(t, reflect.ValueOf(&row).Elem().FieldByName(name), stamp, origin)
+	}
+	return row
+}
+
+// stampsOf collects all stamps in a row.
+func stampsOf(v reflect.Value) (stamps []Stamp) {
+	switch {
+	case v.Type() == stampType:
+		stamps = append(stamps, Stamp(v.Uint()))
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[netip.Addr]() && v.Type() != reflect.TypeFor[netip.AddrPort]():
+		for i := range v.NumField() {
+			stamps = append(stamps, stampsOf(v.Field(i))...)
+		}
+	}
+	return stamps
+}
+
+func TestEachRegisterOfABackend(t *testing.T) {
+	const before, after = Stamp(100 << 20), Stamp(200 << 20)
+	all := registersOf(reflect.TypeFor[BackendRow]())
+	base := backendRow(t, before, "d1", all...)
+	for _, name := range all {
+		t.Run(name, func(t *testing.T) {
+			later := backendRow(t, after, "d2", name)
+			if base.Covers(later) {
+				t.Error("a row covers a later write")
+			}
+			if !base.Covers(backendRow(t, before, "d1", name)) {
+				t.Error("a row does not cover what it holds")
+			}
+			merged := base
+			won := merged.merge(later)
+			if diff := diff(later, won); diff != "" {
+				t.Errorf("what won (-want +got):\n%s", diff)
+			}
+			want := base
+			field := reflect.ValueOf(&want).Elem().FieldByName(name)
+			field.Set(reflect.ValueOf(later).FieldByName(name))
+			if diff := diff(want, merged); diff != "" {
+				t.Errorf("merged (-want +got):\n%s", diff)
+			}
+			if later.empty() || later.lastStamp() != after {
+				t.Errorf("empty %v, last stamp %v", later.empty(), later.lastStamp())
+			}
+			if diff := diff(later, later.commanded()); diff != "" {
+				t.Errorf("what was commanded (-want +got):\n%s", diff)
+			}
+			change := Change{Backends: []BackendRow{later}}
+			if until, dropped := change.Until(before); !dropped || !until.Empty() {
+				t.Errorf("a change until before: %+v, dropped %v", until, dropped)
+			}
+		})
+	}
+}
+
+// TestRestampReachesEachStamp moves all stamps of a table.
+func TestRestampReachesEachStamp(t *testing.T) {
+	const before, after = Stamp(100 << 20), Stamp(200 << 20)
+	director := DirectorRow{Addr: netip.MustParseAddrPort("192.0.2.101:9090")}
+	for _, name := range registersOf(reflect.TypeFor[DirectorRow]()) {
+		fillRow(t, reflect.ValueOf(&director).Elem().FieldByName(name), before, "d1")
+	}
+	table := NewTable(1, "d1", nil)
+	all := registersOf(reflect.TypeFor[BackendRow]())
+	table.Merge(Change{Mesh: 1, Backends: []BackendRow{backendRow(t, before, "d1", all...)}, Directors: []DirectorRow{director}})
+	table.Restamp(func(Stamp) Stamp { return after })
+	held := table.Snapshot()
+	if len(held.Backends) != 1 || len(held.Directors) != 1 {
+		t.Fatalf("the table holds %+v", held)
+	}
+	stamps := append(stampsOf(reflect.ValueOf(held.Backends[0])), stampsOf(reflect.ValueOf(held.Directors[0]))...)
+	for _, s := range stamps {
+		if s != after {
+			t.Errorf("a stamp is %v after all were moved to %v: %+v", s, after, held)
+		}
+	}
+	if len(stamps) < 6 {
+		t.Errorf("only %d stamps found", len(stamps))
+	}
+}
+
+func TestEachRegisterOfADirector(t *testing.T) {
+	const before, after = Stamp(100 << 20), Stamp(200 << 20)
+	addr := netip.MustParseAddrPort("192.0.2.101:9090")
+	row := func(stamp Stamp, fields ...string) DirectorRow {
+		r := DirectorRow{Addr: addr}
+		for _, name := range fields {
+			fillRow(t, reflect.ValueOf(&r).Elem().FieldByName(name), stamp, "d1")
+		}
+		return r
+	}
+	all := registersOf(reflect.TypeFor[DirectorRow]())
+	for _, name := range all {
+		later := row(after, name)
+		if row(before, all...).Covers(later) {
+			t.Errorf("%s: a row covers a later write", name)
+		}
+		change := Change{Directors: []DirectorRow{later}}
+		if change.LastStamp() != after {
+			t.Errorf("%s: last stamp %v", name, change.LastStamp())
+		}
+		table := NewTable(1, "d1", nil)
+		table.Merge(Change{Mesh: 1, Directors: []DirectorRow{row(before, all...)}})
+		if applied := table.Merge(Change{Mesh: 1, Directors: []DirectorRow{later}}); applied.Empty() {
+			t.Errorf("%s: a later write is not merged", name)
+		}
+	}
+}
