@@ -150,7 +150,7 @@ func (w *world) finalState() check.Final {
 		s := check.State{Table: tableOf(change)}
 		for _, r := range change.Backends {
 			row := s.Table[r.Addr]
-			row.Registers = fmt.Sprintf("%+v %+v %+v %d", r.Presence, r.VHosts, r.State, r.Forgotten)
+			row.Registers = fmt.Sprintf("%+v", r)
 			s.Table[r.Addr] = row
 		}
 		s.Mappings = d.mappings()
