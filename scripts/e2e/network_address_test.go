@@ -34,15 +34,16 @@ func TestSecondAddress(t *testing.T) {
 func TestBridgeOfContainers(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, "--mail-servers", "192.0.2.1-192.0.2.4", "--bind", "0.0.0.0")
-	d1 := n.add("", hostAddr(1))
-	d2 := n.add("10.77.0.1", hostAddr(2))
-	d3 := n.add("10.77.0.1,10.77.0.2", hostAddr(3))
+	// Behind Docker's in order, so that the lowest address is the wrong one.
+	d1 := n.add("", netip.MustParseAddr("192.168.77.1"))
+	d2 := n.add("192.168.77.1", netip.MustParseAddr("192.168.77.2"))
+	d3 := n.add("192.168.77.1,192.168.77.2", netip.MustParseAddr("192.168.77.3"))
 	for _, d := range n.directors {
 		host := n.hosts[d]
 		host.Run("ip", "link", "add", "name", "docker0", "type", "bridge")
 		host.Run("ip", "addr", "add", "172.17.0.1/16", "dev", "docker0")
 		host.Run("ip", "link", "set", "docker0", "up")
-		host.Run("ip", "route", "add", "default", "via", "10.77.0.254")
+		host.Run("ip", "route", "add", "default", "via", "192.168.77.254")
 		d.start()
 	}
 	n.checkMesh(newOracle(evenly(100, fourBackends...)), "user", d1, d2, d3)
