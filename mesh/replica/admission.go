@@ -57,9 +57,7 @@ func (c *Core) evaluate(now time.Duration) {
 		c.logf(LogWarn, "not synced", Field{"why", reason})
 	}
 	c.changeView(func() { a.synced = reason == "" })
-	for _, p := range c.sortedPeers() {
-		c.beatTo(now, p)
-	}
+	c.beatToAll(now)
 	c.progressAdmission(now)
 }
 

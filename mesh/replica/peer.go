@@ -172,8 +172,14 @@ func (c *Core) beat(now time.Duration) {
 	}
 	c.beatPeers = len(c.peers)
 	c.tellCounting()
+	c.beatToAll(now)
+}
+
+// beatToAll sends a beat to every peer. In a large mesh it matters that they are counted once.
+func (c *Core) beatToAll(now time.Duration) {
+	majority := c.inMajority()
 	for _, p := range c.sortedPeers() {
-		c.beatTo(now, p)
+		c.sendBeat(now, p, majority)
 	}
 }
 
@@ -188,7 +194,9 @@ func (c *Core) beatInterval() time.Duration {
 // there is room for the longest, 7 s, and for what else counts there.
 func (c *Core) silence() time.Duration { return failAfter + 2*(c.beatInterval()-beatEvery) }
 
-func (c *Core) beatTo(now time.Duration, p *peer) {
+func (c *Core) beatTo(now time.Duration, p *peer) { c.sendBeat(now, p, c.inMajority()) }
+
+func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 	if !p.out {
 		return
 	}
@@ -202,7 +210,7 @@ func (c *Core) beatTo(now time.Duration, p *peer) {
 		Seq:      c.log.last,
 		Users:    uint64(c.dir.Len()),
 		Mesh:     c.meshRank(now),
-		Majority: c.inMajority(),
+		Majority: majority,
 	}
 	if p.sentAt != 0 {
 		m.EchoHeld = int64(now - p.beatAt)
