@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -34,8 +35,9 @@ type foreignConn struct {
 	net.Conn
 	r       *bufio.Reader
 	check   func(*bufio.Reader) error // what is still to be done before the first read; nil: nothing
-	refused func(error)               // told if that fails
+	refused func(error)               // told if that fails, or if the peer goes before it has our answer
 	streams *foreignStreams
+	written atomic.Bool // something was answered, or asked; or its end was told
 
 	// Guarded by streams.readMu.
 	read   int64
@@ -53,10 +55,18 @@ func (c *foreignConn) Read(p []byte) (int, error) {
 		c.check = nil
 	}
 	n, err := c.r.Read(p)
+	if err != nil && c.refused != nil && !c.written.Swap(true) {
+		c.refused(err) // memberlist does not say so
+	}
 	if !c.streams.took(c, n) && err == nil {
 		err = errForeignBytes
 	}
 	return n, err
+}
+
+func (c *foreignConn) Write(p []byte) (int, error) {
+	c.written.Store(true)
+	return c.Conn.Write(p)
 }
 
 func (c *foreignConn) Close() error {

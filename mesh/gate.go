@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/rs/zerolog"
@@ -240,6 +241,9 @@ func (n *Node) gate() gate {
 // noteRefusal counts what did not pass the gate, and logs it now and then. Senders of packets can
 // be made up, so they are not told apart.
 func (n *Node) noteRefusal(what string, from net.Addr, err error) {
+	if closedHere(err) {
+		return
+	}
 	var failed *gateError
 	if !errors.As(err, &failed) {
 		n.metrics.drop(dropSilent)
@@ -252,4 +256,10 @@ func (n *Node) noteRefusal(what string, from net.Addr, err error) {
 	}
 	n.limited("refused "+what+" "+failed.reason.String()).WithLevel(level).
 		Stringer("addr", from).Err(err).Msg(what + " refused")
+}
+
+// closedHere reports whether a connection ended because we closed it ourselves, as one of too many that
+// had not authenticated themselves, or at the end. That was counted where it was decided.
+func closedHere(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }

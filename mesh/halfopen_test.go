@@ -5,10 +5,15 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/mesh/meshtest/netsim"
 )
 
 // closeCounter is a connection from somewhere that counts how often it was closed.
@@ -106,8 +111,55 @@ func TestForeignConn(t *testing.T) {
 	}
 }
 
-// TestForeignConnsCloseEachOther opens many more streams at once than there is room for: each may be closed by the next one
-// from the moment that it can be found.
+// A peer that goes before it has been answered is told of once, one that has been answered is not.
+func TestForeignConnBrokenOff(t *testing.T) {
+	streams := &foreignStreams{halfOpen: halfOpen{max: 8}, bytes: 100, each: 100}
+	for name, want := range map[string]int{"broken off": 1, "answered": 0} {
+		told := 0
+		c := foreignOf(streams, "half of")
+		c.refused = func(error) { told++ }
+		if name == "answered" {
+			if _, err := c.Write([]byte("an answer")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if _, err := io.ReadAll(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if told != want {
+			t.Errorf("%s: told %d times, want %d", name, told, want)
+		}
+	}
+}
+
+// What we close ourselves has been counted already, and is nobody's nonsense.
+func TestClosedHereIsNotCountedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) { cfg.Registerer = registry })
+		from := net.TCPAddrFromAddrPort(testAddr(9))
+		closed := &net.OpError{Op: "read", Err: net.ErrClosed}
+		n.noteRefusal("connection", from, closed)
+		n.noteHandshake("", from.String(), false, nonsense(closed))
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if counted := m.GetCounter().GetValue(); counted > 0 &&
+					(strings.Contains(f.GetName(), "dropped") || strings.Contains(f.GetName(), "failures")) {
+					t.Errorf("%s %v is %v", f.GetName(), m.GetLabel(), counted)
+				}
+			}
+		}
+	})
+}
+
+// TestForeignConnsCloseEachOther opens many more streams at once than there is room for: each may
+// be closed by the next one from the moment that it can be found.
 func TestForeignConnsCloseEachOther(t *testing.T) {
 	var mu sync.Mutex
 	evicted := 0

@@ -47,7 +47,7 @@ func (n *Node) writeLine(l replica.Log) {
 // opened the connection.
 func (n *Node) noteHandshake(peer, addr string, dialled bool, err error) {
 	var failed *handshakeError
-	if !errors.As(err, &failed) {
+	if !errors.As(err, &failed) || closedHere(err) {
 		n.log.Debug().Str("peer", peer).Str("addr", addr).Err(err).Msg("stream cannot be opened")
 		return
 	}

@@ -132,7 +132,11 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 func (t *transport) enter(s *foreignStreams, conn net.Conn, r *bufio.Reader,
 	check func(*bufio.Reader) error) net.Conn {
 	foreign := &foreignConn{Conn: conn, r: r, check: check, streams: s}
-	foreign.refused = func(err error) { t.events.refused("answer", conn.RemoteAddr(), err) }
+	what := "connection"
+	if check != nil {
+		what = "answer"
+	}
+	foreign.refused = func(err error) { t.events.refused(what, conn.RemoteAddr(), err) }
 	s.add(foreign)
 	return foreign
 }
