@@ -12,10 +12,12 @@ import (
 // their clock and stays as it is.
 
 // Shift moves the times of all rows by whole ticks: recorded activity and stamps
-// that lie after the given tick, but never to before it. It calls each, without
-// a lock held, for every row that it changed. Rows are changed leaf by leaf;
-// lookups go on meanwhile.
-func (d *Directory) Shift(after Tick, by time.Duration, each func(tag ring.Tag, m Mapping)) {
+// that lie after one tick and not after another, but never to before the first.
+// It calls each, without a lock held, for every row that it changed. Rows are
+// changed leaf by leaf; lookups go on meanwhile.
+func (d *Directory) Shift(
+	after, until Tick, by time.Duration, each func(tag ring.Tag, m Mapping),
+) {
 	ticks := int64(by / (tickMillis * time.Millisecond))
 	var changed []Mapping
 	for _, tag := range d.Tags() {
@@ -24,7 +26,7 @@ func (d *Directory) Shift(after Tick, by time.Duration, each func(tag ring.Tag, 
 			if !ok {
 				continue
 			}
-			changed = l.shift(uint32(after), ticks, changed[:0])
+			changed = l.shift(uint32(after), uint32(until), ticks, changed[:0])
 			l.release()
 			for _, m := range changed {
 				each(tag, m)
@@ -34,9 +36,9 @@ func (d *Directory) Shift(after Tick, by time.Duration, each func(tag ring.Tag, 
 }
 
 // shift appends the rows that it changed to changed.
-func (h *held) shift(after uint32, ticks int64, changed []Mapping) []Mapping {
+func (h *held) shift(after, until uint32, ticks int64, changed []Mapping) []Mapping {
 	moved := func(tick uint32) uint32 {
-		if tick <= after {
+		if tick <= after || tick > until {
 			return tick
 		}
 		return uint32(min(max(int64(tick)+ticks, int64(after)), math.MaxUint32))

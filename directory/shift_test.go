@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"math"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -33,7 +34,7 @@ func TestShift(t *testing.T) {
 			m := Mapping{Hash: 7 << 16, Backend: b1, Activity: test.activity, Stamp: test.stamp, Generation: 1}
 			d.Merge("", []Mapping{m}, start.Time(), nil)
 			var changed []Mapping
-			d.Shift(common, test.by, func(_ ring.Tag, m Mapping) { changed = append(changed, m) })
+			d.Shift(common, math.MaxUint32, test.by, func(_ ring.Tag, m Mapping) { changed = append(changed, m) })
 			before := m
 			m.Activity, m.Stamp = test.wantActivity, test.wantStamp
 			if m != before && !slices.Equal(changed, []Mapping{m}) || m == before && changed != nil {
@@ -64,7 +65,7 @@ func TestShiftKeepsDigestsAndSweepsRight(t *testing.T) {
 			d.SweepGroup("", uint8(group), at)
 		}
 	}
-	wrong.Shift(0, step, func(ring.Tag, Mapping) {})
+	wrong.Shift(0, math.MaxUint32, step, func(ring.Tag, Mapping) {})
 	later := Time((int64(now)/EpochLength.Milliseconds() + 2) * EpochLength.Milliseconds())
 	for leaf := range 1 << 16 {
 		if a, b := wrong.DigestLeaf("", uint16(leaf), later), right.DigestLeaf("", uint16(leaf), later); a != b {

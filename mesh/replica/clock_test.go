@@ -370,6 +370,29 @@ func TestOwnStampAheadIsAnError(t *testing.T) {
 	}
 }
 
+// A joiner's clock is a second off, and a row comes to it before it steps. The row is in mesh time and stays, or the older
+// stamp that it would get would beat the right one everywhere.
+func TestJoinerMovesNothing(t *testing.T) {
+	for _, guards := range []Guards{{}, {MoveAllStamps: true}} {
+		w := started(t, 2)
+		d1 := w.directors[0]
+		d1.kicker = func(Kick) (int, bool, bool) { return 0, true, false } // the user stays held
+		const h = 7
+		d1.begin(Move{Hash: h, Backend: testBackend(2)})
+		w.run(time.Second)
+		want, _ := d1.dir.Find("", h, d1.core.MeshTime(w.now))
+		d3 := w.start("d3", func(c *Config) { c.Wall, c.Guards = c.Wall.Add(1300*time.Millisecond), guards })
+		w.until("d3 is synced", 10*time.Second, d3.core.synced)
+		if d3.core.counters.ClockSteps == 0 {
+			t.Fatal("d3 did not step; the test shows nothing")
+		}
+		got, _ := d1.dir.Find("", h, d1.core.MeshTime(w.now))
+		if (got == want) == guards.MoveAllStamps {
+			t.Errorf("all stamps are moved: %v; d1 had %+v, and has %+v", guards.MoveAllStamps, want, got)
+		}
+	}
+}
+
 // A round trip of seconds says little of a peer's clock. It must not count as one that is off: both would answer apart.
 func TestClockOfASlowPeer(t *testing.T) {
 	w := started(t, 2)

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -50,6 +51,8 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
 		c.admission.holds = &holdings{since: sinceWhole(after.Time())}
 	} // else it has said nothing yet: peers learn of the step by the next beat
+	// Since then we have stamped nothing: what lies later came from peers. If we never answered, all did.
+	until := c.clock.at(c.admission.unsyncedAt)
 	c.slew(by)
 	c.late.restart(c.clock.at(now))
 	for _, p := range c.peers {
@@ -57,7 +60,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 			p.clock.with = p.clock.with.Add(by)
 		}
 	}
-	c.moveStamped(after, by)
+	c.moveStamped(after, until, by)
 	c.moves.restart(c, now)
 	c.digests = digests{}
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.at(now))))
@@ -88,13 +91,14 @@ func (c *Core) momentInCommon(now time.Duration) directory.Micros {
 	return common
 }
 
-// moveStamped moves what was stamped here in this life after a moment.
-func (c *Core) moveStamped(after directory.Micros, by time.Duration) {
+// moveStamped moves what was stamped here in this life after one moment and not after another.
+func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time.Duration) {
+	last := until.Tick()
 	if c.cfg.Guards.MoveAllStamps {
-		after = 0
+		after, last = 0, math.MaxUint32
 	}
 	view := func() {
-		c.dir.Shift(after.Time().Tick(), by, c.outbox.push) // peers lack it, their log of us ends
+		c.dir.Shift(after.Time().Tick(), last, by, c.outbox.push) // peers lack it, their log of us ends
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {
 			if s <= floor || !c.own.contains(s) && !c.cfg.Guards.MoveAllStamps {
