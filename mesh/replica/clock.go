@@ -142,9 +142,7 @@ func (c *Core) disciplineClock(now time.Duration) {
 		return
 	}
 	c.clock.adjustedAt = now
-	offset, peers := c.meshOffset(now)
-	c.admission.clockOff = peers > 0 && offset.Abs() > clockTolerance && !c.cfg.Guards.NoClockCheck
-	if c.admission.clockOff {
+	if offset := c.checkClock(now); c.admission.clockOff {
 		if !c.synced() {
 			c.step(now, offset)
 			c.admission.clockOff = false
@@ -154,6 +152,22 @@ func (c *Core) disciplineClock(now time.Duration) {
 	c.noteTogether(now)
 	most := slewPerSecond * since / time.Second
 	c.slew(min(max(c.slewTarget(now), -most), most))
+}
+
+// checkClock looks whether our mesh time is off, and by how much.
+func (c *Core) checkClock(now time.Duration) (offset time.Duration) {
+	offset, peers := c.meshOffset(now)
+	c.admission.clockOff = peers > 0 && offset.Abs() > clockTolerance && !c.cfg.Guards.NoClockCheck
+	return offset
+}
+
+// noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly off.
+func (c *Core) noticeOff(now time.Duration, p *peer) {
+	if c.synced() && p.counted && p.clock.known && p.clock.skew.Abs() > clockTolerance {
+		if c.checkClock(now); c.admission.clockOff {
+			c.evaluate(now)
+		}
+	}
 }
 
 // slew sets mesh time forward or, for a negative d, back.

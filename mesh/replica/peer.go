@@ -236,6 +236,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		// The peer measures how long it held the echo; by a clock faster than ours that is too long.
 		p.roundTrip = max(0, now-time.Duration(m.Echo)-time.Duration(m.EchoHeld))
 		c.sampleClock(now, p, p.roundTrip, m.MeshTime, m.Wall)
+		c.noticeOff(now, p)
 	}
 	if m.Seq > p.log.seen && p.clock.near() {
 		c.numbersSeen(p, m.Seq)

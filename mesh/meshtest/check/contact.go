@@ -23,7 +23,9 @@ const (
 	shortPause = 900 * time.Millisecond
 	// toldWithin is how long after the clocks of a machine stopped the first beat is sent at the latest that tells it so
 	// later: one that is a second ahead, and the next one is.
-	toldWithin = time.Second + 400*time.Millisecond
+	toldWithin = time.Second + beatWithin
+	// beatWithin is how long a stream may be without a beat.
+	beatWithin = 400 * time.Millisecond
 	// lookEvery is how often the whole mesh is observed.
 	lookEvery = 250 * time.Millisecond
 
@@ -42,6 +44,7 @@ type director struct {
 	pausedAt  time.Duration
 	frozen    bool          // paused with all its clocks
 	untold    time.Duration // it stood still with them, and no frame that was sent then or later has told it so; forever: none need
+	thawed    time.Duration // when it last went on after that; never, if it did not
 	cutOff    bool          // it is untold, and stood still for so long that others act without it
 	synced    bool          // by its own word
 	syncedAt  time.Duration // when it said so last; never, if it has not in this life
@@ -106,7 +109,7 @@ func (c *contacts) of(name string) int {
 	i := len(c.directors)
 	c.index[name] = i
 	c.directors = append(c.directors, &director{
-		name: name, settledAt: never, stoppedAt: never, syncedAt: never, untold: forever,
+		name: name, settledAt: never, stoppedAt: never, syncedAt: never, untold: forever, thawed: never,
 	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
@@ -136,7 +139,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d.life++
 	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
-	d.astray, d.mesh, d.untold, d.cutOff = false, 0, forever, false
+	d.astray, d.mesh, d.untold, d.thawed, d.cutOff = false, 0, forever, never, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -161,7 +164,7 @@ func (c *contacts) pause(t time.Duration, i int, clocks bool) {
 func (c *contacts) wake(t time.Duration, i int) {
 	d := c.directors[i]
 	if d.frozen && t-d.pausedAt > shortPause {
-		d.untold, d.cutOff = d.pausedAt+toldWithin, t-d.pausedAt > silence
+		d.untold, d.thawed, d.cutOff = d.pausedAt+toldWithin, t, t-d.pausedAt > silence
 	}
 	if d.paused = false; t-d.pausedAt > shortPause {
 		for j := range c.directors {

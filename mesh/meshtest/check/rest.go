@@ -72,6 +72,11 @@ func (c *Checker) judgeRest(t time.Duration) {
 	}
 }
 
+// toldOfThaw reports whether a director has heard of another one since that stood still with its clocks.
+func (c *contacts) toldOfThaw(i, of int) bool {
+	return c.links[i][of].sent >= c.directors[of].thawed+beatWithin
+}
+
 // judgeMeshTimes demands that synced directors that are in touch go by one clock.
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
@@ -81,7 +86,8 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 		}
 		for j, b := range c.contacts.directors[:i] {
 			if _, told := e.Ahead[b.name]; !told || !b.synced || b.untold != forever ||
-				c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) {
+				c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) ||
+				!c.contacts.toldOfThaw(i, j) || !c.contacts.toldOfThaw(j, i) {
 				continue
 			}
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()
