@@ -46,6 +46,7 @@ type Guards struct {
 	NoReleaseCheck bool // a release releases whatever move is there
 	NoAdmission    bool // a joiner answers as soon as it has a snapshot
 	NoOrderedTable bool // table changes overtake rows on the streams
+	NoMarksFirst   bool // a log is replayed before its receiver knows what has been forgotten since
 	NoKickOnChange bool // a mapping that changes its backend does not kick
 	NoDownExpiry   bool // mappings on down backends are prolonged
 	NoStrangers    bool // meshes without a backend in common are merged like any two

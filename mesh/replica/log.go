@@ -58,6 +58,35 @@ func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
 	}
 }
 
+// sendMarks tells a peer up to when which backends' mappings are forgotten, before it gets the log again. In the log
+// that stands behind rows that it concerns. Where such a row met one made after it, the older would win, and then
+// be forgotten. As it stands before what we answered it confirms nothing.
+func (c *Core) sendMarks(p *peer) {
+	m := &wire.Table{}
+	for _, row := range c.table.Snapshot().Backends {
+		if row.Forgotten != 0 {
+			marks := directory.BackendRow{Addr: row.Addr, Forgotten: row.Forgotten}
+			m.Change.Backends = append(m.Change.Backends, marks)
+		}
+	}
+	if len(m.Change.Backends) > 0 && !c.cfg.Guards.NoMarksFirst {
+		c.send(p, m)
+	}
+}
+
+// onlyMarks reports whether a message is one of sendMarks.
+func onlyMarks(m *wire.Table) bool {
+	if m.Seq != 0 || m.Change.Mesh != 0 || len(m.Change.Directors) > 0 || len(m.Change.Backends) == 0 {
+		return false
+	}
+	for _, row := range m.Change.Backends {
+		if row != (directory.BackendRow{Addr: row.Addr, Forgotten: row.Forgotten}) {
+			return false
+		}
+	}
+	return true
+}
+
 // whole reports whether all that was ever written is kept.
 func (h *history) whole() bool { return uint64(len(h.entries)) == h.last }
 

@@ -197,3 +197,29 @@ func TestDeltasAreRememberedForAWhile(t *testing.T) {
 		t.Errorf("%d and %d are remembered, want %d", len(w.seen), len(w.order), deltasRemembered)
 	}
 }
+
+// A log is replayed in which a row is forgotten later. Where the user was mapped anew meanwhile, by one that heard of
+// neither, the new mapping stays.
+func TestReplayOfWhatIsForgotten(t *testing.T) {
+	for _, guards := range []Guards{{}, {NoMarksFirst: true}} {
+		w := started(t, 2, func(c *Config) { c.Guards = guards })
+		d1, d2 := w.directors[0], w.directors[1]
+		const h = 7
+		w.split([]*director{d1}, []*director{d2})
+		d1.must(h)
+		w.run(failAfter + time.Second)
+		if _, err := d1.do(Forget{}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		d2.must(h)
+		want, _ := d2.dir.Find("", h, d2.core.MeshTime(w.now))
+		w.heal()
+		w.run(time.Second)
+		w.until("all synced", 10*time.Second, w.allSynced)
+		got, status := d2.dir.Find("", h, d2.core.MeshTime(w.now))
+		if kept := status == directory.Live && got == want; kept == guards.NoMarksFirst {
+			t.Errorf("guards %+v: d2 had %+v and has %+v, status %v", guards, want, got, status)
+		}
+	}
+}

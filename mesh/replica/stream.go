@@ -101,6 +101,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.showMesh(p, c.table.Snapshot())
 	c.tellAllCounting(p)
 	p.askedSince = now
+	c.sendMarks(p)
 	c.replay(now, p, reply.Resume)
 	c.flushOutbox(now)
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
@@ -275,6 +276,10 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 	case *wire.Meeting:
 		c.compareMesh(now, p, m.Change)
 	case *wire.Table:
+		if onlyMarks(m) {
+			c.apply(now, m.Change, nil)
+			return
+		}
 		if m.Seq == 0 && !c.mayTake(now, p, m.Change) {
 			return
 		}
