@@ -18,6 +18,9 @@ func (c *Checker) replaces(
 		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t)
 		switch {
 		case x.loose:
+			if c.unknown(t, l.director, x) {
+				kept = append(kept, x) // this answer does not tell whether it was made again elsewhere
+			}
 		case x.recorded != never && c.perhapsDead(x, t):
 			if !c.surelyDead(x, t) && c.unknown(t, l.director, x) {
 				kept = append(kept, x) // where it is known it may live on, and win when both rows meet

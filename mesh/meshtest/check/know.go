@@ -43,7 +43,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 	for i := range x.answers {
 		g := &x.answers[i]
 		switch {
-		case t-g.at >= c.rules.Expire+c.rules.share()/2:
+		case t-g.at >= c.rules.Expire+c.rules.share()/2-clockSlack: // recorded S/2 earlier, perhaps
 		case c.excused(t, director, x, g):
 			excused = true
 		case g.doubtful:

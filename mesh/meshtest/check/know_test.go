@@ -94,6 +94,21 @@ func TestKnowledge(t *testing.T) {
 			s.final(calm + sec(18))
 		}, "G2", "in the end the mapping is to no backend"},
 
+		{"a mapping that ends where nobody heard that it was prolonged", func(s *story) {
+			endsApart(s, 39.8)
+		}, "", ""},
+		{"a mapping that cannot have ended yet", func(s *story) {
+			endsApart(s, 36.5)
+		}, "G2", "d1 answered"},
+
+		{"a mapping that was made again while it was forgotten, and not heard of by one", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			madeAgain(s, "d3")
+		}, "", ""},
+		{"a mapping that was made again while it was forgotten, and heard of", func(s *story) {
+			madeAgain(s)
+		}, "G2", "d2 answered"},
+
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
 			s.login("d1", calm+sec(1), alice, b2)
@@ -209,6 +224,27 @@ func onceMore(s *story) {
 	s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 	s.login("d1", calm+sec(22), alice, placeWithout(b1))
 	s.login("d3", calm+sec(34), alice, b1)
+}
+
+// endsApart has d1 know of a mapping, and of an answer that recorded nothing, but not of what prolonged it, and give
+// another answer.
+func endsApart(s *story, after float64) {
+	s.login("d2", calm, alice, b1)
+	s.login("d2", calm+sec(9.9), alice, b1)
+	s.split("d1", calm+sec(12), end)
+	s.order("d1", calm+sec(20), calm+sec(20.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d2", "d3")
+	s.login("d2", calm+sec(25), alice, b1)
+	s.login("d1", calm+sec(after), alice, placeWithout(b1))
+}
+
+// madeAgain has a mapping forgotten and made again by d1 before all had forgotten it, and d3 answer otherwise.
+func madeAgain(s *story, failed ...string) {
+	s.login("d2", calm, alice, b1)
+	s.order("d1", calm+sec(7), calm+sec(8.1), Op{Kind: OpForget, Backend: b1}, failed...)
+	s.login("d1", calm+sec(8), alice, b1)
+	s.order("d2", calm+sec(12), calm+sec(12.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", calm+sec(14), alice, placeWithout(b1))
+	s.login("d2", calm+sec(15), alice, b1)
 }
 
 // losing is an operation on one side, seen in one answer, and a move on the other side that wins.
