@@ -101,7 +101,9 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.showMesh(p, c.table.Snapshot())
 	c.tellAllCounting(p)
 	p.askedSince = now
-	c.sendMarks(p)
+	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 { // where one has none yet, it is not said that they will have one
+		c.sendMarks(p)
+	}
 	c.replay(now, p, reply.Resume)
 	c.flushOutbox(now)
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
@@ -277,7 +279,9 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 		c.compareMesh(now, p, m.Change)
 	case *wire.Table:
 		if onlyMarks(m) {
-			c.apply(now, m.Change, nil)
+			if c.table.Mesh() != 0 {
+				c.apply(now, m.Change, nil)
+			}
 			return
 		}
 		if m.Seq == 0 && !c.mayTake(now, p, m.Change) {

@@ -14,7 +14,6 @@ type given struct {
 	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
 	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
 	untold   bool // by one that did not know yet that it had stood still: that binds whom it has reached
-	doubtful bool // its mapping may have been forgotten since: who knows of it need not know the line
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
@@ -46,7 +45,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 		case t-g.at >= c.rules.Expire+c.rules.share()/2-clockSlack: // recorded S/2 earlier, perhaps
 		case c.excused(t, director, x, g):
 			excused = true
-		case g.doubtful:
+		case c.mayBeForgotten(x, g, t): // who knows of it need not know the line
 		default:
 			c.explainf(t, "%s must know of %v, which %s answered at %v",
 				c.contacts.name(director), x.backend, c.contacts.name(g.director), g.at)
@@ -54,6 +53,13 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 		}
 	}
 	return excused
+}
+
+// mayBeForgotten reports whether the mapping that was answered may have been forgotten since.
+func (c *Checker) mayBeForgotten(x *line, g *given, t time.Duration) bool {
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return o.frees(x.backend) && o.at <= t && o.still > g.at
+	})
 }
 
 // informed reports whether a director that answers by itself has no excuse for not knowing any of a

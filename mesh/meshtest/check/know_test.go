@@ -109,6 +109,14 @@ func TestKnowledge(t *testing.T) {
 			madeAgain(s)
 		}, "G2", "d2 answered"},
 
+		{"a mapping that was forgotten and made again on one side", func(s *story) {
+			s.split("d3", calm+sec(1), end)
+			forgottenApart(s, "d1", "d2")
+		}, "", ""},
+		{"a mapping that was forgotten and made again", func(s *story) {
+			forgottenApart(s)
+		}, "G2", "d1 answered 192.0.2.1"},
+
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
 			s.login("d1", calm+sec(1), alice, b2)
@@ -245,6 +253,18 @@ func madeAgain(s *story, failed ...string) {
 	s.order("d2", calm+sec(12), calm+sec(12.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.login("d3", calm+sec(14), alice, placeWithout(b1))
 	s.login("d2", calm+sec(15), alice, b1)
+}
+
+// forgottenApart has a mapping of which all know forgotten by d1 and d3, and made again by d1, while its backend is down
+// for d3, which answers otherwise.
+func forgottenApart(s *story, others ...string) {
+	s.login("d2", calm, alice, b1)
+	s.order("d3", calm+sec(7), calm+sec(7.1), Op{Kind: OpDown, Backend: b1}, others...)
+	s.order("d1", calm+sec(7.5), calm+sec(7.6), Op{Kind: OpForget, Backend: b1})
+	s.order("d3", calm+sec(7.8), calm+sec(7.9), Op{Kind: OpForget, Backend: b1}, others...)
+	s.login("d1", calm+sec(15), alice, b1)
+	s.login("d3", calm+sec(21), alice, placeWithout(b1))
+	s.login("d1", calm+sec(22), alice, b1)
 }
 
 // losing is an operation on one side, seen in one answer, and a move on the other side that wins.

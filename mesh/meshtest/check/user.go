@@ -361,7 +361,6 @@ func (c *Checker) closeFreed(o *operation) {
 				return true
 			}
 			x.loose = true
-			x.doubt(o.still)
 			return false
 		})
 		if len(s.lines) < before {
@@ -370,13 +369,6 @@ func (c *Checker) closeFreed(o *operation) {
 		for _, x := range s.lines {
 			x.loose = x.loose || len(s.lines) < before // the one that was dropped may have been the one that won
 		}
-	}
-}
-
-// doubt notes that the mapping of the answers up to a time may have been forgotten.
-func (x *line) doubt(until time.Duration) {
-	for i := range x.answers {
-		x.answers[i].doubtful = x.answers[i].doubtful || x.answers[i].at <= until
 	}
 }
 

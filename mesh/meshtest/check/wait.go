@@ -301,7 +301,7 @@ func (c *Checker) mapped(s *userState, l *lookup) bool {
 	}
 	for _, x := range s.lines {
 		for _, g := range x.answers {
-			if g.sure && !g.doubtful && l.at-g.at < c.rules.Expire-clockSlack &&
+			if g.sure && !c.mayBeForgotten(x, &g, l.at) && l.at-g.at < c.rules.Expire-clockSlack &&
 				c.contacts.has(l.director, g.director, g.life, g.at) {
 				return true
 			}

@@ -93,6 +93,12 @@ func severalFoundings(seed uint64) Schedule {
 	}
 	g.logins(60, 4*time.Second, meet)
 	g.changes(4, 7*time.Second, meet)
+	if g.s.Odd != nil && len(g.s.Odd) == 0 {
+		// A backend that only the mesh without any gets makes it another cluster, which is refused.
+		g.s.Actions = slices.DeleteFunc(g.s.Actions, func(a Action) bool {
+			return a.Kind == Order && a.Op.Kind == check.OpAdd && !slices.Contains(sets[0], a.Director)
+		})
+	}
 	if g.chance(0.5) {
 		g.add(Action{At: meet + g.between(-2*time.Second, 2*time.Second), Kind: Crash, Director: g.director(), For: g.between(time.Second, 8*time.Second)})
 	}
