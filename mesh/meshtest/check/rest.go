@@ -77,6 +77,13 @@ func (c *contacts) toldOfThaw(i, of int) bool {
 	return c.links[i][of].sent >= c.directors[of].thawed+beatWithin
 }
 
+// meetingAgain reports whether two directors were cut off from each other and not all of the mesh has come together since:
+// as long as links are missing, each side of a split may have the median on its side (brief, §3 Mesh time).
+func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
+	since := max(c.links[i][j].separated, c.links[j][i].separated)
+	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) && c.together() > t-contactAgain
+}
+
 // judgeMeshTimes demands that synced directors that are in touch go by one clock.
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
@@ -87,7 +94,7 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 		for j, b := range c.contacts.directors[:i] {
 			if _, told := e.Ahead[b.name]; !told || !b.synced || b.untold != forever ||
 				c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) ||
-				!c.contacts.toldOfThaw(i, j) || !c.contacts.toldOfThaw(j, i) {
+				c.contacts.meetingAgain(t, i, j) || !c.contacts.toldOfThaw(i, j) || !c.contacts.toldOfThaw(j, i) {
 				continue
 			}
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()

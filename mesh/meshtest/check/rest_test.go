@@ -40,6 +40,15 @@ func TestRest(t *testing.T) {
 			s.split("d3", calm, calm+sec(20))
 			apart(s, calm+sec(10), sec(5))
 		}, "", ""},
+		{"two clocks while a split heals link by link", func(s *story) {
+			s.part("d1", "d3", calm, calm+sec(10))
+			s.part("d2", "d3", calm, calm+sec(20))
+			apart(s, calm+sec(14), sec(5))
+		}, "", ""},
+		{"two clocks after a split", func(s *story) {
+			s.split("d3", calm, calm+sec(10))
+			apart(s, calm+sec(14), sec(5))
+		}, "G2", "d1 and d3"},
 		{"two clocks of directors that are not synced", func(s *story) {
 			s.silent["d3"] = true
 			apart(s, calm, sec(5))
