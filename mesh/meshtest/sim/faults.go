@@ -66,6 +66,11 @@ func (d *director) hear(p *director) {
 	}
 }
 
+// cutOffByDeafness reports whether the beats that a deaf director takes in count for nothing. Of more than two, the deaf one
+// learns that it is the one that must stop, as nobody seems to answer it. Of two neither can know: they are as good as
+// partitioned.
+func (d *director) cutOffByDeafness() bool { return d.deaf > 0 && d.w.schedule.Directors == 2 }
+
 // records are what gossip and push/pull carried, as somebody on the network may have recorded it.
 type records struct{ all []recorded }
 

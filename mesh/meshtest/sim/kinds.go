@@ -37,7 +37,7 @@ func Kinds() []Kind {
 		{"import", imports, 30},
 		{"overflow", overflows, 40},
 		{"frozen", frozenHosts, 0},
-		{"deaf", deafDirector, 0},
+		{"deaf", deafDirector, 30},
 		{"days", splitForDays, 5},
 		{"replay", replays, 50},
 		{"deaths", deathsInARow, 80},

@@ -156,7 +156,8 @@ func (s *stream) take(f frame, m wire.Message) {
 	}
 	d.heard[s.from.index] = max(d.heard[s.from.index], f.sent)
 	noted := &w.noted[s.from.index][d.index]
-	if f.sent-*noted >= w.pace(noteEvery) && s.from.life == s.fromLife && !s.from.removed && !d.removed {
+	told := s.from.life == s.fromLife && !s.from.removed && !d.removed && !d.cutOffByDeafness()
+	if told && f.sent-*noted >= w.pace(noteEvery) {
 		*noted = f.sent
 		w.record(check.Frame{At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo})
 	}
