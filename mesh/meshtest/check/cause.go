@@ -183,11 +183,7 @@ func (c *Checker) troubled(t time.Duration) bool { return c.contacts.calmFor(t) 
 // mesh goes by a table of its own.
 func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend netip.Addr) {
 	d := c.contacts.directors[l.director]
-	who := everyone
-	if d.synced && !l.unsynced {
-		who = at(l.director)
-	}
-	found, any := c.table.placesOf(s.user, l.at, t, who)
+	found, any := c.table.placesOf(s.user, l.at, t, c.asks(l))
 	if any || slices.Contains(found, backend) || !d.rooted || d.cutOff && s.mayHaveBeenOn(backend, c.operations) {
 		return // by its clock a mapping may live on that has expired
 	}
@@ -205,6 +201,20 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 	}
 	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v",
 		d.name, backend, found)
+}
+
+// asks is the scope of the directors by whose tables a lookup may be answered.
+func (c *Checker) asks(l *lookup) scope {
+	if c.contacts.directors[l.director].synced && !l.unsynced {
+		return at(l.director)
+	}
+	return everyone
+}
+
+// hashesTo reports whether a user without a mapping may be answered a backend.
+func (c *Checker) hashesTo(t time.Duration, l *lookup, backend netip.Addr) bool {
+	found, any := c.table.placesOf(l.user, l.at, t, c.asks(l))
+	return any || slices.Contains(found, backend)
 }
 
 // mayHash reports whether the user may have hashed to a backend at some director between two times.

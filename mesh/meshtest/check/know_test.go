@@ -117,6 +117,18 @@ func TestKnowledge(t *testing.T) {
 			forgottenApart(s)
 		}, "G2", "d1 answered 192.0.2.1"},
 
+		{"a move beside a removal, seen where the user hashes elsewhere and others need not know that", func(s *story) {
+			s.login("d1", sec(11), alice, b1)
+			s.split("d3", calm+sec(5), end)
+			s.kick("d1", calm+sec(1), alice, placeWithout(b1))
+			s.kick("d2", calm+sec(1), alice, placeWithout(b1))
+			s.kick("d3", calm+sec(1), alice, placeWithout(b1))
+			s.order("d1", calm+sec(0.9), calm+sec(2), Op{Kind: OpMove, User: alice, Backend: placeWithout(b1)})
+			s.order("d2", calm+sec(1), calm+sec(1.1), Op{Kind: OpRemove, Backend: b1})
+			s.order("d1", calm+sec(12), calm+sec(12.1), Op{Kind: OpAdd, Backend: b1, VHosts: 10}, "d3")
+			s.login("d1", calm+sec(15), alice, placeWithout(b1))
+		}, "", ""},
+
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
 			s.login("d1", calm+sec(1), alice, b2)

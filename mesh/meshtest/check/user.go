@@ -207,7 +207,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	var why cause
 	var kept []*line
 	o := c.movedBy(t, s, backend)
-	if o != nil && c.allDead(s, t) && c.mayHash(s.user, l.at, t, backend) {
+	if o != nil && c.allDead(s, t) && c.hashesTo(t, l, backend) {
 		o = nil // perhaps the move lost; the user is here by its hash
 	}
 	if o != nil {
