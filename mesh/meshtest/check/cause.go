@@ -62,6 +62,13 @@ func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backen
 	})
 }
 
+// mayHoldYet reports whether a mapping to a backend is being forgotten, and a director may not have heard so yet.
+func (c *Checker) mayHoldYet(t time.Duration, s *userState, backend netip.Addr) bool {
+	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return o.frees(backend) && o.at <= t && o.still > t
+	})
+}
+
 // mayHaveBeenOn reports whether the user was ever answered a backend, or was moved to it.
 func (s *userState) mayHaveBeenOn(backend netip.Addr, operations []*operation) bool {
 	return s.wasOn(backend) || slices.ContainsFunc(operations, func(o *operation) bool {

@@ -53,6 +53,7 @@ type director struct {
 	reported  time.Duration // the value of since for which a lack of rest was reported
 	astray    bool          // its mesh time was reported
 	mesh      uint64        // that it says it belongs to
+	comes     bool          // it has left another mesh for that, and is not synced there yet
 	met       bool          // has had contact with another director in this life
 	rooted    bool          // and, directly or through others, with the mesh that goes on; see lost
 
@@ -139,6 +140,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d.life++
 	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
+	d.comes = false
 	d.astray, d.mesh, d.untold, d.thawed, d.cutOff = false, 0, forever, never, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {

@@ -151,7 +151,10 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // who did could not tell it yet (G2: "may take with it answers that had not yet reached every live
 // director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
-	if c.directors[author].life == life && c.directors[author].alive {
+	if a := c.directors[author]; a.life == life && a.alive {
+		if director != author && (c.apart(director, author) || a.comes) {
+			return false // what one mesh has comes to another when a director of it is admitted there
+		}
 		return c.reached(author, at, director) || !c.separated(t, director, author) ||
 			c.told(t, director, author, at)
 	}

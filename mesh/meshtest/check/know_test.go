@@ -129,6 +129,16 @@ func TestKnowledge(t *testing.T) {
 			s.login("d1", calm+sec(15), alice, placeWithout(b1))
 		}, "", ""},
 
+		{"an old mapping while it is being forgotten elsewhere, and made again there", func(s *story) {
+			s.login("d1", sec(14), alice, b1)
+			s.order("d1", sec(15), sec(15.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.part("d1", "d3", sec(33), end)
+			s.part("d2", "d3", sec(33), end)
+			s.add(Admin{At(sec(34)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
+			s.login("d2", sec(34.5), alice, placeWithout(b1))
+			s.login("d3", sec(35), alice, b1)
+		}, "", ""},
+
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
 			s.login("d1", calm+sec(1), alice, b2)
@@ -403,6 +413,18 @@ func TestMeshes(t *testing.T) {
 			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: held})
 			s.add(Admin{At(calm + sec(1)), 101, "d1", Op{Kind: OpDown, Backend: b1}})
 			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: held})
+		}, "", ""},
+		{"what a stray answered comes to the mesh when that has admitted it", func(s *story) {
+			s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
+			s.silent["d3"] = true
+			s.split("d3", 0, calm+sec(7))
+			s.add(Synced{At(sec(3)), "d3", true, "", 3})
+			s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
+			s.add(Synced{At(calm + sec(12)), "d3", true, "", 1})
+			s.login("d3", calm+sec(5), alice, b2)
+			s.login("d1", calm+sec(6), alice, b1)
+			s.login("d1", calm+sec(11.5), alice, b1)
+			s.login("d1", calm+sec(14), alice, b2)
 		}, "", ""},
 		{"what the mesh answers binds it when it has joined", func(s *story) {
 			stray(s)

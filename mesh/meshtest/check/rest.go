@@ -17,9 +17,11 @@ func (c *contacts) says(e Synced) {
 	if d.mesh != e.Mesh {
 		if d.mesh != 0 {
 			c.joins(e.When())
+			d.comes = true
 		}
 		d.mesh, d.rooted = e.Mesh, e.Mesh != 0 && !c.lost[e.Mesh]
 	}
+	d.comes = d.comes && !e.Synced
 }
 
 // Foresee looks through a history for the meshes that join others, for what their directors do is

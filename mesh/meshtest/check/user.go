@@ -235,7 +235,9 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	case causeNone:
 		c.breach(t, "G2", s.user, "%s answered %v, although %s", c.contacts.directors[l.director].name, backend, c.describe(s))
 	case causeFresh, causeFreed, causeFlushed:
-		c.judgePlace(t, s, l, backend)
+		if why != causeFreed || !c.mayHoldYet(t, s, backend) {
+			c.judgePlace(t, s, l, backend)
+		}
 	case causeFault:
 		if !s.mayHaveBeenOn(backend, c.operations) {
 			c.judgePlace(t, s, l, backend)

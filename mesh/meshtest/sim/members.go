@@ -147,7 +147,7 @@ func (w *world) awaitReturn(d *director) {
 			return
 		}
 		if d.alive && !d.asleep {
-			if self := d.core.Self(d.now()); self.Synced && !self.Alone {
+			if self := d.core.Self(d.now()); self.Synced && !self.Alone && w.countedAgain(d) {
 				d.comeBack()
 				d.tellSynced()
 				return
@@ -171,6 +171,22 @@ func (w *world) leavesTheRemoved(a Action, d *director) bool {
 		removed = removed || p != d && p.alive
 	}
 	return removed
+}
+
+// countedAgain reports whether some director of the mesh shows this one as synced. One that was cut off all the time
+// knows neither that it was removed nor that it was let in.
+func (w *world) countedAgain(d *director) bool {
+	for _, p := range w.directors {
+		if p == d || !p.alive || p.removed {
+			continue
+		}
+		for _, peer := range p.core.Peers(p.now()) {
+			if peer.Name == d.name && peer.State == replica.Synced {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (d *director) comeBack() {

@@ -54,7 +54,7 @@ const repairWithin = 45 * time.Second
 const restWithin = 15 * time.Second
 
 // holdWithin is how long a director holds a user at most of whose move it hears nothing.
-const holdWithin = 30 * time.Second
+const holdWithin = 28 * time.Second
 
 // clocksWithin is how far apart the mesh times of synced directors may be: each is within a second
 // of their median.
