@@ -17,9 +17,11 @@ func (l *link) serveAuthreply() {
 		return
 	}
 	for l.answer(in) {
-		if err := in.fill(); err == errLineTooLong {
+		if err := l.fill(in); err == errLineTooLong {
 			l.trouble(clientLine)
 			return
+		} else if l.draining() && err != nil {
+			return // those that still wait are told a temporary failure
 		} else if err != nil {
 			// What it has sent is answered even if it sends nothing more.
 			l.held.Wait()
@@ -37,7 +39,7 @@ func (l *link) greet(in *lineReader) bool {
 		return false
 	}
 	for {
-		if err := in.fill(); err == errLineTooLong {
+		if err := l.fill(in); err == errLineTooLong {
 			l.trouble(clientLine)
 			return false
 		} else if err != nil {

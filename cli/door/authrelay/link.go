@@ -15,7 +15,9 @@ import (
 // link is a client's connection and the one to auth that belongs to it.
 //
 // Two goroutines read, one each side, and each held reply has one more. Whatever is written to the client is written with mu
-// held, in whole lines. The first that comes to an end calls end, which ends the others.
+// held, in whole lines. The first that comes to an end calls end, which ends the others; where
+// the client is not to blame, drain
+// comes before it.
 type link struct {
 	s      *Server
 	client net.Conn
@@ -24,6 +26,7 @@ type link struct {
 	ending atomic.Bool
 	held   sync.WaitGroup // replies
 	waits  atomic.Int64   // how many they are
+	drains drains
 
 	mu   sync.Mutex // guards what follows, and writing to the client
 	auth net.Conn   // nil: not connected, or there is none
@@ -66,8 +69,8 @@ func (l *link) serve() {
 		l.passUp(auth)
 	})
 	l.passDown(auth)
-	// Also before waiting for the other goroutine, which may sit in a read.
-	l.end()
+	// The other goroutine may sit in a read; it ends the link when it has read the rest.
+	l.drain()
 }
 
 // attach notes the connection to auth, so that end closes it.
@@ -86,7 +89,7 @@ func (l *link) attach(auth net.Conn) bool {
 func (l *link) passUp(auth net.Conn) {
 	in := newLineReader(l.client, l.s.protocol.maxBuffer())
 	for {
-		if err := in.fill(); err != nil {
+		if err := l.fill(in); err != nil {
 			if errors.Is(err, errLineTooLong) {
 				l.trouble(clientLine)
 			}
@@ -97,12 +100,13 @@ func (l *link) passUp(auth net.Conn) {
 			l.trouble(tooManyRequests)
 			return
 		}
-		if len(lines) == 0 {
-			continue
+		if len(lines) == 0 || !l.allowWrite(auth) {
+			continue // of those that come during a drain auth need not know
 		}
-		// Without an end to it nobody would notice that the client has gone meanwhile.
-		_ = auth.SetWriteDeadline(time.Now().Add(writeTime))
 		if _, err := auth.Write(lines); err != nil {
+			if l.draining() {
+				continue // its requests are remembered, and end with the link
+			}
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				l.trouble(authStuck)
 			}
@@ -166,7 +170,7 @@ func (l *link) passDown(auth net.Conn) {
 			switch {
 			case errors.Is(err, errLineTooLong):
 				l.trouble(authLine)
-			case !l.ending.Load(): // the client is still there
+			case !l.ending.Load() && !l.draining(): // the client is still there
 				l.trouble(authClosed)
 			}
 			return
@@ -186,7 +190,7 @@ func (l *link) write(lines []byte) bool {
 		return true
 	}
 	_ = l.client.SetWriteDeadline(time.Now().Add(writeTime))
-	if l.ending.Load() { // end has set a nearer deadline, perhaps just before
+	if l.ending.Load() || l.draining() { // which has set a nearer deadline, perhaps just before
 		_ = l.client.SetWriteDeadline(time.Now().Add(closeTime))
 	}
 	_, err := l.client.Write(lines)

@@ -184,8 +184,11 @@ func (s *Server) start(conn net.Conn) {
 	})
 }
 
-// Close stops accepting, tells all clients that wait for something a temporary failure, closes their connections and waits for
-// everything that the server has started. It takes little more than a second at most. It may be called twice.
+// Close stops accepting, reads what clients have written until now, tells all that wait for
+// something a temporary failure, closes
+// their connections and waits for everything that the server has started. It takes little more
+// than two seconds at most. It may
+// be called twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	first := !s.closed
@@ -206,7 +209,7 @@ func (s *Server) Close() error {
 	// Each in a goroutine of its own: one that does not read must not keep the others waiting.
 	var ending sync.WaitGroup
 	for _, l := range links {
-		ending.Go(l.end)
+		ending.Go(l.drainAndEnd)
 	}
 	ending.Wait()
 	s.running.Wait()
