@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,9 @@ type drainer interface {
 
 // makeDoors makes the servers of all doors that have a listener.
 func (d *Daemon) makeDoors(registry *prometheus.Registry) error {
+	if err := d.boundDoors(registry); err != nil {
+		return err
+	}
 	makers := []struct {
 		kind handover.Kind
 		make func(*prometheus.Registry) (server, error)
@@ -62,6 +66,35 @@ func (d *Daemon) makeDoors(registry *prometheus.Registry) error {
 			return err
 		}
 		d.doors = append(d.doors, &door{kind: m.kind, server: server, listeners: listeners})
+	}
+	return nil
+}
+
+// boundDoors bounds the connections of each door, so that all doors together leave descriptors for
+// the mesh.
+func (d *Daemon) boundDoors(registry *prometheus.Registry) error {
+	limit, err := descriptorLimit()
+	if err != nil {
+		return fmt.Errorf("the limit of file descriptors cannot be read: %w", err)
+	}
+	metrics, err := newCrowdMetrics(registry)
+	if err != nil {
+		return fmt.Errorf("registering metrics of the doors: %w", err)
+	}
+	var kinds []handover.Kind
+	for _, s := range d.sockets {
+		if s.listener != nil && !slices.Contains(kinds, s.kind) {
+			kinds = append(kinds, s.kind)
+		}
+	}
+	crowds := make(map[handover.Kind]*crowd)
+	for kind, most := range shareOut(limit, kinds) {
+		crowds[kind] = newCrowd(string(kind), most, d.log, metrics)
+	}
+	for i := range d.sockets {
+		if s := &d.sockets[i]; s.listener != nil {
+			s.listener = crowdListener{s.listener, crowds[s.kind]}
+		}
 	}
 	return nil
 }

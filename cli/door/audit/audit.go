@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"net"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -9,14 +8,6 @@ import (
 	"directormesh/cli/api"
 	"directormesh/ring"
 )
-
-// Who names the other end of a connection: the user id for a unix socket, else the address.
-func Who(c net.Conn) string {
-	if u, ok := c.(*net.UnixConn); ok {
-		return unixPeer(u)
-	}
-	return c.RemoteAddr().String()
-}
 
 // Change is a change that somebody asked for.
 type Change struct {

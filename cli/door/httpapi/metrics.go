@@ -13,7 +13,6 @@ type metrics struct {
 	lookups  *prometheus.CounterVec
 	answered prometheus.Counter
 	failed   prometheus.Counter
-	refused  prometheus.Counter
 	paths    map[string]classes // does not change after the routes are made
 }
 
@@ -30,10 +29,6 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "director_http_lookups_total",
 			Help: "User lookups over HTTP, by result.",
 		}, []string{"result"}),
-		refused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "director_http_connections_refused_total",
-			Help: "HTTP connections over TCP that were closed at once because there were too many.",
-		}),
 		paths: make(map[string]classes),
 	}
 	m.answered = m.lookups.WithLabelValues("answered")
@@ -41,7 +36,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.lookups, m.refused} {
+	for _, c := range []prometheus.Collector{m.requests, m.lookups} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics of the HTTP door: %w", err)
 		}

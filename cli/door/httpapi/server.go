@@ -73,8 +73,6 @@ func (s *Server) Serve(l net.Listener) error {
 	server := s.remote
 	if l.Addr().Network() == "unix" {
 		server = s.local
-	} else {
-		l = newCrowd(l, s.metrics.refused)
 	}
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -1,0 +1,355 @@
+package daemon
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/api"
+	"directormesh/cli/door/doveadm"
+	"directormesh/cli/handover"
+	"directormesh/cli/logtest"
+)
+
+// visitors is a listener with connections from these addresses.
+type visitors struct {
+	net.Listener
+	from []string
+}
+
+func (v *visitors) Accept() (net.Conn, error) {
+	if len(v.from) == 0 {
+		return nil, net.ErrClosed
+	}
+	c := &visitor{from: v.from[0]}
+	v.from = v.from[1:]
+	return c, nil
+}
+
+type visitor struct {
+	net.Conn
+	from string
+}
+
+func (v *visitor) RemoteAddr() net.Addr {
+	if v.from == "" { // nobody can tell
+		return &net.UnixAddr{Net: "unix"}
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(v.from), 4711))
+}
+func (v *visitor) Close() error { return nil }
+
+// TestCrowd opens more connections from one client, and from all, than there may be.
+func TestCrowd(t *testing.T) {
+	const most, ofClient = 256, 64
+	registry := prometheus.NewRegistry()
+	metrics, err := newCrowdMetrics(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(logtest.Buffer)
+	v := &visitors{}
+	c := newCrowd("http", most, zerolog.New(log), metrics)
+	accepted := func(from string, count int) (conns []net.Conn) {
+		for range count {
+			v.from = append(v.from, from)
+		}
+		for {
+			conn, err := crowdListener{v, c}.Accept()
+			if err != nil {
+				return conns
+			}
+			conns = append(conns, conn)
+		}
+	}
+	first := accepted("127.0.0.1", 10*ofClient)
+	if len(first) != ofClient {
+		t.Fatalf("%d connections of one client, want %d", len(first), ofClient)
+	}
+	if others := accepted("127.0.0.2", 1); len(others) != 1 {
+		t.Error("one client keeps another out")
+	}
+	if unknown := accepted("", 2*ofClient); len(unknown) != 2*ofClient {
+		t.Errorf("%d connections of clients that nobody can tell apart", len(unknown))
+	}
+	for i := 3; i < 10; i++ {
+		accepted(netip.AddrFrom4([4]byte{127, 0, 0, byte(i)}).String(), ofClient)
+	}
+	want := map[string]float64{
+		"director_door_connections": most, "director_door_connections_max": most,
+		refusedClient: 9 * ofClient, refusedDoor: 6*ofClient + 1,
+	}
+	if diff := cmp.Diff(want, samples(t, registry)); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 1 {
+		t.Errorf("%d lines about it, want 1:\n%s", lines, log)
+	}
+	for _, conn := range first {
+		conn.Close()
+		conn.Close()
+	}
+	if again := accepted("127.0.0.1", 2*ofClient); len(again) != ofClient {
+		t.Errorf("%d connections after those before were closed, want %d", len(again), ofClient)
+	}
+}
+
+// TestShareOut holds the shares of all doors to what must be left for the mesh.
+func TestShareOut(t *testing.T) {
+	doors := []handover.Kind{
+		handover.API, handover.HTTP, handover.Login, handover.Userdb, handover.Authreply, handover.Admin,
+	}
+	for _, test := range []struct {
+		limit uint64
+		left  int // at least, for the mesh and the process
+		login int // at least
+	}{
+		{256, 0, fewConnections},
+		{512, 256, 24},
+		{1024, 512, 100},
+		{4096, 2048, 700},
+		{65536, meshDescriptors + ownDescriptors, 20_000},
+		{1 << 62, meshDescriptors + ownDescriptors, 20_000},
+	} {
+		shares := shareOut(test.limit, doors)
+		taken := 0
+		for k, n := range shares {
+			if n < fewest(k) || n > appetiteOf(k).connections {
+				t.Errorf("limit %d: %s gets %d connections", test.limit, k, n)
+			}
+			taken += n * appetiteOf(k).cost
+		}
+		if left := int64(test.limit) - int64(taken); left < int64(test.left) {
+			t.Errorf("limit %d: %d descriptors left, want %d", test.limit, left, test.left)
+		}
+		if shares[handover.Login] < test.login {
+			t.Errorf("limit %d: %d logins, want %d", test.limit, shares[handover.Login], test.login)
+		}
+	}
+}
+
+const (
+	// lowLimit is a limit of descriptors that one full door would use up.
+	lowLimit = 512
+	// crowdedVariable tells a child process of the test where it finds the directory of sockets.
+	crowdedVariable = "DIRECTOR_TEST_CROWDED"
+	// fillers is how many processes fill a door, fillerVariable tells one of them which door.
+	fillers        = 6
+	fillerVariable = "DIRECTOR_TEST_FILLS"
+)
+
+// TestCrowdedDoors fills each door of a director that may have few descriptors. The other doors and
+// director.sock must answer, and the full one again when its clients have gone. The director is a
+// process of its own: the limit is that of a process, and so is a client.
+func TestCrowdedDoors(t *testing.T) {
+	if dir := os.Getenv(crowdedVariable); dir != "" {
+		serveCrowded(t, dir)
+		return
+	}
+	if path := os.Getenv(fillerVariable); path != "" {
+		sitIdle(path)
+		return
+	}
+	dir := socketDir(t)
+	child := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, lowLimit),
+		os.Args[0], "-test.run=^TestCrowdedDoors$", "-test.v")
+	child.Env = append(os.Environ(), crowdedVariable+"="+dir)
+	log := new(logtest.Buffer)
+	child.Stdout, child.Stderr = log, log
+	input, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() {
+		input.Close()
+		if err := child.Wait(); err != nil {
+			t.Errorf("the director: %v\n%s", err, log)
+		}
+	})
+	defer end()
+	options := crowdedOptions(t, dir)
+	control := client(t, options.SocketPath())
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		self, err := control.Self(t.Context())
+		if err == nil && self.Synced {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the director is not ready: %v\n%s", err, log)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	const hello = "VERSION\tdirector-authreply-client\t1\t0\n"
+	doors := map[string]func() error{
+		options.SocketPath(): func() error {
+			_, err := client(t, options.SocketPath()).Lookup(t.Context(), api.LookupRequest{User: "bob"})
+			return err
+		},
+		options.AdminSocketPath(): func() error {
+			c, err := doveadm.Dial(t.Context(), options.AdminSocketPath())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.Backends()
+			return err
+		},
+		options.LoginSocketPath(): func() error {
+			return answers(options.LoginSocketPath(), "AUTH\t1\tPLAIN\n")
+		},
+		options.AuthreplySocketPath(): func() error {
+			return answers(options.AuthreplySocketPath(), hello+"OK\t3\tuser=bob\tproxy\n")
+		},
+	}
+	for full := range doors {
+		t.Run(filepath.Base(full), func(t *testing.T) {
+			leave := fill(t, full)
+			for door, answer := range doors {
+				if err := answer(); err != nil && door != full {
+					t.Errorf("%s is full and %s does not answer: %v", full, door, err)
+				}
+			}
+			leave()
+			began := time.Now()
+			for err := doors[full](); err != nil; err = doors[full]() {
+				if time.Since(began) > 10*time.Second {
+					t.Fatalf("%s does not answer when its clients have gone: %v", full, err)
+				}
+				<-time.After(20 * time.Millisecond)
+			}
+		})
+	}
+	end() // it writes its log
+	if refusals := strings.Count(log.String(), "too many connections at a door"); refusals != len(doors) {
+		t.Errorf("%d lines about %d full doors:\n%s", refusals, len(doors), log)
+	}
+}
+
+// fill has several processes open more connections to a door than the director has descriptors. They
+// stay open until the function that it returns is called.
+func fill(t *testing.T, path string) (leave func()) {
+	t.Helper()
+	var all []func()
+	for range fillers {
+		child := exec.Command(os.Args[0], "-test.run=^TestCrowdedDoors$")
+		child.Env = append(os.Environ(), fillerVariable+"="+path)
+		input, err := child.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		output, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		end := sync.OnceFunc(func() {
+			input.Close()
+			_ = child.Wait()
+		})
+		t.Cleanup(end)
+		all = append(all, end)
+		if _, err := output.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("clients of %s: %v", path, err)
+		}
+	}
+	return func() {
+		for _, end := range all {
+			end()
+		}
+	}
+}
+
+// sitIdle is a process with connections to a door. It lives until its input ends.
+func sitIdle(path string) {
+	var idle []net.Conn
+	for range 1 + lowLimit/fillers {
+		c, err := net.DialTimeout("unix", path, 5*time.Second)
+		if err != nil {
+			break // the test sees what comes of it
+		}
+		idle = append(idle, c)
+	}
+	fmt.Println(len(idle))
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	for _, c := range idle {
+		c.Close()
+	}
+}
+
+// answers reports whether a door answers these lines.
+func answers(path, lines string) error {
+	c, err := net.DialTimeout("unix", path, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, lines); err != nil {
+		return err
+	}
+	for in := bufio.NewScanner(c); in.Scan(); {
+		if strings.Contains(in.Text(), "192.0.2.") {
+			return nil
+		}
+	}
+	return errors.New("the connection ended without an answer")
+}
+
+// samples are the values of metrics, by reason where they have one.
+func samples(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			key := f.GetName()
+			for _, label := range m.GetLabel() {
+				if label.GetName() == "reason" {
+					key = label.GetValue()
+				}
+			}
+			values[key] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return values
+}
+
+func crowdedOptions(t *testing.T, dir string) Options {
+	t.Helper()
+	return testOptions(t, map[string]string{
+		"run-dir": filepath.Join(dir, "run"), "auth-login-socket": filepath.Join(dir, "auth"),
+	})
+}
+
+// serveCrowded is the director of TestCrowdedDoors. It lives until its input ends.
+func serveCrowded(t *testing.T, dir string) {
+	auth(t, filepath.Join(dir, "auth"), "OK", "user=bob\tproxy")
+	r := startConfig(t, Config{Options: crowdedOptions(t, dir)})
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	fmt.Print(r.log)
+}
