@@ -49,7 +49,14 @@ func edges(users int, width time.Duration) func(seed uint64) Schedule {
 }
 
 // caughtElsewhere are guards that no schedule can show, with the unit test that notices each.
-var caughtElsewhere = map[string]string{}
+var caughtElsewhere = map[string]string{
+	// The kind of frozen hosts is not clean itself yet, and the checker excuses what no host can know.
+	"NoThawCheck": "TestThaw",
+	// One member must lack a table change just while another admits a joiner.
+	"NoBarrierToJoin": "TestJoinerOfADividedTable",
+	// A row must be replayed whose backend was forgotten since, where a newer one is.
+	"NoMarksFirst": "TestReplayOfWhatIsForgotten",
+}
 
 // TestGuards switches each guard off, one at a time, and demands that the checker notices; and that
 // it finds nothing wrong with the same schedules while the guard is on.
