@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// clientShare is the part of a door's connections that one client may have: a quarter.
-	clientShare = 4
+	// remoteShare and localShare are the quarters of a door's connections that one client may have:
+	// an address, and a process of this host, which the mode of the socket has let in.
+	remoteShare = 1
+	localShare  = 3
 	// crowdLogEvery is how soon a second line about a crowded door is written, crowdLogRarely how
 	// often it is in the end: each pause is twice the one before.
 	crowdLogEvery  = 10 * time.Second
@@ -69,13 +71,19 @@ func (c crowdListener) Accept() (net.Conn, error) {
 			return &crowdConn{conn, sync.OnceFunc(func() { c.exit(client, known) })}, nil
 		}
 		c.metrics.refused.WithLabelValues(c.door, why).Inc()
-		c.tell(conn, why, time.Now())
+		c.tell(conn, client, why, time.Now())
 		_ = conn.Close()
 	}
 }
 
 // ofClient is how many connections one client may have.
-func (c *crowd) ofClient() int { return max(c.most/clientShare, 1) }
+func (c *crowd) ofClient(client audit.Client) int {
+	share := remoteShare
+	if client.Local() {
+		share = localShare
+	}
+	return max(c.most*share/4, 1)
+}
 
 // enter counts a connection, or tells why there must not be one more.
 func (c *crowd) enter(client audit.Client, known bool) (why string) {
@@ -84,7 +92,7 @@ func (c *crowd) enter(client audit.Client, known bool) (why string) {
 	switch {
 	case c.all >= c.most:
 		return refusedDoor
-	case known && c.clients[client] >= c.ofClient():
+	case known && c.clients[client] >= c.ofClient(client):
 		return refusedClient
 	}
 	c.all++
@@ -108,7 +116,7 @@ func (c *crowd) exit(client audit.Client, known bool) {
 }
 
 // tell logs a refusal, ever more rarely while it goes on.
-func (c *crowd) tell(conn net.Conn, why string, now time.Time) {
+func (c *crowd) tell(conn net.Conn, client audit.Client, why string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused++
@@ -122,7 +130,7 @@ func (c *crowd) tell(conn net.Conn, why string, now time.Time) {
 		c.pause = min(2*c.pause, crowdLogRarely)
 	}
 	c.log.Warn().Str("door", c.door).Str("who", audit.Who(conn)).Str("reason", why).
-		Int("connections", c.all).Int("most", c.most).Int("most_of_one", c.ofClient()).
+		Int("connections", c.all).Int("most", c.most).Int("most_of_one", c.ofClient(client)).
 		Int("refused", c.refused).Msg("too many connections at a door, closed at once")
 	c.logged, c.refused = now, 0
 }
@@ -155,7 +163,7 @@ func newCrowdMetrics(registry *prometheus.Registry) (*crowdMetrics, error) {
 		}, []string{"door"}),
 		most: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "director_door_connections_max",
-			Help: "Connections that a door takes at a time; one client may have a quarter of them.",
+			Help: "Connections that a door takes at a time; an address may have a quarter, a process three.",
 		}, []string{"door"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "director_door_connections_refused_total",

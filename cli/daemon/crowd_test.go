@@ -121,14 +121,14 @@ func TestShareOut(t *testing.T) {
 		{256, 0, fewConnections},
 		{512, 256, 24},
 		{1024, 512, 100},
-		{4096, 2048, 700},
+		{4096, 2048, 500},
 		{65536, meshDescriptors + ownDescriptors, 20_000},
 		{1 << 62, meshDescriptors + ownDescriptors, 20_000},
 	} {
 		shares := shareOut(test.limit, doors)
 		taken := 0
 		for k, n := range shares {
-			if n < fewest(k) || n > appetiteOf(k).connections {
+			if n < fewConnections || n > appetiteOf(k).connections {
 				t.Errorf("limit %d: %s gets %d connections", test.limit, k, n)
 			}
 			taken += n * appetiteOf(k).cost
@@ -224,7 +224,7 @@ func TestCrowdedDoors(t *testing.T) {
 			leave := fill(t, full)
 			for door, answer := range doors {
 				if err := answer(); err != nil && door != full {
-					t.Errorf("%s is full and %s does not answer: %v", full, door, err)
+					t.Errorf("%s is full, %s does not answer: %v", full, door, err)
 				}
 			}
 			leave()

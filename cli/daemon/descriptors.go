@@ -14,8 +14,9 @@ const (
 	ownDescriptors = 128
 	// fewConnections is what each door may have however few descriptors there are.
 	fewConnections = 16
-	// fewestAPI is that of director.sock, by which people find out what is wrong.
-	fewestAPI = 64
+	// fewestAPI is that of director.sock, by which people find out what is wrong. One process may
+	// have three quarters of it, and "director lookup -f" uses 64.
+	fewestAPI = 96
 )
 
 // appetite is how many connections a door takes where descriptors are plenty, and how many
@@ -30,15 +31,18 @@ func appetiteOf(k handover.Kind) appetite {
 		return appetite{5_000, 2}
 	case handover.Authreply:
 		return appetite{1_000, 1}
+	case handover.API:
+		return appetite{2048, 1} // scripts that look up many users at a time
 	case handover.HTTP:
 		return appetite{256, 1}
 	}
-	return appetite{512, 1} // the API's and doveadm's: of people, scripts and monitors
+	return appetite{512, 1} // of doveadm, poolmon and the like
 }
 
-func fewest(k handover.Kind) int {
+// fewest is what a door gets first of all, if there are so many descriptors for all doors.
+func fewest(k handover.Kind, all int) int {
 	if k == handover.API {
-		return fewestAPI
+		return max(fewestAPI, min(all/4, appetiteOf(k).connections))
 	}
 	return fewConnections
 }
@@ -50,16 +54,16 @@ func shareOut(limit uint64, doors []handover.Kind) map[handover.Kind]int {
 	const plenty = 1 << 20 // far more than all doors want
 	descriptors := int(min(limit, plenty))
 	rest := descriptors - min(descriptors/2, meshDescriptors+ownDescriptors)
-	wanted := 0
+	all, wanted := rest, 0
 	for _, k := range doors {
 		a := appetiteOf(k)
-		rest -= fewest(k) * a.cost
-		wanted += (a.connections - fewest(k)) * a.cost
+		rest -= fewest(k, all) * a.cost
+		wanted += (a.connections - fewest(k, all)) * a.cost
 	}
 	rest = max(rest, 0)
 	shares := make(map[handover.Kind]int)
 	for _, k := range doors {
-		a, few := appetiteOf(k), fewest(k)
+		a, few := appetiteOf(k), fewest(k, all)
 		more := a.connections - few
 		if rest < wanted {
 			more = int(int64(more) * int64(rest) / int64(wanted))

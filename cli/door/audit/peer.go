@@ -24,6 +24,9 @@ type Client struct {
 	pid  int32
 }
 
+// Local reports whether the client is a process of this host.
+func (c Client) Local() bool { return c.pid != 0 }
+
 // ClientOf tells the client of a connection: an address, or a process of this host. It is false
 // where nobody can tell, as for a process of another container.
 func ClientOf(c net.Conn) (Client, bool) {
