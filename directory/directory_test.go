@@ -379,3 +379,40 @@ func TestStatusText(t *testing.T) {
 		}
 	}
 }
+
+// A mapping is touched and released only as what it is: another hash, generation, stamp or backend is
+// another mapping.
+func TestAnotherMappingIsNotTouched(t *testing.T) {
+	d := newDirectory()
+	m, _, _ := d.Supersede("", 5, b1, true, start, 0)
+	for name, change := range map[string]func(*Mapping){
+		"hash":       func(m *Mapping) { m.Hash++ },
+		"generation": func(m *Mapping) { m.Generation++ },
+		"stamp":      func(m *Mapping) { m.Stamp++ },
+		"backend":    func(m *Mapping) { m.Backend = b2 },
+	} {
+		other := m
+		change(&other)
+		if got, ok := d.Release("", other); ok {
+			t.Errorf("with another %s %+v is released", name, got)
+		}
+	}
+	m, ok := d.Release("", m)
+	if !ok {
+		t.Fatal("not released")
+	}
+	for name, change := range map[string]func(*Mapping){
+		"generation": func(m *Mapping) { m.Generation++ },
+		"stamp":      func(m *Mapping) { m.Stamp++ },
+		"backend":    func(m *Mapping) { m.Backend = b2 },
+	} {
+		other := m
+		change(&other)
+		if got, ok := d.Touch("", other, start.Add(time.Minute)); ok {
+			t.Errorf("with another %s %+v is touched", name, got)
+		}
+	}
+	if _, ok := d.Touch("", m, start.Add(time.Minute)); !ok {
+		t.Error("the mapping itself is not touched")
+	}
+}

@@ -102,3 +102,21 @@ func TestSweepGivesMemoryBack(t *testing.T) {
 		}
 	}
 }
+
+// A sweep of a group gives memory back once all leaves of a lock have been swept.
+func TestSweepOfAGroupGivesMemoryBack(t *testing.T) {
+	d := newDirectory()
+	rows := crowd(2000, 1)
+	d.Merge("", rows, start, nil)
+	last := d.Ends(Mapping{Activity: start.Tick()})
+	removed := 0
+	for group := range 256 {
+		removed += d.SweepGroup("", uint8(group), last.Add(time.Minute))
+	}
+	if removed != len(rows) {
+		t.Fatalf("%d rows removed of %d", removed, len(rows))
+	}
+	if l := d.shard("").group(0).lockOf(0); !l.bare() {
+		t.Errorf("room for %d rows is kept", len(l.pack))
+	}
+}

@@ -356,3 +356,36 @@ func TestTombstonesAreBounded(t *testing.T) {
 		t.Error("a change that was never merged is covered")
 	}
 }
+
+// Two tables have nothing in common if both have backends, of different meshes, and none is in both;
+// one that was removed counts.
+func TestDisjoint(t *testing.T) {
+	table := func(mesh MeshID, addrs ...netip.Addr) *Table {
+		var backends []ring.Backend
+		for _, addr := range addrs {
+			backends = append(backends, ring.Backend{Addr: addr, VHosts: 100})
+		}
+		return NewTable(mesh, "d1", backends)
+	}
+	removed := table(mesh1, b1, b2)
+	c, err := removed.Remove(50, "d1", b2)
+	apply(t, removed, c, err)
+	for _, test := range []struct {
+		name       string
+		ours, them *Table
+		want       bool
+	}{
+		{"different backends", table(mesh1, b1), table(mesh2, b2), true},
+		{"one in common", table(mesh1, b1, b2), table(mesh2, b2, b3), false},
+		{"one that was removed in common", removed, table(mesh2, b2), false},
+		{"one mesh", table(mesh1, b1), table(mesh1, b2), false},
+		{"this one of no mesh", table(0, b1), table(mesh2, b2), false},
+		{"the other of no mesh", table(mesh1, b1), table(0, b2), false},
+		{"this one empty", table(mesh1), table(mesh2, b2), false},
+		{"the other empty", table(mesh1, b1), table(mesh2), false},
+	} {
+		if got := test.ours.Disjoint(test.them.Snapshot()); got != test.want {
+			t.Errorf("%s: disjoint %v, want %v", test.name, got, test.want)
+		}
+	}
+}

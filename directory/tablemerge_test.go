@@ -241,3 +241,24 @@ func TestConcurrentCommandsHold(t *testing.T) {
 		}
 	}
 }
+
+// A table that joins another mesh forgets configured backends altogether: they are no tombstones.
+func TestJoinLeavesNoTombstones(t *testing.T) {
+	table := NewTable(mesh1, "d1", configured())
+	c, err := table.Add(50, "d1", b3, "", "hdd", nil)
+	apply(t, table, c, err)
+	c, err = table.Remove(51, "d1", b3)
+	apply(t, table, c, err)
+	table.Join(mesh2)
+	for _, addr := range []netip.Addr{b1, b2} {
+		if row, ok := table.Row(addr); ok {
+			t.Errorf("%v is still known: %+v", addr, row)
+		}
+	}
+	if _, ok := table.Row(b3); !ok {
+		t.Error("what a command removed is no longer known")
+	}
+	if table.absent != 1 || len(table.tags) != 0 {
+		t.Errorf("%d tombstones and the tags %v are counted, want one and none", table.absent, table.tags)
+	}
+}
