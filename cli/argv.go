@@ -8,8 +8,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// commandLine is a command line in good order. urfave/cli wants flags before arguments, and global flags before the
-// command; people write both anywhere ("director -a d1:9091 move alice 192.0.2.2 --json").
+// commandLine is a command line in good order. urfave/cli wants flags before arguments, and global
+// flags before the command; people write both anywhere ("director -a d1:9091 move alice 192.0.2.2
+// --json").
 type commandLine struct {
 	program string
 	path    []string     // command and subcommand
@@ -95,7 +96,8 @@ func (l *commandLine) withoutCommand() error {
 	return nil
 }
 
-// checkFlags reports flags that the command does not have and values that they cannot have, in words of ours: urfave/cli's are Go's.
+// checkFlags reports flags that the command does not have and values that they cannot have, in
+// words of ours: urfave/cli's are Go's.
 func (l *commandLine) checkFlags() error {
 	for i := 0; i < len(l.flags); i++ {
 		word := l.flags[i]

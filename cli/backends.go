@@ -149,7 +149,8 @@ type change struct {
 	after     func(api.IP, api.Outcome)
 }
 
-// changeBackends does it, one address after the other. If several fail, all are told and the first decides the exit status.
+// changeBackends does it, one address after the other. If several fail, all are told and the first
+// decides the exit status.
 func (s *session) changeBackends(c *cli.Context, client *api.Client, host string, ch change) error {
 	addrs, err := s.resolve(c, host)
 	if err != nil {
@@ -185,7 +186,8 @@ func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, c
 	return s.done(c, outcome)
 }
 
-// done ends a command that changed something: it remarks what an operator should know, and with --json prints the outcome.
+// done ends a command that changed something: it remarks what an operator should know, and with
+// --json prints the outcome.
 func (s *session) done(c *cli.Context, o api.Outcome) error {
 	s.failedDirectors(o)
 	s.sessionsLeft(o)
@@ -195,7 +197,8 @@ func (s *session) done(c *cli.Context, o api.Outcome) error {
 	return nil
 }
 
-// sessionsLeft remarks that sessions of a user go on where the user is no more: the exit status of inherited commands does not tell.
+// sessionsLeft remarks that sessions of a user go on where the user is no more: the exit status of
+// inherited commands does not tell.
 func (s *session) sessionsLeft(o api.Outcome) {
 	for _, left := range o.SessionsLeft {
 		s.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)

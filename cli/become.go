@@ -11,7 +11,8 @@ import (
 	"directormesh/cli/api"
 )
 
-// SystemBecome makes this process, which root has started, another user's for good: what it may read and run is then what that user may.
+// SystemBecome makes this process, which root has started, another user's for good: what it may
+// read and run is then what that user may.
 func SystemBecome(name string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("only root can check as another user; run this as %s", name)

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A check as root says as whom it checked; a check as the director's user sees what that one may not read.
+// A check as root says as whom it checked; a check as the director's user sees what that one may
+// not read.
 func TestCheckAs(t *testing.T) {
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys")

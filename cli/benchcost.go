@@ -8,8 +8,8 @@ import (
 	"directormesh/cli/api"
 )
 
-// costs finds out what directors use of their machines while they are under load, for those that can be asked: an address may
-// also be the socket of a door, or of a Dovecot.
+// costs finds out what directors use of their machines while they are under load, for those that
+// can be asked: an address may also be the socket of a door, or of a Dovecot.
 type costs struct {
 	clients []*api.Client // nil: cannot be asked
 	before  []api.Usage
@@ -42,7 +42,8 @@ func (k *costs) begin(ctx context.Context) {
 	}
 }
 
-// end returns what has been used since, and how much memory is in use now; zero where that is not known.
+// end returns what has been used since, and how much memory is in use now; zero where that is not
+// known.
 func (k *costs) end(ctx context.Context) []api.Usage {
 	used := make([]api.Usage, len(k.clients))
 	for i, client := range k.clients {

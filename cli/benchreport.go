@@ -50,7 +50,8 @@ type benchLatency struct {
 	Max  float64 `json:"max"`
 }
 
-// benchBucket counts the answers that took less than some time, and not less than that of the bucket before.
+// benchBucket counts the answers that took less than some time, and not less than that of the
+// bucket before.
 type benchBucket struct {
 	Below   float64 `json:"below_us"`
 	Lookups int64   `json:"lookups"`
@@ -108,7 +109,8 @@ func latencyOf(h *hdrhistogram.Histogram) benchLatency {
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// buckets sums a histogram up by powers of two of a microsecond, from the fastest answer to the slowest.
+// buckets sums a histogram up by powers of two of a microsecond, from the fastest answer to the
+// slowest.
 func buckets(h *hdrhistogram.Histogram) []benchBucket {
 	all := []benchBucket{}
 	for _, bar := range h.Distribution() {

@@ -34,8 +34,8 @@ which it asks the director.
 	}
 }
 
-// words returns the command words that may follow at each place, and the flags of each command, both by the command so far
-// ("", "ring", "ring status").
+// words returns the command words that may follow at each place, and the flags of each command,
+// both by the command so far ("", "ring", "ring status").
 type words struct {
 	place string
 	next  []*cli.Command
@@ -73,14 +73,15 @@ var pathFlags = []string{
 	"auth-login-socket", "userdb-socket", "auth-userdb-socket", "authreply-socket", "admin-socket",
 }
 
-// argumentWords are what may stand as an argument, by the command and how many arguments come before. A word in parentheses is a query:
-// the first column of what it prints.
+// argumentWords are what may stand as an argument, by the command and how many arguments come
+// before. A word in parentheses is a query: the first column of what it prints.
 var argumentWords = []struct{ place, words string }{
 	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"}, {"down 0", "(status)"}, {"map 0", "(status)"},
 	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"}, {"completion 0", "bash zsh fish"},
 }
 
-// valueFlags are all flags that take a value, as they are typed: those whose values are paths, those with choices and the others.
+// valueFlags are all flags that take a value, as they are typed: those whose values are paths,
+// those with choices and the others.
 func valueFlags(commands []*cli.Command) (paths, chosen, others []string) {
 	seen := make(map[string]bool)
 	for _, p := range completionWords(commands) {

@@ -117,8 +117,8 @@ func (s *session) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, e
 	return daemon.New(daemon.Config{Options: options, Version: s.Version, LogOutput: s.Stderr})
 }
 
-// devReady waits until the directors are synced, logs the sample users in at different directors, and waits until the first
-// one knows them all.
+// devReady waits until the directors are synced, logs the sample users in at different directors,
+// and waits until the first one knows them all.
 func (s *session) devReady(ctx context.Context, dir string) error {
 	clients := make([]*api.Client, devDirectors)
 	for i := range clients {

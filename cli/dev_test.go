@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// The sample directors start, can be asked at the address that is printed, and leave nothing behind.
+// The sample directors start, can be asked at the address that is printed, and leave nothing
+// behind.
 func TestDev(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -1,11 +1,12 @@
-// Package cli is the command line of a director: one file per command. Commands that ask a director know of it only what
-// cli/api offers; serve and dev run directors by cli/daemon. This package owns arguments, tables, messages and exit
-// statuses, which for the commands inherited from "doveadm director" are those of Dovecot 2.3.
+// Package cli is the command line of a director: one file per command. Commands that ask a director
+// know of it only what cli/api offers; serve and dev run directors by cli/daemon. This package owns
+// arguments, tables, messages and exit statuses, which for the commands inherited from "doveadm
+// director" are those of Dovecot 2.3.
 //
 // # Conventions
 //
-// Data goes to stdout, everything else to stderr: errors in one line that says what to do ("Error: …"), remarks, progress.
-// With --json, stdout stays empty when a command fails.
+// Data goes to stdout, everything else to stderr: errors in one line that says what to do ("Error:
+// …"), remarks, progress. With --json, stdout stays empty when a command fails.
 //
 // # Exit statuses
 //

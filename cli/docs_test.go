@@ -90,7 +90,8 @@ var (
 	goFile   = regexp.MustCompile("`([\\w*/]+\\.go)`")
 )
 
-// TestDocuments checks that what the documents name is there: files and headings to which they link, Go files and tests.
+// TestDocuments checks that what the documents name is there: files and headings to which they
+// link, Go files and tests.
 func TestDocuments(t *testing.T) {
 	r := readRepository(t)
 	for _, document := range r.documents {

@@ -11,7 +11,8 @@ import (
 
 var versionPattern = regexp.MustCompile(`go1[0-9A-Za-z.-]*`)
 
-// cutAfter listens on a socket that passes everything to and from another one, but breaks after so many bytes of answers.
+// cutAfter listens on a socket that passes everything to and from another one, but breaks after so
+// many bytes of answers.
 func cutAfter(t *testing.T, socket string, bytes int64) string {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(socket), "cut.sock")

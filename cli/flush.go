@@ -82,7 +82,8 @@ func (s *session) flushEach(c *cli.Context, client *api.Client, targets []netip.
 	}
 	show.end()
 	if c.Bool("json") && !c.Bool("forget") && (len(failures) == 0 || len(show.last()) > 0) {
-		// Also of flushes that did not end well, or that are no longer watched: this is how they stand.
+		// Also of flushes that did not end well, or that are no longer watched: this is how they
+		// stand.
 		if err := s.printJSON(api.Flushes{Flushes: show.last()}); err != nil {
 			return err
 		}

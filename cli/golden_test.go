@@ -105,7 +105,8 @@ func TestHelp(t *testing.T) {
 	golden(t, "help.txt", out.String())
 }
 
-// A command that fails prints nothing on stdout when it was asked for JSON, however far it had come.
+// A command that fails prints nothing on stdout when it was asked for JSON, however far it had
+// come.
 func TestFailureLeavesJSONEmpty(t *testing.T) {
 	d := httpapitest.Sample()
 	d.MappingsIs = make([]api.Mapping, 100000)

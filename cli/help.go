@@ -176,7 +176,8 @@ func flagName(f cli.Flag) string {
 	return name
 }
 
-// placeholder names the value of a flag. Settings bring their own in DefaultText, which urfave/cli uses for its own help only.
+// placeholder names the value of a flag. Settings bring their own in DefaultText, which urfave/cli
+// uses for its own help only.
 func placeholder(long, given string) string {
 	if given != "" {
 		return given

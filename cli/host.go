@@ -10,10 +10,12 @@ import (
 	"directormesh/ring"
 )
 
-// resolve returns the addresses of a backend as it was named: by address, or by a name that this host resolves.
+// resolve returns the addresses of a backend as it was named: by address, or by a name that this
+// host resolves.
 func (s *session) resolve(c *cli.Context, host string) ([]netip.Addr, error) {
 	if strings.Trim(host, "0123456789") == "" {
-		// inet_aton would take a lone number for an address; whoever types one has forgotten the host.
+		// inet_aton would take a lone number for an address; whoever types one has forgotten the
+		// host.
 		return nil, usagef(c, "Invalid host '%s'", host)
 	}
 	if addr, err := ring.ParseAddr(host); err == nil {

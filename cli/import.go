@@ -62,8 +62,8 @@ the mesh has stay, and are named.
 	}
 }
 
-// follow imports until ctx ends. Only the first time must succeed: later the other director may be gone for a while, or
-// this one.
+// follow imports until ctx ends. Only the first time must succeed: later the other director may be
+// gone for a while, or this one.
 func (s *session) follow(ctx context.Context, i *importer) error {
 	i.taken = make(map[importedUser]importedPlace)
 	r, err := i.run(ctx)

@@ -93,7 +93,8 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// Many users go in several requests, none twice; what the mesh does not take is counted. JSON tells the same.
+// Many users go in several requests, none twice; what the mesh does not take is counted. JSON tells
+// the same.
 func TestImportMany(t *testing.T) {
 	theirs := httpapitest.Sample()
 	theirs.MappingsIs = nil
@@ -286,7 +287,8 @@ func TestImportAgain(t *testing.T) {
 	}
 }
 
-// following ends without an error when it is interrupted, and goes on when the other director does not answer for a while.
+// following ends without an error when it is interrupted, and goes on when the other director does
+// not answer for a while.
 func TestImportFollow(t *testing.T) {
 	ours := taking()
 	client, err := api.NewClient(httpapitest.Serve(t, ours, zerolog.Nop()))

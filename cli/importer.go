@@ -19,10 +19,11 @@ type importer struct {
 	show   *importProgress
 	remark func(format string, args ...any)
 
-	// taken are the users as the mesh has got them from earlier runs, so that only changes are sent again; nil if there will be one
-	// run only.
+	// taken are the users as the mesh has got them from earlier runs, so that only changes are sent
+	// again; nil if there will be one run only.
 	taken map[importedUser]importedPlace
-	// seen are the backends that the other director has had: only of those does a remove there mean a remove here.
+	// seen are the backends that the other director has had: only of those does a remove there mean
+	// a remove here.
 	seen   map[netip.Addr]bool
 	warned map[string]bool // remarks are made once
 }
@@ -214,7 +215,8 @@ func (p *importPass) add(ctx context.Context, u doveadm.User, tag string, listed
 	return p.send(ctx)
 }
 
-// send hands a batch to the mesh. If it does not take all, nobody knows which, so all will be sent again.
+// send hands a batch to the mesh. If it does not take all, nobody knows which, so all will be sent
+// again.
 func (p *importPass) send(ctx context.Context) error {
 	if len(p.batch) == 0 {
 		return nil
@@ -240,8 +242,8 @@ type backendChange struct {
 	text string
 }
 
-// backendChanges returns what makes our backends like theirs, and those that only we have. Backends that they had before and
-// have no more are removed. A tag cannot be changed.
+// backendChanges returns what makes our backends like theirs, and those that only we have. Backends
+// that they had before and have no more are removed. A tag cannot be changed.
 func backendChanges(theirs, ours []api.Backend, before map[netip.Addr]bool) (changes []backendChange, extra []api.IP, err error) {
 	have := make(map[netip.Addr]api.Backend, len(ours))
 	for _, b := range ours {

@@ -8,7 +8,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// importProgress shows on stderr how an import goes: a bar on a terminal, a line now and then elsewhere.
+// importProgress shows on stderr how an import goes: a bar on a terminal, a line now and then
+// elsewhere.
 type importProgress struct {
 	out      io.Writer
 	terminal bool

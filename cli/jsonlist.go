@@ -10,8 +10,9 @@ import (
 	"directormesh/cli/api"
 )
 
-// jsonList prints {"name":[…]} with one element a line. It may be long: elements wait in a temporary file until the list is
-// complete, because a command that fails must have printed nothing.
+// jsonList prints {"name":[…]} with one element a line. It may be long: elements wait in a
+// temporary file until the list is complete, because a command that fails must have printed
+// nothing.
 type jsonList struct {
 	name  string
 	out   io.Writer

@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// constantText is a string that is written down, perhaps in several parts. Only its beginning matters.
+// constantText is a string that is written down, perhaps in several parts. Only its beginning
+// matters.
 func constantText(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -19,7 +19,8 @@ var jsonType = map[string]string{
 	"Int": "number", "Int64": "number", "Uint32": "number", "Uint64": "number", "Float64": "number",
 }
 
-// Every field of every log line has one type, and times have their unit in the name: who searches logs knows a field by its name.
+// Every field of every log line has one type, and times have their unit in the name: who searches
+// logs knows a field by its name.
 func TestLogFields(t *testing.T) {
 	fields := make(map[string]map[string]bool) // name → types
 	note := func(name, kind string) {

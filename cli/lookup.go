@@ -130,8 +130,8 @@ type jsonPrinter struct{ list *jsonList }
 func (p jsonPrinter) print(a api.LookupAnswer) error { return p.list.add(a) }
 func (p jsonPrinter) end() error                     { return p.list.print() }
 
-// oddNames remembers names that JSON cannot carry, so that one of them does not spoil a list of a million: they travel as
-// empty names, which the director refuses one by one.
+// oddNames remembers names that JSON cannot carry, so that one of them does not spoil a list of a
+// million: they travel as empty names, which the director refuses one by one.
 type oddNames struct {
 	mu      sync.Mutex // requests are read by one goroutine, answers by another
 	byIndex map[int]string

@@ -159,7 +159,8 @@ func (s *session) mapJSON(c *cli.Context, client *api.Client, filter api.Mapping
 	return list.print()
 }
 
-// users are names by hash; of several with one hash the last in the file comes first, as doveadm has it.
+// users are names by hash; of several with one hash the last in the file comes first, as doveadm
+// has it.
 type users map[ring.UserHash][]string
 
 // readUsers reads the names of -f, if there is one, and hashes them as the director does.

@@ -45,7 +45,8 @@ const (
 	utf16SmallMark = "\xff\xfe"
 )
 
-// readNames yields the lines of a file of user names without their line ends; empty ones are left out.
+// readNames yields the lines of a file of user names without their line ends; empty ones are left
+// out.
 func readNames(in io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		lines := bufio.NewScanner(in)

@@ -14,8 +14,8 @@ import (
 	"directormesh/cli/api"
 )
 
-// The layout of tables is doveadm's: column widths come from the titles and the first rows, surplus space goes to one
-// column, and cells are never cut.
+// The layout of tables is doveadm's: column widths come from the titles and the first rows, surplus
+// space goes to one column, and cells are never cut.
 const (
 	layoutRows   = 100 // rows that decide the widths
 	plainWidth   = 80  // of an output that is no terminal
@@ -28,7 +28,8 @@ type column struct {
 	expands bool // gets half of the space that is left
 }
 
-// table prints rows in columns. Rows beyond the first hundred are printed as they come, so a table may be long.
+// table prints rows in columns. Rows beyond the first hundred are printed as they come, so a table
+// may be long.
 type table struct {
 	out     *bufio.Writer
 	columns []column
@@ -94,8 +95,8 @@ func (t *table) begin() error {
 	return nil
 }
 
-// blocks returns which columns can stand beside each other on the screen; the second block and all others begin with the key, by which
-// rows are known again.
+// blocks returns which columns can stand beside each other on the screen; the second block and all
+// others begin with the key, by which rows are known again.
 func (t *table) blocks() [][]int {
 	blocks := [][]int{{0}}
 	width := t.needs(0)
@@ -124,7 +125,8 @@ func (t *table) needs(column int) int {
 	return width
 }
 
-// fold prints the blocks below each other. Such tables are short, so later rows, of which there are none, would stand alone.
+// fold prints the blocks below each other. Such tables are short, so later rows, of which there are
+// none, would stand alone.
 func (t *table) fold(blocks [][]int) error {
 	for n, columns := range blocks {
 		if n > 0 {
@@ -149,7 +151,8 @@ func (t *table) fold(blocks [][]int) error {
 	return nil
 }
 
-// layOut decides the widths. The steps are exactly doveadm's, down to a total that is not updated while columns shrink.
+// layOut decides the widths. The steps are exactly doveadm's, down to a total that is not updated
+// while columns shrink.
 func (t *table) layOut() {
 	n := len(t.columns)
 	t.widths = make([]int, n)

@@ -33,7 +33,8 @@ func TestTableLayout(t *testing.T) {
 		{"too wide, the last column gives way", []column{{title: "a"}, {title: "b"}}, [][]string{{strings.Repeat("x", 11), strings.Repeat("y", 79)}, {"x", "y"}},
 			"a           b" + strings.Repeat(" ", 67) + "\n" + strings.Repeat("x", 11) + " " + strings.Repeat("y", 79) + "\n" +
 				"x           y" + strings.Repeat(" ", 67) + "\n"},
-		// total is 50+1+50 = 101, 21 too many; the last column has 10 to spare, gives half of them, then the first gives 21.
+		// total is 50+1+50 = 101, 21 too many; the last column has 10 to spare, gives half of them,
+		// then the first gives 21.
 		{"too wide, two columns give way", []column{{title: strings.Repeat("a", 10)}, {title: strings.Repeat("b", 40)}},
 			[][]string{{strings.Repeat("x", 50), strings.Repeat("y", 50)}},
 			strings.Repeat("a", 10) + strings.Repeat(" ", 19) + " " + strings.Repeat("b", 40) + strings.Repeat(" ", 5) + "\n" +
@@ -89,7 +90,8 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// A table with columns of ours is folded on a terminal that is too narrow: each line fits, and those below begin with the key.
+// A table with columns of ours is folded on a terminal that is too narrow: each line fits, and
+// those below begin with the key.
 func TestTableFolds(t *testing.T) {
 	var out strings.Builder
 	table := newTable(&out, column{title: "director ip"}, column{title: "status"}, column{title: "name"}, column{title: "reachable"})
@@ -170,7 +172,8 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	}
 }
 
-// Sessions that go on although they were to end are remarked, and told in JSON; the exit status stays.
+// Sessions that go on although they were to end are remarked, and told in JSON; the exit status
+// stays.
 func TestSessionsLeftAreRemarked(t *testing.T) {
 	d := httpapitest.Sample()
 	d.OutcomeIs = func(api.Operation) (api.Outcome, error) {

@@ -110,9 +110,10 @@ func timeLeft(f api.Flush) (time.Duration, bool) {
 	return time.Duration(float64(took) / float64(f.Moved) * float64(f.Total-f.Moved)).Round(time.Second), took > 0
 }
 
-// draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it has news. A bar needs a number
-// of users: before there is one nothing is drawn, and a flush that ends without any is told in a line. What goes wrong with the
-// drawing is no reason to give up the flush.
+// draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it
+// has news. A bar needs a number of users: before there is one nothing is drawn, and a flush that
+// ends without any is told in a line. What goes wrong with the drawing is no reason to give up the
+// flush.
 func (p *progress) draw(id api.FlushID, f api.Flush) {
 	total := int64(max(f.Total, f.Moved))
 	if total == 0 {

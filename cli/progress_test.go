@@ -83,8 +83,8 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// A flush that has found no users yet, or never finds any, is no reason to fail on a terminal; neither are more users moved than
-// there were, as after a director took a flush over.
+// A flush that has found no users yet, or never finds any, is no reason to fail on a terminal;
+// neither are more users moved than there were, as after a director took a flush over.
 func TestBarWithoutUsers(t *testing.T) {
 	now := time.Now()
 	for name, tt := range map[string]struct {

@@ -110,7 +110,8 @@ func directorStatus(d api.Director) string {
 	return d.State
 }
 
-// reachable is whether a director is heard, and if not, since when; it says so within a second, while the status still is what it was.
+// reachable is whether a director is heard, and if not, since when; it says so within a second,
+// while the status still is what it was.
 func (s *session) reachable(d api.Director) string {
 	switch {
 	case d.Type == api.TypeSelf:
@@ -219,7 +220,8 @@ stop it, and the others forget it.
 	}
 }
 
-// changeRing carries out a change of the directors; name is that of the one that is meant, if it was given by name.
+// changeRing carries out a change of the directors; name is that of the one that is meant, if it
+// was given by name.
 func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operation, name string) error {
 	outcome, err := client.Do(c.Context, op)
 	switch e := told(err); {

@@ -110,8 +110,8 @@ func (s *session) serve(c *cli.Context) error {
 // namePause is how long serve waits before it asks name servers again that have not answered.
 const namePause = 5 * time.Second
 
-// loadPatiently reads the settings, again and again for as long as nothing is wrong with them but that no
-// name server answers: after a power cut everything comes up at the same time.
+// loadPatiently reads the settings, again and again for as long as nothing is wrong with them but
+// that no name server answers: after a power cut everything comes up at the same time.
 func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options, error)) (daemon.Options, error) {
 	for first := true; ; first = false {
 		options, err := load()
@@ -137,7 +137,8 @@ func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options
 	}
 }
 
-// check reads the settings as the user as whom the director will run: root may read more than that one.
+// check reads the settings as the user as whom the director will run: root may read more than that
+// one.
 func (s *session) check(c *cli.Context, load func() (daemon.Options, error)) error {
 	who := ""
 	if c.IsSet("as") {

@@ -380,8 +380,8 @@ func TestStatusText(t *testing.T) {
 	}
 }
 
-// A mapping is touched and released only as what it is: another hash, generation, stamp or backend is
-// another mapping.
+// A mapping is touched and released only as what it is: another hash, generation, stamp or backend
+// is another mapping.
 func TestAnotherMappingIsNotTouched(t *testing.T) {
 	d := newDirectory()
 	m, _, _ := d.Supersede("", 5, b1, true, start, 0)

@@ -8,8 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// Lookups that take no lock find users who stay, whatever happens around them: neighbours come and die, leaves grow and shrink, and
-// backends get the ids of others.
+// Lookups that take no lock find users who stay, whatever happens around them: neighbours come and
+// die, leaves grow and shrink, and backends get the ids of others.
 func TestPeeksWhileLeavesChange(t *testing.T) {
 	d := newDirectory()
 	const stable, neighbours = 64, 400

@@ -158,7 +158,8 @@ func (m *merger) mergeRow(l *held, at int, incoming row) Merged {
 		l.replace(at, next)
 	}
 	out.Mapping = next.mapping(v)
-	// A row that stays dead is nobody's business, even if its activity is later now, unless it is that of a move.
+	// A row that stays dead is nobody's business, even if its activity is later now, unless it is
+	// that of a move.
 	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next) || out.Before.Moving || out.Mapping.Moving
 	return out
 }

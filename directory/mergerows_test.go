@@ -208,7 +208,8 @@ func TestMergeKeepsActivityOfTheLoser(t *testing.T) {
 	}
 }
 
-// A mapping that was superseded does not come back at whoever hears late, when the backend of its successor has been removed meanwhile.
+// A mapping that was superseded does not come back at whoever hears late, when the backend of its
+// successor has been removed meanwhile.
 func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 	former := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
 	successor := Mapping{Hash: 5, Backend: b2, Generation: 2, Activity: start.Tick(), Stamp: start.Tick() + 1}
@@ -253,8 +254,8 @@ func TestSortedRun(t *testing.T) {
 	}
 }
 
-// A row is past its end at the very tick at which its time is over: what comes then takes its place,
-// whatever its generation, and what comes with that activity is dropped.
+// A row is past its end at the very tick at which its time is over: what comes then takes its
+// place, whatever its generation, and what comes with that activity is dropped.
 func TestMergeAtTheEndOfLife(t *testing.T) {
 	for _, test := range []struct {
 		name string

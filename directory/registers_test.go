@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// These tests find a register that somebody adds to a row and forgets somewhere: each fills every field
-// of the row by reflection.
+// These tests find a register that somebody adds to a row and forgets somewhere: each fills every
+// field of the row by reflection.
 
 var stampType = reflect.TypeFor[Stamp]()
 

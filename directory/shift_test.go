@@ -142,7 +142,8 @@ func TestStampsOfRowsAreAllKnown(t *testing.T) {
 	}
 }
 
-// Of a change only the rows are left out that hold something too late; one of the last stamp is not.
+// Of a change only the rows are left out that hold something too late; one of the last stamp is
+// not.
 func TestUntilKeepsTheOtherRows(t *testing.T) {
 	b := func(addr netip.Addr, stamp Stamp) BackendRow { return BackendRow{Addr: addr, Forgotten: stamp} }
 	d := func(addr netip.Addr, stamp Stamp) DirectorRow {

@@ -99,7 +99,8 @@ func TestSummariesComeAndGo(t *testing.T) {
 	}
 }
 
-// A clock that is set back a little brings users back to life who have been buried: activity of theirs counts, and so do they.
+// A clock that is set back a little brings users back to life who have been buried: activity of
+// theirs counts, and so do they.
 func TestTouchOfTheBuried(t *testing.T) {
 	d := newDirectory()
 	d.summarizedRows = 1

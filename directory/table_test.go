@@ -222,8 +222,8 @@ func TestUpdateChecks(t *testing.T) {
 	}
 }
 
-// What was said last holds, also if it only repeats what was so; but the state keeps the time of its last change, and neither an add
-// nor a flush is one.
+// What was said last holds, also if it only repeats what was so; but the state keeps the time of
+// its last change, and neither an add nor a flush is one.
 func TestStateSince(t *testing.T) {
 	table := NewTable(mesh1, "d1", configured())
 	var stamp Stamp
@@ -357,8 +357,8 @@ func TestTombstonesAreBounded(t *testing.T) {
 	}
 }
 
-// Two tables have nothing in common if both have backends, of different meshes, and none is in both;
-// one that was removed counts.
+// Two tables have nothing in common if both have backends, of different meshes, and none is in
+// both; one that was removed counts.
 func TestDisjoint(t *testing.T) {
 	table := func(mesh MeshID, addrs ...netip.Addr) *Table {
 		var backends []ring.Backend

@@ -132,8 +132,8 @@ func usable(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && a.Zone() == ""
 }
 
-// preferred says whether a is better than b: private before public, IPv4 before IPv6, then the lower, so that the choice does not
-// depend on the order of interfaces.
+// preferred says whether a is better than b: private before public, IPv4 before IPv6, then the
+// lower, so that the choice does not depend on the order of interfaces.
 func preferred(a, b netip.Addr) bool {
 	if a.IsPrivate() != b.IsPrivate() {
 		return a.IsPrivate()
@@ -144,7 +144,8 @@ func preferred(a, b netip.Addr) bool {
 	return a.Less(b)
 }
 
-// resolveSeed returns all addresses of a seed. Names are looked up each time: what a name meant at start may be gone.
+// resolveSeed returns all addresses of a seed. Names are looked up each time: what a name meant at
+// start may be gone.
 func (n *Node) resolveSeed(ctx context.Context, s seed) ([]netip.AddrPort, error) {
 	if addr, err := netip.ParseAddr(s.host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), s.port)}, nil

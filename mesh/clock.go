@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// A suspendClock is a monotonic clock that goes on while the machine sleeps. Lookups read it, so it must be cheap: normally it is
-// Go's own monotonic clock, which costs no system call but stands still during a suspend. A suspend shows as the wall clock
-// running ahead of the monotonic one; only then is the kernel's suspend-proof clock asked how long it was. (A step of the wall
-// clock looks the same and costs one system call.) Safe for concurrent use.
+// A suspendClock is a monotonic clock that goes on while the machine sleeps. Lookups read it, so it
+// must be cheap: normally it is Go's own monotonic clock, which costs no system call but stands
+// still during a suspend. A suspend shows as the wall clock running ahead of the monotonic one;
+// only then is the kernel's suspend-proof clock asked how long it was. (A step of the wall clock
+// looks the same and costs one system call.) Safe for concurrent use.
 type suspendClock struct {
 	read func() (wall, mono time.Duration) // each since a moment of its own
 	boot func() (time.Duration, bool)      // the kernel's clock; false where there is none
@@ -20,7 +21,8 @@ type clockBase struct {
 	wall, mono, boot time.Duration
 }
 
-// suspicious is how far the wall clock may run away from the monotonic one, by slewing or scheduling, before the kernel is asked.
+// suspicious is how far the wall clock may run away from the monotonic one, by slewing or
+// scheduling, before the kernel is asked.
 const suspicious = 250 * time.Millisecond
 
 func newSuspendClock() *suspendClock {
@@ -49,8 +51,8 @@ func (c *suspendClock) Now() time.Duration {
 	return base.boot + mono - base.mono
 }
 
-// rebase asks the kernel. It never sets this clock back: less than the old base and the monotonic clock make is only the time
-// between two readings.
+// rebase asks the kernel. It never sets this clock back: less than the old base and the monotonic
+// clock make is only the time between two readings.
 func (c *suspendClock) rebase(wall, mono time.Duration) *clockBase {
 	for {
 		old := c.base.Load()

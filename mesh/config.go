@@ -21,7 +21,8 @@ import (
 // DefaultPort is the port of the mesh where none is given.
 const DefaultPort = 9090
 
-// minExpire is the shortest user expire time: below it the waits at the end of a mapping's life would be all of its life.
+// minExpire is the shortest user expire time: below it the waits at the end of a mapping's life
+// would be all of its life.
 const minExpire = 10 * time.Second
 
 // Config is what New needs to know. The zero value of a field means what its comment says.
@@ -53,19 +54,22 @@ type Config struct {
 	Seed    uint64                                                       // of jitter, nonces and the boot id; 0: random
 }
 
-// A Kicker ends sessions on this director's host. Kick is called from up to 10,100 goroutines at once; how many sessions it ends at a
-// time is its own to limit. It must obey ctx, which ends with the node, and give up some time by itself; after 10 s nobody waits for
-// what it returns. known says that the kicker knows that count were all the sessions there were.
+// A Kicker ends sessions on this director's host. Kick is called from up to 10,100 goroutines at
+// once; how many sessions it ends at a time is its own to limit. It must obey ctx, which ends with
+// the node, and give up some time by itself; after 10 s nobody waits for what it returns. known
+// says that the kicker knows that count were all the sessions there were.
 type Kicker interface {
 	Kick(ctx context.Context, tag ring.Tag, target replica.KickTarget) (replica.KickResult, error)
 }
 
-// A Hook runs the operator's flush hook for one user who is being moved. Run must obey ctx, which ends at run.Cutoff.
+// A Hook runs the operator's flush hook for one user who is being moved. Run must obey ctx, which
+// ends at run.Cutoff.
 type Hook interface {
 	Run(ctx context.Context, run replica.RunHook) (ok bool, err error)
 }
 
-// check reports everything that is wrong with the configuration, each problem by the name of its setting.
+// check reports everything that is wrong with the configuration, each problem by the name of its
+// setting.
 func (cfg *Config) check() error {
 	var problems []error
 	wrong := func(setting, format string, args ...any) {
@@ -108,7 +112,8 @@ func (cfg *Config) check() error {
 	return errors.Join(problems...)
 }
 
-// checkName refuses names that would break a log line, a table column or a field of the wire format.
+// checkName refuses names that would break a log line, a table column or a field of the wire
+// format.
 func checkName(name, setting string, wrong func(setting, format string, args ...any)) {
 	if err := ring.CheckWord(name); err != nil {
 		wrong(setting, "%q %w", name, err)

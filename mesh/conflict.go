@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// newcomer is how long after its start a director gives way to another one of its name. One that has
-// been up for longer is not driven out by another that starts; it only says what it sees.
+// newcomer is how long after its start a director gives way to another one of its name. One that
+// has been up for longer is not driven out by another that starts; it only says what it sees.
 const newcomer = time.Minute
 
 // nameConflict decides what it means that another director has our name. Of two, the one that
-// started later must end. Both judge by the same figures, those of one handshake: no clock is asked,
-// and no message that could be a record of a life before.
+// started later must end. Both judge by the same figures, those of one handshake: no clock is
+// asked, and no message that could be a record of a life before.
 func (n *Node) nameConflict(e event) {
 	switch {
 	case e.boot == n.boot.Load():

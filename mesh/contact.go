@@ -8,7 +8,8 @@ import (
 
 const (
 	// maxContacts is how many directors that no stream has proven are dialled at once. Each may be
-	// an invention, and its address somebody else's. None takes longer than dialTime and openingTime.
+	// an invention, and its address somebody else's. None takes longer than dialTime and
+	// openingTime.
 	maxContacts = 16
 	// maxHeard of them may be such that no director here counts, so that the others need not wait
 	// until a thousand inventions have been tried.

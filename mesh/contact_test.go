@@ -50,8 +50,8 @@ func (a *abyss) count(by int) {
 	}
 }
 
-// TestInventedNames has memberlist believe in a thousand directors that are not there: few of them are
-// dialled at a time, and a director that is joins meanwhile.
+// TestInventedNames has memberlist believe in a thousand directors that are not there: few of them
+// are dialled at a time, and a director that is joins meanwhile.
 func TestInventedNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := &abyss{Network: netsim.New(1, netsim.Faults{Delay: time.Millisecond})}
@@ -110,8 +110,8 @@ func named(t *testing.T, network *netsim.Network, name string, i byte, change ..
 	return n, log
 }
 
-// TestRenamed starts a director again under another name at its address. Within moments nobody speaks
-// of the one before.
+// TestRenamed starts a director again under another name at its address. Within moments nobody
+// speaks of the one before.
 func TestRenamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})

@@ -13,7 +13,8 @@ type coreCounter struct {
 	read       func(c *replica.Counters) uint64
 }
 
-// coreCounters are all counts of the core. Entries of one name stand together and share a help text.
+// coreCounters are all counts of the core. Entries of one name stand together and share a help
+// text.
 func coreCounters() []coreCounter {
 	const (
 		waits   = "Lookups that had to wait, by reason."

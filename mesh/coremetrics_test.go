@@ -8,8 +8,8 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// TestCoreCounters checks that each count of the core is one metric, once, with a name by Prometheus'
-// conventions.
+// TestCoreCounters checks that each count of the core is one metric, once, with a name by
+// Prometheus' conventions.
 func TestCoreCounters(t *testing.T) {
 	var counters replica.Counters
 	fields := reflect.ValueOf(&counters).Elem()

@@ -14,9 +14,9 @@ import (
 	"directormesh/ring"
 )
 
-// delegate is what memberlist calls. Its methods copy what they are given and hand it over; none waits, because memberlist holds its
-// own lock around some of them and stops receiving packets during others. It is a type of its own so that these methods do not show
-// on Node.
+// delegate is what memberlist calls. Its methods copy what they are given and hand it over; none
+// waits, because memberlist holds its own lock around some of them and stops receiving packets
+// during others. It is a type of its own so that these methods do not show on Node.
 type delegate struct{ n *Node }
 
 var (
@@ -133,18 +133,20 @@ func (d delegate) NotifyJoin(node *memberlist.Node) { d.put(memberJoined, node) 
 // NotifyUpdate implements memberlist.EventDelegate.
 func (d delegate) NotifyUpdate(node *memberlist.Node) { d.put(memberJoined, node) }
 
-// NotifyLeave implements memberlist.EventDelegate. It does not tell a farewell from a failure; peers that leave say so on the streams.
+// NotifyLeave implements memberlist.EventDelegate. It does not tell a farewell from a failure;
+// peers that leave say so on the streams.
 func (d delegate) NotifyLeave(node *memberlist.Node) { d.put(memberGone, node) }
 
-// NotifyConflict implements memberlist.ConflictDelegate. That another director has our name is looked
-// into. Of two others the streams find out, where one of them is refused.
+// NotifyConflict implements memberlist.ConflictDelegate. That another director has our name is
+// looked into. Of two others the streams find out, where one of them is refused.
 func (d delegate) NotifyConflict(_, other *memberlist.Node) {
 	if other.Name == d.n.cfg.Name {
 		d.put(nameHeard, other)
 	}
 }
 
-// probeFailed is memberlist's DisableTcpPingsForNode, which it asks exactly when a direct probe has failed.
+// probeFailed is memberlist's DisableTcpPingsForNode, which it asks exactly when a direct probe has
+// failed.
 func (d delegate) probeFailed(name string) bool {
 	d.n.events.put(event{kind: probeFailed, name: name})
 	return false
@@ -197,8 +199,8 @@ func (n *Node) handleDelta(b []byte) {
 	}
 }
 
-// spread gossips a delta. What does not fit into a packet would stay in memberlist's queue for ever;
-// the streams carry it.
+// spread gossips a delta. What does not fit into a packet would stay in memberlist's queue for
+// ever; the streams carry it.
 func (n *Node) spread(e replica.Gossip) {
 	b, err := wire.Encode(e.Delta)
 	if err != nil || len(b) > n.gossip.limit {

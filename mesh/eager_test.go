@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// kernelEnds returns both ends of a TCP connection over loopback, the dialler's as the director uses it.
+// kernelEnds returns both ends of a TCP connection over loopback, the dialler's as the director
+// uses it.
 func kernelEnds(t *testing.T) (near, far net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -32,8 +33,9 @@ func kernelEnds(t *testing.T) (near, far net.Conn) {
 	return near, far
 }
 
-// TestPushIntoSockets pushes little messages to a peer that does not read until the kernel's buffers are full and the rest waits in the
-// queue, and then reads them all: none is missing, cut or out of order, whoever wrote it.
+// TestPushIntoSockets pushes little messages to a peer that does not read until the kernel's
+// buffers are full and the rest waits in the queue, and then reads them all: none is missing, cut
+// or out of order, whoever wrote it.
 func TestPushIntoSockets(t *testing.T) {
 	for _, keys := range [][][]byte{nil, {testKey(1)}} {
 		near, far := kernelEnds(t)

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// foreignBytes bounds what memberlist's incoming streams have in memory together. memberlist reads all of a state, into a buffer
-	// that doubles, before it knows whether it decrypts; what strangers send costs a small multiple of this.
+	// foreignBytes bounds what memberlist's incoming streams have in memory together. memberlist
+	// reads all of a state, into a buffer that doubles, before it knows whether it decrypts; what
+	// strangers send costs a small multiple of this.
 	foreignBytes = 16 << 20
 	// foreignState bounds one of them: a state of ours, and memberlist's list of members with it.
 	foreignState = 10 << 20
@@ -75,7 +76,8 @@ func (c *foreignConn) Close() error {
 	return c.Conn.Close()
 }
 
-// took notes what c has read; false means that it is too much. What is read while c is being closed counts no more.
+// took notes what c has read; false means that it is too much. What is read while c is being closed
+// counts no more.
 func (f *foreignStreams) took(c *foreignConn, n int) bool {
 	f.readMu.Lock()
 	defer f.readMu.Unlock()

@@ -10,7 +10,8 @@ import (
 // A frame is one encoded message on a stream: its length in 4 bytes, big endian, then the message.
 const frameHeader = 4
 
-// errFrameSize says that a peer announced a message longer than allowed. The stream is useless from there on.
+// errFrameSize says that a peer announced a message longer than allowed. The stream is useless from
+// there on.
 var errFrameSize = errors.New("frame longer than allowed")
 
 // appendFrame appends a message with its header to dst.
@@ -19,11 +20,13 @@ func appendFrame(dst, message []byte) []byte {
 	return append(dst, message...)
 }
 
-// firstRead is how much of a frame is allocated before any of it has arrived: a header alone must not cost more than that.
+// firstRead is how much of a frame is allocated before any of it has arrived: a header alone must
+// not cost more than that.
 const firstRead = 64 << 10
 
-// readFrame reads one message of at most limit bytes into buf, which it grows if it must, and returns it. io.EOF means that the
-// stream ended between two frames; an end inside a frame is io.ErrUnexpectedEOF.
+// readFrame reads one message of at most limit bytes into buf, which it grows if it must, and
+// returns it. io.EOF means that the stream ended between two frames; an end inside a frame is
+// io.ErrUnexpectedEOF.
 func readFrame(r io.Reader, buf []byte, limit int) ([]byte, error) {
 	var header [frameHeader]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {

@@ -50,7 +50,8 @@ func TestFrameErrors(t *testing.T) {
 	}
 }
 
-// TestFrameLyingLength checks that a header alone does not make the reader allocate what it announces.
+// TestFrameLyingLength checks that a header alone does not make the reader allocate what it
+// announces.
 func TestFrameLyingLength(t *testing.T) {
 	const limit = 64 << 20
 	header := appendFrame(nil, nil)

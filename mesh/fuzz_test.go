@@ -25,7 +25,8 @@ func (c *byteConn) SetDeadline(time.Time) error      { return nil }
 func (c *byteConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *byteConn) SetWriteDeadline(time.Time) error { return nil }
 
-// FuzzFrame feeds streams of arbitrary bytes to the reader of frames: what it returns must be what a writer would have written.
+// FuzzFrame feeds streams of arbitrary bytes to the reader of frames: what it returns must be what
+// a writer would have written.
 func FuzzFrame(f *testing.F) {
 	f.Add(appendFrame(appendFrame(nil, []byte("one")), []byte("two")))
 	f.Add([]byte{0, 0, 0, 0})

@@ -258,8 +258,8 @@ func (n *Node) noteRefusal(what string, from net.Addr, err error) {
 		Stringer("addr", from).Err(err).Msg(what + " refused")
 }
 
-// closedHere reports whether a connection ended because we closed it ourselves, as one of too many that
-// had not authenticated themselves, or at the end. That was counted where it was decided.
+// closedHere reports whether a connection ended because we closed it ourselves, as one of too many
+// that had not authenticated themselves, or at the end. That was counted where it was decided.
 func closedHere(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }

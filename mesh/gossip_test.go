@@ -24,8 +24,9 @@ func counted(t *testing.T, c prometheus.Counter) float64 {
 	return m.GetCounter().GetValue()
 }
 
-// TestGossipLimit checks our arithmetic against memberlist's: a message of the limit's size gets through to a peer (who cannot decode
-// it, and counts that), one byte more would stay in the queue for ever.
+// TestGossipLimit checks our arithmetic against memberlist's: a message of the limit's size gets
+// through to a peer (who cannot decode it, and counts that), one byte more would stay in the queue
+// for ever.
 func TestGossipLimit(t *testing.T) {
 	for _, keys := range [][][]byte{nil, {testKey(1)}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -53,7 +54,8 @@ func TestGossipLimit(t *testing.T) {
 	}
 }
 
-// TestNamesAreResolvedAnew joins by a name that means nothing at first, then a wrong address, then the right one.
+// TestNamesAreResolvedAnew joins by a name that means nothing at first, then a wrong address, then
+// the right one.
 func TestNamesAreResolvedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})

@@ -6,12 +6,14 @@ import (
 	"sync"
 )
 
-// siteBits is how much of an IPv6 address names its owner's network, of which one host can use every address.
+// siteBits is how much of an IPv6 address names its owner's network, of which one host can use
+// every address.
 const siteBits = 64
 
-// halfOpen bounds the connections that have not proved anything yet. When there are too many, the oldest of the address that has
-// most of them is closed: an honest peer is done in milliseconds and has few, so a flood from some addresses closes its own
-// connections, not those of directors elsewhere.
+// halfOpen bounds the connections that have not proved anything yet. When there are too many, the
+// oldest of the address that has most of them is closed: an honest peer is done in milliseconds and
+// has few, so a flood from some addresses closes its own connections, not those of directors
+// elsewhere.
 type halfOpen struct {
 	max     int
 	evicted func()
@@ -52,7 +54,8 @@ func (h *halfOpen) add(conn net.Conn) {
 	}
 }
 
-// takeOldest takes out the oldest connection of the address that has most; of several such addresses, the oldest of all theirs.
+// takeOldest takes out the oldest connection of the address that has most; of several such
+// addresses, the oldest of all theirs.
 func (h *halfOpen) takeOldest() net.Conn {
 	var from netip.Addr
 	var most []entered
@@ -98,7 +101,8 @@ func (h *halfOpen) count() int {
 	return h.total
 }
 
-// siteOf returns what connections of one stranger have in common; the zero address where none is known.
+// siteOf returns what connections of one stranger have in common; the zero address where none is
+// known.
 func siteOf(conn net.Conn) netip.Addr {
 	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 //	dialer    streamMagic, version, mode, length and text of its mesh name; encrypted: first Noise message
 //	acceptor  streamMagic, version, verdict, length and text of its mesh name; accepted and encrypted: second Noise message
 //
-// A Noise message is preceded by its length in 2 bytes. What the dialer says is the handshake's prologue, so nobody can change it
-// on the way. The mesh name is no secret: memberlist's packets show it too. After a refusal the acceptor closes.
+// A Noise message is preceded by its length in 2 bytes. What the dialer says is the handshake's
+// prologue, so nobody can change it on the way. The mesh name is no secret: memberlist's packets
+// show it too. After a refusal the acceptor closes.
 const (
 	streamMagic   = 0xD7 // memberlist's streams begin with 0…13 or 244
 	streamVersion = 1
@@ -25,8 +26,9 @@ const (
 	modePlain     = 0
 	modeEncrypted = 1
 
-	// What arrives is read into buffers of these sizes. The dialer hears nothing after the opening, the acceptor mostly beats, and batches of
-	// a KB or two; longer messages are read past the buffer.
+	// What arrives is read into buffers of these sizes. The dialer hears nothing after the opening,
+	// the acceptor mostly beats, and batches of a KB or two; longer messages are read past the
+	// buffer.
 	dialerBuffer   = 512
 	acceptorBuffer = 2 << 10
 
@@ -46,7 +48,8 @@ const (
 	otherKey        verdict = 5
 )
 
-// A reason says why a stream could not be opened: one of a closed set, for metrics and for limiting the rate of log lines.
+// A reason says why a stream could not be opened: one of a closed set, for metrics and for limiting
+// the rate of log lines.
 type reason int
 
 // The reasons. Both sides use the same, each from its view.
@@ -102,8 +105,8 @@ func (e *handshakeError) Error() string {
 
 func (e *handshakeError) Unwrap() error { return e.Err }
 
-// streamKeys is what a director needs to open streams: its mesh's name and the secrets derived from its keys, the primary first.
-// Immutable, safe for concurrent use.
+// streamKeys is what a director needs to open streams: its mesh's name and the secrets derived from
+// its keys, the primary first. Immutable, safe for concurrent use.
 type streamKeys struct {
 	mesh    string
 	secrets [][]byte
@@ -135,7 +138,8 @@ type secureStream struct {
 	w    io.Writer
 }
 
-// seal returns p as it goes over the connection, in memory that is good until the next call or write.
+// seal returns p as it goes over the connection, in memory that is good until the next call or
+// write.
 func (s *secureStream) seal(p []byte) ([]byte, error) {
 	if w, ok := s.w.(*secureWriter); ok {
 		return w.seal(p)
@@ -203,7 +207,8 @@ func nonsense(err error) error {
 	return &handshakeError{Reason: reasonNonsense, Err: err}
 }
 
-// dialHandshake opens a stream on a connection just dialled. The caller sets the deadline, and closes conn after an error.
+// dialHandshake opens a stream on a connection just dialled. The caller sets the deadline, and
+// closes conn after an error.
 func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	opening := preamble(keys.mode(), keys.mesh)
 	var hs *noise.HandshakeState
@@ -263,8 +268,8 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	return secured(conn, r, send, receive), nil
 }
 
-// acceptHandshake opens a stream whose magic byte has been read. The caller sets the deadline, and closes conn after an error;
-// a dialer that made sense has been told why.
+// acceptHandshake opens a stream whose magic byte has been read. The caller sets the deadline, and
+// closes conn after an error; a dialer that made sense has been told why.
 func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	r := bufio.NewReaderSize(conn, acceptorBuffer)
 	version, mode, mesh, err := readPreamble(r)
@@ -315,8 +320,8 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	return secured(conn, r, send, receive), nil
 }
 
-// readOpening tries each key on the dialer's first message; nil means that none fits. More than one key is there only while keys
-// are being changed.
+// readOpening tries each key on the dialer's first message; nil means that none fits. More than one
+// key is there only while keys are being changed.
 func readOpening(first, prologue []byte, keys streamKeys) (*noise.HandshakeState, error) {
 	for _, secret := range keys.secrets {
 		hs, err := noiseState(false, prologue, secret)

@@ -151,7 +151,8 @@ func exchange(t *testing.T, from, to *secureStream) {
 	}
 }
 
-// TestRecordAttacks changes what an encrypted stream carries: whatever it is, the reader must give nothing out and stop.
+// TestRecordAttacks changes what an encrypted stream carries: whatever it is, the reader must give
+// nothing out and stop.
 func TestRecordAttacks(t *testing.T) {
 	record := func(b []byte) int { return recordHeader + int(b[0])<<8 + int(b[1]) }
 	for _, test := range []struct {
@@ -215,7 +216,8 @@ func TestRecordAttacks(t *testing.T) {
 	}
 }
 
-// TestReplayedOpening replays the whole of a recorded dialer: the acceptor must not take a message from it.
+// TestReplayedOpening replays the whole of a recorded dialer: the acceptor must not take a message
+// from it.
 func TestReplayedOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := keysOf(t, "m", testKey(1))

@@ -19,8 +19,9 @@ const (
 	addressesPerSeed = 16 // of one name, joined at once before the first contact
 )
 
-// A healer knows whom to contact again. memberlist never does by itself: it forgets dead members, and a split that lasted longer
-// than that stays. Only the goroutine of heal uses it; what mu guards, the joins it started use too.
+// A healer knows whom to contact again. memberlist never does by itself: it forgets dead members,
+// and a split that lasted longer than that stays. Only the goroutine of heal uses it; what mu
+// guards, the joins it started use too.
 type healer struct {
 	n *Node
 
@@ -31,8 +32,9 @@ type healer struct {
 	unresolved []bool // of each seed: the last look-up failed
 }
 
-// heal keeps this director in touch with the mesh, for as long as it lives. Until the first contact it joins all configured peers
-// every second; then it looks every ten seconds for peers that are away.
+// heal keeps this director in touch with the mesh, for as long as it lives. Until the first contact
+// it joins all configured peers every second; then it looks every ten seconds for peers that are
+// away.
 func (n *Node) heal() {
 	h := &healer{n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool), unresolved: make([]bool, len(n.seeds))}
 	for n.members.count() <= 1 && len(n.seeds) > 0 {
@@ -41,7 +43,8 @@ func (n *Node) heal() {
 			return
 		}
 	}
-	// Directors that start together through one peer may each have missed some of the others; a second exchange finds them.
+	// Directors that start together through one peer may each have missed some of the others; a
+	// second exchange finds them.
 	if !n.pause(n.jitter(settleJoin)) {
 		return
 	}
@@ -63,7 +66,8 @@ func (n *Node) pause(d time.Duration) bool {
 	}
 }
 
-// joinAway joins some of the peers that should be here and are not, each in its own goroutine: one that does not answer takes seconds.
+// joinAway joins some of the peers that should be here and are not, each in its own goroutine: one
+// that does not answer takes seconds.
 func (h *healer) joinAway(limit int) {
 	n := h.n
 	alive := map[netip.AddrPort]bool{n.advertise: true}
@@ -133,8 +137,8 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 	return all
 }
 
-// known returns the peers that the core has not forgotten: those it wants dialled, and those that have a stream all the same, for whom
-// memberlist may need a hand.
+// known returns the peers that the core has not forgotten: those it wants dialled, and those that
+// have a stream all the same, for whom memberlist may need a hand.
 func (h *healer) known() []replica.Dial {
 	return query(h.n, func(c *replica.Core, _ time.Duration) []replica.Dial {
 		return append(c.Company(), c.Dials()...)
@@ -171,8 +175,8 @@ func (h *healer) join(addr netip.AddrPort) {
 	})
 }
 
-// join contacts one address. When that fails although somebody listens there, a stream of ours finds out why: memberlist only tells
-// that the other closed the connection.
+// join contacts one address. When that fails although somebody listens there, a stream of ours
+// finds out why: memberlist only tells that the other closed the connection.
 func (n *Node) join(addr netip.AddrPort) error {
 	_, err := n.memberlist.Join([]string{addr.String()})
 	if err == nil || n.ctx.Err() != nil {
@@ -195,7 +199,8 @@ func (n *Node) join(addr netip.AddrPort) error {
 	return err
 }
 
-// reviewLinks ends the links to peers that left, were removed, or have been dead for so long that the core forgot them.
+// reviewLinks ends the links to peers that left, were removed, or have been dead for so long that
+// the core forgot them.
 func (n *Node) reviewLinks() {
 	n.linksMu.Lock()
 	names := slices.Collect(maps.Keys(n.links))

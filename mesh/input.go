@@ -7,9 +7,10 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// input calls the core with the time of now, carries out what it wants done, in order, and then pushes the streams to which it added and
-// writes the core's log lines. f may also read and change what coreMu guards. Nothing here waits for anybody but other inputs: what is
-// sent waits in a queue for as long as its connection does not take it.
+// input calls the core with the time of now, carries out what it wants done, in order, and then
+// pushes the streams to which it added and writes the core's log lines. f may also read and change
+// what coreMu guards. Nothing here waits for anybody but other inputs: what is sent waits in a
+// queue for as long as its connection does not take it.
 func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
 	var r effectRun
 	n.coreMu.Lock()
@@ -86,7 +87,8 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 func (n *Node) send(e replica.Send, r *effectRun) {
 	encoded, err := wire.Encode(e.Message)
 	if err != nil {
-		// A message that our own limits forbid must not be lost in silence: the peers repair what is missing.
+		// A message that our own limits forbid must not be lost in silence: the peers repair what
+		// is missing.
 		n.metrics.drop(dropUnencodable)
 		r.lines = append(r.lines, replica.Log{Level: replica.LogError, Text: "message cannot be sent", Fields: []replica.Field{{Key: "err", Value: err}}})
 		return

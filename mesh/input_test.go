@@ -30,7 +30,8 @@ func carryOut(n *Node, effects ...replica.Effect) effectRun {
 	return r
 }
 
-// connected returns a node with an open outgoing stream, as the node has it, and the far end of that.
+// connected returns a node with an open outgoing stream, as the node has it, and the far end of
+// that.
 func connected(t *testing.T, n *Node, peer string) (*outStream, *secureStream) {
 	t.Helper()
 	o, _, far := plainOut(t)
@@ -70,7 +71,8 @@ func TestSend(t *testing.T) {
 	})
 }
 
-// TestSendOverflow fills one peer's queue: its stream is given up, the core is told, the other peer gets everything.
+// TestSendOverflow fills one peer's queue: its stream is given up, the core is told, the other peer
+// gets everything.
 func TestSendOverflow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(*Config) {})

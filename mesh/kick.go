@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// maxKicks bounds the kicks that run at once, and so the memory that they need. Most of them wait for a list of sessions that they
-	// share: how many may trouble Dovecot at a time is for the kicker to say.
+	// maxKicks bounds the kicks that run at once, and so the memory that they need. Most of them
+	// wait for a list of sessions that they share: how many may trouble Dovecot at a time is for
+	// the kicker to say.
 	maxKicks = 10_000
 	// spareKicks is how many more may run of those that an operator waits for.
 	spareKicks = 100
@@ -31,9 +32,10 @@ var (
 	errTooManyKicks = errors.New("too many users are kicked at the same time; try again in a while")
 )
 
-// kickQueue runs kicks in their order, a bounded number at once; those that an operator waits for go ahead of all others, of which a
-// flush or the end of a partition may bring a hundred thousand. Its workers come and go with the work. A kick whose turn comes late
-// is still run: the sessions must end, even if nobody waits for the count any more.
+// kickQueue runs kicks in their order, a bounded number at once; those that an operator waits for
+// go ahead of all others, of which a flush or the end of a partition may bring a hundred thousand.
+// Its workers come and go with the work. A kick whose turn comes late is still run: the sessions
+// must end, even if nobody waits for the count any more.
 type kickQueue struct {
 	n  *Node
 	wg sync.WaitGroup
@@ -46,7 +48,8 @@ type kickQueue struct {
 	at      time.Time // this moment
 }
 
-// A kick is one wish of the core. It is reported once, by whoever is first: the kicker or the clock.
+// A kick is one wish of the core. It is reported once, by whoever is first: the kicker or the
+// clock.
 type kick struct {
 	replica.Kick
 	once  sync.Once
@@ -154,7 +157,8 @@ func (q *kickQueue) wait() {
 	q.wg.Wait()
 }
 
-// runHook runs the flush hook of one user. Moves are few at a time, so each hook has its goroutine; tokens bound how many run.
+// runHook runs the flush hook of one user. Moves are few at a time, so each hook has its goroutine;
+// tokens bound how many run.
 func (n *Node) runHook(run replica.RunHook) {
 	n.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(n.ctx, run.Cutoff)

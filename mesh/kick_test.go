@@ -24,8 +24,8 @@ func (f kickerFunc) Kick(ctx context.Context, _ ring.Tag, target replica.KickTar
 	return f(ctx, target)
 }
 
-// TestKickQueue checks that very many kicks run at the same time, that there is a bound, and that those beyond it are run later. What
-// takes over 10 s has been reported as failed before.
+// TestKickQueue checks that very many kicks run at the same time, that there is a bound, and that
+// those beyond it are run later. What takes over 10 s has been reported as failed before.
 func TestKickQueue(t *testing.T) {
 	const kicks = maxKicks*2 + maxKicks/2
 	for _, test := range []struct {
@@ -79,7 +79,8 @@ func TestKickQueue(t *testing.T) {
 	}
 }
 
-// TestUrgentKicks checks that kicks that an operator waits for do not wait for those of a flush, and that these keep their order.
+// TestUrgentKicks checks that kicks that an operator waits for do not wait for those of a flush,
+// and that these keep their order.
 func TestUrgentKicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -122,7 +123,8 @@ func TestUrgentKicks(t *testing.T) {
 	})
 }
 
-// TestCloseCutsKicks checks that Close waits for a running kick, tells it to end, and runs no other.
+// TestCloseCutsKicks checks that Close waits for a running kick, tells it to end, and runs no
+// other.
 func TestCloseCutsKicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended, ran atomic.Int64

@@ -31,7 +31,8 @@ type trouble struct {
 	suppressed int           // lines since
 }
 
-// allow reports whether a line about this trouble may be written, and how many were not since the last one.
+// allow reports whether a line about this trouble may be written, and how many were not since the
+// last one.
 func (l *limiter) allow(key string, now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +71,8 @@ func (l *limiter) forget(now time.Time) {
 	}
 }
 
-// limited returns the logger for a line about this trouble; one that writes nothing if there was one lately.
+// limited returns the logger for a line about this trouble; one that writes nothing if there was
+// one lately.
 func (n *Node) limited(key string) *zerolog.Logger {
 	suppressed, ok := n.limits.allow(key, time.Now())
 	if !ok {

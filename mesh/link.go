@@ -16,7 +16,8 @@ const (
 	dialTime   = 3 * time.Second // to connect; the handshake has openingTime
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 5 * time.Second
-	// steady is how long a stream must have lasted for the next dial to begin with the shortest pause again.
+	// steady is how long a stream must have lasted for the next dial to begin with the shortest
+	// pause again.
 	steady = 5 * time.Second
 	// helloLimit bounds the first message of a stream, in either direction.
 	helloLimit = 64 << 10
@@ -34,8 +35,9 @@ type link struct {
 	hurry chan struct{} // dial now: the peer has shown up
 }
 
-// ensureLink makes sure that there is a link to a peer at this address, which a stream has proven to
-// be that peer's. A boot id other than the one known before makes the link dial at once, as does hurry.
+// ensureLink makes sure that there is a link to a peer at this address, which a stream has proven
+// to be that peer's. A boot id other than the one known before makes the link dial at once, as does
+// hurry.
 func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry bool) {
 	if name == n.cfg.Name || name == "" || !addr.IsValid() || addr == n.advertise {
 		return

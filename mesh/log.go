@@ -13,8 +13,8 @@ import (
 	"directormesh/ring"
 )
 
-// writeLine writes a line of the core's. Trouble that repeats word for word, such as a director that is refused and tries on, is
-// written now and then.
+// writeLine writes a line of the core's. Trouble that repeats word for word, such as a director
+// that is refused and tries on, is written now and then.
 func (n *Node) writeLine(l replica.Log) {
 	var e *zerolog.Event
 	switch l.Level {
@@ -43,8 +43,8 @@ func (n *Node) writeLine(l replica.Log) {
 	e.Msg(l.Text)
 }
 
-// noteHandshake counts a stream that could not be opened, and logs why, now and then. dialled says that it was this director who
-// opened the connection.
+// noteHandshake counts a stream that could not be opened, and logs why, now and then. dialled says
+// that it was this director who opened the connection.
 func (n *Node) noteHandshake(peer, addr string, dialled bool, err error) {
 	var failed *handshakeError
 	if !errors.As(err, &failed) || closedHere(err) {
@@ -84,11 +84,12 @@ func (n *Node) linkedTo(host string) bool {
 	return false
 }
 
-// logBridge takes memberlist's log, text lines with a level in brackets, and writes it into ours: constant texts, the line as
-// detail, repetitions now and then.
+// logBridge takes memberlist's log, text lines with a level in brackets, and writes it into ours:
+// constant texts, the line as detail, repetitions now and then.
 type logBridge struct{ n *Node }
 
-// knownLines gives memberlist's lines that an operator must understand a text of ours. The first match counts.
+// knownLines gives memberlist's lines that an operator must understand a text of ours. The first
+// match counts.
 var knownLines = [...]struct {
 	part  string
 	level zerolog.Level
@@ -134,8 +135,8 @@ func (b logBridge) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// lineLevel splits memberlist's level from its line. What should worry nobody who does not look for it is a level lower than
-// memberlist has it: a peer that is down makes dozens of errors there.
+// lineLevel splits memberlist's level from its line. What should worry nobody who does not look for
+// it is a level lower than memberlist has it: a peer that is down makes dozens of errors there.
 func lineLevel(line string) (zerolog.Level, string) {
 	line = strings.TrimSpace(line)
 	for _, p := range [...]struct {
@@ -155,7 +156,8 @@ func lineLevel(line string) (zerolog.Level, string) {
 	return zerolog.WarnLevel, line // bare lines report failed system calls
 }
 
-// kindOfLine is what lines about the same trouble have in common: their first words without names and numbers.
+// kindOfLine is what lines about the same trouble have in common: their first words without names
+// and numbers.
 func kindOfLine(text string) string {
 	words := strings.Fields(text)
 	kind := make([]string, 0, 4)

@@ -88,7 +88,8 @@ func TestCoreLines(t *testing.T) {
 	}
 }
 
-// Whom this director knows is no stranger: neither by name, nor by the address that it dialled or has a link to.
+// Whom this director knows is no stranger: neither by name, nor by the address that it dialled or
+// has a link to.
 func TestStrangersAreUnknown(t *testing.T) {
 	late := &handshakeError{Reason: reasonTimeout}
 	known := map[string]*link{"d2": {name: "d2", addr: testAddr(2)}}

@@ -56,7 +56,8 @@ func (n *Node) cancelLookup(id uint64) {
 	})
 }
 
-// Do runs an admin operation and waits for its end. When ctx ends first, nobody waits for it any more, but what it began goes on.
+// Do runs an admin operation and waits for its end. When ctx ends first, nobody waits for it any
+// more, but what it began goes on.
 func (n *Node) Do(ctx context.Context, op replica.Operation) (replica.Outcome, error) {
 	if n.ctx.Err() != nil {
 		return replica.Outcome{}, ErrClosed
@@ -90,7 +91,8 @@ func (n *Node) Do(ctx context.Context, op replica.Operation) (replica.Outcome, e
 	}
 }
 
-// WaitSynced returns when this director answers lookups by itself, or with ctx's error, or ErrClosed.
+// WaitSynced returns when this director answers lookups by itself, or with ctx's error, or
+// ErrClosed.
 func (n *Node) WaitSynced(ctx context.Context) error {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
@@ -149,7 +151,8 @@ func (n *Node) Flushes() []replica.FlushStatus {
 	return query(n, func(c *replica.Core, _ time.Duration) []replica.FlushStatus { return c.Flushes() })
 }
 
-// Directory returns the mappings held here. It is for reading; writing to it would not reach the peers.
+// Directory returns the mappings held here. It is for reading; writing to it would not reach the
+// peers.
 func (n *Node) Directory() *directory.Directory { return n.dir }
 
 // MeshTime returns the time on which all directors agree.

@@ -17,7 +17,8 @@ import (
 	"directormesh/ring"
 )
 
-// benchUsers is how many users a benchmark's director knows: a million, or what DIRECTORY_BENCH_MAPPINGS says.
+// benchUsers is how many users a benchmark's director knows: a million, or what
+// DIRECTORY_BENCH_MAPPINGS says.
 func benchUsers(b *testing.B) int {
 	text := os.Getenv("DIRECTORY_BENCH_MAPPINGS")
 	if text == "" {
@@ -30,13 +31,15 @@ func benchUsers(b *testing.B) int {
 	return n
 }
 
-// appendName makes the name of a user in place, as a door finds it in a buffer that has just been read.
+// appendName makes the name of a user in place, as a door finds it in a buffer that has just been
+// read.
 func appendName(buf []byte, i int) []byte {
 	return append(strconv.AppendInt(append(buf, "user"...), int64(i), 10), "@example.org"...)
 }
 
-// BenchmarkTryLookup is the whole way of lookups in a running director, one by one and many together, from the name to the backend,
-// clocks included. What it takes to make up a name is in it, and given beside it.
+// BenchmarkTryLookup is the whole way of lookups in a running director, one by one and many
+// together, from the name to the backend, clocks included. What it takes to make up a name is in
+// it, and given beside it.
 func BenchmarkTryLookup(b *testing.B) {
 	users := benchUsers(b)
 	cfg, _ := socketConfig("d1")
@@ -118,7 +121,8 @@ func BenchmarkTryLookup(b *testing.B) {
 	})
 }
 
-// processorTime is what this process has used so far, which tells more than the clock on a machine that does other things.
+// processorTime is what this process has used so far, which tells more than the clock on a machine
+// that does other things.
 func processorTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

@@ -2,8 +2,9 @@ package mesh
 
 import "sync"
 
-// A mailbox is an unbounded queue of events from memberlist. Its callbacks hold memberlist's lock, so putting must never wait;
-// the number of events is bounded by what memberlist sees of its members.
+// A mailbox is an unbounded queue of events from memberlist. Its callbacks hold memberlist's lock,
+// so putting must never wait; the number of events is bounded by what memberlist sees of its
+// members.
 type mailbox struct {
 	mu     sync.Mutex
 	queue  []event

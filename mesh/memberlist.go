@@ -12,7 +12,8 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// labelPrefix begins memberlist's label, so that there is one from the first day on: memberlist cannot introduce one to a live mesh.
+// labelPrefix begins memberlist's label, so that there is one from the first day on: memberlist
+// cannot introduce one to a live mesh.
 const labelPrefix = "director/"
 
 // maxLabel keeps the label, which every packet carries, short.

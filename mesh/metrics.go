@@ -47,7 +47,8 @@ func (d dropReason) String() string {
 	}[d]
 }
 
-// metrics counts what the shell does and, when asked, what the core has counted. A nil *metrics counts nothing.
+// metrics counts what the shell does and, when asked, what the core has counted. A nil *metrics
+// counts nothing.
 type metrics struct {
 	registry   prometheus.Registerer
 	collectors []prometheus.Collector
@@ -63,7 +64,8 @@ type metrics struct {
 	hooksFailed  prometheus.Counter
 }
 
-// newMetrics registers everything with registry, which may be nil. Label values are all there from the start.
+// newMetrics registers everything with registry, which may be nil. Label values are all there from
+// the start.
 func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	m := &metrics{registry: registry}
 	drops := prometheus.NewCounterVec(prometheus.CounterOpts{

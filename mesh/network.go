@@ -10,14 +10,16 @@ import (
 	"syscall"
 )
 
-// A Network opens a director's sockets. Tests put a simulated one in place of the kernel's. Its methods may be called from any
-// goroutine. A packet that cannot be delivered is lost without an error, as with UDP.
+// A Network opens a director's sockets. Tests put a simulated one in place of the kernel's. Its
+// methods may be called from any goroutine. A packet that cannot be delivered is lost without an
+// error, as with UDP.
 type Network interface {
 	// Listen opens a stream listener and a packet socket on the same port; port 0 picks a free one.
 	Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error)
-	// Dial opens a stream to a director; ctx bounds the time that takes. from is the advertised address of the caller. A connection that has
-	// TryWrite(b []byte) (n int, err error), which writes as much as it can without waiting, spares the director a goroutine for most of
-	// what it sends.
+	// Dial opens a stream to a director; ctx bounds the time that takes. from is the advertised
+	// address of the caller. A connection that has TryWrite(b []byte) (n int, err error), which
+	// writes as much as it can without waiting, spares the director a goroutine for most of what it
+	// sends.
 	Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 }
 
@@ -73,7 +75,8 @@ func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
-	// A smaller buffer than asked for loses packets under load, which gossip survives; some systems refuse large ones.
+	// A smaller buffer than asked for loses packets under load, which gossip survives; some systems
+	// refuse large ones.
 	for size := packetBuffer; size >= 64<<10 && p.SetReadBuffer(size) != nil; size /= 2 {
 	}
 	return l, p, nil

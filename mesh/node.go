@@ -77,8 +77,9 @@ type Node struct {
 	links   map[string]*link // nil after Close
 }
 
-// New starts a director: it checks the whole configuration and reports every problem, opens the sockets, and begins to look for its
-// peers. It does not wait for them; see WaitSynced. Close ends it.
+// New starts a director: it checks the whole configuration and reports every problem, opens the
+// sockets, and begins to look for its peers. It does not wait for them; see WaitSynced. Close ends
+// it.
 func New(cfg Config) (*Node, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -247,7 +248,8 @@ func (n *Node) housekeep() {
 	})
 }
 
-// Fatal delivers the reason why this director must not go on, such as another one of the same name. The caller closes the node.
+// Fatal delivers the reason why this director must not go on, such as another one of the same name.
+// The caller closes the node.
 func (n *Node) Fatal() <-chan error { return n.fatal }
 
 func (n *Node) fail(err error) {
@@ -257,7 +259,8 @@ func (n *Node) fail(err error) {
 	}
 }
 
-// Close stops at once, without a word to the peers, and waits for every goroutine of this node. It returns the same when called again.
+// Close stops at once, without a word to the peers, and waits for every goroutine of this node. It
+// returns the same when called again.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
 		n.cancel()
@@ -268,7 +271,8 @@ func (n *Node) Close() error {
 		n.links = nil
 		n.linksMu.Unlock()
 		n.events.close()
-		// memberlist shuts the transport down first; where it was not started, or failed to, that is left to us.
+		// memberlist shuts the transport down first; where it was not started, or failed to, that
+		// is left to us.
 		if n.memberlist != nil {
 			n.closeErr = n.memberlist.Shutdown()
 		}
@@ -287,8 +291,9 @@ const (
 	spreadTime   = 500 * time.Millisecond // for gossip to spread what memberlist has told one peer
 )
 
-// Leave leaves in good order and closes the node: the peers forget this director and do not call it failed. ctx bounds the time of
-// the farewell; when it ends early, the node is closed all the same and the error says so.
+// Leave leaves in good order and closes the node: the peers forget this director and do not call it
+// failed. ctx bounds the time of the farewell; when it ends early, the node is closed all the same
+// and the error says so.
 func (n *Node) Leave(ctx context.Context) error {
 	if n.ctx.Err() != nil {
 		return n.Close()
@@ -306,7 +311,8 @@ func (n *Node) Leave(ctx context.Context) error {
 	}
 	if n.members.count() > 1 {
 		if deadline, ok := ctx.Deadline(); ok {
-			// What memberlist makes of it is gossip; the streams have told everybody who can be reached.
+			// What memberlist makes of it is gossip; the streams have told everybody who can be
+			// reached.
 			if leaveErr := n.memberlist.Leave(max(time.Until(deadline), time.Millisecond)); leaveErr != nil {
 				n.log.Debug().Err(leaveErr).Msg("memberlist did not spread the farewell")
 			}

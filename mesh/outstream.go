@@ -11,9 +11,10 @@ const maxQueueBytes = 16 << 20 // of one peer's queue; beyond that its stream is
 
 var errQueueFull = errors.New("send queue is full: the peer does not keep up")
 
-// An outStream is the open stream to one peer: a queue of encoded messages. Adding to it and pushing it never wait: a push writes what the
-// connection takes at once, a goroutine the rest, if there is any. So a beat, and nearly all that a large mesh sends is beats, wakes nobody
-// on its way out. The queue is bounded in bytes. A peer that does not read delays nobody.
+// An outStream is the open stream to one peer: a queue of encoded messages. Adding to it and
+// pushing it never wait: a push writes what the connection takes at once, a goroutine the rest, if
+// there is any. So a beat, and nearly all that a large mesh sends is beats, wakes nobody on its way
+// out. The queue is bounded in bytes. A peer that does not read delays nobody.
 type outStream struct {
 	peer string
 	conn net.Conn
@@ -36,7 +37,8 @@ func newOutStream(peer string, s *secureStream) *outStream {
 	return &outStream{peer: peer, conn: s.conn, s: s}
 }
 
-// add queues an encoded message, which must not change any more, for the next push. An error means that the stream is closed.
+// add queues an encoded message, which must not change any more, for the next push. An error means
+// that the stream is closed.
 func (o *outStream) add(message []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -108,7 +110,8 @@ func (o *outStream) emptied() <-chan struct{} {
 	return drained
 }
 
-// serve lets what is queued be written until the stream ends, and returns why it did. sent is told of each write.
+// serve lets what is queued be written until the stream ends, and returns why it did. sent is told
+// of each write.
 func (o *outStream) serve(sent func(messages, bytes int)) error {
 	o.mu.Lock()
 	o.sent = sent

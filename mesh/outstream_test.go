@@ -50,7 +50,8 @@ func TestOutStreamOrder(t *testing.T) {
 	})
 }
 
-// TestOutStreamOverflow checks that adding never waits: a peer that does not read costs at most the queue's bound and is given up.
+// TestOutStreamOverflow checks that adding never waits: a peer that does not read costs at most the
+// queue's bound and is given up.
 func TestOutStreamOverflow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, ended, _ := plainOut(t)

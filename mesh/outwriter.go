@@ -11,7 +11,8 @@ const (
 	pushBytes  = 4 << 10 // more than that takes a while to encrypt and to copy: the goroutine's work
 )
 
-// eagerConn is a connection that can write without waiting. TryWrite writes as much of b as the connection takes now, which may be nothing.
+// eagerConn is a connection that can write without waiting. TryWrite writes as much of b as the
+// connection takes now, which may be nothing.
 type eagerConn interface {
 	TryWrite(b []byte) (n int, err error)
 }
@@ -23,8 +24,9 @@ type batch struct {
 	room            []byte // memory for it and its successors
 }
 
-// push writes what is queued, unless somebody does that already. It never waits; what the connection does not take now, and what is much, is
-// left to a goroutine. room is memory for the writing; what is returned is to be used for the next push.
+// push writes what is queued, unless somebody does that already. It never waits; what the
+// connection does not take now, and what is much, is left to a goroutine. room is memory for the
+// writing; what is returned is to be used for the next push.
 func (o *outStream) push(room []byte) []byte {
 	o.mu.Lock()
 	if o.writing || len(o.queue) == 0 || o.sent == nil || o.closed != nil {
@@ -45,7 +47,8 @@ func (o *outStream) push(room []byte) []byte {
 	return nil
 }
 
-// tryNext writes the next batch as far as the connection takes it now, and returns what is to be written after that.
+// tryNext writes the next batch as far as the connection takes it now, and returns what is to be
+// written after that.
 func (o *outStream) tryNext(eager eagerConn, b batch) (_ batch, more bool) {
 	if b, more = o.next(b); !more {
 		return b, more
@@ -69,7 +72,8 @@ func (o *outStream) writeQueue(b batch) {
 	}
 }
 
-// next takes note that a batch has been written, and returns the next one. If there is none, or the stream is closed, nobody writes any more.
+// next takes note that a batch has been written, and returns the next one. If there is none, or the
+// stream is closed, nobody writes any more.
 func (o *outStream) next(written batch) (b batch, more bool) {
 	b.room = written.room
 	if cap(b.room) > keepBuffer {
@@ -94,7 +98,8 @@ func (o *outStream) next(written batch) (b batch, more bool) {
 	return b, true
 }
 
-// take makes sure that something is taken out of the queue. If there is nothing, nobody writes any more.
+// take makes sure that something is taken out of the queue. If there is nothing, nobody writes any
+// more.
 func (o *outStream) take(written batch) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -123,8 +128,8 @@ func (o *outStream) take(written batch) bool {
 	return false
 }
 
-// writeAll gives each chunk its own deadline, so that a long message over a slow link is no failure. It leaves none behind: TryWrite would
-// find it passed.
+// writeAll gives each chunk its own deadline, so that a long message over a slow link is no
+// failure. It leaves none behind: TryWrite would find it passed.
 func (o *outStream) writeAll(b []byte) error {
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]

@@ -25,8 +25,8 @@ func gossipLimit(label string, encrypted bool) int {
 	return limit
 }
 
-// gossipQueues hold the deltas to gossip: our own, and those of others that we pass on. Our own go first, so that a flood of others'
-// does not starve them. Safe for concurrent use; never waits.
+// gossipQueues hold the deltas to gossip: our own, and those of others that we pass on. Our own go
+// first, so that a flood of others' does not starve them. Safe for concurrent use; never waits.
 type gossipQueues struct {
 	limit    int // bytes of a message
 	own      memberlist.TransmitLimitedQueue

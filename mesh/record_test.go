@@ -21,8 +21,8 @@ import (
 	"directormesh/ring"
 )
 
-// recorder is a network on which somebody listens: it keeps every packet, and all that was sent by the
-// dialler on each stream. It can send them again, without knowing any key.
+// recorder is a network on which somebody listens: it keeps every packet, and all that was sent by
+// the dialler on each stream. It can send them again, without knowing any key.
 type recorder struct {
 	Network
 
@@ -137,7 +137,8 @@ func (r recording) play(t *testing.T, network Network, from, to netip.AddrPort) 
 	}
 }
 
-// lives starts directors with a key on a network, for the tests of records: each start is a new life.
+// lives starts directors with a key on a network, for the tests of records: each start is a new
+// life.
 type lives struct {
 	t     *testing.T
 	net   *recorder
@@ -235,8 +236,8 @@ func table(n *Node) []string {
 }
 
 // TestRecordsChangeNothing sends all that was ever heard on the network again, with a key that the
-// listener does not know: after the restart of one director, at its old address or at another, and of
-// all of them.
+// listener does not know: after the restart of one director, at its old address or at another, and
+// of all of them.
 func TestRecordsChangeNothing(t *testing.T) {
 	changed := []string{"192.0.2.1 down", "192.0.2.2 up", "192.0.2.4 up", "10.0.0.7:9090 removed"}
 	fresh := []string{"192.0.2.1 up", "192.0.2.2 up", "192.0.2.3 up", "192.0.2.4 up"}

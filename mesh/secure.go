@@ -12,7 +12,8 @@ import (
 
 const (
 	keySize = 32
-	// A record is one Noise transport message: its length in 2 bytes, big endian, then ciphertext with its tag.
+	// A record is one Noise transport message: its length in 2 bytes, big endian, then ciphertext
+	// with its tag.
 	recordHeader = 2
 	recordTag    = 16
 	maxRecord    = noise.MaxMsgLen
@@ -21,8 +22,8 @@ const (
 	keepBuffer = 16 << 10
 )
 
-// streamSecret derives the pre-shared key of streams, so that the mesh's key itself is used by memberlist alone and the same key
-// in two meshes does not let one stream into the other.
+// streamSecret derives the pre-shared key of streams, so that the mesh's key itself is used by
+// memberlist alone and the same key in two meshes does not let one stream into the other.
 func streamSecret(key []byte, mesh string) ([]byte, error) {
 	secret, err := hkdf.Key(sha256.New, key, nil, "director mesh stream\x00"+mesh, keySize)
 	if err != nil {
@@ -31,8 +32,9 @@ func streamSecret(key []byte, mesh string) ([]byte, error) {
 	return secret, nil
 }
 
-// A secureWriter encrypts what is written to it into records. Each record's nonce is its number, so a record that is changed, left
-// out, repeated or out of order fails at the reader, which then gives the stream up. Not safe for concurrent use.
+// A secureWriter encrypts what is written to it into records. Each record's nonce is its number, so
+// a record that is changed, left out, repeated or out of order fails at the reader, which then
+// gives the stream up. Not safe for concurrent use.
 type secureWriter struct {
 	w      io.Writer
 	cipher *noise.CipherState
@@ -50,7 +52,8 @@ func (s *secureWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// seal returns p as records, in a buffer that is good until the next call. They must be written in the order in which they were sealed.
+// seal returns p as records, in a buffer that is good until the next call. They must be written in
+// the order in which they were sealed.
 func (s *secureWriter) seal(p []byte) ([]byte, error) {
 	sealed := s.buf[:0]
 	for len(p) > 0 {

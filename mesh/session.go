@@ -23,8 +23,8 @@ type session struct {
 	conn net.Conn
 }
 
-// serveStream is the acceptor's part of a stream, from the byte after the magic one to its end. opened takes the connection out of
-// those that have proved nothing yet.
+// serveStream is the acceptor's part of a stream, from the byte after the magic one to its end.
+// opened takes the connection out of those that have proved nothing yet.
 func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 	s, id, hello, err := n.welcome(conn)
 	if err != nil {
@@ -40,7 +40,8 @@ func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 	opened()
 	n.metrics.streamsIn.Inc()
 	defer n.metrics.streamsIn.Dec()
-	// Who dials us can be dialled: memberlist may learn of it later, or never where only UDP is filtered.
+	// Who dials us can be dialled: memberlist may learn of it later, or never where only UDP is
+	// filtered.
 	n.ensureLink(hello.From.Name, hello.From.Addr, hello.From.Boot, true)
 	err = n.receive(s, id)
 	n.log.Debug().Str("peer", hello.From.Name).Err(err).Msg("incoming stream ended")
@@ -135,7 +136,8 @@ func (n *Node) receive(s *secureStream, id uint64) error {
 		default:
 			n.input(func(c *replica.Core, now time.Duration) { c.Receive(now, id, m) })
 		}
-		// A long frame is often followed by more of its kind; the next short one says that they are over.
+		// A long frame is often followed by more of its kind; the next short one says that they are
+		// over.
 		if buf = frame; cap(buf) > keepBuffer && len(frame) <= keepBuffer {
 			buf = nil
 		}

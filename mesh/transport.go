@@ -16,17 +16,20 @@ import (
 )
 
 const (
-	// openingTime bounds a connection's first byte, and together with it the whole opening of one of our streams.
+	// openingTime bounds a connection's first byte, and together with it the whole opening of one
+	// of our streams.
 	openingTime = 3 * time.Second
-	// maxHalfOpen bounds our streams that are not authenticated yet, memberlistConns memberlist's incoming ones.
+	// maxHalfOpen bounds our streams that are not authenticated yet, memberlistConns memberlist's
+	// incoming ones.
 	maxHalfOpen     = 256
 	memberlistConns = 128
 )
 
-// transport is the memberlist.Transport of a director: one port for memberlist's packets and streams and for our own streams,
-// which differ in their first byte. It replaces memberlist's NetTransport, which allocates 64 KiB for each packet, cannot share its
-// listener, and leaves accepted and dialled connections open at its end; and it works on any Network, so that what tests run in
-// virtual time is what runs on sockets.
+// transport is the memberlist.Transport of a director: one port for memberlist's packets and
+// streams and for our own streams, which differ in their first byte. It replaces memberlist's
+// NetTransport, which allocates 64 KiB for each packet, cannot share its listener, and leaves
+// accepted and dialled connections open at its end; and it works on any Network, so that what tests
+// run in virtual time is what runs on sockets.
 type transport struct {
 	network   Network
 	listener  net.Listener
@@ -60,8 +63,9 @@ type transportEvents struct {
 	refused func(what string, from net.Addr, err error) // one, or a packet, did not pass the gate
 }
 
-// newTransport takes ownership of the listener and the packet socket. serve is called in a goroutine of its own for each incoming
-// stream of ours; it calls opened once the peer is authenticated.
+// newTransport takes ownership of the listener and the packet socket. serve is called in a
+// goroutine of its own for each incoming stream of ours; it calls opened once the peer is
+// authenticated.
 func newTransport(network Network, l net.Listener, p net.PacketConn,
 	advertise, source netip.AddrPort, g gate, events transportEvents, serve func(ctx context.Context, conn net.Conn, opened func())) *transport {
 	t := &transport{
@@ -86,7 +90,8 @@ func (t *transport) start() {
 	t.wg.Go(t.acceptStreams)
 }
 
-// FinalAdvertiseAddr implements memberlist.Transport. memberlist compares addresses bytewise, so IPv4 always has four bytes.
+// FinalAdvertiseAddr implements memberlist.Transport. memberlist compares addresses bytewise, so
+// IPv4 always has four bytes.
 func (t *transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 	return t.advertise.Addr().AsSlice(), int(t.advertise.Port()), nil
 }
@@ -159,8 +164,8 @@ func (t *transport) dial(ctx context.Context, to netip.AddrPort) (net.Conn, erro
 	return owned, nil
 }
 
-// Shutdown implements memberlist.Transport: closes the sockets and all connections, and waits for this transport's goroutines,
-// those that serve streams included.
+// Shutdown implements memberlist.Transport: closes the sockets and all connections, and waits for
+// this transport's goroutines, those that serve streams included.
 func (t *transport) Shutdown() error {
 	t.cancel()
 	t.connsMu.Lock()
@@ -220,7 +225,8 @@ func (t *transport) readPackets() {
 	}
 }
 
-// pause waits a little after an error of a socket, so that one that persists does not burn a core; false means the end.
+// pause waits a little after an error of a socket, so that one that persists does not burn a core;
+// false means the end.
 func (t *transport) pause(err error) bool {
 	if t.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 		return false

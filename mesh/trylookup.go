@@ -7,8 +7,8 @@ import (
 	"directormesh/ring"
 )
 
-// TryLookup is Lookup for those who cannot wait: false means that only Lookup can tell. It takes no lock and, for users it
-// knows, does not allocate.
+// TryLookup is Lookup for those who cannot wait: false means that only Lookup can tell. It takes no
+// lock and, for users it knows, does not allocate.
 func (n *Node) TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool) {
 	if n.ctx.Err() != nil {
 		return netip.Addr{}, false
@@ -16,15 +16,15 @@ func (n *Node) TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool) {
 	return n.core.TryLookup(n.clock(), tag, hash)
 }
 
-// TryLookups is TryLookup for many users at once, which takes less than half the time. It sets the Backend of those that it can answer,
-// and the zero Addr for the others.
+// TryLookups is TryLookup for many users at once, which takes less than half the time. It sets the
+// Backend of those that it can answer, and the zero Addr for the others.
 func (n *Node) TryLookups(batch []ring.Lookup) {
 	if n.ctx.Err() != nil {
 		replica.Unanswer(batch)
 		return
 	}
-	// All are as of one moment. If the process is stopped in their midst, that may be long ago when it goes on, and only a second
-	// reading of the clock can tell.
+	// All are as of one moment. If the process is stopped in their midst, that may be long ago when
+	// it goes on, and only a second reading of the clock can tell.
 	began := n.clock()
 	n.core.TryLookups(began, batch)
 	if replica.Overslept(began, n.clock()) {

@@ -11,7 +11,8 @@ import (
 	"directormesh/ring"
 )
 
-// stillNode is a node that nothing happens to: it has a core that answers, but no socket and no goroutine.
+// stillNode is a node that nothing happens to: it has a core that answers, but no socket and no
+// goroutine.
 func stillNode(t *testing.T, clock func() time.Duration) *Node {
 	t.Helper()
 	cfg, _ := socketConfig("d1")
@@ -39,7 +40,8 @@ func answers(batch []ring.Lookup) (n int) {
 	return n
 }
 
-// A process may be stopped between any two instructions. What it looked up together counts only if it was not.
+// A process may be stopped between any two instructions. What it looked up together counts only if
+// it was not.
 func TestBatchInterruptedByAPause(t *testing.T) {
 	for _, test := range []struct {
 		name     string

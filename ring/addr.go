@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// CompareAddr orders backends: IPv4 before IPv6 (to which ::ffff:192.0.2.1 belongs), then bytewise. Tables are listed in
-// this order, and equal points on a ring are too.
+// CompareAddr orders backends: IPv4 before IPv6 (to which ::ffff:192.0.2.1 belongs), then bytewise.
+// Tables are listed in this order, and equal points on a ring are too.
 func CompareAddr(a, b netip.Addr) int {
 	return a.Compare(b)
 }
 
-// AddrText returns the text form of a that backends are hashed by and that every output uses. It is that of glibc's
-// inet_ntop: lower case, the first of the longest runs of zero groups compressed, and a dotted quad at the end of
-// ::ffff:192.0.2.1 and also of ::192.0.2.1, which netip.Addr prints as ::c000:201. A zone is left out; the text of the
-// zero Addr is "".
+// AddrText returns the text form of a that backends are hashed by and that every output uses. It is
+// that of glibc's inet_ntop: lower case, the first of the longest runs of zero groups compressed,
+// and a dotted quad at the end of ::ffff:192.0.2.1 and also of ::192.0.2.1, which netip.Addr prints
+// as ::c000:201. A zone is left out; the text of the zero Addr is "".
 func AddrText(a netip.Addr) string {
 	var room [len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]byte
 	return string(AppendAddrText(room[:0], a))
@@ -27,8 +27,9 @@ func AddrText(a netip.Addr) string {
 func AppendAddrText(b []byte, a netip.Addr) []byte {
 	a = a.WithZone("")
 	if a.Is6() {
-		// inet_ntop takes an address for an old "IPv4-compatible" one when exactly the first six groups are its run of
-		// zeros. With the seventh zero as well, the run is longer and the rest is printed in hex: ::1, ::102.
+		// inet_ntop takes an address for an old "IPv4-compatible" one when exactly the first six
+		// groups are its run of zeros. With the seventh zero as well, the run is longer and the
+		// rest is printed in hex: ::1, ::102.
 		bytes := a.As16()
 		head, seventh := bytes[:12], binary.BigEndian.Uint16(bytes[12:])
 		if [12]byte(head) == [12]byte{} && seventh != 0 {
@@ -39,10 +40,11 @@ func AppendAddrText(b []byte, a netip.Addr) []byte {
 	return a.AppendTo(b)
 }
 
-// ParseAddr reads an address as Dovecot does: IPv6 with or without brackets; IPv4 as a dotted quad or in one of
-// inet_aton's other forms, a plain number (7 is 0.0.0.7) or fewer than four parts of which the last fills the rest (127.1). A
-// part with a leading 0x is hexadecimal, one with a leading 0 octal. Zones are refused; ::ffff:192.0.2.1 stays an IPv6
-// address, distinct from 192.0.2.1. Host names are never resolved.
+// ParseAddr reads an address as Dovecot does: IPv6 with or without brackets; IPv4 as a dotted quad
+// or in one of inet_aton's other forms, a plain number (7 is 0.0.0.7) or fewer than four parts of
+// which the last fills the rest (127.1). A part with a leading 0x is hexadecimal, one with a
+// leading 0 octal. Zones are refused; ::ffff:192.0.2.1 stays an IPv6 address, distinct from
+// 192.0.2.1. Host names are never resolved.
 func ParseAddr(s string) (netip.Addr, error) {
 	if s == "" {
 		return netip.Addr{}, fmt.Errorf(`address "" is empty; give one such as 192.0.2.1 or 2001:db8::1`)
@@ -93,7 +95,8 @@ func parseIPv4(s string) (netip.Addr, bool) {
 	return netip.Addr{}, false // a fifth part
 }
 
-// parsePart reads one number of an IPv4 address in the base that its first characters tell, as in C.
+// parsePart reads one number of an IPv4 address in the base that its first characters tell, as in
+// C.
 func parsePart(s string) (uint64, error) {
 	base := 10
 	switch {

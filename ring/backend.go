@@ -11,24 +11,25 @@ const (
 	// MaxPoints bounds the vhost counts of all backends together: a ring of that many points takes
 	// most of a second to build.
 	MaxPoints = MaxBackends * DefaultVHosts
-	// MaxVHosts is the largest vhost count. Whoever takes one from outside refuses larger ones; a Ring counts them as
-	// MaxVHosts.
+	// MaxVHosts is the largest vhost count. Whoever takes one from outside refuses larger ones; a
+	// Ring counts them as MaxVHosts.
 	MaxVHosts = 1000
 )
 
-// Tag names a partition of the cluster with its own backends, its own ring and its own users. "" is a tag like any other,
-// and the one that is meant where none is given.
+// Tag names a partition of the cluster with its own backends, its own ring and its own users. "" is
+// a tag like any other, and the one that is meant where none is given.
 type Tag string
 
-// Backend is a mail server that users are sent to, as far as the ring and its configuration know it.
+// Backend is a mail server that users are sent to, as far as the ring and its configuration know
+// it.
 type Backend struct {
 	Addr netip.Addr
-	// Name is the host name by which the backend was configured, "" if it was given by address. It does not affect the
-	// ring.
+	// Name is the host name by which the backend was configured, "" if it was given by address. It
+	// does not affect the ring.
 	Name string
 	Tag  Tag
-	// VHosts is the weight, 0 to MaxVHosts: how many points the backend has on the ring of its tag. With 0 it gets no new
-	// users.
+	// VHosts is the weight, 0 to MaxVHosts: how many points the backend has on the ring of its tag.
+	// With 0 it gets no new users.
 	VHosts int
 	// Down keeps the backend off the ring, whatever VHosts says.
 	Down bool

@@ -1,26 +1,29 @@
-// Package ring decides which backend a user belongs to when nothing else is known: it hashes user names, hashes backends
-// onto a ring, and finds the one from the other. Given the same backends and vhost counts, every director computes
-// the same answer, and it is the answer of Dovecot 2.3's director.
+// Package ring decides which backend a user belongs to when nothing else is known: it hashes user
+// names, hashes backends onto a ring, and finds the one from the other. Given the same backends and
+// vhost counts, every director computes the same answer, and it is the answer of Dovecot 2.3's
+// director.
 //
 // # The algorithm
 //
-// A user's hash is the first four bytes, big endian, of the MD5 of the normalised user name; zero becomes one. A backend has
-// as many points as its vhost count; point i is the first four bytes of the MD5 of its address in text form, "-" and i. A
-// user belongs to the backend of the first point at or after the user's hash, wrapping round at the end:
+// A user's hash is the first four bytes, big endian, of the MD5 of the normalised user name; zero
+// becomes one. A backend has as many points as its vhost count; point i is the first four bytes of
+// the MD5 of its address in text form, "-" and i. A user belongs to the backend of the first point
+// at or after the user's hash, wrapping round at the end:
 //
 //	hash   0         a0      b0   a1         b1       2³²-1
 //	       |---------*-------*----*----------*--------|
 //	owner   aaaaaaaaa bbbbbbb aaaa bbbbbbbbbb aaaaaaaa
 //
-// So a change to one backend moves only users to it or away from it, and a backend's share follows its vhost count. Each
-// tag has a ring of its own. Backends that are down or have no vhosts are on no ring; whether users who are already mapped
-// stay there is not decided here.
+// So a change to one backend moves only users to it or away from it, and a backend's share follows
+// its vhost count. Each tag has a ring of its own. Backends that are down or have no vhosts are on
+// no ring; whether users who are already mapped stay there is not decided here.
 //
 // # What callers may rely on
 //
-// Everything here is a pure function of its arguments: no I/O, no clock, no randomness, no goroutine, no state of the package.
-// Ring, Rings and HashFormat never change once made, so any number of goroutines may use them without locks; a change of
-// the backends makes new Rings, which share with the old ones whatever stayed the same:
+// Everything here is a pure function of its arguments: no I/O, no clock, no randomness, no
+// goroutine, no state of the package. Ring, Rings and HashFormat never change once made, so any
+// number of goroutines may use them without locks; a change of the backends makes new Rings, which
+// share with the old ones whatever stayed the same:
 //
 //	format, err := ring.ParseHashFormat("%Lu")
 //	backends, err := ring.ParseMailServers("192.0.2.1-192.0.2.9 192.0.2.20@ssd", resolve)

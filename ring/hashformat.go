@@ -16,8 +16,9 @@ const (
 	maxSubstring = 1000
 )
 
-// HashFormat is a parsed director_username_hash: which bytes of a user name are hashed. All directors of a mesh, and
-// Dovecot's login processes beside them, must use the same. The zero value is Dovecot's default, %Lu.
+// HashFormat is a parsed director_username_hash: which bytes of a user name are hashed. All
+// directors of a mesh, and Dovecot's login processes beside them, must use the same. The zero value
+// is Dovecot's default, %Lu.
 type HashFormat struct {
 	text  string // "" in the zero value
 	parts []part // nil if they are those of the default
@@ -41,12 +42,14 @@ func (f HashFormat) String() string {
 //	modifier = "L" | "U" | "R" | "T" | "M"
 //	substring = [ [ "-" ] offset "." ] [ "0" ] [ width ]
 //
-// Modifiers apply from left to right: lower and upper case (ASCII only), reversed, white space trimmed at the end, MD5 in
-// hex. The substring is taken of the result, in bytes: %2u is the first two, %3.2u the two after the first three, %-3.2u the
-// first two of the last three, and %05u pads with zeros to five. Everything expands as Dovecot 2.3.19 expands it.
+// Modifiers apply from left to right: lower and upper case (ASCII only), reversed, white space
+// trimmed at the end, MD5 in hex. The substring is taken of the result, in bytes: %2u is the first
+// two, %3.2u the two after the first three, %-3.2u the first two of the last three, and %05u pads
+// with zeros to five. Everything expands as Dovecot 2.3.19 expands it.
 //
-// Refused are Dovecot's other variables and modifiers, widths that count from the end, a lone % at the end (which Dovecot
-// silently drops), and formats without a variable: they would put all users on one backend.
+// Refused are Dovecot's other variables and modifiers, widths that count from the end, a lone % at
+// the end (which Dovecot silently drops), and formats without a variable: they would put all users
+// on one backend.
 func ParseHashFormat(s string) (HashFormat, error) {
 	f := HashFormat{text: s}
 	variables := 0
@@ -108,7 +111,8 @@ func parseVariable(s string) (p part, n int, err error) {
 	return p, n + length, nil
 }
 
-// parseSubstring reads an optional offset and width at the start of s and says how many bytes they took.
+// parseSubstring reads an optional offset and width at the start of s and says how many bytes they
+// took.
 func (p *part) parseSubstring(s string) (n int, err error) {
 	negative := strings.HasPrefix(s, "-")
 	if negative {
@@ -141,7 +145,8 @@ func (p *part) parseSubstring(s string) (n int, err error) {
 	return n, nil
 }
 
-// parseName reads a variable's short name or its long one in braces, and says how many bytes that was.
+// parseName reads a variable's short name or its long one in braces, and says how many bytes that
+// was.
 func parseName(s string) (source, int, error) {
 	const known = "the variables are %u, %n, %d, %{user}, %{username} and %{domain}"
 	name, length := s[:1], 1

@@ -15,11 +15,12 @@ import (
 //	mail.example.org       a host name: one backend for each address that resolve returns
 //	192.0.2.1-192.0.2.9@ssd, mail.example.org@ssd    the same with a tag; it is all that follows the first @
 //
-// Every backend gets DefaultVHosts. They are returned in CompareAddr order. IPv4 addresses that resolve returns in IPv6
-// form are taken as IPv4. An empty list has no backends and is no error.
+// Every backend gets DefaultVHosts. They are returned in CompareAddr order. IPv4 addresses that
+// resolve returns in IPv6 form are taken as IPv4. An empty list has no backends and is no error.
 //
-// The error joins one error for each bad entry. An address that is given twice is an error here, where Dovecot makes two
-// table rows of it. resolve is called once per entry with a host name; nil refuses host names.
+// The error joins one error for each bad entry. An address that is given twice is an error here,
+// where Dovecot makes two table rows of it. resolve is called once per entry with a host name; nil
+// refuses host names.
 func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, error)) ([]Backend, error) {
 	var (
 		backends []Backend
@@ -55,7 +56,8 @@ func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, erro
 	return backends, nil
 }
 
-// claim notes in givenBy that entry names these backends, or says which of them another entry has named.
+// claim notes in givenBy that entry names these backends, or says which of them another entry has
+// named.
 func claim(backends []Backend, entry string, givenBy map[netip.Addr]string) error {
 	for _, b := range backends {
 		if other, taken := givenBy[b.Addr]; taken {
@@ -94,8 +96,8 @@ func mailServerAddrs(what string, resolve func(host string) ([]netip.Addr, error
 		return []netip.Addr{a}, "", nil
 	}
 	if first, last, found := strings.Cut(what, "-"); found {
-		// Host names have hyphens too, even after something that reads like an address: what is not a range may still
-		// resolve.
+		// Host names have hyphens too, even after something that reads like an address: what is not
+		// a range may still resolve.
 		from, fromErr := ParseAddr(first)
 		to, toErr := ParseAddr(last)
 		switch {
@@ -141,8 +143,8 @@ func addrRange(first, last netip.Addr) ([]netip.Addr, error) {
 
 var errNoMailServer = errors.New("is no address, address range or host name")
 
-// checkHostName refuses what cannot be a host name, so that frequent mistakes are named as such instead of going to the
-// name servers.
+// checkHostName refuses what cannot be a host name, so that frequent mistakes are named as such
+// instead of going to the name servers.
 func checkHostName(s string) error {
 	switch {
 	case strings.Contains(s, ","):

@@ -7,37 +7,41 @@ import (
 	"strconv"
 )
 
-// Ring is the hash ring of one tag. It never changes, so it can be used without locks. A nil Ring has no backends.
+// Ring is the hash ring of one tag. It never changes, so it can be used without locks. A nil Ring
+// has no backends.
 type Ring struct {
 	addrs []netip.Addr // backends in CompareAddr order
 
-	// hashes[i] has the points of addrs[i], by vhost number. They depend on nothing but the address, so a ring that is
-	// built after this one takes them over: computing them is most of the work.
+	// hashes[i] has the points of addrs[i], by vhost number. They depend on nothing but the
+	// address, so a ring that is built after this one takes them over: computing them is most of
+	// the work.
 	hashes [][]uint32
 
 	points []point // ascending
 
-	// starts is an index over the upper bits of the hash: points[starts[k]:starts[k+1]] are those with hash>>shift == k. There
-	// are about as many k as points, and MD5 spreads the points evenly, so a lookup scans one or two of them.
+	// starts is an index over the upper bits of the hash: points[starts[k]:starts[k+1]] are those
+	// with hash>>shift == k. There are about as many k as points, and MD5 spreads the points
+	// evenly, so a lookup scans one or two of them.
 	starts []uint32
 	shift  uint
 }
 
-// A point is a place on the ring, its hash in the upper half, and whose it is, an index to addrs in the lower. So equal
-// hashes are in address order, on every director.
+// A point is a place on the ring, its hash in the upper half, and whose it is, an index to addrs in
+// the lower. So equal hashes are in address order, on every director.
 type point uint64
 
 func (p point) hash() uint32 { return uint32(p >> 32) }
 func (p point) owner() int   { return int(uint32(p)) }
 
-// New returns the ring of all the given backends that are up and have vhosts, in whatever order they come. It does not look
-// at their tags. Of rows with the same address, the one with most vhosts counts.
+// New returns the ring of all the given backends that are up and have vhosts, in whatever order
+// they come. It does not look at their tags. Of rows with the same address, the one with most
+// vhosts counts.
 func New(backends []Backend) *Ring {
 	return rebuild(normalise(backends), nil)
 }
 
-// Lookup returns the backend that users with the hash h belong to, or false if the ring has none. It costs constant time and no
-// allocation.
+// Lookup returns the backend that users with the hash h belong to, or false if the ring has none.
+// It costs constant time and no allocation.
 func (r *Ring) Lookup(h UserHash) (netip.Addr, bool) {
 	if r == nil || len(r.points) == 0 {
 		return netip.Addr{}, false
@@ -57,8 +61,9 @@ func (r *Ring) Lookup(h UserHash) (netip.Addr, bool) {
 	return r.addrs[r.points[i].owner()], true
 }
 
-// searchEqual chooses among several points with the same hash, which Lookup has seen to exist. Dovecot's director takes the
-// one that its binary search happens to meet, so the search must halve exactly as it does.
+// searchEqual chooses among several points with the same hash, which Lookup has seen to exist.
+// Dovecot's director takes the one that its binary search happens to meet, so the search must halve
+// exactly as it does.
 func (r *Ring) searchEqual(hash uint32) int {
 	low, high := 0, len(r.points)
 	for {
@@ -74,7 +79,8 @@ func (r *Ring) searchEqual(hash uint32) int {
 	}
 }
 
-// normalise returns the usable backends in CompareAddr order, each address once, no vhost count above MaxVHosts.
+// normalise returns the usable backends in CompareAddr order, each address once, no vhost count
+// above MaxVHosts.
 func normalise(backends []Backend) []Backend {
 	usable := make([]Backend, 0, len(backends))
 	for _, b := range backends {
@@ -113,8 +119,8 @@ func (r *Ring) isOf(backends []Backend) bool {
 		slices.EqualFunc(r.hashes, backends, func(hashes []uint32, b Backend) bool { return len(hashes) == b.VHosts })
 }
 
-// rebuild returns the ring of normalised backends. It takes from prev, which may be nil, the hashes that prev has computed
-// already.
+// rebuild returns the ring of normalised backends. It takes from prev, which may be nil, the hashes
+// that prev has computed already.
 func rebuild(backends []Backend, prev *Ring) *Ring {
 	addrs := make([]netip.Addr, len(backends))
 	hashes := make([][]uint32, len(backends))
@@ -137,8 +143,8 @@ func (r *Ring) hashesOf(a netip.Addr) []uint32 {
 	return r.hashes[i]
 }
 
-// pointHashes returns the first count points of a backend, given some of them, none or too many. The known ones belong to
-// another ring and are not written to.
+// pointHashes returns the first count points of a backend, given some of them, none or too many.
+// The known ones belong to another ring and are not written to.
 func pointHashes(a netip.Addr, count int, known []uint32) []uint32 {
 	if count <= len(known) {
 		return known[:count:count]
@@ -153,8 +159,9 @@ func pointHashes(a netip.Addr, count int, known []uint32) []uint32 {
 	return hashes
 }
 
-// assemble sorts the points of all backends into a ring. It is a bucket sort whose bucket boundaries stay on as the index:
-// count per bucket, turn counts into positions, put each point into its bucket, sort inside the buckets.
+// assemble sorts the points of all backends into a ring. It is a bucket sort whose bucket
+// boundaries stay on as the index: count per bucket, turn counts into positions, put each point
+// into its bucket, sort inside the buckets.
 func assemble(addrs []netip.Addr, hashes [][]uint32) *Ring {
 	total := 0
 	for _, h := range hashes {

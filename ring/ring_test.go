@@ -65,7 +65,8 @@ func (r naiveRing) lookup(h UserHash) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// interestingHashes returns the ends of the hash range, the points and their neighbours, and some others.
+// interestingHashes returns the ends of the hash range, the points and their neighbours, and some
+// others.
 func (r naiveRing) interestingHashes() []UserHash {
 	random := rand.New(rand.NewPCG(1, 2))
 	hashes := []UserHash{0, 1, 1<<32 - 1, 1 << 31, 1<<31 - 1}

@@ -6,15 +6,16 @@ import (
 	"slices"
 )
 
-// Rings is a snapshot of the rings of all tags. It never changes, so it can be used without locks. The zero value and nil
-// have no backends.
+// Rings is a snapshot of the rings of all tags. It never changes, so it can be used without locks.
+// The zero value and nil have no backends.
 type Rings struct {
 	byTag map[Tag]*Ring // only tags with a usable backend
 }
 
-// Build returns the rings of the given backends, one for each tag that has a usable backend. prev, which may be nil, is the
-// snapshot before the change: tags whose usable backends and vhost counts are still the same keep its Ring, and the points
-// of backends that stay are not computed again. The result does not depend on prev, nor on the order of the backends.
+// Build returns the rings of the given backends, one for each tag that has a usable backend. prev,
+// which may be nil, is the snapshot before the change: tags whose usable backends and vhost counts
+// are still the same keep its Ring, and the points of backends that stay are not computed again.
+// The result does not depend on prev, nor on the order of the backends.
 func Build(backends []Backend, prev *Rings) *Rings {
 	tagged := make(map[Tag][]Backend)
 	for _, b := range backends {
@@ -35,7 +36,8 @@ func Build(backends []Backend, prev *Rings) *Rings {
 	return r
 }
 
-// Lookup returns the backend of the tag that users with the hash h belong to, or false if the tag has no usable backend.
+// Lookup returns the backend of the tag that users with the hash h belong to, or false if the tag
+// has no usable backend.
 func (r *Rings) Lookup(tag Tag, h UserHash) (netip.Addr, bool) {
 	return r.of(tag).Lookup(h)
 }

@@ -8,16 +8,17 @@ import (
 	"strings"
 )
 
-// UserHash stands for a user wherever a name need not be known. Names with equal hashes are one user. Hash never returns 0,
-// but 0 can be looked up like any other value.
+// UserHash stands for a user wherever a name need not be known. Names with equal hashes are one
+// user. Hash never returns 0, but 0 can be looked up like any other value.
 type UserHash uint32
 
-// String returns the hash as a decimal number: the one form in which operators see and type it, Dovecot's director's too.
+// String returns the hash as a decimal number: the one form in which operators see and type it,
+// Dovecot's director's too.
 func (h UserHash) String() string { return strconv.FormatUint(uint64(h), 10) }
 
-// Hash returns the user's hash: the name is expanded to the bytes that the format asks for, and their MD5 is cut to 32
-// bits. Names are bytes; only the 26 ASCII letters have a case. Names of up to 256 bytes cost no allocation in the usual
-// formats, which do not make them longer.
+// Hash returns the user's hash: the name is expanded to the bytes that the format asks for, and
+// their MD5 is cut to 32 bits. Names are bytes; only the 26 ASCII letters have a case. Names of up
+// to 256 bytes cost no allocation in the usual formats, which do not make them longer.
 func (f HashFormat) Hash(user string) UserHash {
 	if f.parts == nil {
 		return hashLower(user)
@@ -48,11 +49,13 @@ func hashLower(user string) UserHash {
 }
 
 func hashText(text []byte) UserHash {
-	// Zero means "no user" in Dovecot, so the one name in four billion that would get it shares the hash 1.
+	// Zero means "no user" in Dovecot, so the one name in four billion that would get it shares the
+	// hash 1.
 	return UserHash(max(1, first32(text)))
 }
 
-// first32 returns the first four bytes of the MD5 of text: how both users and points get their place on the ring.
+// first32 returns the first four bytes of the MD5 of text: how both users and points get their
+// place on the ring.
 func first32(text []byte) uint32 {
 	sum := md5.Sum(text)
 	return binary.BigEndian.Uint32(sum[:])
@@ -85,9 +88,9 @@ type part struct {
 	literal string
 
 	modifiers string // letters of supportedModifiers, applied from left to right
-	// Of the modified value, offset bytes are skipped (a negative offset counts from the end, but not beyond the start) and
-	// then width bytes are taken. Width 0 takes the rest. With pad, width is a minimum instead: shorter values are filled
-	// with leading "0", longer ones kept.
+	// Of the modified value, offset bytes are skipped (a negative offset counts from the end, but
+	// not beyond the start) and then width bytes are taken. Width 0 takes the rest. With pad, width
+	// is a minimum instead: shorter values are filled with leading "0", longer ones kept.
 	offset int
 	width  int
 	pad    bool

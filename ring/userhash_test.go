@@ -120,7 +120,8 @@ func TestParseHashFormatErrors(t *testing.T) {
 var naivePart = regexp.MustCompile(`(?s)^(?:([^%]+)|(%%)|` +
 	`%(?:(-\d+|\d*)\.)?(\d*)([LURTM]{0,10})(?:[und]|\{(?:user|username|domain)\}))`)
 
-// naiveHash is a plain second version of ParseHashFormat and Hash; false means that the format is not acceptable.
+// naiveHash is a plain second version of ParseHashFormat and Hash; false means that the format is
+// not acceptable.
 func naiveHash(format, user string) (UserHash, bool) {
 	var text []byte
 	variables := 0

@@ -131,7 +131,8 @@ func orNone(s *string) string {
 	return *s
 }
 
-// The vectors are copies, so that a clean clone tests itself. Where the originals are at hand, the copies must equal them.
+// The vectors are copies, so that a clean clone tests itself. Where the originals are at hand, the
+// copies must equal them.
 func TestVectorsAreCurrent(t *testing.T) {
 	originals, err := filepath.Glob("../../shared/vectors/*.json")
 	if err != nil {

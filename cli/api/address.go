@@ -24,7 +24,8 @@ type address struct {
 	base    string
 }
 
-// parseAddress reads what -a takes: the path of a unix socket (anything with a slash), host:port, or a URL.
+// parseAddress reads what -a takes: the path of a unix socket (anything with a slash), host:port,
+// or a URL.
 func parseAddress(s string) (address, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		s = path
@@ -56,7 +57,8 @@ func parseAddress(s string) (address, error) {
 	return address{network: "tcp", dial: s, base: "http://" + s}, nil
 }
 
-// Endpoint returns where to connect to speak plain HTTP with the director at addr, which is written as for NewClient.
+// Endpoint returns where to connect to speak plain HTTP with the director at addr, which is written
+// as for NewClient.
 func Endpoint(addr string) (network, address string, err error) {
 	a, err := parseAddress(addr)
 	if err != nil || a.network != "" {
@@ -95,8 +97,9 @@ func explain(err error) string {
 	return Cause(err) + "; " + another
 }
 
-// Cause is the cause of an error without what Go's libraries put around it: the system's own words where the system refused, ours
-// where a connection broke off or a name has no address. What was tried is for the caller to say.
+// Cause is the cause of an error without what Go's libraries put around it: the system's own words
+// where the system refused, ours where a connection broke off or a name has no address. What was
+// tried is for the caller to say.
 func Cause(err error) string {
 	var noHost *net.DNSError
 	var timeout net.Error

@@ -97,7 +97,8 @@ func TestIPText(t *testing.T) {
 	}
 }
 
-// Every code has its status, and only the ones that are nobody's fault but ours are internal errors.
+// Every code has its status, and only the ones that are nobody's fault but ours are internal
+// errors.
 func TestCodeStatus(t *testing.T) {
 	want := map[Code]int{
 		CodeBadRequest: 400, CodeForbidden: 403, CodeNotFound: 404, CodeTagDiffers: 409, CodeVHosts: 400, CodeTryAgain: 409,

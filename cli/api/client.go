@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// How long a client waits: a director that hangs still accepts connections. Lookups and changes may take their time (a move
-// that is waited for up to 40 s); queries are answered from memory.
+// How long a client waits: a director that hangs still accepts connections. Lookups and changes may
+// take their time (a move that is waited for up to 40 s); queries are answered from memory.
 const (
 	connectTimeout = 5 * time.Second
 	queryTimeout   = 15 * time.Second
@@ -27,8 +27,9 @@ const (
 // maxResponse bounds the responses that are read as a whole.
 const maxResponse = 64 << 20
 
-// Client asks one director. It is safe for concurrent use. Errors are *Error when the director reported one,
-// *UnreachableError when there is no director, and *ProtocolError when something else answered.
+// Client asks one director. It is safe for concurrent use. Errors are *Error when the director
+// reported one, *UnreachableError when there is no director, and *ProtocolError when something else
+// answered.
 type Client struct {
 	addr         string // as given, for messages
 	base         string
@@ -36,7 +37,8 @@ type Client struct {
 	queryTimeout time.Duration
 }
 
-// NewClient returns a client of the director at addr: a unix socket path, host:port or URL. It does not connect yet.
+// NewClient returns a client of the director at addr: a unix socket path, host:port or URL. It does
+// not connect yet.
 func NewClient(addr string) (*Client, error) {
 	a, err := parseAddress(addr)
 	if err != nil {
@@ -151,7 +153,8 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	return response{}, failure.Error
 }
 
-// transportError tells a director that is not there from something that is, but does not speak HTTP.
+// transportError tells a director that is not there from something that is, but does not speak
+// HTTP.
 func (c *Client) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

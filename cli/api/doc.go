@@ -1,11 +1,12 @@
-// Package api is the HTTP/JSON interface of a director: the types that travel, and a client. Commands, scripts and web
-// pages know of a director what stands here and nothing else. The server is cli/door/httpapi.
+// Package api is the HTTP/JSON interface of a director: the types that travel, and a client.
+// Commands, scripts and web pages know of a director what stands here and nothing else. The server
+// is cli/door/httpapi.
 //
 // # Promises
 //
-// Names are snake_case, times are RFC 3339 in UTC, durations are milliseconds, lists are never null. Fields are added,
-// never changed or removed; a client ignores fields it does not know. User hashes are numbers. An address that is
-// absent is the empty string.
+// Names are snake_case, times are RFC 3339 in UTC, durations are milliseconds, lists are never
+// null. Fields are added, never changed or removed; a client ignores fields it does not know. User
+// hashes are numbers. An address that is absent is the empty string.
 //
 // # Queries
 //
@@ -25,12 +26,13 @@
 //	POST /v1/lookup         LookupRequest → LookupAnswer
 //	POST /v1/lookup/batch   lines of LookupRequest → lines of LookupAnswer, in the same order
 //
-// A batch is streamed in both directions and has no length limit. Each answer has a backend or an error; one user's
-// failure leaves the others alone.
+// A batch is streamed in both directions and has no length limit. Each answer has a backend or an
+// error; one user's failure leaves the others alone.
 //
 // # Changes
 //
-// All are POSTs of the type named, and answer an Outcome once every live director has applied the change:
+// All are POSTs of the type named, and answer an Outcome once every live director has applied the
+// change:
 //
 //	/v1/backends/add     AddBackend       /v1/moves            Move
 //	/v1/backends/update  UpdateBackend    /v1/kicks            KickUser
@@ -42,11 +44,12 @@
 //
 // # Errors
 //
-// A request that fails answers with a status of 400 or above and {"error":{"code":…,"message":…}}; the codes are the
-// Code constants. A stream that breaks off is cut, so that a client can tell it from one that has ended.
+// A request that fails answers with a status of 400 or above and {"error":{"code":…,"message":…}};
+// the codes are the Code constants. A stream that breaks off is cut, so that a client can tell it
+// from one that has ended.
 //
 // # Elsewhere
 //
-// /metrics is for Prometheus. /healthz answers 200 while the process works; /readyz answers 200 while the director
-// answers lookups by itself, else 503 with the reason.
+// /metrics is for Prometheus. /healthz answers 200 while the process works; /readyz answers 200
+// while the director answers lookups by itself, else 503 with the reason.
 package api

@@ -7,7 +7,8 @@ import (
 )
 
 // An Operation is a change of the mesh that an operator asks for. Its type is its home: where it is
-// posted, what it demands, and how it is described stand in its methods. Operations lists all types.
+// posted, what it demands, and how it is described stand in its methods. Operations lists all
+// types.
 type Operation interface {
 	// Path is where the operation is posted, for example /v1/backends/add.
 	Path() string
@@ -68,7 +69,8 @@ type BackendDown struct {
 	IP IP `json:"ip"`
 }
 
-// Move gives one user another backend. The user is named by User or by UserHash, in the tag of the backend.
+// Move gives one user another backend. The user is named by User or by UserHash, in the tag of the
+// backend.
 type Move struct {
 	User     string  `json:"user,omitempty"`
 	UserHash *uint32 `json:"user_hash,omitempty"`
@@ -91,7 +93,8 @@ type FlushUsers struct {
 // MaxParallel is how many users a flush may move at a time.
 const MaxParallel = 10_000
 
-// CancelFlush keeps the flushes of a backend, or all flushes, from starting further moves, whichever directors run them.
+// CancelFlush keeps the flushes of a backend, or all flushes, from starting further moves,
+// whichever directors run them.
 type CancelFlush struct {
 	Backend IP `json:"backend"` // "": all flushes
 }
@@ -116,8 +119,9 @@ type RemoveDirector struct {
 	Name string `json:"name,omitempty"` // one that the director that is asked has seen
 }
 
-// ImportMappings takes mappings over from another director, as far as their backends are in the table under their tag and
-// they have not expired. A user who is mapped elsewhere here gets the imported backend.
+// ImportMappings takes mappings over from another director, as far as their backends are in the
+// table under their tag and they have not expired. A user who is mapped elsewhere here gets the
+// imported backend.
 type ImportMappings struct {
 	Mappings []ImportedMapping `json:"mappings"` // at most MaxImport
 }
@@ -135,7 +139,8 @@ type ImportedMapping struct {
 
 // Outcome tells what an operation did.
 type Outcome struct {
-	// FailedDirectors were counted as failed while the operation waited for all directors: they do not have the change yet.
+	// FailedDirectors were counted as failed while the operation waited for all directors: they do
+	// not have the change yet.
 	FailedDirectors []string `json:"failed_directors"`
 	// Away are those of them that had not been heard for a while when the operation began.
 	Away []AwayDirector `json:"away"`
@@ -143,13 +148,16 @@ type Outcome struct {
 	Users int `json:"users"`
 	// Flush is the flush that was begun (FlushUsers).
 	Flush *FlushID `json:"flush"`
-	// Count is how many sessions were ended (KickUser), flushes told to stop (CancelFlush) or mappings taken (ImportMappings).
+	// Count is how many sessions were ended (KickUser), flushes told to stop (CancelFlush) or
+	// mappings taken (ImportMappings).
 	Count int `json:"count"`
 	// Known says that these were certainly all of the user's sessions (KickUser).
 	Known bool `json:"known"`
-	// SessionsLeft are sessions of the user that directors saw and could not end (Move, KickUser), as far as they had reported.
+	// SessionsLeft are sessions of the user that directors saw and could not end (Move, KickUser),
+	// as far as they had reported.
 	SessionsLeft []SessionsLeft `json:"sessions_left"`
-	// NoKicker are directors without a way to end sessions (Move, KickUser, RemoveBackend), as far as they had reported.
+	// NoKicker are directors without a way to end sessions (Move, KickUser, RemoveBackend), as far
+	// as they had reported.
 	NoKicker []string `json:"no_kicker"`
 }
 

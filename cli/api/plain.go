@@ -7,8 +7,8 @@ import (
 	"directormesh/ring"
 )
 
-// Lists of a million lookups are common, and nearly all of their lines look alike. What follows reads and writes such lines at
-// a fraction of encoding/json's cost, and leaves all others to it.
+// Lists of a million lookups are common, and nearly all of their lines look alike. What follows
+// reads and writes such lines at a fraction of encoding/json's cost, and leaves all others to it.
 
 // AppendJSON appends the request as encoding/json encodes it.
 func (r LookupRequest) AppendJSON(b []byte) []byte {
@@ -49,8 +49,8 @@ func plain(c byte) bool {
 	return c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
 }
 
-// PlainLookupRequest reads a request that looks as AppendJSON writes it and has nothing to unescape. It is false for all others,
-// right or wrong.
+// PlainLookupRequest reads a request that looks as AppendJSON writes it and has nothing to
+// unescape. It is false for all others, right or wrong.
 func PlainLookupRequest(raw []byte) (r LookupRequest, ok bool) {
 	user, rest, ok := cutString(raw, `{"user":"`)
 	if !ok {
@@ -82,8 +82,8 @@ func decodeAnswer(raw []byte, a *LookupAnswer) error {
 	return a.Backend.UnmarshalText(backend)
 }
 
-// cutString cuts what comes before a string, and the string with its end, off the front of raw. If they are not there, or the
-// string has something to unescape, it returns raw.
+// cutString cuts what comes before a string, and the string with its end, off the front of raw. If
+// they are not there, or the string has something to unescape, it returns raw.
 func cutString(raw []byte, before string) (value, rest []byte, ok bool) {
 	if len(raw) < len(before) || string(raw[:len(before)]) != before {
 		return nil, raw, false

@@ -26,8 +26,9 @@ type MappingFilter struct {
 	Hash     *uint32
 }
 
-// Mappings calls each for every mapping that the filter selects, ordered by tag and hash, until each returns an error,
-// which Mappings then returns. The mappings are streamed: there may be millions.
+// Mappings calls each for every mapping that the filter selects, ordered by tag and hash, until
+// each returns an error, which Mappings then returns. The mappings are streamed: there may be
+// millions.
 func (c *Client) Mappings(ctx context.Context, filter MappingFilter, each func(Mapping) error) error {
 	query := url.Values{}
 	if len(filter.Backends) > 0 {
@@ -44,14 +45,15 @@ func (c *Client) Mappings(ctx context.Context, filter MappingFilter, each func(M
 	return lines(ctx, r, err, decode, each)
 }
 
-// WatchTarget selects flushes to watch: one flush, those of one backend, or with the zero value all that run.
+// WatchTarget selects flushes to watch: one flush, those of one backend, or with the zero value all
+// that run.
 type WatchTarget struct {
 	Flush   *FlushID
 	Backend netip.Addr
 }
 
-// Watch calls each whenever one of the flushes has changed, first with how they stand, and returns nil when all of them have
-// ended.
+// Watch calls each whenever one of the flushes has changed, first with how they stand, and returns
+// nil when all of them have ended.
 func (c *Client) Watch(ctx context.Context, target WatchTarget, each func(Flush) error) error {
 	query := url.Values{}
 	if target.Flush != nil {
@@ -65,8 +67,9 @@ func (c *Client) Watch(ctx context.Context, target WatchTarget, each func(Flush)
 	return lines(ctx, r, err, decode, each)
 }
 
-// LookupAll looks up all users that requests yields and calls answer for each, in the same order. Requests and answers are
-// streamed, many at a time. An error that requests yields, or that answer returns, ends it.
+// LookupAll looks up all users that requests yields and calls answer for each, in the same order.
+// Requests and answers are streamed, many at a time. An error that requests yields, or that answer
+// returns, ends it.
 func (c *Client) LookupAll(ctx context.Context, requests iter.Seq2[LookupRequest, error], answer func(LookupAnswer) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns s with everything escaped that could do more on a terminal than be read: control characters, line ends and TABs
-// among them, characters that change the direction of text, and bytes that are no UTF-8. Names, tags and texts of other directors may
-// have been chosen by anybody. A backslash is left alone, so that names with one look as they are.
+// Visible returns s with everything escaped that could do more on a terminal than be read: control
+// characters, line ends and TABs among them, characters that change the direction of text, and
+// bytes that are no UTF-8. Names, tags and texts of other directors may have been chosen by
+// anybody. A backslash is left alone, so that names with one look as they are.
 func Visible(s string) string {
 	if !hidden(s) {
 		return s
@@ -70,7 +71,8 @@ func hidden(s string) bool {
 	return false
 }
 
-// invisible reports whether a character is none that people read: Cc, Cf (direction, zero width), line and paragraph separators.
+// invisible reports whether a character is none that people read: Cc, Cf (direction, zero width),
+// line and paragraph separators.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -36,7 +36,8 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	return outcome.Complete(), nil
 }
 
-// awayBefore is how long before an operation a director must have been silent to have been away then: others fail meanwhile.
+// awayBefore is how long before an operation a director must have been silent to have been away
+// then: others fail meanwhile.
 const awayBefore = time.Second
 
 // away returns which of the directors that failed had been away when an operation began.

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// By default Go lets the heap grow to twice what lives before it collects. Nearly all that lives here is mappings without a pointer, which
-// cost a collection next to nothing, so it may come sooner: a director of ten million users would hold 200 MB of garbage for no gain.
+// By default Go lets the heap grow to twice what lives before it collects. Nearly all that lives
+// here is mappings without a pointer, which cost a collection next to nothing, so it may come
+// sooner: a director of ten million users would hold 200 MB of garbage for no gain.
 const (
 	collectorInterval = time.Second
 	garbageAllowed    = 24 << 20 // between two collections; a busy director makes some MB a second
@@ -17,7 +18,8 @@ const (
 	mostPercent       = 100 // Go's own default
 )
 
-// tuneCollector keeps garbage in proportion until ctx ends. An operator who has set GOGC knows better.
+// tuneCollector keeps garbage in proportion until ctx ends. An operator who has set GOGC knows
+// better.
 func tuneCollector(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -42,7 +44,8 @@ func tuneCollector(ctx context.Context) {
 	}
 }
 
-// collectorPercent is by how much the heap may grow over these live bytes before the next collection.
+// collectorPercent is by how much the heap may grow over these live bytes before the next
+// collection.
 func collectorPercent(live uint64) int {
 	return int(min(max(garbageAllowed*100/max(live, 1), leastPercent), mostPercent))
 }

@@ -78,8 +78,8 @@ func hostAddresses() ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// unanswered is the error of a name for which no name server has answered: nothing is wrong with it, as
-// far as one can tell, and a while later there may be an answer.
+// unanswered is the error of a name for which no name server has answered: nothing is wrong with
+// it, as far as one can tell, and a while later there may be an answer.
 type unanswered string
 
 func (u unanswered) Error() string { return string(u) }
@@ -129,8 +129,8 @@ func (e *ConfigError) Error() string {
 // value is the text of a setting and where it came from.
 type value struct{ text, source string }
 
-// Load reads the settings: flags win over the environment, that over the file (none if the path is ""), that over the
-// defaults. The error is a *ConfigError with all problems.
+// Load reads the settings: flags win over the environment, that over the file (none if the path is
+// ""), that over the defaults. The error is a *ConfigError with all problems.
 func Load(flags map[string]string, path string, env Environment) (Options, error) {
 	var problems []Problem
 	file, bad := loadFile(path, env)
@@ -173,8 +173,8 @@ func loadFile(path string, env Environment) (map[string]value, []Problem) {
 	return parseFile(path, raw)
 }
 
-// parseFile reads a YAML mapping of setting names to values. It never expands anything: values are scalars or lists of
-// scalars.
+// parseFile reads a YAML mapping of setting names to values. It never expands anything: values are
+// scalars or lists of scalars.
 func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(raw, &document); err != nil {
@@ -219,7 +219,8 @@ func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 	return values, problems
 }
 
-// notYAML says what the YAML library, whose words are for those who know how YAML is parsed, could not read.
+// notYAML says what the YAML library, whose words are for those who know how YAML is parsed, could
+// not read.
 func notYAML(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	where, what, found := strings.Cut(text, ": ")

@@ -243,8 +243,8 @@ func TestCrowdedDoors(t *testing.T) {
 	}
 }
 
-// fill has several processes open more connections to a door than the director has descriptors. They
-// stay open until the function that it returns is called.
+// fill has several processes open more connections to a door than the director has descriptors.
+// They stay open until the function that it returns is called.
 func fill(t *testing.T, path string) (leave func()) {
 	t.Helper()
 	var all []func()

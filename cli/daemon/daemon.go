@@ -51,7 +51,8 @@ type Daemon struct {
 	doors    []*door
 }
 
-// New opens all sockets and joins the mesh. The doors do not answer before Run. What New has opened, Close closes.
+// New opens all sockets and joins the mesh. The doors do not answer before Run. What New has
+// opened, Close closes.
 func New(cfg Config) (_ *Daemon, err error) {
 	d := &Daemon{options: cfg.Options, version: cfg.Version, notify: cfg.Notify, reread: cfg.Reload}
 	if d.notify == nil {
@@ -67,7 +68,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.sessions, _, err = newSessions(cfg.Options, d.log); err != nil {
 		return nil, err
 	}
-	// The cheap and exclusive things first: a second director on this run directory must not join before it fails.
+	// The cheap and exclusive things first: a second director on this run directory must not join
+	// before it fails.
 	if err = d.openSockets(cfg.Handed); err != nil {
 		return nil, err
 	}
@@ -105,7 +107,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 	return d, d.makeDoors(registry)
 }
 
-// newRegistry returns the registry of one director. Nothing is registered globally: a process may hold several.
+// newRegistry returns the registry of one director. Nothing is registered globally: a process may
+// hold several.
 func newRegistry(version string) (*prometheus.Registry, error) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "director_build_info",

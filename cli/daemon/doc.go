@@ -1,12 +1,13 @@
-// Package daemon is a running director: it reads the settings, wires the mesh, the kicker and the doors together, and stops
-// them in the right order. It owns precedence and validation of settings, the run directory, signals and what the service
-// manager is told. It decides nothing about users, backends or peers; that is mesh and below.
+// Package daemon is a running director: it reads the settings, wires the mesh, the kicker and the
+// doors together, and stops them in the right order. It owns precedence and validation of settings,
+// the run directory, signals and what the service manager is told. It decides nothing about users,
+// backends or peers; that is mesh and below.
 //
 // # Settings
 //
-// Each setting exists as a flag (--user-expire), as an environment variable (DIRECTOR_USER_EXPIRE) and as a key of the YAML
-// file (user-expire, underscores will do), and counts in that order. The list is in settings.go. Unknown keys are refused.
-// Load reports all problems at once.
+// Each setting exists as a flag (--user-expire), as an environment variable (DIRECTOR_USER_EXPIRE)
+// and as a key of the YAML file (user-expire, underscores will do), and counts in that order. The
+// list is in settings.go. Unknown keys are refused. Load reports all problems at once.
 //
 // # Life
 //

@@ -24,14 +24,15 @@ type door struct {
 	listeners []net.Listener
 }
 
-// server answers at a door. Serve takes over the listener and returns nil after Close; Close ends all connections and waits
-// for everything that the server has started; twice is fine.
+// server answers at a door. Serve takes over the listener and returns nil after Close; Close ends
+// all connections and waits for everything that the server has started; twice is fine.
 type server interface {
 	Serve(l net.Listener) error
 	Close() error
 }
 
-// drainer is a server that can end in good order: it accepts nothing more, answers what is pending, and then closes.
+// drainer is a server that can end in good order: it accepts nothing more, answers what is pending,
+// and then closes.
 type drainer interface {
 	Shutdown(ctx context.Context) error
 }
@@ -124,8 +125,8 @@ func (d *Daemon) serve(running *sync.WaitGroup, failed chan<- error) {
 	}
 }
 
-// shutDoors ends all doors in good order, at the same time: none is to hold up another. What is left when ctx ends is cut
-// off.
+// shutDoors ends all doors in good order, at the same time: none is to hold up another. What is
+// left when ctx ends is cut off.
 func (d *Daemon) shutDoors(ctx context.Context) error {
 	errs := make([]error, len(d.doors))
 	var doors sync.WaitGroup
@@ -225,7 +226,8 @@ type unixSocket struct {
 	mode    fs.FileMode
 }
 
-// unixSockets lists the sockets of all doors. The API's comes first: it tells whether the run directory is free.
+// unixSockets lists the sockets of all doors. The API's comes first: it tells whether the run
+// directory is free.
 func (o Options) unixSockets() []unixSocket {
 	return []unixSocket{
 		{handover.API, "run-dir", o.SocketPath(), o.SocketMode},

@@ -18,7 +18,8 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// doveadm is answered on a socket of its own, with its mode, and on a loopback port; without a path there is none.
+// doveadm is answered on a socket of its own, with its mode, and on a loopback port; without a path
+// there is none.
 func TestAdminDoor(t *testing.T) {
 	port := freeAddr(t)
 	options := testOptions(t, map[string]string{"admin-socket-mode": "0640", "admin-tcp": port})
@@ -68,7 +69,8 @@ func TestAdminPortInUse(t *testing.T) {
 	}
 }
 
-// What counts of an imported mapping is when it ends: the activity is counted back by our expire time.
+// What counts of an imported mapping is when it ends: the activity is counted back by our expire
+// time.
 func TestImportMappings(t *testing.T) {
 	expires := wallTime(at).Add(10 * time.Minute)
 	d := testDirector(t, &fakeNode{})

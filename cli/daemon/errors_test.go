@@ -53,8 +53,8 @@ func exportedErrors(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestMeshErrors checks that each error of the mesh has a code of the API: one without would reach an
-// operator as a bug of ours.
+// TestMeshErrors checks that each error of the mesh has a code of the API: one without would reach
+// an operator as a bug of ours.
 func TestMeshErrors(t *testing.T) {
 	want := map[string]struct {
 		err  error

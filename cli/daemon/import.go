@@ -7,8 +7,8 @@ import (
 	"directormesh/ring"
 )
 
-// importMappings translates mappings of another director. It may have another expire time than we; the moment at which a user's
-// mapping ends without further activity is what both agree on.
+// importMappings translates mappings of another director. It may have another expire time than we;
+// the moment at which a user's mapping ends without further activity is what both agree on.
 func (d *director) importMappings(op api.ImportMappings) replica.Operation {
 	mappings := make([]replica.ImportedMapping, len(op.Mappings))
 	for i, m := range op.Mappings {

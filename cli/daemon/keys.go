@@ -62,11 +62,12 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 	return keys, nil
 }
 
-// othersMay are the mode bits that a key file must not have. A group may read it: a file of root's is
-// often given to the director's group.
+// othersMay are the mode bits that a key file must not have. A group may read it: a file of root's
+// is often given to the director's group.
 const othersMay = 0o037
 
-// checkKeyFile refuses a key file that others than the director's user and group can read, or change.
+// checkKeyFile refuses a key file that others than the director's user and group can read, or
+// change.
 func checkKeyFile(path string, env Environment) error {
 	if env.Mode == nil {
 		return nil
@@ -82,8 +83,8 @@ func checkKeyFile(path string, env Environment) error {
 	return nil
 }
 
-// notRouted are networks beside the private ones that no provider carries between its customers: shared
-// by them (RFC 6598), for benchmarks (RFC 2544) and for documents (RFC 5737, RFC 3849).
+// notRouted are networks beside the private ones that no provider carries between its customers:
+// shared by them (RFC 6598), for benchmarks (RFC 2544) and for documents (RFC 5737, RFC 3849).
 var notRouted = [...]netip.Prefix{
 	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
@@ -96,8 +97,8 @@ func public(a netip.Addr) bool {
 		!slices.ContainsFunc(notRouted[:], func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// checkExposure refuses to listen on public addresses without a key: who reaches the mesh could read and
-// change everything.
+// checkExposure refuses to listen on public addresses without a key: who reaches the mesh could
+// read and change everything.
 func checkExposure(o Options, env Environment) error {
 	if len(o.Keys) > 0 || o.Insecure {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"directormesh/cli/api"
 )
 
-// listenUnix listens on a unix socket of this mode, as a setting wants it. A socket that a dead process left behind is
-// replaced; one that answers is not.
+// listenUnix listens on a unix socket of this mode, as a setting wants it. A socket that a dead
+// process left behind is replaced; one that answers is not.
 func listenUnix(setting, path string, mode fs.FileMode) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("%s: the directory of %s cannot be made: %s; create it, or choose another with --%s",
@@ -31,8 +31,8 @@ func listenUnix(setting, path string, mode fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("%s: %s is there already and is no socket; remove it, or choose another with --%s",
 			setting, path, setting)
 	}
-	// The socket is made under another name and renamed when it has its mode: nobody can connect before that, and there is no
-	// moment without a socket.
+	// The socket is made under another name and renamed when it has its mode: nobody can connect
+	// before that, and there is no moment without a socket.
 	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, cannotListen(setting, path, err)

@@ -12,7 +12,8 @@ import (
 	"directormesh/cli/lossy"
 )
 
-// level is a log level that can change while the process runs. As a sampler it is asked before an event costs anything.
+// level is a log level that can change while the process runs. As a sampler it is asked before an
+// event costs anything.
 type level struct{ atomic.Int32 }
 
 // Sample implements zerolog.Sampler.

@@ -123,8 +123,8 @@ func metricsDocument(families map[string]*family) string {
 	return text.String()
 }
 
-// TestMetricsDocument compares the document of the metrics with those of a director that has all doors,
-// and holds their names to Prometheus' conventions.
+// TestMetricsDocument compares the document of the metrics with those of a director that has all
+// doors, and holds their names to Prometheus' conventions.
 func TestMetricsDocument(t *testing.T) {
 	dir := socketDir(t)
 	options := testOptions(t, map[string]string{

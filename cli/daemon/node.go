@@ -202,8 +202,8 @@ func (d *director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (a
 	return api.IP{Addr: backend}, nil
 }
 
-// unknownTag reports whether a tag is most likely a typing error: there are backends, but none that has it, down or not. A lookup of it
-// would wait for one to be added.
+// unknownTag reports whether a tag is most likely a typing error: there are backends, but none that
+// has it, down or not. A lookup of it would wait for one to be added.
 func (d *director) unknownTag(tag ring.Tag) bool {
 	if !d.node.Self().Synced {
 		return false // the table may be another one soon

@@ -271,7 +271,8 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// What directors could not end reaches whoever asked; where nothing can end sessions, "remove" says so too.
+// What directors could not end reaches whoever asked; where nothing can end sessions, "remove" says
+// so too.
 func TestSessionsLeft(t *testing.T) {
 	n := &fakeNode{outcome: replica.Outcome{Left: []replica.SessionsLeft{{Director: "d2", Sessions: 3}}, Blind: []string{"d3"}}}
 	d := testDirector(t, n)

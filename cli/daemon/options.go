@@ -45,7 +45,8 @@ type Options struct {
 	LogLevel zerolog.Level
 	LogText  bool // lines for people instead of JSON
 
-	// values are the texts that the settings were read from, by name, to tell what a reload would change.
+	// values are the texts that the settings were read from, by name, to tell what a reload would
+	// change.
 	values map[string]string
 }
 

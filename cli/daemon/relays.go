@@ -15,8 +15,8 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// relayOptions are the settings of the doors in front of Dovecot's auth. A socket path is in RunDir unless absolute; "" means
-// that there is no such door.
+// relayOptions are the settings of the doors in front of Dovecot's auth. A socket path is in RunDir
+// unless absolute; "" means that there is no such door.
 type relayOptions struct {
 	LoginSocket         string
 	LoginSocketMode     fs.FileMode
@@ -109,8 +109,9 @@ func (d *Daemon) relay(p authrelay.Protocol, auth string, registry *prometheus.R
 	if p != authrelay.Userdb { // of LMTP and doveadm no sessions are listed, and none can be kicked
 		cfg.Seen, cfg.Mark = d.sessions.seen(), d.sessions.mark()
 	}
-	// Login processes freeze if nobody has the FIFO open. One that was handed over is kept open by whoever did so, even while
-	// this director is dead; without one they are not told to write at all.
+	// Login processes freeze if nobody has the FIFO open. One that was handed over is kept open by
+	// whoever did so, even while this director is dead; without one they are not told to write at
+	// all.
 	if d.fifo() != nil {
 		cfg.ProxyRefresh = d.options.UserExpire / 2
 	}
@@ -129,8 +130,8 @@ func (d *relayDirector) Names() map[netip.Addr]string { return d.names.at(time.N
 // namesAge is how old what is known of backends' host names may be.
 const namesAge = time.Second
 
-// hostNames are the host names of backends that were configured by name. They are read from the table now and then: asking
-// it for each login would cost more than the lookup.
+// hostNames are the host names of backends that were configured by name. They are read from the
+// table now and then: asking it for each login would cost more than the lookup.
 type hostNames struct {
 	backends func() []replica.BackendStatus
 	known    atomic.Pointer[knownNames]

@@ -24,8 +24,9 @@ const impatience = time.Second
 // statusInterval is how often the service manager is told how the director is.
 const statusInterval = 500 * time.Millisecond
 
-// Run serves until a SIGTERM or SIGINT comes, ctx ends, or something fails for good. Then it stops the doors, leaves the
-// mesh in good order and closes everything; another such signal cuts that short. SIGHUP reloads.
+// Run serves until a SIGTERM or SIGINT comes, ctx ends, or something fails for good. Then it stops
+// the doors, leaves the mesh in good order and closes everything; another such signal cuts that
+// short. SIGHUP reloads.
 func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
@@ -60,7 +61,8 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	}
 }
 
-// leave stops in good order. The doors go first: whoever asks after we have left must not get an answer from us.
+// leave stops in good order. The doors go first: whoever asks after we have left must not get an
+// answer from us.
 func (d *Daemon) leave(signals <-chan os.Signal) error {
 	d.director.leaving.Store(true)
 	d.notify("STOPPING=1\nSTATUS=leaving the mesh")

@@ -22,7 +22,8 @@ import (
 	"directormesh/ring"
 )
 
-// sessions is what this director does about live sessions: it ends them, and keeps the mappings of those that live on.
+// sessions is what this director does about live sessions: it ends them, and keeps the mappings of
+// those that live on.
 type sessions struct {
 	options Options
 	log     zerolog.Logger
@@ -34,7 +35,8 @@ type sessions struct {
 	notify  *proxynotify.Server // nil: there is no FIFO
 }
 
-// newSessions makes the kickers that the settings ask for; kicker is all of them. Before attach they find no sessions.
+// newSessions makes the kickers that the settings ask for; kicker is all of them. Before attach
+// they find no sessions.
 func newSessions(o Options, log zerolog.Logger) (s *sessions, kickers kick.All, err error) {
 	s = &sessions{options: o, log: log, kicker: kick.None{}}
 	if o.Sessions.IPC != "" {
@@ -127,8 +129,9 @@ func (s *sessions) run(ctx context.Context, running *sync.WaitGroup, fifo *os.Fi
 	})
 }
 
-// listEvery returns how often sessions are listed: as often as set, or more. Activity is recorded anew only when half the share
-// has passed, and a mapping must not get into its last seconds between two lists.
+// listEvery returns how often sessions are listed: as often as set, or more. Activity is recorded
+// anew only when half the share has passed, and a mapping must not get into its last seconds
+// between two lists.
 func listEvery(set, expire, share time.Duration) time.Duration {
 	return min(set, (expire+share/2-directory.EndOfLife)*8/10)
 }
@@ -170,7 +173,8 @@ type sessionMesh struct {
 	tags atomic.Pointer[knownTags]
 }
 
-// knownTags are the tags of backends. They are read from the table now and then: there are far more sessions than changes.
+// knownTags are the tags of backends. They are read from the table now and then: there are far more
+// sessions than changes.
 type knownTags struct {
 	until   time.Time
 	tags    map[netip.Addr]ring.Tag

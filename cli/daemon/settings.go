@@ -43,8 +43,8 @@ func (s Setting) EnvVar() string {
 	return "DIRECTOR_" + strings.ReplaceAll(strings.ToUpper(s.Name), "-", "_")
 }
 
-// Settings returns all settings in the order of the help, and in the order in which they are read: those of doors need the run
-// directory.
+// Settings returns all settings in the order of the help, and in the order in which they are read:
+// those of doors need the run directory.
 func Settings() []Setting {
 	return slices.Concat(ownSettings(), relaySettings(), sessionSettings(), adminSettings())
 }
@@ -236,8 +236,8 @@ func checkName(s string) error {
 	return nil
 }
 
-// parseAddrPort reads IP or IP:PORT. Short forms of addresses that Dovecot takes for mail servers are
-// refused: 9090 is a port that stands where an address should be, not 0.0.35.130.
+// parseAddrPort reads IP or IP:PORT. Short forms of addresses that Dovecot takes for mail servers
+// are refused: 9090 is a port that stands where an address should be, not 0.0.35.130.
 func parseAddrPort(s string) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil && a.Zone() == "" {
 		return netip.AddrPortFrom(a.Unmap(), mesh.DefaultPort), nil
@@ -266,8 +266,8 @@ func parsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseJoin splits a list of host[:port]; names are resolved when they are contacted, so a typing error can only be told
-// by its form here.
+// parseJoin splits a list of host[:port]; names are resolved when they are contacted, so a typing
+// error can only be told by its form here.
 func parseJoin(s string) ([]string, error) {
 	var peers []string
 	for item := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ' ' }) {

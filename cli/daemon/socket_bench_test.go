@@ -21,8 +21,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(doortest.Main(m, prepareAuthreply)) }
 
-// BenchmarkAuthreply is what pipelined lookups of known users cost at a door with a director behind it. It knows a million of them, or
-// as many as DIRECTORY_BENCH_MAPPINGS says; a run of more lookups than that asks for new ones in the end.
+// BenchmarkAuthreply is what pipelined lookups of known users cost at a door with a director behind
+// it. It knows a million of them, or as many as DIRECTORY_BENCH_MAPPINGS says; a run of more
+// lookups than that asks for new ones in the end.
 func BenchmarkAuthreply(b *testing.B) { doortest.Lookups(b, load.DoorAuthreply, 1, 200) }
 
 // prepareAuthreply starts a director that knows its users.

@@ -10,7 +10,8 @@ import (
 // maxSocketPath is the kernel's limit for the path of a unix socket.
 const maxSocketPath = 107
 
-// socketSetting is where a door of ours listens: a path, in the run directory unless absolute, "" for no such door.
+// socketSetting is where a door of ours listens: a path, in the run directory unless absolute, ""
+// for no such door.
 func socketSetting(name, value, usage string, field func(*Options) *string) Setting {
 	return Setting{
 		Name: name, Value: "PATH", Default: value, Usage: usage,

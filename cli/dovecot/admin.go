@@ -11,8 +11,8 @@ import (
 	"directormesh/cli/dovecot/tabbed"
 )
 
-// Admin is the sockets of Dovecot 2.4's login processes. Only they know connections that are still on the way to their
-// backend.
+// Admin is the sockets of Dovecot 2.4's login processes. Only they know connections that are still
+// on the way to their backend.
 type Admin struct {
 	BaseDir string // Dovecot's base_dir
 }
@@ -43,7 +43,8 @@ func (a Admin) Processes() (map[int]string, error) {
 	return sockets, nil
 }
 
-// KickUser ends all connections of a user in the login process behind a socket, and returns how many.
+// KickUser ends all connections of a user in the login process behind a socket, and returns how
+// many.
 func (a Admin) KickUser(ctx context.Context, socket, user string) (int, error) {
 	q, err := begin(ctx, socket, adminHello+tabbed.Line("KICK-USER", user)+"\n")
 	if err != nil {

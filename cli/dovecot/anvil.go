@@ -13,8 +13,9 @@ import (
 	"directormesh/ring"
 )
 
-// Anvil is Dovecot 2.4's register of connections. A connection is in it from when its backend has accepted the login until it
-// ends; those of LMTP and doveadm never are. Its numbers are sums over all login processes.
+// Anvil is Dovecot 2.4's register of connections. A connection is in it from when its backend has
+// accepted the login until it ends; those of LMTP and doveadm never are. Its numbers are sums over
+// all login processes.
 type Anvil struct {
 	Path string // of the socket
 }
@@ -50,7 +51,8 @@ func (a Anvil) List(ctx context.Context) ([]Connection, error) {
 	}
 }
 
-// kicksAtOnce is how many users one connection kicks: the answers fit into any buffer, so nobody waits for the other.
+// kicksAtOnce is how many users one connection kicks: the answers fit into any buffer, so nobody
+// waits for the other.
 const kicksAtOnce = 500
 
 // KickUsers ends all connections of users by their exact login names, and returns how many.
@@ -70,8 +72,8 @@ func (a Anvil) KickUsers(ctx context.Context, users ...string) (count int, err e
 	return count, nil
 }
 
-// KickField ends all connections of users with this value in a passdb field user_…, but not those to keep (zero: all of
-// them), and returns how many.
+// KickField ends all connections of users with this value in a passdb field user_…, but not those
+// to keep (zero: all of them), and returns how many.
 func (a Anvil) KickField(ctx context.Context, field, value string, keep netip.Addr) (int, error) {
 	args := []string{field, value}
 	if keep.IsValid() {

@@ -37,7 +37,8 @@ const (
 // fieldPrefix begins the names of passdb fields that Dovecot keeps for kicking.
 const fieldPrefix = "user_"
 
-// addFields returns the fields that have a value. names and values belong together; either may be shorter.
+// addFields returns the fields that have a value. names and values belong together; either may be
+// shorter.
 func addFields(names, values []string) []Field {
 	var fields []Field
 	for i, value := range values {
@@ -48,7 +49,8 @@ func addFields(names, values []string) []Field {
 	return fields
 }
 
-// parseBackend returns the zero address for one that cannot be read: connections that are not proxied have none.
+// parseBackend returns the zero address for one that cannot be read: connections that are not
+// proxied have none.
 func parseBackend(text string) netip.Addr {
 	addr, err := ring.ParseAddr(text)
 	if err != nil {

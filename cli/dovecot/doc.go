@@ -1,14 +1,15 @@
-// Package dovecot talks to the control sockets of the Dovecot beside a director: to list the connections that its login
-// processes proxy, and to end some of them.
+// Package dovecot talks to the control sockets of the Dovecot beside a director: to list the
+// connections that its login processes proxy, and to end some of them.
 //
 //	IPC     Dovecot 2.3, BASE_DIR/ipc              all login processes at once
 //	Anvil   Dovecot 2.4, BASE_DIR/anvil            all connections that have reached their backend
 //	Admin   Dovecot 2.4, BASE_DIR/srv.*-login/PID  one login process, with connections still on the way to their backend
 //
-// It owns the protocols and nothing else: whose connections are to end, and what a number that Dovecot gives is worth, is
-// decided in packages session and kick.
+// It owns the protocols and nothing else: whose connections are to end, and what a number that
+// Dovecot gives is worth, is decided in packages session and kick.
 //
-// Each request has a connection of its own, which ends with the request's context, so a Dovecot process that hangs holds up
-// nobody but who asked it. All types are plain values, safe for concurrent use. What comes from Dovecot is bounded: a line
-// that is too long, or a list that does not end, is an error.
+// Each request has a connection of its own, which ends with the request's context, so a Dovecot
+// process that hangs holds up nobody but who asked it. All types are plain values, safe for
+// concurrent use. What comes from Dovecot is bounded: a line that is too long, or a list that does
+// not end, is an error.
 package dovecot

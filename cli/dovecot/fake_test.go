@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// fakeServer answers every connection to a socket with one text, after it has read until a line that ends the request, and
-// hands over what it read. The connection stays open.
+// fakeServer answers every connection to a socket with one text, after it has read until a line
+// that ends the request, and hands over what it read. The connection stays open.
 func fakeServer(t *testing.T, name, last, answer string) (path string, requests <-chan string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name)

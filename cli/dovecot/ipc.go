@@ -13,10 +13,11 @@ import (
 	"directormesh/ring"
 )
 
-// IPC is Dovecot 2.3's way to all its login processes. It knows those that have proxied at least once; it does not know
-// connections of LMTP and doveadm.
+// IPC is Dovecot 2.3's way to all its login processes. It knows those that have proxied at least
+// once; it does not know connections of LMTP and doveadm.
 //
-// The numbers that kicks return are hints: with several login processes it is the number of the one that answered last.
+// The numbers that kicks return are hints: with several login processes it is the number of the one
+// that answered last.
 type IPC struct {
 	Path string // of the socket
 }
@@ -38,8 +39,8 @@ func (c IPC) KickField(ctx context.Context, field, value string) (int, error) {
 	return c.kick(ctx, "KICK-ALT", field, value)
 }
 
-// KickHash ends all connections whose login name has this hash in Dovecot's own director_username_hash, but not those to
-// keep (zero: all of them).
+// KickHash ends all connections whose login name has this hash in Dovecot's own
+// director_username_hash, but not those to keep (zero: all of them).
 func (c IPC) KickHash(ctx context.Context, h ring.UserHash, keep netip.Addr) (int, error) {
 	args := []string{strconv.FormatUint(uint64(h), 10)}
 	if keep.IsValid() {
@@ -69,7 +70,8 @@ func (c IPC) kick(ctx context.Context, command string, args ...string) (int, err
 	return int(n), nil
 }
 
-// ask sends a command to all login processes. It hands the lines of data to each and returns what the last line says.
+// ask sends a command to all login processes. It hands the lines of data to each and returns what
+// the last line says.
 func (c IPC) ask(ctx context.Context, each func(line string) error, command string, args ...string) (string, error) {
 	line := tabbed.Line(append([]string{"proxy", "*", command}, args...)...)
 	q, err := begin(ctx, c.Path, line+"\n")
@@ -97,8 +99,8 @@ func (c IPC) ask(ctx context.Context, each func(line string) error, command stri
 	}
 }
 
-// ipcList collects the answer to LIST-FULL: for each login process a line with the names of the columns, then a line for each
-// connection. Which columns there are depends on the process.
+// ipcList collects the answer to LIST-FULL: for each login process a line with the names of the
+// columns, then a line for each connection. Which columns there are depends on the process.
 type ipcList struct {
 	user, backend int   // columns
 	fields        []int // columns of the user's passdb fields
@@ -106,7 +108,8 @@ type ipcList struct {
 	connections   []Connection
 }
 
-// firstColumn begins a line with names of columns. A user of that name has an IP where such a line has "dest-ip".
+// firstColumn begins a line with names of columns. A user of that name has an IP where such a line
+// has "dest-ip".
 const firstColumn = "username"
 
 func (l *ipcList) add(line string) error {

@@ -28,8 +28,8 @@ const (
 
 const hello = "VERSION\tscript\t4\t0\n-\n"
 
-// Run tells the script of a flush and waits for its answer, as long as ctx lasts. An error tells why the script did not succeed, and
-// what it said.
+// Run tells the script of a flush and waits for its answer, as long as ctx lasts. An error tells
+// why the script did not succeed, and what it said.
 func (s Script) Run(ctx context.Context, f Flush) error {
 	target, err := s.at(f)
 	if err != nil {

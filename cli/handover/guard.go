@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// guardScript has FIFOs open from descriptor 3 on and waits until its input ends, which is when its holder is gone, however that
-// came. Then it removes the FIFOs, if they are still those, and lets go of them. No signal but SIGKILL ends it earlier.
+// guardScript has FIFOs open from descriptor 3 on and waits until its input ends, which is when its
+// holder is gone, however that came. Then it removes the FIFOs, if they are still those, and lets
+// go of them. No signal but SIGKILL ends it earlier.
 const guardScript = `trap '' HUP INT QUIT TERM PIPE
 while read -r line; do :; done
 fd=3
@@ -18,8 +19,9 @@ for fifo do
 	fd=$((fd + 1))
 done`
 
-// guard is a process that outlives a holder of FIFOs. A FIFO that nobody has open freezes whoever opens it next; one that is not
-// there does no harm. It must not stay when holder and director are killed together.
+// guard is a process that outlives a holder of FIFOs. A FIFO that nobody has open freezes whoever
+// opens it next; one that is not there does no harm. It must not stay when holder and director are
+// killed together.
 type guard struct {
 	cmd  *exec.Cmd
 	link io.Closer // closed with the holder's process, too

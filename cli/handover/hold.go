@@ -108,7 +108,8 @@ func runHeld(ctx context.Context, cfg HoldConfig, files []*os.File, names []stri
 	}
 }
 
-// exitStatus is the status as a shell tells it: 128 and the signal's number for a process that was killed.
+// exitStatus is the status as a shell tells it: 128 and the signal's number for a process that was
+// killed.
 func exitStatus(err error) (int, error) {
 	var exit *exec.ExitError
 	switch {

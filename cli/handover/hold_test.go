@@ -57,7 +57,8 @@ func TestHold(t *testing.T) {
 	stale.Close()
 	specs := []Spec{{Login, path("sub-login"), 0o640}, {Notify, path("x/notify"), 0o622}}
 	told := make(remarks, 10)
-	// The first time it fails; the second time it shows what it was given, and reads what was written while nobody ran.
+	// The first time it fails; the second time it shows what it was given, and reads what was
+	// written while nobody ran.
 	script := `test "$LISTEN_PID" = $$ || exit 78
 if test ! -e once; then echo alice >&4; : >once; exit 3; fi
 echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"; exit 78`
@@ -157,7 +158,8 @@ func TestHoldRefuses(t *testing.T) {
 	}
 }
 
-// holdMode makes this test program a holder: it holds the FIFO that the variable names around a command that never ends.
+// holdMode makes this test program a holder: it holds the FIFO that the variable names around a
+// command that never ends.
 const holdMode = "HANDOVER_TEST_HOLD"
 
 func TestMain(m *testing.M) {

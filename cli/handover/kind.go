@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Kind says which door a socket is for. The names are those of FileDescriptorName= in a systemd unit.
+// Kind says which door a socket is for. The names are those of FileDescriptorName= in a systemd
+// unit.
 type Kind string
 
 // The kinds of sockets. Notify is the FIFO, all others are listeners.
@@ -22,9 +23,9 @@ const (
 // Kinds returns all kinds.
 func Kinds() []Kind { return []Kind{API, HTTP, Login, Userdb, Authreply, Admin, Notify} }
 
-// kindOfName returns the kind that a name given by the other side stands for. systemd appends nothing to
-// FileDescriptorName=, but names a socket after its unit if there is none, and Dovecot gives listener names such as
-// "director-userdb".
+// kindOfName returns the kind that a name given by the other side stands for. systemd appends
+// nothing to FileDescriptorName=, but names a socket after its unit if there is none, and Dovecot
+// gives listener names such as "director-userdb".
 func kindOfName(name string) (Kind, bool) {
 	name = strings.TrimSuffix(name, ".socket")
 	for _, k := range Kinds() {

@@ -35,7 +35,8 @@ func newMaster(env Environment, statusFD, deadFD int) (*master, error) {
 		return nil, err
 	}
 	m := &master{pid: env.PID, generation: generation}
-	// One less than the limit means that somebody is being served: an idle process would be stopped.
+	// One less than the limit means that somebody is being served: an idle process would be
+	// stopped.
 	if limit > 0 {
 		m.free = limit - 1
 	}
@@ -58,8 +59,8 @@ func envUint(env Environment, name string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// Started tells whoever handed over that we serve. Dovecot's master kills a service that does not say so within 30 s. It
-// does nothing if there is nobody to tell.
+// Started tells whoever handed over that we serve. Dovecot's master kills a service that does not
+// say so within 30 s. It does nothing if there is nobody to tell.
 func (h *Handed) Started() error {
 	if h.master == nil {
 		return nil
@@ -77,8 +78,8 @@ func (m *master) record() []byte {
 	return binary.NativeEndian.AppendUint32(b, m.free)
 }
 
-// WatchMaster waits until Dovecot's master is gone or wants to be served by a new process, and calls gone then. It returns
-// at once if no master started us, and when ctx ends.
+// WatchMaster waits until Dovecot's master is gone or wants to be served by a new process, and
+// calls gone then. It returns at once if no master started us, and when ctx ends.
 func (h *Handed) WatchMaster(ctx context.Context, gone func()) {
 	if h.master == nil {
 		return
@@ -89,8 +90,8 @@ func (h *Handed) WatchMaster(ctx context.Context, gone func()) {
 	if err != nil {
 		return
 	}
-	// It is one end of a pipe, which end depends on the version. Nothing is ever written; when the other end is closed, polling
-	// tells so.
+	// It is one end of a pipe, which end depends on the version. Nothing is ever written; when the
+	// other end is closed, polling tells so.
 	err = conn.Read(func(fd uintptr) (done bool) {
 		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(polled, 0)

@@ -22,8 +22,8 @@ type Spec struct {
 	Mode fs.FileMode
 }
 
-// ParseSpec reads KIND=PATH or KIND=PATH:MODE. The mode is octal; without one it is 0666 for what login processes use, who
-// run as a user of their own, else 0600.
+// ParseSpec reads KIND=PATH or KIND=PATH:MODE. The mode is octal; without one it is 0666 for what
+// login processes use, who run as a user of their own, else 0600.
 func ParseSpec(s string) (Spec, error) {
 	kind, path, ok := strings.Cut(s, "=")
 	spec := Spec{Kind: Kind(kind), Mode: 0o600}

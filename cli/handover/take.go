@@ -14,7 +14,8 @@ import (
 const (
 	// systemdFirst is the first descriptor that systemd hands over.
 	systemdFirst = 3
-	// dovecotFirst is the first one that may be a listener of Dovecot's master; how many come before depends on its version.
+	// dovecotFirst is the first one that may be a listener of Dovecot's master; how many come
+	// before depends on its version.
 	dovecotFirst = 7
 	// dovecotGap is how many descriptors that are no listeners may be among them.
 	dovecotGap = 8
@@ -42,9 +43,10 @@ type Environment struct {
 	PID       int
 }
 
-// Take takes over what the environment says was handed over; nothing is no error. Descriptors that are neither listeners
-// nor FIFOs are an error when systemd passes them. The caller closes the sockets. It must be called once, before the process
-// opens files of its own, because Dovecot does not tell which descriptors are free.
+// Take takes over what the environment says was handed over; nothing is no error. Descriptors that
+// are neither listeners nor FIFOs are an error when systemd passes them. The caller closes the
+// sockets. It must be called once, before the process opens files of its own, because Dovecot does
+// not tell which descriptors are free.
 func Take(env Environment) (*Handed, error) {
 	if pid, ok := env.LookupEnv("LISTEN_PID"); ok && pid == strconv.Itoa(env.PID) {
 		return takeSystemd(env, systemdFirst)
@@ -130,7 +132,8 @@ func takeDovecot(env Environment, text string, first, statusFD, deadFD int) (_ *
 	return h, nil
 }
 
-// take makes a Socket of a descriptor and closes the descriptor; false if it is neither listener nor FIFO.
+// take makes a Socket of a descriptor and closes the descriptor; false if it is neither listener
+// nor FIFO.
 func take(fd int, name string) (Socket, bool, error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
@@ -173,8 +176,8 @@ func takeListener(fd int, name string) (Socket, bool, error) {
 	return s, true, nil
 }
 
-// takeFIFO takes a FIFO over, non-blocking, so that closing it ends a read. Dovecot's master opens it for reading only, which
-// ends whenever nobody writes; then it is opened again for both.
+// takeFIFO takes a FIFO over, non-blocking, so that closing it ends a read. Dovecot's master opens
+// it for reading only, which ends whenever nobody writes; then it is opened again for both.
 func takeFIFO(fd int, name string) (Socket, bool, error) {
 	self := fmt.Sprintf("/proc/self/fd/%d", fd)
 	path, err := os.Readlink(self)

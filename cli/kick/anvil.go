@@ -14,16 +14,18 @@ import (
 	"directormesh/cli/session"
 )
 
-// Anvil ends sessions of Dovecot 2.4: through the login processes themselves where this user may talk to them and that ends no
-// others, else through anvil. Sessions on the way to their backend can be ended only by the former, and with one login process for
-// each connection, as is the default, all: anvil of 2.4.1 then tells how many it has ended, and has ended none.
+// Anvil ends sessions of Dovecot 2.4: through the login processes themselves where this user may
+// talk to them and that ends no others, else through anvil. Sessions on the way to their backend
+// can be ended only by the former, and with one login process for each connection, as is the
+// default, all: anvil of 2.4.1 then tells how many it has ended, and has ended none.
 type Anvil struct {
 	Dovecot
 	Socket dovecot.Anvil
 	Admin  dovecot.Admin
 }
 
-// adminParallel is how many login processes are asked at a time; by default each connection has one.
+// adminParallel is how many login processes are asked at a time; by default each connection has
+// one.
 const adminParallel = 16
 
 // Kick implements Kicker.
@@ -73,7 +75,8 @@ func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list
 	return err
 }
 
-// endInProcesses ends all sessions of login names in login processes. The next list tells whether it worked.
+// endInProcesses ends all sessions of login names in login processes. The next list tells whether
+// it worked.
 func (k Anvil) endInProcesses(ctx context.Context, sockets map[int]string, targets []inProcess) {
 	var asking sync.WaitGroup
 	slots := make(chan struct{}, adminParallel)

@@ -24,7 +24,8 @@ const (
 	maxOutput = 4 << 10
 )
 
-// Command is a kicker that runs a program of the operator's; see the package comment for its arguments.
+// Command is a kicker that runs a program of the operator's; see the package comment for its
+// arguments.
 type Command struct {
 	argv    []string
 	env     []string // all that it gets
@@ -32,8 +33,8 @@ type Command struct {
 	turns   Turns
 }
 
-// NewCommand returns a kicker that runs a program, at most parallel of them at a time. The first word of line is the
-// program; a name without a slash is looked up in PATH.
+// NewCommand returns a kicker that runs a program, at most parallel of them at a time. The first
+// word of line is the program; a name without a slash is looked up in PATH.
 func NewCommand(line string, parallel int) (*Command, error) {
 	argv := strings.Fields(line)
 	if len(argv) == 0 {
@@ -50,7 +51,8 @@ func NewCommand(line string, parallel int) (*Command, error) {
 	return &Command{argv: argv, env: program.Environment(os.LookupEnv), timeout: commandTimeout, turns: NewTurns(parallel)}, nil
 }
 
-// Kick implements Kicker. It waits for its turn as long as ctx lasts; the ten seconds begin after that.
+// Kick implements Kicker. It waits for its turn as long as ctx lasts; the ten seconds begin after
+// that.
 func (c *Command) Kick(ctx context.Context, t Target) (Result, error) {
 	free, err := c.turns.take(ctx, t)
 	if err != nil {

@@ -95,7 +95,8 @@ func TestCommandFailures(t *testing.T) {
 	}
 }
 
-// A command that hangs is killed together with its children, and does not keep others from running for longer.
+// A command that hangs is killed together with its children, and does not keep others from running
+// for longer.
 func TestCommandTimeout(t *testing.T) {
 	c, err := NewCommand(script(t, `sleep 1000 & wait`), 1)
 	if err != nil {
@@ -112,7 +113,8 @@ func TestCommandTimeout(t *testing.T) {
 	}
 }
 
-// Who waits for a turn does so as long as the context lasts, and has all the time of a command then.
+// Who waits for a turn does so as long as the context lasts, and has all the time of a command
+// then.
 func TestCommandTurns(t *testing.T) {
 	c, err := NewCommand(script(t, `echo 1`), 1)
 	if err != nil {

@@ -22,7 +22,8 @@ import (
 	"directormesh/ring"
 )
 
-// commandSocket names the socket to which this program, run as a kick command, passes its arguments.
+// commandSocket names the socket to which this program, run as a kick command, passes its
+// arguments.
 const commandSocket = "KICK_TEST_SOCKET"
 
 func TestMain(m *testing.M) {
@@ -41,7 +42,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve answers each line of each connection to a socket with what handle writes; done ends the connection.
+// serve answers each line of each connection to a socket with what handle writes; done ends the
+// connection.
 func serve(t *testing.T, path string, hang bool, handle func(line string, out io.Writer) (done bool)) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -121,7 +123,8 @@ func TestAnvil(t *testing.T) {
 	kicktest.Run(t, anvilSetup(func(*kicktest.World, int) bool { return true }))
 }
 
-// Where a login process has one connection, anvil of Dovecot 2.4.1 ends nothing and says that it has.
+// Where a login process has one connection, anvil of Dovecot 2.4.1 ends nothing and says that it
+// has.
 func TestAnvilOneConnectionEach(t *testing.T) {
 	kicktest.Run(t, anvilSetup(func(w *kicktest.World, pid int) bool {
 		n := 0
@@ -160,7 +163,8 @@ func anvilSetup(reaches func(w *kicktest.World, pid int) bool) kicktest.Setup {
 	}
 }
 
-// A session of a login process that has ended since the list was made is no reason to end those that are to be kept.
+// A session of a login process that has ended since the list was made is no reason to end those
+// that are to be kept.
 func TestAnvilEndedProcess(t *testing.T) {
 	format, err := ring.ParseHashFormat("%Lu")
 	if err != nil {
@@ -227,7 +231,8 @@ func TestCommand(t *testing.T) {
 	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
 		path := filepath.Join(t.TempDir(), "command")
 		serve(t, path, hang, func(line string, out io.Writer) bool { fmt.Fprintln(out, runCommand(w, fields(line))); return true })
-		// A kick command gets few of our variables, so it is told these. The race detector would have each run take a second.
+		// A kick command gets few of our variables, so it is told these. The race detector would
+		// have each run take a second.
 		k, err := kick.NewCommand("env "+commandSocket+"="+path+" GORACE=atexit_sleep_ms=0 "+os.Args[0], 10)
 		if err != nil {
 			t.Fatal(err)
@@ -236,7 +241,8 @@ func TestCommand(t *testing.T) {
 	})
 }
 
-// runCommand is a good kick command: it knows all about its Dovecot, and that logins which are on the way are ended too.
+// runCommand is a good kick command: it knows all about its Dovecot, and that logins which are on
+// the way are ended too.
 func runCommand(w *kicktest.World, args []string) int {
 	switch args[0] {
 	case "--user":

@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// IPC ends sessions of Dovecot 2.3. Of connections that are still on the way to their backend it misses only the first that a
-// login process ever proxies.
+// IPC ends sessions of Dovecot 2.3. Of connections that are still on the way to their backend it
+// misses only the first that a login process ever proxies.
 type IPC struct {
 	Dovecot
 	Socket dovecot.IPC
@@ -26,7 +26,8 @@ func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *
 	var err error
 	switch {
 	case t.Backend.IsValid() && !again:
-		// Sessions whose passdb or table named the backend by its host name are left for the next time.
+		// Sessions whose passdb or table named the backend by its host name are left for the next
+		// time.
 		_, err = k.Socket.KickHost(ctx, ring.AddrText(t.Backend))
 		return err
 	case t.Value != "" && t.Field != "":
@@ -47,7 +48,8 @@ func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *
 	switch {
 	case len(v.shared) == 0:
 	case t.ByHash && t.Keep.IsValid() && !again:
-		// The only way to spare sessions of the same name. It depends on Dovecot's own director_username_hash.
+		// The only way to spare sessions of the same name. It depends on Dovecot's own
+		// director_username_hash.
 		if _, err := k.Socket.KickHash(ctx, t.Hash, t.Keep); err != nil {
 			return err
 		}

@@ -7,8 +7,8 @@ import (
 	"directormesh/ring"
 )
 
-// Target says whose sessions to end. Exactly one of its forms is used: ByHash with Hash and Keep, Backend, or Value with
-// Field.
+// Target says whose sessions to end. Exactly one of its forms is used: ByHash with Hash and Keep,
+// Backend, or Value with Field.
 type Target struct {
 	Tag ring.Tag // only sessions on backends of this tag; not for Value
 
@@ -30,13 +30,14 @@ type Result struct {
 	Blind bool // it has no way to reach sessions
 }
 
-// Kicker ends sessions. It must be safe for concurrent use and stop when the context ends. A Result beside an error is not
-// Known.
+// Kicker ends sessions. It must be safe for concurrent use and stop when the context ends. A Result
+// beside an error is not Known.
 type Kicker interface {
 	Kick(ctx context.Context, t Target) (Result, error)
 }
 
-// None is the kicker of a director that has no way to reach sessions. It ends nothing and knows nothing.
+// None is the kicker of a director that has no way to reach sessions. It ends nothing and knows
+// nothing.
 type None struct{}
 
 // Kick implements Kicker.

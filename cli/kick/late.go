@@ -22,15 +22,18 @@ const (
 	failedEvery = time.Minute
 )
 
-// lateAfter returns when after a kick its user is looked at again: Dovecot gives up a login on its way after 30 s.
+// lateAfter returns when after a kick its user is looked at again: Dovecot gives up a login on its
+// way after 30 s.
 func lateAfter() []time.Duration {
 	return []time.Duration{3 * time.Second, 8 * time.Second, 18 * time.Second, 33 * time.Second}
 }
 
-// Late ends sessions that are there some time after a kick: their login took long and nothing could end it on its way, or the kick
-// failed. It looks only at users of such kicks, and only while their mapping is the one for which they were kicked.
+// Late ends sessions that are there some time after a kick: their login took long and nothing could
+// end it on its way, or the kick failed. It looks only at users of such kicks, and only while their
+// mapping is the one for which they were kicked.
 type Late struct {
-	// Current returns the backend that a user is mapped to, false if there is none or the user is being moved.
+	// Current returns the backend that a user is mapped to, false if there is none or the user is
+	// being moved.
 	Current func(tag ring.Tag, h ring.UserHash) (netip.Addr, bool)
 
 	mu    sync.Mutex
@@ -86,7 +89,8 @@ func (l *Late) due(now time.Time) []Target {
 	return due
 }
 
-// Run works until ctx ends, for one kicker. failed is told what went wrong, at most once a minute; the next turn may do better.
+// Run works until ctx ends, for one kicker. failed is told what went wrong, at most once a minute;
+// the next turn may do better.
 func (l *Late) Run(ctx context.Context, k DovecotKicker, failed func(error)) {
 	ticker := time.NewTicker(lateTick)
 	defer ticker.Stop()
@@ -114,7 +118,8 @@ type DovecotKicker interface {
 	kickLate(ctx context.Context, targets []Target) error
 }
 
-// late ends what a list shows of users who were kicked before. Those for whom the time is too short have further turns.
+// late ends what a list shows of users who were kicked before. Those for whom the time is too short
+// have further turns.
 func (d Dovecot) late(ctx context.Context, targets []Target, by ender) error {
 	list, err := d.Sessions.Fresh(ctx)
 	if err != nil {

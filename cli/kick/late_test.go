@@ -143,7 +143,8 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// What a kick that failed has left is ended as soon as Dovecot answers again, unless the user has been moved on.
+// What a kick that failed has left is ended as soon as Dovecot answers again, unless the user has
+// been moved on.
 func TestLateAfterFailure(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

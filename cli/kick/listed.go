@@ -28,8 +28,8 @@ type Sessions interface {
 	Latest(age time.Duration) (*session.List, bool)
 }
 
-// Logins tells who may be on the way to one of the backends that count, under which login names; complete is false if there may
-// be more.
+// Logins tells who may be on the way to one of the backends that count, under which login names;
+// complete is false if there may be more.
 type Logins interface {
 	Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (users []string, complete bool)
 }
@@ -41,23 +41,25 @@ type Dovecot struct {
 	Tag      func(backend netip.Addr) (ring.Tag, bool) // false: none of ours
 	Late     *Late                                     // looks after users whose kicks have left something; nil: nobody does
 	Turns    Turns                                     // to ask Dovecot for something else than lists, which kicks share
-	// ArriveTime is how long a login that was answered before the kick is given to appear; 0: 500 ms.
+	// ArriveTime is how long a login that was answered before the kick is given to appear; 0: 500
+	// ms.
 	ArriveTime time.Duration
 }
 
 // ender is one version's way to end sessions.
 type ender interface {
-	// end ends the chosen sessions, and as few others as it can. With again they are those that an end before has left.
+	// end ends the chosen sessions, and as few others as it can. With again they are those that an
+	// end before has left.
 	end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error
-	// endUnlisted ends sessions of these login names that no list shows yet, but none in the login processes to spare. It returns
-	// how many, and whether there are certainly no others of them.
+	// endUnlisted ends sessions of these login names that no list shows yet, but none in the login
+	// processes to spare. It returns how many, and whether there are certainly no others of them.
 	endUnlisted(ctx context.Context, users []string, spare []int) (count int, known bool, err error)
 	// blind ends what it can without a list. It may end too many sessions.
 	blind(ctx context.Context, t Target, users []string) error
 }
 
-// kick ends what a target means, unless a recent list shows that there is nothing to end. A user with whom it did not come to an end
-// is left to Late.
+// kick ends what a target means, unless a recent list shows that there is nothing to end. A user
+// with whom it did not come to an end is left to Late.
 func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	var users []string // that may be on the way
 	complete := true
@@ -85,16 +87,18 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	return result, err
 }
 
-// cameBack reports whether a user by hash has logged in lately, wherever. A session that is to be kept may be missing then in a list
-// that is not new, and would be ended together with those of the same name.
+// cameBack reports whether a user by hash has logged in lately, wherever. A session that is to be
+// kept may be missing then in a list that is not new, and would be ended together with those of the
+// same name.
 func (d Dovecot) cameBack(t Target) bool {
 	users, complete := d.Logins.Recent(t.Hash, func(netip.Addr) bool { return true })
 	return len(users) > 0 || !complete
 }
 
-// endAll ends what is listed and what is on the way, gives what was on the way time to arrive, and ends that too. A last list tells
-// whether it worked: the numbers that Dovecot gives do not. What a recent list shows, unless it is nil, is ended before another is
-// there; mostly that is all there is, and one list is enough.
+// endAll ends what is listed and what is on the way, gives what was on the way time to arrive, and
+// ends that too. A last list tells whether it worked: the numbers that Dovecot gives do not. What a
+// recent list shows, unless it is nil, is ended before another is there; mostly that is all there
+// is, and one list is enough.
 func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving bool, recent *session.List, by ender) (result Result, err error) {
 	inTime, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
 	defer cancel()
@@ -110,8 +114,8 @@ func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving 
 	}
 	list, err := d.Sessions.Fresh(inTime)
 	if err != nil {
-		// One login process that hangs keeps the list from us, but not a kick from the others. Each has to wait for its turn, however
-		// long that takes.
+		// One login process that hangs keeps the list from us, but not a kick from the others. Each
+		// has to wait for its turn, however long that takes.
 		return result, errors.Join(err, by.blind(ctx, t, users))
 	}
 	left := d.choose(t, list)
@@ -153,8 +157,8 @@ func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving 
 	return result, nil
 }
 
-// ended counts the sessions that are not there any more. They have no names of their own: one that ended while another of the
-// same user came is not counted until that ends too.
+// ended counts the sessions that are not there any more. They have no names of their own: one that
+// ended while another of the same user came is not counted until that ends too.
 func ended(before, after []session.Session) int {
 	type kind struct {
 		user    string
@@ -200,7 +204,8 @@ func (d Dovecot) meant(t Target, backend netip.Addr) bool {
 	return ok && tag == t.Tag && backend != t.Keep
 }
 
-// spare returns the login processes in which a list shows sessions of other users with these login names.
+// spare returns the login processes in which a list shows sessions of other users with these login
+// names.
 func (d Dovecot) spare(t Target, users []string, list *session.List) []int {
 	if !t.ByHash {
 		return nil

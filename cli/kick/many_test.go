@@ -109,7 +109,8 @@ func kickMany(ctx context.Context, k Kicker, users int) (results []Result, errs 
 	return results, errs
 }
 
-// However many kicks there are, they need two lists, beside one that was under way, and Dovecot is asked for few things at a time.
+// However many kicks there are, they need two lists, beside one that was under way, and Dovecot is
+// asked for few things at a time.
 func TestManyKicksShareLists(t *testing.T) {
 	for _, underWay := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -147,7 +148,8 @@ func TestManyKicksShareLists(t *testing.T) {
 	}
 }
 
-// A Dovecot that gives no lists costs each kick its time, not the sum of all; then they go on without, as many at a time as ever.
+// A Dovecot that gives no lists costs each kick its time, not the sum of all; then they go on
+// without, as many at a time as ever.
 func TestManyKicksWithoutList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const users, turns = 5000, 100
@@ -171,8 +173,8 @@ func TestManyKicksWithoutList(t *testing.T) {
 	})
 }
 
-// What a recent list shows is ended at once, and another one tells that nothing is left: one list, not two. It is not trusted where
-// the user has come back lately, to the backend to keep.
+// What a recent list shows is ended at once, and another one tells that nothing is left: one list,
+// not two. It is not trusted where the user has come back lately, to the backend to keep.
 func TestKickByRecentList(t *testing.T) {
 	for _, tt := range []struct {
 		name       string

@@ -9,15 +9,17 @@ import (
 )
 
 const (
-	// talkTime is how long Dovecot may take for what is asked in one turn. It needs milliseconds, and a login process that hangs must
-	// not use up the turns.
+	// talkTime is how long Dovecot may take for what is asked in one turn. It needs milliseconds,
+	// and a login process that hangs must not use up the turns.
 	talkTime = 5 * time.Second
-	// blindTime is the same for kicks without a list: when one of the login processes hangs the others have ended all by then.
+	// blindTime is the same for kicks without a list: when one of the login processes hangs the
+	// others have ended all by then.
 	blindTime = time.Second
 )
 
-// Turns bounds how many things are done at a time. Who waits gets a turn in order, but kicks of the one user or backend that an
-// operator named go ahead of kicks by hash, of which a flush brings thousands. The zero value has no bound.
+// Turns bounds how many things are done at a time. Who waits gets a turn in order, but kicks of the
+// one user or backend that an operator named go ahead of kicks by hash, of which a flush brings
+// thousands. The zero value has no bound.
 type Turns struct {
 	crowd chan struct{} // kicks by hash need this first; so no more of them wait for the other than there are turns
 	slots chan struct{}
@@ -55,7 +57,8 @@ func (t Turns) take(ctx context.Context, target Target) (free func(), err error)
 	return free, nil
 }
 
-// inTurn is an ender that asks Dovecot for a bounded number of things at a time, each for a bounded time.
+// inTurn is an ender that asks Dovecot for a bounded number of things at a time, each for a bounded
+// time.
 type inTurn struct {
 	by     ender
 	turns  Turns

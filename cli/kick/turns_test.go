@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The bound holds; who waits has a turn in order, operators before the crowd; who gives up while waiting costs nobody a turn.
+// The bound holds; who waits has a turn in order, operators before the crowd; who gives up while
+// waiting costs nobody a turn.
 func TestTurns(t *testing.T) {
 	for _, parallel := range []int{1, 2, 100} {
 		synctest.Test(t, func(t *testing.T) {

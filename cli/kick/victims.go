@@ -48,7 +48,8 @@ type inProcess struct {
 	user string
 }
 
-// alone sorts chosen sessions: those of a login name in a process that has no other sessions of that name, and the rest.
+// alone sorts chosen sessions: those of a login name in a process that has no other sessions of
+// that name, and the rest.
 func alone(chosen []session.Session, list *session.List) (ended []inProcess, rest []session.Session) {
 	count := make(map[inProcess]int)
 	for _, s := range chosen {

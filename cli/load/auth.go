@@ -6,7 +6,8 @@ import (
 	"os"
 )
 
-// login drives the socket of login processes. Each user logs in by PLAIN; what auth thinks of that decides about the answers.
+// login drives the socket of login processes. Each user logs in by PLAIN; what auth thinks of that
+// decides about the answers.
 type login struct {
 	names    *Names
 	password string
@@ -17,7 +18,8 @@ type login struct {
 
 func newLogin(c *Config, _ Target, connection int) protocol {
 	return &login{names: &c.Users.Names, password: c.Login.Password, service: c.Login.Service,
-		// Far above the process ids of real login processes, and different for each of our connections.
+		// Far above the process ids of real login processes, and different for each of our
+		// connections.
 		client: 1<<31 | uint32(os.Getpid())<<14&(1<<31-1) | uint32(connection)}
 }
 

@@ -12,8 +12,9 @@ import (
 // maxExamples bounds the wrong answers that are shown.
 const maxExamples = 10
 
-// checker compares all answers. A user may have one backend only; with moves one after the other, but none twice, because then
-// two directors may be answering two backends in turn. Safe for concurrent use.
+// checker compares all answers. A user may have one backend only; with moves one after the other,
+// but none twice, because then two directors may be answering two backends in turn. Safe for
+// concurrent use.
 type checker struct {
 	moves     bool
 	names     *Names
@@ -61,7 +62,8 @@ func (c *checker) number(backend []byte) (uint32, bool) {
 	return n, true
 }
 
-// note takes an answer to a request that was sent at one moment and answered at the other, both since the start.
+// note takes an answer to a request that was sent at one moment and answered at the other, both
+// since the start.
 func (c *checker) note(user, backend uint32, director int, sent, received time.Duration) {
 	last := &c.users[user]
 	answer := uint32(director)<<backendBits | backend

@@ -10,8 +10,8 @@ import (
 
 // Limits of a Config.
 const (
-	// MaxDepth keeps what is outstanding on a connection so small that it fits into socket buffers: neither end can ever wait
-	// for the other to read.
+	// MaxDepth keeps what is outstanding on a connection so small that it fits into socket buffers:
+	// neither end can ever wait for the other to read.
 	MaxDepth       = 200
 	MaxUsers       = 100_000_000
 	MaxDirectors   = 200
@@ -29,9 +29,11 @@ type Config struct {
 	Depth       int    // requests outstanding on a connection; not with Rate
 	Rate        float64
 	Duration    time.Duration
-	// Patience is how long answers are waited for after the end; a lookup may wait for 30 s. What comes later counts as failed.
+	// Patience is how long answers are waited for after the end; a lookup may wait for 30 s. What
+	// comes later counts as failed.
 	Patience time.Duration
-	// Moves says that users are being moved meanwhile: a user's backend may change then, but not back.
+	// Moves says that users are being moved meanwhile: a user's backend may change then, but not
+	// back.
 	Moves bool
 	Seed  uint64
 	Login Login // for DoorLogin
@@ -40,7 +42,8 @@ type Config struct {
 
 	// Dial connects to a director; nil: by the network.
 	Dial func(ctx context.Context, t Target) (net.Conn, error)
-	// newSleeper makes what waits for the next moment of the schedule; nil: the most exact one of this platform.
+	// newSleeper makes what waits for the next moment of the schedule; nil: the most exact one of
+	// this platform.
 	newSleeper func() (sleeper, error)
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxOutstanding bounds the requests of a connection that wait for an answer in the open loop: at a thousand requests a
-	// second, the answers of sixteen seconds.
+	// maxOutstanding bounds the requests of a connection that wait for an answer in the open loop:
+	// at a thousand requests a second, the answers of sixteen seconds.
 	maxOutstanding = 1 << slotBits
 	slotBits       = 14
 	// readBuffer is for the answers of one read.
@@ -22,7 +22,8 @@ const (
 	reconnectPause = 100 * time.Millisecond
 )
 
-// connection is one connection to a director; after a loss it is made again. One goroutine, run, owns its life and reads from it.
+// connection is one connection to a director; after a loss it is made again. One goroutine, run,
+// owns its life and reads from it.
 type connection struct {
 	load     *run
 	director *director
@@ -203,7 +204,8 @@ func (c *connection) add(user uint32, due, now time.Duration) error {
 	return nil
 }
 
-// flush writes what was added. If the connection breaks, or is another one by now, the goroutine that reads counts what is lost.
+// flush writes what was added. If the connection breaks, or is another one by now, the goroutine
+// that reads counts what is lost.
 func (c *connection) flush() error {
 	if len(c.out) == 0 {
 		return nil

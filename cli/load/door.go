@@ -19,7 +19,8 @@ const (
 // Doors returns all doors.
 func Doors() []Door { return []Door{DoorAuthreply, DoorHTTP, DoorLogin, DoorUserdb} }
 
-// Socket returns where the door's socket is by default, relative to the run directory; HTTP is served where commands ask.
+// Socket returns where the door's socket is by default, relative to the run directory; HTTP is
+// served where commands ask.
 func (d Door) Socket() string {
 	switch d {
 	case DoorAuthreply:
@@ -32,14 +33,15 @@ func (d Door) Socket() string {
 	return "director.sock"
 }
 
-// protocol is what is said on one connection. It belongs to two goroutines at most: one that sends and one that receives.
+// protocol is what is said on one connection. It belongs to two goroutines at most: one that sends
+// and one that receives.
 type protocol interface {
 	// greeting is what the client says first. It need not wait for the director's.
 	greeting() []byte
 	// appendRequest appends a request for a user's backend.
 	appendRequest(b []byte, id, user uint32) []byte
-	// parse reads what the director says next: the number of bytes that it takes, 0 if there is more to come. The answer's parts
-	// are parts of b.
+	// parse reads what the director says next: the number of bytes that it takes, 0 if there is
+	// more to come. The answer's parts are parts of b.
 	parse(b []byte) (n int, a answer, err error)
 	// ordered reports whether answers come in the order of the requests, and without ids.
 	ordered() bool
@@ -55,8 +57,8 @@ type answer struct {
 	failure []byte // why
 }
 
-// protocols returns what makes the protocol of a connection, nil if the door is not known. Connections are numbered over all
-// directors.
+// protocols returns what makes the protocol of a connection, nil if the door is not known.
+// Connections are numbered over all directors.
 func (d Door) protocols() func(c *Config, t Target, connection int) protocol {
 	switch d {
 	case DoorAuthreply:
@@ -71,7 +73,8 @@ func (d Door) protocols() func(c *Config, t Target, connection int) protocol {
 	return nil
 }
 
-// cutLine returns the first line of b without its ending, and how many bytes it takes; 0 if it is not complete.
+// cutLine returns the first line of b without its ending, and how many bytes it takes; 0 if it is
+// not complete.
 func cutLine(b []byte) (line []byte, n int) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
@@ -115,8 +118,8 @@ var (
 	userField   = []byte("user=")
 )
 
-// hostOf returns the address of the backend in the fields of a reply, nil if they name none. A director adds it at the end, where
-// it is looked for first.
+// hostOf returns the address of the backend in the fields of a reply, nil if they name none. A
+// director adds it at the end, where it is looked for first.
 func hostOf(fields []byte) []byte {
 	for len(fields) > 0 {
 		field := fields
@@ -142,7 +145,8 @@ func userOf(fields []byte) []byte {
 	return user
 }
 
-// parseReply reads a line in one of Dovecot's auth protocols. Success is the verb of replies that want a backend.
+// parseReply reads a line in one of Dovecot's auth protocols. Success is the verb of replies that
+// want a backend.
 func parseReply(line []byte, success string) (answer, error) {
 	verb, rest := cutField(line)
 	id, fields := cutField(rest)

@@ -81,7 +81,8 @@ func (*httpLookup) parse(b []byte) (int, answer, error) {
 	return n, a, nil
 }
 
-// member returns the text of a member of a JSON object, as it stands there. It is enough for what a director writes.
+// member returns the text of a member of a JSON object, as it stands there. It is enough for what a
+// director writes.
 func member(object, name []byte) []byte {
 	i := bytes.Index(object, name)
 	if i < 0 {

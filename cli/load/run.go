@@ -40,8 +40,9 @@ type run struct {
 	aborted atomic.Bool
 }
 
-// Run does what cfg asks for. When ctx ends before that is done, it returns what has happened so far. It fails if cfg makes no
-// sense or a first connection cannot be made; all that goes wrong later is in the result.
+// Run does what cfg asks for. When ctx ends before that is done, it returns what has happened so
+// far. It fails if cfg makes no sense or a first connection cannot be made; all that goes wrong
+// later is in the result.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -199,7 +200,8 @@ func (r *run) send(k int) error {
 	return nil
 }
 
-// dispatch gives a request to the next connection that can take it, and returns whose turn it is then.
+// dispatch gives a request to the next connection that can take it, and returns whose turn it is
+// then.
 func (d *director) dispatch(connections []*connection, turn int, user uint32, due, now time.Duration) int {
 	var err error
 	for range connections {

@@ -20,8 +20,8 @@ const backend = "192.0.2.1"
 
 // fakeDoor is an authreply door that may misbehave.
 type fakeDoor struct {
-	// reply returns what is sent for the i-th request, counted from 0 over all connections; "" is nothing, and an error closes the
-	// connection.
+	// reply returns what is sent for the i-th request, counted from 0 over all connections; "" is
+	// nothing, and an error closes the connection.
 	reply func(i int, id, user string) (string, error)
 	// hang, if set, is asked before each reply, and may take its time.
 	hang func()
@@ -234,7 +234,8 @@ func TestFailures(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := runWith(t, t.Context(), config(func(c *Config) { c.Rate = tt.rate }), &fakeDoor{reply: tt.reply})
 				failed, reasons := r.Failed()
-				// What is due at the very moment at which a connection is there again may use it or not.
+				// What is due at the very moment at which a connection is there again may use it or
+				// not.
 				if n := reasons["no connection"]; n == 8 && tt.want["no connection"] == 9 {
 					reasons["no connection"] = 9
 				}

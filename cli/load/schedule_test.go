@@ -7,7 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The requests of all directors together are evenly spaced, none is missing, and rounding does not add up.
+// The requests of all directors together are evenly spaced, none is missing, and rounding does not
+// add up.
 func TestScheduleIsEven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.Float64Range(1, 200_000).Draw(t, "rate")

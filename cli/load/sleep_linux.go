@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// timerSleeper waits for a timer of the kernel's. Go's own timers of an idle program are late by up to a millisecond, which is
-// many times the latency that is to be measured.
+// timerSleeper waits for a timer of the kernel's. Go's own timers of an idle program are late by up
+// to a millisecond, which is many times the latency that is to be measured.
 type timerSleeper struct {
 	fd   int
 	file *os.File // owns fd

@@ -8,7 +8,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// The latencies that are told apart, in nanoseconds: more than three digits, from 0.1 µs. Longer ones count as maxLatency.
+// The latencies that are told apart, in nanoseconds: more than three digits, from 0.1 µs. Longer
+// ones count as maxLatency.
 const (
 	minLatency = int64(100)
 	maxLatency = int64(2 * time.Minute)
@@ -73,8 +74,8 @@ func (d *director) fail(reason string, n int64) {
 	d.sums.fail(reason, n)
 }
 
-// turn moves the latencies since the last turn into a histogram, and returns how many there were and how many requests have failed
-// so far.
+// turn moves the latencies since the last turn into a histogram, and returns how many there were
+// and how many requests have failed so far.
 func (d *director) turn(into *hdrhistogram.Histogram) (answered, failed int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -24,7 +24,8 @@ type Names struct {
 	jsonPrefix, jsonSuffix string // the same within a JSON string
 }
 
-// ParseNames reads a pattern such as user%d@example.org; %d stands for the number of the user, from 1.
+// ParseNames reads a pattern such as user%d@example.org; %d stands for the number of the user, from
+// 1.
 func ParseNames(pattern string) (Names, error) {
 	prefix, suffix, ok := strings.Cut(pattern, "%d")
 	if !ok || strings.Contains(prefix+suffix, "%") {

@@ -130,8 +130,8 @@ func (w *Writer) written(noted uint64, line bool) {
 	}
 }
 
-// put writes a line and reports whether it could. One of which only a part found room ends where the
-// next one begins.
+// put writes a line and reports whether it could. One of which only a part found room ends where
+// the next one begins.
 func (w *Writer) put(line []byte) bool {
 	if w.torn {
 		line = append([]byte{'\n'}, line...)

@@ -86,7 +86,8 @@ func TestWriter(t *testing.T) {
 	})
 }
 
-// disk is an output with room for so many bytes. It takes a part of what does not fit, as a file does.
+// disk is an output with room for so many bytes. It takes a part of what does not fit, as a file
+// does.
 type disk struct {
 	room, writes int
 	text         strings.Builder

@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// BenchmarkList is what the kicks that share a list of 100,000 sessions do with it, parsing left out: sort it, and look up one user and one
-// login name.
+// BenchmarkList is what the kicks that share a list of 100,000 sessions do with it, parsing left
+// out: sort it, and look up one user and one login name.
 func BenchmarkList(b *testing.B) {
 	const sessions = 100_000
 	var format ring.HashFormat

@@ -1,5 +1,6 @@
-// Package session knows the sessions that the Dovecot beside a director proxies: it keeps a recent list of them for the
-// kickers, remembers which logins were answered lately, and keeps the mappings of living sessions alive.
+// Package session knows the sessions that the Dovecot beside a director proxies: it keeps a recent
+// list of them for the kickers, remembers which logins were answered lately, and keeps the mappings
+// of living sessions alive.
 //
 //	Dovecot ── list ──→ Source ──→ kickers
 //	                       └─────→ Keeper ──→ mesh: these users are still there
@@ -9,8 +10,10 @@
 //
 // # Whose session it is
 //
-// A session belongs to the user whose hash its login name has. That is wrong where the passdb gave another name to look up
-// (destuser), and not enough where there are tags: one name may be two users then, whose sessions Dovecot would end together. So
-// the login relay adds a field to the auth reply of such users, which Dovecot keeps with the session and lists: MarkField, with
-// the value that Mark returns. It outlives a restart of the director, and Dovecot's own commands can kick by it.
+// A session belongs to the user whose hash its login name has. That is wrong where the passdb gave
+// another name to look up (destuser), and not enough where there are tags: one name may be two
+// users then, whose sessions Dovecot would end together. So the login relay adds a field to the
+// auth reply of such users, which Dovecot keeps with the session and lists: MarkField, with the
+// value that Mark returns. It outlives a restart of the director, and Dovecot's own commands can
+// kick by it.
 package session

@@ -29,11 +29,12 @@ const (
 	warnEvery = time.Minute
 )
 
-// Keeper tells the mesh from time to time whose sessions live, so that their mappings do not expire and a mesh that was
-// restarted learns them again.
+// Keeper tells the mesh from time to time whose sessions live, so that their mappings do not expire
+// and a mesh that was restarted learns them again.
 //
-// A user without a mapping is mapped to the backend of a session once, when the session is listed for the first time: a
-// mapping that has gone since was taken away on purpose (flush -F forgets and kicks nobody), and must not come back.
+// A user without a mapping is mapped to the backend of a session once, when the session is listed
+// for the first time: a mapping that has gone since was taken away on purpose (flush -F forgets and
+// kicks nobody), and must not come back.
 type Keeper struct {
 	source *Source
 	mesh   Mesh
@@ -52,8 +53,8 @@ type place struct {
 	backend netip.Addr
 }
 
-// NewKeeper returns a keeper that asks for a list every so often. After forget without a list it takes all sessions for new
-// ones: their mappings may have expired meanwhile.
+// NewKeeper returns a keeper that asks for a list every so often. After forget without a list it
+// takes all sessions for new ones: their mappings may have expired meanwhile.
 func NewKeeper(source *Source, mesh Mesh, every, forget time.Duration, log zerolog.Logger) *Keeper {
 	return &Keeper{source: source, mesh: mesh, every: every, forget: forget, log: log}
 }

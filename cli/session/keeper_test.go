@@ -124,7 +124,8 @@ func TestKeeper(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		expect(t, k.mesh.take(), "refresh /1 192.0.2.1")
 
-		// A short trouble changes nothing, a long one makes all sessions new: their mappings have expired.
+		// A short trouble changes nothing, a long one makes all sessions new: their mappings have
+		// expired.
 		down := errors.New("Dovecot is down")
 		k.set(true, down)
 		time.Sleep(20 * time.Second)
@@ -138,7 +139,8 @@ func TestKeeper(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		expect(t, k.mesh.take(), "adopt /1 192.0.2.1")
 
-		// While the mesh takes nothing nothing is told, and afterwards known sessions are still known.
+		// While the mesh takes nothing nothing is told, and afterwards known sessions are still
+		// known.
 		k.set(false, nil, a1)
 		time.Sleep(25 * time.Second)
 		expect(t, k.mesh.take())

@@ -29,8 +29,9 @@ type List struct {
 	byName    []sortKey // the places of sessions, by the hash of the login name
 }
 
-// sortKey is a hash in the upper half and the place of a session in the lower one. Sessions are large and there may be a million of them, in a
-// new list for every other kick: sorting these instead takes a tenth of the time.
+// sortKey is a hash in the upper half and the place of a session in the lower one. Sessions are
+// large and there may be a million of them, in a new list for every other kick: sorting these
+// instead takes a tenth of the time.
 type sortKey uint64
 
 func newSortKey(h uint32, place int) sortKey { return sortKey(h)<<32 | sortKey(uint32(place)) }
@@ -38,7 +39,8 @@ func newSortKey(h uint32, place int) sortKey { return sortKey(h)<<32 | sortKey(u
 func (k sortKey) hash() uint32 { return uint32(k >> 32) }
 func (k sortKey) place() int   { return int(uint32(k)) }
 
-// NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is that of a login name.
+// NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is
+// that of a login name.
 func NewList(asked time.Time, connections []dovecot.Connection, hash func(user string) ring.UserHash) *List {
 	sessions, keys := make([]Session, len(connections)), make([]sortKey, len(connections))
 	for i, c := range connections {

@@ -7,8 +7,9 @@ import (
 	"directormesh/ring"
 )
 
-// loginHalf is a set of logins. There may be hundreds of thousands in a director, so they have no pointers, which the garbage
-// collector would follow, and the memory of a half is used again by the next one.
+// loginHalf is a set of logins. There may be hundreds of thousands in a director, so they have no
+// pointers, which the garbage collector would follow, and the memory of a half is used again by the
+// next one.
 type loginHalf struct {
 	last     map[ring.UserHash]int32 // the latest login of each hash, by its place in logins
 	logins   []login

@@ -10,21 +10,25 @@ import (
 )
 
 const (
-	// LoginTime is how long a login that was answered may be on its way to the backend: Dovecot's login_proxy_timeout.
+	// LoginTime is how long a login that was answered may be on its way to the backend: Dovecot's
+	// login_proxy_timeout.
 	LoginTime = 30 * time.Second
-	// ListAge is how old a list of sessions may be that, together with the logins remembered here, tells of all sessions: a list of
-	// a million takes seconds, so it must be more than that.
+	// ListAge is how old a list of sessions may be that, together with the logins remembered here,
+	// tells of all sessions: a list of a million takes seconds, so it must be more than that.
 	ListAge = 8 * time.Second
-	// rememberTime makes it so: a session that came after such a list was asked for began with a login since.
+	// rememberTime makes it so: a session that came after such a list was asked for began with a
+	// login since.
 	rememberTime = LoginTime + ListAge
-	// maxLogins bounds each of the two halves of what is remembered: 26,000 logins of different users a second.
+	// maxLogins bounds each of the two halves of what is remembered: 26,000 logins of different
+	// users a second.
 	maxLogins = 1_000_000
 	// maxNames bounds the login names and backends of one hash; with "%Ld" whole domains share one.
 	maxNames = 100
 )
 
-// Logins remembers for LoginTime and ListAge which logins were answered, because Dovecot does not list all of them yet. It forgets early,
-// and says so, when there are too many. It is safe for concurrent use.
+// Logins remembers for LoginTime and ListAge which logins were answered, because Dovecot does not
+// list all of them yet. It forgets early, and says so, when there are too many. It is safe for
+// concurrent use.
 type Logins struct {
 	now    func() time.Time
 	shards [loginShards]loginShard // by the lower bits of the hash, so that lookups seldom wait for each other
@@ -41,8 +45,8 @@ type loginShard struct {
 	lost     time.Time // until then some that still count have been forgotten
 }
 
-// NewLogins returns an empty memory. It knows that it does not know the logins before, which a director that has just died
-// may have answered. now is a clock.
+// NewLogins returns an empty memory. It knows that it does not know the logins before, which a
+// director that has just died may have answered. now is a clock.
 func NewLogins(now func() time.Time) *Logins {
 	l := &Logins{now: now}
 	at := now()
@@ -55,8 +59,8 @@ func NewLogins(now func() time.Time) *Logins {
 
 func (l *Logins) shard(h ring.UserHash) *loginShard { return &l.shards[h%loginShards] }
 
-// Answered records that the user with this login name was told a backend. It keeps nothing of the name's bytes, and does not allocate
-// if it knows the login already.
+// Answered records that the user with this login name was told a backend. It keeps nothing of the
+// name's bytes, and does not allocate if it knows the login already.
 func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	now := l.now()
 	s := l.shard(h)
@@ -74,8 +78,8 @@ func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	}
 }
 
-// Recent returns the login names under which a user may be on the way to one of the backends that count. complete is false if
-// there may be others.
+// Recent returns the login names under which a user may be on the way to one of the backends that
+// count. complete is false if there may be others.
 func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (users []string, complete bool) {
 	now := l.now()
 	s := l.shard(h)

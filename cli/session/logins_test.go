@@ -45,7 +45,8 @@ func TestLogins(t *testing.T) {
 	expect(1, true)
 }
 
-// A login is remembered until a list that was asked for before it, and is as old as may be, shows its session.
+// A login is remembered until a list that was asked for before it, and is as old as may be, shows
+// its session.
 func TestLoginsOutlastLists(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })
@@ -62,7 +63,8 @@ func TestLoginsOutlastLists(t *testing.T) {
 	}
 }
 
-// When there are too many logins some are forgotten early, and this is said until they would have been anyway.
+// When there are too many logins some are forgotten early, and this is said until they would have
+// been anyway.
 func TestLoginsOverflow(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })

@@ -10,20 +10,23 @@ import (
 	"directormesh/ring"
 )
 
-// listTime bounds how long Dovecot may take for a list, a million sessions on a busy machine included: a hung login process delays it
-// for ever, and a kick that waits for the list must be able to go on without it after its ten seconds.
+// listTime bounds how long Dovecot may take for a list, a million sessions on a busy machine
+// included: a hung login process delays it for ever, and a kick that waits for the list must be
+// able to go on without it after its ten seconds.
 const listTime = 9 * time.Second
 
-// Before a list there is a pause of this part of the time that the last one took, up to maxPause. Who wants a list comes in crowds:
-// without a pause the first would get one to itself and all others wait for the one after that. It also leaves 2.4's anvil, which
-// answers nobody else while it makes a list, some time for logins.
+// Before a list there is a pause of this part of the time that the last one took, up to maxPause.
+// Who wants a list comes in crowds: without a pause the first would get one to itself and all
+// others wait for the one after that. It also leaves 2.4's anvil, which answers nobody else while
+// it makes a list, some time for logins.
 const (
 	pausePart = 4
 	maxPause  = 250 * time.Millisecond
 )
 
-// Source asks Dovecot for the list of sessions, for all who want it: never more than one request at a time, and who asks
-// while one is under way shares the next with all others who do. So ten thousand kicks cost a few lists.
+// Source asks Dovecot for the list of sessions, for all who want it: never more than one request at
+// a time, and who asks while one is under way shares the next with all others who do. So ten
+// thousand kicks cost a few lists.
 type Source struct {
 	ask  func(context.Context) ([]dovecot.Connection, error)
 	hash func(user string) ring.UserHash
@@ -88,7 +91,8 @@ func (s *Source) Fresh(ctx context.Context) (*List, error) {
 	}
 }
 
-// Latest returns a list for which Dovecot was asked no longer ago than this, if there is one already.
+// Latest returns a list for which Dovecot was asked no longer ago than this, if there is one
+// already.
 func (s *Source) Latest(age time.Duration) (*List, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,10 +18,12 @@ const (
 	activityBackends = 50
 )
 
-// BenchmarkActivity is what logins cost the mesh: one, ten or thirty million users log in at random times, each at a random director. Each turn is a second of virtual
-// time. Reports, for the busiest director, the bytes a second that it sends and receives, all messages of all streams included; for the mesh, the
-// rows a second (logins that record activity or map a user) and the bytes a row; and the milliseconds of CPU that a director takes for a
-// second: its lookups, sending and merging, codec included, encryption and sockets not.
+// BenchmarkActivity is what logins cost the mesh: one, ten or thirty million users log in at random
+// times, each at a random director. Each turn is a second of virtual time. Reports, for the busiest
+// director, the bytes a second that it sends and receives, all messages of all streams included;
+// for the mesh, the rows a second (logins that record activity or map a user) and the bytes a row;
+// and the milliseconds of CPU that a director takes for a second: its lookups, sending and merging,
+// codec included, encryption and sockets not.
 func BenchmarkActivity(b *testing.B) {
 	for _, users := range []int{1_000_000, 10_000_000, 30_000_000} {
 		for _, directors := range benchDirectors(b, 3, 10, 50) {
@@ -65,8 +67,9 @@ func cpuTime(b testing.TB) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// logins are the users of a fleet. Only those who log in are in its directories, put there just before, in the state that users who log in
-// all day long have reached: what a login costs does not depend on the others.
+// logins are the users of a fleet. Only those who log in are in its directories, put there just
+// before, in the state that users who log in all day long have reached: what a login costs does not
+// depend on the others.
 type logins struct {
 	f     *fleet
 	users int
@@ -98,8 +101,9 @@ func (l *logins) plan(d time.Duration) {
 	}
 }
 
-// age draws how long ago activity was recorded of a user who logs in now. Logins come at random, of ten million users one's about every 170 s,
-// and one within S/2 of the recorded activity records nothing: so the recorded activity is renewed after S/2 and the time to the next login.
+// age draws how long ago activity was recorded of a user who logs in now. Logins come at random, of
+// ten million users one's about every 170 s, and one within S/2 of the recorded activity records
+// nothing: so the recorded activity is renewed after S/2 and the time to the next login.
 func (l *logins) age() (age time.Duration, mapped bool) {
 	quiet := activityExpire / 20 / 2
 	between := time.Duration(l.users) * time.Second / activityLogins

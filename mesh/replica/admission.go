@@ -115,11 +115,12 @@ func (c *Core) hindrance(now time.Duration, p *peer) string {
 	return ""
 }
 
-// concerns reports whether a live peer can keep us from answering: it is of ours, and has neither failed nor been excluded without
-// asking to be admitted since.
+// concerns reports whether a live peer can keep us from answering: it is of ours, and has neither
+// failed nor been excluded without asking to be admitted since.
 func (c *Core) concerns(now time.Duration, p *peer) bool { return p.matters() && c.ofOurs(now, p) }
 
-// ofOurs reports whether a live peer is of our mesh, or of the one that we join, and of its time. Any other one does not count us, nor we it.
+// ofOurs reports whether a live peer is of our mesh, or of the one that we join, and of its time.
+// Any other one does not count us, nor we it.
 func (c *Core) ofOurs(now time.Duration, p *peer) bool {
 	return p.live && p.clock.near() && (c.sameMesh(p) || c.lacksTable(now, p))
 }
@@ -166,7 +167,8 @@ func (c *Core) progressAdmission(now time.Duration) {
 	}
 }
 
-// ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands before the question on the stream.
+// ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands
+// before the question on the stream.
 func (c *Core) ask(now time.Duration, p *peer) {
 	if !c.ofOurs(now, p) || !p.out || p.admittedMe && !c.lacksTable(now, p) {
 		return
@@ -214,8 +216,8 @@ func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest)
 		return
 	}
 	if p.excludedAt != 0 {
-		// It answers nothing until it has our reply, so nobody need wait any longer for its confirmation of what stands in
-		// that; it counts as failed for whoever asked for it.
+		// It answers nothing until it has our reply, so nobody need wait any longer for its
+		// confirmation of what stands in that; it counts as failed for whoever asked for it.
 		c.noteFailed(p.name)
 		for _, t := range c.transitions {
 			t.confirmAll(p.name)
@@ -236,7 +238,8 @@ func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest)
 	c.admitIfWhole(now, p)
 }
 
-// admitIfWhole counts a peer that has asked for it as soon as we have what it holds. Until then the peer answers nothing, so we go on.
+// admitIfWhole counts a peer that has asked for it as soon as we have what it holds. Until then the
+// peer answers nothing, so we go on.
 func (c *Core) admitIfWhole(now time.Duration, p *peer) {
 	m := p.wants
 	if m == nil {
@@ -313,11 +316,13 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	c.progressAdmission(now)
 }
 
-// apartFor is after how long two directors that were out of touch may lack more of each other than logs tell.
+// apartFor is after how long two directors that were out of touch may lack more of each other than
+// logs tell.
 const apartFor = goneTold - 15*time.Second
 
-// meetAgain notes that a peer holds what we may lack, if we were apart for longer than it tells of logs that are gone. Its own log only shows what
-// it answered itself, not what it had from directors that died meanwhile.
+// meetAgain notes that a peer holds what we may lack, if we were apart for longer than it tells of
+// logs that are gone. Its own log only shows what it answered itself, not what it had from
+// directors that died meanwhile.
 func (c *Core) meetAgain(now time.Duration, p *peer, member bool) {
 	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) || c.cfg.Guards.NoAdmission {
 		return

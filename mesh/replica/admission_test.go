@@ -12,7 +12,8 @@ import (
 	"directormesh/ring"
 )
 
-// A peer that says that it is synced, whose beats flow, and that never admits anybody keeps nobody from answering for long.
+// A peer that says that it is synced, whose beats flow, and that never admits anybody keeps nobody
+// from answering for long.
 func TestPeerThatNeverAdmits(t *testing.T) {
 	for _, directors := range []int{2, 3, 5} {
 		t.Run(fmt.Sprint(directors), func(t *testing.T) {
@@ -56,7 +57,8 @@ func (w *world) unsynced(d *director, length time.Duration) (unsynced time.Durat
 	return unsynced
 }
 
-// A joiner that waits for a director in vain tells the members. They exclude it if it does not answer them either.
+// A joiner that waits for a director in vain tells the members. They exclude it if it does not
+// answer them either.
 func TestJoinerWaitsInVain(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -121,7 +123,8 @@ func TestJoinerWaitsForAllThatAreNamed(t *testing.T) {
 	}
 }
 
-// A director that does not take in what it is sent, but whose beats flow, takes itself out of the mesh, not the others.
+// A director that does not take in what it is sent, but whose beats flow, takes itself out of the
+// mesh, not the others.
 func TestDeafDirector(t *testing.T) {
 	for _, directors := range []int{2, 3, 5} {
 		for _, unguarded := range []bool{false, true} {
@@ -187,8 +190,9 @@ func (d *director) content(users []ring.UserHash) map[ring.UserHash]directory.Ma
 	return rows
 }
 
-// A side of a split comes back after longer than logs are kept. Those who answered on it have died meanwhile, so that no log has their rows. As soon
-// as all are synced, everybody holds its users, their recorded activity and the acknowledged table changes; and the other side went on answering.
+// A side of a split comes back after longer than logs are kept. Those who answered on it have died
+// meanwhile, so that no log has their rows. As soon as all are synced, everybody holds its users,
+// their recorded activity and the acknowledged table changes; and the other side went on answering.
 func TestMinorityComesBack(t *testing.T) {
 	for _, unguarded := range []bool{false, true} {
 		t.Run(fmt.Sprintf("unguarded: %v", unguarded), func(t *testing.T) {
@@ -254,7 +258,8 @@ func TestMinorityComesBack(t *testing.T) {
 	}
 }
 
-// A director that comes back after a moment takes and gives only what changed since, not all that there is.
+// A director that comes back after a moment takes and gives only what changed since, not all that
+// there is.
 func TestComingBackIsCheap(t *testing.T) {
 	w := started(t, 3, func(c *Config) { c.Expire, c.Directory = 10*time.Minute, directory.New(10*time.Minute) })
 	d1, d3 := w.directors[0], w.directors[2]
@@ -297,7 +302,8 @@ func TestComingBackIsCheap(t *testing.T) {
 	}
 }
 
-// A lookup that has waited for as long as it may when its user is released is answered, and does not fail.
+// A lookup that has waited for as long as it may when its user is released is answered, and does
+// not fail.
 func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]

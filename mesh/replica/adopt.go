@@ -17,7 +17,8 @@ type adoptions struct {
 	users map[user]netip.Addr // at most maxAdoptions
 }
 
-// maxAdoptions is how many wait for their turn. What comes beyond is dropped: these users go where they hash.
+// maxAdoptions is how many wait for their turn. What comes beyond is dropped: these users go where
+// they hash.
 const maxAdoptions = 1 << 20
 
 func (a *adoptions) add(u user, backend netip.Addr) {
@@ -48,9 +49,11 @@ func (a *adoptions) take(n int) (users []user, backends map[user]netip.Addr) {
 	return users, backends
 }
 
-// Adopt is Refresh for a session whose backend is known: a user without a mapping is mapped there, whatever the ring says. So a director
-// that lost its mappings learns them again from the sessions. Where the ring says the same, that is what any login would do. Elsewhere
-// the user is moved: another director may be answering a login by the ring at this moment. It is safe for concurrent use.
+// Adopt is Refresh for a session whose backend is known: a user without a mapping is mapped there,
+// whatever the ring says. So a director that lost its mappings learns them again from the sessions.
+// Where the ring says the same, that is what any login would do. Elsewhere the user is moved:
+// another director may be answering a login by the ring at this moment. It is safe for concurrent
+// use.
 func (c *Core) Adopt(now time.Duration, tag ring.Tag, h ring.UserHash, backend netip.Addr) {
 	v := c.view.Load()
 	if !v.synced || c.overslept(now) {

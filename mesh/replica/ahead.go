@@ -7,10 +7,10 @@ import (
 	"directormesh/directory"
 )
 
-// Values that lie ahead of mesh time would outlast, or beat, all that comes after them. Directors of one
-// mesh are within a second of each other, so no peer in its right mind sends a value that is maxAhead
-// ahead. Such a value is dropped, wherever it comes from, and the peer that sent it is excluded. The
-// rest of its message counts: one bad row must not stop all.
+// Values that lie ahead of mesh time would outlast, or beat, all that comes after them. Directors
+// of one mesh are within a second of each other, so no peer in its right mind sends a value that is
+// maxAhead ahead. Such a value is dropped, wherever it comes from, and the peer that sent it is
+// excluded. The rest of its message counts: one bad row must not stop all.
 
 // latest is the last moment that a value of a peer may carry.
 func (c *Core) latest(now time.Duration) directory.Time { return c.clock.at(now).Add(maxAhead) }
@@ -33,8 +33,8 @@ func (c *Core) dropRowsAhead(rows []directory.Mapping, latest directory.Tick) []
 	return kept
 }
 
-// watchAhead runs take, which takes in what a peer sent, and excludes the peer if a value of that lay
-// ahead.
+// watchAhead runs take, which takes in what a peer sent, and excludes the peer if a value of that
+// lay ahead.
 func (c *Core) watchAhead(now time.Duration, p *peer, take func()) {
 	before := c.counters.ValuesAhead
 	take()
@@ -56,8 +56,8 @@ func (c *Core) observe(now time.Duration, s directory.Stamp) {
 	c.hlc.Observe(s)
 }
 
-// nextStamp is the stamp of a command that this director was given. It is an error for it to lie so far
-// ahead of mesh time that peers would drop it.
+// nextStamp is the stamp of a command that this director was given. It is an error for it to lie so
+// far ahead of mesh time that peers would drop it.
 func (c *Core) nextStamp(now time.Duration, after directory.Time) (directory.Stamp, error) {
 	t := c.clock.at(now)
 	s := c.hlc.Next(max(t, after))

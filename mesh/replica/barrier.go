@@ -10,13 +10,14 @@ import (
 	"directormesh/ring"
 )
 
-// transition is a table change that was applied here and that not all counted peers have confirmed yet.
+// transition is a table change that was applied here and that not all counted peers have confirmed
+// yet.
 type transition struct {
 	items []*item
 	since time.Duration
 	done  bool
-	// unknownRing: the ring before it is nobody's. It made us part of a mesh, or is what a member lacked when that
-	// admitted us.
+	// unknownRing: the ring before it is nobody's. It made us part of a mesh, or is what a member
+	// lacked when that admitted us.
 	unknownRing bool
 	by          *peer // the only one that has to confirm it; nil: all
 
@@ -24,8 +25,8 @@ type transition struct {
 	failed  []string // peers that were counted when it began, or came to be, and failed before they confirmed
 }
 
-// item is one row of a change. Registers of a row may be confirmed through different messages, rows are not: every message
-// about a row carries all of it.
+// item is one row of a change. Registers of a row may be confirmed through different messages, rows
+// are not: every message about a row carries all of it.
 type item struct {
 	backend   directory.BackendRow
 	director  directory.DirectorRow
@@ -38,8 +39,8 @@ func (t *transition) confirmAll(peer string) {
 	}
 }
 
-// leaveMesh takes out what was configured in the mesh that we leave for another: nobody there has it, so
-// nobody would ever confirm it.
+// leaveMesh takes out what was configured in the mesh that we leave for another: nobody there has
+// it, so nobody would ever confirm it.
 func (t *transition) leaveMesh() {
 	t.items = slices.DeleteFunc(t.items, func(i *item) bool {
 		if !i.backend.Addr.IsValid() {
@@ -58,7 +59,8 @@ func (t *transition) leaveMesh() {
 	})
 }
 
-// confirmedBy reports whether a peer answers by this change already. With a gap in its log we do not know what it answered before.
+// confirmedBy reports whether a peer answers by this change already. With a gap in its log we do
+// not know what it answered before.
 func (t *transition) confirmedBy(p *peer) bool {
 	return !p.behind() && t.hasConfirmed(p.name)
 }
@@ -72,17 +74,17 @@ func (t *transition) hasConfirmed(peer string) bool {
 	return true
 }
 
-// apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and begins its
-// barrier. It returns the barrier, nil if nothing was new. A change does not make us part of another
-// mesh. What commands wrote holds in every mesh.
+// apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and
+// begins its barrier. It returns the barrier, nil if nothing was new. A change does not make us
+// part of another mesh. What commands wrote holds in every mesh.
 func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *transition {
 	change = c.dropAhead(now, change)
 	before := c.present()
 	return c.merge(now, change, from, before, joining{})
 }
 
-// applyWhole is apply for the whole table of a peer that we are in touch with both ways. If we are to
-// join its mesh, we do: with a part of the table we would lack what is configured there.
+// applyWhole is apply for the whole table of a peer that we are in touch with both ways. If we are
+// to join its mesh, we do: with a part of the table we would lack what is configured there.
 func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer) *transition {
 	change = c.dropAhead(now, change)
 	before, served := c.present(), c.table.Mesh() != 0
@@ -97,8 +99,8 @@ func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer
 	return c.merge(now, change, from, before, j)
 }
 
-// joining says that we join a mesh, and so lose what is configured here, and whether we leave one in
-// which we served.
+// joining says that we join a mesh, and so lose what is configured here, and whether we leave one
+// in which we served.
 type joining struct{ joins, leaves bool }
 
 // merge merges a change. before is what was present until now.
@@ -136,7 +138,8 @@ func (c *Core) mergeTable(change directory.Change) (applied directory.Change) {
 	return applied
 }
 
-// begin puts an applied change into force: the ring of before is kept, the change follows the open rows into the log.
+// begin puts an applied change into force: the ring of before is kept, the change follows the open
+// rows into the log.
 func (c *Core) begin(now time.Duration, applied directory.Change, confirmed string) *transition {
 	t := &transition{since: now}
 	for _, row := range applied.Backends {
@@ -186,7 +189,8 @@ func (c *Core) wholeRows(change directory.Change) directory.Change {
 	return whole
 }
 
-// maxSaid bounds what is kept of a peer's statements during a join; whoever says more confirms again later, or is excluded.
+// maxSaid bounds what is kept of a peer's statements during a join; whoever says more confirms
+// again later, or is excluded.
 const maxSaid = 100
 
 // confirm notes what a peer's statement about its table confirms.
@@ -229,7 +233,8 @@ func (t *transition) confirm(peer string, change directory.Change) {
 	}
 }
 
-// settleTransitions ends the barriers that all counted peers have confirmed, and forgets the rings before them.
+// settleTransitions ends the barriers that all counted peers have confirmed, and forgets the rings
+// before them.
 func (c *Core) settleTransitions(now time.Duration) {
 	if len(c.transitions) == 0 {
 		return
@@ -252,7 +257,8 @@ func (c *Core) settleTransitions(now time.Duration) {
 	}
 }
 
-// allConfirmed reports whether nobody need be waited for. While peers confirm one after the other it asks about the same one again.
+// allConfirmed reports whether nobody need be waited for. While peers confirm one after the other
+// it asks about the same one again.
 func (c *Core) allConfirmed(t *transition) bool {
 	if t.awaited != nil && t.awaits(t.awaited) {
 		return false
@@ -270,8 +276,8 @@ func (t *transition) awaits(p *peer) bool {
 	return p.live && p.counted && (t.by == nil || t.by == p) && !t.confirmedBy(p)
 }
 
-// awaitTable is called when a member admits us, and tells its table. What we have and it lacks it must confirm before
-// we answer: we do not know the ring that it goes by until then.
+// awaitTable is called when a member admits us, and tells its table. What we have and it lacks it
+// must confirm before we answer: we do not know the ring that it goes by until then.
 func (c *Core) awaitTable(now time.Duration, p *peer, theirs directory.Change) {
 	if c.synced() || c.table.Mesh() == 0 {
 		return
@@ -292,7 +298,8 @@ func (c *Core) awaitTable(now time.Duration, p *peer, theirs directory.Change) {
 	}
 }
 
-// mayGoByAnother is a peer that may still answer by a ring that we do not know; nil if there is none.
+// mayGoByAnother is a peer that may still answer by a ring that we do not know; nil if there is
+// none.
 func (c *Core) mayGoByAnother() *peer {
 	if c.cfg.Guards.NoBarrierToJoin {
 		return nil
@@ -328,7 +335,8 @@ func (c *Core) present() map[netip.Addr]ring.Tag {
 	return present
 }
 
-// kickRemoved ends the sessions on backends that a change removed, or that were configured in a mesh that we served and that is no more.
+// kickRemoved ends the sessions on backends that a change removed, or that were configured in a
+// mesh that we served and that is no more.
 func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag, served bool) {
 	now := c.present()
 	var gone []netip.Addr

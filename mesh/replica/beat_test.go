@@ -9,8 +9,9 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// TestSilenceOfLargeMeshes checks that a path that is dead for less than 5 s fails nobody, however rarely a large mesh beats, and that the
-// longest silence leaves room in the last seconds of a mapping.
+// TestSilenceOfLargeMeshes checks that a path that is dead for less than 5 s fails nobody, however
+// rarely a large mesh beats, and that the longest silence leaves room in the last seconds of a
+// mapping.
 func TestSilenceOfLargeMeshes(t *testing.T) {
 	w := newWorld(t)
 	d := w.start("d0")
@@ -39,8 +40,8 @@ func TestSilenceOfLargeMeshes(t *testing.T) {
 	}
 }
 
-// TestSilenceShows checks that a peer that dies, or hangs, is shown as silent within a second, with since when, and heard again
-// when it is back; and that nobody is silent meanwhile.
+// TestSilenceShows checks that a peer that dies, or hangs, is shown as silent within a second, with
+// since when, and heard again when it is back; and that nobody is silent meanwhile.
 func TestSilenceShows(t *testing.T) {
 	for name, ends := range map[string]func(d *director){
 		"dies":  (*director).crash,

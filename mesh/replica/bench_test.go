@@ -13,7 +13,8 @@ import (
 	"directormesh/ring"
 )
 
-// benchMappings is the size of the benchmarks' directory: 1 M, or what DIRECTORY_BENCH_MAPPINGS says.
+// benchMappings is the size of the benchmarks' directory: 1 M, or what DIRECTORY_BENCH_MAPPINGS
+// says.
 func benchMappings(b *testing.B) int {
 	text := os.Getenv("DIRECTORY_BENCH_MAPPINGS")
 	if text == "" {
@@ -26,8 +27,9 @@ func benchMappings(b *testing.B) int {
 	return n
 }
 
-// BenchmarkTryLookup is the whole way of a lookup in the process, from the name to the backend: of users known and active, of known users
-// whose activity is recorded, and of new users. Reports bytes per mapping of the whole process.
+// BenchmarkTryLookup is the whole way of a lookup in the process, from the name to the backend: of
+// users known and active, of known users whose activity is recorded, and of new users. Reports
+// bytes per mapping of the whole process.
 func BenchmarkTryLookup(b *testing.B) {
 	users := benchMappings(b)
 	format, err := ring.ParseHashFormat("%Lu")

@@ -44,8 +44,8 @@ func (c *Core) bootstrap(now time.Duration) {
 	}
 }
 
-// candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the mesh of the highest rank in sight, and
-// they count us already. Nearest first.
+// candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the
+// mesh of the highest rank in sight, and they count us already. Nearest first.
 func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 	lacking := false
 	for _, p := range c.sortedPeers() {
@@ -70,8 +70,8 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 	return live, synced
 }
 
-// allNamedReached reports whether streams stand to all directors named by those who admitted us, so that nothing falls between
-// the snapshot and their logs.
+// allNamedReached reports whether streams stand to all directors named by those who admitted us, so
+// that nothing falls between the snapshot and their logs.
 func (c *Core) allNamedReached(now time.Duration) bool {
 	for name := range c.admission.named {
 		if !c.reachedOrGone(now, name) {
@@ -106,8 +106,9 @@ func (c *Core) nobodyInSight(now time.Duration) bool {
 	return true
 }
 
-// bootstrapCold is the start of all directors together: nobody is synced. The one with the lowest name takes everybody's
-// snapshot and founds the mesh; the others then join it. Should it not get there, the others do not wait for ever.
+// bootstrapCold is the start of all directors together: nobody is synced. The one with the lowest
+// name takes everybody's snapshot and founds the mesh; the others then join it. Should it not get
+// there, the others do not wait for ever.
 func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 	a := &c.admission
 	for _, p := range live {
@@ -142,7 +143,8 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 	c.found(now, fmt.Sprintf("%d directors start together", len(live)+1))
 }
 
-// someoneNear reports whether there is a director that has just been heard of but is not in touch both ways yet. It may belong to a mesh.
+// someoneNear reports whether there is a director that has just been heard of but is not in touch
+// both ways yet. It may belong to a mesh.
 func (c *Core) someoneNear(now time.Duration) bool {
 	for _, p := range c.peers {
 		if !p.live && !p.left && !p.barred && p.boot != 0 && now-p.seenAt <= failAfter {

@@ -9,9 +9,9 @@ import (
 )
 
 // Mesh time is the clock of stamps, activity and expiry. It runs on the monotonic clock of each
-// director plus an offset. Wall clocks only vote: a director slews its offset towards the median vote,
-// so mesh time follows the wall clocks and cannot run away. Votes and mesh times are compared in
-// microseconds; what is cut off at each exchange would add up.
+// director plus an offset. Wall clocks only vote: a director slews its offset towards the median
+// vote, so mesh time follows the wall clocks and cannot run away. Votes and mesh times are compared
+// in microseconds; what is cut off at each exchange would add up.
 
 const (
 	slewEvery     = 200 * time.Millisecond
@@ -19,16 +19,19 @@ const (
 	voteReach     = 10 * time.Second     // a vote further away counts as one this far away
 	// leash is how far from the median mesh time of the mesh the votes may lead a director.
 	leash = 200 * time.Millisecond
-	// clockTolerance is how far off that median a director may be and answer by itself; see step.go.
+	// clockTolerance is how far off that median a director may be and answer by itself; see
+	// step.go.
 	clockTolerance = time.Second
 	// mergeTolerance is how far a peer's mesh time may be from ours for its messages to be merged.
 	mergeTolerance = 2 * time.Second
-	// sampleAge is after how long a worse sample of a peer's clock is better than the last good one.
+	// sampleAge is after how long a worse sample of a peer's clock is better than the last good
+	// one.
 	sampleAge = 5 * time.Second
 )
 
-// earliest is the least that mesh time starts with. A machine without a battery may think that it is
-// 1970 or 2000; mappings cannot store times of before 2024, so nothing could be moved from there.
+// earliest is the least that mesh time starts with. A machine without a battery may think that it
+// is 1970 or 2000; mappings cannot store times of before 2024, so nothing could be moved from
+// there.
 const earliest = directory.FirstTime + directory.Time(time.Hour/time.Millisecond)
 
 // meshClock is mesh time. Reading it is safe for concurrent use; only the core changes it.
@@ -100,12 +103,13 @@ func (k *peerClock) hello(now, guess time.Duration) {
 	k.bounded = false
 }
 
-// recent reports whether the sample is of a moment ago. Streams that were closed, because we stepped,
-// are open again within that time.
+// recent reports whether the sample is of a moment ago. Streams that were closed, because we
+// stepped, are open again within that time.
 func (k *peerClock) recent(now time.Duration) bool { return now-k.sampledAt <= failAfter }
 
-// near reports whether the peer's mesh time is so near ours that its messages can be merged. Until a
-// round trip has told, its hello must do. One that takes seconds does not tell that it is not near.
+// near reports whether the peer's mesh time is so near ours that its messages can be merged. Until
+// a round trip has told, its hello must do. One that takes seconds does not tell that it is not
+// near.
 func (k *peerClock) near() bool {
 	switch {
 	case k.known:
@@ -116,9 +120,9 @@ func (k *peerClock) near() bool {
 	return k.guess.Abs() <= mergeTolerance
 }
 
-// sampleClock takes a peer's clocks as read half a round trip ago. A beat that was queued somewhere,
-// behind a replay or in the kernel of a director that slept, says little of them: such samples are
-// passed over as long as there are better ones.
+// sampleClock takes a peer's clocks as read half a round trip ago. A beat that was queued
+// somewhere, behind a replay or in the kernel of a director that slept, says little of them: such
+// samples are passed over as long as there are better ones.
 func (c *Core) sampleClock(now time.Duration, p *peer, rtt time.Duration, mesh, wall directory.Micros) {
 	k := &p.clock
 	if rtt > clockTolerance && !k.known {
@@ -134,8 +138,8 @@ func (c *Core) sampleClock(now time.Duration, p *peer, rtt time.Duration, mesh, 
 	k.bestTrip, k.sampledAt = rtt, now
 }
 
-// disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a beat, so
-// a synced director need not look at each tick.
+// disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a
+// beat, so a synced director need not look at each tick.
 func (c *Core) disciplineClock(now time.Duration) {
 	since := now - c.clock.adjustedAt
 	if c.synced() && since < max(slewEvery, c.beatInterval()) {
@@ -161,7 +165,8 @@ func (c *Core) checkClock(now time.Duration) (offset time.Duration) {
 	return offset
 }
 
-// noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly off.
+// noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
+// off.
 func (c *Core) noticeOff(now time.Duration, p *peer) {
 	if c.synced() && p.counted && p.clock.known && p.clock.skew.Abs() > clockTolerance {
 		if c.checkClock(now); c.admission.clockOff {
@@ -183,8 +188,8 @@ func (c *Core) slew(d time.Duration) {
 	}
 }
 
-// ofClockMesh reports whether a peer is of the mesh whose time we follow: our own; while joining, the
-// one that we join; while there is none yet, that of directors that start together with us.
+// ofClockMesh reports whether a peer is of the mesh whose time we follow: our own; while joining,
+// the one that we join; while there is none yet, that of directors that start together with us.
 func (c *Core) ofClockMesh(now time.Duration, p *peer) bool {
 	return p.tellsTime(now) && p.mesh.ID == c.clockMesh(now)
 }

@@ -76,7 +76,8 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 				}
 				want := median(votes)
 				for _, d := range w.directors {
-					// The one whose wall clock was wrong stepped to within half a second; the rest is slewed.
+					// The one whose wall clock was wrong stepped to within half a second; the rest
+					// is slewed.
 					settled := d != last || end-w.now < length-2*time.Minute
 					if off := d.offset() - want; settled && off.Abs() > 20*time.Millisecond {
 						t.Fatalf("%v: mesh time of %s is %v off the median wall clock", w.now, d.name, off)
@@ -144,8 +145,8 @@ var strayClocks = map[string]time.Duration{
 	"11 s and more": 11*time.Second + 600*time.Millisecond,
 }
 
-// A stray director serves alone, by a wrong clock, and is commanded there. When it meets the mesh, the
-// mesh's time does not move, all agree within ten seconds, and what was commanded holds.
+// A stray director serves alone, by a wrong clock, and is commanded there. When it meets the mesh,
+// the mesh's time does not move, all agree within ten seconds, and what was commanded holds.
 func TestStrayMeetsMesh(t *testing.T) {
 	for name, off := range strayClocks {
 		t.Run(name, func(t *testing.T) {
@@ -231,8 +232,8 @@ func TestDigestsAfterStep(t *testing.T) {
 	}
 }
 
-// The two sides of a split get other wall clocks. Each is commanded; then the split heals link by link.
-// Synced directors are never over a second apart, and the last word of either side holds.
+// The two sides of a split get other wall clocks. Each is commanded; then the split heals link by
+// link. Synced directors are never over a second apart, and the last word of either side holds.
 func TestSplitWithNewWallClocksHeals(t *testing.T) {
 	for name, test := range map[string]struct {
 		off  func(*Config)
@@ -320,7 +321,8 @@ func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []
 	return problems
 }
 
-// A peer gone bad sends values from the future. They are dropped, it is excluded, and the others go on.
+// A peer gone bad sends values from the future. They are dropped, it is excluded, and the others go
+// on.
 func TestValuesAhead(t *testing.T) {
 	w := started(t, 3)
 	d1, bad := w.directors[0], w.directors[2]
@@ -370,8 +372,8 @@ func TestOwnStampAheadIsAnError(t *testing.T) {
 	}
 }
 
-// A joiner's clock is a second off, and a row comes to it before it steps. The row is in mesh time and stays, or the older
-// stamp that it would get would beat the right one everywhere.
+// A joiner's clock is a second off, and a row comes to it before it steps. The row is in mesh time
+// and stays, or the older stamp that it would get would beat the right one everywhere.
 func TestJoinerMovesNothing(t *testing.T) {
 	for _, guards := range []Guards{{}, {MoveAllStamps: true}} {
 		w := started(t, 2)
@@ -393,7 +395,8 @@ func TestJoinerMovesNothing(t *testing.T) {
 	}
 }
 
-// A round trip of seconds says little of a peer's clock. It must not count as one that is off: both would answer apart.
+// A round trip of seconds says little of a peer's clock. It must not count as one that is off: both
+// would answer apart.
 func TestClockOfASlowPeer(t *testing.T) {
 	w := started(t, 2)
 	c := w.directors[0].core

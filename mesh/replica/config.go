@@ -35,7 +35,8 @@ type Config struct {
 	Guards    Guards
 }
 
-// Guards switches guards of the protocol off. Only tests do that, to prove that the checker notices; the zero value has all guards on.
+// Guards switches guards of the protocol off. Only tests do that, to prove that the checker
+// notices; the zero value has all guards on.
 type Guards struct {
 	NoBarrier      bool // the old ring is forgotten at once
 	NoEndOfLife    bool // a mapping in its last seconds is answered and recorded whatever the ring says

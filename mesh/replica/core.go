@@ -24,7 +24,8 @@ const (
 	askAgain       = time.Second
 )
 
-// Core is one director's side of the mesh protocol. See the package comment for its rules on concurrency.
+// Core is one director's side of the mesh protocol. See the package comment for its rules on
+// concurrency.
 type Core struct {
 	cfg   Config
 	start time.Duration // later by the pauses since
@@ -43,8 +44,9 @@ type Core struct {
 	table   *directory.Table
 	initial *ring.Rings // of the configuration alone
 
-	// What concurrent lookups read. assignMu is held for reading while a mapping is made from a view, and for writing
-	// while the view changes, so that after a change no mapping made from an older view is still on its way to the outbox.
+	// What concurrent lookups read. assignMu is held for reading while a mapping is made from a
+	// view, and for writing while the view changes, so that after a change no mapping made from an
+	// older view is still on its way to the outbox.
 	assignMu  sync.RWMutex
 	view      atomic.Pointer[view]
 	lastTick  atomic.Int64 // time.Duration
@@ -189,7 +191,8 @@ func (c *Core) Tick(now time.Duration) {
 	c.expireWaiters(now) // after what ended at the same moment has let them through
 }
 
-// enter begins every input; what it returns ends it. A late input is how a director notices that it slept.
+// enter begins every input; what it returns ends it. A late input is how a director notices that it
+// slept.
 func (c *Core) enter(now time.Duration) (leave func()) {
 	if late := now - time.Duration(c.lastTick.Load()); late > wakeAfter {
 		c.wake(now, late)
@@ -216,15 +219,17 @@ func (c *Core) conclude(now time.Duration) {
 	c.kicks.report(c)
 }
 
-// batchInterval is how long rows are collected: longer in larger meshes, where each director has fewer, so that what a batch costs beside
-// its rows, its list of backends above all, stays a small part of it.
+// batchInterval is how long rows are collected: longer in larger meshes, where each director has
+// fewer, so that what a batch costs beside its rows, its list of backends above all, stays a small
+// part of it.
 func (c *Core) batchInterval() time.Duration {
 	n := time.Duration(len(c.peers) + 1)
 	return min(max(4*time.Millisecond*n, 50*time.Millisecond), time.Second)
 }
 
-// reviewInterval is how often a director that answers by itself looks whether a peer has failed or must be asked again: at each tick, unless
-// there are dozens of peers. What peers say counts at once.
+// reviewInterval is how often a director that answers by itself looks whether a peer has failed or
+// must be asked again: at each tick, unless there are dozens of peers. What peers say counts at
+// once.
 func (c *Core) reviewInterval() time.Duration {
 	return min(time.Millisecond*time.Duration(len(c.peers)), 200*time.Millisecond)
 }

@@ -1,6 +1,7 @@
 package replica
 
-// Counters count what happened since the start, for metrics, and for a simulation that wants to know whether it met everything.
+// Counters count what happened since the start, for metrics, and for a simulation that wants to
+// know whether it met everything.
 type Counters struct {
 	HeldLookups        uint64 // lookups that waited for a move
 	EndOfLifeWaits     uint64 // … for the end of a mapping

@@ -56,7 +56,8 @@ func (c *Core) tellCounting() {
 	}
 }
 
-// tellAllCounting tells a peer to whom a stream has just been opened what the others have been told.
+// tellAllCounting tells a peer to whom a stream has just been opened what the others have been
+// told.
 func (c *Core) tellAllCounting(p *peer) {
 	m := &wire.Counting{Whole: true}
 	for _, q := range c.sortedPeers() {

@@ -8,8 +8,9 @@ import (
 	"directormesh/ring"
 )
 
-// Digests are taken as of the end of an epoch and no sooner than settleAfter later, when what happened in it is everywhere. A pass over the
-// directory takes most of an epoch, a few leaves per tick; it sweeps the dead rows first, which is what keeps digests cheap.
+// Digests are taken as of the end of an epoch and no sooner than settleAfter later, when what
+// happened in it is everywhere. A pass over the directory takes most of an epoch, a few leaves per
+// tick; it sweeps the dead rows first, which is what keeps digests cheap.
 const (
 	epochLength   = directory.EpochLength
 	settleAfter   = 10 * time.Second
@@ -17,7 +18,8 @@ const (
 	groups        = 256
 	leavesInGroup = 256
 	digestsKept   = 3
-	// comparable is how long after the end of its epoch a leaf digest can still be computed: dead rows are kept for 60 s.
+	// comparable is how long after the end of its epoch a leaf digest can still be computed: dead
+	// rows are kept for 60 s.
 	comparableFor = 50 * time.Second
 	groupsPerTick = 32 // swept after a table change
 	repairGroups  = 16 // groups asked about after one comparison
@@ -36,7 +38,8 @@ type digestSet struct {
 	tags  []wire.GroupDigests
 }
 
-// sweepSoon drops what a table change made dead, so that the users of a backend are counted right before the next pass gets there.
+// sweepSoon drops what a table change made dead, so that the users of a backend are counted right
+// before the next pass gets there.
 func (c *Core) sweepSoon(t directory.Time) {
 	s := &c.digests.sweep
 	for range groupsPerTick {
@@ -124,7 +127,8 @@ func mix(x uint64) uint64 {
 	return x ^ x>>33
 }
 
-// compareDigests looks at a peer's digests beside ours of the same epoch, and asks about the groups that differ.
+// compareDigests looks at a peer's digests beside ours of the same epoch, and asks about the groups
+// that differ.
 func (c *Core) compareDigests(p *peer, m *wire.State) {
 	for _, set := range c.digests.taken {
 		if set.epoch != m.Epoch {
@@ -171,7 +175,8 @@ func unionTags(a, b []wire.GroupDigests) []ring.Tag {
 	return tags
 }
 
-// gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's. It always answers: the peer shows us as syncing until then.
+// gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's. It always
+// answers: the peer shows us as syncing until then.
 func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
 	t := c.clock.at(now)
 	if end := epochEnd(m.Epoch); t < end.Add(settleAfter/2) || t > end.Add(comparableFor) {

@@ -24,8 +24,8 @@ func (e *removedError) Error() string {
 		e.addr, e.addr.Addr(), e.addr.Port())
 }
 
-// heardOfRemoval takes what a director that refused us says of us. One that was removed while it was
-// away, or did not run, hears of it in no other way, and would serve alone.
+// heardOfRemoval takes what a director that refused us says of us. One that was removed while it
+// was away, or did not run, hears of it in no other way, and would serve alone.
 func (c *Core) heardOfRemoval(now time.Duration, change directory.Change) {
 	for _, row := range change.Directors {
 		if row.Addr == c.cfg.Addr {
@@ -78,7 +78,8 @@ func (c *Core) Dials() []Dial {
 	return dials
 }
 
-// Wanted reports whether a director is a peer, be it reachable or not: it is known, and has neither left nor been removed.
+// Wanted reports whether a director is a peer, be it reachable or not: it is known, and has neither
+// left nor been removed.
 func (c *Core) Wanted(name string) bool {
 	p := c.peers[name]
 	return p != nil && !p.left && !c.removed(p.addr)

@@ -11,8 +11,8 @@ import (
 
 var compareAddrs = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})
 
-// The directors that are to be dialled are those that are wanted and not connected: peers, hints, and
-// those that an operator added.
+// The directors that are to be dialled are those that are wanted and not connected: peers, hints,
+// and those that an operator added.
 func TestDials(t *testing.T) {
 	added, hinted := netip.MustParseAddrPort("198.51.100.1:9090"), netip.MustParseAddrPort("198.51.100.2:9090")
 	add := func(w *world, addr netip.AddrPort, removed bool) {

@@ -25,7 +25,8 @@ type operationState struct {
 	since   time.Duration
 }
 
-// Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live director has applied it.
+// Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live
+// director has applied it.
 func (c *Core) Do(now time.Duration, id uint64, op Operation) {
 	defer c.enter(now)()
 	o := &operationState{since: now}
@@ -115,8 +116,8 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 	return directory.Change{}, fmt.Errorf("unknown operation %T", op)
 }
 
-// afterForgotten is a stamp whose tick is later than that of any mapping assigned after the last forget: such mappings carry the
-// tick after it, which may not have come yet.
+// afterForgotten is a stamp whose tick is later than that of any mapping assigned after the last
+// forget: such mappings carry the tick after it, which may not have come yet.
 func (c *Core) afterForgotten(
 	now time.Duration, stamp directory.Stamp, backend netip.Addr,
 ) (directory.Stamp, error) {
@@ -167,8 +168,8 @@ func (c *Core) endTableOperations(err error) {
 }
 
 // failedPeers adds to the directors that failed before they confirmed those that count as failed
-// anyway: they lack what was done. One that is in touch again does so until it is admitted. Directors
-// that left or were removed are not missed.
+// anyway: they lack what was done. One that is in touch again does so until it is admitted.
+// Directors that left or were removed are not missed.
 func (c *Core) failedPeers(failed []string) []string {
 	for _, p := range c.sortedPeers() {
 		failing := !p.live || p.barred && !p.counted
@@ -191,7 +192,8 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 	switch {
 	case status == directory.Live && m.Moving:
 		c.endOperation(id, ErrTryAgain)
-	// A mapping that is about to end is moved like any other: the others must know before they let it die.
+	// A mapping that is about to end is moved like any other: the others must know before they let
+	// it die.
 	case status == directory.Live && m.Backend == op.Backend && c.dir.Ends(m).Sub(t) > directory.EndOfLife:
 		if recorded, ok := c.dir.Touch(u.tag, m, t); ok {
 			c.outbox.push(u.tag, recorded)
@@ -202,8 +204,9 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 	}
 }
 
-// maxParallel bounds the users that a flush has in flight, whatever is asked for: as many kicks run at once on each director, and a
-// user whose kick has not had its turn in time would be let in again before the sessions have ended.
+// maxParallel bounds the users that a flush has in flight, whatever is asked for: as many kicks run
+// at once on each director, and a user whose kick has not had its turn in time would be let in
+// again before the sessions have ended.
 const maxParallel = 10_000
 
 func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
@@ -238,8 +241,8 @@ func (c *Core) tellKick(o *operationState, p *peer) {
 	c.send(p, o.kick)
 }
 
-// tellKicks tells a peer that has just come to be counted of the kicks by name that are under way: it counted as failed
-// when they began, and would be missing from their answers.
+// tellKicks tells a peer that has just come to be counted of the kicks by name that are under way:
+// it counted as failed when they began, and would be missing from their answers.
 func (c *Core) tellKicks(p *peer) {
 	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
 		if o := c.ops[id]; o.kick != nil && !o.told[p.name] {

@@ -14,8 +14,8 @@ import (
 	"directormesh/ring"
 )
 
-// An operation that changes nothing waits all the same for a change that others are still to learn of:
-// its answer says that it is in force.
+// An operation that changes nothing waits all the same for a change that others are still to learn
+// of: its answer says that it is in force.
 func TestOperationThatChangesNothing(t *testing.T) {
 	w := started(t, 3, func(c *Config) { c.Backends = nil })
 	d1, d3 := w.directors[0], w.directors[2]
@@ -92,8 +92,8 @@ func TestOperationsThatCannotBeDone(t *testing.T) {
 	w.wantRest()
 }
 
-// A director is removed by its address or by its name, also itself, and one that is known only because
-// it was added.
+// A director is removed by its address or by its name, also itself, and one that is known only
+// because it was added.
 func TestDirectorsThatCanBeRemoved(t *testing.T) {
 	added := netip.MustParseAddrPort("198.51.100.1:9090")
 	for _, op := range []SetDirectorRemoved{
@@ -135,8 +135,8 @@ func TestDownTellsHowManyUsersAreMapped(t *testing.T) {
 	}
 }
 
-// A forget, and a removal, kill also the mappings that were made in the tick after the forget before:
-// those carry the next tick, which has not come yet.
+// A forget, and a removal, kill also the mappings that were made in the tick after the forget
+// before: those carry the next tick, which has not come yet.
 func TestForgetTwiceInATick(t *testing.T) {
 	for _, op := range []Operation{Forget{}, Forget{testBackend(1)}, RemoveBackend{testBackend(1)}} {
 		w := started(t, 2)

@@ -21,7 +21,8 @@ const (
 // names.
 const coversBesideRows = 60
 
-// outSnapshot is a snapshot being given. The directory goes on changing meanwhile; what changes is in the log too.
+// outSnapshot is a snapshot being given. The directory goes on changing meanwhile; what changes is
+// in the log too.
 type outSnapshot struct {
 	id      uint64
 	since   directory.Tick // 0: everything

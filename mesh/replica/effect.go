@@ -9,16 +9,19 @@ import (
 	"directormesh/ring"
 )
 
-// An Effect is something the core wants done outside. Effects must be carried out in order; those for one peer's stream above all.
+// An Effect is something the core wants done outside. Effects must be carried out in order; those
+// for one peer's stream above all.
 type Effect interface{ effect() }
 
-// Send puts a message on the outgoing streams to the named peers. One message may go to many: encode it once.
+// Send puts a message on the outgoing streams to the named peers. One message may go to many:
+// encode it once.
 type Send struct {
 	To      []string
 	Message wire.Message
 }
 
-// Gossip hands a delta to the broadcast queue. A shell that finds it too big for a packet drops it: the streams carry it too.
+// Gossip hands a delta to the broadcast queue. A shell that finds it too big for a packet drops it:
+// the streams carry it too.
 type Gossip struct {
 	Delta  *wire.Delta
 	Passed bool // it is of another director and passed on
@@ -46,7 +49,8 @@ type KickResult struct {
 	Blind bool // there is no kicker: nothing is known of any session
 }
 
-// Kick asks the local kicker to end sessions; it must be answered by KickDone with this ID, with Known false when it takes more than 10 s.
+// Kick asks the local kicker to end sessions; it must be answered by KickDone with this ID, with
+// Known false when it takes more than 10 s.
 type Kick struct {
 	ID     uint64
 	Tag    ring.Tag
@@ -55,7 +59,8 @@ type Kick struct {
 
 // KickTarget says whose sessions: exactly one of the three forms is used.
 type KickTarget struct {
-	// The sessions of a user by hash, but not those on Keep (zero: all of them). With Others, the user hash is valid.
+	// The sessions of a user by hash, but not those on Keep (zero: all of them). With Others, the
+	// user hash is valid.
 	ByHash bool
 	Hash   ring.UserHash
 	Keep   netip.Addr
@@ -76,7 +81,8 @@ type RunHook struct {
 	Cutoff time.Duration // give up after this long
 }
 
-// CloseStream asks the shell to drop the streams from and to a peer; it dials again by its usual rules.
+// CloseStream asks the shell to drop the streams from and to a peer; it dials again by its usual
+// rules.
 type CloseStream struct {
 	Peer   string
 	Reason string

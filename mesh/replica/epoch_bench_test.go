@@ -9,12 +9,15 @@ import (
 	"directormesh/ring"
 )
 
-// BenchmarkEpoch is what an epoch of 10 s costs a director of two to which 60,000 users a second log in, half of them with each director, chosen
-// at random among as many as DIRECTORY_BENCH_MAPPINGS says, 1 M if it does not. Their mappings begin as such logins leave them after hours,
-// and users expire after 15 min; in larger directories many do all the time. Each turn is an epoch of virtual time. Reports the milliseconds of
-// CPU of a director: for digests and sweeps together, which its core takes; for each of the two, as measured on the other director, where they
-// are taken one after the other, so that sweeps, which come first, bring the rows into the processor's cache; and for the logins, which is all
-// the rest: looking up, telling the other, merging what it tells.
+// BenchmarkEpoch is what an epoch of 10 s costs a director of two to which 60,000 users a second
+// log in, half of them with each director, chosen at random among as many as
+// DIRECTORY_BENCH_MAPPINGS says, 1 M if it does not. Their mappings begin as such logins leave them
+// after hours, and users expire after 15 min; in larger directories many do all the time. Each turn
+// is an epoch of virtual time. Reports the milliseconds of CPU of a director: for digests and
+// sweeps together, which its core takes; for each of the two, as measured on the other director,
+// where they are taken one after the other, so that sweeps, which come first, bring the rows into
+// the processor's cache; and for the logins, which is all the rest: looking up, telling the other,
+// merging what it tells.
 func BenchmarkEpoch(b *testing.B) {
 	l := newSteadyLogins(b, benchMappings(b))
 	f := l.f
@@ -36,8 +39,9 @@ func BenchmarkEpoch(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// steadyLogins are logins to the two directors of a fleet. The core of the first takes digests and sweeps; those of the second are taken here,
-// in the same rhythm, so that they can be told from each other.
+// steadyLogins are logins to the two directors of a fleet. The core of the first takes digests and
+// sweeps; those of the second are taken here, in the same rhythm, so that they can be told from
+// each other.
 type steadyLogins struct {
 	f     *fleet
 	rand  *rand.Rand
@@ -60,8 +64,8 @@ func newSteadyLogins(b *testing.B, users int) *steadyLogins {
 	return l
 }
 
-// age draws how long ago activity was recorded of a user, at any moment. Of one who logs in about once in the time between, it is recorded
-// anew at the first login after S/2.
+// age draws how long ago activity was recorded of a user, at any moment. Of one who logs in about
+// once in the time between, it is recorded anew at the first login after S/2.
 func (l *steadyLogins) age(random *rand.Rand) (age time.Duration, mapped bool) {
 	quiet := activityExpire / 20 / 2
 	between := time.Duration(l.users) * time.Second / activityLogins
@@ -72,7 +76,8 @@ func (l *steadyLogins) age(random *rand.Rand) (age time.Duration, mapped bool) {
 	return age, age < activityExpire+activityExpire/20
 }
 
-// step lets as many users log in to a director as do between two of its ticks, and does and measures what the tick would do about epochs.
+// step lets as many users log in to a director as do between two of its ticks, and does and
+// measures what the tick would do about epochs.
 func (l *steadyLogins) step(m *member) {
 	f := l.f
 	for range int(activityLogins*fleetTick/time.Second) / len(f.members) {

@@ -8,14 +8,15 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// admitWithin bounds how long we wait for a peer that says again and again that it is repairing a gap before it admits us.
+// admitWithin bounds how long we wait for a peer that says again and again that it is repairing a
+// gap before it admits us.
 const admitWithin = 30 * time.Second
 
 // outOfTouch tells a peer why it is out.
 const outOfTouch = "out of touch for too long; ask to be admitted again"
 
-// matters reports whether a peer can keep us from answering: it is live, and has neither failed nor been excluded without
-// asking to be admitted since.
+// matters reports whether a peer can keep us from answering: it is live, and has neither failed nor
+// been excluded without asking to be admitted since.
 func (p *peer) matters() bool { return p.live && !p.barred }
 
 // behind reports whether a peer holds rows that we lack, in its log or without one.
@@ -40,7 +41,8 @@ func (c *Core) joining() bool { return !c.admission.bootstrapped || !c.admission
 // readmit forgets that a peer failed or was excluded.
 func (p *peer) readmit() { p.barred, p.excluded, p.excludedAt = false, false, 0 }
 
-// inMajority reports whether we answer, together with more than half of all directors that we know, ourselves included.
+// inMajority reports whether we answer, together with more than half of all directors that we know,
+// ourselves included.
 func (c *Core) inMajority() bool {
 	if !c.synced() {
 		return false
@@ -58,13 +60,14 @@ func (c *Core) inMajority() bool {
 	return 2*near > known
 }
 
-// staysIn reports whether of two directors that were out of touch it is the peer that has to ask for admission: the one that is in
-// touch with most directors goes on.
+// staysIn reports whether of two directors that were out of touch it is the peer that has to ask
+// for admission: the one that is in touch with most directors goes on.
 func (c *Core) staysIn(p *peer) bool {
 	return c.inMajority() && (!p.majority || c.cfg.Name < p.name)
 }
 
-// gotExclude learns that a peer no longer counts us: we did not answer in time, or were out of touch.
+// gotExclude learns that a peer no longer counts us: we did not answer in time, or were out of
+// touch.
 func (c *Core) gotExclude(now time.Duration, p *peer, m *wire.Exclude) {
 	if p.barred && c.inMajority() && c.cfg.Name < p.name {
 		// Each of us would have the other ask; the one with the higher name does.
@@ -90,8 +93,9 @@ type suspect struct {
 	why string
 }
 
-// exclude tells live peers that have not answered for too long that they must ask for admission again. From now on their admission does not
-// matter; their confirmations do until they ask or have been silent for another while.
+// exclude tells live peers that have not answered for too long that they must ask for admission
+// again. From now on their admission does not matter; their confirmations do until they ask or have
+// been silent for another while.
 func (c *Core) exclude(now time.Duration, suspects ...suspect) {
 	suspects = slices.DeleteFunc(suspects, func(p suspect) bool { return !p.live || p.excludedAt != 0 || p.barred && !p.counted })
 	switch {
@@ -114,8 +118,8 @@ func (c *Core) exclude(now time.Duration, suspects ...suspect) {
 	}
 }
 
-// outvoted reports whether with these peers we would have excluded two or more, and more than half of those that we count: then the fault
-// is with us.
+// outvoted reports whether with these peers we would have excluded two or more, and more than half
+// of those that we count: then the fault is with us.
 func (c *Core) outvoted(next []suspect) bool {
 	if c.cfg.Guards.NoMajority {
 		return false
@@ -155,8 +159,9 @@ func (c *Core) restartPatience(now time.Duration) {
 	}
 }
 
-// complain is all that a joiner does about a peer that does not answer: the members whom it could ask know better whether it is the peer's
-// fault. They exclude the peer if it does not answer them either. In the end we go on without it.
+// complain is all that a joiner does about a peer that does not answer: the members whom it could
+// ask know better whether it is the peer's fault. They exclude the peer if it does not answer them
+// either. In the end we go on without it.
 func (c *Core) complain(now time.Duration, p suspect) {
 	switch {
 	case p.toldAt == 0:
@@ -199,7 +204,8 @@ func (c *Core) question(now time.Duration, p *peer) {
 	c.send(p, &wire.AdmitRequest{Nonce: p.probe, Stopped: !c.synced(), Member: c.admission.bootstrapped})
 }
 
-// excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table change or a move.
+// excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table
+// change or a move.
 func (c *Core) excludeSilent(now time.Duration) {
 	var suspects []suspect
 	suspected := make(map[*peer]bool)
@@ -235,7 +241,8 @@ func (c *Core) excludeSilent(now time.Duration) {
 	c.reportUnreached(now)
 }
 
-// impatient reports whether a peer has had its time to admit us. One that takes a snapshot from us before it does gets more.
+// impatient reports whether a peer has had its time to admit us. One that takes a snapshot from us
+// before it does gets more.
 func (c *Core) impatient(now time.Duration, p *peer) bool {
 	heard := max(p.askedSince, p.pendingAt)
 	if d := c.donations[p.name]; d != nil {
@@ -244,7 +251,8 @@ func (c *Core) impatient(now time.Duration, p *peer) bool {
 	return now-heard > confirmWithin || now-p.askedSince > admitWithin
 }
 
-// refusesRows notes since when we are behind a peer, and reports whether that is for too long although nobody gives us anything.
+// refusesRows notes since when we are behind a peer, and reports whether that is for too long
+// although nobody gives us anything.
 func (c *Core) refusesRows(now time.Duration, p *peer) bool {
 	switch {
 	case !p.behind():
@@ -260,7 +268,8 @@ func (c *Core) refusesRows(now time.Duration, p *peer) bool {
 	return p.counted && silent > donateWithin && (now-c.busyAt > confirmWithin || silent > admitWithin)
 }
 
-// confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a gap that was repaired by rows alone.
+// confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a
+// gap that was repaired by rows alone.
 func (c *Core) confirmAnew(now time.Duration, p *peer) {
 	if slices.ContainsFunc(c.transitions, func(t *transition) bool { return t.awaits(p) }) {
 		c.question(now, p)

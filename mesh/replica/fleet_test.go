@@ -13,8 +13,9 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// fleet is many cores on links that are alike, in virtual time: what happens when, and how many bytes it takes, depends on the seed alone.
-// Messages pass through the codec, as on a network; the encryption of the streams, which the shell adds, is counted by its overhead.
+// fleet is many cores on links that are alike, in virtual time: what happens when, and how many
+// bytes it takes, depends on the seed alone. Messages pass through the codec, as on a network; the
+// encryption of the streams, which the shell adds, is counted by its overhead.
 type fleet struct {
 	b         testing.TB
 	now       time.Duration
@@ -53,7 +54,8 @@ type member struct {
 	kinds                    map[string]int // bytes sent, by kind of message
 }
 
-// streamOverhead is what frame and record add to a message that is written by itself: 4 bytes of length; 2 of length and a tag of 16.
+// streamOverhead is what frame and record add to a message that is written by itself: 4 bytes of
+// length; 2 of length and a tag of 16.
 const streamOverhead = 4 + 2 + 16
 
 const fleetTick = 25 * time.Millisecond
@@ -271,7 +273,8 @@ func (f *fleet) at(t time.Duration, do func()) {
 	heap.Push(&f.events, event{t, f.planned, do})
 }
 
-// event is something planned; those of the same time happen in the order in which they were planned.
+// event is something planned; those of the same time happen in the order in which they were
+// planned.
 type event struct {
 	at    time.Duration
 	order uint64

@@ -37,7 +37,8 @@ type flush struct {
 type flushes struct {
 	own   []*flush
 	known map[FlushID]*knownFlush
-	// lastID was given out last. It starts anywhere: flushes of an earlier life are asked for still.
+	// lastID was given out last. It starts anywhere: flushes of an earlier life are asked for
+	// still.
 	lastID uint64
 }
 
@@ -55,7 +56,8 @@ func (f *flushes) init(r *rand.Rand) {
 // flushIDs is below what a number in JSON may be, with room for those to come.
 const flushIDs = 1 << 48
 
-// startFlush begins to move the users of a backend, or of all (zero address), to where they hash now.
+// startFlush begins to move the users of a backend, or of all (zero address), to where they hash
+// now.
 func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) FlushID {
 	c.flushes.lastID++
 	f := &flush{
@@ -209,7 +211,8 @@ func (f *flushes) peerGone(c *Core, now time.Duration, p *peer) {
 	}
 }
 
-// cancelFlushes stops the running flushes of a backend, or all, wherever they run, and says how many that were.
+// cancelFlushes stops the running flushes of a backend, or all, wherever they run, and says how
+// many that were.
 func (c *Core) cancelFlushes(backend netip.Addr) int {
 	n := 0
 	for _, id := range slices.SortedFunc(maps.Keys(c.flushes.known), compareFlushes) {

@@ -30,8 +30,8 @@ func TestFlushIsToldToWhoComesLater(t *testing.T) {
 	}
 }
 
-// When a director dies the watchers of its flushes are told that they are lost, but not of those that
-// had ended or that others run.
+// When a director dies the watchers of its flushes are told that they are lost, but not of those
+// that had ended or that others run.
 func TestFlushesOfADirectorThatDies(t *testing.T) {
 	w, _ := drained(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]

@@ -13,7 +13,8 @@ import (
 	"directormesh/ring"
 )
 
-// vhosts are the vhost counts of the backends as a director has them, by the last byte of the address.
+// vhosts are the vhost counts of the backends as a director has them, by the last byte of the
+// address.
 func (d *director) vhosts() map[int]int {
 	counts := make(map[int]int)
 	for _, b := range d.core.Backends() {
@@ -45,7 +46,8 @@ func (w *world) restart(directors []*director, change ...func(*Config)) {
 	w.until("all synced after the restart", 20*time.Second, w.allSynced)
 }
 
-// What was gossiped before the restart of one director, or of all, changes nothing when it is sent again.
+// What was gossiped before the restart of one director, or of all, changes nothing when it is sent
+// again.
 func TestRecordedDeltas(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -89,7 +91,8 @@ func TestRecordedDeltas(t *testing.T) {
 	}
 }
 
-// A delta that comes before the stream of its origin is applied and passed on as soon as that is up.
+// A delta that comes before the stream of its origin is applied and passed on as soon as that is
+// up.
 func TestEarlyDelta(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
@@ -207,8 +210,8 @@ func (d *director) recorded() *wire.State {
 	return reread(d.w.t, d.core.LocalState(d.w.now)).(*wire.State)
 }
 
-// A state of before the restart of one director, or of all, changes nothing when it is sent again: not
-// the table, not an address, not how long a director waits before it serves alone.
+// A state of before the restart of one director, or of all, changes nothing when it is sent again:
+// not the table, not an address, not how long a director waits before it serves alone.
 func TestRecordedStates(t *testing.T) {
 	for _, test := range []struct {
 		name      string

@@ -21,13 +21,15 @@ const (
 	effectsAtOnce = 5000
 	// tooLong is when a run is given up that takes some hundredths of a second usually.
 	tooLong = time.Minute
-	// allocatedMost is what all of a run may allocate, in bytes: many times what one without the inputs does.
+	// allocatedMost is what all of a run may allocate, in bytes: many times what one without the
+	// inputs does.
 	allocatedMost = 1 << 30
 )
 
-// FuzzCore gives one of three directors of a mesh inputs of any content that a stream, memberlist, an operator or a user may bring: messages that
-// are valid, and say anything. The core must not panic, send what cannot be encoded, answer one input with thousands of effects, or take
-// memory without end. When it is over, and the mesh has been left alone for a while, every lookup ends.
+// FuzzCore gives one of three directors of a mesh inputs of any content that a stream, memberlist,
+// an operator or a user may bring: messages that are valid, and say anything. The core must not
+// panic, send what cannot be encoded, answer one input with thousands of effects, or take memory
+// without end. When it is over, and the mesh has been left alone for a while, every lookup ends.
 func FuzzCore(f *testing.F) {
 	for seed := range uint64(24) {
 		f.Add(someBytes(seed))
@@ -265,7 +267,8 @@ func (m *trio) lookup(n *node, tag ring.Tag, h ring.UserHash) {
 	}
 }
 
-// calm leaves the mesh alone for a while. Then lookups are asked of all, and those and all before must end.
+// calm leaves the mesh alone for a while. Then lookups are asked of all, and those and all before
+// must end.
 func (m *trio) calm() {
 	const alone, limit, step = 20 * time.Second, 31 * time.Second, 100 * time.Millisecond
 	for end := m.now + alone; m.now < end; {

@@ -170,8 +170,8 @@ func TestRelayInTheMiddleDies(t *testing.T) {
 	}
 }
 
-// What comes of a director's log from others, while it is away, may leave a hole before it. That is a
-// gap as soon as the director is back, although its log goes on without a jump.
+// What comes of a director's log from others, while it is away, may leave a hole before it. That is
+// a gap as soon as the director is back, although its log goes on without a jump.
 func TestHoleBeforeTheRest(t *testing.T) {
 	w := started(t, 3)
 	a, b, c := w.directors[0], w.directors[1], w.directors[2]

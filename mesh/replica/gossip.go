@@ -13,7 +13,8 @@ const (
 	deltasRemembered = 8192
 
 	// A delta can be recorded and sent again, years later. So one of a director that nobody here
-	// knows to run is kept for a moment, in case its stream is still being opened, and then dropped.
+	// knows to run is kept for a moment, in case its stream is still being opened, and then
+	// dropped.
 	earlyFor        = 5 * time.Second
 	maxEarly        = 1024
 	maxEarlyBytes   = 1 << 20
@@ -119,7 +120,8 @@ func (c *Core) applyDelta(now time.Duration, id deltaID, d *wire.Delta) {
 	}
 }
 
-// retryEarly applies the deltas whose origin has turned out to run, and drops those that are too old.
+// retryEarly applies the deltas whose origin has turned out to run, and drops those that are too
+// old.
 func (c *Core) retryEarly(now time.Duration) {
 	if len(c.early.list) == 0 {
 		return

@@ -30,7 +30,8 @@ type hint struct {
 	lastFailed directory.Time
 }
 
-// hear takes note that somebody told us of a director. A boot id of zero means that it is not known.
+// hear takes note that somebody told us of a director. A boot id of zero means that it is not
+// known.
 func (c *Core) hear(now time.Duration, h hint, boot uint64) {
 	if h.name == "" || h.name == c.cfg.Name || !h.addr.IsValid() {
 		return
@@ -129,13 +130,15 @@ func (c *Core) sortedHints() []*hint {
 	return sorted
 }
 
-// MemberJoined notes a director that memberlist holds alive. It may never have been, or be long gone.
+// MemberJoined notes a director that memberlist holds alive. It may never have been, or be long
+// gone.
 func (c *Core) MemberJoined(now time.Duration, name string, addr netip.AddrPort, boot uint64) {
 	defer c.enter(now)()
 	c.hear(now, hint{name: name, addr: addr, member: true}, boot)
 }
 
-// MemberFailed stamps a peer that memberlist has given up. Whether it counts is decided by the streams.
+// MemberFailed stamps a peer that memberlist has given up. Whether it counts is decided by the
+// streams.
 func (c *Core) MemberFailed(now time.Duration, name string) {
 	defer c.enter(now)()
 	if h := c.hints[name]; h != nil && h.member {

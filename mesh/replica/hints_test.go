@@ -63,7 +63,8 @@ func TestInventedDirectors(t *testing.T) {
 	}
 }
 
-// A hint is dialled again and again, ever more rarely, and forgotten if nobody speaks of it any more.
+// A hint is dialled again and again, ever more rarely, and forgotten if nobody speaks of it any
+// more.
 func TestHintIsDialledMoreAndMoreRarely(t *testing.T) {
 	w := newWorld(t)
 	d1 := w.start("d1")

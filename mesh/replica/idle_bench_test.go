@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// benchDirectors are the sizes of the meshes in a benchmark, or what DIRECTORMESH_DIRECTORS says instead. The start of 500 takes a minute.
+// benchDirectors are the sizes of the meshes in a benchmark, or what DIRECTORMESH_DIRECTORS says
+// instead. The start of 500 takes a minute.
 func benchDirectors(b *testing.B, usual ...int) []int {
 	text := os.Getenv("DIRECTORMESH_DIRECTORS")
 	if text == "" {
@@ -21,9 +22,9 @@ func benchDirectors(b *testing.B, usual ...int) []int {
 	return []int{n}
 }
 
-// BenchmarkIdle is a mesh in which nothing happens. Each turn is a second of virtual time. Reports what a director sends in a second, and
-// the milliseconds of CPU that it takes; and of the start of all directors together how long it took, in virtual time, and the kilobytes that
-// a director sent.
+// BenchmarkIdle is a mesh in which nothing happens. Each turn is a second of virtual time. Reports
+// what a director sends in a second, and the milliseconds of CPU that it takes; and of the start of
+// all directors together how long it took, in virtual time, and the kilobytes that a director sent.
 func BenchmarkIdle(b *testing.B) {
 	for _, directors := range benchDirectors(b, 3, 10, 50, 200) {
 		b.Run(fmt.Sprintf("directors=%d", directors), func(b *testing.B) {

@@ -8,9 +8,10 @@ import (
 	"directormesh/ring"
 )
 
-// Import takes mappings over from another director. A user that is mapped elsewhere here gets the imported backend: until the switch the
-// other director is the one that is right. It ends at once; Outcome.Count is how many mappings were taken or refreshed, the others
-// have a backend that is not in the table under their tag, or have expired.
+// Import takes mappings over from another director. A user that is mapped elsewhere here gets the
+// imported backend: until the switch the other director is the one that is right. It ends at once;
+// Outcome.Count is how many mappings were taken or refreshed, the others have a backend that is not
+// in the table under their tag, or have expired.
 type Import struct {
 	Mappings []ImportedMapping
 }
@@ -42,7 +43,8 @@ func (c *Core) doImport(now time.Duration, o *operationState, op Import) {
 	c.flushOutbox(now)
 }
 
-// importedRow is the row that gives a user what the other director says: it beats the stored one only if the backend differs.
+// importedRow is the row that gives a user what the other director says: it beats the stored one
+// only if the backend differs.
 func (c *Core) importedRow(t directory.Time, in ImportedMapping) (directory.Mapping, bool) {
 	row, ok := c.table.Row(in.Backend)
 	if !ok || !in.Backend.IsValid() {

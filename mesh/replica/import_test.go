@@ -106,7 +106,8 @@ func TestImportedMappings(t *testing.T) {
 	}
 }
 
-// An imported mapping takes the place also of one that is dead, and of what was forgotten a moment ago.
+// An imported mapping takes the place also of one that is dead, and of what was forgotten a moment
+// ago.
 func TestImportAfterAForget(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]

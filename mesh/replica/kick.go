@@ -13,7 +13,8 @@ import (
 // kickLimit is after how long a kick counts as unknown, should the shell not have said so itself.
 const kickLimit = 11 * time.Second
 
-// kicks are the local kicks under way, with who wants to know of their end, and what peers are still to be told.
+// kicks are the local kicks under way, with who wants to know of their end, and what peers are
+// still to be told.
 type kicks struct {
 	byID    map[uint64]*kick
 	reports map[report][]wire.KickCount

@@ -9,8 +9,8 @@ import (
 	"directormesh/ring"
 )
 
-// TestSessionsLeftAreTold checks that whoever moves, kicks or flushes learns which directors saw sessions that they could not end, and
-// which can end none, from all of them.
+// TestSessionsLeftAreTold checks that whoever moves, kicks or flushes learns which directors saw
+// sessions that they could not end, and which can end none, from all of them.
 func TestSessionsLeftAreTold(t *testing.T) {
 	w := newWorld(t)
 	d1, d2, d3 := w.start("d1"), w.start("d2"), w.start("d3")
@@ -69,7 +69,8 @@ func TestSessionsLeftAreTold(t *testing.T) {
 	}
 }
 
-// TestMoveTellsInTime checks that a move whose kickers take long is told as soon as all directors hold the user and a second has passed.
+// TestMoveTellsInTime checks that a move whose kickers take long is told as soon as all directors
+// hold the user and a second has passed.
 func TestMoveTellsInTime(t *testing.T) {
 	w := newWorld(t)
 	d1, d2 := w.start("d1"), w.start("d2")

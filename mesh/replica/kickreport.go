@@ -12,8 +12,8 @@ func kickResult(k wire.KickCount) KickResult {
 	return KickResult{Count: int(k.Count), Known: k.Known, Left: int(k.Left), Blind: k.Blind}
 }
 
-// kickReport is what directors could not do of a kick: an operator must learn of sessions that go on where the user is no more. ""
-// is this director.
+// kickReport is what directors could not do of a kick: an operator must learn of sessions that go
+// on where the user is no more. "" is this director.
 type kickReport struct {
 	left  map[string]int // sessions seen and not ended, above 0
 	blind map[string]bool

@@ -67,8 +67,8 @@ func TestHoldAgainAfterARestart(t *testing.T) {
 	}
 }
 
-// What a director still owes a peer for a hold of an earlier life says nothing to the next one, which
-// has given out the same number for something else.
+// What a director still owes a peer for a hold of an earlier life says nothing to the next one,
+// which has given out the same number for something else.
 func TestAnswersForAnEarlierLife(t *testing.T) {
 	w := started(t, 3)
 	w.noGossip = true
@@ -127,8 +127,8 @@ func TestFlushesOfTwoLives(t *testing.T) {
 	}
 }
 
-// A peer that comes back in another life has to confirm a hold once more before it counts as holding
-// the user, and is given the time for it.
+// A peer that comes back in another life has to confirm a hold once more before it counts as
+// holding the user, and is given the time for it.
 func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 	w := started(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
@@ -171,8 +171,8 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 	}
 }
 
-// A hello that was under way while its sender stepped its clock is of the life before. It must not leave us with a stream
-// on which nothing is sent any more, and whose end nobody would notice.
+// A hello that was under way while its sender stepped its clock is of the life before. It must not
+// leave us with a stream on which nothing is sent any more, and whose end nobody would notice.
 func TestHelloOfAnotherLifeEndsOurStream(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]

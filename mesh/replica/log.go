@@ -47,8 +47,9 @@ func (c *Core) write(now time.Duration, m wire.Message) {
 	c.sendAll(m)
 }
 
-// replay sends a peer what is kept of the log after seq. One that has nothing of a member's log joins and takes a snapshot anyway; old rows
-// would only bring it what the snapshot no longer has. It gets the last moment, which the donor may not have had yet.
+// replay sends a peer what is kept of the log after seq. One that has nothing of a member's log
+// joins and takes a snapshot anyway; old rows would only bring it what the snapshot no longer has.
+// It gets the last moment, which the donor may not have had yet.
 func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
 	joins := seq == 0 && c.admission.bootstrapped && !c.log.whole()
 	for _, e := range c.log.entries {
@@ -58,9 +59,10 @@ func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
 	}
 }
 
-// sendMarks tells a peer up to when which backends' mappings are forgotten, before it gets the log again. In the log
-// that stands behind rows that it concerns. Where such a row met one made after it, the older would win, and then
-// be forgotten. As it stands before what we answered it confirms nothing.
+// sendMarks tells a peer up to when which backends' mappings are forgotten, before it gets the log
+// again. In the log that stands behind rows that it concerns. Where such a row met one made after
+// it, the older would win, and then be forgotten. As it stands before what we answered it confirms
+// nothing.
 func (c *Core) sendMarks(p *peer) {
 	m := &wire.Table{}
 	for _, row := range c.table.Snapshot().Backends {

@@ -83,8 +83,8 @@ func (d *director) replayed(seq uint64) (numbers []uint64) {
 	return numbers
 }
 
-// A peer whose stream broke gets what it has missed; one that has nothing gets the last two seconds,
-// because it takes a snapshot anyway, or all if that is all that there ever was.
+// A peer whose stream broke gets what it has missed; one that has nothing gets the last two
+// seconds, because it takes a snapshot anyway, or all if that is all that there ever was.
 func TestReplay(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
@@ -198,8 +198,8 @@ func TestDeltasAreRememberedForAWhile(t *testing.T) {
 	}
 }
 
-// A log is replayed in which a row is forgotten later. Where the user was mapped anew meanwhile, by one that heard of
-// neither, the new mapping stays.
+// A log is replayed in which a row is forgotten later. Where the user was mapped anew meanwhile, by
+// one that heard of neither, the new mapping stays.
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	for _, guards := range []Guards{{}, {NoMarksFirst: true}} {
 		w := started(t, 2, func(c *Config) { c.Guards = guards })

@@ -42,8 +42,8 @@ func (v verdict) reason() string {
 	return "busy"
 }
 
-// TryLookup answers what can be answered at once: nearly everything. It is safe for concurrent use, at any time, and does not allocate for
-// users it knows. On false use Lookup.
+// TryLookup answers what can be answered at once: nearly everything. It is safe for concurrent use,
+// at any time, and does not allocate for users it knows. On false use Lookup.
 func (c *Core) TryLookup(now time.Duration, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
 	if c.overslept(now) {
 		return netip.Addr{}, false
@@ -52,8 +52,8 @@ func (c *Core) TryLookup(now time.Duration, tag ring.Tag, h ring.UserHash) (neti
 	return backend, v == answered
 }
 
-// TryLookups is TryLookup for each of the batch in turn, one user being allowed several times. It takes less time than that, because
-// it waits for memory for many users at once.
+// TryLookups is TryLookup for each of the batch in turn, one user being allowed several times. It
+// takes less time than that, because it waits for memory for many users at once.
 func (c *Core) TryLookups(now time.Duration, batch []ring.Lookup) {
 	if c.overslept(now) {
 		Unanswer(batch)
@@ -70,7 +70,8 @@ func (c *Core) TryLookups(now time.Duration, batch []ring.Lookup) {
 	}
 }
 
-// lookAhead is for how many users memory is waited for at once. More gains nothing, and the first cache is small.
+// lookAhead is for how many users memory is waited for at once. More gains nothing, and the first
+// cache is small.
 const lookAhead = 32
 
 // Unanswer takes the answers back: they are not to be used.
@@ -80,15 +81,16 @@ func Unanswer(batch []ring.Lookup) {
 	}
 }
 
-// Overslept reports whether a director that has done nothing between two moments was paused: others may have counted it as failed
-// meanwhile, and what it knew then is not to be relied on.
+// Overslept reports whether a director that has done nothing between two moments was paused: others
+// may have counted it as failed meanwhile, and what it knew then is not to be relied on.
 func Overslept(from, to time.Duration) bool { return to-from > wakeAfter }
 
 func (c *Core) overslept(now time.Duration) bool {
 	return Overslept(time.Duration(c.lastTick.Load()), now) && !c.cfg.Guards.NoWakeCheck
 }
 
-// decide is a user's life as far as one lookup goes: answer and record, or give the zero Addr and say why not yet.
+// decide is a user's life as far as one lookup goes: answer and record, or give the zero Addr and
+// say why not yet.
 func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
 	v := c.view.Load()
 	if !v.synced {
@@ -109,8 +111,9 @@ func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
 		return m.Backend, answered
 	}
 	down := len(v.down) > 0 && v.down[m.Backend]
-	// In its last seconds a mapping whose hash has moved is left to die; they are more than failAfter, one batch, the clock
-	// tolerance and the truncation of ticks together, so nobody can have prolonged it meanwhile without our knowing.
+	// In its last seconds a mapping whose hash has moved is left to die; they are more than
+	// failAfter, one batch, the clock tolerance and the truncation of ticks together, so nobody can
+	// have prolonged it meanwhile without our knowing.
 	if c.dir.Ends(m).Sub(t) <= directory.EndOfLife && !c.cfg.Guards.NoEndOfLife {
 		if place, _, agree := v.agreed(u); down || !agree || place != m.Backend {
 			return netip.Addr{}, ending
@@ -126,7 +129,8 @@ func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
 	return recorded.Backend, answered
 }
 
-// assign maps a user that has no mapping. The lock keeps the view from changing until the new row is in the outbox.
+// assign maps a user that has no mapping. The lock keeps the view from changing until the new row
+// is in the outbox.
 func (c *Core) assign(v *view, u user, t directory.Time) (netip.Addr, verdict) {
 	place, ok, agree := v.agreed(u)
 	if !agree {

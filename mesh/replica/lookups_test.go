@@ -99,8 +99,8 @@ func TestBatchesOfKnownUsersDoNotAllocate(t *testing.T) {
 	}
 }
 
-// A director that wakes up with many lookups answers them itself a round trip later: it does not bother
-// its peers with them. One that cannot asks soon.
+// A director that wakes up with many lookups answers them itself a round trip later: it does not
+// bother its peers with them. One that cannot asks soon.
 func TestWokenDirectorAnswersByItself(t *testing.T) {
 	for name, alone := range map[string]bool{"admitted at once": false, "not admitted": true} {
 		w := started(t, 3)

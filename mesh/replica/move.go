@@ -335,8 +335,8 @@ func (c *Core) finishMove(m *move, err error) {
 	}
 }
 
-// gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that row, unless it is another
-// director's move: then that one won.
+// gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that
+// row, unless it is another director's move: then that one won.
 func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
 	b := ms.batches[m.ID]
 	if b == nil {
@@ -378,7 +378,8 @@ func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) 
 	}
 }
 
-// resend repeats the holds that a peer has not confirmed or reported in full; it may have lost them in a gap.
+// resend repeats the holds that a peer has not confirmed or reported in full; it may have lost them
+// in a gap.
 func (ms *moves) resend(c *Core, p *peer) {
 	p.holdsSentAt = time.Duration(c.lastTick.Load())
 	for _, id := range slices.Sorted(maps.Keys(ms.batches)) {
@@ -393,7 +394,8 @@ func (ms *moves) resend(c *Core, p *peer) {
 	}
 }
 
-// restart announces the moves that run here anew: what peers know of them was said in an earlier life.
+// restart announces the moves that run here anew: what peers know of them was said in an earlier
+// life.
 func (ms *moves) restart(c *Core, now time.Duration) {
 	ms.batches = make(map[uint64]*holdBatch)
 	ms.starting = ms.sorted()
@@ -407,7 +409,8 @@ func (ms *moves) restart(c *Core, now time.Duration) {
 	ms.touched, ms.all = nil, true
 }
 
-// peerGone goes on without a peer that failed. Should it come back, it must confirm and report again.
+// peerGone goes on without a peer that failed. Should it come back, it must confirm and report
+// again.
 func (ms *moves) peerGone(name string) {
 	for _, m := range ms.byUser {
 		if !m.reported[name] {

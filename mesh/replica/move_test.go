@@ -199,8 +199,8 @@ func TestMoveGivesUp(t *testing.T) {
 	}
 }
 
-// A move does not wait for ever for what others should report, and never longer than others hold the
-// user.
+// A move does not wait for ever for what others should report, and never longer than others hold
+// the user.
 func TestMoveWhoseReportsAreLost(t *testing.T) {
 	for _, test := range []struct {
 		delay, want time.Duration

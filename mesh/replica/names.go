@@ -81,7 +81,8 @@ func (c *Core) addressTaken(now time.Duration, who wire.Peer) error {
 	return nil
 }
 
-// endFormerNames ends the peers that were reached at an address where another director has answered us.
+// endFormerNames ends the peers that were reached at an address where another director has answered
+// us.
 func (c *Core) endFormerNames(now time.Duration, addr netip.AddrPort, name string) {
 	for _, h := range c.sortedHints() {
 		if h.addr == addr && h.name != name {

@@ -27,8 +27,8 @@ func (d *director) logged(text string) int {
 	return n
 }
 
-// A director that is started again under another name takes the place of the one before: nobody waits
-// for that one, dials it or names it as failed, and the mesh does not confuse them.
+// A director that is started again under another name takes the place of the one before: nobody
+// waits for that one, dials it or names it as failed, and the mesh does not confuse them.
 func TestRenamedDirector(t *testing.T) {
 	for name, after := range map[string]time.Duration{"at once": 0, "after it has failed": failAfter + time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -75,8 +75,8 @@ func TestRenamedDirector(t *testing.T) {
 	}
 }
 
-// A director that advertises the address of a healthy one, with which its configuration was copied, is
-// refused and does not disturb that one.
+// A director that advertises the address of a healthy one, with which its configuration was copied,
+// is refused and does not disturb that one.
 func TestCopiedAdvertise(t *testing.T) {
 	w := started(t, 3)
 	d1, d2 := w.directors[0], w.directors[1]
@@ -166,8 +166,8 @@ func TestRemoveFormerName(t *testing.T) {
 	}
 }
 
-// A director that is removed while it is away must not go on answering once it can hear of it; nor may
-// one that was removed and starts again. Let in again, it joins.
+// A director that is removed while it is away must not go on answering once it can hear of it; nor
+// may one that was removed and starts again. Let in again, it joins.
 func TestRemovedWhileAway(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]

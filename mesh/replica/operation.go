@@ -37,20 +37,23 @@ type SetDown struct {
 // Forget drops the mappings of a backend, or of all (zero Addr), and kicks nobody.
 type Forget struct{ Addr netip.Addr }
 
-// Move gives one user of the backend's tag this backend. It ends when all live directors hold the user or, with Wait, at the release.
+// Move gives one user of the backend's tag this backend. It ends when all live directors hold the
+// user or, with Wait, at the release.
 type Move struct {
 	Hash    ring.UserHash
 	Backend netip.Addr
 	Wait    bool
 }
 
-// Flush moves the users of a backend, or of all (zero Addr), to where they hash now. It ends when it has begun; Outcome.Flush names it.
+// Flush moves the users of a backend, or of all (zero Addr), to where they hash now. It ends when
+// it has begun; Outcome.Flush names it.
 type Flush struct {
 	Addr        netip.Addr
 	MaxParallel int // users in flight, 10,000 at most; 0: the configured number
 }
 
-// CancelFlush stops flushes from starting moves, whoever runs them: those of this backend, or with a zero Addr all.
+// CancelFlush stops flushes from starting moves, whoever runs them: those of this backend, or with
+// a zero Addr all.
 type CancelFlush struct{ Addr netip.Addr }
 
 // KickUser ends a user's sessions on every director; the mapping stays.
@@ -85,7 +88,8 @@ type Outcome struct {
 	Count       int      // KickUser: sessions ended; CancelFlush: flushes told to stop
 	Known       bool     // KickUser: every kicker knows that these were all
 
-	// Move and KickUser: sessions that could not be ended, and directors without a kicker, as far as reported; both sorted.
+	// Move and KickUser: sessions that could not be ended, and directors without a kicker, as far
+	// as reported; both sorted.
 	Left  []SessionsLeft
 	Blind []string
 }

@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// A moving row may come by gossip before the table change that makes its backend live. The user is held then, and not for ever, although
-// nobody ever releases it.
+// A moving row may come by gossip before the table change that makes its backend live. The user is
+// held then, and not for ever, although nobody ever releases it.
 func TestMoveComesBeforeItsBackend(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
@@ -90,7 +90,8 @@ func TestSlowWayIsAdmitted(t *testing.T) {
 	}
 }
 
-// A director that was cut off while another one recorded activity hears of it, even if that one dies right after the cut.
+// A director that was cut off while another one recorded activity hears of it, even if that one
+// dies right after the cut.
 func TestActivityOfTheDeadReachesWhoWasAway(t *testing.T) {
 	w := started(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
@@ -112,7 +113,8 @@ func TestActivityOfTheDeadReachesWhoWasAway(t *testing.T) {
 	}
 }
 
-// Where a mesh is given up for another one, the sessions on backends that this one does not have are ended.
+// Where a mesh is given up for another one, the sessions on backends that this one does not have
+// are ended.
 func TestSessionsOfAGivenUpMeshEnd(t *testing.T) {
 	w := newWorld(t)
 	w.start("d1")

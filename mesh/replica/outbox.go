@@ -9,7 +9,8 @@ import (
 	"directormesh/ring"
 )
 
-// outbox collects the rows that lookups make and change until the next batch. Safe for concurrent use.
+// outbox collects the rows that lookups make and change until the next batch. Safe for concurrent
+// use.
 type outbox struct {
 	mu   sync.Mutex
 	rows map[ring.Tag][]directory.Mapping

@@ -83,7 +83,8 @@ type peer struct {
 
 	holdsSentAt time.Duration // when it last got the holds again that it had not confirmed
 
-	// What it confirmed of the mesh's table while we were joining: it may have said that before we had the table ourselves.
+	// What it confirmed of the mesh's table while we were joining: it may have said that before we
+	// had the table ourselves.
 	said []directory.Change
 
 	told   uint64             // boot under which we last told the peers that we count it, 0: that we do not
@@ -92,7 +93,8 @@ type peer struct {
 	differs bool // its digests differ from ours
 }
 
-// sortedPeers are the peers by name. The slice is made anew when a peer comes or goes, so it can be kept while ranging over it.
+// sortedPeers are the peers by name. The slice is made anew when a peer comes or goes, so it can be
+// kept while ranging over it.
 func (c *Core) sortedPeers() []*peer {
 	if len(c.byName) != len(c.peers) {
 		c.byName = make([]*peer, 0, len(c.peers))
@@ -149,7 +151,8 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 	return p
 }
 
-// life names the life that a peer is in. What it chose, ids above all, means nothing in another one.
+// life names the life that a peer is in. What it chose, ids above all, means nothing in another
+// one.
 func (p *peer) life() logID { return logID{p.name, p.boot} }
 
 // inLife returns the peer if it is in this life still, else nil.
@@ -167,7 +170,8 @@ func (c *Core) beat(now time.Duration) {
 	}
 	c.nextBeat = now + c.beatInterval()
 	if n := len(c.peers); n > beatManyPeers && n != c.beatPeers {
-		// Directors that were started together would beat together for ever, and answer thousands of messages at the same moment.
+		// Directors that were started together would beat together for ever, and answer thousands
+		// of messages at the same moment.
 		c.nextBeat -= time.Duration(c.rand.Int64N(int64(c.beatInterval())))
 	}
 	c.beatPeers = len(c.peers)
@@ -190,8 +194,9 @@ func (c *Core) beatInterval() time.Duration {
 	return min(beatEvery*time.Duration(len(c.peers))/beatManyPeers, time.Second)
 }
 
-// silence is how old the last echo of a live peer may be: 5 s, and the two beats that an echo takes at worst. At the end of a mapping's life
-// there is room for the longest, 7 s, and for what else counts there.
+// silence is how old the last echo of a live peer may be: 5 s, and the two beats that an echo takes
+// at worst. At the end of a mapping's life there is room for the longest, 7 s, and for what else
+// counts there.
 func (c *Core) silence() time.Duration { return failAfter + 2*(c.beatInterval()-beatEvery) }
 
 func (c *Core) beatTo(now time.Duration, p *peer) { c.sendBeat(now, p, c.inMajority()) }
@@ -218,8 +223,8 @@ func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 	c.send(p, m)
 }
 
-// isNews reports whether a beat says more than that a peer lives on and is where it was. From all others, and in a large mesh there are
-// hundreds of them a second, there is no conclusion to draw.
+// isNews reports whether a beat says more than that a peer lives on and is where it was. From all
+// others, and in a large mesh there are hundreds of them a second, there is no conclusion to draw.
 func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe ||
 		m.Seq > p.log.seen || m.Mesh.ID != c.table.Mesh()
@@ -233,7 +238,8 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	}
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
-		// The peer measures how long it held the echo; by a clock faster than ours that is too long.
+		// The peer measures how long it held the echo; by a clock faster than ours that is too
+		// long.
 		p.roundTrip = max(0, now-time.Duration(m.Echo)-time.Duration(m.EchoHeld))
 		c.sampleClock(now, p, p.roundTrip, m.MeshTime, m.Wall)
 		c.noticeOff(now, p)
@@ -355,7 +361,8 @@ func (p *peer) endContact() {
 	p.excludedAt, p.echoAt, p.verdicts, p.probe, p.wants = 0, 0, 0, 0, nil
 }
 
-// ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe then reached it.
+// ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe
+// then reached it.
 func (c *Core) ProbeFailed(now time.Duration, name string) {
 	defer c.enter(now)()
 	if p := c.peers[name]; p != nil && !p.left {

@@ -68,7 +68,8 @@ func (c *Core) Self(now time.Duration) SelfStatus {
 	return s
 }
 
-// Peers returns the directors of the mesh as seen here, this one among them, sorted by address and name.
+// Peers returns the directors of the mesh as seen here, this one among them, sorted by address and
+// name.
 func (c *Core) Peers(now time.Duration) []PeerStatus {
 	all := append(make([]PeerStatus, 0, 1+len(c.peers)), c.selfStatus(now))
 	known := make(map[netip.AddrPort]bool, 1+len(c.peers))
@@ -145,12 +146,13 @@ func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	return s
 }
 
-// lateBeat is after how long without a beat a peer is shown as silent: when three should have come, and within the first second where
-// beats are frequent.
+// lateBeat is after how long without a beat a peer is shown as silent: when three should have come,
+// and within the first second where beats are frequent.
 func (c *Core) lateBeat() time.Duration { return 3 * c.beatInterval() }
 
-// peerState is how we see a peer: handshaking until frames flow both ways and its (or our) first snapshot is through; synced once the
-// peer and we are, streams stand both ways, and it has confirmed the table.
+// peerState is how we see a peer: handshaking until frames flow both ways and its (or our) first
+// snapshot is through; synced once the peer and we are, streams stand both ways, and it has
+// confirmed the table.
 func (c *Core) peerState(p *peer) PeerState {
 	donation := c.donations[p.name]
 	receiving := c.snapshot != nil && c.snapshot.peer == p.name

@@ -211,8 +211,8 @@ func TestLastFailed(t *testing.T) {
 	}
 }
 
-// Directors that no stream has proven are shown as handshaking, those that an operator named as removed
-// or not, each once.
+// Directors that no stream has proven are shown as handshaking, those that an operator named as
+// removed or not, each once.
 func TestDirectorsThatWereNeverMet(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]

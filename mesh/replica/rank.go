@@ -8,10 +8,10 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// Where two meshes meet, all directors of the one that ranks lower join the other. A mesh that has ever
-// had two directors ranks above one that has not; then counts the age in whole minutes, then the lower
-// id. Each of these only grows or stays, so that two meshes never both give way, nor both stay, for
-// ever. No wall clock takes part: age is time that the mesh's directors ran.
+// Where two meshes meet, all directors of the one that ranks lower join the other. A mesh that has
+// ever had two directors ranks above one that has not; then counts the age in whole minutes, then
+// the lower id. Each of these only grows or stays, so that two meshes never both give way, nor both
+// stay, for ever. No wall clock takes part: age is time that the mesh's directors ran.
 
 const (
 	agePerRank = time.Minute / time.Millisecond // ages are compared in whole minutes
@@ -108,13 +108,14 @@ func (c *Core) outranked(now time.Duration, p *peer) bool {
 	return c.compareRanks(p.mesh, c.meshRank(now)) > 0
 }
 
-// lacksTable reports whether we are about to join the mesh of a peer, but do not have its table yet.
+// lacksTable reports whether we are about to join the mesh of a peer, but do not have its table
+// yet.
 func (c *Core) lacksTable(now time.Duration, p *peer) bool {
 	return !c.cfg.Guards.NoAdmission && !c.admission.bootstrapped && c.outranked(now, p)
 }
 
-// meetMesh lets a director give its mesh up for one that ranks above it, once it is in touch with that
-// both ways: the word alone that there is one does not help it to serve.
+// meetMesh lets a director give its mesh up for one that ranks above it, once it is in touch with
+// that both ways: the word alone that there is one does not help it to serve.
 func (c *Core) meetMesh(now time.Duration, p *peer) {
 	if !p.matters() || !c.admission.bootstrapped || c.uncompared(p) || !c.outranked(now, p) {
 		p.verdicts = 0

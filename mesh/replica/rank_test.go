@@ -58,7 +58,8 @@ func TestRanksAreATotalOrder(t *testing.T) {
 	})
 }
 
-// Two meshes that were founded at about the same moment become one, whatever the moment. So do three.
+// Two meshes that were founded at about the same moment become one, whatever the moment. So do
+// three.
 func TestMeshesFoundedTogetherBecomeOne(t *testing.T) {
 	for n := 2; n <= 3; n++ {
 		for lag := range 6 {
@@ -98,7 +99,8 @@ func TestStrayNeverOutranksAMesh(t *testing.T) {
 	}
 }
 
-// The age of a mesh is that of its directors' running time, whoever founded it: it outlives the founder.
+// The age of a mesh is that of its directors' running time, whoever founded it: it outlives the
+// founder.
 func TestAgeOutlivesTheFounder(t *testing.T) {
 	w := started(t, 2)
 	w.run(3 * time.Minute)

@@ -7,12 +7,14 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// relayValid is how old the question may be when a relayed answer is given: a move could start and end at the other directors
-// meanwhile, but not faster than this (kick delay, and the rule for users that were active lately).
+// relayValid is how old the question may be when a relayed answer is given: a move could start and
+// end at the other directors meanwhile, but not faster than this (kick delay, and the rule for
+// users that were active lately).
 const relayValid = time.Second
 
-// relayAfter is how long a member that just ceased to be synced tries to answer by itself again before it
-// asks others: usually it takes a round trip, and when it wakes up thousands of lookups may wait.
+// relayAfter is how long a member that just ceased to be synced tries to answer by itself again
+// before it asks others: usually it takes a round trip, and when it wakes up thousands of lookups
+// may wait.
 const relayAfter = 200 * time.Millisecond
 
 // relay asks a synced peer for the answer that we must not give by ourselves.
@@ -53,7 +55,8 @@ func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) 
 	c.reply(now, p, m.ID, u)
 }
 
-// reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so that the asker has it too.
+// reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so
+// that the asker has it too.
 func (c *Core) reply(now time.Duration, p *peer, id uint64, u user) {
 	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() {

@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// relaying returns a mesh of n directors with users, and one more that is in touch with all but cannot
-// get a snapshot: it has to ask them for each lookup.
+// relaying returns a mesh of n directors with users, and one more that is in touch with all but
+// cannot get a snapshot: it has to ask them for each lookup.
 func relaying(t *testing.T, n int) (w *world, joiner *director) {
 	t.Helper()
 	w = started(t, n)

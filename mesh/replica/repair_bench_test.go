@@ -14,11 +14,14 @@ import (
 // mostMappings bounds what the directors of one simulated mesh hold together: 3.6 GB.
 const mostMappings = 200_000_000
 
-// BenchmarkAntiEntropy is the background check in meshes of directors with as many mappings as DIRECTORY_BENCH_MAPPINGS says, 1 M if it does not:
-// equal ones, and such that the first lacks some rows. Each director exchanges states with another at random once a round, which is 15 s of
-// virtual time, or more in larger meshes. Reports the bytes of an exchange, both ways, and those that a director sends in a round, beats not
-// counted; what follows, until the first has all rows, included. And the CPU that a director takes for an epoch in which nobody logs in; see
-// BenchmarkEpoch for one in which many do. Larger meshes are left out where their directors do not fit into memory.
+// BenchmarkAntiEntropy is the background check in meshes of directors with as many mappings as
+// DIRECTORY_BENCH_MAPPINGS says, 1 M if it does not: equal ones, and such that the first lacks some
+// rows. Each director exchanges states with another at random once a round, which is 15 s of
+// virtual time, or more in larger meshes. Reports the bytes of an exchange, both ways, and those
+// that a director sends in a round, beats not counted; what follows, until the first has all rows,
+// included. And the CPU that a director takes for an epoch in which nobody logs in; see
+// BenchmarkEpoch for one in which many do. Larger meshes are left out where their directors do not
+// fit into memory.
 func BenchmarkAntiEntropy(b *testing.B) {
 	users := benchMappings(b)
 	for _, directors := range benchDirectors(b, 2, 3, 10, 50) {
@@ -127,8 +130,8 @@ func (f *fleet) mappings(from, n int, t directory.Time, age ageOf) []directory.M
 // epoch lets time pass until all directors have digests that show what has happened so far.
 func (f *fleet) epoch() { f.run(2*epochLength + settleAfter + passLength) }
 
-// round lets each director exchange states with another at random, at some moment of the time that memberlist lets pass between two of its
-// own exchanges, and runs until that is over.
+// round lets each director exchange states with another at random, at some moment of the time that
+// memberlist lets pass between two of its own exchanges, and runs until that is over.
 func (f *fleet) round() {
 	const interval, unscaled = 15 * time.Second, 32 // see package mesh; memberlist scales above so many
 	length := interval
@@ -142,8 +145,8 @@ func (f *fleet) round() {
 	f.run(length)
 }
 
-// BenchmarkJoin is a director that joins another with as many mappings as DIRECTORY_BENCH_MAPPINGS says: the bytes that it receives for each user
-// until it is synced.
+// BenchmarkJoin is a director that joins another with as many mappings as DIRECTORY_BENCH_MAPPINGS
+// says: the bytes that it receives for each user until it is synced.
 func BenchmarkJoin(b *testing.B) {
 	users := benchMappings(b)
 	var bytes int

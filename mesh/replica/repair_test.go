@@ -30,7 +30,8 @@ func TestDigestsFindWhatOneDirectorMissed(t *testing.T) {
 	w.until("all synced", 30*time.Second, w.allSynced)
 }
 
-// A peer is shown as syncing for digests that differ until it has answered, even if it has nothing to give: it lacked the row.
+// A peer is shown as syncing for digests that differ until it has answered, even if it has nothing
+// to give: it lacked the row.
 func TestDigestsThatDifferAreSettledAtOnce(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]

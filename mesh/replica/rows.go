@@ -12,7 +12,8 @@ import (
 // lookup waits.
 const holdFor = 28 * time.Second
 
-// maxUnpacked is the room for rows that is kept from message to message: a chunk of a snapshot fits.
+// maxUnpacked is the room for rows that is kept from message to message: a chunk of a snapshot
+// fits.
 const maxUnpacked = 1 << 14
 
 // heldUser is a user whose lookups are held here.
@@ -30,14 +31,16 @@ type before struct {
 	status  directory.Status
 }
 
-// moveKick is the kick that the first word of a move began: its row may come by gossip before the Hold that wants a report.
+// moveKick is the kick that the first word of a move began: its row may come by gossip before the
+// Hold that wants a report.
 type moveKick struct {
 	result  *wire.KickCount // nil: under way
 	reports []func(wire.KickCount)
 }
 
-// mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold, release. With each it reports every row and
-// what became of it, and leaves the kicking to the caller.
+// mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold,
+// release. With each it reports every row and what became of it, and leaves the kicking to the
+// caller.
 func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u user, in directory.Mapping, out directory.Merged)) {
 	t, latest := c.clock.at(now), c.latest(now).Tick()
 	buf := c.unpacked
@@ -91,7 +94,8 @@ func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks
 	}
 }
 
-// kickMoving ends the sessions of a held user that are not on its new backend, once for each move, and reports to whoever asks.
+// kickMoving ends the sessions of a held user that are not on its new backend, once for each move,
+// and reports to whoever asks.
 func (c *Core) kickMoving(u user, report func(wire.KickCount)) {
 	h := c.held[u]
 	if h.kick == nil {
@@ -158,7 +162,8 @@ func (c *Core) movingRows(now time.Duration) []wire.Block {
 	return rows.blocks()
 }
 
-// countDead counts what was dropped: rows that came after their backend's mappings had been forgotten are worth telling apart.
+// countDead counts what was dropped: rows that came after their backend's mappings had been
+// forgotten are worth telling apart.
 func (c *Core) countDead(rows []directory.Mapping) {
 	for _, m := range rows {
 		if row, ok := c.table.Row(m.Backend); ok && row.Forgotten != 0 && m.Stamp <= row.Forgotten.Tick() {

@@ -7,9 +7,10 @@ import (
 	"directormesh/ring"
 )
 
-// Refresh records that a user has a live session, as its proxy reports from time to time. It never makes a mapping, and does nothing that a
-// login would have to wait for; but unlike a login it prolongs a mapping on a backend that is down, because the session is there.
-// It is safe for concurrent use.
+// Refresh records that a user has a live session, as its proxy reports from time to time. It never
+// makes a mapping, and does nothing that a login would have to wait for; but unlike a login it
+// prolongs a mapping on a backend that is down, because the session is there. It is safe for
+// concurrent use.
 func (c *Core) Refresh(now time.Duration, tag ring.Tag, h ring.UserHash) {
 	v := c.view.Load()
 	if !v.synced || now-time.Duration(c.lastTick.Load()) > wakeAfter {

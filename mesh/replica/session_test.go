@@ -95,8 +95,8 @@ func TestSessionsOfUsersThatAreElsewhere(t *testing.T) {
 	}
 }
 
-// Sessions tell a director that lost its mappings where users are, and through it the others, but do
-// not bring back what is not in the table.
+// Sessions tell a director that lost its mappings where users are, and through it the others, but
+// do not bring back what is not in the table.
 func TestAdoptedSessionsAreTold(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
@@ -113,8 +113,8 @@ func TestAdoptedSessionsAreTold(t *testing.T) {
 	}
 }
 
-// While a change of the ring is not confirmed by all, the end of a mapping's life is left to come if
-// only the new ring gives its backend.
+// While a change of the ring is not confirmed by all, the end of a mapping's life is left to come
+// if only the new ring gives its backend.
 func TestMappingThatEndsWhileTheRingChanges(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]

@@ -13,7 +13,8 @@ const (
 	snapshotStall = 5 * time.Second        // a donor that sends nothing for so long is given up
 	tryAgainAfter = 500 * time.Millisecond // a donor that did not work out is not asked again before
 	donateWithin  = 10 * time.Second       // a peer of whom we lack something and nobody gives it is excluded
-	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks that differ a little.
+	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks
+	// that differ a little.
 	sinceMargin = 5 * time.Second
 )
 
@@ -41,7 +42,8 @@ func (c *Core) requestSnapshot(now time.Duration, p *peer) {
 	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.snapshot.since})
 }
 
-// since is the time of the oldest gap, when a member only wants to close gaps: what is older we have. A joiner wants everything.
+// since is the time of the oldest gap, when a member only wants to close gaps: what is older we
+// have. A joiner wants everything.
 func (c *Core) since() directory.Tick {
 	if !c.admission.bootstrapped {
 		return 0
@@ -64,7 +66,8 @@ func (c *Core) since() directory.Tick {
 	return since
 }
 
-// sinceWhole is from when on a snapshot must have what was stamped, if nothing was missing at a time.
+// sinceWhole is from when on a snapshot must have what was stamped, if nothing was missing at a
+// time.
 func sinceWhole(at directory.Time) directory.Tick { return max(0, at.Add(-sinceMargin)).Tick() }
 
 // tried reports whether this donor failed us a moment ago.
@@ -101,7 +104,8 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 	c.snapshotDone(now, p)
 }
 
-// snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes us a member.
+// snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes
+// us a member.
 func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	s := c.snapshot
 	c.snapshot = nil
@@ -170,7 +174,8 @@ func (c *Core) checkSnapshots(now time.Duration) {
 	}
 }
 
-// logDifferences tells the operator of a joiner how the mesh's table differs from its configuration, which is not used.
+// logDifferences tells the operator of a joiner how the mesh's table differs from its
+// configuration, which is not used.
 func (c *Core) logDifferences() {
 	configured := make(map[string]bool)
 	for _, b := range c.cfg.Backends {

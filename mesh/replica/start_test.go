@@ -9,8 +9,9 @@ import (
 	"directormesh/ring"
 )
 
-// TestStartTogether starts directors at the same moment on slow links, so that their requests, answers and tables cross in every order. All must be
-// synced in a moment, and nobody may wait for a confirmation that never comes: that would exclude peers that did nothing wrong.
+// TestStartTogether starts directors at the same moment on slow links, so that their requests,
+// answers and tables cross in every order. All must be synced in a moment, and nobody may wait for
+// a confirmation that never comes: that would exclude peers that did nothing wrong.
 func TestStartTogether(t *testing.T) {
 	for _, directors := range []int{3, 10, 30} {
 		f := newFleet(t, directors, 4, 20*time.Millisecond, testExpire)
@@ -26,8 +27,8 @@ func TestStartTogether(t *testing.T) {
 	}
 }
 
-// TestJoinMeshWithEmptyTable lets a director with configured backends join a mesh that has none. It must
-// not go on to answer by its configuration: the mesh would know nothing of these mappings.
+// TestJoinMeshWithEmptyTable lets a director with configured backends join a mesh that has none. It
+// must not go on to answer by its configuration: the mesh would know nothing of these mappings.
 func TestJoinMeshWithEmptyTable(t *testing.T) {
 	w := newWorld(t)
 	d1 := w.start("d1", func(c *Config) { c.Backends = nil })
@@ -55,8 +56,9 @@ func (d *director) userAt(backend netip.Addr) ring.UserHash {
 	}
 }
 
-// TestJoinerOfADividedTable lets a director join while one member has not heard of a table change. The joiner must not
-// answer by the new table meanwhile: it does not know the ring by which that member still answers.
+// TestJoinerOfADividedTable lets a director join while one member has not heard of a table change.
+// The joiner must not answer by the new table meanwhile: it does not know the ring by which that
+// member still answers.
 func TestJoinerOfADividedTable(t *testing.T) {
 	for _, guards := range []Guards{{}, {NoBarrierToJoin: true}} {
 		w := started(t, 2)

@@ -7,7 +7,8 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// LocalState is what memberlist's push/pull carries to a peer: who we are, the table, and the digests of the last epoch taken.
+// LocalState is what memberlist's push/pull carries to a peer: who we are, the table, and the
+// digests of the last epoch taken.
 func (c *Core) LocalState(now time.Duration) *wire.State {
 	defer c.enter(now)()
 	s := &wire.State{Hello: *c.hello(now), Change: c.table.Snapshot()}
@@ -21,9 +22,9 @@ var errStrangers = errors.New("the sender's mesh has no backend in common with o
 
 var errUnproven = errors.New("no stream has proven yet that the sender runs")
 
-// MergeState takes a peer's push/pull state. A push/pull has no place in the order of the peer's log,
-// so it confirms nothing. A state of a director that is not known to run may be of years ago: it
-// changes nothing and makes us dial the director at most.
+// MergeState takes a peer's push/pull state. A push/pull has no place in the order of the peer's
+// log, so it confirms nothing. A state of a director that is not known to run may be of years ago:
+// it changes nothing and makes us dial the director at most.
 func (c *Core) MergeState(now time.Duration, s *wire.State) error {
 	defer c.enter(now)()
 	if s.Hello.From == c.self() {

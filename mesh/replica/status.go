@@ -49,8 +49,8 @@ type PeerStatus struct {
 	Removed   bool
 	Reachable bool // frames flow both ways
 	Left      bool // left in good order
-	// SilentSince is since when nothing has been heard of a peer from whom beats should come, by mesh time: long before it counts as failed,
-	// and ever since. Zero: it is heard, or never was.
+	// SilentSince is since when nothing has been heard of a peer from whom beats should come, by
+	// mesh time: long before it counts as failed, and ever since. Zero: it is heard, or never was.
 	SilentSince time.Time
 	LastFailed  time.Time // last failed probe, stream or protocol error, by mesh time; zero: never
 	State       PeerState

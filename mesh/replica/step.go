@@ -10,7 +10,8 @@ import (
 
 // A director whose mesh time is over a second off the median of its mesh is not synced. In its
 // admission it steps there, by whole seconds: the rest is slewed. A step begins a new life of this
-// director, with a boot id and a log of its own, since what it said before was said by another clock.
+// director, with a boot id and a log of its own, since what it said before was said by another
+// clock.
 //
 // What it stamped by that clock, since it last had mesh time in common with those that it steps to,
 // moves along, but never to before that moment. What came from a peer is in mesh time already and
@@ -19,7 +20,8 @@ import (
 const (
 	// maxAhead is how far ahead of mesh time a value of a peer may be. It is dropped beyond.
 	maxAhead = 5 * time.Second
-	// ownAhead is how far ahead a stamp of our own may be. It is refused beyond, before peers drop it.
+	// ownAhead is how far ahead a stamp of our own may be. It is refused beyond, before peers drop
+	// it.
 	ownAhead = 4 * time.Second
 	// ownStampsKept bounds how many stamps of our own are remembered.
 	ownStampsKept = 10_000
@@ -51,7 +53,8 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
 		c.admission.holds = &holdings{since: sinceWhole(after.Time())}
 	} // else it has said nothing yet: peers learn of the step by the next beat
-	// Since then we have stamped nothing: what lies later came from peers. If we never answered, all did.
+	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
+	// all did.
 	until := c.clock.at(c.admission.unsyncedAt)
 	c.slew(by)
 	c.late.restart(c.clock.at(now))
@@ -119,8 +122,8 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 	}
 }
 
-// endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us, and
-// the operations that wait for them, with this error.
+// endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us,
+// and the operations that wait for them, with this error.
 func (c *Core) endLife(now time.Duration, err error, why string) {
 	c.boots = append(c.boots, c.boot)
 	c.boot = max(c.rand.Uint64(), 1)

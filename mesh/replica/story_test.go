@@ -166,7 +166,8 @@ func TestMoveOfIdleUserWithoutSessionsTakesNoDelay(t *testing.T) {
 	}
 }
 
-// Who is told to be where it is anyway, just before its mapping ends, is not on two backends a moment later.
+// Who is told to be where it is anyway, just before its mapping ends, is not on two backends a
+// moment later.
 func TestMoveToTheSameBackendAtTheEndOfLife(t *testing.T) {
 	for _, before := range []time.Duration{25 * time.Millisecond, 50 * time.Millisecond} { // of a batch of 50 ms
 		w := started(t, 3)

@@ -44,8 +44,9 @@ func (c *Core) Refusal(now time.Duration, err error) *wire.Refuse {
 	return r
 }
 
-// Accept takes a stream that a peer dialled. The reply says from where its log is to be replayed. The stream's messages
-// come by Receive under this session; a peer's older session ends with it. An error is to be sent as the reason of a wire.Refuse.
+// Accept takes a stream that a peer dialled. The reply says from where its log is to be replayed.
+// The stream's messages come by Receive under this session; a peer's older session ends with it. An
+// error is to be sent as the reason of a wire.Refuse.
 func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, session uint64, err error) {
 	defer c.enter(now)()
 	err = c.meant(h.To)
@@ -58,8 +59,9 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 		return nil, 0, err
 	}
 	if p := c.peers[h.From.Name]; p != nil && p.out && p.boot != h.From.Boot {
-		// Our stream is to another life, and nothing goes over it from now on. Its end need not come by
-		// itself: a hello that was under way while the peer stepped its clock is of the life before.
+		// Our stream is to another life, and nothing goes over it from now on. Its end need not
+		// come by itself: a hello that was under way while the peer stepped its clock is of the
+		// life before.
 		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Ours: true})
 	}
 	p := c.meet(now, h.From)
@@ -182,7 +184,8 @@ func (c *Core) InClosed(now time.Duration, session uint64, err error) {
 	}
 }
 
-// OutClosed takes note that our stream to a peer ended; what was queued for it is lost until the replay.
+// OutClosed takes note that our stream to a peer ended; what was queued for it is lost until the
+// replay.
 func (c *Core) OutClosed(now time.Duration, name string, err error) {
 	defer c.enter(now)()
 	p := c.peers[name]

@@ -25,8 +25,8 @@ func (d *director) tombstones(first, n int, at directory.Time) directory.Change 
 	return change
 }
 
-// Two sides of a split removed more backends than tables keep in mind. When they are together again no change stays without its confirmations,
-// and nobody tells of the oldest ones again and again.
+// Two sides of a split removed more backends than tables keep in mind. When they are together again
+// no change stays without its confirmations, and nobody tells of the oldest ones again and again.
 func TestMoreTombstonesThanAreKept(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]
@@ -86,7 +86,8 @@ func TestAdoptBesideLookups(t *testing.T) {
 	}
 }
 
-// A user of the last generation cannot be moved, which is said at once. It is flushed and forgotten like any other, and everywhere alike.
+// A user of the last generation cannot be moved, which is said at once. It is flushed and forgotten
+// like any other, and everywhere alike.
 func TestLastGeneration(t *testing.T) {
 	const h = 77
 	start := func(t *testing.T, moving bool) (*world, netip.Addr) {
@@ -162,7 +163,8 @@ func TestLastGeneration(t *testing.T) {
 		}
 		d.dir.Merge("", []directory.Mapping{{Hash: 99, Backend: before.Backend, Generation: directory.MaxGeneration - 1, Stamp: before.Stamp, Activity: before.Activity}},
 			d.core.MeshTime(w.now), nil)
-		// The last generation is for a backend: a user forgotten in it could not log in until the mapping had died.
+		// The last generation is for a backend: a user forgotten in it could not log in until the
+		// mapping had died.
 		if next, _, _ := d.dir.Supersede("", 99, netip.Addr{}, false, d.core.MeshTime(w.now), 0); next.Generation != 0 {
 			t.Errorf("superseded by %+v, which nothing can replace", next)
 		}

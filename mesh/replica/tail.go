@@ -105,8 +105,8 @@ func (c *Core) numbersSeen(p *peer, to uint64) {
 	c.lookForGap(p)
 }
 
-// lookForGap concludes from what we have of a peer's log whether something of it is missing here. Its rest may
-// have come from others while it was away, and leave a hole before it.
+// lookForGap concludes from what we have of a peer's log whether something of it is missing here.
+// Its rest may have come from others while it was away, and leave a hole before it.
 func (c *Core) lookForGap(p *peer) {
 	switch whole := p.log.have.allTo(p.log.seen); {
 	case !whole && !p.gap:

@@ -10,10 +10,11 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// BenchmarkUpdate is a change of a backend's vhost count, at a random director at a random moment: how long until a director has applied it,
-// the median and the 99th percentile over all directors and changes, and the last director's; and how long until the barrier is over, all
-// have confirmed and the command is answered. Milliseconds of virtual time: links take 1 ms to 1.5 ms, or 20 ms to 30 ms, what a director
-// computes takes none. Each turn is one change.
+// BenchmarkUpdate is a change of a backend's vhost count, at a random director at a random moment:
+// how long until a director has applied it, the median and the 99th percentile over all directors
+// and changes, and the last director's; and how long until the barrier is over, all have confirmed
+// and the command is answered. Milliseconds of virtual time: links take 1 ms to 1.5 ms, or 20 ms to
+// 30 ms, what a director computes takes none. Each turn is one change.
 func BenchmarkUpdate(b *testing.B) {
 	for _, link := range []time.Duration{time.Millisecond, 20 * time.Millisecond} {
 		for _, directors := range benchDirectors(b, 3, 10, 50, 200) {
@@ -41,7 +42,8 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// update changes a backend's vhost count and runs until the command is answered. It returns when each other director had applied it.
+// update changes a backend's vhost count and runs until the command is answered. It returns when
+// each other director had applied it.
 func (f *fleet) update(at *member, backend netip.Addr, vhosts int) (took []time.Duration) {
 	began := f.now
 	lacking := make(map[*member]bool)

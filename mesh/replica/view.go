@@ -27,7 +27,8 @@ func (c *Core) makeView() *view {
 	return v
 }
 
-// changeView lets change alter what lookups see. When it returns, no mapping made from an older view is missing from the outbox.
+// changeView lets change alter what lookups see. When it returns, no mapping made from an older
+// view is missing from the outbox.
 func (c *Core) changeView(change func()) {
 	c.assignMu.Lock()
 	change()

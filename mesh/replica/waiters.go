@@ -9,7 +9,8 @@ import (
 	"directormesh/ring"
 )
 
-// waiters are the lookups that could not be answered at once, our own and those that peers relayed to us.
+// waiters are the lookups that could not be answered at once, our own and those that peers relayed
+// to us.
 type waiters struct {
 	order   []*waiter // by age
 	byID    map[uint64]*waiter

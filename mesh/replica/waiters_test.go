@@ -86,8 +86,8 @@ func TestLookupAnswersAtOnce(t *testing.T) {
 	w.wantRest()
 }
 
-// In the last seconds of its life a mapping on a backend that is down, or to which the user no longer
-// hashes, is left to die.
+// In the last seconds of its life a mapping on a backend that is down, or to which the user no
+// longer hashes, is left to die.
 func TestMappingThatEndsIsLeftToDie(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -172,8 +172,8 @@ func TestMappingOnADownBackendIsNotProlonged(t *testing.T) {
 	}
 }
 
-// Activity is recorded when the recorded one is older than half a share, and not before: so busy users
-// cost no traffic.
+// Activity is recorded when the recorded one is older than half a share, and not before: so busy
+// users cost no traffic.
 func TestActivityIsRecordedAfterHalfAShare(t *testing.T) {
 	for _, test := range []struct {
 		name string

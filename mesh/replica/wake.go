@@ -6,7 +6,8 @@ import (
 	"directormesh/directory"
 )
 
-// wake begins admission anew after a pause: what we know is of before it. The peers get the time of a failure to answer.
+// wake begins admission anew after a pause: what we know is of before it. The peers get the time of
+// a failure to answer.
 func (c *Core) wake(now time.Duration, late time.Duration) {
 	c.counters.Pauses++
 	if c.cfg.Guards.NoWakeCheck {
@@ -17,9 +18,10 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 	c.doubtAll(now)
 }
 
-// heardTime looks at the mesh time that a peer tells. Where a machine was frozen with all its clocks nothing in it can
-// tell, but the others' time has gone on: suddenly they are ahead. No peer's time jumps by itself, for one that
-// steps begins another life. The message took its time, so the peer is ahead by what it says or more.
+// heardTime looks at the mesh time that a peer tells. Where a machine was frozen with all its
+// clocks nothing in it can tell, but the others' time has gone on: suddenly they are ahead. No
+// peer's time jumps by itself, for one that steps begins another life. The message took its time,
+// so the peer is ahead by what it says or more.
 func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
 	k := &p.clock
 	if !c.synced() || now-k.steadyAt >= time.Second {

@@ -7,8 +7,8 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// A machine that was frozen with all its clocks learns of it by the first beat that was sent meanwhile. Until the others
-// have answered, it answers nothing: users may have been moved.
+// A machine that was frozen with all its clocks learns of it by the first beat that was sent
+// meanwhile. Until the others have answered, it answers nothing: users may have been moved.
 func TestThaw(t *testing.T) {
 	for _, test := range []struct {
 		name    string

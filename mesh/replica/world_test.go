@@ -13,8 +13,9 @@ import (
 	"directormesh/ring"
 )
 
-// world is a few cores joined by perfect streams, unless they are cut: the simplest place to try the protocol step by step. Loss,
-// delay, reordering and crashes are the business of the simulation.
+// world is a few cores joined by perfect streams, unless they are cut: the simplest place to try
+// the protocol step by step. Loss, delay, reordering and crashes are the business of the
+// simulation.
 type world struct {
 	t         *testing.T
 	now       time.Duration
@@ -184,7 +185,8 @@ func (w *world) step() {
 	w.deliver()
 }
 
-// pushPull lets each director exchange states with the next one, as memberlist does from time to time.
+// pushPull lets each director exchange states with the next one, as memberlist does from time to
+// time.
 func (w *world) pushPull() {
 	for i, a := range w.directors {
 		b := w.directors[(i+1)%len(w.directors)]

@@ -27,7 +27,8 @@ func fill(t *rapid.T, m wire.Message) {
 
 var (
 	runes = rapid.RuneFrom([]rune("aZ9-@._%"), unicode.L, unicode.Nd, unicode.P, unicode.S)
-	// The replacement character stands for what cannot be printed: a remark has another in its place.
+	// The replacement character stands for what cannot be printed: a remark has another in its
+	// place.
 	printable = runes.Filter(func(r rune) bool { return r != unicode.ReplacementChar })
 
 	words = rapid.StringOfN(printable, 0, -1, ring.MaxName)

@@ -7,7 +7,8 @@ import (
 	"directormesh/ring"
 )
 
-// A Message is one unit of the mesh protocol. The concrete types are the pointers to the structs of this package.
+// A Message is one unit of the mesh protocol. The concrete types are the pointers to the structs of
+// this package.
 type Message interface {
 	Kind() Kind
 }
@@ -15,7 +16,8 @@ type Message interface {
 // Kind is the first byte of an encoded message. Numbers are never used again for something else.
 type Kind uint8
 
-// The kinds of message. Log messages carry a Seq: they are part of their sender's log, which every peer gets in the same order.
+// The kinds of message. Log messages carry a Seq: they are part of their sender's log, which every
+// peer gets in the same order.
 const (
 	KindHello           Kind = 1
 	KindRefuse          Kind = 2
@@ -51,7 +53,8 @@ const (
 	KindMeeting         Kind = 32
 )
 
-// Settings are what two directors must agree on before they talk: a difference is refused with both values named.
+// Settings are what two directors must agree on before they talk: a difference is refused with both
+// values named.
 type Settings struct {
 	Protocol   int    // version of this protocol
 	Mesh       string // mesh name
@@ -72,8 +75,8 @@ type Life struct {
 	Boot uint64
 }
 
-// MeshRank identifies the mesh that the sender belongs to, and says what it ranks by where two meshes
-// meet.
+// MeshRank identifies the mesh that the sender belongs to, and says what it ranks by where two
+// meshes meet.
 type MeshRank struct {
 	ID    directory.MeshID // 0: none
 	Grown bool             // it has ever had two directors
@@ -95,8 +98,8 @@ type Span struct {
 	From, To uint64
 }
 
-// Hello is the first message of a stream in either direction. In the acceptor's answer Resume says up to where it has the
-// dialer's log; zero if it has nothing of this life of the dialer.
+// Hello is the first message of a stream in either direction. In the acceptor's answer Resume says
+// up to where it has the dialer's log; zero if it has nothing of this life of the dialer.
 type Hello struct {
 	Settings Settings
 	From     Peer
@@ -116,11 +119,13 @@ type Refuse struct {
 	Up     int64 // for how long the sender has been running, milliseconds
 	// Stranger is the sender's mesh, if it has no backend in common with the receiver's; else 0.
 	Stranger directory.MeshID
-	// Change is what the receiver must know of the table, having been refused for it: that it was removed.
+	// Change is what the receiver must know of the table, having been refused for it: that it was
+	// removed.
 	Change directory.Change
 }
 
-// Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back as Echo.
+// Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back
+// as Echo.
 type Beat struct {
 	SentAt   int64            // sender's monotonic clock, nanoseconds
 	Echo     int64            // SentAt of the last beat received from the peer, 0 if none
@@ -135,8 +140,9 @@ type Beat struct {
 	Majority bool // the sender is in touch with more than half of the directors that it knows
 }
 
-// Table is a table change that the sender has applied, whatever its origin, at its place in the sender's log: every mapping that the sender
-// answered before applying it stands earlier in the log. So it is also the sender's confirmation of the change.
+// Table is a table change that the sender has applied, whatever its origin, at its place in the
+// sender's log: every mapping that the sender answered before applying it stands earlier in the
+// log. So it is also the sender's confirmation of the change.
 type Table struct {
 	Seq    uint64
 	Change directory.Change
@@ -149,7 +155,8 @@ type Rows struct {
 	Blocks []Block
 }
 
-// Hold starts moves: the mappings are marked moving, every director holds their lookups, confirms (Held), kicks, and reports (Kicked).
+// Hold starts moves: the mappings are marked moving, every director holds their lookups, confirms
+// (Held), kicks, and reports (Kicked).
 type Hold struct {
 	Seq    uint64
 	ID     uint64 // chosen by the sender, unique in its life
@@ -178,10 +185,12 @@ type Kicked struct {
 	Kicks []KickCount
 }
 
-// AdmitRequest asks the receiver to count the sender. Whoever sends it answers no lookup by itself until every live peer has admitted it, and
-// has sent all rows it ever answered before it on the same stream.
+// AdmitRequest asks the receiver to count the sender. Whoever sends it answers no lookup by itself
+// until every live peer has admitted it, and has sent all rows it ever answered before it on the
+// same stream.
 //
-// Members that have not been in touch may ask without having stopped. Then only the receiver has to stop until it is admitted in turn.
+// Members that have not been in touch may ask without having stopped. Then only the receiver has to
+// stop until it is admitted in turn.
 type AdmitRequest struct {
 	Nonce   uint64
 	Stopped bool           // the sender answers no lookup by itself
@@ -200,12 +209,14 @@ type Admitted struct {
 	Live    []Peer           // the directors that the sender counts
 }
 
-// Waiting tells the members for whose answer a joiner waits in vain. They ask these directors themselves.
+// Waiting tells the members for whose answer a joiner waits in vain. They ask these directors
+// themselves.
 type Waiting struct {
 	For []Peer
 }
 
-// Exclude tells a live director that has not confirmed for too long that it no longer counts; it must ask to be admitted again.
+// Exclude tells a live director that has not confirmed for too long that it no longer counts; it
+// must ask to be admitted again.
 type Exclude struct {
 	Reason string
 }
@@ -216,7 +227,8 @@ type SnapshotRequest struct {
 	Since directory.Tick
 }
 
-// SnapshotChunk is a piece of a snapshot. Each chunk but the last must be acknowledged before a few more follow.
+// SnapshotChunk is a piece of a snapshot. Each chunk but the last must be acknowledged before a few
+// more follow.
 type SnapshotChunk struct {
 	ID     uint64
 	Index  uint32
@@ -247,7 +259,8 @@ type LookupReply struct {
 	Block  Block // one row, unless Failed
 }
 
-// KickUser ends the sessions of a user by name on every director, or those with an auth field of this value.
+// KickUser ends the sessions of a user by name on every director, or those with an auth field of
+// this value.
 type KickUser struct {
 	ID    uint64
 	Field string // empty: the user name
@@ -332,8 +345,8 @@ type LogPart struct {
 // Leaving says that the sender leaves in good order.
 type Leaving struct{}
 
-// Delta is what travels over memberlist's gossip: a table change or a few mappings (moves and their releases). (Origin, Boot, N) identify it: the first
-// receipt is passed on, a repeat is dropped.
+// Delta is what travels over memberlist's gossip: a table change or a few mappings (moves and their
+// releases). (Origin, Boot, N) identify it: the first receipt is passed on, a repeat is dropped.
 type Delta struct {
 	Origin string
 	Boot   uint64
@@ -350,8 +363,8 @@ type Counting struct {
 	Gone   []Life // and these no more
 }
 
-// Meeting is the first message on a stream to a director of another mesh: the sender's whole table. It
-// is compared and not applied.
+// Meeting is the first message on a stream to a director of another mesh: the sender's whole table.
+// It is compared and not applied.
 type Meeting struct {
 	Change directory.Change
 }

@@ -54,7 +54,8 @@ func elements() []element {
 	return all
 }
 
-// TestReaderAgreesWithLibrary: what the library writes is read as what it was, and any part of it as truncated.
+// TestReaderAgreesWithLibrary: what the library writes is read as what it was, and any part of it
+// as truncated.
 func TestReaderAgreesWithLibrary(t *testing.T) {
 	for _, e := range elements() {
 		var buf bytes.Buffer

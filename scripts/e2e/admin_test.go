@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDump replays the dump of a changed mesh on a fresh one: the tables must be the same afterwards, down states included.
+// TestDump replays the dump of a changed mesh on a fresh one: the tables must be the same
+// afterwards, down states included.
 func TestDump(t *testing.T) {
 	const servers = "192.0.2.1-192.0.2.3 192.0.2.51@ssd"
 	changed := startMesh(t, 2, "--mail-servers", servers)
@@ -38,7 +39,8 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// TestRingRemove removes a live director: the mesh refuses it until it is added again, then it has all that it missed.
+// TestRingRemove removes a live director: the mesh refuses it until it is added again, then it has
+// all that it missed.
 func TestRingRemove(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
 	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]
@@ -67,7 +69,8 @@ func TestRingRemove(t *testing.T) {
 	checkSame(t, m.directors)
 }
 
-// TestChangeKey changes the key of a mesh as the README says, one director after the other, without a gap.
+// TestChangeKey changes the key of a mesh as the README says, one director after the other, without
+// a gap.
 func TestChangeKey(t *testing.T) {
 	const old, next = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 	m := newMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")

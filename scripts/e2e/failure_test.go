@@ -13,15 +13,18 @@ import (
 
 const (
 	loadRate = 1000 // lookups a second at each director
-	// failureWait is how long a lookup may wait for a director that is gone: failure detection and a second.
+	// failureWait is how long a lookup may wait for a director that is gone: failure detection and
+	// a second.
 	failureWait = 6500 * time.Millisecond
-	// noWait is what a lookup that need not wait may take on a machine that is busy with this very test.
+	// noWait is what a lookup that need not wait may take on a machine that is busy with this very
+	// test.
 	noWait = time.Second
 )
 
 var fourBackends = []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}
 
-// TestKillUnderLoad kills a director while all are asked 1,000 times a second, and changes the table at the same moment.
+// TestKillUnderLoad kills a director while all are asked 1,000 times a second, and changes the
+// table at the same moment.
 func TestKillUnderLoad(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
 	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]
@@ -84,8 +87,8 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 }
 
-// TestPauseUnderLoad stops a director's process for 30 seconds, as a hypervisor does, moves its users meanwhile, and asks
-// it at the very moment it wakes up.
+// TestPauseUnderLoad stops a director's process for 30 seconds, as a hypervisor does, moves its
+// users meanwhile, and asks it at the very moment it wakes up.
 func TestPauseUnderLoad(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4", "--user-kick-delay", "100ms")
 	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]
@@ -164,8 +167,9 @@ func TestPauseUnderLoad(t *testing.T) {
 	}
 }
 
-// checkLoad demands that no lookup failed, that every answer is right by one of the two rings, and that only users whose
-// place differs between them had to wait, and not for longer than a failure takes to be noticed.
+// checkLoad demands that no lookup failed, that every answer is right by one of the two rings, and
+// that only users whose place differs between them had to wait, and not for longer than a failure
+// takes to be noticed.
 func checkLoad(t *testing.T, answers []answer, before, after oracle) {
 	t.Helper()
 	var waited, slowest time.Duration

@@ -22,8 +22,8 @@ import (
 // maxPeak is what a director may have grown to under attack. It starts with about 30 MB.
 const maxPeak = 200 << 20
 
-// TestHostileInput sends nonsense to the gossip ports of a mesh without a key, by TCP and UDP, while users log in. The
-// directors must go on as if nothing were.
+// TestHostileInput sends nonsense to the gossip ports of a mesh without a key, by TCP and UDP,
+// while users log in. The directors must go on as if nothing were.
 func TestHostileInput(t *testing.T) {
 	m := startMesh(t, 2, "--mail-servers", "192.0.2.1-192.0.2.4")
 	d1, d2 := m.directors[0], m.directors[1]
@@ -148,7 +148,8 @@ func badStreams(t *testing.T) [][]byte {
 	return all
 }
 
-// opening is how a stream of a mesh without a key begins: the magic byte, the protocol's version, mode 0, the mesh's name.
+// opening is how a stream of a mesh without a key begins: the magic byte, the protocol's version,
+// mode 0, the mesh's name.
 func opening() []byte {
 	const name = "director"
 	return append([]byte{0xD7, 1, 0, byte(len(name))}, name...)

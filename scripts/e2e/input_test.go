@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestBadCommands gives wrong commands: each must end with its status and one line that says what is wrong, and change
-// nothing.
+// TestBadCommands gives wrong commands: each must end with its status and one line that says what
+// is wrong, and change nothing.
 func TestBadCommands(t *testing.T) {
 	m := startMesh(t, 2, "--mail-servers", "192.0.2.1-192.0.2.2 192.0.2.51@ssd")
 	d1 := m.directors[0]

@@ -65,7 +65,8 @@ func wantRing(directors []*process, at *process) []ringRow {
 	return rows
 }
 
-// forgotten demands that a director which has left in good order is no longer listed, or at least was never failed.
+// forgotten demands that a director which has left in good order is no longer listed, or at least
+// was never failed.
 func (m *mesh) forgotten(at, left *process) error {
 	m.t.Helper()
 	rows, err := ringStatus(m.t, at)
@@ -80,7 +81,8 @@ func (m *mesh) forgotten(at, left *process) error {
 	return nil
 }
 
-// TestStartAlone starts a director whose peers are not there: it must serve within three seconds and say that it is alone.
+// TestStartAlone starts a director whose peers are not there: it must serve within three seconds
+// and say that it is alone.
 func TestStartAlone(t *testing.T) {
 	m := newMesh(t, 2, "--mail-servers", "192.0.2.1-192.0.2.4")
 	d1, d2 := m.directors[0], m.directors[1]
@@ -104,7 +106,8 @@ func TestStartAlone(t *testing.T) {
 	checkSame(t, m.directors)
 }
 
-// TestRollingRestart restarts all directors of a mesh one after the other; the changed table and all users stay.
+// TestRollingRestart restarts all directors of a mesh one after the other; the changed table and
+// all users stay.
 func TestRollingRestart(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
 	known := users("known", 3000)
@@ -124,7 +127,8 @@ func TestRollingRestart(t *testing.T) {
 	checkSame(t, m.directors)
 }
 
-// TestKeys runs a mesh with a key; directors with another key or none stay out, and both sides say why.
+// TestKeys runs a mesh with a key; directors with another key or none stay out, and both sides say
+// why.
 func TestKeys(t *testing.T) {
 	m := newMesh(t, 2, "--mail-servers", "192.0.2.1-192.0.2.4")
 	right := m.keyFile("right", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
@@ -187,7 +191,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestSameName starts a director under the name of another one: the later one must end and say why, the mesh goes on.
+// TestSameName starts a director under the name of another one: the later one must end and say why,
+// the mesh goes on.
 func TestSameName(t *testing.T) {
 	m := startMesh(t, 2, "--mail-servers", "192.0.2.1-192.0.2.4")
 	twin := newProcess(t, m.dir, "twin", netip.MustParseAddr("127.0.0.120"))

@@ -49,7 +49,8 @@ func newAsker(t *testing.T, d *process) *asker {
 	return &asker{at: d, http: &http.Client{Transport: transport, Timeout: commandTime}}
 }
 
-// lookup asks for a user's backend. A director that answers with an error, or not at all, makes an answer with err.
+// lookup asks for a user's backend. A director that answers with an error, or not at all, makes an
+// answer with err.
 func (k *asker) lookup(user string) answer {
 	a := answer{user: user, at: k.at, asked: time.Now()}
 	a.backend, a.err = k.ask(user)
@@ -93,8 +94,8 @@ type load struct {
 	answers   []answer
 }
 
-// startLoad asks a director for next() at this rate until the load is stopped. Lookups do not wait for each other: one
-// that is held keeps no other one back.
+// startLoad asks a director for next() at this rate until the load is stopped. Lookups do not wait
+// for each other: one that is held keeps no other one back.
 func startLoad(t *testing.T, d *process, perSecond int, next func() string) *load {
 	t.Helper()
 	l := &load{asker: newAsker(t, d), stop: make(chan struct{})}
@@ -132,7 +133,8 @@ func (l *load) end() []answer {
 	return l.answers
 }
 
-// mixedUsers yields known and new users in turn, every name that comes up new being used once. It is safe for concurrent use.
+// mixedUsers yields known and new users in turn, every name that comes up new being used once. It
+// is safe for concurrent use.
 func mixedUsers(known []string, prefix string) func() string {
 	var mu sync.Mutex
 	n := 0

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// lookupMany looks users up by "lookup -f" and returns the backend of each. The answers must have the order of the file.
+// lookupMany looks users up by "lookup -f" and returns the backend of each. The answers must have
+// the order of the file.
 func lookupMany(t *testing.T, d *process, names []string) map[string]string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "names")

@@ -29,7 +29,8 @@ type mesh struct {
 	directors []*process
 }
 
-// newMesh describes a mesh of n directors, none of which runs. Each has an address of its own and joins all the others.
+// newMesh describes a mesh of n directors, none of which runs. Each has an address of its own and
+// joins all the others.
 func newMesh(t *testing.T, n int, flags ...string) *mesh {
 	t.Helper()
 	// t.TempDir names are too long for the path of a socket.
@@ -176,7 +177,8 @@ func mappings(t *testing.T, d *process) map[string]string {
 	return all
 }
 
-// table returns the backends of a director as its command prints them, without the users and the time of the last change.
+// table returns the backends of a director as its command prints them, without the users and the
+// time of the last change.
 func table(t *testing.T, d *process) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)

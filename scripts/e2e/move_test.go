@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestMoveDuringLogins moves a user back and forth who logs in on all directors all the time: once anybody has been told
-// the new backend, nobody is told the old one.
+// TestMoveDuringLogins moves a user back and forth who logs in on all directors all the time: once
+// anybody has been told the new backend, nobody is told the old one.
 func TestMoveDuringLogins(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.3", "--user-kick-delay", "50ms")
 	const user = "alice@example.org"
@@ -49,7 +49,8 @@ func checkKnown(t *testing.T, m *mesh, user string) {
 	})
 }
 
-// loginsDuring lets a user log in on all directors, four at a time on each, from before until a little after f runs.
+// loginsDuring lets a user log in on all directors, four at a time on each, from before until a
+// little after f runs.
 func loginsDuring(t *testing.T, m *mesh, user string, f func()) []answer {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -77,7 +78,8 @@ func loginsDuring(t *testing.T, m *mesh, user string, f func()) []answer {
 	return answers
 }
 
-// checkMove demands that no lookup which began after somebody had been told the new backend was told the old one.
+// checkMove demands that no lookup which began after somebody had been told the new backend was
+// told the old one.
 func checkMove(t *testing.T, answers []answer, from, to string) {
 	t.Helper()
 	var first *answer
@@ -101,7 +103,8 @@ func checkMove(t *testing.T, answers []answer, from, to string) {
 	}
 }
 
-// TestTwoMoves lets two directors move the same user at the same moment: one of them wins everywhere, or has to try again.
+// TestTwoMoves lets two directors move the same user at the same moment: one of them wins
+// everywhere, or has to try again.
 func TestTwoMoves(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.3", "--user-kick-delay", "50ms")
 	o := newOracle(evenly(100, "192.0.2.1", "192.0.2.2", "192.0.2.3"))
@@ -139,7 +142,8 @@ func TestTwoMoves(t *testing.T) {
 	t.Logf("who won: %v", won)
 }
 
-// TestConcurrentChanges takes a backend down on one director and updates it on another at the same instant: both hold.
+// TestConcurrentChanges takes a backend down on one director and updates it on another at the same
+// instant: both hold.
 func TestConcurrentChanges(t *testing.T) {
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.3")
 	for round := range 5 {
@@ -165,8 +169,8 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-// TestKickCommand flushes with a slow kick command: no more users are in flight than --max-parallel says, every director
-// kicks every user that moves, and flush -F kicks nobody.
+// TestKickCommand flushes with a slow kick command: no more users are in flight than --max-parallel
+// says, every director kicks every user that moves, and flush -F kicks nobody.
 func TestKickCommand(t *testing.T) {
 	const parallel = 3
 	m := newMesh(t, 2, "--mail-servers", "192.0.2.1-192.0.2.2", "--user-kick-delay", "50ms")
@@ -233,8 +237,9 @@ func TestKickCommand(t *testing.T) {
 	}
 }
 
-// kickScript writes a slow kick command of a director that notes when each kick begins and ends. A kick command is given
-// tag, user hash and the backend to keep, and prints how many sessions it has ended.
+// kickScript writes a slow kick command of a director that notes when each kick begins and ends. A
+// kick command is given tag, user hash and the backend to keep, and prints how many sessions it has
+// ended.
 func kickScript(t *testing.T, m *mesh, d *process, record string) string {
 	t.Helper()
 	path := filepath.Join(m.dir, "kick-"+d.name)

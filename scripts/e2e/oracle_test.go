@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// oracle says which backend a user hashes to, in the most obvious way: all points in one sorted list. It serves IPv4
-// addresses and the default hash format.
+// oracle says which backend a user hashes to, in the most obvious way: all points in one sorted
+// list. It serves IPv4 addresses and the default hash format.
 type oracle struct{ points []oraclePoint }
 
 type oraclePoint struct {
@@ -84,7 +84,8 @@ func userOn(t *testing.T, o oracle, prefix, backend string) string {
 	return ""
 }
 
-// TestOracle holds the oracle against answers of Dovecot 2.3's director, so that it is not only the program's echo.
+// TestOracle holds the oracle against answers of Dovecot 2.3's director, so that it is not only the
+// program's echo.
 func TestOracle(t *testing.T) {
 	raw, err := os.ReadFile("../../ring/testdata/vectors/ring-weights.json")
 	if err != nil {

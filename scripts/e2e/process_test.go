@@ -22,7 +22,8 @@ const (
 	logLines = 120              // of each director, printed when a test fails
 )
 
-// process is a director: where it listens and, if it runs, its process. Its methods are for the test's goroutine.
+// process is a director: where it listens and, if it runs, its process. Its methods are for the
+// test's goroutine.
 type process struct {
 	t      *testing.T
 	name   string
@@ -38,7 +39,8 @@ type process struct {
 	err   error // why it has ended; read after ended is closed
 }
 
-// newProcess describes a director that does not run yet. Its run directory is short enough for a socket's path.
+// newProcess describes a director that does not run yet. Its run directory is short enough for a
+// socket's path.
 func newProcess(t *testing.T, dir, name string, ip netip.Addr) *process {
 	t.Helper()
 	return newProcessAt(t, dir, name, netip.AddrPortFrom(ip, freePort(t, ip)))
@@ -214,7 +216,8 @@ func runCommand(t *testing.T, args ...string) outcome {
 	return runAs(t, nil, args...)
 }
 
-// runAs runs the program as another user if credential is not nil. It may be called from any goroutine.
+// runAs runs the program as another user if credential is not nil. It may be called from any
+// goroutine.
 func runAs(t *testing.T, credential *syscall.Credential, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

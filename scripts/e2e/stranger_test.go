@@ -25,8 +25,8 @@ const (
 	connectTime = 4 * time.Second
 	// slowestHundredth is what 99 of 100 lookups may take while strangers do their worst.
 	slowestHundredth = 100 * time.Millisecond
-	// noiseFactor is how much more than that it may be on a machine that is busy with other things: so
-	// many times what it is before the strangers come.
+	// noiseFactor is how much more than that it may be on a machine that is busy with other things:
+	// so many times what it is before the strangers come.
 	noiseFactor = 3
 	// floodTime is how long packets come as fast as one processor can send them.
 	floodTime = 8 * time.Second

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWeights spreads 70,000 users over vhost counts of 50, 100 and 200, then changes the counts and flushes. The kick delay
-// is short so that a flush of thousands does not take minutes.
+// TestWeights spreads 70,000 users over vhost counts of 50, 100 and 200, then changes the counts
+// and flushes. The kick delay is short so that a flush of thousands does not take minutes.
 func TestWeights(t *testing.T) {
 	const a, b, c = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.3", "--user-kick-delay", "100ms", "--max-parallel-moves", "5000")

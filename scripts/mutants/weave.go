@@ -63,8 +63,8 @@ func weave(src []byte, mutants []mutant) []byte {
 	return b.Bytes()
 }
 
-// compareInsertions orders what goes to one place: what ends there comes first, and the innermost of
-// it; of what begins there the outermost.
+// compareInsertions orders what goes to one place: what ends there comes first, and the innermost
+// of it; of what begins there the outermost.
 func compareInsertions(a, b insertion) int {
 	switch {
 	case a.at != b.at:

@@ -13,7 +13,8 @@ import (
 	"sync"
 )
 
-// anvil answers as Dovecot 2.4's does, for a Dovecot with these sessions, or with none: then kickers know that there is nothing to kick.
+// anvil answers as Dovecot 2.4's does, for a Dovecot with these sessions, or with none: then
+// kickers know that there is nothing to kick.
 type anvil struct {
 	l       net.Listener
 	running sync.WaitGroup

@@ -32,7 +32,8 @@ func (b *bench) measureFlush(ctx context.Context) error {
 		flushing{name: "no kicker", strayed: 100_000, limit: 20 * time.Second})
 }
 
-// measureSessions measures flushes of users who are all logged in: each is moved only after the kick delay of 2 s.
+// measureSessions measures flushes of users who are all logged in: each is moved only after the
+// kick delay of 2 s.
 func (b *bench) measureSessions(ctx context.Context) error {
 	return b.flushes(ctx,
 		flushing{name: "each has a session, 100 at a time", strayed: 2_000, sessions: true, kicker: true, limit: 2 * time.Minute},

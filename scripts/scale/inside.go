@@ -78,7 +78,8 @@ func memory(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(u) // the reader notices
 }
 
-// longestPause is how long the garbage collector has stopped all goroutines at most so far, rounded up as the runtime counts pauses.
+// longestPause is how long the garbage collector has stopped all goroutines at most so far, rounded
+// up as the runtime counts pauses.
 func longestPause() time.Duration {
 	sample := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
 	metrics.Read(sample)

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// keys are those of the mesh, none if it has none. What a key is does not matter to how long things take.
+// keys are those of the mesh, none if it has none. What a key is does not matter to how long things
+// take.
 func (b *bench) keys() [][]byte {
 	if !b.encrypt {
 		return nil

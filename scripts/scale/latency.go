@@ -39,7 +39,8 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// load puts logins on these directors for at least b.span and until during has ended, and tells how long they took.
+// load puts logins on these directors for at least b.span and until during has ended, and tells how
+// long they took.
 func (b *bench) load(ctx context.Context, directors []*director, rate float64, moves bool, during func() error) (latency, error) {
 	names, err := load.ParseNames(userNames)
 	if err != nil {

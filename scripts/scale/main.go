@@ -161,7 +161,8 @@ func (b *bench) profile(name string, f func() error) error {
 	return errors.Join(errs...)
 }
 
-// populate starts n directors with the users of p; every other director that may come later is among those that they join.
+// populate starts n directors with the users of p; every other director that may come later is
+// among those that they join.
 func (b *bench) populate(ctx context.Context, p population, n int) error {
 	return b.populateEach(ctx, p, n, func(int) []string { return nil })
 }

@@ -13,8 +13,8 @@ import (
 	"directormesh/cli/api"
 )
 
-// measureMesh measures lookups on a mesh of three at rest, while a fourth joins, while a vhost count changes and during a flush;
-// the joins themselves; and the memory of four.
+// measureMesh measures lookups on a mesh of three at rest, while a fourth joins, while a vhost
+// count changes and during a flush; the joins themselves; and the memory of four.
 func (b *bench) measureMesh(ctx context.Context) error {
 	// They live long, so that none of them expires while this goes on.
 	p := population{users: b.users, expire: time.Hour, oldest: 15 * time.Minute}

@@ -127,7 +127,8 @@ func (d *director) cpu() time.Duration {
 // resident is the memory of a process, in bytes.
 func resident(pid int) int64 { return statm(pid, 1) }
 
-// anonymous is the part of resident that is not of the program's file, which all its processes share.
+// anonymous is the part of resident that is not of the program's file, which all its processes
+// share.
 func anonymous(pid int) int64 { return statm(pid, 1) - statm(pid, 2) }
 
 func statm(pid, column int) int64 {

@@ -28,9 +28,11 @@ const userNames = "user%d@example.org"
 type population struct {
 	users  int
 	expire time.Duration
-	// Users were last seen in this span before now, evenly spread, and assigned in the two hours before that.
+	// Users were last seen in this span before now, evenly spread, and assigned in the two hours
+	// before that.
 	oldest, newest time.Duration
-	// strayed of them are on a backend where they do not hash to, each of them on the first that is another.
+	// strayed of them are on a backend where they do not hash to, each of them on the first that is
+	// another.
 	strayed int
 }
 
@@ -108,7 +110,8 @@ func (p population) places(backends []ring.Backend) iter.Seq[placed] {
 	}
 }
 
-// sessions gives each user who has strayed a session beside one of the directors, and as many of the others.
+// sessions gives each user who has strayed a session beside one of the directors, and as many of
+// the others.
 func (p population) sessions(staying, directors int) (beside [][]loggedIn) {
 	beside = make([][]loggedIn, directors)
 	backends, _ := ring.ParseMailServers(mailServers, nil) // seed tells

@@ -61,5 +61,6 @@ func (c Change) describe(e *zerolog.Event) {
 	}
 }
 
-// Milliseconds is the unit of times in the log, whose fields end with "_ms"; it is exact to a tenth.
+// Milliseconds is the unit of times in the log, whose fields end with "_ms"; it is exact to a
+// tenth.
 func Milliseconds(d time.Duration) float64 { return float64(d/(100*time.Microsecond)) / 10 }

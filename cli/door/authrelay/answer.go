@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// answer passes on all complete reply lines, in one write. Lines whose user has to wait stay behind, without holding up the
-// others. False: the link is over.
+// answer passes on all complete reply lines, in one write. Lines whose user has to wait stay
+// behind, without holding up the others. False: the link is over.
 func (l *link) answer(in *lineReader) bool {
 	b := l.s.batches.take()
 	defer l.s.batches.give(b)
@@ -42,8 +42,8 @@ func (t tally) report(m *metrics) {
 	m.failed.Add(float64(t.failed))
 }
 
-// reply appends to the output what the client gets for each line of a batch that has been looked up, which is nothing yet if the user
-// has to wait. mu must be held.
+// reply appends to the output what the client gets for each line of a batch that has been looked
+// up, which is nothing yet if the user has to wait. mu must be held.
 func (l *link) reply(b *batch) {
 	lookups := b.lookups
 	for i := range b.lines {

@@ -4,7 +4,8 @@ import (
 	"bytes"
 )
 
-// greeting is what the authreply door says first, and hello how the answer to it begins, up to the minor version.
+// greeting is what the authreply door says first, and hello how the answer to it begins, up to the
+// minor version.
 const (
 	greeting = "VERSION\tdirector-authreply-server\t1\t0\n"
 	hello    = "VERSION\tdirector-authreply-client\t1\t"

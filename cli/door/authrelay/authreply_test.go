@@ -153,8 +153,8 @@ func TestPipelining(t *testing.T) {
 	})
 }
 
-// Lines that come together are looked up together. Those whose users wait stay behind, be they the same user's; all others keep
-// their order.
+// Lines that come together are looked up together. Those whose users wait stay behind, be they the
+// same user's; all others keep their order.
 func TestLookedUpTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Authreply})

@@ -7,8 +7,8 @@ import (
 	"directormesh/ring"
 )
 
-// batchSize is how many lines are looked up together: enough for their waits for memory to overlap, and little enough for what is
-// kept of them to stay in the processor's first cache.
+// batchSize is how many lines are looked up together: enough for their waits for memory to overlap,
+// and little enough for what is kept of them to stay in the processor's first cache.
 const batchSize = 32
 
 // pending is a line of auth on its way to the client.

@@ -36,7 +36,8 @@ func (s *served) Read(p []byte) (int, error)       { return copy(p, s.input), ni
 func (s *served) Write(p []byte) (int, error)      { return len(p), nil }
 func (s *served) SetWriteDeadline(time.Time) error { return nil }
 
-// BenchmarkAnswer is the door's own work for reply lines that come in one read: parsing, hashing, completing.
+// BenchmarkAnswer is the door's own work for reply lines that come in one read: parsing, hashing,
+// completing.
 func BenchmarkAnswer(b *testing.B) {
 	for _, lines := range []int{1, 4, 200} {
 		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {

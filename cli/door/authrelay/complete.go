@@ -10,7 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// completer knows how replies are completed. It does not change, so any number of goroutines may use it.
+// completer knows how replies are completed. It does not change, so any number of goroutines may
+// use it.
 type completer struct {
 	format    ring.HashFormat
 	separator byte                                                          // 0: none
@@ -39,8 +40,8 @@ func (c *completer) login(name []byte) []byte {
 	return name
 }
 
-// append appends the reply to out, with its backend. body is the line as it came, without its ending. It reports a lip or
-// port that could not be read; it counts as absent then.
+// append appends the reply to out, with its backend. body is the line as it came, without its
+// ending. It reports a lip or port that could not be read; it counts as absent then.
 func (c *completer) append(out, body, ending []byte, r *reply, p place) (_ []byte, err error) {
 	out = append(out, body...)
 	local := false
@@ -68,7 +69,8 @@ func (c *completer) tellsHash(r *reply, h ring.UserHash) bool {
 	return bytes.Equal(own, looked) || c.format.Hash(string(own)) == h
 }
 
-// asksItself reports whether the backend is the machine, and the port the one, on which the client came in.
+// asksItself reports whether the backend is the machine, and the port the one, on which the client
+// came in.
 func (r *reply) asksItself(backend netip.Addr) (bool, error) {
 	lip, lipErr := parseField(r.lip, ring.ParseAddr)
 	lport, lportErr := parseField(r.lport, parsePort)

@@ -1,42 +1,46 @@
-// Package authrelay is the doors that stand in front of Dovecot's auth service: login processes, LMTP and doveadm ask auth
-// through them, and the director adds the backend to the replies that want a proxy and name none.
+// Package authrelay is the doors that stand in front of Dovecot's auth service: login processes,
+// LMTP and doveadm ask auth through them, and the director adds the backend to the replies that
+// want a proxy and name none.
 //
 //	imap-login, pop3-login …  ── Login ──────┐
 //	lmtp, doveadm             ── Userdb ─────┼─→ Dovecot's auth (auth-login, auth-userdb)
 //	anything with reply lines ── Authreply   │
 //	                                  └──────┴─→ Director: which backend?
 //
-// It owns the relaying, what a reply line says about proxying, and what is appended to it. It does not decide where a user
-// is, speaks no part of the handshakes, and knows no passwords beyond the lines that pass through.
+// It owns the relaying, what a reply line says about proxying, and what is appended to it. It does
+// not decide where a user is, speaks no part of the handshakes, and knows no passwords beyond the
+// lines that pass through.
 //
 // # Relaying
 //
-// One upstream connection belongs to each client connection, because auth tells clients apart by it. Both directions are
-// passed on as soon as a line is complete, byte for byte: VERSION lines, ids, words and fields that are not known here. So
-// the door serves Dovecot 2.3 and 2.4 alike, on whose handshakes only both ends have to agree. When one end closes, the other
-// is closed too.
+// One upstream connection belongs to each client connection, because auth tells clients apart by
+// it. Both directions are passed on as soon as a line is complete, byte for byte: VERSION lines,
+// ids, words and fields that are not known here. So the door serves Dovecot 2.3 and 2.4 alike, on
+// whose handshakes only both ends have to agree. When one end closes, the other is closed too.
 //
 // # Completing a reply
 //
-// Only OK lines (Login, Authreply) and PASS lines (Userdb) are looked at. One that has the field proxy or
-// director_proxy_maybe, no host, and a user gets, at its end,
+// Only OK lines (Login, Authreply) and PASS lines (Userdb) are looked at. One that has the field
+// proxy or director_proxy_maybe, no host, and a user gets, at its end,
 //
 //	proxy_refresh=SECS host=IP                 only with proxy_refresh if Config.ProxyRefresh is set
 //	proxy_refresh=SECS host=NAME hostip=IP     if the backend was configured by name
 //
-// and the field that Config.Mark returns, if any, by which kickers find the session again where its login name does not tell
-// whose it is. A director_proxy_maybe whose backend is the machine that asks gets nothing. The user is destuser, else user, up to the
-// master user separator; the tag is director_tag.
+// and the field that Config.Mark returns, if any, by which kickers find the session again where its
+// login name does not tell whose it is. A director_proxy_maybe whose backend is the machine that
+// asks gets nothing. The user is destuser, else user, up to the master user separator; the tag is
+// director_tag.
 //
 // # Waiting and failing
 //
-// Nearly every lookup is answered at once. One that has to wait holds its own reply and no other. It ends in a backend or in
-// "FAIL id code=temp_fail", which clients understand as a temporary failure; so does every request that is still open when
-// the door stops or auth goes away, because a connection that just closes would look like a wrong password.
+// Nearly every lookup is answered at once. One that has to wait holds its own reply and no other.
+// It ends in a backend or in "FAIL id code=temp_fail", which clients understand as a temporary
+// failure; so does every request that is still open when the door stops or auth goes away, because
+// a connection that just closes would look like a wrong password.
 //
 // # Limits
 //
-// Lines, connections, open requests and held replies are bounded. A client that breaks a limit loses its connection; trouble is
-// counted, and logged at most once in ten seconds for each kind. A client that does not read or an auth that does not
-// answer holds up nobody else.
+// Lines, connections, open requests and held replies are bounded. A client that breaks a limit
+// loses its connection; trouble is counted, and logged at most once in ten seconds for each kind. A
+// client that does not read or an auth that does not answer holds up nobody else.
 package authrelay

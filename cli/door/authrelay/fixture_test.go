@@ -125,7 +125,8 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// fixture is a door in a synctest bubble: clients and auth are pipes whose other ends the test holds.
+// fixture is a door in a synctest bubble: clients and auth are pipes whose other ends the test
+// holds.
 type fixture struct {
 	t        *testing.T
 	server   *Server

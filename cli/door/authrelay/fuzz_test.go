@@ -12,7 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// naive is a second reading of the rules for reply lines, made of splitting and maps instead of one pass.
+// naive is a second reading of the rules for reply lines, made of splitting and maps instead of one
+// pass.
 func naive(line string) (name string, wants bool) {
 	words := strings.Split(line, "\t")
 	if words[0] != "OK" || len(words) < 3 {
@@ -72,7 +73,8 @@ func naiveUnescape(s string) string {
 	return out.String()
 }
 
-// FuzzReply reads one reply line: it is either passed on as it is, or looked up under the name that the naive reading finds.
+// FuzzReply reads one reply line: it is either passed on as it is, or looked up under the name that
+// the naive reading finds.
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{
 		"OK\t1\tuser=a\tproxy", "OK\t1\tuser=a\tproxy=y\tlip=192.0.2.1\tlport=143\toriginal_user=A\tpass=x",
@@ -106,8 +108,8 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// FuzzClient feeds a relay with whatever a client or auth may send. Nothing is lost or changed as long as no line is too long
-// and none wants a proxy.
+// FuzzClient feeds a relay with whatever a client or auth may send. Nothing is lost or changed as
+// long as no line is too long and none wants a proxy.
 func FuzzClient(f *testing.F) {
 	f.Add([]byte("VERSION\t1\t2\nCPID\t7\nAUTH\t1\tPLAIN\tresp=x\nCANCEL\t1\n"), byte(Login))
 	f.Add([]byte("VERSION\t1\t0\r\nPASS\t1\tx\r\nLIST\t2\n\n"), byte(Userdb))

@@ -12,7 +12,8 @@ var errLineTooLong = errors.New("line is too long")
 // minBuffer is the buffer of a connection on which little happens; there may be thousands of them.
 const minBuffer = 2 << 10
 
-// lineReader splits input into lines. Its buffer grows with what comes in one read, up to a limit, and shrinks again.
+// lineReader splits input into lines. Its buffer grows with what comes in one read, up to a limit,
+// and shrinks again.
 type lineReader struct {
 	from  io.Reader
 	max   int

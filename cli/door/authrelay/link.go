@@ -14,10 +14,9 @@ import (
 
 // link is a client's connection and the one to auth that belongs to it.
 //
-// Two goroutines read, one each side, and each held reply has one more. Whatever is written to the client is written with mu
-// held, in whole lines. The first that comes to an end calls end, which ends the others; where
-// the client is not to blame, drain
-// comes before it.
+// Two goroutines read, one each side, and each held reply has one more. Whatever is written to the
+// client is written with mu held, in whole lines. The first that comes to an end calls end, which
+// ends the others; where the client is not to blame, drain comes before it.
 type link struct {
 	s      *Server
 	client net.Conn
@@ -115,7 +114,8 @@ func (l *link) passUp(auth net.Conn) {
 	}
 }
 
-// noteRequests takes all complete lines and remembers their requests, before auth can answer them. False: there are too many.
+// noteRequests takes all complete lines and remembers their requests, before auth can answer them.
+// False: there are too many.
 func (l *link) noteRequests(in *lineReader) (lines []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -203,8 +203,8 @@ func (l *link) write(lines []byte) bool {
 	return err == nil
 }
 
-// end tells the client that what it still waits for has failed for now, and closes both connections. It does so once; it may be
-// called by anybody who does not hold mu.
+// end tells the client that what it still waits for has failed for now, and closes both
+// connections. It does so once; it may be called by anybody who does not hold mu.
 func (l *link) end() {
 	if l.ending.Swap(true) {
 		return

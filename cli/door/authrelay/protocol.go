@@ -23,8 +23,8 @@ func (p Protocol) String() string {
 	return "authreply"
 }
 
-// maxLine is the longest line either side may send, its end included. Dovecot's own limits are 16384 bytes for logins and
-// 8192 for the others; lines below ours are left for it to judge.
+// maxLine is the longest line either side may send, its end included. Dovecot's own limits are
+// 16384 bytes for logins and 8192 for the others; lines below ours are left for it to judge.
 const maxLine = 16<<10 + 2
 
 // maxBuffer is how much of the input is taken in one read: more makes pipelined requests cheaper.

@@ -15,7 +15,8 @@ import (
 	"directormesh/ring"
 )
 
-// Both handshakes pass: that of 2.3, where auth speaks unasked, and that of 2.4, where it waits for the client's version.
+// Both handshakes pass: that of 2.3, where auth speaks unasked, and that of 2.4, where it waits for
+// the client's version.
 func TestHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
@@ -104,7 +105,8 @@ func TestLookupEnds(t *testing.T) {
 	})
 }
 
-// When the door closes, everything that is open fails for now; what was answered or given up does not.
+// When the door closes, everything that is open fails for now; what was answered or given up does
+// not.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
@@ -172,7 +174,8 @@ func TestCloseWhileListing(t *testing.T) {
 	})
 }
 
-// An auth that goes away fails what is open; a connection that just closed would look like a wrong password.
+// An auth that goes away fails what is open; a connection that just closed would look like a wrong
+// password.
 func TestAuthGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
@@ -218,8 +221,8 @@ func TestAuthAbsent(t *testing.T) {
 	})
 }
 
-// An auth that hangs, and a client that does not read, hold up nobody else. They lose their connections, and what waits for such
-// an auth fails for now.
+// An auth that hangs, and a client that does not read, hold up nobody else. They lose their
+// connections, and what waits for such an auth fails for now.
 func TestStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
@@ -329,8 +332,8 @@ func TestTooManyRequests(t *testing.T) {
 	})
 }
 
-// Those who kick are told who logs in, and a user whose own hash is another one than was looked up gets a mark by which the
-// sessions can be found.
+// Those who kick are told who logs in, and a user whose own hash is another one than was looked up
+// gets a mark by which the sessions can be found.
 func TestSeenAndMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type sight struct {
@@ -376,7 +379,8 @@ func TestSeenAndMarked(t *testing.T) {
 	})
 }
 
-// TestOneClientLeavesRoom checks that one connection cannot take all open requests, nor all that wait.
+// TestOneClientLeavesRoom checks that one connection cannot take all open requests, nor all that
+// wait.
 func TestOneClientLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})

@@ -6,7 +6,8 @@ import (
 	"directormesh/cli/dovecot/tabbed"
 )
 
-// reply is what a line of auth says about proxying. Its fields are unescaped; most are parts of the line.
+// reply is what a line of auth says about proxying. Its fields are unescaped; most are parts of the
+// line.
 type reply struct {
 	user  []byte // user=, the first one
 	name  []byte // whose backend is wanted: destuser=, else user=
@@ -17,7 +18,8 @@ type reply struct {
 	port  []byte // port= of the destination
 }
 
-// read reads the fields of a reply, without verb and id, into an empty one. It reports whether the reply is to be completed.
+// read reads the fields of a reply, without verb and id, into an empty one. It reports whether the
+// reply is to be completed.
 func (r *reply) read(fields []byte) bool {
 	var wants, host, named bool
 	for len(fields) > 0 {
@@ -79,7 +81,8 @@ func cutEnding(line []byte) (body, ending []byte) {
 	return line[:n], line[n:]
 }
 
-// cutField returns the field before the next tab and what follows that; rest is nil if there is none.
+// cutField returns the field before the next tab and what follows that; rest is nil if there is
+// none.
 func cutField(line []byte) (field, rest []byte) {
 	if i := bytes.IndexByte(line, '\t'); i >= 0 {
 		return line[:i], line[i+1:]

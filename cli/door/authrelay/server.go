@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// dialTime is how long a new client may wait for an auth that is not there: as long as a restart of it takes.
+	// dialTime is how long a new client may wait for an auth that is not there: as long as a
+	// restart of it takes.
 	dialTime = 5 * time.Second
 	// dialPause is between two attempts.
 	dialPause = 100 * time.Millisecond
@@ -31,7 +32,8 @@ const (
 	acceptPause = 100 * time.Millisecond
 	// maxRequests bounds what is remembered of open requests, on all connections together.
 	maxRequests = 200_000
-	// maxOwn bounds those of one connection: a login process that has gone mad must not leave others none.
+	// maxOwn bounds those of one connection: a login process that has gone mad must not leave
+	// others none.
 	maxOwn = 20_000
 	// maxHeld bounds the replies that wait for a lookup, on all connections together.
 	maxHeld = 50_000
@@ -41,12 +43,13 @@ const (
 
 // Director tells where users are. Its methods are called concurrently.
 type Director interface {
-	// TryLookups looks users up in turn. It sets the Backend of those for whom it can answer at once, and the zero Addr for
-	// the others.
+	// TryLookups looks users up in turn. It sets the Backend of those for whom it can answer at
+	// once, and the zero Addr for the others.
 	TryLookups(users []ring.Lookup)
 	// Lookup waits for the answer.
 	Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error)
-	// Names returns the host names of the backends that were configured by name. It is asked for each read.
+	// Names returns the host names of the backends that were configured by name. It is asked for
+	// each read.
 	Names() map[netip.Addr]string
 }
 
@@ -58,11 +61,12 @@ type Config struct {
 	HashFormat   ring.HashFormat
 	Separator    byte          // between user and master user, 0: there are no master users
 	ProxyRefresh time.Duration // how often login processes are to report a live session; below 1 s: never
-	// Seen is told the user (user=) of every reply that was completed, the hash for which, and the backend; nil: nobody is. It
-	// must not block.
+	// Seen is told the user (user=) of every reply that was completed, the hash for which, and the
+	// backend; nil: nobody is. It must not block.
 	Seen func(hash ring.UserHash, login []byte, backend netip.Addr)
-	// Mark returns a field to add to a reply, by which the session can be told from others of the same login name; "" for none.
-	// own tells that the hash is that of the login name, which is all that kicks and session lists of Dovecot know. nil: none.
+	// Mark returns a field to add to a reply, by which the session can be told from others of the
+	// same login name; "" for none. own tells that the hash is that of the login name, which is all
+	// that kicks and session lists of Dovecot know. nil: none.
 	Mark func(hash ring.UserHash, backend netip.Addr, own bool) string
 	// Dial connects to auth; nil: to the unix socket at Auth.
 	Dial           func(ctx context.Context) (net.Conn, error)
@@ -127,7 +131,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections until the server is closed, which is no error. It takes over the listener.
+// Serve accepts connections until the server is closed, which is no error. It takes over the
+// listener.
 func (s *Server) Serve(l net.Listener) error {
 	if !s.add(l) {
 		return l.Close()
@@ -216,7 +221,8 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// connect reaches auth. An auth that is being restarted is waited for; nobody else waits with this client.
+// connect reaches auth. An auth that is being restarted is waited for; nobody else waits with this
+// client.
 func (s *Server) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()

@@ -60,8 +60,8 @@ type lastLine struct {
 	suppressed int // lines since
 }
 
-// note counts trouble. The event it returns is for the details, and writes nothing if there was such a line lately; send it with
-// Msg(texts[c]).
+// note counts trouble. The event it returns is for the details, and writes nothing if there was
+// such a line lately; send it with Msg(texts[c]).
 func (t *troubles) note(c cause) *zerolog.Event {
 	t.metrics.troubles.WithLabelValues(string(c)).Inc()
 	now := time.Now()

@@ -1,5 +1,5 @@
-// Package doortest measures a door over a unix socket: a process of its own serves it, so that its processor time can be told from
-// the client's. Only benchmarks import it.
+// Package doortest measures a door over a unix socket: a process of its own serves it, so that its
+// processor time can be told from the client's. Only benchmarks import it.
 package doortest
 
 import (
@@ -23,8 +23,8 @@ import (
 // socketVariable tells a child process where to serve.
 const socketVariable = "DOORTEST_SOCKET"
 
-// Main is the TestMain of a package with such benchmarks; in a child process it serves instead of testing. What happens before serve is
-// there is not measured.
+// Main is the TestMain of a package with such benchmarks; in a child process it serves instead of
+// testing. What happens before serve is there is not measured.
 func Main(m *testing.M, prepare func() (serve func(l net.Listener) error, err error)) int {
 	path, ok := os.LookupEnv(socketVariable)
 	if !ok {
@@ -126,8 +126,9 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(ns)
 }
 
-// Lookups is a benchmark of lookups through a door: over one and many connections, one by one and many at a time, on one
-// processor and on two. It reports the processor time of server and client for each lookup, and percentiles of the latency.
+// Lookups is a benchmark of lookups through a door: over one and many connections, one by one and
+// many at a time, on one processor and on two. It reports the processor time of server and client
+// for each lookup, and percentiles of the latency.
 func Lookups(b *testing.B, door load.Door, depths ...int) {
 	names, err := load.ParseNames("user%d@example.org")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// arguments are those of one command. Each method takes the next one; what is missing is read as empty where the protocol has it
-// optional. Those beyond what a command takes are ignored.
+// arguments are those of one command. Each method takes the next one; what is missing is read as
+// empty where the protocol has it optional. Those beyond what a command takes are ignored.
 type arguments struct{ rest []string }
 
 // optional returns the next argument and whether there is one.
@@ -74,7 +74,8 @@ func (a *arguments) port() (int, error) {
 	return int(n), nil
 }
 
-// parseVHosts reads a vhost count, which may be too large. The largest number of all means the same as none.
+// parseVHosts reads a vhost count, which may be too large. The largest number of all means the same
+// as none.
 func parseVHosts(text string) (count uint32, given bool, err error) {
 	n, ok := parseNumber(text)
 	if !ok {

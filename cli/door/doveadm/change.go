@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// syncTimeout bounds both waits of a change: until this director takes changes, and until all directors have it.
+	// syncTimeout bounds both waits of a change: until this director takes changes, and until all
+	// directors have it.
 	syncTimeout = 30 * time.Second
 	// syncInterval is the time between attempts while this director takes no changes.
 	syncInterval = 100 * time.Millisecond
@@ -69,8 +70,8 @@ func isCode(err error, code api.Code) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// replyTo returns the reply to a change that ended with this error. Where Dovecot's director could not fail, the text tells
-// what has gone wrong.
+// replyTo returns the reply to a change that ended with this error. Where Dovecot's director could
+// not fail, the text tells what has gone wrong.
 func replyTo(err error) string {
 	var e *api.Error
 	switch {
@@ -96,8 +97,8 @@ func replyTo(err error) string {
 	return plain(e.Message)
 }
 
-// plain makes a text of errors a reply: one line, because doveadm prints replies as they are, escapes of the protocol too, and none
-// that is taken for another reply.
+// plain makes a text of errors a reply: one line, because doveadm prints replies as they are,
+// escapes of the protocol too, and none that is taken for another reply.
 func plain(text string) string {
 	text = api.Visible(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; "))
 	if text == "" || strings.HasPrefix(text, replyOK) {

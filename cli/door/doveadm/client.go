@@ -22,7 +22,8 @@ const (
 	maxReply     = 8 << 10          // of one line of a reply
 )
 
-// Client asks a running director, Dovecot's own or ours, over this protocol. It is for one goroutine at a time.
+// Client asks a running director, Dovecot's own or ours, over this protocol. It is for one
+// goroutine at a time.
 type Client struct {
 	addr    string
 	conn    net.Conn
@@ -37,8 +38,8 @@ type User struct {
 	ExpiresAt time.Time // whole seconds
 }
 
-// Dial connects to the director at a socket's path or at host:port, whichever the address looks like, and greets it. When
-// ctx ends, the connection does.
+// Dial connects to the director at a socket's path or at host:port, whichever the address looks
+// like, and greets it. When ctx ends, the connection does.
 func Dial(ctx context.Context, addr string) (*Client, error) {
 	network := "tcp"
 	if strings.Contains(addr, "/") {
@@ -95,8 +96,8 @@ func (c *Client) Backends() ([]api.Backend, error) {
 	return all, err
 }
 
-// Users calls each for every mapping, until each returns an error, which Users then returns; after that, and after any other
-// error, the client is of no more use. The list is streamed.
+// Users calls each for every mapping, until each returns an error, which Users then returns; after
+// that, and after any other error, the client is of no more use. The list is streamed.
 func (c *Client) Users(each func(User) error) error {
 	return c.list("USER-LIST", func(line string) error {
 		u, err := parseUser(line)
@@ -151,7 +152,8 @@ func (c *Client) odd(where, line string) error {
 
 var errLine = errors.New("not a line of this list")
 
-// parseBackend reads a line of HOST-LIST. Fields beyond the sixth are ignored, and what is not down is up.
+// parseBackend reads a line of HOST-LIST. Fields beyond the sixth are ignored, and what is not down
+// is up.
 func parseBackend(line string) (api.Backend, error) {
 	fields := tabbed.Fields(line)
 	if len(fields) < 6 {

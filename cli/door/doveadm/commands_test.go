@@ -193,7 +193,8 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// A change that is not confirmed yet shows at this director, as does the number of users sent to a peer.
+// A change that is not confirmed yet shows at this director, as does the number of users sent to a
+// peer.
 func TestDirectorStates(t *testing.T) {
 	d := httpapitest.Sample()
 	d.SelfIs.Changing = true

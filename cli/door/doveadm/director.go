@@ -8,7 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// Director is what this door opens to. All methods may be called at the same time from many goroutines.
+// Director is what this door opens to. All methods may be called at the same time from many
+// goroutines.
 type Director interface {
 	Self() api.Self
 	Directors() api.Directors
@@ -22,6 +23,7 @@ type Director interface {
 	// Mappings yields all live mappings ordered by tag and hash, without holding up anything else.
 	Mappings() iter.Seq[api.Mapping]
 
-	// Do carries out a change and returns when every live director has it. An error is an *api.Error.
+	// Do carries out a change and returns when every live director has it. An error is an
+	// *api.Error.
 	Do(ctx context.Context, op api.Operation) (api.Outcome, error)
 }

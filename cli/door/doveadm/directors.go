@@ -8,8 +8,9 @@ import (
 	"directormesh/cli/api"
 )
 
-// directorList lists the directors of the mesh. This one has six fields; a peer that can be reached has six as well, of the
-// twelve that Dovecot has (there are no counters of bytes for a single connection here); others have five.
+// directorList lists the directors of the mesh. This one has six fields; a peer that can be reached
+// has six as well, of the twelve that Dovecot has (there are no counters of bytes for a single
+// connection here); others have five.
 func (s *session) directorList([]string) error {
 	self := s.director.Self()
 	for _, d := range s.director.Directors().Directors {

@@ -11,7 +11,8 @@ import (
 // flushInterval is how often a flush is looked at until its last move has begun.
 const flushInterval = 50 * time.Millisecond
 
-// hostResetUsers moves the users of a backend, or all, to where they hash now, and replies when the last move has begun.
+// hostResetUsers moves the users of a backend, or all, to where they hash now, and replies when the
+// last move has begun.
 func (s *session) hostResetUsers(args []string) error {
 	a := &arguments{args}
 	ip, err := a.optionalIP()

@@ -29,7 +29,8 @@ func (c *scripted) SetDeadline(time.Time) error      { return nil }
 func (c *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (c *scripted) SetWriteDeadline(time.Time) error { return nil }
 
-// Whatever a client writes: changes are complete, replies are lines of printable fields, and it ends.
+// Whatever a client writes: changes are complete, replies are lines of printable fields, and it
+// ends.
 func FuzzSession(f *testing.F) {
 	for name := range commands() {
 		f.Add([]byte(name + "\t192.0.2.1\t50\n"))

@@ -8,7 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// hostList lists the table: address, vhosts, users, tag, U or D, time of the last change between them.
+// hostList lists the table: address, vhosts, users, tag, U or D, time of the last change between
+// them.
 func (s *session) hostList([]string) error {
 	for _, b := range s.director.Backends().Backends {
 		line := ring.AppendAddrText(s.out.AvailableBuffer(), b.IP.Addr)

@@ -14,11 +14,14 @@ import (
 )
 
 const (
-	// maxConnections is far more than admins and monitors need; a leak of one of them must not use up our files.
+	// maxConnections is far more than admins and monitors need; a leak of one of them must not use
+	// up our files.
 	maxConnections = 512
-	// maxLists is how many lists of users are put in order at the same time: each needs 16 bytes a user of one tag.
+	// maxLists is how many lists of users are put in order at the same time: each needs 16 bytes a
+	// user of one tag.
 	maxLists = 2
-	// acceptPause is the time between attempts when a connection cannot be accepted, for want of files most likely.
+	// acceptPause is the time between attempts when a connection cannot be accepted, for want of
+	// files most likely.
 	acceptPause = 100 * time.Millisecond
 	// Log lines about clients that misbehave: so many within this time.
 	complaintsAtOnce = 10
@@ -139,8 +142,8 @@ func (s *Server) take(conn net.Conn) {
 	})
 }
 
-// Close ends all connections and closes the listeners, and returns when nothing runs any more. What commands have begun goes
-// on without them. It may be called twice.
+// Close ends all connections and closes the listeners, and returns when nothing runs any more. What
+// commands have begun goes on without them. It may be called twice.
 func (s *Server) Close() error {
 	s.stop()
 	s.mu.Lock()

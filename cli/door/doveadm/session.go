@@ -26,7 +26,8 @@ const (
 	writeBuffer     = 16 << 10
 )
 
-// errNotUnderstood ends a connection without a reply: the protocol has none for lines that make no sense.
+// errNotUnderstood ends a connection without a reply: the protocol has none for lines that make no
+// sense.
 var errNotUnderstood = errors.New("not understood")
 
 // errStopping ends a connection because the server is closed.
@@ -108,7 +109,8 @@ func (s *session) converse() error {
 	}
 }
 
-// isGreeting reports whether a client speaks this protocol in its first major version, whatever the minor one.
+// isGreeting reports whether a client speaks this protocol in its first major version, whatever the
+// minor one.
 func isGreeting(line string) bool {
 	fields := strings.Split(line, "\t")
 	if len(fields) != 4 || fields[0] != "VERSION" || fields[1] != "director-doveadm" {
@@ -119,7 +121,8 @@ func isGreeting(line string) bool {
 	return major == 1 && ok
 }
 
-// readLine returns the next line without its end. A last line without LF was never finished and does not count.
+// readLine returns the next line without its end. A last line without LF was never finished and
+// does not count.
 func (s *session) readLine() (string, error) {
 	line, err := s.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

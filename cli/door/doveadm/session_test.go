@@ -59,7 +59,8 @@ func TestPipelined(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			// A plain close with replies unread resets the connection, and with it goes what is still under way.
+			// A plain close with replies unread resets the connection, and with it goes what is
+			// still under way.
 			if err := tcp.CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +90,8 @@ func TestPipelinedReplies(t *testing.T) {
 	}
 }
 
-// A director that is not synced yet is waited for, but not for ever; in between the change is tried again.
+// A director that is not synced yet is waited for, but not for ever; in between the change is tried
+// again.
 func TestWaitsUntilSynced(t *testing.T) {
 	for _, test := range []struct {
 		synced time.Duration
@@ -317,7 +319,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// So many connections are served and no more; those refused leave lines in the log, but not thousands.
+// So many connections are served and no more; those refused leave lines in the log, but not
+// thousands.
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Buffer

@@ -42,8 +42,9 @@ func (l *userList) sort() {
 	})
 }
 
-// userList lists mappings, all or those to one backend: hash, when the mapping expires, address. They come by tag, and
-// within a tag those first that were refreshed longest ago. It holds the list of one tag at a time.
+// userList lists mappings, all or those to one backend: hash, when the mapping expires, address.
+// They come by tag, and within a tag those first that were refreshed longest ago. It holds the list
+// of one tag at a time.
 func (s *session) userList(args []string) error {
 	ip, err := (&arguments{args}).optionalIP()
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// userLookup tells where a user is mapped, until when, and where it hashes now and by the configuration.
+// userLookup tells where a user is mapped, until when, and where it hashes now and by the
+// configuration.
 func (s *session) userLookup(args []string) error {
 	a := &arguments{args}
 	name, _ := a.optional()
@@ -30,7 +31,8 @@ func (s *session) userLookup(args []string) error {
 	return nil
 }
 
-// userMove gives a user another backend. A number is the user's hash: that is how doveadm names users here.
+// userMove gives a user another backend. A number is the user's hash: that is how doveadm names
+// users here.
 func (s *session) userMove(args []string) error {
 	a := &arguments{args}
 	user, err := a.required("user")
@@ -69,8 +71,8 @@ func (s *session) userKickAlt(args []string) error {
 	return s.kick(api.KickUser{Field: field, User: value}, a)
 }
 
-// kick kicks when fewer than the most allowed kicks run, and replies when all directors have. Whoever does not want to
-// wait for his turn says so by a last argument.
+// kick kicks when fewer than the most allowed kicks run, and replies when all directors have.
+// Whoever does not want to wait for his turn says so by a last argument.
 func (s *session) kick(op api.KickUser, a *arguments) error {
 	if last, _ := a.optional(); last == "nowait" {
 		select {

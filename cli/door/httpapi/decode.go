@@ -19,8 +19,9 @@ import (
 	"directormesh/cli/api"
 )
 
-// decode decodes one JSON value that came from outside into a struct. A field that is not known is refused, and so is the absence of
-// one that is not marked omitempty: a misspelt or forgotten field must not be taken for its zero.
+// decode decodes one JSON value that came from outside into a struct. A field that is not known is
+// refused, and so is the absence of one that is not marked omitempty: a misspelt or forgotten field
+// must not be taken for its zero.
 func decode(raw []byte, into any) error {
 	if !utf8.Valid(raw) {
 		return api.Errorf(api.CodeBadRequest, "request is not valid UTF-8")
@@ -41,7 +42,8 @@ func decode(raw []byte, into any) error {
 // givenTypes remembers what givenType makes: types are few and made from them again and again.
 var givenTypes sync.Map // reflect.Type → reflect.Type
 
-// givenType is a struct type with the same fields in JSON, all of them pointers, so that it shows which were given.
+// givenType is a struct type with the same fields in JSON, all of them pointers, so that it shows
+// which were given.
 func givenType(t reflect.Type) reflect.Type {
 	if known, ok := givenTypes.Load(t); ok {
 		return known.(reflect.Type)
@@ -163,8 +165,9 @@ func fieldNames(t reflect.Type) string {
 	return strings.Join(names, ", ")
 }
 
-// parameters returns the parameters of a query, which may have these. Others are refused like fields that are not known: a misspelt
-// filter must not select everything. So are empty and repeated ones, but for the tag: "" is the default tag.
+// parameters returns the parameters of a query, which may have these. Others are refused like
+// fields that are not known: a misspelt filter must not select everything. So are empty and
+// repeated ones, but for the tag: "" is the default tag.
 func parameters(r *http.Request, known ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// Director is what this door opens to. All methods may be called at the same time from many goroutines.
+// Director is what this door opens to. All methods may be called at the same time from many
+// goroutines.
 type Director interface {
 	Self() api.Self
 	Directors() api.Directors
@@ -21,13 +22,15 @@ type Director interface {
 	User(tag ring.Tag, h ring.UserHash) api.User
 	// TryLookup is Lookup for those who cannot wait: false means that only Lookup can tell.
 	TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool)
-	// TryLookups is TryLookup for several users in turn. It sets the Backend of each, to the zero Addr where only Lookup can tell.
+	// TryLookups is TryLookup for several users in turn. It sets the Backend of each, to the zero
+	// Addr where only Lookup can tell.
 	TryLookups(users []ring.Lookup)
 	// Lookup assigns and records like a login. It may wait; an error is an *api.Error.
 	Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error)
 	// Mappings yields all live mappings ordered by tag and hash, without holding up anything else.
 	Mappings() iter.Seq[api.Mapping]
 
-	// Do carries out a change and returns when every live director has it. An error is an *api.Error.
+	// Do carries out a change and returns when every live director has it. An error is an
+	// *api.Error.
 	Do(ctx context.Context, op api.Operation) (api.Outcome, error)
 }

@@ -59,7 +59,8 @@ func indented(body string) string {
 
 var example = regexp.MustCompile("(?s)```http\n(GET|POST) (\\S+)\n(.*?)\n?\n\\d+ .*?```")
 
-// TestDocument runs each example of the document as it stands there, and demands that each path has one.
+// TestDocument runs each example of the document as it stands there, and demands that each path has
+// one.
 func TestDocument(t *testing.T) {
 	document := filepath.Join("..", "..", "doc", "http.md")
 	before, err := os.ReadFile(document)

@@ -14,7 +14,8 @@ const (
 	complaintsPeriod = 10 * time.Second
 )
 
-// errorLog gives net/http, which writes plain lines to stderr otherwise, a log in the form of all others.
+// errorLog gives net/http, which writes plain lines to stderr otherwise, a log in the form of all
+// others.
 func errorLog(to zerolog.Logger) *log.Logger {
 	return log.New(&complaints{
 		log:   to,

@@ -14,7 +14,8 @@ import (
 	"directormesh/cli/logtest"
 )
 
-// What net/http has to say is a line of our log, also where a handler panicked and its stack has many lines.
+// What net/http has to say is a line of our log, also where a handler panicked and its stack has
+// many lines.
 func TestHTTPTroubleIsLogged(t *testing.T) {
 	log := new(logtest.Buffer)
 	s, err := New(Config{Log: zerolog.New(log)})

@@ -37,7 +37,8 @@ func TestAppendMapping(t *testing.T) {
 	})
 }
 
-// Any bytes give a request or an error that says why not; a request comes out of its own JSON again.
+// Any bytes give a request or an error that says why not; a request comes out of its own JSON
+// again.
 func FuzzReadRequest(f *testing.F) {
 	for _, line := range []string{`{"user":"alice@example.org"}`, `{"user":"a","tag":"ssd"}` + "\n", "", "{}", "null", `{"user":1}`, "[[[[", "{\"user\":\"\xff\"}", `{"user":"a"}{}`} {
 		f.Add([]byte(line))

@@ -13,7 +13,8 @@ import (
 	"directormesh/ring"
 )
 
-// A batch is worked on in groups, several at a time: at most window lookups of one request wait at once.
+// A batch is worked on in groups, several at a time: at most window lookups of one request wait at
+// once.
 const (
 	groupSize = 512
 	groups    = 8
@@ -117,8 +118,8 @@ type group struct {
 	done     chan struct{}
 }
 
-// lookupBatch answers POST /v1/lookup/batch. One goroutine reads lines and starts groups, this one writes the answers in
-// order; the channel between them bounds how far the reader is ahead.
+// lookupBatch answers POST /v1/lookup/batch. One goroutine reads lines and starts groups, this one
+// writes the answers in order; the channel between them bounds how far the reader is ahead.
 func (s *Server) lookupBatch(w http.ResponseWriter, r *http.Request) error {
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		return err
@@ -190,7 +191,8 @@ func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
 	return decodeRequest(line, req)
 }
 
-// start looks all users of a group up at once, so that one who must wait does not hold up the others.
+// start looks all users of a group up at once, so that one who must wait does not hold up the
+// others.
 func (s *Server) start(ctx context.Context, g *group) {
 	var waiting []int
 	g.answers, waiting = s.tryAnswers(g.requests)

@@ -12,7 +12,8 @@ import (
 	"directormesh/ring"
 )
 
-// renewEvery is after how many lines a stream renews its deadline and looks whether the client is still there.
+// renewEvery is after how many lines a stream renews its deadline and looks whether the client is
+// still there.
 const renewEvery = 4096
 
 // mappings answers GET /v1/mappings: one line each.
@@ -57,8 +58,8 @@ func (s *Server) mappings(w http.ResponseWriter, r *http.Request) error {
 	return out.Flush()
 }
 
-// appendMapping appends the JSON of m and a newline. It is written out because reflection would take most of the time that
-// a list of ten million needs; a test compares it with encoding/json.
+// appendMapping appends the JSON of m and a newline. It is written out because reflection would
+// take most of the time that a list of ten million needs; a test compares it with encoding/json.
 func appendMapping(b []byte, m api.Mapping) []byte {
 	b = append(b, `{"tag":`...)
 	b = appendString(b, m.Tag)
@@ -73,7 +74,8 @@ func appendMapping(b []byte, m api.Mapping) []byte {
 	return append(b, '}', '\n')
 }
 
-// appendString appends s as a JSON string. Tags hardly ever need escapes; those that do go through encoding/json.
+// appendString appends s as a JSON string. Tags hardly ever need escapes; those that do go through
+// encoding/json.
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {

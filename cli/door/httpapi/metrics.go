@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics counts what this door does. Labels come from closed sets, and all of them exist from the start.
+// metrics counts what this door does. Labels come from closed sets, and all of them exist from the
+// start.
 type metrics struct {
 	requests *prometheus.CounterVec
 	lookups  *prometheus.CounterVec

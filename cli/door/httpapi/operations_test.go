@@ -105,8 +105,8 @@ func TestBadImport(t *testing.T) {
 	}
 }
 
-// Each operation arrives as it was sent, is answered with the outcome, and leaves a log line that says who and what, without
-// a user name.
+// Each operation arrives as it was sent, is answered with the outcome, and leaves a log line that
+// says who and what, without a user name.
 func TestOperations(t *testing.T) {
 	for _, op := range samples() {
 		t.Run(strings.TrimPrefix(fmt.Sprintf("%T", op), "api."), func(t *testing.T) {
@@ -168,7 +168,8 @@ func TestOperationFails(t *testing.T) {
 	}
 }
 
-// A field that is not optional must be there: none of them has a harmless zero, and "all backends" must have been said.
+// A field that is not optional must be there: none of them has a harmless zero, and "all backends"
+// must have been said.
 func TestMissingFields(t *testing.T) {
 	d := httpapitest.Sample()
 	addr := httpapitest.ServeTCP(t, d)

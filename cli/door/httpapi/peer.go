@@ -13,7 +13,8 @@ import (
 
 type peerKey struct{}
 
-// rememberPeer notes who is at the other end of a connection: the user id for a unix socket, else the address.
+// rememberPeer notes who is at the other end of a connection: the user id for a unix socket, else
+// the address.
 func rememberPeer(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, audit.Who(c))
 }
@@ -24,8 +25,8 @@ func peer(r *http.Request) string {
 	return who
 }
 
-// onlyLoopbackNames refuses requests for other hosts than this machine: a foreign page whose name was made to resolve to
-// 127.0.0.1 would otherwise be same-origin with us.
+// onlyLoopbackNames refuses requests for other hosts than this machine: a foreign page whose name
+// was made to resolve to 127.0.0.1 would otherwise be same-origin with us.
 func onlyLoopbackNames(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host

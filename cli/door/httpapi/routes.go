@@ -14,8 +14,9 @@ import (
 // A handler answers a request with a value to encode, or an error to report.
 type handler func(r *http.Request) (any, error)
 
-// A streamer answers by itself, for as long as it takes. An error before its first write is reported; one after that cuts
-// the connection, so that the client does not take half an answer for a whole one.
+// A streamer answers by itself, for as long as it takes. An error before its first write is
+// reported; one after that cuts the connection, so that the client does not take half an answer for
+// a whole one.
 type streamer func(w http.ResponseWriter, r *http.Request) error
 
 func (s *Server) routes(metrics http.Handler) http.Handler {
@@ -128,8 +129,8 @@ func (w *startedWriter) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController through.
 func (w *startedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// admit refuses wrong methods and bodies that are not declared as JSON. Browsers send no such body to a foreign site
-// without asking first.
+// admit refuses wrong methods and bodies that are not declared as JSON. Browsers send no such body
+// to a foreign site without asking first.
 func admit(w http.ResponseWriter, r *http.Request, method string) error {
 	if r.Method != method {
 		w.Header().Set("Allow", method)

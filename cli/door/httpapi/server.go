@@ -68,7 +68,8 @@ func (s *Server) httpServer(ctx context.Context, h http.Handler) *http.Server {
 	}
 }
 
-// Serve accepts connections until the server is shut down or closed, which is no error. It takes over the listener.
+// Serve accepts connections until the server is shut down or closed, which is no error. It takes
+// over the listener.
 func (s *Server) Serve(l net.Listener) error {
 	server := s.remote
 	if l.Addr().Network() == "unix" {
@@ -80,7 +81,8 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown stops accepting, ends the streams, and waits until running requests are answered or ctx ends.
+// Shutdown stops accepting, ends the streams, and waits until running requests are answered or ctx
+// ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	return errors.Join(s.local.Shutdown(ctx), s.remote.Shutdown(ctx))

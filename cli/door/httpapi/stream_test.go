@@ -86,7 +86,8 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// Answers come while the client still has users to ask for, and one that waits holds up no other of its group.
+// Answers come while the client still has users to ask for, and one that waits holds up no other of
+// its group.
 func TestBatchIsInteractive(t *testing.T) {
 	d := httpapitest.Sample()
 	var waiting atomic.Int32
@@ -161,7 +162,8 @@ func TestBatchOneByOne(t *testing.T) {
 	readUntil(t, r, "0\r\n")
 }
 
-// A bad first line is refused with a status; a later one cuts the stream after the answers before it.
+// A bad first line is refused with a status; a later one cuts the stream after the answers before
+// it.
 func TestBatchBadLine(t *testing.T) {
 	socket := httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop())
 	for _, line := range []string{"{\n", "{\"name\":\"x\"}\n", "{\"user\":\"\xff\"}\n", `{"user":"` + strings.Repeat("x", 5000) + "\"}\n"} {

@@ -14,8 +14,8 @@ import (
 // watchInterval is how often a watched flush is looked at.
 const watchInterval = 200 * time.Millisecond
 
-// watch answers GET /v1/flushes/watch: a line whenever one of the flushes has changed. Those that were there when the
-// watching began are watched, until all of them have ended.
+// watch answers GET /v1/flushes/watch: a line whenever one of the flushes has changed. Those that
+// were there when the watching began are watched, until all of them have ended.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	wanted, err := watchTarget(r)
 	if err != nil {

@@ -9,13 +9,15 @@ import (
 // maxLine bounds a line, without its end. Names of users are shorter; what is longer is skipped.
 const maxLine = 4096
 
-// splitter cuts a stream into lines. Writers of a FIFO may be cut anywhere; only what is shorter than PIPE_BUF comes in one piece.
+// splitter cuts a stream into lines. Writers of a FIFO may be cut anywhere; only what is shorter
+// than PIPE_BUF comes in one piece.
 type splitter struct {
 	begun []byte // of a line whose end has not come
 	skip  bool   // until the end of the line
 }
 
-// add hands the names in all lines that are complete now to each. It returns how many lines were skipped.
+// add hands the names in all lines that are complete now to each. It returns how many lines were
+// skipped.
 func (s *splitter) add(data []byte, each func(name string)) (skipped int) {
 	for len(data) > 0 {
 		end := bytes.IndexByte(data, '\n')

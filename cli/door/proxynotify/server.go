@@ -63,7 +63,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve reads a FIFO until Close, and returns nil then. The file stays open: it belongs to the caller.
+// Serve reads a FIFO until Close, and returns nil then. The file stays open: it belongs to the
+// caller.
 func (s *Server) Serve(fifo *os.File) error {
 	f, err := reopen(fifo)
 	if err != nil {
@@ -138,8 +139,9 @@ func (s *Server) warn(skipped int) {
 	s.log.Warn().Int("lines", skipped).Int("most_bytes", maxLine).Msg("skipped lines on the notify FIFO that are too long for a user name")
 }
 
-// reopen opens a FIFO once more: read-write, so that it does not end when the last writer goes, and in non-blocking mode, so that
-// Close can end a read. The mode belongs to the opening: the other holders of the FIFO do not notice.
+// reopen opens a FIFO once more: read-write, so that it does not end when the last writer goes, and
+// in non-blocking mode, so that Close can end a read. The mode belongs to the opening: the other
+// holders of the FIFO do not notice.
 func reopen(fifo *os.File) (f *os.File, err error) {
 	raw, err := fifo.SyscallConn()
 	if err != nil {

@@ -121,8 +121,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// Writers come and go, the FIFO may have been handed over for reading only, and what was written while no director was there
-// is read later.
+// Writers come and go, the FIFO may have been handed over for reading only, and what was written
+// while no director was there is read later.
 func TestServe(t *testing.T) {
 	for name, flags := range map[string]int{"read-write": os.O_RDWR, "for reading": os.O_RDONLY | syscall.O_NONBLOCK} {
 		t.Run(name, func(t *testing.T) {

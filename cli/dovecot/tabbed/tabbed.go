@@ -1,5 +1,6 @@
-// Package tabbed reads and writes lines as Dovecot's services exchange them: fields separated by TABs, in which the bytes that
-// would end a field or a line are escaped by byte 1 and a letter or digit. It knows nothing of what the fields mean.
+// Package tabbed reads and writes lines as Dovecot's services exchange them: fields separated by
+// TABs, in which the bytes that would end a field or a line are escaped by byte 1 and a letter or
+// digit. It knows nothing of what the fields mean.
 package tabbed
 
 import (
@@ -42,8 +43,8 @@ func AppendEscaped(line []byte, text string) []byte {
 // Escape returns text as it stands in a field.
 func Escape(text string) string { return string(AppendEscaped(nil, text)) }
 
-// Unescape returns what a field stands for. An escape before any other byte stands for that byte, a lone one at the end for
-// nothing.
+// Unescape returns what a field stands for. An escape before any other byte stands for that byte, a
+// lone one at the end for nothing.
 func Unescape(field string) string {
 	if strings.IndexByte(field, escape) < 0 {
 		return field
@@ -51,7 +52,8 @@ func Unescape(field string) string {
 	return string(UnescapeBytes([]byte(field)))
 }
 
-// UnescapeBytes is Unescape for bytes. It returns the field itself if nothing in it is escaped, else a new slice.
+// UnescapeBytes is Unescape for bytes. It returns the field itself if nothing in it is escaped,
+// else a new slice.
 func UnescapeBytes(field []byte) []byte {
 	i := bytes.IndexByte(field, escape)
 	if i < 0 {

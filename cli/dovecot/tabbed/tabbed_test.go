@@ -13,7 +13,8 @@ func texts() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune("\x00\x01\t\r\na01tn"))))
 }
 
-// Every line comes back from its fields, which have none of the bytes that separate fields and lines.
+// Every line comes back from its fields, which have none of the bytes that separate fields and
+// lines.
 func TestLine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fields := rapid.SliceOfN(texts(), 1, 5).Draw(t, "fields")

@@ -14,8 +14,8 @@ import (
 	"directormesh/ring"
 )
 
-// Setup makes the kicker under test for a world. With hang its Dovecot accepts connections and never answers; the kicker must end
-// with its context all the same.
+// Setup makes the kicker under test for a world. With hang its Dovecot accepts connections and
+// never answers; the kicker must end with its context all the same.
 type Setup func(t *testing.T, w *World, hang bool) kick.Kicker
 
 // ArriveTime is how long the kicker under test should give logins on the way.
@@ -148,7 +148,8 @@ func arrivingElsewhere(t *testing.T, format ring.HashFormat, setup Setup) {
 	}
 }
 
-// A session on the way is ended, and one of the user of the same name in another tag, in the same process, is not.
+// A session on the way is ended, and one of the user of the same name in another tag, in the same
+// process, is not.
 func arrivingBeside(t *testing.T, format ring.HashFormat, setup Setup) {
 	w := NewWorld(format, Session{User: "alice", Backend: Tagged, PID: 1, Looked: format.Hash("alice")})
 	k := setup(t, w, false)

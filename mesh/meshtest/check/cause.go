@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// replaces finds why none of the user's lines binds the director that answers, and which of them stay beside the new one. Of
-// several lines, which a fault left, any may have won everywhere: what happens to that one then happens to the user.
+// replaces finds why none of the user's lines binds the director that answers, and which of them
+// stay beside the new one. Of several lines, which a fault left, any may have won everywhere: what
+// happens to that one then happens to the user.
 func (c *Checker) replaces(
 	t time.Duration, s *userState, l *lookup, backend netip.Addr,
 ) (why cause, kept []*line, flushes []*operation) {
@@ -54,15 +55,16 @@ func (c *Checker) replaces(
 	return why, kept, flushes
 }
 
-// notForgottenYet reports whether the line was made where an operation had already dropped a mapping to this backend, which it has not yet at
-// the director that answers.
+// notForgottenYet reports whether the line was made where an operation had already dropped a
+// mapping to this backend, which it has not yet at the director that answers.
 func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
 	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return o.frees(backend) && o.at <= x.start && o.still > t
 	})
 }
 
-// mayHoldYet reports whether a mapping to a backend is being forgotten, and a director may not have heard so yet.
+// mayHoldYet reports whether a mapping to a backend is being forgotten, and a director may not have
+// heard so yet.
 func (c *Checker) mayHoldYet(t time.Duration, s *userState, backend netip.Addr) bool {
 	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return o.frees(backend) && o.at <= t && o.still > t
@@ -156,7 +158,8 @@ func (c *Checker) stops(s *userState, x *line) []stop {
 	return all
 }
 
-// freedAfter reports whether the user may have been moved off the line, unseen, and then been forgotten there.
+// freedAfter reports whether the user may have been moved off the line, unseen, and then been
+// forgotten there.
 func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 	stops := c.stops(s, x)
 	for _, o := range c.operations {

@@ -28,7 +28,8 @@ type Checker struct {
 	explain  func(t time.Duration, text string) // nil: nobody wants to know
 }
 
-// maxBreaches is how many breaches are reported of one run; the first one counts, others are often its consequences.
+// maxBreaches is how many breaches are reported of one run; the first one counts, others are often
+// its consequences.
 const maxBreaches = 20
 
 // New makes a checker of runs with these rules.

@@ -8,21 +8,24 @@ import (
 const (
 	// silence is what separates two living directors, by G2.
 	silence = 5 * time.Second
-	// aloneAfter is how long a director waits for an answer to its first calls before it serves alone: 3 s by its own clock.
+	// aloneAfter is how long a director waits for an answer to its first calls before it serves
+	// alone: 3 s by its own clock.
 	aloneAfter = 2900 * time.Millisecond
-	// contactAgain is how long after their first frames two directors may still count each other as failed: streams open one
-	// after the other, and it takes two beats on each until both know that frames flow both ways again.
+	// contactAgain is how long after their first frames two directors may still count each other as
+	// failed: streams open one after the other, and it takes two beats on each until both know that
+	// frames flow both ways again.
 	contactAgain = 2 * time.Second
 	// calmGap is the longest silence between any two directors that a calm mesh has.
 	calmGap = 2 * time.Second
-	// settleTime is how long the mesh must be calm until a director that was away is like the others again.
+	// settleTime is how long the mesh must be calm until a director that was away is like the
+	// others again.
 	settleTime = 10 * time.Second
 	// historyKept is what a stream that opens again is sure to carry of what was missed.
 	historyKept = 25 * time.Second
 	// shortPause is what a director may sleep without being allowed any consequence.
 	shortPause = 900 * time.Millisecond
-	// toldWithin is how long after the clocks of a machine stopped the first beat is sent at the latest that tells it so
-	// later: one that is a second ahead, and the next one is.
+	// toldWithin is how long after the clocks of a machine stopped the first beat is sent at the
+	// latest that tells it so later: one that is a second ahead, and the next one is.
 	toldWithin = time.Second + beatWithin
 	// beatWithin is how long a stream may be without a beat.
 	beatWithin = 400 * time.Millisecond
@@ -217,8 +220,9 @@ func (c *contacts) frame(f Frame) {
 	}
 }
 
-// meets notes a frame between two directors. If one of them has been alone so long that it may have founded a mesh, the older of the
-// two meshes, as their clocks tell, goes on, and everybody in the other one joins it.
+// meets notes a frame between two directors. If one of them has been alone so long that it may have
+// founded a mesh, the older of the two meshes, as their clocks tell, goes on, and everybody in the
+// other one joins it.
 func (c *contacts) meets(t time.Duration, a, b *director) {
 	alone := func(d *director) bool { return !d.met && t-d.startedAt > aloneAfter }
 	if c.lost == nil && (alone(a) || alone(b)) {
@@ -234,7 +238,8 @@ func (c *contacts) joins(t time.Duration) {
 	}
 }
 
-// root notes that two directors are in touch. The first two that are, of all that live, are of the mesh that goes on.
+// root notes that two directors are in touch. The first two that are, of all that live, are of the
+// mesh that goes on.
 func (c *contacts) root(a, b *director) {
 	if c.lost != nil {
 		return
@@ -244,8 +249,8 @@ func (c *contacts) root(a, b *director) {
 	}
 }
 
-// age is for how long viewer has had no proof that frames flow both ways between it and peer, while answerer, one of the two, was
-// awake.
+// age is for how long viewer has had no proof that frames flow both ways between it and peer, while
+// answerer, one of the two, was awake.
 func (c *contacts) age(t time.Duration, viewer, peer, answerer int) time.Duration {
 	other := peer
 	if viewer != answerer {
@@ -256,8 +261,9 @@ func (c *contacts) age(t time.Duration, viewer, peer, answerer int) time.Duratio
 	return t - since
 }
 
-// cut reports whether at t the answerer and its peer are cut off from each other, as either of the two sees it. A director that
-// sleeps or slept cannot blame that for its own answers, but others may act without it.
+// cut reports whether at t the answerer and its peer are cut off from each other, as either of the
+// two sees it. A director that sleeps or slept cannot blame that for its own answers, but others
+// may act without it.
 func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 	a, p := c.directors[answerer], c.directors[peer]
 	switch {
@@ -271,8 +277,8 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 	return false
 }
 
-// strangers reports whether two directors that never met in this life need not know of each other: nobody met the answerer, or
-// all whom it met are cut off from the other one.
+// strangers reports whether two directors that never met in this life need not know of each other:
+// nobody met the answerer, or all whom it met are cut off from the other one.
 func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	if d := c.directors[answerer]; !d.met {
 		// It serves alone. For how long the other one has been there does not matter.
@@ -289,8 +295,8 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	return true
 }
 
-// separated reports whether the answerer may act at t without what the peer did: they are cut off, or were until just now, or what
-// tells them that they are not is still on a slow way.
+// separated reports whether the answerer may act at t without what the peer did: they are cut off,
+// or were until just now, or what tells them that they are not is still on a slow way.
 func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 	l := &c.links[answerer][peer]
 	return c.cut(t, answerer, peer) || t-l.separated < contactAgain || l.sent < l.separated

@@ -38,7 +38,8 @@ type Start struct {
 	Director string
 }
 
-// Leave begins the end of a director that stops in good order: from now on the mesh does not count on it.
+// Leave begins the end of a director that stops in good order: from now on the mesh does not count
+// on it.
 type Leave struct {
 	At
 	Director string
@@ -63,9 +64,10 @@ type Wake struct {
 	Director string
 }
 
-// Frame is a frame of a stream that was received. Echo is when the receiver had sent the newest of its own frames that the
-// sender had received when it sent this one, negative if there was none: so the frame proves both directions since then.
-// Not every frame needs to be told, but several a second of each pair.
+// Frame is a frame of a stream that was received. Echo is when the receiver had sent the newest of
+// its own frames that the sender had received when it sent this one, negative if there was none: so
+// the frame proves both directions since then. Not every frame needs to be told, but several a
+// second of each pair.
 type Frame struct {
 	At
 	From, To string
@@ -84,8 +86,8 @@ type Synced struct {
 	Mesh     uint64
 }
 
-// MeshTimes are how far the mesh times of the directors whose clocks run were ahead of true time at one
-// moment.
+// MeshTimes are how far the mesh times of the directors whose clocks run were ahead of true time at
+// one moment.
 type MeshTimes struct {
 	At
 	Ahead map[string]time.Duration
@@ -138,8 +140,9 @@ type FlushEnded struct {
 	ID uint64
 }
 
-// Kick is an order to the sessions of one director. Exactly one of its forms is used: all sessions of User that are not on Keep
-// (the zero address keeps none), all sessions on Backend, or those of the user called Name.
+// Kick is an order to the sessions of one director. Exactly one of its forms is used: all sessions
+// of User that are not on Keep (the zero address keeps none), all sessions on Backend, or those of
+// the user called Name.
 type Kick struct {
 	At
 	Director string
@@ -149,7 +152,8 @@ type Kick struct {
 	Name     string
 }
 
-// Final is what each director held at the end. All faults are healed and the mesh has been quiet when it is taken.
+// Final is what each director held at the end. All faults are healed and the mesh has been quiet
+// when it is taken.
 type Final struct {
 	At
 	Directors map[string]State
@@ -164,8 +168,8 @@ type State struct {
 // A Table is a director's table by backend.
 type Table map[netip.Addr]Row
 
-// Row is one backend of a director's table. Registers has everything that the table keeps of this backend in a form that is equal
-// if and only if the registers are.
+// Row is one backend of a director's table. Registers has everything that the table keeps of this
+// backend in a form that is equal if and only if the registers are.
 type Row struct {
 	Present   bool
 	Tag       string
@@ -175,7 +179,8 @@ type Row struct {
 	Registers string
 }
 
-// Mapping is one record of a director. Activity and Stamp are opaque: the same everywhere, or the directors differ.
+// Mapping is one record of a director. Activity and Stamp are opaque: the same everywhere, or the
+// directors differ.
 type Mapping struct {
 	User       User
 	Backend    netip.Addr // zero: forgotten
@@ -259,23 +264,26 @@ type Rules struct {
 	BatchLag time.Duration
 	// RepairWithin is how long after the end of a fault the mesh may need to agree again.
 	RepairWithin time.Duration
-	// KnownWithin is how long after a director's end, or after those concerned came into touch, what
-	// one of them has of its rows may be unknown to another; zero means 8 s: 5 s of silence and two
-	// beats, then positions, a request and its answer.
+	// KnownWithin is how long after a director's end, or after those concerned came into touch,
+	// what one of them has of its rows may be unknown to another; zero means 8 s: 5 s of silence
+	// and two beats, then positions, a request and its answer.
 	KnownWithin time.Duration
-	// RestWithin is how long after the last fault's end directors may not be synced; zero means 15 s.
+	// RestWithin is how long after the last fault's end directors may not be synced; zero means 15
+	// s.
 	RestWithin time.Duration
-	// ClocksWithin is how far apart the mesh times of synced directors that are in touch may be; zero
-	// means 1 s.
+	// ClocksWithin is how far apart the mesh times of synced directors that are in touch may be;
+	// zero means 1 s.
 	ClocksWithin time.Duration
-	// HoldWithin is by when a director releases a user of whose move it hears nothing more; zero means
-	// 28 s.
+	// HoldWithin is by when a director releases a user of whose move it hears nothing more; zero
+	// means 28 s.
 	HoldWithin time.Duration
-	// Founding is by when the directors have founded a mesh together; zero if the first one does so at once.
+	// Founding is by when the directors have founded a mesh together; zero if the first one does so
+	// at once.
 	Founding time.Duration
 }
 
-// share is S of the design: how much longer than the expire time a mapping lives, and twice the age at which activity is recorded anew.
+// share is S of the design: how much longer than the expire time a mapping lives, and twice the age
+// at which activity is recorded anew.
 func (r Rules) share() time.Duration {
 	return min(max(r.Expire/20, 20*time.Second), 45*time.Second)
 }

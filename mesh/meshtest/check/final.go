@@ -90,7 +90,8 @@ func tableDifferences(a, b Table) (texts []string) {
 	return texts
 }
 
-// compareMappings demands that two directors hold the same mappings. One that is about to die may be dead already by the other's clock.
+// compareMappings demands that two directors hold the same mappings. One that is about to die may
+// be dead already by the other's clock.
 func (c *Checker) compareMappings(t time.Duration, nameA, nameB string, a, b []Mapping) {
 	for len(a) > 0 || len(b) > 0 {
 		order := 0

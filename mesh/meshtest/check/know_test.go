@@ -256,8 +256,8 @@ func onceMore(s *story) {
 	s.login("d3", calm+sec(34), alice, b1)
 }
 
-// endsApart has d1 know of a mapping, and of an answer that recorded nothing, but not of what prolonged it, and give
-// another answer.
+// endsApart has d1 know of a mapping, and of an answer that recorded nothing, but not of what
+// prolonged it, and give another answer.
 func endsApart(s *story, after float64) {
 	s.login("d2", calm, alice, b1)
 	s.login("d2", calm+sec(9.9), alice, b1)
@@ -267,7 +267,8 @@ func endsApart(s *story, after float64) {
 	s.login("d1", calm+sec(after), alice, placeWithout(b1))
 }
 
-// madeAgain has a mapping forgotten and made again by d1 before all had forgotten it, and d3 answer otherwise.
+// madeAgain has a mapping forgotten and made again by d1 before all had forgotten it, and d3 answer
+// otherwise.
 func madeAgain(s *story, failed ...string) {
 	s.login("d2", calm, alice, b1)
 	s.order("d1", calm+sec(7), calm+sec(8.1), Op{Kind: OpForget, Backend: b1}, failed...)
@@ -277,8 +278,8 @@ func madeAgain(s *story, failed ...string) {
 	s.login("d2", calm+sec(15), alice, b1)
 }
 
-// forgottenApart has a mapping of which all know forgotten by d1 and d3, and made again by d1, while its backend is down
-// for d3, which answers otherwise.
+// forgottenApart has a mapping of which all know forgotten by d1 and d3, and made again by d1,
+// while its backend is down for d3, which answers otherwise.
 func forgottenApart(s *story, others ...string) {
 	s.login("d2", calm, alice, b1)
 	s.order("d3", calm+sec(7), calm+sec(7.1), Op{Kind: OpDown, Backend: b1}, others...)

@@ -9,9 +9,11 @@ import (
 const (
 	// moveLimit is by when every move has been released, wherever its originator is.
 	moveLimit = 31 * time.Second
-	// spread is what it takes at most until what one director knows has come to all, and back, in a calm mesh.
+	// spread is what it takes at most until what one director knows has come to all, and back, in a
+	// calm mesh.
 	spread = 1500 * time.Millisecond
-	// troubleSpread is the same while directors fail: silence must be noticed and perhaps an exclusion must run its course.
+	// troubleSpread is the same while directors fail: silence must be noticed and perhaps an
+	// exclusion must run its course.
 	troubleSpread = 13 * time.Second
 )
 
@@ -111,7 +113,8 @@ func (c *Checker) withdraw(o *operation) {
 	c.operations = slices.DeleteFunc(c.operations, func(x *operation) bool { return x == o })
 }
 
-// originatorDied bounds the operations of a director that stopped: whatever moves it had begun end by themselves.
+// originatorDied bounds the operations of a director that stopped: whatever moves it had begun end
+// by themselves.
 func (c *Checker) originatorDied(t time.Duration, i int) {
 	for _, o := range c.operations {
 		if o.director == i && o.life == c.contacts.directors[i].life && o.ended == forever {
@@ -129,7 +132,8 @@ func (c *Checker) noteRough(t time.Duration) {
 	}
 }
 
-// judgeApplied is G5 for a table change: every director that lives and is not named as failed has applied it.
+// judgeApplied is G5 for a table change: every director that lives and is not named as failed has
+// applied it.
 func (c *Checker) judgeApplied(o *operation, e Done) {
 	b := c.table.find(o.op.Backend)
 	names := make([]string, 0, len(e.Tables))
@@ -183,7 +187,8 @@ func (c *Checker) judgeHeld(e Done) {
 	}
 }
 
-// freedSince reports whether another operation may have raised a backend's mark while this one was under way.
+// freedSince reports whether another operation may have raised a backend's mark while this one was
+// under way.
 func (c *Checker) freedSince(addr netip.Addr, o *operation) bool {
 	return slices.ContainsFunc(c.operations, func(x *operation) bool {
 		return x != o && x.frees(addr) && x.over() > o.at
@@ -198,7 +203,8 @@ func (o *operation) over() time.Duration {
 	return o.doneAt
 }
 
-// allowed reports whether a director that has applied the operation may hold this value: that of the operation's own write or of one that may be newer.
+// allowed reports whether a director that has applied the operation may hold this value: that of
+// the operation's own write or of one that may be newer.
 func allowed(writes []write, o *operation, value int) bool {
 	own := slices.IndexFunc(writes, func(w write) bool { return w.op == o && !w.unsure })
 	if own < 0 {
@@ -212,7 +218,8 @@ func allowed(writes []write, o *operation, value int) bool {
 	return false
 }
 
-// kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed has told its kicker.
+// kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed
+// has told its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
 	for _, d := range c.contacts.directors {
 		if !d.alive || d.leaving || !d.synced || d.since > o.at || slices.Contains(o.failed, d.name) {
@@ -224,8 +231,9 @@ func (c *Checker) kickAcknowledged(o *operation) {
 	}
 }
 
-// imported gives a user what another director says. Nobody holds the user meanwhile, so a line that was there goes on beside the new one
-// until the next answer; whoever imports does so before the users come.
+// imported gives a user what another director says. Nobody holds the user meanwhile, so a line that
+// was there goes on beside the new one until the next answer; whoever imports does so before the
+// users come.
 func (c *Checker) imported(o *operation) {
 	s := c.user(o.op.User)
 	kept := slices.DeleteFunc(slices.Clone(s.lines), func(x *line) bool { return x.backend == o.op.Backend })

@@ -25,8 +25,8 @@ type point struct {
 // places remembers the rings it built: a run has few tables and asks for each of them often.
 type places map[string][]point
 
-// of gives the backend that a hash has on the ring of these backends, or the zero address. It knows only addresses whose text is
-// the same everywhere, which are all that runs use.
+// of gives the backend that a hash has on the ring of these backends, or the zero address. It knows
+// only addresses whose text is the same everywhere, which are all that runs use.
 func (p places) of(backends []usable, hash uint32) netip.Addr {
 	var key strings.Builder
 	for _, b := range backends {

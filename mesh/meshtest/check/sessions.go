@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// kicked reports whether a director has ordered an end to the user's sessions on a backend between two times.
+// kicked reports whether a director has ordered an end to the user's sessions on a backend between
+// two times.
 func (c *Checker) kicked(director string, u User, backend netip.Addr, since, until time.Duration) bool {
 	return slices.ContainsFunc(c.kicks[director], func(k Kick) bool {
 		if k.When() < since || k.When() > until || k.Name != "" {
@@ -44,7 +45,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	}
 }
 
-// stillMapped reports whether the mapping that a session came from must still have been the user's, and live, at t.
+// stillMapped reports whether the mapping that a session came from must still have been the user's,
+// and live, at t.
 func (c *Checker) stillMapped(s *userState, y session, t time.Duration) bool {
 	if t >= y.at+c.rules.Expire || !c.table.surelyUp(y.backend, y.at-time.Second, y.at) {
 		return false
@@ -59,7 +61,8 @@ func (c *Checker) stillMapped(s *userState, y session, t time.Duration) bool {
 	})
 }
 
-// judgeKicks demands at the end that wherever a live mapping changed its backend, the director's sessions elsewhere were kicked.
+// judgeKicks demands at the end that wherever a live mapping changed its backend, the director's
+// sessions elsewhere were kicked.
 func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
@@ -97,7 +100,8 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
 	}
 }
 
-// stillMappedUntil is stillMapped at the change, and no expiry or forgetting until the director must have learned of it.
+// stillMappedUntil is stillMapped at the change, and no expiry or forgetting until the director
+// must have learned of it.
 func (c *Checker) stillMappedUntil(s *userState, y session, changed, learned time.Duration) bool {
 	if !c.stillMapped(s, y, changed) || learned >= y.at+c.rules.Expire {
 		return false
@@ -107,7 +111,8 @@ func (c *Checker) stillMappedUntil(s *userState, y session, changed, learned tim
 	})
 }
 
-// judgeDown demands that nobody stays on a backend that is down for ever: a mapping on it is not prolonged.
+// judgeDown demands that nobody stays on a backend that is down for ever: a mapping on it is not
+// prolonged.
 func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 	limit := c.rules.Expire + c.rules.share() + x.slack()
 	if t-x.start <= limit {

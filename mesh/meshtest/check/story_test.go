@@ -156,7 +156,8 @@ func (s *story) login(d string, at time.Duration, u User, b netip.Addr) {
 	s.answer(s.ask(d, at, u), at, b)
 }
 
-// order is an operation that takes a while and succeeds; every director then holds the table of row, if given.
+// order is an operation that takes a while and succeeds; every director then holds the table of
+// row, if given.
 func (s *story) order(d string, at, done time.Duration, op Op, failed ...string) uint64 {
 	s.lastID++
 	s.add(Admin{At(at), s.lastID, d, op})

@@ -34,7 +34,8 @@ type backend struct {
 	writes [3][]write
 }
 
-// table models the replicated table from outside: the values that a register may have, given what was ordered and acknowledged.
+// table models the replicated table from outside: the values that a register may have, given what
+// was ordered and acknowledged.
 type table struct {
 	backends []*backend
 	places   places
@@ -140,7 +141,8 @@ func (w write) begun() time.Duration {
 	return w.op.at
 }
 
-// over is the time from which on a newer write has a later stamp for sure: it was made where this one was known, or late enough.
+// over is the time from which on a newer write has a later stamp for sure: it was made where this
+// one was known, or late enough.
 func (w write) over() time.Duration {
 	switch {
 	case w.op == nil:
@@ -164,8 +166,8 @@ func (w write) known(who scope) time.Duration {
 const (
 	// forever is later than any time of a run, also when a limit is added.
 	forever = time.Duration(1 << 62)
-	// unseenMargin is how much later an operation must begin to be newer for sure than one that its director had not heard of:
-	// more than directors' clocks differ.
+	// unseenMargin is how much later an operation must begin to be newer for sure than one that its
+	// director had not heard of: more than directors' clocks differ.
 	unseenMargin = 3 * time.Second
 )
 

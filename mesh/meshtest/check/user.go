@@ -32,7 +32,8 @@ type line struct {
 	strange  bool         // answered by a director that had not met the mesh that goes on
 }
 
-// goneLine is a line that must not be answered any more, although a director may not have heard so yet.
+// goneLine is a line that must not be answered any more, although a director may not have heard so
+// yet.
 type goneLine struct {
 	*line
 	at time.Duration
@@ -201,7 +202,8 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	s.sessions[i].at = t
 }
 
-// newLine judges an answer with a backend that none of the user's lines has, and gives the line that it begins.
+// newLine judges an answer with a backend that none of the user's lines has, and gives the line
+// that it begins.
 func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
 	x := &line{backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never}
 	var why cause
@@ -260,7 +262,8 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	return x
 }
 
-// estrange notes that two meshes met. The clock of either may go on: the times in the other's mappings may lie ahead by what the two differ.
+// estrange notes that two meshes met. The clock of either may go on: the times in the other's
+// mappings may lie ahead by what the two differ.
 func (c *Checker) estrange() {
 	c.table.odd = true
 	for _, s := range c.users {
@@ -285,7 +288,8 @@ func (s *userState) changed(t time.Duration, to netip.Addr, why cause, rough boo
 	s.changes = append(s.changes, ch)
 }
 
-// moveAcknowledged makes the move's backend the user's only line: from now on every director holds the user or knows the move.
+// moveAcknowledged makes the move's backend the user's only line: from now on every director holds
+// the user or knows the move.
 func (c *Checker) moveAcknowledged(o *operation) {
 	s := c.user(o.op.User)
 	if s.used[o] {
@@ -346,8 +350,8 @@ func (c *Checker) endOf(o *operation) time.Duration {
 	return never
 }
 
-// closeFreed drops the lines whose mappings an acknowledged operation has dropped. Where a new mapping may have been made
-// while it was under way, the next answer tells.
+// closeFreed drops the lines whose mappings an acknowledged operation has dropped. Where a new
+// mapping may have been made while it was under way, the next answer tells.
 func (c *Checker) closeFreed(o *operation) {
 	if o.still == forever || o.op.Kind != OpForget && o.op.Kind != OpRemove {
 		return

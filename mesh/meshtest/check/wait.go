@@ -41,7 +41,8 @@ func (c *Checker) asked(e Lookup) {
 	c.fresh = append(c.fresh, l)
 }
 
-// judgeFresh demands, once time goes on, a reason for every lookup that was not answered at the moment when it was asked.
+// judgeFresh demands, once time goes on, a reason for every lookup that was not answered at the
+// moment when it was asked.
 func (c *Checker) judgeFresh(t time.Duration) {
 	if len(c.fresh) == 0 || t <= c.fresh[0].at {
 		return
@@ -163,9 +164,9 @@ func (c *Checker) judgeWait(l *lookup) {
 		c.contacts.directors[l.director].name, found, c.describe(s))
 }
 
-// confirmedUpTo is up to when changes of the table were confirmed by all directors that the one asked
-// counts: what a peer confirms comes in order, so it is known up to the newest frame that has arrived.
-// A peer that is silent for longer counts as failed.
+// confirmedUpTo is up to when changes of the table were confirmed by all directors that the one
+// asked counts: what a peer confirms comes in order, so it is known up to the newest frame that has
+// arrived. A peer that is silent for longer counts as failed.
 func (c *Checker) confirmedUpTo(l *lookup) time.Duration {
 	at := l.at
 	for j, d := range c.contacts.directors {
@@ -194,7 +195,8 @@ func (c *Checker) concerns(o *operation, s *userState) bool {
 	return false
 }
 
-// sent reports whether another operation may have moved the user to the backend that a flush empties, before anybody was answered it.
+// sent reports whether another operation may have moved the user to the backend that a flush
+// empties, before anybody was answered it.
 func (c *Checker) sent(s *userState, flush *operation) bool {
 	return slices.ContainsFunc(c.operations, func(o *operation) bool {
 		switch {
@@ -227,8 +229,9 @@ func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 	return end + spread
 }
 
-// mayEnd reports whether one of the user's mappings may be in its last seconds, and its place another now. The director may hold
-// one that has just been replaced elsewhere. Of several lines, the one that won has the newest activity of all.
+// mayEnd reports whether one of the user's mappings may be in its last seconds, and its place
+// another now. The director may hold one that has just been replaced elsewhere. Of several lines,
+// the one that won has the newest activity of all.
 func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 	t, newest := l.at, never
 	for _, x := range s.lines {
@@ -257,7 +260,8 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 	return false
 }
 
-// earliestEnd and latestEnd are how long after its last answer a mapping's last seconds may begin and end.
+// earliestEnd and latestEnd are how long after its last answer a mapping's last seconds may begin
+// and end.
 func (c *Checker) earliestEnd() time.Duration {
 	return c.rules.Expire + c.rules.share()/2 - lastStretch - clockSlack
 }
@@ -292,7 +296,8 @@ func (c *Checker) ending(x *line, newest time.Duration, l *lookup, places []neti
 	return false
 }
 
-// mapped reports whether the director must know a mapping of the user that nothing puts in question.
+// mapped reports whether the director must know a mapping of the user that nothing puts in
+// question.
 func (c *Checker) mapped(s *userState, l *lookup) bool {
 	for _, x := range s.lines {
 		if x.loose || c.freedBy(s, x, l.at) != nil {

@@ -9,10 +9,10 @@ import (
 	"directormesh/ring"
 )
 
-// TestStrayClock lets a director with a wrong wall clock serve alone, be commanded and answer users, and
-// then meet a mesh of three. The mesh's time does not move, all agree within ten seconds, and what was
-// commanded and answered is known to all. Meanwhile the stray steps and begins another life, under a
-// boot id that memberlist has to spread.
+// TestStrayClock lets a director with a wrong wall clock serve alone, be commanded and answer
+// users, and then meet a mesh of three. The mesh's time does not move, all agree within ten
+// seconds, and what was commanded and answered is known to all. Meanwhile the stray steps and
+// begins another life, under a boot id that memberlist has to spread.
 func TestStrayClock(t *testing.T) {
 	for name, off := range map[string]time.Duration{"ahead": 2 * time.Hour, "behind": -2 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

@@ -1,5 +1,6 @@
-// Package cluster starts whole directors, memberlist included, on a network in memory, inside a bubble of testing/synctest: hours
-// of partitions and restarts take seconds. It owns their life and their faults; what ought to hold is for the tests to say.
+// Package cluster starts whole directors, memberlist included, on a network in memory, inside a
+// bubble of testing/synctest: hours of partitions and restarts take seconds. It owns their life and
+// their faults; what ought to hold is for the tests to say.
 package cluster
 
 import (
@@ -34,7 +35,8 @@ type Options struct {
 	Trace     bool                          // log to the test
 }
 
-// Cluster is a number of directors on one network. Its methods are for the test's root goroutine, but for Live.
+// Cluster is a number of directors on one network. Its methods are for the test's root goroutine,
+// but for Live.
 type Cluster struct {
 	t       testing.TB
 	options Options
@@ -54,7 +56,8 @@ type Director struct {
 	WallOff time.Duration // how far its wall clock is ahead; takes effect at the next start
 }
 
-// firstDay is when the bubbles' clock, which begins in 2000, is said to begin: mesh time does not go back that far.
+// firstDay is when the bubbles' clock, which begins in 2000, is said to begin: mesh time does not
+// go back that far.
 var firstDay = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
 // Start starts a cluster and ends it with the test.
@@ -173,10 +176,12 @@ func (c *Cluster) Leave(i int) {
 	}
 }
 
-// settle is longer than what memberlist leaves running when it is shut down: probes and state exchanges.
+// settle is longer than what memberlist leaves running when it is shut down: probes and state
+// exchanges.
 const settle = 20 * time.Second
 
-// stop closes all directors and lets what memberlist left running end, so that no goroutine outlives the bubble.
+// stop closes all directors and lets what memberlist left running end, so that no goroutine
+// outlives the bubble.
 func (c *Cluster) stop() {
 	for _, d := range c.Live() {
 		if err := d.Node.Close(); err != nil {
@@ -248,8 +253,9 @@ func (c *Cluster) WaitSynced(limit time.Duration) time.Duration {
 	return c.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
 }
 
-// WaitWhole lets time pass until every live director answers by itself, in one mesh, and is in touch with all others. It does not ask for
-// the displayed states: after a split a pair shows as syncing until it has compared digests again.
+// WaitWhole lets time pass until every live director answers by itself, in one mesh, and is in
+// touch with all others. It does not ask for the displayed states: after a split a pair shows as
+// syncing until it has compared digests again.
 func (c *Cluster) WaitWhole(limit time.Duration) time.Duration {
 	c.t.Helper()
 	live := c.Live()

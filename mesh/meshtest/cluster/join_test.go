@@ -12,8 +12,9 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// TestJoinToManyUsers lets a director join a mesh that holds a million users over links of 1 MB/s. What an operator sees must tell how
-// it goes, and every lookup at the joiner must be answered with what the mesh knows, from the first moment on.
+// TestJoinToManyUsers lets a director join a mesh that holds a million users over links of 1 MB/s.
+// What an operator sees must tell how it goes, and every lookup at the joiner must be answered with
+// what the mesh knows, from the first moment on.
 func TestJoinToManyUsers(t *testing.T) {
 	users, bandwidth := 1_000_000, 1_000_000
 	if testing.Short() {
@@ -95,7 +96,8 @@ func TestJoinToManyUsers(t *testing.T) {
 				t.Errorf("%s: %d steps up to %d, want to see it grow", p.what, p.steps, p.most)
 			}
 		}
-		// The donor sees the joiner go through all three; the others do not see when its snapshot begins.
+		// The donor sees the joiner go through all three; the others do not see when its snapshot
+		// begins.
 		complete := false
 		for who, states := range states {
 			t.Logf("%s: %v", who, states)
@@ -130,7 +132,8 @@ func (p *progress) saw(n uint64) {
 	}
 }
 
-// checkLookups asks a director for known users all the time until the returned function is called, which reports what went wrong.
+// checkLookups asks a director for known users all the time until the returned function is called,
+// which reports what went wrong.
 func checkLookups(t *testing.T, d *Director, truth []netip.Addr) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -161,7 +164,8 @@ func checkLookups(t *testing.T, d *Director, truth []netip.Addr) (stop func()) {
 		cancel()
 		<-done
 		t.Logf("%d lookups at the joiner, %d wrong, the slowest took %s", answered, wrong, slowest)
-		// A relayed lookup shares the link with the snapshot, so it takes a while; it must not wait for the snapshot's end.
+		// A relayed lookup shares the link with the snapshot, so it takes a while; it must not wait
+		// for the snapshot's end.
 		if answered < 20 || slowest > 2*time.Second {
 			t.Errorf("%d lookups were answered, the slowest after %s", answered, slowest)
 		}

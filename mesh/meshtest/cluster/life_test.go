@@ -25,7 +25,8 @@ func peer(d *Director, name string) (replica.PeerStatus, bool) {
 	return replica.PeerStatus{}, false
 }
 
-// TestFailedProbe loses the packets between two directors, while their streams go on: both are stamped, neither counts as failed.
+// TestFailedProbe loses the packets between two directors, while their streams go on: both are
+// stamped, neither counts as failed.
 func TestFailedProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 5, Faults: lan, Trace: testing.Verbose()})
@@ -50,7 +51,8 @@ func TestFailedProbe(t *testing.T) {
 	})
 }
 
-// TestKillAndRestart kills one director of three and starts it again: the others go on at once, and the new life gets everything.
+// TestKillAndRestart kills one director of three and starts it again: the others go on at once, and
+// the new life gets everything.
 func TestKillAndRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 6, Faults: lan, Trace: testing.Verbose()})
@@ -117,7 +119,8 @@ func TestLeave(t *testing.T) {
 	})
 }
 
-// TestStartWithoutPeers starts a director whose peers do not answer: it serves alone after a short while, and finds them later.
+// TestStartWithoutPeers starts a director whose peers do not answer: it serves alone after a short
+// while, and finds them later.
 func TestStartWithoutPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Seed: 8, Faults: lan, Trace: testing.Verbose()})
@@ -170,7 +173,8 @@ func (k kicker) Kick(_ context.Context, _ ring.Tag, target replica.KickTarget) (
 	return replica.KickResult{Count: 1, Known: true}, nil
 }
 
-// TestMove moves one user: every director is asked to kick, and the user is on the new backend everywhere.
+// TestMove moves one user: every director is asked to kick, and the user is on the new backend
+// everywhere.
 func TestMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := new(kicks)
@@ -209,7 +213,8 @@ func (stuckKicker) Kick(ctx context.Context, _ ring.Tag, _ replica.KickTarget) (
 	return replica.KickResult{}, ctx.Err()
 }
 
-// TestStuckKicker moves more users than there are kicks at once, with kickers that hang: each move is released all the same.
+// TestStuckKicker moves more users than there are kicks at once, with kickers that hang: each move
+// is released all the same.
 func TestStuckKicker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 10, Faults: lan, Trace: testing.Verbose(),
@@ -264,7 +269,8 @@ func TestRemovedDirector(t *testing.T) {
 	})
 }
 
-// TestOneWay blocks the ways in one direction only: the two ends count each other as failed, and find each other again.
+// TestOneWay blocks the ways in one direction only: the two ends count each other as failed, and
+// find each other again.
 func TestOneWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 12, Faults: lan, Trace: testing.Verbose()})

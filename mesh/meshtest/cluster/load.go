@@ -24,7 +24,8 @@ type Load struct {
 	Failed   int
 }
 
-// Login starts a load of one lookup each interval, of as many users. It ends with Stop, or with the test.
+// Login starts a load of one lookup each interval, of as many users. It ends with Stop, or with the
+// test.
 func (c *Cluster) Login(users int, interval time.Duration) *Load {
 	l := &Load{c: c, rand: rand.New(rand.NewPCG(c.options.Seed, 0x6c6f6164))}
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -66,7 +67,8 @@ func (l *Load) Stop() {
 // User returns the hash of user i, spread over the whole range.
 func User(i int) ring.UserHash { return ring.UserHash(uint32(i+1) * 2654435761) }
 
-// CheckEqual reports how the live directors differ in table, mappings, and what they answer for the first users.
+// CheckEqual reports how the live directors differ in table, mappings, and what they answer for the
+// first users.
 func (c *Cluster) CheckEqual(users int) error {
 	live := c.Live()
 	first := live[0]

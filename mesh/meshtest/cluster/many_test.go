@@ -11,11 +11,13 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// full says whether the tests that take minutes run in full size, as they do in continuous integration.
+// full says whether the tests that take minutes run in full size, as they do in continuous
+// integration.
 func full() bool { return os.Getenv("DIRECTORMESH_FULL") != "" }
 
-// TestManyDirectors runs a large mesh for two minutes, with a change in the middle. DIRECTORMESH_DIRECTORS=200 makes it larger than any we
-// know of; that takes half a minute on two cores, most of it for five million beats on forty thousand streams.
+// TestManyDirectors runs a large mesh for two minutes, with a change in the middle.
+// DIRECTORMESH_DIRECTORS=200 makes it larger than any we know of; that takes half a minute on two
+// cores, most of it for five million beats on forty thousand streams.
 func TestManyDirectors(t *testing.T) {
 	directors := 30
 	switch {

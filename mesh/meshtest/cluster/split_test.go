@@ -13,8 +13,9 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// TestSplit lets a cluster fall apart while users log in and operators change things on both sides. After it has healed, all directors
-// must hold the same table and mappings by themselves, and give each user one backend.
+// TestSplit lets a cluster fall apart while users log in and operators change things on both sides.
+// After it has healed, all directors must hold the same table and mappings by themselves, and give
+// each user one backend.
 func TestSplit(t *testing.T) {
 	type split struct {
 		directors int

@@ -13,7 +13,8 @@ const (
 	acceptQueue = 128
 )
 
-// host is one bound address: a listener, a packet socket, and the connections that ended or began there.
+// host is one bound address: a listener, a packet socket, and the connections that ended or began
+// there.
 type host struct {
 	network *Network
 	addr    netip.AddrPort

@@ -297,7 +297,8 @@ func TestStreamTryWrite(t *testing.T) {
 	})
 }
 
-// TestStreamDeadlineMoves: only the deadline set last counts, be it earlier or later than those before, and set while a read waits or not.
+// TestStreamDeadlineMoves: only the deadline set last counts, be it earlier or later than those
+// before, and set while a read waits or not.
 func TestStreamDeadlineMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(1, Faults{})

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// Faults are what packets and streams suffer on their way. The zero value is a perfect network without delay.
+// Faults are what packets and streams suffer on their way. The zero value is a perfect network
+// without delay.
 type Faults struct {
 	Delay     time.Duration // one way
 	Jitter    time.Duration // up to that much more, each packet for itself, so packets overtake each other
@@ -62,8 +63,8 @@ func New(seed uint64, faults Faults) *Network {
 // SetFaults changes what happens to what is sent from now on.
 func (n *Network) SetFaults(f Faults) { n.faults.Store(&f) }
 
-// Block blocks the ways for which blocked says so, in that direction only, and frees all others. blocked must be safe for
-// concurrent use.
+// Block blocks the ways for which blocked says so, in that direction only, and frees all others.
+// blocked must be safe for concurrent use.
 func (n *Network) Block(blocked func(from, to netip.Addr) bool) {
 	n.blocked.Store(&blocked)
 	n.mu.Lock()
@@ -76,8 +77,8 @@ func (n *Network) Block(blocked func(from, to netip.Addr) bool) {
 	}
 }
 
-// alarm is what happens at one time. All that happens then share a timer: in a large mesh thousands of messages are sent, and arrive, at the same
-// moment.
+// alarm is what happens at one time. All that happens then share a timer: in a large mesh thousands
+// of messages are sent, and arrive, at the same moment.
 type alarm struct {
 	arrivals  []*pipe // something arrives
 	deadlines []*pipe // a deadline may pass, if it has not been moved meanwhile
@@ -133,7 +134,8 @@ func (n *Network) forget(p *pipe) {
 // Heal frees all ways.
 func (n *Network) Heal() { n.Block(func(_, _ netip.Addr) bool { return false }) }
 
-// Partition lets only addresses of one group talk to each other; those in no group are cut off from all.
+// Partition lets only addresses of one group talk to each other; those in no group are cut off from
+// all.
 func (n *Network) Partition(groups ...[]netip.Addr) {
 	side := make(map[netip.Addr]int)
 	for i, group := range groups {
@@ -252,8 +254,9 @@ func (n *Network) connect(from netip.AddrPort, h *host) (near, far *conn) {
 	return near, far
 }
 
-// Vanish takes a host off the network without a word, as a power failure does: its sockets are closed, its connections are dead, and
-// their other ends hear nothing until they write and the address is in use again.
+// Vanish takes a host off the network without a word, as a power failure does: its sockets are
+// closed, its connections are dead, and their other ends hear nothing until they write and the
+// address is in use again.
 func (n *Network) Vanish(addr netip.AddrPort) error {
 	h := n.host(addr)
 	if h == nil {

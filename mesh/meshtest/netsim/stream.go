@@ -68,8 +68,8 @@ func (p *pipe) arrived() {
 	p.mu.Unlock()
 }
 
-// expire lets both ends look at their deadlines. One of the reader's that has been moved on, as those of lively streams are, waits for
-// its new time and wakes nobody.
+// expire lets both ends look at their deadlines. One of the reader's that has been moved on, as
+// those of lively streams are, waits for its new time and wakes nobody.
 func (p *pipe) expire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +93,8 @@ func (p *pipe) read(b []byte) (int, error) {
 		if n, err := p.tryRead(b); n > 0 || err != nil {
 			return n, err
 		}
-		// What arrives sets an alarm when it is written, freed ways wake all readers: only the deadline is ours to watch.
+		// What arrives sets an alarm when it is written, freed ways wake all readers: only the
+		// deadline is ours to watch.
 		if !p.readEnd.IsZero() && (!p.waking || p.readEnd.Before(p.wakes)) {
 			p.waking, p.wakes = true, p.readEnd
 			p.network.expireAt(p.readEnd, p)
@@ -131,7 +132,8 @@ func (p *pipe) tryRead(b []byte) (int, error) {
 
 func (p *pipe) unread() int { return len(p.buf) - p.off }
 
-// reuse makes room where all has been read, or more than the pipe ever holds. Between messages only a small buffer is kept: most are beats.
+// reuse makes room where all has been read, or more than the pipe ever holds. Between messages only
+// a small buffer is kept: most are beats.
 func (p *pipe) reuse() {
 	const keep = 1 << 10
 	switch {
@@ -237,7 +239,8 @@ func (c *conn) TryWrite(b []byte) (int, error) {
 	return n, c.wrap("write", err)
 }
 
-// otherEndGone reports whether the host at the other end vanished and its address is alive again: then it resets what it does not know.
+// otherEndGone reports whether the host at the other end vanished and its address is alive again:
+// then it resets what it does not know.
 func (c *conn) otherEndGone() bool {
 	return c.write.dead && c.write.network.host(c.remote) != nil
 }

@@ -34,7 +34,8 @@ const (
 	Bad                          // Director sends to all others what no sound director would: see Fault
 )
 
-// BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh time.
+// BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh
+// time.
 type BadFault int
 
 // The faults.

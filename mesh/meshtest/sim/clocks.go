@@ -8,7 +8,8 @@ import (
 	"directormesh/mesh/meshtest/check"
 )
 
-// now is the director's monotonic clock. It counts while the process sleeps, and stands still with its host.
+// now is the director's monotonic clock. It counts while the process sleeps, and stands still with
+// its host.
 func (d *director) now() time.Duration {
 	t := d.w.now - d.lag
 	if d.frozen {
@@ -17,7 +18,8 @@ func (d *director) now() time.Duration {
 	return d.origin + t + time.Duration(d.drift*float64(t))
 }
 
-// wall is the wall clock of the director's host. It tells the time again at once when a host that stood still goes on.
+// wall is the wall clock of the director's host. It tells the time again at once when a host that
+// stood still goes on.
 func (d *director) wall() directory.Micros {
 	t := worldStart.Micros().Add(d.w.now + d.wallOff + d.skew)
 	if walls := d.w.schedule.Clocks.Walls; walls != nil {
@@ -26,7 +28,8 @@ func (d *director) wall() directory.Micros {
 	return t
 }
 
-// medianWall is the middle of the wall clocks of all that live, of an even number the mean of the middle two.
+// medianWall is the middle of the wall clocks of all that live, of an even number the mean of the
+// middle two.
 func (w *world) medianWall() directory.Micros {
 	var all []directory.Micros
 	for _, d := range w.directors {
@@ -59,8 +62,8 @@ func (d *director) freeze(length time.Duration) {
 	})
 }
 
-// told is the time by which the checker judges: true time without that in which all hosts stood still. Then nothing
-// happens, and nobody can know that it went by.
+// told is the time by which the checker judges: true time without that in which all hosts stood
+// still. Then nothing happens, and nobody can know that it went by.
 func (w *world) told() time.Duration {
 	if w.still {
 		return w.stillAt - w.stood
@@ -93,5 +96,6 @@ func (w *world) pace(usual time.Duration) time.Duration {
 	return usual
 }
 
-// idleTick is the rarest that anything happens while nothing is to happen. A core whose tick is a second late thinks that it slept.
+// idleTick is the rarest that anything happens while nothing is to happen. A core whose tick is a
+// second late thinks that it slept.
 const idleTick = 600 * time.Millisecond

@@ -10,13 +10,16 @@ import (
 	"directormesh/ring"
 )
 
-// Demands are what a run must keep to besides the guarantees that package check judges. Zero values demand nothing.
+// Demands are what a run must keep to besides the guarantees that package check judges. Zero values
+// demand nothing.
 type Demands struct {
-	// Offset is how far mesh time may be from the median of the wall clocks of all that live. For runs without faults.
+	// Offset is how far mesh time may be from the median of the wall clocks of all that live. For
+	// runs without faults.
 	Offset time.Duration
 	// Wait is the longest that a lookup may take.
 	Wait time.Duration
-	// Steady are directors that must answer by themselves from steadyFrom on, at every moment, whatever happens.
+	// Steady are directors that must answer by themselves from steadyFrom on, at every moment,
+	// whatever happens.
 	Steady []int
 	// Sent is how many frames all may send in the last ten seconds of the run.
 	Sent SentDemand
@@ -99,7 +102,8 @@ func (x *demands) waited(w *world, d *director, h ring.UserHash, since time.Dura
 	}
 }
 
-// removed demands that a director that was removed, and could hear of it, does not answer by itself.
+// removed demands that a director that was removed, and could hear of it, does not answer by
+// itself.
 func (x *demands) removed(w *world, d *director) {
 	reached := false
 	for _, p := range w.directors {

@@ -22,7 +22,8 @@ const (
 	handshakeLimit = 5 * time.Second
 )
 
-// link is another director, by its name, that is dialled for as long as it is wanted; or once, if no stream has proven it yet.
+// link is another director, by its name, that is dialled for as long as it is wanted; or once, if
+// no stream has proven it yet.
 type link struct {
 	to      replica.Dial
 	under   bool          // an attempt is
@@ -123,7 +124,8 @@ func (d *director) tried(l *link) {
 	}
 }
 
-// connect runs the handshake: hello there, answer back. Each step takes the network's time and may end in nothing.
+// connect runs the handshake: hello there, answer back. Each step takes the network's time and may
+// end in nothing.
 func (d *director) connect(l *link) {
 	w, p := d.w, d.w.host(l.to.Addr)
 	hello := d.core.Hello(d.now(), l.to)
@@ -164,7 +166,8 @@ func (d *director) connect(l *link) {
 	})
 }
 
-// refused takes the answer of a director that does not want the stream. If it is another one than the dialler meant, that one is dialled.
+// refused takes the answer of a director that does not want the stream. If it is another one than
+// the dialler meant, that one is dialled.
 func (d *director) refused(a *attempt, p *director, r *wire.Refuse) {
 	after := d.w.delay(p, d)
 	d.w.after(after, d.inLife("dial", func() {

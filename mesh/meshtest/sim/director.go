@@ -204,7 +204,8 @@ func (d *director) inLife(source any, do func()) func() {
 	}
 }
 
-// sleep pauses the process. What arrives meanwhile is taken afterwards, in any order that keeps each source's.
+// sleep pauses the process. What arrives meanwhile is taken afterwards, in any order that keeps
+// each source's.
 func (d *director) sleep(length time.Duration) {
 	if !d.alive || d.asleep {
 		return
@@ -275,7 +276,8 @@ func (d *director) record(e check.Event) {
 	}
 }
 
-// login asks the director for users, as a door would: those that it reads at once are looked up at once.
+// login asks the director for users, as a door would: those that it reads at once are looked up at
+// once.
 func (d *director) login(users []int) {
 	if !d.alive || d.leaving || d.removed {
 		return

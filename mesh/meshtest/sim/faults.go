@@ -10,7 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// turnDeaf lets the director take nothing in but beats for a while; then comes what waited, in order.
+// turnDeaf lets the director take nothing in but beats for a while; then comes what waited, in
+// order.
 func (d *director) turnDeaf(length time.Duration) {
 	if !d.alive || d.asleep {
 		return
@@ -66,9 +67,9 @@ func (d *director) hear(p *director) {
 	}
 }
 
-// cutOffByDeafness reports whether the beats that a deaf director takes in count for nothing. Of more than two, the deaf one
-// learns that it is the one that must stop, as nobody seems to answer it. Of two neither can know: they are as good as
-// partitioned.
+// cutOffByDeafness reports whether the beats that a deaf director takes in count for nothing. Of
+// more than two, the deaf one learns that it is the one that must stop, as nobody seems to answer
+// it. Of two neither can know: they are as good as partitioned.
 func (d *director) cutOffByDeafness() bool { return d.deaf > 0 && d.w.schedule.Directors == 2 }
 
 // records are what gossip and push/pull carried, as somebody on the network may have recorded it.
@@ -116,7 +117,8 @@ func (w *world) replay(a Action, d *director) {
 	}
 }
 
-// goBad sends a row or a register of the future to all others, as a director with broken memory would.
+// goBad sends a row or a register of the future to all others, as a director with broken memory
+// would.
 func (d *director) goBad(a Action) {
 	if !d.alive {
 		return

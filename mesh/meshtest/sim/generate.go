@@ -133,7 +133,8 @@ func (g *generator) finish() Schedule {
 	return g.s
 }
 
-// trouble is an operation, or some at once, with users who log in just then, or users at the end of their mapping's life.
+// trouble is an operation, or some at once, with users who log in just then, or users at the end of
+// their mapping's life.
 func (g *generator) trouble() {
 	at := g.during()
 	if g.chance(0.25) {

@@ -8,7 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// judge has the checker look at what happened: at the whole mesh or, where directors refuse each other, at each side by itself.
+// judge has the checker look at what happened: at the whole mesh or, where directors refuse each
+// other, at each side by itself.
 func (w *world) judge() (breaches []check.Breach) {
 	s := &w.schedule
 	if len(s.Apart) == 0 {
@@ -39,8 +40,8 @@ func (w *world) tellMeshTimes() {
 	w.record(e)
 }
 
-// judged gives a history to the checker. What was before a moment at which nobody lived is forgotten,
-// as nothing is kept on disk: from there on it is a new mesh.
+// judged gives a history to the checker. What was before a moment at which nobody lived is
+// forgotten, as nothing is kept on disk: from there on it is a new mesh.
 func (w *world) judged(rules check.Rules, history []check.Event) (breaches []check.Breach) {
 	for i, part := range meshesOf(history) {
 		if i > 0 {

@@ -31,7 +31,8 @@ func (d *director) openSession(user int, backend netip.Addr) {
 	d.sessions[u] = append(d.sessions[u], session{user, backend})
 }
 
-// kick is the local kicker: it ends sessions, sooner or later, and may or may not know that these were all.
+// kick is the local kicker: it ends sessions, sooner or later, and may or may not know that these
+// were all.
 func (d *director) kick(e replica.Kick) {
 	w := d.w
 	target := e.Target

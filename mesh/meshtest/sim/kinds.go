@@ -52,7 +52,8 @@ func Mixture(kinds []Kind, i uint64) Kind {
 	for _, k := range kinds {
 		total += k.Weight
 	}
-	// Multiples of a number that has no factor in common with the total come by all of its remainders, far apart.
+	// Multiples of a number that has no factor in common with the total come by all of its
+	// remainders, far apart.
 	at := int(i * 7919 % uint64(total))
 	for _, k := range kinds {
 		if at -= k.Weight; at < 0 {

@@ -58,8 +58,8 @@ func (g *generator) flushed(users int, parallel int, at time.Duration) (originat
 	return originator
 }
 
-// brokenFlushes loses the director that moves users: it dies between two holds, leaves, is wrongly failed by one peer, and the one that goes
-// on may die as well.
+// brokenFlushes loses the director that moves users: it dies between two holds, leaves, is wrongly
+// failed by one peer, and the one that goes on may die as well.
 func brokenFlushes(seed uint64) Schedule {
 	g := draw(seed, "flushes", 2+int(seed%4), 70*time.Second)
 	at := 20 * time.Second
@@ -93,7 +93,8 @@ func brokenFlushes(seed uint64) Schedule {
 	return g.finish()
 }
 
-// leaverInFlush leaves with a flush of thousands under way: nobody waits longer for that than the kick delay and 2 s.
+// leaverInFlush leaves with a flush of thousands under way: nobody waits longer for that than the
+// kick delay and 2 s.
 func leaverInFlush(seed uint64) Schedule {
 	g := draw(seed, "leaver", 3+int(seed%3), 60*time.Second)
 	g.s.Codec = false
@@ -138,7 +139,8 @@ func overflows(seed uint64) Schedule {
 	return g.finish()
 }
 
-// deafDirector has a director that takes nothing in but beats, two that do, or a joiner that pauses.
+// deafDirector has a director that takes nothing in but beats, two that do, or a joiner that
+// pauses.
 func deafDirector(seed uint64) Schedule {
 	g := draw(seed, "deaf", []int{2, 3, 5}[seed%3], 80*time.Second)
 	g.users(15)
@@ -160,8 +162,8 @@ func deafDirector(seed uint64) Schedule {
 	return g.finish()
 }
 
-// deathsInARow kills a director and then, at about the time at which its failure is noticed, another; or lets one join at that moment, or starts the
-// first again at once.
+// deathsInARow kills a director and then, at about the time at which its failure is noticed,
+// another; or lets one join at that moment, or starts the first again at once.
 func deathsInARow(seed uint64) Schedule {
 	g := draw(seed, "deaths", 3+int(seed%5), 80*time.Second)
 	n := g.s.Directors

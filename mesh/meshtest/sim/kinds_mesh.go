@@ -8,7 +8,8 @@ import (
 	"directormesh/ring"
 )
 
-// Kinds about who belongs to the mesh: few directors and many, meshes that meet, directors that come, go and change their names.
+// Kinds about who belongs to the mesh: few directors and many, meshes that meet, directors that
+// come, go and change their names.
 
 // fewDirectors is the general kind with two to four directors.
 func fewDirectors(seed uint64) Schedule {
@@ -43,8 +44,9 @@ func fiftyDirectors(seed uint64) Schedule {
 	return g.finish()
 }
 
-// severalFoundings lets two or three meshes be founded 0 to 5 ms apart and meet later; their sizes change meanwhile. Their backends are the
-// same, or some are; one may have none, or has removed all it had.
+// severalFoundings lets two or three meshes be founded 0 to 5 ms apart and meet later; their sizes
+// change meanwhile. Their backends are the same, or some are; one may have none, or has removed all
+// it had.
 func severalFoundings(seed uint64) Schedule {
 	g := draw(seed, "foundings", 2+int(seed%5), 80*time.Second)
 	n := g.s.Directors
@@ -107,7 +109,8 @@ func severalFoundings(seed uint64) Schedule {
 	return g.finish()
 }
 
-// refusedMeshes lets two meshes without a backend in common meet: nothing of the one may get to the other.
+// refusedMeshes lets two meshes without a backend in common meet: nothing of the one may get to the
+// other.
 func refusedMeshes(seed uint64) Schedule {
 	g := draw(seed, "refused", 2+int(seed%4), 70*time.Second)
 	n := g.s.Directors
@@ -157,7 +160,8 @@ func islands(seed uint64) Schedule {
 	return g.finish()
 }
 
-// names has directors start again under other names at their addresses, be removed and let in again, and hear of others that do not exist.
+// names has directors start again under other names at their addresses, be removed and let in
+// again, and hear of others that do not exist.
 func names(seed uint64) Schedule {
 	g := draw(seed, "names", 2+int(seed%4), 80*time.Second)
 	g.users(15)
@@ -191,8 +195,9 @@ func names(seed uint64) Schedule {
 	return g.finish()
 }
 
-// replays gives directors once more what gossip and push/pull carried, after one of them or all have started again; and lets gossip be faster than
-// the streams of a director that has just started.
+// replays gives directors once more what gossip and push/pull carried, after one of them or all
+// have started again; and lets gossip be faster than the streams of a director that has just
+// started.
 func replays(seed uint64) Schedule {
 	g := draw(seed, "replay", 2+int(seed%4), 80*time.Second)
 	g.s.Expire = time.Minute

@@ -4,9 +4,11 @@ import (
 	"time"
 )
 
-// Kinds about clocks: wall clocks that differ, drift and step, hosts that stand still, and long times.
+// Kinds about clocks: wall clocks that differ, drift and step, hosts that stand still, and long
+// times.
 
-// wallOffsets are what wall clocks are apart by: on either side of where a vote is cut, and what a wrong time zone or a dead battery makes of one.
+// wallOffsets are what wall clocks are apart by: on either side of where a vote is cut, and what a
+// wrong time zone or a dead battery makes of one.
 var wallOffsets = []time.Duration{0, 0, 0, 9 * time.Second, -9 * time.Second, 11 * time.Second, -11 * time.Second, 20 * time.Second, -20 * time.Second,
 	3 * time.Hour, -3 * time.Hour}
 
@@ -25,7 +27,8 @@ func (g *generator) walls(wrong int) {
 	}
 }
 
-// wallClocks has directors whose wall clocks differ or are set while they run; links are cut and heal meanwhile.
+// wallClocks has directors whose wall clocks differ or are set while they run; links are cut and
+// heal meanwhile.
 func wallClocks(seed uint64) Schedule {
 	g := draw(seed, "walls", 2, 60*time.Second)
 	g.s.Directors = 2 + g.IntN(5)
@@ -48,7 +51,8 @@ func wallClocks(seed uint64) Schedule {
 	return g.finish()
 }
 
-// steadyClocks is a mesh that nothing disturbs, for a long time: mesh time stays with the wall clocks.
+// steadyClocks is a mesh that nothing disturbs, for a long time: mesh time stays with the wall
+// clocks.
 func steadyClocks(seed uint64) Schedule {
 	g := draw(seed, "steady", []int{2, 3, 5}[seed%3], 20*time.Minute)
 	g.users(5)
@@ -64,7 +68,8 @@ func steadyClocks(seed uint64) Schedule {
 	return g.finish()
 }
 
-// strayDirector starts out of reach of a mesh, with a wrong clock, serves alone, and meets the mesh.
+// strayDirector starts out of reach of a mesh, with a wrong clock, serves alone, and meets the
+// mesh.
 func strayDirector(seed uint64) Schedule {
 	g := draw(seed, "stray", 3, 70*time.Second)
 	g.s.Directors = 2 + g.IntN(4)
@@ -88,7 +93,8 @@ func strayDirector(seed uint64) Schedule {
 	return g.finish()
 }
 
-// frozenHosts stand still with all their clocks, one or all together, while users are moved at the others.
+// frozenHosts stand still with all their clocks, one or all together, while users are moved at the
+// others.
 func frozenHosts(seed uint64) Schedule {
 	g := draw(seed, "frozen", 2+int(seed%4), 70*time.Second)
 	g.s.Expire = time.Minute
@@ -109,8 +115,8 @@ func frozenHosts(seed uint64) Schedule {
 	return g.finish()
 }
 
-// splitForDays cuts a mesh in two for hours, now and then for days; the wall clocks are set anew meanwhile, both sides change the table, and
-// the links come back one by one.
+// splitForDays cuts a mesh in two for hours, now and then for days; the wall clocks are set anew
+// meanwhile, both sides change the table, and the links come back one by one.
 func splitForDays(seed uint64) Schedule {
 	length := []time.Duration{time.Hour, 3 * time.Hour, 8 * time.Hour, 26 * time.Hour}[seed%4]
 	g := draw(seed, "days", 2+int(seed/4%3), length+3*time.Minute)
@@ -136,7 +142,8 @@ func splitForDays(seed uint64) Schedule {
 	return g.finish()
 }
 
-// longExpiry asks for users at the end of mappings that live for a quarter of an hour, while their places change.
+// longExpiry asks for users at the end of mappings that live for a quarter of an hour, while their
+// places change.
 func longExpiry(seed uint64) Schedule {
 	g := draw(seed, "expiry", 2+int(seed%3), 17*time.Minute+30*time.Second)
 	g.s.Expire = 15 * time.Minute

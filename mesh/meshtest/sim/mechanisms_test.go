@@ -130,7 +130,8 @@ func deadStorm(seed uint64) Schedule {
 }
 
 // donorStorm has a joiner take its snapshot from a director that had been cut off from one that
-// dies just before. What that one did the donor learns only later, and the joiner must learn it too.
+// dies just before. What that one did the donor learns only later, and the joiner must learn it
+// too.
 func donorStorm(seed uint64) Schedule {
 	g := target(seed, 80*time.Second)
 	g.s.Expire, g.s.End, g.s.Network.PushPull = 5*time.Minute, g.active+Quiet, 50*time.Second

@@ -75,8 +75,9 @@ func (d *director) observe(p *director) {
 	}
 }
 
-// join calls the one address that all are given, behind which a balancer picks some director, perhaps the caller itself. Who meets tells the
-// other whom it knows; so does everybody with somebody it knows, now and then.
+// join calls the one address that all are given, behind which a balancer picks some director,
+// perhaps the caller itself. Who meets tells the other whom it knows; so does everybody with
+// somebody it knows, now and then.
 func (d *director) join() {
 	w := d.w
 	if w.now >= d.joinAt {
@@ -116,8 +117,9 @@ func (d *director) hearOfNobody(length time.Duration) {
 	})
 }
 
-// orderMembership tells the director to remove another one from the mesh, or to let it in again. For the checker one that is removed
-// leaves: what it does from then on is of no account, but it must not answer by itself once it can know.
+// orderMembership tells the director to remove another one from the mesh, or to let it in again.
+// For the checker one that is removed leaves: what it does from then on is of no account, but it
+// must not answer by itself once it can know.
 func (d *director) orderMembership(p *director, remove bool) {
 	if !d.alive || d.leaving || d.removed || remove == (p.removed && !p.letIn) {
 		return
@@ -140,7 +142,8 @@ func (d *director) orderMembership(p *director, remove bool) {
 	})
 }
 
-// awaitReturn makes a director that was let in part of the mesh again, once it is; or when it starts again, see start.
+// awaitReturn makes a director that was let in part of the mesh again, once it is; or when it
+// starts again, see start.
 func (w *world) awaitReturn(d *director) {
 	w.after(100*time.Millisecond, func() {
 		if !d.removed || !d.letIn {
@@ -157,8 +160,9 @@ func (w *world) awaitReturn(d *director) {
 	})
 }
 
-// leavesTheRemoved reports whether of all that live only removed directors would be left. What they have told whoever
-// starts next cannot be judged: they are no part of the mesh, and all that was acknowledged is gone but for them.
+// leavesTheRemoved reports whether of all that live only removed directors would be left. What they
+// have told whoever starts next cannot be judged: they are no part of the mesh, and all that was
+// acknowledged is gone but for them.
 func (w *world) leavesTheRemoved(a Action, d *director) bool {
 	if a.Kind != Crash && a.Kind != Rename && a.Kind != Leave || d.removed {
 		return false
@@ -173,8 +177,8 @@ func (w *world) leavesTheRemoved(a Action, d *director) bool {
 	return removed
 }
 
-// countedAgain reports whether some director of the mesh shows this one as synced. One that was cut off all the time
-// knows neither that it was removed nor that it was let in.
+// countedAgain reports whether some director of the mesh shows this one as synced. One that was cut
+// off all the time knows neither that it was removed nor that it was let in.
 func (w *world) countedAgain(d *director) bool {
 	for _, p := range w.directors {
 		if p == d || !p.alive || p.removed {

@@ -72,7 +72,8 @@ func (d *director) operation(op check.Op) replica.Operation {
 	panic(fmt.Sprintf("sim: unknown operation %v", op.Kind))
 }
 
-// operationDone takes the end of an operation. What failed at once changed nothing; a move that fails later lost against another change.
+// operationDone takes the end of an operation. What failed at once changed nothing; a move that
+// fails later lost against another change.
 func (d *director) operationDone(e replica.AdminDone) {
 	w := d.w
 	begun, ordered := d.orders[e.ID]

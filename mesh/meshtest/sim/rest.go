@@ -9,7 +9,8 @@ import (
 // restEvery is how often a mesh is looked at to see whether it has come to rest.
 const restEvery = 250 * time.Millisecond
 
-// Rest is how a mesh came to rest: every director that lives is synced, and is shown as synced by every other.
+// Rest is how a mesh came to rest: every director that lives is synced, and is shown as synced by
+// every other.
 type Rest struct {
 	Reached bool
 	After   time.Duration // from the end of the last fault
@@ -46,7 +47,8 @@ func (w *world) observeRest() {
 	w.at(end, look)
 }
 
-// restless says which director is not synced, and which is not shown as synced; nothing if there is none.
+// restless says which director is not synced, and which is not shown as synced; nothing if there is
+// none.
 func (w *world) restless() (unsynced, shown string) {
 	for _, d := range w.directors {
 		if !d.alive {

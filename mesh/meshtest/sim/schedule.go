@@ -28,7 +28,8 @@ type Schedule struct {
 	Founders []int            // found a mesh each at once, beside the first; nil: none
 	StartAt  []time.Duration  // of each director; nil: the first at 0, the others within a second
 	Own      [][]ring.Backend // --mail-servers of each director; nil: Backends and Odd
-	// Apart are sets of directors that refuse each other. Each is judged by itself, with the backends of its first director.
+	// Apart are sets of directors that refuse each other. Each is judged by itself, with the
+	// backends of its first director.
 	Apart    [][]int
 	Balancer bool   // every --join leads to some director, whichever; false: all directors are named
 	Queue    int    // frames that wait for a receiver that does not read, until the stream breaks; 0: any number
@@ -47,7 +48,8 @@ type Schedule struct {
 // Quiet is how long before its end a run must be free of faults and operations.
 const Quiet = 65 * time.Second
 
-// repairWithin is how long a healed mesh may take to agree; half of the digests' rounds fit into it four times.
+// repairWithin is how long a healed mesh may take to agree; half of the digests' rounds fit into it
+// four times.
 const repairWithin = 45 * time.Second
 
 // restWithin is how long after the last fault a director may not be synced.
@@ -60,7 +62,8 @@ const holdWithin = 28 * time.Second
 // of their median.
 const clocksWithin = 2 * time.Second
 
-// coldStart is how long directors may take to found a mesh together: they exchange snapshots one by one.
+// coldStart is how long directors may take to found a mesh together: they exchange snapshots one by
+// one.
 const coldStart = 20 * time.Second
 
 // Network is how frames and packets travel.
@@ -88,7 +91,8 @@ type Clocks struct {
 	Walls []Wall        // of each director's host, through all lives
 }
 
-// Wall is a wall clock: what it is ahead of true time by at the start of the run, and what it gains a second.
+// Wall is a wall clock: what it is ahead of true time by at the start of the run, and what it gains
+// a second.
 type Wall struct {
 	Off   time.Duration
 	Drift float64

@@ -44,8 +44,8 @@ func schedules(t *testing.T) uint64 {
 	return n
 }
 
-// TestSchedules runs many random schedules of all kinds: 100, or as many as DIRECTORMESH_SCHEDULES says. Schedules depend on nothing but their
-// kind and seed.
+// TestSchedules runs many random schedules of all kinds: 100, or as many as DIRECTORMESH_SCHEDULES
+// says. Schedules depend on nothing but their kind and seed.
 func TestSchedules(t *testing.T) {
 	kinds := chosen(t)
 	if *seedFlag != 0 {
@@ -98,7 +98,8 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// chosen are the kinds of schedules to run: all, or the one of the -kind flag. A seed without a kind is one of the general kind.
+// chosen are the kinds of schedules to run: all, or the one of the -kind flag. A seed without a
+// kind is one of the general kind.
 func chosen(t *testing.T) []Kind {
 	kinds := Kinds()
 	switch {

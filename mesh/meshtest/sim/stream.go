@@ -93,7 +93,8 @@ func (s *stream) readOn() {
 	s.owed = 0
 }
 
-// arrive gives the next frame to its receiver, if the stream still stands. A machine that started again knows nothing of it, and says so.
+// arrive gives the next frame to its receiver, if the stream still stands. A machine that started
+// again knows nothing of it, and says so.
 func (s *stream) arrive() {
 	w := s.from.w
 	switch {
@@ -164,8 +165,9 @@ func (s *stream) take(f frame, m wire.Message) {
 	d.core.Receive(d.now(), s.session, m)
 }
 
-// linkChanged lets a stream stall or flow again. One that stalls for long breaks, and its ends learn that at different times. Where
-// only the acknowledgements are lost the frames still arrive, for a while.
+// linkChanged lets a stream stall or flow again. One that stalls for long breaks, and its ends
+// learn that at different times. Where only the acknowledgements are lost the frames still arrive,
+// for a while.
 func (s *stream) linkChanged() {
 	w := s.from.w
 	there, back := w.flows(s.from, s.to), w.flows(s.to, s.from)
@@ -245,7 +247,8 @@ func (d *director) closeStreams(e replica.CloseStream) {
 	}
 }
 
-// closeAll ends all streams of a director that died. Its kernel says so to the peers, unless the whole machine is gone.
+// closeAll ends all streams of a director that died. Its kernel says so to the peers, unless the
+// whole machine is gone.
 func (d *director) closeAll(silent bool) {
 	w := d.w
 	soon := func() time.Duration {

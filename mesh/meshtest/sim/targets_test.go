@@ -7,7 +7,8 @@ import (
 	"directormesh/mesh/meshtest/check"
 )
 
-// Schedules that aim at one guard each. They have little else going on, so that a breach says something about the guard.
+// Schedules that aim at one guard each. They have little else going on, so that a breach says
+// something about the guard.
 
 // calm is when a mesh that nothing disturbs has settled, so that nothing excuses anything.
 const calm = 15 * time.Second
@@ -51,8 +52,9 @@ func barrierStorm(seed uint64) Schedule {
 	return g.finish()
 }
 
-// edgeStorm changes places just before mappings end, and asks for their users within width of the end.
-// Clocks that started up to 5 s apart are up to half a second apart then: the rest of whole seconds.
+// edgeStorm changes places just before mappings end, and asks for their users within width of the
+// end. Clocks that started up to 5 s apart are up to half a second apart then: the rest of whole
+// seconds.
 func edgeStorm(seed uint64, users int, width time.Duration) Schedule {
 	g := target(seed, 70*time.Second)
 	g.s.Network.Jitter = 2 * time.Millisecond
@@ -92,8 +94,8 @@ func moveStorm(seed uint64) Schedule {
 	return g.finish()
 }
 
-// releaseStorm moves users again as soon as they were released, by another director, while some streams are slow: so that
-// releases come late.
+// releaseStorm moves users again as soon as they were released, by another director, while some
+// streams are slow: so that releases come late.
 func releaseStorm(seed uint64) Schedule {
 	g := target(seed, 55*time.Second)
 	g.s.Expire = time.Minute
@@ -126,8 +128,8 @@ func (g *generator) isolate(at, length time.Duration, director int) {
 	g.add(Action{At: at, Kind: Cut, From: others, To: []int{director}, For: length})
 }
 
-// gapStorm cuts a director off for longer than logs are kept, while users come and then places change, and asks it for these users
-// when it is back; what would repair its gap comes slowly.
+// gapStorm cuts a director off for longer than logs are kept, while users come and then places
+// change, and asks it for these users when it is back; what would repair its gap comes slowly.
 func gapStorm(seed uint64) Schedule {
 	g := target(seed, 85*time.Second)
 	g.s.Expire, g.s.ChunkRows = 5*time.Minute, 20

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// addressPool is the loopback addresses of this test process: a part of a /24 in 127.64.0.0/10 of its own, so that test processes that run
-// at the same time do not get in each other's way. Tests that run at the same time have different ones.
+// addressPool is the loopback addresses of this test process: a part of a /24 in 127.64.0.0/10 of
+// its own, so that test processes that run at the same time do not get in each other's way. Tests
+// that run at the same time have different ones.
 type addressPool struct {
 	mu    sync.Mutex // guards taken
 	taken [256]bool

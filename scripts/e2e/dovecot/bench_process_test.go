@@ -77,8 +77,8 @@ func number(t *testing.T, text string) int {
 	return n
 }
 
-// memoryOf is what a process uses of the machine's memory, in bytes: its share of pages that several use, and the most that it has
-// ever used.
+// memoryOf is what a process uses of the machine's memory, in bytes: its share of pages that
+// several use, and the most that it has ever used.
 func memoryOf(t *testing.T, pid int) (now, peak float64) {
 	t.Helper()
 	read := func(file, field string) float64 {

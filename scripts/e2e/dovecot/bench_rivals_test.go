@@ -34,7 +34,8 @@ func meshRival(t *testing.T) rival {
 	ips := []netip.Addr{newAddress(t), newAddress(t)}
 	join := netip.AddrPortFrom(ips[0], meshPort).String() + "," + netip.AddrPortFrom(ips[1], meshPort).String()
 	make := func(name string, ip netip.Addr) *rivalDirector {
-		// A Dovecot without any session, so that the director can know that there is nobody to kick.
+		// A Dovecot without any session, so that the director can know that there is nobody to
+		// kick.
 		sessions := newInstance(t, "ipc-"+name, "protocols =\nlisten = "+newAddress(t).String()+"\n")
 		sessions.start("unix:ipc")
 		d := newDirector(t, name, ip, "--mail-servers", benchBackends, "--join", join, "--kick-ipc", sessions.path("ipc"))
@@ -70,7 +71,8 @@ func (d *rivalDirector) users() map[string]int {
 	return users
 }
 
-// synced tells whether a director says that it, and all others that it can reach, are synced, and how many it can reach.
+// synced tells whether a director says that it, and all others that it can reach, are synced, and
+// how many it can reach.
 func (d *rivalDirector) synced() (peers int, synced bool) {
 	d.t.Helper()
 	synced = true

@@ -18,7 +18,8 @@ const (
 	memoryUsers   = 1_000_000
 	joinTime      = 3 * time.Minute  // at the most
 	flushTime     = 20 * time.Second // after which a flush is not waited for any longer
-	// quietTime must pass after a user's last login before our directors do without a delay: share of 45 s and 30 s.
+	// quietTime must pass after a user's last login before our directors do without a delay: share
+	// of 45 s and 30 s.
 	quietTime = 78 * time.Second
 )
 
@@ -30,8 +31,8 @@ type row struct {
 	more   bool      // is better
 }
 
-// TestBesideDovecot measures our director and Dovecot's with the same client and the same requests, one after the other, and prints
-// what came out. It judges nothing.
+// TestBesideDovecot measures our director and Dovecot's with the same client and the same requests,
+// one after the other, and prints what came out. It judges nothing.
 func TestBesideDovecot(t *testing.T) {
 	var rows []*row
 	measured := func(what, format string, more bool, value float64) {
@@ -137,7 +138,8 @@ func waitSocket(t *testing.T, path string) {
 	}
 }
 
-// join starts a director, and returns how long it took until it was synced with the other one and had all users.
+// join starts a director, and returns how long it took until it was synced with the other one and
+// had all users.
 func join(t *testing.T, d *rivalDirector) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// pair is one of Dovecot's directors and one of ours that are brought into the same state, each with a peer.
+// pair is one of Dovecot's directors and one of ours that are brought into the same state, each
+// with a peer.
 type pair struct {
 	t     *testing.T
 	ring  []*instance
@@ -100,8 +101,8 @@ func (r *replies) backend(user string) string {
 
 var datePattern = regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`)
 
-// both runs doveadm against Dovecot's director and ours. SOCKET stands for the socket in arguments and output, DATE for dates, USERS in arguments for
-// the file of names.
+// both runs doveadm against Dovecot's director and ours. SOCKET stands for the socket in arguments
+// and output, DATE for dates, USERS in arguments for the file of names.
 func (p *pair) both(args ...string) (theirs, ours result) {
 	p.t.Helper()
 	run := func(socket string) result {

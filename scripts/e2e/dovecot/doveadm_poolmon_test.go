@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// poolmon is the health checker of many installations: it reads the table, and takes backends down and up.
+// poolmon is the health checker of many installations: it reads the table, and takes backends down
+// and up.
 type poolmon struct {
 	t      *testing.T
 	socket string

@@ -23,9 +23,9 @@ type step struct {
 	unordered bool // lines may come in any order: the mesh orders users who were moved with one flush by their hash
 }
 
-// TestParity runs every subcommand of "doveadm director" against Dovecot's director and against ours, side by side from the same
-// state on, and wants the same output, messages and exit status. Three things differ; see TestRingStatus, TestExpires and
-// TestDefects.
+// TestParity runs every subcommand of "doveadm director" against Dovecot's director and against
+// ours, side by side from the same state on, and wants the same output, messages and exit status.
+// Three things differ; see TestRingStatus, TestExpires and TestDefects.
 func TestParity(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -159,9 +159,10 @@ func paritySteps() []step {
 	}
 }
 
-// TestExpires compares when users expire. A user who logs in for the first time expires at the same time in both. One who does
-// so again soon does not in the mesh: activity is recorded every ten seconds or more (half the share), and mappings live on for
-// the share after the time that is shown, so that nobody is forgotten early.
+// TestExpires compares when users expire. A user who logs in for the first time expires at the same
+// time in both. One who does so again soon does not in the mesh: activity is recorded every ten
+// seconds or more (half the share), and mappings live on for the share after the time that is
+// shown, so that nobody is forgotten early.
 func TestExpires(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -189,8 +190,9 @@ func TestExpires(t *testing.T) {
 	}
 }
 
-// TestRingStatus: the columns are the same, and so are the states. But a mesh has no left and right, so a director is a peer; and
-// it counts no bytes for each of its streams, so the last six columns have dashes.
+// TestRingStatus: the columns are the same, and so are the states. But a mesh has no left and
+// right, so a director is a peer; and it counts no bytes for each of its streams, so the last six
+// columns have dashes.
 func TestRingStatus(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -224,7 +226,8 @@ func TestRingStatus(t *testing.T) {
 	}
 }
 
-// TestDefects shows where Dovecot's director goes wrong and ours must not: commands behind one that waits, and hash 0.
+// TestDefects shows where Dovecot's director goes wrong and ours must not: commands behind one that
+// waits, and hash 0.
 func TestDefects(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -260,8 +263,9 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// TestFlushReply: HOST-RESET-USERS is answered when the last move has begun, so with eleven users, five at a time and a kick delay
-// of two seconds it takes twice that delay, in both. Ours looks at its flush now and then, and may take half a second more.
+// TestFlushReply: HOST-RESET-USERS is answered when the last move has begun, so with eleven users,
+// five at a time and a kick delay of two seconds it takes twice that delay, in both. Ours looks at
+// its flush now and then, and may take half a second more.
 func TestFlushReply(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -291,9 +295,9 @@ func TestFlushReply(t *testing.T) {
 	}
 }
 
-// TestHungDirector: with one of three directors stopped, Dovecot's admin waits for half a minute and reads "Ring sync timed out",
-// without knowing whether the change was made. Ours leaves the hung one out after five seconds and says OK; it has the change
-// once it is back.
+// TestHungDirector: with one of three directors stopped, Dovecot's admin waits for half a minute
+// and reads "Ring sync timed out", without knowing whether the change was made. Ours leaves the
+// hung one out after five seconds and says OK; it has the change once it is back.
 func TestHungDirector(t *testing.T) {
 	t.Parallel()
 	var mesh []*director

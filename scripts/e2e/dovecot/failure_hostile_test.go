@@ -23,7 +23,8 @@ const (
 	maxMemory = 250
 )
 
-// Clients that do nothing, never read, send garbage or lines without end neither disturb others nor fill memory or log.
+// Clients that do nothing, never read, send garbage or lines without end neither disturb others nor
+// fill memory or log.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 1)

@@ -14,15 +14,18 @@ import (
 )
 
 const (
-	// atOnce is how long a login may take that does not wait for a director: it starts processes on a machine that is busy.
+	// atOnce is how long a login may take that does not wait for a director: it starts processes on
+	// a machine that is busy.
 	atOnce = 4 * time.Second
 	// hang is for how long a director is stopped.
 	hang = 60 * time.Second
-	// failover is how long a login may wait while a hung director is being excluded, on top of atOnce.
+	// failover is how long a login may wait while a hung director is being excluded, on top of
+	// atOnce.
 	failover = 6 * time.Second
 )
 
-// A director is killed under logins: proxies on other nodes see no failure, its own go on as soon as it is back.
+// A director is killed under logins: proxies on other nodes see no failure, its own go on as soon
+// as it is back.
 func TestKillUnderLogins(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -64,7 +67,8 @@ func TestHangUnderLogins(t *testing.T) {
 	hangUnderLogins(t, false)
 }
 
-// With an admin change while a director hangs only users whose place it changes wait, for a short while.
+// With an admin change while a director hangs only users whose place it changes wait, for a short
+// while.
 func TestChangeWhileHung(t *testing.T) {
 	t.Parallel()
 	hangUnderLogins(t, true)
@@ -78,7 +82,8 @@ func hangUnderLogins(t *testing.T, change bool) {
 	for i, s := range sites[:2] {
 		loads = append(loads, startLogins(t, s, fmt.Sprintf("hang%d-", i)))
 	}
-	// A director of its own, beside the mesh, tells how long logins take on this machine with all that goes on there.
+	// A director of its own, beside the mesh, tells how long logins take on this machine with all
+	// that goes on there.
 	apart := newSite(t, dovecot23, 4, addresses(backends), "", "")
 	startSites(t, apart)
 	control := startLogins(t, apart, "control-")
@@ -159,7 +164,8 @@ func moved(backends []*backend, vhosts int) func(user string) bool {
 	}
 }
 
-// Logins that wait when the director is told to end get a temporary failure, not a wrong password. So does mail.
+// Logins that wait when the director is told to end get a temporary failure, not a wrong password.
+// So does mail.
 func TestTermFailsForNow(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The director killed under 200 proxied sessions that report themselves every 5 seconds: none freezes, neither while it is
-// dead nor afterwards, and new logins go on as soon as it is back.
+// The director killed under 200 proxied sessions that report themselves every 5 seconds: none
+// freezes, neither while it is dead nor afterwards, and new logins go on as soon as it is back.
 func TestKilledUnderSessions(t *testing.T) {
 	t.Parallel()
 	const count = 200

@@ -21,7 +21,8 @@ import (
 // importUsers is how many users TestImport imports; DOVECOT_IMPORT_USERS sets another number.
 const importUsers = 1_000_000
 
-// logInAll logs many users in at one of Dovecot's directors, without waiting for one before the next.
+// logInAll logs many users in at one of Dovecot's directors, without waiting for one before the
+// next.
 func (r *replies) logInAll(prefix, tag string, n int) {
 	r.t.Helper()
 	go func() {
@@ -42,8 +43,8 @@ type place struct {
 	expires int64
 }
 
-// userList reads all users of a director, Dovecot's or ours, by hash. Users of several tags may have one hash, so it goes with the
-// host. It shares no code with the import.
+// userList reads all users of a director, Dovecot's or ours, by hash. Users of several tags may
+// have one hash, so it goes with the host. It shares no code with the import.
 func userList(t *testing.T, socket string) map[string]place {
 	t.Helper()
 	conn, err := net.Dial("unix", socket)
@@ -67,7 +68,8 @@ func userList(t *testing.T, socket string) map[string]place {
 	return users
 }
 
-// compareUsers reports what differs: all users of want must be in got, on the same backend, until the same second or the next.
+// compareUsers reports what differs: all users of want must be in got, on the same backend, until
+// the same second or the next.
 func compareUsers(t *testing.T, want, got map[string]place) {
 	t.Helper()
 	if len(want) != len(got) {
@@ -87,9 +89,9 @@ func compareUsers(t *testing.T, want, got map[string]place) {
 	}
 }
 
-// A ring of Dovecot's directors with users, tags, uneven weights and a backend that is down is taken over: the table is the
-// same, and every user has the same backend until the same time, on every director of the mesh. Then what changes there is
-// followed, until an interrupt.
+// A ring of Dovecot's directors with users, tags, uneven weights and a backend that is down is
+// taken over: the table is the same, and every user has the same backend until the same time, on
+// every director of the mesh. Then what changes there is followed, until an interrupt.
 //
 // It keeps the machine busy, so it runs before the tests that run at the same time.
 func TestImport(t *testing.T) {
@@ -187,7 +189,8 @@ func (d *director) users() int {
 
 var noDates = cmp.Transformer("dates", func(s string) string { return datePattern.ReplaceAllString(s, "-") })
 
-// compareTables compares the backends, users of each included, but not since when their state is what it is.
+// compareTables compares the backends, users of each included, but not since when their state is
+// what it is.
 func compareTables(t *testing.T, theirs *instance, ours *director) {
 	t.Helper()
 	if diff := sameTable(theirs, ours); diff != "" {

@@ -22,8 +22,8 @@ const (
 	logLines    = 100 // of each instance, printed when a test fails
 )
 
-// instance is a Dovecot of its own: configuration, base_dir, log and processes. Its methods are for the test's goroutine
-// unless they say otherwise.
+// instance is a Dovecot of its own: configuration, base_dir, log and processes. Its methods are for
+// the test's goroutine unless they say otherwise.
 type instance struct {
 	t       *testing.T
 	name    string
@@ -34,14 +34,15 @@ type instance struct {
 	done    chan struct{} // closed when cmd has ended; cmd is nil if it does not run
 }
 
-// newInstance writes the configuration of a Dovecot of the machine; start runs it. What is common to all is added to the
-// configuration.
+// newInstance writes the configuration of a Dovecot of the machine; start runs it. What is common
+// to all is added to the configuration.
 func newInstance(t *testing.T, name, config string) *instance {
 	t.Helper()
 	return newInstanceOf(t, dovecot23, name, config)
 }
 
-// newInstanceOf is newInstance for a release of Dovecot. Where there is none of that release the test is skipped.
+// newInstanceOf is newInstance for a release of Dovecot. Where there is none of that release the
+// test is skipped.
 func newInstanceOf(t *testing.T, r release, name, config string) *instance {
 	t.Helper()
 	root := r.root(t)
@@ -107,7 +108,8 @@ func (i *instance) command(args ...string) []string {
 	return append([]string{"chroot", i.root}, args...)
 }
 
-// start runs the instance and waits until one can connect to each address: "unix:PATH" in base_dir, or IP:PORT.
+// start runs the instance and waits until one can connect to each address: "unix:PATH" in base_dir,
+// or IP:PORT.
 func (i *instance) start(addresses ...string) {
 	i.t.Helper()
 	if i.cmd != nil {
@@ -124,7 +126,8 @@ func (i *instance) start(addresses ...string) {
 	}
 }
 
-// begin starts a process that the test ends, and closes done when it has ended. A test run that is killed takes it with it.
+// begin starts a process that the test ends, and closes done when it has ended. A test run that is
+// killed takes it with it.
 func begin(t *testing.T, cmd *exec.Cmd) (done chan struct{}) {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}

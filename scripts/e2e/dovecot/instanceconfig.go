@@ -14,8 +14,9 @@ import (
 // mailUser owns the mail of all users of the backends.
 const mailUser = 65534
 
-// backendConfig is the configuration of a Dovecot that holds mail: IMAP, POP3 and LMTP on their usual ports of an address.
-// Every user exists, with any password; mail is kept in a directory that backends may share.
+// backendConfig is the configuration of a Dovecot that holds mail: IMAP, POP3 and LMTP on their
+// usual ports of an address. Every user exists, with any password; mail is kept in a directory that
+// backends may share.
 func backendConfig(ip netip.Addr, mail string) string {
 	return fmt.Sprintf(`protocols = imap pop3 lmtp
 listen = %[1]s
@@ -64,8 +65,8 @@ func startBackend(t *testing.T, name string, ip netip.Addr, mail, more string) *
 	return i
 }
 
-// ringConfig is the configuration of a Dovecot that is a director of Dovecot's own kind. Logins are made through its
-// director-authreply.
+// ringConfig is the configuration of a Dovecot that is a director of Dovecot's own kind. Logins are
+// made through its director-authreply.
 func ringConfig(ip netip.Addr, directors, backends []string, more string) string {
 	return fmt.Sprintf(`protocols =
 listen = %[1]s

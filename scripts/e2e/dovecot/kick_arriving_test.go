@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// standIn is the address of a mail server that greets and then does what serve does. It stands in for one that is in trouble, as
-// Dovecot never is when one wants it to be.
+// standIn is the address of a mail server that greets and then does what serve does. It stands in
+// for one that is in trouble, as Dovecot never is when one wants it to be.
 func standIn(t *testing.T, serve func(net.Conn)) netip.Addr {
 	t.Helper()
 	return listen(t, 143, func(c net.Conn) {
@@ -20,7 +20,8 @@ func standIn(t *testing.T, serve func(net.Conn)) netip.Addr {
 	})
 }
 
-// listen returns an address at whose port each connection is served by a goroutine of its own. Connections end with the test.
+// listen returns an address at whose port each connection is served by a goroutine of its own.
+// Connections end with the test.
 func listen(t *testing.T, port uint16, serve func(net.Conn)) netip.Addr {
 	t.Helper()
 	ip := newAddress(t)
@@ -57,7 +58,8 @@ func (d *director) userAt(ip netip.Addr) string {
 	return ""
 }
 
-// moveArriving moves a user whose login hangs on the way to a backend, and expects that it ends and that the next one works.
+// moveArriving moves a user whose login hangs on the way to a backend, and expects that it ends and
+// that the next one works.
 func moveArriving(t *testing.T, d *director, proxy string, silent netip.Addr, good *backend) {
 	t.Helper()
 	user := d.userAt(silent)

@@ -23,8 +23,8 @@ func slowLogin(c net.Conn) {
 	}
 }
 
-// A login that nothing can end on its way, the first of its login process, ends soon after it has arrived where the user is not
-// any more.
+// A login that nothing can end on its way, the first of its login process, ends soon after it has
+// arrived where the user is not any more.
 func TestMoveSlowLogin(t *testing.T) {
 	t.Parallel()
 	slow := standIn(t, slowLogin)

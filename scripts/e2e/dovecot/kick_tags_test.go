@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// One name is two users, each in a tag of its own, with sessions in the same login process: a move of one of them ends that one's
-// sessions and leaves the other's alone.
+// One name is two users, each in a tag of its own, with sessions in the same login process: a move
+// of one of them ends that one's sessions and leaves the other's alone.
 func TestMoveInOneTag(t *testing.T) {
 	t.Parallel()
 	eachRelease(t, func(t *testing.T, r release) {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// "doveadm director move" ends a user's sessions on all proxies; a login during the move waits, and reaches the new backend.
+// "doveadm director move" ends a user's sessions on all proxies; a login during the move waits, and
+// reaches the new backend.
 func TestMoveEndsSessions(t *testing.T) {
 	t.Parallel()
 	eachRelease(t, moveEndsSessions)
@@ -66,8 +67,8 @@ func moveEndsSessions(t *testing.T, r release) {
 	}
 }
 
-// lateTime is how long a session may last whose login took so long that it arrived after the kick: such sessions are looked for
-// after three and after eight seconds.
+// lateTime is how long a session may last whose login took so long that it arrived after the kick:
+// such sessions are looked for after three and after eight seconds.
 const lateTime = 10 * time.Second
 
 // Logins that are under way while the user is moved never stay on the old backend.
@@ -168,8 +169,8 @@ func kickSessions(t *testing.T, r release) {
 	}
 }
 
-// "doveadm director flush -F" forgets and kicks nobody; down and flush moves everybody, ends their sessions, and tells the flush
-// script.
+// "doveadm director flush -F" forgets and kicks nobody; down and flush moves everybody, ends their
+// sessions, and tells the flush script.
 func TestFlush(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -245,8 +246,9 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// Sessions of users who log in under another name than the one that is looked up are found by the director's mark, as is the
-// case with Dovecot's own sessions lists after a restart of the director.
+// Sessions of users who log in under another name than the one that is looked up are found by the
+// director's mark, as is the case with Dovecot's own sessions lists after a restart of the
+// director.
 func TestMoveDestuser(t *testing.T) {
 	t.Parallel()
 	eachRelease(t, moveDestuser)

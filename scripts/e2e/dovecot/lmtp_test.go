@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Mail for a user is delivered on the user's backend, whichever proxy takes it; one mail may have recipients on several.
+// Mail for a user is delivered on the user's backend, whichever proxy takes it; one mail may have
+// recipients on several.
 func TestLMTP(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)

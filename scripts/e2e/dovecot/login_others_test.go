@@ -85,7 +85,8 @@ func relay(c net.Conn, mail chan<- string) {
 	}
 }
 
-// ManageSieve and submission sessions reach the backend that IMAP sessions have, and end with them when the user is moved.
+// ManageSieve and submission sessions reach the backend that IMAP sessions have, and end with them
+// when the user is moved.
 func TestManageSieveAndSubmission(t *testing.T) {
 	t.Parallel()
 	relayed := make(chan string, 1)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The director run by Dovecot's own master process, which hands the sockets and the FIFO over: logins work, a killed director is
-// started again, and proxied sessions do not notice.
+// The director run by Dovecot's own master process, which hands the sockets and the FIFO over:
+// logins work, a killed director is started again, and proxied sessions do not notice.
 func TestDovecotService(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 1)
@@ -92,7 +92,8 @@ service director {
 	}
 }
 
-// The same with Dovecot 2.4, whose listeners begin at another descriptor, and without root's rights.
+// The same with Dovecot 2.4, whose listeners begin at another descriptor, and without root's
+// rights.
 func TestDovecotService24(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 1)

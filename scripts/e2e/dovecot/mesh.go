@@ -156,7 +156,8 @@ func (d *director) stop() {
 	d.await()
 }
 
-// pidOrZero is for a process that may be gone; 0 would be our own group, so a pid that cannot exist stands for it.
+// pidOrZero is for a process that may be gone; 0 would be our own group, so a pid that cannot exist
+// stands for it.
 func (d *director) pidOrZero() int {
 	if d.held != nil {
 		return 1 << 30
@@ -230,7 +231,8 @@ func startMesh(t *testing.T, directors ...*director) {
 	}
 }
 
-// metric returns the value of one of the director's metrics, with its labels as /metrics shows them.
+// metric returns the value of one of the director's metrics, with its labels as /metrics shows
+// them.
 func (d *director) metric(name string) int {
 	d.t.Helper()
 	client := &http.Client{Transport: &http.Transport{

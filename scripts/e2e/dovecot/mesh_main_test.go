@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// parallel is how many tests run at the same time unless -parallel says otherwise: they wait far more than they work.
+// parallel is how many tests run at the same time unless -parallel says otherwise: they wait far
+// more than they work.
 const parallel = "8"
 
 func TestMain(m *testing.M) {

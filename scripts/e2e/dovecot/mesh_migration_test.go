@@ -14,7 +14,8 @@ import (
 // oldPort is where Dovecot's director listens for its ring, beside our mesh.
 const oldPort = 9089
 
-// A live Dovecot director is replaced, and brought back, as cli/doc/migrate.md tells it: no user finds another backend.
+// A live Dovecot director is replaced, and brought back, as cli/doc/migrate.md tells it: no user
+// finds another backend.
 func TestReplaceRingAndBack(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -158,7 +159,8 @@ service director {
 			t.Errorf("doveadm %v: %+v", args, got)
 		}
 	}
-	// Login processes of before the reload may still ask our director, which sends everybody to the same backends.
+	// Login processes of before the reload may still ask our director, which sends everybody to the
+	// same backends.
 	known := func() bool {
 		same("after the way back")
 		for _, user := range users {

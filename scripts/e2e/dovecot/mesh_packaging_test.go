@@ -27,8 +27,8 @@ const documents = "../../../cli/doc"
 // unprivileged is a user that every Debian has; it stands for the director's own.
 const unprivileged = "games"
 
-// The configuration that is shipped for Dovecot 2.3 works as it is, with a director that runs as a user of its own: logins, mail,
-// doveadm, kicks.
+// The configuration that is shipped for Dovecot 2.3 works as it is, with a director that runs as a
+// user of its own: logins, mail, doveadm, kicks.
 func TestShippedConfiguration(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
@@ -79,8 +79,8 @@ service lmtp {
 	}
 }
 
-// The same for Dovecot 2.4 in full: a move and a kick end the sessions of all protocols, and LMTP, whose 20-lmtp.conf is Debian's, asks
-// for the same user as logins do.
+// The same for Dovecot 2.4 in full: a move and a kick end the sessions of all protocols, and LMTP,
+// whose 20-lmtp.conf is Debian's, asks for the same user as logins do.
 func TestShippedConfiguration24(t *testing.T) {
 	t.Parallel()
 	backends := startBackendsWith(t, 2, fmt.Sprintf(`protocols = imap pop3 lmtp sieve submission

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// talkTime bounds one command of a mail session. It is longer than Dovecot lets a login wait for its director.
+// talkTime bounds one command of a mail session. It is longer than Dovecot lets a login wait for
+// its director.
 const talkTime = 200 * time.Second
 
 // mailConn is a connection that speaks in lines. It is for one goroutine.
@@ -29,7 +30,8 @@ func dialMail(addr string) (*mailConn, error) {
 	return &mailConn{Conn: c, in: bufio.NewReader(c)}, nil
 }
 
-// say sends a line, unless it is empty, and returns what comes up to a line that begins with one of the prefixes.
+// say sends a line, unless it is empty, and returns what comes up to a line that begins with one of
+// the prefixes.
 func (c *mailConn) say(line string, until ...string) (string, error) {
 	if err := c.SetDeadline(time.Now().Add(talkTime)); err != nil {
 		return "", err

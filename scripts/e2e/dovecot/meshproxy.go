@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// proxyConfig is the configuration of a Dovecot that proxies IMAP, POP3 and LMTP to where its director says. Users log in with
-// the password "pass"; more passdb fields and settings can be added.
+// proxyConfig is the configuration of a Dovecot that proxies IMAP, POP3 and LMTP to where its
+// director says. Users log in with the password "pass"; more passdb fields and settings can be
+// added.
 func proxyConfig(ip netip.Addr, userdb, fields, more string) string {
 	return fmt.Sprintf(`protocols = imap pop3 lmtp
 listen = %[1]s
@@ -89,9 +90,9 @@ type site struct {
 	ip       netip.Addr
 }
 
-// newSite describes a proxy and its director on one address. The director's sockets and the FIFO are kept open by "director
-// hold", as a service manager would do. fields are passdb fields beside proxy, and more is configuration, in the syntax of the
-// release.
+// newSite describes a proxy and its director on one address. The director's sockets and the FIFO
+// are kept open by "director hold", as a service manager would do. fields are passdb fields beside
+// proxy, and more is configuration, in the syntax of the release.
 func newSite(t *testing.T, r release, n int, backends []netip.Addr, fields, more string, flags ...string) *site {
 	t.Helper()
 	s := &site{ip: newAddress(t), proxy: newInstanceOf(t, r, fmt.Sprintf("p%d", n), "")}
@@ -127,7 +128,8 @@ func (s *site) kicks() *site {
 	return s
 }
 
-// doveadm runs "doveadm director …" of Dovecot 2.3, whatever the proxy's release, against the site's director. It must succeed.
+// doveadm runs "doveadm director …" of Dovecot 2.3, whatever the proxy's release, against the
+// site's director. It must succeed.
 func (s *site) doveadm(command string, args ...string) string {
 	s.proxy.t.Helper()
 	args = append([]string{"director", command, "-a", filepath.Join(s.director.runDir, "director-admin")}, args...)
@@ -169,7 +171,8 @@ func startProxies(t *testing.T, r release, backends []*backend, n int, fields st
 	return sites
 }
 
-// backend is a Dovecot that holds mail in a directory of its own, so that a mail tells where it was delivered.
+// backend is a Dovecot that holds mail in a directory of its own, so that a mail tells where it was
+// delivered.
 type backend struct {
 	*instance
 	ip   netip.Addr

@@ -19,8 +19,8 @@ const rootTime = 6 * time.Minute
 // made24 is the directory that root24 made, "" if none; TestMain removes it.
 var made24 string
 
-// root24 is a directory with Debian trixie and its Dovecot 2.4, made once for all tests. DIRECTOR_E2E_TRIXIE can name one that
-// is there already.
+// root24 is a directory with Debian trixie and its Dovecot 2.4, made once for all tests.
+// DIRECTOR_E2E_TRIXIE can name one that is there already.
 var root24 = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv("DIRECTOR_E2E_TRIXIE"); dir != "" {
 		return dir, nil
@@ -54,7 +54,8 @@ const (
 	dovecot24 release = "2.4"
 )
 
-// root returns the directory that is the root of the release's file system, "" for the machine's own.
+// root returns the directory that is the root of the release's file system, "" for the machine's
+// own.
 func (r release) root(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The Dovecot that is tested as 2.4 is one. Making its directory keeps the machine busy, so this runs before the tests that run at
-// the same time.
+// The Dovecot that is tested as 2.4 is one. Making its directory keeps the machine busy, so this
+// runs before the tests that run at the same time.
 func TestRoot24(t *testing.T) {
 	root := dovecot24.root(t)
 	if got := runProgram(t, "", "chroot", root, "dovecot", "--version"); got.status != 0 || !strings.HasPrefix(got.stdout, "2.4.") {

@@ -94,8 +94,8 @@ func other(backends []*backend, name string) *backend {
 	return nil
 }
 
-// A mapping lives as long as a session does, however idle: known by the list of sessions, or by the FIFO alone. That of a user
-// who has gone ends.
+// A mapping lives as long as a session does, however idle: known by the list of sessions, or by the
+// FIFO alone. That of a user who has gone ends.
 func TestIdleSession(t *testing.T) {
 	t.Parallel()
 	eachRelease(t, idleSession)
@@ -141,7 +141,8 @@ func idleSession(t *testing.T, r release) {
 	}
 }
 
-// A mesh that was restarted as a whole learns from living sessions where users are, even those who are not where they hash to.
+// A mesh that was restarted as a whole learns from living sessions where users are, even those who
+// are not where they hash to.
 func TestRestartLearnsSessions(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)

@@ -11,9 +11,10 @@ import (
 	"testing"
 )
 
-// What is shipped for systemd and for Dovecot 2.3, installed as the guide tells, on a machine whose systemd, Dovecot and director
-// are the real ones: systemd hands sockets and FIFO over and keeps them while the director is killed, restarted and stopped.
-// Sessions go on, and somebody reads the FIFO for as long as it is there.
+// What is shipped for systemd and for Dovecot 2.3, installed as the guide tells, on a machine whose
+// systemd, Dovecot and director are the real ones: systemd hands sockets and FIFO over and keeps
+// them while the director is killed, restarted and stopped. Sessions go on, and somebody reads the
+// FIFO for as long as it is there.
 func TestSystemd(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)

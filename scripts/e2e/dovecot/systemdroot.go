@@ -13,9 +13,10 @@ import (
 	"testing"
 )
 
-// bootScript makes a machine of its own out of this one and ends as its process 1: systemd, with namespaces of its own for
-// processes, mounts and control groups. What it writes goes to a layer over the root file system and is gone with it; the
-// network is the machine's. $1 is an empty directory.
+// bootScript makes a machine of its own out of this one and ends as its process 1: systemd, with
+// namespaces of its own for processes, mounts and control groups. What it writes goes to a layer
+// over the root file system and is gone with it; the network is the machine's. $1 is an empty
+// directory.
 const bootScript = `
 set -e
 mount --make-rprivate /
@@ -113,7 +114,8 @@ func newControlGroup(t *testing.T) *os.File {
 	return nil
 }
 
-// removeControlGroup removes a control group with all below it, as soon as nothing runs there any more.
+// removeControlGroup removes a control group with all below it, as soon as nothing runs there any
+// more.
 func removeControlGroup(t *testing.T, path string) {
 	if !eventually(stopTime, func() bool {
 		var dirs []string
@@ -170,7 +172,8 @@ func (m *machine) mainPID(service string) string {
 	return strings.TrimSpace(m.must("systemctl", "show", "--property", "MainPID", "--value", service))
 }
 
-// hasReader reports whether somebody has a FIFO open for reading; err tells of one that is not there.
+// hasReader reports whether somebody has a FIFO open for reading; err tells of one that is not
+// there.
 func (m *machine) hasReader(fifo string) (bool, error) {
 	f, err := os.OpenFile(m.path(fifo), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err == nil {

@@ -1,5 +1,5 @@
-// Package httpapitest serves a director that has nothing behind it: fixed answers for tests of whoever asks. Only tests
-// import it.
+// Package httpapitest serves a director that has nothing behind it: fixed answers for tests of
+// whoever asks. Only tests import it.
 package httpapitest
 
 import (
@@ -20,7 +20,8 @@ import (
 	"directormesh/ring"
 )
 
-// Director answers with what its fields say. Sample fills them; set what a test needs before serving.
+// Director answers with what its fields say. Sample fills them; set what a test needs before
+// serving.
 type Director struct {
 	SelfIs      api.Self
 	DirectorsIs api.Directors
