@@ -118,6 +118,7 @@ func TestWallClockIsSetAtRunTime(t *testing.T) {
 // Directors that do not see each other's votes all the time are kept together by the leash. c lives
 // in a mesh of three whose link to a is cut.
 func TestLeash(t *testing.T) {
+	long(t)
 	for _, off := range []bool{false, true} {
 		w := startWithWalls(t, []func(time.Duration) directory.Micros{offBy(-9 * time.Second), offBy(0), offBy(9 * time.Second)},
 			func(c *Config) { c.Guards.NoClockLeash = off })
@@ -235,6 +236,7 @@ func TestDigestsAfterStep(t *testing.T) {
 // The two sides of a split get other wall clocks. Each is commanded; then the split heals link by
 // link. Synced directors are never over a second apart, and the last word of either side holds.
 func TestSplitWithNewWallClocksHeals(t *testing.T) {
+	long(t)
 	for name, test := range map[string]struct {
 		off  func(*Config)
 		want bool // all holds

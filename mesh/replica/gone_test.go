@@ -234,6 +234,7 @@ func TestJoinerOfADonorThatIsBehind(t *testing.T) {
 // Directors that hang one after the other do not make messages multiply: a failure costs a few,
 // once.
 func TestFailuresDoNotMultiplyMessages(t *testing.T) {
+	long(t)
 	count := func(faults bool) (all int, idle []int) {
 		m := newMortals(t, 1, 5, Guards{})
 		m.latency = nil

@@ -233,6 +233,7 @@ func TestWaiterOutlastsAForgottenHold(t *testing.T) {
 // A director leaves while it moves ten thousand users. The next one takes them all at once,
 // with a few messages.
 func TestLeaverInALargeFlush(t *testing.T) {
+	long(t)
 	w := started(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
 	for h := ring.UserHash(1); d3.dir.Users(testBackend(2)) < maxParallel; h += 200003 {

@@ -179,6 +179,7 @@ func sameAddr(a, b netip.Addr) bool { return a == b }
 // A director that starts in sight of two clusters joins one of them, whichever it meets first, and
 // carries nothing of the one to the other, not even what commands wrote.
 func TestJoinerBetweenClusters(t *testing.T) {
+	long(t)
 	joined := make(map[bool]int) // by whether it was the first
 	for seed := range uint64(12) {
 		w, d, e := clusters(t)

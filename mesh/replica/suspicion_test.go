@@ -28,6 +28,7 @@ func (d *director) tombstones(first, n int, at directory.Time) directory.Change 
 // Two sides of a split removed more backends than tables keep in mind. When they are together again
 // no change stays without its confirmations, and nobody tells of the oldest ones again and again.
 func TestMoreTombstonesThanAreKept(t *testing.T) {
+	long(t)
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]
 	w.run(time.Minute)

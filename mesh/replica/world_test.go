@@ -452,3 +452,12 @@ func started(t *testing.T, n int, change ...func(*Config)) *world {
 	w.until("all synced", 10*time.Second, w.allSynced)
 	return w
 }
+
+// long leaves a test out of short runs, which are those with the race detector: it takes seconds,
+// there many more, and all of them in one goroutine.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long, and has one goroutine")
+	}
+}

@@ -31,8 +31,8 @@ func (l *link) draining() bool {
 }
 
 // drain has the client's last requests read, so that end answers them too: one that is not
-// answered looks like one that was
-// refused. Whoever reads from the client ends the link then. It may be called twice.
+// answered looks like one that was refused. Whoever reads from the client ends the link then.
+// It may be called twice.
 func (l *link) drain() {
 	l.drains.mu.Lock()
 	first := l.drains.began.IsZero()
@@ -95,8 +95,7 @@ func (l *link) extendRead() bool {
 }
 
 // allowWrite gives the next write to auth its time: without an end to it nobody would notice
-// that the client has gone meanwhile.
-// False: the link drains, and nothing is to be written.
+// that the client has gone meanwhile. False: the link drains, and nothing is to be written.
 func (l *link) allowWrite(auth net.Conn) bool {
 	l.drains.mu.Lock()
 	defer l.drains.mu.Unlock()
