@@ -159,6 +159,28 @@ func TestSortedMergeIsAsUnsorted(t *testing.T) {
 	}
 }
 
+// A sorted batch keeps the digests of a leaf that had been summed up before.
+func TestSortedMergeKeepsDigests(t *testing.T) {
+	for _, sizes := range [][2]int{{0, 1000}, {1000, 1000}, {1000, 20}, {20, 1000}} {
+		held, rows := crowd(sizes[0], 1), crowd(sizes[1], 2)
+		// Summaries are of epochs that are over, and the rows are older than those.
+		later := start.Add(30 * time.Second)
+		epochEnd := later.Add(-20 * time.Second)
+		kept, fresh := newDirectory(), newDirectory()
+		kept.Merge("", held, start, nil)
+		sweepAll(kept, later)
+		kept.Merge("", rows, later, nil)
+		fresh.Merge("", held, start, nil)
+		fresh.Merge("", rows, start, nil)
+		for group := range 256 {
+			want := fresh.DigestGroup("", uint8(group), epochEnd)
+			if d := diff(want, kept.DigestGroup("", uint8(group), epochEnd)); d != "" {
+				t.Fatalf("%v: digests of group %d (-summed up now +kept):\n%s", sizes, group, d)
+			}
+		}
+	}
+}
+
 func TestMergeUnderUnknownTag(t *testing.T) {
 	d := newDirectory()
 	row := Mapping{Hash: 5, Backend: netip.MustParseAddr("198.51.100.77"), Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
