@@ -262,3 +262,12 @@ func TestJoinLeavesNoTombstones(t *testing.T) {
 		t.Errorf("%d tombstones and the tags %v are counted, want one and none", table.absent, table.tags)
 	}
 }
+
+// A row in which nothing is set says nothing: it must not take room in the table.
+func TestEmptyRowsAreNotStored(t *testing.T) {
+	table := NewTable(mesh1, "d1", nil)
+	applied := table.Merge(Change{Mesh: mesh1, Backends: []BackendRow{{Addr: b1}}})
+	if held := table.Snapshot(); !applied.Empty() || !held.Empty() {
+		t.Errorf("applied %+v, holds %+v; want nothing", applied, held)
+	}
+}
