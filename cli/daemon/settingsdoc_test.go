@@ -22,7 +22,7 @@ key may be a YAML list.
 
 ` + "`director serve --check --config FILE`" + ` checks all settings and starts nothing. With ` + "`--as USER`" + `, given as
 root, it checks as the user as whom the director will run. A wrong setting ends a start with exit status 78
-and one line for each problem. ` + "`SIGHUP`" + ` reads the settings again: those marked below apply at once, and the
+and one line for each problem. ` + "`SIGHUP`" + ` reads the settings again: a new ` + "`--log-level`" + ` applies at once, and the
 log names the others that have changed and need a restart.
 
 All directors of a mesh must have the same ` + "`mesh-name`, `user-expire` and `username-hash`" + `. Others are refused,
