@@ -189,3 +189,11 @@ func TestSessionsLeftAreRemarked(t *testing.T) {
 		}
 	}
 }
+
+func TestFormatMS(t *testing.T) {
+	for ms, want := range map[float64]string{0: "0.0", -0.04: "0.0", 0.04: "0.0", -0.06: "-0.1", 1234.56: "1234.6"} {
+		if got := formatMS(ms); got != want {
+			t.Errorf("%v ms is shown as %q, want %q", ms, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -127,7 +128,13 @@ func (s *session) reachable(d api.Director) string {
 	return "no since " + s.date(d.UnreachableSince, "")
 }
 
-func formatMS(ms float64) string { return strconv.FormatFloat(ms, 'f', 1, 64) }
+// formatMS formats milliseconds to a tenth, and nothing as 0.0, without a sign.
+func formatMS(ms float64) string {
+	if math.Abs(ms) < 0.05 {
+		ms = 0
+	}
+	return strconv.FormatFloat(ms, 'f', 1, 64)
+}
 
 // waitInterval is how often the state is asked for while waiting.
 const waitInterval = 200 * time.Millisecond

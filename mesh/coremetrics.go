@@ -60,7 +60,7 @@ func coreCounters() []coreCounter {
 			func(c *replica.Counters) uint64 { return c.GapsRepaired }},
 		{"director_mesh_dead_logs_behind_total", "Logs of directors that were gone of which a peer had more.", "",
 			func(c *replica.Counters) uint64 { return c.RestsWanted }},
-		{"director_mesh_dead_log_messages_total", "Messages of such logs that peers supplied.", "",
+		{"director_mesh_dead_log_messages_total", "Messages of the logs of directors that were gone, supplied by peers.", "",
 			func(c *replica.Counters) uint64 { return c.RestMessages }},
 		{"director_mesh_peers_ahead_total", "Peers found to hold what their logs do not bring.", "",
 			func(c *replica.Counters) uint64 { return c.Lacks }},
@@ -117,7 +117,7 @@ func newCoreCollector(n *Node) *coreCollector {
 		rings:    desc("director_rings", "Rings kept; more than one while a table change is not confirmed by all."),
 		peers:    desc("director_peers", "Peers by state.", "state"),
 		streams:  desc("director_mesh_stream_queue_bytes", "What waits to be sent on the streams to all peers."),
-		queue:    desc("director_mesh_queue_entries", "Length of the other queues of the mesh.", "queue"),
+		queue:    desc("director_mesh_queue_entries", "Entries in this queue of the mesh.", "queue"),
 		halfOpen: desc("director_mesh_half_open", "Incoming connections that have not authenticated themselves."),
 		counters: coreCounters(),
 	}
