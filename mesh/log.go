@@ -13,6 +13,12 @@ import (
 	"directormesh/ring"
 )
 
+// limited returns the logger for a line about this trouble; one that writes nothing if there was
+// one lately.
+func (n *Node) limited(key string) *zerolog.Logger {
+	return n.limits.Logger(n.log, key, time.Now())
+}
+
 // writeLine writes a line of the core's. Trouble that repeats word for word, such as a director
 // that is refused and tries on, is written now and then.
 func (n *Node) writeLine(l replica.Log) {

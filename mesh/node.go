@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/directory"
+	"directormesh/mesh/loglimit"
 	"directormesh/mesh/replica"
 )
 
@@ -37,7 +38,7 @@ type Node struct {
 	wall      func() time.Time
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 	log       zerolog.Logger
-	limits    limiter
+	limits    loglimit.Limiter
 	metrics   *metrics
 
 	dir        *directory.Directory
@@ -244,7 +245,7 @@ func (n *Node) housekeep() {
 	n.every(time.Second, func() {
 		n.reviewLinks()
 		n.metrics.pruned(n.gossip.prune())
-		n.limits.forget(time.Now())
+		n.limits.Forget(time.Now())
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/door/audit"
+	"directormesh/mesh/loglimit"
 )
 
 const (
@@ -16,16 +17,12 @@ const (
 	// an address, and a process of this host, which the mode of the socket has let in.
 	remoteShare = 1
 	localShare  = 3
-	// crowdLogEvery is how soon a second line about a crowded door is written, crowdLogRarely how
-	// often it is in the end: each pause is twice the one before.
-	crowdLogEvery  = 10 * time.Second
-	crowdLogRarely = 10 * time.Minute
 )
 
 // Why a connection was closed at once: the values of the label.
 const (
-	refusedDoor   = "door is full"
-	refusedClient = "client has too many"
+	refusedDoor   = "door_full"
+	refusedClient = "client_has_too_many"
 )
 
 // crowd is the connections of one door, on all its listeners. Those beyond its bounds are closed as
@@ -36,13 +33,11 @@ type crowd struct {
 	most    int // connections at a time
 	log     zerolog.Logger
 	metrics *crowdMetrics
+	limit   loglimit.Limiter
 
 	mu      sync.Mutex
 	all     int
 	clients map[audit.Client]int // none is 0; those that nobody can tell apart are not here
-	logged  time.Time            // the last line
-	pause   time.Duration        // from logged to the next line
-	refused int                  // since then
 }
 
 func newCrowd(door string, most int, log zerolog.Logger, m *crowdMetrics) *crowd {
@@ -70,8 +65,7 @@ func (c crowdListener) Accept() (net.Conn, error) {
 		if why == "" {
 			return &crowdConn{conn, sync.OnceFunc(func() { c.exit(client, known) })}, nil
 		}
-		c.metrics.refused.WithLabelValues(c.door, why).Inc()
-		c.tell(conn, client, why, time.Now())
+		c.refuse(conn, client, why)
 		_ = conn.Close()
 	}
 }
@@ -115,24 +109,13 @@ func (c *crowd) exit(client audit.Client, known bool) {
 	c.metrics.connections.WithLabelValues(c.door).Set(float64(c.all))
 }
 
-// tell logs a refusal, ever more rarely while it goes on.
-func (c *crowd) tell(conn net.Conn, client audit.Client, why string, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refused++
-	since := now.Sub(c.logged)
-	if since < c.pause {
-		return
-	}
-	if c.pause == 0 || since > 2*crowdLogRarely {
-		c.pause = crowdLogEvery
-	} else {
-		c.pause = min(2*c.pause, crowdLogRarely)
-	}
-	c.log.Warn().Str("door", c.door).Str("who", audit.Who(conn)).Str("reason", why).
-		Int("connections", c.all).Int("most", c.most).Int("most_of_one", c.ofClient(client)).
-		Int("refused", c.refused).Msg("too many connections at a door, closed at once")
-	c.logged, c.refused = now, 0
+// refuse counts a connection that is closed at once, and logs it, ever more rarely while that goes
+// on.
+func (c *crowd) refuse(conn net.Conn, client audit.Client, why string) {
+	c.metrics.refused.WithLabelValues(c.door, why).Inc()
+	c.limit.Logger(c.log, c.door, time.Now()).Warn().Str("door", c.door).Str("who", audit.Who(conn)).
+		Str("reason", why).Int("most", c.most).Int("most_of_one", c.ofClient(client)).
+		Msg("too many connections at a door, closed at once")
 }
 
 // crowdConn is a connection that counts until it is closed.
@@ -163,7 +146,8 @@ func newCrowdMetrics(registry *prometheus.Registry) (*crowdMetrics, error) {
 		}, []string{"door"}),
 		most: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "director_door_connections_max",
-			Help: "Connections that a door takes at a time; an address may have a quarter, a process three.",
+			Help: "Connections that a door takes at a time; an address may have a quarter of them, " +
+				"a process of this host three.",
 		}, []string{"door"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "director_door_connections_refused_total",

@@ -1,34 +1,28 @@
 package daemon
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite the document of the settings")
+// settingsIntroduction has ' for ` .
+const settingsIntroduction = `# Settings of 'director serve'
 
-const settingsIntroduction = `# Settings of ` + "`director serve`" + `
+Each setting can be a flag, an environment variable or a key of the YAML file that '--config' names;
+the first of these counts. The key is the name of the flag without the dashes. Where a setting is a
+list, the key may be a YAML list.
 
-Each setting can be a flag, an environment variable or a key of the YAML file that ` + "`--config`" + ` names; the
-first of these counts. The key is the name of the flag without the dashes. Where a setting is a list, the
-key may be a YAML list.
+'director serve --check --config FILE' checks all settings and starts nothing. With '--as USER',
+given as root, it checks as the user as whom the director will run. A wrong setting ends a start with
+exit status 78 and one line for each problem. 'SIGHUP' reads the settings again: a new '--log-level'
+applies at once, and the log names the others that have changed and need a restart.
 
-` + "`director serve --check --config FILE`" + ` checks all settings and starts nothing. With ` + "`--as USER`" + `, given as
-root, it checks as the user as whom the director will run. A wrong setting ends a start with exit status 78
-and one line for each problem. ` + "`SIGHUP`" + ` reads the settings again: a new ` + "`--log-level`" + ` applies at once, and the
-log names the others that have changed and need a restart.
+All directors of a mesh must have the same 'mesh-name', 'user-expire' and 'username-hash'. Others are
+refused, and both logs say why.
 
-All directors of a mesh must have the same ` + "`mesh-name`, `user-expire` and `username-hash`" + `. Others are refused,
-and both logs say why.
-
-<!-- Made from the settings of the program: go test ./cli/daemon -run TestSettingsDocument -update -->
+<!-- Made from the program: go test ./cli/daemon -run TestSettingsDocument -update -->
 
 | setting | environment | default | meaning |
 | --- | --- | --- | --- |
@@ -40,7 +34,7 @@ var defaultInWords = regexp.MustCompile(` \(default: ([^)]*)\)$`)
 // settingsDocument is cli/doc/settings.md.
 func settingsDocument() string {
 	var text strings.Builder
-	text.WriteString(settingsIntroduction)
+	text.WriteString(strings.ReplaceAll(settingsIntroduction, "'", "`"))
 	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 	for _, s := range Settings() {
 		name, preset, usage := "--"+s.Name, "none", s.Usage
@@ -53,25 +47,13 @@ func settingsDocument() string {
 		if s.Default != "" {
 			preset = "`" + cell(s.Default) + "`"
 		}
-		fmt.Fprintf(&text, "| `%s` | `%s` | %s | %s |\n", cell(name), s.EnvVar(), cell(preset), cell(usage))
+		fmt.Fprintf(&text, "| `%s` | `%s` | %s | %s |\n",
+			cell(name), s.EnvVar(), cell(preset), cell(usage))
 	}
 	return text.String()
 }
 
 // TestSettingsDocument compares the document of the settings with the settings.
 func TestSettingsDocument(t *testing.T) {
-	path := filepath.Join("..", "doc", "settings.md")
-	got := settingsDocument()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got, run with -update):\n%s", path, diff)
-	}
+	document(t, "settings.md", settingsDocument())
 }

@@ -105,7 +105,7 @@ func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), MaxConnections: n})
+		server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop()})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -40,7 +40,8 @@
 //
 // # Limits
 //
-// Lines, connections, open requests and held replies are bounded. A client that breaks a limit
-// loses its connection; trouble is counted, and logged at most once in ten seconds for each kind. A
-// client that does not read or an auth that does not answer holds up nobody else.
+// Lines, open requests and held replies are bounded; connections are where listeners are made. A
+// client that breaks a limit loses its connection; trouble is counted, and logged ever more rarely
+// while one cause goes on. A client that does not read or an auth that does not answer holds up
+// nobody else.
 package authrelay

@@ -8,22 +8,18 @@ import (
 
 // metrics counts what one door does. All label values exist from the start.
 type metrics struct {
-	connections prometheus.Gauge
-	open        prometheus.Gauge
-	held        prometheus.Gauge
-	replies     *prometheus.CounterVec
-	completed   prometheus.Counter
-	unchanged   prometheus.Counter
-	failed      prometheus.Counter
-	troubles    *prometheus.CounterVec
+	open      prometheus.Gauge
+	held      prometheus.Gauge
+	replies   *prometheus.CounterVec
+	completed prometheus.Counter
+	unchanged prometheus.Counter
+	failed    prometheus.Counter
+	troubles  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
 	door := prometheus.Labels{"door": p.String()}
 	m := &metrics{
-		connections: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "director_relay_connections", Help: "Client connections of a relay door.", ConstLabels: door,
-		}),
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "director_relay_open_requests", Help: "Requests that auth, or the lookup after it, has not answered yet.", ConstLabels: door,
 		}),
@@ -46,7 +42,7 @@ func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.open, m.held, m.replies, m.troubles} {
+	for _, c := range []prometheus.Collector{m.open, m.held, m.replies, m.troubles} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics of the %s door: %w", p, err)
 		}

@@ -35,17 +35,6 @@ func (p Protocol) maxBuffer() int {
 	return maxLine
 }
 
-// connections is how many a door serves at a time unless configured otherwise.
-func (p Protocol) connections() int {
-	switch p {
-	case Login:
-		return 20000 // in Dovecot 2.4 each login has a process of its own
-	case Userdb:
-		return 5000
-	}
-	return 1000
-}
-
 // completes reports whether replies with this verb may get a backend.
 func (p Protocol) completes(verb []byte) bool {
 	if p == Userdb {

@@ -283,28 +283,6 @@ func TestLongAndHalfLines(t *testing.T) {
 	})
 }
 
-func TestTooManyConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Config{Protocol: Login, MaxConnections: 2})
-		first := f.client()
-		firstAuth := f.auth()
-		second := f.client()
-		secondAuth := f.auth()
-		third := f.client()
-		third.expectEnd()
-		f.logged(tooManyConnections)
-		first.Close()
-		firstAuth.expectEnd()
-		synctest.Wait()
-		fourth := f.client()
-		fourthAuth := f.auth()
-		secondAuth.send("VERSION\t1\t2\n")
-		second.expect("VERSION\t1\t2\n")
-		fourthAuth.send("VERSION\t1\t2\n")
-		fourth.expect("VERSION\t1\t2\n")
-	})
-}
-
 func TestTooManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})

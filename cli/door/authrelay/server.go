@@ -69,23 +69,22 @@ type Config struct {
 	// that kicks and session lists of Dovecot know. nil: none.
 	Mark func(hash ring.UserHash, backend netip.Addr, own bool) string
 	// Dial connects to auth; nil: to the unix socket at Auth.
-	Dial           func(ctx context.Context) (net.Conn, error)
-	MaxConnections int // 0: a default that suits the protocol
-	Log            zerolog.Logger
-	Registerer     prometheus.Registerer // nil: this door counts nothing
+	Dial       func(ctx context.Context) (net.Conn, error)
+	Log        zerolog.Logger
+	Registerer prometheus.Registerer // nil: this door counts nothing
 }
 
-// Server is one door, on any number of listeners.
+// Server is one door, on any number of listeners. How many connections these accept is not bounded
+// here.
 type Server struct {
-	protocol       Protocol
-	dial           func(ctx context.Context) (net.Conn, error)
-	director       Director
-	completer      *completer
-	seen           func(ring.UserHash, []byte, netip.Addr) // may be nil
-	maxConnections int
-	log            zerolog.Logger
-	metrics        *metrics
-	troubles       *troubles
+	protocol  Protocol
+	dial      func(ctx context.Context) (net.Conn, error)
+	director  Director
+	completer *completer
+	seen      func(ring.UserHash, []byte, netip.Addr) // may be nil
+	log       zerolog.Logger
+	metrics   *metrics
+	troubles  *troubles
 
 	batches  batches
 	requests atomic.Int64 // open ones
@@ -106,21 +105,17 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		protocol:       cfg.Protocol,
-		dial:           cfg.Dial,
-		director:       cfg.Director,
-		completer:      newCompleter(cfg),
-		seen:           cfg.Seen,
-		maxConnections: cfg.MaxConnections,
-		log:            cfg.Log.With().Stringer("door", cfg.Protocol).Logger(),
-		metrics:        m,
-		listeners:      make(map[net.Listener]bool),
-		links:          make(map[*link]bool),
+		protocol:  cfg.Protocol,
+		dial:      cfg.Dial,
+		director:  cfg.Director,
+		completer: newCompleter(cfg),
+		seen:      cfg.Seen,
+		log:       cfg.Log.With().Stringer("door", cfg.Protocol).Logger(),
+		metrics:   m,
+		listeners: make(map[net.Listener]bool),
+		links:     make(map[*link]bool),
 	}
 	s.troubles = &troubles{log: s.log, metrics: m}
-	if s.maxConnections == 0 {
-		s.maxConnections = cfg.Protocol.connections()
-	}
 	if s.dial == nil && cfg.Protocol != Authreply {
 		if cfg.Auth == "" {
 			return nil, fmt.Errorf("%s door: no auth socket to relay to", cfg.Protocol)
@@ -170,19 +165,14 @@ func (s *Server) isClosed() bool {
 func (s *Server) start(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.links) >= s.maxConnections {
-		if !s.closed {
-			s.troubles.note(tooManyConnections).Int("most", s.maxConnections).Msg(texts[tooManyConnections])
-		}
+	if s.closed {
 		conn.Close()
 		return
 	}
 	l := newLink(s, conn)
 	s.links[l] = true
-	s.metrics.connections.Inc()
 	s.running.Go(func() {
 		l.serve()
-		s.metrics.connections.Dec()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.links, l)
@@ -190,10 +180,8 @@ func (s *Server) start(conn net.Conn) {
 }
 
 // Close stops accepting, reads what clients have written until now, tells all that wait for
-// something a temporary failure, closes
-// their connections and waits for everything that the server has started. It takes little more
-// than two seconds at most. It may
-// be called twice.
+// something a temporary failure, closes their connections and waits for everything that the server
+// has started. It takes little more than two seconds at most. It may be called twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	first := !s.closed

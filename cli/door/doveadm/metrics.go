@@ -8,25 +8,19 @@ import (
 
 // Why a connection is ended by the server: the values of the label.
 const (
-	refusedCrowded  = "too many connections"
-	refusedNonsense = "not understood"
-	refusedUnread   = "replies not read"
+	refusedNonsense = "not_understood"
+	refusedUnread   = "replies_not_read"
 	refusedIdle     = "idle"
 )
 
 // metrics counts what this door does. All label values exist from the start.
 type metrics struct {
-	connections prometheus.Gauge
-	commands    *prometheus.CounterVec
-	refused     *prometheus.CounterVec
+	commands *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, commands map[string]command) (*metrics, error) {
 	m := &metrics{
-		connections: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "director_doveadm_connections",
-			Help: "Connections of doveadm, poolmon and the like.",
-		}),
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "director_doveadm_commands_total",
 			Help: "Commands of doveadm's protocol that were carried out or refused.",
@@ -39,13 +33,13 @@ func newMetrics(r prometheus.Registerer, commands map[string]command) (*metrics,
 	for name := range commands {
 		m.commands.WithLabelValues(name)
 	}
-	for _, reason := range []string{refusedCrowded, refusedNonsense, refusedUnread, refusedIdle} {
+	for _, reason := range []string{refusedNonsense, refusedUnread, refusedIdle} {
 		m.refused.WithLabelValues(reason)
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.commands, m.refused} {
+	for _, c := range []prometheus.Collector{m.commands, m.refused} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics of the door for doveadm: %w", err)
 		}

@@ -10,22 +10,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"directormesh/cli/door/audit"
+	"directormesh/mesh/loglimit"
 )
 
 const (
-	// maxConnections is far more than admins and monitors need; a leak of one of them must not use
-	// up our files.
-	maxConnections = 512
 	// maxLists is how many lists of users are put in order at the same time: each needs 16 bytes a
 	// user of one tag.
 	maxLists = 2
 	// acceptPause is the time between attempts when a connection cannot be accepted, for want of
 	// files most likely.
 	acceptPause = 100 * time.Millisecond
-	// Log lines about clients that misbehave: so many within this time.
-	complaintsAtOnce = 10
-	complaintsPeriod = 10 * time.Second
 )
 
 // Config is what a Server needs.
@@ -37,15 +31,16 @@ type Config struct {
 	Registerer       prometheus.Registerer // nil: this door counts nothing
 }
 
-// Server serves the director-doveadm protocol of one director on any number of listeners.
+// Server serves the director-doveadm protocol of one director on any number of listeners. How many
+// connections these accept is not bounded here.
 type Server struct {
-	director   Director
-	log        zerolog.Logger
-	complaints zerolog.Logger // rate-limited
-	metrics    *metrics
-	commands   map[string]command
-	kicks      chan struct{} // tokens of running kicks
-	lists      chan struct{} // tokens of lists being made
+	director Director
+	log      zerolog.Logger
+	limit    loglimit.Limiter
+	metrics  *metrics
+	commands map[string]command
+	kicks    chan struct{} // tokens of running kicks
+	lists    chan struct{} // tokens of lists being made
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -68,15 +63,14 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		metrics:    m,
-		director:   cfg.Director,
-		log:        cfg.Log,
-		complaints: cfg.Log.Sample(&zerolog.BurstSampler{Burst: complaintsAtOnce, Period: complaintsPeriod}),
-		commands:   known,
-		kicks:      make(chan struct{}, cfg.MaxParallelKicks),
-		lists:      make(chan struct{}, maxLists),
-		listeners:  make(map[net.Listener]struct{}),
-		conns:      make(map[net.Conn]struct{}),
+		metrics:   m,
+		director:  cfg.Director,
+		log:       cfg.Log,
+		commands:  known,
+		kicks:     make(chan struct{}, cfg.MaxParallelKicks),
+		lists:     make(chan struct{}, maxLists),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[net.Conn]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
@@ -108,7 +102,7 @@ func (s *Server) Serve(l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default:
-			s.complaints.Warn().Err(err).Msg("cannot accept connections of doveadm")
+			s.limited("accept").Warn().Err(err).Msg("cannot accept connections of doveadm")
 			select {
 			case <-time.After(acceptPause):
 			case <-s.ctx.Done():
@@ -118,22 +112,22 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// take serves a connection if there is room for it.
+// limited returns the logger for a line about this kind of trouble; one that writes nothing if
+// there was one lately.
+func (s *Server) limited(kind string) *zerolog.Logger {
+	return s.limit.Logger(s.log, kind, time.Now())
+}
+
+// take serves a connection.
 func (s *Server) take(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.conns) >= maxConnections {
-		if !s.closed {
-			s.metrics.refused.WithLabelValues(refusedCrowded).Inc()
-			s.complaints.Warn().Str("who", audit.Who(conn)).Int("connections", len(s.conns)).Msg("too many connections of doveadm, refused one")
-		}
+	if s.closed {
 		conn.Close()
 		return
 	}
 	s.conns[conn] = struct{}{}
-	s.metrics.connections.Inc()
 	s.running.Go(func() {
-		defer s.metrics.connections.Dec()
 		newSession(s, conn).run()
 		conn.Close()
 		s.mu.Lock()

@@ -68,7 +68,7 @@ func (s *session) run() {
 		s.log.Debug().Str("who", s.who).Msg("idle connection of doveadm closed")
 	case errors.Is(err, errNotUnderstood):
 		s.metrics.refused.WithLabelValues(refusedNonsense).Inc()
-		s.complaints.Warn().Str("who", s.who).Err(err).Msg("disconnected a client of doveadm's protocol")
+		s.limited("not understood").Warn().Str("who", s.who).Err(err).Msg("disconnected a client of doveadm's protocol")
 	case err != nil:
 		s.log.Debug().Str("who", s.who).Err(err).Msg("connection of doveadm ended")
 	}

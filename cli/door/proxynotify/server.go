@@ -10,10 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-)
 
-// warnEvery bounds the warnings about each kind of trouble.
-const warnEvery = time.Minute
+	"directormesh/mesh/loglimit"
+)
 
 // Config is what a Server needs.
 type Config struct {
@@ -30,11 +29,11 @@ type Server struct {
 	reports prometheus.Counter
 	skipped prometheus.Counter
 	running sync.WaitGroup
+	limit   loglimit.Limiter
 
 	mu     sync.Mutex
 	closed bool
 	files  map[*os.File]bool
-	warned time.Time
 }
 
 // New returns a server; Serve gives it a FIFO.
@@ -129,14 +128,9 @@ func (s *Server) remove(f *os.File) (closed bool) {
 }
 
 func (s *Server) warn(skipped int) {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.Sub(s.warned) < warnEvery {
-		return
-	}
-	s.warned = now
-	s.log.Warn().Int("lines", skipped).Int("most_bytes", maxLine).Msg("skipped lines on the notify FIFO that are too long for a user name")
+	s.limit.Logger(s.log, "skipped", time.Now()).Warn().Int("lines", skipped).
+		Int("most_bytes", maxLine).
+		Msg("skipped lines on the notify FIFO that are too long for a user name")
 }
 
 // reopen opens a FIFO once more: read-write, so that it does not end when the last writer goes, and
