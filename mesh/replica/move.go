@@ -220,6 +220,9 @@ func (c *Core) advance(now time.Duration, m *move) {
 	}
 	row, status := c.dir.Find(m.user.tag, m.user.hash, c.clock.at(now))
 	switch {
+	case status == directory.Live && m.phase == holding && m.beatenByMapping(row):
+		c.restartMove(now, m, row.Generation)
+		return
 	case status != directory.Live || !sameMove(row, m.row):
 		c.finishMove(m, ErrTryAgain) // another move, or a forget, won
 		return
@@ -317,14 +320,35 @@ func (c *Core) moveHeld(m *move) {
 	}
 }
 
+// beatenByMapping reports whether a row that beat the move is no move: a lookup elsewhere made it
+// before this director knew of it. A move begins again above such a row, maxRestarts times at most.
+func (m *move) beatenByMapping(row directory.Mapping) bool {
+	return !row.Moving && !sameMove(row, m.row) && m.restarts < maxRestarts
+}
+
+// restartMove begins a move again above a generation.
+func (c *Core) restartMove(now time.Duration, m *move, above uint16) {
+	c.moves.leaveBatch(m)
+	m.restarts++
+	c.supersede(now, m, m.row.Backend, above)
+}
+
+// leaveBatch takes a move out of the Hold that announced it; later answers to that are not for it.
+func (ms *moves) leaveBatch(m *move) {
+	b := m.batch
+	if b == nil {
+		return
+	}
+	m.batch = nil
+	delete(b.moves, m.user)
+	if len(b.moves) == 0 {
+		delete(ms.batches, b.id)
+	}
+}
+
 func (c *Core) finishMove(m *move, err error) {
 	delete(c.moves.byUser, m.user)
-	if b := m.batch; b != nil {
-		delete(b.moves, m.user)
-		if len(b.moves) == 0 {
-			delete(c.moves.batches, b.id)
-		}
-	}
+	c.moves.leaveBatch(m)
 	if m.op != 0 {
 		c.kicksTold(m.op, m.kicked)
 		c.endOperation(m.op, err)
@@ -348,19 +372,14 @@ func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
 	for _, block := range m.Beaten {
 		for row := range block.All() {
 			mv := b.moves[user{block.Tag, row.Hash}]
-			if mv == nil || row.Moving || mv.restarts == maxRestarts {
+			if mv == nil || !mv.beatenByMapping(row) {
 				continue
 			}
-			if mine, status := c.dir.Find(block.Tag, row.Hash, c.clock.at(now)); status == directory.Live && mine.Moving && !sameMove(mine, mv.row) {
+			mine, status := c.dir.Find(block.Tag, row.Hash, c.clock.at(now))
+			if status == directory.Live && mine.Moving && !sameMove(mine, mv.row) {
 				continue
 			}
-			delete(b.moves, mv.user)
-			if len(b.moves) == 0 {
-				delete(ms.batches, b.id)
-			}
-			mv.restarts++
-			mv.batch = nil
-			c.supersede(now, mv, mv.row.Backend, row.Generation)
+			c.restartMove(now, mv, row.Generation)
 		}
 	}
 }

@@ -166,6 +166,45 @@ func TestMoveThatMeetsABetterRow(t *testing.T) {
 	}
 }
 
+// A move that began before this director knew of a mapping made elsewhere begins again above that.
+func TestMoveBesideALookupElsewhere(t *testing.T) {
+	w := started(t, 3)
+	d1, d2 := w.directors[0], w.directors[1]
+	const h = 5
+	holds := 0
+	w.lose = func(from, to *director, m wire.Message) bool {
+		hold, ok := m.(*wire.Hold)
+		if !ok || from != d1 || to != d2 {
+			return false
+		}
+		holds++
+		if holds > 1 {
+			return false
+		}
+		for _, b := range hold.Blocks {
+			for row := range b.All() {
+				row.Stamp, row.Backend, row.Moving = row.Stamp-1, testBackend(4), false
+				d1.silently(row)
+			}
+		}
+		return false
+	}
+	w.noGossip = true
+	if _, err := d1.do(Move{Hash: h, Backend: testBackend(3), Wait: true}); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	if holds != 2 {
+		t.Errorf("begun %d times, want 2", holds)
+	}
+	for _, d := range w.directors {
+		if m := d.live(h); m.Backend != testBackend(3) || m.Moving {
+			t.Errorf("%s has %+v, want %v", d.name, m, testBackend(3))
+		}
+	}
+	w.run(5 * time.Second)
+	w.wantRest()
+}
+
 // A move that meets a better row again and again gives up.
 func TestMoveGivesUp(t *testing.T) {
 	w := started(t, 2)
