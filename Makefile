@@ -45,7 +45,7 @@ fuzz: ## fuzz each target for FUZZTIME (5s)
 	@scripts/fuzz $(FUZZTIME)
 
 mutants: ## break PKG (./directory) in N (50) places drawn by SEED, print what its tests miss
-	@$(GO) run ./scripts/mutants -n $(N) -seed $(SEED) $(MUTANTS) $(PKG)
+	@$(GO) run ./scripts/mutants -equivalent scripts/mutants/equivalent.txt -n $(N) -seed $(SEED) $(MUTANTS) $(PKG)
 
 bench: ## run benchmarks into ./bench, compare with OLD=FILE; BENCH, BENCHTIME and COUNT choose
 	@mkdir -p bench

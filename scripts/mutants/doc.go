@@ -6,6 +6,9 @@
 // changed files as an overlay. All mutants are woven into one program, which is one of them when it
 // starts; so a mutant costs a run of the tests, and compiling it nothing.
 //
+// Mutants that no test can kill, because the program does the same with them, are listed with the
+// reason in equivalent.txt and do not count.
+//
 // It is a tool of our own because the known ones change operators only, and what tests miss most
 // often are statements and guards that nobody would miss; and because they compile each mutant,
 // which takes longer than the tests.

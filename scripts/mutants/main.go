@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,6 +43,8 @@ type options struct {
 	unseen  bool
 	verbose bool
 	dir     string // where the go command runs
+
+	equivalent string // file that lists mutants that no test can kill; "": none
 }
 
 // parse reads the command line and explains it on out where it is wrong.
@@ -63,6 +64,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	set.BoolVar(&o.list, "list", false, "print what is drawn, run nothing")
 	set.BoolVar(&o.unseen, "unseen", false, "run only those where no test comes, which takes no time")
 	set.BoolVar(&o.verbose, "v", false, "print killed mutants too, with the test")
+	set.StringVar(&o.equivalent, "equivalent", "", "`file` that lists mutants that no test can kill")
 	pattern := func(to **regexp.Regexp, name, usage string) {
 		set.Func(name, usage, func(s string) (err error) {
 			*to, err = regexp.Compile(s)
@@ -106,6 +108,13 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 		}
 		return nil
 	}
+	list, err := o.openEquivalents()
+	if err != nil {
+		return err
+	}
+	for _, entry := range o.gone(list, source) {
+		fmt.Fprintf(out, "%s lists what is not in the source any more: %s\n", o.equivalent, entry)
+	}
 	packages := []pkg{target}
 	for _, pattern := range o.also {
 		p, _, err := listPackage(ctx, o.dir, pattern)
@@ -136,6 +145,7 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 		if res, err = r.run(ctx, m); err != nil {
 			break // what is known is printed all the same
 		}
+		res.equivalent = list[o.listed(m)]
 		t.add(res)
 		o.printResult(out, res)
 	}
@@ -147,6 +157,12 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 
 func (o options) printResult(out io.Writer, r result) {
 	switch {
+	case r.equivalent != "" && r.verdict.survived():
+		if o.verbose {
+			o.printMutant(out, "equal   ", r.mutant, ": "+r.equivalent)
+		}
+	case r.equivalent != "":
+		o.printMutant(out, "killed  ", r.mutant, " though it is listed as equivalent, by "+r.test)
 	case r.verdict == unreached:
 		o.printMutant(out, "unseen  ", r.mutant, "")
 	case r.verdict == lives:
@@ -160,37 +176,37 @@ func (o options) printResult(out io.Writer, r result) {
 }
 
 func (o options) printMutant(out io.Writer, before string, m mutant, after string) {
-	name := m.file
-	if base, err := filepath.Abs(o.dir); err == nil {
-		if rel, err := filepath.Rel(base, name); err == nil {
-			name = rel
-		}
-	}
-	fmt.Fprintf(out, "%s%s:%d %s | %s%s\n", before, name, m.line, m.kind, m.code, after)
+	fmt.Fprintf(out, "%s%s:%d %s%s\n", before, o.relative(m.file), m.line, m.what(), after)
 }
 
 // tally counts verdicts.
-type tally struct{ run, unreached, timedOut, killed int }
+type tally struct{ run, unreached, timedOut, killed, equivalent int }
 
 func (t *tally) add(r result) {
 	t.run++
-	switch r.verdict {
-	case unreached:
+	switch {
+	case !r.verdict.survived():
+		t.killed++
+		if r.verdict == timedOut {
+			t.timedOut++
+		}
+	case r.equivalent != "":
+		t.equivalent++
+	case r.verdict == unreached:
 		t.unreached++
-	case timedOut:
-		t.timedOut++
-		t.killed++
-	case killed:
-		t.killed++
 	}
 }
 
 func (t *tally) print(out io.Writer) {
 	fmt.Fprintf(out, "%d run, %d killed (%d of them by the time limit), "+
 		"%d live (%d of them where no test comes)",
-		t.run, t.killed, t.timedOut, t.run-t.killed, t.unreached)
-	if t.run > 0 {
-		fmt.Fprintf(out, ": %.1f %% killed", 100*float64(t.killed)/float64(t.run))
+		t.run, t.killed, t.timedOut, t.run-t.equivalent-t.killed, t.unreached)
+	others := t.run - t.equivalent
+	if t.equivalent > 0 {
+		fmt.Fprintf(out, ", %d equivalent, of the others", t.equivalent)
+	}
+	if others > 0 {
+		fmt.Fprintf(out, ": %.1f %% killed", 100*float64(t.killed)/float64(others))
 	}
 	fmt.Fprintln(out)
 }

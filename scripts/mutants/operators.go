@@ -47,9 +47,20 @@ type mutant struct {
 	number int    // from 1, unique in the package
 	file   string // path as the compiler knows it
 	line   int    // from 1
+	fn     string // the function or Type.Method that it is in
 	kind   string
 	code   string // the first line of what is changed
+	turn   int    // from 1: which of the mutants that are alike but for the line
 	edits  []edit
+}
+
+// what says what is changed in the file, in words that hold when its lines move.
+func (m mutant) what() string {
+	text := fmt.Sprintf("%s: %s | %s", m.fn, m.kind, m.code)
+	if m.turn > 1 {
+		text += fmt.Sprintf(" (%d)", m.turn)
+	}
+	return text
 }
 
 // find appends the mutants of a parsed file in the order of their places.
@@ -59,6 +70,7 @@ func (s *source) find(file *sourceFile) {
 		// Constants at the top level are limits and intervals. One more or less of them is a matter
 		// of taste, which no test should fix.
 		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Body != nil {
+			f.name = functionName(fn)
 			f.function(fn.Type, fn.Body)
 		}
 	}
@@ -69,6 +81,29 @@ func (s *source) find(file *sourceFile) {
 type finder struct {
 	*source
 	file *sourceFile
+	name string // of the function
+}
+
+// functionName returns how mutants call a function or method.
+func functionName(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return fn.Name.Name
+	}
+	typ := fn.Recv.List[0].Type
+	for {
+		switch t := typ.(type) {
+		case *ast.StarExpr:
+			typ = t.X
+		case *ast.IndexExpr:
+			typ = t.X
+		case *ast.IndexListExpr:
+			typ = t.X
+		case *ast.Ident:
+			return t.Name + "." + fn.Name.Name
+		default:
+			return fn.Name.Name
+		}
+	}
 }
 
 func (f *finder) offset(p token.Pos) int { return f.fset.Position(p).Offset }
@@ -76,7 +111,8 @@ func (f *finder) offset(p token.Pos) int { return f.fset.Position(p).Offset }
 // add begins a mutant.
 func (f *finder) add(kind string, n ast.Node) *mutant {
 	f.mutants = append(f.mutants, mutant{
-		number: len(f.mutants) + 1, file: f.file.path, line: f.fset.Position(n.Pos()).Line, kind: kind,
+		number: len(f.mutants) + 1, file: f.file.path, line: f.fset.Position(n.Pos()).Line,
+		fn: f.name, kind: kind,
 	})
 	m := &f.mutants[len(f.mutants)-1]
 	f.show(m, n)

@@ -29,11 +29,16 @@ const (
 	timedOut
 )
 
+// survived tells whether no test failed.
+func (v verdict) survived() bool { return v == unreached || v == lives }
+
 // result is one mutant and what became of it.
 type result struct {
 	mutant
 	verdict verdict
 	test    string // the first test that failed; empty if that is not known
+
+	equivalent string // why no test can kill it; empty if it is not listed
 }
 
 // runner runs the tests of packages as one mutant at a time.
@@ -48,6 +53,7 @@ type testPackage struct {
 	pkg
 	binary  string
 	pattern string        // of the tests that are run
+	args    []string      // that the binary gets besides
 	slow    []string      // those of them that are run when the others have passed
 	limit   time.Duration // a run that takes longer has failed
 }
@@ -72,6 +78,7 @@ func newRunner(
 		if err := t.build(ctx, dir, overlay); err != nil {
 			return nil, err
 		}
+		t.setArgs(ctx)
 		began := time.Now()
 		v, _, out := t.run(ctx, 0)
 		if v != lives {
@@ -155,6 +162,15 @@ func (t *testPackage) build(ctx context.Context, dir, overlay string) error {
 	return nil
 }
 
+// setArgs finds out what else the binary understands. Rapid writes down what makes a property
+// fail and tries it first from then on: a mutant's failures must not be tried with the next one.
+func (t *testPackage) setArgs(ctx context.Context) {
+	usage, _ := exec.CommandContext(ctx, t.binary, "-help").CombinedOutput()
+	if bytes.Contains(usage, []byte("-rapid.nofailfile")) {
+		t.args = []string{"-rapid.nofailfile"}
+	}
+}
+
 var (
 	failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 	success = regexp.MustCompile(`(?m)^--- PASS: (\S+) \((.*)s\)$`)
@@ -175,7 +191,7 @@ func slowTests(out []byte) (slow []string) {
 func (t *testPackage) run(
 	ctx context.Context, number int, env ...string,
 ) (v verdict, test string, output []byte) {
-	args := []string{"-test.short", "-test.failfast", "-test.v", "-test.timeout", "0"}
+	args := append([]string{"-test.short", "-test.failfast", "-test.v", "-test.timeout", "0"}, t.args...)
 	env = append(env, fmt.Sprintf("%s=%d", chosenBy, number))
 	if len(t.slow) == 0 {
 		return t.start(ctx, env, append(args, "-test.run", t.pattern))

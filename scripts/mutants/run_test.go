@@ -113,16 +113,16 @@ func TestMutantsOfASample(t *testing.T) {
 			"./p, seed 1, mutants 0 to 4 of 4:",
 			"4 run, 1 killed (0 of them by the time limit), 3 live (2 of them where no test comes): " +
 				"25.0 % killed",
-			"killed  p/p.go:3 negate condition == -> != | n == 3 by TestCovered",
-			"lives   p/p.go:10 negate condition < -> >= | i < len(of)",
-			"unseen  p/p.go:5 negate condition == -> != | n == 4",
-			"unseen  p/p.go:7 negate condition == -> != | n == 5",
+			"killed  p/p.go:3 Covered: negate condition == -> != | n == 3 by TestCovered",
+			"lives   p/p.go:10 Sum: negate condition < -> >= | i < len(of)",
+			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
+			"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
 		}},
 		{"another package's tests too", []string{"-also", "./q", "-kinds", "== -> !=", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 3 of 3:",
 			"3 run, 2 killed (0 of them by the time limit), 1 live (1 of them where no test comes): " +
 				"66.7 % killed",
-			"unseen  p/p.go:5 negate condition == -> != | n == 4",
+			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
 		}},
 		{"some only, from one on", []string{"-n", "1", "-from", "2", "-places", "p.go:3", "./p"}, []string{
 			"./p, seed 1, mutants 2 to 3 of 3:",
@@ -133,26 +133,26 @@ func TestMutantsOfASample(t *testing.T) {
 			"./p, seed 1, mutants 0 to 3 of 3:",
 			"3 run, 0 killed (0 of them by the time limit), 3 live (3 of them where no test comes): " +
 				"0.0 % killed",
-			"unseen  p/p.go:3 negate condition == -> != | n == 3",
-			"unseen  p/p.go:5 negate condition == -> != | n == 4",
-			"unseen  p/p.go:7 negate condition == -> != | n == 5",
+			"unseen  p/p.go:3 Covered: negate condition == -> != | n == 3",
+			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
+			"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
 		}},
 		{"what no test reaches", []string{"-n", "0", "-unseen", "-kinds", "negate", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 2 of 4:",
 			"2 run, 0 killed (0 of them by the time limit), 2 live (2 of them where no test comes): " +
 				"0.0 % killed",
-			"unseen  p/p.go:5 negate condition == -> != | n == 4",
-			"unseen  p/p.go:7 negate condition == -> != | n == 5",
+			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
+			"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
 		}},
 		{"for a moment only", []string{"-for", "1ns", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 0 of 13:",
 			"0 run, 0 killed (0 of them by the time limit), 0 live (0 of them where no test comes)",
 		}},
 		{"a list of all", []string{"-list", "-n", "0", "-places", "p.go:1[01]", "./p"}, []string{
-			"p/p.go:10 boundary < -> <= | i < len(of)",
-			"p/p.go:10 change constant 0 -> 1 | for i := 0; i < len(of); i++ {",
-			"p/p.go:10 negate condition < -> >= | i < len(of)",
-			"p/p.go:11 drop assignment | sum += of[i]",
+			"p/p.go:10 Sum: boundary < -> <= | i < len(of)",
+			"p/p.go:10 Sum: change constant 0 -> 1 | for i := 0; i < len(of); i++ {",
+			"p/p.go:10 Sum: negate condition < -> >= | i < len(of)",
+			"p/p.go:11 Sum: drop assignment | sum += of[i]",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,6 +168,67 @@ func TestMutantsOfASample(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(dir, "p/p.go"))
 	if err != nil || string(after) != sample["p/p.go"] {
 		t.Errorf("the source was touched: %v\n%s", err, after)
+	}
+}
+
+// Mutants are told apart by the function or method that they are in, and by their turn in it.
+func TestNamesOfMutants(t *testing.T) {
+	dir := writeSample(t, "p/p.go", `package p
+
+type T[K comparable] struct{ at K }
+
+func (t *T[K]) Set(v K) { t.at = v; t.at = v }
+
+type U[K, V comparable] struct{ at V }
+
+func (u U[K, V]) Is(v V) bool { return u.at == v }
+
+type W int
+
+func (w W) Double() W { w += w; return w }
+
+func Covered(n int) bool { return n == 3 }
+
+func Sum([]int) int { return 0 }
+`)
+	got, err := output(t, dir, "-list", "-n", "0", "-kinds", "drop|negate", "./p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"p/p.go:13 W.Double: drop assignment | w += w",
+		"p/p.go:15 Covered: negate condition == -> != | n == 3",
+		"p/p.go:5 T.Set: drop assignment | t.at = v",
+		"p/p.go:5 T.Set: drop assignment | t.at = v (2)",
+		"p/p.go:9 U.Is: negate condition == -> != | u.at == v",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("mutants (-want +got):\n%s", d)
+	}
+}
+
+// What rapid finds out about a mutant is not written down.
+func TestRapidWritesNothing(t *testing.T) {
+	dir := writeSample(t, "p/p_test.go", `package p
+
+import (
+	"flag"
+	"testing"
+)
+
+var quiet = flag.Bool("rapid.nofailfile", false, "do not write fail files on test failures")
+
+func TestCovered(t *testing.T) {
+	if !*quiet || !Covered(3) {
+		t.Error("3 is not covered")
+	}
+}
+`)
+	got, err := output(t, dir, "-places", "p.go:3", "-kinds", "negate", "./p")
+	want := []string{"./p, seed 1, mutants 0 to 1 of 1:", "1 run, 1 killed " +
+		"(0 of them by the time limit), 0 live (0 of them where no test comes): 100.0 % killed"}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("output (-want +got):\n%s%v", d, err)
 	}
 }
 

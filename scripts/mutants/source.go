@@ -109,7 +109,19 @@ func read(p pkg, deps map[string]string) (*source, error) {
 		f.imports = s.importsOf(f.syntax)
 		s.find(f)
 	}
+	s.number()
 	return s, nil
+}
+
+// number gives mutants that are alike their turns, in the order of their places.
+func (s *source) number() {
+	turns := make(map[string]int)
+	for i := range s.mutants {
+		m := &s.mutants[i]
+		alike := m.file + " " + m.what()
+		turns[alike]++
+		m.turn = turns[alike]
+	}
 }
 
 // importsOf returns by which names a file uses what it imports.
