@@ -47,6 +47,7 @@ func coreCounters() []coreCounter {
 		{"director_mesh_values_dropped_total", dropped, "table_full", func(c *replica.Counters) uint64 { return c.RefusedTableRows }},
 		{"director_mesh_messages_ignored_total", ignored, "other_time", func(c *replica.Counters) uint64 { return c.OtherTime }},
 		{"director_mesh_messages_ignored_total", ignored, "unexpected", func(c *replica.Counters) uint64 { return c.Unexpected }},
+		{"director_mesh_messages_ignored_total", ignored, "unknown_kind", func(c *replica.Counters) uint64 { return c.UnknownKinds }},
 		{"director_mesh_messages_ignored_total", ignored, "repeated_delta", func(c *replica.Counters) uint64 { return c.RepeatedDeltas }},
 		{"director_mesh_messages_ignored_total", ignored, "unknown_delta", func(c *replica.Counters) uint64 { return c.UnknownDeltas }},
 		{"director_mesh_messages_ignored_total", ignored, "unproven_state", func(c *replica.Counters) uint64 { return c.UnprovenStates }},

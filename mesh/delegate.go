@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+	"github.com/rs/zerolog"
 
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
@@ -69,6 +70,10 @@ func (d delegate) LocalState(bool) []byte {
 func (d delegate) MergeRemoteState(b []byte, _ bool) {
 	n := d.n
 	m, err := wire.Decode(b)
+	if errors.Is(err, wire.ErrUnknownKind) {
+		n.skipUnknown("", err)
+		return
+	}
 	if err != nil {
 		n.dropUndecodable(err)
 		n.limited("undecodable state").Error().Err(err).Msg("push/pull state does not decode")
@@ -87,6 +92,18 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 	if err != nil {
 		n.log.Debug().Err(err).Str("peer", s.Hello.From.Name).Msg("push/pull state refused")
 	}
+}
+
+// skipUnknown counts a message of a kind that this release does not know, and writes about it now
+// and then. peer is the one who sent it; empty: that is not known.
+func (n *Node) skipUnknown(peer string, err error) {
+	n.metrics.drop(dropUnknownKind)
+	named := func(e *zerolog.Event) {
+		if peer != "" {
+			e.Str("peer", peer)
+		}
+	}
+	n.limited("unknown kind " + peer).Warn().Func(named).Err(err).Msg("message of an unknown kind skipped; is a peer newer than this director?")
 }
 
 // dropUndecodable counts a message that does not decode.
@@ -187,7 +204,11 @@ func (n *Node) handleDeltas() {
 func (n *Node) handleDelta(b []byte) {
 	m, err := wire.Decode(b)
 	delta, ok := m.(*wire.Delta)
-	if err != nil || !ok {
+	switch {
+	case errors.Is(err, wire.ErrUnknownKind):
+		n.skipUnknown("", err)
+		return
+	case err != nil || !ok:
 		n.dropUndecodable(err)
 		n.limited("undecodable delta").Warn().Err(err).Msg("gossiped message does not decode")
 		return

@@ -13,6 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/wire"
 )
 
 func counted(t *testing.T, c prometheus.Counter) float64 {
@@ -41,7 +42,9 @@ func TestGossipLimit(t *testing.T) {
 			time.Sleep(10 * time.Second) // memberlist's own gossip goes first
 			for excess, want := range []bool{true, false} {
 				before := counted(t, two.metrics.drops[dropUndecodable])
-				one.gossip.own.QueueBroadcast(broadcast(make([]byte, one.gossip.limit+excess)))
+				undecodable := make([]byte, one.gossip.limit+excess)
+				undecodable[0] = byte(wire.KindDelta)
+				one.gossip.own.QueueBroadcast(broadcast(undecodable))
 				time.Sleep(10 * time.Second)
 				if got := counted(t, two.metrics.drops[dropUndecodable]) > before; got != want {
 					t.Errorf("with %d keys, %d bytes over the limit: arrived %v, want %v", len(keys), excess, got, want)

@@ -43,7 +43,7 @@ func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 	// Who dials us can be dialled: memberlist may learn of it later, or never where only UDP is
 	// filtered.
 	n.ensureLink(hello.From.Name, hello.From.Addr, hello.From.Boot, true)
-	err = n.receive(s, id)
+	err = n.receive(s, id, hello.From.Name)
 	n.log.Debug().Str("peer", hello.From.Name).Err(err).Msg("incoming stream ended")
 	n.input(func(c *replica.Core, now time.Duration) {
 		delete(n.in, id)
@@ -104,8 +104,9 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	return s, id, hello, conn.SetDeadline(time.Time{})
 }
 
-// receive gives the core one message after another until the stream ends, and returns why it did.
-func (n *Node) receive(s *secureStream, id uint64) error {
+// receive gives the core one message of a peer after another until the stream ends, and returns why
+// it did.
+func (n *Node) receive(s *secureStream, id uint64, peer string) error {
 	var buf []byte
 	var deadline time.Time
 	for {
@@ -127,8 +128,7 @@ func (n *Node) receive(s *secureStream, id uint64) error {
 		m, err := wire.Decode(frame)
 		switch {
 		case errors.Is(err, wire.ErrUnknownKind):
-			n.metrics.drop(dropUnknownKind)
-			n.limited("unknown kind").Warn().Err(err).Msg("message of an unknown kind skipped; is a peer newer than this director?")
+			n.skipUnknown(peer, err)
 		case err != nil:
 			n.dropUndecodable(err)
 			n.limited("undecodable").Error().Err(err).Msg("message does not decode, closing the stream")

@@ -1,11 +1,15 @@
 package mesh
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/netsim"
@@ -59,7 +63,7 @@ func TestSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unknown := append([]byte{255}, beat[1:]...)
+	unknown := append([]byte{byte(wire.FirstLaterLog) - 1}, beat[1:]...)
 	for _, test := range []struct {
 		name    string
 		say     []byte
@@ -104,6 +108,28 @@ func TestSession(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUnknownKindsOutsideStreams: a gossiped message and a state of a kind that only a later
+// release knows are counted as such, and told of once.
+func TestUnknownKindsOutsideStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) { cfg.Log = zerolog.New(&log) })
+		unknown := []byte{byte(wire.FirstLaterLog) - 1, 1, 0x90}
+		delegate{n}.MergeRemoteState(unknown, false)
+		delegate{n}.NotifyMsg(unknown)
+		synctest.Wait()
+		if got := counted(t, n.metrics.drops[dropUnknownKind]); got != 2 {
+			t.Errorf("%g messages of an unknown kind are counted, want 2", got)
+		}
+		if got := counted(t, n.metrics.drops[dropUndecodable]); got != 0 {
+			t.Errorf("%g messages count as undecodable", got)
+		}
+		if got := strings.Count(log.String(), "message of an unknown kind skipped"); got != 1 {
+			t.Errorf("%d lines about unknown kinds, want 1, in:\n%s", got, &log)
+		}
+	})
 }
 
 // TestSecondSession checks that a peer's new stream ends its older one.

@@ -343,6 +343,8 @@ func (c *Core) takePart(now time.Duration, log *peerLog, m *wire.LogPart) {
 		case *wire.Hold:
 			c.mergeRows(now, e.Blocks, nil)
 			c.runAllBy(e.Blocks, log.id)
+		case *wire.Unknown:
+			c.gotUnknown(log.id.name, e)
 		}
 	}
 	c.gained(log, spans{}.add(m.From, to))

@@ -129,6 +129,8 @@ func logSize(m wire.Message) int {
 		size += bytesPerLogRow * rowCount(m.Blocks)
 	case *wire.Table:
 		size += bytesPerTableRow * (len(m.Change.Backends) + len(m.Change.Directors))
+	case *wire.Unknown:
+		size += len(m.Fields)
 	}
 	return size
 }
@@ -161,4 +163,12 @@ func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 	c.observe(now, m.Stamp)
 	c.late.note(c.clock.at(now), m.Blocks)
 	c.mergeRows(now, m.Blocks, nil)
+}
+
+// gotUnknown takes note of a message of a log that only a later release understands. It has its
+// place in the log, so it opens no gap, and is kept for others that may understand it.
+func (c *Core) gotUnknown(writer string, m *wire.Unknown) {
+	c.counters.UnknownKinds++
+	c.logf(LogWarn, "message of an unknown kind in a director's log skipped; is that director newer?",
+		Field{"director", writer}, Field{"kind", m.Number.String()})
 }

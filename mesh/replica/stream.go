@@ -299,6 +299,8 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 		c.takeRows(now, m)
 	case *wire.Hold:
 		c.gotHold(now, p, m)
+	case *wire.Unknown:
+		c.gotUnknown(p.name, m)
 	case *wire.Held:
 		c.moves.gotHeld(c, now, p, m)
 	case *wire.Kicked:

@@ -53,6 +53,7 @@ type director struct {
 	left    int                                      // sessions that the kicker cannot end
 	blind   bool                                     // there is no kicker
 	wall    func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
+	dialect func(encoded []byte) []byte              // how its release writes messages; nil: as this one
 }
 
 type mail struct {
@@ -193,8 +194,8 @@ func (w *world) pushPull() {
 		if a == b || !w.open(a, b) || !w.open(b, a) {
 			continue
 		}
-		theirs := reread(w.t, b.core.LocalState(w.now)).(*wire.State)
-		ours := reread(w.t, a.core.LocalState(w.now)).(*wire.State)
+		theirs := b.says(b.core.LocalState(w.now)).(*wire.State)
+		ours := a.says(a.core.LocalState(w.now)).(*wire.State)
 		_ = b.core.MergeState(w.now, ours) // refusals are among what the tests try
 		_ = a.core.MergeState(w.now, theirs)
 	}
@@ -208,14 +209,14 @@ func (w *world) dial() {
 				continue
 			}
 			to := Dial{Name: b.name, Addr: b.core.cfg.Addr}
-			reply, session, err := b.core.Accept(w.now, a.core.Hello(w.now, to))
+			reply, session, err := b.core.Accept(w.now, a.says(a.core.Hello(w.now, to)).(*wire.Hello))
 			if err != nil {
 				a.core.Refused(w.now, b.core.Refusal(w.now, err))
 				continue
 			}
 			b.sessions[a.name] = session
 			b.inbox = slices.DeleteFunc(b.inbox, func(m mail) bool { return b.core.sessions[m.session] == nil })
-			if err := a.core.Opened(w.now, to, reply); err != nil {
+			if err := a.core.Opened(w.now, to, b.says(reply).(*wire.Hello)); err != nil {
 				w.t.Logf("%s: %v", a.name, err)
 			}
 		}
@@ -255,7 +256,7 @@ func (d *director) carryOut() bool {
 				to := d.w.named(name)
 				if d.w.open(d, to) && (d.w.filter == nil || d.w.filter(to, e.Message)) &&
 					(d.w.lose == nil || !d.w.lose(d, to, e.Message)) {
-					to.inbox = append(to.inbox, mail{to.sessions[d.name], reread(d.w.t, e.Message)})
+					to.inbox = append(to.inbox, mail{to.sessions[d.name], d.says(e.Message)})
 				}
 			}
 		case Gossip:
@@ -306,11 +307,22 @@ func (d *director) carryOut() bool {
 	return len(effects) > 0
 }
 
-// reread passes a message through the codec, as the network does.
-func reread(t *testing.T, m wire.Message) wire.Message {
+// says passes a message of this director through the codec, as the network does.
+func (d *director) says(m wire.Message) wire.Message {
+	if d.dialect == nil {
+		return reread(d.w.t, m)
+	}
+	return reread(d.w.t, m, d.dialect)
+}
+
+// reread passes a message through the codec, and its encoding through what changes it on the way.
+func reread(t *testing.T, m wire.Message, changes ...func(encoded []byte) []byte) wire.Message {
 	b, err := wire.Encode(m)
 	if err != nil {
 		t.Fatalf("encode %T: %v", m, err)
+	}
+	for _, change := range changes {
+		b = change(b)
 	}
 	m, err = wire.Decode(b)
 	if err != nil {
@@ -369,7 +381,7 @@ func (d *director) do(op Operation) (Outcome, error) {
 
 // hears lets a director take a message of a peer, as if it came by the peer's stream.
 func (d *director) hears(from *director, m wire.Message) {
-	d.core.Receive(d.w.now, d.sessions[from.name], reread(d.w.t, m))
+	d.core.Receive(d.w.now, d.sessions[from.name], from.says(m))
 }
 
 // breakStream ends the stream from one director to another; it is dialled again at the next step.

@@ -44,7 +44,8 @@ const (
 var ErrTooMany = errors.New("too many")
 
 // ErrUnknownKind is returned for a message of a kind that this release does
-// not know. It is no sign of a broken peer: count it and read on.
+// not know, unless it is of a log: that one is Unknown. It is no sign of a
+// broken peer: count it and read on.
 var ErrUnknownKind = errors.New("unknown kind of message")
 
 const (

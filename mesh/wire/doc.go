@@ -12,8 +12,10 @@
 // only append fields: to a message, and to any array inside it that stands for
 // a struct. Decode skips what is appended, whatever the version byte says, so
 // that directors of different releases understand each other while a mesh is
-// upgraded. A kind that Decode does not know gives ErrUnknownKind, which callers
-// count and skip.
+// upgraded. A field that was appended after version 1 is not written where it
+// and all after it are zero, and is zero where it is missing. A kind that Decode
+// does not know gives ErrUnknownKind, which callers count and skip; one of a
+// log gives an Unknown, which takes its place in the log.
 //
 // Mappings travel in Blocks: the rows of one tag, column by column, each column
 // as narrow as its values allow.

@@ -17,6 +17,7 @@ func FuzzDecode(f *testing.F) {
 	for _, m := range wiretest.Samples() {
 		f.Add(encode(f, m))
 	}
+	f.Add(encode(f, later(7)))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		m, err := wire.Decode(in)
 		if err != nil {

@@ -109,13 +109,11 @@ func (m *LogPart) decode(r *reader) {
 func decodeEntry(r *reader) Message {
 	extra := r.fields("entry", 2)
 	kind := Kind(r.uint("entry kind", math.MaxUint8))
-	switch kind {
-	case KindTable, KindRows, KindHold:
-	default:
+	m := newMessage(kind)
+	if _, logged := LogSeq(m); !logged {
 		r.fail("entry", "a %s message is no message of a log", kind)
 		return nil
 	}
-	m := newMessage(kind)
 	m.decode(r)
 	r.end("entry", extra)
 	return m

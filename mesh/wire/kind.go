@@ -46,7 +46,8 @@ func (k Kind) String() string {
 	return "kind_" + strconv.Itoa(int(k))
 }
 
-// newMessage returns an empty message of the kind, nil if it is not known.
+// newMessage returns an empty message of the kind, an Unknown for a later kind of a log, and nil
+// for any other kind that is not known.
 func newMessage(k Kind) body {
 	switch k {
 	case KindHello:
@@ -113,9 +114,11 @@ func newMessage(k Kind) body {
 		return new(Waiting)
 	case KindMeeting:
 		return new(Meeting)
-	default:
-		return nil
 	}
+	if k >= FirstLaterLog {
+		return &Unknown{Number: k}
+	}
+	return nil
 }
 
 // The kind of each message.

@@ -12,6 +12,8 @@ func LogSeq(m Message) (uint64, bool) {
 		return m.Seq, true
 	case *Hold:
 		return m.Seq, true
+	case *Unknown:
+		return m.Seq, true
 	default:
 		return 0, false
 	}
@@ -26,6 +28,8 @@ func SetSeq(m Message, seq uint64) {
 	case *Rows:
 		m.Seq = seq
 	case *Hold:
+		m.Seq = seq
+	case *Unknown:
 		m.Seq = seq
 	default:
 		panic(fmt.Sprintf("wire: a %s message has no place in a log", m.Kind()))

@@ -17,7 +17,8 @@ type Message interface {
 type Kind uint8
 
 // The kinds of message. Log messages carry a Seq: they are part of their sender's log, which every
-// peer gets in the same order.
+// peer gets in the same order. A kind that is added to the log is FirstLaterLog or above; another
+// one is below.
 const (
 	KindHello           Kind = 1
 	KindRefuse          Kind = 2
@@ -339,7 +340,7 @@ type LogPart struct {
 	Boot    uint64
 	From    uint64
 	Short   bool
-	Entries []Message // Table, Rows and Hold
+	Entries []Message // Table, Rows, Hold and Unknown
 }
 
 // Leaving says that the sender leaves in good order.

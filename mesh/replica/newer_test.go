@@ -1,0 +1,137 @@
+package replica
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// newer writes a message as a later release may: with another version and one more field. All
+// messages have few enough fields for the shortest head of an array.
+func newer(encoded []byte) []byte {
+	const version, head, mostFields = 1, 2, 0x9e
+	if encoded[head] > mostFields {
+		panic("newer: a message has too many fields")
+	}
+	later := append(slices.Clone(encoded), "\xa5later"...)
+	later[version]++
+	later[head]++
+	return later
+}
+
+// writesLater lets a director write a message into its log that only a later release understands.
+func (d *director) writesLater() {
+	leave := d.core.enter(d.w.now)
+	d.core.write(d.w.now, &wire.Unknown{Number: 200, Later: 1, Fields: []byte{7}})
+	leave()
+}
+
+// later counts the messages of a later release that a director keeps of a peer's log.
+func (d *director) later(of logID) (count int) {
+	for _, e := range d.core.logs.byID[of].tail {
+		if _, unknown := e.msg.(*wire.Unknown); unknown {
+			count++
+		}
+	}
+	return count
+}
+
+// agree checks that all directors that run hold the same, and that no log of them has a gap.
+func (w *world) agree(users []ring.UserHash) {
+	w.t.Helper()
+	w.until("all synced", 10*time.Second, w.allSynced)
+	var first *director
+	for _, d := range w.directors {
+		switch {
+		case d.stopped:
+			continue
+		case first == nil:
+			first = d
+		}
+		for _, p := range d.core.peers {
+			if p.live && p.gap {
+				w.t.Errorf("%s has a gap in the log of %s", d.name, p.name)
+			}
+		}
+		want, got := first.core.table.Snapshot(), d.core.table.Snapshot()
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
+			w.t.Errorf("the tables of %s and %s differ (-%s +%s):\n%s", first.name, d.name, first.name, d.name, diff)
+		}
+		for _, h := range users {
+			want, _ := first.dir.Find("", h, first.core.MeshTime(w.now))
+			if got, status := d.dir.Find("", h, d.core.MeshTime(w.now)); got != want || status != directory.Live {
+				w.t.Errorf("%s has %+v (%v), %s %+v", d.name, got, status, first.name, want)
+			}
+		}
+	}
+}
+
+// TestOneReleaseApart runs a mesh in which d2 is of a later release: its messages have one more
+// field, and its log has one more kind. The others understand the rest, and pass on what they do
+// not understand.
+func TestOneReleaseApart(t *testing.T) {
+	w := newWorld(t)
+	d1, d2, d3 := w.start("d1"), w.start("d2"), w.start("d3")
+	d2.dialect = newer
+	w.until("all synced", 10*time.Second, w.allSynced)
+	var users []ring.UserHash
+	login := func(directors ...*director) {
+		for _, d := range directors {
+			h := ring.UserHash(len(users)+1) * 0x01234567
+			d.must(h)
+			users = append(users, h)
+		}
+	}
+	for i, d := range []*director{d1, d2, d3} {
+		d2.writesLater()
+		login(d1, d2, d3)
+		if _, err := d.do(UpdateBackend{Addr: testBackend(i + 1), VHosts: 50 + i}); err != nil {
+			t.Errorf("update at %s: %v", d.name, err)
+		}
+		d2.writesLater()
+		h := users[len(users)-1-i]
+		if _, err := d.do(Move{Hash: h, Backend: another(d.must(h))}); err != nil {
+			t.Errorf("move at %s: %v", d.name, err)
+		}
+		w.run(4 * time.Second)
+		w.agree(users)
+	}
+	gaps := d1.core.counters.Gaps + d3.core.counters.Gaps
+	if gaps > 0 || d1.core.counters.UnknownKinds != 6 || d3.core.counters.UnknownKinds != 6 {
+		t.Errorf("d1 counts %+v, d3 %+v; want no gap, and 6 unknown messages each", d1.core.counters, d3.core.counters)
+	}
+	told := func(l Log) bool { return strings.Contains(l.Text, "unknown kind") }
+	if !slices.ContainsFunc(d1.logs, told) {
+		t.Errorf("d1 says nothing of unknown kinds: %+v", d1.logs)
+	}
+
+	of := d3.core.peers[d2.name].log.id
+	w.split([]*director{d2}, []*director{d3})
+	w.run(100 * time.Millisecond)
+	had := d3.later(of)
+	d2.writesLater()
+	login(d2)
+	d2.writesLater()
+	w.run(100 * time.Millisecond)
+	d2.crash()
+	w.run(failAfter + 2*time.Second)
+	w.agree(users)
+	if got := d3.later(of) - had; got != 2 || d3.core.counters.UnknownKinds != 8 {
+		t.Errorf("d3 has got %d messages of a later release from d1, want 2; it counts %+v", got, d3.core.counters)
+	}
+	w.heal()
+	d2.boots(false)
+	w.agree(users)
+	login(d1, d2, d3)
+	w.run(time.Second)
+	w.agree(users)
+}
