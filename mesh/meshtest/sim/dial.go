@@ -185,13 +185,17 @@ func (d *director) refused(a *attempt, p *director, r *wire.Refuse) {
 // opened takes the answer of one that does.
 func (d *director) opened(a *attempt, s *stream, reply *wire.Hello) {
 	w, p := d.w, s.to
-	old := d.out[p.index]
-	if a.ended || s.broken || old != nil && old.toLife == s.toLife {
-		s.broken = true
+	switch {
+	case a.ended:
+		s.breakNow("nobody waits for it any more")
+		return
+	case s.broken: // by a newer one
+		a.end(0, errClosed)
 		return
 	}
 	a.ended = true
-	if old != nil { // to an earlier life, whose end is not known yet
+	old := d.out[p.index]
+	if old != nil && old.toLife != s.toLife { // to an earlier life, whose end is not known yet
 		old.broken = true
 		d.core.OutClosed(d.now(), old.toName, errBroken)
 	}
@@ -201,6 +205,9 @@ func (d *director) opened(a *attempt, s *stream, reply *wire.Hello) {
 	if err := d.core.Opened(d.now(), a.l.to, reply); err != nil {
 		s.breakNow(err.Error())
 		return
+	}
+	if old != nil && !old.broken { // another attempt came to the same director
+		old.breakNow("replaced by a newer one")
 	}
 	d.contact(replica.Dial{Name: reply.From.Name, Addr: reply.From.Addr, Trust: replica.Proven}, false)
 	w.tracef("%s: stream to %s is up", d.name, p.name)

@@ -59,6 +59,15 @@ type Result struct {
 
 // Run carries a schedule out and judges it. The trace may be nil.
 func Run(s Schedule, trace *Trace) Result {
+	w := newWorld(s, trace)
+	w.until(s.End)
+	w.now = s.End
+	w.record(w.finalState())
+	return w.result()
+}
+
+// newWorld plans a run.
+func newWorld(s Schedule, trace *Trace) *world {
 	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), byName: make(map[string]*director), trace: trace}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, kickers %+v, clocks %+v, cold start: %v, hook: %v",
 		s.Directors, len(s.Users), s.Expire, s.KickDelay, s.Backends, s.Network, s.Kickers, s.Clocks, s.ColdStart, s.Hook)
@@ -73,18 +82,17 @@ func Run(s Schedule, trace *Trace) Result {
 	w.demands.begin(w)
 	w.tellMeshTimes()
 	w.observeRest()
-	for len(w.queue.events) > 0 {
+	return w
+}
+
+// until lets time pass.
+func (w *world) until(end time.Duration) {
+	for len(w.queue.events) > 0 && w.queue.events[0].at <= end {
 		e := w.queue.pop()
-		if e.at > s.End {
-			break
-		}
 		w.now = e.at
 		e.do()
 		w.watch()
 	}
-	w.now = s.End
-	w.record(w.finalState())
-	return w.result()
 }
 
 // pairs makes a value for each direction between directors.
