@@ -43,9 +43,11 @@ func (w *world) tellMeshTimes() {
 // judged gives a history to the checker. What was before a moment at which nobody lived is
 // forgotten, as nothing is kept on disk: from there on it is a new mesh.
 func (w *world) judged(rules check.Rules, history []check.Event) (breaches []check.Breach) {
-	for i, part := range meshesOf(history) {
+	parts := meshesOf(history)
+	for i, part := range parts {
 		if i > 0 {
-			rules.Founding = part[0].When() + coldStart
+			before := parts[i-1]
+			rules.Founding = max(before[len(before)-1].When(), firstStart(part)) + coldStart
 		}
 		c := check.New(rules)
 		if w.trace != nil {
@@ -59,26 +61,6 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 	}
 	return breaches
 }
-
-// meshesOf cuts a history where nobody lived any more.
-func meshesOf(history []check.Event) (parts [][]check.Event) {
-	alive, begin := make(map[string]bool), 0
-	for i, e := range history {
-		switch e := e.(type) {
-		case check.Start:
-			if len(alive) == 0 && i > begin && slices.ContainsFunc(history[begin:i], isStart) {
-				parts = append(parts, history[begin:i])
-				begin = i
-			}
-			alive[e.Director] = true
-		case check.Stop:
-			delete(alive, e.Director)
-		}
-	}
-	return append(parts, history[begin:])
-}
-
-func isStart(e check.Event) bool { _, ok := e.(check.Start); return ok }
 
 func (w *world) rules(backends []ring.Backend) check.Rules {
 	rules := check.Rules{
