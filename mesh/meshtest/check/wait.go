@@ -97,14 +97,17 @@ func (c *Checker) answered(e Answer) {
 // judgeFailure demands that a lookup does not fail while there is a usable backend and somebody who
 // could answer: its director, or one that this was in touch with all the time, was synced (G4: a
 // wait "ends in an answer or a clear temporary failure"). That a move holds the user is no reason,
-// because every director releases it before a waiter gives up (brief, §5).
+// because every director releases it before a waiter gives up (brief, §5); but the mapping may come
+// to its end right after that.
 func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 	found, any := c.table.placesOf(l.user, l.at, t, c.near(t, l.director))
 	if any || slices.Contains(found, netip.Addr{}) || !c.contacts.directors[l.director].rooted {
 		return
 	}
-	if c.rules.holdWithin() >= waitLimit && c.beingMoved(c.user(l.user), l.at, l.director) {
-		return
+	s, end := c.user(l.user), *l
+	end.at = t
+	if c.beingMoved(s, l.at, l.director) && (c.rules.holdWithin() >= waitLimit || c.mayEnd(s, &end, found)) {
+		return // held first, and then in the last seconds of a mapping that began with the move
 	}
 	for i, d := range c.contacts.directors {
 		if d.synced && d.since <= l.at && c.contacts.undisturbed(i, l.director, l.at) {

@@ -91,7 +91,16 @@ func TestFailures(t *testing.T) {
 		id := s.ask("d2", calm+sec(0.01), alice)
 		s.add(Answer{At(calm + sec(30.01)), id, netip.Addr{}, true})
 	}
+	// held is a lookup of a user who is moved meanwhile.
+	held := func(s *story, to netip.Addr) {
+		s.order("d1", calm, calm+sec(0.05), Op{Kind: OpMove, User: alice, Backend: to})
+		id := s.ask("d2", calm+sec(0.1), alice)
+		s.add(Answer{At(calm + sec(30.1)), id, netip.Addr{}, true})
+	}
 	testStories(t, []tale{
+		{"a failure when the mapping that a move made may end", func(s *story) { held(s, b2) }, "", ""},
+		{"a failure after a move to where the user hashes", func(s *story) { held(s, b1) },
+			"G4", "d2 failed a lookup"},
 		{"a failure although all is well", fails, "G4", "d2 failed a lookup"},
 		{"a failure while others could answer", func(s *story) {
 			s.silent["d2"] = true
