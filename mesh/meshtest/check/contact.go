@@ -77,6 +77,7 @@ type link struct {
 	separated time.Duration // when this receiver, as the one who answers, was last cut off from the other
 	gone      time.Duration // since when the receiver is cut off from the other; forever if it is not
 	touch     time.Duration // since when frames have flowed both ways; forever if they do not
+	astray    time.Duration // since when the two, both synced, have gone by different clocks; forever if they do not
 }
 
 // contacts knows who lives and who can reach whom.
@@ -132,7 +133,7 @@ func (c *contacts) of(name string) int {
 func freshLink() link {
 	return link{
 		sent: never, sentAt: never, before: never, resumed: never, whole: never, echo: never,
-		woke: never, separated: never, gone: forever, touch: forever,
+		woke: never, separated: never, gone: forever, touch: forever, astray: forever,
 	}
 }
 

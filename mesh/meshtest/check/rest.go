@@ -88,25 +88,39 @@ func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
 	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) && c.together() > t-contactAgain
 }
 
+// astrayFor is for how long two clocks may differ: until each of the two has heard a beat of the
+// other one after their first contact, or after a step.
+const astrayFor = time.Second
+
 // judgeMeshTimes demands that synced directors that are in touch go by one clock.
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
 	for i, a := range c.contacts.directors {
-		if _, told := e.Ahead[a.name]; !told || !a.synced || a.untold != forever {
-			continue
-		}
 		for j, b := range c.contacts.directors[:i] {
-			if _, told := e.Ahead[b.name]; !told || !b.synced || b.untold != forever ||
-				c.contacts.separated(t, i, j) || c.contacts.separated(t, j, i) ||
-				c.contacts.meetingAgain(t, i, j) || !c.contacts.toldOfThaw(i, j) || !c.contacts.toldOfThaw(j, i) {
-				continue
-			}
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()
-			if apart > c.rules.clocksWithin() && !a.astray {
+			l := &c.contacts.links[i][j]
+			switch {
+			case apart <= c.rules.clocksWithin() || !c.oneClock(e, i, j):
+				l.astray = forever
+			case l.astray == forever:
+				l.astray = t
+			case t-l.astray >= astrayFor && !a.astray:
 				a.astray = true
 				c.breach(t, "G2", User{}, "the mesh times of %s and %s, both synced and in touch, are %v apart",
 					b.name, a.name, apart)
 			}
 		}
 	}
+}
+
+// oneClock reports whether two directors must go by one clock.
+func (c *Checker) oneClock(e MeshTimes, i, j int) bool {
+	told := func(i int) bool {
+		d := c.contacts.directors[i]
+		_, told := e.Ahead[d.name]
+		return told && d.synced && d.untold == forever
+	}
+	t := e.When()
+	return told(i) && told(j) && !c.contacts.separated(t, i, j) && !c.contacts.separated(t, j, i) &&
+		!c.contacts.meetingAgain(t, i, j) && c.contacts.toldOfThaw(i, j) && c.contacts.toldOfThaw(j, i)
 }

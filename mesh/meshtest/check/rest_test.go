@@ -14,10 +14,13 @@ func TestRest(t *testing.T) {
 		s.add(Synced{At(calm + sec(until)), "d2", true, "", 0})
 		s.login("d1", calm+sec(next), alice, b1)
 	}
-	apart := func(s *story, at time.Duration, by time.Duration) {
+	apartFor := func(s *story, at, length, by time.Duration) {
 		ahead := map[string]time.Duration{"d1": time.Hour, "d2": time.Hour, "d3": time.Hour + by}
-		s.add(MeshTimes{At(at), ahead})
+		for past := time.Duration(0); past <= length; past += sec(0.5) {
+			s.add(MeshTimes{At(at + past), ahead})
+		}
 	}
+	apart := func(s *story, at, by time.Duration) { apartFor(s, at, astrayFor, by) }
 	testStories(t, []tale{
 		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},
 		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4", "d2 has not been synced since 16s"},
@@ -36,6 +39,11 @@ func TestRest(t *testing.T) {
 
 		{"one clock", func(s *story) { apart(s, calm, sec(0.99)) }, "", ""},
 		{"two clocks", func(s *story) { apart(s, calm, sec(1.01)) }, "G2", "d1 and d3"},
+		{"two clocks until they have heard of each other", func(s *story) {
+			apartFor(s, calm, sec(0.5), sec(1.01))
+			apartFor(s, calm+sec(1), 0, 0)
+			apartFor(s, calm+sec(1.5), sec(0.5), sec(1.01))
+		}, "", ""},
 		{"two clocks on two sides", func(s *story) {
 			s.split("d3", calm, calm+sec(20))
 			apart(s, calm+sec(10), sec(5))
@@ -51,7 +59,7 @@ func TestRest(t *testing.T) {
 		}, "G2", "d1 and d3"},
 		{"two clocks of directors that are not synced", func(s *story) {
 			s.silent["d3"] = true
-			apart(s, calm, sec(5))
+			apart(s, calm-sec(2), sec(5))
 		}, "", ""},
 	})
 }
