@@ -23,7 +23,7 @@ func (c *Checker) replaces(
 				kept = append(kept, x) // this answer does not tell whether it was made again elsewhere
 			}
 		case x.recorded != never && c.perhapsDead(x, t):
-			if !c.surelyDead(x, t) && c.unknown(t, l.director, x) {
+			if !c.surelyDead(x, t) && !c.informed(t, l.director, x) {
 				kept = append(kept, x) // where it is known it may live on, and win when both rows meet
 			}
 		case c.unknown(t, l.director, x):
@@ -88,13 +88,14 @@ func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *op
 	return nil
 }
 
-// pending reports whether an operation may still change the lines that the user has.
+// pending reports whether an operation may still change the lines that the user has. Those of another
+// mesh were made without it.
 func (c *Checker) pending(o *operation, s *userState) bool {
 	if o.still == forever {
 		return true
 	}
 	for _, x := range s.lines {
-		if o.still <= x.start {
+		if o.still <= x.start && !x.strange {
 			return false
 		}
 	}

@@ -65,19 +65,37 @@ func (c *Checker) mayBeForgotten(x *line, g *given, t time.Duration) bool {
 // informed reports whether a director that answers by itself has no excuse for not knowing any of a
 // line's answers that still count.
 func (c *Checker) informed(t time.Duration, director int, x *line) bool {
+	return c.knowsAll(t, director, x, c.contacts.mustKnow)
+}
+
+// knowsAll reports whether a director that answers by itself knows, in some sense, all of a line's
+// answers that still count.
+func (c *Checker) knowsAll(t time.Duration, director int, x *line, has knowing) bool {
 	if d := c.contacts.directors[director]; !d.synced || d.cutOff {
 		return false
 	}
 	return !slices.ContainsFunc(x.answers, func(g given) bool {
-		return t-g.at < c.rules.Expire+c.rules.share()+clockSlack && c.excused(t, director, x, &g)
+		return t-g.at < c.rules.Expire+c.rules.share()+clockSlack && c.mayLack(t, director, x, &g, has)
 	})
 }
 
-// excused reports whether the director may be without the row that an answer made, or relied on. A
+// excused reports whether the director has an excuse for being without the row that an answer made,
+// or relied on.
+func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool {
+	return c.mayLack(t, director, x, g, c.contacts.mustKnow)
+}
+
+// A knowing says whether a director, when it answers at t, has what the life of another one announced
+// at a time.
+type knowing func(t time.Duration, director, author, life int, at time.Duration) bool
+
+// mayLack reports whether the director may be without the row that an answer made, or relied on. A
 // lookup within S/2 of the recorded activity announces nothing (brief, §3 Activity): then that was
 // announced with one of the answers before it, by whom is not known.
-func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool {
-	if c.lacks(t, director, g) {
+func (c *Checker) mayLack(
+	t time.Duration, director int, x *line, g *given, has knowing,
+) bool {
+	if c.lacks(t, director, g, has) {
 		return true
 	}
 	if g.sure {
@@ -85,19 +103,19 @@ func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool
 	}
 	since := g.at - c.rules.share()/2 - clockSlack
 	for _, o := range x.makers {
-		if (g.resting || c.endOf(o) >= since) && c.lacksMove(t, director, o, g.at) {
+		if (g.resting || c.endOf(o) >= since) && c.lacksMove(t, director, o, g.at, has) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(x.answers, func(y given) bool {
-		return y.at <= g.at && (g.resting || y.at >= since) && c.lacks(t, director, &y)
+		return y.at <= g.at && (g.resting || y.at >= since) && c.lacks(t, director, &y, has)
 	})
 }
 
 // lacks reports whether the director may be without what was announced with an answer, if anything
 // was.
-func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
-	if !c.contacts.mustKnow(t, director, g.director, g.life, g.at) ||
+func (c *Checker) lacks(t time.Duration, director int, g *given, has knowing) bool {
+	if !has(t, director, g.director, g.life, g.at) ||
 		g.untold && !c.contacts.has(director, g.director, g.life, g.at) {
 		return true
 	}
@@ -106,7 +124,7 @@ func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
 	}
 	for i := range c.contacts.directors { // any of them may have been asked
 		life := c.contacts.lifeAt(i, g.at)
-		if life > 0 && !c.contacts.mustKnow(t, director, i, life, g.at) {
+		if life > 0 && !has(t, director, i, life, g.at) {
 			return true
 		}
 	}
@@ -116,15 +134,15 @@ func (c *Checker) lacks(t time.Duration, director int, g *given) bool {
 // lacksMove reports whether the director may not have heard of a move or flush that made a line,
 // which was answered at a time.
 func (c *Checker) lacksMove(
-	t time.Duration, director int, o *operation, answered time.Duration,
+	t time.Duration, director int, o *operation, answered time.Duration, has knowing,
 ) bool {
 	if c.contacts.lifeAt(o.director, answered) != o.life {
 		// Another director has gone on with it (brief, §4 The originator is gone).
 		g := given{at: answered, director: o.director, life: o.life, relayed: true}
-		return c.lacks(t, director, &g)
+		return c.lacks(t, director, &g, has)
 	}
 	knows := func(at time.Duration) bool {
-		return c.contacts.mustKnow(t, director, o.director, o.life, at)
+		return has(t, director, o.director, o.life, at)
 	}
 	return !knows(o.at) || !knows(answered)
 }
@@ -151,12 +169,19 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // who did could not tell it yet (G2: "may take with it answers that had not yet reached every live
 // director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
-	if a := c.directors[author]; a.life == life && a.alive {
-		if director != author && (c.apart(director, author) || a.comes) {
-			return false // what one mesh has comes to another when a director of it is admitted there
-		}
-		return c.reached(author, at, director) || !c.separated(t, director, author) ||
-			c.told(t, director, author, at)
+	if c.directors[author].in(life) && !c.otherMesh(director, author) &&
+		!c.separated(t, director, author) {
+		return true
+	}
+	return c.knows(t, director, author, life, at)
+}
+
+// knows is mustKnow without what may be on its way still: what a director does not have yet binds it,
+// for nobody else may act otherwise meanwhile; but it tells nothing of which of two rows has won.
+func (c *contacts) knows(t time.Duration, director, author, life int, at time.Duration) bool {
+	if c.directors[author].in(life) {
+		return !c.otherMesh(director, author) &&
+			(c.reached(author, at, director) || c.told(t, director, author, at))
 	}
 	for _, e := range c.estates {
 		if e.director == author && e.life == life {
@@ -164,6 +189,15 @@ func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time
 		}
 	}
 	return false
+}
+
+// in reports whether a director lives in this life.
+func (d *director) in(life int) bool { return d.life == life && d.alive }
+
+// otherMesh reports whether what one director has comes to the other only when one of them is
+// admitted to the mesh of the other.
+func (c *contacts) otherMesh(director, author int) bool {
+	return director != author && (c.apart(director, author) || c.directors[author].comes)
 }
 
 // has reports whether a director surely has what the life of another one announced at a time.

@@ -67,6 +67,30 @@ func TestKnowledge(t *testing.T) {
 			s.login("d3", calm+sec(2.1), alice, b1)
 		}, "", ""},
 
+		{"an answer before the row that wins has come", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d3", calm+sec(7.2), alice, b1)
+			s.login("d1", calm+sec(7.25), alice, placeWithout(b1))
+			s.login("d2", calm+sec(7.26), alice, b1)
+			s.login("d2", calm+sec(7.4), alice, placeWithout(b1))
+		}, "", ""},
+		{"a flush back, where one knows only of the move before", func(s *story) {
+			s.part("d1", "d2", calm+sec(9.6), end)
+			thereAndBack(s)
+		}, "", ""},
+		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"a backend that is down and has the activity of the one that it beat", func(s *story) {
+			downApart(s)
+			s.login("d3", sec(45), alice, placeWithout(b1))
+			s.login("d1", sec(62), alice, b1)
+		}, "", ""},
+		{"a backend that is down, for longer than a mapping lives", func(s *story) {
+			downApart(s)
+			s.login("d1", sec(45), alice, b1)
+			s.login("d1", sec(62), alice, b1)
+		}, "G2", "down for longer"},
+
 		{"the old backend, as all know, after an answer while it was being forgotten", func(s *story) {
 			renewed(s)
 			s.login("d3", calm+sec(8.5), alice, placeWithout(b1))
@@ -237,6 +261,31 @@ func TestKnowledge(t *testing.T) {
 	})
 }
 
+// thereAndBack has alice moved, as d3 does not hear of, and flushed to where she was before. There
+// d3 had answered as well, when it could not tell the others any more.
+func thereAndBack(s *story) {
+	s.login("d1", calm-sec(2), alice, b1)
+	s.split("d3", calm, end)
+	s.login("d3", calm, alice, b1)
+	for _, d := range []string{"d1", "d2"} {
+		s.kick(d, calm+sec(7), alice, b2)
+		s.kick(d, calm+sec(10), alice, b1)
+	}
+	s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpMove, User: alice, Backend: b2}, "d3")
+	s.login("d2", calm+sec(8), alice, b2)
+	s.add(Admin{At(calm + sec(9.8)), 100, "d1", Op{Kind: OpFlush}})
+	s.login("d1", calm+sec(16), alice, b1)
+	s.login("d2", calm+sec(17), alice, b2)
+}
+
+// downApart has alice's backend down, and without vhosts for d3, which is apart for half a minute.
+func downApart(s *story) {
+	s.login("d1", sec(16), alice, b1)
+	s.order("d1", sec(16.5), sec(16.6), Op{Kind: OpDown, Backend: b1})
+	s.split("d3", sec(16.7), sec(50))
+	s.order("d3", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1", "d2")
+}
+
 // renewed has a mapping forgotten, answered meanwhile where nobody had heard of that yet, and made
 // again by d1, before its backend loses its vhosts.
 func renewed(s *story) {
@@ -343,94 +392,4 @@ func relayFromSleeper(s *story, asleep float64) {
 	s.sleep("d1", sec(asleep), end)
 	s.order("d2", sec(50.5), sec(55.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1")
 	s.login("d3", sec(56), alice, placeWithout(b1))
-}
-
-// TestOperationsOfTheDead judges what follows an operation that its director did not live to
-// acknowledge.
-func TestOperationsOfTheDead(t *testing.T) {
-	lost := func(s *story) {
-		s.login("d2", calm, alice, b1)
-		s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
-		s.stop("d1", calm+sec(1.01))
-		s.order("d2", calm+sec(3), calm+sec(8), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1")
-	}
-	testStories(t, []tale{
-		{"nobody has heard of it", func(s *story) {
-			lost(s)
-			s.login("d2", calm+sec(12), alice, b1)
-			s.login("d3", calm+sec(13), alice, b1)
-		}, "", ""},
-		{"all have heard of it", func(s *story) {
-			lost(s)
-			s.login("d2", calm+sec(12), alice, placeWithout(b1))
-			s.login("d3", calm+sec(13), alice, placeWithout(b1))
-		}, "", ""},
-		{"nobody had heard of it, and then somebody has", func(s *story) {
-			lost(s)
-			s.login("d2", calm+sec(12), alice, b1)
-			s.login("d3", calm+sec(13), alice, placeWithout(b1))
-		}, "G2", "d3 answered"},
-	})
-}
-
-// TestMeshes judges directors that belong to a mesh which joins another.
-func TestMeshes(t *testing.T) {
-	stray := func(s *story) {
-		s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
-		s.silent["d3"] = true
-		s.split("d3", 0, calm+sec(10))
-		s.add(Synced{At(sec(3)), "d3", true, "", 3})
-		s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
-		s.add(Synced{At(calm + sec(12)), "d3", true, "", 1})
-	}
-	testStories(t, []tale{
-		{"a stray goes by its own table", func(s *story) {
-			stray(s)
-			s.login("d3", calm+sec(5), alice, b2)
-			s.login("d1", calm+sec(20), alice, b1)
-		}, "", ""},
-		{"a stray knows nothing of a director of the mesh that has just started", func(s *story) {
-			stray(s)
-			s.stop("d1", calm)
-			s.start("d1", calm+sec(1))
-			s.login("d1", calm+sec(3.1), alice, b1)
-			s.login("d3", calm+sec(3.5), alice, b2)
-		}, "", ""},
-		{"a director of the mesh does not", func(s *story) {
-			stray(s)
-			s.login("d2", calm+sec(5), alice, b2)
-			s.login("d3", calm+sec(20), alice, b2)
-		}, "G2", "hashes to"},
-		{"a change that another mesh does not take", func(s *story) {
-			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
-			s.silent["d3"] = true
-			s.add(Synced{At(sec(3)), "d3", true, "", 3})
-			s.add(Synced{At(calm + sec(2)), "d3", true, "", 1})
-			held := map[string]Table{
-				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
-				"d3": with(b1, Row{Present: true, VHosts: 10}),
-			}
-			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
-			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: held})
-			s.add(Admin{At(calm + sec(1)), 101, "d1", Op{Kind: OpDown, Backend: b1}})
-			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: held})
-		}, "", ""},
-		{"what a stray answered comes to the mesh when that has admitted it", func(s *story) {
-			s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
-			s.silent["d3"] = true
-			s.split("d3", 0, calm+sec(7))
-			s.add(Synced{At(sec(3)), "d3", true, "", 3})
-			s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
-			s.add(Synced{At(calm + sec(12)), "d3", true, "", 1})
-			s.login("d3", calm+sec(5), alice, b2)
-			s.login("d1", calm+sec(6), alice, b1)
-			s.login("d1", calm+sec(11.5), alice, b1)
-			s.login("d1", calm+sec(14), alice, b2)
-		}, "", ""},
-		{"what the mesh answers binds it when it has joined", func(s *story) {
-			stray(s)
-			s.login("d1", calm+sec(5), alice, b1)
-			s.login("d3", calm+sec(14), alice, b2)
-		}, "G2", "d3 answered"},
-	})
 }

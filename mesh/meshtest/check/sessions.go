@@ -123,8 +123,18 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 			return // a move to where the user is prolongs the mapping
 		}
 	}
+	if s.elsewhere(x, t-limit) {
+		return // recorded activity merges by maximum: this mapping has that of the one that it beat
+	}
 	b := c.table.find(x.backend)
 	if b != nil && !slices.Contains(b.possible(regDown, t-limit, t, everyone), 0) {
 		c.breach(t, "G2", s.user, "still answered %v, which has been down for longer than a mapping lives", x.backend)
 	}
+}
+
+// elsewhere reports whether the user was answered another line since a time.
+func (s *userState) elsewhere(x *line, since time.Duration) bool {
+	other := func(y *line) bool { return y.backend != x.backend && y.last >= since }
+	return slices.ContainsFunc(s.lines, other) ||
+		slices.ContainsFunc(s.gone, func(y goneLine) bool { return other(y.line) })
 }

@@ -28,6 +28,7 @@ type line struct {
 	move     *operation   // the move that made it, until it is first answered
 	makers   []*operation // the move or flushes that may have made it: their originators announced it
 	fresh    bool         // its first answer made the mapping
+	made     cause        // why the user got it
 	loose    bool         // perhaps forgotten already: the next answer tells
 	strange  bool         // answered by a director that had not met the mesh that goes on
 }
@@ -137,7 +138,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 		x = c.newLine(t, s, l, backend)
 	} else {
 		if s.resolve {
-			s.lines = []*line{x}
+			s.onlyLine(x, t)
 		}
 		x.loose = false
 		c.prefer(t, s, l, x)
@@ -149,21 +150,6 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	}
 	c.note(t, s, x, l.director)
 	c.judgeDown(t, s, x)
-}
-
-// prefer ends the other lines of a user that the director which answers must know entirely: for it
-// this one has won, and so it has for all others as soon as they know it (G3: "agrees on one
-// backend by a fixed rule as soon as both rows meet").
-func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
-	s.lines = slices.DeleteFunc(s.lines, func(y *line) bool {
-		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil && c.informed(t, l.director, y)
-		if beaten {
-			s.gone = append(s.gone, goneLine{y, t})
-			c.explainf(t, "user %v: %s knows %v too and answers %v",
-				s.user, c.contacts.name(l.director), y.backend, x.backend)
-		}
-		return beaten
-	})
 }
 
 // note adds an answer to its line.
@@ -245,7 +231,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 			c.judgePlace(t, s, l, backend)
 		}
 	}
-	x.fresh = why == causeFresh || why == causeFreed
+	x.made, x.fresh = why, why == causeFresh || why == causeFreed
 	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].rooted {
 		// Perhaps an older mapping, which this answer did not prolong; or one of a mesh that joins
 		// another, in which the backend may be unknown.
@@ -327,7 +313,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 func (c *Checker) lineBy(o *operation) *line {
 	x := &line{
 		backend: o.op.Backend, start: o.at, last: o.doneAt, proven: o.doneAt,
-		recorded: o.at, earlier: o.at, renewed: never, answers: []given{c.givenBy(o)},
+		recorded: o.at, earlier: o.at, renewed: never, made: causeMoved, answers: []given{c.givenBy(o)},
 	}
 	if o.stranger {
 		x.proven, x.recorded = never, never
@@ -374,18 +360,6 @@ func (c *Checker) closeFreed(o *operation) {
 		}
 		for _, x := range s.lines {
 			x.loose = x.loose || len(s.lines) < before // the one that was dropped may have been the one that won
-		}
-	}
-}
-
-// settleUsers ends the conflicts that faults left behind.
-func (c *Checker) settleUsers(t time.Duration) {
-	if c.contacts.calmFor(t) < c.rules.RepairWithin {
-		return
-	}
-	for _, s := range c.users {
-		if len(s.lines) > 1 {
-			s.resolve = true
 		}
 	}
 }

@@ -1,0 +1,53 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// onlyLine ends all lines of a user but one.
+func (s *userState) onlyLine(x *line, t time.Duration) {
+	for _, y := range s.lines {
+		if y != x {
+			s.gone = append(s.gone, goneLine{y, t})
+		}
+	}
+	s.lines = []*line{x}
+}
+
+// prefer ends the other lines of a user that the director which answers surely knows entirely: for it
+// this one has won, and so it has for all others as soon as they know it (G3: "agrees on one
+// backend by a fixed rule as soon as both rows meet").
+func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
+	s.lines = slices.DeleteFunc(s.lines, func(y *line) bool {
+		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil &&
+			c.knowsAll(t, l.director, y, c.contacts.knows)
+		if beaten {
+			s.gone = append(s.gone, goneLine{y, t})
+			x.returns(y)
+			c.explainf(t, "user %v: %s knows %v too and answers %v",
+				s.user, c.contacts.name(l.director), y.backend, x.backend)
+		}
+		return beaten
+	})
+}
+
+// returns forgets answers of before another line took this one's place, otherwise than by a fault,
+// now that the user is back on it: who knows of those need not know that it is.
+func (x *line) returns(from *line) {
+	if from.made != causeFault && x.last < from.start {
+		x.answers, x.makers = nil, nil
+	}
+}
+
+// settleUsers ends the conflicts that faults left behind.
+func (c *Checker) settleUsers(t time.Duration) {
+	if c.contacts.calmFor(t) < c.rules.RepairWithin {
+		return
+	}
+	for _, s := range c.users {
+		if len(s.lines) > 1 {
+			s.resolve = true
+		}
+	}
+}

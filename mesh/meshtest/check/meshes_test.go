@@ -1,0 +1,114 @@
+package check
+
+import (
+	"testing"
+	"time"
+)
+
+// TestOperationsOfTheDead judges what follows an operation that its director did not live to
+// acknowledge.
+func TestOperationsOfTheDead(t *testing.T) {
+	lost := func(s *story) {
+		s.login("d2", calm, alice, b1)
+		s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
+		s.stop("d1", calm+sec(1.01))
+		s.order("d2", calm+sec(3), calm+sec(8), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1")
+	}
+	testStories(t, []tale{
+		{"nobody has heard of it", func(s *story) {
+			lost(s)
+			s.login("d2", calm+sec(12), alice, b1)
+			s.login("d3", calm+sec(13), alice, b1)
+		}, "", ""},
+		{"all have heard of it", func(s *story) {
+			lost(s)
+			s.login("d2", calm+sec(12), alice, placeWithout(b1))
+			s.login("d3", calm+sec(13), alice, placeWithout(b1))
+		}, "", ""},
+		{"nobody had heard of it, and then somebody has", func(s *story) {
+			lost(s)
+			s.login("d2", calm+sec(12), alice, b1)
+			s.login("d3", calm+sec(13), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+	})
+}
+
+// TestMeshes judges directors that belong to a mesh which joins another.
+func TestMeshes(t *testing.T) {
+	strayUntil := func(s *story, at time.Duration) {
+		s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
+		s.silent["d3"] = true
+		s.split("d3", 0, at)
+		s.add(Synced{At(sec(3)), "d3", true, "", 3})
+		s.add(Synced{At(at + sec(1)), "d3", false, "joining", 1})
+		s.add(Synced{At(at + sec(2)), "d3", true, "", 1})
+	}
+	stray := func(s *story) { strayUntil(s, calm+sec(10)) }
+	testStories(t, []tale{
+		{"a stray goes by its own table", func(s *story) {
+			stray(s)
+			s.login("d3", calm+sec(5), alice, b2)
+			s.login("d1", calm+sec(20), alice, b1)
+		}, "", ""},
+		{"a stray knows nothing of a director of the mesh that has just started", func(s *story) {
+			stray(s)
+			s.stop("d1", calm)
+			s.start("d1", calm+sec(1))
+			s.login("d1", calm+sec(3.1), alice, b1)
+			s.login("d3", calm+sec(3.5), alice, b2)
+		}, "", ""},
+		{"a mapping of the mesh lives on although a stray could take it for dead", func(s *story) {
+			strayUntil(s, sec(40))
+			s.login("d1", sec(5), alice, b1)
+			s.order("d1", sec(20), sec(20.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d3", sec(35), alice, b2)
+			s.login("d3", sec(43), alice, b1)
+		}, "", ""},
+		{"a move in the mesh beats what a stray answers later", func(s *story) {
+			stray(s)
+			s.order("d3", calm-sec(1), calm-sec(0.9), Op{Kind: OpAdd, Backend: b3, VHosts: 10})
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpMove, User: alice, Backend: b3}, "d3")
+			for _, d := range []string{"d1", "d2", "d3"} {
+				s.kick(d, calm+sec(0.05), alice, b3)
+			}
+			s.login("d3", calm+sec(2), alice, b1)
+			s.login("d3", calm+sec(14), alice, b3)
+		}, "", ""},
+		{"a director of the mesh does not", func(s *story) {
+			stray(s)
+			s.login("d2", calm+sec(5), alice, b2)
+			s.login("d3", calm+sec(20), alice, b2)
+		}, "G2", "hashes to"},
+		{"a change that another mesh does not take", func(s *story) {
+			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(3)), "d3", true, "", 3})
+			s.add(Synced{At(calm + sec(2)), "d3", true, "", 1})
+			held := map[string]Table{
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
+				"d3": with(b1, Row{Present: true, VHosts: 10}),
+			}
+			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
+			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: held})
+			s.add(Admin{At(calm + sec(1)), 101, "d1", Op{Kind: OpDown, Backend: b1}})
+			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: held})
+		}, "", ""},
+		{"what a stray answered comes to the mesh when that has admitted it", func(s *story) {
+			s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
+			s.silent["d3"] = true
+			s.split("d3", 0, calm+sec(7))
+			s.add(Synced{At(sec(3)), "d3", true, "", 3})
+			s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
+			s.add(Synced{At(calm + sec(12)), "d3", true, "", 1})
+			s.login("d3", calm+sec(5), alice, b2)
+			s.login("d1", calm+sec(6), alice, b1)
+			s.login("d1", calm+sec(11.5), alice, b1)
+			s.login("d1", calm+sec(14), alice, b2)
+		}, "", ""},
+		{"what the mesh answers binds it when it has joined", func(s *story) {
+			stray(s)
+			s.login("d1", calm+sec(5), alice, b1)
+			s.login("d3", calm+sec(14), alice, b2)
+		}, "G2", "d3 answered"},
+	})
+}
