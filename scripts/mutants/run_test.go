@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -251,8 +252,8 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// Slow tests are run when the others have passed, and kill mutants like those.
-func TestSlowTests(t *testing.T) {
+// Tests that take long are run when the others have passed, and kill mutants like those.
+func TestBatches(t *testing.T) {
 	dir := writeSample(t, "", "")
 	p, deps, err := listPackage(t.Context(), dir, "./p")
 	if err != nil {
@@ -266,16 +267,39 @@ func TestSlowTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mutant := selection{places: regexp.MustCompile("p.go:3"), kinds: regexp.MustCompile("negate")}.draw(s.mutants)[0]
-	for _, slow := range []string{"TestCovered", "TestThatChecksNothing"} {
-		r.tests[0].slow = []string{slow}
-		if got, err := r.run(t.Context(), mutant); err != nil || got.verdict != killed || got.test != "TestCovered" {
-			t.Errorf("with slow %s: verdict %d by %q, %v", slow, got.verdict, got.test, err)
+	for range 2 {
+		r.tests[0].cases[0].took, r.tests[0].cases[1].took = time.Second, time.Hour
+		slices.Reverse(r.tests[0].cases)
+		for _, m := range (selection{kinds: regexp.MustCompile("negate")}).draw(s.mutants) {
+			want := map[int]result{
+				3: {mutant: m, verdict: killed, test: "TestCovered"}, 10: {mutant: m, verdict: lives},
+			}[m.line] // no test comes to the others
+			want.mutant = m
+			if got, err := r.run(t.Context(), m); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v, %v; want %+v", got, err, want)
+			}
 		}
 	}
-	out := "--- PASS: TestFast (0.01s)\n    --- PASS: TestFast/part (9.00s)\n--- PASS: TestLong (0.30s)\n--- PASS: TestLonger (12.34s)\n"
-	if d := cmp.Diff([]string{"TestLong", "TestLonger"}, slowTests([]byte(out))); d != "" {
-		t.Errorf("slow tests (-want +got):\n%s", d)
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		took []time.Duration
+		want []int // how many tests are run at once
+	}{
+		{nil, nil},
+		{[]time.Duration{ms, ms}, []int{2}},
+		{[]time.Duration{100 * ms, 100 * ms, 150 * ms, 250 * ms, 300 * ms, 300 * ms}, []int{2, 2, 2}},
+	} {
+		var cases []testCase
+		for _, took := range c.took {
+			cases = append(cases, testCase{took: took})
+		}
+		var got []int
+		for _, b := range batches(cases) {
+			got = append(got, len(b))
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("batches of %v (-want +got):\n%s", c.took, d)
+		}
 	}
 }
 
@@ -311,11 +335,12 @@ func Sum([]int) int { return 0 }
 	}
 	for _, c := range []struct {
 		place, kind string
-		limit       time.Duration
+		limits      limits
 		want        verdict
 	}{
-		{"p.go:6", dropAssignment, time.Second, timedOut},
-		{"p.go:7", negateCondition, time.Minute, killed},
+		{"p.go:6", dropAssignment, limits{time.Second, time.Hour, 8 << 20}, timedOut},
+		{"p.go:6", dropAssignment, limits{time.Hour, time.Second, 8 << 20}, timedOut},
+		{"p.go:7", negateCondition, limits{time.Hour, time.Hour, 4 << 20}, killed},
 	} {
 		drawn := selection{
 			places: regexp.MustCompile(c.place + "$"), kinds: regexp.MustCompile(c.kind),
@@ -323,7 +348,7 @@ func Sum([]int) int { return 0 }
 		if len(drawn) != 1 {
 			t.Fatalf("%s %s: drawn %v", c.place, c.kind, drawn)
 		}
-		r.tests[0].limit = c.limit
+		r.tests[0].limits = func(time.Duration) limits { return c.limits }
 		if got, err := r.run(t.Context(), drawn[0]); err != nil || got.verdict != c.want {
 			t.Errorf("%s %s: verdict %d (%v), want %d", c.place, c.kind, got.verdict, err, c.want)
 		}

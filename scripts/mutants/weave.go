@@ -99,6 +99,7 @@ import (
 	"cmp"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 )
 
@@ -113,15 +114,18 @@ func mutantIs(n int) bool {
 	return mutantChosen == n || mutantChosen < 0 && mutantReached(n)
 }
 
+var mutantsFile = sync.OnceValue(func() *os.File {
+	f, err := os.OpenFile(os.Getenv(%q), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	return f
+})
+
 //go:noinline
 func mutantReached(n int) bool {
 	if !mutantsReached[n].Swap(true) {
-		f, err := os.OpenFile(os.Getenv(%q), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
-		if err != nil {
-			panic(err)
-		}
-		defer f.Close()
-		if _, err := f.WriteString(strconv.Itoa(n) + "\n"); err != nil {
+		if _, err := mutantsFile().WriteString(strconv.Itoa(n) + "\n"); err != nil {
 			panic(err)
 		}
 	}
