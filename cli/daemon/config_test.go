@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/handover"
 	"directormesh/ring"
 )
 
@@ -49,18 +50,20 @@ func TestDefaults(t *testing.T) {
 	want := Options{
 		NodeName: "host1", MeshName: "director", Bind: netip.MustParseAddrPort("0.0.0.0:9090"),
 		UserExpire: 15 * time.Minute, UserKickDelay: 2 * time.Second, MaxParallelMoves: 100, MaxParallelKicks: 100,
-		RunDir: "/run/director", SocketMode: 0o600, LogLevel: zerolog.InfoLevel,
-		AdminSocket: "director-admin", AdminSocketMode: 0o600,
+		RunDir: "/run/director", LogLevel: zerolog.InfoLevel,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.IgnoreFields(Options{}, "UsernameHash", "Relays"), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Relays", "Doors")
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
+		cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
 	if got.UsernameHash.String() != "%Lu" {
 		t.Errorf("username hash %q, want %%Lu", got.UsernameHash)
 	}
-	if got.SocketPath() != "/run/director/director.sock" || got.AdminSocketPath() != "/run/director/director-admin" {
-		t.Errorf("sockets %q and %q", got.SocketPath(), got.AdminSocketPath())
+	own, admin := got.SocketPath(), got.Socket(handover.Admin)
+	if own != "/run/director/director.sock" || admin != "/run/director/director-admin" {
+		t.Errorf("sockets %q and %q", own, admin)
 	}
 }
 
@@ -89,13 +92,23 @@ func TestAllSettings(t *testing.T) {
 			{Addr: addr("192.0.2.77"), Name: "mail.example.org", VHosts: 100},
 		},
 		UserExpire: 20 * time.Minute, UserKickDelay: 500 * time.Millisecond, MaxParallelMoves: 7, MaxParallelKicks: 8,
-		KickCommand: "/bin/sh -c true", RunDir: "/tmp/x", SocketMode: 0o660, HTTP: "127.0.0.1:9091", LogLevel: zerolog.DebugLevel, LogText: true,
-		AdminSocket: "/run/dovecot/director-admin", AdminSocketMode: 0o660, AdminTCP: "[::1]:9092",
+		KickCommand: "/bin/sh -c true", RunDir: "/tmp/x",
+		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "Relays"),
+	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "Relays", "Doors")
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
 		cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
+	}
+	places := map[handover.Kind]Place{
+		handover.API: {Mode: 0o660}, handover.HTTP: {TCP: "127.0.0.1:9091"},
+		handover.Admin: {Socket: "/run/dovecot/director-admin", Mode: 0o660, TCP: "[::1]:9092"},
+	}
+	for k, want := range places {
+		if got.Doors[k] != want {
+			t.Errorf("%s is at %+v, want %+v", k, got.Doors[k], want)
+		}
 	}
 	if len(got.Keys) != 2 || got.Keys[0][1] != 1 || got.Keys[1][0] != 31 {
 		t.Errorf("keys %v", got.Keys)
@@ -221,8 +234,8 @@ log-level: is there already: /c line 6 (from /c line 7)
 join: item 1 of the list is not a plain value (from /c line 8)
 zzz: is no setting (from /c line 9)
 user-expire: "5s" is too low; the least is 10s (from /c line 1)
-http: "x" is not IP:PORT (from flag --http)
-log-format: "xml" is not json or text (from environment variable DIRECTOR_LOG_FORMAT)`
+log-format: "xml" is not json or text (from environment variable DIRECTOR_LOG_FORMAT)
+http: "x" is not IP:PORT (from flag --http)`
 	if err == nil {
 		t.Fatal("no error")
 	}

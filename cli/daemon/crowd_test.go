@@ -110,8 +110,11 @@ func TestCrowd(t *testing.T) {
 
 // TestShareOut holds the shares of all doors to what must be left for the mesh.
 func TestShareOut(t *testing.T) {
-	doors := []handover.Kind{
-		handover.API, handover.HTTP, handover.Login, handover.Userdb, handover.Authreply, handover.Admin,
+	var doors []handover.Kind
+	for _, r := range doorTable() {
+		if r.unix != nil || r.tcp != nil {
+			doors = append(doors, r.kind)
+		}
 	}
 	for _, test := range []struct {
 		limit uint64
@@ -128,10 +131,10 @@ func TestShareOut(t *testing.T) {
 		shares := shareOut(test.limit, doors)
 		taken := 0
 		for k, n := range shares {
-			if n < fewConnections || n > appetiteOf(k).connections {
+			if n < fewConnections || n > doorOf(k).takes.connections {
 				t.Errorf("limit %d: %s gets %d connections", test.limit, k, n)
 			}
-			taken += n * appetiteOf(k).cost
+			taken += n * doorOf(k).takes.cost
 		}
 		if left := int64(test.limit) - int64(taken); left < int64(test.left) {
 			t.Errorf("limit %d: %d descriptors left, want %d", test.limit, left, test.left)
@@ -203,8 +206,8 @@ func TestCrowdedDoors(t *testing.T) {
 			_, err := client(t, options.SocketPath()).Lookup(t.Context(), api.LookupRequest{User: "bob"})
 			return err
 		},
-		options.AdminSocketPath(): func() error {
-			c, err := doveadm.Dial(t.Context(), options.AdminSocketPath())
+		options.Socket(handover.Admin): func() error {
+			c, err := doveadm.Dial(t.Context(), options.Socket(handover.Admin))
 			if err != nil {
 				return err
 			}
@@ -212,11 +215,11 @@ func TestCrowdedDoors(t *testing.T) {
 			_, err = c.Backends()
 			return err
 		},
-		options.LoginSocketPath(): func() error {
-			return answers(options.LoginSocketPath(), "AUTH\t1\tPLAIN\n")
+		options.Socket(handover.Login): func() error {
+			return answers(options.Socket(handover.Login), "AUTH\t1\tPLAIN\n")
 		},
-		options.AuthreplySocketPath(): func() error {
-			return answers(options.AuthreplySocketPath(), hello+"OK\t3\tuser=bob\tproxy\n")
+		options.Socket(handover.Authreply): func() error {
+			return answers(options.Socket(handover.Authreply), hello+"OK\t3\tuser=bob\tproxy\n")
 		},
 	}
 	for full := range doors {

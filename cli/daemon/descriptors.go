@@ -14,37 +14,28 @@ const (
 	ownDescriptors = 128
 	// fewConnections is what each door may have however few descriptors there are.
 	fewConnections = 16
-	// fewestAPI is that of director.sock, by which people find out what is wrong. One process may
-	// have three quarters of it, and "director lookup -f" uses 64.
-	fewestAPI = 96
 )
 
 // appetite is how many connections a door takes where descriptors are plenty, and how many
 // descriptors a connection costs.
-type appetite struct{ connections, cost int }
+type appetite struct {
+	connections, cost int
 
-func appetiteOf(k handover.Kind) appetite {
-	switch k {
-	case handover.Login: // in Dovecot 2.4 each login has a process of its own
-		return appetite{20_000, 2} // one to the client, one to auth
-	case handover.Userdb:
-		return appetite{5_000, 2}
-	case handover.Authreply:
-		return appetite{1_000, 1}
-	case handover.API:
-		return appetite{2048, 1} // scripts that look up many users at a time
-	case handover.HTTP:
-		return appetite{256, 1}
-	}
-	return appetite{512, 1} // of doveadm, poolmon and the like
+	// least is what it gets first of all, whatever the others want; 0: fewConnections. With quarter
+	// it is at least a quarter of the descriptors for all doors. director.sock has both: by it
+	// people find out what is wrong. One process may have three quarters of it, and "director
+	// lookup -f" uses 64.
+	least   int
+	quarter bool
 }
 
-// fewest is what a door gets first of all, if there are so many descriptors for all doors.
-func fewest(k handover.Kind, all int) int {
-	if k == handover.API {
-		return max(fewestAPI, min(all/4, appetiteOf(k).connections))
+// first is what a door gets first of all, if there are so many descriptors for all doors.
+func (a appetite) first(all int) int {
+	few := max(a.least, fewConnections)
+	if a.quarter {
+		few = max(few, min(all/4, a.connections))
 	}
-	return fewConnections
+	return few
 }
 
 // shareOut tells how many connections each of these doors takes if the process may have so many
@@ -56,14 +47,15 @@ func shareOut(limit uint64, doors []handover.Kind) map[handover.Kind]int {
 	rest := descriptors - min(descriptors/2, meshDescriptors+ownDescriptors)
 	all, wanted := rest, 0
 	for _, k := range doors {
-		a := appetiteOf(k)
-		rest -= fewest(k, all) * a.cost
-		wanted += (a.connections - fewest(k, all)) * a.cost
+		a := doorOf(k).takes
+		rest -= a.first(all) * a.cost
+		wanted += (a.connections - a.first(all)) * a.cost
 	}
 	rest = max(rest, 0)
 	shares := make(map[handover.Kind]int)
 	for _, k := range doors {
-		a, few := appetiteOf(k), fewest(k, all)
+		a := doorOf(k).takes
+		few := a.first(all)
 		more := a.connections - few
 		if rest < wanted {
 			more = int(int64(more) * int64(rest) / int64(wanted))

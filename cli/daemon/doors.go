@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"slices"
 	"sync"
 
@@ -19,7 +17,6 @@ import (
 
 // door is one way to reach this director: what is spoken, and where.
 type door struct {
-	kind      handover.Kind
 	server    server
 	listeners []net.Listener
 }
@@ -42,31 +39,21 @@ func (d *Daemon) makeDoors(registry *prometheus.Registry) error {
 	if err := d.boundDoors(registry); err != nil {
 		return err
 	}
-	makers := []struct {
-		kind handover.Kind
-		make func(*prometheus.Registry) (server, error)
-	}{
-		{handover.API, d.httpDoor}, // and handover.HTTP: the same server
-		{handover.Login, d.loginDoor},
-		{handover.Userdb, d.userdbDoor},
-		{handover.Authreply, d.authreplyDoor},
-		{handover.Admin, d.adminDoor},
-	}
-	for _, m := range makers {
+	for _, row := range doorTable() {
 		var listeners []net.Listener
 		for _, s := range d.sockets {
-			if s.listener != nil && (s.kind == m.kind || s.kind == handover.HTTP && m.kind == handover.API) {
+			if s.listener != nil && (s.kind == row.kind || doorOf(s.kind).sameAs == row.kind) {
 				listeners = append(listeners, s.listener)
 			}
 		}
-		if len(listeners) == 0 {
+		if len(listeners) == 0 || row.serve == nil {
 			continue
 		}
-		server, err := m.make(registry)
+		server, err := row.serve(d, registry)
 		if err != nil {
 			return err
 		}
-		d.doors = append(d.doors, &door{kind: m.kind, server: server, listeners: listeners})
+		d.doors = append(d.doors, &door{server: server, listeners: listeners})
 	}
 	return nil
 }
@@ -153,118 +140,4 @@ func (d *Daemon) closeDoors() error {
 		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
-}
-
-// socket is a listener, or the FIFO of login processes, opened here or handed over.
-type socket struct {
-	kind     handover.Kind
-	listener net.Listener // nil: it is the FIFO
-	fifo     *os.File
-}
-
-func (s socket) String() string {
-	if s.listener == nil {
-		return s.fifo.Name()
-	}
-	return s.listener.Addr().String()
-}
-
-func (s socket) close() error {
-	var err error
-	if s.listener != nil {
-		err = s.listener.Close()
-	} else {
-		err = s.fifo.Close()
-	}
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-// openSockets takes what was handed over and opens the sockets of the other doors.
-func (d *Daemon) openSockets(handed *handover.Handed) error {
-	taken := make(map[handover.Kind]bool)
-	if handed != nil {
-		for _, s := range handed.Sockets {
-			taken[s.Kind] = true
-			d.sockets = append(d.sockets, socket{kind: s.Kind, listener: s.Listener, fifo: s.FIFO})
-		}
-	}
-	for _, s := range d.options.unixSockets() {
-		if taken[s.kind] || s.path == "" {
-			continue
-		}
-		l, err := listenUnix(s.setting, s.path, s.mode)
-		if err != nil {
-			return err
-		}
-		d.sockets = append(d.sockets, socket{kind: s.kind, listener: l})
-	}
-	for _, s := range []struct {
-		kind    handover.Kind
-		setting string
-		addr    string
-	}{{handover.HTTP, "http", d.options.HTTP}, {handover.Admin, "admin-tcp", d.options.AdminTCP}} {
-		if s.addr == "" || taken[s.kind] {
-			continue
-		}
-		l, err := listenTCP(s.setting, s.addr)
-		if err != nil {
-			return err
-		}
-		d.sockets = append(d.sockets, socket{kind: s.kind, listener: l})
-	}
-	return nil
-}
-
-// unixSocket says where a door listens unless its socket was handed over.
-type unixSocket struct {
-	kind    handover.Kind
-	setting string // by which the path is chosen
-	path    string // "": nowhere
-	mode    fs.FileMode
-}
-
-// unixSockets lists the sockets of all doors. The API's comes first: it tells whether the run
-// directory is free.
-func (o Options) unixSockets() []unixSocket {
-	return []unixSocket{
-		{handover.API, "run-dir", o.SocketPath(), o.SocketMode},
-		{handover.Login, "login-socket", o.LoginSocketPath(), o.Relays.LoginSocketMode},
-		{handover.Userdb, "userdb-socket", o.UserdbSocketPath(), o.Relays.UserdbSocketMode},
-		{handover.Authreply, "authreply-socket", o.AuthreplySocketPath(), o.Relays.AuthreplySocketMode},
-		{handover.Admin, "admin-socket", o.AdminSocketPath(), o.AdminSocketMode},
-	}
-}
-
-// startField is the field of the start-up line that tells the address of a door.
-func startField(k handover.Kind) string {
-	switch k {
-	case handover.API:
-		return "socket"
-	case handover.HTTP:
-		return "http"
-	}
-	return string(k) + "_socket"
-}
-
-// fifo returns the handed over FIFO of login processes, nil if there is none.
-func (d *Daemon) fifo() *os.File {
-	for _, s := range d.sockets {
-		if s.fifo != nil {
-			return s.fifo
-		}
-	}
-	return nil
-}
-
-// HTTPAddr returns where HTTP is served over TCP, nil if it is not.
-func (d *Daemon) HTTPAddr() net.Addr {
-	for _, s := range d.sockets {
-		if s.kind == handover.HTTP {
-			return s.listener.Addr()
-		}
-	}
-	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/doveadm"
+	"directormesh/cli/handover"
 	"directormesh/cli/logtest"
 	"directormesh/mesh/replica"
 )
@@ -24,7 +25,7 @@ func TestAdminDoor(t *testing.T) {
 	port := freeAddr(t)
 	options := testOptions(t, map[string]string{"admin-socket-mode": "0640", "admin-tcp": port})
 	start(t, options, nil)
-	for _, addr := range []string{options.AdminSocketPath(), port} {
+	for _, addr := range []string{options.Socket(handover.Admin), port} {
 		c, err := doveadm.Dial(t.Context(), addr)
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +35,7 @@ func TestAdminDoor(t *testing.T) {
 			t.Errorf("%s: %v, %v", addr, backends, err)
 		}
 	}
-	info, err := os.Stat(options.AdminSocketPath())
+	info, err := os.Stat(options.Socket(handover.Admin))
 	if err != nil || info.Mode().Perm() != 0o640 || filepath.Base(info.Name()) != "director-admin" {
 		t.Errorf("%v, %v", info, err)
 	}

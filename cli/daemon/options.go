@@ -1,13 +1,13 @@
 package daemon
 
 import (
-	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/handover"
 	"directormesh/ring"
 )
 
@@ -30,15 +30,9 @@ type Options struct {
 	KickCommand      string         // "": none
 	Sessions         sessionOptions // those of Dovecot
 
-	RunDir     string
-	SocketMode fs.FileMode
-	HTTP       string // host:port on the loopback, "": none
-
-	Relays relayOptions // the doors in front of Dovecot's auth
-
-	AdminSocket     string // for doveadm, in RunDir unless absolute; "": none
-	AdminSocketMode fs.FileMode
-	AdminTCP        string // host:port on the loopback, "": none
+	RunDir string
+	Doors  map[handover.Kind]Place // of those that are in the table of doors
+	Relays relayOptions            // the doors in front of Dovecot's auth
 
 	Insecure bool // the mesh may listen on public addresses without a key
 
@@ -50,5 +44,8 @@ type Options struct {
 	values map[string]string
 }
 
+// apiSocket is the file of this director's own socket in RunDir.
+const apiSocket = "director.sock"
+
 // SocketPath is where this director's own socket is.
-func (o Options) SocketPath() string { return filepath.Join(o.RunDir, "director.sock") }
+func (o Options) SocketPath() string { return filepath.Join(o.RunDir, apiSocket) }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -15,85 +14,45 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// relayOptions are the settings of the doors in front of Dovecot's auth. A socket path is in RunDir
-// unless absolute; "" means that there is no such door.
+// relayOptions are the settings of the doors in front of Dovecot's auth, beside where they are.
 type relayOptions struct {
-	LoginSocket         string
-	LoginSocketMode     fs.FileMode
-	AuthLoginSocket     string // of Dovecot; "": no login door either
-	UserdbSocket        string
-	UserdbSocketMode    fs.FileMode
-	AuthUserdbSocket    string // of Dovecot; "": no userdb door either
-	AuthreplySocket     string
-	AuthreplySocketMode fs.FileMode
-	MasterSeparator     byte // between user and master user; 0: none
+	AuthLoginSocket  string // of Dovecot; "": no login door either
+	AuthUserdbSocket string // of Dovecot; "": no userdb door either
+	MasterSeparator  byte   // between user and master user; 0: none
 }
 
-// relaySettings are those of the doors in front of Dovecot's auth.
-func relaySettings() []Setting {
-	return []Setting{
-		socketSetting("login-socket", "login/director", "socket for login processes, in --run-dir unless absolute; empty: none",
-			func(o *Options) *string { return &o.Relays.LoginSocket }),
-		modeSetting("login-socket-mode", "0666", "mode of --login-socket",
-			func(o *Options) *fs.FileMode { return &o.Relays.LoginSocketMode }),
-		dovecotSocketSetting("auth-login-socket", "/run/dovecot/auth-login", "Dovecot's auth socket of type login; empty: no --login-socket",
-			func(o *Options) *string { return &o.Relays.AuthLoginSocket }),
-		socketSetting("userdb-socket", "director-userdb", "socket for LMTP and doveadm, in --run-dir unless absolute; empty: none",
-			func(o *Options) *string { return &o.Relays.UserdbSocket }),
-		modeSetting("userdb-socket-mode", "0600", "mode of --userdb-socket; who may connect learns about users",
-			func(o *Options) *fs.FileMode { return &o.Relays.UserdbSocketMode }),
-		dovecotSocketSetting("auth-userdb-socket", "/run/dovecot/auth-userdb", "Dovecot's auth socket of type userdb; empty: no --userdb-socket",
-			func(o *Options) *string { return &o.Relays.AuthUserdbSocket }),
-		socketSetting("authreply-socket", "director-authreply", "socket that completes auth reply lines, also in --run-dir; empty: none",
-			func(o *Options) *string { return &o.Relays.AuthreplySocket }),
-		modeSetting("authreply-socket-mode", "0600", "mode of --authreply-socket",
-			func(o *Options) *fs.FileMode { return &o.Relays.AuthreplySocketMode }),
-		{
-			Name: "master-user-separator", Value: "CHARACTER", Default: "",
-			Usage: "what stands before a master user, as auth_master_user_separator (default: none)",
-			read: func(o *Options, s string, _ Environment) error {
-				switch {
-				case s == "":
-				case len(s) > 1 || s[0] >= utf8.RuneSelf:
-					return fmt.Errorf("%q is not a single ASCII character", s)
-				default:
-					o.Relays.MasterSeparator = s[0]
-				}
-				return nil
-			},
+// separatorSetting is that of master users.
+func separatorSetting() Setting {
+	return Setting{
+		Name: "master-user-separator", Value: "CHARACTER", Default: "",
+		Usage: "what stands before a master user, as auth_master_user_separator (default: none)",
+		read: func(o *Options, s string, _ Environment) error {
+			switch {
+			case s == "":
+			case len(s) > 1 || s[0] >= utf8.RuneSelf:
+				return fmt.Errorf("%q is not a single ASCII character", s)
+			default:
+				o.Relays.MasterSeparator = s[0]
+			}
+			return nil
 		},
 	}
 }
 
-// LoginSocketPath is where login processes ask this director, "" if nowhere.
-func (o Options) LoginSocketPath() string {
-	if o.Relays.AuthLoginSocket == "" {
-		return ""
+// The sockets of Dovecot's that relays stand before.
+func authLogin(o *Options) string  { return o.Relays.AuthLoginSocket }
+func authUserdb(o *Options) string { return o.Relays.AuthUserdbSocket }
+
+// relayDoor returns what makes the server of a relay door; behind tells Dovecot's socket behind it,
+// nil: there is none.
+func relayDoor(p authrelay.Protocol, behind func(*Options) string) serverMaker {
+	return func(d *Daemon, registry *prometheus.Registry) (server, error) {
+		auth := ""
+		if behind != nil {
+			auth = behind(&d.options)
+		}
+		return d.relay(p, auth, registry)
 	}
-	return o.inRunDir(o.Relays.LoginSocket)
-}
-
-// UserdbSocketPath is where LMTP and doveadm ask this director, "" if nowhere.
-func (o Options) UserdbSocketPath() string {
-	if o.Relays.AuthUserdbSocket == "" {
-		return ""
-	}
-	return o.inRunDir(o.Relays.UserdbSocket)
-}
-
-// AuthreplySocketPath is where reply lines are completed, "" if nowhere.
-func (o Options) AuthreplySocketPath() string { return o.inRunDir(o.Relays.AuthreplySocket) }
-
-func (d *Daemon) loginDoor(registry *prometheus.Registry) (server, error) {
-	return d.relay(authrelay.Login, d.options.Relays.AuthLoginSocket, registry)
-}
-
-func (d *Daemon) userdbDoor(registry *prometheus.Registry) (server, error) {
-	return d.relay(authrelay.Userdb, d.options.Relays.AuthUserdbSocket, registry)
-}
-
-func (d *Daemon) authreplyDoor(registry *prometheus.Registry) (server, error) {
-	return d.relay(authrelay.Authreply, "", registry)
 }
 
 func (d *Daemon) relay(p authrelay.Protocol, auth string, registry *prometheus.Registry) (server, error) {

@@ -26,14 +26,21 @@ func TestRelaySettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := relayOptions{
-		LoginSocket: "login/director", LoginSocketMode: 0o666, AuthLoginSocket: "/run/dovecot/auth-login",
-		UserdbSocket: "director-userdb", UserdbSocketMode: 0o600, AuthUserdbSocket: "/run/dovecot/auth-userdb",
-		AuthreplySocket: "director-authreply", AuthreplySocketMode: 0o600,
+		AuthLoginSocket: "/run/dovecot/auth-login", AuthUserdbSocket: "/run/dovecot/auth-userdb",
 	}
 	if diff := cmp.Diff(want, got.Relays); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
-	paths := []string{got.LoginSocketPath(), got.UserdbSocketPath(), got.AuthreplySocketPath()}
+	places := map[handover.Kind]Place{
+		handover.API: {Mode: 0o600}, handover.Admin: {Socket: "director-admin", Mode: 0o600},
+		handover.Login:     {Socket: "login/director", Mode: 0o666},
+		handover.Userdb:    {Socket: "director-userdb", Mode: 0o600},
+		handover.Authreply: {Socket: "director-authreply", Mode: 0o600},
+	}
+	if diff := cmp.Diff(places, got.Doors); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+	paths := relayPaths(got)
 	if diff := cmp.Diff([]string{"/run/director/login/director", "/run/director/director-userdb", "/run/director/director-authreply"}, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
@@ -46,18 +53,28 @@ func TestRelaySettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = relayOptions{
-		LoginSocket: "/run/dovecot/login/x/director", LoginSocketMode: 0o660, AuthLoginSocket: "/a",
-		UserdbSocket: "u", UserdbSocketMode: 0o640, AuthreplySocketMode: 0o600, MasterSeparator: '*',
-	}
+	want = relayOptions{AuthLoginSocket: "/a", MasterSeparator: '*'}
 	if diff := cmp.Diff(want, got.Relays); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
+	places[handover.Login] = Place{Socket: "/run/dovecot/login/x/director", Mode: 0o660}
+	places[handover.Userdb] = Place{Socket: "u", Mode: 0o640}
+	places[handover.Authreply] = Place{Mode: 0o600}
+	if diff := cmp.Diff(places, got.Doors); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
 	// Without an auth behind it there is no userdb socket.
-	paths = []string{got.LoginSocketPath(), got.UserdbSocketPath(), got.AuthreplySocketPath()}
+	paths = relayPaths(got)
 	if diff := cmp.Diff([]string{"/run/dovecot/login/x/director", "", ""}, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
+}
+
+func relayPaths(o Options) (paths []string) {
+	for _, k := range []handover.Kind{handover.Login, handover.Userdb, handover.Authreply} {
+		paths = append(paths, o.Socket(k))
+	}
+	return paths
 }
 
 func TestBadRelaySettings(t *testing.T) {
@@ -157,7 +174,8 @@ func TestRelayDoors(t *testing.T) {
 	got := [][]string{
 		ask(t, path("handed"), "AUTH\t1\tPLAIN\n", 1),
 		ask(t, path("login/x/director-userdb"), "PASS\t7\talice\r\n", 1),
-		ask(t, options.AuthreplySocketPath(), "VERSION\tdirector-authreply-client\t1\t0\nOK\t3\tuser=bob\tproxy\n\n", 3),
+		ask(t, options.Socket(handover.Authreply),
+			"VERSION\tdirector-authreply-client\t1\t0\nOK\t3\tuser=bob\tproxy\n\n", 3),
 	}
 	want := [][]string{
 		{"OK\t1\tuser=alice\tproxy\tproxy_refresh=450\thost=192.0.2.1"},

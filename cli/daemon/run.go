@@ -148,7 +148,7 @@ func (d *Daemon) logStart() {
 		Int("backends", len(d.options.Backends)).
 		Bool("encrypted", len(d.options.Keys) > 0)
 	for _, s := range d.sockets {
-		event.Str(startField(s.kind), s.String())
+		event.Str(s.field, s.String())
 	}
 	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
 	if len(d.options.Keys) == 0 {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
@@ -46,7 +45,7 @@ func (s Setting) EnvVar() string {
 // Settings returns all settings in the order of the help, and in the order in which they are read:
 // those of doors need the run directory.
 func Settings() []Setting {
-	return slices.Concat(ownSettings(), relaySettings(), sessionSettings(), adminSettings())
+	return slices.Concat(ownSettings(), doorSettings(), sessionSettings())
 }
 
 // ownSettings are the director's own; doors bring theirs.
@@ -159,24 +158,6 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "run-dir", Value: "DIR", Default: "/run/director", Usage: "directory of the sockets",
-			read: func(o *Options, s string, _ Environment) error {
-				if o.RunDir = s; s == "" {
-					return errors.New("is empty; name a directory")
-				}
-				if path := o.SocketPath(); len(path) > maxSocketPath {
-					return fmt.Errorf("%q makes a socket path of %d bytes; the most is %d", s, len(path), maxSocketPath)
-				}
-				return nil
-			},
-		},
-		modeSetting("socket-mode", "0600", "mode of director.sock; who may write to it may change everything",
-			func(o *Options) *fs.FileMode { return &o.SocketMode }),
-		{
-			Name: "http", Value: "IP:PORT", Default: "", Usage: "also serve HTTP there; a loopback address (default: no)",
-			read: func(o *Options, s string, _ Environment) error { o.HTTP = s; return checkHTTP(s) },
-		},
-		{
 			Name: "encrypt-key-file", Value: "FILE", Default: "", Usage: "keys of the mesh, 32 bytes in base64 a line, the first one encrypts (default: no encryption)",
 			read: func(o *Options, s string, env Environment) (err error) {
 				if s == "" {
@@ -223,6 +204,19 @@ func ownSettings() []Setting {
 					return fmt.Errorf("%q is not json or text", s)
 				}
 				o.LogText = s == "text"
+				return nil
+			},
+		},
+		{
+			Name: "run-dir", Value: "DIR", Default: "/run/director",
+			Usage: "directory of the sockets",
+			read: func(o *Options, s string, _ Environment) error {
+				if o.RunDir = s; s == "" {
+					return errors.New("is empty; name a directory")
+				}
+				if path := o.SocketPath(); len(path) > maxSocketPath {
+					return fmt.Errorf("%q makes a socket path of %d bytes; the most is %d", s, len(path), maxSocketPath)
+				}
 				return nil
 			},
 		},
@@ -298,8 +292,8 @@ func parseCount(s string) (int, error) {
 	return int(n), nil
 }
 
-// checkHTTP refuses addresses that others can reach, as long as nothing checks who asks.
-func checkHTTP(s string) error {
+// checkLoopback refuses addresses that others can reach, as long as nothing checks who asks.
+func checkLoopback(s string) error {
 	if s == "" {
 		return nil
 	}

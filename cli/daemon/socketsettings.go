@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+
+	"directormesh/cli/handover"
 )
 
 // maxSocketPath is the kernel's limit for the path of a unix socket.
@@ -12,11 +14,11 @@ const maxSocketPath = 107
 
 // socketSetting is where a door of ours listens: a path, in the run directory unless absolute, ""
 // for no such door.
-func socketSetting(name, value, usage string, field func(*Options) *string) Setting {
+func socketSetting(name, value, usage string, door handover.Kind) Setting {
 	return Setting{
 		Name: name, Value: "PATH", Default: value, Usage: usage,
 		read: func(o *Options, s string, _ Environment) error {
-			*field(o) = s
+			o.setPlace(door, func(p *Place) { p.Socket = s })
 			if !filepath.IsAbs(s) && len(o.SocketPath()) > maxSocketPath {
 				return nil // it is run-dir that is too long
 			}
@@ -26,7 +28,7 @@ func socketSetting(name, value, usage string, field func(*Options) *string) Sett
 }
 
 // modeSetting is the mode of a socket of ours.
-func modeSetting(name, value, usage string, field func(*Options) *fs.FileMode) Setting {
+func modeSetting(name, value, usage string, door handover.Kind) Setting {
 	return Setting{
 		Name: name, Value: "MODE", Default: value, Usage: usage,
 		read: func(o *Options, s string, _ Environment) error {
@@ -34,8 +36,21 @@ func modeSetting(name, value, usage string, field func(*Options) *fs.FileMode) S
 			if err != nil || mode > 0o777 {
 				return fmt.Errorf("%q is not an octal mode such as 0660", s)
 			}
-			*field(o) = fs.FileMode(mode)
+			o.setPlace(door, func(p *Place) { p.Mode = fs.FileMode(mode) })
 			return nil
+		},
+	}
+}
+
+// loopbackSetting is an address where a door of ours listens on TCP, "" for none.
+func loopbackSetting(name, usage string, door handover.Kind) Setting {
+	return Setting{
+		Name: name, Value: "IP:PORT", Default: "", Usage: usage,
+		read: func(o *Options, s string, _ Environment) error {
+			if s != "" {
+				o.setPlace(door, func(p *Place) { p.TCP = s })
+			}
+			return checkLoopback(s)
 		},
 	}
 }

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,8 +21,32 @@ const (
 	Notify    Kind = "notify"
 )
 
+// endings has each kind with what a name that stands for it may end in, after the last "-".
+func endings() []struct {
+	kind    Kind
+	endings []string
+} {
+	return []struct {
+		kind    Kind
+		endings []string
+	}{
+		{API, []string{"api"}},
+		{HTTP, []string{"http"}},
+		{Login, []string{"login", "auth"}},
+		{Userdb, []string{"userdb"}},
+		{Authreply, []string{"authreply"}},
+		{Admin, []string{"admin", "doveadm"}},
+		{Notify, []string{"notify"}},
+	}
+}
+
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{API, HTTP, Login, Userdb, Authreply, Admin, Notify} }
+func Kinds() (kinds []Kind) {
+	for _, e := range endings() {
+		kinds = append(kinds, e.kind)
+	}
+	return kinds
+}
 
 // kindOfName returns the kind that a name given by the other side stands for. systemd appends
 // nothing to FileDescriptorName=, but names a socket after its unit if there is none, and Dovecot
@@ -42,21 +67,10 @@ func kindOfPart(name string) (Kind, bool) {
 	if i < 0 {
 		return "", false
 	}
-	switch name[i+1:] {
-	case "api":
-		return API, true
-	case "http":
-		return HTTP, true
-	case "auth", "login":
-		return Login, true
-	case "userdb":
-		return Userdb, true
-	case "authreply":
-		return Authreply, true
-	case "admin", "doveadm":
-		return Admin, true
-	case "notify":
-		return Notify, true
+	for _, e := range endings() {
+		if slices.Contains(e.endings, name[i+1:]) {
+			return e.kind, true
+		}
 	}
 	return "", false
 }

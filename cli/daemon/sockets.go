@@ -1,0 +1,138 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+
+	"directormesh/cli/handover"
+)
+
+// Place is where a door listens, unless a socket for it was handed over.
+type Place struct {
+	Socket string // a path, in RunDir unless absolute; "": none
+	Mode   fs.FileMode
+	TCP    string // host:port on the loopback, "": none
+}
+
+// Socket is the path of the unix socket where a door listens, "" if there is none.
+func (o Options) Socket(k handover.Kind) string {
+	u := doorOf(k).unix
+	switch {
+	case u == nil || u.behind != nil && u.behind(&o) == "":
+		return ""
+	case u.usage == "":
+		return o.inRunDir(u.file)
+	}
+	return o.inRunDir(o.Doors[k].Socket)
+}
+
+// setPlace changes the place of a door.
+func (o *Options) setPlace(k handover.Kind, change func(*Place)) {
+	if o.Doors == nil {
+		o.Doors = make(map[handover.Kind]Place)
+	}
+	place := o.Doors[k]
+	change(&place)
+	o.Doors[k] = place
+}
+
+// socket is a listener, or the FIFO of login processes, opened here or handed over.
+type socket struct {
+	kind     handover.Kind
+	field    string       // under which the start-up line gives its address
+	listener net.Listener // nil: it is the FIFO
+	fifo     *os.File
+}
+
+func (s socket) String() string {
+	if s.listener == nil {
+		return s.fifo.Name()
+	}
+	return s.listener.Addr().String()
+}
+
+func (s socket) close() error {
+	var err error
+	if s.listener != nil {
+		err = s.listener.Close()
+	} else {
+		err = s.fifo.Close()
+	}
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// openSockets takes what was handed over and opens the sockets of the other doors.
+func (d *Daemon) openSockets(handed *handover.Handed) error {
+	taken := make(map[handover.Kind]bool)
+	if handed != nil {
+		for _, s := range handed.Sockets {
+			taken[s.Kind] = true
+			d.sockets = append(d.sockets, socket{
+				kind: s.Kind, field: doorOf(s.Kind).field(), listener: s.Listener, fifo: s.FIFO,
+			})
+		}
+	}
+	// Those in the run directory first: they tell whether another director has it.
+	for _, tcp := range []bool{false, true} {
+		for _, r := range doorTable() {
+			if taken[r.kind] {
+				continue
+			}
+			l, err := d.options.listen(r, tcp)
+			if err != nil {
+				return err
+			}
+			if l == nil {
+				continue
+			}
+			s := socket{kind: r.kind, field: r.field(), listener: l}
+			if tcp {
+				s.field = fieldOf(r.tcp.setting)
+			}
+			d.sockets = append(d.sockets, s)
+		}
+	}
+	return nil
+}
+
+// listen opens the unix socket of a door, or what it has of TCP; nil if it has none.
+func (o Options) listen(r doorRow, tcp bool) (net.Listener, error) {
+	place := o.Doors[r.kind]
+	path := o.Socket(r.kind)
+	switch {
+	case tcp && r.tcp != nil && place.TCP != "":
+		return listenTCP(r.tcp.setting, place.TCP)
+	case !tcp && path != "":
+		setting := r.unix.setting
+		if r.unix.usage == "" {
+			setting = "run-dir"
+		}
+		return listenUnix(setting, path, place.Mode)
+	}
+	return nil, nil
+}
+
+// fifo returns the handed over FIFO of login processes, nil if there is none.
+func (d *Daemon) fifo() *os.File {
+	for _, s := range d.sockets {
+		if s.fifo != nil {
+			return s.fifo
+		}
+	}
+	return nil
+}
+
+// HTTPAddr returns where HTTP is served over TCP, nil if it is not.
+func (d *Daemon) HTTPAddr() net.Addr {
+	for _, s := range d.sockets {
+		if s.kind == handover.HTTP {
+			return s.listener.Addr()
+		}
+	}
+	return nil
+}
