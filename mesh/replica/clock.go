@@ -20,8 +20,8 @@ const (
 	// leash is how far from the median mesh time of the mesh the votes may lead a director.
 	leash = 200 * time.Millisecond
 	// clockTolerance is how far off that median a director may be and answer by itself; see
-	// step.go.
-	clockTolerance = time.Second
+	// step.go. A round trip that takes longer tells too little of a peer's clock.
+	clockTolerance = 500 * time.Millisecond
 	// mergeTolerance is how far a peer's mesh time may be from ours for its messages to be merged.
 	mergeTolerance = 2 * time.Second
 	// sampleAge is after how long a worse sample of a peer's clock is better than the last good
@@ -118,6 +118,16 @@ func (k *peerClock) near() bool {
 		return k.least <= mergeTolerance && k.most >= -mergeTolerance
 	}
 	return k.guess.Abs() <= mergeTolerance
+}
+
+// far reports whether the peer's mesh time is for sure not near ours, so that it need not be waited
+// for. A hello is read later than it was written, after a pause of ours much later: it can show
+// that the peer is ahead, and not that it is behind.
+func (k *peerClock) far() bool {
+	if !k.known && !k.bounded {
+		return k.guess > mergeTolerance
+	}
+	return !k.near()
 }
 
 // sampleClock takes a peer's clocks as read half a round trip ago. A beat that was queued

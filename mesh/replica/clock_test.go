@@ -76,8 +76,7 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 				}
 				want := median(votes)
 				for _, d := range w.directors {
-					// The one whose wall clock was wrong stepped to within half a second; the rest
-					// is slewed.
+					// The one whose wall clock was wrong stepped to the mesh; a little is slewed.
 					settled := d != last || end-w.now < length-2*time.Minute
 					if off := d.offset() - want; settled && off.Abs() > 20*time.Millisecond {
 						t.Fatalf("%v: mesh time of %s is %v off the median wall clock", w.now, d.name, off)
@@ -112,6 +111,38 @@ func TestWallClockIsSetAtRunTime(t *testing.T) {
 	}
 	if n := w.directors[0].core.Counters().ClockSteps; n != 0 {
 		t.Errorf("%d steps", n)
+	}
+}
+
+// No two synced directors are over a second apart: over half a second off the median is too much. A
+// step goes to the median, and what was stamped moves by whole seconds and not ahead of it.
+func TestHalfASecondIsTooMuch(t *testing.T) {
+	for _, test := range []struct {
+		off   time.Duration
+		steps uint64
+	}{
+		{450 * time.Millisecond, 0}, {-450 * time.Millisecond, 0},
+		{550 * time.Millisecond, 1}, {-550 * time.Millisecond, 1},
+		{-1800 * time.Millisecond, 1}, {1800 * time.Millisecond, 1},
+	} {
+		w := startWithWalls(t, []func(time.Duration) directory.Micros{offBy(0), offBy(0)})
+		stray := w.start("stray", func(c *Config) { c.Wall = offBy(test.off)(w.now) })
+		stray.wall = offBy(test.off)
+		w.until("all synced", 20*time.Second, w.allSynced)
+		if n := stray.core.Counters().ClockSteps; n != test.steps {
+			t.Errorf("%v off: %d steps, want %d", test.off, n, test.steps)
+		}
+		if off := stray.offset().Abs(); test.steps > 0 && off > 100*time.Millisecond {
+			t.Errorf("%v off: after the step %v", test.off, off)
+		}
+	}
+	for _, test := range []struct{ by, want time.Duration }{
+		{1999 * time.Millisecond, time.Second}, {600 * time.Millisecond, 0},
+		{-600 * time.Millisecond, -time.Second}, {-2 * time.Second, -2 * time.Second},
+	} {
+		if got := wholeSeconds(test.by); got != test.want {
+			t.Errorf("a step of %v moves stamps by %v, want %v", test.by, got, test.want)
+		}
 	}
 }
 

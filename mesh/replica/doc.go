@@ -105,7 +105,7 @@
 // within a second of each other. See clock.go, step.go and ahead.go.
 //
 //	slew       towards the median wall clock, 5 ms a second at most, within 200 ms of the median mesh time
-//	1 s off    not synced; a step by whole seconds, a new boot id and log, then admission
+//	0.5 s off  not synced; a step, a new boot id and log, then admission
 //	2 s off    a peer is not counted, nothing of it is merged, no gap opens
 //	5 s ahead  a value is dropped, the peer that sent it is excluded
 //

@@ -293,7 +293,7 @@ func (c *Core) checkPeers(now time.Duration) {
 		switch {
 		case p.live && now-p.echoAt > c.silence():
 			c.fail(now, p, "no answer")
-		case p.live && p.counted && !p.clock.near():
+		case p.live && p.counted && p.clock.far():
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
 				Field{"peer", p.name}, Field{"skew", p.clock.skew})
 			p.counted = false

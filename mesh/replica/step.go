@@ -8,14 +8,15 @@ import (
 	"directormesh/directory"
 )
 
-// A director whose mesh time is over a second off the median of its mesh is not synced. In its
-// admission it steps there, by whole seconds: the rest is slewed. A step begins a new life of this
-// director, with a boot id and a log of its own, since what it said before was said by another
-// clock.
+// A director whose mesh time is over half a second off the median of its mesh is not synced, so
+// that no two synced directors are over a second apart. In its admission it steps to the median. A
+// step begins a new life of this director, with a boot id and a log of its own, since what it said
+// before was said by another clock.
 //
 // What it stamped by that clock, since it last had mesh time in common with those that it steps to,
-// moves along, but never to before that moment. What came from a peer is in mesh time already and
-// stays, as do stamps of zero and the id of the mesh.
+// moves along, but never to before that moment. It moves by whole seconds, the unit of the
+// directory, and by less than the clock, so that nothing lies ahead of mesh time. What came from a
+// peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 
 const (
 	// maxAhead is how far ahead of mesh time a value of a peer may be. It is dropped beyond.
@@ -42,12 +43,11 @@ func (o ownStamps) contains(s directory.Stamp) bool {
 	return found
 }
 
-// step sets mesh time forward by about offset, or back.
+// step sets mesh time forward by an offset, or back.
 func (c *Core) step(now time.Duration, offset time.Duration) {
-	by := offset.Round(time.Second)
 	after := c.momentInCommon(now)
 	c.counters.ClockSteps++
-	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", by})
+	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", offset.Round(time.Millisecond)})
 	c.flushOutbox(now)
 	if c.log.last > 0 || c.admission.bootstrapped {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
@@ -56,17 +56,26 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
 	until := c.clock.at(c.admission.unsyncedAt)
-	c.slew(by)
+	c.slew(offset)
 	c.late.restart(c.clock.at(now))
 	for _, p := range c.peers {
 		if p.clock.with > after {
-			p.clock.with = p.clock.with.Add(by)
+			p.clock.with = p.clock.with.Add(offset)
 		}
 	}
-	c.moveStamped(after, until, by)
+	c.moveStamped(after, until, wholeSeconds(offset))
 	c.moves.restart(c, now)
 	c.digests = digests{}
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.at(now))))
+}
+
+// wholeSeconds rounds down, also what is negative.
+func wholeSeconds(d time.Duration) time.Duration {
+	whole := d.Truncate(time.Second)
+	if whole > d {
+		whole -= time.Second
+	}
+	return whole
 }
 
 // momentInCommon is when we last had the time of those that we are about to step to. Directors that

@@ -38,3 +38,34 @@ func TestThaw(t *testing.T) {
 		})
 	}
 }
+
+// After a pause a director reads hellos that were written before it. They seem to come from
+// directors whose clocks are far behind; yet these are those that it must ask before it answers.
+func TestOldHelloAfterAPause(t *testing.T) {
+	w := started(t, 3)
+	d1, others := w.directors[0], w.directors[1:]
+	d1.must(7)
+	var hellos []*wire.Hello
+	for _, d := range others {
+		hellos = append(hellos, d.core.Hello(w.now, Dial{Name: d1.name, Addr: d1.core.cfg.Addr}))
+	}
+	w.now += 36 * time.Second
+	d1.core.Tick(w.now)
+	for i, h := range hellos {
+		_, session, err := d1.core.Accept(w.now, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d1.sessions[others[i].name] = session
+		d1.core.Tick(w.now)
+	}
+	if _, answers := d1.core.TryLookup(w.now, "", 7); answers {
+		t.Error("it answers by what it knew before the pause")
+	}
+	for _, d := range others {
+		if p := d1.core.peers[d.name]; !p.live || !p.counted {
+			t.Errorf("%s: live %v, counted %v", d.name, p.live, p.counted)
+		}
+	}
+	w.until("all synced", 20*time.Second, w.allSynced)
+}

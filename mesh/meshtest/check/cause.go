@@ -42,6 +42,8 @@ func (c *Checker) replaces(
 		case len(by) > 0:
 			flushes = append(flushes, by...)
 			why = max(why, causeFlushed)
+		case c.flushedApart(s, x, t, backend):
+			why = causeFault
 		default:
 			bound = true
 		}
@@ -131,6 +133,21 @@ func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend neti
 		}
 	}
 	return found
+}
+
+// flushedApart reports whether a director without contact may have moved the user off the mapping
+// that had expired where the line was made. Both rows are of one generation then, and when they
+// meet, the older one wins (brief, §3 Merging mappings).
+func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
+	made := slices.IndexFunc(s.changes, func(ch change) bool { return ch.at == x.start && ch.to == x.backend })
+	if made < 1 {
+		return false
+	}
+	expired := s.changes[made-1].to
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return o.rough && o.flushes(expired) && o.at < x.start && o.ended > x.start &&
+			c.mayHash(s.user, o.at, t, backend)
+	})
 }
 
 // stop is where a user may be, or have been on the way, without having been answered it.

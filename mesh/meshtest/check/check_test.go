@@ -2,13 +2,15 @@ package check
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
 
 // TestStories judges histories written by hand: each should be fine, or show one breach.
+const life = 40 * time.Second // expire time and share
+
 func TestStories(t *testing.T) {
-	const life = 40 * time.Second // expire time and share
 	testStories(t, []tale{
 		{"everybody answers the same", func(s *story) {
 			s.login("d1", calm, alice, b1)
@@ -232,6 +234,12 @@ func TestStories(t *testing.T) {
 			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}}})
 		}, "", ""},
 
+		{"a flush of one cut off, older than what the others answered", func(s *story) {
+			expiredApart(s, true)
+		}, "", ""},
+		{"a backend of one cut off that nothing moved the user to", func(s *story) {
+			expiredApart(s, false)
+		}, "G2", "d3 answered"},
 		{"a conflict repaired", func(s *story) {
 			conflict(s)
 			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
@@ -244,11 +252,11 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// placeWithout is where alice hashes while a backend has no vhosts.
-func placeWithout(b netip.Addr) netip.Addr {
+// placeWithout is where alice hashes while these backends have no vhosts.
+func placeWithout(without ...netip.Addr) netip.Addr {
 	var rest []usable
 	for _, x := range []netip.Addr{b1, b2, b3} {
-		if x != b {
+		if !slices.Contains(without, x) {
 			rest = append(rest, usable{x, 10})
 		}
 	}
@@ -261,6 +269,21 @@ func moved(s *story, at time.Duration, kickers ...string) {
 		s.kick(d, at+sec(0.05), alice, b2)
 	}
 	s.order("d1", at, at+sec(0.1), Op{Kind: OpMove, User: alice, Backend: b2})
+}
+
+// expiredApart lets alice's mapping to b1 expire while d3 is cut off and, if told, moves her by a
+// flush. The others map her anew by a table that has changed, and what d3 has wins in the end.
+func expiredApart(s *story, flushes bool) {
+	theirs, mapped := placeWithout(b1), calm+life+sec(5)
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.split("d3", calm+sec(2), mapped+sec(2))
+	if flushes {
+		s.order("d3", calm+sec(9), calm+sec(9.1), Op{Kind: OpFlush, Backend: b1}, "d1", "d2")
+	}
+	s.order("d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d3")
+	s.login("d1", mapped, alice, placeWithout(b1, theirs))
+	s.login("d3", mapped+sec(12), alice, theirs)
 }
 
 // conflict is a partition in which two sides answer differently, and the end of it.

@@ -58,9 +58,9 @@ const restWithin = 15 * time.Second
 // holdWithin is how long a director holds a user at most of whose move it hears nothing.
 const holdWithin = 28 * time.Second
 
-// clocksWithin is how far apart the mesh times of synced directors may be: each is within a second
-// of their median.
-const clocksWithin = 2 * time.Second
+// clocksWithin is how far apart the mesh times of synced directors may be: each is within half a
+// second of their median.
+const clocksWithin = time.Second
 
 // coldStart is how long directors may take to found a mesh together: they exchange snapshots one by
 // one.
