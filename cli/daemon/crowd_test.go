@@ -200,31 +200,10 @@ func TestCrowdedDoors(t *testing.T) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	const hello = "VERSION\tdirector-authreply-client\t1\t0\n"
-	doors := map[string]func() error{
-		options.SocketPath(): func() error {
-			_, err := client(t, options.SocketPath()).Lookup(t.Context(), api.LookupRequest{User: "bob"})
-			return err
-		},
-		options.Socket(handover.Admin): func() error {
-			c, err := doveadm.Dial(t.Context(), options.Socket(handover.Admin))
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			_, err = c.Backends()
-			return err
-		},
-		options.Socket(handover.Login): func() error {
-			return answers(options.Socket(handover.Login), "AUTH\t1\tPLAIN\n")
-		},
-		options.Socket(handover.Authreply): func() error {
-			return answers(options.Socket(handover.Authreply), hello+"OK\t3\tuser=bob\tproxy\n")
-		},
-	}
+	doors := questions(t, options)
 	for full := range doors {
-		t.Run(filepath.Base(full), func(t *testing.T) {
-			leave := fill(t, full)
+		t.Run(string(full), func(t *testing.T) {
+			leave := fill(t, options.Socket(full))
 			for door, answer := range doors {
 				if err := answer(); err != nil && door != full {
 					t.Errorf("%s is full, %s does not answer: %v", full, door, err)
@@ -244,6 +223,41 @@ func TestCrowdedDoors(t *testing.T) {
 	if refusals := strings.Count(log.String(), "too many connections at a door"); refusals != len(doors) {
 		t.Errorf("%d lines about %d full doors:\n%s", refusals, len(doors), log)
 	}
+}
+
+// questions has for each door on a unix socket what asks a question there, and fails without an
+// answer.
+func questions(t *testing.T, options Options) map[handover.Kind]func() error {
+	t.Helper()
+	lines := func(k handover.Kind, lines string) func() error {
+		return func() error { return answers(options.Socket(k), lines) }
+	}
+	const hello = "VERSION\tdirector-authreply-client\t1\t0\n"
+	questions := map[handover.Kind]func() error{
+		handover.API: func() error {
+			bob := api.LookupRequest{User: "bob"}
+			_, err := client(t, options.SocketPath()).Lookup(t.Context(), bob)
+			return err
+		},
+		handover.Admin: func() error {
+			c, err := doveadm.Dial(t.Context(), options.Socket(handover.Admin))
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.Backends()
+			return err
+		},
+		handover.Login:     lines(handover.Login, "AUTH\t1\tPLAIN\n"),
+		handover.Userdb:    lines(handover.Userdb, "PASS\t2\tbob\n"),
+		handover.Authreply: lines(handover.Authreply, hello+"OK\t3\tuser=bob\tproxy\n"),
+	}
+	for _, r := range doorTable() {
+		if r.unix != nil && questions[r.kind] == nil {
+			t.Errorf("there is no question for the door %s", r.kind)
+		}
+	}
+	return questions
 }
 
 // fill has several processes open more connections to a door than the director has descriptors.
@@ -345,13 +359,16 @@ func samples(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 func crowdedOptions(t *testing.T, dir string) Options {
 	t.Helper()
 	return testOptions(t, map[string]string{
-		"run-dir": filepath.Join(dir, "run"), "auth-login-socket": filepath.Join(dir, "auth"),
+		"run-dir":            filepath.Join(dir, "run"),
+		"auth-login-socket":  filepath.Join(dir, "auth-login"),
+		"auth-userdb-socket": filepath.Join(dir, "auth-userdb"),
 	})
 }
 
 // serveCrowded is the director of TestCrowdedDoors. It lives until its input ends.
 func serveCrowded(t *testing.T, dir string) {
-	auth(t, filepath.Join(dir, "auth"), "OK", "user=bob\tproxy")
+	auth(t, filepath.Join(dir, "auth-login"), "OK", "user=bob\tproxy")
+	auth(t, filepath.Join(dir, "auth-userdb"), "PASS", "user=bob\tproxy")
 	r := startConfig(t, Config{Options: crowdedOptions(t, dir)})
 	_, _ = os.Stdin.Read(make([]byte, 1))
 	fmt.Print(r.log)
