@@ -152,3 +152,17 @@ func TestInserts(t *testing.T) {
 		}
 	})
 }
+
+// Counts of rows wrap at 256, each for itself.
+func TestShapeOfManyRowsInsertedSingly(t *testing.T) {
+	var hashes []uint32
+	var s shape
+	for i := range uint32(600) {
+		h := 0xabcd0000 | i%3<<quarterShift | i
+		hashes = append(hashes, h)
+		s = s.with(h)
+		if want := shapeOf(rowsOf(hashes), 0); s != want {
+			t.Fatalf("after %d rows the shape is %x, want %x", i+1, s, want)
+		}
+	}
+}

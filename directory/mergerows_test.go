@@ -313,3 +313,33 @@ func TestMergeAtTheEndOfLife(t *testing.T) {
 		t.Errorf("%d rows dropped a tick before their end", dropped)
 	}
 }
+
+// What is dead by the table when it comes is told only if it ends what lived, or is about a move.
+func TestMergeTellsOfWhatTheDeadEnd(t *testing.T) {
+	row := func(b netip.Addr, generation uint16, moving bool) Mapping {
+		return Mapping{
+			Hash: 5, Backend: b, Generation: generation, Moving: moving,
+			Activity: start.Tick(), Stamp: start.Tick(),
+		}
+	}
+	for _, test := range []struct {
+		name        string
+		before, now Mapping
+		told        bool
+	}{
+		{"after one that lived", row(b1, 1, false), row(b2, 2, false), true},
+		{"after a dead one", row(b2, 1, false), row(b2, 2, false), false},
+		{"after a dead one that moved", row(b2, 1, true), row(b2, 2, false), true},
+		{"that moves, after a dead one", row(b2, 1, false), row(b2, 2, true), true},
+		{"that does not win over one that lives", row(b1, 2, false), row(b2, 1, false), false},
+	} {
+		d := newDirectory()
+		d.SetBackends([]BackendRow{presentRow(b1, "", 0)}) // b2 is removed
+		d.Merge("", []Mapping{test.before}, start, nil)
+		told := false
+		d.Merge("", []Mapping{test.now}, start, func(Mapping, Merged) { told = true })
+		if told != test.told {
+			t.Errorf("%s: told %v, want %v", test.name, told, test.told)
+		}
+	}
+}

@@ -158,3 +158,72 @@ func TestFullPack(t *testing.T) {
 		}
 	}
 }
+
+// A full leaf gets room from where the fewest rows have to be moved for it: those of the leaves
+// between and, of one behind it, the lender's; of one before it, its own.
+func TestRoomIsLentByTheNearest(t *testing.T) {
+	type size struct{ rows, room int }
+	for _, test := range []struct {
+		name   string
+		at     int
+		sizes  map[int]size // of leaves; the others have nothing
+		lender int          // -1: none
+	}{
+		{"behind", 5, map[int]size{5: {9, 9}, 6: {3, 7}}, 6},
+		{"before", 5, map[int]size{4: {3, 7}, 5: {9, 9}}, 4},
+		{"fewer behind", 5, map[int]size{4: {3, 7}, 5: {9, 9}, 6: {8, 12}}, 6},
+		{"fewer before", 5, map[int]size{4: {3, 7}, 5: {9, 9}, 6: {10, 14}}, 4},
+		{"as many before", 5, map[int]size{4: {3, 7}, 5: {9, 9}, 6: {9, 13}}, 4},
+		{"further, with others between", 5,
+			map[int]size{2: {0, 4}, 3: {4, 4}, 5: {9, 9}, 6: {5, 5}, 8: {5, 9}}, 8},
+		{"further before, with others between", 5,
+			map[int]size{2: {0, 4}, 3: {4, 4}, 5: {2, 2}, 6: {5, 5}, 8: {5, 9}}, 2},
+		{"the first leaf", 5, map[int]size{0: {1, 5}, 5: {9, 9}}, 0},
+		{"the last leaf", 5, map[int]size{5: {9, 9}, leavesPerLock - 1: {1, 5}}, leavesPerLock - 1},
+		{"too little", 5, map[int]size{4: {3, 5}, 5: {9, 9}, 6: {3, 5}}, -1},
+		{"as many as may be moved", 5, map[int]size{5: {9, 9}, 6: {maxShift, maxShift + 4}}, 6},
+		{"too many to move", 5, map[int]size{5: {9, 9}, 6: {maxShift + 1, maxShift + 5}}, -1},
+		{"as many of its own", 5, map[int]size{4: {0, 4}, 5: {maxShift, maxShift}}, 4},
+		{"too many of its own", 5, map[int]size{4: {0, 4}, 5: {maxShift + 1, maxShift + 1}}, -1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := New(0)
+			l := d.holdNew(d.ensureShard(""), uint16(test.at))
+			defer l.release()
+			l.lock.pack = newRows(3 * maxShift)
+			offset := 0
+			for i := range leavesPerLock {
+				s := test.sizes[i]
+				own := l.lock.pack[offset : offset+s.rows]
+				for j := range own {
+					own[j].hash = uint32(i)<<16 | uint32(j)
+				}
+				l.place(l.lock.pack, i, offset, shapeOf(own, s.room))
+				offset += s.room
+			}
+			l.look()
+			if l.borrow(3) != (test.lender >= 0) {
+				t.Fatalf("room was lent: %v", test.lender < 0)
+			}
+			for i := range leavesPerLock {
+				want := test.sizes[i].room
+				switch i {
+				case test.lender:
+					want -= 3
+				case test.at:
+					if test.lender >= 0 {
+						want += 3
+					}
+				}
+				if got := l.shapeOf(i).room(); got != want {
+					t.Errorf("leaf %d has room for %d rows, want %d", i, got, want)
+				}
+				for j, r := range rows(l.leaves[i].first.Load(), l.shapeOf(i)) {
+					if r.hash != uint32(i)<<16|uint32(j) {
+						t.Fatalf("row %d of leaf %d is %x", j, i, r.hash)
+					}
+				}
+			}
+		})
+	}
+}

@@ -156,3 +156,23 @@ func TestEachRegisterOfADirector(t *testing.T) {
 		}
 	}
 }
+
+// A register that nobody has written loses to any that was, whatever else it holds.
+func TestUnsetRegisterLoses(t *testing.T) {
+	values := func(a, b int) int { return a - b }
+	unset := Register[int]{Value: 9, Stamp: 9}
+	written := Register[int]{Value: 1, Stamp: 1, Origin: "d1"}
+	for _, test := range []struct {
+		name string
+		a, b Register[int]
+		want int
+	}{
+		{"before one that is set", unset, written, -1},
+		{"after one that is set", written, unset, 1},
+		{"both unset", unset, Register[int]{}, 0},
+	} {
+		if got := test.a.compare(test.b, values); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+	}
+}

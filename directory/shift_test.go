@@ -12,7 +12,7 @@ import (
 )
 
 func TestShift(t *testing.T) {
-	const common, start = Tick(1000), Tick(1400)
+	const common, start, last = Tick(1000), Tick(1400), Tick(1300)
 	tests := []struct {
 		name            string
 		activity, stamp Tick
@@ -26,6 +26,8 @@ func TestShift(t *testing.T) {
 		{"made since then, forward", 1200, 1100, time.Minute, 1440, 1340},
 		{"made since then, backward", 1200, 1100, -10 * time.Second, 1160, 1060},
 		{"never to before that moment", 1200, 1100, -time.Hour, common, common},
+		{"of the last moment of the old clock", last, last, time.Minute, last + 240, last + 240},
+		{"of after it", last + 1, last + 1, time.Minute, last + 1, last + 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -34,7 +36,7 @@ func TestShift(t *testing.T) {
 			m := Mapping{Hash: 7 << 16, Backend: b1, Activity: test.activity, Stamp: test.stamp, Generation: 1}
 			d.Merge("", []Mapping{m}, start.Time(), nil)
 			var changed []Mapping
-			d.Shift(common, math.MaxUint32, test.by, func(_ ring.Tag, m Mapping) { changed = append(changed, m) })
+			d.Shift(common, last, test.by, func(_ ring.Tag, m Mapping) { changed = append(changed, m) })
 			before := m
 			m.Activity, m.Stamp = test.wantActivity, test.wantStamp
 			if m != before && !slices.Equal(changed, []Mapping{m}) || m == before && changed != nil {

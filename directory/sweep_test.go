@@ -6,29 +6,33 @@ import (
 )
 
 func TestSweepByTime(t *testing.T) {
-	d := newDirectory()
-	m, _ := d.Assign("", 5, b1, start)
-	end := d.Ends(m)
-	for _, test := range []struct {
-		name    string
-		now     Time
-		removed int
-		status  Status
-		users   int
-	}{
-		{"alive", end - 1, 0, Live, 1},
-		{"dead", end, 0, Dead, 0},
-		{"dead for nearly 60 s", end.Add(60*time.Second) - 1, 0, Dead, 0},
-		{"dead for 60 s", end.Add(60 * time.Second), 1, None, 0},
-	} {
-		if removed := d.SweepLeaf("", 0, test.now); removed != test.removed {
-			t.Errorf("%s: %d rows removed, want %d", test.name, removed, test.removed)
-		}
-		if got, status := d.Find("", 5, test.now); status != test.status {
-			t.Errorf("%s: found %+v, %v; want %v", test.name, got, status, test.status)
-		}
-		if d.Users(b1) != test.users || d.Len() != test.users {
-			t.Errorf("%s: %d users of %d mappings, want %d", test.name, d.Users(b1), d.Len(), test.users)
+	for _, summarized := range []int{1, summarizedRows} { // a lone row has a summary, and has none
+		d := newDirectory()
+		d.summarizedRows = summarized
+		m, _ := d.Assign("", 5, b1, start)
+		end := d.Ends(m)
+		for _, test := range []struct {
+			name    string
+			now     Time
+			removed int
+			status  Status
+			users   int
+		}{
+			{"alive", end - 1, 0, Live, 1},
+			{"dead", end, 0, Dead, 0},
+			{"dead for nearly 60 s", end.Add(60*time.Second) - 1, 0, Dead, 0},
+			{"dead for 60 s", end.Add(60 * time.Second), 1, None, 0},
+		} {
+			if removed := d.SweepLeaf("", 0, test.now); removed != test.removed {
+				t.Errorf("%s: %d rows removed, want %d", test.name, removed, test.removed)
+			}
+			if got, status := d.Find("", 5, test.now); status != test.status {
+				t.Errorf("%s: found %+v, %v; want %v", test.name, got, status, test.status)
+			}
+			if d.Users(b1) != test.users || d.Len() != test.users {
+				t.Errorf("%s: %d users of %d mappings, want %d",
+					test.name, d.Users(b1), d.Len(), test.users)
+			}
 		}
 	}
 }
@@ -118,5 +122,33 @@ func TestSweepOfAGroupGivesMemoryBack(t *testing.T) {
 	}
 	if l := d.shard("").group(0).lockOf(0); !l.bare() {
 		t.Errorf("room for %d rows is kept", len(l.pack))
+	}
+}
+
+// What is forgotten later begins a minute of its own, and is noticed where summaries say that
+// nothing has changed since the last sweep.
+func TestSweepAfterForgettingAgain(t *testing.T) {
+	for _, summarized := range []int{1, summarizedRows} {
+		d := newDirectory()
+		d.summarizedRows = summarized
+		d.Assign("", 5, b1, start)
+		first := start.Add(10 * time.Second)
+		d.SetBackends([]BackendRow{presentRow(b1, "", StampAt(first))})
+		sweepAll(d, first)
+		second := first.Add(2 * time.Minute)
+		d.Assign("", 6, b1, second)
+		if sweepAll(d, second); d.Users(b1) != 1 {
+			t.Fatalf("%d users of which one came back, from %d rows on", d.Users(b1), summarized)
+		}
+		d.SetBackends([]BackendRow{presentRow(b1, "", StampAt(second))})
+		for _, test := range []struct {
+			at      Time
+			removed int
+		}{{second, 0}, {second.Add(deadKept) - 1, 0}, {second.Add(deadKept), 1}} {
+			if removed := sweepAll(d, test.at); removed != test.removed || d.Users(b1) != 0 {
+				t.Errorf("%d rows removed after %v, %d users left; want %d and none, from %d rows on",
+					removed, test.at.Sub(second), d.Users(b1), test.removed, summarized)
+			}
+		}
 	}
 }
