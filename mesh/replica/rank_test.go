@@ -130,3 +130,31 @@ func TestBarrierOfAMeshThatIsNoMore(t *testing.T) {
 		t.Errorf("%d items are to be confirmed, the first %+v; want %+v alone", len(got), got[0].backend, want)
 	}
 }
+
+// An operator's command decides which mesh stays only between meshes without a common backend; else
+// the rank decides.
+func TestCommandDecidesBetweenDisjointMeshesOnly(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		disjoint, takesUs bool
+		low               bool // the peer's mesh ranks below ours
+		want              bool
+	}{
+		{"disjoint, takes us in", true, true, true, true},
+		{"disjoint, no command", true, false, true, false},
+		{"takes us in, but ranks lower", false, true, true, false},
+		{"ranks higher", false, false, false, true},
+	} {
+		w := started(t, 2)
+		c := w.directors[0].core
+		p := c.peers["d2"]
+		p.disjoint, p.takesUs = test.disjoint, test.takesUs
+		p.mesh = wire.MeshRank{ID: c.table.Mesh() + 1, Grown: true, Age: 1 << 40}
+		if test.low {
+			p.mesh = wire.MeshRank{ID: c.table.Mesh() + 1}
+		}
+		if got := c.outranked(w.now, p); got != test.want {
+			t.Errorf("%s: outranked %v, want %v", test.name, got, test.want)
+		}
+	}
+}
