@@ -172,6 +172,7 @@ func TestPauseUnderLoad(t *testing.T) {
 // takes to be noticed.
 func checkLoad(t *testing.T, answers []answer, before, after oracle) {
 	t.Helper()
+	wrong := fewErrors{t: t}
 	var waited, slowest time.Duration
 	count := 0
 	for _, a := range answers {
@@ -182,11 +183,11 @@ func checkLoad(t *testing.T, answers []answer, before, after oracle) {
 		}
 		switch {
 		case a.err != nil:
-			t.Errorf("%s at %s: %v after %v", a.user, a.at.name, a.err, a.took())
+			wrong.errorf("%s at %s: %v after %v", a.user, a.at.name, a.err, a.took())
 		case a.backend != before.backend(a.user) && a.backend != after.backend(a.user):
-			t.Errorf("%s at %s: %s, neither ring gives that", a.user, a.at.name, a.backend)
+			wrong.errorf("%s at %s: %s, neither ring gives that", a.user, a.at.name, a.backend)
 		case a.took() > limit:
-			t.Errorf("%s at %s waited %v, at most %v allowed (place changed: %v)", a.user, a.at.name, a.took(), limit, changed)
+			wrong.errorf("%s at %s waited %v, at most %v allowed (place changed: %v)", a.user, a.at.name, a.took(), limit, changed)
 		}
 		if changed {
 			waited = max(waited, a.took())
@@ -204,6 +205,7 @@ func checkLoad(t *testing.T, answers []answer, before, after oracle) {
 // checkOneBackend demands that no user was told two backends, whoever was asked.
 func checkOneBackend(t *testing.T, answers []answer) {
 	t.Helper()
+	wrong := fewErrors{t: t}
 	first := make(map[string]answer)
 	for _, a := range answers {
 		if a.err != nil {
@@ -213,8 +215,26 @@ func checkOneBackend(t *testing.T, answers []answer) {
 		if !ok {
 			first[a.user] = a
 		} else if f.backend != a.backend {
-			t.Errorf("%s was told %s by %s and %s by %s", a.user, f.backend, f.at.name, a.backend, a.at.name)
+			wrong.errorf("%s was told %s by %s and %s by %s", a.user, f.backend, f.at.name, a.backend, a.at.name)
 		}
+	}
+}
+
+// fewErrors reports the first errors of a kind: one fault of a director may have thousands of
+// effects on its users.
+type fewErrors struct {
+	t     *testing.T
+	count int
+}
+
+func (f *fewErrors) errorf(format string, args ...any) {
+	f.t.Helper()
+	const few = 10
+	switch f.count++; {
+	case f.count <= few:
+		f.t.Errorf(format, args...)
+	case f.count == few+1:
+		f.t.Error("and more like these")
 	}
 }
 
