@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// drainTime bounds how long a client is read from when the door or auth ends.
+	// drainTime bounds how long a client is read from, and auth is waited for, when the door ends.
 	drainTime = time.Second
-	// drainQuiet is how long a client must have written nothing to count as read to the end.
+	// drainQuiet is how long a client must have written nothing to count as read to the end, and
+	// how long auth may take to read what is passed on.
 	drainQuiet = 20 * time.Millisecond
 )
 
@@ -20,8 +21,9 @@ var errDrained = errors.New("drained")
 
 // drains is the state of a link whose end is near. The zero value: it is not.
 type drains struct {
-	mu    sync.Mutex // never held while anything blocks
-	began time.Time  // zero: not yet
+	mu       sync.Mutex // never held while anything blocks
+	began    time.Time  // zero: not yet
+	authOver bool       // auth takes nothing more, or has closed
 }
 
 func (l *link) draining() bool {
@@ -53,9 +55,24 @@ func (l *link) drain() {
 	case over || auth == nil && l.s.protocol != Authreply:
 		// Nothing can be told to the client: it takes no answer before auth's greeting.
 		l.end()
-	case auth != nil:
-		_ = auth.SetWriteDeadline(time.Now()) // what hangs there keeps the reader from the client
+	case auth != nil: // a write that hangs keeps the reader from the client
+		_ = auth.SetWriteDeadline(time.Now().Add(drainQuiet))
 	}
+}
+
+// loseAuth begins a drain during which auth is asked for nothing more.
+func (l *link) loseAuth() {
+	l.drains.mu.Lock()
+	l.drains.authOver = true
+	l.drains.mu.Unlock()
+	l.drain()
+}
+
+// awaitsAuth reports whether auth may still answer a request of this client.
+func (l *link) awaitsAuth() bool {
+	l.drains.mu.Lock()
+	defer l.drains.mu.Unlock()
+	return !l.drains.authOver && l.asked.Load() > 0
 }
 
 // drainAndEnd ends the link when its client is read to the end, or after drainTime.
@@ -70,7 +87,8 @@ func (l *link) drainAndEnd() {
 	l.end()
 }
 
-// fill reads once from the client. During a drain it gives up when nothing more is there.
+// fill reads once from the client. During a drain it gives up when nothing more is there and auth
+// has answered all that was.
 func (l *link) fill(in *lineReader) error {
 	if !l.draining() {
 		err := in.fill()
@@ -78,10 +96,13 @@ func (l *link) fill(in *lineReader) error {
 			return err
 		}
 	}
-	if !l.extendRead() {
-		return errDrained
+	for l.extendRead() {
+		err := in.fill()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !l.awaitsAuth() {
+			return err
+		}
 	}
-	return in.fill()
+	return errDrained
 }
 
 // extendRead gives the next read of a drain its time, however late the reader comes to run.
@@ -95,13 +116,14 @@ func (l *link) extendRead() bool {
 }
 
 // allowWrite gives the next write to auth its time: without an end to it nobody would notice
-// that the client has gone meanwhile. False: the link drains, and nothing is to be written.
+// that the client has gone meanwhile. False: auth takes nothing more.
 func (l *link) allowWrite(auth net.Conn) bool {
 	l.drains.mu.Lock()
 	defer l.drains.mu.Unlock()
+	limit := writeTime
 	if !l.drains.began.IsZero() {
-		return false
+		limit = drainQuiet
 	}
-	_ = auth.SetWriteDeadline(time.Now().Add(writeTime))
-	return true
+	_ = auth.SetWriteDeadline(time.Now().Add(limit))
+	return !l.drains.authOver
 }

@@ -77,11 +77,67 @@ func TestCloseCompletesWhatIsWritten(t *testing.T) {
 	})
 }
 
+// Auth has time to answer what it was asked before the door closes, and what comes meanwhile.
+func TestCloseWaitsForAuth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Config{Protocol: Login})
+		client, auth := f.client(), f.auth()
+		client.send("AUTH\t1\tPLAIN\n")
+		auth.expect("AUTH\t1\tPLAIN\n")
+		began := time.Now()
+		go f.server.Close()
+		time.Sleep(drainTime / 4) // as long as checking a password takes
+		client.send("AUTH\t2\tPLAIN\n")
+		auth.expect("AUTH\t2\tPLAIN\n")
+		auth.send("OK\t1\tuser=amy\tproxy\nFAIL\t2\tuser=bob\n")
+		client.expect("OK\t1\tuser=amy\tproxy\thost=192.0.2.1\nFAIL\t2\tuser=bob\n")
+		client.expectEnd()
+		if took := time.Since(began); took > drainTime/2 {
+			t.Errorf("closing took %v, though all was answered", took)
+		}
+	})
+}
+
+// Requests behind a write that auth does not take are told a temporary failure.
+func TestStuckAuthLosesNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Config{Protocol: Login})
+		client := f.client()
+		f.auth() // never reads
+		client.send("AUTH\t1\tPLAIN\n")
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(client, "AUTH\t2\tPLAIN\n")
+			sent <- err
+		}()
+		got := make(map[string]bool)
+		client.SetReadDeadline(time.Now().Add(2 * writeTime))
+		for range 2 {
+			line, err := client.in.ReadString('\n')
+			if err != nil {
+				t.Fatalf("%v, then %v", got, err)
+			}
+			got[line] = true
+		}
+		want := map[string]bool{"FAIL\t1\tcode=temp_fail\n": true, "FAIL\t2\tcode=temp_fail\n": true}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("answers (-want +got):\n%s", diff)
+		}
+		if err := <-sent; err != nil {
+			t.Errorf("the second request is not read: %v", err)
+		}
+		client.expectEnd()
+		f.logged(authStuck)
+	})
+}
+
 // A client that never stops writing does not hold up the end.
 func TestCloseDoesNotWaitForWriters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
-		client, _ := f.client(), f.auth()
+		client, auth := f.client(), f.auth()
+		auth.send("SPID\t1\n")
+		client.expect("SPID\t1\n") // the door has both ends now
 		var writer sync.WaitGroup
 		defer writer.Wait()
 		writer.Go(func() {

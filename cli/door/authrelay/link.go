@@ -25,6 +25,7 @@ type link struct {
 	ending atomic.Bool
 	held   sync.WaitGroup // replies
 	waits  atomic.Int64   // how many they are
+	asked  atomic.Int64   // how many requests are open; to be read while a write holds mu
 	drains drains
 
 	mu   sync.Mutex // guards what follows, and writing to the client
@@ -69,7 +70,7 @@ func (l *link) serve() {
 	})
 	l.passDown(auth)
 	// The other goroutine may sit in a read; it ends the link when it has read the rest.
-	l.drain()
+	l.loseAuth()
 }
 
 // attach notes the connection to auth, so that end closes it.
@@ -100,16 +101,13 @@ func (l *link) passUp(auth net.Conn) {
 			return
 		}
 		if len(lines) == 0 || !l.allowWrite(auth) {
-			continue // of those that come during a drain auth need not know
+			continue // its requests are remembered, and end with the link
 		}
 		if _, err := auth.Write(lines); err != nil {
-			if l.draining() {
-				continue // its requests are remembered, and end with the link
-			}
-			if errors.Is(err, os.ErrDeadlineExceeded) {
+			if errors.Is(err, os.ErrDeadlineExceeded) && !l.draining() {
 				l.trouble(authStuck)
 			}
-			return // auth's end is told where it is read from
+			l.loseAuth() // what the client has written is read all the same
 		}
 	}
 }
@@ -148,6 +146,7 @@ func (l *link) remember(id []byte, kind request) bool {
 			return false
 		}
 		l.s.metrics.open.Inc()
+		l.asked.Add(1)
 	}
 	l.open[string(id)] = kind
 	return true
@@ -159,6 +158,7 @@ func (l *link) forget(id []byte) {
 		delete(l.open, string(id))
 		l.s.requests.Add(-1)
 		l.s.metrics.open.Dec()
+		l.asked.Add(-1)
 	}
 }
 
