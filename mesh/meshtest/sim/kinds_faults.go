@@ -98,6 +98,8 @@ func brokenFlushes(seed uint64) Schedule {
 func leaverInFlush(seed uint64) Schedule {
 	g := draw(seed, "leaver", 3+int(seed%3), 60*time.Second)
 	g.s.Codec = false
+	g.s.ChunkRows = 0 // thousands of users in chunks of a few keep a joiner busy for minutes
+	g.s.Demands.Wait = g.s.KickDelay + 2*time.Second
 	at := 20 * time.Second
 	originator := g.flushed(3000, 1000, at)
 	g.add(Action{At: at + g.between(100*time.Millisecond, 2*time.Second), Kind: Leave, Director: originator, For: 15 * time.Second})
