@@ -116,3 +116,29 @@ func TestLastDirectorIsLetInAgain(t *testing.T) {
 		t.Errorf("logged %d times, want twice", n)
 	}
 }
+
+// A director that was removed and let in again gives its log to one that starts. That must not learn
+// of the removal first: it would part with the only director there is, for good.
+func TestReplayOfARemoval(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	remove := func(removed bool) {
+		t.Helper()
+		if _, err := d2.do(SetDirectorRemoved{Addr: d1.core.cfg.Addr, Removed: removed}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove(true)
+	d1.crash()
+	d1.boots(false)
+	w.until("d1 knows", 5*time.Second, func() bool { return d1.core.selfRemoved() })
+	remove(false)
+	w.until("all synced", 10*time.Second, w.allSynced)
+	d2.crash()
+	w.run(6 * time.Second)
+	d3 := w.start("d3")
+	w.until("d3 is d1's peer", 5*time.Second, func() bool {
+		p := d3.core.peers["d1"]
+		return p != nil && p.live && d3.core.synced() && d1.core.synced()
+	})
+}

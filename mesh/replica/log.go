@@ -54,9 +54,27 @@ func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
 	joins := seq == 0 && c.admission.bootstrapped && !c.log.whole()
 	for _, e := range c.log.entries {
 		if e.seq > seq && (!joins || now-e.at <= replayToNew) {
-			c.send(p, e.msg)
+			c.send(p, c.asOfNow(e.msg))
 		}
 	}
+}
+
+// asOfNow gives a message of the log the present rows of its directors. A peer that has no table yet
+// would act on a removal that has been taken back since: it would part with whom it concerns, us
+// perhaps, and not hear the rest.
+func (c *Core) asOfNow(m wire.Message) wire.Message {
+	t, ok := m.(*wire.Table)
+	if !ok || len(t.Change.Directors) == 0 {
+		return m
+	}
+	again := *t
+	again.Change.Directors = slices.Clone(t.Change.Directors)
+	for i, row := range again.Change.Directors {
+		if now, ok := c.table.Director(row.Addr); ok {
+			again.Change.Directors[i] = now
+		}
+	}
+	return &again
 }
 
 // sendMarks tells a peer up to when which backends' mappings are forgotten, before it gets the log
