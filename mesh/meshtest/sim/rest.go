@@ -32,11 +32,11 @@ func (w *world) observeRest() {
 	end := w.schedule.faultsEnd()
 	var look func()
 	look = func() {
-		unsynced, shown := w.restless()
-		switch {
-		case unsynced != "":
-			w.rest.Reached = false
-		case shown == "" && !w.rest.Reached:
+		unsynced, shown := w.unsynced(), ""
+		if w.rest.Reached = w.rest.Reached && unsynced == ""; !w.rest.Reached {
+			shown = w.unsettled() // it costs much, so only as long as it is asked for
+		}
+		if unsynced == "" && shown == "" && !w.rest.Reached {
 			w.rest.Reached, w.rest.After = true, w.now-end
 		}
 		if !w.rest.Reached {
@@ -47,25 +47,34 @@ func (w *world) observeRest() {
 	w.at(end, look)
 }
 
-// restless says which director is not synced, and which is not shown as synced; nothing if there is
-// none.
-func (w *world) restless() (unsynced, shown string) {
+// unsynced says which director is not synced, and why; nothing if all are.
+func (w *world) unsynced() string {
 	for _, d := range w.directors {
 		if !d.alive {
 			continue
 		}
-		if self := d.core.Self(d.now()); !self.Synced && unsynced == "" {
-			unsynced = d.name + ": " + self.Reason
+		if self := d.core.Self(d.now()); !self.Synced {
+			return d.name + ": " + self.Reason
+		}
+	}
+	return ""
+}
+
+// unsettled says which director is not shown as synced, and by whom; nothing if all are.
+func (w *world) unsettled() string {
+	for _, d := range w.directors {
+		if !d.alive {
+			continue
 		}
 		states := make(map[string]replica.PeerState)
 		for _, p := range d.core.Peers(d.now()) {
 			states[p.Name] = p.State
 		}
 		for _, p := range w.directors {
-			if state := states[p.name]; p.alive && p != d && state != replica.Synced && shown == "" {
-				shown = d.name + " shows " + p.name + " as " + state.String()
+			if state := states[p.name]; p.alive && p != d && state != replica.Synced {
+				return d.name + " shows " + p.name + " as " + state.String()
 			}
 		}
 	}
-	return unsynced, shown
+	return ""
 }
