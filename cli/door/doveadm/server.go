@@ -3,6 +3,7 @@ package doveadm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -20,6 +21,9 @@ const (
 	// acceptPause is the time between attempts when a connection cannot be accepted, for want of
 	// files most likely.
 	acceptPause = 100 * time.Millisecond
+	// drainQuiet is how long a client must have asked for nothing, when the door ends, for its
+	// connection to be closed.
+	drainQuiet = 20 * time.Millisecond
 )
 
 // Config is what a Server needs.
@@ -46,7 +50,7 @@ type Server struct {
 	stop context.CancelFunc
 
 	mu        sync.Mutex // guards what follows
-	closed    bool
+	closed    bool       // by Close, or by Shutdown, which lets running connections end
 	listeners map[net.Listener]struct{}
 	conns     map[net.Conn]struct{}
 	running   sync.WaitGroup // Serve calls and connections; added to under mu and before closed
@@ -76,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections until Close, which is no error. It takes over the listener.
+// Serve accepts connections until Shutdown or Close, which is no error. It takes over the listener.
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
 	if s.closed {
@@ -97,7 +101,7 @@ func (s *Server) Serve(l net.Listener) error {
 		switch {
 		case err == nil:
 			s.take(conn)
-		case s.ctx.Err() != nil:
+		case s.ending():
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return err
@@ -136,22 +140,71 @@ func (s *Server) take(conn net.Conn) {
 	})
 }
 
-// Close ends all connections and closes the listeners, and returns when nothing runs any more. What
-// commands have begun goes on without them. It may be called twice.
-func (s *Server) Close() error {
-	s.stop()
+// ending reports whether the door is about to close, or has closed.
+func (s *Server) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// awaitCommand gives the client the time that it has for its next line.
+func (s *Server) awaitCommand(conn net.Conn, timeout time.Duration) error {
+	s.mu.Lock() // Shutdown does not come in between
+	defer s.mu.Unlock()
+	if s.closed {
+		timeout = drainQuiet
+	}
+	return conn.SetReadDeadline(time.Now().Add(timeout))
+}
+
+// Shutdown accepts nothing more, carries out the commands that have been written, answers them, and
+// closes. What is left when ctx ends is cut off, which is an error. It may be called twice, and
+// beside Close.
+func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
+	err := s.closeListeners()
+	for c := range s.conns {
+		_ = c.SetReadDeadline(time.Now().Add(drainQuiet)) // one that fails has no reader to wake up
+	}
+	s.mu.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("commands of doveadm still ran: %w", ctx.Err()))
+	}
+	err = errors.Join(err, s.Close())
+	<-drained
+	return err
+}
+
+// closeListeners ends Serve. mu must be held.
+func (s *Server) closeListeners() error {
 	var errs []error
 	for l := range s.listeners {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// Close ends all connections and closes the listeners, and returns when nothing runs any more. What
+// commands have begun goes on without them. It may be called twice.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	s.closed = true
+	err := s.closeListeners()
 	for c := range s.conns {
 		c.Close()
 	}
 	s.mu.Unlock()
 	s.running.Wait()
-	return errors.Join(errs...)
+	return err
 }

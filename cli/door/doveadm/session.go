@@ -63,7 +63,7 @@ func (s *session) run() {
 		s.metrics.refused.WithLabelValues(refusedUnread).Inc()
 	}
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded) && !s.ending():
 		s.metrics.refused.WithLabelValues(refusedIdle).Inc()
 		s.log.Debug().Str("who", s.who).Msg("idle connection of doveadm closed")
 	case errors.Is(err, errNotUnderstood):
@@ -78,7 +78,7 @@ func (s *session) run() {
 func (s *session) converse() error {
 	s.line(greeting)
 	s.flush()
-	if err := s.conn.SetReadDeadline(time.Now().Add(greetingTimeout)); err != nil {
+	if err := s.awaitCommand(s.conn, greetingTimeout); err != nil {
 		return err
 	}
 	hello, err := s.readLine()
@@ -89,7 +89,7 @@ func (s *session) converse() error {
 		return fmt.Errorf("%w: the first line is %q, not %q", errNotUnderstood, shorten(hello), greeting)
 	}
 	for {
-		if err := s.conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+		if err := s.awaitCommand(s.conn, idleTimeout); err != nil {
 			return err
 		}
 		line, err := s.readLine()

@@ -2,6 +2,7 @@ package doveadm
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -316,6 +317,60 @@ func TestClose(t *testing.T) {
 			t.Errorf("serving when closed: %v", err)
 		}
 	})
+}
+
+// A door that shuts down answers what runs and what has been written, and ends idle connections at
+// once. What takes too long is cut off, and told.
+func TestShutdown(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		takes time.Duration // the command
+		cut   bool
+	}{
+		{"a command that ends", 2 * time.Second, false},
+		{"a command that takes too long", time.Minute, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := httpapitest.Sample()
+				running := make(chan struct{}, 2)
+				d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+					running <- struct{}{}
+					time.Sleep(test.takes)
+					return api.Outcome{}, nil
+				}
+				l := newPipeListener()
+				s := serve(t, d, l, Config{Log: zerolog.Nop()})
+				idle, busy := greet(t, l.dial()), greet(t, l.dial())
+				busy.send("HOST-UP\t192.0.2.1")
+				<-running
+				const limit = 5 * time.Second
+				began := time.Now()
+				ended := make(chan error, 1)
+				go func() {
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					defer cancel()
+					ended <- s.Shutdown(ctx)
+				}()
+				idle.gone()
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("an idle connection ended after %v", took)
+				}
+				if !test.cut {
+					if got := busy.read(); got != "OK" {
+						t.Errorf("the command that ran gets %q", got)
+					}
+					if got := busy.ask("HOST-DOWN\t192.0.2.1"); got != "OK" {
+						t.Errorf("the command behind it gets %q", got)
+					}
+				}
+				busy.gone()
+				if err := <-ended; (err != nil) != test.cut {
+					t.Errorf("shut down with %v", err)
+				}
+			})
+		})
+	}
 }
 
 // The log tells who was disconnected for what, without the names of users.
