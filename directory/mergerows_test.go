@@ -303,6 +303,29 @@ func TestMergeAtTheEndOfLife(t *testing.T) {
 		}
 		wantCounts(t, d)
 	}
+	for _, summarized := range []int{1, summarizedRows} {
+		d := newDirectory()
+		d.summarizedRows = summarized
+		old := Mapping{
+			Hash: 5, Backend: b1, Generation: 5, Activity: start.Tick(), Stamp: start.Tick(),
+		}
+		d.Merge("", []Mapping{old}, start, nil)
+		end := d.Ends(old)
+		d.SweepLeaf("", 0, end.Add(-time.Second))
+		again := old
+		again.Activity = end.Tick()
+		d.Merge("", []Mapping{again}, end, nil)
+		if got, status := d.Find("", 5, end); got != again || status != Live {
+			t.Errorf("active again at its end: %+v, %v", got, status)
+		}
+		later := end.Add(time.Minute)
+		fresh := newDirectory()
+		fresh.Merge("", []Mapping{again}, end, nil)
+		if a, b := d.DigestLeaf("", 0, later), fresh.DigestLeaf("", 0, later); a != b {
+			t.Errorf("active again at its end, the digest is %x, want %x", a, b)
+		}
+		wantCounts(t, d)
+	}
 	d := newDirectory()
 	end := d.Ends(Mapping{Activity: start.Tick()})
 	row := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick()}

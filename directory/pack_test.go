@@ -227,3 +227,19 @@ func TestRoomIsLentByTheNearest(t *testing.T) {
 		})
 	}
 }
+
+// The bound of what the allocator gives is never below that, and exact from whole pages on.
+func TestAllocated(t *testing.T) {
+	for want := range 5000 {
+		if got, most := len(newRows(want)), allocated(want); got > most || most > want+want/5+512 {
+			t.Fatalf("room for %d rows with %d, expected at most %d", got, want, most)
+		}
+	}
+	for want, most := range map[int]int{
+		0: 0, 1: 2, 10: 13, 2048: 2048 + 409 + 1, 2049: 2560, 2560: 2560, 2561: 3072, 3072: 3072,
+	} {
+		if got := allocated(want); got != most {
+			t.Errorf("%d rows: at most %d, want %d", want, got, most)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package directory
 import (
 	"testing"
 	"time"
+
+	"directormesh/ring"
 )
 
 func TestSweepByTime(t *testing.T) {
@@ -150,5 +152,35 @@ func TestSweepAfterForgettingAgain(t *testing.T) {
 					removed, test.at.Sub(second), d.Users(b1), test.removed, summarized)
 			}
 		}
+	}
+}
+
+// A sweep of a single leaf gives memory back at once; that of a group does so for a lock when its
+// last leaf has been swept, because a new array for each would cost too much.
+func TestWhenASweepGivesMemoryBack(t *testing.T) {
+	room := func(d *Directory) int { return len(d.shard("").group(0).lockOf(0).pack) }
+	rows := []Mapping{}
+	for leaf := range ring.UserHash(2) { // of one lock
+		for i := range ring.UserHash(300) {
+			rows = append(rows, Mapping{
+				Hash: leaf<<16 | i, Backend: b1, Generation: 1,
+				Activity: start.Tick(), Stamp: start.Tick(),
+			})
+		}
+	}
+	for _, trim := range []bool{false, true} {
+		d := newDirectory()
+		d.Merge("", rows, start, nil)
+		full := room(d)
+		removed := d.sweep(d.shard(""), 0, d.Ends(rows[0]).Add(deadKept), trim)
+		if removed != 300 || (room(d) < full) != trim {
+			t.Errorf("trim %v: room for %d rows after %d of 600 are gone, was %d",
+				trim, room(d), removed, full)
+		}
+	}
+	d := newDirectory()
+	d.Merge("", rows[:300], start, nil)
+	if d.SweepLeaf("", 0, d.Ends(rows[0]).Add(deadKept)); room(d) != 0 {
+		t.Errorf("room for %d rows after the only leaf was swept", room(d))
 	}
 }
