@@ -36,6 +36,36 @@ func TestConfigReportsEverything(t *testing.T) {
 	}
 }
 
+// An address is refused if peers could not reach it, whatever the reason.
+func TestAddressesThatPeersCannotReach(t *testing.T) {
+	for _, test := range []struct{ bind, advertise, want string }{
+		{"127.0.0.1:9090", "", ""},
+		{"0.0.0.0:9090", "192.0.2.1:9090", ""},
+		{"[2001:db8::1]:9090", "[2001:db8::2]:9090", ""},
+		{"[fe80::1%eth0]:9090", "", "bind"},
+		{"127.0.0.1:9090", "0.0.0.0:9090", "advertise"},
+		{"127.0.0.1:9090", "[::]:9090", "advertise"},
+		{"127.0.0.1:9090", "224.0.0.1:9090", "advertise"},
+		{"127.0.0.1:9090", "[ff02::1]:9090", "advertise"},
+		{"127.0.0.1:9090", "[fe80::1%eth0]:9090", "advertise"},
+	} {
+		cfg, _ := socketConfig("d1")
+		cfg.Bind = netip.MustParseAddrPort(test.bind)
+		if test.advertise != "" {
+			cfg.Advertise = netip.MustParseAddrPort(test.advertise)
+		}
+		err := cfg.check()
+		setting := ""
+		if err != nil {
+			setting, _, _ = strings.Cut(err.Error(), ":")
+		}
+		if setting != test.want {
+			t.Errorf("bind %s, advertise %q: %v, want an error of %q",
+				test.bind, test.advertise, err, test.want)
+		}
+	}
+}
+
 func TestParseSeed(t *testing.T) {
 	for _, test := range []struct {
 		in   string

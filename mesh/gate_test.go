@@ -142,6 +142,27 @@ func TestGateStreams(t *testing.T) {
 	}
 }
 
+// A header of push/pull is read as far as a gate may look, and not a byte further.
+func TestGateLooksSoFar(t *testing.T) {
+	header := []byte{pushPullMsg, 0x8f}
+	for range 15 {
+		header = append(append(append(header, 0xbf), bytes.Repeat([]byte{'x'}, 31)...), 1)
+	}
+	label := strings.Repeat("l", gateBytes-2-len(header))
+	longer := bytes.Clone(header)
+	longer = append(longer[:len(longer)-1], 0xcc, 1)
+	for _, test := range []struct {
+		message []byte
+		want    error
+	}{{header, nil}, {longer, errNotMemberlist}} {
+		stream := bytes.NewReader(append(labelled(label, test.message), "what follows"...))
+		err := gate{label: label}.stream(bufio.NewReaderSize(stream, gateBytes))
+		if !errors.Is(err, test.want) {
+			t.Errorf("a header of %d bytes: %v, want %v", len(test.message), err, test.want)
+		}
+	}
+}
+
 // TestEmptyPayloads sends what a key holder can make and memberlist does not expect: nothing,
 // encrypted. It comes by packet, by stream, and as the answer to a push/pull that the director
 // began.

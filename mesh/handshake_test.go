@@ -172,6 +172,7 @@ func TestRecordAttacks(t *testing.T) {
 		{"flipped tag", func(b []byte) []byte { b[record(b)-1] ^= 1; return b }, 0, nil},
 		{"truncated record", func(b []byte) []byte { return b[:record(b)-1] }, 0, io.ErrUnexpectedEOF},
 		{"truncated header", func(b []byte) []byte { return b[:record(b)+1] }, 1, io.ErrUnexpectedEOF},
+		{"header alone", func(b []byte) []byte { return b[:recordHeader] }, 0, io.ErrUnexpectedEOF},
 		{"short record", func(b []byte) []byte { return append([]byte{0, recordTag}, b...) }, 0, nil},
 		{"garbage", func(b []byte) []byte { return bytes.Repeat([]byte("garbage "), 10000) }, 0, nil},
 		{"ends between records", func(b []byte) []byte { return b[:record(b)] }, 1, io.EOF},
