@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -204,13 +205,25 @@ func (s *session) sessionsLeft(o api.Outcome) {
 		s.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)
 	}
 	if len(o.NoKicker) > 0 {
-		s.remark("Warning: %s", noKicker(strings.Join(o.NoKicker, ", ")))
+		s.remark("Warning: %s", noKicker(someOf(o.NoKicker)))
 	}
 }
 
 // noKicker says that directors end no sessions, and what to do.
 func noKicker(directors string) string {
-	return directors + " can end no sessions, so those that there are go on where they are; set --kick-ipc, --kick-anvil or --kick-command"
+	return "open sessions stay where they are: " + directors + " cannot end any; " +
+		"set kick-ipc, kick-anvil or kick-command there"
+}
+
+// namedInRemarks is how many directors a remark names: of a large mesh the first will do.
+const namedInRemarks = 3
+
+// someOf names directors, if they are many only the first, in the order given.
+func someOf(directors []string) string {
+	if more := len(directors) - namedInRemarks; more > 1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(directors[:namedInRemarks], ", "), more)
+	}
+	return strings.Join(directors, ", ")
 }
 
 // failedDirectors remarks which directors did not confirm a change because they are taken for dead.

@@ -181,11 +181,21 @@ func TestSessionsLeftAreRemarked(t *testing.T) {
 	}
 	socket := httpapitest.Serve(t, d, zerolog.Nop())
 	want := "Warning: director d2 could not end 3 of the sessions; they go on where they are\n" +
-		"Warning: d1, d4 can end no sessions, so those that there are go on where they are; set --kick-ipc, --kick-anvil or --kick-command\n"
+		"Warning: open sessions stay where they are: d1, d4 cannot end any; " +
+		"set kick-ipc, kick-anvil or kick-command there\n"
 	for _, command := range []string{"kick alice", "move alice 192.0.2.1", "remove 192.0.2.1"} {
 		r := runCommand(t, "", append(strings.Fields(command), "--json", "-a", socket)...)
 		if r.status != 0 || r.stderr != want || !strings.Contains(r.stdout, `"sessions": 3`) || !strings.Contains(r.stdout, `"d4"`) {
 			t.Errorf("%s: %+v, want %q on stderr", command, r, want)
+		}
+	}
+}
+
+// A remark about a large mesh names a few directors and counts the others.
+func TestRemarksNameFew(t *testing.T) {
+	for n, want := range map[int]string{1: "d1", 3: "d1, d2, d3", 4: "d1, d2, d3, d4", 5: "d1, d2, d3 and 2 more"} {
+		if got := someOf([]string{"d1", "d2", "d3", "d4", "d5"}[:n]); got != want {
+			t.Errorf("%d directors are shown as %q, want %q", n, got, want)
 		}
 	}
 }

@@ -158,8 +158,8 @@ func TestFlushVerdicts(t *testing.T) {
 		{api.Flush{Total: 2, Moved: 2, EndedAt: &ended}, 0, "192.0.2.1: 2 of 2 users moved\n"},
 		{api.Flush{Total: 2, Moved: 2, UsersLeft: 1, NoKicker: true, EndedAt: &ended}, 0, "192.0.2.1: 2 of 2 users moved\n" +
 			"Warning: 192.0.2.1: sessions of 1 users could not be ended; they go on where they are\n" +
-			"Warning: 192.0.2.1: some directors can end no sessions, so those that there are go on where they are; " +
-			"set --kick-ipc, --kick-anvil or --kick-command\n"},
+			"Warning: 192.0.2.1: open sessions stay where they are: some directors cannot end any; " +
+			"set kick-ipc, kick-anvil or kick-command there\n"},
 		{api.Flush{Total: 2, Moved: 1, Failed: 1, EndedAt: &ended}, exitTemporary,
 			"192.0.2.1: 1 of 2 users moved, 1 failed\nError: 192.0.2.1: 1 of 2 users could not be moved; run the flush again\n"},
 		{api.Flush{Total: 2, Moved: 1, Cancelled: true, EndedAt: &ended}, exitTemporary,

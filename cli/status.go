@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -62,6 +63,9 @@ func (s *session) showUser(c *cli.Context, client *api.Client, name, tag string)
 	if err != nil {
 		return err
 	}
+	if err := s.unknownTag(c, client, user); err != nil {
+		return err
+	}
 	if c.Bool("json") {
 		return s.printJSON(user)
 	}
@@ -74,6 +78,22 @@ func (s *session) showUser(c *cli.Context, client *api.Client, name, tag string)
 	}
 	_, err = fmt.Fprintf(s.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n", current, user.Hashed, user.InitialConfig)
 	return err
+}
+
+// unknownTag remarks that no backend has a user's tag, which otherwise looks as if all were down.
+// Neither the answer nor the exit status tells: they are those of doveadm.
+func (s *session) unknownTag(c *cli.Context, client *api.Client, user api.User) error {
+	if user.Tag == "" || user.Current.IsValid() {
+		return nil
+	}
+	table, err := client.Backends(c.Context)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(table.Backends, func(b api.Backend) bool { return b.Tag == user.Tag }) {
+		s.remark("Warning: no backend has the tag %q; \"director status\" lists the tags", user.Tag)
+	}
+	return nil
 }
 
 // The categories of the program's help.

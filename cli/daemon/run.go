@@ -156,7 +156,7 @@ func (d *Daemon) logStart() {
 			"make one and give it with --encrypt-key-file")
 	}
 	if d.director.noKicker {
-		d.log.Warn().Msg("no session can be ended here, so users who are moved keep those that they have on their old backend; " +
+		d.log.Warn().Msg("this director cannot end sessions, so moved users keep open ones elsewhere; " +
 			"set kick-ipc, kick-anvil or kick-command")
 	}
 }
