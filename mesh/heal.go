@@ -123,7 +123,8 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 		wg.Go(func() {
 			var err error
 			if found[i], err = n.resolveSeed(ctx, s); err != nil && n.ctx.Err() == nil {
-				n.limited("resolve " + s.host).Warn().Err(err).Msg("peer to join cannot be resolved, trying again")
+				n.limited("resolve "+s.host).Warn().Str("name", s.host).Str("why", plainly(err)).
+					Msg("peer to join cannot be resolved, trying again")
 			}
 		})
 	}
@@ -170,7 +171,7 @@ func (h *healer) join(addr netip.AddrPort) {
 			delete(h.silent, addr)
 		} else if !h.silent[addr] && h.n.ctx.Err() == nil {
 			h.silent[addr] = true // said once; a peer that is down for weeks is no news every ten seconds
-			h.n.log.Info().Stringer("addr", addr).Err(err).Msg("peer cannot be joined, trying on")
+			h.n.log.Info().Stringer("addr", addr).Str("why", plainly(err)).Msg("peer cannot be joined, trying on")
 		}
 	})
 }
