@@ -7,8 +7,8 @@
 //
 // Each setting exists as a flag (--user-expire), as an environment variable (DIRECTOR_USER_EXPIRE)
 // and as a key of the YAML file (user-expire, underscores will do), and counts in that order. The
-// list is in settings.go, but for those of doors. Unknown keys are refused. Load reports all problems
-// at once.
+// list is in settings.go, but for those of doors. Unknown keys are refused. Load reports all
+// problems at once.
 //
 // # Doors
 //

@@ -117,8 +117,8 @@ func TestLastDirectorIsLetInAgain(t *testing.T) {
 	}
 }
 
-// A director that was removed and let in again gives its log to one that starts. That must not learn
-// of the removal first: it would part with the only director there is, for good.
+// A director that was removed and let in again gives its log to one that starts. That must not
+// learn of the removal first: it would part with the only director there is, for good.
 func TestReplayOfARemoval(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]

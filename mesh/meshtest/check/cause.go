@@ -90,8 +90,8 @@ func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *op
 	return nil
 }
 
-// pending reports whether an operation may still change the lines that the user has. Those of another
-// mesh were made without it.
+// pending reports whether an operation may still change the lines that the user has. Those of
+// another mesh were made without it.
 func (c *Checker) pending(o *operation, s *userState) bool {
 	if o.still == forever {
 		return true

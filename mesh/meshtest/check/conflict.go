@@ -15,8 +15,8 @@ func (s *userState) onlyLine(x *line, t time.Duration) {
 	s.lines = []*line{x}
 }
 
-// prefer ends the other lines of a user that the director which answers surely knows entirely: for it
-// this one has won, and so it has for all others as soon as they know it (G3: "agrees on one
+// prefer ends the other lines of a user that the director which answers surely knows entirely: for
+// it this one has won, and so it has for all others as soon as they know it (G3: "agrees on one
 // backend by a fixed rule as soon as both rows meet").
 func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 	s.lines = slices.DeleteFunc(s.lines, func(y *line) bool {

@@ -85,8 +85,8 @@ func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool
 	return c.mayLack(t, director, x, g, c.contacts.mustKnow)
 }
 
-// A knowing says whether a director, when it answers at t, has what the life of another one announced
-// at a time.
+// A knowing says whether a director, when it answers at t, has what the life of another one
+// announced at a time.
 type knowing func(t time.Duration, director, author, life int, at time.Duration) bool
 
 // mayLack reports whether the director may be without the row that an answer made, or relied on. A
@@ -176,8 +176,9 @@ func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time
 	return c.knows(t, director, author, life, at)
 }
 
-// knows is mustKnow without what may be on its way still: what a director does not have yet binds it,
-// for nobody else may act otherwise meanwhile; but it tells nothing of which of two rows has won.
+// knows is mustKnow without what may be on its way still: what a director does not have yet binds
+// it, for nobody else may act otherwise meanwhile; but it tells nothing of which of two rows has
+// won.
 func (c *contacts) knows(t time.Duration, director, author, life int, at time.Duration) bool {
 	if c.directors[author].in(life) {
 		return !c.otherMesh(director, author) &&

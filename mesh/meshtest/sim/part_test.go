@@ -12,8 +12,8 @@ import (
 	"directormesh/mesh/meshtest/check"
 )
 
-// A mesh is at its end when the last one dies that belonged to it. Whoever only wanted to join lives
-// on, with what it was asked, and begins another one.
+// A mesh is at its end when the last one dies that belonged to it. Whoever only wanted to join
+// lives on, with what it was asked, and begins another one.
 func TestMeshesOf(t *testing.T) {
 	at := func(s int) check.At { return check.At(time.Duration(s) * time.Second) }
 	start := func(s int, d string) check.Event { return check.Start{At: at(s), Director: d} }
