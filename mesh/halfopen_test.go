@@ -187,3 +187,19 @@ func TestForeignConnsCloseEachOther(t *testing.T) {
 		t.Errorf("%d bytes count, want those of the open ones, %d", streams.read, want)
 	}
 }
+
+// Of IPv6 a whole network counts as one stranger, because one host can use all of its addresses.
+func TestSiteOf(t *testing.T) {
+	for from, want := range map[string]string{
+		"198.51.100.1":        "198.51.100.1",
+		"::ffff:198.51.100.1": "198.51.100.1",
+		"2001:db8:0:1::1":     "2001:db8:0:1::",
+		"2001:db8:0:1:2:3::":  "2001:db8:0:1::",
+		"2001:db8:0:2::1":     "2001:db8:0:2::",
+		"fe80::1%eth0":        "fe80::",
+	} {
+		if got := siteOf(&closeCounter{from: from}); got != netip.MustParseAddr(want) {
+			t.Errorf("%s: %v, want %s", from, got, want)
+		}
+	}
+}

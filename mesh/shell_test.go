@@ -240,3 +240,49 @@ func TestHeaderValues(t *testing.T) {
 		}
 	}
 }
+
+// A pause of some length is shorter or longer by a fifth at most, and takes all of that.
+func TestJitter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simulated(t, netsim.New(1, netsim.Faults{}), func(*Config) {})
+		const d = time.Second
+		least, most := d, d
+		for range 2000 {
+			got := n.jitter(d)
+			least, most = min(least, got), max(most, got)
+		}
+		if least < d*4/5 || least > d*41/50 || most > d*6/5 || most < d*59/50 {
+			t.Errorf("from %v to %v, want 800 ms to 1.2 s", least, most)
+		}
+	})
+}
+
+// What the transport turns away is counted, each for itself; and a state that does not decode is
+// said as well.
+func TestWhatIsTurnedAwayIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, log := named(t, netsim.New(1, netsim.Faults{}), "d1", 1)
+		for _, test := range []struct {
+			name   string
+			do     func()
+			reason dropReason
+			logged string
+		}{
+			{"evicted", n.transport.events.evicted, dropEvicted, ""},
+			{"too much", n.transport.events.tooMuch, dropTooMuch, ""},
+			{"state that does not decode",
+				func() { delegate{n}.MergeRemoteState([]byte{3, 1, 0xff}, false) },
+				dropUndecodable, "push/pull state does not decode"},
+		} {
+			before := counted(t, n.metrics.drops[test.reason])
+			test.do()
+			synctest.Wait()
+			if got := counted(t, n.metrics.drops[test.reason]) - before; got != 1 {
+				t.Errorf("%s: counted %v times, want once", test.name, got)
+			}
+			if !strings.Contains(log.String(), test.logged) {
+				t.Errorf("%s: the log has\n%s", test.name, log.String())
+			}
+		}
+	})
+}
