@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -92,7 +93,10 @@ func (s *Server) stream(method, path string, h streamer) http.Handler {
 		if err == nil {
 			deadline(w, streamTimeout)
 			w.Header().Set("Content-Type", "application/x-ndjson")
-			err = h(started, r)
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(s.streams, cancel)()
+			err = h(started, r.WithContext(ctx))
 		}
 		switch {
 		case err == nil:

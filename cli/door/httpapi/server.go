@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,9 @@ const (
 	maxHeader      = 16 << 10
 	maxBody        = 64 << 10
 	maxImport      = 2 << 20 // of mappings that are imported
+	// farewellTime is how long before the end of a shutdown requests are given up, so that they are
+	// told why.
+	farewellTime = 500 * time.Millisecond
 )
 
 // Config is what a Server needs.
@@ -36,9 +40,12 @@ type Server struct {
 	director Director
 	log      zerolog.Logger
 	metrics  *metrics
-	local    *http.Server // unix sockets
-	remote   *http.Server // TCP
-	stop     context.CancelFunc
+	local    *http.Server       // unix sockets
+	remote   *http.Server       // TCP
+	running  context.Context    // ends when requests are given up
+	stop     context.CancelFunc // ends running
+	streams  context.Context    // ends when streams are to end; no later than running
+	cut      context.CancelFunc // ends streams
 }
 
 // New returns a server; Serve gives it listeners.
@@ -47,22 +54,23 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m, stop: stop}
+	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m}
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.streams, s.cut = context.WithCancel(s.running)
 
 	plain := s.routes(cfg.Metrics)
-	s.local = s.httpServer(ctx, withProfiles(plain))
-	s.remote = s.httpServer(ctx, onlyLoopbackNames(http.NewCrossOriginProtection().Handler(plain)))
+	s.local = s.httpServer(withProfiles(plain))
+	s.remote = s.httpServer(onlyLoopbackNames(http.NewCrossOriginProtection().Handler(plain)))
 	return s, nil
 }
 
-func (s *Server) httpServer(ctx context.Context, h http.Handler) *http.Server {
+func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		BaseContext:       func(net.Listener) context.Context { return s.running },
 		ConnContext:       rememberPeer,
 		ErrorLog:          errorLog(s.log),
 	}
@@ -82,10 +90,20 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Shutdown stops accepting, ends the streams, and waits until running requests are answered or ctx
-// ends.
+// ends. Requests that still run shortly before ctx's deadline are answered that this director stops.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
-	return errors.Join(s.local.Shutdown(ctx), s.remote.Shutdown(ctx))
+	s.cut()
+	if deadline, ok := ctx.Deadline(); ok {
+		farewell := time.AfterFunc(time.Until(deadline)-farewellTime, s.stop)
+		defer farewell.Stop()
+	}
+	// At the same time: while one waits the other must accept nothing more.
+	var local error
+	var ending sync.WaitGroup
+	ending.Go(func() { local = s.local.Shutdown(ctx) })
+	remote := s.remote.Shutdown(ctx)
+	ending.Wait()
+	return errors.Join(local, remote)
 }
 
 // Close closes everything at once.
