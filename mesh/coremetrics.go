@@ -50,7 +50,7 @@ func coreCounters() []coreCounter {
 		{"director_mesh_messages_ignored_total", ignored, "unknown_kind", func(c *replica.Counters) uint64 { return c.UnknownKinds }},
 		{"director_mesh_messages_ignored_total", ignored, "repeated_delta", func(c *replica.Counters) uint64 { return c.RepeatedDeltas }},
 		{"director_mesh_messages_ignored_total", ignored, "unknown_delta", func(c *replica.Counters) uint64 { return c.UnknownDeltas }},
-		{"director_mesh_messages_ignored_total", ignored, "unproven_state", func(c *replica.Counters) uint64 { return c.UnprovenStates }},
+		{"director_mesh_messages_ignored_total", ignored, "unproven_push_pull", func(c *replica.Counters) uint64 { return c.UnprovenPushPulls }},
 		{"director_mesh_messages_ignored_total", ignored, "hint", func(c *replica.Counters) uint64 { return c.IgnoredHints }},
 		{"director_mesh_refusals_total", "Greetings and states of directors that were refused, here or by a peer.", "",
 			func(c *replica.Counters) uint64 { return c.Refused }},
@@ -176,7 +176,7 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.queue, float64(len(n.deltas)), "deltas")
 	gauge(c.queue, float64(n.events.length()), "events")
 	gauge(c.queue, float64(n.gossip.own.NumQueued()), "gossip_own")
-	gauge(c.queue, float64(n.gossip.relayed.NumQueued()), "gossip_relayed")
+	gauge(c.queue, float64(n.gossip.forwarded.NumQueued()), "gossip_forwarded")
 	gauge(c.queue, float64(n.kicks.length()), "kicks")
 	gauge(c.halfOpen, float64(n.transport.opening.count()))
 	c.collectCounts(ch, counters)

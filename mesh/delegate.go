@@ -50,8 +50,8 @@ func (d delegate) GetBroadcasts(overhead, limit int) [][]byte {
 // LocalState implements memberlist.Delegate.
 func (d delegate) LocalState(bool) []byte {
 	n := d.n
-	var s *wire.State
-	n.input(func(c *replica.Core, now time.Duration) { s = c.LocalState(now) })
+	var s *wire.PushPull
+	n.input(func(c *replica.Core, now time.Duration) { s = c.PushPull(now) })
 	b, err := wire.Encode(s)
 	if err != nil {
 		// The table and who speaks matter most; without digests the background check rests.
@@ -79,7 +79,7 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 		n.limited("undecodable state").Error().Err(err).Msg("push/pull state does not decode")
 		return
 	}
-	s, ok := m.(*wire.State)
+	s, ok := m.(*wire.PushPull)
 	if !ok {
 		n.metrics.drop(dropUndecodable)
 		return
@@ -88,7 +88,7 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 		n.events.put(event{kind: nameHeard, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot})
 		return
 	}
-	n.input(func(c *replica.Core, now time.Duration) { err = c.MergeState(now, s) })
+	n.input(func(c *replica.Core, now time.Duration) { err = c.MergePushPull(now, s) })
 	if err != nil {
 		n.log.Debug().Err(err).Str("peer", s.Hello.From.Name).Msg("push/pull state refused")
 	}
@@ -216,7 +216,7 @@ func (n *Node) handleDelta(b []byte) {
 	fresh := false
 	n.input(func(c *replica.Core, now time.Duration) { fresh = c.Gossip(now, delta) })
 	if fresh {
-		n.gossip.relay(b)
+		n.gossip.forward(b)
 	}
 }
 
@@ -229,7 +229,7 @@ func (n *Node) spread(e replica.Gossip) {
 		return
 	}
 	if e.Passed {
-		n.gossip.relay(b)
+		n.gossip.forward(b)
 		return
 	}
 	n.gossip.local(b)

@@ -25,20 +25,20 @@ func gossipLimit(label string, encrypted bool) int {
 	return limit
 }
 
-// gossipQueues hold the deltas to gossip: our own, and those of others that we pass on. Our own go
+// gossipQueues hold the deltas to gossip: our own, and those of others that we forward. Our own go
 // first, so that a flood of others' does not starve them. Safe for concurrent use; never waits.
 type gossipQueues struct {
-	limit    int // bytes of a message
-	own      memberlist.TransmitLimitedQueue
-	relayed  memberlist.TransmitLimitedQueue
-	hasOwn   atomic.Bool // pruning a queue that was never used panics
-	hasOther atomic.Bool
+	limit     int // bytes of a message
+	own       memberlist.TransmitLimitedQueue
+	forwarded memberlist.TransmitLimitedQueue
+	hasOwn    atomic.Bool // pruning a queue that was never used panics
+	hasOther  atomic.Bool
 }
 
 func (q *gossipQueues) init(limit int, nodes func() int) {
 	q.limit = limit
 	q.own.NumNodes, q.own.RetransmitMult = nodes, retransmitMult
-	q.relayed.NumNodes, q.relayed.RetransmitMult = nodes, retransmitMult
+	q.forwarded.NumNodes, q.forwarded.RetransmitMult = nodes, retransmitMult
 }
 
 // local queues a message of our own; it must fit the limit.
@@ -47,12 +47,12 @@ func (q *gossipQueues) local(b []byte) {
 	q.hasOwn.Store(true)
 }
 
-// relay queues a message of another director, seen for the first time.
-func (q *gossipQueues) relay(b []byte) {
+// forward queues a message of another director, seen for the first time.
+func (q *gossipQueues) forward(b []byte) {
 	if len(b) > q.limit {
-		return // it came by a larger packet than ours are; others pass it on
+		return // it came by a larger packet than ours are; others forward it
 	}
-	q.relayed.QueueBroadcast(broadcast(b))
+	q.forwarded.QueueBroadcast(broadcast(b))
 	q.hasOther.Store(true)
 }
 
@@ -62,7 +62,7 @@ func (q *gossipQueues) get(overhead, limit int) [][]byte {
 		limit -= overhead + len(m)
 	}
 	if limit > overhead {
-		messages = append(messages, q.relayed.GetBroadcasts(overhead, limit)...)
+		messages = append(messages, q.forwarded.GetBroadcasts(overhead, limit)...)
 	}
 	return messages
 }
@@ -74,8 +74,8 @@ func (q *gossipQueues) prune() (dropped int) {
 		q.own.Prune(maxGossip)
 	}
 	if q.hasOther.Load() {
-		dropped += max(0, q.relayed.NumQueued()-maxGossip)
-		q.relayed.Prune(maxGossip)
+		dropped += max(0, q.forwarded.NumQueued()-maxGossip)
+		q.forwarded.Prune(maxGossip)
 	}
 	return dropped
 }

@@ -12,8 +12,8 @@ func TestGossipQueues(t *testing.T) {
 	if dropped := q.prune(); dropped != 0 {
 		t.Errorf("pruning unused queues dropped %d", dropped)
 	}
-	q.relay([]byte("other"))
-	q.relay(make([]byte, 1001))
+	q.forward([]byte("other"))
+	q.forward(make([]byte, 1001))
 	q.local([]byte("own"))
 	got := q.get(3, 1000)
 	if len(got) != 2 || string(got[0]) != "own" || string(got[1]) != "other" {

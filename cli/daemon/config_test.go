@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		RunDir: "/run/director", LogLevel: zerolog.InfoLevel,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
-	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Relays", "Doors")
+	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
 		cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
@@ -96,7 +96,7 @@ func TestAllSettings(t *testing.T) {
 		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
-	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "Relays", "Doors")
+	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
 		cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)

@@ -71,7 +71,7 @@ func doorTable() []doorRow {
 			who: anybody, may: everything,
 		},
 		{
-			kind: handover.Login, serve: relayDoor(authrelay.Login, authLogin),
+			kind: handover.Login, serve: authDoor(authrelay.Login, authLogin),
 			// In Dovecot 2.4 each login has a process of its own.
 			takes: appetite{connections: 20_000, cost: 2},
 			unix: &unixRow{setting: "login-socket", file: "login/director", mode: "0666",
@@ -80,11 +80,11 @@ func doorTable() []doorRow {
 				modeUsage: "mode of --login-socket"},
 			more: []Setting{dovecotSocketSetting("auth-login-socket", "/run/dovecot/auth-login",
 				"Dovecot's auth socket of type login; empty: no --login-socket",
-				func(o *Options) *string { return &o.Relays.AuthLoginSocket })},
+				func(o *Options) *string { return &o.Auth.AuthLoginSocket })},
 			who: processes, may: "ask Dovecot's auth, as they would directly",
 		},
 		{
-			kind: handover.Userdb, serve: relayDoor(authrelay.Userdb, authUserdb),
+			kind: handover.Userdb, serve: authDoor(authrelay.Userdb, authUserdb),
 			takes: appetite{connections: 5_000, cost: 2},
 			unix: &unixRow{setting: "userdb-socket", file: "director-userdb", mode: "0600",
 				behind:    authUserdb,
@@ -92,11 +92,11 @@ func doorTable() []doorRow {
 				modeUsage: "mode of --userdb-socket; who may connect learns about users"},
 			more: []Setting{dovecotSocketSetting("auth-userdb-socket", "/run/dovecot/auth-userdb",
 				"Dovecot's auth socket of type userdb; empty: no --userdb-socket",
-				func(o *Options) *string { return &o.Relays.AuthUserdbSocket })},
+				func(o *Options) *string { return &o.Auth.AuthUserdbSocket })},
 			who: "LMTP, doveadm", may: "learn about users",
 		},
 		{
-			kind: handover.Authreply, serve: relayDoor(authrelay.Authreply, nil),
+			kind: handover.Authreply, serve: authDoor(authrelay.Authreply, nil),
 			takes: appetite{connections: 1_000, cost: 1},
 			unix: &unixRow{setting: "authreply-socket", file: "director-authreply", mode: "0600",
 				usage:     "socket that completes auth reply lines, also in --run-dir; empty: none",

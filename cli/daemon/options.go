@@ -32,7 +32,7 @@ type Options struct {
 
 	RunDir string
 	Doors  map[handover.Kind]Place // of those that are in the table of doors
-	Relays relayOptions            // the doors in front of Dovecot's auth
+	Auth   authOptions             // the doors in front of Dovecot's auth
 
 	Insecure bool // the mesh may listen on public addresses without a key
 

@@ -147,7 +147,7 @@ func (s *sessions) close() error {
 	return s.notify.Close()
 }
 
-// seen and mark are for the login relay; nil if nobody kicks or lists Dovecot's sessions.
+// seen and mark are for the login door; nil if nobody kicks or lists Dovecot's sessions.
 func (s *sessions) seen() func(ring.UserHash, []byte, netip.Addr) {
 	if s.logins == nil {
 		return nil

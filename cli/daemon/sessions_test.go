@@ -47,7 +47,7 @@ func TestSessionsKickers(t *testing.T) {
 				t.Errorf("kicker is a %T", s.kicker)
 			}
 			if (s.seen() != nil) != tt.relay || (s.mark() != nil) != tt.relay {
-				t.Errorf("the login relay is asked to tell who logs in: %v, and to mark: %v; want %v", s.seen() != nil, s.mark() != nil, tt.relay)
+				t.Errorf("the login door is asked to tell who logs in: %v, and to mark: %v; want %v", s.seen() != nil, s.mark() != nil, tt.relay)
 			}
 		})
 	}

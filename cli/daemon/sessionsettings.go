@@ -54,9 +54,9 @@ func sessionSettings() []Setting {
 
 // withoutMaster returns a login name without the master user in it.
 func (o Options) withoutMaster(login string) string {
-	if o.Relays.MasterSeparator == 0 {
+	if o.Auth.MasterSeparator == 0 {
 		return login
 	}
-	user, _, _ := strings.Cut(login, string(rune(o.Relays.MasterSeparator)))
+	user, _, _ := strings.Cut(login, string(rune(o.Auth.MasterSeparator)))
 	return user
 }

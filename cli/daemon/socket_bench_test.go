@@ -52,7 +52,7 @@ func prepareAuthreply() (func(net.Listener) error, error) {
 		}
 	}
 	server, err := authrelay.New(authrelay.Config{
-		Protocol: authrelay.Authreply, Director: &relayDirector{Node: node, names: hostNames{backends: node.Backends}},
+		Protocol: authrelay.Authreply, Director: &authDirector{Node: node, names: hostNames{backends: node.Backends}},
 		ProxyRefresh: cfg.Expire / 2, Log: zerolog.Nop(),
 	})
 	if err != nil {

@@ -4,7 +4,7 @@
 //
 //	Dovecot ── list ──→ Source ──→ kickers
 //	                       └─────→ Keeper ──→ mesh: these users are still there
-//	login relay ────────→ Logins ──→ kickers: these may be on the way
+//	login door ────────→ Logins ──→ kickers: these may be on the way
 //
 // It owns the knowledge. It ends no session and decides nothing about mappings.
 //
@@ -12,7 +12,7 @@
 //
 // A session belongs to the user whose hash its login name has. That is wrong where the passdb gave
 // another name to look up (destuser), and not enough where there are tags: one name may be two
-// users then, whose sessions Dovecot would end together. So the login relay adds a field to the
+// users then, whose sessions Dovecot would end together. So the login door adds a field to the
 // auth reply of such users, which Dovecot keeps with the session and lists: MarkField, with the
 // value that Mark returns. It outlives a restart of the director, and Dovecot's own commands can
 // kick by it.

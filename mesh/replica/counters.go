@@ -30,7 +30,7 @@ type Counters struct {
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64
 	RepeatedDeltas     uint64
-	UnprovenStates     uint64 // push/pull states ignored because their sender is not known to run
+	UnprovenPushPulls  uint64 // push/pull states ignored because their sender is not known to run
 	IgnoredHints       uint64 // directors that were named and not dialled: there were too many
 	UnknownDeltas      uint64 // deltas dropped because their origin is not known to run
 	Refused            uint64 // hellos and push/pulls refused, by us or by others

@@ -129,7 +129,7 @@ func mix(x uint64) uint64 {
 
 // compareDigests looks at a peer's digests beside ours of the same epoch, and asks about the groups
 // that differ.
-func (c *Core) compareDigests(p *peer, m *wire.State) {
+func (c *Core) compareDigests(p *peer, m *wire.PushPull) {
 	for _, set := range c.digests.taken {
 		if set.epoch != m.Epoch {
 			continue

@@ -213,13 +213,13 @@ func (m *member) do(op Operation) (id uint64) {
 // pushPull lets two directors exchange states, as memberlist does from time to time.
 func (f *fleet) pushPull(a, b *member) {
 	for _, pair := range [][2]*member{{a, b}, {b, a}} {
-		encoded, err := wire.Encode(pair[0].core.LocalState(f.now))
+		encoded, err := wire.Encode(pair[0].core.PushPull(f.now))
 		if err != nil {
 			f.b.Fatal(err)
 		}
 		state, err := wire.Decode(encoded)
 		if err == nil {
-			err = pair[1].core.MergeState(f.now, state.(*wire.State))
+			err = pair[1].core.MergePushPull(f.now, state.(*wire.PushPull))
 		}
 		if err != nil {
 			f.b.Fatal(err)

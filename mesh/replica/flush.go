@@ -24,13 +24,13 @@ const (
 
 // flush is one that this director runs.
 type flush struct {
-	state   wire.FlushState
-	max     int
-	tags    []ring.Tag // still to be scanned
-	leaf    int
-	pending []user
-	toldAt  time.Duration
-	begunAt time.Duration // when moves were last begun
+	progress wire.FlushProgress
+	max      int
+	tags     []ring.Tag // still to be scanned
+	leaf     int
+	pending  []user
+	toldAt   time.Duration
+	begunAt  time.Duration // when moves were last begun
 }
 
 // flushes are the ones that run here, and what is known of all in the mesh.
@@ -43,9 +43,9 @@ type flushes struct {
 }
 
 type knownFlush struct {
-	state wire.FlushState
-	lost  bool
-	boot  uint64
+	progress wire.FlushProgress
+	lost     bool
+	boot     uint64
 }
 
 func (f *flushes) init(r *rand.Rand) {
@@ -61,9 +61,9 @@ const flushIDs = 1 << 48
 func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) FlushID {
 	c.flushes.lastID++
 	f := &flush{
-		state: wire.FlushState{ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.at(now)},
-		max:   limit,
-		tags:  c.dir.Tags(),
+		progress: wire.FlushProgress{ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.at(now)},
+		max:      limit,
+		tags:     c.dir.Tags(),
 	}
 	if backend.IsValid() {
 		row, _ := c.table.Row(backend)
@@ -72,7 +72,7 @@ func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) Flus
 	c.flushes.own = append(c.flushes.own, f)
 	c.scan(now, f)
 	c.tellFlush(now, f)
-	return FlushID{c.cfg.Name, f.state.ID}
+	return FlushID{c.cfg.Name, f.progress.ID}
 }
 
 // checkFlushes finds more users to move, and tells all directors how flushes go.
@@ -84,7 +84,7 @@ func (c *Core) checkFlushes(now time.Duration) {
 		}
 	}
 	for id, k := range c.flushes.known {
-		if k.state.Ended != 0 && c.clock.at(now).Sub(k.state.Ended) > flushKept {
+		if k.progress.Ended != 0 && c.clock.at(now).Sub(k.progress.Ended) > flushKept {
 			delete(c.flushes.known, id)
 		}
 	}
@@ -92,14 +92,14 @@ func (c *Core) checkFlushes(now time.Duration) {
 
 // scan looks through some leaves for users of the flush.
 func (c *Core) scan(now time.Duration, f *flush) {
-	if !f.state.Scanning {
+	if !f.progress.Scanning {
 		return
 	}
 	t := c.clock.at(now)
 	var rows []directory.Mapping
 	for work := 0; work < flushScanWork; work += flushLeafWork + len(rows) {
 		if len(f.tags) == 0 {
-			f.state.Scanning = false
+			f.progress.Scanning = false
 			return
 		}
 		if len(f.pending) > flushScanPending {
@@ -109,7 +109,7 @@ func (c *Core) scan(now time.Duration, f *flush) {
 		for _, m := range rows {
 			if u := (user{f.tags[0], m.Hash}); c.flushable(f, u, m) {
 				f.pending = append(f.pending, u)
-				f.state.Total++
+				f.progress.Total++
 			}
 		}
 		if f.leaf++; f.leaf == leaves {
@@ -121,7 +121,7 @@ func (c *Core) scan(now time.Duration, f *flush) {
 // flushable reports whether a mapping is the flush's to move.
 func (c *Core) flushable(f *flush, u user, m directory.Mapping) bool {
 	return m.Backend.IsValid() && !m.Moving &&
-		(!f.state.Backend.IsValid() || m.Backend == f.state.Backend) &&
+		(!f.progress.Backend.IsValid() || m.Backend == f.progress.Backend) &&
 		c.target(u.tag, u.hash) != m.Backend
 }
 
@@ -132,72 +132,72 @@ func (c *Core) pumpFlushes(now time.Duration) {
 	}
 	for _, f := range c.flushes.own {
 		// Moves that begin together share a message.
-		free := f.max - int(f.state.Moving)
+		free := f.max - int(f.progress.Moving)
 		begin := free*4 >= f.max || now-f.begunAt >= flushBeginEvery
 		if begin {
 			f.begunAt = now
 		}
-		for begin && f.state.Moving < uint64(f.max) && len(f.pending) > 0 {
+		for begin && f.progress.Moving < uint64(f.max) && len(f.pending) > 0 {
 			u := f.pending[0]
 			f.pending = f.pending[1:]
 			m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
 			if status != directory.Live || !c.flushable(f, u, m) {
-				f.state.Moved++ // somebody did it already, or the user is gone
+				f.progress.Moved++ // somebody did it already, or the user is gone
 				continue
 			}
-			f.state.Moving++
+			f.progress.Moving++
 			c.startMove(now, &move{user: u, flush: f}, c.target(u.tag, u.hash))
 		}
-		if len(f.pending) == 0 && !f.state.Scanning && f.state.Moving == 0 {
-			f.state.Done, f.state.Ended = true, c.clock.at(now)
+		if len(f.pending) == 0 && !f.progress.Scanning && f.progress.Moving == 0 {
+			f.progress.Done, f.progress.Ended = true, c.clock.at(now)
 			c.tellFlush(now, f)
-			c.logf(LogInfo, "flush ended", Field{"backend", addrOrAll(f.state.Backend)}, Field{"moved", f.state.Moved},
-				Field{"failed", f.state.Failed}, Field{"cancelled", f.state.Canceled})
+			c.logf(LogInfo, "flush ended", Field{"backend", addrOrAll(f.progress.Backend)}, Field{"moved", f.progress.Moved},
+				Field{"failed", f.progress.Failed}, Field{"cancelled", f.progress.Canceled})
 		}
 	}
-	c.flushes.own = slices.DeleteFunc(c.flushes.own, func(f *flush) bool { return f.state.Done })
+	c.flushes.own = slices.DeleteFunc(c.flushes.own, func(f *flush) bool { return f.progress.Done })
 }
 
 func (f *flushes) moveEnded(m *move, err error) {
-	m.flush.state.Moving--
+	m.flush.progress.Moving--
 	if err != nil {
-		m.flush.state.Failed++
+		m.flush.progress.Failed++
 	} else {
-		m.flush.state.Moved++
+		m.flush.progress.Moved++
 	}
 	if len(m.kicked.left) > 0 {
-		m.flush.state.Left++
+		m.flush.progress.Left++
 	}
-	m.flush.state.Blind = m.flush.state.Blind || len(m.kicked.blind) > 0
+	m.flush.progress.Blind = m.flush.progress.Blind || len(m.kicked.blind) > 0
 }
 
 // cancel stops a flush of ours from starting more moves.
 func (f *flushes) cancel(id uint64) {
 	for _, own := range f.own {
-		if own.state.ID == id {
+		if own.progress.ID == id {
 			own.pending, own.tags = nil, nil
-			own.state.Scanning, own.state.Canceled = false, true
+			own.progress.Scanning, own.progress.Canceled = false, true
 		}
 	}
 }
 
 func (c *Core) tellFlush(now time.Duration, f *flush) {
 	f.toldAt = now
-	state := f.state
-	c.flushes.known[FlushID{c.cfg.Name, state.ID}] = &knownFlush{state: state, boot: c.boot}
-	c.sendAll(&state)
+	progress := f.progress
+	c.flushes.known[FlushID{c.cfg.Name, progress.ID}] = &knownFlush{progress: progress, boot: c.boot}
+	c.sendAll(&progress)
 }
 
-func (f *flushes) gotState(p *peer, m *wire.FlushState) {
-	f.known[FlushID{p.name, m.ID}] = &knownFlush{state: *m, boot: p.boot}
+func (f *flushes) gotProgress(p *peer, m *wire.FlushProgress) {
+	f.known[FlushID{p.name, m.ID}] = &knownFlush{progress: *m, boot: p.boot}
 }
 
-// tell repeats the state of our flushes to a peer that may have missed it.
+// tell repeats the progress of our flushes to a peer that may have missed it.
 func (f *flushes) tell(c *Core, p *peer) {
 	for _, id := range slices.SortedFunc(maps.Keys(f.known), compareFlushes) {
 		if k := f.known[id]; id.Director == c.cfg.Name {
-			state := k.state
-			c.send(p, &state)
+			progress := k.progress
+			c.send(p, &progress)
 		}
 	}
 }
@@ -205,8 +205,8 @@ func (f *flushes) tell(c *Core, p *peer) {
 // peerGone ends what we know of a failed director's flushes: nobody goes on with them.
 func (f *flushes) peerGone(c *Core, now time.Duration, p *peer) {
 	for id, k := range f.known {
-		if id.Director == p.name && k.state.Ended == 0 {
-			k.state.Ended, k.lost = c.clock.at(now), true
+		if id.Director == p.name && k.progress.Ended == 0 {
+			k.progress.Ended, k.lost = c.clock.at(now), true
 		}
 	}
 }
@@ -217,7 +217,7 @@ func (c *Core) cancelFlushes(backend netip.Addr) int {
 	n := 0
 	for _, id := range slices.SortedFunc(maps.Keys(c.flushes.known), compareFlushes) {
 		k := c.flushes.known[id]
-		if k.state.Ended != 0 || backend.IsValid() && k.state.Backend != backend {
+		if k.progress.Ended != 0 || backend.IsValid() && k.progress.Backend != backend {
 			continue
 		}
 		if id.Director == c.cfg.Name {

@@ -101,7 +101,7 @@ func TestFlushIsToldOf(t *testing.T) {
 	d1, d2 := w.directors[0], w.directors[1]
 	told := 0
 	w.lose = func(_, to *director, m wire.Message) bool {
-		if _, ok := m.(*wire.FlushState); ok && to == d2 {
+		if _, ok := m.(*wire.FlushProgress); ok && to == d2 {
 			told++
 		}
 		return false

@@ -205,9 +205,9 @@ func TestFloodOfUnknownDeltas(t *testing.T) {
 }
 
 // recorded is a state that went over the wire, as a recording of it would.
-func (d *director) recorded() *wire.State {
+func (d *director) recorded() *wire.PushPull {
 	d.w.t.Helper()
-	return reread(d.w.t, d.core.LocalState(d.w.now)).(*wire.State)
+	return reread(d.w.t, d.core.PushPull(d.w.now)).(*wire.PushPull)
 }
 
 // A state of before the restart of one director, or of all, changes nothing when it is sent again:
@@ -232,7 +232,7 @@ func TestRecordedStates(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var recorded []*wire.State
+			var recorded []*wire.PushPull
 			for i, d := range w.directors {
 				s := d.recorded()
 				if !test.unguarded { // else another guard refuses it
@@ -244,7 +244,7 @@ func TestRecordedStates(t *testing.T) {
 			for range 2 {
 				for _, s := range recorded {
 					for _, d := range w.directors {
-						_ = d.core.MergeState(w.now, s) // that it is refused is what the rest checks
+						_ = d.core.MergePushPull(w.now, s) // that it is refused is what the rest checks
 					}
 				}
 				w.run(10 * time.Second)
@@ -270,7 +270,7 @@ func TestUnprovenStateOnlyCausesADial(t *testing.T) {
 	other := w.start("d2", func(c *Config) { c.Founder = true })
 	s := other.recorded()
 	d1.core.Take()
-	if err := d1.core.MergeState(w.now, s); err == nil {
+	if err := d1.core.MergePushPull(w.now, s); err == nil {
 		t.Error("the state is taken")
 	}
 	want := []Dial{{Name: "d2", Addr: other.core.cfg.Addr}}
@@ -280,7 +280,7 @@ func TestUnprovenStateOnlyCausesADial(t *testing.T) {
 	if d1.core.admission.contact || len(d1.core.peers) > 0 {
 		t.Errorf("the state counts as a contact: %v, or its sender as a peer: %v", d1.core.admission.contact, d1.core.peers)
 	}
-	if got := d1.core.Counters().UnprovenStates; got != 1 {
+	if got := d1.core.Counters().UnprovenPushPulls; got != 1 {
 		t.Errorf("%d unproven states counted", got)
 	}
 }

@@ -241,7 +241,7 @@ func (m *trio) step(s *source) {
 		s.fill(reflect.ValueOf(delta).Elem())
 		m.receive(d, 0, delta)
 	case 6:
-		state := &wire.State{}
+		state := &wire.PushPull{}
 		s.fill(reflect.ValueOf(state).Elem())
 		m.receive(d, 0, state)
 	case 7:
@@ -312,8 +312,8 @@ func (m *trio) receive(d *node, session uint64, message wire.Message) {
 	switch got := got.(type) {
 	case *wire.Delta:
 		d.core.Gossip(m.now, got)
-	case *wire.State:
-		_ = d.core.MergeState(m.now, got) // it may well refuse
+	case *wire.PushPull:
+		_ = d.core.MergePushPull(m.now, got) // it may well refuse
 	default:
 		d.core.Receive(m.now, session, got)
 	}

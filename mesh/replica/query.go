@@ -178,10 +178,10 @@ func (c *Core) Flushes() []FlushStatus {
 	var all []FlushStatus
 	for id, k := range c.flushes.known {
 		all = append(all, FlushStatus{
-			ID: id, Backend: k.state.Backend, Total: k.state.Total, Scanning: k.state.Scanning,
-			Moved: k.state.Moved, Moving: k.state.Moving, Failed: k.state.Failed,
-			Started: k.state.Started, Ended: k.state.Ended, Canceled: k.state.Canceled, Lost: k.lost,
-			Left: k.state.Left, Blind: k.state.Blind,
+			ID: id, Backend: k.progress.Backend, Total: k.progress.Total, Scanning: k.progress.Scanning,
+			Moved: k.progress.Moved, Moving: k.progress.Moving, Failed: k.progress.Failed,
+			Started: k.progress.Started, Ended: k.progress.Ended, Canceled: k.progress.Canceled, Lost: k.lost,
+			Left: k.progress.Left, Blind: k.progress.Blind,
 		})
 	}
 	slices.SortFunc(all, func(a, b FlushStatus) int {

@@ -277,7 +277,7 @@ func TestDifferentSettingsAreRefused(t *testing.T) {
 		if _, _, err := d1.core.Accept(w.now, h); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: accepted with %v", name, err)
 		}
-		if err := d1.core.MergeState(w.now, &wire.State{Hello: *h}); err == nil {
+		if err := d1.core.MergePushPull(w.now, &wire.PushPull{Hello: *h}); err == nil {
 			t.Errorf("%s: state merged", name)
 		}
 	}

@@ -165,7 +165,7 @@ func TestTablesOfStrangers(t *testing.T) {
 	foreign, before := e[0].core.Table(), d[0].core.Table()
 	state := d[1].recorded() // of a director that runs
 	state.Change = foreign
-	if err := d[0].core.MergeState(w.now, state); err == nil || !strings.Contains(err.Error(), "no backend in common") {
+	if err := d[0].core.MergePushPull(w.now, state); err == nil || !strings.Contains(err.Error(), "no backend in common") {
 		t.Errorf("the state of a stranger is merged: %v", err)
 	}
 	d[0].core.take(w.now, d[0].core.peers["d2"], &wire.Table{Change: foreign})

@@ -334,8 +334,8 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 	case *wire.LeafRows:
 		p.differs = false // as far as we know; the next comparison tells
 		c.mergeRows(now, m.Blocks, nil)
-	case *wire.FlushState:
-		c.flushes.gotState(p, m)
+	case *wire.FlushProgress:
+		c.flushes.gotProgress(p, m)
 	case *wire.FlushCancel:
 		c.flushes.cancel(m.ID)
 	case *wire.Counting:

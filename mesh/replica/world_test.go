@@ -194,10 +194,10 @@ func (w *world) pushPull() {
 		if a == b || !w.open(a, b) || !w.open(b, a) {
 			continue
 		}
-		theirs := b.says(b.core.LocalState(w.now)).(*wire.State)
-		ours := a.says(a.core.LocalState(w.now)).(*wire.State)
-		_ = b.core.MergeState(w.now, ours) // refusals are among what the tests try
-		_ = a.core.MergeState(w.now, theirs)
+		theirs := b.says(b.core.PushPull(w.now)).(*wire.PushPull)
+		ours := a.says(a.core.PushPull(w.now)).(*wire.PushPull)
+		_ = b.core.MergePushPull(w.now, ours) // refusals are among what the tests try
+		_ = a.core.MergePushPull(w.now, theirs)
 	}
 }
 

@@ -18,8 +18,8 @@ const (
 	MaxChunk = 256 << 10
 	// MaxPart is the limit of a LogPart: any message of a log fits.
 	MaxPart = MaxMessage + 4<<10
-	// MaxState is the limit of a State.
-	MaxState = 8 << 20
+	// MaxPushPull is the limit of a PushPull.
+	MaxPushPull = 8 << 20
 )
 
 // Limits of what messages list. No honest mesh comes near them: what lies far
@@ -71,8 +71,8 @@ func limit(k Kind) int {
 		return MaxChunk
 	case KindLogPart:
 		return MaxPart
-	case KindState:
-		return MaxState
+	case KindPushPull:
+		return MaxPushPull
 	default:
 		return MaxMessage
 	}

@@ -208,7 +208,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{&wire.Hello{Settings: wire.Settings{Protocol: -1}}, "hello: protocol: -1"},
 		{&wire.Hello{From: wire.Peer{Addr: netip.AddrPortFrom(zoned, 1)}}, `director address: address "fe80::1%eth0" has a zone`},
 		{&wire.KickUser{Value: strings.Repeat("x", 4097)}, "kick_user: value: 4097 bytes"},
-		{&wire.FlushState{Backend: zoned}, "flush_state: backend: address"},
+		{&wire.FlushProgress{Backend: zoned}, "flush_progress: backend: address"},
 		{backend(directory.BackendRow{}), "table: backend: address is missing"},
 		{backend(directory.BackendRow{Addr: zoned}), "zone"},
 		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: 1001, Origin: "d1"}}), "vhost count: 1001"},
@@ -226,7 +226,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{&wire.SnapshotChunk{Covers: slices.Repeat([]wire.Position{{Name: strings.Repeat("x", 60)}}, wire.MaxChunk/64)},
 			"snapshot_chunk: message of"},
 		{&wire.LogPart{Entries: []wire.Message{&wire.Beat{}}}, "log_part: entry: *wire.Beat is no message"},
-		{&wire.State{Digests: make([]wire.GroupDigests, wire.MaxState/2048)}, "state: digests: too many"},
+		{&wire.PushPull{Digests: make([]wire.GroupDigests, wire.MaxPushPull/2048)}, "push_pull: digests: too many"},
 	}
 	for _, tt := range tests {
 		_, err := wire.Encode(tt.m)
@@ -237,7 +237,7 @@ func TestEncodeRefuses(t *testing.T) {
 func TestDecodeRefusesOversize(t *testing.T) {
 	for _, m := range wiretest.Samples() {
 		b := encode(t, m)
-		b = append(b, make([]byte, wire.MaxState+1-len(b))...)
+		b = append(b, make([]byte, wire.MaxPushPull+1-len(b))...)
 		_, err := wire.Decode(b)
 		checkError(t, err, m.Kind().String()+": message of 8388609 bytes, at most ")
 	}

@@ -2,7 +2,7 @@ package wire
 
 import "directormesh/directory"
 
-func (m *FlushState) encode(w *writer) {
+func (m *FlushProgress) encode(w *writer) {
 	w.array(13)
 	w.uint(m.ID)
 	w.addr("backend", m.Backend, optional)
@@ -19,7 +19,7 @@ func (m *FlushState) encode(w *writer) {
 	w.bool(m.Blind)
 }
 
-func (m *FlushState) decode(r *reader) {
+func (m *FlushProgress) decode(r *reader) {
 	extra := r.fields("message", 13)
 	m.ID = r.uint64("id")
 	m.Backend = r.addr("backend", optional)

@@ -23,7 +23,7 @@ func (m *Delta) decode(r *reader) {
 
 const minGroupDigests = 1 + 1 + 3 + digestsSize
 
-func (m *State) encode(w *writer) {
+func (m *PushPull) encode(w *writer) {
 	w.array(4)
 	m.Hello.encode(w)
 	encodeChange(w, &m.Change)
@@ -36,7 +36,7 @@ func (m *State) encode(w *writer) {
 	}
 }
 
-func (m *State) decode(r *reader) {
+func (m *PushPull) decode(r *reader) {
 	extra := r.fields("message", 4)
 	m.Hello.decode(r)
 	m.Change = decodeChange(r)

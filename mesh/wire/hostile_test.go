@@ -149,7 +149,7 @@ var lists = map[wire.Kind][]string{
 	wire.KindLookupReply:   {"2.3"},
 	wire.KindLeafRows:      blockLists("0"),
 	wire.KindDelta:         slices.Concat(changeLists("3"), blockLists("4")),
-	wire.KindState:         slices.Concat(changeLists("1"), []string{"3"}),
+	wire.KindPushPull:      slices.Concat(changeLists("1"), []string{"3"}),
 	wire.KindGonePositions: positionLists("0"),
 	wire.KindLogRequest:    {"0.3"},
 	wire.KindLogPart: slices.Concat([]string{"4"},

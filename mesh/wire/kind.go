@@ -25,11 +25,11 @@ var kindNames = [...]string{
 	KindLeafDigests:     "leaf_digests",
 	KindLeafRequest:     "leaf_request",
 	KindLeafRows:        "leaf_rows",
-	KindFlushState:      "flush_state",
+	KindFlushProgress:   "flush_progress",
 	KindFlushCancel:     "flush_cancel",
 	KindLeaving:         "leaving",
 	KindDelta:           "delta",
-	KindState:           "state",
+	KindPushPull:        "push_pull",
 	KindGonePositions:   "gone_positions",
 	KindLogRequest:      "log_request",
 	KindLogPart:         "log_part",
@@ -92,16 +92,16 @@ func newMessage(k Kind) body {
 		return new(LeafRequest)
 	case KindLeafRows:
 		return new(LeafRows)
-	case KindFlushState:
-		return new(FlushState)
+	case KindFlushProgress:
+		return new(FlushProgress)
 	case KindFlushCancel:
 		return new(FlushCancel)
 	case KindLeaving:
 		return new(Leaving)
 	case KindDelta:
 		return new(Delta)
-	case KindState:
-		return new(State)
+	case KindPushPull:
+		return new(PushPull)
 	case KindGonePositions:
 		return new(GonePositions)
 	case KindLogRequest:
@@ -144,11 +144,11 @@ func (*KickUserDone) Kind() Kind    { return KindKickUserDone }
 func (*LeafDigests) Kind() Kind     { return KindLeafDigests }
 func (*LeafRequest) Kind() Kind     { return KindLeafRequest }
 func (*LeafRows) Kind() Kind        { return KindLeafRows }
-func (*FlushState) Kind() Kind      { return KindFlushState }
+func (*FlushProgress) Kind() Kind   { return KindFlushProgress }
 func (*FlushCancel) Kind() Kind     { return KindFlushCancel }
 func (*Leaving) Kind() Kind         { return KindLeaving }
 func (*Delta) Kind() Kind           { return KindDelta }
-func (*State) Kind() Kind           { return KindState }
+func (*PushPull) Kind() Kind        { return KindPushPull }
 func (*GonePositions) Kind() Kind   { return KindGonePositions }
 func (*LogRequest) Kind() Kind      { return KindLogRequest }
 func (*LogPart) Kind() Kind         { return KindLogPart }

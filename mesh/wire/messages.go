@@ -41,11 +41,11 @@ const (
 	KindLeafDigests     Kind = 19
 	KindLeafRequest     Kind = 20
 	KindLeafRows        Kind = 21
-	KindFlushState      Kind = 22
+	KindFlushProgress   Kind = 22
 	KindFlushCancel     Kind = 23
 	KindLeaving         Kind = 24
 	KindDelta           Kind = 25 // gossip
-	KindState           Kind = 26 // push/pull
+	KindPushPull        Kind = 26 // push/pull
 	KindGonePositions   Kind = 27
 	KindLogRequest      Kind = 28
 	KindLogPart         Kind = 29
@@ -297,8 +297,8 @@ type LeafRows struct {
 	Blocks []Block
 }
 
-// FlushState tells all directors how a flush goes; the director that runs it sends it.
-type FlushState struct {
+// FlushProgress tells all directors how a flush goes; the director that runs it sends it.
+type FlushProgress struct {
 	ID       uint64
 	Backend  netip.Addr // zero: all backends
 	Total    uint64     // users to move, as far as found
@@ -376,8 +376,9 @@ type GroupDigests struct {
 	Groups [256]uint64
 }
 
-// State is memberlist's push/pull payload: who speaks, its table, and its digests as of an epoch.
-type State struct {
+// PushPull is what memberlist's push/pull carries: who speaks, its table, and its digests as of an
+// epoch.
+type PushPull struct {
 	Hello   Hello
 	Change  directory.Change
 	Epoch   int64 // 0: no digests yet

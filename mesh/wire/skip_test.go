@@ -60,7 +60,7 @@ func TestSkipRefuses(t *testing.T) {
 // TestSkipDeep: nesting must not cost stack, of which eight million levels would
 // need more than a process may have.
 func TestSkipDeep(t *testing.T) {
-	in := append(bytes.Repeat([]byte{0x91}, MaxState), 0xc0)
+	in := append(bytes.Repeat([]byte{0x91}, MaxPushPull), 0xc0)
 	r := &reader{in: in}
 	r.skip("field", 1)
 	if left := r.left(); r.err != nil || left != 0 {

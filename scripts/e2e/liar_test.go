@@ -350,7 +350,7 @@ func (l *liar) tellAll(d *process, number int) (kind string, lies int) {
 		switch message.(type) {
 		case *wire.Delta:
 			_ = gossipTo(d, encoded) // some are too large for a packet
-		case *wire.State:
+		case *wire.PushPull:
 			_ = exchangeWith(d, encoded) // of some the director has seen enough
 		default:
 			k.mu.Lock()

@@ -30,7 +30,7 @@ func liesIn(number int, truth *wire.Hello) []wire.Message {
 			switch m := message.(type) {
 			case *wire.Hello:
 				*m = *truth
-			case *wire.State:
+			case *wire.PushPull:
 				m.Hello = *truth
 			case *wire.Delta: // each is another one
 				m.Origin, m.Boot, m.N = truth.From.Name, truth.From.Boot, uint64(len(all)+1)

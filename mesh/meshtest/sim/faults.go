@@ -80,8 +80,8 @@ type recorded struct {
 	encoded []byte // a delta or a state
 }
 
-func (r *records) delta(w *world, d *wire.Delta) { r.add(w, d) }
-func (r *records) state(w *world, s *wire.State) { r.add(w, s) }
+func (r *records) delta(w *world, d *wire.Delta)    { r.add(w, d) }
+func (r *records) state(w *world, s *wire.PushPull) { r.add(w, s) }
 
 func (r *records) add(w *world, m wire.Message) {
 	if r == nil {
@@ -110,7 +110,7 @@ func (w *world) replay(a Action, d *director) {
 				if d.core.Gossip(d.now(), m) {
 					d.broadcast(m)
 				}
-			case *wire.State:
+			case *wire.PushPull:
 				d.merge(m)
 			}
 		}))

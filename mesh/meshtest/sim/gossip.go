@@ -106,27 +106,27 @@ func (d *director) pushPull(p *director) {
 }
 
 // state takes a director's state; what it returns gives a receiver's copy.
-func (w *world) state(d *director) func() *wire.State {
-	s := d.core.LocalState(d.now())
+func (w *world) state(d *director) func() *wire.PushPull {
+	s := d.core.PushPull(d.now())
 	w.records.state(w, s)
 	if !w.schedule.Codec {
-		return func() *wire.State { return s }
+		return func() *wire.PushPull { return s }
 	}
 	encoded, err := wire.Encode(s)
 	if err != nil {
 		panic(fmt.Sprintf("sim: seed %d: the state of %s cannot be encoded: %v", w.schedule.Seed, d.name, err))
 	}
-	return func() *wire.State {
+	return func() *wire.PushPull {
 		m, err := wire.Decode(encoded)
 		if err != nil {
 			panic(fmt.Sprintf("sim: seed %d: the state of %s cannot be decoded: %v", w.schedule.Seed, d.name, err))
 		}
-		return m.(*wire.State)
+		return m.(*wire.PushPull)
 	}
 }
 
-func (d *director) merge(s *wire.State) {
-	if err := d.core.MergeState(d.now(), s); err != nil {
+func (d *director) merge(s *wire.PushPull) {
+	if err := d.core.MergePushPull(d.now(), s); err != nil {
 		d.w.tracef("%s: state of %s refused: %v", d.name, s.Hello.From.Name, err)
 	}
 }

@@ -60,14 +60,14 @@ func V1() []wire.Message {
 		&wire.LeafDigests{Epoch: 177_235_920, Tag: "green", Group: 200, Leaves: digests(1)},
 		&wire.LeafRequest{Tag: "green", Leaves: []uint16{1, 513, 65_535}},
 		&wire.LeafRows{Blocks: blocks()},
-		&wire.FlushState{
+		&wire.FlushProgress{
 			ID: 16, Backend: backend1, Total: 100_000, Scanning: true, Moved: 60_000, Moving: 100, Failed: 3,
 			Done: true, Canceled: true, Started: now - 8_000, Ended: now, Left: 7, Blind: true,
 		},
 		&wire.FlushCancel{ID: 16},
 		&wire.Leaving{},
 		&wire.Delta{Origin: "d1", Boot: 1001, N: 17, Change: change(), Blocks: blocks()},
-		&wire.State{
+		&wire.PushPull{
 			Hello: *hello(), Change: change(), Epoch: 177_235_920,
 			Digests: []wire.GroupDigests{{Tag: "blue", Groups: digests(2)}, {Tag: "green", Groups: digests(3)}},
 		},

@@ -147,7 +147,7 @@ func TestAuthSlowAndGone(t *testing.T) {
 			got, err := c.say("a LOGIN alice@example.org pass", "a ", "* BYE")
 			answer <- fmt.Sprint(got, err)
 		}()
-		if !eventually(startTime, func() bool { return s.director.metric(`director_relay_open_requests{door="login"}`) == 1 }) {
+		if !eventually(startTime, func() bool { return s.director.metric(`director_auth_open_requests{door="login"}`) == 1 }) {
 			signal(syscall.SIGCONT) // it could not be ended
 			t.Fatal("the login does not wait")
 		}

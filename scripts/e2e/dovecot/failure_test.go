@@ -252,7 +252,7 @@ func heldReplies(t *testing.T, s *site) int {
 	t.Helper()
 	held := 0
 	for _, door := range []string{"login", "userdb"} {
-		held += s.director.metric(`director_relay_held_replies{door="` + door + `"}`)
+		held += s.director.metric(`director_auth_held_replies{door="` + door + `"}`)
 	}
 	return held
 }

@@ -1,7 +1,7 @@
-// Package cluster starts whole directors, memberlist included, on a network in memory, inside a
+// Package nodes starts whole directors, memberlist included, on a network in memory, inside a
 // bubble of testing/synctest: hours of partitions and restarts take seconds. It owns their life and
 // their faults; what ought to hold is for the tests to say.
-package cluster
+package nodes
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 	"directormesh/ring"
 )
 
-// Options of a cluster; the zero value of a field means what its comment says.
+// Options of a mesh; the zero value of a field means what its comment says.
 type Options struct {
 	Directors int
 	Seed      uint64
@@ -35,9 +35,9 @@ type Options struct {
 	Trace     bool                          // log to the test
 }
 
-// Cluster is a number of directors on one network. Its methods are for the test's root goroutine,
+// Mesh is a number of directors on one network. Its methods are for the test's root goroutine,
 // but for Live.
-type Cluster struct {
+type Mesh struct {
 	t       testing.TB
 	options Options
 	started time.Time
@@ -60,8 +60,8 @@ type Director struct {
 // go back that far.
 var firstDay = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
-// Start starts a cluster and ends it with the test.
-func Start(t testing.TB, options Options) *Cluster {
+// Start starts a mesh and ends it with the test.
+func Start(t testing.TB, options Options) *Mesh {
 	t.Helper()
 	if options.Backends == nil {
 		options.Backends = Backends(4)
@@ -75,12 +75,12 @@ func Start(t testing.TB, options Options) *Cluster {
 	if options.Seeds == 0 {
 		options.Seeds = 3
 	}
-	c := &Cluster{t: t, options: options, started: time.Now(), Network: netsim.New(options.Seed+1, options.Faults)}
-	t.Cleanup(c.stop)
+	m := &Mesh{t: t, options: options, started: time.Now(), Network: netsim.New(options.Seed+1, options.Faults)}
+	t.Cleanup(m.stop)
 	for range options.Directors {
-		c.Add()
+		m.Add()
 	}
-	return c
+	return m
 }
 
 // Backends returns n backends of the default tag.
@@ -97,82 +97,82 @@ func address(i int) netip.AddrPort {
 }
 
 // Add starts one more director.
-func (c *Cluster) Add() *Director {
-	c.t.Helper()
-	i := len(c.Directors) + 1
+func (m *Mesh) Add() *Director {
+	m.t.Helper()
+	i := len(m.Directors) + 1
 	d := &Director{Name: fmt.Sprintf("d%d", i), Addr: address(i)}
-	c.mu.Lock()
-	c.Directors = append(c.Directors, d)
-	c.mu.Unlock()
-	c.Restart(i - 1)
+	m.mu.Lock()
+	m.Directors = append(m.Directors, d)
+	m.mu.Unlock()
+	m.Restart(i - 1)
 	return d
 }
 
 // Config returns what director i is started with, for tests that start one with something else.
-func (c *Cluster) Config(i int) mesh.Config {
-	d := c.Directors[i]
+func (m *Mesh) Config(i int) mesh.Config {
+	d := m.Directors[i]
 	cfg := mesh.Config{
-		Name: d.Name, Mesh: "test", Bind: d.Addr, Keys: c.options.Keys,
-		HashFormat: "%Lu", Expire: c.options.Expire, KickDelay: c.options.KickDelay, Backends: c.options.Backends,
-		Log:   c.logger(d.Name),
-		Clock: func() time.Duration { return time.Since(c.started) + time.Hour },
-		Wall:  func() time.Time { return firstDay.Add(time.Since(c.started) + d.WallOff) },
+		Name: d.Name, Mesh: "test", Bind: d.Addr, Keys: m.options.Keys,
+		HashFormat: "%Lu", Expire: m.options.Expire, KickDelay: m.options.KickDelay, Backends: m.options.Backends,
+		Log:   m.logger(d.Name),
+		Clock: func() time.Duration { return time.Since(m.started) + time.Hour },
+		Wall:  func() time.Time { return firstDay.Add(time.Since(m.started) + d.WallOff) },
 		Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			return nil, fmt.Errorf("no name server for %q", host)
 		},
-		Network: c.Network,
-		Seed:    c.options.Seed<<16 + uint64(i) + 1 + uint64(time.Since(c.started)),
+		Network: m.Network,
+		Seed:    m.options.Seed<<16 + uint64(i) + 1 + uint64(time.Since(m.started)),
 	}
-	for k := range max(c.options.Directors, 1) {
-		if k < c.options.Seeds {
+	for k := range max(m.options.Directors, 1) {
+		if k < m.options.Seeds {
 			cfg.Join = append(cfg.Join, address(k+1).String())
 		}
 	}
-	if c.options.Kicker != nil {
-		cfg.Kicker = c.options.Kicker(d.Name)
+	if m.options.Kicker != nil {
+		cfg.Kicker = m.options.Kicker(d.Name)
 	}
 	return cfg
 }
 
 // Restart starts director i, which is down.
-func (c *Cluster) Restart(i int) {
-	c.t.Helper()
-	d := c.Directors[i]
-	node, err := mesh.New(c.Config(i))
+func (m *Mesh) Restart(i int) {
+	m.t.Helper()
+	d := m.Directors[i]
+	node, err := mesh.New(m.Config(i))
 	if err != nil {
-		c.t.Fatalf("start %s: %v", d.Name, err)
+		m.t.Fatalf("start %s: %v", d.Name, err)
 	}
-	c.setNode(d, node)
+	m.setNode(d, node)
 }
 
-func (c *Cluster) setNode(d *Director, node *mesh.Node) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (m *Mesh) setNode(d *Director, node *mesh.Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	d.Node = node
 }
 
 // Kill ends director i without a word, as a power failure does.
-func (c *Cluster) Kill(i int) {
-	c.t.Helper()
-	d := c.Directors[i]
-	if err := c.Network.Vanish(d.Addr); err != nil {
-		c.t.Fatal(err)
+func (m *Mesh) Kill(i int) {
+	m.t.Helper()
+	d := m.Directors[i]
+	if err := m.Network.Vanish(d.Addr); err != nil {
+		m.t.Fatal(err)
 	}
 	node := d.Node
-	c.setNode(d, nil)
+	m.setNode(d, nil)
 	if err := node.Close(); err != nil {
-		c.t.Errorf("close %s: %v", d.Name, err)
+		m.t.Errorf("close %s: %v", d.Name, err)
 	}
 }
 
 // Leave lets director i leave in good order.
-func (c *Cluster) Leave(i int) {
-	c.t.Helper()
-	d := c.Directors[i]
+func (m *Mesh) Leave(i int) {
+	m.t.Helper()
+	d := m.Directors[i]
 	node := d.Node
-	c.setNode(d, nil)
+	m.setNode(d, nil)
 	if err := node.Leave(context.Background()); err != nil {
-		c.t.Errorf("leave %s: %v", d.Name, err)
+		m.t.Errorf("leave %s: %v", d.Name, err)
 	}
 }
 
@@ -182,21 +182,21 @@ const settle = 20 * time.Second
 
 // stop closes all directors and lets what memberlist left running end, so that no goroutine
 // outlives the bubble.
-func (c *Cluster) stop() {
-	for _, d := range c.Live() {
+func (m *Mesh) stop() {
+	for _, d := range m.Live() {
 		if err := d.Node.Close(); err != nil {
-			c.t.Errorf("close %s: %v", d.Name, err)
+			m.t.Errorf("close %s: %v", d.Name, err)
 		}
 	}
 	time.Sleep(settle)
 }
 
 // Live returns the directors that are up, as they are now. It may be called from any goroutine.
-func (c *Cluster) Live() []*Director {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (m *Mesh) Live() []*Director {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var live []*Director
-	for _, d := range c.Directors {
+	for _, d := range m.Directors {
 		if d.Node != nil {
 			now := *d
 			live = append(live, &now)
@@ -206,60 +206,60 @@ func (c *Cluster) Live() []*Director {
 }
 
 // Split partitions the network: the directors of each group, by number, see only each other.
-func (c *Cluster) Split(groups ...[]int) {
+func (m *Mesh) Split(groups ...[]int) {
 	addrs := make([][]netip.Addr, len(groups))
 	for i, group := range groups {
 		for _, k := range group {
-			addrs[i] = append(addrs[i], c.Directors[k].Addr.Addr())
+			addrs[i] = append(addrs[i], m.Directors[k].Addr.Addr())
 		}
 	}
-	c.logf("split %v", groups)
-	c.Network.Partition(addrs...)
+	m.logf("split %v", groups)
+	m.Network.Partition(addrs...)
 }
 
 // Heal ends all partitions.
-func (c *Cluster) Heal() {
-	c.logf("heal")
-	c.Network.Heal()
+func (m *Mesh) Heal() {
+	m.logf("heal")
+	m.Network.Heal()
 }
 
 // WaitFor lets time pass until all live directors fulfil what, at most for limit.
-func (c *Cluster) WaitFor(limit time.Duration, what string, ok func(d *Director) bool) time.Duration {
-	c.t.Helper()
+func (m *Mesh) WaitFor(limit time.Duration, what string, ok func(d *Director) bool) time.Duration {
+	m.t.Helper()
 	start := time.Now()
 	for {
-		live := c.Live()
+		live := m.Live()
 		if !slices.ContainsFunc(live, func(d *Director) bool { return !ok(d) }) {
 			return time.Since(start)
 		}
 		if time.Since(start) >= limit {
 			missing := slices.DeleteFunc(live, ok)
 			for _, d := range missing {
-				c.t.Logf("%s: %+v", d.Name, d.Self())
+				m.t.Logf("%s: %+v", d.Name, d.Self())
 				for _, p := range d.Peers() {
-					c.t.Logf("  sees %+v", p)
+					m.t.Logf("  sees %+v", p)
 				}
 			}
-			c.t.Fatalf("after %s %d directors are not %s", limit, len(missing), what)
+			m.t.Fatalf("after %s %d directors are not %s", limit, len(missing), what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
 // WaitSynced lets time pass until every live director is synced and sees all live ones as synced.
-func (c *Cluster) WaitSynced(limit time.Duration) time.Duration {
-	c.t.Helper()
-	live := len(c.Live())
-	return c.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
+func (m *Mesh) WaitSynced(limit time.Duration) time.Duration {
+	m.t.Helper()
+	live := len(m.Live())
+	return m.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
 }
 
 // WaitWhole lets time pass until every live director answers by itself, in one mesh, and is in
 // touch with all others. It does not ask for the displayed states: after a split a pair shows as
 // syncing until it has compared digests again.
-func (c *Cluster) WaitWhole(limit time.Duration) time.Duration {
-	c.t.Helper()
-	live := c.Live()
-	return c.WaitFor(limit, "in touch with all, in one mesh", func(d *Director) bool {
+func (m *Mesh) WaitWhole(limit time.Duration) time.Duration {
+	m.t.Helper()
+	live := m.Live()
+	return m.WaitFor(limit, "in touch with all, in one mesh", func(d *Director) bool {
 		self := d.Self()
 		return self.Synced && self.Mesh.ID == live[0].Self().Mesh.ID && reaches(d, len(live))
 	})
@@ -301,18 +301,18 @@ func Mappings(d *Director) map[ring.UserHash]directory.Mapping {
 	return all
 }
 
-func (c *Cluster) logf(format string, args ...any) {
-	if c.options.Trace {
-		c.t.Logf("%8s "+format, append([]any{time.Since(c.started).Round(time.Millisecond)}, args...)...)
+func (m *Mesh) logf(format string, args ...any) {
+	if m.options.Trace {
+		m.t.Logf("%8s "+format, append([]any{time.Since(m.started).Round(time.Millisecond)}, args...)...)
 	}
 }
 
 // logger writes a director's log into the test's, with virtual times.
-func (c *Cluster) logger(name string) zerolog.Logger {
-	if !c.options.Trace {
+func (m *Mesh) logger(name string) zerolog.Logger {
+	if !m.options.Trace {
 		return zerolog.Nop()
 	}
-	w := traceWriter(func(line string) { c.logf("%-4s %s", name, line) })
+	w := traceWriter(func(line string) { m.logf("%-4s %s", name, line) })
 	return zerolog.New(w).Level(zerolog.InfoLevel)
 }
 

@@ -14,8 +14,8 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// relayOptions are the settings of the doors in front of Dovecot's auth, beside where they are.
-type relayOptions struct {
+// authOptions are the settings of the doors in front of Dovecot's auth, beside where they are.
+type authOptions struct {
 	AuthLoginSocket  string // of Dovecot; "": no login door either
 	AuthUserdbSocket string // of Dovecot; "": no userdb door either
 	MasterSeparator  byte   // between user and master user; 0: none
@@ -32,36 +32,36 @@ func separatorSetting() Setting {
 			case len(s) > 1 || s[0] >= utf8.RuneSelf:
 				return fmt.Errorf("%q is not a single ASCII character", s)
 			default:
-				o.Relays.MasterSeparator = s[0]
+				o.Auth.MasterSeparator = s[0]
 			}
 			return nil
 		},
 	}
 }
 
-// The sockets of Dovecot's that relays stand before.
-func authLogin(o *Options) string  { return o.Relays.AuthLoginSocket }
-func authUserdb(o *Options) string { return o.Relays.AuthUserdbSocket }
+// The sockets of Dovecot's that these doors stand before.
+func authLogin(o *Options) string  { return o.Auth.AuthLoginSocket }
+func authUserdb(o *Options) string { return o.Auth.AuthUserdbSocket }
 
-// relayDoor returns what makes the server of a relay door; behind tells Dovecot's socket behind it,
-// nil: there is none.
-func relayDoor(p authrelay.Protocol, behind func(*Options) string) serverMaker {
+// authDoor returns what makes the server of a door that completes auth replies; behind tells the
+// socket of Dovecot's auth behind it, nil: there is none.
+func authDoor(p authrelay.Protocol, behind func(*Options) string) serverMaker {
 	return func(d *Daemon, registry *prometheus.Registry) (server, error) {
 		auth := ""
 		if behind != nil {
 			auth = behind(&d.options)
 		}
-		return d.relay(p, auth, registry)
+		return d.authRelay(p, auth, registry)
 	}
 }
 
-func (d *Daemon) relay(p authrelay.Protocol, auth string, registry *prometheus.Registry) (server, error) {
+func (d *Daemon) authRelay(p authrelay.Protocol, auth string, registry *prometheus.Registry) (server, error) {
 	cfg := authrelay.Config{
 		Protocol:   p,
 		Auth:       auth,
-		Director:   &relayDirector{Node: d.node, names: hostNames{backends: d.node.Backends}},
+		Director:   &authDirector{Node: d.node, names: hostNames{backends: d.node.Backends}},
 		HashFormat: d.options.UsernameHash,
-		Separator:  d.options.Relays.MasterSeparator,
+		Separator:  d.options.Auth.MasterSeparator,
 		Log:        d.log,
 		Registerer: registry,
 	}
@@ -77,14 +77,14 @@ func (d *Daemon) relay(p authrelay.Protocol, auth string, registry *prometheus.R
 	return authrelay.New(cfg)
 }
 
-// relayDirector is what relays know of the mesh.
-type relayDirector struct {
+// authDirector is what these doors know of the mesh.
+type authDirector struct {
 	*mesh.Node
 	names hostNames
 }
 
 // Names implements authrelay.Director.
-func (d *relayDirector) Names() map[netip.Addr]string { return d.names.at(time.Now()) }
+func (d *authDirector) Names() map[netip.Addr]string { return d.names.at(time.Now()) }
 
 // namesAge is how old what is known of backends' host names may be.
 const namesAge = time.Second

@@ -7,11 +7,11 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// LocalState is what memberlist's push/pull carries to a peer: who we are, the table, and the
+// PushPull is what memberlist's push/pull carries to a peer: who we are, the table, and the
 // digests of the last epoch taken.
-func (c *Core) LocalState(now time.Duration) *wire.State {
+func (c *Core) PushPull(now time.Duration) *wire.PushPull {
 	defer c.enter(now)()
-	s := &wire.State{Hello: *c.hello(now), Change: c.table.Snapshot()}
+	s := &wire.PushPull{Hello: *c.hello(now), Change: c.table.Snapshot()}
 	if n := len(c.digests.taken); n > 0 {
 		s.Epoch, s.Digests = c.digests.taken[n-1].epoch, c.digests.taken[n-1].tags
 	}
@@ -22,17 +22,17 @@ var errStrangers = errors.New("the sender's mesh has no backend in common with o
 
 var errUnproven = errors.New("no stream has proven yet that the sender runs")
 
-// MergeState takes a peer's push/pull state. A push/pull has no place in the order of the peer's
-// log, so it confirms nothing. A state of a director that is not known to run may be of years ago:
+// MergePushPull takes what a push/pull brings of a peer. It has no place in the order of the peer's
+// log, so it confirms nothing. One of a director that is not known to run may be of years ago:
 // it changes nothing and makes us dial the director at most.
-func (c *Core) MergeState(now time.Duration, s *wire.State) error {
+func (c *Core) MergePushPull(now time.Duration, s *wire.PushPull) error {
 	defer c.enter(now)()
 	if s.Hello.From == c.self() {
-		return errors.New("this is our own state")
+		return errors.New("this is our own push/pull")
 	}
 	from := s.Hello.From
 	if !c.runs(wire.Life{Name: from.Name, Boot: from.Boot}) {
-		c.counters.UnprovenStates++
+		c.counters.UnprovenPushPulls++
 		c.hear(now, hint{name: from.Name, addr: from.Addr}, from.Boot)
 		return errUnproven
 	}

@@ -1,4 +1,4 @@
-package cluster
+package nodes
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 // Load logs users in at random directors while faults happen around it.
 type Load struct {
-	c    *Cluster
+	m    *Mesh
 	rand *rand.Rand
 	stop context.CancelFunc
 	ctx  context.Context
@@ -26,10 +26,10 @@ type Load struct {
 
 // Login starts a load of one lookup each interval, of as many users. It ends with Stop, or with the
 // test.
-func (c *Cluster) Login(users int, interval time.Duration) *Load {
-	l := &Load{c: c, rand: rand.New(rand.NewPCG(c.options.Seed, 0x6c6f6164))}
+func (m *Mesh) Login(users int, interval time.Duration) *Load {
+	l := &Load{m: m, rand: rand.New(rand.NewPCG(m.options.Seed, 0x6c6f6164))}
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	c.t.Cleanup(l.Stop)
+	m.t.Cleanup(l.Stop)
 	l.wg.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -39,7 +39,7 @@ func (c *Cluster) Login(users int, interval time.Duration) *Load {
 			case <-l.ctx.Done():
 				return
 			}
-			live := c.Live()
+			live := m.Live()
 			d, hash := live[l.rand.IntN(len(live))], User(l.rand.IntN(users))
 			l.wg.Go(func() { l.login(d, hash) })
 		}
@@ -69,8 +69,8 @@ func User(i int) ring.UserHash { return ring.UserHash(uint32(i+1) * 2654435761) 
 
 // CheckEqual reports how the live directors differ in table, mappings, and what they answer for the
 // first users.
-func (c *Cluster) CheckEqual(users int) error {
-	live := c.Live()
+func (m *Mesh) CheckEqual(users int) error {
+	live := m.Live()
 	first := live[0]
 	table, mappings := fmt.Sprint(first.Table()), Mappings(first)
 	for _, d := range live[1:] {
@@ -81,9 +81,9 @@ func (c *Cluster) CheckEqual(users int) error {
 		if len(got) != len(mappings) {
 			return fmt.Errorf("%s has %d mappings, %s %d", first.Name, len(mappings), d.Name, len(got))
 		}
-		for hash, m := range mappings {
-			if got[hash] != m {
-				return fmt.Errorf("user %s differs:\n%s: %+v\n%s: %+v", hash, first.Name, m, d.Name, got[hash])
+		for hash, want := range mappings {
+			if got[hash] != want {
+				return fmt.Errorf("user %s differs:\n%s: %+v\n%s: %+v", hash, first.Name, want, d.Name, got[hash])
 			}
 		}
 	}

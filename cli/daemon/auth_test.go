@@ -20,15 +20,15 @@ import (
 	"directormesh/ring"
 )
 
-func TestRelaySettings(t *testing.T) {
+func TestAuthSettings(t *testing.T) {
 	got, err := Load(nil, "", testEnvironment(nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := relayOptions{
+	want := authOptions{
 		AuthLoginSocket: "/run/dovecot/auth-login", AuthUserdbSocket: "/run/dovecot/auth-userdb",
 	}
-	if diff := cmp.Diff(want, got.Relays); diff != "" {
+	if diff := cmp.Diff(want, got.Auth); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
 	places := map[handover.Kind]Place{
@@ -41,7 +41,7 @@ func TestRelaySettings(t *testing.T) {
 			t.Errorf("%s is at %+v, want %+v", k, got.Doors[k], want)
 		}
 	}
-	paths := relayPaths(got)
+	paths := authPaths(got)
 	if diff := cmp.Diff([]string{"/run/director/login/director", "/run/director/director-userdb", "/run/director/director-authreply"}, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
@@ -54,8 +54,8 @@ func TestRelaySettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = relayOptions{AuthLoginSocket: "/a", MasterSeparator: '*'}
-	if diff := cmp.Diff(want, got.Relays); diff != "" {
+	want = authOptions{AuthLoginSocket: "/a", MasterSeparator: '*'}
+	if diff := cmp.Diff(want, got.Auth); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
 	places[handover.Login] = Place{Socket: "/run/dovecot/login/x/director", Mode: 0o660}
@@ -67,20 +67,20 @@ func TestRelaySettings(t *testing.T) {
 		}
 	}
 	// Without an auth behind it there is no userdb socket.
-	paths = relayPaths(got)
+	paths = authPaths(got)
 	if diff := cmp.Diff([]string{"/run/dovecot/login/x/director", "", ""}, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
 }
 
-func relayPaths(o Options) (paths []string) {
+func authPaths(o Options) (paths []string) {
 	for _, k := range []handover.Kind{handover.Login, handover.Userdb, handover.Authreply} {
 		paths = append(paths, o.Socket(k))
 	}
 	return paths
 }
 
-func TestBadRelaySettings(t *testing.T) {
+func TestBadAuthSettings(t *testing.T) {
 	long := "/" + strings.Repeat("x", 107)
 	for name, values := range map[string][]string{
 		"login-socket": {long}, "userdb-socket": {long}, "authreply-socket": {long},
@@ -142,8 +142,8 @@ func ask(t *testing.T, path, lines string, answers int) []string {
 	return got
 }
 
-// A director with all relay doors, some of which were opened by others.
-func TestRelayDoors(t *testing.T) {
+// A director with all doors before Dovecot's auth, some of which were opened by others.
+func TestAuthDoors(t *testing.T) {
 	dir := socketDir(t)
 	path := func(name string) string { return filepath.Join(dir, name) }
 	auth(t, path("auth-login"), "OK", "user=alice\tproxy")

@@ -1,4 +1,4 @@
-package cluster
+package nodes
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// TestSplit lets a cluster fall apart while users log in and operators change things on both sides.
+// TestSplit lets a mesh fall apart while users log in and operators change things on both sides.
 // After it has healed, all directors must hold the same table and mappings by themselves, and give
 // each user one backend.
 func TestSplit(t *testing.T) {

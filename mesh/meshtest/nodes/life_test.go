@@ -1,4 +1,4 @@
-package cluster
+package nodes
 
 import (
 	"context"
@@ -152,7 +152,7 @@ func TestStartWithoutPeers(t *testing.T) {
 	})
 }
 
-// kicks records what the kickers of a cluster were asked.
+// kicks records what the kickers of a mesh were asked.
 type kicks struct {
 	mu   sync.Mutex
 	seen map[string][]replica.KickTarget // by director
