@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
 
@@ -47,6 +48,7 @@ func (c *Core) goOn(now time.Duration) {
 		return
 	}
 	ms.orphaned, ms.lookedAt = false, now
+	c.endReplacedHolds(now)
 	if !c.isLowest() || c.cfg.Guards.NoGoingOn {
 		return
 	}
@@ -65,6 +67,18 @@ func (c *Core) goOn(now time.Duration) {
 	}
 	c.counters.MovesTaken += uint64(len(orphans))
 	c.logf(LogInfo, "going on with moves of a director that is gone", Field{"users", len(orphans)})
+}
+
+// endReplacedHolds forgets holds whose row was replaced by a lookup here: it was forgotten by the
+// table, so the user was free. Nobody goes on with such a move.
+func (c *Core) endReplacedHolds(now time.Duration) {
+	for u, h := range c.held {
+		row, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+		if status == directory.Live && !sameMove(row, h.mapping) {
+			delete(c.held, u)
+			c.waiters.recheck = true
+		}
+	}
 }
 
 // isOrphan reports whether nobody runs a move.

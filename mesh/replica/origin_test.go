@@ -291,3 +291,31 @@ func TestHookOfAMoveGoneOnWith(t *testing.T) {
 		t.Errorf("d1 ran hooks %+v, want one from %v to %v", hooks, e.old, e.new)
 	}
 }
+
+// A user who is forgotten during a move is free, and answered anew at once. Nobody goes on with the
+// move, the director that ran it neither.
+func TestForgottenMoveIsOver(t *testing.T) {
+	w := started(t, 2, func(c *Config) { c.KickDelay = 20 * time.Second })
+	d1 := w.directors[0]
+	const h = 16384
+	old := d1.must(h)
+	if _, err := d1.do(Move{Hash: h, Backend: backendsBut(old)[0]}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(unknownFor + time.Second)
+	if _, err := d1.do(Forget{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := d1.must(h); got != old {
+		t.Fatalf("answered %v after the mapping was forgotten, want %v", got, old)
+	}
+	w.run(3 * time.Second)
+	for _, d := range w.directors {
+		if m := d.live(h); m.Backend != old || m.Moving {
+			t.Errorf("%s has %+v, want %v", d.name, m, old)
+		}
+		if n := d.core.Counters().MovesTaken; n != 0 || len(d.core.held) != 0 {
+			t.Errorf("%s went on with %d moves and holds %d users", d.name, n, len(d.core.held))
+		}
+	}
+}
