@@ -25,8 +25,11 @@ var (
 	fromFlag = flag.Uint64("from", 1, "first seed")
 )
 
-// enough schedules meet everything that a schedule may meet; that fewer do is left to chance.
-const enough = 100
+const (
+	usual = 100 // schedules, if nobody says how many
+	// enough schedules meet everything that a schedule may meet; that fewer do is left to chance.
+	enough = 250
+)
 
 // schedules is how many seeds TestSchedules runs.
 func schedules(t *testing.T) uint64 {
@@ -35,7 +38,7 @@ func schedules(t *testing.T) uint64 {
 	case text == "" && testing.Short():
 		return 30
 	case text == "":
-		return enough
+		return usual
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
