@@ -6,88 +6,126 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// coreCounter is one count of the core as a metric.
+// counters are those of the core.
+type counters = replica.Counters
+
+// coreCounter is one metric that the core counts.
 type coreCounter struct {
 	name, help string
-	reason     string // value of the label "reason"; "": the metric has no label
-	read       func(c *replica.Counters) uint64
+	counts     []coreCount
 }
 
-// coreCounters are all counts of the core. Entries of one name stand together and share a help
-// text.
+// coreCount is one value of a coreCounter.
+type coreCount struct {
+	reason string // value of the label "reason"; "": the metric has no label, and no other value
+	read   func(c *counters) uint64
+}
+
+// one is the value of a metric without a label.
+func one(read func(c *counters) uint64) []coreCount { return []coreCount{{"", read}} }
+
+// coreCounters are all counts of the core.
 func coreCounters() []coreCounter {
-	const (
-		waits   = "Lookups that had to wait, by reason."
-		dropped = "Mappings and changes of the table from peers that were dropped, by reason."
-		ignored = "Messages of peers that were ignored, by reason."
-	)
 	return []coreCounter{
-		{"director_lookup_waits_total", waits, "moving", func(c *replica.Counters) uint64 { return c.HeldLookups }},
-		{"director_lookup_waits_total", waits, "end_of_life", func(c *replica.Counters) uint64 { return c.EndOfLifeWaits }},
-		{"director_lookup_waits_total", waits, "barrier", func(c *replica.Counters) uint64 { return c.BarrierWaits }},
-		{"director_lookup_waits_total", waits, "unsynced", func(c *replica.Counters) uint64 { return c.UnsyncedWaits }},
-		{"director_lookup_waits_total", waits, "no_backend", func(c *replica.Counters) uint64 { return c.NoBackendWaits }},
-		{"director_lookup_failures_total", "Lookups that ended in a temporary failure.", "",
-			func(c *replica.Counters) uint64 { return c.FailedLookups }},
-		{"director_lookups_relayed_total", "Lookups that a synced peer was asked for.", "",
-			func(c *replica.Counters) uint64 { return c.Relayed }},
+		{"director_lookup_waits_total",
+			"Lookups that had to wait, by reason.", []coreCount{
+				{"moving", func(c *counters) uint64 { return c.HeldLookups }},
+				{"end_of_life", func(c *counters) uint64 { return c.EndOfLifeWaits }},
+				{"barrier", func(c *counters) uint64 { return c.BarrierWaits }},
+				{"unsynced", func(c *counters) uint64 { return c.UnsyncedWaits }},
+				{"no_backend", func(c *counters) uint64 { return c.NoBackendWaits }},
+			}},
+		{"director_lookup_failures_total",
+			"Lookups that ended in a temporary failure.",
+			one(func(c *counters) uint64 { return c.FailedLookups })},
+		{"director_lookups_relayed_total",
+			"Lookups that a synced peer was asked for.",
+			one(func(c *counters) uint64 { return c.Relayed })},
 
-		{"director_kicks_total", "Users whose sessions were to be ended here.", "",
-			func(c *replica.Counters) uint64 { return c.Kicks }},
-		{"director_moves_taken_over_total", "Moves of directors that were gone, gone on with here.", "",
-			func(c *replica.Counters) uint64 { return c.MovesTaken }},
-		{"director_holds_timed_out_total", "Users released here because no release came.", "",
-			func(c *replica.Counters) uint64 { return c.ForgottenHolds }},
-		{"director_mapping_conflicts_total", "Mappings of one generation that had two backends.", "",
-			func(c *replica.Counters) uint64 { return c.Conflicts }},
+		{"director_kicks_total",
+			"Users whose sessions were to be ended here.",
+			one(func(c *counters) uint64 { return c.Kicks })},
+		{"director_moves_taken_over_total",
+			"Moves of directors that were gone, gone on with here.",
+			one(func(c *counters) uint64 { return c.MovesTaken })},
+		{"director_holds_timed_out_total",
+			"Users released here because no release came.",
+			one(func(c *counters) uint64 { return c.ForgottenHolds })},
+		{"director_mapping_conflicts_total",
+			"Mappings of one generation that had two backends.",
+			one(func(c *counters) uint64 { return c.Conflicts })},
 
-		{"director_mesh_values_dropped_total", dropped, "forgotten", func(c *replica.Counters) uint64 { return c.LateRows }},
-		{"director_mesh_values_dropped_total", dropped, "unknown_backend", func(c *replica.Counters) uint64 { return c.UnknownBackendRows }},
-		{"director_mesh_values_dropped_total", dropped, "ahead_of_time", func(c *replica.Counters) uint64 { return c.ValuesAhead }},
-		{"director_mesh_values_dropped_total", dropped, "table_full", func(c *replica.Counters) uint64 { return c.RefusedTableRows }},
-		{"director_mesh_messages_ignored_total", ignored, "other_time", func(c *replica.Counters) uint64 { return c.OtherTime }},
-		{"director_mesh_messages_ignored_total", ignored, "unexpected", func(c *replica.Counters) uint64 { return c.Unexpected }},
-		{"director_mesh_messages_ignored_total", ignored, "unknown_kind", func(c *replica.Counters) uint64 { return c.UnknownKinds }},
-		{"director_mesh_messages_ignored_total", ignored, "repeated_delta", func(c *replica.Counters) uint64 { return c.RepeatedDeltas }},
-		{"director_mesh_messages_ignored_total", ignored, "unknown_delta", func(c *replica.Counters) uint64 { return c.UnknownDeltas }},
-		{"director_mesh_messages_ignored_total", ignored, "unproven_push_pull", func(c *replica.Counters) uint64 { return c.UnprovenPushPulls }},
-		{"director_mesh_messages_ignored_total", ignored, "hint", func(c *replica.Counters) uint64 { return c.IgnoredHints }},
-		{"director_mesh_refusals_total", "Greetings and states of directors that were refused, here or by a peer.", "",
-			func(c *replica.Counters) uint64 { return c.Refused }},
+		{"director_mesh_values_dropped_total",
+			"Mappings and changes of the table from peers that were dropped, by reason.",
+			[]coreCount{
+				{"forgotten", func(c *counters) uint64 { return c.LateRows }},
+				{"unknown_backend", func(c *counters) uint64 { return c.UnknownBackendRows }},
+				{"ahead_of_time", func(c *counters) uint64 { return c.ValuesAhead }},
+				{"table_full", func(c *counters) uint64 { return c.RefusedTableRows }},
+			}},
+		{"director_mesh_messages_ignored_total",
+			"Messages of peers that were ignored, by reason.", []coreCount{
+				{"other_time", func(c *counters) uint64 { return c.OtherTime }},
+				{"unexpected", func(c *counters) uint64 { return c.Unexpected }},
+				{"unknown_kind", func(c *counters) uint64 { return c.UnknownKinds }},
+				{"repeated_delta", func(c *counters) uint64 { return c.RepeatedDeltas }},
+				{"unknown_delta", func(c *counters) uint64 { return c.UnknownDeltas }},
+				{"unproven_push_pull", func(c *counters) uint64 { return c.UnprovenPushPulls }},
+				{"hint", func(c *counters) uint64 { return c.IgnoredHints }},
+			}},
+		{"director_mesh_refusals_total",
+			"Greetings and states of directors that were refused, here or by a peer.",
+			one(func(c *counters) uint64 { return c.Refused })},
 
-		{"director_mesh_gaps_total", "Gaps found in the logs of live peers.", "",
-			func(c *replica.Counters) uint64 { return c.Gaps }},
-		{"director_mesh_gaps_repaired_total", "Gaps repaired.", "",
-			func(c *replica.Counters) uint64 { return c.GapsRepaired }},
-		{"director_mesh_dead_logs_behind_total", "Logs of directors that were gone of which a peer had more.", "",
-			func(c *replica.Counters) uint64 { return c.RestsWanted }},
-		{"director_mesh_dead_log_messages_total", "Messages of the logs of directors that were gone, supplied by peers.", "",
-			func(c *replica.Counters) uint64 { return c.RestMessages }},
-		{"director_mesh_peers_ahead_total", "Peers found to hold what their logs do not bring.", "",
-			func(c *replica.Counters) uint64 { return c.Lacks }},
-		{"director_mesh_digest_comparisons_total", "Comparisons of digests with a peer.", "",
-			func(c *replica.Counters) uint64 { return c.DigestRounds }},
-		{"director_mesh_digest_leaves_repaired_total", "Leaves of the directory that differed from a peer's.", "",
-			func(c *replica.Counters) uint64 { return c.LeavesRepaired }},
+		{"director_mesh_gaps_total",
+			"Gaps found in the logs of live peers.",
+			one(func(c *counters) uint64 { return c.Gaps })},
+		{"director_mesh_gaps_repaired_total",
+			"Gaps repaired.",
+			one(func(c *counters) uint64 { return c.GapsRepaired })},
+		{"director_mesh_dead_logs_behind_total",
+			"Logs of directors that were gone of which a peer had more.",
+			one(func(c *counters) uint64 { return c.RestsWanted })},
+		{"director_mesh_dead_log_messages_total",
+			"Messages of the logs of directors that were gone, supplied by peers.",
+			one(func(c *counters) uint64 { return c.RestMessages })},
+		{"director_mesh_peers_ahead_total",
+			"Peers found to hold what their logs do not bring.",
+			one(func(c *counters) uint64 { return c.Lacks })},
+		{"director_mesh_digest_comparisons_total",
+			"Comparisons of digests with a peer.",
+			one(func(c *counters) uint64 { return c.DigestRounds })},
+		{"director_mesh_digest_leaves_repaired_total",
+			"Leaves of the directory that differed from a peer's.",
+			one(func(c *counters) uint64 { return c.LeavesRepaired })},
 
-		{"director_mesh_peer_failures_total", "Times that a peer failed.", "",
-			func(c *replica.Counters) uint64 { return c.PeerFailures }},
-		{"director_mesh_peers_excluded_total", "Times that this director excluded a live peer.", "",
-			func(c *replica.Counters) uint64 { return c.Exclusions }},
-		{"director_mesh_excluded_total", "Times that a peer excluded this director.", "",
-			func(c *replica.Counters) uint64 { return c.Excluded }},
-		{"director_mesh_stepped_out_total", "Times that this director went out because most peers did not answer.", "",
-			func(c *replica.Counters) uint64 { return c.StepsOut }},
-		{"director_mesh_pauses_total", "Pauses of this process that were noticed.", "",
-			func(c *replica.Counters) uint64 { return c.Pauses }},
-		{"director_mesh_clock_steps_total", "Steps of this director's mesh time.", "",
-			func(c *replica.Counters) uint64 { return c.ClockSteps }},
-		{"director_mesh_served_alone_total", "Times that this director began to serve without a peer.", "",
-			func(c *replica.Counters) uint64 { return c.ServedAlone }},
-		{"director_mesh_higher_meshes_met_total", "Meshes met that rank above this director's.", "",
-			func(c *replica.Counters) uint64 { return c.MeshesMet }},
-		{"director_mesh_strangers_refused_total", "Directors refused because their mesh has no backend in common.", "",
-			func(c *replica.Counters) uint64 { return c.MeshesRefused }},
+		{"director_mesh_peer_failures_total",
+			"Times that a peer failed.",
+			one(func(c *counters) uint64 { return c.PeerFailures })},
+		{"director_mesh_peers_excluded_total",
+			"Times that this director excluded a live peer.",
+			one(func(c *counters) uint64 { return c.Exclusions })},
+		{"director_mesh_excluded_total",
+			"Times that a peer excluded this director.",
+			one(func(c *counters) uint64 { return c.Excluded })},
+		{"director_mesh_stepped_out_total",
+			"Times that this director went out because most peers did not answer.",
+			one(func(c *counters) uint64 { return c.StepsOut })},
+		{"director_mesh_pauses_total",
+			"Pauses of this process that were noticed.",
+			one(func(c *counters) uint64 { return c.Pauses })},
+		{"director_mesh_clock_steps_total",
+			"Steps of this director's mesh time.",
+			one(func(c *counters) uint64 { return c.ClockSteps })},
+		{"director_mesh_served_alone_total",
+			"Times that this director began to serve without a peer.",
+			one(func(c *counters) uint64 { return c.ServedAlone })},
+		{"director_mesh_higher_meshes_met_total",
+			"Meshes met that rank above this director's.",
+			one(func(c *counters) uint64 { return c.MeshesMet })},
+		{"director_mesh_strangers_refused_total",
+			"Directors refused because their mesh has no backend in common.",
+			one(func(c *counters) uint64 { return c.MeshesRefused })},
 	}
 }
 
@@ -111,30 +149,35 @@ func newCoreCollector(n *Node) *coreCollector {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	c := &coreCollector{
-		n:        n,
-		synced:   desc("director_synced", "Whether this director answers lookups by itself."),
-		users:    desc("director_users", "User mappings held."),
-		waiting:  desc("director_lookups_waiting", "Lookups that wait for an answer."),
-		rings:    desc("director_rings", "Rings kept; more than one while a table change is not confirmed by all."),
-		peers:    desc("director_peers", "Peers by state.", "state"),
-		streams:  desc("director_mesh_stream_queue_bytes", "What waits to be sent on the streams to all peers."),
-		queue:    desc("director_mesh_queue_entries", "Entries in this queue of the mesh.", "queue"),
-		halfOpen: desc("director_mesh_half_open", "Incoming connections that have not authenticated themselves."),
+		n:       n,
+		synced:  desc("director_synced", "Whether this director answers lookups by itself."),
+		users:   desc("director_users", "User mappings held."),
+		waiting: desc("director_lookups_waiting", "Lookups that wait for an answer."),
+		rings: desc("director_rings",
+			"Rings kept; more than one while a table change is not confirmed by all."),
+		peers: desc("director_peers", "Peers by state.", "state"),
+		streams: desc("director_mesh_stream_queue_bytes",
+			"What waits to be sent on the streams to all peers."),
+		queue: desc("director_mesh_queue_entries", "Entries in this queue of the mesh.", "queue"),
+		halfOpen: desc("director_mesh_half_open",
+			"Incoming connections that have not authenticated themselves."),
 		counters: coreCounters(),
 	}
 	for _, k := range c.counters {
-		if k.reason == "" {
-			c.counts = append(c.counts, desc(k.name, k.help))
-		} else {
-			c.counts = append(c.counts, desc(k.name, k.help, "reason"))
+		var labels []string
+		if k.counts[0].reason != "" {
+			labels = []string{"reason"}
 		}
+		c.counts = append(c.counts, desc(k.name, k.help, labels...))
 	}
 	return c
 }
 
 // Describe implements prometheus.Collector.
 func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
-	own := []*prometheus.Desc{c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen}
+	own := []*prometheus.Desc{
+		c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen,
+	}
 	for _, d := range append(own, c.counts...) {
 		ch <- d
 	}
@@ -182,13 +225,16 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	c.collectCounts(ch, counters)
 }
 
-func (c *coreCollector) collectCounts(ch chan<- prometheus.Metric, counters replica.Counters) {
-	for i, k := range c.counters {
-		var labels []string
-		if k.reason != "" {
-			labels = []string{k.reason}
+func (c *coreCollector) collectCounts(ch chan<- prometheus.Metric, all counters) {
+	for i, metric := range c.counters {
+		for _, k := range metric.counts {
+			var labels []string
+			if k.reason != "" {
+				labels = []string{k.reason}
+			}
+			ch <- prometheus.MustNewConstMetric(
+				c.counts[i], prometheus.CounterValue, float64(k.read(&all)), labels...)
 		}
-		ch <- prometheus.MustNewConstMetric(c.counts[i], prometheus.CounterValue, float64(k.read(&counters)), labels...)
 	}
 }
 
