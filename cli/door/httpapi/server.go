@@ -90,7 +90,7 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Shutdown stops accepting, ends the streams, and waits until running requests are answered or ctx
-// ends. Requests that still run shortly before ctx's deadline are answered that this director stops.
+// ends. Requests that still run shortly before ctx's deadline are told that this director stops.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.cut()
 	if deadline, ok := ctx.Deadline(); ok {
