@@ -1,0 +1,193 @@
+package replica
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+// A part of a log begins where it was asked for, ends before the first hole and after about as many
+// bytes as were wanted, and has at least one message.
+func TestPartOfALog(t *testing.T) {
+	log := &peerLog{}
+	for _, seq := range []uint64{3, 4, 5, 8, 9} {
+		log.tail = append(log.tail, entry{seq: seq, msg: &wire.Held{ID: seq}, bytes: 10})
+	}
+	for _, test := range []struct {
+		name   string
+		of     wire.Span
+		wanted int
+		want   []uint64
+	}{
+		{"all of it", wire.Span{From: 3, To: 5}, 1000, []uint64{3, 4, 5}},
+		{"up to a hole", wire.Span{From: 4, To: 9}, 1000, []uint64{4, 5}},
+		{"up to the end", wire.Span{From: 8, To: 20}, 1000, []uint64{8, 9}},
+		{"the end of the span", wire.Span{From: 3, To: 4}, 1000, []uint64{3, 4}},
+		{"as many bytes", wire.Span{From: 3, To: 5}, 20, []uint64{3, 4}},
+		{"no more bytes", wire.Span{From: 3, To: 5}, 19, []uint64{3}},
+		{"one at least", wire.Span{From: 3, To: 5}, 1, []uint64{3}},
+		{"what is no longer kept", wire.Span{From: 2, To: 5}, 1000, nil},
+		{"from within a hole", wire.Span{From: 6, To: 9}, 1000, nil},
+		{"what has not come yet", wire.Span{From: 10, To: 12}, 1000, nil},
+	} {
+		var got []uint64
+		for _, m := range log.part(test.of, test.wanted) {
+			got = append(got, m.(*wire.Held).ID)
+		}
+		if d := cmp.Diff(test.want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, d)
+		}
+	}
+}
+
+// A snapshot since a moment leaves a row out only if neither its activity nor its stamp is as late.
+func TestRowsOlderThanAsked(t *testing.T) {
+	d := &outSnapshot{since: 100}
+	for _, test := range []struct {
+		activity, stamp directory.Tick
+		want            bool
+	}{
+		{99, 99, true}, {100, 99, false}, {99, 100, false}, {100, 100, false},
+	} {
+		if got := d.older(directory.Mapping{Activity: test.activity, Stamp: test.stamp}); got != test.want {
+			t.Errorf("active at %d, stamp %d: older %v, want %v",
+				test.activity, test.stamp, got, test.want)
+		}
+	}
+}
+
+// The outcome of an operation names, in order, who could not end sessions and who has no kicker;
+// "" is this director.
+func TestReportOfKicksIsTold(t *testing.T) {
+	var k kickReport
+	k.note("d3", KickResult{Left: 2})
+	k.note("", KickResult{Left: 1, Blind: true})
+	k.note("d2", KickResult{Blind: true})
+	k.note("d4", KickResult{Count: 7, Known: true})
+	k.note("d0", KickResult{Blind: true})
+	o := &operationState{}
+	c := &Core{ops: map[uint64]*operationState{1: o}, cfg: Config{Name: "d1"}}
+	c.kicksTold(2, k) // ended meanwhile
+	if len(o.outcome.Left)+len(o.outcome.Blind) > 0 {
+		t.Errorf("another operation is told %+v", o.outcome)
+	}
+	c.kicksTold(1, k)
+	want := Outcome{Left: []SessionsLeft{{"d1", 1}, {"d3", 2}}, Blind: []string{"d0", "d1", "d2"}}
+	if d := cmp.Diff(want.Left, o.outcome.Left) + cmp.Diff(want.Blind, o.outcome.Blind); d != "" {
+		t.Errorf("outcome (-want +got):\n%s", d)
+	}
+}
+
+// Directors are listed in the order of their addresses.
+func TestPeersAreInOrder(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"d4", "d1", "d5", "d3", "d2"} {
+		w.start(name)
+	}
+	w.until("all synced", 20*time.Second, w.allSynced)
+	for _, d := range w.directors {
+		var names []string
+		for _, p := range d.core.Peers(w.now) {
+			names = append(names, p.Name)
+		}
+		if want := []string{"d4", "d1", "d5", "d3", "d2"}; !slices.Equal(names, want) {
+			t.Errorf("%s lists %v, want %v", d.name, names, want)
+		}
+	}
+}
+
+// A user is moved only to a backend that is in the table.
+func TestMoveToNoBackend(t *testing.T) {
+	w := started(t, 1)
+	d := w.directors[0]
+	d.must(7)
+	if _, err := d.do(RemoveBackend{Addr: testBackend(2)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, op := range map[string]Move{
+		"removed": {Hash: 7, Backend: testBackend(2)}, "never there": {Hash: 7, Backend: testBackend(9)},
+	} {
+		if _, err := d.do(op); !errors.Is(err, directory.ErrUnknownBackend) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a director leaves behind when it leaves its cluster for another: everything.
+func TestGivingAMeshUp(t *testing.T) {
+	w := started(t, 2)
+	c := w.directors[0].core
+	w.directors[0].must(7)
+	left, boot := c.table.Mesh(), c.boot
+	c.giveMeshUp(w.now, c.peers["d2"])
+	if c.admission.bootstrapped || len(c.admission.named) > 0 || c.table.Mesh() != 0 || c.boot == boot {
+		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
+			c.admission, c.table.Mesh(), c.boot, boot)
+	}
+	if len(c.held)+len(c.flushes.own)+len(c.moves.byUser) > 0 || len(c.rings) != 1 {
+		t.Errorf("%d held, %d flushes, %d moves, %d rings are left",
+			len(c.held), len(c.flushes.own), len(c.moves.byUser), len(c.rings))
+	}
+	if _, ok := c.strangers[left]; !ok {
+		t.Error("the cluster that it left is not strange to it")
+	}
+}
+
+// When a peer was heard of last, and when it failed.
+func TestPeerIsStamped(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	p := d1.core.peers["d2"]
+	w.now += 10 * time.Millisecond
+	d1.hears(d2, &wire.Counting{})
+	if p.seenAt != w.now {
+		t.Errorf("heard of at %v, want %v", p.seenAt, w.now)
+	}
+	d1.core.ProbeFailed(w.now, "d9")
+	if p.lastFailed != 0 {
+		t.Errorf("failed at %v, but that was another", p.lastFailed)
+	}
+	d1.core.ProbeFailed(w.now, "d2")
+	if p.lastFailed != d1.core.MeshTime(w.now) {
+		t.Errorf("failed at %v, want %v", p.lastFailed, d1.core.MeshTime(w.now))
+	}
+	p.left, p.lastFailed = true, 0
+	if d1.core.ProbeFailed(w.now, "d2"); p.lastFailed != 0 {
+		t.Errorf("failed at %v, but it had left", p.lastFailed)
+	}
+}
+
+// In another mesh nobody need confirm a register that was configured here; one that a command wrote
+// stays to be confirmed, whichever of them it is, and so does a director.
+func TestWhatStaysToBeConfirmedInAnotherMesh(t *testing.T) {
+	for name, set := range map[string]func(r *directory.BackendRow, stamp directory.Stamp){
+		"presence": func(r *directory.BackendRow, stamp directory.Stamp) {
+			r.Presence = directory.Register[directory.Presence]{Stamp: stamp, Origin: "d1"}
+		},
+		"vhost count": func(r *directory.BackendRow, stamp directory.Stamp) {
+			r.VHosts = directory.Register[int]{Stamp: stamp, Origin: "d1"}
+		},
+		"state": func(r *directory.BackendRow, stamp directory.Stamp) {
+			r.State = directory.Register[directory.State]{Stamp: stamp, Origin: "d1"}
+		},
+	} {
+		for stamp, want := range map[directory.Stamp]int{0: 0, 5: 1} {
+			row := directory.BackendRow{Addr: testBackend(1)}
+			set(&row, stamp)
+			tr := &transition{items: []*item{{backend: row}}}
+			if tr.leaveMesh(); len(tr.items) != want || want == 1 && tr.items[0].backend != row {
+				t.Errorf("%s of stamp %d: %d items, want %d", name, stamp, len(tr.items), want)
+			}
+		}
+	}
+	tr := &transition{items: []*item{{}}} // of a director
+	if tr.leaveMesh(); len(tr.items) != 1 {
+		t.Error("a director need not be confirmed")
+	}
+}
