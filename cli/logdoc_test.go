@@ -38,7 +38,8 @@ func hasLevel(e ast.Expr) bool {
 	if !ok {
 		return false
 	}
-	return len(call.Args) == 0 && (method.Sel.Name == "Warn" || method.Sel.Name == "Error") || hasLevel(method.X)
+	level := method.Sel.Name == "Warn" || method.Sel.Name == "Error"
+	return len(call.Args) == 0 && level || hasLevel(method.X)
 }
 
 // logLine is the text of a log line of level warn or error, empty for anything else.
@@ -50,11 +51,12 @@ func logLine(n ast.Node) string {
 		case ok && method.Sel.Name == "Msg" && len(n.Args) == 1 && hasLevel(method.X):
 			return constantText(n.Args[0])
 		case ok && method.Sel.Name == "logf" && len(n.Args) >= 2:
-			if level, ok := n.Args[0].(*ast.Ident); ok && (level.Name == "LogWarn" || level.Name == "LogError") {
+			level, ok := n.Args[0].(*ast.Ident)
+			if ok && (level.Name == "LogWarn" || level.Name == "LogError") {
 				return constantText(n.Args[1])
 			}
 		}
-	case *ast.KeyValueExpr: // the texts of a relay door's troubles, and lines that are put together
+	case *ast.KeyValueExpr: // the texts of an auth door's troubles, and lines that are put together
 		if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Text" {
 			return constantText(n.Value)
 		}
@@ -72,7 +74,8 @@ func logLines(t *testing.T) map[string]string {
 			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || test {
 				return err
 			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			fset := token.NewFileSet()
+			file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
 			if err != nil {
 				return err
 			}
@@ -122,7 +125,8 @@ func TestLogLinesAreExplained(t *testing.T) {
 		t.Fatalf("only %d log lines found", len(written))
 	}
 	for line, path := range written {
-		if !slices.ContainsFunc(explained, func(e string) bool { return strings.HasPrefix(line, e) }) {
+		begins := func(e string) bool { return strings.HasPrefix(line, e) }
+		if !slices.ContainsFunc(explained, begins) {
 			t.Errorf("cli/doc/operate.md does not explain %q of %s", line, path)
 		}
 	}

@@ -61,9 +61,11 @@ const flushIDs = 1 << 48
 func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) FlushID {
 	c.flushes.lastID++
 	f := &flush{
-		progress: wire.FlushProgress{ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.at(now)},
-		max:      limit,
-		tags:     c.dir.Tags(),
+		progress: wire.FlushProgress{
+			ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.at(now),
+		},
+		max:  limit,
+		tags: c.dir.Tags(),
 	}
 	if backend.IsValid() {
 		row, _ := c.table.Row(backend)
@@ -151,7 +153,8 @@ func (c *Core) pumpFlushes(now time.Duration) {
 		if len(f.pending) == 0 && !f.progress.Scanning && f.progress.Moving == 0 {
 			f.progress.Done, f.progress.Ended = true, c.clock.at(now)
 			c.tellFlush(now, f)
-			c.logf(LogInfo, "flush ended", Field{"backend", addrOrAll(f.progress.Backend)}, Field{"moved", f.progress.Moved},
+			c.logf(LogInfo, "flush ended",
+				Field{"backend", addrOrAll(f.progress.Backend)}, Field{"moved", f.progress.Moved},
 				Field{"failed", f.progress.Failed}, Field{"cancelled", f.progress.Canceled})
 		}
 	}
@@ -184,7 +187,8 @@ func (f *flushes) cancel(id uint64) {
 func (c *Core) tellFlush(now time.Duration, f *flush) {
 	f.toldAt = now
 	progress := f.progress
-	c.flushes.known[FlushID{c.cfg.Name, progress.ID}] = &knownFlush{progress: progress, boot: c.boot}
+	id := FlushID{c.cfg.Name, progress.ID}
+	c.flushes.known[id] = &knownFlush{progress: progress, boot: c.boot}
 	c.sendAll(&progress)
 }
 

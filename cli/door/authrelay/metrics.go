@@ -21,16 +21,24 @@ func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
 	door := prometheus.Labels{"door": p.String()}
 	m := &metrics{
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "director_auth_open_requests", Help: "Requests that auth, or the lookup after it, has not answered yet.", ConstLabels: door,
+			Name:        "director_auth_open_requests",
+			Help:        "Requests that auth, or the lookup after it, has not answered yet.",
+			ConstLabels: door,
 		}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "director_auth_held_replies", Help: "Replies whose user's lookup waits.", ConstLabels: door,
+			Name:        "director_auth_held_replies",
+			Help:        "Replies whose user's lookup waits.",
+			ConstLabels: door,
 		}),
 		replies: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "director_auth_replies_total", Help: "Reply lines of auth, by what became of them.", ConstLabels: door,
+			Name:        "director_auth_replies_total",
+			Help:        "Reply lines of auth, by what became of them.",
+			ConstLabels: door,
 		}, []string{"result"}),
 		troubles: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "director_auth_troubles_total", Help: "What went wrong at a door before Dovecot's auth, by cause.", ConstLabels: door,
+			Name:        "director_auth_troubles_total",
+			Help:        "What went wrong at a door before Dovecot's auth, by cause.",
+			ConstLabels: door,
 		}, []string{"cause"}),
 	}
 	m.completed = m.replies.WithLabelValues("completed")

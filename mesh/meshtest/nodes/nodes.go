@@ -75,7 +75,10 @@ func Start(t testing.TB, options Options) *Mesh {
 	if options.Seeds == 0 {
 		options.Seeds = 3
 	}
-	m := &Mesh{t: t, options: options, started: time.Now(), Network: netsim.New(options.Seed+1, options.Faults)}
+	m := &Mesh{
+		t: t, options: options, started: time.Now(),
+		Network: netsim.New(options.Seed+1, options.Faults),
+	}
 	t.Cleanup(m.stop)
 	for range options.Directors {
 		m.Add()
