@@ -263,6 +263,10 @@ func TestSecondSignal(t *testing.T) {
 			}
 		}
 	}
+	cutOff := r.log.Line("requests were cut off")
+	if diff := cmp.Diff("a second signal ended it", cutOff["error"]); diff != "" {
+		t.Errorf("why requests were cut off (-want +got):\n%s", diff)
+	}
 	if took := time.Since(began); took > doorsTimeout || took < impatience {
 		t.Errorf("it took %v", took)
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"directormesh/cli/api"
 	"directormesh/mesh/replica"
 )
 
@@ -90,7 +91,7 @@ func (d *Daemon) leave(signals <-chan os.Signal) error {
 	doors, doorsDone := context.WithTimeout(ctx, doorsTimeout)
 	defer doorsDone()
 	if err := d.shutDoors(doors); err != nil {
-		d.log.Warn().Err(err).Msg("requests were cut off")
+		d.log.Warn().Str("error", cutShort(doors, err)).Msg("requests were cut off")
 	}
 	mesh, meshDone := context.WithTimeout(ctx, leaveTimeout)
 	defer meshDone()
@@ -99,11 +100,22 @@ func (d *Daemon) leave(signals <-chan os.Signal) error {
 		return cause
 	}
 	if err != nil {
-		d.log.Warn().Err(err).Msg("mesh was not left in good order")
+		d.log.Warn().Str("error", cutShort(mesh, err)).Msg("mesh was not left in good order")
 		return nil
 	}
 	d.log.Info().Msg("director has left")
 	return nil
+}
+
+// cutShort says why something did not end in good order within ctx.
+func cutShort(ctx context.Context, err error) string {
+	switch {
+	case errors.Is(context.Cause(ctx), ErrForced):
+		return "a second signal ended it"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long"
+	}
+	return api.Cause(err)
 }
 
 // reload reads the settings again and applies what can be applied, or nothing at all.
@@ -156,7 +168,7 @@ func (d *Daemon) logStart() {
 			"make one and give it with --encrypt-key-file")
 	}
 	if d.director.noKicker {
-		d.log.Warn().Msg("this director cannot end sessions, so moved users keep open ones elsewhere; " +
+		d.log.Warn().Msg("this director cannot end sessions, so moved users keep theirs on the old backend; " +
 			"set kick-ipc, kick-anvil or kick-command")
 	}
 }

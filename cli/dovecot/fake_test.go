@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"path/filepath"
 	"strings"
@@ -57,8 +58,10 @@ func deadSocket(t *testing.T) string { return filepath.Join(t.TempDir(), "dead")
 // checkErrors lists the ways in which every exchange can fail.
 func checkErrors(t *testing.T, last string, ask func(ctx context.Context, path string) error) {
 	t.Helper()
-	if err := ask(t.Context(), deadSocket(t)); err == nil || !strings.Contains(err.Error(), "is Dovecot running") {
-		t.Errorf("without a server: %v", err)
+	dead := deadSocket(t)
+	want := dead + ": no such file or directory; is Dovecot running, and may this user connect?"
+	if err := ask(t.Context(), dead); err == nil || err.Error() != want || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a server: %v, want %s", err, want)
 	}
 	hung, _ := fakeServer(t, "hung", last, "")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

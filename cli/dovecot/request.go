@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"strings"
+
+	"directormesh/cli/api"
 )
 
 // request is one exchange over a unix socket.
@@ -24,7 +26,7 @@ func begin(ctx context.Context, path, text string) (*request, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("%w; is Dovecot running, and may this user connect?", err)
+		return nil, &unreachable{path, err}
 	}
 	q := &request{path: path, conn: conn, r: bufio.NewReaderSize(conn, maxLine), ctx: ctx}
 	q.stop = context.AfterFunc(ctx, func() { conn.Close() })
@@ -34,6 +36,19 @@ func begin(ctx context.Context, path, text string) (*request, error) {
 	}
 	return q, nil
 }
+
+// unreachable is the error of a socket that cannot be connected to, with what to look at.
+type unreachable struct {
+	path string
+	err  error
+}
+
+func (u *unreachable) Error() string {
+	return fmt.Sprintf("%s: %s; is Dovecot running, and may this user connect?",
+		u.path, api.Cause(u.err))
+}
+
+func (u *unreachable) Unwrap() error { return u.err }
 
 func (q *request) end() {
 	q.stop()
@@ -59,6 +74,8 @@ func (q *request) failed(err error) error {
 		err = context.Cause(q.ctx)
 	case err == io.EOF:
 		err = errors.New("connection closed before the answer was complete")
+	default:
+		return fmt.Errorf("%s: %s", q.path, api.Cause(err))
 	}
 	return fmt.Errorf("%s: %w", q.path, err)
 }

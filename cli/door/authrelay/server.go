@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/api"
 	"directormesh/ring"
 )
 
@@ -121,7 +122,14 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("%s door: no auth socket to relay to", cfg.Protocol)
 		}
 		var dialer net.Dialer
-		s.dial = func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", cfg.Auth) }
+		s.dial = func(ctx context.Context) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, "unix", cfg.Auth)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s; is Dovecot running, and may this user connect?",
+					cfg.Auth, api.Cause(err))
+			}
+			return conn, nil
+		}
 	}
 	return s, nil
 }
@@ -142,7 +150,7 @@ func (s *Server) Serve(l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default:
-			s.troubles.note(acceptFailed).Err(err).Msg(texts[acceptFailed])
+			s.troubles.note(acceptFailed).Str("error", api.Cause(err)).Msg(texts[acceptFailed])
 			time.Sleep(acceptPause)
 		}
 	}

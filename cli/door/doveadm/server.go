@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/api"
 	"directormesh/mesh/loglimit"
 )
 
@@ -106,7 +107,7 @@ func (s *Server) Serve(l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default:
-			s.limited("accept").Warn().Err(err).Msg("cannot accept connections of doveadm")
+			s.limited("accept").Warn().Str("error", api.Cause(err)).Msg("cannot accept connections of doveadm")
 			select {
 			case <-time.After(acceptPause):
 			case <-s.ctx.Done():

@@ -46,7 +46,9 @@ func TestShutdown(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := httpapitest.Sample()
-			d.FlushesIs = func() api.Flushes { return api.Flushes{Flushes: []api.Flush{{Director: "d1", ID: 1, Total: 2}}} }
+			d.FlushesIs = func() api.Flushes {
+				return api.Flushes{Flushes: []api.Flush{{Director: "d1", ID: 1, Total: 2}}}
+			}
 			running, release := make(chan struct{}), make(chan struct{})
 			d.LookupIs = func(ctx context.Context, _ ring.Tag, _ ring.UserHash) (api.IP, error) {
 				close(running)
@@ -106,7 +108,7 @@ func TestShutdown(t *testing.T) {
 				close(release)
 			}
 			err = await(t, "the answer", answered)
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the request that ran got %v, want %q", err, tt.want)
 			}
 			if err := await(t, "the end of the shutdown", ended); err != nil {

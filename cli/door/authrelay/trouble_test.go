@@ -1,0 +1,66 @@
+package authrelay
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"directormesh/cli/logtest"
+)
+
+// exhausted is a listener that finds no descriptor for the first connection.
+type exhausted struct {
+	*pipeListener
+	told bool
+}
+
+func (l *exhausted) Accept() (net.Conn, error) {
+	if l.told {
+		return l.pipeListener.Accept()
+	}
+	l.told = true
+	err := os.NewSyscallError("accept4", syscall.EMFILE)
+	return nil, &net.OpError{Op: "accept", Net: "unix", Err: err}
+}
+
+// The log tells why connections cannot be accepted, in the system's words and not Go's.
+func TestAcceptFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logtest.Buffer
+		s, err := New(Config{Protocol: Authreply, Director: &fakeDirector{}, Log: zerolog.New(&log)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		l := &exhausted{pipeListener: newPipeListener()}
+		go s.Serve(l)
+		client, door := net.Pipe()
+		defer client.Close()
+		l.conns <- door // taken after the failure
+		line := log.Line(texts[acceptFailed])
+		if diff := cmp.Diff("too many open files", line["error"]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// An auth that cannot be reached is told by its path, and with what to look at.
+func TestUnreachableAuthIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth")
+	s, err := New(Config{Protocol: Login, Auth: path, Director: &fakeDirector{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.dial(t.Context())
+	want := path + ": no such file or directory; is Dovecot running, and may this user connect?"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
