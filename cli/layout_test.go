@@ -71,8 +71,12 @@ var directRules = []rule{
 		reason: "commands ask a director by its API; serve and dev run one by cli/daemon"},
 	{packages: "cli/director", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/ring", module + "/cli/daemon"},
 		reason: "main hands the process's own to package cli, no more"},
-	{packages: "...", forbidden: []string{module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest", module + "/cli/kick/kicktest", module + "/cli/door/doortest", module + "/cli/logtest", "testing"},
-		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest", "cli/door/doortest", "cli/logtest", "mesh/wire/wiretest"},
+	{packages: "...", forbidden: []string{
+		module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest",
+		module + "/cli/kick/kicktest", module + "/cli/door/doortest", module + "/cli/logtest",
+		module + "/cli/sourcetest", "testing"},
+		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest",
+			"cli/door/doortest", "cli/logtest", "cli/sourcetest", "mesh/wire/wiretest"},
 		reason: "what is made for tests stays in tests"},
 }
 

@@ -3,9 +3,6 @@ package api
 import (
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,28 +10,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/cli/sourcetest"
 	"directormesh/ring"
 )
 
 // TestOperationsAreAll compares the list of operations with the types that have a path.
 func TestOperationsAreAll(t *testing.T) {
-	paths, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var declared []string
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "Describe" {
-				declared = append(declared, f.Recv.List[0].Type.(*ast.Ident).Name)
-			}
+	for _, d := range sourcetest.Declarations(t, ".") {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "Describe" {
+			declared = append(declared, f.Recv.List[0].Type.(*ast.Ident).Name)
 		}
 	}
 	var listed, posted []string

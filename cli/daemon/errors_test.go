@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"io/fs"
 	"maps"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/cli/api"
+	"directormesh/cli/sourcetest"
 	"directormesh/directory"
 	"directormesh/mesh"
 	"directormesh/mesh/replica"
@@ -24,28 +24,15 @@ import (
 // exportedErrors are the names of the errors that a package declares.
 func exportedErrors(t *testing.T, dir string) (names []string) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join("..", "..", dir, "*.go"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("%s: %d files, %v", dir, len(paths), err)
-	}
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
+	for _, d := range sourcetest.Declarations(t, filepath.Join("..", "..", dir)) {
+		vars, ok := d.(*ast.GenDecl)
+		if !ok || vars.Tok != token.VAR {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			vars, ok := d.(*ast.GenDecl)
-			if !ok || vars.Tok != token.VAR {
-				continue
-			}
-			for _, spec := range vars.Specs {
-				for _, name := range spec.(*ast.ValueSpec).Names {
-					if strings.HasPrefix(name.Name, "Err") {
-						names = append(names, filepath.Base(dir)+"."+name.Name)
-					}
+		for _, spec := range vars.Specs {
+			for _, name := range spec.(*ast.ValueSpec).Names {
+				if strings.HasPrefix(name.Name, "Err") {
+					names = append(names, filepath.Base(dir)+"."+name.Name)
 				}
 			}
 		}
