@@ -105,3 +105,22 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 		t.Errorf("answers to holds %v are repeated, want 3, 7 and 9", ids)
 	}
 }
+
+// With a gap in its log nobody knows what a peer answered before it confirmed.
+func TestConfirmationOfAPeerWithAGap(t *testing.T) {
+	tr := &transition{items: []*item{{confirmed: map[string]bool{"d2": true}}}}
+	for _, test := range []struct {
+		peer peer
+		want bool
+	}{
+		{peer{name: "d2"}, true},
+		{peer{name: "d2", gap: true}, false},
+		{peer{name: "d2", lacking: true}, false},
+		{peer{name: "d3"}, false},
+	} {
+		if got := tr.confirmedBy(&test.peer); got != test.want {
+			t.Errorf("%s, gap %v, lacking %v: %v, want %v",
+				test.peer.name, test.peer.gap, test.peer.lacking, got, test.want)
+		}
+	}
+}
