@@ -173,20 +173,7 @@ func TestCrowdedDoors(t *testing.T) {
 	child.Env = append(os.Environ(), crowdedVariable+"="+dir)
 	log := new(logtest.Buffer)
 	child.Stdout, child.Stderr = log, log
-	input, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	end := sync.OnceFunc(func() {
-		input.Close()
-		if err := child.Wait(); err != nil {
-			t.Errorf("the director: %v\n%s", err, log)
-		}
-	})
-	defer end()
+	end := startChild(t, child)
 	options := crowdedOptions(t, dir)
 	control := client(t, options.SocketPath())
 	deadline := time.Now().Add(30 * time.Second)
@@ -268,23 +255,11 @@ func fill(t *testing.T, path string) (leave func()) {
 	for range fillers {
 		child := exec.Command(os.Args[0], "-test.run=^TestCrowdedDoors$")
 		child.Env = append(os.Environ(), fillerVariable+"="+path)
-		input, err := child.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
 		output, err := child.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		end := sync.OnceFunc(func() {
-			input.Close()
-			_ = child.Wait()
-		})
-		t.Cleanup(end)
-		all = append(all, end)
+		all = append(all, startChild(t, child))
 		if _, err := output.Read(make([]byte, 1)); err != nil {
 			t.Fatalf("clients of %s: %v", path, err)
 		}
@@ -294,6 +269,27 @@ func fill(t *testing.T, path string) (leave func()) {
 			end()
 		}
 	}
+}
+
+// startChild starts a process that lives until its input ends: when the function that it returns is
+// called, or the test is over.
+func startChild(t *testing.T, child *exec.Cmd) (end func()) {
+	t.Helper()
+	input, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end = sync.OnceFunc(func() {
+		input.Close()
+		if err := child.Wait(); err != nil {
+			t.Errorf("a process of the test: %v\n%s", err, child.Stdout)
+		}
+	})
+	t.Cleanup(end)
+	return end
 }
 
 // sitIdle is a process with connections to a door. It lives until its input ends.
