@@ -28,7 +28,7 @@ var (
 const (
 	usual = 100 // schedules, if nobody says how many
 	// enough schedules meet everything that a schedule may meet; that fewer do is left to chance.
-	enough = 250
+	enough = 1000
 )
 
 // schedules is how many seeds TestSchedules runs.
