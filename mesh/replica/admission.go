@@ -72,7 +72,7 @@ func (c *Core) obstacle(now time.Duration) string {
 	case !a.bootstrapped:
 		return "joining"
 	case a.clockOff:
-		return "mesh time is off by more than a second"
+		return "mesh time is off by more than half a second"
 	}
 	for _, p := range c.sortedPeers() {
 		if why := c.hindrance(now, p); why != "" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 )
 
 // Mesh time is the clock of stamps, activity and expiry. It runs on the monotonic clock of each
@@ -24,6 +25,8 @@ const (
 	clockTolerance = 500 * time.Millisecond
 	// mergeTolerance is how far a peer's mesh time may be from ours for its messages to be merged.
 	mergeTolerance = 2 * time.Second
+	// tripSlack is how much longer a peer may say that it held an echo than that can have been.
+	tripSlack = 50 * time.Millisecond
 	// sampleAge is after how long a worse sample of a peer's clock is better than the last good
 	// one.
 	sampleAge = 5 * time.Second
@@ -41,6 +44,7 @@ type meshClock struct {
 
 	wallZero   directory.Micros // wall clock at the monotonic clock's zero, as last read
 	adjustedAt time.Duration
+	offSince   time.Duration   // when it was last noticed that mesh time is off
 	scratch    []time.Duration // for medians
 }
 
@@ -77,9 +81,12 @@ type peerClock struct {
 	skew      time.Duration // its mesh time
 	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
 	sampledAt time.Duration
+	askedAt   time.Duration // when our beat was sent that the sample answers
 	// Of round trips that are too long for a sample only bounds are known, until there is one.
 	bounded     bool
 	least, most time.Duration
+
+	together bool // it and we, in the lives that we have now, had one mesh time
 
 	steady   time.Duration // skew of a moment ago
 	steadyAt time.Duration // when that moment was
@@ -96,10 +103,11 @@ func (k peerClock) nextLife() peerClock {
 }
 
 // hello takes the peer's mesh time, less ours, from a hello. A sample of before the peer was out of
-// reach says nothing any more.
+// reach, or we stood still, says nothing any more. A hello comes late, so that its peer is not
+// behind what it says.
 func (k *peerClock) hello(now, guess time.Duration) {
 	k.guess = guess
-	k.known = k.known && k.recent(now)
+	k.known = k.known && k.recent(now) && guess <= k.skew+clockTolerance
 	k.bounded = false
 }
 
@@ -130,22 +138,30 @@ func (k *peerClock) far() bool {
 	return !k.near()
 }
 
+// isAhead takes note that we stood still, and the peer's mesh time is ahead of ours by this or
+// more. What it sends until we have stepped is not of our time. Any round trip tells more.
+func (k *peerClock) isAhead(now, by time.Duration) {
+	if by > k.skew {
+		k.skew, k.known, k.sampledAt, k.bestTrip = by, true, now, clockTolerance
+	}
+}
+
 // sampleClock takes a peer's clocks as read half a round trip ago. A beat that was queued
 // somewhere, behind a replay or in the kernel of a director that slept, says little of them: such
 // samples are passed over as long as there are better ones.
-func (c *Core) sampleClock(now time.Duration, p *peer, rtt time.Duration, mesh, wall directory.Micros) {
+func (c *Core) sampleClock(now time.Duration, p *peer, rtt time.Duration, m *wire.Beat) {
 	k := &p.clock
 	if rtt > clockTolerance && !k.known {
-		k.bounded, k.least = true, mesh.Sub(c.clock.micros(now))
+		k.bounded, k.least = true, m.MeshTime.Sub(c.clock.micros(now))
 		k.most = k.least + rtt
 	}
 	if rtt > clockTolerance || k.known && rtt > 2*k.bestTrip+20*time.Millisecond && now-k.sampledAt < sampleAge {
 		return
 	}
 	ours := c.clock.micros(now)
-	k.skew, k.known = mesh.Sub(ours)+rtt/2, true
-	k.vote = wall.Sub(ours) + rtt/2
-	k.bestTrip, k.sampledAt = rtt, now
+	k.skew, k.known = m.MeshTime.Sub(ours)+rtt/2, true
+	k.vote = m.Wall.Sub(ours) + rtt/2
+	k.bestTrip, k.sampledAt, k.askedAt = rtt, now, time.Duration(m.Echo)
 }
 
 // disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a
@@ -157,7 +173,7 @@ func (c *Core) disciplineClock(now time.Duration) {
 	}
 	c.clock.adjustedAt = now
 	if offset := c.checkClock(now); c.admission.clockOff {
-		if !c.synced() {
+		if !c.synced() && c.askedAnew(now) {
 			c.step(now, offset)
 			c.admission.clockOff = false
 		}
@@ -171,8 +187,24 @@ func (c *Core) disciplineClock(now time.Duration) {
 // checkClock looks whether our mesh time is off, and by how much.
 func (c *Core) checkClock(now time.Duration) (offset time.Duration) {
 	offset, peers := c.meshOffset(now)
+	was := c.admission.clockOff
 	c.admission.clockOff = peers > 0 && offset.Abs() > clockTolerance && !c.cfg.Guards.NoClockCheck
+	if c.admission.clockOff && !was {
+		c.clock.offSince = now
+	}
 	return offset
+}
+
+// askedAnew reports whether all peers by whose clocks ours is off have answered what we sent since
+// we noticed. What says so first may have been queued while we stood still.
+func (c *Core) askedAnew(now time.Duration) bool {
+	mesh := c.clockMesh(now)
+	for _, p := range c.peers {
+		if p.tellsTime(now) && p.mesh.ID == mesh && p.clock.askedAt < c.clock.offSince {
+			return false
+		}
+	}
+	return true
 }
 
 // noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
@@ -223,7 +255,8 @@ func (c *Core) clockMesh(now time.Duration) directory.MeshID {
 
 // meshOffset is how far the median mesh time of the mesh is ahead of ours, and of how many peers. A
 // member counts itself, a joiner does not. Of an even number the earlier of the two in the middle
-// counts, so that two directors agree on which of them is right.
+// counts, so that two directors agree on which of them is right; but the later one does if the
+// earlier half stood still with all their clocks.
 func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
 	times := c.meshTimes(now)
 	peers = len(times)
@@ -234,7 +267,25 @@ func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
 		return 0, 0
 	}
 	slices.Sort(times)
-	return times[(len(times)-1)/2], peers
+	earlier, later := times[(len(times)-1)/2], times[len(times)/2]
+	if later-earlier > clockTolerance && !c.cfg.Guards.NoThawCheck && c.partedFrom(now, earlier, later) {
+		return later, peers
+	}
+	return earlier, peers
+}
+
+// partedFrom reports whether a peer had our mesh time, in the lives that we have now, and is on the
+// other side of a gap between mesh times. Clocks do not leap ahead within a life, but may stand
+// still: those on the earlier side did.
+func (c *Core) partedFrom(now time.Duration, earlier, later time.Duration) bool {
+	mesh := c.clockMesh(now)
+	for _, p := range c.peers {
+		across := earlier >= 0 && p.clock.skew >= later || later <= 0 && p.clock.skew <= earlier
+		if across && p.clock.together && p.tellsTime(now) && p.mesh.ID == mesh {
+			return true
+		}
+	}
+	return false
 }
 
 // meshTimes are those of the peers of the mesh, less ours. The slice is scratch.
@@ -278,7 +329,8 @@ func median(of []time.Duration) time.Duration {
 	return (of[(n-1)/2] + of[n/2]) / 2
 }
 
-// noteTogether remembers with whom we have mesh time in common now.
+// noteTogether remembers with whom we have mesh time in common: until when a round trip shows it.
+// We may have stood still since.
 func (c *Core) noteTogether(now time.Duration) {
 	if !c.admission.bootstrapped {
 		return
@@ -286,7 +338,8 @@ func (c *Core) noteTogether(now time.Duration) {
 	mesh := c.table.Mesh()
 	for _, p := range c.peers {
 		if p.live && p.clock.known && p.mesh.ID == mesh && p.clock.skew.Abs() <= clockTolerance {
-			p.clock.votes, p.clock.with = true, c.clock.micros(now)
+			p.clock.votes, p.clock.together = true, true
+			p.clock.with = max(p.clock.with, c.clock.micros(p.clock.askedAt))
 		}
 	}
 }

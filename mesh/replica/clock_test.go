@@ -443,7 +443,9 @@ func TestClockOfASlowPeer(t *testing.T) {
 	} {
 		p := &peer{}
 		p.clock.hello(w.now, -trip)
-		c.sampleClock(w.now, p, trip, c.clock.micros(w.now).Add(test.says), c.clock.wall(w.now))
+		c.sampleClock(w.now, p, trip, &wire.Beat{
+			MeshTime: c.clock.micros(w.now).Add(test.says), Wall: c.clock.wall(w.now),
+		})
 		if got := p.clock.near(); got != test.near {
 			t.Errorf("a peer that says that it is %v ahead, after %v, is near: %v", test.says, trip, got)
 		}

@@ -238,10 +238,15 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	}
 	if m.Echo > 0 && time.Duration(m.Echo) <= now {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
-		// The peer measures how long it held the echo; by a clock faster than ours that is too
-		// long.
-		p.roundTrip = max(0, now-time.Duration(m.Echo)-time.Duration(m.EchoHeld))
-		c.sampleClock(now, p, p.roundTrip, m.MeshTime, m.Wall)
+		// The peer measures how long it held the echo: a little too long by a clock faster than
+		// ours, and much too long if our clocks stood still meanwhile.
+		trip := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld)
+		p.roundTrip = max(0, trip)
+		if trip > -tripSlack {
+			c.sampleClock(now, p, p.roundTrip, m)
+		} else {
+			p.clock.isAhead(now, m.MeshTime.Sub(c.clock.micros(now)))
+		}
 		c.noticeOff(now, p)
 	}
 	if m.Seq > p.log.seen && p.clock.near() {
@@ -293,7 +298,7 @@ func (c *Core) checkPeers(now time.Duration) {
 		switch {
 		case p.live && now-p.echoAt > c.silence():
 			c.fail(now, p, "no answer")
-		case p.live && p.counted && p.clock.far():
+		case p.live && p.counted && p.clock.far() && !c.admission.clockOff: // else ours is wrong
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
 				Field{"peer", p.name}, Field{"skew", p.clock.skew})
 			p.counted = false

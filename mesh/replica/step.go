@@ -59,6 +59,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	c.slew(offset)
 	c.late.restart(c.clock.at(now))
 	for _, p := range c.peers {
+		p.clock.together = false
 		if p.clock.with > after {
 			p.clock.with = p.clock.with.Add(offset)
 		}

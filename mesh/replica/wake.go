@@ -33,6 +33,7 @@ func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
 	}
 	c.counters.Pauses++
 	c.logf(LogWarn, "stood still with all clocks", Field{"peer", p.name}, Field{"for", stood})
+	k.isAhead(now, theirs.Sub(c.clock.micros(now)))
 	c.doubtAll(now)
 }
 

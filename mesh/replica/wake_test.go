@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -68,4 +69,96 @@ func TestOldHelloAfterAPause(t *testing.T) {
 		}
 	}
 	w.until("all synced", 20*time.Second, w.allSynced)
+}
+
+// Where half of a mesh stood still with all their clocks, the others' time is right: they go on,
+// and those step to it.
+func TestHalfStoodStill(t *testing.T) {
+	for _, test := range []struct {
+		directors, stand int
+		guards           Guards
+		behind           bool // the mesh's time in the end
+	}{
+		{2, 1, Guards{}, false},
+		{4, 2, Guards{}, false},
+		{3, 1, Guards{}, false},
+		{3, 2, Guards{}, true}, // the median is behind, and all agree on it
+		{2, 1, Guards{NoThawCheck: true}, true},
+	} {
+		w := started(t, test.directors, func(c *Config) { c.Guards = test.guards })
+		const stood = 12 * time.Second
+		for _, d := range w.directors[:test.stand] {
+			d.core.clock.offset.Add(int64(-stood))
+		}
+		w.run(time.Second)
+		w.until("all synced", 20*time.Second, w.allSynced)
+		want := time.Duration(0)
+		if test.behind {
+			want = -stood
+		}
+		for _, d := range w.directors {
+			if off := d.offset() - want; off.Abs() > clockTolerance {
+				t.Errorf("%d of %d stood still for %v: mesh time of %s is %v off", test.stand, test.directors, stood, d.name, off)
+			}
+			steps := d.core.Counters().ClockSteps
+			if stands := slices.Contains(w.directors[:test.stand], d); (steps > 0) != (stands != test.behind) {
+				t.Errorf("%d of %d stood still: %s made %d steps", test.stand, test.directors, d.name, steps)
+			}
+		}
+	}
+}
+
+// A peer that held our beat for longer than it was under way by our clock shows that this stood
+// still. We answer nothing then, but step only by what peers answer afterwards: what was queued
+// meanwhile is of any moment.
+func TestBeatHeldTooLong(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.must(7)
+	w.run(2 * time.Second)
+	const stood = 800 * time.Millisecond // too short for heardTime
+	theirs := d2.core
+	d1.hears(d2, &wire.Beat{
+		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoHeld: int64(stood),
+		MeshTime: theirs.clock.micros(w.now).Add(stood), Wall: theirs.clock.wall(w.now), Synced: true,
+		Counted: true, Seq: theirs.log.last, Mesh: theirs.meshRank(w.now), Majority: true,
+	})
+	if skew := d1.core.peers["d2"].clock.skew; skew != stood {
+		t.Errorf("d2 is taken to be %v ahead, want %v", skew, stood)
+	}
+	d1.core.Tick(w.now)
+	if _, answers := d1.core.TryLookup(w.now, "", 7); answers {
+		t.Error("it answers although its clock stood still")
+	}
+	w.until("all synced", 10*time.Second, w.allSynced)
+	if n := d1.core.Counters().ClockSteps; n != 0 {
+		t.Errorf("%d steps by a beat of before the question, want none", n)
+	}
+}
+
+// A hello that shows its peer ahead of what we knew makes that void; one that took long does not.
+func TestHelloOfAPeerAhead(t *testing.T) {
+	const now = time.Minute
+	for guess, known := range map[time.Duration]bool{
+		-30 * time.Second: true, 0: true, clockTolerance: true, clockTolerance + 1: false, 30 * time.Second: false,
+	} {
+		k := peerClock{known: true, sampledAt: now}
+		if k.hello(now, guess); k.known != known {
+			t.Errorf("after a hello that says %v its clock is known: %v, want %v", guess, k.known, known)
+		}
+	}
+}
+
+// A peer of another time is not waited for, unless it is our clock that is off: then we are about
+// to step, and a change that waits for the peer ends with an error and not as one that it missed.
+func TestPeerOfAnotherTime(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		w := started(t, 2)
+		d1 := w.directors[0].core
+		p := d1.peers["d2"]
+		p.clock.skew, d1.admission.clockOff = 12*time.Second, off
+		if d1.checkPeers(w.now); p.counted != off {
+			t.Errorf("our clock is off: %v; the peer counts: %v", off, p.counted)
+		}
+	}
 }

@@ -228,6 +228,13 @@ func TestStories(t *testing.T) {
 			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
 			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 50})}}})
 		}, "G6", "down is 0, expected [1]"},
+		{"a change that failed overrides nothing for sure", func(s *story) {
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
+			s.lastID++
+			s.add(Admin{At(calm + sec(1)), s.lastID, "d2", Op{Kind: OpUpdate, Backend: b1, VHosts: 50}})
+			s.add(Done{At: At(calm + sec(2)), ID: s.lastID, Error: "mesh time was stepped"})
+			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}}})
+		}, "", ""},
 		{"two changes of one register", func(s *story) {
 			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
 			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})

@@ -50,8 +50,7 @@ func edges(users int, width time.Duration) func(seed uint64) Schedule {
 
 // caughtElsewhere are guards that no schedule can show, with the unit test that notices each.
 var caughtElsewhere = map[string]string{
-	// The kind of frozen hosts is not clean itself yet, and the checker excuses what no host can
-	// know.
+	// The checker excuses what no host can know.
 	"NoThawCheck": "TestThaw",
 	// One member must lack a table change just while another admits a joiner.
 	"NoBarrierToJoin": "TestJoinerOfADividedTable",

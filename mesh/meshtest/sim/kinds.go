@@ -36,7 +36,7 @@ func Kinds() []Kind {
 		{"leaver", leaverInFlush, 3},
 		{"import", imports, 30},
 		{"overflow", overflows, 40},
-		{"frozen", frozenHosts, 0},
+		{"frozen", frozenHosts, 30},
 		{"deaf", deafDirector, 30},
 		{"days", splitForDays, 5},
 		{"replay", replays, 50},
