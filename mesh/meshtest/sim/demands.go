@@ -102,14 +102,24 @@ func (x *demands) waited(w *world, d *director, h ring.UserHash, since time.Dura
 	}
 }
 
-// removed demands that a director that was removed, and could hear of it, does not answer by
-// itself.
-func (x *demands) removed(w *world, d *director) {
-	reached := false
-	for _, p := range w.directors {
-		reached = reached || p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p)
+// watchRemoved demands that a director that was removed does not answer by itself once a member of
+// the mesh has reached it without a break since a moment for as long as it takes to hear of it.
+func (x *demands) watchRemoved(w *world, d *director, since time.Duration) {
+	if !d.removed || d.letIn || !d.alive {
+		return
 	}
-	if reached && d.removed && !d.letIn && d.alive && !d.asleep && d.core.Self(d.now()).Synced {
+	reached := !d.asleep && slices.ContainsFunc(w.directors, func(p *director) bool {
+		return p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p)
+	})
+	switch {
+	case !reached:
+		since = w.now
+	case w.now-since < removedKnows:
+	case d.core.Self(d.now()).Synced:
 		x.breach(w, "removed", 0, "%s was removed and answers by itself", d.name)
+		return
+	default:
+		return
 	}
+	w.after(demandEvery, func() { x.watchRemoved(w, d, since) })
 }

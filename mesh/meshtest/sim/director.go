@@ -52,9 +52,10 @@ type director struct {
 	joinAt   time.Duration   // with a balancer: when it calls the address to join again
 	links    []*link         // whom it dials, in the order in which it heard of them
 	sessions map[check.User][]session
-	users    map[uint64]waiting       // lookups not answered
-	disowned map[uint64]waiting       // lookups not answered when it was removed
-	orders   map[uint64]time.Duration // operations not done, since when
+	users    map[uint64]waiting // lookups not answered
+	disowned map[uint64]waiting // lookups not answered when it was removed
+	orders   map[uint64]int     // operations not done: with which turn they began
+	turn     int                // how often effects were carried out
 
 	synced   bool   // as the checker was told
 	why      string // and why not
@@ -125,7 +126,7 @@ func (d *director) start(founder bool) {
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
 	d.forgetOthers()
 	d.joinAt, d.disowned = w.now, nil
-	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]waiting), make(map[uint64]time.Duration)
+	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]waiting), make(map[uint64]int)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{
@@ -346,6 +347,7 @@ func (d *director) answered(id uint64, backend netip.Addr, err error) {
 
 // carryOut does what the core wants done.
 func (d *director) carryOut() {
+	d.turn++
 	for effects := d.core.Take(); len(effects) > 0; effects = d.core.Take() {
 		for _, e := range effects {
 			switch e := e.(type) {

@@ -136,7 +136,7 @@ func (d *director) orderMembership(p *director, remove bool) {
 			p.record(check.Leave{At: w.when(), Director: p.name})
 			p.record(check.Stop{At: w.when(), Director: p.name})
 			p.removed, p.disowned, p.users = true, p.users, make(map[uint64]waiting)
-			w.after(removedKnows, func() { w.demands.removed(w, p) })
+			w.demands.watchRemoved(w, p, w.now)
 		}
 		d.core.Do(d.now(), w.id(), replica.SetDirectorRemoved{Addr: p.addr, Removed: remove})
 	})
@@ -198,5 +198,5 @@ func (d *director) comeBack() {
 	d.record(check.Start{At: d.w.when(), Director: d.name})
 }
 
-// removedKnows is by when a director that was removed must know, if it could hear of it.
+// removedKnows is how long after it could first hear of it a director that was removed must know.
 const removedKnows = 15 * time.Second

@@ -33,7 +33,7 @@ func (d *director) order(op check.Op) {
 		id := w.id()
 		w.record(check.Admin{At: w.when(), ID: id, Director: d.name, Op: op})
 		w.tracef("%s: operation %d: %v", d.name, id, op)
-		d.orders[id] = w.now
+		d.orders[id] = d.turn + 1
 		d.core.Do(d.now(), id, d.operation(op))
 	})
 }
@@ -85,8 +85,8 @@ func (d *director) operationDone(e replica.AdminDone) {
 	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers, Tables: w.tables()}
 	if e.Err != nil {
 		done.Error = e.Err.Error()
-		done.Superseded = errors.Is(e.Err, replica.ErrTryAgain) && w.now > begun
-		done.NoEffect = !done.Superseded && w.now == begun
+		done.Superseded = errors.Is(e.Err, replica.ErrTryAgain) && d.turn > begun
+		done.NoEffect = d.turn == begun
 	}
 	w.tracef("%s: operation %d done: %+v, error %v", d.name, e.ID, e.Outcome, e.Err)
 	w.record(done)
