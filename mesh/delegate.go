@@ -103,7 +103,8 @@ func (n *Node) skipUnknown(peer string, err error) {
 			e.Str("peer", peer)
 		}
 	}
-	n.limited("unknown kind " + peer).Warn().Func(named).Err(err).Msg("message of an unknown kind skipped; is a peer newer than this director?")
+	n.limited("unknown kind " + peer).Warn().Func(named).Err(err).
+		Msg("message of an unknown kind skipped; is a peer newer than this director?")
 }
 
 // dropUndecodable counts a message that does not decode.

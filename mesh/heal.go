@@ -171,7 +171,8 @@ func (h *healer) join(addr netip.AddrPort) {
 			delete(h.silent, addr)
 		} else if !h.silent[addr] && h.n.ctx.Err() == nil {
 			h.silent[addr] = true // said once; a peer that is down for weeks is no news every ten seconds
-			h.n.log.Info().Stringer("addr", addr).Str("why", plainly(err)).Msg("peer cannot be joined, trying on")
+			h.n.log.Info().Stringer("addr", addr).Str("why", plainly(err)).
+				Msg("peer cannot be joined, trying on")
 		}
 	})
 }

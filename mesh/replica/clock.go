@@ -268,7 +268,8 @@ func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
 	}
 	slices.Sort(times)
 	earlier, later := times[(len(times)-1)/2], times[len(times)/2]
-	if later-earlier > clockTolerance && !c.cfg.Guards.NoThawCheck && c.partedFrom(now, earlier, later) {
+	if later-earlier > clockTolerance && !c.cfg.Guards.NoThawCheck &&
+		c.partedFrom(now, earlier, later) {
 		return later, peers
 	}
 	return earlier, peers

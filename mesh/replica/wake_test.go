@@ -98,11 +98,14 @@ func TestHalfStoodStill(t *testing.T) {
 		}
 		for _, d := range w.directors {
 			if off := d.offset() - want; off.Abs() > clockTolerance {
-				t.Errorf("%d of %d stood still for %v: mesh time of %s is %v off", test.stand, test.directors, stood, d.name, off)
+				t.Errorf("%d of %d stood still for %v: mesh time of %s is %v off",
+					test.stand, test.directors, stood, d.name, off)
 			}
 			steps := d.core.Counters().ClockSteps
-			if stands := slices.Contains(w.directors[:test.stand], d); (steps > 0) != (stands != test.behind) {
-				t.Errorf("%d of %d stood still: %s made %d steps", test.stand, test.directors, d.name, steps)
+			stands := slices.Contains(w.directors[:test.stand], d)
+			if (steps > 0) != (stands != test.behind) {
+				t.Errorf("%d of %d stood still: %s made %d steps",
+					test.stand, test.directors, d.name, steps)
 			}
 		}
 	}
@@ -120,8 +123,8 @@ func TestBeatHeldTooLong(t *testing.T) {
 	theirs := d2.core
 	d1.hears(d2, &wire.Beat{
 		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoHeld: int64(stood),
-		MeshTime: theirs.clock.micros(w.now).Add(stood), Wall: theirs.clock.wall(w.now), Synced: true,
-		Counted: true, Seq: theirs.log.last, Mesh: theirs.meshRank(w.now), Majority: true,
+		MeshTime: theirs.clock.micros(w.now).Add(stood), Wall: theirs.clock.wall(w.now),
+		Synced: true, Counted: true, Seq: theirs.log.last, Mesh: theirs.meshRank(w.now), Majority: true,
 	})
 	if skew := d1.core.peers["d2"].clock.skew; skew != stood {
 		t.Errorf("d2 is taken to be %v ahead, want %v", skew, stood)
@@ -140,11 +143,13 @@ func TestBeatHeldTooLong(t *testing.T) {
 func TestHelloOfAPeerAhead(t *testing.T) {
 	const now = time.Minute
 	for guess, known := range map[time.Duration]bool{
-		-30 * time.Second: true, 0: true, clockTolerance: true, clockTolerance + 1: false, 30 * time.Second: false,
+		-30 * time.Second: true, 0: true, clockTolerance: true,
+		clockTolerance + 1: false, 30 * time.Second: false,
 	} {
 		k := peerClock{known: true, sampledAt: now}
 		if k.hello(now, guess); k.known != known {
-			t.Errorf("after a hello that says %v its clock is known: %v, want %v", guess, k.known, known)
+			t.Errorf("after a hello that says %v its clock is known: %v, want %v",
+				guess, k.known, known)
 		}
 	}
 }

@@ -187,7 +187,8 @@ func checkLoad(t *testing.T, answers []answer, before, after oracle) {
 		case a.backend != before.backend(a.user) && a.backend != after.backend(a.user):
 			wrong.errorf("%s at %s: %s, neither ring gives that", a.user, a.at.name, a.backend)
 		case a.took() > limit:
-			wrong.errorf("%s at %s waited %v, at most %v allowed (place changed: %v)", a.user, a.at.name, a.took(), limit, changed)
+			wrong.errorf("%s at %s waited %v, at most %v allowed (place changed: %v)",
+				a.user, a.at.name, a.took(), limit, changed)
 		}
 		if changed {
 			waited = max(waited, a.took())
@@ -215,7 +216,8 @@ func checkOneBackend(t *testing.T, answers []answer) {
 		if !ok {
 			first[a.user] = a
 		} else if f.backend != a.backend {
-			wrong.errorf("%s was told %s by %s and %s by %s", a.user, f.backend, f.at.name, a.backend, a.at.name)
+			wrong.errorf("%s was told %s by %s and %s by %s",
+				a.user, f.backend, f.at.name, a.backend, a.at.name)
 		}
 	}
 }

@@ -139,7 +139,9 @@ func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend neti
 // that had expired where the line was made. Both rows are of one generation then, and when they
 // meet, the older one wins (brief, §3 Merging mappings).
 func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
-	made := slices.IndexFunc(s.changes, func(ch change) bool { return ch.at == x.start && ch.to == x.backend })
+	made := slices.IndexFunc(s.changes, func(ch change) bool {
+		return ch.at == x.start && ch.to == x.backend
+	})
 	if made < 1 {
 		return false
 	}

@@ -181,8 +181,8 @@ func (b *backend) possible(r register, since, until time.Duration, who scope) []
 			continue
 		}
 		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
-			return x.op != nil && !x.unsure && !x.op.stranger && x.op.err == "" && x.begun() >= w.over() &&
-				x.known(who) <= since
+			return x.op != nil && !x.unsure && !x.op.stranger && x.op.err == "" &&
+				x.begun() >= w.over() && x.known(who) <= since
 		})
 		if !overwritten && !slices.Contains(values, w.value) {
 			values = append(values, w.value)

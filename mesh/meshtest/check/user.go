@@ -11,7 +11,7 @@ import (
 const clockSlack = 3 * time.Second
 
 // strangeSlack covers what is left of a director's wrong clock in the times that it recorded while
-// it served alone: it steps by whole seconds when it joins, and moves them by as much (brief, §3 A
+// it served alone: it steps when it joins, and moves them by whole seconds (brief, §3 A
 // step).
 const strangeSlack = clockSlack + 2*time.Second
 

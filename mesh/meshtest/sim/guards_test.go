@@ -32,7 +32,7 @@ var guardTests = []guardTest{
 	{"strangers refuse each other", "NoStrangers", refusedMeshes},
 	{"only fresh deltas and states", "NoFreshness", replays},
 	{"rank by whole minutes", "RankByExactAge", severalFoundings},
-	{"not synced when a second off", "NoClockCheck", strayDirector},
+	{"not synced when half a second off", "NoClockCheck", strayDirector},
 	{"leash of mesh time", "NoClockLeash", apartWalls},
 	{"a step moves one's own stamps", "MoveAllStamps", freezeStorm},
 	{"going on with moves", "NoGoingOn", originStorm},
