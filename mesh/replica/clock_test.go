@@ -146,6 +146,29 @@ func TestHalfASecondIsTooMuch(t *testing.T) {
 	}
 }
 
+// A step leaves nothing that was stamped here ahead of mesh time, and makes void with whom that was
+// shared: what lay between clocks before says nothing of who stood still.
+func TestAfterAStep(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	w.run(2 * time.Second)
+	d1.must(7)
+	c := d1.core
+	p := c.peers["d2"]
+	if !p.clock.together {
+		t.Fatal("d1 does not know that it had d2's time; the test shows nothing")
+	}
+	p.clock.with, c.admission.unsyncedAt = 0, w.now
+	c.step(w.now, 1600*time.Millisecond)
+	if p.clock.together {
+		t.Error("d2 counts as of our time although we have stepped since")
+	}
+	latest := c.clock.at(w.now).Tick()
+	if m := d1.live(7); m.Stamp > latest || m.Activity > latest {
+		t.Errorf("%+v lies ahead of mesh time, %v", m, latest)
+	}
+}
+
 // Directors that do not see each other's votes all the time are kept together by the leash: without
 // it each follows the votes it sees, is off, and has to step again and again. c lives in a mesh of
 // three whose link to a is cut.
