@@ -101,25 +101,3 @@ func (x *demands) waited(w *world, d *director, h ring.UserHash, since time.Dura
 		x.breach(w, "wait", h, "a lookup at %s took %v", d.name, w.now-since)
 	}
 }
-
-// watchRemoved demands that a director that was removed does not answer by itself once a member of
-// the mesh has reached it without a break since a moment for as long as it takes to hear of it.
-func (x *demands) watchRemoved(w *world, d *director, since time.Duration) {
-	if !d.removed || d.letIn || !d.alive {
-		return
-	}
-	reached := !d.asleep && slices.ContainsFunc(w.directors, func(p *director) bool {
-		return p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p)
-	})
-	switch {
-	case !reached:
-		since = w.now
-	case w.now-since < removedKnows:
-	case d.core.Self(d.now()).Synced:
-		x.breach(w, "removed", 0, "%s was removed and answers by itself", d.name)
-		return
-	default:
-		return
-	}
-	w.after(demandEvery, func() { x.watchRemoved(w, d, since) })
-}

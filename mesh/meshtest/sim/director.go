@@ -33,6 +33,9 @@ type director struct {
 	lag     time.Duration // for how long all its clocks stood still
 	removed bool          // by ring remove: it is no part of the mesh, and nobody asks it
 	letIn   bool          // removed, and let in since: soon it is part of the mesh again
+	// knownRemoved has, while it is removed, the directors that held its removal, each with the
+	// life in which it last did.
+	knownRemoved map[*director]int
 
 	// of this life
 	life     int
@@ -53,7 +56,6 @@ type director struct {
 	links    []*link         // whom it dials, in the order in which it heard of them
 	sessions map[check.User][]session
 	users    map[uint64]waiting // lookups not answered
-	disowned map[uint64]waiting // lookups not answered when it was removed
 	orders   map[uint64]int     // operations not done: with which turn they began
 	turn     int                // how often effects were carried out
 
@@ -125,7 +127,7 @@ func (d *director) start(founder bool) {
 	d.origin = w.between(time.Hour, 100*time.Hour)
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
 	d.forgetOthers()
-	d.joinAt, d.disowned = w.now, nil
+	d.joinAt = w.now
 	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]waiting), make(map[uint64]int)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
@@ -326,9 +328,6 @@ func (d *director) tryLookups(batch []ring.Lookup) {
 // answered takes the end of a lookup: the proxy connects to the backend.
 func (d *director) answered(id uint64, backend netip.Addr, err error) {
 	w := d.w
-	if _, ok := d.disowned[id]; ok {
-		return
-	}
 	l, ok := d.users[id]
 	delete(d.users, id)
 	d.record(check.Answer{At: w.when(), ID: id, Backend: backend, Failed: err != nil})

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
 )
 
@@ -116,87 +115,3 @@ func (d *director) hearOfNobody(length time.Duration) {
 		}
 	})
 }
-
-// orderMembership tells the director to remove another one from the mesh, or to let it in again.
-// For the checker one that is removed leaves: what it does from then on is of no account, but it
-// must not answer by itself once it can know.
-func (d *director) orderMembership(p *director, remove bool) {
-	if !d.alive || d.leaving || d.removed || remove == (p.removed && !p.letIn) {
-		return
-	}
-	w := d.w
-	d.input("doors", func() {
-		switch {
-		case !remove:
-			p.letIn = true
-			w.awaitReturn(p)
-		case p.removed:
-			p.letIn = false
-		default:
-			p.record(check.Leave{At: w.when(), Director: p.name})
-			p.record(check.Stop{At: w.when(), Director: p.name})
-			p.removed, p.disowned, p.users = true, p.users, make(map[uint64]waiting)
-			w.demands.watchRemoved(w, p, w.now)
-		}
-		d.core.Do(d.now(), w.id(), replica.SetDirectorRemoved{Addr: p.addr, Removed: remove})
-	})
-}
-
-// awaitReturn makes a director that was let in part of the mesh again, once it is; or when it
-// starts again, see start.
-func (w *world) awaitReturn(d *director) {
-	w.after(100*time.Millisecond, func() {
-		if !d.removed || !d.letIn {
-			return
-		}
-		if d.alive && !d.asleep {
-			if self := d.core.Self(d.now()); self.Synced && !self.Alone && w.countedAgain(d) {
-				d.comeBack()
-				d.tellSynced()
-				return
-			}
-		}
-		w.awaitReturn(d)
-	})
-}
-
-// leavesTheRemoved reports whether of all that live only removed directors would be left. What they
-// have told whoever starts next cannot be judged: they are no part of the mesh, and all that was
-// acknowledged is gone but for them.
-func (w *world) leavesTheRemoved(a Action, d *director) bool {
-	if a.Kind != Crash && a.Kind != Rename && a.Kind != Leave || d.removed {
-		return false
-	}
-	removed := false
-	for _, p := range w.directors {
-		if p != d && p.alive && !p.removed {
-			return false
-		}
-		removed = removed || p != d && p.alive
-	}
-	return removed
-}
-
-// countedAgain reports whether some director of the mesh shows this one as synced. One that was cut
-// off all the time knows neither that it was removed nor that it was let in.
-func (w *world) countedAgain(d *director) bool {
-	for _, p := range w.directors {
-		if p == d || !p.alive || p.removed {
-			continue
-		}
-		for _, peer := range p.core.Peers(p.now()) {
-			if peer.Name == d.name && peer.State == replica.Synced {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (d *director) comeBack() {
-	d.removed, d.letIn, d.synced, d.mesh = false, false, false, 0
-	d.record(check.Start{At: d.w.when(), Director: d.name})
-}
-
-// removedKnows is how long after it could first hear of it a director that was removed must know.
-const removedKnows = 15 * time.Second
