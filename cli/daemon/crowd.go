@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -126,6 +127,14 @@ type crowdConn struct {
 
 // NetConn returns the connection inside, as tls.Conn does.
 func (c *crowdConn) NetConn() net.Conn { return c.Conn }
+
+// CloseRead lets nothing more in, where the connection inside can do that.
+func (c *crowdConn) CloseRead() error {
+	if inner, ok := c.Conn.(interface{ CloseRead() error }); ok {
+		return inner.CloseRead()
+	}
+	return errors.ErrUnsupported
+}
 
 func (c *crowdConn) Close() error {
 	err := c.Conn.Close()

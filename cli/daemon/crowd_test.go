@@ -108,6 +108,36 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// TestCrowdedCloseRead checks that doors which end can let nothing more in.
+func TestCrowdedCloseRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "door")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	inner, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := &crowdConn{inner, func() {}}
+	defer conn.Close()
+	if err := conn.CloseRead(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "too late"); err == nil {
+		t.Error("a client can still write")
+	}
+	if err := (&crowdConn{&visitor{}, func() {}}).CloseRead(); err == nil {
+		t.Error("no error for a connection that cannot do it")
+	}
+}
+
 // TestShareOut holds the shares of all doors to what must be left for the mesh.
 func TestShareOut(t *testing.T) {
 	var doors []handover.Kind

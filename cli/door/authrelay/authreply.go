@@ -18,14 +18,8 @@ func (l *link) serveAuthreply() {
 		return
 	}
 	for l.answer(in) {
-		if err := l.fill(in); err == errLineTooLong {
-			l.trouble(clientLine)
-			return
-		} else if l.draining() && err != nil {
-			return // those that still wait are told a temporary failure
-		} else if err != nil {
-			// What it has sent is answered even if it sends nothing more.
-			l.held.Wait()
+		if err := l.fill(in); err != nil {
+			l.takeRest(in, err, l.answer)
 			return
 		}
 	}

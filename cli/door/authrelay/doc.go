@@ -38,10 +38,20 @@
 // failure; so does every request that is still open when the door stops or auth goes away, because
 // a connection that just closes would look like a wrong password.
 //
+// That holds for all that a client could write: when the door ends a connection it first lets
+// nothing more in (shutdown), reads what is there and answers it, a line without end too if its id
+// is complete. A client that has shut down its own writing gets what auth answers within 40 s. No
+// answer gets
+//
+//   - what was written before auth has greeted the client: there is nothing yet that it could read
+//   - a line of which not even the id has come to its end, or that has none
+//   - a client that does not read: it loses its connection after 30 s, at a stop after two
+//   - a client beyond the number of connections that the door takes
+//
 // # Limits
 //
 // Lines, open requests and held replies are bounded; connections are where listeners are made. A
-// client that breaks a limit loses its connection; trouble is counted, and logged ever more rarely
-// while one cause goes on. A client that does not read or an auth that does not answer holds up
-// nobody else.
+// request too many is refused by itself, a line that is too long costs the connection; trouble is
+// counted, and logged ever more rarely while one cause goes on. A client that does not read or an
+// auth that does not answer holds up nobody else.
 package authrelay

@@ -26,6 +26,16 @@ type drains struct {
 	authOver bool       // auth takes nothing more, or has closed
 }
 
+// cap returns t, or when a drain that has begun is over, if that is earlier.
+func (d *drains) cap(t time.Time) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if end := d.began.Add(drainTime + closeTime); !d.began.IsZero() && end.Before(t) {
+		return end
+	}
+	return t
+}
+
 func (l *link) draining() bool {
 	l.drains.mu.Lock()
 	defer l.drains.mu.Unlock()
@@ -45,6 +55,7 @@ func (l *link) drain() {
 		_ = l.client.SetReadDeadline(now)                 // wakes the reader up; fill gives it more time
 	}
 	l.drains.mu.Unlock()
+	l.wakeIdle()
 	if !first {
 		return
 	}
@@ -75,10 +86,11 @@ func (l *link) awaitsAuth() bool {
 	return !l.drains.authOver && l.asked.Load() > 0
 }
 
-// drainAndEnd ends the link when its client is read to the end, or after drainTime.
+// drainAndEnd ends the link when its client is read to the end. It takes drainTime and closeTime at
+// most.
 func (l *link) drainAndEnd() {
 	l.drain()
-	timer := time.NewTimer(drainTime)
+	timer := time.NewTimer(drainTime + closeTime)
 	defer timer.Stop()
 	select {
 	case <-l.ctx.Done():

@@ -20,6 +20,7 @@ type lineReader struct {
 	buf   []byte
 	start int // of what was read and not yet returned
 	end   int
+	drops bool // all until the next end of a line
 }
 
 func newLineReader(from io.Reader, max int) *lineReader {
@@ -59,6 +60,14 @@ func (r *lineReader) resize(size int) {
 
 // next returns the next complete line with its ending, nil if it is not there yet.
 func (r *lineReader) next() []byte {
+	if r.drops {
+		i := bytes.IndexByte(r.rest(), '\n')
+		if r.drops = i < 0; r.drops {
+			r.start = r.end
+			return nil
+		}
+		r.start += i + 1
+	}
 	i := bytes.IndexByte(r.buf[r.start:r.end], '\n')
 	if i < 0 || i >= maxLine {
 		return nil
@@ -67,6 +76,9 @@ func (r *lineReader) next() []byte {
 	r.start += i + 1
 	return line
 }
+
+// drop gives up the line that has begun. The next one is that behind its end.
+func (r *lineReader) drop() { r.drops = true }
 
 // rest returns what follows the last complete line.
 func (r *lineReader) rest() []byte { return r.buf[r.start:r.end] }

@@ -25,21 +25,30 @@ type link struct {
 	ending atomic.Bool
 	held   sync.WaitGroup // replies
 	waits  atomic.Int64   // how many they are
-	asked  atomic.Int64   // how many requests are open; to be read while a write holds mu
+	asked  atomic.Int64   // how many ids are open; to be read while a write holds mu
+	idle   chan struct{}  // has one element when asked has become 0, or may not become so
 	drains drains
 
 	mu   sync.Mutex // guards what follows, and writing to the client
 	auth net.Conn   // nil: not connected, or there is none
-	open map[string]request
+	open map[string]opened
 	tag  ring.Tag // of the last reply: the next one most likely has the same, which then costs no allocation
 	over bool     // nothing may be written any more
 }
 
-// maxID is the longest id that is remembered. Dovecot's are decimal numbers of 32 bits.
+// maxID is the longest id of a request. Dovecot's are decimal numbers of 32 bits.
 const maxID = 64
 
+// opened is what is remembered of an id.
+type opened struct {
+	kind  request
+	times int // how many answers are due: one, but where the client gives one id to many lines
+}
+
 func newLink(s *Server, client net.Conn) *link {
-	l := &link{s: s, client: client, open: make(map[string]request)}
+	l := &link{
+		s: s, client: client, open: make(map[string]opened), idle: make(chan struct{}, 1),
+	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -90,14 +99,14 @@ func (l *link) passUp(auth net.Conn) {
 	in := newLineReader(l.client, l.s.protocol.maxBuffer())
 	for {
 		if err := l.fill(in); err != nil {
-			if errors.Is(err, errLineTooLong) {
-				l.trouble(clientLine)
-			}
+			l.takeRest(in, err, func(in *lineReader) bool {
+				_, ok := l.noteRequests(in)
+				return ok
+			})
 			return
 		}
 		lines, ok := l.noteRequests(in)
 		if !ok {
-			l.trouble(tooManyRequests)
 			return
 		}
 		if len(lines) == 0 || !l.allowWrite(auth) {
@@ -113,52 +122,82 @@ func (l *link) passUp(auth net.Conn) {
 }
 
 // noteRequests takes all complete lines and remembers their requests, before auth can answer them.
-// False: there are too many.
+// It returns the lines for auth: those that open one request too many are refused instead. False:
+// the link is over.
 func (l *link) noteRequests(in *lineReader) (lines []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := in.rest()
+	var refused []byte
+	all, n := in.rest(), 0
 	for line := in.next(); line != nil; line = in.next() {
-		body, _ := cutEnding(line)
+		body, ending := cutEnding(line)
 		verb, rest := cutField(body)
 		id, _ := cutField(rest)
 		if kind, opens := l.s.protocol.opens(verb); opens && !l.remember(id, kind) {
-			return nil, false
+			l.s.metrics.failed.Inc()
+			l.trouble(tooManyRequests)
+			refused = kind.appendFailure(refused, id, ending)
+			continue
 		}
 		if l.s.protocol.cancels(verb) {
 			l.forget(id)
 		}
+		n += copy(all[n:], line) // it moves only behind a line that was refused
 	}
-	return all[:len(all)-len(in.rest())], true
+	return all[:n], l.write(refused)
 }
 
-// remember notes an open request. mu must be held.
+// remember notes an open request, and reports whether there is room for it. mu must be held.
 func (l *link) remember(id []byte, kind request) bool {
-	if len(id) == 0 || len(id) > maxID || l.over {
+	switch {
+	case l.over, !l.s.protocol.asks(id):
+		return true
+	case len(id) > maxID:
+		return false
+	}
+	was, ok := l.open[string(id)]
+	if !ok && len(l.open) >= maxOwn {
+		return false
+	}
+	if ok && l.s.protocol != Authreply { // an id stands for one request
+		l.open[string(id)] = opened{kind, 1}
 		return true
 	}
-	if _, ok := l.open[string(id)]; !ok {
-		if len(l.open) >= maxOwn {
-			return false
-		}
-		if l.s.requests.Add(1) > maxRequests {
-			l.s.requests.Add(-1)
-			return false
-		}
-		l.s.metrics.open.Inc()
+	if l.s.requests.Add(1) > maxRequests {
+		l.s.requests.Add(-1)
+		return false
+	}
+	l.s.metrics.open.Inc()
+	l.open[string(id)] = opened{kind, was.times + 1}
+	if !ok {
 		l.asked.Add(1)
 	}
-	l.open[string(id)] = kind
 	return true
 }
 
 // forget ends an open request. mu must be held.
 func (l *link) forget(id []byte) {
-	if _, ok := l.open[string(id)]; ok {
-		delete(l.open, string(id))
-		l.s.requests.Add(-1)
-		l.s.metrics.open.Dec()
-		l.asked.Add(-1)
+	was, ok := l.open[string(id)]
+	if !ok {
+		return
+	}
+	l.s.requests.Add(-1)
+	l.s.metrics.open.Dec()
+	if was.times > 1 {
+		l.open[string(id)] = opened{was.kind, was.times - 1}
+		return
+	}
+	delete(l.open, string(id))
+	if l.asked.Add(-1) == 0 {
+		l.wakeIdle()
+	}
+}
+
+// wakeIdle wakes up who waits until nothing is asked.
+func (l *link) wakeIdle() {
+	select {
+	case l.idle <- struct{}{}:
+	default:
 	}
 }
 
@@ -191,7 +230,7 @@ func (l *link) write(lines []byte) bool {
 	}
 	_ = l.client.SetWriteDeadline(time.Now().Add(writeTime))
 	if l.ending.Load() || l.draining() { // which has set a nearer deadline, perhaps just before
-		_ = l.client.SetWriteDeadline(time.Now().Add(closeTime))
+		_ = l.client.SetWriteDeadline(l.drains.cap(time.Now().Add(closeTime)))
 	}
 	_, err := l.client.Write(lines)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -213,9 +252,11 @@ func (l *link) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []byte
-	for id, kind := range l.open {
-		out = kind.appendFailure(out, []byte(id), []byte("\n"))
-		l.forget([]byte(id))
+	for id, o := range l.open {
+		for range o.times {
+			out = o.kind.appendFailure(out, []byte(id), []byte("\n"))
+			l.forget([]byte(id))
+		}
 	}
 	l.write(out)
 	l.over = true

@@ -76,6 +76,18 @@ func (p Protocol) opens(verb []byte) (request, bool) {
 	return plain, false
 }
 
+// asks reports whether a line with this id can be answered. Where replies are completed any can,
+// one whose id is empty too.
+func (p Protocol) asks(id []byte) bool { return p == Authreply || len(id) > 0 }
+
+// asksInPart does so for the beginning of a line, and tells how its request fails.
+func (p Protocol) asksInPart(verb []byte) (request, bool) {
+	if p == Authreply {
+		return plain, p.final(verb)
+	}
+	return p.opens(verb)
+}
+
 // cancels reports whether a client's line with this verb gives a request up.
 func (p Protocol) cancels(verb []byte) bool { return p == Login && string(verb) == "CANCEL" }
 

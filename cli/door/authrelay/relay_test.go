@@ -261,14 +261,19 @@ func TestLongAndHalfLines(t *testing.T) {
 		auth := f.auth()
 		client.send("AUTH\t1\t")
 		auth.expectSilence(time.Minute)
-		client.send("PLAIN\nAUTH\t2")
+		client.send("PLAIN\nAUTH\t2\t")
 		auth.expect("AUTH\t1\tPLAIN\n")
 		longest := strings.Repeat("x", maxLine-1) + "\n"
-		client.send(strings.TrimPrefix("AUTH\t2"+longest[6:], "AUTH\t2"))
-		auth.expect("AUTH\t2" + longest[6:])
+		client.send(longest[7:])
+		auth.expect("AUTH\t2\t" + longest[7:])
 		auth.send(longest)
 		client.expect(longest)
-		client.Write(make([]byte, 1<<20)) // cut off before its end
+		go client.Write(make([]byte, 1<<20)) // cut off before its end
+		for range 2 {
+			if line, err := client.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "FAIL\t") {
+				t.Errorf("%q, %v; want the failure of an open request", line, err)
+			}
+		}
 		auth.expectEnd()
 		f.logged(clientLine)
 
@@ -283,6 +288,8 @@ func TestLongAndHalfLines(t *testing.T) {
 	})
 }
 
+// One request too many is refused by itself: the client keeps its connection, and the requests that
+// are open, and those behind go on as soon as there is room.
 func TestTooManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
@@ -293,10 +300,16 @@ func TestTooManyRequests(t *testing.T) {
 		auth.expect("AUTH\t1\tPLAIN\n")
 		client.send("AUTH\t1\tPLAIN\n") // the same again is no other
 		auth.expect("AUTH\t1\tPLAIN\n")
-		client.send("AUTH\t2\tPLAIN\n")
-		client.expect("FAIL\t1\tcode=temp_fail\n")
-		client.expectEnd()
+		client.send("AUTH\t2\tPLAIN\r\nCONT\t1\tx\nAUTH\t3\tPLAIN\nCONT\t1\ty\n")
+		client.expect("FAIL\t2\tcode=temp_fail\r\nFAIL\t3\tcode=temp_fail\n")
+		auth.expect("CONT\t1\tx\nCONT\t1\ty\n")
+		auth.send("OK\t1\tuser=a\n")
+		client.expect("OK\t1\tuser=a\n")
+		client.send("AUTH\t4\tPLAIN\nAUTH\t" + strings.Repeat("5", maxID+1) + "\tPLAIN\n")
+		client.expect("FAIL\t" + strings.Repeat("5", maxID+1) + "\tcode=temp_fail\n")
+		auth.expect("AUTH\t4\tPLAIN\n")
 		f.logged(tooManyRequests)
+		client.Close()
 
 		f.director.hold("slow")
 		f.server.requests.Store(0)

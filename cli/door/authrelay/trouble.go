@@ -37,7 +37,7 @@ var texts = map[cause]string{
 	clientVersion:   "a client speaks another protocol, its connection was closed",
 	badField:        "a reply has an address or port that cannot be read, it counts as absent",
 	lookupFailed:    "a user's lookup failed, the client was told a temporary failure",
-	tooManyRequests: "too many open requests, a connection was closed",
+	tooManyRequests: "too many open requests, a client was told a temporary failure",
 	tooManyHeld:     "too many users wait, a client was told a temporary failure",
 	acceptFailed:    "connections cannot be accepted, trying again",
 }
