@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -271,9 +272,9 @@ func TestComingBackIsCheap(t *testing.T) {
 	w.filter = func(to *director, m wire.Message) bool {
 		switch m := m.(type) {
 		case *wire.Rows:
-			rows += rowCount(m.Blocks)
+			rows += rowset.Count(m.Blocks)
 		case *wire.SnapshotChunk:
-			rows += rowCount(m.Blocks)
+			rows += rowset.Count(m.Blocks)
 		}
 		return true
 	}
@@ -310,7 +311,7 @@ func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	const h = 4711
 	place := d1.must(h)
 	row, _, _ := d1.dir.Supersede("", h, place, true, d1.core.MeshTime(w.now), 0)
-	u := user{"", h}
+	u := ring.User{Tag: "", Hash: h}
 	d1.core.follow(w.now, u, row, before{})
 	_, id := d1.ask(h)
 	if id == 0 {

@@ -14,18 +14,18 @@ import (
 // adoptions are sessions on a backend that is not their user's place. Safe for concurrent use.
 type adoptions struct {
 	mu    sync.Mutex
-	users map[user]netip.Addr // at most maxAdoptions
+	users map[ring.User]netip.Addr // at most maxAdoptions
 }
 
 // maxAdoptions is how many wait for their turn. What comes beyond is dropped: these users go where
 // they hash.
 const maxAdoptions = 1 << 20
 
-func (a *adoptions) add(u user, backend netip.Addr) {
+func (a *adoptions) add(u ring.User, backend netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.users == nil {
-		a.users = make(map[user]netip.Addr)
+		a.users = make(map[ring.User]netip.Addr)
 	}
 	if len(a.users) < maxAdoptions {
 		a.users[u] = backend
@@ -33,14 +33,14 @@ func (a *adoptions) add(u user, backend netip.Addr) {
 }
 
 // take removes up to n users and returns them in order.
-func (a *adoptions) take(n int) (users []user, backends map[user]netip.Addr) {
+func (a *adoptions) take(n int) (users []ring.User, backends map[ring.User]netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if n <= 0 || len(a.users) == 0 {
 		return nil, nil
 	}
-	backends = make(map[user]netip.Addr)
-	users = slices.SortedFunc(maps.Keys(a.users), compareUsers)
+	backends = make(map[ring.User]netip.Addr)
+	users = slices.SortedFunc(maps.Keys(a.users), ring.CompareUsers)
 	users = users[:min(n, len(users))]
 	for _, u := range users {
 		backends[u] = a.users[u]
@@ -59,7 +59,7 @@ func (c *Core) Adopt(now time.Duration, tag ring.Tag, h ring.UserHash, backend n
 	if !v.synced || c.overslept(now) {
 		return
 	}
-	u, t := user{tag, h}, c.clock.at(now)
+	u, t := ring.User{Tag: tag, Hash: h}, c.clock.at(now)
 	if m, status := c.dir.Find(tag, h, t); status == directory.Live && m.Backend.IsValid() {
 		if m.Backend == backend {
 			c.Refresh(now, tag, h)
@@ -81,11 +81,11 @@ func (c *Core) adopt(now time.Duration) {
 	users, backends := c.adoptions.take(maxParallel - len(c.moves.byUser))
 	for _, u := range users {
 		_, held := c.held[u]
-		m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
 		if held || c.moves.byUser[u] != nil || status == directory.Live && m.Backend.IsValid() {
 			continue // it has a place by now
 		}
-		if row, ok := c.table.Row(backends[u]); ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.tag {
+		if row, ok := c.table.Row(backends[u]); ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.Tag {
 			c.startMove(now, &move{user: u}, backends[u])
 		}
 	}

@@ -53,10 +53,10 @@ func BenchmarkTryLookup(b *testing.B) {
 			b.Fatal("a new user waits")
 		}
 		if i%100_000 == 0 {
-			core.outbox.take()
+			core.outbox.Take()
 		}
 	}
-	core.outbox.take()
+	core.outbox.Take()
 	core.Take()
 	runtime.GC()
 	var stats runtime.MemStats
@@ -81,7 +81,7 @@ func BenchmarkTryLookup(b *testing.B) {
 			if i++; i%min(users, 1<<20) == 1 {
 				at += dir.Share()/2 + time.Second
 				core.lastTick.Store(int64(at))
-				core.outbox.take()
+				core.outbox.Take()
 			}
 			buf = name(buf, int(uint64(i)*2654435761%uint64(users))) // each once before any twice
 			if _, ok := core.TryLookup(at, "", format.Hash(string(buf))); !ok {
@@ -95,7 +95,7 @@ func BenchmarkTryLookup(b *testing.B) {
 		for b.Loop() {
 			buf = name(buf, i)
 			if i++; i&0xffff == 0 {
-				core.outbox.take()
+				core.outbox.Take()
 			}
 			if _, ok := core.TryLookup(at, "", format.Hash(string(buf))); !ok {
 				b.Fatal("a new user waits")

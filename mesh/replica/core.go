@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -50,7 +51,7 @@ type Core struct {
 	assignMu  sync.RWMutex
 	view      atomic.Pointer[view]
 	lastTick  atomic.Int64 // time.Duration
-	outbox    outbox
+	outbox    rowset.Outbox
 	adoptions adoptions
 
 	log     history
@@ -77,7 +78,7 @@ type Core struct {
 	rings       []*ring.Rings // kept rings: before each transition, then today's
 
 	waiters waiters
-	held    map[user]heldUser
+	held    map[ring.User]heldUser
 	moves   moves
 	kicks   kicks
 	ops     map[uint64]*operationState
@@ -94,12 +95,6 @@ type Core struct {
 	beatPeers  int // peers at the last beat
 	nextBeat   time.Duration
 	counters   Counters
-}
-
-// user is a user of one tag; the same hash in two tags is two users.
-type user struct {
-	tag  ring.Tag
-	hash ring.UserHash
 }
 
 // New makes the core of a director that starts at now.
@@ -125,7 +120,7 @@ func New(cfg Config, now time.Duration) *Core {
 		sessions:  make(map[uint64]*peer),
 		donations: make(map[string]*outSnapshot),
 		triedAt:   make(map[string]time.Duration),
-		held:      make(map[user]heldUser),
+		held:      make(map[ring.User]heldUser),
 		ops:       make(map[uint64]*operationState),
 	}
 	c.clock.init(cfg.Wall, now)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -204,13 +205,13 @@ func (c *Core) gotLeafRequest(now time.Duration, p *peer, m *wire.LeafRequest) {
 }
 
 func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uint16) {
-	rows := newRowSet()
+	rows := rowset.New()
 	for _, leaf := range wanted {
 		for _, m := range c.dir.LeafToSend(tag, leaf, c.clock.at(now), nil) {
-			rows.add(tag, m)
+			rows.Add(tag, m)
 		}
 	}
-	blocks := rows.blocks()
+	blocks := rows.Blocks()
 	if len(blocks) == 0 {
 		c.send(p, &wire.LeafRows{}) // what differs is what only the peer has
 	}

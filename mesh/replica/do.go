@@ -9,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // operationState is an admin operation that somebody waits for.
@@ -186,17 +187,17 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 		c.endOperation(id, directory.ErrUnknownBackend)
 		return
 	}
-	u := user{row.Presence.Value.Tag, op.Hash}
+	u := ring.User{Tag: row.Presence.Value.Tag, Hash: op.Hash}
 	t := c.clock.at(now)
-	m, status := c.dir.Find(u.tag, u.hash, t)
+	m, status := c.dir.Find(u.Tag, u.Hash, t)
 	switch {
 	case status == directory.Live && m.Moving:
 		c.endOperation(id, ErrTryAgain)
 	// A mapping that is about to end is moved like any other: the others must know before they let
 	// it die.
 	case status == directory.Live && m.Backend == op.Backend && c.dir.Ends(m).Sub(t) > directory.EndOfLife:
-		if recorded, ok := c.dir.Touch(u.tag, m, t); ok {
-			c.outbox.push(u.tag, recorded)
+		if recorded, ok := c.dir.Touch(u.Tag, m, t); ok {
+			c.outbox.Push(u.Tag, recorded)
 		}
 		c.endOperation(id, nil)
 	default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -72,7 +73,7 @@ func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
 		}
 		chunk.Last = len(d.tags) == 0
 		d.index++
-		d.sent += uint64(rowCount(chunk.Blocks))
+		d.sent += uint64(rowset.Count(chunk.Blocks))
 		c.send(p, chunk)
 		if chunk.Last {
 			delete(c.donations, p.name)

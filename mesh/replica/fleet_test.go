@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
 
@@ -160,7 +161,7 @@ func (m *member) send(e Send) {
 	size := len(encoded) + streamOverhead
 	kind := e.Message.Kind().String()
 	if rows, ok := e.Message.(*wire.Rows); ok {
-		m.rows += rowCount(rows.Blocks)
+		m.rows += rowset.Count(rows.Blocks)
 	}
 	for _, name := range e.To {
 		m.sent += size

@@ -28,7 +28,7 @@ type flush struct {
 	max      int
 	tags     []ring.Tag // still to be scanned
 	leaf     int
-	pending  []user
+	pending  []ring.User
 	toldAt   time.Duration
 	begunAt  time.Duration // when moves were last begun
 }
@@ -109,7 +109,7 @@ func (c *Core) scan(now time.Duration, f *flush) {
 		}
 		rows = c.dir.Leaf(f.tags[0], uint16(f.leaf), t, rows[:0])
 		for _, m := range rows {
-			if u := (user{f.tags[0], m.Hash}); c.flushable(f, u, m) {
+			if u := (ring.User{Tag: f.tags[0], Hash: m.Hash}); c.flushable(f, u, m) {
 				f.pending = append(f.pending, u)
 				f.progress.Total++
 			}
@@ -121,10 +121,10 @@ func (c *Core) scan(now time.Duration, f *flush) {
 }
 
 // flushable reports whether a mapping is the flush's to move.
-func (c *Core) flushable(f *flush, u user, m directory.Mapping) bool {
+func (c *Core) flushable(f *flush, u ring.User, m directory.Mapping) bool {
 	return m.Backend.IsValid() && !m.Moving &&
 		(!f.progress.Backend.IsValid() || m.Backend == f.progress.Backend) &&
-		c.target(u.tag, u.hash) != m.Backend
+		c.target(u.Tag, u.Hash) != m.Backend
 }
 
 // pumpFlushes starts moves as others end.
@@ -142,13 +142,13 @@ func (c *Core) pumpFlushes(now time.Duration) {
 		for begin && f.progress.Moving < uint64(f.max) && len(f.pending) > 0 {
 			u := f.pending[0]
 			f.pending = f.pending[1:]
-			m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+			m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
 			if status != directory.Live || !c.flushable(f, u, m) {
 				f.progress.Moved++ // somebody did it already, or the user is gone
 				continue
 			}
 			f.progress.Moving++
-			c.startMove(now, &move{user: u, flush: f}, c.target(u.tag, u.hash))
+			c.startMove(now, &move{user: u, flush: f}, c.target(u.Tag, u.Hash))
 		}
 		if len(f.pending) == 0 && !f.progress.Scanning && f.progress.Moving == 0 {
 			f.progress.Done, f.progress.Ended = true, c.clock.at(now)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
 
@@ -68,8 +69,7 @@ func (e *earlyDeltas) add(now time.Duration, id deltaID, d *wire.Delta) bool {
 	if e.ids[id] {
 		return true
 	}
-	size := bytesPerMessage + bytesPerLogRow*rowCount(d.Blocks) +
-		bytesPerTableRow*(len(d.Change.Backends)+len(d.Change.Directors))
+	size := bytesPerMessage + rowset.Bytes(d.Blocks) + rowset.ChangeBytes(d.Change)
 	if len(e.list) >= maxEarly || e.bytes+size > maxEarlyBytes {
 		return false
 	}

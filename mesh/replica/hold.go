@@ -7,14 +7,16 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // heldBatch is what we did for a Hold of a peer, kept a while in case the Hold comes again.
 type heldBatch struct {
 	at     time.Duration
 	beaten []wire.Block
-	kicks  map[user]*wire.KickCount // nil: under way
+	kicks  map[ring.User]*wire.KickCount // nil: under way
 }
 
 // gotHold holds users that a peer moves, confirms, and kicks.
@@ -22,15 +24,15 @@ func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
 	r := report{p.life(), m.ID}
 	h := c.moves.answered[r]
 	if h == nil {
-		h = &heldBatch{at: now, kicks: make(map[user]*wire.KickCount)}
+		h = &heldBatch{at: now, kicks: make(map[ring.User]*wire.KickCount)}
 		c.moves.answered[r] = h
 	}
-	beaten := newRowSet()
-	seen := make(map[user]bool)
-	c.mergeRows(now, m.Blocks, func(u user, in directory.Mapping, out directory.Merged) {
+	beaten := rowset.New()
+	seen := make(map[ring.User]bool)
+	c.mergeRows(now, m.Blocks, func(u ring.User, in directory.Mapping, out directory.Merged) {
 		seen[u] = true
 		if !sameMove(in, out.Mapping) {
-			beaten.add(u.tag, out.Mapping)
+			beaten.Add(u.Tag, out.Mapping)
 			return
 		}
 		c.runBy(u, r.by)
@@ -38,17 +40,17 @@ func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
 	})
 	for _, b := range m.Blocks {
 		for row := range b.All() {
-			if u := (user{b.Tag, row.Hash}); !seen[u] { // dead here: forgotten meanwhile
-				c.kicks.note(r, wire.KickCount{Tag: u.tag, Hash: u.hash})
+			if u := (ring.User{Tag: b.Tag, Hash: row.Hash}); !seen[u] { // dead here: forgotten meanwhile
+				c.kicks.note(r, wire.KickCount{Tag: u.Tag, Hash: u.Hash})
 			}
 		}
 	}
-	h.beaten = beaten.blocks()
+	h.beaten = beaten.Blocks()
 	c.send(p, &wire.Held{ID: m.ID, Beaten: h.beaten})
 }
 
 // kickHeld ends a held user's sessions elsewhere, once, and queues the report.
-func (c *Core) kickHeld(r report, h *heldBatch, u user) {
+func (c *Core) kickHeld(r report, h *heldBatch, u ring.User) {
 	if result, begun := h.kicks[u]; begun {
 		if result != nil {
 			c.kicks.note(r, *result)
@@ -61,7 +63,7 @@ func (c *Core) kickHeld(r report, h *heldBatch, u user) {
 		c.kicks.note(r, result)
 	}
 	if _, held := c.held[u]; !held { // released already: the Hold came late
-		done(wire.KickCount{Tag: u.tag, Hash: u.hash})
+		done(wire.KickCount{Tag: u.Tag, Hash: u.Hash})
 		return
 	}
 	c.kickMoving(u, done)
@@ -79,7 +81,7 @@ func (ms *moves) repeat(c *Core, now time.Duration, p *peer) {
 	for _, r := range again {
 		h := ms.answered[r]
 		c.send(p, &wire.Held{ID: r.id, Beaten: h.beaten})
-		for _, u := range slices.SortedFunc(maps.Keys(h.kicks), compareUsers) {
+		for _, u := range slices.SortedFunc(maps.Keys(h.kicks), ring.CompareUsers) {
 			if result := h.kicks[u]; result != nil {
 				c.kicks.note(r, *result)
 			}

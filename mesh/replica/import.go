@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/ring"
 )
 
@@ -28,16 +29,16 @@ func (Import) operation() {}
 
 func (c *Core) doImport(now time.Duration, o *operationState, op Import) {
 	t := c.clock.at(now)
-	rows := newRowSet()
+	rows := rowset.New()
 	for _, in := range op.Mappings {
 		if m, ok := c.importedRow(t, in); ok {
-			rows.add(in.Tag, m)
+			rows.Add(in.Tag, m)
 		}
 	}
-	c.mergeRows(now, rows.blocks(), func(u user, in directory.Mapping, out directory.Merged) {
+	c.mergeRows(now, rows.Blocks(), func(u ring.User, in directory.Mapping, out directory.Merged) {
 		o.outcome.Count++
 		if out.Changed {
-			c.outbox.push(u.tag, out.Mapping)
+			c.outbox.Push(u.Tag, out.Mapping)
 		}
 	})
 	c.flushOutbox(now)

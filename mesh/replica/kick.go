@@ -1,11 +1,11 @@
 package replica
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
 
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -89,7 +89,7 @@ func (k *kicks) note(r report, count wire.KickCount) {
 func (k *kicks) report(c *Core) {
 	for _, r := range k.order {
 		if p := c.inLife(r.by); p != nil {
-			for counts := range slices.Chunk(k.reports[r], rowsPerMessage) {
+			for counts := range slices.Chunk(k.reports[r], rowset.MaxRows) {
 				c.send(p, &wire.Kicked{ID: r.id, Kicks: counts})
 			}
 		}
@@ -108,8 +108,4 @@ func (k *kicks) forPeer(c *Core, now time.Duration, p *peer, m *wire.KickUser) {
 			})
 		}
 	})
-}
-
-func compareUsers(a, b user) int {
-	return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.hash, b.hash))
 }

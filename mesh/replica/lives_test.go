@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // backendsBut are the backends but some.
@@ -138,7 +139,7 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 	w.run(time.Second)
 	d1.begin(Move{Hash: h, Backend: others[0]})
 	w.run(6 * time.Second)
-	m := d1.core.moves.byUser[user{hash: h}]
+	m := d1.core.moves.byUser[ring.User{Hash: h}]
 	d3Has := func() bool { return m.batch.held["d3"] && m.reported["d3"] }
 	if !d3Has() {
 		t.Fatal("d3 has not confirmed and reported; the test shows nothing")

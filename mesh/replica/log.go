@@ -1,22 +1,19 @@
 package replica
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
 
 const (
-	historyFor       = 30 * time.Second
-	replayToNew      = 2 * time.Second
-	historyBytes     = 64 << 20
-	rowsPerMessage   = 8192 // about 100 KB
-	entryOverhead    = 96   // bytes of a history entry beside its rows, about
-	bytesPerLogRow   = 16   // of a packed row, about
-	bytesPerTableRow = 256
+	historyFor    = 30 * time.Second
+	replayToNew   = 2 * time.Second
+	historyBytes  = 64 << 20
+	entryOverhead = 96 // bytes of a history entry beside its rows, about
 )
 
 // history is this director's log as far as it is kept for replay.
@@ -142,37 +139,21 @@ func logSize(m wire.Message) int {
 	size := entryOverhead
 	switch m := m.(type) {
 	case *wire.Rows:
-		size += bytesPerLogRow * rowCount(m.Blocks)
+		size += rowset.Bytes(m.Blocks)
 	case *wire.Hold:
-		size += bytesPerLogRow * rowCount(m.Blocks)
+		size += rowset.Bytes(m.Blocks)
 	case *wire.Table:
-		size += bytesPerTableRow * (len(m.Change.Backends) + len(m.Change.Directors))
+		size += rowset.ChangeBytes(m.Change)
 	case *wire.Unknown:
 		size += len(m.Fields)
 	}
 	return size
 }
 
-func rowCount(blocks []wire.Block) int {
-	n := 0
-	for _, b := range blocks {
-		n += b.Len()
-	}
-	return n
-}
-
 // flushOutbox writes the collected rows into the log.
 func (c *Core) flushOutbox(now time.Duration) {
-	for tag, rows := range c.outbox.take() {
-		for len(rows) > 0 {
-			n := min(len(rows), rowsPerMessage)
-			slices.SortStableFunc(rows[:n], func(a, b directory.Mapping) int { return cmp.Compare(a.Hash, b.Hash) }) // for a shorter message
-			c.write(now, &wire.Rows{
-				Stamp:  c.hlc.Next(c.clock.at(now)),
-				Blocks: []wire.Block{wire.Pack(tag, rows[:n])},
-			})
-			rows = rows[n:]
-		}
+	for block := range c.outbox.Take() {
+		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: []wire.Block{block}})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -117,17 +118,17 @@ func TestReplay(t *testing.T) {
 func TestRowsAreWrittenInParts(t *testing.T) {
 	w := started(t, 1)
 	c := w.directors[0].core
-	const many = 2*rowsPerMessage + 1
+	const many = 2*rowset.MaxRows + 1
 	for i := range many {
-		c.outbox.push("b", directory.Mapping{Hash: ring.UserHash(many - i), Generation: 1})
+		c.outbox.Push("b", directory.Mapping{Hash: ring.UserHash(many - i), Generation: 1})
 	}
-	c.outbox.push("a", directory.Mapping{Hash: 7, Generation: 1})
+	c.outbox.Push("a", directory.Mapping{Hash: 7, Generation: 1})
 	c.log = history{}
 	c.flushOutbox(w.now)
 	var got []int
 	for _, e := range c.log.entries {
 		rows := e.msg.(*wire.Rows)
-		got = append(got, rowCount(rows.Blocks))
+		got = append(got, rowset.Count(rows.Blocks))
 		last := ring.UserHash(0)
 		for m := range rows.Blocks[0].All() {
 			if m.Hash <= last {
@@ -136,7 +137,7 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 			last = m.Hash
 		}
 	}
-	if diff := cmp.Diff([]int{1, rowsPerMessage, rowsPerMessage, 1}, got); diff != "" {
+	if diff := cmp.Diff([]int{1, rowset.MaxRows, rowset.MaxRows, 1}, got); diff != "" {
 		t.Errorf("rows in each message (-want +got):\n%s", diff)
 	}
 	if tag := c.log.entries[0].msg.(*wire.Rows).Blocks[0].Tag; tag != "a" {
@@ -145,34 +146,6 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 	c.flushOutbox(w.now)
 	if len(c.log.entries) != 4 {
 		t.Error("the rows are written again")
-	}
-}
-
-// A set of rows is packed in the order of tags and hashes, in blocks of bounded size.
-func TestRowSet(t *testing.T) {
-	s := newRowSet()
-	for i := range rowsPerMessage + 1 {
-		s.add("b", directory.Mapping{Hash: 1<<31 - ring.UserHash(i), Generation: 1})
-	}
-	s.add("a", directory.Mapping{Hash: 9, Generation: 1})
-	s.add("a", directory.Mapping{Hash: 3, Generation: 1})
-	type part struct {
-		tag         ring.Tag
-		rows        int
-		first, last ring.UserHash
-	}
-	var got []part
-	for _, b := range s.blocks() {
-		rows := b.Append(nil)
-		got = append(got, part{b.Tag, len(rows), rows[0].Hash, rows[len(rows)-1].Hash})
-	}
-	want := []part{
-		{"a", 2, 3, 9},
-		{"b", rowsPerMessage, 1<<31 - rowsPerMessage, 1<<31 - 1},
-		{"b", 1, 1 << 31, 1 << 31},
-	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(part{})); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *Core) TryLookup(now time.Duration, tag ring.Tag, h ring.UserHash) (neti
 	if c.overslept(now) {
 		return netip.Addr{}, false
 	}
-	backend, v := c.decide(now, user{tag, h})
+	backend, v := c.decide(now, ring.User{Tag: tag, Hash: h})
 	return backend, v == answered
 }
 
@@ -65,7 +65,7 @@ func (c *Core) TryLookups(now time.Duration, batch []ring.Lookup) {
 		}
 		for i := range ahead {
 			l := &ahead[i]
-			l.Backend, _ = c.decide(now, user{l.Tag, l.Hash})
+			l.Backend, _ = c.decide(now, ring.User{Tag: l.Tag, Hash: l.Hash})
 		}
 	}
 }
@@ -91,13 +91,13 @@ func (c *Core) overslept(now time.Duration) bool {
 
 // decide is a user's life as far as one lookup goes: answer and record, or give the zero Addr and
 // say why not yet.
-func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
+func (c *Core) decide(now time.Duration, u ring.User) (netip.Addr, verdict) {
 	v := c.view.Load()
 	if !v.synced {
 		return netip.Addr{}, notSynced
 	}
 	t := c.clock.at(now)
-	m, status := c.dir.Find(u.tag, u.hash, t)
+	m, status := c.dir.Find(u.Tag, u.Hash, t)
 	if status != directory.Live || !m.Backend.IsValid() {
 		if status == directory.Live && m.Moving && !c.cfg.Guards.NoHold {
 			return netip.Addr{}, beingMoved
@@ -121,17 +121,17 @@ func (c *Core) decide(now time.Duration, u user) (netip.Addr, verdict) {
 	} else if down && !c.cfg.Guards.NoDownExpiry {
 		return m.Backend, answered
 	}
-	recorded, ok := c.dir.Touch(u.tag, m, t)
+	recorded, ok := c.dir.Touch(u.Tag, m, t)
 	if !ok {
 		return netip.Addr{}, raced
 	}
-	c.outbox.push(u.tag, recorded)
+	c.outbox.Push(u.Tag, recorded)
 	return recorded.Backend, answered
 }
 
 // assign maps a user that has no mapping. The lock keeps the view from changing until the new row
 // is in the outbox.
-func (c *Core) assign(v *view, u user, t directory.Time) (netip.Addr, verdict) {
+func (c *Core) assign(v *view, u ring.User, t directory.Time) (netip.Addr, verdict) {
 	place, ok, agree := v.agreed(u)
 	if !agree {
 		return netip.Addr{}, ringChanging
@@ -144,16 +144,16 @@ func (c *Core) assign(v *view, u user, t directory.Time) (netip.Addr, verdict) {
 	if c.view.Load() != v {
 		return netip.Addr{}, raced
 	}
-	m, ok := c.dir.Assign(u.tag, u.hash, place, t)
+	m, ok := c.dir.Assign(u.Tag, u.Hash, place, t)
 	if !ok {
 		return netip.Addr{}, raced
 	}
-	c.outbox.push(u.tag, m)
+	c.outbox.Push(u.Tag, m)
 	return m.Backend, answered
 }
 
 // settle decides, looking again while lookups on other threads get in between.
-func (c *Core) settle(now time.Duration, u user) (netip.Addr, verdict) {
+func (c *Core) settle(now time.Duration, u ring.User) (netip.Addr, verdict) {
 	for range 8 {
 		if backend, v := c.decide(now, u); v != raced {
 			return backend, v

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -35,7 +36,7 @@ const (
 
 // move is one user on the way to another backend, at the director that moves it.
 type move struct {
-	user     user
+	user     ring.User
 	row      directory.Mapping // the moving row; it names the move
 	previous directory.Mapping // what it replaced
 	was      directory.Status
@@ -61,16 +62,16 @@ type holdBatch struct {
 	at    time.Duration
 	msg   *wire.Hold
 	order []*move
-	moves map[user]*move  // those of order that still run
-	held  map[string]bool // peers that confirmed
+	moves map[ring.User]*move // those of order that still run
+	held  map[string]bool     // peers that confirmed
 }
 
 // moves are those that this director runs, and what it needs to answer for those of others.
 type moves struct {
-	byUser     map[user]*move
+	byUser     map[ring.User]*move
 	batches    map[uint64]*holdBatch
 	starting   []*move       // to be announced in one message when the input ends
-	releasing  rowSet        // likewise
+	releasing  rowset.Set    // likewise
 	touched    []*move       // may go on
 	all        bool          // all may go on
 	advancedAt time.Duration // when all were last looked at because time passed
@@ -82,9 +83,9 @@ type moves struct {
 }
 
 func (ms *moves) init() {
-	ms.byUser = make(map[user]*move)
+	ms.byUser = make(map[ring.User]*move)
 	ms.batches = make(map[uint64]*holdBatch)
-	ms.releasing = newRowSet()
+	ms.releasing = rowset.New()
 	ms.answered = make(map[report]*heldBatch)
 }
 
@@ -97,7 +98,7 @@ func (c *Core) startMove(now time.Duration, m *move, backend netip.Addr) {
 
 // supersede writes the moving row, above everything known of the user, and queues its announcement.
 func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above uint16) {
-	row, previous, was := c.dir.Supersede(m.user.tag, m.user.hash, backend, true, c.clock.at(now), above)
+	row, previous, was := c.dir.Supersede(m.user.Tag, m.user.Hash, backend, true, c.clock.at(now), above)
 	if m.restarts == 0 || was == directory.Live && previous.Activity > m.previous.Activity {
 		m.previous, m.was = previous, was
 	}
@@ -150,8 +151,8 @@ func (ms *moves) send(c *Core, now time.Duration) {
 	if len(ms.releasing) == 0 {
 		return
 	}
-	blocks := ms.releasing.blocks()
-	ms.releasing = newRowSet()
+	blocks := ms.releasing.Blocks()
+	ms.releasing = rowset.New()
 	for b := range slices.Chunk(blocks, 1) {
 		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: b})
 	}
@@ -164,16 +165,16 @@ func (ms *moves) announce(c *Core, now time.Duration) {
 	for order := range slices.Chunk(starting, movesPerHold) {
 		b := &holdBatch{
 			id: c.newID(), at: now, order: order,
-			moves: make(map[user]*move), held: make(map[string]bool),
+			moves: make(map[ring.User]*move), held: make(map[string]bool),
 		}
-		rows := newRowSet()
+		rows := rowset.New()
 		for _, m := range b.order {
 			m.batch, b.moves[m.user] = b, m
-			rows.add(m.user.tag, m.row)
+			rows.Add(m.user.Tag, m.row)
 			ms.touch(m)
 		}
 		ms.batches[b.id] = b
-		b.msg = &wire.Hold{ID: b.id, Blocks: rows.blocks()}
+		b.msg = &wire.Hold{ID: b.id, Blocks: rows.Blocks()}
 		c.write(now, b.msg)
 		c.gossipRows(b.msg.Blocks)
 	}
@@ -198,7 +199,7 @@ func (ms *moves) touchAll(b *holdBatch) {
 
 // gossipRows hands a few rows to the gossip too, for directors to whom no stream is up.
 func (c *Core) gossipRows(blocks []wire.Block) {
-	if rowCount(blocks) <= gossipRows {
+	if rowset.Count(blocks) <= gossipRows {
 		c.gossip(directory.Change{Mesh: c.table.Mesh()}, blocks)
 	}
 }
@@ -209,7 +210,7 @@ func (ms *moves) sorted() []*move {
 	for _, m := range ms.byUser {
 		sorted = append(sorted, m)
 	}
-	slices.SortFunc(sorted, func(a, b *move) int { return compareUsers(a.user, b.user) })
+	slices.SortFunc(sorted, func(a, b *move) int { return ring.CompareUsers(a.user, b.user) })
 	return sorted
 }
 
@@ -218,7 +219,7 @@ func (c *Core) advance(now time.Duration, m *move) {
 	if c.moves.byUser[m.user] != m || m.batch == nil {
 		return
 	}
-	row, status := c.dir.Find(m.user.tag, m.user.hash, c.clock.at(now))
+	row, status := c.dir.Find(m.user.Tag, m.user.Hash, c.clock.at(now))
 	switch {
 	case status == directory.Live && m.phase == holding && m.beatenByMapping(row):
 		c.restartMove(now, m, row.Generation)
@@ -278,7 +279,7 @@ func (c *Core) startHook(now time.Duration, m *move) {
 			c.moves.touch(m)
 		}
 	}}
-	c.emit(RunHook{ID: id, Hash: m.user.hash, Tag: m.user.tag, Old: old, New: m.row.Backend, Cutoff: hookWithin - (now - m.started)})
+	c.emit(RunHook{ID: id, Hash: m.user.Hash, Tag: m.user.Tag, Old: old, New: m.row.Backend, Cutoff: hookWithin - (now - m.started)})
 }
 
 // HookDone takes the end of a RunHook effect.
@@ -301,13 +302,13 @@ func (c *Core) startDelay(now time.Duration, m *move) {
 }
 
 func (c *Core) release(now time.Duration, m *move) {
-	row, ok := c.dir.Release(m.user.tag, m.row)
+	row, ok := c.dir.Release(m.user.Tag, m.row)
 	if !ok {
 		c.finishMove(m, ErrTryAgain)
 		return
 	}
 	c.follow(now, m.user, row, before{})
-	c.moves.releasing.add(m.user.tag, row)
+	c.moves.releasing.Add(m.user.Tag, row)
 	c.finishMove(m, nil)
 }
 
@@ -371,7 +372,7 @@ func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
 	c.mergeRows(now, m.Beaten, nil)
 	for _, block := range m.Beaten {
 		for row := range block.All() {
-			mv := b.moves[user{block.Tag, row.Hash}]
+			mv := b.moves[ring.User{Tag: block.Tag, Hash: row.Hash}]
 			if mv == nil || !mv.beatenByMapping(row) {
 				continue
 			}
@@ -390,7 +391,7 @@ func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) 
 		return
 	}
 	for _, k := range m.Kicks {
-		if mv := b.moves[user{k.Tag, k.Hash}]; mv != nil {
+		if mv := b.moves[ring.User{Tag: k.Tag, Hash: k.Hash}]; mv != nil {
 			mv.report(p.name, kickResult(k))
 			ms.touch(mv)
 		}
@@ -421,7 +422,7 @@ func (ms *moves) restart(c *Core, now time.Duration) {
 	for _, m := range ms.starting {
 		m.batch, m.phase, m.touched = nil, holding, false
 		m.reported, m.unsure = map[string]bool{"": true}, true // our kick was for the row of before
-		if row, status := c.dir.Find(m.user.tag, m.user.hash, c.clock.at(now)); status == directory.Live {
+		if row, status := c.dir.Find(m.user.Tag, m.user.Hash, c.clock.at(now)); status == directory.Live {
 			m.row = row
 		}
 	}
@@ -477,6 +478,6 @@ func (c *Core) checkMoves(now time.Duration) {
 
 // target is where a user belongs by today's ring; the zero address if nowhere.
 func (c *Core) target(tag ring.Tag, h ring.UserHash) netip.Addr {
-	place, _ := c.view.Load().hashed(user{tag, h})
+	place, _ := c.view.Load().hashed(ring.User{Tag: tag, Hash: h})
 	return place
 }

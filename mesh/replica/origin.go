@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // The originator is gone. When a director leaves or fails, the live one with the lowest name
@@ -22,7 +23,7 @@ const (
 )
 
 // runBy notes which director's life moves a user that is held here.
-func (c *Core) runBy(u user, by logID) {
+func (c *Core) runBy(u ring.User, by logID) {
 	if h, held := c.held[u]; held && h.by != by {
 		h.by = by
 		c.held[u] = h
@@ -33,7 +34,7 @@ func (c *Core) runBy(u user, by logID) {
 func (c *Core) runAllBy(blocks []wire.Block, by logID) {
 	for _, b := range blocks {
 		for m := range b.All() {
-			u := user{b.Tag, m.Hash}
+			u := ring.User{Tag: b.Tag, Hash: m.Hash}
 			if h, held := c.held[u]; held && h.by == (logID{}) && sameMove(h.mapping, m) {
 				c.runBy(u, by)
 			}
@@ -52,7 +53,7 @@ func (c *Core) goOn(now time.Duration) {
 	if !c.isLowest() || c.cfg.Guards.NoGoingOn {
 		return
 	}
-	var orphans []user
+	var orphans []ring.User
 	for u, h := range c.held {
 		if ms.byUser[u] == nil && c.isOrphan(now, h) {
 			orphans = append(orphans, u)
@@ -61,7 +62,7 @@ func (c *Core) goOn(now time.Duration) {
 	if len(orphans) == 0 {
 		return
 	}
-	slices.SortFunc(orphans, compareUsers)
+	slices.SortFunc(orphans, ring.CompareUsers)
 	for _, u := range orphans {
 		c.takeMove(u)
 	}
@@ -73,7 +74,7 @@ func (c *Core) goOn(now time.Duration) {
 // table, so the user was free. Nobody goes on with such a move.
 func (c *Core) endReplacedHolds(now time.Duration) {
 	for u, h := range c.held {
-		row, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
 		if status == directory.Live && !sameMove(row, h.mapping) {
 			delete(c.held, u)
 			c.waiters.recheck = true
@@ -107,7 +108,7 @@ func (c *Core) isLowest() bool {
 // takeMove makes the move of a director that is gone ours. Its time runs since we hold the
 // user, so that it ends before the others release the user by themselves. What its originator's
 // kicker did, or would have done, nobody knows.
-func (c *Core) takeMove(u user) {
+func (c *Core) takeMove(u ring.User) {
 	h := c.held[u]
 	m := &move{
 		user: u, row: h.mapping, previous: h.before.mapping, was: h.before.status, started: h.since,

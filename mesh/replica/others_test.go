@@ -25,8 +25,8 @@ func TestReplyToAPeer(t *testing.T) {
 		{"forgotten", directory.Mapping{}, true},
 		{"a removed backend", directory.Mapping{Backend: netip.MustParseAddr("192.0.2.99")}, true},
 	} {
-		u := user{hash: ring.UserHash(i + 1)}
-		test.row.Hash, test.row.Generation = u.hash, 1
+		u := ring.User{Hash: ring.UserHash(i + 1)}
+		test.row.Hash, test.row.Generation = u.Hash, 1
 		test.row.Activity, test.row.Stamp = now.Tick(), now.Tick()
 		d1.dir.Merge("", []directory.Mapping{test.row}, now, nil)
 		d1.core.Take()
@@ -61,7 +61,7 @@ func TestKickForARowFromElsewhere(t *testing.T) {
 		if len(kicked) != 1 || kicked[0] != want {
 			t.Errorf("moving %v: kicked %+v, want %+v", moving, kicked, want)
 		}
-		if _, held := d1.core.held[user{hash: 7}]; held != moving {
+		if _, held := d1.core.held[ring.User{Hash: 7}]; held != moving {
 			t.Errorf("moving %v: held %v", moving, held)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // relayValid is how old the question may be when a relayed answer is given: a move could start and
@@ -33,17 +34,17 @@ func (c *Core) relay(now time.Duration, w *waiter) {
 	if len(synced) == 0 || c.selfRemoved() {
 		return
 	}
-	p := synced[(int(w.user.hash)+w.asked)%len(synced)]
+	p := synced[(int(w.user.Hash)+w.asked)%len(synced)]
 	w.asked++
 	w.relay, w.askedAt = c.newID(), now
 	c.waiters.relays[w.relay] = w
 	c.counters.Relayed++
-	c.send(p, &wire.LookupRequest{ID: w.relay, Tag: w.user.tag, Hash: w.user.hash})
+	c.send(p, &wire.LookupRequest{ID: w.relay, Tag: w.user.Tag, Hash: w.user.Hash})
 }
 
 // lookupRequest answers for a peer that is not synced.
 func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) {
-	u := user{m.Tag, m.Hash}
+	u := ring.User{Tag: m.Tag, Hash: m.Hash}
 	if !c.synced() {
 		c.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
 		return
@@ -57,13 +58,13 @@ func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) 
 
 // reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so
 // that the asker has it too.
-func (c *Core) reply(now time.Duration, p *peer, id uint64, u user) {
-	m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now))
+func (c *Core) reply(now time.Duration, p *peer, id uint64, u ring.User) {
+	m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() {
 		c.send(p, &wire.LookupReply{ID: id, Failed: true})
 		return
 	}
-	c.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.tag, []directory.Mapping{m})})
+	c.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.Tag, []directory.Mapping{m})})
 }
 
 // lookupReply gives a relayed answer on, if it is fresh and the user is not held here.
@@ -81,11 +82,11 @@ func (c *Core) lookupReply(now time.Duration, m *wire.LookupReply) {
 		return
 	}
 	for row := range m.Block.All() {
-		if row.Hash != w.user.hash || m.Block.Tag != w.user.tag || !row.Backend.IsValid() {
+		if row.Hash != w.user.Hash || m.Block.Tag != w.user.Tag || !row.Backend.IsValid() {
 			return
 		}
 		c.mergeRows(now, []wire.Block{m.Block}, nil)
-		stored, status := c.dir.Find(w.user.tag, w.user.hash, c.clock.at(now))
+		stored, status := c.dir.Find(w.user.Tag, w.user.Hash, c.clock.at(now))
 		if status != directory.Live || stored.Moving || stored.Backend != row.Backend {
 			return // we know better than the peer: of a move of which it has not heard, or a conflict that it loses
 		}

@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // holdFor is how long a director that hears of no release holds a user: longer than the
@@ -41,7 +43,7 @@ type moveKick struct {
 // mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold,
 // release. With each it reports every row and what became of it, and leaves the kicking to the
 // caller.
-func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u user, in directory.Mapping, out directory.Merged)) {
+func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u ring.User, in directory.Mapping, out directory.Merged)) {
 	t, latest := c.clock.at(now), c.latest(now).Tick()
 	buf := c.unpacked
 	c.unpacked = nil // while it is in use
@@ -50,12 +52,12 @@ func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u use
 		buf = rows
 		rows = c.dropRowsAhead(rows, latest)
 		dropped := c.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
-			u := user{b.Tag, in.Hash}
+			u := ring.User{Tag: b.Tag, Hash: in.Hash}
 			if out.Changed {
 				c.rowChanged(now, u, out, each == nil)
 			}
 			if h, held := c.held[u]; held && !in.Moving && c.cfg.Guards.NoReleaseCheck {
-				c.dir.Release(u.tag, h.mapping)
+				c.dir.Release(u.Tag, h.mapping)
 				delete(c.held, u)
 			}
 			if each != nil {
@@ -72,13 +74,13 @@ func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u use
 }
 
 // rowChanged follows one changed mapping.
-func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks bool) {
+func (c *Core) rowChanged(now time.Duration, u ring.User, out directory.Merged, kicks bool) {
 	wasLive := out.BeforeStatus == directory.Live
 	if wasLive && out.Before.Backend != out.Mapping.Backend {
 		if out.Before.Generation == out.Mapping.Generation {
 			c.counters.Conflicts++
 			c.logf(LogDebug, "conflicting mappings, one backend wins",
-				Field{"user_hash", uint32(u.hash)}, Field{"tag", string(u.tag)},
+				Field{"user_hash", uint32(u.Hash)}, Field{"tag", string(u.Tag)},
 				Field{"backend", out.Mapping.Backend.String()}, Field{"other", out.Before.Backend.String()})
 		}
 		kicks = kicks && out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange
@@ -90,21 +92,21 @@ func (c *Core) rowChanged(now time.Duration, u user, out directory.Merged, kicks
 	case kicks && out.Mapping.Moving:
 		c.kickMoving(u, nil)
 	case kicks:
-		c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: out.Mapping.Backend}, nil)
+		c.kicks.start(c, u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: out.Mapping.Backend}, nil)
 	}
 }
 
 // kickMoving ends the sessions of a held user that are not on its new backend, once for each move,
 // and reports to whoever asks.
-func (c *Core) kickMoving(u user, report func(wire.KickCount)) {
+func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
 	h := c.held[u]
 	if h.kick == nil {
 		k := &moveKick{}
 		h.kick = k
 		c.held[u] = h
-		c.kicks.start(c, u.tag, KickTarget{ByHash: true, Hash: u.hash, Keep: h.mapping.Backend}, func(r KickResult, _ string) {
+		c.kicks.start(c, u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}, func(r KickResult, _ string) {
 			k.result = &wire.KickCount{
-				Tag: u.tag, Hash: u.hash, Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
+				Tag: u.Tag, Hash: u.Hash, Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
 			}
 			for _, report := range k.reports {
 				report(*k.result)
@@ -122,7 +124,7 @@ func (c *Core) kickMoving(u user, report func(wire.KickCount)) {
 }
 
 // follow keeps the list of held users in step with a row.
-func (c *Core) follow(now time.Duration, u user, m directory.Mapping, was before) {
+func (c *Core) follow(now time.Duration, u ring.User, m directory.Mapping, was before) {
 	h, held := c.held[u]
 	switch {
 	case m.Moving && (!held || !sameMove(h.mapping, m)):
@@ -145,7 +147,7 @@ func (c *Core) releaseForgotten(now time.Duration) {
 			continue
 		}
 		c.counters.ForgottenHolds++
-		c.dir.Release(u.tag, h.mapping)
+		c.dir.Release(u.Tag, h.mapping)
 		delete(c.held, u)
 		c.waiters.recheck = true
 	}
@@ -153,13 +155,13 @@ func (c *Core) releaseForgotten(now time.Duration) {
 
 // movingRows are the rows of all held users, for a peer that is being admitted.
 func (c *Core) movingRows(now time.Duration) []wire.Block {
-	rows := newRowSet()
+	rows := rowset.New()
 	for u := range c.held {
-		if m, status := c.dir.Find(u.tag, u.hash, c.clock.at(now)); status == directory.Live && m.Moving {
-			rows.add(u.tag, m)
+		if m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now)); status == directory.Live && m.Moving {
+			rows.Add(u.Tag, m)
 		}
 	}
-	return rows.blocks()
+	return rows.Blocks()
 }
 
 // countDead counts what was dropped: rows that came after their backend's mappings had been

@@ -22,11 +22,11 @@ func (c *Core) Refresh(now time.Duration, tag ring.Tag, h ring.UserHash) {
 		return
 	}
 	if c.dir.Ends(m).Sub(t) <= directory.EndOfLife {
-		if place, _, agree := v.agreed(user{tag, h}); !agree || place != m.Backend {
+		if place, _, agree := v.agreed(ring.User{Tag: tag, Hash: h}); !agree || place != m.Backend {
 			return
 		}
 	}
 	if recorded, ok := c.dir.Touch(tag, m, t); ok {
-		c.outbox.push(tag, recorded)
+		c.outbox.Push(tag, recorded)
 	}
 }

@@ -162,11 +162,11 @@ func TestAssignLooksAgain(t *testing.T) {
 	if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if got, why := d1.core.assign(old, user{"", 5}, now); why != raced || got.IsValid() {
+	if got, why := d1.core.assign(old, ring.User{Tag: "", Hash: 5}, now); why != raced || got.IsValid() {
 		t.Errorf("by an old view: %v, %v", got, why)
 	}
 	at := d1.must(6) // meanwhile
-	if got, why := d1.core.assign(d1.core.view.Load(), user{"", 6}, now); why != raced || got.IsValid() {
+	if got, why := d1.core.assign(d1.core.view.Load(), ring.User{Tag: "", Hash: 6}, now); why != raced || got.IsValid() {
 		t.Errorf("a user on %v is assigned %v, %v", at, got, why)
 	}
 	if d1.live(6).Backend != at {

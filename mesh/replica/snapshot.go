@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
 
@@ -94,7 +95,7 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 		s.covers = m.Covers
 	}
 	s.next++
-	s.rows += uint64(rowCount(m.Blocks))
+	s.rows += uint64(rowset.Count(m.Blocks))
 	s.heardAt, c.chunkAt = now, now
 	c.mergeRows(now, m.Blocks, nil)
 	if !m.Last {

@@ -49,7 +49,7 @@ func TestJoinMeshWithEmptyTable(t *testing.T) {
 func (d *director) userAt(backend netip.Addr) ring.UserHash {
 	h := ring.UserHash(1)
 	for {
-		if place, _ := d.core.view.Load().hashed(user{hash: h}); place == backend {
+		if place, _ := d.core.view.Load().hashed(ring.User{Hash: h}); place == backend {
 			return h
 		}
 		h += 0x01234567

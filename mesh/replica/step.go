@@ -111,7 +111,7 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 		after, last = 0, math.MaxUint32
 	}
 	view := func() {
-		c.dir.Shift(after.Time().Tick(), last, by, c.outbox.push) // peers lack it, their log of us ends
+		c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push) // peers lack it, their log of us ends
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {
 			if s <= floor || !c.own.contains(s) && !c.cfg.Guards.MoveAllStamps {
@@ -125,7 +125,7 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 	}
 	c.changeView(view)
 	for u, h := range c.held {
-		if m, status := c.dir.Find(u.tag, u.hash, 0); status != directory.None && m.Moving {
+		if m, status := c.dir.Find(u.Tag, u.Hash, 0); status != directory.None && m.Moving {
 			h.mapping = m
 			c.held[u] = h
 		}

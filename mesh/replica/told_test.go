@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // sent returns the messages of a kind that a director has for another and that it has not sent yet.
@@ -155,7 +156,7 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d1.core.adoptions.add(user{hash: 7}, testBackend(1))
+		d1.core.adoptions.add(ring.User{Hash: 7}, testBackend(1))
 		d1.core.adopt(w.now)
 		if got := len(d1.core.moves.byUser); got != test.want {
 			t.Errorf("%s: %d moves, want %d", test.name, got, test.want)
@@ -163,7 +164,7 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 	}
 	w := started(t, 1)
 	d1 := w.directors[0]
-	d1.core.adoptions.add(user{tag: "other", hash: 7}, testBackend(1))
+	d1.core.adoptions.add(ring.User{Tag: "other", Hash: 7}, testBackend(1))
 	if d1.core.adopt(w.now); len(d1.core.moves.byUser) != 0 {
 		t.Error("a user is moved to a backend of another tag")
 	}

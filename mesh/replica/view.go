@@ -38,15 +38,15 @@ func (c *Core) changeView(change func()) {
 }
 
 // hashed is the user's place on today's ring.
-func (v *view) hashed(u user) (netip.Addr, bool) {
-	return v.rings[len(v.rings)-1].Lookup(u.tag, u.hash)
+func (v *view) hashed(u ring.User) (netip.Addr, bool) {
+	return v.rings[len(v.rings)-1].Lookup(u.Tag, u.Hash)
 }
 
 // agreed reports whether all kept rings give the user the same place.
-func (v *view) agreed(u user) (place netip.Addr, ok, agree bool) {
+func (v *view) agreed(u ring.User) (place netip.Addr, ok, agree bool) {
 	place, ok = v.hashed(u)
 	for _, r := range v.rings[:len(v.rings)-1] {
-		if other, _ := r.Lookup(u.tag, u.hash); other != place {
+		if other, _ := r.Lookup(u.Tag, u.Hash); other != place {
 			return place, ok, false
 		}
 	}

@@ -19,7 +19,7 @@ type waiters struct {
 }
 
 type waiter struct {
-	user  user
+	user  ring.User
 	since time.Duration
 	why   verdict
 	done  bool
@@ -41,7 +41,7 @@ func (w *waiters) init() {
 // Lookup answers at once, or later with an Answer effect of this id, within 30 s.
 func (c *Core) Lookup(now time.Duration, id uint64, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
 	defer c.enter(now)()
-	u := user{tag, h}
+	u := ring.User{Tag: tag, Hash: h}
 	backend, why := c.settle(now, u)
 	if why == answered {
 		return backend, true
