@@ -64,7 +64,7 @@ bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, 
 	$(GO) run -tags scale ./scripts/scale -users $(SCALE_USERS) $(SCALE)
 
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
-	DIRECTOR_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -timeout 12m $(E2E)
+	DIRECTORMESH_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -timeout 12m $(E2E)
 
 readme: build ## run the README's commands as they are written
 	scripts/check-readme

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // repository is what the documents of this repository may speak of.
@@ -134,5 +136,30 @@ func TestDocuments(t *testing.T) {
 	}
 	if len(r.documents) < 3 || len(r.tests) < 100 {
 		t.Errorf("%d documents and %d tests found", len(r.documents), len(r.tests))
+	}
+}
+
+var testVariable = regexp.MustCompile(`\bDIRECTORMESH_[A-Z]+\b`)
+
+// TestVariablesOfTests checks that mesh/meshtest/README.md has the environment variables that tests
+// and scripts read, and no others.
+func TestVariablesOfTests(t *testing.T) {
+	const page = "mesh/meshtest/README.md"
+	listed, read := make(map[string]bool), make(map[string]bool)
+	for path := range readRepository(t).files {
+		raw, err := os.ReadFile(filepath.Join("..", path))
+		if err != nil {
+			continue // a folder
+		}
+		for _, name := range testVariable.FindAllString(string(raw), -1) {
+			if path == page {
+				listed[name] = true
+			} else if !strings.HasSuffix(path, ".md") {
+				read[name] = true
+			}
+		}
+	}
+	if diff := cmp.Diff(read, listed); diff != "" {
+		t.Errorf("variables (-read +listed in %s):\n%s", page, diff)
 	}
 }

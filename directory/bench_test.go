@@ -17,15 +17,15 @@ import (
 )
 
 // benchMappings is how many mappings the benchmarks work on: a million, or
-// what DIRECTORY_BENCH_MAPPINGS says. Numbers worth comparing need ten million.
+// what DIRECTORMESH_MAPPINGS says. Numbers worth comparing need ten million.
 func benchMappings(b *testing.B) int {
-	text := os.Getenv("DIRECTORY_BENCH_MAPPINGS")
+	text := os.Getenv("DIRECTORMESH_MAPPINGS")
 	if text == "" {
 		return 1_000_000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		b.Fatalf("DIRECTORY_BENCH_MAPPINGS=%q: not a number of mappings", text)
+		b.Fatalf("DIRECTORMESH_MAPPINGS=%q: not a number of mappings", text)
 	}
 	return n
 }

@@ -18,15 +18,15 @@ import (
 )
 
 // benchUsers is how many users a benchmark's director knows: a million, or what
-// DIRECTORY_BENCH_MAPPINGS says.
+// DIRECTORMESH_MAPPINGS says.
 func benchUsers(b *testing.B) int {
-	text := os.Getenv("DIRECTORY_BENCH_MAPPINGS")
+	text := os.Getenv("DIRECTORMESH_MAPPINGS")
 	if text == "" {
 		return 1_000_000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		b.Fatalf("DIRECTORY_BENCH_MAPPINGS=%q: not a number of users", text)
+		b.Fatalf("DIRECTORMESH_MAPPINGS=%q: not a number of users", text)
 	}
 	return n
 }

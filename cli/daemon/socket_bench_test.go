@@ -22,17 +22,17 @@ import (
 func TestMain(m *testing.M) { os.Exit(doortest.Main(m, prepareAuthreply)) }
 
 // BenchmarkAuthreply is what pipelined lookups of known users cost at a door with a director behind
-// it. It knows a million of them, or as many as DIRECTORY_BENCH_MAPPINGS says; a run of more
+// it. It knows a million of them, or as many as DIRECTORMESH_MAPPINGS says; a run of more
 // lookups than that asks for new ones in the end.
 func BenchmarkAuthreply(b *testing.B) { doortest.Lookups(b, load.DoorAuthreply, 1, 200) }
 
 // prepareAuthreply starts a director that knows its users.
 func prepareAuthreply() (func(net.Listener) error, error) {
 	users := 1_000_000
-	if text := os.Getenv("DIRECTORY_BENCH_MAPPINGS"); text != "" {
+	if text := os.Getenv("DIRECTORMESH_MAPPINGS"); text != "" {
 		var err error
 		if users, err = strconv.Atoi(text); err != nil {
-			return nil, fmt.Errorf("DIRECTORY_BENCH_MAPPINGS=%q: not a number of users", text)
+			return nil, fmt.Errorf("DIRECTORMESH_MAPPINGS=%q: not a number of users", text)
 		}
 	}
 	cfg := mesh.Config{

@@ -13,16 +13,16 @@ import (
 	"directormesh/ring"
 )
 
-// benchMappings is the size of the benchmarks' directory: 1 M, or what DIRECTORY_BENCH_MAPPINGS
+// benchMappings is the size of the benchmarks' directory: 1 M, or what DIRECTORMESH_MAPPINGS
 // says.
 func benchMappings(b *testing.B) int {
-	text := os.Getenv("DIRECTORY_BENCH_MAPPINGS")
+	text := os.Getenv("DIRECTORMESH_MAPPINGS")
 	if text == "" {
 		return 1_000_000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		b.Fatalf("DIRECTORY_BENCH_MAPPINGS: %v", err)
+		b.Fatalf("DIRECTORMESH_MAPPINGS: %v", err)
 	}
 	return n
 }

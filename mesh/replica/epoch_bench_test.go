@@ -11,7 +11,7 @@ import (
 
 // BenchmarkEpoch is what an epoch of 10 s costs a director of two to which 60,000 users a second
 // log in, half of them with each director, chosen at random among as many as
-// DIRECTORY_BENCH_MAPPINGS says, 1 M if it does not. Their mappings begin as such logins leave them
+// DIRECTORMESH_MAPPINGS says, 1 M if it does not. Their mappings begin as such logins leave them
 // after hours, and users expire after 15 min; in larger directories many do all the time. Each turn
 // is an epoch of virtual time. Reports the milliseconds of CPU of a director: for digests and
 // sweeps together, which its core takes; for each of the two, as measured on the other director,

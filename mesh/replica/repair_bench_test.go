@@ -15,7 +15,7 @@ import (
 const mostMappings = 200_000_000
 
 // BenchmarkAntiEntropy is the background check in meshes of directors with as many mappings as
-// DIRECTORY_BENCH_MAPPINGS says, 1 M if it does not: equal ones, and such that the first lacks some
+// DIRECTORMESH_MAPPINGS says, 1 M if it does not: equal ones, and such that the first lacks some
 // rows. Each director exchanges states with another at random once a round, which is 15 s of
 // virtual time, or more in larger meshes. Reports the bytes of an exchange, both ways, and those
 // that a director sends in a round, beats not counted; what follows, until the first has all rows,
@@ -145,7 +145,7 @@ func (f *fleet) round() {
 	f.run(length)
 }
 
-// BenchmarkJoin is a director that joins another with as many mappings as DIRECTORY_BENCH_MAPPINGS
+// BenchmarkJoin is a director that joins another with as many mappings as DIRECTORMESH_MAPPINGS
 // says: the bytes that it receives for each user until it is synced.
 func BenchmarkJoin(b *testing.B) {
 	users := benchMappings(b)

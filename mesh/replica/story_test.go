@@ -8,30 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"directormesh/directory"
 	"directormesh/ring"
 )
-
-func TestJoin(t *testing.T) {
-	w := newWorld(t)
-	d1 := w.start("d1")
-	w.run(100 * time.Millisecond)
-	places := make(map[ring.UserHash]netip.Addr)
-	for h := ring.UserHash(1); h < 50000; h += 97 {
-		places[h*80021] = d1.must(h * 80021)
-	}
-	w.run(time.Minute / 2)
-	d2, d3 := w.start("d2"), w.start("d3")
-	w.until("all synced", 5*time.Second, w.allSynced)
-	for h, want := range places {
-		for _, d := range []*director{d2, d3} {
-			m, status := d.dir.Find("", h, d.core.MeshTime(w.now))
-			if status != directory.Live || m.Backend != want {
-				t.Fatalf("%s has %v %v for %v, want %v", d.name, status, m.Backend, h, want)
-			}
-		}
-	}
-}
 
 func TestColdStart(t *testing.T) {
 	w := newWorld(t)
@@ -105,41 +83,6 @@ func TestBarrierHoldsOnlyUsersWhosePlaceChanges(t *testing.T) {
 	}
 	if o := d1.done[id]; o.Err != nil || len(o.Outcome.FailedPeers) != 1 || o.Outcome.FailedPeers[0] != "d3" {
 		t.Errorf("update ended with %+v, want d3 named as failed", o)
-	}
-}
-
-func TestMove(t *testing.T) {
-	w := started(t, 3)
-	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
-	const h = 12345
-	old := d2.must(h)
-	w.run(time.Second)
-	to := testBackend(1)
-	if old == to {
-		to = testBackend(2)
-	}
-	if _, err := d1.do(Move{Hash: h, Backend: to}); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range w.directors {
-		if backend, id := d.ask(h); id == 0 {
-			t.Fatalf("%s answers %v while the user is held", d.name, backend)
-		}
-	}
-	if _, err := d3.do(Move{Hash: h, Backend: old}); !errors.Is(err, ErrTryAgain) {
-		t.Fatalf("a second move gives %v, want try again", err)
-	}
-	w.run(2100 * time.Millisecond)
-	for _, d := range w.directors {
-		if got := d.must(h); got != to {
-			t.Errorf("%s answers %v after the move, want %v", d.name, got, to)
-		}
-		if a := d.answers[d.lastID]; d != d3 && a.Backend != to {
-			t.Errorf("%s answered the held lookup with %+v, want %v", d.name, a, to)
-		}
-		if len(d.kicked) == 0 {
-			t.Errorf("%s did not kick", d.name)
-		}
 	}
 }
 

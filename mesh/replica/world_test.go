@@ -28,6 +28,7 @@ type world struct {
 	gossiped  []*wire.Delta                                 // all that was, in order
 	filter    func(to *director, m wire.Message) bool       // which messages get through; nil: all
 	lose      func(from, to *director, m wire.Message) bool // which do not; nil: none
+	seen      func(d *director, e Effect)                   // told of each effect; nil: nobody
 }
 
 type director struct {
@@ -114,7 +115,7 @@ func trueTime(now time.Duration) directory.Micros {
 func (d *director) crash() {
 	d.stopped = true
 	for _, other := range d.w.directors {
-		if other != d {
+		if other != d && !other.stopped {
 			other.core.OutClosed(d.w.now, d.name, nil)
 			other.core.InClosed(d.w.now, other.sessions[d.name], nil)
 		}
@@ -250,6 +251,9 @@ func (w *world) deliver() {
 func (d *director) carryOut() bool {
 	effects := d.core.Take()
 	for _, e := range effects {
+		if d.w.seen != nil {
+			d.w.seen(d, e)
+		}
 		switch e := e.(type) {
 		case Send:
 			for _, name := range e.To {

@@ -4,6 +4,6 @@
 // answer it computes by a naive implementation of its own (oracle.go).
 //
 // The tests carry the build tag e2e ("make e2e") and need Linux, where all of 127.0.0.0/8 is the
-// loopback. The program is DIRECTOR_BIN, or built first if that is not set. Everything is bounded
-// in time, and a test that fails prints the logs of its directors.
+// loopback. The program is DIRECTORMESH_BIN, or built first if that is not set. Everything is
+// bounded in time, and a test that fails prints the logs of its directors.
 package e2e

@@ -22,7 +22,7 @@ func run(m *testing.M) int {
 	for _, name := range []string{"DIRECTOR_ADDR", "DIRECTOR_JOIN", "DIRECTOR_MAIL_SERVERS"} {
 		os.Unsetenv(name)
 	}
-	if program = os.Getenv("DIRECTOR_BIN"); program != "" {
+	if program = os.Getenv("DIRECTORMESH_BIN"); program != "" {
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "director-e2e-bin")

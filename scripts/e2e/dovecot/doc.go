@@ -2,7 +2,7 @@
 // (dovecot-imapd, dovecot-pop3d, dovecot-lmtpd, dovecot-managesieved, dovecot-submissiond) as
 // proxies, as backends, as "doveadm director", and as a ring of its own directors beside ours;
 // Dovecot 2.4 as proxies, from Debian trixie in a directory that debootstrap makes (without it
-// those tests are skipped; DIRECTOR_E2E_TRIXIE names a directory that is there already); and
+// those tests are skipped; DIRECTORMESH_TRIXIE names a directory that is there already); and
 // systemd, as process 1 of namespaces of its own (skipped where that is not allowed). Nothing here
 // imitates Dovecot; only backends in trouble and a mail relay are stand-ins.
 //

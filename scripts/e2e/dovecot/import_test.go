@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// importUsers is how many users TestImport imports; DOVECOT_IMPORT_USERS sets another number.
+// importUsers is how many users TestImport imports; DIRECTORMESH_IMPORT sets another number.
 const importUsers = 1_000_000
 
 // logInAll logs many users in at one of Dovecot's directors, without waiting for one before the
@@ -96,7 +96,7 @@ func compareUsers(t *testing.T, want, got map[string]place) {
 // It keeps the machine busy, so it runs before the tests that run at the same time.
 func TestImport(t *testing.T) {
 	n := importUsers
-	if text := os.Getenv("DOVECOT_IMPORT_USERS"); text != "" {
+	if text := os.Getenv("DIRECTORMESH_IMPORT"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	defer func() { os.RemoveAll(made24) }() // nothing if it is ""
-	if program = os.Getenv("DIRECTOR_BIN"); program != "" {
+	if program = os.Getenv("DIRECTORMESH_BIN"); program != "" {
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "dv-bin-")

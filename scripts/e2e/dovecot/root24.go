@@ -20,13 +20,13 @@ const rootTime = 6 * time.Minute
 var made24 string
 
 // root24 is a directory with Debian trixie and its Dovecot 2.4, made once for all tests.
-// DIRECTOR_E2E_TRIXIE can name one that is there already.
+// DIRECTORMESH_TRIXIE can name one that is there already.
 var root24 = sync.OnceValues(func() (string, error) {
-	if dir := os.Getenv("DIRECTOR_E2E_TRIXIE"); dir != "" {
+	if dir := os.Getenv("DIRECTORMESH_TRIXIE"); dir != "" {
 		return dir, nil
 	}
 	if _, err := exec.LookPath("debootstrap"); err != nil {
-		return "", fmt.Errorf("%w; apt-get install debootstrap, or name a directory in DIRECTOR_E2E_TRIXIE", err)
+		return "", fmt.Errorf("%w; apt-get install debootstrap, or name a directory in DIRECTORMESH_TRIXIE", err)
 	}
 	dir, err := os.MkdirTemp("", "dv24-")
 	if err != nil {
