@@ -26,13 +26,17 @@ type view struct {
 type entry struct {
 	addr      netip.Addr
 	home      *shard // the tag under which the backend is present; nil if it is not
-	forgotten int64  // tick up to which its mappings are forgotten; -1 if none
+	forgotten int64  // tick up to which its mappings are forgotten; -1 if none, unlisted if the table has no row of it
 	mix       uint64 // the address's part in digests
 	users     *tally
 	// seen is when a sweep first saw the backend with this home and forgotten,
 	// as a Time; zero before that.
 	seen *atomic.Int64
 }
+
+// unlisted marks a backend that left the table with the mesh of which it was. Elsewhere in the mesh
+// that was joined nobody ever heard of it; so it must be here as if it had never been.
+const unlisted = math.MaxInt64
 
 // maxBackends is how many ids there are.
 const maxBackends = math.MaxUint16
@@ -59,9 +63,14 @@ func (v *view) id(s *shard, addr netip.Addr) (uint16, bool) {
 	return id, ok && v.entries[id].home == s
 }
 
+// listed says whether the table has a row of the backend, present or removed. "No backend" counts
+// as listed.
+func (v *view) listed(id uint16) bool { return v.entries[id].forgotten != unlisted }
+
 // SetBackends tells the directory which backends are in the table, present or
 // not, and up to when their mappings are forgotten. Mappings that this makes
-// dead stay stored until a sweep drops them.
+// dead stay stored until a sweep drops them. Those of a backend that rows does
+// not have any more count for nothing, not even for what they superseded.
 //
 // There is room for 65,535 backends that are present or have mappings; those
 // beyond it are taken as not present.
@@ -71,8 +80,8 @@ func (d *Directory) SetBackends(rows []BackendRow) {
 
 	old := d.view.Load()
 	next := old.clone()
-	for i := range next.entries {
-		next.entries[i].home = nil
+	for i := 1; i < len(next.entries); i++ {
+		next.entries[i].home, next.entries[i].forgotten = nil, unlisted
 	}
 	var fresh []entry
 	for _, r := range rows {

@@ -20,8 +20,8 @@ type Merged struct {
 // does not ask whether activity or stamp lie in the future: the caller refuses
 // rows from a director whose clock is off.
 //
-// Of the dropped rows those that are dead by the table only are stored all the
-// same, as dead rows: they keep out what they had superseded. Without them a
+// Of the dropped rows those that are dead by the table only, and of a backend
+// that has a row there, are stored all the same, as dead rows: they keep out what they had superseded. Without them a
 // user's former mapping would come back at whoever hears late, once the
 // backend that the user was moved to is removed.
 //
@@ -97,7 +97,8 @@ func (m *merger) merge(run []Mapping) {
 	at, insertAt := 0, 0
 	for index, in := range run {
 		id, known := v.ids[in.Backend]
-		if !in.valid() || int64(in.Activity) <= int64(m.due) || in.Backend.IsValid() && !known {
+		known = !in.Backend.IsValid() || known && v.listed(id)
+		if !in.valid() || int64(in.Activity) <= int64(m.due) || !known {
 			m.dropped++
 			continue
 		}
@@ -134,13 +135,15 @@ func (m *merger) merge(run []Mapping) {
 	}
 }
 
-// mergeRow merges incoming, which is not dead by time, into row at of l.
+// mergeRow merges incoming, which is not dead by time, into row at of l. What lies there counts
+// for nothing if it is dead by time, or of a backend that the table has no row of.
 func (m *merger) mergeRow(l *held, at int, incoming row) Merged {
 	old, v := l.rows[at], l.view
 	in := incoming.mapping(v)
 	out := Merged{Mapping: in, Before: old.mapping(v), BeforeStatus: v.status(m.shard, old, m.due), Changed: true}
 	next := incoming
-	if int64(old.activity) > int64(m.due) {
+	counts := int64(old.activity) > int64(m.due) && v.listed(old.backend)
+	if counts {
 		if beats(out.Before, v.liveByTable(m.shard, old), in, v.liveByTable(m.shard, incoming)) {
 			next = old
 		}
@@ -152,7 +155,7 @@ func (m *merger) mergeRow(l *held, at int, incoming row) Merged {
 	case next == old:
 		out.Mapping, out.Changed = out.Before, false
 		return out
-	case next == refreshed && int64(old.activity) > int64(m.due):
+	case next == refreshed && counts:
 		l.touch(at, next.activity)
 	default:
 		l.replace(at, next)

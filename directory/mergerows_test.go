@@ -237,7 +237,7 @@ func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 	successor := Mapping{Hash: 5, Backend: b2, Generation: 2, Activity: start.Tick(), Stamp: start.Tick() + 1}
 	for name, order := range map[string][]Mapping{"in order": {former, successor}, "the other way": {successor, former}} {
 		d := newDirectory()
-		d.SetBackends([]BackendRow{presentRow(b1, "", 0)}) // b2 is removed
+		d.SetBackends([]BackendRow{presentRow(b1, "", 0), {Addr: b2}}) // b2 is removed
 		for _, m := range order {
 			d.Merge("", []Mapping{m}, start, nil)
 		}
@@ -250,6 +250,41 @@ func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 		if m, ok := d.Assign("", 5, b1, start); !ok || m.Generation != 3 {
 			t.Errorf("%s: assigned %+v, %v; want generation 3", name, m, ok)
 		}
+	}
+}
+
+// A director that joins a mesh gives up the backends of its own that the mesh does not have. Its rows
+// of those count for nothing from then on, neither for their generation nor for their activity: the
+// members, which never knew the backends, dropped them.
+func TestRowsOfABackendThatLeftTheTable(t *testing.T) {
+	own := Mapping{Hash: 5, Backend: b2, Generation: 3, Activity: start.Tick() + 2, Stamp: start.Tick()}
+	theirs := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
+	for _, test := range []struct {
+		name   string
+		others []BackendRow // beside b1
+		want   Mapping
+		status Status
+	}{
+		{"left the table", nil, theirs, Live},
+		{"removed", []BackendRow{{Addr: b2}}, own, Dead},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := New(modelExpire)
+			d.SetBackends([]BackendRow{presentRow(b2, "", 0)})
+			d.Merge("", []Mapping{own}, start, nil)
+			d.SetBackends(append(test.others, presentRow(b1, "", 0)))
+			for _, rows := range [][]Mapping{{theirs}, {own}} {
+				d.Merge("", rows, start, nil)
+				if got, status := d.Find("", 5, start); got != test.want || status != test.status {
+					t.Errorf("after %v: found %+v, %v; want %+v, %v", rows, got, status, test.want, test.status)
+				}
+			}
+			d.SetBackends([]BackendRow{presentRow(b1, "", 0), presentRow(b2, "", 0)})
+			d.Merge("", []Mapping{own}, start, nil)
+			if got, status := d.Find("", 5, start); got != own || status != Live {
+				t.Errorf("found %+v, %v once the backend is in the table again", got, status)
+			}
+		})
 	}
 }
 
@@ -357,7 +392,7 @@ func TestMergeTellsOfWhatTheDeadEnd(t *testing.T) {
 		{"that does not win over one that lives", row(b1, 2, false), row(b2, 1, false), false},
 	} {
 		d := newDirectory()
-		d.SetBackends([]BackendRow{presentRow(b1, "", 0)}) // b2 is removed
+		d.SetBackends([]BackendRow{presentRow(b1, "", 0), {Addr: b2}}) // b2 is removed
 		d.Merge("", []Mapping{test.before}, start, nil)
 		told := false
 		d.Merge("", []Mapping{test.now}, start, func(Mapping, Merged) { told = true })

@@ -22,6 +22,7 @@ type modelBackend struct {
 	present   bool
 	tag       ring.Tag
 	forgotten Stamp
+	unlisted  bool // the table has no row of it any more
 	seenAt    Time // first sweep that met a dead mapping since the last change; 0 before
 }
 
@@ -40,13 +41,15 @@ const (
 func (m *model) setBackends(rows []BackendRow) {
 	next := map[netip.Addr]modelBackend{}
 	for addr, b := range m.backends {
-		next[addr] = modelBackend{forgotten: b.forgotten}
+		next[addr] = modelBackend{forgotten: b.forgotten, unlisted: true}
 	}
 	for _, r := range rows {
-		next[r.Addr] = modelBackend{present: true, tag: r.Presence.Value.Tag, forgotten: r.Forgotten}
+		next[r.Addr] = modelBackend{present: r.present(), tag: r.Presence.Value.Tag, forgotten: r.Forgotten}
 	}
 	for addr, b := range next {
-		if was := m.backends[addr]; was.present == b.present && was.tag == b.tag && was.forgotten == b.forgotten {
+		was := m.backends[addr]
+		b.seenAt = was.seenAt
+		if was == b {
 			next[addr] = was
 		}
 	}
@@ -140,17 +143,22 @@ func (m *model) beats(tag ring.Tag, a, b Mapping) bool {
 	}
 }
 
+func (m *model) listed(backend netip.Addr) bool {
+	b, known := m.backends[backend]
+	return !backend.IsValid() || known && !b.unlisted
+}
+
 func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped bool) {
 	if in.Generation == 0 || in.Generation > MaxGeneration || now >= in.Activity.Time().Add(modelLife) {
 		return Merged{}, true
 	}
 	dead := m.deadByTable(tag, in)
-	if _, known := m.backends[in.Backend]; dead && !known {
+	if dead && !m.listed(in.Backend) {
 		return Merged{}, true
 	}
 	out.Before, out.BeforeStatus = m.find(tag, in.Hash, now)
 	out.Mapping = in
-	if out.BeforeStatus != None && now < out.Before.Activity.Time().Add(modelLife) {
+	if out.BeforeStatus != None && now < out.Before.Activity.Time().Add(modelLife) && m.listed(out.Before.Backend) {
 		if m.beats(tag, out.Before, in) {
 			out.Mapping = out.Before
 		}
@@ -221,7 +229,9 @@ func drawBackends(t *rapid.T, now Time) []BackendRow {
 	for _, addr := range testBackends {
 		if rapid.IntRange(0, 4).Draw(t, "absent if 0") > 0 {
 			forgotten := rapid.SampledFrom([]Stamp{0, 0, 0, StampAt(now.Add(-5 * time.Minute)), StampAt(now)})
-			rows = append(rows, presentRow(addr, drawTag(t), forgotten.Draw(t, "forgotten")))
+			row := presentRow(addr, drawTag(t), forgotten.Draw(t, "forgotten"))
+			row.Presence.Value.Present = rapid.IntRange(0, 4).Draw(t, "removed if 0") > 0
+			rows = append(rows, row)
 		}
 	}
 	return rows
