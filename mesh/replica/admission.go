@@ -25,8 +25,9 @@ type admission struct {
 	holds        *holdings                // nil: nothing that the members could lack
 	clockOff     bool
 	leaving      bool
-	removed      bool   // by `ring remove`
-	refused      string // what a peer said when it refused us
+	removed      bool          // by `ring remove`
+	refused      string        // what a peer said when it refused us
+	refusedAt    time.Duration // when one that is no stranger last did, 0: never
 }
 
 // holdings are rows that this director holds although no log of the mesh that it joins has them.

@@ -88,6 +88,9 @@ func (c *Core) bootstrapAlone(now time.Duration) {
 		return
 	}
 	waited := now - c.start
+	if a.refusedAt != 0 && now-a.refusedAt <= failAfter && waited < refusalWait {
+		return
+	}
 	if !a.contact && waited >= startWait || a.contact && waited >= contactLost && c.nobodyInSight(now) {
 		a.alone = true
 		c.counters.ServedAlone++
@@ -153,6 +156,11 @@ func (c *Core) someoneNear(now time.Duration) bool {
 	}
 	return false
 }
+
+// refusalWait is for how long after its start a director that is refused hopes to be taken. There is
+// a mesh, and what speaks against it may pass: a new name at the address of a host that died without
+// a word is refused until that one is given up, after failAfter.
+const refusalWait = 2 * failAfter
 
 const (
 	coldWait       = 500 * time.Millisecond // for peers that start at the same moment to show up

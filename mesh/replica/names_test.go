@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -72,6 +73,46 @@ func TestRenamedDirector(t *testing.T) {
 				t.Errorf("ring status still says %q of the renamed one", self.Reason)
 			}
 		})
+	}
+}
+
+// A host that dies without a word and starts again under another name is refused until its former
+// name is given up. It waits for that instead of serving beside the mesh that refuses it.
+func TestRenamedAfterASilentDeath(t *testing.T) {
+	w := started(t, 3)
+	d1, old := w.directors[0], w.directors[2]
+	old.stopped = true
+	w.run(time.Second)
+	renamed := w.start("renamed", at(old.core.cfg.Addr))
+	for _, d := range w.directors[:2] { // whose memberlists still have d3 at that address
+		w.cut[[2]string{d.name, "renamed"}] = true
+	}
+	w.run(startWait + time.Second)
+	w.heal()
+	w.until("renamed synced", failAfter, func() bool { return renamed.core.synced() })
+	if got, want := renamed.core.table.Mesh(), d1.core.table.Mesh(); got != want {
+		t.Errorf("renamed is in mesh %v, want that of the others, %v", got, want)
+	}
+	if n := renamed.logged("no peer answers, serving alone; trying on"); n > 0 {
+		t.Errorf("renamed served alone %d times", n)
+	}
+}
+
+// A director that is refused for longer than a former name lives serves alone, like one that nobody
+// answers.
+func TestRefusedForGood(t *testing.T) {
+	w := newWorld(t)
+	d1 := w.start("d1", func(c *Config) { c.Founder = false })
+	for end := w.now + refusalWait; w.now < end; {
+		d1.core.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d2"}, Reason: "the address is taken"})
+		if d1.core.synced() {
+			t.Fatalf("answers by itself after %v although it may still be taken", w.now)
+		}
+		w.run(500 * time.Millisecond)
+	}
+	w.run(time.Second)
+	if self := d1.core.Self(w.now); !self.Synced || !self.Alone {
+		t.Errorf("does not serve alone: %+v", self)
 	}
 }
 

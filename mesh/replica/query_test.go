@@ -94,7 +94,7 @@ func TestOwnState(t *testing.T) {
 	if p := d1.peer("d1"); p.State != Handshaking || p.Reason != "refused by a peer: mesh name differs" || !p.Self || !p.Reachable {
 		t.Errorf("refused it shows itself as %+v", p)
 	}
-	w.run(startWait)
+	w.run(failAfter + time.Second)
 	self := d1.core.Self(w.now)
 	if !self.Synced || !self.Alone || self.Reason == "" {
 		t.Errorf("alone: %+v", self)

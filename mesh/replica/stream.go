@@ -220,6 +220,8 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 	c.admission.refused = r.Reason
 	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
 		c.noteStranger(now, c.peers[r.From.Name], r.Stranger)
+	} else {
+		c.admission.refusedAt = now
 	}
 	c.heardOfRemoval(now, r.Change)
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name}, Field{"addr", r.From.Addr.String()}, Field{"why", r.Reason})

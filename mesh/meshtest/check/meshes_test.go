@@ -93,6 +93,19 @@ func TestMeshes(t *testing.T) {
 			s.add(Admin{At(calm + sec(1)), 101, "d1", Op{Kind: OpDown, Backend: b1}})
 			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: held})
 		}, "", ""},
+		{"adding what the mesh has removed, and the other has not", func(s *story) {
+			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+			s.silent["d3"] = true
+			s.split("d3", 0, calm+sec(10))
+			s.add(Synced{At(sec(3)), "d3", true, "", 3})
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpRemove, Backend: b1})
+			held := map[string]Table{
+				"d1": with(b1, Row{}),
+				"d3": with(b1, Row{Present: true, VHosts: 10}),
+			}
+			s.add(Admin{At(calm + sec(2)), 100, "d3", Op{Kind: OpAdd, Backend: b1, VHosts: -1}})
+			s.add(Done{At: At(calm + sec(2.1)), ID: 100, Tables: held})
+		}, "", ""},
 		{"what a stray answered comes to the mesh when that has admitted it", func(s *story) {
 			s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}
 			s.silent["d3"] = true

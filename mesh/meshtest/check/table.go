@@ -96,7 +96,7 @@ func (t *table) order(now time.Duration, o *operation) {
 	case OpAdd:
 		b := t.backend(o.op.Backend)
 		was := b.possible(regPresent, now, now, everyone)
-		fresh := !slices.Contains(was, 1)
+		fresh := !slices.Contains(was, 1) && !o.stranger // one mesh does not hear of removals in another
 		known := len(was) == 1 && was[0] == 1
 		if len(b.writes[regPresent]) == 0 {
 			b.tag = o.op.Tag
