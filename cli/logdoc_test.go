@@ -64,6 +64,32 @@ func logLine(n ast.Node) string {
 	return ""
 }
 
+// noteMemberlist notes the texts of memberlist's lines: the constants, and those that stand in the
+// table with a level of which the guide speaks.
+func noteMemberlist(lines map[string]string, path string, spec *ast.ValueSpec) {
+	for _, value := range spec.Values {
+		if text := constantText(value); text != "" {
+			lines[text] = path
+		}
+		table, ok := value.(*ast.CompositeLit)
+		if !ok {
+			continue
+		}
+		for _, row := range table.Elts {
+			cells := make(map[string]ast.Expr)
+			for _, cell := range row.(*ast.CompositeLit).Elts {
+				pair := cell.(*ast.KeyValueExpr)
+				cells[pair.Key.(*ast.Ident).Name] = pair.Value
+			}
+			level := cells["level"].(*ast.SelectorExpr).Sel.Name
+			text := constantText(cells["text"])
+			if text != "" && (level == "WarnLevel" || level == "ErrorLevel") {
+				lines[text] = path
+			}
+		}
+	}
+}
+
 // logLines are the texts of all log lines of level warn and error, with where they stand.
 func logLines(t *testing.T) map[string]string {
 	t.Helper()
@@ -82,6 +108,9 @@ func logLines(t *testing.T) map[string]string {
 			ast.Inspect(file, func(n ast.Node) bool {
 				if text := logLine(n); text != "" {
 					lines[text] = path
+				}
+				if spec, ok := n.(*ast.ValueSpec); ok && strings.HasSuffix(path, "memberlog.go") {
+					noteMemberlist(lines, path, spec)
 				}
 				if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "texts" {
 					for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
@@ -138,5 +167,51 @@ func TestLogLinesAreExplained(t *testing.T) {
 		if !found {
 			t.Errorf("cli/doc/operate.md explains %q, which nothing writes", e)
 		}
+	}
+}
+
+// TestLogErrorsArePlain checks that no error reaches the log in Go's words: each passes through the
+// package that words them, or is put into words by hand.
+func TestLogErrorsArePlain(t *testing.T) {
+	checked := 0
+	for _, root := range []string{".", "../mesh"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			test := strings.HasSuffix(path, "_test.go") || strings.Contains(path, "meshtest")
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || test {
+				return err
+			}
+			fset := token.NewFileSet()
+			file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) == 0 {
+					return true
+				}
+				method, ok := call.Fun.(*ast.SelectorExpr)
+				if !ok || method.Sel.Name != "Err" && method.Sel.Name != "AnErr" {
+					return true
+				}
+				checked++
+				last, ok := call.Args[len(call.Args)-1].(*ast.CallExpr)
+				if ok {
+					from, isPackage := last.Fun.(*ast.SelectorExpr)
+					ok = isPackage && from.Sel.Name == "Plain"
+				}
+				if !ok {
+					t.Errorf("%s: an error is logged as it is; use wording.Plain", fset.Position(n.Pos()))
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d errors found", checked)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"directormesh/mesh/replica"
+
+	"directormesh/mesh/wording"
 )
 
 const (
@@ -92,7 +94,8 @@ func (c *contacts) work(d replica.Dial, heard bool) {
 func (n *Node) contact(d replica.Dial) {
 	out, reply, err := n.openTo(n.ctx, d)
 	if err != nil {
-		n.log.Debug().Str("peer", d.Name).Stringer("addr", d.Addr).Err(err).Msg("director does not answer")
+		n.log.Debug().Str("peer", d.Name).Stringer("addr", d.Addr).Err(wording.Plain(err)).
+			Msg("director does not answer")
 		return
 	}
 	n.adopt(out, reply.From)

@@ -12,6 +12,7 @@ import (
 
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -55,11 +56,12 @@ func (d delegate) LocalState(bool) []byte {
 	b, err := wire.Encode(s)
 	if err != nil {
 		// The table and who speaks matter most; without digests the background check rests.
-		n.limited("state size").Warn().Err(err).Msg("push/pull state is too large, sending it without digests")
+		n.limited("state size").Warn().Err(wording.Plain(err)).
+			Msg("push/pull state is too large, sending it without digests")
 		n.metrics.drop(dropOversize)
 		s.Digests = nil
 		if b, err = wire.Encode(s); err != nil {
-			n.limited("state size").Error().Err(err).Msg("push/pull state cannot be sent")
+			n.limited("state size").Error().Err(wording.Plain(err)).Msg("push/pull state cannot be sent")
 			return nil
 		}
 	}
@@ -76,7 +78,8 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 	}
 	if err != nil {
 		n.dropUndecodable(err)
-		n.limited("undecodable state").Error().Err(err).Msg("push/pull state does not decode")
+		n.limited("undecodable state").Error().Err(wording.Plain(err)).
+			Msg("push/pull state does not decode")
 		return
 	}
 	s, ok := m.(*wire.PushPull)
@@ -90,7 +93,8 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 	}
 	n.input(func(c *replica.Core, now time.Duration) { err = c.MergePushPull(now, s) })
 	if err != nil {
-		n.log.Debug().Err(err).Str("peer", s.Hello.From.Name).Msg("push/pull state refused")
+		n.log.Debug().Err(wording.Plain(err)).Str("peer", s.Hello.From.Name).
+			Msg("push/pull state refused")
 	}
 }
 
@@ -103,7 +107,7 @@ func (n *Node) skipUnknown(peer string, err error) {
 			e.Str("peer", peer)
 		}
 	}
-	n.limited("unknown kind " + peer).Warn().Func(named).Err(err).
+	n.limited("unknown kind " + peer).Warn().Func(named).Err(wording.Plain(err)).
 		Msg("message of an unknown kind skipped; is a peer newer than this director?")
 }
 
@@ -211,7 +215,8 @@ func (n *Node) handleDelta(b []byte) {
 		return
 	case err != nil || !ok:
 		n.dropUndecodable(err)
-		n.limited("undecodable delta").Warn().Err(err).Msg("gossiped message does not decode")
+		n.limited("undecodable delta").Warn().Err(wording.Plain(err)).
+			Msg("gossiped message does not decode")
 		return
 	}
 	fresh := false

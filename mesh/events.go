@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"directormesh/mesh/replica"
+
+	"directormesh/mesh/wording"
 )
 
 type eventKind int
@@ -65,7 +67,7 @@ func (n *Node) handleEvent(e event) {
 		n.nameConflict(e)
 	case newLife:
 		if err := n.memberlist.UpdateNode(updateTime); err != nil {
-			n.log.Debug().Err(err).Msg("memberlist did not spread the new boot id")
+			n.log.Debug().Err(wording.Plain(err)).Msg("memberlist did not spread the new boot id")
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/wire"
+	"directormesh/mesh/wording"
 )
 
 // What memberlist's packets and streams begin with, as memberlist 0.7.0 has it (label.go, net.go,
@@ -255,7 +256,7 @@ func (n *Node) noteRefusal(what string, from net.Addr, err error) {
 		level = zerolog.WarnLevel
 	}
 	n.limited("refused "+what+" "+failed.reason.String()).WithLevel(level).
-		Stringer("addr", from).Err(err).Msg(what + " refused")
+		Stringer("addr", from).Err(wording.Plain(err)).Msg(what + " refused")
 }
 
 // closedHere reports whether a connection ended because we closed it ourselves, as one of too many

@@ -98,7 +98,7 @@ func (e *handshakeError) Error() string {
 	case e.Mesh != "":
 		return fmt.Sprintf("%s: its mesh name is %q", e.Reason, e.Mesh)
 	case e.Err != nil:
-		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+		return fmt.Sprintf("%s: %s", e.Reason, plainly(e.Err))
 	}
 	return e.Reason.String()
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"directormesh/mesh/replica"
+
+	"directormesh/mesh/wording"
 )
 
 const (
@@ -129,14 +131,16 @@ func (q *kickQueue) report(k *kick, r replica.KickResult, err error) {
 	k.once.Do(func() {
 		if err != nil {
 			q.n.metrics.kicksFailed.Inc()
-			q.n.limited("kick").Warn().Err(err).Msg("kick failed")
+			q.n.limited("kick").Warn().Err(wording.Plain(err)).Msg("kick failed")
 		}
 		if r.Left > 0 {
 			q.n.metrics.sessionsLeft.Add(float64(r.Left))
 			q.n.limited("sessions left").Warn().Int("sessions", r.Left).
 				Msg("sessions could not be ended and go on where their user is no more; look at the login services' settings")
 		}
-		q.n.input(func(c *replica.Core, now time.Duration) { c.KickDone(now, k.ID, r, err) })
+		q.n.input(func(c *replica.Core, now time.Duration) {
+			c.KickDone(now, k.ID, r, wording.Plain(err))
+		})
 	})
 }
 
@@ -177,8 +181,10 @@ func (n *Node) runHook(run replica.RunHook) {
 		}
 		if err != nil {
 			n.metrics.hooksFailed.Inc()
-			n.limited("hook").Warn().Err(err).Msg("flush hook failed")
+			n.limited("hook").Warn().Err(wording.Plain(err)).Msg("flush hook failed")
 		}
-		n.input(func(c *replica.Core, now time.Duration) { c.HookDone(now, run.ID, ok && err == nil, err) })
+		n.input(func(c *replica.Core, now time.Duration) {
+			c.HookDone(now, run.ID, ok && err == nil, wording.Plain(err))
+		})
 	})
 }

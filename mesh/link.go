@@ -10,6 +10,7 @@ import (
 
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
+	"directormesh/mesh/wording"
 )
 
 const (
@@ -130,7 +131,9 @@ func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 		if ctx.Err() != nil {
 			return
 		}
-		n.log.Debug().Str("peer", l.name).Stringer("addr", addr).Bool("opened", opened).Err(err).Msg("stream ended")
+		n.log.Debug().Str("peer", l.name).Stringer("addr", addr).Bool("opened", opened).
+			Err(wording.Plain(err)).
+			Msg("stream ended")
 		if opened && time.Since(began) >= steady {
 			pause = firstRetry
 		}

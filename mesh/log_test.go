@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -39,9 +40,10 @@ func TestLogBridge(t *testing.T) {
 		{"[INFO] memberlist: Suspect d2 has failed, no acks received", "info", "peer does not answer probes"},
 		{"[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message from=10.0.0.1:9", "error", "packet refused: it is not encrypted with a key of this director"},
 		{"[ERR] memberlist: failed to receive: no installed keys could decrypt the message from=10.0.0.1:9", "error", "connection refused: it is not encrypted with a key of this director"},
-		{"[ERR] memberlist: Failed to send UDP ping: x", "warn", "memberlist"},
-		{"[ERROR] memberlist: Failed to compress payload: x", "warn", "memberlist"},
-		{"Err: Could not set the deadline: x", "warn", "memberlist"},
+		{"[ERR] memberlist: Failed to send UDP ping: x", "warn", "packet cannot be sent to a peer"},
+		{"[ERROR] memberlist: Failed to compress payload: x", "warn",
+			"trouble with the failure detector"},
+		{"Err: Could not set the deadline: x", "", ""},
 		{"[WARN] memberlist: handler queue full, dropping message (3)", "warn", "packets come faster than they are handled"},
 		{"[ERR] memberlist: Conflicting address for d1. Mine: 10.0.0.1:1 Theirs: 10.0.0.2:1 Old state: 0", "", ""},
 	} {
@@ -58,6 +60,37 @@ func TestLogBridge(t *testing.T) {
 		}
 		if len(lines) != 1 || lines[0]["level"] != test.level || lines[0]["message"] != test.message {
 			t.Errorf("%s: %v, want %s %q", test.in, lines, test.level, test.message)
+		}
+	}
+}
+
+// What memberlist says of a library's or the system's words reaches nobody in Go's.
+func TestLogBridgeIsPlain(t *testing.T) {
+	for _, test := range []struct{ in, detail, addr string }{
+		{"[ERR] memberlist: Failed to send UDP ping: write udp 10.0.0.1:9090->10.0.0.2:9090: " +
+			"use of closed network connection", "Failed to send UDP ping: it was closed here", ""},
+		{"[ERR] memberlist: Push/Pull with d2 failed: dial tcp 10.0.0.2:9090: i/o timeout",
+			"Push/Pull with d2 failed: no answer in time", ""},
+		{"[ERR] memberlist: Failed to read remote state: EOF from=10.0.0.9:4711",
+			"Failed to read remote state: the connection broke off", "10.0.0.9:4711"},
+		{"[ERR] memberlist: Failed to decode ping request: msgpack decode error [pos 3]: EOF " +
+			"from=10.0.0.9:4711", "Failed to decode ping request: it cannot be decoded", "10.0.0.9:4711"},
+	} {
+		lines := logged(t, zerolog.InfoLevel, func(n *Node) {
+			var err error
+			if n.metrics, err = newMetrics(prometheus.NewRegistry(), n); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := (logBridge{n}).Write([]byte(test.in + "\n")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		addr := ""
+		if len(lines) == 1 {
+			addr, _ = lines[0]["addr"].(string)
+		}
+		if len(lines) != 1 || lines[0]["detail"] != test.detail || addr != test.addr {
+			t.Errorf("%s: %v", test.in, lines)
 		}
 	}
 }
@@ -79,10 +112,12 @@ func TestCoreLines(t *testing.T) {
 	lines := logged(t, zerolog.DebugLevel, func(n *Node) {
 		n.writeLine(replica.Log{Level: replica.LogWarn, Text: "peer failed", Fields: []replica.Field{
 			{Key: "peer", Value: "d2"}, {Key: "late", Value: 1500 * time.Millisecond}, {Key: "addr", Value: testAddr(2)},
-			{Key: "error", Value: fmt.Errorf("why")}, {Key: "users", Value: 7},
+			{Key: "error", Value: fmt.Errorf("why: %w", io.EOF)}, {Key: "users", Value: 7},
 		}})
 	})
-	want := []map[string]any{{"level": "warn", "message": "peer failed", "peer": "d2", "late_ms": 1500.0, "addr": "10.0.0.2:9090", "error": "why", "users": 7.0}}
+	want := []map[string]any{{"level": "warn", "message": "peer failed", "peer": "d2",
+		"late_ms": 1500.0, "addr": "10.0.0.2:9090", "error": "why: the connection broke off",
+		"users": 7.0}}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

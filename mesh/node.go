@@ -18,6 +18,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/loglimit"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wording"
 )
 
 // tickEvery is how often the core sees time pass; it wants that at least every 50 ms.
@@ -315,7 +316,7 @@ func (n *Node) Leave(ctx context.Context) error {
 			// What memberlist makes of it is gossip; the streams have told everybody who can be
 			// reached.
 			if leaveErr := n.memberlist.Leave(max(time.Until(deadline), time.Millisecond)); leaveErr != nil {
-				n.log.Debug().Err(leaveErr).Msg("memberlist did not spread the farewell")
+				n.log.Debug().Err(wording.Plain(leaveErr)).Msg("memberlist did not spread the farewell")
 			}
 		}
 		timer := time.NewTimer(spreadTime)

@@ -10,6 +10,7 @@ import (
 
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
+	"directormesh/mesh/wording"
 )
 
 const (
@@ -44,7 +45,7 @@ func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 	// filtered.
 	n.ensureLink(hello.From.Name, hello.From.Addr, hello.From.Boot, true)
 	err = n.receive(s, id, hello.From.Name)
-	n.log.Debug().Str("peer", hello.From.Name).Err(err).Msg("incoming stream ended")
+	n.log.Debug().Str("peer", hello.From.Name).Err(wording.Plain(err)).Msg("incoming stream ended")
 	n.input(func(c *replica.Core, now time.Duration) {
 		delete(n.in, id)
 		c.InClosed(now, id, err)
@@ -131,7 +132,8 @@ func (n *Node) receive(s *secureStream, id uint64, peer string) error {
 			n.skipUnknown(peer, err)
 		case err != nil:
 			n.dropUndecodable(err)
-			n.limited("undecodable").Error().Err(err).Msg("message does not decode, closing the stream")
+			n.limited("undecodable").Error().Err(wording.Plain(err)).
+				Msg("message does not decode, closing the stream")
 			return err
 		default:
 			n.input(func(c *replica.Core, now time.Duration) { c.Receive(now, id, m) })

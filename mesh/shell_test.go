@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -184,6 +185,8 @@ func TestFailedKicksAreSaid(t *testing.T) {
 		want, not string
 	}{
 		{"failed", replica.KickResult{}, errors.New("no kicker"), "kick failed", "not be ended"},
+		{"a command's status", replica.KickResult{}, exec.Command("false").Run(),
+			"it ended with status 1", "exit status"},
 		{"sessions left", replica.KickResult{Left: 3}, nil, "not be ended", "kick failed"},
 		{"done", replica.KickResult{Count: 1}, nil, "", "kick failed"},
 	} {

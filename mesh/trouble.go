@@ -5,8 +5,9 @@ import (
 	"errors"
 	"net"
 	"os"
-	"strings"
 	"syscall"
+
+	"directormesh/mesh/wording"
 )
 
 // plainly words why a director cannot be reached: in one line, and so that it says what to look at.
@@ -27,5 +28,5 @@ func plainly(err error) string {
 		errors.As(err, &network) && network.Timeout():
 		return "no answer: is the host up, and does no filter drop what is sent there?"
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return wording.Text(err.Error())
 }

@@ -37,7 +37,7 @@ func TestPlainly(t *testing.T) {
 		{&net.DNSError{Err: "server misbehaving", Name: "d9", IsTemporary: true},
 			"the name servers do not tell"},
 		{errors.New("1 error occurred:\n\t* Failed to join 192.0.2.1: EOF\n\n"),
-			"1 error occurred: * Failed to join 192.0.2.1: EOF"},
+			"Failed to join 192.0.2.1: the connection broke off"},
 	} {
 		got := plainly(test.err)
 		if !strings.HasPrefix(got, test.want) || strings.ContainsAny(got, "\n\t") {

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"directormesh/mesh/wording"
 )
 
 // DefaultAddr is where commands look for a director.
@@ -129,7 +131,7 @@ func Cause(err error) string {
 		case errors.As(err, &path):
 			err = path.Err
 		default:
-			return err.Error()
+			return wording.Text(err.Error())
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wording"
 )
 
 // meshError is an error of the mesh in the words of the API.
@@ -50,7 +51,7 @@ func apiError(err error) error {
 	case errors.As(err, &reported):
 		return reported
 	case errors.As(err, &temporary):
-		return api.Errorf(api.CodeTemporary, "%v", temporary)
+		return api.Errorf(api.CodeTemporary, "%v", wording.Plain(temporary))
 	case errors.Is(err, directory.ErrTagDiffers):
 		which := strings.TrimPrefix(err.Error(), directory.ErrTagDiffers.Error()+": ")
 		return api.Errorf(api.CodeTagDiffers, "host tag can't be changed: %s", which)
@@ -61,8 +62,8 @@ func apiError(err error) error {
 		case m.text != "":
 			return api.Errorf(m.code, "%s", m.text)
 		default:
-			return api.Errorf(m.code, "%v", err)
+			return api.Errorf(m.code, "%v", wording.Plain(err))
 		}
 	}
-	return api.Errorf(api.CodeInternal, "%v", err)
+	return api.Errorf(api.CodeInternal, "%v", wording.Plain(err))
 }

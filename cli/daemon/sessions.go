@@ -19,6 +19,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -82,7 +83,9 @@ func (s *sessions) watch(list func(context.Context) ([]dovecot.Connection, error
 // lookAfter lets a kicker end sessions that turn up late.
 func (s *sessions) lookAfter(k kick.DovecotKicker, late *kick.Late) kick.Kicker {
 	s.late = append(s.late, func(ctx context.Context) {
-		late.Run(ctx, k, func(err error) { s.log.Warn().Err(err).Msg("sessions of moved users may have come late and stayed") })
+		late.Run(ctx, k, func(err error) {
+			s.log.Warn().Err(wording.Plain(err)).Msg("sessions of moved users may have come late and stayed")
+		})
 	})
 	return k
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -84,7 +85,8 @@ func (k *Keeper) poll(ctx context.Context) {
 	if err != nil {
 		if now := k.source.now(); ctx.Err() == nil && now.Sub(k.warned) >= warnEvery {
 			k.warned = now
-			k.log.Warn().Err(err).Msg("live sessions are not known, their mappings may expire")
+			k.log.Warn().Err(wording.Plain(err)).
+				Msg("live sessions are not known, their mappings may expire")
 		}
 		return
 	}

@@ -27,6 +27,14 @@ type alias struct {
 	member  bool // memberlist holds it alive
 }
 
+// place says where a director is. Of one that is known by its name only nobody can tell.
+func place(addr netip.AddrPort) string {
+	if !addr.IsValid() {
+		return "an unknown address"
+	}
+	return addr.String()
+}
+
 // heardAlias takes note that our address is known under another name, and says so once for each.
 func (c *Core) heardAlias(now time.Duration, name string, member bool) {
 	a := c.aliases[name]
@@ -37,7 +45,7 @@ func (c *Core) heardAlias(now time.Duration, name string, member bool) {
 		a = &alias{}
 		c.aliases[name] = a
 		c.logf(LogWarn, "the address of this director is known under another name too",
-			Field{"peer", name}, Field{"addr", c.cfg.Addr.String()})
+			Field{"peer", name}, Field{"addr", place(c.cfg.Addr)})
 	}
 	a.heardAt, a.member = now, a.member || member
 }
@@ -94,7 +102,7 @@ func (c *Core) endFormerNames(now time.Duration, addr netip.AddrPort, name strin
 			continue
 		}
 		c.logf(LogInfo, "director is no more: another one answers at its address",
-			Field{"peer", p.name}, Field{"addr", addr.String()}, Field{"now", name})
+			Field{"peer", p.name}, Field{"addr", place(addr)}, Field{"now", name})
 		if p.out || p.in != 0 {
 			c.emit(CloseStream{Peer: p.name, Reason: "another director answers at its address"})
 		}

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,6 +27,32 @@ func (d *director) logged(text string) int {
 		}
 	}
 	return n
+}
+
+// Where nobody has said where a director is, no reason and no line of the log has Go's word for it.
+func TestUnknownAddressIsPlain(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	hello := d2.core.Hello(w.now, Dial{Name: "d9"})
+	hello.From.Addr = netip.AddrPort{}
+	_, _, err := d1.core.Accept(w.now, hello)
+	if err == nil {
+		t.Fatal("a hello for d9 is accepted by d1")
+	}
+	refusal := d1.core.Refusal(w.now, err)
+	refusal.From.Addr = netip.AddrPort{}
+	d2.core.Refused(w.now, refusal)
+	w.run(time.Second)
+	var said []string
+	for _, d := range []*director{d1, d2} {
+		for _, l := range d.logs {
+			said = append(said, fmt.Sprint(l.Text, l.Fields))
+		}
+	}
+	all := strings.Join(append(said, refusal.Reason), "\n")
+	if strings.Contains(all, "invalid") || strings.Count(all, "an unknown address") < 3 {
+		t.Errorf("said:\n%s", all)
+	}
 }
 
 // A director that is started again under another name takes the place of the one before: nobody

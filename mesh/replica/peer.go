@@ -288,7 +288,7 @@ func (c *Core) cameAlive(now time.Duration, p *peer) {
 		p.barred = false // we are the one that comes back
 	}
 	c.admission.contact = true
-	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", p.addr.String()})
+	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", place(p.addr)})
 	c.progressAdmission(now)
 }
 

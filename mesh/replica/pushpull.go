@@ -39,7 +39,7 @@ func (c *Core) MergePushPull(now time.Duration, s *wire.PushPull) error {
 	if err := c.acceptable(now, &s.Hello); err != nil {
 		c.counters.Refused++
 		c.logf(LogWarn, "push/pull refused", Field{"peer", from.Name},
-			Field{"addr", from.Addr.String()}, Field{"error", err.Error()})
+			Field{"addr", place(from.Addr)}, Field{"error", err.Error()})
 		return err
 	}
 	p := c.peers[from.Name]

@@ -85,7 +85,7 @@ func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) 
 	c.counters.MeshesRefused++
 	err := c.refuseStranger(wire.Peer{Name: p.name, Addr: p.addr}, theirs.Mesh)
 	c.logf(LogError, "director of another cluster refused", Field{"peer", p.name},
-		Field{"addr", p.addr.String()}, Field{"error", err.Error()})
+		Field{"addr", place(p.addr)}, Field{"error", err.Error()})
 	c.emit(CloseStream{Peer: p.name, Reason: "its mesh has no backend in common with ours"})
 	delete(c.sessions, p.in)
 	p.out, p.in = false, 0

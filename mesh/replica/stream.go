@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"directormesh/directory"
@@ -55,7 +56,8 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	}
 	if err != nil {
 		c.counters.Refused++
-		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name}, Field{"addr", h.From.Addr.String()}, Field{"error", err.Error()})
+		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name},
+			Field{"addr", place(h.From.Addr)}, Field{"error", err.Error()})
 		return nil, 0, err
 	}
 	if p := c.peers[h.From.Name]; p != nil && p.out && p.boot != h.From.Boot {
@@ -82,7 +84,8 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	defer c.enter(now)()
 	if to.Name != "" && to.Name != reply.From.Name {
-		return fmt.Errorf("director %q answers at %s, not %q", reply.From.Name, to.Addr, to.Name)
+		return fmt.Errorf("director %q answers at %s, not %q",
+			reply.From.Name, place(to.Addr), to.Name)
 	}
 	if err := c.acceptable(now, reply); err != nil {
 		return err
@@ -91,7 +94,8 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 		return errors.New("the answer is to a hello of before mesh time was stepped")
 	}
 	if p := c.holder(to.Addr); p != nil && p.name != reply.From.Name {
-		return fmt.Errorf("director %s answers at %s, where %s answers too", reply.From.Name, to.Addr, p.name)
+		return fmt.Errorf("director %s answers at %s, where %s answers too",
+			reply.From.Name, place(to.Addr), p.name)
 	}
 	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.meet(now, reply.From)
@@ -122,7 +126,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 // meant refuses a dialler that wants another director.
 func (c *Core) meant(to wire.Peer) error {
 	if to.Name != "" && to.Name != c.cfg.Name {
-		return fmt.Errorf("the director at %s is %s, not %s", to.Addr, c.cfg.Name, to.Name)
+		return fmt.Errorf("the director at %s is %s, not %s", place(to.Addr), c.cfg.Name, to.Name)
 	}
 	return nil
 }
@@ -133,7 +137,7 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 		return err
 	}
 	if h.From.Name == c.cfg.Name {
-		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, c.cfg.Addr)
+		return nameTaken(h.From, c.cfg.Addr)
 	}
 	if h.From.Boot == 0 {
 		return errors.New("the hello has no boot id")
@@ -142,7 +146,7 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 		return fmt.Errorf("the mesh has %d directors already", MaxDirectors)
 	}
 	if p := c.peers[h.From.Name]; p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
-		return fmt.Errorf("node name %q is used by two directors, %s and %s; give one another --node-name", h.From.Name, h.From.Addr, p.addr)
+		return nameTaken(h.From, p.addr)
 	}
 	if err := c.addressTaken(now, h.From); err != nil {
 		return err
@@ -154,6 +158,12 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 		return &removedError{h.From.Addr}
 	}
 	return nil
+}
+
+// nameTaken refuses a director whose name another one has.
+func nameTaken(who wire.Peer, other netip.AddrPort) error {
+	return fmt.Errorf("node name %q is used by two directors, %s and %s; "+
+		"give one another --node-name", who.Name, place(who.Addr), place(other))
 }
 
 // differences names the settings in which two directors differ.
@@ -224,7 +234,8 @@ func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
 		c.admission.refusedAt = now
 	}
 	c.heardOfRemoval(now, r.Change)
-	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name}, Field{"addr", r.From.Addr.String()}, Field{"why", r.Reason})
+	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name},
+		Field{"addr", place(r.From.Addr)}, Field{"why", r.Reason})
 }
 
 // Receive takes the next message of a session; messages of a session that ended are ignored.

@@ -6,6 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -23,7 +24,7 @@ func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	event := log.Info()
 	switch {
 	case err != nil:
-		event = log.Warn().Err(err)
+		event = log.Warn().Err(wording.Plain(err))
 	case len(outcome.SessionsLeft) > 0, len(outcome.NoKicker) > 0:
 		event = log.Warn()
 	}

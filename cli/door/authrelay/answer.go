@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/cli/door/audit"
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -86,7 +87,7 @@ type place struct {
 func (l *link) complete(out []byte, p *pending, at place) []byte {
 	out, err := l.s.completer.append(out, p.body(), p.ending, &p.reply, at)
 	if err != nil {
-		l.s.troubles.note(badField).Err(err).Msg(texts[badField])
+		l.s.troubles.note(badField).Err(wording.Plain(err)).Msg(texts[badField])
 	}
 	if l.s.seen != nil && len(p.reply.user) > 0 {
 		l.s.seen(at.hash, p.reply.user, at.backend)
@@ -133,7 +134,7 @@ func (l *link) await(line []byte) {
 	l.mu.Unlock()
 	if err != nil {
 		l.s.troubles.note(lookupFailed).Uint32("user_hash", uint32(hash)).Str("tag", string(tag)).
-			Float64("took_ms", audit.Milliseconds(time.Since(began))).Err(err).
+			Float64("took_ms", audit.Milliseconds(time.Since(began))).Err(wording.Plain(err)).
 			Msg(texts[lookupFailed])
 	}
 	if lost {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -64,7 +65,7 @@ func (l *link) serve() {
 	auth, err := l.s.connect(l.ctx)
 	if err != nil {
 		if l.ctx.Err() == nil {
-			l.s.troubles.note(authUnreachable).Err(err).Msg(texts[authUnreachable])
+			l.s.troubles.note(authUnreachable).Err(wording.Plain(err)).Msg(texts[authUnreachable])
 		}
 		return
 	}

@@ -8,6 +8,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/audit"
+	"directormesh/mesh/wording"
 )
 
 const (
@@ -80,7 +81,7 @@ func replyTo(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return replyNotConfirmed
 	case !errors.As(err, &e):
-		return plain(err.Error())
+		return plain(wording.Text(err.Error()))
 	}
 	switch e.Code {
 	case api.CodeNotFound:

@@ -12,6 +12,8 @@ import (
 
 	"directormesh/cli/door/audit"
 	"directormesh/cli/dovecot/tabbed"
+
+	"directormesh/mesh/wording"
 )
 
 const (
@@ -68,9 +70,10 @@ func (s *session) run() {
 		s.log.Debug().Str("who", s.who).Msg("idle connection of doveadm closed")
 	case errors.Is(err, errNotUnderstood):
 		s.metrics.refused.WithLabelValues(refusedNonsense).Inc()
-		s.limited("not understood").Warn().Str("who", s.who).Err(err).Msg("disconnected a client of doveadm's protocol")
+		s.limited("not understood").Warn().Str("who", s.who).Err(wording.Plain(err)).
+			Msg("disconnected a client of doveadm's protocol")
 	case err != nil:
-		s.log.Debug().Str("who", s.who).Err(err).Msg("connection of doveadm ended")
+		s.log.Debug().Str("who", s.who).Err(wording.Plain(err)).Msg("connection of doveadm ended")
 	}
 }
 

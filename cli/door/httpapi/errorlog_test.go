@@ -50,8 +50,30 @@ func TestHTTPTroubleIsLogged(t *testing.T) {
 	if err := json.Unmarshal([]byte(log.String()), &line); err != nil {
 		t.Fatalf("%v: %q", err, log)
 	}
-	if line["level"] != "warn" || !strings.HasPrefix(line["detail"].(string), "panic serving 127.0.0.1:") {
+	stack, _ := line["stack"].(string)
+	if line["level"] != "error" || line["detail"] != "odd" ||
+		!strings.Contains(stack, "errorlog_test.go") {
 		t.Errorf("line %v", line)
+	}
+}
+
+// What net/http says of connections is said in plain words.
+func TestHTTPTroubleIsPlain(t *testing.T) {
+	for _, test := range []struct{ said, message, key, want string }{
+		{"http: Accept error: accept unix /run/x: accept4: too many open files; retrying in 5ms",
+			"connections cannot be accepted, trying again", "error", "too many open files"},
+		{"http: TLS handshake error from 127.0.0.1:4: EOF", "trouble with an HTTP connection", "detail",
+			"TLS handshake error from 127.0.0.1:4: the connection broke off"},
+	} {
+		var out bytes.Buffer
+		errorLog(zerolog.New(&out)).Print(test.said)
+		var line map[string]any
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line["message"] != test.message || line[test.key] != test.want {
+			t.Errorf("%s: %v", test.said, line)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"directormesh/cli/api"
+	"directormesh/mesh/wording"
 	"directormesh/ring"
 )
 
@@ -104,7 +105,7 @@ func (s *Server) answer(ctx context.Context, req api.LookupRequest) api.LookupAn
 	case errors.As(err, &e):
 		answer.Error = e
 	default:
-		answer.Error = api.Errorf(api.CodeInternal, "%v", err)
+		answer.Error = api.Errorf(api.CodeInternal, "%v", wording.Plain(err))
 	}
 	s.metrics.lookedUp(err)
 	return answer

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"directormesh/cli/api"
+
+	"directormesh/mesh/wording"
 )
 
 // A handler answers a request with a value to encode, or an error to report.
@@ -105,7 +107,7 @@ func (s *Server) stream(method, path string, h streamer) http.Handler {
 			s.metrics.served(path, fail(w, err))
 		default:
 			s.metrics.served(path, http.StatusInternalServerError)
-			s.log.Debug().Err(err).Str("path", path).Str("who", peer(r)).Msg("stream cut")
+			s.log.Debug().Err(wording.Plain(err)).Str("path", path).Str("who", peer(r)).Msg("stream cut")
 			panic(http.ErrAbortHandler)
 		}
 	})
@@ -192,7 +194,7 @@ func reply(w http.ResponseWriter, status int, value any) {
 func fail(w http.ResponseWriter, err error) int {
 	var e *api.Error
 	if !errors.As(err, &e) {
-		e = api.Errorf(api.CodeInternal, "%v", err)
+		e = api.Errorf(api.CodeInternal, "%v", wording.Plain(err))
 	}
 	status := e.Code.Status()
 	reply(w, status, api.Failure{Error: e})
