@@ -20,10 +20,10 @@ type Merged struct {
 // does not ask whether activity or stamp lie in the future: the caller refuses
 // rows from a director whose clock is off.
 //
-// Of the dropped rows those that are dead by the table only, and of a backend
-// that has a row there, are stored all the same, as dead rows: they keep out what they had superseded. Without them a
-// user's former mapping would come back at whoever hears late, once the
-// backend that the user was moved to is removed.
+// Of the dropped rows those that are dead by the table only, and of a backend that has a row there,
+// are stored all the same, as dead rows: they keep out what they had superseded. Without them a
+// user's former mapping would come back at whoever hears late, once the backend that the user was
+// moved to is removed.
 //
 // It calls each, unless that is nil, in the order of rows and without a lock
 // held, for every row that is not dropped; of those dropped for the rows that

@@ -253,9 +253,9 @@ func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 	}
 }
 
-// A director that joins a mesh gives up the backends of its own that the mesh does not have. Its rows
-// of those count for nothing from then on, neither for their generation nor for their activity: the
-// members, which never knew the backends, dropped them.
+// A director that joins a mesh gives up the backends of its own that the mesh does not have. Its
+// rows of those count for nothing from then on, neither for their generation nor for their
+// activity: the members, which never knew the backends, dropped them.
 func TestRowsOfABackendThatLeftTheTable(t *testing.T) {
 	own := Mapping{Hash: 5, Backend: b2, Generation: 3, Activity: start.Tick() + 2, Stamp: start.Tick()}
 	theirs := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}

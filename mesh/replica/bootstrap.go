@@ -157,9 +157,9 @@ func (c *Core) someoneNear(now time.Duration) bool {
 	return false
 }
 
-// refusalWait is for how long after its start a director that is refused hopes to be taken. There is
-// a mesh, and what speaks against it may pass: a new name at the address of a host that died without
-// a word is refused until that one is given up, after failAfter.
+// refusalWait is for how long after its start a director that is refused hopes to be taken. There
+// is a mesh, and what speaks against it may pass: a new name at the address of a host that died
+// without a word is refused until that one is given up, after failAfter.
 const refusalWait = 2 * failAfter
 
 const (
