@@ -52,7 +52,8 @@ func TestAdvertisedIPv4(t *testing.T) {
 		host                  fakeHost
 	}{
 		"configured": {netip.MustParseAddrPort("[" + mapped + "]:9090"), listening, fakeHost{}},
-		"bound":      {netip.AddrPort{}, netip.MustParseAddrPort("[" + mapped + "]:9090"), fakeHost{}},
+		"bound": {netip.AddrPort{}, netip.MustParseAddrPort("[" + mapped + "]:9090"),
+			fakeHost{}},
 		"route": {netip.AddrPort{}, listening,
 			fakeHost{routes: map[string]string{"": mapped}}},
 		"interface": {netip.AddrPort{}, listening, fakeHost{addrs: []string{mapped}}},
@@ -71,7 +72,8 @@ func (blindHost) all() ([]netip.Addr, error) { return nil, errors.New("not permi
 
 // What keeps a director from finding out its address is said, and what to do.
 func TestAddressesCannotBeListed(t *testing.T) {
-	got, err := advertised(netip.AddrPort{}, netip.MustParseAddrPort("0.0.0.0:9090"), nil, blindHost{})
+	got, err := advertised(netip.AddrPort{}, netip.MustParseAddrPort("0.0.0.0:9090"), nil,
+		blindHost{})
 	if err == nil || got.IsValid() || !strings.Contains(err.Error(), "not permitted; give one") {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -141,7 +143,8 @@ func TestResolveSeed(t *testing.T) {
 		if host != "d1.example.org" {
 			return nil, errors.New("no such host")
 		}
-		return []netip.Addr{netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("::2")}, nil
+		return []netip.Addr{netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("::2")},
+			nil
 	}}
 	for _, test := range []struct {
 		host string

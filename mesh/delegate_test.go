@@ -126,7 +126,8 @@ func TestUndecodableByKind(t *testing.T) {
 	n.dropUndecodable(wire.ErrTooMany)
 	n.dropUndecodable(wire.ErrTooMany)
 	n.dropUndecodable(net.ErrClosed)
-	many, other := counted(t, n.metrics.drops[dropTooMany]), counted(t, n.metrics.drops[dropUndecodable])
+	many, other := counted(t, n.metrics.drops[dropTooMany]), counted(t,
+		n.metrics.drops[dropUndecodable])
 	if many != 2 || other != 1 {
 		t.Errorf("%g lists too long and %g others, want 2 and 1", many, other)
 	}
@@ -152,7 +153,8 @@ func TestConflictsOfNames(t *testing.T) {
 		other := &memberlist.Node{Name: name, Addr: net.IPv4(10, 0, 0, 7).To4(), Port: 9090}
 		delegate{n}.NotifyConflict(&memberlist.Node{Name: "d1"}, other)
 		got := taken(n)
-		if len(got) != want || want == 1 && (got[0].kind != nameHeard || got[0].addr.Port() != 9090) {
+		if len(got) != want || want == 1 && (got[0].kind != nameHeard ||
+			got[0].addr.Port() != 9090) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -208,7 +210,7 @@ func TestVersionsOfMembers(t *testing.T) {
 	}
 }
 
-// What is gossiped is passed on if it was news, and only then; what is no delta is said and counted.
+// What is gossiped is passed on if it was news, and only then; what is no delta is said, counted.
 func TestGossipIsPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})

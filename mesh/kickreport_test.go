@@ -36,7 +36,8 @@ func TestKicksReachTheirOperator(t *testing.T) {
 					})
 			})
 			got, err := n.Do(t.Context(), replica.KickUser{Value: "bob"})
-			if (err == nil) != (test.err == nil) || got.Count != test.count || got.Known != test.known {
+			if (err == nil) != (test.err == nil) || got.Count != test.count ||
+				got.Known != test.known {
 				t.Errorf("%s: %+v, %v; want %d, %v", test.name, got, err, test.count, test.known)
 			}
 		})

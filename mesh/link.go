@@ -115,7 +115,7 @@ func (n *Node) dropLinks(names []string) {
 // runLink serves the first stream, if there is one, and dials until it is told to stop.
 func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 	pause := firstRetry
-	for first != nil || ctx.Err() == nil { // a stream that is given is closed, however early ctx ends
+	for first != nil || ctx.Err() == nil { // a given stream is served even then, which closes it
 		n.linksMu.Lock()
 		addr := l.addr
 		n.linksMu.Unlock()

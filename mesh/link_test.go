@@ -164,12 +164,14 @@ func TestMostLinks(t *testing.T) {
 		for i := range wire.MaxDirectors {
 			n.ensureLink(fmt.Sprint("x", i), testAddr(2), 0, false)
 		}
-		if got := counted(t, n.metrics.drops[dropContact]); got != 0 || len(n.links) != wire.MaxDirectors {
+		if got := counted(t, n.metrics.drops[dropContact]); got != 0 ||
+			len(n.links) != wire.MaxDirectors {
 			t.Errorf("%d links, %g dropped", len(n.links), got)
 		}
 		n.ensureLink("one more", testAddr(2), 0, false)
 		n.ensureLink("x7", testAddr(3), 0, false)
-		if got := counted(t, n.metrics.drops[dropContact]); got != 1 || len(n.links) != wire.MaxDirectors {
+		if got := counted(t, n.metrics.drops[dropContact]); got != 1 ||
+			len(n.links) != wire.MaxDirectors {
 			t.Errorf("%d links, %g dropped, want one dropped", len(n.links), got)
 		}
 		if n.links["x7"].addr != testAddr(3) {
@@ -237,7 +239,8 @@ func TestWhoRefusesUs(t *testing.T) {
 			ours: 3 * time.Second, theirs: 5 * time.Second}}, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			network := &stuckDials{Network: netsim.New(1, netsim.Faults{}), released: make(chan struct{})}
+			network := &stuckDials{Network: netsim.New(1, netsim.Faults{}),
+				released: make(chan struct{})}
 			n := simulated(t, nil, func(cfg *Config) { cfg.Network = network })
 			n.events.close() // nobody but the test takes them
 			synctest.Wait()
@@ -271,7 +274,8 @@ func TestOddAnswersToTheHello(t *testing.T) {
 	}{
 		{"a beat", &wire.Beat{}, reasonNonsense.String(), "answers the hello"},
 		{"nothing", nil, reasonNonsense.String(), "EOF"},
-		{"a refusal", &wire.Refuse{From: wire.Peer{Name: "d2", Boot: 7, Addr: testAddr(2)}, Reason: "no room"},
+		{"a refusal", &wire.Refuse{From: wire.Peer{Name: "d2", Boot: 7, Addr: testAddr(2)},
+			Reason: "no room"},
 			reasonRefused.String(), `refused by "d2": no room`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -299,7 +303,8 @@ func TestOddAnswersToTheHello(t *testing.T) {
 					return
 				}
 				hello, err := receiveMessage(s, helloLimit)
-				if h, ok := hello.(*wire.Hello); err != nil || !ok || h.To.Name != "d2" || h.To.Addr != testAddr(2) {
+				if h, ok := hello.(*wire.Hello); err != nil || !ok || h.To.Name != "d2" ||
+					h.To.Addr != testAddr(2) {
 					t.Errorf("%s: the hello is %+v, %v", test.name, hello, err)
 				}
 				if test.answer != nil {

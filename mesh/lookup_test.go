@@ -55,11 +55,19 @@ func TestCallsThatWait(t *testing.T) {
 		want error
 	}{
 		{"lookup, answered", lookup, nil, nil},
-		{"lookup, given up", lookup, func(cancel context.CancelCauseFunc, _ *Node) { cancel(errEnough) }, errEnough},
-		{"lookup, closed", lookup, func(_ context.CancelCauseFunc, n *Node) { _ = n.Close() }, ErrClosed},
+		{"lookup, given up", lookup, func(cancel context.CancelCauseFunc,
+			_ *Node) {
+			cancel(errEnough)
+		}, errEnough},
+		{"lookup, closed", lookup, func(_ context.CancelCauseFunc, n *Node) { _ = n.Close() },
+			ErrClosed},
 		{"synced", synced, nil, nil},
-		{"synced, given up", synced, func(cancel context.CancelCauseFunc, _ *Node) { cancel(errEnough) }, errEnough},
-		{"synced, closed", synced, func(_ context.CancelCauseFunc, n *Node) { _ = n.Close() }, ErrClosed},
+		{"synced, given up", synced, func(cancel context.CancelCauseFunc,
+			_ *Node) {
+			cancel(errEnough)
+		}, errEnough},
+		{"synced, closed", synced, func(_ context.CancelCauseFunc, n *Node) { _ = n.Close() },
+			ErrClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -102,7 +110,8 @@ func TestCallsThatWait(t *testing.T) {
 
 // stubborn is a kicker that ends only with its context.
 func stubborn(cfg *Config) {
-	cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (replica.KickResult, error) {
+	cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (replica.KickResult,
+		error) {
 		<-ctx.Done()
 		return replica.KickResult{}, ctx.Err()
 	})

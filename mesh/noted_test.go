@@ -94,18 +94,23 @@ func TestFailedHandshakesAreNoted(t *testing.T) {
 		level  string
 		says   string
 	}{
-		{"unreachable", errors.New("no route"), "10.0.0.9:1", reasons, "debug", "stream cannot be opened"},
-		{"closed here", &handshakeError{Reason: reasonKey, Err: net.ErrClosed}, "10.0.0.9:1", reasons, "debug",
+		{"unreachable", errors.New("no route"), "10.0.0.9:1", reasons, "debug",
+			"stream cannot be opened"},
+		{"closed here", &handshakeError{Reason: reasonKey, Err: net.ErrClosed}, "10.0.0.9:1",
+			reasons, "debug",
 			"stream cannot be opened"},
 		{"refused", refused, "10.0.0.9:1", reasonRefused, "", ""},
-		{"not allowed", &handshakeError{Reason: reasonNotAllowed}, "10.0.0.9:1", reasonNotAllowed, "", ""},
+		{"not allowed", &handshakeError{Reason: reasonNotAllowed}, "10.0.0.9:1", reasonNotAllowed,
+			"", ""},
 		{"nonsense", &handshakeError{Reason: reasonNonsense}, "10.0.0.9:1", reasonNonsense, "error",
 			"connection from a stranger closed"},
 		{"timeout", &handshakeError{Reason: reasonTimeout}, "10.0.0.2:1", reasonTimeout, "warn",
 			"peer does not open its stream; does it hang?"},
-		{"host without port", &handshakeError{Reason: reasonTimeout}, "10.0.0.2", reasonTimeout, "warn",
+		{"host without port", &handshakeError{Reason: reasonTimeout}, "10.0.0.2", reasonTimeout,
+			"warn",
 			"peer does not open its stream; does it hang?"},
-		{"key", &handshakeError{Reason: reasonKey}, "10.0.0.9:1", reasonKey, "error", "director refused"},
+		{"key", &handshakeError{Reason: reasonKey}, "10.0.0.9:1", reasonKey, "error",
+			"director refused"},
 	} {
 		lines, n := noting(t, func(n *Node) {
 			n.links = map[string]*link{"d2": {name: "d2", addr: testAddr(2)}}
@@ -129,7 +134,7 @@ func TestFailedHandshakesAreNoted(t *testing.T) {
 	}
 }
 
-// Hosts that are refused are told apart, and the ports of one are not; strangers are not told apart.
+// Hosts that are refused are told apart, the ports of one are not, and neither are strangers.
 func TestHandshakesAreToldApart(t *testing.T) {
 	key, late := &handshakeError{Reason: reasonKey}, &handshakeError{Reason: reasonTimeout}
 	for _, test := range []struct {
@@ -222,7 +227,7 @@ func TestKindsOfMemberlistsLines(t *testing.T) {
 	}
 }
 
-// Each line of memberlist's that is known has its level and text, and what it reports the loss of is
+// Each line of memberlist's that is known has its level and text, and what it says is lost counts.
 // counted.
 func TestKnownLines(t *testing.T) {
 	for _, k := range knownLines {
@@ -261,7 +266,8 @@ func TestWordsOfReasons(t *testing.T) {
 		words = append(words, "drop "+d.String())
 	}
 	slices.Sort(words)
-	if got := len(slices.Compact(slices.Clone(words))); got != len(words) || slices.Contains(words, "") {
+	if got := len(slices.Compact(slices.Clone(words))); got != len(words) || slices.Contains(words,
+		"") {
 		t.Errorf("a word is empty or there twice: %q", words)
 	}
 }
@@ -273,8 +279,10 @@ func TestHandshakeErrors(t *testing.T) {
 		want string
 	}{
 		{&handshakeError{Reason: reasonKey}, "peer uses another encryption key"},
-		{&handshakeError{Reason: reasonMesh, Mesh: "m"}, `peer belongs to another mesh: its mesh name is "m"`},
-		{&handshakeError{Reason: reasonNonsense, Err: io.EOF}, "peer does not speak the director protocol: EOF"},
+		{&handshakeError{Reason: reasonMesh, Mesh: "m"},
+			`peer belongs to another mesh: its mesh name is "m"`},
+		{&handshakeError{Reason: reasonNonsense, Err: io.EOF},
+			"peer does not speak the director protocol: EOF"},
 	} {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)

@@ -69,9 +69,13 @@ func TestLeastSettings(t *testing.T) {
 		"kick delay": {func(cfg *Config) { cfg.KickDelay = 0 }, ""},
 		"kick delay below": {func(cfg *Config) { cfg.KickDelay = -1 },
 			"user-kick-delay: -1ns is negative"},
-		"moves":       {func(cfg *Config) { cfg.MaxParallelMoves = 0 }, ""},
-		"moves below": {func(cfg *Config) { cfg.MaxParallelMoves = -1 }, "max-parallel-moves: -1 is negative"},
-		"second key": {func(cfg *Config) { cfg.Keys = [][]byte{testKey(1), make([]byte, keySize-1)} },
+		"moves": {func(cfg *Config) { cfg.MaxParallelMoves = 0 }, ""},
+		"moves below": {func(cfg *Config) { cfg.MaxParallelMoves = -1 },
+			"max-parallel-moves: -1 is negative"},
+		"second key": {func(cfg *Config) {
+			cfg.Keys = [][]byte{testKey(1), make([]byte,
+				keySize-1)}
+		},
 			"encrypt-key-file: key 2 has 31 bytes, want 32"},
 		"longer key": {func(cfg *Config) { cfg.Keys = [][]byte{make([]byte, keySize+1)} },
 			"encrypt-key-file: key 1 has 33 bytes, want 32"},

@@ -42,7 +42,8 @@ func ciphers(t *testing.T) (seal, open *noise.CipherState) {
 
 // What is written goes into as few records as hold it, and comes out as it was.
 func TestRecords(t *testing.T) {
-	for _, size := range []int{0, 1, maxPlaintext - 1, maxPlaintext, maxPlaintext + 1, 3 * maxPlaintext} {
+	for _, size := range []int{0, 1, maxPlaintext - 1, maxPlaintext, maxPlaintext + 1,
+		3 * maxPlaintext} {
 		seal, open := ciphers(t)
 		var over bytes.Buffer
 		w, r := &secureWriter{w: &over, cipher: seal}, &secureReader{r: &over, cipher: open}
@@ -113,7 +114,8 @@ func TestOddRecords(t *testing.T) {
 		{"nothing", nil, io.EOF, "EOF"},
 		{"half a header", []byte{0}, io.ErrUnexpectedEOF, "unexpected EOF"},
 		{"a header alone", []byte{0, recordTag + 1}, io.ErrUnexpectedEOF, "unexpected EOF"},
-		{"cut", append([]byte{0, recordTag + 1}, make([]byte, recordTag)...), io.ErrUnexpectedEOF, ""},
+		{"cut", append([]byte{0, recordTag + 1}, make([]byte, recordTag)...), io.ErrUnexpectedEOF,
+			""},
 		{"a tag alone", append([]byte{0, recordTag}, make([]byte, recordTag)...), nil,
 			"record of 16 bytes is too short"},
 		{"not ours", append([]byte{0, recordTag + 1}, make([]byte, recordTag+1)...), nil,

@@ -53,17 +53,20 @@ func TestBrokenHandshakes(t *testing.T) {
 		{"plain, cannot write", plain, ok, 0, "broken", ""},
 		{"keyed, cannot write", keyed, ok, 0, "broken", ""},
 		{"nothing", plain, nil, 1, reasonNonsense.String(), "EOF"},
-		{"another protocol", plain, []byte("HTTP"), 1, reasonNonsense.String(), "first byte is 0x48"},
+		{"another protocol", plain, []byte("HTTP"), 1, reasonNonsense.String(),
+			"first byte is 0x48"},
 		{"cut in the head", plain, ok[:3], 1, reasonNonsense.String(), "unexpected EOF"},
 		{"cut in the name", plain, ok[:6], 1, reasonNonsense.String(), "unexpected EOF"},
-		{"another version", plain, preamble(byte(otherVersion), "test"), 1, reasonVersion.String(), ""},
+		{"another version", plain, preamble(byte(otherVersion), "test"), 1, reasonVersion.String(),
+			""},
 		{"unknown verdict", plain, preamble(6, "test"), 1, reasonNonsense.String(), "verdict 6"},
 		{"no key", plain, preamble(byte(encryptionNeeds), "test"), 1, reasonPeerKeyed.String(), ""},
 		{"a key", plain, preamble(byte(encryptionNone), "test"), 1, reasonPeerPlain.String(), ""},
 		{"keyed, nothing follows", keyed, ok, 1, reasonNonsense.String(), "EOF"},
 		{"keyed, too long", keyed, append(bytes.Clone(ok), 1, 1), 1, reasonNonsense.String(),
 			"handshake message of 257 bytes"},
-		{"keyed, not of our key", keyed, append(append(bytes.Clone(ok), 1, 0), make([]byte, 256)...), 1,
+		{"keyed, not of our key", keyed, append(append(bytes.Clone(ok), 1, 0), make([]byte,
+			256)...), 1,
 			reasonKey.String(), ""},
 	} {
 		conn := &frail{byteConn{r: bytes.NewReader(test.says)}, test.cut}
@@ -91,7 +94,8 @@ func TestBrokenOpenings(t *testing.T) {
 		want   string
 		answer []byte // its beginning
 	}{
-		{"plain", plain, head(streamVersion, modePlain, "test"), 1, "", preamble(byte(accepted), "test")},
+		{"plain", plain, head(streamVersion, modePlain, "test"), 1, "", preamble(byte(accepted),
+			"test")},
 		{"plain, cannot write", plain, head(streamVersion, modePlain, "test"), 0, "broken", nil},
 		{"cut", plain, []byte{streamVersion}, 1, reasonNonsense.String(), nil},
 		{"another version", plain, head(streamVersion+1, 9, "other"), 1, reasonVersion.String(),
@@ -99,14 +103,19 @@ func TestBrokenOpenings(t *testing.T) {
 		{"another mode", plain, head(streamVersion, 2, "test"), 1, reasonNonsense.String(), nil},
 		{"another mesh", plain, head(streamVersion, modeEncrypted, "other"), 1, reasonMesh.String(),
 			preamble(byte(otherMesh), "test")},
-		{"plain against keyed", keyed, head(streamVersion, modePlain, "test"), 1, reasonPeerPlain.String(),
+		{"plain against keyed", keyed, head(streamVersion, modePlain, "test"), 1,
+			reasonPeerPlain.String(),
 			preamble(byte(encryptionNeeds), "test")},
-		{"keyed against plain", plain, head(streamVersion, modeEncrypted, "test"), 1, reasonPeerKeyed.String(),
+		{"keyed against plain", plain, head(streamVersion, modeEncrypted, "test"), 1,
+			reasonPeerKeyed.String(),
 			preamble(byte(encryptionNone), "test")},
-		{"keyed, cut", keyed, head(streamVersion, modeEncrypted, "test"), 1, reasonNonsense.String(), nil},
-		{"keyed, another key", keyed, append(head(streamVersion, modeEncrypted, "test"), 0, 1, 0), 1,
+		{"keyed, cut", keyed, head(streamVersion, modeEncrypted, "test"), 1,
+			reasonNonsense.String(), nil},
+		{"keyed, another key", keyed, append(head(streamVersion, modeEncrypted, "test"), 0, 1, 0),
+			1,
 			reasonKey.String(), preamble(byte(otherKey), "test")},
-		{"keyed, cannot be told", keyed, append(head(streamVersion, modeEncrypted, "test"), 0, 1, 0), 0,
+		{"keyed, cannot be told", keyed, append(head(streamVersion, modeEncrypted, "test"), 0, 1,
+			0), 0,
 			reasonKey.String(), nil},
 	} {
 		conn := &frail{byteConn{r: bytes.NewReader(test.says)}, test.writes}
@@ -169,7 +178,8 @@ func (broken) Read([]byte) (int, error) { return 0, errBroken }
 
 // A gate that cannot read on says so, wherever in a stream that is.
 func TestGateCannotRead(t *testing.T) {
-	pushPull := bytes.Join([][]byte{{pushPullMsg, 0x83, 0xa4}, []byte("Join"), {0xc3, 0xa5}, []byte("Nodes"),
+	pushPull := bytes.Join([][]byte{{pushPullMsg, 0x83, 0xa4}, []byte("Join"), {0xc3, 0xa5},
+		[]byte("Nodes"),
 		{3, 0xac}, []byte("UserStateLen"), {0xcd, 1, 0}}, nil)
 	sealed := []byte{encryptMsg, 0, 0, 0, leastPayload, payloadVersion}
 	for name, test := range map[string]struct {
@@ -187,7 +197,8 @@ func TestGateCannotRead(t *testing.T) {
 			}
 			in := io.MultiReader(bytes.NewReader(whole[:size]), broken{})
 			if err := test.g.stream(bufio.NewReaderSize(in, gateBytes)); err != want {
-				t.Errorf("%s, cut after %d of %d bytes: %v, want %v", name, size, len(whole), err, want)
+				t.Errorf("%s, cut after %d of %d bytes: %v, want %v", name, size, len(whole), err,
+					want)
 			}
 		}
 	}
@@ -203,7 +214,8 @@ func TestLargestStateAtTheGate(t *testing.T) {
 			{0xac}, []byte("UserStateLen"), number(state)}, nil)
 	}
 	size := func(v uint32) []byte {
-		return []byte{encryptMsg, byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v), payloadVersion}
+		return []byte{encryptMsg, byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v),
+			payloadVersion}
 	}
 	plain, keyed := gate{label: testLabel}, gate{label: testLabel, encrypted: true}
 	for _, test := range []struct {
@@ -230,7 +242,8 @@ func TestLargestStateAtTheGate(t *testing.T) {
 func TestSendOne(t *testing.T) {
 	conn := &frail{byteConn{}, 0}
 	s := &secureStream{conn: conn, w: conn}
-	if err := sendMessage(s, &wire.KickUser{Field: string(make([]byte, 300))}); err == nil || err == errBroken {
+	if err := sendMessage(s, &wire.KickUser{Field: string(make([]byte, 300))}); err == nil ||
+		err == errBroken {
 		t.Errorf("a message that is none: %v", err)
 	}
 	if err := sendMessage(s, &wire.Leaving{}); err != errBroken {
