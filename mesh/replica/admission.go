@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
@@ -104,7 +105,7 @@ func (c *Core) hindrance(now time.Duration, p *peer) string {
 			return "gap in the log of " + p.name
 		}
 		if log := c.restOf(p); log != nil {
-			return "gap in the log of " + log.id.name + ", which is gone"
+			return "gap in the log of " + log.ID().Name + ", which is gone"
 		}
 	}
 	if p.admittedMe || c.cfg.Guards.NoAdmission {
@@ -319,7 +320,7 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 
 // apartFor is after how long two directors that were out of touch may lack more of each other than
 // logs tell.
-const apartFor = goneTold - 15*time.Second
+const apartFor = logs.GoneTold - 15*time.Second
 
 // meetAgain notes that a peer holds what we may lack, if we were apart for longer than it tells of
 // logs that are gone. Its own log only shows what it answered itself, not what it had from
@@ -329,7 +330,7 @@ func (c *Core) meetAgain(now time.Duration, p *peer, member bool) {
 		return
 	}
 	if c.clock.at(now).Sub(p.togetherAt) > apartFor {
-		c.lack(p, sinceWhole(p.togetherAt))
+		c.lack(p, logs.Since(p.togetherAt))
 	}
 }
 

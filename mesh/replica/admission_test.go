@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -225,7 +226,7 @@ func TestMinorityComesBack(t *testing.T) {
 			}
 			w.run(time.Second)
 			d1.stopped = true
-			w.run(goneTold + time.Minute)
+			w.run(logs.GoneTold + time.Minute)
 			want := d2.content(append(known, fresh...))
 			w.heal()
 			d1.crash()
@@ -290,7 +291,7 @@ func TestComingBackIsCheap(t *testing.T) {
 		t.Errorf("%d rows sent for 20 that changed", rows)
 	}
 	w.split(w.directors[:2], w.directors[2:])
-	w.run(2 * historyFor)
+	w.run(2 * logs.KeptFor)
 	for h := range ring.UserHash(10) {
 		d1.must(h*214_000 + 4)
 		d3.must(h*214_000 + 5)

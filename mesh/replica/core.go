@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -54,9 +55,9 @@ type Core struct {
 	outbox    rowset.Outbox
 	adoptions adoptions
 
-	log     history
-	logs    peerLogs
-	late    lateRows
+	log     logs.Own
+	logs    *logs.Set // of all lives but this one
+	late    logs.LateRows
 	peers   map[string]*peer // those that a stream has proven
 	hints   map[string]*hint
 	aliases map[string]*alias
@@ -112,6 +113,7 @@ func New(cfg Config, now time.Duration) *Core {
 		began:     now,
 		rand:      cfg.Rand,
 		dir:       cfg.Directory,
+		logs:      logs.NewSet(),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
 		hints:     make(map[string]*hint),
@@ -126,7 +128,6 @@ func New(cfg Config, now time.Duration) *Core {
 	c.clock.init(cfg.Wall, now)
 	c.lastTick.Store(int64(now))
 	c.waiters.init()
-	c.logs.init()
 	c.moves.init()
 	c.kicks.init()
 	c.flushes.init(cfg.Rand)
@@ -152,7 +153,7 @@ func (c *Core) Take() []Effect {
 // Tick lets time pass; call it at least every 50 ms.
 func (c *Core) Tick(now time.Duration) {
 	c.enter(now)
-	c.log.prune(now)
+	c.log.Prune(now)
 	wasOff := c.admission.clockOff
 	c.disciplineClock(now)
 	review := now >= c.nextReview || !c.synced()

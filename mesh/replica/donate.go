@@ -43,10 +43,10 @@ func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
 		return
 	}
 	c.flushOutbox(now)
-	d := &outSnapshot{id: m.ID, since: c.late.since(m.Since), tags: c.dir.Tags(), ackedAt: now}
-	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.last})
-	for _, log := range c.logs.all() {
-		d.covers = append(d.covers, log.position(now))
+	d := &outSnapshot{id: m.ID, since: c.late.Since(m.Since), tags: c.dir.Tags(), ackedAt: now}
+	d.covers = append(d.covers, wire.Position{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.Last()})
+	for _, log := range c.logs.All() {
+		d.covers = append(d.covers, log.Position(now))
 	}
 	c.donations[p.name] = d
 	c.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", c.dir.Len()})

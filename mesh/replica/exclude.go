@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
@@ -23,9 +24,9 @@ func (p *peer) matters() bool { return p.live && !p.barred }
 func (p *peer) behind() bool { return p.gap || p.lacking }
 
 // restOf is a log whose writer is gone and of which a peer has more than we; nil if there is none.
-func (c *Core) restOf(p *peer) *peerLog {
-	for _, log := range c.logs.behind {
-		if len(p.claims[log.id].without(log.have)) > 0 {
+func (c *Core) restOf(p *peer) *logs.Peer {
+	for _, log := range c.logs.Behind() {
+		if p.claims.Exceed(log) {
 			return log
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -181,7 +182,7 @@ func TestHoleBeforeTheRest(t *testing.T) {
 	w.split([]*director{c}, []*director{a, b})
 	w.run(failAfter + time.Second)
 	c.must(h) // its activity is news to the others
-	w.run(historyFor + time.Second)
+	w.run(logs.KeptFor + time.Second)
 	c.must(later)
 	delete(w.cut, [2]string{c.name, b.name}) // b hears c, which does not hear b
 	w.until("a has the rest that c still keeps", 5*time.Second, func() bool {
@@ -314,19 +315,19 @@ func TestWordOfPhantomLogs(t *testing.T) {
 			}
 			w.deliver()
 			if !answers {
-				w.run(restWithin + time.Second)
+				w.run(logs.RestWithin + time.Second)
 			}
 			if self := d1.core.Self(w.now); !self.Synced {
 				t.Errorf("d1 is not synced: %s", self.Reason)
 			}
-			for n := range uint64(10 * maxGone) {
+			for n := range uint64(10 * logs.MaxGone) {
 				said.Logs[0].Boot = n + 10
 				d1.core.Receive(w.now, d1.sessions["d2"], said)
 			}
-			logs, behind := len(d1.core.logs.byID), len(d1.core.logs.behind)
+			known, behind := d1.core.logs.Len(), len(d1.core.logs.Behind())
 			told := len(d1.core.peers[d2.name].claims)
-			if max(logs, told, behind) > maxGone+1 {
-				t.Errorf("%d logs are remembered, %d as d2 tells, %d are waited for", logs, told, behind)
+			if max(known, told, behind) > logs.MaxGone+1 {
+				t.Errorf("%d logs are remembered, %d as d2 tells, %d are waited for", known, told, behind)
 			}
 		})
 	}

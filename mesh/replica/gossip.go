@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
@@ -116,7 +117,7 @@ func (c *Core) applyDelta(now time.Duration, id deltaID, d *wire.Delta) {
 	if c.admission.bootstrapped {
 		c.apply(now, d.Change, nil)
 		c.mergeRows(now, d.Blocks, nil)
-		c.runAllBy(d.Blocks, logID{d.Origin, d.Boot})
+		c.runAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot})
 	}
 }
 

@@ -88,7 +88,7 @@ func TestImportedMappings(t *testing.T) {
 				w.deliver()
 			}
 			before, now := d1.live(h), d1.core.MeshTime(w.now)
-			logged := d1.core.log.last
+			logged := d1.core.log.Last()
 			outcome, err := d1.do(Import{[]ImportedMapping{test.mapping(d1, now)}})
 			if err != nil || outcome.Count != test.count {
 				t.Errorf("%d taken, %v; want %d", outcome.Count, err, test.count)
@@ -96,7 +96,7 @@ func TestImportedMappings(t *testing.T) {
 			if diff := cmp.Diff(test.want(before, now), d1.live(h), compareAddrs); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if got := d1.core.log.last > logged; got != test.recorded {
+			if got := d1.core.log.Last() > logged; got != test.recorded {
 				t.Errorf("told the others: %v, want %v", got, test.recorded)
 			}
 			if a, b := d1.live(h), d2.live(h); a != b {

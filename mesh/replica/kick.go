@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -28,7 +29,7 @@ type kick struct {
 
 // report is a peer's Hold for which we report kicks. A peer's ids start again in each of its lives.
 type report struct {
-	by logID
+	by logs.ID
 	id uint64
 }
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/ring"
 )
 
@@ -26,7 +26,7 @@ func TestSnapshotSinceAGapHasLateRows(t *testing.T) {
 	m.cut(c, []*member{a, b}, true)
 	m.run(time.Second)
 	a.do(Import{[]ImportedMapping{{Hash: h, Backend: backend, Activity: seen}}})
-	m.run(historyFor + time.Second)
+	m.run(logs.KeptFor + time.Second)
 	a.core.TryLookup(m.now, "", 1) // so that c has a gap in a's log
 	m.run(time.Second)
 	m.cut(c, []*member{a, b}, false)
@@ -39,36 +39,5 @@ func TestSnapshotSinceAGapHasLateRows(t *testing.T) {
 	}
 	if c.core.counters.GapsRepaired == 0 {
 		t.Error("c had no gap; the test shows nothing")
-	}
-}
-
-func TestNotesOnLateRows(t *testing.T) {
-	begun := directory.Time(1_800_000_000_000)
-	at := func(seconds int) directory.Time { return begun.Add(time.Duration(seconds) * time.Second) }
-	var l lateRows
-	l.restart(begun)
-	for _, n := range []struct{ at, oldest int }{{100, 40}, {100, 60}, {200, 150}} {
-		l.add(lateNote{at(n.at), at(n.oldest).Tick()})
-	}
-	for _, test := range []struct{ since, want int }{
-		{-1, -1}, {0, 0}, {90, 40}, {100, 40}, {101, 101}, {180, 150}, {201, 201},
-	} {
-		want := at(test.want).Tick()
-		if test.want < 0 {
-			want = 0 // all
-		}
-		if got := l.since(at(test.since).Tick()); got != want {
-			t.Errorf("a snapshot since %d s goes back to %v, want %v",
-				test.since, got.Time().Sub(begun), want.Time().Sub(begun))
-		}
-	}
-	for n := range 10 * lateKept {
-		l.add(lateNote{at(300 + 2*n), at(250).Tick()})
-	}
-	if len(l.notes) > lateKept {
-		t.Errorf("%d notes are kept", len(l.notes))
-	}
-	if got := l.since(at(50).Tick()); got != at(40).Tick() {
-		t.Errorf("what a note said that is no longer kept is lost: back to %v", got.Time().Sub(begun))
 	}
 }

@@ -59,7 +59,7 @@ func TestHoldAgainAfterARestart(t *testing.T) {
 	}
 	numbers := make(map[uint64]int)
 	for r := range d3.core.moves.answered {
-		if r.by.name == "d2" {
+		if r.by.Name == "d2" {
 			numbers[r.id]++
 		}
 	}

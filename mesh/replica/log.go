@@ -5,42 +5,15 @@ import (
 	"time"
 
 	"directormesh/directory"
-	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
 
-const (
-	historyFor    = 30 * time.Second
-	replayToNew   = 2 * time.Second
-	historyBytes  = 64 << 20
-	entryOverhead = 96 // bytes of a history entry beside its rows, about
-)
-
-// history is this director's log as far as it is kept for replay.
-type history struct {
-	last    uint64 // number of the newest message ever written
-	entries []entry
-	bytes   int
-}
-
-type entry struct {
-	seq   uint64
-	at    time.Duration
-	bytes int
-	msg   wire.Message
-}
-
 // write numbers a message, keeps it and sends it to every peer with a stream.
 func (c *Core) write(now time.Duration, m wire.Message) {
-	c.log.last++
-	wire.SetSeq(m, c.log.last)
+	c.log.Append(now, m)
 	if rows, ok := m.(*wire.Rows); ok {
-		c.late.note(c.clock.at(now), rows.Blocks)
+		c.late.Note(c.clock.at(now), rows.Blocks)
 	}
-	size := logSize(m)
-	c.log.entries = append(c.log.entries, entry{c.log.last, now, size, m})
-	c.log.bytes += size
-	c.log.trim(historyBytes)
 	c.sendAll(m)
 }
 
@@ -48,11 +21,9 @@ func (c *Core) write(now time.Duration, m wire.Message) {
 // joins and takes a snapshot anyway; old rows would only bring it what the snapshot no longer has.
 // It gets the last moment, which the donor may not have had yet.
 func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
-	joins := seq == 0 && c.admission.bootstrapped && !c.log.whole()
-	for _, e := range c.log.entries {
-		if e.seq > seq && (!joins || now-e.at <= replayToNew) {
-			c.send(p, c.asOfNow(e.msg))
-		}
+	joins := seq == 0 && c.admission.bootstrapped && !c.log.Whole()
+	for m := range c.log.Replay(now, seq, joins) {
+		c.send(p, c.asOfNow(m))
 	}
 }
 
@@ -104,52 +75,6 @@ func onlyMarks(m *wire.Table) bool {
 	return true
 }
 
-// whole reports whether all that was ever written is kept.
-func (h *history) whole() bool { return uint64(len(h.entries)) == h.last }
-
-func (h *history) prune(now time.Duration) {
-	n := 0
-	for n < len(h.entries) && now-h.entries[n].at > historyFor {
-		n++
-	}
-	h.drop(n)
-}
-
-func (h *history) trim(limit int) {
-	n, bytes := 0, h.bytes
-	for n < len(h.entries) && bytes > limit {
-		bytes -= h.entries[n].bytes
-		n++
-	}
-	h.drop(n)
-}
-
-func (h *history) drop(n int) {
-	if n == 0 {
-		return
-	}
-	for i := range n {
-		h.bytes -= h.entries[i].bytes
-		h.entries[i].msg = nil
-	}
-	h.entries = h.entries[n:]
-}
-
-func logSize(m wire.Message) int {
-	size := entryOverhead
-	switch m := m.(type) {
-	case *wire.Rows:
-		size += rowset.Bytes(m.Blocks)
-	case *wire.Hold:
-		size += rowset.Bytes(m.Blocks)
-	case *wire.Table:
-		size += rowset.ChangeBytes(m.Change)
-	case *wire.Unknown:
-		size += len(m.Fields)
-	}
-	return size
-}
-
 // flushOutbox writes the collected rows into the log.
 func (c *Core) flushOutbox(now time.Duration) {
 	for block := range c.outbox.Take() {
@@ -160,7 +85,7 @@ func (c *Core) flushOutbox(now time.Duration) {
 // takeRows merges the rows of a log message.
 func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 	c.observe(now, m.Stamp)
-	c.late.note(c.clock.at(now), m.Blocks)
+	c.late.Note(c.clock.at(now), m.Blocks)
 	c.mergeRows(now, m.Blocks, nil)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -18,58 +19,6 @@ func mappings(n int) []directory.Mapping {
 		rows[i] = directory.Mapping{Hash: ring.UserHash(i), Generation: 1}
 	}
 	return rows
-}
-
-// numbers are those of the messages that are kept.
-func (h *history) numbers() (numbers []uint64) {
-	for _, e := range h.entries {
-		numbers = append(numbers, e.seq)
-	}
-	return numbers
-}
-
-// The log is kept for some time and up to some size, counted about as what it holds.
-func TestHistoryIsBounded(t *testing.T) {
-	rows := &wire.Rows{Blocks: []wire.Block{wire.Pack("", mappings(10))}}
-	hold := &wire.Hold{Blocks: []wire.Block{wire.Pack("", mappings(5)), wire.Pack("ssd", mappings(5))}}
-	table := &wire.Table{Change: directory.Change{
-		Backends: make([]directory.BackendRow, 2), Directors: make([]directory.DirectorRow, 1),
-	}}
-	w := started(t, 1)
-	c := w.directors[0].core
-	c.log = history{}
-	total := 0
-	for i, m := range []wire.Message{rows, hold, table} {
-		want := []int{96 + 160, 96 + 160, 96 + 3*256}[i]
-		if got := logSize(m); got != want {
-			t.Errorf("%T counts as %d bytes, want %d", m, got, want)
-		}
-		total += want
-		c.write(w.now+time.Duration(i)*time.Second, m)
-	}
-	h := &c.log
-	if h.bytes != total || h.last != 3 {
-		t.Errorf("%d bytes up to message %d, want %d and 3", h.bytes, h.last, total)
-	}
-	h.prune(w.now + historyFor)
-	if diff := cmp.Diff([]uint64{1, 2, 3}, h.numbers()); diff != "" {
-		t.Errorf("after thirty seconds (-want +got):\n%s", diff)
-	}
-	h.prune(w.now + historyFor + 1)
-	if diff := cmp.Diff([]uint64{2, 3}, h.numbers()); diff != "" {
-		t.Errorf("after more than thirty seconds (-want +got):\n%s", diff)
-	}
-	if h.bytes != total-256 {
-		t.Errorf("%d bytes are left, want %d", h.bytes, total-256)
-	}
-	h.trim(total - 256)
-	if len(h.entries) != 2 {
-		t.Errorf("%d messages are left in room for two", len(h.entries))
-	}
-	h.trim(total - 257)
-	if len(h.entries) != 1 || h.bytes != 96+3*256 {
-		t.Errorf("%d messages of %d bytes are left in room for one", len(h.entries), h.bytes)
-	}
 }
 
 // replayed are the numbers of the log's messages that a peer gets after a certain one.
@@ -89,7 +38,8 @@ func (d *director) replayed(seq uint64) (numbers []uint64) {
 func TestReplay(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
-	d1.core.log = history{}
+	d1.core.log = logs.Own{}
+	first := w.now
 	for i := range 5 {
 		d1.core.write(w.now+time.Duration(i)*time.Second, &wire.Rows{})
 	}
@@ -103,7 +53,8 @@ func TestReplay(t *testing.T) {
 		{"all that was ever written", func() {}, 0, []uint64{1, 2, 3, 4, 5}},
 		{"what was missed", func() {}, 3, []uint64{4, 5}},
 		{"nothing was missed", func() {}, 5, nil},
-		{"a joiner, after a while", func() { d1.core.log.drop(1) }, 0, []uint64{3, 4, 5}},
+		{"a joiner, after a while",
+			func() { d1.core.log.Prune(first + logs.KeptFor + 1) }, 0, []uint64{3, 4, 5}},
 		{"all that is left", func() {}, 1, []uint64{2, 3, 4, 5}},
 		{"of a director that joins itself", func() { d1.core.admission.bootstrapped = false }, 0, []uint64{2, 3, 4, 5}},
 	} {
@@ -123,11 +74,13 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 		c.outbox.Push("b", directory.Mapping{Hash: ring.UserHash(many - i), Generation: 1})
 	}
 	c.outbox.Push("a", directory.Mapping{Hash: 7, Generation: 1})
-	c.log = history{}
+	c.log = logs.Own{}
 	c.flushOutbox(w.now)
 	var got []int
-	for _, e := range c.log.entries {
-		rows := e.msg.(*wire.Rows)
+	var tags []ring.Tag
+	for m := range c.log.Replay(w.now, 0, false) {
+		rows := m.(*wire.Rows)
+		tags = append(tags, rows.Blocks[0].Tag)
 		got = append(got, rowset.Count(rows.Blocks))
 		last := ring.UserHash(0)
 		for m := range rows.Blocks[0].All() {
@@ -140,11 +93,11 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 	if diff := cmp.Diff([]int{1, rowset.MaxRows, rowset.MaxRows, 1}, got); diff != "" {
 		t.Errorf("rows in each message (-want +got):\n%s", diff)
 	}
-	if tag := c.log.entries[0].msg.(*wire.Rows).Blocks[0].Tag; tag != "a" {
-		t.Errorf("the first message is of tag %q", tag)
+	if diff := cmp.Diff([]ring.Tag{"a", "b", "b", "b"}, tags); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 	c.flushOutbox(w.now)
-	if len(c.log.entries) != 4 {
+	if c.log.Last() != 4 {
 		t.Error("the rows are written again")
 	}
 }

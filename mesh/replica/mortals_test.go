@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/ring"
 )
 
@@ -20,7 +21,7 @@ type mortals struct {
 	lostFrom map[[2]string]time.Duration // from when on what one sends to another is lost
 	users    []ring.UserHash
 	quietAt  time.Duration // then users stop coming
-	deaths   []logID
+	deaths   []logs.ID
 	nextUser uint32
 }
 
@@ -67,7 +68,7 @@ func (m *mortals) die(d *member) {
 		return
 	}
 	d.stopped = true
-	m.deaths = append(m.deaths, logID{d.name, d.core.boot})
+	m.deaths = append(m.deaths, logs.ID{Name: d.name, Boot: d.core.boot})
 	for _, other := range m.members {
 		m.lostFrom[[2]string{d.name, other.name}] = m.now + m.between(0, 250*time.Millisecond)
 	}
@@ -127,15 +128,15 @@ func (m *mortals) cut(d *member, others []*member, off bool) {
 }
 
 // ahead is a live director that has most of a log.
-func (m *mortals) ahead(of logID) *member {
+func (m *mortals) ahead(of logs.ID) *member {
 	var alive []*member
 	for _, d := range m.members {
-		if !d.stopped && d.core.logs.byID[of] != nil {
+		if !d.stopped && d.core.logs.Get(of) != nil {
 			alive = append(alive, d)
 		}
 	}
 	return slices.MaxFunc(alive, func(a, b *member) int {
-		return cmp.Compare(a.core.logs.byID[of].have.last(), b.core.logs.byID[of].have.last())
+		return cmp.Compare(a.core.logs.Get(of).Have().Last(), b.core.logs.Get(of).Have().Last())
 	})
 }
 
@@ -156,12 +157,12 @@ func (m *mortals) differences() []string {
 			continue
 		}
 		for _, id := range m.deaths {
-			a, b := first.core.logs.byID[id], d.core.logs.byID[id]
+			a, b := first.core.logs.Get(id), d.core.logs.Get(id)
 			switch {
 			case a == nil || b == nil:
 				note("log %v: %s and %s do not both know it", id, first.name, d.name)
-			case len(a.have.without(b.have)) > 0 || len(b.have.without(a.have)) > 0:
-				note("log %v: %s has %v, %s has %v", id, first.name, a.have, d.name, b.have)
+			case a.Have().String() != b.Have().String():
+				note("log %v: %s has %v, %s has %v", id, first.name, a.Have(), d.name, b.Have())
 			}
 		}
 		missing := 0

@@ -308,7 +308,7 @@ func TestMovesThatAreNone(t *testing.T) {
 	was := d1.must(5)
 	w.run(10 * time.Second)
 	before := d1.live(5)
-	logged, kicked := d1.core.log.last, len(d1.kicked)
+	logged, kicked := d1.core.log.Last(), len(d1.kicked)
 	if _, err := d1.do(Move{Hash: 5, Backend: was}); err != nil {
 		t.Error(err)
 	}
@@ -316,9 +316,9 @@ func TestMovesThatAreNone(t *testing.T) {
 		t.Errorf("moved to where it is the user has %+v, had %+v", got, before)
 	}
 	w.run(100 * time.Millisecond)
-	if d1.core.log.last != logged+1 || len(d1.kicked) != kicked {
+	if d1.core.log.Last() != logged+1 || len(d1.kicked) != kicked {
 		t.Errorf("%d messages are written, %d kicks asked for; want one and none",
-			d1.core.log.last-logged, len(d1.kicked)-kicked)
+			d1.core.log.Last()-logged, len(d1.kicked)-kicked)
 	}
 	w.wantRest()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -36,9 +37,14 @@ func (d *director) writesLater() {
 }
 
 // later counts the messages of a later release that a director keeps of a peer's log.
-func (d *director) later(of logID) (count int) {
-	for _, e := range d.core.logs.byID[of].tail {
-		if _, unknown := e.msg.(*wire.Unknown); unknown {
+func (d *director) later(of logs.ID) (count int) {
+	log := d.core.logs.Get(of)
+	for seq := range log.Seen() {
+		from, part := log.Part(logs.Spans{}.Add(1, seq))
+		if from != seq+1 || len(part) == 0 {
+			continue
+		}
+		if _, unknown := part[0].(*wire.Unknown); unknown {
 			count++
 		}
 	}
@@ -117,7 +123,7 @@ func TestOneReleaseApart(t *testing.T) {
 		t.Errorf("d1 says nothing of unknown kinds: %+v", d1.logs)
 	}
 
-	of := d3.core.peers[d2.name].log.id
+	of := d3.core.peers[d2.name].log.ID()
 	w.split([]*director{d2}, []*director{d3})
 	w.run(100 * time.Millisecond)
 	had := d3.later(of)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -23,7 +24,7 @@ const (
 )
 
 // runBy notes which director's life moves a user that is held here.
-func (c *Core) runBy(u ring.User, by logID) {
+func (c *Core) runBy(u ring.User, by logs.ID) {
 	if h, held := c.held[u]; held && h.by != by {
 		h.by = by
 		c.held[u] = h
@@ -31,11 +32,11 @@ func (c *Core) runBy(u ring.User, by logID) {
 }
 
 // runAllBy notes it for rows that came otherwise than by the hold of one that lives.
-func (c *Core) runAllBy(blocks []wire.Block, by logID) {
+func (c *Core) runAllBy(blocks []wire.Block, by logs.ID) {
 	for _, b := range blocks {
 		for m := range b.All() {
 			u := ring.User{Tag: b.Tag, Hash: m.Hash}
-			if h, held := c.held[u]; held && h.by == (logID{}) && sameMove(h.mapping, m) {
+			if h, held := c.held[u]; held && h.by == (logs.ID{}) && sameMove(h.mapping, m) {
 				c.runBy(u, by)
 			}
 		}
@@ -84,7 +85,7 @@ func (c *Core) endReplacedHolds(now time.Duration) {
 
 // isOrphan reports whether nobody runs a move.
 func (c *Core) isOrphan(now time.Duration, h heldUser) bool {
-	if h.by == (logID{}) {
+	if h.by == (logs.ID{}) {
 		return now-h.since >= unknownFor
 	}
 	p := c.inLife(h.by)

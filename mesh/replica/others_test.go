@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -94,7 +95,7 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 	} {
 		c.moves.answered[report{p.life(), id}] = &heldBatch{at: at}
 	}
-	c.moves.answered[report{logID{"d2", p.boot + 1}, 8}] = &heldBatch{at: w.now}
+	c.moves.answered[report{logs.ID{Name: "d2", Boot: p.boot + 1}, 8}] = &heldBatch{at: w.now}
 	c.Take()
 	c.moves.repeat(c, w.now, p)
 	var ids []uint64

@@ -12,40 +12,6 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// A part of a log begins where it was asked for, ends before the first hole and after about as many
-// bytes as were wanted, and has at least one message.
-func TestPartOfALog(t *testing.T) {
-	log := &peerLog{}
-	for _, seq := range []uint64{3, 4, 5, 8, 9} {
-		log.tail = append(log.tail, entry{seq: seq, msg: &wire.Held{ID: seq}, bytes: 10})
-	}
-	for _, test := range []struct {
-		name   string
-		of     wire.Span
-		wanted int
-		want   []uint64
-	}{
-		{"all of it", wire.Span{From: 3, To: 5}, 1000, []uint64{3, 4, 5}},
-		{"up to a hole", wire.Span{From: 4, To: 9}, 1000, []uint64{4, 5}},
-		{"up to the end", wire.Span{From: 8, To: 20}, 1000, []uint64{8, 9}},
-		{"the end of the span", wire.Span{From: 3, To: 4}, 1000, []uint64{3, 4}},
-		{"as many bytes", wire.Span{From: 3, To: 5}, 20, []uint64{3, 4}},
-		{"no more bytes", wire.Span{From: 3, To: 5}, 19, []uint64{3}},
-		{"one at least", wire.Span{From: 3, To: 5}, 1, []uint64{3}},
-		{"what is no longer kept", wire.Span{From: 2, To: 5}, 1000, nil},
-		{"from within a hole", wire.Span{From: 6, To: 9}, 1000, nil},
-		{"what has not come yet", wire.Span{From: 10, To: 12}, 1000, nil},
-	} {
-		var got []uint64
-		for _, m := range log.part(test.of, test.wanted) {
-			got = append(got, m.(*wire.Held).ID)
-		}
-		if d := cmp.Diff(test.want, got); d != "" {
-			t.Errorf("%s (-want +got):\n%s", test.name, d)
-		}
-	}
-}
-
 // A snapshot since a moment leaves a row out only if neither its activity nor its stamp is as late.
 func TestRowsOlderThanAsked(t *testing.T) {
 	d := &outSnapshot{since: 100}

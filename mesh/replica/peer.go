@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
 const (
-	forgetDead = 24 * time.Hour   // peers dead for this long, unless configured, are forgotten
+	forgetDead = logs.LongestGone // peers dead for this long, unless configured, are forgotten
 	forgetLeft = 10 * time.Second // peers that left
 	// forgetUnmet is for peers that were never in touch both ways.
 	forgetUnmet = time.Minute
@@ -40,9 +41,9 @@ type peer struct {
 	clock    peerClock
 	users    uint64
 
-	log    *peerLog        // what we have of its log; nil while we do not know which life it is in
-	gap    bool            // something of its log is missing here
-	claims map[logID]spans // what it says to have of the logs of others, of those in Core.logs
+	log    *logs.Peer  // what we have of its log; nil while we do not know which life it is in
+	gap    bool        // something of its log is missing here
+	claims logs.Claims // what it says to have of the logs of others, of those in Core.logs
 
 	// liveness
 	live      bool
@@ -143,21 +144,21 @@ func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
 		met: p.met, told: p.told, clock: p.clock.nextLife(),
-		log:        c.logs.open(logID{who.Name, who.Boot}),
+		log:        c.logs.Open(logs.ID{Name: who.Name, Boot: who.Boot}),
 		togetherAt: p.togetherAt,
 	}
-	p.gap = !p.log.have.allTo(p.log.seen)
+	p.gap = !p.log.Whole()
 	c.waiters.recheck = true
 	return p
 }
 
 // life names the life that a peer is in. What it chose, ids above all, means nothing in another
 // one.
-func (p *peer) life() logID { return logID{p.name, p.boot} }
+func (p *peer) life() logs.ID { return logs.ID{Name: p.name, Boot: p.boot} }
 
 // inLife returns the peer if it is in this life still, else nil.
-func (c *Core) inLife(l logID) *peer {
-	if p := c.peers[l.name]; p != nil && p.boot == l.boot {
+func (c *Core) inLife(l logs.ID) *peer {
+	if p := c.peers[l.Name]; p != nil && p.boot == l.Boot {
 		return p
 	}
 	return nil
@@ -212,7 +213,7 @@ func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 		Wall:     c.clock.wall(now),
 		Synced:   c.synced(),
 		Counted:  p.counted,
-		Seq:      c.log.last,
+		Seq:      c.log.Last(),
 		Users:    uint64(c.dir.Len()),
 		Mesh:     c.meshRank(now),
 		Majority: majority,
@@ -227,7 +228,7 @@ func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 // others, and in a large mesh there are hundreds of them a second, there is no conclusion to draw.
 func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe ||
-		m.Seq > p.log.seen || m.Mesh.ID != c.table.Mesh()
+		m.Seq > p.log.Seen() || m.Mesh.ID != c.table.Mesh()
 }
 
 func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
@@ -249,14 +250,14 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		}
 		c.noticeOff(now, p)
 	}
-	if m.Seq > p.log.seen && p.clock.near() {
+	if m.Seq > p.log.Seen() && p.clock.near() {
 		c.numbersSeen(p, m.Seq)
 	}
-	if !p.gap && m.Seq <= p.log.seen {
+	if !p.gap && m.Seq <= p.log.Seen() {
 		// Not our time: the beat may have waited while we slept.
-		p.log.wholeAt = m.MeshTime.Time()
+		p.log.NoteWhole(m.MeshTime.Time())
 	}
-	if p.counted && !p.behind() && m.Seq <= p.log.seen {
+	if p.counted && !p.behind() && m.Seq <= p.log.Seen() {
 		p.togetherAt = c.clock.at(now)
 	}
 	if !c.synced() {
@@ -281,7 +282,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 
 func (c *Core) cameAlive(now time.Duration, p *peer) {
 	p.live, p.met, p.liveSince = true, true, now
-	p.log.goneAt = 0
+	p.log.Live()
 	c.wantRest(now, p.log, false)
 	c.seekRestsFrom(now, p)
 	if p.barred && !p.excluded && !c.staysIn(p) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -23,7 +24,7 @@ type heldUser struct {
 	mapping directory.Mapping
 	since   time.Duration
 	kick    *moveKick // nil: none begun
-	by      logID     // the director, and its life, that runs the move; zero: not known
+	by      logs.ID   // the director, and its life, that runs the move; zero: not known
 	before  before    // what the mapping replaced here
 }
 

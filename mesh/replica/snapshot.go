@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
@@ -14,9 +15,6 @@ const (
 	snapshotStall = 5 * time.Second        // a donor that sends nothing for so long is given up
 	tryAgainAfter = 500 * time.Millisecond // a donor that did not work out is not asked again before
 	donateWithin  = 10 * time.Second       // a peer of whom we lack something and nobody gives it is excluded
-	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks
-	// that differ a little.
-	sinceMargin = 5 * time.Second
 )
 
 // inSnapshot is a snapshot being received.
@@ -52,13 +50,13 @@ func (c *Core) since() directory.Tick {
 	oldest := directory.Time(math.MaxInt64)
 	for _, p := range c.peers {
 		if p.live && p.gap {
-			oldest = min(oldest, p.log.wholeAt)
+			oldest = min(oldest, p.log.WholeAt())
 		}
 	}
-	for _, log := range c.logs.behind {
-		oldest = min(oldest, log.wholeAt)
+	for _, log := range c.logs.Behind() {
+		oldest = min(oldest, log.WholeAt())
 	}
-	since := sinceWhole(oldest)
+	since := logs.Since(oldest)
 	for _, p := range c.peers {
 		if p.live && p.lacking {
 			since = min(since, p.lackSince)
@@ -66,10 +64,6 @@ func (c *Core) since() directory.Tick {
 	}
 	return since
 }
-
-// sinceWhole is from when on a snapshot must have what was stamped, if nothing was missing at a
-// time.
-func sinceWhole(at directory.Time) directory.Tick { return max(0, at.Add(-sinceMargin)).Tick() }
 
 // tried reports whether this donor failed us a moment ago.
 func (c *Core) tried(now time.Duration, name string) bool {
@@ -125,7 +119,7 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	case c.admission.bootstrapped:
 	case p.synced && c.sameMesh(p):
 		c.admission.bootstrapped, c.admission.alone, c.admission.coldSince = true, false, 0
-		c.late.restart(c.clock.at(now))
+		c.late.Restart(c.clock.at(now))
 		c.logDifferences()
 	case c.admission.cold != nil:
 		c.admission.cold[p.name] = true
@@ -142,11 +136,11 @@ func (c *Core) takeCovers(now time.Duration, p *peer, s *inSnapshot) {
 		if log == nil {
 			continue
 		}
-		if s.since == 0 || s.since <= sinceWhole(log.wholeAt) {
-			c.gained(log, spansOf(at))
+		if s.since == 0 || s.since <= logs.Since(log.WholeAt()) {
+			c.gained(log, logs.SpansOf(at))
 		}
 		if !c.writes(log) {
-			c.logs.tell = true
+			c.logs.Changed()
 		}
 		c.seekRest(now, log)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 )
 
 // A director whose mesh time is over half a second off the median of its mesh is not synced, so
@@ -49,15 +50,15 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	c.counters.ClockSteps++
 	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", offset.Round(time.Millisecond)})
 	c.flushOutbox(now)
-	if c.log.last > 0 || c.admission.bootstrapped {
+	if c.log.Last() > 0 || c.admission.bootstrapped {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
-		c.admission.holds = &holdings{since: sinceWhole(after.Time())}
+		c.admission.holds = &holdings{since: logs.Since(after.Time())}
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
 	until := c.clock.at(c.admission.unsyncedAt)
 	c.slew(offset)
-	c.late.restart(c.clock.at(now))
+	c.late.Restart(c.clock.at(now))
 	for _, p := range c.peers {
 		p.clock.together = false
 		if p.clock.with > after {
@@ -153,7 +154,7 @@ func (c *Core) endLife(now time.Duration, err error, why string) {
 		p.nonce, p.said = 0, nil
 		p.readmit()
 	}
-	c.log = history{}
+	c.log = logs.Own{}
 	c.endTableOperations(err)
 	c.transitions, c.rings = nil, c.rings[len(c.rings)-1:]
 	c.snapshot = nil

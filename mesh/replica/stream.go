@@ -76,7 +76,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	p.in = c.session
 	c.sessions[p.in] = p
 	reply = c.hello(now)
-	reply.Resume, reply.Answers, reply.TakesIn = p.log.resume(), h.From.Boot, c.takesIn(p.addr)
+	reply.Resume, reply.Answers, reply.TakesIn = p.log.Resume(), h.From.Boot, c.takesIn(p.addr)
 	return reply, p.in, nil
 }
 

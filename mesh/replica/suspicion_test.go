@@ -38,7 +38,7 @@ func TestMoreTombstonesThanAreKept(t *testing.T) {
 	d1.core.apply(w.now, d1.tombstones(0, 10_005, now.Add(-20*time.Second)), nil)
 	d3.core.apply(w.now, d3.tombstones(20_000, 20, now.Add(-time.Minute)), nil)
 	w.run(time.Second)
-	logged := d1.core.log.last + d3.core.log.last
+	logged := d1.core.log.Last() + d3.core.log.Last()
 	w.heal()
 	w.until("all synced", 10*time.Second, w.allSynced)
 	w.run(2 * confirmWithin)
@@ -47,7 +47,7 @@ func TestMoreTombstonesThanAreKept(t *testing.T) {
 			t.Errorf("%s excluded %d peers and has %d changes open", d.name, n, len(d.core.transitions))
 		}
 	}
-	if more := d1.core.log.last + d3.core.log.last - logged; more > 20 {
+	if more := d1.core.log.Last() + d3.core.log.Last() - logged; more > 20 {
 		t.Errorf("%d messages were logged after the heal", more)
 	}
 }

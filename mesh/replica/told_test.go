@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -103,13 +104,13 @@ func TestPeerThatLacksRowsOfTheDeadIsTold(t *testing.T) {
 	w.run(time.Second)
 	d3.crash()
 	w.run(time.Second)
-	id := logID{"d3", d3.core.boot}
-	log, p := d1.core.logs.byID[id], d1.core.peers["d2"]
-	if log == nil || len(log.have) == 0 {
+	id := logs.ID{Name: "d3", Boot: d3.core.boot}
+	log, p := d1.core.logs.Get(id), d1.core.peers["d2"]
+	if log == nil || len(log.Have()) == 0 {
 		t.Fatal("d1 has nothing of what d3 wrote")
 	}
 	delete(p.claims, id)
-	lacks := &wire.GonePositions{Logs: []wire.Position{{Name: id.name, Boot: id.boot}}}
+	lacks := &wire.GonePositions{Logs: []wire.Position{{Name: id.Name, Boot: id.Boot}}}
 	for i, want := range []int{1, 0} {
 		d1.core.Take()
 		d1.hears(d2, lacks)
@@ -131,7 +132,7 @@ func TestEndOfLifeForgetsStreams(t *testing.T) {
 		len(c.sessions) != 0 {
 		t.Errorf("left: %+v, %d sessions", *p, len(c.sessions))
 	}
-	if c.boot == boot || !c.isOurs(logID{"d1", boot}) {
+	if c.boot == boot || !c.isOurs(logs.ID{Name: "d1", Boot: boot}) {
 		t.Errorf("boot id %x after %x, which is forgotten", c.boot, boot)
 	}
 	if _, ok := c.admission.named["d2"]; !ok {

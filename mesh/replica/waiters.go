@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -24,9 +25,9 @@ type waiter struct {
 	why   verdict
 	done  bool
 
-	id    uint64 // of a local lookup
-	peer  logID  // who relayed it to us, in which life; zero: nobody
-	reqID uint64 // of the relayed request
+	id    uint64  // of a local lookup
+	peer  logs.ID // who relayed it to us, in which life; zero: nobody
+	reqID uint64  // of the relayed request
 
 	relay   uint64 // our own request to a peer, 0 if none
 	askedAt time.Duration
@@ -61,7 +62,7 @@ func (c *Core) wait(now time.Duration, w *waiter, why verdict) {
 	w.since = now
 	c.countWait(w, why)
 	c.waiters.order = append(c.waiters.order, w)
-	if w.peer == (logID{}) {
+	if w.peer == (logs.ID{}) {
 		c.waiters.byID[w.id] = w
 		if why == notSynced {
 			c.relay(now, w)
@@ -111,7 +112,7 @@ func (c *Core) retryWaiters(now time.Duration) {
 			continue
 		}
 		c.countWait(w, why)
-		if why == notSynced && w.peer == (logID{}) && (w.relay == 0 || now-w.askedAt > askAgain) {
+		if why == notSynced && w.peer == (logs.ID{}) && (w.relay == 0 || now-w.askedAt > askAgain) {
 			c.relay(now, w)
 		}
 	}
@@ -120,7 +121,7 @@ func (c *Core) retryWaiters(now time.Duration) {
 
 func (c *Core) finishLookup(now time.Duration, w *waiter, backend netip.Addr) {
 	c.waiters.finish(w)
-	if w.peer == (logID{}) {
+	if w.peer == (logs.ID{}) {
 		c.emit(Answer{ID: w.id, Backend: backend})
 	} else if p := c.inLife(w.peer); p != nil {
 		c.reply(now, p, w.reqID, w.user)
@@ -136,7 +137,7 @@ func (c *Core) expireWaiters(now time.Duration) {
 		expired = true
 		c.waiters.finish(w)
 		c.counters.FailedLookups++
-		if w.peer == (logID{}) {
+		if w.peer == (logs.ID{}) {
 			c.emit(Answer{ID: w.id, Err: &TemporaryError{Reason: w.why.reason()}})
 		} else if p := c.inLife(w.peer); p != nil {
 			c.send(p, &wire.LookupReply{ID: w.reqID, Failed: true})

@@ -190,17 +190,17 @@ func TestActivityIsRecordedAfterHalfAShare(t *testing.T) {
 		w.until("a tick begins", time.Second, func() bool { return d1.core.MeshTime(w.now)%250 == 0 })
 		d1.must(5)
 		w.run(time.Second)
-		logged := d1.core.log.last
+		logged := d1.core.log.Last()
 		w.run(d1.dir.Share()/2 - time.Second)
 		test.use(w, d1)
 		w.run(time.Second - 25*time.Millisecond)
-		if d1.core.log.last != logged {
+		if d1.core.log.Last() != logged {
 			t.Errorf("%s: recorded after half a share", test.name)
 		}
 		test.use(w, d1)
 		w.run(time.Second)
-		if d1.core.log.last != logged+1 {
-			t.Errorf("%s: %d messages after more than half a share, want 1", test.name, d1.core.log.last-logged)
+		if d1.core.log.Last() != logged+1 {
+			t.Errorf("%s: %d messages after more than half a share, want 1", test.name, d1.core.log.Last()-logged)
 		}
 	}
 }

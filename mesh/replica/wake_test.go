@@ -30,7 +30,7 @@ func TestThaw(t *testing.T) {
 			d1.hears(d2, &wire.Beat{
 				SentAt: int64(w.now), MeshTime: theirs.clock.micros(w.now).Add(test.stood),
 				Wall: theirs.clock.wall(w.now), Synced: true, Counted: true,
-				Seq: theirs.log.last, Mesh: theirs.meshRank(w.now), Majority: true,
+				Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 			})
 			if _, answers := d1.core.TryLookup(w.now, "", 7); answers != test.answers {
 				t.Errorf("after a beat of a peer that is %v ahead it answers: %v", test.stood, answers)
@@ -124,7 +124,7 @@ func TestBeatHeldTooLong(t *testing.T) {
 	d1.hears(d2, &wire.Beat{
 		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoHeld: int64(stood),
 		MeshTime: theirs.clock.micros(w.now).Add(stood), Wall: theirs.clock.wall(w.now),
-		Synced: true, Counted: true, Seq: theirs.log.last, Mesh: theirs.meshRank(w.now), Majority: true,
+		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 	})
 	if skew := d1.core.peers["d2"].clock.skew; skew != stood {
 		t.Errorf("d2 is taken to be %v ahead, want %v", skew, stood)

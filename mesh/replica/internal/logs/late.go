@@ -1,4 +1,4 @@
-package replica
+package logs
 
 import (
 	"time"
@@ -14,6 +14,9 @@ import (
 // old they were, and a snapshot since a time goes back to the oldest that came after that time.
 
 const (
+	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks
+	// that differ a little.
+	sinceMargin = 5 * time.Second
 	// lateAfter is how old activity may be when it comes by a log and not be late. A snapshot
 	// goes back by sinceMargin anyway, of which the batch and the clocks take two seconds.
 	lateAfter = sinceMargin - 2*time.Second
@@ -21,10 +24,13 @@ const (
 	lateEvery = time.Second // of a note; what comes within it shares one
 )
 
-// lateRows are notes on late rows, in order.
-type lateRows struct {
+// Since is from when on a snapshot must have what was stamped, if nothing was missing at a time.
+func Since(whole directory.Time) directory.Tick { return max(0, whole.Add(-sinceMargin)).Tick() }
+
+// LateRows are notes on rows that came late. The zero value has taken notes for ever.
+type LateRows struct {
 	from  directory.Time // since when we take notes
-	notes []lateNote
+	notes []lateNote     // by the time of each; lateKept at most
 }
 
 type lateNote struct {
@@ -32,11 +38,11 @@ type lateNote struct {
 	oldest directory.Tick // of their recorded activities
 }
 
-// restart begins to take notes.
-func (l *lateRows) restart(t directory.Time) { *l = lateRows{from: t} }
+// Restart begins to take notes.
+func (l *LateRows) Restart(t directory.Time) { *l = LateRows{from: t} }
 
-// note looks whether rows of a log are late.
-func (l *lateRows) note(t directory.Time, blocks []wire.Block) {
+// Note looks whether rows of a log are late.
+func (l *LateRows) Note(t directory.Time, blocks []wire.Block) {
 	limit := t.Add(-lateAfter).Tick()
 	for _, b := range blocks {
 		if oldest := b.OldestActivity(); oldest < limit && b.Len() > 0 {
@@ -45,7 +51,7 @@ func (l *lateRows) note(t directory.Time, blocks []wire.Block) {
 	}
 }
 
-func (l *lateRows) add(note lateNote) {
+func (l *LateRows) add(note lateNote) {
 	if n := len(l.notes); n > 0 && note.at < l.notes[n-1].at.Add(lateEvery) {
 		last := &l.notes[n-1]
 		last.at, last.oldest = max(last.at, note.at), min(last.oldest, note.oldest)
@@ -57,9 +63,9 @@ func (l *lateRows) add(note lateNote) {
 	}
 }
 
-// since is from when on rows must be given to one that lacks what came since a time. Of what
+// Since is from when on rows must be given to one that lacks what came since a time. Of what
 // came before we took notes all may be late.
-func (l *lateRows) since(since directory.Tick) directory.Tick {
+func (l *LateRows) Since(since directory.Tick) directory.Tick {
 	t := since.Time()
 	if t < l.from {
 		return 0

@@ -1,4 +1,4 @@
-package replica
+package logs
 
 import (
 	"fmt"
@@ -8,16 +8,16 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// spans is a set of numbers of log messages, counted from 1: in order, none touching the next.
+// Spans is a set of numbers of log messages, counted from 1: in order, none touching the next.
 // Nearly always it is one span that begins with 1.
-type spans []wire.Span
+type Spans []wire.Span
 
 // maxSpans bounds the spans of a set. Of more, the oldest hole counts as filled: what was in it
 // is lost here.
 const maxSpans = 64
 
-// add returns the set with the numbers from and to and all between. It may change s.
-func (s spans) add(from, to uint64) spans {
+// Add returns the set with the numbers from and to and all between. It may change s.
+func (s Spans) Add(from, to uint64) Spans {
 	if from == 0 || from > to {
 		return s
 	}
@@ -42,18 +42,18 @@ func (s spans) add(from, to uint64) spans {
 	return s
 }
 
-// with returns a set of its own of what is in either.
-func (s spans) with(other spans) spans {
+// With returns a set of its own of what is in either.
+func (s Spans) With(other Spans) Spans {
 	union := slices.Clone(s)
 	for _, o := range other {
-		union = union.add(o.From, o.To)
+		union = union.Add(o.From, o.To)
 	}
 	return union
 }
 
-// without returns a set of its own of what is in s and not in other.
-func (s spans) without(other spans) spans {
-	var rest spans
+// Without returns a set of its own of what is in s and not in other.
+func (s Spans) Without(other Spans) Spans {
+	var rest Spans
 	for _, span := range s {
 		from := span.From
 		for _, o := range other {
@@ -76,7 +76,8 @@ func (s spans) without(other spans) spans {
 	return rest
 }
 
-func (s spans) has(n uint64) bool {
+// Has reports whether a number is in the set.
+func (s Spans) Has(n uint64) bool {
 	for _, span := range s {
 		if n <= span.To {
 			return n >= span.From
@@ -85,16 +86,16 @@ func (s spans) has(n uint64) bool {
 	return false
 }
 
-// last is the highest number, 0 if there is none.
-func (s spans) last() uint64 {
+// Last is the highest number, 0 if there is none.
+func (s Spans) Last() uint64 {
 	if len(s) == 0 {
 		return 0
 	}
 	return s[len(s)-1].To
 }
 
-// text is for logs: "1-4 12-15".
-func (s spans) text() string {
+// String is for logs: "1-4 12-15".
+func (s Spans) String() string {
 	parts := make([]string, len(s))
 	for i, span := range s {
 		parts[i] = fmt.Sprintf("%d-%d", span.From, span.To)
@@ -102,8 +103,8 @@ func (s spans) text() string {
 	return strings.Join(parts, " ")
 }
 
-// count is how many numbers there are.
-func (s spans) count() uint64 {
+// Count is how many numbers there are.
+func (s Spans) Count() uint64 {
 	var n uint64
 	for _, span := range s {
 		n += span.To - span.From + 1
@@ -111,19 +112,19 @@ func (s spans) count() uint64 {
 	return n
 }
 
-// allTo reports whether the set is all numbers up to n.
-func (s spans) allTo(n uint64) bool {
+// AllTo reports whether the set is all numbers up to n.
+func (s Spans) AllTo(n uint64) bool {
 	return n == 0 && len(s) == 0 || len(s) == 1 && s[0] == wire.Span{From: 1, To: n}
 }
 
-// spansOf is what a peer says that it has.
-func spansOf(p wire.Position) spans {
-	var s spans
+// SpansOf is what a peer says that it has.
+func SpansOf(p wire.Position) Spans {
+	var s Spans
 	if p.Seq > 0 {
-		s = s.add(1, p.Seq)
+		s = s.Add(1, p.Seq)
 	}
 	for _, island := range p.Islands {
-		s = s.add(island.From, island.To)
+		s = s.Add(island.From, island.To)
 	}
 	return s
 }

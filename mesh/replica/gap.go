@@ -1,0 +1,61 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/wire"
+)
+
+// takeSeq notes that a log message came by its writer's stream. What comes after a gap is
+// applied all the same, rows merge in any order; but as long as the gap is open the peer has
+// confirmed nothing.
+func (c *Core) takeSeq(now time.Duration, p *peer, seq uint64, m wire.Message) {
+	if !p.log.Take(now, seq, m) {
+		return // by a part of the log, or by a snapshot, that was quicker
+	}
+	c.lookForGap(p)
+	if p.log.Gone() {
+		c.logs.Changed() // on its way when the peer went
+	}
+}
+
+// numbersSeen notes that a peer's log goes up to a number.
+func (c *Core) numbersSeen(p *peer, to uint64) {
+	p.log.Announced(to)
+	c.lookForGap(p)
+}
+
+// lookForGap concludes from what we have of a peer's log whether something of it is missing here.
+// Its rest may have come from others while it was away, and leave a hole before it.
+func (c *Core) lookForGap(p *peer) {
+	switch whole := p.log.Whole(); {
+	case !whole && !p.gap:
+		p.gap = true
+		c.counters.Gaps++
+		c.logf(LogInfo, "gap in a peer's log", Field{"peer", p.name},
+			Field{"has", p.log.Have().String()}, Field{"need", p.log.Seen()})
+	case whole && p.gap:
+		p.gap = false
+		c.counters.GapsRepaired++
+	}
+}
+
+// gained follows what we have got of a log otherwise than from its writer.
+func (c *Core) gained(log *logs.Peer, more logs.Spans) {
+	log.Gained(more)
+	if c.attached(log) {
+		c.lookForGap(c.peers[log.ID().Name])
+	}
+}
+
+// attached reports whether a log is the one that a peer writes or, if it is not live, wrote last.
+func (c *Core) attached(log *logs.Peer) bool {
+	p := c.peers[log.ID().Name]
+	return p != nil && p.log == log
+}
+
+// writes reports whether the writer of a log is live here.
+func (c *Core) writes(log *logs.Peer) bool {
+	return c.attached(log) && c.peers[log.ID().Name].live
+}

@@ -1,0 +1,173 @@
+package logs
+
+import (
+	"slices"
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+const (
+	// GoneTold is how long ago a director may have gone for its log to be told of to a peer that
+	// was out of touch.
+	GoneTold = goneKept / 2
+
+	goneNews   = time.Minute            // those that went within it are told of at each death
+	goneKept   = 10 * time.Minute       // then a log is forgotten, unless somebody is away who may ask
+	MaxGone    = 256                    // logs that are remembered, beside those of the peers
+	tellEvery  = 250 * time.Millisecond // at most
+	cleanEvery = time.Second
+
+	// tailBytes bounds what is kept of all logs together. Sixty thousand logins a second in the
+	// mesh take a third of it.
+	tailBytes = 128 << 20
+	// minTailBytes is what each log may take, however many there are.
+	minTailBytes = 1 << 20
+)
+
+// Set is what we have of the logs of all other lives.
+type Set struct {
+	byID      map[ID]*Peer
+	sorted    []*Peer       // of byID, by ID; nil: to be made
+	behind    []*Peer       // those whose rest is wanted, in the order in which we noticed
+	news      bool          // what we have of those that are gone is news to the peers
+	toldAt    time.Duration // when the peers were last told
+	cleanedAt time.Duration
+}
+
+// NewSet returns an empty set.
+func NewSet() *Set { return &Set{byID: make(map[ID]*Peer)} }
+
+// Len is how many logs there are.
+func (s *Set) Len() int { return len(s.byID) }
+
+// Get returns the log of a life, nil if nothing is known of it.
+func (s *Set) Get(id ID) *Peer { return s.byID[id] }
+
+// All returns the logs in order. The slice is made anew when a log comes or goes, so it can be kept
+// while ranging over it.
+func (s *Set) All() []*Peer {
+	if s.sorted == nil {
+		for _, log := range s.byID {
+			s.sorted = append(s.sorted, log)
+		}
+		slices.SortFunc(s.sorted, func(a, b *Peer) int { return compareIDs(a.id, b.id) })
+	}
+	return s.sorted
+}
+
+// Open returns the log of a life, a new one if need be.
+func (s *Set) Open(id ID) *Peer {
+	log := s.byID[id]
+	if log == nil {
+		log = &Peer{id: id}
+		s.byID[id] = log
+		s.sorted = nil
+	}
+	return log
+}
+
+// OpenGone begins to remember a log of which we only hear when its writer is gone. It returns the
+// one to be forgotten for it, nil if there is room. Logs that are attached, those of our peers, do
+// not count.
+func (s *Set) OpenGone(id ID, at time.Duration, attached func(*Peer) bool) (log, excess *Peer) {
+	log = s.Open(id)
+	log.went(at)
+	var first *Peer // to have gone
+	n := 0
+	for _, l := range s.All() {
+		if attached(l) {
+			continue
+		}
+		n++
+		if first == nil || l.goneAt < first.goneAt {
+			first = l
+		}
+	}
+	if n > MaxGone {
+		return log, first
+	}
+	return log, nil
+}
+
+// Forget drops a log.
+func (s *Set) Forget(log *Peer) {
+	delete(s.byID, log.id)
+	s.sorted = nil
+	s.Want(0, log, false)
+}
+
+// Went notes that the writer of a log is no longer live here, which the peers are to be told. It
+// reports false if that was known.
+func (s *Set) Went(now time.Duration, log *Peer) bool {
+	if log.Gone() {
+		return false
+	}
+	log.went(now)
+	s.news = true
+	return true
+}
+
+// Changed notes that there is news of a log whose writer is gone.
+func (s *Set) Changed() { s.news = true }
+
+// News is what the peers are to be told now of those that went lately.
+func (s *Set) News(now time.Duration) []wire.Position {
+	if !s.news || now-s.toldAt < tellEvery {
+		return nil
+	}
+	s.news, s.toldAt = false, now
+	return s.Gone(now, goneNews)
+}
+
+// Gone is what we have of those that went within a time.
+func (s *Set) Gone(now, within time.Duration) []wire.Position {
+	var gone []wire.Position
+	for _, log := range s.All() {
+		if log.Gone() && log.goneFor(now) <= within {
+			gone = append(gone, log.Position(now))
+		}
+	}
+	return gone
+}
+
+// Want notes whether the rest of a log is wanted, and reports whether it is from now on.
+func (s *Set) Want(now time.Duration, log *Peer, wanted bool) (begins bool) {
+	r := &log.rest
+	switch {
+	case wanted && !r.wanted:
+		s.behind = append(s.behind, log)
+		r.progressAt, begins = now, true
+	case !wanted && r.wanted:
+		s.behind = slices.DeleteFunc(s.behind, func(l *Peer) bool { return l == log })
+		r.asked, r.short = "", nil
+	}
+	r.wanted = wanted
+	return begins
+}
+
+// Behind are the logs whose rest is wanted, in the order in which we noticed. It must not be
+// changed; Want changes it.
+func (s *Set) Behind() []*Peer { return s.behind }
+
+// Clean drops messages that need no longer be kept, and returns the logs that may be forgotten
+// unless they are a peer's. Away says that a director has failed and may come back: it may ask for
+// them. What it does takes time, so it does it once a second.
+func (s *Set) Clean(now time.Duration, away func() bool) (old []*Peer) {
+	if now-s.cleanedAt < cleanEvery {
+		return nil
+	}
+	s.cleanedAt = now
+	kept := goneKept
+	if away() {
+		kept = LongestGone
+	}
+	limit := max(tailBytes/max(1, len(s.byID)), minTailBytes)
+	for _, log := range s.All() {
+		log.prune(now, limit)
+		if log.Gone() && log.goneFor(now) > kept {
+			old = append(old, log)
+		}
+	}
+	return old
+}
