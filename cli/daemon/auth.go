@@ -71,7 +71,7 @@ func (d *Daemon) authRelay(p authrelay.Protocol, auth string, registry *promethe
 	// Login processes freeze if nobody has the FIFO open. One that was handed over is kept open by
 	// whoever did so, even while this director is dead; without one they are not told to write at
 	// all.
-	if d.fifo() != nil {
+	if len(d.fifos()) > 0 {
 		cfg.ProxyRefresh = d.options.UserExpire / 2
 	}
 	return authrelay.New(cfg)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -200,6 +201,67 @@ func TestAuthDoors(t *testing.T) {
 	}
 	if _, err := os.Stat(path("handed")); err != nil {
 		t.Errorf("a socket of others was removed: %v", err)
+	}
+}
+
+// Sockets of one kind that are handed over have a field each in the start-up line, and all are
+// served.
+func TestHandedTwice(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	auth(t, path("auth-login"), "AUTH", "user=alice\tproxy")
+	options := testOptions(t, map[string]string{
+		"mail-servers": "192.0.2.1", "auth-login-socket": path("auth-login"),
+	})
+	handed := new(handover.Handed)
+	want := map[string]string{}
+	for i, name := range []string{"first", "second"} {
+		login, err := net.Listen("unix", path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path(name+"-notify"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fifo, err := os.OpenFile(path(name+"-notify"), os.O_RDWR|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handed.Sockets = append(handed.Sockets, handover.Socket{Kind: handover.Login, Listener: login},
+			handover.Socket{Kind: handover.Notify, FIFO: fifo})
+		number := []string{"", "_2"}[i]
+		want["login_socket"+number], want["notify_socket"+number] = path(name), path(name+"-notify")
+	}
+	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handed.Sockets = append(handed.Sockets, handover.Socket{Kind: handover.Admin, Listener: admin})
+	want["admin_tcp"] = admin.Addr().String()
+	r := startHanded(t, options, handed)
+	r.state(t, "READY=1")
+
+	started, got := r.log.Line("director started"), make(map[string]string)
+	for field := range want {
+		got[field], _ = started[field].(string)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("start-up line (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"first", "second"} {
+		ask(t, path(name), "AUTH\t1\tPLAIN\n", 1)
+		fifo, err := os.OpenFile(path(name+"-notify"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fifo.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		// More than a FIFO holds.
+		if _, err := fifo.Write(bytes.Repeat([]byte("alice\n"), 50_000)); err != nil {
+			t.Errorf("%s: nobody reads it: %v", fifo.Name(), err)
+		}
+		fifo.Close()
 	}
 }
 

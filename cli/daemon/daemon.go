@@ -100,7 +100,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = d.sessions.attach(d.node, d.fifo(), registry); err != nil {
+	if err = d.sessions.attach(d.node, d.fifos(), registry); err != nil {
 		return nil, err
 	}
 	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version, noKicker: d.sessions.kicker == kick.None{}}

@@ -38,7 +38,7 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	d.logStart()
 	failed := make(chan error, 1)
 	d.serve(&running, failed)
-	d.sessions.run(ctx, &running, d.fifo(), failed)
+	d.sessions.run(ctx, &running, d.fifos(), failed)
 	running.Go(func() { d.tellStatus(ctx) })
 	running.Go(func() { tuneCollector(ctx) })
 

@@ -33,7 +33,7 @@ type sessions struct {
 	kicker  kick.Kicker
 	late    []func(context.Context) // for each kicker of Dovecot's: looks after slow logins
 	mesh    sessionMesh
-	notify  *proxynotify.Server // nil: there is no FIFO
+	notify  *proxynotify.Server // nil: there are no FIFOs
 }
 
 // newSessions makes the kickers that the settings ask for; kicker is all of them. Before attach
@@ -95,10 +95,12 @@ func (s *sessions) hash(login string) ring.UserHash {
 	return s.options.UsernameHash.Hash(s.options.withoutMaster(login))
 }
 
-// attach connects it to the mesh, and to the FIFO of login processes if there is one.
-func (s *sessions) attach(node *mesh.Node, fifo *os.File, registry *prometheus.Registry) (err error) {
+// attach connects it to the mesh, and to the FIFOs of login processes if there are any.
+func (s *sessions) attach(
+	node *mesh.Node, fifos []*os.File, registry *prometheus.Registry,
+) (err error) {
 	s.mesh.node.Store(node)
-	if fifo == nil {
+	if len(fifos) == 0 {
 		return nil
 	}
 	s.notify, err = proxynotify.New(proxynotify.Config{
@@ -110,7 +112,9 @@ func (s *sessions) attach(node *mesh.Node, fifo *os.File, registry *prometheus.R
 }
 
 // run keeps mappings alive until ctx ends. The error of what fails goes to failed.
-func (s *sessions) run(ctx context.Context, running *sync.WaitGroup, fifo *os.File, failed chan<- error) {
+func (s *sessions) run(
+	ctx context.Context, running *sync.WaitGroup, fifos []*os.File, failed chan<- error,
+) {
 	every := listEvery(s.options.Sessions.Interval, s.options.UserExpire, s.mesh.node.Load().Directory().Share())
 	for _, source := range s.sources {
 		keeper := session.NewKeeper(source, &s.mesh, every, s.options.UserExpire, s.log)
@@ -119,17 +123,16 @@ func (s *sessions) run(ctx context.Context, running *sync.WaitGroup, fifo *os.Fi
 	for _, run := range s.late {
 		running.Go(func() { run(ctx) })
 	}
-	if s.notify == nil {
-		return
-	}
-	running.Go(func() {
-		if err := s.notify.Serve(fifo); err != nil {
-			select {
-			case failed <- err:
-			default:
+	for _, fifo := range fifos {
+		running.Go(func() {
+			if err := s.notify.Serve(fifo); err != nil {
+				select {
+				case failed <- err:
+				default:
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // listEvery returns how often sessions are listed: as often as set, or more. Activity is recorded

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 
 	"directormesh/cli/handover"
 )
@@ -72,9 +74,8 @@ func (d *Daemon) openSockets(handed *handover.Handed) error {
 	if handed != nil {
 		for _, s := range handed.Sockets {
 			taken[s.Kind] = true
-			d.sockets = append(d.sockets, socket{
-				kind: s.Kind, field: doorOf(s.Kind).field(), listener: s.Listener, fifo: s.FIFO,
-			})
+			tcp := s.Listener != nil && s.Listener.Addr().Network() == "tcp"
+			d.addSocket(socket{kind: s.Kind, listener: s.Listener, fifo: s.FIFO}, tcp)
 		}
 	}
 	// Those in the run directory first: they tell whether another director has it.
@@ -90,14 +91,25 @@ func (d *Daemon) openSockets(handed *handover.Handed) error {
 			if l == nil {
 				continue
 			}
-			s := socket{kind: r.kind, field: r.field(), listener: l}
-			if tcp {
-				s.field = fieldOf(r.tcp.setting)
-			}
-			d.sockets = append(d.sockets, s)
+			d.addSocket(socket{kind: r.kind, listener: l}, tcp)
 		}
 	}
 	return nil
+}
+
+// addSocket takes a socket, and gives it a field of its own in the start-up line: a second one of
+// the same kind, as systemd may hand over, has a number behind its name.
+func (d *Daemon) addSocket(s socket, tcp bool) {
+	row := doorOf(s.kind)
+	name := row.field()
+	if tcp && row.tcp != nil {
+		name = fieldOf(row.tcp.setting)
+	}
+	s.field = name
+	for n := 2; slices.ContainsFunc(d.sockets, func(o socket) bool { return o.field == s.field }); n++ {
+		s.field = fmt.Sprintf("%s_%d", name, n)
+	}
+	d.sockets = append(d.sockets, s)
 }
 
 // listen opens the unix socket of a door, or what it has of TCP; nil if it has none.
@@ -117,14 +129,14 @@ func (o Options) listen(r doorRow, tcp bool) (net.Listener, error) {
 	return nil, nil
 }
 
-// fifo returns the handed over FIFO of login processes, nil if there is none.
-func (d *Daemon) fifo() *os.File {
+// fifos returns the FIFOs of login processes that were handed over.
+func (d *Daemon) fifos() (all []*os.File) {
 	for _, s := range d.sockets {
 		if s.fifo != nil {
-			return s.fifo
+			all = append(all, s.fifo)
 		}
 	}
-	return nil
+	return all
 }
 
 // HTTPAddr returns where HTTP is served over TCP, nil if it is not.
