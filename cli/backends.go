@@ -171,7 +171,7 @@ func (s *session) changeBackends(c *cli.Context, client *api.Client, host string
 
 func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, ch change) error {
 	outcome, err := client.Do(c.Context, ch.operation(ip))
-	switch e := told(err); {
+	switch e := apiError(err); {
 	case err == nil:
 	case e == nil:
 		return err

@@ -141,7 +141,7 @@ func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP,
 		return err
 	}
 	outcome, err := client.Do(c.Context, api.CancelFlush{Backend: target})
-	if e := told(err); e != nil && e.Code == api.CodeNotFound {
+	if e := apiError(err); e != nil && e.Code == api.CodeNotFound {
 		return exitf(exitNotFound, "no such flush is running; \"director flush --watch\" shows those that are")
 	}
 	if err != nil {
@@ -222,7 +222,7 @@ func verdict(f api.Flush) error {
 
 // flushFailed words why a flush did not begin.
 func flushFailed(target api.IP, err error) error {
-	e := told(err)
+	e := apiError(err)
 	switch {
 	case e == nil:
 		return err

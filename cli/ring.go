@@ -231,7 +231,7 @@ stop it, and the others forget it.
 // was given by name.
 func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operation, name string) error {
 	outcome, err := client.Do(c.Context, op)
-	switch e := told(err); {
+	switch e := apiError(err); {
 	case err == nil:
 	case e == nil:
 		return err

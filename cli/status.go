@@ -106,8 +106,8 @@ const (
 	categoryOther    = "Other"
 )
 
-// told returns what the director reported, nil if err is something else.
-func told(err error) *api.Error {
+// apiError returns what the director reported, nil if err is something else.
+func apiError(err error) *api.Error {
 	var e *api.Error
 	errors.As(err, &e)
 	return e

@@ -28,7 +28,7 @@ with --wait when the user may log in again.
 			}
 			ip := api.IP{Addr: addr}
 			outcome, err := client.Do(c.Context, api.Move{User: user, Backend: ip, Wait: c.Bool("wait")})
-			switch e := told(err); {
+			switch e := apiError(err); {
 			case err == nil:
 			case e == nil:
 				return err
@@ -81,7 +81,7 @@ same backend. With -f, USER is the value of that auth field instead of the user'
 
 // failed words what the director reported for commands that name no backend.
 func failed(err error) error {
-	if e := told(err); e != nil {
+	if e := apiError(err); e != nil {
 		return exitf(exitTemporary, "failed: %s", e.Message)
 	}
 	return err

@@ -134,7 +134,7 @@ func TestForeignConnBrokenOff(t *testing.T) {
 	}
 }
 
-// What we close ourselves has been counted already, and is nobody's nonsense.
+// What we close ourselves has been counted already, and is no error of the peer.
 func TestClosedHereIsNotCountedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
@@ -142,7 +142,7 @@ func TestClosedHereIsNotCountedAgain(t *testing.T) {
 		from := net.TCPAddrFromAddrPort(testAddr(9))
 		closed := &net.OpError{Op: "read", Err: net.ErrClosed}
 		n.noteRefusal("connection", from, closed)
-		n.noteHandshake("", from.String(), false, nonsense(closed))
+		n.noteHandshake("", from.String(), false, protocolError(closed))
 		families, err := registry.Gather()
 		if err != nil {
 			t.Fatal(err)

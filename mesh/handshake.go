@@ -54,7 +54,7 @@ type reason int
 
 // The reasons. Both sides use the same, each from its view.
 const (
-	reasonNonsense reason = iota
+	reasonProtocol reason = iota
 	reasonVersion
 	reasonMesh
 	reasonPeerPlain
@@ -83,14 +83,14 @@ func (r reason) String() string {
 
 // label is the value of a metric's label.
 func (r reason) label() string {
-	return [...]string{"nonsense", "version", "mesh", "peer_plain", "peer_keyed", "key", "timeout", "refused", "not_allowed"}[r]
+	return [...]string{"protocol", "version", "mesh", "peer_plain", "peer_keyed", "key", "timeout", "refused", "not_allowed"}[r]
 }
 
 // A handshakeError is the error of a stream that could not be opened.
 type handshakeError struct {
 	Reason reason
 	Mesh   string // the other's mesh name, if that differs
-	Err    error  // what came, if it was nonsense
+	Err    error  // what came instead of the protocol
 }
 
 func (e *handshakeError) Error() string {
@@ -198,13 +198,13 @@ func readNoise(r io.Reader) ([]byte, error) {
 	return message, err
 }
 
-// nonsense wraps what went wrong while reading an opening: time ran out, or it was not one.
-func nonsense(err error) error {
+// protocolError wraps what went wrong while reading an opening: time ran out, or it was not one.
+func protocolError(err error) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return &handshakeError{Reason: reasonTimeout}
 	}
-	return &handshakeError{Reason: reasonNonsense, Err: err}
+	return &handshakeError{Reason: reasonProtocol, Err: err}
 }
 
 // dialHandshake opens a stream on a connection just dialled. The caller sets the deadline, and
@@ -231,13 +231,13 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	}
 	r := bufio.NewReaderSize(conn, dialerBuffer)
 	if magic, err := r.ReadByte(); err != nil {
-		return nil, nonsense(err)
+		return nil, protocolError(err)
 	} else if magic != streamMagic {
-		return nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("first byte is %#x", magic)}
+		return nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("first byte is %#x", magic)}
 	}
 	_, answer, mesh, err := readPreamble(r)
 	if err != nil {
-		return nil, nonsense(err)
+		return nil, protocolError(err)
 	}
 	switch verdict(answer) {
 	case accepted:
@@ -252,14 +252,14 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	case otherKey:
 		return nil, &handshakeError{Reason: reasonKey}
 	default:
-		return nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("verdict %d", answer)}
+		return nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("verdict %d", answer)}
 	}
 	if hs == nil {
 		return &secureStream{conn: conn, r: r, w: conn}, nil
 	}
 	second, err := readNoise(r)
 	if err != nil {
-		return nil, nonsense(err)
+		return nil, protocolError(err)
 	}
 	_, send, receive, err := hs.ReadMessage(nil, second)
 	if err != nil {
@@ -274,7 +274,7 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	r := bufio.NewReaderSize(conn, acceptorBuffer)
 	version, mode, mesh, err := readPreamble(r)
 	if err != nil {
-		return nil, nonsense(err)
+		return nil, protocolError(err)
 	}
 	refuse := func(v verdict, why reason, itsMesh string) error {
 		// That it was refused counts, not whether it hears why.
@@ -285,7 +285,7 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	case version != streamVersion:
 		return nil, refuse(otherVersion, reasonVersion, "")
 	case mode != modePlain && mode != modeEncrypted:
-		return nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("mode %d", mode)}
+		return nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("mode %d", mode)}
 	case mesh != keys.mesh:
 		return nil, refuse(otherMesh, reasonMesh, mesh)
 	case mode == modePlain && keys.mode() == modeEncrypted:
@@ -301,7 +301,7 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	}
 	first, err := readNoise(r)
 	if err != nil {
-		return nil, nonsense(err)
+		return nil, protocolError(err)
 	}
 	hs, err := readOpening(first, preamble(mode, mesh), keys)
 	if err != nil {

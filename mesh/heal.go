@@ -142,7 +142,7 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 // have a stream all the same, for whom memberlist may need a hand.
 func (h *healer) known() []replica.Dial {
 	return query(h.n, func(c *replica.Core, _ time.Duration) []replica.Dial {
-		return append(c.Company(), c.Dials()...)
+		return append(c.WantedPeers(), c.Dials()...)
 	})
 }
 

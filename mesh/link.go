@@ -256,7 +256,7 @@ func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello
 	}
 	answer, err := receiveMessage(s, helloLimit)
 	if err != nil {
-		return nil, nil, nonsense(err)
+		return nil, nil, protocolError(err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return nil, nil, err
@@ -270,7 +270,7 @@ func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello
 		}
 		return nil, nil, &handshakeError{Reason: reasonRefused, Err: &refusal{m, upTime(hello.Up)}}
 	default:
-		return nil, nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("a %s answers the hello", answer.Kind())}
+		return nil, nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("a %s answers the hello", answer.Kind())}
 	}
 }
 

@@ -272,8 +272,8 @@ func TestOddAnswersToTheHello(t *testing.T) {
 		reason string
 		text   string
 	}{
-		{"a beat", &wire.Beat{}, reasonNonsense.String(), "answers the hello"},
-		{"nothing", nil, reasonNonsense.String(), "EOF"},
+		{"a beat", &wire.Beat{}, reasonProtocol.String(), "answers the hello"},
+		{"nothing", nil, reasonProtocol.String(), "EOF"},
 		{"a refusal", &wire.Refuse{From: wire.Peer{Name: "d2", Boot: 7, Addr: testAddr(2)},
 			Reason: "no room"},
 			reasonRefused.String(), `refused by "d2": no room`},

@@ -66,7 +66,7 @@ func (n *Node) noteHandshake(peer, addr string, dialled bool, err error) {
 	switch {
 	case errors.As(err, &refused), failed.Reason == reasonNotAllowed:
 		return // the core has logged it
-	case failed.Reason == reasonNonsense, failed.Reason == reasonTimeout:
+	case failed.Reason == reasonProtocol, failed.Reason == reasonTimeout:
 		if peer != "" || dialled || n.linkedTo(host) {
 			n.limited("odd "+addr).Warn().Str("peer", peer).Str("addr", addr).Err(wording.Plain(err)).
 				Msg("peer does not open its stream; does it hang?")

@@ -41,7 +41,7 @@ const (
 func (d dropReason) String() string {
 	return [...]string{
 		"", "no_stream", "overflow", "oversize", "oversize_delta", "undecodable", "unencodable",
-		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much", "silent", "nonsense",
+		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much", "silent", "protocol",
 		"other_mesh", "plain", "encrypted", "payload", "key", "compressed", "queue",
 		"too_many", "kick",
 	}[d]

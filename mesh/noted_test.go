@@ -102,7 +102,7 @@ func TestFailedHandshakesAreNoted(t *testing.T) {
 		{"refused", refused, "10.0.0.9:1", reasonRefused, "", ""},
 		{"not allowed", &handshakeError{Reason: reasonNotAllowed}, "10.0.0.9:1", reasonNotAllowed,
 			"", ""},
-		{"nonsense", &handshakeError{Reason: reasonNonsense}, "10.0.0.9:1", reasonNonsense, "error",
+		{"nonsense", &handshakeError{Reason: reasonProtocol}, "10.0.0.9:1", reasonProtocol, "error",
 			"connection from a stranger closed"},
 		{"timeout", &handshakeError{Reason: reasonTimeout}, "10.0.0.2:1", reasonTimeout, "warn",
 			"peer does not open its stream; does it hang?"},
@@ -281,7 +281,7 @@ func TestHandshakeErrors(t *testing.T) {
 		{&handshakeError{Reason: reasonKey}, "peer uses another encryption key"},
 		{&handshakeError{Reason: reasonMesh, Mesh: "m"},
 			`peer belongs to another mesh: its mesh name is "m"`},
-		{&handshakeError{Reason: reasonNonsense, Err: io.EOF},
+		{&handshakeError{Reason: reasonProtocol, Err: io.EOF},
 			"peer does not speak the director protocol: EOF"},
 	} {
 		if got := test.err.Error(); got != test.want {

@@ -66,11 +66,11 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	case errors.Is(err, io.EOF):
 		return nil, 0, nil, fmt.Errorf("peer only looked in: %w", err) // after memberlist could not join us
 	case err != nil:
-		return nil, 0, nil, nonsense(err)
+		return nil, 0, nil, protocolError(err)
 	}
 	hello, ok := first.(*wire.Hello)
 	if !ok {
-		return nil, 0, nil, &handshakeError{Reason: reasonNonsense, Err: fmt.Errorf("a %s in place of the hello", first.Kind())}
+		return nil, 0, nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("a %s in place of the hello", first.Kind())}
 	}
 	if hello.From.Name == n.cfg.Name && hello.From.Boot != n.boot.Load() {
 		n.events.put(event{kind: nameProven, addr: hello.From.Addr, boot: hello.From.Boot,

@@ -199,7 +199,7 @@ func TestWrongFirstMessage(t *testing.T) {
 		if _, err := receiveMessage(s, helloLimit); !errors.Is(err, io.EOF) {
 			t.Errorf("answered with %v, want the end", err)
 		}
-		if got := counted(t, n.metrics.handshakes[reasonNonsense]); got != 1 {
+		if got := counted(t, n.metrics.handshakes[reasonProtocol]); got != 1 {
 			t.Errorf("%g counted, want 1", got)
 		}
 	})

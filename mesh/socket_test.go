@@ -286,7 +286,7 @@ func TestSameName(t *testing.T) {
 }
 
 // TestStrangers lets strangers open more connections than there is room for, and say nothing,
-// nonsense, and endless things, on the port on which two directors find each other all the same.
+// garbage, and endless things, on the port on which two directors find each other all the same.
 func TestStrangers(t *testing.T) {
 	cfg, _ := socketConfig("d1")
 	cfg.Keys = [][]byte{testKey(1)}

@@ -52,18 +52,18 @@ func TestBrokenHandshakes(t *testing.T) {
 		{"plain", plain, ok, 1, "", ""},
 		{"plain, cannot write", plain, ok, 0, "broken", ""},
 		{"keyed, cannot write", keyed, ok, 0, "broken", ""},
-		{"nothing", plain, nil, 1, reasonNonsense.String(), "EOF"},
-		{"another protocol", plain, []byte("HTTP"), 1, reasonNonsense.String(),
+		{"nothing", plain, nil, 1, reasonProtocol.String(), "EOF"},
+		{"another protocol", plain, []byte("HTTP"), 1, reasonProtocol.String(),
 			"first byte is 0x48"},
-		{"cut in the head", plain, ok[:3], 1, reasonNonsense.String(), "unexpected EOF"},
-		{"cut in the name", plain, ok[:6], 1, reasonNonsense.String(), "unexpected EOF"},
+		{"cut in the head", plain, ok[:3], 1, reasonProtocol.String(), "unexpected EOF"},
+		{"cut in the name", plain, ok[:6], 1, reasonProtocol.String(), "unexpected EOF"},
 		{"another version", plain, preamble(byte(otherVersion), "test"), 1, reasonVersion.String(),
 			""},
-		{"unknown verdict", plain, preamble(6, "test"), 1, reasonNonsense.String(), "verdict 6"},
+		{"unknown verdict", plain, preamble(6, "test"), 1, reasonProtocol.String(), "verdict 6"},
 		{"no key", plain, preamble(byte(encryptionNeeds), "test"), 1, reasonPeerKeyed.String(), ""},
 		{"a key", plain, preamble(byte(encryptionNone), "test"), 1, reasonPeerPlain.String(), ""},
-		{"keyed, nothing follows", keyed, ok, 1, reasonNonsense.String(), "EOF"},
-		{"keyed, too long", keyed, append(bytes.Clone(ok), 1, 1), 1, reasonNonsense.String(),
+		{"keyed, nothing follows", keyed, ok, 1, reasonProtocol.String(), "EOF"},
+		{"keyed, too long", keyed, append(bytes.Clone(ok), 1, 1), 1, reasonProtocol.String(),
 			"handshake message of 257 bytes"},
 		{"keyed, not of our key", keyed, append(append(bytes.Clone(ok), 1, 0), make([]byte,
 			256)...), 1,
@@ -97,10 +97,10 @@ func TestBrokenOpenings(t *testing.T) {
 		{"plain", plain, head(streamVersion, modePlain, "test"), 1, "", preamble(byte(accepted),
 			"test")},
 		{"plain, cannot write", plain, head(streamVersion, modePlain, "test"), 0, "broken", nil},
-		{"cut", plain, []byte{streamVersion}, 1, reasonNonsense.String(), nil},
+		{"cut", plain, []byte{streamVersion}, 1, reasonProtocol.String(), nil},
 		{"another version", plain, head(streamVersion+1, 9, "other"), 1, reasonVersion.String(),
 			preamble(byte(otherVersion), "test")},
-		{"another mode", plain, head(streamVersion, 2, "test"), 1, reasonNonsense.String(), nil},
+		{"another mode", plain, head(streamVersion, 2, "test"), 1, reasonProtocol.String(), nil},
 		{"another mesh", plain, head(streamVersion, modeEncrypted, "other"), 1, reasonMesh.String(),
 			preamble(byte(otherMesh), "test")},
 		{"plain against keyed", keyed, head(streamVersion, modePlain, "test"), 1,
@@ -110,7 +110,7 @@ func TestBrokenOpenings(t *testing.T) {
 			reasonPeerKeyed.String(),
 			preamble(byte(encryptionNone), "test")},
 		{"keyed, cut", keyed, head(streamVersion, modeEncrypted, "test"), 1,
-			reasonNonsense.String(), nil},
+			reasonProtocol.String(), nil},
 		{"keyed, another key", keyed, append(head(streamVersion, modeEncrypted, "test"), 0, 1, 0),
 			1,
 			reasonKey.String(), preamble(byte(otherKey), "test")},
@@ -146,9 +146,9 @@ func TestLongestHandshakeMessage(t *testing.T) {
 func TestWhatIsNonsense(t *testing.T) {
 	for want, err := range map[reason]error{
 		reasonTimeout:  fmt.Errorf("read: %w", os.ErrDeadlineExceeded),
-		reasonNonsense: &net.OpError{Op: "read", Err: errBroken},
+		reasonProtocol: &net.OpError{Op: "read", Err: errBroken},
 	} {
-		if got := reasonOf(nonsense(err)); got != want.String() {
+		if got := reasonOf(protocolError(err)); got != want.String() {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}

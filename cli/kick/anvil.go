@@ -53,7 +53,7 @@ func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list
 		_, err := k.Socket.KickUsers(ctx, t.Value)
 		return err
 	}
-	v := sortOut(chosen, list)
+	v := planKicks(chosen, list)
 	for _, mark := range v.marks {
 		if _, err := k.Socket.KickField(ctx, session.MarkField, mark, netip.Addr{}); err != nil {
 			return err

@@ -38,7 +38,7 @@ func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *
 		return err
 	}
 
-	v := sortOut(chosen, list)
+	v := planKicks(chosen, list)
 	for _, mark := range v.marks {
 		if _, err := k.Socket.KickField(ctx, session.MarkField, mark); err != nil {
 			return err

@@ -41,7 +41,7 @@ func (c *Core) synced() bool { return c.admission.synced }
 
 // evaluate concludes whether this director may answer by itself now.
 func (c *Core) evaluate(now time.Duration) {
-	reason := c.obstacle(now)
+	reason := c.unsyncedReason(now)
 	a := &c.admission
 	a.reason, a.member = reason, a.member && a.bootstrapped
 	if a.synced == (reason == "") {
@@ -63,8 +63,8 @@ func (c *Core) evaluate(now time.Duration) {
 	c.progressAdmission(now)
 }
 
-// obstacle says why this director must not answer by itself, or nothing.
-func (c *Core) obstacle(now time.Duration) string {
+// unsyncedReason says why this director must not answer by itself, or nothing.
+func (c *Core) unsyncedReason(now time.Duration) string {
 	a := &c.admission
 	switch {
 	case a.leaving:

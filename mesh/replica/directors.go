@@ -85,13 +85,13 @@ func (c *Core) Wanted(name string) bool {
 	return p != nil && !p.left && !c.removed(p.addr)
 }
 
-// Company lists the peers that are wanted.
-func (c *Core) Company() []Dial {
-	company := make([]Dial, 0, len(c.peers))
+// WantedPeers lists the peers that are wanted.
+func (c *Core) WantedPeers() []Dial {
+	wanted := make([]Dial, 0, len(c.peers))
 	for _, p := range c.sortedPeers() {
 		if c.Wanted(p.name) {
-			company = append(company, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
+			wanted = append(wanted, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 		}
 	}
-	return company
+	return wanted
 }

@@ -24,10 +24,10 @@ func TestDials(t *testing.T) {
 	d2 := Dial{"d2", netip.MustParseAddrPort("127.0.0.2:9090"), Proven}
 	d3 := Dial{"d3", netip.MustParseAddrPort("127.0.0.3:9090"), Proven}
 	for _, test := range []struct {
-		name    string
-		do      func(w *world)
-		dials   []Dial
-		company []Dial
+		name   string
+		do     func(w *world)
+		dials  []Dial
+		wanted []Dial
 	}{
 		{"all connected", func(*world) {}, nil, []Dial{d2, d3}},
 		{"one dead", func(w *world) { w.directors[2].crash() }, []Dial{d3}, []Dial{d2, d3}},
@@ -56,11 +56,11 @@ func TestDials(t *testing.T) {
 			if diff := cmp.Diff(test.dials, c.Dials(), compareAddrs); diff != "" {
 				t.Errorf("dials (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(test.company, c.Company(), compareAddrs); diff != "" {
-				t.Errorf("company (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.wanted, c.WantedPeers(), compareAddrs); diff != "" {
+				t.Errorf("wanted peers (-want +got):\n%s", diff)
 			}
 			for _, name := range []string{"d2", "d3", "x"} {
-				want := cmp.Equal(test.company, []Dial{d2, d3}, compareAddrs) && name == "d3" || name == "d2"
+				want := cmp.Equal(test.wanted, []Dial{d2, d3}, compareAddrs) && name == "d3" || name == "d2"
 				if c.Wanted(name) != want {
 					t.Errorf("%s is wanted: %v", name, !want)
 				}

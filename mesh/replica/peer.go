@@ -118,9 +118,9 @@ func (c *Core) streams() []string {
 	return to
 }
 
-// meet returns the peer that a stream has proven to run, a new one if need be. A new life begins
-// with nothing.
-func (c *Core) meet(now time.Duration, who wire.Peer) *peer {
+// peerInLife returns the peer that a stream has proven to run, a new one if need be. A new life
+// begins with nothing.
+func (c *Core) peerInLife(now time.Duration, who wire.Peer) *peer {
 	p := c.peers[who.Name]
 	if p == nil {
 		p = &peer{name: who.Name, to: []string{who.Name}}

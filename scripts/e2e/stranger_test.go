@@ -143,7 +143,7 @@ func TestStrangerFloods(t *testing.T) {
 		return nil
 	})
 	t.Logf("%.0f packets a second; of all %d the kernel lost %d", rate, sent, lostPackets(t, d1))
-	for _, reason := range []string{"nonsense", "other_mesh", "payload", "key"} {
+	for _, reason := range []string{"protocol", "other_mesh", "payload", "key"} {
 		if grown.sum("director_mesh_dropped_total", "reason", reason) == 0 {
 			t.Errorf("no packet was counted as dropped for %q", reason)
 		}

@@ -4,16 +4,16 @@ import (
 	"directormesh/cli/session"
 )
 
-// victims are chosen sessions, sorted by how they can be ended.
-type victims struct {
+// kickPlan are chosen sessions, sorted by how they can be ended.
+type kickPlan struct {
 	marks  []string                     // values of session.MarkField
 	users  []string                     // login names all of whose sessions were chosen
 	shared map[string][]session.Session // by login name: the chosen ones without a mark where not all were
 }
 
-// sortOut sorts chosen sessions of a list.
-func sortOut(chosen []session.Session, list *session.List) victims {
-	v := victims{shared: make(map[string][]session.Session)}
+// planKicks sorts chosen sessions of a list.
+func planKicks(chosen []session.Session, list *session.List) kickPlan {
+	v := kickPlan{shared: make(map[string][]session.Session)}
 	marked := make(map[string]bool)
 	byUser := make(map[string][]session.Session)
 	for _, s := range chosen {
