@@ -13,17 +13,11 @@ import (
 	"directormesh/mesh/loglimit"
 )
 
-const (
-	// remoteShare and localShare are the quarters of a door's connections that one client may have:
-	// an address, and a process of this host, which the mode of the socket has let in.
-	remoteShare = 1
-	localShare  = 3
-)
-
-// Why a connection was closed at once: the values of the label.
+// Why a connection was closed at once: the values of the label. Before refusedClient stands the
+// kind of client.
 const (
 	refusedDoor   = "door_full"
-	refusedClient = "client_has_too_many"
+	refusedClient = "_has_too_many"
 )
 
 // crowd is the connections of one door, on all its listeners. Those beyond its bounds are closed as
@@ -38,7 +32,7 @@ type crowd struct {
 
 	mu      sync.Mutex
 	all     int
-	clients map[audit.Client]int // none is 0; those that nobody can tell apart are not here
+	clients map[audit.Client]int // none is 0
 }
 
 func newCrowd(door string, most int, log zerolog.Logger, m *crowdMetrics) *crowd {
@@ -61,48 +55,41 @@ func (c crowdListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		client, known := audit.ClientOf(conn)
-		why := c.enter(client, known)
+		clients := audit.ClientsOf(conn)
+		why, most := c.enter(clients)
 		if why == "" {
-			return &crowdConn{conn, sync.OnceFunc(func() { c.exit(client, known) })}, nil
+			return &crowdConn{conn, sync.OnceFunc(func() { c.exit(clients) })}, nil
 		}
-		c.refuse(conn, client, why)
+		c.refuse(conn, why, most)
 		_ = conn.Close()
 	}
 }
 
-// ofClient is how many connections one client may have.
-func (c *crowd) ofClient(client audit.Client) int {
-	share := remoteShare
-	if client.Local() {
-		share = localShare
-	}
-	return max(c.most*share/4, 1)
-}
-
-// enter counts a connection, or tells why there must not be one more.
-func (c *crowd) enter(client audit.Client, known bool) (why string) {
+// enter counts a connection, or tells why there must not be one more, and how many there may be.
+func (c *crowd) enter(clients []audit.Client) (why string, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.all >= c.most:
-		return refusedDoor
-	case known && c.clients[client] >= c.ofClient(client):
-		return refusedClient
+	if c.all >= c.most {
+		return refusedDoor, c.most
+	}
+	for _, client := range clients {
+		if most = client.Share(c.most); c.clients[client] >= most {
+			return client.String() + refusedClient, most
+		}
 	}
 	c.all++
-	if known {
+	for _, client := range clients {
 		c.clients[client]++
 	}
 	c.metrics.connections.WithLabelValues(c.door).Set(float64(c.all))
-	return ""
+	return "", 0
 }
 
-func (c *crowd) exit(client audit.Client, known bool) {
+func (c *crowd) exit(clients []audit.Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all--
-	if known {
+	for _, client := range clients {
 		if c.clients[client]--; c.clients[client] == 0 {
 			delete(c.clients, client)
 		}
@@ -112,10 +99,10 @@ func (c *crowd) exit(client audit.Client, known bool) {
 
 // refuse counts a connection that is closed at once, and logs it, ever more rarely while that goes
 // on.
-func (c *crowd) refuse(conn net.Conn, client audit.Client, why string) {
+func (c *crowd) refuse(conn net.Conn, why string, most int) {
 	c.metrics.refused.WithLabelValues(c.door, why).Inc()
 	c.limit.Logger(c.log, c.door, time.Now()).Warn().Str("door", c.door).Str("who", audit.Who(conn)).
-		Str("reason", why).Int("most", c.most).Int("most_of_one", c.ofClient(client)).
+		Str("reason", why).Int("most", most).
 		Msg("too many connections at a door, closed at once")
 }
 
@@ -155,8 +142,8 @@ func newCrowdMetrics(registry *prometheus.Registry) (*crowdMetrics, error) {
 		}, []string{"door"}),
 		most: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "director_door_connections_max",
-			Help: "Connections that a door takes at a time; an address may have a quarter of them, " +
-				"a process of this host three.",
+			Help: "Connections that a door takes at a time; an address or a process may have a " +
+				"quarter of them, a user of this host three.",
 		}, []string{"door"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "director_door_connections_refused_total",
@@ -176,5 +163,7 @@ func (m *crowdMetrics) door(name string, most int) {
 	m.connections.WithLabelValues(name).Set(0)
 	m.most.WithLabelValues(name).Set(float64(most))
 	m.refused.WithLabelValues(name, refusedDoor)
-	m.refused.WithLabelValues(name, refusedClient)
+	for _, kind := range []string{"address", "process", "user"} {
+		m.refused.WithLabelValues(name, kind+refusedClient)
+	}
 }

@@ -91,7 +91,8 @@ func TestCrowd(t *testing.T) {
 	}
 	want := map[string]float64{
 		"director_door_connections": most, "director_door_connections_max": most,
-		refusedClient: 9 * ofClient, refusedDoor: 6*ofClient + 1,
+		"address" + refusedClient: 9 * ofClient, refusedDoor: 6*ofClient + 1,
+		"process" + refusedClient: 0, "user" + refusedClient: 0,
 	}
 	if diff := cmp.Diff(want, samples(t, registry)); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
@@ -105,6 +106,68 @@ func TestCrowd(t *testing.T) {
 	}
 	if again := accepted("127.0.0.1", 2*ofClient); len(again) != ofClient {
 		t.Errorf("%d connections after those before were closed, want %d", len(again), ofClient)
+	}
+}
+
+// TestCrowdOfProcesses checks that neither one process nor all of one user can have a door for
+// themselves.
+func TestCrowdOfProcesses(t *testing.T) {
+	const most, mine = 400, 130
+	registry := prometheus.NewRegistry()
+	metrics, err := newCrowdMetrics(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(socketDir(t), "door")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCrowd("login", most, zerolog.Nop(), metrics)
+	var accepting sync.WaitGroup
+	defer accepting.Wait()
+	defer l.Close()
+	accepting.Go(func() {
+		var conns []net.Conn
+		for {
+			conn, err := crowdListener{l, c}.Accept()
+			if err != nil {
+				break
+			}
+			conns = append(conns, conn)
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+	})
+	var idle []net.Conn
+	for range mine {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, conn)
+	}
+	leave := fill(t, path)
+	defer leave()
+	others := fillers * (1 + lowLimit/fillers)
+	want := map[string]float64{
+		"director_door_connections": 3 * most / 4, "director_door_connections_max": most,
+		"process" + refusedClient: mine - most/4, "user" + refusedClient: float64(others) - most/2,
+		"address" + refusedClient: 0, refusedDoor: 0,
+	}
+	var got map[string]float64
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if got = samples(t, registry); cmp.Equal(want, got) {
+			break
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+	for _, conn := range idle {
+		conn.Close()
 	}
 }
 

@@ -23,8 +23,8 @@ type appetite struct {
 
 	// least is what it gets first of all, whatever the others want; 0: fewConnections. With quarter
 	// it is at least a quarter of the descriptors for all doors. director.sock has both: by it
-	// people find out what is wrong. One process may have three quarters of it, and "director
-	// lookup -f" uses 64.
+	// people find out what is wrong. Its three quarters are more than the 64 that one "director
+	// lookup -f" uses.
 	least   int
 	quarter bool
 }

@@ -20,23 +20,58 @@ func Who(c net.Conn) string {
 
 // Client is what connections of one client have in common. It is comparable.
 type Client struct {
+	kind kind
 	addr netip.Addr
-	pid  int32
+	id   uint32
 }
 
-// Local reports whether the client is a process of this host.
-func (c Client) Local() bool { return c.pid != 0 }
+type kind uint8
 
-// ClientOf tells the client of a connection: an address, or a process of this host. It is false
-// where nobody can tell, as for a process of another container.
-func ClientOf(c net.Conn) (Client, bool) {
+const (
+	address kind = iota
+	process      // of this host
+	user         // of this host: all processes of one
+)
+
+// scriptConnections is what one process may have where a quarter is less: "director lookup -f" uses
+// 64.
+const scriptConnections = 72
+
+// ClientsOf tells whose a connection is: an address's, or a process's and its user's. Whom nobody
+// can tell apart is left out, such as a process of another container.
+func ClientsOf(c net.Conn) []Client {
 	if u, ok := innermost(c).(*net.UnixConn); ok {
-		_, pid, known := unixPeer(u)
-		return Client{pid: pid}, known && pid != 0
+		uid, pid, known := unixPeer(u)
+		switch {
+		case !known:
+			return nil
+		case pid == 0:
+			return []Client{{kind: user, id: uid}}
+		}
+		return []Client{{kind: process, id: uint32(pid)}, {kind: user, id: uid}}
 	}
 	from, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	return Client{addr: from.Addr().Unmap()}, err == nil
+	if err != nil {
+		return nil
+	}
+	return []Client{{addr: from.Addr().Unmap()}}
 }
+
+// Share is how much a client may have of what most is the limit of, so that none starves the
+// others: an address and a process a quarter, all processes of a user together three.
+func (c Client) Share(most int) int {
+	quarter := most / 4
+	switch c.kind {
+	case process:
+		return max(quarter, min(scriptConnections, 3*quarter), 1)
+	case user:
+		return max(3*quarter, 1)
+	}
+	return max(quarter, 1)
+}
+
+// String says what kind of client it is: address, process or user.
+func (c Client) String() string { return [...]string{"address", "process", "user"}[c.kind] }
 
 // innermost returns the connection inside those that wrap it as tls.Conn does.
 func innermost(c net.Conn) net.Conn {

@@ -97,19 +97,22 @@ func (l *link) complete(out []byte, p *pending, at place) []byte {
 
 // hold lets a reply wait for its user in a goroutine of its own. mu must be held.
 func (l *link) hold(out []byte, p *pending, counts *tally) []byte {
-	if l.s.held.Add(1) > maxHeld || l.waits.Load() >= maxOwnHeld || !l.remember(p.id, plain) {
-		l.s.held.Add(-1)
-		l.s.troubles.note(tooManyHeld).Int("most", maxHeld).Int("most_of_one", maxOwnHeld).Msg(texts[tooManyHeld])
+	room := l.takeHeld()
+	if room && !l.remember(p.id, plain) {
+		l.giveHeld()
+		room = false
+	}
+	if !room {
+		l.s.troubles.note(tooManyHeld).Int("most", maxHeld).Int("most_of_one", maxOwnHeld).
+			Msg(texts[tooManyHeld])
 		counts.failed++
 		l.forget(p.id)
 		return plain.appendFailure(out, p.id, p.ending)
 	}
 	l.s.metrics.held.Inc()
-	l.waits.Add(1)
 	line := bytes.Clone(p.line) // the buffer it is in will be read into
 	l.held.Go(func() {
-		defer l.s.held.Add(-1)
-		defer l.waits.Add(-1)
+		defer l.giveHeld()
 		defer l.s.metrics.held.Dec()
 		l.await(line)
 	})

@@ -29,6 +29,7 @@ type link struct {
 	asked  atomic.Int64   // how many ids are open; to be read while a write holds mu
 	idle   chan struct{}  // has one element when asked has become 0, or may not become so
 	drains drains
+	claims []*claim // of those whose connection it is
 
 	mu   sync.Mutex // guards what follows, and writing to the client
 	auth net.Conn   // nil: not connected, or there is none
@@ -164,8 +165,7 @@ func (l *link) remember(id []byte, kind request) bool {
 		l.open[string(id)] = opened{kind, 1}
 		return true
 	}
-	if l.s.requests.Add(1) > maxRequests {
-		l.s.requests.Add(-1)
+	if !l.takeRequest() {
 		return false
 	}
 	l.s.metrics.open.Inc()
@@ -182,7 +182,7 @@ func (l *link) forget(id []byte) {
 	if !ok {
 		return
 	}
-	l.s.requests.Add(-1)
+	l.giveRequest()
 	l.s.metrics.open.Dec()
 	if was.times > 1 {
 		l.open[string(id)] = opened{was.kind, was.times - 1}

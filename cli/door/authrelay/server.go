@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
+	"directormesh/cli/door/audit"
 	"directormesh/ring"
 )
 
@@ -34,7 +35,7 @@ const (
 	// maxRequests bounds what is remembered of open requests, on all connections together.
 	maxRequests = 200_000
 	// maxOwn bounds those of one connection: a login process that has gone mad must not leave
-	// others none.
+	// others none. All connections of one client have a share; see audit.Client.
 	maxOwn = 20_000
 	// maxHeld bounds the replies that wait for a lookup, on all connections together.
 	maxHeld = 50_000
@@ -97,6 +98,7 @@ type Server struct {
 	closed    bool
 	listeners map[net.Listener]bool
 	links     map[*link]bool
+	claims    map[audit.Client]*claim
 }
 
 // New returns a door; Serve gives it listeners.
@@ -115,6 +117,7 @@ func New(cfg Config) (*Server, error) {
 		metrics:   m,
 		listeners: make(map[net.Listener]bool),
 		links:     make(map[*link]bool),
+		claims:    make(map[audit.Client]*claim),
 	}
 	s.troubles = &troubles{log: s.log, metrics: m}
 	if s.dial == nil && cfg.Protocol != Authreply {
@@ -171,6 +174,7 @@ func (s *Server) isClosed() bool {
 
 // start serves a connection in a goroutine of its own.
 func (s *Server) start(conn net.Conn) {
+	clients := audit.ClientsOf(conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -179,11 +183,13 @@ func (s *Server) start(conn net.Conn) {
 	}
 	l := newLink(s, conn)
 	s.links[l] = true
+	l.claims = s.claimsOf(clients)
 	s.running.Go(func() {
 		l.serve()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.links, l)
+		s.leave(clients)
 	})
 }
 
