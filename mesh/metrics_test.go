@@ -1,0 +1,152 @@
+package mesh
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/mesh/meshtest/netsim"
+	"directormesh/ring"
+)
+
+// gathered returns each metric by its name, with the value of its label, if it has one.
+func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+// The metrics show what a director's mesh and its queues are like.
+func TestMetricsOfAMesh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})
+		one, _ := named(t, network, "d1", 1, func(cfg *Config) { cfg.Registerer = registry })
+		_, _ = named(t, network, "d2", 2)
+		_, _ = named(t, network, "d3", 3)
+		for hash := range ring.UserHash(5) {
+			if _, err := one.Lookup(t.Context(), "", hash); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		want := map[string]float64{
+			"director_synced": 1, "director_users": 5, "director_lookups_waiting": 0,
+			"director_rings":             1,
+			"director_peers handshaking": 0, "director_peers syncing": 0,
+			"director_peers synced":    2,
+			"director_mesh_streams in": 2, "director_mesh_streams out": 2,
+			"director_mesh_half_open":                      0,
+			"director_mesh_queue_entries deltas":           0,
+			"director_mesh_queue_entries events":           0,
+			"director_mesh_queue_entries kicks":            0,
+			"director_mesh_queue_entries gossip_own":       0,
+			"director_mesh_queue_entries gossip_forwarded": 0,
+		}
+		all, got := gathered(t, registry), make(map[string]float64)
+		for name := range want {
+			value, ok := all[name]
+			if !ok {
+				t.Errorf("%s is not there", name)
+			}
+			got[name] = value
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		sent, bytes := all["director_mesh_stream_messages_total sent"],
+			all["director_mesh_stream_bytes_total sent"]
+		received := all["director_mesh_stream_messages_total received"]
+		if sent < 100 || bytes < 10*sent || received < 100 ||
+			all["director_mesh_stream_bytes_total received"] < 10*received {
+			t.Errorf("%g messages of %g bytes were sent, and %g received", sent, bytes, received)
+		}
+	})
+}
+
+// A director that is not synced, whose peers are away, says so.
+func TestMetricsOfALonelyDirector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
+			cfg.Join, cfg.Registerer = []string{testAddr(2).String()}, registry
+		})
+		got := gathered(t, registry)
+		if got["director_synced"] != 0 || got["director_peers synced"] != 0 ||
+			got["director_mesh_streams out"] != 0 {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// The metrics of a director are its registry's until it is closed; those of two are not in one.
+func TestMetricsAreRegisteredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		network := netsim.New(1, netsim.Faults{})
+		one := simulated(t, network, func(cfg *Config) { cfg.Registerer = registry })
+		before := len(gathered(t, registry))
+		_, err := New(Config{
+			Name: "d2", Mesh: "test", Bind: testAddr(2), HashFormat: "%Lu", Expire: time.Minute,
+			Network: network, Registerer: registry,
+		})
+		if err == nil || !strings.HasPrefix(err.Error(), "register metrics: ") {
+			t.Errorf("a second director: %v", err)
+		}
+		if got := len(gathered(t, registry)); got != before || before < 20 {
+			t.Errorf("%d metrics, %d before the second director came", got, before)
+		}
+		if err := one.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := gathered(t, registry); len(got) > 0 {
+			t.Errorf("after its end a director has %d metrics", len(got))
+		}
+		again := simulated(t, network, func(cfg *Config) {
+			cfg.Registerer, cfg.Bind = registry, testAddr(2)
+		})
+		if got := len(gathered(t, registry)); got != before || again.Self().Users > 0 {
+			t.Errorf("another director in its place has %d metrics, want %d", got, before)
+		}
+	})
+}
+
+// What is counted goes where it belongs.
+func TestWhatIsCounted(t *testing.T) {
+	m, err := newMetrics(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.sent(2, 30)
+	m.received(500)
+	m.received(500)
+	m.pruned(7)
+	var none *metrics
+	none.drop(dropKey)
+	none.unregister()
+	m.unregister()
+	got := []float64{
+		counted(t, m.messages[0]), counted(t, m.bytes[0]),
+		counted(t, m.messages[1]), counted(t, m.bytes[1]), counted(t, m.drops[dropPruned]),
+	}
+	if diff := cmp.Diff([]float64{2, 30, 2, 1000, 7}, got); diff != "" {
+		t.Errorf("sent, received, pruned (-want +got):\n%s", diff)
+	}
+}
