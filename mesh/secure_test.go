@@ -157,3 +157,25 @@ func TestSecretsOfStreams(t *testing.T) {
 		}
 	}
 }
+
+// A stream whose records have all their numbers is given up, whoever writes.
+func TestRecordsRunOut(t *testing.T) {
+	seal, _ := ciphers(t)
+	seal.SetNonce(noise.MaxNonce + 1)
+	var over bytes.Buffer
+	w := &secureWriter{w: &over, cipher: seal}
+	if n, err := w.Write([]byte("x")); n != 0 || err == nil || over.Len() > 0 {
+		t.Errorf("%d, %v, %d bytes sent", n, err, over.Len())
+	}
+	near, _ := ends(t)
+	o := newOutStream("d2", &secureStream{conn: near, r: near, w: w})
+	o.sent = func(int, int) { t.Error("something was sent") }
+	if err := o.add([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	o.push(nil)
+	o.waitForWriter()
+	if err := o.cause(); err == nil || !strings.HasPrefix(err.Error(), "encrypt: ") {
+		t.Errorf("closed because of %v", err)
+	}
+}
