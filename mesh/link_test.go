@@ -273,7 +273,7 @@ func TestOddAnswersToTheHello(t *testing.T) {
 		text   string
 	}{
 		{"a beat", &wire.Beat{}, reasonProtocol.String(), "answers the hello"},
-		{"nothing", nil, reasonProtocol.String(), "EOF"},
+		{"nothing", nil, reasonProtocol.String(), "broke off"},
 		{"a refusal", &wire.Refuse{From: wire.Peer{Name: "d2", Boot: 7, Addr: testAddr(2)},
 			Reason: "no room"},
 			reasonRefused.String(), `refused by "d2": no room`},

@@ -282,7 +282,7 @@ func TestHandshakeErrors(t *testing.T) {
 		{&handshakeError{Reason: reasonMesh, Mesh: "m"},
 			`peer belongs to another mesh: its mesh name is "m"`},
 		{&handshakeError{Reason: reasonProtocol, Err: io.EOF},
-			"peer does not speak the director protocol: EOF"},
+			"peer does not speak the director protocol: the connection broke off"},
 	} {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
