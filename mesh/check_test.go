@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,6 +47,56 @@ func TestInvalidNames(t *testing.T) {
 			t.Errorf("lookup: %v after %s", err, time.Since(began))
 		}
 	})
+}
+
+// namesUnchecked are the fields of operations that hold names and are not told to others.
+var namesUnchecked = map[string]bool{
+	"KickUser.Value":          true, // any text that is not too long
+	"SetDirectorRemoved.Name": true, // looked up here, its address is told
+}
+
+// setNames calls f once for each name in a value, with that name set to a bad one.
+func setNames(v reflect.Value, path, bad string, f func(path string)) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(bad)
+		f(path)
+		v.SetString("")
+	case reflect.Pointer:
+		if v.Type().Elem().Kind() == reflect.String {
+			v.Set(reflect.New(v.Type().Elem()))
+			setNames(v.Elem(), path, bad, f)
+			v.SetZero()
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		setNames(v.Index(0), path, bad, f)
+		v.SetZero()
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.IsExported() {
+				setNames(v.Field(i), path+"."+field.Name, bad, f)
+			}
+		}
+	}
+}
+
+// TestEveryNameIsChecked puts a bad name into each field of each operation that may hold one.
+func TestEveryNameIsChecked(t *testing.T) {
+	checked := 0
+	for _, op := range replica.Operations() {
+		v := reflect.New(reflect.TypeOf(op)).Elem()
+		setNames(v, v.Type().Name(), "x\x1b[2J", func(path string) {
+			checked++
+			err := checkOperation(v.Interface().(replica.Operation))
+			if errors.Is(err, ErrInvalid) == namesUnchecked[path] {
+				t.Errorf("%s: %v", path, err)
+			}
+		})
+	}
+	if checked <= len(namesUnchecked) {
+		t.Errorf("operations have %d names", checked)
+	}
 }
 
 func TestMembersAreChecked(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,25 @@ func TestMeshErrors(t *testing.T) {
 	var got *api.Error
 	if !errors.As(apiError(fs.ErrClosed), &got) || got.Code != api.CodeInternal {
 		t.Errorf("an error that nobody knows becomes %v", got)
+	}
+}
+
+// TestOperationsOfTheMeshAreAll compares the list of operations with the types that are one.
+func TestOperationsOfTheMeshAreAll(t *testing.T) {
+	var declared, listed []string
+	for _, d := range sourcetest.Declarations(t, filepath.Join("..", "..", "mesh", "replica")) {
+		f, ok := d.(*ast.FuncDecl)
+		if ok && f.Recv != nil && f.Name.Name == "operation" && f.Type.Params.NumFields() == 0 {
+			declared = append(declared, f.Recv.List[0].Type.(*ast.Ident).Name)
+		}
+	}
+	for _, op := range replica.Operations() {
+		listed = append(listed, reflect.TypeOf(op).Name())
+	}
+	slices.Sort(declared)
+	slices.Sort(listed)
+	if diff := cmp.Diff(declared, listed); diff != "" {
+		t.Errorf("operations (-declared +in the list):\n%s", diff)
 	}
 }
 

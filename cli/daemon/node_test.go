@@ -227,12 +227,32 @@ func TestOperations(t *testing.T) {
 		{api.FlushUsers{}, replica.Flush{}},
 		{api.CancelFlush{Backend: ip}, replica.CancelFlush{Addr: addr1}},
 		{api.Forget{Backend: ip}, replica.Forget{Addr: addr1}},
+		{
+			api.ImportMappings{Mappings: []api.ImportedMapping{{Tag: "x", UserHash: 77, Backend: ip, ExpiresAt: time.UnixMilli(1_000_000)}}},
+			replica.Import{Mappings: []replica.ImportedMapping{{
+				Tag: "x", Hash: 77, Backend: addr1, Activity: 100_000, // 15 minutes earlier
+			}}},
+		},
 		{api.AddDirector{IP: at("192.0.2.109"), Port: 1}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
 		{api.AddDirector{IP: at("192.0.2.109")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:9095")}},
 		{api.AddDirector{Name: "d9"}, replica.SetDirectorRemoved{Name: "d9"}},
 		{api.RemoveDirector{Name: "d9"}, replica.SetDirectorRemoved{Name: "d9", Removed: true}},
 		{api.RemoveDirector{IP: at("192.0.2.103"), Port: 9092}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.103:9092"), Removed: true}},
 		{api.RemoveDirector{IP: at("192.0.2.102")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Removed: true}},
+	}
+	ordered, given := make(map[string]bool), make(map[string]bool)
+	for _, tt := range tests {
+		ordered[fmt.Sprintf("%T", tt.op)], given[fmt.Sprintf("%T", tt.want)] = true, true
+	}
+	for _, op := range api.Operations() {
+		if !ordered[fmt.Sprintf("%T", op)] {
+			t.Errorf("this test does not order %T", op)
+		}
+	}
+	for _, op := range replica.Operations() {
+		if !given[fmt.Sprintf("%T", op)] {
+			t.Errorf("no operation of the API becomes %T", op)
+		}
 	}
 	for _, tt := range tests {
 		n := &fakeNode{peers: peers, outcome: replica.Outcome{Mapped: 4, Flush: replica.FlushID{Director: "d1", ID: 3}, Count: 2, Known: true}}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,17 @@ import (
 
 // An operation that changes nothing waits all the same for a change that others are still to learn
 // of: its answer says that it is in force.
+// Each operation is carried out, or refused for what it lacks; none is unknown.
+func TestEveryOperationIsKnown(t *testing.T) {
+	w := started(t, 1)
+	for _, op := range Operations() {
+		_, err := w.directors[0].do(op)
+		if err != nil && strings.Contains(err.Error(), "unknown operation") {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOperationThatChangesNothing(t *testing.T) {
 	w := started(t, 3, func(c *Config) { c.Backends = nil })
 	d1, d3 := w.directors[0], w.directors[2]

@@ -1,8 +1,10 @@
 package replica_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"testing"
 	"time"
@@ -54,6 +56,22 @@ func FuzzCore(f *testing.F) {
 			t.Errorf("%d MB were allocated", grown>>20)
 		}
 	})
+}
+
+// The fuzz test gives each operation that there is.
+func TestFuzzedOperations(t *testing.T) {
+	missing := make(map[reflect.Type]bool)
+	for _, op := range replica.Operations() {
+		missing[reflect.TypeOf(op)] = true
+	}
+	m := newTrio(t)
+	for b := range 256 {
+		s := &source{data: bytes.Repeat([]byte{byte(b)}, 10), m: m}
+		delete(missing, reflect.TypeOf(s.operation()))
+	}
+	for op := range missing {
+		t.Errorf("no input orders %v", op)
+	}
 }
 
 // someBytes draws a corpus entry.

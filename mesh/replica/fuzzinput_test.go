@@ -202,7 +202,7 @@ func (s *source) fillKind(v reflect.Value) {
 // operation is one that an operator may order.
 func (s *source) operation() replica.Operation {
 	b := s.addr()
-	switch s.below(12) {
+	switch s.below(13) {
 	case 0:
 		n := s.below(20)
 		return replica.AddBackend{Addr: b, Tag: s.tag(), VHosts: &n}
@@ -224,6 +224,8 @@ func (s *source) operation() replica.Operation {
 		return replica.CancelFlush{}
 	case 10:
 		return replica.KickUser{Value: "somebody"}
+	case 11: // of an address where nobody is: a director that is removed answers no lookup
+		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(b, 9090), Removed: s.below(2) == 0}
 	}
 	return replica.Import{Mappings: []replica.ImportedMapping{{Tag: s.tag(), Hash: s.hash(), Backend: b, Activity: directory.Time(s.number())}}}
 }

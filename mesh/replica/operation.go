@@ -10,6 +10,15 @@ import (
 // An Operation is something an operator asks for. Operations end with an AdminDone effect.
 type Operation interface{ operation() }
 
+// Operations returns one operation of each type, empty. Tests hold to it what takes operations: the
+// core, the check of their names, the daemon, the fuzz test and the simulation.
+func Operations() []Operation {
+	return []Operation{
+		AddBackend{}, UpdateBackend{}, RemoveBackend{}, SetDown{}, Forget{}, Move{}, Flush{},
+		CancelFlush{}, KickUser{}, SetDirectorRemoved{}, Import{},
+	}
+}
+
 // AddBackend adds a backend or, for one that is there, sets what is given.
 type AddBackend struct {
 	Addr   netip.Addr

@@ -61,12 +61,34 @@ func samples() []api.Operation {
 		api.KickUser{User: "alice", Field: "user_mail"},
 		api.FlushUsers{Backend: ip, MaxParallel: 5},
 		api.CancelFlush{},
+		api.CancelFlush{Backend: ip},
 		api.Forget{Backend: ip},
 		api.AddDirector{IP: ip, Port: 9090},
-		api.RemoveDirector{IP: ip},
+		api.RemoveDirector{IP: ip, Port: 9090},
 		api.AddDirector{Name: "d3"},
 		api.RemoveDirector{Name: "d3"},
 		api.ImportMappings{Mappings: imported(api.MaxImport)},
+	}
+}
+
+// TestSamplesAreAll checks that there is a sample of each type of operation, and none has a field
+// that no sample sets.
+func TestSamplesAreAll(t *testing.T) {
+	unset := make(map[string]bool)
+	for _, op := range api.Operations() {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(op)) {
+			unset[fmt.Sprintf("%T.%s", op, field.Name)] = true
+		}
+	}
+	for _, op := range samples() {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(op)) {
+			if !reflect.ValueOf(op).FieldByIndex(field.Index).IsZero() {
+				delete(unset, fmt.Sprintf("%T.%s", op, field.Name))
+			}
+		}
+	}
+	for name := range unset {
+		t.Errorf("no sample sets %s", name)
 	}
 }
 

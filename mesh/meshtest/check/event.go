@@ -207,10 +207,11 @@ const (
 	OpCancel
 	OpKick
 	OpImport
+	OpKinds // how many there are
 )
 
 func (k OpKind) String() string {
-	return [...]string{"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick", "import"}[k]
+	return [OpKinds]string{"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick", "import"}[k]
 }
 
 // Op is an operation. Backend is zero for "all" where an operation allows that.

@@ -34,15 +34,16 @@ func (d *director) order(op check.Op) {
 		w.record(check.Admin{At: w.when(), ID: id, Director: d.name, Op: op})
 		w.tracef("%s: operation %d: %v", d.name, id, op)
 		d.orders[id] = d.turn + 1
-		d.core.Do(d.now(), id, d.operation(op))
+		d.core.Do(d.now(), id, operation(op, d.core.MeshTime(d.now())))
 	})
 }
 
-func (d *director) operation(op check.Op) replica.Operation {
+// operation is what a core is asked for, now by its mesh time.
+func operation(op check.Op, now directory.Time) replica.Operation {
 	switch op.Kind {
 	case check.OpImport:
 		return replica.Import{Mappings: []replica.ImportedMapping{{
-			Tag: ring.Tag(op.User.Tag), Hash: ring.UserHash(op.User.Hash), Backend: op.Backend, Activity: d.core.MeshTime(d.now()),
+			Tag: ring.Tag(op.User.Tag), Hash: ring.UserHash(op.User.Hash), Backend: op.Backend, Activity: now,
 		}}}
 	case check.OpAdd:
 		add := replica.AddBackend{Addr: op.Backend, Tag: ring.Tag(op.Tag)}
