@@ -140,6 +140,7 @@ func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options
 // check reads the settings as the user as whom the director will run: root may read more than that
 // one.
 func (s *session) check(c *cli.Context, load func() (daemon.Options, error)) error {
+	formats := s.askDoveconf(c.Context) // the director's user need not be able to
 	who := ""
 	if c.IsSet("as") {
 		who = c.String("as")
@@ -147,8 +148,12 @@ func (s *session) check(c *cli.Context, load func() (daemon.Options, error)) err
 			return exitf(exitTemporary, "%v", err)
 		}
 	}
-	if _, err := load(); err != nil {
+	options, err := load()
+	if err != nil {
 		return err
+	}
+	if warning := formats.warning(options); warning != "" {
+		s.remark("Warning: %s", warning)
 	}
 	switch {
 	case who != "":

@@ -96,3 +96,53 @@ func TestServeTwice(t *testing.T) {
 		t.Errorf("the first one: exit status %d, %s", status, first)
 	}
 }
+
+// A Dovecot whose LMTP asks for another user than logins do is seen by --check; one that cannot be
+// asked, or is not there, is no trouble.
+func TestCheckAsksDoveconf(t *testing.T) {
+	const good = "settings are good"
+	for _, test := range []struct {
+		name, script string
+		more         []string
+		warns        bool
+	}{
+		{"no Dovecot", "", nil, false},
+		{"same", `echo 'auth_username_format = %{user | lower}'`, nil, false},
+		{"Debian 13", `case "$*" in
+*protocol=lmtp*) echo 'auth_username_format = %{user | username | lower}';;
+*) echo 'auth_username_format = %{user | lower}';;
+esac`, nil, true},
+		{"not asked by LMTP", `echo "auth_username_format = $*"`, []string{"--userdb-socket="}, false},
+		{"fails", "echo 'doveconf: Fatal: no' >&2; exit 89", nil, false},
+		{"says something else", "echo hello", nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if test.script != "" {
+				script := "#!/bin/sh\n" + test.script + "\n"
+				if err := os.WriteFile(filepath.Join(dir, "doveconf"), []byte(script), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var stderr bytes.Buffer
+			args := []string{"director", "serve", "--check", "--run-dir", dir, "--node-name", "d1",
+				"--bind", "127.0.0.1:0"}
+			status := Main(t.Context(), append(args, test.more...), IO{
+				Stdout: new(bytes.Buffer), Stderr: &stderr,
+				LookupEnv: func(name string) (string, bool) {
+					if name != "PATH" {
+						return "", false
+					}
+					return "/none:" + dir, true
+				},
+			})
+			said := stderr.String()
+			if status != 0 || !strings.Contains(said, good) {
+				t.Errorf("exit status %d: %s", status, said)
+			}
+			if strings.Contains(said, "LMTP") != test.warns || strings.Count(said, "\n") > 2 {
+				t.Errorf("said: %s", said)
+			}
+		})
+	}
+}
