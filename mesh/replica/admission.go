@@ -124,7 +124,7 @@ func (c *Core) concerns(now time.Duration, p *peer) bool { return p.matters() &&
 // ofOurs reports whether a live peer is of our mesh, or of the one that we join, and of its time.
 // Any other one does not count us, nor we it.
 func (c *Core) ofOurs(now time.Duration, p *peer) bool {
-	return p.live && !p.clock.far() && (c.sameMesh(p) || c.lacksTable(now, p))
+	return p.live && !p.clock.Far() && (c.sameMesh(p) || c.lacksTable(now, p))
 }
 
 // reachedOrGone reports whether we need not wait for contact with a director that was named to us.
@@ -329,7 +329,7 @@ func (c *Core) meetAgain(now time.Duration, p *peer, member bool) {
 	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) || c.cfg.Guards.NoAdmission {
 		return
 	}
-	if c.clock.at(now).Sub(p.togetherAt) > apartFor {
+	if c.clock.At(now).Sub(p.togetherAt) > apartFor {
 		c.lack(p, logs.Since(p.togetherAt))
 	}
 }

@@ -59,7 +59,7 @@ func (c *Core) Adopt(now time.Duration, tag ring.Tag, h ring.UserHash, backend n
 	if !v.synced || c.overslept(now) {
 		return
 	}
-	u, t := ring.User{Tag: tag, Hash: h}, c.clock.at(now)
+	u, t := ring.User{Tag: tag, Hash: h}, c.clock.At(now)
 	if m, status := c.dir.Find(tag, h, t); status == directory.Live && m.Backend.IsValid() {
 		if m.Backend == backend {
 			c.Refresh(now, tag, h)
@@ -81,7 +81,7 @@ func (c *Core) adopt(now time.Duration) {
 	users, backends := c.adoptions.take(maxParallel - len(c.moves.byUser))
 	for _, u := range users {
 		_, held := c.held[u]
-		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
+		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if held || c.moves.byUser[u] != nil || status == directory.Live && m.Backend.IsValid() {
 			continue // it has a place by now
 		}

@@ -13,7 +13,7 @@ import (
 // excluded. The rest of its message counts: one bad row must not stop all.
 
 // latest is the last moment that a value of a peer may carry.
-func (c *Core) latest(now time.Duration) directory.Time { return c.clock.at(now).Add(maxAhead) }
+func (c *Core) latest(now time.Duration) directory.Time { return c.clock.At(now).Add(maxAhead) }
 
 // dropAhead returns the change without rows that lie ahead.
 func (c *Core) dropAhead(now time.Duration, change directory.Change) directory.Change {
@@ -59,11 +59,11 @@ func (c *Core) observe(now time.Duration, s directory.Stamp) {
 // nextStamp is the stamp of a command that this director was given. It is an error for it to lie so
 // far ahead of mesh time that peers would drop it.
 func (c *Core) nextStamp(now time.Duration, after directory.Time) (directory.Stamp, error) {
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	s := c.hlc.Next(max(t, after))
 	if s.Time() > t.Add(ownAhead) {
 		return 0, ErrStampAhead
 	}
-	c.own.add(s)
+	c.own.Add(s)
 	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
 
@@ -34,7 +35,7 @@ func TestSilenceOfLargeMeshes(t *testing.T) {
 		if silence := d.core.silence(); silence-2*d.core.beatInterval() < 5*time.Second {
 			t.Errorf("%d peers: a silence of less than 5 s fails a peer", test.peers)
 		}
-		if need := d.core.silence() + d.core.batchInterval() + clockTolerance; need >= directory.EndOfLife {
+		if need := d.core.silence() + d.core.batchInterval() + meshtime.Tolerance; need >= directory.EndOfLife {
 			t.Errorf("%d peers: the last seconds of a mapping must be longer than %v", test.peers, need)
 		}
 	}

@@ -18,7 +18,7 @@ func (c *Core) found(now time.Duration, why string) {
 		c.rings[len(c.rings)-1] = ring.Build(c.table.Backends(), c.rings[len(c.rings)-1])
 	})
 	c.admission.bootstrapped, c.admission.coldSince = true, 0
-	c.late.Restart(c.clock.at(now))
+	c.late.Restart(c.clock.At(now))
 	c.logf(LogInfo, "mesh founded, the table comes from the configuration", Field{"why", why}, Field{"backends", len(c.table.Backends())})
 	c.evaluate(now)
 	if to := c.streams(); len(to) > 0 {

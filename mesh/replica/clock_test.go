@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -32,7 +33,7 @@ func startWithWalls(
 
 // offset is how far a director's mesh time is ahead of true time.
 func (d *director) offset() time.Duration {
-	return d.core.clock.micros(d.w.now).Sub(trueTime(d.w.now))
+	return d.core.clock.Micros(d.w.now).Sub(trueTime(d.w.now))
 }
 
 // spread is the greatest difference of the mesh times of directors that are synced.
@@ -74,7 +75,7 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 				for _, wall := range walls {
 					votes = append(votes, wall(w.now).Sub(trueTime(w.now)))
 				}
-				want := median(votes)
+				want := meshtime.Median(votes)
 				for _, d := range w.directors {
 					// The one whose wall clock was wrong stepped to the mesh; a little is slewed.
 					settled := d != last || end-w.now < length-2*time.Minute
@@ -99,7 +100,7 @@ func TestWallClockIsSetAtRunTime(t *testing.T) {
 	for range 600 {
 		before := w.directors[0].offset()
 		w.run(time.Second)
-		if moved := (w.directors[0].offset() - before).Abs(); moved > slewPerSecond+time.Microsecond {
+		if moved := (w.directors[0].offset() - before).Abs(); moved > meshtime.SlewPerSecond+time.Microsecond {
 			t.Fatalf("%v: mesh time moved by %v in a second", w.now, moved)
 		}
 		if s := w.spread(); s > 50*time.Millisecond {
@@ -136,18 +137,10 @@ func TestHalfASecondIsTooMuch(t *testing.T) {
 			t.Errorf("%v off: after the step %v", test.off, off)
 		}
 	}
-	for _, test := range []struct{ by, want time.Duration }{
-		{1999 * time.Millisecond, time.Second}, {600 * time.Millisecond, 0},
-		{-600 * time.Millisecond, -time.Second}, {-2 * time.Second, -2 * time.Second},
-	} {
-		if got := wholeSeconds(test.by); got != test.want {
-			t.Errorf("a step of %v moves stamps by %v, want %v", test.by, got, test.want)
-		}
-	}
 }
 
-// A step leaves nothing that was stamped here ahead of mesh time, and makes void with whom that was
-// shared: what lay between clocks before says nothing of who stood still.
+// A step leaves nothing that was stamped here ahead of mesh time, and moves the moments at which
+// that was shared.
 func TestAfterAStep(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
@@ -155,15 +148,17 @@ func TestAfterAStep(t *testing.T) {
 	d1.must(7)
 	c := d1.core
 	p := c.peers["d2"]
-	if !p.clock.together {
+	had := p.clock.With()
+	if had == 0 {
 		t.Fatal("d1 does not know that it had d2's time; the test shows nothing")
 	}
-	p.clock.with, c.admission.unsyncedAt = 0, w.now
-	c.step(w.now, 1600*time.Millisecond)
-	if p.clock.together {
-		t.Error("d2 counts as of our time although we have stepped since")
+	c.admission.unsyncedAt = w.now
+	const step = 1600 * time.Millisecond
+	c.step(w.now, step)
+	if got := p.clock.With().Sub(had); got != step {
+		t.Errorf("the moment in common with d2 moves by %v, want %v", got, step)
 	}
-	latest := c.clock.at(w.now).Tick()
+	latest := c.clock.At(w.now).Tick()
 	if m := d1.live(7); m.Stamp > latest || m.Activity > latest {
 		t.Errorf("%+v lies ahead of mesh time, %v", m, latest)
 	}
@@ -181,7 +176,7 @@ func TestLeash(t *testing.T) {
 		w.split([]*director{a}, []*director{c})
 		w.run(failAfter + time.Second)
 		for _, p := range []*peer{a.core.peers[c.name], c.core.peers[a.name]} {
-			p.clock.votes = false // as if they had never met
+			p.clock = meshtime.Peer{} // as if they had never met
 		}
 		steps := -int(a.core.Counters().ClockSteps + c.core.Counters().ClockSteps)
 		w.run(20 * time.Minute)
@@ -455,26 +450,9 @@ func TestJoinerMovesNothing(t *testing.T) {
 	}
 }
 
-// A round trip of seconds says little of a peer's clock. It must not count as one that is off: both
-// would answer apart.
-func TestClockOfASlowPeer(t *testing.T) {
-	w := started(t, 2)
-	c := w.directors[0].core
-	const trip = 3600 * time.Millisecond
-	for _, test := range []struct {
-		says time.Duration // its mesh time less ours, when that comes
-		near bool
-	}{
-		{-trip, true}, {-trip - 1900*time.Millisecond, true}, {1900 * time.Millisecond, true},
-		{-trip - 2100*time.Millisecond, false}, {2100 * time.Millisecond, false},
-	} {
-		p := &peer{}
-		p.clock.hello(w.now, -trip)
-		c.sampleClock(w.now, p, trip, &wire.Beat{
-			MeshTime: c.clock.micros(w.now).Add(test.says), Wall: c.clock.wall(w.now),
-		})
-		if got := p.clock.near(); got != test.near {
-			t.Errorf("a peer that says that it is %v ahead, after %v, is near: %v", test.says, trip, got)
-		}
+// What was measured of a peer's clock says something for as long as the peer may be silent.
+func TestSampleLastsAsLongAsSilence(t *testing.T) {
+	if meshtime.RecentFor != failAfter {
+		t.Errorf("a sample lasts %v, a silence %v", meshtime.RecentFor, failAfter)
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -35,10 +37,10 @@ type Core struct {
 	rand  *rand.Rand
 	boot  uint64   // of this life; a step of mesh time begins another
 	boots []uint64 // of the lives of this process before
-	clock meshClock
+	clock meshtime.Clock
 	hlc   directory.Clock
-	own   ownStamps
-	age   meshAge
+	own   meshtime.Stamps
+	age   rank.Age // of our mesh
 	// forgottenWith is the latest moment in common with peers that were forgotten since.
 	forgottenWith directory.Micros
 
@@ -125,7 +127,7 @@ func New(cfg Config, now time.Duration) *Core {
 		held:      make(map[ring.User]heldUser),
 		ops:       make(map[uint64]*operationState),
 	}
-	c.clock.init(cfg.Wall, now)
+	c.clock.Init(cfg.Wall, now)
 	c.lastTick.Store(int64(now))
 	c.waiters.init()
 	c.moves.init()

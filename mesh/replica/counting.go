@@ -22,10 +22,10 @@ func (c *Core) runs(l wire.Life) bool {
 		return true
 	}
 	if p := c.peers[l.Name]; p != nil && p.live && p.boot == l.Boot {
-		return p.clock.near() && !c.strange(p)
+		return p.clock.Near() && !c.strange(p)
 	}
 	for _, p := range c.peers {
-		if p.live && p.clock.near() && !c.strange(p) && p.counts[l] {
+		if p.live && p.clock.Near() && !c.strange(p) && p.counts[l] {
 			return true
 		}
 	}

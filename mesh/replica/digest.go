@@ -72,7 +72,7 @@ func epochEnd(epoch int64) directory.Time {
 
 // stepDigests goes on with the pass of the epoch that has settled.
 func (c *Core) stepDigests(now time.Duration) {
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	epoch := int64(t.Add(-settleAfter))/epochLength.Milliseconds() - 1
 	d := &c.digests
 	c.sweepSoon(t)
@@ -179,7 +179,7 @@ func unionTags(a, b []wire.GroupDigests) []ring.Tag {
 // gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's. It always
 // answers: the peer shows us as syncing until then.
 func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	if end := epochEnd(m.Epoch); t < end.Add(settleAfter/2) || t > end.Add(comparableFor) {
 		c.send(p, &wire.LeafRows{}) // the next comparison tells
 		return
@@ -207,7 +207,7 @@ func (c *Core) gotLeafRequest(now time.Duration, p *peer, m *wire.LeafRequest) {
 func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uint16) {
 	rows := rowset.New()
 	for _, leaf := range wanted {
-		for _, m := range c.dir.LeafToSend(tag, leaf, c.clock.at(now), nil) {
+		for _, m := range c.dir.LeafToSend(tag, leaf, c.clock.At(now), nil) {
 			rows.Add(tag, m)
 		}
 	}

@@ -188,7 +188,7 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 		return
 	}
 	u := ring.User{Tag: row.Presence.Value.Tag, Hash: op.Hash}
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	m, status := c.dir.Find(u.Tag, u.Hash, t)
 	switch {
 	case status == directory.Live && m.Moving:

@@ -69,7 +69,7 @@ func (c *Core) pumpDonation(now time.Duration, p *peer, d *outSnapshot) {
 			chunk.Covers = d.covers
 		}
 		if len(chunk.Covers) <= coversBesideRows {
-			chunk.Blocks = d.next(c.dir, c.clock.at(now), c.cfg.ChunkRows)
+			chunk.Blocks = d.next(c.dir, c.clock.At(now), c.cfg.ChunkRows)
 		}
 		chunk.Last = len(d.tags) == 0
 		d.index++

@@ -62,7 +62,7 @@ func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) Flus
 	c.flushes.lastID++
 	f := &flush{
 		progress: wire.FlushProgress{
-			ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.at(now),
+			ID: c.flushes.lastID, Backend: backend, Scanning: true, Started: c.clock.At(now),
 		},
 		max:  limit,
 		tags: c.dir.Tags(),
@@ -86,7 +86,7 @@ func (c *Core) checkFlushes(now time.Duration) {
 		}
 	}
 	for id, k := range c.flushes.known {
-		if k.progress.Ended != 0 && c.clock.at(now).Sub(k.progress.Ended) > flushKept {
+		if k.progress.Ended != 0 && c.clock.At(now).Sub(k.progress.Ended) > flushKept {
 			delete(c.flushes.known, id)
 		}
 	}
@@ -97,7 +97,7 @@ func (c *Core) scan(now time.Duration, f *flush) {
 	if !f.progress.Scanning {
 		return
 	}
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	var rows []directory.Mapping
 	for work := 0; work < flushScanWork; work += flushLeafWork + len(rows) {
 		if len(f.tags) == 0 {
@@ -142,7 +142,7 @@ func (c *Core) pumpFlushes(now time.Duration) {
 		for begin && f.progress.Moving < uint64(f.max) && len(f.pending) > 0 {
 			u := f.pending[0]
 			f.pending = f.pending[1:]
-			m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
+			m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 			if status != directory.Live || !c.flushable(f, u, m) {
 				f.progress.Moved++ // somebody did it already, or the user is gone
 				continue
@@ -151,7 +151,7 @@ func (c *Core) pumpFlushes(now time.Duration) {
 			c.startMove(now, &move{user: u, flush: f}, c.target(u.Tag, u.Hash))
 		}
 		if len(f.pending) == 0 && !f.progress.Scanning && f.progress.Moving == 0 {
-			f.progress.Done, f.progress.Ended = true, c.clock.at(now)
+			f.progress.Done, f.progress.Ended = true, c.clock.At(now)
 			c.tellFlush(now, f)
 			c.logf(LogInfo, "flush ended",
 				Field{"backend", addrOrAll(f.progress.Backend)}, Field{"moved", f.progress.Moved},
@@ -210,7 +210,7 @@ func (f *flushes) tell(c *Core, p *peer) {
 func (f *flushes) peerGone(c *Core, now time.Duration, p *peer) {
 	for id, k := range f.known {
 		if id.Director == p.name && k.progress.Ended == 0 {
-			k.progress.Ended, k.lost = c.clock.at(now), true
+			k.progress.Ended, k.lost = c.clock.At(now), true
 		}
 	}
 }

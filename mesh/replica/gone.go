@@ -136,7 +136,7 @@ func (c *Core) aheadIn(log *logs.Peer) *peer {
 	}
 	return c.peers[log.Ahead(func(yield func(string, logs.Claims) bool) {
 		for _, p := range c.sortedPeers() {
-			if p.live && p.clock.near() && !yield(p.name, p.claims) {
+			if p.live && p.clock.Near() && !yield(p.name, p.claims) {
 				return
 			}
 		}

@@ -148,6 +148,6 @@ func (c *Core) MemberFailed(now time.Duration, name string) {
 		a.member = false
 	}
 	if p := c.peers[name]; p != nil && !p.left {
-		p.lastFailed = c.clock.at(now)
+		p.lastFailed = c.clock.At(now)
 	}
 }

@@ -28,7 +28,7 @@ type ImportedMapping struct {
 func (Import) operation() {}
 
 func (c *Core) doImport(now time.Duration, o *operationState, op Import) {
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	rows := rowset.New()
 	for _, in := range op.Mappings {
 		if m, ok := c.importedRow(t, in); ok {

@@ -12,7 +12,7 @@ import (
 func (c *Core) write(now time.Duration, m wire.Message) {
 	c.log.Append(now, m)
 	if rows, ok := m.(*wire.Rows); ok {
-		c.late.Note(c.clock.at(now), rows.Blocks)
+		c.late.Note(c.clock.At(now), rows.Blocks)
 	}
 	c.sendAll(m)
 }
@@ -78,14 +78,14 @@ func onlyMarks(m *wire.Table) bool {
 // flushOutbox writes the collected rows into the log.
 func (c *Core) flushOutbox(now time.Duration) {
 	for block := range c.outbox.Take() {
-		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: []wire.Block{block}})
+		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.At(now)), Blocks: []wire.Block{block}})
 	}
 }
 
 // takeRows merges the rows of a log message.
 func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 	c.observe(now, m.Stamp)
-	c.late.Note(c.clock.at(now), m.Blocks)
+	c.late.Note(c.clock.At(now), m.Blocks)
 	c.mergeRows(now, m.Blocks, nil)
 }
 

@@ -96,7 +96,7 @@ func (c *Core) decide(now time.Duration, u ring.User) (netip.Addr, verdict) {
 	if !v.synced {
 		return netip.Addr{}, notSynced
 	}
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	m, status := c.dir.Find(u.Tag, u.Hash, t)
 	if status != directory.Live || !m.Backend.IsValid() {
 		if status == directory.Live && m.Moving && !c.cfg.Guards.NoHold {

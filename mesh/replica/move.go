@@ -98,7 +98,7 @@ func (c *Core) startMove(now time.Duration, m *move, backend netip.Addr) {
 
 // supersede writes the moving row, above everything known of the user, and queues its announcement.
 func (c *Core) supersede(now time.Duration, m *move, backend netip.Addr, above uint16) {
-	row, previous, was := c.dir.Supersede(m.user.Tag, m.user.Hash, backend, true, c.clock.at(now), above)
+	row, previous, was := c.dir.Supersede(m.user.Tag, m.user.Hash, backend, true, c.clock.At(now), above)
 	if m.restarts == 0 || was == directory.Live && previous.Activity > m.previous.Activity {
 		m.previous, m.was = previous, was
 	}
@@ -154,7 +154,7 @@ func (ms *moves) send(c *Core, now time.Duration) {
 	blocks := ms.releasing.Blocks()
 	ms.releasing = rowset.New()
 	for b := range slices.Chunk(blocks, 1) {
-		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.at(now)), Blocks: b})
+		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.At(now)), Blocks: b})
 	}
 	c.gossipRows(blocks)
 }
@@ -219,7 +219,7 @@ func (c *Core) advance(now time.Duration, m *move) {
 	if c.moves.byUser[m.user] != m || m.batch == nil {
 		return
 	}
-	row, status := c.dir.Find(m.user.Tag, m.user.Hash, c.clock.at(now))
+	row, status := c.dir.Find(m.user.Tag, m.user.Hash, c.clock.At(now))
 	switch {
 	case status == directory.Live && m.phase == holding && m.beatenByMapping(row):
 		c.restartMove(now, m, row.Generation)
@@ -295,7 +295,7 @@ func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
 func (c *Core) startDelay(now time.Duration, m *move) {
 	m.phase, m.until = delaying, now+c.cfg.KickDelay
 	idle := m.was != directory.Live || !m.previous.Backend.IsValid() ||
-		c.clock.at(now).Sub(m.previous.Activity.Time()) > c.dir.Share()+idleMargin
+		c.clock.At(now).Sub(m.previous.Activity.Time()) > c.dir.Share()+idleMargin
 	if !m.unsure && idle {
 		m.until = now
 	}
@@ -376,7 +376,7 @@ func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
 			if mv == nil || !mv.beatenByMapping(row) {
 				continue
 			}
-			mine, status := c.dir.Find(block.Tag, row.Hash, c.clock.at(now))
+			mine, status := c.dir.Find(block.Tag, row.Hash, c.clock.At(now))
 			if status == directory.Live && mine.Moving && !sameMove(mine, mv.row) {
 				continue
 			}
@@ -422,7 +422,7 @@ func (ms *moves) restart(c *Core, now time.Duration) {
 	for _, m := range ms.starting {
 		m.batch, m.phase, m.touched = nil, holding, false
 		m.reported, m.unsure = map[string]bool{"": true}, true // our kick was for the row of before
-		if row, status := c.dir.Find(m.user.Tag, m.user.Hash, c.clock.at(now)); status == directory.Live {
+		if row, status := c.dir.Find(m.user.Tag, m.user.Hash, c.clock.At(now)); status == directory.Live {
 			m.row = row
 		}
 	}

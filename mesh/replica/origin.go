@@ -75,7 +75,7 @@ func (c *Core) goOn(now time.Duration) {
 // table, so the user was free. Nobody goes on with such a move.
 func (c *Core) endReplacedHolds(now time.Duration) {
 	for u, h := range c.held {
-		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
+		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if status == directory.Live && !sameMove(row, h.mapping) {
 			delete(c.held, u)
 			c.waiters.recheck = true

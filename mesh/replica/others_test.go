@@ -15,7 +15,7 @@ import (
 func TestReplyToAPeer(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
-	now := d1.core.clock.at(w.now)
+	now := d1.core.clock.At(w.now)
 	for i, test := range []struct {
 		name   string
 		row    directory.Mapping
@@ -47,7 +47,7 @@ func TestKickForARowFromElsewhere(t *testing.T) {
 		w := started(t, 2)
 		d1 := w.directors[0]
 		before := d1.must(7)
-		m, _ := d1.dir.Find("", 7, d1.core.clock.at(w.now))
+		m, _ := d1.dir.Find("", 7, d1.core.clock.At(w.now))
 		m.Generation, m.Backend, m.Moving = m.Generation+1, another(before), moving
 		d1.core.Take()
 		d1.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{m})}, nil)

@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
 
@@ -16,6 +17,8 @@ const (
 	forgetLeft = 10 * time.Second // peers that left
 	// forgetUnmet is for peers that were never in touch both ways.
 	forgetUnmet = time.Minute
+	// tripSlack is how much longer a peer may say that it held an echo than that can have been.
+	tripSlack = 50 * time.Millisecond
 )
 
 // peer is another director as seen here. Everything below addr belongs to one life (boot) of it.
@@ -38,7 +41,7 @@ type peer struct {
 	shown    meshes        // the last two for which it was sent our whole table, to compare
 	takesUs  bool          // its mesh was told by command to take us in
 	verdicts int           // beats in a row that showed its mesh to rank above ours
-	clock    peerClock
+	clock    meshtime.Peer
 	users    uint64
 
 	log    *logs.Peer  // what we have of its log; nil while we do not know which life it is in
@@ -143,7 +146,7 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer) *peer {
 	delete(c.triedAt, p.name)
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
-		met: p.met, told: p.told, clock: p.clock.nextLife(),
+		met: p.met, told: p.told, clock: p.clock.NextLife(),
 		log:        c.logs.Open(logs.ID{Name: who.Name, Boot: who.Boot}),
 		togetherAt: p.togetherAt,
 	}
@@ -209,8 +212,8 @@ func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 	m := &wire.Beat{
 		SentAt:   int64(now),
 		Echo:     p.sentAt,
-		MeshTime: c.clock.micros(now),
-		Wall:     c.clock.wall(now),
+		MeshTime: c.clock.Micros(now),
+		Wall:     c.clock.Wall(now),
 		Synced:   c.synced(),
 		Counted:  p.counted,
 		Seq:      c.log.Last(),
@@ -246,11 +249,11 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		if trip > -tripSlack {
 			c.sampleClock(now, p, p.roundTrip, m)
 		} else {
-			p.clock.isAhead(now, m.MeshTime.Sub(c.clock.micros(now)))
+			p.clock.IsAhead(now, m.MeshTime.Sub(c.clock.Micros(now)))
 		}
 		c.noticeOff(now, p)
 	}
-	if m.Seq > p.log.Seen() && p.clock.near() {
+	if m.Seq > p.log.Seen() && p.clock.Near() {
 		c.numbersSeen(p, m.Seq)
 	}
 	if !p.gap && m.Seq <= p.log.Seen() {
@@ -258,7 +261,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		p.log.NoteWhole(m.MeshTime.Time())
 	}
 	if p.counted && !p.behind() && m.Seq <= p.log.Seen() {
-		p.togetherAt = c.clock.at(now)
+		p.togetherAt = c.clock.At(now)
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock
@@ -299,9 +302,9 @@ func (c *Core) checkPeers(now time.Duration) {
 		switch {
 		case p.live && now-p.echoAt > c.silence():
 			c.fail(now, p, "no answer")
-		case p.live && p.counted && p.clock.far() && !c.admission.clockOff: // else ours is wrong
+		case p.live && p.counted && p.clock.Far() && !c.admission.clockOff: // else ours is wrong
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
-				Field{"peer", p.name}, Field{"skew", p.clock.skew})
+				Field{"peer", p.name}, Field{"skew", p.clock.Skew()})
 			p.counted = false
 			c.noteFailed(p.name)
 			c.waiters.recheck = true
@@ -313,7 +316,7 @@ func (c *Core) checkPeers(now time.Duration) {
 		case p.left && now-p.seenAt > forgetLeft && !c.removed(p.addr), // the name of a removed one may be asked for
 			!p.live && !p.out && p.in == 0 && now-p.seenAt > p.remembered():
 			c.peerGone(now, p)
-			c.forgottenWith = max(c.forgottenWith, p.clock.with)
+			c.forgottenWith = max(c.forgottenWith, p.clock.With())
 			delete(c.peers, p.name)
 			c.byName = nil
 		}
@@ -334,7 +337,7 @@ func (p *peer) remembered() time.Duration {
 
 // fail counts a live peer as failed.
 func (c *Core) fail(now time.Duration, p *peer, why string) {
-	p.lastFailed = c.clock.at(now)
+	p.lastFailed = c.clock.At(now)
 	c.counters.PeerFailures++
 	c.logf(LogWarn, "peer failed", Field{"peer", p.name}, Field{"why", why})
 	c.peerGone(now, p)
@@ -372,7 +375,7 @@ func (p *peer) endContact() {
 func (c *Core) ProbeFailed(now time.Duration, name string) {
 	defer c.enter(now)()
 	if p := c.peers[name]; p != nil && !p.left {
-		p.lastFailed = c.clock.at(now)
+		p.lastFailed = c.clock.At(now)
 	}
 }
 

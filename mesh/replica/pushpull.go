@@ -46,7 +46,7 @@ func (c *Core) MergePushPull(now time.Duration, s *wire.PushPull) error {
 	if c.table.Disjoint(s.Change) && !c.cfg.Guards.NoStrangers {
 		return errStrangers
 	}
-	if c.admission.bootstrapped && (p == nil || p.clock.near()) {
+	if c.admission.bootstrapped && (p == nil || p.clock.Near()) {
 		c.apply(now, s.Change, nil)
 	}
 	if p != nil && p.live && p.boot == from.Boot && s.Epoch != 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 // MeshTime is safe for concurrent use.
-func (c *Core) MeshTime(now time.Duration) directory.Time { return c.clock.at(now) }
+func (c *Core) MeshTime(now time.Duration) directory.Time { return c.clock.At(now) }
 
 // Table returns the whole table, with tombstones.
 func (c *Core) Table() directory.Change { return c.table.Snapshot() }
@@ -39,7 +39,7 @@ func (c *Core) User(now time.Duration, tag ring.Tag, h ring.UserHash) UserStatus
 	s.Hashed = c.target(tag, h)
 	s.Initial, _ = c.initial.Lookup(tag, h)
 	s.Current = s.Hashed
-	m, status := c.dir.Find(tag, h, c.clock.at(now))
+	m, status := c.dir.Find(tag, h, c.clock.At(now))
 	if status == directory.Live && m.Backend.IsValid() {
 		s.Mapped, s.Current, s.Moving = true, m.Backend, m.Moving
 		s.Expires = c.dir.Ends(m).Add(-c.dir.Share())
@@ -108,7 +108,7 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 		Removed: c.admission.removed, Reachable: true,
 		State:  Handshaking,
 		Users:  uint64(c.dir.Len()),
-		Offset: c.clock.micros(now).Sub(c.clock.wall(now)),
+		Offset: c.clock.Micros(now).Sub(c.clock.Wall(now)),
 		Reason: c.Self(now).Reason,
 	}
 	if names := c.shownAliases(now); s.Reason == "" && names != "" {
@@ -129,10 +129,10 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	s := PeerStatus{
 		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.removed(p.addr), Left: p.left, Reachable: p.live,
-		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.skew,
+		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.Skew(),
 	}
 	if p.beatAt != 0 && (p.in == 0 || now-p.beatAt > c.lateBeat()) {
-		s.SilentSince = time.UnixMilli(int64(c.clock.at(p.beatAt)))
+		s.SilentSince = time.UnixMilli(int64(c.clock.At(p.beatAt)))
 	}
 	if p.lastFailed != 0 {
 		s.LastFailed = time.UnixMilli(int64(p.lastFailed))

@@ -5,58 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
-
-func TestCompareRanks(t *testing.T) {
-	const minute = 60_000
-	c := &Core{}
-	for _, test := range []struct {
-		name string
-		a, b wire.MeshRank
-		want int
-	}{
-		{"one mesh", wire.MeshRank{ID: 5, Age: 9 * minute}, wire.MeshRank{ID: 5, Grown: true}, 0},
-		{"a mesh and none", wire.MeshRank{ID: 5}, wire.MeshRank{}, 1},
-		{"ever had two directors", wire.MeshRank{ID: 5, Grown: true}, wire.MeshRank{ID: 4, Age: 9 * minute}, 1},
-		{"a minute older", wire.MeshRank{ID: 5, Age: 2 * minute}, wire.MeshRank{ID: 4, Age: 2*minute - 1}, 1},
-		{"of one minute, the lower id", wire.MeshRank{ID: 4, Age: minute}, wire.MeshRank{ID: 5, Age: 2*minute - 1}, 1},
-	} {
-		if got := c.compareRanks(test.a, test.b); got != test.want {
-			t.Errorf("%s: %d, want %d", test.name, got, test.want)
-		}
-		if got := c.compareRanks(test.b, test.a); got != -test.want {
-			t.Errorf("%s, the other way round: %d, want %d", test.name, got, -test.want)
-		}
-	}
-}
-
-// Ranks are a total order: of any meshes that meet exactly one stays.
-func TestRanksAreATotalOrder(t *testing.T) {
-	draw := func(t *rapid.T, name string) wire.MeshRank {
-		return wire.MeshRank{
-			ID:    directory.MeshID(rapid.IntRange(0, 4).Draw(t, name+" id")),
-			Grown: rapid.Bool().Draw(t, name+" grown"),
-			Age:   int64(rapid.IntRange(0, 200_000).Draw(t, name+" age")),
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		c := &Core{}
-		x, y, z := draw(t, "x"), draw(t, "y"), draw(t, "z")
-		if x.ID == y.ID || y.ID == z.ID || x.ID == z.ID {
-			t.Skip("one mesh has one rank")
-		}
-		if c.compareRanks(x, y) != -c.compareRanks(y, x) || c.compareRanks(x, y) == 0 {
-			t.Fatalf("%+v and %+v are not ordered", x, y)
-		}
-		if c.compareRanks(x, y) > 0 && c.compareRanks(y, z) > 0 && c.compareRanks(x, z) < 0 {
-			t.Fatalf("not transitive: %+v, %+v, %+v", x, y, z)
-		}
-	})
-}
 
 // Two meshes that were founded at about the same moment become one, whatever the moment. So do
 // three.

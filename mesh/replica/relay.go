@@ -59,7 +59,7 @@ func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) 
 // reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so
 // that the asker has it too.
 func (c *Core) reply(now time.Duration, p *peer, id uint64, u ring.User) {
-	m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now))
+	m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() {
 		c.send(p, &wire.LookupReply{ID: id, Failed: true})
 		return
@@ -86,7 +86,7 @@ func (c *Core) lookupReply(now time.Duration, m *wire.LookupReply) {
 			return
 		}
 		c.mergeRows(now, []wire.Block{m.Block}, nil)
-		stored, status := c.dir.Find(w.user.Tag, w.user.Hash, c.clock.at(now))
+		stored, status := c.dir.Find(w.user.Tag, w.user.Hash, c.clock.At(now))
 		if status != directory.Live || stored.Moving || stored.Backend != row.Backend {
 			return // we know better than the peer: of a move of which it has not heard, or a conflict that it loses
 		}

@@ -45,7 +45,7 @@ type moveKick struct {
 // release. With each it reports every row and what became of it, and leaves the kicking to the
 // caller.
 func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u ring.User, in directory.Mapping, out directory.Merged)) {
-	t, latest := c.clock.at(now), c.latest(now).Tick()
+	t, latest := c.clock.At(now), c.latest(now).Tick()
 	buf := c.unpacked
 	c.unpacked = nil // while it is in use
 	for _, b := range blocks {
@@ -158,7 +158,7 @@ func (c *Core) releaseForgotten(now time.Duration) {
 func (c *Core) movingRows(now time.Duration) []wire.Block {
 	rows := rowset.New()
 	for u := range c.held {
-		if m, status := c.dir.Find(u.Tag, u.Hash, c.clock.at(now)); status == directory.Live && m.Moving {
+		if m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now)); status == directory.Live && m.Moving {
 			rows.Add(u.Tag, m)
 		}
 	}

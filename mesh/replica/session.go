@@ -16,7 +16,7 @@ func (c *Core) Refresh(now time.Duration, tag ring.Tag, h ring.UserHash) {
 	if !v.synced || now-time.Duration(c.lastTick.Load()) > wakeAfter {
 		return
 	}
-	t := c.clock.at(now)
+	t := c.clock.At(now)
 	m, status := c.dir.Find(tag, h, t)
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() || t.Sub(m.Activity.Time()) <= c.dir.Share()/2 {
 		return

@@ -119,7 +119,7 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 	case c.admission.bootstrapped:
 	case p.synced && c.sameMesh(p):
 		c.admission.bootstrapped, c.admission.alone, c.admission.coldSince = true, false, 0
-		c.late.Restart(c.clock.at(now))
+		c.late.Restart(c.clock.At(now))
 		c.logDifferences()
 	case c.admission.cold != nil:
 		c.admission.cold[p.name] = true

@@ -2,11 +2,11 @@ package replica
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
 )
 
 // A director whose mesh time is over half a second off the median of its mesh is not synced, so
@@ -25,24 +25,7 @@ const (
 	// ownAhead is how far ahead a stamp of our own may be. It is refused beyond, before peers drop
 	// it.
 	ownAhead = 4 * time.Second
-	// ownStampsKept bounds how many stamps of our own are remembered.
-	ownStampsKept = 10_000
 )
-
-// ownStamps are the last stamps that commands got in this life, oldest first.
-type ownStamps []directory.Stamp
-
-func (o *ownStamps) add(s directory.Stamp) {
-	if len(*o) == ownStampsKept {
-		*o = slices.Delete(*o, 0, ownStampsKept/2)
-	}
-	*o = append(*o, s)
-}
-
-func (o ownStamps) contains(s directory.Stamp) bool {
-	_, found := slices.BinarySearch(o, s)
-	return found
-}
 
 // step sets mesh time forward by an offset, or back.
 func (c *Core) step(now time.Duration, offset time.Duration) {
@@ -56,51 +39,35 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
-	until := c.clock.at(c.admission.unsyncedAt)
+	until := c.clock.At(c.admission.unsyncedAt)
 	c.slew(offset)
-	c.late.Restart(c.clock.at(now))
+	c.late.Restart(c.clock.At(now))
 	for _, p := range c.peers {
-		p.clock.together = false
-		if p.clock.with > after {
-			p.clock.with = p.clock.with.Add(offset)
-		}
+		p.clock.Stepped(after, offset)
 	}
-	c.moveStamped(after, until, wholeSeconds(offset))
+	c.moveStamped(after, until, meshtime.WholeSeconds(offset))
 	c.moves.restart(c, now)
 	c.digests = digests{}
-	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.at(now))))
-}
-
-// wholeSeconds rounds down, also what is negative.
-func wholeSeconds(d time.Duration) time.Duration {
-	whole := d.Truncate(time.Second)
-	if whole > d {
-		whole -= time.Second
-	}
-	return whole
+	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.At(now))))
 }
 
 // momentInCommon is when we last had the time of those that we are about to step to. Directors that
 // were met only now may belong to a mesh that others of it left us in: those others' moment counts.
 func (c *Core) momentInCommon(now time.Duration) directory.Micros {
-	common := c.forgottenWith
+	common, theirs := c.forgottenWith, directory.Micros(0)
+	mesh := c.clockMesh(now)
 	met := false
 	for _, p := range c.peers {
-		switch {
-		case !p.live:
-			common = max(common, p.clock.with)
-		case c.ofClockMesh(now, p) && p.clock.skew.Abs() > clockTolerance && p.clock.with != 0:
-			met = true
+		if !p.live {
+			common = max(common, p.clock.With())
+		}
+		if p.tellsTime(now) && p.mesh.ID == mesh && p.clock.Off() {
+			theirs = max(theirs, p.clock.With())
+			met = met || p.live && p.clock.With() != 0
 		}
 	}
-	if !met {
-		return common
-	}
-	common = 0
-	for _, p := range c.peers {
-		if c.ofClockMesh(now, p) && p.clock.skew.Abs() > clockTolerance {
-			common = max(common, p.clock.with)
-		}
+	if met {
+		return theirs
 	}
 	return common
 }
@@ -115,7 +82,7 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 		c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push) // peers lack it, their log of us ends
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {
-			if s <= floor || !c.own.contains(s) && !c.cfg.Guards.MoveAllStamps {
+			if s <= floor || !c.own.Contains(s) && !c.cfg.Guards.MoveAllStamps {
 				return s
 			}
 			return max(s.Add(by), floor+1)

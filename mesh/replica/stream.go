@@ -24,7 +24,7 @@ func (c *Core) hello(now time.Duration) *wire.Hello {
 		Settings: c.settings(),
 		From:     c.self(),
 		Mesh:     c.meshRank(now),
-		MeshTime: c.clock.micros(now),
+		MeshTime: c.clock.Micros(now),
 		Up:       c.up(now),
 	}
 }
@@ -68,7 +68,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	}
 	p := c.peerInLife(now, h.From)
 	c.heardTime(now, p, h.MeshTime)
-	p.clock.hello(now, h.MeshTime.Sub(c.clock.micros(now)))
+	p.clock.Hello(now, h.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh = h.TakesIn, h.Mesh
 	c.admission.contact = true
 	delete(c.sessions, p.in)
@@ -100,7 +100,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.peerInLife(now, reply.From)
 	c.heardTime(now, p, reply.MeshTime)
-	p.clock.hello(now, reply.MeshTime.Sub(c.clock.micros(now)))
+	p.clock.Hello(now, reply.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh = reply.TakesIn, reply.Mesh
 	c.admission.contact = true
 	p.out, p.shown = true, meshes{}
@@ -208,7 +208,7 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 		c.snapshotFailed(now, "the stream to the donor ended")
 	}
 	if !p.left && p.liveSince != 0 { // before, it was only starting
-		p.lastFailed = c.clock.at(now)
+		p.lastFailed = c.clock.At(now)
 	}
 }
 
@@ -216,10 +216,10 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 func (c *Core) DialFailed(now time.Duration, name string, err error) {
 	defer c.enter(now)()
 	if h := c.hints[name]; h != nil {
-		h.lastFailed = c.clock.at(now)
+		h.lastFailed = c.clock.At(now)
 	}
 	if p := c.peers[name]; p != nil && !p.left && p.liveSince != 0 {
-		p.lastFailed = c.clock.at(now)
+		p.lastFailed = c.clock.At(now)
 	}
 }
 
@@ -255,7 +255,7 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 		return
 	}
 	p.seenAt = now
-	if !p.clock.near() && !timeless(m) {
+	if !p.clock.Near() && !timeless(m) {
 		c.counters.OtherTime++
 		return
 	}

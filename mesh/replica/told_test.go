@@ -81,7 +81,7 @@ func TestEarlyDeltaIsAppliedOnceItsOriginIsCounted(t *testing.T) {
 	change := directory.Change{Mesh: d1.core.table.Mesh(), Backends: []directory.BackendRow{{
 		Addr: testBackend(1),
 		VHosts: directory.Register[int]{
-			Value: 33, Stamp: d1.core.hlc.Next(d1.core.clock.at(w.now)), Origin: "d9",
+			Value: 33, Stamp: d1.core.hlc.Next(d1.core.clock.At(w.now)), Origin: "d9",
 		},
 	}}}
 	d1.core.Gossip(w.now, &wire.Delta{Origin: "d9", Boot: 99, N: 1, Change: change})

@@ -23,17 +23,14 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 // peer's time jumps by itself, for one that steps begins another life. The message took its time,
 // so the peer is ahead by what it says or more.
 func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
-	k := &p.clock
-	if !c.synced() || now-k.steadyAt >= time.Second {
-		k.steady, k.steadyAt = k.skew, now // beats of a pause come all at once: the skew follows them
-	}
-	stood := theirs.Sub(c.clock.micros(now)) - k.steady
-	if stood <= wakeAfter || !p.live || !p.counted || !k.known || !c.synced() || c.cfg.Guards.NoThawCheck {
+	ahead := theirs.Sub(c.clock.Micros(now))
+	stood, known := p.clock.Leap(now, ahead, !c.synced())
+	if stood <= wakeAfter || !p.live || !p.counted || !known || !c.synced() || c.cfg.Guards.NoThawCheck {
 		return
 	}
 	c.counters.Pauses++
 	c.logf(LogWarn, "stood still with all clocks", Field{"peer", p.name}, Field{"for", stood})
-	k.isAhead(now, theirs.Sub(c.clock.micros(now)))
+	p.clock.IsAhead(now, ahead)
 	c.doubtAll(now)
 }
 

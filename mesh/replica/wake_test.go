@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
 
@@ -28,8 +29,8 @@ func TestThaw(t *testing.T) {
 			d1.must(7)
 			theirs := d2.core
 			d1.hears(d2, &wire.Beat{
-				SentAt: int64(w.now), MeshTime: theirs.clock.micros(w.now).Add(test.stood),
-				Wall: theirs.clock.wall(w.now), Synced: true, Counted: true,
+				SentAt: int64(w.now), MeshTime: theirs.clock.Micros(w.now).Add(test.stood),
+				Wall: theirs.clock.Wall(w.now), Synced: true, Counted: true,
 				Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 			})
 			if _, answers := d1.core.TryLookup(w.now, "", 7); answers != test.answers {
@@ -88,7 +89,7 @@ func TestHalfStoodStill(t *testing.T) {
 		w := started(t, test.directors, func(c *Config) { c.Guards = test.guards })
 		const stood = 12 * time.Second
 		for _, d := range w.directors[:test.stand] {
-			d.core.clock.offset.Add(int64(-stood))
+			d.core.clock.Move(-stood)
 		}
 		w.run(time.Second)
 		w.until("all synced", 20*time.Second, w.allSynced)
@@ -97,7 +98,7 @@ func TestHalfStoodStill(t *testing.T) {
 			want = -stood
 		}
 		for _, d := range w.directors {
-			if off := d.offset() - want; off.Abs() > clockTolerance {
+			if off := d.offset() - want; off.Abs() > meshtime.Tolerance {
 				t.Errorf("%d of %d stood still for %v: mesh time of %s is %v off",
 					test.stand, test.directors, stood, d.name, off)
 			}
@@ -123,10 +124,10 @@ func TestBeatHeldTooLong(t *testing.T) {
 	theirs := d2.core
 	d1.hears(d2, &wire.Beat{
 		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoHeld: int64(stood),
-		MeshTime: theirs.clock.micros(w.now).Add(stood), Wall: theirs.clock.wall(w.now),
+		MeshTime: theirs.clock.Micros(w.now).Add(stood), Wall: theirs.clock.Wall(w.now),
 		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 	})
-	if skew := d1.core.peers["d2"].clock.skew; skew != stood {
+	if skew := d1.core.peers["d2"].clock.Skew(); skew != stood {
 		t.Errorf("d2 is taken to be %v ahead, want %v", skew, stood)
 	}
 	d1.core.Tick(w.now)
@@ -139,21 +140,6 @@ func TestBeatHeldTooLong(t *testing.T) {
 	}
 }
 
-// A hello that shows its peer ahead of what we knew makes that void; one that took long does not.
-func TestHelloOfAPeerAhead(t *testing.T) {
-	const now = time.Minute
-	for guess, known := range map[time.Duration]bool{
-		-30 * time.Second: true, 0: true, clockTolerance: true,
-		clockTolerance + 1: false, 30 * time.Second: false,
-	} {
-		k := peerClock{known: true, sampledAt: now}
-		if k.hello(now, guess); k.known != known {
-			t.Errorf("after a hello that says %v its clock is known: %v, want %v",
-				guess, k.known, known)
-		}
-	}
-}
-
 // A peer of another time is not waited for, unless it is our clock that is off: then we are about
 // to step, and a change that waits for the peer ends with an error and not as one that it missed.
 func TestPeerOfAnotherTime(t *testing.T) {
@@ -161,7 +147,8 @@ func TestPeerOfAnotherTime(t *testing.T) {
 		w := started(t, 2)
 		d1 := w.directors[0].core
 		p := d1.peers["d2"]
-		p.clock.skew, d1.admission.clockOff = 12*time.Second, off
+		p.clock.Take(w.now, meshtime.Sample{MeshTime: 12 * time.Second})
+		d1.admission.clockOff = off
 		if d1.checkPeers(w.now); p.counted != off {
 			t.Errorf("our clock is off: %v; the peer counts: %v", off, p.counted)
 		}

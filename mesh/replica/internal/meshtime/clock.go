@@ -1,0 +1,145 @@
+package meshtime
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"directormesh/directory"
+)
+
+const (
+	// Tolerance is how far off the median mesh time of the mesh a director may be and answer by
+	// itself. A round trip that takes longer tells too little of a peer's clock.
+	Tolerance = 500 * time.Millisecond
+	// SlewPerSecond is the most that the offset changes in a second, unless it steps.
+	SlewPerSecond = 5 * time.Millisecond
+
+	slewEvery = 200 * time.Millisecond
+	voteReach = 10 * time.Second // a vote further away counts as one this far away
+	// leash is how far from the median mesh time of the mesh the votes may lead a director.
+	leash = 200 * time.Millisecond
+)
+
+// earliest is the least that mesh time starts with. A machine without a battery may think that it
+// is 1970 or 2000; mappings cannot store times of before 2024, so nothing could be moved from
+// there.
+const earliest = directory.FirstTime + directory.Time(time.Hour/time.Millisecond)
+
+// Clock is mesh time. Reading it is safe for concurrent use; only the core changes it.
+type Clock struct {
+	zero   directory.Micros // mesh time at the monotonic clock's zero, with an offset of zero
+	offset atomic.Int64     // time.Duration
+
+	wallZero   directory.Micros // wall clock at the monotonic clock's zero, as last read
+	adjustedAt time.Duration    // when it was last looked whether to slew
+	offSince   time.Duration    // when it was last noticed that mesh time is off
+	scratch    []time.Duration  // for medians
+}
+
+// Init begins mesh time with a reading of the wall clock.
+func (k *Clock) Init(wall directory.Micros, now time.Duration) {
+	wall = max(wall, earliest.Micros())
+	k.zero = wall.Add(-now)
+	k.wallZero, k.adjustedAt = k.zero, now
+}
+
+// Micros is mesh time in microseconds.
+func (k *Clock) Micros(now time.Duration) directory.Micros {
+	return k.zero.Add(now + time.Duration(k.offset.Load()))
+}
+
+// At is mesh time in milliseconds.
+func (k *Clock) At(now time.Duration) directory.Time { return k.Micros(now).Time() }
+
+// Wall is this director's wall clock.
+func (k *Clock) Wall(now time.Duration) directory.Micros { return k.wallZero.Add(now) }
+
+// ReadWall takes a reading of the wall clock.
+func (k *Clock) ReadWall(now time.Duration, wall directory.Micros) { k.wallZero = wall.Add(-now) }
+
+// Move sets mesh time forward or, for a negative d, back.
+func (k *Clock) Move(d time.Duration) { k.offset.Add(int64(d)) }
+
+// Due reports whether it is time to look whether to slew, and how much that may be at most. Peers'
+// clocks are sampled once a beat.
+func (k *Clock) Due(now, beat time.Duration, always bool) (most time.Duration, due bool) {
+	since := now - k.adjustedAt
+	if !always && since < max(slewEvery, beat) {
+		return 0, false
+	}
+	k.adjustedAt = now
+	return SlewPerSecond * since / time.Second, true
+}
+
+// NoteOff notes that mesh time turned out to be off.
+func (k *Clock) NoteOff(now time.Duration) { k.offSince = now }
+
+// OffSince is when that was last noticed.
+func (k *Clock) OffSince() time.Duration { return k.offSince }
+
+// Offset is how far the median mesh time of the mesh is ahead of ours. A member counts itself, a
+// joiner does not. Of an even number the earlier of the two in the middle counts, so that two
+// directors agree on which of them is right; but with thaw the later one does if the earlier half
+// stood still with all their clocks.
+func (k *Clock) Offset(peers []*Peer, member, thaw bool) time.Duration {
+	times := k.times(peers)
+	if member {
+		times = append(times, 0)
+	}
+	if len(times) == 0 {
+		return 0
+	}
+	slices.Sort(times)
+	earlier, later := times[(len(times)-1)/2], times[len(times)/2]
+	if later-earlier > Tolerance && thaw && partedFrom(peers, earlier, later) {
+		return later
+	}
+	return earlier
+}
+
+// partedFrom reports whether a peer had our mesh time, in the lives that we have now, and is on the
+// other side of a gap between mesh times. Clocks do not leap ahead within a life, but may stand
+// still: those on the earlier side did.
+func partedFrom(peers []*Peer, earlier, later time.Duration) bool {
+	return slices.ContainsFunc(peers, func(p *Peer) bool {
+		across := earlier >= 0 && p.skew >= later || later <= 0 && p.skew <= earlier
+		return across && p.together
+	})
+}
+
+// times are the peers' mesh times less ours. The slice is scratch.
+func (k *Clock) times(peers []*Peer) []time.Duration {
+	times := k.scratch[:0]
+	for _, p := range peers {
+		times = append(times, p.skew)
+	}
+	k.scratch = times
+	return times
+}
+
+// Target is how far ahead of ours mesh time should be: at the median vote, ours and those of the
+// voters, yet not further than the leash from the median mesh time of the mesh's peers.
+func (k *Clock) Target(now time.Duration, voters, peers []*Peer, leashed bool) time.Duration {
+	votes := append(k.scratch[:0], reach(k.Wall(now).Sub(k.Micros(now))))
+	for _, p := range voters {
+		votes = append(votes, reach(p.vote))
+	}
+	k.scratch = votes
+	target := Median(votes)
+	if !leashed {
+		return target
+	}
+	middle := Median(append(k.times(peers), 0))
+	return min(max(target, middle-leash), middle+leash)
+}
+
+func reach(vote time.Duration) time.Duration { return min(max(vote, -voteReach), voteReach) }
+
+// Median is the mean of the two in the middle of an even number. It sorts what it is given, which
+// must not be empty.
+func Median(of []time.Duration) time.Duration {
+	slices.Sort(of)
+	n := len(of)
+	return (of[(n-1)/2] + of[n/2]) / 2
+}

@@ -1,0 +1,178 @@
+package meshtime
+
+import (
+	"time"
+
+	"directormesh/directory"
+)
+
+const (
+	// RecentFor is how long a sample says something of a peer that is not live: as long as one may
+	// be silent and count as live. Streams that were closed, because we stepped, are open again
+	// within that time.
+	RecentFor = 5*time.Second + 500*time.Millisecond
+	// mergeTolerance is how far a peer's mesh time may be from ours for its messages to be merged.
+	mergeTolerance = 2 * time.Second
+	// sampleAge is after how long a worse sample of a peer's clock is better than the last good
+	// one.
+	sampleAge = 5 * time.Second
+	// steadyFor is how long ago the moment is to which a peer's clock is compared; see Leap.
+	steadyFor = time.Second
+)
+
+// Peer is what we know of a peer's clocks, measured against our mesh time: all durations are theirs
+// less ours, and change when ours does.
+type Peer struct {
+	guess time.Duration // its mesh time by its hello, which came by one way of unknown length
+
+	// By round trips.
+	known     bool
+	skew      time.Duration // its mesh time
+	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
+	sampledAt time.Duration
+	askedAt   time.Duration // when our beat was sent that the sample answers
+	// Of round trips that are too long for a sample only bounds are known, until there is one.
+	bounded     bool
+	least, most time.Duration
+
+	together bool // it and we, in the lives that we have now, had one mesh time
+
+	steady   time.Duration // skew of a moment ago
+	steadyAt time.Duration // when that moment was
+
+	// What outlasts the peer's life.
+	votes bool             // it was of our mesh with a known clock; its last vote counts until it is gone for good
+	vote  time.Duration    // its wall clock
+	with  directory.Micros // when it was last of our mesh, live, and of our time; 0: never
+}
+
+// NextLife keeps what outlasts a life of the peer.
+func (p Peer) NextLife() Peer { return Peer{votes: p.votes, vote: p.vote, with: p.with} }
+
+// Hello takes the peer's mesh time, less ours, from a hello. A sample of before the peer was out of
+// reach, or we stood still, says nothing any more. A hello comes late, so that its peer is not
+// behind what it says.
+func (p *Peer) Hello(now, guess time.Duration) {
+	p.guess = guess
+	p.known = p.known && p.recent(now) && guess <= p.skew+Tolerance
+	p.bounded = false
+}
+
+// recent reports whether the sample is of a moment ago.
+func (p *Peer) recent(now time.Duration) bool { return now-p.sampledAt <= RecentFor }
+
+// Skew is the peer's mesh time less ours, as far as known.
+func (p *Peer) Skew() time.Duration { return p.skew }
+
+// Tells reports whether we know the peer's mesh time. A live peer tells it with each beat.
+func (p *Peer) Tells(now time.Duration, live bool) bool {
+	return p.known && (live || p.recent(now))
+}
+
+// Off reports whether the peer's mesh time is known to differ from ours by more than two directors
+// of one mesh may from the median.
+func (p *Peer) Off() bool { return p.known && p.skew.Abs() > Tolerance }
+
+// Near reports whether the peer's mesh time is so near ours that its messages can be merged. Until
+// a round trip has told, its hello must do. One that takes seconds does not tell that it is not
+// near.
+func (p *Peer) Near() bool {
+	switch {
+	case p.known:
+		return p.skew.Abs() <= mergeTolerance
+	case p.bounded:
+		return p.least <= mergeTolerance && p.most >= -mergeTolerance
+	}
+	return p.guess.Abs() <= mergeTolerance
+}
+
+// Far reports whether the peer's mesh time is for sure not near ours, so that it need not be waited
+// for. A hello is read later than it was written, after a pause of ours much later: it can show
+// that the peer is ahead, and not that it is behind.
+func (p *Peer) Far() bool {
+	if !p.known && !p.bounded {
+		return p.guess > mergeTolerance
+	}
+	return !p.Near()
+}
+
+// Sample is a reading of a peer's clocks that came with its answer to a question.
+type Sample struct {
+	Trip     time.Duration // of question and answer, without what the peer held the question
+	MeshTime time.Duration // its mesh time when it answered, less ours when the answer came
+	Wall     time.Duration // its wall clock, likewise, less our mesh time
+	AskedAt  time.Duration // when the question was sent
+}
+
+// Take takes a sample: the peer's clocks as read half a round trip ago. A beat that was queued
+// somewhere, behind a replay or in the kernel of a director that slept, says little of them: such
+// samples are passed over as long as there are better ones.
+func (p *Peer) Take(now time.Duration, s Sample) {
+	if s.Trip > Tolerance && !p.known {
+		p.bounded, p.least = true, s.MeshTime
+		p.most = p.least + s.Trip
+	}
+	if s.Trip > Tolerance ||
+		p.known && s.Trip > 2*p.bestTrip+20*time.Millisecond && now-p.sampledAt < sampleAge {
+		return
+	}
+	p.skew, p.known = s.MeshTime+s.Trip/2, true
+	p.vote = s.Wall + s.Trip/2
+	p.bestTrip, p.sampledAt, p.askedAt = s.Trip, now, s.AskedAt
+}
+
+// AskedSince reports whether the sample answers a question that was sent at this moment or later.
+func (p *Peer) AskedSince(at time.Duration) bool { return p.askedAt >= at }
+
+// IsAhead takes note that we stood still, and the peer's mesh time is ahead of ours by this or
+// more. What it sends until we have stepped is not of our time. Any round trip tells more.
+func (p *Peer) IsAhead(now, by time.Duration) {
+	if by > p.skew {
+		p.skew, p.known, p.sampledAt, p.bestTrip = by, true, now, Tolerance
+	}
+}
+
+// Leap is how much further ahead the peer's mesh time is than a moment ago, by what it tells now.
+// No peer's time leaps within a life, so that we stood still for as long. If the peer's clock is
+// not known, nothing can be said of it. With anew the moment is now: beats that come late come all
+// at once, and the skew follows them.
+func (p *Peer) Leap(now, ahead time.Duration, anew bool) (leap time.Duration, known bool) {
+	if anew || now-p.steadyAt >= steadyFor {
+		p.steady, p.steadyAt = p.skew, now
+	}
+	return ahead - p.steady, p.known
+}
+
+// NoteTogether remembers that a round trip showed the peer to have our mesh time, if it did. We may
+// have stood still since the question was sent.
+func (p *Peer) NoteTogether(k *Clock) {
+	if p.known && !p.Off() {
+		p.votes, p.together = true, true
+		p.with = max(p.with, k.Micros(p.askedAt))
+	}
+}
+
+// Votes reports whether the peer's vote counts also when it is not live.
+func (p *Peer) Votes() bool { return p.votes }
+
+// With is the last moment at which the peer was known to have our mesh time; 0 if it never was.
+func (p *Peer) With() directory.Micros { return p.with }
+
+// Shift follows a change of our mesh time.
+func (p *Peer) Shift(d time.Duration) {
+	p.skew -= d
+	p.guess -= d
+	p.steady -= d
+	p.least -= d
+	p.most -= d
+	p.vote -= d
+}
+
+// Stepped follows a step of our mesh time by an offset. What lay between the clocks before says
+// nothing of who stood still. Moments after the last one in common are told by the new clock.
+func (p *Peer) Stepped(after directory.Micros, offset time.Duration) {
+	p.together = false
+	if p.with > after {
+		p.with = p.with.Add(offset)
+	}
+}

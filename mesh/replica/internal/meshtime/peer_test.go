@@ -1,0 +1,238 @@
+package meshtime
+
+import (
+	"testing"
+	"time"
+)
+
+// A hello that shows its peer ahead of what we knew makes that void; one that took long does not.
+// Nor does anything remain that was measured long ago.
+func TestHelloOfAPeerAhead(t *testing.T) {
+	for guess, known := range map[time.Duration]bool{
+		-30 * time.Second: true, 0: true, Tolerance: true,
+		Tolerance + 1: false, 30 * time.Second: false,
+	} {
+		p := at(0)[0]
+		if p.Hello(now+RecentFor, guess); p.known != known {
+			t.Errorf("after a hello that says %v its clock is known: %v, want %v",
+				guess, p.known, known)
+		}
+	}
+	p := at(0)[0]
+	if p.Hello(now+RecentFor+1, 0); p.known {
+		t.Error("what was measured long ago is still known")
+	}
+}
+
+// A hello can show that a peer is ahead, and not that it is behind; by a round trip both are known.
+func TestNearAndFar(t *testing.T) {
+	for _, test := range []struct {
+		ahead     time.Duration
+		known     bool
+		near, far bool
+	}{
+		{mergeTolerance, false, true, false},
+		{mergeTolerance + 1, false, false, true},
+		{-mergeTolerance - 1, false, false, false},
+		{mergeTolerance, true, true, false},
+		{mergeTolerance + 1, true, false, true},
+		{-mergeTolerance - 1, true, false, true},
+	} {
+		p := &Peer{}
+		if test.known {
+			p = at(test.ahead)[0]
+		} else {
+			p.Hello(now, test.ahead)
+		}
+		if p.Near() != test.near || p.Far() != test.far {
+			t.Errorf("%v ahead, by a round trip: %v: near %v, far %v",
+				test.ahead, test.known, p.Near(), p.Far())
+		}
+	}
+}
+
+// A round trip of seconds says little of a peer's clock. It must not count as one that is off: both
+// would answer apart.
+func TestClockOfASlowPeer(t *testing.T) {
+	const trip = 3600 * time.Millisecond
+	for _, test := range []struct {
+		says time.Duration // its mesh time less ours, when that comes
+		near bool
+	}{
+		{-trip, true}, {-trip - 1900*time.Millisecond, true}, {1900 * time.Millisecond, true},
+		{-trip - 2100*time.Millisecond, false}, {2100 * time.Millisecond, false},
+	} {
+		p := &Peer{}
+		p.Hello(now, -trip)
+		p.Take(now, Sample{Trip: trip, MeshTime: test.says})
+		if got := p.Near(); got != test.near || p.Tells(now, true) {
+			t.Errorf("a peer that says that it is %v ahead, after %v, is near: %v",
+				test.says, trip, got)
+		}
+		if p.Hello(now, 0); !p.Near() {
+			t.Error("a new hello leaves the bounds of before")
+		}
+	}
+}
+
+// A sample that took much longer than the best of late is passed over, as long as that is fresh.
+func TestSamplesThatAreTaken(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		trip  time.Duration
+		after time.Duration
+		taken bool
+	}{
+		{"as quick", 10 * time.Millisecond, 0, true},
+		{"a little slower", 40 * time.Millisecond, 0, true},
+		{"much slower", 41 * time.Millisecond, sampleAge - 1, false},
+		{"much slower, after a while", 41 * time.Millisecond, sampleAge, true},
+		{"as slow as may be, after a while", Tolerance, sampleAge, true},
+		{"too slow", Tolerance + 1, time.Hour, false},
+	} {
+		p := &Peer{}
+		p.Take(now, Sample{Trip: 10 * time.Millisecond, MeshTime: time.Second, AskedAt: now - 1})
+		before := *p
+		p.Take(now+test.after, Sample{Trip: test.trip, MeshTime: -time.Second, AskedAt: now + 5})
+		if taken := *p != before; taken != test.taken {
+			t.Errorf("%s: taken: %v, want %v", test.name, taken, test.taken)
+		}
+		if want := -time.Second + test.trip/2; test.taken && p.Skew() != want {
+			t.Errorf("%s: %v ahead, want %v", test.name, p.Skew(), want)
+		}
+		if p.AskedSince(now) != test.taken {
+			t.Errorf("%s: answers what was asked since: %v", test.name, p.AskedSince(now))
+		}
+	}
+}
+
+// A peer that is not live tells its time for a moment.
+func TestWhoTellsTheTime(t *testing.T) {
+	p := at(0)[0]
+	for _, test := range []struct {
+		after time.Duration
+		live  bool
+		want  bool
+	}{
+		{time.Hour, true, true}, {RecentFor, false, true}, {RecentFor + 1, false, false},
+	} {
+		if got := p.Tells(now+test.after, test.live); got != test.want {
+			t.Errorf("after %v, live %v: %v", test.after, test.live, got)
+		}
+	}
+	if p = new(Peer); p.Tells(now, true) {
+		t.Error("a clock that nobody read tells the time")
+	}
+}
+
+// A clock that is suddenly ahead of what it was a moment ago shows that we stood still. The moment
+// moves on by itself, or when it is told to.
+func TestLeap(t *testing.T) {
+	p := at(time.Second)[0]
+	for i, test := range []struct {
+		after, ahead time.Duration
+		anew         bool
+		want         time.Duration
+	}{
+		{0, time.Second, true, 0},
+		{steadyFor / 2, 13 * time.Second, false, 12 * time.Second},
+		{steadyFor - 1, time.Second, false, 0},
+	} {
+		if got, known := p.Leap(now+test.after, test.ahead, test.anew); got != test.want || !known {
+			t.Errorf("%d: a leap of %v, want %v", i, got, test.want)
+		}
+	}
+	p.IsAhead(now, 13*time.Second)
+	if got, _ := p.Leap(now+steadyFor-1, 13*time.Second, false); got != 12*time.Second {
+		t.Errorf("a leap of %v, want what it was before the peer was found to be ahead", got)
+	}
+	if got, _ := p.Leap(now+steadyFor, 13*time.Second, false); got != 0 {
+		t.Errorf("a moment later a leap of %v", got)
+	}
+	if _, known := new(Peer).Leap(now, 0, false); known {
+		t.Error("of a clock that nobody read a leap is known")
+	}
+}
+
+// That a peer is ahead by something counts if it is more than what was known, until any round trip.
+func TestPeerThatIsAhead(t *testing.T) {
+	p := at(5 * time.Second)[0]
+	if p.IsAhead(now, 4*time.Second); p.Skew() != 5*time.Second {
+		t.Errorf("%v ahead, want 5 s", p.Skew())
+	}
+	p.IsAhead(now, 9*time.Second)
+	if p.Skew() != 9*time.Second || !p.Off() || p.Near() {
+		t.Errorf("%v ahead; off: %v, near: %v", p.Skew(), p.Off(), p.Near())
+	}
+	p.Take(now, Sample{Trip: Tolerance})
+	if p.Skew() != Tolerance/2 || p.Off() {
+		t.Errorf("after a round trip %v ahead, off: %v", p.Skew(), p.Off())
+	}
+}
+
+// The moment in common is when the question was sent that showed it, and lasts from life to life. A
+// peer that is off has none.
+func TestMomentInCommon(t *testing.T) {
+	k := started()
+	for _, test := range []struct {
+		skew time.Duration
+		want bool
+	}{{Tolerance, true}, {Tolerance + 1, false}} {
+		p := &Peer{}
+		p.Take(now, Sample{MeshTime: test.skew, AskedAt: now - time.Second})
+		p.NoteTogether(k)
+		if got := p.With() == k.Micros(now-time.Second); got != test.want || p.Votes() != test.want {
+			t.Errorf("%v ahead: in common since %v, votes: %v", test.skew, p.With(), p.Votes())
+		}
+		had := p.With()
+		p.Take(now, Sample{MeshTime: test.skew, AskedAt: now - time.Minute})
+		if p.NoteTogether(k); p.With() != had {
+			t.Errorf("the moment went back to %v", p.With())
+		}
+		next := p.NextLife()
+		if next.With() != p.With() || next.Votes() != p.Votes() || next.known || next.together {
+			t.Errorf("%+v is left of %+v in the next life", next, p)
+		}
+	}
+}
+
+// When our mesh time moves, all that is known of a peer's clock moves the other way.
+func TestShift(t *testing.T) {
+	p := at(3 * time.Second)[0]
+	p.Leap(now, 0, true)
+	p.Shift(time.Second)
+	if p.Skew() != 2*time.Second || p.vote != 2*time.Second {
+		t.Errorf("%v ahead, votes for %v; want 2 s", p.Skew(), p.vote)
+	}
+	if leap, _ := p.Leap(now, 2*time.Second, false); leap != 0 {
+		t.Errorf("our own move looks like a leap of %v", leap)
+	}
+	slow := &Peer{}
+	slow.Hello(now, mergeTolerance+time.Second)
+	if slow.Shift(time.Second); !slow.Near() {
+		t.Error("what a hello said stays as it was")
+	}
+	slow.Take(now, Sample{Trip: time.Second, MeshTime: mergeTolerance + time.Second})
+	if slow.Near() {
+		t.Fatal("the bounds are near already; the test shows nothing")
+	}
+	if slow.Shift(time.Second); !slow.Near() {
+		t.Error("the bounds stay as they were")
+	}
+}
+
+// A step moves the moments in common that came after the last one with those that we step to, and
+// makes void who shared our time.
+func TestStepped(t *testing.T) {
+	for _, test := range []struct {
+		after, want time.Duration // less the moment in common
+	}{{-1, time.Second}, {0, 0}} {
+		p, k := at(0)[0], started()
+		p.NoteTogether(k)
+		had := p.With()
+		p.Stepped(had.Add(test.after*time.Microsecond), time.Second)
+		if got := p.With().Sub(had); got != test.want || p.together {
+			t.Errorf("moved by %v, want %v; together: %v", got, test.want, p.together)
+		}
+	}
+}
