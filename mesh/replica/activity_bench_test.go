@@ -80,7 +80,7 @@ type logins struct {
 func (l *logins) plan(d time.Duration) {
 	f := l.f
 	t := f.members[0].core.MeshTime(f.now)
-	place := f.members[0].core.rings[0]
+	place := f.members[0].core.barrier.Rings()[0]
 	var mappings []directory.Mapping
 	for i := range int(activityLogins * d.Seconds()) {
 		h := ring.UserHash(l.rand.Uint32N(uint32(l.users)) * 2654435761)

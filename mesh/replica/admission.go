@@ -220,10 +220,8 @@ func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest)
 	if p.excludedAt != 0 {
 		// It answers nothing until it has our reply, so nobody need wait any longer for its
 		// confirmation of what stands in that; it counts as failed for whoever asked for it.
-		c.noteFailed(p.name)
-		for _, t := range c.transitions {
-			t.confirmAll(p.name)
-		}
+		c.barrier.NoteFailed(p.name)
+		c.barrier.ConfirmAll(p.name)
 	}
 	if p.excluded && p.nonce != 0 {
 		p.excludedAt = 0 // it asks, but still owes us an answer: until that has come we do not wait for it

@@ -15,7 +15,7 @@ func (c *Core) found(now time.Duration, why string) {
 	c.changeView(func() {
 		c.foundMesh(now)
 		c.dir.SetBackends(c.table.Snapshot().Backends)
-		c.rings[len(c.rings)-1] = ring.Build(c.table.Backends(), c.rings[len(c.rings)-1])
+		c.barrier.ReplaceToday(ring.Build(c.table.Backends(), c.barrier.Today()))
 	})
 	c.admission.bootstrapped, c.admission.coldSince = true, 0
 	c.late.Restart(c.clock.At(now))

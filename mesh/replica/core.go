@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/rank"
@@ -77,8 +78,7 @@ type Core struct {
 	donations map[string]*outSnapshot
 	triedAt   map[string]time.Duration // donors that did not work out
 
-	transitions []*transition // table changes not yet confirmed by all, oldest first
-	rings       []*ring.Rings // kept rings: before each transition, then today's
+	barrier *barrier.Barrier // table changes not yet confirmed by all, and the kept rings
 
 	waiters waiters
 	held    map[ring.User]heldUser
@@ -137,7 +137,7 @@ func New(cfg Config, now time.Duration) *Core {
 	c.early.init()
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
-	c.rings = []*ring.Rings{ring.Build(c.table.Backends(), nil)}
+	c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
 	c.view.Store(c.makeView())
 	if cfg.Founder {
 		c.found(now, "no peers are configured")
@@ -208,7 +208,7 @@ func (c *Core) leave(now time.Duration) {
 
 // conclude ends what an input may have brought to its end.
 func (c *Core) conclude(now time.Duration) {
-	c.settleTransitions(now)
+	c.settleBarrier()
 	for range 2 { // the moves that end make room for others
 		c.pumpFlushes(now)
 		c.moves.send(c, now)

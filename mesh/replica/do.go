@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -15,7 +16,7 @@ import (
 // operationState is an admin operation that somebody waits for.
 type operationState struct {
 	outcome Outcome
-	table   *transition     // waits for this barrier
+	table   *barrier.Change // waits for its confirmations
 	kicks   map[string]bool // KickUser: directors to report; "" is ourselves
 	told    map[string]bool // KickUser: peers that were asked
 	kickID  uint64
@@ -72,8 +73,7 @@ func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Opera
 		return
 	}
 	// Nothing to change: but others may still be about to learn of what we found.
-	if n := len(c.transitions); n > 0 {
-		o.table = c.transitions[n-1]
+	if o.table = c.barrier.Latest(); o.table != nil {
 		return
 	}
 	c.endOperation(id, nil)
@@ -150,10 +150,10 @@ func (c *Core) knowsDirector(addr netip.AddrPort) bool {
 }
 
 // tableOperationsDone ends the operations that waited for a barrier.
-func (c *Core) tableOperationsDone(t *transition) {
+func (c *Core) tableOperationsDone(t *barrier.Change) {
 	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
 		if o := c.ops[id]; o.table == t {
-			o.outcome.FailedPeers = slices.Clone(t.failed)
+			o.outcome.FailedPeers = slices.Clone(t.Failed())
 			c.endOperation(id, nil)
 		}
 	}

@@ -152,9 +152,7 @@ func (c *Core) stepOut(now time.Duration, why string) {
 
 // restartPatience lets all peers have the whole time again to confirm what they have been told.
 func (c *Core) restartPatience(now time.Duration) {
-	for _, t := range c.transitions {
-		t.since = now
-	}
+	c.barrier.Restart(now)
 	for _, b := range c.moves.batches {
 		b.at = now
 	}
@@ -227,12 +225,9 @@ func (c *Core) excludeSilent(now time.Duration) {
 			add(p, "gives no snapshot")
 		}
 	}
-	for _, t := range c.transitions {
-		if now-t.since <= confirmWithin {
-			break
-		}
+	for _, t := range c.barrier.Overdue(now, confirmWithin) {
 		for _, p := range c.sortedPeers() {
-			if !p.behind() && t.awaits(p) && now-p.wholeAt > confirmWithin {
+			if !p.behind() && t.Awaits(p.barrierPeer()) && now-p.wholeAt > confirmWithin {
 				add(p, "table change not confirmed")
 			}
 		}
@@ -272,7 +267,7 @@ func (c *Core) refusesRows(now time.Duration, p *peer) bool {
 // confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a
 // gap that was repaired by rows alone.
 func (c *Core) confirmAnew(now time.Duration, p *peer) {
-	if slices.ContainsFunc(c.transitions, func(t *transition) bool { return t.awaits(p) }) {
+	if c.barrier.Awaits(p.barrierPeer()) {
 		c.question(now, p)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -107,21 +108,21 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 	}
 }
 
-// With a gap in its log nobody knows what a peer answered before it confirmed.
-func TestConfirmationOfAPeerWithAGap(t *testing.T) {
-	tr := &transition{items: []*item{{confirmed: map[string]bool{"d2": true}}}}
+// What a barrier is told of a peer: it counts while it is live, and is behind by a gap in its log
+// or by rows that its log does not bring.
+func TestPeerOfABarrier(t *testing.T) {
 	for _, test := range []struct {
 		peer peer
-		want bool
+		want barrier.Peer
 	}{
-		{peer{name: "d2"}, true},
-		{peer{name: "d2", gap: true}, false},
-		{peer{name: "d2", lacking: true}, false},
-		{peer{name: "d3"}, false},
+		{peer{name: "d2", live: true, counted: true}, barrier.Peer{Name: "d2", Counted: true}},
+		{peer{name: "d2", counted: true}, barrier.Peer{Name: "d2"}},
+		{peer{name: "d2", live: true}, barrier.Peer{Name: "d2"}},
+		{peer{name: "d2", gap: true}, barrier.Peer{Name: "d2", Behind: true}},
+		{peer{name: "d2", lacking: true}, barrier.Peer{Name: "d2", Behind: true}},
 	} {
-		if got := tr.confirmedBy(&test.peer); got != test.want {
-			t.Errorf("%s, gap %v, lacking %v: %v, want %v",
-				test.peer.name, test.peer.gap, test.peer.lacking, got, test.want)
+		if got := test.peer.barrierPeer(); got != test.want {
+			t.Errorf("%+v, want %+v", got, test.want)
 		}
 	}
 }

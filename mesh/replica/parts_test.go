@@ -96,9 +96,9 @@ func TestGivingAMeshUp(t *testing.T) {
 		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
 			c.admission, c.table.Mesh(), c.boot, boot)
 	}
-	if len(c.held)+len(c.flushes.own)+len(c.moves.byUser) > 0 || len(c.rings) != 1 {
+	if len(c.held)+len(c.flushes.own)+len(c.moves.byUser) > 0 || len(c.barrier.Rings()) != 1 {
 		t.Errorf("%d held, %d flushes, %d moves, %d rings are left",
-			len(c.held), len(c.flushes.own), len(c.moves.byUser), len(c.rings))
+			len(c.held), len(c.flushes.own), len(c.moves.byUser), len(c.barrier.Rings()))
 	}
 	if _, ok := c.strangers[left]; !ok {
 		t.Error("the cluster that it left is not strange to it")
@@ -126,34 +126,5 @@ func TestPeerIsStamped(t *testing.T) {
 	p.left, p.lastFailed = true, 0
 	if d1.core.ProbeFailed(w.now, "d2"); p.lastFailed != 0 {
 		t.Errorf("failed at %v, but it had left", p.lastFailed)
-	}
-}
-
-// In another mesh nobody need confirm a register that was configured here; one that a command wrote
-// stays to be confirmed, whichever of them it is, and so does a director.
-func TestWhatStaysToBeConfirmedInAnotherMesh(t *testing.T) {
-	for name, set := range map[string]func(r *directory.BackendRow, stamp directory.Stamp){
-		"presence": func(r *directory.BackendRow, stamp directory.Stamp) {
-			r.Presence = directory.Register[directory.Presence]{Stamp: stamp, Origin: "d1"}
-		},
-		"vhost count": func(r *directory.BackendRow, stamp directory.Stamp) {
-			r.VHosts = directory.Register[int]{Stamp: stamp, Origin: "d1"}
-		},
-		"state": func(r *directory.BackendRow, stamp directory.Stamp) {
-			r.State = directory.Register[directory.State]{Stamp: stamp, Origin: "d1"}
-		},
-	} {
-		for stamp, want := range map[directory.Stamp]int{0: 0, 5: 1} {
-			row := directory.BackendRow{Addr: testBackend(1)}
-			set(&row, stamp)
-			tr := &transition{items: []*item{{backend: row}}}
-			if tr.leaveMesh(); len(tr.items) != want || want == 1 && tr.items[0].backend != row {
-				t.Errorf("%s of stamp %d: %d items, want %d", name, stamp, len(tr.items), want)
-			}
-		}
-	}
-	tr := &transition{items: []*item{{}}} // of a director
-	if tr.leaveMesh(); len(tr.items) != 1 {
-		t.Error("a director need not be confirmed")
 	}
 }

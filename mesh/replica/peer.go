@@ -306,7 +306,7 @@ func (c *Core) checkPeers(now time.Duration) {
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
 				Field{"peer", p.name}, Field{"skew", p.clock.Skew()})
 			p.counted = false
-			c.noteFailed(p.name)
+			c.barrier.NoteFailed(p.name)
 			c.waiters.recheck = true
 		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
@@ -353,7 +353,7 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 		p.nonce = c.newID() // an answer that is still under way may be of before
 	}
 	if wasCounted && !p.left {
-		c.noteFailed(p.name)
+		c.barrier.NoteFailed(p.name)
 	}
 	c.moves.peerGone(p.name)
 	c.flushes.peerGone(c, now, p)

@@ -57,7 +57,7 @@ func (c *Core) Self(now time.Duration) SelfStatus {
 		Mesh:    c.meshRank(now),
 		Users:   c.dir.Len(),
 		Waiting: len(c.waiters.order),
-		Rings:   len(c.rings),
+		Rings:   len(c.barrier.Rings()),
 	}
 	switch {
 	case a.refused != "" && !a.synced, a.refused != "" && s.Alone:
@@ -165,10 +165,8 @@ func (c *Core) peerState(p *peer) PeerState {
 		p.beatAt < c.admission.syncedAt:
 		return Syncing
 	}
-	for _, t := range c.transitions {
-		if !t.confirmedBy(p) {
-			return Syncing
-		}
+	if !c.barrier.Confirmed(p.barrierPeer()) {
+		return Syncing
 	}
 	return Synced
 }

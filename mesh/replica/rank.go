@@ -30,9 +30,7 @@ func (c *Core) takeRank(now time.Duration, p *peer) {
 
 // joinMesh makes our table part of the mesh of a peer.
 func (c *Core) joinMesh(now time.Duration, p *peer) {
-	for _, t := range c.transitions {
-		t.leaveMesh()
-	}
+	c.barrier.LeaveMesh()
 	c.table.Join(p.mesh.ID)
 	c.age = rank.Told(now, p.mesh)
 }

@@ -65,20 +65,22 @@ func TestAgeOutlivesTheFounder(t *testing.T) {
 }
 
 // A director joins a mesh that joins another one before all have confirmed its table: what was
-// configured there is nowhere any more, and nobody need confirm it.
+// configured there is nowhere any more, and nobody need confirm it. What a command wrote holds.
 func TestBarrierOfAMeshThatIsNoMore(t *testing.T) {
-	d1 := started(t, 1).directors[0]
-	c := d1.core
-	configured, commanded := directory.BackendRow{Addr: testBackend(1)}, directory.BackendRow{Addr: testBackend(2)}
-	configured.VHosts = directory.Register[int]{Value: 20, Origin: "d3"}
-	commanded.VHosts = directory.Register[int]{Value: 30, Origin: "d3"}
-	commanded.State = directory.Register[directory.State]{Stamp: 5, Origin: "d3"}
-	c.transitions = []*transition{{items: []*item{{backend: configured}, {backend: commanded}}}}
-	c.joinMesh(d1.w.now, &peer{mesh: wire.MeshRank{ID: 7}})
-	want := commanded
-	want.VHosts = directory.Register[int]{}
-	if got := c.transitions[0].items; len(got) != 1 || got[0].backend != want {
-		t.Errorf("%d items are to be confirmed, the first %+v; want %+v alone", len(got), got[0].backend, want)
+	for _, test := range []struct {
+		stamp   directory.Stamp
+		settled bool
+	}{{0, true}, {5, false}} {
+		w := started(t, 2)
+		c := w.directors[0].core
+		row := directory.BackendRow{Addr: testBackend(1)}
+		row.VHosts = directory.Register[int]{Value: 20, Stamp: test.stamp, Origin: "d3"}
+		c.begin(w.now, directory.Change{Backends: []directory.BackendRow{row}}, "", false)
+		p := c.peers["d2"]
+		c.joinMesh(w.now, &peer{mesh: wire.MeshRank{ID: 7}})
+		if got := c.barrier.Confirmed(p.barrierPeer()); got != test.settled {
+			t.Errorf("stamp %d: d2 need not confirm: %v, want %v", test.stamp, got, test.settled)
+		}
 	}
 }
 

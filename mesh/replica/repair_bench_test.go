@@ -119,7 +119,7 @@ func (f *fleet) mappings(from, n int, t directory.Time, age ageOf) []directory.M
 			continue
 		}
 		h := ring.UserHash(uint32(from+i) * 2654435761)
-		backend, _ := f.members[0].core.rings[0].Lookup("", h)
+		backend, _ := f.members[0].core.barrier.Rings()[0].Lookup("", h)
 		activity := t.Add(-ago)
 		rows = append(rows, directory.Mapping{Hash: h, Backend: backend, Generation: 1, Activity: activity.Tick(),
 			Stamp: activity.Add(-time.Duration(random.Int64N(int64(12 * time.Hour)))).Tick()})

@@ -148,7 +148,7 @@ func TestMappingThatEndsWhileTheRingChanges(t *testing.T) {
 	if got, id := d1.ask(h); id == 0 || left() > was {
 		t.Errorf("answered %v, the mapping ends in %v, before in %v", got, left(), was)
 	}
-	w.until("d3 counts as failed", failAfter+time.Second, func() bool { return len(d1.core.rings) == 1 })
+	w.until("d3 counts as failed", failAfter+time.Second, func() bool { return len(d1.core.barrier.Rings()) == 1 })
 	if got := d1.must(h); got != testBackend(1) || left() <= was {
 		t.Errorf("answered %v, the mapping ends in %v; want a longer life", got, left())
 	}

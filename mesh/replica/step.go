@@ -123,7 +123,7 @@ func (c *Core) endLife(now time.Duration, err error, why string) {
 	}
 	c.log = logs.Own{}
 	c.endTableOperations(err)
-	c.transitions, c.rings = nil, c.rings[len(c.rings)-1:]
+	c.barrier.Abandon()
 	c.snapshot = nil
 	clear(c.donations)
 	clear(c.triedAt)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -159,7 +160,7 @@ func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 	c.changeView(func() {
 		c.table = directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
 		c.dir.SetBackends(nil) // all mappings are dead
-		c.rings = []*ring.Rings{ring.Build(c.table.Backends(), nil)}
+		c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
 	})
 	c.digests = digests{sweep: sweep{tags: c.dir.Tags()}}
 	c.strangers = map[directory.MeshID]time.Duration{left: now}

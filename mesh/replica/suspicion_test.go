@@ -43,8 +43,8 @@ func TestMoreTombstonesThanAreKept(t *testing.T) {
 	w.until("all synced", 10*time.Second, w.allSynced)
 	w.run(2 * confirmWithin)
 	for _, d := range w.directors {
-		if n := d.core.counters.Exclusions; n > 0 || len(d.core.transitions) > 0 {
-			t.Errorf("%s excluded %d peers and has %d changes open", d.name, n, len(d.core.transitions))
+		if n := d.core.counters.Exclusions; n > 0 || d.core.barrier.Len() > 0 {
+			t.Errorf("%s excluded %d peers and has %d changes open", d.name, n, d.core.barrier.Len())
 		}
 	}
 	if more := d1.core.log.Last() + d3.core.log.Last() - logged; more > 20 {

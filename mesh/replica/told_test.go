@@ -34,7 +34,7 @@ func TestMissingConfirmationIsAskedForAnew(t *testing.T) {
 		if missing {
 			d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 5})
 			w.deliver()
-			if len(d1.core.transitions) == 0 {
+			if d1.core.barrier.Len() == 0 {
 				t.Fatal("no confirmation is missing")
 			}
 		}

@@ -15,7 +15,7 @@ type view struct {
 
 func (c *Core) makeView() *view {
 	v := &view{synced: c.admission.synced, down: make(map[netip.Addr]bool)}
-	v.rings = append(v.rings, c.rings...)
+	v.rings = append(v.rings, c.barrier.Rings()...)
 	if c.cfg.Guards.NoBarrier {
 		v.rings = v.rings[len(v.rings)-1:]
 	}

@@ -65,9 +65,7 @@ func (c *Core) postpone(late time.Duration) {
 	for name := range a.named {
 		a.named[name] += late
 	}
-	for _, t := range c.transitions {
-		t.since += late
-	}
+	c.barrier.Postpone(late)
 	for _, b := range c.moves.batches {
 		b.at += late
 	}

@@ -416,7 +416,7 @@ func (w *world) wantRest() {
 			"moves":            len(c.moves.byUser) + len(c.moves.starting) + len(c.moves.releasing),
 			"batches of moves": len(c.moves.batches), "flushes": len(c.flushes.own),
 			"lookups":  len(c.waiters.order) + len(c.waiters.byID) + len(c.waiters.relays),
-			"barriers": len(c.transitions), "old rings": len(c.rings) - 1, "snapshots": len(c.donations),
+			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": len(c.donations),
 		} {
 			if n != 0 {
 				w.t.Errorf("%s at rest has %d %s", d.name, n, what)

@@ -1,0 +1,149 @@
+package barrier
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+)
+
+// Peer is what a barrier must know of a peer.
+type Peer struct {
+	Name    string
+	Counted bool // it is live, and we count it
+	Behind  bool // it holds rows that we lack: we do not know what it answered before
+}
+
+// Change is a table change that was applied here and that not all counted peers have confirmed yet.
+type Change struct {
+	items []*item
+	since time.Duration // since when confirmations are waited for
+	done  bool          // all have confirmed; it stays so
+	// unknownRing: the ring before it is nobody's. It made us part of a mesh, or is what a member
+	// lacked when that admitted us.
+	unknownRing bool
+	by          string // the only peer that has to confirm it; empty: all
+
+	awaited string   // a peer that had not confirmed when last looked at; empty: not known
+	failed  []string // peers that failed before they confirmed, in the order in which they did
+}
+
+// item is one row of a change. Registers of a row may be confirmed through different messages, rows
+// are not: every message about a row carries all of it.
+type item struct {
+	backend   directory.BackendRow  // with a valid address, or else
+	director  directory.DirectorRow // this one
+	confirmed map[string]bool       // by peer name; none is taken back
+}
+
+// NewChange begins to wait for the confirmations of what was applied, but for that of the peer from
+// which it came, empty if it came from none. UnknownRing says that we do not know by which ring
+// peers go until they have confirmed it.
+func NewChange(now time.Duration, applied directory.Change, from string, unknownRing bool) *Change {
+	c := &Change{since: now, unknownRing: unknownRing}
+	for _, row := range applied.Backends {
+		c.items = append(c.items, &item{backend: row, confirmed: map[string]bool{from: true}})
+	}
+	for _, row := range applied.Directors {
+		c.items = append(c.items, &item{director: row, confirmed: map[string]bool{from: true}})
+	}
+	return c
+}
+
+// Lacking is what one peer has to confirm of our table, whose own table is theirs; nil if it is
+// nothing. We do not know the ring that it goes by until then.
+func Lacking(now time.Duration, ours directory.Change, peer string, theirs directory.Change) *Change {
+	c := NewChange(now, ours, "", true)
+	c.by = peer
+	c.Confirm(peer, theirs)
+	c.items = slices.DeleteFunc(c.items, func(i *item) bool { return i.confirmed[peer] })
+	if len(c.items) == 0 {
+		return nil
+	}
+	return c
+}
+
+// Confirm notes what a peer's statement about its table confirms.
+func (c *Change) Confirm(peer string, said directory.Change) {
+	var open []*item
+	for _, i := range c.items {
+		if !i.confirmed[peer] {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	// Both may have thousands of rows.
+	backends := make(map[netip.Addr]directory.BackendRow, len(said.Backends))
+	for _, r := range said.Backends {
+		backends[r.Addr] = r
+	}
+	directors := make(map[netip.AddrPort]directory.DirectorRow, len(said.Directors))
+	for _, r := range said.Directors {
+		directors[r.Addr] = r
+	}
+	for _, i := range open {
+		if i.backend.Addr.IsValid() {
+			if r, ok := backends[i.backend.Addr]; ok && r.Covers(i.backend) {
+				i.confirmed[peer] = true
+			}
+		} else if r, ok := directors[i.director.Addr]; ok && r.Covers(i.director) {
+			i.confirmed[peer] = true
+		}
+	}
+}
+
+func (c *Change) confirmAll(peer string) {
+	for _, i := range c.items {
+		i.confirmed[peer] = true
+	}
+}
+
+func (c *Change) hasConfirmed(peer string) bool {
+	for _, i := range c.items {
+		if !i.confirmed[peer] {
+			return false
+		}
+	}
+	return true
+}
+
+// ConfirmedBy reports whether a peer answers by this change already. With a gap in its log we do
+// not know what it answered before.
+func (c *Change) ConfirmedBy(p Peer) bool { return !p.Behind && c.hasConfirmed(p.Name) }
+
+// Awaits reports whether the change waits for a peer.
+func (c *Change) Awaits(p Peer) bool {
+	return p.Counted && (c.by == "" || c.by == p.Name) && !c.ConfirmedBy(p)
+}
+
+// Failed are the peers with whom the change did not arrive for sure. It must not be changed.
+func (c *Change) Failed() []string { return c.failed }
+
+func (c *Change) noteFailed(peer string) {
+	if !c.done && !c.hasConfirmed(peer) && !slices.Contains(c.failed, peer) {
+		c.failed = append(c.failed, peer)
+	}
+}
+
+// leaveMesh takes out what was configured in the mesh that we leave for another: nobody there has
+// it, so nobody would ever confirm it.
+func (c *Change) leaveMesh() {
+	c.items = slices.DeleteFunc(c.items, func(i *item) bool {
+		if !i.backend.Addr.IsValid() {
+			return false
+		}
+		if i.backend.Presence.Stamp == 0 {
+			i.backend.Presence = directory.Register[directory.Presence]{}
+		}
+		if i.backend.VHosts.Stamp == 0 {
+			i.backend.VHosts = directory.Register[int]{}
+		}
+		if i.backend.State.Stamp == 0 {
+			i.backend.State = directory.Register[directory.State]{}
+		}
+		return i.backend == directory.BackendRow{Addr: i.backend.Addr}
+	})
+}
