@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
+	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/rank"
@@ -87,8 +88,8 @@ type Core struct {
 	ops     map[uint64]*operationState
 	flushes flushes
 	digests digests
-	seen    deltaWindow
-	early   earlyDeltas
+	seen    deltas.Window
+	early   deltas.Early
 
 	unpacked []directory.Mapping // room for rows being merged; see mergeRows
 
@@ -133,8 +134,6 @@ func New(cfg Config, now time.Duration) *Core {
 	c.moves.init()
 	c.kicks.init()
 	c.flushes.init(cfg.Rand)
-	c.seen.init()
-	c.early.init()
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
 	c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -165,11 +166,11 @@ func TestDeltaOfUnknownOrigin(t *testing.T) {
 				t.Fatal("the delta is passed on")
 			}
 		}
-		if kept := len(d1.core.early.list); kept != 1 {
+		if kept := d1.core.early.Len(); kept != 1 {
 			t.Errorf("%d deltas are kept, want 1", kept)
 		}
-		w.run(earlyFor + time.Second)
-		if kept, bytes := len(d1.core.early.list), d1.core.early.bytes; kept != 0 || bytes != 0 {
+		w.run(deltas.EarlyFor + time.Second)
+		if kept, bytes := d1.core.early.Len(), d1.core.early.Bytes(); kept != 0 || bytes != 0 {
 			t.Errorf("%d deltas of %d bytes are still kept", kept, bytes)
 		}
 		if got := d1.core.Counters().UnknownDeltas; got != round+1 {
@@ -189,14 +190,14 @@ func TestFloodOfUnknownDeltas(t *testing.T) {
 	for i := range rows {
 		rows[i] = directory.Mapping{Hash: ring.UserHash(i), Backend: testBackend(1), Generation: 1}
 	}
-	for n := range uint64(3 * maxEarly) {
+	for n := range uint64(3 * deltas.MaxEarly) {
 		delta := &wire.Delta{Origin: "d9", Boot: 9, N: n}
 		if n%2 == 0 {
 			delta.Blocks = []wire.Block{wire.Pack("", rows)}
 		}
 		d1.core.Gossip(w.now, delta)
 	}
-	if kept, bytes := len(d1.core.early.list), d1.core.early.bytes; kept > maxEarly || bytes > maxEarlyBytes || kept == 0 {
+	if kept, bytes := d1.core.early.Len(), d1.core.early.Bytes(); kept > deltas.MaxEarly || bytes > deltas.MaxEarlyBytes || kept == 0 {
 		t.Errorf("%d deltas of %d bytes are kept", kept, bytes)
 	}
 	if !d1.core.Gossip(w.now, w.directors[1].delta(d1.update(50))) {

@@ -102,28 +102,6 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 	}
 }
 
-// So many deltas are recognised as repeats, the oldest is forgotten first.
-func TestDeltasAreRememberedForAWhile(t *testing.T) {
-	var w deltaWindow
-	w.init()
-	id := func(n int) deltaID { return deltaID{wire.Life{Name: "d2", Boot: 2}, uint64(n)} }
-	const added = 2*deltasRemembered + 5
-	for n := range added {
-		w.add(id(n))
-		for _, old := range []struct {
-			n    int
-			seen bool
-		}{{n, true}, {n - deltasRemembered + 1, true}, {n - deltasRemembered, false}} {
-			if old.n >= 0 && w.seen[id(old.n)] != old.seen {
-				t.Fatalf("after %d deltas number %d is remembered: %v", n, old.n, !old.seen)
-			}
-		}
-	}
-	if len(w.seen) != deltasRemembered || len(w.order) != deltasRemembered {
-		t.Errorf("%d and %d are remembered, want %d", len(w.seen), len(w.order), deltasRemembered)
-	}
-}
-
 // A log is replayed in which a row is forgotten later. Where the user was mapped anew meanwhile, by
 // one that heard of neither, the new mapping stays.
 func TestReplayOfWhatIsForgotten(t *testing.T) {

@@ -90,9 +90,9 @@ func TestEarlyDeltaIsAppliedOnceItsOriginIsCounted(t *testing.T) {
 		t.Fatal("applied before anybody counts its origin")
 	}
 	d1.hears(d2, &wire.Counting{Counts: []wire.Life{stranger}})
-	if vhosts() != 33 || len(d1.core.early.list) != 0 {
+	if vhosts() != 33 || d1.core.early.Len() != 0 {
 		t.Errorf("%d vhosts once it is counted, want 33; %d deltas wait",
-			vhosts(), len(d1.core.early.list))
+			vhosts(), d1.core.early.Len())
 	}
 }
 
