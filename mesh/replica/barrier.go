@@ -11,6 +11,21 @@ import (
 	"directormesh/ring"
 )
 
+// gotTable takes a change of a peer's table or, without a number in its log, all of it.
+func (c *Core) gotTable(now time.Duration, p *peer, m *wire.Table) {
+	switch {
+	case onlyMarks(m):
+		if c.table.Mesh() != 0 {
+			c.apply(now, m.Change, nil)
+		}
+	case m.Seq == 0 && !c.mayTake(now, p, m.Change):
+	case m.Seq == 0 && p.live:
+		c.applyWhole(now, m.Change, p)
+	default:
+		c.apply(now, m.Change, p)
+	}
+}
+
 // apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and
 // begins its barrier. It returns the barrier, nil if nothing was new. A change does not make us
 // part of another mesh. What commands wrote holds in every mesh.

@@ -219,3 +219,9 @@ func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uin
 		c.send(p, &wire.LeafRows{Blocks: []wire.Block{b}})
 	}
 }
+
+// gotLeafRows takes the rows of leaves that differed.
+func (c *Core) gotLeafRows(now time.Duration, p *peer, m *wire.LeafRows) {
+	p.differs = false // as far as we know; the next comparison tells
+	c.mergeRows(now, m.Blocks, nil)
+}

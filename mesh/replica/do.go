@@ -261,7 +261,8 @@ func (c *Core) resendKicks(p *peer) {
 	}
 }
 
-func (c *Core) gotKickUserDone(p *peer, m *wire.KickUserDone) {
+// gotKickUserDone takes the report of a peer on a kick by name.
+func (c *Core) gotKickUserDone(_ time.Duration, p *peer, m *wire.KickUserDone) {
 	for _, o := range c.ops {
 		if o.kickID == m.ID && o.kicks[p.name] {
 			r := KickResult{Count: int(m.Count), Known: m.Known, Left: int(m.Left), Blind: m.Blind}

@@ -37,7 +37,8 @@ type outSnapshot struct {
 	rows    []directory.Mapping // of the chunk being packed; reused, a snapshot has some thousand chunks
 }
 
-func (c *Core) donate(now time.Duration, p *peer, m *wire.SnapshotRequest) {
+// gotSnapshotRequest begins to give a peer a snapshot.
+func (c *Core) gotSnapshotRequest(now time.Duration, p *peer, m *wire.SnapshotRequest) {
 	if _, again := c.donations[p.name]; !again && len(c.donations) >= maxDonations {
 		c.send(p, &wire.SnapshotChunk{ID: m.ID, Busy: true})
 		return

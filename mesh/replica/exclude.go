@@ -183,7 +183,7 @@ func (c *Core) tellWaiting(p *peer) {
 }
 
 // gotWaiting asks the peers for which a joiner waits whether they answer us.
-func (c *Core) gotWaiting(now time.Duration, m *wire.Waiting) {
+func (c *Core) gotWaiting(now time.Duration, _ *peer, m *wire.Waiting) {
 	for _, who := range m.For {
 		p := c.peers[who.Name]
 		if p == nil || p.boot != who.Boot || !p.matters() || !p.counted {

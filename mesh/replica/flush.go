@@ -184,6 +184,11 @@ func (f *flushes) cancel(id uint64) {
 	}
 }
 
+// gotFlushCancel stops a flush of ours that was cancelled at a peer.
+func (c *Core) gotFlushCancel(_ time.Duration, _ *peer, m *wire.FlushCancel) {
+	c.flushes.cancel(m.ID)
+}
+
 func (c *Core) tellFlush(now time.Duration, f *flush) {
 	f.toldAt = now
 	progress := f.progress
@@ -192,8 +197,9 @@ func (c *Core) tellFlush(now time.Duration, f *flush) {
 	c.sendAll(&progress)
 }
 
-func (f *flushes) gotProgress(p *peer, m *wire.FlushProgress) {
-	f.known[FlushID{p.name, m.ID}] = &knownFlush{progress: *m, boot: p.boot}
+// gotFlushProgress takes note how a flush of a peer goes.
+func (c *Core) gotFlushProgress(_ time.Duration, p *peer, m *wire.FlushProgress) {
+	c.flushes.known[FlushID{p.name, m.ID}] = &knownFlush{progress: *m, boot: p.boot}
 }
 
 // tell repeats the progress of our flushes to a peer that may have missed it.

@@ -238,7 +238,7 @@ func (c *Core) takePart(now time.Duration, log *logs.Peer, m *wire.LogPart) {
 			c.mergeRows(now, e.Blocks, nil)
 			c.runAllBy(e.Blocks, log.ID())
 		case *wire.Unknown:
-			c.gotUnknown(log.ID().Name, e)
+			c.takeUnknown(log.ID().Name, e)
 		}
 	}
 	c.gained(log, logs.Spans{}.Add(m.From, to))

@@ -99,10 +99,10 @@ func (k *kicks) report(c *Core) {
 	k.order = k.order[:0]
 }
 
-// forPeer ends the sessions of a user by name, because a peer was asked to.
-func (k *kicks) forPeer(c *Core, now time.Duration, p *peer, m *wire.KickUser) {
+// gotKickUser ends the sessions of a user by name, because a peer was asked to.
+func (c *Core) gotKickUser(_ time.Duration, p *peer, m *wire.KickUser) {
 	by := p.life()
-	k.start(c, "", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failure string) {
+	c.kicks.start(c, "", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failure string) {
 		if p := c.inLife(by); p != nil {
 			c.send(p, &wire.KickUserDone{
 				ID: m.ID, Count: uint32(r.Count), Known: r.Known, Error: failure, Left: uint32(r.Left), Blind: r.Blind,

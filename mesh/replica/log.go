@@ -82,6 +82,9 @@ func (c *Core) flushOutbox(now time.Duration) {
 	}
 }
 
+// gotRows takes the rows of a peer's log.
+func (c *Core) gotRows(now time.Duration, _ *peer, m *wire.Rows) { c.takeRows(now, m) }
+
 // takeRows merges the rows of a log message.
 func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 	c.observe(now, m.Stamp)
@@ -91,7 +94,10 @@ func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 
 // gotUnknown takes note of a message of a log that only a later release understands. It has its
 // place in the log, so it opens no gap, and is kept for others that may understand it.
-func (c *Core) gotUnknown(writer string, m *wire.Unknown) {
+func (c *Core) gotUnknown(_ time.Duration, p *peer, m *wire.Unknown) { c.takeUnknown(p.name, m) }
+
+// takeUnknown does so for a message that another director, its writer, may not have sent itself.
+func (c *Core) takeUnknown(writer string, m *wire.Unknown) {
 	c.counters.UnknownKinds++
 	c.logf(LogWarn, "message of an unknown kind in a director's log skipped; is that director newer?",
 		Field{"director", writer}, Field{"kind", m.Number.String()})

@@ -362,13 +362,13 @@ func (c *Core) finishMove(m *move, err error) {
 
 // gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that
 // row, unless it is another director's move: then that one won.
-func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
-	b := ms.batches[m.ID]
+func (c *Core) gotHeld(now time.Duration, p *peer, m *wire.Held) {
+	b := c.moves.batches[m.ID]
 	if b == nil {
 		return
 	}
 	b.held[p.name] = true
-	ms.touchAll(b)
+	c.moves.touchAll(b)
 	c.mergeRows(now, m.Beaten, nil)
 	for _, block := range m.Beaten {
 		for row := range block.All() {
@@ -385,15 +385,16 @@ func (ms *moves) gotHeld(c *Core, now time.Duration, p *peer, m *wire.Held) {
 	}
 }
 
-func (ms *moves) gotKicked(c *Core, now time.Duration, p *peer, m *wire.Kicked) {
-	b := ms.batches[m.ID]
+// gotKicked takes a peer's reports on the kicks of users that we move.
+func (c *Core) gotKicked(_ time.Duration, p *peer, m *wire.Kicked) {
+	b := c.moves.batches[m.ID]
 	if b == nil {
 		return
 	}
 	for _, k := range m.Kicks {
 		if mv := b.moves[ring.User{Tag: k.Tag, Hash: k.Hash}]; mv != nil {
 			mv.report(p.name, kickResult(k))
-			ms.touch(mv)
+			c.moves.touch(mv)
 		}
 	}
 }

@@ -388,7 +388,7 @@ func (c *Core) Leave(now time.Duration) {
 	c.sendAll(&wire.Leaving{})
 }
 
-func (c *Core) gotLeaving(now time.Duration, p *peer) {
+func (c *Core) gotLeaving(now time.Duration, p *peer, _ *wire.Leaving) {
 	p.left = true
 	c.logf(LogInfo, "peer left", Field{"peer", p.name})
 	c.peerGone(now, p)

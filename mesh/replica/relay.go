@@ -42,8 +42,8 @@ func (c *Core) relay(now time.Duration, w *waiter) {
 	c.send(p, &wire.LookupRequest{ID: w.relay, Tag: w.user.Tag, Hash: w.user.Hash})
 }
 
-// lookupRequest answers for a peer that is not synced.
-func (c *Core) lookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) {
+// gotLookupRequest answers for a peer that is not synced.
+func (c *Core) gotLookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) {
 	u := ring.User{Tag: m.Tag, Hash: m.Hash}
 	if !c.synced() {
 		c.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
@@ -67,8 +67,8 @@ func (c *Core) reply(now time.Duration, p *peer, id uint64, u ring.User) {
 	c.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.Tag, []directory.Mapping{m})})
 }
 
-// lookupReply gives a relayed answer on, if it is fresh and the user is not held here.
-func (c *Core) lookupReply(now time.Duration, m *wire.LookupReply) {
+// gotLookupReply gives a relayed answer on, if it is fresh and the user is not held here.
+func (c *Core) gotLookupReply(now time.Duration, _ *peer, m *wire.LookupReply) {
 	w := c.waiters.relays[m.ID]
 	if w == nil {
 		return

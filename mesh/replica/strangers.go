@@ -71,6 +71,11 @@ func (c *Core) takesIn(addr netip.AddrPort) bool {
 	return ok && !row.Removed.Value
 }
 
+// gotMeeting compares the table of a peer of another mesh with ours.
+func (c *Core) gotMeeting(now time.Duration, p *peer, m *wire.Meeting) {
+	c.compareMesh(now, p, m.Change)
+}
+
 // compareMesh compares the whole table of a peer with ours. False means that the peer is refused.
 func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) bool {
 	p.disjoint = c.table.Disjoint(theirs) && !c.cfg.Guards.NoStrangers
