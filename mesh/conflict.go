@@ -12,6 +12,13 @@ const newcomer = time.Minute
 // nameConflict decides what it means that another director has our name. Of two, the one that
 // started later must end. Both judge by the same figures, those of one handshake: no clock is
 // asked, and no message that could be a record of a life before.
+//
+// Only a director that answers under our name where we have dialled it has that name; one that
+// claims it is dialled first. So nothing that is sent to a director ends it. Who has the key can
+// run a director of our name, and say that it is older: that ends one that is younger than a
+// minute, which systemd starts again. Not to end would help nobody: a copied configuration must
+// not answer logins beside its original, and who has the key can keep any newcomer from being
+// admitted, by refusing it.
 func (n *Node) nameConflict(e event) {
 	switch {
 	case e.boot == n.boot.Load():

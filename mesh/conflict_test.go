@@ -8,6 +8,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 )
 
 // TestNameConflict decides who of two directors of one name gives way.
@@ -45,6 +47,39 @@ func TestNameConflict(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A director that only claims our name, and that nobody reaches where it says it is, ends nobody.
+func TestClaimedNameEndsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := netsim.New(1, netsim.Faults{})
+		n := simulated(t, network, func(*Config) {})
+		conn, err := network.Dial(t.Context(), testAddr(7), testAddr(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		s, err := dialHandshake(conn, n.keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := &wire.Hello{From: wire.Peer{Name: "d1", Addr: testAddr(7), Boot: 1}, Up: 1 << 40}
+		n.input(func(c *replica.Core, now time.Duration) {
+			hello.Settings = c.Hello(now, replica.Dial{}).Settings
+		})
+		if err := sendMessage(s, hello); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := receiveMessage(s, helloLimit); err != nil || m.Kind() != wire.KindRefuse {
+			t.Errorf("the answer is %v, %v", m, err)
+		}
+		time.Sleep(30 * time.Second)
+		select {
+		case err := <-n.Fatal():
+			t.Errorf("gave way: %v", err)
+		default:
+		}
+	})
 }
 
 // testStart is what the wall clock of simulated nodes says at the start of a bubble.

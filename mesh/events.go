@@ -16,7 +16,7 @@ const (
 	memberGone
 	probeFailed
 	nameHeard  // another director seems to have our name
-	nameProven // it has, said a stream
+	nameProven // it has, said the answer to a stream that we dialled
 	newLife    // our own: memberlist is to spread the new boot id
 )
 
@@ -60,7 +60,7 @@ func (n *Node) handleEvent(e event) {
 	case probeFailed:
 		n.input(func(c *replica.Core, now time.Duration) { c.ProbeFailed(now, e.name) })
 	case nameHeard:
-		if e.addr != n.advertise && e.boot != n.boot.Load() {
+		if e.addr.IsValid() && e.addr != n.advertise && e.boot != n.boot.Load() {
 			n.contacts.add(replica.Dial{Name: n.cfg.Name, Addr: e.addr})
 		}
 	case nameProven:

@@ -72,9 +72,9 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	if !ok {
 		return nil, 0, nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("a %s in place of the hello", first.Kind())}
 	}
-	if hello.From.Name == n.cfg.Name && hello.From.Boot != n.boot.Load() {
-		n.events.put(event{kind: nameProven, addr: hello.From.Addr, boot: hello.From.Boot,
-			ours: n.up(), theirs: upTime(hello.Up)})
+	if hello.From.Name == n.cfg.Name {
+		// Whoever has the key can say so; who answers there has the name.
+		n.events.put(event{kind: nameHeard, addr: hello.From.Addr, boot: hello.From.Boot})
 	}
 	var reply *wire.Hello
 	var refuse *wire.Refuse
