@@ -3,106 +3,127 @@
 //
 // The core does no I/O. It owns no socket, no goroutine and no clock: messages and the time go in,
 // effects come out (see Effect), and equal inputs give equal outputs. Package mesh ties it to
-// memberlist and to the network; the simulation drives it from a seed. A Core is not safe for
-// concurrent use, except for the few methods that say so: TryLookup is the one that matters, it
-// answers nearly all lookups straight from the directory.
+// memberlist and to the network; the simulation drives it from a seed.
+//
+// A Core is not safe for concurrent use, except for the few methods that say so. The most important
+// of these is TryLookup, which answers nearly all lookups straight from the directory.
 //
 // # The log
 //
-// Each director has one log: table changes, rows (new mappings and recorded activity) and holds,
-// numbered from 1, the same for all peers, kept for a while. The stream to a peer carries the log
-// in order, with direct messages in their places between. After a reconnect the log is replayed
-// from where the peer has it. A jump in the numbers is a gap, and a director with a gap in the log
-// of a live peer does not answer by itself: a snapshot repairs it, taken from any director whose
-// own position covers the gap.
+// Each director writes one log: table changes, rows (new mappings and recorded activity) and holds.
+// The messages are numbered from 1, are the same for all peers, and are kept for a while. The
+// stream to a peer carries the log in order, with the messages for this peer alone in their places
+// between. After a reconnect the log is replayed from the peer's position.
 //
-// What the others have of the log of a director that is gone, and we do not, is a gap as well:
-// see gone.go.
+// A jump in the numbers is a gap. A director with a gap in the log of a live peer does not answer
+// by itself until a snapshot has repaired the gap. Any director whose own position covers the gap
+// can give the snapshot.
 //
 //	d1's log:  1 rows | 2 rows | 3 table | 4 rows | 5 hold | 6 rows …
 //	to d2:     ───────────────────────────────▲ (sent)         d2 has all up to 4
 //	to d3:     ─────────▲ (stream broke)  replay from 3, or a gap if 3 is no longer kept
 //
-// # Who counts
+// The log of a director that failed or left can have a gap too: a live peer has a part of it that
+// this director lacks. See gone.go.
 //
-// Beats run both ways on the streams and echo the sender's clock. A peer whose echo is older than
-// failAfter has failed; so both ends of a broken path give each other up at about the same time,
-// whichever direction broke. A director counts a peer once the peer has asked to be admitted, or
-// has admitted it; it waits for the confirmations of the peers that it counts, and only for those.
-// It answers by itself (it is synced) only while all live peers count it.
+// # Which peers count
+//
+// Directors send each other beats on the streams. A beat echoes the receiver's clock. A peer has
+// failed when its last echo is older than failAfter. So both ends of a broken path give each other
+// up at about the same time, whichever direction broke.
+//
+// A director counts a peer once one of the two has admitted the other: the peer has asked this
+// director to admit it, or has admitted this director. A director waits for the confirmations of
+// the peers that it counts, and for no others. It is synced, and answers by itself, only while all
+// live peers count it.
 //
 // # Admission
 //
-// Joining, waking up from a pause, being excluded, coming back from a split and stepping mesh time
-// are one procedure, by which two directors have in the end the same rows, both ways:
+// One procedure serves all absences: joining, waking up from a pause, being excluded, coming back
+// from a split, and stepping mesh time. It has two roles, the comer and the member. At its end both
+// have the same rows.
 //
-//	comes      stops answering, then asks; all that it ever answered stands before the question on the stream
-//	goes on    takes what the one that comes holds and it lacks, if need be by a snapshot; then counts it, and
+//	comer      stops answering, then asks; all that it ever answered stands before the question on the stream
+//	member     takes what the comer holds and it lacks, by a snapshot if need be; then counts the comer, and
 //	           answers with its table and its held users
-//	comes      takes what the others hold and it lacks, and answers again when all have counted it
+//	comer      takes what the members hold and it lacks, and answers again when all of them count it
 //
-// Why nothing is lost: what a director lacks of another stands in that one's log, or in a log whose
-// writer is gone, of which positions tell (gone.go), or it is what the two have not had in common
-// for longer than positions tell, or what the one that comes has from outside the mesh, and says
-// so. The first two are asked for by number, or by a snapshot since the log was whole. The last two
-// are a snapshot since the two were together. So nobody rewrites what others hold, each director is
-// sent what it lacks once, and of a director that was away for a moment only what changed since.
-// Recorded activity is part of all of these.
+// Nothing is lost. What one director lacks of another is one of four kinds:
 //
-// Why nobody answers wrongly: the one that comes answers nothing until all live peers count it, and
-// whoever counts it has its rows. The one that goes on needs no admission: the other does not
-// answer before it has the answer, and with that it counts the one that goes on. Of two that
-// answered apart from each other, the one that is in touch with most directors goes on; if neither
-// or both are, both stop, or the one with the higher name. When a joiner has been admitted by all
-// whom its donor or any other that admitted it names, no member is left that answers without
-// counting it: of two joiners each member tells the second of the first.
+//   - A part of the other's log. It is asked for by number, or as a snapshot since the log was whole.
+//   - A part of the log of a director that failed or left; positions tell that it is missing
+//     (gone.go). It is asked for in the same way.
+//   - Rows from a time further back than positions reach. They come in a snapshot since the two
+//     directors were last together.
+//   - Rows that the comer has from outside the mesh, as it says in its question. They come in such a
+//     snapshot too.
 //
-// # Nobody stops others for ever
+// So no director rewrites what others hold, and each is sent what it lacks once. A director that
+// was away for a moment is sent only what changed since. Recorded activity is part of all four.
 //
-// A live peer that does not admit, confirm or answer within confirmWithin is excluded. It, and one
-// that has failed, hinders nobody until it has asked to be admitted, and answered what it was
-// asked. Whoever would exclude two or more and more than half of those that it counts is out
-// itself: then the fault is its own. A joiner excludes nobody. It tells the members for whom it
-// waits; they ask that one, and exclude it if it does not answer them either; in the end the joiner
-// goes on without it.
+// No answer is wrong. The comer answers nothing until all live peers count it, and each peer that
+// counts it has its rows. The member needs no admission: the comer answers nothing before it has
+// the member's answer, and from then on it counts the member.
+//
+// After a split two directors have answered apart from each other. The one that is in touch with
+// most directors is the member. If neither or both are, both stop answering, or only the one with
+// the higher name.
+//
+// A joiner waits for each director that its donor names, and for each one that an admission names.
+// Then no member is left that answers without counting it: each member tells the second of two
+// joiners about the first.
+//
+// # Exclusion
+//
+// No director can hold up the others for ever. A live peer that does not admit, confirm or answer
+// within confirmWithin is excluded. Nobody waits for a peer that was excluded or has failed, until
+// it has asked to be admitted and has answered what it was asked.
+//
+// A director looks for the fault in itself when it would exclude two peers or more, and more than
+// half of those that it counts. It then goes out instead.
+//
+// A joiner excludes nobody. It tells the members which director it waits for. They ask that
+// director, and exclude it if it does not answer them either. In the end the joiner goes on without
+// it.
 //
 // # Two meshes
 //
-// A director that finds nobody founds a mesh with its configured backends. Where two meshes meet,
-// all directors of the one that ranks lower join the other; see rank.go for what a mesh ranks by.
-// Each joins by a peer with which frames flow both ways, with that one's whole table at once, and a
-// snapshot. The configured backends of the mesh that is given up go, the sessions on them end; what
-// was commanded in either mesh holds, the last command by mesh time.
+// A director that finds no other one founds a mesh with its configured backends. Where two meshes
+// meet, all directors of the lower one join the higher one; rank.go says which is higher. Each
+// joins by a peer with which frames flow both ways. It takes that peer's whole table at once, and a
+// snapshot. The configured backends of the lower mesh go, and the sessions on them end. Commands
+// that were given in either mesh hold; of two that conflict, the later by mesh time does.
 //
 // # Strangers
 //
 // Two meshes that have no backend in common are two clusters, and one wrong --join must not make
-// them one. Removed backends count; a table without any is no stranger's. Where directors of both
-// meet they compare whole tables, say so in an error on both sides, close the streams, and apply
-// nothing of each other, be it from streams, gossip or push/pull. For a minute they then refuse
-// each other at once.
+// them one. Removed backends count as well. A table without any backend belongs to no stranger.
+// Where directors of both meshes meet, they compare whole tables. If these have nothing in common,
+// both sides say so in an error, close the streams, and apply nothing of each other, be it from
+// streams, gossip or push/pull. For a minute they then refuse each other at once.
 //
-// `ring add`, at the mesh that stays, of a director of the other one decides in place of the rank.
-// That director leaves its cluster, begins a new life and joins as one that knows nothing: backends
-// and users of the cluster that it left are not the other's. See strangers.go.
+// An operator who means it gives `ring add` at the mesh that stays, with a director of the other
+// mesh. That command decides instead of the rank. The director leaves its cluster, begins a new
+// life and joins with nothing: it does not bring backends or users of its old cluster. See
+// strangers.go.
 //
-// # Fresh only
+// # Replayed packets
 //
-// A handshake cannot be recorded and sent again; memberlist's packets and states can. So a stream
-// alone proves that a life of a director (name and boot id) is going on: its stream is up here, or
-// a live peer counts it. Directors tell their peers whom they count (counting.go). What comes
-// otherwise, of a life that nothing proves:
+// A handshake cannot be recorded and sent again; memberlist's packets and states can. So only a
+// stream proves that a life of a director (name and boot id) goes on: the stream is up here, or a
+// live peer counts that life. Directors tell their peers which lives they count (counting.go). What
+// arrives by memberlist from a life without proof has little effect:
 //
-//	a delta    is kept for 5 s, in case its stream is still being opened; then applied and passed on, or
-//	           dropped. Meanwhile it counts as not seen
+//	a delta    is kept for 5 s, in case its stream is still being opened; then it is applied and passed on, or
+//	           dropped. Until then it counts as not seen
 //	a state    changes nothing, not even an address
-//	a name     is a hint, whoever told it: all that it brings about is a dial (hints.go)
+//	a name     is a hint, from whatever source: its only effect is a dial (hints.go)
 //
 // # Mesh time
 //
-// Stamps, activity, expiry and epochs are told by mesh time: the monotonic clock of each director
-// plus an offset, which is slewed towards the median of all wall clocks. Synced directors are
-// within a second of each other. See clock.go, step.go and ahead.go.
+// Stamps, activity, expiry and epochs use mesh time: the monotonic clock of each director plus an
+// offset, which is slewed towards the median of all wall clocks. Synced directors are within a
+// second of each other. See clock.go, step.go and ahead.go.
 //
 //	slew       towards the median wall clock, 5 ms a second at most, within 200 ms of the median mesh time
 //	0.5 s off  not synced; a step, a new boot id and log, then admission
@@ -111,17 +132,17 @@
 //
 // # The table barrier
 //
-// A director that applies a table change closes the rows answered before, writes the change into
-// its log (to all, whoever made it) and keeps the ring of before. The same change in a peer's log
-// is the peer's confirmation: what that peer answered earlier stands before it. Until all counted
-// peers have confirmed, a user without a mapping is answered only if all kept rings agree on its
-// place.
+// A director that applies a table change does three things. It closes the batch of rows that were
+// answered before. It writes the change into its log, also when another director made the change.
+// It keeps the old ring beside the new one. The same change in a peer's log is the peer's
+// confirmation: what that peer answered earlier stands before it. Until all counted peers have
+// confirmed, a user without a mapping is answered only if all kept rings give the same backend.
 //
 // # Moves
 //
-// The originator supersedes the mapping (next generation, marked moving) and sends a Hold. Each
-// director holds the user's lookups, confirms, kicks and reports. When all counted peers have,
-// and the kick delay has passed, the originator releases: the same row, no longer moving.
-// Generation, stamp and backend name the move. When the originator is gone, the lowest of the
-// others goes on; see origin.go.
+// The originator replaces the mapping (next generation, marked moving) and sends a Hold. Each
+// director holds the user's lookups, confirms, kicks and reports. When all counted peers have, and
+// the kick delay has passed, the originator releases the user: the same row, no longer moving.
+// Generation, stamp and backend name the move. When the originator fails or leaves, the live
+// director with the lowest name goes on; see origin.go.
 package replica
