@@ -17,7 +17,7 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// The settings of memberlist on which the brief's times rest, and those that its packets need.
+// The settings of memberlist on which the protocol's times rest, and those that its packets need.
 func TestMemberlistSettings(t *testing.T) {
 	type settings struct {
 		Gossip, Probe, Timeout, PushPull, TCP, Dead, Reclaim time.Duration

@@ -65,9 +65,9 @@
 // counts it has its rows. The member needs no admission: the comer answers nothing before it has
 // the member's answer, and from then on it counts the member.
 //
-// After a split two directors have answered apart from each other. The one that is in touch with
-// most directors is the member. If neither or both are, both stop answering, or only the one with
-// the higher name.
+// After a split two directors have answered apart from each other. The member is the one that is in
+// touch with more than half of all directors. If neither is, both stop answering; if both are, the
+// one with the higher name stops.
 //
 // A joiner waits for each director that its donor names, and for each one that an admission names.
 // Then no member is left that answers without counting it: each member tells the second of two

@@ -137,7 +137,7 @@ func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend neti
 
 // flushedApart reports whether a director without contact may have moved the user off the mapping
 // that had expired where the line was made. Both rows are of one generation then, and when they
-// meet, the older one wins (brief, §3 Merging mappings).
+// meet, the older one wins (protocol.md, What is replicated).
 func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
 	made := slices.IndexFunc(s.changes, func(ch change) bool {
 		return ch.at == x.start && ch.to == x.backend

@@ -373,7 +373,7 @@ func (c *contacts) reached(from int, at time.Duration, to int) bool {
 
 // direct is what a director has by the stream from another one: of the rows that this made in its
 // present or last life. What was made before the receiver started came with its snapshot: before
-// that it does not answer by itself (brief, §4 Joining).
+// that it does not answer by itself (protocol.md, Admission).
 func (c *contacts) direct(from, to int) span {
 	l, d := &c.links[to][from], c.directors[to]
 	s := span{from: l.whole, to: l.sent - c.lag, since: l.sentAt}

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// An estate is the log of a life that has ended: what of it the others have. The brief, §4 Rows of
-// the dead: of each director's log all keep the last 45 s; who is behind asks one that is ahead; "a
-// rest that a live peer has is a gap; what nobody alive has is lost (G3)". So what one of those
-// that are in touch has, the others have soon.
+// An estate is the log of a life that has ended: which parts of it the others have. Directors that
+// lack a part ask one that has it; what no live director has is lost (protocol.md, The log of a
+// failed director). So of directors that are in touch, what one has the others have soon.
 type estate struct {
 	director int
 	life     int

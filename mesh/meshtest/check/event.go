@@ -294,7 +294,7 @@ func (r Rules) restWithin() time.Duration  { return cmp.Or(r.RestWithin, 15*time
 
 func (r Rules) holdWithin() time.Duration { return cmp.Or(r.HoldWithin, 28*time.Second) }
 
-// One that is further off the median than this is not synced (brief, §3 Mesh time).
+// One that is further off the median than this is not synced (protocol.md, Mesh time).
 func (r Rules) clocksWithin() time.Duration { return cmp.Or(r.ClocksWithin, time.Second) }
 
 // Breach is one broken guarantee.

@@ -27,7 +27,7 @@ func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
 	if c.contacts.directors[director].synced {
 		return false
 	}
-	for i, d := range c.contacts.directors { // it may ask any synced peer (brief, §4 Joining)
+	for i, d := range c.contacts.directors { // it may ask any synced peer (protocol.md, A lookup)
 		if d.alive && i != director && !c.contacts.cut(t, director, i) && c.unknownTo(t, i, x) {
 			return true
 		}
@@ -90,8 +90,8 @@ func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool
 type knowing func(t time.Duration, director, author, life int, at time.Duration) bool
 
 // mayLack reports whether the director may be without the row that an answer made, or relied on. A
-// lookup within S/2 of the recorded activity announces nothing (brief, §3 Activity): then that was
-// announced with one of the answers before it, by whom is not known.
+// lookup within S/2 of the recorded activity announces nothing (protocol.md, What is
+// replicated): then that was announced with one of the answers before it, by whom is not known.
 func (c *Checker) mayLack(
 	t time.Duration, director int, x *line, g *given, has knowing,
 ) bool {
@@ -137,7 +137,7 @@ func (c *Checker) lacksMove(
 	t time.Duration, director int, o *operation, answered time.Duration, has knowing,
 ) bool {
 	if c.contacts.lifeAt(o.director, answered) != o.life {
-		// Another director has gone on with it (brief, §4 The originator is gone).
+		// Another director has gone on with it (protocol.md, Moves).
 		g := given{at: answered, director: o.director, life: o.life, relayed: true}
 		return c.lacks(t, director, &g, has)
 	}
@@ -163,7 +163,7 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // mustKnow reports whether a director that answers at t has no excuse for not having what the life
 // of another one announced at a time.
 //
-// While both live the excuse is that they are, or just were, cut off from each other (brief, G2:
+// While both live the excuse is that they are, or just were, cut off from each other (guarantees.md,
 // partitioned), and nobody else has yet counted the other as failed and told what came from it.
 // When the other one is gone, it is that this director may not have heard of it before, and those
 // who did could not tell it yet (G2: "may take with it answers that had not yet reached every live
@@ -212,8 +212,8 @@ func (c *contacts) has(director, author, life int, at time.Duration) bool {
 }
 
 // told reports whether both this director and one that has the row have counted its author as
-// failed for so long, and been in touch, that the one has told the other: who counts one as failed
-// tells how far it has that one's log (brief, §4 Rows of the dead).
+// failed for so long, and been in touch, that the one has told the other: a director that counts
+// another as failed tells how far it has that log (protocol.md, The log of a failed director).
 func (c *contacts) told(t time.Duration, director, author int, at time.Duration) bool {
 	apart := func(i int) bool { return t-c.links[i][author].gone >= c.knownIn }
 	if !apart(director) {
@@ -231,8 +231,8 @@ func (c *contacts) told(t time.Duration, director, author int, at time.Duration)
 }
 
 // joined reports whether a director that started after the end of a life must have what that life
-// made, because all others have it: then its snapshot had that, whoever gave it (brief, §4
-// Joining).
+// made, because all others have it: then its snapshot had that, whoever gave it
+// (protocol.md, Admission).
 func (c *contacts) joined(t time.Duration, director int, e *estate, at time.Duration) bool {
 	if c.directors[director].startedAt <= e.ended {
 		return false

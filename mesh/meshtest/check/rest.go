@@ -82,7 +82,7 @@ func (c *contacts) toldOfThaw(i, of int) bool {
 
 // meetingAgain reports whether two directors were cut off from each other and not all of the mesh
 // has come together since: as long as links are missing, each side of a split may have the median
-// on its side (brief, §3 Mesh time).
+// on its side (protocol.md, Mesh time).
 func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
 	since := max(c.links[i][j].separated, c.links[j][i].separated)
 	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) && c.together() > t-contactAgain

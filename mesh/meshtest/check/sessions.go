@@ -22,7 +22,7 @@ func (c *Checker) kicked(director string, u User, backend netip.Addr, since, unt
 
 // judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were told
 // to end before. That can be demanded of directors that the originator has counted all the time:
-// the brief, §5 (3), waits for all live peers.
+// it waits for the reports of those (protocol.md, Moves).
 func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	for _, o := range c.operations {
 		if o.at >= x.move.at && o.frees(x.backend) {

@@ -7,7 +7,7 @@ import (
 
 // tableWithin is how long directors may be in touch, one of which has a change of the table, until
 // the other one has it too: the first sends it on every stream, at once or when the stream opens
-// (brief, §4 Admin deltas).
+// (protocol.md, The table barrier).
 const tableWithin = 3 * time.Second
 
 // A scope says since when those whom a question is about have surely had an operation; forever if

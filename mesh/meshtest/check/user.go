@@ -11,8 +11,8 @@ import (
 const clockSlack = 3 * time.Second
 
 // strangeSlack covers what is left of a director's wrong clock in the times that it recorded while
-// it served alone: it steps when it joins, and moves them by whole seconds (brief, §3 A
-// step).
+// it served alone: it steps when it joins, and moves them by whole seconds
+// (protocol.md, Mesh time).
 const strangeSlack = clockSlack + 2*time.Second
 
 // line is one backend that a user may be answered.
@@ -108,8 +108,8 @@ func (s *userState) find(backend netip.Addr) *line {
 func (c *Checker) perhapsDead(l *line, t time.Duration) bool { return t >= l.recorded+c.rules.Expire }
 
 // allSurelyDead reports whether all lines of a user must have expired. Of several any may have won,
-// and has the newest activity of all then (brief, §3: recorded activity merges by maximum,
-// independently of the rest).
+// and has the newest activity of all then (protocol.md, What is replicated: the
+// later activity is kept, whichever mapping wins).
 func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
 	return !slices.ContainsFunc(s.lines, func(l *line) bool { return !c.surelyDead(l, t) })
 }

@@ -96,9 +96,9 @@ func (c *Checker) answered(e Answer) {
 
 // judgeFailure demands that a lookup does not fail while there is a usable backend and somebody who
 // could answer: its director, or one that this was in touch with all the time, was synced (G4: a
-// wait "ends in an answer or a clear temporary failure"). That a move holds the user is no reason,
-// because every director releases it before a waiter gives up (brief, §5); but the mapping may come
-// to its end right after that.
+// wait ends in an answer or in a temporary failure). That a move holds the user is no reason,
+// because every director releases it before a waiter gives up (protocol.md, Moves); but the mapping
+// may come to its end right after that.
 func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 	found, any := c.table.placesOf(l.user, l.at, t, c.near(t, l.director))
 	if any || slices.Contains(found, netip.Addr{}) || !c.contacts.directors[l.director].rooted {
@@ -220,7 +220,7 @@ func (s *userState) wasOn(backend netip.Addr) bool {
 }
 
 // heldUntil is how long a user may be held at a director by a move or flush: one that was out of
-// reach may hear nothing of the release, and waits until its own time is up (brief, §5).
+// reach may not receive the release, and waits until its own time is up (protocol.md, Moves).
 func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 	end := c.endOf(o)
 	switch {
