@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/ring"
@@ -149,4 +150,13 @@ func TestWhatIsCounted(t *testing.T) {
 	if diff := cmp.Diff([]float64{2, 30, 2, 1000, 7}, got); diff != "" {
 		t.Errorf("sent, received, pruned (-want +got):\n%s", diff)
 	}
+}
+
+func gaugeOf(t *testing.T, g prometheus.Gauge) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
 }

@@ -39,7 +39,7 @@ func pushed(conn *catching) (o *outStream, sent *[][2]int) {
 	return o, sent
 }
 
-// Little is written by the push itself, all of the queue at once; much, and what the connection does
+// Little is written by the push itself, all of the queue at once; much, and what a connection does
 // not take, by a goroutine. Whoever writes, it is counted.
 func TestWhoWrites(t *testing.T) {
 	for _, test := range []struct {
