@@ -1,0 +1,374 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/wire"
+)
+
+// crowd is a core with peers that are live, counted and in touch; some of them changed.
+func crowd(n int, change func(i int, p *peer)) *Core {
+	c := &Core{peers: make(map[string]*peer), logs: logs.NewSet()}
+	c.cfg.Name = "d1"
+	c.table = directory.NewTable(7, "d1", nil)
+	c.admission.synced, c.admission.bootstrapped, c.admission.member = true, true, true
+	for i := range n {
+		p := &peer{name: fmt.Sprint("d", i+2), boot: uint64(i + 2), live: true, counted: true,
+			admittedMe: true,
+			mesh:       wire.MeshRank{ID: 7}}
+		change(i, p)
+		c.peers[p.name] = p
+	}
+	return c
+}
+
+// More than half of all directors that are known are a majority, ourselves included. Those that left,
+// and those that were only heard of, are not known.
+func TestMajority(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		peers  int
+		change func(i int, p *peer)
+		want   bool
+	}{
+		{"alone", 0, nil, true},
+		{"two, both there", 1, func(int, *peer) {}, true},
+		{"two, one away", 1, func(_ int, p *peer) { p.live = false }, false},
+		{"three, one away", 2, func(i int, p *peer) { p.live = i > 0 }, true},
+		{"three, two away", 2, func(_ int, p *peer) { p.live = false }, false},
+		{"four, two away", 3, func(i int, p *peer) { p.live = i > 1 }, false},
+		{"one barred", 1, func(_ int, p *peer) { p.barred = true }, false},
+		{"one not counted", 1, func(_ int, p *peer) { p.counted = false }, false},
+		{"one left", 1, func(_ int, p *peer) { p.live, p.left = false, true }, true},
+		{"one heard of", 1, func(_ int, p *peer) { p.live, p.boot = false, 0 }, true},
+	} {
+		c := crowd(test.peers, test.change)
+		if got := c.inMajority(); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+		c.admission.synced = false
+		if c.inMajority() {
+			t.Errorf("%s: in the majority although it answers nothing", test.name)
+		}
+	}
+}
+
+// Of two that were apart the one in the majority stays; of two such the one with the lower name.
+func TestWhoStaysIn(t *testing.T) {
+	for _, test := range []struct {
+		ours, theirs bool
+		name         string
+		want         bool
+	}{
+		{true, false, "d0", true}, {true, true, "d2", true}, {true, true, "d0", false},
+		{false, false, "d2", false}, {false, true, "d2", false},
+	} {
+		c := crowd(0, nil)
+		c.admission.synced = test.ours
+		if got := c.staysIn(&peer{name: test.name, majority: test.theirs}); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+// Whoever would exclude two or more, and more than half of those that it counts, is at fault itself.
+func TestOutvoted(t *testing.T) {
+	for _, test := range []struct {
+		peers, excluded, next int
+		want                  bool
+	}{
+		{1, 0, 1, false}, {2, 0, 2, true}, {3, 0, 1, false}, {3, 0, 2, true}, {4, 0, 2, false},
+		{4, 1, 1, false}, {4, 1, 2, true}, {3, 1, 1, true}, {2, 1, 0, false},
+	} {
+		var next []suspect
+		c := crowd(test.peers, func(i int, p *peer) {
+			p.excluded = i < test.excluded
+			p.barred = p.excluded
+			if i >= test.excluded && i < test.excluded+test.next {
+				next = append(next, suspect{p, ""})
+			}
+		})
+		if got := c.outvoted(next); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+		c.cfg.Guards.NoMajority = true
+		if c.outvoted(next) {
+			t.Errorf("%+v: without the guard", test)
+		}
+	}
+	c := crowd(4, func(i int, p *peer) { p.barred = i == 3 })
+	if !c.outvoted([]suspect{{c.peers["d2"], ""}, {c.peers["d3"], ""}}) {
+		t.Error("one that failed counts among those that stay")
+	}
+}
+
+// A peer has so long to admit us, more while it takes a snapshot or repairs a gap, and not for ever.
+func TestImpatience(t *testing.T) {
+	const now = time.Hour
+	for _, test := range []struct {
+		name                   string
+		asked, pending, chunks time.Duration // ago
+		want                   bool
+	}{
+		{"in time", confirmWithin, now, now, false},
+		{"too late", confirmWithin + 1, now, now, true},
+		{"repairs", admitWithin, confirmWithin, now, false},
+		{"repairs, said too long ago", admitWithin, confirmWithin + 1, now, true},
+		{"takes a snapshot", admitWithin, now, confirmWithin, false},
+		{"takes none any more", admitWithin, now, confirmWithin + 1, true},
+		{"for ever", admitWithin + 1, 0, 0, true},
+	} {
+		c := crowd(1, func(int, *peer) {})
+		p := c.peers["d2"]
+		p.askedSince, p.pendingAt = now-test.asked, now-test.pending
+		c.donations = map[string]*outSnapshot{"d2": {ackedAt: now - test.chunks}}
+		if got := c.impatient(now, p); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// A peer behind which we are gives us rows in time, or is said to give none: later if we were told
+// that donors are busy.
+func TestRefusedRows(t *testing.T) {
+	const now = time.Hour
+	for _, test := range []struct {
+		name                string
+		behind, chunk, busy time.Duration // ago
+		counted, want       bool
+	}{
+		{"in time", donateWithin, now, now, true, false},
+		{"too late", donateWithin + 1, now, now, true, true},
+		{"not counted", donateWithin + 1, now, now, false, false},
+		{"chunks come", now - 1, donateWithin, now, true, false},
+		{"chunks came", now - 1, donateWithin + 1, now, true, true},
+		{"busy", donateWithin + 1, now, confirmWithin, true, false},
+		{"was busy", donateWithin + 1, now, confirmWithin + 1, true, true},
+		{"busy for long", admitWithin, now, 0, true, false},
+		{"busy for ever", admitWithin + 1, now, 0, true, true},
+	} {
+		c := crowd(1, func(int, *peer) {})
+		p := c.peers["d2"]
+		p.gap, p.counted, p.behindAt = true, test.counted, now-test.behind
+		c.chunkAt, c.busyAt = now-test.chunk, now-test.busy
+		if got := c.refusesRows(now, p); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+	c := crowd(1, func(int, *peer) {})
+	p := c.peers["d2"]
+	p.gap = true
+	if c.refusesRows(now, p) || p.behindAt != now {
+		t.Errorf("at first: since %v", p.behindAt)
+	}
+	c.refusesRows(now+time.Second, p)
+	if p.behindAt != now {
+		t.Errorf("then: since %v", p.behindAt)
+	}
+	p.gap = false
+	if c.refusesRows(now+time.Minute, p) || p.behindAt != 0 || p.wholeAt != now+time.Minute {
+		t.Errorf("in the end: behind since %v, whole since %v", p.behindAt, p.wholeAt)
+	}
+}
+
+// What keeps a director from answering is said, the first thing first; the order is that of names.
+func TestHindrances(t *testing.T) {
+	const now = time.Hour
+	for _, test := range []struct {
+		name   string
+		change func(c *Core, p *peer)
+		want   string
+	}{
+		{"nothing", func(*Core, *peer) {}, ""},
+		{"a gap", func(_ *Core, p *peer) { p.gap = true }, "gap in the log of d2"},
+		{"rows that no log has", func(_ *Core, p *peer) { p.lacking = true },
+			"gap in the log of d2"},
+		{"a gap at one that does not count", func(_ *Core, p *peer) {
+			p.gap, p.counted = true,
+				false
+		}, ""},
+		{"not admitted, it answers", func(_ *Core, p *peer) {
+			p.admittedMe, p.synced = false,
+				true
+		},
+			"not yet admitted by d2"},
+		{"not admitted, asked", func(_ *Core, p *peer) { p.admittedMe, p.nonce = false, 7 },
+			"not yet admitted by d2"},
+		{"not admitted, named", func(c *Core, p *peer) {
+			p.admittedMe = false
+			c.admission.named = map[string]time.Duration{"d2": now}
+		}, "not yet admitted by d2"},
+		{"not admitted, joins itself", func(_ *Core, p *peer) { p.admittedMe = false }, ""},
+		{"not admitted, barred", func(_ *Core, p *peer) {
+			p.admittedMe, p.synced, p.barred = false, true, true
+		}, ""},
+		{"not admitted, of another time", func(_ *Core, p *peer) {
+			p.admittedMe, p.synced, p.clock = false, true, peerClock{known: true, skew: time.Minute}
+		}, ""},
+		{"not admitted, of another mesh", func(_ *Core, p *peer) {
+			p.admittedMe, p.synced, p.mesh.ID = false, true, 8
+		}, ""},
+		{"named, not reached", func(c *Core, _ *peer) {
+			c.admission.named = map[string]time.Duration{"d9": now - failAfter}
+		}, "not yet in contact with d9"},
+		{"named, gone", func(c *Core, _ *peer) {
+			c.admission.named = map[string]time.Duration{"d9": now - failAfter - 1}
+		}, ""},
+		{"leaving", func(c *Core, p *peer) { c.admission.leaving, p.gap = true, true }, "leaving"},
+		{"removed", func(c *Core, _ *peer) { c.admission.removed = true },
+			"removed from the mesh by ring remove"},
+		{"no member", func(c *Core, _ *peer) { c.admission.bootstrapped = false }, "joining"},
+		{"clock off", func(c *Core, _ *peer) { c.admission.clockOff = true },
+			"mesh time is off by more than half a second"},
+	} {
+		c := crowd(2, func(int, *peer) {})
+		test.change(c, c.peers["d2"])
+		if got := c.unsyncedReason(now); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// Nobody need wait for a director that was named if it is there, has left, or had its time.
+func TestNamedDirectors(t *testing.T) {
+	const now = time.Hour
+	for _, test := range []struct {
+		live, left, known bool
+		ago               time.Duration
+		want              bool
+	}{
+		{true, false, true, 0, true}, {false, true, true, 0, true}, {false, false, true, failAfter,
+			false},
+		{false, false, true, failAfter + 1, true}, {false, false, false, failAfter, false},
+	} {
+		c := crowd(1, func(_ int, p *peer) { p.live, p.left = test.live, test.left })
+		if !test.known {
+			clear(c.peers)
+		}
+		c.admission.named = map[string]time.Duration{"d2": now - test.ago}
+		if got := c.reachedOrGone(now, "d2"); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+// All that waits for something outside gets the time of a pause, and what waits for nothing does not.
+func TestPostponed(t *testing.T) {
+	const late, at = time.Minute, time.Hour
+	c := crowd(2, func(i int, p *peer) {
+		if i == 0 {
+			p.excludedAt, p.probe, p.probedAt = at, 7, at
+		} else {
+			p.probedAt = at
+		}
+	})
+	c.start, c.admission.coldSince = at, at
+	c.admission.named = map[string]time.Duration{"d2": at}
+	c.transitions = []*transition{{since: at}}
+	c.moves.batches = map[uint64]*holdBatch{1: {at: at}}
+	c.donations = map[string]*outSnapshot{"d2": {ackedAt: at}}
+	c.snapshot = &inSnapshot{heardAt: at}
+	c.postpone(late)
+	got := []time.Duration{
+		c.start, c.admission.coldSince, c.admission.named["d2"], c.transitions[0].since,
+		c.moves.batches[1].at, c.donations["d2"].ackedAt, c.snapshot.heardAt,
+		c.peers["d2"].excludedAt, c.peers["d2"].probedAt,
+	}
+	for i, v := range got {
+		if v != at+late {
+			t.Errorf("number %d is put off to %v", i, v)
+		}
+	}
+	if p := c.peers["d3"]; p.excludedAt != 0 || p.probedAt != at {
+		t.Errorf("a peer for whom nobody waits: %v, %v", p.excludedAt, p.probedAt)
+	}
+	c = crowd(0, nil)
+	if c.postpone(late); c.admission.coldSince != 0 {
+		t.Error("a cold start begins by a pause")
+	}
+}
+
+// Whose life goes on is told by its own frames or by a peer that counts it, both of our time.
+func TestWhoRuns(t *testing.T) {
+	d9 := wire.Life{Name: "d9", Boot: 9}
+	far := peerClock{known: true, skew: time.Minute}
+	for _, test := range []struct {
+		name   string
+		change func(p *peer)
+		life   wire.Life
+		want   bool
+	}{
+		{"a peer", func(*peer) {}, wire.Life{Name: "d2", Boot: 2}, true},
+		{"another life of it", func(*peer) {}, wire.Life{Name: "d2", Boot: 3}, false},
+		{"not live", func(p *peer) { p.live = false }, wire.Life{Name: "d2", Boot: 2}, false},
+		{"of another time", func(p *peer) { p.clock = far }, wire.Life{Name: "d2", Boot: 2}, false},
+		{"counted by it", func(p *peer) { p.counts = map[wire.Life]bool{d9: true} }, d9, true},
+		{"counted by one not live", func(p *peer) {
+			p.live, p.counts = false,
+				map[wire.Life]bool{d9: true}
+		}, d9, false},
+		{"counted by one of another time", func(p *peer) {
+			p.clock, p.counts = far,
+				map[wire.Life]bool{d9: true}
+		}, d9, false},
+		{"counted by nobody", func(*peer) {}, d9, false},
+	} {
+		c := crowd(1, func(_ int, p *peer) { test.change(p) })
+		if got := c.runs(test.life); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// What a peer says of whom it counts is bounded; a whole list takes the place of the one before.
+func TestCountingIsBounded(t *testing.T) {
+	c := crowd(1, func(int, *peer) {})
+	p := c.peers["d2"]
+	many := &wire.Counting{}
+	for i := range maxLives + 5 {
+		many.Counts = append(many.Counts, wire.Life{Name: fmt.Sprint("x", i), Boot: 1})
+	}
+	c.gotCounting(0, p, many)
+	if len(p.counts) != maxLives {
+		t.Errorf("%d are remembered, want %d", len(p.counts), maxLives)
+	}
+	c.gotCounting(0, p, &wire.Counting{Gone: many.Counts[:10], Counts: []wire.Life{{Name: "y",
+		Boot: 1}}})
+	if len(p.counts) != maxLives-9 || p.counts[many.Counts[0]] || !p.counts[wire.Life{Name: "y",
+		Boot: 1}] {
+		t.Errorf("%d are remembered", len(p.counts))
+	}
+	c.gotCounting(0, p, &wire.Counting{Whole: true, Counts: many.Counts[:1]})
+	if len(p.counts) != 1 || !p.counts[many.Counts[0]] {
+		t.Errorf("%v are remembered", p.counts)
+	}
+}
+
+// The names of states and settings are what operators read.
+func TestWordsForOperators(t *testing.T) {
+	if got := []string{Handshaking.String(), Syncing.String(), Synced.String()}; !slices.Equal(got,
+		[]string{"handshaking", "syncing", "synced"}) {
+		t.Errorf("%v", got)
+	}
+	ours := wire.Settings{Protocol: 1, Mesh: "m", HashFormat: "%u", Expire: 60_000}
+	for want, change := range map[string]func(s *wire.Settings){
+		`mesh name differs: ours is "m", theirs "n"`:        func(s *wire.Settings) { s.Mesh = "n" },
+		"protocol version differs: ours is 1, theirs 2":     func(s *wire.Settings) { s.Protocol = 2 },
+		`username hash differs: ours is "%u", theirs "%Lu"`: func(s *wire.Settings) { s.HashFormat = "%Lu" },
+		"user expire differs: ours is 1m0s, theirs 30s":     func(s *wire.Settings) { s.Expire = 30_000 },
+	} {
+		theirs := ours
+		change(&theirs)
+		if err := differences(ours, theirs); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if err := differences(ours, ours); err != nil {
+		t.Errorf("the same settings: %v", err)
+	}
+}
