@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
 
 // crowd is a core with peers that are live, counted and in touch; some of them changed.
 func crowd(n int, change func(i int, p *peer)) *Core {
-	c := &Core{peers: make(map[string]*peer), logs: logs.NewSet()}
+	c := &Core{peers: make(map[string]*peer), logs: logs.NewSet(), barrier: barrier.New(nil)}
 	c.cfg.Name = "d1"
 	c.table = directory.NewTable(7, "d1", nil)
 	c.admission.synced, c.admission.bootstrapped, c.admission.member = true, true, true
@@ -27,8 +29,14 @@ func crowd(n int, change func(i int, p *peer)) *Core {
 	return c
 }
 
-// More than half of all directors that are known are a majority, ourselves included. Those that left,
-// and those that were only heard of, are not known.
+// elsewhere is the clock of a peer that is known to be far from our time.
+func elsewhere() (clock meshtime.Peer) {
+	clock.Take(0, meshtime.Sample{MeshTime: time.Minute})
+	return clock
+}
+
+// More than half of all directors that are known are a majority, ourselves included. Those that
+// left, and those that were only heard of, are not known.
 func TestMajority(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -76,7 +84,8 @@ func TestWhoStaysIn(t *testing.T) {
 	}
 }
 
-// Whoever would exclude two or more, and more than half of those that it counts, is at fault itself.
+// Whoever would exclude two or more, and more than half of those that it counts, is at fault
+// itself.
 func TestOutvoted(t *testing.T) {
 	for _, test := range []struct {
 		peers, excluded, next int
@@ -107,7 +116,8 @@ func TestOutvoted(t *testing.T) {
 	}
 }
 
-// A peer has so long to admit us, more while it takes a snapshot or repairs a gap, and not for ever.
+// A peer has so long to admit us, more while it takes a snapshot or repairs a gap, and not for
+// ever.
 func TestImpatience(t *testing.T) {
 	const now = time.Hour
 	for _, test := range []struct {
@@ -208,7 +218,7 @@ func TestHindrances(t *testing.T) {
 			p.admittedMe, p.synced, p.barred = false, true, true
 		}, ""},
 		{"not admitted, of another time", func(_ *Core, p *peer) {
-			p.admittedMe, p.synced, p.clock = false, true, peerClock{known: true, skew: time.Minute}
+			p.admittedMe, p.synced, p.clock = false, true, elsewhere()
 		}, ""},
 		{"not admitted, of another mesh", func(_ *Core, p *peer) {
 			p.admittedMe, p.synced, p.mesh.ID = false, true, 8
@@ -257,7 +267,8 @@ func TestNamedDirectors(t *testing.T) {
 	}
 }
 
-// All that waits for something outside gets the time of a pause, and what waits for nothing does not.
+// All that waits for something outside gets the time of a pause, and what waits for nothing does
+// not.
 func TestPostponed(t *testing.T) {
 	const late, at = time.Minute, time.Hour
 	c := crowd(2, func(i int, p *peer) {
@@ -269,13 +280,12 @@ func TestPostponed(t *testing.T) {
 	})
 	c.start, c.admission.coldSince = at, at
 	c.admission.named = map[string]time.Duration{"d2": at}
-	c.transitions = []*transition{{since: at}}
 	c.moves.batches = map[uint64]*holdBatch{1: {at: at}}
 	c.donations = map[string]*outSnapshot{"d2": {ackedAt: at}}
 	c.snapshot = &inSnapshot{heardAt: at}
 	c.postpone(late)
 	got := []time.Duration{
-		c.start, c.admission.coldSince, c.admission.named["d2"], c.transitions[0].since,
+		c.start, c.admission.coldSince, c.admission.named["d2"],
 		c.moves.batches[1].at, c.donations["d2"].ackedAt, c.snapshot.heardAt,
 		c.peers["d2"].excludedAt, c.peers["d2"].probedAt,
 	}
@@ -296,7 +306,7 @@ func TestPostponed(t *testing.T) {
 // Whose life goes on is told by its own frames or by a peer that counts it, both of our time.
 func TestWhoRuns(t *testing.T) {
 	d9 := wire.Life{Name: "d9", Boot: 9}
-	far := peerClock{known: true, skew: time.Minute}
+	far := elsewhere()
 	for _, test := range []struct {
 		name   string
 		change func(p *peer)
