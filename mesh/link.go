@@ -115,6 +115,7 @@ func (n *Node) dropLinks(names []string) {
 // runLink serves the first stream, if there is one, and dials until it is told to stop.
 func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 	pause := firstRetry
+	var stuck stuckRow
 	for first != nil || ctx.Err() == nil { // a given stream is served even then, which closes it
 		n.linksMu.Lock()
 		addr := l.addr
@@ -125,8 +126,13 @@ func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 			out, _, err = n.openTo(ctx, replica.Dial{Name: l.name, Addr: addr, Trust: replica.Proven})
 		}
 		opened := out != nil
-		if opened {
+		if !opened {
+			stuck = stuckRow{} // nothing gets through, however small
+		} else {
 			err = n.serveOut(ctx, out)
+			if size := out.stuckAt(); ctx.Err() == nil && stuck.ended(size) {
+				n.noteStuck(l, size, time.Since(began))
+			}
 		}
 		if ctx.Err() != nil {
 			return

@@ -26,6 +26,7 @@ type outStream struct {
 	sent    func(messages, bytes int) // told of each write; nil: nothing may be written yet
 	writing bool                      // somebody writes, see outwriter.go
 	closed  error
+	stuck   int           // bytes of the packets that did not get through at its end; 0: all did
 	drained chan struct{} // somebody waits for the end of the queue; nil: nobody does
 	stopped chan struct{} // closed when nobody writes any more; nil: nobody waits for that
 
@@ -71,6 +72,7 @@ func (o *outStream) closeLocked(cause error) {
 	o.closed = cause
 	o.queue, o.bytes = nil, 0
 	o.tellDrainedLocked()
+	o.stuck = stuckSegments(o.conn)
 	// Who writes learns of it by the next write.
 	_ = o.conn.Close()
 }
@@ -80,6 +82,13 @@ func (o *outStream) cause() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.closed
+}
+
+// stuckAt returns how large the packets are that did not get through when the stream was closed.
+func (o *outStream) stuckAt() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stuck
 }
 
 func (o *outStream) tellDrainedLocked() {

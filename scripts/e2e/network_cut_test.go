@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,11 @@ func TestOneWayCut(t *testing.T) {
 	checkLoad(t, answers, o, o)
 	checkOneBackend(t, answers)
 	n.checkMesh(o, "after", n.directors...)
+	for _, d := range n.directors {
+		if strings.Contains(d.log(), "large packets") {
+			t.Errorf("%s takes a cut for a hole that only drops large packets", d.name)
+		}
+	}
 }
 
 // TestLargePacketsVanish has a hole on the way through which packets of more than 1,000 bytes do
@@ -114,4 +120,23 @@ func TestLargePacketsVanish(t *testing.T) {
 		undo()
 	}
 	n.checkMesh(o, "many", d1, d2)
+}
+
+// TestLargePacketsVanishLater makes such a hole in a mesh that is there: small talk goes on, and
+// the log must name the cause as soon as something long is to be sent. It is one mesh again when
+// the hole is closed.
+func TestLargePacketsVanishLater(t *testing.T) {
+	t.Parallel()
+	n := startNetwork(t, 2, "--mail-servers", "192.0.2.1-192.0.2.4")
+	d1, d2 := n.directors[0], n.directors[1]
+	o := newOracle(evenly(100, fourBackends...))
+	n.checkMesh(o, "before", d1, d2)
+	heal := n.cut(d2, netns.Packets{From: d1.addr.Addr(), LargerThan: 1000})
+	lookupMany(t, d1, users("many", 5_000))
+	awaitLog(t, d1, 0, 90*time.Second, "large packets do not reach a peer", `"d2"`)
+	heal()
+	n.checkMesh(o, "after", d1, d2)
+	if logged := d2.log(); strings.Contains(logged, "large packets") {
+		t.Errorf("d2, from which all gets through, has logged:\n%s", logged)
+	}
 }
