@@ -122,32 +122,27 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	})
 }
 
-// A director of our name that has been up for longer drives us out when it calls; one that calls
-// from our own life does not.
-func TestNameIsProvenByACall(t *testing.T) {
-	for _, ours := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			network := netsim.New(1, netsim.Faults{})
-			n := simulated(t, network, func(*Config) {})
-			time.Sleep(time.Second)
-			visitor(t, network, func(h *wire.Hello) {
-				h.From.Name, h.Up = "d1", time.Hour.Milliseconds()
-				if ours {
-					h.From.Boot = n.boot.Load()
-				}
-			})
-			synctest.Wait()
-			select {
-			case err := <-n.Fatal():
-				if ours {
-					t.Errorf("driven out by itself: %v", err)
-				}
-			default:
-				if !ours {
-					t.Error("goes on beside another one of its name")
-				}
-			}
-		})
+// Where another director of our name is said to be is dialled; not where we are ourselves, nor
+// where our own life is seen, nor where nobody can be.
+func TestNamesThatAreHeard(t *testing.T) {
+	n := counting(t)
+	n.ctx, n.advertise = t.Context(), testAddr(1)
+	n.contacts.running = maxContacts // nobody is dialled yet
+	for _, test := range []struct {
+		name string
+		addr netip.AddrPort
+		boot uint64
+		want bool
+	}{
+		{"here", testAddr(1), 7, false},
+		{"our life", testAddr(2), n.boot.Load(), false},
+		{"nowhere", netip.AddrPort{}, 7, false},
+		{"elsewhere", testAddr(2), 7, true},
+	} {
+		n.handleEvent(event{kind: nameHeard, addr: test.addr, boot: test.boot})
+		if got := n.contacts.queued[replica.Dial{Name: "d1", Addr: test.addr}]; got != test.want {
+			t.Errorf("%s: to be dialled %v, want %v", test.name, got, test.want)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ func TestMetricsOfAMesh(t *testing.T) {
 			"director_peers handshaking": 0, "director_peers syncing": 0,
 			"director_peers synced":    2,
 			"director_mesh_streams in": 2, "director_mesh_streams out": 2,
+			"director_mesh_stream_queue_bytes":             0,
 			"director_mesh_half_open":                      0,
 			"director_mesh_queue_entries deltas":           0,
 			"director_mesh_queue_entries events":           0,
