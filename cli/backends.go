@@ -18,13 +18,13 @@ func (s *session) addCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "add",
 		Category:  categoryBackends,
-		Usage:     "add a backend, or change one that is there",
+		Usage:     "add a backend, or change its vhost count",
 		ArgsUsage: "HOST [VHOSTS]",
 		UsageText: "director add [-a ADDR] [-v] [--json] [-t TAG] HOST[@TAG] [VHOSTS]",
 		Description: `
-Adds a backend with 100 vhosts if none are given. For one that is there it sets the vhost
-count if given; its tag must be the same. Users who are mapped stay where they are; about
-the new backend's share of new users will go to it.
+Adds a backend, with 100 vhosts if none are given. If the table already has the backend, its
+vhost count is set if one is given, and its tag must be the same. Mapped users stay where they
+are. The new backend gets a share of the new users.
 
   $ director add -t ssd 192.0.2.51 50`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"}},
@@ -63,7 +63,7 @@ func (s *session) updateCommand() *cli.Command {
 		UsageText: "director update [-a ADDR] [-v] [--json] HOST[@TAG] VHOSTS",
 		Description: `
 The vhost count is the backend's weight for new users: twice the vhosts, twice the users; 0
-gives it none. Users who are mapped stay; "director flush" moves them to where they hash now.
+gives it none. Mapped users stay; "director flush" moves them to the backend of their hash.
 
   $ director update 192.0.2.1 50`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
@@ -84,8 +84,8 @@ gives it none. Users who are mapped stay; "director flush" moves them to where t
 
 func (s *session) removeCommand() *cli.Command {
 	return s.hostCommand("remove", "remove a backend and end the sessions on it", `
-Forgets all mappings to the backend and ends the sessions on it; its users log in again
-elsewhere. To empty a backend gently: down, flush, then remove.
+Forgets all mappings to the backend and ends the sessions on it; its users log in again on
+another one. To move the users away first: down, flush, then remove.
 
   $ director remove 192.0.2.1`, change{
 		operation: func(ip api.IP) api.Operation { return api.RemoveBackend{IP: ip} },
@@ -105,8 +105,8 @@ Undoes "director down". Vhosts and mapped users are as they were.
 
 func (s *session) downCommand() *cli.Command {
 	return s.hostCommand("down", "keep new users away from a backend", `
-The backend gets no new users. Users who are mapped to it stay and their sessions go on;
-stderr tells how many they are. "director flush" moves them away.
+The backend gets no new users. Mapped users stay and their sessions go on; stderr says how
+many they are. "director flush" moves them away.
 
   $ director down 192.0.2.1
   192.0.2.1: 12 users are still mapped to it; "director flush 192.0.2.1" moves …`, change{

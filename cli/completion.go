@@ -16,8 +16,8 @@ func (s *session) completionCommand() *cli.Command {
 		ArgsUsage: "bash | zsh | fish",
 		UsageText: "director completion bash | zsh | fish",
 		Description: `
-Prints a script that lets the shell complete commands, flags and their values, and backends, for
-which it asks the director.
+Prints a script with which the shell completes commands, flags, values, and backends, which it
+asks the director for.
 
   $ director completion bash > /usr/share/bash-completion/completions/director`,
 		Action: func(c *cli.Context) error {

@@ -15,15 +15,15 @@ func (s *session) flushCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "flush",
 		Category:  categoryUsers,
-		Usage:     "move users to where they hash now",
+		Usage:     "move users to the backend of their hash",
 		ArgsUsage: "HOST | all",
 		UsageText: "director flush [-a ADDR] [-v] [--json] [-F | --max-parallel N | --watch | --cancel] HOST | all",
 		Description: `
-Moves the users of a backend (or of all) whose place on the ring is another one now: holds
-their logins, ends their sessions, releases them. The command shows how it goes and returns
-when it is done; interrupting it leaves the flush running. --watch shows the flushes that run,
---cancel keeps them from starting further moves; both work from any director. --json prints
-how the flushes stand when the command ends, however it ends.
+Moves all users whose mapping differs from the ring, on one backend or on all: holds their
+logins, ends their sessions, lets them log in again. The command shows the progress and
+returns when the flush is done. Interrupting the command does not stop the flush. --watch shows
+the flushes that run, --cancel keeps them from starting further moves; both work from any
+director. --json prints the progress of the flushes when the command ends, however it ends.
 
 With -F the mappings are forgotten at once and no session is ended: a user may then be on two
 backends at the same time.

@@ -13,13 +13,13 @@ func (s *session) holdCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "hold",
 		Category:  categoryServe,
-		Usage:     "keep sockets and the proxy-notify FIFO open around a director",
+		Usage:     "run a director and keep its sockets and FIFO open",
 		UsageText: "director hold --socket KIND=PATH[:MODE] [--socket …] -- COMMAND [ARG …]",
 		Description: `
 For machines without a service manager, such as containers: opens sockets and the FIFO, runs the
-command with them, and starts it again when it ends. Meanwhile they stay open, so that clients
-queue and no login process freezes on a FIFO that nobody reads. Signals go to the command; with
-the first but SIGHUP both end, and so they do when the command's settings are wrong (status 78).
+command with them, and starts it again when it ends. Sockets and FIFO stay open meanwhile, so
+clients queue, and no login process freezes on a FIFO without a reader. Signals go to the
+command. The first signal other than SIGHUP ends both; wrong settings (status 78) do so too.
 
   $ director hold --socket login=/run/dovecot/login/x/director \
       --socket notify=/run/dovecot/login/x/proxy-notify -- director serve`,

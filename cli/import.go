@@ -24,12 +24,12 @@ func (s *session) importCommand() *cli.Command {
 		Description: `
 Asks a Dovecot director over its director-admin socket (a path, or host:port) for its backends and
 users, and gives the mesh the same: backends with tags, vhost counts and states, users with their
-backends and the times at which they expire. Where the two differ, the other director is right.
-Nobody is moved; nothing changes there.
+backends and the times at which they expire. Where the two differ, the mesh takes the value of the
+Dovecot director. No session ends; nothing changes at the Dovecot director.
 
-With --follow it goes on doing so every two seconds until it is interrupted. That is for a switch
-without moving anybody: follow, point the proxies at the mesh, then interrupt. Backends that only
-the mesh has stay, and are named.
+With --follow it imports every two seconds until it is interrupted. That is for a switch to the mesh
+in which every user keeps the backend: follow, point the proxies at the mesh, then interrupt.
+Backends that only the mesh has stay, and are listed.
 
   $ director import --from /run/dovecot/director-admin
   4 backends, 1000000 mappings: all taken`,

@@ -23,12 +23,12 @@ func (s *session) lookupCommand() *cli.Command {
 		ArgsUsage: "USER [TAG] | -f FILE",
 		UsageText: "director lookup [-a ADDR] [--json] USER [TAG] | -f FILE [TAG]",
 		Description: `
-Prints the user and the backend, separated by a TAB. The director assigns a backend to a user
-who has none and records activity, as for a login; "director status USER" only looks.
+Prints the user and the backend, separated by a TAB. As for a login, a user without a backend
+gets one, and the activity is recorded; "director status USER" changes nothing.
 
-With -f the names come from a file, one a line ("-" is stdin), optionally followed by a TAB
-and a tag, and the answers have the order of the file. For a user who gets no backend the line
-is: the user, a TAB, "-", a TAB and the reason; the exit status is then 75.
+With -f the names come from a file ("-" is stdin): one name a line, optionally a TAB and a
+tag after it. The answers have the order of the file. If a user gets no backend, the line is
+the user, a TAB, "-", a TAB and the reason, and the exit status is 75.
 
   $ director lookup alice@example.org
   alice@example.org	192.0.2.1`,

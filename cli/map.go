@@ -21,9 +21,9 @@ func (s *session) mapCommand() *cli.Command {
 		ArgsUsage: "[-f FILE] [-h HASH | -u USER | HOST]",
 		UsageText: "director map [-a ADDR] [--json] [-f FILE] [-h HASH | -u USER | HOST]",
 		Description: `
-Lists who is mapped where, all users or those of one backend. Directors know hashes only: names
-come from a file, one a line ("-" is stdin); a hash that no name in it has shows as <unknown>.
-With -u it prints the hash of a name, with -h and -f the names that have this hash.
+Lists the mappings of all users or of one backend. Directors have only hashes of user names, so
+names come from a file, one a line ("-" is stdin). A hash without a name in the file shows as
+<unknown>. With -u it prints the hash of a name, with -h and -f the names with this hash.
 
   $ director map -f users.txt 192.0.2.1
   user              hash       mail server ip expire time

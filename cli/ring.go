@@ -31,12 +31,11 @@ func (s *session) ringStatusCommand() *cli.Command {
 		Usage:     "show the directors and how they are",
 		UsageText: "director ring status [-a ADDR] [--json] [--wait [--timeout DURATION]]",
 		Description: `
-Shows the mesh as the director that is asked sees it. "handshaking" and "syncing" mean that
-something is going on, normally a director is "synced"; whether it is heard at all stands under
-"reachable", within a second. "skew" is how far the clock that a director keeps for the mesh is
-from that of the director that is asked, "offset" how far the latter is from its host's clock.
-With --wait the table is printed when the director that is asked and all that it reaches are
-synced.
+Shows all directors as one of them, the "self" of the list, sees them. Normally a director is
+"synced"; "handshaking" and "syncing" are steps on the way. "reachable" says, within a second,
+whether messages flow between the two. "skew" is a director's mesh clock less that of "self",
+"offset" the mesh clock of "self" less its host's clock. With --wait the list is printed when
+"self" and all directors that it reaches are synced.
 
   $ director ring status
   director ip port type last failed         status …
@@ -189,8 +188,8 @@ func (s *session) ringAddCommand() *cli.Command {
 		UsageText: "director ring add [-a ADDR] [--json] IP [PORT] | NAME",
 		Description: `
 Makes the mesh contact the director at this address, and accept it if it had been removed.
-Without a port, that of the director that is asked is meant. One that the director that is
-asked has seen may be given by its name.
+The default port is the mesh port of the director at -a. A NAME works if "ring status" lists
+it.
 
   $ director ring add 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
@@ -211,9 +210,9 @@ func (s *session) ringRemoveCommand() *cli.Command {
 		ArgsUsage: "IP [PORT] | NAME",
 		UsageText: "director ring remove [-a ADDR] [--json] IP [PORT] | NAME",
 		Description: `
-The mesh refuses the director at this address until "director ring add". A name means the
-address of the director that has it. A director that is to stop for good needs no removal:
-stop it, and the others forget it.
+The mesh refuses the director at this address until "director ring add". A NAME stands for
+the address of that director. To take a director away for good, only stop it: the others
+forget it.
 
   $ director ring remove 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},

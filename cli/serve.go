@@ -20,7 +20,7 @@ func (s *session) serveCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "config", DefaultText: "FILE", Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)"},
 		&cli.BoolFlag{Name: "check", Usage: "check the settings and exit"},
-		&cli.StringFlag{Name: "as", DefaultText: "USER", Usage: "with --check: check what this user may read and run, as whom the director will run"},
+		&cli.StringFlag{Name: "as", DefaultText: "USER", Usage: "with --check: check with the rights of this user, the one of the director"},
 	}
 	for _, setting := range daemon.Settings() {
 		usage := setting.Usage
@@ -41,8 +41,8 @@ func (s *session) serveCommand() *cli.Command {
 		Description: `
 Runs a director in the foreground and logs to stderr. Each setting can be a flag, an environment
 variable (--user-expire is DIRECTOR_USER_EXPIRE) or a key of the YAML file; the first of these
-counts. SIGTERM leaves the mesh in good order, a second one exits at once; SIGHUP reads the
-settings again. Exit status 78 means that a setting is wrong.
+counts. SIGTERM leaves the mesh in good order, a second SIGTERM exits at once; SIGHUP reads
+the settings again. Exit status 78 means that a setting is wrong.
 
   $ director serve --join 198.51.100.1 --mail-servers 192.0.2.1-192.0.2.9`,
 		Flags:  flags,

@@ -15,8 +15,8 @@ func (s *session) moveCommand() *cli.Command {
 		UsageText: "director move [-a ADDR] [-v] [--json] [--wait] USER HOST",
 		Description: `
 All directors hold the user's logins, end the user's sessions elsewhere and let the user log
-in at HOST, usually two seconds later. The command returns when all directors hold the user,
-with --wait when the user may log in again.
+in at HOST, usually two seconds later. The command returns when all directors hold the
+user's logins; with --wait it returns when the user may log in again.
 
   $ director move alice@example.org 192.0.2.2`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"}},
@@ -63,7 +63,7 @@ Ends the user's sessions on every director. The mapping stays: the next login go
 same backend. With -f, USER is the value of that auth field instead of the user's name.
 
   $ director kick -f user_mail alice@example.org`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field that USER is the value of"}},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field whose value USER is"}},
 		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			outcome, err := client.Do(c.Context, api.KickUser{User: args[0], Field: c.String("field")})
 			if err != nil {

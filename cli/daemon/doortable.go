@@ -53,7 +53,7 @@ type tcpRow struct{ setting, usage string }
 func doorTable() []doorRow {
 	const (
 		everything = "everything"
-		anybody    = "every user of this host. Nothing checks who asks"
+		anybody    = "every user of this host, without a check"
 		processes  = "login processes, and every other user of this host"
 	)
 	return []doorRow{
@@ -62,7 +62,7 @@ func doorTable() []doorRow {
 			// Scripts look up many users at a time.
 			takes: appetite{connections: 2048, cost: 1, least: 96, quarter: true},
 			unix: &unixRow{setting: "socket", file: apiSocket, mode: "0600",
-				modeUsage: "mode of director.sock; who may write to it may change everything"},
+				modeUsage: "mode of director.sock; any user who may write to it may change everything"},
 			who: "whoever may write to it", may: everything,
 		},
 		{
@@ -89,7 +89,7 @@ func doorTable() []doorRow {
 			unix: &unixRow{setting: "userdb-socket", file: "director-userdb", mode: "0600",
 				behind:    authUserdb,
 				usage:     "socket for LMTP and doveadm, in --run-dir unless absolute; empty: none",
-				modeUsage: "mode of --userdb-socket; who may connect learns about users"},
+				modeUsage: "mode of --userdb-socket; any user who may connect learns about users"},
 			more: []Setting{dovecotSocketSetting("auth-userdb-socket", "/run/dovecot/auth-userdb",
 				"Dovecot's auth socket of type userdb; empty: no --userdb-socket",
 				func(o *Options) *string { return &o.Auth.AuthUserdbSocket })},
@@ -110,7 +110,7 @@ func doorTable() []doorRow {
 			unix: &unixRow{setting: "admin-socket", file: "director-admin", mode: "0600",
 				usage: `socket for "doveadm director" and poolmon, ` +
 					`in --run-dir unless absolute; empty: none`,
-				modeUsage: "mode of --admin-socket; who may write to it may change everything"},
+				modeUsage: "mode of --admin-socket; any user who may write to it may change everything"},
 			tcp: &tcpRow{"admin-tcp", "serve doveadm there too; a loopback address (default: no)"},
 			who: "whoever may write to it; over TCP " + anybody,
 			may: "everything that `doveadm director` does",

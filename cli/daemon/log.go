@@ -45,6 +45,6 @@ func newLog(o Options, out io.Writer) (zerolog.Logger, *level, *lossy.Writer) {
 func registerLog(registry *prometheus.Registry, w *lossy.Writer) error {
 	return registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "director_log_lines_dropped_total",
-		Help: "Log lines that were lost because nobody took them.",
+		Help: "Log lines that were lost because stderr was not read in time.",
 	}, func() float64 { return float64(w.Lost()) }))
 }

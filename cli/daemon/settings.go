@@ -147,7 +147,7 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "kick-command", Value: "COMMAND", Default: "", Usage: "program that ends a user's sessions (default: none, nobody is kicked)",
+			Name: "kick-command", Value: "COMMAND", Default: "", Usage: "program that ends a user's sessions (default: none, no session is ended)",
 			read: func(o *Options, s string, _ Environment) error {
 				o.KickCommand = s
 				if s == "" {
@@ -172,7 +172,7 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "insecure", Value: "yes|no", Default: "no", Switch: true,
-			Usage: "let the mesh listen on public addresses without a key: who reaches them may do anything",
+			Usage: "let the mesh listen on public addresses without a key: any host that reaches them may change everything",
 			read: func(o *Options, s string, _ Environment) error {
 				switch s {
 				case "yes", "true":
