@@ -89,10 +89,10 @@ func TestEachRegisterOfABackend(t *testing.T) {
 			if diff := diff(want, merged); diff != "" {
 				t.Errorf("merged (-want +got):\n%s", diff)
 			}
-			if later.empty() || later.lastStamp() != after {
-				t.Errorf("empty %v, last stamp %v", later.empty(), later.lastStamp())
+			if later.Empty() || later.lastStamp() != after {
+				t.Errorf("empty %v, last stamp %v", later.Empty(), later.lastStamp())
 			}
-			if diff := diff(later, later.commanded()); diff != "" {
+			if diff := diff(later, later.Commanded()); diff != "" {
 				t.Errorf("what was commanded (-want +got):\n%s", diff)
 			}
 			change := Change{Backends: []BackendRow{later}}

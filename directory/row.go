@@ -44,8 +44,8 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 	return won
 }
 
-// commanded returns the row without its configured registers.
-func (r BackendRow) commanded() BackendRow {
+// Commanded returns the row without its configured registers.
+func (r BackendRow) Commanded() BackendRow {
 	return BackendRow{
 		Addr:      r.Addr,
 		Presence:  r.Presence.commanded(),
@@ -55,8 +55,8 @@ func (r BackendRow) commanded() BackendRow {
 	}
 }
 
-// empty says that no register is set.
-func (r BackendRow) empty() bool { return r == BackendRow{Addr: r.Addr} }
+// Empty says that no register is set.
+func (r BackendRow) Empty() bool { return r == BackendRow{Addr: r.Addr} }
 
 // present says whether the backend is in the table.
 func (r BackendRow) present() bool { return r.Presence.Value.Present }

@@ -26,7 +26,7 @@ func (t *Table) Merge(c Change) (applied Change) {
 		if unusable(row.Addr) {
 			continue
 		}
-		if won := t.mergeBackend(t.counting(c.Mesh, row)); !won.empty() {
+		if won := t.mergeBackend(t.counting(c.Mesh, row)); !won.Empty() {
 			applied.Backends = append(applied.Backends, won)
 		}
 	}
@@ -52,7 +52,7 @@ func (t *Table) Merge(c Change) (applied Change) {
 // given mesh.
 func (t *Table) counting(mesh MeshID, row BackendRow) BackendRow {
 	if mesh == 0 || mesh != t.mesh {
-		return row.commanded()
+		return row.Commanded()
 	}
 	return row
 }
@@ -69,7 +69,7 @@ func (t *Table) mergeBackend(in BackendRow) (won BackendRow) {
 	row.Addr = in.Addr
 	before := row
 	won = row.merge(in)
-	if won.empty() {
+	if won.Empty() {
 		return won
 	}
 	if ok {
@@ -114,8 +114,8 @@ func (t *Table) Refused() uint64 { return t.refused }
 func (t *Table) dropConfigured() {
 	for addr, row := range t.backends {
 		t.count(row, -1)
-		row = row.commanded()
-		if row.empty() {
+		row = row.Commanded()
+		if row.Empty() {
 			delete(t.backends, addr)
 			continue
 		}

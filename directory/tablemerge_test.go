@@ -144,7 +144,7 @@ func TestRowCoversAsItMerges(t *testing.T) {
 		}
 		held, change := row(drawChange(t)), row(drawChange(t))
 		covers := held.Covers(change)
-		if won := held.merge(change); won.empty() != covers {
+		if won := held.merge(change); won.Empty() != covers {
 			t.Fatalf("covers: %v, but the merge took over %+v", covers, won)
 		}
 		if !held.Covers(change) {

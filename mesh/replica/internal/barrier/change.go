@@ -135,15 +135,7 @@ func (c *Change) leaveMesh() {
 		if !i.backend.Addr.IsValid() {
 			return false
 		}
-		if i.backend.Presence.Stamp == 0 {
-			i.backend.Presence = directory.Register[directory.Presence]{}
-		}
-		if i.backend.VHosts.Stamp == 0 {
-			i.backend.VHosts = directory.Register[int]{}
-		}
-		if i.backend.State.Stamp == 0 {
-			i.backend.State = directory.Register[directory.State]{}
-		}
-		return i.backend == directory.BackendRow{Addr: i.backend.Addr}
+		i.backend = i.backend.Commanded()
+		return i.backend.Empty()
 	})
 }
