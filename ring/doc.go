@@ -1,7 +1,6 @@
-// Package ring decides which backend a user belongs to when nothing else is known: it hashes user
-// names, hashes backends onto a ring, and finds the one from the other. Given the same backends and
-// vhost counts, every director computes the same answer, and it is the answer of Dovecot 2.3's
-// director.
+// Package ring gives a user without a mapping a backend: it hashes user names, hashes backends onto
+// a ring, and finds the backend of a hash. From the same backends and vhost counts every director
+// computes the same answer, which is the answer of Dovecot 2.3's director.
 //
 // # The algorithm
 //
@@ -16,14 +15,14 @@
 //
 // So a change to one backend moves only users to it or away from it, and a backend's share follows
 // its vhost count. Each tag has a ring of its own. Backends that are down or have no vhosts are on
-// no ring; whether users who are already mapped stay there is not decided here.
+// no ring. Users who are already mapped are not this package's concern.
 //
 // # What callers may rely on
 //
-// Everything here is a pure function of its arguments: no I/O, no clock, no randomness, no
-// goroutine, no state of the package. Ring, Rings and HashFormat never change once made, so any
-// number of goroutines may use them without locks; a change of the backends makes new Rings, which
-// share with the old ones whatever stayed the same:
+// Every function is a pure function of its arguments: no I/O, no clock, no randomness, no
+// goroutine, no state of the package. Ring, Rings and HashFormat never change once made, so any number of
+// goroutines may use them without locks. A change of the backends makes new Rings, which share the
+// unchanged parts with the old ones:
 //
 //	format, err := ring.ParseHashFormat("%Lu")
 //	backends, err := ring.ParseMailServers("192.0.2.1-192.0.2.9 192.0.2.20@ssd", resolve)
@@ -31,5 +30,5 @@
 //	addr, ok := rings.Lookup("", format.Hash("Alice@example.org"))
 //	rings = ring.Build(changed, rings)
 //
-// Mappings, stamps and the replicated table are the directory package's.
+// Mappings, stamps and the replicated table are in package directory.
 package ring

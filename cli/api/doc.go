@@ -1,6 +1,5 @@
 // Package api is the HTTP/JSON interface of a director: the types that travel, and a client.
-// Commands, scripts and web pages know of a director what stands here and nothing else. The server
-// is cli/door/httpapi.
+// Commands, scripts and web pages use nothing else of a director. The server is cli/door/httpapi.
 //
 // # Promises
 //
@@ -45,8 +44,8 @@
 // # Errors
 //
 // A request that fails answers with a status of 400 or above and {"error":{"code":…,"message":…}};
-// the codes are the Code constants. A stream that breaks off is cut, so that a client can tell it
-// from one that has ended.
+// the codes are the Code constants. A stream that fails is cut in the middle of the HTTP response,
+// so that a client can distinguish it from a stream that has ended.
 //
 // # Elsewhere
 //

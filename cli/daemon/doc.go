@@ -1,13 +1,13 @@
 // Package daemon is a running director: it reads the settings, wires the mesh, the kicker and the
 // doors together, and stops them in the right order. It owns precedence and validation of settings,
-// the run directory, signals and what the service manager is told. It decides nothing about users,
-// backends or peers; that is mesh and below.
+// the run directory, signals and the messages to the service manager. Package mesh and those below it
+// decide about users, backends and peers.
 //
 // # Settings
 //
 // Each setting exists as a flag (--user-expire), as an environment variable (DIRECTOR_USER_EXPIRE)
 // and as a key of the YAML file (user-expire, underscores will do), and counts in that order. The
-// list is in settings.go, but for those of doors. Unknown keys are refused. Load reports all
+// list is in settings.go, except the settings of doors. Unknown keys are refused. Load reports all
 // problems at once.
 //
 // # Doors

@@ -5,11 +5,11 @@
 //	Anvil   Dovecot 2.4, BASE_DIR/anvil            all connections that have reached their backend
 //	Admin   Dovecot 2.4, BASE_DIR/srv.*-login/PID  one login process, with connections still on the way to their backend
 //
-// It owns the protocols and nothing else: whose connections are to end, and what a number that
-// Dovecot gives is worth, is decided in packages session and kick.
+// It owns only the protocols. Packages session and kick decide which connections are to end, and
+// how far a number from Dovecot can be relied on.
 //
 // Each request has a connection of its own, which ends with the request's context, so a Dovecot
-// process that hangs holds up nobody but who asked it. All types are plain values, safe for
+// process that hangs delays only that request. All types are plain values, safe for
 // concurrent use. What comes from Dovecot is bounded: a line that is too long, or a list that does
 // not end, is an error.
 package dovecot

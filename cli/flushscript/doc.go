@@ -1,7 +1,7 @@
-// Package flushscript speaks Dovecot's flush script protocol: when a user is moved, the operator's
-// script is told after all sessions have been kicked and before the user is let in again, to tidy
-// up on the old backend. It makes the user wait for as long as it takes, 20 s at the most; unlike
-// in Dovecot its success does not cut the kick delay short.
+// Package flushscript speaks Dovecot's flush script protocol. During a move the operator's script
+// cleans up on the old backend: it runs after all sessions have been kicked and before the user may
+// log in again. The user waits for the script, 20 s at most. Unlike in Dovecot, a script that
+// succeeds does not end the kick delay early.
 //
 // It owns one exchange with the script, and the form of --flush-socket:
 //

@@ -1,6 +1,5 @@
-// Package audit writes the log line that every admin change leaves behind: who asked for what at
-// which door, what came of it and how long it took. The lines are the same whatever the door. It
-// decides nothing and does not carry changes out.
+// Package audit writes the log line of each admin change: client, door, change, result and duration.
+// All doors write the same line. The package decides nothing and carries out no change.
 //
 // User names stay out of the log; their hashes go in.
 package audit

@@ -1,8 +1,7 @@
 // Package doveadm is the door for the tools of a Dovecot 2.3 director: "doveadm director", poolmon,
-// and whatever else talks to Dovecot's director-admin socket. It owns the line protocol (framing,
-// limits, texts) on both sides: Server answers it, Client asks a running Dovecot director, which is
-// how its users are imported. It decides nothing about users and backends; that is behind the
-// Director interface.
+// and other clients of Dovecot's director-admin socket. It owns the line protocol (framing, limits,
+// texts) on both sides: Server answers it; Client asks a running Dovecot director, to import its
+// users. Decisions about users and backends are behind the Director interface.
 //
 // # A connection
 //
@@ -15,16 +14,15 @@
 //	(empty line)                      →     and its end
 //
 // Arguments and text fields have TAB, LF, CR, NUL and 0x01 escaped by 0x01. A command waits until
-// every live director has the change, and only then is the next line read. Lines that cannot be
-// understood end the connection without a reply, as Dovecot's clients expect, and leave a line in
-// the log.
+// every live director has the change; only then is the next line read. A line that does not parse
+// ends the connection without a reply, as Dovecot's clients expect, and is logged.
 //
 // A client may write many commands and hang up: all lines that it has written are carried out, in
 // order. A client that does not read its replies is cut off after a while; the commands that it
 // wrote still run.
 //
-// # Who may ask
+// # Access
 //
-// Nothing but the socket's mode decides. Everything that a connection can do is in commands.go.
+// Only the socket's mode decides. All that a connection can do is in commands.go.
 // User names never reach the log.
 package doveadm

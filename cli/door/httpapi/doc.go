@@ -1,14 +1,13 @@
 // Package httpapi is the door for our own command line, web pages, Prometheus and scripts: HTTP
-// with JSON under /v1, /metrics, /healthz and /readyz. What travels is defined and documented in
-// cli/api; this package owns how it is served: routing, limits, time-outs, who may ask, and the log
-// line of each change. It decides nothing about users and backends; that is behind the Director
-// interface.
+// with JSON under /v1, /metrics, /healthz and /readyz. Package cli/api defines and documents the
+// messages; this package serves them: routing, limits, time-outs, access, and the log line of each
+// change. Decisions about users and backends are behind the Director interface.
 //
-// # Who may ask
+// # Access
 //
 // On a unix socket the file's mode decides, and the peer's user id goes into the log. On TCP there
-// is no access control, so callers must only pass loopback listeners; browsers are kept from being
-// used by foreign pages (Host and Origin are checked).
+// is no access control, so callers must only pass loopback listeners. Host and Origin are checked, so
+// that foreign pages cannot use a browser of this host.
 //
 // # Limits
 //

@@ -1,7 +1,6 @@
-// Package check judges what a mesh of directors did. It is given the history of a run (who was
-// asked what and when, what was answered, what operators ordered, which director lived, slept or
-// could not be reached, and what everybody held in the end) and reports every breach of the
-// guarantees:
+// Package check judges what a mesh of directors did. Its input is the history of a run: each lookup
+// with its time and answer, each operator's command, which directors were running, paused or
+// unreachable, and the final state of each. It reports every breach of the guarantees:
 //
 //	G1  at the end all directors hold the same table and the same mappings
 //	G2  no user is answered two backends within the expire window, unless a listed cause allows it
@@ -12,10 +11,10 @@
 //	G6  concurrent changes of different registers all hold
 //
 // The checker shares no code with what it checks: it hashes with its own naive ring, and it knows
-// backends, users and operations only by the types of this package. Directors are believed in
-// nothing but what they answered, ordered and finally hold, and in that they are synced or not: one
-// that says so is judged by its own knowledge; one that says that it is not is judged by that of
-// those whom it could ask, and may not say so for long.
+// backends, users and operations only by the types of this package. From a director it takes only its
+// answers, its operators' commands, its final state, and whether it is synced. A synced director is
+// judged by its own knowledge. One that is not synced is judged by the knowledge of the directors that
+// it could ask, and must not stay so for long.
 //
 // # Time
 //
@@ -37,9 +36,9 @@
 //     asked for what they lack. So it goes on from one to the next. The same holds while the announcer
 //     lives and all of them have counted it as failed for so long.
 //
-// What nobody alive knows is lost, and excuses whoever acts against it. Table changes are known to
-// all whom their acknowledgement does not name as failed, and to all that have been in touch with
-// one of these for a while; see [scope].
+// What no live director knows is lost; an answer against it is no breach. A table change is known to
+// all directors that its acknowledgement does not name as failed, and to all that have been in touch
+// with one of these for a while; see [scope].
 //
 // # Causes
 //
@@ -47,6 +46,7 @@
 // answered last. An answer with another backend must have a cause, which then is used up: a move or
 // flush of this user, a forget or removal of the old backend, a down backend whose mapping could
 // not be prolonged, expiry, or a fault. A fault is a cause only for a director that need not know
-// of the old line. Two lines that a fault made live side by side until one that must know both
-// answers one of them: for it that one has won, and so it has for everybody else who must know it.
+// the old line. After a fault two lines may be valid side by side, until a director that must know
+// both answers with one of them. From then on that line has won, for this director and for all others
+// that must know of its answer.
 package check

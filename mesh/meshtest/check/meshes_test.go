@@ -114,8 +114,8 @@ func TestMeshes(t *testing.T) {
 	})
 }
 
-// A mesh that is given up does not hear of a removal in the one that goes on. An add in it, without a
-// vhost count, may find the backend there and leave its count as it is.
+// A mesh that is given up does not hear of a removal in the one that goes on. An add in it, without
+// a vhost count, may find the backend there and leave its count as it is.
 func TestAddInAnotherMesh(t *testing.T) {
 	for _, test := range []struct {
 		stranger bool

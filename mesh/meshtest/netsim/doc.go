@@ -1,5 +1,5 @@
-// Package netsim is a network in memory for directors under test: packets that get lost, late or
-// doubled, streams that stall and break, partitions of any shape, and links of limited bandwidth.
+// Package netsim is a network in memory for directors under test. Packets are lost, delayed or
+// duplicated; streams stall and break; partitions have any shape; links have a limited bandwidth.
 // It implements mesh.Network and is meant for bubbles of testing/synctest, where its delays cost no
 // time; it uses only the time package, channels and short locks.
 //
