@@ -259,14 +259,14 @@ func (c *Core) admitIfWhole(now time.Duration, p *peer) {
 		}
 	}
 	c.send(p, reply)
-	c.moves.resend(c, p)
+	c.resendHolds(p)
 	c.beatTo(now, p)
 }
 
 func (c *Core) count(p *peer) {
 	if !p.counted {
 		p.counted = true
-		c.moves.resend(c, p)
+		c.resendHolds(p)
 		c.tellKicks(p)
 	}
 }

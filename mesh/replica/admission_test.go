@@ -9,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -321,7 +322,7 @@ func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	w.run(2 * time.Second)
 	// Both end at the next tick.
 	held := d1.core.held[u]
-	held.since = w.now + 25*time.Millisecond - holdFor
+	held.since = w.now + 25*time.Millisecond - moves.HoldFor
 	d1.core.held[u] = held
 	d1.core.waiters.byID[id].since = w.now + 25*time.Millisecond - lookupDeadline
 	w.run(25 * time.Millisecond)

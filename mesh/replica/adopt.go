@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/ring"
 )
 
@@ -78,15 +79,15 @@ func (c *Core) adopt(now time.Duration) {
 	if !c.synced() {
 		return
 	}
-	users, backends := c.adoptions.take(maxParallel - len(c.moves.byUser))
+	users, backends := c.adoptions.take(maxParallel - c.moves.Len())
 	for _, u := range users {
 		_, held := c.held[u]
 		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
-		if held || c.moves.byUser[u] != nil || status == directory.Live && m.Backend.IsValid() {
+		if held || c.moves.Get(u) != nil || status == directory.Live && m.Backend.IsValid() {
 			continue // it has a place by now
 		}
 		if row, ok := c.table.Row(backends[u]); ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.Tag {
-			c.startMove(now, &move{user: u}, backends[u])
+			c.startMove(now, &moves.Move{User: u}, backends[u])
 		}
 	}
 }

@@ -226,7 +226,7 @@ func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag, served bool) {
 	slices.SortFunc(gone, ring.CompareAddr)
 	for _, addr := range gone {
 		if row, ok := c.table.Row(addr); served || ok && row.Presence.Stamp != 0 {
-			c.kicks.start(c, before[addr], KickTarget{Backend: addr}, nil)
+			c.startKick(before[addr], KickTarget{Backend: addr}, nil)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -83,8 +84,9 @@ type Core struct {
 
 	waiters waiters
 	held    map[ring.User]heldUser
-	moves   moves
-	kicks   kicks
+	moves   *moves.Set    // that this director runs
+	answers moves.Answers // to the Holds of others
+	kicks   *moves.Kicks
 	ops     map[uint64]*operationState
 	flushes flushes
 	digests digests
@@ -117,6 +119,8 @@ func New(cfg Config, now time.Duration) *Core {
 		rand:      cfg.Rand,
 		dir:       cfg.Directory,
 		logs:      logs.NewSet(),
+		moves:     moves.NewSet(),
+		kicks:     moves.NewKicks(),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
 		hints:     make(map[string]*hint),
@@ -131,8 +135,6 @@ func New(cfg Config, now time.Duration) *Core {
 	c.clock.Init(cfg.Wall, now)
 	c.lastTick.Store(int64(now))
 	c.waiters.init()
-	c.moves.init()
-	c.kicks.init()
 	c.flushes.init(cfg.Rand)
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
@@ -210,10 +212,10 @@ func (c *Core) conclude(now time.Duration) {
 	c.settleBarrier()
 	for range 2 { // the moves that end make room for others
 		c.pumpFlushes(now)
-		c.moves.send(c, now)
+		c.sendMoves(now)
 	}
 	c.settleKickUsers(now)
-	c.kicks.report(c)
+	c.reportKicks()
 }
 
 // batchInterval is how long rows are collected: longer in larger meshes, where each director has

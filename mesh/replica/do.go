@@ -9,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -22,7 +23,7 @@ type operationState struct {
 	kickID  uint64
 	kick    *wire.KickUser
 	known   bool
-	kicked  kickReport // KickUser: what directors could not do
+	kicked  moves.KickReport // KickUser: what directors could not do
 	err     error
 	since   time.Duration
 }
@@ -201,7 +202,7 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 		}
 		c.endOperation(id, nil)
 	default:
-		c.startMove(now, &move{user: u, op: id, wait: op.Wait}, op.Backend)
+		c.startMove(now, &moves.Move{User: u, Op: id, Wait: op.Wait}, op.Backend)
 	}
 }
 
@@ -232,7 +233,7 @@ func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 			c.tellKick(o, p)
 		}
 	}
-	c.kicks.start(c, "", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failure string) {
+	c.startKick("", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failure string) {
 		c.kickUserReport(o, "", r, failure)
 	})
 }
@@ -277,7 +278,7 @@ func (c *Core) kickUserReport(o *operationState, from string, r KickResult, fail
 	delete(o.kicks, from)
 	o.outcome.Count += r.Count
 	o.known = o.known && r.Known
-	o.kicked.note(from, r)
+	o.kicked.Note(from, r)
 	if failure != "" && o.err == nil {
 		who := from
 		if who == "" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -42,12 +43,7 @@ type AdminDone struct {
 }
 
 // KickResult is what a kicker knows after a kick.
-type KickResult struct {
-	Count int  // sessions ended
-	Known bool // these were certainly all of them
-	Left  int  // sessions that it saw and could not end
-	Blind bool // there is no kicker: nothing is known of any session
-}
+type KickResult = moves.KickResult
 
 // Kick asks the local kicker to end sessions; it must be answered by KickDone with this ID, with
 // Known false when it takes more than 10 s.

@@ -153,9 +153,7 @@ func (c *Core) stepOut(now time.Duration, why string) {
 // restartPatience lets all peers have the whole time again to confirm what they have been told.
 func (c *Core) restartPatience(now time.Duration) {
 	c.barrier.Restart(now)
-	for _, b := range c.moves.batches {
-		b.at = now
-	}
+	c.moves.Patience(now)
 }
 
 // complain is all that a joiner does about a peer that does not answer: the members whom it could
@@ -232,7 +230,7 @@ func (c *Core) excludeSilent(now time.Duration) {
 			}
 		}
 	}
-	c.moves.silent(c, now, add)
+	c.suspectHolders(now, add)
 	c.exclude(now, suspects...)
 	c.reportUnreached(now)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -148,7 +149,7 @@ func (c *Core) pumpFlushes(now time.Duration) {
 				continue
 			}
 			f.progress.Moving++
-			c.startMove(now, &move{user: u, flush: f}, c.target(u.Tag, u.Hash))
+			c.startMove(now, &moves.Move{User: u, Flush: f.progress.ID}, c.target(u.Tag, u.Hash))
 		}
 		if len(f.pending) == 0 && !f.progress.Scanning && f.progress.Moving == 0 {
 			f.progress.Done, f.progress.Ended = true, c.clock.At(now)
@@ -161,17 +162,23 @@ func (c *Core) pumpFlushes(now time.Duration) {
 	c.flushes.own = slices.DeleteFunc(c.flushes.own, func(f *flush) bool { return f.progress.Done })
 }
 
-func (f *flushes) moveEnded(m *move, err error) {
-	m.flush.progress.Moving--
+// moveEnded counts a move that a flush of ours began.
+func (f *flushes) moveEnded(m *moves.Move, err error) {
+	i := slices.IndexFunc(f.own, func(own *flush) bool { return own.progress.ID == m.Flush })
+	if i < 0 {
+		return
+	}
+	progress := &f.own[i].progress
+	progress.Moving--
 	if err != nil {
-		m.flush.progress.Failed++
+		progress.Failed++
 	} else {
-		m.flush.progress.Moved++
+		progress.Moved++
 	}
-	if len(m.kicked.left) > 0 {
-		m.flush.progress.Left++
+	if len(m.Kicked.Left) > 0 {
+		progress.Left++
 	}
-	m.flush.progress.Blind = m.flush.progress.Blind || len(m.kicked.blind) > 0
+	progress.Blind = progress.Blind || len(m.Kicked.Blind) > 0
 }
 
 // cancel stops a flush of ours from starting more moves.

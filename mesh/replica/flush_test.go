@@ -157,7 +157,7 @@ func TestFlushInFlight(t *testing.T) {
 			t.Errorf("the flush begins with %d of %d users found, want a part: the rest is for later", f.Total, users[0])
 		}
 		w.run(time.Second)
-		if n := len(d1.core.moves.byUser); n != want {
+		if n := d1.core.moves.Len(); n != want {
 			t.Errorf("%d asked for: %d users are being moved, want %d", asked, n, want)
 		}
 		if f := d1.flushed(id); f.Moving != uint64(want) || !f.running() {

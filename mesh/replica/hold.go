@@ -1,66 +1,54 @@
 package replica
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
-// heldBatch is what we did for a Hold of a peer, kept a while in case the Hold comes again.
-type heldBatch struct {
-	at     time.Duration
-	beaten []wire.Block
-	kicks  map[ring.User]*wire.KickCount // nil: under way
-}
-
 // gotHold holds users that a peer moves, confirms, and kicks.
 func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
-	r := report{p.life(), m.ID}
-	h := c.moves.answered[r]
-	if h == nil {
-		h = &heldBatch{at: now, kicks: make(map[ring.User]*wire.KickCount)}
-		c.moves.answered[r] = h
-	}
+	h := c.answers.Open(now, moves.HoldID{By: p.life(), ID: m.ID})
 	beaten := rowset.New()
 	seen := make(map[ring.User]bool)
 	c.mergeRows(now, m.Blocks, func(u ring.User, in directory.Mapping, out directory.Merged) {
 		seen[u] = true
-		if !sameMove(in, out.Mapping) {
+		if !moves.Same(in, out.Mapping) {
 			beaten.Add(u.Tag, out.Mapping)
 			return
 		}
-		c.runBy(u, r.by)
-		c.kickHeld(r, h, u)
+		c.runBy(u, h.ID.By)
+		c.kickHeld(h, u)
 	})
 	for _, b := range m.Blocks {
 		for row := range b.All() {
 			if u := (ring.User{Tag: b.Tag, Hash: row.Hash}); !seen[u] { // dead here: forgotten meanwhile
-				c.kicks.note(r, wire.KickCount{Tag: u.Tag, Hash: u.Hash})
+				c.kicks.Note(h.ID, wire.KickCount{Tag: u.Tag, Hash: u.Hash})
 			}
 		}
 	}
-	h.beaten = beaten.Blocks()
-	c.send(p, &wire.Held{ID: m.ID, Beaten: h.beaten})
+	h.Beaten = beaten.Blocks()
+	c.send(p, &wire.Held{ID: m.ID, Beaten: h.Beaten})
 }
 
 // kickHeld ends a held user's sessions elsewhere, once, and queues the report.
-func (c *Core) kickHeld(r report, h *heldBatch, u ring.User) {
-	if result, begun := h.kicks[u]; begun {
+func (c *Core) kickHeld(h *moves.Answer, u ring.User) {
+	if result, begun := h.Kicks[u]; begun {
 		if result != nil {
-			c.kicks.note(r, *result)
+			c.kicks.Note(h.ID, *result)
 		}
 		return
 	}
-	h.kicks[u] = nil
+	h.Kicks[u] = nil
 	done := func(result wire.KickCount) {
-		h.kicks[u] = &result
-		c.kicks.note(r, result)
+		h.Kicks[u] = &result
+		c.kicks.Note(h.ID, result)
 	}
 	if _, held := c.held[u]; !held { // released already: the Hold came late
 		done(wire.KickCount{Tag: u.Tag, Hash: u.Hash})
@@ -69,21 +57,13 @@ func (c *Core) kickHeld(r report, h *heldBatch, u ring.User) {
 	c.kickMoving(u, done)
 }
 
-// repeat answers the holds of a peer once more: the answers went out by a stream that broke.
-func (ms *moves) repeat(c *Core, now time.Duration, p *peer) {
-	var again []report
-	for r, h := range ms.answered {
-		if r.by == p.life() && now-h.at < holdFor {
-			again = append(again, r)
-		}
-	}
-	slices.SortFunc(again, func(a, b report) int { return cmp.Compare(a.id, b.id) })
-	for _, r := range again {
-		h := ms.answered[r]
-		c.send(p, &wire.Held{ID: r.id, Beaten: h.beaten})
-		for _, u := range slices.SortedFunc(maps.Keys(h.kicks), ring.CompareUsers) {
-			if result := h.kicks[u]; result != nil {
-				c.kicks.note(r, *result)
+// repeatAnswers answers the holds of a peer once more: the answers went out by a stream that broke.
+func (c *Core) repeatAnswers(now time.Duration, p *peer) {
+	for _, h := range c.answers.To(now, p.life()) {
+		c.send(p, &wire.Held{ID: h.ID.ID, Beaten: h.Beaten})
+		for _, u := range slices.SortedFunc(maps.Keys(h.Kicks), ring.CompareUsers) {
+			if result := h.Kicks[u]; result != nil {
+				c.kicks.Note(h.ID, *result)
 			}
 		}
 	}

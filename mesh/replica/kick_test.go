@@ -29,7 +29,7 @@ func TestSessionsLeftAreTold(t *testing.T) {
 	w.run(time.Second)
 	// In this order: the second move is one because the first was.
 	for _, op := range []Operation{Move{Hash: h, Backend: to}, Move{Hash: h, Backend: from, Wait: true}, KickUser{Value: "alice"}} {
-		w.until("no move", time.Minute, func() bool { return len(d1.core.moves.byUser) == 0 })
+		w.until("no move", time.Minute, func() bool { return d1.core.moves.Len() == 0 })
 		got, err := d1.do(op)
 		if err != nil || cmp.Diff(left, got.Left) != "" || cmp.Diff(blind, got.Blind) != "" {
 			t.Errorf("%+v: %v, left %v, blind %v; want %v, %v", op, err, got.Left, got.Blind, left, blind)
@@ -38,7 +38,7 @@ func TestSessionsLeftAreTold(t *testing.T) {
 
 	// The director that asked can be such a one itself.
 	d1.left, d1.kicker = 1, cannot
-	w.until("no move", time.Minute, func() bool { return len(d1.core.moves.byUser) == 0 })
+	w.until("no move", time.Minute, func() bool { return d1.core.moves.Len() == 0 })
 	got, err := d1.do(KickUser{Value: "alice"})
 	if want := []SessionsLeft{{"d1", 1}, {"d2", 2}}; err != nil || cmp.Diff(want, got.Left) != "" {
 		t.Errorf("kick: %v, left %v, want %v", err, got.Left, want)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 )
 
@@ -71,7 +72,7 @@ func TestKickByNameDoesNotWaitForAKickerThatHangs(t *testing.T) {
 	w.directors[1].kicker = func(Kick) (int, bool, bool) { return 0, false, false }
 	id := w.directors[0].begin(KickUser{Value: "jane"})
 	w.deliver()
-	w.run(kickLimit)
+	w.run(moves.KickLimit)
 	if _, done := w.directors[0].done[id]; done {
 		t.Error("the kick ended before the kicker's time was over")
 	}
@@ -267,7 +268,7 @@ func TestLateKicksEndInOrder(t *testing.T) {
 	c := w.directors[0].core
 	var ended []uint64
 	for i := range uint64(20) {
-		c.kicks.start(c, "", KickTarget{Value: "jane"}, func(r KickResult, failure string) {
+		c.startKick("", KickTarget{Value: "jane"}, func(r KickResult, failure string) {
 			ended = append(ended, i)
 			if r != (KickResult{}) || failure == "" {
 				t.Errorf("kick %d ended with %+v, failure %q", i, r, failure)
@@ -275,7 +276,7 @@ func TestLateKicksEndInOrder(t *testing.T) {
 		})
 	}
 	c.Take() // the kicker hangs
-	w.run(kickLimit + time.Second)
+	w.run(moves.KickLimit + time.Second)
 	if len(ended) != 20 || !slices.IsSorted(ended) {
 		t.Errorf("ended %v, want 20 in order", ended)
 	}

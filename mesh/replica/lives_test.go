@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -42,12 +43,14 @@ func TestHoldAgainAfterARestart(t *testing.T) {
 	others := backendsBut(d3.must(h))
 	w.run(time.Second)
 	var id uint64
+	var lives []logs.ID
 	for i, to := range others[:2] {
 		if i > 0 {
 			d2.restarts()
 			d2.core.nextID = id
 		}
 		id = d2.core.nextID
+		lives = append(lives, logs.ID{Name: "d2", Boot: d2.core.boot})
 		d3.kicked = nil
 		if _, err := d2.do(Move{Hash: h, Backend: to, Wait: true}); err != nil {
 			t.Fatal(err)
@@ -58,9 +61,9 @@ func TestHoldAgainAfterARestart(t *testing.T) {
 		}
 	}
 	numbers := make(map[uint64]int)
-	for r := range d3.core.moves.answered {
-		if r.by.Name == "d2" {
-			numbers[r.id]++
+	for _, life := range lives {
+		for _, a := range d3.core.answers.To(w.now, life) {
+			numbers[a.ID.ID]++
 		}
 	}
 	if len(numbers) != 1 || numbers[slices.Collect(maps.Keys(numbers))[0]] != 2 {
@@ -80,7 +83,7 @@ func TestAnswersForAnEarlierLife(t *testing.T) {
 	w.run(time.Second)
 	d2.begin(Move{Hash: h, Backend: others[0]})
 	w.run(time.Second)
-	before := slices.Collect(maps.Values(d2.core.moves.batches))[0]
+	before := slices.Collect(d2.core.moves.Overdue(w.now, 0))[0]
 	d3.core.Receive(w.now, d3.sessions["d2"], &wire.KickUser{ID: 77, Value: "user"})
 	w.run(100 * time.Millisecond)
 	d2.crash()
@@ -89,7 +92,7 @@ func TestAnswersForAnEarlierLife(t *testing.T) {
 	w.filter = func(to *director, m wire.Message) bool {
 		switch m := m.(type) {
 		case *wire.Held:
-			if to == d2 && m.ID == before.id {
+			if to == d2 && m.ID == before.ID {
 				got = append(got, m)
 			}
 		case *wire.Kicked, *wire.KickUserDone:
@@ -139,8 +142,8 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 	w.run(time.Second)
 	d1.begin(Move{Hash: h, Backend: others[0]})
 	w.run(6 * time.Second)
-	m := d1.core.moves.byUser[ring.User{Hash: h}]
-	d3Has := func() bool { return m.batch.held["d3"] && m.reported["d3"] }
+	m := d1.core.moves.Get(ring.User{Hash: h})
+	d3Has := func() bool { return m.HeldBy("d3") && m.ReportedBy("d3") }
 	if !d3Has() {
 		t.Fatal("d3 has not confirmed and reported; the test shows nothing")
 	}
@@ -164,7 +167,7 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 		d1.inbox = append(d1.inbox, mail{d1.sessions["d3"], m})
 	}
 	w.until("d3 has confirmed and reported", 3*time.Second, d3Has)
-	if len(d3.core.moves.answered) == 0 {
+	if d3.core.answers.Len() == 0 {
 		t.Error("d3's new life was not asked")
 	}
 	if n := d1.core.counters.Exclusions; n > 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 )
 
@@ -229,8 +230,8 @@ func TestMoveGivesUp(t *testing.T) {
 	if _, err := d1.do(Move{Hash: h, Backend: testBackend(3)}); !errors.Is(err, ErrTryAgain) {
 		t.Errorf("ended with %v, want try again", err)
 	}
-	if holds != 1+maxRestarts {
-		t.Errorf("begun %d times, want %d", holds, 1+maxRestarts)
+	if holds != 1+moves.MaxRestarts {
+		t.Errorf("begun %d times, want %d", holds, 1+moves.MaxRestarts)
 	}
 	w.run(time.Second)
 	if a, b := d1.live(h), d2.live(h); a != b || a.Moving {

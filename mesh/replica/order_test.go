@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -31,7 +32,7 @@ func TestMoveComesBeforeItsBackend(t *testing.T) {
 	if id == 0 {
 		t.Fatal("d2 does not hold the user")
 	}
-	w.run(holdFor + time.Second)
+	w.run(moves.HoldFor + time.Second)
 	if got, ok := d2.answers[id]; !ok || got.Err != nil || got.Backend != back {
 		t.Errorf("d2 answers %+v, want %v", got, back)
 	}

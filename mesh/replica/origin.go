@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -17,7 +18,6 @@ import (
 // whoever gives it. A director decides by whom it counts itself, so somebody always does it.
 
 const (
-	orphansEvery = 500 * time.Millisecond // moves that nobody runs are looked for, when nobody went
 	// unknownFor is how long a move must have been under way for one of which we do not know
 	// who runs it to be gone on with: word of that may be on its way.
 	unknownFor = failAfter
@@ -36,7 +36,7 @@ func (c *Core) runAllBy(blocks []wire.Block, by logs.ID) {
 	for _, b := range blocks {
 		for m := range b.All() {
 			u := ring.User{Tag: b.Tag, Hash: m.Hash}
-			if h, held := c.held[u]; held && h.by == (logs.ID{}) && sameMove(h.mapping, m) {
+			if h, held := c.held[u]; held && h.by == (logs.ID{}) && moves.Same(h.mapping, m) {
 				c.runBy(u, by)
 			}
 		}
@@ -45,18 +45,16 @@ func (c *Core) runAllBy(blocks []wire.Block, by logs.ID) {
 
 // goOn takes over the moves that nobody runs any more, if that is for this director to do.
 func (c *Core) goOn(now time.Duration) {
-	ms := &c.moves
-	if len(c.held) <= len(ms.byUser) || !ms.orphaned && now-ms.lookedAt < orphansEvery {
+	if len(c.held) <= c.moves.Len() || !c.moves.LookForOrphans(now) {
 		return
 	}
-	ms.orphaned, ms.lookedAt = false, now
 	c.endReplacedHolds(now)
 	if !c.isLowest() || c.cfg.Guards.NoGoingOn {
 		return
 	}
 	var orphans []ring.User
 	for u, h := range c.held {
-		if ms.byUser[u] == nil && c.isOrphan(now, h) {
+		if c.moves.Get(u) == nil && c.isOrphan(now, h) {
 			orphans = append(orphans, u)
 		}
 	}
@@ -76,7 +74,7 @@ func (c *Core) goOn(now time.Duration) {
 func (c *Core) endReplacedHolds(now time.Duration) {
 	for u, h := range c.held {
 		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
-		if status == directory.Live && !sameMove(row, h.mapping) {
+		if status == directory.Live && !moves.Same(row, h.mapping) {
 			delete(c.held, u)
 			c.waiters.recheck = true
 		}
@@ -111,11 +109,11 @@ func (c *Core) isLowest() bool {
 // kicker did, or would have done, nobody knows.
 func (c *Core) takeMove(u ring.User) {
 	h := c.held[u]
-	m := &move{
-		user: u, row: h.mapping, previous: h.before.mapping, was: h.before.status, started: h.since,
-		phase: holding, reported: make(map[string]bool), unsure: true,
+	m := &moves.Move{
+		User: u, Previous: h.before.mapping, Was: h.before.status, Started: h.since, Unsure: true,
 	}
-	c.moves.byUser[u] = m
-	c.moves.starting = append(c.moves.starting, m)
+	m.Begin(h.mapping)
+	c.moves.Add(m)
+	c.moves.Queue(m)
 	c.kickOwn(m)
 }

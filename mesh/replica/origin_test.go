@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -205,7 +206,7 @@ func TestMovesOfOneThatIsGoneUnguarded(t *testing.T) {
 	e := newExodus(t, 4, func(c *Config) { c.Guards.NoGoingOn = true })
 	e.begin(e.w.directors[3], "d1", "d2", "d3")
 	e.w.directors[3].leave()
-	if released := e.run(holdFor - time.Second); released != 0 {
+	if released := e.run(moves.HoldFor - time.Second); released != 0 {
 		t.Errorf("the user is let in after %v although nobody goes on", released-e.begun)
 	}
 }

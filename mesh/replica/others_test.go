@@ -8,6 +8,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -52,7 +53,7 @@ func TestKickForARowFromElsewhere(t *testing.T) {
 		m.Generation, m.Backend, m.Moving = m.Generation+1, another(before), moving
 		d1.core.Take()
 		d1.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{m})}, nil)
-		d1.core.kicks.report(d1.core)
+		d1.core.reportKicks()
 		var kicked []KickTarget
 		for _, e := range d1.core.Take() {
 			if k, ok := e.(Kick); ok {
@@ -92,13 +93,13 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 	d1, d2 := w.directors[0], w.directors[1]
 	c, p := d1.core, d1.core.peers["d2"]
 	for id, at := range map[uint64]time.Duration{
-		7: w.now, 3: w.now - holdFor + 1, 5: w.now - holdFor, 9: w.now - time.Second,
+		7: w.now, 3: w.now - moves.HoldFor + 1, 5: w.now - moves.HoldFor, 9: w.now - time.Second,
 	} {
-		c.moves.answered[report{p.life(), id}] = &heldBatch{at: at}
+		c.answers.Open(at, moves.HoldID{By: p.life(), ID: id})
 	}
-	c.moves.answered[report{logs.ID{Name: "d2", Boot: p.boot + 1}, 8}] = &heldBatch{at: w.now}
+	c.answers.Open(w.now, moves.HoldID{By: logs.ID{Name: "d2", Boot: p.boot + 1}, ID: 8})
 	c.Take()
-	c.moves.repeat(c, w.now, p)
+	c.repeatAnswers(w.now, p)
 	var ids []uint64
 	for _, m := range sent[*wire.Held](d1, d2) {
 		ids = append(ids, m.ID)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 )
 
@@ -31,12 +32,12 @@ func TestRowsOlderThanAsked(t *testing.T) {
 // The outcome of an operation names, in order, who could not end sessions and who has no kicker;
 // "" is this director.
 func TestReportOfKicksIsTold(t *testing.T) {
-	var k kickReport
-	k.note("d3", KickResult{Left: 2})
-	k.note("", KickResult{Left: 1, Blind: true})
-	k.note("d2", KickResult{Blind: true})
-	k.note("d4", KickResult{Count: 7, Known: true})
-	k.note("d0", KickResult{Blind: true})
+	var k moves.KickReport
+	k.Note("d3", KickResult{Left: 2})
+	k.Note("", KickResult{Left: 1, Blind: true})
+	k.Note("d2", KickResult{Blind: true})
+	k.Note("d4", KickResult{Count: 7, Known: true})
+	k.Note("d0", KickResult{Blind: true})
 	o := &operationState{}
 	c := &Core{ops: map[uint64]*operationState{1: o}, cfg: Config{Name: "d1"}}
 	c.kicksTold(2, k) // ended meanwhile
@@ -96,9 +97,9 @@ func TestGivingAMeshUp(t *testing.T) {
 		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
 			c.admission, c.table.Mesh(), c.boot, boot)
 	}
-	if len(c.held)+len(c.flushes.own)+len(c.moves.byUser) > 0 || len(c.barrier.Rings()) != 1 {
+	if len(c.held)+len(c.flushes.own)+c.moves.Len() > 0 || len(c.barrier.Rings()) != 1 {
 		t.Errorf("%d held, %d flushes, %d moves, %d rings are left",
-			len(c.held), len(c.flushes.own), len(c.moves.byUser), len(c.barrier.Rings()))
+			len(c.held), len(c.flushes.own), c.moves.Len(), len(c.barrier.Rings()))
 	}
 	if _, ok := c.strangers[left]; !ok {
 		t.Error("the cluster that it left is not strange to it")

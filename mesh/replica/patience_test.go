@@ -10,12 +10,16 @@ import (
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 )
 
 // crowd is a core with peers that are live, counted and in touch; some of them changed.
 func crowd(n int, change func(i int, p *peer)) *Core {
-	c := &Core{peers: make(map[string]*peer), logs: logs.NewSet(), barrier: barrier.New(nil)}
+	c := &Core{
+		peers: make(map[string]*peer), logs: logs.NewSet(), barrier: barrier.New(nil),
+		moves: moves.NewSet(), kicks: moves.NewKicks(),
+	}
 	c.cfg.Name = "d1"
 	c.table = directory.NewTable(7, "d1", nil)
 	c.admission.synced, c.admission.bootstrapped, c.admission.member = true, true, true
@@ -280,19 +284,24 @@ func TestPostponed(t *testing.T) {
 	})
 	c.start, c.admission.coldSince = at, at
 	c.admission.named = map[string]time.Duration{"d2": at}
-	c.moves.batches = map[uint64]*holdBatch{1: {at: at}}
+	c.moves.Queue(&moves.Move{Row: directory.Mapping{Generation: 1}})
+	for range c.moves.Announce(at, c.newID) { // a Hold for whose confirmations we wait
+	}
 	c.donations = map[string]*outSnapshot{"d2": {ackedAt: at}}
 	c.snapshot = &inSnapshot{heardAt: at}
 	c.postpone(late)
 	got := []time.Duration{
 		c.start, c.admission.coldSince, c.admission.named["d2"],
-		c.moves.batches[1].at, c.donations["d2"].ackedAt, c.snapshot.heardAt,
+		c.donations["d2"].ackedAt, c.snapshot.heardAt,
 		c.peers["d2"].excludedAt, c.peers["d2"].probedAt,
 	}
 	for i, v := range got {
 		if v != at+late {
 			t.Errorf("number %d is put off to %v", i, v)
 		}
+	}
+	for b := range c.moves.Overdue(at+late, 0) {
+		t.Errorf("Hold %d is waited for all the time of the pause", b.ID)
 	}
 	if p := c.peers["d3"]; p.excludedAt != 0 || p.probedAt != at {
 		t.Errorf("a peer for whom nobody waits: %v, %v", p.excludedAt, p.probedAt)

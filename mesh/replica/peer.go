@@ -355,7 +355,7 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 	if wasCounted && !p.left {
 		c.barrier.NoteFailed(p.name)
 	}
-	c.moves.peerGone(p.name)
+	c.moves.PeerGone(p.name)
 	c.flushes.peerGone(c, now, p)
 	delete(c.donations, p.name)
 	if c.snapshot != nil && c.snapshot.peer == p.name {

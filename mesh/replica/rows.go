@@ -5,15 +5,11 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
-
-// holdFor is how long a director that hears of no release holds a user: longer than the
-// originator, or who goes on with its moves, takes to release (releaseBy), and less than a
-// lookup waits.
-const holdFor = 28 * time.Second
 
 // maxUnpacked is the room for rows that is kept from message to message: a chunk of a snapshot
 // fits.
@@ -93,7 +89,7 @@ func (c *Core) rowChanged(now time.Duration, u ring.User, out directory.Merged, 
 	case kicks && out.Mapping.Moving:
 		c.kickMoving(u, nil)
 	case kicks:
-		c.kicks.start(c, u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: out.Mapping.Backend}, nil)
+		c.startKick(u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: out.Mapping.Backend}, nil)
 	}
 }
 
@@ -105,7 +101,7 @@ func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
 		k := &moveKick{}
 		h.kick = k
 		c.held[u] = h
-		c.kicks.start(c, u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}, func(r KickResult, _ string) {
+		c.startKick(u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}, func(r KickResult, _ string) {
 			k.result = &wire.KickCount{
 				Tag: u.Tag, Hash: u.Hash, Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
 			}
@@ -128,7 +124,7 @@ func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
 func (c *Core) follow(now time.Duration, u ring.User, m directory.Mapping, was before) {
 	h, held := c.held[u]
 	switch {
-	case m.Moving && (!held || !sameMove(h.mapping, m)):
+	case m.Moving && (!held || !moves.Same(h.mapping, m)):
 		c.held[u] = heldUser{mapping: m, since: now, before: was}
 	case !m.Moving && held:
 		delete(c.held, u)
@@ -136,15 +132,10 @@ func (c *Core) follow(now time.Duration, u ring.User, m directory.Mapping, was b
 	}
 }
 
-// sameMove reports whether two rows are of one move: generation, stamp and backend name it.
-func sameMove(a, b directory.Mapping) bool {
-	return a.Generation == b.Generation && a.Stamp == b.Stamp && a.Backend == b.Backend
-}
-
 // releaseForgotten releases users of whose release nobody told us.
 func (c *Core) releaseForgotten(now time.Duration) {
 	for u, h := range c.held {
-		if now-h.since < holdFor {
+		if now-h.since < moves.HoldFor {
 			continue
 		}
 		c.counters.ForgottenHolds++

@@ -46,7 +46,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 		p.clock.Stepped(after, offset)
 	}
 	c.moveStamped(after, until, meshtime.WholeSeconds(offset))
-	c.moves.restart(c, now)
+	c.restartMoves(now)
 	c.digests = digests{}
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.At(now))))
 }

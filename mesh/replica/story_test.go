@@ -287,7 +287,7 @@ func TestFlushIsBounded(t *testing.T) {
 	}
 	d.begin(Flush{Addr: testBackend(2), MaxParallel: 10 * maxParallel})
 	w.run(time.Second) // of two that each move takes
-	if n := len(d.core.moves.byUser); n != maxParallel {
+	if n := d.core.moves.Len(); n != maxParallel {
 		t.Errorf("%d users are being moved, want %d", n, maxParallel)
 	}
 }

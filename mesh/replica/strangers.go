@@ -155,7 +155,7 @@ func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", left.String()})
 	c.counters.MeshesMet++
 	c.admission.bootstrapped = false
-	for _, m := range c.moves.sorted() {
+	for _, m := range c.moves.Sorted() {
 		c.finishMove(m, ErrTryAgain)
 	}
 	c.flushes.own = nil
@@ -170,7 +170,7 @@ func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 	c.digests = digests{sweep: sweep{tags: c.dir.Tags()}}
 	c.strangers = map[directory.MeshID]time.Duration{left: now}
 	for _, addr := range slices.SortedFunc(maps.Keys(present), ring.CompareAddr) {
-		c.kicks.start(c, present[addr], KickTarget{Backend: addr}, nil)
+		c.startKick(present[addr], KickTarget{Backend: addr}, nil)
 	}
 	c.evaluate(now)
 }

@@ -159,14 +159,14 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 		}
 		d1.core.adoptions.add(ring.User{Hash: 7}, testBackend(1))
 		d1.core.adopt(w.now)
-		if got := len(d1.core.moves.byUser); got != test.want {
+		if got := d1.core.moves.Len(); got != test.want {
 			t.Errorf("%s: %d moves, want %d", test.name, got, test.want)
 		}
 	}
 	w := started(t, 1)
 	d1 := w.directors[0]
 	d1.core.adoptions.add(ring.User{Tag: "other", Hash: 7}, testBackend(1))
-	if d1.core.adopt(w.now); len(d1.core.moves.byUser) != 0 {
+	if d1.core.adopt(w.now); d1.core.moves.Len() != 0 {
 		t.Error("a user is moved to a backend of another tag")
 	}
 }

@@ -66,12 +66,8 @@ func (c *Core) postpone(late time.Duration) {
 		a.named[name] += late
 	}
 	c.barrier.Postpone(late)
-	for _, b := range c.moves.batches {
-		b.at += late
-	}
-	for _, k := range c.kicks.byID {
-		k.since += late
-	}
+	c.moves.Postpone(late)
+	c.kicks.Postpone(late)
 	for _, d := range c.donations {
 		d.ackedAt += late
 	}

@@ -411,10 +411,10 @@ func (w *world) wantRest() {
 			continue
 		}
 		for what, n := range map[string]int{
-			"operations": len(c.ops), "kicks": len(c.kicks.byID), "held users": len(c.held),
-			"reports of kicks": len(c.kicks.reports) + len(c.kicks.order),
-			"moves":            len(c.moves.byUser) + len(c.moves.starting) + len(c.moves.releasing),
-			"batches of moves": len(c.moves.batches), "flushes": len(c.flushes.own),
+			"operations": len(c.ops), "kicks": c.kicks.Len(), "held users": len(c.held),
+			"reports of kicks": c.kicks.Reports(),
+			"moves":            c.moves.Len(),
+			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.own),
 			"lookups":  len(c.waiters.order) + len(c.waiters.byID) + len(c.waiters.relays),
 			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": len(c.donations),
 		} {

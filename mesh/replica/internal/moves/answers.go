@@ -1,0 +1,74 @@
+package moves
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	// HoldFor is how long a director that hears of no release holds a user: longer than the
+	// originator, or who goes on with its moves, takes to release, and less than a lookup waits.
+	HoldFor = 28 * time.Second
+
+	cleanEvery = time.Second
+)
+
+// Answer is what we did for a Hold of a peer.
+type Answer struct {
+	ID     HoldID
+	Beaten []wire.Block                  // rows that beat those of the Hold here
+	Kicks  map[ring.User]*wire.KickCount // nil: under way
+	at     time.Duration                 // when the Hold first came
+}
+
+// Answers are those for the Holds of others, kept a while in case a Hold comes again, or the answer
+// has to be sent again. The zero value holds none.
+type Answers struct {
+	byHold    map[HoldID]*Answer
+	cleanedAt time.Duration
+}
+
+// Len is how many there are.
+func (a *Answers) Len() int { return len(a.byHold) }
+
+// Open returns the answer to a Hold, a new one if it comes for the first time.
+func (a *Answers) Open(now time.Duration, id HoldID) *Answer {
+	if a.byHold == nil {
+		a.byHold = make(map[HoldID]*Answer)
+	}
+	h := a.byHold[id]
+	if h == nil {
+		h = &Answer{ID: id, at: now, Kicks: make(map[ring.User]*wire.KickCount)}
+		a.byHold[id] = h
+	}
+	return h
+}
+
+// To are the answers to the Holds of one life of a peer that may still be of use, in order.
+func (a *Answers) To(now time.Duration, life logs.ID) (answers []*Answer) {
+	for id, h := range a.byHold {
+		if id.By == life && now-h.at < HoldFor {
+			answers = append(answers, h)
+		}
+	}
+	slices.SortFunc(answers, func(a, b *Answer) int { return cmp.Compare(a.ID.ID, b.ID.ID) })
+	return answers
+}
+
+// Clean forgets answers that nobody can need any more, once a second.
+func (a *Answers) Clean(now time.Duration) {
+	if now-a.cleanedAt < cleanEvery {
+		return
+	}
+	a.cleanedAt = now
+	for id, h := range a.byHold {
+		if now-h.at > 2*HoldFor {
+			delete(a.byHold, id)
+		}
+	}
+}

@@ -1,0 +1,15 @@
+// Package moves keeps the books of users on their way to another backend.
+//
+//	Set      the moves that this director runs, by user and by the Hold that announced them
+//	Move     one user: its moving row, which peers reported, and how far it is
+//	Batch    the moves that one Hold announced, and which peers confirmed it
+//	Answers  what this director did for the Holds of others, in case they come again
+//	Kicks    the local kicks under way, and the results that peers are to be told
+//
+// A move is named by its user, generation, stamp and backend: an answer that is about another row
+// of the user does not touch it. A peer that fails has neither confirmed nor reported anything.
+//
+// So the core can ask: which moves may go on, what has a peer not answered, which Hold waits for
+// too long. The package writes no row, sends nothing and kicks nobody; who counts, and what the
+// directory says of a user, it is told by package replica. Not safe for concurrent use.
+package moves

@@ -1,0 +1,80 @@
+package moves
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
+
+// Phase of a move at its originator. They follow each other in this order.
+type Phase int
+
+// The phases.
+const (
+	Holding  Phase = iota // until every counted peer holds the user
+	Kicking               // until every counted peer has reported
+	Hooking               // until the flush hook is through
+	Delaying              // until the kick delay has passed
+)
+
+// MaxRestarts is how often a move begins again above a mapping that beat it.
+const MaxRestarts = 5
+
+// Move is one user on the way to another backend, at the director that moves it.
+type Move struct {
+	User     ring.User
+	Row      directory.Mapping // the moving row; it names the move
+	Previous directory.Mapping // what it replaced
+	Was      directory.Status  // of Previous
+	Started  time.Duration
+	Until    time.Duration // end of the delay; meant when Delaying
+	Phase    Phase
+	HeldAt   time.Duration // when every peer held the user; meant after Holding
+	Unsure   bool          // some kicker ended sessions, or does not know
+	Kicked   KickReport    // what directors could not do
+	Restarts int           // MaxRestarts at most
+
+	Op    uint64 // waiting operation, 0: none
+	Wait  bool   // the operation waits for the release
+	Flush uint64 // the flush that began the move, by its id; 0: none
+
+	batch    *Batch          // the Hold that announced it; nil: it is to be announced
+	reported map[string]bool // by peer; "" is ourselves
+	touched  bool            // it is listed in Set.touched
+}
+
+// Same reports whether two rows are of one move: generation, stamp and backend name it.
+func Same(a, b directory.Mapping) bool {
+	return a.Generation == b.Generation && a.Stamp == b.Stamp && a.Backend == b.Backend
+}
+
+// Begin begins the move with this row: what peers said of another one is void.
+func (m *Move) Begin(row directory.Mapping) {
+	m.Row, m.Phase = row, Holding
+	m.reported, m.Kicked = make(map[string]bool), KickReport{}
+}
+
+// Announced reports whether a Hold told the peers of the move.
+func (m *Move) Announced() bool { return m.batch != nil }
+
+// HeldBy reports whether a peer has confirmed to hold the user.
+func (m *Move) HeldBy(peer string) bool { return m.batch != nil && m.batch.held[peer] }
+
+// ReportedBy reports whether a director has reported what its kicker did; "" is ourselves.
+func (m *Move) ReportedBy(director string) bool { return m.reported[director] }
+
+// Report takes the report of a director; "" is ourselves.
+func (m *Move) Report(director string, r KickResult) {
+	m.reported[director] = true
+	if r.Count > 0 || !r.Known {
+		m.Unsure = true
+	}
+	m.Kicked.Note(director, r)
+}
+
+// BeatenByMapping reports whether a row that beat the move is no move: a lookup elsewhere made it
+// before this director knew of it. A move begins again above such a row, MaxRestarts times at most.
+func (m *Move) BeatenByMapping(row directory.Mapping) bool {
+	return !row.Moving && !Same(row, m.Row) && m.Restarts < MaxRestarts
+}

@@ -1,0 +1,278 @@
+package moves
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	advanceEvery = 50 * time.Millisecond
+	orphansEvery = 500 * time.Millisecond // moves that nobody runs are looked for, when nobody went
+	movesPerHold = 4096
+)
+
+// Batch is the moves that one Hold message announced.
+type Batch struct {
+	ID    uint64
+	Hold  *wire.Hold
+	at    time.Duration       // since when confirmations are waited for
+	order []*Move             // all of them, as announced
+	moves map[ring.User]*Move // those of order that still run
+	held  map[string]bool     // peers that confirmed
+}
+
+// Get returns the move of a user, nil if it has left the batch.
+func (b *Batch) Get(u ring.User) *Move { return b.moves[u] }
+
+// NoteHeld notes that a peer holds the users of the batch.
+func (b *Batch) NoteHeld(peer string) { b.held[peer] = true }
+
+// HeldBy reports whether it does.
+func (b *Batch) HeldBy(peer string) bool { return b.held[peer] }
+
+// answeredBy reports whether a peer has confirmed, and reported each move that runs.
+func (b *Batch) answeredBy(peer string) bool {
+	for _, m := range b.moves {
+		if !m.reported[peer] {
+			return false
+		}
+	}
+	return b.held[peer]
+}
+
+// Set is the moves that this director runs.
+type Set struct {
+	byUser     map[ring.User]*Move
+	batches    map[uint64]*Batch // by ID; each has a move that runs
+	starting   []*Move           // to be announced
+	released   rowset.Set        // rows that are to be told
+	touched    []*Move           // may go on; each once
+	all        bool              // all may go on
+	advancedAt time.Duration     // when all were last looked at because time passed
+	orphaned   bool              // a director went: some of its moves may have to be gone on with
+	lookedAt   time.Duration     // when such moves were last looked for
+}
+
+// NewSet returns an empty set.
+func NewSet() *Set {
+	return &Set{
+		byUser: make(map[ring.User]*Move), batches: make(map[uint64]*Batch), released: rowset.New(),
+	}
+}
+
+// Len is how many moves run.
+func (s *Set) Len() int { return len(s.byUser) }
+
+// Batches is how many Holds have moves that run.
+func (s *Set) Batches() int { return len(s.batches) }
+
+// Idle reports whether no move runs, or waits to be announced or told.
+func (s *Set) Idle() bool {
+	return len(s.byUser)+len(s.batches)+len(s.starting)+len(s.released) == 0
+}
+
+// Get returns the move of a user, nil if there is none.
+func (s *Set) Get(u ring.User) *Move { return s.byUser[u] }
+
+// Add adds a move.
+func (s *Set) Add(m *Move) { s.byUser[m.User] = m }
+
+// Queue has a move announced by the next Announce.
+func (s *Set) Queue(m *Move) { s.starting = append(s.starting, m) }
+
+// Remove ends a move.
+func (s *Set) Remove(m *Move) {
+	delete(s.byUser, m.User)
+	s.LeaveBatch(m)
+}
+
+// LeaveBatch takes a move out of the Hold that announced it; later answers to that are not for it.
+func (s *Set) LeaveBatch(m *Move) {
+	b := m.batch
+	if b == nil {
+		return
+	}
+	m.batch = nil
+	delete(b.moves, m.User)
+	if len(b.moves) == 0 {
+		delete(s.batches, b.ID)
+	}
+}
+
+// Announce yields the batches of the moves that are queued; each gets its id when it is its turn.
+func (s *Set) Announce(now time.Duration, newID func() uint64) iter.Seq[*Batch] {
+	starting := s.starting
+	s.starting = nil
+	return func(yield func(*Batch) bool) {
+		for order := range slices.Chunk(starting, movesPerHold) {
+			b := &Batch{
+				ID: newID(), at: now, order: order,
+				moves: make(map[ring.User]*Move), held: make(map[string]bool),
+			}
+			rows := rowset.New()
+			for _, m := range order {
+				m.batch, b.moves[m.User] = b, m
+				rows.Add(m.User.Tag, m.Row)
+				s.Touch(m)
+			}
+			s.batches[b.ID] = b
+			b.Hold = &wire.Hold{ID: b.ID, Blocks: rows.Blocks()}
+			if !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// Release queues the row of a move that is released.
+func (s *Set) Release(tag ring.Tag, row directory.Mapping) { s.released.Add(tag, row) }
+
+// TakeReleased returns the rows that are to be told, and forgets them.
+func (s *Set) TakeReleased() []wire.Block {
+	if len(s.released) == 0 {
+		return nil
+	}
+	blocks := s.released.Blocks()
+	s.released = rowset.New()
+	return blocks
+}
+
+// Touch notes that a move may go on.
+func (s *Set) Touch(m *Move) {
+	if !m.touched {
+		m.touched = true
+		s.touched = append(s.touched, m)
+	}
+}
+
+// TouchAll does so for the moves of a batch that run.
+func (s *Set) TouchAll(b *Batch) {
+	for _, m := range b.order {
+		if b.moves[m.User] == m {
+			s.Touch(m)
+		}
+	}
+}
+
+// Pass lets all moves go on for which time has passed.
+func (s *Set) Pass(now time.Duration) {
+	if len(s.byUser) > 0 && now-s.advancedAt >= advanceEvery {
+		s.all, s.advancedAt = true, now
+	}
+}
+
+// Pending reports whether moves are to be announced or may go on.
+func (s *Set) Pending() bool { return s.all || len(s.touched) > 0 || len(s.starting) > 0 }
+
+// TakeDue returns the moves that may go on. Some may have ended since.
+func (s *Set) TakeDue() []*Move {
+	due := s.touched
+	if s.all {
+		due = s.Sorted()
+	}
+	for _, m := range s.touched {
+		m.touched = false
+	}
+	s.touched, s.all = nil, false
+	return due
+}
+
+// Runs reports whether a move is announced and has not ended.
+func (s *Set) Runs(m *Move) bool { return s.byUser[m.User] == m && m.batch != nil }
+
+// Sorted gives the moves in an order that does not depend on the map's.
+func (s *Set) Sorted() []*Move {
+	sorted := make([]*Move, 0, len(s.byUser))
+	for _, m := range s.byUser {
+		sorted = append(sorted, m)
+	}
+	slices.SortFunc(sorted, func(a, b *Move) int { return ring.CompareUsers(a.User, b.User) })
+	return sorted
+}
+
+// Batch returns the batch of a Hold, nil if none of its moves runs.
+func (s *Set) Batch(id uint64) *Batch { return s.batches[id] }
+
+// Unanswered yields the batches, in order, that a peer has not confirmed or reported in full.
+func (s *Set) Unanswered(peer string) iter.Seq[*Batch] {
+	return func(yield func(*Batch) bool) {
+		for _, id := range slices.Sorted(maps.Keys(s.batches)) {
+			if b := s.batches[id]; !b.answeredBy(peer) && !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// Overdue yields the batches, in order, whose confirmations have been waited for for longer than a
+// time.
+func (s *Set) Overdue(now, longer time.Duration) iter.Seq[*Batch] {
+	return func(yield func(*Batch) bool) {
+		for _, id := range slices.Sorted(maps.Keys(s.batches)) {
+			if b := s.batches[id]; now-b.at > longer && !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// Postpone gives peers so much more time to confirm.
+func (s *Set) Postpone(late time.Duration) {
+	for _, b := range s.batches {
+		b.at += late
+	}
+}
+
+// Patience gives peers the whole time again.
+func (s *Set) Patience(now time.Duration) {
+	for _, b := range s.batches {
+		b.at = now
+	}
+}
+
+// PeerGone goes on without a peer that failed. Should it come back, it must confirm and report
+// again. Its own moves may have to be gone on with.
+func (s *Set) PeerGone(name string) {
+	for _, m := range s.byUser {
+		if !m.reported[name] {
+			m.Unsure = true
+		}
+		delete(m.reported, name)
+	}
+	for _, b := range s.batches {
+		delete(b.held, name)
+	}
+	s.all, s.orphaned = true, true
+}
+
+// LookForOrphans reports whether it is time to look for moves that nobody runs: when a director
+// went, and from time to time.
+func (s *Set) LookForOrphans(now time.Duration) bool {
+	if !s.orphaned && now-s.lookedAt < orphansEvery {
+		return false
+	}
+	s.orphaned, s.lookedAt = false, now
+	return true
+}
+
+// Restart has all moves announced anew: what peers know of them was said in an earlier life, and
+// our kick was for the row of before. Row gives the present row of a user, if it has one.
+func (s *Set) Restart(row func(ring.User) (directory.Mapping, bool)) {
+	s.batches = make(map[uint64]*Batch)
+	s.starting = s.Sorted()
+	for _, m := range s.starting {
+		m.batch, m.Phase, m.touched = nil, Holding, false
+		m.reported, m.Unsure = map[string]bool{"": true}, true
+		if today, ok := row(m.User); ok {
+			m.Row = today
+		}
+	}
+	s.touched, s.all = nil, true
+}
