@@ -9,6 +9,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/deltas"
+	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
@@ -88,7 +89,7 @@ type Core struct {
 	answers moves.Answers // to the Holds of others
 	kicks   *moves.Kicks
 	ops     map[uint64]*operationState
-	flushes flushes
+	flushes *flushes.Set
 	digests digests
 	seen    deltas.Window
 	early   deltas.Early
@@ -121,6 +122,7 @@ func New(cfg Config, now time.Duration) *Core {
 		logs:      logs.NewSet(),
 		moves:     moves.NewSet(),
 		kicks:     moves.NewKicks(),
+		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
 		hints:     make(map[string]*hint),
@@ -135,7 +137,6 @@ func New(cfg Config, now time.Duration) *Core {
 	c.clock.Init(cfg.Wall, now)
 	c.lastTick.Store(int64(now))
 	c.waiters.init()
-	c.flushes.init(cfg.Rand)
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
 	c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/wire"
 )
 
@@ -64,15 +65,15 @@ func TestEndedFlushesAreForgotten(t *testing.T) {
 	end := d1.flushed(id).Ended
 	d1.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
 	slow := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1}) // a move takes 14 s, then the next begins
-	w.now += flushKept - d1.core.MeshTime(w.now).Sub(end) - 25*time.Millisecond
+	w.now += flushes.KeptFor - d1.core.MeshTime(w.now).Sub(end) - 25*time.Millisecond
 	w.run(25 * time.Millisecond)
 	if f := d1.flushed(id); f.Ended != end {
 		t.Errorf("after ten minutes the flush is %+v", f)
 	}
 	w.run(25 * time.Millisecond)
-	flushes := d1.core.Flushes()
-	if len(flushes) != 1 || flushes[0].ID != slow {
-		t.Errorf("%+v are known, want the one that runs", flushes)
+	known := d1.core.Flushes()
+	if len(known) != 1 || known[0].ID != slow {
+		t.Errorf("%+v are known, want the one that runs", known)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -206,8 +207,10 @@ func (c *Core) finishMove(m *moves.Move, err error) {
 		c.endOperation(m.Op, err)
 		m.Op = 0
 	}
-	if m.Flush != 0 {
-		c.flushes.moveEnded(m, err)
+	if f := c.flushes.Get(m.Flush); f != nil {
+		f.Ended(flushes.Outcome{
+			Failed: err != nil, Left: len(m.Kicked.Left) > 0, Blind: len(m.Kicked.Blind) > 0,
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/ring"
 )
 
@@ -110,10 +111,7 @@ type SessionsLeft struct {
 }
 
 // FlushID names a flush in the whole mesh.
-type FlushID struct {
-	Director string
-	ID       uint64
-}
+type FlushID = flushes.ID
 
 // What an operation can fail with besides the errors of the directory's table.
 var (

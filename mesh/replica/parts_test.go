@@ -97,9 +97,9 @@ func TestGivingAMeshUp(t *testing.T) {
 		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
 			c.admission, c.table.Mesh(), c.boot, boot)
 	}
-	if len(c.held)+len(c.flushes.own)+c.moves.Len() > 0 || len(c.barrier.Rings()) != 1 {
+	if len(c.held)+len(c.flushes.Own())+c.moves.Len() > 0 || len(c.barrier.Rings()) != 1 {
 		t.Errorf("%d held, %d flushes, %d moves, %d rings are left",
-			len(c.held), len(c.flushes.own), c.moves.Len(), len(c.barrier.Rings()))
+			len(c.held), len(c.flushes.Own()), c.moves.Len(), len(c.barrier.Rings()))
 	}
 	if _, ok := c.strangers[left]; !ok {
 		t.Error("the cluster that it left is not strange to it")

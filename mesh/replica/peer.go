@@ -356,7 +356,7 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 		c.barrier.NoteFailed(p.name)
 	}
 	c.moves.PeerGone(p.name)
-	c.flushes.peerGone(c, now, p)
+	c.flushes.Lost(p.name, c.clock.At(now))
 	delete(c.donations, p.name)
 	if c.snapshot != nil && c.snapshot.peer == p.name {
 		c.snapshotFailed(now, "the donor failed")

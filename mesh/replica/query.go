@@ -174,12 +174,12 @@ func (c *Core) peerState(p *peer) PeerState {
 // Flushes returns the flushes that run anywhere in the mesh or ended lately, the oldest first.
 func (c *Core) Flushes() []FlushStatus {
 	var all []FlushStatus
-	for id, k := range c.flushes.known {
+	for id, k := range c.flushes.All() {
 		all = append(all, FlushStatus{
-			ID: id, Backend: k.progress.Backend, Total: k.progress.Total, Scanning: k.progress.Scanning,
-			Moved: k.progress.Moved, Moving: k.progress.Moving, Failed: k.progress.Failed,
-			Started: k.progress.Started, Ended: k.progress.Ended, Canceled: k.progress.Canceled, Lost: k.lost,
-			Left: k.progress.Left, Blind: k.progress.Blind,
+			ID: id, Backend: k.Progress.Backend, Total: k.Progress.Total, Scanning: k.Progress.Scanning,
+			Moved: k.Progress.Moved, Moving: k.Progress.Moving, Failed: k.Progress.Failed,
+			Started: k.Progress.Started, Ended: k.Progress.Ended, Canceled: k.Progress.Canceled, Lost: k.Lost,
+			Left: k.Progress.Left, Blind: k.Progress.Blind,
 		})
 	}
 	slices.SortFunc(all, func(a, b FlushStatus) int {

@@ -158,7 +158,7 @@ func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 	for _, m := range c.moves.Sorted() {
 		c.finishMove(m, ErrTryAgain)
 	}
-	c.flushes.own = nil
+	c.flushes.Abandon()
 	clear(c.held)
 	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
 	clear(c.admission.named)

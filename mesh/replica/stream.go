@@ -115,7 +115,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 	c.send(p, &wire.Table{Change: c.table.Snapshot()})
 	c.resendHolds(p)
 	c.repeatAnswers(now, p)
-	c.flushes.tell(c, p)
+	c.tellFlushes(p)
 	c.resendKicks(p)
 	c.tellGoneTo(now, p)
 	c.beatTo(now, p)

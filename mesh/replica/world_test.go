@@ -414,7 +414,7 @@ func (w *world) wantRest() {
 			"operations": len(c.ops), "kicks": c.kicks.Len(), "held users": len(c.held),
 			"reports of kicks": c.kicks.Reports(),
 			"moves":            c.moves.Len(),
-			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.own),
+			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.Own()),
 			"lookups":  len(c.waiters.order) + len(c.waiters.byID) + len(c.waiters.relays),
 			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": len(c.donations),
 		} {

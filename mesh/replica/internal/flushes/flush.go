@@ -1,0 +1,124 @@
+package flushes
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	tellEvery  = 500 * time.Millisecond
+	beginEvery = 20 * time.Millisecond
+	maxPending = 1 << 17 // users found ahead of the moves, about
+	leaves     = 1 << 16 // of each tag
+)
+
+// Flush is one that this director runs.
+type Flush struct {
+	progress wire.FlushProgress // Total counts the users found, Moving is max at most
+	max      int                // moves under way at a time
+	tags     []ring.Tag         // still to be looked through
+	leaf     int                // next, of the first of them
+	pending  []ring.User        // found, and not begun
+	toldAt   time.Duration      // when the peers were last told of it
+	begunAt  time.Duration      // when moves were last begun
+}
+
+// Progress is how the flush goes.
+func (f *Flush) Progress() wire.FlushProgress { return f.progress }
+
+// Leaf is what is to be looked through next; false if nothing is, or enough was found for now.
+func (f *Flush) Leaf() (tag ring.Tag, leaf uint16, ok bool) {
+	if f.progress.Scanning && len(f.tags) == 0 {
+		f.progress.Scanning = false
+	}
+	if !f.progress.Scanning || len(f.pending) > maxPending {
+		return "", 0, false
+	}
+	return f.tags[0], uint16(f.leaf), true
+}
+
+// Scanned notes that a leaf was looked through.
+func (f *Flush) Scanned() {
+	if f.leaf++; f.leaf == leaves {
+		f.tags, f.leaf = f.tags[1:], 0
+	}
+}
+
+// Found notes a user that is to be moved.
+func (f *Flush) Found(u ring.User) {
+	f.pending = append(f.pending, u)
+	f.progress.Total++
+}
+
+// MayBegin reports whether moves may begin now, and takes it that they do. Moves that begin
+// together share a message.
+func (f *Flush) MayBegin(now time.Duration) bool {
+	free := f.max - int(f.progress.Moving)
+	if free*4 < f.max && now-f.begunAt < beginEvery {
+		return false
+	}
+	f.begunAt = now
+	return true
+}
+
+// Next takes the next user that was found; false if there is none, or as many are under way as may
+// be.
+func (f *Flush) Next() (u ring.User, ok bool) {
+	if f.progress.Moving >= uint64(f.max) || len(f.pending) == 0 {
+		return ring.User{}, false
+	}
+	u = f.pending[0]
+	f.pending = f.pending[1:]
+	return u, true
+}
+
+// Begun notes that a user's move is under way.
+func (f *Flush) Begun() { f.progress.Moving++ }
+
+// Skipped notes that a user need not be moved any more: somebody did it already, or it is gone.
+func (f *Flush) Skipped() { f.progress.Moved++ }
+
+// Outcome is how a move of a flush ended.
+type Outcome struct {
+	Failed bool
+	Left   bool // sessions were seen that could not be ended
+	Blind  bool // a director has no kicker
+}
+
+// Ended notes that a move has ended.
+func (f *Flush) Ended(o Outcome) {
+	f.progress.Moving--
+	if o.Failed {
+		f.progress.Failed++
+	} else {
+		f.progress.Moved++
+	}
+	if o.Left {
+		f.progress.Left++
+	}
+	f.progress.Blind = f.progress.Blind || o.Blind
+}
+
+// End ends the flush if nothing is left to do, and reports whether it did.
+func (f *Flush) End(t directory.Time) bool {
+	if len(f.pending) > 0 || f.progress.Scanning || f.progress.Moving > 0 {
+		return false
+	}
+	f.progress.Done, f.progress.Ended = true, t
+	return true
+}
+
+// TellDue reports whether the peers are to be told how it goes, because time has passed.
+func (f *Flush) TellDue(now time.Duration) bool { return now-f.toldAt >= tellEvery }
+
+// Told notes that they are.
+func (f *Flush) Told(now time.Duration) { f.toldAt = now }
+
+// cancel stops the flush from starting more moves.
+func (f *Flush) cancel() {
+	f.pending, f.tags = nil, nil
+	f.progress.Scanning, f.progress.Canceled = false, true
+}

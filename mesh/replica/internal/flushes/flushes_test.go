@@ -1,0 +1,206 @@
+package flushes
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	now   = time.Hour
+	begun = directory.Time(1_800_000_000_000)
+)
+
+func user(n int) ring.User { return ring.User{Hash: ring.UserHash(n)} }
+
+// A flush looks through all leaves of its tags, one after the other, and pauses while it has found
+// more than enough.
+func TestScan(t *testing.T) {
+	f := NewSet(7).Begin(netip.Addr{}, 10, []ring.Tag{"a", "b"}, begun)
+	if p := f.Progress(); p.ID != 8 || !p.Scanning || p.Started != begun || f.End(begun) {
+		t.Fatalf("begun: %+v", p)
+	}
+	for _, tag := range []ring.Tag{"a", "b"} {
+		for leaf := range leaves {
+			got, at, ok := f.Leaf()
+			if got != tag || int(at) != leaf || !ok {
+				t.Fatalf("next is leaf %d of %q: %v; want %d of %q", at, got, ok, leaf, tag)
+			}
+			f.Scanned()
+		}
+	}
+	if _, _, ok := f.Leaf(); ok || f.Progress().Scanning {
+		t.Error("it goes on after the last leaf")
+	}
+
+	f = NewSet(0).Begin(netip.Addr{}, 10, []ring.Tag{""}, begun)
+	for n := range maxPending + 1 {
+		if _, _, ok := f.Leaf(); !ok {
+			t.Fatalf("it pauses after %d users", n)
+		}
+		f.Found(user(n))
+	}
+	if _, _, ok := f.Leaf(); ok || !f.Progress().Scanning {
+		t.Error("it does not pause, or ends")
+	}
+	f.Next()
+	if _, _, ok := f.Leaf(); !ok {
+		t.Error("it does not go on when there is room")
+	}
+}
+
+// As many users as may be are under way; each that was found is moved, skipped or fails.
+func TestUsersUnderWay(t *testing.T) {
+	s := NewSet(0)
+	f := s.Begin(netip.Addr{}, 2, nil, begun)
+	for n := range 5 {
+		f.Found(user(n))
+	}
+	f.Leaf() // ends the scan
+	take := func(want int) {
+		t.Helper()
+		if u, ok := f.Next(); !ok || u != user(want) {
+			t.Fatalf("next is %v: %v, want %d", u, ok, want)
+		}
+	}
+	take(0)
+	f.Skipped()
+	take(1)
+	f.Begun()
+	take(2)
+	f.Begun()
+	if u, ok := f.Next(); ok {
+		t.Fatalf("%v is begun beside two", u)
+	}
+	f.Ended(Outcome{Left: true})
+	take(3)
+	f.Begun()
+	f.Ended(Outcome{Failed: true, Blind: true})
+	f.Ended(Outcome{})
+	if f.End(begun) {
+		t.Fatal("it ends, and a user is left")
+	}
+	take(4)
+	f.Skipped()
+	if !f.End(begun + 9) {
+		t.Fatal("it does not end")
+	}
+	want := wire.FlushProgress{
+		ID: 1, Started: begun, Ended: begun + 9, Done: true, Total: 5, Moved: 4, Failed: 1, Left: 1, Blind: true,
+	}
+	if diff := cmp.Diff(want, f.Progress(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s.DropEnded(); len(s.Own()) > 0 || s.Get(1) != nil {
+		t.Error("it still runs here")
+	}
+}
+
+// Moves begin when a quarter of them may, or when some time has passed.
+func TestMovesBeginTogether(t *testing.T) {
+	for _, test := range []struct {
+		moving int
+		after  time.Duration
+		want   bool
+	}{
+		{0, 0, true}, {6, 0, true}, {7, 0, false}, {7, beginEvery - 1, false}, {7, beginEvery, true},
+		{8, beginEvery, true},
+	} {
+		f := NewSet(0).Begin(netip.Addr{}, 8, nil, begun)
+		f.MayBegin(now)
+		for range test.moving {
+			f.Begun()
+		}
+		if got := f.MayBegin(now + test.after); got != test.want {
+			t.Errorf("%d of 8 under way, after %v: %v, want %v", test.moving, test.after, got, test.want)
+		}
+		if test.want && test.moving == 8 && f.MayBegin(now+test.after) {
+			t.Error("they begin twice at one moment")
+		}
+	}
+}
+
+// The peers are told of a flush from time to time.
+func TestTelling(t *testing.T) {
+	f := NewSet(0).Begin(netip.Addr{}, 8, nil, begun)
+	f.Told(now)
+	if f.TellDue(now+tellEvery-1) || !f.TellDue(now+tellEvery) {
+		t.Error("they are told at another time")
+	}
+}
+
+// Of the flushes here the one that is meant is cancelled; what runs on is what is under way.
+func TestCancel(t *testing.T) {
+	s := NewSet(0)
+	first, second := s.Begin(netip.Addr{}, 8, []ring.Tag{""}, begun), s.Begin(netip.Addr{}, 8, []ring.Tag{""}, begun)
+	for _, f := range s.Own() {
+		f.Found(user(1))
+		f.Found(user(2))
+		f.Next()
+		f.Begun()
+	}
+	s.Cancel(9)
+	s.Cancel(2)
+	if p := first.Progress(); p.Canceled || !p.Scanning || s.Get(1) != first {
+		t.Errorf("the first: %+v", p)
+	}
+	if p := second.Progress(); !p.Canceled || p.Scanning || p.Moving != 1 {
+		t.Errorf("the second: %+v", p)
+	}
+	if _, ok := second.Next(); ok || second.End(begun) {
+		t.Error("the second goes on, or ends although a move is under way")
+	}
+	second.Ended(Outcome{})
+	if !second.End(begun) {
+		t.Error("the second does not end")
+	}
+	if s.Abandon(); len(s.Own()) > 0 {
+		t.Error("flushes run on in another cluster")
+	}
+}
+
+// What is known of flushes comes in order. Those of a director that is gone are lost, unless they
+// had ended, and those that ended long ago are forgotten.
+func TestKnown(t *testing.T) {
+	s := NewSet(0)
+	for _, k := range []struct {
+		id    ID
+		ended directory.Time
+	}{{ID{"d3", 1}, 0}, {ID{"d2", 9}, 0}, {ID{"d2", 3}, begun}, {ID{"d1", 5}, 0}} {
+		s.Note(k.id, wire.FlushProgress{ID: k.id.ID})
+		s.Note(k.id, wire.FlushProgress{ID: k.id.ID, Ended: k.ended})
+	}
+	s.Lost("d2", begun.Add(time.Minute))
+	type known struct {
+		id    ID
+		ended directory.Time
+		lost  bool
+	}
+	all := func() (all []known) {
+		for id, k := range s.All() {
+			all = append(all, known{id, k.Progress.Ended, k.Lost})
+		}
+		return all
+	}
+	d1, d3 := known{ID{"d1", 5}, 0, false}, known{ID{"d3", 1}, 0, false}
+	done, lost := known{ID{"d2", 3}, begun, false}, known{ID{"d2", 9}, begun.Add(time.Minute), true}
+	for _, test := range []struct {
+		after time.Duration
+		want  []known
+	}{
+		{KeptFor, []known{d1, done, lost, d3}},
+		{KeptFor + time.Millisecond, []known{d1, lost, d3}},
+		{KeptFor + 2*time.Minute, []known{d1, d3}},
+	} {
+		s.Clean(begun.Add(test.after))
+		if diff := cmp.Diff(test.want, all(), cmp.AllowUnexported(known{})); diff != "" {
+			t.Errorf("after %v (-want +got):\n%s", test.after, diff)
+		}
+	}
+}
