@@ -8,6 +8,22 @@
 // A Core is not safe for concurrent use, except for the few methods that say so. The most important
 // of these is TryLookup, which answers nearly all lookups straight from the directory.
 //
+// # Structures
+//
+// State that has an invariant of its own is in a package below internal. These structures are
+// passive: they are given facts and the time, answer questions, and list what is to be done. They
+// send nothing. The Core decides which peers count, asks the structures, and emits effects. Received
+// messages are dispatched by one table, see dispatch.go.
+//
+//	logs      our log, what we have of the logs of others, and what is missing
+//	rowset    rows on their way into messages: the outbox, the rows of one message
+//	deltas    which deltas of the gossip were seen, and which wait for a proof of their origin
+//	meshtime  mesh time, and what we know of the peers' clocks
+//	rank      which of two meshes that meet stays
+//	barrier   table changes that not all peers have confirmed, and the rings from before them
+//	moves     moves, Holds, answers to Holds, and kicks
+//	flushes   flushes that run here, and what is known of all
+//
 // # The log
 //
 // Each director writes one log: table changes, rows (new mappings and recorded activity) and holds.
