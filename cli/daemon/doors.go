@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"directormesh/cli/door/httpapi"
+	"directormesh/cli/door/rawconn"
 	"directormesh/cli/handover"
 )
 
@@ -81,7 +82,7 @@ func (d *Daemon) boundDoors(registry *prometheus.Registry) error {
 	}
 	for i := range d.sockets {
 		if s := &d.sockets[i]; s.listener != nil {
-			s.listener = crowdListener{s.listener, crowds[s.kind]}
+			s.listener = crowdListener{rawconn.Listener{Listener: s.listener}, crowds[s.kind]}
 		}
 	}
 	return nil

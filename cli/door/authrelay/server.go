@@ -15,6 +15,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/audit"
+	"directormesh/cli/door/rawconn"
 	"directormesh/ring"
 )
 
@@ -131,7 +132,7 @@ func New(cfg Config) (*Server, error) {
 				return nil, fmt.Errorf("%s: %s; is Dovecot running, and may this user connect?",
 					cfg.Auth, api.Cause(err))
 			}
-			return conn, nil
+			return rawconn.Wrap(conn), nil
 		}
 	}
 	return s, nil

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"directormesh/cli/door/rawconn"
 	"directormesh/cli/load"
 )
 
@@ -48,7 +49,7 @@ func child(path string, prepare func() (func(l net.Listener) error, error)) erro
 		return err
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- serve(l) }()
+	go func() { failed <- serve(rawconn.Listener{Listener: l}) }()
 	go func() {
 		fmt.Println("serving")
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
