@@ -27,7 +27,7 @@ func TestSilenceOfLargeMeshes(t *testing.T) {
 		{500, time.Second, 7 * time.Second},
 	} {
 		for i := range test.peers {
-			d.core.peerInLife(w.now, wire.Peer{Name: fmt.Sprintf("p%d", i), Boot: 1})
+			d.core.peerInLife(w.now, wire.Peer{Name: fmt.Sprintf("p%d", i), Boot: 1}, 0)
 		}
 		if beat, silence := d.core.beatInterval(), d.core.silence(); beat != test.beat || silence != test.toFailed {
 			t.Errorf("%d peers: beats each %v, failed after %v; want %v, %v", test.peers, beat, silence, test.beat, test.toFailed)

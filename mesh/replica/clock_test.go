@@ -164,6 +164,36 @@ func TestAfterAStep(t *testing.T) {
 	}
 }
 
+// A peer that steps away from our time has had none in common with us, by the time that it has
+// then: of two that were split off and drifted together, the second one to step must move what it
+// stamped since the split, not since the first one left it. One that starts again had our time in
+// the life before.
+func TestPeerThatStepsAway(t *testing.T) {
+	for name, test := range map[string]struct {
+		next    func(d2 *director)
+		forgets bool
+	}{
+		"steps":        {func(d2 *director) { d2.core.step(d2.w.now, 37*time.Second) }, true},
+		"starts again": {func(d2 *director) { d2.crash(); d2.boots(false) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := started(t, 2)
+			d2 := w.directors[1]
+			w.run(2 * time.Second)
+			p := w.directors[0].core.peers["d2"]
+			life, had := p.boot, p.clock.With()
+			if had == 0 {
+				t.Fatal("d1 does not know that it had d2's time; the test shows nothing")
+			}
+			test.next(d2)
+			w.until("the next life of d2", time.Second, func() bool { return p.boot != life })
+			if got := p.clock.With(); (got == 0) != test.forgets || got != 0 && got != had {
+				t.Errorf("the moment in common with d2 is %v, was %v", got, had)
+			}
+		})
+	}
+}
+
 // Directors that do not see each other's votes all the time are kept together by the leash: without
 // it each follows the votes it sees, is off, and has to step again and again. c lives in a mesh of
 // three whose link to a is cut.

@@ -32,6 +32,7 @@ type peer struct {
 	met        bool // was live, in this life or an earlier one
 
 	boot     uint64
+	began    time.Duration // when its process began, by our clock and the hello of this life
 	out      bool          // our stream to it is open
 	in       uint64        // session of its stream to us, 0: none
 	mesh     wire.MeshRank // as of its last beat
@@ -121,9 +122,16 @@ func (c *Core) streams() []string {
 	return to
 }
 
-// peerInLife returns the peer that a stream has proven to run, a new one if need be. A new life
-// begins with nothing.
-func (c *Core) peerInLife(now time.Duration, who wire.Peer) *peer {
+// goesOn reports whether the process of a peer that begins another life is the one of the life
+// before: by both hellos it began at one moment. The hellos were under way for a while, and in the
+// time between clocks have drifted apart by less than a thousandth.
+func (p *peer) goesOn(began, up time.Duration) bool {
+	return p.boot != 0 && (began-p.began).Abs() <= time.Second+up/1000
+}
+
+// peerInLife returns the peer that a stream has proven to run, for so many milliseconds, a new one
+// if need be. A new life begins with nothing.
+func (c *Core) peerInLife(now time.Duration, who wire.Peer, up int64) *peer {
 	p := c.peers[who.Name]
 	if p == nil {
 		p = &peer{name: who.Name, to: []string{who.Name}}
@@ -139,6 +147,9 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer) *peer {
 		p.left = false
 		return p
 	}
+	upFor := time.Duration(up) * time.Millisecond
+	began := now - upFor
+	goesOn := p.goesOn(began, upFor)
 	if p.boot != 0 {
 		c.peerGone(now, p)
 	}
@@ -146,7 +157,7 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer) *peer {
 	delete(c.triedAt, p.name)
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
-		met: p.met, told: p.told, clock: p.clock.NextLife(),
+		began: began, met: p.met, told: p.told, clock: p.clock.NextLife(goesOn),
 		log:        c.logs.Open(logs.ID{Name: who.Name, Boot: who.Boot}),
 		togetherAt: p.togetherAt,
 	}

@@ -66,7 +66,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 		// life before.
 		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Ours: true})
 	}
-	p := c.peerInLife(now, h.From)
+	p := c.peerInLife(now, h.From, h.Up)
 	c.heardTime(now, p, h.MeshTime)
 	p.clock.Hello(now, h.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh = h.TakesIn, h.Mesh
@@ -98,7 +98,7 @@ func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
 			reply.From.Name, place(to.Addr), p.name)
 	}
 	c.endFormerNames(now, to.Addr, reply.From.Name)
-	p := c.peerInLife(now, reply.From)
+	p := c.peerInLife(now, reply.From, reply.Up)
 	c.heardTime(now, p, reply.MeshTime)
 	p.clock.Hello(now, reply.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh = reply.TakesIn, reply.Mesh

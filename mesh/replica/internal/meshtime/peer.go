@@ -46,8 +46,16 @@ type Peer struct {
 	with  directory.Micros // when it was last of our mesh, live, and of our time; 0: never
 }
 
-// NextLife keeps what outlasts a life of the peer.
-func (p Peer) NextLife() Peer { return Peer{votes: p.votes, vote: p.vote, with: p.with} }
+// NextLife keeps what outlasts a life of the peer. If its process goes on it has stepped its mesh
+// time, away from ours if that was its own: then no moment of ours is in common with the time that
+// it has now.
+func (p Peer) NextLife(goesOn bool) Peer {
+	next := Peer{votes: p.votes, vote: p.vote, with: p.with}
+	if goesOn && p.together {
+		next.with = 0
+	}
+	return next
+}
 
 // Hello takes the peer's mesh time, less ours, from a hello. A sample of before the peer was out of
 // reach, or we stood still, says nothing any more. A hello comes late, so that its peer is not

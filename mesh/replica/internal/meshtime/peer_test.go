@@ -189,9 +189,12 @@ func TestMomentInCommon(t *testing.T) {
 		if p.NoteTogether(k); p.With() != had {
 			t.Errorf("the moment went back to %v", p.With())
 		}
-		next := p.NextLife()
+		next := p.NextLife(false)
 		if next.With() != p.With() || next.Votes() != p.Votes() || next.known || next.together {
 			t.Errorf("%+v is left of %+v in the next life", next, p)
+		}
+		if stepped := p.NextLife(true); stepped.With() != 0 && test.want || stepped.Votes() != p.Votes() {
+			t.Errorf("%+v is left of %+v after a step", stepped, p)
 		}
 	}
 }
