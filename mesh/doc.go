@@ -2,13 +2,13 @@
 //
 // The core (package replica) decides and has no socket, goroutine or clock; this package has them.
 // It owns memberlist (membership, failure detection, gossip, push/pull), the streams between
-// directors, their encryption, the clocks, and every goroutine. It does not depend on the doors, and
-// no other package imports memberlist.
+// directors, their encryption, the clocks, and every goroutine. It does not depend on the doors,
+// and no other package imports memberlist.
 //
 //	cli/daemon ─ Lookup, Do, queries ─► Node ─ input ─► replica.Core
 //	                                     │                │ effects, in order
 //	             memberlist ◄─ delegate ─┤                ▼
-//	             streams   ◄─ links, sessions ─ Send, Gossip, Kick, Answer, …
+//	             streams   ◄─ links, inStreams ─ Send, Gossip, Kick, Answer, …
 //
 // # Goroutines
 //
@@ -22,16 +22,16 @@
 // held while our code runs.
 //
 // Each peer has a link: one goroutine that dials it, keeps the outgoing stream, and dials again
-// with backoff. Each incoming stream is a session with one goroutine that reads it. A link's queue
-// is bounded in bytes; when a peer does not drain it, its stream is closed. Other peers are not
-// affected.
+// with backoff. Each incoming stream is an inStream with one goroutine that reads it. A link's
+// queue is bounded in bytes; when a peer does not drain it, its stream is closed. Other peers are
+// not affected.
 //
 // # Locks
 //
 // coreMu guards the core and all that only its inputs and effects touch. The other locks (of a
-// link's queue, the gossip queues, the member list, the kicker's queue, the rate limiter) are leaves:
-// they may be taken while coreMu is held, and no lock is taken while a leaf is held. linksMu is
-// taken only without coreMu.
+// link's queue, the gossip queues, the member list, the kicker's queue, the rate limiter) are
+// leaves: they may be taken while coreMu is held, and no lock is taken while a leaf is held.
+// linksMu is taken only without coreMu.
 //
 // # On the network
 //

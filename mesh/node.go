@@ -73,7 +73,7 @@ type Node struct {
 	waits   map[uint64]chan<- replica.Answer
 	admin   map[uint64]chan<- replica.AdminDone
 	out     map[string]*outStream
-	in      map[uint64]*session
+	in      map[uint64]*inStream
 
 	linksMu sync.Mutex
 	links   map[string]*link // nil after Close
@@ -107,7 +107,7 @@ func prepare(cfg Config) (*Node, error) {
 		waits:  make(map[uint64]chan<- replica.Answer),
 		admin:  make(map[uint64]chan<- replica.AdminDone),
 		out:    make(map[string]*outStream),
-		in:     make(map[uint64]*session),
+		in:     make(map[uint64]*inStream),
 		links:  make(map[string]*link),
 	}
 	for _, s := range cfg.Join {

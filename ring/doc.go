@@ -20,9 +20,9 @@
 // # What callers may rely on
 //
 // Every function is a pure function of its arguments: no I/O, no clock, no randomness, no
-// goroutine, no state of the package. Ring, Rings and HashFormat never change once made, so any number of
-// goroutines may use them without locks. A change of the backends makes new Rings, which share the
-// unchanged parts with the old ones:
+// goroutine, no state of the package. Ring, Rings and HashFormat never change once made, so any
+// number of goroutines may use them without locks. A change of the backends makes new Rings, which
+// share the unchanged parts with the old ones:
 //
 //	format, err := ring.ParseHashFormat("%Lu")
 //	backends, err := ring.ParseMailServers("192.0.2.1-192.0.2.9 192.0.2.20@ssd", resolve)

@@ -1,7 +1,7 @@
 // Package daemon is a running director: it reads the settings, wires the mesh, the kicker and the
 // doors together, and stops them in the right order. It owns precedence and validation of settings,
-// the run directory, signals and the messages to the service manager. Package mesh and those below it
-// decide about users, backends and peers.
+// the run directory, signals and the messages to the service manager. Package mesh and those below
+// it decide about users, backends and peers.
 //
 // # Settings
 //

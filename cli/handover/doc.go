@@ -20,7 +20,7 @@
 // # Which door
 //
 // A name from the other side decides if it is the name of a door. Otherwise the end of the socket's
-// file name decides, as in Dovecot 2.3: the part after its last "-" (director-userdb, proxy-notify).
-// If that is no door either, a FIFO is the notify FIFO, a unix socket is a login socket, and
-// director.sock is the API's.
+// file name decides, as in Dovecot 2.3: the part after its last "-" (director-userdb,
+// proxy-notify). If that is no door either, a FIFO is the notify FIFO, a unix socket is a login
+// socket, and director.sock is the API's.
 package handover

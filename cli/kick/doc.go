@@ -20,16 +20,16 @@
 // list them, so its login processes are asked to end the names under which the user has logged in
 // lately. Both get half a second to appear in the list, and are ended then; Late ends later ones.
 //
-// Without a list kicks are blind: a login process that hangs delays the list for ever, and the other
-// login processes must end the user's sessions nevertheless.
+// Without a list kicks are blind: a login process that hangs delays the list for ever, and the
+// other login processes must end the user's sessions nevertheless.
 //
 // Dovecot ends all sessions of a login name. Where some sessions are to stay, the kickers use a
-// narrower way; if there is none, too many end, not too few. The mark in a session (package session)
-// is such a way. It finds a user whose login name is not the name that was looked up. With tags,
-// where one name may be several users, it finds the right one. Sessions that began before there were
-// tags have no mark. In 2.4 marks do not help for sessions on the way to a backend: a login process
-// with a session of another user of the name is left alone, and its sessions on the way are ended
-// when they have arrived.
+// narrower way; if there is none, too many end, not too few. The mark in a session (package
+// session) is such a way. It finds a user whose login name is not the name that was looked up. With
+// tags, where one name may be several users, it finds the right one. Sessions that began before
+// there were tags have no mark. In 2.4 marks do not help for sessions on the way to a backend: a
+// login process with a session of another user of the name is left alone, and its sessions on the
+// way are ended when they have arrived.
 //
 // # The kick command
 //
@@ -44,8 +44,8 @@
 //
 // HASH is decimal, as everywhere in Dovecot. The command prints how many sessions it ended. A
 // number means that the user had no other sessions; any other output, or none, means that the
-// command does not know. An exit status other than 0 is a failure, which is logged and counts as not
-// known. After ten seconds the command and its children are killed. No more than
+// command does not know. An exit status other than 0 is a failure, which is logged and counts as
+// not known. After ten seconds the command and its children are killed. No more than
 // --max-parallel-kicks run at a time; the others wait for as long as it takes, since the sessions
 // must end, even if late.
 package kick

@@ -2,16 +2,16 @@
 // answer and checks it: a user must be told the same backend by all directors.
 //
 // It owns the schedule, the users, the requests at each door, and the sums. Package cli owns the
-// arguments and the output. It keeps no mapping of its own, so it finds only answers that contradict
-// each other.
+// arguments and the output. It keeps no mapping of its own, so it finds only answers that
+// contradict each other.
 //
 // # Open and closed loop
 //
 // With Config.Rate the requests of a director are due at fixed moments, even while earlier ones are
 // open. The latency of a request counts from the moment at which it was due: a director that hangs
-// for a second makes a second's worth of requests slow, not one. Users log in like that, so it is the
-// way to judge a mesh. Without a rate each connection keeps Config.Depth requests outstanding and
-// sends the next one when an answer comes. That measures the most that a director can do; its
+// for a second makes a second's worth of requests slow, not one. Users log in like that, so it is
+// the way to judge a mesh. Without a rate each connection keeps Config.Depth requests outstanding
+// and sends the next one when an answer comes. That measures the most that a director can do; its
 // latencies are those of a director at its limit.
 //
 // # Cost

@@ -12,7 +12,7 @@
 //
 // The hash of a session's login name gives its user, with two exceptions. The passdb may return
 // another name to look up (destuser). With tags, one name may be two users, whose sessions Dovecot
-// would end together. So the login door adds a field to the auth reply of such users: MarkField, with
-// the value that Mark returns. Dovecot keeps the field with the session and lists it. The field
-// outlives a restart of the director, and Dovecot's own commands can kick by it.
+// would end together. So the login door adds a field to the auth reply of such users: MarkField,
+// with the value that Mark returns. Dovecot keeps the field with the session and lists it. The
+// field outlives a restart of the director, and Dovecot's own commands can kick by it.
 package session

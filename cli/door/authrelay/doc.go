@@ -7,9 +7,9 @@
 //	anything with reply lines ── Authreply   │
 //	                                  └──────┴─→ Director: which backend?
 //
-// It owns the relaying, the fields about proxying in a reply line, and the fields that are appended.
-// The Director decides the backend. The package takes no part in the handshakes, and sees passwords
-// only in lines that pass through.
+// It owns the relaying, the fields about proxying in a reply line, and the fields that are
+// appended. The Director decides the backend. The package takes no part in the handshakes, and sees
+// passwords only in lines that pass through.
 //
 // # Relaying
 //
@@ -26,9 +26,9 @@
 //	proxy_refresh=SECS host=IP                 only with proxy_refresh if Config.ProxyRefresh is set
 //	proxy_refresh=SECS host=NAME hostip=IP     if the backend was configured by name
 //
-// and the field that Config.Mark returns, if any. By that field kickers find the session if its login
-// name does not identify the user. A director_proxy_maybe whose backend is the machine that asks gets
-// nothing. The user is destuser, else user, up to the master user separator; the tag is
+// and the field that Config.Mark returns, if any. By that field kickers find the session if its
+// login name does not identify the user. A director_proxy_maybe whose backend is the machine that
+// asks gets nothing. The user is destuser, else user, up to the master user separator; the tag is
 // director_tag.
 //
 // # Waiting and failing
@@ -51,7 +51,7 @@
 // # Limits
 //
 // Lines, open requests and held replies are bounded; connections are where listeners are made. A
-// request beyond the limit is refused alone; a line that is too long ends the connection. Trouble is
-// counted, and logged ever more rarely while one cause goes on. A client that does not read, or an
-// auth that does not answer, delays no other client.
+// request beyond the limit is refused alone; a line that is too long ends the connection. Trouble
+// is counted, and logged ever more rarely while one cause goes on. A client that does not read, or
+// an auth that does not answer, delays no other client.
 package authrelay

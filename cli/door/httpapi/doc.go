@@ -6,8 +6,8 @@
 // # Access
 //
 // On a unix socket the file's mode decides, and the peer's user id goes into the log. On TCP there
-// is no access control, so callers must only pass loopback listeners. Host and Origin are checked, so
-// that foreign pages cannot use a browser of this host.
+// is no access control, so callers must only pass loopback listeners. Host and Origin are checked,
+// so that foreign pages cannot use a browser of this host.
 //
 // # Limits
 //

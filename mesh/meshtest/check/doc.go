@@ -11,10 +11,10 @@
 //	G6  concurrent changes of different registers all hold
 //
 // The checker shares no code with what it checks: it hashes with its own naive ring, and it knows
-// backends, users and operations only by the types of this package. From a director it takes only its
-// answers, its operators' commands, its final state, and whether it is synced. A synced director is
-// judged by its own knowledge. One that is not synced is judged by the knowledge of the directors that
-// it could ask, and must not stay so for long.
+// backends, users and operations only by the types of this package. From a director it takes only
+// its answers, its operators' commands, its final state, and whether it is synced. A synced
+// director is judged by its own knowledge. One that is not synced is judged by the knowledge of the
+// directors that it could ask, and must not stay so for long.
 //
 // # Time
 //
@@ -36,9 +36,9 @@
 //     asked for what they lack. So it goes on from one to the next. The same holds while the announcer
 //     lives and all of them have counted it as failed for so long.
 //
-// What no live director knows is lost; an answer against it is no breach. A table change is known to
-// all directors that its acknowledgement does not name as failed, and to all that have been in touch
-// with one of these for a while; see [scope].
+// What no live director knows is lost; an answer against it is no breach. A table change is known
+// to all directors that its acknowledgement does not name as failed, and to all that have been in
+// touch with one of these for a while; see [scope].
 //
 // # Causes
 //
@@ -47,6 +47,6 @@
 // flush of this user, a forget or removal of the old backend, a down backend whose mapping could
 // not be prolonged, expiry, or a fault. A fault is a cause only for a director that need not know
 // the old line. After a fault two lines may be valid side by side, until a director that must know
-// both answers with one of them. From then on that line has won, for this director and for all others
-// that must know of its answer.
+// both answers with one of them. From then on that line has won, for this director and for all
+// others that must know of its answer.
 package check

@@ -18,8 +18,8 @@ const (
 	readSlack = 2 * time.Second  // and at least that less: still longer than until a silent peer has failed
 )
 
-// A session is one incoming stream, as the core numbers it.
-type session struct {
+// An inStream is one incoming stream, as the core numbers it.
+type inStream struct {
 	peer string
 	conn net.Conn
 }
@@ -89,7 +89,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 				_ = s.conn.Close() // its reader ends it
 			}
 		}
-		n.in[id] = &session{peer: hello.From.Name, conn: conn}
+		n.in[id] = &inStream{peer: hello.From.Name, conn: conn}
 	})
 	if err != nil {
 		refused := &handshakeError{Reason: reasonNotAllowed, Err: err}
