@@ -163,11 +163,11 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // mustKnow reports whether a director that answers at t has no excuse for not having what the life
 // of another one announced at a time.
 //
-// While both live the excuse is that they are, or just were, cut off from each other (guarantees.md,
-// partitioned), and nobody else has yet counted the other as failed and told what came from it.
-// When the other one is gone, it is that this director may not have heard of it before, and those
-// who did could not tell it yet (G2: "may take with it answers that had not yet reached every live
-// director").
+// While both live the excuse is that they are, or just were, cut off from each other
+// (guarantees.md, partitioned), and nobody else has yet counted the other as failed and told what
+// came from it. When the other one is gone, it is that this director may not have heard of it
+// before, and those who did could not tell it yet (G2: "may take with it answers that had not yet
+// reached every live director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
 	if c.directors[author].in(life) && !c.otherMesh(director, author) &&
 		!c.separated(t, director, author) {
