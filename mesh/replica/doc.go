@@ -12,8 +12,8 @@
 //
 // State that has an invariant of its own is in a package below internal. These structures are
 // passive: they are given facts and the time, answer questions, and list what is to be done. They
-// send nothing. The Core decides which peers count, asks the structures, and emits effects. Received
-// messages are dispatched by one table, see dispatch.go.
+// send nothing. The Core decides which peers count, asks the structures, and emits effects.
+// Received messages are dispatched by one table, see dispatch.go.
 //
 //	logs      our log, what we have of the logs of others, and what is missing
 //	rowset    rows on their way into messages: the outbox, the rows of one message
