@@ -37,6 +37,8 @@ func TestLogBridge(t *testing.T) {
 		level, message string // "" if nothing is logged at info
 	}{
 		{"[DEBUG] memberlist: Stream connection from=10.0.0.1:4", "", ""},
+		{"[DEBUG] memberlist: Initiating push/pull sync with: d2 10.0.0.2:9090", "", ""},
+		{"[DEBUG] memberlist: Failed to send to d2", "", ""},
 		{"[INFO] memberlist: Suspect d2 has failed, no acks received", "info", "peer does not answer probes"},
 		{"[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message from=10.0.0.1:9", "error", "packet refused: it is not encrypted with a key of this director"},
 		{"[ERR] memberlist: failed to receive: no installed keys could decrypt the message from=10.0.0.1:9", "error", "connection refused: it is not encrypted with a key of this director"},

@@ -51,7 +51,8 @@ var knownLines = [...]knownLine{
 	{part: "Failed to read remote state", level: zerolog.WarnLevel, text: noExchange},
 	{part: "Failed to push local state", level: zerolog.WarnLevel, text: noExchange},
 	{part: "Push/Pull with", level: zerolog.WarnLevel, text: noExchange},
-	{part: "push/pull", level: zerolog.WarnLevel, text: noExchange},
+	{part: "Failed push/pull", level: zerolog.WarnLevel, text: noExchange},
+	{part: "pending push/pull", level: zerolog.WarnLevel, text: noExchange},
 	{part: "state size is", level: zerolog.WarnLevel, text: noExchange},
 	{part: "Failed to send", level: zerolog.WarnLevel, text: cannotSend},
 	{part: "Failed to forward", level: zerolog.WarnLevel, text: cannotSend},
@@ -82,7 +83,9 @@ func (b logBridge) Write(line []byte) (int, error) {
 	message := otherTrouble
 	for _, k := range knownLines {
 		if strings.Contains(text, k.part) {
-			level, message = k.level, k.text
+			if message = k.text; level > zerolog.DebugLevel || k.level < level {
+				level = k.level // what memberlist does is no trouble
+			}
 			if k.drop != dropNothing {
 				b.n.metrics.drop(k.drop)
 			}

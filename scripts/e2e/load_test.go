@@ -35,6 +35,10 @@ type asker struct {
 	http *http.Client
 }
 
+// processConns is how many connections this process opens to one director.sock: below its share of
+// them, so that none is refused however slow the machine is.
+const processConns = 500
+
 func newAsker(t *testing.T, d *process) *asker {
 	t.Helper()
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
@@ -42,7 +46,8 @@ func newAsker(t *testing.T, d *process) *asker {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", d.socket())
 		},
-		MaxIdleConnsPerHost: 512,
+		MaxIdleConnsPerHost: processConns,
+		MaxConnsPerHost:     processConns,
 		DisableCompression:  true,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
