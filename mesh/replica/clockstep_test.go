@@ -1,0 +1,93 @@
+package replica
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
+
+// A table change that waits for its peers when mesh time steps ends with an error that says so; it
+// was said in a life that is over. Other operations go on.
+func TestOperationsWhenTimeSteps(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.kicker = func(Kick) (int, bool, bool) { return 0, true, false }
+	w.lose = losing[wire.Message](d2, d1)
+	change := d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+	kick := d1.begin(KickUser{Value: "bob"})
+	w.deliver()
+	before := d1.core.boot
+	d1.core.step(w.now, time.Second)
+	w.deliver()
+	if done, ok := d1.done[change]; !ok || !errors.Is(done.Err, ErrClockStepped) {
+		t.Errorf("the table change ended %v with %+v", ok, done)
+	}
+	if done, ok := d1.done[kick]; ok {
+		t.Errorf("the kick ended with %+v", done)
+	}
+	c := d1.core
+	if c.boot == before || !slices.Contains(c.boots, before) || c.Counters().ClockSteps != 1 {
+		t.Errorf("the life is %d after %v, %d steps", c.boot, c.boots, c.Counters().ClockSteps)
+	}
+}
+
+// A director that has said nothing yet, and belongs to no mesh, steps within its life.
+func TestStepOfASilentDirector(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(d *director)
+		ends   bool
+	}{
+		{"silent", func(*director) {}, false},
+		{"has said something", func(d *director) {
+			d.core.outbox.Push("", directory.Mapping{Hash: 7, Backend: testBackend(1),
+				Generation: 1})
+		}, true},
+		{"member", func(d *director) { d.core.admission.bootstrapped = true }, true},
+	} {
+		w := newWorld(t)
+		w.start("d1")
+		d2 := w.start("d2")
+		test.change(d2)
+		before := d2.core.boot
+		d2.core.step(w.now, time.Hour)
+		if got := d2.core.boot != before; got != test.ends ||
+			(d2.core.admission.holds != nil) != test.ends {
+			t.Errorf("%s: another life %v, holds %v; want %v",
+				test.name, got, d2.core.admission.holds, test.ends)
+		}
+	}
+}
+
+// Marks go by themselves: what has anything else in it is a table change.
+func TestTablesOfMarksOnly(t *testing.T) {
+	marks := directory.BackendRow{Addr: testBackend(1), Forgotten: 7}
+	more := marks
+	more.VHosts = directory.Register[int]{Value: 5}
+	for _, test := range []struct {
+		name string
+		m    wire.Table
+		want bool
+	}{
+		{"marks", wire.Table{Change: directory.Change{Backends: []directory.BackendRow{marks,
+			marks}}}, true},
+		{"numbered", wire.Table{Seq: 1,
+			Change: directory.Change{Backends: []directory.BackendRow{marks}}}, false},
+		{"of a mesh", wire.Table{Change: directory.Change{Mesh: 7,
+			Backends: []directory.BackendRow{marks}}}, false},
+		{"with directors", wire.Table{Change: directory.Change{
+			Directors: []directory.DirectorRow{{}}, Backends: []directory.BackendRow{marks},
+		}}, false},
+		{"with more", wire.Table{Change: directory.Change{Backends: []directory.BackendRow{marks,
+			more}}}, false},
+		{"nothing", wire.Table{}, false},
+	} {
+		if got := onlyMarks(&test.m); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
