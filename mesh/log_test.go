@@ -69,8 +69,6 @@ func TestLogBridge(t *testing.T) {
 // What memberlist says of a library's or the system's words reaches nobody in Go's.
 func TestLogBridgeIsPlain(t *testing.T) {
 	for _, test := range []struct{ in, detail, addr string }{
-		{"[ERR] memberlist: Failed to send UDP ping: write udp 10.0.0.1:9090->10.0.0.2:9090: " +
-			"use of closed network connection", "Failed to send UDP ping: it was closed here", ""},
 		{"[ERR] memberlist: Push/Pull with d2 failed: dial tcp 10.0.0.2:9090: i/o timeout",
 			"Push/Pull with d2 failed: no answer in time", ""},
 		{"[ERR] memberlist: Failed to read remote state: EOF from=10.0.0.9:4711",
@@ -93,6 +91,31 @@ func TestLogBridgeIsPlain(t *testing.T) {
 		}
 		if len(lines) != 1 || lines[0]["detail"] != test.detail || addr != test.addr {
 			t.Errorf("%s: %v", test.in, lines)
+		}
+	}
+}
+
+// A connection that we closed was counted then, with its cause: memberlist's line about it is no
+// second one.
+func TestLogBridgeCountsOnce(t *testing.T) {
+	for line, want := range map[string]float64{
+		"failed to receive: read tcp 10.0.0.1:9090->10.0.0.9:1: use of closed network connection": 0,
+		"failed to receive: EOF": 1,
+	} {
+		lines := logged(t, zerolog.InfoLevel, func(n *Node) {
+			var err error
+			if n.metrics, err = newMetrics(prometheus.NewRegistry(), n); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fmt.Fprintf(logBridge{n}, "[ERR] memberlist: %s from=10.0.0.9:1\n", line); err != nil {
+				t.Fatal(err)
+			}
+			if got := counted(t, n.metrics.drops[dropUndecodable]); got != want {
+				t.Errorf("%s: counted %g times, want %g", line, got, want)
+			}
+		})
+		if len(lines) != int(want) {
+			t.Errorf("%s: logged %v", line, lines)
 		}
 	}
 }

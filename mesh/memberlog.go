@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"net"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -24,6 +25,8 @@ type knownLine struct {
 
 // knownLines has memberlist's lines by what they mean to an operator. The first match counts.
 var knownLines = [...]knownLine{
+	// It was counted when we closed it.
+	{part: net.ErrClosed.Error(), level: zerolog.DebugLevel, text: "connection closed here"},
 	{part: "Decrypt packet failed", level: zerolog.ErrorLevel, drop: dropKey,
 		text: "packet refused: it is not encrypted with a key of this director"},
 	{part: "no installed keys could decrypt", level: zerolog.ErrorLevel, drop: dropKey,

@@ -13,14 +13,6 @@ import (
 	"directormesh/ring"
 )
 
-func mappings(n int) []directory.Mapping {
-	rows := make([]directory.Mapping, n)
-	for i := range rows {
-		rows[i] = directory.Mapping{Hash: ring.UserHash(i), Generation: 1}
-	}
-	return rows
-}
-
 // replayed are the numbers of the log's messages that a peer gets after a certain one.
 func (d *director) replayed(seq uint64) (numbers []uint64) {
 	d.core.Take()
