@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -112,12 +113,15 @@ func TestSourceOfStreams(t *testing.T) {
 // Before the sockets are there the peers are known as far as their names resolve, and the start
 // waits a second at most for the others.
 func TestKnownPeers(t *testing.T) {
+	var mu sync.Mutex // names are resolved side by side
 	var limit time.Duration
 	n := stillNode(t, func() time.Duration { return 0 })
 	n.seeds = []seed{{"d1.example.org", 1}, {"lost.example.org", 2}, {"192.0.2.9", 3}}
 	n.resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
 		deadline, _ := ctx.Deadline()
-		limit = time.Until(deadline)
+		mu.Lock()
+		limit = max(limit, time.Until(deadline))
+		mu.Unlock()
 		if host == "lost.example.org" {
 			return nil, errors.New("no such host")
 		}
