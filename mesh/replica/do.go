@@ -233,8 +233,8 @@ func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 			c.tellKick(o, p)
 		}
 	}
-	c.startKick("", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failure string) {
-		c.kickUserReport(o, "", r, failure)
+	c.startKick("", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failed error) {
+		c.kickUserReport(o, "", r, failureText(failed))
 	})
 }
 

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // startKick has the local kicker end sessions.
-func (c *Core) startKick(tag ring.Tag, target KickTarget, done func(r KickResult, failure string)) {
+func (c *Core) startKick(tag ring.Tag, target KickTarget, done func(r KickResult, failed error)) {
 	id := c.newID()
 	c.kicks.Begin(id, time.Duration(c.lastTick.Load()), done)
 	c.counters.Kicks++
@@ -21,16 +22,26 @@ func (c *Core) startKick(tag ring.Tag, target KickTarget, done func(r KickResult
 // KickDone takes the result of a Kick effect.
 func (c *Core) KickDone(now time.Duration, id uint64, r KickResult, err error) {
 	defer c.enter(now)()
-	failure := ""
-	if err != nil {
-		failure, r.Known = strings.ReplaceAll(err.Error(), "\n", "; "), false
+	r.Known = r.Known && err == nil
+	c.kicks.Finish(id, r, err)
+}
+
+// errKickerLate ends a kick whose result never came.
+var errKickerLate = errors.New("the kicker did not answer in time")
+
+// failureText is what a report says of a kick that failed, in one line; nothing of one that did
+// not. A flush has tens of thousands of kicks, of whose failures nobody is told, so the text is
+// made for reports alone.
+func failureText(failed error) string {
+	if failed == nil {
+		return ""
 	}
-	c.kicks.Finish(id, r, failure)
+	return strings.ReplaceAll(failed.Error(), "\n", "; ")
 }
 
 func (c *Core) checkKicks(now time.Duration) {
 	for _, id := range c.kicks.Late(now) {
-		c.kicks.Finish(id, KickResult{}, "the kicker did not answer in time")
+		c.kicks.Finish(id, KickResult{}, errKickerLate)
 	}
 }
 
@@ -48,10 +59,11 @@ func (c *Core) reportKicks() {
 // gotKickUser ends the sessions of a user by name, because a peer was asked to.
 func (c *Core) gotKickUser(_ time.Duration, p *peer, m *wire.KickUser) {
 	by := p.life()
-	c.startKick("", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failure string) {
+	c.startKick("", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failed error) {
 		if p := c.inLife(by); p != nil {
 			c.send(p, &wire.KickUserDone{
-				ID: m.ID, Count: uint32(r.Count), Known: r.Known, Error: failure, Left: uint32(r.Left), Blind: r.Blind,
+				ID: m.ID, Count: uint32(r.Count), Known: r.Known, Error: failureText(failed),
+				Left: uint32(r.Left), Blind: r.Blind,
 			})
 		}
 	})

@@ -268,10 +268,10 @@ func TestLateKicksEndInOrder(t *testing.T) {
 	c := w.directors[0].core
 	var ended []uint64
 	for i := range uint64(20) {
-		c.startKick("", KickTarget{Value: "jane"}, func(r KickResult, failure string) {
+		c.startKick("", KickTarget{Value: "jane"}, func(r KickResult, failed error) {
 			ended = append(ended, i)
-			if r != (KickResult{}) || failure == "" {
-				t.Errorf("kick %d ended with %+v, failure %q", i, r, failure)
+			if r != (KickResult{}) || failed == nil {
+				t.Errorf("kick %d ended with %+v, failed by %v", i, r, failed)
 			}
 		})
 	}

@@ -145,7 +145,7 @@ func (c *Core) startHook(now time.Duration, m *moves.Move) {
 	m.Phase = moves.Hooking
 	id := c.newID()
 	row := m.Row
-	c.kicks.Begin(id, now+hookWithin, func(KickResult, string) {
+	c.kicks.Begin(id, now+hookWithin, func(KickResult, error) {
 		if m.Phase == moves.Hooking && moves.Same(m.Row, row) {
 			c.startDelay(time.Duration(c.lastTick.Load()), m)
 			c.moves.Touch(m)
@@ -160,7 +160,7 @@ func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
 	if err != nil || !ok {
 		c.logf(LogWarn, "flush hook failed", Field{"error", err})
 	}
-	c.kicks.Finish(id, KickResult{Known: true}, "")
+	c.kicks.Finish(id, KickResult{Known: true}, nil)
 }
 
 // startDelay waits for the sessions just ended to be over, unless there can have been none.

@@ -101,7 +101,7 @@ func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
 		k := &moveKick{}
 		h.kick = k
 		c.held[u] = h
-		c.startKick(u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}, func(r KickResult, _ string) {
+		c.startKick(u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}, func(r KickResult, _ error) {
 			k.result = &wire.KickCount{
 				Tag: u.Tag, Hash: u.Hash, Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
 			}

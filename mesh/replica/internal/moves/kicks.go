@@ -63,8 +63,8 @@ type Kicks struct {
 }
 
 type kick struct {
-	since time.Duration                      // since when its end is waited for
-	done  func(r KickResult, failure string) // nil: nobody wants to know
+	since time.Duration                    // since when its end is waited for
+	done  func(r KickResult, failed error) // nil: nobody wants to know
 }
 
 // NewKicks returns an empty list.
@@ -80,16 +80,17 @@ func (k *Kicks) Reports() int { return len(k.order) }
 
 // Begin notes a kick whose end is waited for since a moment. Done, which may be nil, is called
 // once, with its result.
-func (k *Kicks) Begin(id uint64, since time.Duration, done func(r KickResult, failure string)) {
+func (k *Kicks) Begin(id uint64, since time.Duration, done func(r KickResult, failed error)) {
 	k.byID[id] = &kick{since: since, done: done}
 }
 
-// Finish takes the result of a kick. One that has ended already is not told again.
-func (k *Kicks) Finish(id uint64, r KickResult, failure string) {
+// Finish takes the result of a kick, and why it failed if it did. One that has ended already is not
+// told again.
+func (k *Kicks) Finish(id uint64, r KickResult, failed error) {
 	if kick := k.byID[id]; kick != nil {
 		delete(k.byID, id)
 		if kick.done != nil {
-			kick.done(r, failure)
+			kick.done(r, failed)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package moves
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -338,19 +339,20 @@ func TestAnswers(t *testing.T) {
 // The end of a kick is told once. Kicks that take too long come in order.
 func TestKicks(t *testing.T) {
 	k := NewKicks()
+	no := errors.New("no")
 	var told []KickResult
 	for id := uint64(20); id > 0; id-- {
-		k.Begin(id, now, func(r KickResult, failure string) {
-			if failure != "no" {
-				t.Errorf("failure %q", failure)
+		k.Begin(id, now, func(r KickResult, failed error) {
+			if !errors.Is(failed, no) {
+				t.Errorf("failed by %v", failed)
 			}
 			told = append(told, r)
 		})
 	}
 	k.Begin(30, now+time.Second, nil)
-	k.Finish(5, KickResult{Count: 3}, "no")
-	k.Finish(5, KickResult{Count: 4}, "no")
-	k.Finish(99, KickResult{}, "no")
+	k.Finish(5, KickResult{Count: 3}, no)
+	k.Finish(5, KickResult{Count: 4}, no)
+	k.Finish(99, KickResult{}, no)
 	if diff := cmp.Diff([]KickResult{{Count: 3}}, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
@@ -364,7 +366,7 @@ func TestKicks(t *testing.T) {
 	if late := k.Late(now + KickLimit + time.Minute); len(late) > 0 {
 		t.Errorf("%v are late after a pause", late)
 	}
-	if k.Finish(30, KickResult{}, "no"); k.Len() != 19 {
+	if k.Finish(30, KickResult{}, no); k.Len() != 19 {
 		t.Errorf("%d are under way", k.Len())
 	}
 }
