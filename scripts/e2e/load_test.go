@@ -35,9 +35,10 @@ type asker struct {
 	http *http.Client
 }
 
-// processConns is how many connections this process opens to one director.sock: below its share of
-// them, so that none is refused however slow the machine is.
-const processConns = 500
+// askerConns is how many connections one asker opens to a director.sock. A director that hangs has
+// up to three askers of this process, and its commands; together they stay below the 512 that one
+// process may have.
+const askerConns = 150
 
 func newAsker(t *testing.T, d *process) *asker {
 	t.Helper()
@@ -46,8 +47,8 @@ func newAsker(t *testing.T, d *process) *asker {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", d.socket())
 		},
-		MaxIdleConnsPerHost: processConns,
-		MaxConnsPerHost:     processConns,
+		MaxIdleConnsPerHost: askerConns,
+		MaxConnsPerHost:     askerConns,
 		DisableCompression:  true,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -135,6 +136,7 @@ func (l *load) record(a answer) {
 func (l *load) end() []answer {
 	close(l.stop)
 	l.running.Wait()
+	l.asker.http.CloseIdleConnections()
 	return l.answers
 }
 
