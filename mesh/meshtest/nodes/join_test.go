@@ -18,7 +18,7 @@ import (
 func TestJoinToManyUsers(t *testing.T) {
 	users, bandwidth := 1_000_000, 1_000_000
 	if testing.Short() {
-		users, bandwidth = 250_000, 250_000
+		users, bandwidth = 125_000, 125_000
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 4, Faults: lan, Trace: testing.Verbose()})
