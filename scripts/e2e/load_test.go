@@ -35,20 +35,22 @@ type asker struct {
 	http *http.Client
 }
 
-// askerConns is how many connections one asker opens to a director.sock. A director that hangs has
-// up to three askers of this process, and its commands; together they stay below the 512 that one
-// process may have.
-const askerConns = 150
+// askerConns is how many connections one asker opens to a director.sock: nearly the 512 that one
+// process may have, so that lookups that wait hold up no others here.
+const askerConns = 500
 
-func newAsker(t *testing.T, d *process) *asker {
+func newAsker(t *testing.T, d *process) *asker { return newAskerOf(t, d, askerConns) }
+
+// newAskerOf returns an asker that opens so many connections, where a director has several.
+func newAskerOf(t *testing.T, d *process, conns int) *asker {
 	t.Helper()
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", d.socket())
 		},
-		MaxIdleConnsPerHost: askerConns,
-		MaxConnsPerHost:     askerConns,
+		MaxIdleConnsPerHost: conns,
+		MaxConnsPerHost:     conns,
 		DisableCompression:  true,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -104,7 +106,11 @@ type load struct {
 // for each other: one that is held keeps no other one back.
 func startLoad(t *testing.T, d *process, perSecond int, next func() string) *load {
 	t.Helper()
-	l := &load{asker: newAsker(t, d), stop: make(chan struct{})}
+	return startLoadOf(newAsker(t, d), perSecond, next)
+}
+
+func startLoadOf(asker *asker, perSecond int, next func() string) *load {
+	l := &load{asker: asker, stop: make(chan struct{})}
 	l.running.Go(func() {
 		const step = 10 * time.Millisecond
 		ticker := time.NewTicker(step)

@@ -19,6 +19,8 @@ const (
 	restFor = 3 * time.Second
 	// restRate is how many lookups a second each of the five directors is asked.
 	restRate = 400
+	// restConns is how many connections each load opens: a director that hangs has three of them.
+	restConns = 150
 )
 
 // TestComesToRest disturbs one director of five after the other, for longer than it takes the
@@ -41,7 +43,7 @@ func TestComesToRest(t *testing.T) {
 		}
 		ask := func(d *process, when string) *load {
 			prefix := fmt.Sprintf("fault-%d-%s-%s-", i, d.name, when)
-			return startLoad(t, d, restRate, mixedUsers(known, prefix))
+			return startLoadOf(newAskerOf(t, d, restConns), restRate, mixedUsers(known, prefix))
 		}
 		var loads []*load // whose lookups must be answered
 		for _, d := range m.directors {
