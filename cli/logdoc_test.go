@@ -90,10 +90,9 @@ func noteMemberlist(lines map[string]string, path string, spec *ast.ValueSpec) {
 	}
 }
 
-// logLines are the texts of all log lines of level warn and error, with where they stand.
-func logLines(t *testing.T) map[string]string {
+// inspectSource visits each node of the program's source, tests and their helpers left out.
+func inspectSource(t *testing.T, visit func(path string, fset *token.FileSet, n ast.Node)) {
 	t.Helper()
-	lines := make(map[string]string)
 	for _, root := range []string{".", "../mesh"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			test := strings.HasSuffix(path, "_test.go") || strings.Contains(path, "meshtest")
@@ -106,17 +105,7 @@ func logLines(t *testing.T) map[string]string {
 				return err
 			}
 			ast.Inspect(file, func(n ast.Node) bool {
-				if text := logLine(n); text != "" {
-					lines[text] = path
-				}
-				if spec, ok := n.(*ast.ValueSpec); ok && strings.HasSuffix(path, "memberlog.go") {
-					noteMemberlist(lines, path, spec)
-				}
-				if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "texts" {
-					for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
-						lines[constantText(e.(*ast.KeyValueExpr).Value)] = path
-					}
-				}
+				visit(path, fset, n)
 				return true
 			})
 			return nil
@@ -125,6 +114,25 @@ func logLines(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 	}
+}
+
+// logLines are the texts of all log lines of level warn and error, with where they stand.
+func logLines(t *testing.T) map[string]string {
+	t.Helper()
+	lines := make(map[string]string)
+	inspectSource(t, func(path string, _ *token.FileSet, n ast.Node) {
+		if text := logLine(n); text != "" {
+			lines[text] = path
+		}
+		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasSuffix(path, "memberlog.go") {
+			noteMemberlist(lines, path, spec)
+		}
+		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "texts" {
+			for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
+				lines[constantText(e.(*ast.KeyValueExpr).Value)] = path
+			}
+		}
+	})
 	return lines
 }
 
@@ -174,43 +182,25 @@ func TestLogLinesAreExplained(t *testing.T) {
 // package that words them, or is put into words by hand.
 func TestLogErrorsArePlain(t *testing.T) {
 	checked := 0
-	for _, root := range []string{".", "../mesh"} {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			test := strings.HasSuffix(path, "_test.go") || strings.Contains(path, "meshtest")
-			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || test {
-				return err
-			}
-			fset := token.NewFileSet()
-			file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
-			ast.Inspect(file, func(n ast.Node) bool {
-				call, ok := n.(*ast.CallExpr)
-				if !ok || len(call.Args) == 0 {
-					return true
-				}
-				method, ok := call.Fun.(*ast.SelectorExpr)
-				if !ok || method.Sel.Name != "Err" && method.Sel.Name != "AnErr" {
-					return true
-				}
-				checked++
-				last, ok := call.Args[len(call.Args)-1].(*ast.CallExpr)
-				if ok {
-					from, isPackage := last.Fun.(*ast.SelectorExpr)
-					ok = isPackage && from.Sel.Name == "Plain"
-				}
-				if !ok {
-					t.Errorf("%s: an error is logged as it is; use wording.Plain", fset.Position(n.Pos()))
-				}
-				return true
-			})
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+	inspectSource(t, func(_ string, fset *token.FileSet, n ast.Node) {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return
 		}
-	}
+		method, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || method.Sel.Name != "Err" && method.Sel.Name != "AnErr" {
+			return
+		}
+		checked++
+		last, ok := call.Args[len(call.Args)-1].(*ast.CallExpr)
+		if ok {
+			from, isPackage := last.Fun.(*ast.SelectorExpr)
+			ok = isPackage && from.Sel.Name == "Plain"
+		}
+		if !ok {
+			t.Errorf("%s: an error is logged as it is; use wording.Plain", fset.Position(n.Pos()))
+		}
+	})
 	if checked < 20 {
 		t.Errorf("only %d errors found", checked)
 	}

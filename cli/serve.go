@@ -20,7 +20,11 @@ func (s *session) serveCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "config", DefaultText: "FILE", Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)"},
 		&cli.BoolFlag{Name: "check", Usage: "check the settings and exit"},
-		&cli.StringFlag{Name: "as", DefaultText: "USER", Usage: "with --check: check with the rights of this user, the one of the director"},
+		&cli.StringFlag{
+			Name:        "as",
+			DefaultText: "USER",
+			Usage:       "with --check: check with the rights of this user, the one of the director",
+		},
 	}
 	for _, setting := range daemon.Settings() {
 		usage := setting.Usage

@@ -63,7 +63,12 @@ Ends the user's sessions on every director. The mapping stays: the next login go
 same backend. With -f, USER is the value of that auth field instead of the user's name.
 
   $ director kick -f user_mail alice@example.org`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field whose value USER is"}},
+		Flags: []cli.Flag{
+			addrFlag(),
+			jsonFlag(),
+			verboseFlag(),
+			&cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field whose value USER is"},
+		},
 		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			outcome, err := client.Do(c.Context, api.KickUser{User: args[0], Field: c.String("field")})
 			if err != nil {

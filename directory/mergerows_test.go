@@ -257,7 +257,13 @@ func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 // rows of those count for nothing from then on, neither for their generation nor for their
 // activity: the members, which never knew the backends, dropped them.
 func TestRowsOfABackendThatLeftTheTable(t *testing.T) {
-	own := Mapping{Hash: 5, Backend: b2, Generation: 3, Activity: start.Tick() + 2, Stamp: start.Tick()}
+	own := Mapping{
+		Hash:       5,
+		Backend:    b2,
+		Generation: 3,
+		Activity:   start.Tick() + 2,
+		Stamp:      start.Tick(),
+	}
 	theirs := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
 	for _, test := range []struct {
 		name   string

@@ -44,7 +44,11 @@ func (m *model) setBackends(rows []BackendRow) {
 		next[addr] = modelBackend{forgotten: b.forgotten, unlisted: true}
 	}
 	for _, r := range rows {
-		next[r.Addr] = modelBackend{present: r.present(), tag: r.Presence.Value.Tag, forgotten: r.Forgotten}
+		next[r.Addr] = modelBackend{
+			present:   r.present(),
+			tag:       r.Presence.Value.Tag,
+			forgotten: r.Forgotten,
+		}
 	}
 	for addr, b := range next {
 		was := m.backends[addr]
@@ -158,7 +162,8 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 	}
 	out.Before, out.BeforeStatus = m.find(tag, in.Hash, now)
 	out.Mapping = in
-	if out.BeforeStatus != None && now < out.Before.Activity.Time().Add(modelLife) && m.listed(out.Before.Backend) {
+	if out.BeforeStatus != None && now < out.Before.Activity.Time().Add(modelLife) &&
+		m.listed(out.Before.Backend) {
 		if m.beats(tag, out.Before, in) {
 			out.Mapping = out.Before
 		}

@@ -70,7 +70,10 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	}
 	hello, ok := first.(*wire.Hello)
 	if !ok {
-		return nil, 0, nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("a %s in place of the hello", first.Kind())}
+		return nil, 0, nil, &handshakeError{
+			Reason: reasonProtocol,
+			Err:    fmt.Errorf("a %s in place of the hello", first.Kind()),
+		}
 	}
 	if hello.From.Name == n.cfg.Name {
 		// Whoever has the key can say so; who answers there has the name.

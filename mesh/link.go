@@ -276,7 +276,10 @@ func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello
 		}
 		return nil, nil, &handshakeError{Reason: reasonRefused, Err: &refusal{m, upTime(hello.Up)}}
 	default:
-		return nil, nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("a %s answers the hello", answer.Kind())}
+		return nil, nil, &handshakeError{
+			Reason: reasonProtocol,
+			Err:    fmt.Errorf("a %s answers the hello", answer.Kind()),
+		}
 	}
 }
 

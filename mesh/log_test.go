@@ -107,7 +107,11 @@ func TestLogBridgeCountsOnce(t *testing.T) {
 			if n.metrics, err = newMetrics(prometheus.NewRegistry(), n); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := fmt.Fprintf(logBridge{n}, "[ERR] memberlist: %s from=10.0.0.9:1\n", line); err != nil {
+			if _, err := fmt.Fprintf(
+				logBridge{n},
+				"[ERR] memberlist: %s from=10.0.0.9:1\n",
+				line,
+			); err != nil {
 				t.Fatal(err)
 			}
 			if got := counted(t, n.metrics.drops[dropUndecodable]); got != want {

@@ -10,29 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"directormesh/mesh/meshtest/metrictest"
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/ring"
 )
-
-// gathered returns each metric by its name, with the value of its label, if it has one.
-func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make(map[string]float64)
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	return values
-}
 
 // The metrics show what a director's mesh and its queues are like.
 func TestMetricsOfAMesh(t *testing.T) {
@@ -62,7 +43,7 @@ func TestMetricsOfAMesh(t *testing.T) {
 			"director_mesh_queue_entries gossip_own":       0,
 			"director_mesh_queue_entries gossip_forwarded": 0,
 		}
-		all, got := gathered(t, registry), make(map[string]float64)
+		all, got := metrictest.Values(t, registry), make(map[string]float64)
 		for name := range want {
 			value, ok := all[name]
 			if !ok {
@@ -90,7 +71,7 @@ func TestMetricsOfALonelyDirector(t *testing.T) {
 		simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
 			cfg.Join, cfg.Registerer = []string{testAddr(2).String()}, registry
 		})
-		got := gathered(t, registry)
+		got := metrictest.Values(t, registry)
 		if got["director_synced"] != 0 || got["director_peers synced"] != 0 ||
 			got["director_mesh_streams out"] != 0 {
 			t.Errorf("%v", got)
@@ -104,7 +85,7 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		network := netsim.New(1, netsim.Faults{})
 		one := simulated(t, network, func(cfg *Config) { cfg.Registerer = registry })
-		before := len(gathered(t, registry))
+		before := len(metrictest.Values(t, registry))
 		_, err := New(Config{
 			Name: "d2", Mesh: "test", Bind: testAddr(2), HashFormat: "%Lu", Expire: time.Minute,
 			Network: network, Registerer: registry,
@@ -112,19 +93,19 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "register metrics: ") {
 			t.Errorf("a second director: %v", err)
 		}
-		if got := len(gathered(t, registry)); got != before || before < 20 {
+		if got := len(metrictest.Values(t, registry)); got != before || before < 20 {
 			t.Errorf("%d metrics, %d before the second director came", got, before)
 		}
 		if err := one.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := gathered(t, registry); len(got) > 0 {
+		if got := metrictest.Values(t, registry); len(got) > 0 {
 			t.Errorf("after its end a director has %d metrics", len(got))
 		}
 		again := simulated(t, network, func(cfg *Config) {
 			cfg.Registerer, cfg.Bind = registry, testAddr(2)
 		})
-		if got := len(gathered(t, registry)); got != before || again.Self().Users > 0 {
+		if got := len(metrictest.Values(t, registry)); got != before || again.Self().Users > 0 {
 			t.Errorf("another director in its place has %d metrics, want %d", got, before)
 		}
 	})

@@ -228,7 +228,11 @@ func TestOperations(t *testing.T) {
 		{api.CancelFlush{Backend: ip}, replica.CancelFlush{Addr: addr1}},
 		{api.Forget{Backend: ip}, replica.Forget{Addr: addr1}},
 		{
-			api.ImportMappings{Mappings: []api.ImportedMapping{{Tag: "x", UserHash: 77, Backend: ip, ExpiresAt: time.UnixMilli(1_000_000)}}},
+			api.ImportMappings{
+				Mappings: []api.ImportedMapping{
+					{Tag: "x", UserHash: 77, Backend: ip, ExpiresAt: time.UnixMilli(1_000_000)},
+				},
+			},
 			replica.Import{Mappings: []replica.ImportedMapping{{
 				Tag: "x", Hash: 77, Backend: addr1, Activity: 100_000, // 15 minutes earlier
 			}}},

@@ -147,7 +147,10 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "kick-command", Value: "COMMAND", Default: "", Usage: "program that ends a user's sessions (default: none, no session is ended)",
+			Name:    "kick-command",
+			Value:   "COMMAND",
+			Default: "",
+			Usage:   "program that ends a user's sessions (default: none, no session is ended)",
 			read: func(o *Options, s string, _ Environment) error {
 				o.KickCommand = s
 				if s == "" {
@@ -171,8 +174,11 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "insecure", Value: "yes|no", Default: "no", Switch: true,
-			Usage: "let the mesh listen on public addresses without a key: any host that reaches them may change everything",
+			Name:    "insecure",
+			Value:   "yes|no",
+			Default: "no",
+			Switch:  true,
+			Usage:   "let the mesh listen on public addresses without a key: any host that reaches them may change everything",
 			read: func(o *Options, s string, _ Environment) error {
 				switch s {
 				case "yes", "true":

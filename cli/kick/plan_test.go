@@ -39,7 +39,11 @@ func TestSortOut(t *testing.T) {
 				chosen = append(chosen, s)
 			}
 		}
-		if v := planKicks(chosen, list); len(v.marks) != tt.marks || len(v.users) != tt.users || len(v.shared) != tt.sharers {
+		if v := planKicks(
+			chosen,
+			list,
+		); len(v.marks) != tt.marks || len(v.users) != tt.users ||
+			len(v.shared) != tt.sharers {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

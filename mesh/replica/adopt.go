@@ -86,7 +86,10 @@ func (c *Core) adopt(now time.Duration) {
 		if held || c.moves.Get(u) != nil || status == directory.Live && m.Backend.IsValid() {
 			continue // it has a place by now
 		}
-		if row, ok := c.table.Row(backends[u]); ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.Tag {
+		if row, ok := c.table.Row(
+			backends[u],
+		); ok && row.Presence.Value.Present &&
+			row.Presence.Value.Tag == u.Tag {
 			c.startMove(now, &moves.Move{User: u}, backends[u])
 		}
 	}

@@ -197,7 +197,9 @@ func TestFloodOfUnknownDeltas(t *testing.T) {
 		}
 		d1.core.Gossip(w.now, delta)
 	}
-	if kept, bytes := d1.core.early.Len(), d1.core.early.Bytes(); kept > deltas.MaxEarly || bytes > deltas.MaxEarlyBytes || kept == 0 {
+	if kept, bytes := d1.core.early.Len(), d1.core.early.Bytes(); kept > deltas.MaxEarly ||
+		bytes > deltas.MaxEarlyBytes ||
+		kept == 0 {
 		t.Errorf("%d deltas of %d bytes are kept", kept, bytes)
 	}
 	if !d1.core.Gossip(w.now, w.directors[1].delta(d1.update(50))) {

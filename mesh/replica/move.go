@@ -31,7 +31,8 @@ func (c *Core) startMove(now time.Duration, m *moves.Move, backend netip.Addr) {
 
 // supersede writes the moving row, above everything known of the user, and queues its announcement.
 func (c *Core) supersede(now time.Duration, m *moves.Move, backend netip.Addr, above uint16) {
-	row, previous, was := c.dir.Supersede(m.User.Tag, m.User.Hash, backend, true, c.clock.At(now), above)
+	row, previous, was := c.dir.Supersede(
+		m.User.Tag, m.User.Hash, backend, true, c.clock.At(now), above)
 	if m.Restarts == 0 || was == directory.Live && previous.Activity > m.Previous.Activity {
 		m.Previous, m.Was = previous, was
 	}
@@ -151,7 +152,10 @@ func (c *Core) startHook(now time.Duration, m *moves.Move) {
 			c.moves.Touch(m)
 		}
 	})
-	c.emit(RunHook{ID: id, Hash: m.User.Hash, Tag: m.User.Tag, Old: old, New: m.Row.Backend, Cutoff: hookWithin - (now - m.Started)})
+	c.emit(RunHook{
+		ID: id, Hash: m.User.Hash, Tag: m.User.Tag, Old: old, New: m.Row.Backend,
+		Cutoff: hookWithin - (now - m.Started),
+	})
 }
 
 // HookDone takes the end of a RunHook effect.

@@ -176,10 +176,19 @@ func (c *Core) Flushes() []FlushStatus {
 	var all []FlushStatus
 	for id, k := range c.flushes.All() {
 		all = append(all, FlushStatus{
-			ID: id, Backend: k.Progress.Backend, Total: k.Progress.Total, Scanning: k.Progress.Scanning,
-			Moved: k.Progress.Moved, Moving: k.Progress.Moving, Failed: k.Progress.Failed,
-			Started: k.Progress.Started, Ended: k.Progress.Ended, Canceled: k.Progress.Canceled, Lost: k.Lost,
-			Left: k.Progress.Left, Blind: k.Progress.Blind,
+			ID:       id,
+			Backend:  k.Progress.Backend,
+			Total:    k.Progress.Total,
+			Scanning: k.Progress.Scanning,
+			Moved:    k.Progress.Moved,
+			Moving:   k.Progress.Moving,
+			Failed:   k.Progress.Failed,
+			Started:  k.Progress.Started,
+			Ended:    k.Progress.Ended,
+			Canceled: k.Progress.Canceled,
+			Lost:     k.Lost,
+			Left:     k.Progress.Left,
+			Blind:    k.Progress.Blind,
 		})
 	}
 	slices.SortFunc(all, func(a, b FlushStatus) int {

@@ -261,7 +261,13 @@ func TestSilentPeer(t *testing.T) {
 	}
 	w.now += 25 * time.Millisecond
 	d1.core.Tick(w.now)
-	if got, want := d1.peer("d2").SilentSince.UnixMilli(), d1.core.clock.At(heard); got != int64(want) {
+	if got, want := d1.peer(
+		"d2",
+	).SilentSince.UnixMilli(), d1.core.clock.At(
+		heard,
+	); got != int64(
+		want,
+	) {
 		t.Errorf("silent since %v, want %v", got, want)
 	}
 }

@@ -40,7 +40,11 @@ type moveKick struct {
 // mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold,
 // release. With each it reports every row and what became of it, and leaves the kicking to the
 // caller.
-func (c *Core) mergeRows(now time.Duration, blocks []wire.Block, each func(u ring.User, in directory.Mapping, out directory.Merged)) {
+func (c *Core) mergeRows(
+	now time.Duration,
+	blocks []wire.Block,
+	each func(u ring.User, in directory.Mapping, out directory.Merged),
+) {
 	t, latest := c.clock.At(now), c.latest(now).Tick()
 	buf := c.unpacked
 	c.unpacked = nil // while it is in use
@@ -101,9 +105,11 @@ func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
 		k := &moveKick{}
 		h.kick = k
 		c.held[u] = h
-		c.startKick(u.Tag, KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}, func(r KickResult, _ error) {
+		target := KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}
+		c.startKick(u.Tag, target, func(r KickResult, _ error) {
 			k.result = &wire.KickCount{
-				Tag: u.Tag, Hash: u.Hash, Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
+				Tag: u.Tag, Hash: u.Hash,
+				Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
 			}
 			for _, report := range k.reports {
 				report(*k.result)

@@ -148,7 +148,11 @@ func TestMappingThatEndsWhileTheRingChanges(t *testing.T) {
 	if got, id := d1.ask(h); id == 0 || left() > was {
 		t.Errorf("answered %v, the mapping ends in %v, before in %v", got, left(), was)
 	}
-	w.until("d3 counts as failed", failAfter+time.Second, func() bool { return len(d1.core.barrier.Rings()) == 1 })
+	w.until(
+		"d3 counts as failed",
+		failAfter+time.Second,
+		func() bool { return len(d1.core.barrier.Rings()) == 1 },
+	)
 	if got := d1.must(h); got != testBackend(1) || left() <= was {
 		t.Errorf("answered %v, the mapping ends in %v; want a longer life", got, left())
 	}
@@ -162,11 +166,21 @@ func TestAssignLooksAgain(t *testing.T) {
 	if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if got, why := d1.core.assign(old, ring.User{Tag: "", Hash: 5}, now); why != raced || got.IsValid() {
+	if got, why := d1.core.assign(
+		old,
+		ring.User{Tag: "", Hash: 5},
+		now,
+	); why != raced ||
+		got.IsValid() {
 		t.Errorf("by an old view: %v, %v", got, why)
 	}
 	at := d1.must(6) // meanwhile
-	if got, why := d1.core.assign(d1.core.view.Load(), ring.User{Tag: "", Hash: 6}, now); why != raced || got.IsValid() {
+	if got, why := d1.core.assign(
+		d1.core.view.Load(),
+		ring.User{Tag: "", Hash: 6},
+		now,
+	); why != raced ||
+		got.IsValid() {
 		t.Errorf("a user on %v is assigned %v, %v", at, got, why)
 	}
 	if d1.live(6).Backend != at {

@@ -21,7 +21,13 @@ func TestStartTogether(t *testing.T) {
 		f.run(confirmWithin + 2*time.Second)
 		for _, m := range f.members {
 			if n := m.core.counters.Exclusions; n != 0 || m.core.barrier.Len() != 0 {
-				t.Errorf("%d directors: %s excluded %d peers and has %d table changes open", directors, m.name, n, m.core.barrier.Len())
+				t.Errorf(
+					"%d directors: %s excluded %d peers and has %d table changes open",
+					directors,
+					m.name,
+					n,
+					m.core.barrier.Len(),
+				)
 			}
 		}
 	}

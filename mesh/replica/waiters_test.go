@@ -200,7 +200,11 @@ func TestActivityIsRecordedAfterHalfAShare(t *testing.T) {
 		test.use(w, d1)
 		w.run(time.Second)
 		if d1.core.log.Last() != logged+1 {
-			t.Errorf("%s: %d messages after more than half a share, want 1", test.name, d1.core.log.Last()-logged)
+			t.Errorf(
+				"%s: %d messages after more than half a share, want 1",
+				test.name,
+				d1.core.log.Last()-logged,
+			)
 		}
 	}
 }

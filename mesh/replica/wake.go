@@ -25,7 +25,8 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
 	ahead := theirs.Sub(c.clock.Micros(now))
 	stood, known := p.clock.Leap(now, ahead, !c.synced())
-	if stood <= wakeAfter || !p.live || !p.counted || !known || !c.synced() || c.cfg.Guards.NoThawCheck {
+	if stood <= wakeAfter || !p.live || !p.counted || !known || !c.synced() ||
+		c.cfg.Guards.NoThawCheck {
 		return
 	}
 	c.counters.Pauses++

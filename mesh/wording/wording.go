@@ -25,8 +25,13 @@ var phrases = [...]struct {
 	// What was tried: the operation, and the addresses, which the caller names.
 	{regexp.MustCompile(`\b(?:dial|read|write|accept|listen|set|close|sendto|file|splice|sendfile) ` +
 		`(?:tcp|udp|ip|unix|unixgram|unixpacket)[46]?(?: [^\s"]+)?: `), ""},
-	{regexp.MustCompile(`\b(?:open|stat|lstat|mkdir|chmod|chown|unlink|unlinkat|remove|rename|readlink|` +
-		`readdirent|mkfifo|truncate|fork/exec|read|write|close|seek|sync|chdir) (/[^\s:"]*): `), "$1: "},
+	{
+		regexp.MustCompile(
+			`\b(?:open|stat|lstat|mkdir|chmod|chown|unlink|unlinkat|remove|rename|readlink|` +
+				`readdirent|mkfifo|truncate|fork/exec|read|write|close|seek|sync|chdir) (/[^\s:"]*): `,
+		),
+		"$1: ",
+	},
 	{regexp.MustCompile(`(^|\s)(?:accept4?|bind|connect|dup|epoll_\w+|fcntl|getsockname|getsockopt|` +
 		`ioctl|kill|listen|mmap|open|pipe2?|read|recvfrom|recvmsg|sendmmsg|sendmsg|sendto|` +
 		`setsockopt|socket|wait|waitid|write|getrlimit|setrlimit): (` + systemWords() + `)`), "$1$2"},
@@ -66,8 +71,12 @@ var phrases = [...]struct {
 		"it is not the JSON that was expected"},
 	{regexp.MustCompile(`\bbufio\.Scanner: token too long`), "a line is too long"},
 	{regexp.MustCompile(`\b(?:msgpack|codec|codecgo)\b[^:;]*(?:: [^;]*)?`), "it cannot be decoded"},
-	{regexp.MustCompile(`\b(?:cipher|chacha20poly1305|noise): (?:message authentication failed|[^;]*)`),
-		"it is not encrypted with a key of this director"},
+	{
+		regexp.MustCompile(
+			`\b(?:cipher|chacha20poly1305|noise): (?:message authentication failed|[^;]*)`,
+		),
+		"it is not encrypted with a key of this director",
+	},
 	{regexp.MustCompile(`\b(?:tls|x509): `), ""},
 
 	// Programs.

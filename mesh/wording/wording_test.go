@@ -40,7 +40,9 @@ func realErrors(t *testing.T) map[string]error {
 		"address":  fmt.Errorf("director %q answers at %s", "d2", netip.AddrPort{}),
 		"ip":       fmt.Errorf("backend %s", netip.Addr{}),
 		"joined":   errors.Join(io.EOF, net.ErrClosed),
-		"members":  errors.New("1 error occurred:\n\t* Failed to join 10.0.0.1:9090: dial tcp 10.0.0.1:9090: i/o timeout\n\n"),
+		"members": errors.New(
+			"1 error occurred:\n\t* Failed to join 10.0.0.1:9090: dial tcp 10.0.0.1:9090: i/o timeout\n\n",
+		),
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,7 +75,11 @@ func realErrors(t *testing.T) map[string]error {
 	errs["character"] = json.Unmarshal([]byte("<html>"), &n)
 	errs["type"] = json.Unmarshal([]byte(`"x"`), &n)
 	errs["status"] = exec.Command("sh", "-c", "exit 3").Run()
-	errs["killed"] = fmt.Errorf("kick command: %w: %q", exec.Command("sh", "-c", "kill -9 $$").Run(), "said")
+	errs["killed"] = fmt.Errorf(
+		"kick command: %w: %q",
+		exec.Command("sh", "-c", "kill -9 $$").Run(),
+		"said",
+	)
 	errs["no program"] = exec.Command("no-such-program-here").Run()
 	errs["no program there"] = exec.Command("/no/such/program").Run()
 	in := bufio.NewScanner(strings.NewReader(strings.Repeat("x", 100)))
@@ -89,11 +95,19 @@ func realErrors(t *testing.T) map[string]error {
 		t.Fatal(err)
 	}
 	_, errs["key"] = aead.Open(nil, make([]byte, 12), make([]byte, 32), nil)
-	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return nil, context.DeadlineExceeded
-	}}
+	resolver := &net.Resolver{
+		PreferGo: true,
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, context.DeadlineExceeded
+		},
+	}
 	_, errs["name servers"] = resolver.LookupHost(context.Background(), "mail.example.org")
-	errs["no name"] = &net.DNSError{Err: "no such host", Name: "mail.example.org", Server: "127.0.0.1:53", IsNotFound: true}
+	errs["no name"] = &net.DNSError{
+		Err:        "no such host",
+		Name:       "mail.example.org",
+		Server:     "127.0.0.1:53",
+		IsNotFound: true,
+	}
 	return errs
 }
 

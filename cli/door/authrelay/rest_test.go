@@ -149,7 +149,10 @@ func TestLongLineHidesNothing(t *testing.T) {
 	client := f.connect()
 	defer (<-auths).Close()
 	long := "AUTH\t2\t" + strings.Repeat("x", 2*maxLine) + "\n"
-	if _, err := io.WriteString(client, "AUTH\t1\tPLAIN\n"+long+"AUTH\t3\tPLAIN\nAUTH\t4\tPL"); err != nil {
+	if _, err := io.WriteString(
+		client,
+		"AUTH\t1\tPLAIN\n"+long+"AUTH\t3\tPLAIN\nAUTH\t4\tPL",
+	); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"FAIL\t1\tcode=temp_fail", "FAIL\t2\tcode=temp_fail",

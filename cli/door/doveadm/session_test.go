@@ -19,6 +19,7 @@ import (
 	"directormesh/cli/api"
 	"directormesh/cli/door/httpapi/httpapitest"
 	"directormesh/cli/logtest"
+	"directormesh/mesh/meshtest/metrictest"
 )
 
 func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
@@ -219,7 +220,7 @@ func TestClientThatNeverReads(t *testing.T) {
 		}
 		time.Sleep(idleTimeout)
 		synctest.Wait()
-		counts := counters(t, registry)
+		counts := metrictest.Values(t, registry)
 		for name, want := range map[string]float64{
 			"director_doveadm_commands_total HOST-UP":             1,
 			"director_doveadm_commands_total HOST-DOWN":           0,
@@ -232,26 +233,6 @@ func TestClientThatNeverReads(t *testing.T) {
 			}
 		}
 	})
-}
-
-// counters returns the values of all metrics, by name and label.
-func counters(t *testing.T, registry *prometheus.Registry) map[string]float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make(map[string]float64)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			name := family.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	return values
 }
 
 // Two servers cannot count in one registry.

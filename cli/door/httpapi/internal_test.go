@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/cli/api"
+	"directormesh/mesh/meshtest/metrictest"
 )
 
 // The encoder written by hand gives what encoding/json gives.
@@ -100,20 +101,7 @@ func TestMetrics(t *testing.T) {
 	m.lookedUp(nil)
 	m.lookedUp(api.Errorf(api.CodeTemporary, "x"))
 	m.served("/v1/lookup", 503)
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, family := range families {
-		for _, metric := range family.GetMetric() {
-			key := family.GetName()
-			for _, l := range metric.GetLabel() {
-				key += " " + l.GetValue()
-			}
-			got[key] = metric.GetCounter().GetValue()
-		}
-	}
+	got := metrictest.Values(t, registry)
 	want := map[string]float64{
 		"director_http_lookups_total answered":        1,
 		"director_http_lookups_total failed":          1,

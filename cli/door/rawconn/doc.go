@@ -8,7 +8,7 @@
 // process was idle, that wakes a thread (sysmon) to watch the call, and it then looks every 20 µs
 // for a while. The calls on a socket cannot block, and the watching costs more than a lookup. What
 // a server that only sends lines back uses of a processor for each line, in µs (4 connections, unix
-// sockets, two busy cores, medians of interleaved runs):
+// sockets, one run each, on two busy cores):
 //
 //	lines a second                                              1,000  5,000  20,000
 //	in C, one loop on epoll                                        14      9       5
@@ -19,8 +19,10 @@
 //
 // A loop would be cheaper still, because it asks to be woken for what can be read, and Go's poller
 // also for each answer that the client has taken. But it turns all that doors do into steps of a
-// state machine, and must redo deadlines, back pressure and closing. This package does neither, and
-// most of the distance.
+// state machine, and must redo deadlines, back pressure and closing. This package goes most of the
+// way without that. At the authreply door it saves, for each lookup over four connections (medians
+// of four interleaved runs of director bench): 62 to 38 µs at 5,000 a second, 38 to 31 at 20,000.
+// Pipelined lookups cost what they did.
 //
 // # What it promises
 //

@@ -60,7 +60,10 @@ func connect(t testing.TB, l net.Listener) (ours, theirs net.Conn) {
 }
 
 // everyKind runs a test with connections of each network and kind.
-func everyKind(t *testing.T, test func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn)) {
+func everyKind(
+	t *testing.T,
+	test func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn),
+) {
 	for _, network := range []string{"unix", "tcp"} {
 		for name, wrap := range kinds {
 			t.Run(network+"/"+name, func(t *testing.T) { test(t, listen(t, network), wrap) })

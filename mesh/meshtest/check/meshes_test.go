@@ -126,9 +126,20 @@ func TestAddInAnotherMesh(t *testing.T) {
 	} {
 		backends := newTable([]Backend{{Addr: b1, VHosts: 10}}, nil)
 		backends.order(sec(4), &operation{
-			op: Op{Kind: OpRemove, Backend: b1}, at: sec(4), done: true, doneAt: sec(4.1), everywhere: sec(4.1),
+			op: Op{
+				Kind:    OpRemove,
+				Backend: b1,
+			},
+			at:         sec(4),
+			done:       true,
+			doneAt:     sec(4.1),
+			everywhere: sec(4.1),
 		})
-		add := &operation{op: Op{Kind: OpAdd, Backend: b1, VHosts: -1}, at: sec(9), stranger: test.stranger}
+		add := &operation{
+			op:       Op{Kind: OpAdd, Backend: b1, VHosts: -1},
+			at:       sec(9),
+			stranger: test.stranger,
+		}
 		backends.order(sec(9), add)
 		for _, count := range []int{10, 100} {
 			got := allowed(backends.find(b1).writes[regVHosts], add, count)

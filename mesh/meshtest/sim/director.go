@@ -128,7 +128,13 @@ func (d *director) start(founder bool) {
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
 	d.forgetOthers()
 	d.joinAt = w.now
-	d.sessions, d.users, d.orders = make(map[check.User][]session), make(map[uint64]waiting), make(map[uint64]int)
+	d.sessions, d.users, d.orders = make(
+		map[check.User][]session,
+	), make(
+		map[uint64]waiting,
+	), make(
+		map[uint64]int,
+	)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{

@@ -42,9 +42,16 @@ func (d *director) order(op check.Op) {
 func operation(op check.Op, now directory.Time) replica.Operation {
 	switch op.Kind {
 	case check.OpImport:
-		return replica.Import{Mappings: []replica.ImportedMapping{{
-			Tag: ring.Tag(op.User.Tag), Hash: ring.UserHash(op.User.Hash), Backend: op.Backend, Activity: now,
-		}}}
+		return replica.Import{Mappings: []replica.ImportedMapping{
+			{
+				Tag: ring.Tag(
+					op.User.Tag,
+				),
+				Hash:     ring.UserHash(op.User.Hash),
+				Backend:  op.Backend,
+				Activity: now,
+			},
+		}}
 	case check.OpAdd:
 		add := replica.AddBackend{Addr: op.Backend, Tag: ring.Tag(op.Tag)}
 		if op.VHosts >= 0 {

@@ -26,7 +26,10 @@ var root24 = sync.OnceValues(func() (string, error) {
 		return dir, nil
 	}
 	if _, err := exec.LookPath("debootstrap"); err != nil {
-		return "", fmt.Errorf("%w; apt-get install debootstrap, or name a directory in DIRECTORMESH_TRIXIE", err)
+		return "", fmt.Errorf(
+			"%w; apt-get install debootstrap, or name a directory in DIRECTORMESH_TRIXIE",
+			err,
+		)
 	}
 	dir, err := os.MkdirTemp("", "dv24-")
 	if err != nil {

@@ -53,7 +53,12 @@ func NewChange(now time.Duration, applied directory.Change, from string, unknown
 
 // Lacking is what one peer has to confirm of our table, whose own table is theirs; nil if it is
 // nothing. We do not know the ring that it goes by until then.
-func Lacking(now time.Duration, ours directory.Change, peer string, theirs directory.Change) *Change {
+func Lacking(
+	now time.Duration,
+	ours directory.Change,
+	peer string,
+	theirs directory.Change,
+) *Change {
 	c := NewChange(now, ours, "", true)
 	c.by = peer
 	c.Confirm(peer, theirs)

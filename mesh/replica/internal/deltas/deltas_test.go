@@ -33,7 +33,12 @@ func TestDeltasAreRememberedForAWhile(t *testing.T) {
 
 const now = time.Hour
 
-func delta(origin string, n uint64) *wire.Delta { return &wire.Delta{Origin: origin, Boot: 2, N: n} }
+func delta(
+	origin string,
+	n uint64,
+) *wire.Delta {
+	return &wire.Delta{Origin: origin, Boot: 2, N: n}
+}
 
 // review gives the numbers of the deltas that are taken out, negative if they came too early.
 func (e *Early) review(at time.Duration, running string, most int) (numbers []int) {

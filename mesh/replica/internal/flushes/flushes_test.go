@@ -92,9 +92,21 @@ func TestUsersUnderWay(t *testing.T) {
 		t.Fatal("it does not end")
 	}
 	want := wire.FlushProgress{
-		ID: 1, Started: begun, Ended: begun + 9, Done: true, Total: 5, Moved: 4, Failed: 1, Left: 1, Blind: true,
+		ID:      1,
+		Started: begun,
+		Ended:   begun + 9,
+		Done:    true,
+		Total:   5,
+		Moved:   4,
+		Failed:  1,
+		Left:    1,
+		Blind:   true,
 	}
-	if diff := cmp.Diff(want, f.Progress(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(
+		want,
+		f.Progress(),
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if s.DropEnded(); len(s.Own()) > 0 || s.Get(1) != nil {
@@ -138,7 +150,17 @@ func TestTelling(t *testing.T) {
 // Of the flushes here the one that is meant is cancelled; what runs on is what is under way.
 func TestCancel(t *testing.T) {
 	s := NewSet(0)
-	first, second := s.Begin(netip.Addr{}, 8, []ring.Tag{""}, begun), s.Begin(netip.Addr{}, 8, []ring.Tag{""}, begun)
+	first, second := s.Begin(
+		netip.Addr{},
+		8,
+		[]ring.Tag{""},
+		begun,
+	), s.Begin(
+		netip.Addr{},
+		8,
+		[]ring.Tag{""},
+		begun,
+	)
 	for _, f := range s.Own() {
 		f.Found(user(1))
 		f.Found(user(2))

@@ -72,7 +72,8 @@ func TestAnnounce(t *testing.T) {
 			t.Errorf("hold %d of %d users, want %d", batches[i].Hold.ID, n, want)
 		}
 	}
-	if m := moves[0]; !s.Runs(m) || !m.Announced() || batches[0].Get(m.User) != m || s.Get(m.User) != m {
+	if m := moves[0]; !s.Runs(m) || !m.Announced() || batches[0].Get(m.User) != m ||
+		s.Get(m.User) != m {
 		t.Error("a move that was announced does not run")
 	}
 	if _, again := announced(s); len(again) > 0 {
@@ -175,7 +176,8 @@ func TestReports(t *testing.T) {
 		m := &Move{}
 		m.Begin(row(1, 2))
 		m.Report("d2", test.result)
-		if m.Unsure != test.unsure || m.Kicked.Left["d2"] != test.left || m.Kicked.Blind["d2"] != test.blind {
+		if m.Unsure != test.unsure || m.Kicked.Left["d2"] != test.left ||
+			m.Kicked.Blind["d2"] != test.blind {
 			t.Errorf("%+v: unsure %v, %+v", test.result, m.Unsure, m.Kicked)
 		}
 		if m.Begin(row(1, 3)); m.ReportedBy("d2") || len(m.Kicked.Left)+len(m.Kicked.Blind) > 0 {

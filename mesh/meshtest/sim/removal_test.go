@@ -1,0 +1,39 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"directormesh/ring"
+)
+
+// TestRemovalOfNobodyElse has a director that is cut off order the removal of another one. If it
+// dies before it could pass that on, the other one is part of the mesh; else it is not, as soon as
+// the links are whole again.
+func TestRemovalOfNobodyElse(t *testing.T) {
+	for _, dies := range []bool{true, false} {
+		s := Schedule{
+			Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
+			ChunkRows: 25, End: 100 * time.Second,
+			Network:  Network{Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second},
+			Backends: []ring.Backend{{Addr: backend(0), VHosts: 100}},
+			Actions: []Action{
+				{At: 20 * time.Second, Kind: Cut, From: []int{0}, To: []int{1, 2}, For: 30 * time.Second},
+				{At: 20 * time.Second, Kind: Cut, From: []int{1, 2}, To: []int{0}, For: 30 * time.Second},
+				{At: 30 * time.Second, Kind: RingRemove, Director: 0, Peer: 2},
+			},
+		}
+		if dies {
+			s.Actions = append(s.Actions, Action{At: 40 * time.Second, Kind: Crash, Director: 0})
+		}
+		w := newWorld(s, nil)
+		w.until(s.End)
+		for _, b := range w.result().Breaches {
+			t.Errorf("dies %v: %v", dies, b)
+		}
+		d3 := w.directors[2]
+		if synced := d3.core.Self(d3.now()).Synced; d3.removed == dies || synced != dies {
+			t.Errorf("dies %v: for the checker d3 is removed: %v; it answers: %v", dies, d3.removed, synced)
+		}
+	}
+}
