@@ -197,6 +197,7 @@ func (d *director) content(users []ring.UserHash) map[ring.UserHash]directory.Ma
 // meanwhile, so that no log has their rows. As soon as all are synced, everybody holds its users,
 // their recorded activity and the acknowledged table changes; and the other side went on answering.
 func TestMinorityComesBack(t *testing.T) {
+	long(t)
 	for _, unguarded := range []bool{false, true} {
 		t.Run(fmt.Sprintf("unguarded: %v", unguarded), func(t *testing.T) {
 			long := func(c *Config) {
@@ -264,6 +265,7 @@ func TestMinorityComesBack(t *testing.T) {
 // A director that comes back after a moment takes and gives only what changed since, not all that
 // there is.
 func TestComingBackIsCheap(t *testing.T) {
+	long(t)
 	w := started(t, 3, func(c *Config) { c.Expire, c.Directory = 10*time.Minute, directory.New(10*time.Minute) })
 	d1, d3 := w.directors[0], w.directors[2]
 	for h := range ring.UserHash(20_000) {

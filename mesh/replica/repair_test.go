@@ -74,6 +74,7 @@ func TestDeadDirectorsLastRowsAreLevelled(t *testing.T) {
 }
 
 func TestLookupsWhileJoiningAreRelayed(t *testing.T) {
+	long(t)
 	w := newWorld(t)
 	w.chunkRows = 4000
 	d1 := w.start("d1")

@@ -40,6 +40,7 @@ func (d *director) lines(text string) (lines []Log) {
 
 // A snapshot that does not get through is begun again, and the joiner gets all in the end.
 func TestSnapshotThatFails(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		name   string
 		breaks func(w *world, donor, joiner *director, m *wire.SnapshotChunk) (lost bool)

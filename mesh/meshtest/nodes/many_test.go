@@ -24,7 +24,7 @@ func TestManyDirectors(t *testing.T) {
 	case full():
 		directors = 50
 	case testing.Short():
-		directors = 15
+		directors = 10
 	}
 	if text := os.Getenv("DIRECTORMESH_DIRECTORS"); text != "" {
 		var err error
