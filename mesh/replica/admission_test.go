@@ -9,8 +9,10 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -326,12 +328,14 @@ func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	held := d1.core.held[u]
 	held.since = w.now + 25*time.Millisecond - moves.HoldFor
 	d1.core.held[u] = held
-	d1.core.waiters.byID[id].since = w.now + 25*time.Millisecond - lookupDeadline
+	d1.core.CancelLookup(id)
+	since := w.now + 25*time.Millisecond - waiters.Deadline
+	d1.core.wait(since, &waiters.Wait{User: u, ID: id}, lookups.BeingMoved)
 	w.run(25 * time.Millisecond)
 	if a, ok := d1.answers[id]; !ok || a.Err != nil || a.Backend != place {
 		t.Errorf("the lookup ended with %+v, %v, want %v", a, ok, place)
 	}
-	if n := len(d1.core.waiters.order); n > 0 {
+	if n := d1.core.waiters.Len(); n > 0 {
 		t.Errorf("%d lookups still wait", n)
 	}
 }
@@ -346,7 +350,7 @@ func TestWaitsAreBounded(t *testing.T) {
 		}
 	}
 	_, id := d1.ask(1)
-	w.run(lookupDeadline - 50*time.Millisecond)
+	w.run(waiters.Deadline - 50*time.Millisecond)
 	if a, ok := d1.answers[id]; ok {
 		t.Fatalf("ended too soon with %+v", a)
 	}
@@ -354,7 +358,7 @@ func TestWaitsAreBounded(t *testing.T) {
 	if a, ok := d1.answers[id]; !ok || a.Err == nil {
 		t.Errorf("after 30 s: %+v, %v", a, ok)
 	}
-	if n := len(d1.core.waiters.order) + len(d1.core.waiters.byID); n > 0 {
+	if n := d1.core.waiters.Len(); n > 0 {
 		t.Errorf("%d lookups still wait", n)
 	}
 }

@@ -80,7 +80,7 @@ func BenchmarkTryLookup(b *testing.B) {
 		for b.Loop() {
 			if i++; i%min(users, 1<<20) == 1 {
 				at += dir.Share()/2 + time.Second
-				core.lastTick.Store(int64(at))
+				core.lookups.NoteInput(at)
 				core.outbox.Take()
 			}
 			buf = name(buf, int(uint64(i)*2654435761%uint64(users))) // each once before any twice
@@ -91,7 +91,7 @@ func BenchmarkTryLookup(b *testing.B) {
 	})
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
-		i, at := users, time.Duration(core.lastTick.Load())
+		i, at := users, core.lookups.LastInput()
 		for b.Loop() {
 			buf = name(buf, i)
 			if i++; i&0xffff == 0 {

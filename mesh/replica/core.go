@@ -2,8 +2,6 @@ package replica
 
 import (
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"directormesh/directory"
@@ -11,25 +9,29 @@ import (
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 // Intervals of the protocol. Real time as measured by the now that goes in.
 const (
-	beatEvery      = 250 * time.Millisecond // below beatManyPeers peers
-	beatManyPeers  = 50
-	failAfter      = 5*time.Second + 500*time.Millisecond // silence of 5 s, and up to two beats until the last echo; see silence
-	confirmWithin  = 5 * time.Second                      // then a live peer is excluded
-	wakeAfter      = time.Second                          // a tick later than this was a pause
-	startWait      = 2950 * time.Millisecond              // then a director whose peers do not answer serves alone: 3 s after its start
-	contactLost    = 10 * time.Second                     // then one whose contacts vanished does
-	lookupDeadline = 30 * time.Second
-	askAgain       = time.Second
+	beatEvery     = 250 * time.Millisecond // below beatManyPeers peers
+	beatManyPeers = 50
+	// failAfter is silence of 5 s, and up to two beats until the last echo; see silence.
+	failAfter     = 5*time.Second + 500*time.Millisecond
+	confirmWithin = 5 * time.Second // then a live peer is excluded
+	wakeAfter     = lookups.WakeAfter
+	// startWait is after how long a director whose peers do not answer serves alone: 3 s after its
+	// start.
+	startWait   = 2950 * time.Millisecond
+	contactLost = 10 * time.Second // then one whose contacts vanished does
+	askAgain    = time.Second
 )
 
 // Core is one director's side of the mesh protocol. See the package comment for its rules on
@@ -52,14 +54,10 @@ type Core struct {
 	table   *directory.Table
 	initial *ring.Rings // of the configuration alone
 
-	// What concurrent lookups read. assignMu is held for reading while a mapping is made from a
-	// view, and for writing while the view changes, so that after a change no mapping made from an
-	// older view is still on its way to the outbox.
-	assignMu  sync.RWMutex
-	view      atomic.Pointer[view]
-	lastTick  atomic.Int64 // time.Duration
+	// What concurrent lookups use, beside the clock and the directory.
+	lookups   *lookups.Answers
 	outbox    rowset.Outbox
-	adoptions adoptions
+	adoptions lookups.Adoptions
 
 	log     logs.Own
 	logs    *logs.Set // of all lives but this one
@@ -83,7 +81,7 @@ type Core struct {
 
 	barrier *barrier.Barrier // table changes not yet confirmed by all, and the kept rings
 
-	waiters waiters
+	waiters *waiters.List
 	held    map[ring.User]heldUser
 	moves   *moves.Set    // that this director runs
 	answers moves.Answers // to the Holds of others
@@ -122,6 +120,7 @@ func New(cfg Config, now time.Duration) *Core {
 		logs:      logs.NewSet(),
 		moves:     moves.NewSet(),
 		kicks:     moves.NewKicks(),
+		waiters:   waiters.New(),
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
@@ -135,12 +134,14 @@ func New(cfg Config, now time.Duration) *Core {
 		ops:       make(map[uint64]*operationState),
 	}
 	c.clock.Init(cfg.Wall, now)
-	c.lastTick.Store(int64(now))
-	c.waiters.init()
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	c.dir.SetBackends(c.table.Snapshot().Backends)
 	c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
-	c.view.Store(c.makeView())
+	g := cfg.Guards
+	c.lookups = lookups.NewAnswers(now, c.dir, &c.clock, &c.outbox, c.makeView(), lookups.Guards{
+		NoEndOfLife: g.NoEndOfLife, NoHold: g.NoHold, NoWakeCheck: g.NoWakeCheck,
+		NoDownExpiry: g.NoDownExpiry,
+	})
 	if cfg.Founder {
 		c.found(now, "no peers are configured")
 	}
@@ -182,7 +183,7 @@ func (c *Core) Tick(now time.Duration) {
 	c.checkMoves(now)
 	c.checkFlushes(now)
 	c.stepDigests(now)
-	c.waiters.recheck = true
+	c.waiters.Recheck()
 	c.conclude(now)
 	if review || c.admission.clockOff != wasOff { // else only what else came in can have changed it
 		c.evaluate(now)
@@ -194,10 +195,10 @@ func (c *Core) Tick(now time.Duration) {
 // enter begins every input; what it returns ends it. A late input is how a director notices that it
 // slept.
 func (c *Core) enter(now time.Duration) (leave func()) {
-	if late := now - time.Duration(c.lastTick.Load()); late > wakeAfter {
+	if late := now - c.lookups.LastInput(); late > wakeAfter {
 		c.wake(now, late)
 	}
-	c.lastTick.Store(int64(now))
+	c.lookups.NoteInput(now)
 	return func() { c.leave(now) }
 }
 

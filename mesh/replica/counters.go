@@ -1,5 +1,7 @@
 package replica
 
+import "directormesh/mesh/replica/internal/lookups"
+
 // Counters count what happened since the start, for metrics, and for a simulation that wants to
 // know whether it met everything.
 type Counters struct {
@@ -46,3 +48,19 @@ type Counters struct {
 
 // Counters returns the counts so far.
 func (c *Core) Counters() Counters { return c.counters }
+
+// noteWait counts a lookup that begins to wait, or goes on to for another reason.
+func (n *Counters) noteWait(why lookups.Verdict) {
+	switch why {
+	case lookups.BeingMoved:
+		n.HeldLookups++
+	case lookups.Ending:
+		n.EndOfLifeWaits++
+	case lookups.RingChanging:
+		n.BarrierWaits++
+	case lookups.NotSynced:
+		n.UnsyncedWaits++
+	case lookups.NoBackend:
+		n.NoBackendWaits++
+	}
+}

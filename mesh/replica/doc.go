@@ -16,6 +16,8 @@
 // Received messages are dispatched by one table, see dispatch.go.
 //
 //	logs      our log, what we have of the logs of others, and what is missing
+//	lookups   the answers of lookups: the part of a Core that is safe for concurrent use
+//	waiters   lookups that wait
 //	rowset    rows on their way into messages: the outbox, the rows of one message
 //	deltas    which deltas of the gossip were seen, and which wait for a proof of their origin
 //	meshtime  mesh time, and what we know of the peers' clocks

@@ -65,7 +65,7 @@ func (c *Core) flushable(f *flushes.Flush, u ring.User, m directory.Mapping) boo
 	backend := f.Progress().Backend
 	return m.Backend.IsValid() && !m.Moving &&
 		(!backend.IsValid() || m.Backend == backend) &&
-		c.target(u.Tag, u.Hash) != m.Backend
+		c.target(u) != m.Backend
 }
 
 // pumpFlushes starts moves as others end.
@@ -97,7 +97,7 @@ func (c *Core) beginMoves(now time.Duration, f *flushes.Flush) {
 			continue
 		}
 		f.Begun()
-		c.startMove(now, &moves.Move{User: u, Flush: f.Progress().ID}, c.target(u.Tag, u.Hash))
+		c.startMove(now, &moves.Move{User: u, Flush: f.Progress().ID}, c.target(u))
 	}
 }
 

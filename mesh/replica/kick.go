@@ -14,7 +14,7 @@ import (
 // startKick has the local kicker end sessions.
 func (c *Core) startKick(tag ring.Tag, target KickTarget, done func(r KickResult, failed error)) {
 	id := c.newID()
-	c.kicks.Begin(id, time.Duration(c.lastTick.Load()), done)
+	c.kicks.Begin(id, c.lookups.LastInput(), done)
 	c.counters.Kicks++
 	c.emit(Kick{ID: id, Tag: tag, Target: target})
 }

@@ -148,7 +148,7 @@ func (c *Core) startHook(now time.Duration, m *moves.Move) {
 	row := m.Row
 	c.kicks.Begin(id, now+hookWithin, func(KickResult, error) {
 		if m.Phase == moves.Hooking && moves.Same(m.Row, row) {
-			c.startDelay(time.Duration(c.lastTick.Load()), m)
+			c.startDelay(c.lookups.LastInput(), m)
 			c.moves.Touch(m)
 		}
 	})
@@ -260,7 +260,7 @@ func (c *Core) gotKicked(_ time.Duration, p *peer, m *wire.Kicked) {
 // resendHolds repeats the holds that a peer has not confirmed or reported in full; it may have lost
 // them in a gap.
 func (c *Core) resendHolds(p *peer) {
-	p.holdsSentAt = time.Duration(c.lastTick.Load())
+	p.holdsSentAt = c.lookups.LastInput()
 	for b := range c.moves.Unanswered(p.name) {
 		c.send(p, &wire.Hold{ID: b.ID, Blocks: b.Hold.Blocks})
 	}
@@ -294,7 +294,7 @@ func (c *Core) checkMoves(now time.Duration) {
 }
 
 // target is where a user belongs by today's ring; the zero address if nowhere.
-func (c *Core) target(tag ring.Tag, h ring.UserHash) netip.Addr {
-	place, _ := c.view.Load().hashed(ring.User{Tag: tag, Hash: h})
+func (c *Core) target(u ring.User) netip.Addr {
+	place, _ := c.lookups.View().Place(u)
 	return place
 }

@@ -76,7 +76,7 @@ func (c *Core) endReplacedHolds(now time.Duration) {
 		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if status == directory.Live && !moves.Same(row, h.mapping) {
 			delete(c.held, u)
-			c.waiters.recheck = true
+			c.waiters.Recheck()
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -222,7 +223,7 @@ func TestWaiterOutlastsAForgottenHold(t *testing.T) {
 		t.Fatal("the lookup does not wait")
 	}
 	e.w.directors[2].crash()
-	e.w.run(lookupDeadline + time.Second)
+	e.w.run(waiters.Deadline + time.Second)
 	if a, ok := d1.answers[id]; !ok || a.Err != nil || a.Backend != e.new {
 		t.Errorf("the lookup ends with %+v (%v), want %v", a, ok, e.new)
 	}

@@ -162,7 +162,7 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer, up int64) *peer {
 		togetherAt: p.togetherAt,
 	}
 	p.gap = !p.log.Whole()
-	c.waiters.recheck = true
+	c.waiters.Recheck()
 	return p
 }
 
@@ -279,7 +279,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	}
 	if p.synced != m.Synced {
 		p.synced = m.Synced
-		c.waiters.recheck = true
+		c.waiters.Recheck()
 	}
 	c.takeRank(now, p)
 	c.meetMesh(now, p)
@@ -318,7 +318,7 @@ func (c *Core) checkPeers(now time.Duration) {
 				Field{"peer", p.name}, Field{"skew", p.clock.Skew()})
 			p.counted = false
 			c.barrier.NoteFailed(p.name)
-			c.waiters.recheck = true
+			c.waiters.Recheck()
 		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
@@ -372,7 +372,7 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 	if c.snapshot != nil && c.snapshot.peer == p.name {
 		c.snapshotFailed(now, "the donor failed")
 	}
-	c.waiters.recheck = true
+	c.waiters.Recheck()
 }
 
 // endContact forgets what holds only while frames flow both ways.

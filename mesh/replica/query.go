@@ -36,7 +36,7 @@ func (c *Core) Backends() []BackendStatus {
 // User returns where one user is and would be. It changes nothing.
 func (c *Core) User(now time.Duration, tag ring.Tag, h ring.UserHash) UserStatus {
 	var s UserStatus
-	s.Hashed = c.target(tag, h)
+	s.Hashed = c.target(ring.User{Tag: tag, Hash: h})
 	s.Initial, _ = c.initial.Lookup(tag, h)
 	s.Current = s.Hashed
 	m, status := c.dir.Find(tag, h, c.clock.At(now))
@@ -56,7 +56,7 @@ func (c *Core) Self(now time.Duration) SelfStatus {
 		Reason:  a.reason,
 		Mesh:    c.meshRank(now),
 		Users:   c.dir.Len(),
-		Waiting: len(c.waiters.order),
+		Waiting: c.waiters.Len(),
 		Rings:   len(c.barrier.Rings()),
 	}
 	switch {

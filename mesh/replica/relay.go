@@ -4,14 +4,11 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/lookups"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
-
-// relayValid is how old the question may be when a relayed answer is given: a move could start and
-// end at the other directors meanwhile, but not faster than this (kick delay, and the rule for
-// users that were active lately).
-const relayValid = time.Second
 
 // relayAfter is how long a member that just ceased to be synced tries to answer by itself again
 // before it asks others: usually it takes a round trip, and when it wakes up thousands of lookups
@@ -19,7 +16,7 @@ const relayValid = time.Second
 const relayAfter = 200 * time.Millisecond
 
 // relay asks a synced peer for the answer that we must not give by ourselves.
-func (c *Core) relay(now time.Duration, w *waiter) {
+func (c *Core) relay(now time.Duration, w *waiters.Wait) {
 	if c.admission.bootstrapped && now-c.admission.unsyncedAt < relayAfter {
 		return // the next tick asks
 	}
@@ -29,17 +26,14 @@ func (c *Core) relay(now time.Duration, w *waiter) {
 			synced = append(synced, p)
 		}
 	}
-	delete(c.waiters.relays, w.relay)
-	w.relay = 0
+	c.waiters.Unask(w)
 	if len(synced) == 0 || c.selfRemoved() {
 		return
 	}
-	p := synced[(int(w.user.Hash)+w.asked)%len(synced)]
-	w.asked++
-	w.relay, w.askedAt = c.newID(), now
-	c.waiters.relays[w.relay] = w
+	p, id := synced[w.Turn(len(synced))], c.newID()
+	c.waiters.Ask(now, w, id)
 	c.counters.Relayed++
-	c.send(p, &wire.LookupRequest{ID: w.relay, Tag: w.user.Tag, Hash: w.user.Hash})
+	c.send(p, &wire.LookupRequest{ID: id, Tag: w.User.Tag, Hash: w.User.Hash})
 }
 
 // gotLookupRequest answers for a peer that is not synced.
@@ -49,8 +43,8 @@ func (c *Core) gotLookupRequest(now time.Duration, p *peer, m *wire.LookupReques
 		c.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
 		return
 	}
-	if _, why := c.settle(now, u); why != answered {
-		c.wait(now, &waiter{user: u, peer: p.life(), reqID: m.ID}, why)
+	if _, why := c.lookups.Settle(now, u); why != lookups.Answered {
+		c.wait(now, &waiters.Wait{User: u, Peer: p.life(), Request: m.ID}, why)
 		return
 	}
 	c.reply(now, p, m.ID, u)
@@ -69,28 +63,25 @@ func (c *Core) reply(now time.Duration, p *peer, id uint64, u ring.User) {
 
 // gotLookupReply gives a relayed answer on, if it is fresh and the user is not held here.
 func (c *Core) gotLookupReply(now time.Duration, _ *peer, m *wire.LookupReply) {
-	w := c.waiters.relays[m.ID]
-	if w == nil {
-		return
-	}
-	delete(c.waiters.relays, m.ID)
-	w.relay = 0
-	if m.Failed || now-w.askedAt > relayValid || m.Block.Len() != 1 || c.synced() {
+	w := c.waiters.TakeAsked(m.ID)
+	if w == nil || m.Failed || !w.Fresh(now) || m.Block.Len() != 1 || c.synced() {
 		return // the next tick asks again, or answers
 	}
-	if _, held := c.held[w.user]; held && !c.cfg.Guards.NoHold {
+	if _, held := c.held[w.User]; held && !c.cfg.Guards.NoHold {
 		return
 	}
 	for row := range m.Block.All() {
-		if row.Hash != w.user.Hash || m.Block.Tag != w.user.Tag || !row.Backend.IsValid() {
+		if row.Hash != w.User.Hash || m.Block.Tag != w.User.Tag || !row.Backend.IsValid() {
 			return
 		}
 		c.mergeRows(now, []wire.Block{m.Block}, nil)
-		stored, status := c.dir.Find(w.user.Tag, w.user.Hash, c.clock.At(now))
+		stored, status := c.dir.Find(w.User.Tag, w.User.Hash, c.clock.At(now))
 		if status != directory.Live || stored.Moving || stored.Backend != row.Backend {
-			return // we know better than the peer: of a move of which it has not heard, or a conflict that it loses
+			// We know better than the peer: of a move of which it has not heard, or a conflict that
+			// it loses.
+			return
 		}
-		c.waiters.finish(w)
-		c.emit(Answer{ID: w.id, Backend: row.Backend})
+		c.waiters.Finish(w)
+		c.emit(Answer{ID: w.ID, Backend: row.Backend})
 	}
 }

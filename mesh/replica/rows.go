@@ -134,7 +134,7 @@ func (c *Core) follow(now time.Duration, u ring.User, m directory.Mapping, was b
 		c.held[u] = heldUser{mapping: m, since: now, before: was}
 	case !m.Moving && held:
 		delete(c.held, u)
-		c.waiters.recheck = true
+		c.waiters.Recheck()
 	}
 }
 
@@ -147,7 +147,7 @@ func (c *Core) releaseForgotten(now time.Duration) {
 		c.counters.ForgottenHolds++
 		c.dir.Release(u.Tag, h.mapping)
 		delete(c.held, u)
-		c.waiters.recheck = true
+		c.waiters.Recheck()
 	}
 }
 

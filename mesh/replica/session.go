@@ -1,9 +1,11 @@
 package replica
 
 import (
+	"net/netip"
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/ring"
 )
 
@@ -12,21 +14,35 @@ import (
 // prolongs a mapping on a backend that is down, because the session is there. It is safe for
 // concurrent use.
 func (c *Core) Refresh(now time.Duration, tag ring.Tag, h ring.UserHash) {
-	v := c.view.Load()
-	if !v.synced || now-time.Duration(c.lastTick.Load()) > wakeAfter {
+	c.lookups.Refresh(now, ring.User{Tag: tag, Hash: h})
+}
+
+// Adopt is Refresh for a session whose backend is known: a user without a mapping is mapped there,
+// whatever the ring says. So a director that lost its mappings learns them again from the sessions.
+// Where the ring says the same, that is what any login would do. Elsewhere the user is moved:
+// another director may be answering a login by the ring at this moment. It is safe for concurrent
+// use.
+func (c *Core) Adopt(now time.Duration, tag ring.Tag, h ring.UserHash, backend netip.Addr) {
+	if u := (ring.User{Tag: tag, Hash: h}); c.lookups.Adopt(now, u, backend) {
+		c.adoptions.Add(u, backend)
+	}
+}
+
+// adopt moves users to where their sessions are, as many at a time as a flush does at most.
+func (c *Core) adopt(now time.Duration) {
+	if !c.synced() {
 		return
 	}
-	t := c.clock.At(now)
-	m, status := c.dir.Find(tag, h, t)
-	if status != directory.Live || m.Moving || !m.Backend.IsValid() || t.Sub(m.Activity.Time()) <= c.dir.Share()/2 {
-		return
-	}
-	if c.dir.Ends(m).Sub(t) <= directory.EndOfLife {
-		if place, _, agree := v.agreed(ring.User{Tag: tag, Hash: h}); !agree || place != m.Backend {
-			return
+	users, backends := c.adoptions.Take(maxParallel - c.moves.Len())
+	for _, u := range users {
+		_, held := c.held[u]
+		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
+		if held || c.moves.Get(u) != nil || status == directory.Live && m.Backend.IsValid() {
+			continue // it has a place by now
 		}
-	}
-	if recorded, ok := c.dir.Touch(tag, m, t); ok {
-		c.outbox.Push(tag, recorded)
+		row, ok := c.table.Row(backends[u])
+		if ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.Tag {
+			c.startMove(now, &moves.Move{User: u}, backends[u])
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -118,7 +119,7 @@ func TestAdoptedSessionsAreTold(t *testing.T) {
 func TestMappingThatEndsWhileTheRingChanges(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]
-	before := d1.core.view.Load().rings[0]
+	before := d1.core.barrier.Today()
 	backends := testBackends(4)
 	backends[0].VHosts = 500
 	after := ring.Build(backends, nil)
@@ -158,36 +159,6 @@ func TestMappingThatEndsWhileTheRingChanges(t *testing.T) {
 	}
 }
 
-// A lookup that has looked at the world of before a change looks again.
-func TestAssignLooksAgain(t *testing.T) {
-	w := started(t, 1)
-	d1 := w.directors[0]
-	old, now := d1.core.view.Load(), d1.core.MeshTime(w.now)
-	if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
-		t.Fatal(err)
-	}
-	if got, why := d1.core.assign(
-		old,
-		ring.User{Tag: "", Hash: 5},
-		now,
-	); why != raced ||
-		got.IsValid() {
-		t.Errorf("by an old view: %v, %v", got, why)
-	}
-	at := d1.must(6) // meanwhile
-	if got, why := d1.core.assign(
-		d1.core.view.Load(),
-		ring.User{Tag: "", Hash: 6},
-		now,
-	); why != raced ||
-		got.IsValid() {
-		t.Errorf("a user on %v is assigned %v, %v", at, got, why)
-	}
-	if d1.live(6).Backend != at {
-		t.Errorf("the user is on %v now", d1.live(6).Backend)
-	}
-}
-
 // A user that is being sent nowhere is held until the release, though a backend is usable again.
 func TestUserOnTheWayToNowhereIsHeld(t *testing.T) {
 	w := started(t, 2)
@@ -223,7 +194,7 @@ func TestLookupThatWaitsForSeveralThings(t *testing.T) {
 	w.down(4)
 	w.lose = nil
 	w.until("all synced", 10*time.Second, w.allSynced)
-	w.run(lookupDeadline)
+	w.run(waiters.Deadline)
 	if got := errorText(joiner.answers[id].Err); got != "temporary failure: no usable backend" {
 		t.Errorf("the answer is %q", got)
 	}

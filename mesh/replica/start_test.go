@@ -55,7 +55,7 @@ func TestJoinMeshWithEmptyTable(t *testing.T) {
 func (d *director) userAt(backend netip.Addr) ring.UserHash {
 	h := ring.UserHash(1)
 	for {
-		if place, _ := d.core.view.Load().hashed(ring.User{Hash: h}); place == backend {
+		if d.core.target(ring.User{Hash: h}) == backend {
 			return h
 		}
 		h += 0x01234567

@@ -51,14 +51,14 @@ func TestServesAloneWhenNobodyAnswers(t *testing.T) {
 func TestBarrierHoldsOnlyUsersWhosePlaceChanges(t *testing.T) {
 	w := started(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
-	before := d1.core.view.Load().rings[0]
+	before := d1.core.barrier.Today()
 	d3.stopped = true // hangs
 	id := d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 500})
 	w.run(time.Second)
 	if _, done := d1.done[id]; done {
 		t.Fatal("the update ended although d3 has not confirmed")
 	}
-	now := d1.core.view.Load().rings[1]
+	now := d1.core.barrier.Today()
 	var waiting []uint64
 	for h := ring.UserHash(3); len(waiting) < 20; h += 0x01234567 {
 		old, _ := before.Lookup("", h)

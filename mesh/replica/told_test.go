@@ -157,7 +157,7 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d1.core.adoptions.add(ring.User{Hash: 7}, testBackend(1))
+		d1.core.adoptions.Add(ring.User{Hash: 7}, testBackend(1))
 		d1.core.adopt(w.now)
 		if got := d1.core.moves.Len(); got != test.want {
 			t.Errorf("%s: %d moves, want %d", test.name, got, test.want)
@@ -165,7 +165,7 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 	}
 	w := started(t, 1)
 	d1 := w.directors[0]
-	d1.core.adoptions.add(ring.User{Tag: "other", Hash: 7}, testBackend(1))
+	d1.core.adoptions.Add(ring.User{Tag: "other", Hash: 7}, testBackend(1))
 	if d1.core.adopt(w.now); d1.core.moves.Len() != 0 {
 		t.Error("a user is moved to a backend of another tag")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/ring"
 )
 
@@ -44,7 +45,7 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	_, cancelled := d1.ask(3)
 	d1.core.CancelLookup(cancelled)
 	begun := w.now
-	w.run(lookupDeadline - 25*time.Millisecond)
+	w.run(waiters.Deadline - 25*time.Millisecond)
 	if _, answered := d1.answers[lost]; answered {
 		t.Fatalf("answered after %v", w.now-begun)
 	}
@@ -62,17 +63,6 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	w.run(25 * time.Millisecond)
 	w.wantRest()
 	d1.core.CancelLookup(lost) // when it has ended: nothing
-}
-
-func TestReasonsOfTemporaryFailures(t *testing.T) {
-	for v, want := range map[verdict]string{
-		raced: "busy", notSynced: "not synced", asleep: "just woken", beingMoved: "user is being moved",
-		ringChanging: "ring is changing", ending: "mapping ends", noBackend: "no usable backend",
-	} {
-		if got := v.reason(); got != want {
-			t.Errorf("verdict %d reads %q, want %q", v, got, want)
-		}
-	}
 }
 
 // Lookup answers at once what needs no waiting.

@@ -369,7 +369,7 @@ func (d *director) must(h ring.UserHash) netip.Addr {
 	d.w.t.Helper()
 	backend, id := d.ask(h)
 	if id != 0 {
-		d.w.t.Fatalf("%s: lookup of %v waits (%+v)", d.name, h, d.core.waiters.byID[id])
+		d.w.t.Fatalf("%s: lookup of %v waits", d.name, h)
 	}
 	return backend
 }
@@ -415,7 +415,7 @@ func (w *world) wantRest() {
 			"reports of kicks": c.kicks.Reports(),
 			"moves":            c.moves.Len(),
 			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.Own()),
-			"lookups":  len(c.waiters.order) + len(c.waiters.byID) + len(c.waiters.relays),
+			"lookups":  c.waiters.Len(),
 			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": len(c.donations),
 		} {
 			if n != 0 {

@@ -1,0 +1,32 @@
+package lookups
+
+// Verdict on a lookup: answered, or why it waits.
+type Verdict int
+
+// The verdicts.
+const (
+	Answered     Verdict = iota
+	Raced                // the world changed between two looks; look again
+	NotSynced            // this director must not answer by itself
+	BeingMoved           // the user is held
+	RingChanging         // somebody may still answer by another ring
+	Ending               // the mapping is in its last seconds, and is left to die
+	NoBackend            // no usable backend
+)
+
+// Reason is the text of a verdict in temporary failures and logs.
+func (v Verdict) Reason() string {
+	switch v {
+	case NotSynced:
+		return "not synced"
+	case BeingMoved:
+		return "user is being moved"
+	case RingChanging:
+		return "ring is changing"
+	case Ending:
+		return "mapping ends"
+	case NoBackend:
+		return "no usable backend"
+	}
+	return "busy"
+}

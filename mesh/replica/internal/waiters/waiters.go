@@ -1,0 +1,170 @@
+// Package waiters keeps the lookups that could not be answered at once: why each waits, since when,
+// and whether a peer was asked to answer it.
+//
+// When a lookup can be answered, which peers can be asked, and what is sent is decided by package
+// replica. Not safe for concurrent use.
+package waiters
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/lookups"
+	"directormesh/ring"
+)
+
+const (
+	// Deadline is how long a lookup waits before it fails.
+	Deadline = 30 * time.Second
+	// RelayValid is how old the question may be when a peer's answer is given: a move could start
+	// and end at the other directors meanwhile, but not faster than this (kick delay, and the rule
+	// for users that were active lately).
+	RelayValid = time.Second
+	// askAgain is after how long without an answer another peer is asked.
+	askAgain = time.Second
+)
+
+// Wait is a lookup that waits. Who makes one says whose it is; the rest is for List to set.
+type Wait struct {
+	User    ring.User
+	ID      uint64  // of a lookup of our own
+	Peer    logs.ID // who relayed it to us, in which life; zero: it is our own
+	Request uint64  // of a relayed lookup, by its peer's count
+
+	since time.Duration   // when it began to wait
+	why   lookups.Verdict // as of the last look
+	done  bool            // it waits no longer, and is soon dropped from the order
+
+	relay   uint64        // id of our request to a peer, 0: none is open
+	askedAt time.Duration // when a peer was last asked
+	asked   int           // how many times one was
+}
+
+// Own reports whether the lookup is our own, and not relayed to us by a peer.
+func (w *Wait) Own() bool { return w.Peer == (logs.ID{}) }
+
+// Why is why it waits.
+func (w *Wait) Why() lookups.Verdict { return w.why }
+
+// NoteWhy notes why it waits, and reports whether that is news.
+func (w *Wait) NoteWhy(why lookups.Verdict) bool {
+	if w.why == why {
+		return false
+	}
+	w.why = why
+	return true
+}
+
+// AskDue reports whether a peer is to be asked: this director must not answer the lookup by itself,
+// and nobody who was asked has time left to answer. What was relayed to us is not relayed on.
+func (w *Wait) AskDue(now time.Duration) bool {
+	return w.why == lookups.NotSynced && w.Own() && (w.relay == 0 || now-w.askedAt > askAgain)
+}
+
+// Turn says which of n peers is to be asked next: users begin with different ones, and each
+// question goes to the next.
+func (w *Wait) Turn(n int) int { return (int(w.User.Hash) + w.asked) % n }
+
+// Fresh reports whether an answer to the last question may still be given.
+func (w *Wait) Fresh(now time.Duration) bool { return now-w.askedAt <= RelayValid }
+
+// List is the lookups that could not be answered at once, our own and those that peers relayed
+// to us.
+type List struct {
+	order   []*Wait          // by age; those that are done stay until the next review
+	byID    map[uint64]*Wait // our own that are not done
+	relays  map[uint64]*Wait // those that a peer was asked to answer, by the id of the request
+	recheck bool             // something changed that may help them
+}
+
+// New returns an empty list.
+func New() *List {
+	return &List{byID: make(map[uint64]*Wait), relays: make(map[uint64]*Wait)}
+}
+
+// Len is how many there are.
+func (l *List) Len() int { return len(l.order) }
+
+// Add has a lookup wait from now on.
+func (l *List) Add(now time.Duration, x *Wait) {
+	x.since = now
+	l.order = append(l.order, x)
+	if x.Own() {
+		l.byID[x.ID] = x
+	}
+}
+
+// Recheck notes that something changed that may help those who wait.
+func (l *List) Recheck() { l.recheck = true }
+
+// Review yields all who wait, by age, if something changed that may help them.
+func (l *List) Review() iter.Seq[*Wait] {
+	return func(yield func(*Wait) bool) {
+		if !l.recheck {
+			return
+		}
+		l.recheck = false
+		defer l.dropDone()
+		for _, x := range l.order {
+			if !x.done && !yield(x) {
+				return
+			}
+		}
+	}
+}
+
+// TakeExpired ends the lookups that have waited for too long, and returns them by age.
+func (l *List) TakeExpired(now time.Duration) (expired []*Wait) {
+	for _, x := range l.order {
+		if !x.done && now-x.since >= Deadline {
+			l.Finish(x)
+			expired = append(expired, x)
+		}
+	}
+	if len(expired) > 0 {
+		l.dropDone()
+	}
+	return expired
+}
+
+func (l *List) dropDone() {
+	l.order = slices.DeleteFunc(l.order, func(x *Wait) bool { return x.done })
+}
+
+// Finish ends a lookup.
+func (l *List) Finish(x *Wait) {
+	x.done = true
+	delete(l.byID, x.ID)
+	l.Unask(x)
+}
+
+// Cancel ends a lookup of our own by its id, if it waits.
+func (l *List) Cancel(id uint64) {
+	if x := l.byID[id]; x != nil {
+		l.Finish(x)
+	}
+}
+
+// Ask notes that a peer is asked to answer, by a request of this id.
+func (l *List) Ask(now time.Duration, x *Wait, id uint64) {
+	x.asked++
+	x.relay, x.askedAt = id, now
+	l.relays[id] = x
+}
+
+// Unask notes that an answer to our open request does not count any more.
+func (l *List) Unask(x *Wait) {
+	delete(l.relays, x.relay)
+	x.relay = 0
+}
+
+// TakeAsked closes a request, and returns the lookup that it is for; nil if it is not open.
+func (l *List) TakeAsked(id uint64) *Wait {
+	x := l.relays[id]
+	if x != nil {
+		l.Unask(x)
+	}
+	return x
+}
