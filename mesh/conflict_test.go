@@ -25,6 +25,7 @@ func TestNameConflict(t *testing.T) {
 		{"the other started later", 0, event{ours: minute, theirs: time.Second, boot: 1}, false},
 		{"both at once, the other has the lower boot id", 0, event{boot: 1}, true},
 		{"both at once, the other has the higher boot id", 0, event{boot: 1<<64 - 1}, false},
+		{"we have been up for a minute", minute, event{ours: minute, theirs: 5 * minute, boot: 1}, true},
 		{"we have been up for long", 2 * minute, event{ours: minute, theirs: 5 * minute, boot: 1}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -50,9 +50,13 @@ func (d delegate) GetBroadcasts(overhead, limit int) [][]byte {
 
 // LocalState implements memberlist.Delegate.
 func (d delegate) LocalState(bool) []byte {
-	n := d.n
 	var s *wire.PushPull
-	n.input(func(c *replica.Core, now time.Duration) { s = c.PushPull(now) })
+	d.n.input(func(c *replica.Core, now time.Duration) { s = c.PushPull(now) })
+	return d.n.encodeState(s)
+}
+
+// encodeState returns a state as memberlist is to send it; nil if it cannot be sent.
+func (n *Node) encodeState(s *wire.PushPull) []byte {
 	b, err := wire.Encode(s)
 	if err != nil {
 		// The table and who speaks matter most; without digests the background check rests.
@@ -61,7 +65,7 @@ func (d delegate) LocalState(bool) []byte {
 		n.metrics.drop(dropOversize)
 		s.Digests = nil
 		if b, err = wire.Encode(s); err != nil {
-			n.limited("state size").Error().Err(wording.Plain(err)).Msg("push/pull state cannot be sent")
+			n.limited("state").Error().Err(wording.Plain(err)).Msg("push/pull state cannot be sent")
 			return nil
 		}
 	}

@@ -206,7 +206,7 @@ func headerValue(next func(n int) ([]byte, error)) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	size := 0
+	var size int
 	switch c := code[0]; {
 	case c < 0x80:
 		return uint64(c), nil

@@ -53,10 +53,12 @@ func TestGatePackets(t *testing.T) {
 	}{
 		{"nothing", nil, errNotMemberlist, errNotMemberlist},
 		{"no label", []byte{pingMsg, 1, 2, 3}, errNotMemberlist, errNotMemberlist},
+		{"magic alone", []byte{labelMagic}, errNotMemberlist, errNotMemberlist},
 		{"label cut short", labelled(testLabel)[:5], errNotMemberlist, errNotMemberlist},
 		{"label alone", labelled(testLabel), errNotMemberlist, errNotMemberlist},
 		{"other label", labelled("director/x", payload), errOtherMesh, errOtherMesh},
 		{"ping", labelled(testLabel, []byte{pingMsg, 0x80}), nil, errPayload},
+		{"one byte", labelled(testLabel, []byte{pingMsg}), nil, errPayload},
 		{"compressed", labelled(testLabel, []byte{compressMsg}, make([]byte, 50)), errCompressed, errPayload},
 		{"payload", labelled(testLabel, payload), nil, nil},
 		{"empty payload", labelled(testLabel, payload[:leastPayload-1]), nil, errPayload},
@@ -101,6 +103,8 @@ func TestGateStreams(t *testing.T) {
 		{"fewer than no members", header([]byte{0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{0}), errStateSize, errNoKey},
 		{"large state", header([]byte{3}, []byte{0xce, 0x01, 0, 0, 0}), errStateSize, errNoKey},
 		{"header is an array", []byte{pushPullMsg, 0x93, 0xce, 0, 0x10, 0, 0, 0, 0xc3}, errNotMemberlist, errNoKey},
+		{"array like a header", []byte{pushPullMsg, 0x91, 0xa4, 'J', 'o', 'i', 'n', 0xc3}, errNotMemberlist, errNoKey},
+		{"large value of another key", []byte{pushPullMsg, 0x81, 0xa1, 'x', 0xce, 0xff, 0, 0, 0}, nil, errNoKey},
 		{"header's key is none", []byte{pushPullMsg, 0x81, 0xd9, 5, 'N', 'o', 'd', 'e', 's', 1}, errNotMemberlist, errNoKey},
 		{"header's value is none", header([]byte{0xc6, 0xff, 0xff, 0xff, 0xff}, []byte{0}), errNotMemberlist, errNoKey},
 		{"header cut short", header([]byte{3}, []byte{0xcd}), io.EOF, errNoKey},
@@ -132,6 +136,7 @@ func TestGateStreams(t *testing.T) {
 	for _, g := range []gate{{label: testLabel}, {label: testLabel, encrypted: true}} {
 		for in, want := range map[string]error{
 			"GET / HTTP/1.0":                    errNotMemberlist,
+			"no":                                errNotMemberlist,
 			string(labelled("director/x", nil)): errOtherMesh,
 			string(labelled(strings.Repeat("x", 255), []byte{encryptMsg})): errOtherMesh,
 		} {

@@ -56,10 +56,8 @@ func (n *Node) heal() {
 
 // pause waits; false means that the node is closed.
 func (n *Node) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-n.ctx.Done():
 		return false

@@ -19,7 +19,7 @@ func TestLeaving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})
 		one, log := named(t, network, "d1", 1)
-		two, _ := named(t, network, "d2", 2)
+		two, twoLog := named(t, network, "d2", 2)
 		time.Sleep(5 * time.Second)
 		began := time.Now()
 		if err := two.Leave(t.Context()); err != nil {
@@ -27,6 +27,10 @@ func TestLeaving(t *testing.T) {
 		}
 		if took := time.Since(began); took < spreadTime || took > farewellTime+spreadTime {
 			t.Errorf("the farewell took %s", took)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if one.members.count() != 1 || strings.Contains(twoLog.String(), "did not spread") {
+			t.Errorf("memberlist does not spread the farewell:\n%s", twoLog)
 		}
 		time.Sleep(time.Second)
 		if got := one.Peers(); len(got) != 1 || strings.Contains(log.String(), "peer failed") {
@@ -57,7 +61,7 @@ func TestLeavingInAHurry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})
 		named(t, network, "d1", 1)
-		two, _ := named(t, network, "d2", 2)
+		two, log := named(t, network, "d2", 2)
 		time.Sleep(5 * time.Second)
 		var out *outStream
 		two.input(func(*replica.Core, time.Duration) { out = two.out["d1"] })
@@ -76,12 +80,15 @@ func TestLeavingInAHurry(t *testing.T) {
 		if took := time.Since(began); took > time.Second || two.ctx.Err() == nil {
 			t.Errorf("closed %v after %s", two.ctx.Err() != nil, took)
 		}
+		if !strings.Contains(log.String(), "memberlist did not spread the farewell") {
+			t.Errorf("memberlist's part of the farewell is not said to fail:\n%s", log)
+		}
 	})
 }
 
 // A generator of a seed repeats itself, one without is another each time.
 func TestGenerators(t *testing.T) {
-	if newRand(7).Uint64() != newRand(7).Uint64() || newRand(7).Uint64() == newRand(8).Uint64() {
+	if newRand(1).Uint64() != newRand(1).Uint64() || newRand(7).Uint64() == newRand(8).Uint64() {
 		t.Error("a seed does not say what comes")
 	}
 	if newRand(0).Uint64() == newRand(0).Uint64() {
@@ -91,11 +98,11 @@ func TestGenerators(t *testing.T) {
 
 // A second reason to end does not wait for somebody to read the first.
 func TestFatalOnce(t *testing.T) {
-	n := &Node{fatal: make(chan error, 1)}
+	n := stillNode(t, func() time.Duration { return time.Hour })
 	n.fail(errEnough)
 	n.fail(errBroken)
-	if err := <-n.Fatal(); err != errEnough {
-		t.Errorf("%v", err)
+	if err := <-n.Fatal(); err != errEnough || len(n.Fatal()) > 0 {
+		t.Errorf("%v, and %d more", err, len(n.Fatal()))
 	}
 }
 

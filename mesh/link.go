@@ -36,6 +36,10 @@ type link struct {
 	hurry chan struct{} // dial now: the peer has shown up
 }
 
+func newLink(name string, addr netip.AddrPort, boot uint64) *link {
+	return &link{name: name, addr: addr, boot: boot, hurry: make(chan struct{}, 1)}
+}
+
 // ensureLink makes sure that there is a link to a peer at this address, which a stream has proven
 // to be that peer's. A boot id other than the one known before makes the link dial at once, as does
 // hurry.
@@ -54,8 +58,7 @@ func (n *Node) ensureLink(name string, addr netip.AddrPort, boot uint64, hurry b
 		return
 	}
 	if l == nil {
-		l = &link{name: name, addr: addr, boot: boot, hurry: make(chan struct{}, 1)}
-		n.startLinkLocked(l, nil)
+		n.startLinkLocked(newLink(name, addr, boot), nil)
 		return
 	}
 	if l.addr != addr || (boot != 0 && l.boot != boot) {
@@ -92,8 +95,7 @@ func (n *Node) adopt(out *outStream, who wire.Peer) {
 	if older := n.links[who.Name]; older != nil {
 		older.cancel()
 	}
-	l := &link{name: who.Name, addr: who.Addr, boot: who.Boot, hurry: make(chan struct{}, 1)}
-	n.startLinkLocked(l, out)
+	n.startLinkLocked(newLink(who.Name, who.Addr, who.Boot), out)
 }
 
 // dropLinks ends the links to these peers.
@@ -143,15 +145,13 @@ func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 		if opened && time.Since(began) >= steady {
 			pause = firstRetry
 		}
-		timer := time.NewTimer(n.jitter(pause))
+		wait := n.jitter(pause)
 		pause = min(2*pause, lastRetry)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-l.hurry:
-			timer.Stop()
 			pause = firstRetry
 		case <-ctx.Done():
-			timer.Stop()
 			return
 		}
 	}
@@ -237,7 +237,8 @@ func (n *Node) openStream(ctx context.Context, to replica.Dial) (*secureStream, 
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	s, reply, err := n.greet(conn, to)
-	if !stop() && err == nil {
+	stop()
+	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {

@@ -94,7 +94,7 @@ func TestPausesBetweenDials(t *testing.T) {
 // A link dials at once when its peer is at another address or in another life, and when it is told
 // so.
 func TestHurriedDials(t *testing.T) {
-	l := &link{name: "d2", addr: testAddr(2), boot: 7, hurry: make(chan struct{}, 1)}
+	l := newLink("d2", testAddr(2), 7)
 	n := &Node{links: map[string]*link{"d2": l}}
 	for _, test := range []struct {
 		name  string
@@ -212,6 +212,11 @@ func TestAdoptedStreams(t *testing.T) {
 		if l == older || l.boot != 8 || l.addr != testAddr(3) || l.name != "d2" {
 			t.Errorf("the link is %s of life %d at %s", l.name, l.boot, l.addr)
 		}
+		n.dropLinks([]string{"d2"})
+		synctest.Wait()
+		if second.cause() == nil {
+			t.Error("the stream goes on without its link")
+		}
 	})
 }
 
@@ -271,12 +276,16 @@ func TestOddAnswersToTheHello(t *testing.T) {
 		answer wire.Message // nil: it closes
 		reason string
 		text   string
+		told   uint64 // times that the core is told of a refusal
 	}{
-		{"a beat", &wire.Beat{}, reasonProtocol.String(), "answers the hello"},
-		{"nothing", nil, reasonProtocol.String(), "broke off"},
+		{"a beat", &wire.Beat{}, reasonProtocol.String(), "answers the hello", 0},
+		{"nothing", nil, reasonProtocol.String(), "broke off", 0},
 		{"a refusal", &wire.Refuse{From: wire.Peer{Name: "d2", Boot: 7, Addr: testAddr(2)},
 			Reason: "no room"},
-			reasonRefused.String(), `refused by "d2": no room`},
+			reasonRefused.String(), `refused by "d2": no room`, 1},
+		{"ourselves", &wire.Refuse{From: wire.Peer{Name: "d1", Boot: newRand(1).Uint64(),
+			Addr: testAddr(1)}, Reason: "no room"},
+			reasonRefused.String(), `refused by "d1": no room`, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			network := netsim.New(1, netsim.Faults{})
@@ -319,6 +328,9 @@ func TestOddAnswersToTheHello(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("%s: %v, want %q", test.name, err, test.text)
+			}
+			if got := n.core.Counters().Refused; got != test.told {
+				t.Errorf("%s: the core is told %d times, want %d", test.name, got, test.told)
 			}
 		})
 	}

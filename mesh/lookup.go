@@ -94,11 +94,10 @@ func (n *Node) Do(ctx context.Context, op replica.Operation) (replica.Outcome, e
 // WaitSynced returns when this director answers lookups by itself, or with ctx's error, or
 // ErrClosed.
 func (n *Node) WaitSynced(ctx context.Context) error {
-	ticker := time.NewTicker(tickEvery)
-	defer ticker.Stop()
+	ticks := time.Tick(tickEvery)
 	for !n.Self().Synced {
 		select {
-		case <-ticker.C:
+		case <-ticks:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-n.ctx.Done():

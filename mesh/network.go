@@ -31,6 +31,9 @@ type sockets struct{}
 // packetBuffer is what we ask the kernel to keep of packets that have not been read yet.
 const packetBuffer = 2 << 20
 
+// leastBuffer is the least that we ask for where the kernel refuses more.
+const leastBuffer = 64 << 10
+
 // Listen implements Network. With port 0, TCP picks a port that UDP may not have, hence the tries.
 func (sockets) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
 	tries := 1
@@ -75,11 +78,15 @@ func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
-	// A smaller buffer than asked for loses packets under load, which gossip survives; some systems
-	// refuse large ones.
-	for size := packetBuffer; size >= 64<<10 && p.SetReadBuffer(size) != nil; size /= 2 {
-	}
+	askForBuffer(p.SetReadBuffer)
 	return l, p, nil
+}
+
+// askForBuffer asks for the largest buffer that the system does not refuse. A smaller one loses
+// packets under load, which gossip survives.
+func askForBuffer(ask func(size int) error) {
+	for size := packetBuffer; size >= leastBuffer && ask(size) != nil; size /= 2 {
+	}
 }
 
 // Dial implements Network. Where from is no address of this host, because packets are rewritten on

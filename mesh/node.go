@@ -3,7 +3,6 @@ package mesh
 import (
 	"context"
 	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -148,9 +147,9 @@ func newRand(seed uint64) *rand.Rand {
 	if seed != 0 {
 		return rand.New(rand.NewPCG(seed, seed))
 	}
-	var b [16]byte
+	var b [32]byte
 	crand.Read(b[:]) // never fails
-	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])))
+	return rand.New(rand.NewChaCha8(b))
 }
 
 // open opens the sockets, makes the core and starts memberlist on it.
@@ -195,6 +194,10 @@ func (n *Node) open() error {
 		return err
 	}
 	n.transport.start()
+	return n.startMemberlist(cfg)
+}
+
+func (n *Node) startMemberlist(cfg *memberlist.Config) (err error) {
 	if n.memberlist, err = memberlist.Create(cfg); err != nil {
 		return fmt.Errorf("start memberlist: %w", err)
 	}
@@ -211,29 +214,21 @@ func (n *Node) run() {
 }
 
 func (n *Node) tick() {
-	ticker := time.NewTicker(tickEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			wall := directory.Micros(n.wall().UnixMicro())
-			n.input(func(c *replica.Core, now time.Duration) {
-				c.ReadWall(now, wall)
-				c.Tick(now)
-			})
-		case <-n.ctx.Done():
-			return
-		}
-	}
+	n.every(tickEvery, func() {
+		wall := directory.Micros(n.wall().UnixMicro())
+		n.input(func(c *replica.Core, now time.Duration) {
+			c.ReadWall(now, wall)
+			c.Tick(now)
+		})
+	})
 }
 
 // every calls f at each interval until Close.
 func (n *Node) every(interval time.Duration, f func()) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
+	ticks := time.Tick(interval)
 	for {
 		select {
-		case <-ticker.C:
+		case <-ticks:
 			f()
 		case <-n.ctx.Done():
 			return
@@ -312,17 +307,15 @@ func (n *Node) Leave(ctx context.Context) error {
 		}
 	}
 	if n.members.count() > 1 {
-		if deadline, ok := ctx.Deadline(); ok {
-			// What memberlist makes of it is gossip; the streams have told everybody who can be
-			// reached.
-			if leaveErr := n.memberlist.Leave(max(time.Until(deadline), time.Millisecond)); leaveErr != nil {
-				n.log.Debug().Err(wording.Plain(leaveErr)).Msg("memberlist did not spread the farewell")
-			}
+		// What memberlist makes of it is gossip; the streams have told everybody who can be
+		// reached.
+		deadline, _ := ctx.Deadline()
+		leaveErr := n.memberlist.Leave(max(time.Until(deadline), time.Millisecond))
+		if leaveErr != nil {
+			n.log.Debug().Err(wording.Plain(leaveErr)).Msg("memberlist did not spread the farewell")
 		}
-		timer := time.NewTimer(spreadTime)
-		defer timer.Stop()
 		select {
-		case <-timer.C:
+		case <-time.After(spreadTime):
 		case <-ctx.Done():
 		}
 	}

@@ -29,7 +29,7 @@ type batch struct {
 // writing; what is returned is to be used for the next push.
 func (o *outStream) push(room []byte) []byte {
 	o.mu.Lock()
-	if o.writing || len(o.queue) == 0 || o.sent == nil || o.closed != nil {
+	if o.writing || len(o.queue) == 0 || o.sent == nil { // a closed stream has no queue
 		o.mu.Unlock()
 		return room
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +33,7 @@ func (c *catching) TryWrite(b []byte) (int, error) {
 }
 
 // pushed returns a stream over a connection, and what is counted as sent.
-func pushed(conn *catching) (o *outStream, sent *[][2]int) {
+func pushed(conn net.Conn) (o *outStream, sent *[][2]int) {
 	sent = new([][2]int)
 	o = newOutStream("d2", &secureStream{conn: conn, r: conn, w: conn})
 	o.sent = func(messages, bytes int) { *sent = append(*sent, [2]int{messages, bytes}) }
@@ -55,6 +56,7 @@ func TestWhoWrites(t *testing.T) {
 		{"more", []int{pushBytes - frameHeader + 1}, 0, 0, [][2]int{{1, pushBytes + 1}}},
 		{"in parts", []int{100}, 7, 1, [][2]int{{1, 104}}},
 		{"a chunk", []int{writeChunk - 2*frameHeader - 10, 10}, 0, 0, [][2]int{{2, writeChunk}}},
+		{"a byte more", []int{writeChunk + 1 - frameHeader}, 0, 0, [][2]int{{1, writeChunk + 1}}},
 		{"two chunks", []int{writeChunk - 2*frameHeader - 9, 10}, 0, 0,
 			[][2]int{{1, writeChunk - frameHeader - 9}, {1, 14}}},
 		{"longer than a chunk", []int{2 * writeChunk, 1}, 0, 0,
@@ -104,8 +106,8 @@ func TestFailingConnection(t *testing.T) {
 			"write: ") {
 			t.Errorf("closed because of %v", err)
 		}
-		if len(*sent) > 0 || o.size() > 0 {
-			t.Errorf("counted %v, %d bytes wait", *sent, o.size())
+		if len(*sent) > 0 || o.size() > 0 || conn.w.Len() > 0 {
+			t.Errorf("counted %v, %d bytes wait, %d written", *sent, o.size(), conn.w.Len())
 		}
 		<-emptied
 	})

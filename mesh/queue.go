@@ -61,10 +61,7 @@ func (q *gossipQueues) get(overhead, limit int) [][]byte {
 	for _, m := range messages {
 		limit -= overhead + len(m)
 	}
-	if limit > overhead {
-		messages = append(messages, q.forwarded.GetBroadcasts(overhead, limit)...)
-	}
-	return messages
+	return append(messages, q.forwarded.GetBroadcasts(overhead, limit)...)
 }
 
 // prune drops the messages sent most often from a queue that is too long, and returns how many.

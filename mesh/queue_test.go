@@ -22,6 +22,9 @@ func TestGossipQueues(t *testing.T) {
 	if got := q.get(3, 3+len("own")); len(got) != 1 || string(got[0]) != "own" {
 		t.Errorf("with room for one: %q, want our own", got)
 	}
+	if broadcast("new").Invalidates(broadcast("old")) {
+		t.Error("a message takes the place of another")
+	}
 	for i := range 2 * maxGossip {
 		q.local(bytes.Repeat([]byte{byte(i)}, 10))
 	}

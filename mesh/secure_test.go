@@ -92,7 +92,7 @@ func TestMemoryOfRecords(t *testing.T) {
 		t.Errorf("a writer keeps %d bytes", cap(w.buf))
 	}
 	record := r.record
-	send(1)
+	send(little)
 	if cap(r.record) > keepBuffer {
 		t.Errorf("a reader keeps %d bytes", cap(r.record))
 	}
@@ -100,6 +100,12 @@ func TestMemoryOfRecords(t *testing.T) {
 	send(1)
 	if cap(record) <= keepBuffer || &kept[0] != &r.record[0] {
 		t.Error("a reader takes new memory for each record")
+	}
+	r.record = make([]byte, keepBuffer)
+	kept = r.record
+	send(1)
+	if &kept[0] != &r.record[0] {
+		t.Error("a reader does not keep as much as it may")
 	}
 }
 

@@ -225,6 +225,8 @@ func TestHeaderValues(t *testing.T) {
 		{[]byte{0xd2, 1, 2, 3, 4}, 0x01020304, nil},
 		{[]byte{0xcf, 1, 2, 3, 4, 5, 6, 7, 8}, 0x0102030405060708, nil},
 		{[]byte{0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, math.MaxUint64, nil},
+		{nil, 0, net.ErrClosed},
+		{[]byte{0xcd, 1}, 0, net.ErrClosed},
 		{[]byte{0xc0}, 0, errNotMemberlist},
 		{[]byte{0xc1}, 0, errNotMemberlist},
 		{[]byte{0xc4, 1, 1}, 0, errNotMemberlist},
@@ -256,6 +258,11 @@ func TestJitter(t *testing.T) {
 		for range 2000 {
 			got := n.jitter(d)
 			least, most = min(least, got), max(most, got)
+		}
+		for range 20 {
+			if got := n.jitter(2); got != 1 {
+				t.Errorf("a pause of 2 ns is %v", got)
+			}
 		}
 		if least < d*4/5 || least > d*41/50 || most > d*6/5 || most < d*59/50 {
 			t.Errorf("from %v to %v, want 800 ms to 1.2 s", least, most)

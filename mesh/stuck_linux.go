@@ -15,13 +15,20 @@ const (
 func (c *eagerTCP) Stuck() (size int) {
 	_ = c.raw.Control(func(fd uintptr) {
 		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil || info.Retransmits < manyTimes || info.Unacked == 0 {
-			return
-		}
-		queued, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-		if sent := queued - int(info.Notsent_bytes); err == nil && sent > 0 {
-			size = min(sent/int(info.Unacked), int(info.Snd_mss)) + headers
+		queued, ioErr := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+		if err == nil && ioErr == nil {
+			size = stuckSize(info, queued)
 		}
 	})
 	return size
+}
+
+// stuckSize says how large the packets are, in bytes, that do not get through, by what the kernel
+// tells of a connection and the bytes that it keeps because nobody has acknowledged them.
+func stuckSize(info *unix.TCPInfo, queued int) int {
+	sent := queued - int(info.Notsent_bytes)
+	if info.Retransmits < manyTimes || info.Unacked == 0 || sent <= 0 {
+		return 0
+	}
+	return min(sent/int(info.Unacked), int(info.Snd_mss)) + headers
 }

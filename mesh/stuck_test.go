@@ -42,7 +42,7 @@ func TestStuckRow(t *testing.T) {
 		want bool
 	}{
 		{1488, false}, {1488, true}, {1488, true}, {0, false}, {1488, false}, {140, false},
-		{1488, false}, {700, true},
+		{1488, false}, {700, true}, {largeSegment, true}, {largeSegment - 1, false},
 	} {
 		if got := row.ended(test.size); got != test.want {
 			t.Errorf("stream %d, %d bytes stuck: %v", i, test.size, got)

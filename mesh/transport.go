@@ -23,6 +23,8 @@ const (
 	// incoming ones.
 	maxHalfOpen     = 256
 	memberlistConns = 128
+	// errorPause is how long a socket that failed is left alone.
+	errorPause = 10 * time.Millisecond
 )
 
 // transport is the memberlist.Transport of a director: one port for memberlist's packets and
@@ -231,10 +233,8 @@ func (t *transport) pause(err error) bool {
 	if t.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 		return false
 	}
-	timer := time.NewTimer(10 * time.Millisecond)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(errorPause):
 		return true
 	case <-t.ctx.Done():
 		return false
