@@ -176,3 +176,25 @@ func TestUnsetRegisterLoses(t *testing.T) {
 		}
 	}
 }
+
+// TestEachRegisterIsListed wants every register of a backend in what the table says of its
+// backends, from where status, API and ring have it.
+func TestEachRegisterIsListed(t *testing.T) {
+	const before, after = Stamp(100 << 20), Stamp(200 << 20)
+	base := BackendRow{
+		Addr:     netip.MustParseAddr("192.0.2.1"),
+		Presence: Register[Presence]{Value: Presence{Present: true}, Stamp: before, Origin: "d1"},
+	}
+	for _, name := range registersOf(reflect.TypeFor[BackendRow]()) {
+		if name == "Forgotten" {
+			continue // it is about the mappings of the past
+		}
+		table := NewTable(1, "d1", nil)
+		table.Merge(Change{Mesh: 1, Backends: []BackendRow{base}})
+		listed := table.Backends()
+		table.Merge(Change{Mesh: 1, Backends: []BackendRow{backendRow(t, after, "d2", name)}})
+		if diff := diff(listed, table.Backends()); diff == "" {
+			t.Errorf("the list of backends does not show a write of %s", name)
+		}
+	}
+}

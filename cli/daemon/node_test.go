@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -132,6 +133,40 @@ func TestShowBackends(t *testing.T) {
 	if diff := cmp.Diff(want, d.Backends(), equalIP); diff != "" {
 		t.Errorf("backends (-want +got):\n%s", diff)
 	}
+}
+
+// TestShowsAllOfABackend wants all that the core says of a backend in the API.
+func TestShowsAllOfABackend(t *testing.T) {
+	shown := func(b replica.BackendStatus) api.Backend {
+		return testDirector(t, &fakeNode{backends: []replica.BackendStatus{b}}).Backends().Backends[0]
+	}
+	without := shown(replica.BackendStatus{})
+	var each func(status *replica.BackendStatus, v reflect.Value, name string)
+	each = func(status *replica.BackendStatus, v reflect.Value, name string) {
+		switch {
+		case v.Type() == reflect.TypeFor[netip.Addr]():
+			v.Set(reflect.ValueOf(addr1))
+		case v.Kind() == reflect.Struct:
+			for i := range v.NumField() {
+				each(status, v.Field(i), name+"."+v.Type().Field(i).Name)
+			}
+			return
+		case v.Kind() == reflect.Bool:
+			v.SetBool(true)
+		case v.Kind() == reflect.String:
+			v.SetString("x")
+		case v.CanInt():
+			v.SetInt(7)
+		default:
+			t.Fatalf("%s: this test does not know how to fill a %s", name, v.Type())
+		}
+		if diff := cmp.Diff(without, shown(*status), equalIP); diff == "" {
+			t.Errorf("the API does not show %s", name)
+		}
+		v.SetZero()
+	}
+	var status replica.BackendStatus
+	each(&status, reflect.ValueOf(&status).Elem(), "BackendStatus")
 }
 
 func TestShowUserAndFlushes(t *testing.T) {
