@@ -33,38 +33,38 @@ type IO struct {
 	Signals       <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
 }
 
-// session is one run of the program.
-type session struct {
+// invocation is one run of the program.
+type invocation struct {
 	IO
 	program string // as it was called
 }
 
 // Main runs the command line and returns the exit status. args[0] is the program's name.
 func Main(ctx context.Context, args []string, io IO) int {
-	s := &session{IO: io, program: args[0]}
-	err := s.run(ctx, args)
+	inv := &invocation{IO: io, program: args[0]}
+	err := inv.run(ctx, args)
 	if err != nil {
 		for line := range strings.Lines(text(err)) {
-			fmt.Fprintf(s.Stderr, "Error: %s\n", api.Visible(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintf(inv.Stderr, "Error: %s\n", api.Visible(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	return status(err)
 }
 
-func (s *session) run(ctx context.Context, args []string) error {
-	app := s.app()
+func (inv *invocation) run(ctx context.Context, args []string) error {
+	app := inv.app()
 	line, err := parseLine(app.Commands, args)
 	if err != nil {
 		return err
 	}
 	if line.help {
-		return s.help(app, line.command)
+		return inv.help(app, line.command)
 	}
 	if line.version {
 		return app.RunContext(ctx, []string{line.program, "version"})
 	}
 	if line.command == nil {
-		if err := s.helpOn(s.Stderr, app, nil); err != nil {
+		if err := inv.helpOn(inv.Stderr, app, nil); err != nil {
 			return err
 		}
 		return exitf(exitUsage, "")
@@ -77,7 +77,7 @@ func (s *session) run(ctx context.Context, args []string) error {
 		defer cancel()
 		watcher.Go(func() {
 			select {
-			case <-s.Signals:
+			case <-inv.Signals:
 				cancel()
 			case <-ctx.Done():
 			}
@@ -86,23 +86,23 @@ func (s *session) run(ctx context.Context, args []string) error {
 	return app.RunContext(ctx, line.argv())
 }
 
-func (s *session) app() *cli.App {
+func (inv *invocation) app() *cli.App {
 	app := &cli.App{
 		Name:            "director",
 		Usage:           "keep every user of a mail cluster on one backend",
 		HideHelp:        true, // see help.go
 		HideVersion:     true, // it is a command
 		HideHelpCommand: true,
-		Writer:          s.Stdout,
-		ErrWriter:       s.Stderr,
+		Writer:          inv.Stdout,
+		ErrWriter:       inv.Stderr,
 		ExitErrHandler:  func(*cli.Context, error) {}, // Main decides
 		Commands: []*cli.Command{
-			s.serveCommand(), s.holdCommand(), s.devCommand(),
-			s.lookupCommand(), s.statusCommand(), s.mapCommand(), s.dumpCommand(),
-			s.addCommand(), s.updateCommand(), s.removeCommand(), s.upCommand(), s.downCommand(),
-			s.moveCommand(), s.kickCommand(), s.flushCommand(), s.importCommand(),
-			s.ringCommand(),
-			s.benchCommand(), s.versionCommand(), s.completionCommand(),
+			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
+			inv.lookupCommand(), inv.statusCommand(), inv.mapCommand(), inv.dumpCommand(),
+			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(), inv.downCommand(),
+			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.importCommand(),
+			inv.ringCommand(),
+			inv.benchCommand(), inv.versionCommand(), inv.completionCommand(),
 		},
 	}
 	prepare(app.Commands, "director")
@@ -151,22 +151,22 @@ func verboseFlag() cli.Flag {
 }
 
 // addr is where to find the director.
-func (s *session) addr(c *cli.Context) string {
+func (inv *invocation) addr(c *cli.Context) string {
 	if c.IsSet("addr") {
 		return c.String("addr")
 	}
-	if addr, ok := s.LookupEnv("DIRECTOR_ADDR"); ok && addr != "" {
+	if addr, ok := inv.LookupEnv("DIRECTOR_ADDR"); ok && addr != "" {
 		return addr
 	}
 	return api.DefaultAddr
 }
 
 // addrs is where to find the directors, for commands that ask several.
-func (s *session) addrs(c *cli.Context) []string { return strings.Split(s.addr(c), ",") }
+func (inv *invocation) addrs(c *cli.Context) []string { return strings.Split(inv.addr(c), ",") }
 
 // client returns a client of the director to ask.
-func (s *session) client(c *cli.Context) (*api.Client, error) {
-	client, err := api.NewClient(s.addr(c))
+func (inv *invocation) client(c *cli.Context) (*api.Client, error) {
+	client, err := api.NewClient(inv.addr(c))
 	if err != nil {
 		return nil, exitf(exitUsage, "%v", err)
 	}
@@ -174,13 +174,13 @@ func (s *session) client(c *cli.Context) (*api.Client, error) {
 }
 
 // asking makes the action of a command that asks a director; it must have least to most arguments.
-func (s *session) asking(least, most int, action func(c *cli.Context, client *api.Client, args []string) error) cli.ActionFunc {
+func (inv *invocation) asking(least, most int, action func(c *cli.Context, client *api.Client, args []string) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		args, err := arguments(c, least, most)
 		if err != nil {
 			return err
 		}
-		client, err := s.client(c)
+		client, err := inv.client(c)
 		if err != nil {
 			return err
 		}
@@ -190,14 +190,14 @@ func (s *session) asking(least, most int, action func(c *cli.Context, client *ap
 }
 
 // remark says something on stderr that is neither data nor an error.
-func (s *session) remark(format string, args ...any) {
-	fmt.Fprintln(s.Stderr, api.Visible(fmt.Sprintf(format, args...)))
+func (inv *invocation) remark(format string, args ...any) {
+	fmt.Fprintln(inv.Stderr, api.Visible(fmt.Sprintf(format, args...)))
 }
 
 // info says on stderr what was done, if that is wanted.
-func (s *session) info(c *cli.Context, format string, args ...any) {
+func (inv *invocation) info(c *cli.Context, format string, args ...any) {
 	if c.Bool("verbose") {
-		s.remark("Info: "+format, args...)
+		inv.remark("Info: "+format, args...)
 	}
 }
 
@@ -211,8 +211,8 @@ func SystemResolve(ctx context.Context, host string) ([]netip.Addr, error) {
 }
 
 // letPipesBreak is for commands that must outlive the reader of what they write.
-func (s *session) letPipesBreak() {
-	if s.LetPipesBreak != nil {
-		s.LetPipesBreak()
+func (inv *invocation) letPipesBreak() {
+	if inv.LetPipesBreak != nil {
+		inv.LetPipesBreak()
 	}
 }

@@ -28,7 +28,7 @@ func TestParseLine(t *testing.T) {
 		{"status help", "status -- help"},
 		{"flush -F all", "flush -F -- all"},
 	}
-	commands := (&session{}).app().Commands
+	commands := (&invocation{}).app().Commands
 	for _, tt := range tests {
 		line, err := parseLine(commands, append([]string{"director"}, strings.Fields(tt.in)...))
 		if err != nil {
@@ -45,7 +45,7 @@ func TestParseLine(t *testing.T) {
 }
 
 func TestParseLineHelp(t *testing.T) {
-	commands := (&session{}).app().Commands
+	commands := (&invocation{}).app().Commands
 	for in, command := range map[string]string{
 		"help": "", "-h": "", "--help": "", "help status": "status", "status -h": "status", "status --help alice": "status",
 		"map --help": "map", "ring -h": "ring", "ring help": "ring", "help ring add": "add", "ring add -h": "add",

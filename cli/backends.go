@@ -14,7 +14,7 @@ import (
 	"directormesh/ring"
 )
 
-func (s *session) addCommand() *cli.Command {
+func (inv *invocation) addCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "add",
 		Category:  categoryBackends,
@@ -28,7 +28,7 @@ are. The new backend gets a share of the new users.
 
   $ director add -t ssd 192.0.2.51 50`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"}},
-		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			if c.IsSet("tag") {
 				given := c.String("tag")
@@ -45,7 +45,7 @@ are. The new backend gets a share of the new users.
 				}
 				vhosts = &n
 			}
-			return s.changeBackends(c, client, host, change{
+			return inv.changeBackends(c, client, host, change{
 				operation: func(ip api.IP) api.Operation { return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts} },
 				done:      "OK",
 				missing:   exitTemporary,
@@ -54,7 +54,7 @@ are. The new backend gets a share of the new users.
 	}
 }
 
-func (s *session) updateCommand() *cli.Command {
+func (inv *invocation) updateCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "update",
 		Category:  categoryBackends,
@@ -67,13 +67,13 @@ gives it none. Mapped users stay; "director flush" moves them to the backend of 
 
   $ director update 192.0.2.1 50`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
-		Action: s.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			vhosts, err := parseVHosts(c, args[1])
 			if err != nil {
 				return err
 			}
-			return s.changeBackends(c, client, host, change{
+			return inv.changeBackends(c, client, host, change{
 				operation: func(ip api.IP) api.Operation { return api.UpdateBackend{IP: ip, Tag: tag, VHosts: vhosts} },
 				done:      "OK",
 				missing:   exitTemporary,
@@ -82,8 +82,8 @@ gives it none. Mapped users stay; "director flush" moves them to the backend of 
 	}
 }
 
-func (s *session) removeCommand() *cli.Command {
-	return s.hostCommand("remove", "remove a backend and end the sessions on it", `
+func (inv *invocation) removeCommand() *cli.Command {
+	return inv.hostCommand("remove", "remove a backend and end the sessions on it", `
 Forgets all mappings to the backend and ends the sessions on it; its users log in again on
 another one. To move the users away first: down, flush, then remove.
 
@@ -93,8 +93,8 @@ another one. To move the users away first: down, flush, then remove.
 	})
 }
 
-func (s *session) upCommand() *cli.Command {
-	return s.hostCommand("up", "let a backend have new users again", `
+func (inv *invocation) upCommand() *cli.Command {
+	return inv.hostCommand("up", "let a backend have new users again", `
 Undoes "director down". Vhosts and mapped users are as they were.
 
   $ director up 192.0.2.1`, change{
@@ -103,8 +103,8 @@ Undoes "director down". Vhosts and mapped users are as they were.
 	})
 }
 
-func (s *session) downCommand() *cli.Command {
-	return s.hostCommand("down", "keep new users away from a backend", `
+func (inv *invocation) downCommand() *cli.Command {
+	return inv.hostCommand("down", "keep new users away from a backend", `
 The backend gets no new users. Mapped users stay and their sessions go on; stderr says how
 many they are. "director flush" moves them away.
 
@@ -115,18 +115,18 @@ many they are. "director flush" moves them away.
 		after: func(ip api.IP, o api.Outcome) {
 			switch o.Users {
 			case 0:
-				s.remark("%s: no users are mapped to it", ip)
+				inv.remark("%s: no users are mapped to it", ip)
 			case 1:
-				s.remark("%s: 1 user is still mapped to it; \"director flush %s\" moves it", ip, ip)
+				inv.remark("%s: 1 user is still mapped to it; \"director flush %s\" moves it", ip, ip)
 			default:
-				s.remark("%s: %d users are still mapped to it; \"director flush %s\" moves them", ip, o.Users, ip)
+				inv.remark("%s: %d users are still mapped to it; \"director flush %s\" moves them", ip, o.Users, ip)
 			}
 		},
 	})
 }
 
 // hostCommand is a command with a host as its only argument.
-func (s *session) hostCommand(name, usage, description string, ch change) *cli.Command {
+func (inv *invocation) hostCommand(name, usage, description string, ch change) *cli.Command {
 	ch.missing = exitNotFound
 	return &cli.Command{
 		Name:        name,
@@ -136,8 +136,8 @@ func (s *session) hostCommand(name, usage, description string, ch change) *cli.C
 		UsageText:   "director " + name + " [-a ADDR] [-v] [--json] HOST",
 		Description: description,
 		Flags:       []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
-		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
-			return s.changeBackends(c, client, args[0], ch)
+		Action: inv.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
+			return inv.changeBackends(c, client, args[0], ch)
 		}),
 	}
 }
@@ -152,14 +152,14 @@ type change struct {
 
 // changeBackends does it, one address after the other. If several fail, all are told and the first
 // decides the exit status.
-func (s *session) changeBackends(c *cli.Context, client *api.Client, host string, ch change) error {
-	addrs, err := s.resolve(c, host)
+func (inv *invocation) changeBackends(c *cli.Context, client *api.Client, host string, ch change) error {
+	addrs, err := inv.resolve(c, host)
 	if err != nil {
 		return err
 	}
 	var failures []error
 	for _, addr := range addrs {
-		if err := s.changeBackend(c, client, api.IP{Addr: addr}, ch); err != nil {
+		if err := inv.changeBackend(c, client, api.IP{Addr: addr}, ch); err != nil {
 			failures = append(failures, err)
 		}
 	}
@@ -169,7 +169,7 @@ func (s *session) changeBackends(c *cli.Context, client *api.Client, host string
 	return exitf(status(failures[0]), "%v", errors.Join(failures...))
 }
 
-func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, ch change) error {
+func (inv *invocation) changeBackend(c *cli.Context, client *api.Client, ip api.IP, ch change) error {
 	outcome, err := client.Do(c.Context, ch.operation(ip))
 	switch e := apiError(err); {
 	case err == nil:
@@ -180,32 +180,32 @@ func (s *session) changeBackend(c *cli.Context, client *api.Client, ip api.IP, c
 	default:
 		return exitf(exitTemporary, "%s: %s", ip, e.Message)
 	}
-	s.info(c, "%s: %s", ip, ch.done)
+	inv.info(c, "%s: %s", ip, ch.done)
 	if ch.after != nil {
 		ch.after(ip, outcome)
 	}
-	return s.done(c, outcome)
+	return inv.done(c, outcome)
 }
 
 // done ends a command that changed something: it remarks what an operator should know, and with
 // --json prints the outcome.
-func (s *session) done(c *cli.Context, o api.Outcome) error {
-	s.failedDirectors(o)
-	s.sessionsLeft(o)
+func (inv *invocation) done(c *cli.Context, o api.Outcome) error {
+	inv.failedDirectors(o)
+	inv.sessionsLeft(o)
 	if c.Bool("json") {
-		return s.printJSON(o)
+		return inv.printJSON(o)
 	}
 	return nil
 }
 
 // sessionsLeft remarks that sessions of a user go on where the user is no more: the exit status of
 // inherited commands does not tell.
-func (s *session) sessionsLeft(o api.Outcome) {
+func (inv *invocation) sessionsLeft(o api.Outcome) {
 	for _, left := range o.SessionsLeft {
-		s.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)
+		inv.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)
 	}
 	if len(o.NoKicker) > 0 {
-		s.remark("Warning: %s", noKicker(someOf(o.NoKicker)))
+		inv.remark("Warning: %s", noKicker(someOf(o.NoKicker)))
 	}
 }
 
@@ -227,14 +227,14 @@ func someOf(directors []string) string {
 }
 
 // failedDirectors remarks which directors did not confirm a change because they are taken for dead.
-func (s *session) failedDirectors(o api.Outcome) {
+func (inv *invocation) failedDirectors(o api.Outcome) {
 	failed := slices.Clone(o.FailedDirectors)
 	for _, d := range o.Away {
 		failed = slices.DeleteFunc(failed, func(name string) bool { return name == d.Director })
-		s.remark("Warning: not confirmed by %s, which is away since %s; it will learn of the change when it is back", d.Director, s.date(&d.Since, ""))
+		inv.remark("Warning: not confirmed by %s, which is away since %s; it will learn of the change when it is back", d.Director, inv.date(&d.Since, ""))
 	}
 	if len(failed) > 0 {
-		s.remark("Warning: not confirmed by %s, which failed meanwhile; it will learn of the change when it is back",
+		inv.remark("Warning: not confirmed by %s, which failed meanwhile; it will learn of the change when it is back",
 			strings.Join(failed, ", "))
 	}
 }
@@ -248,8 +248,8 @@ func parseVHosts(c *cli.Context, text string) (int, error) {
 }
 
 // first returns the first address of a host.
-func (s *session) first(c *cli.Context, host string) (netip.Addr, error) {
-	addrs, err := s.resolve(c, host)
+func (inv *invocation) first(c *cli.Context, host string) (netip.Addr, error) {
+	addrs, err := inv.resolve(c, host)
 	if err != nil {
 		return netip.Addr{}, err
 	}

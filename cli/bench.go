@@ -15,7 +15,7 @@ import (
 	"directormesh/cli/load"
 )
 
-func (s *session) benchCommand() *cli.Command {
+func (inv *invocation) benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "bench",
 		Category:  categoryOther,
@@ -59,22 +59,22 @@ The exit status is 75 if a lookup failed, and 76 if answers contradict each othe
 			if _, err := arguments(c, 0, 0); err != nil {
 				return err
 			}
-			cfg, err := s.benchConfig(c)
+			cfg, err := inv.benchConfig(c)
 			if err != nil {
 				return err
 			}
-			return s.bench(c, cfg)
+			return inv.bench(c, cfg)
 		},
 	}
 }
 
 // bench puts the load on the directors and tells how it went.
-func (s *session) bench(c *cli.Context, cfg load.Config) error {
-	line := &benchLine{out: s.Stderr}
-	if isTerminal(s.Stderr) {
+func (inv *invocation) bench(c *cli.Context, cfg load.Config) error {
+	line := &benchLine{out: inv.Stderr}
+	if isTerminal(inv.Stderr) {
 		cfg.Progress = line.show
 	}
-	costs := s.newCosts(c)
+	costs := inv.newCosts(c)
 	defer costs.close()
 	costs.begin(c.Context)
 	result, err := load.Run(c.Context, cfg)
@@ -87,9 +87,9 @@ func (s *session) bench(c *cli.Context, cfg load.Config) error {
 	}
 	report := newBenchReport(cfg, result, costs.end(context.WithoutCancel(c.Context)))
 	if c.Bool("json") {
-		err = s.printJSON(report)
+		err = inv.printJSON(report)
 	} else {
-		err = report.print(s.Stdout)
+		err = report.print(inv.Stdout)
 	}
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func benchVerdict(ctx context.Context, r benchReport) error {
 }
 
 // benchConfig reads the flags, and reports all that is wrong with them.
-func (s *session) benchConfig(c *cli.Context) (load.Config, error) {
+func (inv *invocation) benchConfig(c *cli.Context) (load.Config, error) {
 	var errs []error
 	note := func(err error) {
 		if err != nil {
@@ -159,7 +159,7 @@ func (s *session) benchConfig(c *cli.Context) (load.Config, error) {
 	if c.IsSet("seed") {
 		cfg.Seed = uint64(number("seed"))
 	}
-	cfg.Directors, err = benchTargets(c, cfg.Door, s.addrs(c))
+	cfg.Directors, err = benchTargets(c, cfg.Door, inv.addrs(c))
 	note(err)
 	if len(errs) > 0 {
 		return cfg, errs[0]

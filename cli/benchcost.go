@@ -15,9 +15,9 @@ type costs struct {
 	before  []api.Usage
 }
 
-func (s *session) newCosts(c *cli.Context) *costs {
+func (inv *invocation) newCosts(c *cli.Context) *costs {
 	k := &costs{}
-	for _, addr := range s.addrs(c) {
+	for _, addr := range inv.addrs(c) {
 		client, err := api.NewClient(addr)
 		if err != nil {
 			client = nil // then the load reports what is wrong with it

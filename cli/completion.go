@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (s *session) completionCommand() *cli.Command {
+func (inv *invocation) completionCommand() *cli.Command {
 	shells := map[string]func(io.Writer, []*cli.Command) error{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
 	return &cli.Command{
 		Name:      "completion",
@@ -29,7 +29,7 @@ asks the director for.
 			if !ok {
 				return usagef(c, "no completion for shell %q", args[0])
 			}
-			return print(s.Stdout, s.app().Commands)
+			return print(inv.Stdout, inv.app().Commands)
 		},
 	}
 }

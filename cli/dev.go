@@ -24,7 +24,7 @@ const (
 	devStartTimeout = 30 * time.Second
 )
 
-func (s *session) devCommand() *cli.Command {
+func (inv *invocation) devCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "dev",
 		Category:  categoryServe,
@@ -39,12 +39,12 @@ Nothing outside a temporary directory is touched; the backends need not exist.`,
 			if _, err := arguments(c, 0, 0); err != nil {
 				return err
 			}
-			return s.dev(c.Context, c.String("log-level"))
+			return inv.dev(c.Context, c.String("log-level"))
 		},
 	}
 }
 
-func (s *session) dev(ctx context.Context, logLevel string) (err error) {
+func (inv *invocation) dev(ctx context.Context, logLevel string) (err error) {
 	dir, err := os.MkdirTemp("", "director-dev-")
 	if err != nil {
 		return fmt.Errorf("room for the sockets: %w", err)
@@ -60,7 +60,7 @@ func (s *session) dev(ctx context.Context, logLevel string) (err error) {
 	var daemons []*daemon.Daemon
 	join := ""
 	for i := range devDirectors {
-		d, err := s.devDaemon(fmt.Sprintf("d%d", i+1), dir, join, logLevel)
+		d, err := inv.devDaemon(fmt.Sprintf("d%d", i+1), dir, join, logLevel)
 		if err != nil {
 			for _, started := range daemons {
 				started.Close()
@@ -79,13 +79,13 @@ func (s *session) dev(ctx context.Context, logLevel string) (err error) {
 			}
 		})
 	}
-	if err := s.devReady(ctx, dir); err != nil {
+	if err := inv.devReady(ctx, dir); err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			return cause
 		}
 		return err
 	}
-	if err := s.devTell(dir); err != nil {
+	if err := inv.devTell(dir); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -98,7 +98,7 @@ func (s *session) dev(ctx context.Context, logLevel string) (err error) {
 func devSocket(dir, name string) string { return filepath.Join(dir, name, "director.sock") }
 
 // devDaemon starts one of the directors. Ports are chosen by the kernel.
-func (s *session) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, error) {
+func (inv *invocation) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, error) {
 	env := daemon.SystemEnvironment()
 	env.LookupEnv = func(string) (string, bool) { return "", false } // settings of a real director do not count here
 	options, err := daemon.Load(map[string]string{
@@ -114,12 +114,12 @@ func (s *session) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, e
 	if err != nil {
 		return nil, err
 	}
-	return daemon.New(daemon.Config{Options: options, Version: s.Version, LogOutput: s.Stderr})
+	return daemon.New(daemon.Config{Options: options, Version: inv.Version, LogOutput: inv.Stderr})
 }
 
 // devReady waits until the directors are synced, logs the sample users in at different directors,
 // and waits until the first one knows them all.
-func (s *session) devReady(ctx context.Context, dir string) error {
+func (inv *invocation) devReady(ctx context.Context, dir string) error {
 	clients := make([]*api.Client, devDirectors)
 	for i := range clients {
 		client, err := api.NewClient(devSocket(dir, fmt.Sprintf("d%d", i+1)))
@@ -173,7 +173,7 @@ func waitFor(ctx context.Context, failure string, so func() (bool, error)) error
 	}
 }
 
-func (s *session) devTell(dir string) error {
+func (inv *invocation) devTell(dir string) error {
 	text := `Three directors are running, with six backends and DEVLOGINS users. In another terminal:
 
   export DIRECTOR_ADDR=SOCKET1
@@ -188,12 +188,12 @@ func (s *session) devTell(dir string) error {
 
 Ctrl-C ends them.
 `
-	text = strings.ReplaceAll(text, "\n  director ", "\n  "+quote(s.program)+" ")
+	text = strings.ReplaceAll(text, "\n  director ", "\n  "+quote(inv.program)+" ")
 	text = strings.NewReplacer(
 		"DEVLOGINS", fmt.Sprint(devLogins),
 		"SOCKET1", devSocket(dir, "d1"),
 		"SOCKET2", devSocket(dir, "d2"),
 	).Replace(text)
-	_, err := fmt.Fprint(s.Stdout, text)
+	_, err := fmt.Fprint(inv.Stdout, text)
 	return err
 }

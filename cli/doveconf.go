@@ -21,28 +21,28 @@ const doveconfTime = 10 * time.Second
 type userFormats struct{ logins, lmtp string }
 
 // askDoveconf asks the Dovecot of this host, if there is one.
-func (s *session) askDoveconf(ctx context.Context) userFormats {
-	path, _ := s.LookupEnv("PATH")
+func (inv *invocation) askDoveconf(ctx context.Context) userFormats {
+	path, _ := inv.LookupEnv("PATH")
 	for _, dir := range filepath.SplitList(path) {
 		doveconf, err := exec.LookPath(filepath.Join(dir, "doveconf"))
 		if err != nil || !filepath.IsAbs(doveconf) {
 			continue
 		}
 		return userFormats{
-			logins: s.userFormat(ctx, doveconf),
-			lmtp:   s.userFormat(ctx, doveconf, "-f", "protocol=lmtp"),
+			logins: inv.userFormat(ctx, doveconf),
+			lmtp:   inv.userFormat(ctx, doveconf, "-f", "protocol=lmtp"),
 		}
 	}
 	return userFormats{}
 }
 
 // userFormat asks doveconf for one format. That it cannot tell is no fault of the settings here.
-func (s *session) userFormat(ctx context.Context, doveconf string, filter ...string) string {
+func (inv *invocation) userFormat(ctx context.Context, doveconf string, filter ...string) string {
 	const setting = "auth_username_format"
 	ctx, cancel := context.WithTimeout(ctx, doveconfTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, doveconf, append(filter, setting)...)
-	cmd.Env = program.Environment(s.LookupEnv)
+	cmd.Env = program.Environment(inv.LookupEnv)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"directormesh/cli/api"
 )
 
-func (s *session) dumpCommand() *cli.Command {
+func (inv *invocation) dumpCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "dump",
 		Category:  categoryQueries,
@@ -26,21 +26,21 @@ tags and down states included, and configured backends that have been removed.
   director down 192.0.2.51
   director remove 192.0.2.2`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag()},
-		Action: s.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+		Action: inv.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
 			table, err := client.Backends(c.Context)
 			if err != nil {
 				return err
 			}
 			commands := dump(table, c.String("addr"))
 			if c.Bool("json") {
-				return s.printJSON(map[string][][]string{"commands": commands})
+				return inv.printJSON(map[string][][]string{"commands": commands})
 			}
 			for _, command := range commands {
 				words := make([]string, len(command))
 				for i, w := range command {
 					words[i] = quote(w)
 				}
-				if _, err := fmt.Fprintln(s.Stdout, strings.Join(words, " ")); err != nil {
+				if _, err := fmt.Fprintln(inv.Stdout, strings.Join(words, " ")); err != nil {
 					return err
 				}
 			}

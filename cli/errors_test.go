@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	golden(t, "errors.txt", out.String())
-	for _, c := range (&session{}).app().Commands {
+	for _, c := range (&invocation{}).app().Commands {
 		call := "$ director " + c.Name
 		if said := out.String(); !strings.Contains(said, call+"\n") && !strings.Contains(said, call+" ") {
 			t.Errorf("this test never calls %s wrongly", c.Name)

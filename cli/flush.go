@@ -11,7 +11,7 @@ import (
 	"directormesh/cli/api"
 )
 
-func (s *session) flushCommand() *cli.Command {
+func (inv *invocation) flushCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "flush",
 		Category:  categoryUsers,
@@ -36,7 +36,7 @@ backends at the same time.
 			&cli.BoolFlag{Name: "watch", Usage: "show the flushes that run"},
 			&cli.BoolFlag{Name: "cancel", Usage: "keep the flushes that run from starting further moves"},
 		},
-		Action: s.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			modes := 0
 			for _, flag := range []string{"forget", "max-parallel", "watch", "cancel"} {
 				if c.IsSet(flag) {
@@ -52,11 +52,11 @@ backends at the same time.
 			case len(args) == 0:
 				args = []string{allBackends}
 			}
-			targets, err := s.flushTargets(c, args[0])
+			targets, err := inv.flushTargets(c, args[0])
 			if err != nil {
 				return err
 			}
-			return s.flushEach(c, client, targets)
+			return inv.flushEach(c, client, targets)
 		}),
 	}
 }
@@ -65,18 +65,18 @@ backends at the same time.
 const allBackends = "all"
 
 // flushTargets returns the addresses of a host; the zero address stands for all backends.
-func (s *session) flushTargets(c *cli.Context, host string) ([]netip.Addr, error) {
+func (inv *invocation) flushTargets(c *cli.Context, host string) ([]netip.Addr, error) {
 	if host == allBackends {
 		return []netip.Addr{{}}, nil
 	}
-	return s.resolve(c, host)
+	return inv.resolve(c, host)
 }
 
-func (s *session) flushEach(c *cli.Context, client *api.Client, targets []netip.Addr) error {
-	show := s.newProgress(c.Bool("json"))
+func (inv *invocation) flushEach(c *cli.Context, client *api.Client, targets []netip.Addr) error {
+	show := inv.newProgress(c.Bool("json"))
 	var failures []error
 	for _, target := range targets {
-		if err := s.flushOne(c, client, api.IP{Addr: target}, show); err != nil {
+		if err := inv.flushOne(c, client, api.IP{Addr: target}, show); err != nil {
 			failures = append(failures, err)
 		}
 	}
@@ -84,7 +84,7 @@ func (s *session) flushEach(c *cli.Context, client *api.Client, targets []netip.
 	if c.Bool("json") && !c.Bool("forget") && (len(failures) == 0 || len(show.last()) > 0) {
 		// Also of flushes that did not end well, or that are no longer watched: this is how they
 		// stand.
-		if err := s.printJSON(api.Flushes{Flushes: show.last()}); err != nil {
+		if err := inv.printJSON(api.Flushes{Flushes: show.last()}); err != nil {
 			return err
 		}
 	}
@@ -97,14 +97,14 @@ func (s *session) flushEach(c *cli.Context, client *api.Client, targets []netip.
 	return exitf(status(failures[0]), "%s", text(errors.Join(failures...)))
 }
 
-func (s *session) flushOne(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
+func (inv *invocation) flushOne(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
 	switch {
 	case c.Bool("forget"):
-		return s.forget(c, client, target)
+		return inv.forget(c, client, target)
 	case c.Bool("cancel"):
-		return s.cancelFlush(c, client, target, show)
+		return inv.cancelFlush(c, client, target, show)
 	case c.Bool("watch"):
-		return s.watchFlushes(c.Context, client, api.WatchTarget{Backend: target.Addr}, show)
+		return inv.watchFlushes(c.Context, client, api.WatchTarget{Backend: target.Addr}, show)
 	}
 	op := api.FlushUsers{Backend: target}
 	if c.IsSet("max-parallel") {
@@ -118,24 +118,24 @@ func (s *session) flushOne(c *cli.Context, client *api.Client, target api.IP, sh
 	if err != nil {
 		return flushFailed(target, err)
 	}
-	s.failedDirectors(outcome)
-	return s.watchFlushes(c.Context, client, api.WatchTarget{Flush: outcome.Flush}, show)
+	inv.failedDirectors(outcome)
+	return inv.watchFlushes(c.Context, client, api.WatchTarget{Flush: outcome.Flush}, show)
 }
 
-func (s *session) forget(c *cli.Context, client *api.Client, target api.IP) error {
+func (inv *invocation) forget(c *cli.Context, client *api.Client, target api.IP) error {
 	outcome, err := client.Do(c.Context, api.Forget{Backend: target})
 	if err != nil {
 		return flushFailed(target, err)
 	}
 	if target.IsValid() {
-		s.info(c, "%s: flushed", target)
+		inv.info(c, "%s: flushed", target)
 	} else {
-		s.info(c, "flushed")
+		inv.info(c, "flushed")
 	}
-	return s.done(c, outcome)
+	return inv.done(c, outcome)
 }
 
-func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
+func (inv *invocation) cancelFlush(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
 	before, err := client.Flushes(c.Context)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP,
 	if err != nil {
 		return failed(err)
 	}
-	s.info(c, "%d flushes cancelled; users already being moved will still arrive", outcome.Count)
+	inv.info(c, "%d flushes cancelled; users already being moved will still arrive", outcome.Count)
 	after, err := client.Flushes(c.Context)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (s *session) cancelFlush(c *cli.Context, client *api.Client, target api.IP,
 }
 
 // watchFlushes shows flushes until they have ended, and reports those that did not end well.
-func (s *session) watchFlushes(ctx context.Context, client *api.Client, target api.WatchTarget, show *progress) error {
+func (inv *invocation) watchFlushes(ctx context.Context, client *api.Client, target api.WatchTarget, show *progress) error {
 	ended := make(map[api.FlushID]api.Flush)
 	err := client.Watch(ctx, target, func(f api.Flush) error {
 		ended[api.FlushID{Director: f.Director, ID: f.ID}] = f
@@ -173,7 +173,7 @@ func (s *session) watchFlushes(ctx context.Context, client *api.Client, target a
 	if ctx.Err() != nil {
 		show.end()
 		if target.Flush != nil {
-			s.remark("The flush goes on; \"director flush --watch\" shows it, \"director flush --cancel\" stops it.")
+			inv.remark("The flush goes on; \"director flush --watch\" shows it, \"director flush --cancel\" stops it.")
 		}
 		return ctx.Err()
 	}
@@ -181,7 +181,7 @@ func (s *session) watchFlushes(ctx context.Context, client *api.Client, target a
 		return err
 	}
 	if len(ended) == 0 && target.Flush == nil {
-		s.remark("no flush is running")
+		inv.remark("no flush is running")
 	}
 	var failures []error
 	for _, f := range show.last() {
@@ -189,10 +189,10 @@ func (s *session) watchFlushes(ctx context.Context, client *api.Client, target a
 			continue
 		}
 		if f.UsersLeft > 0 {
-			s.remark("Warning: %s: sessions of %d users could not be ended; they go on where they are", flushName(f.Backend), f.UsersLeft)
+			inv.remark("Warning: %s: sessions of %d users could not be ended; they go on where they are", flushName(f.Backend), f.UsersLeft)
 		}
 		if f.NoKicker {
-			s.remark("Warning: %s: %s", flushName(f.Backend), noKicker("some directors"))
+			inv.remark("Warning: %s: %s", flushName(f.Backend), noKicker("some directors"))
 		}
 	}
 	for _, f := range ended {

@@ -81,8 +81,8 @@ func TestStatusUser(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var out strings.Builder
 	lines := []string{"help", "ring --help"}
-	s := &session{}
-	for _, c := range s.app().Commands {
+	inv := &invocation{}
+	for _, c := range inv.app().Commands {
 		if c.Subcommands == nil {
 			lines = append(lines, c.Name+" --help")
 		}

@@ -10,9 +10,11 @@ import (
 )
 
 // help prints the help of a command, or of the program if it is nil.
-func (s *session) help(app *cli.App, c *cli.Command) error { return s.helpOn(s.Stdout, app, c) }
+func (inv *invocation) help(app *cli.App, c *cli.Command) error {
+	return inv.helpOn(inv.Stdout, app, c)
+}
 
-func (s *session) helpOn(w io.Writer, app *cli.App, c *cli.Command) error {
+func (inv *invocation) helpOn(w io.Writer, app *cli.App, c *cli.Command) error {
 	var b strings.Builder
 	switch {
 	case c == nil:

@@ -9,7 +9,7 @@ import (
 	"directormesh/cli/lossy"
 )
 
-func (s *session) holdCommand() *cli.Command {
+func (inv *invocation) holdCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "hold",
 		Category:  categoryServe,
@@ -26,11 +26,11 @@ command. The first signal other than SIGHUP ends both; wrong settings (status 78
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "socket", DefaultText: "KIND=PATH[:MODE]", Usage: "what to open, any number of times; KIND is api, login, userdb, authreply, admin, or notify for the FIFO"},
 		},
-		Action: s.hold,
+		Action: inv.hold,
 	}
 }
 
-func (s *session) hold(c *cli.Context) error {
+func (inv *invocation) hold(c *cli.Context) error {
 	command := c.Args().Slice()
 	if len(command) == 0 {
 		return usagef(c, "no command to run")
@@ -47,18 +47,18 @@ func (s *session) hold(c *cli.Context) error {
 		return usagef(c, "no --socket to hold")
 	}
 	// Whoever reads our remarks may be gone or stuck; the sockets must stay all the same.
-	s.letPipesBreak()
-	lines := lossy.New(s.Stderr, func(lost uint64) []byte {
+	inv.letPipesBreak()
+	lines := lossy.New(inv.Stderr, func(lost uint64) []byte {
 		return fmt.Appendf(nil, "director hold: %d remarks were lost: nobody took them\n", lost)
 	})
 	defer lines.Close()
 	status, err := handover.Hold(c.Context, handover.HoldConfig{
 		Specs:   specs,
 		Command: command,
-		Stdin:   s.Stdin,
-		Stdout:  s.Stdout,
-		Stderr:  s.Stderr,
-		Signals: s.Signals,
+		Stdin:   inv.Stdin,
+		Stdout:  inv.Stdout,
+		Stderr:  inv.Stderr,
+		Signals: inv.Signals,
 		Remark: func(format string, args ...any) {
 			fmt.Fprintf(lines, format+"\n", args...) // never fails
 		},

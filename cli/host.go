@@ -12,7 +12,7 @@ import (
 
 // resolve returns the addresses of a backend as it was named: by address, or by a name that this
 // host resolves.
-func (s *session) resolve(c *cli.Context, host string) ([]netip.Addr, error) {
+func (inv *invocation) resolve(c *cli.Context, host string) ([]netip.Addr, error) {
 	if strings.Trim(host, "0123456789") == "" {
 		// inet_aton would take a lone number for an address; whoever types one has forgotten the
 		// host.
@@ -23,15 +23,15 @@ func (s *session) resolve(c *cli.Context, host string) ([]netip.Addr, error) {
 	} else if strings.Trim(host, "0123456789.") == "" || strings.ContainsAny(host, ":[]") {
 		return nil, usagef(c, "Invalid host '%s': not an IP address", host)
 	}
-	addrs, err := s.resolveName(c.Context, host)
+	addrs, err := inv.resolveName(c.Context, host)
 	if err != nil {
 		return nil, err
 	}
 	return addrs, nil
 }
 
-func (s *session) resolveName(ctx context.Context, host string) ([]netip.Addr, error) {
-	addrs, err := s.Resolve(ctx, host)
+func (inv *invocation) resolveName(ctx context.Context, host string) ([]netip.Addr, error) {
+	addrs, err := inv.Resolve(ctx, host)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -14,7 +14,7 @@ import (
 // followInterval is the time between two looks at the other director.
 const followInterval = 2 * time.Second
 
-func (s *session) importCommand() *cli.Command {
+func (inv *invocation) importCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "import",
 		Category:  categoryUsers,
@@ -37,7 +37,7 @@ Backends that only the mesh has stay, and are listed.
 			&cli.StringFlag{Name: "from", DefaultText: "ADDR", Usage: "director to import from: its director-admin socket, or host:port"},
 			&cli.BoolFlag{Name: "follow", Usage: "import again and again until interrupted"},
 		},
-		Action: s.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+		Action: inv.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
 			from := c.String("from")
 			if from == "" {
 				return usagef(c, "say with --from where to import from")
@@ -45,18 +45,18 @@ Backends that only the mesh has stay, and are listed.
 			if c.Bool("follow") && c.Bool("json") {
 				return usagef(c, "give only one of --follow and --json")
 			}
-			i := &importer{client: client, from: from, show: s.newImportProgress(c.Bool("json")), remark: s.remark}
+			i := &importer{client: client, from: from, show: inv.newImportProgress(c.Bool("json")), remark: inv.remark}
 			if c.Bool("follow") {
-				return s.follow(c.Context, i)
+				return inv.follow(c.Context, i)
 			}
 			r, err := i.run(c.Context)
 			if err != nil {
 				return err
 			}
 			if c.Bool("json") {
-				return s.printJSON(r)
+				return inv.printJSON(r)
 			}
-			s.remark("%s", r)
+			inv.remark("%s", r)
 			return nil
 		}),
 	}
@@ -64,13 +64,13 @@ Backends that only the mesh has stay, and are listed.
 
 // follow imports until ctx ends. Only the first time must succeed: later the other director may be
 // gone for a while, or this one.
-func (s *session) follow(ctx context.Context, i *importer) error {
+func (inv *invocation) follow(ctx context.Context, i *importer) error {
 	i.taken = make(map[importedUser]importedPlace)
 	r, err := i.run(ctx)
 	if err != nil {
 		return err
 	}
-	s.remark("%s; following until interrupted", r)
+	inv.remark("%s; following until interrupted", r)
 	failing := ""
 	for {
 		select {
@@ -84,13 +84,13 @@ func (s *session) follow(ctx context.Context, i *importer) error {
 			return nil
 		case err != nil && err.Error() != failing:
 			failing = err.Error()
-			s.remark("Warning: %s; trying again", failing)
+			inv.remark("Warning: %s; trying again", failing)
 		case err == nil && failing != "":
 			failing = ""
-			s.remark("following again")
+			inv.remark("following again")
 		}
 		if err == nil && (len(r.Changes) > 0 || r.Taken > 0) {
-			s.remark("%s", r)
+			inv.remark("%s", r)
 		}
 	}
 }

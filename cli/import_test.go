@@ -247,8 +247,8 @@ func TestImportAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	s := &session{}
-	i := &importer{client: client, from: importFrom(t, theirs), show: s.newImportProgress(true), remark: t.Logf, taken: map[importedUser]importedPlace{}}
+	inv := &invocation{}
+	i := &importer{client: client, from: importFrom(t, theirs), show: inv.newImportProgress(true), remark: t.Logf, taken: map[importedUser]importedPlace{}}
 	for look, want := range []string{
 		"3 backends, 3 mappings: all taken",
 		"3 backends, 3 mappings: 2 changed",
@@ -296,13 +296,13 @@ func TestImportFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	s := &session{}
+	inv := &invocation{}
 	ctx, interrupt := context.WithCancel(t.Context())
-	i := &importer{client: client, from: importFrom(t, httpapitest.Sample()), show: s.newImportProgress(true), remark: t.Logf}
+	i := &importer{client: client, from: importFrom(t, httpapitest.Sample()), show: inv.newImportProgress(true), remark: t.Logf}
 	var out logtest.Buffer
-	s.Stderr = &out
+	inv.Stderr = &out
 	done := make(chan error, 1)
-	go func() { done <- s.follow(ctx, i) }()
+	go func() { done <- inv.follow(ctx, i) }()
 	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "following until interrupted"); time.Sleep(pollInterval) {
 		if time.Now().After(deadline) {
 			t.Fatalf("does not follow: %s", out.String())
@@ -315,7 +315,7 @@ func TestImportFollow(t *testing.T) {
 	// The first look must succeed.
 	i.from = filepath.Join(t.TempDir(), "none")
 	var exit *exitError
-	if err := s.follow(t.Context(), i); !errors.As(err, &exit) || exit.status != exitTemporary {
+	if err := inv.follow(t.Context(), i); !errors.As(err, &exit) || exit.status != exitTemporary {
 		t.Errorf("nothing there: %v", err)
 	}
 }

@@ -21,8 +21,8 @@ type importProgress struct {
 	bar   *progressbar.ProgressBar
 }
 
-func (s *session) newImportProgress(silent bool) *importProgress {
-	return &importProgress{out: s.Stderr, terminal: isTerminal(s.Stderr), silent: silent, now: time.Now}
+func (inv *invocation) newImportProgress(silent bool) *importProgress {
+	return &importProgress{out: inv.Stderr, terminal: isTerminal(inv.Stderr), silent: silent, now: time.Now}
 }
 
 // begin begins an import of about total users.

@@ -15,7 +15,7 @@ import (
 	"directormesh/ring"
 )
 
-func (s *session) lookupCommand() *cli.Command {
+func (inv *invocation) lookupCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "lookup",
 		Category:  categoryQueries,
@@ -35,14 +35,14 @@ the user, a TAB, "-", a TAB and the reason, and the exit status is 75.
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "take the names from a file; - is stdin"}},
 		Action: func(c *cli.Context) error {
 			if !c.IsSet("file") {
-				return s.asking(1, 2, s.lookupOne)(c)
+				return inv.asking(1, 2, inv.lookupOne)(c)
 			}
-			return s.asking(0, 1, s.lookupFile)(c)
+			return inv.asking(0, 1, inv.lookupFile)(c)
 		},
 	}
 }
 
-func (s *session) lookupOne(c *cli.Context, client *api.Client, args []string) error {
+func (inv *invocation) lookupOne(c *cli.Context, client *api.Client, args []string) error {
 	request := api.LookupRequest{User: args[0]}
 	if len(args) > 1 {
 		request.Tag = args[1]
@@ -52,9 +52,9 @@ func (s *session) lookupOne(c *cli.Context, client *api.Client, args []string) e
 		return err
 	}
 	if c.Bool("json") {
-		return s.printJSON(answer)
+		return inv.printJSON(answer)
 	}
-	_, err = fmt.Fprintf(s.Stdout, "%s\t%s\n", api.Visible(answer.User), answer.Backend)
+	_, err = fmt.Fprintf(inv.Stdout, "%s\t%s\n", api.Visible(answer.User), answer.Backend)
 	return err
 }
 
@@ -64,8 +64,8 @@ type printer interface {
 	end() error
 }
 
-func (s *session) lookupFile(c *cli.Context, client *api.Client, args []string) error {
-	in, err := s.openNames(c.String("file"))
+func (inv *invocation) lookupFile(c *cli.Context, client *api.Client, args []string) error {
+	in, err := inv.openNames(c.String("file"))
 	if err != nil {
 		return exitf(exitNotPossible, "%v", err)
 	}
@@ -74,9 +74,9 @@ func (s *session) lookupFile(c *cli.Context, client *api.Client, args []string) 
 	if len(args) > 0 {
 		tag = args[0]
 	}
-	var out printer = &linePrinter{bufio.NewWriterSize(s.Stdout, 64<<10)}
+	var out printer = &linePrinter{bufio.NewWriterSize(inv.Stdout, 64<<10)}
 	if c.Bool("json") {
-		list, err := newJSONList("answers", s.Stdout)
+		list, err := newJSONList("answers", inv.Stdout)
 		if err != nil {
 			return err
 		}

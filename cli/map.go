@@ -13,7 +13,7 @@ import (
 	"directormesh/ring"
 )
 
-func (s *session) mapCommand() *cli.Command {
+func (inv *invocation) mapCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "map",
 		Category:  categoryQueries,
@@ -33,7 +33,7 @@ names come from a file, one a line ("-" is stdin). A hash without a name in the 
 			&cli.StringFlag{Name: "hash", Usage: "print the names of FILE that have this hash"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "print the hash of a name"},
 		},
-		Action: s.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			given := len(args)
 			for _, flag := range []string{"hash", "user"} {
 				if c.IsSet(flag) {
@@ -44,30 +44,30 @@ names come from a file, one a line ("-" is stdin). A hash without a name in the 
 			case given > 1:
 				return usagef(c, "give only one of -h, -u and HOST")
 			case c.IsSet("user"):
-				return s.mapUser(c, client)
+				return inv.mapUser(c, client)
 			case c.IsSet("hash"):
-				return s.mapHash(c, client)
+				return inv.mapHash(c, client)
 			}
-			return s.mapAll(c, client, args)
+			return inv.mapAll(c, client, args)
 		}),
 	}
 }
 
 // mapUser prints the hash of a name.
-func (s *session) mapUser(c *cli.Context, client *api.Client) error {
+func (inv *invocation) mapUser(c *cli.Context, client *api.Client) error {
 	user, err := client.User(c.Context, c.String("user"), "")
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return s.printJSON(map[string]uint32{"user_hash": user.UserHash})
+		return inv.printJSON(map[string]uint32{"user_hash": user.UserHash})
 	}
-	_, err = fmt.Fprintln(s.Stdout, user.UserHash)
+	_, err = fmt.Fprintln(inv.Stdout, user.UserHash)
 	return err
 }
 
 // mapHash prints the names that have a hash.
-func (s *session) mapHash(c *cli.Context, client *api.Client) error {
+func (inv *invocation) mapHash(c *cli.Context, client *api.Client) error {
 	hash, err := strconv.ParseUint(c.String("hash"), 10, 32)
 	if err != nil {
 		return exitf(exitTemporary, "Invalid username hash: %s; give a number from 0 to 4294967295", c.String("hash"))
@@ -75,7 +75,7 @@ func (s *session) mapHash(c *cli.Context, client *api.Client) error {
 	if !c.IsSet("file") {
 		return usagef(c, "directors know no names; give a file of them with -f")
 	}
-	known, err := s.readUsers(c, client)
+	known, err := inv.readUsers(c, client)
 	if err != nil {
 		return err
 	}
@@ -84,10 +84,10 @@ func (s *session) mapHash(c *cli.Context, client *api.Client) error {
 		if users == nil {
 			users = []string{}
 		}
-		return s.printJSON(map[string][]string{"users": users})
+		return inv.printJSON(map[string][]string{"users": users})
 	}
 	for _, u := range users {
-		if _, err := fmt.Fprintln(s.Stdout, api.Visible(u)); err != nil {
+		if _, err := fmt.Fprintln(inv.Stdout, api.Visible(u)); err != nil {
 			return err
 		}
 	}
@@ -100,30 +100,30 @@ type mappedUser struct {
 	api.Mapping
 }
 
-func (s *session) mapAll(c *cli.Context, client *api.Client, args []string) error {
+func (inv *invocation) mapAll(c *cli.Context, client *api.Client, args []string) error {
 	var filter api.MappingFilter
 	if len(args) > 0 {
-		addrs, err := s.resolve(c, args[0])
+		addrs, err := inv.resolve(c, args[0])
 		if err != nil {
 			return err
 		}
 		filter.Backends = addrs
 	}
-	known, err := s.readUsers(c, client)
+	known, err := inv.readUsers(c, client)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return s.mapJSON(c, client, filter, known)
+		return inv.mapJSON(c, client, filter, known)
 	}
-	t := newTable(s.Stdout, column{title: "user", expands: true}, column{title: "hash"}, column{title: "mail server ip"}, column{title: "expire time"})
+	t := newTable(inv.Stdout, column{title: "user", expands: true}, column{title: "hash"}, column{title: "mail server ip"}, column{title: "expire time"})
 	err = client.Mappings(c.Context, filter, func(m api.Mapping) error {
 		users := known[ring.UserHash(m.UserHash)]
 		if len(users) == 0 {
 			users = []string{"<unknown>"}
 		}
 		for _, u := range users {
-			if err := t.row(u, strconv.FormatUint(uint64(m.UserHash), 10), m.Backend.String(), s.date(&m.ExpiresAt, "")); err != nil {
+			if err := t.row(u, strconv.FormatUint(uint64(m.UserHash), 10), m.Backend.String(), inv.date(&m.ExpiresAt, "")); err != nil {
 				return err
 			}
 		}
@@ -135,8 +135,8 @@ func (s *session) mapAll(c *cli.Context, client *api.Client, args []string) erro
 	return t.end()
 }
 
-func (s *session) mapJSON(c *cli.Context, client *api.Client, filter api.MappingFilter, known users) error {
-	list, err := newJSONList("mappings", s.Stdout)
+func (inv *invocation) mapJSON(c *cli.Context, client *api.Client, filter api.MappingFilter, known users) error {
+	list, err := newJSONList("mappings", inv.Stdout)
 	if err != nil {
 		return err
 	}
@@ -164,15 +164,15 @@ func (s *session) mapJSON(c *cli.Context, client *api.Client, filter api.Mapping
 type users map[ring.UserHash][]string
 
 // readUsers reads the names of -f, if there is one, and hashes them as the director does.
-func (s *session) readUsers(c *cli.Context, client *api.Client) (users, error) {
+func (inv *invocation) readUsers(c *cli.Context, client *api.Client) (users, error) {
 	known := make(users)
 	if !c.IsSet("file") {
 		return known, nil
 	}
-	in, err := s.openNames(c.String("file"))
+	in, err := inv.openNames(c.String("file"))
 	if errors.Is(err, fs.ErrNotExist) {
 		// doveadm takes a missing file for an empty one, without a word.
-		s.remark("Warning: %v; going on without names", err)
+		inv.remark("Warning: %v; going on without names", err)
 		return known, nil
 	}
 	if err != nil {

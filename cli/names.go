@@ -18,9 +18,9 @@ import (
 const maxNameLine = 4 << 10
 
 // openNames opens a file of user names; "-" is stdin.
-func (s *session) openNames(path string) (io.ReadCloser, error) {
+func (inv *invocation) openNames(path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return io.NopCloser(s.Stdin), nil
+		return io.NopCloser(inv.Stdin), nil
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

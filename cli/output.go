@@ -224,20 +224,20 @@ func isTerminal(w io.Writer) bool {
 }
 
 // date prints a time as doveadm does, in the local zone; a time that is absent as none.
-func (s *session) date(t *time.Time, none string) string {
+func (inv *invocation) date(t *time.Time, none string) string {
 	if t == nil {
 		return none
 	}
-	return t.In(s.Location).Format(time.DateTime)
+	return t.In(inv.Location).Format(time.DateTime)
 }
 
 // printJSON prints one JSON value.
-func (s *session) printJSON(value any) error {
+func (inv *invocation) printJSON(value any) error {
 	raw, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = s.Stdout.Write(append(api.VisibleJSON(raw), '\n'))
+	_, err = inv.Stdout.Write(append(api.VisibleJSON(raw), '\n'))
 	return err
 }
 

@@ -30,10 +30,10 @@ type progress struct {
 	told    map[api.FlushID]time.Time
 }
 
-func (s *session) newProgress(silent bool) *progress {
+func (inv *invocation) newProgress(silent bool) *progress {
 	return &progress{
-		out:      s.Stderr,
-		terminal: isTerminal(s.Stderr),
+		out:      inv.Stderr,
+		terminal: isTerminal(inv.Stderr),
 		silent:   silent,
 		now:      time.Now,
 		flushes:  make(map[api.FlushID]api.Flush),

@@ -19,8 +19,8 @@ import (
 func TestPlainProgress(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(1000, 0)
-	s := &session{IO: IO{Stderr: &out}}
-	p := s.newProgress(false)
+	inv := &invocation{IO: IO{Stderr: &out}}
+	p := inv.newProgress(false)
 	p.now = func() time.Time { return now }
 	ended := now
 	for _, step := range []struct {
@@ -66,7 +66,7 @@ func TestDescribe(t *testing.T) {
 // On a terminal there is a bar; with the end of the flush its line ends.
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
-	p := (&session{IO: IO{Stderr: &out}}).newProgress(false)
+	p := (&invocation{IO: IO{Stderr: &out}}).newProgress(false)
 	p.terminal = true
 	for moved := range uint64(3) {
 		f := api.Flush{Director: "d1", ID: 1, Total: 2, Moved: moved}
@@ -96,7 +96,7 @@ func TestBarWithoutUsers(t *testing.T) {
 		"more than all": {[]api.Flush{{Total: 1, Moved: 2}, {Total: 1, Moved: 2, EndedAt: &now}}, "(2/2"},
 	} {
 		var out bytes.Buffer
-		p := (&session{IO: IO{Stderr: &out}}).newProgress(false)
+		p := (&invocation{IO: IO{Stderr: &out}}).newProgress(false)
 		p.terminal = true
 		for _, f := range tt.reports {
 			f.Director, f.ID = "d1", 1

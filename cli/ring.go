@@ -15,17 +15,17 @@ import (
 	"directormesh/ring"
 )
 
-func (s *session) ringCommand() *cli.Command {
+func (inv *invocation) ringCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "ring",
 		Category:    categoryMesh,
 		Usage:       "show and change which directors belong to the mesh",
 		ArgsUsage:   "status | add | remove",
-		Subcommands: []*cli.Command{s.ringStatusCommand(), s.ringAddCommand(), s.ringRemoveCommand()},
+		Subcommands: []*cli.Command{inv.ringStatusCommand(), inv.ringAddCommand(), inv.ringRemoveCommand()},
 	}
 }
 
-func (s *session) ringStatusCommand() *cli.Command {
+func (inv *invocation) ringStatusCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "show the directors and how they are",
@@ -45,7 +45,7 @@ whether messages flow between the two. "skew" is a director's mesh clock less th
 			&cli.BoolFlag{Name: "wait", Usage: "wait until the directors are synced"},
 			&cli.DurationFlag{Name: "timeout", Usage: "with --wait: give up after this long (default: never)"},
 		},
-		Action: s.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+		Action: inv.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
 			var directors api.Directors
 			var err error
 			if c.Bool("wait") {
@@ -57,15 +57,15 @@ whether messages flow between the two. "skew" is a director's mesh clock less th
 				return err
 			}
 			if c.Bool("json") {
-				return s.printJSON(directors)
+				return inv.printJSON(directors)
 			}
-			return s.printDirectors(directors)
+			return inv.printDirectors(directors)
 		}),
 	}
 }
 
-func (s *session) printDirectors(directors api.Directors) error {
-	t := newTable(s.Stdout, column{title: "director ip"}, column{title: "port"}, column{title: "type"}, column{title: "last failed"},
+func (inv *invocation) printDirectors(directors api.Directors) error {
+	t := newTable(inv.Stdout, column{title: "director ip"}, column{title: "port"}, column{title: "type"}, column{title: "last failed"},
 		column{title: "status"}, column{title: "name"}, column{title: "reachable"}, column{title: "ping ms"}, column{title: "users"},
 		column{title: "skew ms"}, column{title: "offset ms"})
 	t.key = 5
@@ -81,8 +81,8 @@ func (s *session) printDirectors(directors api.Directors) error {
 		case d.Reachable:
 			skew = formatMS(d.SkewMS)
 		}
-		if err := t.row(d.IP.String(), strconv.Itoa(d.Port), d.Type, s.date(d.LastFailedAt, "never"), directorStatus(d), orDash(d.Name),
-			s.reachable(d), ping, strconv.FormatUint(d.Users, 10), skew, offset); err != nil {
+		if err := t.row(d.IP.String(), strconv.Itoa(d.Port), d.Type, inv.date(d.LastFailedAt, "never"), directorStatus(d), orDash(d.Name),
+			inv.reachable(d), ping, strconv.FormatUint(d.Users, 10), skew, offset); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func (s *session) printDirectors(directors api.Directors) error {
 	}
 	for _, d := range directors.Directors {
 		if d.Type == api.TypeSelf && d.Reason != "" {
-			s.remark("%s: %s", d.Name, d.Reason)
+			inv.remark("%s: %s", d.Name, d.Reason)
 		}
 	}
 	return nil
@@ -112,7 +112,7 @@ func directorStatus(d api.Director) string {
 
 // reachable is whether a director is heard, and if not, since when; it says so within a second,
 // while the status still is what it was.
-func (s *session) reachable(d api.Director) string {
+func (inv *invocation) reachable(d api.Director) string {
 	switch {
 	case d.Type == api.TypeSelf:
 		return "-"
@@ -124,7 +124,7 @@ func (s *session) reachable(d api.Director) string {
 	if d.UnreachableSince == nil {
 		return "no"
 	}
-	return "no since " + s.date(d.UnreachableSince, "")
+	return "no since " + inv.date(d.UnreachableSince, "")
 }
 
 // formatMS formats milliseconds to a tenth, and nothing as 0.0, without a sign.
@@ -180,7 +180,7 @@ func notSynced(directors api.Directors) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *session) ringAddCommand() *cli.Command {
+func (inv *invocation) ringAddCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "add",
 		Usage:     "contact a director, or accept it again",
@@ -193,17 +193,17 @@ it.
 
   $ director ring add 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
-		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			d, err := directorArgs(c, args)
 			if err != nil {
 				return err
 			}
-			return s.changeRing(c, client, api.AddDirector(d), d.Name)
+			return inv.changeRing(c, client, api.AddDirector(d), d.Name)
 		}),
 	}
 }
 
-func (s *session) ringRemoveCommand() *cli.Command {
+func (inv *invocation) ringRemoveCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "remove",
 		Usage:     "make the mesh refuse a director",
@@ -216,19 +216,19 @@ forget it.
 
   $ director ring remove 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
-		Action: s.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			d, err := directorArgs(c, args)
 			if err != nil {
 				return err
 			}
-			return s.changeRing(c, client, api.RemoveDirector(d), d.Name)
+			return inv.changeRing(c, client, api.RemoveDirector(d), d.Name)
 		}),
 	}
 }
 
 // changeRing carries out a change of the directors; name is that of the one that is meant, if it
 // was given by name.
-func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operation, name string) error {
+func (inv *invocation) changeRing(c *cli.Context, client *api.Client, op api.Operation, name string) error {
 	outcome, err := client.Do(c.Context, op)
 	switch e := apiError(err); {
 	case err == nil:
@@ -243,7 +243,7 @@ func (s *session) changeRing(c *cli.Context, client *api.Client, op api.Operatio
 	default:
 		return exitf(exitTemporary, "Failed: %s", e.Message)
 	}
-	return s.done(c, outcome)
+	return inv.done(c, outcome)
 }
 
 // directorArgs reads IP [PORT] or NAME.

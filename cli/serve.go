@@ -16,7 +16,7 @@ import (
 	"directormesh/cli/handover"
 )
 
-func (s *session) serveCommand() *cli.Command {
+func (inv *invocation) serveCommand() *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "config", DefaultText: "FILE", Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)"},
 		&cli.BoolFlag{Name: "check", Usage: "check the settings and exit"},
@@ -50,11 +50,11 @@ the settings again. Exit status 78 means that a setting is wrong.
 
   $ director serve --join 198.51.100.1 --mail-servers 192.0.2.1-192.0.2.9`,
 		Flags:  flags,
-		Action: s.serve,
+		Action: inv.serve,
 	}
 }
 
-func (s *session) serve(c *cli.Context) error {
+func (inv *invocation) serve(c *cli.Context) error {
 	if _, err := arguments(c, 0, 0); err != nil {
 		return err
 	}
@@ -66,31 +66,31 @@ func (s *session) serve(c *cli.Context) error {
 	}
 	path := c.String("config")
 	if !c.IsSet("config") {
-		path, _ = s.LookupEnv("DIRECTOR_CONFIG")
+		path, _ = inv.LookupEnv("DIRECTOR_CONFIG")
 	}
 	env := daemon.SystemEnvironment()
-	env.LookupEnv = s.LookupEnv
+	env.LookupEnv = inv.LookupEnv
 	load := func() (daemon.Options, error) { return daemon.Load(given, path, env) }
 
 	if c.Bool("check") {
-		return s.check(c, load)
+		return inv.check(c, load)
 	}
 	if c.IsSet("as") {
 		return usagef(c, "--as goes with --check; a director runs as the user who starts it")
 	}
-	s.letPipesBreak()
-	options, err := s.loadPatiently(c.Context, load)
+	inv.letPipesBreak()
+	options, err := inv.loadPatiently(c.Context, load)
 	if err != nil {
 		return err
 	}
-	handed, err := handover.Take(handover.Environment{LookupEnv: s.LookupEnv, PID: os.Getpid()})
+	handed, err := handover.Take(handover.Environment{LookupEnv: inv.LookupEnv, PID: os.Getpid()})
 	if err != nil {
 		return exitf(exitTemporary, "%v", err)
 	}
 	d, err := daemon.New(daemon.Config{
 		Options:   options,
-		Version:   s.Version,
-		LogOutput: s.Stderr,
+		Version:   inv.Version,
+		LogOutput: inv.Stderr,
 		Notify:    notifySystemd,
 		Reload:    load,
 		Handed:    handed,
@@ -108,7 +108,7 @@ func (s *session) serve(c *cli.Context) error {
 	defer watcher.Wait()
 	defer stop()
 	watcher.Go(func() { handed.WatchMaster(ctx, stop) })
-	return d.Run(ctx, s.Signals)
+	return d.Run(ctx, inv.Signals)
 }
 
 // namePause is how long serve waits before it asks name servers again that have not answered.
@@ -116,7 +116,7 @@ const namePause = 5 * time.Second
 
 // loadPatiently reads the settings, again and again for as long as nothing is wrong with them but
 // that no name server answers: after a power cut everything comes up at the same time.
-func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options, error)) (daemon.Options, error) {
+func (inv *invocation) loadPatiently(ctx context.Context, load func() (daemon.Options, error)) (daemon.Options, error) {
 	for first := true; ; first = false {
 		options, err := load()
 		var config *daemon.ConfigError
@@ -124,13 +124,13 @@ func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options
 			return options, err
 		}
 		if first {
-			s.remark("%s; trying again until name servers answer", strings.ReplaceAll(err.Error(), "\n", "; "))
+			inv.remark("%s; trying again until name servers answer", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 		timer := time.NewTimer(namePause)
 		select {
 		case <-timer.C:
 			continue
-		case sig := <-s.Signals:
+		case sig := <-inv.Signals:
 			if sig == syscall.SIGHUP {
 				continue
 			}
@@ -143,12 +143,12 @@ func (s *session) loadPatiently(ctx context.Context, load func() (daemon.Options
 
 // check reads the settings as the user as whom the director will run: root may read more than that
 // one.
-func (s *session) check(c *cli.Context, load func() (daemon.Options, error)) error {
-	formats := s.askDoveconf(c.Context) // the director's user need not be able to
+func (inv *invocation) check(c *cli.Context, load func() (daemon.Options, error)) error {
+	formats := inv.askDoveconf(c.Context) // the director's user need not be able to
 	who := ""
 	if c.IsSet("as") {
 		who = c.String("as")
-		if err := s.Become(who); err != nil {
+		if err := inv.Become(who); err != nil {
 			return exitf(exitTemporary, "%v", err)
 		}
 	}
@@ -157,15 +157,15 @@ func (s *session) check(c *cli.Context, load func() (daemon.Options, error)) err
 		return err
 	}
 	if warning := formats.warning(options); warning != "" {
-		s.remark("Warning: %s", warning)
+		inv.remark("Warning: %s", warning)
 	}
 	switch {
 	case who != "":
-		s.remark("settings are good for user %s", who)
-	case s.Root:
-		s.remark("settings are good for root; if the director will run as another user, check as that one with --as USER")
+		inv.remark("settings are good for user %s", who)
+	case inv.Root:
+		inv.remark("settings are good for root; if the director will run as another user, check as that one with --as USER")
 	default:
-		s.remark("settings are good")
+		inv.remark("settings are good")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"directormesh/cli/api"
 )
 
-func (s *session) statusCommand() *cli.Command {
+func (inv *invocation) statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Category:  categoryQueries,
@@ -28,61 +28,61 @@ gives. Nothing is assigned or recorded.
   Hashed: 192.0.2.1
   Initial config: 192.0.2.1`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag()},
-		Action: s.asking(0, 2, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(0, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			switch len(args) {
 			case 0:
-				return s.showBackends(c, client)
+				return inv.showBackends(c, client)
 			case 1:
-				return s.showUser(c, client, args[0], "")
+				return inv.showUser(c, client, args[0], "")
 			}
-			return s.showUser(c, client, args[0], args[1])
+			return inv.showUser(c, client, args[0], args[1])
 		}),
 	}
 }
 
-func (s *session) showBackends(c *cli.Context, client *api.Client) error {
+func (inv *invocation) showBackends(c *cli.Context, client *api.Client) error {
 	table, err := client.Backends(c.Context)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return s.printJSON(table)
+		return inv.printJSON(table)
 	}
-	t := newTable(s.Stdout, column{title: "mail server ip"}, column{title: "tag"}, column{title: "vhosts"},
+	t := newTable(inv.Stdout, column{title: "mail server ip"}, column{title: "tag"}, column{title: "vhosts"},
 		column{title: "state"}, column{title: "state changed"}, column{title: "users"})
 	for _, b := range table.Backends {
-		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), b.State, s.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
+		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), b.State, inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
 			return err
 		}
 	}
 	return t.end()
 }
 
-func (s *session) showUser(c *cli.Context, client *api.Client, name, tag string) error {
+func (inv *invocation) showUser(c *cli.Context, client *api.Client, name, tag string) error {
 	user, err := client.User(c.Context, name, tag)
 	if err != nil {
 		return err
 	}
-	if err := s.unknownTag(c, client, user); err != nil {
+	if err := inv.unknownTag(c, client, user); err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return s.printJSON(user)
+		return inv.printJSON(user)
 	}
 	current := "n/a (no usable backend)"
 	switch {
 	case user.Mapped:
-		current = fmt.Sprintf("%s (expires %s)", user.Current, s.date(user.ExpiresAt, "-1"))
+		current = fmt.Sprintf("%s (expires %s)", user.Current, inv.date(user.ExpiresAt, "-1"))
 	case user.Current.IsValid():
 		current = user.Current.String() + " (not mapped)"
 	}
-	_, err = fmt.Fprintf(s.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n", current, user.Hashed, user.InitialConfig)
+	_, err = fmt.Fprintf(inv.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n", current, user.Hashed, user.InitialConfig)
 	return err
 }
 
 // unknownTag remarks that no backend has a user's tag, which otherwise looks as if all were down.
 // Neither the answer nor the exit status tells: they are those of doveadm.
-func (s *session) unknownTag(c *cli.Context, client *api.Client, user api.User) error {
+func (inv *invocation) unknownTag(c *cli.Context, client *api.Client, user api.User) error {
 	if user.Tag == "" || user.Current.IsValid() {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (s *session) unknownTag(c *cli.Context, client *api.Client, user api.User) 
 		return err
 	}
 	if !slices.ContainsFunc(table.Backends, func(b api.Backend) bool { return b.Tag == user.Tag }) {
-		s.remark("Warning: no backend has the tag %q; \"director status\" lists the tags", user.Tag)
+		inv.remark("Warning: no backend has the tag %q; \"director status\" lists the tags", user.Tag)
 	}
 	return nil
 }

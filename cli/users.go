@@ -6,7 +6,7 @@ import (
 	"directormesh/cli/api"
 )
 
-func (s *session) moveCommand() *cli.Command {
+func (inv *invocation) moveCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "move",
 		Category:  categoryUsers,
@@ -20,9 +20,9 @@ user's logins; with --wait it returns when the user may log in again.
 
   $ director move alice@example.org 192.0.2.2`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"}},
-		Action: s.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			user := args[0]
-			addr, err := s.first(c, args[1])
+			addr, err := inv.first(c, args[1])
 			if err != nil {
 				return err
 			}
@@ -44,14 +44,14 @@ user's logins; with --wait it returns when the user may log in again.
 				if err != nil {
 					return err
 				}
-				s.info(c, "User hash %d moved to %s", status.UserHash, ip)
+				inv.info(c, "User hash %d moved to %s", status.UserHash, ip)
 			}
-			return s.done(c, outcome)
+			return inv.done(c, outcome)
 		}),
 	}
 }
 
-func (s *session) kickCommand() *cli.Command {
+func (inv *invocation) kickCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "kick",
 		Category:  categoryUsers,
@@ -69,17 +69,17 @@ same backend. With -f, USER is the value of that auth field instead of the user'
 			verboseFlag(),
 			&cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field whose value USER is"},
 		},
-		Action: s.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
+		Action: inv.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			outcome, err := client.Do(c.Context, api.KickUser{User: args[0], Field: c.String("field")})
 			if err != nil {
 				return failed(err)
 			}
 			if outcome.Known {
-				s.info(c, "User %s kicked (%d sessions)", args[0], outcome.Count)
+				inv.info(c, "User %s kicked (%d sessions)", args[0], outcome.Count)
 			} else {
-				s.info(c, "User %s kicked", args[0])
+				inv.info(c, "User %s kicked", args[0])
 			}
-			return s.done(c, outcome)
+			return inv.done(c, outcome)
 		}),
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (s *session) versionCommand() *cli.Command {
+func (inv *invocation) versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "version",
 		Category:    categoryOther,
@@ -20,9 +20,9 @@ func (s *session) versionCommand() *cli.Command {
 				return err
 			}
 			if c.Bool("json") {
-				return s.printJSON(map[string]string{"version": s.Version, "go": runtime.Version()})
+				return inv.printJSON(map[string]string{"version": inv.Version, "go": runtime.Version()})
 			}
-			_, err := fmt.Fprintf(s.Stdout, "director %s (%s)\n", s.Version, runtime.Version())
+			_, err := fmt.Fprintf(inv.Stdout, "director %s (%s)\n", inv.Version, runtime.Version())
 			return err
 		},
 	}
