@@ -102,9 +102,9 @@ func parseNumber(text string) (uint32, bool) {
 }
 
 // user returns whose hash an argument names: a number is the hash itself, anything else a name.
-func (s *session) user(text string) ring.UserHash {
+func (c *connection) user(text string) ring.UserHash {
 	if h, ok := parseNumber(text); ok {
 		return ring.UserHash(h)
 	}
-	return s.director.Hash(text)
+	return c.director.Hash(text)
 }

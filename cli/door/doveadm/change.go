@@ -30,40 +30,40 @@ const (
 )
 
 // change carries out a change and writes the reply.
-func (s *session) change(op api.Operation) error {
-	_, err := s.do(op)
-	return s.answer(err)
+func (c *connection) change(op api.Operation) error {
+	_, err := c.do(op)
+	return c.answer(err)
 }
 
 // answer writes the reply that tells of a change's error, or OK.
-func (s *session) answer(err error) error {
-	if err != nil && s.ctx.Err() != nil {
+func (c *connection) answer(err error) error {
+	if err != nil && c.ctx.Err() != nil {
 		return errStopping
 	}
-	s.reply(replyTo(err))
+	c.reply(replyTo(err))
 	return nil
 }
 
 // do carries out a change, waits for that as long as the protocol allows, and logs it.
-func (s *session) do(op api.Operation) (api.Outcome, error) {
+func (c *connection) do(op api.Operation) (api.Outcome, error) {
 	began := time.Now()
-	outcome, err := s.try(op)
+	outcome, err := c.try(op)
 	for synced := began.Add(syncTimeout); isCode(err, api.CodeNotSynced) && time.Now().Before(synced); {
 		select {
 		case <-time.After(syncInterval):
-			outcome, err = s.try(op)
-		case <-s.ctx.Done():
-			return outcome, s.ctx.Err()
+			outcome, err = c.try(op)
+		case <-c.ctx.Done():
+			return outcome, c.ctx.Err()
 		}
 	}
-	audit.Change{Who: s.who, Door: "director-admin", Op: op, Hash: s.director.Hash, Took: time.Since(began)}.Log(s.log, outcome, err)
+	audit.Change{Who: c.who, Door: "director-admin", Op: op, Hash: c.director.Hash, Took: time.Since(began)}.Log(c.log, outcome, err)
 	return outcome, err
 }
 
-func (s *session) try(op api.Operation) (api.Outcome, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, syncTimeout)
+func (c *connection) try(op api.Operation) (api.Outcome, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, syncTimeout)
 	defer cancel()
-	return s.director.Do(ctx, op)
+	return c.director.Do(ctx, op)
 }
 
 func isCode(err error, code api.Code) bool {

@@ -11,10 +11,10 @@ import (
 // directorList lists the directors of the mesh. This one has six fields; a peer that can be reached
 // has six as well, of the twelve that Dovecot has (there are no counters of bytes for a single
 // connection here); others have five.
-func (s *session) directorList([]string) error {
-	self := s.director.Self()
-	for _, d := range s.director.Directors().Directors {
-		line := append(s.out.AvailableBuffer(), d.IP.String()...)
+func (c *connection) directorList([]string) error {
+	self := c.director.Self()
+	for _, d := range c.director.Directors().Directors {
+		line := append(c.out.AvailableBuffer(), d.IP.String()...)
 		line = append(line, '\t')
 		line = strconv.AppendInt(line, int64(d.Port), 10)
 		line = append(line, '\t')
@@ -37,9 +37,9 @@ func (s *session) directorList([]string) error {
 			line = appendTime(append(line, '\t'), d.LastFailedAt)
 			line = append(line, '\t')
 		}
-		s.out.Write(append(line, '\n'))
+		c.out.Write(append(line, '\n'))
 	}
-	s.line("")
+	c.line("")
 	return nil
 }
 
@@ -62,7 +62,7 @@ func peerState(d api.Director) string {
 }
 
 // directorAdd makes the mesh contact a director.
-func (s *session) directorAdd(args []string) error {
+func (c *connection) directorAdd(args []string) error {
 	a := &arguments{args}
 	ip, err := a.ip()
 	if err != nil {
@@ -72,11 +72,11 @@ func (s *session) directorAdd(args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.change(api.AddDirector{IP: ip, Port: port})
+	return c.change(api.AddDirector{IP: ip, Port: port})
 }
 
 // directorRemove makes the mesh refuse a director; without a port it is the first at that address.
-func (s *session) directorRemove(args []string) error {
+func (c *connection) directorRemove(args []string) error {
 	a := &arguments{args}
 	ip, err := a.ip()
 	if err != nil {
@@ -87,12 +87,12 @@ func (s *session) directorRemove(args []string) error {
 		return err
 	}
 	if port == 0 {
-		for _, d := range s.director.Directors().Directors {
+		for _, d := range c.director.Directors().Directors {
 			if d.IP == ip && d.Type != api.TypeRemoved {
 				port = d.Port
 				break
 			}
 		}
 	}
-	return s.change(api.RemoveDirector{IP: ip, Port: port})
+	return c.change(api.RemoveDirector{IP: ip, Port: port})
 }

@@ -13,7 +13,7 @@ const flushInterval = 50 * time.Millisecond
 
 // hostResetUsers moves the users of a backend, or all, to where they hash now, and replies when the
 // last move has begun.
-func (s *session) hostResetUsers(args []string) error {
+func (c *connection) hostResetUsers(args []string) error {
 	a := &arguments{args}
 	ip, err := a.optionalIP()
 	if err != nil {
@@ -27,30 +27,30 @@ func (s *session) hostResetUsers(args []string) error {
 		}
 		op.MaxParallel = int(min(n, math.MaxInt32))
 	}
-	outcome, err := s.do(op)
+	outcome, err := c.do(op)
 	if err != nil || outcome.Flush == nil {
-		return s.answer(err)
+		return c.answer(err)
 	}
-	s.flush() // replies to earlier commands: this one takes its time
+	c.flush() // replies to earlier commands: this one takes its time
 	for {
-		flush, known := s.flushOf(*outcome.Flush)
+		flush, known := c.flushOf(*outcome.Flush)
 		switch {
 		case known && flush.Cancelled:
-			s.line("flush was cancelled")
+			c.line("flush was cancelled")
 			return nil
 		case !known, flush.Ended(), !flush.Scanning && flush.Moved+flush.Moving+flush.Failed >= flush.Total:
-			return s.answer(nil)
+			return c.answer(nil)
 		}
 		select {
 		case <-time.After(flushInterval):
-		case <-s.ctx.Done():
+		case <-c.ctx.Done():
 			return errStopping
 		}
 	}
 }
 
-func (s *session) flushOf(id api.FlushID) (api.Flush, bool) {
-	for _, f := range s.director.Flushes().Flushes {
+func (c *connection) flushOf(id api.FlushID) (api.Flush, bool) {
+	for _, f := range c.director.Flushes().Flushes {
 		if f.Director == id.Director && f.ID == id.ID {
 			return f, true
 		}

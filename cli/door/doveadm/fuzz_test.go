@@ -31,7 +31,7 @@ func (c *scripted) SetWriteDeadline(time.Time) error { return nil }
 
 // Whatever a client writes: changes are complete, replies are lines of printable fields, and it
 // ends.
-func FuzzSession(f *testing.F) {
+func FuzzConnection(f *testing.F) {
 	for name := range commands() {
 		f.Add([]byte(name + "\t192.0.2.1\t50\n"))
 		f.Add([]byte(name + "\talice\t192.0.2.51\tnowait\n" + name + "\n"))
@@ -47,7 +47,7 @@ func FuzzSession(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		newSession(s, conn).run()
+		newConnection(s, conn).run()
 		for _, op := range d.Done() {
 			checkOperation(t, op)
 		}

@@ -10,9 +10,9 @@ import (
 
 // hostList lists the table: address, vhosts, users, tag, U or D, time of the last change between
 // them.
-func (s *session) hostList([]string) error {
-	for _, b := range s.director.Backends().Backends {
-		line := ring.AppendAddrText(s.out.AvailableBuffer(), b.IP.Addr)
+func (c *connection) hostList([]string) error {
+	for _, b := range c.director.Backends().Backends {
+		line := ring.AppendAddrText(c.out.AvailableBuffer(), b.IP.Addr)
 		line = append(line, '\t')
 		line = strconv.AppendInt(line, int64(b.VHosts), 10)
 		line = append(line, '\t')
@@ -25,23 +25,23 @@ func (s *session) hostList([]string) error {
 			line = append(line, "\tU\t"...)
 		}
 		line = appendTime(line, b.StateChangedAt)
-		s.out.Write(append(line, '\n'))
+		c.out.Write(append(line, '\n'))
 	}
-	s.line("")
+	c.line("")
 	return nil
 }
 
 // hostListRemoved lists what is configured here, but not in the table.
-func (s *session) hostListRemoved([]string) error {
-	for _, ip := range s.director.Backends().Removed {
-		s.line(ip.String())
+func (c *connection) hostListRemoved([]string) error {
+	for _, ip := range c.director.Backends().Removed {
+		c.line(ip.String())
 	}
-	s.line("")
+	c.line("")
 	return nil
 }
 
 // hostSet adds a backend, or changes one that is there.
-func (s *session) hostSet(args []string) error {
+func (c *connection) hostSet(args []string) error {
 	a := &arguments{args}
 	ip, tag, err := a.taggedIP()
 	if err != nil {
@@ -57,18 +57,18 @@ func (s *session) hostSet(args []string) error {
 		case err != nil:
 			return err
 		case given && vhosts > ring.MaxVHosts:
-			s.line(replyVHosts)
+			c.line(replyVHosts)
 			return nil
 		case given:
 			count := int(vhosts)
 			op.VHosts = &count
 		}
 	}
-	return s.change(op)
+	return c.change(op)
 }
 
 // hostUpdate is hostSet for a backend that must be there.
-func (s *session) hostUpdate(args []string) error {
+func (c *connection) hostUpdate(args []string) error {
 	a := &arguments{args}
 	ip, tag, err := a.taggedIP()
 	if err != nil {
@@ -83,22 +83,22 @@ func (s *session) hostUpdate(args []string) error {
 	case err != nil:
 		return err
 	case !given:
-		s.line(s.replyToNoUpdate(ip, tag))
+		c.line(c.replyToNoUpdate(ip, tag))
 		return nil
 	case vhosts > ring.MaxVHosts:
-		s.line(replyVHosts)
+		c.line(replyVHosts)
 		return nil
 	}
 	op := api.UpdateBackend{IP: ip, VHosts: int(vhosts)}
 	if tag != "" {
 		op.Tag = &tag
 	}
-	return s.change(op)
+	return c.change(op)
 }
 
 // replyToNoUpdate is the reply to an update that changes nothing.
-func (s *session) replyToNoUpdate(ip api.IP, tag string) string {
-	for _, b := range s.director.Backends().Backends {
+func (c *connection) replyToNoUpdate(ip api.IP, tag string) string {
+	for _, b := range c.director.Backends().Backends {
 		switch {
 		case b.IP != ip:
 		case tag != "" && tag != b.Tag:
@@ -111,10 +111,10 @@ func (s *session) replyToNoUpdate(ip api.IP, tag string) string {
 }
 
 // hostFlush forgets the mappings to a backend, or all.
-func (s *session) hostFlush(args []string) error {
+func (c *connection) hostFlush(args []string) error {
 	ip, err := (&arguments{args}).optionalIP()
 	if err != nil {
 		return err
 	}
-	return s.change(api.Forget{Backend: ip})
+	return c.change(api.Forget{Backend: ip})
 }

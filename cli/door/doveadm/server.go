@@ -133,7 +133,7 @@ func (s *Server) take(conn net.Conn) {
 	}
 	s.conns[conn] = struct{}{}
 	s.running.Go(func() {
-		newSession(s, conn).run()
+		newConnection(s, conn).run()
 		conn.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -45,49 +45,49 @@ func (l *userList) sort() {
 // userList lists mappings, all or those to one backend: hash, when the mapping expires, address.
 // They come by tag, and within a tag those first that were refreshed longest ago. It holds the list
 // of one tag at a time.
-func (s *session) userList(args []string) error {
+func (c *connection) userList(args []string) error {
 	ip, err := (&arguments{args}).optionalIP()
 	if err != nil {
 		return err
 	}
 	select {
-	case s.lists <- struct{}{}:
-	case <-s.ctx.Done():
+	case c.lists <- struct{}{}:
+	case <-c.ctx.Done():
 		return errStopping
 	}
-	defer func() { <-s.lists }()
+	defer func() { <-c.lists }()
 
 	list := userList{index: make(map[netip.Addr]uint32)}
 	tag := ""
-	for m := range s.director.Mappings() {
-		if s.sink.gone {
+	for m := range c.director.Mappings() {
+		if c.sink.gone {
 			return nil // nobody reads it
 		}
 		if m.Tag != tag {
-			s.writeUsers(&list)
+			c.writeUsers(&list)
 			tag = m.Tag
 		}
 		if !ip.IsValid() || m.Backend == ip {
 			list.add(m.UserHash, m.Backend.Addr, m.ExpiresAt)
 		}
 	}
-	s.writeUsers(&list)
-	s.line("")
-	s.flush()
+	c.writeUsers(&list)
+	c.line("")
+	c.flush()
 	return nil
 }
 
 // writeUsers writes the list and empties it.
-func (s *session) writeUsers(l *userList) {
+func (c *connection) writeUsers(l *userList) {
 	l.sort()
 	for _, e := range l.entries {
-		line := strconv.AppendUint(s.out.AvailableBuffer(), uint64(e.hash), 10)
+		line := strconv.AppendUint(c.out.AvailableBuffer(), uint64(e.hash), 10)
 		line = append(line, '\t')
 		line = strconv.AppendInt(line, e.expires/1000, 10)
 		line = append(line, '\t')
 		line = append(line, l.backends[e.backend]...)
-		s.out.Write(append(line, '\n'))
-		if s.sink.gone {
+		c.out.Write(append(line, '\n'))
+		if c.sink.gone {
 			break
 		}
 	}

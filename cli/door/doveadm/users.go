@@ -10,12 +10,12 @@ import (
 
 // userLookup tells where a user is mapped, until when, and where it hashes now and by the
 // configuration.
-func (s *session) userLookup(args []string) error {
+func (c *connection) userLookup(args []string) error {
 	a := &arguments{args}
 	name, _ := a.optional()
 	tag, _ := a.optional()
-	u := s.director.User(ring.Tag(tag), s.user(name))
-	line := s.out.AvailableBuffer()
+	u := c.director.User(ring.Tag(tag), c.user(name))
+	line := c.out.AvailableBuffer()
 	if u.Mapped {
 		line = ring.AppendAddrText(line, u.Current.Addr)
 		line = append(line, '\t')
@@ -27,13 +27,13 @@ func (s *session) userLookup(args []string) error {
 	line = ring.AppendAddrText(line, u.Hashed.Addr)
 	line = append(line, '\t')
 	line = ring.AppendAddrText(line, u.InitialConfig.Addr)
-	s.out.Write(append(line, '\n'))
+	c.out.Write(append(line, '\n'))
 	return nil
 }
 
 // userMove gives a user another backend. A number is the user's hash: that is how doveadm names
 // users here.
-func (s *session) userMove(args []string) error {
+func (c *connection) userMove(args []string) error {
 	a := &arguments{args}
 	user, err := a.required("user")
 	if err != nil {
@@ -43,22 +43,22 @@ func (s *session) userMove(args []string) error {
 	if err != nil {
 		return err
 	}
-	h := uint32(s.user(user))
-	return s.change(api.Move{UserHash: &h, Backend: ip})
+	h := uint32(c.user(user))
+	return c.change(api.Move{UserHash: &h, Backend: ip})
 }
 
 // userKick ends the sessions of the user of this name.
-func (s *session) userKick(args []string) error {
+func (c *connection) userKick(args []string) error {
 	a := &arguments{args}
 	user, err := a.required("user")
 	if err != nil {
 		return err
 	}
-	return s.kick(api.KickUser{User: user}, a)
+	return c.kick(api.KickUser{User: user}, a)
 }
 
 // userKickAlt ends the sessions of the user who has this value in an auth field.
-func (s *session) userKickAlt(args []string) error {
+func (c *connection) userKickAlt(args []string) error {
 	a := &arguments{args}
 	field, err := a.required("field")
 	if err != nil {
@@ -68,28 +68,28 @@ func (s *session) userKickAlt(args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.kick(api.KickUser{Field: field, User: value}, a)
+	return c.kick(api.KickUser{Field: field, User: value}, a)
 }
 
 // kick kicks when fewer than the most allowed kicks run, and replies when all directors have.
 // Whoever does not want to wait for his turn says so by a last argument.
-func (s *session) kick(op api.KickUser, a *arguments) error {
+func (c *connection) kick(op api.KickUser, a *arguments) error {
 	if last, _ := a.optional(); last == "nowait" {
 		select {
-		case s.kicks <- struct{}{}:
+		case c.kicks <- struct{}{}:
 		default:
-			s.line(replyTryAgain)
+			c.line(replyTryAgain)
 			return nil
 		}
 	} else {
 		select {
-		case s.kicks <- struct{}{}:
-		case <-s.ctx.Done():
+		case c.kicks <- struct{}{}:
+		case <-c.ctx.Done():
 			return errStopping
 		}
 	}
-	defer func() { <-s.kicks }()
-	return s.change(op)
+	defer func() { <-c.kicks }()
+	return c.change(op)
 }
 
 // appendTime appends a time as Unix seconds, an absent one as 0.

@@ -35,8 +35,8 @@ var errNotUnderstood = errors.New("not understood")
 // errStopping ends a connection because the server is closed.
 var errStopping = errors.New("director is stopping")
 
-// session is one connection. Its methods are for the connection's goroutine.
-type session struct {
+// connection is a client's connection. Its methods are for the connection's goroutine.
+type connection struct {
 	*Server
 	conn net.Conn
 	who  string
@@ -45,9 +45,9 @@ type session struct {
 	sink *sink
 }
 
-func newSession(s *Server, conn net.Conn) *session {
+func newConnection(s *Server, conn net.Conn) *connection {
 	k := &sink{conn: conn}
-	return &session{
+	return &connection{
 		Server: s,
 		conn:   conn,
 		who:    audit.Who(conn),
@@ -58,33 +58,33 @@ func newSession(s *Server, conn net.Conn) *session {
 }
 
 // run serves the connection to its end.
-func (s *session) run() {
-	err := s.converse()
-	s.flush()
-	if s.sink.late {
-		s.metrics.refused.WithLabelValues(refusedUnread).Inc()
+func (c *connection) run() {
+	err := c.converse()
+	c.flush()
+	if c.sink.late {
+		c.metrics.refused.WithLabelValues(refusedUnread).Inc()
 	}
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded) && !s.ending():
-		s.metrics.refused.WithLabelValues(refusedIdle).Inc()
-		s.log.Debug().Str("who", s.who).Msg("idle connection of doveadm closed")
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.ending():
+		c.metrics.refused.WithLabelValues(refusedIdle).Inc()
+		c.log.Debug().Str("who", c.who).Msg("idle connection of doveadm closed")
 	case errors.Is(err, errNotUnderstood):
-		s.metrics.refused.WithLabelValues(refusedNonsense).Inc()
-		s.limited("not understood").Warn().Str("who", s.who).Err(wording.Plain(err)).
+		c.metrics.refused.WithLabelValues(refusedNonsense).Inc()
+		c.limited("not understood").Warn().Str("who", c.who).Err(wording.Plain(err)).
 			Msg("disconnected a client of doveadm's protocol")
 	case err != nil:
-		s.log.Debug().Str("who", s.who).Err(wording.Plain(err)).Msg("connection of doveadm ended")
+		c.log.Debug().Str("who", c.who).Err(wording.Plain(err)).Msg("connection of doveadm ended")
 	}
 }
 
 // converse returns nil when the client has hung up in good order.
-func (s *session) converse() error {
-	s.line(greeting)
-	s.flush()
-	if err := s.awaitCommand(s.conn, greetingTimeout); err != nil {
+func (c *connection) converse() error {
+	c.line(greeting)
+	c.flush()
+	if err := c.awaitCommand(c.conn, greetingTimeout); err != nil {
 		return err
 	}
-	hello, err := s.readLine()
+	hello, err := c.readLine()
 	if err != nil {
 		return ended(err)
 	}
@@ -92,23 +92,23 @@ func (s *session) converse() error {
 		return fmt.Errorf("%w: the first line is %q, not %q", errNotUnderstood, shorten(hello), greeting)
 	}
 	for {
-		if err := s.awaitCommand(s.conn, idleTimeout); err != nil {
+		if err := c.awaitCommand(c.conn, idleTimeout); err != nil {
 			return err
 		}
-		line, err := s.readLine()
+		line, err := c.readLine()
 		if err != nil {
 			return ended(err)
 		}
 		fields := tabbed.Fields(line)
-		c, ok := s.commands[fields[0]]
+		run, ok := c.commands[fields[0]]
 		if !ok {
 			return fmt.Errorf("%w: there is no command %q", errNotUnderstood, shorten(fields[0]))
 		}
-		s.metrics.commands.WithLabelValues(fields[0]).Inc()
-		if err := c(s, fields[1:]); err != nil {
+		c.metrics.commands.WithLabelValues(fields[0]).Inc()
+		if err := run(c, fields[1:]); err != nil {
 			return fmt.Errorf("%s: %w", fields[0], err)
 		}
-		s.flush()
+		c.flush()
 	}
 }
 
@@ -126,8 +126,8 @@ func isGreeting(line string) bool {
 
 // readLine returns the next line without its end. A last line without LF was never finished and
 // does not count.
-func (s *session) readLine() (string, error) {
-	line, err := s.in.ReadSlice('\n')
+func (c *connection) readLine() (string, error) {
+	line, err := c.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return "", fmt.Errorf("%w: a line of more than %d bytes", errNotUnderstood, maxLine)
 	}
@@ -155,20 +155,20 @@ func shorten(text string) string {
 }
 
 // line writes a line of one field that needs no escapes.
-func (s *session) line(text string) {
-	s.out.WriteString(text)
-	s.out.WriteByte('\n')
+func (c *connection) line(text string) {
+	c.out.WriteString(text)
+	c.out.WriteByte('\n')
 }
 
 // reply writes a reply that is a text of ours, whatever it may quote.
-func (s *session) reply(text string) {
-	s.out.Write(tabbed.AppendEscaped(s.out.AvailableBuffer(), text))
-	s.out.WriteByte('\n')
+func (c *connection) reply(text string) {
+	c.out.Write(tabbed.AppendEscaped(c.out.AvailableBuffer(), text))
+	c.out.WriteByte('\n')
 }
 
-func (s *session) flush() {
+func (c *connection) flush() {
 	// A sink does not fail: the client may be gone and its commands still run.
-	_ = s.out.Flush()
+	_ = c.out.Flush()
 }
 
 // sink writes to the client as long as it takes what is written; after that it swallows everything.
