@@ -12,11 +12,11 @@ import (
 // now or if the one stored is dead or moving.
 func (d *Directory) Touch(tag ring.Tag, m Mapping, now Time) (Mapping, bool) {
 	s := d.shard(tag)
-	l, ok := d.hold(s, leafOf(m.Hash))
+	l, ok := d.lockLeaf(s, leafOf(m.Hash))
 	if !ok {
 		return Mapping{}, false
 	}
-	defer l.release()
+	defer l.unlock()
 	i, ok := l.search(uint32(m.Hash))
 	if !ok {
 		return Mapping{}, false
@@ -46,15 +46,16 @@ func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, no
 		return Mapping{}, false
 	}
 	p := d.open(s, h, now)
-	defer p.leaf.release()
+	defer p.leaf.unlock()
 	generation := uint16(1)
 	if p.status != None {
-		held := p.row.mapping(p.leaf.view)
-		if p.status == Live && (held.Moving || held.Backend.IsValid() || held.Generation == MaxGeneration) {
-			return held, false
+		stored := p.row.mapping(p.leaf.view)
+		if p.status == Live &&
+			(stored.Moving || stored.Backend.IsValid() || stored.Generation == MaxGeneration) {
+			return stored, false
 		}
 		if p.status == Live || !d.guards.ResetGeneration {
-			generation = NextGeneration(held.Generation)
+			generation = NextGeneration(stored.Generation)
 		}
 	}
 	return p.put(Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Generation: generation}, now)
@@ -78,7 +79,7 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 		s = d.ensureShard(tag)
 	}
 	p := d.open(s, h, now)
-	defer p.leaf.release()
+	defer p.leaf.unlock()
 	next = Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Moving: moving}
 	if p.status != None {
 		previous = p.row.mapping(p.leaf.view)
@@ -103,11 +104,11 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 // Release ends the move that made the mapping m. It reports false, and changes
 // nothing, if the user has another mapping by now.
 func (d *Directory) Release(tag ring.Tag, m Mapping) (Mapping, bool) {
-	l, ok := d.hold(d.shard(tag), leafOf(m.Hash))
+	l, ok := d.lockLeaf(d.shard(tag), leafOf(m.Hash))
 	if !ok {
 		return Mapping{}, false
 	}
-	defer l.release()
+	defer l.unlock()
 	i, ok := l.search(uint32(m.Hash))
 	if !ok || !l.rows[i].mapping(l.view).same(m) {
 		return Mapping{}, false
@@ -118,17 +119,17 @@ func (d *Directory) Release(tag ring.Tag, m Mapping) (Mapping, bool) {
 	return r.mapping(l.view), true
 }
 
-// place is where a user's row is or will be, in a leaf that is held.
-type place struct {
-	leaf   held
+// slot is where a user's row is or will be, in a locked leaf.
+type slot struct {
+	leaf   lockedLeaf
 	at     int
 	row    row // what is there, unless status is None
 	status Status
 }
 
-// open finds the place of a user; its leaf is to be released.
-func (d *Directory) open(s *shard, h ring.UserHash, now Time) place {
-	p := place{leaf: d.holdNew(s, leafOf(h))}
+// open locks the leaf of a user and finds the user's slot in it. The caller unlocks the leaf.
+func (d *Directory) open(s *shard, h ring.UserHash, now Time) slot {
+	p := slot{leaf: d.lockNewLeaf(s, leafOf(h))}
 	at, ok := p.leaf.search(uint32(h))
 	p.at = at
 	if ok {
@@ -141,7 +142,7 @@ func (d *Directory) open(s *shard, h ring.UserHash, now Time) place {
 // put stores m, stamped now or, if that is later, just after what was last
 // forgotten of its backend. It reports false, and stores nothing, if the
 // mapping would be dead.
-func (p *place) put(m Mapping, now Time) (Mapping, bool) {
+func (p *slot) put(m Mapping, now Time) (Mapping, bool) {
 	view := p.leaf.view
 	id, ok := view.id(p.leaf.shard, m.Backend)
 	if !ok {

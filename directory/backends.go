@@ -11,7 +11,7 @@ import (
 // view is what the directory knows of backends, indexed by the id that rows
 // store. A view never changes; SetBackends replaces it. Id 0 is "no backend".
 //
-// Rows are stored by the view that is current while their leaf is held. So
+// Rows are stored by the view that is current while their leaf is locked. So
 // once SetBackends has replaced a view and then passed every lock, nobody can
 // still store a row by the old one. A peek loads the view while it watches that
 // its row stays, and an id that a row refers to keeps its backend.
@@ -126,7 +126,7 @@ func (d *Directory) SetBackends(rows []BackendRow) {
 // replaceVanished returns v with as many of the fresh entries as there are ids
 // to be had from backends that are neither present nor referred to by any
 // row. It makes v itself current first: after that no row can begin to refer
-// to such a backend. The caller holds backendsMu.
+// to such a backend. The caller has locked backendsMu.
 func (d *Directory) replaceVanished(v *view, fresh []entry) *view {
 	d.view.Store(v)
 	d.passLocks()
@@ -144,7 +144,7 @@ func (d *Directory) replaceVanished(v *view, fresh []entry) *view {
 	return next
 }
 
-// passLocks returns when every operation that held a leaf at the call
+// passLocks returns when every operation that had locked a leaf at the call
 // has let go of it.
 func (d *Directory) passLocks() {
 	for _, s := range d.shards.Load().byTag {

@@ -61,7 +61,7 @@ func TestVanishedBackendsMakeRoom(t *testing.T) {
 	d := New(0)
 	d.maxBackends = 2
 	d.SetBackends([]BackendRow{presentRow(b1, "", 0), presentRow(b2, "", 0)})
-	held, _ := d.Assign("", 5, b1, start)
+	stored, _ := d.Assign("", 5, b1, start)
 
 	// b2 has no rows, so its id is free; b1's is not.
 	d.SetBackends([]BackendRow{presentRow(b3, "", 0), presentRow(b6, "", 0)})
@@ -71,7 +71,7 @@ func TestVanishedBackendsMakeRoom(t *testing.T) {
 	if m, ok := d.Assign("", 7, b6, start); ok {
 		t.Errorf("room for a third backend: %+v", m)
 	}
-	if m, status := d.Find("", 5, start); status != Dead || m != held {
+	if m, status := d.Find("", 5, start); status != Dead || m != stored {
 		t.Errorf("the mapping to a vanished backend became %+v, %v", m, status)
 	}
 

@@ -40,11 +40,11 @@ func (d *Directory) DigestGroup(tag ring.Tag, group uint8, epochEnd Time) (leave
 }
 
 func (d *Directory) digestLeaf(s *shard, leaf uint16, epochEnd Time) uint64 {
-	l, ok := d.hold(s, leaf)
+	l, ok := d.lockLeaf(s, leaf)
 	if !ok {
 		return 0
 	}
-	defer l.release()
+	defer l.unlock()
 	if sum, ok := l.sum(epochEnd, d.deadline(epochEnd)); ok {
 		return sum
 	}
@@ -52,11 +52,11 @@ func (d *Directory) digestLeaf(s *shard, leaf uint16, epochEnd Time) uint64 {
 }
 
 // digest sums up the rows.
-func (h *held) digest(epochEnd Time) (sum uint64) {
-	due, last := h.directory.deadline(epochEnd), epochEnd.Tick()
-	for _, r := range h.rows {
-		if Tick(r.stamp) <= last && h.view.live(h.shard, r, due) {
-			sum += mixRow(r, h.view.entries[r.backend].mix)
+func (l *lockedLeaf) digest(epochEnd Time) (sum uint64) {
+	due, last := l.directory.deadline(epochEnd), epochEnd.Tick()
+	for _, r := range l.rows {
+		if Tick(r.stamp) <= last && l.view.live(l.shard, r, due) {
+			sum += mixRow(r, l.view.entries[r.backend].mix)
 		}
 	}
 	return sum

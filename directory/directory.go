@@ -219,11 +219,11 @@ func (d *Directory) LeafToSend(tag ring.Tag, leaf uint16, now Time, buf []Mappin
 
 func (d *Directory) leafRows(tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping) []Mapping {
 	s := d.shard(tag)
-	l, ok := d.hold(s, leaf)
+	l, ok := d.lockLeaf(s, leaf)
 	if !ok {
 		return buf
 	}
-	defer l.release()
+	defer l.unlock()
 	due := d.deadline(now)
 	for _, r := range l.rows {
 		if int64(r.activity) > int64(due) && (deadByTable || l.view.liveByTable(s, r)) {

@@ -42,5 +42,5 @@
 // taken to write, and to read a whole leaf. Find does not take it: it watches
 // the lock's version, see peek. The view of backends is loaded while a leaf is
 // locked or watched, see the comment on view. Callbacks are called without a
-// lock held.
+// lock.
 package directory

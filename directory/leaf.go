@@ -29,7 +29,7 @@ const (
 func (r row) generation() uint16 { return r.bits >> generationShift }
 
 // mapping returns the row as the outside sees it. The view must be one that
-// was current while the row was where it is: while its leaf was held, or
+// was current while the row was where it is: while its leaf was locked, or
 // between the two looks of a peek.
 func (r row) mapping(v *view) Mapping {
 	return Mapping{
@@ -70,8 +70,8 @@ type leaf struct {
 	shape atomic.Uint64       // a shape
 }
 
-// rows returns the rows by a shape that was read together with first. Whoever
-// does not hold the leaf must load from them atomically.
+// rows returns the rows by a shape that was read together with first. A caller that
+// has not locked the leaf must load from them atomically.
 func rows(first *row, s shape) []row { return unsafe.Slice(first, s.len()) }
 
 // shape says how many rows a leaf has, for how many there is room, and roughly

@@ -50,18 +50,18 @@ func rowsOf(hashes []uint32) []row {
 	return rows
 }
 
-// leafWith returns a leaf with rows of these hashes, held.
-func leafWith(hashes []uint32) held {
+// leafWith returns a leaf with rows of these hashes, locked.
+func leafWith(hashes []uint32) lockedLeaf {
 	d := New(0)
-	l := d.holdNew(d.ensureShard(""), 0xabcd)
+	l := d.lockNewLeaf(d.ensureShard(""), 0xabcd)
 	l.insertSorted(rowsOf(hashes))
 	return l
 }
 
-// stored returns the hashes that others find in a held leaf.
-func (h *held) stored() []uint32 {
+// stored returns the hashes that others find in a locked leaf.
+func (l *lockedLeaf) stored() []uint32 {
 	var hashes []uint32
-	for _, r := range rows(h.leaves[h.at].first.Load(), h.shape()) {
+	for _, r := range rows(l.leaves[l.at].first.Load(), l.shape()) {
 		hashes = append(hashes, r.hash)
 	}
 	return hashes
@@ -142,7 +142,7 @@ func TestInserts(t *testing.T) {
 			i, _ := single.search(h)
 			single.insert(i, row{hash: h})
 		}
-		for name, l := range map[string]held{"insertSorted": bulk, "insert": single} {
+		for name, l := range map[string]lockedLeaf{"insertSorted": bulk, "insert": single} {
 			if d := diff(hashes, l.stored()); d != "" {
 				t.Fatalf("%s:\n%s", name, d)
 			}

@@ -18,7 +18,7 @@ type lock struct {
 }
 
 // change and changed enclose every change that a reader without the lock must
-// not see half done, which is all but those of a single word. The caller holds
+// not see half done, which is all but those of a single word. The caller has locked
 // mu; in between it does nothing that takes long.
 func (l *lock) change()  { l.version.Add(1) }
 func (l *lock) changed() { l.version.Add(1) }

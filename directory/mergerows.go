@@ -25,8 +25,8 @@ type Merged struct {
 // user's former mapping would come back at whoever hears late, once the backend that the user was
 // moved to is removed.
 //
-// It calls each, unless that is nil, in the order of rows and without a lock
-// held, for every row that is not dropped; of those dropped for the rows that
+// It calls each, unless that is nil, in the order of rows and without a
+// lock, for every row that is not dropped; of those dropped for the rows that
 // ended a live mapping although they are dead themselves, and for those that
 // begin or end a move: a moving row that is dead today lives and holds its user
 // once the table follows.
@@ -89,8 +89,8 @@ type result struct {
 // merge merges a run of rows of one leaf, sorted by hash.
 func (m *merger) merge(run []Mapping) {
 	m.inserts, m.results = m.inserts[:0], m.results[:0]
-	l := m.directory.holdNew(m.shard, leafOf(run[0].Hash))
-	defer l.release()
+	l := m.directory.lockNewLeaf(m.shard, leafOf(run[0].Hash))
+	defer l.unlock()
 	v := l.view
 	// Stepping through the leaf beats searching it if many rows come at once.
 	step := len(run) >= len(l.rows)/16
@@ -137,7 +137,7 @@ func (m *merger) merge(run []Mapping) {
 
 // mergeRow merges incoming, which is not dead by time, into row at of l. What lies there counts
 // for nothing if it is dead by time, or of a backend that the table has no row of.
-func (m *merger) mergeRow(l *held, at int, incoming row) Merged {
+func (m *merger) mergeRow(l *lockedLeaf, at int, incoming row) Merged {
 	old, v := l.rows[at], l.view
 	in := incoming.mapping(v)
 	out := Merged{Mapping: in, Before: old.mapping(v), BeforeStatus: v.status(m.shard, old, m.due), Changed: true}

@@ -56,10 +56,10 @@ func TestMergeLawThroughDirectory(t *testing.T) {
 			if r.Generation == 0 || r.Generation > MaxGeneration || start >= r.Activity.Time().Add(modelLife) || r.Backend.IsValid() && !known {
 				continue
 			}
-			if held, ok := pure[r.Hash]; ok {
-				activity := max(held.Activity, r.Activity)
-				if m.beats("", held, r) {
-					r = held
+			if stored, ok := pure[r.Hash]; ok {
+				activity := max(stored.Activity, r.Activity)
+				if m.beats("", stored, r) {
+					r = stored
 				}
 				r.Activity = activity
 			}
@@ -136,14 +136,14 @@ func crowd(n int, seed uint32) []Mapping {
 // Sorted rows take another path than single ones; both must do the same.
 func TestSortedMergeIsAsUnsorted(t *testing.T) {
 	for _, sizes := range [][2]int{{0, 1000}, {1000, 1000}, {1000, 20}, {20, 1000}, {1000, 0}} {
-		held, rows := crowd(sizes[0], 1), crowd(sizes[1], 2)
+		stored, rows := crowd(sizes[0], 1), crowd(sizes[1], 2)
 		reversed := slices.Clone(rows)
 		slices.Reverse(reversed)
 		var outs [2]map[ring.UserHash]Merged
 		var both [2]*Directory
 		for i, list := range [][]Mapping{rows, reversed} {
 			both[i] = newDirectory()
-			both[i].Merge("", held, start, nil)
+			both[i].Merge("", stored, start, nil)
 			outs[i] = map[ring.UserHash]Merged{}
 			dropped := both[i].Merge("", list, start, func(in Mapping, out Merged) { outs[i][in.Hash] = out })
 			if dropped != 0 || len(outs[i]) != len(rows) {
@@ -162,15 +162,15 @@ func TestSortedMergeIsAsUnsorted(t *testing.T) {
 // A sorted batch keeps the digests of a leaf that had been summed up before.
 func TestSortedMergeKeepsDigests(t *testing.T) {
 	for _, sizes := range [][2]int{{0, 1000}, {1000, 1000}, {1000, 20}, {20, 1000}} {
-		held, rows := crowd(sizes[0], 1), crowd(sizes[1], 2)
+		stored, rows := crowd(sizes[0], 1), crowd(sizes[1], 2)
 		// Summaries are of epochs that are over, and the rows are older than those.
 		later := start.Add(30 * time.Second)
 		epochEnd := later.Add(-20 * time.Second)
 		kept, fresh := newDirectory(), newDirectory()
-		kept.Merge("", held, start, nil)
+		kept.Merge("", stored, start, nil)
 		sweepAll(kept, later)
 		kept.Merge("", rows, later, nil)
-		fresh.Merge("", held, start, nil)
+		fresh.Merge("", stored, start, nil)
 		fresh.Merge("", rows, start, nil)
 		for group := range 256 {
 			want := fresh.DigestGroup("", uint8(group), epochEnd)
@@ -196,7 +196,7 @@ func TestMergeUnderUnknownTag(t *testing.T) {
 	}
 }
 
-// The callback may use the directory: no lock is held.
+// The callback may use the directory: the directory has unlocked.
 func TestMergeCallsBackWithoutLock(t *testing.T) {
 	d := newDirectory()
 	calls := 0

@@ -82,38 +82,38 @@ func (m *model) find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Status) 
 }
 
 func (m *model) touch(tag ring.Tag, u Mapping, now Time) (Mapping, bool) {
-	held, status := m.find(tag, u.Hash, now)
-	if status != Live || held.Moving ||
-		held.Generation != u.Generation || held.Stamp != u.Stamp || held.Backend != u.Backend {
+	stored, status := m.find(tag, u.Hash, now)
+	if status != Live || stored.Moving ||
+		stored.Generation != u.Generation || stored.Stamp != u.Stamp || stored.Backend != u.Backend {
 		return Mapping{}, false
 	}
-	held.Activity = max(held.Activity, now.Tick())
-	m.users[modelUser{tag, u.Hash}] = held
-	return held, true
+	stored.Activity = max(stored.Activity, now.Tick())
+	m.users[modelUser{tag, u.Hash}] = stored
+	return stored, true
 }
 
 // assign is Assign when only is set, else Supersede.
 func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16, only bool) (Mapping, bool) {
-	held, status := m.find(tag, h, now)
+	stored, status := m.find(tag, h, now)
 	if only && !backend.IsValid() {
 		return Mapping{}, false
 	}
-	if only && status == Live && (held.Backend.IsValid() || held.Moving || held.Generation == MaxGeneration) {
-		return held, false
+	if only && status == Live && (stored.Backend.IsValid() || stored.Moving || stored.Generation == MaxGeneration) {
+		return stored, false
 	}
 	b := m.backends[backend]
-	if backend.IsValid() && (!b.present || b.tag != tag) || status == Live && held.Generation == MaxGeneration {
+	if backend.IsValid() && (!b.present || b.tag != tag) || status == Live && stored.Generation == MaxGeneration {
 		return Mapping{}, false
 	}
 	u := Mapping{
 		Hash: h, Backend: backend, Moving: moving, Activity: now.Tick(), Stamp: now.Tick(),
-		Generation: min(max(held.Generation, above)+1, MaxGeneration),
+		Generation: min(max(stored.Generation, above)+1, MaxGeneration),
 	}
 	if !backend.IsValid() && u.Generation == MaxGeneration {
 		return Mapping{}, false
 	}
-	if !only && status != None && now < held.Activity.Time().Add(modelLife) || status == Live {
-		u.Activity = max(u.Activity, held.Activity)
+	if !only && status != None && now < stored.Activity.Time().Add(modelLife) || status == Live {
+		u.Activity = max(u.Activity, stored.Activity)
 	}
 	if b.forgotten != 0 {
 		u.Stamp = max(u.Stamp, b.forgotten.Tick()+1)
@@ -272,11 +272,11 @@ func wantCounts(t rapid.TB, d *Directory) {
 	all := 0
 	for _, s := range d.shards.Load().byTag {
 		for _, number := range usedLeaves(s) {
-			l, ok := d.hold(s, number)
+			l, ok := d.lockLeaf(s, number)
 			if !ok {
 				continue
 			}
-			l.release()
+			l.unlock()
 			for _, r := range l.rows {
 				if r.bits&bitBuried != 0 {
 					buried[r.backend]++

@@ -32,31 +32,31 @@ const (
 	trimShare = 32
 )
 
-// place puts leaf i at row offset of the pack, from which on it has this shape.
-func (h *held) place(pack []row, i, offset int, s shape) {
+// setLeaf puts leaf i at row offset of the pack, from which on it has this shape.
+func (l *lockedLeaf) setLeaf(pack []row, i, offset int, s shape) {
 	var first *row
 	if s.room() > 0 {
 		first = &pack[offset]
 	}
-	h.leaves[i].first.Store(first)
-	h.leaves[i].shape.Store(uint64(s))
+	l.leaves[i].first.Store(first)
+	l.leaves[i].shape.Store(uint64(s))
 }
 
-func (h *held) shapeOf(i int) shape { return shape(h.leaves[i].shape.Load()) }
+func (l *lockedLeaf) shapeOf(i int) shape { return shape(l.leaves[i].shape.Load()) }
 
 // makeRoom makes room for so many more rows.
-func (h *held) makeRoom(more int) {
-	if need := more - h.shape().free(); need > 0 && !h.borrow(need) {
-		h.repack(more)
+func (l *lockedLeaf) makeRoom(more int) {
+	if need := more - l.shape().free(); need > 0 && !l.borrow(need) {
+		l.repack(more)
 	}
 }
 
 // borrow takes at least so much room from the leaf for which the fewest rows
 // have to be moved. It reports false if no leaf near has as much.
-func (h *held) borrow(need int) bool {
+func (l *lockedLeaf) borrow(need int) bool {
 	from, least := -1, maxShift
-	for i, moved := h.at+1, 0; i < leavesPerLock; i++ {
-		s := h.shapeOf(i)
+	for i, moved := l.at+1, 0; i < leavesPerLock; i++ {
+		s := l.shapeOf(i)
 		if moved += s.len(); moved > least {
 			break
 		}
@@ -65,8 +65,8 @@ func (h *held) borrow(need int) bool {
 			break
 		}
 	}
-	for i, moved := h.at-1, h.shape().len(); i >= 0 && moved <= least; i-- {
-		s := h.shapeOf(i)
+	for i, moved := l.at-1, l.shape().len(); i >= 0 && moved <= least; i-- {
+		s := l.shapeOf(i)
 		if s.free() >= need {
 			from = i
 			break
@@ -76,55 +76,55 @@ func (h *held) borrow(need int) bool {
 	if from < 0 {
 		return false
 	}
-	lender := h.shapeOf(from)
+	lender := l.shapeOf(from)
 	// Half of what it has: so neither is soon full again.
 	taken := max(need, lender.free()/2)
-	h.lock.change()
-	defer h.lock.changed()
-	if from > h.at {
-		begin, end := h.offset(h.at+1), h.offset(from)+lender.len()
-		moveRows(h.lock.pack[begin+taken:end+taken], h.lock.pack[begin:end])
+	l.lock.change()
+	defer l.lock.changed()
+	if from > l.at {
+		begin, end := l.offset(l.at+1), l.offset(from)+lender.len()
+		moveRows(l.lock.pack[begin+taken:end+taken], l.lock.pack[begin:end])
 	} else {
-		begin, end := h.offset(from+1), h.offset(h.at)+h.shape().len()
-		moveRows(h.lock.pack[begin-taken:end-taken], h.lock.pack[begin:end])
+		begin, end := l.offset(from+1), l.offset(l.at)+l.shape().len()
+		moveRows(l.lock.pack[begin-taken:end-taken], l.lock.pack[begin:end])
 	}
-	offset := h.offset(min(from, h.at))
-	for i := min(from, h.at); i <= max(from, h.at); i++ {
-		s := h.shapeOf(i)
+	offset := l.offset(min(from, l.at))
+	for i := min(from, l.at); i <= max(from, l.at); i++ {
+		s := l.shapeOf(i)
 		switch i {
 		case from:
 			s = s.withRoom(s.room() - taken)
-		case h.at:
+		case l.at:
 			s = s.withRoom(s.room() + taken)
 		}
-		h.place(h.lock.pack, i, offset, s)
+		l.setLeaf(l.lock.pack, i, offset, s)
 		offset += s.room()
 	}
 	return true
 }
 
 // offset returns where in the pack leaf i begins.
-func (h *held) offset(i int) (offset int) {
+func (l *lockedLeaf) offset(i int) (offset int) {
 	for j := range i {
-		offset += h.shapeOf(j).room()
+		offset += l.shapeOf(j).room()
 	}
 	return offset
 }
 
 // repack moves all leaves to a new array in which this one has room for so
 // many more rows, and each a share of the rest.
-func (h *held) repack(more int) {
-	need := more + h.packed()
+func (l *lockedLeaf) repack(more int) {
+	need := more + l.packed()
 	spare := max(need/spareShare, min(more*bulkAhead, need/bulkShare))
 	pack := newRows(need + spare)
 	shared := min(len(pack)-need, need/sharedShare+leavesPerLock)
 	var shapes [leavesPerLock]shape
 	offset := 0
 	for i := range shapes {
-		s := h.shapeOf(i)
-		copy(pack[offset:], rows(h.leaves[i].first.Load(), s))
+		s := l.shapeOf(i)
+		copy(pack[offset:], rows(l.leaves[i].first.Load(), s))
 		room := s.len() + shared*(i+1)/leavesPerLock - shared*i/leavesPerLock
-		if i == h.at {
+		if i == l.at {
 			room += more
 		}
 		if i == leavesPerLock-1 {
@@ -133,35 +133,35 @@ func (h *held) repack(more int) {
 		shapes[i] = s.withRoom(room)
 		offset += room
 	}
-	h.lock.change()
-	defer h.lock.changed()
-	h.lock.pack = pack
-	switch summarized := h.lock.summaries != nil; {
-	case !summarized && len(pack) >= h.directory.summarizedRows:
-		h.lock.summaries = new([leavesPerLock]summary)
-	case summarized && len(pack) < h.directory.summarizedRows/2:
-		h.lock.summaries = nil
+	l.lock.change()
+	defer l.lock.changed()
+	l.lock.pack = pack
+	switch summarized := l.lock.summaries != nil; {
+	case !summarized && len(pack) >= l.directory.summarizedRows:
+		l.lock.summaries = new([leavesPerLock]summary)
+	case summarized && len(pack) < l.directory.summarizedRows/2:
+		l.lock.summaries = nil
 	}
 	offset = 0
 	for i, s := range shapes {
-		h.place(pack, i, offset, s)
+		l.setLeaf(pack, i, offset, s)
 		offset += s.room()
 	}
 }
 
 // packed returns how many rows the pack has.
-func (h *held) packed() (n int) {
-	for i := range h.leaves {
-		n += h.shapeOf(i).len()
+func (l *lockedLeaf) packed() (n int) {
+	for i := range l.leaves {
+		n += l.shapeOf(i).len()
 	}
 	return n
 }
 
 // trim gives memory back when that is worth a new array.
-func (h *held) trim() {
-	n, room := h.packed(), len(h.lock.pack)
+func (l *lockedLeaf) trim() {
+	n, room := l.packed(), len(l.lock.pack)
 	if room-allocated(n+n/spareShare) > room/trimShare {
-		h.repack(0)
+		l.repack(0)
 	}
 }
 

@@ -14,8 +14,8 @@ func wantPack(t rapid.TB, d *Directory, first uint16, want [][]uint32) {
 	t.Helper()
 	offset := 0
 	for i := range want {
-		l := d.holdNew(d.shard(""), first+uint16(i))
-		l.release()
+		l := d.lockNewLeaf(d.shard(""), first+uint16(i))
+		l.unlock()
 		if version := l.lock.version.Load(); version%2 != 0 {
 			t.Fatalf("leaf %d is being changed for ever", i)
 		}
@@ -42,7 +42,7 @@ func TestPack(t *testing.T) {
 		d.ensureShard("")
 		const first = 0xab80
 		want := make([][]uint32, leavesPerLock)
-		hold := func(i int) held { return d.holdNew(d.shard(""), first+uint16(i)) }
+		lockLeaf := func(i int) lockedLeaf { return d.lockNewLeaf(d.shard(""), first+uint16(i)) }
 		// Few leaves, so that they fill, and some far from the others.
 		drawLeaf := rapid.SampledFrom([]int{0, 1, 2, 3, 20, 40, 62, 63})
 		random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "seed")))
@@ -60,36 +60,36 @@ func TestPack(t *testing.T) {
 			"insert": func(t *rapid.T) {
 				i := drawLeaf.Draw(t, "leaf")
 				for _, h := range fresh(i, rapid.IntRange(1, 30).Draw(t, "rows")) {
-					l := hold(i)
+					l := lockLeaf(i)
 					at, _ := l.search(h)
 					l.insert(at, row{hash: h})
-					l.release()
+					l.unlock()
 					want[i] = slices.Insert(want[i], at, h)
 				}
 			},
 			"insert sorted": func(t *rapid.T) {
 				i := drawLeaf.Draw(t, "leaf")
 				add := fresh(i, rapid.IntRange(1, 300).Draw(t, "rows"))
-				l := hold(i)
+				l := lockLeaf(i)
 				l.insertSorted(rowsOf(add))
-				l.release()
+				l.unlock()
 				want[i] = append(want[i], add...)
 				slices.Sort(want[i])
 			},
 			"cut": func(t *rapid.T) {
 				i := drawLeaf.Draw(t, "leaf")
 				n := rapid.IntRange(0, len(want[i])).Draw(t, "rows left")
-				l := hold(i)
+				l := lockLeaf(i)
 				l.lock.change()
 				l.cut(n)
 				l.lock.changed()
-				l.release()
+				l.unlock()
 				want[i] = want[i][:n]
 			},
 			"trim": func(t *rapid.T) {
-				l := hold(drawLeaf.Draw(t, "leaf"))
+				l := lockLeaf(drawLeaf.Draw(t, "leaf"))
 				l.trim()
-				l.release()
+				l.unlock()
 				if n, room := l.packed(), len(l.lock.pack); n > 256 && room > n+n/3 || n == 0 && room > 0 {
 					t.Fatalf("room for %d rows after a trim, with %d", room, n)
 				}
@@ -111,26 +111,26 @@ func TestPackWastesLittle(t *testing.T) {
 			for i := range uint32(20_000) {
 				leaf := uint16(random.IntN(leaves))
 				h := uint32(leaf)<<16 | i // ascending: the race detector's moves are slow
-				l := d.holdNew(s, leaf)
+				l := d.lockNewLeaf(s, leaf)
 				if at, ok := l.search(h); !ok {
 					l.insert(at, row{hash: h})
 					n++
 				}
-				l.release()
+				l.unlock()
 				if room := len(l.lock.pack); n > 256 && room > allocated(n+n/spareShare)+bulkAhead {
 					t.Fatalf("room for %d rows with %d", room, n)
 				}
 			}
 			for leaf := range uint16(leaves) {
-				l := d.holdNew(s, leaf)
+				l := d.lockNewLeaf(s, leaf)
 				l.lock.change()
 				l.cut(0)
 				l.lock.changed()
 				l.trim()
-				l.release()
+				l.unlock()
 			}
-			l := d.holdNew(s, 0)
-			l.release()
+			l := d.lockNewLeaf(s, 0)
+			l.unlock()
 			if room := len(l.lock.pack); room != 0 {
 				t.Errorf("room for %d rows with none", room)
 			}
@@ -147,9 +147,9 @@ func TestFullPack(t *testing.T) {
 		for i := range all {
 			all[i].hash = uint32(leaf)<<16 | uint32(i)
 		}
-		l := d.holdNew(s, leaf)
+		l := d.lockNewLeaf(s, leaf)
 		l.insertSorted(all)
-		l.release()
+		l.unlock()
 		for _, h := range []uint32{0, 1, 0x7fff, 0xffff} {
 			h |= uint32(leaf) << 16
 			if at, ok := l.search(h); !ok || l.rows[at].hash != h {
@@ -188,8 +188,8 @@ func TestRoomIsLentByTheNearest(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := New(0)
-			l := d.holdNew(d.ensureShard(""), uint16(test.at))
-			defer l.release()
+			l := d.lockNewLeaf(d.ensureShard(""), uint16(test.at))
+			defer l.unlock()
 			l.lock.pack = newRows(3 * maxShift)
 			offset := 0
 			for i := range leavesPerLock {
@@ -198,7 +198,7 @@ func TestRoomIsLentByTheNearest(t *testing.T) {
 				for j := range own {
 					own[j].hash = uint32(i)<<16 | uint32(j)
 				}
-				l.place(l.lock.pack, i, offset, shapeOf(own, s.room))
+				l.setLeaf(l.lock.pack, i, offset, shapeOf(own, s.room))
 				offset += s.room
 			}
 			l.look()

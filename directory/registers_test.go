@@ -114,14 +114,14 @@ func TestRestampReachesEachStamp(t *testing.T) {
 	all := registersOf(reflect.TypeFor[BackendRow]())
 	table.Merge(Change{Mesh: 1, Backends: []BackendRow{backendRow(t, before, "d1", all...)}, Directors: []DirectorRow{director}})
 	table.Restamp(func(Stamp) Stamp { return after })
-	held := table.Snapshot()
-	if len(held.Backends) != 1 || len(held.Directors) != 1 {
-		t.Fatalf("the table holds %+v", held)
+	stored := table.Snapshot()
+	if len(stored.Backends) != 1 || len(stored.Directors) != 1 {
+		t.Fatalf("the table holds %+v", stored)
 	}
-	stamps := append(stampsOf(reflect.ValueOf(held.Backends[0])), stampsOf(reflect.ValueOf(held.Directors[0]))...)
+	stamps := append(stampsOf(reflect.ValueOf(stored.Backends[0])), stampsOf(reflect.ValueOf(stored.Directors[0]))...)
 	for _, s := range stamps {
 		if s != after {
-			t.Errorf("a stamp is %v after all were moved to %v: %+v", s, after, held)
+			t.Errorf("a stamp is %v after all were moved to %v: %+v", s, after, stored)
 		}
 	}
 	if len(stamps) < 6 {

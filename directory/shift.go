@@ -13,7 +13,7 @@ import (
 
 // Shift moves the times of all rows by whole ticks: recorded activity and stamps
 // that lie after one tick and not after another, but never to before the first.
-// It calls each, without a lock held, for every row that it changed. Rows are
+// It calls each, without a lock, for every row that it changed. Rows are
 // changed leaf by leaf; lookups go on meanwhile.
 func (d *Directory) Shift(
 	after, until Tick, by time.Duration, each func(tag ring.Tag, m Mapping),
@@ -22,12 +22,12 @@ func (d *Directory) Shift(
 	var changed []Mapping
 	for _, tag := range d.Tags() {
 		for leaf := range 1 << 16 {
-			l, ok := d.hold(d.shard(tag), uint16(leaf))
+			l, ok := d.lockLeaf(d.shard(tag), uint16(leaf))
 			if !ok {
 				continue
 			}
 			changed = l.shift(uint32(after), uint32(until), ticks, changed[:0])
-			l.release()
+			l.unlock()
 			for _, m := range changed {
 				each(tag, m)
 			}
@@ -36,23 +36,23 @@ func (d *Directory) Shift(
 }
 
 // shift appends the rows that it changed to changed.
-func (h *held) shift(after, until uint32, ticks int64, changed []Mapping) []Mapping {
+func (l *lockedLeaf) shift(after, until uint32, ticks int64, changed []Mapping) []Mapping {
 	moved := func(tick uint32) uint32 {
 		if tick <= after || tick > until {
 			return tick
 		}
 		return uint32(min(max(int64(tick)+ticks, int64(after)), math.MaxUint32))
 	}
-	for i, r := range h.rows {
+	for i, r := range l.rows {
 		was := r
 		r.activity, r.stamp = moved(r.activity), moved(r.stamp)
 		if r != was {
-			h.replace(i, r)
-			changed = append(changed, r.mapping(h.view))
+			l.replace(i, r)
+			changed = append(changed, r.mapping(l.view))
 		}
 	}
-	if h.summary != nil {
-		h.summary.base = 0 // its epochs are those of the old clock
+	if l.summary != nil {
+		l.summary.base = 0 // its epochs are those of the old clock
 	}
 	return changed
 }

@@ -58,34 +58,34 @@ func settledEpoch(now Time) epoch {
 
 // valid says whether the summary is kept. It is not if its view is not the one
 // by which the rows are changed now; only a sweep makes it valid again.
-func (h *held) valid() bool {
-	return h.summary != nil && h.summary.base != 0 && h.summary.liveness == h.view.liveness
+func (l *lockedLeaf) valid() bool {
+	return l.summary != nil && l.summary.base != 0 && l.summary.liveness == l.view.liveness
 }
 
 // put counts a row that has been stored.
-func (h *held) put(r row) {
-	if h.valid() {
-		h.count(r, mixRow(r, h.view.entries[r.backend].mix))
-		h.summary.next = min(h.summary.next, h.dueAt(r))
+func (l *lockedLeaf) put(r row) {
+	if l.valid() {
+		l.count(r, mixRow(r, l.view.entries[r.backend].mix))
+		l.summary.next = min(l.summary.next, l.dueAt(r))
 	}
 }
 
 // take is the opposite of put; next may then be earlier than necessary.
-func (h *held) take(r row) {
-	if h.valid() {
-		h.count(r, -mixRow(r, h.view.entries[r.backend].mix))
+func (l *lockedLeaf) take(r row) {
+	if l.valid() {
+		l.count(r, -mixRow(r, l.view.entries[r.backend].mix))
 	}
 }
 
 // count adds sum to the digests that count r.
-func (h *held) count(r row, sum uint64) {
-	if !h.view.liveByTable(h.shard, r) {
+func (l *lockedLeaf) count(r row, sum uint64) {
+	if !l.view.liveByTable(l.shard, r) {
 		return
 	}
 	from := epochOf(uint64(r.stamp))
-	h.summary.add(from, sum)
+	l.summary.add(from, sum)
 	if r.bits&bitBuried != 0 {
-		h.summary.add(max(from, epochOf(uint64(r.activity)+h.directory.lifeTicks)), -sum)
+		l.summary.add(max(from, epochOf(uint64(r.activity)+l.directory.lifeTicks)), -sum)
 	}
 }
 
@@ -103,11 +103,11 @@ func (s *summary) add(from epoch, sum uint64) {
 
 // dueAt returns the first deadline by which a sweep has something to do with
 // the row.
-func (h *held) dueAt(r row) uint32 {
+func (l *lockedLeaf) dueAt(r row) uint32 {
 	switch {
 	case r.bits&bitBuried == 0:
 		return r.activity
-	case h.view.liveByTable(h.shard, r):
+	case l.view.liveByTable(l.shard, r):
 		return uint32(min(uint64(r.activity)+ticksDeadKept, math.MaxUint32))
 	default:
 		return 0 // goneByTable decides
@@ -129,26 +129,26 @@ func (s *summary) settle(e epoch) {
 }
 
 // idle says whether a sweep with this deadline has nothing to do.
-func (h *held) idle(due deadline) bool {
-	return h.valid() && int64(due) < int64(h.summary.next)
+func (l *lockedLeaf) idle(due deadline) bool {
+	return l.valid() && int64(due) < int64(l.summary.next)
 }
 
 // summarize makes the summary valid, all rows having just been swept.
-func (h *held) summarize(base epoch) {
-	if h.summary == nil {
+func (l *lockedLeaf) summarize(base epoch) {
+	if l.summary == nil {
 		return
 	}
-	*h.summary = summary{base: base, liveness: h.view.liveness, next: math.MaxUint32}
-	for _, r := range h.rows {
-		h.put(r) // may end it: a row of the future
+	*l.summary = summary{base: base, liveness: l.view.liveness, next: math.MaxUint32}
+	for _, r := range l.rows {
+		l.put(r) // may end it: a row of the future
 	}
 }
 
 // sum returns the digest as of the end of an epoch. It reports false if the
 // summary cannot tell: not at that moment, or not since the last sweep.
-func (h *held) sum(end Time, due deadline) (uint64, bool) {
-	s, last := h.summary, uint64(end.Tick())
-	if end.Tick().Time() != end || last%ticksPerEpoch != 0 || !h.idle(due) || epochOf(last) < s.base {
+func (l *lockedLeaf) sum(end Time, due deadline) (uint64, bool) {
+	s, last := l.summary, uint64(end.Tick())
+	if end.Tick().Time() != end || last%ticksPerEpoch != 0 || !l.idle(due) || epochOf(last) < s.base {
 		return 0, false
 	}
 	sum := s.settled

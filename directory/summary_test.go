@@ -21,11 +21,11 @@ func wantSummaries(t rapid.TB, d *Directory) {
 	t.Helper()
 	for _, s := range d.shards.Load().byTag {
 		for _, number := range usedLeaves(s) {
-			l, ok := d.hold(s, number)
+			l, ok := d.lockLeaf(s, number)
 			if !ok {
 				continue
 			}
-			l.release()
+			l.unlock()
 			if version := l.lock.version.Load(); version%2 != 0 {
 				t.Fatalf("leaf %x is being changed for ever", number)
 			}
@@ -65,8 +65,8 @@ func TestDigestsAreKept(t *testing.T) {
 		sweepAll(d, now)
 		d.Assign("", testHashes[0]+1+3*ring.UserHash(turn), b2, now)
 		d.Supersede("", rows[turn%len(rows)].Hash, b2, false, now, 0)
-		l, _ := d.hold(d.shard(""), 0)
-		l.release()
+		l, _ := d.lockLeaf(d.shard(""), 0)
+		l.unlock()
 		end := now - now%Time(EpochLength.Milliseconds()) - Time(EpochLength.Milliseconds())
 		got, ok := l.sum(end, d.deadline(end))
 		if want := l.digest(end); !ok || got != want {
@@ -120,8 +120,8 @@ func TestTouchOfTheBuried(t *testing.T) {
 	wantCounts(t, d)
 	wantSummaries(t, d)
 	epochEnd := end + Time(EpochLength.Milliseconds()) - end%Time(EpochLength.Milliseconds())
-	l, _ := d.hold(d.shard(""), 0)
-	l.release()
+	l, _ := d.lockLeaf(d.shard(""), 0)
+	l.unlock()
 	if got, want := d.DigestLeaf("", 0, epochEnd), l.digest(epochEnd); got == 0 || got != want {
 		t.Errorf("the digest is %x, want %x", got, want)
 	}
@@ -144,18 +144,18 @@ func TestSummaryOfWhatIsFarAhead(t *testing.T) {
 		d.Assign("", 5, b1, at)
 		sweepAll(d, at)
 		d.Assign("", 6, b1, test.stamp)
-		l, _ := d.hold(d.shard(""), 0)
-		l.release()
+		l, _ := d.lockLeaf(d.shard(""), 0)
+		l.unlock()
 		if l.valid() != test.valid {
 			t.Errorf("%s: the summary is valid: %v, want %v", test.name, l.valid(), test.valid)
 		}
 		wantSummaries(t, d)
 		later := test.stamp.Add(settledAfter * EpochLength)
 		sweepAll(d, later)
-		if l, _ = d.hold(d.shard(""), 0); !l.valid() {
+		if l, _ = d.lockLeaf(d.shard(""), 0); !l.valid() {
 			t.Errorf("%s: the summary is not valid after a sweep", test.name)
 		}
-		l.release()
+		l.unlock()
 		wantSummaries(t, d)
 	}
 }
@@ -166,8 +166,8 @@ func TestSweepIsDueWhenARowDies(t *testing.T) {
 	d.summarizedRows = 1
 	m, _ := d.Assign("", 5, b1, start)
 	sweepAll(d, start)
-	l, _ := d.hold(d.shard(""), 0)
-	l.release()
+	l, _ := d.lockLeaf(d.shard(""), 0)
+	l.unlock()
 	end := d.Ends(m)
 	if !l.idle(d.deadline(end.Add(-250 * time.Millisecond))) {
 		t.Error("a sweep has something to do before the row is dead")

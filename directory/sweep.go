@@ -48,11 +48,11 @@ func (d *Directory) SweepLeaf(tag ring.Tag, leaf uint16, now Time) (removed int)
 }
 
 func (d *Directory) sweep(s *shard, leaf uint16, now Time, trim bool) (removed int) {
-	l, ok := d.hold(s, leaf)
+	l, ok := d.lockLeaf(s, leaf)
 	if !ok {
 		return 0
 	}
-	defer l.release()
+	defer l.unlock()
 	base := settledEpoch(now)
 	l.summary.settle(base)
 	if !l.idle(d.deadline(now)) {
@@ -68,34 +68,34 @@ func (d *Directory) sweep(s *shard, leaf uint16, now Time, trim bool) (removed i
 }
 
 // sweep looks at all rows, and finds out when that will be worth it again.
-func (h *held) sweep(now Time) (removed int) {
-	d := h.directory
-	w := sweeper{shard: h.shard, view: h.view, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
+func (l *lockedLeaf) sweep(now Time) (removed int) {
+	d := l.directory
+	w := sweeper{shard: l.shard, view: l.view, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
 	// While the summary is valid, the table has not changed since the last
 	// sweep: a row that is not buried is alive by it.
-	valid, changing := h.valid(), false
+	valid, changing := l.valid(), false
 	next := uint32(math.MaxUint32)
 	kept, from := 0, 0 // rows[from:i] are to follow the first kept ones
 	keep := func(i int) {
 		if kept < from {
-			moveRows(h.rows[kept:], h.rows[from:i])
+			moveRows(l.rows[kept:], l.rows[from:i])
 		}
 		kept += i - from
 	}
-	for i, r := range h.rows {
+	for i, r := range l.rows {
 		if valid && int64(r.activity) > int64(w.due) && r.bits&bitBuried == 0 {
 			next = min(next, r.activity) // most rows
 			continue
 		}
 		fate := w.fate(r)
 		if fate != stays && !changing {
-			h.lock.change()
+			l.lock.change()
 			changing = true
 		}
 		switch fate {
 		case goes:
-			h.view.removed(r)
-			h.take(r)
+			l.view.removed(r)
+			l.take(r)
 			removed++
 			keep(i)
 			from = i + 1
@@ -103,22 +103,22 @@ func (h *held) sweep(now Time) (removed int) {
 		case turns:
 			old := r
 			r.bits ^= bitBuried
-			h.rows[i].store(r)
-			h.view.replaced(old, r)
-			h.take(old)
-			h.put(r)
+			l.rows[i].store(r)
+			l.view.replaced(old, r)
+			l.take(old)
+			l.put(r)
 		}
-		next = min(next, h.dueAt(r))
+		next = min(next, l.dueAt(r))
 	}
 	if removed > 0 {
-		keep(len(h.rows))
-		h.cut(kept)
+		keep(len(l.rows))
+		l.cut(kept)
 	}
 	if changing {
-		h.lock.changed()
+		l.lock.changed()
 	}
-	if h.summary != nil {
-		h.summary.next = next
+	if l.summary != nil {
+		l.summary.next = next
 	}
 	return removed
 }

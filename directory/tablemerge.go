@@ -38,10 +38,10 @@ func (t *Table) Merge(c Change) (applied Change) {
 			t.refused++
 			continue
 		}
-		held := t.directors[row.Addr]
-		held.Addr = row.Addr
-		if won := held.Removed.merge(row.Removed, compareBool); won.set() {
-			t.directors[row.Addr] = held
+		stored := t.directors[row.Addr]
+		stored.Addr = row.Addr
+		if won := stored.Removed.merge(row.Removed, compareBool); won.set() {
+			t.directors[row.Addr] = stored
 			applied.Directors = append(applied.Directors, DirectorRow{Addr: row.Addr, Removed: won})
 		}
 	}
@@ -89,10 +89,10 @@ const (
 	maxDirectors = 10_000
 )
 
-// noRoom says that a change would bring one more backend, or tag, than the table takes. held is
+// noRoom says that a change would bring one more backend, or tag, than the table takes. stored is
 // what it has of that backend.
-func (t *Table) noRoom(held, change BackendRow) bool {
-	if held.present() || !change.present() {
+func (t *Table) noRoom(stored, change BackendRow) bool {
+	if stored.present() || !change.present() {
 		return false
 	}
 	return len(t.backends)-t.absent >= maxPresent ||

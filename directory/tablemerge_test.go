@@ -142,13 +142,13 @@ func TestRowCoversAsItMerges(t *testing.T) {
 			c.Backends[0].Addr = b1
 			return c.Backends[0]
 		}
-		held, change := row(drawChange(t)), row(drawChange(t))
-		covers := held.Covers(change)
-		if won := held.merge(change); won.Empty() != covers {
+		stored, change := row(drawChange(t)), row(drawChange(t))
+		covers := stored.Covers(change)
+		if won := stored.merge(change); won.Empty() != covers {
 			t.Fatalf("covers: %v, but the merge took over %+v", covers, won)
 		}
-		if !held.Covers(change) {
-			t.Fatalf("%+v does not cover %+v after the merge", held, change)
+		if !stored.Covers(change) {
+			t.Fatalf("%+v does not cover %+v after the merge", stored, change)
 		}
 	})
 }
@@ -267,7 +267,7 @@ func TestJoinLeavesNoTombstones(t *testing.T) {
 func TestEmptyRowsAreNotStored(t *testing.T) {
 	table := NewTable(mesh1, "d1", nil)
 	applied := table.Merge(Change{Mesh: mesh1, Backends: []BackendRow{{Addr: b1}}})
-	if held := table.Snapshot(); !applied.Empty() || !held.Empty() {
-		t.Errorf("applied %+v, holds %+v; want nothing", applied, held)
+	if stored := table.Snapshot(); !applied.Empty() || !stored.Empty() {
+		t.Errorf("applied %+v, holds %+v; want nothing", applied, stored)
 	}
 }

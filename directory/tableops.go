@@ -38,13 +38,13 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 	}
 	row := BackendRow{Addr: addr}
 	presence := Presence{Present: true, Tag: tag, Name: name}
-	if held := t.backends[addr]; held.present() {
-		if err := checkTag(held, tag); err != nil {
+	if stored := t.backends[addr]; stored.present() {
+		if err := checkTag(stored, tag); err != nil {
 			return Change{}, err
 		}
-		presence.Tag = held.Presence.Value.Tag
+		presence.Tag = stored.Presence.Value.Tag
 		if name == "" {
-			presence.Name = held.Presence.Value.Name
+			presence.Name = stored.Presence.Value.Name
 		}
 	} else {
 		if err := t.checkRoom(tag); err != nil {
@@ -70,7 +70,7 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 // Update gives a backend another vhost count. The tag, if given and not
 // empty, must be the one that the backend has.
 func (t *Table) Update(stamp Stamp, origin string, addr netip.Addr, vhosts int, tag *ring.Tag) (Change, error) {
-	held, err := t.present(addr)
+	stored, err := t.present(addr)
 	if err != nil {
 		return Change{}, err
 	}
@@ -81,7 +81,7 @@ func (t *Table) Update(stamp Stamp, origin string, addr netip.Addr, vhosts int, 
 		return Change{}, err
 	}
 	if tag != nil {
-		if err := checkTag(held, *tag); err != nil {
+		if err := checkTag(stored, *tag); err != nil {
 			return Change{}, err
 		}
 	}
@@ -104,13 +104,13 @@ func (t *Table) Remove(stamp Stamp, origin string, addr netip.Addr) (Change, err
 // written all the same: another part of the mesh may have been told otherwise,
 // and what was said last is to hold.
 func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) (Change, error) {
-	held, err := t.present(addr)
+	stored, err := t.present(addr)
 	if err != nil {
 		return Change{}, err
 	}
 	state := State{Down: down, Since: stamp}
-	if held.State.Value.Down == down {
-		state.Since = held.State.Value.Since
+	if stored.State.Value.Down == down {
+		state.Since = stored.State.Value.Since
 	}
 	return t.change(BackendRow{Addr: addr, State: Register[State]{Value: state, Stamp: stamp, Origin: origin}}), nil
 }
@@ -178,10 +178,10 @@ func (t *Table) present(addr netip.Addr) (BackendRow, error) {
 	return row, nil
 }
 
-func checkTag(held BackendRow, tag ring.Tag) error {
-	if has := held.Presence.Value.Tag; tag != "" && tag != has {
+func checkTag(stored BackendRow, tag ring.Tag) error {
+	if has := stored.Presence.Value.Tag; tag != "" && tag != has {
 		return fmt.Errorf("%w: backend %s has tag %q, not %q; to change it, remove the backend and add it again",
-			ErrTagDiffers, ring.AddrText(held.Addr), has, tag)
+			ErrTagDiffers, ring.AddrText(stored.Addr), has, tag)
 	}
 	return nil
 }
