@@ -38,7 +38,7 @@ type table struct {
 	grows   bool       // has more columns than doveadm knows: they keep their line, or go below on a terminal that is too narrow
 	folds   bool       // into blocks that fit on the screen, if it grows
 	key     int        // the column that each block but the first begins with
-	held    [][]string // until the layout is fixed
+	pending [][]string // until the layout is fixed
 	widths  []int      // nil until then
 }
 
@@ -54,8 +54,8 @@ func (t *table) row(cells ...string) error {
 	if t.widths != nil {
 		return t.print(cells)
 	}
-	t.held = append(t.held, cells)
-	if len(t.held) < layoutRows {
+	t.pending = append(t.pending, cells)
+	if len(t.pending) < layoutRows {
 		return nil
 	}
 	return t.begin()
@@ -71,7 +71,7 @@ func (t *table) end() error {
 	return t.out.Flush()
 }
 
-// begin fixes the layout and prints the titles and the rows held.
+// begin fixes the layout and prints the titles and the pending rows.
 func (t *table) begin() error {
 	t.layOut()
 	if t.grows && t.folds {
@@ -86,12 +86,12 @@ func (t *table) begin() error {
 	if err := t.print(titles); err != nil {
 		return err
 	}
-	for _, cells := range t.held {
+	for _, cells := range t.pending {
 		if err := t.print(cells); err != nil {
 			return err
 		}
 	}
-	t.held = nil
+	t.pending = nil
 	return nil
 }
 
@@ -119,7 +119,7 @@ func (t *table) blocks() [][]int {
 // needs is the width of a column that has no space to spare.
 func (t *table) needs(column int) int {
 	width := utf8.RuneCountInString(t.columns[column].title)
-	for _, cells := range t.held {
+	for _, cells := range t.pending {
 		width = max(width, utf8.RuneCountInString(cells[column]))
 	}
 	return width
@@ -136,18 +136,18 @@ func (t *table) fold(blocks [][]int) error {
 		for _, i := range columns {
 			block.columns = append(block.columns, t.columns[i])
 		}
-		for _, cells := range t.held {
+		for _, cells := range t.pending {
 			var part []string
 			for _, i := range columns {
 				part = append(part, cells[i])
 			}
-			block.held = append(block.held, part)
+			block.pending = append(block.pending, part)
 		}
 		if err := block.begin(); err != nil {
 			return err
 		}
 	}
-	t.held = nil
+	t.pending = nil
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (t *table) layOut() {
 	for i, c := range t.columns {
 		t.widths[i] = utf8.RuneCountInString(c.title)
 		least[i] = t.widths[i]
-		for _, cells := range t.held {
+		for _, cells := range t.pending {
 			w := utf8.RuneCountInString(cells[i])
 			t.widths[i] = max(t.widths[i], w)
 			least[i] = min(least[i], w)

@@ -69,8 +69,8 @@ func TestTableStreams(t *testing.T) {
 		if err := table.row(fmt.Sprint(i), cell); err != nil {
 			t.Fatal(err)
 		}
-		if len(table.held) >= layoutRows {
-			t.Fatalf("%d rows are held back", len(table.held))
+		if len(table.pending) >= layoutRows {
+			t.Fatalf("%d rows are kept back", len(table.pending))
 		}
 	}
 	if err := table.end(); err != nil {

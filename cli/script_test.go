@@ -221,7 +221,7 @@ func (s *script) input(ts *testscript.TestScript, _ bool, args []string) {
 // run runs a command line and returns the exit status.
 func (s *script) run(ts *testscript.TestScript, signals <-chan os.Signal, args []string) (int, string, string) {
 	var stdout bytes.Buffer
-	var stderr logtest.Buffer // a held command writes there beside its holder
+	var stderr logtest.Buffer // a command below "director hold" writes there beside it
 	stdin := strings.NewReader(s.stdin)
 	s.stdin = ""
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -151,7 +151,7 @@ func newCoreCollector(n *Node) *coreCollector {
 	c := &coreCollector{
 		n:       n,
 		synced:  desc("director_synced", "Whether this director answers lookups by itself."),
-		users:   desc("director_users", "User mappings held."),
+		users:   desc("director_users", "Users with a mapping."),
 		waiting: desc("director_lookups_waiting", "Lookups that wait for an answer."),
 		rings: desc("director_rings",
 			"Rings kept; more than one while a table change is not confirmed by all."),

@@ -18,8 +18,8 @@
 // that have a mapping do not take it at all.
 //
 // memberlist's callbacks only copy their arguments and hand them over: events (join, leave, failed
-// probe, conflict) to one goroutine, gossiped deltas to another. So memberlist's own locks are not
-// held while our code runs.
+// probe, conflict) to one goroutine, gossiped deltas to another. So memberlist's own locks are free
+// while our code runs.
 //
 // Each peer has a link: one goroutine that dials it, keeps the outgoing stream, and dials again
 // with backoff. Each incoming stream is an inStream with one goroutine that reads it. A link's
@@ -30,7 +30,7 @@
 //
 // coreMu guards the core and all that only its inputs and effects touch. The other locks (of a
 // link's queue, the gossip queues, the member list, the kicker's queue, the rate limiter) are
-// leaves: they may be taken while coreMu is held, and no lock is taken while a leaf is held.
+// leaves: they may be taken while coreMu is locked, and no lock is taken while a leaf is locked.
 // linksMu is taken only without coreMu.
 //
 // # On the network

@@ -150,7 +150,7 @@ func (n *Node) Flushes() []replica.FlushStatus {
 	return query(n, func(c *replica.Core, _ time.Duration) []replica.FlushStatus { return c.Flushes() })
 }
 
-// Directory returns the mappings held here. It is for reading; writing to it would not reach the
+// Directory returns the mappings of this director. It is for reading; writing to it would not reach the
 // peers.
 func (n *Node) Directory() *directory.Directory { return n.dir }
 

@@ -13,7 +13,7 @@ type Self struct {
 	Alone        bool   `json:"alone"`       // serves without any peer although it has some to join
 	Leaving      bool   `json:"leaving"`     // is being stopped
 	Reason       string `json:"reason"`      // why not synced, or why alone
-	Users        int    `json:"users"`       // mappings held
+	Users        int    `json:"users"`       // users with a mapping
 	Waiting      int    `json:"waiting"`     // lookups that wait
 	Changing     bool   `json:"changing"`    // a table change is not yet confirmed by all directors
 	MeshID       string `json:"mesh_id"`     // drawn when the mesh was founded, "" before there is one

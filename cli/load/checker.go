@@ -92,7 +92,7 @@ type history struct {
 func (c *checker) change(user, answer uint32, sent, received time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old := c.users[user].Load() // only changed with mu held once it is set
+	old := c.users[user].Load() // only changed with mu locked once it is set
 	backend := answer & backendMask
 	h := c.changed[user]
 	switch {
@@ -111,7 +111,7 @@ func (c *checker) change(user, answer uint32, sent, received time.Duration) {
 	c.users[user].Store(answer)
 }
 
-// differ counts two answers that cannot both be right. mu must be held.
+// differ counts two answers that cannot both be right. mu must be locked.
 func (c *checker) differ(user, old, answer uint32) {
 	c.complain("%s: %s by %s, before %s by %s", c.names.append(nil, user),
 		c.backends[answer&backendMask], c.directors[answer>>backendBits].Name,
@@ -125,7 +125,7 @@ func (c *checker) misdirected(user uint32, answer []byte, director int) {
 	c.complain("%s: %s answered about %q", c.names.append(nil, user), c.directors[director].Name, answer)
 }
 
-// complain counts a wrong answer. mu must be held.
+// complain counts a wrong answer. mu must be locked.
 func (c *checker) complain(format string, args ...any) {
 	if c.wrong++; len(c.examples) < maxExamples {
 		c.examples = append(c.examples, fmt.Sprintf(format, args...))

@@ -244,7 +244,7 @@ func (c *connection) receive() error {
 	return nil
 }
 
-// settle takes one answer. mu must be held.
+// settle takes one answer. mu must be locked.
 func (c *connection) settle(a answer, now time.Duration) error {
 	index, ok := c.slotOf(a.id)
 	if !ok {
@@ -270,7 +270,7 @@ func (c *connection) settle(a answer, now time.Duration) error {
 	return nil
 }
 
-// slotOf returns the slot of the request that was answered. mu must be held.
+// slotOf returns the slot of the request that was answered. mu must be locked.
 func (c *connection) slotOf(id uint32) (uint32, bool) {
 	if c.protocol.ordered() {
 		return c.order.pop()
@@ -283,7 +283,7 @@ func (c *connection) slotOf(id uint32) (uint32, bool) {
 	return index, s.busy && s.round<<slotBits|index == id
 }
 
-// release frees a slot. mu must be held.
+// release frees a slot. mu must be locked.
 func (c *connection) release(index uint32) {
 	c.slots[index].busy = false
 	c.free = append(c.free, index)

@@ -75,7 +75,7 @@ func (w *Writer) Close() {
 	}
 }
 
-// signal wakes run. mu must be held.
+// signal wakes run. mu must be locked.
 func (w *Writer) signal() {
 	select {
 	case w.wake <- struct{}{}:

@@ -96,7 +96,7 @@ func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (
 	return users, !now.Before(s.lost)
 }
 
-// turn begins a new half when the current one has lasted long enough. mu must be held.
+// turn begins a new half when the current one has lasted long enough. mu must be locked.
 func (s *loginShard) turn(now time.Time) {
 	age := now.Sub(s.since)
 	if age >= rememberTime {
@@ -107,7 +107,7 @@ func (s *loginShard) turn(now time.Time) {
 	}
 }
 
-// begin begins a new half after this one, in the memory of the one before. mu must be held.
+// begin begins a new half after this one, in the memory of the one before. mu must be locked.
 func (s *loginShard) begin(now time.Time) {
 	s.previous, s.current, s.since = s.current, s.previous, now
 	s.current.clear()

@@ -61,7 +61,7 @@ func NewSource(ask func(context.Context) ([]dovecot.Connection, error), hash fun
 // Close ends the request under way and waits for it. Later ones fail.
 func (s *Source) Close() {
 	s.mu.Lock()
-	s.stop() // with the lock held: no request begins after this
+	s.stop() // with mu locked: no request begins after this
 	s.mu.Unlock()
 	s.wg.Wait()
 }

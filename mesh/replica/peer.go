@@ -233,7 +233,7 @@ func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 		Majority: majority,
 	}
 	if p.sentAt != 0 {
-		m.EchoHeld = int64(now - p.beatAt)
+		m.EchoDelay = int64(now - p.beatAt)
 	}
 	c.send(p, m)
 }
@@ -255,7 +255,7 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
 		// The peer measures how long it held the echo: a little too long by a clock faster than
 		// ours, and much too long if our clocks stood still meanwhile.
-		trip := now - time.Duration(m.Echo) - time.Duration(m.EchoHeld)
+		trip := now - time.Duration(m.Echo) - time.Duration(m.EchoDelay)
 		p.roundTrip = max(0, trip)
 		if trip > -tripSlack {
 			c.sampleClock(now, p, p.roundTrip, m)

@@ -181,7 +181,7 @@ func (t *transcript) effect(d *director, e Effect) {
 // beat counts a beat, and writes it down if it says something new.
 func (t *transcript) beat(d *director, to []string, m wire.Beat) {
 	t.beats[d.name]++
-	m.SentAt, m.MeshTime, m.Wall, m.EchoHeld, m.Mesh.Age, m.Seq, m.Users = 0, 0, 0, 0, 0, 0, 0
+	m.SentAt, m.MeshTime, m.Wall, m.EchoDelay, m.Mesh.Age, m.Seq, m.Users = 0, 0, 0, 0, 0, 0, 0
 	m.Echo = min(m.Echo, 1) // there is one
 	t.show(fmt.Sprintf("%s beats to %s", d.name, strings.Join(to, " ")), t.print.text(&m))
 }

@@ -123,7 +123,7 @@ func TestBeatHeldTooLong(t *testing.T) {
 	const stood = 800 * time.Millisecond // too short for heardTime
 	theirs := d2.core
 	d1.hears(d2, &wire.Beat{
-		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoHeld: int64(stood),
+		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoDelay: int64(stood),
 		MeshTime: theirs.clock.Micros(w.now).Add(stood), Wall: theirs.clock.Wall(w.now),
 		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 	})

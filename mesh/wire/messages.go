@@ -128,17 +128,17 @@ type Refuse struct {
 // Beat is sent on every stream a few times a second. It proves both directions: SentAt comes back
 // as Echo.
 type Beat struct {
-	SentAt   int64            // sender's monotonic clock, nanoseconds
-	Echo     int64            // SentAt of the last beat received from the peer, 0 if none
-	EchoHeld int64            // nanoseconds between receiving that beat and sending this one
-	MeshTime directory.Micros // sender's
-	Wall     directory.Micros // sender's wall clock at the same moment: its vote
-	Synced   bool             // the sender answers lookups by itself
-	Counted  bool             // the sender counts the receiver: it waits for its confirmations
-	Seq      uint64           // last log message sent on this stream
-	Users    uint64           // mappings held, for display
-	Mesh     MeshRank
-	Majority bool // the sender is in touch with more than half of the directors that it knows
+	SentAt    int64            // sender's monotonic clock, nanoseconds
+	Echo      int64            // SentAt of the last beat received from the peer, 0 if none
+	EchoDelay int64            // nanoseconds between receiving that beat and sending this one
+	MeshTime  directory.Micros // sender's
+	Wall      directory.Micros // sender's wall clock at the same moment: its vote
+	Synced    bool             // the sender answers lookups by itself
+	Counted   bool             // the sender counts the receiver: it waits for its confirmations
+	Seq       uint64           // last log message sent on this stream
+	Users     uint64           // users with a mapping, for display
+	Mesh      MeshRank
+	Majority  bool // the sender is in touch with more than half of the directors that it knows
 }
 
 // Table is a table change that the sender has applied, whatever its origin, at its place in the

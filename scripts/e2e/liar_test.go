@@ -317,7 +317,7 @@ func (l *liar) beat(k *talk) {
 		m := &wire.Beat{SentAt: int64(time.Since(began)), Echo: last.SentAt, MeshTime: meshTime(),
 			Wall: meshTime(), Counted: true, Mesh: k.mesh}
 		if last.SentAt != 0 {
-			m.EchoHeld = int64(time.Since(last.at))
+			m.EchoDelay = int64(time.Since(last.at))
 		}
 		if k.say(m) != nil {
 			return

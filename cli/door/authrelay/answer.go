@@ -24,7 +24,7 @@ func (l *link) answer(in *lineReader) bool {
 	return l.write(b.out)
 }
 
-// answerInto appends the answers to all complete reply lines to the output. mu must be held.
+// answerInto appends the answers to all complete reply lines to the output. mu must be locked.
 func (l *link) answerInto(b *batch, in *lineReader) {
 	for b.next(in, l) {
 		if len(b.lookups) > 0 {
@@ -44,7 +44,7 @@ func (t tally) report(m *metrics) {
 }
 
 // reply appends to the output what the client gets for each line of a batch that has been looked
-// up, which is nothing yet if the user has to wait. mu must be held.
+// up, which is nothing yet if the user has to wait. mu must be locked.
 func (l *link) reply(b *batch) {
 	lookups := b.lookups
 	for i := range b.lines {
@@ -69,7 +69,7 @@ func (l *link) reply(b *batch) {
 	}
 }
 
-// tagOf returns the tag of a reply. mu must be held.
+// tagOf returns the tag of a reply. mu must be locked.
 func (l *link) tagOf(r *reply) ring.Tag {
 	if string(r.tag) != string(l.tag) {
 		l.tag = ring.Tag(r.tag)
@@ -95,7 +95,7 @@ func (l *link) complete(out []byte, p *pending, at place) []byte {
 	return out
 }
 
-// hold lets a reply wait for its user in a goroutine of its own. mu must be held.
+// hold lets a reply wait for its user in a goroutine of its own. mu must be locked.
 func (l *link) hold(out []byte, p *pending, counts *tally) []byte {
 	room := l.takeHeld()
 	if room && !l.remember(p.id, plain) {
@@ -145,7 +145,7 @@ func (l *link) await(line []byte) {
 	}
 }
 
-// settle writes the answer to a held reply. mu must be held. True: the client is lost.
+// settle writes the answer to a held reply. mu must be locked. True: the client is lost.
 func (l *link) settle(p *pending, at place, err error) (lost bool) {
 	l.forget(p.id)
 	if err != nil {

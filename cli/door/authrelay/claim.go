@@ -14,7 +14,7 @@ type claim struct {
 	mostHeld       int64
 }
 
-// claimsOf returns the claims of these clients for one more connection. mu must be held.
+// claimsOf returns the claims of these clients for one more connection. mu must be locked.
 func (s *Server) claimsOf(clients []audit.Client) (claims []*claim) {
 	for _, client := range clients {
 		c := s.claims[client]
@@ -30,7 +30,7 @@ func (s *Server) claimsOf(clients []audit.Client) (claims []*claim) {
 	return claims
 }
 
-// leave ends one connection of these clients. mu must be held.
+// leave ends one connection of these clients. mu must be locked.
 func (s *Server) leave(clients []audit.Client) {
 	for _, client := range clients {
 		if c := s.claims[client]; c != nil {

@@ -21,7 +21,7 @@ var errDrained = errors.New("drained")
 
 // drains is the state of a link whose end is near. The zero value: it is not.
 type drains struct {
-	mu       sync.Mutex // never held while anything blocks
+	mu       sync.Mutex // never locked while anything blocks
 	began    time.Time  // zero: not yet
 	authOver bool       // auth takes nothing more, or has closed
 }
@@ -51,7 +51,7 @@ func (l *link) drain() {
 	if first {
 		now := time.Now()
 		l.drains.began = now
-		_ = l.client.SetWriteDeadline(now.Add(closeTime)) // a write that hangs holds mu
+		_ = l.client.SetWriteDeadline(now.Add(closeTime)) // a write that hangs keeps mu locked
 		_ = l.client.SetReadDeadline(now)                 // wakes the reader up; fill gives it more time
 	}
 	l.drains.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // link is a client's connection and the one to auth that belongs to it.
 //
 // Two goroutines read, one each side, and each held reply has one more. Whatever is written to the
-// client is written with mu held, in whole lines. The first that comes to an end calls end, which
+// client is written with mu locked, in whole lines. The first that comes to an end calls end, which
 // ends the others; where the client is not to blame, drain comes before it.
 type link struct {
 	s      *Server
@@ -26,7 +26,7 @@ type link struct {
 	ending atomic.Bool
 	held   sync.WaitGroup // replies
 	waits  atomic.Int64   // how many they are
-	asked  atomic.Int64   // how many ids are open; to be read while a write holds mu
+	asked  atomic.Int64   // how many ids are open; to be read while a write has mu locked
 	idle   chan struct{}  // has one element when asked has become 0, or may not become so
 	drains drains
 	claims []*claim // of those whose connection it is
@@ -149,7 +149,7 @@ func (l *link) noteRequests(in *lineReader) (lines []byte, ok bool) {
 	return all[:n], l.write(refused)
 }
 
-// remember notes an open request, and reports whether there is room for it. mu must be held.
+// remember notes an open request, and reports whether there is room for it. mu must be locked.
 func (l *link) remember(id []byte, kind request) bool {
 	switch {
 	case l.over, !l.s.protocol.asks(id):
@@ -176,7 +176,7 @@ func (l *link) remember(id []byte, kind request) bool {
 	return true
 }
 
-// forget ends an open request. mu must be held.
+// forget ends an open request. mu must be locked.
 func (l *link) forget(id []byte) {
 	was, ok := l.open[string(id)]
 	if !ok {
@@ -221,7 +221,7 @@ func (l *link) passDown(auth net.Conn) {
 	}
 }
 
-// write writes whole lines to the client. mu must be held. False: the link is over.
+// write writes whole lines to the client. mu must be locked. False: the link is over.
 func (l *link) write(lines []byte) bool {
 	if l.over {
 		return false
@@ -244,7 +244,7 @@ func (l *link) write(lines []byte) bool {
 }
 
 // end tells the client that what it still waits for has failed for now, and closes both
-// connections. It does so once; it may be called by anybody who does not hold mu.
+// connections. It does so once; it may be called by anybody who has not locked mu.
 func (l *link) end() {
 	if l.ending.Swap(true) {
 		return

@@ -184,7 +184,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// closeListeners ends Serve. mu must be held.
+// closeListeners ends Serve. mu must be locked.
 func (s *Server) closeListeners() error {
 	var errs []error
 	for l := range s.listeners {

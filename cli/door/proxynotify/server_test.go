@@ -95,18 +95,18 @@ func FuzzSplitter(f *testing.F) {
 }
 
 // makeFIFO returns a FIFO that the test holds open, as whoever hands it over does.
-func makeFIFO(t *testing.T, flags int) (path string, held *os.File) {
+func makeFIFO(t *testing.T, flags int) (path string, fifo *os.File) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "proxy-notify")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	held, err := os.OpenFile(path, flags, 0)
+	fifo, err := os.OpenFile(path, flags, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { held.Close() })
-	return path, held
+	t.Cleanup(func() { fifo.Close() })
+	return path, fifo
 }
 
 func write(t *testing.T, path, text string) {
@@ -126,7 +126,7 @@ func write(t *testing.T, path, text string) {
 func TestServe(t *testing.T) {
 	for name, flags := range map[string]int{"read-write": os.O_RDWR, "for reading": os.O_RDONLY | syscall.O_NONBLOCK} {
 		t.Run(name, func(t *testing.T) {
-			path, held := makeFIFO(t, flags)
+			path, fifo := makeFIFO(t, flags)
 			for _, round := range []string{"alice", "bob"} {
 				w, err := os.OpenFile(path, os.O_RDWR, 0) // a writer that stays: what it writes is not lost
 				if err != nil {
@@ -141,7 +141,7 @@ func TestServe(t *testing.T) {
 					t.Fatal(err)
 				}
 				served := make(chan error, 1)
-				go func() { served <- s.Serve(held) }()
+				go func() { served <- s.Serve(fifo) }()
 				expect(t, names, round+"0")
 				w.Close()
 				write(t, path, round+"1\n")
@@ -155,7 +155,7 @@ func TestServe(t *testing.T) {
 					t.Errorf("Serve returned %v after Close", err)
 				}
 			}
-			if _, err := held.Stat(); err != nil {
+			if _, err := fifo.Stat(); err != nil {
 				t.Errorf("the FIFO that was handed over is not open any more: %v", err)
 			}
 		})
@@ -175,13 +175,13 @@ func expect(t *testing.T, names <-chan string, want string) {
 }
 
 func TestServeAfterClose(t *testing.T) {
-	_, held := makeFIFO(t, os.O_RDWR)
+	_, fifo := makeFIFO(t, os.O_RDWR)
 	s, err := New(Config{Refresh: func(string) {}, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	if err := s.Serve(held); err != nil {
+	if err := s.Serve(fifo); err != nil {
 		t.Errorf("Serve of a closed server: %v", err)
 	}
 }

@@ -125,7 +125,7 @@ func (c *contacts) of(name string) int {
 	}
 	c.links = append(c.links, row)
 	for _, e := range c.estates {
-		e.held = append(e.held, nil)
+		e.known = append(e.known, nil)
 	}
 	return i
 }

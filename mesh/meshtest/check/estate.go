@@ -14,7 +14,7 @@ type estate struct {
 	started  time.Duration
 	ended    time.Duration
 	closed   bool     // its director has started again: nothing comes from the old life any more
-	held     [][]span // by director, what its present life surely has
+	known    [][]span // by director, what its present life surely has
 }
 
 // span is a part of a director's log, by when its rows were made, and since when somebody has had
@@ -29,12 +29,12 @@ const stragglers = 5 * time.Second
 // bequeath begins the estate of a director that has just stopped.
 func (c *contacts) bequeath(t time.Duration, i int) {
 	for _, e := range c.estates {
-		e.held[i] = nil // what it had of others is gone with it
+		e.known[i] = nil // what it had of others is gone with it
 	}
 	d := c.directors[i]
 	e := &estate{
 		director: i, life: d.life, started: d.startedAt, ended: t,
-		held: make([][]span, len(c.directors)),
+		known: make([][]span, len(c.directors)),
 	}
 	c.estates = append(c.estates, e)
 	c.collect(e)
@@ -75,14 +75,14 @@ func (c *contacts) inherit(t time.Duration) {
 				continue
 			}
 			for i, d := range c.directors {
-				if i == j || !d.alive || len(e.held[i]) == 0 {
+				if i == j || !d.alive || len(e.known[i]) == 0 {
 					continue
 				}
 				since := max(c.inTouch(i, j), e.ended)
 				if since > t-c.knownIn {
 					continue
 				}
-				for _, s := range e.held[i] {
+				for _, s := range e.known[i] {
 					if s.since <= t-c.knownIn {
 						e.give(j, span{s.from, s.to, t})
 					}
@@ -97,19 +97,19 @@ func (e *estate) give(j int, s span) {
 	if s.from > s.to {
 		return
 	}
-	for i, h := range e.held[j] {
+	for i, h := range e.known[j] {
 		if h.from <= s.from && s.to <= h.to {
 			return
 		}
 		if h.from == s.from { // more of the same has arrived
-			e.held[j][i] = s
+			e.known[j][i] = s
 			return
 		}
 	}
-	e.held[j] = append(e.held[j], s)
+	e.known[j] = append(e.known[j], s)
 }
 
 // has reports whether a director surely has what was made at a time.
 func (e *estate) has(j int, at time.Duration) bool {
-	return slices.ContainsFunc(e.held[j], func(s span) bool { return s.covers(at) })
+	return slices.ContainsFunc(e.known[j], func(s span) bool { return s.covers(at) })
 }

@@ -131,7 +131,7 @@ type Done struct {
 	NoEffect   bool // the error says that nothing was changed
 	Superseded bool // the error says that another change of the same user took its place
 	Failed     []string
-	Tables     map[string]Table // what every living director held at this moment
+	Tables     map[string]Table // what every living director had at this moment
 }
 
 // FlushEnded tells that no user is moved any more by the flush that operation ID began.
@@ -152,7 +152,7 @@ type Kick struct {
 	Name     string
 }
 
-// Final is what each director held at the end. All faults are healed and the mesh has been quiet
+// Final is what each director had at the end. All faults are healed and the mesh has been quiet
 // when it is taken.
 type Final struct {
 	At

@@ -36,19 +36,19 @@ func (c *Checker) final(e Final) {
 	for _, text := range c.table.judge(first.Table, t, everyone) {
 		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
 	}
-	held := make(map[User]netip.Addr)
+	last := make(map[User]netip.Addr)
 	for _, m := range first.Mappings {
-		held[m.User] = m.Backend
+		last[m.User] = m.Backend
 	}
 	for _, u := range c.userOrder {
 		s := c.users[u]
-		c.judgeKept(t, s, held[u])
-		c.judgeKicks(t, s, held[u])
+		c.judgeKept(t, s, last[u])
+		c.judgeKicks(t, s, last[u])
 	}
 }
 
 // judgeKept demands that a user who was answered within the expire window is still mapped there.
-func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
+func (c *Checker) judgeKept(t time.Duration, s *userState, last netip.Addr) {
 	if len(s.lines) != 1 || s.lines[0].loose || c.perhapsDead(s.lines[0], t) {
 		return
 	}
@@ -59,10 +59,10 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, held netip.Addr) {
 	moved := slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return c.concerns(o, s) && t <= c.endOf(o)+moveLimit
 	})
-	if moved || held == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
+	if moved || last == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
 		return
 	}
-	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(held))
+	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(last))
 }
 
 // lost reports whether nobody who lives need know of a line: those who did may be gone.

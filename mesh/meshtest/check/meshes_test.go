@@ -85,14 +85,14 @@ func TestMeshes(t *testing.T) {
 			s.silent["d3"] = true
 			s.add(Synced{At(sec(3)), "d3", true, "", 3})
 			s.add(Synced{At(calm + sec(2)), "d3", true, "", 1})
-			held := map[string]Table{
+			tables := map[string]Table{
 				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
 				"d3": with(b1, Row{Present: true, VHosts: 10}),
 			}
 			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
-			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: held})
+			s.add(Done{At: At(calm + sec(0.1)), ID: 100, Tables: tables})
 			s.add(Admin{At(calm + sec(1)), 101, "d1", Op{Kind: OpDown, Backend: b1}})
-			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: held})
+			s.add(Done{At: At(calm + sec(1.1)), ID: 101, Tables: tables})
 		}, "", ""},
 		{"what a stray answered comes to the mesh when that has admitted it", func(s *story) {
 			s.mesh = map[string]uint64{"d1": 1, "d2": 1, "d3": 3}

@@ -31,7 +31,7 @@ type operation struct {
 	err        string
 	superseded bool
 	failed     []string
-	held       []time.Duration // by director: since when its present life has had it; forever: not
+	had        []time.Duration // by director: since when its present life has had it; forever: not
 	everywhere time.Duration   // from then on every director has it; forever if that is not known
 	still      time.Duration   // from then on it changes nothing any more, be it everywhere or lost
 	ended      time.Duration   // moves, flushes: from then on no user is held or moved by it any more
@@ -78,7 +78,7 @@ func (c *Checker) finished(e Done) {
 	o.done, o.doneAt, o.err, o.superseded = true, e.When(), e.Error, e.Superseded
 	o.failed = slices.Clone(e.Failed)
 	if e.Error != "" {
-		o.hold(o.director, e.When())
+		o.learn(o.director, e.When())
 		if e.NoEffect {
 			c.withdraw(o)
 		}
@@ -102,7 +102,7 @@ func (c *Checker) finished(e Done) {
 		c.kickAcknowledged(o)
 	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget:
 		c.judgeApplied(o, e)
-		c.judgeHeld(e)
+		c.judgeKeptChanges(e)
 		c.closeFreed(o)
 	}
 }
@@ -149,10 +149,10 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 			c.contacts.apart(o.director, i) {
 			continue
 		}
-		held := e.Tables[name]
+		has := e.Tables[name]
 		if o.op.Kind == OpForget || o.op.Kind == OpRemove {
 			for addr, row := range origin {
-				if o.frees(addr) && held[addr].Forgotten < row.Forgotten && !c.freedSince(addr, o) {
+				if o.frees(addr) && has[addr].Forgotten < row.Forgotten && !c.freedSince(addr, o) {
 					c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but %s has not forgotten the users of %v", o.op, c.contacts.directors[o.director].name, name, addr)
 				}
 			}
@@ -160,7 +160,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 		if b == nil || !o.op.Backend.IsValid() {
 			continue
 		}
-		row := held[o.op.Backend]
+		row := has[o.op.Backend]
 		for r, value := range [...]int{one(row.Present), row.VHosts, one(row.Down)} {
 			r := register(r)
 			if !row.Present && r != regPresent {
@@ -173,14 +173,14 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	}
 }
 
-// judgeHeld is G5 for all that was ever acknowledged: it holds on every director that had it or
+// judgeKeptChanges is G5 for all that was ever acknowledged: it holds on every director that had it or
 // must have got it since, for good, unless something later overrode it. Nothing is refused in
 // silence.
-func (c *Checker) judgeHeld(e Done) {
+func (c *Checker) judgeKeptChanges(e Done) {
 	t := e.When()
 	for i, d := range c.contacts.directors {
-		if held, ok := e.Tables[d.name]; ok && d.alive && d.synced && d.rooted {
-			for _, text := range c.table.judge(held, t, at(i)) {
+		if has, ok := e.Tables[d.name]; ok && d.alive && d.synced && d.rooted {
+			for _, text := range c.table.judge(has, t, at(i)) {
 				c.breach(t, "G5", User{}, "%s does not hold what was acknowledged: %s", d.name, text)
 			}
 		}

@@ -68,12 +68,12 @@ func TestRest(t *testing.T) {
 func TestAcknowledged(t *testing.T) {
 	down := Row{Present: true, VHosts: 10, Down: true}
 	up := Row{Present: true, VHosts: 10}
-	held := map[string]Table{"d1": with(b1, down), "d2": with(b1, up), "d3": with(b1, down)}
+	tables := map[string]Table{"d1": with(b1, down), "d2": with(b1, up), "d3": with(b1, down)}
 	// later is an acknowledged change of b1, and then one of b2, when d2 lacks the first.
 	later := func(s *story, first, second float64, failed ...string) {
 		s.order("d1", calm+sec(first), calm+sec(first+0.1), Op{Kind: OpDown, Backend: b1}, failed...)
 		s.add(Admin{At(calm + sec(second)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
-		s.add(Done{At: At(calm + sec(second+0.1)), ID: 100, Tables: held})
+		s.add(Done{At: At(calm + sec(second+0.1)), ID: 100, Tables: tables})
 	}
 	testStories(t, []tale{
 		{"lost again", func(s *story) { later(s, 1, 2) }, "G5", "d2 does not hold what was acknowledged"},
@@ -100,7 +100,7 @@ func TestAcknowledged(t *testing.T) {
 			later(s, 0.5, 0.7)
 		}, "", ""},
 		{"overridden", func(s *story) {
-			held["d1"], held["d3"] = held["d2"], held["d2"]
+			tables["d1"], tables["d3"] = tables["d2"], tables["d2"]
 			s.order("d3", calm+sec(1.5), calm+sec(1.6), Op{Kind: OpUp, Backend: b1})
 			later(s, 1, 2)
 		}, "", ""},

@@ -63,7 +63,7 @@ func (c *Checker) stillMapped(s *userState, y session, t time.Duration) bool {
 
 // judgeKicks demands at the end that wherever a live mapping changed its backend, the director's
 // sessions elsewhere were kicked.
-func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
+func (c *Checker) judgeKicks(now time.Duration, s *userState, last netip.Addr) {
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
 		if d.life != y.life || !d.alive {
@@ -83,10 +83,10 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, held netip.Addr) {
 				}
 				break
 			}
-			if i != len(s.changes)-1 || !held.IsValid() {
+			if i != len(s.changes)-1 || !last.IsValid() {
 				continue // another change followed; which line it replaced is not known
 			}
-			to, learned = held, c.contacts.lastRough+c.rules.RepairWithin
+			to, learned = last, c.contacts.lastRough+c.rules.RepairWithin
 		default:
 			continue
 		}

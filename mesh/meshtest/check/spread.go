@@ -19,7 +19,7 @@ func everyone(o *operation) time.Duration { return o.everywhere }
 
 // at is the scope of one director.
 func at(director int) scope {
-	return func(o *operation) time.Duration { return min(o.everywhere, o.heldBy(director)) }
+	return func(o *operation) time.Duration { return min(o.everywhere, o.hadBy(director)) }
 }
 
 // near is the scope of a director and all with whom it may be in contact: for their confirmation
@@ -34,33 +34,33 @@ func (c *Checker) near(t time.Duration, director int) scope {
 	return func(o *operation) time.Duration {
 		latest := never
 		for _, i := range all {
-			latest = max(latest, o.heldBy(i))
+			latest = max(latest, o.hadBy(i))
 		}
 		return min(o.everywhere, latest)
 	}
 }
 
-// heldBy is since when a director has surely had the operation in its present life, forever if it
+// hadBy is since when a director has surely had the operation in its present life, forever if it
 // has not.
-func (o *operation) heldBy(director int) time.Duration {
-	if director < len(o.held) {
-		return o.held[director]
+func (o *operation) hadBy(director int) time.Duration {
+	if director < len(o.had) {
+		return o.had[director]
 	}
 	return forever
 }
 
-func (o *operation) hold(director int, t time.Duration) {
-	for len(o.held) <= director {
-		o.held = append(o.held, forever)
+func (o *operation) learn(director int, t time.Duration) {
+	for len(o.had) <= director {
+		o.had = append(o.had, forever)
 	}
-	o.held[director] = min(o.held[director], t)
+	o.had[director] = min(o.had[director], t)
 }
 
 // forget notes that a director starts with nothing.
 func (c *Checker) forget(director int) {
 	for _, o := range c.operations {
-		if director < len(o.held) {
-			o.held[director] = forever
+		if director < len(o.had) {
+			o.had[director] = forever
 		}
 	}
 }
@@ -70,7 +70,7 @@ func (c *Checker) forget(director int) {
 func (c *Checker) acknowledged(o *operation) {
 	for i, d := range c.contacts.directors {
 		if d.alive && !slices.Contains(o.failed, d.name) && !c.contacts.apart(o.director, i) {
-			o.hold(i, o.doneAt)
+			o.learn(i, o.doneAt)
 		}
 	}
 	if len(o.failed) == 0 {
@@ -100,15 +100,15 @@ func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 	}
 	all := true
 	for j, d := range c.contacts.directors {
-		if !d.alive || o.heldBy(j) != forever {
+		if !d.alive || o.hadBy(j) != forever {
 			continue
 		}
 		has := false
 		for i, h := range c.contacts.directors {
-			has = has || h.alive && i != j && max(o.heldBy(i), c.contacts.inTouch(i, j)) <= t-within
+			has = has || h.alive && i != j && max(o.hadBy(i), c.contacts.inTouch(i, j)) <= t-within
 		}
 		if has {
-			o.hold(j, t)
+			o.learn(j, t)
 		} else if d.rooted {
 			all = false
 		}

@@ -263,9 +263,9 @@ func (t *table) surelyUp(addr netip.Addr, since, until time.Duration) bool {
 
 // judge compares the table of a director of a scope with the values that its registers may have
 // now.
-func (t *table) judge(held Table, now time.Duration, who scope) (problems []string) {
+func (t *table) judge(has Table, now time.Duration, who scope) (problems []string) {
 	for _, b := range t.backends {
-		row := held[b.addr]
+		row := has[b.addr]
 		present := b.possible(regPresent, now, now, who)
 		if !slices.Contains(present, one(row.Present)) {
 			problems = append(problems, fmt.Sprintf("backend %v: presence is %v, expected %v", b.addr, one(row.Present), present))
@@ -280,7 +280,7 @@ func (t *table) judge(held Table, now time.Duration, who scope) (problems []stri
 			problems = append(problems, fmt.Sprintf("backend %v: down is %v, expected %v", b.addr, one(row.Down), down))
 		}
 	}
-	for addr, row := range held {
+	for addr, row := range has {
 		if row.Present && t.find(addr) == nil {
 			problems = append(problems, fmt.Sprintf("backend %v was never added", addr))
 		}

@@ -33,7 +33,7 @@ type director struct {
 	lag     time.Duration // for how long all its clocks stood still
 	removed bool          // by ring remove: it is no part of the mesh, and nobody asks it
 	letIn   bool          // removed, and let in since: soon it is part of the mesh again
-	// knownRemoved has, while it is removed, the directors that held its removal, each with the
+	// knownRemoved has, while it is removed, the directors that had its removal, each with the
 	// life in which it last did.
 	knownRemoved map[*director]int
 

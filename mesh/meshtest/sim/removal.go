@@ -46,7 +46,7 @@ func (d *director) withdrawLookups() {
 }
 
 // removalLost reports whether a removed director is part of the mesh after all: no life in which a
-// director held the removal goes on. It was told to one that died before it could pass it on.
+// director had the removal goes on. It was told to one that died before it could pass it on.
 func (w *world) removalLost(d *director) bool {
 	for _, p := range w.directors {
 		if p.alive && p.holdsRemovalOf(d) {

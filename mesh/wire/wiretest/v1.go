@@ -28,7 +28,7 @@ func V1() []wire.Message {
 		hello(),
 		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`, Up: 61_000, Stranger: blue.ID, Change: change()},
 		&wire.Beat{
-			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoHeld: 1_500_000,
+			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoDelay: 1_500_000,
 			MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789,
 			Synced: true, Counted: true, Seq: 70_000, Users: 10_000_000, Mesh: blue, Majority: true,
 		},

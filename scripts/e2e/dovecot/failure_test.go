@@ -170,7 +170,7 @@ func TestTermFailsForNow(t *testing.T) {
 	t.Parallel()
 	backends := startBackends(t, 2)
 	s := newSite(t, dovecot23, 1, addresses(backends), "", "", "--user-kick-delay", "15s")
-	s.director.held = nil // it is to stay away
+	s.director.keptOpen = nil // it is to stay away
 	s.director.flags = append(s.director.flags, "--login-socket", s.proxy.path("login/x/director"), "--userdb-socket", s.proxy.path("director-userdb"))
 	startSites(t, s)
 	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")

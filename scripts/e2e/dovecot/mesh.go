@@ -33,13 +33,13 @@ var program string
 
 // director is one of ours. Its methods are for the test's goroutine unless they say otherwise.
 type director struct {
-	t      *testing.T
-	name   string
-	ip     netip.Addr
-	runDir string
-	flags  []string
-	prefix []string // of the command that serves, for example to change its user
-	held   []string // sockets that "director hold" keeps open around it; none: it runs by itself
+	t        *testing.T
+	name     string
+	ip       netip.Addr
+	runDir   string
+	flags    []string
+	prefix   []string // of the command that serves, for example to change its user
+	keptOpen []string // sockets that "director hold" keeps open around it; none: it runs by itself
 
 	cmd  *exec.Cmd // of serve or hold; nil if it does not run
 	done chan struct{}
@@ -85,9 +85,9 @@ func (d *director) start() {
 	defer out.Close() // the process has its own copy
 	args := slices.Concat([]string{"serve", "--node-name", d.name, "--bind", netip.AddrPortFrom(d.ip, meshPort).String(), "--run-dir", d.runDir}, d.flags)
 	command := slices.Concat(d.prefix, []string{program}, args)
-	if d.held != nil {
+	if d.keptOpen != nil {
 		hold := []string{program, "hold"}
-		for _, s := range d.held {
+		for _, s := range d.keptOpen {
 			hold = append(hold, "--socket", s)
 		}
 		command = slices.Concat(hold, []string{"--"}, command)
@@ -102,7 +102,7 @@ func (d *director) start() {
 func (d *director) pid() int {
 	d.t.Helper()
 	pid := d.cmd.Process.Pid
-	if d.held == nil {
+	if d.keptOpen == nil {
 		return pid
 	}
 	child := 0
@@ -139,7 +139,7 @@ func (d *director) signal(s syscall.Signal) {
 	}
 }
 
-// kill ends a director that is not held with SIGKILL.
+// kill ends a director without "director hold" with SIGKILL.
 func (d *director) kill() {
 	d.t.Helper()
 	d.signal(syscall.SIGKILL)
@@ -159,7 +159,7 @@ func (d *director) stop() {
 // pidOrZero is for a process that may be gone; 0 would be our own group, so a pid that cannot exist
 // stands for it.
 func (d *director) pidOrZero() int {
-	if d.held != nil {
+	if d.keptOpen != nil {
 		return 1 << 30
 	}
 	return d.cmd.Process.Pid

@@ -105,7 +105,7 @@ func newSite(t *testing.T, r release, n int, backends []netip.Addr, fields, more
 		"--auth-login-socket", s.proxy.path("auth-login"),
 		"--auth-userdb-socket", s.proxy.path("auth-userdb"),
 	}, flags...)...)
-	s.director.held = []string{
+	s.director.keptOpen = []string{
 		"login=" + s.proxy.path("login/x/director"),
 		"userdb=" + s.proxy.path("director-userdb"),
 		"notify=" + s.proxy.path("login/x/proxy-notify"),

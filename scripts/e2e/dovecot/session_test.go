@@ -107,7 +107,7 @@ func idleSession(t *testing.T, r release) {
 		b.mark("listed", "notified", "gone")
 	}
 	listed := newSite(t, r, 1, addresses(backends), "", "", "--user-expire", "10s").kicks()
-	listed.director.held = listed.director.held[:2] // no FIFO
+	listed.director.keptOpen = listed.director.keptOpen[:2] // no FIFO
 	notified := newSite(t, r, 2, addresses(backends), "", "", "--user-expire", "10s")
 	startSites(t, listed, notified)
 
