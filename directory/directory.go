@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -209,6 +210,25 @@ func (d *Directory) Find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Stat
 // buf, sorted by hash.
 func (d *Directory) Leaf(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []Mapping {
 	return d.leafRows(tag, leaf, now, false, buf)
+}
+
+// All yields the live mappings in order of tag and hash. It copies one leaf at a time: lookups go
+// on meanwhile, no lock is held while the caller looks at a mapping, and what changes during the
+// walk may be seen before or after the change.
+func (d *Directory) All(now Time) iter.Seq2[ring.Tag, Mapping] {
+	return func(yield func(ring.Tag, Mapping) bool) {
+		var rows []Mapping
+		for _, tag := range d.Tags() {
+			for leaf := range 1 << 16 {
+				rows = d.Leaf(tag, uint16(leaf), now, rows[:0])
+				for _, m := range rows {
+					if !yield(tag, m) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // LeafToSend is Leaf for other directors: with the rows that are dead by the

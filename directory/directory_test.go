@@ -416,3 +416,36 @@ func TestAnotherMappingIsNotTouched(t *testing.T) {
 		t.Error("the mapping itself is not touched")
 	}
 }
+
+// TestAll walks mappings of several tags, in order, and stops where it is told to.
+func TestAll(t *testing.T) {
+	d := New(15 * time.Minute)
+	d.SetBackends([]BackendRow{presentRow(b1, "", 0), presentRow(b2, "a", 0)})
+	type mapped struct {
+		Tag  ring.Tag
+		Hash ring.UserHash
+	}
+	want := []mapped{{"", 1}, {"", 2 << 16}, {"", 2<<16 + 1}, {"a", 0}, {"a", 1<<32 - 1}}
+	for i := len(want) - 1; i >= 0; i-- {
+		backend := b1
+		if want[i].Tag == "a" {
+			backend = b2
+		}
+		d.Assign(want[i].Tag, want[i].Hash, backend, start)
+	}
+	for stop := range len(want) + 1 {
+		var got []mapped
+		for tag, m := range d.All(start) {
+			if len(got) == stop {
+				break
+			}
+			got = append(got, mapped{tag, m.Hash})
+		}
+		if diff := diff(want[:stop], got); diff != "" && stop > 0 {
+			t.Errorf("the first %d (-want +got):\n%s", stop, diff)
+		}
+	}
+	for _, m := range d.All(start.Add(16 * time.Minute)) {
+		t.Errorf("%v has expired", m)
+	}
+}

@@ -214,31 +214,22 @@ func (d *director) unknownTag(tag ring.Tag) bool {
 	})
 }
 
-// leaves is the number of leaves of a tag: one for each value of a hash's upper half.
-const leaves = 1 << 16
-
 // Mappings implements httpapi.Director. It holds one leaf at a time.
 func (d *director) Mappings() iter.Seq[api.Mapping] {
 	return func(yield func(api.Mapping) bool) {
 		dir, now := d.node.Directory(), d.node.MeshTime()
-		var rows []directory.Mapping
-		for _, tag := range dir.Tags() {
-			for leaf := range leaves {
-				rows = dir.Leaf(tag, uint16(leaf), now, rows[:0])
-				for _, m := range rows {
-					if !m.Backend.IsValid() { // forgotten
-						continue
-					}
-					if !yield(api.Mapping{
-						Tag:       string(tag),
-						UserHash:  uint32(m.Hash),
-						Backend:   api.IP{Addr: m.Backend},
-						ExpiresAt: wallTime(dir.Ends(m).Add(-dir.Share())),
-						Moving:    m.Moving,
-					}) {
-						return
-					}
-				}
+		for tag, m := range dir.All(now) {
+			if !m.Backend.IsValid() { // forgotten
+				continue
+			}
+			if !yield(api.Mapping{
+				Tag:       string(tag),
+				UserHash:  uint32(m.Hash),
+				Backend:   api.IP{Addr: m.Backend},
+				ExpiresAt: wallTime(dir.Ends(m).Add(-dir.Share())),
+				Moving:    m.Moving,
+			}) {
+				return
 			}
 		}
 	}

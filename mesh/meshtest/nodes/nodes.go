@@ -293,11 +293,8 @@ func Synced(d *Director) int {
 // Mappings returns all live mappings of the default tag that a director holds.
 func Mappings(d *Director) map[ring.UserHash]directory.Mapping {
 	all := make(map[ring.UserHash]directory.Mapping)
-	var buf []directory.Mapping
-	now := d.MeshTime()
-	for leaf := range 1 << 16 {
-		buf = d.Directory().Leaf("", uint16(leaf), now, buf[:0])
-		for _, m := range buf {
+	for tag, m := range d.Directory().All(d.MeshTime()) {
+		if tag == "" {
 			all[m.Hash] = m
 		}
 	}

@@ -171,17 +171,13 @@ func (w *world) finalState() check.Final {
 // mappings are all live ones, in order of tag and hash.
 func (d *director) mappings() (all []check.Mapping) {
 	now := d.core.MeshTime(d.now())
-	for _, tag := range d.dir.Tags() {
-		for leaf := range 1 << 16 {
-			for _, m := range d.dir.Leaf(tag, uint16(leaf), now, nil) {
-				all = append(all, check.Mapping{
-					User:    check.User{Tag: string(tag), Hash: uint32(m.Hash)},
-					Backend: m.Backend, Activity: uint32(m.Activity), Stamp: uint32(m.Stamp),
-					Generation: m.Generation, Moving: m.Moving,
-					Ends: d.w.now + d.dir.Ends(m).Sub(now),
-				})
-			}
-		}
+	for tag, m := range d.dir.All(now) {
+		all = append(all, check.Mapping{
+			User:    check.User{Tag: string(tag), Hash: uint32(m.Hash)},
+			Backend: m.Backend, Activity: uint32(m.Activity), Stamp: uint32(m.Stamp),
+			Generation: m.Generation, Moving: m.Moving,
+			Ends: d.w.now + d.dir.Ends(m).Sub(now),
+		})
 	}
 	return all
 }
