@@ -136,20 +136,6 @@ func arguments(c *cli.Context, least, most int) ([]string, error) {
 	return args, nil
 }
 
-// The flags that many commands share.
-
-func addrFlag() cli.Flag {
-	return &cli.StringFlag{Name: "addr", Aliases: []string{"a"}, Usage: "director to ask: socket path, host:port or URL (environment: DIRECTOR_ADDR, default: " + api.DefaultAddr + ")"}
-}
-
-func jsonFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "print JSON"}
-}
-
-func verboseFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on stderr what was done"}
-}
-
 // addr is where to find the director.
 func (inv *invocation) addr(c *cli.Context) string {
 	if c.IsSet("addr") {

@@ -35,7 +35,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, ""))
 		}, []string{"Name", "StateChangedAt", "Users"}}, // no command sets these
 		{"import", func(b api.Backend) string {
-			changes, _, err := backendChanges([]api.Backend{b}, []api.Backend{base}, nil)
+			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
 		}, []string{"Name", "StateChangedAt", "Users"}}, // no command sets these
 	}

@@ -2,16 +2,10 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
-	"directormesh/ring"
 )
 
 func (inv *invocation) addCommand() *cli.Command {
@@ -45,7 +39,7 @@ are. The new backend gets a share of the new users.
 				}
 				vhosts = &n
 			}
-			return inv.changeBackends(c, client, host, change{
+			return inv.changeBackends(c, client, host, hostOperation{
 				operation: func(ip api.IP) api.Operation { return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts} },
 				done:      "OK",
 				missing:   exitTemporary,
@@ -73,7 +67,7 @@ gives it none. Mapped users stay; "director flush" moves them to the backend of 
 			if err != nil {
 				return err
 			}
-			return inv.changeBackends(c, client, host, change{
+			return inv.changeBackends(c, client, host, hostOperation{
 				operation: func(ip api.IP) api.Operation { return api.UpdateBackend{IP: ip, Tag: tag, VHosts: vhosts} },
 				done:      "OK",
 				missing:   exitTemporary,
@@ -87,7 +81,7 @@ func (inv *invocation) removeCommand() *cli.Command {
 Forgets all mappings to the backend and ends the sessions on it; its users log in again on
 another one. To move the users away first: down, flush, then remove.
 
-  $ director remove 192.0.2.1`, change{
+  $ director remove 192.0.2.1`, hostOperation{
 		operation: func(ip api.IP) api.Operation { return api.RemoveBackend{IP: ip} },
 		done:      "removed",
 	})
@@ -97,7 +91,7 @@ func (inv *invocation) upCommand() *cli.Command {
 	return inv.hostCommand("up", "let a backend have new users again", `
 Undoes "director down". Vhosts and mapped users are as they were.
 
-  $ director up 192.0.2.1`, change{
+  $ director up 192.0.2.1`, hostOperation{
 		operation: func(ip api.IP) api.Operation { return api.BackendUp{IP: ip} },
 		done:      "up",
 	})
@@ -109,7 +103,7 @@ The backend gets no new users. Mapped users stay and their sessions go on; stder
 many they are. "director flush" moves them away.
 
   $ director down 192.0.2.1
-  192.0.2.1: 12 users are still mapped to it; "director flush 192.0.2.1" moves …`, change{
+  192.0.2.1: 12 users are still mapped to it; "director flush 192.0.2.1" moves …`, hostOperation{
 		operation: func(ip api.IP) api.Operation { return api.BackendDown{IP: ip} },
 		done:      "down",
 		after: func(ip api.IP, o api.Outcome) {
@@ -126,8 +120,8 @@ many they are. "director flush" moves them away.
 }
 
 // hostCommand is a command with a host as its only argument.
-func (inv *invocation) hostCommand(name, usage, description string, ch change) *cli.Command {
-	ch.missing = exitNotFound
+func (inv *invocation) hostCommand(name, usage, description string, op hostOperation) *cli.Command {
+	op.missing = exitNotFound
 	return &cli.Command{
 		Name:        name,
 		Category:    categoryBackends,
@@ -137,29 +131,29 @@ func (inv *invocation) hostCommand(name, usage, description string, ch change) *
 		Description: description,
 		Flags:       []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 		Action: inv.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
-			return inv.changeBackends(c, client, args[0], ch)
+			return inv.changeBackends(c, client, args[0], op)
 		}),
 	}
 }
 
-// change is something to do to each address of a host.
-type change struct {
+// hostOperation is an operation that a command asks for at each address of a host.
+type hostOperation struct {
 	operation func(api.IP) api.Operation
 	done      string // what -v says
 	missing   int    // exit status for a backend that is not there
 	after     func(api.IP, api.Outcome)
 }
 
-// changeBackends does it, one address after the other. If several fail, all are told and the first
-// decides the exit status.
-func (inv *invocation) changeBackends(c *cli.Context, client *api.Client, host string, ch change) error {
+// changeBackends carries out the operation at one address after the other. If several fail, it
+// reports all; the first decides the exit status.
+func (inv *invocation) changeBackends(c *cli.Context, client *api.Client, host string, op hostOperation) error {
 	addrs, err := inv.resolve(c, host)
 	if err != nil {
 		return err
 	}
 	var failures []error
 	for _, addr := range addrs {
-		if err := inv.changeBackend(c, client, api.IP{Addr: addr}, ch); err != nil {
+		if err := inv.changeBackend(c, client, api.IP{Addr: addr}, op); err != nil {
 			failures = append(failures, err)
 		}
 	}
@@ -169,89 +163,20 @@ func (inv *invocation) changeBackends(c *cli.Context, client *api.Client, host s
 	return exitf(status(failures[0]), "%v", errors.Join(failures...))
 }
 
-func (inv *invocation) changeBackend(c *cli.Context, client *api.Client, ip api.IP, ch change) error {
-	outcome, err := client.Do(c.Context, ch.operation(ip))
+func (inv *invocation) changeBackend(c *cli.Context, client *api.Client, ip api.IP, op hostOperation) error {
+	outcome, err := client.Do(c.Context, op.operation(ip))
 	switch e := apiError(err); {
 	case err == nil:
 	case e == nil:
 		return err
 	case e.Code == api.CodeNotFound:
-		return exitf(ch.missing, "%s: doesn't exist; \"director status\" lists the backends", ip)
+		return exitf(op.missing, "%s: doesn't exist; \"director status\" lists the backends", ip)
 	default:
 		return exitf(exitTemporary, "%s: %s", ip, e.Message)
 	}
-	inv.info(c, "%s: %s", ip, ch.done)
-	if ch.after != nil {
-		ch.after(ip, outcome)
+	inv.info(c, "%s: %s", ip, op.done)
+	if op.after != nil {
+		op.after(ip, outcome)
 	}
 	return inv.done(c, outcome)
-}
-
-// done ends a command that changed something: it remarks what an operator should know, and with
-// --json prints the outcome.
-func (inv *invocation) done(c *cli.Context, o api.Outcome) error {
-	inv.failedDirectors(o)
-	inv.sessionsLeft(o)
-	if c.Bool("json") {
-		return inv.printJSON(o)
-	}
-	return nil
-}
-
-// sessionsLeft remarks that sessions of a user go on where the user is no more: the exit status of
-// inherited commands does not tell.
-func (inv *invocation) sessionsLeft(o api.Outcome) {
-	for _, left := range o.SessionsLeft {
-		inv.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)
-	}
-	if len(o.NoKicker) > 0 {
-		inv.remark("Warning: %s", noKicker(someOf(o.NoKicker)))
-	}
-}
-
-// noKicker says that directors end no sessions, and what to do.
-func noKicker(directors string) string {
-	return "open sessions stay where they are: " + directors + " cannot end any; " +
-		"set kick-ipc, kick-anvil or kick-command there"
-}
-
-// namedInRemarks is how many directors a remark names: of a large mesh the first will do.
-const namedInRemarks = 3
-
-// someOf names directors, if they are many only the first, in the order given.
-func someOf(directors []string) string {
-	if more := len(directors) - namedInRemarks; more > 1 {
-		return fmt.Sprintf("%s and %d more", strings.Join(directors[:namedInRemarks], ", "), more)
-	}
-	return strings.Join(directors, ", ")
-}
-
-// failedDirectors remarks which directors did not confirm a change because they are taken for dead.
-func (inv *invocation) failedDirectors(o api.Outcome) {
-	failed := slices.Clone(o.FailedDirectors)
-	for _, d := range o.Away {
-		failed = slices.DeleteFunc(failed, func(name string) bool { return name == d.Director })
-		inv.remark("Warning: not confirmed by %s, which is away since %s; it will learn of the change when it is back", d.Director, inv.date(&d.Since, ""))
-	}
-	if len(failed) > 0 {
-		inv.remark("Warning: not confirmed by %s, which failed meanwhile; it will learn of the change when it is back",
-			strings.Join(failed, ", "))
-	}
-}
-
-func parseVHosts(c *cli.Context, text string) (int, error) {
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n < 0 {
-		return 0, usagef(c, "Invalid vhost count '%s': give a number from 0 to %d", text, ring.MaxVHosts)
-	}
-	return int(n), nil
-}
-
-// first returns the first address of a host.
-func (inv *invocation) first(c *cli.Context, host string) (netip.Addr, error) {
-	addrs, err := inv.resolve(c, host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	return addrs[0], nil
 }

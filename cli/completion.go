@@ -34,20 +34,20 @@ asks the director for.
 	}
 }
 
-// words returns the command words that may follow at each place, and the flags of each command,
+// words returns the command words that may follow each command, and the flags of each command,
 // both by the command so far ("", "ring", "ring status").
 type words struct {
-	place string
-	next  []*cli.Command
-	flags []cli.Flag
+	command string
+	next    []*cli.Command
+	flags   []cli.Flag
 }
 
 func completionWords(commands []*cli.Command) []words {
 	all := []words{{next: commands}}
 	for _, c := range commands {
-		all = append(all, words{place: c.Name, next: c.Subcommands, flags: c.Flags})
+		all = append(all, words{command: c.Name, next: c.Subcommands, flags: c.Flags})
 		for _, sub := range c.Subcommands {
-			all = append(all, words{place: c.Name + " " + sub.Name, flags: sub.Flags})
+			all = append(all, words{command: c.Name + " " + sub.Name, flags: sub.Flags})
 		}
 	}
 	return all
@@ -75,7 +75,7 @@ var pathFlags = []string{
 
 // argumentWords are what may stand as an argument, by the command and how many arguments come
 // before. A word in parentheses is a query: the first column of what it prints.
-var argumentWords = []struct{ place, words string }{
+var argumentWords = []struct{ command, words string }{
 	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"}, {"down 0", "(status)"}, {"map 0", "(status)"},
 	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"}, {"completion 0", "bash zsh fish"},
 }

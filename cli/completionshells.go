@@ -31,20 +31,20 @@ _director() {
 `, strings.Join(append(append(paths[:len(paths):len(paths)], chosen...), others...), " | "))
 	for _, p := range completionWords(commands) {
 		for _, c := range p.next {
-			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.place+" "+c.Name, strings.TrimSpace(p.place+" "+c.Name))
+			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.command+" "+c.Name, strings.TrimSpace(p.command+" "+c.Name))
 		}
 	}
 	b.WriteString("\t\t\t*) ((args++)) ;;\n\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase $place in\n")
 	for _, p := range completionWords(commands) {
 		list := names(p.next)
-		if p.place != "" && p.next == nil {
+		if p.command != "" && p.next == nil {
 			list = flagWords(p.flags)
 		}
-		fmt.Fprintf(&b, "\t%q) words=%q ;;\n", p.place, strings.Join(list, " "))
+		fmt.Fprintf(&b, "\t%q) words=%q ;;\n", p.command, strings.Join(list, " "))
 	}
 	b.WriteString("\tesac\n\tcase $cur in\n\t-*) ;;\n\t*) case \"$place $args\" in\n")
 	for _, a := range argumentWords {
-		fmt.Fprintf(&b, "\t\t%q) words=%s ;;\n", a.place, bashWords(a.words))
+		fmt.Fprintf(&b, "\t\t%q) words=%s ;;\n", a.command, bashWords(a.words))
 	}
 	b.WriteString("\t\tesac ;;\n\tesac\n\tcase $prev in\n")
 	fmt.Fprintf(&b, "\t%s) files=1 ;;\n", strings.Join(paths, " | "))
@@ -98,13 +98,13 @@ _director() {
 `, strings.Join(append(append(paths[:len(paths):len(paths)], chosen...), others...), "|"))
 	for _, p := range completionWords(commands) {
 		for _, c := range p.next {
-			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.place+" "+c.Name, strings.TrimSpace(p.place+" "+c.Name))
+			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.command+" "+c.Name, strings.TrimSpace(p.command+" "+c.Name))
 		}
 	}
 	b.WriteString("\t\t\t*) ((args++)) ;;\n\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase $place in\n")
 	for _, p := range completionWords(commands) {
-		fmt.Fprintf(&b, "\t%q) items=(", p.place)
-		if p.place == "" || p.next != nil {
+		fmt.Fprintf(&b, "\t%q) items=(", p.command)
+		if p.command == "" || p.next != nil {
 			for _, c := range p.next {
 				fmt.Fprintf(&b, "\n\t\t%s", quote(c.Name+":"+c.Usage))
 			}
@@ -127,7 +127,7 @@ _director() {
 		if found {
 			before += fmt.Sprintf(`$(_director_ask $addr %s)`, query)
 		}
-		fmt.Fprintf(&b, "\t\t%q) compadd -- %s; return ;;\n", a.place, before)
+		fmt.Fprintf(&b, "\t\t%q) compadd -- %s; return ;;\n", a.command, before)
 	}
 	b.WriteString(`		esac
 	fi
@@ -172,7 +172,7 @@ complete -c director -f
 		}
 	}
 	for _, a := range argumentWords {
-		place := a.place[:strings.LastIndexByte(a.place, ' ')]
+		place := a.command[:strings.LastIndexByte(a.command, ' ')]
 		when := "__fish_seen_subcommand_from " + strings.ReplaceAll(place, " ", "; and __fish_seen_subcommand_from ")
 		for _, c := range commands {
 			if place != c.Name && find(c.Subcommands, place) != nil { // "ring remove" is not "remove"

@@ -87,7 +87,7 @@ func anchors(text string) []string {
 }
 
 var (
-	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	docLink  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	testName = regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z]\\w*)`")
 	goFile   = regexp.MustCompile("`([\\w*/]+\\.go)`")
 )
@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(raw)
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
+		for _, m := range docLink.FindAllStringSubmatch(text, -1) {
 			path, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(m[1], "://") {
 				continue

@@ -81,3 +81,10 @@ func text(err error) string {
 	}
 	return strings.TrimSpace(err.Error())
 }
+
+// apiError returns what the director reported, nil if err is something else.
+func apiError(err error) *api.Error {
+	var e *api.Error
+	errors.As(err, &e)
+	return e
+}

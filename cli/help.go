@@ -9,6 +9,16 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// The categories of the program's help.
+const (
+	categoryServe    = "Run directors"
+	categoryQueries  = "Ask"
+	categoryBackends = "Backends"
+	categoryUsers    = "Users"
+	categoryMesh     = "Directors"
+	categoryOther    = "Other"
+)
+
 // help prints the help of a command, or of the program if it is nil.
 func (inv *invocation) help(app *cli.App, c *cli.Command) error {
 	return inv.helpOn(inv.Stdout, app, c)

@@ -49,3 +49,12 @@ func cutTag(host string) (string, *string) {
 	}
 	return host, &tag
 }
+
+// first returns the first address of a host.
+func (inv *invocation) first(c *cli.Context, host string) (netip.Addr, error) {
+	addrs, err := inv.resolve(c, host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return addrs[0], nil
+}

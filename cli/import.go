@@ -65,7 +65,7 @@ Backends that only the mesh has stay, and are listed.
 // follow imports until ctx ends. Only the first time must succeed: later the other director may be
 // gone for a while, or this one.
 func (inv *invocation) follow(ctx context.Context, i *importer) error {
-	i.taken = make(map[importedUser]importedPlace)
+	i.taken = make(map[importedUser]importedTo)
 	r, err := i.run(ctx)
 	if err != nil {
 		return err

@@ -181,7 +181,7 @@ func TestBackendChanges(t *testing.T) {
 		{name: "removed there", theirs: []api.Backend{a}, ours: []api.Backend{a, b}, before: map[netip.Addr]bool{a.IP.Addr: true, b.IP.Addr: true}, changes: []string{"removed 192.0.2.2"}},
 	}
 	for _, test := range tests {
-		changes, extra, err := backendChanges(test.theirs, test.ours, test.before)
+		changes, extra, err := plannedOperations(test.theirs, test.ours, test.before)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 		}
@@ -248,7 +248,7 @@ func TestImportAgain(t *testing.T) {
 	}
 	defer client.Close()
 	inv := &invocation{}
-	i := &importer{client: client, from: importFrom(t, theirs), show: inv.newImportProgress(true), remark: t.Logf, taken: map[importedUser]importedPlace{}}
+	i := &importer{client: client, from: importFrom(t, theirs), show: inv.newImportProgress(true), remark: t.Logf, taken: map[importedUser]importedTo{}}
 	for look, want := range []string{
 		"3 backends, 3 mappings: all taken",
 		"3 backends, 3 mappings: 2 changed",

@@ -21,20 +21,20 @@ type importer struct {
 
 	// taken are the users as the mesh has got them from earlier runs, so that only changes are sent
 	// again; nil if there will be one run only.
-	taken map[importedUser]importedPlace
+	taken map[importedUser]importedTo
 	// seen are the backends that the other director has had: only of those does a remove there mean
 	// a remove here.
 	seen   map[netip.Addr]bool
 	warned map[string]bool // remarks are made once
 }
 
-// importedUser and importedPlace are small: there may be millions.
+// importedUser and importedTo are small: there may be millions.
 type importedUser struct {
 	tag  ring.Tag
 	hash ring.UserHash
 }
 
-type importedPlace struct {
+type importedTo struct {
 	backend netip.Addr
 	expires int64 // Unix seconds
 }
@@ -104,7 +104,7 @@ func (i *importer) takeBackends(ctx context.Context, theirs []api.Backend, r *im
 	if err != nil {
 		return err
 	}
-	changes, extra, err := backendChanges(theirs, ours.Backends, i.seen)
+	changes, extra, err := plannedOperations(theirs, ours.Backends, i.seen)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (i *importer) takeUsers(ctx context.Context, source *doveadm.Client, theirs
 	defer i.show.end()
 	p := &importPass{importer: i, result: r}
 	if i.taken != nil {
-		p.next = make(map[importedUser]importedPlace, len(i.taken))
+		p.next = make(map[importedUser]importedTo, len(i.taken))
 	}
 	var refused error // by the mesh
 	err = source.Users(func(u doveadm.User) error {
@@ -185,9 +185,9 @@ func (i *importer) takeUsers(ctx context.Context, source *doveadm.Client, theirs
 type importPass struct {
 	*importer
 	result *importResult
-	batch  []api.ImportedMapping
-	next   map[importedUser]importedPlace // what taken will be; nil if there is no next run
-	latest time.Time                      // at which a user expires
+	part   []api.ImportedMapping
+	next   map[importedUser]importedTo // what taken will be; nil if there is no next run
+	latest time.Time                   // at which a user expires
 }
 
 // add takes one user, whose backend is listed under a tag or not at all.
@@ -201,15 +201,15 @@ func (p *importPass) add(ctx context.Context, u doveadm.User, tag string, listed
 		p.latest = u.ExpiresAt
 	}
 	if p.next != nil {
-		key, place := importedUser{ring.Tag(tag), u.Hash}, importedPlace{u.Backend.Addr, u.ExpiresAt.Unix()}
-		if p.taken[key] == place {
-			p.next[key] = place
+		key, to := importedUser{ring.Tag(tag), u.Hash}, importedTo{u.Backend.Addr, u.ExpiresAt.Unix()}
+		if p.taken[key] == to {
+			p.next[key] = to
 			p.result.unchanged++
 			return nil
 		}
 	}
-	p.batch = append(p.batch, api.ImportedMapping{Tag: tag, UserHash: uint32(u.Hash), Backend: u.Backend, ExpiresAt: u.ExpiresAt})
-	if len(p.batch) < api.MaxImport {
+	p.part = append(p.part, api.ImportedMapping{Tag: tag, UserHash: uint32(u.Hash), Backend: u.Backend, ExpiresAt: u.ExpiresAt})
+	if len(p.part) < api.MaxImport {
 		return nil
 	}
 	return p.send(ctx)
@@ -218,40 +218,42 @@ func (p *importPass) add(ctx context.Context, u doveadm.User, tag string, listed
 // send hands a batch to the mesh. If it does not take all, nobody knows which, so all will be sent
 // again.
 func (p *importPass) send(ctx context.Context) error {
-	if len(p.batch) == 0 {
+	if len(p.part) == 0 {
 		return nil
 	}
-	outcome, err := p.client.Do(ctx, api.ImportMappings{Mappings: p.batch})
+	outcome, err := p.client.Do(ctx, api.ImportMappings{Mappings: p.part})
 	if err != nil {
 		return err
 	}
 	p.result.Taken += outcome.Count
-	p.result.Refused += len(p.batch) - outcome.Count
-	if p.next != nil && outcome.Count == len(p.batch) {
-		for _, m := range p.batch {
-			p.next[importedUser{ring.Tag(m.Tag), ring.UserHash(m.UserHash)}] = importedPlace{m.Backend.Addr, m.ExpiresAt.Unix()}
+	p.result.Refused += len(p.part) - outcome.Count
+	if p.next != nil && outcome.Count == len(p.part) {
+		for _, m := range p.part {
+			p.next[importedUser{ring.Tag(m.Tag), ring.UserHash(m.UserHash)}] = importedTo{m.Backend.Addr, m.ExpiresAt.Unix()}
 		}
 	}
-	p.batch = p.batch[:0]
+	p.part = p.part[:0]
 	return nil
 }
 
-// backendChange is a change with what to say of it.
-type backendChange struct {
+// plannedOperation is a change with what to say of it.
+type plannedOperation struct {
 	op   api.Operation
 	text string
 }
 
-// backendChanges returns what makes our backends like theirs, and those that only we have. Backends
-// that they had before and have no more are removed. A tag cannot be changed.
-func backendChanges(theirs, ours []api.Backend, before map[netip.Addr]bool) (changes []backendChange, extra []api.IP, err error) {
+// plannedOperations returns what makes our backends like theirs, and the backends that only we
+// have. Backends that they had before and have no more are removed. A tag cannot be changed.
+func plannedOperations(theirs, ours []api.Backend, before map[netip.Addr]bool) (
+	changes []plannedOperation, extra []api.IP, err error,
+) {
 	have := make(map[netip.Addr]api.Backend, len(ours))
 	for _, b := range ours {
 		have[b.IP.Addr] = b
 	}
 	listed := make(map[netip.Addr]bool, len(theirs))
 	change := func(op api.Operation, format string, args ...any) {
-		changes = append(changes, backendChange{op, fmt.Sprintf(format, args...)})
+		changes = append(changes, plannedOperation{op, fmt.Sprintf(format, args...)})
 	}
 	for _, b := range theirs {
 		if listed[b.IP.Addr] {

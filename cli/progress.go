@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
 )
@@ -161,22 +159,4 @@ func (p *progress) last() []api.Flush {
 		flushes = append(flushes, p.flushes[id])
 	}
 	return slices.Clip(flushes)
-}
-
-// parsePositive reads the value of a flag that is a number from 1.
-func parsePositive(c *cli.Context, flag, text string) (int, error) {
-	n, err := strconv.ParseUint(text, 10, 31)
-	if err != nil || n == 0 {
-		return 0, usagef(c, "--%s %s: give a number from 1", flag, text)
-	}
-	return int(n), nil
-}
-
-// parseUpTo reads the value of a flag that is a number from 1 to most.
-func parseUpTo(c *cli.Context, flag, text string, most int) (int, error) {
-	n, err := strconv.ParseUint(text, 10, 31)
-	if err != nil || n == 0 || n > uint64(most) {
-		return 0, usagef(c, "--%s %s: give a number from 1 to %d", flag, text, most)
-	}
-	return int(n), nil
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -94,21 +93,4 @@ func (inv *invocation) unknownTag(c *cli.Context, client *api.Client, user api.U
 		inv.remark("Warning: no backend has the tag %q; \"director status\" lists the tags", user.Tag)
 	}
 	return nil
-}
-
-// The categories of the program's help.
-const (
-	categoryServe    = "Run directors"
-	categoryQueries  = "Ask"
-	categoryBackends = "Backends"
-	categoryUsers    = "Users"
-	categoryMesh     = "Directors"
-	categoryOther    = "Other"
-)
-
-// apiError returns what the director reported, nil if err is something else.
-func apiError(err error) *api.Error {
-	var e *api.Error
-	errors.As(err, &e)
-	return e
 }

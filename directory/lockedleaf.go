@@ -19,8 +19,8 @@ type lockedLeaf struct {
 	rows      []row                // with the leaf's room as capacity
 }
 
-// lockLeaf takes the lock of the leaf with the given number; unlock gives it back. It reports false,
-// and takes no lock, if the leaf was never used. The shard may be nil.
+// lockLeaf takes the lock of the leaf with the given number; unlock gives it back. It reports
+// false, and takes no lock, if the leaf was never used. The shard may be nil.
 func (d *Directory) lockLeaf(s *shard, number uint16) (lockedLeaf, bool) {
 	g := s.group(number)
 	if g == nil {

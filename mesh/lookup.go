@@ -150,8 +150,8 @@ func (n *Node) Flushes() []replica.FlushStatus {
 	return query(n, func(c *replica.Core, _ time.Duration) []replica.FlushStatus { return c.Flushes() })
 }
 
-// Directory returns the mappings of this director. It is for reading; writing to it would not reach the
-// peers.
+// Directory returns the mappings of this director. Callers only read it: what they wrote to it
+// would not reach the peers. It is safe for concurrent use.
 func (n *Node) Directory() *directory.Directory { return n.dir }
 
 // MeshTime returns the time on which all directors agree.

@@ -32,12 +32,12 @@ func TestAuthSettings(t *testing.T) {
 	if diff := cmp.Diff(want, got.Auth); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
-	places := map[handover.Kind]Place{
+	endpoints := map[handover.Kind]Endpoint{
 		handover.Login:     {Socket: "login/director", Mode: 0o666},
 		handover.Userdb:    {Socket: "director-userdb", Mode: 0o600},
 		handover.Authreply: {Socket: "director-authreply", Mode: 0o600},
 	}
-	for k, want := range places {
+	for k, want := range endpoints {
 		if got.Doors[k] != want {
 			t.Errorf("%s is at %+v, want %+v", k, got.Doors[k], want)
 		}
@@ -59,10 +59,10 @@ func TestAuthSettings(t *testing.T) {
 	if diff := cmp.Diff(want, got.Auth); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
-	places[handover.Login] = Place{Socket: "/run/dovecot/login/x/director", Mode: 0o660}
-	places[handover.Userdb] = Place{Socket: "u", Mode: 0o640}
-	places[handover.Authreply] = Place{Mode: 0o600}
-	for k, want := range places {
+	endpoints[handover.Login] = Endpoint{Socket: "/run/dovecot/login/x/director", Mode: 0o660}
+	endpoints[handover.Userdb] = Endpoint{Socket: "u", Mode: 0o640}
+	endpoints[handover.Authreply] = Endpoint{Mode: 0o600}
+	for k, want := range endpoints {
 		if got.Doors[k] != want {
 			t.Errorf("%s is at %+v, want %+v", k, got.Doors[k], want)
 		}

@@ -101,11 +101,11 @@ func TestAllSettings(t *testing.T) {
 		cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
-	places := map[handover.Kind]Place{
+	endpoints := map[handover.Kind]Endpoint{
 		handover.API: {Mode: 0o660}, handover.HTTP: {TCP: "127.0.0.1:9091"},
 		handover.Admin: {Socket: "/run/dovecot/director-admin", Mode: 0o660, TCP: "[::1]:9092"},
 	}
-	for k, want := range places {
+	for k, want := range endpoints {
 		if got.Doors[k] != want {
 			t.Errorf("%s is at %+v, want %+v", k, got.Doors[k], want)
 		}

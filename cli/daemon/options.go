@@ -31,8 +31,8 @@ type Options struct {
 	Sessions         sessionOptions // those of Dovecot
 
 	RunDir string
-	Doors  map[handover.Kind]Place // of those that are in the table of doors
-	Auth   authOptions             // the doors in front of Dovecot's auth
+	Doors  map[handover.Kind]Endpoint // of those that are in the table of doors
+	Auth   authOptions                // the doors in front of Dovecot's auth
 
 	Insecure bool // the mesh may listen on public addresses without a key
 

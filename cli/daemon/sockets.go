@@ -11,8 +11,8 @@ import (
 	"directormesh/cli/handover"
 )
 
-// Place is where a door listens, unless a socket for it was handed over.
-type Place struct {
+// Endpoint is where a door listens, unless a socket for it was handed over.
+type Endpoint struct {
 	Socket string // a path, in RunDir unless absolute; "": none
 	Mode   fs.FileMode
 	TCP    string // host:port on the loopback, "": none
@@ -30,14 +30,14 @@ func (o Options) Socket(k handover.Kind) string {
 	return o.inRunDir(o.Doors[k].Socket)
 }
 
-// setPlace changes the place of a door.
-func (o *Options) setPlace(k handover.Kind, change func(*Place)) {
+// setEndpoint changes the endpoint of a door.
+func (o *Options) setEndpoint(k handover.Kind, change func(*Endpoint)) {
 	if o.Doors == nil {
-		o.Doors = make(map[handover.Kind]Place)
+		o.Doors = make(map[handover.Kind]Endpoint)
 	}
-	place := o.Doors[k]
-	change(&place)
-	o.Doors[k] = place
+	endpoint := o.Doors[k]
+	change(&endpoint)
+	o.Doors[k] = endpoint
 }
 
 // socket is a listener, or the FIFO of login processes, opened here or handed over.
@@ -114,17 +114,17 @@ func (d *Daemon) addSocket(s socket, tcp bool) {
 
 // listen opens the unix socket of a door, or what it has of TCP; nil if it has none.
 func (o Options) listen(r doorRow, tcp bool) (net.Listener, error) {
-	place := o.Doors[r.kind]
+	endpoint := o.Doors[r.kind]
 	path := o.Socket(r.kind)
 	switch {
-	case tcp && r.tcp != nil && place.TCP != "":
-		return listenTCP(r.tcp.setting, place.TCP)
+	case tcp && r.tcp != nil && endpoint.TCP != "":
+		return listenTCP(r.tcp.setting, endpoint.TCP)
 	case !tcp && path != "":
 		setting := r.unix.setting
 		if r.unix.usage == "" {
 			setting = "run-dir"
 		}
-		return listenUnix(setting, path, place.Mode)
+		return listenUnix(setting, path, endpoint.Mode)
 	}
 	return nil, nil
 }

@@ -18,7 +18,7 @@ func socketSetting(name, value, usage string, door handover.Kind) Setting {
 	return Setting{
 		Name: name, Value: "PATH", Default: value, Usage: usage,
 		read: func(o *Options, s string, _ Environment) error {
-			o.setPlace(door, func(p *Place) { p.Socket = s })
+			o.setEndpoint(door, func(p *Endpoint) { p.Socket = s })
 			if !filepath.IsAbs(s) && len(o.SocketPath()) > maxSocketPath {
 				return nil // it is run-dir that is too long
 			}
@@ -36,7 +36,7 @@ func modeSetting(name, value, usage string, door handover.Kind) Setting {
 			if err != nil || mode > 0o777 {
 				return fmt.Errorf("%q is not an octal mode such as 0660", s)
 			}
-			o.setPlace(door, func(p *Place) { p.Mode = fs.FileMode(mode) })
+			o.setEndpoint(door, func(p *Endpoint) { p.Mode = fs.FileMode(mode) })
 			return nil
 		},
 	}
@@ -48,7 +48,7 @@ func loopbackSetting(name, usage string, door handover.Kind) Setting {
 		Name: name, Value: "IP:PORT", Default: "", Usage: usage,
 		read: func(o *Options, s string, _ Environment) error {
 			if s != "" {
-				o.setPlace(door, func(p *Place) { p.TCP = s })
+				o.setEndpoint(door, func(p *Endpoint) { p.TCP = s })
 			}
 			return checkLoopback(s)
 		},

@@ -24,7 +24,7 @@ done`
 // killed together.
 type guard struct {
 	cmd  *exec.Cmd
-	link io.Closer // closed with the holder's process, too
+	life io.Closer // closed with the holder's process, too
 }
 
 // startGuard starts the guard of these FIFOs; nil if there are none.
@@ -41,14 +41,14 @@ func startGuard(fifos []*os.File) (*guard, error) {
 	cmd.ExtraFiles = fifos // from descriptor 3 on
 	// What kills the process group of the holder does not kill it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	link, err := cmd.StdinPipe()
+	life, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("guarding FIFOs: %w", err)
 	}
-	return &guard{cmd: cmd, link: link}, nil
+	return &guard{cmd: cmd, life: life}, nil
 }
 
 // end lets the guard remove the FIFOs now, and waits for that.
@@ -56,6 +56,6 @@ func (g *guard) end() {
 	if g == nil {
 		return
 	}
-	g.link.Close()
+	g.life.Close()
 	_ = g.cmd.Wait() // if it was killed there is nothing to be done
 }

@@ -48,7 +48,7 @@ type remarks chan string
 
 func (r remarks) remark(format string, args ...any) { r <- fmt.Sprintf(format, args...) }
 
-// What is kept open survives the command, which is started again when it ends, unless it says that this
+// Sockets stay open when the command ends. The command is started again, unless it says that this
 // would not help. Nothing stays behind.
 func TestHold(t *testing.T) {
 	dir := socketDir(t)

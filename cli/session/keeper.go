@@ -43,13 +43,13 @@ type Keeper struct {
 	forget time.Duration
 	log    zerolog.Logger
 
-	seen   map[place]bool // where sessions were in the last list
+	seen   map[userOnBackend]bool // where sessions were in the last list
 	seenAt time.Time
 	warned time.Time
 }
 
-// place is a user on a backend.
-type place struct {
+// userOnBackend is a user who has a session on a backend.
+type userOnBackend struct {
 	hash    ring.UserHash
 	backend netip.Addr
 }
@@ -93,10 +93,10 @@ func (k *Keeper) poll(ctx context.Context) {
 	if list.asked.Sub(k.seenAt) > k.forget {
 		k.seen = nil
 	}
-	seen := make(map[place]bool, len(k.seen))
+	seen := make(map[userOnBackend]bool, len(k.seen))
 	adopted := 0
 	for s := range list.All() {
-		p := place{s.Hash, s.Backend}
+		p := userOnBackend{s.Hash, s.Backend}
 		if seen[p] {
 			continue
 		}

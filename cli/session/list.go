@@ -29,15 +29,15 @@ type List struct {
 	byName    []sortKey // the places of sessions, by the hash of the login name
 }
 
-// sortKey is a hash in the upper half and the place of a session in the lower one. Sessions are
+// sortKey is a hash in the upper half and the index of a session in the lower one. Sessions are
 // large and there may be a million of them, in a new list for every other kick: sorting these
 // instead takes a tenth of the time.
 type sortKey uint64
 
-func newSortKey(h uint32, place int) sortKey { return sortKey(h)<<32 | sortKey(uint32(place)) }
+func newSortKey(h uint32, index int) sortKey { return sortKey(h)<<32 | sortKey(uint32(index)) }
 
 func (k sortKey) hash() uint32 { return uint32(k >> 32) }
-func (k sortKey) place() int   { return int(uint32(k)) }
+func (k sortKey) index() int   { return int(uint32(k)) }
 
 // NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is
 // that of a login name.
@@ -54,7 +54,7 @@ func NewList(asked time.Time, connections []dovecot.Connection, hash func(user s
 	slices.Sort(keys)
 	l := &List{asked: asked, sessions: make([]Session, len(sessions))}
 	for i, k := range keys {
-		l.sessions[i] = sessions[k.place()]
+		l.sessions[i] = sessions[k.index()]
 	}
 	return l
 }
@@ -86,7 +86,7 @@ func (l *List) Named(login string) []Session {
 		if k.hash() != h {
 			break
 		}
-		if s := l.sessions[k.place()]; s.User == login { // not another name of the same hash
+		if s := l.sessions[k.index()]; s.User == login { // not another name of the same hash
 			named = append(named, s)
 		}
 	}

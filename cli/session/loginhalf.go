@@ -11,7 +11,7 @@ import (
 // pointers, which the garbage collector would follow, and the memory of a half is used again by the
 // next one.
 type loginHalf struct {
-	last     map[ring.UserHash]int32 // the latest login of each hash, by its place in logins
+	last     map[ring.UserHash]int32 // the latest login of each hash, by its index in logins
 	logins   []login
 	names    []byte
 	backends map[netip.Addr]int32 // their places in addrs
@@ -62,15 +62,15 @@ func (f *loginHalf) add(h ring.UserHash, user []byte, backend netip.Addr) bool {
 			return false
 		}
 	}
-	place, ok := f.backends[backend]
+	index, ok := f.backends[backend]
 	if !ok {
-		place = int32(len(f.addrs))
-		f.backends[backend], f.addrs = place, append(f.addrs, backend)
+		index = int32(len(f.addrs))
+		f.backends[backend], f.addrs = index, append(f.addrs, backend)
 	}
 	start := int32(len(f.names))
 	f.names = append(f.names, user...)
 	f.last[h] = int32(len(f.logins))
-	f.logins = append(f.logins, login{last, start, int32(len(f.names)), place})
+	f.logins = append(f.logins, login{last, start, int32(len(f.names)), index})
 	return true
 }
 

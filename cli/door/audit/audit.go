@@ -10,8 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// Change is a change that somebody asked for.
-type Change struct {
+// Record says which operation a client asked for. It is logged once, when the operation has ended.
+type Record struct {
 	Who  string
 	Door string // where it was asked for
 	Op   api.Operation
@@ -19,8 +19,8 @@ type Change struct {
 	Took time.Duration
 }
 
-// Log writes how a change went: at level info, or as a warning if it failed.
-func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
+// Log writes how the operation went: at level info, or as a warning if it failed.
+func (r Record) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	event := log.Info()
 	switch {
 	case err != nil:
@@ -42,13 +42,13 @@ func (c Change) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	if failed == nil {
 		failed = []string{}
 	}
-	event.Str("who", c.Who).Str("door", c.Door).Func(c.describe).Strs("failed_directors", failed).
-		Float64("took_ms", Milliseconds(c.Took)).Msg("admin change")
+	event.Str("who", r.Who).Str("door", r.Door).Func(r.describe).Strs("failed_directors", failed).
+		Float64("took_ms", Milliseconds(r.Took)).Msg("admin change")
 }
 
 // describe adds what the operation does.
-func (c Change) describe(e *zerolog.Event) {
-	d := c.Op.Describe(c.Hash)
+func (r Record) describe(e *zerolog.Event) {
+	d := r.Op.Describe(r.Hash)
 	e.Str("action", d.Action)
 	for _, f := range d.Fields {
 		switch v := f.Value.(type) {

@@ -45,8 +45,8 @@ func TestLog(t *testing.T) {
 		{api.ImportMappings{Mappings: make([]api.ImportedMapping, 2)}, map[string]any{"action": "import", "mappings": 2.0}},
 	} {
 		var out bytes.Buffer
-		change := audit.Change{Who: "uid 7", Door: "http", Op: test.op, Hash: func(s string) ring.UserHash { return ring.UserHash(len(s)) }, Took: time.Second}
-		change.Log(zerolog.New(&out), api.Outcome{}, nil)
+		record := audit.Record{Who: "uid 7", Door: "http", Op: test.op, Hash: func(s string) ring.UserHash { return ring.UserHash(len(s)) }, Took: time.Second}
+		record.Log(zerolog.New(&out), api.Outcome{}, nil)
 		want := map[string]any{"level": "info", "message": "admin change", "who": "uid 7", "door": "http", "failed_directors": []any{}, "took_ms": 1000.0}
 		for key, value := range test.want {
 			want[key] = value
@@ -62,8 +62,8 @@ func TestLog(t *testing.T) {
 
 func TestLogFailure(t *testing.T) {
 	var out bytes.Buffer
-	change := audit.Change{Op: api.Forget{}}
-	change.Log(zerolog.New(&out), api.Outcome{FailedDirectors: []string{"d2"}}, errors.New("no"))
+	record := audit.Record{Op: api.Forget{}}
+	record.Log(zerolog.New(&out), api.Outcome{FailedDirectors: []string{"d2"}}, errors.New("no"))
 	want := map[string]any{
 		"level": "warn", "message": "admin change", "error": "no", "who": "", "door": "", "action": "forget", "backend": "all",
 		"failed_directors": []any{"d2"}, "took_ms": 0.0,

@@ -65,7 +65,7 @@ func (l *link) reply(b *batch) {
 		}
 		b.counts.completed++
 		l.forget(p.id)
-		b.out = l.complete(b.out, p, place{found.Hash, found.Backend, b.names[found.Backend]})
+		b.out = l.complete(b.out, p, assignment{found.Hash, found.Backend, b.names[found.Backend]})
 	}
 }
 
@@ -77,14 +77,14 @@ func (l *link) tagOf(r *reply) ring.Tag {
 	return l.tag
 }
 
-// place is the result of a lookup.
-type place struct {
+// assignment is the result of a lookup.
+type assignment struct {
 	hash    ring.UserHash
 	backend netip.Addr
 	name    string // of the backend, "" if it was configured by its address
 }
 
-func (l *link) complete(out []byte, p *pending, at place) []byte {
+func (l *link) complete(out []byte, p *pending, at assignment) []byte {
 	out, err := l.s.completer.append(out, p.body(), p.ending, &p.reply, at)
 	if err != nil {
 		l.s.troubles.note(badField).Err(wording.Plain(err)).Msg(texts[badField])
@@ -133,7 +133,7 @@ func (l *link) await(line []byte) {
 	}
 
 	l.mu.Lock()
-	lost := l.settle(&p, place{hash, backend, l.s.director.Names()[backend]}, err)
+	lost := l.settle(&p, assignment{hash, backend, l.s.director.Names()[backend]}, err)
 	l.mu.Unlock()
 	if err != nil {
 		l.s.troubles.note(lookupFailed).Uint32("user_hash", uint32(hash)).Str("tag", string(tag)).
@@ -146,7 +146,7 @@ func (l *link) await(line []byte) {
 }
 
 // settle writes the answer to a held reply. mu must be locked. True: the client is lost.
-func (l *link) settle(p *pending, at place, err error) (lost bool) {
+func (l *link) settle(p *pending, at assignment, err error) (lost bool) {
 	l.forget(p.id)
 	if err != nil {
 		l.s.metrics.failed.Inc()

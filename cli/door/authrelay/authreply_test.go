@@ -71,7 +71,7 @@ func TestReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, Config{Protocol: Authreply, Separator: '*', ProxyRefresh: 450 * time.Second})
-				f.director.places = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
+				f.director.backends = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
 				c := f.talk()
 				for _, ending := range []string{"\n", "\r\n"} {
 					c.send(tt.line + ending)
@@ -183,7 +183,7 @@ func TestLookedUpTogether(t *testing.T) {
 			}
 			to.WriteString(line)
 		}
-		f.director.places = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
+		f.director.backends = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
 		sent := make(chan struct{})
 		go func() { // the pipe has no room, so the door cannot read on before its answers are read
 			defer close(sent)
@@ -244,7 +244,7 @@ func (f *fixture) socket() *net.UnixConn {
 // wherever it came from.
 func TestHostNamesAreEscaped(t *testing.T) {
 	c := newCompleter(Config{})
-	at := place{backend: netip.MustParseAddr("192.0.2.1"), name: "evil\tnologin\nOK\t2"}
+	at := assignment{backend: netip.MustParseAddr("192.0.2.1"), name: "evil\tnologin\nOK\t2"}
 	got, err := c.append(nil, []byte("OK\t1\tuser=bob\tproxy"), []byte("\n"), &reply{}, at)
 	want := "OK\t1\tuser=bob\tproxy\thost=evil\x01tnologin\x01nOK\x01t2\thostip=192.0.2.1\n"
 	if err != nil || string(got) != want {

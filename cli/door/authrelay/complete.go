@@ -42,7 +42,7 @@ func (c *completer) login(name []byte) []byte {
 
 // append appends the reply to out, with its backend. body is the line as it came, without its
 // ending. It reports a lip or port that could not be read; it counts as absent then.
-func (c *completer) append(out, body, ending []byte, r *reply, p place) (_ []byte, err error) {
+func (c *completer) append(out, body, ending []byte, r *reply, p assignment) (_ []byte, err error) {
 	out = append(out, body...)
 	local := false
 	if r.maybe {

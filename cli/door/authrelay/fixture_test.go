@@ -28,13 +28,13 @@ var (
 
 // fakeDirector answers backend1, unless a test says otherwise for a user.
 type fakeDirector struct {
-	mu      sync.Mutex
-	places  map[ring.UserHash]netip.Addr
-	held    map[ring.UserHash]chan error // the lookup waits for what comes; nil error: answered
-	tags    []ring.Tag                   // of all lookups
-	hashes  []ring.UserHash
-	most    int // users looked up together
-	waiting int
+	mu       sync.Mutex
+	backends map[ring.UserHash]netip.Addr
+	held     map[ring.UserHash]chan error // the lookup waits for what comes; nil error: answered
+	tags     []ring.Tag                   // of all lookups
+	hashes   []ring.UserHash
+	most     int // users looked up together
+	waiting  int
 }
 
 func (d *fakeDirector) TryLookups(users []ring.Lookup) {
@@ -45,14 +45,14 @@ func (d *fakeDirector) TryLookups(users []ring.Lookup) {
 		d.tags, d.hashes = append(d.tags, u.Tag), append(d.hashes, u.Hash)
 		u.Backend = netip.Addr{}
 		if _, held := d.held[u.Hash]; !held {
-			u.Backend = d.place(u.Hash)
+			u.Backend = d.backendOf(u.Hash)
 		}
 	}
 	d.most = max(d.most, len(users))
 }
 
-func (d *fakeDirector) place(h ring.UserHash) netip.Addr {
-	if p, ok := d.places[h]; ok {
+func (d *fakeDirector) backendOf(h ring.UserHash) netip.Addr {
+	if p, ok := d.backends[h]; ok {
 		return p
 	}
 	return backend1
@@ -72,7 +72,7 @@ func (d *fakeDirector) Lookup(ctx context.Context, _ ring.Tag, h ring.UserHash) 
 	case err := <-answer:
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		return d.place(h), err
+		return d.backendOf(h), err
 	case <-ctx.Done():
 		return netip.Addr{}, ctx.Err()
 	}

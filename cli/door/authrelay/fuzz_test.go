@@ -102,7 +102,7 @@ func FuzzReply(f *testing.F) {
 			t.Fatalf("%q: %q, %v; want %q, %v", line, r.name, wants, name, expected)
 		}
 		c := newCompleter(Config{Director: &fakeDirector{}, ProxyRefresh: time.Minute})
-		out, _ := c.append(nil, body, []byte("\n"), &r, place{backend: backend1})
+		out, _ := c.append(nil, body, []byte("\n"), &r, assignment{backend: backend1})
 		if !bytes.HasPrefix(out, body) || bytes.Count(out, []byte("\n")) != 1 || out[len(out)-1] != '\n' {
 			t.Fatalf("%q became %q", line, out)
 		}

@@ -35,6 +35,6 @@ func onBackend(operation func(api.IP) api.Operation) command {
 		if err != nil {
 			return err
 		}
-		return c.change(operation(ip))
+		return c.carryOut(operation(ip))
 	}
 }

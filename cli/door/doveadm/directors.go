@@ -72,7 +72,7 @@ func (c *connection) directorAdd(args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.change(api.AddDirector{IP: ip, Port: port})
+	return c.carryOut(api.AddDirector{IP: ip, Port: port})
 }
 
 // directorRemove makes the mesh refuse a director; without a port it is the first at that address.
@@ -94,5 +94,5 @@ func (c *connection) directorRemove(args []string) error {
 			}
 		}
 	}
-	return c.change(api.RemoveDirector{IP: ip, Port: port})
+	return c.carryOut(api.RemoveDirector{IP: ip, Port: port})
 }

@@ -64,7 +64,7 @@ func (c *connection) hostSet(args []string) error {
 			op.VHosts = &count
 		}
 	}
-	return c.change(op)
+	return c.carryOut(op)
 }
 
 // hostUpdate is hostSet for a backend that must be there.
@@ -93,7 +93,7 @@ func (c *connection) hostUpdate(args []string) error {
 	if tag != "" {
 		op.Tag = &tag
 	}
-	return c.change(op)
+	return c.carryOut(op)
 }
 
 // replyToNoUpdate is the reply to an update that changes nothing.
@@ -116,5 +116,5 @@ func (c *connection) hostFlush(args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.change(api.Forget{Backend: ip})
+	return c.carryOut(api.Forget{Backend: ip})
 }

@@ -44,7 +44,7 @@ func (c *connection) userMove(args []string) error {
 		return err
 	}
 	h := uint32(c.user(user))
-	return c.change(api.Move{UserHash: &h, Backend: ip})
+	return c.carryOut(api.Move{UserHash: &h, Backend: ip})
 }
 
 // userKick ends the sessions of the user of this name.
@@ -89,7 +89,7 @@ func (c *connection) kick(op api.KickUser, a *arguments) error {
 		}
 	}
 	defer func() { <-c.kicks }()
-	return c.change(op)
+	return c.carryOut(op)
 }
 
 // appendTime appends a time as Unix seconds, an absent one as 0.

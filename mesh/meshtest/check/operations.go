@@ -173,8 +173,8 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	}
 }
 
-// judgeKeptChanges is G5 for all that was ever acknowledged: it holds on every director that had it or
-// must have got it since, for good, unless something later overrode it. Nothing is refused in
+// judgeKeptChanges is G5 for all that was ever acknowledged: it holds on every director that had it
+// or must have got it since, for good, unless something later overrode it. Nothing is refused in
 // silence.
 func (c *Checker) judgeKeptChanges(e Done) {
 	t := e.When()

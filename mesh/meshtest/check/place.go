@@ -16,7 +16,7 @@ type usable struct {
 	vhosts int
 }
 
-// point is one place on the ring.
+// point is one point of a backend on the ring.
 type point struct {
 	at   uint32
 	addr netip.Addr

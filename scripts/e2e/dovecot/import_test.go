@@ -37,15 +37,15 @@ func (r *replies) logInAll(prefix, tag string, n int) {
 	}
 }
 
-// place is where a user is, and until when, in Unix seconds.
-type place struct {
+// mappedTo is where a user is, and until when, in Unix seconds.
+type mappedTo struct {
 	host    string
 	expires int64
 }
 
 // userList reads all users of a director, Dovecot's or ours, by hash. Users of several tags may
 // have one hash, so it goes with the host. It shares no code with the import.
-func userList(t *testing.T, socket string) map[string]place {
+func userList(t *testing.T, socket string) map[string]mappedTo {
 	t.Helper()
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
@@ -53,7 +53,7 @@ func userList(t *testing.T, socket string) map[string]place {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "VERSION\tdirector-doveadm\t1\t0\nUSER-LIST\n")
-	users := make(map[string]place)
+	users := make(map[string]mappedTo)
 	for scanner := bufio.NewScanner(conn); scanner.Scan() && scanner.Text() != ""; {
 		fields := strings.Split(scanner.Text(), "\t")
 		if fields[0] == "VERSION" {
@@ -63,14 +63,14 @@ func userList(t *testing.T, socket string) map[string]place {
 		if err != nil {
 			t.Fatalf("%s lists %q", socket, scanner.Text())
 		}
-		users[fields[0]+" "+fields[2]] = place{fields[2], expires}
+		users[fields[0]+" "+fields[2]] = mappedTo{fields[2], expires}
 	}
 	return users
 }
 
 // compareUsers reports what differs: all users of want must be in got, on the same backend, until
 // the same second or the next.
-func compareUsers(t *testing.T, want, got map[string]place) {
+func compareUsers(t *testing.T, want, got map[string]mappedTo) {
 	t.Helper()
 	if len(want) != len(got) {
 		t.Errorf("%d users, want %d", len(got), len(want))

@@ -29,8 +29,8 @@ const (
 	replyNotConfirmed = "Ring sync timed out"
 )
 
-// change carries out a change and writes the reply.
-func (c *connection) change(op api.Operation) error {
+// carryOut carries out an operation and writes the reply.
+func (c *connection) carryOut(op api.Operation) error {
 	_, err := c.do(op)
 	return c.answer(err)
 }
@@ -56,7 +56,7 @@ func (c *connection) do(op api.Operation) (api.Outcome, error) {
 			return outcome, c.ctx.Err()
 		}
 	}
-	audit.Change{Who: c.who, Door: "director-admin", Op: op, Hash: c.director.Hash, Took: time.Since(began)}.Log(c.log, outcome, err)
+	audit.Record{Who: c.who, Door: "director-admin", Op: op, Hash: c.director.Hash, Took: time.Since(began)}.Log(c.log, outcome, err)
 	return outcome, err
 }
 
