@@ -14,6 +14,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/daemon"
+	"directormesh/cli/gctuner"
 )
 
 const (
@@ -72,6 +73,7 @@ func (inv *invocation) dev(ctx context.Context, logLevel string) (err error) {
 		}
 		daemons = append(daemons, d)
 	}
+	running.Go(func() { gctuner.Run(ctx) })
 	for _, d := range daemons {
 		running.Go(func() {
 			if err := d.Run(ctx, nil); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/daemon"
+	"directormesh/cli/gctuner"
 	"directormesh/cli/handover"
 )
 
@@ -104,10 +105,11 @@ func (inv *invocation) serve(c *cli.Context) error {
 		return exitf(exitTemporary, "%v", err)
 	}
 	ctx, stop := context.WithCancel(c.Context)
-	var watcher sync.WaitGroup
-	defer watcher.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer stop()
-	watcher.Go(func() { handed.WatchMaster(ctx, stop) })
+	beside.Go(func() { handed.WatchMaster(ctx, stop) })
+	beside.Go(func() { gctuner.Run(ctx) })
 	return d.Run(ctx, inv.Signals)
 }
 

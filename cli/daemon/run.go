@@ -40,7 +40,6 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	d.serve(&running, failed)
 	d.sessions.run(ctx, &running, d.fifos(), failed)
 	running.Go(func() { d.tellStatus(ctx) })
-	running.Go(func() { tuneCollector(ctx) })
 
 	for {
 		select {

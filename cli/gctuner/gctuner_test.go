@@ -1,8 +1,8 @@
-package daemon
+package gctuner
 
 import "testing"
 
-func TestCollectorPercent(t *testing.T) {
+func TestPercentFor(t *testing.T) {
 	for live, want := range map[uint64]int{
 		0:         mostPercent,
 		5 << 20:   mostPercent,
@@ -11,7 +11,7 @@ func TestCollectorPercent(t *testing.T) {
 		192 << 20: 12,
 		1 << 40:   leastPercent,
 	} {
-		if got := collectorPercent(live); got != want {
+		if got := percentFor(live); got != want {
 			t.Errorf("%d live bytes: %d percent, want %d", live, got, want)
 		}
 	}
