@@ -218,6 +218,9 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		return // by its clock a mapping may live on that has expired
 	}
 	lifetime := c.rules.Expire + c.rules.share() + clockSlack
+	if c.mayRemain(t, s.user, backend) {
+		return
+	}
 	for _, r := range s.relayed { // a mapping that nobody was answered yet
 		end := min(t, r.ended+waitLimit)
 		if t-end < lifetime && r != l && c.mayHash(s.user, r.at, end, backend) {

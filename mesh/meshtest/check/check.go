@@ -22,6 +22,7 @@ type Checker struct {
 	fresh     []*lookup         // asked at this very moment
 	kicks     map[string][]Kick // by director
 
+	remains   remains       // of the mesh before, if any
 	faultsEnd time.Duration // when the last fault ends that has begun
 
 	breaches []Breach

@@ -45,6 +45,17 @@ func TestMeshes(t *testing.T) {
 		s.add(Synced{At(at + sec(2)), "d3", true, "", 1})
 	}
 	stray := func(s *story) { strayUntil(s, calm+sec(10)) }
+	// restartedAlone has d3 restart, cut off, after b1 went down, and found a mesh.
+	restartedAlone := func(s *story) {
+		s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+		s.silent["d3"] = true
+		s.add(Synced{At(sec(3)), "d3", true, "", 1})
+		s.order("d1", calm, calm+sec(0.1), Op{Kind: OpDown, Backend: b1})
+		s.split("d3", calm+sec(2), end)
+		s.stop("d3", calm+sec(2))
+		s.start("d3", calm+sec(3))
+		s.add(Synced{At(calm + sec(6)), "d3", true, "", 3})
+	}
 	testStories(t, []tale{
 		{"a stray goes by its own table", func(s *story) {
 			stray(s)
@@ -105,6 +116,11 @@ func TestMeshes(t *testing.T) {
 			s.login("d1", calm+sec(6), alice, b1)
 			s.login("d1", calm+sec(11.5), alice, b1)
 			s.login("d1", calm+sec(14), alice, b2)
+		}, "", ""},
+		{"a stray goes by its own table, and ends alone", func(s *story) {
+			restartedAlone(s)
+			s.login("d3", calm+sec(7), alice, b1)
+			s.stop("d3", calm+sec(10))
 		}, "", ""},
 		{"what the mesh answers binds it when it has joined", func(s *story) {
 			stray(s)

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -24,9 +26,10 @@ func (c *contacts) says(e Synced) {
 	d.comes = d.comes && !e.Synced
 }
 
-// Foresee looks through a history for the meshes that join others, for what their directors do is
-// judged by other rules from the beginning: their tables and clocks are their own. It must be
-// called before the first event, if the directors tell to which mesh they belong.
+// Foresee looks through a history for the meshes that do not go on, for what their directors do is
+// judged by other rules from the beginning: their tables and clocks are their own. Such a mesh
+// joins another, or its last director ends while another mesh lives. It must be called before the
+// first event, if the directors tell to which mesh they belong.
 func (c *Checker) Foresee(history []Event) {
 	now := make(map[string]uint64) // the mesh of each director
 	all := make(map[uint64]bool)
@@ -34,6 +37,12 @@ func (c *Checker) Foresee(history []Event) {
 		switch e := e.(type) {
 		case Start:
 			delete(now, e.Director)
+		case Stop:
+			ended := now[e.Director]
+			delete(now, e.Director)
+			if ended != 0 && len(now) > 0 && !slices.Contains(slices.Collect(maps.Values(now)), ended) {
+				c.contacts.lost[ended] = true
+			}
 		case Synced:
 			if e.Mesh == 0 {
 				continue

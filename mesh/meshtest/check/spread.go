@@ -150,3 +150,13 @@ func (c *contacts) undisturbed(i, j int, since time.Duration) bool {
 	return a.alive && b.alive && a.startedAt <= since && b.startedAt <= since &&
 		(i == j || c.inTouch(i, j) <= since)
 }
+
+// left reports whether a director that lived at a time has been out of another one's reach since.
+func (c *contacts) left(by int, since time.Duration) bool {
+	for i := range c.directors {
+		if c.lifeAt(i, since) != 0 && !c.undisturbed(by, i, since) {
+			return true
+		}
+	}
+	return false
+}

@@ -219,14 +219,16 @@ func (s *userState) wasOn(backend netip.Addr) bool {
 	return slices.ContainsFunc(s.sessions, func(y session) bool { return y.backend == backend })
 }
 
-// heldUntil is how long a user may be held at a director by a move or flush: one that was out of
-// reach may not receive the release, and waits until its own time is up (protocol.md, Moves).
+// heldUntil is how long a user may be held at a director by a move or flush. A director that was
+// out of reach may not receive the release, and waits until its own time is up. One that was out of
+// the originator's reach may have gone on with the move, for as long again, and with it all others
+// (protocol.md, Moves).
 func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 	end := c.endOf(o)
 	switch {
 	case end == forever:
 		return forever
-	case !c.contacts.undisturbed(o.director, director, o.at):
+	case !c.contacts.undisturbed(o.director, director, o.at), c.contacts.left(o.director, o.at):
 		return end + moveLimit
 	}
 	return end + spread
@@ -303,7 +305,7 @@ func (c *Checker) ending(x *line, newest time.Duration, l *lookup, places []neti
 // question.
 func (c *Checker) mapped(s *userState, l *lookup) bool {
 	for _, x := range s.lines {
-		if x.loose || c.freedBy(s, x, l.at) != nil {
+		if x.loose || c.freedBy(s, x, l.at) != nil || c.freedAfter(s, x, l.at) {
 			return false
 		}
 	}

@@ -21,6 +21,11 @@ func TestReasonsToWait(t *testing.T) {
 		s.login("d1", at+sec(0.5), alice, b2)
 		s.login("d1", sec(40), alice, b2)
 	}
+	// removeNext removes the backend to which alice hashes while b1 has no points.
+	removeNext := func(s *story) {
+		remove := Op{Kind: OpRemove, Backend: placeWithout(b1)}
+		s.add(Admin{At(calm + sec(7)), 101, "d1", remove})
+	}
 	testStories(t, []tale{
 		{"a change that is confirmed by all that count", func(s *story) {
 			s.split("d3", calm, end)
@@ -74,6 +79,27 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(1), calm+sec(2), move)
 			waits(s, "d2", calm+sec(10), b2)
 		}, "", ""},
+		{"a move that one who was out of reach goes on with", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.kick("d1", calm+sec(1), alice, b2)
+			s.part("d1", "d3", calm+sec(1.5), end)
+			s.order("d1", calm+sec(1), calm+sec(2), move)
+			waits(s, "d2", calm+sec(10), b2)
+		}, "", ""},
+		{"a change of the place of a user who was flushed to what is removed", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpFlush, Backend: b1})
+			s.add(FlushEnded{At(calm + sec(4)), s.lastID})
+			removeNext(s)
+			waits(s, "d2", calm+sec(7.2), placeWithout(b1, placeWithout(b1)))
+		}, "", ""},
+		{"a change of the place of a user who has a mapping", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			removeNext(s)
+			waits(s, "d2", calm+sec(7.2), b1)
+		}, "G4", "without a reason"},
 		{"a session that is kicked by all that count", func(s *story) {
 			s.login("d3", calm, alice, b1)
 			s.split("d3", calm+sec(1), end)

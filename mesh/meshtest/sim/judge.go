@@ -40,16 +40,23 @@ func (w *world) tellMeshTimes() {
 	w.record(e)
 }
 
-// judged gives a history to the checker. What was before a moment at which nobody lived is
-// forgotten, as nothing is kept on disk: from there on it is a new mesh.
+// judged gives a history to the checker. Where nobody lived any more that belonged to a mesh, a new
+// mesh begins: nothing is kept on disk. What is left of the one before is at most what directors
+// have that lived on and were not admitted.
 func (w *world) judged(rules check.Rules, history []check.Event) (breaches []check.Breach) {
 	parts := meshesOf(history)
+	var before *check.Checker
 	for i, part := range parts {
+		var ended time.Duration
 		if i > 0 {
-			before := parts[i-1]
-			rules.Founding = max(before[len(before)-1].When(), firstStart(part)) + coldStart
+			ended = parts[i-1][len(parts[i-1])-1].When()
+			rules.Founding = max(ended, firstStart(part)) + coldStart
 		}
 		c := check.New(rules)
+		if i > 0 && firstStart(part) < ended {
+			c.Follows(before, ended)
+		}
+		before = c
 		if w.trace != nil {
 			c.Explain(func(t time.Duration, text string) { w.now = t; w.tracef("check: %s", text) })
 		}

@@ -1,0 +1,30 @@
+package check
+
+import (
+	"net/netip"
+	"time"
+)
+
+// remains are what may be left of a mesh that has come to its end: rows at a director that lives
+// on. It had received them, and was not admitted yet.
+type remains struct {
+	of *Checker
+	at time.Duration // the mesh came to its end
+}
+
+// Follows tells the checker that another one has judged a mesh which ended at a time, and that a
+// director lives on which wanted to join it. What that has of users' mappings may count in this
+// mesh. It must be called before the first event.
+func (c *Checker) Follows(before *Checker, ended time.Duration) {
+	c.remains = remains{of: before, at: ended}
+}
+
+// mayRemain reports whether the mapping of a user to a backend may be left of an earlier mesh.
+func (c *Checker) mayRemain(t time.Duration, u User, backend netip.Addr) bool {
+	before := c.remains.of
+	if before == nil || t-c.remains.at >= c.rules.Expire+c.rules.share()+clockSlack {
+		return false
+	}
+	return before.mayRemain(t, u, backend) ||
+		before.user(u).mayHaveBeenOn(backend, before.operations)
+}
