@@ -146,10 +146,16 @@ func playTable(t *transcript) {
 	t.does(d1, UpdateBackend{Addr: testBackend(2), VHosts: 500})
 	t.does(d2, SetDown{testBackend(1), true})
 	t.asks(d2, users(12)...)
-	w.run(failAfter + 500*time.Millisecond)
-	t.part("d3 wakes")
+	w.run(time.Second)
+	d4 := w.start("d4")
+	w.run(failAfter)
+	t.part("d3 wakes, d4 goes, streams break")
 	d3.stopped = false
 	t.settled(15 * time.Second)
+	d4.core.Leave(w.now)
+	w.deliver()
+	d4.crash()
+	w.breakStream(d1, d2)
 	w.run(time.Second)
 	t.part("all backends are down")
 	for _, b := range d1.core.Backends() {

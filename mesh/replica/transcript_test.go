@@ -46,28 +46,42 @@ func (w *world) transcribed() *transcript {
 
 // TestTranscripts plays each and compares. With -update it writes what happens into the file.
 func TestTranscripts(t *testing.T) {
-	update := flag.Lookup("update").Value.String() == "true"
 	for _, p := range plays() {
 		t.Run(p.name, func(t *testing.T) {
-			w := newWorld(t)
-			script := w.transcribed()
-			p.act(script)
-			script.part("the end")
+			t.Parallel()
 			path := filepath.Join("testdata/transcript", p.name+".txt")
-			if update {
-				if err := os.WriteFile(path, []byte(script.out.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines := func(s string) []string { return strings.Split(s, "\n") }
-			if diff := cmp.Diff(lines(string(want)), lines(script.out.String())); diff != "" {
-				t.Errorf("%s (-file +now; -update writes it anew):\n%s", path, diff)
-			}
+			compareTranscript(t, path, transcribe(t, p.name, Guards{}))
 		})
+	}
+}
+
+// transcribe returns the transcript of a play.
+func transcribe(t *testing.T, name string, guards Guards) string {
+	t.Helper()
+	all := plays()
+	i := slices.IndexFunc(all, func(p play) bool { return p.name == name })
+	w := newWorld(t)
+	w.guards = guards
+	script := w.transcribed()
+	all[i].act(script)
+	script.part("the end")
+	return script.out.String()
+}
+
+// compareTranscript compares with what a file says, or with -update writes the file.
+func compareTranscript(t *testing.T, path, got string) {
+	t.Helper()
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (-file +now; -update writes it anew):\n%s", path, diff)
 	}
 }
 

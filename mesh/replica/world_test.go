@@ -25,6 +25,7 @@ type world struct {
 	chunkRows int
 	trace     bool
 	noGossip  bool
+	guards    Guards                                        // of all directors that start
 	gossiped  []*wire.Delta                                 // all that was, in order
 	filter    func(to *director, m wire.Message) bool       // which messages get through; nil: all
 	lose      func(from, to *director, m wire.Message) bool // which do not; nil: none
@@ -98,7 +99,7 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 		Expire: testExpire, KickDelay: 2 * time.Second, ChunkRows: d.w.chunkRows,
 		Backends: testBackends(4), Founder: founder,
 		Wall: trueTime(d.w.now),
-		Rand: rand.New(rand.NewPCG(d.boot, uint64(n))), Directory: d.dir,
+		Rand: rand.New(rand.NewPCG(d.boot, uint64(n))), Directory: d.dir, Guards: d.w.guards,
 	}
 	for _, f := range change {
 		f(&cfg)
