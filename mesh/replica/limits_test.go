@@ -1,0 +1,282 @@
+package replica
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// Someone is near who was heard of lately by a stream, and is neither in touch nor gone.
+func TestSomeoneNear(t *testing.T) {
+	const now = time.Hour
+	for _, test := range []struct {
+		name   string
+		change func(p *peer)
+		want   bool
+	}{
+		{"starts", func(*peer) {}, true},
+		{"seen just in time", func(p *peer) { p.seenAt = now - failAfter }, true},
+		{"seen too long ago", func(p *peer) { p.seenAt = now - failAfter - 1 }, false},
+		{"in touch", func(p *peer) { p.live = true }, false},
+		{"left", func(p *peer) { p.left = true }, false},
+		{"failed", func(p *peer) { p.barred = true }, false},
+		{"only named", func(p *peer) { p.boot = 0 }, false},
+		{"of boot id 1", func(p *peer) { p.boot = 1 }, true},
+	} {
+		c := crowd(1, func(_ int, p *peer) {
+			p.live, p.counted, p.seenAt = false, false, now
+			test.change(p)
+		})
+		if got := c.someoneNear(now); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+// A process goes on in another life if by both hellos it began at one moment, give or take a
+// second and a thousandth of the time that it runs.
+func TestProcessGoesOn(t *testing.T) {
+	const began = time.Hour
+	for _, test := range []struct {
+		boot    uint64
+		by, ran time.Duration
+		want    bool
+	}{
+		{7, 0, 0, true}, {1, 0, 0, true}, {0, 0, 0, false},
+		{7, time.Second, 0, true}, {7, -time.Second, 0, true}, {7, time.Second + 1, 0, false},
+		{7, 2 * time.Second, 1000 * time.Second, true},
+		{7, 2*time.Second + 1, 1000 * time.Second, false},
+		{7, 2 * time.Second, 999 * time.Second, false},
+	} {
+		p := &peer{boot: test.boot, began: began}
+		if got := p.goesOn(began+test.by, test.ran); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+// Directors of a large mesh that start together do not beat together for ever: one of many peers
+// beats earlier the first time. In a small mesh nobody does.
+func TestBeatsOfALargeMeshScatter(t *testing.T) {
+	const now = time.Hour
+	for _, test := range []struct {
+		peers, before int
+		scattered     bool
+	}{
+		{beatManyPeers, 0, false}, {beatManyPeers + 1, 0, true},
+		{beatManyPeers + 1, beatManyPeers + 1, false}, {2, 0, false},
+	} {
+		c := crowd(test.peers, func(int, *peer) {})
+		c.rand, c.beatPeers = rand.New(rand.NewPCG(1, 2)), test.before
+		c.nextBeat = now
+		c.beat(now)
+		if got := c.nextBeat < now+c.beatInterval(); got != test.scattered || c.nextBeat < now {
+			t.Errorf("%+v: the next beat comes in %v of %v", test, c.nextBeat-now, c.beatInterval())
+		}
+		if c.beatPeers != test.peers {
+			t.Errorf("%+v: it remembers %d peers", test, c.beatPeers)
+		}
+	}
+}
+
+// Rows and stamps may lie ahead of mesh time by the limit, and not by more.
+func TestLimitsOfWhatLiesAhead(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	latest := c.latest(w.now).Tick()
+	row := func(activity, stamp directory.Tick) directory.Mapping {
+		return directory.Mapping{Hash: 1, Generation: 1, Activity: activity, Stamp: stamp}
+	}
+	for i, test := range []struct {
+		row  directory.Mapping
+		kept int
+	}{
+		{row(latest, latest), 1}, {row(latest+1, latest), 0}, {row(latest, latest+1), 0},
+	} {
+		before := c.counters.ValuesAhead
+		kept := c.dropRowsAhead([]directory.Mapping{test.row}, latest)
+		dropped := c.counters.ValuesAhead - before
+		if len(kept) != test.kept || int(dropped) != 1-test.kept {
+			t.Errorf("row %d: %d kept, %d counted", i, len(kept), dropped)
+		}
+	}
+	at := directory.StampAt(c.latest(w.now))
+	c.observe(w.now, at)
+	if c.counters.ValuesAhead != 2 {
+		t.Error("a stamp at the limit is dropped")
+	}
+	if next := c.hlc.Next(0); next <= at {
+		t.Error("a stamp at the limit is not taken")
+	}
+	c.observe(w.now, directory.StampAt(c.latest(w.now)+1))
+	if c.counters.ValuesAhead != 3 {
+		t.Error("a stamp beyond the limit is taken")
+	}
+}
+
+// A command's stamp may lie ahead by less than what peers take.
+func TestLimitOfOwnStamps(t *testing.T) {
+	for ahead, fails := range map[time.Duration]bool{
+		ownAhead: false, ownAhead + time.Millisecond: true,
+	} {
+		w := started(t, 1)
+		c := w.directors[0].core
+		after := c.MeshTime(w.now).Add(ahead)
+		s, err := c.nextStamp(w.now, after)
+		if (err != nil) != fails || err == nil && s.Time() != after {
+			t.Errorf("%v ahead: %v, %v", ahead, s, err)
+		}
+	}
+}
+
+// So many meshes of strangers are remembered, and each with the moment at which it was first seen.
+func TestStrangersAreBounded(t *testing.T) {
+	c := crowd(1, func(int, *peer) {})
+	c.strangers = make(map[directory.MeshID]time.Duration)
+	p := c.peers["d2"]
+	for i := range maxStrangers + 3 {
+		c.noteStranger(time.Duration(i+1), p, directory.MeshID(i+100))
+	}
+	c.noteStranger(time.Hour, nil, 100)
+	if n := len(c.strangers); n != maxStrangers || c.strangers[100] != 1 || !p.stranger {
+		t.Errorf("%d are remembered, want %d; the first since %v", n, maxStrangers, c.strangers[100])
+	}
+}
+
+// A joiner keeps a bounded number of what a peer says of its table; a member keeps nothing.
+func TestWhatAPeerSaidIsBounded(t *testing.T) {
+	for _, member := range []bool{false, true} {
+		c := crowd(1, func(int, *peer) {})
+		c.admission.bootstrapped = member
+		p := c.peers["d2"]
+		for range maxSaid + 3 {
+			c.confirm(p, directory.Change{})
+		}
+		if want := map[bool]int{false: maxSaid, true: 0}[member]; len(p.said) != want {
+			t.Errorf("member %v: %d are kept, want %d", member, len(p.said), want)
+		}
+	}
+}
+
+// A message of a kind that this release does not have belongs on no stream.
+func TestKindBeyondTheLast(t *testing.T) {
+	for k := range 3 {
+		if h := handlerOf(ofKind(len(handlers) + k)); h.take != nil {
+			t.Errorf("kind %d is taken", len(handlers)+k)
+		}
+	}
+}
+
+// ofKind is a message of a kind, and nothing else.
+type ofKind wire.Kind
+
+func (k ofKind) Kind() wire.Kind { return wire.Kind(k) }
+
+// As many directors as a mesh may have are accepted, and no more; one that is known is.
+func TestMeshIsFull(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	for i := range MaxDirectors - 1 {
+		name := fmt.Sprint("x", i)
+		c.peers[name] = &peer{name: name, boot: 5}
+	}
+	hello := func(name string) *wire.Hello {
+		h := c.Hello(w.now, Dial{})
+		h.From = wire.Peer{Name: name, Boot: 5, Addr: netip.MustParseAddrPort("198.51.100.9:9")}
+		return h
+	}
+	if err := c.acceptable(w.now, hello("y")); err != nil {
+		t.Errorf("the last that has room: %v", err)
+	}
+	c.peers["y"] = &peer{name: "y", boot: 5}
+	if err := c.acceptable(w.now, hello("z")); err == nil {
+		t.Error("one too many is accepted")
+	}
+	if err := c.acceptable(w.now, hello("y")); err != nil {
+		t.Errorf("one that is known: %v", err)
+	}
+}
+
+// A hint of another director at the address where one answers is forgotten; one of that director
+// or of another address is not.
+func TestFormerNamesAreNoHints(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	here, there := netip.MustParseAddrPort("198.51.100.1:9"), netip.MustParseAddrPort("198.51.100.2:9")
+	for name, addr := range map[string]netip.AddrPort{"x": here, "y": here, "z": there} {
+		c.hear(w.now, hint{name: name, addr: addr}, 0)
+	}
+	c.endFormerNames(w.now, here, "y")
+	if c.hints["x"] != nil || c.hints["y"] == nil || c.hints["z"] == nil {
+		t.Errorf("the hints that are left: %v", c.sortedHints())
+	}
+}
+
+// Rows of a few moves are gossiped too, of more they are not.
+func TestGossipedRows(t *testing.T) {
+	for n, want := range map[int]int{1: 1, gossipRows: 1, gossipRows + 1: 0} {
+		w := started(t, 1)
+		c := w.directors[0].core
+		c.Take()
+		var rows []directory.Mapping
+		for i := range n {
+			rows = append(rows, directory.Mapping{Hash: ring.UserHash(i), Generation: 1})
+		}
+		c.gossipRows([]wire.Block{wire.Pack("", rows)})
+		if got := len(c.Take()); got != want {
+			t.Errorf("%d rows: %d deltas, want %d", n, got, want)
+		}
+	}
+}
+
+// A user that was not seen for longer than a login can take has no sessions to wait for.
+func TestDelayOfIdleUsers(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(m *moves.Move, seen func(ago time.Duration) directory.Tick)
+		delay  bool
+	}{
+		{"active", func(*moves.Move, func(time.Duration) directory.Tick) {}, true},
+		{"seen at the limit", func(m *moves.Move, seen func(time.Duration) directory.Tick) {
+			m.Previous.Activity = seen(0)
+		}, true},
+		{"idle", func(m *moves.Move, seen func(time.Duration) directory.Tick) {
+			m.Previous.Activity = seen(time.Second)
+		}, false},
+		{"idle, not all have told", func(m *moves.Move, seen func(time.Duration) directory.Tick) {
+			m.Previous.Activity, m.Unsure = seen(time.Second), true
+		}, true},
+		{"without a mapping", func(m *moves.Move, _ func(time.Duration) directory.Tick) {
+			m.Was = directory.None
+		}, false},
+		{"on no backend", func(m *moves.Move, _ func(time.Duration) directory.Tick) {
+			m.Previous.Backend = netip.Addr{}
+		}, false},
+	} {
+		w := started(t, 1)
+		c := w.directors[0].core
+		for c.MeshTime(w.now) != c.MeshTime(w.now).Tick().Time() { // a tick begins
+			w.now += time.Millisecond
+		}
+		limit := c.MeshTime(w.now).Add(-c.dir.Share() - idleMargin)
+		m := &moves.Move{Was: directory.Live, Previous: directory.Mapping{
+			Backend: testBackend(1), Activity: c.MeshTime(w.now).Tick(),
+		}}
+		test.change(m, func(ago time.Duration) directory.Tick { return limit.Add(-ago).Tick() })
+		c.startDelay(w.now, m)
+		want := w.now
+		if test.delay {
+			want += c.cfg.KickDelay
+		}
+		if m.Until != want || m.Phase != moves.Delaying {
+			t.Errorf("%s: until %v, want %v; %v", test.name, m.Until, want, m.Phase)
+		}
+	}
+}
