@@ -57,7 +57,7 @@ func (inv *invocation) updateCommand() *cli.Command {
 		UsageText: "director update [-a ADDR] [-v] [--json] HOST[@TAG] VHOSTS",
 		Description: `
 The vhost count is the backend's weight for new users: twice the vhosts, twice the users; 0
-gives it none. Mapped users stay; "director flush" moves them to the backend of their hash.
+gives it none. Mapped users stay until "director flush" moves them.
 
   $ director update 192.0.2.1 50`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},

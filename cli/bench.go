@@ -28,7 +28,7 @@ login. Every answer is checked: all directors must name the same backend for a u
 
 With --rate N lookups a second are made, evenly over all directors, and an answer's time counts
 from the moment when its lookup was due: a director that hangs makes all of them late. Without
-it every connection keeps --depth lookups waiting, which finds out the most that is possible.
+it every connection keeps --depth lookups waiting, which measures the highest rate.
 
 An address is where other commands ask (director.sock); the socket of the door is looked for
 beside it. Any other path is the door's socket itself. "login" and "userdb" need an auth behind

@@ -14,7 +14,7 @@ func (inv *invocation) dumpCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "dump",
 		Category:  categoryQueries,
-		Usage:     "print commands that recreate the table of today",
+		Usage:     "print commands that recreate the table of backends",
 		UsageText: "director dump [-a ADDR] [--json]",
 		Description: `
 Prints the commands that give a freshly configured mesh the table of this one: vhost counts,

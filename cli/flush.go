@@ -15,7 +15,7 @@ func (inv *invocation) flushCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "flush",
 		Category:  categoryUsers,
-		Usage:     "move users to the backend of their hash",
+		Usage:     "move users to the backend that the ring gives",
 		ArgsUsage: "HOST | all",
 		UsageText: "director flush [-a ADDR] [-v] [--json] [-F | --max-parallel N | --watch | --cancel] HOST | all",
 		Description: `

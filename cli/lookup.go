@@ -19,7 +19,7 @@ func (inv *invocation) lookupCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "lookup",
 		Category:  categoryQueries,
-		Usage:     "do what a proxy does at a login",
+		Usage:     "look users up as a proxy does at a login",
 		ArgsUsage: "USER [TAG] | -f FILE",
 		UsageText: "director lookup [-a ADDR] [--json] USER [TAG] | -f FILE [TAG]",
 		Description: `

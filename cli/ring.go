@@ -185,7 +185,7 @@ func (inv *invocation) ringAddCommand() *cli.Command {
 		Name:      "add",
 		Usage:     "contact a director, or accept it again",
 		ArgsUsage: "IP [PORT] | NAME",
-		UsageText: "director ring add [-a ADDR] [--json] IP [PORT] | NAME",
+		UsageText: "director ring add [-a ADDR] [-v] [--json] IP [PORT] | NAME",
 		Description: `
 Makes the mesh contact the director at this address, and accept it if it had been removed.
 The default port is the mesh port of the director at -a. A NAME works if "ring status" lists
@@ -208,7 +208,7 @@ func (inv *invocation) ringRemoveCommand() *cli.Command {
 		Name:      "remove",
 		Usage:     "make the mesh refuse a director",
 		ArgsUsage: "IP [PORT] | NAME",
-		UsageText: "director ring remove [-a ADDR] [--json] IP [PORT] | NAME",
+		UsageText: "director ring remove [-a ADDR] [-v] [--json] IP [PORT] | NAME",
 		Description: `
 The mesh refuses the director at this address until "director ring add". A NAME stands for
 the address of that director. To take a director away for good, only stop it: the others
