@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/door/doortest"
 	"directormesh/ring"
 )
 
@@ -109,12 +110,12 @@ func BenchmarkIdle(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		l := newPipeListener()
+		l := doortest.NewPipeListener()
 		go server.Serve(l)
 		ends := make([]*end, n)
 		for i := range ends {
 			ours, theirs := net.Pipe()
-			l.conns <- theirs
+			l.Connect(theirs)
 			ends[i] = &end{Conn: ours, in: bufio.NewReaderSize(ours, 16)}
 			got := make([]byte, len(greeting))
 			if _, err := ours.Read(got); err != nil || !bytes.Equal(got, []byte(greeting)) {

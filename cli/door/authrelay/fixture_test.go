@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/door/doortest"
 	"directormesh/ring"
 )
 
@@ -94,51 +95,20 @@ func (d *fakeDirector) hold(user string) chan error {
 	return c
 }
 
-// pipeListener accepts the server's ends of pipes.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	err := net.ErrClosed
-	l.once.Do(func() {
-		close(l.closed)
-		err = nil
-	})
-	return err
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
 // fixture is a door in a synctest bubble: clients and auth are pipes whose other ends the test
 // holds.
 type fixture struct {
 	t        *testing.T
 	server   *Server
 	director *fakeDirector
-	listener *pipeListener
+	listener *doortest.PipeListener
 	log      *bytes.Buffer
 	dialed   chan net.Conn // auth's ends
 }
 
 func newFixture(t *testing.T, cfg Config) *fixture {
 	t.Helper()
-	f := &fixture{t: t, director: &fakeDirector{}, listener: newPipeListener(), log: new(bytes.Buffer), dialed: make(chan net.Conn, 100)}
+	f := &fixture{t: t, director: &fakeDirector{}, listener: doortest.NewPipeListener(), log: new(bytes.Buffer), dialed: make(chan net.Conn, 100)}
 	cfg.Director = f.director
 	cfg.Log = zerolog.New(zerolog.SyncWriter(f.log))
 	if cfg.Dial == nil {
@@ -173,7 +143,7 @@ func (f *fixture) client() *end {
 	f.t.Helper()
 	ours, doors := net.Pipe()
 	f.t.Cleanup(func() { ours.Close() })
-	f.listener.conns <- doors
+	f.listener.Connect(doors)
 	return newEnd(f.t, "client", ours)
 }
 

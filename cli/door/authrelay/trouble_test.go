@@ -2,32 +2,16 @@ package authrelay
 
 import (
 	"net"
-	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/door/doortest"
 	"directormesh/cli/logtest"
 )
-
-// exhausted is a listener that finds no descriptor for the first connection.
-type exhausted struct {
-	*pipeListener
-	told bool
-}
-
-func (l *exhausted) Accept() (net.Conn, error) {
-	if l.told {
-		return l.pipeListener.Accept()
-	}
-	l.told = true
-	err := os.NewSyscallError("accept4", syscall.EMFILE)
-	return nil, &net.OpError{Op: "accept", Net: "unix", Err: err}
-}
 
 // The log tells why connections cannot be accepted, in the system's words and not Go's.
 func TestAcceptFails(t *testing.T) {
@@ -38,11 +22,11 @@ func TestAcceptFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		l := &exhausted{pipeListener: newPipeListener()}
-		go s.Serve(l)
+		l := doortest.NewPipeListener()
+		go s.Serve(doortest.FailFirst(l))
 		client, door := net.Pipe()
 		defer client.Close()
-		l.conns <- door // taken after the failure
+		l.Connect(door) // taken after the failure
 		line := log.Line(texts[acceptFailed])
 		if diff := cmp.Diff("too many open files", line["error"]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

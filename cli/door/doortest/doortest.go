@@ -1,5 +1,7 @@
-// Package doortest measures a door over a unix socket: a process of its own serves it, so that its
-// processor time can be told from the client's. Only benchmarks import it.
+// Package doortest has what tests and benchmarks of several doors need.
+//
+// Benchmarks measure a door over a unix socket: a process of its own serves it, so that its
+// processor time can be told from the client's. Tests connect to a door by pipes.
 package doortest
 
 import (

@@ -61,7 +61,7 @@ func TestChanges(t *testing.T) {
 		{"DIRECTOR-REMOVE\t192.0.2.250", api.RemoveDirector{IP: ip("192.0.2.250")}},
 	} {
 		d := httpapitest.Sample()
-		c := greet(t, serveSample(t, d).dial())
+		c := greet(t, serveSample(t, d).Dial())
 		if got := c.ask(test.line); got != "OK" {
 			t.Errorf("%q: reply %q", test.line, got)
 		}
@@ -84,7 +84,7 @@ func TestMalformed(t *testing.T) {
 		"DIRECTOR-REMOVE", "DIRECTOR-REMOVE\t192.0.2.200\tx", strings.Repeat("x", maxLine-1), strings.Repeat("x", maxLine),
 	} {
 		d := httpapitest.Sample()
-		c := greet(t, serveSample(t, d).dial())
+		c := greet(t, serveSample(t, d).Dial())
 		go func() { _, _ = c.conn.Write([]byte(line + "\n")) }() // may fail: the end comes in the middle of a long one
 		c.gone()
 		if done := d.Done(); len(done) > 0 {
@@ -111,7 +111,7 @@ func TestGreeting(t *testing.T) {
 		"":                                          false,
 		"GET / HTTP/1.1\r":                          false,
 	} {
-		c := &client{t: t, conn: serveSample(t, httpapitest.Sample()).dial()}
+		c := &client{t: t, conn: serveSample(t, httpapitest.Sample()).Dial()}
 		c.in = newReader(c.conn)
 		if got := c.read(); got != greeting {
 			t.Fatalf("greeted with %q", got)
@@ -154,7 +154,7 @@ func TestReplies(t *testing.T) {
 	} {
 		d := httpapitest.Sample()
 		d.OutcomeIs = test.do
-		if got := greet(t, serveSample(t, d).dial()).ask(test.line); got != test.want {
+		if got := greet(t, serveSample(t, d).Dial()).ask(test.line); got != test.want {
 			t.Errorf("%q: %q, want %q", test.line, got, test.want)
 		}
 	}
@@ -187,7 +187,7 @@ func TestLists(t *testing.T) {
 		{"USER-LIST\t192.0.2.51", []string{"6\t1518085236\t192.0.2.51", "7\t1518085236\t192.0.2.51"}},
 		{"USER-LIST\t192.0.2.99", []string{}},
 	} {
-		if diff := cmp.Diff(test.want, greet(t, serveSample(t, d).dial()).list(test.line)); diff != "" {
+		if diff := cmp.Diff(test.want, greet(t, serveSample(t, d).Dial()).list(test.line)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", test.line, diff)
 		}
 	}
@@ -199,7 +199,7 @@ func TestDirectorStates(t *testing.T) {
 	d := httpapitest.Sample()
 	d.SelfIs.Changing = true
 	d.DirectorsIs.Directors[3].Reachable = true
-	got := greet(t, serveSample(t, d).dial()).list("DIRECTOR-LIST")
+	got := greet(t, serveSample(t, d).Dial()).list("DIRECTOR-LIST")
 	if got[0] != "127.0.1.1\t9090\tself\t0\tring syncing\t0" || got[3] != "127.0.1.4\t9090\tpeer\t0\thandshaking - 7 USERs sent\t" {
 		t.Errorf("%q", got)
 	}
@@ -234,7 +234,7 @@ func TestUserLookup(t *testing.T) {
 			}
 			return sampleUser(tag, h)
 		}
-		if got := greet(t, serveSample(t, sample).dial()).ask(test.line); got != "192.0.2.1\t1518085235\t192.0.2.2\t192.0.2.3" || asked != 1 {
+		if got := greet(t, serveSample(t, sample).Dial()).ask(test.line); got != "192.0.2.1\t1518085235\t192.0.2.2\t192.0.2.3" || asked != 1 {
 			t.Errorf("%q: %q, asked %d times", test.line, got, asked)
 		}
 	}
@@ -242,7 +242,7 @@ func TestUserLookup(t *testing.T) {
 	sample.UserIs = func(ring.Tag, ring.UserHash) api.User {
 		return api.User{Current: ip("192.0.2.1"), Hashed: ip("192.0.2.1")}
 	}
-	if got := greet(t, serveSample(t, sample).dial()).ask("USER-LOOKUP\talice"); got != "\t0\t192.0.2.1\t" {
+	if got := greet(t, serveSample(t, sample).Dial()).ask("USER-LOOKUP\talice"); got != "\t0\t192.0.2.1\t" {
 		t.Errorf("not mapped: %q", got)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
+	"directormesh/cli/door/doortest"
 	"directormesh/cli/door/httpapi/httpapitest"
 	"directormesh/cli/logtest"
 	"directormesh/mesh/meshtest/metrictest"
@@ -83,7 +84,7 @@ func TestPipelined(t *testing.T) {
 
 // Replies to pipelined commands come in the commands' order.
 func TestPipelinedReplies(t *testing.T) {
-	c := greet(t, serveSample(t, httpapitest.Sample()).dial())
+	c := greet(t, serveSample(t, httpapitest.Sample()).Dial())
 	go c.send("HOST-LIST-REMOVED\nUSER-LOOKUP\talice\nHOST-UP\t192.0.2.1\nHOST-SET\t192.0.2.1\t1001")
 	for _, want := range []string{"192.0.2.9", "", "192.0.2.1\t1518085235\t192.0.2.2\t192.0.2.3", "OK", "vhost count too large"} {
 		if got := c.read(); got != want {
@@ -113,7 +114,7 @@ func TestWaitsUntilSynced(t *testing.T) {
 				}
 				return api.Outcome{}, nil
 			}
-			c := greet(t, serveSample(t, d).dial())
+			c := greet(t, serveSample(t, d).Dial())
 			if got := c.ask("HOST-DOWN\t192.0.2.1"); got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
 			}
@@ -153,7 +154,7 @@ func TestFlushWaits(t *testing.T) {
 				other := api.Flush{Director: "d2", ID: id.ID, Total: 9}
 				return api.Flushes{Flushes: []api.Flush{other, f}}
 			}
-			c := greet(t, serveSample(t, d).dial())
+			c := greet(t, serveSample(t, d).Dial())
 			if got := c.ask("HOST-RESET-USERS"); got != test.want {
 				t.Errorf("%s: %q, want %q", test.name, got, test.want)
 			}
@@ -170,18 +171,18 @@ func TestParallelKicks(t *testing.T) {
 		d := httpapitest.Sample()
 		release := make(chan struct{})
 		d.OutcomeIs = func(api.Operation) (api.Outcome, error) { <-release; return api.Outcome{}, nil }
-		l := newPipeListener()
+		l := doortest.NewPipeListener()
 		serve(t, d, l, Config{Log: zerolog.Nop(), MaxParallelKicks: 2})
 		clients := make([]*client, 3)
 		for i := range clients {
-			clients[i] = greet(t, l.dial())
+			clients[i] = greet(t, l.Dial())
 			clients[i].send("USER-KICK\talice")
 		}
 		synctest.Wait()
 		if got := len(d.Done()); got != 2 {
 			t.Errorf("%d kicks run at a time, want 2", got)
 		}
-		impatient := greet(t, l.dial())
+		impatient := greet(t, l.Dial())
 		if got := impatient.ask("USER-KICK\tbob\tnowait"); got != "TRYAGAIN" {
 			t.Errorf("with nowait: %q", got)
 		}
@@ -207,10 +208,10 @@ func TestClientThatNeverReads(t *testing.T) {
 		for n := range 10000 {
 			d.MappingsIs = append(d.MappingsIs, api.Mapping{Tag: "ssd", UserHash: uint32(n), Backend: ip("192.0.2.51")})
 		}
-		l := newPipeListener()
+		l := doortest.NewPipeListener()
 		registry := prometheus.NewRegistry()
 		serve(t, d, l, Config{Log: zerolog.Nop(), Registerer: registry})
-		c := greet(t, l.dial())
+		c := greet(t, l.Dial())
 		began := time.Now()
 		c.send("USER-LIST\nHOST-LIST\nHOST-UP\t192.0.2.1")
 		time.Sleep(time.Minute)
@@ -253,7 +254,7 @@ func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := serveSample(t, httpapitest.Sample())
 		began := time.Now()
-		silent := &client{t: t, conn: l.dial()}
+		silent := &client{t: t, conn: l.Dial()}
 		silent.in = newReader(silent.conn)
 		if got := silent.read(); got != greeting {
 			t.Errorf("greeted with %q", got)
@@ -262,7 +263,7 @@ func TestIdle(t *testing.T) {
 			t.Errorf("%q after %v", got, time.Since(began))
 		}
 		began = time.Now()
-		idle := greet(t, l.dial())
+		idle := greet(t, l.Dial())
 		if got := idle.read(); got != "(closed)" || time.Since(began) != idleTimeout {
 			t.Errorf("%q after %v", got, time.Since(began))
 		}
@@ -274,14 +275,14 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := httpapitest.Sample()
 		d.OutcomeIs = failing(api.CodeNotSynced, "never")
-		l := newPipeListener()
+		l := doortest.NewPipeListener()
 		s, err := New(Config{Director: d, Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(l) }()
-		c := greet(t, l.dial())
+		c := greet(t, l.Dial())
 		c.send("HOST-UP\t192.0.2.1")
 		time.Sleep(time.Second)
 		if err := s.Close(); err != nil {
@@ -294,7 +295,7 @@ func TestClose(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Errorf("twice: %v", err)
 		}
-		if err := s.Serve(newPipeListener()); err != nil {
+		if err := s.Serve(doortest.NewPipeListener()); err != nil {
 			t.Errorf("serving when closed: %v", err)
 		}
 	})
@@ -320,9 +321,9 @@ func TestShutdown(t *testing.T) {
 					time.Sleep(test.takes)
 					return api.Outcome{}, nil
 				}
-				l := newPipeListener()
+				l := doortest.NewPipeListener()
 				s := serve(t, d, l, Config{Log: zerolog.Nop()})
-				idle, busy := greet(t, l.dial()), greet(t, l.dial())
+				idle, busy := greet(t, l.Dial()), greet(t, l.Dial())
 				busy.send("HOST-UP\t192.0.2.1")
 				<-running
 				const limit = 5 * time.Second
@@ -357,9 +358,9 @@ func TestShutdown(t *testing.T) {
 // The log tells who was disconnected for what, without the names of users.
 func TestLog(t *testing.T) {
 	var log logtest.Buffer
-	l := newPipeListener()
+	l := doortest.NewPipeListener()
 	serve(t, httpapitest.Sample(), l, Config{Log: zerolog.New(&log)})
-	c := greet(t, l.dial())
+	c := greet(t, l.Dial())
 	if got := c.ask("USER-MOVE\talice@example.org\t192.0.2.1"); got != "OK" {
 		t.Error(got)
 	}

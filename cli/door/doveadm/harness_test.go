@@ -5,48 +5,15 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
+	"directormesh/cli/door/doortest"
 	"directormesh/cli/door/httpapi/httpapitest"
 )
-
-// pipeListener accepts one end of each pipe that dial makes. Pipes work in virtual time.
-type pipeListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (l *pipeListener) dial() net.Conn {
-	near, far := net.Pipe()
-	l.conns <- far
-	return near
-}
 
 // serve serves a director on l until the test ends.
 func serve(t *testing.T, d Director, l net.Listener, cfg Config) *Server {
@@ -70,9 +37,9 @@ func serve(t *testing.T, d Director, l net.Listener, cfg Config) *Server {
 }
 
 // serveSample serves a director on a pipe and returns what dials it.
-func serveSample(t *testing.T, d Director) *pipeListener {
+func serveSample(t *testing.T, d Director) *doortest.PipeListener {
 	t.Helper()
-	l := newPipeListener()
+	l := doortest.NewPipeListener()
 	serve(t, d, l, Config{Log: zerolog.Nop()})
 	return l
 }
