@@ -104,6 +104,32 @@ func TestJoinerWaitsInVain(t *testing.T) {
 	}
 }
 
+// A joiner that goes on without a peer which counts it, and which it counts, has that ask again.
+func TestLeftOutByAJoiner(t *testing.T) {
+	w := started(t, 3)
+	d3 := w.directors[2]
+	d4 := w.start("d4")
+	w.lose = func(_, to *director, m wire.Message) bool {
+		_, chunk := m.(*wire.SnapshotChunk)
+		return chunk && to == d4
+	}
+	w.until("d4 and d3 count each other", 5*time.Second, func() bool {
+		p := d4.core.peers["d3"]
+		return p != nil && p.counted && p.admittedMe && d3.core.peers["d4"].counted
+	})
+	p := d4.core.peers["d3"]
+	p.lacking, p.toldAt = true, w.now-confirmWithin-1
+	d4.core.complain(w.now, suspect{p, "gives no snapshot"})
+	if !p.barred {
+		t.Fatal("d4 does not go on without d3")
+	}
+	w.lose = nil
+	w.until("d4 and d3 show each other as synced", 30*time.Second, func() bool {
+		return d4.core.peerState(d4.core.peers["d3"]) == Synced &&
+			d3.core.peerState(d3.core.peers["d4"]) == Synced
+	})
+}
+
 // A joiner waits for each director that any of those who admit it names, the donor or not.
 func TestJoinerWaitsForAllThatAreNamed(t *testing.T) {
 	for _, blind := range []string{"d1", "d2"} { // who does not count d3

@@ -168,6 +168,8 @@ func (c *Core) complain(now time.Duration, p suspect) {
 	case now-p.toldAt > confirmWithin:
 		c.logf(LogWarn, "joining without a peer that does not answer", Field{"peer", p.name}, Field{"why", p.why})
 		p.barred, p.excluded = true, true
+		// It may think that we count it. Once we are a member we tell it to ask again, see ask.
+		p.counted, p.admittedMe = false, false
 	}
 }
 
