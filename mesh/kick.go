@@ -39,8 +39,9 @@ var (
 // Its workers come and go with the work. A kick whose turn comes late is still run: the sessions
 // must end, even if nobody waits for the count any more.
 type kickQueue struct {
-	n  *Node
-	wg sync.WaitGroup
+	n   *Node
+	max int // workers, but for the spare ones
+	wg  sync.WaitGroup
 
 	mu      sync.Mutex
 	urgent  []*kick // an operator waits for them
@@ -58,7 +59,7 @@ type kick struct {
 	timer *time.Timer
 }
 
-func (q *kickQueue) init(n *Node) { q.n = n }
+func (q *kickQueue) init(n *Node) { q.n, q.max = n, maxKicks }
 
 // add queues a kick; it never waits.
 func (q *kickQueue) add(e replica.Kick) {
@@ -66,7 +67,7 @@ func (q *kickQueue) add(e replica.Kick) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k.timer = time.AfterFunc(kickTime, func() { q.report(k, replica.KickResult{}, errKickLate) }) // does not touch k.timer
-	room := maxKicks
+	room := q.max
 	if user := !e.Target.ByHash && !e.Target.Backend.IsValid(); user && !q.affordLocked(time.Now()) {
 		k.timer.Stop()
 		q.n.metrics.drop(dropKick)
@@ -113,7 +114,7 @@ func (q *kickQueue) next() (k *kick) {
 	case q.n.ctx.Err() != nil:
 	case len(q.urgent) > 0:
 		k, q.urgent = takeFirst(q.urgent)
-	case len(q.waiting) > 0 && q.workers <= maxKicks:
+	case len(q.waiting) > 0 && q.workers <= q.max:
 		k, q.waiting = takeFirst(q.waiting)
 	}
 	if k == nil {
