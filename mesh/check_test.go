@@ -140,6 +140,12 @@ func TestMembersAreChecked(t *testing.T) {
 		if got := n.members.count(); got != wire.MaxDirectors {
 			t.Errorf("%d members, want %d", got, wire.MaxDirectors)
 		}
+		bad := good
+		bad.Name = ""
+		if err := (delegate{n}).NotifyAlive(&bad); err == nil ||
+			!strings.Contains(err.Error(), "its name is empty") {
+			t.Errorf("one without a name, where there is no room: %v", err)
+		}
 		known := good
 		known.Name = "x7"
 		if err := (delegate{n}).NotifyAlive(&known); err != nil {

@@ -217,7 +217,7 @@ func (n *Node) handleDelta(b []byte) {
 	case errors.Is(err, wire.ErrUnknownKind):
 		n.skipUnknown("", err)
 		return
-	case err != nil || !ok:
+	case !ok:
 		n.dropUndecodable(err)
 		n.limited("undecodable delta").Warn().Err(wording.Plain(err)).
 			Msg("gossiped message does not decode")

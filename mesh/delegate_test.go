@@ -260,9 +260,12 @@ func TestQueueOfADelta(t *testing.T) {
 		{"passed on", replica.Gossip{Passed: true}, 0, 1, 1, 0},
 		{"own, too long", replica.Gossip{}, -1, 1, 1, 1},
 		{"passed on, too long", replica.Gossip{Passed: true}, -1, 1, 1, 2},
+		{"no delta", replica.Gossip{Delta: &wire.Delta{Origin: strings.Repeat("d", 300)}}, 0, 1, 1, 3},
 	} {
-		test.e.Delta = &wire.Delta{Origin: "d7", Boot: 7, N: 1}
-		n.gossip.limit = len(encoded(t, test.e.Delta)) + test.limit
+		if test.e.Delta == nil {
+			test.e.Delta = &wire.Delta{Origin: "d7", Boot: 7, N: 1}
+			n.gossip.limit = len(encoded(t, test.e.Delta)) + test.limit
+		}
 		n.spread(test.e)
 		own, forwarded := n.gossip.own.NumQueued(), n.gossip.forwarded.NumQueued()
 		dropped := counted(t, n.metrics.drops[dropOversizeDelta])

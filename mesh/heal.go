@@ -28,15 +28,19 @@ type healer struct {
 	mu     sync.Mutex
 	busy   map[netip.AddrPort]bool // joins under way
 	silent map[netip.AddrPort]bool // the last join failed
+}
 
-	unresolved []bool // of each seed: the last look-up failed
+func newHealer(n *Node) *healer {
+	return &healer{
+		n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool),
+	}
 }
 
 // heal keeps this director in touch with the mesh, for as long as it lives. Until the first contact
 // it joins all configured peers every second; then it looks every ten seconds for peers that are
 // away.
 func (n *Node) heal() {
-	h := &healer{n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool), unresolved: make([]bool, len(n.seeds))}
+	h := newHealer(n)
 	for n.members.count() <= 1 && len(n.seeds) > 0 {
 		h.joinAway(len(n.seeds) * addressesPerSeed)
 		if !n.pause(eagerJoin) {
@@ -45,10 +49,9 @@ func (n *Node) heal() {
 	}
 	// Directors that start together through one peer may each have missed some of the others; a
 	// second exchange finds them.
-	if !n.pause(n.jitter(settleJoin)) {
-		return
+	if n.pause(n.jitter(settleJoin)) {
+		h.joinPresent()
 	}
-	h.joinPresent()
 	for n.pause(n.jitter(calmJoin)) {
 		h.joinAway(joinsAtATime)
 	}

@@ -88,9 +88,7 @@ func TestOneJoinAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := &stuckDials{Network: netsim.New(1, netsim.Faults{}), released: make(chan struct{})}
 		n := simulated(t, nil, func(cfg *Config) { cfg.Network = network })
-		h := &healer{
-			n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool),
-		}
+		h := newHealer(n)
 		join := func(times int) int64 {
 			for range times {
 				h.join(testAddr(9))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,9 +105,7 @@ func TestAddedDirectorsAreDialled(t *testing.T) {
 		network.mu.Lock()
 		before := len(network.when)
 		network.mu.Unlock()
-		h := &healer{
-			n: n, busy: make(map[netip.AddrPort]bool), silent: make(map[netip.AddrPort]bool),
-		}
+		h := newHealer(n)
 		h.busy[testAddr(7)] = true // so that memberlist does not
 		h.joinAway(joinsAtATime)
 		synctest.Wait()
