@@ -81,8 +81,12 @@ func TestContactsGetLinks(t *testing.T) {
 		if got := gauged(t, n); got != 1 {
 			t.Errorf("%g streams are open", got)
 		}
-		if len(n.contacts.queued) != 0 || n.contacts.running != 0 {
-			t.Errorf("%v and %d are under way", n.contacts.queued, n.contacts.running)
+		heard := replica.Dial{Name: "d3", Addr: testAddr(3), Trust: replica.Heard}
+		n.contacts.add(heard) // nobody is there
+		synctest.Wait()
+		if len(n.contacts.queued) != 0 || n.contacts.running != 0 || n.contacts.hearing != 0 {
+			t.Errorf("%v and %d are under way, %d heard of", n.contacts.queued,
+				n.contacts.running, n.contacts.hearing)
 		}
 		_ = s.conn.Close()
 		synctest.Wait()
@@ -231,6 +235,7 @@ func TestBoundsOfContacts(t *testing.T) {
 		len(c.heard) != maxContactQueue || len(c.named) != maxContactQueue {
 		t.Errorf("%d heard of and %d named wait, %g dropped", len(c.heard), len(c.named), got)
 	}
+	c.add(dial(0, replica.Named)) // is waiting, too
 	c.add(dial(-1, replica.Heard))
 	c.add(dial(-2, replica.Named))
 	if got := counted(t, n.metrics.drops[dropContact]); got != 2 ||
@@ -242,6 +247,7 @@ func TestBoundsOfContacts(t *testing.T) {
 // Those that somebody trusted named go first, and of the others only so many are dialled at once.
 func TestWhoIsDialledNext(t *testing.T) {
 	named, heard := replica.Dial{Name: "named"}, replica.Dial{Name: "heard"}
+	const closing = 0 - 1 // the director is closed
 	for _, test := range []struct {
 		running, hearing int
 		named, heard     bool
@@ -255,9 +261,12 @@ func TestWhoIsDialledNext(t *testing.T) {
 		{maxHeard - 1, maxHeard - 1, false, true, "heard"},
 		{maxHeard, maxHeard, false, true, ""},
 		{maxHeard, maxHeard, true, true, "named"},
+		{closing, 0, true, true, ""},
 	} {
 		n := counting(t)
-		n.ctx = t.Context()
+		if test.running != closing {
+			n.ctx = t.Context()
+		}
 		c := &contacts{n: n, running: test.running, hearing: test.hearing}
 		if test.named {
 			c.named = []replica.Dial{named}

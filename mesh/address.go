@@ -40,7 +40,7 @@ func advertised(configured, listening netip.AddrPort, peers []netip.Addr, host a
 	}
 	fits := func(a netip.Addr) bool { return usable(a) && (addr.Is6() || a.Is4()) }
 	for _, peer := range append(slices.Clone(peers), somewhere...) {
-		if from, err := host.towards(peer); err == nil && fits(from.Unmap()) {
+		if from, _ := host.towards(peer); fits(from.Unmap()) { // the zero address fits nowhere
 			return netip.AddrPortFrom(from.Unmap(), listening.Port()), nil
 		}
 	}

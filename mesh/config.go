@@ -155,12 +155,11 @@ func parseSeed(s string, port uint16) (seed, error) {
 		if host, portText, err = net.SplitHostPort(s); err != nil {
 			return seed{}, fmt.Errorf("%q is not host[:port]", s)
 		}
-		found = true
 	}
 	if strings.Trim(host, "0123456789") == "" {
 		return seed{}, fmt.Errorf("%q is a number and not host[:port]", s)
 	}
-	if host == "" || strings.ContainsAny(host, "[]%") || strings.ContainsFunc(host, unicode.IsSpace) {
+	if strings.ContainsAny(host, "[]%") || strings.ContainsFunc(host, unicode.IsSpace) {
 		return seed{}, fmt.Errorf("%q is not host[:port]", s)
 	}
 	if !found {

@@ -143,6 +143,7 @@ func TestAdvertised(t *testing.T) {
 		{"no route: private first", "", "0.0.0.0:9090", nil, fakeHost{all, nil}, "10.1.2.3:9090"},
 		{"no route: any family", "", "[::]:9090", nil, fakeHost{all, nil}, "10.1.2.3:9090"},
 		{"no route: public", "", "0.0.0.0:9090", nil, fakeHost{all[:4], nil}, "198.51.100.7:9090"},
+		{"only a public IPv6", "", "[::]:9090", nil, fakeHost{all[5:], nil}, "[2001:db8::7]:9090"},
 		{"only IPv6 under an IPv4 bind", "", "0.0.0.0:9090", nil, fakeHost{all[5:], nil}, ""},
 		{"only loopback", "", "0.0.0.0:9090", nil, fakeHost{all[:3], nil}, ""},
 	} {

@@ -109,6 +109,9 @@ func TestSendOverflow(t *testing.T) {
 		n.coreMu.Lock()
 		_, open := n.out["d2"]
 		n.coreMu.Unlock()
+		if got := counted(t, n.metrics.drops[dropOverflow]); got != 1 {
+			t.Errorf("%g overflows are counted, want one", got)
+		}
 		if !overflowed || open {
 			t.Errorf("overflowed %v, still open %v; want the stuck peer's stream gone", overflowed, open)
 		}
@@ -126,6 +129,12 @@ func TestCloseStream(t *testing.T) {
 		for _, next := range r.inputs {
 			n.input(next)
 		}
+		n.input(func(c *replica.Core, now time.Duration) {
+			c.Receive(now, 1, &wire.Leaving{}) // by the core's number of the stream that came in
+			if peers := c.Peers(now); len(n.in) > 0 || n.out["d9"] != nil || len(peers) != 2 {
+				t.Errorf("the core still listens: %v, %v, %v", n.in, n.out, peers)
+			}
+		})
 		if took := ended(t, visiting); took != 0 {
 			t.Errorf("the incoming stream was closed after %s", took)
 		}

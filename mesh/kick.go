@@ -185,7 +185,7 @@ func (n *Node) runHook(run replica.RunHook) {
 			n.limited("hook").Warn().Err(wording.Plain(err)).Msg("flush hook failed")
 		}
 		n.input(func(c *replica.Core, now time.Duration) {
-			c.HookDone(now, run.ID, ok && err == nil, wording.Plain(err))
+			c.HookDone(now, run.ID, ok, wording.Plain(err))
 		})
 	})
 }

@@ -156,6 +156,10 @@ func TestCloseCutsKicks(t *testing.T) {
 		if ran.Load() != most || ended.Load() != most {
 			t.Errorf("%d kicks ran and %d had ended when Close returned, want %d", ran.Load(), ended.Load(), most)
 		}
+		time.Sleep(2 * kickTime)
+		if got := counted(t, n.metrics.kicksFailed); got != most {
+			t.Errorf("%g kicks count as failed, want those that ran", got)
+		}
 	})
 }
 

@@ -75,6 +75,8 @@ func TestLogBridgeIsPlain(t *testing.T) {
 			"Failed to read remote state: the connection broke off", "10.0.0.9:4711"},
 		{"[ERR] memberlist: Failed to decode ping request: msgpack decode error [pos 3]: EOF " +
 			"from=10.0.0.9:4711", "Failed to decode ping request: it cannot be decoded", "10.0.0.9:4711"},
+		{"[ERR] memberlist: Failed to send from=10.0.0.9 to nobody",
+			"Failed to send from=10.0.0.9 to nobody", ""},
 	} {
 		lines := logged(t, zerolog.InfoLevel, func(n *Node) {
 			var err error
@@ -85,11 +87,12 @@ func TestLogBridgeIsPlain(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		addr := ""
+		addr, named := "", false
 		if len(lines) == 1 {
-			addr, _ = lines[0]["addr"].(string)
+			addr, named = lines[0]["addr"].(string)
 		}
-		if len(lines) != 1 || lines[0]["detail"] != test.detail || addr != test.addr {
+		if len(lines) != 1 || lines[0]["detail"] != test.detail || addr != test.addr ||
+			named != (addr != "") {
 			t.Errorf("%s: %v", test.in, lines)
 		}
 	}

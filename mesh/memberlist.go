@@ -16,8 +16,12 @@ import (
 // cannot introduce one to a live mesh.
 const labelPrefix = "director/"
 
-// maxLabel keeps the label, which every packet carries, short.
-const maxLabel = 64
+// maxLabel keeps the label, which every packet carries, short. What is longer ends with labelHash
+// bytes of its hash.
+const (
+	maxLabel  = 64
+	labelHash = 16
+)
 
 // memberlistLabel tells this mesh's packets from others'. It is authenticated where there is a key.
 func memberlistLabel(mesh string) string {
@@ -26,7 +30,7 @@ func memberlistLabel(mesh string) string {
 		return label
 	}
 	sum := sha256.Sum256([]byte(mesh))
-	hash := hex.EncodeToString(sum[:16])
+	hash := hex.EncodeToString(sum[:labelHash])
 	return label[:maxLabel-len(hash)] + hash
 }
 

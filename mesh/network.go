@@ -36,17 +36,21 @@ const leastBuffer = 64 << 10
 
 // Listen implements Network. With port 0, TCP picks a port that UDP may not have, hence the tries.
 func (sockets) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
-	tries := 1
-	if addr.Port() == 0 {
-		tries = 10
+	return listen(addr, listenBoth)
+}
+
+// listenTries is how many ports are tried where any will do.
+const listenTries = 10
+
+// listen opens both sockets by a function, and words its error.
+func listen(addr netip.AddrPort, open func(netip.AddrPort) (net.Listener, net.PacketConn, error)) (
+	net.Listener, net.PacketConn, error) {
+	l, p, err := open(addr)
+	for try := 1; err != nil && addr.Port() == 0 && try < listenTries; try++ {
+		l, p, err = open(addr)
 	}
-	var err error
-	for range tries {
-		var l net.Listener
-		var p net.PacketConn
-		if l, p, err = listenBoth(addr); err == nil {
-			return l, p, nil
-		}
+	if err == nil {
+		return l, p, nil
 	}
 	// Without Go's words for what was tried.
 	var op *net.OpError
@@ -92,12 +96,9 @@ func askForBuffer(ask func(size int) error) {
 // Dial implements Network. Where from is no address of this host, because packets are rewritten on
 // the way, the kernel chooses.
 func (sockets) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
-	var d net.Dialer
-	if source := from.Addr(); source.IsValid() && source.Is4() == to.Addr().Unmap().Is4() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
-	}
+	d := net.Dialer{LocalAddr: localAddr(from.Addr(), to.Addr())}
 	conn, err := d.DialContext(ctx, "tcp", to.String())
-	if d.LocalAddr != nil && errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
 		d.LocalAddr = nil
 		conn, err = d.DialContext(ctx, "tcp", to.String())
 	}
@@ -105,6 +106,15 @@ func (sockets) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, err
 		return nil, err
 	}
 	return eager(conn), nil
+}
+
+// localAddr returns from where a connection is to come; nil lets the kernel choose, as it must
+// where the other end is of another family.
+func localAddr(from, to netip.Addr) net.Addr {
+	if !from.IsValid() || from.Is4() != to.Unmap().Is4() {
+		return nil
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 }
 
 // sendFrom makes packets leave from an address, if p is bound to every address of this host.

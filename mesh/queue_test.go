@@ -38,6 +38,9 @@ func TestMemberlistLabel(t *testing.T) {
 	seen := make(map[string]string)
 	for _, mesh := range []string{"", "a", "mesh", long, long + "x", long + "y", strings.Repeat("m", maxLabel-len(labelPrefix))} {
 		label := memberlistLabel(mesh)
+		if whole := labelPrefix + mesh; len(whole) <= maxLabel && label != whole {
+			t.Errorf("%q: label %q", mesh, label)
+		}
 		if len(label) > maxLabel || len(label) == 0 {
 			t.Errorf("%q: label of %d bytes", mesh, len(label))
 		}

@@ -63,7 +63,7 @@ func TestMemberlistSettings(t *testing.T) {
 			t.Errorf("%d keys, the first is %x", len(keys), got)
 		}
 		if c.Delegate == nil || c.Events == nil || c.Conflict == nil || c.Alive == nil ||
-			c.DisableTcpPingsForNode == nil || c.Logger == nil || c.Transport != n.transport {
+			c.DisableTcpPingsForNode == nil || c.Logger == nil || c.Logger.Flags() != 0 || c.Transport != n.transport {
 			t.Errorf("memberlist lacks one of its delegates: %+v", c)
 		}
 	})
@@ -187,8 +187,9 @@ func TestFailedKicksAreSaid(t *testing.T) {
 		{"failed", replica.KickResult{}, errors.New("no kicker"), "kick failed", "not be ended"},
 		{"a command's status", replica.KickResult{}, exec.Command("false").Run(),
 			"it ended with status 1", "exit status"},
-		{"sessions left", replica.KickResult{Left: 3}, nil, "not be ended", "kick failed"},
+		{"sessions left", replica.KickResult{Left: 1}, nil, "not be ended", "kick failed"},
 		{"done", replica.KickResult{Count: 1}, nil, "", "kick failed"},
+		{"done, none left", replica.KickResult{Count: 1}, nil, "", "not be ended"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			n, log := named(t, netsim.New(1, netsim.Faults{}), "d1", 1)
@@ -201,6 +202,9 @@ func TestFailedKicksAreSaid(t *testing.T) {
 			if !strings.Contains(got, test.want) || strings.Contains(got, test.not) ||
 				strings.Count(got, "kick failed") > 1 {
 				t.Errorf("%s: the log has\n%s", test.name, got)
+			}
+			if got := counted(t, n.metrics.sessionsLeft); got != float64(test.result.Left) {
+				t.Errorf("%s: %g sessions left are counted", test.name, got)
 			}
 		})
 	}
