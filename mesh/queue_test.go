@@ -15,6 +15,9 @@ func TestGossipQueues(t *testing.T) {
 	q.forward([]byte("other"))
 	q.forward(make([]byte, 1001))
 	q.local([]byte("own"))
+	if got := q.forwarded.NumQueued(); got != 1 {
+		t.Errorf("%d messages are passed on, one that fits no packet among them", got)
+	}
 	got := q.get(3, 1000)
 	if len(got) != 2 || string(got[0]) != "own" || string(got[1]) != "other" {
 		t.Errorf("got %q, want our own first and nothing too long", got)
