@@ -56,6 +56,7 @@ func (c *Core) mergeRows(
 			u := ring.User{Tag: b.Tag, Hash: in.Hash}
 			if out.Changed {
 				c.rowChanged(now, u, out, each == nil)
+				c.announceMerged(u, in, out.Mapping)
 			}
 			if h, held := c.held[u]; held && !in.Moving && c.cfg.Guards.NoReleaseCheck {
 				c.dir.Release(u.Tag, h.mapping)
@@ -71,6 +72,19 @@ func (c *Core) mergeRows(
 	}
 	if cap(buf) <= maxUnpacked {
 		c.unpacked = buf
+	}
+}
+
+// seenLater is by how much more activity a row must have than one that was merged into it, so that
+// it is announced. Two directors that answer a user at one moment differ by a tick.
+const seenLater = time.Second
+
+// announceMerged announces what became of a row if nobody else can know that: the row that came in
+// won, and the user was seen later than it says. A director that stepped back has set its rows
+// back, and does not hear otherwise that this one keeps the later activity.
+func (c *Core) announceMerged(u ring.User, in, merged directory.Mapping) {
+	if !merged.Moving && merged.Activity.Time().Sub(in.Activity.Time()) >= seenLater {
+		c.outbox.Push(u.Tag, merged)
 	}
 }
 

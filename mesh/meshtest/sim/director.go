@@ -341,7 +341,7 @@ func (d *director) answered(id uint64, backend netip.Addr, err error) {
 		return
 	}
 	user := l.user
-	w.demands.waited(w, d, ring.UserHash(w.schedule.Users[user].Hash), l.since)
+	w.demands.waited(w, d, w.schedule.Users[user], l.since)
 	if err != nil {
 		w.tracef("%s: lookup %d of u%d failed: %v", d.name, id, user, err)
 		return
