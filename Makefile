@@ -37,9 +37,10 @@ run: build ## three directors in one process with sample users; says what to try
 test: ## run the tests; needs nothing but Go
 	$(GO) test ./...
 
-# The guards are the core's, which has one goroutine: switching them off shows a race detector nothing.
+# The guards are the core's, which has one goroutine: playing without them shows a race detector
+# nothing.
 race: ## run the tests with the race detector, the long ones shorter
-	$(GO) test -race -short -timeout 20m -skip '^TestGuards$$' ./...
+	$(GO) test -race -short -timeout 20m -skip '^Test(Guards|TranscriptsUnguarded)$$' ./...
 
 fuzz: ## fuzz each target for FUZZTIME (5s)
 	@scripts/fuzz $(FUZZTIME)
