@@ -101,6 +101,10 @@ func TestVisitorsThatDoNotStay(t *testing.T) {
 		}{
 			{"looks in", hello[:len(preamble(modePlain, "test"))-1], 1, "peer only looked in", false},
 			{"cannot be answered", hello, 1, "broken", true},
+			{"is none of ours", []byte{streamVersion}, 1, reasonProtocol.String(), false},
+			{"says something else", append(preamble(modePlain, "test")[1:],
+				appendFrame(nil, encoded(t, &wire.Leaving{}))...), 1,
+				reasonProtocol.String(), false},
 		} {
 			conn := &frail{byteConn{r: bytes.NewReader(test.says)}, test.writes}
 			s, id, from, err := n.welcome(conn)
