@@ -113,6 +113,9 @@ func (c *Core) exclude(now time.Duration, suspects ...suspect) {
 	}
 	for _, p := range suspects {
 		p.barred, p.excluded, p.excludedAt, p.probe = true, true, now, 0
+		if p.behindAt != 0 {
+			p.behindAt = now // once it is back it has its time again to give what we lack
+		}
 		c.counters.Exclusions++
 		c.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"why", p.why})
 		c.send(p.peer, &wire.Exclude{Reason: p.why})

@@ -280,3 +280,30 @@ func TestDelayOfIdleUsers(t *testing.T) {
 		}
 	}
 }
+
+// A peer that is excluded because it gives no snapshot, and comes back at once, has its time again
+// to give one. Else the two would exclude and admit each other at each tick.
+func TestOneThatGivesNoSnapshotIsNotExcludedAtEachTick(t *testing.T) {
+	w := started(t, 3)
+	d2, d3 := w.directors[1], w.directors[2]
+	excluded := 0
+	w.lose = func(from, to *director, m wire.Message) bool {
+		if _, exclude := m.(*wire.Exclude); exclude && from == d3 && to == d2 {
+			excluded++
+		}
+		_, rows := m.(*wire.Rows)
+		_, chunk := m.(*wire.SnapshotChunk)
+		return from == d2 && to == d3 && (rows || chunk)
+	}
+	d2.must(7)
+	w.run(donateWithin + time.Second)
+	if excluded != 1 {
+		t.Errorf("excluded %d times in the first second, want once", excluded)
+	}
+	w.run(donateWithin)
+	if excluded != 2 {
+		t.Errorf("excluded %d times after as long again, want twice", excluded)
+	}
+	w.lose = nil
+	w.until("all synced", 15*time.Second, w.allSynced)
+}
