@@ -142,7 +142,7 @@ func (inv *invocation) cancelFlush(c *cli.Context, client *api.Client, target ap
 	}
 	outcome, err := client.Do(c.Context, api.CancelFlush{Backend: target})
 	if e := apiError(err); e != nil && e.Code == api.CodeNotFound {
-		return exitf(exitNotFound, "no such flush is running; \"director flush --watch\" shows those that are")
+		return exitf(exitNotFound, "no such flush is running; \"director flush --watch\" lists the flushes that run")
 	}
 	if err != nil {
 		return failed(err)
@@ -163,7 +163,7 @@ func (inv *invocation) cancelFlush(c *cli.Context, client *api.Client, target ap
 	return nil
 }
 
-// watchFlushes shows flushes until they have ended, and reports those that did not end well.
+// watchFlushes shows flushes until they have ended, and reports the flushes that did not end well.
 func (inv *invocation) watchFlushes(ctx context.Context, client *api.Client, target api.WatchTarget, show *progress) error {
 	ended := make(map[api.FlushID]api.Flush)
 	err := client.Watch(ctx, target, func(f api.Flush) error {

@@ -46,7 +46,7 @@ func (inv *invocation) hold(c *cli.Context) error {
 	if len(specs) == 0 {
 		return usagef(c, "no --socket to hold")
 	}
-	// Whoever reads our remarks may be gone or stuck; the sockets must stay all the same.
+	// The reader of our remarks may be gone or stuck; the sockets must stay all the same.
 	inv.letPipesBreak()
 	lines := lossy.New(inv.Stderr, func(lost uint64) []byte {
 		return fmt.Appendf(nil, "director hold: %d remarks were lost: nobody took them\n", lost)

@@ -56,9 +56,9 @@ func (c *Clock) Next(now Time) Stamp {
 // clock back. Only a director that steps its mesh time does that.
 func (c *Clock) Restart(s Stamp) { c.last.Store(uint64(s)) }
 
-// Observe makes later readings lie above s. It accepts any stamp: whoever
-// takes stamps from the network must first refuse those from the far future,
-// or one such stamp drags this clock, and all that hear from it, along.
+// Observe makes later readings lie above s. It accepts any stamp: a caller that
+// takes stamps from the network must first refuse stamps from the far future,
+// or one such stamp drags along this clock and all clocks that hear from it.
 func (c *Clock) Observe(s Stamp) {
 	for {
 		last := c.last.Load()

@@ -20,16 +20,14 @@ type Merged struct {
 // does not ask whether activity or stamp lie in the future: the caller refuses
 // rows from a director whose clock is off.
 //
-// Of the dropped rows those that are dead by the table only, and of a backend that has a row there,
-// are stored all the same, as dead rows: they keep out what they had superseded. Without them a
-// user's former mapping would come back at whoever hears late, once the backend that the user was
+// A dropped row is stored all the same, as a dead row, if only the table makes it dead and the
+// table has a row of its backend: it keeps out the mappings that it had superseded. Without it a user's
+// former mapping would come back at a director that hears late, once the backend that the user was
 // moved to is removed.
 //
-// It calls each, unless that is nil, in the order of rows and without a
-// lock, for every row that is not dropped; of those dropped for the rows that
-// ended a live mapping although they are dead themselves, and for those that
-// begin or end a move: a moving row that is dead today lives and holds its user
-// once the table follows.
+// It calls each, unless that is nil, in the order of rows and without a lock. It does so for every
+// row that is not dropped, and for a dropped row that ended a live mapping or that begins or ends a
+// move: a moving row that is dead today lives and holds its user once the table follows.
 //
 // Rows may come in any order, but when they are sorted by hash, as Leaf gives
 // them, they are merged leaf by leaf, which is several times faster.

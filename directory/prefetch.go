@@ -7,7 +7,7 @@ import (
 )
 
 // Prefetch asks the processor to fetch what Find will read for this user, and
-// does not wait for that. Whoever is to look up several users does this for all
+// does not wait for that. A caller that looks up several users does this for all
 // of them first: their waits for memory, which are most of what a lookup takes,
 // then overlap. It changes nothing, and it may be in vain.
 func (d *Directory) Prefetch(tag ring.Tag, h ring.UserHash) {

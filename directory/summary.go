@@ -114,7 +114,7 @@ func (l *lockedLeaf) dueAt(r row) uint32 {
 	}
 }
 
-// settle adds the epochs up to this one to those that have settled.
+// settle adds the epochs up to this one to the settled epochs.
 func (s *summary) settle(e epoch) {
 	if s == nil || s.base == 0 || e <= s.base {
 		return

@@ -25,7 +25,7 @@ type inStream struct {
 }
 
 // serveStream is the acceptor's part of a stream, from the byte after the magic one to its end.
-// opened takes the connection out of those that have proved nothing yet.
+// It calls opened when the dialling director has proved that it knows the key.
 func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 	s, id, hello, err := n.welcome(conn)
 	if err != nil {

@@ -106,7 +106,7 @@ func (q *kickQueue) work() {
 	}
 }
 
-// next returns the kick whose turn it is. With nil its worker is none any more.
+// next returns the kick whose turn it is. Nil tells the worker to exit.
 func (q *kickQueue) next() (k *kick) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -145,7 +145,7 @@ func (n *Node) User(tag ring.Tag, hash ring.UserHash) replica.UserStatus {
 	return query(n, func(c *replica.Core, now time.Duration) replica.UserStatus { return c.User(now, tag, hash) })
 }
 
-// Flushes returns the flushes that run in the mesh, and those that ended lately.
+// Flushes returns the flushes that run in the mesh and the flushes that ended lately.
 func (n *Node) Flushes() []replica.FlushStatus {
 	return query(n, func(c *replica.Core, _ time.Duration) []replica.FlushStatus { return c.Flushes() })
 }

@@ -7,7 +7,7 @@ import (
 	"directormesh/ring"
 )
 
-// TryLookup is Lookup for those who cannot wait: false means that only Lookup can tell. It takes no
+// TryLookup is Lookup for callers that cannot wait: false means that Lookup can tell. It takes no
 // lock and, for users it knows, does not allocate.
 func (n *Node) TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool) {
 	if n.ctx.Err() != nil {
@@ -17,7 +17,7 @@ func (n *Node) TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool) {
 }
 
 // TryLookups is TryLookup for many users at once, which takes less than half the time. It sets the
-// Backend of those that it can answer, and the zero Addr for the others.
+// Backend of the lookups that it can answer, and the zero Addr for the others.
 func (n *Node) TryLookups(batch []ring.Lookup) {
 	if n.ctx.Err() != nil {
 		replica.Unanswer(batch)

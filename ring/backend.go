@@ -11,7 +11,7 @@ const (
 	// MaxPoints bounds the vhost counts of all backends together: a ring of that many points takes
 	// most of a second to build.
 	MaxPoints = MaxBackends * DefaultVHosts
-	// MaxVHosts is the largest vhost count. Whoever takes one from outside refuses larger ones; a
+	// MaxVHosts is the largest vhost count. Code that reads one from outside refuses larger ones; a
 	// Ring counts them as MaxVHosts.
 	MaxVHosts = 1000
 )

@@ -98,8 +98,8 @@ func normalise(backends []Backend) []Backend {
 	return lighten(slices.CompactFunc(usable, func(a, b Backend) bool { return a.Addr == b.Addr }))
 }
 
-// lighten scales vhost counts down that add up to far more than MaxPoints, so that no table,
-// whoever wrote it, makes a ring that takes seconds to build.
+// lighten scales vhost counts down that add up to far more than MaxPoints, so that no table
+// makes a ring that takes seconds to build, wherever the table came from.
 func lighten(backends []Backend) []Backend {
 	total := 0
 	for _, b := range backends {

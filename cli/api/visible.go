@@ -71,7 +71,7 @@ func hidden(s string) bool {
 	return false
 }
 
-// invisible reports whether a character is none that people read: Cc, Cf (direction, zero width),
+// invisible reports whether people cannot read a character: Cc, Cf (direction, zero width),
 // line and paragraph separators.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)

@@ -63,7 +63,7 @@ func doorTable() []doorRow {
 			takes: appetite{connections: 2048, cost: 1, least: 96, quarter: true},
 			unix: &unixRow{setting: "socket", file: apiSocket, mode: "0600",
 				modeUsage: "mode of director.sock; any user who may write to it may change everything"},
-			who: "whoever may write to it", may: everything,
+			who: "any user who may write to it", may: everything,
 		},
 		{
 			kind: handover.HTTP, sameAs: handover.API, takes: appetite{connections: 256, cost: 1},
@@ -112,7 +112,7 @@ func doorTable() []doorRow {
 					`in --run-dir unless absolute; empty: none`,
 				modeUsage: "mode of --admin-socket; any user who may write to it may change everything"},
 			tcp: &tcpRow{"admin-tcp", "serve doveadm there too; a loopback address (default: no)"},
-			who: "whoever may write to it; over TCP " + anybody,
+			who: "any user who may write to it; over TCP " + anybody,
 			may: "everything that `doveadm director` does",
 		},
 		{

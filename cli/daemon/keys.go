@@ -28,7 +28,7 @@ func readKeys(path string, env Environment) ([][]byte, error) {
 	return parseKeys(path, raw)
 }
 
-// parseKeys reads one key in base64 a line; empty lines and those that begin with # do not count.
+// parseKeys reads one key in base64 a line; empty lines and lines that begin with # do not count.
 func parseKeys(path string, raw []byte) ([][]byte, error) {
 	var keys [][]byte
 	lines := bufio.NewScanner(bytes.NewReader(raw))

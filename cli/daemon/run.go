@@ -61,8 +61,8 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	}
 }
 
-// leave stops in good order. The doors go first: whoever asks after we have left must not get an
-// answer from us.
+// leave stops in good order. The doors close first: a client that asks after we have left must not
+// get an answer from us.
 func (d *Daemon) leave(signals <-chan os.Signal) error {
 	d.director.leaving.Store(true)
 	d.notify("STOPPING=1\nSTATUS=leaving the mesh")
@@ -163,7 +163,7 @@ func (d *Daemon) logStart() {
 	}
 	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
 	if len(d.options.Keys) == 0 {
-		d.log.Warn().Msg("the mesh has no key: whoever reaches its port can read and change everything; " +
+		d.log.Warn().Msg("the mesh has no key: any host that reaches its port can read and change everything; " +
 			"make one and give it with --encrypt-key-file")
 	}
 	if d.director.noKicker {

@@ -173,7 +173,7 @@ func (s *sessions) mark() func(ring.UserHash, netip.Addr, bool) string {
 	}
 }
 
-// sessionMesh is what a session.Keeper, and whoever is asked by the mesh, knows of the mesh.
+// sessionMesh is what a session.Keeper and the kickers know of the mesh.
 type sessionMesh struct {
 	node atomic.Pointer[mesh.Node] // nil until there is one
 	tags atomic.Pointer[knownTags]

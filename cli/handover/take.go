@@ -59,7 +59,7 @@ func Take(env Environment) (*Handed, error) {
 	return &Handed{}, nil
 }
 
-// Close closes all that was taken over. The files stay: they belong to whoever made them.
+// Close closes all that was taken over. The files stay: they belong to the process that made them.
 func (h *Handed) Close() {
 	for _, s := range h.Sockets {
 		if s.Listener != nil {

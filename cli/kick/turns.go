@@ -30,7 +30,7 @@ func NewTurns(parallel int) Turns {
 	return Turns{crowd: make(chan struct{}, parallel), slots: make(chan struct{}, parallel)}
 }
 
-// take waits for a turn as long as ctx lasts. Whoever got one gives it back with free.
+// take waits for a turn as long as ctx lasts. The caller gives it back with free.
 func (t Turns) take(ctx context.Context, target Target) (free func(), err error) {
 	if t.slots == nil {
 		return func() {}, nil

@@ -338,7 +338,7 @@ func (c *connection) lose(err error) {
 	}
 }
 
-// shut closes the connection, whoever is reading or writing.
+// shut closes the connection; reads and writes under way fail.
 func (c *connection) shut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

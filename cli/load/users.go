@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 )
 
-// Users are those who log in.
+// Users are the users who log in.
 type Users struct {
 	Names Names
 	Count int

@@ -1,9 +1,9 @@
-// Package program knows what programs of the operator's are given that a director runs.
+// Package program says what environment a director gives the operator's programs that it runs.
 package program
 
 // Environment returns the environment of such a program: a few variables of the director's own.
-// Others may hold what is none of its business, such as settings, or sockets that were handed over
-// to the director.
+// Other variables may hold what does not concern the program, such as settings, or sockets that
+// were handed over to the director.
 func Environment(lookup func(name string) (string, bool)) []string {
 	kept := []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR"}
 	env := make([]string, 0, len(kept)) // not nil, which would mean everything

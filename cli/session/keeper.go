@@ -15,7 +15,7 @@ import (
 type Mesh interface {
 	// Synced reports whether mappings can be recorded now.
 	Synced() bool
-	// Tag returns the tag of a backend, false if it is none of ours.
+	// Tag returns the tag of a backend, false if the table does not have the backend.
 	Tag(backend netip.Addr) (ring.Tag, bool)
 	// Refresh prolongs the user's mapping if it is on this backend.
 	Refresh(tag ring.Tag, h ring.UserHash, backend netip.Addr)

@@ -186,7 +186,7 @@ type Kicked struct {
 	Kicks []KickCount
 }
 
-// AdmitRequest asks the receiver to count the sender. Whoever sends it answers no lookup by itself
+// AdmitRequest asks the receiver to count the sender. The sender answers no lookup by itself
 // until every live peer has admitted it, and has sent all rows it ever answered before it on the
 // same stream.
 //
@@ -320,7 +320,7 @@ type FlushCancel struct {
 }
 
 // GonePositions says what the sender has of the logs of directors that are gone: of lives that
-// failed, left or ended. Whoever has less asks for the rest.
+// failed, left or ended. A receiver that has less asks for the rest.
 type GonePositions struct {
 	Logs []Position
 }

@@ -6,7 +6,7 @@ package wire
 const FirstLaterLog Kind = 128
 
 // Unknown is a message of a log whose kind only a later release knows. It takes its place in the
-// log and changes nothing here. Whoever asks for a part of that log gets it as it came.
+// log and changes nothing here. A director that asks for a part of that log gets it as it came.
 type Unknown struct {
 	Number Kind // FirstLaterLog or above, and not a kind of this release
 	Seq    uint64

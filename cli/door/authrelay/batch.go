@@ -65,7 +65,7 @@ func (b *batch) clear() {
 	b.lines, b.lookups = b.lines[:0], b.lookups[:0]
 }
 
-// batches are those that are not in use. Connections on which nothing happens have none.
+// batches are the batches that are not in use. An idle connection has no batch.
 type batches struct{ pool sync.Pool }
 
 // maxOutput is the largest buffer that is kept.

@@ -72,7 +72,7 @@ func (c *connection) userKickAlt(args []string) error {
 }
 
 // kick kicks when fewer than the most allowed kicks run, and replies when all directors have.
-// Whoever does not want to wait for his turn says so by a last argument.
+// A client that does not want to wait for its turn says so by a last argument.
 func (c *connection) kick(op api.KickUser, a *arguments) error {
 	if last, _ := a.optional(); last == "nowait" {
 		select {

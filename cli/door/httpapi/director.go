@@ -20,7 +20,7 @@ type Director interface {
 	Hash(user string) ring.UserHash
 	// User tells where a user is and would be, and changes nothing.
 	User(tag ring.Tag, h ring.UserHash) api.User
-	// TryLookup is Lookup for those who cannot wait: false means that only Lookup can tell.
+	// TryLookup is Lookup for callers that cannot wait: false means that only Lookup can tell.
 	TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool)
 	// TryLookups is TryLookup for several users in turn. It sets the Backend of each, to the zero
 	// Addr where only Lookup can tell.
