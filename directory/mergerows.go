@@ -21,9 +21,9 @@ type Merged struct {
 // rows from a director whose clock is off.
 //
 // A dropped row is stored all the same, as a dead row, if only the table makes it dead and the
-// table has a row of its backend: it keeps out the mappings that it had superseded. Without it a user's
-// former mapping would come back at a director that hears late, once the backend that the user was
-// moved to is removed.
+// table has a row of its backend: it keeps out the mappings that it had superseded. Without it a
+// user's former mapping would come back at a director that hears late, once the backend that the
+// user was moved to is removed.
 //
 // It calls each, unless that is nil, in the order of rows and without a lock. It does so for every
 // row that is not dropped, and for a dropped row that ended a live mapping or that begins or ends a
