@@ -111,6 +111,17 @@ func (t *Table) Director(addr netip.AddrPort) (DirectorRow, bool) {
 	return row, ok
 }
 
+// Added reports whether somebody added a director, and nobody removed it
+// since.
+func (t *Table) Added(addr netip.AddrPort) bool {
+	row, ok := t.directors[addr]
+	return ok && !row.Removed.Value
+}
+
+// Removed reports whether somebody removed a director, and nobody added it
+// since.
+func (t *Table) Removed(addr netip.AddrPort) bool { return t.directors[addr].Removed.Value }
+
 // Backends returns the backends that are present, sorted by ring.CompareAddr.
 func (t *Table) Backends() []ring.Backend {
 	list := make([]ring.Backend, 0, len(t.backends)-t.absent)

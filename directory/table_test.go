@@ -275,10 +275,20 @@ func TestForgetAll(t *testing.T) {
 func TestSetDirectorRemoved(t *testing.T) {
 	table := NewTable(mesh1, "d1", nil)
 	d2 := netip.MustParseAddrPort("192.0.2.102:9090")
+	wantState := func(added, removed bool) {
+		t.Helper()
+		if table.Added(d2) != added || table.Removed(d2) != removed {
+			t.Errorf("added %v, removed %v; want %v, %v",
+				table.Added(d2), table.Removed(d2), added, removed)
+		}
+	}
+	wantState(false, false)
 	remove := table.SetDirectorRemoved(20, "d1", d2, true)
 	apply(t, table, remove, nil)
+	wantState(false, true)
 	add := table.SetDirectorRemoved(21, "d3", d2, false)
 	apply(t, table, add, nil)
+	wantState(true, false)
 	if applied := table.Merge(remove); !applied.Empty() {
 		t.Errorf("an old removal came back: %+v", applied)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
@@ -69,7 +70,7 @@ func (c *Core) unsyncedReason(now time.Duration) string {
 	switch {
 	case a.leaving:
 		return "leaving"
-	case c.selfRemoved():
+	case c.admission.removed:
 		return "removed from the mesh by ring remove"
 	case !a.bootstrapped:
 		return "joining"
@@ -151,7 +152,7 @@ func (c *Core) progressAdmission(now time.Duration) {
 		}
 		c.ask(now, p)
 	}
-	if c.selfRemoved() {
+	if c.admission.removed {
 		return
 	}
 	if !c.admission.bootstrapped {
@@ -307,7 +308,7 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 			if q.Name == c.cfg.Name {
 				continue
 			}
-			c.hear(now, hint{name: q.Name, addr: q.Addr, trust: Named}, q.Boot)
+			c.hear(now, hints.Hint{Name: q.Name, Addr: q.Addr, Trust: Named}, q.Boot)
 			if _, known := c.admission.named[q.Name]; !known {
 				c.admission.named[q.Name] = now
 			}

@@ -8,6 +8,7 @@ import (
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/flushes"
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/meshtime"
@@ -63,8 +64,8 @@ type Core struct {
 	logs    *logs.Set // of all lives but this one
 	late    logs.LateRows
 	peers   map[string]*peer // those that a stream has proven
-	hints   map[string]*hint
-	aliases map[string]*alias
+	hints   hints.Set
+	aliases hints.Aliases
 	// strangers are meshes that have no backend in common with ours, and when that was seen.
 	strangers map[directory.MeshID]time.Duration
 	byName    []*peer // of peers; see sortedPeers
@@ -124,8 +125,6 @@ func New(cfg Config, now time.Duration) *Core {
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
-		hints:     make(map[string]*hint),
-		aliases:   make(map[string]*alias),
 		strangers: make(map[directory.MeshID]time.Duration),
 		sessions:  make(map[uint64]*peer),
 		donations: make(map[string]*outSnapshot),

@@ -1,12 +1,8 @@
 package replica
 
 import (
-	"fmt"
-	"net/netip"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
@@ -75,106 +71,6 @@ func TestMessagesOfAnotherTime(t *testing.T) {
 		after := d1.core.Counters()
 		if got := after.OtherTime - before.OtherTime; got != test.want || len(p.counts) > 0 {
 			t.Errorf("%T: %d counted, %v taken", test.m, got, p.counts)
-		}
-	}
-}
-
-// Names under which our address is heard are said once each, as many as there is room for, and
-// shown for a while; for as long as memberlist holds them alive.
-func TestAliases(t *testing.T) {
-	c := started(t, 1).directors[0].core
-	const at = time.Hour
-	c.Take()
-	for range 2 {
-		for i := range maxAliases + 2 {
-			c.heardAlias(at, fmt.Sprint("x", i), i == 0)
-		}
-	}
-	lines := 0
-	for _, e := range c.Take() {
-		if _, ok := e.(Log); ok {
-			lines++
-		}
-	}
-	if lines != maxAliases || len(c.aliases) != maxAliases {
-		t.Errorf("%d lines about %d names, want %d", lines, len(c.aliases), maxAliases)
-	}
-	for ago, want := range map[time.Duration]string{
-		aliasFor: "x0, x1, x2, x3, x4, x5, x6, x7", aliasFor + 1: "x0",
-	} {
-		if got := c.shownAliases(at + ago); got != want {
-			t.Errorf("%v later %q is shown, want %q", ago, got, want)
-		}
-	}
-	c.MemberFailed(at, "x0")
-	if got := c.shownAliases(at + aliasFor + 1); got != "" {
-		t.Errorf("after memberlist has given it up %q is shown", got)
-	}
-}
-
-// Of too many directors that were named, one that is trusted less and was heard of longest ago
-// makes room; of several, the first by name.
-func TestRoomForHints(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		trust Trust
-		left  []string
-		ok    bool
-	}{
-		{"heard of", Heard, []string{"a", "b", "c", "d"}, false},
-		{"named", Named, []string{"a", "c", "d"}, true},
-	} {
-		c := started(t, 1).directors[0].core
-		for name, h := range map[string]*hint{
-			"a": {trust: Named, heardAt: 1}, "b": {trust: Heard, heardAt: 5},
-			"c": {trust: Heard, heardAt: 5}, "d": {trust: Heard, heardAt: 6},
-		} {
-			h.name = name
-			c.hints[name] = h
-		}
-		ok := c.makeRoom(test.trust)
-		var left []string
-		for _, h := range c.sortedHints() {
-			left = append(left, h.name)
-		}
-		if diff := cmp.Diff(test.left, left); diff != "" || ok != test.ok {
-			t.Errorf("%s: %v (-want +got):\n%s", test.name, ok, diff)
-		}
-	}
-}
-
-// A director that was named is told of once more when it moves, but not on the word of one that is
-// trusted less.
-func TestHintsMove(t *testing.T) {
-	old, next := netip.MustParseAddrPort("198.51.100.1:9"),
-		netip.MustParseAddrPort("198.51.100.2:9")
-	for _, test := range []struct {
-		name          string
-		before, after Trust
-		addr          netip.AddrPort
-		want          netip.AddrPort
-		dials         int
-	}{
-		{"the same", Heard, Heard, old, old, 0},
-		{"moved", Heard, Heard, next, next, 1},
-		{"moved, named", Heard, Named, next, next, 1},
-		{"moved, by somebody", Named, Heard, next, old, 0},
-	} {
-		c := started(t, 1).directors[0].core
-		c.hear(time.Hour, hint{name: "d9", addr: old, trust: test.before}, 0)
-		c.hints["d9"].lastFailed = 7
-		c.Take()
-		c.hear(time.Hour+1, hint{name: "d9", addr: test.addr, trust: test.after}, 0)
-		dials := 0
-		for _, e := range c.Take() {
-			if d, ok := e.(Dial); ok && d.Name == "d9" && d.Addr == test.want {
-				dials++
-			}
-		}
-		h := c.hints["d9"]
-		if h.addr != test.want || dials != test.dials || h.lastFailed != 7 ||
-			h.trust != max(test.before, test.after) {
-			t.Errorf("%s: at %v, trust %v, dialled %d times", test.name, h.addr, h.trust, dials)
 		}
 	}
 }

@@ -8,14 +8,6 @@ import (
 	"directormesh/directory"
 )
 
-// removed reports whether a director was removed by command.
-func (c *Core) removed(addr netip.AddrPort) bool {
-	row, ok := c.table.Director(addr)
-	return ok && row.Removed.Value
-}
-
-func (c *Core) selfRemoved() bool { return c.admission.removed }
-
 // A removedError refuses a director that was removed by command.
 type removedError struct{ addr netip.AddrPort }
 
@@ -39,7 +31,7 @@ func (c *Core) applyRemovals(now time.Duration, applied directory.Change) {
 	if len(applied.Directors) == 0 {
 		return
 	}
-	if removed := c.removed(c.cfg.Addr); removed != c.admission.removed {
+	if removed := c.table.Removed(c.cfg.Addr); removed != c.admission.removed {
 		c.admission.removed = removed
 		c.logf(LogWarn, "this director was removed from the mesh, or let in again", Field{"removed", removed})
 		if !removed {
@@ -47,7 +39,7 @@ func (c *Core) applyRemovals(now time.Duration, applied directory.Change) {
 		}
 	}
 	for _, p := range c.sortedPeers() {
-		if (p.out || p.in != 0) && c.removed(p.addr) {
+		if (p.out || p.in != 0) && c.table.Removed(p.addr) {
 			c.emit(CloseStream{Peer: p.name, Reason: "removed from the mesh"})
 			p.left = true
 			c.peerGone(now, p)
@@ -62,13 +54,13 @@ func (c *Core) Dials() []Dial {
 	known := make(map[netip.AddrPort]bool)
 	for _, p := range c.sortedPeers() {
 		known[p.addr] = true
-		if !p.out && !p.left && p.addr.IsValid() && !c.removed(p.addr) {
+		if !p.out && !p.left && p.addr.IsValid() && !c.table.Removed(p.addr) {
 			dials = append(dials, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 		}
 	}
-	for _, h := range c.sortedHints() {
-		known[h.addr] = true
-		dials = append(dials, h.dial())
+	for _, h := range c.hints.Sorted() {
+		known[h.Addr] = true
+		dials = append(dials, dialOf(h))
 	}
 	for _, r := range c.table.Snapshot().Directors {
 		if !r.Removed.Value && !known[r.Addr] && r.Addr != c.cfg.Addr {
@@ -82,7 +74,7 @@ func (c *Core) Dials() []Dial {
 // left nor been removed.
 func (c *Core) Wanted(name string) bool {
 	p := c.peers[name]
-	return p != nil && !p.left && !c.removed(p.addr)
+	return p != nil && !p.left && !c.table.Removed(p.addr)
 }
 
 // WantedPeers lists the peers that are wanted.

@@ -131,7 +131,7 @@ func TestReplayOfARemoval(t *testing.T) {
 	remove(true)
 	d1.crash()
 	d1.boots(false)
-	w.until("d1 knows", 5*time.Second, func() bool { return d1.core.selfRemoved() })
+	w.until("d1 knows", 5*time.Second, func() bool { return d1.core.admission.removed })
 	remove(false)
 	w.until("all synced", 10*time.Second, w.allSynced)
 	d2.crash()

@@ -126,7 +126,7 @@ func TestDirectorsThatCanBeRemoved(t *testing.T) {
 			addr = netip.MustParseAddrPort("127.0.0.2:9090")
 		}
 		w.run(time.Second)
-		if !w.directors[2].core.removed(addr) {
+		if !w.directors[2].core.table.Removed(addr) {
 			t.Errorf("%+v: d3 does not know", op)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -99,13 +100,13 @@ type Dial struct {
 }
 
 // Trust is what speaks for a director being where we were told.
-type Trust int
+type Trust = hints.Trust
 
 // The kinds of trust, least first.
 const (
-	Heard  Trust = iota // anybody may have said so, and years ago: one dial now and then
-	Named               // a live peer or an operator said so
-	Proven              // a stream has proven it: dialled until it is given up
+	Heard  = hints.Heard  // anybody may have said so, and years ago: one dial now and then
+	Named  = hints.Named  // a live peer or an operator said so
+	Proven = hints.Proven // a stream has proven it: dialled until it is given up
 )
 
 // Log is a line for the operator.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"directormesh/mesh/replica/internal/hints"
 )
 
 func invented(i int) (name string, addr netip.AddrPort) {
@@ -30,23 +32,23 @@ func TestInventedDirectors(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
 	beat, batch, review := d1.core.beatInterval(), d1.core.batchInterval(), d1.core.reviewInterval()
-	const names = 3 * maxHints
+	const names = 3 * hints.Max
 	for i := range names {
 		name, addr := invented(i)
 		d1.core.MemberJoined(w.now, name, addr, uint64(i+1))
 	}
-	if got := len(d1.dials()); got != maxHints {
-		t.Errorf("%d dials are asked for at once, want %d", got, maxHints)
+	if got := len(d1.dials()); got != hints.Max {
+		t.Errorf("%d dials are asked for at once, want %d", got, hints.Max)
 	}
-	if got := d1.core.Counters().IgnoredHints; got != names-maxHints {
-		t.Errorf("%d names counted as ignored, want %d", got, names-maxHints)
+	if got := d1.core.Counters().IgnoredHints; got != names-hints.Max {
+		t.Errorf("%d names counted as ignored, want %d", got, names-hints.Max)
 	}
 	if d1.core.beatInterval() != beat || d1.core.batchInterval() != batch || d1.core.reviewInterval() != review {
 		t.Error("invented directors slow this one down")
 	}
 	// A director that a peer counts is dialled all the same.
 	name, addr := invented(names)
-	d1.core.hear(w.now, hint{name: name, addr: addr, trust: Named}, 7)
+	d1.core.hear(w.now, hints.Hint{Name: name, Addr: addr, Trust: Named}, 7)
 	if diff := cmp.Diff([]Dial{{name, addr, Named}}, d1.dials(), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("dials (-want +got):\n%s", diff)
 	}
@@ -57,9 +59,9 @@ func TestInventedDirectors(t *testing.T) {
 		name, _ := invented(i)
 		d1.core.MemberFailed(w.now, name)
 	}
-	w.run(hintFor + time.Second)
-	if len(d1.core.hints) > 0 || len(d1.core.peers) != 1 {
-		t.Errorf("%d hints and %d peers are left", len(d1.core.hints), len(d1.core.peers))
+	w.run(hints.KeptFor + time.Second)
+	if d1.core.hints.Len() > 0 || len(d1.core.peers) != 1 {
+		t.Errorf("%d hints and %d peers are left", d1.core.hints.Len(), len(d1.core.peers))
 	}
 }
 
@@ -69,10 +71,9 @@ func TestHintIsDialledMoreAndMoreRarely(t *testing.T) {
 	w := newWorld(t)
 	d1 := w.start("d1")
 	name, addr := invented(1)
-	s := &hint{name: name, addr: addr}
-	d1.core.hear(w.now, *s, 1)
+	d1.core.hear(w.now, hints.Hint{Name: name, Addr: addr}, 1)
 	var at []time.Duration
-	for start := w.now; w.now < start+2*hintFor; w.now += 25 * time.Millisecond {
+	for start := w.now; w.now < start+2*hints.KeptFor; w.now += 25 * time.Millisecond {
 		d1.core.Tick(w.now)
 		for range d1.dials() {
 			at = append(at, (w.now - start).Round(50*time.Millisecond))
@@ -83,7 +84,7 @@ func TestHintIsDialledMoreAndMoreRarely(t *testing.T) {
 	if diff := cmp.Diff(want, at); diff != "" {
 		t.Errorf("dials (-want +got):\n%s", diff)
 	}
-	if len(d1.core.hints) > 0 {
+	if d1.core.hints.Len() > 0 {
 		t.Error("the hint is not forgotten")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -211,11 +212,11 @@ func TestFormerNamesAreNoHints(t *testing.T) {
 	c := w.directors[0].core
 	here, there := netip.MustParseAddrPort("198.51.100.1:9"), netip.MustParseAddrPort("198.51.100.2:9")
 	for name, addr := range map[string]netip.AddrPort{"x": here, "y": here, "z": there} {
-		c.hear(w.now, hint{name: name, addr: addr}, 0)
+		c.hear(w.now, hints.Hint{Name: name, Addr: addr}, 0)
 	}
 	c.endFormerNames(w.now, here, "y")
-	if c.hints["x"] != nil || c.hints["y"] == nil || c.hints["z"] == nil {
-		t.Errorf("the hints that are left: %v", c.sortedHints())
+	if c.hints.Get("x") != nil || c.hints.Get("y") == nil || c.hints.Get("z") == nil {
+		t.Errorf("the hints that are left: %v", c.hints.Sorted())
 	}
 }
 

@@ -15,18 +15,6 @@ import (
 // more. But an address that a director only claims, such as that of the host from which its
 // configuration was copied, is not its own: only who answers there has it.
 
-// maxAliases bounds how many names under which our address is heard are remembered.
-const maxAliases = 8
-
-// aliasFor is how long a name under which our address was heard is shown.
-const aliasFor = time.Minute
-
-// alias is a name under which our own address was heard.
-type alias struct {
-	heardAt time.Duration
-	member  bool // memberlist holds it alive
-}
-
 // place says where a director is. Of one that is known by its name only nobody can tell.
 func place(addr netip.AddrPort) string {
 	if !addr.IsValid() {
@@ -37,29 +25,10 @@ func place(addr netip.AddrPort) string {
 
 // heardAlias takes note that our address is known under another name, and says so once for each.
 func (c *Core) heardAlias(now time.Duration, name string, member bool) {
-	a := c.aliases[name]
-	if a == nil {
-		if len(c.aliases) >= maxAliases {
-			return
-		}
-		a = &alias{}
-		c.aliases[name] = a
+	if c.aliases.Hear(now, name, member) {
 		c.logf(LogWarn, "the address of this director is known under another name too",
 			Field{"peer", name}, Field{"addr", place(c.cfg.Addr)})
 	}
-	a.heardAt, a.member = now, a.member || member
-}
-
-// shownAliases are the names under which our address was heard lately, joined.
-func (c *Core) shownAliases(now time.Duration) string {
-	var names []string
-	for name, a := range c.aliases {
-		if a.member || now-a.heardAt <= aliasFor {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
 }
 
 // holder returns the peer that answers at an address: our stream to it, dialled there, is open.
@@ -92,11 +61,7 @@ func (c *Core) addressTaken(now time.Duration, who wire.Peer) error {
 // endFormerNames ends the peers that were reached at an address where another director has answered
 // us.
 func (c *Core) endFormerNames(now time.Duration, addr netip.AddrPort, name string) {
-	for _, h := range c.sortedHints() {
-		if h.addr == addr && h.name != name {
-			delete(c.hints, h.name)
-		}
-	}
+	c.hints.ForgetAt(addr, name)
 	for _, p := range c.sortedPeers() {
 		if p.addr != addr || p.name == name || p.left {
 			continue
@@ -119,11 +84,12 @@ func (c *Core) directorNamed(name string) (netip.AddrPort, error) {
 		addr = c.cfg.Addr
 	case c.peers[name] != nil:
 		addr = c.peers[name].addr
-	case c.hints[name] != nil:
-		addr = c.hints[name].addr
+	case c.hints.Get(name) != nil:
+		addr = c.hints.Get(name).Addr
 	}
 	if !addr.IsValid() {
-		return netip.AddrPort{}, fmt.Errorf("%w: %s is not known by name; give its address", ErrUnknownDirector, name)
+		return netip.AddrPort{}, fmt.Errorf(
+			"%w: %s is not known by name; give its address", ErrUnknownDirector, name)
 	}
 	names := c.namesAt(addr)
 	if holder := c.holder(addr); len(names) > 1 && (holder == nil || holder.name != name) && name != c.cfg.Name {
@@ -144,9 +110,9 @@ func (c *Core) namesAt(addr netip.AddrPort) []string {
 			names = append(names, p.name)
 		}
 	}
-	for _, h := range c.sortedHints() {
-		if h.addr == addr && c.peers[h.name] == nil {
-			names = append(names, h.name)
+	for _, h := range c.hints.Sorted() {
+		if h.Addr == addr && c.peers[h.Name] == nil {
+			names = append(names, h.Name)
 		}
 	}
 	slices.Sort(names)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -83,7 +84,7 @@ func TestRenamedDirector(t *testing.T) {
 					}
 				}
 				d.core.MemberJoined(w.now, "d3", addr, old.core.cfg.Boot)
-				if len(d.core.hints) > 0 {
+				if d.core.hints.Len() > 0 {
 					t.Errorf("%s believes that d3 is at the address of the renamed one", d.name)
 				}
 			}
@@ -95,7 +96,7 @@ func TestRenamedDirector(t *testing.T) {
 				t.Errorf("ring status says %q of the renamed one", self.Reason)
 			}
 			renamed.core.MemberFailed(w.now, "d3")
-			w.run(aliasFor + time.Second)
+			w.run(hints.AliasFor + time.Second)
 			if self := renamed.core.selfStatus(w.now); self.Reason != "" {
 				t.Errorf("ring status still says %q of the renamed one", self.Reason)
 			}
@@ -200,7 +201,7 @@ func TestRemoveDirectorByName(t *testing.T) {
 	if _, err := d1.do(SetDirectorRemoved{Name: "d3", Removed: true}); err != nil {
 		t.Fatal(err)
 	}
-	if !d2.core.removed(d3.core.cfg.Addr) {
+	if !d2.core.table.Removed(d3.core.cfg.Addr) {
 		t.Error("d3 is not removed")
 	}
 	w.run(time.Minute) // the name is kept

@@ -93,7 +93,7 @@ func (c *Core) isOrphan(now time.Duration, h heldUser) bool {
 // isLowest reports whether of all live directors that we count this one has the lowest name.
 func (c *Core) isLowest() bool {
 	a := &c.admission
-	if !a.bootstrapped || a.leaving || c.selfRemoved() {
+	if !a.bootstrapped || a.leaving || c.admission.removed {
 		return false
 	}
 	for _, p := range c.sortedPeers() {

@@ -7,6 +7,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
@@ -75,7 +76,7 @@ func TestAddressOfANamedDirector(t *testing.T) {
 	w := started(t, 2)
 	c := w.directors[0].core
 	heard := netip.MustParseAddrPort("127.0.0.9:9090")
-	c.hints["d9"] = &hint{name: "d9", addr: heard}
+	c.hints.Hear(w.now, hints.Hint{Name: "d9", Addr: heard})
 	for name, want := range map[string]netip.AddrPort{
 		"d1": c.cfg.Addr, "d2": c.peers["d2"].addr, "d9": heard, "d8": {},
 	} {

@@ -138,7 +138,7 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer, up int64) *peer {
 		c.peers[who.Name] = p
 		c.byName = nil
 	}
-	delete(c.hints, who.Name)
+	c.hints.Forget(who.Name)
 	if who.Addr.IsValid() {
 		p.addr = who.Addr
 	}
@@ -324,7 +324,7 @@ func (c *Core) checkPeers(now time.Duration) {
 			c.fail(now, p, "excluded")
 		case !p.live && p.excluded && now-p.seenAt > c.silence():
 			p.excluded = false
-		case p.left && now-p.seenAt > forgetLeft && !c.removed(p.addr), // the name of a removed one may be asked for
+		case p.left && now-p.seenAt > forgetLeft && !c.table.Removed(p.addr), // the name of a removed one may be asked for
 			!p.live && !p.out && p.in == 0 && now-p.seenAt > p.remembered():
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.With())

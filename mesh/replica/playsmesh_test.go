@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -141,7 +142,7 @@ func playWords(t *transcript) {
 	d1.core.MemberFailed(w.now, "z")
 	t.look(d1)
 	t.part("hints are forgotten")
-	w.run(aliasFor + time.Second)
+	w.run(hints.AliasFor + time.Second)
 	t.part("states and deltas of directors that are not known to run")
 	state := d2.says(d2.core.PushPull(w.now)).(*wire.PushPull)
 	state.Hello.From = wire.Peer{Name: "x", Boot: 7, Addr: x}

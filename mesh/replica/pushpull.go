@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/wire"
 )
 
@@ -33,7 +34,7 @@ func (c *Core) MergePushPull(now time.Duration, s *wire.PushPull) error {
 	from := s.Hello.From
 	if !c.runs(wire.Life{Name: from.Name, Boot: from.Boot}) {
 		c.counters.UnprovenPushPulls++
-		c.hear(now, hint{name: from.Name, addr: from.Addr}, from.Boot)
+		c.hear(now, hints.Hint{Name: from.Name, Addr: from.Addr}, from.Boot)
 		return errUnproven
 	}
 	if err := c.acceptable(now, &s.Hello); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"directormesh/directory"
@@ -76,18 +77,18 @@ func (c *Core) Peers(now time.Duration) []PeerStatus {
 	known[c.cfg.Addr] = true
 	for _, p := range c.peers {
 		known[p.addr] = true
-		if !p.left || c.removed(p.addr) {
+		if !p.left || c.table.Removed(p.addr) {
 			all = append(all, c.peerStatus(now, p))
 		}
 	}
-	for _, h := range c.sortedHints() {
-		if known[h.addr] || c.peers[h.name] != nil {
+	for _, h := range c.hints.Sorted() {
+		if known[h.Addr] || c.peers[h.Name] != nil {
 			continue
 		}
-		known[h.addr] = true
-		s := PeerStatus{Name: h.name, Addr: h.addr, State: Handshaking}
-		if h.lastFailed != 0 {
-			s.LastFailed = time.UnixMilli(int64(h.lastFailed))
+		known[h.Addr] = true
+		s := PeerStatus{Name: h.Name, Addr: h.Addr, State: Handshaking}
+		if h.LastFailed != 0 {
+			s.LastFailed = time.UnixMilli(int64(h.LastFailed))
 		}
 		all = append(all, s)
 	}
@@ -111,8 +112,8 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 		Offset: c.clock.Micros(now).Sub(c.clock.Wall(now)),
 		Reason: c.Self(now).Reason,
 	}
-	if names := c.shownAliases(now); s.Reason == "" && names != "" {
-		s.Reason = "its address is known under another name too: " + names +
+	if names := c.aliases.Shown(now); s.Reason == "" && len(names) > 0 {
+		s.Reason = "its address is known under another name too: " + strings.Join(names, ", ") +
 			"; was it renamed, or does another director --advertise it?"
 	}
 	switch {
@@ -128,7 +129,7 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 
 func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	s := PeerStatus{
-		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.removed(p.addr), Left: p.left, Reachable: p.live,
+		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.table.Removed(p.addr), Left: p.left, Reachable: p.live,
 		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.Skew(),
 	}
 	if p.beatAt != 0 && (p.in == 0 || now-p.beatAt > c.lateBeat()) {

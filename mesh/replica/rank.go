@@ -52,7 +52,7 @@ func (c *Core) sameMesh(p *peer) bool {
 // outranked reports whether a peer's mesh is one that we have to join.
 func (c *Core) outranked(now time.Duration, p *peer) bool {
 	if p.disjoint && p.mesh.ID != 0 && p.mesh.ID != c.table.Mesh() {
-		if we := c.takesIn(p.addr); we != p.takesUs {
+		if we := c.table.Added(p.addr); we != p.takesUs {
 			return p.takesUs // an operator has said which of the two stays
 		}
 	}

@@ -27,7 +27,7 @@ func (c *Core) relay(now time.Duration, w *waiters.Wait) {
 		}
 	}
 	c.waiters.Unask(w)
-	if len(synced) == 0 || c.selfRemoved() {
+	if len(synced) == 0 || c.admission.removed {
 		return
 	}
 	p, id := synced[w.Turn(len(synced))], c.newID()

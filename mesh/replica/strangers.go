@@ -3,7 +3,6 @@ package replica
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -65,12 +64,6 @@ func (c *Core) ofAnotherMesh(mesh directory.MeshID, from *peer) bool {
 		!c.cfg.Guards.NoStrangers && !c.cfg.Guards.NoAdmission
 }
 
-// takesIn reports whether a director was added to our mesh by command.
-func (c *Core) takesIn(addr netip.AddrPort) bool {
-	row, ok := c.table.Director(addr)
-	return ok && !row.Removed.Value
-}
-
 // gotMeeting compares the table of a peer of another mesh with ours.
 func (c *Core) gotMeeting(now time.Duration, p *peer, m *wire.Meeting) {
 	c.compareMesh(now, p, m.Change)
@@ -83,7 +76,7 @@ func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) 
 	if p.disjoint || c.table.Mesh() != theirs.Mesh {
 		c.showMesh(p, c.table.Snapshot())
 	}
-	if !p.disjoint || p.takesUs || c.takesIn(p.addr) {
+	if !p.disjoint || p.takesUs || c.table.Added(p.addr) {
 		p.stranger = false
 		return true
 	}
@@ -104,7 +97,7 @@ func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) 
 func (c *Core) knownStranger(now time.Duration, h *wire.Hello) error {
 	at, ok := c.strangers[h.Mesh.ID]
 	switch {
-	case !ok, h.Mesh.ID == c.table.Mesh(), h.TakesIn, c.takesIn(h.From.Addr):
+	case !ok, h.Mesh.ID == c.table.Mesh(), h.TakesIn, c.table.Added(h.From.Addr):
 		return nil
 	case now-at > strangerFor:
 		delete(c.strangers, h.Mesh.ID)

@@ -15,7 +15,7 @@ func (c *Core) Hello(now time.Duration, to Dial) *wire.Hello {
 	defer c.enter(now)()
 	h := c.hello(now)
 	h.To = wire.Peer{Name: to.Name, Addr: to.Addr}
-	h.TakesIn = c.takesIn(to.Addr)
+	h.TakesIn = c.table.Added(to.Addr)
 	return h
 }
 
@@ -76,7 +76,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 	p.in = c.session
 	c.sessions[p.in] = p
 	reply = c.hello(now)
-	reply.Resume, reply.Answers, reply.TakesIn = p.log.Resume(), h.From.Boot, c.takesIn(p.addr)
+	reply.Resume, reply.Answers, reply.TakesIn = p.log.Resume(), h.From.Boot, c.table.Added(p.addr)
 	return reply, p.in, nil
 }
 
@@ -154,7 +154,7 @@ func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
 	if err := c.knownStranger(now, h); err != nil {
 		return err
 	}
-	if c.removed(h.From.Addr) {
+	if c.table.Removed(h.From.Addr) {
 		return &removedError{h.From.Addr}
 	}
 	return nil
@@ -215,9 +215,7 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 // DialFailed takes note that a peer could not be reached.
 func (c *Core) DialFailed(now time.Duration, name string, err error) {
 	defer c.enter(now)()
-	if h := c.hints[name]; h != nil {
-		h.lastFailed = c.clock.At(now)
-	}
+	c.hints.Failed(name, c.clock.At(now))
 	if p := c.peers[name]; p != nil && !p.left && p.liveSince != 0 {
 		p.lastFailed = c.clock.At(now)
 	}
