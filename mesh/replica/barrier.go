@@ -106,8 +106,9 @@ func (c *Core) begin(
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 		c.barrier.Add(t, rings)
 	})
-	if slices.ContainsFunc(applied.Backends, func(r directory.BackendRow) bool { return r.Forgotten != 0 || r.Presence.Origin != "" }) {
-		c.digests.sweep = sweep{tags: c.dir.Tags()}
+	kills := func(r directory.BackendRow) bool { return r.Forgotten != 0 || r.Presence.Origin != "" }
+	if slices.ContainsFunc(applied.Backends, kills) {
+		c.digests.SweepSoon(c.dir.Tags())
 	}
 	full := &wire.Table{Change: c.wholeRows(applied)}
 	if c.cfg.Guards.NoOrderedTable {

@@ -7,6 +7,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/deltas"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
@@ -89,7 +90,7 @@ type Core struct {
 	kicks   *moves.Kicks
 	ops     map[uint64]*operationState
 	flushes *flushes.Set
-	digests digests
+	digests digests.Set
 	seen    deltas.Window
 	early   deltas.Early
 
@@ -181,7 +182,7 @@ func (c *Core) Tick(now time.Duration) {
 	c.adopt(now)
 	c.checkMoves(now)
 	c.checkFlushes(now)
-	c.stepDigests(now)
+	c.digests.Step(now, c.clock.At(now), c.dir)
 	c.waiters.Recheck()
 	c.conclude(now)
 	if review || c.admission.clockOff != wasOff { // else only what else came in can have changed it

@@ -1,11 +1,12 @@
 package replica
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
 
+	"directormesh/directory"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/ring"
 )
 
@@ -21,12 +22,12 @@ import (
 func BenchmarkEpoch(b *testing.B) {
 	l := newSteadyLogins(b, benchMappings(b))
 	f := l.f
-	const deadKept = time.Minute               // by the directory
-	f.run(passLength + settleAfter + deadKept) // then there are as many dead rows as there will be
+	const deadKept = time.Minute                               // by the directory
+	f.run(digests.PassLength + digests.SettleAfter + deadKept) // then there are as many dead rows as there will be
 	l.meter()
 	epochs, began := 0, cpuTime(b)
 	for b.Loop() {
-		f.run(epochLength)
+		f.run(directory.EpochLength)
 		epochs++
 	}
 	all := cpuTime(b) - began
@@ -40,13 +41,11 @@ func BenchmarkEpoch(b *testing.B) {
 }
 
 // steadyLogins are logins to the two directors of a fleet. The core of the first takes digests and
-// sweeps; those of the second are taken here, in the same rhythm, so that they can be told from
-// each other.
+// sweeps as ever; of the second's each is measured by itself.
 type steadyLogins struct {
 	f     *fleet
 	rand  *rand.Rand
 	users int
-	group int // next of the second director, counted from the beginning
 
 	epochs          time.Duration // CPU of digests and sweeps of the first director
 	digests, sweeps time.Duration // of the second
@@ -55,9 +54,6 @@ type steadyLogins struct {
 func newSteadyLogins(b *testing.B, users int) *steadyLogins {
 	l := &steadyLogins{f: newFleet(b, 2, activityBackends, time.Millisecond, activityExpire), rand: rand.New(rand.NewPCG(8, 8)), users: users}
 	l.f.fill(users, l.age)
-	l.f.members[1].core.digests.taken = []digestSet{{epoch: math.MaxInt64}} // nothing is due any more
-	l.f.members[1].core.digests.pass = nil
-	l.group = l.due()
 	for _, m := range l.f.members {
 		m.beforeTick = l.step
 	}
@@ -86,27 +82,32 @@ func (l *steadyLogins) step(m *member) {
 			f.b.Fatal("a lookup waits")
 		}
 	}
-	began := cpuTime(f.b)
+	t := m.core.MeshTime(f.now)
 	if m == f.members[0] {
-		m.core.stepDigests(f.now)
+		began := cpuTime(f.b)
+		m.core.digests.Step(f.now, t, m.dir)
 		l.epochs += cpuTime(f.b) - began
 		return
 	}
-	t := m.core.MeshTime(f.now)
-	epoch := int64(t.Add(-settleAfter))/epochLength.Milliseconds() - 1
-	for ; l.group < l.due(); l.group++ {
-		m.dir.SweepGroup("", uint8(l.group), t)
-		swept := cpuTime(f.b)
-		leaves := m.core.leafDigests("", uint8(l.group), epoch)
-		foldDigests(&leaves)
-		done := cpuTime(f.b)
-		l.sweeps += swept - began
-		l.digests += done - swept
-		began = done
-	}
+	m.core.digests.Step(f.now, t, meteredRows{m.dir, l})
 }
 
-// due is up to which group the second director has to be.
-func (l *steadyLogins) due() int { return int(int64(l.f.now) * groups / int64(epochLength)) }
+// meteredRows measures the CPU of sweeps and digests.
+type meteredRows struct {
+	*directory.Directory
+	l *steadyLogins
+}
+
+func (r meteredRows) SweepGroup(tag ring.Tag, group uint8, now directory.Time) int {
+	began := cpuTime(r.l.f.b)
+	defer func() { r.l.sweeps += cpuTime(r.l.f.b) - began }()
+	return r.Directory.SweepGroup(tag, group, now)
+}
+
+func (r meteredRows) DigestGroup(tag ring.Tag, group uint8, epochEnd directory.Time) [256]uint64 {
+	began := cpuTime(r.l.f.b)
+	defer func() { r.l.digests += cpuTime(r.l.f.b) - began }()
+	return r.Directory.DigestGroup(tag, group, epochEnd)
+}
 
 func (l *steadyLogins) meter() { l.epochs, l.digests, l.sweeps = 0, 0, 0 }

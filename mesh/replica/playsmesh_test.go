@@ -245,7 +245,7 @@ func playDigests(t *transcript) {
 	w.run(30 * time.Second)
 	t.where(5, 6)
 	t.part("what is asked too early, too late, and for what is equal")
-	epoch := int64(d1.core.MeshTime(w.now)) / epochLength.Milliseconds()
+	epoch := int64(d1.core.MeshTime(w.now)) / directory.EpochLength.Milliseconds()
 	for _, ago := range []int64{0, 1, 2, 40} {
 		t.hears(d1, d2, &wire.LeafDigests{Epoch: epoch - ago, Group: 3})
 	}

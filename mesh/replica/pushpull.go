@@ -13,9 +13,7 @@ import (
 func (c *Core) PushPull(now time.Duration) *wire.PushPull {
 	defer c.enter(now)()
 	s := &wire.PushPull{Hello: *c.hello(now), Change: c.table.Snapshot()}
-	if n := len(c.digests.taken); n > 0 {
-		s.Epoch, s.Digests = c.digests.taken[n-1].epoch, c.digests.taken[n-1].tags
-	}
+	s.Epoch, s.Digests = c.digests.Newest()
 	return s
 }
 

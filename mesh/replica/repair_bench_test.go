@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/ring"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkAntiEntropy(b *testing.B) {
 					f.round()
 					rounds++
 				}
-				cpu, epochs := cpuTime(b)-began, float64(f.now-at)/float64(epochLength)
+				cpu, epochs := cpuTime(b)-began, float64(f.now-at)/float64(directory.EpochLength)
 				f.reportRounds(b, rounds)
 				b.ReportMetric(cpu.Seconds()*1000/epochs/float64(directors), "cpu-ms/epoch")
 			})
@@ -128,7 +129,7 @@ func (f *fleet) mappings(from, n int, t directory.Time, age ageOf) []directory.M
 }
 
 // epoch lets time pass until all directors have digests that show what has happened so far.
-func (f *fleet) epoch() { f.run(2*epochLength + settleAfter + passLength) }
+func (f *fleet) epoch() { f.run(2*directory.EpochLength + digests.SettleAfter + digests.PassLength) }
 
 // round lets each director exchange states with another at random, at some moment of the time that
 // memberlist lets pass between two of its own exchanges, and runs until that is over.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 )
@@ -47,7 +48,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 	}
 	c.moveStamped(after, until, meshtime.WholeSeconds(offset))
 	c.restartMoves(now)
-	c.digests = digests{}
+	c.digests = digests.Set{}
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.At(now))))
 }
 

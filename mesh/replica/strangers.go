@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/barrier"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -160,7 +161,8 @@ func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 		c.dir.SetBackends(nil) // all mappings are dead
 		c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
 	})
-	c.digests = digests{sweep: sweep{tags: c.dir.Tags()}}
+	c.digests = digests.Set{}
+	c.digests.SweepSoon(c.dir.Tags())
 	c.strangers = map[directory.MeshID]time.Duration{left: now}
 	for _, addr := range slices.SortedFunc(maps.Keys(present), ring.CompareAddr) {
 		c.startKick(present[addr], KickTarget{Backend: addr}, nil)
