@@ -160,7 +160,7 @@ func (c *Core) progressAdmission(now time.Duration) {
 		return
 	}
 	for _, p := range c.sortedPeers() {
-		if (p.matters() || p.wants != nil) && p.behind() && !c.tried(now, p.name) {
+		if (p.matters() || p.wants != nil) && p.behind() && !c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}

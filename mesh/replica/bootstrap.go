@@ -54,7 +54,7 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 		}
 		live = append(live, p)
 		lacking = lacking || p.synced && c.lacksTable(now, p)
-		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.tried(now, p.name) {
+		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.receiver.Tried(now, p.name) {
 			synced = append(synced, p)
 		}
 	}
@@ -84,7 +84,7 @@ func (c *Core) allNamedReached(now time.Duration) bool {
 func (c *Core) bootstrapAlone(now time.Duration) {
 	a := &c.admission
 	a.coldSince = 0
-	if c.snapshot != nil {
+	if c.receiver.Current() != nil {
 		return
 	}
 	waited := now - c.start
@@ -133,7 +133,7 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 		if !p.admittedMe {
 			return
 		}
-		if !a.cold[p.name] && !c.tried(now, p.name) {
+		if !a.cold[p.name] && !c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}

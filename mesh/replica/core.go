@@ -16,6 +16,7 @@ import (
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -75,11 +76,8 @@ type Core struct {
 	effects   []Effect
 
 	admission admission
-	snapshot  *inSnapshot   // being received
-	chunkAt   time.Duration // when the last piece of any came
-	busyAt    time.Duration // when a donor last said that it is busy
-	donations map[string]*outSnapshot
-	triedAt   map[string]time.Duration // donors that did not work out
+	receiver  snapshots.Receiver
+	donations snapshots.Donations
 
 	barrier *barrier.Barrier // table changes not yet confirmed by all, and the kept rings
 
@@ -128,8 +126,6 @@ func New(cfg Config, now time.Duration) *Core {
 		peers:     make(map[string]*peer),
 		strangers: make(map[directory.MeshID]time.Duration),
 		sessions:  make(map[uint64]*peer),
-		donations: make(map[string]*outSnapshot),
-		triedAt:   make(map[string]time.Duration),
 		held:      make(map[ring.User]heldUser),
 		ops:       make(map[uint64]*operationState),
 	}

@@ -17,6 +17,7 @@
 //
 //	logs      our log, what we have of the logs of others, and what is missing
 //	lookups   the answers of lookups: the part of a Core that is safe for concurrent use
+//	snapshots the snapshot that is taken, the donors that did not work out, and those that are given
 //	digests   where the rows of two directors differ
 //	hints     directors that others named and no stream has proven, other names of our address
 //	waiters   lookups that wait

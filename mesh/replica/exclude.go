@@ -244,8 +244,8 @@ func (c *Core) excludeSilent(now time.Duration) {
 // before it does gets more.
 func (c *Core) impatient(now time.Duration, p *peer) bool {
 	heard := max(p.askedSince, p.pendingAt)
-	if d := c.donations[p.name]; d != nil {
-		heard = max(heard, d.ackedAt)
+	if d := c.donations.Get(p.name); d != nil {
+		heard = max(heard, d.AckedAt())
 	}
 	return now-heard > confirmWithin || now-p.askedSince > admitWithin
 }
@@ -263,8 +263,9 @@ func (c *Core) refusesRows(now time.Duration, p *peer) bool {
 	case p.behindAt == 0:
 		p.behindAt = now
 	}
-	silent := now - max(p.behindAt, c.chunkAt)
-	return p.counted && silent > donateWithin && (now-c.busyAt > confirmWithin || silent > admitWithin)
+	silent := now - max(p.behindAt, c.receiver.ChunkAt)
+	return p.counted && silent > donateWithin &&
+		(now-c.receiver.BusyAt > confirmWithin || silent > admitWithin)
 }
 
 // confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a

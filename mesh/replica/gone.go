@@ -177,7 +177,7 @@ func (c *Core) someoneAway() bool {
 // messages that we lack; nil if there is none.
 func (c *Core) restBySnapshot(now time.Duration) *peer {
 	for _, log := range c.logs.Behind() {
-		if p := c.aheadIn(log); p != nil && log.Short(p.name) && !c.tried(now, p.name) {
+		if p := c.aheadIn(log); p != nil && log.Short(p.name) && !c.receiver.Tried(now, p.name) {
 			return p
 		}
 	}

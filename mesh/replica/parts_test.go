@@ -13,22 +13,6 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// A snapshot since a moment leaves a row out only if neither its activity nor its stamp is as late.
-func TestRowsOlderThanAsked(t *testing.T) {
-	d := &outSnapshot{since: 100}
-	for _, test := range []struct {
-		activity, stamp directory.Tick
-		want            bool
-	}{
-		{99, 99, true}, {100, 99, false}, {99, 100, false}, {100, 100, false},
-	} {
-		if got := d.older(directory.Mapping{Activity: test.activity, Stamp: test.stamp}); got != test.want {
-			t.Errorf("active at %d, stamp %d: older %v, want %v",
-				test.activity, test.stamp, got, test.want)
-		}
-	}
-}
-
 // The outcome of an operation names, in order, who could not end sessions and who has no kicker;
 // "" is this director.
 func TestReportOfKicksIsTold(t *testing.T) {

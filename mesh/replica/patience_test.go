@@ -11,6 +11,7 @@ import (
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 )
 
@@ -140,7 +141,7 @@ func TestImpatience(t *testing.T) {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers["d2"]
 		p.askedSince, p.pendingAt = now-test.asked, now-test.pending
-		c.donations = map[string]*outSnapshot{"d2": {ackedAt: now - test.chunks}}
+		c.donations.Begin(now-test.chunks, "d2", 1, 0, nil, nil)
 		if got := c.impatient(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
@@ -169,7 +170,7 @@ func TestRefusedRows(t *testing.T) {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers["d2"]
 		p.gap, p.counted, p.behindAt = true, test.counted, now-test.behind
-		c.chunkAt, c.busyAt = now-test.chunk, now-test.busy
+		c.receiver.ChunkAt, c.receiver.BusyAt = now-test.chunk, now-test.busy
 		if got := c.refusesRows(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
@@ -287,18 +288,21 @@ func TestPostponed(t *testing.T) {
 	c.moves.Queue(&moves.Move{Row: directory.Mapping{Generation: 1}})
 	for range c.moves.Announce(at, c.newID) { // a Hold for whose confirmations we wait
 	}
-	c.donations = map[string]*outSnapshot{"d2": {ackedAt: at}}
-	c.snapshot = &inSnapshot{heardAt: at}
+	c.donations.Begin(at, "d2", 1, 0, nil, nil)
+	c.receiver.Begin(at, snapshots.Snapshot{ID: 1, Peer: "d2"})
 	c.postpone(late)
 	got := []time.Duration{
 		c.start, c.admission.coldSince, c.admission.named["d2"],
-		c.donations["d2"].ackedAt, c.snapshot.heardAt,
+		c.donations.Get("d2").AckedAt(),
 		c.peers["d2"].excludedAt, c.peers["d2"].probedAt,
 	}
 	for i, v := range got {
 		if v != at+late {
 			t.Errorf("number %d is put off to %v", i, v)
 		}
+	}
+	if c.receiver.Silent(at + late + snapshots.Stall) {
+		t.Error("the donor is given up for the time of the pause")
 	}
 	for b := range c.moves.Overdue(at+late, 0) {
 		t.Errorf("Hold %d is waited for all the time of the pause", b.ID)

@@ -154,7 +154,7 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer, up int64) *peer {
 		c.peerGone(now, p)
 	}
 	delete(c.sessions, p.in)
-	delete(c.triedAt, p.name)
+	c.receiver.Forget(p.name)
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
 		began: began, met: p.met, told: p.told, clock: p.clock.NextLife(goesOn),
@@ -368,10 +368,8 @@ func (c *Core) peerGone(now time.Duration, p *peer) {
 	}
 	c.moves.PeerGone(p.name)
 	c.flushes.Lost(p.name, c.clock.At(now))
-	delete(c.donations, p.name)
-	if c.snapshot != nil && c.snapshot.peer == p.name {
-		c.snapshotFailed(now, "the donor failed")
-	}
+	c.donations.Forget(p.name)
+	c.donorLost(now, p.name, "the donor failed")
 	c.waiters.Recheck()
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -163,11 +164,11 @@ func playGap(t *transcript) {
 	t.settled(5 * time.Second)
 	t.hears(d1, d2, &wire.SnapshotAck{ID: 99, Index: 3})
 	t.hears(d1, d2, &wire.SnapshotChunk{ID: 99, Last: true})
-	for i := range maxDonations {
-		d1.core.donations[string(rune('A'+i))] = &outSnapshot{ackedAt: w.now}
+	for i := range snapshots.MaxDonations {
+		d1.core.donations.Begin(w.now, string(rune('A'+i)), 0, 0, nil, nil)
 	}
 	t.hears(d1, d2, &wire.SnapshotRequest{ID: 70, Since: 5})
-	clear(d1.core.donations)
+	d1.core.donations.Abandon()
 	t.hears(d1, d2, &wire.SnapshotRequest{ID: 71})
 	t.part("a table change does not come")
 	w.lose = losing[*wire.Table](d1, d2)

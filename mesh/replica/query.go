@@ -121,8 +121,8 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 		s.State = Synced
 	case c.admission.bootstrapped:
 		s.State = Syncing
-	case c.snapshot != nil:
-		s.Received = c.snapshot.rows
+	case c.receiver.Current() != nil:
+		s.Received = c.receiver.Current().Rows
 	}
 	return s
 }
@@ -138,11 +138,11 @@ func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	if p.lastFailed != 0 {
 		s.LastFailed = time.UnixMilli(int64(p.lastFailed))
 	}
-	if s.State == Handshaking && c.snapshot != nil && c.snapshot.peer == p.name {
-		s.Received = c.snapshot.rows
+	if s.State == Handshaking && c.receiver.From(p.name) {
+		s.Received = c.receiver.Current().Rows
 	}
-	if d := c.donations[p.name]; s.State == Handshaking && d != nil {
-		s.Sent = d.sent
+	if d := c.donations.Get(p.name); s.State == Handshaking && d != nil {
+		s.Sent = d.Sent()
 	}
 	return s
 }
@@ -155,15 +155,14 @@ func (c *Core) lateBeat() time.Duration { return 3 * c.beatInterval() }
 // snapshot is through; synced once the peer and we are, streams stand both ways, and it has
 // confirmed the table.
 func (c *Core) peerState(p *peer) PeerState {
-	donation := c.donations[p.name]
-	receiving := c.snapshot != nil && c.snapshot.peer == p.name
+	giving, receiving := c.donations.Get(p.name) != nil, c.receiver.From(p.name)
 	switch {
 	case !p.live,
 		receiving && !c.admission.bootstrapped,
-		!p.synced && (donation != nil || p.mesh.ID == 0):
+		!p.synced && (giving || p.mesh.ID == 0):
 		return Handshaking
-	case !c.synced(), !p.synced, !p.counted, p.barred, p.behind(), p.differs, receiving, donation != nil, !p.out, p.in == 0,
-		p.beatAt < c.admission.syncedAt:
+	case !c.synced(), !p.synced, !p.counted, p.barred, p.behind(), p.differs, receiving, giving,
+		!p.out, p.in == 0, p.beatAt < c.admission.syncedAt:
 		return Syncing
 	}
 	if !c.barrier.Confirmed(p.barrierPeer()) {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -141,20 +142,28 @@ func TestPeerStates(t *testing.T) {
 		{"as it should be", func(*world, *director, *director, *peer) {}, Synced},
 		{"failed", func(_ *world, _, _ *director, p *peer) { p.live = false }, Handshaking},
 		{"its snapshot is under way", func(_ *world, d1, _ *director, p *peer) {
-			p.synced, d1.core.donations["d2"] = false, &outSnapshot{}
+			p.synced = false
+			d1.core.donations.Begin(0, "d2", 1, 0, nil, nil)
 		}, Handshaking},
 		{"of no mesh", func(_ *world, _, _ *director, p *peer) { p.synced, p.mesh.ID = false, 0 }, Handshaking},
 		{"our first snapshot is under way", func(_ *world, d1, _ *director, _ *peer) {
-			d1.core.snapshot, d1.core.admission.bootstrapped = &inSnapshot{peer: "d2"}, false
+			d1.core.receiver.Begin(0, snapshots.Snapshot{Peer: "d2"})
+			d1.core.admission.bootstrapped = false
 		}, Handshaking},
 		{"not synced", func(_ *world, _, _ *director, p *peer) { p.synced = false }, Syncing},
 		{"we are not", func(_ *world, d1, _ *director, _ *peer) { d1.core.admission.synced = false }, Syncing},
 		{"not counted", func(_ *world, _, _ *director, p *peer) { p.counted = false }, Syncing},
 		{"a gap", func(_ *world, _, _ *director, p *peer) { p.gap = true }, Syncing},
 		{"digests differ", func(_ *world, _, _ *director, p *peer) { p.differs = true }, Syncing},
-		{"a repair from it", func(_ *world, d1, _ *director, _ *peer) { d1.core.snapshot = &inSnapshot{peer: "d2"} }, Syncing},
-		{"a repair from another", func(_ *world, d1, _ *director, _ *peer) { d1.core.snapshot = &inSnapshot{peer: "d3"} }, Synced},
-		{"a repair of its own", func(_ *world, d1, _ *director, _ *peer) { d1.core.donations["d2"] = &outSnapshot{} }, Syncing},
+		{"a repair from it", func(_ *world, d1, _ *director, _ *peer) {
+			d1.core.receiver.Begin(0, snapshots.Snapshot{Peer: "d2"})
+		}, Syncing},
+		{"a repair from another", func(_ *world, d1, _ *director, _ *peer) {
+			d1.core.receiver.Begin(0, snapshots.Snapshot{Peer: "d3"})
+		}, Synced},
+		{"a repair of its own", func(_ *world, d1, _ *director, _ *peer) {
+			d1.core.donations.Begin(0, "d2", 1, 0, nil, nil)
+		}, Syncing},
 		{"our stream is down", func(_ *world, _, _ *director, p *peer) { p.out = false }, Syncing},
 		{"its stream is down", func(_ *world, _, _ *director, p *peer) { p.in = 0 }, Syncing},
 		{"not heard since we are synced", func(w *world, d1, _ *director, p *peer) { d1.core.admission.syncedAt = p.beatAt + 1 }, Syncing},

@@ -1,44 +1,32 @@
 package replica
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
-	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
-const (
-	snapshotStall = 5 * time.Second        // a donor that sends nothing for so long is given up
-	tryAgainAfter = 500 * time.Millisecond // a donor that did not work out is not asked again before
-	donateWithin  = 10 * time.Second       // a peer of whom we lack something and nobody gives it is excluded
-)
-
-// inSnapshot is a snapshot being received.
-type inSnapshot struct {
-	id      uint64
-	since   directory.Tick // what was asked for: rows of this time or later; 0: all
-	peer    string
-	whole   map[wire.Life]bool // of whom the donor lacked nothing when it was asked
-	next    uint32             // chunk expected
-	rows    uint64
-	covers  []wire.Position
-	heardAt time.Duration
-}
+// donateWithin is after how long a peer is excluded of whom we lack something that nobody gives us.
+const donateWithin = 10 * time.Second
 
 // requestSnapshot asks a peer for all its mappings, unless one is on its way already.
 func (c *Core) requestSnapshot(now time.Duration, p *peer) {
-	if c.snapshot != nil || !p.out {
+	if c.receiver.Current() != nil || !p.out {
 		return
 	}
-	c.snapshot = &inSnapshot{
-		id: c.newID(), since: c.since(), peer: p.name, heardAt: now, whole: maps.Clone(p.counts),
-	}
+	m := &wire.SnapshotRequest{ID: c.newID(), Since: c.since()}
+	c.receiver.Begin(now, snapshots.Snapshot{
+		ID: m.ID, Peer: p.name, Since: m.Since, Whole: maps.Clone(p.counts),
+	})
 	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
-	c.send(p, &wire.SnapshotRequest{ID: c.snapshot.id, Since: c.snapshot.since})
+	c.send(p, m)
 }
 
 // since is the time of the oldest gap, when a member only wants to close gaps: what is older we
@@ -65,56 +53,36 @@ func (c *Core) since() directory.Tick {
 	return since
 }
 
-// tried reports whether this donor failed us a moment ago.
-func (c *Core) tried(now time.Duration, name string) bool {
-	at, ok := c.triedAt[name]
-	return ok && now-at < tryAgainAfter
-}
-
 func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
-	s := c.snapshot
-	if s == nil || s.id != m.ID || s.peer != p.name {
+	if !c.receiver.Expects(p.name, m.ID) {
 		return
 	}
-	if m.Busy {
-		c.busyAt = now
-		c.snapshotFailed(now, "the donor is busy")
+	if why := c.receiver.Take(now, m); why != "" {
+		c.snapshotFailed(now, why)
 		return
 	}
-	if m.Index != s.next {
-		c.snapshotFailed(now, "a chunk is missing")
-		return
-	}
-	if m.Index == 0 {
-		s.covers = m.Covers
-	}
-	s.next++
-	s.rows += uint64(rowset.Count(m.Blocks))
-	s.heardAt, c.chunkAt = now, now
 	c.mergeRows(now, m.Blocks, nil)
 	if !m.Last {
 		c.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
 		return
 	}
-	c.snapshotDone(now, p)
+	c.snapshotDone(now, p, c.receiver.Done())
 }
 
 // snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes
 // us a member.
-func (c *Core) snapshotDone(now time.Duration, p *peer) {
-	s := c.snapshot
-	c.snapshot = nil
+func (c *Core) snapshotDone(now time.Duration, p *peer, s *snapshots.Snapshot) {
 	c.takeCovers(now, p, s)
 	for _, q := range c.sortedPeers() {
-		if q.lacking && s.since <= q.lackSince && (q == p || s.whole[wire.Life{Name: q.name, Boot: q.boot}]) {
+		if q.lacking && s.Since <= q.lackSince && (q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
 			q.lacking = false
 			c.counters.GapsRepaired++
 		}
 	}
 	if p.behind() {
-		c.triedAt[p.name] = now
+		c.receiver.NoteTried(now, p.name)
 	}
-	c.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.rows})
+	c.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.Rows})
 	switch {
 	case c.admission.bootstrapped:
 	case p.synced && c.sameMesh(p):
@@ -130,13 +98,13 @@ func (c *Core) snapshotDone(now time.Duration, p *peer) {
 // takeCovers notes what a snapshot contained of each log. Of a log that was whole here only
 // before the time from which on we have got the rows it may lack some: then all that we know is
 // what its donor has.
-func (c *Core) takeCovers(now time.Duration, p *peer, s *inSnapshot) {
-	for _, at := range s.covers {
+func (c *Core) takeCovers(now time.Duration, p *peer, s *snapshots.Snapshot) {
+	for _, at := range s.Covers {
 		log, _ := c.heardOf(now, p, at)
 		if log == nil {
 			continue
 		}
-		if s.since == 0 || s.since <= logs.Since(log.WholeAt()) {
+		if s.Since == 0 || s.Since <= logs.Since(log.WholeAt()) {
 			c.gained(log, logs.SpansOf(at))
 		}
 		if !c.writes(log) {
@@ -147,51 +115,71 @@ func (c *Core) takeCovers(now time.Duration, p *peer, s *inSnapshot) {
 }
 
 func (c *Core) snapshotFailed(now time.Duration, why string) {
-	c.logf(LogWarn, "snapshot failed", Field{"peer", c.snapshot.peer}, Field{"why", why})
-	c.triedAt[c.snapshot.peer] = now
-	c.snapshot = nil
+	donor := c.receiver.Fail(now)
+	c.logf(LogWarn, "snapshot failed", Field{"peer", donor}, Field{"why", why})
+}
+
+// donorLost gives up the snapshot that is being received, if it comes from this peer.
+func (c *Core) donorLost(now time.Duration, name, why string) {
+	if c.receiver.From(name) {
+		c.snapshotFailed(now, why)
+	}
 }
 
 // checkSnapshots gives up donors and receivers that went silent.
 func (c *Core) checkSnapshots(now time.Duration) {
-	if c.snapshot != nil && now-c.snapshot.heardAt > snapshotStall {
+	if c.receiver.Silent(now) {
 		c.snapshotFailed(now, "the donor went silent")
 	}
-	for name, d := range c.donations {
-		if now-d.ackedAt > 4*snapshotStall {
-			delete(c.donations, name)
-		}
-	}
-	for name, at := range c.triedAt {
-		if now-at > tryAgainAfter {
-			delete(c.triedAt, name)
-		}
-	}
+	c.donations.Clean(now)
+	c.receiver.Clean(now)
 }
 
 // logDifferences tells the operator of a joiner how the mesh's table differs from its
 // configuration, which is not used.
 func (c *Core) logDifferences() {
-	configured := make(map[string]bool)
-	for _, b := range c.cfg.Backends {
-		configured[backendText(b)] = true
+	present := c.table.Backends()
+	differences := backendDifferences(c.cfg.Backends, present)
+	if len(differences) > 0 && len(c.cfg.Backends) > 0 {
+		c.logf(LogWarn, "the table comes from the mesh and differs from this director's configuration",
+			Field{"differences", differences})
+		return
 	}
-	var differences []string
-	for _, b := range c.table.Backends() {
-		if text := backendText(b); configured[text] {
-			delete(configured, text)
+	c.logf(LogInfo, "the table comes from the mesh", Field{"backends", len(present)})
+}
+
+// backendDifferences are the backends that are present and not configured as they are, with a plus,
+// then those that are configured and not present like that, with a minus.
+func backendDifferences(configured, present []ring.Backend) (differences []string) {
+	missing := make(map[string]bool)
+	for _, b := range configured {
+		missing[backendText(b)] = true
+	}
+	for _, b := range present {
+		if text := backendText(b); missing[text] {
+			delete(missing, text)
 		} else {
 			differences = append(differences, "+"+text)
 		}
 	}
-	for _, b := range c.cfg.Backends {
-		if text := backendText(b); configured[text] {
+	for _, b := range configured {
+		if text := backendText(b); missing[text] {
 			differences = append(differences, "-"+text)
 		}
 	}
-	if len(differences) > 0 && len(c.cfg.Backends) > 0 {
-		c.logf(LogWarn, "the table comes from the mesh and differs from this director's configuration", Field{"differences", differences})
-		return
+	return differences
+}
+
+func backendText(b ring.Backend) string {
+	text := ring.AddrText(b.Addr)
+	if b.Tag != "" {
+		text += "@" + string(b.Tag)
 	}
-	c.logf(LogInfo, "the table comes from the mesh", Field{"backends", len(c.table.Backends())})
+	if b.VHosts != ring.DefaultVHosts {
+		text += fmt.Sprintf(" %d", b.VHosts)
+	}
+	if b.Down {
+		text += " down"
+	}
+	return text
 }

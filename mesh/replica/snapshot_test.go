@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"directormesh/directory"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -78,8 +78,8 @@ func TestSnapshotThatFails(t *testing.T) {
 			d1 := w.directors[0]
 			w.lose = func(from, to *director, m wire.Message) bool {
 				if _, ok := m.(*wire.SnapshotRequest); ok {
-					if at, tried := joiner.core.triedAt["d1"]; tried && w.now-at < tryAgainAfter {
-						t.Errorf("asked again after %v", w.now-at)
+					if joiner.core.receiver.Tried(w.now, "d1") {
+						t.Error("asked again too soon")
 					}
 				}
 				chunk, ok := m.(*wire.SnapshotChunk)
@@ -97,9 +97,6 @@ func TestSnapshotThatFails(t *testing.T) {
 			}
 			w.run(time.Minute) // until the donor has given up what was broken off
 			w.wantRest()
-			if n := len(joiner.core.triedAt); n != 0 {
-				t.Errorf("%d donors are still kept off", n)
-			}
 		})
 	}
 }
@@ -117,31 +114,32 @@ func TestDonationsAreBounded(t *testing.T) {
 		}
 		return false
 	}
-	for i := range maxDonations {
-		d1.core.donations[fmt.Sprintf("x%02d", i)] = &outSnapshot{ackedAt: w.now}
+	for i := range snapshots.MaxDonations {
+		d1.core.donations.Begin(w.now, fmt.Sprintf("x%02d", i), 0, 0, nil, nil)
 	}
 	d1.hears(w.directors[1], &wire.SnapshotRequest{ID: 7})
 	w.deliver()
 	if !slices.Equal(busy, []uint64{7}) {
 		t.Errorf("busy for %v, want 7", busy)
 	}
-	delete(d1.core.donations, "x00")
+	d1.core.donations.Forget("x00")
 	for id := range uint64(2) {
 		d1.hears(w.directors[1], &wire.SnapshotRequest{ID: 8 + id})
 	}
-	if d := d1.core.donations["d2"]; d == nil || d.id != 9 {
-		t.Errorf("gives %+v, want the one asked for last", d)
+	d := d1.core.donations.Get("d2")
+	if d == nil || d.Ack(w.now, &wire.SnapshotAck{ID: 8}) || !d.Ack(w.now, &wire.SnapshotAck{ID: 9}) {
+		t.Error("gives another one than that asked for last")
 	}
 	w.deliver()
 	if !slices.Equal(busy, []uint64{7}) {
 		t.Errorf("busy for %v, want 7 only", busy)
 	}
-	w.run(4 * snapshotStall)
-	if n := len(d1.core.donations); n < maxDonations-1 {
+	w.run(4 * snapshots.Stall)
+	if n := d1.core.donations.Len(); n < snapshots.MaxDonations-1 {
 		t.Errorf("%d donations are left", n)
 	}
 	w.run(25 * time.Millisecond)
-	if n := len(d1.core.donations); n != 0 {
+	if n := d1.core.donations.Len(); n != 0 {
 		t.Errorf("%d donations are left to directors that are silent", n)
 	}
 }
@@ -149,6 +147,7 @@ func TestDonationsAreBounded(t *testing.T) {
 // Only so many chunks are sent ahead of the receiver's acknowledgements, which must be of this
 // snapshot and of what was sent.
 func TestChunksAhead(t *testing.T) {
+	const ahead = 4
 	w, joiner := wholes(t, 2, 200)
 	d1, d2 := w.directors[0], w.directors[1]
 	joiner.stopped = true
@@ -167,29 +166,16 @@ func TestChunksAhead(t *testing.T) {
 		ack  wire.SnapshotAck
 		want int
 	}{
-		{wire.SnapshotAck{ID: 7, Index: chunksAhead}, chunksAhead}, // not sent yet
-		{wire.SnapshotAck{ID: 6, Index: 0}, chunksAhead},           // of another
-		{wire.SnapshotAck{ID: 7, Index: 0}, chunksAhead + 1},
-		{wire.SnapshotAck{ID: 7, Index: 0}, chunksAhead + 1}, // again
-		{wire.SnapshotAck{ID: 7, Index: 3}, chunksAhead + 4},
+		{wire.SnapshotAck{ID: 7, Index: ahead}, ahead}, // not sent yet
+		{wire.SnapshotAck{ID: 6, Index: 0}, ahead},     // of another
+		{wire.SnapshotAck{ID: 7, Index: 0}, ahead + 1},
+		{wire.SnapshotAck{ID: 7, Index: 0}, ahead + 1}, // again
+		{wire.SnapshotAck{ID: 7, Index: 3}, ahead + 4},
 	} {
 		d1.hears(d2, &step.ack)
 		w.deliver()
 		if sent != step.want {
 			t.Errorf("after %+v %d chunks were sent, want %d", step.ack, sent, step.want)
-		}
-	}
-}
-
-// A snapshot since some time has the rows that were made or used since then.
-func TestSnapshotSince(t *testing.T) {
-	for _, test := range []struct {
-		activity, stamp directory.Tick
-		older           bool
-	}{{99, 99, true}, {100, 99, false}, {99, 100, false}, {100, 100, false}} {
-		d := outSnapshot{since: 100}
-		if got := d.older(directory.Mapping{Activity: test.activity, Stamp: test.stamp}); got != test.older {
-			t.Errorf("activity %d, stamp %d: left out %v, want %v", test.activity, test.stamp, got, test.older)
 		}
 	}
 }

@@ -125,8 +125,7 @@ func (c *Core) endLife(now time.Duration, err error, why string) {
 	c.log = logs.Own{}
 	c.endTableOperations(err)
 	c.barrier.Abandon()
-	c.snapshot = nil
-	clear(c.donations)
-	clear(c.triedAt)
+	c.receiver.Abandon()
+	c.donations.Abandon()
 	c.evaluate(now)
 }

@@ -188,9 +188,7 @@ func (c *Core) InClosed(now time.Duration, session uint64, err error) {
 	if p := c.sessions[session]; p != nil {
 		p.in, p.differs = 0, false // its answer may be lost
 		delete(c.sessions, session)
-		if c.snapshot != nil && c.snapshot.peer == p.name {
-			c.snapshotFailed(now, "the stream from the donor ended")
-		}
+		c.donorLost(now, p.name, "the stream from the donor ended")
 	}
 }
 
@@ -203,10 +201,8 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 		return
 	}
 	p.out, p.differs = false, false // our question may be lost
-	delete(c.donations, name)
-	if c.snapshot != nil && c.snapshot.peer == name {
-		c.snapshotFailed(now, "the stream to the donor ended")
-	}
+	c.donations.Forget(name)
+	c.donorLost(now, name, "the stream to the donor ended")
 	if !p.left && p.liveSince != 0 { // before, it was only starting
 		p.lastFailed = c.clock.At(now)
 	}

@@ -69,12 +69,8 @@ func (c *Core) postpone(late time.Duration) {
 	c.barrier.Postpone(late)
 	c.moves.Postpone(late)
 	c.kicks.Postpone(late)
-	for _, d := range c.donations {
-		d.ackedAt += late
-	}
-	if c.snapshot != nil {
-		c.snapshot.heardAt += late
-	}
+	c.donations.Postpone(late)
+	c.receiver.Postpone(late)
 	for _, p := range c.peers {
 		if p.excludedAt != 0 {
 			p.excludedAt += late

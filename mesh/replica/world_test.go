@@ -417,13 +417,13 @@ func (w *world) wantRest() {
 			"moves":            c.moves.Len(),
 			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.Own()),
 			"lookups":  c.waiters.Len(),
-			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": len(c.donations),
+			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": c.donations.Len(),
 		} {
 			if n != 0 {
 				w.t.Errorf("%s at rest has %d %s", d.name, n, what)
 			}
 		}
-		if c.snapshot != nil {
+		if c.receiver.Current() != nil {
 			w.t.Errorf("%s at rest takes a snapshot", d.name)
 		}
 	}

@@ -1,0 +1,170 @@
+package snapshots
+
+import (
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+const (
+	// MaxDonations is how many snapshots are given at a time.
+	MaxDonations = 16
+
+	chunksAhead = 4         // sent but not acknowledged
+	forgetAfter = 4 * Stall // a receiver that acknowledges nothing
+	leaves      = 1 << 16   // of each tag
+	// leavesPerPass are looked at for one chunk at most, so that many empty tags do not hold up the
+	// core.
+	leavesPerPass = leaves
+	// coversBesideRows is how many positions there is room for in a chunk with rows, whatever the
+	// names.
+	coversBesideRows = 60
+)
+
+// Rows is the directory, as far as a donor needs it.
+type Rows interface {
+	Len() int
+	LeafToSend(tag ring.Tag, leaf uint16, now directory.Time, rows []directory.Mapping) []directory.Mapping
+}
+
+// Donations are the snapshots being given. The zero value has none.
+type Donations struct {
+	byPeer map[string]*Donation // MaxDonations at most
+}
+
+// Len is how many there are.
+func (d *Donations) Len() int { return len(d.byPeer) }
+
+// Room reports whether a peer can be given a snapshot, in the place of the one that it takes
+// already if there is one.
+func (d *Donations) Room(peer string) bool {
+	return d.byPeer[peer] != nil || len(d.byPeer) < MaxDonations
+}
+
+// Begin begins to give a peer a snapshot: of these tags, of rows that changed at a time or later, 0
+// for all. Covers are what we have of each log. Id is by the peer's count.
+func (d *Donations) Begin(
+	now time.Duration, peer string, id uint64, since directory.Tick, tags []ring.Tag,
+	covers []wire.Position,
+) *Donation {
+	if d.byPeer == nil {
+		d.byPeer = make(map[string]*Donation)
+	}
+	given := &Donation{id: id, since: since, tags: tags, covers: covers, ackedAt: now}
+	d.byPeer[peer] = given
+	return given
+}
+
+// Get returns the snapshot that a peer is given, nil if there is none.
+func (d *Donations) Get(peer string) *Donation { return d.byPeer[peer] }
+
+// Forget forgets that a peer is given one.
+func (d *Donations) Forget(peer string) { delete(d.byPeer, peer) }
+
+// Clean forgets receivers that have gone silent.
+func (d *Donations) Clean(now time.Duration) {
+	for name, given := range d.byPeer {
+		if now-given.ackedAt > forgetAfter {
+			delete(d.byPeer, name)
+		}
+	}
+}
+
+// Abandon forgets all.
+func (d *Donations) Abandon() { clear(d.byPeer) }
+
+// Postpone gives the receivers so much more time.
+func (d *Donations) Postpone(late time.Duration) {
+	for _, given := range d.byPeer {
+		given.ackedAt += late
+	}
+}
+
+// Donation is a snapshot being given.
+type Donation struct {
+	id      uint64
+	since   directory.Tick // 0: everything
+	tags    []ring.Tag     // still to be sent
+	leaf    int            // next, of the first of them
+	index   uint32         // next chunk
+	acked   uint32         // chunks acknowledged
+	done    bool           // the last chunk is sent
+	sent    uint64         // rows
+	covers  []wire.Position
+	ackedAt time.Duration       // when the last acknowledgement came, or the request
+	rows    []directory.Mapping // of the chunk being packed; reused, a snapshot has some thousand chunks
+}
+
+// Sent is how many rows have been sent.
+func (d *Donation) Sent() uint64 { return d.sent }
+
+// AckedAt is when the receiver was last heard.
+func (d *Donation) AckedAt() time.Duration { return d.ackedAt }
+
+// Ack notes that a chunk has come; false if the acknowledgement is of another snapshot.
+func (d *Donation) Ack(now time.Duration, m *wire.SnapshotAck) bool {
+	if d.id != m.ID || m.Index >= d.index {
+		return false
+	}
+	d.acked, d.ackedAt = max(d.acked, m.Index+1), now
+	return true
+}
+
+// Next makes the next chunk, with about as many rows as wanted; nil if the receiver is to
+// acknowledge others first, or the last one has been made.
+func (d *Donation) Next(rows Rows, t directory.Time, wanted int) *wire.SnapshotChunk {
+	if d.done || d.index-d.acked >= chunksAhead {
+		return nil
+	}
+	chunk := &wire.SnapshotChunk{ID: d.id, Index: d.index, Total: uint64(rows.Len())}
+	if d.index == 0 {
+		chunk.Covers = d.covers
+	}
+	if len(chunk.Covers) <= coversBesideRows {
+		chunk.Blocks = d.pack(rows, t, wanted)
+	}
+	d.done = len(d.tags) == 0
+	chunk.Last = d.done
+	d.index++
+	d.sent += uint64(rowset.Count(chunk.Blocks))
+	return chunk
+}
+
+// pack packs the rows of the next leaves, until there are as many as wanted.
+func (d *Donation) pack(dir Rows, t directory.Time, wanted int) []wire.Block {
+	var blocks []wire.Block
+	total := 0
+	rows := d.rows[:0]
+	pack := func() {
+		if len(rows) > 0 {
+			blocks = append(blocks, wire.Pack(d.tags[0], rows))
+			total += len(rows)
+			d.rows, rows = rows, rows[:0]
+		}
+	}
+	for range leavesPerPass {
+		if len(d.tags) == 0 || total+len(rows) >= wanted {
+			break
+		}
+		from := len(rows)
+		rows = dir.LeafToSend(d.tags[0], uint16(d.leaf), t, rows)
+		if d.since != 0 {
+			rows = append(rows[:from], slices.DeleteFunc(rows[from:], d.older)...)
+		}
+		if d.leaf++; d.leaf == leaves {
+			pack()
+			d.tags, d.leaf = d.tags[1:], 0
+		}
+	}
+	pack()
+	return blocks
+}
+
+// older reports whether a row has not changed since the time asked for.
+func (d *Donation) older(m directory.Mapping) bool {
+	return m.Activity < d.since && m.Stamp < d.since
+}

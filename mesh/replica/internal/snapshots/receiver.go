@@ -1,0 +1,133 @@
+package snapshots
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/wire"
+)
+
+const (
+	// Stall is how long a donor may send nothing before it is given up.
+	Stall = 5 * time.Second
+	// TryAgainAfter is how long a donor that did not work out is not asked again.
+	TryAgainAfter = 500 * time.Millisecond
+)
+
+// Snapshot is one that is being received.
+type Snapshot struct {
+	ID    uint64             // by our count
+	Peer  string             // the donor
+	Since directory.Tick     // what was asked for: rows of this time or later; 0: all
+	Whole map[wire.Life]bool // of whom the donor lacked nothing when it was asked
+
+	Covers []wire.Position // what it has of each log; came with the first chunk
+	Rows   uint64          // that came so far
+
+	next    uint32        // chunk expected
+	heardAt time.Duration // when the last chunk came, or we asked
+}
+
+// Receiver is the snapshot that is being received, and what became of others. The zero value
+// receives none.
+type Receiver struct {
+	// ChunkAt is when the last piece of any snapshot came, BusyAt when a donor last said that it is
+	// busy; 0: never.
+	ChunkAt, BusyAt time.Duration
+
+	current *Snapshot                // nil: none
+	triedAt map[string]time.Duration // donors that did not work out, and when
+}
+
+// Begin begins to receive a snapshot. None may be under way.
+func (r *Receiver) Begin(now time.Duration, s Snapshot) {
+	s.heardAt = now
+	r.current = &s
+}
+
+// Current is the snapshot that is being received, nil if there is none.
+func (r *Receiver) Current() *Snapshot { return r.current }
+
+// From reports whether a snapshot is being received from a peer.
+func (r *Receiver) From(peer string) bool { return r.current != nil && r.current.Peer == peer }
+
+// Expects reports whether a chunk of a peer's belongs to the snapshot that is being received.
+func (r *Receiver) Expects(peer string, id uint64) bool { return r.From(peer) && r.current.ID == id }
+
+// Take notes an expected chunk. It returns why the snapshot has failed; empty if it has not.
+func (r *Receiver) Take(now time.Duration, m *wire.SnapshotChunk) (failed string) {
+	s := r.current
+	switch {
+	case m.Busy:
+		r.BusyAt = now
+		return "the donor is busy"
+	case m.Index != s.next:
+		return "a chunk is missing"
+	case m.Index == 0:
+		s.Covers = m.Covers
+	}
+	s.next++
+	s.Rows += uint64(rowset.Count(m.Blocks))
+	s.heardAt, r.ChunkAt = now, now
+	return ""
+}
+
+// Done ends the snapshot, all of which has come, and returns it.
+func (r *Receiver) Done() *Snapshot {
+	s := r.current
+	r.current = nil
+	return s
+}
+
+// Fail ends the snapshot, whose donor did not work out, and returns that.
+func (r *Receiver) Fail(now time.Duration) (donor string) {
+	donor = r.current.Peer
+	r.NoteTried(now, donor)
+	r.current = nil
+	return donor
+}
+
+// NoteTried notes that a donor did not work out.
+func (r *Receiver) NoteTried(now time.Duration, donor string) {
+	if r.triedAt == nil {
+		r.triedAt = make(map[string]time.Duration)
+	}
+	r.triedAt[donor] = now
+}
+
+// Tried reports whether a donor failed us a moment ago.
+func (r *Receiver) Tried(now time.Duration, donor string) bool {
+	at, ok := r.triedAt[donor]
+	return ok && now-at < TryAgainAfter
+}
+
+// Forget forgets that a donor did not work out: it is in another life.
+func (r *Receiver) Forget(donor string) { delete(r.triedAt, donor) }
+
+// Silent reports whether the donor has sent nothing for too long.
+func (r *Receiver) Silent(now time.Duration) bool {
+	return r.current != nil && now-r.current.heardAt > Stall
+}
+
+// Clean forgets donors that did not work out and may be asked again.
+func (r *Receiver) Clean(now time.Duration) {
+	for name, at := range r.triedAt {
+		if now-at > TryAgainAfter {
+			delete(r.triedAt, name)
+		}
+	}
+}
+
+// Abandon forgets the snapshot and all donors: our life ends.
+func (r *Receiver) Abandon() {
+	r.current = nil
+	clear(r.triedAt)
+}
+
+// Postpone gives the donor so much more time.
+func (r *Receiver) Postpone(late time.Duration) {
+	if r.current != nil {
+		r.current.heardAt += late
+	}
+}
