@@ -5,6 +5,7 @@ package wording
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -16,98 +17,147 @@ const (
 	givenUp  = "it was given up"
 )
 
-// phrases are what libraries say, and what is said instead. Each is tried on what those before have
-// left. The system's own words (permission denied, no route to host) stay: they are everybody's.
-var phrases = [...]struct {
+// phrase is what libraries say, and what is said instead.
+type phrase struct {
 	said *regexp.Regexp
 	mean string
-}{
-	// What was tried: the operation, and the addresses, which the caller names.
-	{regexp.MustCompile(`\b(?:dial|read|write|accept|listen|set|close|sendto|file|splice|sendfile) ` +
-		`(?:tcp|udp|ip|unix|unixgram|unixpacket)[46]?(?: [^\s"]+)?: `), ""},
-	{
-		regexp.MustCompile(
-			`\b(?:open|stat|lstat|mkdir|chmod|chown|unlink|unlinkat|remove|rename|readlink|` +
-				`readdirent|mkfifo|truncate|fork/exec|read|write|close|seek|sync|chdir) (/[^\s:"]*): `,
-		),
-		"$1: ",
-	},
-	{regexp.MustCompile(`(^|\s)(?:accept4?|bind|connect|dup|epoll_\w+|fcntl|getsockname|getsockopt|` +
-		`ioctl|kill|listen|mmap|open|pipe2?|read|recvfrom|recvmsg|sendmmsg|sendmsg|sendto|` +
-		`setsockopt|socket|wait|waitid|write|getrlimit|setrlimit): (` + systemWords() + `)`), "$1$2"},
-	{regexp.MustCompile(`\b(?:Get|Post|Put|Delete|Head|Patch) "[^"]*": `), ""},
-
-	// Names.
-	{regexp.MustCompile(`\blookup ([^\s:]+)(?: on [^\s:]+(?::\d+)?)?: no such host`),
-		"no address of the name $1 is known here"},
-	{regexp.MustCompile(`\blookup ([^\s:]+)(?: on [^\s:]+(?::\d+)?)?: [^;"]*`),
-		"the name servers do not tell the address of $1"},
-
-	// Lists, as memberlist's library of errors writes them.
-	{regexp.MustCompile(`\b\d+ errors? occurred:;? ?\* `), ""},
-	{regexp.MustCompile(`; \* `), "; "},
-
-	// Connections and time.
-	{regexp.MustCompile(`net/http: (?:request canceled|timeout awaiting)[^";]*`), late},
-	{regexp.MustCompile(`(?:context deadline exceeded|i/o timeout|TLS handshake timeout)` +
-		`(?: \(Client\.Timeout[^)]*\))?`), late},
-	{regexp.MustCompile(`context canceled|operation was canceled`), givenUp},
-	{regexp.MustCompile(`use of closed (?:network connection|file)|file already closed|` +
-		`io: read/write on closed pipe|mux: server closed|http: Server closed|use of closed connection`), closed},
-	{regexp.MustCompile(`unexpected EOF|\bEOF\b|connection reset by peer|broken pipe|` +
-		`server closed idle connection`), brokeOff},
-
-	// What cannot be read.
-	{regexp.MustCompile(`(?:strconv\.\w+: )?parsing ("(?:[^"\\]|\\.)*"): value out of range`),
-		"$1 is too large a number"},
-	{regexp.MustCompile(`(?:strconv\.\w+: )?parsing ("(?:[^"\\]|\\.)*"): invalid syntax`),
-		"$1 is no number"},
-	{regexp.MustCompile(`(?:netip\.)?Parse(?:Addr|AddrPort|Prefix)\(("(?:[^"\\]|\\.)*")\): [^;]*`),
-		"$1 is no address"},
-	{regexp.MustCompile(`invalid (?:port|ip:port) ("(?:[^"\\]|\\.)*") parsing ("(?:[^"\\]|\\.)*")`),
-		"$1 is no port in $2"},
-	{regexp.MustCompile(`\binvalid (?:AddrPort|IP)(?::0)?\b`), "an unknown address"},
-	{regexp.MustCompile(`\b(?:json: [^;]*|invalid character '[^;]*|unexpected end of JSON input)`),
-		"it is not the JSON that was expected"},
-	{regexp.MustCompile(`\bbufio\.Scanner: token too long`), "a line is too long"},
-	{regexp.MustCompile(`\b(?:msgpack|codec|codecgo)\b[^:;]*(?:: [^;]*)?`), "it cannot be decoded"},
-	{
-		regexp.MustCompile(
-			`\b(?:cipher|chacha20poly1305|noise): (?:message authentication failed|[^;]*)`,
-		),
-		"it is not encrypted with a key of this director",
-	},
-	{regexp.MustCompile(`\b(?:tls|x509): `), ""},
-
-	// Programs.
-	{regexp.MustCompile(`\bexit status (\d+)`), "it ended with status $1"},
-	{regexp.MustCompile(`\bsignal: ([\w ]+?)(?: \(core dumped\))?([;:",)]|$)`),
-		"a signal ended it ($1)$2"},
-	{regexp.MustCompile(`\bexec: ("[^"]*"): executable file not found in \$PATH`),
-		"there is no program $1 in PATH"},
-	{regexp.MustCompile(`\bexecutable file not found in \$PATH`), "there is no such program in PATH"},
-	{regexp.MustCompile(`\bexec: `), ""},
+	// Each text that said matches has one of these in it. Most texts have none, and need not be
+	// matched, which costs a hundred times as much.
+	hints []string
 }
 
-// systemWords matches what the system says of a call that it has refused. Go puts the call's name
-// before it: connect, sendto.
-func systemWords() string {
-	var words []string
-	for number := syscall.Errno(1); number < 134; number++ { // Linux has 133
-		words = append(words, regexp.QuoteMeta(number.Error()))
+func when(said, mean string, hints ...string) phrase {
+	return phrase{regexp.MustCompile(said), mean, hints}
+}
+
+// phrases are tried each on what those before have left. The system's own words (permission denied,
+// no route to host) stay: they are everybody's.
+var phrases = [...]phrase{
+	// What was tried: the operation, and the addresses, which the caller names.
+	when(`\b(?:dial|read|write|accept|listen|set|close|sendto|file|splice|sendfile) `+
+		`(?:tcp|udp|ip|unix|unixgram|unixpacket)[46]?(?: [^\s"]+)?: `, "",
+		" tcp", " udp", " ip", " unix"),
+	when(`\b(?:open|stat|lstat|mkdir|chmod|chown|unlink|unlinkat|remove|rename|readlink|`+
+		`readdirent|mkfifo|truncate|fork/exec|read|write|close|seek|sync|chdir) (/[^\s:"]*): `,
+		"$1: ", " /"),
+	when(`\b(?:Get|Post|Put|Delete|Head|Patch) "[^"]*": `, "",
+		with(` "`, []string{"Get", "Post", "Put", "Delete", "Head", "Patch"})...),
+
+	// Names.
+	when(`\blookup ([^\s:]+)(?: on [^\s:]+(?::\d+)?)?: no such host`,
+		"no address of the name $1 is known here", "lookup "),
+	when(`\blookup ([^\s:]+)(?: on [^\s:]+(?::\d+)?)?: [^;"]*`,
+		"the name servers do not tell the address of $1", "lookup "),
+
+	// Lists, as memberlist's library of errors writes them.
+	when(`\b\d+ errors? occurred:;? ?\* `, "", " occurred:"),
+	when(`; \* `, "; ", "; * "),
+
+	// Connections and time.
+	when(`net/http: (?:request canceled|timeout awaiting)[^";]*`, late, "net/http: "),
+	when(`(?:context deadline exceeded|i/o timeout|TLS handshake timeout)`+
+		`(?: \(Client\.Timeout[^)]*\))?`, late,
+		"context deadline exceeded", "i/o timeout", "TLS handshake timeout"),
+	when(`context canceled|operation was canceled`, givenUp, " canceled"),
+	when(`use of closed (?:network connection|file)|file already closed|`+
+		`io: read/write on closed pipe|mux: server closed|http: Server closed|`+
+		`use of closed connection`, closed, "closed"),
+	when(`unexpected EOF|\bEOF\b|connection reset by peer|broken pipe|`+
+		`server closed idle connection`, brokeOff,
+		"EOF", "connection reset by peer", "broken pipe", "server closed idle connection"),
+
+	// What cannot be read.
+	when(`(?:strconv\.\w+: )?parsing ("(?:[^"\\]|\\.)*"): value out of range`,
+		"$1 is too large a number", "parsing "),
+	when(`(?:strconv\.\w+: )?parsing ("(?:[^"\\]|\\.)*"): invalid syntax`,
+		"$1 is no number", "parsing "),
+	when(`(?:netip\.)?Parse(?:Addr|AddrPort|Prefix)\(("(?:[^"\\]|\\.)*")\): [^;]*`,
+		"$1 is no address", "Parse"),
+	when(`invalid (?:port|ip:port) ("(?:[^"\\]|\\.)*") parsing ("(?:[^"\\]|\\.)*")`,
+		"$1 is no port in $2", "parsing "),
+	when(`\binvalid (?:AddrPort|IP)(?::0)?\b`, "an unknown address", "invalid "),
+	when(`\b(?:json: [^;]*|invalid character '[^;]*|unexpected end of JSON input)`,
+		"it is not the JSON that was expected", "json: ", "invalid character '", "JSON input"),
+	when(`\bbufio\.Scanner: token too long`, "a line is too long", "bufio.Scanner"),
+	when(`\b(?:msgpack|codec|codecgo)\b[^:;]*(?:: [^;]*)?`, "it cannot be decoded",
+		"msgpack", "codec"),
+	when(`\b(?:cipher|chacha20poly1305|noise): (?:message authentication failed|[^;]*)`,
+		"it is not encrypted with a key of this director",
+		"cipher: ", "chacha20poly1305: ", "noise: "),
+	when(`\b(?:tls|x509): `, "", "tls: ", "x509: "),
+
+	// Programs.
+	when(`\bexit status (\d+)`, "it ended with status $1", "exit status "),
+	when(`\bsignal: ([\w ]+?)(?: \(core dumped\))?([;:",)]|$)`, "a signal ended it ($1)$2",
+		"signal: "),
+	when(`\bexec: ("[^"]*"): executable file not found in \$PATH`,
+		"there is no program $1 in PATH", "exec: "),
+	when(`\bexecutable file not found in \$PATH`, "there is no such program in PATH",
+		"executable file"),
+	when(`\bexec: `, "", "exec: "),
+}
+
+// with returns the words, each with this behind it.
+func with(behind string, words []string) []string {
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = word + behind
 	}
-	return strings.Join(words, "|")
+	return all
+}
+
+// calls are those whose names Go puts before what the system says.
+var calls = map[string]bool{
+	"accept": true, "accept4": true, "bind": true, "connect": true, "dup": true,
+	"epoll_create1": true, "epoll_ctl": true, "epoll_wait": true, "fcntl": true, "getrlimit": true,
+	"getsockname": true, "getsockopt": true, "ioctl": true, "kill": true, "listen": true,
+	"mmap": true, "open": true, "pipe": true, "pipe2": true, "read": true, "recvfrom": true,
+	"recvmsg": true, "sendmmsg": true, "sendmsg": true, "sendto": true, "setrlimit": true,
+	"setsockopt": true, "socket": true, "wait": true, "waitid": true, "write": true,
+}
+
+// withoutCalls drops the names of calls that stand before what the system says.
+func withoutCalls(said string) string {
+	for from := 0; ; {
+		at := strings.Index(said[from:], ": ")
+		if at < 0 {
+			return said
+		}
+		at += from
+		begin := strings.LastIndexByte(said[:at], ' ') + 1
+		from = at + 2
+		if calls[said[begin:at]] && isSystems(said[from:]) {
+			said, from = said[:begin]+said[from:], begin
+		}
+	}
+}
+
+// isSystems reports whether a text begins with what the system says of a call that it refuses.
+func isSystems(text string) bool {
+	for number := syscall.Errno(1); number < 134; number++ { // Linux has 133
+		if strings.HasPrefix(text, number.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // Text returns what a library says in plain words and in one line. What was said in plain words
 // already stays as it is.
 func Text(said string) string {
 	said = strings.Join(strings.FieldsFunc(said, func(r rune) bool { return r == '\n' }), "; ")
-	said = strings.Join(strings.Fields(said), " ")
+	said = withoutCalls(strings.Join(strings.Fields(said), " "))
 	for _, p := range phrases {
-		said = p.said.ReplaceAllString(said, p.mean)
+		if p.mayBeIn(said) {
+			said = p.said.ReplaceAllString(said, p.mean)
+		}
 	}
 	return said
+}
+
+func (p phrase) mayBeIn(text string) bool {
+	inText := func(hint string) bool { return strings.Contains(text, hint) }
+	return slices.ContainsFunc(p.hints, inText)
 }
 
 // plainError is an error in plain words.

@@ -163,3 +163,66 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// A text that a phrase matches has one of the phrase's hints in it, or it would not be reworded.
+func TestHints(t *testing.T) {
+	texts := []string{"exit status 1", "d2: permission denied; no route to host", ""}
+	for _, err := range realErrors(t) {
+		texts = append(texts, err.Error())
+	}
+	for _, method := range []string{"Get", "Post", "Put", "Delete", "Head", "Patch"} {
+		texts = append(texts, method+` "http://d1/v1/users": EOF`)
+	}
+	for _, said := range []string{
+		"operation was canceled", "file already closed", "mux: server closed",
+		"use of closed connection", "http: Server closed", "server closed idle connection",
+		"net/http: request canceled while waiting", "TLS handshake timeout", "broken pipe",
+		"tls: bad certificate", "x509: unknown authority", "noise: bad state", "codecgo: bad tag",
+		"chacha20poly1305: message authentication failed", "msgpack: invalid code=c1",
+		"invalid IP", "invalid AddrPort", `invalid port "x" parsing "d1:x"`, "a; * b",
+		`exec: "sh": executable file not found in $PATH`, "exec: already started",
+		`netip.ParsePrefix("x"): no '/'`, "unexpected end of JSON input", "signal: killed",
+		"dial unixpacket /x: connect: no such file or directory", "accept udp4: EOF",
+		"dial ip4:icmp 10.0.0.1: connect: operation not permitted",
+	} {
+		texts = append(texts, said)
+	}
+	for _, text := range texts {
+		for _, p := range phrases {
+			if p.said.MatchString(text) && !p.mayBeIn(text) {
+				t.Errorf("%q is matched by %v and has none of %q", text, p.said, p.hints)
+			}
+		}
+	}
+}
+
+// The name of a call before what the system says of it goes, and no other word.
+func TestCallsGo(t *testing.T) {
+	for call := range calls {
+		if text := Text(call + ": no such device"); text != "no such device" {
+			t.Errorf("%s: %q", call, text)
+		}
+	}
+	for _, stays := range []string{
+		"read: a line", "cat: no such device", "/dir/open: permission denied", "open", "read: ", ": ",
+	} {
+		if text := Text(stays); text != strings.TrimSpace(stays) {
+			t.Errorf("%q becomes %q", stays, text)
+		}
+	}
+}
+
+// BenchmarkText words what failing hooks and strangers bring most often.
+func BenchmarkText(b *testing.B) {
+	for _, said := range []string{
+		"dial unix /run/flush: connect: no such file or directory",
+		"it ended with status 1",
+		"read tcp 10.0.0.1:9090->10.0.0.2:41: read: connection reset by peer",
+	} {
+		b.Run(strings.Fields(said)[0], func(b *testing.B) {
+			for b.Loop() {
+				Text(said)
+			}
+		})
+	}
+}
