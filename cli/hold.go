@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"os/exec"
 
 	"github.com/urfave/cli/v2"
 
+	"directormesh/cli/api"
 	"directormesh/cli/handover"
 	"directormesh/cli/lossy"
 )
@@ -45,6 +47,9 @@ func (inv *invocation) hold(c *cli.Context) error {
 	}
 	if len(specs) == 0 {
 		return usagef(c, "no --socket to hold")
+	}
+	if _, err := exec.LookPath(command[0]); err != nil {
+		return exitf(exitConfig, "%s: %s; give a program that this user may run", command[0], api.Cause(err))
 	}
 	// The reader of our remarks may be gone or stuck; the sockets must stay all the same.
 	inv.letPipesBreak()

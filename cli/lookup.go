@@ -65,7 +65,7 @@ type printer interface {
 }
 
 func (inv *invocation) lookupFile(c *cli.Context, client *api.Client, args []string) error {
-	in, err := inv.openNames(c.String("file"))
+	in, err := inv.openNames(c.Context, c.String("file"))
 	if err != nil {
 		return exitf(exitNotPossible, "%v", err)
 	}

@@ -169,7 +169,7 @@ func (inv *invocation) readUsers(c *cli.Context, client *api.Client) (users, err
 	if !c.IsSet("file") {
 		return known, nil
 	}
-	in, err := inv.openNames(c.String("file"))
+	in, err := inv.openNames(c.Context, c.String("file"))
 	if errors.Is(err, fs.ErrNotExist) {
 		// doveadm takes a missing file for an empty one, without a word.
 		inv.remark("Warning: %v; going on without names", err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +18,17 @@ import (
 // maxNameLine bounds a line of a file of user names.
 const maxNameLine = 4 << 10
 
-// openNames opens a file of user names; "-" is stdin.
-func (inv *invocation) openNames(path string) (io.ReadCloser, error) {
+// openNames opens a file of user names; "-" is stdin, of which reading ends with the context:
+// nobody may ever write or close it.
+func (inv *invocation) openNames(ctx context.Context, path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return io.NopCloser(inv.Stdin), nil
+		r, w := io.Pipe()
+		go func() {
+			_, err := io.Copy(w, inv.Stdin)
+			w.CloseWithError(err)
+		}()
+		context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+		return r, nil
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -69,6 +77,8 @@ func readNames(in io.Reader) iter.Seq2[string, error] {
 		switch err := lines.Err(); {
 		case errors.Is(err, bufio.ErrTooLong):
 			yield("", exitf(exitNotPossible, "user names: line %d is longer than %d bytes; put one name on a line", n+1, maxNameLine))
+		case errors.Is(err, context.Canceled):
+			yield("", err)
 		case err != nil:
 			yield("", exitf(exitNotPossible, "user names: line %d cannot be read: %s", n+1, api.Cause(err)))
 		}

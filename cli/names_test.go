@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
 
@@ -27,6 +29,24 @@ func TestReadNames(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", test.file, diff)
+		}
+	}
+}
+
+// Names that never come on stdin hold up nobody who interrupts the command.
+func TestNamesThatNeverCome(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	never, w := io.Pipe()
+	defer w.Close()
+	inv := &invocation{IO: IO{Stdin: never}}
+	in, err := inv.openNames(ctx, "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	for name, err := range readNames(in) {
+		if status(err) != exitInterrupted || text(err) != "interrupted" {
+			t.Errorf("%q, %v", name, err)
 		}
 	}
 }

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// restartPause is how long a command that has ended stays so.
-	restartPause = time.Second
+	// restartPause is how long a command that has ended stays so. Of one that ends again and again
+	// within a restartPauseMost each pause is twice the one before, up to that.
+	restartPause     = time.Second
+	restartPauseMost = 30 * time.Second
 	// badConfiguration is the exit status that a restart would not mend.
 	badConfiguration = 78
 )
@@ -62,14 +64,21 @@ func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 		return 0, err
 	}
 	defer guard.end()
-	for {
+	for pause := restartPause; ; {
+		began := time.Now()
 		status, ending, err := runHeld(ctx, cfg, files, names)
 		if err != nil || ending || status == badConfiguration {
 			return status, err
 		}
-		cfg.Remark("%s has ended with status %d, starting it again; its sockets stay open", cfg.Command[0], status)
+		if time.Since(began) > restartPauseMost {
+			pause = restartPause
+		}
+		cfg.Remark("%s has ended with status %d, starting it again in %v; its sockets stay open",
+			cfg.Command[0], status, pause)
+		wait := time.After(pause)
+		pause = min(2*pause, restartPauseMost)
 		select {
-		case <-time.After(restartPause):
+		case <-wait:
 		case <-ctx.Done():
 			return status, nil
 		case s := <-cfg.Signals:

@@ -43,6 +43,44 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
+// What cannot be opened is told in plain words, with what to do; what is there stays.
+func TestWhatCannotBeHeld(t *testing.T) {
+	dir := socketDir(t)
+	path := func(name string) string { return filepath.Join(dir, name) }
+	served := listener(t, "unix", path("served"))
+	defer served.Close()
+	if err := os.WriteFile(path("file"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path("file"), path("link")); err != nil {
+		t.Fatal(err)
+	}
+	long := path(strings.Repeat("x", 200))
+	for _, test := range []struct {
+		spec Spec
+		want string
+	}{
+		{Spec{Login, path("served"), 0o600}, "another process serves it; stop it, or choose another path"},
+		{Spec{Login, path("file"), 0o600}, "what is there is no socket; remove it, or choose another path"},
+		{Spec{Login, path("link"), 0o600}, "what is there is no socket; remove it, or choose another path"},
+		{Spec{Login, dir, 0o600}, "what is there is no socket; remove it, or choose another path"},
+		{Spec{Notify, path("file"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Notify, path("link"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Notify, path("served"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Notify, dir, 0o600}, "what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Login, path("file/x"), 0o600}, path("file") + ": not a directory; choose another path"},
+		{Spec{Login, long, 0o600}, "invalid argument; choose another path"},
+	} {
+		f, err := test.spec.open()
+		if want := test.spec.Path + " cannot be opened: " + test.want; err == nil || err.Error() != want {
+			t.Errorf("%s at %s: %v, %v, want %s", test.spec.Kind, test.spec.Path, f, err, want)
+		}
+	}
+	if kept, err := os.ReadFile(path("file")); string(kept) != "mine" {
+		t.Errorf("the file has %q, %v", kept, err)
+	}
+}
+
 // remarks collects what Hold tells.
 type remarks chan string
 

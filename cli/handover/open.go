@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"directormesh/mesh/wording"
 )
 
 // Spec says what Hold is to open: the FIFO if Kind is Notify, else a unix socket.
@@ -48,19 +50,30 @@ func ParseSpec(s string) (Spec, error) {
 }
 
 // open opens the socket or FIFO, which may have been left behind by a dead process.
-func (s Spec) open() (_ *os.File, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", s.Path, err)
+func (s Spec) open() (f *os.File, err error) {
+	if err = os.MkdirAll(filepath.Dir(s.Path), 0o755); err == nil {
+		if s.Kind == Notify {
+			f, err = s.openFIFO()
+		} else {
+			f, err = s.openSocket()
 		}
-	}()
-	if err := os.MkdirAll(filepath.Dir(s.Path), 0o755); err != nil {
-		return nil, err
 	}
-	if s.Kind == Notify {
-		return s.openFIFO()
+	if err != nil {
+		cause := strings.TrimPrefix(wording.Text(err.Error()), s.Path+": ")
+		if !strings.HasSuffix(cause, orElse) {
+			cause += "; choose another path"
+		}
+		return nil, fmt.Errorf("%s cannot be opened: %s", s.Path, cause)
 	}
-	return s.openSocket()
+	return f, nil
+}
+
+// orElse ends the errors that say what else can be done.
+const orElse = ", or choose another path"
+
+// isThere says that something else is at the path.
+func isThere(what string) error {
+	return errors.New("what is there is no " + what + "; remove it" + orElse)
 }
 
 func (s Spec) openFIFO() (*os.File, error) {
@@ -69,12 +82,15 @@ func (s Spec) openFIFO() (*os.File, error) {
 	}
 	// Open for both, so that neither this nor any writer ever waits for somebody at the other end.
 	f, err := os.OpenFile(s.Path, os.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO) {
+		return nil, isThere("FIFO")
+	}
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && info.Mode().Type() != fs.ModeNamedPipe {
-		err = errors.New("is there already and is no FIFO; remove it, or choose another path")
+		err = isThere("FIFO")
 	}
 	if err == nil {
 		err = f.Chmod(s.Mode)
@@ -89,9 +105,12 @@ func (s Spec) openFIFO() (*os.File, error) {
 func (s Spec) openSocket() (*os.File, error) {
 	if c, err := net.DialTimeout("unix", s.Path, time.Second); err == nil {
 		c.Close()
-		return nil, errors.New("another process serves it; stop it, or choose another path")
+		return nil, errors.New("another process serves it; stop it" + orElse)
 	}
-	if info, err := os.Lstat(s.Path); err == nil && info.Mode().Type() == fs.ModeSocket {
+	if info, err := os.Lstat(s.Path); err == nil {
+		if info.Mode().Type() != fs.ModeSocket {
+			return nil, isThere("socket")
+		}
 		if err := os.Remove(s.Path); err != nil {
 			return nil, err
 		}
