@@ -30,6 +30,8 @@ func meshErrors() []meshError {
 		{mesh.ErrClosed, api.CodeTemporary, stopping},
 		{replica.ErrTryAgain, api.CodeTryAgain, "user is already being moved"},
 		{replica.ErrNotSynced, api.CodeNotSynced, "this director is not synced yet, try again"},
+		{replica.ErrRemoved, api.CodeNotSynced, ""},
+		{replica.ErrOnlyDirector, api.CodeBadRequest, ""},
 		{replica.ErrUnknownDirector, api.CodeNotFound, ""},
 		{replica.ErrNothingToCancel, api.CodeNotFound, ""},
 		{replica.ErrSharedAddress, api.CodeBadRequest, ""},

@@ -56,6 +56,8 @@ func TestMeshErrors(t *testing.T) {
 		"mesh.ErrClosed":              {mesh.ErrClosed, api.CodeTemporary},
 		"replica.ErrTryAgain":         {replica.ErrTryAgain, api.CodeTryAgain},
 		"replica.ErrNotSynced":        {replica.ErrNotSynced, api.CodeNotSynced},
+		"replica.ErrRemoved":          {replica.ErrRemoved, api.CodeNotSynced},
+		"replica.ErrOnlyDirector":     {replica.ErrOnlyDirector, api.CodeBadRequest},
 		"replica.ErrUnknownDirector":  {replica.ErrUnknownDirector, api.CodeNotFound},
 		"replica.ErrNothingToCancel":  {replica.ErrNothingToCancel, api.CodeNotFound},
 		"replica.ErrSharedAddress":    {replica.ErrSharedAddress, api.CodeBadRequest},

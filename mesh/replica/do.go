@@ -34,6 +34,11 @@ func (c *Core) Do(now time.Duration, id uint64, op Operation) {
 	defer c.enter(now)()
 	o := &operationState{since: now}
 	c.ops[id] = o
+	if c.admission.removed {
+		c.endOperation(id, fmt.Errorf("%w; let it in at another one with: director ring add %s %d",
+			ErrRemoved, c.cfg.Addr.Addr(), c.cfg.Addr.Port()))
+		return
+	}
 	if !c.synced() {
 		c.endOperation(id, fmt.Errorf("%w (%s); try again", ErrNotSynced, c.admission.reason))
 		return
@@ -110,8 +115,11 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 				return directory.Change{}, err
 			}
 		}
-		if op.Removed && !c.knowsDirector(op.Addr) {
+		switch {
+		case op.Removed && !c.knowsDirector(op.Addr):
 			return directory.Change{}, ErrUnknownDirector
+		case op.Removed && op.Addr == c.cfg.Addr && c.liveCount() == 0:
+			return directory.Change{}, ErrOnlyDirector // nobody could let it in again
 		}
 		return c.table.SetDirectorRemoved(stamp, c.cfg.Name, op.Addr, op.Removed), nil
 	}

@@ -132,6 +132,25 @@ func TestDirectorsThatCanBeRemoved(t *testing.T) {
 	}
 }
 
+// The only director cannot be removed: nobody could let it in again. One that was removed says how.
+func TestOnlyDirectorStays(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	self := SetDirectorRemoved{Addr: d2.core.cfg.Addr, Removed: true}
+	if _, err := d1.do(self); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	_, err := d2.do(SetDirectorRemoved{Addr: d2.core.cfg.Addr})
+	if !errors.Is(err, ErrRemoved) || !strings.Contains(err.Error(), "director ring add 127.0.0.2 9090") {
+		t.Errorf("removed: %v", err)
+	}
+	self.Addr = d1.core.cfg.Addr
+	if _, err := d1.do(self); !errors.Is(err, ErrOnlyDirector) || !d1.core.synced() {
+		t.Errorf("the only one: %v, synced %v", err, d1.core.synced())
+	}
+}
+
 // Down tells how many users are still there.
 func TestDownTellsHowManyUsersAreMapped(t *testing.T) {
 	w := started(t, 2)

@@ -117,6 +117,8 @@ type FlushID = flushes.ID
 var (
 	ErrTryAgain        = errors.New("user is already being moved")
 	ErrNotSynced       = errors.New("this director is not synced yet")
+	ErrRemoved         = errors.New("this director was removed from the mesh")
+	ErrOnlyDirector    = errors.New("this is the only director that is reachable; to end it, stop it")
 	ErrUnknownDirector = errors.New("no such director")
 	ErrSharedAddress   = errors.New("several directors were seen at")
 	ErrStampAhead      = errors.New("the table holds changes that lie ahead of mesh time; try again in a few seconds")
