@@ -189,7 +189,7 @@ func TestAuthDoors(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
 	}
-	started := r.log.Line("director started")
+	started := r.log.Await("director started", 10*time.Second)
 	for _, field := range []string{"login_socket", "userdb_socket", "authreply_socket", "notify_socket"} {
 		if _, ok := started[field]; !ok {
 			t.Errorf("the start-up line lacks %s: %v", field, started)
@@ -241,7 +241,7 @@ func TestHandedTwice(t *testing.T) {
 	r := startHanded(t, options, handed)
 	r.state(t, "READY=1")
 
-	started, got := r.log.Line("director started"), make(map[string]string)
+	started, got := r.log.Await("director started", 10*time.Second), make(map[string]string)
 	for field := range want {
 		got[field], _ = started[field].(string)
 	}

@@ -156,7 +156,7 @@ func TestLife(t *testing.T) {
 	if err != nil || !answer.Backend.IsValid() {
 		t.Errorf("lookup: %+v, %v", answer, err)
 	}
-	started := r.log.Line("director started")
+	started := r.log.Await("director started", 10*time.Second)
 	for _, field := range []string{"version", "mesh", "socket", "http", "bind", "advertise", "join", "backends", "encrypted", "director"} {
 		if _, ok := started[field]; !ok {
 			t.Errorf("the start-up line lacks %s: %v", field, started)
