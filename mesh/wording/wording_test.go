@@ -173,7 +173,7 @@ func TestHints(t *testing.T) {
 	for _, method := range []string{"Get", "Post", "Put", "Delete", "Head", "Patch"} {
 		texts = append(texts, method+` "http://d1/v1/users": EOF`)
 	}
-	for _, said := range []string{
+	texts = append(texts,
 		"operation was canceled", "file already closed", "mux: server closed",
 		"use of closed connection", "http: Server closed", "server closed idle connection",
 		"net/http: request canceled while waiting", "TLS handshake timeout", "broken pipe",
@@ -184,9 +184,7 @@ func TestHints(t *testing.T) {
 		`netip.ParsePrefix("x"): no '/'`, "unexpected end of JSON input", "signal: killed",
 		"dial unixpacket /x: connect: no such file or directory", "accept udp4: EOF",
 		"dial ip4:icmp 10.0.0.1: connect: operation not permitted",
-	} {
-		texts = append(texts, said)
-	}
+	)
 	for _, text := range texts {
 		for _, p := range phrases {
 			if p.said.MatchString(text) && !p.mayBeIn(text) {
