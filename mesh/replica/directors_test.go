@@ -97,18 +97,21 @@ func TestRemovedDirectorIsParted(t *testing.T) {
 	}
 }
 
-// The only director of a mesh that is removed by mistake, and let in again, serves again.
+// The last director of a mesh that another one removed by mistake, and let in again, serves again.
 func TestLastDirectorIsLetInAgain(t *testing.T) {
 	w := started(t, 1)
 	d1 := w.directors[0]
-	d1.begin(SetDirectorRemoved{Addr: d1.core.cfg.Addr, Removed: true})
-	w.run(time.Second)
+	remove := func(removed bool) { // as another one would tell it
+		stamp := d1.core.hlc.Next(d1.core.MeshTime(w.now))
+		change := d1.core.table.SetDirectorRemoved(stamp, "d9", d1.core.cfg.Addr, removed)
+		d1.core.apply(w.now, change, nil)
+		w.run(time.Second)
+	}
+	remove(true)
 	if self := d1.core.Self(w.now); self.Synced || self.Reason != "removed from the mesh by ring remove" {
 		t.Fatalf("it is %+v", self)
 	}
-	change := d1.core.table.SetDirectorRemoved(d1.core.hlc.Next(d1.core.MeshTime(w.now)), "d9", d1.core.cfg.Addr, false)
-	d1.core.apply(w.now, change, nil) // as another one would tell it
-	w.run(time.Second)
+	remove(false)
 	if self := d1.core.Self(w.now); !self.Synced {
 		t.Errorf("let in again it is %+v", self)
 	}
