@@ -77,12 +77,11 @@ func (c *Client) LookupAll(ctx context.Context, requests iter.Seq2[LookupRequest
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		if err := writeRequests(w, requests); err != nil {
+		err := writeRequests(w, requests)
+		if err != nil && !errors.Is(err, io.ErrClosedPipe) { // else sending tells why it gave up
 			stop(err)
-			w.CloseWithError(err)
-			return
 		}
-		w.Close()
+		w.CloseWithError(err)
 	}()
 	r, err := c.send(ctx, http.MethodPost, "/v1/lookup/batch", nil, body)
 	err = lines(ctx, r, err, decodeAnswer, answer)
