@@ -204,6 +204,9 @@ func TestReplay(t *testing.T) {
 		if k.Name == "fifty" || k.Name == "leaver" || k.Name == "days" {
 			continue // they take long, and do nothing that others do not
 		}
+		if testing.Short() && k.Name != "general" && k.Name != "import" {
+			continue // two side by side show the race detector what runs share
+		}
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
 			const seed = 3
