@@ -25,14 +25,13 @@ func (d *director) order(op check.Op) {
 	if !d.alive || d.leaving || d.removed {
 		return
 	}
-	w := d.w
-	id := w.id()
-	// A director that stands still finds it when it goes on. Others may have been asked meanwhile.
-	w.record(check.Admin{At: w.when(), ID: id, Director: d.name, Op: op})
 	d.input("doors", func() {
+		w := d.w
 		if d.removed {
 			return
 		}
+		id := w.id()
+		w.record(check.Admin{At: w.when(), ID: id, Director: d.name, Op: op})
 		w.tracef("%s: operation %d: %v", d.name, id, op)
 		d.orders[id] = d.turn + 1
 		d.core.Do(d.now(), id, operation(op, d.core.MeshTime(d.now())))
