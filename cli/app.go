@@ -160,7 +160,9 @@ func (inv *invocation) client(c *cli.Context) (*api.Client, error) {
 }
 
 // asking makes the action of a command that asks a director; it must have least to most arguments.
-func (inv *invocation) asking(least, most int, action func(c *cli.Context, client *api.Client, args []string) error) cli.ActionFunc {
+func (inv *invocation) asking(
+	least, most int, action func(c *cli.Context, client *api.Client, args []string) error,
+) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		args, err := arguments(c, least, most)
 		if err != nil {

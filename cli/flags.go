@@ -12,7 +12,11 @@ import (
 // The flags that many commands share.
 
 func addrFlag() cli.Flag {
-	return &cli.StringFlag{Name: "addr", Aliases: []string{"a"}, Usage: "director to ask: socket path, host:port or URL (environment: DIRECTOR_ADDR, default: " + api.DefaultAddr + ")"}
+	return &cli.StringFlag{
+		Name: "addr", Aliases: []string{"a"},
+		Usage: "director to ask: socket path, host:port or URL " +
+			"(environment: DIRECTOR_ADDR, default: " + api.DefaultAddr + ")",
+	}
 }
 
 func jsonFlag() cli.Flag {

@@ -49,7 +49,8 @@ func (inv *invocation) hold(c *cli.Context) error {
 		return usagef(c, "no --socket to hold")
 	}
 	if _, err := exec.LookPath(command[0]); err != nil {
-		return exitf(exitConfig, "%s: %s; give a program that this user may run", command[0], api.Cause(err))
+		return exitf(exitConfig, "%s: %s; give a program that this user may run",
+			command[0], api.Cause(err))
 	}
 	// The reader of our remarks may be gone or stuck; the sockets must stay all the same.
 	inv.letPipesBreak()

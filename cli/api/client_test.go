@@ -139,7 +139,9 @@ func TestUnreachable(t *testing.T) {
 		if !errors.As(err, &unreachable) || unreachable.Addr != addr {
 			t.Errorf("%s: %v, want an UnreachableError", addr, err)
 		}
-		one := func(yield func(api.LookupRequest, error) bool) { yield(api.LookupRequest{User: "a"}, nil) }
+		one := func(yield func(api.LookupRequest, error) bool) {
+			yield(api.LookupRequest{User: "a"}, nil)
+		}
 		for range 100 { // whether the request or the dial fails first is chance
 			err = c.LookupAll(t.Context(), one, func(api.LookupAnswer) error { return nil })
 			if !errors.As(err, &unreachable) {

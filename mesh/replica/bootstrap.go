@@ -54,7 +54,8 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 		}
 		live = append(live, p)
 		lacking = lacking || p.synced && c.lacksTable(now, p)
-		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) && !c.receiver.Tried(now, p.name) {
+		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) &&
+			!c.receiver.Tried(now, p.name) {
 			synced = append(synced, p)
 		}
 	}

@@ -22,8 +22,9 @@ import (
 func BenchmarkEpoch(b *testing.B) {
 	l := newSteadyLogins(b, benchMappings(b))
 	f := l.f
-	const deadKept = time.Minute                               // by the directory
-	f.run(digests.PassLength + digests.SettleAfter + deadKept) // then there are as many dead rows as there will be
+	const deadKept = time.Minute // by the directory
+	// Then there are as many dead rows as there will be.
+	f.run(digests.PassLength + digests.SettleAfter + deadKept)
 	l.meter()
 	epochs, began := 0, cpuTime(b)
 	for b.Loop() {

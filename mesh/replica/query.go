@@ -129,7 +129,8 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 
 func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
 	s := PeerStatus{
-		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.table.Removed(p.addr), Left: p.left, Reachable: p.live,
+		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.table.Removed(p.addr),
+		Left: p.left, Reachable: p.live,
 		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.Skew(),
 	}
 	if p.beatAt != 0 && (p.in == 0 || now-p.beatAt > c.lateBeat()) {

@@ -56,7 +56,9 @@ func (c *connection) do(op api.Operation) (api.Outcome, error) {
 			return outcome, c.ctx.Err()
 		}
 	}
-	audit.Record{Who: c.who, Door: "director-admin", Op: op, Hash: c.director.Hash, Took: time.Since(began)}.Log(c.log, outcome, err)
+	audit.Record{
+		Who: c.who, Door: "director-admin", Op: op, Hash: c.director.Hash, Took: time.Since(began),
+	}.Log(c.log, outcome, err)
 	return outcome, err
 }
 

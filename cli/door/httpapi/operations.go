@@ -45,7 +45,9 @@ func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler 
 		began := time.Now()
 		outcome, err := s.director.Do(r.Context(), op)
 		outcome = outcome.Complete()
-		audit.Record{Who: peer(r), Door: "http", Op: op, Hash: s.director.Hash, Took: time.Since(began)}.Log(s.log, outcome, err)
+		audit.Record{
+			Who: peer(r), Door: "http", Op: op, Hash: s.director.Hash, Took: time.Since(began),
+		}.Log(s.log, outcome, err)
 		return outcome, err
 	}
 }

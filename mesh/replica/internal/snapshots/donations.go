@@ -96,7 +96,7 @@ type Donation struct {
 	sent    uint64         // rows
 	covers  []wire.Position
 	ackedAt time.Duration       // when the last acknowledgement came, or the request
-	rows    []directory.Mapping // of the chunk being packed; reused, a snapshot has some thousand chunks
+	rows    []directory.Mapping // of the chunk being packed; reused by some thousand chunks
 }
 
 // Sent is how many rows have been sent.
