@@ -49,7 +49,12 @@ func TestFailuresAreStamped(t *testing.T) {
 	for name, fail := range map[string]func(n *Node){
 		"probe": func(n *Node) { n.handleEvent(event{kind: probeFailed, name: "d2"}) },
 		"queue": func(n *Node) {
-			n.input(func(*replica.Core, time.Duration) { n.out["d2"].closed = errBroken })
+			n.input(func(*replica.Core, time.Duration) {
+				o := n.out["d2"]
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				o.closed = errBroken
+			})
 			r := carryOut(n, replica.Send{To: []string{"d2"}, Message: &wire.Beat{}})
 			for _, next := range r.inputs {
 				n.input(next)

@@ -165,8 +165,8 @@ func checkLookups(t *testing.T, d *Director, truth []netip.Addr) (stop func()) {
 		<-done
 		t.Logf("%d lookups at the joiner, %d wrong, the slowest took %s", answered, wrong, slowest)
 		// A relayed lookup shares the link with the snapshot, so it takes a while; it must not wait
-		// for the snapshot's end.
-		if answered < 20 || slowest > 2*time.Second {
+		// for the snapshot's end, which takes more than three seconds.
+		if answered < 10 || slowest > 2*time.Second {
 			t.Errorf("%d lookups were answered, the slowest after %s", answered, slowest)
 		}
 	}
