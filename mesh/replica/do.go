@@ -17,6 +17,7 @@ import (
 // operationState is an admin operation that somebody waits for.
 type operationState struct {
 	outcome Outcome
+	wrote   Operation       // into the table; nil if it is of another kind
 	table   *barrier.Change // waits for its confirmations
 	kicks   map[string]bool // KickUser: directors to report; "" is ourselves
 	told    map[string]bool // KickUser: peers that were asked
@@ -69,11 +70,17 @@ func (c *Core) Cancel(id uint64) { delete(c.ops, id) }
 
 // doTable carries out what changes the table.
 func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Operation) {
+	op, err := c.addressed(op)
+	if err != nil {
+		c.endOperation(id, err)
+		return
+	}
 	change, err := c.tableChange(now, o, op)
 	if err != nil {
 		c.endOperation(id, err)
 		return
 	}
+	o.wrote = op
 	if o.table = c.apply(now, change, nil); o.table != nil {
 		c.gossip(change, nil)
 		return
@@ -83,6 +90,17 @@ func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Opera
 		return
 	}
 	c.endOperation(id, nil)
+}
+
+// addressed gives a director that an operation names its address.
+func (c *Core) addressed(op Operation) (Operation, error) {
+	remove, ok := op.(SetDirectorRemoved)
+	if !ok || remove.Addr.IsValid() {
+		return op, nil
+	}
+	addr, err := c.directorNamed(remove.Name)
+	remove.Addr = addr
+	return remove, err
 }
 
 func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (directory.Change, error) {
@@ -109,12 +127,6 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 		}
 		return c.table.Forget(stamp, c.cfg.Name, op.Addr)
 	case SetDirectorRemoved:
-		if !op.Addr.IsValid() {
-			var err error
-			if op.Addr, err = c.directorNamed(op.Name); err != nil {
-				return directory.Change{}, err
-			}
-		}
 		switch {
 		case op.Removed && !c.knowsDirector(op.Addr):
 			return directory.Change{}, ErrUnknownDirector
@@ -163,6 +175,10 @@ func (c *Core) tableOperationsDone(t *barrier.Change) {
 	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
 		if o := c.ops[id]; o.table == t {
 			o.outcome.FailedPeers = slices.Clone(t.Failed())
+			if c.overtaken(o.wrote) {
+				c.endOperation(id, ErrOvertaken)
+				continue
+			}
 			c.endOperation(id, nil)
 		}
 	}

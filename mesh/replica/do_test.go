@@ -15,8 +15,6 @@ import (
 	"directormesh/ring"
 )
 
-// An operation that changes nothing waits all the same for a change that others are still to learn
-// of: its answer says that it is in force.
 // Each operation is carried out, or refused for what it lacks; none is unknown.
 func TestEveryOperationIsKnown(t *testing.T) {
 	w := started(t, 1)
@@ -28,6 +26,8 @@ func TestEveryOperationIsKnown(t *testing.T) {
 	}
 }
 
+// An operation that changes nothing waits all the same for a change that others are still to learn
+// of: its answer says that it is in force.
 func TestOperationThatChangesNothing(t *testing.T) {
 	w := started(t, 3, func(c *Config) { c.Backends = nil })
 	d1, d3 := w.directors[0], w.directors[2]

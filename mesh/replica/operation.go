@@ -123,6 +123,7 @@ var (
 	ErrSharedAddress   = errors.New("several directors were seen at")
 	ErrStampAhead      = errors.New("the table holds changes that lie ahead of mesh time; try again in a few seconds")
 	ErrClockStepped    = errors.New("mesh time was stepped while the change was under way; look whether it holds, else repeat it")
+	ErrOvertaken       = errors.New("a later change overtook this one before every director had it; look what holds, and repeat it if need be")
 	ErrLeftCluster     = errors.New("this director was taken into another cluster meanwhile; look whether the change holds")
 	errCannotMove      = errors.New("the backend was removed, or the user was moved 16,383 times without a pause; try again later")
 	ErrNothingToCancel = errors.New("no such flush is running")

@@ -126,12 +126,11 @@ type Admin struct {
 // Done ends an operation, successfully if Error is empty.
 type Done struct {
 	At
-	ID         uint64
-	Error      string
-	NoEffect   bool // the error says that nothing was changed
-	Superseded bool // the error says that another change of the same user took its place
-	Failed     []string
-	Tables     map[string]Table // what every living director had at this moment
+	ID       uint64
+	Error    string
+	NoEffect bool // the error says that nothing was changed
+	Failed   []string
+	Tables   map[string]Table // what every living director had at this moment
 }
 
 // FlushEnded tells that no user is moved any more by the flush that operation ID began.

@@ -29,7 +29,6 @@ type operation struct {
 	done       bool
 	doneAt     time.Duration
 	err        string
-	superseded bool
 	failed     []string
 	had        []time.Duration // by director: since when its present life has had it; forever: not
 	everywhere time.Duration   // from then on every director has it; forever if that is not known
@@ -75,7 +74,7 @@ func (c *Checker) finished(e Done) {
 		c.breach(e.When(), "G5", User{}, "operation %d ended twice or was never ordered", e.ID)
 		return
 	}
-	o.done, o.doneAt, o.err, o.superseded = true, e.When(), e.Error, e.Superseded
+	o.done, o.doneAt, o.err = true, e.When(), e.Error
 	o.failed = slices.Clone(e.Failed)
 	if e.Error != "" {
 		o.learn(o.director, e.When())

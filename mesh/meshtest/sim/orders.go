@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -93,7 +92,6 @@ func (d *director) operationDone(e replica.AdminDone) {
 	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers, Tables: w.tables()}
 	if e.Err != nil {
 		done.Error = e.Err.Error()
-		done.Superseded = errors.Is(e.Err, replica.ErrTryAgain) && d.turn > begun
 		done.NoEffect = d.turn == begun
 	}
 	w.tracef("%s: operation %d done: %+v, error %v", d.name, e.ID, e.Outcome, e.Err)

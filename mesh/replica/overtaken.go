@@ -1,0 +1,27 @@
+package replica
+
+// overtaken reports whether the table does not say what an operation wrote into it, since a later
+// change of the same is known by now. Two operators may have been at it at once. Or our host stood
+// still with its clocks: what we wrote when it went on has a stamp of before, and lost against what
+// the others did meanwhile.
+//
+// A forget cannot be overtaken: of two marks the later one does for both.
+func (c *Core) overtaken(op Operation) bool {
+	switch op := op.(type) {
+	case AddBackend:
+		row, _ := c.table.Row(op.Addr)
+		return !row.Presence.Value.Present || op.VHosts != nil && row.VHosts.Value != *op.VHosts
+	case UpdateBackend:
+		row, _ := c.table.Row(op.Addr)
+		return !row.Presence.Value.Present || row.VHosts.Value != op.VHosts
+	case RemoveBackend:
+		row, _ := c.table.Row(op.Addr)
+		return row.Presence.Value.Present
+	case SetDown:
+		row, _ := c.table.Row(op.Addr)
+		return !row.Presence.Value.Present || row.State.Value.Down != op.Down
+	case SetDirectorRemoved:
+		return c.table.Removed(op.Addr) != op.Removed
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// Two operators change the same at the same moment at two directors. One of the two changes holds,
+// and only who asked for that one reads that it was done. If both wanted the same, both do.
+func TestOvertaken(t *testing.T) {
+	seven, eight := 7, 8
+	known, fresh := testBackend(1), netip.MustParseAddr("192.0.2.77")
+	away := netip.MustParseAddrPort("198.51.100.1:9090")
+	for _, test := range []struct {
+		name     string
+		one, two Operation
+		both     bool
+	}{
+		{"down and up", SetDown{Addr: known, Down: true}, SetDown{Addr: known}, false},
+		{"down twice", SetDown{Addr: known, Down: true}, SetDown{Addr: known, Down: true}, true},
+		{"down, and removed", SetDown{Addr: known, Down: true}, RemoveBackend{Addr: known}, false},
+		{"two weights", UpdateBackend{Addr: known, VHosts: 7}, UpdateBackend{Addr: known, VHosts: 8}, false},
+		{"one weight twice", UpdateBackend{Addr: known, VHosts: 7}, UpdateBackend{Addr: known, VHosts: 7}, true},
+		{"a weight, and removed", UpdateBackend{Addr: known, VHosts: 7}, RemoveBackend{Addr: known}, false},
+		{"a weight, and down", UpdateBackend{Addr: known, VHosts: 7}, SetDown{Addr: known, Down: true}, true},
+		{"added and removed", AddBackend{Addr: known}, RemoveBackend{Addr: known}, false},
+		{"added twice", AddBackend{Addr: fresh}, AddBackend{Addr: fresh}, true},
+		{"added with two weights", AddBackend{Addr: fresh, VHosts: &seven}, AddBackend{Addr: fresh, VHosts: &eight}, false},
+		{"removed twice", RemoveBackend{Addr: known}, RemoveBackend{Addr: known}, true},
+		{"forgotten twice", Forget{Addr: known}, Forget{}, true},
+		{"a director removed and let in", SetDirectorRemoved{Addr: away, Removed: true}, SetDirectorRemoved{Addr: away}, false},
+		{"a director let in twice", SetDirectorRemoved{Addr: away}, SetDirectorRemoved{Addr: away}, true},
+	} {
+		for _, swapped := range []bool{false, true} {
+			ops := [2]Operation{test.one, test.two}
+			if swapped {
+				ops = [2]Operation{test.two, test.one}
+			}
+			w := started(t, 3)
+			if _, err := w.directors[0].do(SetDirectorRemoved{Addr: away}); err != nil {
+				t.Fatal(err)
+			}
+			var ids [2]uint64
+			for i := range ids {
+				ids[i] = w.directors[i].begin(ops[i])
+			}
+			w.run(time.Second)
+			done := 0
+			for i, id := range ids {
+				d := w.directors[i]
+				end, ended := d.done[id]
+				switch {
+				case !ended:
+					t.Errorf("%s: %+v has not ended", test.name, ops[i])
+				case end.Err == nil:
+					done++
+					if d.core.overtaken(ops[i]) {
+						t.Errorf("%s: %+v is said to be done and does not hold", test.name, ops[i])
+					}
+				case !errors.Is(end.Err, ErrOvertaken):
+					t.Errorf("%s: %+v: %v", test.name, ops[i], end.Err)
+				}
+			}
+			if want := map[bool]int{false: 1, true: 2}[test.both]; done != want {
+				t.Errorf("%s (swapped: %v): %d of the two are done, want %d", test.name, swapped, done, want)
+			}
+		}
+	}
+}
