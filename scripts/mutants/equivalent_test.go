@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,9 +65,29 @@ func TestReadEquivalents(t *testing.T) {
 	}
 }
 
-// The list of this repository can be read.
+// The list of this repository can be read, and names only mutants that its source has.
 func TestEquivalentsOfThisRepository(t *testing.T) {
-	if _, err := (options{equivalent: "equivalent.txt", dir: "."}).openEquivalents(); err != nil {
-		t.Error(err)
+	o := options{equivalent: "scripts/mutants/equivalent.txt", dir: "../.."}
+	list, err := options{equivalent: "equivalent.txt", dir: "."}.openEquivalents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := make(map[string]bool)
+	for entry := range list {
+		file, _, _ := strings.Cut(entry, " ")
+		packages["./"+filepath.Dir(file)] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		target, deps, err := listPackage(t.Context(), o.dir, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := read(target, deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range o.gone(list, source) {
+			t.Errorf("%s lists what is not in the source any more: %s", o.equivalent, entry)
+		}
 	}
 }
