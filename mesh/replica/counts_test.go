@@ -31,6 +31,21 @@ func TestServingAlone(t *testing.T) {
 	}
 }
 
+// A director that was refused hopes for as long after a refusal as it takes to see a failure.
+func TestRefusedHopesOn(t *testing.T) {
+	w := newWorld(t)
+	w.start("d1")
+	d2 := w.start("d2")
+	c := d2.core
+	c.admission.refusedAt = c.start + startWait - failAfter
+	if c.bootstrapAlone(c.start + startWait); c.admission.alone {
+		t.Error("it serves alone while it hopes")
+	}
+	if c.bootstrapAlone(c.start + startWait + 1); !c.admission.alone {
+		t.Error("it hopes on although its time is over")
+	}
+}
+
 // Whose sign of life was lately is in sight, unless it failed or was only heard of.
 func TestNobodyInSight(t *testing.T) {
 	const now = time.Hour

@@ -401,3 +401,40 @@ func TestHoldOfOneThatSeemedDead(t *testing.T) {
 		t.Errorf("the move ended with %v, %d peers excluded", err, d3.core.counters.Exclusions)
 	}
 }
+
+// A log is of this process by name and boot id: that of another director may have been given the
+// same number.
+func TestIsOurs(t *testing.T) {
+	c := &Core{cfg: Config{Name: "d1"}, boot: 7, boots: []uint64{5, 6}}
+	for id, want := range map[logs.ID]bool{
+		{Name: "d1", Boot: 7}: true, {Name: "d1", Boot: 5}: true, {Name: "d1", Boot: 8}: false,
+		{Name: "d2", Boot: 7}: false, {Name: "d2", Boot: 6}: false,
+	} {
+		if got := c.isOurs(id); got != want {
+			t.Errorf("%v: %v, want %v", id, got, want)
+		}
+	}
+}
+
+// A director is away if it has failed, and not if it left, or was only heard of.
+func TestSomeoneAway(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(p *peer)
+		want   bool
+	}{
+		{"there", func(*peer) {}, false},
+		{"failed", func(p *peer) { p.live = false }, true},
+		{"left", func(p *peer) { p.live, p.left = false, true }, false},
+		{"only heard of", func(p *peer) { p.live, p.boot = false, 0 }, false},
+	} {
+		c := crowd(2, func(i int, p *peer) {
+			if i == 1 {
+				test.change(p)
+			}
+		})
+		if got := c.someoneAway(); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -87,5 +89,24 @@ func TestMoveTellsInTime(t *testing.T) {
 	}
 	if took := w.now - began; took < tellWithin || took > 2*tellWithin {
 		t.Errorf("told after %v, want a little more than %v", took, tellWithin)
+	}
+}
+
+// When several backends are gone at once, their sessions are kicked in the order of the addresses.
+func TestKicksOfRemovedBackendsAreInOrder(t *testing.T) {
+	d := started(t, 1).directors[0]
+	before := make(map[netip.Addr]ring.Tag)
+	for i := range byte(20) {
+		before[netip.AddrFrom4([4]byte{198, 51, 100, 20 - i})] = ""
+	}
+	d.core.kickRemoved(before, true)
+	var got []netip.Addr
+	for _, e := range d.core.effects {
+		if k, ok := e.(Kick); ok {
+			got = append(got, k.Target.Backend)
+		}
+	}
+	if len(got) != len(before) || !slices.IsSortedFunc(got, ring.CompareAddr) {
+		t.Errorf("kicked are %v", got)
 	}
 }

@@ -74,7 +74,12 @@ func TestMoveToNoBackend(t *testing.T) {
 func TestGivingAMeshUp(t *testing.T) {
 	w := started(t, 2)
 	c := w.directors[0].core
-	w.directors[0].must(7)
+	backend := w.directors[0].must(7)
+	w.directors[1].begin(Move{Hash: 7, Backend: another(backend)})
+	w.run(100 * time.Millisecond)
+	if len(c.held) == 0 {
+		t.Fatal("nothing is held that could be left behind")
+	}
 	left, boot := c.table.Mesh(), c.boot
 	c.giveMeshUp(w.now, c.peers["d2"])
 	if c.admission.bootstrapped || len(c.admission.named) > 0 || c.table.Mesh() != 0 || c.boot == boot {

@@ -270,13 +270,19 @@ func TestSilentPeer(t *testing.T) {
 	}
 	w.now += 25 * time.Millisecond
 	d1.core.Tick(w.now)
-	if got, want := d1.peer(
-		"d2",
-	).SilentSince.UnixMilli(), d1.core.clock.At(
-		heard,
-	); got != int64(
-		want,
-	) {
+	want := int64(d1.core.clock.At(heard))
+	if got := d1.peer("d2").SilentSince.UnixMilli(); got != want {
+		t.Errorf("silent since %v, want %v", got, want)
+	}
+}
+
+// A peer whose stream has broken is shown as silent at once.
+func TestSilentFromTheFirstMoment(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	d1.core.InClosed(w.now, d1.sessions["d2"], nil)
+	want := int64(d1.core.clock.At(d1.core.peers["d2"].beatAt))
+	if got := d1.peer("d2").SilentSince.UnixMilli(); got != want {
 		t.Errorf("silent since %v, want %v", got, want)
 	}
 }
