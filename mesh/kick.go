@@ -182,10 +182,8 @@ func (n *Node) runHook(run replica.RunHook) {
 		}
 		if err != nil {
 			n.metrics.hooksFailed.Inc()
-			n.limited("hook").Warn().Err(wording.Plain(err)).Msg("flush hook failed")
 		}
-		n.input(func(c *replica.Core, now time.Duration) {
-			c.HookDone(now, run.ID, ok, wording.Plain(err))
-		})
+		// The core says that it failed, and writeLine words the error.
+		n.input(func(c *replica.Core, now time.Duration) { c.HookDone(now, run.ID, ok, err) })
 	})
 }

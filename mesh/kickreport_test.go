@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/mesh/replica"
+	"directormesh/ring"
 )
 
 // What came of a kick reaches its operator: how many sessions, and whether that is known.
@@ -91,6 +93,29 @@ func TestHooksThatDoNotRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Hooks that fail are said once in a while, in plain words, however their scripts word it.
+func TestFailedHooksAreSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, log := named(t, netsim.New(1, netsim.Faults{}), "d1", 1, func(cfg *Config) {
+			cfg.Hook = hookFunc(func(_ context.Context, run replica.RunHook) (bool, error) {
+				return false, fmt.Errorf("user %d: %w", run.Hash, context.DeadlineExceeded)
+			})
+		})
+		for user := range ring.UserHash(20) {
+			n.runHook(replica.RunHook{ID: uint64(user), Hash: user, Cutoff: time.Second})
+			synctest.Wait()
+		}
+		got := log.String()
+		if strings.Count(got, "flush hook failed") != 1 ||
+			!strings.Contains(got, `"error":"user 0: no answer in time"`) {
+			t.Errorf("the log has\n%s", got)
+		}
+		if failed := counted(t, n.metrics.hooksFailed); failed != 20 {
+			t.Errorf("%g hooks failed, want 20", failed)
+		}
+	})
 }
 
 // Kicks that an operator waits for are counted by seconds, whatever parts they come in.

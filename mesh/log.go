@@ -18,15 +18,27 @@ func (n *Node) limited(key string) *zerolog.Logger {
 	return n.limits.Logger(n.log, key, time.Now())
 }
 
-// writeLine writes a line of the core's. Trouble that repeats word for word, such as a director
-// that is refused and tries on, is written now and then.
+// troubleOf is what tells a line of the core's from lines about other trouble: its text and fields.
+// Errors do not count: their words, as those of a flush script, may be others each time.
+func troubleOf(l replica.Log) string {
+	key := l.Text
+	for _, f := range l.Fields {
+		if _, ok := f.Value.(error); !ok {
+			key += fmt.Sprint(" ", f)
+		}
+	}
+	return key
+}
+
+// writeLine writes a line of the core's. Trouble that repeats, such as a director that is refused
+// and tries on, is written now and then.
 func (n *Node) writeLine(l replica.Log) {
 	var e *zerolog.Event
 	switch l.Level {
 	case replica.LogError:
-		e = n.limited(fmt.Sprint(l.Text, l.Fields)).Error()
+		e = n.limited(troubleOf(l)).Error()
 	case replica.LogWarn:
-		e = n.limited(fmt.Sprint(l.Text, l.Fields)).Warn()
+		e = n.limited(troubleOf(l)).Warn()
 	case replica.LogInfo:
 		e = n.log.Info()
 	default:
