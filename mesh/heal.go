@@ -17,6 +17,8 @@ const (
 	settleJoin       = 2 * time.Second  // after the first contact: once more, with anybody
 	joinsAtATime     = 3
 	addressesPerSeed = 16 // of one name, joined at once before the first contact
+
+	stateTime = 3 * time.Second // to connect, and then to exchange states
 )
 
 // A healer knows whom to contact again. memberlist never does by itself: it forgets dead members,
@@ -179,9 +181,11 @@ func (h *healer) join(addr netip.AddrPort) {
 }
 
 // join contacts one address. When that fails although somebody listens there, a stream of ours
-// finds out why: memberlist only tells that the other closed the connection.
+// finds out why: memberlist only tells that the other closed the connection, or did not answer.
 func (n *Node) join(addr netip.AddrPort) error {
+	began := time.Now()
 	_, err := n.memberlist.Join([]string{addr.String()})
+	waited := time.Since(began) >= stateTime
 	if err == nil || n.ctx.Err() != nil {
 		return err
 	}
@@ -198,6 +202,9 @@ func (n *Node) join(addr netip.AddrPort) error {
 	if _, why := dialHandshake(conn, n.keys); why != nil && n.ctx.Err() == nil {
 		n.noteHandshake("", addr.String(), true, why)
 		return why
+	}
+	if waited && n.ctx.Err() == nil {
+		n.noteOnlySmall(addr)
 	}
 	return err
 }

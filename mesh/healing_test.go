@@ -288,21 +288,31 @@ func TestWhoCannotBeJoined(t *testing.T) {
 	})
 }
 
-// Why a director cannot be joined is found out by a stream of ours, which is closed then.
+// Why a director cannot be joined is found out by a stream of ours, which is closed then. Where that
+// opens and no state is answered, large packets are to blame.
 func TestWhyADirectorCannotBeJoined(t *testing.T) {
+	const onlySmall = "peer answers small packets and no large ones"
 	for _, test := range []struct {
-		name  string
-		says  []byte
-		taken error // of the deadline
-		want  string
+		name   string
+		says   []byte
+		taken  error // of the deadline
+		silent bool  // memberlist is neither answered nor closed
+		want   string
+		told   bool // that only small packets are answered
 	}{
-		{"another mesh", preamble(byte(otherMesh), "other"), nil, reasonMesh.String()},
-		{"ours", preamble(byte(accepted), "test"), nil, ""},
-		{"no deadline", nil, errBroken, "broken"},
+		{name: "another mesh", says: preamble(byte(otherMesh), "other"), want: reasonMesh.String()},
+		{name: "another mesh, silent", says: preamble(byte(otherMesh), "other"), silent: true,
+			want: reasonMesh.String()},
+		{name: "ours", says: preamble(byte(accepted), "test")},
+		{name: "ours, silent", says: preamble(byte(accepted), "test"), silent: true, told: true},
+		{name: "no deadline", taken: errBroken, want: "broken"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			log := new(logBuffer)
 			network := &stiffDials{Network: netsim.New(1, netsim.Faults{}), err: test.taken}
-			n := simulated(t, nil, func(cfg *Config) { cfg.Network = network })
+			n := simulated(t, nil, func(cfg *Config) {
+				cfg.Network, cfg.Log = network, zerolog.New(log)
+			})
 			l, p, err := network.Listen(testAddr(2))
 			if err != nil {
 				t.Fatal(err)
@@ -318,11 +328,15 @@ func TestWhyADirectorCannotBeJoined(t *testing.T) {
 					}
 					open.Add(1)
 					first := make([]byte, 1)
-					if _, err := conn.Read(first); err == nil && first[0] != streamMagic {
-						_ = conn.Close() // memberlist is told nothing
-					} else {
+					_, err = conn.Read(first)
+					ours := err != nil || first[0] == streamMagic
+					if ours {
 						_, _ = conn.Write(test.says)
+					}
+					if ours || test.silent {
 						_, _ = io.Copy(io.Discard, conn)
+					} else {
+						_ = conn.Close() // memberlist is told nothing
 					}
 					open.Add(-1)
 				}()
@@ -334,6 +348,9 @@ func TestWhyADirectorCannotBeJoined(t *testing.T) {
 			synctest.Wait()
 			if got := open.Load(); got != 0 {
 				t.Errorf("%s: %d connections are open", test.name, got)
+			}
+			if told := strings.Contains(log.String(), onlySmall); told != test.told {
+				t.Errorf("%s: the log has\n%s", test.name, log)
 			}
 		})
 	}

@@ -54,7 +54,7 @@ func (n *Node) memberlistConfig() (*memberlist.Config, error) {
 	cfg.ProbeTimeout = 500 * time.Millisecond
 	cfg.SuspicionMult = 4
 	cfg.PushPullInterval = 15 * time.Second
-	cfg.TCPTimeout = 3 * time.Second
+	cfg.TCPTimeout = stateTime
 	cfg.HandoffQueueDepth = 4096
 	cfg.GossipToTheDeadTime = time.Minute
 	cfg.DeadNodeReclaimTime = 15 * time.Second // a director that died may come back at another address

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -53,4 +54,11 @@ func (n *Node) noteStuck(l *link, size int, lasted time.Duration) {
 	n.limited("stuck "+l.name).Warn().Str("peer", l.name).Int("packet_bytes", size).
 		Float64("lasted_ms", float64(lasted.Milliseconds())).
 		Msg("large packets do not reach a peer, small ones do: check the MTU on the way")
+}
+
+// noteOnlySmall says that somebody answers at an address as long as packets are small: a handshake
+// came to its end there, an exchange of states did not.
+func (n *Node) noteOnlySmall(addr netip.AddrPort) {
+	n.limited("only small "+addr.String()).Warn().Stringer("addr", addr).
+		Msg("peer answers small packets and no large ones: check the MTU on the way")
 }

@@ -115,7 +115,7 @@ func TestLargePacketsVanish(t *testing.T) {
 		within(t, 20*time.Second, func() error { return alone(t, d) })
 		lookupAll(t, d, users("many", 300), o)
 	}
-	awaitLog(t, d2, 0, 30*time.Second, "peer cannot be joined", "10.77.0.1")
+	awaitLog(t, d2, 0, 30*time.Second, "no large ones: check the MTU", "10.77.0.1")
 	for _, undo := range heal {
 		undo()
 	}
