@@ -19,7 +19,8 @@ import (
 // goWords are what Go's libraries say; operators are told in plain words.
 var goWords = regexp.MustCompile(`bufio|strconv|\bjson:|\byaml:|net/http|\bexec: |parse error|Go struct|Go value|invalid character|` +
 	`unmarshal|\bsyscall|\bEOF\b|\bopen /|\bdial (tcp|unix)|\bread (tcp|unix)|\bwrite (tcp|unix)|\blookup \S+( on |:)|time: |` +
-	`token too long|context deadline|context canceled|i/o timeout|malformed|%!|\bx509|\btls:|mkdir |listen (tcp|unix)|fork/exec`)
+	`token too long|context deadline|context canceled|i/o timeout|malformed|%!|\bx509|\btls:|mkdir |listen (tcp|unix)|fork/exec|` +
+	`\bl?stat /|executable file|invalid argument`)
 
 // Every command's errors: one line each, without Go's words, with what to do.
 func TestErrors(t *testing.T) {
@@ -91,7 +92,8 @@ func TestErrors(t *testing.T) {
 		"bench --names x", "bench -a /no/such.sock", "bench x",
 		"completion", "completion tcsh", "version x", "dev x", "dev --log-level x",
 		"hold", "hold -- true", "hold --socket x -- true", "hold --socket api=x -- true", "hold --socket api=/a:9 -- true",
-		"hold --socket notify=DIR/file -- true",
+		"hold --socket notify=DIR/file -- true", "hold --socket api=DIR/s -- DIR/none",
+		"hold --socket api=DIR/s -- DIR/script", "hold --socket api=DIR/s -- no-such-program",
 		"serve x", "serve --check --config /no/such.yml", "serve --check --config DIR", "serve --check --config DIR/bad.yml",
 		"serve --check --config DIR/tab.yml", "serve --check --config DIR/list.yml", "serve --check --config DIR/typo.yml",
 		"serve --check --bind x --advertise 0.0.0.0 --join a:b:c --mail-servers 1.2.3.4- --user-expire x --user-kick-delay 1h " +

@@ -172,7 +172,8 @@ func (inv *invocation) readUsers(c *cli.Context, client *api.Client) (users, err
 	in, err := inv.openNames(c.Context, c.String("file"))
 	if errors.Is(err, fs.ErrNotExist) {
 		// doveadm takes a missing file for an empty one, without a word.
-		inv.remark("Warning: %v; going on without names", err)
+		inv.remark("Warning: user names: %s: %s; going on without names",
+			c.String("file"), api.Cause(err))
 		return known, nil
 	}
 	if err != nil {

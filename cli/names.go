@@ -32,7 +32,8 @@ func (inv *invocation) openNames(ctx context.Context, path string) (io.ReadClose
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("user names: %s: %w", path, syscall.ENOENT)
+		return nil, fmt.Errorf("user names: %s: %w; name a file that this user may read",
+			path, syscall.ENOENT)
 	}
 	if err == nil {
 		var info fs.FileInfo

@@ -288,8 +288,8 @@ func TestWhoCannotBeJoined(t *testing.T) {
 	})
 }
 
-// Why a director cannot be joined is found out by a stream of ours, which is closed then. Where that
-// opens and no state is answered, large packets are to blame.
+// Why a director cannot be joined is found out by a stream of ours, which is closed then. Where
+// that opens and no state is answered, large packets are to blame.
 func TestWhyADirectorCannotBeJoined(t *testing.T) {
 	const onlySmall = "peer answers small packets and no large ones"
 	for _, test := range []struct {

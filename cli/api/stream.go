@@ -119,6 +119,9 @@ func lines[T any](ctx context.Context, r response, err error, decode func([]byte
 	for scanner.Scan() {
 		var value T
 		if err := decode(scanner.Bytes(), &value); err != nil {
+			if scanner.Err() != nil {
+				break // it was half a line
+			}
 			return &ProtocolError{Addr: r.client.addr, Reason: "its answer is not JSON of a director"}
 		}
 		if err := each(value); err != nil {

@@ -64,21 +64,17 @@ func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 		return 0, err
 	}
 	defer guard.end()
-	for pause := restartPause; ; {
+	for pause := time.Duration(0); ; {
 		began := time.Now()
 		status, ending, err := runHeld(ctx, cfg, files, names)
 		if err != nil || ending || status == badConfiguration {
 			return status, err
 		}
-		if time.Since(began) > restartPauseMost {
-			pause = restartPause
-		}
+		pause = pauseAfter(pause, time.Since(began))
 		cfg.Remark("%s has ended with status %d, starting it again in %v; its sockets stay open",
 			cfg.Command[0], status, pause)
-		wait := time.After(pause)
-		pause = min(2*pause, restartPauseMost)
 		select {
-		case <-wait:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return status, nil
 		case s := <-cfg.Signals:
@@ -87,6 +83,15 @@ func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 			}
 		}
 	}
+}
+
+// pauseAfter is how long a command that has ended stays so, by the pause before, which is 0 at
+// first, and how long it has run.
+func pauseAfter(before, lasted time.Duration) time.Duration {
+	if before == 0 || lasted > restartPauseMost {
+		return restartPause
+	}
+	return min(2*before, restartPauseMost)
 }
 
 // runHeld runs the command once. ending tells that it was asked to end.

@@ -55,7 +55,7 @@ func TestWhatCannotBeHeld(t *testing.T) {
 	if err := os.Symlink(path("file"), path("link")); err != nil {
 		t.Fatal(err)
 	}
-	long := path(strings.Repeat("x", 200))
+	long := path(strings.Repeat("x", maxSocketPath-len(dir)))
 	for _, test := range []struct {
 		spec Spec
 		want string
@@ -69,7 +69,7 @@ func TestWhatCannotBeHeld(t *testing.T) {
 		{Spec{Notify, path("served"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
 		{Spec{Notify, dir, 0o600}, "what is there is no FIFO; remove it, or choose another path"},
 		{Spec{Login, path("file/x"), 0o600}, path("file") + ": not a directory; choose another path"},
-		{Spec{Login, long, 0o600}, "invalid argument; choose another path"},
+		{Spec{Login, long, 0o600}, "the path has 108 bytes; the most is 107; choose another path"},
 	} {
 		f, err := test.spec.open()
 		if want := test.spec.Path + " cannot be opened: " + test.want; err == nil || err.Error() != want {
@@ -277,6 +277,48 @@ func TestGuardOfAnother(t *testing.T) {
 	g.end()
 	if _, err := os.Lstat(fifo); err != nil {
 		t.Errorf("another's FIFO was removed: %v", err)
+	}
+}
+
+// A command that ends again and again is started ever later; one that has run for long, soon.
+func TestPauseAfter(t *testing.T) {
+	var got []time.Duration
+	pause := time.Duration(0)
+	for _, lasted := range []time.Duration{
+		0, 0, time.Second, 30 * time.Second, 0, 0, 0, 30*time.Second + 1, 0, time.Hour, time.Hour, 0,
+	} {
+		pause = pauseAfter(pause, lasted)
+		got = append(got, pause/time.Second)
+	}
+	want := []time.Duration{1, 2, 4, 8, 16, 30, 30, 1, 2, 1, 1, 2}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pauses in seconds (-want +got):\n%s", diff)
+	}
+}
+
+// The pause that is told is the one that passes, and each is twice the one before.
+func TestHoldPauses(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var told []string
+	var at []time.Time
+	_, err := Hold(ctx, HoldConfig{
+		Command: []string{"/bin/sh", "-c", "exit 1"},
+		Remark: func(format string, args ...any) {
+			told, at = append(told, fmt.Sprintf(format, args...)), append(at, time.Now())
+			if len(told) == 2 {
+				cancel()
+			}
+		},
+	})
+	want := []string{
+		"/bin/sh has ended with status 1, starting it again in 1s; its sockets stay open",
+		"/bin/sh has ended with status 1, starting it again in 2s; its sockets stay open",
+	}
+	if diff := cmp.Diff(want, told); diff != "" || err != nil {
+		t.Fatalf("%v; told (-want +got):\n%s", err, diff)
+	}
+	if pause := at[1].Sub(at[0]); pause < restartPause {
+		t.Errorf("it was started again after %v", pause)
 	}
 }
 

@@ -102,7 +102,13 @@ func (s Spec) openFIFO() (*os.File, error) {
 	return f, nil
 }
 
+// maxSocketPath is how long the path of a unix socket may be, in bytes, on Linux.
+const maxSocketPath = 107
+
 func (s Spec) openSocket() (*os.File, error) {
+	if n := len(s.Path); n > maxSocketPath {
+		return nil, fmt.Errorf("the path has %d bytes; the most is %d", n, maxSocketPath)
+	}
 	if c, err := net.DialTimeout("unix", s.Path, time.Second); err == nil {
 		c.Close()
 		return nil, errors.New("another process serves it; stop it" + orElse)

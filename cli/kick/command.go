@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -42,7 +43,13 @@ func NewCommand(line string, parallel int) (*Command, error) {
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return nil, fmt.Errorf("%q cannot be run: %w", argv[0], errors.Unwrap(err))
+		err = errors.Unwrap(err)
+		var at *fs.PathError // which says again at which path
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return nil, fmt.Errorf("%q cannot be run: %w; give a program that this user may run",
+			argv[0], err)
 	}
 	if parallel < 1 {
 		return nil, fmt.Errorf("%d commands at a time: must be at least 1", parallel)
