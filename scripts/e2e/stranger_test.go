@@ -31,6 +31,9 @@ const (
 	// floodTime is how long packets come as fast as one processor can send them.
 	floodTime = 8 * time.Second
 
+	// streamsPeak is what streams of strangers may cost in memory.
+	streamsPeak = 100 << 20
+
 	// testKey is the key of meshes that strangers do not know.
 	testKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	// meshLabel begins each packet of memberlist's in a mesh of the default name.
@@ -147,6 +150,53 @@ func TestStrangerFloods(t *testing.T) {
 		if grown.sum("director_mesh_dropped_total", "reason", reason) == 0 {
 			t.Errorf("no packet was counted as dropped for %q", reason)
 		}
+	}
+	checkUnharmed(t, m)
+}
+
+// TestStrangerStreams sends a director of a mesh with a key six streams of 20 MB at a time, which
+// begin as encrypted states of memberlist's do: it must not take into memory what nobody has
+// authenticated.
+func TestStrangerStreams(t *testing.T) {
+	m := startKeyed(t)
+	d1 := m.directors[0]
+	end := loginsMeanwhile(t, m)
+	before, usual := metricsOf(t, d1), d1.peakMemory()
+	// The longest state that is let in, and more than that.
+	head := append(binary.BigEndian.AppendUint32([]byte(meshLabel+"\x0a"), 10<<20), 1)
+	garbage := make([]byte, 20<<20)
+	for i := range garbage {
+		garbage[i] = byte(rand.Uint32())
+	}
+	const rounds, streams = 3, 6
+	for range rounds {
+		var all sync.WaitGroup
+		for range streams {
+			all.Go(func() {
+				c, err := net.DialTimeout("tcp", d1.addr.String(), 10*time.Second)
+				if err != nil {
+					t.Errorf("%s takes no connection any more: %v", d1.name, err)
+					return
+				}
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				// The director may close at any byte.
+				_, _ = c.Write(head)
+				_, _ = c.Write(garbage)
+			})
+		}
+		all.Wait()
+	}
+	end()
+	if cost := d1.peakMemory() - usual; cost > streamsPeak {
+		t.Errorf("%d streams at a time cost %d MB of memory, allowed are %d",
+			streams, cost>>20, streamsPeak>>20)
+	} else {
+		t.Logf("%d streams at a time cost %d MB of memory", streams, cost>>20)
+	}
+	grown := metricsOf(t, d1).since(before)
+	if got := grown.total("director_mesh_dropped_total"); got < rounds*streams {
+		t.Errorf("%v of %d streams are counted: %v", got, rounds*streams, grown.refusals())
 	}
 	checkUnharmed(t, m)
 }
