@@ -244,7 +244,9 @@ const (
 	// crowdedVariable tells a child process of the test where it finds the directory of sockets.
 	crowdedVariable = "DIRECTOR_TEST_CROWDED"
 	// fillers is how many processes fill a door, fillerVariable tells one of them which door.
-	fillers        = 6
+	fillers = 6
+	// crowdedHTTP is the file in that directory that tells the address of --http.
+	crowdedHTTP    = "http"
 	fillerVariable = "DIRECTOR_TEST_FILLS"
 )
 
@@ -261,6 +263,15 @@ func TestCrowdedDoors(t *testing.T) {
 		return
 	}
 	dir := socketDir(t)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	address := []byte(free.Addr().String())
+	if err := os.WriteFile(filepath.Join(dir, crowdedHTTP), address, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	child := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, lowLimit),
 		os.Args[0], "-test.run=^TestCrowdedDoors$", "-test.v")
 	child.Env = append(os.Environ(), crowdedVariable+"="+dir)
@@ -283,7 +294,11 @@ func TestCrowdedDoors(t *testing.T) {
 	doors := questions(t, options)
 	for full := range doors {
 		t.Run(string(full), func(t *testing.T) {
-			leave := fill(t, options.Socket(full))
+			at := options.Socket(full)
+			if at == "" {
+				at = options.Doors[full].TCP
+			}
+			leave := fill(t, at)
 			for door, answer := range doors {
 				if err := answer(); err != nil && door != full {
 					t.Errorf("%s is full, %s does not answer: %v", full, door, err)
@@ -305,20 +320,27 @@ func TestCrowdedDoors(t *testing.T) {
 	}
 }
 
-// questions has for each door on a unix socket what asks a question there, and fails without an
-// answer.
+// questions has for each door what asks a question there, and fails without an answer.
 func questions(t *testing.T, options Options) map[handover.Kind]func() error {
 	t.Helper()
 	lines := func(k handover.Kind, lines string) func() error {
 		return func() error { return answers(options.Socket(k), lines) }
 	}
 	const hello = "VERSION\tdirector-authreply-client\t1\t0\n"
-	questions := map[handover.Kind]func() error{
-		handover.API: func() error {
-			bob := api.LookupRequest{User: "bob"}
-			_, err := client(t, options.SocketPath()).Lookup(t.Context(), bob)
+	lookup := func(addr string) func() error {
+		return func() error {
+			c, err := api.NewClient(addr)
+			if err != nil {
+				return err
+			}
+			defer c.Close() // an address may have few connections
+			_, err = c.Lookup(t.Context(), api.LookupRequest{User: "bob"})
 			return err
-		},
+		}
+	}
+	questions := map[handover.Kind]func() error{
+		handover.API:  lookup(options.SocketPath()),
+		handover.HTTP: lookup(options.Doors[handover.HTTP].TCP),
 		handover.Admin: func() error {
 			c, err := doveadm.Dial(t.Context(), options.Socket(handover.Admin))
 			if err != nil {
@@ -333,7 +355,7 @@ func questions(t *testing.T, options Options) map[handover.Kind]func() error {
 		handover.Authreply: lines(handover.Authreply, hello+"OK\t3\tuser=bob\tproxy\n"),
 	}
 	for _, r := range doorTable() {
-		if r.unix != nil && questions[r.kind] == nil {
+		if (r.unix != nil || r.tcp != nil) && questions[r.kind] == nil {
 			t.Errorf("there is no question for the door %s", r.kind)
 		}
 	}
@@ -386,10 +408,14 @@ func startChild(t *testing.T, child *exec.Cmd) (end func()) {
 }
 
 // sitIdle is a process with connections to a door. It lives until its input ends.
-func sitIdle(path string) {
+func sitIdle(at string) {
+	network := "unix"
+	if !filepath.IsAbs(at) {
+		network = "tcp"
+	}
 	var idle []net.Conn
 	for range 1 + lowLimit/fillers {
-		c, err := net.DialTimeout("unix", path, 5*time.Second)
+		c, err := net.DialTimeout(network, at, 5*time.Second)
 		if err != nil {
 			break // the test sees what comes of it
 		}
@@ -447,7 +473,12 @@ func samples(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 
 func crowdedOptions(t *testing.T, dir string) Options {
 	t.Helper()
+	address, err := os.ReadFile(filepath.Join(dir, crowdedHTTP))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return testOptions(t, map[string]string{
+		"http":               string(address),
 		"run-dir":            filepath.Join(dir, "run"),
 		"auth-login-socket":  filepath.Join(dir, "auth-login"),
 		"auth-userdb-socket": filepath.Join(dir, "auth-userdb"),

@@ -56,6 +56,9 @@ func TestSystemd(t *testing.T) {
 	if home := named(t, backends, at); !strings.Contains(status, "Current: "+home.ip.String()+" (expires") {
 		t.Errorf("alice is on %s, director status: %s", home.ip, status)
 	}
+	if !strings.Contains(m.logs(), `"encrypted":true`) {
+		t.Errorf("the director has not taken the key:\n%s", m.logs())
+	}
 	for _, door := range []string{"login", "userdb", "authreply", "admin", "notify"} {
 		if !strings.Contains(m.logs(), `"`+door+`_socket":"/run/`) {
 			t.Errorf("the director was not handed its %s socket:\n%s", door, m.logs())
@@ -119,6 +122,22 @@ func (m *machine) logs() string {
 	return all.String()
 }
 
+// installBlock returns the commands of cli/doc/install.md of which one has this in it.
+func installBlock(t *testing.T, part string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(documents, "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, block := range strings.Split(string(text), "```\n") {
+		if n%2 == 1 && strings.Contains(block, part) {
+			return "set -e\n" + block
+		}
+	}
+	t.Fatalf("no block of the guide has %q", part)
+	return ""
+}
+
 // install follows cli/doc/install.md.
 func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
 	t.Helper()
@@ -141,6 +160,7 @@ func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
 	}
 	m.write("/etc/director/director.yaml", shipped(t, "director.yaml", strings.NewReplacer(
 		"mail-servers: []", fmt.Sprintf("mail-servers: [%s, %s]", backends[0].ip, backends[1].ip),
+		"#encrypt-key-file:", "encrypt-key-file:",
 	))+fmt.Sprintf("bind: %s:%d\n", ip, meshPort), 0o644)
 	m.write("/etc/dovecot/dovecot.conf", fmt.Sprintf(`protocols = imap pop3 lmtp
 listen = %s
@@ -157,6 +177,7 @@ userdb {
   args = uid=65534 gid=65534 home=/nonexistent
 }
 `, ip)+shipped(t, "dovecot-2.3.conf", unchanged), 0o644)
+	m.must("bash", "-c", installBlock(t, "head -c 32"))
 	// There is no journal here.
 	m.write("/etc/systemd/system/director.service.d/log.conf", "[Service]\nStandardOutput=append:/var/log/director.log\nStandardError=append:/var/log/director.log\n", 0o644)
 	m.must("systemctl", "daemon-reload")
