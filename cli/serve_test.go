@@ -2,14 +2,18 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"directormesh/cli/daemon"
 	"directormesh/cli/logtest"
 )
 
@@ -142,6 +146,51 @@ esac`, nil, true},
 			}
 			if strings.Contains(said, "LMTP") != test.warns || strings.Count(said, "\n") > 2 {
 				t.Errorf("said: %s", said)
+			}
+		})
+	}
+}
+
+// A start waits for name servers that do not answer, and says so once; nothing else is waited for.
+func TestWaitsForNameServers(t *testing.T) {
+	late := &daemon.ConfigError{} // nothing is wrong with what could be read
+	wrong := &daemon.ConfigError{Problems: []daemon.Problem{
+		{Setting: "bind", Err: errors.New("is wrong")},
+	}}
+	for _, test := range []struct {
+		name    string
+		answers []error // one after the other, the last one for good
+		signal  os.Signal
+		loads   int
+		waited  time.Duration
+		want    error
+		said    int
+	}{
+		{"at once", []error{nil}, nil, 1, 0, nil, 0},
+		{"wrong", []error{wrong}, nil, 1, 0, wrong, 0},
+		{"late", []error{late, late, nil}, nil, 3, 2 * namePause, nil, 1},
+		{"late and wrong", []error{late, wrong}, nil, 2, namePause, wrong, 1},
+		{"told to end", []error{late}, syscall.SIGTERM, 1, 0, context.Canceled, 1},
+		{"told to read again", []error{late, nil}, syscall.SIGHUP, 2, 0, nil, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var stderr bytes.Buffer
+			signals := make(chan os.Signal, 1)
+			if test.signal != nil {
+				signals <- test.signal
+			}
+			inv := &invocation{IO: IO{Stderr: &stderr, Signals: signals}}
+			began, loads := time.Now(), 0
+			_, err := inv.loadPatiently(t.Context(), func() (daemon.Options, error) {
+				loads++
+				return daemon.Options{}, test.answers[min(loads, len(test.answers))-1]
+			})
+			if !errors.Is(err, test.want) || loads != test.loads || time.Since(began) != test.waited {
+				t.Errorf("%s: %v after %v and %d loads", test.name, err, time.Since(began), loads)
+			}
+			said := strings.Count(stderr.String(), "trying again until name servers answer")
+			if said != test.said {
+				t.Errorf("%s: said %d times: %s", test.name, said, &stderr)
 			}
 		})
 	}

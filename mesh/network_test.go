@@ -34,6 +34,26 @@ func TestTriesToListen(t *testing.T) {
 	}
 }
 
+// Every address of IPv4 is none of IPv6.
+func TestListensToOneFamily(t *testing.T) {
+	l, p, err := listenBoth(netip.MustParseAddrPort("0.0.0.0:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	defer l.Close()
+	for _, addr := range []net.Addr{l.Addr(), p.LocalAddr()} {
+		if got := netip.MustParseAddrPort(addr.String()).Addr(); !got.Is4() {
+			t.Errorf("listens on %s %v", addr.Network(), got)
+		}
+	}
+	at := netip.AddrPortFrom(netip.IPv6Loopback(), l.Addr().(*net.TCPAddr).AddrPort().Port())
+	if conn, err := net.Dial("tcp6", at.String()); err == nil {
+		_ = conn.Close()
+		t.Errorf("somebody listens at %v", at)
+	}
+}
+
 // Where only one of both sockets can be had, none is kept.
 func TestPortOfWhichHalfIsInUse(t *testing.T) {
 	p, err := net.ListenPacket("udp4", "127.0.0.1:0")

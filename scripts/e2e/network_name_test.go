@@ -27,15 +27,22 @@ func TestLateNames(t *testing.T) {
 		n.hosts[d].Etc("resolv.conf", "nameserver 10.77.0.53\noptions timeout:1 attempts:1\n")
 		d.start()
 	}
+	// One that has a name among its backends cannot start yet. It must not end for that either:
+	// systemd would not try again after status 78.
+	d3 := n.add(join, hostAddr(3))
+	n.hosts[d3].Etc("resolv.conf", "nameserver 10.77.0.53\noptions timeout:1 attempts:1\n")
+	d3.start("--mail-servers", "mail.example.org")
+	awaitLog(t, d3, 0, 20*time.Second, "mail.example.org", "trying again until name servers answer")
 	o := newOracle(evenly(100, fourBackends...))
-	for _, d := range n.directors {
+	for _, d := range []*process{d1, d2} {
 		awaitLog(t, d, 0, 20*time.Second, "peer to join cannot be resolved", "director1.example.org")
 		within(t, 20*time.Second, func() error { return alone(t, d) })
 		lookupAll(t, d, users("early", 100), o)
 	}
 	serveNames(t, server, map[string]netip.Addr{
-		"director1.example.org": hostAddr(1), "director2.example.org": hostAddr(2)})
-	n.checkMesh(o, "user", d1, d2)
+		"director1.example.org": hostAddr(1), "director2.example.org": hostAddr(2),
+		"mail.example.org": netip.MustParseAddr("192.0.2.1")})
+	n.checkMesh(o, "user", d1, d2, d3)
 }
 
 // serveNames answers questions for addresses at port 53 of a host until the test ends.
