@@ -45,6 +45,7 @@ func TestSystemd(t *testing.T) {
 		}
 	}
 
+	checkDoveconf(t, m.must("bash", "-c", installBlock(t, "service/imap-login/executable")))
 	m.must("systemctl", "start", "director.service", "dovecot.service")
 	reads("after the start")
 	session := logIn("alice")
@@ -120,6 +121,30 @@ func (m *machine) logs() string {
 		all.Write(text)
 	}
 	return all.String()
+}
+
+// checkDoveconf demands of what the guide has people ask doveconf for 2.3 what it says must be
+// printed.
+func checkDoveconf(t *testing.T, printed string) {
+	t.Helper()
+	values := make(map[string]bool)
+	format := make(map[string]int)
+	for line := range strings.Lines(printed) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " = ")
+		values[value] = true
+		if name == "auth_username_format" {
+			format[value]++
+		}
+	}
+	for _, want := range []string{"imap-login x/director", "pop3-login x/director",
+		"x/proxy-notify", "/run/director/director-userdb"} {
+		if !values[want] {
+			t.Errorf("doveconf does not print %q:\n%s", want, printed)
+		}
+	}
+	if len(format) != 1 {
+		t.Errorf("LMTP and logins ask for different users:\n%s", printed)
+	}
 }
 
 // installBlock returns the commands of cli/doc/install.md of which one has this in it.
