@@ -127,6 +127,15 @@ service lmtp {
 }
 !include /etc/dovecot/conf.d/20-lmtp.conf
 `, s.ip) + shipped(t, "dovecot-2.4.conf", inRoot))
+	printed := ""
+	for line := range strings.Lines(installBlock(t, "doveconf login_socket_path")) {
+		if words := strings.Fields(line); words[0] == "doveconf" {
+			asked := append([]string{"doveconf", "-c", s.proxy.configPath()}, words[1:]...)
+			command := s.proxy.command(asked...)
+			printed += runProgram(t, "", command[0], command[1:]...).stdout
+		}
+	}
+	checkDoveconf(t, printed, "x/director", "x/proxy-notify", s.proxy.seen("director-userdb"))
 	startSites(t, s)
 
 	for _, ends := range []struct {
