@@ -12,6 +12,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -74,7 +75,7 @@ func TestContactsGetLinks(t *testing.T) {
 		l := n.links["d2"]
 		n.linksMu.Unlock()
 		var out *outStream
-		n.input(func(*replica.Core, time.Duration) { out = n.out["d2"] })
+		n.input(func(*replica.Core, mono.Time) { out = n.out["d2"] })
 		if l == nil || l.boot != 2 || l.addr != testAddr(2) || out == nil {
 			t.Fatalf("the link is %+v, the stream %v", l, out)
 		}
@@ -93,7 +94,7 @@ func TestContactsGetLinks(t *testing.T) {
 		if got := gauged(t, n); got != 0 || out.cause() == nil {
 			t.Errorf("%g streams are open after the end, closed because of %v", got, out.cause())
 		}
-		n.input(func(*replica.Core, time.Duration) {
+		n.input(func(*replica.Core, mono.Time) {
 			if n.out["d2"] != nil {
 				t.Error("the stream is kept after its end")
 			}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"directormesh/mesh/mono"
 )
 
 // The kernel tells by which addresses this host is reached.
@@ -115,7 +117,7 @@ func TestSourceOfStreams(t *testing.T) {
 func TestKnownPeers(t *testing.T) {
 	var mu sync.Mutex // names are resolved side by side
 	var limit time.Duration
-	n := stillNode(t, func() time.Duration { return 0 })
+	n := stillNode(t, func() mono.Time { return 0 })
 	n.seeds = []seed{{"d1.example.org", 1}, {"lost.example.org", 2}, {"192.0.2.9", 3}}
 	n.resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
 		deadline, _ := ctx.Deadline()

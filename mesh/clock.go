@@ -3,6 +3,8 @@ package mesh
 import (
 	"sync/atomic"
 	"time"
+
+	"directormesh/mesh/mono"
 )
 
 // A suspendClock is a monotonic clock that goes on while the machine sleeps. Lookups read it, so it
@@ -11,14 +13,14 @@ import (
 // only then is the kernel's suspend-proof clock asked how long it was. (A step of the wall clock
 // looks the same and costs one system call.) Safe for concurrent use.
 type suspendClock struct {
-	read func() (wall, mono time.Duration) // each since a moment of its own
-	boot func() (time.Duration, bool)      // the kernel's clock; false where there is none
+	read func() (wall, awake time.Duration) // each since a moment of its own
+	boot func() (time.Duration, bool)       // the kernel's clock; false where there is none
 	base atomic.Pointer[clockBase]
 }
 
 // A clockBase is one moment on all three clocks.
 type clockBase struct {
-	wall, mono, boot time.Duration
+	wall, awake, boot time.Duration
 }
 
 // suspicious is how far the wall clock may run away from the monotonic one, by slewing or
@@ -27,42 +29,44 @@ const suspicious = 250 * time.Millisecond
 
 func newSuspendClock() *suspendClock {
 	start := time.Now()
-	read := func() (wall, mono time.Duration) {
+	read := func() (wall, awake time.Duration) {
 		now := time.Now()
 		return time.Duration(now.UnixNano()), now.Sub(start)
 	}
 	return startSuspendClock(read, bootTime)
 }
 
-func startSuspendClock(read func() (wall, mono time.Duration), boot func() (time.Duration, bool)) *suspendClock {
+func startSuspendClock(
+	read func() (wall, awake time.Duration), boot func() (time.Duration, bool),
+) *suspendClock {
 	c := &suspendClock{read: read, boot: boot}
-	wall, mono := read()
-	c.rebase(wall, mono)
+	wall, awake := read()
+	c.rebase(wall, awake)
 	return c
 }
 
-// Now returns the time since some moment before the process began.
-func (c *suspendClock) Now() time.Duration {
+// Now is the present moment. The clock's zero lies before the process began.
+func (c *suspendClock) Now() mono.Time {
 	base := c.base.Load()
-	wall, mono := c.read()
-	if ahead := (wall - base.wall) - (mono - base.mono); ahead > suspicious || ahead < -suspicious {
-		base = c.rebase(wall, mono)
+	wall, awake := c.read()
+	if ahead := (wall - base.wall) - (awake - base.awake); ahead > suspicious || ahead < -suspicious {
+		base = c.rebase(wall, awake)
 	}
-	return base.boot + mono - base.mono
+	return mono.Time(base.boot + awake - base.awake)
 }
 
 // rebase asks the kernel. It never sets this clock back: less than the old base and the monotonic
 // clock make is only the time between two readings.
-func (c *suspendClock) rebase(wall, mono time.Duration) *clockBase {
+func (c *suspendClock) rebase(wall, awake time.Duration) *clockBase {
 	for {
 		old := c.base.Load()
 		boot, ok := c.boot()
 		if old != nil {
-			if least := old.boot + mono - old.mono; !ok || boot < least {
+			if least := old.boot + awake - old.awake; !ok || boot < least {
 				boot = least
 			}
 		}
-		base := &clockBase{wall: wall, mono: mono, boot: boot}
+		base := &clockBase{wall: wall, awake: awake, boot: boot}
 		if c.base.CompareAndSwap(old, base) {
 			return base
 		}

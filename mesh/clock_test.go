@@ -7,17 +7,20 @@ import (
 
 // hostClocks are the three clocks of a host under test.
 type hostClocks struct {
-	wall, mono, boot time.Duration
-	noBoot           bool
-	asked            int
+	wall, awake, boot time.Duration
+	noBoot            bool
+	asked             int
 }
 
-func (h *hostClocks) pass(d time.Duration)    { h.wall, h.mono, h.boot = h.wall+d, h.mono+d, h.boot+d }
+func (h *hostClocks) pass(d time.Duration) {
+	h.wall, h.awake, h.boot = h.wall+d, h.awake+d, h.boot+d
+}
+
 func (h *hostClocks) suspend(d time.Duration) { h.wall, h.boot = h.wall+d, h.boot+d }
 
 func (h *hostClocks) clock() *suspendClock {
 	return startSuspendClock(
-		func() (time.Duration, time.Duration) { return h.wall, h.mono },
+		func() (time.Duration, time.Duration) { return h.wall, h.awake },
 		func() (time.Duration, bool) { h.asked++; return h.boot, !h.noBoot })
 }
 
@@ -37,13 +40,13 @@ func TestSuspendClock(t *testing.T) {
 		{"no such clock", func(h *hostClocks) { h.noBoot = true; h.pass(time.Second); h.suspend(time.Minute) }, time.Second, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := &hostClocks{wall: 1000 * time.Hour, mono: time.Hour, boot: 2 * time.Hour}
+			h := &hostClocks{wall: 1000 * time.Hour, awake: time.Hour, boot: 2 * time.Hour}
 			c := h.clock()
 			start := c.Now()
 			h.asked = 0
 			test.happen(h)
 			for range 2 { // what was noticed once must not be counted twice
-				if got := c.Now() - start; got != test.want {
+				if got := c.Now().Sub(start); got != test.want {
 					t.Errorf("passed %s, want %s", got, test.want)
 				}
 			}

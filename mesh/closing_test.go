@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 )
 
@@ -38,15 +39,15 @@ func TestOperationsAreCancelled(t *testing.T) {
 		_, three := connected(t, n, "d3")
 		go func() { _, _ = io.Copy(io.Discard, three.r) }()
 		ids := make(chan uint64, 1)
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			n.nextID++
 			ids <- n.nextID
 			c.Do(now, n.nextID, replica.KickUser{Value: "bob"})
 		})
-		n.input(func(c *replica.Core, _ time.Duration) { c.Cancel(<-ids) })
+		n.input(func(c *replica.Core, _ mono.Time) { c.Cancel(<-ids) })
 		ended := false
 		time.Sleep(time.Minute)
-		n.input(func(c *replica.Core, _ time.Duration) {
+		n.input(func(c *replica.Core, _ mono.Time) {
 			for _, e := range c.Take() {
 				_, done := e.(replica.AdminDone)
 				ended = ended || done
@@ -119,7 +120,7 @@ func TestErrorsOfForeignStreams(t *testing.T) {
 
 // A dialler on whose connection nothing works says so, whatever it is.
 func TestGreetOverBrokenConnections(t *testing.T) {
-	n := stillNode(t, func() time.Duration { return time.Hour })
+	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
 	for want, conn := range map[string]net.Conn{
 		"no deadline": &stiff{byteConn{r: strings.NewReader("")}},
 		"no write":    &frail{byteConn{r: strings.NewReader("")}, 0},

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -47,7 +48,8 @@ type Config struct {
 	Log        zerolog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 
-	Clock   func() time.Duration                                         // suspend-proof monotonic clock; nil: the kernel's
+	// Clock is a suspend-proof monotonic clock; nil: the kernel's.
+	Clock   func() mono.Time
 	Wall    func() time.Time                                             // nil: time.Now
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
 	Network Network                                                      // nil: real sockets

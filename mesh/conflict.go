@@ -32,7 +32,7 @@ func (n *Node) nameConflict(e event) {
 }
 
 // up is for how long this director has been running.
-func (n *Node) up() time.Duration { return n.clock() - n.started }
+func (n *Node) up() time.Duration { return n.clock().Sub(n.started) }
 
 // upTime is for how long a director had been running when it sent a hello or a refusal.
 func upTime(milliseconds int64) time.Duration { return time.Duration(milliseconds) * time.Millisecond }

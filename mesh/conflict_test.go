@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -65,7 +66,7 @@ func TestClaimedNameEndsNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		hello := &wire.Hello{From: wire.Peer{Name: "d1", Addr: testAddr(7), Boot: 1}, Up: 1 << 40}
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			hello.Settings = c.Hello(now, replica.Dial{}).Settings
 		})
 		if err := sendMessage(s, hello); err != nil {
@@ -93,7 +94,7 @@ func simulated(t *testing.T, network *netsim.Network, change func(cfg *Config)) 
 	cfg := Config{
 		Name: "d1", Mesh: "test", Bind: testAddr(1), HashFormat: "%Lu", Expire: 15 * time.Minute, Network: network, Seed: 1,
 		Log:   zerolog.Nop(),
-		Clock: func() time.Duration { return time.Since(began) },
+		Clock: func() mono.Time { return mono.Time(time.Since(began)) },
 		Wall:  func() time.Time { return testStart.Add(time.Since(began)) },
 	}
 	change(&cfg)

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/mesh/wording"
@@ -51,7 +51,7 @@ func (d delegate) GetBroadcasts(overhead, limit int) [][]byte {
 // LocalState implements memberlist.Delegate.
 func (d delegate) LocalState(bool) []byte {
 	var s *wire.PushPull
-	d.n.input(func(c *replica.Core, now time.Duration) { s = c.PushPull(now) })
+	d.n.input(func(c *replica.Core, now mono.Time) { s = c.PushPull(now) })
 	return d.n.encodeState(s)
 }
 
@@ -95,7 +95,7 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 		n.events.put(event{kind: nameHeard, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot})
 		return
 	}
-	n.input(func(c *replica.Core, now time.Duration) { err = c.MergePushPull(now, s) })
+	n.input(func(c *replica.Core, now mono.Time) { err = c.MergePushPull(now, s) })
 	if err != nil {
 		n.log.Debug().Err(wording.Plain(err)).Str("peer", s.Hello.From.Name).
 			Msg("push/pull state refused")
@@ -224,7 +224,7 @@ func (n *Node) handleDelta(b []byte) {
 		return
 	}
 	fresh := false
-	n.input(func(c *replica.Core, now time.Duration) { fresh = c.Gossip(now, delta) })
+	n.input(func(c *replica.Core, now mono.Time) { fresh = c.Gossip(now, delta) })
 	if fresh {
 		n.gossip.forward(b)
 	}

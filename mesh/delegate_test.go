@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -20,7 +21,7 @@ import (
 // counting returns a node that nothing happens to and that counts what it drops.
 func counting(t *testing.T) *Node {
 	t.Helper()
-	n := stillNode(t, func() time.Duration { return time.Hour })
+	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
 	n.cancel() // it dials nobody
 	var err error
 	if n.metrics, err = newMetrics(nil, n); err != nil {

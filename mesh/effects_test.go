@@ -9,6 +9,7 @@ import (
 
 	"directormesh/mesh/meshtest/metrictest"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -31,7 +32,7 @@ func TestMetricsOfStreamsAndPeers(t *testing.T) {
 			if err := o.add(make([]byte, 100)); err != nil {
 				t.Fatal(err)
 			}
-			one.input(func(*replica.Core, time.Duration) { one.out[peer] = o })
+			one.input(func(*replica.Core, mono.Time) { one.out[peer] = o })
 		}
 		got := metrictest.Values(t, registry)
 		if queued := got["director_mesh_stream_queue_bytes"]; queued != 2*(100+frameHeader) {
@@ -49,7 +50,7 @@ func TestFailuresAreStamped(t *testing.T) {
 	for name, fail := range map[string]func(n *Node){
 		"probe": func(n *Node) { n.handleEvent(event{kind: probeFailed, name: "d2"}) },
 		"queue": func(n *Node) {
-			n.input(func(*replica.Core, time.Duration) {
+			n.input(func(*replica.Core, mono.Time) {
 				o := n.out["d2"]
 				o.mu.Lock()
 				defer o.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 
 	"directormesh/mesh/wording"
@@ -52,13 +53,13 @@ func (n *Node) handleEvent(e event) {
 		if e.name == n.cfg.Name {
 			return
 		}
-		n.input(func(c *replica.Core, now time.Duration) { c.MemberJoined(now, e.name, e.addr, e.boot) })
+		n.input(func(c *replica.Core, now mono.Time) { c.MemberJoined(now, e.name, e.addr, e.boot) })
 	case memberGone:
 		if e.name != n.cfg.Name {
-			n.input(func(c *replica.Core, now time.Duration) { c.MemberFailed(now, e.name) })
+			n.input(func(c *replica.Core, now mono.Time) { c.MemberFailed(now, e.name) })
 		}
 	case probeFailed:
-		n.input(func(c *replica.Core, now time.Duration) { c.ProbeFailed(now, e.name) })
+		n.input(func(c *replica.Core, now mono.Time) { c.ProbeFailed(now, e.name) })
 	case nameHeard:
 		if e.addr.IsValid() && e.addr != n.advertise && e.boot != n.boot.Load() {
 			n.contacts.add(replica.Dial{Name: n.cfg.Name, Addr: e.addr})

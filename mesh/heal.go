@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 )
 
@@ -144,7 +145,7 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 // known returns the peers that the core has not forgotten: those it wants dialled, and those that
 // have a stream all the same, for whom memberlist may need a hand.
 func (h *healer) known() []replica.Dial {
-	return query(h.n, func(c *replica.Core, _ time.Duration) []replica.Dial {
+	return query(h.n, func(c *replica.Core, _ mono.Time) []replica.Dial {
 		return append(c.WantedPeers(), c.Dials()...)
 	})
 }
@@ -215,7 +216,7 @@ func (n *Node) reviewLinks() {
 	n.linksMu.Lock()
 	names := slices.Collect(maps.Keys(n.links))
 	n.linksMu.Unlock()
-	unwanted := query(n, func(c *replica.Core, _ time.Duration) []string {
+	unwanted := query(n, func(c *replica.Core, _ mono.Time) []string {
 		return slices.DeleteFunc(names, c.Wanted)
 	})
 	n.dropLinks(unwanted)

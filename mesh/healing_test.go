@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 )
 
@@ -179,7 +180,7 @@ func TestWhoIsLookedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			c.MemberJoined(now, "d9", testAddr(9), 9) // known by name
 		})
 		boot := func() (uint64, bool) {

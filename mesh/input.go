@@ -1,8 +1,7 @@
 package mesh
 
 import (
-	"time"
-
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -11,7 +10,7 @@ import (
 // pushes the streams to which it added and writes the core's log lines. f may also read and change
 // what coreMu guards. Nothing here waits for anybody but other inputs: what is sent waits in a
 // queue for as long as its connection does not take it.
-func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
+func (n *Node) input(f func(c *replica.Core, now mono.Time)) {
 	var r effectRun
 	n.coreMu.Lock()
 	n.last = max(n.last, n.clock())
@@ -38,7 +37,7 @@ func (n *Node) input(f func(c *replica.Core, now time.Duration)) {
 
 // effectRun collects what must wait until the effects before it are done.
 type effectRun struct {
-	inputs  []func(c *replica.Core, now time.Duration)
+	inputs  []func(c *replica.Core, now mono.Time)
 	streams []*outStream // to be pushed
 	lines   []replica.Log
 }
@@ -61,7 +60,9 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		}
 	case replica.Kick:
 		if n.cfg.Kicker == nil {
-			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.KickDone(now, e.ID, replica.KickResult{Blind: true}, nil) })
+			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {
+				c.KickDone(now, e.ID, replica.KickResult{Blind: true}, nil)
+			})
 		} else {
 			n.kicks.add(e)
 		}
@@ -104,7 +105,7 @@ func (n *Node) send(e replica.Send, r *effectRun) {
 				n.metrics.drop(dropOverflow)
 			}
 			delete(n.out, peer)
-			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.OutClosed(now, peer, err) })
+			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) { c.OutClosed(now, peer, err) })
 			continue
 		}
 		r.streams = append(r.streams, o)
@@ -117,13 +118,15 @@ func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
 	if o := n.out[e.Peer]; o != nil {
 		delete(n.out, e.Peer)
 		o.close(cause)
-		r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.OutClosed(now, e.Peer, cause) })
+		r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {
+			c.OutClosed(now, e.Peer, cause)
+		})
 	}
 	for id, s := range n.in {
 		if s.peer == e.Peer && !e.Ours {
 			delete(n.in, id)
 			_ = s.conn.Close() // its reader ends it
-			r.inputs = append(r.inputs, func(c *replica.Core, now time.Duration) { c.InClosed(now, id, cause) })
+			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) { c.InClosed(now, id, cause) })
 		}
 	}
 }

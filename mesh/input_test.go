@@ -12,6 +12,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -129,7 +130,7 @@ func TestCloseStream(t *testing.T) {
 		for _, next := range r.inputs {
 			n.input(next)
 		}
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			c.Receive(now, 1, &wire.Leaving{}) // by the core's number of the stream that came in
 			if peers := c.Peers(now); len(n.in) > 0 || n.out["d9"] != nil || len(peers) != 2 {
 				t.Errorf("the core still listens: %v, %v, %v", n.in, n.out, peers)

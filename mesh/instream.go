@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/mesh/wording"
@@ -46,7 +47,7 @@ func (n *Node) serveStream(ctx context.Context, conn net.Conn, opened func()) {
 	n.ensureLink(hello.From.Name, hello.From.Addr, hello.From.Boot, true)
 	err = n.receive(s, id, hello.From.Name)
 	n.log.Debug().Str("peer", hello.From.Name).Err(wording.Plain(err)).Msg("incoming stream ended")
-	n.input(func(c *replica.Core, now time.Duration) {
+	n.input(func(c *replica.Core, now mono.Time) {
 		delete(n.in, id)
 		c.InClosed(now, id, err)
 	})
@@ -82,7 +83,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	var reply *wire.Hello
 	var refuse *wire.Refuse
 	var id uint64
-	n.input(func(c *replica.Core, now time.Duration) {
+	n.input(func(c *replica.Core, now mono.Time) {
 		if reply, id, err = c.Accept(now, hello); err != nil {
 			refuse = c.Refusal(now, err)
 			return
@@ -99,7 +100,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 		return nil, 0, hello, errors.Join(refused, sendMessage(s, refuse))
 	}
 	if err := sendMessage(s, reply); err != nil {
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			delete(n.in, id)
 			c.InClosed(now, id, err)
 		})
@@ -139,7 +140,7 @@ func (n *Node) receive(s *secureStream, id uint64, peer string) error {
 				Msg("message does not decode, closing the stream")
 			return err
 		default:
-			n.input(func(c *replica.Core, now time.Duration) { c.Receive(now, id, m) })
+			n.input(func(c *replica.Core, now mono.Time) { c.Receive(now, id, m) })
 		}
 		// A long frame is often followed by more of its kind; the next short one says that they are
 		// over.

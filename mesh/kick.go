@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 
 	"directormesh/mesh/wording"
@@ -139,7 +140,7 @@ func (q *kickQueue) report(k *kick, r replica.KickResult, err error) {
 			q.n.limited("sessions left").Warn().Int("sessions", r.Left).
 				Msg("sessions could not be ended and go on where their user is no more; look at the login services' settings")
 		}
-		q.n.input(func(c *replica.Core, now time.Duration) {
+		q.n.input(func(c *replica.Core, now mono.Time) {
 			c.KickDone(now, k.ID, r, wording.Plain(err))
 		})
 	})
@@ -184,6 +185,6 @@ func (n *Node) runHook(run replica.RunHook) {
 			n.metrics.hooksFailed.Inc()
 		}
 		// The core says that it failed, and writeLine words the error.
-		n.input(func(c *replica.Core, now time.Duration) { c.HookDone(now, run.ID, ok, err) })
+		n.input(func(c *replica.Core, now mono.Time) { c.HookDone(now, run.ID, ok, err) })
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 )
 
@@ -64,7 +65,7 @@ func TestLeavingInAHurry(t *testing.T) {
 		two, log := named(t, network, "d2", 2)
 		time.Sleep(5 * time.Second)
 		var out *outStream
-		two.input(func(*replica.Core, time.Duration) { out = two.out["d1"] })
+		two.input(func(*replica.Core, mono.Time) { out = two.out["d1"] })
 		network.Block(func(_, _ netip.Addr) bool { return true })
 		if err := out.add(make([]byte, maxQueueBytes/2)); err != nil {
 			t.Fatal(err)
@@ -98,7 +99,7 @@ func TestGenerators(t *testing.T) {
 
 // A second reason to end does not wait for somebody to read the first.
 func TestFatalOnce(t *testing.T) {
-	n := stillNode(t, func() time.Duration { return time.Hour })
+	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
 	n.fail(errEnough)
 	n.fail(errBroken)
 	if err := <-n.Fatal(); err != errEnough || len(n.Fatal()) > 0 {
@@ -109,7 +110,7 @@ func TestFatalOnce(t *testing.T) {
 // What is done each interval is done until the director is closed.
 func TestEvery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := stillNode(t, func() time.Duration { return 0 })
+		n := stillNode(t, func() mono.Time { return 0 })
 		times := 0
 		n.wg.Go(func() { n.every(time.Second, func() { times++ }) })
 		time.Sleep(3*time.Second + 1)

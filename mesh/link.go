@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/mesh/wording"
@@ -164,14 +165,14 @@ func (n *Node) openTo(ctx context.Context, to replica.Dial) (*outStream, *wire.H
 	if err != nil {
 		if ctx.Err() == nil {
 			n.noteHandshake(to.Name, to.Addr.String(), true, err)
-			n.input(func(c *replica.Core, now time.Duration) { c.DialFailed(now, to.Name, err) })
+			n.input(func(c *replica.Core, now mono.Time) { c.DialFailed(now, to.Name, err) })
 			n.followRefusal(to, err)
 		}
 		return nil, nil, err
 	}
 	name := reply.From.Name
 	out := newOutStream(name, s)
-	n.input(func(c *replica.Core, now time.Duration) {
+	n.input(func(c *replica.Core, now mono.Time) {
 		if err = c.Opened(now, to, reply); err != nil {
 			return
 		}
@@ -194,7 +195,7 @@ func (n *Node) serveOut(ctx context.Context, out *outStream) error {
 	n.metrics.streamsOut.Inc()
 	defer n.metrics.streamsOut.Dec()
 	err := out.serve(n.metrics.sent)
-	n.input(func(c *replica.Core, now time.Duration) {
+	n.input(func(c *replica.Core, now mono.Time) {
 		if n.out[out.peer] == out {
 			delete(n.out, out.peer)
 			c.OutClosed(now, out.peer, err)
@@ -257,7 +258,7 @@ func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello
 		return nil, nil, err
 	}
 	var hello *wire.Hello
-	n.input(func(c *replica.Core, now time.Duration) { hello = c.Hello(now, to) })
+	n.input(func(c *replica.Core, now mono.Time) { hello = c.Hello(now, to) })
 	if err := sendMessage(s, hello); err != nil {
 		return nil, nil, err
 	}
@@ -273,7 +274,7 @@ func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello
 		return s, m, nil
 	case *wire.Refuse:
 		if m.From.Boot != n.boot.Load() { // else we have reached ourselves
-			n.input(func(c *replica.Core, now time.Duration) { c.Refused(now, m) })
+			n.input(func(c *replica.Core, now mono.Time) { c.Refused(now, m) })
 		}
 		return nil, nil, &handshakeError{Reason: reasonRefused, Err: &refusal{m, upTime(hello.Up)}}
 	default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -27,7 +28,7 @@ func (n *Node) Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (ne
 	var id uint64
 	var backend netip.Addr
 	var ok bool
-	n.input(func(c *replica.Core, now time.Duration) {
+	n.input(func(c *replica.Core, now mono.Time) {
 		n.nextID++
 		id = n.nextID
 		if backend, ok = c.Lookup(now, id, tag, hash); !ok {
@@ -50,7 +51,7 @@ func (n *Node) Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (ne
 }
 
 func (n *Node) cancelLookup(id uint64) {
-	n.input(func(c *replica.Core, _ time.Duration) {
+	n.input(func(c *replica.Core, _ mono.Time) {
 		delete(n.waits, id)
 		c.CancelLookup(id)
 	})
@@ -67,14 +68,14 @@ func (n *Node) Do(ctx context.Context, op replica.Operation) (replica.Outcome, e
 	}
 	done := make(chan replica.AdminDone, 1)
 	var id uint64
-	n.input(func(c *replica.Core, now time.Duration) {
+	n.input(func(c *replica.Core, now mono.Time) {
 		n.nextID++
 		id = n.nextID
 		n.admin[id] = done
 		c.Do(now, id, op)
 	})
 	cancel := func() {
-		n.input(func(c *replica.Core, _ time.Duration) {
+		n.input(func(c *replica.Core, _ mono.Time) {
 			delete(n.admin, id)
 			c.Cancel(id)
 		})
@@ -108,7 +109,7 @@ func (n *Node) WaitSynced(ctx context.Context) error {
 }
 
 // query asks the core something that changes nothing.
-func query[T any](n *Node, f func(c *replica.Core, now time.Duration) T) (answer T) {
+func query[T any](n *Node, f func(c *replica.Core, now mono.Time) T) (answer T) {
 	n.coreMu.Lock()
 	defer n.coreMu.Unlock()
 	n.last = max(n.last, n.clock())
@@ -117,37 +118,39 @@ func query[T any](n *Node, f func(c *replica.Core, now time.Duration) T) (answer
 
 // Self returns the state of this director.
 func (n *Node) Self() replica.SelfStatus {
-	return query(n, func(c *replica.Core, now time.Duration) replica.SelfStatus { return c.Self(now) })
+	return query(n, func(c *replica.Core, now mono.Time) replica.SelfStatus { return c.Self(now) })
 }
 
 // Peers returns the state of all directors, this one among them, sorted by address.
 func (n *Node) Peers() []replica.PeerStatus {
-	return query(n, func(c *replica.Core, now time.Duration) []replica.PeerStatus { return c.Peers(now) })
+	return query(n, func(c *replica.Core, now mono.Time) []replica.PeerStatus { return c.Peers(now) })
 }
 
 // Backends returns today's backends.
 func (n *Node) Backends() []replica.BackendStatus {
-	return query(n, func(c *replica.Core, _ time.Duration) []replica.BackendStatus { return c.Backends() })
+	return query(n, func(c *replica.Core, _ mono.Time) []replica.BackendStatus { return c.Backends() })
 }
 
 // Configured returns the backends of this director's configuration.
 func (n *Node) Configured() []ring.Backend {
-	return query(n, func(c *replica.Core, _ time.Duration) []ring.Backend { return c.Configured() })
+	return query(n, func(c *replica.Core, _ mono.Time) []ring.Backend { return c.Configured() })
 }
 
 // Table returns the whole table, tombstones included.
 func (n *Node) Table() directory.Change {
-	return query(n, func(c *replica.Core, _ time.Duration) directory.Change { return c.Table() })
+	return query(n, func(c *replica.Core, _ mono.Time) directory.Change { return c.Table() })
 }
 
 // User tells where a user is and would be; it records nothing.
 func (n *Node) User(tag ring.Tag, hash ring.UserHash) replica.UserStatus {
-	return query(n, func(c *replica.Core, now time.Duration) replica.UserStatus { return c.User(now, tag, hash) })
+	return query(n, func(c *replica.Core, now mono.Time) replica.UserStatus {
+		return c.User(now, tag, hash)
+	})
 }
 
 // Flushes returns the flushes that run in the mesh and the flushes that ended lately.
 func (n *Node) Flushes() []replica.FlushStatus {
-	return query(n, func(c *replica.Core, _ time.Duration) []replica.FlushStatus { return c.Flushes() })
+	return query(n, func(c *replica.Core, _ mono.Time) []replica.FlushStatus { return c.Flushes() })
 }
 
 // Directory returns the mappings of this director. Callers only read it: what they wrote to it

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -177,7 +178,7 @@ func TestWhatADirectorShows(t *testing.T) {
 		if n.Directory() != n.dir || n.Advertise() != testAddr(1) {
 			t.Errorf("another directory, or the address %v", n.Advertise())
 		}
-		table := query(n, func(c *replica.Core, _ time.Duration) any { return c.Table() })
+		table := query(n, func(c *replica.Core, _ mono.Time) any { return c.Table() })
 		if diff := cmp.Diff(table, any(n.Table()), compare); diff != "" {
 			t.Errorf("table (-core +shown):\n%s", diff)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/loglimit"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wording"
 )
@@ -32,9 +33,9 @@ type Node struct {
 	seeds     []seed
 	keys      streamKeys
 	boot      atomic.Uint64 // of this life; see replica.NewLife
-	started   time.Duration // by clock
+	started   mono.Time     // by clock
 	advertise netip.AddrPort
-	clock     func() time.Duration
+	clock     func() mono.Time
 	wall      func() time.Time
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 	log       zerolog.Logger
@@ -66,9 +67,9 @@ type Node struct {
 	// coreMu guards the core and all below. See input.
 	coreMu  sync.Mutex
 	core    *replica.Core
-	last    time.Duration // of the clock; the core's time never goes back
-	nextID  uint64        // of lookups and operations
-	stopped bool          // Close has begun: effects have no effect any more
+	last    mono.Time // of the clock; the core's time never goes back
+	nextID  uint64    // of lookups and operations
+	stopped bool      // Close has begun: effects have no effect any more
 	waits   map[uint64]chan<- replica.Answer
 	admin   map[uint64]chan<- replica.AdminDone
 	out     map[string]*outStream
@@ -188,7 +189,7 @@ func (n *Node) open() error {
 		Backends: n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
 		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()), Directory: n.dir,
 	}, n.last)
-	n.input(func(*replica.Core, time.Duration) {}) // carries out what the start asks for
+	n.input(func(*replica.Core, mono.Time) {}) // carries out what the start asks for
 	cfg, err := n.memberlistConfig()
 	if err != nil {
 		return err
@@ -216,7 +217,7 @@ func (n *Node) run() {
 func (n *Node) tick() {
 	n.every(tickEvery, func() {
 		wall := directory.Micros(n.wall().UnixMicro())
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			c.ReadWall(now, wall)
 			c.Tick(now)
 		})
@@ -295,7 +296,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	if n.ctx.Err() != nil {
 		return n.Close()
 	}
-	n.input(func(c *replica.Core, now time.Duration) { c.Leave(now) })
+	n.input(func(c *replica.Core, now mono.Time) { c.Leave(now) })
 	ctx, cancel := context.WithTimeout(ctx, farewellTime+spreadTime)
 	defer cancel()
 	var err error

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -159,13 +160,13 @@ func TestTimeBeginsWithTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Clock = func() time.Duration { return time.Hour + time.Since(began) }
+			cfg.Clock = func() mono.Time { return mono.Time(time.Hour).Add(time.Since(began)) }
 		})
 		if n.up() != 0 {
 			t.Errorf("up for %v at the start", n.up())
 		}
 		time.Sleep(time.Second)
-		n.input(func(c *replica.Core, _ time.Duration) {
+		n.input(func(c *replica.Core, _ mono.Time) {
 			if got := c.Counters().Pauses; got > 0 || n.up() != time.Second {
 				t.Errorf("%d pauses, up for %v after a second", got, n.up())
 			}
@@ -238,7 +239,7 @@ func TestNoEffectsAfterClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan replica.AdminDone, 1)
-		n.input(func(c *replica.Core, now time.Duration) {
+		n.input(func(c *replica.Core, now mono.Time) {
 			n.admin[77] = done
 			c.Do(now, 77, replica.Forget{})
 		})

@@ -13,6 +13,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -112,7 +113,7 @@ func TestVisitorsThatDoNotStay(t *testing.T) {
 				!strings.HasPrefix(err.Error(), test.text) {
 				t.Errorf("%s: %v, %d, %v, %v", test.name, s, id, from, err)
 			}
-			n.input(func(c *replica.Core, now time.Duration) {
+			n.input(func(c *replica.Core, now mono.Time) {
 				if len(n.in) > 0 {
 					t.Errorf("%s: %d streams are left", test.name, len(n.in))
 				}

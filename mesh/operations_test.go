@@ -133,7 +133,7 @@ func TestSuspiciousClocks(t *testing.T) {
 		by    time.Duration
 		asked int
 	}{{suspicious, 0}, {suspicious + 1, 1}, {-suspicious, 0}, {-suspicious - 1, 1}} {
-		h := &hostClocks{wall: 1000 * time.Hour, mono: time.Hour, boot: 2 * time.Hour}
+		h := &hostClocks{wall: 1000 * time.Hour, awake: time.Hour, boot: 2 * time.Hour}
 		c := h.clock()
 		h.asked = 0
 		h.wall += test.by

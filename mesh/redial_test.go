@@ -18,6 +18,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 )
@@ -242,7 +243,7 @@ func TestReplacedStreams(t *testing.T) {
 		if err := <-ended; err != errReplaced {
 			t.Errorf("the first stream ended with %v", err)
 		}
-		n.input(func(*replica.Core, time.Duration) {
+		n.input(func(*replica.Core, mono.Time) {
 			if n.out["d2"] != second {
 				t.Error("the newer stream is not the peer's")
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 )
 
@@ -142,7 +143,7 @@ func TestEndOfAStreamIsTold(t *testing.T) {
 			t.Fatalf("before: %+v", peer())
 		}
 		var out *outStream
-		one.input(func(*replica.Core, time.Duration) { out = one.out["d2"] })
+		one.input(func(*replica.Core, mono.Time) { out = one.out["d2"] })
 		out.close(errors.New("a test"))
 		synctest.Wait()
 		if peer().LastFailed.IsZero() {
@@ -150,7 +151,7 @@ func TestEndOfAStreamIsTold(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		var again *outStream
-		one.input(func(*replica.Core, time.Duration) { again = one.out["d2"] })
+		one.input(func(*replica.Core, mono.Time) { again = one.out["d2"] })
 		if again == nil || again == out || peer().State != replica.Synced {
 			t.Errorf("not dialled again: %+v", peer())
 		}
@@ -168,7 +169,7 @@ func TestNothingIsKeptOfOperations(t *testing.T) {
 		if _, err := n.Lookup(t.Context(), "", 7); err != nil {
 			t.Fatal(err)
 		}
-		n.input(func(*replica.Core, time.Duration) {
+		n.input(func(*replica.Core, mono.Time) {
 			if len(n.admin) > 0 || len(n.waits) > 0 {
 				t.Errorf("%d operations and %d lookups are kept", len(n.admin), len(n.waits))
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -156,7 +157,7 @@ func TestWhatIsNonsense(t *testing.T) {
 
 // A connection that takes no deadline would block for ever, so nothing is done with it.
 func TestConnectionsWithoutDeadlines(t *testing.T) {
-	n := stillNode(t, func() time.Duration { return time.Hour })
+	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
 	conn := &stiff{byteConn{r: bytes.NewReader(nil)}}
 	s := &secureStream{conn: conn, r: conn, w: conn}
 	if _, _, _, err := n.welcome(conn); err != errBroken {

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
 
 // stillNode is a node that nothing happens to: it has a core that answers, but no socket and no
 // goroutine.
-func stillNode(t *testing.T, clock func() time.Duration) *Node {
+func stillNode(t *testing.T, clock func() mono.Time) *Node {
 	t.Helper()
 	cfg, _ := socketConfig("d1")
 	cfg.Clock = clock
@@ -55,10 +56,10 @@ func TestBatchInterruptedByAPause(t *testing.T) {
 		{"long in between", []time.Duration{0, time.Second + 1}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			now, pauses := time.Hour, []time.Duration(nil)
-			n := stillNode(t, func() time.Duration {
+			now, pauses := mono.Time(time.Hour), []time.Duration(nil)
+			n := stillNode(t, func() mono.Time {
 				if len(pauses) > 0 {
-					now, pauses = now+pauses[0], pauses[1:]
+					now, pauses = now.Add(pauses[0]), pauses[1:]
 				}
 				return now
 			})
@@ -82,7 +83,7 @@ func TestBatchInterruptedByAPause(t *testing.T) {
 }
 
 func TestBatchAfterClose(t *testing.T) {
-	n := stillNode(t, func() time.Duration { return time.Hour })
+	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
 	batch := []ring.Lookup{{Hash: 1}}
 	n.TryLookups(batch)
 	n.cancel()

@@ -7,27 +7,28 @@ import (
 	"time"
 
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
 
 // The core's time is the clock's whenever it is asked, and never goes back.
 func TestTimeOfTheCore(t *testing.T) {
-	now := time.Hour
-	n := stillNode(t, func() time.Duration { return now })
-	asked := func(kind string) (at time.Duration) {
+	now := mono.Time(time.Hour)
+	n := stillNode(t, func() mono.Time { return now })
+	asked := func(kind string) (at mono.Time) {
 		switch kind {
 		case "query":
-			return query(n, func(_ *replica.Core, now time.Duration) time.Duration { return now })
+			return query(n, func(_ *replica.Core, now mono.Time) mono.Time { return now })
 		default:
-			n.input(func(_ *replica.Core, now time.Duration) { at = now })
+			n.input(func(_ *replica.Core, now mono.Time) { at = now })
 			return at
 		}
 	}
 	for _, kind := range []string{"query", "input"} {
 		for _, step := range []time.Duration{0, time.Minute, -time.Second, time.Minute} {
-			want := max(n.last, now+step)
-			now += step
+			want := max(n.last, now.Add(step))
+			now = now.Add(step)
 			if got := asked(kind); got != want {
 				t.Errorf("%s: %v, want %v", kind, got, want)
 			}
@@ -89,7 +90,7 @@ func TestDoCancels(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		done := make(chan replica.AdminDone, 1)
-		n.input(func(*replica.Core, time.Duration) { n.admin[n.nextID] = done })
+		n.input(func(*replica.Core, mono.Time) { n.admin[n.nextID] = done })
 		time.Sleep(time.Minute)
 		if len(done) > 0 {
 			t.Error("it ends all the same")

@@ -90,7 +90,7 @@ func (l *logins) plan(d time.Duration) {
 			mappings = append(mappings, directory.Mapping{Hash: h, Backend: backend, Generation: 1, Activity: t.Add(-age).Tick(), Stamp: stamp})
 		}
 		m := f.members[l.rand.IntN(len(f.members))]
-		f.at(f.now+d*time.Duration(i)/time.Duration(activityLogins*d.Seconds()), func() {
+		f.at(f.now.Add(d*time.Duration(i)/time.Duration(activityLogins*d.Seconds())), func() {
 			if _, ok := m.core.TryLookup(f.now, "", h); !ok {
 				f.b.Fatal("a lookup waits")
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
@@ -14,22 +15,22 @@ import (
 // admission is what keeps this director from answering by itself, or lets it.
 type admission struct {
 	synced       bool // the result, as of the last evaluate
-	syncedAt     time.Duration
-	unsyncedAt   time.Duration // when it last ceased to be synced
-	reason       string        // why not
-	bootstrapped bool          // founded a mesh, or took a first snapshot
-	member       bool          // was synced since
-	alone        bool          // founded because nobody answered
-	contact      bool          // some director has answered ever
-	coldSince    time.Duration
-	cold         map[string]bool          // cold start: whose snapshots were taken
-	named        map[string]time.Duration // live directors by the word of those who admitted us: since when
-	holds        *holdings                // nil: nothing that the members could lack
+	syncedAt     mono.Time
+	unsyncedAt   mono.Time // when it last ceased to be synced
+	reason       string    // why not
+	bootstrapped bool      // founded a mesh, or took a first snapshot
+	member       bool      // was synced since
+	alone        bool      // founded because nobody answered
+	contact      bool      // some director has answered ever
+	coldSince    mono.Time
+	cold         map[string]bool      // cold start: whose snapshots were taken
+	named        map[string]mono.Time // live directors by those that admitted us: since when
+	holds        *holdings            // nil: nothing that the members could lack
 	clockOff     bool
 	leaving      bool
-	removed      bool          // by `ring remove`
-	refused      string        // what a peer said when it refused us
-	refusedAt    time.Duration // when one that is no stranger last did, 0: never
+	removed      bool      // by `ring remove`
+	refused      string    // what a peer said when it refused us
+	refusedAt    mono.Time // when one that is no stranger last did, 0: never
 }
 
 // holdings are rows that this director holds although no log of the mesh that it joins has them.
@@ -41,7 +42,7 @@ type holdings struct {
 func (c *Core) synced() bool { return c.admission.synced }
 
 // evaluate concludes whether this director may answer by itself now.
-func (c *Core) evaluate(now time.Duration) {
+func (c *Core) evaluate(now mono.Time) {
 	reason := c.unsyncedReason(now)
 	a := &c.admission
 	a.reason, a.member = reason, a.member && a.bootstrapped
@@ -65,7 +66,7 @@ func (c *Core) evaluate(now time.Duration) {
 }
 
 // unsyncedReason says why this director must not answer by itself, or nothing.
-func (c *Core) unsyncedReason(now time.Duration) string {
+func (c *Core) unsyncedReason(now mono.Time) string {
 	a := &c.admission
 	switch {
 	case a.leaving:
@@ -97,7 +98,7 @@ func (c *Core) unsyncedReason(now time.Duration) string {
 }
 
 // hindrance says what keeps us waiting for one peer, or nothing.
-func (c *Core) hindrance(now time.Duration, p *peer) string {
+func (c *Core) hindrance(now mono.Time, p *peer) string {
 	if !c.concerns(now, p) {
 		return ""
 	}
@@ -120,18 +121,18 @@ func (c *Core) hindrance(now time.Duration, p *peer) string {
 
 // concerns reports whether a live peer can keep us from answering: it is of ours, and has neither
 // failed nor been excluded without asking to be admitted since.
-func (c *Core) concerns(now time.Duration, p *peer) bool { return p.matters() && c.ofOurs(now, p) }
+func (c *Core) concerns(now mono.Time, p *peer) bool { return p.matters() && c.ofOurs(now, p) }
 
 // ofOurs reports whether a live peer is of our mesh, or of the one that we join, and of its time.
 // Any other one does not count us, nor we it.
-func (c *Core) ofOurs(now time.Duration, p *peer) bool {
+func (c *Core) ofOurs(now mono.Time, p *peer) bool {
 	return p.live && !p.clock.Far() && (c.sameMesh(p) || c.lacksTable(now, p))
 }
 
 // reachedOrGone reports whether we need not wait for contact with a director that was named to us.
-func (c *Core) reachedOrGone(now time.Duration, name string) bool {
+func (c *Core) reachedOrGone(now mono.Time, name string) bool {
 	p := c.peers[name]
-	return p != nil && (p.live || p.left) || now-c.admission.named[name] > failAfter
+	return p != nil && (p.live || p.left) || now.Sub(c.admission.named[name]) > failAfter
 }
 
 func (c *Core) liveCount() int {
@@ -145,7 +146,7 @@ func (c *Core) liveCount() int {
 }
 
 // progressAdmission does what stands between this director and being synced.
-func (c *Core) progressAdmission(now time.Duration) {
+func (c *Core) progressAdmission(now mono.Time) {
 	for _, p := range c.sortedPeers() {
 		if p.wants != nil && !c.lacksOf(p) {
 			c.admitIfWhole(now, p)
@@ -172,11 +173,11 @@ func (c *Core) progressAdmission(now time.Duration) {
 
 // ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands
 // before the question on the stream.
-func (c *Core) ask(now time.Duration, p *peer) {
+func (c *Core) ask(now mono.Time, p *peer) {
 	if !c.ofOurs(now, p) || !p.out || p.admittedMe && !c.lacksTable(now, p) {
 		return
 	}
-	if (p.nonce != 0 || p.barred) && now-p.askedAt < askAgain {
+	if (p.nonce != 0 || p.barred) && now.Sub(p.askedAt) < askAgain {
 		return
 	}
 	if p.barred && (p.excludedAt != 0 || !p.counted) && c.inMajority() {
@@ -203,14 +204,14 @@ func (c *Core) ask(now time.Duration, p *peer) {
 }
 
 // mustBeAdmitted notes that a peer must count us anew before we answer by ourselves.
-func (c *Core) mustBeAdmitted(now time.Duration, p *peer) {
+func (c *Core) mustBeAdmitted(now mono.Time, p *peer) {
 	p.admittedMe, p.nonce = false, c.newID()
 	p.askedSince, p.pendingAt, p.toldAt = now, 0, 0
-	p.askedAt = now - askAgain
+	p.askedAt = now.Add(-askAgain)
 }
 
 // gotAdmitRequest lets a peer in, or tells it what must be done before.
-func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest) {
+func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	if !p.out {
 		return // it asks again
 	}
@@ -241,7 +242,7 @@ func (c *Core) gotAdmitRequest(now time.Duration, p *peer, m *wire.AdmitRequest)
 
 // admitIfWhole counts a peer that has asked for it as soon as we have what it holds. Until then the
 // peer answers nothing, so we go on.
-func (c *Core) admitIfWhole(now time.Duration, p *peer) {
+func (c *Core) admitIfWhole(now mono.Time, p *peer) {
 	m := p.wants
 	if m == nil {
 		return
@@ -272,7 +273,7 @@ func (c *Core) count(p *peer) {
 	}
 }
 
-func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
+func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 	if p.probe != 0 && m.Nonce == p.probe {
 		p.probe = 0
 		if !c.mayTake(now, p, m.Change) {
@@ -302,7 +303,7 @@ func (c *Core) gotAdmitted(now time.Duration, p *peer, m *wire.Admitted) {
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {
 		if c.admission.named == nil {
-			c.admission.named = make(map[string]time.Duration)
+			c.admission.named = make(map[string]mono.Time)
 		}
 		for _, q := range m.Live {
 			if q.Name == c.cfg.Name {
@@ -324,7 +325,7 @@ const apartFor = logs.GoneTold - 15*time.Second
 // meetAgain notes that a peer holds what we may lack, if we were apart for longer than it tells of
 // logs that are gone. Its own log only shows what it answered itself, not what it had from
 // directors that died meanwhile.
-func (c *Core) meetAgain(now time.Duration, p *peer, member bool) {
+func (c *Core) meetAgain(now mono.Time, p *peer, member bool) {
 	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) || c.cfg.Guards.NoAdmission {
 		return
 	}

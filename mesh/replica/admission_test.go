@@ -118,7 +118,7 @@ func TestLeftOutByAJoiner(t *testing.T) {
 		return p != nil && p.counted && p.admittedMe && d3.core.peers["d4"].counted
 	})
 	p := d4.core.peers["d3"]
-	p.lacking, p.toldAt = true, w.now-confirmWithin-1
+	p.lacking, p.toldAt = true, w.now.Add(-confirmWithin-1)
 	d4.core.complain(w.now, suspect{p, "gives no snapshot"})
 	if !p.barred {
 		t.Fatal("d4 does not go on without d3")
@@ -169,7 +169,7 @@ func TestDeafDirector(t *testing.T) {
 				}
 				deaf.begin(UpdateBackend{Addr: testBackend(1), VHosts: 50})
 				lost := make(map[string]time.Duration)
-				for end := w.now + 40*time.Second; w.now < end; w.run(25 * time.Millisecond) {
+				for end := w.now.Add(40 * time.Second); w.now < end; w.run(25 * time.Millisecond) {
 					for _, d := range w.directors {
 						if !d.core.synced() {
 							lost[d.name] += 25 * time.Millisecond
@@ -352,10 +352,10 @@ func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	w.run(2 * time.Second)
 	// Both end at the next tick.
 	held := d1.core.held[u]
-	held.since = w.now + 25*time.Millisecond - moves.HoldFor
+	held.since = w.now.Add(25*time.Millisecond - moves.HoldFor)
 	d1.core.held[u] = held
 	d1.core.CancelLookup(id)
-	since := w.now + 25*time.Millisecond - waiters.Deadline
+	since := w.now.Add(25*time.Millisecond - waiters.Deadline)
 	d1.core.wait(since, &waiters.Wait{User: u, ID: id}, lookups.BeingMoved)
 	w.run(25 * time.Millisecond)
 	if a, ok := d1.answers[id]; !ok || a.Err != nil || a.Backend != place {
@@ -404,7 +404,7 @@ func TestPauseIsNotPatience(t *testing.T) {
 		return waits
 	}
 	before := latest()
-	w.now += 20 * time.Second
+	w.now = w.now.Add(20 * time.Second)
 	c.Tick(w.now)
 	if got := latest(); got != before || got < time.Second {
 		t.Errorf("after the pause the peer has kept it waiting for %v, before for %v", got, before)

@@ -2,9 +2,9 @@ package replica
 
 import (
 	"slices"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
 // Values that lie ahead of mesh time would outlast, or beat, all that comes after them. Directors
@@ -13,10 +13,10 @@ import (
 // excluded. The rest of its message counts: one bad row must not stop all.
 
 // latest is the last moment that a value of a peer may carry.
-func (c *Core) latest(now time.Duration) directory.Time { return c.clock.At(now).Add(maxAhead) }
+func (c *Core) latest(now mono.Time) directory.Time { return c.clock.At(now).Add(maxAhead) }
 
 // dropAhead returns the change without rows that lie ahead.
-func (c *Core) dropAhead(now time.Duration, change directory.Change) directory.Change {
+func (c *Core) dropAhead(now mono.Time, change directory.Change) directory.Change {
 	until, dropped := change.Until(directory.StampAt(c.latest(now)))
 	if dropped {
 		n := len(change.Backends) + len(change.Directors) - len(until.Backends) - len(until.Directors)
@@ -35,7 +35,7 @@ func (c *Core) dropRowsAhead(rows []directory.Mapping, latest directory.Tick) []
 
 // watchAhead runs take, which takes in what a peer sent, and excludes the peer if a value of that
 // lay ahead.
-func (c *Core) watchAhead(now time.Duration, p *peer, take func()) {
+func (c *Core) watchAhead(now mono.Time, p *peer, take func()) {
 	before := c.counters.ValuesAhead
 	take()
 	if n := c.counters.ValuesAhead - before; n > 0 {
@@ -48,7 +48,7 @@ func (c *Core) watchAhead(now time.Duration, p *peer, take func()) {
 }
 
 // observe takes part in the peers' logical time. A stamp that lies ahead is not taken.
-func (c *Core) observe(now time.Duration, s directory.Stamp) {
+func (c *Core) observe(now mono.Time, s directory.Stamp) {
 	if s.Time() > c.latest(now) {
 		c.counters.ValuesAhead++
 		return
@@ -58,7 +58,7 @@ func (c *Core) observe(now time.Duration, s directory.Stamp) {
 
 // nextStamp is the stamp of a command that this director was given. It is an error for it to lie so
 // far ahead of mesh time that peers would drop it.
-func (c *Core) nextStamp(now time.Duration, after directory.Time) (directory.Stamp, error) {
+func (c *Core) nextStamp(now mono.Time, after directory.Time) (directory.Stamp, error) {
 	t := c.clock.At(now)
 	s := c.hlc.Next(max(t, after))
 	if s.Time() > t.Add(ownAhead) {

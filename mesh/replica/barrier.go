@@ -3,16 +3,16 @@ package replica
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 // gotTable takes a change of a peer's table or, without a number in its log, all of it.
-func (c *Core) gotTable(now time.Duration, p *peer, m *wire.Table) {
+func (c *Core) gotTable(now mono.Time, p *peer, m *wire.Table) {
 	switch {
 	case onlyMarks(m):
 		if c.table.Mesh() != 0 {
@@ -29,7 +29,7 @@ func (c *Core) gotTable(now time.Duration, p *peer, m *wire.Table) {
 // apply merges a table change, from a peer's log or table (from) or from elsewhere (nil), and
 // begins its barrier. It returns the barrier, nil if nothing was new. A change does not make us
 // part of another mesh. What commands wrote holds in every mesh.
-func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *barrier.Change {
+func (c *Core) apply(now mono.Time, change directory.Change, from *peer) *barrier.Change {
 	change = c.dropAhead(now, change)
 	before := c.present()
 	return c.merge(now, change, from, before, joining{})
@@ -37,7 +37,7 @@ func (c *Core) apply(now time.Duration, change directory.Change, from *peer) *ba
 
 // applyWhole is apply for the whole table of a peer that we are in touch with both ways. If we are
 // to join its mesh, we do: with a part of the table we would lack what is configured there.
-func (c *Core) applyWhole(now time.Duration, change directory.Change, from *peer) *barrier.Change {
+func (c *Core) applyWhole(now mono.Time, change directory.Change, from *peer) *barrier.Change {
 	change = c.dropAhead(now, change)
 	before, served := c.present(), c.table.Mesh() != 0
 	j := joining{joins: change.Mesh == from.mesh.ID && c.lacksTable(now, from)}
@@ -57,7 +57,7 @@ type joining struct{ joins, leaves bool }
 
 // merge merges a change. before is what was present until now.
 func (c *Core) merge(
-	now time.Duration, change directory.Change, from *peer, before map[netip.Addr]ring.Tag, j joining,
+	now mono.Time, change directory.Change, from *peer, before map[netip.Addr]ring.Tag, j joining,
 ) *barrier.Change {
 	var confirmed string
 	if from != nil {
@@ -92,7 +92,7 @@ func (c *Core) mergeTable(change directory.Change) (applied directory.Change) {
 // begin puts an applied change into force: the ring of before is kept, the change follows the open
 // rows into the log.
 func (c *Core) begin(
-	now time.Duration, applied directory.Change, confirmed string, unknownRing bool,
+	now mono.Time, applied directory.Change, confirmed string, unknownRing bool,
 ) *barrier.Change {
 	t := barrier.NewChange(now, applied, confirmed, unknownRing)
 	for _, p := range c.peers {
@@ -182,7 +182,7 @@ func (c *Core) settleBarrier() {
 
 // awaitTable is called when a member admits us, and tells its table. What we have and it lacks it
 // must confirm before we answer.
-func (c *Core) awaitTable(now time.Duration, p *peer, theirs directory.Change) {
+func (c *Core) awaitTable(now mono.Time, p *peer, theirs directory.Change) {
 	if c.synced() || c.table.Mesh() == 0 {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
@@ -36,7 +37,7 @@ func BenchmarkTryLookup(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	now := time.Hour
+	now := mono.Time(time.Hour)
 	dir := directory.New(15 * time.Minute)
 	core := New(Config{
 		Name: "d1", Boot: 1, Mesh: "bench", HashFormat: "%Lu", Addr: netip.MustParseAddrPort("127.0.0.1:9090"),
@@ -79,7 +80,7 @@ func BenchmarkTryLookup(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if i++; i%min(users, 1<<20) == 1 {
-				at += dir.Share()/2 + time.Second
+				at = at.Add(dir.Share()/2 + time.Second)
 				core.lookups.NoteInput(at)
 				core.outbox.Take()
 			}

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 // found begins a mesh with what the configuration says.
-func (c *Core) found(now time.Duration, why string) {
+func (c *Core) found(now mono.Time, why string) {
 	c.changeView(func() {
 		c.foundMesh(now)
 		c.dir.SetBackends(c.table.Snapshot().Backends)
@@ -28,7 +29,7 @@ func (c *Core) found(now time.Duration, why string) {
 }
 
 // bootstrap takes the first snapshot, or founds a mesh where there is nobody to take it from.
-func (c *Core) bootstrap(now time.Duration) {
+func (c *Core) bootstrap(now mono.Time) {
 	a := &c.admission
 	live, synced := c.candidates(now)
 	switch {
@@ -46,7 +47,7 @@ func (c *Core) bootstrap(now time.Duration) {
 
 // candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the
 // mesh of the highest rank in sight, and they count us already. Nearest first.
-func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
+func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 	lacking := false
 	for _, p := range c.sortedPeers() {
 		if !p.matters() {
@@ -73,7 +74,7 @@ func (c *Core) candidates(now time.Duration) (live, synced []*peer) {
 
 // allNamedReached reports whether streams stand to all directors named by those who admitted us, so
 // that nothing falls between the snapshot and their logs.
-func (c *Core) allNamedReached(now time.Duration) bool {
+func (c *Core) allNamedReached(now mono.Time) bool {
 	for name := range c.admission.named {
 		if !c.reachedOrGone(now, name) {
 			return false
@@ -82,14 +83,14 @@ func (c *Core) allNamedReached(now time.Duration) bool {
 	return true
 }
 
-func (c *Core) bootstrapAlone(now time.Duration) {
+func (c *Core) bootstrapAlone(now mono.Time) {
 	a := &c.admission
 	a.coldSince = 0
 	if c.receiver.Current() != nil {
 		return
 	}
-	waited := now - c.start
-	if a.refusedAt != 0 && now-a.refusedAt <= failAfter && waited < refusalWait {
+	waited := now.Sub(c.start)
+	if a.refusedAt != 0 && now.Sub(a.refusedAt) <= failAfter && waited < refusalWait {
 		return
 	}
 	if !a.contact && waited >= startWait || a.contact && waited >= contactLost && c.nobodyInSight(now) {
@@ -101,9 +102,9 @@ func (c *Core) bootstrapAlone(now time.Duration) {
 }
 
 // nobodyInSight reports whether no peer has shown a sign of life lately.
-func (c *Core) nobodyInSight(now time.Duration) bool {
+func (c *Core) nobodyInSight(now mono.Time) bool {
 	for _, p := range c.peers {
-		if !p.barred && now-p.seenAt <= failAfter && p.boot != 0 {
+		if !p.barred && now.Sub(p.seenAt) <= failAfter && p.boot != 0 {
 			return false
 		}
 	}
@@ -113,7 +114,7 @@ func (c *Core) nobodyInSight(now time.Duration) bool {
 // bootstrapCold is the start of all directors together: nobody is synced. The one with the lowest
 // name takes everybody's snapshot and founds the mesh; the others then join it. Should it not get
 // there, the others do not wait for ever.
-func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
+func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 	a := &c.admission
 	for _, p := range live {
 		if p.synced {
@@ -127,7 +128,8 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 	if live[0].name < c.cfg.Name {
 		patience = coldImpatience
 	}
-	if now-a.coldSince < patience || now-a.coldSince < patience+failAfter && c.someoneNear(now) {
+	waited := now.Sub(a.coldSince)
+	if waited < patience || waited < patience+failAfter && c.someoneNear(now) {
 		return
 	}
 	for _, p := range live {
@@ -140,7 +142,7 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 		}
 	}
 	for _, p := range live {
-		if !a.cold[p.name] && now-a.coldSince < patience+contactLost {
+		if !a.cold[p.name] && now.Sub(a.coldSince) < patience+contactLost {
 			return
 		}
 	}
@@ -149,9 +151,9 @@ func (c *Core) bootstrapCold(now time.Duration, live []*peer) {
 
 // someoneNear reports whether there is a director that has just been heard of but is not in touch
 // both ways yet. It may belong to a mesh.
-func (c *Core) someoneNear(now time.Duration) bool {
+func (c *Core) someoneNear(now mono.Time) bool {
 	for _, p := range c.peers {
-		if !p.live && !p.left && !p.barred && p.boot != 0 && now-p.seenAt <= failAfter {
+		if !p.live && !p.left && !p.barred && p.boot != 0 && now.Sub(p.seenAt) <= failAfter {
 			return true
 		}
 	}

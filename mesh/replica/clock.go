@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/wire"
@@ -12,20 +13,20 @@ import (
 
 // ReadWall takes a reading of the wall clock. Read it every second or so: it may be set, and drift.
 // Without readings it is taken to run as the monotonic clock does.
-func (c *Core) ReadWall(now time.Duration, wall directory.Micros) { c.clock.ReadWall(now, wall) }
+func (c *Core) ReadWall(now mono.Time, wall directory.Micros) { c.clock.ReadWall(now, wall) }
 
 // sampleClock takes a peer's clocks from its answer to a beat of ours.
-func (c *Core) sampleClock(now time.Duration, p *peer, trip time.Duration, m *wire.Beat) {
+func (c *Core) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.Beat) {
 	ours := c.clock.Micros(now)
 	p.clock.Take(now, meshtime.Sample{
 		Trip: trip, MeshTime: m.MeshTime.Sub(ours), Wall: m.Wall.Sub(ours),
-		AskedAt: time.Duration(m.Echo),
+		AskedAt: mono.Time(m.Echo),
 	})
 }
 
 // disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a
 // beat, so a synced director need not look at each tick.
-func (c *Core) disciplineClock(now time.Duration) {
+func (c *Core) disciplineClock(now mono.Time) {
 	most, due := c.clock.Due(now, c.beatInterval(), !c.synced())
 	if !due {
 		return
@@ -42,7 +43,7 @@ func (c *Core) disciplineClock(now time.Duration) {
 }
 
 // checkClock looks whether our mesh time is off, and by how much.
-func (c *Core) checkClock(now time.Duration) (offset time.Duration) {
+func (c *Core) checkClock(now mono.Time) (offset time.Duration) {
 	offset, peers := c.meshOffset(now)
 	was := c.admission.clockOff
 	c.admission.clockOff = peers > 0 && offset.Abs() > meshtime.Tolerance && !c.cfg.Guards.NoClockCheck
@@ -54,14 +55,14 @@ func (c *Core) checkClock(now time.Duration) (offset time.Duration) {
 
 // askedAnew reports whether all peers by whose clocks ours is off have answered what we sent since
 // we noticed. What says so first may have been queued while we stood still.
-func (c *Core) askedAnew(now time.Duration) bool {
+func (c *Core) askedAnew(now mono.Time) bool {
 	before := func(p *meshtime.Peer) bool { return !p.AskedSince(c.clock.OffSince()) }
 	return !slices.ContainsFunc(c.meshClocks(now), before)
 }
 
 // noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
 // off.
-func (c *Core) noticeOff(now time.Duration, p *peer) {
+func (c *Core) noticeOff(now mono.Time, p *peer) {
 	if c.synced() && p.counted && p.clock.Off() {
 		if c.checkClock(now); c.admission.clockOff {
 			c.evaluate(now)
@@ -78,11 +79,11 @@ func (c *Core) slew(d time.Duration) {
 }
 
 // tellsTime reports whether we know the peer's mesh time.
-func (p *peer) tellsTime(now time.Duration) bool { return p.clock.Tells(now, p.live) }
+func (p *peer) tellsTime(now mono.Time) bool { return p.clock.Tells(now, p.live) }
 
 // clockMesh is the mesh whose time we follow: our own; while joining, the one that we join; while
 // there is none yet, that of directors that start together with us.
-func (c *Core) clockMesh(now time.Duration) directory.MeshID {
+func (c *Core) clockMesh(now mono.Time) directory.MeshID {
 	best := c.meshRank(now)
 	if !c.admission.bootstrapped {
 		for _, p := range c.peers {
@@ -95,7 +96,7 @@ func (c *Core) clockMesh(now time.Duration) directory.MeshID {
 }
 
 // meshClocks are the clocks, as far as known, of the peers of the mesh whose time we follow.
-func (c *Core) meshClocks(now time.Duration) (clocks []*meshtime.Peer) {
+func (c *Core) meshClocks(now mono.Time) (clocks []*meshtime.Peer) {
 	mesh := c.clockMesh(now)
 	for _, p := range c.peers {
 		if p.tellsTime(now) && p.mesh.ID == mesh {
@@ -106,7 +107,7 @@ func (c *Core) meshClocks(now time.Duration) (clocks []*meshtime.Peer) {
 }
 
 // meshOffset is how far the median mesh time of the mesh is ahead of ours, and of how many peers.
-func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
+func (c *Core) meshOffset(now mono.Time) (offset time.Duration, peers int) {
 	clocks := c.meshClocks(now)
 	member := c.table.Mesh() == c.clockMesh(now)
 	return c.clock.Offset(clocks, member, !c.cfg.Guards.NoThawCheck), len(clocks)
@@ -114,7 +115,7 @@ func (c *Core) meshOffset(now time.Duration) (offset time.Duration, peers int) {
 
 // slewTarget is how far ahead of ours mesh time should be. The last vote of a peer that failed
 // counts, that of one that left does not.
-func (c *Core) slewTarget(now time.Duration) time.Duration {
+func (c *Core) slewTarget(now mono.Time) time.Duration {
 	mesh := c.clockMesh(now)
 	var clocks, voters []*meshtime.Peer
 	for _, p := range c.peers {

@@ -7,19 +7,20 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 // offBy is a wall clock that is off by a constant.
-func offBy(off time.Duration) func(now time.Duration) directory.Micros {
-	return func(now time.Duration) directory.Micros { return trueTime(now).Add(off) }
+func offBy(off time.Duration) func(now mono.Time) directory.Micros {
+	return func(now mono.Time) directory.Micros { return trueTime(now).Add(off) }
 }
 
 // startWithWalls starts a mesh whose directors have these wall clocks.
 func startWithWalls(
-	t *testing.T, walls []func(now time.Duration) directory.Micros, change ...func(*Config),
+	t *testing.T, walls []func(now mono.Time) directory.Micros, change ...func(*Config),
 ) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -56,10 +57,10 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 	if testing.Short() {
 		length = 3 * time.Minute
 	}
-	drift := func(now time.Duration) directory.Micros {
-		return trueTime(now).Add((now - time.Hour) / 20_000) // 50 us a second
+	drift := func(now mono.Time) directory.Micros {
+		return trueTime(now).Add(now.Sub(worldStart) / 20_000) // 50 us a second
 	}
-	for name, walls := range map[string][]func(now time.Duration) directory.Micros{
+	for name, walls := range map[string][]func(now mono.Time) directory.Micros{
 		"two":   {offBy(-2 * time.Millisecond), offBy(2 * time.Millisecond)},
 		"three": {offBy(0), offBy(4 * time.Millisecond), drift},
 		"five":  {offBy(-2 * time.Hour), offBy(0), offBy(3 * time.Millisecond), drift, offBy(time.Minute)},
@@ -69,7 +70,7 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 			last := w.start("last", func(c *Config) { c.Wall = walls[0](w.now) })
 			last.wall = walls[0]
 			w.until("all synced", 20*time.Second, w.allSynced)
-			for end := w.now + length; w.now < end; {
+			for end := w.now.Add(length); w.now < end; {
 				w.run(time.Second)
 				var votes []time.Duration
 				for _, wall := range walls {
@@ -78,7 +79,7 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 				want := meshtime.Median(votes)
 				for _, d := range w.directors {
 					// The one whose wall clock was wrong stepped to the mesh; a little is slewed.
-					settled := d != last || end-w.now < length-2*time.Minute
+					settled := d != last || end.Sub(w.now) < length-2*time.Minute
 					if off := d.offset() - want; settled && off.Abs() > 20*time.Millisecond {
 						t.Fatalf("%v: mesh time of %s is %v off the median wall clock", w.now, d.name, off)
 					}
@@ -90,13 +91,13 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 
 // A wall clock that is set at run time moves mesh time slowly, and all directors together.
 func TestWallClockIsSetAtRunTime(t *testing.T) {
-	set := func(now time.Duration) directory.Micros {
-		if now < time.Hour+time.Minute {
+	set := func(now mono.Time) directory.Micros {
+		if now < worldStart.Add(time.Minute) {
 			return trueTime(now)
 		}
 		return trueTime(now).Add(20 * time.Second)
 	}
-	w := startWithWalls(t, []func(time.Duration) directory.Micros{set, set, offBy(0)})
+	w := startWithWalls(t, []func(mono.Time) directory.Micros{set, set, offBy(0)})
 	for range 600 {
 		before := w.directors[0].offset()
 		w.run(time.Second)
@@ -126,7 +127,7 @@ func TestHalfASecondIsTooMuch(t *testing.T) {
 		{550 * time.Millisecond, 1}, {-550 * time.Millisecond, 1},
 		{-1800 * time.Millisecond, 1}, {1800 * time.Millisecond, 1},
 	} {
-		w := startWithWalls(t, []func(time.Duration) directory.Micros{offBy(0), offBy(0)})
+		w := startWithWalls(t, []func(mono.Time) directory.Micros{offBy(0), offBy(0)})
 		stray := w.start("stray", func(c *Config) { c.Wall = offBy(test.off)(w.now) })
 		stray.wall = offBy(test.off)
 		w.until("all synced", 20*time.Second, w.allSynced)
@@ -200,7 +201,8 @@ func TestPeerThatStepsAway(t *testing.T) {
 func TestLeash(t *testing.T) {
 	long(t)
 	for _, off := range []bool{false, true} {
-		w := startWithWalls(t, []func(time.Duration) directory.Micros{offBy(-9 * time.Second), offBy(0), offBy(9 * time.Second)},
+		w := startWithWalls(t, []func(mono.Time) directory.Micros{
+			offBy(-9 * time.Second), offBy(0), offBy(9 * time.Second)},
 			func(c *Config) { c.Guards.NoClockLeash = off })
 		a, c := w.directors[0], w.directors[2]
 		w.split([]*director{a}, []*director{c})
@@ -338,16 +340,16 @@ func TestSplitWithNewWallClocksHeals(t *testing.T) {
 }
 
 func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []string) {
-	set := func(off time.Duration) func(now time.Duration) directory.Micros {
-		return func(now time.Duration) directory.Micros {
-			if now < time.Hour+10*time.Second {
+	set := func(off time.Duration) func(now mono.Time) directory.Micros {
+		return func(now mono.Time) directory.Micros {
+			if now < worldStart.Add(10*time.Second) {
 				return trueTime(now)
 			}
 			return trueTime(now).Add(off)
 		}
 	}
 	right, late := offBy(0), set(1800*time.Second)
-	w := startWithWalls(t, []func(time.Duration) directory.Micros{right, right, late, late, late}, change)
+	w := startWithWalls(t, []func(mono.Time) directory.Micros{right, right, late, late, late}, change)
 	a, c := w.directors[0], w.directors[2]
 	order := func(d *director, backend, vhosts int) {
 		if _, err := d.do(UpdateBackend{Addr: testBackend(backend), VHosts: vhosts}); err != nil {

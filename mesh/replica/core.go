@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/digests"
@@ -41,8 +42,8 @@ const (
 // concurrency.
 type Core struct {
 	cfg   Config
-	start time.Duration // later by the pauses since
-	began time.Duration // the time of New
+	start mono.Time // later by the pauses since
+	began mono.Time // the time of New
 	rand  *rand.Rand
 	boot  uint64   // of this life; a step of mesh time begins another
 	boots []uint64 // of the lives of this process before
@@ -69,7 +70,7 @@ type Core struct {
 	hints   hints.Set
 	aliases hints.Aliases
 	// strangers are meshes that have no backend in common with ours, and when that was seen.
-	strangers map[directory.MeshID]time.Duration
+	strangers map[directory.MeshID]mono.Time
 	byName    []*peer // of peers; see sortedPeers
 	sessions  map[uint64]*peer
 	session   uint64 // last given out
@@ -94,16 +95,16 @@ type Core struct {
 
 	unpacked []directory.Mapping // room for rows being merged; see mergeRows
 
-	nextID     uint64        // identifies deltas, kicks, holds, snapshots of this life
-	nextReview time.Duration // of the peers
-	nextBatch  time.Duration
+	nextID     uint64    // identifies deltas, kicks, holds, snapshots of this life
+	nextReview mono.Time // of the peers
+	nextBatch  mono.Time
 	beatPeers  int // peers at the last beat
-	nextBeat   time.Duration
+	nextBeat   mono.Time
 	counters   Counters
 }
 
 // New makes the core of a director that starts at now.
-func New(cfg Config, now time.Duration) *Core {
+func New(cfg Config, now mono.Time) *Core {
 	if cfg.MaxParallelMoves == 0 {
 		cfg.MaxParallelMoves = 100
 	}
@@ -124,7 +125,7 @@ func New(cfg Config, now time.Duration) *Core {
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
-		strangers: make(map[directory.MeshID]time.Duration),
+		strangers: make(map[directory.MeshID]mono.Time),
 		sessions:  make(map[uint64]*peer),
 		held:      make(map[ring.User]heldUser),
 		ops:       make(map[uint64]*operationState),
@@ -152,7 +153,7 @@ func (c *Core) Take() []Effect {
 }
 
 // Tick lets time pass; call it at least every 50 ms.
-func (c *Core) Tick(now time.Duration) {
+func (c *Core) Tick(now mono.Time) {
 	c.enter(now)
 	c.log.Prune(now)
 	wasOff := c.admission.clockOff
@@ -163,7 +164,7 @@ func (c *Core) Tick(now time.Duration) {
 		c.checkHints(now)
 		c.progressAdmission(now)
 		c.excludeSilent(now)
-		c.nextReview = now + c.reviewInterval()
+		c.nextReview = now.Add(c.reviewInterval())
 	}
 	c.retryEarly(now)
 	c.seekRests(now)
@@ -171,7 +172,7 @@ func (c *Core) Tick(now time.Duration) {
 	c.beat(now)
 	if now >= c.nextBatch {
 		c.flushOutbox(now)
-		c.nextBatch = now + c.batchInterval()
+		c.nextBatch = now.Add(c.batchInterval())
 	}
 	c.releaseForgotten(now)
 	c.checkKicks(now)
@@ -190,8 +191,8 @@ func (c *Core) Tick(now time.Duration) {
 
 // enter begins every input; what it returns ends it. A late input is how a director notices that it
 // slept.
-func (c *Core) enter(now time.Duration) (leave func()) {
-	if late := now - c.lookups.LastInput(); late > wakeAfter {
+func (c *Core) enter(now mono.Time) (leave func()) {
+	if late := now.Sub(c.lookups.LastInput()); late > wakeAfter {
 		c.wake(now, late)
 	}
 	c.lookups.NoteInput(now)
@@ -199,14 +200,14 @@ func (c *Core) enter(now time.Duration) (leave func()) {
 }
 
 // leave draws the conclusions of an input.
-func (c *Core) leave(now time.Duration) {
+func (c *Core) leave(now mono.Time) {
 	c.conclude(now)
 	c.evaluate(now)
 	c.retryWaiters(now)
 }
 
 // conclude ends what an input may have brought to its end.
-func (c *Core) conclude(now time.Duration) {
+func (c *Core) conclude(now mono.Time) {
 	c.settleBarrier()
 	for range 2 { // the moves that end make room for others
 		c.pumpFlushes(now)

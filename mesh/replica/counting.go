@@ -1,8 +1,7 @@
 package replica
 
 import (
-	"time"
-
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -68,7 +67,7 @@ func (c *Core) tellAllCounting(p *peer) {
 	c.send(p, m)
 }
 
-func (c *Core) gotCounting(now time.Duration, p *peer, m *wire.Counting) {
+func (c *Core) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 	if m.Whole {
 		p.counts = nil
 	}

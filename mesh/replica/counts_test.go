@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
@@ -18,11 +19,11 @@ func TestServingAlone(t *testing.T) {
 	began := w.now
 	for !d2.core.synced() {
 		w.run(25 * time.Millisecond)
-		if w.now-began > time.Minute {
+		if w.now.Sub(began) > time.Minute {
 			t.Fatal("it never serves")
 		}
 	}
-	if took := w.now - began; took < startWait || took > startWait+50*time.Millisecond {
+	if took := w.now.Sub(began); took < startWait || took > startWait+50*time.Millisecond {
 		t.Errorf("it serves after %v, want %v", took, startWait)
 	}
 	w.run(time.Second)
@@ -37,25 +38,25 @@ func TestRefusedHopesOn(t *testing.T) {
 	w.start("d1")
 	d2 := w.start("d2")
 	c := d2.core
-	c.admission.refusedAt = c.start + startWait - failAfter
-	if c.bootstrapAlone(c.start + startWait); c.admission.alone {
+	c.admission.refusedAt = c.start.Add(startWait - failAfter)
+	if c.bootstrapAlone(c.start.Add(startWait)); c.admission.alone {
 		t.Error("it serves alone while it hopes")
 	}
-	if c.bootstrapAlone(c.start + startWait + 1); !c.admission.alone {
+	if c.bootstrapAlone(c.start.Add(startWait + 1)); !c.admission.alone {
 		t.Error("it hopes on although its time is over")
 	}
 }
 
 // Whose sign of life was lately is in sight, unless it failed or was only heard of.
 func TestNobodyInSight(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	for _, test := range []struct {
 		name   string
 		change func(p *peer)
 		want   bool
 	}{
-		{"seen", func(p *peer) { p.seenAt = now - failAfter }, false},
-		{"not seen any more", func(p *peer) { p.seenAt = now - failAfter - 1 }, true},
+		{"seen", func(p *peer) { p.seenAt = now.Add(-failAfter) }, false},
+		{"not seen any more", func(p *peer) { p.seenAt = now.Add(-failAfter - 1) }, true},
 		{"barred", func(p *peer) { p.seenAt, p.barred = now, true }, true},
 		{"heard of", func(p *peer) { p.seenAt, p.boot = now, 0 }, true},
 	} {
@@ -95,8 +96,8 @@ func TestNoAdmissionNoWait(t *testing.T) {
 	for _, without := range []bool{false, true} {
 		c := crowd(0, nil)
 		c.cfg.Guards.NoAdmission = without
-		c.admission.named = map[string]time.Duration{"d9": time.Hour}
-		if got := c.unsyncedReason(time.Hour); (got == "") != without {
+		c.admission.named = map[string]mono.Time{"d9": mono.Time(time.Hour)}
+		if got := c.unsyncedReason(mono.Time(time.Hour)); (got == "") != without {
 			t.Errorf("without admission %v: %q", without, got)
 		}
 	}

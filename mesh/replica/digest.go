@@ -1,8 +1,7 @@
 package replica
 
 import (
-	"time"
-
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -27,7 +26,7 @@ func (c *Core) compareDigests(p *peer, m *wire.PushPull) {
 
 // gotLeafDigests sends our rows of the leaves that differ, and asks for the peer's. It always
 // answers: the peer shows us as syncing until then.
-func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
+func (c *Core) gotLeafDigests(now mono.Time, p *peer, m *wire.LeafDigests) {
 	if !digests.Comparable(c.clock.At(now), m.Epoch) {
 		c.send(p, &wire.LeafRows{}) // the next comparison tells
 		return
@@ -43,11 +42,11 @@ func (c *Core) gotLeafDigests(now time.Duration, p *peer, m *wire.LeafDigests) {
 	c.send(p, &wire.LeafRequest{Tag: m.Tag, Leaves: differ})
 }
 
-func (c *Core) gotLeafRequest(now time.Duration, p *peer, m *wire.LeafRequest) {
+func (c *Core) gotLeafRequest(now mono.Time, p *peer, m *wire.LeafRequest) {
 	c.sendLeaves(now, p, m.Tag, m.Leaves[:min(len(m.Leaves), digests.RepairLeaves)])
 }
 
-func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uint16) {
+func (c *Core) sendLeaves(now mono.Time, p *peer, tag ring.Tag, wanted []uint16) {
 	rows := rowset.New()
 	for _, leaf := range wanted {
 		for _, m := range c.dir.LeafToSend(tag, leaf, c.clock.At(now), nil) {
@@ -64,7 +63,7 @@ func (c *Core) sendLeaves(now time.Duration, p *peer, tag ring.Tag, wanted []uin
 }
 
 // gotLeafRows takes the rows of leaves that differed.
-func (c *Core) gotLeafRows(now time.Duration, p *peer, m *wire.LeafRows) {
+func (c *Core) gotLeafRows(now mono.Time, p *peer, m *wire.LeafRows) {
 	p.differs = false // as far as we know; the next comparison tells
 	c.mergeRows(now, m.Blocks, nil)
 }

@@ -3,9 +3,9 @@ package replica
 import (
 	"fmt"
 	"net/netip"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
 // A removedError refuses a director that was removed by command.
@@ -18,7 +18,7 @@ func (e *removedError) Error() string {
 
 // heardOfRemoval takes what a director that refused us says of us. One that was removed while it
 // was away, or did not run, hears of it in no other way, and would serve alone.
-func (c *Core) heardOfRemoval(now time.Duration, change directory.Change) {
+func (c *Core) heardOfRemoval(now mono.Time, change directory.Change) {
 	for _, row := range change.Directors {
 		if row.Addr == c.cfg.Addr {
 			c.apply(now, directory.Change{Mesh: c.table.Mesh(), Directors: []directory.DirectorRow{row}}, nil)
@@ -27,7 +27,7 @@ func (c *Core) heardOfRemoval(now time.Duration, change directory.Change) {
 }
 
 // applyRemovals parts with directors that were removed.
-func (c *Core) applyRemovals(now time.Duration, applied directory.Change) {
+func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	if len(applied.Directors) == 0 {
 		return
 	}

@@ -1,13 +1,12 @@
 package replica
 
 import (
-	"time"
-
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
 // Receive takes the next message of a session; messages of a session that ended are ignored.
-func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
+func (c *Core) Receive(now mono.Time, session uint64, m wire.Message) {
 	leave := c.enter(now)
 	p := c.sessions[session]
 	if beat, ok := m.(*wire.Beat); ok && p != nil {
@@ -31,7 +30,7 @@ func (c *Core) Receive(now time.Duration, session uint64, m wire.Message) {
 }
 
 // take takes in a message of a peer.
-func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
+func (c *Core) take(now mono.Time, p *peer, m wire.Message) {
 	h := handlerOf(m)
 	if c.strange(p) && !h.aboutMeshes {
 		return
@@ -48,7 +47,7 @@ func (c *Core) take(now time.Duration, p *peer, m wire.Message) {
 
 // handler is what becomes of a kind of message.
 type handler struct {
-	take func(c *Core, now time.Duration, p *peer, m wire.Message) // nil: not one of a stream
+	take func(c *Core, now mono.Time, p *peer, m wire.Message) // nil: not one of a stream
 	// timeless: it means the same whatever the clocks of the two directors say.
 	timeless bool
 	// aboutMeshes: it may come from a director of another cluster.
@@ -101,7 +100,7 @@ func handlerOf(m wire.Message) handler {
 
 // by makes a handler of all kinds of one that takes its own kind.
 func by[M wire.Message](
-	take func(c *Core, now time.Duration, p *peer, m M),
-) func(c *Core, now time.Duration, p *peer, m wire.Message) {
-	return func(c *Core, now time.Duration, p *peer, m wire.Message) { take(c, now, p, m.(M)) }
+	take func(c *Core, now mono.Time, p *peer, m M),
+) func(c *Core, now mono.Time, p *peer, m wire.Message) {
+	return func(c *Core, now mono.Time, p *peer, m wire.Message) { take(c, now, p, m.(M)) }
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
@@ -26,12 +27,12 @@ type operationState struct {
 	known   bool
 	kicked  moves.KickReport // KickUser: what directors could not do
 	err     error
-	since   time.Duration
+	since   mono.Time
 }
 
 // Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live
 // director has applied it.
-func (c *Core) Do(now time.Duration, id uint64, op Operation) {
+func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	defer c.enter(now)()
 	o := &operationState{since: now}
 	c.ops[id] = o
@@ -69,7 +70,7 @@ func (c *Core) Do(now time.Duration, id uint64, op Operation) {
 func (c *Core) Cancel(id uint64) { delete(c.ops, id) }
 
 // doTable carries out what changes the table.
-func (c *Core) doTable(now time.Duration, id uint64, o *operationState, op Operation) {
+func (c *Core) doTable(now mono.Time, id uint64, o *operationState, op Operation) {
 	op, err := c.addressed(op)
 	if err != nil {
 		c.endOperation(id, err)
@@ -103,7 +104,9 @@ func (c *Core) addressed(op Operation) (Operation, error) {
 	return remove, err
 }
 
-func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (directory.Change, error) {
+func (c *Core) tableChange(
+	now mono.Time, o *operationState, op Operation,
+) (directory.Change, error) {
 	stamp, err := c.nextStamp(now, 0)
 	if err != nil {
 		return directory.Change{}, err
@@ -141,7 +144,7 @@ func (c *Core) tableChange(now time.Duration, o *operationState, op Operation) (
 // afterForgotten is a stamp whose tick is later than that of any mapping assigned after the last
 // forget: such mappings carry the tick after it, which may not have come yet.
 func (c *Core) afterForgotten(
-	now time.Duration, stamp directory.Stamp, backend netip.Addr,
+	now mono.Time, stamp directory.Stamp, backend netip.Addr,
 ) (directory.Stamp, error) {
 	after := directory.Time(0)
 	for _, b := range c.table.Backends() {
@@ -206,7 +209,7 @@ func (c *Core) failedPeers(failed []string) []string {
 	return failed
 }
 
-func (c *Core) doMove(now time.Duration, id uint64, op Move) {
+func (c *Core) doMove(now mono.Time, id uint64, op Move) {
 	row, ok := c.table.Row(op.Backend)
 	if !ok || !row.Presence.Value.Present {
 		c.endOperation(id, directory.ErrUnknownBackend)
@@ -235,7 +238,7 @@ func (c *Core) doMove(now time.Duration, id uint64, op Move) {
 // again before the sessions have ended.
 const maxParallel = 10_000
 
-func (c *Core) doFlush(now time.Duration, id uint64, op Flush) {
+func (c *Core) doFlush(now mono.Time, id uint64, op Flush) {
 	if row, ok := c.table.Row(op.Addr); op.Addr.IsValid() && (!ok || !row.Presence.Value.Present) {
 		c.endOperation(id, directory.ErrUnknownBackend)
 		return
@@ -287,7 +290,7 @@ func (c *Core) resendKicks(p *peer) {
 }
 
 // gotKickUserDone takes the report of a peer on a kick by name.
-func (c *Core) gotKickUserDone(_ time.Duration, p *peer, m *wire.KickUserDone) {
+func (c *Core) gotKickUserDone(_ mono.Time, p *peer, m *wire.KickUserDone) {
 	for _, o := range c.ops {
 		if o.kickID == m.ID && o.kicks[p.name] {
 			r := KickResult{Count: int(m.Count), Known: m.Known, Left: int(m.Left), Blind: m.Blind}
@@ -316,7 +319,7 @@ func (c *Core) kickUserReport(o *operationState, from string, r KickResult, fail
 const kickUserWithin = 15 * time.Second
 
 // settleKickUsers ends the kicks by name that every live director has reported.
-func (c *Core) settleKickUsers(now time.Duration) {
+func (c *Core) settleKickUsers(now mono.Time) {
 	if len(c.ops) == 0 {
 		return
 	}
@@ -326,7 +329,7 @@ func (c *Core) settleKickUsers(now time.Duration) {
 			continue
 		}
 		for name := range o.kicks {
-			if p := c.peers[name]; now-o.since > kickUserWithin || name != "" && (p == nil || !p.live) {
+			if p := c.peers[name]; now.Sub(o.since) > kickUserWithin || name != "" && (p == nil || !p.live) {
 				delete(o.kicks, name)
 				if name != "" {
 					o.outcome.FailedPeers = append(o.outcome.FailedPeers, name)

@@ -5,6 +5,11 @@
 // effects come out (see Effect), and equal inputs give equal outputs. Package mesh ties it to
 // memberlist and to the network; the simulation drives it from a seed.
 //
+// Time comes in as a moment of the director's monotonic clock, a mono.Time, always named now. What
+// is kept of it in fields is a mono.Time too; limits and waits are a time.Duration. Two moments
+// differ by a Duration (now.Sub(p.askedAt) > askAgain), and zero is long ago. Stamps, activity and
+// expiry are by another clock, see Mesh time below.
+//
 // A Core is not safe for concurrent use, except for the few methods that say so. The most important
 // of these is TryLookup, which answers nearly all lookups straight from the directory.
 //

@@ -1,14 +1,13 @@
 package replica
 
 import (
-	"time"
-
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 )
 
 // gotSnapshotRequest begins to give a peer a snapshot.
-func (c *Core) gotSnapshotRequest(now time.Duration, p *peer, m *wire.SnapshotRequest) {
+func (c *Core) gotSnapshotRequest(now mono.Time, p *peer, m *wire.SnapshotRequest) {
 	if !c.donations.Room(p.name) {
 		c.send(p, &wire.SnapshotChunk{ID: m.ID, Busy: true})
 		return
@@ -23,14 +22,14 @@ func (c *Core) gotSnapshotRequest(now time.Duration, p *peer, m *wire.SnapshotRe
 	c.sendChunks(now, p, d)
 }
 
-func (c *Core) gotChunkAck(now time.Duration, p *peer, m *wire.SnapshotAck) {
+func (c *Core) gotChunkAck(now mono.Time, p *peer, m *wire.SnapshotAck) {
 	if d := c.donations.Get(p.name); d != nil && d.Ack(now, m) {
 		c.sendChunks(now, p, d)
 	}
 }
 
 // sendChunks sends a peer as many chunks as may be on their way.
-func (c *Core) sendChunks(now time.Duration, p *peer, d *snapshots.Donation) {
+func (c *Core) sendChunks(now mono.Time, p *peer, d *snapshots.Donation) {
 	for {
 		chunk := d.Next(c.dir, c.clock.At(now), c.cfg.ChunkRows)
 		if chunk == nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
@@ -69,10 +70,10 @@ func (c *Core) staysIn(p *peer) bool {
 
 // gotExclude learns that a peer no longer counts us: we did not answer in time, or were out of
 // touch.
-func (c *Core) gotExclude(now time.Duration, p *peer, m *wire.Exclude) {
+func (c *Core) gotExclude(now mono.Time, p *peer, m *wire.Exclude) {
 	if p.barred && c.inMajority() && c.cfg.Name < p.name {
 		// Each of us would have the other ask; the one with the higher name does.
-		if now-p.askedAt >= askAgain {
+		if now.Sub(p.askedAt) >= askAgain {
 			p.askedAt = now
 			c.send(p, &wire.Exclude{Reason: outOfTouch})
 		}
@@ -97,7 +98,7 @@ type suspect struct {
 // exclude tells live peers that have not answered for too long that they must ask for admission
 // again. From now on their admission does not matter; their confirmations do until they ask or have
 // been silent for another while.
-func (c *Core) exclude(now time.Duration, suspects ...suspect) {
+func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 	suspects = slices.DeleteFunc(suspects, func(p suspect) bool { return !p.live || p.excludedAt != 0 || p.barred && !p.counted })
 	switch {
 	case len(suspects) == 0:
@@ -141,7 +142,7 @@ func (c *Core) outvoted(next []suspect) bool {
 }
 
 // stepOut stops answering and asks everybody for admission: too many peers seem not to answer.
-func (c *Core) stepOut(now time.Duration, why string) {
+func (c *Core) stepOut(now mono.Time, why string) {
 	c.counters.StepsOut++
 	c.logf(LogWarn, "most peers seem not to answer, asking to be admitted again", Field{"why", why})
 	for _, p := range c.peers {
@@ -154,7 +155,7 @@ func (c *Core) stepOut(now time.Duration, why string) {
 }
 
 // restartPatience lets all peers have the whole time again to confirm what they have been told.
-func (c *Core) restartPatience(now time.Duration) {
+func (c *Core) restartPatience(now mono.Time) {
 	c.barrier.Restart(now)
 	c.moves.Patience(now)
 }
@@ -162,13 +163,13 @@ func (c *Core) restartPatience(now time.Duration) {
 // complain is all that a joiner does about a peer that does not answer: the members whom it could
 // ask know better whether it is the peer's fault. They exclude the peer if it does not answer them
 // either. In the end we go on without it.
-func (c *Core) complain(now time.Duration, p suspect) {
+func (c *Core) complain(now mono.Time, p suspect) {
 	switch {
 	case p.toldAt == 0:
 		p.toldAt = now
 		c.logf(LogWarn, "a peer does not answer, telling the members", Field{"peer", p.name}, Field{"why", p.why})
 		c.tellWaiting(p.peer)
-	case now-p.toldAt > confirmWithin:
+	case now.Sub(p.toldAt) > confirmWithin:
 		c.logf(LogWarn, "joining without a peer that does not answer", Field{"peer", p.name}, Field{"why", p.why})
 		p.barred, p.excluded = true, true
 		// It may think that we count it. Once we are a member we tell it to ask again, see ask.
@@ -186,7 +187,7 @@ func (c *Core) tellWaiting(p *peer) {
 }
 
 // gotWaiting asks the peers for which a joiner waits whether they answer us.
-func (c *Core) gotWaiting(now time.Duration, _ *peer, m *wire.Waiting) {
+func (c *Core) gotWaiting(now mono.Time, _ *peer, m *wire.Waiting) {
 	for _, who := range m.For {
 		p := c.peers[who.Name]
 		if p == nil || p.boot != who.Boot || !p.matters() || !p.counted {
@@ -197,7 +198,7 @@ func (c *Core) gotWaiting(now time.Duration, _ *peer, m *wire.Waiting) {
 }
 
 // question asks a peer that counts us something, to see whether it answers, and what its table is.
-func (c *Core) question(now time.Duration, p *peer) {
+func (c *Core) question(now mono.Time, p *peer) {
 	if p.probe != 0 || !p.out {
 		return
 	}
@@ -208,7 +209,7 @@ func (c *Core) question(now time.Duration, p *peer) {
 
 // excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table
 // change or a move.
-func (c *Core) excludeSilent(now time.Duration) {
+func (c *Core) excludeSilent(now mono.Time) {
 	var suspects []suspect
 	suspected := make(map[*peer]bool)
 	add := func(p *peer, why string) {
@@ -220,7 +221,7 @@ func (c *Core) excludeSilent(now time.Duration) {
 	for _, p := range c.sortedPeers() {
 		switch {
 		case !c.concerns(now, p):
-		case p.probe != 0 && now-p.probedAt > confirmWithin:
+		case p.probe != 0 && now.Sub(p.probedAt) > confirmWithin:
 			add(p, "does not answer")
 		case p.nonce != 0 && c.impatient(now, p):
 			add(p, "does not admit us")
@@ -230,7 +231,7 @@ func (c *Core) excludeSilent(now time.Duration) {
 	}
 	for _, t := range c.barrier.Overdue(now, confirmWithin) {
 		for _, p := range c.sortedPeers() {
-			if !p.behind() && t.Awaits(p.barrierPeer()) && now-p.wholeAt > confirmWithin {
+			if !p.behind() && t.Awaits(p.barrierPeer()) && now.Sub(p.wholeAt) > confirmWithin {
 				add(p, "table change not confirmed")
 			}
 		}
@@ -242,17 +243,17 @@ func (c *Core) excludeSilent(now time.Duration) {
 
 // impatient reports whether a peer has had its time to admit us. One that takes a snapshot from us
 // before it does gets more.
-func (c *Core) impatient(now time.Duration, p *peer) bool {
+func (c *Core) impatient(now mono.Time, p *peer) bool {
 	heard := max(p.askedSince, p.pendingAt)
 	if d := c.donations.Get(p.name); d != nil {
 		heard = max(heard, d.AckedAt())
 	}
-	return now-heard > confirmWithin || now-p.askedSince > admitWithin
+	return now.Sub(heard) > confirmWithin || now.Sub(p.askedSince) > admitWithin
 }
 
 // refusesRows notes since when we are behind a peer, and reports whether that is for too long
 // although nobody gives us anything.
-func (c *Core) refusesRows(now time.Duration, p *peer) bool {
+func (c *Core) refusesRows(now mono.Time, p *peer) bool {
 	switch {
 	case !p.behind():
 		if p.behindAt != 0 {
@@ -263,27 +264,28 @@ func (c *Core) refusesRows(now time.Duration, p *peer) bool {
 	case p.behindAt == 0:
 		p.behindAt = now
 	}
-	silent := now - max(p.behindAt, c.receiver.ChunkAt)
+	silent := now.Sub(max(p.behindAt, c.receiver.ChunkAt))
 	return p.counted && silent > donateWithin &&
-		(now-c.receiver.BusyAt > confirmWithin || silent > admitWithin)
+		(now.Sub(c.receiver.BusyAt) > confirmWithin || silent > admitWithin)
 }
 
 // confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a
 // gap that was repaired by rows alone.
-func (c *Core) confirmAnew(now time.Duration, p *peer) {
+func (c *Core) confirmAnew(now mono.Time, p *peer) {
 	if c.barrier.Awaits(p.barrierPeer()) {
 		c.question(now, p)
 	}
 }
 
 // reportUnreached tells the members of directors that they named and that we cannot reach.
-func (c *Core) reportUnreached(now time.Duration) {
+func (c *Core) reportUnreached(now mono.Time) {
 	if c.synced() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.admission.named)) {
 		p := c.peers[name]
-		if p == nil || p.live || p.left || p.toldAt != 0 || now-c.admission.named[name] <= confirmWithin {
+		if p == nil || p.live || p.left || p.toldAt != 0 ||
+			now.Sub(c.admission.named[name]) <= confirmWithin {
 			continue
 		}
 		p.toldAt = now

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
@@ -19,7 +20,7 @@ import (
 // encryption of the streams, which the shell adds, is counted by its overhead.
 type fleet struct {
 	b         testing.TB
-	now       time.Duration
+	now       mono.Time
 	delay     time.Duration // of a link, and up to half as much more for each message
 	expire    time.Duration
 	backends  int
@@ -43,8 +44,8 @@ type member struct {
 	name     string
 	core     *Core
 	dir      *directory.Directory
-	sessions map[*member]uint64        // of the streams dialled to it
-	lastAt   map[*member]time.Duration // when what was sent last on each stream arrives
+	sessions map[*member]uint64    // of the streams dialled to it
+	lastAt   map[*member]mono.Time // when what was sent last on each stream arrives
 	done     map[uint64]AdminDone
 	lastID   uint64
 
@@ -65,8 +66,11 @@ const fleetTick = 25 * time.Millisecond
 func newFleet(b testing.TB, directors, backends int, delay, expire time.Duration,
 	change ...func(*fleet)) *fleet {
 	b.Helper()
-	f := &fleet{b: b, now: time.Hour, delay: delay, expire: expire, backends: backends, rand: rand.New(rand.NewPCG(4, uint64(directors))),
-		byName: make(map[string]*member)}
+	f := &fleet{
+		b: b, now: worldStart, delay: delay, expire: expire, backends: backends,
+		rand:   rand.New(rand.NewPCG(4, uint64(directors))),
+		byName: make(map[string]*member),
+	}
 	for _, do := range change {
 		do(f)
 	}
@@ -81,7 +85,8 @@ func newFleet(b testing.TB, directors, backends int, delay, expire time.Duration
 func (f *fleet) add() *member {
 	i := len(f.members)
 	m := &member{f: f, index: i, name: fmt.Sprintf("d%03d", i+1),
-		lastAt: make(map[*member]time.Duration), done: make(map[uint64]AdminDone), kinds: make(map[string]int)}
+		lastAt: make(map[*member]mono.Time), done: make(map[uint64]AdminDone),
+		kinds: make(map[string]int)}
 	m.boots(uint64(i + 1))
 	f.members = append(f.members, m)
 	f.byName[m.name] = m
@@ -92,7 +97,7 @@ func (f *fleet) add() *member {
 		m.dial(other)
 		other.dial(m)
 	}
-	f.at(f.now+fleetTick*time.Duration(i%25)/25, m.tick)
+	f.at(f.now.Add(fleetTick*time.Duration(i%25)/25), m.tick)
 	return m
 }
 
@@ -105,7 +110,7 @@ func (m *member) boots(boot uint64) {
 		Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9090),
 		Expire: f.expire, KickDelay: 2 * time.Second,
 		Backends: testBackends(f.backends), Founder: i == 0 && boot == 1,
-		Wall: trueTime(f.now - time.Hour),
+		Wall: trueTime(f.now.Add(-time.Hour)),
 		Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
 		Guards: f.guards,
 	}, f.now)
@@ -126,7 +131,7 @@ func (m *member) dial(to *member) {
 }
 
 func (m *member) tick() {
-	m.f.at(m.f.now+fleetTick, m.tick)
+	m.f.at(m.f.now.Add(fleetTick), m.tick)
 	if m.stopped || m.asleep {
 		return
 	}
@@ -168,7 +173,7 @@ func (m *member) send(e Send) {
 		m.messages++
 		m.kinds[kind] += size
 		to := m.f.byName[name]
-		m.lastAt[to] = max(m.lastAt[to], m.f.now+m.f.takes())
+		m.lastAt[to] = max(m.lastAt[to], m.f.now.Add(m.f.takes()))
 		session := to.sessions[m]
 		m.f.at(m.lastAt[to], func() {
 			if m.f.lost == nil || !m.f.lost(m, to) {
@@ -244,9 +249,9 @@ func (f *fleet) meter() {
 	}
 }
 
-func (f *fleet) run(d time.Duration) { f.runTo(f.now + d) }
+func (f *fleet) run(d time.Duration) { f.runTo(f.now.Add(d)) }
 
-func (f *fleet) runTo(end time.Duration) {
+func (f *fleet) runTo(end mono.Time) {
 	for len(f.events) > 0 && f.events[0].at <= end {
 		f.step()
 	}
@@ -255,11 +260,11 @@ func (f *fleet) runTo(end time.Duration) {
 
 func (f *fleet) until(what string, limit time.Duration, cond func() bool) {
 	f.b.Helper()
-	for end := f.now + limit; !cond(); {
+	for end := f.now.Add(limit); !cond(); {
 		if f.now > end {
 			f.b.Fatalf("not within %v: %s", limit, what)
 		}
-		f.runTo(f.now + fleetTick)
+		f.runTo(f.now.Add(fleetTick))
 	}
 }
 
@@ -269,7 +274,7 @@ func (f *fleet) step() {
 	e.do()
 }
 
-func (f *fleet) at(t time.Duration, do func()) {
+func (f *fleet) at(t mono.Time, do func()) {
 	f.planned++
 	heap.Push(&f.events, event{t, f.planned, do})
 }
@@ -277,7 +282,7 @@ func (f *fleet) at(t time.Duration, do func()) {
 // event is something planned; those of the same time happen in the order in which they were
 // planned.
 type event struct {
-	at    time.Duration
+	at    mono.Time
 	order uint64
 	do    func()
 }

@@ -2,9 +2,9 @@ package replica
 
 import (
 	"net/netip"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
@@ -18,7 +18,7 @@ const (
 
 // startFlush begins to move the users of a backend, or of all (zero address), to where they hash
 // now.
-func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) FlushID {
+func (c *Core) startFlush(now mono.Time, backend netip.Addr, limit int) FlushID {
 	tags := c.dir.Tags()
 	if backend.IsValid() {
 		row, _ := c.table.Row(backend)
@@ -31,7 +31,7 @@ func (c *Core) startFlush(now time.Duration, backend netip.Addr, limit int) Flus
 }
 
 // checkFlushes finds more users to move, and tells all directors how flushes go.
-func (c *Core) checkFlushes(now time.Duration) {
+func (c *Core) checkFlushes(now mono.Time) {
 	for _, f := range c.flushes.Own() {
 		c.scan(now, f)
 		if f.TellDue(now) {
@@ -42,7 +42,7 @@ func (c *Core) checkFlushes(now time.Duration) {
 }
 
 // scan looks through some leaves for users of the flush.
-func (c *Core) scan(now time.Duration, f *flushes.Flush) {
+func (c *Core) scan(now mono.Time, f *flushes.Flush) {
 	t := c.clock.At(now)
 	var rows []directory.Mapping
 	for work := 0; work < flushScanWork; work += flushLeafWork + len(rows) {
@@ -69,7 +69,7 @@ func (c *Core) flushable(f *flushes.Flush, u ring.User, m directory.Mapping) boo
 }
 
 // pumpFlushes starts moves as others end.
-func (c *Core) pumpFlushes(now time.Duration) {
+func (c *Core) pumpFlushes(now mono.Time) {
 	if len(c.flushes.Own()) == 0 || c.admission.leaving {
 		return
 	}
@@ -89,7 +89,7 @@ func (c *Core) pumpFlushes(now time.Duration) {
 }
 
 // beginMoves starts as many moves of a flush as may be under way.
-func (c *Core) beginMoves(now time.Duration, f *flushes.Flush) {
+func (c *Core) beginMoves(now mono.Time, f *flushes.Flush) {
 	for u, ok := f.Next(); ok; u, ok = f.Next() {
 		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if status != directory.Live || !c.flushable(f, u, m) {
@@ -102,12 +102,12 @@ func (c *Core) beginMoves(now time.Duration, f *flushes.Flush) {
 }
 
 // gotFlushCancel stops a flush of ours that was cancelled at a peer.
-func (c *Core) gotFlushCancel(_ time.Duration, _ *peer, m *wire.FlushCancel) {
+func (c *Core) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel) {
 	c.flushes.Cancel(m.ID)
 }
 
 // tellFlush tells all directors how a flush goes.
-func (c *Core) tellFlush(now time.Duration, f *flushes.Flush) {
+func (c *Core) tellFlush(now mono.Time, f *flushes.Flush) {
 	f.Told(now)
 	progress := f.Progress()
 	c.flushes.Note(FlushID{Director: c.cfg.Name, ID: progress.ID}, progress)
@@ -115,7 +115,7 @@ func (c *Core) tellFlush(now time.Duration, f *flushes.Flush) {
 }
 
 // gotFlushProgress takes note how a flush of a peer goes.
-func (c *Core) gotFlushProgress(_ time.Duration, p *peer, m *wire.FlushProgress) {
+func (c *Core) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgress) {
 	c.flushes.Note(FlushID{Director: p.name, ID: m.ID}, *m)
 }
 

@@ -65,7 +65,7 @@ func TestEndedFlushesAreForgotten(t *testing.T) {
 	end := d1.flushed(id).Ended
 	d1.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
 	slow := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1}) // a move takes 14 s, then the next begins
-	w.now += flushes.KeptFor - d1.core.MeshTime(w.now).Sub(end) - 25*time.Millisecond
+	w.now = w.now.Add(flushes.KeptFor - d1.core.MeshTime(w.now).Sub(end) - 25*time.Millisecond)
 	w.run(25 * time.Millisecond)
 	if f := d1.flushed(id); f.Ended != end {
 		t.Errorf("after ten minutes the flush is %+v", f)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -87,7 +88,7 @@ func someBytes(seed uint64) []byte {
 // trio is a mesh of three, whose first director gets the inputs.
 type trio struct {
 	t     *testing.T
-	now   time.Duration
+	now   mono.Time
 	nodes []*node
 	work  int // effects carried out since the last input
 	ids   uint64
@@ -102,7 +103,7 @@ type node struct {
 	sessions map[string]uint64 // by dialler
 	out      map[string]bool
 	inbox    []letter
-	waiting  map[uint64]time.Duration // lookups not answered, since when
+	waiting  map[uint64]mono.Time // lookups not answered, since when
 }
 
 type letter struct {
@@ -111,11 +112,12 @@ type letter struct {
 }
 
 func newTrio(t *testing.T) *trio {
-	m := &trio{t: t, now: time.Hour}
+	m := &trio{t: t, now: mono.Time(time.Hour)}
 	for i := range 3 {
 		n := &node{
 			m: m, name: []string{"d1", "d2", "d3"}[i], boot: uint64(i + 1), dir: directory.New(fuzzExpire),
-			sessions: make(map[string]uint64), out: make(map[string]bool), waiting: make(map[uint64]time.Duration),
+			sessions: make(map[string]uint64), out: make(map[string]bool),
+			waiting: make(map[uint64]mono.Time),
 		}
 		n.core = replica.New(replica.Config{
 			Name: n.name, Boot: n.boot, Addr: fuzzAddr(i), Mesh: "fuzz", HashFormat: "%Lu",
@@ -140,8 +142,8 @@ func fuzzAddr(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 9090)
 }
 func fuzzBackend(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}) }
-func fuzzWall(now time.Duration) directory.Micros {
-	return directory.Time(1_795_445_000_000).Micros().Add(now)
+func fuzzWall(now mono.Time) directory.Micros {
+	return directory.Time(1_795_445_000_000).Micros().Add(now.Sub(0))
 }
 
 // fuzzHashStep is what the hashes of the few users are multiples of.
@@ -158,7 +160,7 @@ func (m *trio) synced() bool {
 
 // tick lets time pass for all.
 func (m *trio) tick(d time.Duration) {
-	m.now += d
+	m.now = m.now.Add(d)
 	m.dial()
 	for _, n := range m.nodes {
 		n.core.ReadWall(m.now, fuzzWall(m.now))
@@ -289,7 +291,7 @@ func (m *trio) lookup(n *node, tag ring.Tag, h ring.UserHash) {
 // must end.
 func (m *trio) calm() {
 	const alone, limit, step = 20 * time.Second, 31 * time.Second, 100 * time.Millisecond
-	for end := m.now + alone; m.now < end; {
+	for end := m.now.Add(alone); m.now < end; {
 		m.tick(step)
 	}
 	for _, n := range m.nodes {
@@ -297,12 +299,13 @@ func (m *trio) calm() {
 			m.lookup(n, "", ring.UserHash(h*fuzzHashStep))
 		}
 	}
-	for end := m.now + limit; m.now < end; {
+	for end := m.now.Add(limit); m.now < end; {
 		m.tick(step)
 	}
 	for _, n := range m.nodes {
 		for id, since := range n.waiting {
-			m.t.Errorf("%s has not ended lookup %d after %v: %+v", n.name, id, m.now-since, n.core.Self(m.now))
+			m.t.Errorf("%s has not ended lookup %d after %v: %+v",
+				n.name, id, m.now.Sub(since), n.core.Self(m.now))
 		}
 		if self := n.core.Self(m.now); !self.Synced {
 			m.t.Errorf("%s does not answer by itself: %s", n.name, self.Reason)

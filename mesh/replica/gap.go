@@ -1,8 +1,7 @@
 package replica
 
 import (
-	"time"
-
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
@@ -10,7 +9,7 @@ import (
 // takeSeq notes that a log message came by its writer's stream. What comes after a gap is
 // applied all the same, rows merge in any order; but as long as the gap is open the peer has
 // confirmed nothing.
-func (c *Core) takeSeq(now time.Duration, p *peer, seq uint64, m wire.Message) {
+func (c *Core) takeSeq(now mono.Time, p *peer, seq uint64, m wire.Message) {
 	if !p.log.Take(now, seq, m) {
 		return // by a part of the log, or by a snapshot, that was quicker
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
@@ -15,21 +16,21 @@ import (
 // lost. Nothing of it enters our own log: whoever lacks it asks for it.
 
 // logGone notes that a peer's life is over, or seems to be.
-func (c *Core) logGone(now time.Duration, p *peer) {
+func (c *Core) logGone(now mono.Time, p *peer) {
 	if p.log != nil && c.logs.Went(now, p.log) {
 		c.seekRest(now, p.log)
 	}
 }
 
 // tellGone tells all peers what we have of those that went lately.
-func (c *Core) tellGone(now time.Duration) {
+func (c *Core) tellGone(now mono.Time) {
 	if news := c.logs.News(now); len(news) > 0 {
 		c.sendAll(&wire.GonePositions{Logs: news})
 	}
 }
 
 // seekRestsFrom looks at what a peer said before it was live.
-func (c *Core) seekRestsFrom(now time.Duration, p *peer) {
+func (c *Core) seekRestsFrom(now mono.Time, p *peer) {
 	if len(p.claims) == 0 {
 		return
 	}
@@ -41,7 +42,7 @@ func (c *Core) seekRestsFrom(now time.Duration, p *peer) {
 }
 
 // tellGoneTo tells a peer that was not in touch, and may lack what went meanwhile.
-func (c *Core) tellGoneTo(now time.Duration, p *peer) {
+func (c *Core) tellGoneTo(now mono.Time, p *peer) {
 	if gone := c.logs.Gone(now, logs.GoneTold); len(gone) > 0 {
 		c.send(p, &wire.GonePositions{Logs: gone})
 	}
@@ -49,7 +50,7 @@ func (c *Core) tellGoneTo(now time.Duration, p *peer) {
 
 // gotGonePositions takes a peer's word on what it has. If that is less than we have it is told
 // so, once, and will ask.
-func (c *Core) gotGonePositions(now time.Duration, p *peer, m *wire.GonePositions) {
+func (c *Core) gotGonePositions(now mono.Time, p *peer, m *wire.GonePositions) {
 	more := &wire.GonePositions{}
 	for _, at := range m.Logs {
 		log, news := c.heardOf(now, p, at)
@@ -67,7 +68,7 @@ func (c *Core) gotGonePositions(now time.Duration, p *peer, m *wire.GonePosition
 }
 
 // heardOf notes what a peer says to have of a log, and whether that is news.
-func (c *Core) heardOf(now time.Duration, p *peer, at wire.Position) (log *logs.Peer, news bool) {
+func (c *Core) heardOf(now mono.Time, p *peer, at wire.Position) (log *logs.Peer, news bool) {
 	id := logs.ID{Name: at.Name, Boot: at.Boot}
 	if id.Boot == 0 || c.isOurs(id) {
 		return nil, false
@@ -78,7 +79,7 @@ func (c *Core) heardOf(now time.Duration, p *peer, at wire.Position) (log *logs.
 		}
 		ago := time.Duration(at.Gone) * time.Millisecond
 		var excess *logs.Peer
-		if log, excess = c.logs.OpenGone(id, now-ago, c.attached); excess != nil {
+		if log, excess = c.logs.OpenGone(id, now.Add(-ago), c.attached); excess != nil {
 			c.forgetLog(excess)
 		}
 	}
@@ -99,7 +100,7 @@ func (c *Core) forgetLog(log *logs.Peer) {
 }
 
 // seekRest asks for what a live peer has of a log and we do not, if its writer is gone.
-func (c *Core) seekRest(now time.Duration, log *logs.Peer) {
+func (c *Core) seekRest(now mono.Time, log *logs.Peer) {
 	if asked := log.Asked(); asked != "" {
 		p := c.peers[asked]
 		live := p != nil && p.live
@@ -144,14 +145,14 @@ func (c *Core) aheadIn(log *logs.Peer) *peer {
 }
 
 // wantRest notes whether we wait for the rest of a log.
-func (c *Core) wantRest(now time.Duration, log *logs.Peer, wanted bool) {
+func (c *Core) wantRest(now mono.Time, log *logs.Peer, wanted bool) {
 	if c.logs.Want(now, log, wanted) {
 		c.counters.RestsWanted++
 	}
 }
 
 // seekRests asks again for what did not come, and forgets what need no longer be remembered.
-func (c *Core) seekRests(now time.Duration) {
+func (c *Core) seekRests(now mono.Time) {
 	for _, log := range slices.Clone(c.logs.Behind()) {
 		c.seekRest(now, log)
 	}
@@ -175,7 +176,7 @@ func (c *Core) someoneAway() bool {
 
 // restBySnapshot is a peer from which a snapshot is to be taken, because it no longer keeps the
 // messages that we lack; nil if there is none.
-func (c *Core) restBySnapshot(now time.Duration) *peer {
+func (c *Core) restBySnapshot(now mono.Time) *peer {
 	for _, log := range c.logs.Behind() {
 		if p := c.aheadIn(log); p != nil && log.Short(p.name) && !c.receiver.Tried(now, p.name) {
 			return p
@@ -185,7 +186,7 @@ func (c *Core) restBySnapshot(now time.Duration) *peer {
 }
 
 // gotLogRequest gives a peer the next part that it lacks of another director's log.
-func (c *Core) gotLogRequest(now time.Duration, p *peer, m *wire.LogRequest) {
+func (c *Core) gotLogRequest(now mono.Time, p *peer, m *wire.LogRequest) {
 	part := &wire.LogPart{Name: m.Has.Name, Boot: m.Has.Boot}
 	if log := c.logs.Get(logs.ID{Name: m.Has.Name, Boot: m.Has.Boot}); log != nil {
 		part.From, part.Entries = log.Part(logs.SpansOf(m.Has))
@@ -196,7 +197,7 @@ func (c *Core) gotLogRequest(now time.Duration, p *peer, m *wire.LogRequest) {
 
 // gotLogPart takes a part of a log that we asked for. It changes what its rows change; its
 // holds are rows, their sender needs no answer.
-func (c *Core) gotLogPart(now time.Duration, p *peer, m *wire.LogPart) {
+func (c *Core) gotLogPart(now mono.Time, p *peer, m *wire.LogPart) {
 	log := c.logs.Get(logs.ID{Name: m.Name, Boot: m.Boot})
 	if log == nil {
 		return
@@ -215,7 +216,7 @@ func (c *Core) gotLogPart(now time.Duration, p *peer, m *wire.LogPart) {
 	c.progressAdmission(now)
 }
 
-func (c *Core) takePart(now time.Duration, log *logs.Peer, m *wire.LogPart) {
+func (c *Core) takePart(now mono.Time, log *logs.Peer, m *wire.LogPart) {
 	to := m.From - 1
 	for _, e := range m.Entries {
 		seq, _ := wire.LogSeq(e)

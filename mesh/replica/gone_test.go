@@ -22,45 +22,51 @@ var deathSchedules = []struct {
 	{"one of five dies", 5, func(m *mortals) { m.die(m.members[4]) }},
 	{"then another, when the first was noticed", 5, func(m *mortals) {
 		m.die(m.members[4])
-		m.at(m.now+m.between(5*time.Second, 5800*time.Millisecond), func() { m.die(m.members[m.rand.IntN(4)]) })
+		m.at(m.now.Add(m.between(5*time.Second, 5800*time.Millisecond)), func() {
+			m.die(m.members[m.rand.IntN(4)])
+		})
 	}},
 	{"then the one that is ahead", 5, func(m *mortals) {
 		m.die(m.members[4])
-		m.at(m.now+m.between(5400*time.Millisecond, 6200*time.Millisecond), func() { m.die(m.ahead(m.deaths[0])) })
+		m.at(m.now.Add(m.between(5400*time.Millisecond, 6200*time.Millisecond)), func() {
+			m.die(m.ahead(m.deaths[0]))
+		})
 	}},
 	{"one dies, one joins", 5, func(m *mortals) {
 		m.die(m.members[4])
-		joins := m.now + m.between(0, 500*time.Millisecond)
+		joins := m.now.Add(m.between(0, 500*time.Millisecond))
 		if m.rand.IntN(2) == 0 {
-			joins = m.now + m.between(4800*time.Millisecond, 6200*time.Millisecond)
+			joins = m.now.Add(m.between(4800*time.Millisecond, 6200*time.Millisecond))
 		}
 		m.at(joins, func() { m.usersAt(m.add()) })
 	}},
 	{"one joins, one dies", 5, func(m *mortals) {
 		m.usersAt(m.add())
-		m.at(m.now+m.between(0, 500*time.Millisecond), func() { m.die(m.members[4]) })
+		m.at(m.now.Add(m.between(0, 500*time.Millisecond)), func() { m.die(m.members[4]) })
 	}},
 	{"one dies, one joins, the one that is ahead dies", 5, func(m *mortals) {
 		m.die(m.members[4])
-		m.at(m.now+m.between(0, 6200*time.Millisecond), func() { m.usersAt(m.add()) })
-		m.at(m.now+m.between(5400*time.Millisecond, 6200*time.Millisecond), func() { m.die(m.ahead(m.deaths[0])) })
+		m.at(m.now.Add(m.between(0, 6200*time.Millisecond)), func() { m.usersAt(m.add()) })
+		m.at(m.now.Add(m.between(5400*time.Millisecond, 6200*time.Millisecond)), func() {
+			m.die(m.ahead(m.deaths[0]))
+		})
 	}},
 	{"three of seven die, one joins", 7, func(m *mortals) {
 		for _, d := range m.members[4:] {
 			m.die(d)
 		}
-		m.at(m.now+m.between(0, 6200*time.Millisecond), func() { m.usersAt(m.add()) })
+		m.at(m.now.Add(m.between(0, 6200*time.Millisecond)), func() { m.usersAt(m.add()) })
 	}},
 	{"a restart in 0.3 s", 5, func(m *mortals) {
 		d := m.members[3]
 		m.die(d)
-		m.at(m.now+300*time.Millisecond, func() { m.restart(d) })
+		m.at(m.now.Add(300*time.Millisecond), func() { m.restart(d) })
 	}},
 	{"a restart in 0.3 s, then the one that is ahead dies", 5, func(m *mortals) {
 		d := m.members[3]
 		m.die(d)
-		m.at(m.now+300*time.Millisecond, func() { m.restart(d) })
-		m.at(m.now+m.between(300*time.Millisecond, 1300*time.Millisecond), func() {
+		m.at(m.now.Add(300*time.Millisecond), func() { m.restart(d) })
+		m.at(m.now.Add(m.between(300*time.Millisecond, 1300*time.Millisecond)), func() {
 			if a := m.ahead(m.deaths[0]); a != d {
 				m.die(a)
 			}
@@ -73,7 +79,7 @@ func playDeath(t *testing.T, schedule int, seed uint64, guards Guards) (*mortals
 	m := newMortals(t, seed, s.directors, guards)
 	m.run(time.Second)
 	s.play(m)
-	m.quietAt = m.now + 1500*time.Millisecond
+	m.quietAt = m.now.Add(1500 * time.Millisecond)
 	m.run(20 * time.Second)
 	return m, m.differences()
 }
@@ -149,7 +155,7 @@ func TestRelayInTheMiddleDies(t *testing.T) {
 		for _, h := range users {
 			a.must(h)
 		}
-		for end := w.now + apart; w.now < end; {
+		for end := w.now.Add(apart); w.now < end; {
 			w.run(time.Second)
 			a.must(users[0])
 		}
@@ -279,7 +285,7 @@ func TestThreeOfFiftyDieWhileOneIsAway(t *testing.T) {
 		t.Skip("takes some seconds")
 	}
 	m := newMortals(t, 1, 50, Guards{})
-	m.quietAt = m.now + 3*time.Second
+	m.quietAt = m.now.Add(3 * time.Second)
 	m.run(time.Second)
 	away, others := m.members[49], m.members[:49]
 	m.cut(away, others[:3], true) // it misses these three first

@@ -1,9 +1,8 @@
 package replica
 
 import (
-	"time"
-
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
@@ -18,7 +17,7 @@ func (c *Core) gossip(change directory.Change, blocks []wire.Block) {
 
 // Gossip takes a delta from the broadcast channel. It reports whether it was applied, and is to be
 // passed on.
-func (c *Core) Gossip(now time.Duration, d *wire.Delta) (fresh bool) {
+func (c *Core) Gossip(now mono.Time, d *wire.Delta) (fresh bool) {
 	defer c.enter(now)()
 	id := deltas.IDOf(d)
 	if d.Origin == c.cfg.Name || c.seen.Has(id) {
@@ -35,7 +34,7 @@ func (c *Core) Gossip(now time.Duration, d *wire.Delta) (fresh bool) {
 	return true
 }
 
-func (c *Core) applyDelta(now time.Duration, d *wire.Delta) {
+func (c *Core) applyDelta(now mono.Time, d *wire.Delta) {
 	c.seen.Add(deltas.IDOf(d))
 	if c.admission.bootstrapped {
 		c.apply(now, d.Change, nil)
@@ -46,7 +45,7 @@ func (c *Core) applyDelta(now time.Duration, d *wire.Delta) {
 
 // retryEarly applies the deltas whose origin has turned out to run, and drops those that are too
 // old.
-func (c *Core) retryEarly(now time.Duration) {
+func (c *Core) retryEarly(now mono.Time) {
 	for d, running := range c.early.Review(now, c.runs) {
 		if !running {
 			c.counters.UnknownDeltas++

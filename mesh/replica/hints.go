@@ -2,14 +2,14 @@ package replica
 
 import (
 	"net/netip"
-	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 )
 
 // hear takes note that somebody told us of a director. A boot id of zero means that it is not
 // known.
-func (c *Core) hear(now time.Duration, h hints.Hint, boot uint64) {
+func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
 	if h.Name == "" || h.Name == c.cfg.Name || !h.Addr.IsValid() {
 		return
 	}
@@ -46,7 +46,7 @@ func (c *Core) hear(now time.Duration, h hints.Hint, boot uint64) {
 func dialOf(h *hints.Hint) Dial { return Dial{Name: h.Name, Addr: h.Addr, Trust: h.Trust} }
 
 // checkHints dials those that are due.
-func (c *Core) checkHints(now time.Duration) {
+func (c *Core) checkHints(now mono.Time) {
 	for _, h := range c.hints.Review(now, c.table.Removed) {
 		c.emit(dialOf(h))
 	}
@@ -54,14 +54,14 @@ func (c *Core) checkHints(now time.Duration) {
 
 // MemberJoined notes a director that memberlist holds alive. It may never have been, or be long
 // gone.
-func (c *Core) MemberJoined(now time.Duration, name string, addr netip.AddrPort, boot uint64) {
+func (c *Core) MemberJoined(now mono.Time, name string, addr netip.AddrPort, boot uint64) {
 	defer c.enter(now)()
 	c.hear(now, hints.Hint{Name: name, Addr: addr, Member: true}, boot)
 }
 
 // MemberFailed stamps a peer that memberlist has given up. Whether it counts is decided by the
 // streams.
-func (c *Core) MemberFailed(now time.Duration, name string) {
+func (c *Core) MemberFailed(now mono.Time, name string) {
 	defer c.enter(now)()
 	c.hints.ForgetMember(name)
 	c.aliases.MemberFailed(name)

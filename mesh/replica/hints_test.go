@@ -73,10 +73,10 @@ func TestHintIsDialledMoreAndMoreRarely(t *testing.T) {
 	name, addr := invented(1)
 	d1.core.hear(w.now, hints.Hint{Name: name, Addr: addr}, 1)
 	var at []time.Duration
-	for start := w.now; w.now < start+2*hints.KeptFor; w.now += 25 * time.Millisecond {
+	for start := w.now; w.now < start.Add(2*hints.KeptFor); w.now = w.now.Add(25 * time.Millisecond) {
 		d1.core.Tick(w.now)
 		for range d1.dials() {
-			at = append(at, (w.now - start).Round(50*time.Millisecond))
+			at = append(at, w.now.Sub(start).Round(50*time.Millisecond))
 		}
 	}
 	ms := time.Millisecond

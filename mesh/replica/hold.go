@@ -3,9 +3,9 @@ package replica
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -13,7 +13,7 @@ import (
 )
 
 // gotHold holds users that a peer moves, confirms, and kicks.
-func (c *Core) gotHold(now time.Duration, p *peer, m *wire.Hold) {
+func (c *Core) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 	h := c.answers.Open(now, moves.HoldID{By: p.life(), ID: m.ID})
 	beaten := rowset.New()
 	seen := make(map[ring.User]bool)
@@ -58,7 +58,7 @@ func (c *Core) kickHeld(h *moves.Answer, u ring.User) {
 }
 
 // repeatAnswers answers the holds of a peer once more: the answers went out by a stream that broke.
-func (c *Core) repeatAnswers(now time.Duration, p *peer) {
+func (c *Core) repeatAnswers(now mono.Time, p *peer) {
 	for _, h := range c.answers.To(now, p.life()) {
 		c.send(p, &wire.Held{ID: h.ID.ID, Beaten: h.Beaten})
 		for _, u := range slices.SortedFunc(maps.Keys(h.Kicks), ring.CompareUsers) {

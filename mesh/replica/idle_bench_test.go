@@ -29,7 +29,7 @@ func BenchmarkIdle(b *testing.B) {
 	for _, directors := range benchDirectors(b, 3, 10, 50, 200) {
 		b.Run(fmt.Sprintf("directors=%d", directors), func(b *testing.B) {
 			f := newFleet(b, directors, 10, time.Millisecond, 15*time.Minute)
-			start, startBytes := f.now-time.Hour, 0
+			start, startBytes := f.now.Sub(worldStart), 0
 			for _, m := range f.members {
 				startBytes += m.sent
 			}

@@ -2,9 +2,9 @@ package replica
 
 import (
 	"net/netip"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/ring"
 )
@@ -27,7 +27,7 @@ type ImportedMapping struct {
 
 func (Import) operation() {}
 
-func (c *Core) doImport(now time.Duration, o *operationState, op Import) {
+func (c *Core) doImport(now mono.Time, o *operationState, op Import) {
 	t := c.clock.At(now)
 	rows := rowset.New()
 	for _, in := range op.Mappings {

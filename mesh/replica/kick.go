@@ -4,8 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -20,7 +20,7 @@ func (c *Core) startKick(tag ring.Tag, target KickTarget, done func(r KickResult
 }
 
 // KickDone takes the result of a Kick effect.
-func (c *Core) KickDone(now time.Duration, id uint64, r KickResult, err error) {
+func (c *Core) KickDone(now mono.Time, id uint64, r KickResult, err error) {
 	defer c.enter(now)()
 	r.Known = r.Known && err == nil
 	c.kicks.Finish(id, r, err)
@@ -39,7 +39,7 @@ func failureText(failed error) string {
 	return strings.ReplaceAll(failed.Error(), "\n", "; ")
 }
 
-func (c *Core) checkKicks(now time.Duration) {
+func (c *Core) checkKicks(now mono.Time) {
 	for _, id := range c.kicks.Late(now) {
 		c.kicks.Finish(id, KickResult{}, errKickerLate)
 	}
@@ -57,7 +57,7 @@ func (c *Core) reportKicks() {
 }
 
 // gotKickUser ends the sessions of a user by name, because a peer was asked to.
-func (c *Core) gotKickUser(_ time.Duration, p *peer, m *wire.KickUser) {
+func (c *Core) gotKickUser(_ mono.Time, p *peer, m *wire.KickUser) {
 	by := p.life()
 	c.startKick("", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failed error) {
 		if p := c.inLife(by); p != nil {

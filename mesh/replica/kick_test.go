@@ -87,7 +87,7 @@ func TestMoveTellsInTime(t *testing.T) {
 	if _, err := d1.do(Move{Hash: 5, Backend: to}); err != nil {
 		t.Fatal(err)
 	}
-	if took := w.now - began; took < tellWithin || took > 2*tellWithin {
+	if took := w.now.Sub(began); took < tellWithin || took > 2*tellWithin {
 		t.Errorf("told after %v, want a little more than %v", took, tellWithin)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
@@ -16,15 +17,15 @@ import (
 
 // Someone is near who was heard of lately by a stream, and is neither in touch nor gone.
 func TestSomeoneNear(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	for _, test := range []struct {
 		name   string
 		change func(p *peer)
 		want   bool
 	}{
 		{"starts", func(*peer) {}, true},
-		{"seen just in time", func(p *peer) { p.seenAt = now - failAfter }, true},
-		{"seen too long ago", func(p *peer) { p.seenAt = now - failAfter - 1 }, false},
+		{"seen just in time", func(p *peer) { p.seenAt = now.Add(-failAfter) }, true},
+		{"seen too long ago", func(p *peer) { p.seenAt = now.Add(-failAfter - 1) }, false},
 		{"in touch", func(p *peer) { p.live = true }, false},
 		{"left", func(p *peer) { p.left = true }, false},
 		{"failed", func(p *peer) { p.barred = true }, false},
@@ -44,7 +45,7 @@ func TestSomeoneNear(t *testing.T) {
 // A process goes on in another life if by both hellos it began at one moment, give or take a
 // second and a thousandth of the time that it runs.
 func TestProcessGoesOn(t *testing.T) {
-	const began = time.Hour
+	const began = mono.Time(time.Hour)
 	for _, test := range []struct {
 		boot    uint64
 		by, ran time.Duration
@@ -57,7 +58,7 @@ func TestProcessGoesOn(t *testing.T) {
 		{7, 2 * time.Second, 999 * time.Second, false},
 	} {
 		p := &peer{boot: test.boot, began: began}
-		if got := p.goesOn(began+test.by, test.ran); got != test.want {
+		if got := p.goesOn(began.Add(test.by), test.ran); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
 	}
@@ -66,7 +67,7 @@ func TestProcessGoesOn(t *testing.T) {
 // Directors of a large mesh that start together do not beat together for ever: one of many peers
 // beats earlier the first time. In a small mesh nobody does.
 func TestBeatsOfALargeMeshScatter(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	for _, test := range []struct {
 		peers, before int
 		scattered     bool
@@ -78,8 +79,8 @@ func TestBeatsOfALargeMeshScatter(t *testing.T) {
 		c.rand, c.beatPeers = rand.New(rand.NewPCG(1, 2)), test.before
 		c.nextBeat = now
 		c.beat(now)
-		if got := c.nextBeat < now+c.beatInterval(); got != test.scattered || c.nextBeat < now {
-			t.Errorf("%+v: the next beat comes in %v of %v", test, c.nextBeat-now, c.beatInterval())
+		if got := c.nextBeat < now.Add(c.beatInterval()); got != test.scattered || c.nextBeat < now {
+			t.Errorf("%+v: the next beat comes in %v of %v", test, c.nextBeat.Sub(now), c.beatInterval())
 		}
 		if c.beatPeers != test.peers {
 			t.Errorf("%+v: it remembers %d peers", test, c.beatPeers)
@@ -140,12 +141,12 @@ func TestLimitOfOwnStamps(t *testing.T) {
 // So many meshes of strangers are remembered, and each with the moment at which it was first seen.
 func TestStrangersAreBounded(t *testing.T) {
 	c := crowd(1, func(int, *peer) {})
-	c.strangers = make(map[directory.MeshID]time.Duration)
+	c.strangers = make(map[directory.MeshID]mono.Time)
 	p := c.peers["d2"]
 	for i := range maxStrangers + 3 {
-		c.noteStranger(time.Duration(i+1), p, directory.MeshID(i+100))
+		c.noteStranger(mono.Time(i+1), p, directory.MeshID(i+100))
 	}
-	c.noteStranger(time.Hour, nil, 100)
+	c.noteStranger(mono.Time(time.Hour), nil, 100)
 	if n := len(c.strangers); n != maxStrangers || c.strangers[100] != 1 || !p.stranger {
 		t.Errorf("%d are remembered, want %d; the first since %v", n, maxStrangers, c.strangers[100])
 	}
@@ -264,7 +265,7 @@ func TestDelayOfIdleUsers(t *testing.T) {
 		w := started(t, 1)
 		c := w.directors[0].core
 		for c.MeshTime(w.now) != c.MeshTime(w.now).Tick().Time() { // a tick begins
-			w.now += time.Millisecond
+			w.now = w.now.Add(time.Millisecond)
 		}
 		limit := c.MeshTime(w.now).Add(-c.dir.Share() - idleMargin)
 		m := &moves.Move{Was: directory.Live, Previous: directory.Mapping{
@@ -274,7 +275,7 @@ func TestDelayOfIdleUsers(t *testing.T) {
 		c.startDelay(w.now, m)
 		want := w.now
 		if test.delay {
-			want += c.cfg.KickDelay
+			want = want.Add(c.cfg.KickDelay)
 		}
 		if m.Until != want || m.Phase != moves.Delaying {
 			t.Errorf("%s: until %v, want %v; %v", test.name, m.Until, want, m.Phase)

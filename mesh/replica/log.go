@@ -2,14 +2,14 @@ package replica
 
 import (
 	"slices"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
 // write numbers a message, keeps it and sends it to every peer with a stream.
-func (c *Core) write(now time.Duration, m wire.Message) {
+func (c *Core) write(now mono.Time, m wire.Message) {
 	c.log.Append(now, m)
 	if rows, ok := m.(*wire.Rows); ok {
 		c.late.Note(c.clock.At(now), rows.Blocks)
@@ -20,7 +20,7 @@ func (c *Core) write(now time.Duration, m wire.Message) {
 // replay sends a peer what is kept of the log after seq. One that has nothing of a member's log
 // joins and takes a snapshot anyway; old rows would only bring it what the snapshot no longer has.
 // It gets the last moment, which the donor may not have had yet.
-func (c *Core) replay(now time.Duration, p *peer, seq uint64) {
+func (c *Core) replay(now mono.Time, p *peer, seq uint64) {
 	joins := seq == 0 && c.admission.bootstrapped && !c.log.Whole()
 	for m := range c.log.Replay(now, seq, joins) {
 		c.send(p, c.asOfNow(m))
@@ -76,17 +76,17 @@ func onlyMarks(m *wire.Table) bool {
 }
 
 // flushOutbox writes the collected rows into the log.
-func (c *Core) flushOutbox(now time.Duration) {
+func (c *Core) flushOutbox(now mono.Time) {
 	for block := range c.outbox.Take() {
 		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.At(now)), Blocks: []wire.Block{block}})
 	}
 }
 
 // gotRows takes the rows of a peer's log.
-func (c *Core) gotRows(now time.Duration, _ *peer, m *wire.Rows) { c.takeRows(now, m) }
+func (c *Core) gotRows(now mono.Time, _ *peer, m *wire.Rows) { c.takeRows(now, m) }
 
 // takeRows merges the rows of a log message.
-func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
+func (c *Core) takeRows(now mono.Time, m *wire.Rows) {
 	c.observe(now, m.Stamp)
 	c.late.Note(c.clock.At(now), m.Blocks)
 	c.mergeRows(now, m.Blocks, nil)
@@ -94,7 +94,7 @@ func (c *Core) takeRows(now time.Duration, m *wire.Rows) {
 
 // gotUnknown takes note of a message of a log that only a later release understands. It has its
 // place in the log, so it opens no gap, and is kept for others that may understand it.
-func (c *Core) gotUnknown(_ time.Duration, p *peer, m *wire.Unknown) { c.takeUnknown(p.name, m) }
+func (c *Core) gotUnknown(_ mono.Time, p *peer, m *wire.Unknown) { c.takeUnknown(p.name, m) }
 
 // takeUnknown does so for a message that another director, its writer, may not have sent itself.
 func (c *Core) takeUnknown(writer string, m *wire.Unknown) {

@@ -33,9 +33,9 @@ func TestReplay(t *testing.T) {
 	d1.core.log = logs.Own{}
 	first := w.now
 	for i := range 5 {
-		d1.core.write(w.now+time.Duration(i)*time.Second, &wire.Rows{})
+		d1.core.write(w.now.Add(time.Duration(i)*time.Second), &wire.Rows{})
 	}
-	w.now += 4 * time.Second
+	w.now = w.now.Add(4 * time.Second)
 	for _, test := range []struct {
 		name   string
 		before func()
@@ -46,7 +46,7 @@ func TestReplay(t *testing.T) {
 		{"what was missed", func() {}, 3, []uint64{4, 5}},
 		{"nothing was missed", func() {}, 5, nil},
 		{"a joiner, after a while",
-			func() { d1.core.log.Prune(first + logs.KeptFor + 1) }, 0, []uint64{3, 4, 5}},
+			func() { d1.core.log.Prune(first.Add(logs.KeptFor + 1)) }, 0, []uint64{3, 4, 5}},
 		{"all that is left", func() {}, 1, []uint64{2, 3, 4, 5}},
 		{"of a director that joins itself", func() { d1.core.admission.bootstrapped = false }, 0, []uint64{2, 3, 4, 5}},
 	} {

@@ -3,8 +3,8 @@ package replica
 import (
 	"net/netip"
 	"slices"
-	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
@@ -13,23 +13,23 @@ import (
 
 // TryLookup answers what can be answered at once: nearly everything. It is safe for concurrent use,
 // at any time, and does not allocate for users it knows. On false use Lookup.
-func (c *Core) TryLookup(now time.Duration, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
+func (c *Core) TryLookup(now mono.Time, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
 	return c.lookups.Try(now, ring.User{Tag: tag, Hash: h})
 }
 
 // TryLookups is TryLookup for each of the batch in turn, one user being allowed several times. It
 // takes less time than that, because it waits for memory for many users at once.
-func (c *Core) TryLookups(now time.Duration, batch []ring.Lookup) { c.lookups.TryAll(now, batch) }
+func (c *Core) TryLookups(now mono.Time, batch []ring.Lookup) { c.lookups.TryAll(now, batch) }
 
 // Unanswer takes the answers back: they are not to be used.
 func Unanswer(batch []ring.Lookup) { lookups.Unanswer(batch) }
 
 // Overslept reports whether a director that has done nothing between two moments was paused: others
 // may have counted it as failed meanwhile, and what it knew then is not to be relied on.
-func Overslept(from, to time.Duration) bool { return lookups.Overslept(from, to) }
+func Overslept(from, to mono.Time) bool { return lookups.Overslept(from, to) }
 
 // Lookup answers at once, or later with an Answer effect of this id, within 30 s.
-func (c *Core) Lookup(now time.Duration, id uint64, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
+func (c *Core) Lookup(now mono.Time, id uint64, tag ring.Tag, h ring.UserHash) (netip.Addr, bool) {
 	defer c.enter(now)()
 	u := ring.User{Tag: tag, Hash: h}
 	backend, why := c.lookups.Settle(now, u)
@@ -43,7 +43,7 @@ func (c *Core) Lookup(now time.Duration, id uint64, tag ring.Tag, h ring.UserHas
 // CancelLookup forgets a waiting lookup.
 func (c *Core) CancelLookup(id uint64) { c.waiters.Cancel(id) }
 
-func (c *Core) wait(now time.Duration, w *waiters.Wait, why lookups.Verdict) {
+func (c *Core) wait(now mono.Time, w *waiters.Wait, why lookups.Verdict) {
 	c.waiters.Add(now, w)
 	c.noteWhy(w, why)
 	if w.AskDue(now) {
@@ -59,7 +59,7 @@ func (c *Core) noteWhy(w *waiters.Wait, why lookups.Verdict) {
 }
 
 // retryWaiters looks again at all who wait, if something changed that may help them.
-func (c *Core) retryWaiters(now time.Duration) {
+func (c *Core) retryWaiters(now mono.Time) {
 	for w := range c.waiters.Review() {
 		backend, why := c.lookups.Settle(now, w.User)
 		if why == lookups.Answered {
@@ -73,7 +73,7 @@ func (c *Core) retryWaiters(now time.Duration) {
 	}
 }
 
-func (c *Core) finishLookup(now time.Duration, w *waiters.Wait, backend netip.Addr) {
+func (c *Core) finishLookup(now mono.Time, w *waiters.Wait, backend netip.Addr) {
 	c.waiters.Finish(w)
 	if w.Own() {
 		c.emit(Answer{ID: w.ID, Backend: backend})
@@ -83,7 +83,7 @@ func (c *Core) finishLookup(now time.Duration, w *waiters.Wait, backend netip.Ad
 }
 
 // expireWaiters fails the lookups that have waited for too long.
-func (c *Core) expireWaiters(now time.Duration) {
+func (c *Core) expireWaiters(now mono.Time) {
 	for _, w := range c.waiters.TakeExpired(now) {
 		c.counters.FailedLookups++
 		if w.Own() {

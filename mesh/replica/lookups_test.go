@@ -31,8 +31,8 @@ func TestBatchesAreLookupsInTurn(t *testing.T) {
 			one.hurry(pass)
 			other.hurry(pass)
 			if rapid.IntRange(0, 9).Draw(rt, "pause") == 0 {
-				one.now += 2 * time.Second
-				other.now += 2 * time.Second
+				one.now = one.now.Add(2 * time.Second)
+				other.now = other.now.Add(2 * time.Second)
 			}
 			batch := rapid.SliceOfN(rapid.Custom(drawLookup), 0, 70).Draw(rt, "batch")
 			var want []netip.Addr
@@ -67,8 +67,8 @@ func (d *director) pushed() (rows []directory.Mapping) {
 
 // hurry is run with few ticks, but still not so few that the director thinks it was paused.
 func (w *world) hurry(d time.Duration) {
-	for end := w.now + d; w.now < end; {
-		w.now = min(w.now+500*time.Millisecond, end)
+	for end := w.now.Add(d); w.now < end; {
+		w.now = min(w.now.Add(500*time.Millisecond), end)
 		w.step()
 	}
 }
@@ -134,7 +134,7 @@ func TestWokenDirectorAnswersByItself(t *testing.T) {
 		answered := func() bool { return len(d3.answers) == len(ids) }
 		w.until("all are answered", time.Second, answered)
 		if n := d3.core.counters.Relayed; (n > 0) != alone {
-			t.Errorf("%s: %d lookups relayed, answers after %v", name, n, w.now-begun)
+			t.Errorf("%s: %d lookups relayed, answers after %v", name, n, w.now.Sub(begun))
 		}
 	}
 }

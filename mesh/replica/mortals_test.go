@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/ring"
 )
@@ -18,9 +19,9 @@ type mortals struct {
 	*fleet
 	t        *testing.T
 	rand     *rand.Rand
-	lostFrom map[[2]string]time.Duration // from when on what one sends to another is lost
+	lostFrom map[[2]string]mono.Time // from when on what one sends to another is lost
 	users    []ring.UserHash
-	quietAt  time.Duration // then users stop coming
+	quietAt  mono.Time // then users stop coming
 	deaths   []logs.ID
 	nextUser uint32
 }
@@ -28,7 +29,7 @@ type mortals struct {
 func newMortals(t *testing.T, seed uint64, directors int, guards Guards) *mortals {
 	m := &mortals{
 		t: t, rand: rand.New(rand.NewPCG(seed, 0x646561646c79)),
-		lostFrom: make(map[[2]string]time.Duration), nextUser: 1,
+		lostFrom: make(map[[2]string]mono.Time), nextUser: 1,
 	}
 	takes := []time.Duration{1, 5, 30, 200, 500} // milliseconds
 	guarded := func(f *fleet) { f.guards = guards }
@@ -38,7 +39,7 @@ func newMortals(t *testing.T, seed uint64, directors int, guards Guards) *mortal
 		at, cut := m.lostFrom[[2]string{from.name, to.name}]
 		return to.stopped || cut && m.now > at
 	}
-	m.quietAt = m.now + time.Hour
+	m.quietAt = m.now.Add(time.Hour)
 	for _, d := range m.members {
 		m.usersAt(d)
 	}
@@ -55,7 +56,7 @@ func (m *mortals) usersAt(d *member) {
 	if _, ok := d.core.TryLookup(m.now, "", h); ok {
 		m.users = append(m.users, h)
 	}
-	m.at(m.now+m.between(25*time.Millisecond, 75*time.Millisecond), func() { m.usersAt(d) })
+	m.at(m.now.Add(m.between(25*time.Millisecond, 75*time.Millisecond)), func() { m.usersAt(d) })
 }
 
 func (m *mortals) between(a, b time.Duration) time.Duration {
@@ -70,7 +71,7 @@ func (m *mortals) die(d *member) {
 	d.stopped = true
 	m.deaths = append(m.deaths, logs.ID{Name: d.name, Boot: d.core.boot})
 	for _, other := range m.members {
-		m.lostFrom[[2]string{d.name, other.name}] = m.now + m.between(0, 250*time.Millisecond)
+		m.lostFrom[[2]string{d.name, other.name}] = m.now.Add(m.between(0, 250*time.Millisecond))
 	}
 }
 
@@ -92,7 +93,7 @@ func (m *mortals) restart(d *member) {
 // hang stops a process for a while. What is sent to it waits.
 func (m *mortals) hang(d *member, length time.Duration) {
 	d.asleep = true
-	m.at(m.now+length, func() {
+	m.at(m.now.Add(length), func() {
 		backlog := d.backlog
 		d.asleep, d.backlog = false, nil
 		for _, do := range backlog {

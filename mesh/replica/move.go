@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
@@ -23,14 +24,14 @@ const (
 )
 
 // startMove begins to give a user another backend; the zero backend kicks and forgets.
-func (c *Core) startMove(now time.Duration, m *moves.Move, backend netip.Addr) {
+func (c *Core) startMove(now mono.Time, m *moves.Move, backend netip.Addr) {
 	m.Started = now
 	c.moves.Add(m)
 	c.supersede(now, m, backend, 0)
 }
 
 // supersede writes the moving row, above everything known of the user, and queues its announcement.
-func (c *Core) supersede(now time.Duration, m *moves.Move, backend netip.Addr, above uint16) {
+func (c *Core) supersede(now mono.Time, m *moves.Move, backend netip.Addr, above uint16) {
 	row, previous, was := c.dir.Supersede(
 		m.User.Tag, m.User.Hash, backend, true, c.clock.At(now), above)
 	if m.Restarts == 0 || was == directory.Live && previous.Activity > m.Previous.Activity {
@@ -59,7 +60,7 @@ func (c *Core) kickOwn(m *moves.Move) {
 
 // sendMoves announces what this input began and tells what it released, then sees which moves can
 // go on.
-func (c *Core) sendMoves(now time.Duration) {
+func (c *Core) sendMoves(now mono.Time) {
 	for c.moves.Pending() {
 		for b := range c.moves.Announce(now, c.newID) {
 			c.write(now, b.Hold)
@@ -87,7 +88,7 @@ func (c *Core) gossipRows(blocks []wire.Block) {
 }
 
 // advance takes a move as far as it can go.
-func (c *Core) advance(now time.Duration, m *moves.Move) {
+func (c *Core) advance(now mono.Time, m *moves.Move) {
 	if !c.moves.Runs(m) {
 		return
 	}
@@ -102,7 +103,7 @@ func (c *Core) advance(now time.Duration, m *moves.Move) {
 	case !row.Moving:
 		c.finishMove(m, nil) // released by others, who wait less patiently
 		return
-	case now-m.Started >= releaseBy:
+	case now.Sub(m.Started) >= releaseBy:
 		c.release(now, m)
 		return
 	}
@@ -110,16 +111,17 @@ func (c *Core) advance(now time.Duration, m *moves.Move) {
 		m.Phase, m.HeldAt = moves.Kicking, now
 	}
 	reported := func() bool { return m.ReportedBy("") && c.everyPeer(m.ReportedBy) }
-	if m.Op != 0 && m.Phase == moves.Kicking && !m.Wait && (reported() || now-m.HeldAt >= tellWithin) {
+	if m.Op != 0 && m.Phase == moves.Kicking && !m.Wait &&
+		(reported() || now.Sub(m.HeldAt) >= tellWithin) {
 		c.moveHeld(m)
 	}
-	if m.Phase == moves.Kicking && (reported() || now-m.Started >= reportWithin) {
+	if m.Phase == moves.Kicking && (reported() || now.Sub(m.Started) >= reportWithin) {
 		if !reported() {
 			m.Unsure = true
 		}
 		c.startHook(now, m)
 	}
-	if m.Phase == moves.Hooking && now-m.Started >= hookWithin {
+	if m.Phase == moves.Hooking && now.Sub(m.Started) >= hookWithin {
 		c.startDelay(now, m)
 	}
 	if m.Phase == moves.Delaying && now >= m.Until {
@@ -137,7 +139,7 @@ func (c *Core) everyPeer(did func(name string) bool) bool {
 	return true
 }
 
-func (c *Core) startHook(now time.Duration, m *moves.Move) {
+func (c *Core) startHook(now mono.Time, m *moves.Move) {
 	old, known := c.table.Row(m.Previous.Backend)
 	if !c.cfg.Hook || m.Was != directory.Live || !known || m.Previous.Backend == m.Row.Backend {
 		c.startDelay(now, m)
@@ -146,7 +148,7 @@ func (c *Core) startHook(now time.Duration, m *moves.Move) {
 	m.Phase = moves.Hooking
 	id := c.newID()
 	row := m.Row
-	c.kicks.Begin(id, now+hookWithin, func(KickResult, error) {
+	c.kicks.Begin(id, now.Add(hookWithin), func(KickResult, error) {
 		if m.Phase == moves.Hooking && moves.Same(m.Row, row) {
 			c.startDelay(c.lookups.LastInput(), m)
 			c.moves.Touch(m)
@@ -154,12 +156,12 @@ func (c *Core) startHook(now time.Duration, m *moves.Move) {
 	})
 	c.emit(RunHook{
 		ID: id, Hash: m.User.Hash, Tag: m.User.Tag, Old: old, New: m.Row.Backend,
-		Cutoff: hookWithin - (now - m.Started),
+		Cutoff: hookWithin - now.Sub(m.Started),
 	})
 }
 
 // HookDone takes the end of a RunHook effect.
-func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
+func (c *Core) HookDone(now mono.Time, id uint64, ok bool, err error) {
 	defer c.enter(now)()
 	if err != nil || !ok {
 		c.logf(LogWarn, "flush hook failed", Field{"error", err})
@@ -168,8 +170,8 @@ func (c *Core) HookDone(now time.Duration, id uint64, ok bool, err error) {
 }
 
 // startDelay waits for the sessions just ended to be over, unless there can have been none.
-func (c *Core) startDelay(now time.Duration, m *moves.Move) {
-	m.Phase, m.Until = moves.Delaying, now+c.cfg.KickDelay
+func (c *Core) startDelay(now mono.Time, m *moves.Move) {
+	m.Phase, m.Until = moves.Delaying, now.Add(c.cfg.KickDelay)
 	idle := m.Was != directory.Live || !m.Previous.Backend.IsValid() ||
 		c.clock.At(now).Sub(m.Previous.Activity.Time()) > c.dir.Share()+idleMargin
 	if !m.Unsure && idle {
@@ -177,7 +179,7 @@ func (c *Core) startDelay(now time.Duration, m *moves.Move) {
 	}
 }
 
-func (c *Core) release(now time.Duration, m *moves.Move) {
+func (c *Core) release(now mono.Time, m *moves.Move) {
 	row, ok := c.dir.Release(m.User.Tag, m.Row)
 	if !ok {
 		c.finishMove(m, ErrTryAgain)
@@ -198,7 +200,7 @@ func (c *Core) moveHeld(m *moves.Move) {
 }
 
 // restartMove begins a move again above a generation.
-func (c *Core) restartMove(now time.Duration, m *moves.Move, above uint16) {
+func (c *Core) restartMove(now mono.Time, m *moves.Move, above uint16) {
 	c.moves.LeaveBatch(m)
 	m.Restarts++
 	c.supersede(now, m, m.Row.Backend, above)
@@ -220,7 +222,7 @@ func (c *Core) finishMove(m *moves.Move, err error) {
 
 // gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that
 // row, unless it is another director's move: then that one won.
-func (c *Core) gotHeld(now time.Duration, p *peer, m *wire.Held) {
+func (c *Core) gotHeld(now mono.Time, p *peer, m *wire.Held) {
 	b := c.moves.Batch(m.ID)
 	if b == nil {
 		return
@@ -244,7 +246,7 @@ func (c *Core) gotHeld(now time.Duration, p *peer, m *wire.Held) {
 }
 
 // gotKicked takes a peer's reports on the kicks of users that we move.
-func (c *Core) gotKicked(_ time.Duration, p *peer, m *wire.Kicked) {
+func (c *Core) gotKicked(_ mono.Time, p *peer, m *wire.Kicked) {
 	b := c.moves.Batch(m.ID)
 	if b == nil {
 		return
@@ -268,7 +270,7 @@ func (c *Core) resendHolds(p *peer) {
 
 // restartMoves announces the moves that run here anew: what peers know of them was said in an
 // earlier life.
-func (c *Core) restartMoves(now time.Duration) {
+func (c *Core) restartMoves(now mono.Time) {
 	c.moves.Restart(func(u ring.User) (directory.Mapping, bool) {
 		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		return row, status == directory.Live
@@ -276,10 +278,10 @@ func (c *Core) restartMoves(now time.Duration) {
 }
 
 // suspectHolders suspects the live peers that hold up a move.
-func (c *Core) suspectHolders(now time.Duration, suspect func(p *peer, why string)) {
+func (c *Core) suspectHolders(now mono.Time, suspect func(p *peer, why string)) {
 	for b := range c.moves.Overdue(now, confirmWithin) {
 		for _, p := range c.sortedPeers() {
-			if p.live && p.counted && !b.HeldBy(p.name) && now-p.holdsSentAt > confirmWithin {
+			if p.live && p.counted && !b.HeldBy(p.name) && now.Sub(p.holdsSentAt) > confirmWithin {
 				suspect(p, "hold of a user not confirmed")
 			}
 		}
@@ -287,7 +289,7 @@ func (c *Core) suspectHolders(now time.Duration, suspect func(p *peer, why strin
 }
 
 // checkMoves lets moves notice that time passed.
-func (c *Core) checkMoves(now time.Duration) {
+func (c *Core) checkMoves(now mono.Time) {
 	c.goOn(now)
 	c.moves.Pass(now)
 	c.answers.Clean(now)

@@ -256,7 +256,7 @@ func TestMoveWhoseReportsAreLost(t *testing.T) {
 		begun := w.now
 		id := d1.begin(Move{Hash: 5, Backend: another(was), Wait: true})
 		w.until("the release", time.Minute, func() bool { _, done := d1.done[id]; return done })
-		if took := w.now - begun; took < test.want || took > test.want+100*time.Millisecond {
+		if took := w.now.Sub(begun); took < test.want || took > test.want+100*time.Millisecond {
 			t.Errorf("with a delay of %v it took %v, want %v", test.delay, took, test.want)
 		}
 		if err := d1.done[id].Err; err != nil || d2.must(5) != another(was) {
@@ -287,7 +287,7 @@ func TestMoveOfAnIdleUser(t *testing.T) {
 		if _, err := d1.do(Move{Hash: 5, Backend: another(was), Wait: true}); err != nil {
 			t.Fatal(err)
 		}
-		if took := w.now - begun; took < test.want || took > test.want+200*time.Millisecond {
+		if took := w.now.Sub(begun); took < test.want || took > test.want+200*time.Millisecond {
 			t.Errorf("%s: took %v, want %v", test.name, took, test.want)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -24,7 +24,7 @@ func place(addr netip.AddrPort) string {
 }
 
 // heardAlias takes note that our address is known under another name, and says so once for each.
-func (c *Core) heardAlias(now time.Duration, name string, member bool) {
+func (c *Core) heardAlias(now mono.Time, name string, member bool) {
 	if c.aliases.Hear(now, name, member) {
 		c.logf(LogWarn, "the address of this director is known under another name too",
 			Field{"peer", name}, Field{"addr", place(c.cfg.Addr)})
@@ -42,7 +42,7 @@ func (c *Core) holder(addr netip.AddrPort) *peer {
 }
 
 // addressTaken refuses a director whose address is that of another.
-func (c *Core) addressTaken(now time.Duration, who wire.Peer) error {
+func (c *Core) addressTaken(now mono.Time, who wire.Peer) error {
 	if !who.Addr.IsValid() || who.Name == c.cfg.Name {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (c *Core) addressTaken(now time.Duration, who wire.Peer) error {
 
 // endFormerNames ends the peers that were reached at an address where another director has answered
 // us.
-func (c *Core) endFormerNames(now time.Duration, addr netip.AddrPort, name string) {
+func (c *Core) endFormerNames(now mono.Time, addr netip.AddrPort, name string) {
 	c.hints.ForgetAt(addr, name)
 	for _, p := range c.sortedPeers() {
 		if p.addr != addr || p.name == name || p.left {

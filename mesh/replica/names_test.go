@@ -131,7 +131,7 @@ func TestRenamedAfterASilentDeath(t *testing.T) {
 func TestRefusedForGood(t *testing.T) {
 	w := newWorld(t)
 	d1 := w.start("d1", func(c *Config) { c.Founder = false })
-	for end := w.now + refusalWait; w.now < end; {
+	for end := w.now.Add(refusalWait); w.now < end; {
 		d1.core.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d2"}, Reason: "the address is taken"})
 		if d1.core.synced() {
 			t.Fatalf("answers by itself after %v although it may still be taken", w.now)

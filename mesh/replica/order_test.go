@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -21,7 +22,8 @@ func TestMoveComesBeforeItsBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	const h = 0x1234
-	stamp := d2.core.MeshTime(w.now.Truncate(time.Second) + 2*time.Second).Tick() // after the add below
+	later := w.now.Add(2*time.Second - w.now.Sub(0)%time.Second) // than the add below
+	stamp := d2.core.MeshTime(later).Tick()
 	row := directory.Mapping{Hash: h, Backend: back, Generation: 3, Activity: stamp, Stamp: stamp, Moving: true}
 	d2.core.Gossip(w.now, d1.delta(directory.Change{}, row))
 	if _, err := d1.do(AddBackend{Addr: back}); err != nil {
@@ -66,20 +68,20 @@ func TestSlowWayIsAdmitted(t *testing.T) {
 	w.split([]*director{d1}, []*director{d2})
 	w.run(failAfter + time.Second)
 	type late struct {
-		at  time.Duration
+		at  mono.Time
 		msg wire.Message
 	}
 	var slow []late
 	w.filter = func(to *director, m wire.Message) bool {
 		_, admitted := m.(*wire.Admitted)
 		if admitted && to == d2 {
-			slow = append(slow, late{w.now + 3*askAgain/2, reread(t, m)})
+			slow = append(slow, late{w.now.Add(3 * askAgain / 2), reread(t, m)})
 			return false
 		}
 		return true
 	}
 	w.heal()
-	for end := w.now + 10*time.Second; w.now < end && !w.allSynced(); {
+	for end := w.now.Add(10 * time.Second); w.now < end && !w.allSynced(); {
 		w.run(25 * time.Millisecond)
 		for len(slow) > 0 && slow[0].at <= w.now {
 			d2.inbox = append(d2.inbox, mail{d2.sessions["d1"], slow[0].msg})

@@ -2,9 +2,9 @@ package replica
 
 import (
 	"slices"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
@@ -44,7 +44,7 @@ func (c *Core) runAllBy(blocks []wire.Block, by logs.ID) {
 }
 
 // goOn takes over the moves that nobody runs any more, if that is for this director to do.
-func (c *Core) goOn(now time.Duration) {
+func (c *Core) goOn(now mono.Time) {
 	if len(c.held) <= c.moves.Len() || !c.moves.LookForOrphans(now) {
 		return
 	}
@@ -71,7 +71,7 @@ func (c *Core) goOn(now time.Duration) {
 
 // endReplacedHolds forgets holds whose row was replaced by a lookup here: it was forgotten by the
 // table, so the user was free. Nobody goes on with such a move.
-func (c *Core) endReplacedHolds(now time.Duration) {
+func (c *Core) endReplacedHolds(now mono.Time) {
 	for u, h := range c.held {
 		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if status == directory.Live && !moves.Same(row, h.mapping) {
@@ -82,9 +82,9 @@ func (c *Core) endReplacedHolds(now time.Duration) {
 }
 
 // isOrphan reports whether nobody runs a move.
-func (c *Core) isOrphan(now time.Duration, h heldUser) bool {
+func (c *Core) isOrphan(now mono.Time, h heldUser) bool {
 	if h.by == (logs.ID{}) {
-		return now-h.since >= unknownFor
+		return now.Sub(h.since) >= unknownFor
 	}
 	p := c.inLife(h.by)
 	return p == nil || !p.live

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
@@ -19,9 +20,9 @@ type exodus struct {
 	w        *world
 	h        ring.UserHash
 	old, new netip.Addr
-	begun    time.Duration
+	begun    mono.Time
 	slow     map[string]time.Duration // kickers that take a while, by director
-	kicks    map[string][]time.Duration
+	kicks    map[string][]mono.Time
 	due      []func()
 }
 
@@ -31,7 +32,7 @@ func newExodus(t *testing.T, directors int, change ...func(*Config)) *exodus {
 	w.noGossip = true
 	e := &exodus{
 		w: w, h: 16384,
-		slow: make(map[string]time.Duration), kicks: make(map[string][]time.Duration),
+		slow: make(map[string]time.Duration), kicks: make(map[string][]mono.Time),
 	}
 	e.old = w.directors[directors-1].must(e.h)
 	e.new = backendsBut(e.old)[0]
@@ -40,7 +41,7 @@ func newExodus(t *testing.T, directors int, change ...func(*Config)) *exodus {
 		d.kicker = func(k Kick) (int, bool, bool) {
 			e.kicks[d.name] = append(e.kicks[d.name], w.now)
 			if wait := e.slow[d.name]; wait > 0 {
-				at := w.now + wait
+				at := w.now.Add(wait)
 				e.due = append(e.due, func() {
 					if at >= 0 && w.now >= at {
 						at = -1
@@ -71,9 +72,9 @@ func (e *exodus) begin(by *director, hear ...string) (op uint64) {
 
 // run lets time pass. While it does, nobody may be answered the new backend as long as somebody
 // answers the old one, does not hold the user, or ends sessions on the old one.
-func (e *exodus) run(d time.Duration) (released time.Duration) {
+func (e *exodus) run(d time.Duration) (released mono.Time) {
 	w := e.w
-	for end := w.now + d; w.now < end; {
+	for end := w.now.Add(d); w.now < end; {
 		w.run(25 * time.Millisecond)
 		for _, do := range e.due {
 			do()
@@ -92,13 +93,13 @@ func (e *exodus) run(d time.Duration) (released time.Duration) {
 			case status != directory.Live || m.Backend != e.new:
 				not = append(not, d.name+" does not hold")
 			}
-			if len(kicks) == 0 || w.now-kicks[0] < e.slow[d.name] {
+			if len(kicks) == 0 || w.now.Sub(kicks[0]) < e.slow[d.name] {
 				not = append(not, d.name+" has not kicked")
 			}
 		}
 		if len(moved) > 0 && len(not) > 0 {
 			w.t.Fatalf("%v after the move began %v answer the new backend, but %v",
-				w.now-e.begun, moved, not)
+				w.now.Sub(e.begun), moved, not)
 		}
 		if len(moved) > 0 && released == 0 {
 			released = w.now
@@ -160,7 +161,7 @@ func TestMovesOfOneThatIsGone(t *testing.T) {
 			goes := e.w.now
 			test.play(e)
 			released := e.run(20 * time.Second)
-			if took := released - goes; released == 0 || took > test.within {
+			if took := released.Sub(goes); released == 0 || took > test.within {
 				t.Errorf("the user is let in after %v, want %v at most", took, test.within)
 			}
 			for _, d := range e.w.directors[:3] {
@@ -208,7 +209,7 @@ func TestMovesOfOneThatIsGoneUnguarded(t *testing.T) {
 	e.begin(e.w.directors[3], "d1", "d2", "d3")
 	e.w.directors[3].leave()
 	if released := e.run(moves.HoldFor - time.Second); released != 0 {
-		t.Errorf("the user is let in after %v although nobody goes on", released-e.begun)
+		t.Errorf("the user is let in after %v although nobody goes on", released.Sub(e.begun))
 	}
 }
 
@@ -262,7 +263,7 @@ func TestLeaverInALargeFlush(t *testing.T) {
 	left := w.now
 	noneHeld := func() bool { return len(d1.core.held)+len(d2.core.held) == 0 }
 	w.until("nobody is held", 10*time.Second, noneHeld)
-	if took := w.now - left; took > 4*time.Second {
+	if took := w.now.Sub(left); took > 4*time.Second {
 		t.Errorf("the last user is let in after %v, want the kick delay and 2 s at most", took)
 	}
 	if n := messages["*wire.Hold"]; n == 0 || n > mapped/1000 {

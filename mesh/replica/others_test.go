@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
@@ -93,8 +94,9 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
 	c, p := d1.core, d1.core.peers["d2"]
-	for id, at := range map[uint64]time.Duration{
-		7: w.now, 3: w.now - moves.HoldFor + 1, 5: w.now - moves.HoldFor, 9: w.now - time.Second,
+	for id, at := range map[uint64]mono.Time{
+		7: w.now, 3: w.now.Add(-moves.HoldFor + 1), 5: w.now.Add(-moves.HoldFor),
+		9: w.now.Add(-time.Second),
 	} {
 		c.answers.Open(at, moves.HoldID{By: p.life(), ID: id})
 	}

@@ -100,7 +100,7 @@ func TestPeerIsStamped(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
 	p := d1.core.peers["d2"]
-	w.now += 10 * time.Millisecond
+	w.now = w.now.Add(10 * time.Millisecond)
 	d1.hears(d2, &wire.Counting{})
 	if p.seenAt != w.now {
 		t.Errorf("heard of at %v, want %v", p.seenAt, w.now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
@@ -124,24 +125,25 @@ func TestOutvoted(t *testing.T) {
 // A peer has so long to admit us, more while it takes a snapshot or repairs a gap, and not for
 // ever.
 func TestImpatience(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
+	const never = time.Hour // ago: at the zero of the clock
 	for _, test := range []struct {
 		name                   string
 		asked, pending, chunks time.Duration // ago
 		want                   bool
 	}{
-		{"in time", confirmWithin, now, now, false},
-		{"too late", confirmWithin + 1, now, now, true},
-		{"repairs", admitWithin, confirmWithin, now, false},
-		{"repairs, said too long ago", admitWithin, confirmWithin + 1, now, true},
-		{"takes a snapshot", admitWithin, now, confirmWithin, false},
-		{"takes none any more", admitWithin, now, confirmWithin + 1, true},
+		{"in time", confirmWithin, never, never, false},
+		{"too late", confirmWithin + 1, never, never, true},
+		{"repairs", admitWithin, confirmWithin, never, false},
+		{"repairs, said too long ago", admitWithin, confirmWithin + 1, never, true},
+		{"takes a snapshot", admitWithin, never, confirmWithin, false},
+		{"takes none any more", admitWithin, never, confirmWithin + 1, true},
 		{"for ever", admitWithin + 1, 0, 0, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers["d2"]
-		p.askedSince, p.pendingAt = now-test.asked, now-test.pending
-		c.donations.Begin(now-test.chunks, "d2", 1, 0, nil, nil)
+		p.askedSince, p.pendingAt = now.Add(-test.asked), now.Add(-test.pending)
+		c.donations.Begin(now.Add(-test.chunks), "d2", 1, 0, nil, nil)
 		if got := c.impatient(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
@@ -151,26 +153,27 @@ func TestImpatience(t *testing.T) {
 // A peer behind which we are gives us rows in time, or is said to give none: later if we were told
 // that donors are busy.
 func TestRefusedRows(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
+	const never = time.Hour // ago: at the zero of the clock
 	for _, test := range []struct {
 		name                string
 		behind, chunk, busy time.Duration // ago
 		counted, want       bool
 	}{
-		{"in time", donateWithin, now, now, true, false},
-		{"too late", donateWithin + 1, now, now, true, true},
-		{"not counted", donateWithin + 1, now, now, false, false},
-		{"chunks come", now - 1, donateWithin, now, true, false},
-		{"chunks came", now - 1, donateWithin + 1, now, true, true},
-		{"busy", donateWithin + 1, now, confirmWithin, true, false},
-		{"was busy", donateWithin + 1, now, confirmWithin + 1, true, true},
-		{"busy for long", admitWithin, now, 0, true, false},
-		{"busy for ever", admitWithin + 1, now, 0, true, true},
+		{"in time", donateWithin, never, never, true, false},
+		{"too late", donateWithin + 1, never, never, true, true},
+		{"not counted", donateWithin + 1, never, never, false, false},
+		{"chunks come", never - 1, donateWithin, never, true, false},
+		{"chunks came", never - 1, donateWithin + 1, never, true, true},
+		{"busy", donateWithin + 1, never, confirmWithin, true, false},
+		{"was busy", donateWithin + 1, never, confirmWithin + 1, true, true},
+		{"busy for long", admitWithin, never, 0, true, false},
+		{"busy for ever", admitWithin + 1, never, 0, true, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers["d2"]
-		p.gap, p.counted, p.behindAt = true, test.counted, now-test.behind
-		c.receiver.ChunkAt, c.receiver.BusyAt = now-test.chunk, now-test.busy
+		p.gap, p.counted, p.behindAt = true, test.counted, now.Add(-test.behind)
+		c.receiver.ChunkAt, c.receiver.BusyAt = now.Add(-test.chunk), now.Add(-test.busy)
 		if got := c.refusesRows(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
@@ -181,19 +184,19 @@ func TestRefusedRows(t *testing.T) {
 	if c.refusesRows(now, p) || p.behindAt != now {
 		t.Errorf("at first: since %v", p.behindAt)
 	}
-	c.refusesRows(now+time.Second, p)
+	c.refusesRows(now.Add(time.Second), p)
 	if p.behindAt != now {
 		t.Errorf("then: since %v", p.behindAt)
 	}
 	p.gap = false
-	if c.refusesRows(now+time.Minute, p) || p.behindAt != 0 || p.wholeAt != now+time.Minute {
+	if c.refusesRows(now.Add(time.Minute), p) || p.behindAt != 0 || p.wholeAt != now.Add(time.Minute) {
 		t.Errorf("in the end: behind since %v, whole since %v", p.behindAt, p.wholeAt)
 	}
 }
 
 // What keeps a director from answering is said, the first thing first; the order is that of names.
 func TestHindrances(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	for _, test := range []struct {
 		name   string
 		change func(c *Core, p *peer)
@@ -216,7 +219,7 @@ func TestHindrances(t *testing.T) {
 			"not yet admitted by d2"},
 		{"not admitted, named", func(c *Core, p *peer) {
 			p.admittedMe = false
-			c.admission.named = map[string]time.Duration{"d2": now}
+			c.admission.named = map[string]mono.Time{"d2": now}
 		}, "not yet admitted by d2"},
 		{"not admitted, joins itself", func(_ *Core, p *peer) { p.admittedMe = false }, ""},
 		{"not admitted, barred", func(_ *Core, p *peer) {
@@ -229,10 +232,10 @@ func TestHindrances(t *testing.T) {
 			p.admittedMe, p.synced, p.mesh.ID = false, true, 8
 		}, ""},
 		{"named, not reached", func(c *Core, _ *peer) {
-			c.admission.named = map[string]time.Duration{"d9": now - failAfter}
+			c.admission.named = map[string]mono.Time{"d9": now.Add(-failAfter)}
 		}, "not yet in contact with d9"},
 		{"named, gone", func(c *Core, _ *peer) {
-			c.admission.named = map[string]time.Duration{"d9": now - failAfter - 1}
+			c.admission.named = map[string]mono.Time{"d9": now.Add(-failAfter - 1)}
 		}, ""},
 		{"leaving", func(c *Core, p *peer) { c.admission.leaving, p.gap = true, true }, "leaving"},
 		{"removed", func(c *Core, _ *peer) { c.admission.removed = true },
@@ -251,7 +254,7 @@ func TestHindrances(t *testing.T) {
 
 // Nobody need wait for a director that was named if it is there, has left, or had its time.
 func TestNamedDirectors(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	for _, test := range []struct {
 		live, left, known bool
 		ago               time.Duration
@@ -265,7 +268,7 @@ func TestNamedDirectors(t *testing.T) {
 		if !test.known {
 			clear(c.peers)
 		}
-		c.admission.named = map[string]time.Duration{"d2": now - test.ago}
+		c.admission.named = map[string]mono.Time{"d2": now.Add(-test.ago)}
 		if got := c.reachedOrGone(now, "d2"); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
@@ -275,7 +278,7 @@ func TestNamedDirectors(t *testing.T) {
 // All that waits for something outside gets the time of a pause, and what waits for nothing does
 // not.
 func TestPostponed(t *testing.T) {
-	const late, at = time.Minute, time.Hour
+	const late, at = time.Minute, mono.Time(time.Hour)
 	c := crowd(2, func(i int, p *peer) {
 		if i == 0 {
 			p.excludedAt, p.probe, p.probedAt = at, 7, at
@@ -284,27 +287,27 @@ func TestPostponed(t *testing.T) {
 		}
 	})
 	c.start, c.admission.coldSince = at, at
-	c.admission.named = map[string]time.Duration{"d2": at}
+	c.admission.named = map[string]mono.Time{"d2": at}
 	c.moves.Queue(&moves.Move{Row: directory.Mapping{Generation: 1}})
 	for range c.moves.Announce(at, c.newID) { // a Hold for whose confirmations we wait
 	}
 	c.donations.Begin(at, "d2", 1, 0, nil, nil)
 	c.receiver.Begin(at, snapshots.Snapshot{ID: 1, Peer: "d2"})
 	c.postpone(late)
-	got := []time.Duration{
+	got := []mono.Time{
 		c.start, c.admission.coldSince, c.admission.named["d2"],
 		c.donations.Get("d2").AckedAt(),
 		c.peers["d2"].excludedAt, c.peers["d2"].probedAt,
 	}
 	for i, v := range got {
-		if v != at+late {
+		if v != at.Add(late) {
 			t.Errorf("number %d is put off to %v", i, v)
 		}
 	}
-	if c.receiver.Silent(at + late + snapshots.Stall) {
+	if c.receiver.Silent(at.Add(late + snapshots.Stall)) {
 		t.Error("the donor is given up for the time of the pause")
 	}
-	for b := range c.moves.Overdue(at+late, 0) {
+	for b := range c.moves.Overdue(at.Add(late), 0) {
 		t.Errorf("Hold %d is waited for all the time of the pause", b.ID)
 	}
 	if p := c.peers["d3"]; p.excludedAt != 0 || p.probedAt != at {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestEachInputNoticesAPause(t *testing.T) {
 	type input struct {
 		*Core
-		now   time.Duration
+		now   mono.Time
 		peer  Dial
 		boot  uint64         // of the peer
 		hello *wire.Hello    // of the peer
@@ -49,7 +50,7 @@ func TestEachInputNoticesAPause(t *testing.T) {
 		for late, want := range map[time.Duration]uint64{wakeAfter: 0, wakeAfter + 1: 1} {
 			w := started(t, 2)
 			d1, d2 := w.directors[0], w.directors[1]
-			w.now += late
+			w.now = w.now.Add(late)
 			do(input{
 				d1.core, w.now, Dial{Name: "d2", Addr: d2.core.cfg.Addr}, d2.core.boot,
 				d2.core.Hello(w.now, Dial{Name: "d1", Addr: d1.core.cfg.Addr}),

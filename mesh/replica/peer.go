@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
@@ -27,12 +28,12 @@ type peer struct {
 	to         []string // the name alone, for Send
 	addr       netip.AddrPort
 	lastFailed directory.Time // 0: never
-	seenAt     time.Duration  // last sign of life
+	seenAt     mono.Time      // last sign of life
 	left       bool
 	met        bool // was live, in this life or an earlier one
 
 	boot     uint64
-	began    time.Duration // when its process began, by our clock and the hello of this life
+	began    mono.Time     // when its process began, by our clock and the hello of this life
 	out      bool          // our stream to it is open
 	in       uint64        // session of its stream to us, 0: none
 	mesh     wire.MeshRank // as of its last beat
@@ -51,10 +52,10 @@ type peer struct {
 
 	// liveness
 	live      bool
-	liveSince time.Duration
-	sentAt    int64         // its clock, of its last beat
-	beatAt    time.Duration // when we got that
-	echoAt    time.Duration // our clock: what we sent then has been answered; 0: nothing yet
+	liveSince mono.Time
+	sentAt    int64     // its clock, of its last beat
+	beatAt    mono.Time // when we got that
+	echoAt    mono.Time // our clock: what we sent then has been answered; 0: nothing yet
 	roundTrip time.Duration
 
 	// counting
@@ -64,29 +65,29 @@ type peer struct {
 	admittedMe bool // it counts us
 
 	// our question to be admitted
-	nonce      uint64        // 0: none
-	askedSince time.Duration // when we began to ask
-	askedAt    time.Duration // when we asked last
-	pendingAt  time.Duration // when the peer last said that it is repairing a gap first
-	toldAt     time.Duration // when we told the members that it does not answer; 0: never
+	nonce      uint64    // 0: none
+	askedSince mono.Time // when we began to ask
+	askedAt    mono.Time // when we asked last
+	pendingAt  mono.Time // when the peer last said that it is repairing a gap first
+	toldAt     mono.Time // when we told the members that it does not answer; 0: never
 
 	// its question
 	wants   *wire.AdmitRequest // not answered yet: we lack what it holds
 	offered uint64             // nonce of the question whose holdings we have noted to lack
 
-	barred     bool          // it failed or was excluded, and has not asked to be admitted since: it hinders nobody
-	excluded   bool          // that is why it is barred; false again once it is silent
-	excludedAt time.Duration // when we told it; 0 once its confirmations are not waited for any more
-	probe      uint64        // nonce of a question that only asks whether it answers; 0: none
-	probedAt   time.Duration
+	barred     bool      // it failed or was excluded, and has not asked for admission since
+	excluded   bool      // that is why it is barred; false again once it is silent
+	excludedAt mono.Time // when we told it; 0 once its confirmations are not waited for any more
+	probe      uint64    // nonce of a question that only asks whether it answers; 0: none
+	probedAt   mono.Time
 
-	behindAt   time.Duration  // since when we are behind it; 0: we are not
-	wholeAt    time.Duration  // when we last ceased to be
+	behindAt   mono.Time      // since when we are behind it; 0: we are not
+	wholeAt    mono.Time      // when we last ceased to be
 	lacking    bool           // it holds rows that its log does not bring us
 	lackSince  directory.Tick // they changed then or later
 	togetherAt directory.Time // when last we counted it and lacked nothing of it, by mesh time
 
-	holdsSentAt time.Duration // when it last got the holds again that it had not confirmed
+	holdsSentAt mono.Time // when it last got the holds again that it had not confirmed
 
 	// What it confirmed of the mesh's table while we were joining: it may have said that before we
 	// had the table ourselves.
@@ -125,13 +126,13 @@ func (c *Core) streams() []string {
 // goesOn reports whether the process of a peer that begins another life is the one of the life
 // before: by both hellos it began at one moment. The hellos were under way for a while, and in the
 // time between clocks have drifted apart by less than a thousandth.
-func (p *peer) goesOn(began, up time.Duration) bool {
-	return p.boot != 0 && (began-p.began).Abs() <= time.Second+up/1000
+func (p *peer) goesOn(began mono.Time, up time.Duration) bool {
+	return p.boot != 0 && began.Sub(p.began).Abs() <= time.Second+up/1000
 }
 
 // peerInLife returns the peer that a stream has proven to run, for so many milliseconds, a new one
 // if need be. A new life begins with nothing.
-func (c *Core) peerInLife(now time.Duration, who wire.Peer, up int64) *peer {
+func (c *Core) peerInLife(now mono.Time, who wire.Peer, up int64) *peer {
 	p := c.peers[who.Name]
 	if p == nil {
 		p = &peer{name: who.Name, to: []string{who.Name}}
@@ -148,7 +149,7 @@ func (c *Core) peerInLife(now time.Duration, who wire.Peer, up int64) *peer {
 		return p
 	}
 	upFor := time.Duration(up) * time.Millisecond
-	began := now - upFor
+	began := now.Add(-upFor)
 	goesOn := p.goesOn(began, upFor)
 	if p.boot != 0 {
 		c.peerGone(now, p)
@@ -179,15 +180,15 @@ func (c *Core) inLife(l logs.ID) *peer {
 }
 
 // beat tells every peer that we live, and what we know of it.
-func (c *Core) beat(now time.Duration) {
+func (c *Core) beat(now mono.Time) {
 	if now < c.nextBeat {
 		return
 	}
-	c.nextBeat = now + c.beatInterval()
+	c.nextBeat = now.Add(c.beatInterval())
 	if n := len(c.peers); n > beatManyPeers && n != c.beatPeers {
 		// Directors that were started together would beat together for ever, and answer thousands
 		// of messages at the same moment.
-		c.nextBeat -= time.Duration(c.rand.Int64N(int64(c.beatInterval())))
+		c.nextBeat = c.nextBeat.Add(-time.Duration(c.rand.Int64N(int64(c.beatInterval()))))
 	}
 	c.beatPeers = len(c.peers)
 	c.tellCounting()
@@ -195,7 +196,7 @@ func (c *Core) beat(now time.Duration) {
 }
 
 // beatToAll sends a beat to every peer. In a large mesh it matters that they are counted once.
-func (c *Core) beatToAll(now time.Duration) {
+func (c *Core) beatToAll(now mono.Time) {
 	majority := c.inMajority()
 	for _, p := range c.sortedPeers() {
 		c.sendBeat(now, p, majority)
@@ -214,9 +215,9 @@ func (c *Core) beatInterval() time.Duration {
 // counts there.
 func (c *Core) silence() time.Duration { return failAfter + 2*(c.beatInterval()-beatEvery) }
 
-func (c *Core) beatTo(now time.Duration, p *peer) { c.sendBeat(now, p, c.inMajority()) }
+func (c *Core) beatTo(now mono.Time, p *peer) { c.sendBeat(now, p, c.inMajority()) }
 
-func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
+func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 	if !p.out {
 		return
 	}
@@ -233,7 +234,7 @@ func (c *Core) sendBeat(now time.Duration, p *peer, majority bool) {
 		Majority: majority,
 	}
 	if p.sentAt != 0 {
-		m.EchoDelay = int64(now - p.beatAt)
+		m.EchoDelay = int64(now.Sub(p.beatAt))
 	}
 	c.send(p, m)
 }
@@ -245,17 +246,17 @@ func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 		m.Seq > p.log.Seen() || m.Mesh.ID != c.table.Mesh()
 }
 
-func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
+func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
 	p.users, p.mesh, p.majority = m.Users, m.Mesh, m.Majority
 	if c.uncompared(p) {
 		c.showMesh(p, c.table.Snapshot())
 	}
-	if m.Echo > 0 && time.Duration(m.Echo) <= now {
-		p.echoAt = max(p.echoAt, time.Duration(m.Echo))
+	if m.Echo > 0 && mono.Time(m.Echo) <= now {
+		p.echoAt = max(p.echoAt, mono.Time(m.Echo))
 		// The peer measures how long it held the echo: a little too long by a clock faster than
 		// ours, and much too long if our clocks stood still meanwhile.
-		trip := now - time.Duration(m.Echo) - time.Duration(m.EchoDelay)
+		trip := now.Sub(mono.Time(m.Echo)) - time.Duration(m.EchoDelay)
 		p.roundTrip = max(0, trip)
 		if trip > -tripSlack {
 			c.sampleClock(now, p, p.roundTrip, m)
@@ -289,12 +290,12 @@ func (c *Core) gotBeat(now time.Duration, p *peer, m *wire.Beat) {
 	case m.Counted && p.nonce == 0 && p.counted:
 		p.admittedMe = true
 	}
-	if !p.live && p.echoAt > 0 && now-p.echoAt <= c.silence() {
+	if !p.live && p.echoAt > 0 && now.Sub(p.echoAt) <= c.silence() {
 		c.cameAlive(now, p)
 	}
 }
 
-func (c *Core) cameAlive(now time.Duration, p *peer) {
+func (c *Core) cameAlive(now mono.Time, p *peer) {
 	p.live, p.met, p.liveSince = true, true, now
 	p.log.Live()
 	c.wantRest(now, p.log, false)
@@ -308,10 +309,10 @@ func (c *Core) cameAlive(now time.Duration, p *peer) {
 }
 
 // checkPeers counts as failed whoever has not echoed for too long, and forgets who is long gone.
-func (c *Core) checkPeers(now time.Duration) {
+func (c *Core) checkPeers(now mono.Time) {
 	for _, p := range c.sortedPeers() {
 		switch {
-		case p.live && now-p.echoAt > c.silence():
+		case p.live && now.Sub(p.echoAt) > c.silence():
 			c.fail(now, p, "no answer")
 		case p.live && p.counted && p.clock.Far() && !c.admission.clockOff: // else ours is wrong
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
@@ -319,13 +320,14 @@ func (c *Core) checkPeers(now time.Duration) {
 			p.counted = false
 			c.barrier.NoteFailed(p.name)
 			c.waiters.Recheck()
-		case p.live && p.excludedAt != 0 && now-p.excludedAt > confirmWithin:
+		case p.live && p.excludedAt != 0 && now.Sub(p.excludedAt) > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
-		case !p.live && p.excluded && now-p.seenAt > c.silence():
+		case !p.live && p.excluded && now.Sub(p.seenAt) > c.silence():
 			p.excluded = false
-		case p.left && now-p.seenAt > forgetLeft && !c.table.Removed(p.addr), // the name of a removed one may be asked for
-			!p.live && !p.out && p.in == 0 && now-p.seenAt > p.remembered():
+		// The name of a removed one may be asked for.
+		case p.left && now.Sub(p.seenAt) > forgetLeft && !c.table.Removed(p.addr),
+			!p.live && !p.out && p.in == 0 && now.Sub(p.seenAt) > p.remembered():
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.With())
 			delete(c.peers, p.name)
@@ -347,7 +349,7 @@ func (p *peer) remembered() time.Duration {
 }
 
 // fail counts a live peer as failed.
-func (c *Core) fail(now time.Duration, p *peer, why string) {
+func (c *Core) fail(now mono.Time, p *peer, why string) {
 	p.lastFailed = c.clock.At(now)
 	c.counters.PeerFailures++
 	c.logf(LogWarn, "peer failed", Field{"peer", p.name}, Field{"why", why})
@@ -355,7 +357,7 @@ func (c *Core) fail(now time.Duration, p *peer, why string) {
 }
 
 // peerGone ends everything that waits for a peer: it failed, left, or began a new life.
-func (c *Core) peerGone(now time.Duration, p *peer) {
+func (c *Core) peerGone(now mono.Time, p *peer) {
 	wasCounted := p.counted
 	p.endContact()
 	c.logGone(now, p)
@@ -381,7 +383,7 @@ func (p *peer) endContact() {
 
 // ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe
 // then reached it.
-func (c *Core) ProbeFailed(now time.Duration, name string) {
+func (c *Core) ProbeFailed(now mono.Time, name string) {
 	defer c.enter(now)()
 	if p := c.peers[name]; p != nil && !p.left {
 		p.lastFailed = c.clock.At(now)
@@ -389,7 +391,7 @@ func (c *Core) ProbeFailed(now time.Duration, name string) {
 }
 
 // Leave tells the peers that we leave in good order. From now on no lookup is answered.
-func (c *Core) Leave(now time.Duration) {
+func (c *Core) Leave(now mono.Time) {
 	defer c.enter(now)()
 	c.admission.leaving = true
 	c.evaluate(now)
@@ -397,7 +399,7 @@ func (c *Core) Leave(now time.Duration) {
 	c.sendAll(&wire.Leaving{})
 }
 
-func (c *Core) gotLeaving(now time.Duration, p *peer, _ *wire.Leaving) {
+func (c *Core) gotLeaving(now mono.Time, p *peer, _ *wire.Leaving) {
 	p.left = true
 	c.logf(LogInfo, "peer left", Field{"peer", p.name})
 	c.peerGone(now, p)

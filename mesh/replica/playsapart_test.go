@@ -205,7 +205,7 @@ func playPauses(t *transcript) {
 		w.run(time.Second)
 	}
 	t.part("all sleep")
-	w.now += 10 * time.Second
+	w.now = w.now.Add(10 * time.Second)
 	t.asks(d2, 70_000_003)
 	t.settled(15 * time.Second)
 	t.part("d2 never admits d1, which sleeps a little")

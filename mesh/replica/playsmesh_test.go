@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -213,7 +214,7 @@ func playClocks(t *transcript) {
 	t.where(5, 6)
 	t.part("the wall clocks of two are set, by a second and by an hour")
 	for i, by := range []time.Duration{time.Second, time.Hour} {
-		all[i].wall = func(now time.Duration) directory.Micros { return trueTime(now).Add(by) }
+		all[i].wall = func(now mono.Time) directory.Micros { return trueTime(now).Add(by) }
 	}
 	t.does(all[0], UpdateBackend{Addr: testBackend(1), VHosts: 30})
 	w.run(5 * time.Second)

@@ -2,15 +2,15 @@ package replica
 
 import (
 	"errors"
-	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/wire"
 )
 
 // PushPull is what memberlist's push/pull carries to a peer: who we are, the table, and the
 // digests of the last epoch taken.
-func (c *Core) PushPull(now time.Duration) *wire.PushPull {
+func (c *Core) PushPull(now mono.Time) *wire.PushPull {
 	defer c.enter(now)()
 	s := &wire.PushPull{Hello: *c.hello(now), Change: c.table.Snapshot()}
 	s.Epoch, s.Digests = c.digests.Newest()
@@ -24,7 +24,7 @@ var errUnproven = errors.New("no stream has proven yet that the sender runs")
 // MergePushPull takes what a push/pull brings of a peer. It has no place in the order of the peer's
 // log, so it confirms nothing. One of a director that is not known to run may be of years ago:
 // it changes nothing and makes us dial the director at most.
-func (c *Core) MergePushPull(now time.Duration, s *wire.PushPull) error {
+func (c *Core) MergePushPull(now mono.Time, s *wire.PushPull) error {
 	defer c.enter(now)()
 	if s.Hello.From == c.self() {
 		return errors.New("this is our own push/pull")

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
 // MeshTime is safe for concurrent use.
-func (c *Core) MeshTime(now time.Duration) directory.Time { return c.clock.At(now) }
+func (c *Core) MeshTime(now mono.Time) directory.Time { return c.clock.At(now) }
 
 // Table returns the whole table, with tombstones.
 func (c *Core) Table() directory.Change { return c.table.Snapshot() }
@@ -35,7 +36,7 @@ func (c *Core) Backends() []BackendStatus {
 }
 
 // User returns where one user is and would be. It changes nothing.
-func (c *Core) User(now time.Duration, tag ring.Tag, h ring.UserHash) UserStatus {
+func (c *Core) User(now mono.Time, tag ring.Tag, h ring.UserHash) UserStatus {
 	var s UserStatus
 	s.Hashed = c.target(ring.User{Tag: tag, Hash: h})
 	s.Initial, _ = c.initial.Lookup(tag, h)
@@ -49,7 +50,7 @@ func (c *Core) User(now time.Duration, tag ring.Tag, h ring.UserHash) UserStatus
 }
 
 // Self returns the state of this director.
-func (c *Core) Self(now time.Duration) SelfStatus {
+func (c *Core) Self(now mono.Time) SelfStatus {
 	a := &c.admission
 	s := SelfStatus{
 		Synced:  a.synced,
@@ -71,7 +72,7 @@ func (c *Core) Self(now time.Duration) SelfStatus {
 
 // Peers returns the directors of the mesh as seen here, this one among them, sorted by address and
 // name.
-func (c *Core) Peers(now time.Duration) []PeerStatus {
+func (c *Core) Peers(now mono.Time) []PeerStatus {
 	all := append(make([]PeerStatus, 0, 1+len(c.peers)), c.selfStatus(now))
 	known := make(map[netip.AddrPort]bool, 1+len(c.peers))
 	known[c.cfg.Addr] = true
@@ -103,7 +104,7 @@ func (c *Core) Peers(now time.Duration) []PeerStatus {
 	return all
 }
 
-func (c *Core) selfStatus(now time.Duration) PeerStatus {
+func (c *Core) selfStatus(now mono.Time) PeerStatus {
 	s := PeerStatus{
 		Name: c.cfg.Name, Boot: c.boot, Addr: c.cfg.Addr, Self: true,
 		Removed: c.admission.removed, Reachable: true,
@@ -127,13 +128,13 @@ func (c *Core) selfStatus(now time.Duration) PeerStatus {
 	return s
 }
 
-func (c *Core) peerStatus(now time.Duration, p *peer) PeerStatus {
+func (c *Core) peerStatus(now mono.Time, p *peer) PeerStatus {
 	s := PeerStatus{
 		Name: p.name, Boot: p.boot, Addr: p.addr, Removed: c.table.Removed(p.addr),
 		Left: p.left, Reachable: p.live,
 		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.Skew(),
 	}
-	if p.beatAt != 0 && (p.in == 0 || now-p.beatAt > c.lateBeat()) {
+	if p.beatAt != 0 && (p.in == 0 || now.Sub(p.beatAt) > c.lateBeat()) {
 		s.SilentSince = time.UnixMilli(int64(c.clock.At(p.beatAt)))
 	}
 	if p.lastFailed != 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -166,7 +167,9 @@ func TestPeerStates(t *testing.T) {
 		}, Syncing},
 		{"our stream is down", func(_ *world, _, _ *director, p *peer) { p.out = false }, Syncing},
 		{"its stream is down", func(_ *world, _, _ *director, p *peer) { p.in = 0 }, Syncing},
-		{"not heard since we are synced", func(w *world, d1, _ *director, p *peer) { d1.core.admission.syncedAt = p.beatAt + 1 }, Syncing},
+		{"not heard since we are synced", func(w *world, d1, _ *director, p *peer) {
+			d1.core.admission.syncedAt = p.beatAt.Add(1)
+		}, Syncing},
 		{"a change not confirmed", func(_ *world, d1, _ *director, _ *peer) { d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 7}) }, Syncing},
 	} {
 		w := started(t, 2)
@@ -180,12 +183,12 @@ func TestPeerStates(t *testing.T) {
 
 // Whatever fails with a peer stamps it: a probe, a dial, a stream; but not if it has left.
 func TestLastFailed(t *testing.T) {
-	for name, fails := range map[string]func(c *Core, now time.Duration){
-		"probe":   func(c *Core, now time.Duration) { c.ProbeFailed(now, "d2") },
-		"dial":    func(c *Core, now time.Duration) { c.DialFailed(now, "d2", nil) },
-		"member":  func(c *Core, now time.Duration) { c.MemberFailed(now, "d2") },
-		"stream":  func(c *Core, now time.Duration) { c.OutClosed(now, "d2", nil) },
-		"silence": func(c *Core, now time.Duration) { c.fail(now, c.peers["d2"], "a test") },
+	for name, fails := range map[string]func(c *Core, now mono.Time){
+		"probe":   func(c *Core, now mono.Time) { c.ProbeFailed(now, "d2") },
+		"dial":    func(c *Core, now mono.Time) { c.DialFailed(now, "d2", nil) },
+		"member":  func(c *Core, now mono.Time) { c.MemberFailed(now, "d2") },
+		"stream":  func(c *Core, now mono.Time) { c.OutClosed(now, "d2", nil) },
+		"silence": func(c *Core, now mono.Time) { c.fail(now, c.peers["d2"], "a test") },
 	} {
 		w := started(t, 2)
 		d1 := w.directors[0]
@@ -263,12 +266,12 @@ func TestSilentPeer(t *testing.T) {
 	}
 	d2.stopped = true
 	heard := d1.core.peers["d2"].beatAt
-	w.now = heard + 3*beatEvery
+	w.now = heard.Add(3 * beatEvery)
 	d1.core.Tick(w.now)
 	if p := d1.peer("d2"); !p.SilentSince.IsZero() {
 		t.Errorf("three beats later silent since %v", p.SilentSince)
 	}
-	w.now += 25 * time.Millisecond
+	w.now = w.now.Add(25 * time.Millisecond)
 	d1.core.Tick(w.now)
 	want := int64(d1.core.clock.At(heard))
 	if got := d1.peer("d2").SilentSince.UnixMilli(); got != want {

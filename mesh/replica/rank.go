@@ -1,9 +1,8 @@
 package replica
 
 import (
-	"time"
-
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/wire"
 )
@@ -12,7 +11,7 @@ import (
 const verdictsToJoin = 2
 
 // meshRank is that of our mesh now; zero while we belong to none.
-func (c *Core) meshRank(now time.Duration) wire.MeshRank {
+func (c *Core) meshRank(now mono.Time) wire.MeshRank {
 	id := c.table.Mesh()
 	if id == 0 {
 		return wire.MeshRank{}
@@ -21,7 +20,7 @@ func (c *Core) meshRank(now time.Duration) wire.MeshRank {
 }
 
 // takeRank learns from a peer of our mesh how old that is, and that it has two directors.
-func (c *Core) takeRank(now time.Duration, p *peer) {
+func (c *Core) takeRank(now mono.Time, p *peer) {
 	if p.mesh.ID == 0 || p.mesh.ID != c.table.Mesh() || !c.admission.bootstrapped {
 		return
 	}
@@ -29,14 +28,14 @@ func (c *Core) takeRank(now time.Duration, p *peer) {
 }
 
 // joinMesh makes our table part of the mesh of a peer.
-func (c *Core) joinMesh(now time.Duration, p *peer) {
+func (c *Core) joinMesh(now mono.Time, p *peer) {
 	c.barrier.LeaveMesh()
 	c.table.Join(p.mesh.ID)
 	c.age = rank.Told(now, p.mesh)
 }
 
 // foundMesh gives the table the id of a new mesh, unless it belongs to one.
-func (c *Core) foundMesh(now time.Duration) {
+func (c *Core) foundMesh(now mono.Time) {
 	if c.table.Mesh() != 0 {
 		return
 	}
@@ -50,7 +49,7 @@ func (c *Core) sameMesh(p *peer) bool {
 }
 
 // outranked reports whether a peer's mesh is one that we have to join.
-func (c *Core) outranked(now time.Duration, p *peer) bool {
+func (c *Core) outranked(now mono.Time, p *peer) bool {
 	if p.disjoint && p.mesh.ID != 0 && p.mesh.ID != c.table.Mesh() {
 		if we := c.table.Added(p.addr); we != p.takesUs {
 			return p.takesUs // an operator has said which of the two stays
@@ -61,13 +60,13 @@ func (c *Core) outranked(now time.Duration, p *peer) bool {
 
 // lacksTable reports whether we are about to join the mesh of a peer, but do not have its table
 // yet.
-func (c *Core) lacksTable(now time.Duration, p *peer) bool {
+func (c *Core) lacksTable(now mono.Time, p *peer) bool {
 	return !c.cfg.Guards.NoAdmission && !c.admission.bootstrapped && c.outranked(now, p)
 }
 
 // meetMesh lets a director give its mesh up for one that ranks above it, once it is in touch with
 // that both ways: the word alone that there is one does not help it to serve.
-func (c *Core) meetMesh(now time.Duration, p *peer) {
+func (c *Core) meetMesh(now mono.Time, p *peer) {
 	if !p.matters() || !c.admission.bootstrapped || c.uncompared(p) || !c.outranked(now, p) {
 		p.verdicts = 0
 		return

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
@@ -16,8 +17,8 @@ import (
 const relayAfter = 200 * time.Millisecond
 
 // relay asks a synced peer for the answer that we must not give by ourselves.
-func (c *Core) relay(now time.Duration, w *waiters.Wait) {
-	if c.admission.bootstrapped && now-c.admission.unsyncedAt < relayAfter {
+func (c *Core) relay(now mono.Time, w *waiters.Wait) {
+	if c.admission.bootstrapped && now.Sub(c.admission.unsyncedAt) < relayAfter {
 		return // the next tick asks
 	}
 	var synced []*peer
@@ -37,7 +38,7 @@ func (c *Core) relay(now time.Duration, w *waiters.Wait) {
 }
 
 // gotLookupRequest answers for a peer that is not synced.
-func (c *Core) gotLookupRequest(now time.Duration, p *peer, m *wire.LookupRequest) {
+func (c *Core) gotLookupRequest(now mono.Time, p *peer, m *wire.LookupRequest) {
 	u := ring.User{Tag: m.Tag, Hash: m.Hash}
 	if !c.synced() {
 		c.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
@@ -52,7 +53,7 @@ func (c *Core) gotLookupRequest(now time.Duration, p *peer, m *wire.LookupReques
 
 // reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so
 // that the asker has it too.
-func (c *Core) reply(now time.Duration, p *peer, id uint64, u ring.User) {
+func (c *Core) reply(now mono.Time, p *peer, id uint64, u ring.User) {
 	m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() {
 		c.send(p, &wire.LookupReply{ID: id, Failed: true})
@@ -62,7 +63,7 @@ func (c *Core) reply(now time.Duration, p *peer, id uint64, u ring.User) {
 }
 
 // gotLookupReply gives a relayed answer on, if it is fresh and the user is not held here.
-func (c *Core) gotLookupReply(now time.Duration, _ *peer, m *wire.LookupReply) {
+func (c *Core) gotLookupReply(now mono.Time, _ *peer, m *wire.LookupReply) {
 	w := c.waiters.TakeAsked(m.ID)
 	if w == nil || m.Failed || !w.Fresh(now) || m.Block.Len() != 1 || c.synced() {
 		return // the next tick asks again, or answers

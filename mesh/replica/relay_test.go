@@ -104,8 +104,12 @@ func TestRelayedAnswersThatDoNotCount(t *testing.T) {
 		counts bool
 	}{
 		{"as it is", func(*world, *director, *wire.LookupReply) {}, true},
-		{"a second old", func(w *world, _ *director, _ *wire.LookupReply) { w.now += waiters.RelayValid }, true},
-		{"older", func(w *world, _ *director, _ *wire.LookupReply) { w.now += waiters.RelayValid + 1 }, false},
+		{"a second old", func(w *world, _ *director, _ *wire.LookupReply) {
+			w.now = w.now.Add(waiters.RelayValid)
+		}, true},
+		{"older", func(w *world, _ *director, _ *wire.LookupReply) {
+			w.now = w.now.Add(waiters.RelayValid + 1)
+		}, false},
 		{"failed", func(_ *world, _ *director, r *wire.LookupReply) { *r = wire.LookupReply{ID: r.ID, Failed: true} }, false},
 		{"of another user", func(w *world, _ *director, r *wire.LookupReply) {
 			r.Block = wire.Pack("", []directory.Mapping{w.directors[0].live(h + 1)})

@@ -40,7 +40,7 @@ func BenchmarkAntiEntropy(b *testing.B) {
 					f.round()
 					rounds++
 				}
-				cpu, epochs := cpuTime(b)-began, float64(f.now-at)/float64(directory.EpochLength)
+				cpu, epochs := cpuTime(b)-began, float64(f.now.Sub(at))/float64(directory.EpochLength)
 				f.reportRounds(b, rounds)
 				b.ReportMetric(cpu.Seconds()*1000/epochs/float64(directors), "cpu-ms/epoch")
 			})
@@ -141,7 +141,8 @@ func (f *fleet) round() {
 	}
 	for i, m := range f.members {
 		other := f.members[(i+1+f.rand.IntN(len(f.members)-1))%len(f.members)]
-		f.at(f.now+time.Duration(f.rand.Int64N(int64(length-5*time.Second))), func() { f.pushPull(m, other) })
+		delay := time.Duration(f.rand.Int64N(int64(length - 5*time.Second)))
+		f.at(f.now.Add(delay), func() { f.pushPull(m, other) })
 	}
 	f.run(length)
 }

@@ -95,7 +95,7 @@ func TestLookupsWhileJoiningAreRelayed(t *testing.T) {
 		if i > 400 {
 			t.Fatal("not synced after 10 s")
 		}
-		w.now += 25 * time.Millisecond
+		w.now = w.now.Add(25 * time.Millisecond)
 		w.step()
 		h := ring.UserHash(i%users)*71503 + 1
 		backend, id := d2.ask(h)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
@@ -18,7 +19,7 @@ const maxUnpacked = 1 << 14
 // heldUser is a user whose lookups are held here.
 type heldUser struct {
 	mapping directory.Mapping
-	since   time.Duration
+	since   mono.Time
 	kick    *moveKick // nil: none begun
 	by      logs.ID   // the director, and its life, that runs the move; zero: not known
 	before  before    // what the mapping replaced here
@@ -41,7 +42,7 @@ type moveKick struct {
 // release. With each it reports every row and what became of it, and leaves the kicking to the
 // caller.
 func (c *Core) mergeRows(
-	now time.Duration,
+	now mono.Time,
 	blocks []wire.Block,
 	each func(u ring.User, in directory.Mapping, out directory.Merged),
 ) {
@@ -89,7 +90,7 @@ func (c *Core) announceMerged(u ring.User, in, merged directory.Mapping) {
 }
 
 // rowChanged follows one changed mapping.
-func (c *Core) rowChanged(now time.Duration, u ring.User, out directory.Merged, kicks bool) {
+func (c *Core) rowChanged(now mono.Time, u ring.User, out directory.Merged, kicks bool) {
 	wasLive := out.BeforeStatus == directory.Live
 	if wasLive && out.Before.Backend != out.Mapping.Backend {
 		if out.Before.Generation == out.Mapping.Generation {
@@ -141,7 +142,7 @@ func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
 }
 
 // follow keeps the list of held users in step with a row.
-func (c *Core) follow(now time.Duration, u ring.User, m directory.Mapping, was before) {
+func (c *Core) follow(now mono.Time, u ring.User, m directory.Mapping, was before) {
 	h, held := c.held[u]
 	switch {
 	case m.Moving && (!held || !moves.Same(h.mapping, m)):
@@ -153,9 +154,9 @@ func (c *Core) follow(now time.Duration, u ring.User, m directory.Mapping, was b
 }
 
 // releaseForgotten releases users of whose release nobody told us.
-func (c *Core) releaseForgotten(now time.Duration) {
+func (c *Core) releaseForgotten(now mono.Time) {
 	for u, h := range c.held {
-		if now-h.since < moves.HoldFor {
+		if now.Sub(h.since) < moves.HoldFor {
 			continue
 		}
 		c.counters.ForgottenHolds++
@@ -166,7 +167,7 @@ func (c *Core) releaseForgotten(now time.Duration) {
 }
 
 // movingRows are the rows of all held users, for a peer that is being admitted.
-func (c *Core) movingRows(now time.Duration) []wire.Block {
+func (c *Core) movingRows(now mono.Time) []wire.Block {
 	rows := rowset.New()
 	for u := range c.held {
 		if m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now)); status == directory.Live && m.Moving {

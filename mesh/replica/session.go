@@ -2,9 +2,9 @@ package replica
 
 import (
 	"net/netip"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/ring"
 )
@@ -13,7 +13,7 @@ import (
 // makes a mapping, and does nothing that a login would have to wait for; but unlike a login it
 // prolongs a mapping on a backend that is down, because the session is there. It is safe for
 // concurrent use.
-func (c *Core) Refresh(now time.Duration, tag ring.Tag, h ring.UserHash) {
+func (c *Core) Refresh(now mono.Time, tag ring.Tag, h ring.UserHash) {
 	c.lookups.Refresh(now, ring.User{Tag: tag, Hash: h})
 }
 
@@ -22,14 +22,14 @@ func (c *Core) Refresh(now time.Duration, tag ring.Tag, h ring.UserHash) {
 // Where the ring says the same, that is what any login would do. Elsewhere the user is moved:
 // another director may be answering a login by the ring at this moment. It is safe for concurrent
 // use.
-func (c *Core) Adopt(now time.Duration, tag ring.Tag, h ring.UserHash, backend netip.Addr) {
+func (c *Core) Adopt(now mono.Time, tag ring.Tag, h ring.UserHash, backend netip.Addr) {
 	if u := (ring.User{Tag: tag, Hash: h}); c.lookups.Adopt(now, u, backend) {
 		c.adoptions.Add(u, backend)
 	}
 }
 
 // adopt moves users to where their sessions are, as many at a time as a flush does at most.
-func (c *Core) adopt(now time.Duration) {
+func (c *Core) adopt(now mono.Time) {
 	if !c.synced() {
 		return
 	}

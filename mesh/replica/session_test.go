@@ -38,7 +38,7 @@ func TestSessionsAtADirectorThatDoesNotAnswer(t *testing.T) {
 			}
 			d1 := w.directors[0]
 			before = d1.live(h)
-			w.now += wakeAfter + 1
+			w.now = w.now.Add(wakeAfter + 1)
 			report(w, d1, h, on)
 			report(w, d1, stranger, on)
 			if got := d1.live(h); got != before {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
@@ -17,7 +18,7 @@ import (
 const donateWithin = 10 * time.Second
 
 // requestSnapshot asks a peer for all its mappings, unless one is on its way already.
-func (c *Core) requestSnapshot(now time.Duration, p *peer) {
+func (c *Core) requestSnapshot(now mono.Time, p *peer) {
 	if c.receiver.Current() != nil || !p.out {
 		return
 	}
@@ -53,7 +54,7 @@ func (c *Core) since() directory.Tick {
 	return since
 }
 
-func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
+func (c *Core) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) {
 	if !c.receiver.Expects(p.name, m.ID) {
 		return
 	}
@@ -71,7 +72,7 @@ func (c *Core) gotChunk(now time.Duration, p *peer, m *wire.SnapshotChunk) {
 
 // snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes
 // us a member.
-func (c *Core) snapshotDone(now time.Duration, p *peer, s *snapshots.Snapshot) {
+func (c *Core) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	c.takeCovers(now, p, s)
 	for _, q := range c.sortedPeers() {
 		if q.lacking && s.Since <= q.lackSince && (q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
@@ -98,7 +99,7 @@ func (c *Core) snapshotDone(now time.Duration, p *peer, s *snapshots.Snapshot) {
 // takeCovers notes what a snapshot contained of each log. Of a log that was whole here only
 // before the time from which on we have got the rows it may lack some: then all that we know is
 // what its donor has.
-func (c *Core) takeCovers(now time.Duration, p *peer, s *snapshots.Snapshot) {
+func (c *Core) takeCovers(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	for _, at := range s.Covers {
 		log, _ := c.heardOf(now, p, at)
 		if log == nil {
@@ -114,20 +115,20 @@ func (c *Core) takeCovers(now time.Duration, p *peer, s *snapshots.Snapshot) {
 	}
 }
 
-func (c *Core) snapshotFailed(now time.Duration, why string) {
+func (c *Core) snapshotFailed(now mono.Time, why string) {
 	donor := c.receiver.Fail(now)
 	c.logf(LogWarn, "snapshot failed", Field{"peer", donor}, Field{"why", why})
 }
 
 // donorLost gives up the snapshot that is being received, if it comes from this peer.
-func (c *Core) donorLost(now time.Duration, name, why string) {
+func (c *Core) donorLost(now mono.Time, name, why string) {
 	if c.receiver.From(name) {
 		c.snapshotFailed(now, why)
 	}
 }
 
 // checkSnapshots gives up donors and receivers that went silent.
-func (c *Core) checkSnapshots(now time.Duration) {
+func (c *Core) checkSnapshots(now mono.Time) {
 	if c.receiver.Silent(now) {
 		c.snapshotFailed(now, "the donor went silent")
 	}

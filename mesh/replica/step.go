@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
@@ -29,7 +30,7 @@ const (
 )
 
 // step sets mesh time forward by an offset, or back.
-func (c *Core) step(now time.Duration, offset time.Duration) {
+func (c *Core) step(now mono.Time, offset time.Duration) {
 	after := c.momentInCommon(now)
 	c.counters.ClockSteps++
 	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", offset.Round(time.Millisecond)})
@@ -54,7 +55,7 @@ func (c *Core) step(now time.Duration, offset time.Duration) {
 
 // momentInCommon is when we last had the time of those that we are about to step to. Directors that
 // were met only now may belong to a mesh that others of it left us in: those others' moment counts.
-func (c *Core) momentInCommon(now time.Duration) directory.Micros {
+func (c *Core) momentInCommon(now mono.Time) directory.Micros {
 	common, theirs := c.forgottenWith, directory.Micros(0)
 	mesh := c.clockMesh(now)
 	met := false
@@ -103,12 +104,12 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 
 // endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us,
 // and the operations that wait for them, with this error.
-func (c *Core) endLife(now time.Duration, err error, why string) {
+func (c *Core) endLife(now mono.Time, err error, why string) {
 	c.boots = append(c.boots, c.boot)
 	c.boot = max(c.rand.Uint64(), 1)
 	c.emit(NewLife{Boot: c.boot})
 	a := &c.admission
-	a.named, a.cold, a.coldSince = make(map[string]time.Duration), nil, 0
+	a.named, a.cold, a.coldSince = make(map[string]mono.Time), nil, 0
 	for _, p := range c.sortedPeers() {
 		if p.out || p.in != 0 {
 			c.emit(CloseStream{Peer: p.name, Reason: why})

@@ -104,7 +104,7 @@ func TestMoveOfIdleUserWithoutSessionsTakesNoDelay(t *testing.T) {
 	if _, err := d1.do(Move{Hash: h, Backend: to, Wait: true}); err != nil {
 		t.Fatal(err)
 	}
-	if took := w.now - begin; took > 200*time.Millisecond {
+	if took := w.now.Sub(begin); took > 200*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
 }

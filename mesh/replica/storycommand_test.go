@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -41,7 +42,7 @@ type storyKicker struct {
 
 // storyKick is a kick that ends at a moment.
 type storyKick struct {
-	at       time.Duration
+	at       mono.Time
 	director *director
 	boot     uint64 // of the life that wanted it
 	id       uint64
@@ -251,7 +252,7 @@ func (s *story) start(args []string) error {
 			s.clocks[arg] = off
 			d := s.w.start(arg, s.change(arg, founder, backends))
 			d.kicker = func(k Kick) (int, bool, bool) { return s.kicks(d, k) }
-			d.wall = func(now time.Duration) directory.Micros { return trueTime(now).Add(*off) }
+			d.wall = func(now mono.Time) directory.Micros { return trueTime(now).Add(*off) }
 		}
 	}
 	return nil
@@ -271,7 +272,7 @@ func (s *story) change(name string, founder bool, backends []ring.Backend) func(
 
 // run lets time pass until the condition holds, and reports whether it came to hold.
 func (s *story) run(d time.Duration, cond func() bool) bool {
-	for end := s.w.now + d; s.w.now < end; {
+	for end := s.w.now.Add(d); s.w.now < end; {
 		s.w.run(25 * time.Millisecond)
 		s.endKicks()
 		s.w.deliver()
@@ -288,7 +289,7 @@ func (s *story) kicks(d *director, k Kick) (count int, known, answers bool) {
 	if as.takes == 0 {
 		return as.sessions, true, true
 	}
-	s.due = append(s.due, storyKick{s.w.now + as.takes, d, d.boot, k.ID, as.sessions})
+	s.due = append(s.due, storyKick{s.w.now.Add(as.takes), d, d.boot, k.ID, as.sessions})
 	return 0, false, false
 }
 

@@ -22,7 +22,7 @@ const storyWidth = 100
 
 // printf adds a line to what the directors did, with the seconds since the story began.
 func (s *story) printf(format string, args ...any) {
-	line := fmt.Sprintf("%7.3f", (s.w.now - time.Hour).Seconds())
+	line := fmt.Sprintf("%7.3f", s.w.now.Sub(worldStart).Seconds())
 	space := "  "
 	for word := range strings.SplitSeq(fmt.Sprintf(format, args...), " ") {
 		if utf8.RuneCountInString(line+space+word) > storyWidth {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/wire"
@@ -51,7 +52,7 @@ func (c *Core) showMesh(p *peer, ours directory.Change) {
 
 // mayTake compares the whole table of a peer with ours, and reports whether the peer's messages may
 // be taken in.
-func (c *Core) mayTake(now time.Duration, p *peer, theirs directory.Change) bool {
+func (c *Core) mayTake(now mono.Time, p *peer, theirs directory.Change) bool {
 	return c.compareMesh(now, p, theirs) && !c.strange(p)
 }
 
@@ -66,12 +67,12 @@ func (c *Core) ofAnotherMesh(mesh directory.MeshID, from *peer) bool {
 }
 
 // gotMeeting compares the table of a peer of another mesh with ours.
-func (c *Core) gotMeeting(now time.Duration, p *peer, m *wire.Meeting) {
+func (c *Core) gotMeeting(now mono.Time, p *peer, m *wire.Meeting) {
 	c.compareMesh(now, p, m.Change)
 }
 
 // compareMesh compares the whole table of a peer with ours. False means that the peer is refused.
-func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) bool {
+func (c *Core) compareMesh(now mono.Time, p *peer, theirs directory.Change) bool {
 	p.disjoint = c.table.Disjoint(theirs) && !c.cfg.Guards.NoStrangers
 	p.mesh.ID, p.compared = theirs.Mesh, meshes{c.table.Mesh(), theirs.Mesh}
 	if p.disjoint || c.table.Mesh() != theirs.Mesh {
@@ -95,12 +96,12 @@ func (c *Core) compareMesh(now time.Duration, p *peer, theirs directory.Change) 
 
 // knownStranger refuses a director whose mesh has just been seen to have no backend in common with
 // ours.
-func (c *Core) knownStranger(now time.Duration, h *wire.Hello) error {
+func (c *Core) knownStranger(now mono.Time, h *wire.Hello) error {
 	at, ok := c.strangers[h.Mesh.ID]
 	switch {
 	case !ok, h.Mesh.ID == c.table.Mesh(), h.TakesIn, c.table.Added(h.From.Addr):
 		return nil
-	case now-at > strangerFor:
+	case now.Sub(at) > strangerFor:
 		delete(c.strangers, h.Mesh.ID)
 		return nil
 	}
@@ -109,7 +110,7 @@ func (c *Core) knownStranger(now time.Duration, h *wire.Hello) error {
 
 // noteStranger remembers a mesh that has no backend in common with ours, and that a peer, if we
 // know it, belongs to it.
-func (c *Core) noteStranger(now time.Duration, p *peer, mesh directory.MeshID) {
+func (c *Core) noteStranger(now mono.Time, p *peer, mesh directory.MeshID) {
 	if _, known := c.strangers[mesh]; !known && len(c.strangers) < maxStrangers {
 		c.strangers[mesh] = now
 	}
@@ -143,7 +144,7 @@ func (c *Core) strange(p *peer) bool {
 // giveMeshUp has this director leave its cluster, because it was told to another to take it in. It
 // joins that as one that knows nothing: neither backends nor users of the cluster that it leaves
 // are the other's. So it begins a new life, and refuses its former peers until it has joined.
-func (c *Core) giveMeshUp(now time.Duration, p *peer) {
+func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	left, present := c.table.Mesh(), c.present()
 	c.logf(LogWarn, "was added to another cluster, leaving this one for it", Field{"peer", p.name},
 		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", left.String()})
@@ -163,7 +164,7 @@ func (c *Core) giveMeshUp(now time.Duration, p *peer) {
 	})
 	c.digests = digests.Set{}
 	c.digests.SweepSoon(c.dir.Tags())
-	c.strangers = map[directory.MeshID]time.Duration{left: now}
+	c.strangers = map[directory.MeshID]mono.Time{left: now}
 	for _, addr := range slices.SortedFunc(maps.Keys(present), ring.CompareAddr) {
 		c.startKick(present[addr], KickTarget{Backend: addr}, nil)
 	}

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
 // Hello is what we say first on a stream that we dial.
-func (c *Core) Hello(now time.Duration, to Dial) *wire.Hello {
+func (c *Core) Hello(now mono.Time, to Dial) *wire.Hello {
 	defer c.enter(now)()
 	h := c.hello(now)
 	h.To = wire.Peer{Name: to.Name, Addr: to.Addr}
@@ -19,7 +20,7 @@ func (c *Core) Hello(now time.Duration, to Dial) *wire.Hello {
 	return h
 }
 
-func (c *Core) hello(now time.Duration) *wire.Hello {
+func (c *Core) hello(now mono.Time) *wire.Hello {
 	return &wire.Hello{
 		Settings: c.settings(),
 		From:     c.self(),
@@ -30,10 +31,10 @@ func (c *Core) hello(now time.Duration) *wire.Hello {
 }
 
 // up is for how long this director has been running, in milliseconds.
-func (c *Core) up(now time.Duration) int64 { return (now - c.began).Milliseconds() }
+func (c *Core) up(now mono.Time) int64 { return now.Sub(c.began).Milliseconds() }
 
 // Refusal is what to answer to a dialler that Accept does not accept.
-func (c *Core) Refusal(now time.Duration, err error) *wire.Refuse {
+func (c *Core) Refusal(now mono.Time, err error) *wire.Refuse {
 	r := &wire.Refuse{From: c.self(), Reason: err.Error(), Up: c.up(now)}
 	if errors.As(err, new(*strangerError)) {
 		r.Stranger = c.table.Mesh()
@@ -48,7 +49,7 @@ func (c *Core) Refusal(now time.Duration, err error) *wire.Refuse {
 // Accept takes a stream that a peer dialled. The reply says from where its log is to be replayed.
 // The stream's messages come by Receive under this session; a peer's older session ends with it. An
 // error is to be sent as the reason of a wire.Refuse.
-func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, session uint64, err error) {
+func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session uint64, err error) {
 	defer c.enter(now)()
 	err = c.meant(h.To)
 	if err == nil {
@@ -81,7 +82,7 @@ func (c *Core) Accept(now time.Duration, h *wire.Hello) (reply *wire.Hello, sess
 }
 
 // Opened takes note that the stream to a peer is up, and tells the peer what it may have missed.
-func (c *Core) Opened(now time.Duration, to Dial, reply *wire.Hello) error {
+func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	defer c.enter(now)()
 	if to.Name != "" && to.Name != reply.From.Name {
 		return fmt.Errorf("director %q answers at %s, not %q",
@@ -132,7 +133,7 @@ func (c *Core) meant(to wire.Peer) error {
 }
 
 // acceptable compares what two directors must have in common.
-func (c *Core) acceptable(now time.Duration, h *wire.Hello) error {
+func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 	if err := differences(c.settings(), h.Settings); err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func differences(ours, theirs wire.Settings) error {
 }
 
 // InClosed takes note that a peer's stream to us ended.
-func (c *Core) InClosed(now time.Duration, session uint64, err error) {
+func (c *Core) InClosed(now mono.Time, session uint64, err error) {
 	defer c.enter(now)()
 	if p := c.sessions[session]; p != nil {
 		p.in, p.differs = 0, false // its answer may be lost
@@ -194,7 +195,7 @@ func (c *Core) InClosed(now time.Duration, session uint64, err error) {
 
 // OutClosed takes note that our stream to a peer ended; what was queued for it is lost until the
 // replay.
-func (c *Core) OutClosed(now time.Duration, name string, err error) {
+func (c *Core) OutClosed(now mono.Time, name string, err error) {
 	defer c.enter(now)()
 	p := c.peers[name]
 	if p == nil || !p.out {
@@ -209,7 +210,7 @@ func (c *Core) OutClosed(now time.Duration, name string, err error) {
 }
 
 // DialFailed takes note that a peer could not be reached.
-func (c *Core) DialFailed(now time.Duration, name string, err error) {
+func (c *Core) DialFailed(now mono.Time, name string, err error) {
 	defer c.enter(now)()
 	c.hints.Failed(name, c.clock.At(now))
 	if p := c.peers[name]; p != nil && !p.left && p.liveSince != 0 {
@@ -218,7 +219,7 @@ func (c *Core) DialFailed(now time.Duration, name string, err error) {
 }
 
 // Refused takes note that a peer does not want to talk to us.
-func (c *Core) Refused(now time.Duration, r *wire.Refuse) {
+func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	defer c.enter(now)()
 	c.counters.Refused++
 	c.admission.refused = r.Reason

@@ -61,7 +61,7 @@ func TestPeerIsAskedAgainAfterAWhile(t *testing.T) {
 		w := started(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]
 		p := d1.core.peers["d2"]
-		p.admittedMe, p.nonce, p.askedAt = false, test.nonce, w.now-test.ago
+		p.admittedMe, p.nonce, p.askedAt = false, test.nonce, w.now.Add(-test.ago)
 		d1.core.Take()
 		d1.core.ask(w.now, p)
 		got := sent[*wire.AdmitRequest](d1, d2)

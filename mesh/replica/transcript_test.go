@@ -154,7 +154,7 @@ func (t *transcript) line(format string, args ...any) {
 	if t.mute {
 		return
 	}
-	line := fmt.Sprintf("%7.3f", (t.w.now - time.Hour).Seconds())
+	line := fmt.Sprintf("%7.3f", t.w.now.Sub(worldStart).Seconds())
 	for word := range strings.SplitSeq(fmt.Sprintf(format, args...), " ") {
 		if len(line)+1+len(word) > 99 {
 			t.out.WriteString(line + "\n")
@@ -246,7 +246,7 @@ func (t *transcript) quietly(do func()) {
 
 // settled lets time pass until all are synced, or not for so long.
 func (t *transcript) settled(most time.Duration) {
-	end := t.w.now + most
+	end := t.w.now.Add(most)
 	for t.w.now < end && !t.w.allSynced() {
 		t.w.run(25 * time.Millisecond)
 	}

@@ -32,7 +32,7 @@ func (p *printer) text(v any) string {
 
 // known writes what is no number or struct to its reader.
 func (p *printer) known(v any) (text string, ok bool) {
-	begin := trueTime(time.Hour)
+	begin := trueTime(worldStart)
 	switch v := v.(type) {
 	case netip.Addr:
 		return backendName(v), true

@@ -30,7 +30,7 @@ func BenchmarkUpdate(b *testing.B) {
 					took := f.update(at, backend, vhosts)
 					applied = append(applied, took...)
 					last = append(last, took[len(took)-1])
-					barrier = append(barrier, f.now-began)
+					barrier = append(barrier, f.now.Sub(began))
 				}
 				b.ReportMetric(percentile(applied, 0.5), "p50-ms")
 				b.ReportMetric(percentile(applied, 0.99), "p99-ms")
@@ -56,11 +56,11 @@ func (f *fleet) update(at *member, backend netip.Addr, vhosts int) (took []time.
 		}
 		if row, _ := to.core.table.Row(backend); row.VHosts.Value == vhosts {
 			lacking[to] = false
-			took = append(took, f.now-began)
+			took = append(took, f.now.Sub(began))
 		}
 	}
 	id := at.do(UpdateBackend{Addr: backend, VHosts: vhosts})
-	for end := f.now + time.Minute; ; f.step() {
+	for end := f.now.Add(time.Minute); ; f.step() {
 		done, ok := at.done[id]
 		if done.Err != nil {
 			f.b.Fatalf("%s: %v", at.name, done.Err)

@@ -25,12 +25,12 @@ func TestWhoseVoteCounts(t *testing.T) {
 		w := started(t, 2, func(c *Config) { c.Guards.NoClockLeash = true })
 		c := w.directors[0].core
 		p := c.peers["d2"]
-		w.now += 10 * time.Second // no sample of before is better
+		w.now = w.now.Add(10 * time.Second) // no sample of before is better
 		p.clock.Take(w.now, meshtime.Sample{Wall: vote, AskedAt: w.now})
 		p.clock.NoteTogether(&c.clock)
 		c.ReadWall(w.now, c.clock.Micros(w.now)) // our vote: 0
 		test.change(p)
-		w.now += meshtime.RecentFor + time.Second
+		w.now = w.now.Add(meshtime.RecentFor + time.Second)
 		if got := c.slewTarget(w.now); got != test.want {
 			t.Errorf("%s: towards %v, want %v", test.name, got, test.want)
 		}

@@ -47,7 +47,7 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	begun := w.now
 	w.run(waiters.Deadline - 25*time.Millisecond)
 	if _, answered := d1.answers[lost]; answered {
-		t.Fatalf("answered after %v", w.now-begun)
+		t.Fatalf("answered after %v", w.now.Sub(begun))
 	}
 	w.run(25 * time.Millisecond)
 	var failure *TemporaryError

@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
 // wake begins admission anew after a pause: what we know is of before it. The peers get the time of
 // a failure to answer.
-func (c *Core) wake(now time.Duration, late time.Duration) {
+func (c *Core) wake(now mono.Time, late time.Duration) {
 	c.counters.Pauses++
 	if c.cfg.Guards.NoWakeCheck {
 		return
@@ -22,7 +23,7 @@ func (c *Core) wake(now time.Duration, late time.Duration) {
 // clocks nothing in it can tell, but the others' time has gone on: suddenly they are ahead. No
 // peer's time jumps by itself, for one that steps begins another life. The message took its time,
 // so the peer is ahead by what it says or more.
-func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
+func (c *Core) heardTime(now mono.Time, p *peer, theirs directory.Micros) {
 	ahead := theirs.Sub(c.clock.Micros(now))
 	stood, known := p.clock.Leap(now, ahead, !c.synced())
 	if stood <= wakeAfter || !p.live || !p.counted || !known || !c.synced() ||
@@ -36,7 +37,7 @@ func (c *Core) heardTime(now time.Duration, p *peer, theirs directory.Micros) {
 }
 
 // doubtAll gives the peers the time of a failure to answer, and answers nothing until they have.
-func (c *Core) doubtAll(now time.Duration) {
+func (c *Core) doubtAll(now mono.Time) {
 	for _, p := range c.sortedPeers() {
 		if p.live {
 			p.echoAt = now
@@ -46,7 +47,7 @@ func (c *Core) doubtAll(now time.Duration) {
 }
 
 // beginAdmission makes us ask all live peers to be admitted, as if we came from outside.
-func (c *Core) beginAdmission(now time.Duration) {
+func (c *Core) beginAdmission(now mono.Time) {
 	for _, p := range c.sortedPeers() {
 		if p.live {
 			c.mustBeAdmitted(now, p)
@@ -59,12 +60,12 @@ func (c *Core) beginAdmission(now time.Duration) {
 // postpone gives everything that waits for something outside the time that we slept through.
 func (c *Core) postpone(late time.Duration) {
 	a := &c.admission
-	c.start += late
+	c.start = c.start.Add(late)
 	if a.coldSince != 0 {
-		a.coldSince += late
+		a.coldSince = a.coldSince.Add(late)
 	}
 	for name := range a.named {
-		a.named[name] += late
+		a.named[name] = a.named[name].Add(late)
 	}
 	c.barrier.Postpone(late)
 	c.moves.Postpone(late)
@@ -73,10 +74,10 @@ func (c *Core) postpone(late time.Duration) {
 	c.receiver.Postpone(late)
 	for _, p := range c.peers {
 		if p.excludedAt != 0 {
-			p.excludedAt += late
+			p.excludedAt = p.excludedAt.Add(late)
 		}
 		if p.probe != 0 {
-			p.probedAt += late
+			p.probedAt = p.probedAt.Add(late)
 		}
 	}
 }

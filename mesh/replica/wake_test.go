@@ -51,7 +51,7 @@ func TestOldHelloAfterAPause(t *testing.T) {
 	for _, d := range others {
 		hellos = append(hellos, d.core.Hello(w.now, Dial{Name: d1.name, Addr: d1.core.cfg.Addr}))
 	}
-	w.now += 36 * time.Second
+	w.now = w.now.Add(36 * time.Second)
 	d1.core.Tick(w.now)
 	for i, h := range hellos {
 		_, session, err := d1.core.Accept(w.now, h)
@@ -123,7 +123,7 @@ func TestBeatHeldTooLong(t *testing.T) {
 	const stood = 800 * time.Millisecond // too short for heardTime
 	theirs := d2.core
 	d1.hears(d2, &wire.Beat{
-		SentAt: int64(w.now), Echo: int64(w.now - 10*time.Millisecond), EchoDelay: int64(stood),
+		SentAt: int64(w.now), Echo: int64(w.now.Add(-10 * time.Millisecond)), EchoDelay: int64(stood),
 		MeshTime: theirs.clock.Micros(w.now).Add(stood), Wall: theirs.clock.Wall(w.now),
 		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -18,7 +19,7 @@ import (
 // simulation.
 type world struct {
 	t         *testing.T
-	now       time.Duration
+	now       mono.Time
 	directors []*director
 	cut       map[[2]string]bool
 	chunks    int // snapshot chunks delivered per tick, so that transfers take time; 0: no limit
@@ -51,11 +52,11 @@ type director struct {
 	hook    func(RunHook) (answers bool, err error) // nil: answers at once
 	hooked  []RunHook
 	kicker  func(Kick) (count int, known, answers bool)
-	kickErr error                                    // what the kicker fails with
-	left    int                                      // sessions that the kicker cannot end
-	blind   bool                                     // there is no kicker
-	wall    func(now time.Duration) directory.Micros // nil: the wall clock is read at the start only
-	dialect func(encoded []byte) []byte              // how its release writes messages; nil: as this one
+	kickErr error                                // what the kicker fails with
+	left    int                                  // sessions that the kicker cannot end
+	blind   bool                                 // there is no kicker
+	wall    func(now mono.Time) directory.Micros // nil: the wall clock is read at the start only
+	dialect func(encoded []byte) []byte          // how its release writes messages; nil: as this one
 }
 
 type mail struct {
@@ -65,8 +66,11 @@ type mail struct {
 
 const testExpire = 60 * time.Second
 
+// worldStart is the moment at which worlds and fleets begin.
+const worldStart = mono.Time(time.Hour)
+
 func newWorld(t *testing.T) *world {
-	return &world{t: t, now: time.Hour, cut: make(map[[2]string]bool)}
+	return &world{t: t, now: worldStart, cut: make(map[[2]string]bool)}
 }
 
 func testBackends(n int) []ring.Backend {
@@ -108,8 +112,8 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 }
 
 // trueTime is what a right wall clock shows.
-func trueTime(now time.Duration) directory.Micros {
-	return directory.Time(1_795_445_000_000).Micros().Add(now)
+func trueTime(now mono.Time) directory.Micros {
+	return directory.Time(1_795_445_000_000).Micros().Add(now.Sub(0))
 }
 
 // crash stops a director for good, or until boots.
@@ -148,8 +152,8 @@ func (w *world) heal() { clear(w.cut) }
 
 // run lets time pass in ticks of 25 ms.
 func (w *world) run(d time.Duration) {
-	for end := w.now + d; w.now < end; {
-		w.now += 25 * time.Millisecond
+	for end := w.now.Add(d); w.now < end; {
+		w.now = w.now.Add(25 * time.Millisecond)
 		w.step()
 	}
 }
@@ -157,7 +161,7 @@ func (w *world) run(d time.Duration) {
 // until runs until the condition holds, and fails the test if it does not within the limit.
 func (w *world) until(what string, limit time.Duration, cond func() bool) {
 	w.t.Helper()
-	for end := w.now + limit; !cond(); {
+	for end := w.now.Add(limit); !cond(); {
 		if w.now >= end {
 			for _, d := range w.directors {
 				w.t.Logf("%s: %+v", d.name, d.core.Self(w.now))
@@ -167,7 +171,7 @@ func (w *world) until(what string, limit time.Duration, cond func() bool) {
 			}
 			w.t.Fatalf("not within %v: %s", limit, what)
 		}
-		w.now += 25 * time.Millisecond
+		w.now = w.now.Add(25 * time.Millisecond)
 		w.step()
 	}
 }
@@ -182,7 +186,7 @@ func (w *world) step() {
 			d.core.Tick(w.now)
 		}
 	}
-	if w.now%(2*time.Second) == 0 {
+	if w.now.Sub(0)%(2*time.Second) == 0 {
 		w.pushPull()
 	}
 	w.deliver()
@@ -305,7 +309,7 @@ func (d *director) carryOut() bool {
 		case Log:
 			d.logs = append(d.logs, e)
 			if d.w.trace {
-				d.w.t.Logf("%8.3f %s: %s %v", d.w.now.Seconds(), d.name, e.Text, e.Fields)
+				d.w.t.Logf("%8.3f %s: %s %v", d.w.now.Sub(0).Seconds(), d.name, e.Text, e.Fields)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
@@ -118,7 +119,7 @@ func (m *Mesh) Config(i int) mesh.Config {
 		Name: d.Name, Mesh: "test", Bind: d.Addr, Keys: m.options.Keys,
 		HashFormat: "%Lu", Expire: m.options.Expire, KickDelay: m.options.KickDelay, Backends: m.options.Backends,
 		Log:   m.logger(d.Name),
-		Clock: func() time.Duration { return time.Since(m.started) + time.Hour },
+		Clock: func() mono.Time { return mono.Time(time.Hour + time.Since(m.started)) },
 		Wall:  func() time.Time { return firstDay.Add(time.Since(m.started) + d.WallOff) },
 		Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			return nil, fmt.Errorf("no name server for %q", host)

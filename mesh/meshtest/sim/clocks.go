@@ -6,16 +6,17 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/mono"
 )
 
 // now is the director's monotonic clock. It counts while the process sleeps, and stands still with
 // its host.
-func (d *director) now() time.Duration {
+func (d *director) now() mono.Time {
 	t := d.w.now - d.lag
 	if d.frozen {
 		t = d.frozenAt - d.lag
 	}
-	return d.origin + t + time.Duration(d.drift*float64(t))
+	return d.origin.Add(t + time.Duration(d.drift*float64(t)))
 }
 
 // wall is the wall clock of the director's host. It tells the time again at once when a host that

@@ -9,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -44,7 +45,7 @@ type director struct {
 	boot     uint64
 	core     *replica.Core
 	dir      *directory.Directory
-	origin   time.Duration // its monotonic clock at true time 0
+	origin   mono.Time // its monotonic clock at true time 0
 	drift    float64
 	skew     time.Duration   // of the wall clock, where each life has its own
 	out      []*stream       // by index: those that it dialled, nil: none
@@ -124,7 +125,7 @@ func (d *director) start(founder bool) {
 	d.alive, d.leaving, d.asleep, d.deaf, d.backlog = true, false, false, 0, nil
 	d.synced, d.why, d.mesh = false, "", 0
 	d.boot = w.boots<<32 | w.rand.Uint64N(1<<32)
-	d.origin = w.between(time.Hour, 100*time.Hour)
+	d.origin = mono.Time(w.between(time.Hour, 100*time.Hour))
 	d.drift = (w.rand.Float64()*2 - 1) * s.Clocks.Drift
 	d.forgetOthers()
 	d.joinAt = w.now

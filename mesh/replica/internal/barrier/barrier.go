@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
@@ -78,9 +79,9 @@ func (b *Barrier) Awaits(p Peer) bool {
 
 // Overdue are the oldest changes, as far as they have waited for longer than a time. They must not
 // be changed.
-func (b *Barrier) Overdue(now, longer time.Duration) []*Change {
+func (b *Barrier) Overdue(now mono.Time, longer time.Duration) []*Change {
 	n := 0
-	for n < len(b.changes) && now-b.changes[n].since > longer {
+	for n < len(b.changes) && now.Sub(b.changes[n].since) > longer {
 		n++
 	}
 	return b.changes[:n]
@@ -159,12 +160,12 @@ func (b *Barrier) Abandon() { b.changes, b.rings = nil, b.rings[len(b.rings)-1:]
 // Postpone gives peers so much more time to confirm.
 func (b *Barrier) Postpone(late time.Duration) {
 	for _, c := range b.changes {
-		c.since += late
+		c.since = c.since.Add(late)
 	}
 }
 
 // Restart gives peers the whole time again.
-func (b *Barrier) Restart(now time.Duration) {
+func (b *Barrier) Restart(now mono.Time) {
 	for _, c := range b.changes {
 		c.since = now
 	}

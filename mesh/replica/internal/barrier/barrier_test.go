@@ -10,10 +10,11 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
-const now = time.Hour
+const now = mono.Time(time.Hour)
 
 func backend(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}) }
 
@@ -236,26 +237,28 @@ func TestWhoFailed(t *testing.T) {
 func TestOverdue(t *testing.T) {
 	b := New(rings(0))
 	for n := range 3 {
-		b.Add(NewChange(now+time.Duration(n)*time.Second, vhosts(5, n+1), "", false), rings(n+1))
+		b.Add(NewChange(now.Add(time.Duration(n)*time.Second), vhosts(5, n+1), "", false), rings(n+1))
 	}
 	const limit = 5 * time.Second
-	overdue := func(at time.Duration) int { return len(b.Overdue(at, limit)) }
-	for at, want := range map[time.Duration]int{
-		now + limit: 0, now + limit + 1: 1, now + limit + time.Second: 1, now + time.Minute: 3,
+	overdue := func(at mono.Time) int { return len(b.Overdue(at, limit)) }
+	for at, want := range map[mono.Time]int{
+		now.Add(limit): 0, now.Add(limit + 1): 1, now.Add(limit + time.Second): 1,
+		now.Add(time.Minute): 3,
 	} {
 		if got := overdue(at); got != want {
-			t.Errorf("after %v %d are overdue, want %d", at-now, got, want)
+			t.Errorf("after %v %d are overdue, want %d", at.Sub(now), got, want)
 		}
 	}
 	b.Postpone(time.Minute)
-	if n := overdue(now + time.Minute + limit); n > 0 {
+	if n := overdue(now.Add(time.Minute + limit)); n > 0 {
 		t.Errorf("%d are overdue after a pause", n)
 	}
-	if n := overdue(now + time.Minute + limit + 1); n != 1 {
+	if n := overdue(now.Add(time.Minute + limit + 1)); n != 1 {
 		t.Errorf("%d are overdue some time after the pause", n)
 	}
-	b.Restart(2 * now)
-	if n := overdue(2*now + limit); n > 0 {
+	const later = 2 * now
+	b.Restart(later)
+	if n := overdue(later.Add(limit)); n > 0 {
 		t.Errorf("%d are overdue although all began anew", n)
 	}
 }

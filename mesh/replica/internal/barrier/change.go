@@ -3,9 +3,9 @@ package barrier
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
 // Peer is what a barrier must know of a peer.
@@ -18,8 +18,8 @@ type Peer struct {
 // Change is a table change that was applied here and that not all counted peers have confirmed yet.
 type Change struct {
 	items []*item
-	since time.Duration // since when confirmations are waited for
-	done  bool          // all have confirmed; it stays so
+	since mono.Time // since when confirmations are waited for
+	done  bool      // all have confirmed; it stays so
 	// unknownRing: the ring before it is nobody's. It made us part of a mesh, or is what a member
 	// lacked when that admitted us.
 	unknownRing bool
@@ -40,7 +40,7 @@ type item struct {
 // NewChange begins to wait for the confirmations of what was applied, but for that of the peer from
 // which it came, empty if it came from none. UnknownRing says that we do not know by which ring
 // peers go until they have confirmed it.
-func NewChange(now time.Duration, applied directory.Change, from string, unknownRing bool) *Change {
+func NewChange(now mono.Time, applied directory.Change, from string, unknownRing bool) *Change {
 	c := &Change{since: now, unknownRing: unknownRing}
 	for _, row := range applied.Backends {
 		c.items = append(c.items, &item{backend: row, confirmed: map[string]bool{from: true}})
@@ -54,7 +54,7 @@ func NewChange(now time.Duration, applied directory.Change, from string, unknown
 // Lacking is what one peer has to confirm of our table, whose own table is theirs; nil if it is
 // nothing. We do not know the ring that it goes by until then.
 func Lacking(
-	now time.Duration,
+	now mono.Time,
 	ours directory.Change,
 	peer string,
 	theirs directory.Change,

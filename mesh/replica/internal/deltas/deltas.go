@@ -14,6 +14,7 @@ import (
 	"iter"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
@@ -74,7 +75,7 @@ type Early struct {
 }
 
 type early struct {
-	at    time.Duration // when it came
+	at    mono.Time // when it came
 	id    ID
 	bytes int
 	delta *wire.Delta
@@ -87,7 +88,7 @@ func (e *Early) Len() int { return len(e.list) }
 func (e *Early) Bytes() int { return e.bytes }
 
 // Add keeps a delta, unless it is there already. False means that there is no room.
-func (e *Early) Add(now time.Duration, d *wire.Delta) bool {
+func (e *Early) Add(now mono.Time, d *wire.Delta) bool {
 	id := IDOf(d)
 	if e.ids[id] {
 		return true
@@ -108,7 +109,7 @@ func (e *Early) Add(now time.Duration, d *wire.Delta) bool {
 // Review takes out, oldest first, the deltas whose origin runs by now, and those that have waited
 // for too long. With each it yields whether its origin runs. Runs is asked when it is the delta's
 // turn: what the deltas before it changed counts. Nothing may be added meanwhile.
-func (e *Early) Review(now time.Duration, runs func(wire.Life) bool) iter.Seq2[*wire.Delta, bool] {
+func (e *Early) Review(now mono.Time, runs func(wire.Life) bool) iter.Seq2[*wire.Delta, bool] {
 	return func(yield func(*wire.Delta, bool) bool) {
 		kept, more := e.list[:0], true
 		for _, d := range e.list {
@@ -116,7 +117,7 @@ func (e *Early) Review(now time.Duration, runs func(wire.Life) bool) iter.Seq2[*
 			if more {
 				running = runs(d.id.Origin)
 			}
-			if !more || !running && now-d.at <= EarlyFor {
+			if !more || !running && now.Sub(d.at) <= EarlyFor {
 				kept = append(kept, d)
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -31,7 +32,7 @@ func TestDeltasAreRememberedForAWhile(t *testing.T) {
 	}
 }
 
-const now = time.Hour
+const now = mono.Time(time.Hour)
 
 func delta(
 	origin string,
@@ -41,7 +42,7 @@ func delta(
 }
 
 // review gives the numbers of the deltas that are taken out, negative if they came too early.
-func (e *Early) review(at time.Duration, running string, most int) (numbers []int) {
+func (e *Early) review(at mono.Time, running string, most int) (numbers []int) {
 	runs := func(l wire.Life) bool { return l.Name == running }
 	for d, ok := range e.Review(at, runs) {
 		n := int(d.N)
@@ -62,23 +63,23 @@ func TestEarly(t *testing.T) {
 	for i, d := range []*wire.Delta{
 		delta("d2", 1), delta("d3", 2), delta("d2", 3), delta("d2", 1), delta("d4", 4),
 	} {
-		if !e.Add(now+time.Duration(i)*time.Second, d) {
+		if !e.Add(now.Add(time.Duration(i)*time.Second), d) {
 			t.Fatalf("there is no room for delta %d", d.N)
 		}
 	}
 	for _, test := range []struct {
 		name    string
-		at      time.Duration
+		at      mono.Time
 		running string
 		most    int
 		want    []int
 	}{
-		{"none runs", now + EarlyFor, "", 9, nil},
+		{"none runs", now.Add(EarlyFor), "", 9, nil},
 		{"the first only", now, "d2", 1, []int{1}},
 		{"the rest of one", now, "d2", 9, []int{3}},
-		{"one runs, another waits", now + EarlyFor, "d3", 9, []int{2}},
-		{"too late", now + EarlyFor + 4*time.Second, "", 9, nil},
-		{"later than that", now + EarlyFor + 4*time.Second + 1, "", 9, []int{-4}},
+		{"one runs, another waits", now.Add(EarlyFor), "d3", 9, []int{2}},
+		{"too late", now.Add(EarlyFor + 4*time.Second), "", 9, nil},
+		{"later than that", now.Add(EarlyFor + 4*time.Second + 1), "", 9, []int{-4}},
 	} {
 		if diff := cmp.Diff(test.want, e.review(test.at, test.running, test.most)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)

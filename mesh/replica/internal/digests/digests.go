@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -63,8 +64,8 @@ type epochDigests struct {
 // pass is what has been taken of the digests of an epoch.
 type pass struct {
 	epochDigests
-	group int           // next, over all tags
-	begun time.Duration // by the monotonic clock
+	group int       // next, over all tags
+	begun mono.Time // by the monotonic clock
 }
 
 // sweep is a pass over all tags without digests. The zero value is at its end.
@@ -92,7 +93,7 @@ func (s *Set) Newest() (epoch int64, tags []wire.GroupDigests) {
 }
 
 // Step goes on with the sweep, and with the pass of the epoch that has settled by mesh time t.
-func (s *Set) Step(now time.Duration, t directory.Time, rows Rows) {
+func (s *Set) Step(now mono.Time, t directory.Time, rows Rows) {
 	s.sweep.step(t, rows)
 	if s.pass == nil {
 		epoch := int64(t.Add(-SettleAfter))/epochLength.Milliseconds() - 1
@@ -127,9 +128,9 @@ func (w *sweep) step(t directory.Time, rows Rows) {
 }
 
 // step takes the digests that are due, and reports whether these were the last.
-func (p *pass) step(now time.Duration, t directory.Time, rows Rows) (done bool) {
+func (p *pass) step(now mono.Time, t directory.Time, rows Rows) (done bool) {
 	total := groups * len(p.tags)
-	due := min(total, int(int64(total)*int64(now-p.begun)/int64(PassLength)))
+	due := min(total, int(int64(total)*int64(now.Sub(p.begun))/int64(PassLength)))
 	for ; p.group < due; p.group++ {
 		of := &p.tags[p.group/groups]
 		group := uint8(p.group % groups)

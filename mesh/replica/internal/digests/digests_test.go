@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -42,7 +43,7 @@ func (r *rows) DigestGroup(tag ring.Tag, group uint8, end directory.Time) [leave
 // run lets a set take steps until some time after the beginning of the epoch.
 func run(s *Set, r *rows, from, to time.Duration) {
 	for at := from; at < to; at += tick {
-		s.Step(time.Hour+at, begun.Add(at), r)
+		s.Step(mono.Time(time.Hour).Add(at), begun.Add(at), r)
 	}
 }
 
@@ -88,12 +89,12 @@ func TestPassTakesItsTime(t *testing.T) {
 		after time.Duration
 		want  int
 	}{{0, 0}, {PassLength / 4, groups / 4}, {PassLength / 2, groups / 2}, {2 * PassLength, groups}} {
-		s.Step(test.after, begun.Add(SettleAfter), r)
+		s.Step(mono.Time(test.after), begun.Add(SettleAfter), r)
 		if len(r.digests) != test.want {
 			t.Errorf("%d groups after %v, want %d", len(r.digests), test.after, test.want)
 		}
 	}
-	s.Step(3*PassLength, begun.Add(SettleAfter), r)
+	s.Step(mono.Time(3*PassLength), begun.Add(SettleAfter), r)
 	if len(r.digests) != groups {
 		t.Errorf("the epoch is taken again: %d groups", len(r.digests))
 	}

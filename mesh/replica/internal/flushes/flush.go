@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -22,8 +23,8 @@ type Flush struct {
 	tags     []ring.Tag         // still to be looked through
 	leaf     int                // next, of the first of them
 	pending  []ring.User        // found, and not begun
-	toldAt   time.Duration      // when the peers were last told of it
-	begunAt  time.Duration      // when moves were last begun
+	toldAt   mono.Time          // when the peers were last told of it
+	begunAt  mono.Time          // when moves were last begun
 }
 
 // Progress is how the flush goes.
@@ -55,9 +56,9 @@ func (f *Flush) Found(u ring.User) {
 
 // MayBegin reports whether moves may begin now, and takes it that they do. Moves that begin
 // together share a message.
-func (f *Flush) MayBegin(now time.Duration) bool {
+func (f *Flush) MayBegin(now mono.Time) bool {
 	free := f.max - int(f.progress.Moving)
-	if free*4 < f.max && now-f.begunAt < beginEvery {
+	if free*4 < f.max && now.Sub(f.begunAt) < beginEvery {
 		return false
 	}
 	f.begunAt = now
@@ -112,10 +113,10 @@ func (f *Flush) End(t directory.Time) bool {
 }
 
 // TellDue reports whether the peers are to be told how it goes, because time has passed.
-func (f *Flush) TellDue(now time.Duration) bool { return now-f.toldAt >= tellEvery }
+func (f *Flush) TellDue(now mono.Time) bool { return now.Sub(f.toldAt) >= tellEvery }
 
 // Told notes that they are.
-func (f *Flush) Told(now time.Duration) { f.toldAt = now }
+func (f *Flush) Told(now mono.Time) { f.toldAt = now }
 
 // cancel stops the flush from starting more moves.
 func (f *Flush) cancel() {

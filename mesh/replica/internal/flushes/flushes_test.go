@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 const (
-	now   = time.Hour
+	now   = mono.Time(time.Hour)
 	begun = directory.Time(1_800_000_000_000)
 )
 
@@ -129,10 +130,10 @@ func TestMovesBeginTogether(t *testing.T) {
 		for range test.moving {
 			f.Begun()
 		}
-		if got := f.MayBegin(now + test.after); got != test.want {
+		if got := f.MayBegin(now.Add(test.after)); got != test.want {
 			t.Errorf("%d of 8 under way, after %v: %v, want %v", test.moving, test.after, got, test.want)
 		}
-		if test.want && test.moving == 8 && f.MayBegin(now+test.after) {
+		if test.want && test.moving == 8 && f.MayBegin(now.Add(test.after)) {
 			t.Error("they begin twice at one moment")
 		}
 	}
@@ -142,7 +143,7 @@ func TestMovesBeginTogether(t *testing.T) {
 func TestTelling(t *testing.T) {
 	f := NewSet(0).Begin(netip.Addr{}, 8, nil, begun)
 	f.Told(now)
-	if f.TellDue(now+tellEvery-1) || !f.TellDue(now+tellEvery) {
+	if f.TellDue(now.Add(tellEvery-1)) || !f.TellDue(now.Add(tellEvery)) {
 		t.Error("they are told at another time")
 	}
 }

@@ -3,6 +3,8 @@ package hints
 import (
 	"slices"
 	"time"
+
+	"directormesh/mesh/mono"
 )
 
 const (
@@ -14,8 +16,8 @@ const (
 
 // alias is a name under which our own address was heard.
 type alias struct {
-	heardAt time.Duration // last
-	member  bool          // memberlist holds it alive
+	heardAt mono.Time // last
+	member  bool      // memberlist holds it alive
 }
 
 // Aliases are the other names under which our address was heard. The zero value holds none.
@@ -25,7 +27,7 @@ type Aliases struct {
 
 // Hear takes note of a name, if there is room, and reports whether it is new. Member says that
 // memberlist holds it alive.
-func (a *Aliases) Hear(now time.Duration, name string, member bool) (news bool) {
+func (a *Aliases) Hear(now mono.Time, name string, member bool) (news bool) {
 	known := a.byName[name]
 	if known == nil {
 		if len(a.byName) >= MaxAliases {
@@ -49,9 +51,9 @@ func (a *Aliases) MemberFailed(name string) {
 }
 
 // Shown are the names that were heard lately, or that memberlist holds alive, in order.
-func (a *Aliases) Shown(now time.Duration) (names []string) {
+func (a *Aliases) Shown(now mono.Time) (names []string) {
 	for name, known := range a.byName {
-		if known.member || now-known.heardAt <= AliasFor {
+		if known.member || now.Sub(known.heardAt) <= AliasFor {
 			names = append(names, name)
 		}
 	}

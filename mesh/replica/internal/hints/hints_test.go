@@ -9,9 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
-const start = time.Hour
+const start = mono.Time(time.Hour)
 
 func addr(n uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, 1}), n)
@@ -80,7 +81,7 @@ func TestAddresses(t *testing.T) {
 		s.Hear(start, Hint{Name: "d9", Addr: addr(1), Trust: test.before})
 		s.Failed("d9", 7)
 		s.Failed("d8", 7)
-		dial, ok := s.Hear(start+1, Hint{Name: "d9", Addr: test.addr, Trust: test.after})
+		dial, ok := s.Hear(start.Add(1), Hint{Name: "d9", Addr: test.addr, Trust: test.after})
 		h := s.Get("d9")
 		if !ok || (dial != nil) != test.dialled || h.Addr != test.want || s.Len() != 1 ||
 			h.Trust != max(test.before, test.after) || h.LastFailed != directory.Time(7) {
@@ -96,10 +97,10 @@ func TestDials(t *testing.T) {
 	s.Hear(start, Hint{Name: "b", Addr: addr(2)})
 	s.Hear(start, Hint{Name: "a", Addr: addr(1), Member: true})
 	var at []time.Duration // dials of b
-	for now := start; now <= start+KeptFor+time.Second; now += 50 * time.Millisecond {
+	for now := start; now <= start.Add(KeptFor+time.Second); now = now.Add(50 * time.Millisecond) {
 		for _, h := range s.Review(now, nobodyRemoved) {
 			if h.Name == "b" {
-				at = append(at, now-start)
+				at = append(at, now.Sub(start))
 			}
 		}
 	}
@@ -114,7 +115,7 @@ func TestDials(t *testing.T) {
 	if diff := cmp.Diff([]string{"a"}, namesOf(s.Sorted())); diff != "" {
 		t.Errorf("left after a while (-want +got):\n%s", diff)
 	}
-	s.Review(start+time.Hour, func(at netip.AddrPort) bool { return at == addr(1) })
+	s.Review(start.Add(time.Hour), func(at netip.AddrPort) bool { return at == addr(1) })
 	if s.Len() != 0 || s.Review(start, nobodyRemoved) != nil {
 		t.Errorf("a removed director is kept")
 	}
@@ -125,7 +126,8 @@ func TestDueAreByName(t *testing.T) {
 	for _, name := range []string{"c", "a", "b"} {
 		s.Hear(start, Hint{Name: name, Addr: addr(1)})
 	}
-	if diff := cmp.Diff([]string{"a", "b", "c"}, namesOf(s.Review(start+firstTry, nobodyRemoved))); diff != "" {
+	due := namesOf(s.Review(start.Add(firstTry), nobodyRemoved))
+	if diff := cmp.Diff([]string{"a", "b", "c"}, due); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -169,13 +171,13 @@ func TestAliases(t *testing.T) {
 	}
 	all := []string{"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"}
 	for ago, want := range map[time.Duration][]string{AliasFor: all, AliasFor + 1: {"x0"}} {
-		if diff := cmp.Diff(want, a.Shown(start+ago)); diff != "" {
+		if diff := cmp.Diff(want, a.Shown(start.Add(ago))); diff != "" {
 			t.Errorf("%v later (-want +got):\n%s", ago, diff)
 		}
 	}
 	a.MemberFailed("x0")
 	a.MemberFailed("unknown")
-	if got := a.Shown(start + AliasFor + 1); got != nil {
+	if got := a.Shown(start.Add(AliasFor + 1)); got != nil {
 		t.Errorf("after memberlist has given it up %q is shown", got)
 	}
 }

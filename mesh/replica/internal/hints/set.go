@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -40,17 +41,17 @@ type Hint struct {
 	Member     bool           // memberlist holds it alive
 	LastFailed directory.Time // when a dial last failed; 0: never
 
-	heardAt time.Duration // when somebody last told us
-	dialAt  time.Duration // when it is to be dialled next
+	heardAt mono.Time     // when somebody last told us
+	dialAt  mono.Time     // when it is to be dialled next
 	pause   time.Duration // between that dial and the one after; lastTry at most
 }
 
 // due reports whether a hint is to be dialled now, and takes it that it is.
-func (h *Hint) due(now time.Duration) bool {
+func (h *Hint) due(now mono.Time) bool {
 	if now < h.dialAt {
 		return false
 	}
-	h.dialAt = now + h.pause
+	h.dialAt = now.Add(h.pause)
 	h.pause = min(2*h.pause, lastTry)
 	return true
 }
@@ -79,7 +80,7 @@ func (s *Set) Sorted() []*Hint {
 // Hear takes note that somebody told us of a director, and returns it if it is to be dialled now.
 // A new address counts if it is trusted as much as the one that is known. False means that there is
 // no room.
-func (s *Set) Hear(now time.Duration, h Hint) (dial *Hint, ok bool) {
+func (s *Set) Hear(now mono.Time, h Hint) (dial *Hint, ok bool) {
 	known := s.byName[h.Name]
 	switch {
 	case known == nil:
@@ -126,12 +127,12 @@ func (s *Set) makeRoom(trust Trust) bool {
 
 // Review returns, by name, those that are to be dialled now. It forgets those of which nobody has
 // spoken for long, and those whose director was removed.
-func (s *Set) Review(now time.Duration, removed func(netip.AddrPort) bool) (dial []*Hint) {
+func (s *Set) Review(now mono.Time, removed func(netip.AddrPort) bool) (dial []*Hint) {
 	if len(s.byName) == 0 {
 		return nil
 	}
 	for _, h := range s.Sorted() {
-		if !h.Member && now-h.heardAt > KeptFor || removed(h.Addr) {
+		if !h.Member && now.Sub(h.heardAt) > KeptFor || removed(h.Addr) {
 			delete(s.byName, h.Name)
 		} else if h.due(now) {
 			dial = append(dial, h)

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
@@ -20,9 +21,9 @@ const (
 // entry is a message of a log as it is kept.
 type entry struct {
 	seq   uint64
-	at    time.Duration // when it was written or came
-	bytes int           // about
-	msg   wire.Message  // shared with all that sent or got it; never changed
+	at    mono.Time    // when it was written or came
+	bytes int          // about
+	msg   wire.Message // shared with all that sent or got it; never changed
 }
 
 // Own is this director's log of one life, as far as it is kept for replay. The zero value is the
@@ -34,7 +35,7 @@ type Own struct {
 }
 
 // Append gives a message the next number and keeps it for a while.
-func (o *Own) Append(now time.Duration, m wire.Message) {
+func (o *Own) Append(now mono.Time, m wire.Message) {
 	o.last++
 	wire.SetSeq(m, o.last)
 	size := sizeOf(m)
@@ -51,10 +52,10 @@ func (o *Own) Whole() bool { return uint64(len(o.entries)) == o.last }
 
 // Replay yields what is kept of the log after a number, oldest first. With newest it yields only
 // what was written a moment ago.
-func (o *Own) Replay(now time.Duration, after uint64, newest bool) iter.Seq[wire.Message] {
+func (o *Own) Replay(now mono.Time, after uint64, newest bool) iter.Seq[wire.Message] {
 	return func(yield func(wire.Message) bool) {
 		for _, e := range o.entries {
-			if e.seq > after && (!newest || now-e.at <= newestFor) && !yield(e.msg) {
+			if e.seq > after && (!newest || now.Sub(e.at) <= newestFor) && !yield(e.msg) {
 				return
 			}
 		}
@@ -62,9 +63,9 @@ func (o *Own) Replay(now time.Duration, after uint64, newest bool) iter.Seq[wire
 }
 
 // Prune drops what has been kept for long enough.
-func (o *Own) Prune(now time.Duration) {
+func (o *Own) Prune(now mono.Time) {
 	n := 0
-	for n < len(o.entries) && now-o.entries[n].at > KeptFor {
+	for n < len(o.entries) && now.Sub(o.entries[n].at) > KeptFor {
 		n++
 	}
 	o.drop(n)

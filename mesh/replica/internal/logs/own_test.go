@@ -7,13 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 // numbers are those of the messages that a peer gets.
-func (o *Own) numbers(now time.Duration, after uint64, newest bool) (numbers []uint64) {
+func (o *Own) numbers(now mono.Time, after uint64, newest bool) (numbers []uint64) {
 	for m := range o.Replay(now, after, newest) {
 		seq, _ := wire.LogSeq(m)
 		numbers = append(numbers, seq)
@@ -31,7 +32,7 @@ func block(tag ring.Tag, rows int) wire.Block {
 
 // Our log is kept for some time and up to some size, counted about as what it holds.
 func TestOwnIsBounded(t *testing.T) {
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	table := &wire.Table{Change: directory.Change{
 		Backends: make([]directory.BackendRow, 2), Directors: make([]directory.DirectorRow, 1),
 	}}
@@ -50,7 +51,7 @@ func TestOwnIsBounded(t *testing.T) {
 			t.Errorf("%T counts as %d bytes, want %d", test.m, got, test.size)
 		}
 		total += test.size
-		o.Append(now+time.Duration(i)*time.Second, test.m)
+		o.Append(now.Add(time.Duration(i)*time.Second), test.m)
 	}
 	if o.bytes != total || o.Last() != 4 || !o.Whole() {
 		t.Errorf("%d bytes up to message %d, want %d and 4", o.bytes, o.Last(), total)
@@ -61,8 +62,8 @@ func TestOwnIsBounded(t *testing.T) {
 		want  []uint64
 		bytes int
 	}{
-		{"after thirty seconds", func() { o.Prune(now + KeptFor) }, []uint64{1, 2, 3, 4}, total},
-		{"after more", func() { o.Prune(now + KeptFor + 1) }, []uint64{2, 3, 4}, total - 256},
+		{"after thirty seconds", func() { o.Prune(now.Add(KeptFor)) }, []uint64{1, 2, 3, 4}, total},
+		{"after more", func() { o.Prune(now.Add(KeptFor + 1)) }, []uint64{2, 3, 4}, total - 256},
 		{"in room for three", func() { o.trim(total - 256) }, []uint64{2, 3, 4}, total - 256},
 		{"in room for less", func() { o.trim(total - 257) }, []uint64{3, 4}, total - 512},
 	} {
@@ -80,7 +81,7 @@ func TestOwnIsBounded(t *testing.T) {
 func TestOwnIsReplayed(t *testing.T) {
 	var o Own
 	for i := range 5 {
-		o.Append(time.Duration(i)*time.Second, &wire.Rows{})
+		o.Append(mono.Time(time.Duration(i)*time.Second), &wire.Rows{})
 	}
 	for _, test := range []struct {
 		after  uint64
@@ -93,7 +94,8 @@ func TestOwnIsReplayed(t *testing.T) {
 		{0, true, []uint64{3, 4, 5}},
 		{4, true, []uint64{5}},
 	} {
-		if diff := cmp.Diff(test.want, o.numbers(4*time.Second, test.after, test.newest)); diff != "" {
+		got := o.numbers(mono.Time(4*time.Second), test.after, test.newest)
+		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("after %d, newest only: %v (-want +got):\n%s", test.after, test.newest, diff)
 		}
 	}

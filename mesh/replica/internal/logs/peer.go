@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -34,7 +35,7 @@ type Peer struct {
 	have    Spans          // numbers whose messages were applied here, or are in a snapshot that was
 	seen    uint64         // highest number that its writer is known to have given out; not below have
 	wholeAt directory.Time // when none of it was missing, by its writer's mesh time; 0: not known
-	goneAt  time.Duration  // since when its writer is not live here; 0: it is, or has just appeared
+	goneAt  mono.Time      // since when its writer is not live here; 0: it is, or has just appeared
 
 	tail  []entry // the last messages, by number, some may be missing
 	bytes int     // of the tail, about
@@ -59,7 +60,7 @@ func (l *Peer) Whole() bool { return l.have.AllTo(l.seen) }
 
 // Take notes a message that came by its writer's stream, and keeps it for a while. It reports false
 // if the message was here already.
-func (l *Peer) Take(now time.Duration, seq uint64, m wire.Message) bool {
+func (l *Peer) Take(now mono.Time, seq uint64, m wire.Message) bool {
 	if seq <= l.seen && l.have.Has(seq) {
 		return false
 	}
@@ -99,13 +100,13 @@ func (l *Peer) Live() { l.goneAt = 0 }
 func (l *Peer) Gone() bool { return l.goneAt != 0 }
 
 // went notes since when its writer is not live here.
-func (l *Peer) went(at time.Duration) { l.goneAt = max(1, at) }
+func (l *Peer) went(at mono.Time) { l.goneAt = max(1, at) }
 
 // goneFor is for how long its writer has not been live here.
-func (l *Peer) goneFor(now time.Duration) time.Duration { return now - l.goneAt }
+func (l *Peer) goneFor(now mono.Time) time.Duration { return now.Sub(l.goneAt) }
 
 // Position is what we have of the log, for others.
-func (l *Peer) Position(now time.Duration) wire.Position {
+func (l *Peer) Position(now mono.Time) wire.Position {
 	p := wire.Position{Name: l.id.Name, Boot: l.id.Boot}
 	if l.Gone() {
 		p.Gone = uint32(max(1, min(l.goneFor(now), LongestGone)/time.Millisecond))
@@ -121,7 +122,7 @@ func (l *Peer) Position(now time.Duration) wire.Position {
 }
 
 // Keep keeps a message for a while, as it came.
-func (l *Peer) Keep(now time.Duration, seq uint64, m wire.Message) {
+func (l *Peer) Keep(now mono.Time, seq uint64, m wire.Message) {
 	e := entry{seq, now, sizeOf(m), m}
 	l.bytes += e.bytes
 	if n := len(l.tail); n == 0 || l.tail[n-1].seq < seq {
@@ -165,9 +166,9 @@ func (l *Peer) part(of wire.Span, wanted int) []wire.Message {
 }
 
 // prune drops what is too old, and of the rest the oldest until it fits.
-func (l *Peer) prune(now time.Duration, limit int) {
+func (l *Peer) prune(now mono.Time, limit int) {
 	n := 0
-	for n < len(l.tail) && (now-l.tail[n].at > keepTail || l.bytes > limit) {
+	for n < len(l.tail) && (now.Sub(l.tail[n].at) > keepTail || l.bytes > limit) {
 		l.bytes -= l.tail[n].bytes
 		l.tail[n].msg = nil
 		n++

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -129,7 +130,7 @@ func TestNextPartForAPeer(t *testing.T) {
 func TestTailIsBounded(t *testing.T) {
 	log := &Peer{}
 	for i, seq := range []uint64{4, 2, 3, 1} {
-		log.Keep(time.Duration(i)*time.Second, seq, &wire.Rows{})
+		log.Keep(mono.Time(time.Duration(i)*time.Second), seq, &wire.Rows{})
 	}
 	kept := func() (numbers []uint64) {
 		for _, e := range log.tail {
@@ -140,17 +141,17 @@ func TestTailIsBounded(t *testing.T) {
 	if got := kept(); !slices.Equal(got, []uint64{1, 2, 3, 4}) {
 		t.Errorf("kept in the order %v", got)
 	}
-	if log.prune(keepTail+3*time.Second, log.bytes); len(log.tail) != 4 {
+	if log.prune(mono.Time(keepTail+3*time.Second), log.bytes); len(log.tail) != 4 {
 		t.Errorf("after %v %v are left", keepTail, kept())
 	}
-	if log.prune(keepTail, 2*entryOverhead); !slices.Equal(kept(), []uint64{3, 4}) {
+	if log.prune(mono.Time(keepTail), 2*entryOverhead); !slices.Equal(kept(), []uint64{3, 4}) {
 		t.Errorf("in room for two %v are left", kept())
 	}
 	// 3 came after 4, and is the first to be looked at.
-	if log.prune(keepTail+time.Second, log.bytes); len(log.tail) != 2 {
+	if log.prune(mono.Time(keepTail+time.Second), log.bytes); len(log.tail) != 2 {
 		t.Errorf("%v are left, the first has some time to go", kept())
 	}
-	if log.prune(keepTail+3*time.Second, log.bytes); len(log.tail) != 0 || log.bytes != 0 {
+	if log.prune(mono.Time(keepTail+3*time.Second), log.bytes); len(log.tail) != 0 || log.bytes != 0 {
 		t.Errorf("%v of %d bytes are left of what is too old", kept(), log.bytes)
 	}
 }
@@ -165,11 +166,12 @@ func TestPositionTellsSinceWhenItsWriterIsGone(t *testing.T) {
 	} {
 		s := NewSet()
 		log := s.Open(ID{"d2", 2})
-		if log.Position(time.Hour).Gone != 0 {
-			t.Errorf("of one that lives: gone for %d", log.Position(time.Hour).Gone)
+		const went = mono.Time(time.Hour)
+		if log.Position(went).Gone != 0 {
+			t.Errorf("of one that lives: gone for %d", log.Position(went).Gone)
 		}
-		s.Went(time.Hour, log)
-		if got := log.Position(time.Hour + test.since).Gone; got != test.want {
+		s.Went(went, log)
+		if got := log.Position(went.Add(test.since)).Gone; got != test.want {
 			t.Errorf("after %v: gone for %d, want %d", test.since, got, test.want)
 		}
 		if log.Live(); log.Gone() {

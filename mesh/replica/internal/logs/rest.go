@@ -4,6 +4,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"directormesh/mesh/mono"
 )
 
 const (
@@ -20,20 +22,20 @@ const (
 type rest struct {
 	wanted     bool
 	asked      string // the peer that is to send a part of it; empty: none
-	askedAt    time.Duration
-	progressAt time.Duration   // when the last part came, or we noticed that we lack something
+	askedAt    mono.Time
+	progressAt mono.Time       // when the last part came, or we noticed that we lack something
 	short      map[string]bool // peers that no longer keep the messages; they give a snapshot
 }
 
 // Ask notes that a peer is asked for the next part.
-func (l *Peer) Ask(now time.Duration, peer string) { l.rest.asked, l.rest.askedAt = peer, now }
+func (l *Peer) Ask(now mono.Time, peer string) { l.rest.asked, l.rest.askedAt = peer, now }
 
 // Asked is the peer that is to send a part; empty if none is.
 func (l *Peer) Asked() string { return l.rest.asked }
 
 // Awaited reports whether the peer that was asked last has time left to answer.
-func (l *Peer) Awaited(now time.Duration) bool {
-	return l.rest.asked != "" && now-l.rest.askedAt < askAgain
+func (l *Peer) Awaited(now mono.Time) bool {
+	return l.rest.asked != "" && now.Sub(l.rest.askedAt) < askAgain
 }
 
 // Answered notes an answer of a peer, if it is the one that was asked.
@@ -55,10 +57,10 @@ func (l *Peer) NoteShort(peer string) {
 func (l *Peer) Short(peer string) bool { return l.rest.short[peer] }
 
 // Progressed notes that a part came.
-func (l *Peer) Progressed(now time.Duration) { l.rest.progressAt = now }
+func (l *Peer) Progressed(now mono.Time) { l.rest.progressAt = now }
 
 // Stalled reports whether no part has come for so long that the rest counts as lost.
-func (l *Peer) Stalled(now time.Duration) bool { return now-l.rest.progressAt > RestWithin }
+func (l *Peer) Stalled(now mono.Time) bool { return now.Sub(l.rest.progressAt) > RestWithin }
 
 // Ahead returns which of the peers has most of what we lack of the log; empty if none has any.
 // Those that keep the messages come before those that are short of them. Of several alike the one

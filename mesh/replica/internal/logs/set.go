@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -28,11 +29,11 @@ const (
 // Set is what we have of the logs of all other lives.
 type Set struct {
 	byID      map[ID]*Peer
-	sorted    []*Peer       // of byID, by ID; nil: to be made
-	behind    []*Peer       // those whose rest is wanted, in the order in which we noticed
-	news      bool          // what we have of those that are gone is news to the peers
-	toldAt    time.Duration // when the peers were last told
-	cleanedAt time.Duration
+	sorted    []*Peer   // of byID, by ID; nil: to be made
+	behind    []*Peer   // those whose rest is wanted, in the order in which we noticed
+	news      bool      // what we have of those that are gone is news to the peers
+	toldAt    mono.Time // when the peers were last told
+	cleanedAt mono.Time
 }
 
 // NewSet returns an empty set.
@@ -70,7 +71,7 @@ func (s *Set) Open(id ID) *Peer {
 // OpenGone begins to remember a log of which we only hear when its writer is gone. It returns the
 // one to be forgotten for it, nil if there is room. Logs that are attached, those of our peers, do
 // not count.
-func (s *Set) OpenGone(id ID, at time.Duration, attached func(*Peer) bool) (log, excess *Peer) {
+func (s *Set) OpenGone(id ID, at mono.Time, attached func(*Peer) bool) (log, excess *Peer) {
 	log = s.Open(id)
 	log.went(at)
 	var first *Peer // to have gone
@@ -99,7 +100,7 @@ func (s *Set) Forget(log *Peer) {
 
 // Went notes that the writer of a log is no longer live here, which the peers are to be told. It
 // reports false if that was known.
-func (s *Set) Went(now time.Duration, log *Peer) bool {
+func (s *Set) Went(now mono.Time, log *Peer) bool {
 	if log.Gone() {
 		return false
 	}
@@ -112,8 +113,8 @@ func (s *Set) Went(now time.Duration, log *Peer) bool {
 func (s *Set) Changed() { s.news = true }
 
 // News is what the peers are to be told now of those that went lately.
-func (s *Set) News(now time.Duration) []wire.Position {
-	if !s.news || now-s.toldAt < tellEvery {
+func (s *Set) News(now mono.Time) []wire.Position {
+	if !s.news || now.Sub(s.toldAt) < tellEvery {
 		return nil
 	}
 	s.news, s.toldAt = false, now
@@ -121,7 +122,7 @@ func (s *Set) News(now time.Duration) []wire.Position {
 }
 
 // Gone is what we have of those that went within a time.
-func (s *Set) Gone(now, within time.Duration) []wire.Position {
+func (s *Set) Gone(now mono.Time, within time.Duration) []wire.Position {
 	var gone []wire.Position
 	for _, log := range s.All() {
 		if log.Gone() && log.goneFor(now) <= within {
@@ -132,7 +133,7 @@ func (s *Set) Gone(now, within time.Duration) []wire.Position {
 }
 
 // Want notes whether the rest of a log is wanted, and reports whether it is from now on.
-func (s *Set) Want(now time.Duration, log *Peer, wanted bool) (begins bool) {
+func (s *Set) Want(now mono.Time, log *Peer, wanted bool) (begins bool) {
 	r := &log.rest
 	switch {
 	case wanted && !r.wanted:
@@ -153,8 +154,8 @@ func (s *Set) Behind() []*Peer { return s.behind }
 // Clean drops messages that need no longer be kept, and returns the logs that may be forgotten
 // unless they are a peer's. Away says that a director has failed and may come back: it may ask for
 // them. What it does takes time, so it does it once a second.
-func (s *Set) Clean(now time.Duration, away func() bool) (old []*Peer) {
-	if now-s.cleanedAt < cleanEvery {
+func (s *Set) Clean(now mono.Time, away func() bool) (old []*Peer) {
+	if now.Sub(s.cleanedAt) < cleanEvery {
 		return nil
 	}
 	s.cleanedAt = now

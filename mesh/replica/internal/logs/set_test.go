@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -19,17 +20,18 @@ func TestLogsOfTheDeadAreBounded(t *testing.T) {
 	peers := s.Open(ID{"peer", 1})
 	attached := func(l *Peer) bool { return l == peers }
 	id := func(n int) ID { return ID{"ghost", uint64(n)} }
+	const first = mono.Time(time.Hour)
 	for n := range MaxGone {
-		if _, excess := s.OpenGone(id(n), time.Hour+time.Duration(n), attached); excess != nil {
+		if _, excess := s.OpenGone(id(n), first.Add(time.Duration(n)), attached); excess != nil {
 			t.Fatalf("%v is to be forgotten, of %d", excess.ID(), n+1)
 		}
 	}
-	_, excess := s.OpenGone(id(MaxGone), 2*time.Hour, attached)
+	_, excess := s.OpenGone(id(MaxGone), mono.Time(2*time.Hour), attached)
 	if excess == nil || excess.ID() != id(0) {
 		t.Fatalf("%+v is to be forgotten, want the first", excess)
 	}
 	s.Forget(excess)
-	log, excess := s.OpenGone(ID{"ghost", 10_000}, time.Minute, attached)
+	log, excess := s.OpenGone(ID{"ghost", 10_000}, mono.Time(time.Minute), attached)
 	if excess != log {
 		t.Errorf("%v is to be forgotten, want the one that went before all others", excess.ID())
 	}
@@ -71,7 +73,7 @@ func TestNewsOfTheDead(t *testing.T) {
 		}
 		return names
 	}
-	const now = time.Hour
+	const now = mono.Time(time.Hour)
 	if told := s.News(now); told != nil {
 		t.Errorf("told %v of nothing", told)
 	}
@@ -79,27 +81,28 @@ func TestNewsOfTheDead(t *testing.T) {
 		s.Open(ID{name, 1})
 	}
 	d2, d3 := s.Get(ID{"d2", 1}), s.Get(ID{"d3", 1})
-	if !s.Went(now, d2) || s.Went(now+1, d2) {
+	if !s.Went(now, d2) || s.Went(now.Add(1), d2) {
 		t.Error("one goes once")
 	}
 	for _, test := range []struct {
-		at   time.Duration
+		at   mono.Time
 		do   func()
 		want []string
 	}{
 		{now, func() {}, []string{"d2"}},
-		{now + time.Second, func() {}, nil},
-		{now + time.Second, func() { s.Went(now+time.Second, d3) }, []string{"d2", "d3"}},
-		{now + time.Second + tellEvery - 1, s.Changed, nil},
-		{now + time.Second + tellEvery, func() {}, []string{"d2", "d3"}},
-		{now + goneNews + 1, s.Changed, []string{"d3"}},
+		{now.Add(time.Second), func() {}, nil},
+		{now.Add(time.Second), func() { s.Went(now.Add(time.Second), d3) }, []string{"d2", "d3"}},
+		{now.Add(time.Second + tellEvery - 1), s.Changed, nil},
+		{now.Add(time.Second + tellEvery), func() {}, []string{"d2", "d3"}},
+		{now.Add(goneNews + 1), s.Changed, []string{"d3"}},
 	} {
 		test.do()
 		if diff := cmp.Diff(test.want, names(s.News(test.at))); diff != "" {
 			t.Errorf("at %v (-want +got):\n%s", test.at, diff)
 		}
 	}
-	if got := names(s.Gone(now+2*time.Minute, GoneTold)); !slices.Equal(got, []string{"d2", "d3"}) {
+	got := names(s.Gone(now.Add(2*time.Minute), GoneTold))
+	if !slices.Equal(got, []string{"d2", "d3"}) {
 		t.Errorf("one that was out of touch is told of %v", got)
 	}
 }
@@ -120,15 +123,15 @@ func TestOldLogs(t *testing.T) {
 	} {
 		s := NewSet()
 		log := s.Open(ID{"d2", 1})
-		now := 48 * time.Hour
+		now := mono.Time(48 * time.Hour)
 		if test.gone != 0 {
-			s.Went(now-test.gone, log)
+			s.Went(now.Add(-test.gone), log)
 		}
 		away := func() bool { return test.away }
 		if old := s.Clean(now, away); len(old) > 0 != test.want {
 			t.Errorf("%s: old: %v, want %v", test.name, !test.want, test.want)
 		}
-		if old := s.Clean(now+cleanEvery-1, away); len(old) > 0 {
+		if old := s.Clean(now.Add(cleanEvery-1), away); len(old) > 0 {
 			t.Errorf("%s: looked at twice within %v", test.name, cleanEvery)
 		}
 	}
@@ -144,7 +147,7 @@ func TestLogsShareRoom(t *testing.T) {
 	big := &wire.Unknown{Fields: make([]byte, minTailBytes-entryOverhead)}
 	log.Keep(0, 1, big)
 	log.Keep(0, 2, big)
-	now := cleanEvery
+	const now = mono.Time(cleanEvery)
 	if s.Clean(now, func() bool { return false }); len(log.tail) != 1 || log.tail[0].seq != 2 {
 		t.Errorf("%d messages are kept in room for one", len(log.tail))
 	}
@@ -154,7 +157,7 @@ func TestLogsShareRoom(t *testing.T) {
 func TestWhoIsAskedForTheRest(t *testing.T) {
 	s := NewSet()
 	id := ID{"gone", 1}
-	log, _ := s.OpenGone(id, time.Second, nobodyAttached)
+	log, _ := s.OpenGone(id, mono.Time(time.Second), nobodyAttached)
 	log.Gained(Spans{{From: 1, To: 4}})
 	claims := map[string]Claims{
 		"d1": {id: {{From: 1, To: 6}}},
@@ -195,13 +198,13 @@ func TestWhoIsAskedForTheRest(t *testing.T) {
 func TestRestOfALog(t *testing.T) {
 	s := NewSet()
 	log := s.Open(ID{"gone", 1})
-	const now = time.Hour
-	if !s.Want(now, log, true) || s.Want(now+time.Second, log, true) || len(s.Behind()) != 1 {
+	const now = mono.Time(time.Hour)
+	if !s.Want(now, log, true) || s.Want(now.Add(time.Second), log, true) || len(s.Behind()) != 1 {
 		t.Fatalf("%d logs are waited for", len(s.Behind()))
 	}
 	log.Ask(now, "d1")
 	log.NoteShort("d2")
-	if !log.Awaited(now+askAgain-1) || log.Awaited(now+askAgain) {
+	if !log.Awaited(now.Add(askAgain-1)) || log.Awaited(now.Add(askAgain)) {
 		t.Error("a peer that was asked has a second")
 	}
 	if log.Answered("d2"); log.Asked() != "d1" {
@@ -210,11 +213,11 @@ func TestRestOfALog(t *testing.T) {
 	if log.Answered("d1"); log.Asked() != "" || log.Awaited(now) {
 		t.Errorf("asked is %q after it answered", log.Asked())
 	}
-	if log.Stalled(now+RestWithin) || !log.Stalled(now+RestWithin+1) {
+	if log.Stalled(now.Add(RestWithin)) || !log.Stalled(now.Add(RestWithin+1)) {
 		t.Error("the first part has some time to come")
 	}
-	log.Progressed(now + time.Second)
-	if log.Stalled(now + RestWithin + time.Second) {
+	log.Progressed(now.Add(time.Second))
+	if log.Stalled(now.Add(RestWithin + time.Second)) {
 		t.Error("a part that came gives more time")
 	}
 	log.Ask(now, "d1")

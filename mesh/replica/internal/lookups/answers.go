@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/ring"
@@ -25,7 +26,7 @@ const (
 
 // Overslept reports whether a director that has done nothing between two moments was paused: others
 // may have counted it as failed meanwhile, and what it knew then is not to be relied on.
-func Overslept(from, to time.Duration) bool { return to-from > WakeAfter }
+func Overslept(from, to mono.Time) bool { return to.Sub(from) > WakeAfter }
 
 // Guards switches guards off. Only tests do that; the zero value has all guards on.
 type Guards struct {
@@ -54,7 +55,7 @@ type Answers struct {
 // NewAnswers returns the answers of a director that starts at now. Rows that lookups make or change
 // go to the directory and to the outbox.
 func NewAnswers(
-	now time.Duration, dir *directory.Directory, clock *meshtime.Clock, outbox *rowset.Outbox,
+	now mono.Time, dir *directory.Directory, clock *meshtime.Clock, outbox *rowset.Outbox,
 	view *View, guards Guards,
 ) *Answers {
 	a := &Answers{dir: dir, clock: clock, outbox: outbox, guards: guards}
@@ -64,10 +65,10 @@ func NewAnswers(
 }
 
 // NoteInput notes that the core does something.
-func (a *Answers) NoteInput(now time.Duration) { a.lastInput.Store(int64(now)) }
+func (a *Answers) NoteInput(now mono.Time) { a.lastInput.Store(int64(now)) }
 
 // LastInput is when the core last did something.
-func (a *Answers) LastInput() time.Duration { return time.Duration(a.lastInput.Load()) }
+func (a *Answers) LastInput() mono.Time { return mono.Time(a.lastInput.Load()) }
 
 // View is what lookups see.
 func (a *Answers) View() *View { return a.view.Load() }
@@ -82,12 +83,12 @@ func (a *Answers) ChangeView(change func() *View) {
 }
 
 // overslept reports whether the director was paused until now.
-func (a *Answers) overslept(now time.Duration) bool {
+func (a *Answers) overslept(now mono.Time) bool {
 	return Overslept(a.LastInput(), now) && !a.guards.NoWakeCheck
 }
 
 // Try answers what can be answered at once. It does not allocate for users that have a mapping.
-func (a *Answers) Try(now time.Duration, u ring.User) (netip.Addr, bool) {
+func (a *Answers) Try(now mono.Time, u ring.User) (netip.Addr, bool) {
 	if a.overslept(now) {
 		return netip.Addr{}, false
 	}
@@ -97,7 +98,7 @@ func (a *Answers) Try(now time.Duration, u ring.User) (netip.Addr, bool) {
 
 // TryAll is Try for each of the batch in turn, one user being allowed several times. It waits for
 // memory for many users at once. What is not answered gets the zero address.
-func (a *Answers) TryAll(now time.Duration, batch []ring.Lookup) {
+func (a *Answers) TryAll(now mono.Time, batch []ring.Lookup) {
 	if a.overslept(now) {
 		Unanswer(batch)
 		return
@@ -122,7 +123,7 @@ func Unanswer(batch []ring.Lookup) {
 
 // Settle answers a lookup, or gives the zero address and says why not yet. It looks again while
 // lookups on other threads get in between.
-func (a *Answers) Settle(now time.Duration, u ring.User) (netip.Addr, Verdict) {
+func (a *Answers) Settle(now mono.Time, u ring.User) (netip.Addr, Verdict) {
 	for range 8 {
 		if backend, v := a.decide(now, u); v != Raced {
 			return backend, v
@@ -133,7 +134,7 @@ func (a *Answers) Settle(now time.Duration, u ring.User) (netip.Addr, Verdict) {
 
 // decide is a user's life as far as one lookup goes: answer and record, or give the zero address
 // and say why not yet.
-func (a *Answers) decide(now time.Duration, u ring.User) (netip.Addr, Verdict) {
+func (a *Answers) decide(now mono.Time, u ring.User) (netip.Addr, Verdict) {
 	v := a.view.Load()
 	if !v.synced {
 		return netip.Addr{}, NotSynced

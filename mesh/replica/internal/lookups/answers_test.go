@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/ring"
 )
 
-const start = time.Hour
+const start = mono.Time(time.Hour)
 
 // desk is what answers need around them.
 type desk struct {
@@ -114,9 +115,9 @@ func TestVerdicts(t *testing.T) {
 				t.Fatalf("mapped to %v, %v", got, why)
 			}
 			m, _ := d.dir.Find(u.Tag, u.Hash, d.clock.At(start))
-			now := start + test.later
+			now := start.Add(test.later)
 			if test.later < 0 { // before the end of its life
-				now = start + d.dir.Ends(m).Sub(d.clock.At(start)) + test.later
+				now = start.Add(d.dir.Ends(m).Sub(d.clock.At(start))).Add(test.later)
 			}
 			test.prepare(d, u)
 			got, why := d.Settle(now, u)
@@ -142,7 +143,7 @@ func TestPause(t *testing.T) {
 		{WakeAfter + 1, Guards{NoWakeCheck: true}, true},
 	} {
 		d := newDesk(test.guards)
-		now := start + test.pause
+		now := start.Add(test.pause)
 		batch := []ring.Lookup{{Hash: 5, Backend: backend(9)}}
 		d.TryAll(now, batch)
 		_, ok := d.Try(now, ring.User{Hash: 6})
@@ -180,13 +181,13 @@ func TestSessions(t *testing.T) {
 	if d.Adopt(start, u, backend(1)) || d.pushed() != 1 {
 		t.Error("a session where the ring has its user does not map it")
 	}
-	if d.Adopt(start+time.Second, u, backend(2)) || d.pushed() != 0 {
+	if d.Adopt(start.Add(time.Second), u, backend(2)) || d.pushed() != 0 {
 		t.Error("a session elsewhere moves or prolongs a user that is mapped")
 	}
 	if !d.Adopt(start, other, backend(1)) || d.pushed() != 0 {
 		t.Error("a session elsewhere of a user without a mapping asks for no move")
 	}
-	later := start + 10*time.Minute
+	later := start.Add(10 * time.Minute)
 	d.NoteInput(later)
 	if d.Adopt(later, u, backend(1)) || d.pushed() != 1 {
 		t.Error("a session does not prolong its mapping")
@@ -194,8 +195,8 @@ func TestSessions(t *testing.T) {
 	if d.Refresh(later, u); d.pushed() != 0 {
 		t.Error("activity is recorded twice at once")
 	}
-	late := later + WakeAfter + 1
-	if d.Refresh(late+time.Minute, u); d.pushed() != 0 || d.Adopt(late, other, backend(1)) {
+	late := later.Add(WakeAfter + 1)
+	if d.Refresh(late.Add(time.Minute), u); d.pushed() != 0 || d.Adopt(late, other, backend(1)) {
 		t.Error("sessions count after a pause")
 	}
 	d.NoteInput(late)

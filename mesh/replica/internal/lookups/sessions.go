@@ -5,16 +5,16 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
 // Refresh records that a user has a live session. It never makes a mapping, and does nothing that a
 // login would have to wait for; but unlike a login it prolongs a mapping on a backend that is down,
 // because the session is there.
-func (a *Answers) Refresh(now time.Duration, u ring.User) {
+func (a *Answers) Refresh(now mono.Time, u ring.User) {
 	v := a.view.Load()
 	if !v.synced || Overslept(a.LastInput(), now) {
 		return
@@ -38,7 +38,7 @@ func (a *Answers) Refresh(now time.Duration, u ring.User) {
 // Adopt is Refresh for a session whose backend is known. A user without a mapping is mapped there
 // if the ring says the same. True means that the ring says otherwise: the user is to be moved to
 // its session.
-func (a *Answers) Adopt(now time.Duration, u ring.User, backend netip.Addr) (move bool) {
+func (a *Answers) Adopt(now mono.Time, u ring.User, backend netip.Addr) (move bool) {
 	v := a.view.Load()
 	if !v.synced || a.overslept(now) {
 		return false

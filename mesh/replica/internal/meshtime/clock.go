@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
 const (
@@ -32,39 +33,41 @@ type Clock struct {
 	offset atomic.Int64     // time.Duration
 
 	wallZero   directory.Micros // wall clock at the monotonic clock's zero, as last read
-	adjustedAt time.Duration    // when it was last looked whether to slew
-	offSince   time.Duration    // when it was last noticed that mesh time is off
+	adjustedAt mono.Time        // when it was last looked whether to slew
+	offSince   mono.Time        // when it was last noticed that mesh time is off
 	scratch    []time.Duration  // for medians
 }
 
 // Init begins mesh time with a reading of the wall clock.
-func (k *Clock) Init(wall directory.Micros, now time.Duration) {
+func (k *Clock) Init(wall directory.Micros, now mono.Time) {
 	wall = max(wall, earliest.Micros())
-	k.zero = wall.Add(-now)
+	k.zero = wall.Add(-now.Sub(0))
 	k.wallZero, k.adjustedAt = k.zero, now
 }
 
 // Micros is mesh time in microseconds.
-func (k *Clock) Micros(now time.Duration) directory.Micros {
-	return k.zero.Add(now + time.Duration(k.offset.Load()))
+func (k *Clock) Micros(now mono.Time) directory.Micros {
+	return k.zero.Add(now.Sub(0) + time.Duration(k.offset.Load()))
 }
 
 // At is mesh time in milliseconds.
-func (k *Clock) At(now time.Duration) directory.Time { return k.Micros(now).Time() }
+func (k *Clock) At(now mono.Time) directory.Time { return k.Micros(now).Time() }
 
 // Wall is this director's wall clock.
-func (k *Clock) Wall(now time.Duration) directory.Micros { return k.wallZero.Add(now) }
+func (k *Clock) Wall(now mono.Time) directory.Micros { return k.wallZero.Add(now.Sub(0)) }
 
 // ReadWall takes a reading of the wall clock.
-func (k *Clock) ReadWall(now time.Duration, wall directory.Micros) { k.wallZero = wall.Add(-now) }
+func (k *Clock) ReadWall(now mono.Time, wall directory.Micros) {
+	k.wallZero = wall.Add(-now.Sub(0))
+}
 
 // Move sets mesh time forward or, for a negative d, back.
 func (k *Clock) Move(d time.Duration) { k.offset.Add(int64(d)) }
 
 // Due reports whether it is time to look whether to slew, and how much that may be at most. Peers'
 // clocks are sampled once a beat.
-func (k *Clock) Due(now, beat time.Duration, always bool) (most time.Duration, due bool) {
-	since := now - k.adjustedAt
+func (k *Clock) Due(now mono.Time, beat time.Duration, always bool) (most time.Duration, due bool) {
+	since := now.Sub(k.adjustedAt)
 	if !always && since < max(slewEvery, beat) {
 		return 0, false
 	}
@@ -73,10 +76,10 @@ func (k *Clock) Due(now, beat time.Duration, always bool) (most time.Duration, d
 }
 
 // NoteOff notes that mesh time turned out to be off.
-func (k *Clock) NoteOff(now time.Duration) { k.offSince = now }
+func (k *Clock) NoteOff(now mono.Time) { k.offSince = now }
 
 // OffSince is when that was last noticed.
-func (k *Clock) OffSince() time.Duration { return k.offSince }
+func (k *Clock) OffSince() mono.Time { return k.offSince }
 
 // Offset is how far the median mesh time of the mesh is ahead of ours. A member counts itself, a
 // joiner does not. Of an even number the earlier of the two in the middle counts, so that two
@@ -120,7 +123,7 @@ func (k *Clock) times(peers []*Peer) []time.Duration {
 
 // Target is how far ahead of ours mesh time should be: at the median vote, ours and those of the
 // voters, yet not further than the leash from the median mesh time of the mesh's peers.
-func (k *Clock) Target(now time.Duration, voters, peers []*Peer, leashed bool) time.Duration {
+func (k *Clock) Target(now mono.Time, voters, peers []*Peer, leashed bool) time.Duration {
 	votes := append(k.scratch[:0], reach(k.Wall(now).Sub(k.Micros(now))))
 	for _, p := range voters {
 		votes = append(votes, reach(p.vote))

@@ -7,9 +7,10 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
-const now = time.Hour
+const now = mono.Time(time.Hour)
 
 // begun is what the wall clock says now.
 const begun = directory.Micros(1_800_000_000_000_000)
@@ -36,7 +37,7 @@ func TestClockRuns(t *testing.T) {
 	k := started()
 	k.ReadWall(now, begun.Add(-time.Hour))
 	k.Move(3 * time.Second)
-	later := now + time.Minute
+	later := now.Add(time.Minute)
 	if got, want := k.Micros(later), begun.Add(63*time.Second); got != want {
 		t.Errorf("mesh time is %v, want %v", got, want)
 	}
@@ -68,11 +69,11 @@ func TestSlewIsDue(t *testing.T) {
 		{20 * time.Millisecond, time.Second, true, true, 100 * time.Microsecond},
 	} {
 		k := started()
-		most, due := k.Due(now+test.after, test.beat, test.always)
+		most, due := k.Due(now.Add(test.after), test.beat, test.always)
 		if most != test.most || due != test.due {
 			t.Errorf("%+v: due %v, %v at most", test, due, most)
 		}
-		if _, again := k.Due(now+test.after, slewEvery, false); due && again {
+		if _, again := k.Due(now.Add(test.after), slewEvery, false); due && again {
 			t.Errorf("%+v: due again at once", test)
 		}
 	}

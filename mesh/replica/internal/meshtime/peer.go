@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 )
 
 const (
@@ -29,8 +30,8 @@ type Peer struct {
 	known     bool
 	skew      time.Duration // its mesh time
 	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
-	sampledAt time.Duration
-	askedAt   time.Duration // when our beat was sent that the sample answers
+	sampledAt mono.Time
+	askedAt   mono.Time // when our beat was sent that the sample answers
 	// Of round trips that are too long for a sample only bounds are known, until there is one.
 	bounded     bool
 	least, most time.Duration
@@ -38,7 +39,7 @@ type Peer struct {
 	together bool // it and we, in the lives that we have now, had one mesh time
 
 	steady   time.Duration // skew of a moment ago
-	steadyAt time.Duration // when that moment was
+	steadyAt mono.Time     // when that moment was
 
 	// What outlasts the peer's life.
 	votes bool             // it was of our mesh with a known clock; its last vote counts until it is gone for good
@@ -60,20 +61,20 @@ func (p Peer) NextLife(goesOn bool) Peer {
 // Hello takes the peer's mesh time, less ours, from a hello. A sample of before the peer was out of
 // reach, or we stood still, says nothing any more. A hello comes late, so that its peer is not
 // behind what it says.
-func (p *Peer) Hello(now, guess time.Duration) {
+func (p *Peer) Hello(now mono.Time, guess time.Duration) {
 	p.guess = guess
 	p.known = p.known && p.recent(now) && guess <= p.skew+Tolerance
 	p.bounded = false
 }
 
 // recent reports whether the sample is of a moment ago.
-func (p *Peer) recent(now time.Duration) bool { return now-p.sampledAt <= RecentFor }
+func (p *Peer) recent(now mono.Time) bool { return now.Sub(p.sampledAt) <= RecentFor }
 
 // Skew is the peer's mesh time less ours, as far as known.
 func (p *Peer) Skew() time.Duration { return p.skew }
 
 // Tells reports whether we know the peer's mesh time. A live peer tells it with each beat.
-func (p *Peer) Tells(now time.Duration, live bool) bool {
+func (p *Peer) Tells(now mono.Time, live bool) bool {
 	return p.known && (live || p.recent(now))
 }
 
@@ -109,19 +110,19 @@ type Sample struct {
 	Trip     time.Duration // of question and answer, without what the peer held the question
 	MeshTime time.Duration // its mesh time when it answered, less ours when the answer came
 	Wall     time.Duration // its wall clock, likewise, less our mesh time
-	AskedAt  time.Duration // when the question was sent
+	AskedAt  mono.Time     // when the question was sent
 }
 
 // Take takes a sample: the peer's clocks as read half a round trip ago. A beat that was queued
 // somewhere, behind a replay or in the kernel of a director that slept, says little of them: such
 // samples are passed over as long as there are better ones.
-func (p *Peer) Take(now time.Duration, s Sample) {
+func (p *Peer) Take(now mono.Time, s Sample) {
 	if s.Trip > Tolerance && !p.known {
 		p.bounded, p.least = true, s.MeshTime
 		p.most = p.least + s.Trip
 	}
 	if s.Trip > Tolerance ||
-		p.known && s.Trip > 2*p.bestTrip+20*time.Millisecond && now-p.sampledAt < sampleAge {
+		p.known && s.Trip > 2*p.bestTrip+20*time.Millisecond && now.Sub(p.sampledAt) < sampleAge {
 		return
 	}
 	p.skew, p.known = s.MeshTime+s.Trip/2, true
@@ -130,11 +131,11 @@ func (p *Peer) Take(now time.Duration, s Sample) {
 }
 
 // AskedSince reports whether the sample answers a question that was sent at this moment or later.
-func (p *Peer) AskedSince(at time.Duration) bool { return p.askedAt >= at }
+func (p *Peer) AskedSince(at mono.Time) bool { return p.askedAt >= at }
 
 // IsAhead takes note that we stood still, and the peer's mesh time is ahead of ours by this or
 // more. What it sends until we have stepped is not of our time. Any round trip tells more.
-func (p *Peer) IsAhead(now, by time.Duration) {
+func (p *Peer) IsAhead(now mono.Time, by time.Duration) {
 	if by > p.skew {
 		p.skew, p.known, p.sampledAt, p.bestTrip = by, true, now, Tolerance
 	}
@@ -144,8 +145,10 @@ func (p *Peer) IsAhead(now, by time.Duration) {
 // No peer's time leaps within a life, so that we stood still for as long. If the peer's clock is
 // not known, nothing can be said of it. With anew the moment is now: beats that come late come all
 // at once, and the skew follows them.
-func (p *Peer) Leap(now, ahead time.Duration, anew bool) (leap time.Duration, known bool) {
-	if anew || now-p.steadyAt >= steadyFor {
+func (p *Peer) Leap(
+	now mono.Time, ahead time.Duration, anew bool,
+) (leap time.Duration, known bool) {
+	if anew || now.Sub(p.steadyAt) >= steadyFor {
 		p.steady, p.steadyAt = p.skew, now
 	}
 	return ahead - p.steady, p.known

@@ -13,13 +13,13 @@ func TestHelloOfAPeerAhead(t *testing.T) {
 		Tolerance + 1: false, 30 * time.Second: false,
 	} {
 		p := at(0)[0]
-		if p.Hello(now+RecentFor, guess); p.known != known {
+		if p.Hello(now.Add(RecentFor), guess); p.known != known {
 			t.Errorf("after a hello that says %v its clock is known: %v, want %v",
 				guess, p.known, known)
 		}
 	}
 	p := at(0)[0]
-	if p.Hello(now+RecentFor+1, 0); p.known {
+	if p.Hello(now.Add(RecentFor+1), 0); p.known {
 		t.Error("what was measured long ago is still known")
 	}
 }
@@ -91,9 +91,9 @@ func TestSamplesThatAreTaken(t *testing.T) {
 		{"too slow", Tolerance + 1, time.Hour, false},
 	} {
 		p := &Peer{}
-		p.Take(now, Sample{Trip: 10 * time.Millisecond, MeshTime: time.Second, AskedAt: now - 1})
+		p.Take(now, Sample{Trip: 10 * time.Millisecond, MeshTime: time.Second, AskedAt: now.Add(-1)})
 		before := *p
-		p.Take(now+test.after, Sample{Trip: test.trip, MeshTime: -time.Second, AskedAt: now + 5})
+		p.Take(now.Add(test.after), Sample{Trip: test.trip, MeshTime: -time.Second, AskedAt: now.Add(5)})
 		if taken := *p != before; taken != test.taken {
 			t.Errorf("%s: taken: %v, want %v", test.name, taken, test.taken)
 		}
@@ -116,7 +116,7 @@ func TestWhoTellsTheTime(t *testing.T) {
 	}{
 		{time.Hour, true, true}, {RecentFor, false, true}, {RecentFor + 1, false, false},
 	} {
-		if got := p.Tells(now+test.after, test.live); got != test.want {
+		if got := p.Tells(now.Add(test.after), test.live); got != test.want {
 			t.Errorf("after %v, live %v: %v", test.after, test.live, got)
 		}
 	}
@@ -138,15 +138,15 @@ func TestLeap(t *testing.T) {
 		{steadyFor / 2, 13 * time.Second, false, 12 * time.Second},
 		{steadyFor - 1, time.Second, false, 0},
 	} {
-		if got, known := p.Leap(now+test.after, test.ahead, test.anew); got != test.want || !known {
+		if got, known := p.Leap(now.Add(test.after), test.ahead, test.anew); got != test.want || !known {
 			t.Errorf("%d: a leap of %v, want %v", i, got, test.want)
 		}
 	}
 	p.IsAhead(now, 13*time.Second)
-	if got, _ := p.Leap(now+steadyFor-1, 13*time.Second, false); got != 12*time.Second {
+	if got, _ := p.Leap(now.Add(steadyFor-1), 13*time.Second, false); got != 12*time.Second {
 		t.Errorf("a leap of %v, want what it was before the peer was found to be ahead", got)
 	}
-	if got, _ := p.Leap(now+steadyFor, 13*time.Second, false); got != 0 {
+	if got, _ := p.Leap(now.Add(steadyFor), 13*time.Second, false); got != 0 {
 		t.Errorf("a moment later a leap of %v", got)
 	}
 	if _, known := new(Peer).Leap(now, 0, false); known {
@@ -179,13 +179,14 @@ func TestMomentInCommon(t *testing.T) {
 		want bool
 	}{{Tolerance, true}, {Tolerance + 1, false}} {
 		p := &Peer{}
-		p.Take(now, Sample{MeshTime: test.skew, AskedAt: now - time.Second})
+		p.Take(now, Sample{MeshTime: test.skew, AskedAt: now.Add(-time.Second)})
 		p.NoteTogether(k)
-		if got := p.With() == k.Micros(now-time.Second); got != test.want || p.Votes() != test.want {
+		got := p.With() == k.Micros(now.Add(-time.Second))
+		if got != test.want || p.Votes() != test.want {
 			t.Errorf("%v ahead: in common since %v, votes: %v", test.skew, p.With(), p.Votes())
 		}
 		had := p.With()
-		p.Take(now, Sample{MeshTime: test.skew, AskedAt: now - time.Minute})
+		p.Take(now, Sample{MeshTime: test.skew, AskedAt: now.Add(-time.Minute)})
 		if p.NoteTogether(k); p.With() != had {
 			t.Errorf("the moment went back to %v", p.With())
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -23,21 +24,21 @@ type Answer struct {
 	ID     HoldID
 	Beaten []wire.Block                  // rows that beat those of the Hold here
 	Kicks  map[ring.User]*wire.KickCount // nil: under way
-	at     time.Duration                 // when the Hold first came
+	at     mono.Time                     // when the Hold first came
 }
 
 // Answers are those for the Holds of others, kept a while in case a Hold comes again, or the answer
 // has to be sent again. The zero value holds none.
 type Answers struct {
 	byHold    map[HoldID]*Answer
-	cleanedAt time.Duration
+	cleanedAt mono.Time
 }
 
 // Len is how many there are.
 func (a *Answers) Len() int { return len(a.byHold) }
 
 // Open returns the answer to a Hold, a new one if it comes for the first time.
-func (a *Answers) Open(now time.Duration, id HoldID) *Answer {
+func (a *Answers) Open(now mono.Time, id HoldID) *Answer {
 	if a.byHold == nil {
 		a.byHold = make(map[HoldID]*Answer)
 	}
@@ -50,9 +51,9 @@ func (a *Answers) Open(now time.Duration, id HoldID) *Answer {
 }
 
 // To are the answers to the Holds of one life of a peer that may still be of use, in order.
-func (a *Answers) To(now time.Duration, life logs.ID) (answers []*Answer) {
+func (a *Answers) To(now mono.Time, life logs.ID) (answers []*Answer) {
 	for id, h := range a.byHold {
-		if id.By == life && now-h.at < HoldFor {
+		if id.By == life && now.Sub(h.at) < HoldFor {
 			answers = append(answers, h)
 		}
 	}
@@ -61,13 +62,13 @@ func (a *Answers) To(now time.Duration, life logs.ID) (answers []*Answer) {
 }
 
 // Clean forgets answers that nobody can need any more, once a second.
-func (a *Answers) Clean(now time.Duration) {
-	if now-a.cleanedAt < cleanEvery {
+func (a *Answers) Clean(now mono.Time) {
+	if now.Sub(a.cleanedAt) < cleanEvery {
 		return
 	}
 	a.cleanedAt = now
 	for id, h := range a.byHold {
-		if now-h.at > 2*HoldFor {
+		if now.Sub(h.at) > 2*HoldFor {
 			delete(a.byHold, id)
 		}
 	}

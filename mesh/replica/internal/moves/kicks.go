@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
@@ -63,7 +64,7 @@ type Kicks struct {
 }
 
 type kick struct {
-	since time.Duration                    // since when its end is waited for
+	since mono.Time                        // since when its end is waited for
 	done  func(r KickResult, failed error) // nil: nobody wants to know
 }
 
@@ -80,7 +81,7 @@ func (k *Kicks) Reports() int { return len(k.order) }
 
 // Begin notes a kick whose end is waited for since a moment. Done, which may be nil, is called
 // once, with its result.
-func (k *Kicks) Begin(id uint64, since time.Duration, done func(r KickResult, failed error)) {
+func (k *Kicks) Begin(id uint64, since mono.Time, done func(r KickResult, failed error)) {
 	k.byID[id] = &kick{since: since, done: done}
 }
 
@@ -96,9 +97,9 @@ func (k *Kicks) Finish(id uint64, r KickResult, failed error) {
 }
 
 // Late are the kicks that have taken too long, in order.
-func (k *Kicks) Late(now time.Duration) (late []uint64) {
+func (k *Kicks) Late(now mono.Time) (late []uint64) {
 	for id, kick := range k.byID {
-		if now-kick.since > KickLimit {
+		if now.Sub(kick.since) > KickLimit {
 			late = append(late, id)
 		}
 	}
@@ -109,7 +110,7 @@ func (k *Kicks) Late(now time.Duration) (late []uint64) {
 // Postpone gives the kicks so much more time.
 func (k *Kicks) Postpone(late time.Duration) {
 	for _, kick := range k.byID {
-		kick.since += late
+		kick.since = kick.since.Add(late)
 	}
 }
 

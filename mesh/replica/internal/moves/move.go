@@ -1,9 +1,8 @@
 package moves
 
 import (
-	"time"
-
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
@@ -27,13 +26,13 @@ type Move struct {
 	Row      directory.Mapping // the moving row; it names the move
 	Previous directory.Mapping // what it replaced
 	Was      directory.Status  // of Previous
-	Started  time.Duration
-	Until    time.Duration // end of the delay; meant when Delaying
+	Started  mono.Time
+	Until    mono.Time // end of the delay; meant when Delaying
 	Phase    Phase
-	HeldAt   time.Duration // when every peer held the user; meant after Holding
-	Unsure   bool          // some kicker ended sessions, or does not know
-	Kicked   KickReport    // what directors could not do
-	Restarts int           // MaxRestarts at most
+	HeldAt   mono.Time  // when every peer held the user; meant after Holding
+	Unsure   bool       // some kicker ended sessions, or does not know
+	Kicked   KickReport // what directors could not do
+	Restarts int        // MaxRestarts at most
 
 	Op    uint64 // waiting operation, 0: none
 	Wait  bool   // the operation waits for the release

@@ -11,13 +11,14 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
-const now = time.Hour
+const now = mono.Time(time.Hour)
 
 func user(n int) ring.User { return ring.User{Hash: ring.UserHash(n)} }
 
@@ -97,7 +98,7 @@ func TestWhoMayGoOn(t *testing.T) {
 		{"again", func() { s.Touch(moves[1]) }, []ring.UserHash{1}},
 		{"a peer answered", func() { s.TouchAll(batches[0]) }, []ring.UserHash{3, 1, 2}},
 		{"time passed: all, sorted", func() { s.Pass(now) }, []ring.UserHash{1, 2, 3}},
-		{"too little time", func() { s.Pass(now + advanceEvery - 1) }, nil},
+		{"too little time", func() { s.Pass(now.Add(advanceEvery - 1)) }, nil},
 		{"a peer failed", func() { s.PeerGone("d2") }, []ring.UserHash{1, 2, 3}},
 		{"one left the batch", func() { s.LeaveBatch(moves[0]); s.TouchAll(batches[0]) },
 			[]ring.UserHash{1, 2}},
@@ -110,7 +111,7 @@ func TestWhoMayGoOn(t *testing.T) {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
-	if s.Pass(now + time.Minute); len(NewSet().TakeDue()) > 0 {
+	if s.Pass(now.Add(time.Minute)); len(NewSet().TakeDue()) > 0 {
 		t.Error("without moves none may go on")
 	}
 }
@@ -221,21 +222,22 @@ func TestOverdue(t *testing.T) {
 	announced(s, 1)
 	announced(s, 2)
 	const limit = 5 * time.Second
-	overdue := func(at time.Duration) int { return len(slices.Collect(s.Overdue(at, limit))) }
-	if overdue(now+limit) != 0 || overdue(now+limit+1) != 2 {
+	overdue := func(at mono.Time) int { return len(slices.Collect(s.Overdue(at, limit))) }
+	if overdue(now.Add(limit)) != 0 || overdue(now.Add(limit+1)) != 2 {
 		t.Error("they are overdue at another time")
 	}
-	for b := range s.Overdue(now+limit+1, limit) {
+	for b := range s.Overdue(now.Add(limit+1), limit) {
 		if b.ID != 1 {
 			t.Errorf("hold %d comes first", b.ID)
 		}
 		break
 	}
 	s.Postpone(time.Minute)
-	if overdue(now+time.Minute+limit) != 0 || overdue(now+time.Minute+limit+1) != 2 {
+	if overdue(now.Add(time.Minute+limit)) != 0 || overdue(now.Add(time.Minute+limit+1)) != 2 {
 		t.Error("a pause counts")
 	}
-	if s.Patience(2 * now); overdue(2*now+limit) != 0 {
+	const later = 2 * now
+	if s.Patience(later); overdue(later.Add(limit)) != 0 {
 		t.Error("patience begins anew, and they are overdue")
 	}
 }
@@ -296,7 +298,7 @@ func TestOrphansAreLookedFor(t *testing.T) {
 		if test.gone {
 			s.PeerGone("d2")
 		}
-		if got := s.LookForOrphans(now + test.after); got != test.want {
+		if got := s.LookForOrphans(now.Add(test.after)); got != test.want {
 			t.Errorf("%d: %v, want %v", i, got, test.want)
 		}
 	}
@@ -308,11 +310,12 @@ func TestAnswers(t *testing.T) {
 	var a Answers
 	life, next := logs.ID{Name: "d2", Boot: 1}, logs.ID{Name: "d2", Boot: 2}
 	first := a.Open(now, HoldID{life, 7})
-	if a.Open(now+time.Second, HoldID{life, 7}) != first || a.Open(now, HoldID{next, 7}) == first {
+	if a.Open(now.Add(time.Second), HoldID{life, 7}) != first ||
+		a.Open(now, HoldID{next, 7}) == first {
 		t.Error("an answer belongs to another hold")
 	}
-	a.Open(now+time.Second, HoldID{life, 3})
-	ids := func(at time.Duration) (ids []uint64) {
+	a.Open(now.Add(time.Second), HoldID{life, 3})
+	ids := func(at mono.Time) (ids []uint64) {
 		for _, h := range a.To(at, life) {
 			ids = append(ids, h.ID.ID)
 		}
@@ -331,8 +334,8 @@ func TestAnswers(t *testing.T) {
 		{2*HoldFor + cleanEvery, nil, 1},
 		{2*HoldFor + 2*cleanEvery, nil, 0},
 	} {
-		a.Clean(now + test.after)
-		if got := ids(now + test.after); !slices.Equal(got, test.want) || a.Len() != test.kept {
+		a.Clean(now.Add(test.after))
+		if got := ids(now.Add(test.after)); !slices.Equal(got, test.want) || a.Len() != test.kept {
 			t.Errorf("after %v: %v are repeated, %d kept", test.after, got, a.Len())
 		}
 	}
@@ -351,21 +354,21 @@ func TestKicks(t *testing.T) {
 			told = append(told, r)
 		})
 	}
-	k.Begin(30, now+time.Second, nil)
+	k.Begin(30, now.Add(time.Second), nil)
 	k.Finish(5, KickResult{Count: 3}, no)
 	k.Finish(5, KickResult{Count: 4}, no)
 	k.Finish(99, KickResult{}, no)
 	if diff := cmp.Diff([]KickResult{{Count: 3}}, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
-	if late := k.Late(now + KickLimit); len(late) > 0 {
+	if late := k.Late(now.Add(KickLimit)); len(late) > 0 {
 		t.Errorf("%v are late", late)
 	}
-	if late := k.Late(now + KickLimit + 1); len(late) != 19 || !slices.IsSorted(late) {
+	if late := k.Late(now.Add(KickLimit + 1)); len(late) != 19 || !slices.IsSorted(late) {
 		t.Errorf("%v are late, want 19 in order", late)
 	}
 	k.Postpone(time.Minute)
-	if late := k.Late(now + KickLimit + time.Minute); len(late) > 0 {
+	if late := k.Late(now.Add(KickLimit + time.Minute)); len(late) > 0 {
 		t.Errorf("%v are late after a pause", late)
 	}
 	if k.Finish(30, KickResult{}, no); k.Len() != 19 {

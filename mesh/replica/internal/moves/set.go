@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -22,7 +23,7 @@ const (
 type Batch struct {
 	ID    uint64
 	Hold  *wire.Hold
-	at    time.Duration       // since when confirmations are waited for
+	at    mono.Time           // since when confirmations are waited for
 	order []*Move             // all of them, as announced
 	moves map[ring.User]*Move // those of order that still run
 	held  map[string]bool     // peers that confirmed
@@ -55,9 +56,9 @@ type Set struct {
 	released   rowset.Set        // rows that are to be told
 	touched    []*Move           // may go on; each once
 	all        bool              // all may go on
-	advancedAt time.Duration     // when all were last looked at because time passed
+	advancedAt mono.Time         // when all were last looked at because time passed
 	orphaned   bool              // a director went: some of its moves may have to be gone on with
-	lookedAt   time.Duration     // when such moves were last looked for
+	lookedAt   mono.Time         // when such moves were last looked for
 }
 
 // NewSet returns an empty set.
@@ -107,7 +108,7 @@ func (s *Set) LeaveBatch(m *Move) {
 }
 
 // Announce yields the batches of the moves that are queued; each gets its id when it is its turn.
-func (s *Set) Announce(now time.Duration, newID func() uint64) iter.Seq[*Batch] {
+func (s *Set) Announce(now mono.Time, newID func() uint64) iter.Seq[*Batch] {
 	starting := s.starting
 	s.starting = nil
 	return func(yield func(*Batch) bool) {
@@ -162,8 +163,8 @@ func (s *Set) TouchAll(b *Batch) {
 }
 
 // Pass lets all moves go on for which time has passed.
-func (s *Set) Pass(now time.Duration) {
-	if len(s.byUser) > 0 && now-s.advancedAt >= advanceEvery {
+func (s *Set) Pass(now mono.Time) {
+	if len(s.byUser) > 0 && now.Sub(s.advancedAt) >= advanceEvery {
 		s.all, s.advancedAt = true, now
 	}
 }
@@ -213,10 +214,10 @@ func (s *Set) Unanswered(peer string) iter.Seq[*Batch] {
 
 // Overdue yields the batches, in order, whose confirmations have been waited for for longer than a
 // time.
-func (s *Set) Overdue(now, longer time.Duration) iter.Seq[*Batch] {
+func (s *Set) Overdue(now mono.Time, longer time.Duration) iter.Seq[*Batch] {
 	return func(yield func(*Batch) bool) {
 		for _, id := range slices.Sorted(maps.Keys(s.batches)) {
-			if b := s.batches[id]; now-b.at > longer && !yield(b) {
+			if b := s.batches[id]; now.Sub(b.at) > longer && !yield(b) {
 				return
 			}
 		}
@@ -226,12 +227,12 @@ func (s *Set) Overdue(now, longer time.Duration) iter.Seq[*Batch] {
 // Postpone gives peers so much more time to confirm.
 func (s *Set) Postpone(late time.Duration) {
 	for _, b := range s.batches {
-		b.at += late
+		b.at = b.at.Add(late)
 	}
 }
 
 // Patience gives peers the whole time again.
-func (s *Set) Patience(now time.Duration) {
+func (s *Set) Patience(now mono.Time) {
 	for _, b := range s.batches {
 		b.at = now
 	}
@@ -254,8 +255,8 @@ func (s *Set) PeerGone(name string) {
 
 // LookForOrphans reports whether it is time to look for moves that nobody runs: when a director
 // went, and from time to time.
-func (s *Set) LookForOrphans(now time.Duration) bool {
-	if !s.orphaned && now-s.lookedAt < orphansEvery {
+func (s *Set) LookForOrphans(now mono.Time) bool {
+	if !s.orphaned && now.Sub(s.lookedAt) < orphansEvery {
 		return false
 	}
 	s.orphaned, s.lookedAt = false, now

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -26,14 +27,14 @@ const (
 type Age struct {
 	grown bool          // it has had two directors
 	age   time.Duration // at the moment since
-	since time.Duration
+	since mono.Time
 }
 
 // Founded is the age of a mesh that is founded now.
-func Founded(now time.Duration) Age { return Age{since: now} }
+func Founded(now mono.Time) Age { return Age{since: now} }
 
 // Told is the age of a mesh that a peer tells now.
-func Told(now time.Duration, m wire.MeshRank) Age {
+func Told(now mono.Time, m wire.MeshRank) Age {
 	return Age{grown: m.Grown, age: told(m), since: now}
 }
 
@@ -42,15 +43,15 @@ func told(m wire.MeshRank) time.Duration {
 }
 
 // Of is the rank of the mesh of this id and age.
-func (a Age) Of(id directory.MeshID, now time.Duration) wire.MeshRank {
-	return wire.MeshRank{ID: id, Grown: a.grown, Age: (a.age + now - a.since).Milliseconds()}
+func (a Age) Of(id directory.MeshID, now mono.Time) wire.MeshRank {
+	return wire.MeshRank{ID: id, Grown: a.grown, Age: (a.age + now.Sub(a.since)).Milliseconds()}
 }
 
 // Learn takes what a peer of the mesh tells of it. Company says that we count that peer: then the
 // mesh has two directors.
-func (a *Age) Learn(now time.Duration, m wire.MeshRank, company bool) {
+func (a *Age) Learn(now mono.Time, m wire.MeshRank, company bool) {
 	a.grown = a.grown || m.Grown || company
-	if theirs := told(m); theirs > a.age+now-a.since {
+	if theirs := told(m); theirs > a.age+now.Sub(a.since) {
 		a.age, a.since = theirs, now
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -65,7 +66,7 @@ func TestCompareExactly(t *testing.T) {
 
 // The age of a mesh grows with time, and is never less than what one of its directors knows.
 func TestAge(t *testing.T) {
-	const begun = time.Hour
+	const begun = mono.Time(time.Hour)
 	for _, test := range []struct {
 		name    string
 		age     Age
@@ -87,14 +88,14 @@ func TestAge(t *testing.T) {
 		{"told of eternity", Told(begun, wire.MeshRank{Age: 1 << 62}), wire.MeshRank{}, false,
 			wire.MeshRank{Age: maxAge.Milliseconds() + 10_000}},
 	} {
-		now := begun + 10*time.Second
+		now := begun.Add(10 * time.Second)
 		test.age.Learn(now, test.tells, test.company)
 		test.want.ID = 7
 		if got := test.age.Of(7, now); got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}
 		test.want.Age += 1000
-		if got := test.age.Of(7, now+time.Second); got != test.want {
+		if got := test.age.Of(7, now.Add(time.Second)); got != test.want {
 			t.Errorf("%s, a second later: %+v, want %+v", test.name, got, test.want)
 		}
 	}

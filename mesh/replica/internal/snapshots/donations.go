@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -48,7 +49,7 @@ func (d *Donations) Room(peer string) bool {
 // Begin begins to give a peer a snapshot: of these tags, of rows that changed at a time or later, 0
 // for all. Covers are what we have of each log. Id is by the peer's count.
 func (d *Donations) Begin(
-	now time.Duration, peer string, id uint64, since directory.Tick, tags []ring.Tag,
+	now mono.Time, peer string, id uint64, since directory.Tick, tags []ring.Tag,
 	covers []wire.Position,
 ) *Donation {
 	if d.byPeer == nil {
@@ -66,9 +67,9 @@ func (d *Donations) Get(peer string) *Donation { return d.byPeer[peer] }
 func (d *Donations) Forget(peer string) { delete(d.byPeer, peer) }
 
 // Clean forgets receivers that have gone silent.
-func (d *Donations) Clean(now time.Duration) {
+func (d *Donations) Clean(now mono.Time) {
 	for name, given := range d.byPeer {
-		if now-given.ackedAt > forgetAfter {
+		if now.Sub(given.ackedAt) > forgetAfter {
 			delete(d.byPeer, name)
 		}
 	}
@@ -80,7 +81,7 @@ func (d *Donations) Abandon() { clear(d.byPeer) }
 // Postpone gives the receivers so much more time.
 func (d *Donations) Postpone(late time.Duration) {
 	for _, given := range d.byPeer {
-		given.ackedAt += late
+		given.ackedAt = given.ackedAt.Add(late)
 	}
 }
 
@@ -95,7 +96,7 @@ type Donation struct {
 	done    bool           // the last chunk is sent
 	sent    uint64         // rows
 	covers  []wire.Position
-	ackedAt time.Duration       // when the last acknowledgement came, or the request
+	ackedAt mono.Time           // when the last acknowledgement came, or the request
 	rows    []directory.Mapping // of the chunk being packed; reused by some thousand chunks
 }
 
@@ -103,10 +104,10 @@ type Donation struct {
 func (d *Donation) Sent() uint64 { return d.sent }
 
 // AckedAt is when the receiver was last heard.
-func (d *Donation) AckedAt() time.Duration { return d.ackedAt }
+func (d *Donation) AckedAt() mono.Time { return d.ackedAt }
 
 // Ack notes that a chunk has come; false if the acknowledgement is of another snapshot.
-func (d *Donation) Ack(now time.Duration, m *wire.SnapshotAck) bool {
+func (d *Donation) Ack(now mono.Time, m *wire.SnapshotAck) bool {
 	if d.id != m.ID || m.Index >= d.index {
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
@@ -25,8 +26,8 @@ type Snapshot struct {
 	Covers []wire.Position // what it has of each log; came with the first chunk
 	Rows   uint64          // that came so far
 
-	next    uint32        // chunk expected
-	heardAt time.Duration // when the last chunk came, or we asked
+	next    uint32    // chunk expected
+	heardAt mono.Time // when the last chunk came, or we asked
 }
 
 // Receiver is the snapshot that is being received, and what became of others. The zero value
@@ -34,14 +35,14 @@ type Snapshot struct {
 type Receiver struct {
 	// ChunkAt is when the last piece of any snapshot came, BusyAt when a donor last said that it is
 	// busy; 0: never.
-	ChunkAt, BusyAt time.Duration
+	ChunkAt, BusyAt mono.Time
 
-	current *Snapshot                // nil: none
-	triedAt map[string]time.Duration // donors that did not work out, and when
+	current *Snapshot            // nil: none
+	triedAt map[string]mono.Time // donors that did not work out, and when
 }
 
 // Begin begins to receive a snapshot. None may be under way.
-func (r *Receiver) Begin(now time.Duration, s Snapshot) {
+func (r *Receiver) Begin(now mono.Time, s Snapshot) {
 	s.heardAt = now
 	r.current = &s
 }
@@ -56,7 +57,7 @@ func (r *Receiver) From(peer string) bool { return r.current != nil && r.current
 func (r *Receiver) Expects(peer string, id uint64) bool { return r.From(peer) && r.current.ID == id }
 
 // Take notes an expected chunk. It returns why the snapshot has failed; empty if it has not.
-func (r *Receiver) Take(now time.Duration, m *wire.SnapshotChunk) (failed string) {
+func (r *Receiver) Take(now mono.Time, m *wire.SnapshotChunk) (failed string) {
 	s := r.current
 	switch {
 	case m.Busy:
@@ -81,7 +82,7 @@ func (r *Receiver) Done() *Snapshot {
 }
 
 // Fail ends the snapshot, whose donor did not work out, and returns that.
-func (r *Receiver) Fail(now time.Duration) (donor string) {
+func (r *Receiver) Fail(now mono.Time) (donor string) {
 	donor = r.current.Peer
 	r.NoteTried(now, donor)
 	r.current = nil
@@ -89,31 +90,31 @@ func (r *Receiver) Fail(now time.Duration) (donor string) {
 }
 
 // NoteTried notes that a donor did not work out.
-func (r *Receiver) NoteTried(now time.Duration, donor string) {
+func (r *Receiver) NoteTried(now mono.Time, donor string) {
 	if r.triedAt == nil {
-		r.triedAt = make(map[string]time.Duration)
+		r.triedAt = make(map[string]mono.Time)
 	}
 	r.triedAt[donor] = now
 }
 
 // Tried reports whether a donor failed us a moment ago.
-func (r *Receiver) Tried(now time.Duration, donor string) bool {
+func (r *Receiver) Tried(now mono.Time, donor string) bool {
 	at, ok := r.triedAt[donor]
-	return ok && now-at < TryAgainAfter
+	return ok && now.Sub(at) < TryAgainAfter
 }
 
 // Forget forgets that a donor did not work out: it is in another life.
 func (r *Receiver) Forget(donor string) { delete(r.triedAt, donor) }
 
 // Silent reports whether the donor has sent nothing for too long.
-func (r *Receiver) Silent(now time.Duration) bool {
-	return r.current != nil && now-r.current.heardAt > Stall
+func (r *Receiver) Silent(now mono.Time) bool {
+	return r.current != nil && now.Sub(r.current.heardAt) > Stall
 }
 
 // Clean forgets donors that did not work out and may be asked again.
-func (r *Receiver) Clean(now time.Duration) {
+func (r *Receiver) Clean(now mono.Time) {
 	for name, at := range r.triedAt {
-		if now-at > TryAgainAfter {
+		if now.Sub(at) > TryAgainAfter {
 			delete(r.triedAt, name)
 		}
 	}
@@ -128,6 +129,6 @@ func (r *Receiver) Abandon() {
 // Postpone gives the donor so much more time.
 func (r *Receiver) Postpone(late time.Duration) {
 	if r.current != nil {
-		r.current.heardAt += late
+		r.current.heardAt = r.current.heardAt.Add(late)
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 const (
-	start = time.Hour
+	start = mono.Time(time.Hour)
 	t0    = directory.Time(1_800_000_000_000)
 )
 
@@ -74,7 +75,7 @@ func TestReceive(t *testing.T) {
 		}
 		at, failed := start, ""
 		for i, c := range test.chunks {
-			at += time.Second
+			at = at.Add(time.Second)
 			if failed = r.Take(at, c); failed != "" && i < len(test.chunks)-1 {
 				t.Errorf("%s: chunk %d: %s", test.name, i, failed)
 			}
@@ -107,14 +108,15 @@ func TestTried(t *testing.T) {
 	r.NoteTried(start, "d2")
 	r.NoteTried(start, "d3")
 	r.Forget("d3")
-	if !r.Tried(start+TryAgainAfter-1, "d2") || r.Tried(start+TryAgainAfter, "d2") || r.Tried(start, "d3") {
+	if !r.Tried(start.Add(TryAgainAfter-1), "d2") || r.Tried(start.Add(TryAgainAfter), "d2") ||
+		r.Tried(start, "d3") {
 		t.Error("a donor is kept off for too long or too short")
 	}
-	r.Clean(start + TryAgainAfter)
+	r.Clean(start.Add(TryAgainAfter))
 	if len(r.triedAt) != 1 {
 		t.Errorf("%d are remembered, want 1", len(r.triedAt))
 	}
-	if r.Clean(start + TryAgainAfter + 1); len(r.triedAt) != 0 {
+	if r.Clean(start.Add(TryAgainAfter + 1)); len(r.triedAt) != 0 {
 		t.Errorf("%d are remembered after that", len(r.triedAt))
 	}
 }
@@ -127,11 +129,12 @@ func TestSilence(t *testing.T) {
 		t.Error("a donor is silent, and there is none")
 	}
 	r.Begin(start, Snapshot{ID: 7, Peer: "d2"})
-	if r.Silent(start+Stall) || !r.Silent(start+Stall+1) {
+	if r.Silent(start.Add(Stall)) || !r.Silent(start.Add(Stall+1)) {
 		t.Error("given up too soon or too late after the question")
 	}
-	r.Take(start+Stall, chunk(0, 0))
-	if r.Postpone(time.Minute); r.Silent(start+2*Stall+time.Minute) || !r.Silent(start+2*Stall+time.Minute+1) {
+	r.Take(start.Add(Stall), chunk(0, 0))
+	later := start.Add(2*Stall + time.Minute)
+	if r.Postpone(time.Minute); r.Silent(later) || !r.Silent(later.Add(1)) {
 		t.Error("given up too soon or too late after a chunk")
 	}
 	r.NoteTried(start, "d3")
@@ -224,7 +227,7 @@ func TestChunksAhead(t *testing.T) {
 		{wire.SnapshotAck{ID: 7}, true, chunksAhead + 1}, // again
 		{wire.SnapshotAck{ID: 7, Index: 3}, true, chunksAhead + 4},
 	} {
-		now := start + time.Duration(i+1)
+		now := start.Add(time.Duration(i + 1))
 		if ok := d.Ack(now, &step.ack); ok != step.ok || ok != (d.AckedAt() == now) {
 			t.Errorf("%+v counts: %v, last at %v", step.ack, ok, d.AckedAt())
 		}
@@ -252,15 +255,16 @@ func TestDonationsAreBounded(t *testing.T) {
 		t.Error("room for one more, or none for one that asks again")
 	}
 	old := all.Get("d3")
-	if again := all.Begin(start+1, "d3", 2, 0, nil, nil); all.Get("d3") != again || again == old || all.Len() != MaxDonations {
+	again := all.Begin(start.Add(1), "d3", 2, 0, nil, nil)
+	if all.Get("d3") != again || again == old || all.Len() != MaxDonations {
 		t.Errorf("of %d the one that asked again has the old one", all.Len())
 	}
 	all.Forget("d4")
 	all.Postpone(time.Minute)
-	if all.Clean(start + time.Minute + forgetAfter); all.Len() != MaxDonations-1 {
+	if all.Clean(start.Add(time.Minute + forgetAfter)); all.Len() != MaxDonations-1 {
 		t.Errorf("%d are left too early", all.Len())
 	}
-	if all.Clean(start + time.Minute + forgetAfter + 1); all.Len() != 1 || all.Get("d3") == nil {
+	if all.Clean(start.Add(time.Minute + forgetAfter + 1)); all.Len() != 1 || all.Get("d3") == nil {
 		t.Errorf("%d are left too late", all.Len())
 	}
 	if all.Abandon(); all.Len() != 0 {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/ring"
@@ -33,13 +34,13 @@ type Wait struct {
 	Peer    logs.ID // who relayed it to us, in which life; zero: it is our own
 	Request uint64  // of a relayed lookup, by its peer's count
 
-	since time.Duration   // when it began to wait
+	since mono.Time       // when it began to wait
 	why   lookups.Verdict // as of the last look
 	done  bool            // it waits no longer, and is soon dropped from the order
 
-	relay   uint64        // id of our request to a peer, 0: none is open
-	askedAt time.Duration // when a peer was last asked
-	asked   int           // how many times one was
+	relay   uint64    // id of our request to a peer, 0: none is open
+	askedAt mono.Time // when a peer was last asked
+	asked   int       // how many times one was
 }
 
 // Own reports whether the lookup is our own, and not relayed to us by a peer.
@@ -59,8 +60,8 @@ func (w *Wait) NoteWhy(why lookups.Verdict) bool {
 
 // AskDue reports whether a peer is to be asked: this director must not answer the lookup by itself,
 // and nobody who was asked has time left to answer. What was relayed to us is not relayed on.
-func (w *Wait) AskDue(now time.Duration) bool {
-	return w.why == lookups.NotSynced && w.Own() && (w.relay == 0 || now-w.askedAt > askAgain)
+func (w *Wait) AskDue(now mono.Time) bool {
+	return w.why == lookups.NotSynced && w.Own() && (w.relay == 0 || now.Sub(w.askedAt) > askAgain)
 }
 
 // Turn says which of n peers is to be asked next: users begin with different ones, and each
@@ -68,7 +69,7 @@ func (w *Wait) AskDue(now time.Duration) bool {
 func (w *Wait) Turn(n int) int { return (int(w.User.Hash) + w.asked) % n }
 
 // Fresh reports whether an answer to the last question may still be given.
-func (w *Wait) Fresh(now time.Duration) bool { return now-w.askedAt <= RelayValid }
+func (w *Wait) Fresh(now mono.Time) bool { return now.Sub(w.askedAt) <= RelayValid }
 
 // List is the lookups that could not be answered at once, our own and those that peers relayed
 // to us.
@@ -88,7 +89,7 @@ func New() *List {
 func (l *List) Len() int { return len(l.order) }
 
 // Add has a lookup wait from now on.
-func (l *List) Add(now time.Duration, x *Wait) {
+func (l *List) Add(now mono.Time, x *Wait) {
 	x.since = now
 	l.order = append(l.order, x)
 	if x.Own() {
@@ -116,9 +117,9 @@ func (l *List) Review() iter.Seq[*Wait] {
 }
 
 // TakeExpired ends the lookups that have waited for too long, and returns them by age.
-func (l *List) TakeExpired(now time.Duration) (expired []*Wait) {
+func (l *List) TakeExpired(now mono.Time) (expired []*Wait) {
 	for _, x := range l.order {
-		if !x.done && now-x.since >= Deadline {
+		if !x.done && now.Sub(x.since) >= Deadline {
 			l.Finish(x)
 			expired = append(expired, x)
 		}
@@ -148,7 +149,7 @@ func (l *List) Cancel(id uint64) {
 }
 
 // Ask notes that a peer is asked to answer, by a request of this id.
-func (l *List) Ask(now time.Duration, x *Wait, id uint64) {
+func (l *List) Ask(now mono.Time, x *Wait, id uint64) {
 	x.asked++
 	x.relay, x.askedAt = id, now
 	l.relays[id] = x

@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/ring"
 )
 
-const start = time.Hour
+const start = mono.Time(time.Hour)
 
 func idsOf(waits []*Wait) (ids []uint64) {
 	for _, w := range waits {
@@ -26,7 +27,7 @@ func idsOf(waits []*Wait) (ids []uint64) {
 func TestReviewAndDeadline(t *testing.T) {
 	w := New()
 	for i := range 4 {
-		w.Add(start+time.Duration(i)*time.Second, &Wait{ID: uint64(i + 1)})
+		w.Add(start.Add(time.Duration(i)*time.Second), &Wait{ID: uint64(i + 1)})
 	}
 	if got := slices.Collect(w.Review()); got != nil {
 		t.Errorf("%v are reviewed although nothing changed", idsOf(got))
@@ -46,16 +47,16 @@ func TestReviewAndDeadline(t *testing.T) {
 		t.Errorf("%v are reviewed a second time", idsOf(got))
 	}
 	for _, test := range []struct {
-		at   time.Duration
+		at   mono.Time
 		want []uint64
 	}{
-		{start + Deadline - 1, nil},
-		{start + Deadline, []uint64{1}},
-		{start + Deadline + 3*time.Second, []uint64{4}},
-		{start + 2*Deadline, nil},
+		{start.Add(Deadline - 1), nil},
+		{start.Add(Deadline), []uint64{1}},
+		{start.Add(Deadline + 3*time.Second), []uint64{4}},
+		{start.Add(2 * Deadline), nil},
 	} {
 		if diff := cmp.Diff(test.want, idsOf(w.TakeExpired(test.at))); diff != "" {
-			t.Errorf("expired at %v (-want +got):\n%s", test.at-start, diff)
+			t.Errorf("expired at %v (-want +got):\n%s", test.at.Sub(start), diff)
 		}
 	}
 }
@@ -78,7 +79,7 @@ func TestAsking(t *testing.T) {
 	w := New()
 	x := &Wait{ID: 1, User: ring.User{Hash: 7}}
 	w.Add(start, x)
-	due := func(why lookups.Verdict, now time.Duration) bool {
+	due := func(why lookups.Verdict, now mono.Time) bool {
 		x.NoteWhy(why)
 		return x.AskDue(now)
 	}
@@ -86,10 +87,10 @@ func TestAsking(t *testing.T) {
 		t.Errorf("a peer is asked for the wrong reason, or the wrong one: %d", x.Turn(5))
 	}
 	w.Ask(start, x, 9)
-	if x.AskDue(start+askAgain) || !x.AskDue(start+askAgain+1) || x.Turn(5) != 3 {
+	if x.AskDue(start.Add(askAgain)) || !x.AskDue(start.Add(askAgain+1)) || x.Turn(5) != 3 {
 		t.Errorf("asked again too soon or too late, or the same peer: %d", x.Turn(5))
 	}
-	if !x.Fresh(start+RelayValid) || x.Fresh(start+RelayValid+1) {
+	if !x.Fresh(start.Add(RelayValid)) || x.Fresh(start.Add(RelayValid+1)) {
 		t.Error("an answer counts for too short or too long")
 	}
 	if got := w.TakeAsked(9); got != x || !x.AskDue(start) {
@@ -126,7 +127,7 @@ func TestListsAgree(t *testing.T) {
 			case step == 1:
 				w.Add(now, &Wait{Peer: logs.ID{Name: "d2", Boot: 1}, Request: id})
 			case step == 2:
-				now += 7 * time.Second
+				now = now.Add(7 * time.Second)
 				w.TakeExpired(now)
 			case x == nil || x.done:
 			case step == 3 && x.Own():
