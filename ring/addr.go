@@ -47,12 +47,14 @@ func AppendAddrText(b []byte, a netip.Addr) []byte {
 // 192.0.2.1. Host names are never resolved.
 func ParseAddr(s string) (netip.Addr, error) {
 	if s == "" {
-		return netip.Addr{}, fmt.Errorf(`address "" is empty; give one such as 192.0.2.1 or 2001:db8::1`)
+		return netip.Addr{}, fmt.Errorf(
+			`address "" is empty; give one such as 192.0.2.1 or 2001:db8::1`)
 	}
 	if !strings.Contains(s, ":") {
 		a, ok := parseIPv4(s)
 		if !ok {
-			return netip.Addr{}, fmt.Errorf("address %q is not an IP address; give one such as 192.0.2.1 or 2001:db8::1", s)
+			return netip.Addr{}, fmt.Errorf(
+				"address %q is not an IP address; give one such as 192.0.2.1 or 2001:db8::1", s)
 		}
 		return a, nil
 	}
@@ -63,9 +65,11 @@ func ParseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(inner)
 	switch {
 	case err != nil || a.Is4():
-		return netip.Addr{}, fmt.Errorf("address %q is not an IPv6 address; give one such as 2001:db8::1, without a port", s)
+		return netip.Addr{}, fmt.Errorf(
+			"address %q is not an IPv6 address; give one such as 2001:db8::1, without a port", s)
 	case a.Zone() != "":
-		return netip.Addr{}, fmt.Errorf("address %q has a zone; give it without %q", s, "%"+a.Zone())
+		return netip.Addr{}, fmt.Errorf("address %q has a zone; give it without %q",
+			s, "%"+a.Zone())
 	}
 	return a, nil
 }

@@ -74,13 +74,15 @@ func naiveText(a netip.Addr) string {
 	case bestStart < 0:
 		return strings.Join(groups, ":")
 	}
-	return strings.Join(groups[:bestStart], ":") + "::" + strings.Join(groups[bestStart+bestLen:], ":")
+	return strings.Join(groups[:bestStart], ":") + "::" +
+		strings.Join(groups[bestStart+bestLen:], ":")
 }
 
 // drawAddr draws addresses of both families, rich in zero groups.
 func drawAddr(t *rapid.T) netip.Addr {
 	if rapid.Bool().Draw(t, "IPv4") {
-		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, rapid.Uint32().Draw(t, "address"))))
+		address := rapid.Uint32().Draw(t, "address")
+		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, address)))
 	}
 	group := rapid.OneOf(rapid.SampledFrom([]uint16{0, 0, 0, 1, 0xffff}), rapid.Uint16())
 	var b []byte
@@ -168,14 +170,19 @@ func TestParseAddrErrors(t *testing.T) {
 			t.Errorf("%q was accepted as %v", c.text, a)
 			continue
 		}
-		if !strings.Contains(err.Error(), strconv.Quote(c.text)) || !strings.Contains(err.Error(), c.problem) {
-			t.Errorf("%q: error %q, want it to quote the input and to contain %q", c.text, err, c.problem)
+		if !strings.Contains(err.Error(), strconv.Quote(c.text)) ||
+			!strings.Contains(err.Error(), c.problem) {
+			t.Errorf("%q: error %q, want it to quote the input and to contain %q",
+				c.text, err, c.problem)
 		}
 	}
 }
 
 func TestCompareAddr(t *testing.T) {
-	want := []string{"0.0.0.7", "192.0.2.1", "192.0.2.10", "203.0.113.1", "::1", "::ffff:192.0.2.1", "2001:db8::9", "2001:db8::10", "fd00::1"}
+	want := []string{
+		"0.0.0.7", "192.0.2.1", "192.0.2.10", "203.0.113.1", "::1", "::ffff:192.0.2.1",
+		"2001:db8::9", "2001:db8::10", "fd00::1",
+	}
 	var addrs []netip.Addr
 	for _, s := range want {
 		addrs = append(addrs, netip.MustParseAddr(s))
@@ -192,8 +199,10 @@ func TestCompareAddr(t *testing.T) {
 }
 
 func FuzzParseAddr(f *testing.F) {
-	for _, s := range []string{"192.0.2.1", "7", "127.1", "0x7f.1", "010.0.0.1", "[fd00::5]", "::ffff:192.0.2.5", "::198.51.100.7", "fe80::1%eth0", "1.2.3.4.5",
-		"[::1", "[]", ":", "4294967296"} {
+	for _, s := range []string{
+		"192.0.2.1", "7", "127.1", "0x7f.1", "010.0.0.1", "[fd00::5]", "::ffff:192.0.2.5",
+		"::198.51.100.7", "fe80::1%eth0", "1.2.3.4.5", "[::1", "[]", ":", "4294967296",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -212,7 +221,8 @@ func FuzzParseAddr(f *testing.F) {
 			t.Errorf("%q parses as %v, in net/netip as %v", s, a, strict)
 		}
 		if back, err := ParseAddr(AddrText(a)); err != nil || back != a {
-			t.Errorf("%q parses as %v, whose text %q parses as %v (%v)", s, a, AddrText(a), back, err)
+			t.Errorf("%q parses as %v, whose text %q parses as %v (%v)",
+				s, a, AddrText(a), back, err)
 		}
 	})
 }

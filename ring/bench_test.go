@@ -10,7 +10,9 @@ import (
 func benchBackends(count, vhosts int) []Backend {
 	backends := make([]Backend, count)
 	for i := range backends {
-		backends[i] = Backend{Addr: netip.AddrFrom4([4]byte{10, 12, byte(i >> 8), byte(i)}), VHosts: vhosts}
+		backends[i] = Backend{
+			Addr: netip.AddrFrom4([4]byte{10, 12, byte(i >> 8), byte(i)}), VHosts: vhosts,
+		}
 	}
 	return backends
 }

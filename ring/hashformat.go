@@ -75,7 +75,8 @@ func ParseHashFormat(s string) (HashFormat, error) {
 		rest = after[n:]
 	}
 	if variables == 0 {
-		return HashFormat{}, fmt.Errorf("username hash %q: has no variable, so all users would share one backend; the usual format is %s",
+		return HashFormat{}, fmt.Errorf("username hash %q: has no variable, "+
+			"so all users would share one backend; the usual format is %s",
 			s, defaultHashFormat)
 	}
 	if len(f.parts) == 1 && f.parts[0] == defaultPart() {
@@ -136,7 +137,10 @@ func (p *part) parseSubstring(s string) (n int, err error) {
 		n += len(digits)
 	}
 	if negative {
-		return 0, fmt.Errorf("%q has a negative width, which is not supported; a negative offset is written %%-3.2u", "%"+s)
+		return 0, fmt.Errorf(
+			"%q has a negative width, which is not supported; "+
+				"a negative offset is written %%-3.2u",
+			"%"+s)
 	}
 	if p.width, err = parseCount(digits); err != nil {
 		return 0, err
@@ -166,7 +170,8 @@ func parseName(s string) (source, int, error) {
 		return domainPart, length, nil
 	}
 	if strings.Contains("EXHND", name) {
-		return 0, 0, fmt.Errorf("the modifier %s is not supported; the supported ones are L, U, R, T and M", name)
+		return 0, 0, fmt.Errorf(
+			"the modifier %s is not supported; the supported ones are L, U, R, T and M", name)
 	}
 	return 0, 0, fmt.Errorf("unknown variable %q; %s", "%"+name, known)
 }
@@ -180,7 +185,8 @@ func parseCount(digits string) (int, error) {
 	count := 0
 	for _, d := range []byte(digits) {
 		if count = count*10 + int(d-'0'); count > maxSubstring {
-			return 0, fmt.Errorf("the number %s is too large; at most %d makes sense", digits, maxSubstring)
+			return 0, fmt.Errorf("the number %s is too large; at most %d makes sense",
+				digits, maxSubstring)
 		}
 	}
 	return count, nil

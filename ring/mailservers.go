@@ -21,7 +21,9 @@ import (
 // The error joins one error for each bad entry. An address that is given twice is an error here,
 // where Dovecot makes two table rows of it. resolve is called once per entry with a host name; nil
 // refuses host names.
-func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, error)) ([]Backend, error) {
+func ParseMailServers(
+	list string, resolve func(host string) ([]netip.Addr, error),
+) ([]Backend, error) {
 	var (
 		backends []Backend
 		errs     []error
@@ -34,7 +36,8 @@ func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, erro
 			err = claim(parsed, entry, givenBy)
 		}
 		if err == nil && len(backends)+len(parsed) > MaxBackends {
-			errs = append(errs, fmt.Errorf("mail servers: more than %d in all; check the ranges", MaxBackends))
+			errs = append(errs,
+				fmt.Errorf("mail servers: more than %d in all; check the ranges", MaxBackends))
 			break
 		}
 		if err != nil {
@@ -61,7 +64,8 @@ func ParseMailServers(list string, resolve func(host string) ([]netip.Addr, erro
 func claim(backends []Backend, entry string, givenBy map[netip.Addr]string) error {
 	for _, b := range backends {
 		if other, taken := givenBy[b.Addr]; taken {
-			return fmt.Errorf("%s is also given by %q; give each address once", AddrText(b.Addr), other)
+			return fmt.Errorf("%s is also given by %q; give each address once",
+				AddrText(b.Addr), other)
 		}
 		givenBy[b.Addr] = entry
 	}
@@ -69,7 +73,9 @@ func claim(backends []Backend, entry string, givenBy map[netip.Addr]string) erro
 }
 
 // parseMailServer reads one entry of the list.
-func parseMailServer(entry string, resolve func(host string) ([]netip.Addr, error)) ([]Backend, error) {
+func parseMailServer(
+	entry string, resolve func(host string) ([]netip.Addr, error),
+) ([]Backend, error) {
 	what, tag, _ := strings.Cut(entry, "@")
 	if what == "" {
 		return nil, errors.New("has a tag but no address before it")
@@ -91,7 +97,9 @@ func parseMailServer(entry string, resolve func(host string) ([]netip.Addr, erro
 }
 
 // mailServerAddrs reads an address, a range or a host name; only the latter has a name.
-func mailServerAddrs(what string, resolve func(host string) ([]netip.Addr, error)) (addrs []netip.Addr, name string, err error) {
+func mailServerAddrs(
+	what string, resolve func(host string) ([]netip.Addr, error),
+) (addrs []netip.Addr, name string, err error) {
 	if a, err := ParseAddr(what); err == nil {
 		return []netip.Addr{a}, "", nil
 	}
@@ -130,7 +138,8 @@ func addrRange(first, last netip.Addr) ([]netip.Addr, error) {
 		common = 112
 	}
 	if prefix, err := first.Prefix(common); err != nil || !prefix.Contains(last) {
-		return nil, fmt.Errorf("range is too large: only the last %d bits may differ", first.BitLen()-common)
+		return nil, fmt.Errorf("range is too large: only the last %d bits may differ",
+			first.BitLen()-common)
 	}
 	var addrs []netip.Addr
 	for a := first; ; a = a.Next() {
@@ -154,7 +163,8 @@ func checkHostName(s string) error {
 	}
 	for _, c := range []byte(s) {
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_':
 		default:
 			return errNoMailServer
 		}
@@ -168,7 +178,9 @@ func checkHostName(s string) error {
 }
 
 // resolveHost returns the addresses of a host name, each once.
-func resolveHost(host string, resolve func(host string) ([]netip.Addr, error)) ([]netip.Addr, error) {
+func resolveHost(
+	host string, resolve func(host string) ([]netip.Addr, error),
+) ([]netip.Addr, error) {
 	if resolve == nil {
 		return nil, errors.New("host names cannot be used here; give the address")
 	}
@@ -179,7 +191,8 @@ func resolveHost(host string, resolve func(host string) ([]netip.Addr, error)) (
 	var addrs []netip.Addr
 	for _, a := range found {
 		if !a.IsValid() || a.Zone() != "" {
-			return nil, fmt.Errorf("resolves to %s, which cannot be a mail server; give an address", a)
+			return nil, fmt.Errorf(
+				"resolves to %s, which cannot be a mail server; give an address", a)
 		}
 		if a = a.Unmap(); !slices.Contains(addrs, a) {
 			addrs = append(addrs, a)

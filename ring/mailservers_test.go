@@ -59,7 +59,8 @@ func TestParseMailServers(t *testing.T) {
 		{"192.0.2.1", []string{"192.0.2.1"}},
 		{"  192.0.2.2\n192.0.2.1\t", []string{"192.0.2.1", "192.0.2.2"}},
 		{"fd00::5 [fd00::6]", []string{"fd00::5", "fd00::6"}},
-		{"fd00::2 203.0.113.1 192.0.2.1 ::1", []string{"192.0.2.1", "203.0.113.1", "::1", "fd00::2"}},
+		{"fd00::2 203.0.113.1 192.0.2.1 ::1",
+			[]string{"192.0.2.1", "203.0.113.1", "::1", "fd00::2"}},
 		{"192.0.2.8-192.0.2.11", []string{"192.0.2.8", "192.0.2.9", "192.0.2.10", "192.0.2.11"}},
 		{"192.0.2.8-192.0.2.8", []string{"192.0.2.8"}},
 		{"192.0.2.254-192.0.2.255", []string{"192.0.2.254", "192.0.2.255"}},
@@ -72,12 +73,15 @@ func TestParseMailServers(t *testing.T) {
 		{"192.0.2.1@ssd 192.0.2.2@", []string{"192.0.2.1@ssd", "192.0.2.2"}},
 		{"192.0.2.1@a@b-c", []string{"192.0.2.1@a@b-c"}},
 		{"mail.example.org", []string{"192.0.2.7 (mail.example.org)"}},
-		{"multi.example.org@ssd", []string{"192.0.2.8@ssd (multi.example.org)", "192.0.2.9@ssd (multi.example.org)",
-			"2001:db8::7@ssd (multi.example.org)"}},
+		{"multi.example.org@ssd", []string{
+			"192.0.2.8@ssd (multi.example.org)", "192.0.2.9@ssd (multi.example.org)",
+			"2001:db8::7@ssd (multi.example.org)",
+		}},
 		{"mail.example.org.", []string{"192.0.2.7 (mail.example.org.)"}},
 		{"10-mail.example.org", []string{"192.0.2.10 (10-mail.example.org)"}},
 		{"192.0.2.1-rack", []string{"192.0.2.11 (192.0.2.1-rack)"}},
-		{"underscore_host Mixed-Case.Example.1a", []string{"192.0.2.12 (underscore_host)", "192.0.2.13 (Mixed-Case.Example.1a)"}},
+		{"underscore_host Mixed-Case.Example.1a",
+			[]string{"192.0.2.12 (underscore_host)", "192.0.2.13 (Mixed-Case.Example.1a)"}},
 	} {
 		backends, err := ParseMailServers(c.list, fakeResolve)
 		if err != nil {
@@ -88,7 +92,8 @@ func TestParseMailServers(t *testing.T) {
 		for _, b := range backends {
 			got = append(got, backendText(b))
 			if b.VHosts != DefaultVHosts || b.Down {
-				t.Errorf("%q: %s has %d vhosts, down: %v", c.list, AddrText(b.Addr), b.VHosts, b.Down)
+				t.Errorf("%q: %s has %d vhosts, down: %v",
+					c.list, AddrText(b.Addr), b.VHosts, b.Down)
 			}
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
@@ -98,61 +103,86 @@ func TestParseMailServers(t *testing.T) {
 }
 
 func TestParseMailServersErrors(t *testing.T) {
-	for _, c := range []struct{ list, want string }{
-		{"10.0.0.9-", `mail servers: "10.0.0.9-": range has no end`},
-		{"10.0.0.9-@ssd", `mail servers: "10.0.0.9-@ssd": range has no end`},
-		{"-10.0.0.9", `mail servers: "-10.0.0.9": range has no start`},
-		{"10.0.0.9-10.0.0.8", `mail servers: "10.0.0.9-10.0.0.8": range ends before it starts`},
-		{"10.0.0.9-10.0.1.1", `mail servers: "10.0.0.9-10.0.1.1": range is too large: only the last 8 bits may differ`},
-		{"fd00::1-fd00::1:0", `mail servers: "fd00::1-fd00::1:0": range is too large: only the last 16 bits may differ`},
-		{"10.0.0.1-fd00::9", `mail servers: "10.0.0.1-fd00::9": range mixes IPv4 and IPv6`},
-		{"10.0.0.1-::ffff:10.0.0.2", `mail servers: "10.0.0.1-::ffff:10.0.0.2": range mixes IPv4 and IPv6`},
-		{"@ssd", `mail servers: "@ssd": has a tag but no address before it`},
-		{"10.0.0.1:143", `mail servers: "10.0.0.1:143": is no address, address range or host name; give it without a port`},
-		{"mail.example.org:143", `mail servers: "mail.example.org:143": is no address, address range or host name; give it without a port`},
-		{"10.0.0.1,10.0.0.2", `mail servers: "10.0.0.1,10.0.0.2": has a comma; separate the entries by spaces`},
-		{"10.0.0.0/24", `mail servers: "10.0.0.0/24": is no address, address range or host name`},
-		{"10.0.0.300", `mail servers: "10.0.0.300": is no address, address range or host name`},
-		{"10.0.0.1-10.0.0.300", `mail servers: "10.0.0.1-10.0.0.300": is no address, address range or host name`},
-		{"10.0.0.300.", `mail servers: "10.0.0.300.": is no address, address range or host name`},
-		{".", `mail servers: ".": is no address, address range or host name`},
-		{"mail..", `mail servers: "mail..": is no address, address range or host name`},
-		{"unknown.example.org", `mail servers: "unknown.example.org": unknown mail server: lookup unknown.example.org: no such host`},
-		{"empty.example.org", `mail servers: "empty.example.org": unknown mail server: the name has no address`},
-		{"scoped.example.org", `mail servers: "scoped.example.org": resolves to fe80::1%eth0, which cannot be a mail server; give an address`},
-		{"10.0.0.5@ssd 10.0.0.1-10.0.0.9", `mail servers: "10.0.0.1-10.0.0.9": 10.0.0.5 is also given by "10.0.0.5@ssd"; give each address once`},
-		{"10.0.0.5 0xa000005", `mail servers: "0xa000005": 10.0.0.5 is also given by "10.0.0.5"; give each address once`},
-		{"mail.example.org same.example.org", `mail servers: "same.example.org": 192.0.2.7 is also given by "mail.example.org"; give each address once`},
-		{"10.0.0.1 10.0.0.9- 10.0.0.2 x:y", `mail servers: "10.0.0.9-": range has no end` + "\n" +
-			`mail servers: "x:y": is no address, address range or host name; give it without a port`},
-		{"fd00::-fd00::ffff 10.0.0.1", "mail servers: more than 10000 in all; check the ranges"},
+	const noServer = "is no address, address range or host name"
+	for _, c := range []struct{ list, entry, problem string }{
+		{"10.0.0.9-", "10.0.0.9-", "range has no end"},
+		{"10.0.0.9-@ssd", "10.0.0.9-@ssd", "range has no end"},
+		{"-10.0.0.9", "-10.0.0.9", "range has no start"},
+		{"10.0.0.9-10.0.0.8", "10.0.0.9-10.0.0.8", "range ends before it starts"},
+		{"10.0.0.9-10.0.1.1", "10.0.0.9-10.0.1.1",
+			"range is too large: only the last 8 bits may differ"},
+		{"fd00::1-fd00::1:0", "fd00::1-fd00::1:0",
+			"range is too large: only the last 16 bits may differ"},
+		{"10.0.0.1-fd00::9", "10.0.0.1-fd00::9", "range mixes IPv4 and IPv6"},
+		{"10.0.0.1-::ffff:10.0.0.2", "10.0.0.1-::ffff:10.0.0.2", "range mixes IPv4 and IPv6"},
+		{"@ssd", "@ssd", "has a tag but no address before it"},
+		{"10.0.0.1:143", "10.0.0.1:143", noServer + "; give it without a port"},
+		{"mail.example.org:143", "mail.example.org:143", noServer + "; give it without a port"},
+		{"10.0.0.1,10.0.0.2", "10.0.0.1,10.0.0.2", "has a comma; separate the entries by spaces"},
+		{"10.0.0.0/24", "10.0.0.0/24", noServer},
+		{"10.0.0.300", "10.0.0.300", noServer},
+		{"10.0.0.1-10.0.0.300", "10.0.0.1-10.0.0.300", noServer},
+		{"10.0.0.300.", "10.0.0.300.", noServer},
+		{".", ".", noServer},
+		{"mail..", "mail..", noServer},
+		{"unknown.example.org", "unknown.example.org",
+			"unknown mail server: lookup unknown.example.org: no such host"},
+		{"empty.example.org", "empty.example.org",
+			"unknown mail server: the name has no address"},
+		{"scoped.example.org", "scoped.example.org",
+			"resolves to fe80::1%eth0, which cannot be a mail server; give an address"},
+		{"10.0.0.5@ssd 10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9",
+			`10.0.0.5 is also given by "10.0.0.5@ssd"; give each address once`},
+		{"10.0.0.5 0xa000005", "0xa000005",
+			`10.0.0.5 is also given by "10.0.0.5"; give each address once`},
+		{"mail.example.org same.example.org", "same.example.org",
+			`192.0.2.7 is also given by "mail.example.org"; give each address once`},
 	} {
-		backends, err := ParseMailServers(c.list, fakeResolve)
-		if err == nil {
-			t.Errorf("%q was accepted: %d backends", c.list, len(backends))
-			continue
-		}
-		if err.Error() != c.want {
-			t.Errorf("%q: error\n%s\nwant\n%s", c.list, err, c.want)
-		}
+		checkMailServersError(t, c.list, mailServersProblem(c.entry, c.problem))
+	}
+	checkMailServersError(t, "10.0.0.1 10.0.0.9- 10.0.0.2 x:y",
+		mailServersProblem("10.0.0.9-", "range has no end")+"\n"+
+			mailServersProblem("x:y", noServer+"; give it without a port"))
+	checkMailServersError(t, "fd00::-fd00::ffff 10.0.0.1",
+		"mail servers: more than 10000 in all; check the ranges")
+}
+
+func mailServersProblem(entry, problem string) string {
+	return `mail servers: "` + entry + `": ` + problem
+}
+
+func checkMailServersError(t *testing.T, list, want string) {
+	t.Helper()
+	backends, err := ParseMailServers(list, fakeResolve)
+	if err == nil {
+		t.Errorf("%q was accepted: %d backends", list, len(backends))
+		return
+	}
+	if err.Error() != want {
+		t.Errorf("%q: error\n%s\nwant\n%s", list, err, want)
 	}
 }
 
 func TestParseMailServersWrapsResolveError(t *testing.T) {
-	if _, err := ParseMailServers("unknown.example.org", fakeResolve); !errors.Is(err, errNoSuchHost) {
+	_, err := ParseMailServers("unknown.example.org", fakeResolve)
+	if !errors.Is(err, errNoSuchHost) {
 		t.Errorf("error %v does not wrap the resolver's", err)
 	}
 }
 
 func TestParseMailServersWithoutResolver(t *testing.T) {
-	if _, err := ParseMailServers("192.0.2.1 mail.example.org", nil); err == nil || !strings.Contains(err.Error(), "cannot be used here") {
+	_, err := ParseMailServers("192.0.2.1 mail.example.org", nil)
+	if err == nil || !strings.Contains(err.Error(), "cannot be used here") {
 		t.Errorf("error %v, want one about host names", err)
 	}
 }
 
 func FuzzParseMailServers(f *testing.F) {
-	for _, list := range []string{"192.0.2.1 fd00::5 [fd00::6]", "10.0.0.1-10.0.0.20@ssd", "fd00::1-fd00::a", "1-3", "mail.example.org", "multi.example.org@a@b",
-		"10.0.0.9-", "-", "@", "fd00::-fd00::ffff", "10.0.0.1,10.0.0.2", "::ffff:192.0.2.5-::ffff:192.0.2.9", "192.0.2.7 mail.example.org"} {
+	for _, list := range []string{
+		"192.0.2.1 fd00::5 [fd00::6]", "10.0.0.1-10.0.0.20@ssd", "fd00::1-fd00::a", "1-3",
+		"mail.example.org", "multi.example.org@a@b", "10.0.0.9-", "-", "@", "fd00::-fd00::ffff",
+		"10.0.0.1,10.0.0.2", "::ffff:192.0.2.5-::ffff:192.0.2.9", "192.0.2.7 mail.example.org",
+	} {
 		f.Add(list)
 	}
 	f.Fuzz(func(t *testing.T, list string) {
@@ -175,7 +205,8 @@ func FuzzParseMailServers(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", list, err)
 		}
-		if !slices.EqualFunc(backends, again, func(a, b Backend) bool { a.Name = ""; return a == b }) {
+		sameButName := func(a, b Backend) bool { a.Name = ""; return a == b }
+		if !slices.EqualFunc(backends, again, sameButName) {
 			t.Errorf("%q means %v, spelt out %v", list, backends, again)
 		}
 	})

@@ -115,8 +115,10 @@ func lighten(backends []Backend) []Backend {
 
 // isOf reports whether r is the ring of these normalised backends.
 func (r *Ring) isOf(backends []Backend) bool {
-	return slices.EqualFunc(r.addrs, backends, func(a netip.Addr, b Backend) bool { return a == b.Addr }) &&
-		slices.EqualFunc(r.hashes, backends, func(hashes []uint32, b Backend) bool { return len(hashes) == b.VHosts })
+	sameAddr := func(a netip.Addr, b Backend) bool { return a == b.Addr }
+	sameVHosts := func(hashes []uint32, b Backend) bool { return len(hashes) == b.VHosts }
+	return slices.EqualFunc(r.addrs, backends, sameAddr) &&
+		slices.EqualFunc(r.hashes, backends, sameVHosts)
 }
 
 // rebuild returns the ring of normalised backends. It takes from prev, which may be nil, the hashes

@@ -26,7 +26,10 @@ func newNaiveRing(backends []Backend) naiveRing {
 	for _, b := range backends {
 		for i := 0; i < b.VHosts && !b.Down; i++ {
 			sum := md5.Sum(fmt.Appendf(nil, "%s-%d", naiveText(b.Addr), i))
-			r = append(r, naivePoint{uint32(sum[0])<<24 | uint32(sum[1])<<16 | uint32(sum[2])<<8 | uint32(sum[3]), b.Addr})
+			r = append(r, naivePoint{
+				uint32(sum[0])<<24 | uint32(sum[1])<<16 | uint32(sum[2])<<8 | uint32(sum[3]),
+				b.Addr,
+			})
 		}
 	}
 	r.sort()
@@ -71,7 +74,8 @@ func (r naiveRing) interestingHashes() []UserHash {
 	random := rand.New(rand.NewPCG(1, 2))
 	hashes := []UserHash{0, 1, 1<<32 - 1, 1 << 31, 1<<31 - 1}
 	for _, p := range r {
-		hashes = append(hashes, UserHash(p.hash)-1, UserHash(p.hash), UserHash(p.hash)+1, UserHash(random.Uint32()))
+		hashes = append(hashes, UserHash(p.hash)-1, UserHash(p.hash), UserHash(p.hash)+1,
+			UserHash(random.Uint32()))
 	}
 	return hashes
 }
@@ -81,15 +85,18 @@ func checkEqual(t interface{ Fatalf(string, ...any) }, got *Ring, want naiveRing
 		gotAddr, gotOK := got.Lookup(h)
 		wantAddr, wantOK := want.lookup(h)
 		if gotAddr != wantAddr || gotOK != wantOK {
-			t.Fatalf("hash %s belongs to %v (%v), want %v (%v)", h, gotAddr, gotOK, wantAddr, wantOK)
+			t.Fatalf("hash %s belongs to %v (%v), want %v (%v)",
+				h, gotAddr, gotOK, wantAddr, wantOK)
 		}
 	}
 }
 
 // drawBackends draws a table without double addresses.
 func drawBackends(t *rapid.T, label string) []Backend {
-	pool := rapid.SampledFrom([]string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "203.0.113.9", "2001:db8::1", "2001:db8::2",
-		"::ffff:192.0.2.1", "::198.51.100.7", "::102"})
+	pool := rapid.SampledFrom([]string{
+		"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "203.0.113.9",
+		"2001:db8::1", "2001:db8::2", "::ffff:192.0.2.1", "::198.51.100.7", "::102",
+	})
 	backend := rapid.Custom(func(t *rapid.T) Backend {
 		return Backend{
 			Addr:   netip.MustParseAddr(pool.Draw(t, "address")),
@@ -98,12 +105,16 @@ func drawBackends(t *rapid.T, label string) []Backend {
 			Down:   rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "down"),
 		}
 	})
-	return rapid.SliceOfNDistinct(backend, 0, 8, func(b Backend) netip.Addr { return b.Addr }).Draw(t, label)
+	return rapid.SliceOfNDistinct(backend, 0, 8, func(b Backend) netip.Addr { return b.Addr }).
+		Draw(t, label)
 }
 
 // ringOptions let cmp see everything in a ring.
 func ringOptions() cmp.Options {
-	return cmp.Options{cmp.AllowUnexported(Ring{}, Rings{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })}
+	return cmp.Options{
+		cmp.AllowUnexported(Ring{}, Rings{}),
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	}
 }
 
 func TestRingEqualsNaive(t *testing.T) {
@@ -162,7 +173,8 @@ func TestChangingOneBackendMovesOnlyItsUsers(t *testing.T) {
 			case after > before && to == changed: // it grows
 			case after < before && from == changed: // it shrinks
 			default:
-				t.Fatalf("hash %s moved from %v to %v when %v went from %d to %d vhosts", h, from, to, changed, before, after)
+				t.Fatalf("hash %s moved from %v to %v when %v went from %d to %d vhosts",
+					h, from, to, changed, before, after)
 			}
 		}
 	})
@@ -189,13 +201,21 @@ func TestNewNormalises(t *testing.T) {
 		name       string
 		given, are []Backend
 	}{
-		{"down", []Backend{{Addr: a, VHosts: 5}, {Addr: b, VHosts: 5, Down: true}}, []Backend{{Addr: a, VHosts: 5}}},
+		{"down", []Backend{{Addr: a, VHosts: 5}, {Addr: b, VHosts: 5, Down: true}},
+			[]Backend{{Addr: a, VHosts: 5}}},
 		{"no vhosts", []Backend{{Addr: a, VHosts: 5}, {Addr: b}}, []Backend{{Addr: a, VHosts: 5}}},
-		{"negative vhosts", []Backend{{Addr: a, VHosts: 5}, {Addr: b, VHosts: -1}}, []Backend{{Addr: a, VHosts: 5}}},
-		{"too many vhosts", []Backend{{Addr: a, VHosts: 1 << 30}}, []Backend{{Addr: a, VHosts: MaxVHosts}}},
-		{"no address", []Backend{{Addr: a, VHosts: 5}, {VHosts: 5}}, []Backend{{Addr: a, VHosts: 5}}},
-		{"address twice", []Backend{{Addr: a, VHosts: 5}, {Addr: a, VHosts: 7}, {Addr: a, VHosts: 6}}, []Backend{{Addr: a, VHosts: 7}}},
-		{"other tags and names", []Backend{{Addr: a, VHosts: 5, Tag: "ssd", Name: "mail.example.org"}}, []Backend{{Addr: a, VHosts: 5}}},
+		{"negative vhosts", []Backend{{Addr: a, VHosts: 5}, {Addr: b, VHosts: -1}},
+			[]Backend{{Addr: a, VHosts: 5}}},
+		{"too many vhosts", []Backend{{Addr: a, VHosts: 1 << 30}},
+			[]Backend{{Addr: a, VHosts: MaxVHosts}}},
+		{"no address", []Backend{{Addr: a, VHosts: 5}, {VHosts: 5}},
+			[]Backend{{Addr: a, VHosts: 5}}},
+		{"address twice", []Backend{
+			{Addr: a, VHosts: 5}, {Addr: a, VHosts: 7}, {Addr: a, VHosts: 6},
+		}, []Backend{{Addr: a, VHosts: 7}}},
+		{"other tags and names", []Backend{
+			{Addr: a, VHosts: 5, Tag: "ssd", Name: "mail.example.org"},
+		}, []Backend{{Addr: a, VHosts: 5}}},
 	} {
 		if diff := cmp.Diff(New(c.are), New(c.given), ringOptions()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
@@ -205,10 +225,12 @@ func TestNewNormalises(t *testing.T) {
 
 func TestEmptyRing(t *testing.T) {
 	for name, r := range map[string]*Ring{
-		"nil":           nil,
-		"zero":          {},
-		"no backends":   New(nil),
-		"only one down": New([]Backend{{Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 100, Down: true}}),
+		"nil":         nil,
+		"zero":        {},
+		"no backends": New(nil),
+		"only one down": New([]Backend{
+			{Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 100, Down: true},
+		}),
 	} {
 		if a, ok := r.Lookup(1); ok || a.IsValid() {
 			t.Errorf("%s: hash 1 belongs to %v (%v), want nobody", name, a, ok)

@@ -9,7 +9,9 @@ import (
 )
 
 func TestRingsLookupByTag(t *testing.T) {
-	plain, ssd, down := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
+	plain := netip.MustParseAddr("192.0.2.1")
+	ssd := netip.MustParseAddr("192.0.2.2")
+	down := netip.MustParseAddr("192.0.2.3")
 	rings := Build([]Backend{
 		{Addr: ssd, Tag: "ssd", VHosts: 10},
 		{Addr: plain, VHosts: 10},
@@ -40,27 +42,41 @@ func TestEmptyRings(t *testing.T) {
 }
 
 func TestBuildKeepsUnchangedRings(t *testing.T) {
-	a, b, c := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
+	a := netip.MustParseAddr("192.0.2.1")
+	b := netip.MustParseAddr("192.0.2.2")
+	c := netip.MustParseAddr("192.0.2.3")
 	before := Build([]Backend{{Addr: a, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"}}, nil)
 	for _, change := range []struct {
 		name               string
 		backends           []Backend
 		keepPlain, keepSSD bool
 	}{
-		{"nothing", []Backend{{Addr: b, VHosts: 10, Tag: "ssd"}, {Addr: a, VHosts: 10}}, true, true},
-		{"a name", []Backend{{Addr: a, VHosts: 10, Name: "mail"}, {Addr: b, VHosts: 10, Tag: "ssd"}}, true, true},
-		{"an unusable backend", []Backend{{Addr: a, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"}, {Addr: c, VHosts: 10, Down: true}}, true, true},
-		{"a backend", []Backend{{Addr: a, VHosts: 10}, {Addr: c, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"}}, false, true},
+		{"nothing", []Backend{{Addr: b, VHosts: 10, Tag: "ssd"}, {Addr: a, VHosts: 10}},
+			true, true},
+		{"a name", []Backend{
+			{Addr: a, VHosts: 10, Name: "mail"}, {Addr: b, VHosts: 10, Tag: "ssd"},
+		}, true, true},
+		{"an unusable backend", []Backend{
+			{Addr: a, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"},
+			{Addr: c, VHosts: 10, Down: true},
+		}, true, true},
+		{"a backend", []Backend{
+			{Addr: a, VHosts: 10}, {Addr: c, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"},
+		}, false, true},
 		{"vhosts", []Backend{{Addr: a, VHosts: 10}, {Addr: b, VHosts: 9, Tag: "ssd"}}, true, false},
-		{"an address", []Backend{{Addr: c, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"}}, false, true},
-		{"a tag", []Backend{{Addr: a, VHosts: 10, Tag: "ssd"}, {Addr: b, VHosts: 10}}, false, false},
+		{"an address", []Backend{{Addr: c, VHosts: 10}, {Addr: b, VHosts: 10, Tag: "ssd"}},
+			false, true},
+		{"a tag", []Backend{{Addr: a, VHosts: 10, Tag: "ssd"}, {Addr: b, VHosts: 10}},
+			false, false},
 	} {
 		after := Build(change.backends, before)
 		if kept := after.of("") == before.of(""); kept != change.keepPlain {
-			t.Errorf("%s changed: ring of the default tag kept: %v, want %v", change.name, kept, change.keepPlain)
+			t.Errorf("%s changed: ring of the default tag kept: %v, want %v",
+				change.name, kept, change.keepPlain)
 		}
 		if kept := after.of("ssd") == before.of("ssd"); kept != change.keepSSD {
-			t.Errorf("%s changed: ring of tag ssd kept: %v, want %v", change.name, kept, change.keepSSD)
+			t.Errorf("%s changed: ring of tag ssd kept: %v, want %v",
+				change.name, kept, change.keepSSD)
 		}
 	}
 }

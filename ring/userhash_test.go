@@ -51,7 +51,9 @@ func TestZeroHashFormatIsTheDefault(t *testing.T) {
 }
 
 func TestHashDoesNotAllocate(t *testing.T) {
-	names := []string{"", "alice@example.org", strings.Repeat("A", 200) + "@" + strings.Repeat("b", 55)}
+	names := []string{
+		"", "alice@example.org", strings.Repeat("A", 200) + "@" + strings.Repeat("b", 55),
+	}
 	for _, format := range []string{"%Lu", "%u", "%n", "%Ln", "%d", "%Ld"} {
 		f := mustFormat(t, format)
 		for _, name := range names {
@@ -109,9 +111,11 @@ func TestParseHashFormatErrors(t *testing.T) {
 			t.Errorf("%q was accepted", c.format)
 			continue
 		}
-		if prefix := "username hash " + strconv.Quote(c.format) + ": "; !strings.HasPrefix(err.Error(), prefix) ||
+		prefix := "username hash " + strconv.Quote(c.format) + ": "
+		if !strings.HasPrefix(err.Error(), prefix) ||
 			!strings.Contains(err.Error(), c.problem) {
-			t.Errorf("%q: error %q, want it to begin with %q and to contain %q", c.format, err, prefix, c.problem)
+			t.Errorf("%q: error %q, want it to begin with %q and to contain %q",
+				c.format, err, prefix, c.problem)
 		}
 	}
 }
@@ -205,9 +209,12 @@ func naiveHash(format, user string) (UserHash, bool) {
 }
 
 func TestHashEqualsNaive(t *testing.T) {
-	pieces := rapid.SampledFrom([]string{"%", "%%", "%u", "%n", "%d", "%{user}", "%{username}", "%{domain}", "u", "{", "L", "U", "R", "T", "M",
-		"%L", "%M", "%RT", "%3", "%-2.", "%04", "%1.2", "%2.03", "0", "x", "@", "-", "."})
-	users := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-cA-C@ \t]{0,12}`), rapid.SampledFrom([]string{"Alice@Example.ORG "}))
+	pieces := rapid.SampledFrom([]string{
+		"%", "%%", "%u", "%n", "%d", "%{user}", "%{username}", "%{domain}", "u", "{", "L", "U", "R",
+		"T", "M", "%L", "%M", "%RT", "%3", "%-2.", "%04", "%1.2", "%2.03", "0", "x", "@", "-", ".",
+	})
+	users := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-cA-C@ \t]{0,12}`),
+		rapid.SampledFrom([]string{"Alice@Example.ORG "}))
 	rapid.Check(t, func(t *rapid.T) {
 		format := strings.Join(rapid.SliceOfN(pieces, 0, 6).Draw(t, "pieces"), "")
 		checkAgainstNaive(t, format, users.Draw(t, "user"))
@@ -233,8 +240,10 @@ func checkAgainstNaive(t interface{ Errorf(string, ...any) }, format, user strin
 }
 
 func FuzzParseHashFormat(f *testing.F) {
-	for _, format := range []string{"%Lu", "%u", "%Ln@%Ld", "x%Lu%%", "%L{username}", "%3.2u", "%-3.05RTMd", "%", "%{user", "%0.-2u", "%LLLLLLLLLLLu",
-		"%99999999999.1u", "%Hu", "\xff%\xffu"} {
+	for _, format := range []string{
+		"%Lu", "%u", "%Ln@%Ld", "x%Lu%%", "%L{username}", "%3.2u", "%-3.05RTMd", "%", "%{user",
+		"%0.-2u", "%LLLLLLLLLLLu", "%99999999999.1u", "%Hu", "\xff%\xffu",
+	} {
 		f.Add(format, "User@Example.COM ")
 	}
 	f.Fuzz(func(t *testing.T, format, user string) {

@@ -52,7 +52,9 @@ func readJSON(t *testing.T, path string, into any) {
 }
 
 func TestUserHashVectors(t *testing.T) {
-	for _, path := range []string{"testdata/vectors/username-hash.json", "testdata/hashformat.json"} {
+	for _, path := range []string{
+		"testdata/vectors/username-hash.json", "testdata/hashformat.json",
+	} {
 		var file struct{ Vectors []hashVector }
 		readJSON(t, path, &file)
 		if len(file.Vectors) < 400 {
@@ -65,7 +67,8 @@ func TestUserHashVectors(t *testing.T) {
 				continue
 			}
 			if got := f.Hash(v.User); got != v.Hash {
-				t.Errorf("format %q, user %q: hash %d, Dovecot has %d", v.Format, v.User, got, v.Hash)
+				t.Errorf("format %q, user %q: hash %d, Dovecot has %d",
+					v.Format, v.User, got, v.Hash)
 			}
 		}
 	}
@@ -87,7 +90,9 @@ func TestRingVectors(t *testing.T) {
 
 			var table []Backend
 			for _, h := range v.Hosts {
-				table = append(table, Backend{Addr: h.IP, VHosts: h.VHosts, Tag: h.Tag, Down: h.Down})
+				table = append(table, Backend{
+					Addr: h.IP, VHosts: h.VHosts, Tag: h.Tag, Down: h.Down,
+				})
 			}
 			configured, err := ParseMailServers(v.MailServers, nil)
 			if err != nil {
@@ -101,15 +106,18 @@ func TestRingVectors(t *testing.T) {
 					t.Errorf("user %q: hash %d, Dovecot has %d", l.User, got, l.Hash)
 				}
 				if got, want := lookupText(hashed, l.Tag, l.Hash), orNone(l.Hashed); got != want {
-					t.Errorf("user %q, tag %q: hashed to %s, in Dovecot to %s", l.User, l.Tag, got, want)
+					t.Errorf("user %q, tag %q: hashed to %s, in Dovecot to %s",
+						l.User, l.Tag, got, want)
 				}
 				if got, want := lookupText(initial, l.Tag, l.Hash), orNone(l.Initial); got != want {
-					t.Errorf("user %q, tag %q: initially hashed to %s, in Dovecot to %s", l.User, l.Tag, got, want)
+					t.Errorf("user %q, tag %q: initially hashed to %s, in Dovecot to %s",
+						l.User, l.Tag, got, want)
 				}
 			}
 			for _, l := range v.HashLookups {
 				if got, want := lookupText(hashed, l.Tag, l.Hash), orNone(l.Hashed); got != want {
-					t.Errorf("hash %d, tag %q: hashed to %s, in Dovecot to %s", l.Hash, l.Tag, got, want)
+					t.Errorf("hash %d, tag %q: hashed to %s, in Dovecot to %s",
+						l.Hash, l.Tag, got, want)
 				}
 			}
 		})
@@ -149,7 +157,8 @@ func TestVectorsAreCurrent(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s differs from the original (-original +copy):\n%s", filepath.Base(original), diff)
+			t.Errorf("%s differs from the original (-original +copy):\n%s",
+				filepath.Base(original), diff)
 		}
 	}
 }
