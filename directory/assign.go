@@ -40,7 +40,9 @@ func (d *Directory) Touch(tag ring.Tag, m Mapping, now Time) (Mapping, bool) {
 // If the user has a live mapping already, Assign returns that and false. If
 // the backend is not present under the tag it returns the zero Mapping and
 // false.
-func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, now Time) (Mapping, bool) {
+func (d *Directory) Assign(
+	tag ring.Tag, h ring.UserHash, backend netip.Addr, now Time,
+) (Mapping, bool) {
 	s := d.shard(tag)
 	if s == nil || !backend.IsValid() {
 		return Mapping{}, false
@@ -58,7 +60,8 @@ func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, no
 			generation = NextGeneration(stored.Generation)
 		}
 	}
-	return p.put(Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Generation: generation}, now)
+	return p.put(
+		Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Generation: generation}, now)
 }
 
 // Supersede gives a user another backend, whatever it has now; the zero
@@ -70,7 +73,9 @@ func (d *Directory) Assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, no
 // backend is not present under the tag or because the user's live mapping has
 // the last generation, the first result is the zero Mapping. "No backend" is
 // never given the last generation.
-func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16) (next, previous Mapping, was Status) {
+func (d *Directory) Supersede(
+	tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16,
+) (next, previous Mapping, was Status) {
 	s := d.shard(tag)
 	if s == nil {
 		if backend.IsValid() {
@@ -95,7 +100,8 @@ func (d *Directory) Supersede(tag ring.Tag, h ring.UserHash, backend netip.Addr,
 	}
 	next.Generation = NextGeneration(above)
 	if !backend.IsValid() && next.Generation == MaxGeneration {
-		return Mapping{}, previous, p.status // nothing could replace it: the user could not log in until it had died
+		// nothing could replace it: the user could not log in until it had died
+		return Mapping{}, previous, p.status
 	}
 	next, _ = p.put(next, now)
 	return next, previous, p.status

@@ -24,9 +24,10 @@ type view struct {
 
 // entry is one backend; 64 bytes, a cache line.
 type entry struct {
-	addr      netip.Addr
-	home      *shard // the tag under which the backend is present; nil if it is not
-	forgotten int64  // tick up to which its mappings are forgotten; -1 if none, unlisted if the table has no row of it
+	addr netip.Addr
+	home *shard // the tag under which the backend is present; nil if it is not
+	// tick up to which its mappings are forgotten; -1 if none, unlisted without a row in the table
+	forgotten int64
 	mix       uint64 // the address's part in digests
 	users     *tally
 	// seen is when a sweep first saw the backend with this home and forgotten,
@@ -42,7 +43,9 @@ const unlisted = math.MaxInt64
 const maxBackends = math.MaxUint16
 
 func newEntry(addr netip.Addr) entry {
-	return entry{addr: addr, forgotten: -1, mix: mixAddr(addr), users: new(tally), seen: new(atomic.Int64)}
+	return entry{
+		addr: addr, forgotten: -1, mix: mixAddr(addr), users: new(tally), seen: new(atomic.Int64),
+	}
 }
 
 func newView() *view {
@@ -88,7 +91,8 @@ func (d *Directory) SetBackends(rows []BackendRow) {
 		if unusable(r.Addr) {
 			continue
 		}
-		var home *shard // none: removed, but rows of it can still be stored, to count for their generation
+		// none: removed, but rows of it can still be stored, to count for their generation
+		var home *shard
 		forgotten := int64(-1)
 		if r.present() {
 			home = d.ensureShard(r.Presence.Value.Tag)
@@ -105,7 +109,8 @@ func (d *Directory) SetBackends(rows []BackendRow) {
 		fresh = append(fresh, e)
 	}
 	for id := range next.entries {
-		if was, is := &old.entries[id], &next.entries[id]; was.home != is.home || was.forgotten != is.forgotten {
+		was, is := &old.entries[id], &next.entries[id]
+		if was.home != is.home || was.forgotten != is.forgotten {
 			is.seen = new(atomic.Int64)
 			next.liveness = old.liveness + 1
 		}

@@ -38,7 +38,8 @@ func TestBackendIDsAreReused(t *testing.T) {
 				}
 			}
 			if rapid.Bool().Draw(t, "sweep") {
-				now = now.Add(rapid.SampledFrom([]time.Duration{0, deadKept, time.Hour}).Draw(t, "after"))
+				after := rapid.SampledFrom([]time.Duration{0, deadKept, time.Hour})
+				now = now.Add(after.Draw(t, "after"))
 				sweepAll(d, now)
 			}
 			for u, want := range own {
@@ -93,11 +94,14 @@ func TestConcurrentUse(t *testing.T) {
 	d := New(0)
 	d.maxBackends = 3
 	// Users whose hash is even go to even backends, odd ones to odd backends.
-	backendOf := func(h ring.UserHash, round int) netip.Addr { return backendNumber(int(h%2) + 2*(round%4)) }
+	backendOf := func(h ring.UserHash, round int) netip.Addr {
+		return backendNumber(int(h%2) + 2*(round%4))
+	}
 	tables := make([][]BackendRow, 4)
 	for i := range tables {
 		tables[i] = []BackendRow{
-			presentRow(backendNumber(2*i), "", Stamp(i)), presentRow(backendNumber(2*i+1), "", 0), presentRow(b3, "ssd", 0),
+			presentRow(backendNumber(2*i), "", Stamp(i)), presentRow(backendNumber(2*i+1), "", 0),
+			presentRow(b3, "ssd", 0),
 		}
 	}
 	at := func(round int) Time { return start.Add(time.Duration(round) * 5 * time.Second) }
@@ -122,7 +126,8 @@ func TestConcurrentUse(t *testing.T) {
 				} else {
 					d.Assign("", h, backendOf(h, round/10), now)
 				}
-				if m, _, _ := d.Supersede("", h, backendOf(h, round/10), true, now, 0); m.Generation > 0 {
+				next := backendOf(h, round/10)
+				if m, _, _ := d.Supersede("", h, next, true, now, 0); m.Generation > 0 {
 					d.Release("", m)
 				}
 			}
@@ -142,7 +147,8 @@ func TestConcurrentUse(t *testing.T) {
 	sweepAll(d, at(rounds))
 	for i := range users {
 		h := hash(i)
-		if m, status := d.Find("", h, at(rounds)); status != None && m.Backend.As4()[3]%2 != byte(h%2) {
+		if m, status := d.Find("", h, at(rounds)); status != None &&
+			m.Backend.As4()[3]%2 != byte(h%2) {
 			t.Errorf("user %v is on %v, where nobody sent it", h, m.Backend)
 		}
 	}

@@ -123,7 +123,8 @@ func BenchmarkGrowth(b *testing.B) {
 		for next := n / 10; next <= n; next += n / 10 {
 			for d.Len() < next {
 				for range 1000 {
-					d.Assign("", ring.UserHash(random.Uint32()), backends[random.IntN(len(backends))].Addr, start)
+					d.Assign("", ring.UserHash(random.Uint32()),
+						backends[random.IntN(len(backends))].Addr, start)
 				}
 			}
 			worst = max(worst, float64(heap()-before)/float64(d.Len()))
@@ -145,7 +146,9 @@ func BenchmarkDirectory(b *testing.B) {
 	changes := 0
 	changeTable := func() {
 		changes++
-		d.SetBackends(append(benchBackends(), presentRow(netip.AddrFrom4([4]byte{203, 0, 113, 1}), "", StampAt(start.Add(time.Duration(changes)*time.Minute)))))
+		at := StampAt(start.Add(time.Duration(changes) * time.Minute))
+		changed := presentRow(netip.AddrFrom4([4]byte{203, 0, 113, 1}), "", at)
+		d.SetBackends(append(benchBackends(), changed))
 	}
 	digest := func(end Time) {
 		for leaf := range 1 << 16 {
@@ -153,10 +156,14 @@ func BenchmarkDirectory(b *testing.B) {
 		}
 	}
 	epochEnd := start - start%Time(EpochLength.Milliseconds())
-	b.Run("SweepAll", func(b *testing.B) { perMapping(b, d.Len(), func() { changeTable(); sweepAll(d, start) }) })
+	b.Run("SweepAll", func(b *testing.B) {
+		perMapping(b, d.Len(), func() { changeTable(); sweepAll(d, start) })
+	})
 	b.Run("SweepIdle", func(b *testing.B) { perMapping(b, d.Len(), func() { sweepAll(d, start) }) })
 	b.Run("Digest", func(b *testing.B) { perMapping(b, d.Len(), func() { digest(epochEnd) }) })
-	b.Run("DigestUnprepared", func(b *testing.B) { perMapping(b, d.Len(), func() { digest(epochEnd + 1) }) })
+	b.Run("DigestUnprepared", func(b *testing.B) {
+		perMapping(b, d.Len(), func() { digest(epochEnd + 1) })
+	})
 
 	b.Run("Find", func(b *testing.B) {
 		b.ReportAllocs()
@@ -189,7 +196,9 @@ func BenchmarkDirectory(b *testing.B) {
 			}
 		})
 	})
-	for name, each := range map[string]func(Mapping, Merged){"MergeSorted": nil, "MergeSortedReported": func(Mapping, Merged) {}} {
+	for name, each := range map[string]func(Mapping, Merged){
+		"MergeSorted": nil, "MergeSortedReported": func(Mapping, Merged) {},
+	} {
 		b.Run(name, func(b *testing.B) {
 			var rows []Mapping
 			perMapping(b, d.Len(), func() {
@@ -232,15 +241,19 @@ func BenchmarkBeside(b *testing.B) {
 		work func(leaf uint16)
 	}{
 		{"idle", nil},
-		{"digest", func(leaf uint16) { d.DigestLeaf("", leaf, start.Add(time.Duration(leaf%7)*time.Second)) }},
+		{"digest", func(leaf uint16) {
+			d.DigestLeaf("", leaf, start.Add(time.Duration(leaf%7)*time.Second))
+		}},
 		{"snapshot", func(leaf uint16) { d.LeafToSend("", leaf, start, nil) }},
 		{"expiry", func(leaf uint16) {
 			// Each turn of all leaves a twentieth of the rows ends, and as many come.
 			if leaf == 0 {
 				moments++
 			}
-			d.SweepLeaf("", leaf, d.Ends(Mapping{Activity: start.Tick() - 1000 + Tick(50*moments)}).Add(deadKept))
-			d.Assign("", ring.UserHash(uint32(leaf)<<16|rand.Uint32N(1<<16)), benchBackends()[0].Addr, start)
+			d.SweepLeaf("", leaf,
+				d.Ends(Mapping{Activity: start.Tick() - 1000 + Tick(50*moments)}).Add(deadKept))
+			d.Assign("", ring.UserHash(uint32(leaf)<<16|rand.Uint32N(1<<16)),
+				benchBackends()[0].Addr, start)
 		}},
 	} {
 		b.Run(beside.name, func(b *testing.B) {

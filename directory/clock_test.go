@@ -15,7 +15,8 @@ func TestStampHoldsTime(t *testing.T) {
 	var c Clock
 	first := c.Next(now)
 	if first.Time() != now || first.Tick() != now.Tick() {
-		t.Errorf("stamp %x says %d, tick %d; want %d, tick %d", first, first.Time(), first.Tick(), now, now.Tick())
+		t.Errorf("stamp %x says %d, tick %d; want %d, tick %d",
+			first, first.Time(), first.Tick(), now, now.Tick())
 	}
 	if second := c.Next(now); second != first+1 || second.Time() != now {
 		t.Errorf("second stamp %x of the same millisecond after %x", second, first)

@@ -25,7 +25,9 @@ func (d *Directory) DigestLeaf(tag ring.Tag, leaf uint16, epochEnd Time) uint64 
 // DigestGroup returns the digests of the 256 leaves whose number begins with
 // the 8 bits group. Leaves without rows, most of them in a small tag, cost
 // nothing but a look.
-func (d *Directory) DigestGroup(tag ring.Tag, group uint8, epochEnd Time) (leaves [leavesInGroup]uint64) {
+func (d *Directory) DigestGroup(
+	tag ring.Tag, group uint8, epochEnd Time,
+) (leaves [leavesInGroup]uint64) {
 	s := d.shard(tag)
 	g := s.group(uint16(group) << 8)
 	if g == nil {

@@ -25,7 +25,9 @@ func TestDigestValues(t *testing.T) {
 		got[h] = d.DigestLeaf("", leafOf(h), start)
 	}
 	// The sum of two rows in one leaf.
-	d.Merge("", []Mapping{{Hash: 0x0001ffff, Backend: b2, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}}, start, nil)
+	d.Merge("", []Mapping{
+		{Hash: 0x0001ffff, Backend: b2, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()},
+	}, start, nil)
 	got[0x0001ffff] = d.DigestLeaf("", 1, start)
 	want := map[ring.UserHash]uint64{
 		0x0001ffff: 12662913304750757546,
@@ -42,7 +44,8 @@ func TestDigestValues(t *testing.T) {
 func TestDigestTellsDifferences(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawRows := func(t *rapid.T) []Mapping {
-			rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) }), 0, 4).Draw(t, "rows")
+			row := rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) })
+			rows := rapid.SliceOfN(row, 0, 4).Draw(t, "rows")
 			for i := range rows {
 				rows[i].Hash &= 0xffff0001 // collide often
 			}
@@ -67,7 +70,9 @@ func TestDigestTellsDifferences(t *testing.T) {
 				return rows
 			}
 			same := diff(assignments(both[0]), assignments(both[1])) == ""
-			digests := [2]uint64{both[0].DigestLeaf("", leafOf(h), start), both[1].DigestLeaf("", leafOf(h), start)}
+			digests := [2]uint64{
+				both[0].DigestLeaf("", leafOf(h), start), both[1].DigestLeaf("", leafOf(h), start),
+			}
 			if (digests[0] == digests[1]) != same {
 				t.Fatalf("leaf of %v: same assignments: %v, digests %x", h, same, digests)
 			}
@@ -95,7 +100,8 @@ func TestDigestSumsDoNotCancelOut(t *testing.T) {
 		}
 		c, d := a, b
 		c.stamp, d.stamp = b.stamp, a.stamp
-		if a.stamp != b.stamp && (a.hash != b.hash || a.bits != b.bits || addrA != addrB) && mixRow(c, addrA)+mixRow(d, addrB) == sum {
+		if a.stamp != b.stamp && (a.hash != b.hash || a.bits != b.bits || addrA != addrB) &&
+			mixRow(c, addrA)+mixRow(d, addrB) == sum {
 			t.Fatalf("exchanging the stamps of %+v and %+v keeps the digest", a, b)
 		}
 		c, d = a, b
@@ -143,9 +149,14 @@ func TestDigestAsOfEpoch(t *testing.T) {
 // A group's digests are those of its leaves, whether these were ever used or not.
 func TestDigestGroup(t *testing.T) {
 	d := newDirectory()
-	rows := []Mapping{{Hash: 0x7f000001}, {Hash: 0x7f7f0001}, {Hash: 0x7f800001}, {Hash: 0x7fff0001}}
+	rows := []Mapping{
+		{Hash: 0x7f000001}, {Hash: 0x7f7f0001}, {Hash: 0x7f800001}, {Hash: 0x7fff0001},
+	}
 	for i := range rows {
-		rows[i].Backend, rows[i].Generation, rows[i].Activity, rows[i].Stamp = b1, 1, start.Tick(), start.Tick()
+		rows[i].Backend = b1
+		rows[i].Generation = 1
+		rows[i].Activity = start.Tick()
+		rows[i].Stamp = start.Tick()
 	}
 	d.Merge("", rows, start, nil)
 	for _, group := range []uint8{0x7f, 0x80} {

@@ -82,7 +82,10 @@ func NewUnguarded(expire time.Duration, guards Guards) *Directory {
 		expire = DefaultExpire
 	}
 	share := min(max(expire/20, minShare), maxShare)
-	d := &Directory{share: share, life: expire + share, guards: guards, maxBackends: maxBackends, summarizedRows: summarizedRows}
+	d := &Directory{
+		share: share, life: expire + share, guards: guards, maxBackends: maxBackends,
+		summarizedRows: summarizedRows,
+	}
 	d.lifeTicks = uint64((d.life.Milliseconds() + tickMillis - 1) / tickMillis)
 	d.shards.Store(&shardSet{})
 	d.view.Store(newView())
@@ -237,7 +240,9 @@ func (d *Directory) LeafToSend(tag ring.Tag, leaf uint16, now Time, buf []Mappin
 	return d.leafRows(tag, leaf, now, true, buf)
 }
 
-func (d *Directory) leafRows(tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping) []Mapping {
+func (d *Directory) leafRows(
+	tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping,
+) []Mapping {
 	s := d.shard(tag)
 	l, ok := d.lockLeaf(s, leaf)
 	if !ok {

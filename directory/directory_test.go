@@ -16,8 +16,10 @@ func ticks(d time.Duration) Tick { return Tick(d / (250 * time.Millisecond)) }
 // presentRow is the row of a backend in the table.
 func presentRow(addr netip.Addr, tag ring.Tag, forgotten Stamp) BackendRow {
 	return BackendRow{
-		Addr:      addr,
-		Presence:  Register[Presence]{Value: Presence{Present: true, Tag: tag}, Stamp: 1, Origin: "d1"},
+		Addr: addr,
+		Presence: Register[Presence]{
+			Value: Presence{Present: true, Tag: tag}, Stamp: 1, Origin: "d1",
+		},
 		Forgotten: forgotten,
 	}
 }
@@ -76,7 +78,9 @@ func TestLifeOfAMapping(t *testing.T) {
 		t.Fatalf("an empty directory finds %+v, %v", m, status)
 	}
 	m, ok := d.Assign("", user, b1, start)
-	want := Mapping{Hash: user, Backend: b1, Activity: start.Tick(), Stamp: start.Tick(), Generation: 1}
+	want := Mapping{
+		Hash: user, Backend: b1, Activity: start.Tick(), Stamp: start.Tick(), Generation: 1,
+	}
 	if !ok || m != want {
 		t.Fatalf("assigned %+v, %v; want %+v", m, ok, want)
 	}
@@ -154,7 +158,9 @@ func TestForgotten(t *testing.T) {
 		t.Error("a late row brings back what was forgotten")
 	}
 	// Within the same tick a new mapping must not be forgotten at birth.
-	want := Mapping{Hash: 5, Backend: b1, Activity: start.Tick(), Stamp: start.Tick() + 1, Generation: 2}
+	want := Mapping{
+		Hash: 5, Backend: b1, Activity: start.Tick(), Stamp: start.Tick() + 1, Generation: 2,
+	}
 	if got, ok := d.Assign("", 5, b1, start); !ok || got != want {
 		t.Errorf("assigned %+v, %v; want %+v", got, ok, want)
 	}
@@ -196,9 +202,12 @@ func TestMove(t *testing.T) {
 	first, _ := d.Assign("", 5, b1, start)
 	now := start.Add(time.Minute)
 	moved, previous, was := d.Supersede("", 5, b2, true, now, 0)
-	want := Mapping{Hash: 5, Backend: b2, Activity: now.Tick(), Stamp: now.Tick(), Generation: 2, Moving: true}
+	want := Mapping{
+		Hash: 5, Backend: b2, Activity: now.Tick(), Stamp: now.Tick(), Generation: 2, Moving: true,
+	}
 	if moved != want || previous != first || was != Live {
-		t.Fatalf("moved: %+v after %+v, %v; want %+v after %+v, live", moved, previous, was, want, first)
+		t.Fatalf("moved: %+v after %+v, %v; want %+v after %+v, live",
+			moved, previous, was, want, first)
 	}
 	if m, ok := d.Touch("", moved, now+1000); ok {
 		t.Errorf("activity was recorded in a moving mapping: %+v", m)
@@ -302,7 +311,8 @@ func TestSupersedeRefuses(t *testing.T) {
 	} {
 		m, previous, was := d.Supersede(test.tag, 5, test.backend, true, start, 0)
 		if m != (Mapping{}) || previous != test.before || was != test.was {
-			t.Errorf("tag %q, backend %v: %+v after %+v, %v", test.tag, test.backend, m, previous, was)
+			t.Errorf("tag %q, backend %v: %+v after %+v, %v",
+				test.tag, test.backend, m, previous, was)
 		}
 	}
 	if got, _ := d.Find("", 5, start); got != first {
@@ -318,9 +328,11 @@ func TestLastGeneration(t *testing.T) {
 	last := Mapping{Hash: 5, Activity: start.Tick(), Stamp: start.Tick(), Generation: MaxGeneration}
 	d.Merge("", []Mapping{last}, start, nil)
 	if m, ok := d.Assign("", 5, b1, start); ok || m != last {
-		t.Errorf("assigned %+v, %v over the last generation: other directors would not take it", m, ok)
+		t.Errorf("assigned %+v, %v over the last generation: other directors would not take it",
+			m, ok)
 	}
-	if m, previous, was := d.Supersede("", 5, b1, false, start, 0); m != (Mapping{}) || previous != last || was != Live {
+	if m, previous, was := d.Supersede("", 5, b1, false, start, 0); m != (Mapping{}) ||
+		previous != last || was != Live {
 		t.Errorf("superseded the last generation: %+v after %+v, %v", m, previous, was)
 	}
 	// Dead rows do not matter to others: then counting just stops.
@@ -373,7 +385,9 @@ func TestFindAndTouchDoNotAllocate(t *testing.T) {
 }
 
 func TestStatusText(t *testing.T) {
-	for status, want := range map[Status]string{None: "none", Dead: "dead", Live: "live", 9: "invalid status"} {
+	for status, want := range map[Status]string{
+		None: "none", Dead: "dead", Live: "live", 9: "invalid status",
+	} {
 		if status.String() != want {
 			t.Errorf("status %d is %q, want %q", int(status), status, want)
 		}

@@ -72,14 +72,17 @@ func TestSearchAgainstBinarySearch(t *testing.T) {
 		hashes := drawHashes(t)
 		l := leafWith(hashes)
 		guess := rapid.IntRange(0, len(hashes)).Draw(t, "guess")
-		wanted := append([]uint32{0xabcd0000, 0xabcdffff, 0xabcd0000 | rapid.Uint32Range(0, 0xffff).Draw(t, "any")}, hashes...)
+		wanted := append([]uint32{
+			0xabcd0000, 0xabcdffff, 0xabcd0000 | rapid.Uint32Range(0, 0xffff).Draw(t, "any"),
+		}, hashes...)
 		for _, h := range wanted {
 			wantAt, want := slices.BinarySearch(hashes, h)
 			if i, ok := l.search(h); i != wantAt || ok != want {
 				t.Fatalf("search(%x) = %d, %v; want %d, %v in %x", h, i, ok, wantAt, want, hashes)
 			}
 			if i, ok := search(l.rows, guess, h); i != wantAt || ok != want {
-				t.Fatalf("search(%x), guessing %d, = %d, %v; want %d, %v in %x", h, guess, i, ok, wantAt, want, hashes)
+				t.Fatalf("search(%x), guessing %d, = %d, %v; want %d, %v in %x",
+					h, guess, i, ok, wantAt, want, hashes)
 			}
 		}
 	})
@@ -120,7 +123,8 @@ func TestGuessesAreGood(t *testing.T) {
 			}
 		}
 		if far > total/8 {
-			t.Errorf("of %d rows in leaves of %d, %d are not where they are looked for first", total, n, far)
+			t.Errorf("of %d rows in leaves of %d, %d are not where they are looked for first",
+				total, n, far)
 		}
 	}
 }

@@ -26,7 +26,8 @@ func TestPeeksWhileLeavesChange(t *testing.T) {
 		writers.Go(func() {
 			for range 30 {
 				for i := range neighbours {
-					d.Supersede("", hashOf(0)+ring.UserHash(2*i+worker+1)*81, b1, false, start.Add(-time.Minute), 0)
+					d.Supersede("", hashOf(0)+ring.UserHash(2*i+worker+1)*81, b1, false,
+						start.Add(-time.Minute), 0)
 				}
 				for i := range stable {
 					m, _ := d.Find("", hashOf(i), start)
@@ -43,7 +44,8 @@ func TestPeeksWhileLeavesChange(t *testing.T) {
 				default:
 				}
 				h := hashOf(i % stable)
-				if m, status := d.Find("", h, start); status != Live || m.Hash != h || m.Backend != b2 || m.Generation != 1 {
+				m, status := d.Find("", h, start)
+				if status != Live || m.Hash != h || m.Backend != b2 || m.Generation != 1 {
 					t.Errorf("user %v: %+v, %v", h, m, status)
 					return
 				}

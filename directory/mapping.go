@@ -36,7 +36,8 @@ func (m Mapping) valid() bool { return m.Generation >= 1 && m.Generation <= MaxG
 
 // same says whether m and n are the same assignment.
 func (m Mapping) same(n Mapping) bool {
-	return m.Hash == n.Hash && m.Generation == n.Generation && m.Stamp == n.Stamp && m.Backend == n.Backend
+	return m.Hash == n.Hash && m.Generation == n.Generation && m.Stamp == n.Stamp &&
+		m.Backend == n.Backend
 }
 
 // merge is the law by which directors agree on one of two live rows of a user.

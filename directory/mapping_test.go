@@ -15,12 +15,18 @@ func TestMappingMerge(t *testing.T) {
 		name         string
 		winner, over Mapping
 	}{
-		{"higher generation", Mapping{Generation: 3, Backend: b2, Stamp: 90}, Mapping{Generation: 2, Backend: b1, Stamp: 10}},
-		{"then older stamp", Mapping{Generation: 3, Backend: b2, Stamp: 10, Moving: true}, Mapping{Generation: 3, Backend: b1, Stamp: 11}},
-		{"then released", Mapping{Generation: 3, Backend: b2, Stamp: 10}, Mapping{Generation: 3, Backend: b1, Stamp: 10, Moving: true}},
-		{"then lower address", Mapping{Generation: 3, Backend: b1, Stamp: 10}, Mapping{Generation: 3, Backend: b2, Stamp: 10}},
-		{"IPv4 below IPv6", Mapping{Generation: 3, Backend: b2, Stamp: 10}, Mapping{Generation: 3, Backend: b6, Stamp: 10}},
-		{"no backend below all", Mapping{Generation: 3, Backend: noBackend, Stamp: 10}, Mapping{Generation: 3, Backend: netip.IPv4Unspecified(), Stamp: 10}},
+		{"higher generation", Mapping{Generation: 3, Backend: b2, Stamp: 90},
+			Mapping{Generation: 2, Backend: b1, Stamp: 10}},
+		{"then older stamp", Mapping{Generation: 3, Backend: b2, Stamp: 10, Moving: true},
+			Mapping{Generation: 3, Backend: b1, Stamp: 11}},
+		{"then released", Mapping{Generation: 3, Backend: b2, Stamp: 10},
+			Mapping{Generation: 3, Backend: b1, Stamp: 10, Moving: true}},
+		{"then lower address", Mapping{Generation: 3, Backend: b1, Stamp: 10},
+			Mapping{Generation: 3, Backend: b2, Stamp: 10}},
+		{"IPv4 below IPv6", Mapping{Generation: 3, Backend: b2, Stamp: 10},
+			Mapping{Generation: 3, Backend: b6, Stamp: 10}},
+		{"no backend below all", Mapping{Generation: 3, Backend: noBackend, Stamp: 10},
+			Mapping{Generation: 3, Backend: netip.IPv4Unspecified(), Stamp: 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, activity := range [][2]Tick{{5, 7}, {7, 5}, {7, 7}} {
@@ -67,7 +73,9 @@ func TestMappingMergeLaws(t *testing.T) {
 }
 
 func TestNextGeneration(t *testing.T) {
-	for _, test := range [][2]uint16{{0, 1}, {1, 2}, {16382, 16383}, {16383, 16383}, {65535, 16383}} {
+	for _, test := range [][2]uint16{
+		{0, 1}, {1, 2}, {16382, 16383}, {16383, 16383}, {65535, 16383},
+	} {
 		if got := NextGeneration(test[0]); got != test[1] {
 			t.Errorf("after generation %d comes %d, want %d", test[0], got, test[1])
 		}

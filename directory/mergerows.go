@@ -31,11 +31,15 @@ type Merged struct {
 //
 // Rows may come in any order, but when they are sorted by hash, as Leaf gives
 // them, they are merged leaf by leaf, which is several times faster.
-func (d *Directory) Merge(tag ring.Tag, rows []Mapping, now Time, each func(in Mapping, out Merged)) (dropped int) {
+func (d *Directory) Merge(
+	tag ring.Tag, rows []Mapping, now Time, each func(in Mapping, out Merged),
+) (dropped int) {
 	s := d.shard(tag)
 	if s == nil {
 		ids := d.view.Load().ids
-		if !slices.ContainsFunc(rows, func(m Mapping) bool { return !m.Backend.IsValid() || ids[m.Backend] != 0 }) {
+		if !slices.ContainsFunc(rows, func(m Mapping) bool {
+			return !m.Backend.IsValid() || ids[m.Backend] != 0
+		}) {
 			return len(rows)
 		}
 		// Tags of the table have their shards. Rows may be ahead of it, but not by thousands of
@@ -61,7 +65,8 @@ func (d *Directory) Merge(tag ring.Tag, rows []Mapping, now Time, each func(in M
 // sorted by hash, each hash only once.
 func sortedRun(rows []Mapping) int {
 	n := 1
-	for n < len(rows) && rows[n].Hash > rows[n-1].Hash && leafOf(rows[n].Hash) == leafOf(rows[0].Hash) {
+	for n < len(rows) && rows[n].Hash > rows[n-1].Hash &&
+		leafOf(rows[n].Hash) == leafOf(rows[0].Hash) {
 		n++
 	}
 	return n
@@ -122,7 +127,8 @@ func (m *merger) merge(run []Mapping) {
 		} else {
 			out = m.mergeRow(&l, at, incoming)
 		}
-		if m.report && (live || out.Changed && (out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving)) {
+		if m.report && (live || out.Changed &&
+			(out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving)) {
 			m.results = append(m.results, result{index, out})
 		}
 	}
@@ -138,7 +144,10 @@ func (m *merger) merge(run []Mapping) {
 func (m *merger) mergeRow(l *lockedLeaf, at int, incoming row) Merged {
 	old, v := l.rows[at], l.view
 	in := incoming.mapping(v)
-	out := Merged{Mapping: in, Before: old.mapping(v), BeforeStatus: v.status(m.shard, old, m.due), Changed: true}
+	out := Merged{
+		Mapping: in, Before: old.mapping(v), BeforeStatus: v.status(m.shard, old, m.due),
+		Changed: true,
+	}
 	next := incoming
 	counts := int64(old.activity) > int64(m.due) && v.listed(old.backend)
 	if counts {
@@ -161,6 +170,7 @@ func (m *merger) mergeRow(l *lockedLeaf, at int, incoming row) Merged {
 	out.Mapping = next.mapping(v)
 	// A row that stays dead is nobody's business, even if its activity is later now, unless it is
 	// that of a move.
-	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next) || out.Before.Moving || out.Mapping.Moving
+	out.Changed = out.BeforeStatus == Live || v.liveByTable(m.shard, next) || out.Before.Moving ||
+		out.Mapping.Moving
 	return out
 }

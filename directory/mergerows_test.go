@@ -46,14 +46,16 @@ func byHash(a, b Mapping) int { return cmp.Compare(a.Hash, b.Hash) }
 func TestMergeLawThroughDirectory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		backends := drawBackends(t, start)
-		rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) }), 0, 20).Draw(t, "rows")
+		row := rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) })
+		rows := rapid.SliceOfN(row, 0, 20).Draw(t, "rows")
 
 		m := &model{users: map[modelUser]Mapping{}}
 		m.setBackends(backends)
 		pure := map[ring.UserHash]Mapping{}
 		for _, r := range rows {
 			_, known := m.backends[r.Backend]
-			if r.Generation == 0 || r.Generation > MaxGeneration || start >= r.Activity.Time().Add(modelLife) || r.Backend.IsValid() && !known {
+			if r.Generation == 0 || r.Generation > MaxGeneration ||
+				start >= r.Activity.Time().Add(modelLife) || r.Backend.IsValid() && !known {
 				continue
 			}
 			if stored, ok := pure[r.Hash]; ok {
@@ -74,7 +76,9 @@ func TestMergeLawThroughDirectory(t *testing.T) {
 		slices.SortFunc(want, byHash)
 
 		shuffled := rapid.Permutation(slices.Concat(rows, rows[:len(rows)/2])).Draw(t, "order")
-		for name, list := range map[string][]Mapping{"as they are": rows, "shuffled and repeated": shuffled} {
+		for name, list := range map[string][]Mapping{
+			"as they are": rows, "shuffled and repeated": shuffled,
+		} {
 			d := New(modelExpire)
 			d.SetBackends(backends)
 			for rest := list; len(rest) > 0; {
@@ -101,7 +105,8 @@ func TestExchangeConverges(t *testing.T) {
 		for i := range both {
 			both[i] = New(modelExpire)
 			both[i].SetBackends(backends)
-			rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) }), 0, 10).Draw(t, "rows")
+			row := rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, start) })
+			rows := rapid.SliceOfN(row, 0, 10).Draw(t, "rows")
 			both[i].Merge("", rows, start, nil)
 		}
 		first, second := toSend(both[0], "", start), toSend(both[1], "", start)
@@ -126,7 +131,8 @@ func crowd(n int, seed uint32) []Mapping {
 		seen[h] = true
 		rows = append(rows, Mapping{
 			Hash: h, Backend: testBackends[x>>4&1], Generation: uint16(x>>2&3 + 1),
-			Activity: start.Tick() - Tick(x>>1&7), Stamp: start.Tick() - Tick(x>>3&7), Moving: x&(1<<20) != 0,
+			Activity: start.Tick() - Tick(x>>1&7), Stamp: start.Tick() - Tick(x>>3&7),
+			Moving: x&(1<<20) != 0,
 		})
 	}
 	slices.SortFunc(rows, byHash)
@@ -145,7 +151,8 @@ func TestSortedMergeIsAsUnsorted(t *testing.T) {
 			both[i] = newDirectory()
 			both[i].Merge("", stored, start, nil)
 			outs[i] = map[ring.UserHash]Merged{}
-			dropped := both[i].Merge("", list, start, func(in Mapping, out Merged) { outs[i][in.Hash] = out })
+			dropped := both[i].Merge("", list, start,
+				func(in Mapping, out Merged) { outs[i][in.Hash] = out })
 			if dropped != 0 || len(outs[i]) != len(rows) {
 				t.Errorf("%v: %d rows dropped, %d reported", sizes, dropped, len(outs[i]))
 			}
@@ -183,8 +190,12 @@ func TestSortedMergeKeepsDigests(t *testing.T) {
 
 func TestMergeUnderUnknownTag(t *testing.T) {
 	d := newDirectory()
-	row := Mapping{Hash: 5, Backend: netip.MustParseAddr("198.51.100.77"), Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
-	if dropped := d.Merge("hdd", []Mapping{row, row}, start, nil); dropped != 2 || len(d.Tags()) != 2 {
+	row := Mapping{
+		Hash: 5, Backend: netip.MustParseAddr("198.51.100.77"), Generation: 1,
+		Activity: start.Tick(), Stamp: start.Tick(),
+	}
+	dropped := d.Merge("hdd", []Mapping{row, row}, start, nil)
+	if dropped != 2 || len(d.Tags()) != 2 {
 		t.Errorf("%d rows dropped, tags %v", dropped, d.Tags())
 	}
 	row.Backend = noBackend
@@ -214,7 +225,9 @@ func TestMergeCallsBackWithoutLock(t *testing.T) {
 
 func TestMergeKeepsActivityOfTheLoser(t *testing.T) {
 	d := newDirectory()
-	older := Mapping{Hash: 5, Backend: b1, Generation: 2, Activity: start.Tick(), Stamp: start.Tick()}
+	older := Mapping{
+		Hash: 5, Backend: b1, Generation: 2, Activity: start.Tick(), Stamp: start.Tick(),
+	}
 	d.Merge("", []Mapping{older}, start, nil)
 	now := start.Add(time.Minute)
 	loser := Mapping{Hash: 5, Backend: b2, Generation: 1, Activity: now.Tick(), Stamp: now.Tick()}
@@ -233,9 +246,15 @@ func TestMergeKeepsActivityOfTheLoser(t *testing.T) {
 // A mapping that was superseded does not come back at whoever hears late, when the backend of its
 // successor has been removed meanwhile.
 func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
-	former := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
-	successor := Mapping{Hash: 5, Backend: b2, Generation: 2, Activity: start.Tick(), Stamp: start.Tick() + 1}
-	for name, order := range map[string][]Mapping{"in order": {former, successor}, "the other way": {successor, former}} {
+	former := Mapping{
+		Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick(),
+	}
+	successor := Mapping{
+		Hash: 5, Backend: b2, Generation: 2, Activity: start.Tick(), Stamp: start.Tick() + 1,
+	}
+	for name, order := range map[string][]Mapping{
+		"in order": {former, successor}, "the other way": {successor, former},
+	} {
 		d := newDirectory()
 		d.SetBackends([]BackendRow{presentRow(b1, "", 0), {Addr: b2}}) // b2 is removed
 		for _, m := range order {
@@ -264,7 +283,9 @@ func TestRowsOfABackendThatLeftTheTable(t *testing.T) {
 		Activity:   start.Tick() + 2,
 		Stamp:      start.Tick(),
 	}
-	theirs := Mapping{Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick()}
+	theirs := Mapping{
+		Hash: 5, Backend: b1, Generation: 1, Activity: start.Tick(), Stamp: start.Tick(),
+	}
 	for _, test := range []struct {
 		name   string
 		others []BackendRow // beside b1
@@ -282,7 +303,8 @@ func TestRowsOfABackendThatLeftTheTable(t *testing.T) {
 			for _, rows := range [][]Mapping{{theirs}, {own}} {
 				d.Merge("", rows, start, nil)
 				if got, status := d.Find("", 5, start); got != test.want || status != test.status {
-					t.Errorf("after %v: found %+v, %v; want %+v, %v", rows, got, status, test.want, test.status)
+					t.Errorf("after %v: found %+v, %v; want %+v, %v",
+						rows, got, status, test.want, test.status)
 				}
 			}
 			d.SetBackends([]BackendRow{presentRow(b1, "", 0), presentRow(b2, "", 0)})
@@ -330,17 +352,23 @@ func TestMergeAtTheEndOfLife(t *testing.T) {
 		{"at the end", start, 1, Dead},
 	} {
 		d := newDirectory()
-		old := Mapping{Hash: 5, Backend: b1, Generation: 5, Activity: start.Tick(), Stamp: start.Tick()}
+		old := Mapping{
+			Hash: 5, Backend: b1, Generation: 5, Activity: start.Tick(), Stamp: start.Tick(),
+		}
 		d.Merge("", []Mapping{old}, start, nil)
 		now := d.Ends(old).Add(test.now.Sub(start))
-		young := Mapping{Hash: 5, Backend: b2, Generation: 1, Activity: now.Tick(), Stamp: now.Tick()}
+		young := Mapping{
+			Hash: 5, Backend: b2, Generation: 1, Activity: now.Tick(), Stamp: now.Tick(),
+		}
 		d.Merge("", []Mapping{young}, now, func(_ Mapping, out Merged) {
 			if out.BeforeStatus != test.was {
-				t.Errorf("%s: what was stored is %v, want %v", test.name, out.BeforeStatus, test.was)
+				t.Errorf("%s: what was stored is %v, want %v",
+					test.name, out.BeforeStatus, test.was)
 			}
 		})
 		if got, status := d.Find("", 5, now); got.Generation != test.want || status != Live {
-			t.Errorf("%s: generation %d is %v, want %d alive", test.name, got.Generation, status, test.want)
+			t.Errorf("%s: generation %d is %v, want %d alive",
+				test.name, got.Generation, status, test.want)
 		}
 		wantCounts(t, d)
 	}

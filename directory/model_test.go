@@ -84,7 +84,8 @@ func (m *model) find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Status) 
 func (m *model) touch(tag ring.Tag, u Mapping, now Time) (Mapping, bool) {
 	stored, status := m.find(tag, u.Hash, now)
 	if status != Live || stored.Moving ||
-		stored.Generation != u.Generation || stored.Stamp != u.Stamp || stored.Backend != u.Backend {
+		stored.Generation != u.Generation || stored.Stamp != u.Stamp ||
+		stored.Backend != u.Backend {
 		return Mapping{}, false
 	}
 	stored.Activity = max(stored.Activity, now.Tick())
@@ -93,16 +94,21 @@ func (m *model) touch(tag ring.Tag, u Mapping, now Time) (Mapping, bool) {
 }
 
 // assign is Assign when only is set, else Supersede.
-func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16, only bool) (Mapping, bool) {
+func (m *model) assign(
+	tag ring.Tag, h ring.UserHash, backend netip.Addr, moving bool, now Time, above uint16,
+	only bool,
+) (Mapping, bool) {
 	stored, status := m.find(tag, h, now)
 	if only && !backend.IsValid() {
 		return Mapping{}, false
 	}
-	if only && status == Live && (stored.Backend.IsValid() || stored.Moving || stored.Generation == MaxGeneration) {
+	if only && status == Live &&
+		(stored.Backend.IsValid() || stored.Moving || stored.Generation == MaxGeneration) {
 		return stored, false
 	}
 	b := m.backends[backend]
-	if backend.IsValid() && (!b.present || b.tag != tag) || status == Live && stored.Generation == MaxGeneration {
+	if backend.IsValid() && (!b.present || b.tag != tag) ||
+		status == Live && stored.Generation == MaxGeneration {
 		return Mapping{}, false
 	}
 	u := Mapping{
@@ -124,7 +130,8 @@ func (m *model) assign(tag ring.Tag, h ring.UserHash, backend netip.Addr, moving
 
 func (m *model) digest(tag ring.Tag, leaf uint16, end Time) (sum uint64) {
 	for key, u := range m.users {
-		if key.tag == tag && leafOf(u.Hash) == leaf && u.Stamp <= end.Tick() && m.status(tag, u, end) == Live {
+		if key.tag == tag && leafOf(u.Hash) == leaf && u.Stamp <= end.Tick() &&
+			m.status(tag, u, end) == Live {
 			sum += mixRow(packed(u, 0), mixAddr(u.Backend))
 		}
 	}
@@ -153,7 +160,8 @@ func (m *model) listed(backend netip.Addr) bool {
 }
 
 func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped bool) {
-	if in.Generation == 0 || in.Generation > MaxGeneration || now >= in.Activity.Time().Add(modelLife) {
+	if in.Generation == 0 || in.Generation > MaxGeneration ||
+		now >= in.Activity.Time().Add(modelLife) {
 		return Merged{}, true
 	}
 	dead := m.deadByTable(tag, in)
@@ -169,8 +177,9 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 		}
 		out.Mapping.Activity = max(in.Activity, out.Before.Activity)
 	}
-	out.Changed = out.BeforeStatus == None || out.Mapping != out.Before && (out.BeforeStatus == Live || !m.deadByTable(tag, out.Mapping) ||
-		out.Before.Moving || out.Mapping.Moving)
+	out.Changed = out.BeforeStatus == None || out.Mapping != out.Before &&
+		(out.BeforeStatus == Live || !m.deadByTable(tag, out.Mapping) ||
+			out.Before.Moving || out.Mapping.Moving)
 	m.users[modelUser{tag, in.Hash}] = out.Mapping
 	return out, dead
 }
@@ -212,20 +221,25 @@ var (
 func drawTag(t *rapid.T) ring.Tag       { return rapid.SampledFrom(testTags).Draw(t, "tag") }
 func drawHash(t *rapid.T) ring.UserHash { return rapid.SampledFrom(testHashes).Draw(t, "hash") }
 func drawNoOrBackend(t *rapid.T) netip.Addr {
-	return rapid.SampledFrom(append([]netip.Addr{noBackend}, testBackends...)).Draw(t, "backend or none")
+	backends := append([]netip.Addr{noBackend}, testBackends...)
+	return rapid.SampledFrom(backends).Draw(t, "backend or none")
 }
 
 // drawRow draws a row that a peer may send: often near the end of its life,
 // sometimes past it, sometimes of a form that cannot be.
 func drawRow(t *rapid.T, now Time) Mapping {
-	age := rapid.SampledFrom([]time.Duration{0, time.Second, 5 * time.Minute, modelLife - time.Second, modelLife, 2 * modelLife})
+	age := rapid.SampledFrom([]time.Duration{
+		0, time.Second, 5 * time.Minute, modelLife - time.Second, modelLife, 2 * modelLife,
+	})
 	return Mapping{
-		Hash:       drawHash(t),
-		Backend:    drawNoOrBackend(t),
-		Activity:   now.Add(-age.Draw(t, "inactive for")).Tick(),
-		Stamp:      now.Add(-age.Draw(t, "assigned before")).Tick(),
-		Generation: rapid.SampledFrom([]uint16{1, 1, 2, 2, 3, MaxGeneration, 0, MaxGeneration + 1}).Draw(t, "generation"),
-		Moving:     rapid.Bool().Draw(t, "moving"),
+		Hash:     drawHash(t),
+		Backend:  drawNoOrBackend(t),
+		Activity: now.Add(-age.Draw(t, "inactive for")).Tick(),
+		Stamp:    now.Add(-age.Draw(t, "assigned before")).Tick(),
+		Generation: rapid.SampledFrom([]uint16{
+			1, 1, 2, 2, 3, MaxGeneration, 0, MaxGeneration + 1,
+		}).Draw(t, "generation"),
+		Moving: rapid.Bool().Draw(t, "moving"),
 	}
 }
 
@@ -233,7 +247,9 @@ func drawBackends(t *rapid.T, now Time) []BackendRow {
 	var rows []BackendRow
 	for _, addr := range testBackends {
 		if rapid.IntRange(0, 4).Draw(t, "absent if 0") > 0 {
-			forgotten := rapid.SampledFrom([]Stamp{0, 0, 0, StampAt(now.Add(-5 * time.Minute)), StampAt(now)})
+			forgotten := rapid.SampledFrom([]Stamp{
+				0, 0, 0, StampAt(now.Add(-5 * time.Minute)), StampAt(now),
+			})
 			row := presentRow(addr, drawTag(t), forgotten.Draw(t, "forgotten"))
 			row.Presence.Value.Present = rapid.IntRange(0, 4).Draw(t, "removed if 0") > 0
 			rows = append(rows, row)
@@ -316,7 +332,8 @@ func TestDirectoryAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"time passes": func(t *rapid.T) {
 				now = now.Add(rapid.SampledFrom([]time.Duration{
-					time.Millisecond, 250 * time.Millisecond, 5 * time.Second, 20 * time.Second, time.Minute, modelLife,
+					time.Millisecond, 250 * time.Millisecond, 5 * time.Second, 20 * time.Second,
+					time.Minute, modelLife,
 				}).Draw(t, "for"))
 			},
 			"set backends": setBackends,
@@ -334,13 +351,15 @@ func TestDirectoryAgainstModel(t *testing.T) {
 			"assign": func(t *rapid.T) {
 				tag, h, b := drawTag(t), drawHash(t), drawNoOrBackend(t)
 				got, ok := d.Assign(tag, h, b, now)
-				if want, wantOK := m.assign(tag, h, b, false, now, 0, true); got != want || ok != wantOK {
+				want, wantOK := m.assign(tag, h, b, false, now, 0, true)
+				if got != want || ok != wantOK {
 					t.Fatalf("got %+v, %v; want %+v, %v", got, ok, want, wantOK)
 				}
 			},
 			"supersede": func(t *rapid.T) {
 				tag, h, b := drawTag(t), drawHash(t), drawNoOrBackend(t)
-				moving, above := rapid.Bool().Draw(t, "moving"), uint16(rapid.IntRange(0, 4).Draw(t, "above"))
+				moving := rapid.Bool().Draw(t, "moving")
+				above := uint16(rapid.IntRange(0, 4).Draw(t, "above"))
 				wantBefore, wantWas := m.find(tag, h, now)
 				got, before, was := d.Supersede(tag, h, b, moving, now, above)
 				if before != wantBefore || was != wantWas {
@@ -364,9 +383,12 @@ func TestDirectoryAgainstModel(t *testing.T) {
 			},
 			"merge": func(t *rapid.T) {
 				tag := drawTag(t)
-				rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, now) }), 0, 6).Draw(t, "rows")
+				row := rapid.Custom(func(t *rapid.T) Mapping { return drawRow(t, now) })
+				rows := rapid.SliceOfN(row, 0, 6).Draw(t, "rows")
 				if rapid.Bool().Draw(t, "sorted") {
-					slices.SortStableFunc(rows, func(a, b Mapping) int { return int(int64(a.Hash) - int64(b.Hash)) })
+					slices.SortStableFunc(rows, func(a, b Mapping) int {
+						return int(int64(a.Hash) - int64(b.Hash))
+					})
 				}
 				type seen struct {
 					In  Mapping
@@ -379,11 +401,13 @@ func TestDirectoryAgainstModel(t *testing.T) {
 					if dropped {
 						wantDropped++
 					}
-					if !dropped || out.Changed && (out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving) {
+					matters := out.BeforeStatus == Live || out.Before.Moving || out.Mapping.Moving
+					if !dropped || out.Changed && matters {
 						want = append(want, seen{in, out})
 					}
 				}
-				dropped := d.Merge(tag, rows, now, func(in Mapping, out Merged) { got = append(got, seen{in, out}) })
+				dropped := d.Merge(tag, rows, now,
+					func(in Mapping, out Merged) { got = append(got, seen{in, out}) })
 				if diff := diff(want, got); diff != "" {
 					t.Fatalf("merged rows (-want +got):\n%s", diff)
 				}
@@ -410,13 +434,17 @@ func TestDirectoryAgainstModel(t *testing.T) {
 				}
 			},
 			"digest": func(t *rapid.T) {
-				end := now.Add(-rapid.SampledFrom([]time.Duration{0, 10 * time.Second, time.Minute}).Draw(t, "ended"))
+				end := now.Add(-rapid.SampledFrom([]time.Duration{
+					0, 10 * time.Second, time.Minute,
+				}).Draw(t, "ended"))
 				if rapid.Bool().Draw(t, "an epoch") {
 					end -= end % Time(EpochLength.Milliseconds())
 				}
 				for _, tag := range testTags {
 					for _, h := range testHashes {
-						if got, want := d.DigestLeaf(tag, leafOf(h), end), m.digest(tag, leafOf(h), end); got != want {
+						got := d.DigestLeaf(tag, leafOf(h), end)
+						want := m.digest(tag, leafOf(h), end)
+						if got != want {
 							t.Fatalf("tag %q, leaf of %v: digest %x, want %x", tag, h, got, want)
 						}
 					}
@@ -426,10 +454,14 @@ func TestDirectoryAgainstModel(t *testing.T) {
 				for _, tag := range testTags {
 					for _, h := range testHashes {
 						got, status := d.Find(tag, h, now)
-						if want, wantStatus := m.find(tag, h, now); got != want || status != wantStatus {
-							t.Fatalf("tag %q, user %v: %+v, %v; want %+v, %v", tag, h, got, status, want, wantStatus)
+						want, wantStatus := m.find(tag, h, now)
+						if got != want || status != wantStatus {
+							t.Fatalf("tag %q, user %v: %+v, %v; want %+v, %v",
+								tag, h, got, status, want, wantStatus)
 						}
-						if diff := diff(m.live(tag, uint16(h>>16), now), d.Leaf(tag, uint16(h>>16), now, nil)); diff != "" {
+						diff := diff(m.live(tag, uint16(h>>16), now),
+							d.Leaf(tag, uint16(h>>16), now, nil))
+						if diff != "" {
 							t.Fatalf("leaf of %v (-want +got):\n%s", h, diff)
 						}
 					}

@@ -90,7 +90,8 @@ func TestPack(t *testing.T) {
 				l := lockLeaf(drawLeaf.Draw(t, "leaf"))
 				l.trim()
 				l.unlock()
-				if n, room := l.packed(), len(l.lock.pack); n > 256 && room > n+n/3 || n == 0 && room > 0 {
+				n, room := l.packed(), len(l.lock.pack)
+				if n > 256 && room > n+n/3 || n == 0 && room > 0 {
 					t.Fatalf("room for %d rows after a trim, with %d", room, n)
 				}
 			},

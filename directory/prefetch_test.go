@@ -35,7 +35,8 @@ func TestNearIsWhatIsSearched(t *testing.T) {
 				continue
 			}
 			if line := (begin + at) / rowsInLine; line < firstLine || line >= firstLine+lines {
-				t.Fatalf("row %d of %d is in line %d, fetched are %d from %d on", at, n, line, lines, firstLine)
+				t.Fatalf("row %d of %d is in line %d, fetched are %d from %d on",
+					at, n, line, lines, firstLine)
 			}
 		}
 	})
@@ -107,7 +108,9 @@ func BenchmarkPrefetch(b *testing.B) {
 	}
 	b.Run("without", func(b *testing.B) { perLookup(b, hashes, 32, false) })
 	for _, batch := range []int{4, 8, 16, 32, 64, 128} {
-		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) { perLookup(b, hashes, batch, true) })
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			perLookup(b, hashes, batch, true)
+		})
 	}
 	b.Run("cached", func(b *testing.B) { perLookup(b, hashes[:256], 32, false) })
 }

@@ -57,7 +57,8 @@ func stampsOf(v reflect.Value) (stamps []Stamp) {
 	switch {
 	case v.Type() == stampType:
 		stamps = append(stamps, Stamp(v.Uint()))
-	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[netip.Addr]() && v.Type() != reflect.TypeFor[netip.AddrPort]():
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[netip.Addr]() &&
+		v.Type() != reflect.TypeFor[netip.AddrPort]():
 		for i := range v.NumField() {
 			stamps = append(stamps, stampsOf(v.Field(i))...)
 		}
@@ -112,13 +113,17 @@ func TestRestampReachesEachStamp(t *testing.T) {
 	}
 	table := NewTable(1, "d1", nil)
 	all := registersOf(reflect.TypeFor[BackendRow]())
-	table.Merge(Change{Mesh: 1, Backends: []BackendRow{backendRow(t, before, "d1", all...)}, Directors: []DirectorRow{director}})
+	table.Merge(Change{
+		Mesh: 1, Backends: []BackendRow{backendRow(t, before, "d1", all...)},
+		Directors: []DirectorRow{director},
+	})
 	table.Restamp(func(Stamp) Stamp { return after })
 	stored := table.Snapshot()
 	if len(stored.Backends) != 1 || len(stored.Directors) != 1 {
 		t.Fatalf("the table holds %+v", stored)
 	}
-	stamps := append(stampsOf(reflect.ValueOf(stored.Backends[0])), stampsOf(reflect.ValueOf(stored.Directors[0]))...)
+	stamps := append(stampsOf(reflect.ValueOf(stored.Backends[0])),
+		stampsOf(reflect.ValueOf(stored.Directors[0]))...)
 	for _, s := range stamps {
 		if s != after {
 			t.Errorf("a stamp is %v after all were moved to %v: %+v", s, after, stored)
@@ -151,7 +156,8 @@ func TestEachRegisterOfADirector(t *testing.T) {
 		}
 		table := NewTable(1, "d1", nil)
 		table.Merge(Change{Mesh: 1, Directors: []DirectorRow{row(before, all...)}})
-		if applied := table.Merge(Change{Mesh: 1, Directors: []DirectorRow{later}}); applied.Empty() {
+		applied := table.Merge(Change{Mesh: 1, Directors: []DirectorRow{later}})
+		if applied.Empty() {
 			t.Errorf("%s: a later write is not merged", name)
 		}
 	}

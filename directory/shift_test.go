@@ -33,13 +33,19 @@ func TestShift(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			d := New(time.Hour)
 			d.SetBackends([]BackendRow{presentRow(b1, "", 0)})
-			m := Mapping{Hash: 7 << 16, Backend: b1, Activity: test.activity, Stamp: test.stamp, Generation: 1}
+			m := Mapping{
+				Hash: 7 << 16, Backend: b1, Activity: test.activity, Stamp: test.stamp,
+				Generation: 1,
+			}
 			d.Merge("", []Mapping{m}, start.Time(), nil)
 			var changed []Mapping
-			d.Shift(common, last, test.by, func(_ ring.Tag, m Mapping) { changed = append(changed, m) })
+			d.Shift(common, last, test.by, func(_ ring.Tag, m Mapping) {
+				changed = append(changed, m)
+			})
 			before := m
 			m.Activity, m.Stamp = test.wantActivity, test.wantStamp
-			if m != before && !slices.Equal(changed, []Mapping{m}) || m == before && changed != nil {
+			if m != before && !slices.Equal(changed, []Mapping{m}) ||
+				m == before && changed != nil {
 				t.Errorf("changed %+v", changed)
 			}
 			if got, _ := d.Find("", m.Hash, start.Time()); got != m {
@@ -70,7 +76,8 @@ func TestShiftKeepsDigestsAndSweepsRight(t *testing.T) {
 	wrong.Shift(0, math.MaxUint32, step, func(ring.Tag, Mapping) {})
 	later := Time((int64(now)/EpochLength.Milliseconds() + 2) * EpochLength.Milliseconds())
 	for leaf := range 1 << 16 {
-		if a, b := wrong.DigestLeaf("", uint16(leaf), later), right.DigestLeaf("", uint16(leaf), later); a != b {
+		a, b := wrong.DigestLeaf("", uint16(leaf), later), right.DigestLeaf("", uint16(leaf), later)
+		if a != b {
 			t.Fatalf("leaf %d: digest %x, want %x", leaf, a, b)
 		}
 	}
@@ -110,7 +117,8 @@ func TestStampsOfRowsAreAllKnown(t *testing.T) {
 	fill(reflect.ValueOf(&backend).Elem())
 	fill(reflect.ValueOf(&director).Elem())
 	if len(stamps) != 6 {
-		t.Fatalf("rows have %d stamps, this test knew of 6: is the new one moved by Restamp?", len(stamps))
+		t.Fatalf("rows have %d stamps, this test knew of 6: is the new one moved by Restamp?",
+			len(stamps))
 	}
 	for i := range stamps {
 		alone := func(s *Stamp) { // keeps the i-th stamp only
@@ -120,7 +128,8 @@ func TestStampsOfRowsAreAllKnown(t *testing.T) {
 		}
 		b, d := backend, director
 		for _, s := range []*Stamp{
-			&b.Presence.Stamp, &b.VHosts.Stamp, &b.State.Stamp, &b.State.Value.Since, &b.Forgotten, &d.Removed.Stamp,
+			&b.Presence.Stamp, &b.VHosts.Stamp, &b.State.Stamp, &b.State.Value.Since, &b.Forgotten,
+			&d.Removed.Stamp,
 		} {
 			alone(s)
 		}
@@ -147,14 +156,21 @@ func TestStampsOfRowsAreAllKnown(t *testing.T) {
 // Of a change only the rows are left out that hold something too late; one of the last stamp is
 // not.
 func TestUntilKeepsTheOtherRows(t *testing.T) {
-	b := func(addr netip.Addr, stamp Stamp) BackendRow { return BackendRow{Addr: addr, Forgotten: stamp} }
+	b := func(addr netip.Addr, stamp Stamp) BackendRow {
+		return BackendRow{Addr: addr, Forgotten: stamp}
+	}
 	d := func(addr netip.Addr, stamp Stamp) DirectorRow {
-		return DirectorRow{Addr: netip.AddrPortFrom(addr, 9090), Removed: Register[bool]{Stamp: stamp}}
+		return DirectorRow{
+			Addr: netip.AddrPortFrom(addr, 9090), Removed: Register[bool]{Stamp: stamp},
+		}
 	}
 	c := Change{
-		Mesh: mesh1, Backends: []BackendRow{b(b1, 5), b(b2, 6)}, Directors: []DirectorRow{d(b1, 6), d(b2, 5)},
+		Mesh: mesh1, Backends: []BackendRow{b(b1, 5), b(b2, 6)},
+		Directors: []DirectorRow{d(b1, 6), d(b2, 5)},
 	}
-	want := Change{Mesh: mesh1, Backends: []BackendRow{b(b1, 5)}, Directors: []DirectorRow{d(b2, 5)}}
+	want := Change{
+		Mesh: mesh1, Backends: []BackendRow{b(b1, 5)}, Directors: []DirectorRow{d(b2, 5)},
+	}
 	until, dropped := c.Until(5)
 	if d := diff(want, until); d != "" || !dropped {
 		t.Errorf("dropped: %v, left (-want +got):\n%s", dropped, d)

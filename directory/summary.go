@@ -148,7 +148,8 @@ func (l *lockedLeaf) summarize(base epoch) {
 // summary cannot tell: not at that moment, or not since the last sweep.
 func (l *lockedLeaf) sum(end Time, due deadline) (uint64, bool) {
 	s, last := l.summary, uint64(end.Tick())
-	if end.Tick().Time() != end || last%ticksPerEpoch != 0 || !l.idle(due) || epochOf(last) < s.base {
+	if end.Tick().Time() != end || last%ticksPerEpoch != 0 || !l.idle(due) ||
+		epochOf(last) < s.base {
 		return 0, false
 	}
 	sum := s.settled

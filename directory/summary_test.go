@@ -36,13 +36,15 @@ func wantSummaries(t rapid.TB, d *Directory) {
 				end := Tick(uint64(e) * ticksPerEpoch).Time()
 				if got, ok := l.sum(end, d.deadline(end)); ok {
 					if want := l.digest(end); got != want {
-						t.Fatalf("leaf %x: by its summary %x is the digest as of %v, want %x", number, got, end, want)
+						t.Fatalf("leaf %x: by its summary %x is the digest as of %v, want %x",
+							number, got, end, want)
 					}
 				}
 			}
 			for _, r := range l.rows {
 				if at := l.dueAt(r); l.summary.next > at {
-					t.Fatalf("leaf %x is swept by deadline %d, want %d for %+v", number, l.summary.next, at, r)
+					t.Fatalf("leaf %x is swept by deadline %d, want %d for %+v",
+						number, l.summary.next, at, r)
 				}
 			}
 		}
@@ -56,7 +58,10 @@ func TestDigestsAreKept(t *testing.T) {
 	var rows []Mapping
 	for i := range 100 {
 		age := time.Duration(i) * 9 * time.Second
-		rows = append(rows, Mapping{Hash: testHashes[0] + 3*ring.UserHash(i), Backend: b1, Generation: 1, Activity: start.Add(-age).Tick(), Stamp: start.Add(-2 * age).Tick()})
+		rows = append(rows, Mapping{
+			Hash: testHashes[0] + 3*ring.UserHash(i), Backend: b1, Generation: 1,
+			Activity: start.Add(-age).Tick(), Stamp: start.Add(-2 * age).Tick(),
+		})
 	}
 	d.Merge("", rows, start, nil)
 	last := uint64(0)
@@ -136,8 +141,10 @@ func TestSummaryOfWhatIsFarAhead(t *testing.T) {
 		stamp Time
 		valid bool
 	}{
-		{"in the last epoch that is kept apart", at.Add((recentEpochs - settledAfter) * EpochLength), true},
-		{"after that", at.Add((recentEpochs-settledAfter)*EpochLength + 250*time.Millisecond), false},
+		{"in the last epoch that is kept apart",
+			at.Add((recentEpochs - settledAfter) * EpochLength), true},
+		{"after that",
+			at.Add((recentEpochs-settledAfter)*EpochLength + 250*time.Millisecond), false},
 	} {
 		d := newDirectory()
 		d.summarizedRows = 1

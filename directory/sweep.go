@@ -70,7 +70,10 @@ func (d *Directory) sweep(s *shard, leaf uint16, now Time, trim bool) (removed i
 // sweep looks at all rows, and finds out when that will be worth it again.
 func (l *lockedLeaf) sweep(now Time) (removed int) {
 	d := l.directory
-	w := sweeper{shard: l.shard, view: l.view, now: now, due: d.deadline(now), gone: d.deadline(now.Add(-deadKept))}
+	w := sweeper{
+		shard: l.shard, view: l.view, now: now, due: d.deadline(now),
+		gone: d.deadline(now.Add(-deadKept)),
+	}
 	// While the summary is valid, the table has not changed since the last
 	// sweep: a row that is not buried is alive by it.
 	valid, changing := l.valid(), false

@@ -89,7 +89,9 @@ func TestSweepCountsWhatComesBack(t *testing.T) {
 
 func TestSweepOfNothing(t *testing.T) {
 	d := newDirectory()
-	if n := d.SweepGroup("", 7, start) + d.SweepGroup("hdd", 7, start) + d.SweepLeaf("", 7, start) + d.SweepLeaf("hdd", 7, start); n != 0 {
+	n := d.SweepGroup("", 7, start) + d.SweepGroup("hdd", 7, start) + d.SweepLeaf("", 7, start) +
+		d.SweepLeaf("hdd", 7, start)
+	if n != 0 {
 		t.Errorf("%d rows removed from an empty directory", n)
 	}
 }
@@ -103,7 +105,8 @@ func TestSweepGivesMemoryBack(t *testing.T) {
 		t.Fatalf("%d rows removed of %d", removed, len(rows))
 	}
 	for leaf := range 4 {
-		if room := shape(d.shard("").group(uint16(leaf)).leaves[leaf&0xff].shape.Load()).room(); room != 0 {
+		room := shape(d.shard("").group(uint16(leaf)).leaves[leaf&0xff].shape.Load()).room()
+		if room != 0 {
 			t.Errorf("leaf %d keeps room for %d rows", leaf, room)
 		}
 	}
@@ -148,7 +151,8 @@ func TestSweepAfterForgettingAgain(t *testing.T) {
 			removed int
 		}{{second, 0}, {second.Add(deadKept) - 1, 0}, {second.Add(deadKept), 1}} {
 			if removed := sweepAll(d, test.at); removed != test.removed || d.Users(b1) != 0 {
-				t.Errorf("%d rows removed after %v, %d users left; want %d and none, from %d rows on",
+				t.Errorf(
+					"%d rows removed after %v, %d users left; want %d and none, from %d rows on",
 					removed, test.at.Sub(second), d.Users(b1), test.removed, summarized)
 			}
 		}

@@ -54,10 +54,12 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 			continue
 		}
 		t.mergeBackend(BackendRow{
-			Addr:     b.Addr,
-			Presence: Register[Presence]{Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin},
-			VHosts:   Register[int]{Value: b.VHosts, Origin: origin},
-			State:    Register[State]{Value: State{Down: b.Down}, Origin: origin},
+			Addr: b.Addr,
+			Presence: Register[Presence]{
+				Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin,
+			},
+			VHosts: Register[int]{Value: b.VHosts, Origin: origin},
+			State:  Register[State]{Value: State{Down: b.Down}, Origin: origin},
 		})
 	}
 	return t
@@ -69,7 +71,8 @@ func (t *Table) Mesh() MeshID { return t.mesh }
 // Disjoint says whether a whole table of another mesh has no backend in common
 // with this one, neither being empty. Backends that were removed count.
 func (t *Table) Disjoint(other Change) bool {
-	if t.mesh == 0 || other.Mesh == 0 || t.mesh == other.Mesh || len(t.backends) == 0 || len(other.Backends) == 0 {
+	if t.mesh == 0 || other.Mesh == 0 || t.mesh == other.Mesh || len(t.backends) == 0 ||
+		len(other.Backends) == 0 {
 		return false
 	}
 	for _, row := range other.Backends {
@@ -150,7 +153,9 @@ func (t *Table) Snapshot() Change {
 	for _, row := range t.directors {
 		c.Directors = append(c.Directors, row)
 	}
-	slices.SortFunc(c.Backends, func(a, b BackendRow) int { return ring.CompareAddr(a.Addr, b.Addr) })
+	slices.SortFunc(c.Backends, func(a, b BackendRow) int {
+		return ring.CompareAddr(a.Addr, b.Addr)
+	})
 	slices.SortFunc(c.Directors, func(a, b DirectorRow) int { return a.Addr.Compare(b.Addr) })
 	return c
 }

@@ -25,7 +25,8 @@ var (
 
 // diff compares values that hold addresses.
 func diff(want, got any) string {
-	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty())
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}),
+		cmpopts.EquateEmpty())
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -66,10 +67,12 @@ func TestConfiguredTable(t *testing.T) {
 			State:    Register[State]{Origin: "d1"},
 		},
 		{
-			Addr:     b2,
-			Presence: Register[Presence]{Value: Presence{Present: true, Tag: "ssd", Name: "mail2.example.org"}, Origin: "d1"},
-			VHosts:   Register[int]{Value: 100, Origin: "d1"},
-			State:    Register[State]{Origin: "d1"},
+			Addr: b2,
+			Presence: Register[Presence]{
+				Value: Presence{Present: true, Tag: "ssd", Name: "mail2.example.org"}, Origin: "d1",
+			},
+			VHosts: Register[int]{Value: 100, Origin: "d1"},
+			State:  Register[State]{Origin: "d1"},
 		},
 	}}
 	if d := diff(want, table.Snapshot()); d != "" {
@@ -103,7 +106,9 @@ func TestAdd(t *testing.T) {
 		apply(t, table, c, err)
 	}
 	present := func(tag ring.Tag, name string) Register[Presence] {
-		return Register[Presence]{Value: Presence{Present: true, Tag: tag, Name: name}, Stamp: 20, Origin: "d1"}
+		return Register[Presence]{
+			Value: Presence{Present: true, Tag: tag, Name: name}, Stamp: 20, Origin: "d1",
+		}
 	}
 	vhosts := func(n int) Register[int] { return Register[int]{Value: n, Stamp: 20, Origin: "d1"} }
 	up := Register[State]{Stamp: 20, Origin: "d1"}
@@ -118,19 +123,30 @@ func TestAdd(t *testing.T) {
 		err    error
 	}{
 		{name: "new", addr: b3, tag: "ssd",
-			want: BackendRow{Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), State: up, Forgotten: 20}},
+			want: BackendRow{
+				Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), State: up,
+				Forgotten: 20,
+			}},
 		{name: "new with vhosts and name", addr: b6, host: "mail6", vhosts: ptr(0),
-			want: BackendRow{Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), State: up, Forgotten: 20}},
+			want: BackendRow{
+				Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), State: up,
+				Forgotten: 20,
+			}},
 		{name: "again", addr: b2, tag: "ssd",
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
 		{name: "again without tag, with vhosts", addr: b2, vhosts: ptr(7),
-			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org"), VHosts: vhosts(7)}},
+			want: BackendRow{
+				Addr: b2, Presence: present("ssd", "mail2.example.org"), VHosts: vhosts(7),
+			}},
 		{name: "again under another name", addr: b2, host: "new",
 			want: BackendRow{Addr: b2, Presence: present("ssd", "new")}},
 		{name: "again leaves down", before: down, addr: b2,
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
 		{name: "removed, under another tag", before: remove, addr: b2, tag: "hdd",
-			want: BackendRow{Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), State: up, Forgotten: 20}},
+			want: BackendRow{
+				Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), State: up,
+				Forgotten: 20,
+			}},
 		{name: "another tag", addr: b2, tag: "hdd", err: ErrTagDiffers},
 		{name: "a tag for an untagged one", addr: b1, tag: "hdd", err: ErrTagDiffers},
 		{name: "too many vhosts", addr: b3, vhosts: ptr(1001), err: ErrVHosts},
@@ -167,21 +183,33 @@ func TestAddRefusesAddresses(t *testing.T) {
 
 func TestOperationsOnBackends(t *testing.T) {
 	operations := map[string]func(table *Table, addr netip.Addr) (Change, error){
-		"update": func(table *Table, addr netip.Addr) (Change, error) { return table.Update(20, "d1", addr, 50, nil) },
-		"remove": func(table *Table, addr netip.Addr) (Change, error) { return table.Remove(20, "d1", addr) },
-		"down":   func(table *Table, addr netip.Addr) (Change, error) { return table.SetDown(20, "d1", addr, true) },
-		"forget": func(table *Table, addr netip.Addr) (Change, error) { return table.Forget(20, "d1", addr) },
+		"update": func(table *Table, addr netip.Addr) (Change, error) {
+			return table.Update(20, "d1", addr, 50, nil)
+		},
+		"remove": func(table *Table, addr netip.Addr) (Change, error) {
+			return table.Remove(20, "d1", addr)
+		},
+		"down": func(table *Table, addr netip.Addr) (Change, error) {
+			return table.SetDown(20, "d1", addr, true)
+		},
+		"forget": func(table *Table, addr netip.Addr) (Change, error) {
+			return table.Forget(20, "d1", addr)
+		},
 	}
 	want := map[string]BackendRow{
 		"update": {Addr: b2, VHosts: Register[int]{Value: 50, Stamp: 20, Origin: "d1"}},
 		"remove": {Addr: b2, Presence: Register[Presence]{Stamp: 20, Origin: "d1"}, Forgotten: 20},
-		"down":   {Addr: b2, State: Register[State]{Value: State{Down: true, Since: 20}, Stamp: 20, Origin: "d1"}},
+		"down": {
+			Addr:  b2,
+			State: Register[State]{Value: State{Down: true, Since: 20}, Stamp: 20, Origin: "d1"},
+		},
 		"forget": {Addr: b2, Forgotten: 20},
 	}
 	for name, operation := range operations {
 		t.Run(name, func(t *testing.T) {
 			table := NewTable(mesh1, "d1", configured())
-			if _, err := operation(table, b3); !errors.Is(err, ErrUnknownBackend) || !strings.Contains(err.Error(), "192.0.2.3") {
+			if _, err := operation(table, b3); !errors.Is(err, ErrUnknownBackend) ||
+				!strings.Contains(err.Error(), "192.0.2.3") {
 				t.Errorf("unknown backend: %v", err)
 			}
 			c, err := operation(table, b2)
@@ -217,7 +245,8 @@ func TestUpdateChecks(t *testing.T) {
 	} {
 		_, err := table.Update(20, "d1", b2, test.vhosts, test.tag)
 		if !errors.Is(err, test.want) || (err != nil && !strings.Contains(err.Error(), test.text)) {
-			t.Errorf("Update to %d with tag %v: error %v, want %v with %q", test.vhosts, test.tag, err, test.want, test.text)
+			t.Errorf("Update to %d with tag %v: error %v, want %v with %q",
+				test.vhosts, test.tag, err, test.want, test.text)
 		}
 	}
 }
@@ -232,7 +261,8 @@ func TestStateSince(t *testing.T) {
 		do   func(Stamp) (Change, error)
 		want Register[State]
 	}{
-		{"up although up", func(s Stamp) (Change, error) { return table.SetDown(s, "d1", b1, false) },
+		{"up although up",
+			func(s Stamp) (Change, error) { return table.SetDown(s, "d1", b1, false) },
 			Register[State]{Stamp: 1, Origin: "d1"}},
 		{"down", func(s Stamp) (Change, error) { return table.SetDown(s, "d1", b1, true) },
 			Register[State]{Value: State{Down: true, Since: 2}, Stamp: 2, Origin: "d1"}},
@@ -316,7 +346,8 @@ func TestBackendsAreUsable(t *testing.T) {
 		row(b1, Register[int]{}),
 		row(netip.Addr{}, Register[int]{}),
 		row(netip.MustParseAddr("fe80::1%eth0"), Register[int]{}),
-		{Addr: b3, VHosts: Register[int]{Value: 50, Stamp: 1, Origin: "d9"}}, // its presence is still on the way
+		// its presence is still on the way
+		{Addr: b3, VHosts: Register[int]{Value: 50, Stamp: 1, Origin: "d9"}},
 	}})
 	want := []ring.Backend{{Addr: b1, VHosts: 100}, {Addr: b2, VHosts: 0}, {Addr: b6, VHosts: 1000}}
 	if d := diff(want, table.Backends()); d != "" {
@@ -360,9 +391,11 @@ func TestTombstonesAreBounded(t *testing.T) {
 		}
 	}
 	if table.Covers(changes[0]) {
-		t.Error("an addition is covered whose row was dropped: merging it would bring the backend back")
+		t.Error(
+			"an addition is covered whose row was dropped: merging it would bring the backend back")
 	}
-	if unseen := (Change{Mesh: mesh1, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}); table.Covers(unseen) {
+	unseen := Change{Mesh: mesh1, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}
+	if table.Covers(unseen) {
 		t.Error("a change that was never merged is covered")
 	}
 }

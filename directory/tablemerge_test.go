@@ -32,14 +32,17 @@ func drawChange(t *rapid.T) Change {
 			Addr: rapid.SampledFrom([]netip.Addr{b1, b2, b6, {}}).Draw(t, "backend"),
 			Presence: drawRegister(t, "presence", Presence{}, Presence{Present: true},
 				Presence{Present: true, Tag: "ssd"}, Presence{Present: true, Name: "mail"}),
-			VHosts:    drawRegister(t, "vhosts", 0, 100),
-			State:     drawRegister(t, "state", State{}, State{Since: 2}, State{Down: true}, State{Down: true, Since: 2}),
+			VHosts: drawRegister(t, "vhosts", 0, 100),
+			State: drawRegister(t, "state", State{}, State{Since: 2}, State{Down: true},
+				State{Down: true, Since: 2}),
 			Forgotten: Stamp(rapid.IntRange(0, 3).Draw(t, "forgotten")),
 		})
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "directors") {
 		c.Directors = append(c.Directors, DirectorRow{
-			Addr:    rapid.SampledFrom([]netip.AddrPort{{}, netip.AddrPortFrom(b1, 9090)}).Draw(t, "director"),
+			Addr: rapid.SampledFrom([]netip.AddrPort{
+				{}, netip.AddrPortFrom(b1, 9090),
+			}).Draw(t, "director"),
 			Removed: drawRegister(t, "removed", false, true),
 		})
 	}
@@ -193,7 +196,9 @@ func TestJoin(t *testing.T) {
 // Merging never makes a table part of another mesh, nor takes over what is
 // configured there. What is configured where there is no mesh counts nowhere.
 func TestConfiguredRowsStayInTheirMesh(t *testing.T) {
-	row := BackendRow{Addr: b3, Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d9"}}
+	row := BackendRow{
+		Addr: b3, Presence: Register[Presence]{Value: Presence{Present: true}, Origin: "d9"},
+	}
 	for _, mesh := range []MeshID{0, mesh1, mesh2} {
 		for _, from := range []MeshID{0, mesh1, mesh2} {
 			table := NewTable(mesh, "d1", configured())
@@ -259,7 +264,8 @@ func TestJoinLeavesNoTombstones(t *testing.T) {
 		t.Error("what a command removed is no longer known")
 	}
 	if table.absent != 1 || len(table.tags) != 0 {
-		t.Errorf("%d tombstones and the tags %v are counted, want one and none", table.absent, table.tags)
+		t.Errorf("%d tombstones and the tags %v are counted, want one and none",
+			table.absent, table.tags)
 	}
 }
 

@@ -27,9 +27,12 @@ var (
 // must be tag or tag be empty, and it keeps its name unless a new one is given.
 // Presence is always written, so that a concurrent remove, or a merge into an
 // older mesh that does not know the backend, does not undo the command.
-func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, tag ring.Tag, vhosts *int) (Change, error) {
+func (t *Table) Add(
+	stamp Stamp, origin string, addr netip.Addr, name string, tag ring.Tag, vhosts *int,
+) (Change, error) {
 	if unusable(addr) {
-		return Change{}, fmt.Errorf("add %q: not the address of a backend; give an IP address without zone", addr)
+		return Change{}, fmt.Errorf(
+			"add %q: not the address of a backend; give an IP address without zone", addr)
 	}
 	if vhosts != nil {
 		if err := checkVHosts(*vhosts); err != nil {
@@ -69,7 +72,9 @@ func (t *Table) Add(stamp Stamp, origin string, addr netip.Addr, name string, ta
 
 // Update gives a backend another vhost count. The tag, if given and not
 // empty, must be the one that the backend has.
-func (t *Table) Update(stamp Stamp, origin string, addr netip.Addr, vhosts int, tag *ring.Tag) (Change, error) {
+func (t *Table) Update(
+	stamp Stamp, origin string, addr netip.Addr, vhosts int, tag *ring.Tag,
+) (Change, error) {
 	stored, err := t.present(addr)
 	if err != nil {
 		return Change{}, err
@@ -85,7 +90,9 @@ func (t *Table) Update(stamp Stamp, origin string, addr netip.Addr, vhosts int, 
 			return Change{}, err
 		}
 	}
-	return t.change(BackendRow{Addr: addr, VHosts: Register[int]{Value: vhosts, Stamp: stamp, Origin: origin}}), nil
+	return t.change(BackendRow{
+		Addr: addr, VHosts: Register[int]{Value: vhosts, Stamp: stamp, Origin: origin},
+	}), nil
 }
 
 // Remove takes a backend out of the table and forgets its mappings.
@@ -112,7 +119,9 @@ func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) 
 	if stored.State.Value.Down == down {
 		state.Since = stored.State.Value.Since
 	}
-	return t.change(BackendRow{Addr: addr, State: Register[State]{Value: state, Stamp: stamp, Origin: origin}}), nil
+	return t.change(BackendRow{
+		Addr: addr, State: Register[State]{Value: state, Stamp: stamp, Origin: origin},
+	}), nil
 }
 
 // Forget makes all mappings to a backend that were assigned up to now dead;
@@ -132,17 +141,22 @@ func (t *Table) Forget(stamp Stamp, _ string, addr netip.Addr) (Change, error) {
 }
 
 // SetDirectorRemoved makes the mesh refuse a director, or accept it again.
-func (t *Table) SetDirectorRemoved(stamp Stamp, origin string, addr netip.AddrPort, removed bool) Change {
+func (t *Table) SetDirectorRemoved(
+	stamp Stamp, origin string, addr netip.AddrPort, removed bool,
+) Change {
 	return Change{
-		Mesh:      t.mesh,
-		Directors: []DirectorRow{{Addr: addr, Removed: Register[bool]{Value: removed, Stamp: stamp, Origin: origin}}},
+		Mesh: t.mesh,
+		Directors: []DirectorRow{
+			{Addr: addr, Removed: Register[bool]{Value: removed, Stamp: stamp, Origin: origin}},
+		},
 	}
 }
 
 // checkRoom refuses one more backend, or one more tag, than a cluster may have.
 func (t *Table) checkRoom(tag ring.Tag) error {
 	if n := len(t.backends) - t.absent; n >= ring.MaxBackends {
-		return fmt.Errorf("%w: %d backends are the most; remove some first", ErrFull, ring.MaxBackends)
+		return fmt.Errorf("%w: %d backends are the most; remove some first",
+			ErrFull, ring.MaxBackends)
 	}
 	if len(t.tags) >= ring.MaxTags && t.tags[tag] == 0 {
 		return fmt.Errorf("%w: %d tags are the most; use one that is there", ErrFull, ring.MaxTags)
@@ -159,7 +173,8 @@ func (t *Table) checkWeight(addr netip.Addr, vhosts int) error {
 		}
 	}
 	if total > ring.MaxPoints {
-		return fmt.Errorf("%w too large: all backends together would have %d; the most is %d, give less to each",
+		return fmt.Errorf(
+			"%w too large: all backends together would have %d; the most is %d, give less to each",
 			ErrVHosts, total, ring.MaxPoints)
 	}
 	return nil
@@ -173,14 +188,16 @@ func (t *Table) change(rows ...BackendRow) Change {
 func (t *Table) present(addr netip.Addr) (BackendRow, error) {
 	row := t.backends[addr]
 	if !row.present() {
-		return BackendRow{}, fmt.Errorf("%w %q: add it, or name one that is in the table", ErrUnknownBackend, addr)
+		return BackendRow{}, fmt.Errorf("%w %q: add it, or name one that is in the table",
+			ErrUnknownBackend, addr)
 	}
 	return row, nil
 }
 
 func checkTag(stored BackendRow, tag ring.Tag) error {
 	if has := stored.Presence.Value.Tag; tag != "" && tag != has {
-		return fmt.Errorf("%w: backend %s has tag %q, not %q; to change it, remove the backend and add it again",
+		return fmt.Errorf(
+			"%w: backend %s has tag %q, not %q; to change it, remove the backend and add it again",
 			ErrTagDiffers, ring.AddrText(stored.Addr), has, tag)
 	}
 	return nil

@@ -84,13 +84,15 @@ func TestTableTakesNoMore(t *testing.T) {
 	}{
 		"backends": {many(maxPresent+100, untagged), maxPresent, 1},
 		"tags": {
-			many(maxTags+100, func(i int) ring.Tag { return ring.Tag(fmt.Sprint("t", i)) }), maxTags, maxTags,
+			many(maxTags+100, func(i int) ring.Tag { return ring.Tag(fmt.Sprint("t", i)) }),
+			maxTags, maxTags,
 		},
 	} {
 		table := NewTable(mesh1, "d1", nil)
 		table.Merge(test.change)
 		if n := len(table.Backends()); n != test.present || len(table.tags) != test.tags {
-			t.Errorf("%s: %d with %d tags, want %d and %d", name, n, len(table.tags), test.present, test.tags)
+			t.Errorf("%s: %d with %d tags, want %d and %d",
+				name, n, len(table.tags), test.present, test.tags)
 		}
 		if table.Refused() != 100 {
 			t.Errorf("%s: %d rows refused, want 100", name, table.Refused())

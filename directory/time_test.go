@@ -23,7 +23,8 @@ func TestTickOfTime(t *testing.T) {
 		{"long before the first", math.MinInt64 / 2, 0},
 		{"the last tick", epoch + math.MaxUint32*250, math.MaxUint32},
 		{"after the last", epoch + math.MaxUint32*250 + 250, math.MaxUint32},
-		{"in 2057", Time(time.Date(2057, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli()), 4 * 1_072_915_200},
+		{"in 2057", Time(time.Date(2057, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli()),
+			4 * 1_072_915_200},
 	} {
 		if got := test.time.Tick(); got != test.want {
 			t.Errorf("%s: Tick of %d = %d, want %d", test.name, test.time, got, test.want)
