@@ -19,12 +19,15 @@ func TestLimiter(t *testing.T) {
 	}
 	var got []answer
 	const s = time.Second
-	for _, at := range []time.Duration{0, 1, 2 * s, 10 * s, 11 * s, 20 * s, 30 * s, 40 * s, 69 * s, 70 * s} {
+	for _, at := range []time.Duration{
+		0, 1, 2 * s, 10 * s, 11 * s, 20 * s, 30 * s, 40 * s, 69 * s, 70 * s,
+	} {
 		n, ok := l.Allow("x", start.Add(at))
 		got = append(got, answer{n, ok})
 	}
 	want := []answer{
-		{0, true}, {0, false}, {0, false}, {2, true}, {0, false}, {0, false}, {2, true}, {0, false}, {0, false}, {2, true},
+		{0, true}, {0, false}, {0, false}, {2, true}, {0, false}, {0, false}, {2, true}, {0, false},
+		{0, false}, {2, true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

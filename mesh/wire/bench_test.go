@@ -64,7 +64,10 @@ func BenchmarkDecodeRows(b *testing.B) {
 }
 
 func BenchmarkBeat(b *testing.B) {
-	m := &wire.Beat{SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoDelay: 1_500_000, MeshTime: 1_772_359_200_000, Seq: 70_000}
+	m := &wire.Beat{
+		SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoDelay: 1_500_000,
+		MeshTime: 1_772_359_200_000, Seq: 70_000,
+	}
 	b.Run("encode", func(b *testing.B) {
 		var buf []byte
 		b.ReportAllocs()

@@ -47,8 +47,9 @@ func freshRows(n int) []directory.Mapping {
 	for i := range rows {
 		now := tick + directory.Tick(rng.IntN(4))
 		rows[i] = directory.Mapping{
-			Hash: ring.UserHash(rng.Uint32()), Backend: backend(rng), Generation: uint16(1 + rng.IntN(20)),
-			Activity: now, Stamp: now,
+			Hash: ring.UserHash(rng.Uint32()), Backend: backend(rng),
+			Generation: uint16(1 + rng.IntN(20)),
+			Activity:   now, Stamp: now,
 		}
 		if i%2 == 1 {
 			rows[i].Stamp -= directory.Tick(rng.IntN(2 * 60 * 60 * 4))
@@ -61,14 +62,18 @@ func TestBlockRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows := rapid.SliceOfN(mappings, 0, 60).Draw(t, "rows")
 		if rapid.Bool().Draw(t, "sorted") {
-			slices.SortFunc(rows, func(a, b directory.Mapping) int { return cmp.Compare(a.Hash, b.Hash) })
+			slices.SortFunc(rows, func(a, b directory.Mapping) int {
+				return cmp.Compare(a.Hash, b.Hash)
+			})
 		}
 		packed := wire.Pack("green", rows)
 		got, err := wire.Decode(encodeRapid(t, &wire.LeafRows{Blocks: []wire.Block{packed}}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, b := range map[string]wire.Block{"packed": packed, "decoded": got.(*wire.LeafRows).Blocks[0]} {
+		for name, b := range map[string]wire.Block{
+			"packed": packed, "decoded": got.(*wire.LeafRows).Blocks[0],
+		} {
 			if b.Tag != "green" || b.Len() != len(rows) {
 				t.Errorf("%s: tag %q, %d rows; want green, %d", name, b.Tag, b.Len(), len(rows))
 			}
@@ -93,7 +98,8 @@ func TestBlockExtremes(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	low := directory.Mapping{Hash: 0, Backend: v4, Generation: 1}
 	high := directory.Mapping{
-		Hash: most, Backend: v6, Activity: most, Stamp: most, Generation: directory.MaxGeneration, Moving: true,
+		Hash: most, Backend: v6, Activity: most, Stamp: most, Generation: directory.MaxGeneration,
+		Moving: true,
 	}
 	many := make([]directory.Mapping, 30_000) // as many backends as a table can have
 	for i := range many {
@@ -154,11 +160,13 @@ func TestBlockEqual(t *testing.T) {
 		b    wire.Block
 		want bool
 	}{
-		"same":          {wire.Pack("green", slices.Clone(rows)), true},
-		"another tag":   {wire.Pack("blue", rows), false},
-		"another row":   {wire.Pack("green", other), false},
-		"fewer rows":    {wire.Pack("green", rows[:2]), false},
-		"another order": {wire.Pack("green", []directory.Mapping{rows[1], rows[0], rows[2]}), false},
+		"same":        {wire.Pack("green", slices.Clone(rows)), true},
+		"another tag": {wire.Pack("blue", rows), false},
+		"another row": {wire.Pack("green", other), false},
+		"fewer rows":  {wire.Pack("green", rows[:2]), false},
+		"another order": {
+			wire.Pack("green", []directory.Mapping{rows[1], rows[0], rows[2]}), false,
+		},
 	}
 	for name, tt := range tests {
 		if got := a.Equal(tt.b); got != tt.want {
@@ -176,9 +184,15 @@ func TestBlockSize(t *testing.T) {
 		rows []directory.Mapping
 		most float64
 	}{
-		{"batch", func(b wire.Block) wire.Message { return &wire.Rows{Seq: 1 << 40, Blocks: []wire.Block{b}} }, freshRows(300), 14},
-		{"small batch", func(b wire.Block) wire.Message { return &wire.Rows{Seq: 1 << 40, Blocks: []wire.Block{b}} }, freshRows(30), 18},
-		{"snapshot", func(b wire.Block) wire.Message { return &wire.SnapshotChunk{Blocks: []wire.Block{b}} }, sortedRows(10_000), 10},
+		{"batch", func(b wire.Block) wire.Message {
+			return &wire.Rows{Seq: 1 << 40, Blocks: []wire.Block{b}}
+		}, freshRows(300), 14},
+		{"small batch", func(b wire.Block) wire.Message {
+			return &wire.Rows{Seq: 1 << 40, Blocks: []wire.Block{b}}
+		}, freshRows(30), 18},
+		{"snapshot", func(b wire.Block) wire.Message {
+			return &wire.SnapshotChunk{Blocks: []wire.Block{b}}
+		}, sortedRows(10_000), 10},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -186,7 +200,8 @@ func TestBlockSize(t *testing.T) {
 			got := float64(size) / float64(len(tt.rows))
 			t.Logf("%.2f bytes a row", got)
 			if got > tt.most {
-				t.Errorf("%d rows in %d bytes, %.1f each; at most %.0f", len(tt.rows), size, got, tt.most)
+				t.Errorf("%d rows in %d bytes, %.1f each; at most %.0f",
+					len(tt.rows), size, got, tt.most)
 			}
 		})
 	}
@@ -210,7 +225,9 @@ func TestPackPanics(t *testing.T) {
 	tests := map[string]directory.Mapping{
 		"no generation":       {Hash: 1},
 		"generation too high": {Hash: 1, Generation: directory.MaxGeneration + 1},
-		"zone":                {Hash: 1, Generation: 1, Backend: netip.MustParseAddr("fe80::1%eth0")},
+		"zone": {
+			Hash: 1, Generation: 1, Backend: netip.MustParseAddr("fe80::1%eth0"),
+		},
 	}
 	for name, m := range tests {
 		t.Run(name, func(t *testing.T) {

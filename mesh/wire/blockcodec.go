@@ -37,15 +37,18 @@ func decodeBlock(r *reader) Block {
 	// There is a byte for every row, or the column hash is refused.
 	b.rows = int(r.uint("block rows", uint64(r.left())))
 	b.sorted = r.bool("block sorted")
-	b.backends = list(r, "block backends", maxBackends, minAddr, func(r *reader) netip.Addr { return r.addr("block backend", optional) })
+	b.backends = list(r, "block backends", maxBackends, minAddr,
+		func(r *reader) netip.Addr { return r.addr("block backend", optional) })
 	b.hash = decodeHashes(r, b.rows, b.sorted)
 	if b.rows > 0 && len(b.backends) == 0 {
 		r.fail("block backends", "none for %d rows", b.rows)
 	}
-	b.backend = decodeRange(r, "block backend numbers", b.rows, 0, uint64(max(len(b.backends), 1)-1))
+	b.backend = decodeRange(r, "block backend numbers",
+		b.rows, 0, uint64(max(len(b.backends), 1)-1))
 	b.activity = decodeRange(r, "block activity", b.rows, 0, math.MaxUint32)
 	b.stamp = decodeRange(r, "block stamps", b.rows, 0, math.MaxUint32)
-	b.generation = decodeRange(r, "block generations", b.rows, minGeneration<<1, directory.MaxGeneration<<1|1)
+	b.generation = decodeRange(r, "block generations",
+		b.rows, minGeneration<<1, directory.MaxGeneration<<1|1)
 	r.end("block", extra)
 	if r.err != nil {
 		return Block{}

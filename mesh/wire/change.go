@@ -121,7 +121,9 @@ func hostProblem(name string) error {
 	return ring.CheckHostName(name)
 }
 
-func encodeRegister[T comparable](w *writer, names *nameList, g directory.Register[T], value func(T)) {
+func encodeRegister[T comparable](
+	w *writer, names *nameList, g directory.Register[T], value func(T),
+) {
 	if !isSet(g) {
 		w.null()
 		return
@@ -149,8 +151,10 @@ func decodeChange(r *reader) (c directory.Change) {
 		}
 		return name
 	})
-	c.Backends = list(r, "backends", maxBackends, minBackendRow, func(*reader) directory.BackendRow { return cr.backendRow() })
-	c.Directors = list(r, "directors", maxRemovals, minDirectorRow, func(*reader) directory.DirectorRow { return cr.directorRow() })
+	c.Backends = list(r, "backends", maxBackends, minBackendRow,
+		func(*reader) directory.BackendRow { return cr.backendRow() })
+	c.Directors = list(r, "directors", maxRemovals, minDirectorRow,
+		func(*reader) directory.DirectorRow { return cr.directorRow() })
 	r.end("change", extra)
 	return c
 }
@@ -178,7 +182,8 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 		r.end("presence", extra)
 		return p
 	})
-	b.VHosts = decodeRegister(r, "vhost count", func() int { return int(r.uint("vhost count", ring.MaxVHosts)) })
+	b.VHosts = decodeRegister(r, "vhost count",
+		func() int { return int(r.uint("vhost count", ring.MaxVHosts)) })
 	b.State = decodeRegister(r, "state", func() (s directory.State) {
 		extra := r.fields("state", stateFields)
 		s.Down = r.bool("down")
@@ -199,7 +204,9 @@ func (r *changeReader) directorRow() (d directory.DirectorRow) {
 	return d
 }
 
-func decodeRegister[T comparable](r *changeReader, field string, value func() T) (g directory.Register[T]) {
+func decodeRegister[T comparable](
+	r *changeReader, field string, value func() T,
+) (g directory.Register[T]) {
 	if r.null(field) {
 		return g
 	}

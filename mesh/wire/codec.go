@@ -99,7 +99,8 @@ func AppendEncode(dst []byte, m Message) ([]byte, error) {
 		return dst, fmt.Errorf("encode %s: %w", kind, err)
 	}
 	if size := len(out) - len(dst); size > limit(kind) {
-		return dst, fmt.Errorf("encode %s: message of %d bytes, at most %d are allowed", kind, size, limit(kind))
+		return dst, fmt.Errorf("encode %s: message of %d bytes, at most %d are allowed",
+			kind, size, limit(kind))
 	}
 	return out, nil
 }
@@ -120,7 +121,8 @@ func Decode(b []byte) (Message, error) {
 		return nil, fmt.Errorf("decode %s: version 0 does not exist", kind)
 	}
 	if len(b) > limit(kind) {
-		return nil, fmt.Errorf("decode %s: message of %d bytes, at most %d are allowed", kind, len(b), limit(kind))
+		return nil, fmt.Errorf("decode %s: message of %d bytes, at most %d are allowed",
+			kind, len(b), limit(kind))
 	}
 	r := reader{in: b[headerSize:]}
 	m.decode(&r)

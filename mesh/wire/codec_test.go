@@ -109,7 +109,8 @@ func TestTruncated(t *testing.T) {
 		b := encode(t, m)
 		for n := range b {
 			if _, err := wire.Decode(b[:n:n]); err == nil || errors.Is(err, wire.ErrUnknownKind) {
-				t.Errorf("%v cut to %d of %d bytes: error %v, want one about what is missing", m.Kind(), n, len(b), err)
+				t.Errorf("%v cut to %d of %d bytes: error %v, want one about what is missing",
+					m.Kind(), n, len(b), err)
 			}
 		}
 	}
@@ -128,7 +129,8 @@ func TestDecodedIsCopied(t *testing.T) {
 			b[i] ^= 0xff
 		}
 		if diff := cmp.Diff(m, got, options); diff != "" {
-			t.Errorf("%v shares memory with its encoding (-before +after overwriting):\n%s", m.Kind(), diff)
+			t.Errorf("%v shares memory with its encoding (-before +after overwriting):\n%s",
+				m.Kind(), diff)
 		}
 	}
 }
@@ -161,15 +163,18 @@ func TestHeader(t *testing.T) {
 		{name: "as encoded", in: known},
 		{name: "later version", in: header(byte(wire.KindFlushCancel), 2)},
 		{name: "last version", in: header(byte(wire.KindFlushCancel), 255)},
-		{name: "version zero", in: header(byte(wire.KindFlushCancel), 0), err: "flush_cancel: version 0"},
+		{name: "version zero", in: header(byte(wire.KindFlushCancel), 0),
+			err: "flush_cancel: version 0"},
 		{name: "kind zero", in: header(0, 1), unknown: true, err: "kind_0"},
 		{name: "later kind", in: header(127, 9), unknown: true, err: "kind_127"},
 		{name: "later kind, no body", in: []byte{127, 1}, unknown: true, err: "kind_127"},
 		{name: "later kind of a log", in: header(128, 9)},
-		{name: "later kind of a log, no body", in: []byte{128, 1}, err: "kind_128: message: truncated"},
+		{name: "later kind of a log, no body", in: []byte{128, 1},
+			err: "kind_128: message: truncated"},
 		{name: "nothing", in: nil, err: "truncated"},
 		{name: "kind only", in: known[:1], err: "truncated"},
-		{name: "more follows", in: append(bytes.Clone(known), 0), err: "flush_cancel: end: 1 bytes follow"},
+		{name: "more follows", in: append(bytes.Clone(known), 0),
+			err: "flush_cancel: end: 1 bytes follow"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,29 +209,46 @@ func TestEncodeRefuses(t *testing.T) {
 		m   wire.Message
 		err string
 	}{
-		{&wire.Hello{Settings: wire.Settings{Mesh: long}}, "hello: mesh name: is longer than 255 bytes"},
+		{&wire.Hello{Settings: wire.Settings{Mesh: long}},
+			"hello: mesh name: is longer than 255 bytes"},
 		{&wire.Hello{Settings: wire.Settings{Protocol: -1}}, "hello: protocol: -1"},
-		{&wire.Hello{From: wire.Peer{Addr: netip.AddrPortFrom(zoned, 1)}}, `director address: address "fe80::1%eth0" has a zone`},
+		{&wire.Hello{From: wire.Peer{Addr: netip.AddrPortFrom(zoned, 1)}},
+			`director address: address "fe80::1%eth0" has a zone`},
 		{&wire.KickUser{Value: strings.Repeat("x", 4097)}, "kick_user: value: 4097 bytes"},
 		{&wire.FlushProgress{Backend: zoned}, "flush_progress: backend: address"},
 		{backend(directory.BackendRow{}), "table: backend: address is missing"},
 		{backend(directory.BackendRow{Addr: zoned}), "zone"},
-		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: 1001, Origin: "d1"}}), "vhost count: 1001"},
-		{backend(directory.BackendRow{Addr: addr, VHosts: directory.Register[int]{Value: -1, Origin: "d1"}}), "vhost count: -1"},
-		{backend(directory.BackendRow{Addr: addr, State: directory.Register[directory.State]{Origin: long}}), "name: is longer than 255 bytes"},
-		{&wire.Hello{From: wire.Peer{Name: "d\x1b[2J"}}, "hello: director name: has a space or a character"},
-		{&wire.Hello{Settings: wire.Settings{HashFormat: "%u\t"}}, "hello: user hash format: it has a character"},
+		{backend(directory.BackendRow{
+			Addr: addr, VHosts: directory.Register[int]{Value: 1001, Origin: "d1"},
+		}), "vhost count: 1001"},
+		{backend(directory.BackendRow{
+			Addr: addr, VHosts: directory.Register[int]{Value: -1, Origin: "d1"},
+		}), "vhost count: -1"},
+		{backend(directory.BackendRow{
+			Addr: addr, State: directory.Register[directory.State]{Origin: long},
+		}), "name: is longer than 255 bytes"},
+		{&wire.Hello{From: wire.Peer{Name: "d\x1b[2J"}},
+			"hello: director name: has a space or a character"},
+		{&wire.Hello{Settings: wire.Settings{HashFormat: "%u\t"}},
+			"hello: user hash format: it has a character"},
 		{backend(directory.BackendRow{Addr: addr, Presence: directory.Register[directory.Presence]{
 			Value: directory.Presence{Name: "evil=nologin"}, Origin: "d1"}}), "table: host name"},
-		{&wire.Admitted{Live: make([]wire.Peer, wire.MaxDirectors+1)}, "live directors: too many: 1001"},
-		{&wire.Delta{Change: directory.Change{Directors: []directory.DirectorRow{{}}}}, "delta: director: address is missing"},
+		{&wire.Admitted{Live: make([]wire.Peer, wire.MaxDirectors+1)},
+			"live directors: too many: 1001"},
+		{&wire.Delta{Change: directory.Change{Directors: []directory.DirectorRow{{}}}},
+			"delta: director: address is missing"},
 		{&wire.LookupReply{}, "lookup_reply: block: 0 rows, 1 are needed"},
-		{&wire.LookupReply{Failed: true, Block: wire.Pack("", sortedRows(1))}, "lookup_reply: block: 1 rows, 0 are needed"},
+		{&wire.LookupReply{Failed: true, Block: wire.Pack("", sortedRows(1))},
+			"lookup_reply: block: 1 rows, 0 are needed"},
 		{&wire.LeafRequest{Leaves: make([]uint16, wire.MaxMessage/2)}, "leaf_request: message of"},
-		{&wire.SnapshotChunk{Covers: slices.Repeat([]wire.Position{{Name: strings.Repeat("x", 60)}}, wire.MaxChunk/64)},
+		{&wire.SnapshotChunk{Covers: slices.Repeat([]wire.Position{
+			{Name: strings.Repeat("x", 60)},
+		}, wire.MaxChunk/64)},
 			"snapshot_chunk: message of"},
-		{&wire.LogPart{Entries: []wire.Message{&wire.Beat{}}}, "log_part: entry: *wire.Beat is no message"},
-		{&wire.PushPull{Digests: make([]wire.GroupDigests, wire.MaxPushPull/2048)}, "push_pull: digests: too many"},
+		{&wire.LogPart{Entries: []wire.Message{&wire.Beat{}}},
+			"log_part: entry: *wire.Beat is no message"},
+		{&wire.PushPull{Digests: make([]wire.GroupDigests, wire.MaxPushPull/2048)},
+			"push_pull: digests: too many"},
 	}
 	for _, tt := range tests {
 		_, err := wire.Encode(tt.m)
@@ -253,7 +275,8 @@ func TestWholeTableFits(t *testing.T) {
 		c.Backends = append(c.Backends, directory.BackendRow{
 			Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}),
 			Presence: directory.Register[directory.Presence]{
-				Value: directory.Presence{Tag: "green", Name: fmt.Sprintf("imap%d.example.org", i)}, Stamp: stamp, Origin: origin,
+				Value: directory.Presence{Tag: "green", Name: fmt.Sprintf("imap%d.example.org", i)},
+				Stamp: stamp, Origin: origin,
 			},
 			VHosts:    directory.Register[int]{Value: 100, Stamp: stamp + 1, Origin: origin},
 			State:     directory.Register[directory.State]{Stamp: stamp + 2, Origin: origin},

@@ -36,7 +36,9 @@ var (
 	hosts = rapid.SampledFrom([]string{"", "mail.example.org", "m_1-x"})
 	tags  = rapid.Map(names, func(s string) ring.Tag { return ring.Tag(s) })
 	addrs = rapid.OneOf(
-		rapid.Map(rapid.Byte(), func(b byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, b}) }),
+		rapid.Map(rapid.Byte(), func(b byte) netip.Addr {
+			return netip.AddrFrom4([4]byte{192, 0, 2, b})
+		}),
 		rapid.Map(rapid.Byte(), func(b byte) netip.Addr {
 			return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: b})
 		}),
@@ -87,7 +89,10 @@ func fillValue(t *rapid.T, v reflect.Value) {
 		return
 	case *directory.Register[directory.Presence]:
 		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Presence {
-			return directory.Presence{Present: rapid.Bool().Draw(t, "present"), Tag: tags.Draw(t, "tag"), Name: hosts.Draw(t, "name")}
+			return directory.Presence{
+				Present: rapid.Bool().Draw(t, "present"), Tag: tags.Draw(t, "tag"),
+				Name: hosts.Draw(t, "name"),
+			}
 		}))
 		return
 	case *directory.Register[int]:
@@ -95,7 +100,10 @@ func fillValue(t *rapid.T, v reflect.Value) {
 		return
 	case *directory.Register[directory.State]:
 		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.State {
-			return directory.State{Down: rapid.Bool().Draw(t, "down"), Since: directory.Stamp(rapid.Uint64().Draw(t, "since"))}
+			return directory.State{
+				Down:  rapid.Bool().Draw(t, "down"),
+				Since: directory.Stamp(rapid.Uint64().Draw(t, "since")),
+			}
 		}))
 		return
 	case *directory.Register[bool]:
@@ -137,6 +145,7 @@ func fillRegister[T comparable](t *rapid.T, g *directory.Register[T], values *ra
 		return
 	}
 	*g = directory.Register[T]{
-		Value: values.Draw(t, "value"), Stamp: directory.Stamp(rapid.Uint64().Draw(t, "stamp")), Origin: origin,
+		Value: values.Draw(t, "value"), Stamp: directory.Stamp(rapid.Uint64().Draw(t, "stamp")),
+		Origin: origin,
 	}
 }

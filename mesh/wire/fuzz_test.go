@@ -65,7 +65,8 @@ func FuzzBlock(f *testing.F) {
 			t.Fatalf("%d rows, Len is %d, from %d bytes", len(rows), block.Len(), len(in))
 		}
 		for _, row := range rows {
-			if row.Generation < 1 || row.Generation > directory.MaxGeneration || row.Backend.Zone() != "" {
+			if row.Generation < 1 || row.Generation > directory.MaxGeneration ||
+				row.Backend.Zone() != "" {
 				t.Errorf("row out of range: %+v", row)
 			}
 		}

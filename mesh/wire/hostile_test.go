@@ -24,7 +24,9 @@ type element struct {
 	from, to int // in the message, the header included
 }
 
-func (e element) isArray() bool { return msgpcode.IsFixedArray(e.code) || e.code == msgpcode.Array16 }
+func (e element) isArray() bool {
+	return msgpcode.IsFixedArray(e.code) || e.code == msgpcode.Array16
+}
 func (e element) isText() bool  { return msgpcode.IsString(e.code) }
 func (e element) isBytes() bool { return msgpcode.IsBin(e.code) }
 
@@ -83,31 +85,41 @@ func splice(b []byte, from, to int, with ...byte) []byte {
 // of each kind, and in the end a body that makes the length look true.
 func TestLyingLengths(t *testing.T) {
 	const many = 8_000
-	head := func(code byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{code}, n) }
+	head := func(code byte, n uint32) []byte {
+		return binary.BigEndian.AppendUint32([]byte{code}, n)
+	}
 	lies := map[string][]byte{
-		"array, 4 G elements":         head(msgpcode.Array32, 1<<32-1),
-		"array, 2 G elements":         head(msgpcode.Array32, 1<<31-1),
-		"array, a million elements":   head(msgpcode.Array32, 1_000_000),
-		"binary, 4 G bytes":           head(msgpcode.Bin32, 1<<32-1),
-		"binary, a million bytes":     head(msgpcode.Bin32, 1_000_000),
-		"text, 4 G bytes":             head(msgpcode.Str32, 1<<32-1),
-		"text, a million bytes":       head(msgpcode.Str32, 1_000_000),
-		"map, 4 G elements":           head(msgpcode.Map32, 1<<32-1),
-		"extension, 4 G bytes":        append(head(msgpcode.Ext32, 1<<32-1), 1),
-		"array of many numbers":       slices.Concat(head(msgpcode.Array32, many), make([]byte, many)),
-		"array of many nils":          slices.Concat(head(msgpcode.Array32, many), bytes.Repeat([]byte{msgpcode.Nil}, many)),
-		"array of many empty arrays":  slices.Concat(head(msgpcode.Array32, many), bytes.Repeat([]byte{0x90}, many)),
-		"array of many empty texts":   slices.Concat(head(msgpcode.Array32, many), bytes.Repeat([]byte{0xa0}, many)),
-		"array of many short texts":   slices.Concat(head(msgpcode.Array32, many), bytes.Repeat([]byte("\xa1x"), many)),
-		"array of many empty strings": slices.Concat(head(msgpcode.Array32, many), bytes.Repeat([]byte{0xc4, 0}, many)),
-		"array of many blocks":        slices.Concat(head(msgpcode.Array32, many), bytes.Repeat(emptyBlock, many)),
-		"many arrays within another":  bytes.Repeat([]byte{0x91}, many),
+		"array, 4 G elements":       head(msgpcode.Array32, 1<<32-1),
+		"array, 2 G elements":       head(msgpcode.Array32, 1<<31-1),
+		"array, a million elements": head(msgpcode.Array32, 1_000_000),
+		"binary, 4 G bytes":         head(msgpcode.Bin32, 1<<32-1),
+		"binary, a million bytes":   head(msgpcode.Bin32, 1_000_000),
+		"text, 4 G bytes":           head(msgpcode.Str32, 1<<32-1),
+		"text, a million bytes":     head(msgpcode.Str32, 1_000_000),
+		"map, 4 G elements":         head(msgpcode.Map32, 1<<32-1),
+		"extension, 4 G bytes":      append(head(msgpcode.Ext32, 1<<32-1), 1),
+		"array of many numbers": slices.Concat(head(msgpcode.Array32, many),
+			make([]byte, many)),
+		"array of many nils": slices.Concat(head(msgpcode.Array32, many),
+			bytes.Repeat([]byte{msgpcode.Nil}, many)),
+		"array of many empty arrays": slices.Concat(head(msgpcode.Array32, many),
+			bytes.Repeat([]byte{0x90}, many)),
+		"array of many empty texts": slices.Concat(head(msgpcode.Array32, many),
+			bytes.Repeat([]byte{0xa0}, many)),
+		"array of many short texts": slices.Concat(head(msgpcode.Array32, many),
+			bytes.Repeat([]byte("\xa1x"), many)),
+		"array of many empty strings": slices.Concat(head(msgpcode.Array32, many),
+			bytes.Repeat([]byte{0xc4, 0}, many)),
+		"array of many blocks": slices.Concat(head(msgpcode.Array32, many),
+			bytes.Repeat(emptyBlock, many)),
+		"many arrays within another": bytes.Repeat([]byte{0x91}, many),
 	}
 	for _, m := range wiretest.Samples() {
 		b := encode(t, m)
 		for _, e := range elements(t, b) {
 			for name, lie := range lies {
-				checkBounded(t, fmt.Sprintf("%v, element %q: %s", m.Kind(), e.path, name), splice(b, e.from, e.to, lie...))
+				checkBounded(t, fmt.Sprintf("%v, element %q: %s", m.Kind(), e.path, name),
+					splice(b, e.from, e.to, lie...))
 			}
 		}
 	}
@@ -116,7 +128,8 @@ func TestLyingLengths(t *testing.T) {
 // emptyBlock is a block without rows as it travels.
 var emptyBlock = []byte{
 	0x99, 0xa0, 0, 0xc2, 0x90,
-	0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0,
+	0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0, 0x93, 0, 0, 0xc4, 0, 0x93, 0,
+	0, 0xc4, 0,
 }
 
 // checkBounded fails if decoding b allocates more than a small multiple of b.
@@ -130,7 +143,8 @@ func checkBounded(t *testing.T, name string, b []byte) {
 	m, err := wire.Decode(b)
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > most {
-		t.Errorf("%s: decoding %d bytes allocated %d, at most %d are in order (result %T, %v)", name, len(b), used, most, m, err)
+		t.Errorf("%s: decoding %d bytes allocated %d, at most %d are in order (result %T, %v)",
+			name, len(b), used, most, m, err)
 	}
 }
 
@@ -197,7 +211,8 @@ func TestAppendedFields(t *testing.T) {
 				if err != nil {
 					t.Errorf("%v with a field % x appended to %q: %v", m.Kind(), field, e.path, err)
 				} else if diff := cmp.Diff(m, got, options); diff != "" {
-					t.Errorf("%v with a field % x appended to %q (-want +got):\n%s", m.Kind(), field, e.path, diff)
+					t.Errorf("%v with a field % x appended to %q (-want +got):\n%s",
+						m.Kind(), field, e.path, diff)
 				}
 			}
 		}
@@ -208,7 +223,8 @@ func TestAppendedFields(t *testing.T) {
 func arrayEnd(all []element, i int) int {
 	end := all[i].to
 	for _, e := range all[i+1:] {
-		if all[i].path != "" && (len(e.path) <= len(all[i].path) || e.path[:len(all[i].path)+1] != all[i].path+".") {
+		if all[i].path != "" &&
+			(len(e.path) <= len(all[i].path) || e.path[:len(all[i].path)+1] != all[i].path+".") {
 			break
 		}
 		end = e.to
@@ -241,7 +257,8 @@ func TestWrongElements(t *testing.T) {
 				}
 				got, err := wire.Decode(splice(b, e.from, to, with...))
 				if err == nil && !mayReplace(e, name) {
-					t.Errorf("%v takes a %s for element %q, and is %+v", m.Kind(), name, e.path, got)
+					t.Errorf("%v takes a %s for element %q, and is %+v",
+						m.Kind(), name, e.path, got)
 				}
 			}
 		}

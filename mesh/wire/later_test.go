@@ -75,10 +75,13 @@ func TestReleasesOneFieldApart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if same := bytes.Equal(b[headerSize:], earlier[headerSize:]); same != (sent == laterAck{SnapshotAck: ack}) {
+			same := bytes.Equal(b[headerSize:], earlier[headerSize:])
+			if same != (sent == laterAck{SnapshotAck: ack}) {
 				t.Errorf("the later release writes %x, the earlier one %x", b, earlier)
 			}
-			for written, want := range map[string]laterAck{string(b): sent, string(earlier): {SnapshotAck: ack}} {
+			for written, want := range map[string]laterAck{
+				string(b): sent, string(earlier): {SnapshotAck: ack},
+			} {
 				var read laterAck
 				r := reader{in: []byte(written)[headerSize:]}
 				read.decode(&r)

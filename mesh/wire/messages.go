@@ -202,8 +202,9 @@ type AdmitRequest struct {
 
 // Admitted says that the sender counts the receiver from now on.
 type Admitted struct {
-	Nonce   uint64
-	Pending bool             // not yet: the sender first takes what it lacks of the receiver; the rest is empty
+	Nonce uint64
+	// not yet: the sender first takes what it lacks of the receiver; the rest is empty
+	Pending bool
 	Member  bool             // the sender belongs to the mesh
 	Change  directory.Change // the sender's whole table
 	Moving  []Block          // the users held at the sender

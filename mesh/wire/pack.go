@@ -89,8 +89,9 @@ func packGeneration(m *directory.Mapping) uint32 {
 // backends of a cluster differ; one look usually finds the number.
 type dictionary struct {
 	backends []netip.Addr
-	next     []uint32    // for each backend the one before it in its chain, plus one; 0 ends the chain
-	chains   [256]uint32 // the last backend of each chain, plus one
+	// for each backend the one before it in its chain, plus one; 0 ends the chain
+	next   []uint32
+	chains [256]uint32 // the last backend of each chain, plus one
 }
 
 // id returns the number of the backend, a new one at its first appearance.

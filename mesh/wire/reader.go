@@ -354,7 +354,8 @@ func isUint(code byte) bool {
 }
 
 func isInt(code byte) bool {
-	return isUint(code) || code >= msgpcode.NegFixedNumLow || code >= msgpcode.Int8 && code <= msgpcode.Int64
+	return isUint(code) || code >= msgpcode.NegFixedNumLow ||
+		code >= msgpcode.Int8 && code <= msgpcode.Int64
 }
 
 func isArray(code byte) bool {

@@ -63,10 +63,12 @@ func TestUnknownRefused(t *testing.T) {
 		m   wire.Unknown
 		err string
 	}{
-		{wire.Unknown{Number: wire.KindTable, Seq: 7}, "table: kind: table is not a later kind of a log"},
+		{wire.Unknown{Number: wire.KindTable, Seq: 7},
+			"table: kind: table is not a later kind of a log"},
 		{wire.Unknown{Number: 127, Seq: 7}, "kind_127: kind: kind_127 is not a later kind"},
 		{wire.Unknown{Number: 200, Later: 1}, "kind_200: fields: fields: truncated"},
-		{wire.Unknown{Number: 200, Later: 1, Fields: []byte{1, 2}}, "kind_200: fields: end: 1 bytes follow"},
+		{wire.Unknown{Number: 200, Later: 1, Fields: []byte{1, 2}},
+			"kind_200: fields: end: 1 bytes follow"},
 	} {
 		_, err := wire.Encode(&test.m)
 		checkError(t, err, test.err)

@@ -41,7 +41,8 @@ func realErrors(t *testing.T) map[string]error {
 		"ip":       fmt.Errorf("backend %s", netip.Addr{}),
 		"joined":   errors.Join(io.EOF, net.ErrClosed),
 		"members": errors.New(
-			"1 error occurred:\n\t* Failed to join 10.0.0.1:9090: dial tcp 10.0.0.1:9090: i/o timeout\n\n",
+			"1 error occurred:\n\t* Failed to join 10.0.0.1:9090: dial tcp 10.0.0.1:9090: " +
+				"i/o timeout\n\n",
 		),
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -141,21 +142,27 @@ func TestPlain(t *testing.T) {
 
 func TestText(t *testing.T) {
 	for _, test := range []struct{ said, want string }{
-		{"read tcp 10.0.0.1:9090->10.0.0.2:41: read: connection reset by peer", "the connection broke off"},
-		{"Failed to send UDP ping: write udp 10.0.0.1:9090->10.0.0.2:9090: sendto: operation not permitted",
+		{"read tcp 10.0.0.1:9090->10.0.0.2:41: read: connection reset by peer",
+			"the connection broke off"},
+		{"Failed to send UDP ping: write udp 10.0.0.1:9090->10.0.0.2:9090: sendto: " +
+			"operation not permitted",
 			"Failed to send UDP ping: operation not permitted"},
 		{"dial tcp: lookup d2.example.org on 127.0.0.53:53: no such host",
 			"no address of the name d2.example.org is known here"},
 		{"dial tcp: lookup d2 on 127.0.0.53:53: read udp 127.0.0.1:1->127.0.0.53:53: i/o timeout",
 			"the name servers do not tell the address of d2"},
-		{"kick command /bin/kick: exit status 1: \"no\"", "kick command /bin/kick: it ended with status 1: \"no\""},
+		{"kick command /bin/kick: exit status 1: \"no\"",
+			"kick command /bin/kick: it ended with status 1: \"no\""},
 		{"signal: killed", "a signal ended it (killed)"},
-		{"TLS handshake error from 10.0.0.9:4: EOF", "TLS handshake error from 10.0.0.9:4: the connection broke off"},
+		{"TLS handshake error from 10.0.0.9:4: EOF",
+			"TLS handshake error from 10.0.0.9:4: the connection broke off"},
 		{"open /etc/director.yaml: permission denied", "/etc/director.yaml: permission denied"},
-		{"bind: cannot listen at 10.0.0.1:9090: listen tcp 10.0.0.1:9090: bind: address already in use",
+		{"bind: cannot listen at 10.0.0.1:9090: listen tcp 10.0.0.1:9090: bind: " +
+			"address already in use",
 			"bind: cannot listen at 10.0.0.1:9090: address already in use"},
 		{`strconv.ParseUint: parsing "x": invalid syntax`, `"x" is no number`},
-		{"user expire differs: ours is 15m0s, theirs 10m0s", "user expire differs: ours is 15m0s, theirs 10m0s"},
+		{"user expire differs: ours is 15m0s, theirs 10m0s",
+			"user expire differs: ours is 15m0s, theirs 10m0s"},
 		{"", ""},
 	} {
 		if got := Text(test.said); got != test.want {
@@ -202,7 +209,8 @@ func TestCallsGo(t *testing.T) {
 		}
 	}
 	for _, stays := range []string{
-		"read: a line", "cat: no such device", "/dir/open: permission denied", "open", "read: ", ": ",
+		"read: a line", "cat: no such device", "/dir/open: permission denied", "open",
+		"read: ", ": ",
 	} {
 		if text := Text(stays); text != strings.TrimSpace(stays) {
 			t.Errorf("%q becomes %q", stays, text)

@@ -26,7 +26,10 @@ var (
 func V1() []wire.Message {
 	return []wire.Message{
 		hello(),
-		&wire.Refuse{From: director(2), Reason: `mesh name: "blue" here, "green" there`, Up: 61_000, Stranger: blue.ID, Change: change()},
+		&wire.Refuse{
+			From: director(2), Reason: `mesh name: "blue" here, "green" there`, Up: 61_000,
+			Stranger: blue.ID, Change: change(),
+		},
 		&wire.Beat{
 			SentAt: 81_000_000_123, Echo: 79_000_000_456, EchoDelay: 1_500_000,
 			MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789,
@@ -40,10 +43,14 @@ func V1() []wire.Message {
 			{Tag: "green", Hash: 0x12345678, Count: 2, Known: true},
 			{Tag: "blue", Hash: 0xfffffff0, Count: 1, Left: 3, Blind: true},
 		}},
-		&wire.AdmitRequest{Nonce: 0xfeed_0000_0000_beef, Stopped: true, Member: true, Holds: true, Since: 0x0123_4567},
+		&wire.AdmitRequest{
+			Nonce: 0xfeed_0000_0000_beef, Stopped: true, Member: true, Holds: true,
+			Since: 0x0123_4567,
+		},
 		&wire.Admitted{
-			Nonce: 0xfeed_0000_0000_beef, Pending: true, Member: true, Change: change(), Moving: blocks(),
-			Live: []wire.Peer{director(1), director(2)},
+			Nonce: 0xfeed_0000_0000_beef, Pending: true, Member: true, Change: change(),
+			Moving: blocks(),
+			Live:   []wire.Peer{director(1), director(2)},
 		},
 		&wire.Exclude{Reason: "no confirmation of a table change for 5s"},
 		&wire.SnapshotRequest{ID: 13, Since: 365_511_200},
@@ -56,20 +63,25 @@ func V1() []wire.Message {
 		&wire.LookupRequest{ID: 14, Tag: "green", Hash: 0x12345678},
 		&wire.LookupReply{ID: 14, Block: wire.Pack("green", rows()[:1])},
 		&wire.KickUser{ID: 15, Field: "original_user", Value: "alice@example.org"},
-		&wire.KickUserDone{ID: 15, Count: 3, Known: true, Error: "anvil: connection refused", Left: 2, Blind: true},
+		&wire.KickUserDone{
+			ID: 15, Count: 3, Known: true, Error: "anvil: connection refused", Left: 2, Blind: true,
+		},
 		&wire.LeafDigests{Epoch: 177_235_920, Tag: "green", Group: 200, Leaves: digests(1)},
 		&wire.LeafRequest{Tag: "green", Leaves: []uint16{1, 513, 65_535}},
 		&wire.LeafRows{Blocks: blocks()},
 		&wire.FlushProgress{
-			ID: 16, Backend: backend1, Total: 100_000, Scanning: true, Moved: 60_000, Moving: 100, Failed: 3,
-			Done: true, Canceled: true, Started: now - 8_000, Ended: now, Left: 7, Blind: true,
+			ID: 16, Backend: backend1, Total: 100_000, Scanning: true, Moved: 60_000, Moving: 100,
+			Failed: 3,
+			Done:   true, Canceled: true, Started: now - 8_000, Ended: now, Left: 7, Blind: true,
 		},
 		&wire.FlushCancel{ID: 16},
 		&wire.Leaving{},
 		&wire.Delta{Origin: "d1", Boot: 1001, N: 17, Change: change(), Blocks: blocks()},
 		&wire.PushPull{
 			Hello: *hello(), Change: change(), Epoch: 177_235_920,
-			Digests: []wire.GroupDigests{{Tag: "blue", Groups: digests(2)}, {Tag: "green", Groups: digests(3)}},
+			Digests: []wire.GroupDigests{
+				{Tag: "blue", Groups: digests(2)}, {Tag: "green", Groups: digests(3)},
+			},
 		},
 		&wire.GonePositions{Logs: []wire.Position{position(), {Name: "d3", Boot: 1003}}},
 		&wire.LogRequest{Has: position()},
@@ -125,10 +137,15 @@ func change() directory.Change {
 			{
 				Addr: backend1,
 				Presence: directory.Register[directory.Presence]{
-					Value: directory.Presence{Present: true, Tag: "green", Name: "imap1.example.org"}, Stamp: stamp, Origin: "d1",
+					Value: directory.Presence{
+						Present: true, Tag: "green", Name: "imap1.example.org",
+					}, Stamp: stamp, Origin: "d1",
 				},
-				VHosts:    directory.Register[int]{Value: 50, Stamp: stamp + 1, Origin: "d2"},
-				State:     directory.Register[directory.State]{Value: directory.State{Down: true, Since: stamp}, Stamp: stamp + 2, Origin: "d1"},
+				VHosts: directory.Register[int]{Value: 50, Stamp: stamp + 1, Origin: "d2"},
+				State: directory.Register[directory.State]{
+					Value: directory.State{Down: true, Since: stamp}, Stamp: stamp + 2,
+					Origin: "d1",
+				},
 				Forgotten: stamp - 1,
 			},
 			{Addr: backend2, VHosts: directory.Register[int]{Value: 100, Origin: "d1"}},
@@ -158,8 +175,10 @@ func rows() []directory.Mapping {
 	tick := now.Tick()
 	return []directory.Mapping{
 		{Hash: 0x00000001, Backend: backend1, Activity: tick, Stamp: tick - 28_000, Generation: 1},
-		{Hash: 0x12345678, Backend: backend2, Activity: tick - 900, Stamp: tick - 901, Generation: 2, Moving: true},
-		{Hash: ring.UserHash(0xfffffff0), Activity: tick - 3, Stamp: tick - 2, Generation: directory.MaxGeneration},
+		{Hash: 0x12345678, Backend: backend2, Activity: tick - 900, Stamp: tick - 901,
+			Generation: 2, Moving: true},
+		{Hash: ring.UserHash(0xfffffff0), Activity: tick - 3, Stamp: tick - 2,
+			Generation: directory.MaxGeneration},
 	}
 }
 
