@@ -30,7 +30,8 @@ type IO struct {
 	// LetPipesBreak lets writing to a closed stdout or stderr fail, where it would end the process;
 	// nil: it does so already. serve and hold go on without a reader of their log.
 	LetPipesBreak func()
-	Signals       <-chan os.Signal // SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
+	// SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
+	Signals <-chan os.Signal
 }
 
 // invocation is one run of the program.
@@ -99,7 +100,8 @@ func (inv *invocation) app() *cli.App {
 		Commands: []*cli.Command{
 			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
 			inv.lookupCommand(), inv.statusCommand(), inv.mapCommand(), inv.dumpCommand(),
-			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(), inv.downCommand(),
+			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
+			inv.downCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.importCommand(),
 			inv.ringCommand(),
 			inv.benchCommand(), inv.versionCommand(), inv.completionCommand(),
@@ -114,7 +116,9 @@ func prepare(commands []*cli.Command, parent string) {
 	for _, c := range commands {
 		c.HideHelp = true
 		c.HelpName = parent + " " + c.Name
-		c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error { return usagef(ctx, "%v", err) }
+		c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error {
+			return usagef(ctx, "%v", err)
+		}
 		prepare(c.Subcommands, c.HelpName)
 	}
 }

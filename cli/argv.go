@@ -68,7 +68,8 @@ func parseLine(commands []*cli.Command, args []string) (*commandLine, error) {
 	case line.command == nil:
 		return line, line.withoutCommand()
 	case level != nil:
-		return nil, exitf(exitUsage, "%q needs a command: %s", line.command.HelpName, strings.Join(names(level), ", "))
+		return nil, exitf(exitUsage, "%q needs a command: %s",
+			line.command.HelpName, strings.Join(names(level), ", "))
 	default:
 		return line, line.checkFlags()
 	}
@@ -87,7 +88,9 @@ func (l *commandLine) withoutCommand() error {
 		case f != nil && takesValue(f) && !hasValue:
 			i++
 		case f == nil:
-			return exitf(exitUsage, "director has no flag %q without a command; \"director help\" lists the commands", flag)
+			return exitf(exitUsage,
+				"director has no flag %q without a command; \"director help\" lists the commands",
+				flag)
 		}
 	}
 	if len(l.flags) > 0 && !l.version {
@@ -104,7 +107,8 @@ func (l *commandLine) checkFlags() error {
 		name, value, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
 		f := l.flag(name)
 		if f == nil {
-			return exitf(exitUsage, "there is no flag %q here; usage: %s", word, l.command.UsageText)
+			return exitf(exitUsage, "there is no flag %q here; usage: %s",
+				word, l.command.UsageText)
 		}
 		if takesValue(f) && !hasValue {
 			i++
@@ -122,7 +126,8 @@ func (l *commandLine) checkFlags() error {
 			}
 		}
 		if problem != "" {
-			return exitf(exitUsage, "--%s %s: %s; usage: %s", f.Names()[0], value, problem, l.command.UsageText)
+			return exitf(exitUsage, "--%s %s: %s; usage: %s",
+				f.Names()[0], value, problem, l.command.UsageText)
 		}
 	}
 	return nil
@@ -209,7 +214,8 @@ func names(commands []*cli.Command) []string {
 func unknownCommand(line *commandLine, level []*cli.Command, word string) error {
 	known := strings.Join(names(level), ", ")
 	if line.command != nil {
-		return exitf(exitUsage, "%q has no command %q; it has %s", line.command.HelpName, word, known)
+		return exitf(exitUsage, "%q has no command %q; it has %s",
+			line.command.HelpName, word, known)
 	}
 	return exitf(exitUsage, "there is no command %q; there are %s", word, known)
 }

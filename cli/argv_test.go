@@ -47,8 +47,10 @@ func TestParseLine(t *testing.T) {
 func TestParseLineHelp(t *testing.T) {
 	commands := (&invocation{}).app().Commands
 	for in, command := range map[string]string{
-		"help": "", "-h": "", "--help": "", "help status": "status", "status -h": "status", "status --help alice": "status",
-		"map --help": "map", "ring -h": "ring", "ring help": "ring", "help ring add": "add", "ring add -h": "add",
+		"help": "", "-h": "", "--help": "", "help status": "status", "status -h": "status",
+		"status --help alice": "status",
+		"map --help":          "map", "ring -h": "ring", "ring help": "ring",
+		"help ring add": "add", "ring add -h": "add",
 	} {
 		line, err := parseLine(commands, append([]string{"director"}, strings.Fields(in)...))
 		if err != nil || !line.help {

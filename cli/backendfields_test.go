@@ -16,7 +16,9 @@ import (
 // TestEachFieldOfABackend finds a field of a backend that somebody adds to the API and forgets in a
 // command: each field is changed by reflection, and what the commands make of it must change too.
 func TestEachFieldOfABackend(t *testing.T) {
-	base := api.Backend{IP: httpapitest.IP("192.0.2.1"), Tag: "ssd", VHosts: 100, State: api.StateUp}
+	base := api.Backend{
+		IP: httpapitest.IP("192.0.2.1"), Tag: "ssd", VHosts: 100, State: api.StateUp,
+	}
 	changed := map[string]any{
 		"IP": httpapitest.IP("192.0.2.9"), "Name": "m1", "Tag": "hdd", "VHosts": 50,
 		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,

@@ -21,7 +21,10 @@ vhost count is set if one is given, and its tag must be the same. Mapped users s
 are. The new backend gets a share of the new users.
 
   $ director add -t ssd 192.0.2.51 50`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"}},
+		Flags: []cli.Flag{
+			addrFlag(), jsonFlag(), verboseFlag(),
+			&cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"},
+		},
 		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			if c.IsSet("tag") {
@@ -40,9 +43,11 @@ are. The new backend gets a share of the new users.
 				vhosts = &n
 			}
 			return inv.changeBackends(c, client, host, hostOperation{
-				operation: func(ip api.IP) api.Operation { return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts} },
-				done:      "OK",
-				missing:   exitTemporary,
+				operation: func(ip api.IP) api.Operation {
+					return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts}
+				},
+				done:    "OK",
+				missing: exitTemporary,
 			})
 		}),
 	}
@@ -68,9 +73,11 @@ gives it none. Mapped users stay until "director flush" moves them.
 				return err
 			}
 			return inv.changeBackends(c, client, host, hostOperation{
-				operation: func(ip api.IP) api.Operation { return api.UpdateBackend{IP: ip, Tag: tag, VHosts: vhosts} },
-				done:      "OK",
-				missing:   exitTemporary,
+				operation: func(ip api.IP) api.Operation {
+					return api.UpdateBackend{IP: ip, Tag: tag, VHosts: vhosts}
+				},
+				done:    "OK",
+				missing: exitTemporary,
 			})
 		}),
 	}
@@ -111,9 +118,11 @@ many they are. "director flush" moves them away.
 			case 0:
 				inv.remark("%s: no users are mapped to it", ip)
 			case 1:
-				inv.remark("%s: 1 user is still mapped to it; \"director flush %s\" moves it", ip, ip)
+				inv.remark("%s: 1 user is still mapped to it; \"director flush %s\" moves it",
+					ip, ip)
 			default:
-				inv.remark("%s: %d users are still mapped to it; \"director flush %s\" moves them", ip, o.Users, ip)
+				inv.remark("%s: %d users are still mapped to it; \"director flush %s\" moves them",
+					ip, o.Users, ip)
 			}
 		},
 	})
@@ -146,7 +155,9 @@ type hostOperation struct {
 
 // changeBackends carries out the operation at one address after the other. If several fail, it
 // reports all; the first decides the exit status.
-func (inv *invocation) changeBackends(c *cli.Context, client *api.Client, host string, op hostOperation) error {
+func (inv *invocation) changeBackends(
+	c *cli.Context, client *api.Client, host string, op hostOperation,
+) error {
 	addrs, err := inv.resolve(c, host)
 	if err != nil {
 		return err
@@ -163,7 +174,9 @@ func (inv *invocation) changeBackends(c *cli.Context, client *api.Client, host s
 	return exitf(status(failures[0]), "%v", errors.Join(failures...))
 }
 
-func (inv *invocation) changeBackend(c *cli.Context, client *api.Client, ip api.IP, op hostOperation) error {
+func (inv *invocation) changeBackend(
+	c *cli.Context, client *api.Client, ip api.IP, op hostOperation,
+) error {
 	outcome, err := client.Do(c.Context, op.operation(ip))
 	switch e := apiError(err); {
 	case err == nil:

@@ -17,10 +17,11 @@ import (
 
 func (inv *invocation) benchCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "bench",
-		Category:  categoryOther,
-		Usage:     "put load on directors, time and check their answers",
-		UsageText: "director bench [-a ADDR,…] [--door authreply | http | login | userdb] [--rate N | --depth N] [--duration D] [--users N] …",
+		Name:     "bench",
+		Category: categoryOther,
+		Usage:    "put load on directors, time and check their answers",
+		UsageText: "director bench [-a ADDR,…] [--door authreply | http | login | userdb] " +
+			"[--rate N | --depth N] [--duration D] [--users N] …",
 		Description: `
 Looks up users at one director or, with several addresses after -a, at all of them, as their
 proxies would, and tells how long the answers took. Users who have no backend get one, as at a
@@ -38,22 +39,51 @@ The exit status is 75 if a lookup failed, and 76 if answers contradict each othe
 
   $ director bench -a /run/director/director.sock --rate 20000 --duration 60s`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(),
-			&cli.StringFlag{Name: "door", Value: string(load.DoorAuthreply), Usage: "what to ask: authreply, http, login or userdb (default: authreply)"},
-			&cli.StringFlag{Name: "rate", DefaultText: "N", Usage: "lookups a second, over all directors (default: as many as possible)"},
-			&cli.StringFlag{Name: "depth", DefaultText: "N", Value: "16", Usage: "without --rate: lookups waiting on each connection (default: 16)"},
-			&cli.StringFlag{Name: "connections", DefaultText: "N", Value: "4", Usage: "connections to each director (default: 4)"},
-			&cli.StringFlag{Name: "duration", DefaultText: "D", Value: "10s", Usage: "how long (default: 10s)"},
-			&cli.StringFlag{Name: "patience", DefaultText: "D", Value: "35s", Usage: "how long to wait for the last answers (default: 35s)"},
-			&cli.StringFlag{Name: "users", DefaultText: "N", Value: "100000", Usage: "how many users there are (default: 100000)"},
+			&cli.StringFlag{
+				Name: "door", Value: string(load.DoorAuthreply),
+				Usage: "what to ask: authreply, http, login or userdb (default: authreply)",
+			},
+			&cli.StringFlag{
+				Name: "rate", DefaultText: "N",
+				Usage: "lookups a second, over all directors (default: as many as possible)",
+			},
+			&cli.StringFlag{
+				Name: "depth", DefaultText: "N", Value: "16",
+				Usage: "without --rate: lookups waiting on each connection (default: 16)",
+			},
+			&cli.StringFlag{
+				Name: "connections", DefaultText: "N", Value: "4",
+				Usage: "connections to each director (default: 4)",
+			},
+			&cli.StringFlag{
+				Name: "duration", DefaultText: "D", Value: "10s", Usage: "how long (default: 10s)",
+			},
+			&cli.StringFlag{
+				Name: "patience", DefaultText: "D", Value: "35s",
+				Usage: "how long to wait for the last answers (default: 35s)",
+			},
+			&cli.StringFlag{
+				Name: "users", DefaultText: "N", Value: "100000",
+				Usage: "how many users there are (default: 100000)",
+			},
 			&cli.StringFlag{Name: "names", DefaultText: "PATTERN", Value: "user%d@example.org",
 				Usage: "their names; %d becomes a number (default: user%d@example.org)"},
 			&cli.StringFlag{Name: "tag", Usage: "their tag (default: none)"},
-			&cli.StringFlag{Name: "zipf", DefaultText: "S", Usage: "the k-th user logs in k^-S times as often as the first, S > 1 (default: all equally often)"},
-			&cli.BoolFlag{Name: "each", Usage: "look up each user once at every director, then end"},
-			&cli.BoolFlag{Name: "moves", Usage: "users are moved or flushed meanwhile: their backend may change, but not back"},
+			&cli.StringFlag{Name: "zipf", DefaultText: "S", Usage: "the k-th user logs in k^-S " +
+				"times as often as the first, S > 1 (default: all equally often)"},
+			&cli.BoolFlag{
+				Name: "each", Usage: "look up each user once at every director, then end",
+			},
+			&cli.BoolFlag{Name: "moves", Usage: "users are moved or flushed meanwhile: " +
+				"their backend may change, but not back"},
 			&cli.StringFlag{Name: "password", Usage: "of all users, for --door login"},
-			&cli.StringFlag{Name: "service", Value: "imap", Usage: "for --door login (default: imap)"},
-			&cli.StringFlag{Name: "seed", DefaultText: "N", Usage: "choose the same users again (default: by chance)"},
+			&cli.StringFlag{
+				Name: "service", Value: "imap", Usage: "for --door login (default: imap)",
+			},
+			&cli.StringFlag{
+				Name: "seed", DefaultText: "N",
+				Usage: "choose the same users again (default: by chance)",
+			},
 		},
 		Action: func(c *cli.Context) error {
 			if _, err := arguments(c, 0, 0); err != nil {
@@ -83,7 +113,8 @@ func (inv *invocation) bench(c *cli.Context, cfg load.Config) error {
 	case c.Context.Err() != nil && result == nil:
 		return c.Context.Err()
 	case err != nil:
-		return exitf(exitTemporary, "%s; give the directors by -a, and what to ask there by --door", err)
+		return exitf(exitTemporary, "%s; give the directors by -a, and what to ask there by --door",
+			err)
 	}
 	report := newBenchReport(cfg, result, costs.end(context.WithoutCancel(c.Context)))
 	if c.Bool("json") {
@@ -101,7 +132,8 @@ func (inv *invocation) bench(c *cli.Context, cfg load.Config) error {
 func benchVerdict(ctx context.Context, r benchReport) error {
 	switch {
 	case r.Wrong > 0:
-		return exitf(exitProtocol, "%d answers contradict others; use --moves if users were moved meanwhile", r.Wrong)
+		return exitf(exitProtocol,
+			"%d answers contradict others; use --moves if users were moved meanwhile", r.Wrong)
 	case r.Failed > 0:
 		return exitf(exitTemporary, "%d of %d lookups failed", r.Failed, r.Failed+r.Lookups)
 	case r.Lookups == 0 && ctx.Err() == nil:
@@ -146,7 +178,8 @@ func (inv *invocation) benchConfig(c *cli.Context) (load.Config, error) {
 	}
 	cfg.Duration, cfg.Patience = duration("duration"), duration("patience")
 	if c.IsSet("zipf") {
-		if _, err := fmt.Sscanf(c.String("zipf"), "%g", &cfg.Users.Zipf); err != nil || cfg.Users.Zipf <= 1 {
+		if _, err := fmt.Sscanf(c.String("zipf"), "%g", &cfg.Users.Zipf); err != nil ||
+			cfg.Users.Zipf <= 1 {
 			note(usagef(c, "--zipf %s: give a number above 1", c.String("zipf")))
 		}
 	}

@@ -50,7 +50,8 @@ func (k *costs) end(ctx context.Context) []api.Usage {
 		if client == nil {
 			continue
 		}
-		if now, err := client.Usage(ctx); err == nil && now.CPU >= k.before[i].CPU { // else it has been restarted
+		// else it has been restarted
+		if now, err := client.Usage(ctx); err == nil && now.CPU >= k.before[i].CPU {
 			used[i] = api.Usage{CPU: now.CPU - k.before[i].CPU, Memory: now.Memory}
 		}
 	}

@@ -71,9 +71,11 @@ func newBenchReport(cfg load.Config, result *load.Result, used []api.Usage) benc
 	failed, reasons := result.Failed()
 	r := benchReport{
 		Door: cfg.Door, Rate: cfg.Rate, Connections: cfg.Connections, Depth: cfg.Depth,
-		Seconds: result.Took.Seconds(), Lookups: latency.TotalCount(), Failed: failed, Failures: []benchCount{},
-		Users: result.Users, Moved: result.Moved, Wrong: result.Wrong, Examples: append([]string{}, result.Examples...),
-		Latency: latencyOf(latency), Histogram: buckets(latency), Directors: []benchRow{},
+		Seconds: result.Took.Seconds(), Lookups: latency.TotalCount(), Failed: failed,
+		Failures: []benchCount{},
+		Users:    result.Users, Moved: result.Moved, Wrong: result.Wrong,
+		Examples: append([]string{}, result.Examples...),
+		Latency:  latencyOf(latency), Histogram: buckets(latency), Directors: []benchRow{},
 		ToolCPU: result.CPU.Seconds(),
 	}
 	if cfg.Rate > 0 {
@@ -86,7 +88,10 @@ func newBenchReport(cfg load.Config, result *load.Result, used []api.Usage) benc
 		r.Failures = append(r.Failures, benchCount{reason, reasons[reason]})
 	}
 	for i, d := range result.Directors {
-		row := benchRow{Director: d.Name, Lookups: d.Latency.TotalCount(), Failed: d.Failed, Latency: latencyOf(d.Latency)}
+		row := benchRow{
+			Director: d.Name, Lookups: d.Latency.TotalCount(), Failed: d.Failed,
+			Latency: latencyOf(d.Latency),
+		}
 		if used[i].CPU > 0 && row.Lookups > 0 {
 			cpu := microseconds(used[i].CPU) / float64(row.Lookups)
 			row.CPU = &cpu
@@ -104,7 +109,10 @@ func latencyOf(h *hdrhistogram.Histogram) benchLatency {
 		return benchLatency{}
 	}
 	at := func(p float64) float64 { return microseconds(time.Duration(h.ValueAtPercentile(p))) }
-	return benchLatency{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: microseconds(time.Duration(h.Max()))}
+	return benchLatency{
+		P50: at(50), P90: at(90), P99: at(99), P999: at(99.9),
+		Max: microseconds(time.Duration(h.Max())),
+	}
 }
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -132,7 +140,8 @@ func buckets(h *hdrhistogram.Histogram) []benchBucket {
 
 // print prints the report for people.
 func (r benchReport) print(w io.Writer) error {
-	fmt.Fprintf(w, "%d lookups in %s, %.0f a second; %d failed\n", r.Lookups, span(r.Seconds*1e6), r.PerSecond, r.Failed)
+	fmt.Fprintf(w, "%d lookups in %s, %.0f a second; %d failed\n",
+		r.Lookups, span(r.Seconds*1e6), r.PerSecond, r.Failed)
 	for _, f := range r.Failures {
 		fmt.Fprintf(w, "  %d: %s\n", f.Lookups, api.Visible(f.Reason))
 	}
@@ -154,17 +163,23 @@ func (r benchReport) print(w io.Writer) error {
 	if r.Lookups > 0 {
 		perLookup = r.ToolCPU * 1e6 / float64(r.Lookups)
 	}
-	_, err := fmt.Fprintf(w, "\nthis command itself used %.2f s of processor time, %.2f µs for each lookup\n", r.ToolCPU, perLookup)
+	_, err := fmt.Fprintf(
+		w, "\nthis command itself used %.2f s of processor time, %.2f µs for each lookup\n",
+		r.ToolCPU, perLookup)
 	return err
 }
 
 func (r benchReport) printTable(w io.Writer) error {
-	t := newTable(w, column{title: "director"}, column{title: "lookups"}, column{title: "failed"}, column{title: "p50"}, column{title: "p90"},
-		column{title: "p99"}, column{title: "p99.9"}, column{title: "max"}, column{title: "cpu/lookup"}, column{title: "memory"})
+	t := newTable(w, column{title: "director"}, column{title: "lookups"}, column{title: "failed"},
+		column{title: "p50"}, column{title: "p90"},
+		column{title: "p99"}, column{title: "p99.9"}, column{title: "max"},
+		column{title: "cpu/lookup"}, column{title: "memory"})
 	t.grows = true
 	rows := r.Directors
 	if len(rows) > 1 {
-		rows = append(slices.Clone(rows), benchRow{Director: "all", Lookups: r.Lookups, Failed: r.Failed, Latency: r.Latency})
+		rows = append(slices.Clone(rows), benchRow{
+			Director: "all", Lookups: r.Lookups, Failed: r.Failed, Latency: r.Latency,
+		})
 	}
 	for _, d := range rows {
 		cpu, memory := "-", "-"
@@ -175,7 +190,8 @@ func (r benchReport) printTable(w io.Writer) error {
 			memory = fmt.Sprintf("%d MB", *d.Memory/1_000_000)
 		}
 		l := d.Latency
-		if err := t.row(d.Director, fmt.Sprint(d.Lookups), fmt.Sprint(d.Failed), span(l.P50), span(l.P90), span(l.P99), span(l.P999),
+		if err := t.row(d.Director, fmt.Sprint(d.Lookups), fmt.Sprint(d.Failed), span(l.P50),
+			span(l.P90), span(l.P99), span(l.P999),
 			span(l.Max), cpu, memory); err != nil {
 			return err
 		}
@@ -194,7 +210,8 @@ func (r benchReport) printHistogram(w io.Writer) {
 	for _, b := range r.Histogram {
 		sum += b.Lookups
 		bar := strings.Repeat("#", int((b.Lookups*histogramWidth+most-1)/most))
-		line := fmt.Sprintf("below %-7s %10d  %7.3f%%  %s", span(b.Below), b.Lookups, 100*float64(sum)/float64(r.Lookups), bar)
+		line := fmt.Sprintf("below %-7s %10d  %7.3f%%  %s",
+			span(b.Below), b.Lookups, 100*float64(sum)/float64(r.Lookups), bar)
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 }

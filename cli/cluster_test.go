@@ -50,7 +50,8 @@ func TestClusterTrustsOnlyItsOwn(t *testing.T) {
 	}
 	for _, test := range tests {
 		cmd := exec.Command("../scripts/cluster", "status")
-		cmd.Env = append(os.Environ(), "DIRECTORMESH_CLUSTER="+test.dir, "DIRECTORMESH_BIN=/bin/true")
+		cmd.Env = append(os.Environ(), "DIRECTORMESH_CLUSTER="+test.dir,
+			"DIRECTORMESH_BIN=/bin/true")
 		out, err := cmd.CombinedOutput()
 		refused := err != nil && strings.Contains(string(out), "DIRECTORMESH_CLUSTER")
 		if refused != (test.says != "") || !strings.Contains(string(out), test.says) {
@@ -64,7 +65,8 @@ func TestInstallNeedsNoGo(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("there is no make here")
 	}
-	cmd := exec.Command("make", "-C", "..", "-n", "install", "GO=no-go-here", "DESTDIR="+t.TempDir())
+	cmd := exec.Command("make", "-C", "..", "-n", "install", "GO=no-go-here",
+		"DESTDIR="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	said := string(out)
 	if err != nil || !strings.Contains(said, "install -m 755 bin/director") {

@@ -35,9 +35,11 @@ func TestCommentsAreNarrow(t *testing.T) {
 				continue
 			}
 			found++
-			columns := utf8.RuneCountInString(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    "))
+			columns := utf8.RuneCountInString(
+				strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    "))
 			if columns > commentColumns {
-				t.Errorf("%s:%d: a comment of %d columns; at most %d", path, number, columns, commentColumns)
+				t.Errorf("%s:%d: a comment of %d columns; at most %d",
+					path, number, columns, commentColumns)
 			}
 		}
 		return nil

@@ -8,7 +8,9 @@ import (
 )
 
 func (inv *invocation) completionCommand() *cli.Command {
-	shells := map[string]func(io.Writer, []*cli.Command) error{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
+	shells := map[string]func(io.Writer, []*cli.Command) error{
+		"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion,
+	}
 	return &cli.Command{
 		Name:      "completion",
 		Category:  categoryOther,
@@ -64,20 +66,24 @@ func flagWords(flags []cli.Flag) []string {
 
 // choices are the values of flags that have few, by name.
 var choices = map[string]string{
-	"log-level": "debug info warn error", "log-format": "json text", "door": "authreply http login userdb",
+	"log-level": "debug info warn error", "log-format": "json text",
+	"door": "authreply http login userdb",
 }
 
 // pathFlags are the flags whose values are paths.
 var pathFlags = []string{
-	"addr", "file", "from", "config", "encrypt-key-file", "run-dir", "kick-command", "kick-ipc", "kick-anvil", "login-socket",
+	"addr", "file", "from", "config", "encrypt-key-file", "run-dir", "kick-command", "kick-ipc",
+	"kick-anvil", "login-socket",
 	"auth-login-socket", "userdb-socket", "auth-userdb-socket", "authreply-socket", "admin-socket",
 }
 
 // argumentWords are what may stand as an argument, by the command and how many arguments come
 // before. A word in parentheses is a query: the first column of what it prints.
 var argumentWords = []struct{ command, words string }{
-	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"}, {"down 0", "(status)"}, {"map 0", "(status)"},
-	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"}, {"completion 0", "bash zsh fish"},
+	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"},
+	{"down 0", "(status)"}, {"map 0", "(status)"},
+	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"},
+	{"completion 0", "bash zsh fish"},
 }
 
 // valueFlags are all flags that take a value, as they are typed: those whose values are paths,

@@ -19,7 +19,8 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("DIRECTOR_TEST_MAIN") != "" {
 		os.Exit(Main(context.Background(), append([]string{"director"}, os.Args[1:]...), IO{
-			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Location: time.UTC, Resolve: testResolve,
+			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv,
+			Location: time.UTC, Resolve: testResolve,
 			Root: os.Geteuid() == 0, Become: SystemBecome,
 		}))
 	}
@@ -40,7 +41,8 @@ func TestCompletionScripts(t *testing.T) {
 // bash completes what it should.
 func TestBashCompletion(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "director")
-	if err := os.WriteFile(script, []byte(runCommand(t, "", "completion", "bash").stdout), 0o600); err != nil {
+	completion := runCommand(t, "", "completion", "bash").stdout
+	if err := os.WriteFile(script, []byte(completion), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// The program is this test, which acts as the director's command line.
@@ -81,8 +83,10 @@ func TestBashCompletion(t *testing.T) {
 	} {
 		line = strings.NewReplacer("PROGRAM", program, "SOCKET", socket).Replace(line)
 		words := strings.Split(line, " ")
-		completes := `. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _director; echo "${COMPREPLY[*]}"`
-		out, err := exec.CommandContext(t.Context(), "bash", append([]string{"-c", completes, script}, words...)...).CombinedOutput()
+		completes :=
+			`. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _director; echo "${COMPREPLY[*]}"`
+		out, err := exec.CommandContext(t.Context(), "bash",
+			append([]string{"-c", completes, script}, words...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("bash: %v: %s", err, out)
 		}

@@ -31,7 +31,8 @@ _director() {
 `, strings.Join(append(append(paths[:len(paths):len(paths)], chosen...), others...), " | "))
 	for _, p := range completionWords(commands) {
 		for _, c := range p.next {
-			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.command+" "+c.Name, strings.TrimSpace(p.command+" "+c.Name))
+			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n",
+				p.command+" "+c.Name, strings.TrimSpace(p.command+" "+c.Name))
 		}
 	}
 	b.WriteString("\t\t\t*) ((args++)) ;;\n\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase $place in\n")
@@ -98,7 +99,8 @@ _director() {
 `, strings.Join(append(append(paths[:len(paths):len(paths)], chosen...), others...), "|"))
 	for _, p := range completionWords(commands) {
 		for _, c := range p.next {
-			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n", p.command+" "+c.Name, strings.TrimSpace(p.command+" "+c.Name))
+			fmt.Fprintf(&b, "\t\t\t%q) place=%q ;;\n",
+				p.command+" "+c.Name, strings.TrimSpace(p.command+" "+c.Name))
 		}
 	}
 	b.WriteString("\t\t\t*) ((args++)) ;;\n\t\t\tesac ;;\n\t\tesac\n\tdone\n\tcase $place in\n")
@@ -162,20 +164,26 @@ end
 complete -c director -f
 `)
 	for _, c := range commands {
-		fmt.Fprintf(&b, "complete -c director -n __fish_use_subcommand -a %s -d %s\n", c.Name, quote(c.Usage))
+		fmt.Fprintf(&b, "complete -c director -n __fish_use_subcommand -a %s -d %s\n",
+			c.Name, quote(c.Usage))
 		fishFlags(&b, "__fish_seen_subcommand_from "+c.Name, c.Flags)
 		for _, sub := range c.Subcommands {
 			fmt.Fprintf(&b, "complete -c director -n %s -a %s -d %s\n",
-				quote("__fish_seen_subcommand_from "+c.Name+"; and not __fish_seen_subcommand_from "+strings.Join(names(c.Subcommands), " ")),
+				quote("__fish_seen_subcommand_from "+c.Name+"; and not "+
+					"__fish_seen_subcommand_from "+strings.Join(names(c.Subcommands), " ")),
 				sub.Name, quote(sub.Usage))
-			fishFlags(&b, "__fish_seen_subcommand_from "+c.Name+"; and __fish_seen_subcommand_from "+sub.Name, sub.Flags)
+			fishFlags(&b,
+				"__fish_seen_subcommand_from "+c.Name+"; and __fish_seen_subcommand_from "+sub.Name,
+				sub.Flags)
 		}
 	}
 	for _, a := range argumentWords {
 		place := a.command[:strings.LastIndexByte(a.command, ' ')]
-		when := "__fish_seen_subcommand_from " + strings.ReplaceAll(place, " ", "; and __fish_seen_subcommand_from ")
+		when := "__fish_seen_subcommand_from " + strings.ReplaceAll(place, " ",
+			"; and __fish_seen_subcommand_from ")
 		for _, c := range commands {
-			if place != c.Name && find(c.Subcommands, place) != nil { // "ring remove" is not "remove"
+			// "ring remove" is not "remove"
+			if place != c.Name && find(c.Subcommands, place) != nil {
 				when += "; and not __fish_seen_subcommand_from " + c.Name
 			}
 		}

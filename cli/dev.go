@@ -35,7 +35,10 @@ func (inv *invocation) devCommand() *cli.Command {
 Starts three directors on this machine in one process, with sample backends and sample logins,
 prints the address of the first and some commands to try, and runs until it is interrupted.
 Nothing outside a temporary directory is touched; the backends need not exist.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "log-level", DefaultText: "LEVEL", Value: "error", Usage: "what to log on stderr (default: error)"}},
+		Flags: []cli.Flag{&cli.StringFlag{
+			Name: "log-level", DefaultText: "LEVEL", Value: "error",
+			Usage: "what to log on stderr (default: error)",
+		}},
 		Action: func(c *cli.Context) error {
 			if _, err := arguments(c, 0, 0); err != nil {
 				return err
@@ -102,7 +105,8 @@ func devSocket(dir, name string) string { return filepath.Join(dir, name, "direc
 // devDaemon starts one of the directors. Ports are chosen by the kernel.
 func (inv *invocation) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, error) {
 	env := daemon.SystemEnvironment()
-	env.LookupEnv = func(string) (string, bool) { return "", false } // settings of a real director do not count here
+	// settings of a real director do not count here
+	env.LookupEnv = func(string) (string, bool) { return "", false }
 	options, err := daemon.Load(map[string]string{
 		"node-name":    name,
 		"mesh-name":    "dev",
@@ -159,7 +163,8 @@ func waitMesh(ctx context.Context, client *api.Client) error {
 
 // waitFor asks until it is so.
 func waitFor(ctx context.Context, failure string, so func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, devStartTimeout, exitf(exitTemporary, "%s within %v", failure, devStartTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, devStartTimeout,
+		exitf(exitTemporary, "%s within %v", failure, devStartTimeout))
 	defer cancel()
 	ticker := time.NewTicker(waitInterval)
 	defer ticker.Stop()

@@ -21,7 +21,9 @@ func TestDev(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() {
 		ended <- Main(ctx, []string{"./bin/director", "dev"}, IO{
-			Stdout: in, Stderr: &stderr, LookupEnv: func(string) (string, bool) { return "", false }, Location: time.UTC, Version: "1.2.3",
+			Stdout: in, Stderr: &stderr, LookupEnv: func(string) (string, bool) {
+				return "", false
+			}, Location: time.UTC, Version: "1.2.3",
 		})
 		in.Close()
 	}()

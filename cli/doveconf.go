@@ -63,7 +63,8 @@ func (f userFormats) warning(o daemon.Options) string {
 	if !asked || f.logins == "" || f.lmtp == "" || f.logins == f.lmtp {
 		return ""
 	}
-	return fmt.Sprintf("Dovecot asks for users by auth_username_format = %s at logins and by %s in "+
-		"LMTP, so that one user may have two backends; put the same in protocol lmtp, "+
-		"after what 20-lmtp.conf has", f.logins, f.lmtp)
+	return fmt.Sprintf(
+		"Dovecot asks for users by auth_username_format = %s at logins and by %s in "+
+			"LMTP, so that one user may have two backends; put the same in protocol lmtp, "+
+			"after what 20-lmtp.conf has", f.logins, f.lmtp)
 }

@@ -17,10 +17,11 @@ import (
 )
 
 // goWords are what Go's libraries say; operators are told in plain words.
-var goWords = regexp.MustCompile(`bufio|strconv|\bjson:|\byaml:|net/http|\bexec: |parse error|Go struct|Go value|invalid character|` +
-	`unmarshal|\bsyscall|\bEOF\b|\bopen /|\bdial (tcp|unix)|\bread (tcp|unix)|\bwrite (tcp|unix)|\blookup \S+( on |:)|time: |` +
-	`token too long|context deadline|context canceled|i/o timeout|malformed|%!|\bx509|\btls:|mkdir |listen (tcp|unix)|fork/exec|` +
-	`\bl?stat /|executable file|invalid argument`)
+var goWords = regexp.MustCompile(`bufio|strconv|\bjson:|\byaml:|net/http|\bexec: |parse error|` +
+	`Go struct|Go value|invalid character|unmarshal|\bsyscall|\bEOF\b|\bopen /|` +
+	`\bdial (tcp|unix)|\bread (tcp|unix)|\bwrite (tcp|unix)|\blookup \S+( on |:)|time: |` +
+	`token too long|context deadline|context canceled|i/o timeout|malformed|%!|\bx509|\btls:|` +
+	`mkdir |listen (tcp|unix)|fork/exec|\bl?stat /|executable file|invalid argument`)
 
 // Every command's errors: one line each, without Go's words, with what to do.
 func TestErrors(t *testing.T) {
@@ -47,7 +48,9 @@ func TestErrors(t *testing.T) {
 	socket := httpapitest.Serve(t, good, zerolog.Nop())
 	refuse := func(code api.Code, message string) string {
 		d := httpapitest.Sample()
-		d.OutcomeIs = func(api.Operation) (api.Outcome, error) { return api.Outcome{}, api.Errorf(code, "%s", message) }
+		d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+			return api.Outcome{}, api.Errorf(code, "%s", message)
+		}
 		return httpapitest.Serve(t, d, zerolog.Nop())
 	}
 	addresses := map[string]string{
@@ -65,44 +68,65 @@ func TestErrors(t *testing.T) {
 	var out strings.Builder
 	for _, command := range []string{
 		"nonsense", "--nonsense", "-a", "-a X", "-- status",
-		"status --nonsense", "status -a", "status -a X", "status -a ftp://x", "status -a http://", "status a b c", "status --json=7",
+		"status --nonsense", "status -a", "status -a X", "status -a ftp://x", "status -a http://",
+		"status a b c", "status --json=7",
 		"status -a /no/such.sock", "status -a 127.0.0.1:1", "status -a DIR/file",
-		"status -a CLOSES", "status -a SMTP", "status -a HTML", "status -a ERROR", "status -a CUT", "map -a HTML", "map -a CUT",
+		"status -a CLOSES", "status -a SMTP", "status -a HTML", "status -a ERROR", "status -a CUT",
+		"map -a HTML", "map -a CUT",
 		"status -a https://127.0.0.1:1/", "status \xff -a GOOD",
-		"lookup", "lookup a b c", "lookup -f DIR/none", "lookup -f DIR", "lookup -f DIR/long -a GOOD", "lookup -f DIR/utf16 -a GOOD",
+		"lookup", "lookup a b c", "lookup -f DIR/none", "lookup -f DIR",
+		"lookup -f DIR/long -a GOOD", "lookup -f DIR/utf16 -a GOOD",
 		"lookup x -a SMTP", "lookup -f DIR/file -a SMTP", "lookup -f DIR/file x y",
-		"map -h x -f DIR/file -a GOOD", "map -h 1 -a GOOD", "map -u a -h 1 -a GOOD", "map nohost.invalid -a GOOD", "map -f DIR/long -a GOOD",
+		"map -h x -f DIR/file -a GOOD", "map -h 1 -a GOOD", "map -u a -h 1 -a GOOD",
+		"map nohost.invalid -a GOOD", "map -f DIR/long -a GOOD",
 		"map 5 -a GOOD", "map 1.2.3.4.5 -a GOOD",
-		"add", "add 192.0.2.1 x", "add 192.0.2.1 -1", "add 192.0.2.1 99999999999", "add 192.0.2.1@a -t b", "add 192.0.2.1 1 2", "add 300.0.2.1",
+		"add", "add 192.0.2.1 x", "add 192.0.2.1 -1", "add 192.0.2.1 99999999999",
+		"add 192.0.2.1@a -t b", "add 192.0.2.1 1 2", "add 300.0.2.1",
 		"add 192.0.2.1 -a MISSING", "add 192.0.2.1 -a NOTSYNCED", "add 192.0.2.1 -a INTERNAL",
-		"update 192.0.2.1", "update 192.0.2.1 5 -a MISSING", "update 192.0.2.1 x", "update 192.0.2.1 5 -a NOTSYNCED",
-		"remove", "remove 192.0.2.1 -a MISSING", "remove two.example.org -a MISSING", "up nohost.invalid", "up 192.0.2.1 -a MISSING",
+		"update 192.0.2.1", "update 192.0.2.1 5 -a MISSING", "update 192.0.2.1 x",
+		"update 192.0.2.1 5 -a NOTSYNCED",
+		"remove", "remove 192.0.2.1 -a MISSING", "remove two.example.org -a MISSING",
+		"up nohost.invalid", "up 192.0.2.1 -a MISSING",
 		"down 192.0.2.1 -a MISSING", "down 192.0.2.1 -a INTERNAL",
-		"move", "move u", "move u nohost.invalid", "move u 192.0.2.1 -a MISSING", "move u 192.0.2.1 -a TRYAGAIN", "move u 192.0.2.1 -a NOTSYNCED",
+		"move", "move u", "move u nohost.invalid", "move u 192.0.2.1 -a MISSING",
+		"move u 192.0.2.1 -a TRYAGAIN", "move u 192.0.2.1 -a NOTSYNCED",
 		"kick", "kick u -a NOTSYNCED", "kick u -a INTERNAL",
-		"flush", "flush -F --watch", "flush all --max-parallel x", "flush all --max-parallel 20000", "flush all -a NOTSYNCED",
+		"flush", "flush -F --watch", "flush all --max-parallel x", "flush all --max-parallel 20000",
+		"flush all -a NOTSYNCED",
 		"flush 192.0.2.1 -a MISSING", "flush -F 192.0.2.1 -a MISSING", "flush --cancel -a MISSING",
-		"import", "import --from", "import --from /no/such.sock -a GOOD", "import --from SMTP -a GOOD", "import --from x --follow --json",
+		"import", "import --from", "import --from /no/such.sock -a GOOD",
+		"import --from SMTP -a GOOD", "import --from x --follow --json",
 		"import --from 127.0.0.1:1 -a GOOD", "import --from CLOSES -a GOOD",
-		"ring", "ring start", "ring add", "ring add x -a MISSING", "ring add x 9090", "ring add 10.0.0.300",
+		"ring", "ring start", "ring add", "ring add x -a MISSING", "ring add x 9090",
+		"ring add 10.0.0.300",
 		"ring add 127.0.0.1 0", "ring add 127.0.0.1 x", "ring remove 127.0.0.1 -a MISSING",
-		"ring remove 127.0.0.1 -a NOTSYNCED", "ring status --wait --timeout x", "ring status --wait --timeout -1s", "ring status x",
+		"ring remove 127.0.0.1 -a NOTSYNCED", "ring status --wait --timeout x",
+		"ring status --wait --timeout -1s", "ring status x",
 		"dump x", "dump -a SMTP",
-		"bench --rate x", "bench --rate 5 --depth 5", "bench --duration x", "bench --zipf 1", "bench --door x", "bench --users 0",
+		"bench --rate x", "bench --rate 5 --depth 5", "bench --duration x", "bench --zipf 1",
+		"bench --door x", "bench --users 0",
 		"bench --names x", "bench -a /no/such.sock", "bench x",
 		"completion", "completion tcsh", "version x", "dev x", "dev --log-level x",
-		"hold", "hold -- true", "hold --socket x -- true", "hold --socket api=x -- true", "hold --socket api=/a:9 -- true",
+		"hold", "hold -- true", "hold --socket x -- true", "hold --socket api=x -- true",
+		"hold --socket api=/a:9 -- true",
 		"hold --socket notify=DIR/file -- true", "hold --socket api=DIR/s -- DIR/none",
 		"hold --socket api=DIR/s -- DIR/script", "hold --socket api=DIR/s -- no-such-program",
-		"serve x", "serve --check --config /no/such.yml", "serve --check --config DIR", "serve --check --config DIR/bad.yml",
-		"serve --check --config DIR/tab.yml", "serve --check --config DIR/list.yml", "serve --check --config DIR/typo.yml",
-		"serve --check --bind x --advertise 0.0.0.0 --join a:b:c --mail-servers 1.2.3.4- --user-expire x --user-kick-delay 1h " +
-			"--username-hash % --max-parallel-moves 0 --max-parallel-kicks x --kick-command DIR/none --run-dir= --socket-mode 9 " +
-			"--http 192.0.2.1:80 --encrypt-key-file DIR/key --log-level x --log-format x --login-socket-mode x --flush-socket x " +
+		"serve x", "serve --check --config /no/such.yml", "serve --check --config DIR",
+		"serve --check --config DIR/bad.yml",
+		"serve --check --config DIR/tab.yml", "serve --check --config DIR/list.yml",
+		"serve --check --config DIR/typo.yml",
+		"serve --check --bind x --advertise 0.0.0.0 --join a:b:c --mail-servers 1.2.3.4- " +
+			"--user-expire x --user-kick-delay 1h " +
+			"--username-hash % --max-parallel-moves 0 --max-parallel-kicks x --kick-command " +
+			"DIR/none --run-dir= --socket-mode 9 " +
+			"--http 192.0.2.1:80 --encrypt-key-file DIR/key --log-level x --log-format x " +
+			"--login-socket-mode x --flush-socket x " +
 			"--admin-tcp x --sessions-interval x --master-user-separator xx",
 		"serve --check --node-name a/\x1b", "serve --check --encrypt-key-file DIR/longkey",
-		"serve --check --encrypt-key-file DIR/none", "serve --check --encrypt-key-file DIR/file", "serve --check --kick-command DIR/script",
-		"serve --run-dir DIR/file", "serve --run-dir /proc/none", "serve --run-dir DIR/run --bind 192.0.2.77:0",
+		"serve --check --encrypt-key-file DIR/none", "serve --check --encrypt-key-file DIR/file",
+		"serve --check --kick-command DIR/script",
+		"serve --run-dir DIR/file", "serve --run-dir /proc/none",
+		"serve --run-dir DIR/run --bind 192.0.2.77:0",
 	} {
 		args := strings.Fields(command)
 		for i := range args {
@@ -131,7 +155,8 @@ func TestErrors(t *testing.T) {
 	golden(t, "errors.txt", out.String())
 	for _, c := range (&invocation{}).app().Commands {
 		call := "$ director " + c.Name
-		if said := out.String(); !strings.Contains(said, call+"\n") && !strings.Contains(said, call+" ") {
+		if said := out.String(); !strings.Contains(said, call+"\n") &&
+			!strings.Contains(said, call+" ") {
 			t.Errorf("this test never calls %s wrongly", c.Name)
 		}
 	}

@@ -24,7 +24,9 @@ func jsonFlag() cli.Flag {
 }
 
 func verboseFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on stderr what was done"}
+	return &cli.BoolFlag{
+		Name: "verbose", Aliases: []string{"v"}, Usage: "tell on stderr what was done",
+	}
 }
 
 // The values of flags and arguments.
@@ -51,7 +53,8 @@ func parseUpTo(c *cli.Context, flag, text string, most int) (int, error) {
 func parseVHosts(c *cli.Context, text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 0 {
-		return 0, usagef(c, "Invalid vhost count '%s': give a number from 0 to %d", text, ring.MaxVHosts)
+		return 0, usagef(c, "Invalid vhost count '%s': give a number from 0 to %d",
+			text, ring.MaxVHosts)
 	}
 	return int(n), nil
 }

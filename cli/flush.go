@@ -17,7 +17,8 @@ func (inv *invocation) flushCommand() *cli.Command {
 		Category:  categoryUsers,
 		Usage:     "move users to the backend that the ring gives",
 		ArgsUsage: "HOST | all",
-		UsageText: "director flush [-a ADDR] [-v] [--json] [-F | --max-parallel N | --watch | --cancel] HOST | all",
+		UsageText: "director flush [-a ADDR] [-v] [--json] [-F | --max-parallel N | --watch | " +
+			"--cancel] HOST | all",
 		Description: `
 Moves all users whose mapping differs from the ring, on one backend or on all: holds their
 logins, ends their sessions, lets them log in again. The command shows the progress and
@@ -31,10 +32,18 @@ backends at the same time.
   $ director flush --max-parallel 500 192.0.2.1
   192.0.2.1: 1204 of 1204 users moved`,
 		Flags: []cli.Flag{addrFlag(), verboseFlag(), jsonFlag(),
-			&cli.BoolFlag{Name: "forget", Aliases: []string{"F"}, Usage: "forget the mappings at once, end no sessions"},
-			&cli.StringFlag{Name: "max-parallel", DefaultText: "N", Usage: "users to move at a time, 10000 at most (default: the director's setting)"},
+			&cli.BoolFlag{
+				Name: "forget", Aliases: []string{"F"},
+				Usage: "forget the mappings at once, end no sessions",
+			},
+			&cli.StringFlag{
+				Name: "max-parallel", DefaultText: "N",
+				Usage: "users to move at a time, 10000 at most (default: the director's setting)",
+			},
 			&cli.BoolFlag{Name: "watch", Usage: "show the flushes that run"},
-			&cli.BoolFlag{Name: "cancel", Usage: "keep the flushes that run from starting further moves"},
+			&cli.BoolFlag{
+				Name: "cancel", Usage: "keep the flushes that run from starting further moves",
+			},
 		},
 		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			modes := 0
@@ -97,7 +106,9 @@ func (inv *invocation) flushEach(c *cli.Context, client *api.Client, targets []n
 	return exitf(status(failures[0]), "%s", text(errors.Join(failures...)))
 }
 
-func (inv *invocation) flushOne(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
+func (inv *invocation) flushOne(
+	c *cli.Context, client *api.Client, target api.IP, show *progress,
+) error {
 	switch {
 	case c.Bool("forget"):
 		return inv.forget(c, client, target)
@@ -135,14 +146,17 @@ func (inv *invocation) forget(c *cli.Context, client *api.Client, target api.IP)
 	return inv.done(c, outcome)
 }
 
-func (inv *invocation) cancelFlush(c *cli.Context, client *api.Client, target api.IP, show *progress) error {
+func (inv *invocation) cancelFlush(
+	c *cli.Context, client *api.Client, target api.IP, show *progress,
+) error {
 	before, err := client.Flushes(c.Context)
 	if err != nil {
 		return err
 	}
 	outcome, err := client.Do(c.Context, api.CancelFlush{Backend: target})
 	if e := apiError(err); e != nil && e.Code == api.CodeNotFound {
-		return exitf(exitNotFound, "no such flush is running; \"director flush --watch\" lists the flushes that run")
+		return exitf(exitNotFound,
+			"no such flush is running; \"director flush --watch\" lists the flushes that run")
 	}
 	if err != nil {
 		return failed(err)
@@ -164,7 +178,9 @@ func (inv *invocation) cancelFlush(c *cli.Context, client *api.Client, target ap
 }
 
 // watchFlushes shows flushes until they have ended, and reports the flushes that did not end well.
-func (inv *invocation) watchFlushes(ctx context.Context, client *api.Client, target api.WatchTarget, show *progress) error {
+func (inv *invocation) watchFlushes(
+	ctx context.Context, client *api.Client, target api.WatchTarget, show *progress,
+) error {
 	ended := make(map[api.FlushID]api.Flush)
 	err := client.Watch(ctx, target, func(f api.Flush) error {
 		ended[api.FlushID{Director: f.Director, ID: f.ID}] = f
@@ -173,7 +189,8 @@ func (inv *invocation) watchFlushes(ctx context.Context, client *api.Client, tar
 	if ctx.Err() != nil {
 		show.end()
 		if target.Flush != nil {
-			inv.remark("The flush goes on; \"director flush --watch\" shows it, \"director flush --cancel\" stops it.")
+			inv.remark("The flush goes on; \"director flush --watch\" shows it, " +
+				"\"director flush --cancel\" stops it.")
 		}
 		return ctx.Err()
 	}
@@ -189,7 +206,9 @@ func (inv *invocation) watchFlushes(ctx context.Context, client *api.Client, tar
 			continue
 		}
 		if f.UsersLeft > 0 {
-			inv.remark("Warning: %s: sessions of %d users could not be ended; they go on where they are", flushName(f.Backend), f.UsersLeft)
+			inv.remark(
+				"Warning: %s: sessions of %d users could not be ended; they go on where they are",
+				flushName(f.Backend), f.UsersLeft)
 		}
 		if f.NoKicker {
 			inv.remark("Warning: %s: %s", flushName(f.Backend), noKicker("some directors"))
@@ -211,11 +230,14 @@ func verdict(f api.Flush) error {
 	name := flushName(f.Backend)
 	switch {
 	case f.Lost:
-		return exitf(exitTemporary, "%s: director %s failed while it flushed; run the flush again", name, f.Director)
+		return exitf(exitTemporary, "%s: director %s failed while it flushed; run the flush again",
+			name, f.Director)
 	case f.Cancelled:
-		return exitf(exitTemporary, "%s: the flush was cancelled after %d of %d users", name, f.Moved, f.Total)
+		return exitf(exitTemporary, "%s: the flush was cancelled after %d of %d users",
+			name, f.Moved, f.Total)
 	case f.Failed > 0:
-		return exitf(exitTemporary, "%s: %d of %d users could not be moved; run the flush again", name, f.Failed, f.Total)
+		return exitf(exitTemporary, "%s: %d of %d users could not be moved; run the flush again",
+			name, f.Failed, f.Total)
 	}
 	return nil
 }
@@ -227,7 +249,8 @@ func flushFailed(target api.IP, err error) error {
 	case e == nil:
 		return err
 	case e.Code == api.CodeNotFound:
-		return exitf(exitNotFound, "%s: doesn't exist; \"director status\" lists the backends", target)
+		return exitf(exitNotFound, "%s: doesn't exist; \"director status\" lists the backends",
+			target)
 	case !target.IsValid():
 		return exitf(exitTemporary, "failed: %s", e.Message)
 	}

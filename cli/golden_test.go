@@ -19,8 +19,10 @@ func TestOutputs(t *testing.T) {
 	var out strings.Builder
 	for _, command := range []string{
 		"status", "status --json", "status alice", "status alice ssd --json",
-		"map", "map --json", "map 192.0.2.51", "map -f -", "map --json -f -", "map -u USER@EXAMPLE.COM", "map -u a --json",
-		"map -h 3045693125 -f -", "map -h 1 -f -", "map -h 1 -f - --json", "map -f /no/such/file 192.0.2.51",
+		"map", "map --json", "map 192.0.2.51", "map -f -", "map --json -f -",
+		"map -u USER@EXAMPLE.COM", "map -u a --json",
+		"map -h 3045693125 -f -", "map -h 1 -f -", "map -h 1 -f - --json",
+		"map -f /no/such/file 192.0.2.51",
 		"dump", "dump --json",
 		"ring status", "ring status --json",
 		"lookup alice", "lookup alice --json", "lookup -f -", "lookup -f - --json",
@@ -61,10 +63,13 @@ func TestStatusUser(t *testing.T) {
 		user api.User
 		want string
 	}{
-		{"mapped", api.User{Mapped: true, Current: ip, ExpiresAt: &at, Hashed: ip, InitialConfig: ip},
-			"Current: 10.12.90.17 (expires 2018-02-08 12:20:35)\nHashed: 10.12.90.17\nInitial config: 10.12.90.17\n"},
+		{"mapped",
+			api.User{Mapped: true, Current: ip, ExpiresAt: &at, Hashed: ip, InitialConfig: ip},
+			"Current: 10.12.90.17 (expires 2018-02-08 12:20:35)\nHashed: 10.12.90.17\n" +
+				"Initial config: 10.12.90.17\n"},
 		{"not mapped", api.User{Current: ip, Hashed: ip, InitialConfig: ip},
-			"Current: 10.12.90.17 (not mapped)\nHashed: 10.12.90.17\nInitial config: 10.12.90.17\n"},
+			"Current: 10.12.90.17 (not mapped)\nHashed: 10.12.90.17\n" +
+				"Initial config: 10.12.90.17\n"},
 		{"no usable backend", api.User{InitialConfig: ip},
 			"Current: n/a (no usable backend)\nHashed: \nInitial config: 10.12.90.17\n"},
 	}
@@ -114,14 +119,18 @@ func TestFailureLeavesJSONEmpty(t *testing.T) {
 		d.MappingsIs[i] = api.Mapping{UserHash: uint32(i), Backend: httpapitest.IP("192.0.2.1")}
 	}
 	cut := cutAfter(t, httpapitest.Serve(t, d, zerolog.Nop()), 1<<20)
-	for _, command := range []string{"map --json", "status --json", "ring status --json", "dump --json", "lookup x --json", "lookup --json -f /no/such/file"} {
+	for _, command := range []string{
+		"map --json", "status --json", "ring status --json", "dump --json", "lookup x --json",
+		"lookup --json -f /no/such/file",
+	} {
 		addr := cut
 		if command != "map --json" {
 			addr = "/no/such/socket"
 		}
 		r := runCommand(t, "", append(strings.Fields(command), "-a", addr)...)
 		if r.stdout != "" || r.status == 0 || !strings.HasPrefix(r.stderr, "Error: ") {
-			t.Errorf("%s: status %d, stdout of %d bytes, stderr %q", command, r.status, len(r.stdout), r.stderr)
+			t.Errorf("%s: status %d, stdout of %d bytes, stderr %q",
+				command, r.status, len(r.stdout), r.stderr)
 		}
 	}
 }

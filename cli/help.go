@@ -20,10 +20,13 @@ const (
 )
 
 // helpWords explains the words of the help to readers who know mail.
-const helpWords = "A backend is a mail server; its vhost count is its weight. A mapping is the backend that a user " +
-	"has now. The ring is the hash that gives a user without a mapping a backend. A tag is a part of the " +
-	"cluster with backends of its own. The directors of a cluster are a mesh; the commands \"ring …\" mean " +
-	"the mesh, as in doveadm. HOST is the name or address of a backend."
+const helpWords = "A backend is a mail server; its vhost count is its weight. " +
+	"A mapping is the backend that a user has now. " +
+	"The ring is the hash that gives a user without a mapping a backend. " +
+	"A tag is a part of the cluster with backends of its own. " +
+	"The directors of a cluster are a mesh; " +
+	"the commands \"ring …\" mean the mesh, as in doveadm. " +
+	"HOST is the name or address of a backend."
 
 // help prints the help of a command, or of the program if it is nil.
 func (inv *invocation) help(app *cli.App, c *cli.Command) error {
@@ -63,8 +66,8 @@ func programHelp(b *strings.Builder, app *cli.App) {
 	}
 	b.WriteString(wrap(helpWords, 0))
 	b.WriteString("\n")
-	b.WriteString(wrap("\"director COMMAND --help\" tells more. Flags may stand anywhere; -a ADDR or DIRECTOR_ADDR picks "+
-		"the director to ask.", 0))
+	b.WriteString(wrap("\"director COMMAND --help\" tells more. Flags may stand anywhere; "+
+		"-a ADDR or DIRECTOR_ADDR picks the director to ask.", 0))
 }
 
 // commandList prints one line for each command.

@@ -26,7 +26,11 @@ command. The first signal other than SIGHUP ends both; wrong settings (status 78
   $ director hold --socket login=/run/dovecot/login/x/director \
       --socket notify=/run/dovecot/login/x/proxy-notify -- director serve`,
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "socket", DefaultText: "KIND=PATH[:MODE]", Usage: "what to open, any number of times; KIND is api, login, userdb, authreply, admin, or notify for the FIFO"},
+			&cli.StringSliceFlag{
+				Name: "socket", DefaultText: "KIND=PATH[:MODE]",
+				Usage: "what to open, any number of times; KIND is api, login, userdb, " +
+					"authreply, admin, or notify for the FIFO",
+			},
 		},
 		Action: inv.hold,
 	}

@@ -36,7 +36,8 @@ func (inv *invocation) resolveName(ctx context.Context, host string) ([]netip.Ad
 		return nil, ctx.Err()
 	}
 	if err != nil || len(addrs) == 0 {
-		return nil, exitf(exitTemporary, "gethostname(%s) failed: Name or service not known; give an IP address, or look at this host's resolver", host)
+		return nil, exitf(exitTemporary, "gethostname(%s) failed: Name or service not known; "+
+			"give an IP address, or look at this host's resolver", host)
 	}
 	return addrs, nil
 }

@@ -34,7 +34,10 @@ Backends that only the mesh has stay, and are listed.
   $ director import --from /run/dovecot/director-admin
   4 backends, 1000000 mappings: all taken`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(),
-			&cli.StringFlag{Name: "from", DefaultText: "ADDR", Usage: "director to import from: its director-admin socket, or host:port"},
+			&cli.StringFlag{
+				Name: "from", DefaultText: "ADDR",
+				Usage: "director to import from: its director-admin socket, or host:port",
+			},
 			&cli.BoolFlag{Name: "follow", Usage: "import again and again until interrupted"},
 		},
 		Action: inv.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
@@ -45,7 +48,10 @@ Backends that only the mesh has stay, and are listed.
 			if c.Bool("follow") && c.Bool("json") {
 				return usagef(c, "give only one of --follow and --json")
 			}
-			i := &importer{client: client, from: from, show: inv.newImportProgress(c.Bool("json")), remark: inv.remark}
+			i := &importer{
+				client: client, from: from, show: inv.newImportProgress(c.Bool("json")),
+				remark: inv.remark,
+			}
 			if c.Bool("follow") {
 				return inv.follow(c.Context, i)
 			}
@@ -99,10 +105,12 @@ func (inv *invocation) follow(ctx context.Context, i *importer) error {
 func sourceError(from string, err error) error {
 	var protocol *api.ProtocolError
 	if errors.As(err, &protocol) {
-		return exitf(exitProtocol, "what answers at %s is not a director: %s; name the director-admin socket of a Dovecot director with --from",
+		return exitf(exitProtocol, "what answers at %s is not a director: %s; "+
+			"name the director-admin socket of a Dovecot director with --from",
 			protocol.Addr, protocol.Reason)
 	}
 	reason := api.Cause(err)
-	return exitf(exitTemporary, "cannot import from %s: %s; is that director running, and is this its director-admin socket?",
+	return exitf(exitTemporary, "cannot import from %s: %s; is that director running, "+
+		"and is this its director-admin socket?",
 		from, strings.TrimPrefix(reason, from+" "))
 }

@@ -60,17 +60,23 @@ func taking() *httpapitest.Director {
 func TestImport(t *testing.T) {
 	ip := httpapitest.IP
 	theirs := httpapitest.Sample()
-	theirs.BackendsIs.Backends = append(theirs.BackendsIs.Backends, api.Backend{IP: ip("192.0.2.60"), Tag: "new", VHosts: 7, State: api.StateDown})
+	theirs.BackendsIs.Backends = append(theirs.BackendsIs.Backends,
+		api.Backend{IP: ip("192.0.2.60"), Tag: "new", VHosts: 7, State: api.StateDown})
 	theirs.BackendsIs.Backends[2].VHosts = 9
-	theirs.MappingsIs = append(theirs.MappingsIs, api.Mapping{Tag: "z", UserHash: 1, Backend: ip("192.0.2.99"), ExpiresAt: time.Unix(1518085235, 0)})
+	theirs.MappingsIs = append(theirs.MappingsIs, api.Mapping{
+		Tag: "z", UserHash: 1, Backend: ip("192.0.2.99"), ExpiresAt: time.Unix(1518085235, 0),
+	})
 	ours := taking()
 	ours.BackendsIs.Backends[1].State = api.StateUp
-	ours.BackendsIs.Backends = append(ours.BackendsIs.Backends, api.Backend{IP: ip("192.0.2.70"), VHosts: 100, State: api.StateUp})
+	ours.BackendsIs.Backends = append(ours.BackendsIs.Backends,
+		api.Backend{IP: ip("192.0.2.70"), VHosts: 100, State: api.StateUp})
 	socket, from := httpapitest.Serve(t, ours, zerolog.Nop()), importFrom(t, theirs)
 
 	r := runCommand(t, "", "import", "-a", socket, "--from", from)
-	want := result{stderr: "Warning: 192.0.2.70 is a backend of the mesh, but not of the other director; if it should not get users: director remove 192.0.2.70\n" +
-		"4 backends, 4 mappings: 3 taken, 1 on backends that are not listed; took 192.0.2.51 down; updated ::198.51.100.7; added 192.0.2.60@new; took 192.0.2.60 down\n"}
+	want := result{stderr: "Warning: 192.0.2.70 is a backend of the mesh, " +
+		"but not of the other director; if it should not get users: director remove 192.0.2.70\n" +
+		"4 backends, 4 mappings: 3 taken, 1 on backends that are not listed; took 192.0.2.51 " +
+		"down; updated ::198.51.100.7; added 192.0.2.60@new; took 192.0.2.60 down\n"}
 	if diff := cmp.Diff(want, r, cmp.AllowUnexported(result{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -99,7 +105,10 @@ func TestImportMany(t *testing.T) {
 	theirs := httpapitest.Sample()
 	theirs.MappingsIs = nil
 	for n := range 2*api.MaxImport + 5 {
-		theirs.MappingsIs = append(theirs.MappingsIs, api.Mapping{UserHash: uint32(n), Backend: httpapitest.IP("192.0.2.1"), ExpiresAt: time.Now().Add(time.Hour)})
+		theirs.MappingsIs = append(theirs.MappingsIs, api.Mapping{
+			UserHash: uint32(n), Backend: httpapitest.IP("192.0.2.1"),
+			ExpiresAt: time.Now().Add(time.Hour),
+		})
 	}
 	ours := taking()
 	seen := make(map[uint32]bool)
@@ -117,7 +126,8 @@ func TestImportMany(t *testing.T) {
 	}
 	socket, from := httpapitest.Serve(t, ours, zerolog.Nop()), importFrom(t, theirs)
 	r := runCommand(t, "", "import", "-a", socket, "--from", from, "--json")
-	want := "{\n  \"backends\": 3,\n  \"changes\": [],\n  \"mappings\": 8197,\n  \"taken\": 8194,\n  \"refused\": 3,\n  \"homeless\": 0\n}\n"
+	want := "{\n  \"backends\": 3,\n  \"changes\": [],\n  \"mappings\": 8197,\n" +
+		"  \"taken\": 8194,\n  \"refused\": 3,\n  \"homeless\": 0\n}\n"
 	if r.status != 0 || r.stdout != want || len(seen) != len(theirs.MappingsIs) {
 		t.Errorf("%d users, %+v", len(seen), r)
 	}
@@ -130,7 +140,8 @@ func TestImportFailures(t *testing.T) {
 	socket := httpapitest.Serve(t, taking(), zerolog.Nop())
 	refusing := httpapitest.Sample()
 	refusing.OutcomeIs = func(api.Operation) (api.Outcome, error) {
-		return api.Outcome{}, api.Errorf(api.CodeNotSynced, "this director is not synced yet, try again")
+		return api.Outcome{}, api.Errorf(api.CodeNotSynced,
+			"this director is not synced yet, try again")
 	}
 	otherTag := httpapitest.Sample()
 	otherTag.BackendsIs.Backends[1].Tag = "hdd"
@@ -142,17 +153,29 @@ func TestImportFailures(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"nothing to import from", []string{"-a", socket}, 64, "say with --from where to import from"},
-		{"both forms", []string{"-a", socket, "--from", "x:1", "--json", "--follow"}, 64, "give only one of --follow and --json"},
-		{"an argument", []string{"-a", socket, "--from", "x:1", "y"}, 64, "Extraneous arguments found: y"},
-		{"no socket", []string{"-a", socket, "--from", none}, 75, "cannot import from " + none + ": no such file or directory; is that director running"},
-		{"our API", []string{"-a", socket, "--from", socket}, 76, "name the director-admin socket of a Dovecot director"},
-		{"no director of ours", []string{"-a", none, "--from", importFrom(t, httpapitest.Sample())}, 75, "cannot reach director at " + none},
-		{"refused", []string{"-a", httpapitest.Serve(t, refusing, zerolog.Nop()), "--from", importFrom(t, httpapitest.Sample())}, 75, "not synced yet"},
-		{"another tag", []string{"-a", socket, "--from", importFrom(t, otherTag)}, 65, `backend 192.0.2.51 has tag "ssd" in the mesh and "hdd" at the other director; remove it`},
+		{"nothing to import from", []string{"-a", socket},
+			64, "say with --from where to import from"},
+		{"both forms", []string{"-a", socket, "--from", "x:1", "--json", "--follow"},
+			64, "give only one of --follow and --json"},
+		{"an argument", []string{"-a", socket, "--from", "x:1", "y"},
+			64, "Extraneous arguments found: y"},
+		{"no socket", []string{"-a", socket, "--from", none}, 75,
+			"cannot import from " + none + ": no such file or directory; is that director running"},
+		{"our API", []string{"-a", socket, "--from", socket},
+			76, "name the director-admin socket of a Dovecot director"},
+		{"no director of ours", []string{"-a", none, "--from", importFrom(t, httpapitest.Sample())},
+			75, "cannot reach director at " + none},
+		{"refused", []string{
+			"-a", httpapitest.Serve(t, refusing, zerolog.Nop()), "--from",
+			importFrom(t, httpapitest.Sample()),
+		}, 75, "not synced yet"},
+		{"another tag", []string{"-a", socket, "--from", importFrom(t, otherTag)}, 65,
+			`backend 192.0.2.51 has tag "ssd" in the mesh and "hdd" at the other director; ` +
+				"remove it"},
 	} {
 		r := runCommand(t, "", append([]string{"import"}, test.args...)...)
-		if r.status != test.status || r.stdout != "" || !strings.HasPrefix(r.stderr, "Error: ") || !strings.Contains(r.stderr, test.want) || strings.Count(r.stderr, "\n") != 1 {
+		if r.status != test.status || r.stdout != "" || !strings.HasPrefix(r.stderr, "Error: ") ||
+			!strings.Contains(r.stderr, test.want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: %+v, want status %d and %q", test.name, r, test.status, test.want)
 		}
 	}
@@ -174,11 +197,16 @@ func TestBackendChanges(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{name: "same", theirs: []api.Backend{a, b}, ours: []api.Backend{a, b}},
-		{name: "all new", theirs: []api.Backend{a, b}, changes: []string{"added 192.0.2.1", "added 192.0.2.2@x", "took 192.0.2.2 down"}},
-		{name: "up and vhosts", theirs: []api.Backend{backend("192.0.2.2", "x", 0, up)}, ours: []api.Backend{b}, changes: []string{"updated 192.0.2.2", "took 192.0.2.2 up"}},
+		{name: "all new", theirs: []api.Backend{a, b},
+			changes: []string{"added 192.0.2.1", "added 192.0.2.2@x", "took 192.0.2.2 down"}},
+		{name: "up and vhosts", theirs: []api.Backend{backend("192.0.2.2", "x", 0, up)},
+			ours: []api.Backend{b}, changes: []string{"updated 192.0.2.2", "took 192.0.2.2 up"}},
 		{name: "listed twice", theirs: []api.Backend{a, a}, changes: []string{"added 192.0.2.1"}},
-		{name: "only ours", theirs: []api.Backend{a}, ours: []api.Backend{a, b}, extra: []api.IP{b.IP}},
-		{name: "removed there", theirs: []api.Backend{a}, ours: []api.Backend{a, b}, before: map[netip.Addr]bool{a.IP.Addr: true, b.IP.Addr: true}, changes: []string{"removed 192.0.2.2"}},
+		{name: "only ours", theirs: []api.Backend{a}, ours: []api.Backend{a, b},
+			extra: []api.IP{b.IP}},
+		{name: "removed there", theirs: []api.Backend{a}, ours: []api.Backend{a, b},
+			before:  map[netip.Addr]bool{a.IP.Addr: true, b.IP.Addr: true},
+			changes: []string{"removed 192.0.2.2"}},
 	}
 	for _, test := range tests {
 		changes, extra, err := plannedOperations(test.theirs, test.ours, test.before)
@@ -189,7 +217,8 @@ func TestBackendChanges(t *testing.T) {
 		for _, c := range changes {
 			texts = append(texts, c.text)
 		}
-		if diff := cmp.Diff(test.changes, texts) + cmp.Diff(test.extra, extra, equalIP); diff != "" {
+		diff := cmp.Diff(test.changes, texts) + cmp.Diff(test.extra, extra, equalIP)
+		if diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -248,7 +277,10 @@ func TestImportAgain(t *testing.T) {
 	}
 	defer client.Close()
 	inv := &invocation{}
-	i := &importer{client: client, from: importFrom(t, theirs), show: inv.newImportProgress(true), remark: t.Logf, taken: map[importedUser]importedTo{}}
+	i := &importer{
+		client: client, from: importFrom(t, theirs), show: inv.newImportProgress(true),
+		remark: t.Logf, taken: map[importedUser]importedTo{},
+	}
 	for look, want := range []string{
 		"3 backends, 3 mappings: all taken",
 		"3 backends, 3 mappings: 2 changed",
@@ -298,15 +330,20 @@ func TestImportFollow(t *testing.T) {
 	defer client.Close()
 	inv := &invocation{}
 	ctx, interrupt := context.WithCancel(t.Context())
-	i := &importer{client: client, from: importFrom(t, httpapitest.Sample()), show: inv.newImportProgress(true), remark: t.Logf}
+	i := &importer{
+		client: client, from: importFrom(t, httpapitest.Sample()),
+		show: inv.newImportProgress(true), remark: t.Logf,
+	}
 	var out logtest.Buffer
 	inv.Stderr = &out
 	done := make(chan error, 1)
 	go func() { done <- inv.follow(ctx, i) }()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "following until interrupted"); time.Sleep(pollInterval) {
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(out.String(), "following until interrupted") {
 		if time.Now().After(deadline) {
 			t.Fatalf("does not follow: %s", out.String())
 		}
+		time.Sleep(pollInterval)
 	}
 	interrupt()
 	if err := <-done; err != nil {

@@ -115,7 +115,8 @@ func (i *importer) takeBackends(ctx context.Context, theirs []api.Backend, r *im
 		r.Changes = append(r.Changes, change.text)
 	}
 	for _, ip := range extra {
-		i.warn("%[1]s is a backend of the mesh, but not of the other director; if it should not get users: director remove %[1]s", ip)
+		i.warn("%[1]s is a backend of the mesh, but not of the other director; "+
+			"if it should not get users: director remove %[1]s", ip)
 	}
 	i.seen = make(map[netip.Addr]bool, len(theirs))
 	for _, b := range theirs {
@@ -138,7 +139,9 @@ func (i *importer) warn(format string, args ...any) {
 }
 
 // takeUsers hands the mappings to the mesh, many at a time.
-func (i *importer) takeUsers(ctx context.Context, source *doveadm.Client, theirs []api.Backend, r *importResult) error {
+func (i *importer) takeUsers(
+	ctx context.Context, source *doveadm.Client, theirs []api.Backend, r *importResult,
+) error {
 	self, err := i.client.Self(ctx)
 	if err != nil {
 		return err
@@ -174,8 +177,10 @@ func (i *importer) takeUsers(ctx context.Context, source *doveadm.Client, theirs
 		return err
 	}
 	i.taken = p.next
-	if expire := time.Duration(self.UserExpireMS) * time.Millisecond; time.Until(p.latest) > expire+2*time.Second {
-		i.warn("users of the other director live for %v or more, those of the mesh for %v; give all directors its director_user_expire as --user-expire",
+	expire := time.Duration(self.UserExpireMS) * time.Millisecond
+	if time.Until(p.latest) > expire+2*time.Second {
+		i.warn("users of the other director live for %v or more, those of the mesh for %v; "+
+			"give all directors its director_user_expire as --user-expire",
 			time.Until(p.latest).Round(time.Second), expire)
 	}
 	return nil
@@ -201,14 +206,17 @@ func (p *importPass) add(ctx context.Context, u doveadm.User, tag string, listed
 		p.latest = u.ExpiresAt
 	}
 	if p.next != nil {
-		key, to := importedUser{ring.Tag(tag), u.Hash}, importedTo{u.Backend.Addr, u.ExpiresAt.Unix()}
+		key := importedUser{ring.Tag(tag), u.Hash}
+		to := importedTo{u.Backend.Addr, u.ExpiresAt.Unix()}
 		if p.taken[key] == to {
 			p.next[key] = to
 			p.result.unchanged++
 			return nil
 		}
 	}
-	p.part = append(p.part, api.ImportedMapping{Tag: tag, UserHash: uint32(u.Hash), Backend: u.Backend, ExpiresAt: u.ExpiresAt})
+	p.part = append(p.part, api.ImportedMapping{
+		Tag: tag, UserHash: uint32(u.Hash), Backend: u.Backend, ExpiresAt: u.ExpiresAt,
+	})
 	if len(p.part) < api.MaxImport {
 		return nil
 	}
@@ -229,7 +237,9 @@ func (p *importPass) send(ctx context.Context) error {
 	p.result.Refused += len(p.part) - outcome.Count
 	if p.next != nil && outcome.Count == len(p.part) {
 		for _, m := range p.part {
-			p.next[importedUser{ring.Tag(m.Tag), ring.UserHash(m.UserHash)}] = importedTo{m.Backend.Addr, m.ExpiresAt.Unix()}
+			p.next[importedUser{ring.Tag(m.Tag), ring.UserHash(m.UserHash)}] = importedTo{
+				m.Backend.Addr, m.ExpiresAt.Unix(),
+			}
 		}
 	}
 	p.part = p.part[:0]
@@ -264,9 +274,11 @@ func plannedOperations(theirs, ours []api.Backend, before map[netip.Addr]bool) (
 		switch {
 		case !ok:
 			mine.State = api.StateUp // as it will be once added
-			change(api.AddBackend{IP: b.IP, Tag: &b.Tag, VHosts: &b.VHosts}, "added %s", strings.TrimSuffix(b.IP.String()+"@"+b.Tag, "@"))
+			change(api.AddBackend{IP: b.IP, Tag: &b.Tag, VHosts: &b.VHosts}, "added %s",
+				strings.TrimSuffix(b.IP.String()+"@"+b.Tag, "@"))
 		case mine.Tag != b.Tag:
-			return nil, nil, exitf(exitNotPossible, "backend %[1]s has tag %[2]q in the mesh and %[3]q at the other director; remove it from the mesh first: director remove %[1]s",
+			return nil, nil, exitf(exitNotPossible, "backend %[1]s has tag %[2]q in the mesh and "+
+				"%[3]q at the other director; remove it from the mesh first: director remove %[1]s",
 				b.IP, mine.Tag, b.Tag)
 		case mine.VHosts != b.VHosts:
 			change(api.UpdateBackend{IP: b.IP, VHosts: b.VHosts}, "updated %s", b.IP)

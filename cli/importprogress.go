@@ -22,7 +22,9 @@ type importProgress struct {
 }
 
 func (inv *invocation) newImportProgress(silent bool) *importProgress {
-	return &importProgress{out: inv.Stderr, terminal: isTerminal(inv.Stderr), silent: silent, now: time.Now}
+	return &importProgress{
+		out: inv.Stderr, terminal: isTerminal(inv.Stderr), silent: silent, now: time.Now,
+	}
 }
 
 // begin begins an import of about total users.

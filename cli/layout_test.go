@@ -24,9 +24,13 @@ type rule struct {
 }
 
 var rules = []rule{
-	{packages: "ring", forbidden: []string{module + "/...", "github.com/...", "golang.org/...", "go.yaml.in/...", "pgregory.net/..."},
+	{packages: "ring", forbidden: []string{
+		module + "/...", "github.com/...", "golang.org/...", "go.yaml.in/...", "pgregory.net/...",
+	},
 		reason: "the ring is pure: whoever must agree on it gets it without anything else"},
-	{packages: "directory", forbidden: []string{module + "/mesh/...", module + "/cli/...", "github.com/...", "golang.org/...", "net/http"},
+	{packages: "directory", forbidden: []string{
+		module + "/mesh/...", module + "/cli/...", "github.com/...", "golang.org/...", "net/http",
+	},
 		reason: "the directory merges and expires, and knows nothing of the network or of logs"},
 	{packages: "mesh/...", forbidden: []string{module + "/cli/..."},
 		reason: "the mesh knows nothing of doors, commands or settings"},
@@ -56,10 +60,12 @@ var rules = []rule{
 		packages:  "...",
 		forbidden: []string{"github.com/hashicorp/memberlist"},
 		except:    []string{"mesh", "mesh/meshtest/...", "cli", "cli/daemon", "cli/director"},
-		reason:    "memberlist is used in mesh only; above it nobody should notice which library it is",
+		reason: "memberlist is used in mesh only; above it nobody should notice which " +
+			"library it is",
 	},
 	{packages: "cli/api", forbidden: []string{module + "/mesh/...", module + "/directory"},
-		reason: "the API has types of its own, so that the inside can change without breaking scripts"},
+		reason: "the API has types of its own, so that the inside can change without " +
+			"breaking scripts"},
 	{packages: "cli/kick", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "a kicker knows how to end sessions, not why"},
 	{packages: "cli/dovecot/...", forbidden: []string{module + "/mesh/...", module + "/directory"},
@@ -68,9 +74,11 @@ var rules = []rule{
 		reason: "what is known of sessions reaches the mesh by a small interface"},
 	{packages: "cli/flushscript", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "the script's protocol has nothing to do with when it is run"},
-	{packages: "cli/door/...", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/cli/daemon"},
-		allowed: []string{module + "/mesh/loglimit"},
-		reason:  "a door speaks one protocol and reaches the rest by an interface that it declares"},
+	{packages: "cli/door/...",
+		forbidden: []string{module + "/mesh/...", module + "/directory", module + "/cli/daemon"},
+		allowed:   []string{module + "/mesh/loglimit"},
+		reason: "a door speaks one protocol and reaches the rest by an interface " +
+			"that it declares"},
 }
 
 // plainWords is the package that words errors. It imports nothing of ours; all may use it but what
@@ -94,7 +102,8 @@ var directRules = []rule{
 			"mesh/replica/internal/lookups", "mesh/replica/internal/rowset",
 			"mesh/replica/internal/meshtime",
 		},
-		reason: "the core's structures are passive: one caller at a time, and equal facts, equal answers",
+		reason: "the core's structures are passive: one caller at a time, and equal facts, " +
+			"equal answers",
 	},
 	{
 		packages:  "...",
@@ -112,7 +121,9 @@ var directRules = []rule{
 		reason: "arguments are read in one package"},
 	{packages: "cli", forbidden: []string{module + "/mesh/...", module + "/directory"},
 		reason: "commands ask a director by its API; serve and dev run one by cli/daemon"},
-	{packages: "cli/director", forbidden: []string{module + "/mesh/...", module + "/directory", module + "/ring", module + "/cli/daemon"},
+	{packages: "cli/director", forbidden: []string{
+		module + "/mesh/...", module + "/directory", module + "/ring", module + "/cli/daemon",
+	},
 		reason: "main hands the process's own to package cli, no more"},
 	{packages: "...", forbidden: []string{
 		module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest",
@@ -136,7 +147,8 @@ type listed struct {
 
 func listPackages(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list",
+		"-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,Deps", "./...")
 	cmd.Dir = ".."
 	out, err := cmd.Output()
 	if err != nil {
@@ -165,12 +177,14 @@ func matches(pattern, path string) bool {
 func (r rule) check(t *testing.T, p listed, imports []string) {
 	t.Helper()
 	name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
-	if !matches(r.packages, name) || slices.ContainsFunc(r.except, func(e string) bool { return matches(e, name) }) {
+	if !matches(r.packages, name) ||
+		slices.ContainsFunc(r.except, func(e string) bool { return matches(e, name) }) {
 		return
 	}
 	for _, path := range imports {
 		for _, forbidden := range r.forbidden {
-			if path != p.ImportPath && matches(forbidden, path) && !slices.Contains(r.allowed, path) &&
+			if path != p.ImportPath && matches(forbidden, path) &&
+				!slices.Contains(r.allowed, path) &&
 				path != plainWords {
 				t.Errorf("%s imports %s: %s", name, path, r.reason)
 			}
@@ -210,7 +224,8 @@ func TestPackageComments(t *testing.T) {
 
 func hasPackageComment(t *testing.T, path string) bool {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil,
+		parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,10 @@ import (
 
 // jsonType is what zerolog's methods write.
 var jsonType = map[string]string{
-	"Str": "string", "Stringer": "string", "Err": "string", "AnErr": "string", "Strs": "strings", "Bool": "bool",
-	"Int": "number", "Int64": "number", "Uint32": "number", "Uint64": "number", "Float64": "number",
+	"Str": "string", "Stringer": "string", "Err": "string", "AnErr": "string", "Strs": "strings",
+	"Bool": "bool",
+	"Int":  "number", "Int64": "number", "Uint32": "number", "Uint64": "number",
+	"Float64": "number",
 }
 
 // Every field of every log line has one type, and times have their unit in the name: who searches

@@ -32,7 +32,9 @@ the user, a TAB, "-", a TAB and the reason, and the exit status is 75.
 
   $ director lookup alice@example.org
   alice@example.org	192.0.2.1`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "take the names from a file; - is stdin"}},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), &cli.StringFlag{
+			Name: "file", Aliases: []string{"f"}, Usage: "take the names from a file; - is stdin",
+		}},
 		Action: func(c *cli.Context) error {
 			if !c.IsSet("file") {
 				return inv.asking(1, 2, inv.lookupOne)(c)
@@ -103,7 +105,8 @@ func (inv *invocation) lookupFile(c *cli.Context, client *api.Client, args []str
 		return err
 	}
 	if failures > 0 {
-		return exitf(exitTemporary, "%d of %d users got no backend, the first one because: %s", failures, total, first)
+		return exitf(exitTemporary, "%d of %d users got no backend, the first one because: %s",
+			failures, total, first)
 	}
 	return nil
 }

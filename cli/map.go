@@ -29,9 +29,14 @@ names come from a file, one a line ("-" is stdin). A hash without a name in the 
   user              hash       mail server ip expire time
   alice@example.org 2734910358 192.0.2.1      2026-02-08 12:20:35`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(),
-			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "take user names from a file; - is stdin"},
+			&cli.StringFlag{
+				Name: "file", Aliases: []string{"f"},
+				Usage: "take user names from a file; - is stdin",
+			},
 			&cli.StringFlag{Name: "hash", Usage: "print the names of FILE that have this hash"},
-			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "print the hash of a name"},
+			&cli.StringFlag{
+				Name: "user", Aliases: []string{"u"}, Usage: "print the hash of a name",
+			},
 		},
 		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			given := len(args)
@@ -70,7 +75,8 @@ func (inv *invocation) mapUser(c *cli.Context, client *api.Client) error {
 func (inv *invocation) mapHash(c *cli.Context, client *api.Client) error {
 	hash, err := strconv.ParseUint(c.String("hash"), 10, 32)
 	if err != nil {
-		return exitf(exitTemporary, "Invalid username hash: %s; give a number from 0 to 4294967295", c.String("hash"))
+		return exitf(exitTemporary, "Invalid username hash: %s; give a number from 0 to 4294967295",
+			c.String("hash"))
 	}
 	if !c.IsSet("file") {
 		return usagef(c, "directors know no names; give a file of them with -f")
@@ -116,14 +122,17 @@ func (inv *invocation) mapAll(c *cli.Context, client *api.Client, args []string)
 	if c.Bool("json") {
 		return inv.mapJSON(c, client, filter, known)
 	}
-	t := newTable(inv.Stdout, column{title: "user", expands: true}, column{title: "hash"}, column{title: "mail server ip"}, column{title: "expire time"})
+	t := newTable(inv.Stdout, column{title: "user", expands: true}, column{title: "hash"},
+		column{title: "mail server ip"}, column{title: "expire time"})
 	err = client.Mappings(c.Context, filter, func(m api.Mapping) error {
 		users := known[ring.UserHash(m.UserHash)]
 		if len(users) == 0 {
 			users = []string{"<unknown>"}
 		}
 		for _, u := range users {
-			if err := t.row(u, strconv.FormatUint(uint64(m.UserHash), 10), m.Backend.String(), inv.date(&m.ExpiresAt, "")); err != nil {
+			err := t.row(u, strconv.FormatUint(uint64(m.UserHash), 10), m.Backend.String(),
+				inv.date(&m.ExpiresAt, ""))
+			if err != nil {
 				return err
 			}
 		}
@@ -135,7 +144,9 @@ func (inv *invocation) mapAll(c *cli.Context, client *api.Client, args []string)
 	return t.end()
 }
 
-func (inv *invocation) mapJSON(c *cli.Context, client *api.Client, filter api.MappingFilter, known users) error {
+func (inv *invocation) mapJSON(
+	c *cli.Context, client *api.Client, filter api.MappingFilter, known users,
+) error {
 	list, err := newJSONList("mappings", inv.Stdout)
 	if err != nil {
 		return err
@@ -186,7 +197,8 @@ func (inv *invocation) readUsers(c *cli.Context, client *api.Client) (users, err
 	}
 	format, err := ring.ParseHashFormat(self.UsernameHash)
 	if err != nil {
-		return nil, exitf(exitProtocol, "the director hashes names in a way that this program does not know: %v", err)
+		return nil, exitf(exitProtocol,
+			"the director hashes names in a way that this program does not know: %v", err)
 	}
 	for name, err := range readNames(in) {
 		if err != nil {

@@ -42,7 +42,8 @@ func (inv *invocation) openNames(ctx context.Context, path string) (io.ReadClose
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("user names: %s: %s; name a file that this user may read", path, api.Cause(err))
+		return nil, fmt.Errorf("user names: %s: %s; name a file that this user may read",
+			path, api.Cause(err))
 	}
 	return f, nil
 }
@@ -65,8 +66,10 @@ func readNames(in io.Reader) iter.Seq2[string, error] {
 			n++
 			line := strings.TrimSuffix(lines.Text(), "\r")
 			if n == 1 {
-				if strings.HasPrefix(line, utf16BigMark) || strings.HasPrefix(line, utf16SmallMark) {
-					yield("", exitf(exitNotPossible, "user names: the file is UTF-16; save it as UTF-8"))
+				if strings.HasPrefix(line, utf16BigMark) ||
+					strings.HasPrefix(line, utf16SmallMark) {
+					yield("",
+						exitf(exitNotPossible, "user names: the file is UTF-16; save it as UTF-8"))
 					return
 				}
 				line = strings.TrimPrefix(line, utf8Mark)
@@ -77,11 +80,14 @@ func readNames(in io.Reader) iter.Seq2[string, error] {
 		}
 		switch err := lines.Err(); {
 		case errors.Is(err, bufio.ErrTooLong):
-			yield("", exitf(exitNotPossible, "user names: line %d is longer than %d bytes; put one name on a line", n+1, maxNameLine))
+			yield("", exitf(exitNotPossible,
+				"user names: line %d is longer than %d bytes; put one name on a line",
+				n+1, maxNameLine))
 		case errors.Is(err, context.Canceled):
 			yield("", err)
 		case err != nil:
-			yield("", exitf(exitNotPossible, "user names: line %d cannot be read: %s", n+1, api.Cause(err)))
+			yield("", exitf(exitNotPossible, "user names: line %d cannot be read: %s",
+				n+1, api.Cause(err)))
 		}
 	}
 }

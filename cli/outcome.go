@@ -25,7 +25,9 @@ func (inv *invocation) done(c *cli.Context, o api.Outcome) error {
 // inherited commands does not tell.
 func (inv *invocation) sessionsLeft(o api.Outcome) {
 	for _, left := range o.SessionsLeft {
-		inv.remark("Warning: director %s could not end %d of the sessions; they go on where they are", left.Director, left.Sessions)
+		inv.remark(
+			"Warning: director %s could not end %d of the sessions; they go on where they are",
+			left.Director, left.Sessions)
 	}
 	if len(o.NoKicker) > 0 {
 		inv.remark("Warning: %s", noKicker(someOf(o.NoKicker)))
@@ -54,10 +56,12 @@ func (inv *invocation) failedDirectors(o api.Outcome) {
 	failed := slices.Clone(o.FailedDirectors)
 	for _, d := range o.Away {
 		failed = slices.DeleteFunc(failed, func(name string) bool { return name == d.Director })
-		inv.remark("Warning: not confirmed by %s, which is away since %s; it will learn of the change when it is back", d.Director, inv.date(&d.Since, ""))
+		inv.remark("Warning: not confirmed by %s, which is away since %s; "+
+			"it will learn of the change when it is back", d.Director, inv.date(&d.Since, ""))
 	}
 	if len(failed) > 0 {
-		inv.remark("Warning: not confirmed by %s, which failed meanwhile; it will learn of the change when it is back",
+		inv.remark("Warning: not confirmed by %s, which failed meanwhile; "+
+			"it will learn of the change when it is back",
 			strings.Join(failed, ", "))
 	}
 }

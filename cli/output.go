@@ -34,8 +34,10 @@ type table struct {
 	out     *bufio.Writer
 	columns []column
 	screen  int
-	fits    int        // the screen, before a table that grows has widened it
-	grows   bool       // has more columns than doveadm knows: they keep their line, or go below on a terminal that is too narrow
+	fits    int // the screen, before a table that grows has widened it
+	// has more columns than doveadm knows: they keep their line, or go below on a terminal that is
+	// too narrow
+	grows   bool
 	folds   bool       // into blocks that fit on the screen, if it grows
 	key     int        // the column that each block but the first begins with
 	pending [][]string // until the layout is fixed
@@ -43,7 +45,9 @@ type table struct {
 }
 
 func newTable(w io.Writer, columns ...column) *table {
-	return &table{out: bufio.NewWriter(w), columns: columns, screen: screenWidth(w), folds: isTerminal(w)}
+	return &table{
+		out: bufio.NewWriter(w), columns: columns, screen: screenWidth(w), folds: isTerminal(w),
+	}
 }
 
 // row adds a row; it must have a cell for each column.

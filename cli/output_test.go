@@ -22,22 +22,29 @@ func TestTableLayout(t *testing.T) {
 		rows    [][]string
 		want    string
 	}{
-		{"half of the surplus to the last column", []column{{title: "a"}, {title: "bb"}}, [][]string{{"xxx", "y"}},
+		{"half of the surplus to the last column", []column{{title: "a"}, {title: "bb"}},
+			[][]string{{"xxx", "y"}},
 			"a   bb" + strings.Repeat(" ", 37) + "\nxxx y " + strings.Repeat(" ", 37) + "\n"},
-		{"half of the surplus to the expanding column", []column{{title: "a", expands: true}, {title: "bb"}}, [][]string{{"xxx", "y"}},
+		{"half of the surplus to the expanding column",
+			[]column{{title: "a", expands: true}, {title: "bb"}}, [][]string{{"xxx", "y"}},
 			"a   " + strings.Repeat(" ", 37) + "bb\nxxx " + strings.Repeat(" ", 37) + "y \n"},
-		{"no rows", []column{{title: "a"}, {title: "b"}}, nil, "a b" + strings.Repeat(" ", 38) + "\n"},
+		{"no rows", []column{{title: "a"}, {title: "b"}},
+			nil, "a b" + strings.Repeat(" ", 38) + "\n"},
 		{"width in characters", []column{{title: "äöü"}, {title: "b"}}, [][]string{{"x", "y"}},
 			"äöü b" + strings.Repeat(" ", 37) + "\nx   y" + strings.Repeat(" ", 37) + "\n"},
 		// total is 11+1+79 = 91, 11 too many: the last column gives them all.
-		{"too wide, the last column gives way", []column{{title: "a"}, {title: "b"}}, [][]string{{strings.Repeat("x", 11), strings.Repeat("y", 79)}, {"x", "y"}},
-			"a           b" + strings.Repeat(" ", 67) + "\n" + strings.Repeat("x", 11) + " " + strings.Repeat("y", 79) + "\n" +
+		{"too wide, the last column gives way", []column{{title: "a"}, {title: "b"}},
+			[][]string{{strings.Repeat("x", 11), strings.Repeat("y", 79)}, {"x", "y"}},
+			"a           b" + strings.Repeat(" ", 67) + "\n" + strings.Repeat("x", 11) +
+				" " + strings.Repeat("y", 79) + "\n" +
 				"x           y" + strings.Repeat(" ", 67) + "\n"},
 		// total is 50+1+50 = 101, 21 too many; the last column has 10 to spare, gives half of them,
 		// then the first gives 21.
-		{"too wide, two columns give way", []column{{title: strings.Repeat("a", 10)}, {title: strings.Repeat("b", 40)}},
+		{"too wide, two columns give way",
+			[]column{{title: strings.Repeat("a", 10)}, {title: strings.Repeat("b", 40)}},
 			[][]string{{strings.Repeat("x", 50), strings.Repeat("y", 50)}},
-			strings.Repeat("a", 10) + strings.Repeat(" ", 19) + " " + strings.Repeat("b", 40) + strings.Repeat(" ", 5) + "\n" +
+			strings.Repeat("a", 10) + strings.Repeat(" ", 19) +
+				" " + strings.Repeat("b", 40) + strings.Repeat(" ", 5) + "\n" +
 				strings.Repeat("x", 50) + " " + strings.Repeat("y", 50) + "\n"},
 	}
 	for _, tt := range tests {
@@ -77,13 +84,17 @@ func TestTableStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 252 || !strings.HasPrefix(lines[1], "0  short ") || !strings.HasPrefix(lines[101], "100 longlong") {
+	if len(lines) != 252 || !strings.HasPrefix(lines[1], "0  short ") ||
+		!strings.HasPrefix(lines[101], "100 longlong") {
 		t.Errorf("%d lines, the 2nd %q, the 102nd %.20q", len(lines), lines[1], lines[101])
 	}
 }
 
 func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{"": "''", "plain@x.y_z-1": "plain@x.y_z-1", "it's": `'it'\''s'`, "a b": "'a b'", "$x": "'$x'"} {
+	for in, want := range map[string]string{
+		"": "''", "plain@x.y_z-1": "plain@x.y_z-1", "it's": `'it'\''s'`, "a b": "'a b'",
+		"$x": "'$x'",
+	} {
 		if got := quote(in); got != want {
 			t.Errorf("quote(%q) = %s, want %s", in, got, want)
 		}
@@ -94,9 +105,13 @@ func TestQuote(t *testing.T) {
 // those below begin with the key.
 func TestTableFolds(t *testing.T) {
 	var out strings.Builder
-	table := newTable(&out, column{title: "director ip"}, column{title: "status"}, column{title: "name"}, column{title: "reachable"})
+	table := newTable(&out, column{title: "director ip"}, column{title: "status"},
+		column{title: "name"}, column{title: "reachable"})
 	table.grows, table.folds, table.screen, table.key = true, true, 34, 2
-	for _, row := range [][]string{{"127.0.0.11", "synced", "d1", "-"}, {"127.0.0.12", "handshaking", "director-2.example.org", "no"}} {
+	for _, row := range [][]string{
+		{"127.0.0.11", "synced", "d1", "-"},
+		{"127.0.0.12", "handshaking", "director-2.example.org", "no"},
+	} {
 		if err := table.row(row...); err != nil {
 			t.Fatal(err)
 		}
@@ -145,20 +160,29 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		if failing {
 			return api.Outcome{}, api.Errorf(api.CodeTimeout, evil)
 		}
-		return api.Outcome{FailedDirectors: []string{evil}, Flush: &api.FlushID{Director: evil, ID: 4}}, nil
+		return api.Outcome{
+			FailedDirectors: []string{evil}, Flush: &api.FlushID{Director: evil, ID: 4},
+		}, nil
 	}
 	socket := httpapitest.Serve(t, d, zerolog.Nop())
 	for _, command := range []string{
-		"status", "status --json", "dump", "dump --json", "ring status", "ring status --json", "lookup -f -", "lookup -f - --json", "lookup x",
-		"map -f -", "map -f - --json", "map -h 1 -f -", "add 192.0.2.1", "up 192.0.2.1", "down -v 192.0.2.1", "move u 192.0.2.1 -v", "kick u -v",
-		"flush all", "flush all --json", "flush -F all", "flush --watch", "flush --cancel", "ring add 192.0.2.1", "ring remove 192.0.2.1",
-		"ring status --wait --timeout 1ms", "kick " + evil, "status " + evil, evil, "--" + evil, "status --" + evil, "down " + evil,
-		"move u " + evil, "add 192.0.2.1 " + evil, "map -h " + evil, "flush --max-parallel " + evil + " all", "status -a " + evil,
-		"import --from /" + evil, "bench --door " + evil, "completion " + evil, "hold --socket " + evil + " -- x", "serve --log-level " + evil,
+		"status", "status --json", "dump", "dump --json", "ring status", "ring status --json",
+		"lookup -f -", "lookup -f - --json", "lookup x",
+		"map -f -", "map -f - --json", "map -h 1 -f -", "add 192.0.2.1", "up 192.0.2.1",
+		"down -v 192.0.2.1", "move u 192.0.2.1 -v", "kick u -v",
+		"flush all", "flush all --json", "flush -F all", "flush --watch", "flush --cancel",
+		"ring add 192.0.2.1", "ring remove 192.0.2.1",
+		"ring status --wait --timeout 1ms", "kick " + evil, "status " + evil, evil, "--" + evil,
+		"status --" + evil, "down " + evil,
+		"move u " + evil, "add 192.0.2.1 " + evil, "map -h " + evil,
+		"flush --max-parallel " + evil + " all", "status -a " + evil,
+		"import --from /" + evil, "bench --door " + evil, "completion " + evil,
+		"hold --socket " + evil + " -- x", "serve --log-level " + evil,
 	} {
 		for _, failing = range []bool{false, true} {
 			args := strings.Split(command, " ")
-			if !strings.HasPrefix(command, "serve") && !strings.HasPrefix(command, "hold") && !strings.Contains(command, "-a ") {
+			if !strings.HasPrefix(command, "serve") && !strings.HasPrefix(command, "hold") &&
+				!strings.Contains(command, "-a ") {
 				args = append(args, "-a", socket)
 			}
 			r := runCommand(t, strings.ReplaceAll(evil, "\n", " ")+"\xff\n", args...)
@@ -177,7 +201,10 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 func TestSessionsLeftAreRemarked(t *testing.T) {
 	d := httpapitest.Sample()
 	d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
-		return api.Outcome{SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 3}}, NoKicker: []string{"d1", "d4"}}, nil
+		return api.Outcome{
+			SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 3}},
+			NoKicker:     []string{"d1", "d4"},
+		}, nil
 	}
 	socket := httpapitest.Serve(t, d, zerolog.Nop())
 	want := "Warning: director d2 could not end 3 of the sessions; they go on where they are\n" +
@@ -185,7 +212,8 @@ func TestSessionsLeftAreRemarked(t *testing.T) {
 		"set kick-ipc, kick-anvil or kick-command there\n"
 	for _, command := range []string{"kick alice", "move alice 192.0.2.1", "remove 192.0.2.1"} {
 		r := runCommand(t, "", append(strings.Fields(command), "--json", "-a", socket)...)
-		if r.status != 0 || r.stderr != want || !strings.Contains(r.stdout, `"sessions": 3`) || !strings.Contains(r.stdout, `"d4"`) {
+		if r.status != 0 || r.stderr != want || !strings.Contains(r.stdout, `"sessions": 3`) ||
+			!strings.Contains(r.stdout, `"d4"`) {
 			t.Errorf("%s: %+v, want %q on stderr", command, r, want)
 		}
 	}
@@ -193,7 +221,9 @@ func TestSessionsLeftAreRemarked(t *testing.T) {
 
 // A remark about a large mesh names a few directors and counts the others.
 func TestRemarksNameFew(t *testing.T) {
-	for n, want := range map[int]string{1: "d1", 3: "d1, d2, d3", 4: "d1, d2, d3, d4", 5: "d1, d2, d3 and 2 more"} {
+	for n, want := range map[int]string{
+		1: "d1", 3: "d1, d2, d3", 4: "d1, d2, d3, d4", 5: "d1, d2, d3 and 2 more",
+	} {
 		if got := someOf([]string{"d1", "d2", "d3", "d4", "d5"}[:n]); got != want {
 			t.Errorf("%d directors are shown as %q, want %q", n, got, want)
 		}
@@ -201,7 +231,9 @@ func TestRemarksNameFew(t *testing.T) {
 }
 
 func TestFormatMS(t *testing.T) {
-	for ms, want := range map[float64]string{0: "0.0", -0.04: "0.0", 0.04: "0.0", -0.06: "-0.1", 1234.56: "1234.6"} {
+	for ms, want := range map[float64]string{
+		0: "0.0", -0.04: "0.0", 0.04: "0.0", -0.06: "-0.1", 1234.56: "1234.6",
+	} {
 		if got := formatMS(ms); got != want {
 			t.Errorf("%v ms is shown as %q, want %q", ms, got, want)
 		}

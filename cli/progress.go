@@ -105,7 +105,8 @@ func timeLeft(f api.Flush) (time.Duration, bool) {
 		return 0, false
 	}
 	took := time.Since(f.StartedAt)
-	return time.Duration(float64(took) / float64(f.Moved) * float64(f.Total-f.Moved)).Round(time.Second), took > 0
+	return time.Duration(float64(took) / float64(f.Moved) * float64(f.Total-f.Moved)).
+		Round(time.Second), took > 0
 }
 
 // draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it

@@ -34,7 +34,9 @@ func TestPlainProgress(t *testing.T) {
 		{100 * time.Millisecond, api.Flush{Total: 100, Moved: 99, Failed: 1, EndedAt: &ended}},
 	} {
 		now = now.Add(step.wait)
-		step.flush.Director, step.flush.ID, step.flush.Backend = "d1", 1, httpapitest.IP("192.0.2.1")
+		step.flush.Director = "d1"
+		step.flush.ID = 1
+		step.flush.Backend = httpapitest.IP("192.0.2.1")
 		if err := p.update(step.flush); err != nil {
 			t.Fatal(err)
 		}
@@ -52,9 +54,12 @@ func TestDescribe(t *testing.T) {
 		flush api.Flush
 		want  string
 	}{
-		{api.Flush{Total: 20, Moved: 10, StartedAt: at}, "all: 10 of 20 users moved, about 10s left"},
-		{api.Flush{Total: 20, Moved: 10, EndedAt: &at, Cancelled: true}, "all: 10 of 20 users moved, cancelled"},
-		{api.Flush{Director: "d2", Total: 20, Moved: 10, Lost: true}, "all: 10 of 20 users moved, director d2 failed"},
+		{api.Flush{Total: 20, Moved: 10, StartedAt: at},
+			"all: 10 of 20 users moved, about 10s left"},
+		{api.Flush{Total: 20, Moved: 10, EndedAt: &at, Cancelled: true},
+			"all: 10 of 20 users moved, cancelled"},
+		{api.Flush{Director: "d2", Total: 20, Moved: 10, Lost: true},
+			"all: 10 of 20 users moved, director d2 failed"},
 	}
 	for _, tt := range tests {
 		if got := describe(tt.flush); got != tt.want {
@@ -78,7 +83,9 @@ func TestBar(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !bytes.Contains(out.Bytes(), []byte("100%")) || !bytes.Contains(out.Bytes(), []byte("(2/2")) || !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
+	if !bytes.Contains(out.Bytes(), []byte("100%")) ||
+		!bytes.Contains(out.Bytes(), []byte("(2/2")) ||
+		!bytes.HasSuffix(out.Bytes(), []byte("\n")) {
 		t.Errorf("bar: %q", out.String())
 	}
 }
@@ -91,9 +98,15 @@ func TestBarWithoutUsers(t *testing.T) {
 		reports []api.Flush
 		want    string
 	}{
-		"none yet":      {[]api.Flush{{Scanning: true}, {Total: 2, Moved: 1}, {Total: 2, Moved: 2, EndedAt: &now}}, "(2/2"},
-		"none at all":   {[]api.Flush{{Scanning: true}, {EndedAt: &now}}, "all: 0 of 0 users moved\n"},
-		"more than all": {[]api.Flush{{Total: 1, Moved: 2}, {Total: 1, Moved: 2, EndedAt: &now}}, "(2/2"},
+		"none yet": {[]api.Flush{
+			{Scanning: true}, {Total: 2, Moved: 1}, {Total: 2, Moved: 2, EndedAt: &now},
+		}, "(2/2"},
+		"none at all": {
+			[]api.Flush{{Scanning: true}, {EndedAt: &now}}, "all: 0 of 0 users moved\n",
+		},
+		"more than all": {
+			[]api.Flush{{Total: 1, Moved: 2}, {Total: 1, Moved: 2, EndedAt: &now}}, "(2/2",
+		},
 	} {
 		var out bytes.Buffer
 		p := (&invocation{IO: IO{Stderr: &out}}).newProgress(false)
@@ -113,7 +126,9 @@ func TestBarWithoutUsers(t *testing.T) {
 // JSON tells of a flush however the command ends: finished, cancelled, watched or interrupted.
 func TestFlushJSON(t *testing.T) {
 	ended := time.Now()
-	running := api.Flush{Director: "d2", ID: 4, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3}
+	running := api.Flush{
+		Director: "d2", ID: 4, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3,
+	}
 	cancelled := running
 	cancelled.Cancelled, cancelled.EndedAt = true, &ended
 	for _, tt := range []struct {
@@ -123,7 +138,8 @@ func TestFlushJSON(t *testing.T) {
 		want    string
 	}{
 		{"flush 192.0.2.1", []api.Flush{running, cancelled}, exitTemporary, `"cancelled": true`},
-		{"flush --watch", []api.Flush{running, running, cancelled}, exitTemporary, `"cancelled": true`},
+		{"flush --watch", []api.Flush{running, running, cancelled},
+			exitTemporary, `"cancelled": true`},
 		{"flush --cancel", []api.Flush{running, cancelled}, 0, `"cancelled": true`},
 		{"flush --cancel 192.0.2.1", []api.Flush{running, cancelled}, 0, `"id": 4`},
 		{"flush --cancel 192.0.2.2", []api.Flush{running, cancelled}, 0, `"flushes": []`},
@@ -139,7 +155,8 @@ func TestFlushJSON(t *testing.T) {
 		d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
 			return api.Outcome{Count: 1, Flush: &api.FlushID{Director: "d2", ID: 4}}, nil
 		}
-		args := append(strings.Fields(tt.command), "--json", "-a", httpapitest.Serve(t, d, zerolog.Nop()))
+		args := append(strings.Fields(tt.command), "--json", "-a",
+			httpapitest.Serve(t, d, zerolog.Nop()))
 		r := runCommand(t, "", args...)
 		if r.status != tt.status || !strings.Contains(r.stdout, tt.want) {
 			t.Errorf("%s: %+v, want status %d and %s", tt.command, r, tt.status, tt.want)
@@ -156,16 +173,22 @@ func TestFlushVerdicts(t *testing.T) {
 		stderr string
 	}{
 		{api.Flush{Total: 2, Moved: 2, EndedAt: &ended}, 0, "192.0.2.1: 2 of 2 users moved\n"},
-		{api.Flush{Total: 2, Moved: 2, UsersLeft: 1, NoKicker: true, EndedAt: &ended}, 0, "192.0.2.1: 2 of 2 users moved\n" +
-			"Warning: 192.0.2.1: sessions of 1 users could not be ended; they go on where they are\n" +
-			"Warning: 192.0.2.1: open sessions stay where they are: some directors cannot end any; " +
-			"set kick-ipc, kick-anvil or kick-command there\n"},
+		{api.Flush{Total: 2, Moved: 2, UsersLeft: 1, NoKicker: true, EndedAt: &ended},
+			0, "192.0.2.1: 2 of 2 users moved\n" +
+				"Warning: 192.0.2.1: sessions of 1 users could not be ended; " +
+				"they go on where they are\n" +
+				"Warning: 192.0.2.1: open sessions stay where they are: " +
+				"some directors cannot end any; " +
+				"set kick-ipc, kick-anvil or kick-command there\n"},
 		{api.Flush{Total: 2, Moved: 1, Failed: 1, EndedAt: &ended}, exitTemporary,
-			"192.0.2.1: 1 of 2 users moved, 1 failed\nError: 192.0.2.1: 1 of 2 users could not be moved; run the flush again\n"},
+			"192.0.2.1: 1 of 2 users moved, 1 failed\n" +
+				"Error: 192.0.2.1: 1 of 2 users could not be moved; run the flush again\n"},
 		{api.Flush{Total: 2, Moved: 1, Cancelled: true, EndedAt: &ended}, exitTemporary,
-			"192.0.2.1: 1 of 2 users moved, cancelled\nError: 192.0.2.1: the flush was cancelled after 1 of 2 users\n"},
+			"192.0.2.1: 1 of 2 users moved, cancelled\n" +
+				"Error: 192.0.2.1: the flush was cancelled after 1 of 2 users\n"},
 		{api.Flush{Total: 2, Moved: 1, Lost: true}, exitTemporary,
-			"192.0.2.1: 1 of 2 users moved, director d1 failed\nError: 192.0.2.1: director d1 failed while it flushed; run the flush again\n"},
+			"192.0.2.1: 1 of 2 users moved, director d1 failed\n" +
+				"Error: 192.0.2.1: director d1 failed while it flushed; run the flush again\n"},
 	}
 	for _, tt := range tests {
 		d := httpapitest.Sample()
@@ -197,10 +220,13 @@ func TestFlushInterrupted(t *testing.T) {
 		return api.Outcome{Flush: &api.FlushID{Director: "d1", ID: 4}}, nil
 	}
 	var stdout, stderr bytes.Buffer
-	status := Main(ctx, []string{"director", "flush", "all", "-a", httpapitest.Serve(t, d, zerolog.Nop())}, IO{
-		Stdout: &stdout, Stderr: &stderr, LookupEnv: func(string) (string, bool) { return "", false }, Resolve: testResolve,
-	})
-	want := "The flush goes on; \"director flush --watch\" shows it, \"director flush --cancel\" stops it.\nError: interrupted\n"
+	status := Main(
+		ctx, []string{"director", "flush", "all", "-a", httpapitest.Serve(t, d, zerolog.Nop())}, IO{
+			Stdout: &stdout, Stderr: &stderr,
+			LookupEnv: func(string) (string, bool) { return "", false }, Resolve: testResolve,
+		})
+	want := "The flush goes on; \"director flush --watch\" shows it, \"director flush --cancel\" " +
+		"stops it.\nError: interrupted\n"
 	if diff := cmp.Diff(want, stderr.String()); diff != "" || status != exitInterrupted {
 		t.Errorf("exit status %d, stderr (-want +got):\n%s", status, diff)
 	}
@@ -217,7 +243,9 @@ func TestFlushCancelAndWatch(t *testing.T) {
 	ended := time.Now()
 	looks := 0
 	d.FlushesIs = func() api.Flushes {
-		f := api.Flush{Director: "d2", ID: 4, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 10}
+		f := api.Flush{
+			Director: "d2", ID: 4, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 10,
+		}
 		if looks++; looks > 2 {
 			f.EndedAt = &ended
 		}
@@ -230,7 +258,8 @@ func TestFlushCancelAndWatch(t *testing.T) {
 		t.Errorf("watch: %+v", r)
 	}
 	r = runCommand(t, "", "flush", "--cancel", "-v", "192.0.2.1", "-a", socket)
-	if r.status != 0 || r.stderr != "Info: 1 flushes cancelled; users already being moved will still arrive\n" {
+	if r.status != 0 ||
+		r.stderr != "Info: 1 flushes cancelled; users already being moved will still arrive\n" {
 		t.Errorf("cancel: %+v", r)
 	}
 	done := d.Done()

@@ -17,11 +17,13 @@ import (
 
 func (inv *invocation) ringCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "ring",
-		Category:    categoryMesh,
-		Usage:       "show and change which directors belong to the mesh",
-		ArgsUsage:   "status | add | remove",
-		Subcommands: []*cli.Command{inv.ringStatusCommand(), inv.ringAddCommand(), inv.ringRemoveCommand()},
+		Name:      "ring",
+		Category:  categoryMesh,
+		Usage:     "show and change which directors belong to the mesh",
+		ArgsUsage: "status | add | remove",
+		Subcommands: []*cli.Command{
+			inv.ringStatusCommand(), inv.ringAddCommand(), inv.ringRemoveCommand(),
+		},
 	}
 }
 
@@ -43,7 +45,9 @@ whether messages flow between the two. "skew" is a director's mesh clock less th
   127.0.1.2   9090 peer 2026-02-08 12:20:35 handshaking - 5000 USERs received`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(),
 			&cli.BoolFlag{Name: "wait", Usage: "wait until the directors are synced"},
-			&cli.DurationFlag{Name: "timeout", Usage: "with --wait: give up after this long (default: never)"},
+			&cli.DurationFlag{
+				Name: "timeout", Usage: "with --wait: give up after this long (default: never)",
+			},
 		},
 		Action: inv.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
 			var directors api.Directors
@@ -65,8 +69,10 @@ whether messages flow between the two. "skew" is a director's mesh clock less th
 }
 
 func (inv *invocation) printDirectors(directors api.Directors) error {
-	t := newTable(inv.Stdout, column{title: "director ip"}, column{title: "port"}, column{title: "type"}, column{title: "last failed"},
-		column{title: "status"}, column{title: "name"}, column{title: "reachable"}, column{title: "ping ms"}, column{title: "users"},
+	t := newTable(inv.Stdout, column{title: "director ip"}, column{title: "port"},
+		column{title: "type"}, column{title: "last failed"},
+		column{title: "status"}, column{title: "name"}, column{title: "reachable"},
+		column{title: "ping ms"}, column{title: "users"},
 		column{title: "skew ms"}, column{title: "offset ms"})
 	t.key = 5
 	t.grows = true // doveadm's columns fit on a screen, ours not always
@@ -81,7 +87,8 @@ func (inv *invocation) printDirectors(directors api.Directors) error {
 		case d.Reachable:
 			skew = formatMS(d.SkewMS)
 		}
-		if err := t.row(d.IP.String(), strconv.Itoa(d.Port), d.Type, inv.date(d.LastFailedAt, "never"), directorStatus(d), orDash(d.Name),
+		if err := t.row(d.IP.String(), strconv.Itoa(d.Port), d.Type,
+			inv.date(d.LastFailedAt, "never"), directorStatus(d), orDash(d.Name),
 			inv.reachable(d), ping, strconv.FormatUint(d.Users, 10), skew, offset); err != nil {
 			return err
 		}
@@ -139,7 +146,9 @@ func formatMS(ms float64) string {
 const waitInterval = 200 * time.Millisecond
 
 // waitSynced waits until all directors that can be are synced.
-func waitSynced(ctx context.Context, client *api.Client, timeout time.Duration) (api.Directors, error) {
+func waitSynced(
+	ctx context.Context, client *api.Client, timeout time.Duration,
+) (api.Directors, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -161,7 +170,8 @@ func waitSynced(ctx context.Context, client *api.Client, timeout time.Duration) 
 		case <-ticker.C:
 		case <-ctx.Done():
 			if ctx.Err() == context.DeadlineExceeded {
-				return api.Directors{}, exitf(exitTemporary, "not synced after %v: %s", timeout, orDash(pending))
+				return api.Directors{}, exitf(exitTemporary, "not synced after %v: %s",
+					timeout, orDash(pending))
 			}
 			return api.Directors{}, ctx.Err()
 		}
@@ -228,14 +238,17 @@ forget it.
 
 // changeRing carries out a change of the directors; name is that of the one that is meant, if it
 // was given by name.
-func (inv *invocation) changeRing(c *cli.Context, client *api.Client, op api.Operation, name string) error {
+func (inv *invocation) changeRing(
+	c *cli.Context, client *api.Client, op api.Operation, name string,
+) error {
 	outcome, err := client.Do(c.Context, op)
 	switch e := apiError(err); {
 	case err == nil:
 	case e == nil:
 		return err
 	case e.Code == api.CodeNotFound && name != "":
-		return exitf(exitNotFound, "No director named '%s' has been seen here; give its address", name)
+		return exitf(exitNotFound, "No director named '%s' has been seen here; give its address",
+			name)
 	case e.Code == api.CodeNotFound:
 		return exitf(exitNotFound, "Not found; \"director ring status\" lists the directors")
 	case e.Code == api.CodeBadRequest:
@@ -252,10 +265,12 @@ func directorArgs(c *cli.Context, args []string) (api.RemoveDirector, error) {
 	addr, err := ring.ParseAddr(args[0])
 	isAddr := err == nil && strings.Trim(args[0], "0123456789") != "" && addr != (netip.Addr{})
 	switch {
-	case !isAddr && strings.Trim(args[0], "0123456789.") == "", !isAddr && strings.ContainsAny(args[0], ":[]"):
+	case !isAddr && strings.Trim(args[0], "0123456789.") == "",
+		!isAddr && strings.ContainsAny(args[0], ":[]"):
 		return none, usagef(c, "Invalid IP '%s'", args[0])
 	case !isAddr && len(args) > 1:
-		return none, usagef(c, "Invalid IP '%s': a port goes with an IP address, not with a name", args[0])
+		return none, usagef(c, "Invalid IP '%s': a port goes with an IP address, not with a name",
+			args[0])
 	case !isAddr:
 		return api.RemoveDirector{Name: args[0]}, nil
 	case len(args) == 1:

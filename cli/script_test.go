@@ -66,7 +66,9 @@ func TestScripts(t *testing.T) {
 
 type scriptKey struct{}
 
-func withScript(f func(*script, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
+func withScript(
+	f func(*script, *testscript.TestScript, bool, []string),
+) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		f(ts.Value(scriptKey{}).(*script), ts, neg, args)
 	}
@@ -98,7 +100,8 @@ func (s *script) mesh(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		name := fmt.Sprintf("d%d", i+1)
 		settings := map[string]string{
-			"node-name": name, "mesh-name": "test", "bind": "127.0.0.1:0", "run-dir": filepath.Join(dir, "run"), "user-kick-delay": "100ms",
+			"node-name": name, "mesh-name": "test", "bind": "127.0.0.1:0",
+			"run-dir": filepath.Join(dir, "run"), "user-kick-delay": "100ms",
 			"mail-servers": "192.0.2.1-192.0.2.4 192.0.2.51@ssd", "log-level": "error",
 			"kick-command": "/bin/true", // as if there were Dovecots whose sessions it ends
 		}
@@ -132,7 +135,9 @@ func (d *scriptDirector) run(ts *testscript.TestScript) {
 	env.LookupEnv = func(string) (string, bool) { return "", false }
 	options, err := daemon.Load(d.settings, "", env)
 	ts.Check(err)
-	d.daemon, err = daemon.New(daemon.Config{Options: options, Version: "test", LogOutput: os.Stderr})
+	d.daemon, err = daemon.New(daemon.Config{
+		Options: options, Version: "test", LogOutput: os.Stderr,
+	})
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel, d.ended = cancel, make(chan error, 1)
@@ -219,7 +224,9 @@ func (s *script) input(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // run runs a command line and returns the exit status.
-func (s *script) run(ts *testscript.TestScript, signals <-chan os.Signal, args []string) (int, string, string) {
+func (s *script) run(
+	ts *testscript.TestScript, signals <-chan os.Signal, args []string,
+) (int, string, string) {
 	var stdout bytes.Buffer
 	var stderr logtest.Buffer // a command below "director hold" writes there beside it
 	stdin := strings.NewReader(s.stdin)
@@ -307,7 +314,8 @@ func (s *script) begin(ts *testscript.TestScript, _ bool, args []string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		status := Main(ctx, args, IO{
-			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Location: time.UTC, Resolve: testResolve,
+			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Location: time.UTC,
+			Resolve:   testResolve,
 			LookupEnv: func(name string) (string, bool) { return addr, name == "DIRECTOR_ADDR" },
 		})
 		done <- result{status, stdout.String(), stderr.String()}

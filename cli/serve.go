@@ -19,12 +19,16 @@ import (
 
 func (inv *invocation) serveCommand() *cli.Command {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "config", DefaultText: "FILE", Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)"},
+		&cli.StringFlag{
+			Name: "config", DefaultText: "FILE",
+			Usage: "YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)",
+		},
 		&cli.BoolFlag{Name: "check", Usage: "check the settings and exit"},
 		&cli.StringFlag{
 			Name:        "as",
 			DefaultText: "USER",
-			Usage:       "with --check: check with the rights of this user, the one of the director",
+			Usage: "with --check: check with the rights of this user, " +
+				"the one of the director",
 		},
 	}
 	for _, setting := range daemon.Settings() {
@@ -36,7 +40,9 @@ func (inv *invocation) serveCommand() *cli.Command {
 			flags = append(flags, &cli.BoolFlag{Name: setting.Name, Usage: setting.Usage})
 			continue
 		}
-		flags = append(flags, &cli.StringFlag{Name: setting.Name, DefaultText: setting.Value, Usage: usage})
+		flags = append(flags, &cli.StringFlag{
+			Name: setting.Name, DefaultText: setting.Value, Usage: usage,
+		})
 	}
 	return &cli.Command{
 		Name:      "serve",
@@ -118,7 +124,9 @@ const namePause = 5 * time.Second
 
 // loadPatiently reads the settings, again and again for as long as nothing is wrong with them but
 // that no name server answers: after a power cut everything comes up at the same time.
-func (inv *invocation) loadPatiently(ctx context.Context, load func() (daemon.Options, error)) (daemon.Options, error) {
+func (inv *invocation) loadPatiently(
+	ctx context.Context, load func() (daemon.Options, error),
+) (daemon.Options, error) {
 	for first := true; ; first = false {
 		options, err := load()
 		var config *daemon.ConfigError
@@ -126,7 +134,8 @@ func (inv *invocation) loadPatiently(ctx context.Context, load func() (daemon.Op
 			return options, err
 		}
 		if first {
-			inv.remark("%s; trying again until name servers answer", strings.ReplaceAll(err.Error(), "\n", "; "))
+			inv.remark("%s; trying again until name servers answer",
+				strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 		timer := time.NewTimer(namePause)
 		select {
@@ -165,7 +174,8 @@ func (inv *invocation) check(c *cli.Context, load func() (daemon.Options, error)
 	case who != "":
 		inv.remark("settings are good for user %s", who)
 	case inv.Root:
-		inv.remark("settings are good for root; if the director will run as another user, check as that one with --as USER")
+		inv.remark("settings are good for root; if the director will run as another user, " +
+			"check as that one with --as USER")
 	default:
 		inv.remark("settings are good")
 	}

@@ -27,7 +27,8 @@ func TestServe(t *testing.T) {
 	config := filepath.Join(dir, "director.yml")
 	write := func(level string) {
 		t.Helper()
-		text := "bind: 127.0.0.1:0\nmail-servers: [192.0.2.1, 192.0.2.2@ssd]\nlog-level: " + level + "\n"
+		text := "bind: 127.0.0.1:0\nmail-servers: [192.0.2.1, 192.0.2.2@ssd]\nlog-level: " + level +
+			"\n"
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -38,10 +39,13 @@ func TestServe(t *testing.T) {
 	log := new(logtest.Buffer)
 	ended := make(chan int, 1)
 	go func() {
-		ended <- Main(t.Context(), []string{"director", "serve", "--config", config, "--node-name", "d7"}, IO{
-			Stdout: new(bytes.Buffer), Stderr: log, Version: "1.2.3", Signals: signals,
-			LookupEnv: func(name string) (string, bool) { return dir, name == "DIRECTOR_RUN_DIR" },
-		})
+		ended <- Main(
+			t.Context(), []string{"director", "serve", "--config", config, "--node-name", "d7"}, IO{
+				Stdout: new(bytes.Buffer), Stderr: log, Version: "1.2.3", Signals: signals,
+				LookupEnv: func(name string) (string, bool) {
+					return dir, name == "DIRECTOR_RUN_DIR"
+				},
+			})
 	}()
 	until := func(what string, so func() bool) {
 		t.Helper()
@@ -54,7 +58,8 @@ func TestServe(t *testing.T) {
 	}
 	socket := filepath.Join(dir, "director.sock")
 	until("an answer", func() bool { return runCommand(t, "", "status", "-a", socket).status == 0 })
-	if r := runCommand(t, "", "status", "-a", socket); !regexp.MustCompile(`192\.0\.2\.2 +ssd +100`).MatchString(r.stdout) {
+	r := runCommand(t, "", "status", "-a", socket)
+	if !regexp.MustCompile(`192\.0\.2\.2 +ssd +100`).MatchString(r.stdout) {
 		t.Errorf("the table of the file is not there: %+v", r)
 	}
 	if !strings.Contains(log.String(), `"director":"d7"`) {
@@ -62,7 +67,9 @@ func TestServe(t *testing.T) {
 	}
 	write("debug")
 	signals <- syscall.SIGHUP
-	until("reload", func() bool { return strings.Contains(log.String(), `"reloaded":["log-level"]`) })
+	until("reload", func() bool {
+		return strings.Contains(log.String(), `"reloaded":["log-level"]`)
+	})
 	signals <- syscall.SIGTERM
 	if status := <-ended; status != 0 {
 		t.Errorf("exit status %d; the log is\n%s", status, log)
@@ -76,23 +83,29 @@ func TestServeTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	args := []string{"serve", "--run-dir", dir, "--bind", "127.0.0.1:0", "--log-level", "error", "--node-name", "d1"}
+	args := []string{
+		"serve", "--run-dir", dir, "--bind", "127.0.0.1:0", "--log-level", "error", "--node-name",
+		"d1",
+	}
 	signals := make(chan os.Signal, 1)
 	ended := make(chan int, 1)
 	first := new(logtest.Buffer)
 	go func() {
 		ended <- Main(t.Context(), append([]string{"director"}, args...), IO{
-			Stdout: new(bytes.Buffer), Stderr: first, Signals: signals, LookupEnv: func(string) (string, bool) { return "", false },
+			Stdout: new(bytes.Buffer), Stderr: first, Signals: signals,
+			LookupEnv: func(string) (string, bool) { return "", false },
 		})
 	}()
-	for deadline := time.Now().Add(20 * time.Second); runCommand(t, "", "status", "-a", filepath.Join(dir, "director.sock")).status != 0; {
+	for deadline := time.Now().Add(20 * time.Second); runCommand(t, "", "status", "-a",
+		filepath.Join(dir, "director.sock")).status != 0; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the first one does not start: %s", first)
 		}
 		<-time.After(pollInterval)
 	}
 	r := runCommand(t, "", args...)
-	if r.status != exitTemporary || !strings.HasPrefix(r.stderr, "Error: run-dir: another process serves ") {
+	if r.status != exitTemporary ||
+		!strings.HasPrefix(r.stderr, "Error: run-dir: another process serves ") {
 		t.Errorf("the second one: %+v", r)
 	}
 	signals <- syscall.SIGTERM
@@ -116,7 +129,8 @@ func TestCheckAsksDoveconf(t *testing.T) {
 *protocol=lmtp*) echo 'auth_username_format = %{user | username | lower}';;
 *) echo 'auth_username_format = %{user | lower}';;
 esac`, nil, true},
-		{"not asked by LMTP", `echo "auth_username_format = $*"`, []string{"--userdb-socket="}, false},
+		{"not asked by LMTP", `echo "auth_username_format = $*"`,
+			[]string{"--userdb-socket="}, false},
 		{"fails", "echo 'doveconf: Fatal: no' >&2; exit 89", nil, false},
 		{"says something else", "echo hello", nil, false},
 	} {
@@ -124,7 +138,8 @@ esac`, nil, true},
 			dir := t.TempDir()
 			if test.script != "" {
 				script := "#!/bin/sh\n" + test.script + "\n"
-				if err := os.WriteFile(filepath.Join(dir, "doveconf"), []byte(script), 0o755); err != nil {
+				err := os.WriteFile(filepath.Join(dir, "doveconf"), []byte(script), 0o755)
+				if err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -185,7 +200,8 @@ func TestWaitsForNameServers(t *testing.T) {
 				loads++
 				return daemon.Options{}, test.answers[min(loads, len(test.answers))-1]
 			})
-			if !errors.Is(err, test.want) || loads != test.loads || time.Since(began) != test.waited {
+			if !errors.Is(err, test.want) || loads != test.loads ||
+				time.Since(began) != test.waited {
 				t.Errorf("%s: %v after %v and %d loads", test.name, err, time.Since(began), loads)
 			}
 			said := strings.Count(stderr.String(), "trying again until name servers answer")

@@ -47,10 +47,12 @@ func (inv *invocation) showBackends(c *cli.Context, client *api.Client) error {
 	if c.Bool("json") {
 		return inv.printJSON(table)
 	}
-	t := newTable(inv.Stdout, column{title: "mail server ip"}, column{title: "tag"}, column{title: "vhosts"},
+	t := newTable(inv.Stdout, column{title: "mail server ip"}, column{title: "tag"},
+		column{title: "vhosts"},
 		column{title: "state"}, column{title: "state changed"}, column{title: "users"})
 	for _, b := range table.Backends {
-		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), b.State, inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
+		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), b.State,
+			inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +77,8 @@ func (inv *invocation) showUser(c *cli.Context, client *api.Client, name, tag st
 	case user.Current.IsValid():
 		current = user.Current.String() + " (not mapped)"
 	}
-	_, err = fmt.Fprintf(inv.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n", current, user.Hashed, user.InitialConfig)
+	_, err = fmt.Fprintf(inv.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n",
+		current, user.Hashed, user.InitialConfig)
 	return err
 }
 
@@ -90,7 +93,8 @@ func (inv *invocation) unknownTag(c *cli.Context, client *api.Client, user api.U
 		return err
 	}
 	if !slices.ContainsFunc(table.Backends, func(b api.Backend) bool { return b.Tag == user.Tag }) {
-		inv.remark("Warning: no backend has the tag %q; \"director status\" lists the tags", user.Tag)
+		inv.remark("Warning: no backend has the tag %q; \"director status\" lists the tags",
+			user.Tag)
 	}
 	return nil
 }

@@ -102,7 +102,9 @@ func TestEightyColumns(t *testing.T) {
 		if status != 0 || !strings.Contains(said, shows) {
 			t.Errorf("%s: status %d: %s", command, status, said)
 		}
-		for _, line := range strings.FieldsFunc(said, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		for _, line := range strings.FieldsFunc(said, func(r rune) bool {
+			return r == '\r' || r == '\n'
+		}) {
 			if n := utf8.RuneCountInString(line); n > 80 {
 				t.Errorf("%s: a line of %d characters: %q", command, n, line)
 			}

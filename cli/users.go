@@ -19,7 +19,10 @@ in at HOST, usually two seconds later. The command returns when all directors ho
 user's logins; with --wait it returns when the user may log in again.
 
   $ director move alice@example.org 192.0.2.2`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), &cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"}},
+		Flags: []cli.Flag{
+			addrFlag(), jsonFlag(), verboseFlag(),
+			&cli.BoolFlag{Name: "wait", Usage: "return when the user may log in again"},
+		},
 		Action: inv.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			user := args[0]
 			addr, err := inv.first(c, args[1])
@@ -27,15 +30,19 @@ user's logins; with --wait it returns when the user may log in again.
 				return err
 			}
 			ip := api.IP{Addr: addr}
-			outcome, err := client.Do(c.Context, api.Move{User: user, Backend: ip, Wait: c.Bool("wait")})
+			outcome, err := client.Do(c.Context, api.Move{
+				User: user, Backend: ip, Wait: c.Bool("wait"),
+			})
 			switch e := apiError(err); {
 			case err == nil:
 			case e == nil:
 				return err
 			case e.Code == api.CodeNotFound:
-				return exitf(exitNotFound, "Host '%s' doesn't exist; \"director status\" lists the backends", ip)
+				return exitf(exitNotFound,
+					"Host '%s' doesn't exist; \"director status\" lists the backends", ip)
 			case e.Code == api.CodeTryAgain:
-				return exitf(exitTemporary, "User is already being moved, wait a while for it to be finished")
+				return exitf(exitTemporary,
+					"User is already being moved, wait a while for it to be finished")
 			default:
 				return exitf(exitTemporary, "failed: %s", e.Message)
 			}
@@ -67,10 +74,14 @@ same backend. With -f, USER is the value of that auth field instead of the user'
 			addrFlag(),
 			jsonFlag(),
 			verboseFlag(),
-			&cli.StringFlag{Name: "field", Aliases: []string{"f"}, Usage: "auth field whose value USER is"},
+			&cli.StringFlag{
+				Name: "field", Aliases: []string{"f"}, Usage: "auth field whose value USER is",
+			},
 		},
 		Action: inv.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
-			outcome, err := client.Do(c.Context, api.KickUser{User: args[0], Field: c.String("field")})
+			outcome, err := client.Do(c.Context, api.KickUser{
+				User: args[0], Field: c.String("field"),
+			})
 			if err != nil {
 				return failed(err)
 			}

@@ -37,24 +37,30 @@ func parseAddress(s string) (address, error) {
 	}
 	switch {
 	case s == "":
-		return address{}, errors.New(`director address "" is empty; give a socket path, host:port or URL`)
+		return address{}, errors.New(
+			`director address "" is empty; give a socket path, host:port or URL`)
 	case strings.HasPrefix(s, "http://"), strings.HasPrefix(s, "https://"):
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" {
-			return address{}, fmt.Errorf("director address %q is not a URL; give one such as http://127.0.0.1:9091", s)
+			return address{}, fmt.Errorf(
+				"director address %q is not a URL; give one such as http://127.0.0.1:9091", s)
 		}
 		if u.RawQuery != "" || u.Fragment != "" {
-			return address{}, fmt.Errorf("director address %q: a query or fragment has no place here", s)
+			return address{}, fmt.Errorf(
+				"director address %q: a query or fragment has no place here", s)
 		}
 		return address{base: strings.TrimSuffix(u.String(), "/")}, nil
 	case strings.Contains(s, "://"):
-		return address{}, fmt.Errorf("director address %q: only http and https URLs are known; give one, a socket path or host:port", s)
+		return address{}, fmt.Errorf("director address %q: only http and https URLs are known; "+
+			"give one, a socket path or host:port", s)
 	case strings.Contains(s, "/"):
 		return address{network: "unix", dial: s, base: "http://director"}, nil
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "" || port == "" {
-		return address{}, fmt.Errorf("director address %q is neither a socket path, host:port nor a URL; give one of these", s)
+		return address{}, fmt.Errorf(
+			"director address %q is neither a socket path, host:port nor a URL; give one of these",
+			s)
 	}
 	return address{network: "tcp", dial: s, base: "http://" + s}, nil
 }
@@ -68,7 +74,8 @@ func Endpoint(addr string) (network, address string, err error) {
 	}
 	u, err := url.Parse(a.base)
 	if err != nil || u.Scheme != "http" || u.Path != "" {
-		return "", "", fmt.Errorf("director address %q is not plain HTTP; give a socket path, host:port or http://host:port", addr)
+		return "", "", fmt.Errorf("director address %q is not plain HTTP; give a socket path, "+
+			"host:port or http://host:port", addr)
 	}
 	port := u.Port()
 	if port == "" {
@@ -110,7 +117,8 @@ func Cause(err error) string {
 	switch {
 	case errors.As(err, &noHost):
 		return "host " + noHost.Name + " cannot be resolved"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "the connection broke off"
 	case errors.As(err, &number):
 		return number.Error()

@@ -21,7 +21,8 @@ func TestParseAddress(t *testing.T) {
 		in   string
 		want address
 	}{
-		{"/run/director/director.sock", address{"unix", "/run/director/director.sock", "http://director"}},
+		{"/run/director/director.sock",
+			address{"unix", "/run/director/director.sock", "http://director"}},
 		{"./director.sock", address{"unix", "./director.sock", "http://director"}},
 		{"run/d.sock", address{"unix", "run/d.sock", "http://director"}},
 		{"unix:d.sock", address{"unix", "./d.sock", "http://director"}},
@@ -40,7 +41,10 @@ func TestParseAddress(t *testing.T) {
 			t.Errorf("parseAddress(%q) (-want +got):\n%s", tt.in, diff)
 		}
 	}
-	for _, in := range []string{"", "localhost", ":9091", "host:", "ftp://x/", "http://", "http://x/?q", "http://x/#f", "http://[::1"} {
+	for _, in := range []string{
+		"", "localhost", ":9091", "host:", "ftp://x/", "http://", "http://x/?q", "http://x/#f",
+		"http://[::1",
+	} {
 		if got, err := parseAddress(in); err == nil {
 			t.Errorf("parseAddress(%q) = %+v, want an error", in, got)
 		} else if !strings.Contains(err.Error(), fmt.Sprintf("%q", in)) {
@@ -52,7 +56,10 @@ func TestParseAddress(t *testing.T) {
 // Each way in which a director cannot be reached has words of its own.
 func TestExplain(t *testing.T) {
 	dial := func(err error) error {
-		return &url.Error{Op: "Get", URL: "http://director/v1", Err: &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", err)}}
+		return &url.Error{
+			Op: "Get", URL: "http://director/v1",
+			Err: &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", err)},
+		}
 	}
 	tests := []struct {
 		err  error
@@ -63,7 +70,9 @@ func TestExplain(t *testing.T) {
 		{dial(syscall.EACCES), "permission denied; run this as"},
 		{dial(syscall.ETIMEDOUT), "it did not answer in time"},
 		{dial(syscall.EHOSTUNREACH), "no route to host; pick another"},
-		{&url.Error{Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: "d9.example.org", IsNotFound: true}}}, "host d9.example.org cannot be resolved"},
+		{&url.Error{Err: &net.OpError{
+			Op: "dial", Err: &net.DNSError{Name: "d9.example.org", IsNotFound: true},
+		}}, "host d9.example.org cannot be resolved"},
 		{fmt.Errorf("x: %w", context.Canceled), "interrupted"},
 		{fs.ErrNotExist, "no such file"},
 		{errors.New("odd"), "odd; pick another"},
@@ -81,7 +90,9 @@ func TestExplain(t *testing.T) {
 
 // Addresses travel in the text form of all outputs and come back.
 func TestIPText(t *testing.T) {
-	for _, text := range []string{"", "192.0.2.1", "2001:db8::1", "::198.51.100.7", "::ffff:192.0.2.1", "::1"} {
+	for _, text := range []string{
+		"", "192.0.2.1", "2001:db8::1", "::198.51.100.7", "::ffff:192.0.2.1", "::1",
+	} {
 		var ip IP
 		if err := ip.UnmarshalText([]byte(text)); err != nil {
 			t.Errorf("%q: %v", text, err)
@@ -101,8 +112,10 @@ func TestIPText(t *testing.T) {
 // errors.
 func TestCodeStatus(t *testing.T) {
 	want := map[Code]int{
-		CodeBadRequest: 400, CodeForbidden: 403, CodeNotFound: 404, CodeTagDiffers: 409, CodeVHosts: 400, CodeTryAgain: 409,
-		CodeNotSynced: 503, CodeTemporary: 503, CodeTimeout: 504, CodeInternal: 500, CodeNoSuchMethod: 405, "of a later version": 500,
+		CodeBadRequest: 400, CodeForbidden: 403, CodeNotFound: 404, CodeTagDiffers: 409,
+		CodeVHosts: 400, CodeTryAgain: 409,
+		CodeNotSynced: 503, CodeTemporary: 503, CodeTimeout: 504, CodeInternal: 500,
+		CodeNoSuchMethod: 405, "of a later version": 500,
 	}
 	for code, status := range want {
 		if got := code.Status(); got != status {
@@ -126,7 +139,8 @@ func TestHangingDirector(t *testing.T) {
 	c.queryTimeout = 20 * time.Millisecond
 	_, err = c.Self(t.Context())
 	var unreachable *UnreachableError
-	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "it did not answer in time") {
+	if !errors.As(err, &unreachable) ||
+		!strings.Contains(err.Error(), "it did not answer in time") {
 		t.Errorf("error %v, want an UnreachableError that says so", err)
 	}
 }

@@ -45,13 +45,19 @@ func NewClient(addr string) (*Client, error) {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout}
-	transport := &http.Transport{DialContext: dialer.DialContext, DisableCompression: true, ResponseHeaderTimeout: changeTimeout}
+	transport := &http.Transport{
+		DialContext: dialer.DialContext, DisableCompression: true,
+		ResponseHeaderTimeout: changeTimeout,
+	}
 	if a.network != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, a.network, a.dial)
 		}
 	}
-	return &Client{addr: addr, base: a.base, http: &http.Client{Transport: transport}, queryTimeout: queryTimeout}, nil
+	return &Client{
+		addr: addr, base: a.base, http: &http.Client{Transport: transport},
+		queryTimeout: queryTimeout,
+	}, nil
 }
 
 // Close closes idle connections.
@@ -124,7 +130,9 @@ type response struct {
 }
 
 // send makes a request; any answer but a success becomes an error.
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader) (response, error) {
+func (c *Client) send(
+	ctx context.Context, method, path string, query url.Values, body io.Reader,
+) (response, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -144,10 +152,13 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		return response{client: c, body: resp.Body}, nil
 	}
 	defer resp.Body.Close()
-	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is missing makes the decoding fail
+	// what is missing makes the decoding fail
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	var failure Failure
 	if json.Unmarshal(raw, &failure) != nil || failure.Error == nil || failure.Error.Code == "" {
-		return response{}, &ProtocolError{Addr: c.addr, Reason: "HTTP status " + strconv.Itoa(resp.StatusCode) + " for " + path}
+		return response{}, &ProtocolError{
+			Addr: c.addr, Reason: "HTTP status " + strconv.Itoa(resp.StatusCode) + " for " + path,
+		}
 	}
 	failure.Error.Message = Visible(failure.Error.Message) // one line, whatever it says
 	return response{}, failure.Error
@@ -160,10 +171,12 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	var op *net.OpError
-	if errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+	if errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) {
 		return &UnreachableError{Addr: c.addr, Err: err}
 	}
-	if strings.HasSuffix(err.Error(), "server closed idle connection") { // an error of net/http's that has no name
+	// an error of net/http's that has no name
+	if strings.HasSuffix(err.Error(), "server closed idle connection") {
 		return &UnreachableError{Addr: c.addr, Err: io.EOF}
 	}
 	var timeout net.Error
@@ -173,7 +186,9 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &certificate):
-		return &UnreachableError{Addr: c.addr, Err: errors.New("its certificate is not trusted here")}
+		return &UnreachableError{
+			Addr: c.addr, Err: errors.New("its certificate is not trusted here"),
+		}
 	case strings.HasPrefix(c.base, "https:"):
 		return &ProtocolError{Addr: c.addr, Reason: "it does not speak HTTPS"}
 	}
@@ -192,7 +207,9 @@ func whole[T any](r response, err error) (T, error) {
 		return value, &UnreachableError{Addr: r.client.addr, Err: err}
 	}
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return value, &ProtocolError{Addr: r.client.addr, Reason: "its answer is not JSON of a director"}
+		return value, &ProtocolError{
+			Addr: r.client.addr, Reason: "its answer is not JSON of a director",
+		}
 	}
 	return value, nil
 }

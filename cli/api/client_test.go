@@ -37,7 +37,9 @@ var equalIPs = cmpopts.EquateComparable(api.IP{})
 func TestClientQueries(t *testing.T) {
 	d := httpapitest.Sample()
 	tcp := httpapitest.ServeTCP(t, d)
-	for _, addr := range []string{httpapitest.Serve(t, d, zerolog.Nop()), tcp, "http://" + tcp + "/"} {
+	for _, addr := range []string{
+		httpapitest.Serve(t, d, zerolog.Nop()), tcp, "http://" + tcp + "/",
+	} {
 		c := newClient(t, addr)
 		ctx := t.Context()
 		check := func(what string, want, got any, err error) {
@@ -61,7 +63,9 @@ func TestClientQueries(t *testing.T) {
 		flushes, err := c.Flushes(ctx)
 		check("flushes", d.FlushesIs(), flushes, err)
 		answer, err := c.Lookup(ctx, api.LookupRequest{User: "alice", Tag: "ssd"})
-		check("lookup", api.LookupAnswer{User: "alice", Tag: "ssd", Backend: httpapitest.IP("192.0.2.1")}, answer, err)
+		check("lookup", api.LookupAnswer{
+			User: "alice", Tag: "ssd", Backend: httpapitest.IP("192.0.2.1"),
+		}, answer, err)
 
 		var mappings []api.Mapping
 		each := func(m api.Mapping) error { mappings = append(mappings, m); return nil }
@@ -71,7 +75,9 @@ func TestClientQueries(t *testing.T) {
 		}(), err)
 		mappings = nil
 		hash := uint32(7)
-		filter := api.MappingFilter{Backends: []netip.Addr{httpapitest.IP("192.0.2.51").Addr, httpapitest.IP("192.0.2.7").Addr}, Hash: &hash}
+		filter := api.MappingFilter{Backends: []netip.Addr{
+			httpapitest.IP("192.0.2.51").Addr, httpapitest.IP("192.0.2.7").Addr,
+		}, Hash: &hash}
 		check("some mappings", d.MappingsIs[2:], func() []api.Mapping {
 			err = c.Mappings(ctx, filter, each)
 			return mappings
@@ -83,20 +89,23 @@ func TestClientQueries(t *testing.T) {
 func TestStreamCallbackError(t *testing.T) {
 	c := newClient(t, httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop()))
 	stop := errors.New("enough")
-	if err := c.Mappings(t.Context(), api.MappingFilter{}, func(api.Mapping) error { return stop }); err != stop {
+	err := c.Mappings(t.Context(), api.MappingFilter{}, func(api.Mapping) error { return stop })
+	if err != stop {
 		t.Errorf("mappings: %v, want %v", err, stop)
 	}
 	endless := func(yield func(api.LookupRequest, error) bool) {
 		for yield(api.LookupRequest{User: "a"}, nil) {
 		}
 	}
-	if err := c.LookupAll(t.Context(), endless, func(api.LookupAnswer) error { return stop }); err != stop {
+	stopping := func(api.LookupAnswer) error { return stop }
+	if err := c.LookupAll(t.Context(), endless, stopping); err != stop {
 		t.Errorf("lookups: %v, want %v", err, stop)
 	}
 	broken := func(yield func(api.LookupRequest, error) bool) {
 		_ = yield(api.LookupRequest{User: "a"}, nil) && yield(api.LookupRequest{}, stop)
 	}
-	if err := c.LookupAll(t.Context(), broken, func(api.LookupAnswer) error { return nil }); !errors.Is(err, stop) {
+	ignoring := func(api.LookupAnswer) error { return nil }
+	if err := c.LookupAll(t.Context(), broken, ignoring); !errors.Is(err, stop) {
 		t.Errorf("lookups of a broken file: %v, want %v", err, stop)
 	}
 }
@@ -118,10 +127,12 @@ func TestCancel(t *testing.T) {
 // Names that JSON would change are refused: another user would be looked up.
 func TestInvalidNames(t *testing.T) {
 	c := newClient(t, httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop()))
-	if _, err := c.User(t.Context(), "a\xff", ""); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+	_, err := c.User(t.Context(), "a\xff", "")
+	if err == nil || !strings.Contains(err.Error(), "UTF-8") {
 		t.Errorf("user: %v", err)
 	}
-	if _, err := c.Lookup(t.Context(), api.LookupRequest{User: "a\xff"}); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+	if _, err := c.Lookup(t.Context(), api.LookupRequest{User: "a\xff"}); err == nil ||
+		!strings.Contains(err.Error(), "UTF-8") {
 		t.Errorf("lookup: %v", err)
 	}
 }
@@ -191,10 +202,12 @@ func TestNotADirector(t *testing.T) {
 		{"web server", "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found", false},
 		{"other JSON", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", false},
 		{"page", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", false},
-		{"error without code", "HTTP/1.1 500 Oops\r\nContent-Length: 12\r\n\r\n{\"error\":{}}", false},
+		{"error without code",
+			"HTTP/1.1 500 Oops\r\nContent-Length: 12\r\n\r\n{\"error\":{}}", false},
 		{"nothing", "", true},
 		{"half an answer", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", true},
-		{"endless line", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(long), long), false},
+		{"endless line",
+			fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(long), long), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,7 +221,8 @@ func TestNotADirector(t *testing.T) {
 			if got := errors.As(err, &protocol); got == tt.unreachable {
 				t.Errorf("error %v is a ProtocolError: %v, want %v", err, got, !tt.unreachable)
 			}
-			if err := c.Mappings(t.Context(), api.MappingFilter{}, func(api.Mapping) error { return nil }); err == nil {
+			if err := c.Mappings(t.Context(), api.MappingFilter{},
+				func(api.Mapping) error { return nil }); err == nil {
 				t.Error("a list of mappings came out of it")
 			}
 		})

@@ -10,15 +10,16 @@ type Code string
 
 // The codes, with the HTTP status that goes with each.
 const (
-	CodeBadRequest   Code = "bad_request"        // 400, the request cannot be understood
-	CodeForbidden    Code = "forbidden"          // 403
-	CodeNotFound     Code = "not_found"          // 404, no such backend, director or flush
-	CodeTagDiffers   Code = "tag_differs"        // 409, the backend is there under another tag
-	CodeVHosts       Code = "vhosts_range"       // 400, vhost count not 0 to 1000
-	CodeTryAgain     Code = "try_again"          // 409, the user is already being moved
-	CodeNotSynced    Code = "not_synced"         // 503, this director takes no changes yet
-	CodeTemporary    Code = "temporary_failure"  // 503, a lookup got no answer in time
-	CodeTimeout      Code = "timeout"            // 504, not every director has confirmed in time; the change stays
+	CodeBadRequest Code = "bad_request"       // 400, the request cannot be understood
+	CodeForbidden  Code = "forbidden"         // 403
+	CodeNotFound   Code = "not_found"         // 404, no such backend, director or flush
+	CodeTagDiffers Code = "tag_differs"       // 409, the backend is there under another tag
+	CodeVHosts     Code = "vhosts_range"      // 400, vhost count not 0 to 1000
+	CodeTryAgain   Code = "try_again"         // 409, the user is already being moved
+	CodeNotSynced  Code = "not_synced"        // 503, this director takes no changes yet
+	CodeTemporary  Code = "temporary_failure" // 503, a lookup got no answer in time
+	// 504, not every director has confirmed in time; the change stays
+	CodeTimeout      Code = "timeout"
 	CodeInternal     Code = "internal"           // 500
 	CodeNoSuchMethod Code = "method_not_allowed" // 405
 )
@@ -81,6 +82,7 @@ type ProtocolError struct {
 }
 
 func (e *ProtocolError) Error() string {
-	return fmt.Sprintf("what answers at %s is not a director: %s; name a director with -a or DIRECTOR_ADDR",
+	return fmt.Sprintf(
+		"what answers at %s is not a director: %s; name a director with -a or DIRECTOR_ADDR",
 		e.Addr, e.Reason)
 }

@@ -75,7 +75,8 @@ type Move struct {
 	User     string  `json:"user,omitempty"`
 	UserHash *uint32 `json:"user_hash,omitempty"`
 	Backend  IP      `json:"backend"`
-	Wait     bool    `json:"wait,omitempty"` // answer when the user is released, not when all directors hold him
+	// answer when the user is released, not when all directors hold him
+	Wait bool `json:"wait,omitempty"`
 }
 
 // KickUser ends a user's sessions on every director. The mapping stays.
@@ -86,8 +87,9 @@ type KickUser struct {
 
 // FlushUsers begins to move the users of a backend, or of all, to where they hash now.
 type FlushUsers struct {
-	Backend     IP  `json:"backend"`                // "": all backends
-	MaxParallel int `json:"max_parallel,omitempty"` // at most MaxParallel; absent: the director's setting
+	Backend IP `json:"backend"` // "": all backends
+	// at most MaxParallel; absent: the director's setting
+	MaxParallel int `json:"max_parallel,omitempty"`
 }
 
 // MaxParallel is how many users a flush may move at a time.

@@ -58,7 +58,8 @@ func TestDescriptionsNameNobody(t *testing.T) {
 				switch f.Value.(type) {
 				case string, int, uint32:
 				default:
-					t.Errorf("%T: field %s is a %T, which records do not take", none, f.Name, f.Value)
+					t.Errorf("%T: field %s is a %T, which records do not take",
+						none, f.Name, f.Value)
 				}
 			}
 		}

@@ -28,7 +28,8 @@ func TestPlainJSON(t *testing.T) {
 		answer := LookupAnswer{User: request.User, Tag: request.Tag}
 		addr := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address")
 		if rapid.Bool().Draw(t, "answered") {
-			answer.Backend.Addr, _ = netip.AddrFromSlice(addr[:rapid.SampledFrom([]int{4, 16}).Draw(t, "family")])
+			answer.Backend.Addr, _ = netip.AddrFromSlice(
+				addr[:rapid.SampledFrom([]int{4, 16}).Draw(t, "family")])
 		} else {
 			answer.Error = Errorf(CodeTryAgain, "%s", text.Draw(t, "message"))
 		}
@@ -45,7 +46,8 @@ func TestPlainJSON(t *testing.T) {
 		if err := decodeAnswer(raw, &got); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+		if diff != "" {
 			t.Fatalf("%s (-want +got):\n%s", raw, diff)
 		}
 	})
@@ -77,20 +79,25 @@ func TestPlainLookupRequest(t *testing.T) {
 
 // What is read by hand means the same to encoding/json.
 func FuzzPlain(f *testing.F) {
-	for _, seed := range []string{`{"user":"a"}`, `{"user":"a","tag":"b"}`, `{"user":"a","tag":"","backend":"::1"}`, `{"user":"a","backend":"192.0.2.1"}`,
-		`{"user":"\u0061"}`, `{"user":"a","backend":"x"}`, `{"user":"a","backend":""}`} {
+	for _, seed := range []string{
+		`{"user":"a"}`, `{"user":"a","tag":"b"}`, `{"user":"a","tag":"","backend":"::1"}`,
+		`{"user":"a","backend":"192.0.2.1"}`,
+		`{"user":"\u0061"}`, `{"user":"a","backend":"x"}`, `{"user":"a","backend":""}`,
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		var want LookupRequest
-		if got, ok := PlainLookupRequest([]byte(raw)); ok && (json.Unmarshal([]byte(raw), &want) != nil || got != want) {
+		got, ok := PlainLookupRequest([]byte(raw))
+		if ok && (json.Unmarshal([]byte(raw), &want) != nil || got != want) {
 			t.Errorf("%q: %+v, want %+v", raw, got, want)
 		}
 		var read, wanted LookupAnswer
 		err := decodeAnswer([]byte(raw), &read)
 		if failed := json.Unmarshal([]byte(raw), &wanted); (failed == nil) != (err == nil) {
 			t.Errorf("%q: %v, want %v", raw, err, failed)
-		} else if err == nil && (read.User != wanted.User || read.Tag != wanted.Tag || read.Backend != wanted.Backend) {
+		} else if err == nil &&
+			(read.User != wanted.User || read.Tag != wanted.Tag || read.Backend != wanted.Backend) {
 			t.Errorf("%q: %+v, want %+v", raw, read, wanted)
 		}
 	})

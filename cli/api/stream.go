@@ -29,7 +29,9 @@ type MappingFilter struct {
 // Mappings calls each for every mapping that the filter selects, ordered by tag and hash, until
 // each returns an error, which Mappings then returns. The mappings are streamed: there may be
 // millions.
-func (c *Client) Mappings(ctx context.Context, filter MappingFilter, each func(Mapping) error) error {
+func (c *Client) Mappings(
+	ctx context.Context, filter MappingFilter, each func(Mapping) error,
+) error {
 	query := url.Values{}
 	if len(filter.Backends) > 0 {
 		texts := make([]string, len(filter.Backends))
@@ -70,7 +72,9 @@ func (c *Client) Watch(ctx context.Context, target WatchTarget, each func(Flush)
 // LookupAll looks up all users that requests yields and calls answer for each, in the same order.
 // Requests and answers are streamed, many at a time. An error that requests yields, or that answer
 // returns, ends it.
-func (c *Client) LookupAll(ctx context.Context, requests iter.Seq2[LookupRequest, error], answer func(LookupAnswer) error) error {
+func (c *Client) LookupAll(
+	ctx context.Context, requests iter.Seq2[LookupRequest, error], answer func(LookupAnswer) error,
+) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	body, w := io.Pipe()
@@ -109,7 +113,9 @@ func writeRequests(w io.Writer, requests iter.Seq2[LookupRequest, error]) error 
 func decode[T any](raw []byte, into *T) error { return json.Unmarshal(raw, into) }
 
 // lines decodes a response of one JSON value a line.
-func lines[T any](ctx context.Context, r response, err error, decode func([]byte, *T) error, each func(T) error) error {
+func lines[T any](
+	ctx context.Context, r response, err error, decode func([]byte, *T) error, each func(T) error,
+) error {
 	if err != nil {
 		return err
 	}
@@ -122,7 +128,9 @@ func lines[T any](ctx context.Context, r response, err error, decode func([]byte
 			if scanner.Err() != nil {
 				break // it was half a line
 			}
-			return &ProtocolError{Addr: r.client.addr, Reason: "its answer is not JSON of a director"}
+			return &ProtocolError{
+				Addr: r.client.addr, Reason: "its answer is not JSON of a director",
+			}
 		}
 		if err := each(value); err != nil {
 			return err

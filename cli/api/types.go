@@ -9,15 +9,16 @@ type Self struct {
 	Version      string `json:"version"`
 	UsernameHash string `json:"username_hash"` // format by which this mesh hashes user names
 	UserExpireMS int64  `json:"user_expire_ms"`
-	Synced       bool   `json:"synced"`      // answers lookups by itself
-	Alone        bool   `json:"alone"`       // serves without any peer although it has some to join
-	Leaving      bool   `json:"leaving"`     // is being stopped
-	Reason       string `json:"reason"`      // why not synced, or why alone
-	Users        int    `json:"users"`       // users with a mapping
-	Waiting      int    `json:"waiting"`     // lookups that wait
-	Changing     bool   `json:"changing"`    // a table change is not yet confirmed by all directors
-	MeshID       string `json:"mesh_id"`     // drawn when the mesh was founded, "" before there is one
-	MeshAgeMS    int64  `json:"mesh_age_ms"` // time that the directors of the mesh ran
+	Synced       bool   `json:"synced"`   // answers lookups by itself
+	Alone        bool   `json:"alone"`    // serves without any peer although it has some to join
+	Leaving      bool   `json:"leaving"`  // is being stopped
+	Reason       string `json:"reason"`   // why not synced, or why alone
+	Users        int    `json:"users"`    // users with a mapping
+	Waiting      int    `json:"waiting"`  // lookups that wait
+	Changing     bool   `json:"changing"` // a table change is not yet confirmed by all directors
+	// drawn when the mesh was founded, "" before there is one
+	MeshID    string `json:"mesh_id"`
+	MeshAgeMS int64  `json:"mesh_age_ms"` // time that the directors of the mesh ran
 }
 
 // Director is one director of the mesh, as the one that was asked sees it.
@@ -36,9 +37,10 @@ type Director struct {
 	UnreachableSince *time.Time `json:"unreachable_since"`
 	PingMS           *float64   `json:"ping_ms"`
 	Users            uint64     `json:"users"`
-	SkewMS           float64    `json:"skew_ms"`   // its mesh time less that of the director that was asked
-	OffsetMS         float64    `json:"offset_ms"` // self: mesh time less its own wall clock
-	Reason           string     `json:"reason"`    // self: why not synced, or why alone
+	// its mesh time less that of the director that was asked
+	SkewMS   float64 `json:"skew_ms"`
+	OffsetMS float64 `json:"offset_ms"` // self: mesh time less its own wall clock
+	Reason   string  `json:"reason"`    // self: why not synced, or why alone
 }
 
 // The types of a director.
@@ -85,11 +87,12 @@ type Backends struct {
 
 // User is where one user is and would be.
 type User struct {
-	UserHash      uint32     `json:"user_hash"`
-	Tag           string     `json:"tag"`
-	Mapped        bool       `json:"mapped"`
-	Moving        bool       `json:"moving"`
-	Current       IP         `json:"current"` // the mapping's backend, else where a login would go now
+	UserHash uint32 `json:"user_hash"`
+	Tag      string `json:"tag"`
+	Mapped   bool   `json:"mapped"`
+	Moving   bool   `json:"moving"`
+	// the mapping's backend, else where a login would go now
+	Current       IP         `json:"current"`
 	ExpiresAt     *time.Time `json:"expires_at"`
 	Hashed        IP         `json:"hashed"`
 	InitialConfig IP         `json:"initial_config"`
@@ -131,9 +134,10 @@ type Flush struct {
 	StartedAt time.Time  `json:"started_at"`
 	EndedAt   *time.Time `json:"ended_at"`
 	Cancelled bool       `json:"cancelled"`
-	Lost      bool       `json:"lost"`       // the director that ran it died
-	UsersLeft uint64     `json:"users_left"` // users of whom sessions were seen that could not be ended
-	NoKicker  bool       `json:"no_kicker"`  // a director has no way to end sessions
+	Lost      bool       `json:"lost"` // the director that ran it died
+	// users of whom sessions were seen that could not be ended
+	UsersLeft uint64 `json:"users_left"`
+	NoKicker  bool   `json:"no_kicker"` // a director has no way to end sessions
 }
 
 // Ended reports whether no more will be heard of the flush.

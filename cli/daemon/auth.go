@@ -55,7 +55,9 @@ func authDoor(p authrelay.Protocol, behind func(*Options) string) serverMaker {
 	}
 }
 
-func (d *Daemon) authRelay(p authrelay.Protocol, auth string, registry *prometheus.Registry) (server, error) {
+func (d *Daemon) authRelay(
+	p authrelay.Protocol, auth string, registry *prometheus.Registry,
+) (server, error) {
 	cfg := authrelay.Config{
 		Protocol:   p,
 		Auth:       auth,

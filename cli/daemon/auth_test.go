@@ -43,13 +43,18 @@ func TestAuthSettings(t *testing.T) {
 		}
 	}
 	paths := authPaths(got)
-	if diff := cmp.Diff([]string{"/run/director/login/director", "/run/director/director-userdb", "/run/director/director-authreply"}, paths); diff != "" {
+	diff := cmp.Diff([]string{
+		"/run/director/login/director", "/run/director/director-userdb",
+		"/run/director/director-authreply",
+	}, paths)
+	if diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
 
 	got, err = Load(map[string]string{
-		"login-socket": "/run/dovecot/login/x/director", "login-socket-mode": "0660", "auth-login-socket": "/a",
-		"userdb-socket": "u", "userdb-socket-mode": "640", "auth-userdb-socket": "",
+		"login-socket": "/run/dovecot/login/x/director", "login-socket-mode": "0660",
+		"auth-login-socket": "/a",
+		"userdb-socket":     "u", "userdb-socket-mode": "640", "auth-userdb-socket": "",
 		"authreply-socket": "", "authreply-socket-mode": "0600", "master-user-separator": "*",
 	}, "", testEnvironment(nil, nil))
 	if err != nil {
@@ -85,7 +90,8 @@ func TestBadAuthSettings(t *testing.T) {
 	long := "/" + strings.Repeat("x", 107)
 	for name, values := range map[string][]string{
 		"login-socket": {long}, "userdb-socket": {long}, "authreply-socket": {long},
-		"auth-login-socket": {long, "auth-login"}, "auth-userdb-socket": {long, "auth-userdb"}, "kick-ipc": {long, "ipc"}, "kick-anvil": {long, "anvil"},
+		"auth-login-socket": {long, "auth-login"}, "auth-userdb-socket": {long, "auth-userdb"},
+		"kick-ipc": {long, "ipc"}, "kick-anvil": {long, "anvil"},
 		"login-socket-mode": {"rw"}, "userdb-socket-mode": {"01777"}, "authreply-socket-mode": {""},
 		"master-user-separator": {"**", "ä", "\xe4"},
 	} {
@@ -115,7 +121,8 @@ func auth(t *testing.T, path, verb, fields string) {
 			go func() {
 				defer c.Close()
 				for lines := bufio.NewScanner(c); lines.Scan(); {
-					if words := strings.Split(lines.Text(), "\t"); words[0] == "AUTH" || words[0] == "PASS" {
+					words := strings.Split(lines.Text(), "\t")
+					if words[0] == "AUTH" || words[0] == "PASS" {
 						fmt.Fprintf(c, "%s\t%s\t%s\n", verb, words[1], fields)
 					}
 				}
@@ -150,8 +157,10 @@ func TestAuthDoors(t *testing.T) {
 	auth(t, path("auth-login"), "OK", "user=alice\tproxy")
 	auth(t, path("auth-userdb"), "PASS", "user=alice\tproxy=y")
 	options := testOptions(t, map[string]string{
-		"mail-servers": "192.0.2.1", "auth-login-socket": path("auth-login"), "auth-userdb-socket": path("auth-userdb"),
-		"login-socket": path("own"), "userdb-socket": path("login/x/director-userdb"), "userdb-socket-mode": "0640",
+		"mail-servers": "192.0.2.1", "auth-login-socket": path("auth-login"),
+		"auth-userdb-socket": path("auth-userdb"),
+		"login-socket":       path("own"), "userdb-socket": path("login/x/director-userdb"),
+		"userdb-socket-mode": "0640",
 	})
 	login, err := net.Listen("unix", path("handed"))
 	if err != nil {
@@ -165,14 +174,17 @@ func TestAuthDoors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handed := &handover.Handed{Sockets: []handover.Socket{{Kind: handover.Login, Listener: login}, {Kind: handover.Notify, FIFO: fifo}}}
+	handed := &handover.Handed{Sockets: []handover.Socket{
+		{Kind: handover.Login, Listener: login}, {Kind: handover.Notify, FIFO: fifo},
+	}}
 	r := startHanded(t, options, handed)
 	r.state(t, "READY=1")
 
 	if _, err := os.Stat(path("own")); err == nil {
 		t.Error("a login socket was made although one was handed over")
 	}
-	if info, err := os.Stat(path("login/x/director-userdb")); err != nil || info.Mode().Perm() != 0o640 {
+	if info, err := os.Stat(path("login/x/director-userdb")); err != nil ||
+		info.Mode().Perm() != 0o640 {
 		t.Errorf("userdb socket: %v, %v", info, err)
 	}
 	got := [][]string{
@@ -184,13 +196,16 @@ func TestAuthDoors(t *testing.T) {
 	want := [][]string{
 		{"OK\t1\tuser=alice\tproxy\tproxy_refresh=450\thost=192.0.2.1"},
 		{"PASS\t7\tuser=alice\tproxy=y\tproxy_refresh=450\thost=192.0.2.1"},
-		{"VERSION\tdirector-authreply-server\t1\t0", "OK\t3\tuser=bob\tproxy\tproxy_refresh=450\thost=192.0.2.1", ""},
+		{"VERSION\tdirector-authreply-server\t1\t0",
+			"OK\t3\tuser=bob\tproxy\tproxy_refresh=450\thost=192.0.2.1", ""},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
 	}
 	started := r.log.Await("director started", 10*time.Second)
-	for _, field := range []string{"login_socket", "userdb_socket", "authreply_socket", "notify_socket"} {
+	for _, field := range []string{
+		"login_socket", "userdb_socket", "authreply_socket", "notify_socket",
+	} {
 		if _, ok := started[field]; !ok {
 			t.Errorf("the start-up line lacks %s: %v", field, started)
 		}
@@ -227,7 +242,8 @@ func TestHandedTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		handed.Sockets = append(handed.Sockets, handover.Socket{Kind: handover.Login, Listener: login},
+		handed.Sockets = append(
+			handed.Sockets, handover.Socket{Kind: handover.Login, Listener: login},
 			handover.Socket{Kind: handover.Notify, FIFO: fifo})
 		number := []string{"", "_2"}[i]
 		want["login_socket"+number], want["notify_socket"+number] = path(name), path(name+"-notify")
@@ -267,7 +283,8 @@ func TestHandedTwice(t *testing.T) {
 
 // Names are read from the table now and then.
 func TestHostNames(t *testing.T) {
-	rows := []replica.BackendStatus{{Backend: ring.Backend{Addr: addr1, Name: "mail.example.org"}}, {Backend: ring.Backend{Addr: addr2}}}
+	rows := []replica.BackendStatus{{Backend: ring.Backend{Addr: addr1, Name: "mail.example.org"}},
+		{Backend: ring.Backend{Addr: addr2}}}
 	names := hostNames{backends: func() []replica.BackendStatus { return rows }}
 	now := time.Now()
 	check := func(when time.Time, backend netip.Addr, want string) {

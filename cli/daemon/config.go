@@ -87,7 +87,9 @@ func (u unanswered) Error() string { return string(u) }
 // onlyUnanswered says whether an error, which may join several, is about such names only.
 func onlyUnanswered(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !onlyUnanswered(e) })
+		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool {
+			return !onlyUnanswered(e)
+		})
 	}
 	var u unanswered
 	return errors.As(err, &u)
@@ -188,7 +190,9 @@ func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 		if root.Tag == "!!null" {
 			return nil, nil
 		}
-		return nil, []Problem{{Source: path, Err: errors.New("is not a list of settings such as \"user-expire: 15m\"")}}
+		return nil, []Problem{{
+			Source: path, Err: errors.New("is not a list of settings such as \"user-expire: 15m\""),
+		}}
 	}
 	known := make(map[string]Setting)
 	for _, s := range Settings() {
@@ -202,11 +206,17 @@ func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 		name := strings.ReplaceAll(key.Value, "_", "-")
 		s, ok := known[name]
 		if !ok {
-			problems = append(problems, Problem{Setting: key.Value, Source: source, Err: errors.New("is no setting" + suggest(name, known))})
+			problems = append(problems, Problem{
+				Setting: key.Value, Source: source,
+				Err: errors.New("is no setting" + suggest(name, known)),
+			})
 			continue
 		}
 		if before, ok := values[name]; ok {
-			problems = append(problems, Problem{Setting: name, Source: source, Err: fmt.Errorf("is there already: %s", before.source)})
+			problems = append(problems, Problem{
+				Setting: name, Source: source,
+				Err: fmt.Errorf("is there already: %s", before.source),
+			})
 			continue
 		}
 		text, err := nodeText(node, s.joint)

@@ -49,8 +49,9 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Options{
 		NodeName: "host1", MeshName: "director", Bind: netip.MustParseAddrPort("0.0.0.0:9090"),
-		UserExpire: 15 * time.Minute, UserKickDelay: 2 * time.Second, MaxParallelMoves: 100, MaxParallelKicks: 100,
-		RunDir: "/run/director", LogLevel: zerolog.InfoLevel,
+		UserExpire: 15 * time.Minute, UserKickDelay: 2 * time.Second, MaxParallelMoves: 100,
+		MaxParallelKicks: 100,
+		RunDir:           "/run/director", LogLevel: zerolog.InfoLevel,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Auth", "Doors")
@@ -68,14 +69,21 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestAllSettings(t *testing.T) {
-	env := testEnvironment(nil, map[string]string{"/keys": "# first\n" + key1 + "\n\n" + key2 + "\n"})
+	env := testEnvironment(nil, map[string]string{
+		"/keys": "# first\n" + key1 + "\n\n" + key2 + "\n",
+	})
 	got, err := Load(map[string]string{
-		"node-name": "d1", "mesh-name": "mail", "bind": "[2001:db8::1]:19090", "advertise": "198.51.100.1",
-		"join": "d2.example.org, 198.51.100.3:9091 ,[2001:db8::4]:9092,2001:db8::5", "mail-servers": "192.0.2.1-192.0.2.2 192.0.2.9@ssd mail.example.org",
-		"user-expire": "20 mins", "user-kick-delay": "500ms", "username-hash": "%Ln", "max-parallel-moves": "7", "max-parallel-kicks": "8",
-		"kick-command": "/bin/sh -c true", "run-dir": "/tmp/x", "socket-mode": "0660", "http": "127.0.0.1:9091",
+		"node-name": "d1", "mesh-name": "mail", "bind": "[2001:db8::1]:19090",
+		"advertise":    "198.51.100.1",
+		"join":         "d2.example.org, 198.51.100.3:9091 ,[2001:db8::4]:9092,2001:db8::5",
+		"mail-servers": "192.0.2.1-192.0.2.2 192.0.2.9@ssd mail.example.org",
+		"user-expire":  "20 mins", "user-kick-delay": "500ms", "username-hash": "%Ln",
+		"max-parallel-moves": "7", "max-parallel-kicks": "8",
+		"kick-command": "/bin/sh -c true", "run-dir": "/tmp/x", "socket-mode": "0660",
+		"http":             "127.0.0.1:9091",
 		"encrypt-key-file": "/keys", "log-level": "debug", "log-format": "text",
-		"admin-socket": "/run/dovecot/director-admin", "admin-socket-mode": "0660", "admin-tcp": "[::1]:9092",
+		"admin-socket": "/run/dovecot/director-admin", "admin-socket-mode": "0660",
+		"admin-tcp": "[::1]:9092",
 	}, "", env)
 	if err != nil {
 		t.Fatal(err)
@@ -85,14 +93,19 @@ func TestAllSettings(t *testing.T) {
 	}
 	addr := netip.MustParseAddr
 	want := Options{
-		NodeName: "d1", MeshName: "mail", Bind: netip.MustParseAddrPort("[2001:db8::1]:19090"), Advertise: netip.MustParseAddrPort("198.51.100.1:9090"),
-		Join: []string{"d2.example.org", "198.51.100.3:9091", "[2001:db8::4]:9092", "2001:db8::5"},
+		NodeName: "d1", MeshName: "mail", Bind: netip.MustParseAddrPort("[2001:db8::1]:19090"),
+		Advertise: netip.MustParseAddrPort("198.51.100.1:9090"),
+		Join: []string{
+			"d2.example.org", "198.51.100.3:9091", "[2001:db8::4]:9092", "2001:db8::5",
+		},
 		Backends: []ring.Backend{
-			{Addr: addr("192.0.2.1"), VHosts: 100}, {Addr: addr("192.0.2.2"), VHosts: 100}, {Addr: addr("192.0.2.9"), Tag: "ssd", VHosts: 100},
+			{Addr: addr("192.0.2.1"), VHosts: 100}, {Addr: addr("192.0.2.2"), VHosts: 100},
+			{Addr: addr("192.0.2.9"), Tag: "ssd", VHosts: 100},
 			{Addr: addr("192.0.2.77"), Name: "mail.example.org", VHosts: 100},
 		},
-		UserExpire: 20 * time.Minute, UserKickDelay: 500 * time.Millisecond, MaxParallelMoves: 7, MaxParallelKicks: 8,
-		KickCommand: "/bin/sh -c true", RunDir: "/tmp/x",
+		UserExpire: 20 * time.Minute, UserKickDelay: 500 * time.Millisecond, MaxParallelMoves: 7,
+		MaxParallelKicks: 8,
+		KickCommand:      "/bin/sh -c true", RunDir: "/tmp/x",
 		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
@@ -119,18 +132,23 @@ func TestAllSettings(t *testing.T) {
 func TestPrecedence(t *testing.T) {
 	const path = "/etc/director.yml"
 	file := map[string]string{path: "mesh-name: file\nuser_expire: 1h\nlog-level: warn\n"}
-	vars := map[string]string{"DIRECTOR_MESH_NAME": "env", "DIRECTOR_USER_EXPIRE": "2h", "DIRECTOR_ADDR": "not a setting"}
+	vars := map[string]string{
+		"DIRECTOR_MESH_NAME": "env", "DIRECTOR_USER_EXPIRE": "2h", "DIRECTOR_ADDR": "not a setting",
+	}
 	got, err := Load(map[string]string{"mesh-name": "flag"}, path, testEnvironment(vars, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.MeshName != "flag" || got.UserExpire != 2*time.Hour || got.LogLevel != zerolog.WarnLevel || got.MaxParallelMoves != 100 {
-		t.Errorf("mesh name %q, expire %v, level %v, moves %d; want flag, 2h, warn, 100", got.MeshName, got.UserExpire, got.LogLevel, got.MaxParallelMoves)
+	if got.MeshName != "flag" || got.UserExpire != 2*time.Hour ||
+		got.LogLevel != zerolog.WarnLevel || got.MaxParallelMoves != 100 {
+		t.Errorf("mesh name %q, expire %v, level %v, moves %d; want flag, 2h, warn, 100",
+			got.MeshName, got.UserExpire, got.LogLevel, got.MaxParallelMoves)
 	}
 }
 
 func TestFileLists(t *testing.T) {
-	got, err := Load(nil, "/c", testEnvironment(nil, map[string]string{"/c": "join:\n- d1\n- d2:9091\nmail_servers: [192.0.2.1, 192.0.2.2@x]\nmax-parallel-moves: 5\n"}))
+	got, err := Load(nil, "/c", testEnvironment(nil, map[string]string{"/c": "join:\n- d1\n" +
+		"- d2:9091\nmail_servers: [192.0.2.1, 192.0.2.2@x]\nmax-parallel-moves: 5\n"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +221,8 @@ func TestBadSettings(t *testing.T) {
 		many += string(rune('A'+i)) + key1[1:] + "\n"
 	}
 	env := testEnvironment(nil, map[string]string{
-		"/short": "# a key\nAAAA\n", "/text": "secret words", "/empty": "# none\n", "/twice": key1 + "\n" + key1 + "\n", "/many": many,
+		"/short": "# a key\nAAAA\n", "/text": "secret words", "/empty": "# none\n",
+		"/twice": key1 + "\n" + key1 + "\n", "/many": many,
 	})
 	for _, tt := range tests {
 		_, err := Load(map[string]string{tt.setting: tt.value}, "", env)
@@ -213,19 +232,24 @@ func TestBadSettings(t *testing.T) {
 			continue
 		}
 		text := err.Error()
-		if !strings.HasPrefix(text, tt.setting+": ") || !strings.Contains(text, tt.want) || !strings.HasSuffix(text, "(from flag --"+tt.setting+")") {
+		if !strings.HasPrefix(text, tt.setting+": ") || !strings.Contains(text, tt.want) ||
+			!strings.HasSuffix(text, "(from flag --"+tt.setting+")") {
 			t.Errorf("%s=%q: %q, want %q in it", tt.setting, tt.value, text, tt.want)
 		}
 		if strings.Contains(text, "secret") || strings.Contains(text, "AAAA") {
-			t.Errorf("%s=%q: the error %q shows what is in the key file", tt.setting, tt.value, text)
+			t.Errorf("%s=%q: the error %q shows what is in the key file",
+				tt.setting, tt.value, text)
 		}
 	}
 }
 
 // All problems are told at once, whatever their source.
 func TestAllProblems(t *testing.T) {
-	file := "user-expire: 5s\nuser_expir: 5m\nmesh-name: ~\nbind: {a: b}\ndirector_join: x\nlog-level: info\nlog_level: warn\njoin: [[1]]\nzzz: 1\n"
-	_, err := Load(map[string]string{"http": "x"}, "/c", testEnvironment(map[string]string{"DIRECTOR_LOG_FORMAT": "xml"}, map[string]string{"/c": file}))
+	file := "user-expire: 5s\nuser_expir: 5m\nmesh-name: ~\nbind: {a: b}\ndirector_join: x\n" +
+		"log-level: info\nlog_level: warn\njoin: [[1]]\nzzz: 1\n"
+	_, err := Load(map[string]string{"http": "x"}, "/c", testEnvironment(map[string]string{
+		"DIRECTOR_LOG_FORMAT": "xml",
+	}, map[string]string{"/c": file}))
 	want := `user_expir: is no setting; is it user-expire that you mean? (from /c line 2)
 mesh-name: has no value; remove the line or give one (from /c line 3)
 bind: is not a plain value (from /c line 4)
@@ -253,31 +277,38 @@ func TestBadFiles(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := Load(nil, "/c", testEnvironment(nil, map[string]string{"/c": tt.text}))
-		if err == nil || !strings.HasPrefix(err.Error(), "/c: ") || !strings.Contains(err.Error(), tt.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "/c: ") ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("file %q: %v, want %q", tt.text, err, tt.want)
 		}
 	}
 	for _, text := range []string{"", "# nothing\n", "---\n", "~\n"} {
-		if _, err := Load(nil, "/c", testEnvironment(nil, map[string]string{"/c": text})); err != nil {
+		env := testEnvironment(nil, map[string]string{"/c": text})
+		if _, err := Load(nil, "/c", env); err != nil {
 			t.Errorf("file %q: %v", text, err)
 		}
 	}
-	if _, err := Load(nil, "/none", testEnvironment(nil, nil)); err == nil || !strings.Contains(err.Error(), "/none: cannot be read") {
+	if _, err := Load(nil, "/none", testEnvironment(nil, nil)); err == nil ||
+		!strings.Contains(err.Error(), "/none: cannot be read") {
 		t.Errorf("missing file: %v", err)
 	}
 }
 
 func TestParseDuration(t *testing.T) {
 	tests := map[string]time.Duration{
-		"15m": 15 * time.Minute, "1m30s": 90 * time.Second, "15 mins": 15 * time.Minute, "30 secs": 30 * time.Second, "30sec": 30 * time.Second,
-		"2 h": 2 * time.Hour, "1 day": 24 * time.Hour, "100 msecs": 100 * time.Millisecond, "1 minute": time.Minute,
+		"15m": 15 * time.Minute, "1m30s": 90 * time.Second, "15 mins": 15 * time.Minute,
+		"30 secs": 30 * time.Second, "30sec": 30 * time.Second,
+		"2 h": 2 * time.Hour, "1 day": 24 * time.Hour, "100 msecs": 100 * time.Millisecond,
+		"1 minute": time.Minute,
 	}
 	for text, want := range tests {
 		if got, err := parseDuration(text); err != nil || got != want {
 			t.Errorf("parseDuration(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "m", "15", "15 parsecs", "99999999999 days", "-5 mins", "5 mins 3 secs"} {
+	for _, text := range []string{
+		"", "m", "15", "15 parsecs", "99999999999 days", "-5 mins", "5 mins 3 secs",
+	} {
 		if got, err := parseDuration(text); err == nil {
 			t.Errorf("parseDuration(%q) = %v, want an error", text, got)
 		}
@@ -286,7 +317,10 @@ func TestParseDuration(t *testing.T) {
 
 // Any file gives values of known settings, or problems that say which file.
 func FuzzParseFile(f *testing.F) {
-	for _, text := range []string{"", "user-expire: 15m\n", "join: [a, b]\n", "a: &a [*a]\n", "? [x]\n: y\n", "mail-servers: |\n  192.0.2.1\n  192.0.2.2\n", "<<: {bind: x}\n", "\xff\xfe"} {
+	for _, text := range []string{
+		"", "user-expire: 15m\n", "join: [a, b]\n", "a: &a [*a]\n", "? [x]\n: y\n",
+		"mail-servers: |\n  192.0.2.1\n  192.0.2.2\n", "<<: {bind: x}\n", "\xff\xfe",
+	} {
 		f.Add([]byte(text))
 	}
 	known := make(map[string]bool)
@@ -310,7 +344,9 @@ func FuzzParseFile(f *testing.F) {
 
 // Any key file gives keys of the right size, or an error that does not show a line of it.
 func FuzzParseKeys(f *testing.F) {
-	for _, text := range []string{"", key1, key1 + "\r\n" + key2, "# c\n\n", "AAAA", strings.Repeat("A", 70000)} {
+	for _, text := range []string{
+		"", key1, key1 + "\r\n" + key2, "# c\n\n", "AAAA", strings.Repeat("A", 70000),
+	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -337,7 +373,8 @@ func TestSettingsAreDescribed(t *testing.T) {
 		if s.reloads != strings.Contains(s.Usage, "SIGHUP") {
 			t.Errorf("%s: reloads is %v, but its usage says %q", s.Name, s.reloads, s.Usage)
 		}
-		if want := "DIRECTOR_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")); s.EnvVar() != want {
+		want := "DIRECTOR_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+		if s.EnvVar() != want {
 			t.Errorf("%s: environment variable %q, want %q", s.Name, s.EnvVar(), want)
 		}
 	}
@@ -346,7 +383,8 @@ func TestSettingsAreDescribed(t *testing.T) {
 // TestExposure checks where a mesh without a key may listen.
 func TestExposure(t *testing.T) {
 	host := []netip.Addr{
-		netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("2a00::1"),
+		netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.1.2.3"),
+		netip.MustParseAddr("2a00::1"),
 	}
 	for _, test := range []struct {
 		name     string
@@ -361,7 +399,8 @@ func TestExposure(t *testing.T) {
 		{"public host, private bind", map[string]string{"bind": "10.1.2.3"}, "9.9.9.9", ""},
 		{"public bind", map[string]string{"bind": "11.1.1.1:1"}, "", "11.1.1.1"},
 		{"public bind of IPv6", map[string]string{"bind": "[::]:1"}, "", "2a00::1"},
-		{"public advertise", map[string]string{"bind": "10.1.2.3", "advertise": "11.1.1.1"}, "", "11.1.1.1"},
+		{"public advertise", map[string]string{"bind": "10.1.2.3", "advertise": "11.1.1.1"},
+			"", "11.1.1.1"},
 		{"key", map[string]string{"encrypt-key-file": "/keys"}, "9.9.9.9", ""},
 		{"insecure", map[string]string{"insecure": "yes"}, "9.9.9.9", ""},
 	} {
@@ -376,7 +415,8 @@ func TestExposure(t *testing.T) {
 		switch {
 		case (err == nil) != (test.bad == ""):
 			t.Errorf("%s: %v", test.name, err)
-		case err != nil && (!strings.Contains(err.Error(), test.bad+" is a public address") || strings.Contains(err.Error(), "\n")):
+		case err != nil && (!strings.Contains(err.Error(), test.bad+" is a public address") ||
+			strings.Contains(err.Error(), "\n")):
 			t.Errorf("%s: %v, want one line about %s", test.name, err, test.bad)
 		}
 	}
@@ -384,13 +424,15 @@ func TestExposure(t *testing.T) {
 
 func TestKeyFileModes(t *testing.T) {
 	for mode, good := range map[fs.FileMode]bool{
-		0o600: true, 0o400: true, 0o640: true, 0o644: false, 0o604: false, 0o620: false, 0o666: false,
+		0o600: true, 0o400: true, 0o640: true, 0o644: false, 0o604: false, 0o620: false,
+		0o666:                    false,
 		fs.ModeNamedPipe | 0o666: true, // a descriptor that a shell or a service manager made
 	} {
 		env := testEnvironment(nil, map[string]string{"/keys": key1})
 		env.Mode = func(string) (fs.FileMode, error) { return mode, nil }
 		_, err := Load(map[string]string{"encrypt-key-file": "/keys"}, "", env)
-		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod 0600 /keys") {
+		if (err == nil) != good ||
+			err != nil && !strings.Contains(err.Error(), "chmod 0600 /keys") {
 			t.Errorf("mode %v: %v", mode, err)
 		}
 	}

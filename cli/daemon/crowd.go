@@ -101,7 +101,8 @@ func (c *crowd) exit(clients []audit.Client) {
 // on.
 func (c *crowd) refuse(conn net.Conn, why string, most int) {
 	c.metrics.refused.WithLabelValues(c.door, why).Inc()
-	c.limit.Logger(c.log, c.door, time.Now()).Warn().Str("door", c.door).Str("who", audit.Who(conn)).
+	c.limit.Logger(c.log, c.door, time.Now()).Warn().
+		Str("door", c.door).Str("who", audit.Who(conn)).
 		Str("reason", why).Int("most", most).
 		Msg("too many connections at a door, closed at once")
 }

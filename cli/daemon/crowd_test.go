@@ -315,7 +315,8 @@ func TestCrowdedDoors(t *testing.T) {
 		})
 	}
 	end() // it writes its log
-	if refusals := strings.Count(log.String(), "too many connections at a door"); refusals != len(doors) {
+	refusals := strings.Count(log.String(), "too many connections at a door")
+	if refusals != len(doors) {
 		t.Errorf("%d lines about %d full doors:\n%s", refusals, len(doors), log)
 	}
 }

@@ -32,7 +32,8 @@ type Config struct {
 	LogOutput io.Writer
 	Notify    func(state string)      // tells the service manager (sd_notify); nil: there is none
 	Reload    func() (Options, error) // reads the settings again; nil: they stay as they are
-	Handed    *handover.Handed        // sockets that others have opened for this director; nil: none. Close closes them
+	// sockets that others have opened for this director; nil: none. Close closes them
+	Handed *handover.Handed
 }
 
 // Daemon is a director: a mesh node with its doors.
@@ -103,7 +104,10 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err = d.sessions.attach(d.node, d.fifos(), registry); err != nil {
 		return nil, err
 	}
-	d.director = &director{node: d.node, options: cfg.Options, version: cfg.Version, noKicker: d.sessions.kicker == kick.None{}}
+	d.director = &director{
+		node: d.node, options: cfg.Options, version: cfg.Version,
+		noKicker: d.sessions.kicker == kick.None{},
+	}
 	return d, d.makeDoors(registry)
 }
 
@@ -118,7 +122,8 @@ func newRegistry(version string) (*prometheus.Registry, error) {
 	build.Set(1)
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
-		build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)

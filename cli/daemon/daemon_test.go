@@ -39,7 +39,10 @@ func socketDir(t *testing.T) string {
 
 func testOptions(t *testing.T, more map[string]string) Options {
 	t.Helper()
-	flags := map[string]string{"node-name": "d1", "bind": "127.0.0.1:0", "mail-servers": "192.0.2.1-192.0.2.2", "run-dir": filepath.Join(socketDir(t), "run")}
+	flags := map[string]string{
+		"node-name": "d1", "bind": "127.0.0.1:0", "mail-servers": "192.0.2.1-192.0.2.2",
+		"run-dir": filepath.Join(socketDir(t), "run"),
+	}
 	for name, value := range more {
 		flags[name] = value
 	}
@@ -72,7 +75,10 @@ func startHanded(t *testing.T, options Options, handed *handover.Handed) *runnin
 
 func startConfig(t *testing.T, cfg Config) *running {
 	t.Helper()
-	r := &running{log: new(logtest.Buffer), signals: make(chan os.Signal), states: make(chan string, 100), ended: make(chan error, 1)}
+	r := &running{
+		log: new(logtest.Buffer), signals: make(chan os.Signal), states: make(chan string, 100),
+		ended: make(chan error, 1),
+	}
 	cfg.Version, cfg.LogOutput, cfg.Notify = "1.2.3", r.log, func(s string) { r.states <- s }
 	d, err := New(cfg)
 	if err != nil {
@@ -147,17 +153,25 @@ func TestLife(t *testing.T) {
 	}
 	metrics, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	for _, name := range []string{`director_build_info{version="1.2.3"} 1`, `director_http_requests_total{path="/v1/director",status="2xx"} 2`, `director_http_requests_total{path="/v1/moves",status="5xx"} 0`, "go_goroutines "} {
+	for _, name := range []string{
+		`director_build_info{version="1.2.3"} 1`,
+		`director_http_requests_total{path="/v1/director",status="2xx"} 2`,
+		`director_http_requests_total{path="/v1/moves",status="5xx"} 0`, "go_goroutines ",
+	} {
 		if err != nil || !strings.Contains(string(metrics), "\n"+name) {
 			t.Errorf("metrics lack %s (%v)", name, err)
 		}
 	}
-	answer, err := client(t, options.SocketPath()).Lookup(t.Context(), api.LookupRequest{User: "alice"})
+	answer, err := client(t, options.SocketPath()).Lookup(t.Context(),
+		api.LookupRequest{User: "alice"})
 	if err != nil || !answer.Backend.IsValid() {
 		t.Errorf("lookup: %+v, %v", answer, err)
 	}
 	started := r.log.Await("director started", 10*time.Second)
-	for _, field := range []string{"version", "mesh", "socket", "http", "bind", "advertise", "join", "backends", "encrypted", "director"} {
+	for _, field := range []string{
+		"version", "mesh", "socket", "http", "bind", "advertise", "join", "backends", "encrypted",
+		"director",
+	} {
 		if _, ok := started[field]; !ok {
 			t.Errorf("the start-up line lacks %s: %v", field, started)
 		}
@@ -191,7 +205,9 @@ func TestReload(t *testing.T) {
 
 	load := func(flags map[string]string) func() (Options, error) {
 		return func() (Options, error) {
-			flags["node-name"], flags["bind"], flags["mail-servers"] = "d1", "127.0.0.1:0", "192.0.2.1-192.0.2.2"
+			flags["node-name"] = "d1"
+			flags["bind"] = "127.0.0.1:0"
+			flags["mail-servers"] = "192.0.2.1-192.0.2.2"
 			flags["run-dir"] = options.RunDir
 			return Load(flags, "", testEnvironment(nil, nil))
 		}
@@ -216,8 +232,9 @@ func TestReload(t *testing.T) {
 	if r.level.Sample(zerolog.DebugLevel) {
 		t.Error("the level of bad settings was applied")
 	}
-	if line := r.log.Await("settings not reloaded, nothing has changed", 10*time.Second); line == nil || !strings.Contains(line["problems"].([]any)[0].(string), "user-expire") {
-		t.Errorf("log line %v does not tell the problem", line)
+	bad := r.log.Await("settings not reloaded, nothing has changed", 10*time.Second)
+	if bad == nil || !strings.Contains(bad["problems"].([]any)[0].(string), "user-expire") {
+		t.Errorf("log line %v does not tell the problem", bad)
 	}
 	next <- load(map[string]string{"log-level": "debug", "user-expire": "1h"})
 	line := waitLine("settings reloaded")
@@ -244,7 +261,8 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	io.WriteString(c, "POST /v1/kicks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+	io.WriteString(c, "POST /v1/kicks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
 	if _, err := c.Read(make([]byte, 100)); err != nil { // 100 Continue: the handler reads
 		t.Fatal(err)
 	}
@@ -287,7 +305,8 @@ func TestStartFails(t *testing.T) {
 		name, setting, value, want string
 	}{
 		{"mesh port in use", "bind", port.String(), "in use"},
-		{"HTTP port in use", "http", port.String(), "in use by another process; choose another with --http"},
+		{"HTTP port in use", "http", port.String(),
+			"in use by another process; choose another with --http"},
 		{"run directory is a file", "run-dir", file, "not a directory"},
 		{"foreign address", "bind", "10.255.255.1:0", "10.255.255.1"},
 	}
@@ -299,7 +318,8 @@ func TestStartFails(t *testing.T) {
 				d.Close()
 				t.Fatal("it started")
 			}
-			if !strings.HasPrefix(err.Error(), tt.setting+": ") || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			if !strings.HasPrefix(err.Error(), tt.setting+": ") ||
+				!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %q, want one line with %q", err, tt.want)
 			}
 			if _, err := os.Stat(options.SocketPath()); err == nil {
@@ -322,7 +342,8 @@ func TestStaleSocket(t *testing.T) {
 	if err != nil {
 		t.Fatalf("stale socket: %v", err)
 	}
-	if _, err := listenUnix("run-dir", path, 0o600); err == nil || !strings.Contains(err.Error(), "another process serves") {
+	if _, err := listenUnix("run-dir", path, 0o600); err == nil ||
+		!strings.Contains(err.Error(), "another process serves") {
 		t.Errorf("live socket: %v", err)
 	}
 	if err := l.Close(); err != nil {
@@ -347,11 +368,15 @@ func (r *recorder) Kick(_ context.Context, t kick.Target) (kick.Result, error) {
 
 func TestKicker(t *testing.T) {
 	r := &recorder{}
-	got, err := kicker{r}.Kick(t.Context(), "ssd", replica.KickTarget{ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v"})
+	got, err := kicker{r}.Kick(t.Context(), "ssd", replica.KickTarget{
+		ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v",
+	})
 	if got != (replica.KickResult{Count: 3, Known: true, Left: 2}) || err == nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	want := kick.Target{Tag: "ssd", ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v"}
+	want := kick.Target{
+		Tag: "ssd", ByHash: true, Hash: 5, Keep: addr1, Backend: addr2, Field: "f", Value: "v",
+	}
 	if r.got != want {
 		t.Errorf("target %+v, want %+v", r.got, want)
 	}
@@ -365,14 +390,16 @@ func TestLogFormats(t *testing.T) {
 	level.set(zerolog.DebugLevel)
 	log.Debug().Msg("detail")
 	lines.Close()
-	if got := out.String(); strings.Contains(got, "quiet") || !strings.Contains(got, `"loud"`) || !strings.Contains(got, `"detail"`) || !strings.Contains(got, `"director":"d1"`) {
+	if got := out.String(); strings.Contains(got, "quiet") || !strings.Contains(got, `"loud"`) ||
+		!strings.Contains(got, `"detail"`) || !strings.Contains(got, `"director":"d1"`) {
 		t.Errorf("log: %s", got)
 	}
 	out.Reset()
 	log, _, lines = newLog(Options{LogText: true}, &out)
 	log.Error().Str("peer", "d2").Msg("for people")
 	lines.Close()
-	if got := out.String(); !strings.Contains(got, "ERR for people") || !strings.Contains(got, "peer=d2") {
+	got := out.String()
+	if !strings.Contains(got, "ERR for people") || !strings.Contains(got, "peer=d2") {
 		t.Errorf("text log: %s", got)
 	}
 }

@@ -62,7 +62,8 @@ func doorTable() []doorRow {
 			// Scripts look up many users at a time.
 			takes: appetite{connections: 2048, cost: 1, least: 96, quarter: true},
 			unix: &unixRow{setting: "socket", file: apiSocket, mode: "0600",
-				modeUsage: "mode of director.sock; any user who may write to it may change everything"},
+				modeUsage: "mode of director.sock; any user who may write to it may " +
+					"change everything"},
 			who: "any user who may write to it", may: everything,
 		},
 		{
@@ -110,7 +111,8 @@ func doorTable() []doorRow {
 			unix: &unixRow{setting: "admin-socket", file: "director-admin", mode: "0600",
 				usage: `socket for "doveadm director" and poolmon, ` +
 					`in --run-dir unless absolute; empty: none`,
-				modeUsage: "mode of --admin-socket; any user who may write to it may change everything"},
+				modeUsage: "mode of --admin-socket; any user who may write to it may " +
+					"change everything"},
 			tcp: &tcpRow{"admin-tcp", "serve doveadm there too; a loopback address (default: no)"},
 			who: "any user who may write to it; over TCP " + anybody,
 			may: "everything that `doveadm director` does",

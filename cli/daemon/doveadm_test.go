@@ -42,7 +42,8 @@ func TestAdminDoor(t *testing.T) {
 
 	none := testOptions(t, map[string]string{"admin-socket": ""})
 	start(t, none, nil)
-	if _, err := os.Stat(filepath.Join(none.RunDir, "director-admin")); !errors.Is(err, fs.ErrNotExist) {
+	socket := filepath.Join(none.RunDir, "director-admin")
+	if _, err := os.Stat(socket); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a path: %v", err)
 	}
 }
@@ -64,7 +65,10 @@ func TestAdminPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = New(Config{Options: testOptions(t, map[string]string{"admin-tcp": l.Addr().String()}), LogOutput: new(logtest.Buffer)})
+	_, err = New(Config{
+		Options:   testOptions(t, map[string]string{"admin-tcp": l.Addr().String()}),
+		LogOutput: new(logtest.Buffer),
+	})
 	if err == nil || !strings.HasPrefix(err.Error(), "admin-tcp: "+l.Addr().String()+" is in use") {
 		t.Errorf("%v", err)
 	}

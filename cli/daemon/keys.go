@@ -33,16 +33,20 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 	var keys [][]byte
 	lines := bufio.NewScanner(bytes.NewReader(raw))
 	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff")) // some editors put that first
+		// some editors put that first
+		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
 		key, err := base64.StdEncoding.DecodeString(text)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("%s line %d is not base64; make a key with: head -c 32 /dev/urandom | base64", path, n)
+			return nil, fmt.Errorf(
+				"%s line %d is not base64; make a key with: head -c 32 /dev/urandom | base64",
+				path, n)
 		case len(key) != keyBytes:
-			return nil, fmt.Errorf("%s line %d has %d bytes; a key has %d", path, n, len(key), keyBytes)
+			return nil, fmt.Errorf("%s line %d has %d bytes; a key has %d",
+				path, n, len(key), keyBytes)
 		}
 		for _, k := range keys {
 			if bytes.Equal(k, key) {
@@ -53,9 +57,11 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 	}
 	switch {
 	case lines.Err() != nil:
-		return nil, fmt.Errorf("%s is not a key file: it has a line of over %d bytes", path, bufio.MaxScanTokenSize)
+		return nil, fmt.Errorf("%s is not a key file: it has a line of over %d bytes",
+			path, bufio.MaxScanTokenSize)
 	case len(keys) == 0:
-		return nil, errors.New(path + " has no key; make one with: head -c 32 /dev/urandom | base64")
+		return nil, errors.New(
+			path + " has no key; make one with: head -c 32 /dev/urandom | base64")
 	case len(keys) > maxKeys:
 		return nil, fmt.Errorf("%s has %d keys; the most is %d", path, len(keys), maxKeys)
 	}
@@ -77,7 +83,8 @@ func checkKeyFile(path string, env Environment) error {
 		return nil // reading it will tell
 	}
 	if mode.Perm()&othersMay != 0 {
-		return fmt.Errorf("%s has mode %#o: others can read or change it; chmod 0600 %s, and make a new key",
+		return fmt.Errorf(
+			"%s has mode %#o: others can read or change it; chmod 0600 %s, and make a new key",
 			path, mode.Perm(), path)
 	}
 	return nil
@@ -107,14 +114,15 @@ func checkExposure(o Options, env Environment) error {
 	if o.Bind.Addr().IsUnspecified() && env.Addresses != nil {
 		all, err := env.Addresses()
 		if err != nil {
-			return fmt.Errorf("the addresses of this host are not known: %w; give a key, or a --bind", err)
+			return fmt.Errorf(
+				"the addresses of this host are not known: %w; give a key, or a --bind", err)
 		}
 		listening = all
 	}
 	for _, a := range append(listening, o.Advertise.Addr()) {
 		if a.IsValid() && public(a) && (a.Is4() || !o.Bind.Addr().Is4()) {
-			return fmt.Errorf("there is no key and %s is a public address; give a key, bind to a private address, "+
-				"or say --insecure", a)
+			return fmt.Errorf("there is no key and %s is a public address; "+
+				"give a key, bind to a private address, or say --insecure", a)
 		}
 	}
 	return nil

@@ -12,7 +12,9 @@ import (
 type kicker struct{ kick.Kicker }
 
 // Kick implements mesh.Kicker.
-func (k kicker) Kick(ctx context.Context, tag ring.Tag, t replica.KickTarget) (replica.KickResult, error) {
+func (k kicker) Kick(
+	ctx context.Context, tag ring.Tag, t replica.KickTarget,
+) (replica.KickResult, error) {
 	r, err := k.Kicker.Kick(ctx, kick.Target{
 		Tag:     tag,
 		ByHash:  t.ByHash,

@@ -17,18 +17,24 @@ import (
 // process left behind is replaced; one that answers is not.
 func listenUnix(setting, path string, mode fs.FileMode) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("%s: the directory of %s cannot be made: %s; create it, or choose another with --%s",
+		return nil, fmt.Errorf(
+			"%s: the directory of %s cannot be made: %s; create it, or choose another with --%s",
 			setting, path, api.Cause(err), setting)
 	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
-		return nil, fmt.Errorf("%s: another process serves %s; stop it, or choose another place with --%s", setting, path, setting)
+		return nil, fmt.Errorf(
+			"%s: another process serves %s; stop it, or choose another place with --%s",
+			setting, path, setting)
 	} else if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("%s: %s belongs to somebody else; remove it, or choose another with --%s", setting, path, setting)
+		return nil, fmt.Errorf(
+			"%s: %s belongs to somebody else; remove it, or choose another with --%s",
+			setting, path, setting)
 	}
 	// What is there may be a socket whose process is dead, and nothing else.
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, fmt.Errorf("%s: %s is there already and is no socket; remove it, or choose another with --%s",
+		return nil, fmt.Errorf(
+			"%s: %s is there already and is no socket; remove it, or choose another with --%s",
 			setting, path, setting)
 	}
 	// The socket is made under another name and renamed when it has its mode: nobody can connect
@@ -71,7 +77,8 @@ func (l *unixListener) Close() error {
 func listenTCP(setting, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is in use by another process; choose another with --%s", setting, addr, setting)
+		return nil, fmt.Errorf("%s: %s is in use by another process; choose another with --%s",
+			setting, addr, setting)
 	}
 	if err != nil {
 		return nil, cannotListen(setting, addr, err)
@@ -80,5 +87,6 @@ func listenTCP(setting, addr string) (net.Listener, error) {
 }
 
 func cannotListen(setting, at string, err error) error {
-	return fmt.Errorf("%s: cannot listen at %s: %s; choose another with --%s", setting, at, api.Cause(err), setting)
+	return fmt.Errorf("%s: cannot listen at %s: %s; choose another with --%s",
+		setting, at, api.Cause(err), setting)
 }

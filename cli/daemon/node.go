@@ -193,7 +193,8 @@ func (d *director) TryLookups(users []ring.Lookup) { d.node.TryLookups(users) }
 // Lookup implements httpapi.Director.
 func (d *director) Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error) {
 	if d.unknownTag(tag) {
-		return api.IP{}, api.Errorf(api.CodeNotFound, "no backend has the tag %q; \"director status\" lists the tags", string(tag))
+		return api.IP{}, api.Errorf(api.CodeNotFound,
+			"no backend has the tag %q; \"director status\" lists the tags", string(tag))
 	}
 	backend, err := d.node.Lookup(ctx, tag, h)
 	if err != nil {

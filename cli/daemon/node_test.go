@@ -79,11 +79,16 @@ var (
 func timeAt(t directory.Time) *time.Time { w := wallTime(t); return &w }
 
 func TestShowSelf(t *testing.T) {
-	n := &fakeNode{self: replica.SelfStatus{Synced: true, Alone: true, Reason: "no peer answers", Mesh: wire.MeshRank{ID: 0xcafe, Age: 3_600_000}, Users: 3, Waiting: 2, Rings: 2}}
+	n := &fakeNode{self: replica.SelfStatus{
+		Synced: true, Alone: true, Reason: "no peer answers",
+		Mesh: wire.MeshRank{ID: 0xcafe, Age: 3_600_000}, Users: 3, Waiting: 2, Rings: 2,
+	}}
 	d := testDirector(t, n)
 	d.leaving.Store(true)
-	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
-		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, MeshID: "000000000000cafe", MeshAgeMS: 3_600_000}
+	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu",
+		UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
+		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, MeshID: "000000000000cafe",
+		MeshAgeMS: 3_600_000}
 	if diff := cmp.Diff(want, d.Self()); diff != "" {
 		t.Errorf("self (-want +got):\n%s", diff)
 	}
@@ -97,18 +102,26 @@ func TestShowDirectors(t *testing.T) {
 	failed := time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600))
 	ping := 1.5
 	d := testDirector(t, &fakeNode{peers: []replica.PeerStatus{
-		{Name: "d1", Addr: netip.MustParseAddrPort("192.0.2.101:9090"), Self: true, State: replica.Synced, Users: 4, Offset: -time.Millisecond},
-		{Name: "d2", Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Reachable: true, State: replica.Handshaking, Received: 5, Sent: 6,
+		{Name: "d1", Addr: netip.MustParseAddrPort("192.0.2.101:9090"), Self: true,
+			State: replica.Synced, Users: 4, Offset: -time.Millisecond},
+		{Name: "d2", Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Reachable: true,
+			State: replica.Handshaking, Received: 5, Sent: 6,
 			RoundTrip: 1500 * time.Microsecond, Skew: time.Second, LastFailed: failed},
-		{Name: "d3", Addr: netip.MustParseAddrPort("192.0.2.103:9090"), Removed: true, Left: true, State: replica.Syncing, Reason: "x"},
-		{Name: "d4", Addr: netip.MustParseAddrPort("192.0.2.104:9090"), Reachable: true, SilentSince: failed, State: replica.Synced},
+		{Name: "d3", Addr: netip.MustParseAddrPort("192.0.2.103:9090"), Removed: true, Left: true,
+			State: replica.Syncing, Reason: "x"},
+		{Name: "d4", Addr: netip.MustParseAddrPort("192.0.2.104:9090"), Reachable: true,
+			SilentSince: failed, State: replica.Synced},
 	}})
 	want := api.Directors{Directors: []api.Director{
-		{Name: "d1", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.101")}, Port: 9090, Type: "self", State: "synced", Users: 4, OffsetMS: -1},
-		{Name: "d2", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.102")}, Port: 9091, Type: "peer", State: "handshaking", UsersReceived: 5, UsersSent: 6,
+		{Name: "d1", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.101")}, Port: 9090, Type: "self",
+			State: "synced", Users: 4, OffsetMS: -1},
+		{Name: "d2", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.102")}, Port: 9091, Type: "peer",
+			State: "handshaking", UsersReceived: 5, UsersSent: 6,
 			Reachable: true, PingMS: &ping, SkewMS: 1000, LastFailedAt: timeAt(at)},
-		{Name: "d3", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.103")}, Port: 9090, Type: "removed", State: "syncing", Left: true, Reason: "x"},
-		{Name: "d4", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.104")}, Port: 9090, Type: "peer", State: "synced", UnreachableSince: timeAt(at)},
+		{Name: "d3", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.103")}, Port: 9090,
+			Type: "removed", State: "syncing", Left: true, Reason: "x"},
+		{Name: "d4", IP: api.IP{Addr: netip.MustParseAddr("192.0.2.104")}, Port: 9090, Type: "peer",
+			State: "synced", UnreachableSince: timeAt(at)},
 	}}
 	if diff := cmp.Diff(want, d.Directors(), equalIP); diff != "" {
 		t.Errorf("directors (-want +got):\n%s", diff)
@@ -118,14 +131,16 @@ func TestShowDirectors(t *testing.T) {
 func TestShowBackends(t *testing.T) {
 	d := testDirector(t, &fakeNode{
 		backends: []replica.BackendStatus{
-			{Backend: ring.Backend{Addr: addr1, Name: "m1", Tag: "x", VHosts: 5, Down: true}, ChangedAt: at, Users: 3},
+			{Backend: ring.Backend{Addr: addr1, Name: "m1", Tag: "x", VHosts: 5, Down: true},
+				ChangedAt: at, Users: 3},
 			{Backend: ring.Backend{Addr: netip.MustParseAddr("192.0.2.5"), VHosts: 100}},
 		},
 		configured: []ring.Backend{{Addr: addr1}, {Addr: addr2}},
 	})
 	want := api.Backends{
 		Backends: []api.Backend{
-			{IP: api.IP{Addr: addr1}, Name: "m1", Tag: "x", VHosts: 5, State: "down", StateChangedAt: timeAt(at), Users: 3},
+			{IP: api.IP{Addr: addr1}, Name: "m1", Tag: "x", VHosts: 5, State: "down",
+				StateChangedAt: timeAt(at), Users: 3},
 			{IP: api.IP{Addr: netip.MustParseAddr("192.0.2.5")}, VHosts: 100, State: "up"},
 		},
 		Removed: []api.IP{{Addr: addr2}},
@@ -138,7 +153,9 @@ func TestShowBackends(t *testing.T) {
 // TestShowsAllOfABackend wants all that the core says of a backend in the API.
 func TestShowsAllOfABackend(t *testing.T) {
 	shown := func(b replica.BackendStatus) api.Backend {
-		return testDirector(t, &fakeNode{backends: []replica.BackendStatus{b}}).Backends().Backends[0]
+		return testDirector(t, &fakeNode{
+			backends: []replica.BackendStatus{b},
+		}).Backends().Backends[0]
 	}
 	without := shown(replica.BackendStatus{})
 	var each func(status *replica.BackendStatus, v reflect.Value, name string)
@@ -171,14 +188,21 @@ func TestShowsAllOfABackend(t *testing.T) {
 
 func TestShowUserAndFlushes(t *testing.T) {
 	n := &fakeNode{
-		user: replica.UserStatus{Mapped: true, Current: addr1, Expires: at, Moving: true, Hashed: addr2, Initial: addr1},
+		user: replica.UserStatus{
+			Mapped: true, Current: addr1, Expires: at, Moving: true, Hashed: addr2, Initial: addr1,
+		},
 		flushes: []replica.FlushStatus{
-			{ID: replica.FlushID{Director: "d2", ID: 4}, Backend: addr1, Total: 9, Scanning: true, Moved: 3, Moving: 2, Failed: 1, Started: at},
-			{ID: replica.FlushID{Director: "d1", ID: 5}, Started: at, Ended: at + 1000, Canceled: true, Lost: true},
+			{ID: replica.FlushID{Director: "d2", ID: 4}, Backend: addr1, Total: 9, Scanning: true,
+				Moved: 3, Moving: 2, Failed: 1, Started: at},
+			{ID: replica.FlushID{Director: "d1", ID: 5}, Started: at, Ended: at + 1000,
+				Canceled: true, Lost: true},
 		},
 	}
 	d := testDirector(t, n)
-	user := api.User{UserHash: 7, Tag: "x", Mapped: true, Moving: true, Current: api.IP{Addr: addr1}, ExpiresAt: timeAt(at), Hashed: api.IP{Addr: addr2}, InitialConfig: api.IP{Addr: addr1}}
+	user := api.User{
+		UserHash: 7, Tag: "x", Mapped: true, Moving: true, Current: api.IP{Addr: addr1},
+		ExpiresAt: timeAt(at), Hashed: api.IP{Addr: addr2}, InitialConfig: api.IP{Addr: addr1},
+	}
 	if diff := cmp.Diff(user, d.User("x", 7), equalIP); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
@@ -187,8 +211,10 @@ func TestShowUserAndFlushes(t *testing.T) {
 		t.Errorf("a user without a mapping expires at %v", got.ExpiresAt)
 	}
 	flushes := api.Flushes{Flushes: []api.Flush{
-		{Director: "d2", ID: 4, Backend: api.IP{Addr: addr1}, Total: 9, Scanning: true, Moved: 3, Moving: 2, Failed: 1, StartedAt: wallTime(at)},
-		{Director: "d1", ID: 5, StartedAt: wallTime(at), EndedAt: timeAt(at + 1000), Cancelled: true, Lost: true},
+		{Director: "d2", ID: 4, Backend: api.IP{Addr: addr1}, Total: 9, Scanning: true, Moved: 3,
+			Moving: 2, Failed: 1, StartedAt: wallTime(at)},
+		{Director: "d1", ID: 5, StartedAt: wallTime(at), EndedAt: timeAt(at + 1000),
+			Cancelled: true, Lost: true},
 	}}
 	if diff := cmp.Diff(flushes, d.Flushes(), equalIP); diff != "" {
 		t.Errorf("flushes (-want +got):\n%s", diff)
@@ -198,7 +224,8 @@ func TestShowUserAndFlushes(t *testing.T) {
 // The mappings of a real directory come by tag and hash, without users that were forgotten.
 func TestMappings(t *testing.T) {
 	dir := directory.New(15 * time.Minute)
-	table := directory.NewTable(1, "d1", []ring.Backend{{Addr: addr1, VHosts: 100}, {Addr: addr2, Tag: "x", VHosts: 100}})
+	table := directory.NewTable(
+		1, "d1", []ring.Backend{{Addr: addr1, VHosts: 100}, {Addr: addr2, Tag: "x", VHosts: 100}})
 	dir.SetBackends(table.Snapshot().Backends)
 	for _, u := range []struct {
 		tag     ring.Tag
@@ -249,13 +276,16 @@ func TestOperations(t *testing.T) {
 		want replica.Operation
 	}{
 		{api.AddBackend{IP: ip}, replica.AddBackend{Addr: addr1}},
-		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts}, replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts}},
+		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts},
+			replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts}},
 		{api.UpdateBackend{IP: ip, VHosts: 5}, replica.UpdateBackend{Addr: addr1, VHosts: 5}},
-		{api.UpdateBackend{IP: ip, Tag: &tag, VHosts: 5}, replica.UpdateBackend{Addr: addr1, Tag: &rtag, VHosts: 5}},
+		{api.UpdateBackend{IP: ip, Tag: &tag, VHosts: 5},
+			replica.UpdateBackend{Addr: addr1, Tag: &rtag, VHosts: 5}},
 		{api.RemoveBackend{IP: ip}, replica.RemoveBackend{Addr: addr1}},
 		{api.BackendUp{IP: ip}, replica.SetDown{Addr: addr1}},
 		{api.BackendDown{IP: ip}, replica.SetDown{Addr: addr1, Down: true}},
-		{api.Move{User: "user1", Backend: ip, Wait: true}, replica.Move{Hash: 617210206, Backend: addr1, Wait: true}},
+		{api.Move{User: "user1", Backend: ip, Wait: true},
+			replica.Move{Hash: 617210206, Backend: addr1, Wait: true}},
 		{api.Move{UserHash: &hash, Backend: ip}, replica.Move{Hash: 77, Backend: addr1}},
 		{api.KickUser{User: "a", Field: "f"}, replica.KickUser{Field: "f", Value: "a"}},
 		{api.FlushUsers{Backend: ip, MaxParallel: 3}, replica.Flush{Addr: addr1, MaxParallel: 3}},
@@ -272,12 +302,18 @@ func TestOperations(t *testing.T) {
 				Tag: "x", Hash: 77, Backend: addr1, Activity: 100_000, // 15 minutes earlier
 			}}},
 		},
-		{api.AddDirector{IP: at("192.0.2.109"), Port: 1}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
-		{api.AddDirector{IP: at("192.0.2.109")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:9095")}},
+		{api.AddDirector{IP: at("192.0.2.109"), Port: 1},
+			replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
+		{api.AddDirector{IP: at("192.0.2.109")},
+			replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:9095")}},
 		{api.AddDirector{Name: "d9"}, replica.SetDirectorRemoved{Name: "d9"}},
 		{api.RemoveDirector{Name: "d9"}, replica.SetDirectorRemoved{Name: "d9", Removed: true}},
-		{api.RemoveDirector{IP: at("192.0.2.103"), Port: 9092}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.103:9092"), Removed: true}},
-		{api.RemoveDirector{IP: at("192.0.2.102")}, replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Removed: true}},
+		{api.RemoveDirector{IP: at("192.0.2.103"), Port: 9092}, replica.SetDirectorRemoved{
+			Addr: netip.MustParseAddrPort("192.0.2.103:9092"), Removed: true,
+		}},
+		{api.RemoveDirector{IP: at("192.0.2.102")}, replica.SetDirectorRemoved{
+			Addr: netip.MustParseAddrPort("192.0.2.102:9091"), Removed: true,
+		}},
 	}
 	ordered, given := make(map[string]bool), make(map[string]bool)
 	for _, tt := range tests {
@@ -294,7 +330,9 @@ func TestOperations(t *testing.T) {
 		}
 	}
 	for _, tt := range tests {
-		n := &fakeNode{peers: peers, outcome: replica.Outcome{Mapped: 4, Flush: replica.FlushID{Director: "d1", ID: 3}, Count: 2, Known: true}}
+		n := &fakeNode{peers: peers, outcome: replica.Outcome{
+			Mapped: 4, Flush: replica.FlushID{Director: "d1", ID: 3}, Count: 2, Known: true,
+		}}
 		outcome, err := testDirector(t, n).Do(t.Context(), tt.op)
 		if err != nil {
 			t.Errorf("%+v: %v", tt.op, err)
@@ -333,17 +371,22 @@ func TestOperations(t *testing.T) {
 // What directors could not end reaches whoever asked; where nothing can end sessions, "remove" says
 // so too.
 func TestSessionsLeft(t *testing.T) {
-	n := &fakeNode{outcome: replica.Outcome{Left: []replica.SessionsLeft{{Director: "d2", Sessions: 3}}, Blind: []string{"d3"}}}
+	n := &fakeNode{outcome: replica.Outcome{
+		Left: []replica.SessionsLeft{{Director: "d2", Sessions: 3}}, Blind: []string{"d3"},
+	}}
 	d := testDirector(t, n)
 	got, err := d.Do(t.Context(), api.KickUser{User: "alice"})
-	want := api.Outcome{SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 3}}, NoKicker: []string{"d3"}}.Complete()
+	want := api.Outcome{
+		SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 3}}, NoKicker: []string{"d3"},
+	}.Complete()
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("kick: %v (-want +got):\n%s", err, diff)
 	}
 	d = testDirector(t, &fakeNode{})
 	d.noKicker = true
 	got, err = d.Do(t.Context(), api.RemoveBackend{IP: api.IP{Addr: addr1}})
-	if diff := cmp.Diff(api.Outcome{NoKicker: []string{"d1"}}.Complete(), got); err != nil || diff != "" {
+	diff := cmp.Diff(api.Outcome{NoKicker: []string{"d1"}}.Complete(), got)
+	if err != nil || diff != "" {
 		t.Errorf("remove: %v (-want +got):\n%s", err, diff)
 	}
 }
@@ -354,7 +397,8 @@ func TestAwayDirectors(t *testing.T) {
 	n := &fakeNode{
 		now: at,
 		peers: []replica.PeerStatus{
-			{Name: "d1", Self: true}, {Name: "d2", SilentSince: long}, {Name: "d3", SilentSince: lately}, {Name: "d4"},
+			{Name: "d1", Self: true}, {Name: "d2", SilentSince: long},
+			{Name: "d3", SilentSince: lately}, {Name: "d4"},
 			{Name: "d5", SilentSince: long},
 		},
 		outcome: replica.Outcome{FailedPeers: []string{"d2", "d3", "d4"}},
@@ -378,10 +422,14 @@ func TestErrors(t *testing.T) {
 		code api.Code
 		text string
 	}{
-		{&replica.TemporaryError{Reason: "no usable backend"}, api.CodeTemporary, "temporary failure: no usable backend"},
-		{fmt.Errorf("%w \"192.0.2.1\"", directory.ErrUnknownBackend), api.CodeNotFound, "doesn't exist"},
-		{fmt.Errorf("%w: it has another", directory.ErrTagDiffers), api.CodeTagDiffers, "host tag can't be changed: it has another"},
-		{fmt.Errorf("%w too large: 1001; give 0 to 1000", directory.ErrVHosts), api.CodeVHosts, "vhost count too large: 1001; give 0 to 1000"},
+		{&replica.TemporaryError{Reason: "no usable backend"}, api.CodeTemporary,
+			"temporary failure: no usable backend"},
+		{fmt.Errorf("%w \"192.0.2.1\"", directory.ErrUnknownBackend), api.CodeNotFound,
+			"doesn't exist"},
+		{fmt.Errorf("%w: it has another", directory.ErrTagDiffers), api.CodeTagDiffers,
+			"host tag can't be changed: it has another"},
+		{fmt.Errorf("%w too large: 1001; give 0 to 1000", directory.ErrVHosts), api.CodeVHosts,
+			"vhost count too large: 1001; give 0 to 1000"},
 		{replica.ErrTryAgain, api.CodeTryAgain, "user is already being moved"},
 		{replica.ErrNotSynced, api.CodeNotSynced, "this director is not synced yet, try again"},
 		{replica.ErrUnknownDirector, api.CodeNotFound, "no such director"},

@@ -22,7 +22,10 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	if err != nil {
 		return api.Outcome{}, apiError(err)
 	}
-	outcome := api.Outcome{FailedDirectors: o.FailedPeers, Users: o.Mapped, Count: o.Count, Known: o.Known, NoKicker: o.Blind}
+	outcome := api.Outcome{
+		FailedDirectors: o.FailedPeers, Users: o.Mapped, Count: o.Count, Known: o.Known,
+		NoKicker: o.Blind,
+	}
 	outcome.Away = d.away(o.FailedPeers, began)
 	for _, left := range o.Left {
 		outcome.SessionsLeft = append(outcome.SessionsLeft, api.SessionsLeft(left))
@@ -97,7 +100,9 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 		if op.Name != "" {
 			return replica.SetDirectorRemoved{Name: op.Name}, nil
 		}
-		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, d.directorPort(op.Port))}, nil
+		return replica.SetDirectorRemoved{
+			Addr: netip.AddrPortFrom(op.IP.Addr, d.directorPort(op.Port)),
+		}, nil
 	case api.RemoveDirector:
 		return d.removeDirector(op)
 	case api.ImportMappings:
@@ -125,7 +130,9 @@ func (d *director) removeDirector(op api.RemoveDirector) (replica.Operation, err
 		return replica.SetDirectorRemoved{Name: op.Name, Removed: true}, nil
 	}
 	if op.Port != 0 {
-		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(op.IP.Addr, uint16(op.Port)), Removed: true}, nil
+		return replica.SetDirectorRemoved{
+			Addr: netip.AddrPortFrom(op.IP.Addr, uint16(op.Port)), Removed: true,
+		}, nil
 	}
 	var found []netip.AddrPort
 	for _, p := range d.node.Peers() {
@@ -139,5 +146,6 @@ func (d *director) removeDirector(op api.RemoveDirector) (replica.Operation, err
 	case 1:
 		return replica.SetDirectorRemoved{Addr: found[0], Removed: true}, nil
 	}
-	return nil, api.Errorf(api.CodeBadRequest, "there are %d directors at %s; give the port too", len(found), op.IP)
+	return nil, api.Errorf(api.CodeBadRequest, "there are %d directors at %s; give the port too",
+		len(found), op.IP)
 }

@@ -16,7 +16,8 @@ import (
 )
 
 // ErrForced is what Run returns when a second signal cut the leaving short.
-var ErrForced = errors.New("stopped at once by a second signal; peers will take this director for failed")
+var ErrForced = errors.New(
+	"stopped at once by a second signal; peers will take this director for failed")
 
 // impatience is how much later than the first a second signal must come to cut the leaving short.
 // Ctrl-C on a terminal, a shell's kill of a group and a service manager often send two at once.
@@ -147,7 +148,8 @@ func (d *Daemon) reload() {
 	if slices.Contains(reloaded, "log-level") {
 		d.level.set(fresh.LogLevel)
 	}
-	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).Msg("settings reloaded")
+	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).
+		Msg("settings reloaded")
 }
 
 // logStart writes the line that sums up how this director runs.
@@ -161,14 +163,17 @@ func (d *Daemon) logStart() {
 	for _, s := range d.sockets {
 		event.Str(s.field, s.String())
 	}
-	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).Msg("director started")
+	event.Stringer("bind", d.options.Bind).Stringer("advertise", d.MeshAddr()).
+		Msg("director started")
 	if len(d.options.Keys) == 0 {
-		d.log.Warn().Msg("the mesh has no key: any host that reaches its port can read and change everything; " +
-			"make one and give it with --encrypt-key-file")
+		d.log.Warn().Msg(
+			"the mesh has no key: any host that reaches its port can read and change everything; " +
+				"make one and give it with --encrypt-key-file")
 	}
 	if d.director.noKicker {
-		d.log.Warn().Msg("this director cannot end sessions, so moved users keep theirs on the old backend; " +
-			"set kick-ipc, kick-anvil or kick-command")
+		d.log.Warn().Msg(
+			"this director cannot end sessions, so moved users keep theirs on the old backend; " +
+				"set kick-ipc, kick-anvil or kick-command")
 	}
 }
 

@@ -18,9 +18,12 @@ func TestStartSaysWhatIsMissing(t *testing.T) {
 		{"both", nil, []string{noKey, noKicker}},
 		{"kicker", map[string]string{"encrypt-key-file": "/keys"}, []string{noKicker}},
 		{"key", map[string]string{"kick-command": "/bin/true"}, []string{noKey}},
-		{"nothing", map[string]string{"encrypt-key-file": "/keys", "kick-command": "/bin/true"}, nil},
+		{"nothing", map[string]string{"encrypt-key-file": "/keys", "kick-command": "/bin/true"},
+			nil},
 	} {
-		settings := map[string]string{"node-name": "d1", "bind": "127.0.0.1:0", "run-dir": socketDir(t)}
+		settings := map[string]string{
+			"node-name": "d1", "bind": "127.0.0.1:0", "run-dir": socketDir(t),
+		}
 		for name, value := range test.settings {
 			settings[name] = value
 		}
@@ -41,7 +44,8 @@ func TestStartSaysWhatIsMissing(t *testing.T) {
 				found = found || warns && strings.Contains(line, text)
 			}
 			if found != want {
-				t.Errorf("%s is missing: a warning %q is %v; the log is\n%s", test.name, text, found, r.log)
+				t.Errorf("%s is missing: a warning %q is %v; the log is\n%s",
+					test.name, text, found, r.log)
 			}
 		}
 	}

@@ -49,7 +49,8 @@ func newSessions(o Options, log zerolog.Logger) (s *sessions, kickers kick.All, 
 		anvil := dovecot.Anvil{Path: o.Sessions.Anvil}
 		d := s.watch(anvil.List)
 		admin := dovecot.Admin{BaseDir: filepath.Dir(o.Sessions.Anvil)}
-		kickers = append(kickers, s.lookAfter(kick.Anvil{Dovecot: d, Socket: anvil, Admin: admin}, d.Late))
+		kickers = append(
+			kickers, s.lookAfter(kick.Anvil{Dovecot: d, Socket: anvil, Admin: admin}, d.Late))
 	}
 	if o.KickCommand != "" {
 		c, err := kick.NewCommand(o.KickCommand, o.MaxParallelKicks)
@@ -84,7 +85,8 @@ func (s *sessions) watch(list func(context.Context) ([]dovecot.Connection, error
 func (s *sessions) lookAfter(k kick.DovecotKicker, late *kick.Late) kick.Kicker {
 	s.late = append(s.late, func(ctx context.Context) {
 		late.Run(ctx, k, func(err error) {
-			s.log.Warn().Err(wording.Plain(err)).Msg("sessions of moved users may have come late and stayed")
+			s.log.Warn().Err(wording.Plain(err)).
+				Msg("sessions of moved users may have come late and stayed")
 		})
 	})
 	return k
@@ -115,7 +117,8 @@ func (s *sessions) attach(
 func (s *sessions) run(
 	ctx context.Context, running *sync.WaitGroup, fifos []*os.File, failed chan<- error,
 ) {
-	every := listEvery(s.options.Sessions.Interval, s.options.UserExpire, s.mesh.node.Load().Directory().Share())
+	every := listEvery(s.options.Sessions.Interval, s.options.UserExpire,
+		s.mesh.node.Load().Directory().Share())
 	for _, source := range s.sources {
 		keeper := session.NewKeeper(source, &s.mesh, every, s.options.UserExpire, s.log)
 		running.Go(func() { keeper.Run(ctx) })
@@ -256,7 +259,8 @@ func (m *sessionMesh) current(tag ring.Tag, h ring.UserHash) (netip.Addr, bool) 
 // Refresh implements session.Mesh.
 func (m *sessionMesh) Refresh(tag ring.Tag, h ring.UserHash, backend netip.Addr) {
 	node := m.node.Load()
-	if row, status := node.Directory().Find(tag, h, node.MeshTime()); status == directory.Live && row.Backend == backend {
+	row, status := node.Directory().Find(tag, h, node.MeshTime())
+	if status == directory.Live && row.Backend == backend {
 		node.Adopt(tag, h, backend)
 	}
 }

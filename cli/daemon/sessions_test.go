@@ -22,9 +22,12 @@ func TestSessionsKickers(t *testing.T) {
 		relay    bool          // it wants to know who logs in
 	}{
 		{"none", nil, nil, false},
-		{"command", map[string]string{"kick-command": "/bin/echo"}, []kick.Kicker{&kick.Command{}}, false},
+		{"command", map[string]string{"kick-command": "/bin/echo"},
+			[]kick.Kicker{&kick.Command{}}, false},
 		{"ipc", map[string]string{"kick-ipc": "/run/dovecot/ipc"}, []kick.Kicker{kick.IPC{}}, true},
-		{"anvil and command", map[string]string{"kick-anvil": "/run/dovecot/anvil", "kick-command": "/bin/echo"}, []kick.Kicker{kick.Anvil{}, &kick.Command{}}, true},
+		{"anvil and command",
+			map[string]string{"kick-anvil": "/run/dovecot/anvil", "kick-command": "/bin/echo"},
+			[]kick.Kicker{kick.Anvil{}, &kick.Command{}}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,19 +50,23 @@ func TestSessionsKickers(t *testing.T) {
 				t.Errorf("kicker is a %T", s.kicker)
 			}
 			if (s.seen() != nil) != tt.relay || (s.mark() != nil) != tt.relay {
-				t.Errorf("the login door is asked to tell who logs in: %v, and to mark: %v; want %v", s.seen() != nil, s.mark() != nil, tt.relay)
+				t.Errorf(
+					"the login door is asked to tell who logs in: %v, and to mark: %v; want %v",
+					s.seen() != nil, s.mark() != nil, tt.relay)
 			}
 		})
 	}
 }
 
 func TestSessionsMark(t *testing.T) {
-	s, _, err := newSessions(testOptions(t, map[string]string{"kick-ipc": "/run/dovecot/ipc"}), zerolog.Nop())
+	s, _, err := newSessions(testOptions(t, map[string]string{"kick-ipc": "/run/dovecot/ipc"}),
+		zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
-	if got, want := s.mark()(3045693125, addr1, false), "user_director=3045693125@"+ring.AddrText(addr1); got != want {
+	if got, want := s.mark()(3045693125, addr1, false),
+		"user_director=3045693125@"+ring.AddrText(addr1); got != want {
 		t.Errorf("mark %q, want %q", got, want)
 	}
 	if got := s.mark()(3045693125, addr1, true); got != "" {
@@ -73,19 +80,26 @@ func TestSeveralTags(t *testing.T) {
 	for _, tt := range []struct {
 		tags    []ring.Tag
 		several bool
-	}{{nil, false}, {[]ring.Tag{"ssd"}, false}, {[]ring.Tag{"", ""}, false}, {[]ring.Tag{"", "ssd"}, true}} {
+	}{
+		{nil, false}, {[]ring.Tag{"ssd"}, false}, {[]ring.Tag{"", ""}, false},
+		{[]ring.Tag{"", "ssd"}, true},
+	} {
 		var rows []replica.BackendStatus
 		for i, tag := range tt.tags {
-			rows = append(rows, replica.BackendStatus{Backend: ring.Backend{Addr: []netip.Addr{addr1, addr2}[i], Tag: tag}})
+			rows = append(rows, replica.BackendStatus{
+				Backend: ring.Backend{Addr: []netip.Addr{addr1, addr2}[i], Tag: tag},
+			})
 		}
-		if known := tagsOf(rows, time.Now()); known.several != tt.several || len(known.tags) != len(tt.tags) {
+		known := tagsOf(rows, time.Now())
+		if known.several != tt.several || len(known.tags) != len(tt.tags) {
 			t.Errorf("%q: %+v", tt.tags, known)
 		}
 	}
 }
 
 func TestSessionsHash(t *testing.T) {
-	s, _, err := newSessions(testOptions(t, map[string]string{"master-user-separator": "*"}), zerolog.Nop())
+	s, _, err := newSessions(testOptions(t, map[string]string{"master-user-separator": "*"}),
+		zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +115,8 @@ func TestTagsOf(t *testing.T) {
 		{Backend: ring.Backend{Addr: addr2, Tag: "ssd"}},
 	}, now)
 	want := map[netip.Addr]ring.Tag{addr1: "", addr2: "ssd"}
-	if diff := cmp.Diff(want, got.tags, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+	diff := cmp.Diff(want, got.tags, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+	if diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 	if !got.until.After(now) {
@@ -120,7 +135,8 @@ func TestSessionsInterval(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if got := listEvery(tt.interval, tt.expire, tt.share); got != tt.want {
-			t.Errorf("with interval %v, expire %v, share %v: every %v, want %v", tt.interval, tt.expire, tt.share, got, tt.want)
+			t.Errorf("with interval %v, expire %v, share %v: every %v, want %v",
+				tt.interval, tt.expire, tt.share, got, tt.want)
 		}
 	}
 }

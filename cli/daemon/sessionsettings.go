@@ -22,16 +22,20 @@ type sessionOptions struct {
 // sessionSettings are those for Dovecot's live sessions.
 func sessionSettings() []Setting {
 	return []Setting{
-		dovecotSocketSetting("kick-ipc", "", "ipc socket of Dovecot 2.3, to list and end sessions, usually /run/dovecot/ipc (default: none)",
+		dovecotSocketSetting("kick-ipc", "", "ipc socket of Dovecot 2.3, "+
+			"to list and end sessions, usually /run/dovecot/ipc (default: none)",
 			func(o *Options) *string { return &o.Sessions.IPC }),
 		dovecotSocketSetting("kick-anvil", "",
-			"anvil socket of Dovecot 2.4 in its base_dir, to list and end sessions, usually /run/dovecot/anvil (default: none)",
+			"anvil socket of Dovecot 2.4 in its base_dir, to list and end sessions, "+
+				"usually /run/dovecot/anvil (default: none)",
 			func(o *Options) *string { return &o.Sessions.Anvil }),
 		{
 			Name: "sessions-interval", Value: "DURATION", Default: "45s",
-			Usage: "how often sessions are listed to keep their mappings, more often if --user-expire is short",
+			Usage: "how often sessions are listed to keep their mappings, " +
+				"more often if --user-expire is short",
 			read: func(o *Options, s string, _ Environment) (err error) {
-				if o.Sessions.Interval, err = parseDuration(s); err == nil && o.Sessions.Interval < minSessionsInterval {
+				if o.Sessions.Interval, err = parseDuration(s); err == nil &&
+					o.Sessions.Interval < minSessionsInterval {
 					return fmt.Errorf("%q is too low; the least is %v", s, minSessionsInterval)
 				}
 				return err
@@ -39,7 +43,8 @@ func sessionSettings() []Setting {
 		},
 		{
 			Name: "flush-socket", Value: "URI", Default: "",
-			Usage: "script run before a moved user is let in again: unix:PATH, tcp:HOST:PORT or exec:PROGRAM (default: none)",
+			Usage: "script run before a moved user is let in again: unix:PATH, " +
+				"tcp:HOST:PORT or exec:PROGRAM (default: none)",
 			read: func(o *Options, s string, _ Environment) error {
 				if s == "" {
 					return nil

@@ -52,7 +52,8 @@ func Settings() []Setting {
 func ownSettings() []Setting {
 	return []Setting{
 		{
-			Name: "node-name", Value: "NAME", Default: "", Usage: "name of this director, unique in the mesh (default: the host name)",
+			Name: "node-name", Value: "NAME", Default: "",
+			Usage: "name of this director, unique in the mesh (default: the host name)",
 			read: func(o *Options, s string, env Environment) (err error) {
 				if s == "" {
 					if s, err = env.Hostname(); err != nil {
@@ -64,20 +65,30 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "mesh-name", Value: "NAME", Default: "director", Usage: "directors of different meshes refuse each other",
-			read: func(o *Options, s string, _ Environment) error { o.MeshName = s; return checkName(s) },
+			Name: "mesh-name", Value: "NAME", Default: "director",
+			Usage: "directors of different meshes refuse each other",
+			read: func(o *Options, s string, _ Environment) error {
+				o.MeshName = s
+				return checkName(s)
+			},
 		},
 		{
-			Name: "bind", Value: "IP[:PORT]", Default: "0.0.0.0:9090", Usage: "where the mesh listens, TCP and UDP; port 0 takes a free one",
-			read: func(o *Options, s string, _ Environment) (err error) { o.Bind, err = parseAddrPort(s); return err },
+			Name: "bind", Value: "IP[:PORT]", Default: "0.0.0.0:9090",
+			Usage: "where the mesh listens, TCP and UDP; port 0 takes a free one",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.Bind, err = parseAddrPort(s)
+				return err
+			},
 		},
 		{
-			Name: "advertise", Value: "IP[:PORT]", Default: "", Usage: "where other directors reach this one (default: as --bind)",
+			Name: "advertise", Value: "IP[:PORT]", Default: "",
+			Usage: "where other directors reach this one (default: as --bind)",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				if s == "" {
 					return nil
 				}
-				if o.Advertise, err = parseAddrPort(s); err == nil && o.Advertise.Addr().IsUnspecified() {
+				if o.Advertise, err = parseAddrPort(s); err == nil &&
+					o.Advertise.Addr().IsUnspecified() {
 					return fmt.Errorf("%q is no address that others could reach", s)
 				}
 				return err
@@ -85,12 +96,17 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "join", Value: "HOST[:PORT],…", Default: "", joint: ",",
-			Usage: "other directors, by default at the port of --bind; names stand for all their addresses",
-			read:  func(o *Options, s string, _ Environment) (err error) { o.Join, err = parseJoin(s); return err },
+			Usage: "other directors, by default at the port of --bind; " +
+				"names stand for all their addresses",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.Join, err = parseJoin(s)
+				return err
+			},
 		},
 		{
 			Name: "mail-servers", Value: "LIST", Default: "", joint: " ",
-			Usage: "backends as in director_mail_servers, for example \"192.0.2.1-192.0.2.9 192.0.2.20@ssd\"",
+			Usage: "backends as in director_mail_servers, for example \"192.0.2.1-192.0.2.9 " +
+				"192.0.2.20@ssd\"",
 			read: func(o *Options, s string, env Environment) error {
 				backends, err := ring.ParseMailServers(s, env.Resolve)
 				o.Backends = backends
@@ -106,41 +122,49 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "user-expire", Value: "DURATION", Default: "15m", Usage: "how long a mapping outlives the user's last activity, at least 10s",
+			Name: "user-expire", Value: "DURATION", Default: "15m",
+			Usage: "how long a mapping outlives the user's last activity, at least 10s",
 			read: func(o *Options, s string, _ Environment) (err error) {
-				if o.UserExpire, err = parseDuration(s); err == nil && o.UserExpire < minUserExpire {
+				if o.UserExpire, err = parseDuration(s); err == nil &&
+					o.UserExpire < minUserExpire {
 					return fmt.Errorf("%q is too low; the least is 10s", s)
 				}
 				return err
 			},
 		},
 		{
-			Name: "user-kick-delay", Value: "DURATION", Default: "2s", Usage: "pause between the last kick and the release of a moved user",
+			Name: "user-kick-delay", Value: "DURATION", Default: "2s",
+			Usage: "pause between the last kick and the release of a moved user",
 			read: func(o *Options, s string, _ Environment) (err error) {
-				if o.UserKickDelay, err = parseDuration(s); err == nil && (o.UserKickDelay < 0 || o.UserKickDelay > maxKickDelay) {
+				if o.UserKickDelay, err = parseDuration(s); err == nil &&
+					(o.UserKickDelay < 0 || o.UserKickDelay > maxKickDelay) {
 					return fmt.Errorf("%q is not from 0s to %v", s, maxKickDelay)
 				}
 				return err
 			},
 		},
 		{
-			Name: "username-hash", Value: "FORMAT", Default: "%Lu", Usage: "what of a user name is hashed; must be Dovecot's director_username_hash",
+			Name: "username-hash", Value: "FORMAT", Default: "%Lu",
+			Usage: "what of a user name is hashed; must be Dovecot's director_username_hash",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.UsernameHash, err = ring.ParseHashFormat(s)
 				return err
 			},
 		},
 		{
-			Name: "max-parallel-moves", Value: "N", Default: "100", Usage: "users that a flush moves at a time, 10000 at most",
+			Name: "max-parallel-moves", Value: "N", Default: "100",
+			Usage: "users that a flush moves at a time, 10000 at most",
 			read: func(o *Options, s string, _ Environment) (err error) {
-				if o.MaxParallelMoves, err = parseCount(s); err == nil && o.MaxParallelMoves > api.MaxParallel {
+				if o.MaxParallelMoves, err = parseCount(s); err == nil &&
+					o.MaxParallelMoves > api.MaxParallel {
 					return fmt.Errorf("%q is too high; the most is %d", s, api.MaxParallel)
 				}
 				return err
 			},
 		},
 		{
-			Name: "max-parallel-kicks", Value: "N", Default: "100", Usage: "questions to Dovecot, or kick commands, at a time",
+			Name: "max-parallel-kicks", Value: "N", Default: "100",
+			Usage: "questions to Dovecot, or kick commands, at a time",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.MaxParallelKicks, err = parseCount(s)
 				return err
@@ -161,7 +185,8 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "encrypt-key-file", Value: "FILE", Default: "", Usage: "keys of the mesh, 32 bytes in base64 a line, the first one encrypts (default: no encryption)",
+			Name: "encrypt-key-file", Value: "FILE", Default: "", Usage: "keys of the mesh, " +
+				"32 bytes in base64 a line, the first one encrypts (default: no encryption)",
 			read: func(o *Options, s string, env Environment) (err error) {
 				if s == "" {
 					return nil
@@ -178,7 +203,8 @@ func ownSettings() []Setting {
 			Value:   "yes|no",
 			Default: "no",
 			Switch:  true,
-			Usage:   "let the mesh listen on public addresses without a key: any host that reaches them may change everything",
+			Usage: "let the mesh listen on public addresses without a key: " +
+				"any host that reaches them may change everything",
 			read: func(o *Options, s string, _ Environment) error {
 				switch s {
 				case "yes", "true":
@@ -191,7 +217,8 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "log-level", Value: "LEVEL", Default: "info", Usage: "debug, info, warn or error; SIGHUP applies a new one", reloads: true,
+			Name: "log-level", Value: "LEVEL", Default: "info",
+			Usage: "debug, info, warn or error; SIGHUP applies a new one", reloads: true,
 			read: func(o *Options, s string, _ Environment) error {
 				switch s {
 				case "debug", "info", "warn", "error":
@@ -221,7 +248,8 @@ func ownSettings() []Setting {
 					return errors.New("is empty; name a directory")
 				}
 				if path := o.SocketPath(); len(path) > maxSocketPath {
-					return fmt.Errorf("%q makes a socket path of %d bytes; the most is %d", s, len(path), maxSocketPath)
+					return fmt.Errorf("%q makes a socket path of %d bytes; the most is %d",
+						s, len(path), maxSocketPath)
 				}
 				return nil
 			},
@@ -314,7 +342,8 @@ func checkLoopback(s string) error {
 		return nil
 	}
 	if a, err := netip.ParseAddr(host); err != nil || !a.IsLoopback() {
-		return fmt.Errorf("%q is not a loopback address, and nothing checks yet who asks; use 127.0.0.1, ::1 or the socket", s)
+		return fmt.Errorf("%q is not a loopback address, and nothing checks yet who asks; "+
+			"use 127.0.0.1, ::1 or the socket", s)
 	}
 	return nil
 }

@@ -36,10 +36,13 @@ func prepareAuthreply() (func(net.Listener) error, error) {
 		}
 	}
 	cfg := mesh.Config{
-		Name: "d1", Mesh: "bench", Bind: netip.MustParseAddrPort("127.0.0.1:0"), HashFormat: "%Lu", Expire: 15 * time.Minute, Log: zerolog.Nop(),
+		Name: "d1", Mesh: "bench", Bind: netip.MustParseAddrPort("127.0.0.1:0"), HashFormat: "%Lu",
+		Expire: 15 * time.Minute, Log: zerolog.Nop(),
 	}
 	for i := range 50 {
-		cfg.Backends = append(cfg.Backends, ring.Backend{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), VHosts: ring.DefaultVHosts})
+		cfg.Backends = append(cfg.Backends, ring.Backend{
+			Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), VHosts: ring.DefaultVHosts,
+		})
 	}
 	node, err := mesh.New(cfg)
 	if err != nil {
@@ -47,12 +50,14 @@ func prepareAuthreply() (func(net.Listener) error, error) {
 	}
 	var format ring.HashFormat
 	for i := range users {
-		if _, err := node.Lookup(context.Background(), "", format.Hash(fmt.Sprintf("user%d@example.org", i))); err != nil {
+		if _, err := node.Lookup(context.Background(), "",
+			format.Hash(fmt.Sprintf("user%d@example.org", i))); err != nil {
 			return nil, err
 		}
 	}
 	server, err := authrelay.New(authrelay.Config{
-		Protocol: authrelay.Authreply, Director: &authDirector{Node: node, names: hostNames{backends: node.Backends}},
+		Protocol:     authrelay.Authreply,
+		Director:     &authDirector{Node: node, names: hostNames{backends: node.Backends}},
 		ProxyRefresh: cfg.Expire / 2, Log: zerolog.Nop(),
 	})
 	if err != nil {

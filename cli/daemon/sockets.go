@@ -106,7 +106,9 @@ func (d *Daemon) addSocket(s socket, tcp bool) {
 		name = fieldOf(row.tcp.setting)
 	}
 	s.field = name
-	for n := 2; slices.ContainsFunc(d.sockets, func(o socket) bool { return o.field == s.field }); n++ {
+	for n := 2; slices.ContainsFunc(d.sockets, func(o socket) bool {
+		return o.field == s.field
+	}); n++ {
 		s.field = fmt.Sprintf("%s_%d", name, n)
 	}
 	d.sockets = append(d.sockets, s)

@@ -71,7 +71,8 @@ func dovecotSocketSetting(name, value, usage string, field func(*Options) *strin
 
 func checkSocketPath(path string) error {
 	if len(path) > maxSocketPath {
-		return fmt.Errorf("%q is a socket path of %d bytes; the most is %d", path, len(path), maxSocketPath)
+		return fmt.Errorf("%q is a socket path of %d bytes; the most is %d",
+			path, len(path), maxSocketPath)
 	}
 	return nil
 }

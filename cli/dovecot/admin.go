@@ -56,7 +56,8 @@ func (a Admin) KickUser(ctx context.Context, socket, user string) (int, error) {
 		return 0, err
 	}
 	if !strings.HasPrefix(reply, adminReply) {
-		return 0, fmt.Errorf("%s: %q is no greeting of a login process of Dovecot 2.4", socket, reply)
+		return 0, fmt.Errorf("%s: %q is no greeting of a login process of Dovecot 2.4",
+			socket, reply)
 	}
 	answer, err := q.line()
 	if err != nil {
@@ -64,7 +65,8 @@ func (a Admin) KickUser(ctx context.Context, socket, user string) (int, error) {
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(answer, "+"), 10, 31)
 	if err != nil {
-		return 0, fmt.Errorf("%s: KICK-USER was answered with %q instead of a number", socket, answer)
+		return 0, fmt.Errorf("%s: KICK-USER was answered with %q instead of a number",
+			socket, answer)
 	}
 	return int(n), nil
 }

@@ -97,7 +97,8 @@ func (a Anvil) kick(ctx context.Context, command string, lines ...string) (count
 		}
 		n, err := strconv.ParseUint(answer, 10, 31)
 		if err != nil {
-			return count, fmt.Errorf("%s: %s was answered with %q instead of a number", a.Path, command, answer)
+			return count, fmt.Errorf("%s: %s was answered with %q instead of a number",
+				a.Path, command, answer)
 		}
 		count += int(n)
 	}

@@ -24,7 +24,8 @@ func TestAnvilList(t *testing.T) {
 		want         []Connection
 	}{
 		{"none", "\n\n", nil},
-		{"one", "\n77\talice\timap-login" + row + "192.0.2.1\n\n", []Connection{{User: "alice", Backend: backend1, PID: 77}}},
+		{"one", "\n77\talice\timap-login" + row + "192.0.2.1\n\n",
+			[]Connection{{User: "alice", Backend: backend1, PID: 77}}},
 		{
 			"with fields",
 			"user_a\tuser_b\n" +
@@ -47,7 +48,8 @@ func TestAnvilList(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got, compare); diff != "" {
 				t.Errorf("connections (-want +got):\n%s", diff)
 			}
-			if got, want := <-requests, "VERSION\tanvil-client\t2\t0\n\nCONNECT-DUMP\n"; got != want {
+			if got, want := <-requests,
+				"VERSION\tanvil-client\t2\t0\n\nCONNECT-DUMP\n"; got != want {
 				t.Errorf("asked %q, want %q", got, want)
 			}
 		})
@@ -61,7 +63,8 @@ func TestAnvilRefused(t *testing.T) {
 		greeting + "\nx\talice\timap-login\t\t\t192.0.2.1\n\n": "no process id",
 	} {
 		path, _ := fakeServer(t, "anvil", "CONNECT-DUMP", answer)
-		if _, err := (Anvil{path}).List(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := (Anvil{path}).List(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", answer, err, want)
 		}
 	}
@@ -72,9 +75,13 @@ func TestAnvilKicks(t *testing.T) {
 		kick func(Anvil) (int, error)
 		asks string
 	}{
-		{func(a Anvil) (int, error) { return a.KickUsers(t.Context(), "al\tice") }, "KICK-USER\tal\x01tice"},
-		{func(a Anvil) (int, error) { return a.KickField(t.Context(), "user_a", "x", netip.Addr{}) }, "KICK-ALT-USER\tuser_a\tx"},
-		{func(a Anvil) (int, error) { return a.KickField(t.Context(), "user_a", "x", backend2) }, "KICK-ALT-USER\tuser_a\tx\t2001:db8::2"},
+		{func(a Anvil) (int, error) { return a.KickUsers(t.Context(), "al\tice") },
+			"KICK-USER\tal\x01tice"},
+		{func(a Anvil) (int, error) {
+			return a.KickField(t.Context(), "user_a", "x", netip.Addr{})
+		}, "KICK-ALT-USER\tuser_a\tx"},
+		{func(a Anvil) (int, error) { return a.KickField(t.Context(), "user_a", "x", backend2) },
+			"KICK-ALT-USER\tuser_a\tx\t2001:db8::2"},
 	}
 	for _, tt := range tests {
 		path, requests := fakeServer(t, "anvil", "KICK", greeting+"3\n")
@@ -86,7 +93,8 @@ func TestAnvilKicks(t *testing.T) {
 		}
 	}
 	path, _ := fakeServer(t, "anvil", "KICK", greeting+"-1\n")
-	if _, err := (Anvil{path}).KickUsers(t.Context(), "alice"); err == nil || !strings.Contains(err.Error(), `"-1"`) {
+	_, err := (Anvil{path}).KickUsers(t.Context(), "alice")
+	if err == nil || !strings.Contains(err.Error(), `"-1"`) {
 		t.Errorf("error %v for an answer that is no count", err)
 	}
 }
@@ -130,7 +138,8 @@ func TestAnvilKicksMany(t *testing.T) {
 	if n := len(connections); n != 2 {
 		t.Errorf("%d connections, want 2", n)
 	}
-	if got, err := (Anvil{path}).KickUsers(t.Context()); err != nil || got != 0 || len(connections) != 2 {
+	if got, err := (Anvil{path}).KickUsers(t.Context()); err != nil || got != 0 ||
+		len(connections) != 2 {
 		t.Errorf("nobody: %d, %v", got, err)
 	}
 }
@@ -147,11 +156,14 @@ func TestAdmin(t *testing.T) {
 	if got, err := (Admin{}).KickUser(t.Context(), path, "al\tice"); err != nil || got != 2 {
 		t.Errorf("kicked %d, %v; want 2", got, err)
 	}
-	if got, want := <-requests, "VERSION\tmaster-admin-client\t1\t0\nKICK-USER\tal\x01tice\n"; got != want {
+	if got, want := <-requests,
+		"VERSION\tmaster-admin-client\t1\t0\nKICK-USER\tal\x01tice\n"; got != want {
 		t.Errorf("asked %q, want %q", got, want)
 	}
-	path, _ = fakeServer(t, "78", "KICK-USER", "VERSION\tmaster-admin-server\t1\t0\n-Unknown command\n")
-	if _, err := (Admin{}).KickUser(t.Context(), path, "alice"); err == nil || !strings.Contains(err.Error(), "Unknown command") {
+	path, _ = fakeServer(
+		t, "78", "KICK-USER", "VERSION\tmaster-admin-server\t1\t0\n-Unknown command\n")
+	if _, err := (Admin{}).KickUser(t.Context(), path, "alice"); err == nil ||
+		!strings.Contains(err.Error(), "Unknown command") {
 		t.Errorf("error %v for a refusal", err)
 	}
 	checkErrors(t, "KICK-USER", func(ctx context.Context, path string) error {
@@ -162,7 +174,9 @@ func TestAdmin(t *testing.T) {
 
 func TestAdminProcesses(t *testing.T) {
 	base := t.TempDir()
-	for _, name := range []string{"srv.imap-login/77", "srv.imap-login/x", "srv.pop3-login/78", "srv.auth/79", "login/80"} {
+	for _, name := range []string{
+		"srv.imap-login/77", "srv.imap-login/x", "srv.pop3-login/78", "srv.auth/79", "login/80",
+	} {
 		path := filepath.Join(base, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -175,7 +189,9 @@ func TestAdminProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[int]string{77: filepath.Join(base, "srv.imap-login/77"), 78: filepath.Join(base, "srv.pop3-login/78")}
+	want := map[int]string{
+		77: filepath.Join(base, "srv.imap-login/77"), 78: filepath.Join(base, "srv.pop3-login/78"),
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("processes (-want +got):\n%s", diff)
 	}

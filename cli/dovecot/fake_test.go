@@ -60,7 +60,8 @@ func checkErrors(t *testing.T, last string, ask func(ctx context.Context, path s
 	t.Helper()
 	dead := deadSocket(t)
 	want := dead + ": no such file or directory; is Dovecot running, and may this user connect?"
-	if err := ask(t.Context(), dead); err == nil || err.Error() != want || !errors.Is(err, fs.ErrNotExist) {
+	err := ask(t.Context(), dead)
+	if err == nil || err.Error() != want || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a server: %v, want %s", err, want)
 	}
 	hung, _ := fakeServer(t, "hung", last, "")
@@ -70,7 +71,8 @@ func checkErrors(t *testing.T, last string, ask func(ctx context.Context, path s
 		t.Errorf("a server that does not answer: %v", err)
 	}
 	long, _ := fakeServer(t, "long", last, strings.Repeat("x", maxLine+1)+"\n")
-	if err := ask(t.Context(), long); err == nil || !strings.Contains(err.Error(), "a line has over") {
+	if err := ask(t.Context(), long); err == nil ||
+		!strings.Contains(err.Error(), "a line has over") {
 		t.Errorf("an endless line: %v", err)
 	}
 	wrong, _ := fakeServer(t, "wrong", last, "hello\nhello\nhello\n")

@@ -65,14 +65,17 @@ func (c IPC) kick(ctx context.Context, command string, args ...string) (int, err
 	}
 	n, err := strconv.ParseUint(answer, 10, 31)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %s was answered with %q instead of a number", c.Path, command, answer)
+		return 0, fmt.Errorf("%s: %s was answered with %q instead of a number",
+			c.Path, command, answer)
 	}
 	return int(n), nil
 }
 
 // ask sends a command to all login processes. It hands the lines of data to each and returns what
 // the last line says.
-func (c IPC) ask(ctx context.Context, each func(line string) error, command string, args ...string) (string, error) {
+func (c IPC) ask(
+	ctx context.Context, each func(line string) error, command string, args ...string,
+) (string, error) {
 	line := tabbed.Line(append([]string{"proxy", "*", command}, args...)...)
 	q, err := begin(ctx, c.Path, line+"\n")
 	if err != nil {
@@ -136,7 +139,8 @@ func (l *ipcList) add(line string) error {
 	connection := Connection{User: columns[l.user], Backend: parseBackend(columns[l.backend])}
 	for _, i := range l.fields {
 		if columns[i] != "" {
-			connection.Fields = append(connection.Fields, Field{Name: l.names[i], Value: columns[i]})
+			connection.Fields = append(connection.Fields,
+				Field{Name: l.names[i], Value: columns[i]})
 		}
 	}
 	l.connections = append(l.connections, connection)

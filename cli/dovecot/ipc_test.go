@@ -39,11 +39,13 @@ func TestIPCList(t *testing.T) {
 				{User: "zoe", Backend: backend1, Fields: []Field{{"user_mail", "alt-zoe"}}},
 				{User: "amy", Backend: backend1},
 				{User: "zoe", Backend: backend2},
-				{User: "bob", Backend: backend1, Fields: []Field{{"user_a", "x\ty"}, {"user_b", "z"}}},
+				{User: "bob", Backend: backend1,
+					Fields: []Field{{"user_a", "x\ty"}, {"user_b", "z"}}},
 			},
 		},
 		{
-			"a user called as the column", header + ":username\timap\t127.0.0.1\t192.0.2.1\t143\n+\n",
+			"a user called as the column",
+			header + ":username\timap\t127.0.0.1\t192.0.2.1\t143\n+\n",
 			[]Connection{{User: "username", Backend: backend1}},
 		},
 		{
@@ -76,7 +78,8 @@ func TestIPCListRefused(t *testing.T) {
 		"-Unknown command\n":                                        `"Unknown command"`,
 	} {
 		path, _ := fakeServer(t, "ipc", "proxy", answer)
-		if _, err := (IPC{path}).List(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := (IPC{path}).List(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", answer, err, want)
 		}
 	}
@@ -89,13 +92,21 @@ func TestIPCKicks(t *testing.T) {
 		asks   string
 		want   int
 	}{
-		{"+2\n", func(c IPC) (int, error) { return c.KickUsers(t.Context(), "alice", "b\tob") }, "KICK\talice\tb\x01tob", 2},
-		{"+\n", func(c IPC) (int, error) { return c.KickUsers(t.Context(), "alice") }, "KICK\talice", 0},
-		{"+(null)\n", func(c IPC) (int, error) { return c.KickUsers(t.Context(), "alice") }, "KICK\talice", 0},
-		{":data\n+1\n", func(c IPC) (int, error) { return c.KickField(t.Context(), "user_mail", "x") }, "KICK-ALT\tuser_mail\tx", 1},
-		{"+1\n", func(c IPC) (int, error) { return c.KickHash(t.Context(), 3244357836, backend1) }, "KICK-DIRECTOR-HASH\t3244357836\t192.0.2.1", 1},
-		{"+1\n", func(c IPC) (int, error) { return c.KickHash(t.Context(), 1, netip.Addr{}) }, "KICK-DIRECTOR-HASH\t1", 1},
-		{"+7\n", func(c IPC) (int, error) { return c.KickHost(t.Context(), "192.0.2.1") }, "KICK-HOST\t192.0.2.1", 7},
+		{"+2\n", func(c IPC) (int, error) { return c.KickUsers(t.Context(), "alice", "b\tob") },
+			"KICK\talice\tb\x01tob", 2},
+		{"+\n", func(c IPC) (int, error) { return c.KickUsers(t.Context(), "alice") },
+			"KICK\talice", 0},
+		{"+(null)\n", func(c IPC) (int, error) { return c.KickUsers(t.Context(), "alice") },
+			"KICK\talice", 0},
+		{":data\n+1\n", func(c IPC) (int, error) {
+			return c.KickField(t.Context(), "user_mail", "x")
+		}, "KICK-ALT\tuser_mail\tx", 1},
+		{"+1\n", func(c IPC) (int, error) { return c.KickHash(t.Context(), 3244357836, backend1) },
+			"KICK-DIRECTOR-HASH\t3244357836\t192.0.2.1", 1},
+		{"+1\n", func(c IPC) (int, error) { return c.KickHash(t.Context(), 1, netip.Addr{}) },
+			"KICK-DIRECTOR-HASH\t1", 1},
+		{"+7\n", func(c IPC) (int, error) { return c.KickHost(t.Context(), "192.0.2.1") },
+			"KICK-HOST\t192.0.2.1", 7},
 	}
 	for _, tt := range tests {
 		path, requests := fakeServer(t, "ipc", "proxy", tt.answer)
@@ -107,7 +118,8 @@ func TestIPCKicks(t *testing.T) {
 		}
 	}
 	path, _ := fakeServer(t, "ipc", "proxy", "+many\n")
-	if _, err := (IPC{path}).KickUsers(t.Context(), "alice"); err == nil || !strings.Contains(err.Error(), `"many"`) {
+	_, err := (IPC{path}).KickUsers(t.Context(), "alice")
+	if err == nil || !strings.Contains(err.Error(), `"many"`) {
 		t.Errorf("error %v for an answer that is no number", err)
 	}
 }

@@ -48,7 +48,9 @@ func Parse(uri string) (Script, error) {
 	s := Script{kind: kind, target: target}
 	switch {
 	case !ok || kind != "unix" && kind != "tcp" && kind != "exec":
-		return s, fmt.Errorf("%q does not begin with one of the kinds unix:PATH, tcp:HOST:PORT and exec:PROGRAM", uri)
+		return s, fmt.Errorf(
+			"%q does not begin with one of the kinds unix:PATH, tcp:HOST:PORT and exec:PROGRAM",
+			uri)
 	case target == "":
 		return s, fmt.Errorf("%q names nothing after %q", uri, kind+":")
 	case kind != "tcp" && !filepath.IsAbs(target):

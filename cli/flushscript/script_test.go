@@ -23,7 +23,8 @@ var moved = Flush{
 	New:  netip.MustParseAddr("192.0.2.2"),
 }
 
-const wantRequest = "VERSION\tscript\t4\t0\n-\nFLUSH\n3045693125\n192.0.2.1\n192.0.2.2\ndown\n50\n\n"
+const wantRequest = "VERSION\tscript\t4\t0\n-\nFLUSH\n3045693125\n192.0.2.1\n192.0.2.2\n" +
+	"down\n50\n\n"
 
 func TestParse(t *testing.T) {
 	bad := map[string]string{
@@ -196,21 +197,26 @@ func TestPrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff("FLUSH\n3045693125\n192.0.2.1\n192.0.2.2\ndown\n50\n", string(got)); diff != "" {
+	diff := cmp.Diff("FLUSH\n3045693125\n192.0.2.1\n192.0.2.2\ndown\n50\n", string(got))
+	if diff != "" {
 		t.Errorf("arguments (-want +got):\n%s", diff)
 	}
-	if err := program(t, `echo disk full >&2; exit 1`).Run(t.Context(), moved); err == nil || !strings.Contains(err.Error(), `"disk full"`) {
+	if err := program(t, `echo disk full >&2; exit 1`).Run(t.Context(), moved); err == nil ||
+		!strings.Contains(err.Error(), `"disk full"`) {
 		t.Errorf("error %v does not tell what the program said", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := program(t, `sleep 1000 & wait`).Run(ctx, moved); !errors.Is(err, context.DeadlineExceeded) {
+	hangs := program(t, `sleep 1000 & wait`)
+	if err := hangs.Run(ctx, moved); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v from a program that hangs", err)
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	for _, uri := range []string{"unix:/run/flush", "tcp:%i:999", "tcp:[%i]:1", "exec:/bin/%h", "exec:/%%", "tcp:[::1%i:1"} {
+	for _, uri := range []string{
+		"unix:/run/flush", "tcp:%i:999", "tcp:[%i]:1", "exec:/bin/%h", "exec:/%%", "tcp:[::1%i:1",
+	} {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	interval       = time.Second
-	garbageAllowed = 24 << 20 // bytes between two collections; a busy director makes some MB a second
+	interval = time.Second
+	// bytes between two collections; a busy director makes some MB a second
+	garbageAllowed = 24 << 20
 	leastPercent   = 8
 	mostPercent    = 100 // Go's own default
 )

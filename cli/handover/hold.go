@@ -28,7 +28,8 @@ type HoldConfig struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
-	Signals <-chan os.Signal                 // passed on to the command; all but SIGHUP also end Hold
+	// passed on to the command; all but SIGHUP also end Hold
+	Signals <-chan os.Signal
 	Remark  func(format string, args ...any) // tells what happens
 }
 
@@ -95,10 +96,15 @@ func pauseAfter(before, lasted time.Duration) time.Duration {
 }
 
 // runHeld runs the command once. ending tells that it was asked to end.
-func runHeld(ctx context.Context, cfg HoldConfig, files []*os.File, names []string) (status int, ending bool, err error) {
+func runHeld(
+	ctx context.Context, cfg HoldConfig, files []*os.File, names []string,
+) (status int, ending bool, err error) {
 	// The environment must name the process that it is for, whose id is known only after the fork.
-	cmd := exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@"`}, cfg.Command...)...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("LISTEN_FDS=%d", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	cmd := exec.Command("/bin/sh", append([]string{
+		"-c", `LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@"`,
+	}, cfg.Command...)...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("LISTEN_FDS=%d", len(files)),
+		"LISTEN_FDNAMES="+strings.Join(names, ":"))
 	cmd.ExtraFiles = files // from descriptor 3 on
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = cfg.Stdin, cfg.Stdout, cfg.Stderr
 	if err := cmd.Start(); err != nil {

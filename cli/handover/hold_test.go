@@ -36,8 +36,12 @@ func TestParseSpec(t *testing.T) {
 			t.Errorf("%q: %v (-want +got):\n%s", text, err, diff)
 		}
 	}
-	for _, text := range []string{"", "/run/x", "http=/run/x", "nonsense=/run/x", "login=x", "login=/run/x:rw", "login=/run/x:7777", "login="} {
-		if got, err := ParseSpec(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+	for _, text := range []string{
+		"", "/run/x", "http=/run/x", "nonsense=/run/x", "login=x", "login=/run/x:rw",
+		"login=/run/x:7777", "login=",
+	} {
+		if got, err := ParseSpec(text); err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
@@ -60,19 +64,27 @@ func TestWhatCannotBeHeld(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		{Spec{Login, path("served"), 0o600}, "another process serves it; stop it, or choose another path"},
-		{Spec{Login, path("file"), 0o600}, "what is there is no socket; remove it, or choose another path"},
-		{Spec{Login, path("link"), 0o600}, "what is there is no socket; remove it, or choose another path"},
+		{Spec{Login, path("served"), 0o600},
+			"another process serves it; stop it, or choose another path"},
+		{Spec{Login, path("file"), 0o600},
+			"what is there is no socket; remove it, or choose another path"},
+		{Spec{Login, path("link"), 0o600},
+			"what is there is no socket; remove it, or choose another path"},
 		{Spec{Login, dir, 0o600}, "what is there is no socket; remove it, or choose another path"},
-		{Spec{Notify, path("file"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
-		{Spec{Notify, path("link"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
-		{Spec{Notify, path("served"), 0o600}, "what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Notify, path("file"), 0o600},
+			"what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Notify, path("link"), 0o600},
+			"what is there is no FIFO; remove it, or choose another path"},
+		{Spec{Notify, path("served"), 0o600},
+			"what is there is no FIFO; remove it, or choose another path"},
 		{Spec{Notify, dir, 0o600}, "what is there is no FIFO; remove it, or choose another path"},
-		{Spec{Login, path("file/x"), 0o600}, path("file") + ": not a directory; choose another path"},
+		{Spec{Login, path("file/x"), 0o600},
+			path("file") + ": not a directory; choose another path"},
 		{Spec{Login, long, 0o600}, "the path has 108 bytes; the most is 107; choose another path"},
 	} {
 		f, err := test.spec.open()
-		if want := test.spec.Path + " cannot be opened: " + test.want; err == nil || err.Error() != want {
+		if want := test.spec.Path + " cannot be opened: " + test.want; err == nil ||
+			err.Error() != want {
 			t.Errorf("%s at %s: %v, %v, want %s", test.spec.Kind, test.spec.Path, f, err, want)
 		}
 	}
@@ -102,7 +114,8 @@ if test ! -e once; then echo alice >&4; : >once; exit 3; fi
 echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"; exit 78`
 	var out strings.Builder
 	status, err := Hold(t.Context(), HoldConfig{
-		Specs: specs, Command: []string{"/bin/sh", "-c", "cd " + dir + "; " + script}, Stdout: &out, Stderr: &out, Remark: told.remark,
+		Specs: specs, Command: []string{"/bin/sh", "-c", "cd " + dir + "; " + script}, Stdout: &out,
+		Stderr: &out, Remark: told.remark,
 	})
 	if status != 78 || err != nil || out.String() != "2 login:notify\nalice\n" {
 		t.Errorf("status %d, %v, output %q", status, err, out.String())
@@ -120,7 +133,8 @@ echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"; exit 78`
 // Signals go to the command and end it all.
 func TestHoldSignals(t *testing.T) {
 	own := make(chan os.Signal, 1)
-	signal.Notify(own, syscall.SIGHUP) // under nohup the command would inherit that the signal is ignored
+	// under nohup the command would inherit that the signal is ignored
+	signal.Notify(own, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(own) })
 	signals := make(chan os.Signal, 2)
 	in, out := pipe(t)
@@ -129,10 +143,12 @@ func TestHoldSignals(t *testing.T) {
 	}
 	result := make(chan int)
 	dir := socketDir(t)
+	const script = `trap 'echo reloaded' HUP; trap 'exit 5' TERM; echo up; ` +
+		`while :; do sleep 0.05; done`
 	hold := func(ctx context.Context) {
 		status, err := Hold(ctx, HoldConfig{
 			Specs:   []Spec{{Notify, filepath.Join(dir, "n"), 0o600}},
-			Command: []string{"/bin/sh", "-c", `trap 'echo reloaded' HUP; trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done`},
+			Command: []string{"/bin/sh", "-c", script},
 			Stdout:  out, Stderr: os.Stderr, Signals: signals, Remark: t.Logf,
 		})
 		if err != nil {
@@ -149,7 +165,8 @@ func TestHoldSignals(t *testing.T) {
 	}
 	go hold(t.Context())
 	expect("up\n")
-	if info, err := os.Stat(filepath.Join(dir, "n")); err != nil || info.Mode() != fs.ModeNamedPipe|0o600 {
+	if info, err := os.Stat(filepath.Join(dir, "n")); err != nil ||
+		info.Mode() != fs.ModeNamedPipe|0o600 {
 		t.Errorf("FIFO: %v, %v", info, err)
 	}
 	signals <- syscall.SIGHUP
@@ -186,7 +203,9 @@ func TestHoldRefuses(t *testing.T) {
 		{Spec{Notify, filepath.Join(dir, "file"), 0o600}, "is no FIFO"},
 		{Spec{Notify, filepath.Join(dir, "file/x"), 0o600}, "not a directory"},
 	} {
-		_, err := Hold(t.Context(), HoldConfig{Specs: []Spec{tt.spec}, Command: []string{"/bin/true"}, Remark: t.Logf})
+		_, err := Hold(t.Context(), HoldConfig{
+			Specs: []Spec{tt.spec}, Command: []string{"/bin/true"}, Remark: t.Logf,
+		})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt.spec, err)
 		}
@@ -285,7 +304,8 @@ func TestPauseAfter(t *testing.T) {
 	var got []time.Duration
 	pause := time.Duration(0)
 	for _, lasted := range []time.Duration{
-		0, 0, time.Second, 30 * time.Second, 0, 0, 0, 30*time.Second + 1, 0, time.Hour, time.Hour, 0,
+		0, 0, time.Second, 30 * time.Second, 0, 0, 0, 30*time.Second + 1, 0, time.Hour,
+		time.Hour, 0,
 	} {
 		pause = pauseAfter(pause, lasted)
 		got = append(got, pause/time.Second)
@@ -340,7 +360,9 @@ func TestHoldStatus(t *testing.T) {
 			again = true
 			signals <- syscall.SIGTERM // which ends the pause before the start
 		}
-		status, err := Hold(t.Context(), HoldConfig{Command: []string{"/bin/sh", "-c", tt.command}, Signals: signals, Remark: remark})
+		status, err := Hold(t.Context(), HoldConfig{
+			Command: []string{"/bin/sh", "-c", tt.command}, Signals: signals, Remark: remark,
+		})
 		if status != tt.want || err != nil || again != tt.again {
 			t.Errorf("%q: status %d, %v, again %v", tt.command, status, err, again)
 		}

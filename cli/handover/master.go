@@ -43,7 +43,8 @@ func newMaster(env Environment, statusFD, deadFD int) (*master, error) {
 	for fd, file := range map[int]**os.File{statusFD: &m.status, deadFD: &m.dead} {
 		unix.CloseOnExec(fd)
 		if err := unix.SetNonblock(fd, true); err != nil {
-			return nil, fmt.Errorf("descriptor %d, by which Dovecot's master listens to its services: %w", fd, err)
+			return nil, fmt.Errorf(
+				"descriptor %d, by which Dovecot's master listens to its services: %w", fd, err)
 		}
 		*file = os.NewFile(uintptr(fd), "dovecot master")
 	}
@@ -54,7 +55,8 @@ func envUint(env Environment, name string) (uint32, error) {
 	text, _ := env.LookupEnv(name)
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %q is not a number; is this a service of Dovecot's master?", name, text)
+		return 0, fmt.Errorf("%s: %q is not a number; is this a service of Dovecot's master?",
+			name, text)
 	}
 	return uint32(n), nil
 }

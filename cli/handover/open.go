@@ -30,7 +30,8 @@ func ParseSpec(s string) (Spec, error) {
 	kind, path, ok := strings.Cut(s, "=")
 	spec := Spec{Kind: Kind(kind), Mode: 0o600}
 	if !ok || kind == string(HTTP) || !slices.Contains(Kinds(), spec.Kind) {
-		return Spec{}, fmt.Errorf("%q is not KIND=PATH or KIND=PATH:MODE; the kinds are api, login, userdb, authreply, admin and notify", s)
+		return Spec{}, fmt.Errorf("%q is not KIND=PATH or KIND=PATH:MODE; the kinds are api, "+
+			"login, userdb, authreply, admin and notify", s)
 	}
 	if spec.Kind == Login || spec.Kind == Notify {
 		spec.Mode = 0o666

@@ -97,7 +97,8 @@ func takeSystemd(env Environment, first int) (_ *Handed, err error) {
 			err = errors.New("is neither a listening socket nor a FIFO")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("descriptor %d (%q) that was handed over: %w", first+i, name, err)
+			return nil, fmt.Errorf("descriptor %d (%q) that was handed over: %w",
+				first+i, name, err)
 		}
 		h.Sockets = append(h.Sockets, s)
 	}
@@ -119,7 +120,8 @@ func takeDovecot(env Environment, text string, first, statusFD, deadFD int) (_ *
 		s, ok, err := take(fd, name)
 		if err != nil {
 			h.Close()
-			return nil, fmt.Errorf("descriptor %d that Dovecot's master has handed over: %w", fd, err)
+			return nil, fmt.Errorf("descriptor %d that Dovecot's master has handed over: %w",
+				fd, err)
 		}
 		if ok {
 			h.Sockets = append(h.Sockets, s)
@@ -127,7 +129,8 @@ func takeDovecot(env Environment, text string, first, statusFD, deadFD int) (_ *
 	}
 	if len(h.Sockets) < count {
 		h.Close()
-		return nil, fmt.Errorf("SOCKET_COUNT: %d listeners are announced, %d were handed over", count, len(h.Sockets))
+		return nil, fmt.Errorf("SOCKET_COUNT: %d listeners are announced, %d were handed over",
+			count, len(h.Sockets))
 	}
 	return h, nil
 }
@@ -143,7 +146,8 @@ func take(fd int, name string) (Socket, bool, error) {
 	case unix.S_IFIFO:
 		return takeFIFO(fd, name)
 	case unix.S_IFSOCK:
-		if listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listening == 0 {
+		listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		if err != nil || listening == 0 {
 			return Socket{}, false, nil
 		}
 		return takeListener(fd, name)
@@ -171,7 +175,8 @@ func takeListener(fd int, name string) (Socket, bool, error) {
 		s.Kind = kindOfPath(l.Addr().String())
 	default:
 		l.Close()
-		return Socket{}, false, fmt.Errorf("%s has no name that tells its door; name it %s or %s", l.Addr(), HTTP, Admin)
+		return Socket{}, false, fmt.Errorf("%s has no name that tells its door; name it %s or %s",
+			l.Addr(), HTTP, Admin)
 	}
 	return s, true, nil
 }

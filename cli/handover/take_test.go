@@ -19,8 +19,10 @@ import (
 
 func TestKinds(t *testing.T) {
 	names := map[string]Kind{
-		"login": Login, "userdb": Userdb, "authreply": Authreply, "admin": Admin, "notify": Notify, "api": API, "http": HTTP,
-		"director-login.socket": Login, "director-userdb": Userdb, "proxy-notify": Notify, "x-doveadm": Admin, "some-auth": Login,
+		"login": Login, "userdb": Userdb, "authreply": Authreply, "admin": Admin, "notify": Notify,
+		"api": API, "http": HTTP,
+		"director-login.socket": Login, "director-userdb": Userdb, "proxy-notify": Notify,
+		"x-doveadm": Admin, "some-auth": Login,
 		"director": "", "": "", "ring": "", "director-ring": "",
 	}
 	for name, want := range names {
@@ -29,8 +31,9 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	paths := map[string]Kind{
-		"/run/director/director.sock": API, "/run/dovecot/login/director": Login, "/run/dovecot/director-userdb": Userdb,
-		"/run/dovecot/director-admin": Admin, "/x/bar": Login, "/director-userdb/foo-auth": Login,
+		"/run/director/director.sock": API, "/run/dovecot/login/director": Login,
+		"/run/dovecot/director-userdb": Userdb,
+		"/run/dovecot/director-admin":  Admin, "/x/bar": Login, "/director-userdb/foo-auth": Login,
 	}
 	for path, want := range paths {
 		if got := kindOfPath(path); got != want {
@@ -130,7 +133,9 @@ func TestSystemd(t *testing.T) {
 		listener(t, "unix", filepath.Join(dir, "director-admin")),
 	}
 	first := descriptors(t, files...)
-	h, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "4", "LISTEN_FDNAMES": "userdb:notify:http:"}), first)
+	h, err := takeSystemd(environment(map[string]string{
+		"LISTEN_FDS": "4", "LISTEN_FDNAMES": "userdb:notify:http:",
+	}), first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,19 +177,22 @@ func TestSystemd(t *testing.T) {
 
 func TestTakeRefuses(t *testing.T) {
 	pid := fmt.Sprint(os.Getpid())
-	if h, err := Take(environment(map[string]string{"LISTEN_PID": "1", "LISTEN_FDS": "1"})); err != nil || len(h.Sockets) > 0 {
+	others := environment(map[string]string{"LISTEN_PID": "1", "LISTEN_FDS": "1"})
+	if h, err := Take(others); err != nil || len(h.Sockets) > 0 {
 		t.Errorf("what is meant for another process: %v, %v", kinds(h), err)
 	}
 	if h, err := Take(environment(nil)); err != nil || len(h.Sockets) > 0 || h.Started() != nil {
 		t.Errorf("nothing: %v, %v", kinds(h), err)
 	}
 	for _, text := range []string{"", "-1", "x", "300"} {
-		if _, err := Take(environment(map[string]string{"LISTEN_PID": pid, "LISTEN_FDS": text})); err == nil || !strings.Contains(err.Error(), "LISTEN_FDS") {
+		bad := environment(map[string]string{"LISTEN_PID": pid, "LISTEN_FDS": text})
+		if _, err := Take(bad); err == nil || !strings.Contains(err.Error(), "LISTEN_FDS") {
 			t.Errorf("LISTEN_FDS=%q: %v", text, err)
 		}
 	}
 	first := descriptors(t, listener(t, "tcp", "127.0.0.1:0"))
-	if _, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}), first); err == nil || !strings.Contains(err.Error(), "name it") {
+	if _, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}),
+		first); err == nil || !strings.Contains(err.Error(), "name it") {
 		t.Errorf("a TCP socket without a name: %v", err)
 	}
 	null, err := os.Open(os.DevNull)
@@ -194,7 +202,8 @@ func TestTakeRefuses(t *testing.T) {
 	defer null.Close()
 	first = descriptors(t, null)
 	defer unix.Close(first)
-	if _, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}), first); err == nil || !strings.Contains(err.Error(), "neither") {
+	if _, err := takeSystemd(environment(map[string]string{"LISTEN_FDS": "1"}),
+		first); err == nil || !strings.Contains(err.Error(), "neither") {
 		t.Errorf("a file: %v", err)
 	}
 }
@@ -227,7 +236,10 @@ func testDovecotMaster(t *testing.T, readsEnd bool) {
 	}
 	first := descriptors(t, files...)
 	defer unix.Close(first + 1)
-	env := environment(map[string]string{"SOCKET_COUNT": "3", "GENERATION": "7", "CLIENT_LIMIT": "100", "SOCKET0_SETTINGS": "login/director"})
+	env := environment(map[string]string{
+		"SOCKET_COUNT": "3", "GENERATION": "7", "CLIENT_LIMIT": "100",
+		"SOCKET0_SETTINGS": "login/director",
+	})
 	h, err := takeDovecot(env, "3", first, inherited(t, statusOut), inherited(t, dead))
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +293,8 @@ func testDovecotMaster(t *testing.T, readsEnd bool) {
 	case <-time.After(10 * time.Second):
 		t.Error("nobody saw that the master is gone")
 	}
-	if _, err := takeDovecot(env, "2", first, inherited(t, statusOut), inherited(t, statusOut)); err == nil {
+	if _, err := takeDovecot(env, "2", first, inherited(t, statusOut),
+		inherited(t, statusOut)); err == nil {
 		t.Error("taken twice")
 	}
 }
@@ -294,7 +307,8 @@ func inherited(t *testing.T, f *os.File) int {
 		t.Fatal(err)
 	}
 	fd := -1
-	if err := conn.Control(func(own uintptr) { fd, err = unix.Dup(int(own)) }); err != nil || fd < 0 {
+	if err := conn.Control(func(own uintptr) { fd, err = unix.Dup(int(own)) }); err != nil ||
+		fd < 0 {
 		t.Fatalf("duplicating: %v", err)
 	}
 	return fd

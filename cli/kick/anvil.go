@@ -31,9 +31,13 @@ const adminParallel = 16
 // Kick implements Kicker.
 func (k Anvil) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k) }
 
-func (k Anvil) kickLate(ctx context.Context, targets []Target) error { return k.late(ctx, targets, k) }
+func (k Anvil) kickLate(ctx context.Context, targets []Target) error {
+	return k.late(ctx, targets, k)
+}
 
-func (k Anvil) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
+func (k Anvil) end(
+	ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool,
+) error {
 	processes, err := k.Admin.Processes()
 	if err == nil && len(processes) > 0 {
 		direct, rest := alone(chosen, list)

@@ -12,7 +12,9 @@ type kickerFunc func(ctx context.Context, t Target) (Result, error)
 func (f kickerFunc) Kick(ctx context.Context, t Target) (Result, error) { return f(ctx, t) }
 
 func gives(count int, known bool, err error) Kicker {
-	return kickerFunc(func(context.Context, Target) (Result, error) { return Result{Count: count, Known: known}, err })
+	return kickerFunc(func(context.Context, Target) (Result, error) {
+		return Result{Count: count, Known: known}, err
+	})
 }
 
 func leaves(n int) Kicker {
@@ -28,10 +30,14 @@ func TestAll(t *testing.T) {
 		err     error
 	}{
 		{"one", All{gives(2, true, nil)}, Result{Count: 2, Known: true}, nil},
-		{"all know", All{gives(2, true, nil), gives(3, true, nil)}, Result{Count: 5, Known: true}, nil},
-		{"one does not know", All{gives(2, true, nil), gives(3, false, nil)}, Result{Count: 5, Known: false}, nil},
-		{"two leave some", All{leaves(1), leaves(2), gives(1, true, nil)}, Result{Count: 1, Left: 3}, nil},
-		{"one fails", All{gives(2, true, nil), gives(1, true, broken)}, Result{Count: 3, Known: false}, broken},
+		{"all know", All{gives(2, true, nil), gives(3, true, nil)},
+			Result{Count: 5, Known: true}, nil},
+		{"one does not know", All{gives(2, true, nil), gives(3, false, nil)},
+			Result{Count: 5, Known: false}, nil},
+		{"two leave some", All{leaves(1), leaves(2), gives(1, true, nil)},
+			Result{Count: 1, Left: 3}, nil},
+		{"one fails", All{gives(2, true, nil), gives(1, true, broken)},
+			Result{Count: 3, Known: false}, broken},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

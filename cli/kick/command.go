@@ -55,7 +55,10 @@ func NewCommand(line string, parallel int) (*Command, error) {
 		return nil, fmt.Errorf("%d commands at a time: must be at least 1", parallel)
 	}
 	argv[0] = path
-	return &Command{argv: argv, env: program.Environment(os.LookupEnv), timeout: commandTimeout, turns: NewTurns(parallel)}, nil
+	return &Command{
+		argv: argv, env: program.Environment(os.LookupEnv), timeout: commandTimeout,
+		turns: NewTurns(parallel),
+	}, nil
 }
 
 // Kick implements Kicker. It waits for its turn as long as ctx lasts; the ten seconds begin after
@@ -66,10 +69,12 @@ func (c *Command) Kick(ctx context.Context, t Target) (Result, error) {
 		return Result{}, fmt.Errorf("kick command %s: %w", c.argv[0], err)
 	}
 	defer free()
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errors.New("it took too long and was killed"))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout,
+		errors.New("it took too long and was killed"))
 	defer cancel()
 
-	cmd := exec.CommandContext(ctx, c.argv[0], append(c.argv[1:len(c.argv):len(c.argv)], args(t)...)...)
+	cmd := exec.CommandContext(ctx, c.argv[0],
+		append(c.argv[1:len(c.argv):len(c.argv)], args(t)...)...)
 	cmd.Env = c.env
 	// The command leads a process group of its own, so that its children die with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -93,7 +98,9 @@ func (c *Command) Kick(ctx context.Context, t Target) (Result, error) {
 func args(t Target) []string {
 	switch {
 	case t.ByHash:
-		return []string{string(t.Tag), strconv.FormatUint(uint64(t.Hash), 10), ring.AddrText(t.Keep)}
+		return []string{
+			string(t.Tag), strconv.FormatUint(uint64(t.Hash), 10), ring.AddrText(t.Keep),
+		}
 	case t.Backend.IsValid():
 		return []string{"--backend", string(t.Tag), ring.AddrText(t.Backend)}
 	case t.Field != "":

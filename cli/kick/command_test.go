@@ -29,10 +29,12 @@ func TestCommandArguments(t *testing.T) {
 		target Target
 		want   []string
 	}{
-		{"by hash", Target{Tag: "ssd", ByHash: true, Hash: 3045693125, Keep: keep}, []string{"ssd", "3045693125", "192.0.2.7"}},
+		{"by hash", Target{Tag: "ssd", ByHash: true, Hash: 3045693125, Keep: keep},
+			[]string{"ssd", "3045693125", "192.0.2.7"}},
 		{"by hash, keeping none", Target{ByHash: true, Hash: 1}, []string{"", "1", ""}},
 		{"backend", Target{Tag: "ssd", Backend: keep}, []string{"--backend", "ssd", "192.0.2.7"}},
-		{"user", Target{Value: "alice bob@example.org"}, []string{"--user", "alice bob@example.org"}},
+		{"user", Target{Value: "alice bob@example.org"},
+			[]string{"--user", "alice bob@example.org"}},
 		{"field", Target{Field: "user_mail", Value: "x"}, []string{"--field", "user_mail", "x"}},
 	}
 	for _, tt := range tests {
@@ -90,7 +92,8 @@ func TestCommandFailures(t *testing.T) {
 	if got != (Result{}) {
 		t.Errorf("a failed command knows something: %+v", got)
 	}
-	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "ipc: no such file") {
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") ||
+		!strings.Contains(err.Error(), "ipc: no such file") {
 		t.Errorf("error %v does not tell the exit status and what the command said", err)
 	}
 }
@@ -126,12 +129,14 @@ func TestCommandTurns(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Kick(ctx, Target{}); err == nil || !strings.Contains(err.Error(), "1 kicks are under way") {
+	if _, err := c.Kick(ctx, Target{}); err == nil ||
+		!strings.Contains(err.Error(), "1 kicks are under way") {
 		t.Errorf("error %v without a turn", err)
 	}
 	c.timeout = 10 * time.Second
 	time.AfterFunc(50*time.Millisecond, free)
-	if got, err := c.Kick(t.Context(), Target{}); err != nil || got != (Result{Count: 1, Known: true}) {
+	if got, err := c.Kick(t.Context(), Target{}); err != nil ||
+		got != (Result{Count: 1, Known: true}) {
 		t.Errorf("%+v, %v after a wait; want one session", got, err)
 	}
 }
@@ -148,7 +153,8 @@ func TestNewCommandRefuses(t *testing.T) {
 }
 
 func TestNone(t *testing.T) {
-	if got, err := (None{}).Kick(t.Context(), Target{ByHash: true}); err != nil || got != (Result{Blind: true}) {
+	got, err := (None{}).Kick(t.Context(), Target{ByHash: true})
+	if err != nil || got != (Result{Blind: true}) {
 		t.Errorf("None kicked: %+v, %v", got, err)
 	}
 }

@@ -27,7 +27,8 @@ import (
 const commandSocket = "KICK_TEST_SOCKET"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(commandSocket); path != "" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+	path := os.Getenv(commandSocket)
+	if path != "" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		c, err := net.Dial("unix", path)
 		if err == nil {
 			fmt.Fprintln(c, strings.Join(os.Args[1:], "\t"))
@@ -44,7 +45,9 @@ func TestMain(m *testing.M) {
 
 // serve answers each line of each connection to a socket with what handle writes; done ends the
 // connection.
-func serve(t *testing.T, path string, hang bool, handle func(line string, out io.Writer) (done bool)) {
+func serve(
+	t *testing.T, path string, hang bool, handle func(line string, out io.Writer) (done bool),
+) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
@@ -83,11 +86,14 @@ func hasField(s kicktest.Session, name, value string) bool {
 func TestIPC(t *testing.T) {
 	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
 		path := filepath.Join(t.TempDir(), "ipc")
-		serve(t, path, hang, func(line string, out io.Writer) bool { ipcAnswer(w, fields(line), out); return false })
+		serve(t, path, hang,
+			func(line string, out io.Writer) bool { ipcAnswer(w, fields(line), out); return false })
 		socket := dovecot.IPC{Path: path}
 		source := session.NewSource(socket.List, w.Format.Hash, time.Now)
 		t.Cleanup(source.Close)
-		return kick.IPC{Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag, ArriveTime: kicktest.ArriveTime}, Socket: socket}
+		return kick.IPC{Dovecot: kick.Dovecot{
+			Sessions: source, Logins: w, Tag: w.Tag, ArriveTime: kicktest.ArriveTime,
+		}, Socket: socket}
 	})
 }
 
@@ -99,10 +105,12 @@ func ipcAnswer(w *kicktest.World, request []string, out io.Writer) {
 	}
 	switch request[2] {
 	case "LIST-FULL":
-		const columns = ":username\tuser_group\t" + session.MarkField + "\tservice\tsrc-ip\tdest-ip\tdest-port\n"
+		const columns = ":username\tuser_group\t" + session.MarkField +
+			"\tservice\tsrc-ip\tdest-ip\tdest-port\n"
 		fmt.Fprint(out, columns)
 		for _, c := range w.Connections() {
-			fmt.Fprintf(out, ":%s\t%s\t%s\timap\t127.0.0.1\t%s\t143\n", c.User, c.Field("user_group"), c.Field(session.MarkField), c.Backend)
+			fmt.Fprintf(out, ":%s\t%s\t%s\timap\t127.0.0.1\t%s\t143\n",
+				c.User, c.Field("user_group"), c.Field(session.MarkField), c.Backend)
 		}
 		fmt.Fprint(out, columns+"+\n")
 	case "KICK":
@@ -111,11 +119,14 @@ func ipcAnswer(w *kicktest.World, request []string, out io.Writer) {
 		end(func(s kicktest.Session) bool { return hasField(s, args[0], args[1]) })
 	case "KICK-DIRECTOR-HASH":
 		end(func(s kicktest.Session) bool {
-			return strconv.FormatUint(uint64(w.Format.Hash(s.User)), 10) == args[0] && (len(args) == 1 || s.Backend.String() != args[1])
+			return strconv.FormatUint(uint64(w.Format.Hash(s.User)), 10) == args[0] &&
+				(len(args) == 1 || s.Backend.String() != args[1])
 		})
 	case "KICK-HOST":
 		// One backend is configured by its name.
-		end(func(s kicktest.Session) bool { return s.Backend.String() == args[0] && s.User != "bob" })
+		end(func(s kicktest.Session) bool {
+			return s.Backend.String() == args[0] && s.User != "bob"
+		})
 	}
 }
 
@@ -142,23 +153,31 @@ func anvilSetup(reaches func(w *kicktest.World, pid int) bool) kicktest.Setup {
 	return func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
 		base := t.TempDir()
 		path := filepath.Join(base, "anvil")
-		serve(t, path, hang, func(line string, out io.Writer) bool { anvilAnswer(w, fields(line), out, reaches); return false })
+		serve(t, path, hang, func(line string, out io.Writer) bool {
+			anvilAnswer(w, fields(line), out, reaches)
+			return false
+		})
 		for pid := range 50 {
-			serve(t, filepath.Join(base, "srv.imap-login", strconv.Itoa(pid)), hang, func(line string, out io.Writer) bool {
-				if request := fields(line); request[0] == "KICK-USER" {
-					n := w.EndAll(func(s kicktest.Session) bool { return s.User == request[1] && s.PID == pid })
-					fmt.Fprintf(out, "VERSION\tmaster-admin-server\t1\t0\n+%d\n", n)
-				}
-				return false
-			})
+			serve(t, filepath.Join(base, "srv.imap-login", strconv.Itoa(pid)),
+				hang, func(line string, out io.Writer) bool {
+					if request := fields(line); request[0] == "KICK-USER" {
+						n := w.EndAll(func(s kicktest.Session) bool {
+							return s.User == request[1] && s.PID == pid
+						})
+						fmt.Fprintf(out, "VERSION\tmaster-admin-server\t1\t0\n+%d\n", n)
+					}
+					return false
+				})
 		}
 		socket := dovecot.Anvil{Path: path}
 		source := session.NewSource(socket.List, w.Format.Hash, time.Now)
 		t.Cleanup(source.Close)
 		return kick.Anvil{
-			Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag, ArriveTime: kicktest.ArriveTime},
-			Socket:  socket,
-			Admin:   dovecot.Admin{BaseDir: base},
+			Dovecot: kick.Dovecot{
+				Sessions: source, Logins: w, Tag: w.Tag, ArriveTime: kicktest.ArriveTime,
+			},
+			Socket: socket,
+			Admin:  dovecot.Admin{BaseDir: base},
 		}
 	}
 }
@@ -185,11 +204,17 @@ func TestAnvilEndedProcess(t *testing.T) {
 		anvilAnswer(w, fields(line), out, func(*kicktest.World, int) bool { return true })
 		return false
 	})
-	serve(t, filepath.Join(base, "srv.imap-login", "3"), false, func(string, io.Writer) bool { return false })
+	serve(t, filepath.Join(base, "srv.imap-login", "3"), false,
+		func(string, io.Writer) bool { return false })
 	source := session.NewSource(socket.List, format.Hash, time.Now)
 	t.Cleanup(source.Close)
-	k := kick.Anvil{Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag}, Socket: socket, Admin: dovecot.Admin{BaseDir: base}}
-	got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash("alice"), Keep: kicktest.Backend2})
+	k := kick.Anvil{
+		Dovecot: kick.Dovecot{Sessions: source, Logins: w, Tag: w.Tag}, Socket: socket,
+		Admin: dovecot.Admin{BaseDir: base},
+	}
+	got, err := k.Kick(t.Context(), kick.Target{
+		ByHash: true, Hash: format.Hash("alice"), Keep: kicktest.Backend2,
+	})
 	if err != nil || got != (kick.Result{Count: 1, Known: true}) {
 		t.Errorf("%+v, %v; want one session", got, err)
 	}
@@ -199,7 +224,10 @@ func TestAnvilEndedProcess(t *testing.T) {
 }
 
 // anvilAnswer is what Dovecot 2.4 answers.
-func anvilAnswer(w *kicktest.World, request []string, out io.Writer, reaches func(w *kicktest.World, pid int) bool) {
+func anvilAnswer(
+	w *kicktest.World, request []string, out io.Writer,
+	reaches func(w *kicktest.World, pid int) bool,
+) {
 	args := request[1:]
 	kicked := func(which func(s kicktest.Session) bool) {
 		unreached := make(map[int]bool)
@@ -217,7 +245,8 @@ func anvilAnswer(w *kicktest.World, request []string, out io.Writer, reaches fun
 	case "CONNECT-DUMP":
 		fmt.Fprint(out, "user_group\t"+session.MarkField+"\n")
 		for _, c := range w.Connections() {
-			fmt.Fprintf(out, "%d\t%s\timap-login\t127.0.0.1\t00\t%s\t%s\t%s\n", c.PID, c.User, c.Backend, c.Field("user_group"), c.Field(session.MarkField))
+			fmt.Fprintf(out, "%d\t%s\timap-login\t127.0.0.1\t00\t%s\t%s\t%s\n",
+				c.PID, c.User, c.Backend, c.Field("user_group"), c.Field(session.MarkField))
 		}
 		fmt.Fprintln(out)
 	case "KICK-USER":
@@ -230,10 +259,14 @@ func anvilAnswer(w *kicktest.World, request []string, out io.Writer, reaches fun
 func TestCommand(t *testing.T) {
 	kicktest.Run(t, func(t *testing.T, w *kicktest.World, hang bool) kick.Kicker {
 		path := filepath.Join(t.TempDir(), "command")
-		serve(t, path, hang, func(line string, out io.Writer) bool { fmt.Fprintln(out, runCommand(w, fields(line))); return true })
+		serve(t, path, hang, func(line string, out io.Writer) bool {
+			fmt.Fprintln(out, runCommand(w, fields(line)))
+			return true
+		})
 		// A kick command gets few of our variables, so it is told these. The race detector would
 		// have each run take a second.
-		k, err := kick.NewCommand("env "+commandSocket+"="+path+" GORACE=atexit_sleep_ms=0 "+os.Args[0], 10)
+		k, err := kick.NewCommand(
+			"env "+commandSocket+"="+path+" GORACE=atexit_sleep_ms=0 "+os.Args[0], 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,6 +292,7 @@ func runCommand(w *kicktest.World, args []string) int {
 			h = s.Looked
 		}
 		tag, ok := w.Tag(s.Backend)
-		return h == ring.UserHash(hash) && ok && string(tag) == args[0] && s.Backend.String() != args[2]
+		return h == ring.UserHash(hash) && ok && string(tag) == args[0] &&
+			s.Backend.String() != args[2]
 	})
 }

@@ -20,9 +20,13 @@ type IPC struct {
 // Kick implements Kicker.
 func (k IPC) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k) }
 
-func (k IPC) kickLate(ctx context.Context, targets []Target) error { return k.late(ctx, targets, k) }
+func (k IPC) kickLate(ctx context.Context, targets []Target) error {
+	return k.late(ctx, targets, k)
+}
 
-func (k IPC) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
+func (k IPC) end(
+	ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool,
+) error {
 	var err error
 	switch {
 	case t.Backend.IsValid() && !again:
@@ -80,7 +84,9 @@ func fitting(users []string) int {
 }
 
 // endUnlisted has nothing to do: what Dovecot 2.3 can end it lists.
-func (k IPC) endUnlisted(context.Context, []string, []int) (int, bool, error) { return 0, true, nil }
+func (k IPC) endUnlisted(context.Context, []string, []int) (int, bool, error) {
+	return 0, true, nil
+}
 
 func (k IPC) blind(ctx context.Context, t Target, _ []string) error {
 	var err error

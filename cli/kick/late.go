@@ -102,7 +102,8 @@ func (l *Late) Run(ctx context.Context, k DovecotKicker, failed func(error)) {
 			if len(due) == 0 {
 				continue
 			}
-			if err := k.kickLate(ctx, due); err != nil && ctx.Err() == nil && now.Sub(told) >= failedEvery {
+			err := k.kickLate(ctx, due)
+			if err != nil && ctx.Err() == nil && now.Sub(told) >= failedEvery {
 				told = now
 				failed(err)
 			}

@@ -53,7 +53,9 @@ func (d *slowDovecot) Recent(ring.UserHash, func(netip.Addr) bool) ([]string, bo
 	return []string{"alice"}, true
 }
 
-func (d *slowDovecot) end(_ context.Context, _ Target, chosen []session.Session, _ *session.List, _ bool) error {
+func (d *slowDovecot) end(
+	_ context.Context, _ Target, chosen []session.Session, _ *session.List, _ bool,
+) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended += len(chosen)
@@ -73,7 +75,9 @@ type testKicker struct {
 	by ender
 }
 
-func (k testKicker) Kick(ctx context.Context, t Target) (Result, error) { return k.kick(ctx, t, k.by) }
+func (k testKicker) Kick(ctx context.Context, t Target) (Result, error) {
+	return k.kick(ctx, t, k.by)
+}
 
 func (k testKicker) kickLate(ctx context.Context, targets []Target) error {
 	return k.late(ctx, targets, k.by)
@@ -89,8 +93,12 @@ func TestLate(t *testing.T) {
 		ended int
 	}{
 		{"nothing comes", newBackend, nil, 0},
-		{"it comes late", newBackend, map[time.Duration]func(*slowDovecot){5 * time.Second: func(d *slowDovecot) { d.sessions = arrived }}, 1},
-		{"it comes at the end", newBackend, map[time.Duration]func(*slowDovecot){30 * time.Second: func(d *slowDovecot) { d.sessions = arrived }}, 1},
+		{"it comes late", newBackend, map[time.Duration]func(*slowDovecot){
+			5 * time.Second: func(d *slowDovecot) { d.sessions = arrived },
+		}, 1},
+		{"it comes at the end", newBackend, map[time.Duration]func(*slowDovecot){
+			30 * time.Second: func(d *slowDovecot) { d.sessions = arrived },
+		}, 1},
 		{"the list fails for a while", newBackend, map[time.Duration]func(*slowDovecot){
 			time.Second:      func(d *slowDovecot) { d.sessions, d.broken = arrived, true },
 			10 * time.Second: func(d *slowDovecot) { d.broken = false },
@@ -101,7 +109,9 @@ func TestLate(t *testing.T) {
 		{"forgotten meanwhile", newBackend, map[time.Duration]func(*slowDovecot){
 			time.Second: func(d *slowDovecot) { d.sessions, d.current = arrived, netip.Addr{} },
 		}, 0},
-		{"nothing to keep", netip.Addr{}, map[time.Duration]func(*slowDovecot){time.Second: func(d *slowDovecot) { d.sessions = arrived }}, 0},
+		{"nothing to keep", netip.Addr{}, map[time.Duration]func(*slowDovecot){
+			time.Second: func(d *slowDovecot) { d.sessions = arrived },
+		}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,7 +128,8 @@ func TestLate(t *testing.T) {
 				failures := 0
 				var running sync.WaitGroup
 				running.Go(func() { late.Run(ctx, k, func(error) { failures++ }) })
-				if _, err := k.Kick(t.Context(), Target{ByHash: true, Hash: 1, Keep: tt.keep}); err != nil {
+				_, err := k.Kick(t.Context(), Target{ByHash: true, Hash: 1, Keep: tt.keep})
+				if err != nil {
 					t.Fatal(err)
 				}
 				for second := range 40 {
@@ -153,13 +164,22 @@ func TestLateAfterFailure(t *testing.T) {
 	}{{"still mapped", newBackend, 1}, {"moved on", oldBackend, 0}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &slowDovecot{current: tt.current, idle: true, broken: true, sessions: []dovecot.Connection{{User: "alice", Backend: oldBackend}}}
-				late := &Late{Current: func(ring.Tag, ring.UserHash) (netip.Addr, bool) { return d.current, true }}
-				k := testKicker{Dovecot{Sessions: d, Logins: d, Tag: func(netip.Addr) (ring.Tag, bool) { return "", true }, Late: late}, d}
+				d := &slowDovecot{
+					current: tt.current, idle: true, broken: true,
+					sessions: []dovecot.Connection{{User: "alice", Backend: oldBackend}},
+				}
+				late := &Late{Current: func(ring.Tag, ring.UserHash) (netip.Addr, bool) {
+					return d.current, true
+				}}
+				k := testKicker{Dovecot{
+					Sessions: d, Logins: d,
+					Tag: func(netip.Addr) (ring.Tag, bool) { return "", true }, Late: late,
+				}, d}
 				ctx, stop := context.WithCancel(t.Context())
 				var running sync.WaitGroup
 				running.Go(func() { late.Run(ctx, k, func(error) {}) })
-				if got, err := k.Kick(t.Context(), Target{ByHash: true, Hash: 1, Keep: newBackend}); err == nil || got.Known {
+				got, err := k.Kick(t.Context(), Target{ByHash: true, Hash: 1, Keep: newBackend})
+				if err == nil || got.Known {
 					t.Errorf("%+v, %v; want an error", got, err)
 				}
 				time.Sleep(5 * time.Second)
@@ -186,10 +206,15 @@ func (stubborn) end(context.Context, Target, []session.Session, *session.List, b
 func TestSessionsThatStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &slowDovecot{idle: true, sessions: []dovecot.Connection{
-			{User: "alice", Backend: oldBackend}, {User: "alice", Backend: oldBackend}, {User: "alice", Backend: newBackend},
+			{User: "alice", Backend: oldBackend}, {User: "alice", Backend: oldBackend},
+			{User: "alice", Backend: newBackend},
 		}}
-		k := testKicker{Dovecot{Sessions: d, Logins: d, Tag: func(netip.Addr) (ring.Tag, bool) { return "", true }}, stubborn{d}}
-		for _, target := range []Target{{ByHash: true, Hash: 1, Keep: newBackend}, {Backend: oldBackend}} {
+		k := testKicker{Dovecot{
+			Sessions: d, Logins: d, Tag: func(netip.Addr) (ring.Tag, bool) { return "", true },
+		}, stubborn{d}}
+		for _, target := range []Target{
+			{ByHash: true, Hash: 1, Keep: newBackend}, {Backend: oldBackend},
+		} {
 			if got, err := k.Kick(t.Context(), target); err != nil || got != (Result{Left: 2}) {
 				t.Errorf("%+v: %+v, %v; want 2 sessions left", target, got, err)
 			}

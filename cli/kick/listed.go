@@ -39,8 +39,9 @@ type Dovecot struct {
 	Sessions Sessions
 	Logins   Logins
 	Tag      func(backend netip.Addr) (ring.Tag, bool) // false: none of ours
-	Late     *Late                                     // looks after users whose kicks have left something; nil: nobody does
-	Turns    Turns                                     // to ask Dovecot for something else than lists, which kicks share
+	// looks after users whose kicks have left something; nil: nobody does
+	Late  *Late
+	Turns Turns // to ask Dovecot for something else than lists, which kicks share
 	// ArriveTime is how long a login that was answered before the kick is given to appear; 0: 500
 	// ms.
 	ArriveTime time.Duration
@@ -50,7 +51,9 @@ type Dovecot struct {
 type ender interface {
 	// end ends the chosen sessions, and as few others as it can. With again they are those that an
 	// end before has left.
-	end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error
+	end(
+		ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool,
+	) error
 	// endUnlisted ends sessions of these login names that no list shows yet, but none in the login
 	// processes to spare. It returns how many, and whether there are certainly no others of them.
 	endUnlisted(ctx context.Context, users []string, spare []int) (count int, known bool, err error)
@@ -65,7 +68,9 @@ func (d Dovecot) kick(ctx context.Context, t Target, by ender) (Result, error) {
 	complete := true
 	switch {
 	case t.ByHash:
-		users, complete = d.Logins.Recent(t.Hash, func(backend netip.Addr) bool { return d.meant(t, backend) })
+		users, complete = d.Logins.Recent(t.Hash, func(backend netip.Addr) bool {
+			return d.meant(t, backend)
+		})
 	case t.Value != "" && t.Field == "":
 		users = []string{t.Value}
 	}
@@ -99,7 +104,9 @@ func (d Dovecot) cameBack(t Target) bool {
 // ends that too. A last list tells whether it worked: the numbers that Dovecot gives do not. What a
 // recent list shows, unless it is nil, is ended before another is there; mostly that is all there
 // is, and one list is enough.
-func (d Dovecot) endAll(ctx context.Context, t Target, users []string, arriving bool, recent *session.List, by ender) (result Result, err error) {
+func (d Dovecot) endAll(
+	ctx context.Context, t Target, users []string, arriving bool, recent *session.List, by ender,
+) (result Result, err error) {
 	inTime, cancel := context.WithTimeoutCause(ctx, kickTime, errKick)
 	defer cancel()
 	var chosen []session.Session

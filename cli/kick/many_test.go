@@ -29,7 +29,9 @@ type busyDovecot struct {
 }
 
 func newBusyDovecot(users int) *busyDovecot {
-	d := &busyDovecot{listTime: time.Second, endTime: 2 * time.Millisecond, sessions: make(map[string]bool)}
+	d := &busyDovecot{
+		listTime: time.Second, endTime: 2 * time.Millisecond, sessions: make(map[string]bool),
+	}
 	for i := range users {
 		d.sessions[fmt.Sprint(i)] = true
 	}
@@ -64,7 +66,9 @@ func (d *busyDovecot) talk(ctx context.Context, f func()) error {
 	return err
 }
 
-func (d *busyDovecot) end(ctx context.Context, _ Target, chosen []session.Session, _ *session.List, _ bool) error {
+func (d *busyDovecot) end(
+	ctx context.Context, _ Target, chosen []session.Session, _ *session.List, _ bool,
+) error {
 	return d.talk(ctx, func() {
 		for _, s := range chosen {
 			delete(d.sessions, s.User)
@@ -93,7 +97,9 @@ func (d *busyDovecot) kicker(turns int) (k testKicker, close func()) {
 	hash := func(user string) (h ring.UserHash) { _, _ = fmt.Sscan(user, &h); return h }
 	source := session.NewSource(d.list, hash, time.Now)
 	tags := func(netip.Addr) (ring.Tag, bool) { return "", true }
-	return testKicker{Dovecot: Dovecot{Sessions: source, Logins: d, Tag: tags, Turns: NewTurns(turns)}, by: d}, source.Close
+	return testKicker{
+		Dovecot: Dovecot{Sessions: source, Logins: d, Tag: tags, Turns: NewTurns(turns)}, by: d,
+	}, source.Close
 }
 
 // kickMany kicks users at the same time and returns how that ended for each.
@@ -102,7 +108,9 @@ func kickMany(ctx context.Context, k Kicker, users int) (results []Result, errs 
 	var kicking sync.WaitGroup
 	for i := range users {
 		kicking.Go(func() {
-			results[i], errs[i] = k.Kick(ctx, Target{ByHash: true, Hash: ring.UserHash(i), Keep: newBackend})
+			results[i], errs[i] = k.Kick(ctx, Target{
+				ByHash: true, Hash: ring.UserHash(i), Keep: newBackend,
+			})
 		})
 	}
 	kicking.Wait()
@@ -118,7 +126,8 @@ func TestManyKicksShareLists(t *testing.T) {
 			d := newBusyDovecot(users)
 			k, stop := d.kicker(turns)
 			defer stop()
-			if _, err := k.Sessions.Fresh(t.Context()); err != nil { // the source learns how long it takes
+			// the source learns how long it takes
+			if _, err := k.Sessions.Fresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * session.ListAge)
@@ -142,7 +151,8 @@ func TestManyKicksShareLists(t *testing.T) {
 				t.Errorf("took %v and %d lists, want at most %v and 2", took, d.lists-before, want)
 			}
 			if len(d.sessions) > 0 || d.most != turns {
-				t.Errorf("%d sessions are left, %d things were asked for at a time; want none, %d", len(d.sessions), d.most, turns)
+				t.Errorf("%d sessions are left, %d things were asked for at a time; want none, %d",
+					len(d.sessions), d.most, turns)
 			}
 		})
 	}
@@ -168,7 +178,8 @@ func TestManyKicksWithoutList(t *testing.T) {
 			}
 		}
 		if d.blinded != users || d.most != turns {
-			t.Errorf("%d kicks without a list, %d at a time; want %d, %d", d.blinded, d.most, users, turns)
+			t.Errorf("%d kicks without a list, %d at a time; want %d, %d",
+				d.blinded, d.most, users, turns)
 		}
 	})
 }
@@ -211,8 +222,11 @@ func TestKickByRecentList(t *testing.T) {
 				})
 				defer check.Stop()
 				want := Result{Count: 1, Known: true}
-				if got, err := k.Kick(t.Context(), Target{ByHash: true, Keep: newBackend}); err != nil || got != want || d.lists != tt.lists {
-					t.Errorf("%+v, %v, %d lists; want %+v, %d lists", got, err, d.lists, want, tt.lists)
+				if got, err := k.Kick(t.Context(), Target{
+					ByHash: true, Keep: newBackend,
+				}); err != nil || got != want || d.lists != tt.lists {
+					t.Errorf("%+v, %v, %d lists; want %+v, %d lists",
+						got, err, d.lists, want, tt.lists)
 				}
 			})
 		})

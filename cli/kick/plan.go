@@ -6,9 +6,10 @@ import (
 
 // kickPlan are chosen sessions, sorted by how they can be ended.
 type kickPlan struct {
-	marks  []string                     // values of session.MarkField
-	users  []string                     // login names all of whose sessions were chosen
-	shared map[string][]session.Session // by login name: the chosen ones without a mark where not all were
+	marks []string // values of session.MarkField
+	users []string // login names all of whose sessions were chosen
+	// by login name: the chosen ones without a mark where not all were
+	shared map[string][]session.Session
 }
 
 // planKicks sorts chosen sessions of a list.
@@ -50,7 +51,9 @@ type inProcess struct {
 
 // alone sorts chosen sessions: those of a login name in a process that has no other sessions of
 // that name, and the rest.
-func alone(chosen []session.Session, list *session.List) (ended []inProcess, rest []session.Session) {
+func alone(
+	chosen []session.Session, list *session.List,
+) (ended []inProcess, rest []session.Session) {
 	count := make(map[inProcess]int)
 	for _, s := range chosen {
 		count[inProcess{s.PID, s.User}]++

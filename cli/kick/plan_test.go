@@ -25,12 +25,22 @@ func TestSortOut(t *testing.T) {
 		list                  []dovecot.Connection // those on oldBackend of user alice are chosen
 		marks, users, sharers int
 	}{
-		"all":                                {list: []dovecot.Connection{plain, plain}, users: 1},
-		"not all":                            {list: []dovecot.Connection{plain, elsewhere}, sharers: 1},
-		"another's, marked":                  {list: []dovecot.Connection{plain, marked(plain, other)}, sharers: 1},
-		"the same user's, marked, elsewhere": {list: []dovecot.Connection{plain, marked(elsewhere, alice)}, sharers: 1},
-		"the same user's, marked and chosen": {list: []dovecot.Connection{plain, marked(plain, alice)}, marks: 1, users: 1},
-		"marks only":                         {list: []dovecot.Connection{marked(plain, alice), marked(plain, alice), marked(elsewhere, alice)}, marks: 1},
+		"all": {list: []dovecot.Connection{plain, plain}, users: 1},
+		"not all": {
+			list: []dovecot.Connection{plain, elsewhere}, sharers: 1,
+		},
+		"another's, marked": {
+			list: []dovecot.Connection{plain, marked(plain, other)}, sharers: 1,
+		},
+		"the same user's, marked, elsewhere": {
+			list: []dovecot.Connection{plain, marked(elsewhere, alice)}, sharers: 1,
+		},
+		"the same user's, marked and chosen": {
+			list: []dovecot.Connection{plain, marked(plain, alice)}, marks: 1, users: 1,
+		},
+		"marks only": {list: []dovecot.Connection{
+			marked(plain, alice), marked(plain, alice), marked(elsewhere, alice),
+		}, marks: 1},
 	} {
 		list := session.NewList(time.Now(), tt.list, func(string) ring.UserHash { return alice })
 		var chosen []session.Session
@@ -39,11 +49,8 @@ func TestSortOut(t *testing.T) {
 				chosen = append(chosen, s)
 			}
 		}
-		if v := planKicks(
-			chosen,
-			list,
-		); len(v.marks) != tt.marks || len(v.users) != tt.users ||
-			len(v.shared) != tt.sharers {
+		v := planKicks(chosen, list)
+		if len(v.marks) != tt.marks || len(v.users) != tt.users || len(v.shared) != tt.sharers {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

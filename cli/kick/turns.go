@@ -21,7 +21,8 @@ const (
 // one user or backend that an operator named go ahead of kicks by hash, of which a flush brings
 // thousands. The zero value has no bound.
 type Turns struct {
-	crowd chan struct{} // kicks by hash need this first; so no more of them wait for the other than there are turns
+	// kicks by hash need this first; so no more of them wait for the other than there are turns
+	crowd chan struct{}
 	slots chan struct{}
 }
 
@@ -51,7 +52,8 @@ func (t Turns) take(ctx context.Context, target Target) (free func(), err error)
 			taken++
 		case <-ctx.Done():
 			free()
-			return nil, fmt.Errorf("%d kicks are under way already: %w", cap(t.slots), context.Cause(ctx))
+			return nil, fmt.Errorf("%d kicks are under way already: %w",
+				cap(t.slots), context.Cause(ctx))
 		}
 	}
 	return free, nil
@@ -65,7 +67,9 @@ type inTurn struct {
 	target Target
 }
 
-func (e inTurn) do(ctx context.Context, within time.Duration, talk func(ctx context.Context) error) error {
+func (e inTurn) do(
+	ctx context.Context, within time.Duration, talk func(ctx context.Context) error,
+) error {
 	free, err := e.turns.take(ctx, e.target)
 	if err != nil {
 		return err
@@ -76,11 +80,16 @@ func (e inTurn) do(ctx context.Context, within time.Duration, talk func(ctx cont
 	return talk(ctx)
 }
 
-func (e inTurn) end(ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool) error {
-	return e.do(ctx, talkTime, func(ctx context.Context) error { return e.by.end(ctx, t, chosen, list, again) })
+func (e inTurn) end(
+	ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool,
+) error {
+	return e.do(ctx, talkTime,
+		func(ctx context.Context) error { return e.by.end(ctx, t, chosen, list, again) })
 }
 
-func (e inTurn) endUnlisted(ctx context.Context, users []string, spare []int) (count int, known bool, err error) {
+func (e inTurn) endUnlisted(
+	ctx context.Context, users []string, spare []int,
+) (count int, known bool, err error) {
 	err = e.do(ctx, talkTime, func(ctx context.Context) (err error) {
 		count, known, err = e.by.endUnlisted(ctx, users, spare)
 		return err
@@ -89,5 +98,6 @@ func (e inTurn) endUnlisted(ctx context.Context, users []string, spare []int) (c
 }
 
 func (e inTurn) blind(ctx context.Context, t Target, users []string) error {
-	return e.do(ctx, blindTime, func(ctx context.Context) error { return e.by.blind(ctx, t, users) })
+	return e.do(
+		ctx, blindTime, func(ctx context.Context) error { return e.by.blind(ctx, t, users) })
 }

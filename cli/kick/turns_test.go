@@ -65,7 +65,8 @@ func TestTurns(t *testing.T) {
 				}
 			}
 			if position < 0 || position > 2*parallel {
-				t.Errorf("the operator's turn was number %d of %d, want one of the first %d", position+1, len(order), 2*parallel+1)
+				t.Errorf("the operator's turn was number %d of %d, want one of the first %d",
+					position+1, len(order), 2*parallel+1)
 			}
 			before := time.Now()
 			for range parallel {
@@ -102,7 +103,8 @@ func TestTurnsOfHanging(t *testing.T) {
 		}
 		// One second is the list's; what begins its turn after six is cut off at ten.
 		if hung != turns || cut != users-turns || d.most != turns {
-			t.Errorf("%d hung, %d had no time, %d at once; want %d, %d, %d", hung, cut, d.most, turns, users-turns, turns)
+			t.Errorf("%d hung, %d had no time, %d at once; want %d, %d, %d",
+				hung, cut, d.most, turns, users-turns, turns)
 		}
 
 		ctx, cancel := context.WithCancel(t.Context())

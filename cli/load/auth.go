@@ -29,7 +29,8 @@ func (p *login) appendRequest(b []byte, id, user uint32) []byte {
 	p.plain = append(p.names.append(append(p.plain[:0], 0), user), 0)
 	p.plain = append(p.plain, p.password...)
 	b = append(appendID(append(b, "AUTH\t"...), id), "\tPLAIN\tservice="...)
-	b = append(append(b, p.service...), "\tsecured\tlip=127.0.0.1\trip=127.0.0.1\tlport=143\trport=1024\tresp="...)
+	b = append(append(b, p.service...),
+		"\tsecured\tlip=127.0.0.1\trip=127.0.0.1\tlport=143\trport=1024\tresp="...)
 	return append(base64.StdEncoding.AppendEncode(b, p.plain), '\n')
 }
 

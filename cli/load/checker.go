@@ -19,7 +19,8 @@ type checker struct {
 	moves     bool
 	names     *Names
 	directors []Target
-	users     []atomic.Uint32 // the last answer to each: its backend's number and, above that, the director's
+	// the last answer to each: its backend's number and, above that, the director's
+	users []atomic.Uint32
 
 	mu       sync.Mutex // guards what follows
 	numbers  map[string]uint32
@@ -122,7 +123,8 @@ func (c *checker) differ(user, old, answer uint32) {
 func (c *checker) misdirected(user uint32, answer []byte, director int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.complain("%s: %s answered about %q", c.names.append(nil, user), c.directors[director].Name, answer)
+	c.complain("%s: %s answered about %q",
+		c.names.append(nil, user), c.directors[director].Name, answer)
 }
 
 // complain counts a wrong answer. mu must be locked.

@@ -21,12 +21,13 @@ const (
 
 // Config says what to do.
 type Config struct {
-	Directors   []Target
-	Door        Door
-	Users       Users
-	Tag         string // of all users; "" is the default tag. Doors with an auth behind them have it from there
-	Connections int    // to each director
-	Depth       int    // requests outstanding on a connection; not with Rate
+	Directors []Target
+	Door      Door
+	Users     Users
+	// of all users; "" is the default tag. Doors with an auth behind them have it from there
+	Tag         string
+	Connections int // to each director
+	Depth       int // requests outstanding on a connection; not with Rate
 	Rate        float64
 	Duration    time.Duration
 	// Patience is how long answers are waited for after the end; a lookup may wait for 30 s. What
@@ -77,14 +78,21 @@ func (c *Config) Check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	require(len(c.Directors) >= 1 && len(c.Directors) <= MaxDirectors, "directors: %d are given; 1 to %d are possible", len(c.Directors), MaxDirectors)
-	require(c.Users.Count >= 1 && c.Users.Count <= MaxUsers, "users: %d; 1 to %d are possible", c.Users.Count, MaxUsers)
-	require(c.Connections >= 1 && c.Connections <= MaxConnections, "connections: %d; 1 to %d are possible", c.Connections, MaxConnections)
-	require(c.Rate >= 0 && c.Rate <= MaxRate, "rate: %v; give requests a second up to %d", c.Rate, MaxRate)
-	require(c.Rate > 0 || c.Depth >= 1 && c.Depth <= MaxDepth, "depth: %d; 1 to %d are possible", c.Depth, MaxDepth)
+	require(len(c.Directors) >= 1 && len(c.Directors) <= MaxDirectors,
+		"directors: %d are given; 1 to %d are possible", len(c.Directors), MaxDirectors)
+	require(c.Users.Count >= 1 && c.Users.Count <= MaxUsers, "users: %d; 1 to %d are possible",
+		c.Users.Count, MaxUsers)
+	require(c.Connections >= 1 && c.Connections <= MaxConnections,
+		"connections: %d; 1 to %d are possible", c.Connections, MaxConnections)
+	require(c.Rate >= 0 && c.Rate <= MaxRate, "rate: %v; give requests a second up to %d",
+		c.Rate, MaxRate)
+	require(c.Rate > 0 || c.Depth >= 1 && c.Depth <= MaxDepth, "depth: %d; 1 to %d are possible",
+		c.Depth, MaxDepth)
 	require(c.Duration > 0, "duration: %v; it must be positive", c.Duration)
-	require(c.Users.Zipf == 0 || c.Users.Zipf > 1, "zipf: %v; the exponent must be above 1", c.Users.Zipf)
-	require(!c.Users.Each || c.Users.Zipf == 0, "users are either taken one after the other or by chance")
+	require(c.Users.Zipf == 0 || c.Users.Zipf > 1, "zipf: %v; the exponent must be above 1",
+		c.Users.Zipf)
+	require(!c.Users.Each || c.Users.Zipf == 0,
+		"users are either taken one after the other or by chance")
 	require(textual(c.Tag), "tag %q has control characters", c.Tag)
 	require(textual(c.Login.Service), "service %q has control characters", c.Login.Service)
 	require(c.Door.protocols() != nil, "door %q is not known", c.Door)

@@ -100,7 +100,8 @@ func (c *connection) run(ctx context.Context) {
 			return
 		}
 		for {
-			select { // also before the first attempt: a director may accept connections only to close them
+			// also before the first attempt: a director may accept connections only to close them
+			select {
 			case <-time.After(reconnectPause):
 			case <-ctx.Done():
 				return

@@ -49,9 +49,10 @@ type protocol interface {
 
 // answer is one answer of a director.
 type answer struct {
-	none    bool // what was read is no answer to a request
-	id      uint32
-	user    []byte // whom the answer is about, nil if it does not tell in a way that can be compared
+	none bool // what was read is no answer to a request
+	id   uint32
+	// whom the answer is about, nil if it does not tell in a way that can be compared
+	user    []byte
 	json    bool   // user is in JSON
 	backend []byte // an address; nil: the lookup failed
 	failure []byte // why

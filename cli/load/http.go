@@ -21,7 +21,8 @@ func newHTTP(c *Config, t Target, _ int) protocol {
 		host = t.Address
 	}
 	p := &httpLookup{names: &c.Users.Names, tail: []byte(`"}`)}
-	p.head = []byte("POST /v1/lookup HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\nContent-Length: ")
+	p.head = []byte("POST /v1/lookup HTTP/1.1\r\nHost: " + host +
+		"\r\nContent-Type: application/json\r\nContent-Length: ")
 	if c.Tag != "" {
 		tag, _ := json.Marshal(c.Tag) // strings can be encoded
 		p.tail = append(append([]byte(`","tag":`), tag...), '}')

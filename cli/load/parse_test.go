@@ -17,7 +17,10 @@ type parsed struct {
 
 func parseAll(p protocol, text string) parsed {
 	n, a, err := p.parse([]byte(text))
-	return parsed{len(text) - n, a.none, a.id, string(a.user), string(a.backend), string(a.failure), err != nil}
+	return parsed{
+		len(text) - n, a.none, a.id, string(a.user), string(a.backend), string(a.failure),
+		err != nil,
+	}
 }
 
 func TestParse(t *testing.T) {
@@ -33,23 +36,35 @@ func TestParse(t *testing.T) {
 		{"not complete", reply, "OK\t1\tuser=a\tproxy", parsed{Left: 17}},
 		{"by address", reply, "OK\t70000\tuser=a@b\tproxy\tproxy_refresh=450\thost=192.0.2.1\nOK",
 			parsed{Left: 2, ID: 70000, User: "a@b", Backend: "192.0.2.1"}},
-		{"by name", reply, "OK\t1\tuser=a\tproxy\thost=mail\thostip=fd00::1\r\n", parsed{ID: 1, User: "a", Backend: "fd00::1"}},
-		{"a mark behind", reply, "OK\t1\tuser=a\thost=192.0.2.1\tuser_director=5@192.0.2.9\n", parsed{ID: 1, User: "a", Backend: "192.0.2.1"}},
-		{"no backend", reply, "OK\t1\tuser=a\n", parsed{ID: 1, User: "a", Failure: "the answer names no backend"}},
-		{"for the moment", reply, "FAIL\t7\tcode=temp_fail\n", parsed{ID: 7, Failure: "FAIL code=temp_fail"}},
+		{"by name", reply, "OK\t1\tuser=a\tproxy\thost=mail\thostip=fd00::1\r\n",
+			parsed{ID: 1, User: "a", Backend: "fd00::1"}},
+		{"a mark behind", reply, "OK\t1\tuser=a\thost=192.0.2.1\tuser_director=5@192.0.2.9\n",
+			parsed{ID: 1, User: "a", Backend: "192.0.2.1"}},
+		{"no backend", reply, "OK\t1\tuser=a\n",
+			parsed{ID: 1, User: "a", Failure: "the answer names no backend"}},
+		{"for the moment", reply, "FAIL\t7\tcode=temp_fail\n",
+			parsed{ID: 7, Failure: "FAIL code=temp_fail"}},
 		{"no id", reply, "OK\tx\tuser=a\thost=192.0.2.1\n", parsed{Err: true}},
 		{"id too large", reply, "FAIL\t4294967296\n", parsed{Err: true}},
-		{"wrong password", auth, "FAIL\t2\tuser=a\tcode=x\n", parsed{ID: 2, Failure: "FAIL code=x"}},
+		{"wrong password", auth, "FAIL\t2\tuser=a\tcode=x\n",
+			parsed{ID: 2, Failure: "FAIL code=x"}},
 		{"handshake", auth, "MECH\tPLAIN\tplaintext\n", parsed{None: true}},
-		{"login", auth, "OK\t3\tuser=a\tproxy\thost=192.0.2.1\n", parsed{ID: 3, Backend: "192.0.2.1"}},
-		{"passdb", user, "PASS\t3\tuser=a\tproxy\thost=192.0.2.1\n", parsed{ID: 3, Backend: "192.0.2.1"}},
+		{"login", auth, "OK\t3\tuser=a\tproxy\thost=192.0.2.1\n",
+			parsed{ID: 3, Backend: "192.0.2.1"}},
+		{"passdb", user, "PASS\t3\tuser=a\tproxy\thost=192.0.2.1\n",
+			parsed{ID: 3, Backend: "192.0.2.1"}},
 		{"not found", user, "NOTFOUND\t3\n", parsed{ID: 3, Failure: "NOTFOUND "}},
-		{"http", web, head + "Content-Length: 37\r\n\r\n" + `{"user":"a\"b","backend":"192.0.2.1"}`, parsed{User: `a\"b`, Backend: "192.0.2.1"}},
+		{"http", web, head + "Content-Length: 37\r\n\r\n" + `{"user":"a\"b","backend":"192.0.2.1"}`,
+			parsed{User: `a\"b`, Backend: "192.0.2.1"}},
 		{"http not complete", web, head + "Content-Length: 60\r\n\r\n{", parsed{Left: 72}},
 		{"http head not complete", web, head, parsed{Left: 49}},
-		{"http failure", web, "HTTP/1.1 503 X\r\nContent-Length: 33\r\n\r\n" + `{"error":{"code":"not_synced"}}  `, parsed{Failure: "not_synced"}},
-		{"http, not ours", web, "HTTP/1.1 404 X\r\nContent-Length: 2\r\n\r\n{}", parsed{Failure: "HTTP/1.1 404 X"}},
-		{"http without length", web, head + "Transfer-Encoding: chunked\r\n\r\n", parsed{Left: 79, Err: true}},
+		{"http failure", web,
+			"HTTP/1.1 503 X\r\nContent-Length: 33\r\n\r\n" + `{"error":{"code":"not_synced"}}  `,
+			parsed{Failure: "not_synced"}},
+		{"http, not ours", web, "HTTP/1.1 404 X\r\nContent-Length: 2\r\n\r\n{}",
+			parsed{Failure: "HTTP/1.1 404 X"}},
+		{"http without length", web, head + "Transfer-Encoding: chunked\r\n\r\n",
+			parsed{Left: 79, Err: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, parseAll(tt.p, tt.text)); diff != "" {
@@ -62,8 +77,10 @@ func TestParse(t *testing.T) {
 // What comes from a director may be anything.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"OK\t1\tuser=a\tproxy\thost=192.0.2.1\n", "FAIL\t1\n", "PASS\t1\thostip=::1\n", "\r\n", "VERSION\t1\t2\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n",
+		"OK\t1\tuser=a\tproxy\thost=192.0.2.1\n", "FAIL\t1\n", "PASS\t1\thostip=::1\n", "\r\n",
+		"VERSION\t1\t2\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 200 OK\r\n" +
+			"Content-Length: 9999999999\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n\"backend\":\"\\",
 	} {
 		f.Add(seed)

@@ -34,9 +34,10 @@ type run struct {
 	directors  []*director
 	groups     [][]*connection // by director
 
-	start   time.Time
-	endAt   atomic.Int64 // no request is sent from then on, since the start; an interruption sets it
-	shut    atomic.Bool  // connections are closed for good
+	start time.Time
+	// no request is sent from then on, since the start; an interruption sets it
+	endAt   atomic.Int64
+	shut    atomic.Bool // connections are closed for good
 	aborted atomic.Bool
 }
 
@@ -47,7 +48,10 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	r := &run{cfg: &cfg, protocols: cfg.Door.protocols(), dial: cfg.Dial, newSleeper: cfg.newSleeper, checker: newChecker(&cfg)}
+	r := &run{
+		cfg: &cfg, protocols: cfg.Door.protocols(), dial: cfg.Dial, newSleeper: cfg.newSleeper,
+		checker: newChecker(&cfg),
+	}
 	if r.dial == nil {
 		dialer := net.Dialer{Timeout: connectTime}
 		r.dial = func(ctx context.Context, t Target) (net.Conn, error) {
@@ -202,7 +206,9 @@ func (r *run) send(k int) error {
 
 // dispatch gives a request to the next connection that can take it, and returns whose turn it is
 // then.
-func (d *director) dispatch(connections []*connection, turn int, user uint32, due, now time.Duration) int {
+func (d *director) dispatch(
+	connections []*connection, turn int, user uint32, due, now time.Duration,
+) int {
 	var err error
 	for range connections {
 		turn = (turn + 1) % len(connections)

@@ -85,7 +85,9 @@ func runWith(t *testing.T, ctx context.Context, cfg Config, doors ...*fakeDoor) 
 	}
 	cfg.Door = DoorAuthreply
 	cfg.Users.Names = testNames(t)
-	cfg.Dial = func(ctx context.Context, t Target) (net.Conn, error) { return byName[t.Name].dial(ctx, t) }
+	cfg.Dial = func(ctx context.Context, t Target) (net.Conn, error) {
+		return byName[t.Name].dial(ctx, t)
+	}
 	cfg.newSleeper = func() (sleeper, error) { return plainSleeper{}, nil }
 	result, err := Run(ctx, cfg)
 	if err != nil {
@@ -95,7 +97,10 @@ func runWith(t *testing.T, ctx context.Context, cfg Config, doors ...*fakeDoor) 
 }
 
 func config(change func(*Config)) Config {
-	cfg := Config{Users: Users{Count: 100}, Connections: 2, Depth: 3, Duration: 2 * time.Second, Patience: 10 * time.Second}
+	cfg := Config{
+		Users: Users{Count: 100}, Connections: 2, Depth: 3, Duration: 2 * time.Second,
+		Patience: 10 * time.Second,
+	}
 	change(&cfg)
 	return cfg
 }
@@ -115,7 +120,9 @@ func TestHangingDirectorMakesAllDueRequestsLate(t *testing.T) {
 			if n := d.Latency.TotalCount(); n != 2000 || d.Failed > 0 {
 				t.Errorf("%s: %d answers, failed %v", d.Name, n, d.Failures)
 			}
-			late, want := 0, []int{500, 0}[i] // as the hang lasts for a second, half of its thousand are late by half a second or more
+			// as the hang lasts for a second, half of its thousand are late by half a second or
+			// more
+			late, want := 0, []int{500, 0}[i]
 			for _, bar := range d.Latency.Distribution() {
 				if bar.From >= int64(500*time.Millisecond) {
 					late += int(bar.Count)
@@ -141,7 +148,8 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		wrong string
 	}{
 		{"another backend", other, "user7@example.org: 192.0.2.9 by d2, before 192.0.2.1 by d1"},
-		{"another user", func(_ int, id, _ string) (string, error) { return good(id, "bob"), nil }, `user7@example.org: d2 answered about "bob"`},
+		{"another user", func(_ int, id, _ string) (string, error) { return good(id, "bob"), nil },
+			`user7@example.org: d2 answered about "bob"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -153,7 +161,8 @@ func TestWrongAnswersAreFound(t *testing.T) {
 					return good(id, user), nil
 				}
 				second.hang = func() { time.Sleep(time.Millisecond) } // so that d1 answers first
-				r := runWith(t, t.Context(), config(func(c *Config) { c.Users.Each = true }), &fakeDoor{}, second)
+				r := runWith(t, t.Context(), config(func(c *Config) { c.Users.Each = true }),
+					&fakeDoor{}, second)
 				if diff := cmp.Diff([]string{tt.wrong}, r.Examples); diff != "" || r.Wrong != 1 {
 					t.Errorf("%d wrong (-want +got):\n%s", r.Wrong, diff)
 				}
@@ -169,7 +178,10 @@ func TestEveryUserOnce(t *testing.T) {
 	for _, rate := range []float64{0, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			d1, d2 := &fakeDoor{}, &fakeDoor{}
-			r := runWith(t, t.Context(), config(func(c *Config) { c.Users.Each, c.Rate = true, rate }), d1, d2)
+			r := runWith(t, t.Context(), config(func(c *Config) {
+				c.Users.Each = true
+				c.Rate = rate
+			}), d1, d2)
 			for _, d := range []*fakeDoor{d1, d2} {
 				users := make(map[string]int)
 				for _, u := range d.asked {
@@ -232,7 +244,8 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := runWith(t, t.Context(), config(func(c *Config) { c.Rate = tt.rate }), &fakeDoor{reply: tt.reply})
+				r := runWith(t, t.Context(), config(func(c *Config) { c.Rate = tt.rate }),
+					&fakeDoor{reply: tt.reply})
 				failed, reasons := r.Failed()
 				// What is due at the very moment at which a connection is there again may use it or
 				// not.
@@ -279,7 +292,8 @@ func TestInterrupted(t *testing.T) {
 			defer cancel()
 			began := time.Now()
 			d := &fakeDoor{hang: func() { time.Sleep(100 * time.Microsecond) }}
-			r := runWith(t, ctx, config(func(c *Config) { c.Rate, c.Duration = rate, time.Hour }), d)
+			r := runWith(
+				t, ctx, config(func(c *Config) { c.Rate, c.Duration = rate, time.Hour }), d)
 			if took := time.Since(began); took > 1200*time.Millisecond {
 				t.Errorf("rate %v: ended after %v", rate, took)
 			}

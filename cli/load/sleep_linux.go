@@ -28,7 +28,8 @@ func (s *timerSleeper) sleep(d time.Duration) error {
 	if d <= 0 {
 		return nil // zero would disarm the timer
 	}
-	if err := unix.TimerfdSettime(s.fd, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, nil); err != nil {
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}
+	if err := unix.TimerfdSettime(s.fd, 0, &spec, nil); err != nil {
 		return fmt.Errorf("timer: %w", err)
 	}
 	_, err := s.file.Read(s.buf[:])

@@ -45,7 +45,10 @@ type director struct {
 }
 
 func newDirector(number int, t Target) *director {
-	return &director{number: number, target: t, lately: newHistogram(), earlier: newHistogram(), sums: sums{reasons: make(map[string]int64)}}
+	return &director{
+		number: number, target: t, lately: newHistogram(), earlier: newHistogram(),
+		sums: sums{reasons: make(map[string]int64)},
+	}
 }
 
 // add takes a batch, and empties it.
@@ -92,5 +95,8 @@ func (d *director) result() DirectorResult {
 	defer d.mu.Unlock()
 	d.earlier.Merge(d.lately)
 	d.lately.Reset()
-	return DirectorResult{Name: d.target.Name, Latency: d.earlier, Failed: d.sums.failed, Failures: maps.Clone(d.sums.reasons)}
+	return DirectorResult{
+		Name: d.target.Name, Latency: d.earlier, Failed: d.sums.failed,
+		Failures: maps.Clone(d.sums.reasons),
+	}
 }

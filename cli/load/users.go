@@ -14,8 +14,9 @@ import (
 type Users struct {
 	Names Names
 	Count int
-	Zipf  float64 // 0: all log in equally often; else the k-th log in as 1/k to the power of this, above 1
-	Each  bool    // each once at every director, in order; then the run ends
+	// 0: all log in equally often; else the k-th log in as 1/k to the power of this, above 1
+	Zipf float64
+	Each bool // each once at every director, in order; then the run ends
 }
 
 // Names are the names of any number of users.
@@ -29,7 +30,9 @@ type Names struct {
 func ParseNames(pattern string) (Names, error) {
 	prefix, suffix, ok := strings.Cut(pattern, "%d")
 	if !ok || strings.Contains(prefix+suffix, "%") {
-		return Names{}, fmt.Errorf("user names %q: give one %%d, which becomes the number of the user, and no other %%", pattern)
+		return Names{}, fmt.Errorf(
+			"user names %q: give one %%d, which becomes the number of the user, and no other %%",
+			pattern)
 	}
 	if !textual(pattern) {
 		return Names{}, fmt.Errorf("user names %q: control characters have no place there", pattern)

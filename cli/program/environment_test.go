@@ -8,7 +8,8 @@ import (
 
 func TestEnvironment(t *testing.T) {
 	own := map[string]string{
-		"PATH": "/bin", "TZ": "UTC", "DIRECTOR_CONFIG": "/etc/x", "LISTEN_FDS": "3", "NOTIFY_SOCKET": "/run/x", "SECRET": "y",
+		"PATH": "/bin", "TZ": "UTC", "DIRECTOR_CONFIG": "/etc/x", "LISTEN_FDS": "3",
+		"NOTIFY_SOCKET": "/run/x", "SECRET": "y",
 	}
 	got := Environment(func(name string) (string, bool) { v, ok := own[name]; return v, ok })
 	if diff := cmp.Diff([]string{"PATH=/bin", "TZ=UTC"}, got); diff != "" {

@@ -17,13 +17,16 @@ func BenchmarkList(b *testing.B) {
 	var format ring.HashFormat
 	connections := make([]dovecot.Connection, sessions)
 	for i := range connections {
-		connections[i] = dovecot.Connection{User: fmt.Sprintf("user%d@example.org", i*7919%sessions), PID: i,
-			Backend: netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 50)})}
+		connections[i] = dovecot.Connection{
+			User: fmt.Sprintf("user%d@example.org", i*7919%sessions), PID: i,
+			Backend: netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 50)}),
+		}
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		list := NewList(time.Time{}, connections, format.Hash)
-		if login := "user42@example.org"; len(list.Of(format.Hash(login))) != 1 || len(list.Named(login)) != 1 {
+		login := "user42@example.org"
+		if len(list.Of(format.Hash(login))) != 1 || len(list.Named(login)) != 1 {
 			b.Fatal("the user is not found")
 		}
 	}

@@ -37,7 +37,8 @@ func (m *fakeMesh) tell(format string, args ...any) {
 }
 
 func (m *fakeMesh) Tag(backend netip.Addr) (ring.Tag, bool) {
-	return map[netip.Addr]ring.Tag{backend1: "", backend2: "ssd"}[backend], backend == backend1 || backend == backend2
+	return map[netip.Addr]ring.Tag{backend1: "", backend2: "ssd"}[backend], backend == backend1 ||
+		backend == backend2
 }
 
 func (m *fakeMesh) Refresh(tag ring.Tag, h ring.UserHash, backend netip.Addr) {
@@ -83,7 +84,8 @@ func (k *keeperTest) list(context.Context) ([]dovecot.Connection, error) {
 }
 
 func (k *keeperTest) run(t *testing.T, every, forget time.Duration) {
-	source := NewSource(k.list, func(user string) ring.UserHash { return ring.UserHash(len(user)) }, time.Now)
+	source := NewSource(k.list, func(user string) ring.UserHash { return ring.UserHash(len(user)) },
+		time.Now)
 	keeper := NewKeeper(source, &k.mesh, every, forget, zerolog.Nop())
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -119,7 +121,8 @@ func TestKeeper(t *testing.T) {
 		// Known sessions only prolong; new ones are adopted.
 		k.set(true, nil, a1, b1, a2, c9, d1)
 		time.Sleep(10 * time.Second)
-		expect(t, k.mesh.take(), "refresh /1 192.0.2.1", "refresh ssd/1 192.0.2.2", "adopt /3 192.0.2.1")
+		expect(t, k.mesh.take(), "refresh /1 192.0.2.1", "refresh ssd/1 192.0.2.2",
+			"adopt /3 192.0.2.1")
 		k.set(true, nil, a1)
 		time.Sleep(10 * time.Second)
 		expect(t, k.mesh.take(), "refresh /1 192.0.2.1")

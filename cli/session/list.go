@@ -41,7 +41,9 @@ func (k sortKey) index() int   { return int(uint32(k)) }
 
 // NewList returns the list of connections that Dovecot gave when it was asked at this time. hash is
 // that of a login name.
-func NewList(asked time.Time, connections []dovecot.Connection, hash func(user string) ring.UserHash) *List {
+func NewList(
+	asked time.Time, connections []dovecot.Connection, hash func(user string) ring.UserHash,
+) *List {
 	sessions, keys := make([]Session, len(connections)), make([]sortKey, len(connections))
 	for i, c := range connections {
 		h, marked := parseMark(c.Field(MarkField))

@@ -37,7 +37,9 @@ func TestMark(t *testing.T) {
 			t.Fatalf("mark %q is read as %d, %v", mark, got, ok)
 		}
 	})
-	for _, value := range []string{"", "x", "1", "@", "x@192.0.2.1", "4294967296@192.0.2.1", "-1@192.0.2.1"} {
+	for _, value := range []string{
+		"", "x", "1", "@", "x@192.0.2.1", "4294967296@192.0.2.1", "-1@192.0.2.1",
+	} {
 		if h, ok := parseMark(value); ok {
 			t.Errorf("%q is a mark of %d", value, h)
 		}
@@ -64,7 +66,10 @@ func TestListMarked(t *testing.T) {
 		{User: "alice", Backend: backend2},
 		{User: "bob", Backend: backend2, Fields: bad},
 	}, func(user string) ring.UserHash { return ring.UserHash(len(user)) })
-	want := []Session{{Connection: dovecot.Connection{User: "alice", Backend: backend1, Fields: mark}, Hash: 77, Marked: true}}
+	want := []Session{{
+		Connection: dovecot.Connection{User: "alice", Backend: backend1, Fields: mark}, Hash: 77,
+		Marked: true,
+	}}
 	if diff := cmp.Diff(want, list.Of(77), compare); diff != "" {
 		t.Errorf("marked sessions (-want +got):\n%s", diff)
 	}
@@ -79,11 +84,19 @@ func TestListMarked(t *testing.T) {
 // Those of one login name are found, whatever their hashes.
 func TestListNamed(t *testing.T) {
 	marked := func(user string, h ring.UserHash) dovecot.Connection {
-		return dovecot.Connection{User: user, Backend: backend1, Fields: []dovecot.Field{{Name: MarkField, Value: Mark(h, backend1)}}}
+		return dovecot.Connection{
+			User: user, Backend: backend1,
+			Fields: []dovecot.Field{{Name: MarkField, Value: Mark(h, backend1)}},
+		}
 	}
-	list := NewList(time.Now(), []dovecot.Connection{marked("bob", 9), marked("alice", 7), {User: "alice"}, marked("alice", 3), marked("carol", 1)},
+	list := NewList(time.Now(), []dovecot.Connection{
+		marked("bob", 9), marked("alice", 7), {User: "alice"}, marked("alice", 3),
+		marked("carol", 1),
+	},
 		func(string) ring.UserHash { return 5 })
-	for login, want := range map[string][]ring.UserHash{"alice": {3, 5, 7}, "bob": {9}, "carol": {1}, "dave": nil, "": nil} {
+	for login, want := range map[string][]ring.UserHash{
+		"alice": {3, 5, 7}, "bob": {9}, "carol": {1}, "dave": nil, "": nil,
+	} {
 		var got []ring.UserHash
 		for _, s := range list.Named(login) {
 			got = append(got, s.Hash)

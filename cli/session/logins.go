@@ -30,8 +30,9 @@ const (
 // list all of them yet. It forgets early, and says so, when there are too many. It is safe for
 // concurrent use.
 type Logins struct {
-	now    func() time.Time
-	shards [loginShards]loginShard // by the lower bits of the hash, so that lookups seldom wait for each other
+	now func() time.Time
+	// by the lower bits of the hash, so that lookups seldom wait for each other
+	shards [loginShards]loginShard
 }
 
 // loginShards divides maxLogins.
@@ -80,7 +81,9 @@ func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 
 // Recent returns the login names under which a user may be on the way to one of the backends that
 // count. complete is false if there may be others.
-func (l *Logins) Recent(h ring.UserHash, counts func(backend netip.Addr) bool) (users []string, complete bool) {
+func (l *Logins) Recent(
+	h ring.UserHash, counts func(backend netip.Addr) bool,
+) (users []string, complete bool) {
 	now := l.now()
 	s := l.shard(h)
 	s.mu.Lock()

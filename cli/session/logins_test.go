@@ -20,7 +20,8 @@ func TestLogins(t *testing.T) {
 		users, ok := l.Recent(h, anywhere)
 		slices.Sort(users)
 		if !slices.Equal(users, want) || ok != complete {
-			t.Errorf("after %v: %v, complete %v; want %v, %v", now.Sub(time.Unix(1000, 0)), users, ok, want, complete)
+			t.Errorf("after %v: %v, complete %v; want %v, %v",
+				now.Sub(time.Unix(1000, 0)), users, ok, want, complete)
 		}
 	}
 	expect(1, false) // another director may have been here before
@@ -58,7 +59,8 @@ func TestLoginsOutlastLists(t *testing.T) {
 		l.Answered(1, []byte("alice"), backend1)
 		now = now.Add(LoginTime + ListAge - time.Millisecond)
 		if users, _ := l.Recent(1, anywhere); !slices.Contains(users, "alice") {
-			t.Errorf("%v after a login at %v it is forgotten", now.Sub(at), at.Sub(time.Unix(1000, 0)))
+			t.Errorf("%v after a login at %v it is forgotten",
+				now.Sub(at), at.Sub(time.Unix(1000, 0)))
 		}
 	}
 }
@@ -72,7 +74,8 @@ func TestLoginsOverflow(t *testing.T) {
 	for i := range 2 * maxLogins {
 		l.Answered(ring.UserHash(i), []byte("user"), backend1)
 	}
-	if users, complete := l.Recent(0, anywhere); !slices.Equal(users, []string{"user"}) || !complete {
+	if users, complete := l.Recent(0, anywhere); !slices.Equal(users, []string{"user"}) ||
+		!complete {
 		t.Errorf("nothing was to be forgotten yet: %v, %v", users, complete)
 	}
 	l.Answered(2*maxLogins, []byte("user"), backend1)
@@ -114,7 +117,9 @@ func TestLoginsElsewhere(t *testing.T) {
 	now = now.Add(rememberTime)
 	l.Answered(1, []byte("alice"), backend2)
 	l.Answered(1, []byte("Alice"), backend2)
-	for backend, want := range map[netip.Addr][]string{backend1: {"alice"}, backend2: {"Alice", "alice"}} {
+	for backend, want := range map[netip.Addr][]string{
+		backend1: {"alice"}, backend2: {"Alice", "alice"},
+	} {
 		users, complete := l.Recent(1, func(b netip.Addr) bool { return b == backend })
 		slices.Sort(users)
 		if !slices.Equal(users, want) || !complete {

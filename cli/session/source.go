@@ -52,7 +52,10 @@ type fetch struct {
 }
 
 // NewSource returns a source of what ask returns. hash is that of a login name, now a clock.
-func NewSource(ask func(context.Context) ([]dovecot.Connection, error), hash func(user string) ring.UserHash, now func() time.Time) *Source {
+func NewSource(
+	ask func(context.Context) ([]dovecot.Connection, error), hash func(user string) ring.UserHash,
+	now func() time.Time,
+) *Source {
 	s := &Source{ask: ask, hash: hash, now: now}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
@@ -142,7 +145,8 @@ func (s *Source) gather() {
 }
 
 func (s *Source) fetch() (*List, error) {
-	ctx, cancel := context.WithTimeoutCause(s.ctx, listTime, fmt.Errorf("no answer within %v", listTime))
+	ctx, cancel := context.WithTimeoutCause(s.ctx, listTime,
+		fmt.Errorf("no answer within %v", listTime))
 	defer cancel()
 	asked := s.now()
 	defer func() { s.pause = min(s.now().Sub(asked)/pausePart, maxPause) }()

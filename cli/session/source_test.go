@@ -65,7 +65,8 @@ func TestSourceGathers(t *testing.T) {
 		}, shortHash, time.Now)
 		began := time.Now()
 		if _, err := s.Fresh(t.Context()); err != nil || time.Since(began) != takes {
-			t.Fatalf("the first list: %v after %v, want one after %v", err, time.Since(began), takes)
+			t.Fatalf("the first list: %v after %v, want one after %v",
+				err, time.Since(began), takes)
 		}
 		time.Sleep(time.Minute)
 		began = time.Now()
@@ -79,7 +80,8 @@ func TestSourceGathers(t *testing.T) {
 			})
 		}
 		crowd.Wait()
-		if took, want := time.Since(began), takes+takes/pausePart; asked.Load() != 2 || took != want {
+		took, want := time.Since(began), takes+takes/pausePart
+		if asked.Load() != 2 || took != want {
 			t.Errorf("a crowd cost %d lists and %v, want one and %v", asked.Load()-1, took, want)
 		}
 		began = time.Now()
@@ -111,7 +113,8 @@ func TestSourceFails(t *testing.T) {
 
 		hang.Store(true)
 		began := time.Now()
-		if _, err := s.Fresh(t.Context()); err == nil || !strings.Contains(err.Error(), "no answer within") {
+		_, err := s.Fresh(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "no answer within") {
 			t.Errorf("error %v from a Dovecot that hangs", err)
 		}
 		if took := time.Since(began); took != listTime {

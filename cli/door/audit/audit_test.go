@@ -27,27 +27,44 @@ func TestLog(t *testing.T) {
 		want map[string]any
 	}{
 		{api.AddBackend{IP: ip}, map[string]any{"action": "add", "backend": "192.0.2.1"}},
-		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts}, map[string]any{"action": "add", "backend": "192.0.2.1", "tag": "ssd", "vhosts": 50.0}},
-		{api.UpdateBackend{IP: ip, VHosts: 5}, map[string]any{"action": "update", "backend": "192.0.2.1", "vhosts": 5.0}},
+		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts},
+			map[string]any{"action": "add", "backend": "192.0.2.1", "tag": "ssd", "vhosts": 50.0}},
+		{api.UpdateBackend{IP: ip, VHosts: 5},
+			map[string]any{"action": "update", "backend": "192.0.2.1", "vhosts": 5.0}},
 		{api.RemoveBackend{IP: ip}, map[string]any{"action": "remove", "backend": "192.0.2.1"}},
 		{api.BackendUp{IP: ip}, map[string]any{"action": "up", "backend": "192.0.2.1"}},
 		{api.BackendDown{IP: ip}, map[string]any{"action": "down", "backend": "192.0.2.1"}},
-		{api.Move{User: "alice@example.org", Backend: ip}, map[string]any{"action": "move", "backend": "192.0.2.1", "user_hash": 17.0}},
-		{api.Move{UserHash: &hash, Backend: ip}, map[string]any{"action": "move", "backend": "192.0.2.1", "user_hash": 7.0}},
-		{api.KickUser{User: "alice@example.org"}, map[string]any{"action": "kick", "user_hash": 17.0}},
-		{api.KickUser{User: "alice@example.org", Field: "user_mail"}, map[string]any{"action": "kick", "field": "user_mail"}},
-		{api.FlushUsers{MaxParallel: 3}, map[string]any{"action": "flush", "backend": "all", "max_parallel": 3.0}},
-		{api.CancelFlush{Backend: ip}, map[string]any{"action": "cancel flush", "backend": "192.0.2.1"}},
+		{api.Move{User: "alice@example.org", Backend: ip},
+			map[string]any{"action": "move", "backend": "192.0.2.1", "user_hash": 17.0}},
+		{api.Move{UserHash: &hash, Backend: ip},
+			map[string]any{"action": "move", "backend": "192.0.2.1", "user_hash": 7.0}},
+		{api.KickUser{User: "alice@example.org"},
+			map[string]any{"action": "kick", "user_hash": 17.0}},
+		{api.KickUser{User: "alice@example.org", Field: "user_mail"},
+			map[string]any{"action": "kick", "field": "user_mail"}},
+		{api.FlushUsers{MaxParallel: 3},
+			map[string]any{"action": "flush", "backend": "all", "max_parallel": 3.0}},
+		{api.CancelFlush{Backend: ip},
+			map[string]any{"action": "cancel flush", "backend": "192.0.2.1"}},
 		{api.Forget{}, map[string]any{"action": "forget", "backend": "all"}},
-		{api.AddDirector{IP: ip, Port: 9090}, map[string]any{"action": "ring add", "peer": "192.0.2.1", "port": 9090.0}},
+		{api.AddDirector{IP: ip, Port: 9090},
+			map[string]any{"action": "ring add", "peer": "192.0.2.1", "port": 9090.0}},
 		{api.RemoveDirector{Name: "d3"}, map[string]any{"action": "ring remove", "peer": "d3"}},
-		{api.RemoveDirector{IP: ip}, map[string]any{"action": "ring remove", "peer": "192.0.2.1", "port": 0.0}},
-		{api.ImportMappings{Mappings: make([]api.ImportedMapping, 2)}, map[string]any{"action": "import", "mappings": 2.0}},
+		{api.RemoveDirector{IP: ip},
+			map[string]any{"action": "ring remove", "peer": "192.0.2.1", "port": 0.0}},
+		{api.ImportMappings{Mappings: make([]api.ImportedMapping, 2)},
+			map[string]any{"action": "import", "mappings": 2.0}},
 	} {
 		var out bytes.Buffer
-		record := audit.Record{Who: "uid 7", Door: "http", Op: test.op, Hash: func(s string) ring.UserHash { return ring.UserHash(len(s)) }, Took: time.Second}
+		record := audit.Record{
+			Who: "uid 7", Door: "http", Op: test.op,
+			Hash: func(s string) ring.UserHash { return ring.UserHash(len(s)) }, Took: time.Second,
+		}
 		record.Log(zerolog.New(&out), api.Outcome{}, nil)
-		want := map[string]any{"level": "info", "message": "admin change", "who": "uid 7", "door": "http", "failed_directors": []any{}, "took_ms": 1000.0}
+		want := map[string]any{
+			"level": "info", "message": "admin change", "who": "uid 7", "door": "http",
+			"failed_directors": []any{}, "took_ms": 1000.0,
+		}
 		for key, value := range test.want {
 			want[key] = value
 		}
@@ -65,7 +82,8 @@ func TestLogFailure(t *testing.T) {
 	record := audit.Record{Op: api.Forget{}}
 	record.Log(zerolog.New(&out), api.Outcome{FailedDirectors: []string{"d2"}}, errors.New("no"))
 	want := map[string]any{
-		"level": "warn", "message": "admin change", "error": "no", "who": "", "door": "", "action": "forget", "backend": "all",
+		"level": "warn", "message": "admin change", "error": "no", "who": "", "door": "",
+		"action": "forget", "backend": "all",
 		"failed_directors": []any{"d2"}, "took_ms": 0.0,
 	}
 	if diff := cmp.Diff(want, fields(t, &out)); diff != "" {

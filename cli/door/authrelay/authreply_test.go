@@ -33,24 +33,39 @@ func TestReplies(t *testing.T) {
 		{"proxy", "OK\t1\tuser=a\tproxy", refresh + "\thost=192.0.2.1"},
 		{"proxy with a value", "OK\t1\tuser=a\tproxy=n", refresh + "\thost=192.0.2.1"},
 		{"order does not matter", "OK\t1\tproxy=y\tresp=x\tuser=a", refresh + "\thost=192.0.2.1"},
-		{"backend with a name", "OK\t1\tuser=six\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
-		{"destuser", "OK\t1\tdestuser=six\tuser=a\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
-		{"last destuser", "OK\t1\tuser=a\tdestuser=b\tdestuser=six\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
-		{"first user", "OK\t1\tuser=six\tuser=a\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
-		{"only a destuser", "OK\t1\tdestuser=six\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"backend with a name", "OK\t1\tuser=six\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"destuser", "OK\t1\tdestuser=six\tuser=a\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"last destuser", "OK\t1\tuser=a\tdestuser=b\tdestuser=six\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"first user", "OK\t1\tuser=six\tuser=a\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"only a destuser", "OK\t1\tdestuser=six\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
 		{"user of no bytes", "OK\t1\tuser=\tproxy", refresh + "\thost=192.0.2.1"},
-		{"escaped user", "OK\t1\tuser=s\x01ix\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
-		{"escape at the end", "OK\t1\tuser=six\x01\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"escaped user", "OK\t1\tuser=s\x01ix\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"escape at the end", "OK\t1\tuser=six\x01\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
 		{"escaped key", "OK\t1\tuser=a\t\x01proxy", refresh + "\thost=192.0.2.1"},
-		{"master user", "OK\t1\tuser=six*master*x\tproxy", refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
+		{"master user", "OK\t1\tuser=six*master*x\tproxy",
+			refresh + "\thost=mail6.example.org\thostip=2001:db8::6"},
 		{"maybe", "OK\t1\tuser=a\tdirector_proxy_maybe", refresh + "\thost=192.0.2.1"},
 		{"maybe, here", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1", ""},
-		{"maybe, here, with a value", "OK\t1\tuser=a\tdirector_proxy_maybe=y\tlip=192.0.2.1\tlport=143", ""},
-		{"maybe, same port", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=143", ""},
-		{"maybe, other port", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=144", refresh + "\thost=192.0.2.1"},
-		{"maybe, elsewhere", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.2", refresh + "\thost=192.0.2.1"},
-		{"maybe, bad address", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=here", refresh + "\thost=192.0.2.1"},
-		{"maybe, bad port", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=66000", ""},
+		{"maybe, here, with a value",
+			"OK\t1\tuser=a\tdirector_proxy_maybe=y\tlip=192.0.2.1\tlport=143", ""},
+		{"maybe, same port",
+			"OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=143", ""},
+		{"maybe, other port",
+			"OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=144",
+			refresh + "\thost=192.0.2.1"},
+		{"maybe, elsewhere", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.2",
+			refresh + "\thost=192.0.2.1"},
+		{"maybe, bad address", "OK\t1\tuser=a\tdirector_proxy_maybe\tlip=here",
+			refresh + "\thost=192.0.2.1"},
+		{"maybe, bad port",
+			"OK\t1\tuser=a\tdirector_proxy_maybe\tlip=192.0.2.1\tlport=143\tport=66000", ""},
 		{"proxy and maybe", "OK\t1\tuser=a\tproxy\tdirector_proxy_maybe\tlip=192.0.2.1", ""},
 		{"proxy, here", "OK\t1\tuser=a\tproxy\tlip=192.0.2.1", refresh + "\thost=192.0.2.1"},
 		{"has a host", "OK\t1\tuser=a\tproxy\thost=192.0.2.9", ""},
@@ -70,7 +85,9 @@ func TestReplies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFixture(t, Config{Protocol: Authreply, Separator: '*', ProxyRefresh: 450 * time.Second})
+				f := newFixture(t, Config{
+					Protocol: Authreply, Separator: '*', ProxyRefresh: 450 * time.Second,
+				})
 				f.director.backends = map[ring.UserHash]netip.Addr{format.Hash("six"): backend6}
 				c := f.talk()
 				for _, ending := range []string{"\n", "\r\n"} {
@@ -78,7 +95,8 @@ func TestReplies(t *testing.T) {
 					c.expect(tt.line + tt.appended + ending)
 				}
 				synctest.Wait()
-				if bad := strings.HasPrefix(tt.name, "maybe, bad"); bad != strings.Contains(f.log.String(), texts[badField]) {
+				bad := strings.HasPrefix(tt.name, "maybe, bad")
+				if bad != strings.Contains(f.log.String(), texts[badField]) {
 					t.Errorf("log: %s", f.log)
 				}
 			})
@@ -106,7 +124,8 @@ func TestHangUp(t *testing.T) {
 	conn := f.socket()
 	c := newEnd(t, "client", conn)
 	c.expect(greeting)
-	c.send("VERSION\tdirector-authreply-client\t1\t0\nOK\t1\tuser=slow\tproxy\nOK\t2\tuser=a\tproxy\n")
+	c.send(
+		"VERSION\tdirector-authreply-client\t1\t0\nOK\t1\tuser=slow\tproxy\nOK\t2\tuser=a\tproxy\n")
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +137,8 @@ func TestHangUp(t *testing.T) {
 
 func TestWrongVersion(t *testing.T) {
 	for _, line := range []string{
-		"VERSION\tdirector-authreply-server\t1\t0", "VERSION\tdirector-authreply-client\t2\t0", "VERSION\t1\t2", "", "OK\t1\tuser=a\tproxy",
+		"VERSION\tdirector-authreply-server\t1\t0", "VERSION\tdirector-authreply-client\t2\t0",
+		"VERSION\t1\t2", "", "OK\t1\tuser=a\tproxy",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, Config{Protocol: Authreply})
@@ -136,7 +156,8 @@ func TestPipelining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Authreply})
 		c := f.talk()
-		const line, answer = "OK\t12\tuser=somebody@example.org\tproxy\n", "OK\t12\tuser=somebody@example.org\tproxy\thost=192.0.2.1\n"
+		const line, answer = "OK\t12\tuser=somebody@example.org\tproxy\n",
+			"OK\t12\tuser=somebody@example.org\tproxy\thost=192.0.2.1\n"
 		const n = 5000
 		sent := make(chan struct{})
 		go func() {
@@ -207,13 +228,15 @@ func TestLookedUpTogether(t *testing.T) {
 			t.Errorf("held replies (-want +got):\n%s", diff)
 		}
 		if f.director.most < batchSize/2 || f.director.most > batchSize {
-			t.Errorf("at most %d users were looked up together, want nearly %d", f.director.most, batchSize)
+			t.Errorf("at most %d users were looked up together, want nearly %d",
+				f.director.most, batchSize)
 		}
 	})
 }
 
 func TestBadConfig(t *testing.T) {
-	if _, err := New(Config{Protocol: Login, Director: &fakeDirector{}}); err == nil || !strings.Contains(err.Error(), "no auth socket") {
+	_, err := New(Config{Protocol: Login, Director: &fakeDirector{}})
+	if err == nil || !strings.Contains(err.Error(), "no auth socket") {
 		t.Errorf("error %v", err)
 	}
 }

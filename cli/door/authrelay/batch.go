@@ -53,7 +53,9 @@ func (b *batch) next(in *lineReader, l *link) bool {
 		b.lines = b.lines[:len(b.lines)+1]
 		p := &b.lines[len(b.lines)-1]
 		if p.read(l.s.protocol, line); p.wants {
-			b.lookups = append(b.lookups, ring.Lookup{Tag: l.tagOf(&p.reply), Hash: l.s.completer.hash(&p.reply)})
+			b.lookups = append(b.lookups, ring.Lookup{
+				Tag: l.tagOf(&p.reply), Hash: l.s.completer.hash(&p.reply),
+			})
 		}
 	}
 	return len(b.lines) > 0

@@ -42,13 +42,17 @@ func (s *served) SetWriteDeadline(time.Time) error { return nil }
 func BenchmarkAnswer(b *testing.B) {
 	for _, lines := range []int{1, 4, 200} {
 		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {
-			server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9})
+			server, err := New(Config{
+				Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(),
+				ProxyRefresh: 450e9,
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
 			client := new(served)
 			for i := range lines {
-				client.input = fmt.Appendf(client.input, "OK\t%d\tuser=user%d@example.org\tproxy\tlip=192.0.2.5\tpass=secret\n", i, i)
+				client.input = fmt.Appendf(client.input,
+					"OK\t%d\tuser=user%d@example.org\tproxy\tlip=192.0.2.5\tpass=secret\n", i, i)
 			}
 			l, in := newLink(server, client), newLineReader(client, server.protocol.maxBuffer())
 			in.resize(in.max)
@@ -66,9 +70,10 @@ func BenchmarkAnswer(b *testing.B) {
 // Replies cost no allocation, whatever is in them and however many they are.
 func TestAnswerDoesNotAllocate(t *testing.T) {
 	server, err := New(Config{
-		Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9, Separator: '*',
-		Seen: func(ring.UserHash, []byte, netip.Addr) {},
-		Mark: func(ring.UserHash, netip.Addr, bool) string { return "user_mark=1" },
+		Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9,
+		Separator: '*',
+		Seen:      func(ring.UserHash, []byte, netip.Addr) {},
+		Mark:      func(ring.UserHash, netip.Addr, bool) string { return "user_mark=1" },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +87,9 @@ func TestAnswerDoesNotAllocate(t *testing.T) {
 	}
 	for _, input := range append(lines, strings.Repeat(lines[0], 2*batchSize+1)) {
 		client := &served{input: []byte(input)}
-		l, in, b := newLink(server, client), newLineReader(client, server.protocol.maxBuffer()), server.batches.take()
+		l := newLink(server, client)
+		in := newLineReader(client, server.protocol.maxBuffer())
+		b := server.batches.take()
 		in.resize(in.max)
 		if n := testing.AllocsPerRun(100, func() {
 			if err := in.fill(); err != nil {
@@ -106,7 +113,9 @@ func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop()})
+		server, err := New(Config{
+			Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(),
+		})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -124,7 +133,9 @@ func BenchmarkIdle(b *testing.B) {
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/n, "B/conn")
+		b.ReportMetric(
+			float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/n,
+			"B/conn")
 		for _, e := range ends {
 			e.Close()
 		}

@@ -20,7 +20,8 @@ func (s *Server) claimsOf(clients []audit.Client) (claims []*claim) {
 		c := s.claims[client]
 		if c == nil {
 			c = &claim{
-				mostRequests: int64(client.Share(maxRequests)), mostHeld: int64(client.Share(maxHeld)),
+				mostRequests: int64(client.Share(maxRequests)),
+				mostHeld:     int64(client.Share(maxHeld)),
 			}
 			s.claims[client] = c
 		}

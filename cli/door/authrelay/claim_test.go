@@ -41,7 +41,8 @@ func TestClientsShare(t *testing.T) {
 	if _, err := io.WriteString(first, "AUTH\t1\tPLAIN\n"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); c.requests.Load() != 1; <-time.After(time.Millisecond) {
+	deadline := time.Now().Add(10 * time.Second)
+	for ; c.requests.Load() != 1; <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d requests are counted", c.requests.Load())
 		}

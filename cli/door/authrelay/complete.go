@@ -14,9 +14,10 @@ import (
 // use it.
 type completer struct {
 	format    ring.HashFormat
-	separator byte                                                          // 0: none
-	refresh   []byte                                                        // the field proxy_refresh with its tab, empty if it is not sent
-	mark      func(hash ring.UserHash, backend netip.Addr, own bool) string // may be nil
+	separator byte // 0: none
+	// the field proxy_refresh with its tab, empty if it is not sent
+	refresh []byte
+	mark    func(hash ring.UserHash, backend netip.Addr, own bool) string // may be nil
 }
 
 func newCompleter(cfg Config) *completer {

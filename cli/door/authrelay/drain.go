@@ -52,7 +52,8 @@ func (l *link) drain() {
 		now := time.Now()
 		l.drains.began = now
 		_ = l.client.SetWriteDeadline(now.Add(closeTime)) // a write that hangs keeps mu locked
-		_ = l.client.SetReadDeadline(now)                 // wakes the reader up; fill gives it more time
+		// wakes the reader up; fill gives it more time
+		_ = l.client.SetReadDeadline(now)
 	}
 	l.drains.mu.Unlock()
 	l.wakeIdle()

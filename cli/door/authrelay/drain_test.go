@@ -119,7 +119,9 @@ func TestStuckAuthLosesNoRequest(t *testing.T) {
 			}
 			got[line] = true
 		}
-		want := map[string]bool{"FAIL\t1\tcode=temp_fail\n": true, "FAIL\t2\tcode=temp_fail\n": true}
+		want := map[string]bool{
+			"FAIL\t1\tcode=temp_fail\n": true, "FAIL\t2\tcode=temp_fail\n": true,
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("answers (-want +got):\n%s", diff)
 		}

@@ -59,7 +59,9 @@ func (d *fakeDirector) backendOf(h ring.UserHash) netip.Addr {
 	return backend1
 }
 
-func (d *fakeDirector) Lookup(ctx context.Context, _ ring.Tag, h ring.UserHash) (netip.Addr, error) {
+func (d *fakeDirector) Lookup(
+	ctx context.Context, _ ring.Tag, h ring.UserHash,
+) (netip.Addr, error) {
 	d.mu.Lock()
 	answer := d.held[h]
 	d.waiting++
@@ -108,7 +110,10 @@ type fixture struct {
 
 func newFixture(t *testing.T, cfg Config) *fixture {
 	t.Helper()
-	f := &fixture{t: t, director: &fakeDirector{}, listener: doortest.NewPipeListener(), log: new(bytes.Buffer), dialed: make(chan net.Conn, 100)}
+	f := &fixture{
+		t: t, director: &fakeDirector{}, listener: doortest.NewPipeListener(),
+		log: new(bytes.Buffer), dialed: make(chan net.Conn, 100),
+	}
 	cfg.Director = f.director
 	cfg.Log = zerolog.New(zerolog.SyncWriter(f.log))
 	if cfg.Dial == nil {

@@ -37,7 +37,8 @@ func naive(line string) (name string, wants bool) {
 		return false
 	}
 	switch {
-	case !has("proxy", "proxy alone", "director_proxy_maybe", "director_proxy_maybe alone"), has("host"):
+	case !has("proxy", "proxy alone",
+		"director_proxy_maybe", "director_proxy_maybe alone"), has("host"):
 		return "", false
 	case has("destuser"):
 		return all["destuser"][len(all["destuser"])-1], true
@@ -78,9 +79,12 @@ func naiveUnescape(s string) string {
 // the naive reading finds.
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{
-		"OK\t1\tuser=a\tproxy", "OK\t1\tuser=a\tproxy=y\tlip=192.0.2.1\tlport=143\toriginal_user=A\tpass=x",
-		"OK\t5\tuser=a\tdestuser=pl\x01tain\tproxy\tdirector_tag=x", "OK\t1\tuser=a\tproxy\thost=", "OK\t14\tuser=a\tdirector_proxy_maybe\tlip=::1\tport=0",
-		"FAIL\t5\tuser=x\tcode=temp_fail", "CONT\t2\tVXNl", "OK", "OK\t", "\t\t\t", "\x01", "OK\t1\tuser=\x01\tproxy\x01=", "VERSION\t1\t2",
+		"OK\t1\tuser=a\tproxy",
+		"OK\t1\tuser=a\tproxy=y\tlip=192.0.2.1\tlport=143\toriginal_user=A\tpass=x",
+		"OK\t5\tuser=a\tdestuser=pl\x01tain\tproxy\tdirector_tag=x", "OK\t1\tuser=a\tproxy\thost=",
+		"OK\t14\tuser=a\tdirector_proxy_maybe\tlip=::1\tport=0",
+		"FAIL\t5\tuser=x\tcode=temp_fail", "CONT\t2\tVXNl", "OK", "OK\t", "\t\t\t", "\x01",
+		"OK\t1\tuser=\x01\tproxy\x01=", "VERSION\t1\t2",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -103,7 +107,8 @@ func FuzzReply(f *testing.F) {
 		}
 		c := newCompleter(Config{Director: &fakeDirector{}, ProxyRefresh: time.Minute})
 		out, _ := c.append(nil, body, []byte("\n"), &r, assignment{backend: backend1})
-		if !bytes.HasPrefix(out, body) || bytes.Count(out, []byte("\n")) != 1 || out[len(out)-1] != '\n' {
+		if !bytes.HasPrefix(out, body) || bytes.Count(out, []byte("\n")) != 1 ||
+			out[len(out)-1] != '\n' {
 			t.Fatalf("%q became %q", line, out)
 		}
 	})
@@ -118,7 +123,9 @@ func FuzzClient(f *testing.F) {
 	f.Add([]byte("AUTH\t"+strings.Repeat("1", maxID+1)+"\nAUTH\t2\tPL"), byte(Login))
 	f.Fuzz(func(t *testing.T, input []byte, p byte) {
 		protocol := Protocol(p % 2)
-		server, err := New(Config{Protocol: protocol, Auth: "unused", Director: &fakeDirector{}, Log: zerolog.Nop()})
+		server, err := New(Config{
+			Protocol: protocol, Auth: "unused", Director: &fakeDirector{}, Log: zerolog.Nop(),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +180,8 @@ func naivePass(protocol Protocol, lines []byte) (passed []byte, due map[string]i
 	due = make(map[string]int)
 	opens := map[Protocol][]string{Login: {"AUTH"}, Userdb: {"PASS", "USER", "LIST"}}[protocol]
 	for line := range bytes.Lines(lines) {
-		fields := strings.Split(strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), "\t")
+		fields := strings.Split(
+			strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), "\t")
 		fields = append(fields, "", "")
 		verb, id := fields[0], fields[1]
 		switch {
@@ -221,13 +229,15 @@ func TestLinesLaw(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var want []string
 		var input []byte
-		for _, length := range rapid.SliceOf(rapid.OneOf(rapid.IntRange(0, 40), rapid.IntRange(0, maxLine-1))).Draw(t, "lengths") {
+		length := rapid.OneOf(rapid.IntRange(0, 40), rapid.IntRange(0, maxLine-1))
+		for _, length := range rapid.SliceOf(length).Draw(t, "lengths") {
 			line := strings.Repeat("x", length) + "\n"
 			want = append(want, line)
 			input = append(input, line...)
 		}
 		sizes := rapid.SliceOf(rapid.IntRange(1, 5000)).Draw(t, "sizes")
-		in := newLineReader(&chunks{input, sizes}, rapid.SampledFrom([]int{Login.maxBuffer(), Authreply.maxBuffer()}).Draw(t, "max"))
+		in := newLineReader(&chunks{input, sizes},
+			rapid.SampledFrom([]int{Login.maxBuffer(), Authreply.maxBuffer()}).Draw(t, "max"))
 		var got []string
 		for {
 			err := in.fill()

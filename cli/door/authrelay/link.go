@@ -34,8 +34,9 @@ type link struct {
 	mu   sync.Mutex // guards what follows, and writing to the client
 	auth net.Conn   // nil: not connected, or there is none
 	open map[string]opened
-	tag  ring.Tag // of the last reply: the next one most likely has the same, which then costs no allocation
-	over bool     // nothing may be written any more
+	// of the last reply: the next one most likely has the same, which then costs no allocation
+	tag  ring.Tag
+	over bool // nothing may be written any more
 }
 
 // maxID is the longest id of a request. Dovecot's are decimal numbers of 32 bits.

@@ -20,7 +20,8 @@ import (
 func TestHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
-		old := "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t11589\nCUID\t1\nCOOKIE\t22677593f93ab5c27b2e1121c853ea09\nDONE\n"
+		old := "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t11589\nCUID\t1\n" +
+			"COOKIE\t22677593f93ab5c27b2e1121c853ea09\nDONE\n"
 		client := f.client()
 		auth := f.auth()
 		auth.send(old)
@@ -52,7 +53,8 @@ func TestLogin(t *testing.T) {
 		client.send("CONT\t4294967295\tcGxhaW4=\n")
 		auth.expect("CONT\t4294967295\tcGxhaW4=\n")
 		auth.send("OK\t4294967295\tuser=alice\tproxy\tpass=x\n")
-		client.expect("OK\t4294967295\tuser=alice\tproxy\tpass=x\tproxy_refresh=450\thost=192.0.2.1\n")
+		client.expect(
+			"OK\t4294967295\tuser=alice\tproxy\tpass=x\tproxy_refresh=450\thost=192.0.2.1\n")
 		if n := f.server.requests.Load(); n != 0 {
 			t.Errorf("%d requests are still open", n)
 		}
@@ -75,7 +77,8 @@ func TestHeldUser(t *testing.T) {
 		auth := f.auth()
 		client.send("PASS\t1\tslow\r\nPASS\t2\tfast\r\nPASS\t3\tfailing\r\n")
 		auth.expect("PASS\t1\tslow\r\nPASS\t2\tfast\r\nPASS\t3\tfailing\r\n")
-		auth.send("PASS\t1\tuser=slow\tproxy=y\r\nPASS\t2\tuser=fast\tproxy=y\r\nPASS\t3\tuser=failing\tproxy=y\r\nFAIL\t9\n")
+		auth.send("PASS\t1\tuser=slow\tproxy=y\r\nPASS\t2\tuser=fast\tproxy=y\r\n" +
+			"PASS\t3\tuser=failing\tproxy=y\r\nFAIL\t9\n")
 		client.expect("PASS\t2\tuser=fast\tproxy=y\thost=192.0.2.1\r\nFAIL\t9\n")
 		client.expectSilence(20 * time.Second)
 		release <- nil
@@ -83,7 +86,8 @@ func TestHeldUser(t *testing.T) {
 		failing <- errHeld
 		client.expect("FAIL\t3\tcode=temp_fail\r\n")
 		f.logged(lookupFailed)
-		if log := f.log.String(); strings.Contains(log, "user=failing") || !strings.Contains(log, format.Hash("failing").String()) {
+		if log := f.log.String(); strings.Contains(log, "user=failing") ||
+			!strings.Contains(log, format.Hash("failing").String()) {
 			t.Errorf("the log should tell the hash, not the name:\n%s", log)
 		}
 		if n := f.server.requests.Load() + f.server.held.Load(); n != 0 {
@@ -138,7 +142,10 @@ func TestClose(t *testing.T) {
 			got = append(got, line)
 		}
 		slices.Sort(got)
-		if want := []string{"FAIL\t1\tcode=temp_fail\n", "FAIL\t3\tcode=temp_fail\n", "FAIL\t5\tcode=temp_fail\n"}; !slices.Equal(got, want) {
+		want := []string{
+			"FAIL\t1\tcode=temp_fail\n", "FAIL\t3\tcode=temp_fail\n", "FAIL\t5\tcode=temp_fail\n",
+		}
+		if !slices.Equal(got, want) {
 			t.Errorf("failures %q, want %q", got, want)
 		}
 		client.expectEnd()
@@ -270,7 +277,8 @@ func TestLongAndHalfLines(t *testing.T) {
 		client.expect(longest)
 		go client.Write(make([]byte, 1<<20)) // cut off before its end
 		for range 2 {
-			if line, err := client.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "FAIL\t") {
+			line, err := client.in.ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, "FAIL\t") {
 				t.Errorf("%q, %v; want the failure of an open request", line, err)
 			}
 		}
@@ -362,7 +370,8 @@ func TestSeenAndMarked(t *testing.T) {
 		}
 		at := netip.MustParseAddr("192.0.2.1")
 		want := []sight{
-			{format.Hash("alice"), "alice", at}, {format.Hash("bob"), "alice", at}, {format.Hash("alice"), "alice*master", at}, {format.Hash("alice"), "Alice", at},
+			{format.Hash("alice"), "alice", at}, {format.Hash("bob"), "alice", at},
+			{format.Hash("alice"), "alice*master", at}, {format.Hash("alice"), "Alice", at},
 		}
 		if !slices.Equal(seen, want) {
 			t.Errorf("seen %v, want %v", seen, want)
@@ -385,9 +394,12 @@ func TestOneClientLeavesRoom(t *testing.T) {
 			t.Error("one client leaves no room for another")
 		}
 		greedy.waits.Store(maxOwnHeld)
-		line := pending{line: []byte("OK\t1\tuser=slow\tproxy\n"), id: []byte("1"), ending: []byte("\n")}
+		line := pending{
+			line: []byte("OK\t1\tuser=slow\tproxy\n"), id: []byte("1"), ending: []byte("\n"),
+		}
 		var counts tally
-		if out := greedy.hold(nil, &line, &counts); counts.failed != 1 || !strings.HasPrefix(string(out), "FAIL\t1") {
+		out := greedy.hold(nil, &line, &counts)
+		if counts.failed != 1 || !strings.HasPrefix(string(out), "FAIL\t1") {
 			t.Errorf("%q, %+v", out, counts)
 		}
 		f.logged(tooManyHeld)

@@ -149,10 +149,8 @@ func TestLongLineHidesNothing(t *testing.T) {
 	client := f.connect()
 	defer (<-auths).Close()
 	long := "AUTH\t2\t" + strings.Repeat("x", 2*maxLine) + "\n"
-	if _, err := io.WriteString(
-		client,
-		"AUTH\t1\tPLAIN\n"+long+"AUTH\t3\tPLAIN\nAUTH\t4\tPL",
-	); err != nil {
+	requests := "AUTH\t1\tPLAIN\n" + long + "AUTH\t3\tPLAIN\nAUTH\t4\tPL"
+	if _, err := io.WriteString(client, requests); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"FAIL\t1\tcode=temp_fail", "FAIL\t2\tcode=temp_fail",
@@ -168,7 +166,8 @@ func TestCloseAnswersEachLineOfAnID(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Authreply})
 		f.director.hold("slow")
 		c := f.talk()
-		c.send("OK\t1\tuser=slow\tproxy\nOK\t1\tuser=slow\tproxy\nOK\t\tuser=slow\tproxy\nOK\t2\tus")
+		c.send(
+			"OK\t1\tuser=slow\tproxy\nOK\t1\tuser=slow\tproxy\nOK\t\tuser=slow\tproxy\nOK\t2\tus")
 		synctest.Wait()
 		go f.server.Close()
 		var got []string

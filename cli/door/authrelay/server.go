@@ -58,12 +58,14 @@ type Director interface {
 
 // Config is what a Server needs.
 type Config struct {
-	Protocol     Protocol
-	Auth         string // path of auth's socket: of type login for Login, userdb for Userdb; Authreply has none
-	Director     Director
-	HashFormat   ring.HashFormat
-	Separator    byte          // between user and master user, 0: there are no master users
-	ProxyRefresh time.Duration // how often login processes are to report a live session; below 1 s: never
+	Protocol Protocol
+	// path of auth's socket: of type login for Login, userdb for Userdb; Authreply has none
+	Auth       string
+	Director   Director
+	HashFormat ring.HashFormat
+	Separator  byte // between user and master user, 0: there are no master users
+	// how often login processes are to report a live session; below 1 s: never
+	ProxyRefresh time.Duration
 	// Seen is told the user (user=) of every reply that was completed, the hash for which, and the
 	// backend; nil: nobody is. It must not block.
 	Seen func(hash ring.UserHash, login []byte, backend netip.Addr)

@@ -13,7 +13,10 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Exit(doortest.Main(m, func() (func(net.Listener) error, error) {
-		server, err := New(Config{Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(), ProxyRefresh: 450e9})
+		server, err := New(Config{
+			Protocol: Authreply, Director: &instantDirector{}, Log: zerolog.Nop(),
+			ProxyRefresh: 450e9,
+		})
 		if err != nil {
 			return nil, err
 		}

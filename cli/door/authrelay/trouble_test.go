@@ -17,7 +17,9 @@ import (
 func TestAcceptFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Buffer
-		s, err := New(Config{Protocol: Authreply, Director: &fakeDirector{}, Log: zerolog.New(&log)})
+		s, err := New(Config{
+			Protocol: Authreply, Director: &fakeDirector{}, Log: zerolog.New(&log),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,8 @@ func start(b *testing.B, processors int) *process {
 	b.Cleanup(func() { os.RemoveAll(dir) })
 	p := &process{b: b, socket: filepath.Join(dir, "door")}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), socketVariable+"="+p.socket, "GOMAXPROCS="+strconv.Itoa(processors))
+	cmd.Env = append(os.Environ(), socketVariable+"="+p.socket,
+		"GOMAXPROCS="+strconv.Itoa(processors))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -140,12 +141,16 @@ func Lookups(b *testing.B, door load.Door, depths ...int) {
 	for _, processors := range []int{1, 2} {
 		for _, connections := range []int{1, 64} {
 			for _, depth := range depths {
-				b.Run(fmt.Sprintf("procs=%d/connections=%d/depth=%d", processors, connections, depth), func(b *testing.B) {
+				b.Run(fmt.Sprintf("procs=%d/connections=%d/depth=%d",
+					processors, connections, depth), func(b *testing.B) {
 					p := start(b, processors)
 					cfg := load.Config{
-						Directors: []load.Target{{Name: "child", Network: "unix", Address: p.socket}},
-						Door:      door, Connections: connections, Depth: depth,
-						Users: load.Users{Names: names, Count: b.N, Each: true}, Duration: time.Hour, Patience: time.Minute,
+						Directors: []load.Target{
+							{Name: "child", Network: "unix", Address: p.socket},
+						},
+						Door: door, Connections: connections, Depth: depth,
+						Users:    load.Users{Names: names, Count: b.N, Each: true},
+						Duration: time.Hour, Patience: time.Minute,
 					}
 					before := p.cpu()
 					b.ResetTimer()

@@ -147,7 +147,9 @@ func (c *Client) readLine() (string, error) {
 
 // odd reports that what answers does not speak this protocol.
 func (c *Client) odd(where, line string) error {
-	return &api.ProtocolError{Addr: c.addr, Reason: fmt.Sprintf("unexpected %s %q", where, shorten(line))}
+	return &api.ProtocolError{
+		Addr: c.addr, Reason: fmt.Sprintf("unexpected %s %q", where, shorten(line)),
+	}
 }
 
 var errLine = errors.New("not a line of this list")
@@ -166,7 +168,10 @@ func parseBackend(line string) (api.Backend, error) {
 	if addrErr != nil || !vhostsOK || vhosts > ring.MaxVHosts || !usersOK || changedErr != nil {
 		return api.Backend{}, errLine
 	}
-	b := api.Backend{IP: api.IP{Addr: addr}, Tag: fields[3], VHosts: int(vhosts), State: api.StateUp, Users: int(users)}
+	b := api.Backend{
+		IP: api.IP{Addr: addr}, Tag: fields[3], VHosts: int(vhosts), State: api.StateUp,
+		Users: int(users),
+	}
 	if fields[4] == "D" {
 		b.State = api.StateDown
 	}
@@ -188,5 +193,7 @@ func parseUser(line string) (User, error) {
 	if !ok || atErr != nil || addrErr != nil {
 		return User{}, errLine
 	}
-	return User{Hash: ring.UserHash(h), Backend: api.IP{Addr: addr}, ExpiresAt: time.Unix(at, 0)}, nil
+	return User{
+		Hash: ring.UserHash(h), Backend: api.IP{Addr: addr}, ExpiresAt: time.Unix(at, 0),
+	}, nil
 }

@@ -38,7 +38,9 @@ func TestClient(t *testing.T) {
 		}
 		defer c.Close()
 		backends, err := c.Backends()
-		want := []api.Backend{d.BackendsIs.Backends[0], d.BackendsIs.Backends[1], d.BackendsIs.Backends[2]}
+		want := []api.Backend{
+			d.BackendsIs.Backends[0], d.BackendsIs.Backends[1], d.BackendsIs.Backends[2],
+		}
 		want[1].Name = "" // does not travel
 		if diff := cmp.Diff(want, backends, equalIP); diff != "" || err != nil {
 			t.Errorf("backends (-want +got):\n%s%v", diff, err)
@@ -65,26 +67,34 @@ func TestClient(t *testing.T) {
 // answering is a client of a server that has written all it ever will.
 func answering(text string) *Client {
 	conn := &scripted{Reader: strings.NewReader(text)}
-	return &Client{addr: "/d", conn: conn, in: newReader(conn), release: func() bool { return true }}
+	return &Client{
+		addr: "/d", conn: conn, in: newReader(conn), release: func() bool { return true },
+	}
 }
 
 func TestClientFailures(t *testing.T) {
 	var odd *api.ProtocolError
 	for _, text := range []string{
-		"x\n\n", "192.0.2.1\t100\t0\t\tU\n\n", "192.0.2.1\t1001\t0\t\tU\t0\n\n", "192.0.2.1\t-1\t0\t\tU\t0\n\n", "b1\t1\t0\t\tU\t0\n\n",
-		"192.0.2.1\t1\tx\t\tU\t0\n\n", "192.0.2.1\t1\t1\t\tU\tnow\n\n", strings.Repeat("x", 2*maxReply),
+		"x\n\n", "192.0.2.1\t100\t0\t\tU\n\n", "192.0.2.1\t1001\t0\t\tU\t0\n\n",
+		"192.0.2.1\t-1\t0\t\tU\t0\n\n", "b1\t1\t0\t\tU\t0\n\n",
+		"192.0.2.1\t1\tx\t\tU\t0\n\n", "192.0.2.1\t1\t1\t\tU\tnow\n\n",
+		strings.Repeat("x", 2*maxReply),
 	} {
 		if b, err := answering(text).Backends(); !errors.As(err, &odd) {
 			t.Errorf("backends %q: %v, %v", text, b, err)
 		}
 	}
-	for _, text := range []string{"x\n\n", "1\t2\n\n", "1\tx\t192.0.2.1\n\n", "-1\t2\t192.0.2.1\n\n", "1\t2\tb1\n\n", "4294967296\t2\t192.0.2.1\n\n"} {
+	for _, text := range []string{
+		"x\n\n", "1\t2\n\n", "1\tx\t192.0.2.1\n\n", "-1\t2\t192.0.2.1\n\n", "1\t2\tb1\n\n",
+		"4294967296\t2\t192.0.2.1\n\n",
+	} {
 		if err := answering(text).Users(func(User) error { return nil }); !errors.As(err, &odd) {
 			t.Errorf("users %q: %v", text, err)
 		}
 	}
 	for _, text := range []string{"", "192.0.2.1\t100\t0\t\tU\t0\n", "192.0.2.1"} {
-		if b, err := answering(text).Backends(); err == nil || errors.As(err, &odd) || !strings.Contains(err.Error(), "disconnected") {
+		if b, err := answering(text).Backends(); err == nil || errors.As(err, &odd) ||
+			!strings.Contains(err.Error(), "disconnected") {
 			t.Errorf("cut off after %q: %v, %v", text, b, err)
 		}
 	}
@@ -97,7 +107,8 @@ func TestClientFailures(t *testing.T) {
 
 // Something that is no director is told from none.
 func TestDial(t *testing.T) {
-	if _, err := Dial(t.Context(), filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "no such file") {
+	if _, err := Dial(t.Context(), filepath.Join(t.TempDir(), "none")); err == nil ||
+		!strings.Contains(err.Error(), "no such file") {
 		t.Errorf("no socket: %v", err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,7 +150,8 @@ func FuzzClient(f *testing.F) {
 			}
 		}
 		err = answering(text).Users(func(u User) error {
-			if !strings.Contains(text, strconv.FormatUint(uint64(u.Hash), 10)) || !u.Backend.IsValid() {
+			if !strings.Contains(text, strconv.FormatUint(uint64(u.Hash), 10)) ||
+				!u.Backend.IsValid() {
 				t.Errorf("%q has user %+v", text, u)
 			}
 			return nil

@@ -12,19 +12,25 @@ func commands() map[string]command {
 		"HOST-LIST-REMOVED": (*connection).hostListRemoved,
 		"HOST-SET":          (*connection).hostSet,
 		"HOST-UPDATE":       (*connection).hostUpdate,
-		"HOST-UP":           onBackend(func(ip api.IP) api.Operation { return api.BackendUp{IP: ip} }),
-		"HOST-DOWN":         onBackend(func(ip api.IP) api.Operation { return api.BackendDown{IP: ip} }),
-		"HOST-REMOVE":       onBackend(func(ip api.IP) api.Operation { return api.RemoveBackend{IP: ip} }),
-		"HOST-FLUSH":        (*connection).hostFlush,
-		"HOST-RESET-USERS":  (*connection).hostResetUsers,
-		"USER-LIST":         (*connection).userList,
-		"USER-LOOKUP":       (*connection).userLookup,
-		"USER-MOVE":         (*connection).userMove,
-		"USER-KICK":         (*connection).userKick,
-		"USER-KICK-ALT":     (*connection).userKickAlt,
-		"DIRECTOR-LIST":     (*connection).directorList,
-		"DIRECTOR-ADD":      (*connection).directorAdd,
-		"DIRECTOR-REMOVE":   (*connection).directorRemove,
+		"HOST-UP": onBackend(func(ip api.IP) api.Operation {
+			return api.BackendUp{IP: ip}
+		}),
+		"HOST-DOWN": onBackend(func(ip api.IP) api.Operation {
+			return api.BackendDown{IP: ip}
+		}),
+		"HOST-REMOVE": onBackend(func(ip api.IP) api.Operation {
+			return api.RemoveBackend{IP: ip}
+		}),
+		"HOST-FLUSH":       (*connection).hostFlush,
+		"HOST-RESET-USERS": (*connection).hostResetUsers,
+		"USER-LIST":        (*connection).userList,
+		"USER-LOOKUP":      (*connection).userLookup,
+		"USER-MOVE":        (*connection).userMove,
+		"USER-KICK":        (*connection).userKick,
+		"USER-KICK-ALT":    (*connection).userKickAlt,
+		"DIRECTOR-LIST":    (*connection).directorList,
+		"DIRECTOR-ADD":     (*connection).directorAdd,
+		"DIRECTOR-REMOVE":  (*connection).directorRemove,
 	}
 }
 

@@ -89,7 +89,8 @@ func (c *connection) converse() error {
 		return ended(err)
 	}
 	if !isGreeting(hello) {
-		return fmt.Errorf("%w: the first line is %q, not %q", errNotUnderstood, shorten(hello), greeting)
+		return fmt.Errorf("%w: the first line is %q, not %q",
+			errNotUnderstood, shorten(hello), greeting)
 	}
 	for {
 		if err := c.awaitCommand(c.conn, idleTimeout); err != nil {

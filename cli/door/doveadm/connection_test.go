@@ -85,8 +85,12 @@ func TestPipelined(t *testing.T) {
 // Replies to pipelined commands come in the commands' order.
 func TestPipelinedReplies(t *testing.T) {
 	c := greet(t, serveSample(t, httpapitest.Sample()).Dial())
-	go c.send("HOST-LIST-REMOVED\nUSER-LOOKUP\talice\nHOST-UP\t192.0.2.1\nHOST-SET\t192.0.2.1\t1001")
-	for _, want := range []string{"192.0.2.9", "", "192.0.2.1\t1518085235\t192.0.2.2\t192.0.2.3", "OK", "vhost count too large"} {
+	go c.send(
+		"HOST-LIST-REMOVED\nUSER-LOOKUP\talice\nHOST-UP\t192.0.2.1\nHOST-SET\t192.0.2.1\t1001")
+	for _, want := range []string{
+		"192.0.2.9", "", "192.0.2.1\t1518085235\t192.0.2.2\t192.0.2.3", "OK",
+		"vhost count too large",
+	} {
 		if got := c.read(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -134,16 +138,22 @@ func TestFlushWaits(t *testing.T) {
 		want   string
 		after  time.Duration
 	}{
-		{"pending", []api.Flush{{Scanning: true}, {Total: 3, Moving: 2}, {Total: 3, Moving: 1, Moved: 1, Failed: 1}}, "OK", 2 * time.Second},
+		{"pending", []api.Flush{
+			{Scanning: true}, {Total: 3, Moving: 2}, {Total: 3, Moving: 1, Moved: 1, Failed: 1},
+		}, "OK", 2 * time.Second},
 		{"nothing to do", []api.Flush{{}}, "OK", 0},
-		{"ended", []api.Flush{{Total: 3}, {Total: 3, Moved: 1, EndedAt: pointer(time.Now())}}, "OK", time.Second},
-		{"cancelled", []api.Flush{{Total: 3}, {Total: 3, Cancelled: true}}, "flush was cancelled", time.Second},
+		{"ended", []api.Flush{{Total: 3}, {Total: 3, Moved: 1, EndedAt: pointer(time.Now())}},
+			"OK", time.Second},
+		{"cancelled", []api.Flush{{Total: 3}, {Total: 3, Cancelled: true}},
+			"flush was cancelled", time.Second},
 		{"unknown", nil, "OK", 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			d := httpapitest.Sample()
-			d.OutcomeIs = func(api.Operation) (api.Outcome, error) { return api.Outcome{Flush: &id}, nil }
+			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+				return api.Outcome{Flush: &id}, nil
+			}
 			d.FlushesIs = func() api.Flushes {
 				if len(test.states) == 0 {
 					return api.Flushes{}
@@ -158,7 +168,8 @@ func TestFlushWaits(t *testing.T) {
 			if got := c.ask("HOST-RESET-USERS"); got != test.want {
 				t.Errorf("%s: %q, want %q", test.name, got, test.want)
 			}
-			if took := time.Since(began); took < test.after || took > test.after+200*time.Millisecond {
+			took := time.Since(began)
+			if took < test.after || took > test.after+200*time.Millisecond {
 				t.Errorf("%s: took %v, want %v", test.name, took, test.after)
 			}
 		})
@@ -170,7 +181,10 @@ func TestParallelKicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := httpapitest.Sample()
 		release := make(chan struct{})
-		d.OutcomeIs = func(api.Operation) (api.Outcome, error) { <-release; return api.Outcome{}, nil }
+		d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
+			<-release
+			return api.Outcome{}, nil
+		}
 		l := doortest.NewPipeListener()
 		serve(t, d, l, Config{Log: zerolog.Nop(), MaxParallelKicks: 2})
 		clients := make([]*client, 3)
@@ -206,7 +220,9 @@ func TestClientThatNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := httpapitest.Sample()
 		for n := range 10000 {
-			d.MappingsIs = append(d.MappingsIs, api.Mapping{Tag: "ssd", UserHash: uint32(n), Backend: ip("192.0.2.51")})
+			d.MappingsIs = append(d.MappingsIs, api.Mapping{
+				Tag: "ssd", UserHash: uint32(n), Backend: ip("192.0.2.51"),
+			})
 		}
 		l := doortest.NewPipeListener()
 		registry := prometheus.NewRegistry()
@@ -216,7 +232,8 @@ func TestClientThatNeverReads(t *testing.T) {
 		c.send("USER-LIST\nHOST-LIST\nHOST-UP\t192.0.2.1")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if diff := cmp.Diff([]api.Operation{api.BackendUp{IP: ip("192.0.2.1")}}, d.Done(), equalIP); diff != "" {
+		diff := cmp.Diff([]api.Operation{api.BackendUp{IP: ip("192.0.2.1")}}, d.Done(), equalIP)
+		if diff != "" {
 			t.Errorf("after %v (-want +got):\n%s", time.Since(began), diff)
 		}
 		time.Sleep(idleTimeout)
@@ -238,7 +255,9 @@ func TestClientThatNeverReads(t *testing.T) {
 
 // Two servers cannot count in one registry.
 func TestRegistersOnce(t *testing.T) {
-	cfg := Config{Director: httpapitest.Sample(), Log: zerolog.Nop(), Registerer: prometheus.NewRegistry()}
+	cfg := Config{
+		Director: httpapitest.Sample(), Log: zerolog.Nop(), Registerer: prometheus.NewRegistry(),
+	}
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -368,7 +387,9 @@ func TestLog(t *testing.T) {
 	c.gone()
 	c.conn.Close()
 	text := log.String()
-	for _, want := range []string{`"action":"move"`, `"door":"director-admin"`, `USER-MOVE: not understood: address \"b1\"`} {
+	for _, want := range []string{
+		`"action":"move"`, `"door":"director-admin"`, `USER-MOVE: not understood: address \"b1\"`,
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in the log:\n%s", want, text)
 		}

@@ -38,7 +38,8 @@ func (c *connection) hostResetUsers(args []string) error {
 		case known && flush.Cancelled:
 			c.line("flush was cancelled")
 			return nil
-		case !known, flush.Ended(), !flush.Scanning && flush.Moved+flush.Moving+flush.Failed >= flush.Total:
+		case !known, flush.Ended(),
+			!flush.Scanning && flush.Moved+flush.Moving+flush.Failed >= flush.Total:
 			return c.answer(nil)
 		}
 		select {

@@ -41,7 +41,9 @@ func FuzzConnection(f *testing.F) {
 	f.Add([]byte("HOST-LIST"))
 	f.Fuzz(func(t *testing.T, written []byte) {
 		d := httpapitest.Sample()
-		conn := &scripted{Reader: io.MultiReader(strings.NewReader(greeting+"\n"), bytes.NewReader(written))}
+		conn := &scripted{
+			Reader: io.MultiReader(strings.NewReader(greeting+"\n"), bytes.NewReader(written)),
+		}
 		s, err := New(Config{Director: d, Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +53,8 @@ func FuzzConnection(f *testing.F) {
 		for _, op := range d.Done() {
 			checkOperation(t, op)
 		}
-		if out := conn.out.Bytes(); !bytes.HasPrefix(out, []byte(greeting+"\n")) || out[len(out)-1] != '\n' || bytes.ContainsAny(out, "\r\x00") {
+		if out := conn.out.Bytes(); !bytes.HasPrefix(out, []byte(greeting+"\n")) ||
+			out[len(out)-1] != '\n' || bytes.ContainsAny(out, "\r\x00") {
 			t.Errorf("%q is answered %q", written, out)
 		}
 	})
@@ -62,7 +65,9 @@ func checkOperation(t *testing.T, op api.Operation) {
 	complete := true
 	switch op := op.(type) {
 	case api.AddBackend:
-		complete = op.IP.IsValid() && (op.VHosts == nil || *op.VHosts >= 0 && *op.VHosts <= ring.MaxVHosts) && (op.Tag == nil || *op.Tag != "")
+		complete = op.IP.IsValid() &&
+			(op.VHosts == nil || *op.VHosts >= 0 && *op.VHosts <= ring.MaxVHosts) &&
+			(op.Tag == nil || *op.Tag != "")
 	case api.UpdateBackend:
 		complete = op.IP.IsValid() && op.VHosts >= 0 && op.VHosts <= ring.MaxVHosts
 	case api.RemoveBackend:

@@ -100,13 +100,16 @@ func (c *client) list(command string) []string {
 }
 
 func failing(code api.Code, text string) func(api.Operation) (api.Outcome, error) {
-	return func(api.Operation) (api.Outcome, error) { return api.Outcome{}, api.Errorf(code, "%s", text) }
+	return func(api.Operation) (api.Outcome, error) {
+		return api.Outcome{}, api.Errorf(code, "%s", text)
+	}
 }
 
 // gone waits until the server has ended a connection, and fails the test if it does not.
 func (c *client) gone() {
 	c.t.Helper()
-	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // fails for a pipe that is closed already
+	// fails for a pipe that is closed already
+	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if rest, err := io.ReadAll(c.in); err != nil || len(rest) > 0 {
 		c.t.Errorf("instead of the end of the connection came %q, %v", rest, err)
 	}

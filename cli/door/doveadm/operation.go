@@ -48,7 +48,8 @@ func (c *connection) answer(err error) error {
 func (c *connection) do(op api.Operation) (api.Outcome, error) {
 	began := time.Now()
 	outcome, err := c.try(op)
-	for synced := began.Add(syncTimeout); isCode(err, api.CodeNotSynced) && time.Now().Before(synced); {
+	for synced := began.Add(syncTimeout); isCode(err, api.CodeNotSynced) &&
+		time.Now().Before(synced); {
 		select {
 		case <-time.After(syncInterval):
 			outcome, err = c.try(op)
@@ -103,7 +104,8 @@ func replyTo(err error) string {
 // plain makes a text of errors a reply: one line, because doveadm prints replies as they are,
 // escapes of the protocol too, and none that is taken for another reply.
 func plain(text string) string {
-	text = api.Visible(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; "))
+	text = api.Visible(
+		strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; "))
 	if text == "" || strings.HasPrefix(text, replyOK) {
 		return "failed: " + text
 	}

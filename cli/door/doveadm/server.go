@@ -107,7 +107,8 @@ func (s *Server) Serve(l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default:
-			s.limited("accept").Warn().Str("error", api.Cause(err)).Msg("cannot accept connections of doveadm")
+			s.limited("accept").Warn().Str("error", api.Cause(err)).
+				Msg("cannot accept connections of doveadm")
 			select {
 			case <-time.After(acceptPause):
 			case <-s.ctx.Done():

@@ -180,9 +180,11 @@ func parameters(r *http.Request, known ...string) (url.Values, error) {
 			return nil, api.Errorf(api.CodeBadRequest, "there is no parameter %q here; %s",
 				name, listed(known))
 		case len(values) > 1:
-			return nil, api.Errorf(api.CodeBadRequest, "%s is given %d times; give it once", name, len(values))
+			return nil, api.Errorf(api.CodeBadRequest, "%s is given %d times; give it once",
+				name, len(values))
 		case values[0] == "" && name != "tag":
-			return nil, api.Errorf(api.CodeBadRequest, "%s is empty; give a value or leave it out", name)
+			return nil, api.Errorf(api.CodeBadRequest, "%s is empty; give a value or leave it out",
+				name)
 		}
 	}
 	return query, nil

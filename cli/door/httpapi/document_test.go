@@ -28,18 +28,25 @@ func documented() *httpapitest.Director {
 	ended := started.Add(time.Minute)
 	d.FlushesIs = func() api.Flushes {
 		return api.Flushes{Flushes: []api.Flush{
-			{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3, Moving: 2, StartedAt: started},
+			{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3,
+				Moving: 2, StartedAt: started},
 			{Director: "d2", ID: 9, Total: 70, Moved: 70, StartedAt: started, EndedAt: &ended},
 		}}
 	}
 	d.OutcomeIs = func(op api.Operation) (api.Outcome, error) {
 		switch op.(type) {
 		case api.UpdateBackend:
-			return api.Outcome{FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{{Director: "d4", Since: started}}}, nil
+			return api.Outcome{
+				FailedDirectors: []string{"d3"},
+				Away:            []api.AwayDirector{{Director: "d4", Since: started}},
+			}, nil
 		case api.RemoveBackend, api.Forget:
 			return api.Outcome{Users: 2500}, nil
 		case api.KickUser:
-			return api.Outcome{Count: 3, Known: true, SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}}}, nil
+			return api.Outcome{
+				Count: 3, Known: true,
+				SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}},
+			}, nil
 		case api.FlushUsers:
 			return api.Outcome{Flush: &api.FlushID{Director: "d1", ID: 1}}, nil
 		}

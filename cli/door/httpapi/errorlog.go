@@ -35,7 +35,8 @@ func (c *complaints) Write(entry []byte) (int, error) {
 	}
 	if why, ok := strings.CutPrefix(said, "Accept error: "); ok {
 		why, _, _ = strings.Cut(why, "; retrying")
-		log.Warn().Str("error", wording.Text(why)).Msg("connections cannot be accepted, trying again")
+		log.Warn().Str("error", wording.Text(why)).
+			Msg("connections cannot be accepted, trying again")
 		return len(entry), nil
 	}
 	log.Warn().Str("detail", wording.Text(said)).Msg("trouble with an HTTP connection")

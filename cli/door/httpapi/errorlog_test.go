@@ -62,7 +62,8 @@ func TestHTTPTroubleIsPlain(t *testing.T) {
 	for _, test := range []struct{ said, message, key, want string }{
 		{"http: Accept error: accept unix /run/x: accept4: too many open files; retrying in 5ms",
 			"connections cannot be accepted, trying again", "error", "too many open files"},
-		{"http: TLS handshake error from 127.0.0.1:4: EOF", "trouble with an HTTP connection", "detail",
+		{"http: TLS handshake error from 127.0.0.1:4: EOF", "trouble with an HTTP connection",
+			"detail",
 			"TLS handshake error from 127.0.0.1:4: the connection broke off"},
 	} {
 		var out bytes.Buffer

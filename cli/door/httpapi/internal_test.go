@@ -41,12 +41,16 @@ func TestAppendMapping(t *testing.T) {
 // Any bytes give a request or an error that says why not; a request comes out of its own JSON
 // again.
 func FuzzReadRequest(f *testing.F) {
-	for _, line := range []string{`{"user":"alice@example.org"}`, `{"user":"a","tag":"ssd"}` + "\n", "", "{}", "null", `{"user":1}`, "[[[[", "{\"user\":\"\xff\"}", `{"user":"a"}{}`} {
+	for _, line := range []string{
+		`{"user":"alice@example.org"}`, `{"user":"a","tag":"ssd"}` + "\n", "", "{}", "null",
+		`{"user":1}`, "[[[[", "{\"user\":\"\xff\"}", `{"user":"a"}{}`,
+	} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		var req api.LookupRequest
-		if err := readRequest(bufio.NewReaderSize(bytes.NewReader(line), maxLine), &req); err != nil {
+		in := bufio.NewReaderSize(bytes.NewReader(line), maxLine)
+		if err := readRequest(in, &req); err != nil {
 			if err.Error() == "" {
 				t.Errorf("%q is refused without a reason", line)
 			}
@@ -71,7 +75,8 @@ func FuzzOperation(f *testing.F) {
 		f.Add(i, []byte(`{"user_hash":4294967295,"backend":"::192.0.2.1"}`))
 		f.Add(i, []byte(`{"backend":"","max_parallel":3}`))
 		f.Add(i, []byte(`{"ip":"7","port":9090}`))
-		f.Add(i, []byte(`{"mappings":[{"tag":"x","user_hash":7,"backend":"192.0.2.1","expires_at":"2026-11-23T15:15:54Z"}]}`))
+		f.Add(i, []byte(`{"mappings":[{"tag":"x","user_hash":7,"backend":"192.0.2.1",`+
+			`"expires_at":"2026-11-23T15:15:54Z"}]}`))
 	}
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		all := operations()

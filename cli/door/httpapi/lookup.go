@@ -64,11 +64,15 @@ func (s *Server) tryAnswer(req api.LookupRequest) (api.LookupAnswer, bool) {
 }
 
 // tryAnswers is tryAnswer for many. It returns the answers, and which of them only answer can tell.
-func (s *Server) tryAnswers(requests []api.LookupRequest) (answers []api.LookupAnswer, waiting []int) {
+func (s *Server) tryAnswers(
+	requests []api.LookupRequest,
+) (answers []api.LookupAnswer, waiting []int) {
 	users := make([]ring.Lookup, 0, len(requests))
 	for _, req := range requests {
 		if req.User != "" {
-			users = append(users, ring.Lookup{Tag: ring.Tag(req.Tag), Hash: s.director.Hash(req.User)})
+			users = append(users, ring.Lookup{
+				Tag: ring.Tag(req.Tag), Hash: s.director.Hash(req.User),
+			})
 		}
 	}
 	s.director.TryLookups(users)
@@ -91,7 +95,9 @@ func (s *Server) tryAnswers(requests []api.LookupRequest) (answers []api.LookupA
 }
 
 func namelessAnswer(req api.LookupRequest) api.LookupAnswer {
-	return api.LookupAnswer{Tag: req.Tag, Error: api.Errorf(api.CodeBadRequest, "user name is empty")}
+	return api.LookupAnswer{
+		Tag: req.Tag, Error: api.Errorf(api.CodeBadRequest, "user name is empty"),
+	}
 }
 
 // answer waits for the answer that tryAnswer has not.
@@ -144,7 +150,9 @@ func (s *Server) lookupBatch(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-func (s *Server) readGroups(ctx context.Context, w http.ResponseWriter, body io.Reader, queue chan<- *group) {
+func (s *Server) readGroups(
+	ctx context.Context, w http.ResponseWriter, body io.Reader, queue chan<- *group,
+) {
 	in := bufio.NewReaderSize(body, maxLine)
 	for ctx.Err() == nil {
 		g := &group{done: make(chan struct{})}
@@ -184,7 +192,8 @@ func readRequest(in *bufio.Reader, req *api.LookupRequest) error {
 	line, err := in.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return api.Errorf(api.CodeBadRequest, "line is longer than %d bytes; send one user a line", maxLine)
+		return api.Errorf(api.CodeBadRequest, "line is longer than %d bytes; send one user a line",
+			maxLine)
 	case errors.Is(err, io.EOF) && len(line) > 0: // the last line without a newline
 	case err != nil:
 		return err
@@ -220,7 +229,8 @@ func writeAnswers(w http.ResponseWriter, queue <-chan *group) error {
 		<-g.done
 		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout))
 		for _, answer := range g.answers {
-			if _, err := out.Write(append(answer.AppendJSON(out.AvailableBuffer()), '\n')); err != nil {
+			_, err := out.Write(append(answer.AppendJSON(out.AvailableBuffer()), '\n'))
+			if err != nil {
 				return err
 			}
 			answered = true

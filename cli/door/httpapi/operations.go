@@ -19,14 +19,15 @@ type operation struct {
 func operations() []operation {
 	var all []operation
 	for _, none := range api.Operations() {
-		all = append(all, operation{path: none.Path(), parse: func(body []byte) (api.Operation, error) {
-			op := reflect.New(reflect.TypeOf(none))
-			if err := decode(body, op.Interface()); err != nil {
-				return nil, err
-			}
-			parsed := op.Elem().Interface().(api.Operation)
-			return parsed, parsed.Check()
-		}})
+		all = append(all,
+			operation{path: none.Path(), parse: func(body []byte) (api.Operation, error) {
+				op := reflect.New(reflect.TypeOf(none))
+				if err := decode(body, op.Interface()); err != nil {
+					return nil, err
+				}
+				parsed := op.Elem().Interface().(api.Operation)
+				return parsed, parsed.Check()
+			}})
 	}
 	return all
 }

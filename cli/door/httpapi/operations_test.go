@@ -27,10 +27,12 @@ import (
 // askSocket gets a path over a unix socket.
 func askSocket(t *testing.T, socket, path string) (int, string) {
 	t.Helper()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Get("http://director" + path)
 	if err != nil {
@@ -97,7 +99,8 @@ func imported(n int) []api.ImportedMapping {
 	mappings := make([]api.ImportedMapping, n)
 	for i := range mappings {
 		mappings[i] = api.ImportedMapping{
-			Tag: "ssd", UserHash: math.MaxUint32 - uint32(i), Backend: httpapitest.IP("2001:db8:1111:2222:3333:4444:5555:6666"),
+			Tag: "ssd", UserHash: math.MaxUint32 - uint32(i),
+			Backend:   httpapitest.IP("2001:db8:1111:2222:3333:4444:5555:6666"),
 			ExpiresAt: time.Date(2018, 2, 8, 10, 20, 35, 123456789, time.UTC),
 		}
 	}
@@ -115,10 +118,15 @@ func TestBadImport(t *testing.T) {
 	for text, mappings := range map[string][]api.ImportedMapping{
 		"4097 mappings are too many at once; send at most 4096": imported(api.MaxImport + 1),
 		"body is larger than 2097152 bytes; send less at once":  imported(8 * api.MaxImport),
-		"mapping 1 has no backend or no expires_at":             {{UserHash: 7, ExpiresAt: time.Now()}},
-		"mapping 2 has no backend or no expires_at":             {imported(1)[0], {UserHash: 7, Backend: httpapitest.IP("192.0.2.1")}},
+		"mapping 1 has no backend or no expires_at": {
+			{UserHash: 7, ExpiresAt: time.Now()},
+		},
+		"mapping 2 has no backend or no expires_at": {
+			imported(1)[0], {UserHash: 7, Backend: httpapitest.IP("192.0.2.1")},
+		},
 	} {
-		if _, err := client.Do(t.Context(), api.ImportMappings{Mappings: mappings}); err == nil || err.Error() != text {
+		if _, err := client.Do(t.Context(), api.ImportMappings{Mappings: mappings}); err == nil ||
+			err.Error() != text {
 			t.Errorf("%v, want %s", err, text)
 		}
 	}
@@ -134,7 +142,13 @@ func TestOperations(t *testing.T) {
 		t.Run(strings.TrimPrefix(fmt.Sprintf("%T", op), "api."), func(t *testing.T) {
 			d := httpapitest.Sample()
 			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
-				return api.Outcome{FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{}, SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}}, NoKicker: []string{"d4"}, Users: 4, Flush: &api.FlushID{Director: "d1", ID: 2}, Count: 3, Known: true}, nil
+				return api.Outcome{
+					FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{},
+					SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}},
+					NoKicker:     []string{"d4"}, Users: 4,
+					Flush: &api.FlushID{Director: "d1", ID: 2},
+					Count: 3, Known: true,
+				}, nil
 			}
 			var log bytes.Buffer
 			client, err := api.NewClient(httpapitest.Serve(t, d, zerolog.New(&log)))
@@ -150,7 +164,8 @@ func TestOperations(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff([]api.Operation{op}, d.Done(), cmpopts.EquateComparable(api.IP{})); diff != "" {
+			diff := cmp.Diff([]api.Operation{op}, d.Done(), cmpopts.EquateComparable(api.IP{}))
+			if diff != "" {
 				t.Errorf("operation (-want +got):\n%s", diff)
 			}
 			var line map[string]any
@@ -160,7 +175,8 @@ func TestOperations(t *testing.T) {
 			if who := fmt.Sprintf("uid %d pid %d", os.Getuid(), os.Getpid()); line["who"] != who {
 				t.Errorf("who is %q in the log, want %q", line["who"], who)
 			}
-			if line["message"] != "admin change" || line["action"] == nil || line["took_ms"] == nil {
+			if line["message"] != "admin change" || line["action"] == nil ||
+				line["took_ms"] == nil {
 				t.Errorf("log line %s lacks something", log.String())
 			}
 			if strings.Contains(log.String(), "alice") {
@@ -185,7 +201,8 @@ func TestOperationFails(t *testing.T) {
 	if diff := cmp.Diff(api.Errorf(api.CodeNotFound, "doesn't exist"), err); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(log.String(), `"level":"warn"`) || !strings.Contains(log.String(), "doesn't exist") {
+	if !strings.Contains(log.String(), `"level":"warn"`) ||
+		!strings.Contains(log.String(), "doesn't exist") {
 		t.Errorf("the failure is not in the log: %s", log.String())
 	}
 }
@@ -220,7 +237,8 @@ func TestMissingFields(t *testing.T) {
 					t.Fatal(err)
 				}
 				status, answer := ask(t, addr, http.MethodPost, op.Path(), string(body))
-				if status != http.StatusBadRequest || !strings.Contains(answer, name+" is missing") {
+				if status != http.StatusBadRequest ||
+					!strings.Contains(answer, name+" is missing") {
 					t.Errorf("%T without %s: %d %s", op, name, status, answer)
 				}
 			}
@@ -235,7 +253,8 @@ func TestMissingFields(t *testing.T) {
 func TestUnknownParameters(t *testing.T) {
 	addr := httpapitest.ServeTCP(t, httpapitest.Sample())
 	for path, want := range map[string]string{
-		"/v1/mappings?backnd=192.0.2.1":           `no parameter \"backnd\" here; there are backend, hash`,
+		"/v1/mappings?backnd=192.0.2.1": `no parameter \"backnd\" here; ` +
+			"there are backend, hash",
 		"/v1/mappings?backend=":                   "backend is empty",
 		"/v1/mappings?hash=1&hash=2":              "hash is given 2 times",
 		"/v1/flushes/watch?director=d1":           "give director and id of one flush",
@@ -267,25 +286,31 @@ func TestBadRequests(t *testing.T) {
 		{"/v1/backends/add", `{`, "request breaks off before its JSON ends"},
 		{"/v1/backends/add", `{"ip" "192.0.2.1"}`, "request is not JSON: look at byte 7"},
 		{"/v1/backends/add", `{"ip":5}`, "ip cannot be a JSON number; give a string such as"},
-		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":5}`, "tag cannot be a JSON number; give a string"},
-		{"/v1/moves", `{"user":"a","backend":"192.0.2.1","wait":1}`, "wait cannot be a JSON number; give true or false"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":5}`,
+			"tag cannot be a JSON number; give a string"},
+		{"/v1/moves", `{"user":"a","backend":"192.0.2.1","wait":1}`,
+			"wait cannot be a JSON number; give true or false"},
 		{"/v1/backends/add", `[]`, "request is a JSON array; send an object"},
 		{"/v1/backends/add", `{}`, "ip is missing"},
 		{"/v1/backends/add", `null`, "ip is missing"},
 		{"/v1/backends/add", `{"ip":""}`, "ip is missing"},
 		{"/v1/backends/add", `{"ip":"192.0.2.300"}`, "192.0.2.300"},
 		{"/v1/backends/add", `{"ip":"fe80::1%eth0"}`, "zone"},
-		{"/v1/backends/add", `{"ip":"192.0.2.1","vhost":5}`, `there is no field "vhost" here; the fields are ip, tag, vhosts`},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","vhost":5}`,
+			`there is no field "vhost" here; the fields are ip, tag, vhosts`},
 		{"/v1/backends/add", `{"ip":"192.0.2.1"} {}`, "more than one"},
-		{"/v1/backends/add", `{"ip":"192.0.2.1","vhosts":5.5}`, "vhosts cannot be a JSON number 5.5; give a whole number"},
-		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":"` + strings.Repeat("x", 70000) + `"}`, "larger than"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","vhosts":5.5}`,
+			"vhosts cannot be a JSON number 5.5; give a whole number"},
+		{"/v1/backends/add", `{"ip":"192.0.2.1","tag":"` + strings.Repeat("x", 70000) + `"}`,
+			"larger than"},
 		{"/v1/backends/update", `{"vhosts":1}`, "ip is missing"},
 		{"/v1/backends/update", `{"ip":"192.0.2.1"}`, "vhosts is missing"},
 		{"/v1/backends/remove", `{}`, "ip is missing"},
 		{"/v1/backends/up", `{}`, "ip is missing"},
 		{"/v1/backends/down", `{}`, "ip is missing"},
 		{"/v1/moves", `{"backend":"192.0.2.1"}`, "either user or user_hash"},
-		{"/v1/moves", `{"user":"a","user_hash":1,"backend":"192.0.2.1"}`, "either user or user_hash"},
+		{"/v1/moves", `{"user":"a","user_hash":1,"backend":"192.0.2.1"}`,
+			"either user or user_hash"},
 		{"/v1/moves", `{"user":"a"}`, "backend is missing"},
 		{"/v1/moves", "{\"user\":\"\xff\",\"backend\":\"192.0.2.1\"}", "UTF-8"},
 		{"/v1/kicks", `{}`, "user is missing"},
@@ -293,11 +318,14 @@ func TestBadRequests(t *testing.T) {
 		{"/v1/flushes", `{"backend":"","max_parallel":-1}`, "give a number from 1 to 10000"},
 		{"/v1/flushes", `{"backend":"","max_parallel":10001}`, "give a number from 1 to 10000"},
 		{"/v1/mappings/forget", `{}`, "backend is missing"},
-		{"/v1/mappings/import", `{"mappings":[{"backend":"192.0.2.1","expires_at":"2018-02-08T10:20:35Z"}]}`,
+		{"/v1/mappings/import",
+			`{"mappings":[{"backend":"192.0.2.1","expires_at":"2018-02-08T10:20:35Z"}]}`,
 			"mappings, number 1: user_hash is missing"},
-		{"/v1/mappings/import", `{"mappings":[{"user_hash":-1,"backend":"192.0.2.1","expires_at":"2018-02-08T10:20:35Z"}]}`,
+		{"/v1/mappings/import", `{"mappings":[{"user_hash":-1,"backend":"192.0.2.1",` +
+			`"expires_at":"2018-02-08T10:20:35Z"}]}`,
 			"give a whole number from 0 that fits"},
-		{"/v1/mappings/import", `{"mappings":[{"user_hash":1,"backend":"192.0.2.1","expires_at":"soon"}]}`,
+		{"/v1/mappings/import",
+			`{"mappings":[{"user_hash":1,"backend":"192.0.2.1","expires_at":"soon"}]}`,
 			"a time that is not written like"},
 		{"/v1/directors/add", `{}`, "give either ip or name"},
 		{"/v1/directors/add", `{"ip":"192.0.2.1","port":70000}`, "70000"},
@@ -312,11 +340,14 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s %.80s: body %q is no failure", tt.path, tt.body, body)
 			continue
 		}
-		if status != http.StatusBadRequest || failure.Error.Code != api.CodeBadRequest || !strings.Contains(failure.Error.Message, tt.want) {
-			t.Errorf("%s %.80s: %d %+v; want 400 with %q", tt.path, tt.body, status, failure.Error, tt.want)
+		if status != http.StatusBadRequest || failure.Error.Code != api.CodeBadRequest ||
+			!strings.Contains(failure.Error.Message, tt.want) {
+			t.Errorf("%s %.80s: %d %+v; want 400 with %q",
+				tt.path, tt.body, status, failure.Error, tt.want)
 		}
 	}
-	if status, _ := ask(t, addr, http.MethodGet, "/v1/backends/add", ""); status != http.StatusMethodNotAllowed {
+	status, _ := ask(t, addr, http.MethodGet, "/v1/backends/add", "")
+	if status != http.StatusMethodNotAllowed {
 		t.Errorf("GET of a change: status %d, want 405", status)
 	}
 	if done := d.Done(); len(done) != 0 {

@@ -34,8 +34,10 @@ func onlyLoopbackNames(h http.Handler) http.Handler {
 			host = h
 		}
 		host = strings.Trim(host, "[]")
-		if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
-			fail(w, api.Errorf(api.CodeForbidden, "host %q is not this machine; ask for localhost or a loopback address", r.Host))
+		if addr, err := netip.ParseAddr(host); host != "localhost" &&
+			(err != nil || !addr.IsLoopback()) {
+			fail(w, api.Errorf(api.CodeForbidden,
+				"host %q is not this machine; ask for localhost or a loopback address", r.Host))
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -34,7 +34,8 @@ func (s *Server) user(r *http.Request) (any, error) {
 func parseHash(text string) (ring.UserHash, error) {
 	h, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return 0, api.Errorf(api.CodeBadRequest, "hash %q is not a number from 0 to 4294967295", text)
+		return 0, api.Errorf(api.CodeBadRequest, "hash %q is not a number from 0 to 4294967295",
+			text)
 	}
 	return ring.UserHash(h), nil
 }

@@ -41,7 +41,8 @@ func golden(t *testing.T, name string, got []byte) {
 // ask makes a request over TCP and returns the status and the body.
 func ask(t *testing.T, addr, method, path, body string, header ...string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+addr+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+addr+path,
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,8 @@ func TestAnswers(t *testing.T) {
 	d.FlushesIs = func() api.Flushes {
 		started := time.Date(2018, 2, 8, 9, 20, 35, 0, time.UTC)
 		return api.Flushes{Flushes: []api.Flush{
-			{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3, Moving: 2, Failed: 1, StartedAt: started, EndedAt: &started, Cancelled: true},
+			{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 10, Moved: 3,
+				Moving: 2, Failed: 1, StartedAt: started, EndedAt: &started, Cancelled: true},
 			{Director: "d2", ID: 9, StartedAt: started, Lost: true},
 		}}
 	}
@@ -83,12 +85,16 @@ func TestAnswers(t *testing.T) {
 	for _, path := range []string{
 		"/v1/director", "/v1/directors", "/v1/backends",
 		"/v1/user?name=USER@EXAMPLE.COM&tag=ssd", "/v1/user?hash=5", "/v1/user?hash=-5", "/v1/user",
-		"/v1/mappings", "/v1/mappings?backend=192.0.2.51,192.0.2.7", "/v1/mappings?hash=100", "/v1/mappings?backend=x", "/v1/mappings?hash=x",
-		"/v1/flushes", "/v1/flushes/watch", "/v1/flushes/watch?director=d1&id=1", "/v1/flushes/watch?director=d7&id=1", "/v1/flushes/watch?director=d1&id=x", "/v1/flushes/watch?backend=x",
+		"/v1/mappings", "/v1/mappings?backend=192.0.2.51,192.0.2.7", "/v1/mappings?hash=100",
+		"/v1/mappings?backend=x", "/v1/mappings?hash=x",
+		"/v1/flushes", "/v1/flushes/watch", "/v1/flushes/watch?director=d1&id=1",
+		"/v1/flushes/watch?director=d7&id=1",
+		"/v1/flushes/watch?director=d1&id=x", "/v1/flushes/watch?backend=x",
 		"/healthz", "/readyz", "/metrics", "/v1/nothing",
 	} {
 		status, body := ask(t, addr, http.MethodGet, path, "")
-		out.WriteString(http.MethodGet + " " + path + "\n" + http.StatusText(status) + "\n" + body + "\n")
+		out.WriteString(http.MethodGet + " " + path + "\n" +
+			http.StatusText(status) + "\n" + body + "\n")
 	}
 	golden(t, "answers.txt", out.Bytes())
 }
@@ -100,7 +106,8 @@ func TestReady(t *testing.T) {
 		body   string
 	}{
 		{api.Self{Synced: true}, 200, "ready\n"},
-		{api.Self{Synced: true, Alone: true, Reason: "no peer answers"}, 200, "ready, serving alone: no peer answers\n"},
+		{api.Self{Synced: true, Alone: true, Reason: "no peer answers"},
+			200, "ready, serving alone: no peer answers\n"},
 		{api.Self{Reason: "joining"}, 503, "not synced: joining\n"},
 		{api.Self{Synced: true, Leaving: true}, 503, "leaving\n"},
 	}
@@ -139,7 +146,8 @@ func TestForeignPages(t *testing.T) {
 			if tt.method == http.MethodPost {
 				path, body = "/v1/backends/up", `{"ip":"192.0.2.1"}`
 			}
-			if status, body := ask(t, addr, tt.method, path, body, tt.header...); status != tt.status {
+			if status, body := ask(t, addr, tt.method, path, body,
+				tt.header...); status != tt.status {
 				t.Errorf("status %d, want %d: %s", status, tt.status, body)
 			}
 		})
@@ -148,10 +156,12 @@ func TestForeignPages(t *testing.T) {
 
 func TestProfilesOnlyOnSocket(t *testing.T) {
 	d := httpapitest.Sample()
-	if status, _ := ask(t, httpapitest.ServeTCP(t, d), http.MethodGet, "/debug/pprof/cmdline", ""); status != http.StatusNotFound {
+	status, _ := ask(t, httpapitest.ServeTCP(t, d), http.MethodGet, "/debug/pprof/cmdline", "")
+	if status != http.StatusNotFound {
 		t.Errorf("status %d over TCP, want 404", status)
 	}
-	if status, _ := askSocket(t, httpapitest.Serve(t, d, zerolog.Nop()), "/debug/pprof/goroutine?debug=1"); status != http.StatusOK {
+	if status, _ := askSocket(t, httpapitest.Serve(t, d, zerolog.Nop()),
+		"/debug/pprof/goroutine?debug=1"); status != http.StatusOK {
 		t.Errorf("status %d on the socket, want 200", status)
 	}
 }

@@ -40,7 +40,9 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		change := s.change(op.parse)
 		if op.path == (api.FlushUsers{}).Path() {
 			// The one path that also answers a query.
-			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, plainQuery(func() any { return s.director.Flushes() })))
+			mux.Handle("GET "+op.path, s.whole(http.MethodGet, op.path, plainQuery(func() any {
+				return s.director.Flushes()
+			})))
 			mux.Handle("POST "+op.path, s.whole(http.MethodPost, op.path, change))
 			continue
 		}
@@ -53,7 +55,8 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		mux.Handle("GET /metrics", metrics)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, api.Errorf(api.CodeNotFound, "there is nothing at %s; see /v1/director", r.URL.Path))
+		fail(
+			w, api.Errorf(api.CodeNotFound, "there is nothing at %s; see /v1/director", r.URL.Path))
 	})
 	return mux
 }
@@ -107,7 +110,8 @@ func (s *Server) stream(method, path string, h streamer) http.Handler {
 			s.metrics.served(path, fail(w, err))
 		default:
 			s.metrics.served(path, http.StatusInternalServerError)
-			s.log.Debug().Err(wording.Plain(err)).Str("path", path).Str("who", peer(r)).Msg("stream cut")
+			s.log.Debug().Err(wording.Plain(err)).Str("path", path).Str("who", peer(r)).
+				Msg("stream cut")
 			panic(http.ErrAbortHandler)
 		}
 	})
@@ -146,7 +150,8 @@ func admit(w http.ResponseWriter, r *http.Request, method string) error {
 		return nil
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return api.Errorf(api.CodeBadRequest, "content type %q: send application/json", r.Header.Get("Content-Type"))
+		return api.Errorf(api.CodeBadRequest, "content type %q: send application/json",
+			r.Header.Get("Content-Type"))
 	}
 	return nil
 }
@@ -173,9 +178,11 @@ func readBody(r *http.Request) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, api.Errorf(api.CodeBadRequest, "body is larger than %d bytes; send less at once", tooLarge.Limit)
+		return nil, api.Errorf(api.CodeBadRequest,
+			"body is larger than %d bytes; send less at once", tooLarge.Limit)
 	case err != nil:
-		return nil, api.Errorf(api.CodeBadRequest, "body ended before all of it had come; send it again")
+		return nil, api.Errorf(api.CodeBadRequest,
+			"body ended before all of it had come; send it again")
 	}
 	return body, nil
 }

@@ -15,9 +15,10 @@ import (
 
 // Limits of a connection. Streams renew their deadlines as they go.
 const (
-	headerTimeout  = 5 * time.Second
-	idleTimeout    = 2 * time.Minute
-	requestTimeout = 2 * time.Minute // whole requests that are not streams; a move that is waited for takes up to 40 s
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	// whole requests that are not streams; a move that is waited for takes up to 40 s
+	requestTimeout = 2 * time.Minute
 	streamTimeout  = 30 * time.Second
 	maxHeader      = 16 << 10
 	maxBody        = 64 << 10

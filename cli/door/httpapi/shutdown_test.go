@@ -56,7 +56,8 @@ func TestShutdown(t *testing.T) {
 				case <-release:
 					return httpapitest.IP("192.0.2.1"), nil
 				case <-ctx.Done():
-					return api.IP{}, api.Errorf(api.CodeTemporary, "this director is stopping, ask another one")
+					return api.IP{}, api.Errorf(api.CodeTemporary,
+						"this director is stopping, ask another one")
 				}
 			}
 			server, err := httpapi.New(httpapi.Config{Director: d, Log: zerolog.Nop()})
@@ -108,7 +109,8 @@ func TestShutdown(t *testing.T) {
 				close(release)
 			}
 			err = await(t, "the answer", answered)
-			if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			if (err != nil) != (tt.want != "") ||
+				err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the request that ran got %v, want %q", err, tt.want)
 			}
 			if err := await(t, "the end of the shutdown", ended); err != nil {

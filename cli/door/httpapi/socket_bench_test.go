@@ -18,7 +18,9 @@ import (
 func TestMain(m *testing.M) {
 	os.Exit(doortest.Main(m, func() (func(net.Listener) error, error) {
 		d := httpapitest.Sample()
-		d.TryLookupIs = func(ring.Tag, ring.UserHash) (api.IP, bool) { return httpapitest.IP("192.0.2.1"), true }
+		d.TryLookupIs = func(ring.Tag, ring.UserHash) (api.IP, bool) {
+			return httpapitest.IP("192.0.2.1"), true
+		}
 		server, err := httpapi.New(httpapi.Config{Director: d, Log: zerolog.Nop()})
 		if err != nil {
 			return nil, err

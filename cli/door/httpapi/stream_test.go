@@ -108,7 +108,9 @@ func TestBatchIsInteractive(t *testing.T) {
 			}
 		}
 	}
-	if err := client.LookupAll(t.Context(), requests, func(a api.LookupAnswer) error { answered <- a.User; return nil }); err != nil {
+	err := client.LookupAll(t.Context(), requests,
+		func(a api.LookupAnswer) error { answered <- a.User; return nil })
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"a", "b", "c"} {
@@ -129,7 +131,8 @@ func batchConn(t *testing.T, socket string) (net.Conn, *bufio.Reader) {
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(c, "POST /v1/lookup/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+	io.WriteString(c, "POST /v1/lookup/batch HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
 	return c, bufio.NewReader(c)
 }
 
@@ -166,7 +169,10 @@ func TestBatchOneByOne(t *testing.T) {
 // it.
 func TestBatchBadLine(t *testing.T) {
 	socket := httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop())
-	for _, line := range []string{"{\n", "{\"name\":\"x\"}\n", "{\"user\":\"\xff\"}\n", `{"user":"` + strings.Repeat("x", 5000) + "\"}\n"} {
+	for _, line := range []string{
+		"{\n", "{\"name\":\"x\"}\n", "{\"user\":\"\xff\"}\n",
+		`{"user":"` + strings.Repeat("x", 5000) + "\"}\n",
+	} {
 		c, r := batchConn(t, socket)
 		sendChunk(c, line)
 		readUntil(t, r, "400 Bad Request")
@@ -213,8 +219,14 @@ func TestWatch(t *testing.T) {
 	looks := 0
 	d.FlushesIs = func() api.Flushes {
 		looks++ // the server asks from one goroutine
-		f := api.Flush{Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 2, StartedAt: started}
-		other := api.Flush{Director: "d2", ID: 1, Backend: httpapitest.IP("192.0.2.2"), Total: uint64(looks), StartedAt: started}
+		f := api.Flush{
+			Director: "d1", ID: 1, Backend: httpapitest.IP("192.0.2.1"), Total: 2,
+			StartedAt: started,
+		}
+		other := api.Flush{
+			Director: "d2", ID: 1, Backend: httpapitest.IP("192.0.2.2"), Total: uint64(looks),
+			StartedAt: started,
+		}
 		switch {
 		case looks > 3:
 			f.Moved, f.EndedAt = 2, &ended
@@ -225,13 +237,14 @@ func TestWatch(t *testing.T) {
 	}
 	client := newClient(t, httpapitest.Serve(t, d, zerolog.Nop()))
 	var got []uint64
-	err := client.Watch(t.Context(), api.WatchTarget{Flush: &api.FlushID{Director: "d1", ID: 1}}, func(f api.Flush) error {
-		if f.Director != "d1" {
-			return fmt.Errorf("news of another flush: %+v", f)
-		}
-		got = append(got, f.Moved)
-		return nil
-	})
+	err := client.Watch(t.Context(),
+		api.WatchTarget{Flush: &api.FlushID{Director: "d1", ID: 1}}, func(f api.Flush) error {
+			if f.Director != "d1" {
+				return fmt.Errorf("news of another flush: %+v", f)
+			}
+			got = append(got, f.Moved)
+			return nil
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +265,9 @@ func TestWatchForgotten(t *testing.T) {
 	}
 	client := newClient(t, httpapitest.Serve(t, d, zerolog.Nop()))
 	var last api.Flush
-	if err := client.Watch(t.Context(), api.WatchTarget{}, func(f api.Flush) error { last = f; return nil }); err != nil {
+	err := client.Watch(t.Context(), api.WatchTarget{},
+		func(f api.Flush) error { last = f; return nil })
+	if err != nil {
 		t.Fatal(err)
 	}
 	if !last.Lost {
@@ -263,10 +278,11 @@ func TestWatchForgotten(t *testing.T) {
 // Nothing runs: the watcher ends at once.
 func TestWatchNothing(t *testing.T) {
 	client := newClient(t, httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop()))
-	err := client.Watch(t.Context(), api.WatchTarget{Backend: httpapitest.IP("192.0.2.1").Addr}, func(f api.Flush) error {
-		raw, _ := json.Marshal(f)
-		return fmt.Errorf("news of %s", raw)
-	})
+	err := client.Watch(t.Context(),
+		api.WatchTarget{Backend: httpapitest.IP("192.0.2.1").Addr}, func(f api.Flush) error {
+			raw, _ := json.Marshal(f)
+			return fmt.Errorf("news of %s", raw)
+		})
 	if err != nil {
 		t.Error(err)
 	}

@@ -88,11 +88,13 @@ func watchTarget(r *http.Request) (func(api.Flush) bool, error) {
 	}
 	switch {
 	case query.Has("id") != query.Has("director"), query.Has("id") && query.Has("backend"):
-		return nil, api.Errorf(api.CodeBadRequest, "give director and id of one flush, or a backend, or nothing for all")
+		return nil, api.Errorf(api.CodeBadRequest,
+			"give director and id of one flush, or a backend, or nothing for all")
 	case query.Has("id"):
 		id, err := strconv.ParseUint(query.Get("id"), 10, 64)
 		if err != nil {
-			return nil, api.Errorf(api.CodeBadRequest, "flush id %q is not a number", query.Get("id"))
+			return nil, api.Errorf(api.CodeBadRequest, "flush id %q is not a number",
+				query.Get("id"))
 		}
 		want := api.FlushID{Director: query.Get("director"), ID: id}
 		return func(f api.Flush) bool { return flushID(f) == want }, nil

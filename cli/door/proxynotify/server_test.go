@@ -26,7 +26,8 @@ func TestSplitter(t *testing.T) {
 		{"cut anywhere", []string{"al", "ice", "\nb", "ob\n"}, []string{"alice", "bob"}, 0},
 		{"no end yet", []string{"alice\nbo"}, []string{"alice"}, 0},
 		{"empty lines", []string{"\n\nalice\n\n"}, []string{"alice"}, 0},
-		{"escaped", []string{"a\x01tb\x01nc\x01rd\x011e\x010f\x01xg\x01\n"}, []string{"a\tb\nc\rd\x01e\x00fxg"}, 0},
+		{"escaped", []string{"a\x01tb\x01nc\x01rd\x011e\x010f\x01xg\x01\n"},
+			[]string{"a\tb\nc\rd\x01e\x00fxg"}, 0},
 		{"longest", []string{long + "\nalice\n"}, []string{long, "alice"}, 0},
 		{"too long", []string{long + "x\nalice\n"}, []string{"alice"}, 1},
 		{"too long in pieces", []string{long, "x", "y\nalice", "\n"}, []string{"alice"}, 1},
@@ -41,7 +42,8 @@ func TestSplitter(t *testing.T) {
 				skipped += s.add([]byte(chunk), func(name string) { got = append(got, name) })
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" || skipped != tt.skipped {
-				t.Errorf("skipped %d lines, want %d; names (-want +got):\n%s", skipped, tt.skipped, diff)
+				t.Errorf("skipped %d lines, want %d; names (-want +got):\n%s",
+					skipped, tt.skipped, diff)
 			}
 		})
 	}
@@ -124,11 +126,14 @@ func write(t *testing.T, path, text string) {
 // Writers come and go, the FIFO may have been handed over for reading only, and what was written
 // while no director was there is read later.
 func TestServe(t *testing.T) {
-	for name, flags := range map[string]int{"read-write": os.O_RDWR, "for reading": os.O_RDONLY | syscall.O_NONBLOCK} {
+	for name, flags := range map[string]int{
+		"read-write": os.O_RDWR, "for reading": os.O_RDONLY | syscall.O_NONBLOCK,
+	} {
 		t.Run(name, func(t *testing.T) {
 			path, fifo := makeFIFO(t, flags)
 			for _, round := range []string{"alice", "bob"} {
-				w, err := os.OpenFile(path, os.O_RDWR, 0) // a writer that stays: what it writes is not lost
+				// a writer that stays: what it writes is not lost
+				w, err := os.OpenFile(path, os.O_RDWR, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -136,7 +141,9 @@ func TestServe(t *testing.T) {
 					t.Fatal(err)
 				}
 				names := make(chan string, 10)
-				s, err := New(Config{Refresh: func(user string) { names <- user }, Log: zerolog.Nop()})
+				s, err := New(Config{
+					Refresh: func(user string) { names <- user }, Log: zerolog.Nop(),
+				})
 				if err != nil {
 					t.Fatal(err)
 				}

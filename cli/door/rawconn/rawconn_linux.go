@@ -147,5 +147,7 @@ func (c *conn) opError(op string, err error) error {
 		inner = os.NewSyscallError(op, errno)
 	}
 	local := c.LocalAddr()
-	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: inner}
+	return &net.OpError{
+		Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: inner,
+	}
 }

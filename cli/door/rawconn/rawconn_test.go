@@ -105,7 +105,8 @@ func outcomeOf(n int, err error) outcome {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		o.Text = fmt.Sprint(op.Op, " ", op.Net, " ", op.Source != nil, " ", op.Addr != nil, ": ", op.Err)
+		o.Text = fmt.Sprint(op.Op, " ",
+			op.Net, " ", op.Source != nil, " ", op.Addr != nil, ": ", op.Err)
 		o.Timeout = op.Timeout()
 	}
 	return o
@@ -123,12 +124,20 @@ func reset(t *testing.T, c net.Conn) {
 
 // states are what can have happened to a connection before a call.
 var states = map[string]func(t *testing.T, ours, theirs net.Conn){
-	"nothing":             func(_ *testing.T, ours, _ net.Conn) { ours.SetDeadline(time.Now()) },
-	"bytes":               func(_ *testing.T, _, theirs net.Conn) { io.WriteString(theirs, "hello") },
-	"closed":              func(_ *testing.T, ours, _ net.Conn) { ours.Close() },
-	"peer is gone":        func(t *testing.T, _, theirs net.Conn) { reset(t, theirs) },
-	"peer did not read":   func(t *testing.T, ours, theirs net.Conn) { io.WriteString(ours, "x"); reset(t, theirs) },
-	"bytes, peer is gone": func(_ *testing.T, _, theirs net.Conn) { io.WriteString(theirs, "bye"); theirs.Close() },
+	"nothing": func(_ *testing.T, ours, _ net.Conn) { ours.SetDeadline(time.Now()) },
+	"bytes": func(_ *testing.T, _, theirs net.Conn) {
+		io.WriteString(theirs, "hello")
+	},
+	"closed":       func(_ *testing.T, ours, _ net.Conn) { ours.Close() },
+	"peer is gone": func(t *testing.T, _, theirs net.Conn) { reset(t, theirs) },
+	"peer did not read": func(t *testing.T, ours, theirs net.Conn) {
+		io.WriteString(ours, "x")
+		reset(t, theirs)
+	},
+	"bytes, peer is gone": func(_ *testing.T, _, theirs net.Conn) {
+		io.WriteString(theirs, "bye")
+		theirs.Close()
+	},
 	"peer writes no more": func(_ *testing.T, _, theirs net.Conn) {
 		theirs.(interface{ CloseWrite() error }).CloseWrite()
 	},

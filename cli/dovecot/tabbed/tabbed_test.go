@@ -10,7 +10,8 @@ import (
 
 // texts have many bytes that are escaped.
 func texts() *rapid.Generator[string] {
-	return rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune("\x00\x01\t\r\na01tn"))))
+	return rapid.OneOf(
+		rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune("\x00\x01\t\r\na01tn"))))
 }
 
 // Every line comes back from its fields, which have none of the bytes that separate fields and

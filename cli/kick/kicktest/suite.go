@@ -35,7 +35,8 @@ func Run(t *testing.T, setup Setup) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := (kick.Result{Count: len(tt.sessions) - len(tt.left), Known: true}); got != want {
+			want := (kick.Result{Count: len(tt.sessions) - len(tt.left), Known: true})
+			if got != want {
 				t.Errorf("result %+v, want %+v", got, want)
 			}
 			w.expect(t, tt.left...)
@@ -79,16 +80,25 @@ func cases(format ring.HashFormat) []testCase {
 		{"nothing at all", nil, kick.Target{ByHash: true, Hash: alice}, nil},
 		{"nobody of that hash", some[3:4], kick.Target{ByHash: true, Hash: alice}, []int{0}},
 		{"by hash", some[:4], kick.Target{ByHash: true, Hash: alice}, []int{3}},
-		{"by hash, with one to keep", some[:4], kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{2, 3}},
-		{"by hash, all to keep", some[2:4], kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{0, 1}},
-		{"by hash, of another tag", some[:4], kick.Target{ByHash: true, Hash: alice, Tag: "ssd"}, []int{0, 1, 2, 3}},
+		{"by hash, with one to keep", some[:4],
+			kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{2, 3}},
+		{"by hash, all to keep", some[2:4], kick.Target{ByHash: true, Hash: alice, Keep: Backend2},
+			[]int{0, 1}},
+		{"by hash, of another tag", some[:4], kick.Target{ByHash: true, Hash: alice, Tag: "ssd"},
+			[]int{0, 1, 2, 3}},
 		{"by hash, not ours", some[3:], kick.Target{ByHash: true, Hash: alice}, []int{0, 1}},
-		{"by hash, looked up by another name", marked, kick.Target{ByHash: true, Hash: alice}, []int{2, 3}},
-		{"the same, with one to keep", marked, kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{1, 2, 3}},
-		{"by hash, some with another name", marked, kick.Target{ByHash: true, Hash: bob, Keep: Backend2}, []int{0, 1}},
-		{"by hash, the same name in another tag", tags, kick.Target{ByHash: true, Hash: alice}, []int{1}},
-		{"the same from the other tag", tags, kick.Target{ByHash: true, Hash: alice, Tag: "ssd"}, []int{0, 2}},
-		{"the same, with one to keep", tags, kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{1, 2}},
+		{"by hash, looked up by another name", marked, kick.Target{ByHash: true, Hash: alice},
+			[]int{2, 3}},
+		{"the same, with one to keep", marked,
+			kick.Target{ByHash: true, Hash: alice, Keep: Backend2}, []int{1, 2, 3}},
+		{"by hash, some with another name", marked,
+			kick.Target{ByHash: true, Hash: bob, Keep: Backend2}, []int{0, 1}},
+		{"by hash, the same name in another tag", tags, kick.Target{ByHash: true, Hash: alice},
+			[]int{1}},
+		{"the same from the other tag", tags, kick.Target{ByHash: true, Hash: alice, Tag: "ssd"},
+			[]int{0, 2}},
+		{"the same, with one to keep", tags, kick.Target{ByHash: true, Hash: alice, Keep: Backend2},
+			[]int{1, 2}},
 		{"backend", some, kick.Target{Backend: Backend1}, []int{2, 4}},
 		{"user", some, kick.Target{Value: "alice"}, []int{1, 3}},
 		{"user, in other letters", some, kick.Target{Value: "ALICE"}, []int{0, 1, 2, 3, 4}},
@@ -134,10 +144,14 @@ func arriving(t *testing.T, format ring.HashFormat, setup Setup) {
 // to keep, goes on.
 func arrivingElsewhere(t *testing.T, format ring.HashFormat, setup Setup) {
 	for _, backend := range []netip.Addr{Tagged, Backend2} {
-		w := NewWorld(format, Session{User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice")})
+		w := NewWorld(format, Session{
+			User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice"),
+		})
 		k := setup(t, w, false)
 		w.arrive(Session{User: "alice", Backend: backend, PID: 1, Looked: format.Hash("alice")}, 0)
-		got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash("alice"), Keep: Backend2})
+		got, err := k.Kick(t.Context(), kick.Target{
+			ByHash: true, Hash: format.Hash("alice"), Keep: Backend2,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,9 +165,12 @@ func arrivingElsewhere(t *testing.T, format ring.HashFormat, setup Setup) {
 // A session on the way is ended, and one of the user of the same name in another tag, in the same
 // process, is not.
 func arrivingBeside(t *testing.T, format ring.HashFormat, setup Setup) {
-	w := NewWorld(format, Session{User: "alice", Backend: Tagged, PID: 1, Looked: format.Hash("alice")})
+	w := NewWorld(format, Session{
+		User: "alice", Backend: Tagged, PID: 1, Looked: format.Hash("alice"),
+	})
 	k := setup(t, w, false)
-	w.arrive(Session{User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice")}, ArriveTime/2)
+	w.arrive(Session{User: "alice", Backend: Backend1, PID: 1, Looked: format.Hash("alice")},
+		ArriveTime/2)
 	got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash("alice")})
 	if err != nil || got.Count != 1 {
 		t.Errorf("result %+v, %v; want one session", got, err)
@@ -166,15 +183,21 @@ func parallel(t *testing.T, format ring.HashFormat, setup Setup) {
 	const users = 15
 	var sessions []Session
 	for i := range 3 * users {
-		sessions = append(sessions, Session{User: fmt.Sprint("user", i%users), Backend: Backend1, PID: i + 1})
+		sessions = append(sessions, Session{
+			User: fmt.Sprint("user", i%users), Backend: Backend1, PID: i + 1,
+		})
 	}
-	sessions = append(sessions, Session{User: "bystander", Backend: Backend1, PID: len(sessions) + 1})
+	sessions = append(sessions, Session{
+		User: "bystander", Backend: Backend1, PID: len(sessions) + 1,
+	})
 	w := NewWorld(format, sessions...)
 	k := setup(t, w, false)
 	var kicking sync.WaitGroup
 	for i := range users {
 		kicking.Go(func() {
-			got, err := k.Kick(t.Context(), kick.Target{ByHash: true, Hash: format.Hash(fmt.Sprint("user", i))})
+			got, err := k.Kick(t.Context(), kick.Target{
+				ByHash: true, Hash: format.Hash(fmt.Sprint("user", i)),
+			})
 			if want := (kick.Result{Count: 3, Known: true}); err != nil || got != want {
 				t.Errorf("result %+v, %v; want %+v", got, err, want)
 			}
@@ -199,7 +222,8 @@ func hanging(t *testing.T, format ring.HashFormat, setup Setup) {
 		got, err := k.Kick(ctx, target)
 		cancel()
 		if err == nil || got.Known {
-			t.Errorf("%+v: result %+v, %v; want an error, and that it does not know", target, got, err)
+			t.Errorf("%+v: result %+v, %v; want an error, and that it does not know",
+				target, got, err)
 		}
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("%+v: ended after %v", target, took)

@@ -38,7 +38,9 @@ func (s Session) Connection() dovecot.Connection {
 		c.Fields = append(c.Fields, dovecot.Field{Name: "user_group", Value: s.Group})
 	}
 	if s.Looked != 0 {
-		c.Fields = append(c.Fields, dovecot.Field{Name: session.MarkField, Value: session.Mark(s.Looked, s.Backend)})
+		c.Fields = append(c.Fields, dovecot.Field{
+			Name: session.MarkField, Value: session.Mark(s.Looked, s.Backend),
+		})
 	}
 	return c
 }
@@ -127,7 +129,9 @@ func (w *World) Tag(backend netip.Addr) (ring.Tag, bool) {
 }
 
 // Recent tells who may be on the way, as session.Logins does.
-func (w *World) Recent(h ring.UserHash, counts func(netip.Addr) bool) (users []string, complete bool) {
+func (w *World) Recent(
+	h ring.UserHash, counts func(netip.Addr) bool,
+) (users []string, complete bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.answered[h] {

@@ -27,7 +27,8 @@ type Director struct {
 	DirectorsIs api.Directors
 	BackendsIs  api.Backends
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
-	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool) // nil: every lookup might have to wait
+	// nil: every lookup might have to wait
+	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool)
 	LookupIs    func(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error)
 	MappingsIs  []api.Mapping
 	FlushesIs   func() api.Flushes
@@ -42,30 +43,47 @@ func Sample() *Director {
 	at := time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC)
 	ping := 0.75
 	return &Director{
-		SelfIs: api.Self{Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000, Synced: true, Users: 3, MeshID: "00000000feedcafe", MeshAgeMS: 3_600_000},
+		SelfIs: api.Self{
+			Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000,
+			Synced: true, Users: 3, MeshID: "00000000feedcafe", MeshAgeMS: 3_600_000,
+		},
 		DirectorsIs: api.Directors{Directors: []api.Director{
-			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf, State: api.StateSynced, Users: 3, OffsetMS: 0.5},
-			{Name: "d2", IP: IP("127.0.1.2"), Port: 9090, Type: api.TypePeer, State: api.StateSynced, LastFailedAt: &at, Reachable: true, PingMS: &ping, Users: 3, SkewMS: -1.25},
-			{Name: "d3", IP: IP("127.0.1.3"), Port: 19090, Type: api.TypePeer, State: api.StateHandshaking, UsersReceived: 5000, Reachable: true},
-			{Name: "d4", IP: IP("127.0.1.4"), Port: 9090, Type: api.TypePeer, State: api.StateHandshaking, UsersSent: 7, UnreachableSince: &at},
-			{Name: "", IP: IP("2001:db8::5"), Port: 9090, Type: api.TypeRemoved, State: api.StateHandshaking},
+			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf,
+				State: api.StateSynced, Users: 3, OffsetMS: 0.5},
+			{Name: "d2", IP: IP("127.0.1.2"), Port: 9090, Type: api.TypePeer,
+				State: api.StateSynced, LastFailedAt: &at, Reachable: true, PingMS: &ping, Users: 3,
+				SkewMS: -1.25},
+			{Name: "d3", IP: IP("127.0.1.3"), Port: 19090, Type: api.TypePeer,
+				State: api.StateHandshaking, UsersReceived: 5000, Reachable: true},
+			{Name: "d4", IP: IP("127.0.1.4"), Port: 9090, Type: api.TypePeer,
+				State: api.StateHandshaking, UsersSent: 7, UnreachableSince: &at},
+			{Name: "", IP: IP("2001:db8::5"), Port: 9090, Type: api.TypeRemoved,
+				State: api.StateHandshaking},
 		}},
 		BackendsIs: api.Backends{
 			Backends: []api.Backend{
 				{IP: IP("192.0.2.1"), VHosts: 100, State: api.StateUp, Users: 2},
-				{IP: IP("192.0.2.51"), Name: "ssd1.example.org", Tag: "ssd", VHosts: 50, State: api.StateDown, StateChangedAt: &at, Users: 1},
+				{IP: IP("192.0.2.51"), Name: "ssd1.example.org", Tag: "ssd", VHosts: 50,
+					State: api.StateDown, StateChangedAt: &at, Users: 1},
 				{IP: IP("::198.51.100.7"), VHosts: 0, State: api.StateUp},
 			},
 			Removed: []api.IP{IP("192.0.2.9")},
 		},
 		UserIs: func(tag ring.Tag, h ring.UserHash) api.User {
-			return api.User{UserHash: uint32(h), Tag: string(tag), Mapped: true, Current: IP("192.0.2.1"), ExpiresAt: &at, Hashed: IP("192.0.2.2"), InitialConfig: IP("192.0.2.3")}
+			return api.User{
+				UserHash: uint32(h), Tag: string(tag), Mapped: true, Current: IP("192.0.2.1"),
+				ExpiresAt: &at, Hashed: IP("192.0.2.2"), InitialConfig: IP("192.0.2.3"),
+			}
 		},
-		LookupIs: func(context.Context, ring.Tag, ring.UserHash) (api.IP, error) { return IP("192.0.2.1"), nil },
+		LookupIs: func(context.Context, ring.Tag, ring.UserHash) (api.IP, error) {
+			return IP("192.0.2.1"), nil
+		},
 		MappingsIs: []api.Mapping{
 			{UserHash: 100, Backend: IP("192.0.2.1"), ExpiresAt: at},
-			{UserHash: 3045693125, Backend: IP("192.0.2.1"), ExpiresAt: at.Add(time.Second), Moving: true},
-			{Tag: "ssd", UserHash: 7, Backend: IP("192.0.2.51"), ExpiresAt: at.Add(1500 * time.Millisecond)},
+			{UserHash: 3045693125, Backend: IP("192.0.2.1"), ExpiresAt: at.Add(time.Second),
+				Moving: true},
+			{Tag: "ssd", UserHash: 7, Backend: IP("192.0.2.51"),
+				ExpiresAt: at.Add(1500 * time.Millisecond)},
 		},
 		FlushesIs: func() api.Flushes { return api.Flushes{Flushes: []api.Flush{}} },
 		OutcomeIs: func(api.Operation) (api.Outcome, error) { return api.Outcome{}, nil },
