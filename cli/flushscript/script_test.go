@@ -213,6 +213,19 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// A program gets little of the director's environment: no settings, no sockets.
+func TestProgramEnvironment(t *testing.T) {
+	t.Setenv("DIRECTOR_ENCRYPT_KEY_FILE", "/etc/keys")
+	t.Setenv("LISTEN_FDS", "3")
+	err := program(t, `env | grep -E "^(DIRECTOR_|LISTEN_|PATH=)"; exit 1`).Run(t.Context(), moved)
+	if err == nil || !strings.Contains(err.Error(), "PATH=") {
+		t.Fatalf("the program does not tell its environment: %v", err)
+	}
+	if got := err.Error(); strings.Contains(got, "DIRECTOR_") || strings.Contains(got, "LISTEN_") {
+		t.Errorf("the program got %s", got)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, uri := range []string{
 		"unix:/run/flush", "tcp:%i:999", "tcp:[%i]:1", "exec:/bin/%h", "exec:/%%", "tcp:[::1%i:1",

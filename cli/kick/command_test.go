@@ -152,6 +152,32 @@ func TestNewCommandRefuses(t *testing.T) {
 	}
 }
 
+// A command gets little of the director's environment: no settings, no sockets.
+func TestCommandEnvironment(t *testing.T) {
+	t.Setenv("DIRECTOR_ENCRYPT_KEY_FILE", "/etc/keys")
+	t.Setenv("LISTEN_FDS", "3")
+	t.Setenv("LANG", "C")
+	out := filepath.Join(t.TempDir(), "out")
+	c, err := NewCommand(script(t, `env >"$1"; echo 1`)+" "+out, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Kick(t.Context(), Target{Value: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(raw)
+	if strings.Contains(got, "DIRECTOR_") || strings.Contains(got, "LISTEN_") {
+		t.Errorf("the command got\n%s", got)
+	}
+	if !strings.Contains(got, "LANG=C\n") || !strings.Contains(got, "PATH=") {
+		t.Errorf("the command lacks LANG or PATH:\n%s", got)
+	}
+}
+
 func TestNone(t *testing.T) {
 	got, err := (None{}).Kick(t.Context(), Target{ByHash: true})
 	if err != nil || got != (Result{Blind: true}) {
