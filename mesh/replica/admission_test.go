@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -408,5 +409,37 @@ func TestPauseIsNotPatience(t *testing.T) {
 	c.Tick(w.now)
 	if got := latest(); got != before || got < time.Second {
 		t.Errorf("after the pause the peer has kept it waiting for %v, before for %v", got, before)
+	}
+}
+
+// Whoever joins takes the snapshot of a member that counts it, unless a member is of a mesh above.
+func TestCandidates(t *testing.T) {
+	above := wire.MeshRank{ID: 8, Age: 1000, Grown: true}
+	for _, test := range []struct {
+		name   string
+		change func(p *peer)
+		want   []string
+	}{
+		{"all alike", func(*peer) {}, []string{"d2", "d3"}},
+		{"one is not synced", func(p *peer) { p.synced = false }, []string{"d2"}},
+		{"one is of a mesh above", func(p *peer) { p.mesh = above }, nil},
+		{"one of a mesh above does not answer", func(p *peer) { p.mesh, p.synced = above, false },
+			[]string{"d2"}},
+		{"one does not count us", func(p *peer) { p.admittedMe = false }, []string{"d2"}},
+	} {
+		c := crowd(2, func(i int, p *peer) {
+			if p.synced = true; i == 1 {
+				test.change(p)
+			}
+		})
+		c.admission.synced, c.admission.bootstrapped, c.admission.member = false, false, false
+		_, synced := c.candidates(0)
+		var got []string
+		for _, p := range synced {
+			got = append(got, p.name)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
@@ -86,5 +87,33 @@ func TestSilenceShows(t *testing.T) {
 				t.Errorf("silent since %v although it is back", silent(d3))
 			}
 		})
+	}
+}
+
+// A beat that says what is known already is no news, if the peer counts as it says.
+func TestIsNews(t *testing.T) {
+	beat := wire.Beat{Synced: true, Counted: true, Seq: 0, Mesh: wire.MeshRank{ID: 7}}
+	for _, test := range []struct {
+		name   string
+		change func(c *Core, p *peer, m *wire.Beat)
+		want   bool
+	}{
+		{"nothing", func(*Core, *peer, *wire.Beat) {}, false},
+		{"it had left", func(_ *Core, p *peer, _ *wire.Beat) { p.left = true }, true},
+		{"it had failed", func(_ *Core, p *peer, _ *wire.Beat) { p.live = false }, true},
+		{"we do not answer", func(c *Core, _ *peer, _ *wire.Beat) { c.admission.synced = false }, true},
+		{"it does not answer", func(_ *Core, _ *peer, m *wire.Beat) { m.Synced = false }, true},
+		{"it does not count us", func(_ *Core, _ *peer, m *wire.Beat) { m.Counted = false }, true},
+		{"it has logged more", func(_ *Core, _ *peer, m *wire.Beat) { m.Seq = 1 }, true},
+		{"another mesh", func(_ *Core, _ *peer, m *wire.Beat) { m.Mesh.ID = 8 }, true},
+	} {
+		m := beat
+		c := crowd(1, func(_ int, p *peer) { p.synced = true })
+		p := c.peers["d2"]
+		p.log = c.logs.Open(logs.ID{Name: "d2", Boot: 2})
+		test.change(c, p, &m)
+		if got := c.isNews(p, &m); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
 	}
 }

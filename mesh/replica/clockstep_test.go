@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
 
@@ -89,5 +90,23 @@ func TestTablesOfMarksOnly(t *testing.T) {
 		if got := onlyMarks(&test.m); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
+	}
+}
+
+// A director whose clock is suddenly off stops answering before it steps.
+func TestStopsBeforeItSteps(t *testing.T) {
+	w := started(t, 3)
+	c := w.directors[0].core
+	w.now = w.now.Add(time.Second)
+	const ahead = 3 * time.Second
+	for _, p := range c.peers {
+		p.clock.Take(w.now, meshtime.Sample{MeshTime: ahead, Wall: ahead, AskedAt: w.now})
+	}
+	steps := c.Counters().ClockSteps
+	c.disciplineClock(w.now)
+	if got := c.Counters().ClockSteps; got != steps {
+		t.Error("it steps while it answers")
+	} else if !c.admission.clockOff {
+		t.Error("its clock is not off, the test shows nothing")
 	}
 }

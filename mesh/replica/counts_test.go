@@ -47,6 +47,33 @@ func TestRefusedHopesOn(t *testing.T) {
 	}
 }
 
+// A director whose contacts vanished serves alone after a while, and not while one shows signs of
+// life.
+func TestContactsVanished(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		waited time.Duration
+		near   bool
+		want   bool
+	}{
+		{"not long enough", contactLost - 1, false, false},
+		{"long enough", contactLost, false, true},
+		{"long enough, but one is near", contactLost, true, false},
+	} {
+		w := newWorld(t)
+		w.start("d1")
+		c := w.start("d2").core
+		c.admission.contact = true
+		at := c.start.Add(test.waited)
+		if test.near {
+			c.peers["d1"] = &peer{name: "d1", boot: 1, seenAt: at}
+		}
+		if c.bootstrapAlone(at); c.admission.alone != test.want {
+			t.Errorf("%s: alone is %v, want %v", test.name, c.admission.alone, test.want)
+		}
+	}
+}
+
 // Whose sign of life was lately is in sight, unless it failed or was only heard of.
 func TestNobodyInSight(t *testing.T) {
 	const now = mono.Time(time.Hour)

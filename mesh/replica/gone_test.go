@@ -444,3 +444,21 @@ func TestSomeoneAway(t *testing.T) {
 		}
 	}
 }
+
+// A part of a log that was asked for shows that the rest is under way.
+func TestPartOfALogIsProgress(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	c := d1.core
+	w.now = w.now.Add(logs.RestWithin + time.Second)
+	log := c.logs.Open(logs.ID{Name: "d9", Boot: 9})
+	if !log.Stalled(w.now) {
+		t.Fatal("it is not stalled before, the test shows nothing")
+	}
+	rows := reread(t, &wire.Rows{Seq: 1})
+	c.gotLogPart(w.now, c.peers[d2.name],
+		&wire.LogPart{Name: "d9", Boot: 9, From: 1, Entries: []wire.Message{rows}})
+	if log.Stalled(w.now) {
+		t.Error("it counts as stalled although a part came")
+	}
+}

@@ -242,6 +242,35 @@ func TestFailedDirectorsAreNamedInOrder(t *testing.T) {
 	}
 }
 
+// Whoever left, was only heard of, or is of another cluster is not missed by an operation.
+func TestWhoIsNamedAsFailed(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(p *peer)
+		named  bool
+	}{
+		{"there", func(*peer) {}, false},
+		{"failed", func(p *peer) { p.live = false }, true},
+		{"failed, in its first life", func(p *peer) { p.live, p.boot = false, 1 }, true},
+		{"back, not yet admitted", func(p *peer) { p.barred, p.counted = true, false }, true},
+		{"barred, but counted", func(p *peer) { p.barred = true }, false},
+		{"left", func(p *peer) { p.live, p.left = false, true }, false},
+		{"only heard of", func(p *peer) { p.live, p.boot = false, 0 }, false},
+		{"a stranger", func(p *peer) { p.live, p.stranger = false, true }, false},
+	} {
+		c := crowd(1, func(_ int, p *peer) { test.change(p) })
+		for _, before := range [][]string{nil, {"d2"}} {
+			want := slices.Clone(before)
+			if test.named && before == nil {
+				want = []string{"d2"}
+			}
+			if got := c.failedPeers(slices.Clone(before)); !slices.Equal(got, want) {
+				t.Errorf("%s: %v beside %v, want %v", test.name, got, before, want)
+			}
+		}
+	}
+}
+
 // What the kicker answers counts at once, not with the next tick.
 func TestKickEndsWithTheKickersAnswer(t *testing.T) {
 	w := started(t, 1)

@@ -263,3 +263,31 @@ func TestRemovedWhileAway(t *testing.T) {
 	remove(false)
 	w.until("d3 is let in", 20*time.Second, func() bool { return d3.core.synced() && w.allSynced() })
 }
+
+// A name belongs to the director that has it, as long as that lives: neither another process at
+// another address may have it, nor is the same process refused when it is seen elsewhere.
+func TestNameOfALiveDirector(t *testing.T) {
+	w := started(t, 2)
+	c := w.directors[0].core
+	p := c.peers["d2"]
+	elsewhere := netip.MustParseAddrPort("198.51.100.9:9")
+	for _, test := range []struct {
+		name string
+		who  wire.Peer
+		live bool
+		ok   bool
+	}{
+		{"itself", wire.Peer{Name: "d2", Boot: p.boot, Addr: p.addr}, true, true},
+		{"itself, seen elsewhere", wire.Peer{Name: "d2", Boot: p.boot, Addr: elsewhere}, true, true},
+		{"its next life", wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: p.addr}, true, true},
+		{"another one", wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: elsewhere}, true, false},
+		{"another one, when it has failed", wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: elsewhere}, false, true},
+	} {
+		p.live = test.live
+		h := c.Hello(w.now, Dial{})
+		h.From = test.who
+		if err := c.acceptable(w.now, h); (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}

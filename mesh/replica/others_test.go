@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -85,6 +86,14 @@ func TestAddressOfANamedDirector(t *testing.T) {
 		if got != want || (err == nil) != want.IsValid() {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
 		}
+	}
+	// Another name was seen at our own address. By ours we are meant all the same.
+	c.hints.Hear(w.now, hints.Hint{Name: "d7", Addr: c.cfg.Addr})
+	if got, err := c.directorNamed("d1"); got != c.cfg.Addr || err != nil {
+		t.Errorf("ourselves: %v, %v", got, err)
+	}
+	if _, err := c.directorNamed("d7"); !errors.Is(err, ErrSharedAddress) {
+		t.Errorf("another name at our address: %v", err)
 	}
 }
 

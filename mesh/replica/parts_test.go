@@ -11,6 +11,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // The outcome of an operation names, in order, who could not end sessions and who has no kicker;
@@ -77,11 +78,19 @@ func TestGivingAMeshUp(t *testing.T) {
 	backend := w.directors[0].must(7)
 	w.directors[1].begin(Move{Hash: 7, Backend: another(backend)})
 	w.run(100 * time.Millisecond)
-	if len(c.held) == 0 {
-		t.Fatal("nothing is held that could be left behind")
+	if _, err := w.directors[1].do(UpdateBackend{Addr: testBackend(3)}); err != nil {
+		t.Fatal(err)
+	}
+	w.directors[0].begin(Flush{Addr: testBackend(4)})
+	if len(c.held) == 0 || len(c.flushes.Own()) == 0 {
+		t.Fatal("nothing is held, or flushed, that could be left behind")
 	}
 	left, boot := c.table.Mesh(), c.boot
+	c.admission.coldSince, c.admission.cold = w.now, map[string]bool{"d2": true}
 	c.giveMeshUp(w.now, c.peers["d2"])
+	if c.admission.coldSince != 0 || len(c.admission.cold) > 0 {
+		t.Errorf("it goes on with a cold start: %+v", c.admission)
+	}
 	if c.admission.bootstrapped || len(c.admission.named) > 0 || c.table.Mesh() != 0 || c.boot == boot {
 		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
 			c.admission, c.table.Mesh(), c.boot, boot)
@@ -92,6 +101,13 @@ func TestGivingAMeshUp(t *testing.T) {
 	}
 	if _, ok := c.strangers[left]; !ok {
 		t.Error("the cluster that it left is not strange to it")
+	}
+	configured := ring.Build(c.cfg.Backends, nil)
+	for h := range ring.UserHash(100) {
+		got, _ := c.barrier.Today().Lookup("", h<<24)
+		if want, _ := configured.Lookup("", h<<24); got != want {
+			t.Errorf("user %v hashes to %v, configured is %v", h<<24, got, want)
+		}
 	}
 }
 

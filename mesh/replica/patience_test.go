@@ -398,3 +398,19 @@ func TestWordsForOperators(t *testing.T) {
 		t.Errorf("the same settings: %v", err)
 	}
 }
+
+// A joiner tells those that count it, and are there, for whom it waits; not that one itself.
+func TestTellWaiting(t *testing.T) {
+	c := crowd(5, func(i int, p *peer) {
+		p.out, p.to = true, []string{p.name}
+		p.live, p.admittedMe = i != 2, i != 3
+	})
+	c.tellWaiting(c.peers["d2"])
+	var told []string
+	for _, e := range c.Take() {
+		told = append(told, e.(Send).To...)
+	}
+	if want := []string{"d3", "d6"}; !slices.Equal(told, want) {
+		t.Errorf("told are %v, want %v", told, want)
+	}
+}

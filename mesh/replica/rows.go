@@ -153,7 +153,8 @@ func (c *Core) follow(now mono.Time, u ring.User, m directory.Mapping, was befor
 	}
 }
 
-// releaseForgotten releases users of whose release nobody told us.
+// releaseForgotten releases users of whose release nobody told us. Each tick looks at all lookups
+// that wait, behind this.
 func (c *Core) releaseForgotten(now mono.Time) {
 	for u, h := range c.held {
 		if now.Sub(h.since) < moves.HoldFor {
@@ -162,7 +163,6 @@ func (c *Core) releaseForgotten(now mono.Time) {
 		c.counters.ForgottenHolds++
 		c.dir.Release(u.Tag, h.mapping)
 		delete(c.held, u)
-		c.waiters.Recheck()
 	}
 }
 

@@ -165,6 +165,16 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 	}
 	w := started(t, 1)
 	d1 := w.directors[0]
+	d1.must(7)
+	if _, err := d1.do(Forget{}); err != nil {
+		t.Fatal(err)
+	}
+	d1.core.adoptions.Add(ring.User{Hash: 7}, testBackend(1))
+	if d1.core.adopt(w.now); d1.core.moves.Len() != 1 {
+		t.Error("a user whose mapping was forgotten is not moved")
+	}
+	w = started(t, 1)
+	d1 = w.directors[0]
 	d1.core.adoptions.Add(ring.User{Tag: "other", Hash: 7}, testBackend(1))
 	if d1.core.adopt(w.now); d1.core.moves.Len() != 0 {
 		t.Error("a user is moved to a backend of another tag")
