@@ -37,7 +37,8 @@ func TestHoldWithoutReader(t *testing.T) {
 			command := []string{"sh", "-c", `echo >>"$0"; exit 3`, starts}
 			args := []string{"director", "hold", "--socket", "api=" + filepath.Join(dir, "s"), "--"}
 			ended <- Main(t.Context(), append(args, command...), IO{
-				Stdin: strings.NewReader(""), Stdout: new(bytes.Buffer), Stderr: w, Signals: signals,
+				Stdin: strings.NewReader(""), Stdout: new(bytes.Buffer), Stderr: w,
+				Signals:   signals,
 				LookupEnv: func(string) (string, bool) { return "", false },
 			})
 		}()

@@ -44,8 +44,9 @@ var rules = []rule{
 		},
 		reason: "the codec is pure: bytes in, messages out",
 	},
-	{packages: "mesh/mono", forbidden: []string{module + "/...", "github.com/...", "golang.org/..."},
-		reason: "a moment is a number; what it is of is for others to say"},
+	{packages: "mesh/mono",
+		forbidden: []string{module + "/...", "github.com/...", "golang.org/..."},
+		reason:    "a moment is a number; what it is of is for others to say"},
 	{
 		packages: "mesh/replica/...",
 		forbidden: []string{

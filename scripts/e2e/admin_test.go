@@ -56,7 +56,9 @@ func TestRingRemove(t *testing.T) {
 	}
 	within(t, 5*time.Second, removed)
 	must(t, d2, "update", "192.0.2.1", "10")
-	lookupAll(t, d2, users("meanwhile", 500), newOracle(map[string]int{"192.0.2.1": 10, "192.0.2.2": 100, "192.0.2.3": 100, "192.0.2.4": 100}))
+	lookupAll(t, d2, users("meanwhile", 500), newOracle(map[string]int{
+		"192.0.2.1": 10, "192.0.2.2": 100, "192.0.2.3": 100, "192.0.2.4": 100,
+	}))
 	// It tries to come back, by itself and by a restart, and stays out.
 	d3.kill()
 	d3.start()
@@ -72,7 +74,8 @@ func TestRingRemove(t *testing.T) {
 // TestChangeKey changes the key of a mesh as the README says, one director after the other, without
 // a gap.
 func TestChangeKey(t *testing.T) {
-	const old, next = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+	const old, next = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 	m := newMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")
 	files := make(map[*process]string)
 	for _, d := range m.directors {

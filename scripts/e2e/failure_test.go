@@ -45,7 +45,8 @@ func TestKillUnderLoad(t *testing.T) {
 	d3.signal(syscall.SIGKILL)
 	updated := time.Now()
 	must(t, d1, "update", "192.0.2.2", "40")
-	t.Logf("the update came %v after the kill and took %v", updated.Sub(killed).Round(time.Millisecond), time.Since(updated).Round(time.Millisecond))
+	t.Logf("the update came %v after the kill and took %v",
+		updated.Sub(killed).Round(time.Millisecond), time.Since(updated).Round(time.Millisecond))
 	if gap := updated.Sub(killed); gap > 100*time.Millisecond {
 		t.Errorf("the update came %v after the kill; the test is about less than 100ms", gap)
 	}
@@ -54,7 +55,8 @@ func TestKillUnderLoad(t *testing.T) {
 		within(t, 10*time.Second, func() error {
 			r, err := m.row(survivor, d3)
 			if err == nil && (r.lastFailed == "never" || r.status == "synced") {
-				err = fmt.Errorf("%s shows d3 as %q, last failed %s", survivor.name, r.status, r.lastFailed)
+				err = fmt.Errorf("%s shows d3 as %q, last failed %s",
+					survivor.name, r.status, r.lastFailed)
 			}
 			return err
 		})
@@ -63,12 +65,15 @@ func TestKillUnderLoad(t *testing.T) {
 
 	dead := loads[2].end()
 	dead = slices.DeleteFunc(dead, func(a answer) bool {
-		return a.told.After(killed) || a.err != nil && a.told.After(killed.Add(-50*time.Millisecond))
+		return a.told.After(killed) ||
+			a.err != nil && a.told.After(killed.Add(-50*time.Millisecond))
 	})
 	live := append(loads[0].end(), loads[1].end()...)
 	checkLoad(t, live, before, after)
 	// What the dead one answered long before it died the others know.
-	early := slices.DeleteFunc(slices.Clone(dead), func(a answer) bool { return a.told.After(killed.Add(-time.Second)) })
+	early := slices.DeleteFunc(slices.Clone(dead), func(a answer) bool {
+		return a.told.After(killed.Add(-time.Second))
+	})
 	checkOneBackend(t, slices.Concat(live, early))
 	t.Logf("%d lookups at the survivors, %d at the dead one before it died", len(live), len(dead))
 
@@ -82,7 +87,8 @@ func TestKillUnderLoad(t *testing.T) {
 	answers := lookupMany(t, d3, known)
 	for _, user := range known {
 		if want := before.backend(user); answers[user] != want {
-			t.Errorf("%s at the restarted d3: %s, it was on %s all the time", user, answers[user], want)
+			t.Errorf("%s at the restarted d3: %s, it was on %s all the time",
+				user, answers[user], want)
 		}
 	}
 }
@@ -115,7 +121,8 @@ func TestPauseUnderLoad(t *testing.T) {
 		newBackend[user] = to
 		must(t, m.directors[i%2], "move", "--wait", user, to)
 	}
-	t.Logf("an update and %d moves took %v while d3 was stopped", len(moved), time.Since(stopped).Round(time.Millisecond))
+	t.Logf("an update and %d moves took %v while d3 was stopped",
+		len(moved), time.Since(stopped).Round(time.Millisecond))
 
 	// Proxies beside the stopped director have asked already when it wakes up.
 	asker3 := newAsker(t, d3)
@@ -149,15 +156,18 @@ func TestPauseUnderLoad(t *testing.T) {
 	slowest := time.Duration(0)
 	for _, a := range woken {
 		if a.err != nil {
-			t.Errorf("%s at d3, asked %v after it woke up: %v", a.user, a.asked.Sub(continued), a.err)
+			t.Errorf("%s at d3, asked %v after it woke up: %v",
+				a.user, a.asked.Sub(continued), a.err)
 			continue
 		}
 		if a.backend != newBackend[a.user] {
-			t.Errorf("%s at d3, told %v after it woke up: %s, but it was moved to %s", a.user, a.told.Sub(continued), a.backend, newBackend[a.user])
+			t.Errorf("%s at d3, told %v after it woke up: %s, but it was moved to %s",
+				a.user, a.told.Sub(continued), a.backend, newBackend[a.user])
 		}
 		slowest = max(slowest, a.told.Sub(continued)-max(0, a.asked.Sub(continued)))
 	}
-	t.Logf("%d lookups at d3 around its waking up, the slowest took %v", len(woken), slowest.Round(time.Millisecond))
+	t.Logf("%d lookups at d3 around its waking up, the slowest took %v",
+		len(woken), slowest.Round(time.Millisecond))
 	live := append(loads[0].end(), loads[1].end()...)
 	checkLoad(t, live, before, after)
 	checkOneBackend(t, live)
@@ -199,7 +209,8 @@ func checkLoad(t *testing.T, answers []answer, before, after oracle) {
 			slowest = max(slowest, a.took())
 		}
 	}
-	t.Logf("%d lookups; %d of users whose place changed waited, up to %v; the slowest of all others took %v",
+	t.Logf("%d lookups; %d of users whose place changed waited, up to %v; "+
+		"the slowest of all others took %v",
 		len(answers), count, waited.Round(time.Millisecond), slowest.Round(time.Millisecond))
 }
 
@@ -247,15 +258,18 @@ func checkSame(t *testing.T, directors []*process) {
 		wantTable, want := table(t, directors[0]), mappings(t, directors[0])
 		for _, d := range directors[1:] {
 			if got := table(t, d); got != wantTable {
-				return fmt.Errorf("table of %s:\n%sof %s:\n%s", directors[0].name, wantTable, d.name, got)
+				return fmt.Errorf("table of %s:\n%sof %s:\n%s",
+					directors[0].name, wantTable, d.name, got)
 			}
 			got := mappings(t, d)
 			if len(got) != len(want) {
-				return fmt.Errorf("%s has %d mappings, %s has %d", directors[0].name, len(want), d.name, len(got))
+				return fmt.Errorf("%s has %d mappings, %s has %d",
+					directors[0].name, len(want), d.name, len(got))
 			}
 			for user, backend := range want {
 				if got[user] != backend {
-					return fmt.Errorf("user %s: %s at %s, %s at %s", user, backend, directors[0].name, got[user], d.name)
+					return fmt.Errorf("user %s: %s at %s, %s at %s",
+						user, backend, directors[0].name, got[user], d.name)
 				}
 			}
 		}

@@ -98,7 +98,8 @@ func garbage(r *rand.Rand) [][]byte {
 // lyingMemberlist is msgpack behind memberlist's message types, with lengths that lie.
 func lyingMemberlist() [][]byte {
 	lies := [][]byte{
-		{0xdd, 0xff, 0xff, 0xff, 0xff},                                         // an array of 4 billion
+		// an array of 4 billion
+		{0xdd, 0xff, 0xff, 0xff, 0xff},
 		{0xdf, 0xff, 0xff, 0xff, 0xff},                                         // a map of as many
 		{0xc6, 0xff, 0xff, 0xff, 0xff},                                         // bytes
 		{0xdb, 0xff, 0xff, 0xff, 0xff},                                         // a string
@@ -127,12 +128,18 @@ func badStreams(t *testing.T) [][]byte {
 		stream(bytes.Repeat([]byte{0xff}, 100_000)),  // a message of an unknown kind
 	}
 	hello := encode(t, &wire.Hello{
-		Settings: wire.Settings{Protocol: replica.ProtocolVersion, Mesh: "director", HashFormat: "%Lu", Expire: (15 * time.Minute).Milliseconds()},
-		From:     wire.Peer{Name: "stranger", Boot: 1, Addr: netip.MustParseAddrPort("127.0.0.130:9")},
+		Settings: wire.Settings{
+			Protocol: replica.ProtocolVersion, Mesh: "director", HashFormat: "%Lu",
+			Expire: (15 * time.Minute).Milliseconds(),
+		},
+		From: wire.Peer{
+			Name: "stranger", Boot: 1, Addr: netip.MustParseAddrPort("127.0.0.130:9"),
+		},
 		MeshTime: directory.Micros(time.Now().UnixMicro()),
 	})
 	for _, sample := range wiretest.Samples() {
-		switch m := sample.(type) { // without a key a stranger with our name and a longer life would end us
+		// without a key a stranger with our name and a longer life would end us
+		switch m := sample.(type) {
 		case *wire.Hello:
 			m.From.Name = "stranger"
 		case *wire.Refuse:

@@ -62,7 +62,8 @@ func TestBadCommands(t *testing.T) {
 	}
 	t.Run("unreachable", func(t *testing.T) {
 		for _, addr := range []string{filepath.Join(m.dir, "no.sock"), "127.0.0.101:1"} {
-			checkFails(t, runCommand(t, "status", "-a", addr), 75, regexp.QuoteMeta("cannot reach director at "+addr))
+			checkFails(t, runCommand(t, "status", "-a", addr), 75,
+				regexp.QuoteMeta("cannot reach director at "+addr))
 		}
 		got := runCommand(t, "status", "--json", "-a", filepath.Join(m.dir, "no.sock"))
 		if got.stdout != "" {
@@ -115,7 +116,8 @@ func TestFlagsAnywhere(t *testing.T) {
 	m := startMesh(t, 1, "--mail-servers", "192.0.2.1-192.0.2.2", "--user-kick-delay", "0s")
 	d := m.directors[0]
 	must(t, d, "lookup", "alice@example.org")
-	if got := runCommand(t, "move", "alice@example.org", "192.0.2.2", "--wait", "-a", d.socket()); got.status != 0 {
+	if got := runCommand(t, "move", "alice@example.org", "192.0.2.2", "--wait", "-a",
+		d.socket()); got.status != 0 {
 		t.Errorf("move with flags behind its arguments: status %d: %s", got.status, got.stderr)
 	}
 	if at := userStatus(t, d, "alice@example.org").current; at != "192.0.2.2" {
@@ -127,10 +129,12 @@ func TestFlagsAnywhere(t *testing.T) {
 	}
 	hash := strings.TrimSpace(must(t, d, "map", "-u", "alice@example.org"))
 	names := filepath.Join(m.dir, "names")
-	if err := os.WriteFile(names, []byte("bob@example.org\nalice@example.org\n"), 0o644); err != nil {
+	err := os.WriteFile(names, []byte("bob@example.org\nalice@example.org\n"), 0o644)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := runCommand(t, "map", "-f", names, "-h", hash, "-a", d.socket()); got.status != 0 || strings.TrimSpace(got.stdout) != "alice@example.org" {
+	if got := runCommand(t, "map", "-f", names, "-h", hash, "-a", d.socket()); got.status != 0 ||
+		strings.TrimSpace(got.stdout) != "alice@example.org" {
 		t.Errorf("map -h %s: status %d: %s%s", hash, got.status, got.stdout, got.stderr)
 	}
 	got = runCommand(t, "move", "alice@example.org", "192.0.2.2", "--json", "-a", d.socket())
@@ -144,7 +148,8 @@ func TestBadSettings(t *testing.T) {
 	m := startMesh(t, 1, "--mail-servers", "192.0.2.1")
 	taken := m.directors[0]
 	config := filepath.Join(m.dir, "bad.yaml")
-	if err := os.WriteFile(config, []byte("mail-servers: 192.0.2.1\nuser-expiry: 15m\n"), 0o644); err != nil {
+	err := os.WriteFile(config, []byte("mail-servers: 192.0.2.1\nuser-expiry: 15m\n"), 0o644)
+	if err != nil {
 		t.Fatal(err)
 	}
 	short := m.keyFile("short", "AAEC")
@@ -156,19 +161,26 @@ func TestBadSettings(t *testing.T) {
 	}{
 		{"expire", []string{"--user-expire", "9s"}, 78, `user-expire: .*9s.*10s`},
 		{"unknown key", []string{"--config", config}, 78, `user-expiry.*line 2`},
-		{"reversed", []string{"--mail-servers", "192.0.2.9-192.0.2.1"}, 78, `mail-servers: "192\.0\.2\.9-192\.0\.2\.1": range ends before it starts`},
-		{"too large", []string{"--mail-servers", "192.0.2.1-192.0.3.1"}, 78, `mail-servers: .*192\.0\.2\.1-192\.0\.3\.1`},
-		{"bad address", []string{"--mail-servers", "192.0.2.256"}, 78, `mail-servers: .*192\.0\.2\.256`},
-		{"twice", []string{"--mail-servers", "192.0.2.1 192.0.2.1"}, 78, `mail-servers: .*192\.0\.2\.1`},
+		{"reversed", []string{"--mail-servers", "192.0.2.9-192.0.2.1"},
+			78, `mail-servers: "192\.0\.2\.9-192\.0\.2\.1": range ends before it starts`},
+		{"too large", []string{"--mail-servers", "192.0.2.1-192.0.3.1"},
+			78, `mail-servers: .*192\.0\.2\.1-192\.0\.3\.1`},
+		{"bad address", []string{"--mail-servers", "192.0.2.256"},
+			78, `mail-servers: .*192\.0\.2\.256`},
+		{"twice", []string{"--mail-servers", "192.0.2.1 192.0.2.1"},
+			78, `mail-servers: .*192\.0\.2\.1`},
 		{"hash format", []string{"--username-hash", "%x"}, 78, `username-hash: .*%x`},
 		{"key", []string{"--encrypt-key-file", short}, 78, `encrypt-key-file: .*3 bytes`},
 		{"http", []string{"--http", "192.0.2.1:80"}, 78, `http: .*loopback`},
 		{"unknown flag", []string{"--user-expiry", "15m"}, 64, `user-expiry`},
-		{"mesh port in use", []string{"--bind", taken.addr.String()}, 75, taken.addr.String() + ".*in use"},
+		{"mesh port in use", []string{"--bind", taken.addr.String()},
+			75, taken.addr.String() + ".*in use"},
 		{"run directory in use", []string{"--run-dir", taken.runDir}, 75, `another process serves`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			args := []string{"serve", "--run-dir", filepath.Join(m.dir, "bad"), "--bind", "127.0.0.120:0"}
+			args := []string{
+				"serve", "--run-dir", filepath.Join(m.dir, "bad"), "--bind", "127.0.0.120:0",
+			}
 			began := time.Now()
 			got := runCommand(t, append(args, c.flags...)...)
 			if took := time.Since(began); took > 5*time.Second {
@@ -192,7 +204,10 @@ func TestLocalHTTP(t *testing.T) {
 			t.Errorf("lookup by %s: %s", a, got.stderr)
 		}
 	}
-	for path, want := range map[string]string{"/healthz": "", "/readyz": "", "/metrics": "director_build_info", "/v1/backends": "192.0.2.1"} {
+	for path, want := range map[string]string{
+		"/healthz": "", "/readyz": "", "/metrics": "director_build_info",
+		"/v1/backends": "192.0.2.1",
+	} {
 		status, body := fetch(t, "http://"+addr+path)
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: status %d, without %q: %.200s", path, status, want, body)

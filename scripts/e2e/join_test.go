@@ -25,7 +25,8 @@ func TestStartAndJoin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(wantRing(founders, at), rows, cmp.AllowUnexported(ringRow{})); diff != "" {
+		diff := cmp.Diff(wantRing(founders, at), rows, cmp.AllowUnexported(ringRow{}))
+		if diff != "" {
 			t.Errorf("ring status at %s (-want +got):\n%s", at.name, diff)
 		}
 	}
@@ -42,7 +43,8 @@ func TestStartAndJoin(t *testing.T) {
 		fourth.start()
 		all := append(founders[:3:3], fourth)
 		m.awaitSynced(syncTime, all...)
-		t.Logf("%s joined through %s in %v", fourth.name, through.name, time.Since(began).Round(time.Millisecond))
+		t.Logf("%s joined through %s in %v",
+			fourth.name, through.name, time.Since(began).Round(time.Millisecond))
 		checkSame(t, all)
 		lookupAll(t, fourth, known, o)
 		fourth.leave()
@@ -60,7 +62,9 @@ func wantRing(directors []*process, at *process) []ringRow {
 		if d == at {
 			kind = "self"
 		}
-		rows = append(rows, ringRow{d.addr.Addr().String(), fmt.Sprint(d.addr.Port()), kind, "never", "synced"})
+		rows = append(rows, ringRow{
+			d.addr.Addr().String(), fmt.Sprint(d.addr.Port()), kind, "never", "synced",
+		})
 	}
 	return rows
 }
@@ -96,7 +100,8 @@ func TestStartAlone(t *testing.T) {
 	})
 	t.Logf("the first lookup was answered after %v", time.Since(began).Round(time.Millisecond))
 	within(t, 5*time.Second, func() error {
-		if got := runCommand(t, "-a", d1.socket(), "ring", "status"); !strings.Contains(got.stderr, "alone") {
+		got := runCommand(t, "-a", d1.socket(), "ring", "status")
+		if !strings.Contains(got.stderr, "alone") {
 			return fmt.Errorf("ring status says nothing of being alone: %q", got.stderr)
 		}
 		return nil
@@ -148,15 +153,22 @@ func TestKeys(t *testing.T) {
 		// What the logs of the stranger and of the members must say.
 		stranger, member string
 	}{
-		{"another key", []string{"--encrypt-key-file", wrong}, "peer uses another encryption key", "peer uses another encryption key"},
-		{"no key", nil, "peer uses an encryption key and this director has none", "peer uses no encryption key and this director does"},
-		{"another mesh", []string{"--encrypt-key-file", right, "--mesh-name", "other"}, "peer belongs to another mesh", "peer belongs to another mesh"},
-		{"another hash format", []string{"--encrypt-key-file", right, "--username-hash", "%Ln"}, "%Lu", "%Ln"},
-		{"another expire time", []string{"--encrypt-key-file", right, "--user-expire", "20m"}, "15m", "20m"},
+		{"another key", []string{"--encrypt-key-file", wrong}, "peer uses another encryption key",
+			"peer uses another encryption key"},
+		{"no key", nil, "peer uses an encryption key and this director has none",
+			"peer uses no encryption key and this director does"},
+		{"another mesh", []string{"--encrypt-key-file", right, "--mesh-name", "other"},
+			"peer belongs to another mesh", "peer belongs to another mesh"},
+		{"another hash format", []string{"--encrypt-key-file", right, "--username-hash", "%Ln"},
+			"%Lu", "%Ln"},
+		{"another expire time", []string{"--encrypt-key-file", right, "--user-expire", "20m"},
+			"15m", "20m"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newProcess(t, m.dir, fmt.Sprintf("s%d", i+1), netip.MustParseAddr("127.0.0.120"))
-			s.flags = append([]string{"--join", members[0].addr.String(), "--mail-servers", "192.0.2.66"}, c.flags...)
+			s.flags = append([]string{
+				"--join", members[0].addr.String(), "--mail-servers", "192.0.2.66",
+			}, c.flags...)
 			seen := []int{len(members[0].log()), len(members[1].log())}
 			s.start()
 			within(t, 10*time.Second, func() error {

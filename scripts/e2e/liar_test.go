@@ -178,8 +178,10 @@ func (l *liar) hello(mesh wire.MeshRank) *wire.Hello {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return &wire.Hello{
-		Settings: wire.Settings{Protocol: replica.ProtocolVersion, Mesh: "director", HashFormat: "%Lu",
-			Expire: (15 * time.Minute).Milliseconds()},
+		Settings: wire.Settings{
+			Protocol: replica.ProtocolVersion, Mesh: "director", HashFormat: "%Lu",
+			Expire: (15 * time.Minute).Milliseconds(),
+		},
 		From: wire.Peer{Name: "liar", Boot: l.boot, Addr: l.addr}, Mesh: mesh,
 		MeshTime: meshTime(), Up: 60_000,
 	}

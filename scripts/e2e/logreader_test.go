@@ -47,7 +47,8 @@ func chatter(t *testing.T, d *process, lines int) {
 // startLogging starts a director alone that writes details into out.
 func startLogging(t *testing.T, out *os.File, flags ...string) *process {
 	t.Helper()
-	m := newMesh(t, 1, append(flags, "--mail-servers", "192.0.2.1-192.0.2.4", "--log-level", "debug")...)
+	m := newMesh(t, 1,
+		append(flags, "--mail-servers", "192.0.2.1-192.0.2.4", "--log-level", "debug")...)
 	d := m.directors[0]
 	d.out = out
 	d.start()
@@ -62,7 +63,8 @@ func checkServes(t *testing.T, d *process, written int) {
 	l := startLoad(t, d, 200, mixedUsers(users("known", 100), "new"))
 	pause(t, time.Second)
 	answers := l.end()
-	checkLoad(t, answers, newOracle(evenly(100, fourBackends...)), newOracle(evenly(100, fourBackends...)))
+	checkLoad(t, answers, newOracle(evenly(100, fourBackends...)),
+		newOracle(evenly(100, fourBackends...)))
 	lost := metricsOf(t, d)["director_log_lines_dropped_total"]
 	if lost == 0 || lost > float64(written) {
 		t.Errorf("%v lines are counted as lost, of some %d that were written", lost, written)

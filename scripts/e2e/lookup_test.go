@@ -24,7 +24,8 @@ func lookupMany(t *testing.T, d *process, names []string) map[string]string {
 	for line := range strings.Lines(must(t, d, "lookup", "-f", file)) {
 		user, backend, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if !ok || i >= len(names) || user != names[i] {
-			t.Fatalf("lookup -f at %s: line %d is %q, not an answer for the name in this place", d.name, i+1, line)
+			t.Fatalf("lookup -f at %s: line %d is %q, not an answer for the name in this place",
+				d.name, i+1, line)
 		}
 		answers[user] = backend
 		i++

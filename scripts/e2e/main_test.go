@@ -32,7 +32,8 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "director")
-	if out, err := exec.Command("go", "build", "-o", program, "directormesh/cli/director").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program, "directormesh/cli/director").
+		CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the director: %v\n%s", err, out)
 		return 1
 	}

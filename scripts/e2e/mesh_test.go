@@ -83,14 +83,17 @@ type ringRow struct {
 	ip, port, kind, lastFailed, status string
 }
 
-var ringLine = regexp.MustCompile(`^(\S+) +(\d+) +(self|peer|removed) +(never|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) +(synced|syncing|handshaking(?: - \d+ USERs (?:received|sent))?) `)
+var ringLine = regexp.MustCompile(`^(\S+) +(\d+) +(self|peer|removed) +` +
+	`(never|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) +` +
+	`(synced|syncing|handshaking(?: - \d+ USERs (?:received|sent))?) `)
 
 // ringStatus asks a director for the mesh by its command.
 func ringStatus(t *testing.T, d *process) ([]ringRow, error) {
 	t.Helper()
 	got := runCommand(t, "-a", d.socket(), "ring", "status")
 	if got.status != 0 {
-		return nil, fmt.Errorf("ring status at %s: exit status %d: %s", d.name, got.status, got.stderr)
+		return nil, fmt.Errorf("ring status at %s: exit status %d: %s",
+			d.name, got.status, got.stderr)
 	}
 	var rows []ringRow
 	for line := range strings.Lines(got.stdout) {
@@ -99,7 +102,8 @@ func ringStatus(t *testing.T, d *process) ([]ringRow, error) {
 		}
 		match := ringLine.FindStringSubmatch(line)
 		if match == nil {
-			return nil, fmt.Errorf("ring status at %s has a line that is not understood: %q", d.name, line)
+			return nil, fmt.Errorf("ring status at %s has a line that is not understood: %q",
+				d.name, line)
 		}
 		rows = append(rows, ringRow{match[1], match[2], match[3], match[4], match[5]})
 	}
@@ -145,7 +149,8 @@ func must(t *testing.T, at *process, args ...string) string {
 	t.Helper()
 	got := runCommand(t, append([]string{"-a", at.socket()}, args...)...)
 	if got.status != 0 {
-		t.Fatalf("director %s at %s: exit status %d: %s", strings.Join(args, " "), at.name, got.status, got.stderr)
+		t.Fatalf("director %s at %s: exit status %d: %s",
+			strings.Join(args, " "), at.name, got.status, got.stderr)
 	}
 	return got.stdout
 }

@@ -20,9 +20,11 @@ type metrics map[string]float64
 func metricsOf(t *testing.T, d *process) metrics {
 	t.Helper()
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "unix", d.socket())
-	}}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", d.socket())
+		},
+	}
 	defer transport.CloseIdleConnections()
 	asker := &http.Client{Transport: transport, Timeout: commandTime}
 	reply, err := asker.Get("http://director/metrics")

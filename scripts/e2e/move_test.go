@@ -98,7 +98,9 @@ func checkMove(t *testing.T, answers []answer, from, to string) {
 		case a.backend != from && a.backend != to:
 			t.Errorf("%s answered %s during a move from %s to %s", a.at.name, a.backend, from, to)
 		case a.backend == from && a.asked.After(first.told):
-			t.Errorf("%s answered the old backend to a lookup made %v after %s had answered the new one", a.at.name, a.asked.Sub(first.told), first.at.name)
+			t.Errorf(
+				"%s answered the old backend to a lookup made %v after %s had answered the new one",
+				a.at.name, a.asked.Sub(first.told), first.at.name)
 		}
 	}
 }
@@ -114,8 +116,14 @@ func TestTwoMoves(t *testing.T) {
 		must(t, m.directors[2], "lookup", user)
 		var one, two outcome
 		together(
-			func() { one = runCommand(t, "-a", m.directors[0].socket(), "move", "--wait", user, "192.0.2.2") },
-			func() { two = runCommand(t, "-a", m.directors[1].socket(), "move", "--wait", user, "192.0.2.3") },
+			func() {
+				one = runCommand(t, "-a", m.directors[0].socket(), "move", "--wait", user,
+					"192.0.2.2")
+			},
+			func() {
+				two = runCommand(t, "-a", m.directors[1].socket(), "move", "--wait", user,
+					"192.0.2.3")
+			},
 		)
 		for _, got := range []outcome{one, two} {
 			if got.status != 0 && (got.status != 75 || !oneLine(got.stderr)) {
@@ -243,7 +251,8 @@ func TestKickCommand(t *testing.T) {
 func kickScript(t *testing.T, m *mesh, d *process, record string) string {
 	t.Helper()
 	path := filepath.Join(m.dir, "kick-"+d.name)
-	text := fmt.Sprintf("#!/bin/sh\necho begin %[1]s $2 $3 >>%[2]s\nsleep 0.3\necho end %[1]s $2 $3 >>%[2]s\necho 1\n", d.name, record)
+	text := fmt.Sprintf("#!/bin/sh\necho begin %[1]s $2 $3 >>%[2]s\nsleep 0.3\n"+
+		"echo end %[1]s $2 $3 >>%[2]s\necho 1\n", d.name, record)
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,8 @@ func TestLateNames(t *testing.T) {
 	awaitLog(t, d3, 0, 20*time.Second, "mail.example.org", "trying again until name servers answer")
 	o := newOracle(evenly(100, fourBackends...))
 	for _, d := range []*process{d1, d2} {
-		awaitLog(t, d, 0, 20*time.Second, "peer to join cannot be resolved", "director1.example.org")
+		awaitLog(t, d, 0, 20*time.Second, "peer to join cannot be resolved",
+			"director1.example.org")
 		within(t, 20*time.Second, func() error { return alone(t, d) })
 		lookupAll(t, d, users("early", 100), o)
 	}
@@ -112,7 +113,8 @@ func nameReply(question []byte, names map[string]netip.Addr) []byte {
 	}
 	reply = append(reply, asked...)
 	if answers == 1 {
-		reply = append(reply, 0xc0, header)                          // the name is that of the question
+		// the name is that of the question
+		reply = append(reply, 0xc0, header)
 		for _, field := range []uint16{address, internet, 0, 0, 4} { // it may be kept for 0 s
 			reply = binary.BigEndian.AppendUint16(reply, field)
 		}
@@ -170,7 +172,8 @@ func TestWrongJoin(t *testing.T) {
 	one, both := clusters[0].directors[0], clusters[1].directors[1]
 	// What it meets first must be its own cluster.
 	heal := []func(){
-		n.cut(both, netns.Packets{From: hostAddr(1)}), n.cut(both, netns.Packets{From: hostAddr(2)})}
+		n.cut(both, netns.Packets{From: hostAddr(1)}),
+		n.cut(both, netns.Packets{From: hostAddr(2)})}
 	for _, d := range n.directors {
 		d.start()
 	}

@@ -27,7 +27,9 @@ func newOracle(vhosts map[string]int) oracle {
 	var o oracle
 	for backend, count := range vhosts {
 		for i := range count {
-			o.points = append(o.points, oraclePoint{first32(fmt.Sprintf("%s-%d", backend, i)), backend})
+			o.points = append(o.points, oraclePoint{
+				first32(fmt.Sprintf("%s-%d", backend, i)), backend,
+			})
 		}
 	}
 	slices.SortFunc(o.points, func(a, b oraclePoint) int {
@@ -42,7 +44,8 @@ func newOracle(vhosts map[string]int) oracle {
 // backend is the first point at or after the user's hash, and after the last point the first.
 func (o oracle) backend(user string) string {
 	hash := userHash(user)
-	i, _ := slices.BinarySearchFunc(o.points, hash, func(p oraclePoint, h uint32) int { return int(int64(p.at) - int64(h)) })
+	i, _ := slices.BinarySearchFunc(o.points, hash,
+		func(p oraclePoint, h uint32) int { return int(int64(p.at) - int64(h)) })
 	return o.points[i%len(o.points)].backend
 }
 

@@ -82,11 +82,14 @@ func (p *process) start(extra ...string) {
 	if p.cmd != nil {
 		p.t.Fatalf("%s runs already", p.name)
 	}
-	args := []string{"serve", "--node-name", p.name, "--bind", p.addr.String(), "--run-dir", p.runDir}
+	args := []string{
+		"serve", "--node-name", p.name, "--bind", p.addr.String(), "--run-dir", p.runDir,
+	}
 	out := p.out
 	if out == nil {
 		var err error
-		if out, err = os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+		const flags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
+		if out, err = os.OpenFile(p.logPath(), flags, 0o644); err != nil {
 			p.t.Fatal(err)
 		}
 		defer out.Close() // the process has its own copy

@@ -29,7 +29,8 @@ func TestRecordsChangeNothing(t *testing.T) {
 	}
 	for i, d := range m.directors {
 		d.flags = []string{"--advertise", taps[i].addr.String(), "--join", strings.Join(join, ","),
-			"--encrypt-key-file", key, "--mail-servers", "192.0.2.1-192.0.2.4", "--user-kick-delay", "100ms"}
+			"--encrypt-key-file", key, "--mail-servers", "192.0.2.1-192.0.2.4",
+			"--user-kick-delay", "100ms"}
 		d.start()
 	}
 	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]

@@ -98,7 +98,8 @@ func TestStrangerConnects(t *testing.T) {
 		grown := metricsOf(t, d1).since(before)
 		refused := grown.total("director_mesh_dropped_total") +
 			grown.total("director_mesh_handshake_failures_total")
-		if left := metricsOf(t, d1)["director_mesh_half_open"]; left > 0 || refused != float64(total) {
+		left := metricsOf(t, d1)["director_mesh_half_open"]
+		if left > 0 || refused != float64(total) {
 			return fmt.Errorf("of %d connections %v are half open, %v counted as refused: %v",
 				total, left, refused, grown.refusals())
 		}
@@ -136,7 +137,8 @@ func TestStrangerFloods(t *testing.T) {
 	rate := float64(sent) / time.Since(began).Seconds()
 	end()
 	var grown metrics
-	within(t, 10*time.Second, func() error { // what memberlist has queued it handles in its own time
+	// what memberlist has queued it handles in its own time
+	within(t, 10*time.Second, func() error {
 		grown = metricsOf(t, d1).since(before)
 		counted, lost := grown.total("director_mesh_dropped_total"), lostPackets(t, d1)
 		if int(counted)+lost < sent {
@@ -298,9 +300,11 @@ func TestStrangerReplays(t *testing.T) {
 	}
 	end()
 	grown := metricsOf(t, d1).since(before)
-	t.Logf("%d packets and %d streams were sent again; counted: %v handshakes, %v dropped, %v ignored",
+	t.Logf(
+		"%d packets and %d streams were sent again; counted: %v handshakes, %v dropped, %v ignored",
 		len(packets), len(streams), grown.total("director_mesh_handshake_failures_total"),
-		grown.total("director_mesh_dropped_total"), grown.total("director_mesh_messages_ignored_total"))
+		grown.total("director_mesh_dropped_total"),
+		grown.total("director_mesh_messages_ignored_total"))
 	for _, name := range []string{
 		"director_mesh_handshake_failures_total", "director_mesh_messages_ignored_total"} {
 		if grown.total(name) == 0 {
@@ -324,7 +328,8 @@ func loginsMeanwhile(t *testing.T, m *mesh) (end func()) {
 	start := func(when string) (end func() []answer) {
 		var loads []*load
 		for _, d := range m.directors {
-			loads = append(loads, startLoad(t, d, 200, mixedUsers(known, "new-"+when+"-at-"+d.name+"-")))
+			loads = append(
+				loads, startLoad(t, d, 200, mixedUsers(known, "new-"+when+"-at-"+d.name+"-")))
 		}
 		return func() []answer {
 			var all []answer

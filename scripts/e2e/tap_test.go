@@ -126,7 +126,8 @@ type recording struct {
 }
 
 func (r recording) String() string {
-	return fmt.Sprintf("%d packets, %d states, %d streams", len(r.packets), len(r.states), len(r.streams))
+	return fmt.Sprintf("%d packets, %d states, %d streams",
+		len(r.packets), len(r.states), len(r.streams))
 }
 
 // recorded is all that some taps have heard.

@@ -18,7 +18,8 @@ import (
 // and flushes. The kick delay is short so that a flush of thousands does not take minutes.
 func TestWeights(t *testing.T) {
 	const a, b, c = "192.0.2.1", "192.0.2.2", "192.0.2.3"
-	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.3", "--user-kick-delay", "100ms", "--max-parallel-moves", "5000")
+	m := startMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.3", "--user-kick-delay", "100ms",
+		"--max-parallel-moves", "5000")
 	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]
 	must(t, d1, "update", a, "50")
 	must(t, d2, "update", c, "200")
@@ -36,7 +37,8 @@ func TestWeights(t *testing.T) {
 		got := 100 * float64(count[backend]) / float64(len(names))
 		t.Logf("%s has %.1f %% of the users", backend, got)
 		if math.Abs(got-percent) > 5 {
-			t.Errorf("%s has %.1f %% of the users, not within 5 points of %v", backend, got, percent)
+			t.Errorf("%s has %.1f %% of the users, not within 5 points of %v",
+				backend, got, percent)
 		}
 	}
 	for _, d := range []*process{d2, d3} {
@@ -59,7 +61,8 @@ func TestWeights(t *testing.T) {
 	for _, d := range m.directors {
 		s := userStatus(t, d, user)
 		if s.current != o.backend(user) || s.hashed != o2.backend(user) {
-			t.Errorf("%s at %s after the update: %+v, want Current %s and Hashed %s", user, d.name, s, o.backend(user), o2.backend(user))
+			t.Errorf("%s at %s after the update: %+v, want Current %s and Hashed %s",
+				user, d.name, s, o.backend(user), o2.backend(user))
 		}
 	}
 
@@ -72,7 +75,8 @@ func TestWeights(t *testing.T) {
 			moves++
 		}
 	}
-	t.Logf("a flush that moves %d users of %d took %v", moves, len(names), time.Since(began).Round(10*time.Millisecond))
+	t.Logf("a flush that moves %d users of %d took %v",
+		moves, len(names), time.Since(began).Round(10*time.Millisecond))
 	checkAll(t, m, names, o2)
 
 	// flush -F reassigns at once: nobody is held, no delay.
@@ -109,7 +113,9 @@ func checkAll(t *testing.T, m *mesh, names []string, o oracle) {
 						wrong++
 					}
 				}
-				return fmt.Errorf("%s has %d mappings (%d wanted), %d of those wanted are wrong or missing", d.name, len(got), len(want), wrong)
+				return fmt.Errorf(
+					"%s has %d mappings (%d wanted), %d of those wanted are wrong or missing",
+					d.name, len(got), len(want), wrong)
 			}
 		}
 		return nil
@@ -127,7 +133,8 @@ func userStatus(t *testing.T, d *process, args ...string) userRow {
 	out := must(t, d, append([]string{"status"}, args...)...)
 	lines := strings.Split(out, "\n")
 	if len(lines) != 4 || lines[3] != "" {
-		t.Fatalf("status %s at %s does not have three lines:\n%s", strings.Join(args, " "), d.name, out)
+		t.Fatalf("status %s at %s does not have three lines:\n%s",
+			strings.Join(args, " "), d.name, out)
 	}
 	var row userRow
 	for i, part := range []struct {
@@ -136,7 +143,8 @@ func userStatus(t *testing.T, d *process, args ...string) userRow {
 	}{{"Current: ", &row.current}, {"Hashed: ", &row.hashed}, {"Initial config: ", &row.initial}} {
 		value, ok := strings.CutPrefix(lines[i], part.prefix)
 		if !ok {
-			t.Fatalf("status %s at %s: line %d is %q, it should begin with %q", strings.Join(args, " "), d.name, i+1, lines[i], part.prefix)
+			t.Fatalf("status %s at %s: line %d is %q, it should begin with %q",
+				strings.Join(args, " "), d.name, i+1, lines[i], part.prefix)
 		}
 		*part.into = value
 	}
@@ -165,10 +173,14 @@ func TestUserStatus(t *testing.T) {
 		want userRow
 	}{
 		{"moved", []string{moved}, userRow{"192.0.2.3", expires, now.backend(moved), "192.0.2.1"}},
-		{"tagged", []string{"tagged@example.org", "ssd"}, userRow{"192.0.2.51", expires, "192.0.2.51", "192.0.2.51"}},
-		{"never seen", []string{newcomer}, userRow{"192.0.2.4", "(not mapped)", "192.0.2.4", o.backend(newcomer)}},
-		{"no usable backend", []string{"archive@example.org", "tape"}, userRow{"n/a", "(no usable backend)", "", "192.0.2.71"}},
-		{"unknown tag", []string{"archive@example.org", "none"}, userRow{"n/a", "(no usable backend)", "", ""}},
+		{"tagged", []string{"tagged@example.org", "ssd"},
+			userRow{"192.0.2.51", expires, "192.0.2.51", "192.0.2.51"}},
+		{"never seen", []string{newcomer},
+			userRow{"192.0.2.4", "(not mapped)", "192.0.2.4", o.backend(newcomer)}},
+		{"no usable backend", []string{"archive@example.org", "tape"},
+			userRow{"n/a", "(no usable backend)", "", "192.0.2.71"}},
+		{"unknown tag", []string{"archive@example.org", "none"},
+			userRow{"n/a", "(no usable backend)", "", ""}},
 	} {
 		for _, d := range m.directors {
 			within(t, 5*time.Second, func() error {

@@ -57,14 +57,17 @@ func parse(args []string, out io.Writer) (options, error) {
 		set.PrintDefaults()
 	}
 	set.IntVar(&o.n, "n", 50, "how many mutants are run; 0: all")
-	set.IntVar(&o.from, "from", 0, "how many that were drawn are left out, to go on where a run ended")
+	set.IntVar(
+		&o.from, "from", 0, "how many that were drawn are left out, to go on where a run ended")
 	set.DurationVar(&o.span, "for", 0, "begin no other mutant after this time; go on with -from")
 	set.Uint64Var(&o.seed, "seed", 1, "of the draw")
 	set.StringVar(&o.tests, "run", "", "run only tests that match this `pattern`")
 	set.BoolVar(&o.list, "list", false, "print what is drawn, run nothing")
-	set.BoolVar(&o.unseen, "unseen", false, "run only those where no test comes, which takes no time")
+	set.BoolVar(
+		&o.unseen, "unseen", false, "run only those where no test comes, which takes no time")
 	set.BoolVar(&o.verbose, "v", false, "print killed mutants too, with the test")
-	set.StringVar(&o.equivalent, "equivalent", "", "`file` that lists mutants that no test can kill")
+	set.StringVar(&o.equivalent, "equivalent", "",
+		"`file` that lists mutants that no test can kill")
 	pattern := func(to **regexp.Regexp, name, usage string) {
 		set.Func(name, usage, func(s string) (err error) {
 			*to, err = regexp.Compile(s)

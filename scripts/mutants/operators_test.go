@@ -96,7 +96,9 @@ func TestOperators(t *testing.T) {
 				"drop guard: for { if (!mutantIs(m) && (ok)) { continue } }",
 			}},
 		{name: "a condition with an else is no guard", line: "if ok { return } else { return }",
-			want: []string{"negate condition: if (mutantIs(m) != (ok)) { return } else { return }"}},
+			want: []string{
+				"negate condition: if (mutantIs(m) != (ok)) { return } else { return }",
+			}},
 		{name: "assignments are dropped", line: "a = b; a += n; a++", want: []string{
 			"drop assignment: if !mutantIs(m) { a = b }; a += n; a++",
 			"drop assignment: a = b; if !mutantIs(m) { a += n }; a++",
@@ -114,7 +116,8 @@ func TestOperators(t *testing.T) {
 			want: []string{"drop call: switch { case ok: if !mutantIs(m) { g() } }"}},
 		{name: "statements of a communication are dropped", line: "select { case <-c: g() }",
 			want: []string{"drop call: select { case <-c: if !mutantIs(m) { g() } }"}},
-		{name: "a bool that is returned is swapped", signature: ") (int, bool)", line: "return n, ok",
+		{name: "a bool that is returned is swapped", signature: ") (int, bool)",
+			line: "return n, ok",
 			want: []string{"swap return: return n, (mutantIs(m) != (ok))"}},
 		{name: "named bools count one by one", signature: ") (a, b bool)", line: "return true, ok",
 			want: []string{
@@ -151,8 +154,11 @@ func TestOperators(t *testing.T) {
 					"mutantNumber[time.Duration](m, 1*time.Second, 0*time.Second)",
 			}},
 		{name: "no constant is more than its type holds", line: "_ = small & 255",
-			want: []string{"change constant 255 -> 254: _ = small & mutantNumber[uint8](m, 255, 254)"}},
-		{name: "declared constants and lengths of types stay", line: "const c = 5; var a [4]int; _ = a"},
+			want: []string{
+				"change constant 255 -> 254: _ = small & mutantNumber[uint8](m, 255, 254)",
+			}},
+		{name: "declared constants and lengths of types stay",
+			line: "const c = 5; var a [4]int; _ = a"},
 		{name: "capacities stay", line: "_ = make([]int, n, 3); _ = make(map[int]int, 2)"},
 		{name: "indexes of literals stay", line: "_ = [2]int{1: n}"},
 		{name: "a length changes", line: "_ = make([]int, 1)", want: []string{
@@ -183,7 +189,8 @@ func TestWeave(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"if ok && a < 1 { return }",
 			"if (mutantIs(m) != ((!mutantIs(m) && ((mutantIs(m) || (ok)) && (mutantIs(m) || (" +
-				"(mutantIs(m) != (mutantLess(m, a , mutantNumber[int](m, mutantNumber[int](m, 1, 2), 0)" +
+				"(mutantIs(m) != (mutantLess(m, a , mutantNumber[int](m, " +
+				"mutantNumber[int](m, 1, 2), 0)" +
 				"))))))))) { return }"},
 		{"g(g(a == b))", "if !mutantIs(m) { g(g((mutantIs(m) != (a == b)))) }"},
 	} {

@@ -112,39 +112,43 @@ func TestMutantsOfASample(t *testing.T) {
 	}{
 		{"the package's own tests", []string{"-v", "-kinds", "negate", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 4 of 4:",
-			"4 run, 1 killed (0 of them by the time limit), 3 live (2 of them where no test comes): " +
-				"25.0 % killed",
+			"4 run, 1 killed (0 of them by the time limit), " +
+				"3 live (2 of them where no test comes): 25.0 % killed",
 			"killed  p/p.go:3 Covered: negate condition == -> != | n == 3 by TestCovered",
 			"lives   p/p.go:10 Sum: negate condition < -> >= | i < len(of)",
 			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
 			"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
 		}},
-		{"another package's tests too", []string{"-also", "./q", "-kinds", "== -> !=", "./p"}, []string{
-			"./p, seed 1, mutants 0 to 3 of 3:",
-			"3 run, 2 killed (0 of them by the time limit), 1 live (1 of them where no test comes): " +
-				"66.7 % killed",
-			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
-		}},
-		{"some only, from one on", []string{"-n", "1", "-from", "2", "-places", "p.go:3", "./p"}, []string{
-			"./p, seed 1, mutants 2 to 3 of 3:",
-			"1 run, 1 killed (0 of them by the time limit), 0 live (0 of them where no test comes): " +
-				"100.0 % killed",
-		}},
-		{"some tests only", []string{"-n", "0", "-run", "Nothing", "-kinds", "== -> !=", "./p"}, []string{
-			"./p, seed 1, mutants 0 to 3 of 3:",
-			"3 run, 0 killed (0 of them by the time limit), 3 live (3 of them where no test comes): " +
-				"0.0 % killed",
-			"unseen  p/p.go:3 Covered: negate condition == -> != | n == 3",
-			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
-			"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
-		}},
-		{"what no test reaches", []string{"-n", "0", "-unseen", "-kinds", "negate", "./p"}, []string{
-			"./p, seed 1, mutants 0 to 2 of 4:",
-			"2 run, 0 killed (0 of them by the time limit), 2 live (2 of them where no test comes): " +
-				"0.0 % killed",
-			"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
-			"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
-		}},
+		{"another package's tests too", []string{"-also", "./q", "-kinds", "== -> !=", "./p"},
+			[]string{
+				"./p, seed 1, mutants 0 to 3 of 3:",
+				"3 run, 2 killed (0 of them by the time limit), " +
+					"1 live (1 of them where no test comes): 66.7 % killed",
+				"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
+			}},
+		{"some only, from one on", []string{"-n", "1", "-from", "2", "-places", "p.go:3", "./p"},
+			[]string{
+				"./p, seed 1, mutants 2 to 3 of 3:",
+				"1 run, 1 killed (0 of them by the time limit), " +
+					"0 live (0 of them where no test comes): 100.0 % killed",
+			}},
+		{"some tests only", []string{"-n", "0", "-run", "Nothing", "-kinds", "== -> !=", "./p"},
+			[]string{
+				"./p, seed 1, mutants 0 to 3 of 3:",
+				"3 run, 0 killed (0 of them by the time limit), " +
+					"3 live (3 of them where no test comes): 0.0 % killed",
+				"unseen  p/p.go:3 Covered: negate condition == -> != | n == 3",
+				"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
+				"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
+			}},
+		{"what no test reaches", []string{"-n", "0", "-unseen", "-kinds", "negate", "./p"},
+			[]string{
+				"./p, seed 1, mutants 0 to 2 of 4:",
+				"2 run, 0 killed (0 of them by the time limit), " +
+					"2 live (2 of them where no test comes): 0.0 % killed",
+				"unseen  p/p.go:5 Uncovered: negate condition == -> != | n == 4",
+				"unseen  p/p.go:7 CoveredElsewhere: negate condition == -> != | n == 5",
+			}},
 		{"for a moment only", []string{"-for", "1ns", "./p"}, []string{
 			"./p, seed 1, mutants 0 to 0 of 13:",
 			"0 run, 0 killed (0 of them by the time limit), 0 live (0 of them where no test comes)",
@@ -272,7 +276,8 @@ func TestBatches(t *testing.T) {
 		slices.Reverse(r.tests[0].cases)
 		for _, m := range (selection{kinds: regexp.MustCompile("negate")}).draw(s.mutants) {
 			want := map[int]result{
-				3: {mutant: m, verdict: killed, test: "TestCovered"}, 10: {mutant: m, verdict: lives},
+				3:  {mutant: m, verdict: killed, test: "TestCovered"},
+				10: {mutant: m, verdict: lives},
 			}[m.line] // no test comes to the others
 			want.mutant = m
 			if got, err := r.run(t.Context(), m); err != nil || !reflect.DeepEqual(got, want) {
@@ -287,7 +292,8 @@ func TestBatches(t *testing.T) {
 	}{
 		{nil, nil},
 		{[]time.Duration{ms, ms}, []int{2}},
-		{[]time.Duration{100 * ms, 100 * ms, 150 * ms, 250 * ms, 300 * ms, 300 * ms}, []int{2, 2, 2}},
+		{[]time.Duration{100 * ms, 100 * ms, 150 * ms, 250 * ms, 300 * ms, 300 * ms},
+			[]int{2, 2, 2}},
 	} {
 		var cases []testCase
 		for _, took := range c.took {
@@ -365,7 +371,8 @@ func TestErrors(t *testing.T) {
 		{"no such package", failing, "./none", "go list ./none"},
 		{"several packages", failing, "./...", "break one at a time"},
 	} {
-		if _, err := output(t, c.dir, c.pattern); err == nil || !strings.Contains(err.Error(), c.want) {
+		_, err := output(t, c.dir, c.pattern)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
 		}
 	}

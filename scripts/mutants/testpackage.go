@@ -36,7 +36,8 @@ type testCase struct {
 type limits struct {
 	processor time.Duration // does not depend on what else the machine does
 	wall      time.Duration // for one that waits without end
-	memory    int           // KiB of address space; a loop without end takes the machine's otherwise
+	// KiB of address space; a loop without end takes the machine's otherwise
+	memory int
 }
 
 // limitsOf returns the limits unless a test of ours wants others.

@@ -39,7 +39,9 @@ func weave(src []byte, mutants []mutant) []byte {
 			case e.text == "":
 				all = append(all,
 					insertion{at: e.from, other: e.to, order: len(all), text: e.before},
-					insertion{at: e.to, closes: true, other: e.from, order: len(all), text: e.after})
+					insertion{
+						at: e.to, closes: true, other: e.from, order: len(all), text: e.after,
+					})
 			case again:
 				all[i].text = strings.ReplaceAll(e.text, replacedText, all[i].text)
 			default:

@@ -38,7 +38,8 @@ func newAnvil(path string, sessions []loggedIn) (*anvil, error) {
 	}
 	a := &anvil{l: l, sessions: make(map[string]string, len(sessions))}
 	for i, s := range sessions {
-		a.sessions[s.user] = fmt.Sprintf("%d\t%s\timap-login\t192.0.2.1\t%032x\t%s\n", i+1, s.user, i, s.backend)
+		a.sessions[s.user] = fmt.Sprintf("%d\t%s\timap-login\t192.0.2.1\t%032x\t%s\n",
+			i+1, s.user, i, s.backend)
 	}
 	a.running.Go(a.serve)
 	return a, nil

@@ -19,7 +19,8 @@ type flushing struct {
 	name     string
 	strayed  int  // users to move
 	sessions bool // each of them has one, beside one of the directors; the others have none
-	staying  int  // users who are where they hash to and have a session, beside the same director each
+	// users who are where they hash to and have a session, beside the same director each
+	staying  int
 	kicker   bool // directors have an anvil to ask
 	parallel int  // users moved at a time; 0: the default, 100
 	limit    time.Duration
@@ -28,7 +29,10 @@ type flushing struct {
 // measureFlush measures flushes of 100,000 users without sessions.
 func (b *bench) measureFlush(ctx context.Context) error {
 	return b.flushes(ctx,
-		flushing{name: "kickers know that there is no session", strayed: 100_000, kicker: true, limit: 20 * time.Second},
+		flushing{
+			name: "kickers know that there is no session", strayed: 100_000, kicker: true,
+			limit: 20 * time.Second,
+		},
 		flushing{name: "no kicker", strayed: 100_000, limit: 20 * time.Second})
 }
 
@@ -36,9 +40,18 @@ func (b *bench) measureFlush(ctx context.Context) error {
 // kick delay of 2 s.
 func (b *bench) measureSessions(ctx context.Context) error {
 	return b.flushes(ctx,
-		flushing{name: "each has a session, 100 at a time", strayed: 2_000, sessions: true, kicker: true, limit: 2 * time.Minute},
-		flushing{name: "each has a session, as have 100,000 others, 100 at a time", strayed: 2_000, sessions: true, staying: 100_000, kicker: true, limit: 2 * time.Minute},
-		flushing{name: "each has a session, 10,000 at a time", strayed: 100_000, sessions: true, kicker: true, parallel: 10_000, limit: 3 * time.Minute})
+		flushing{
+			name: "each has a session, 100 at a time", strayed: 2_000, sessions: true, kicker: true,
+			limit: 2 * time.Minute,
+		},
+		flushing{
+			name: "each has a session, as have 100,000 others, 100 at a time", strayed: 2_000,
+			sessions: true, staying: 100_000, kicker: true, limit: 2 * time.Minute,
+		},
+		flushing{
+			name: "each has a session, 10,000 at a time", strayed: 100_000, sessions: true,
+			kicker: true, parallel: 10_000, limit: 3 * time.Minute,
+		})
 }
 
 func (b *bench) flushes(ctx context.Context, all ...flushing) error {
@@ -51,7 +64,10 @@ func (b *bench) flushes(ctx context.Context, all ...flushing) error {
 }
 
 func (b *bench) flush(ctx context.Context, f flushing) (err error) {
-	p := population{users: max(b.users, f.strayed), expire: time.Hour, oldest: 15 * time.Minute, newest: 2 * time.Minute, strayed: f.strayed}
+	p := population{
+		users: max(b.users, f.strayed), expire: time.Hour, oldest: 15 * time.Minute,
+		newest: 2 * time.Minute, strayed: f.strayed,
+	}
 	var anvils []*anvil
 	defer func() {
 		for _, d := range slices.Clone(b.directors) {
@@ -131,10 +147,13 @@ func (b *bench) flushNow(ctx context.Context, f flushing, anvils []*anvil) error
 	remark := ""
 	if f.sessions {
 		lists, kicked, left := countsOf(anvils)
-		remark = fmt.Sprintf("; %d sessions ended, %d left, %d lists of sessions", kicked, left, lists-listsBefore)
+		remark = fmt.Sprintf("; %d sessions ended, %d left, %d lists of sessions",
+			kicked, left, lists-listsBefore)
 	}
-	b.note("flush, "+f.name, figure, "%.0f users/s, %d failed; processor time: originator %s, all %s; %.0f bytes a user sent by the originator%s",
-		float64(last.Moved)/took.Seconds(), last.Failed, short(d.cpu()-first), short(cpuOf(b.directors)-used),
+	b.note("flush, "+f.name, figure, "%.0f users/s, %d failed; processor time: originator %s, "+
+		"all %s; %.0f bytes a user sent by the originator%s",
+		float64(last.Moved)/took.Seconds(), last.Failed, short(d.cpu()-first),
+		short(cpuOf(b.directors)-used),
 		(d.sent()-sent)/float64(max(last.Moved, 1)), remark)
 	return nil
 }

@@ -45,8 +45,9 @@ func serve(socket string) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	return cli.Main(context.Background(), os.Args, cli.IO{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Location: time.Local,
-		Resolve: cli.SystemResolve, Version: "scale", Signals: signals,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv,
+		Location: time.Local,
+		Resolve:  cli.SystemResolve, Version: "scale", Signals: signals,
 	})
 }
 
@@ -72,7 +73,10 @@ func memory(w http.ResponseWriter, _ *http.Request) {
 	u.Longest = longestPause()
 	debug.FreeOSMemory()
 	runtime.ReadMemStats(&m)
-	u.Resident, u.Anonymous, u.Heap, u.Stack = resident(os.Getpid()), anonymous(os.Getpid()), m.HeapAlloc, m.StackInuse
+	u.Resident = resident(os.Getpid())
+	u.Anonymous = anonymous(os.Getpid())
+	u.Heap = m.HeapAlloc
+	u.Stack = m.StackInuse
 	u.System = m.GCSys + m.OtherSys + m.MSpanInuse + m.MCacheInuse + m.BuckHashSys
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(u) // the reader notices

@@ -16,8 +16,9 @@ import (
 type latency struct {
 	lookups, failed, wrong int64
 	p50, p99, p999, most   time.Duration
-	typical                time.Duration // the median of all seconds' p99: other work on the machine spoils some seconds only
-	reasons                map[string]int64
+	// the median of all seconds' p99: other work on the machine spoils some seconds only
+	typical time.Duration
+	reasons map[string]int64
 }
 
 func (l latency) String() string {
@@ -41,19 +42,24 @@ func short(d time.Duration) string {
 
 // load puts logins on these directors for at least b.span and until during has ended, and tells how
 // long they took.
-func (b *bench) load(ctx context.Context, directors []*director, rate float64, moves bool, during func() error) (latency, error) {
+func (b *bench) load(
+	ctx context.Context, directors []*director, rate float64, moves bool, during func() error,
+) (latency, error) {
 	names, err := load.ParseNames(userNames)
 	if err != nil {
 		return latency{}, err
 	}
 	cfg := load.Config{
-		Door: load.DoorAuthreply, Users: load.Users{Names: names, Count: b.users}, Connections: 4, Rate: rate,
+		Door: load.DoorAuthreply, Users: load.Users{Names: names, Count: b.users}, Connections: 4,
+		Rate:     rate,
 		Duration: time.Hour, Patience: 35 * time.Second, Moves: moves, Seed: rand.Uint64(),
 	}
 	var seconds []time.Duration
 	cfg.Progress = func(p load.Progress) { seconds = append(seconds, p.P99) }
 	for _, d := range directors {
-		cfg.Directors = append(cfg.Directors, load.Target{Name: d.name, Network: "unix", Address: d.socket(load.DoorAuthreply.Socket())})
+		cfg.Directors = append(cfg.Directors, load.Target{
+			Name: d.name, Network: "unix", Address: d.socket(load.DoorAuthreply.Socket()),
+		})
 	}
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -82,8 +88,11 @@ func (b *bench) load(ctx context.Context, directors []*director, rate float64, m
 		return latency{}, duringErr
 	}
 	h := r.Latency()
-	l := latency{lookups: h.TotalCount(), wrong: r.Wrong, p50: time.Duration(h.ValueAtPercentile(50)),
-		p99: time.Duration(h.ValueAtPercentile(99)), p999: time.Duration(h.ValueAtPercentile(99.9)), most: time.Duration(h.Max())}
+	l := latency{
+		lookups: h.TotalCount(), wrong: r.Wrong, p50: time.Duration(h.ValueAtPercentile(50)),
+		p99: time.Duration(h.ValueAtPercentile(99)), p999: time.Duration(h.ValueAtPercentile(99.9)),
+		most: time.Duration(h.Max()),
+	}
 	l.failed, l.reasons = r.Failed()
 	if slices.Sort(seconds); len(seconds) > 0 {
 		l.typical = seconds[len(seconds)/2]

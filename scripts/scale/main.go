@@ -36,10 +36,14 @@ func run() int {
 	flag.IntVar(&b.users, "users", 1_000_000, "users of the mesh")
 	flag.Float64Var(&b.rate, "rate", 20_000, "lookups a second over all directors")
 	flag.DurationVar(&b.span, "span", 15*time.Second, "how long each load lasts at least")
-	flag.IntVar(&b.times, "times", 1, "how often what depends on the machine's load is repeated; the best counts")
-	flag.StringVar(&b.profiles, "profiles", "", "directory for CPU profiles of the directors; empty: none are taken")
-	flag.BoolVar(&b.encrypt, "encrypt", false, "give the mesh a key, as one on other people's networks has")
-	flag.StringVar(&only, "only", "", "comma-separated: "+strings.Join(partNames(), ", ")+" (default: all)")
+	flag.IntVar(&b.times, "times", 1,
+		"how often what depends on the machine's load is repeated; the best counts")
+	flag.StringVar(&b.profiles, "profiles", "",
+		"directory for CPU profiles of the directors; empty: none are taken")
+	flag.BoolVar(
+		&b.encrypt, "encrypt", false, "give the mesh a key, as one on other people's networks has")
+	flag.StringVar(
+		&only, "only", "", "comma-separated: "+strings.Join(partNames(), ", ")+" (default: all)")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -133,7 +137,8 @@ func (b *bench) print() error {
 	if b.encrypt {
 		encrypted = ", encrypted"
 	}
-	fmt.Fprintf(b.out, "%d users, %d cores, %s%s\n\n", b.users, runtime.NumCPU(), runtime.Version(), encrypted)
+	fmt.Fprintf(b.out, "%d users, %d cores, %s%s\n\n",
+		b.users, runtime.NumCPU(), runtime.Version(), encrypted)
 	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', 0)
 	for _, l := range b.lines {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", l.what, l.figure, l.remark)
@@ -151,7 +156,8 @@ func (b *bench) profile(name string, f func() error) error {
 	done := make(chan error, len(profiled))
 	for _, d := range profiled {
 		go func() {
-			done <- d.profile(seconds, filepath.Join(b.profiles, strings.ReplaceAll(name, " ", "-")+"-"+d.name+".pprof"))
+			done <- d.profile(seconds,
+				filepath.Join(b.profiles, strings.ReplaceAll(name, " ", "-")+"-"+d.name+".pprof"))
 		}()
 	}
 	errs := []error{f()}
@@ -168,13 +174,16 @@ func (b *bench) populate(ctx context.Context, p population, n int) error {
 }
 
 // populateEach does so with flags that differ between directors, from 1 on.
-func (b *bench) populateEach(ctx context.Context, p population, n int, flags func(n int) []string) error {
+func (b *bench) populateEach(
+	ctx context.Context, p population, n int, flags func(n int) []string,
+) error {
 	node, err := seed(ctx, p, b.keys())
 	if err != nil {
 		return err
 	}
 	for i := 1; i <= n; i++ {
-		if _, err := b.joinDirector(ctx, i, p, append(flags(i), "--user-expire", p.expire.String())...); err != nil {
+		if _, err := b.joinDirector(ctx, i, p,
+			append(flags(i), "--user-expire", p.expire.String())...); err != nil {
 			return errors.Join(err, node.Close())
 		}
 	}
@@ -191,7 +200,9 @@ type joining struct {
 }
 
 // joinDirector starts director number n and waits until it is synced.
-func (b *bench) joinDirector(ctx context.Context, n int, p population, flags ...string) (joining, error) {
+func (b *bench) joinDirector(
+	ctx context.Context, n int, p population, flags ...string,
+) (joining, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var join []netip.AddrPort
@@ -212,7 +223,10 @@ func (b *bench) joinDirector(ctx context.Context, n int, p population, flags ...
 	if err != nil {
 		return joining{}, err
 	}
-	j := joining{director: d, took: synced.Sub(began), cpu: d.cpu(), others: cpuOf(others) - before, bytes: d.received()}
+	j := joining{
+		director: d, took: synced.Sub(began), cpu: d.cpu(), others: cpuOf(others) - before,
+		bytes: d.received(),
+	}
 	self, err := d.client.Self(ctx)
 	if err == nil && self.Users < p.users*98/100 {
 		err = fmt.Errorf("%s has %d of %d users", d.name, self.Users, p.users)

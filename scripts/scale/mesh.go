@@ -32,7 +32,8 @@ func (b *bench) measureMesh(ctx context.Context) error {
 	perLookup := func(l latency, cpu time.Duration, times int) time.Duration {
 		return cpu / time.Duration(max(l.lookups*int64(times), 1))
 	}
-	b.note("lookups, nothing else", idle.String(), "%.0f/s over %d directors, %v of processor time each", b.rate, len(mesh),
+	b.note("lookups, nothing else", idle.String(),
+		"%.0f/s over %d directors, %v of processor time each", b.rate, len(mesh),
 		perLookup(idle, cpuOf(mesh)-before, b.times))
 	compare := func(what string, l latency) {
 		b.note(what, l.String(), "p99.9 is %.1f times that, the median second's p99 %.1f times",
@@ -64,7 +65,8 @@ func (b *bench) measureMesh(ctx context.Context) error {
 	b.note("join at rest", j.String(p.users), "%s", j.costs())
 
 	l, err = b.best(func() (latency, error) {
-		return b.load(ctx, mesh, b.rate, false, func() error { return b.changeVHosts(ctx, mesh[0]) })
+		return b.load(
+			ctx, mesh, b.rate, false, func() error { return b.changeVHosts(ctx, mesh[0]) })
 	})
 	if err != nil {
 		return err
@@ -72,7 +74,9 @@ func (b *bench) measureMesh(ctx context.Context) error {
 	compare("lookups while vhost counts change", l)
 
 	l, err = b.best(func() (latency, error) {
-		return b.load(ctx, mesh, b.rate, true, func() error { return b.profile("flush", func() error { return b.flushWhile(ctx, mesh[0]) }) })
+		return b.load(ctx, mesh, b.rate, true, func() error {
+			return b.profile("flush", func() error { return b.flushWhile(ctx, mesh[0]) })
+		})
 	})
 	if err != nil {
 		return err
@@ -117,8 +121,11 @@ func (b *bench) noteMemory(ctx context.Context) error {
 		}
 		each := func(bytes int64) float64 { return float64(bytes) / float64(self.Users) }
 		b.note("memory of "+d.name, fmt.Sprintf("%.1f bytes a mapping", each(u.Resident)),
-			"resident after a collection, %.1f without the program's file; %.1f before it, heap %.1f, stacks %d kB, runtime %d kB; %d collections paused for %s, one for %s at most, %.2f %% of the processor time",
-			each(u.Anonymous), each(u.Before), each(int64(u.Heap)), u.Stack>>10, u.System>>10, u.Cycles, short(u.Paused), short(u.Longest), 100*u.GCPart)
+			"resident after a collection, %.1f without the program's file; %.1f before it, "+
+				"heap %.1f, stacks %d kB, runtime %d kB; %d collections paused for %s, "+
+				"one for %s at most, %.2f %% of the processor time",
+			each(u.Anonymous), each(u.Before), each(int64(u.Heap)), u.Stack>>10, u.System>>10,
+			u.Cycles, short(u.Paused), short(u.Longest), 100*u.GCPart)
 	}
 	return nil
 }
@@ -127,7 +134,9 @@ func (b *bench) noteMemory(ctx context.Context) error {
 func (b *bench) changeVHosts(ctx context.Context, d *director) error {
 	for i := range 10 {
 		began := time.Now()
-		_, err := d.client.Do(ctx, api.UpdateBackend{IP: api.IP{Addr: netip.MustParseAddr("10.0.0.7")}, VHosts: 100 - i%2*50})
+		_, err := d.client.Do(ctx, api.UpdateBackend{
+			IP: api.IP{Addr: netip.MustParseAddr("10.0.0.7")}, VHosts: 100 - i%2*50,
+		})
 		if err != nil {
 			return err
 		}
@@ -156,7 +165,8 @@ func (b *bench) flushWhile(ctx context.Context, d *director) error {
 	case <-time.After(b.span - time.Second):
 	case <-ctx.Done():
 	}
-	if _, err := d.client.Do(ctx, api.CancelFlush{Backend: host}); err != nil && !isNothingToCancel(err) {
+	if _, err := d.client.Do(ctx, api.CancelFlush{Backend: host}); err != nil &&
+		!isNothingToCancel(err) {
 		return err
 	}
 	_, err := d.client.Do(ctx, api.UpdateBackend{IP: host, VHosts: 100})

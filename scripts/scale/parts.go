@@ -22,14 +22,16 @@ func (b *bench) measureStart(ctx context.Context) error {
 		return err
 	}
 	for {
-		if _, err := d.client.Lookup(ctx, api.LookupRequest{User: "user1@example.org"}); err == nil {
+		if _, err := d.client.Lookup(ctx,
+			api.LookupRequest{User: "user1@example.org"}); err == nil {
 			break
 		} else if ctx.Err() != nil {
 			return err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	b.note("start without the other director", short(time.Since(began)), "until the first lookup is answered; asked at once")
+	b.note("start without the other director", short(time.Since(began)),
+		"until the first lookup is answered; asked at once")
 	return nil
 }
 
@@ -37,7 +39,10 @@ func (b *bench) measureStart(ctx context.Context) error {
 func (b *bench) measureExpiry(ctx context.Context) error {
 	// In two minutes the first ones end, in 220 seconds the last ones.
 	const expire, share = time.Hour, 45 * time.Second
-	p := population{users: b.users, expire: expire, oldest: expire + share - 2*time.Minute, newest: expire + share - 220*time.Second}
+	p := population{
+		users: b.users, expire: expire, oldest: expire + share - 2*time.Minute,
+		newest: expire + share - 220*time.Second,
+	}
 	began := time.Now()
 	if err := b.populate(ctx, p, meshDirectors); err != nil {
 		return err
@@ -50,7 +55,8 @@ func (b *bench) measureExpiry(ctx context.Context) error {
 	}
 	b.note("lookups before mappings expire", idle.String(), "")
 	if wait := 2*time.Minute - time.Since(began); wait < 0 {
-		b.note("lookups while 1 % of the mappings expire each second", "too late", "filling took too long by %v", -wait)
+		b.note("lookups while 1 % of the mappings expire each second", "too late",
+			"filling took too long by %v", -wait)
 	} else {
 		select {
 		case <-time.After(wait):
@@ -68,14 +74,18 @@ func (b *bench) measureExpiry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.note("lookups while 1 % of the mappings expire each second", l.String(), "p99.9 is %.1f times that, the median second's p99 %.1f times; processor time per director and second %s",
-		float64(l.p999)/float64(idle.p999), float64(l.typical)/float64(idle.typical), short((cpuOf(mesh)-used)/60/meshDirectors))
+	b.note("lookups while 1 % of the mappings expire each second", l.String(), "p99.9 is %.1f "+
+		"times that, the median second's p99 %.1f times; processor time per director and second %s",
+		float64(l.p999)/float64(idle.p999), float64(l.typical)/float64(idle.typical),
+		short((cpuOf(mesh)-used)/60/meshDirectors))
 	return nil
 }
 
 // measureActivity measures what logins cost that all have to be told to the mesh.
 func (b *bench) measureActivity(ctx context.Context) error {
-	p := population{users: b.users, expire: time.Hour, oldest: 15 * time.Minute, newest: time.Minute}
+	p := population{
+		users: b.users, expire: time.Hour, oldest: 15 * time.Minute, newest: time.Minute,
+	}
 	if err := b.populate(ctx, p, meshDirectors); err != nil {
 		return err
 	}
@@ -90,9 +100,11 @@ func (b *bench) measureActivity(ctx context.Context) error {
 			return err
 		}
 		seconds := time.Since(began).Seconds()
-		b.note(fmt.Sprintf("%.0f logins/s", float64(l.lookups)/seconds), fmt.Sprintf("%.0f kB/s out, %.0f kB/s in",
-			(mesh[0].sent()-sent)/seconds/1e3, (mesh[0].received()-received)/seconds/1e3),
-			"per director of %d; %.2f cores per director; %s", len(mesh), (cpuOf(mesh)-used).Seconds()/seconds/float64(len(mesh)), l)
+		b.note(fmt.Sprintf("%.0f logins/s", float64(l.lookups)/seconds),
+			fmt.Sprintf("%.0f kB/s out, %.0f kB/s in",
+				(mesh[0].sent()-sent)/seconds/1e3, (mesh[0].received()-received)/seconds/1e3),
+			"per director of %d; %.2f cores per director; %s", len(mesh),
+			(cpuOf(mesh)-used).Seconds()/seconds/float64(len(mesh)), l)
 	}
 	return b.noteMemory(ctx) // with what collections have cost
 }

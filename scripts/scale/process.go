@@ -42,8 +42,10 @@ func (b *bench) startDirector(n int, join []netip.AddrPort, flags ...string) (*d
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--node-name", d.name, "--bind", d.addr.String(), "--run-dir", d.dir, "--mail-servers", mailServers,
-		"--auth-login-socket", "", "--auth-userdb-socket", "", "--admin-socket", "", "--sessions-interval", "45s"}
+	args := []string{"serve", "--node-name", d.name, "--bind", d.addr.String(), "--run-dir", d.dir,
+		"--mail-servers", mailServers,
+		"--auth-login-socket", "", "--auth-userdb-socket", "", "--admin-socket", "",
+		"--sessions-interval", "45s"}
 	if b.encrypt {
 		args = append(args, "--encrypt-key-file", b.keyFile())
 	}
@@ -193,10 +195,13 @@ func (d *director) profile(seconds int, file string) error {
 }
 
 func (d *director) get(socket, path string) (io.ReadCloser, error) {
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var dialer net.Dialer
-		return dialer.DialContext(ctx, "unix", d.socket(socket))
-	}}
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", d.socket(socket))
+		},
+	}
 	resp, err := (&http.Client{Transport: transport}).Get("http://director" + path)
 	if err != nil {
 		return nil, err

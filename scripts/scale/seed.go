@@ -66,7 +66,8 @@ func (p population) fill(d *directory.Directory, now directory.Time, backends []
 		activity := now.Add(-p.newest - time.Duration(random.Int64N(int64(p.oldest-p.newest)+1)))
 		rows = append(rows, directory.Mapping{
 			Hash: u.hash, Backend: u.backend, Generation: 1,
-			Activity: activity.Tick(), Stamp: activity.Add(-time.Duration(random.Int64N(int64(2 * time.Hour)))).Tick(),
+			Activity: activity.Tick(),
+			Stamp:    activity.Add(-time.Duration(random.Int64N(int64(2 * time.Hour)))).Tick(),
 		})
 		if len(rows) == 1<<16 {
 			flush()
@@ -98,7 +99,9 @@ func (p population) places(backends []ring.Backend) iter.Seq[placed] {
 			every = p.users / p.strayed
 		}
 		for i, both := range byHash {
-			u := placed{hash: ring.UserHash(both >> 32), number: uint32(both), strayed: i%every == every-1}
+			u := placed{
+				hash: ring.UserHash(both >> 32), number: uint32(both), strayed: i%every == every-1,
+			}
 			u.backend, _ = rings.Lookup("", u.hash)
 			if u.strayed {
 				u.backend = otherThan(u.backend, backends)
@@ -123,7 +126,8 @@ func (p population) sessions(staying, directors int) (beside [][]loggedIn) {
 			}
 			staying--
 		}
-		beside[n%directors] = append(beside[n%directors], loggedIn{fmt.Sprintf(userNames, u.number), u.backend})
+		beside[n%directors] = append(beside[n%directors],
+			loggedIn{fmt.Sprintf(userNames, u.number), u.backend})
 		n++
 	}
 	return beside

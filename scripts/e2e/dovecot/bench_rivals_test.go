@@ -32,15 +32,19 @@ type rivalDirector struct {
 func meshRival(t *testing.T) rival {
 	t.Helper()
 	ips := []netip.Addr{newAddress(t), newAddress(t)}
-	join := netip.AddrPortFrom(ips[0], meshPort).String() + "," + netip.AddrPortFrom(ips[1], meshPort).String()
+	join := netip.AddrPortFrom(ips[0], meshPort).String() +
+		"," + netip.AddrPortFrom(ips[1], meshPort).String()
 	make := func(name string, ip netip.Addr) *rivalDirector {
 		// A Dovecot without any session, so that the director can know that there is nobody to
 		// kick.
-		sessions := newInstance(t, "ipc-"+name, "protocols =\nlisten = "+newAddress(t).String()+"\n")
+		sessions := newInstance(
+			t, "ipc-"+name, "protocols =\nlisten = "+newAddress(t).String()+"\n")
 		sessions.start("unix:ipc")
-		d := newDirector(t, name, ip, "--mail-servers", benchBackends, "--join", join, "--kick-ipc", sessions.path("ipc"))
+		d := newDirector(t, name, ip, "--mail-servers", benchBackends, "--join", join, "--kick-ipc",
+			sessions.path("ipc"))
 		return &rivalDirector{t: t, start: d.start, pid: d.pid,
-			authreply: filepath.Join(d.runDir, "director-authreply"), admin: filepath.Join(d.runDir, "director-admin")}
+			authreply: filepath.Join(d.runDir, "director-authreply"),
+			admin:     filepath.Join(d.runDir, "director-admin")}
 	}
 	return rival{"mesh", make("m1", ips[0]), make("m2", ips[1])}
 }
@@ -55,8 +59,11 @@ func ringRival(t *testing.T) rival {
 	}
 	make := func(name string, ip netip.Addr) *rivalDirector {
 		i := newInstance(t, name, ringConfig(ip, directors, []string{benchBackends}, ""))
-		return &rivalDirector{t: t, start: func() { i.start("unix:director-admin") }, pid: func() int { return i.process("director") },
-			authreply: i.path("director-authreply"), admin: i.adminSocket()}
+		return &rivalDirector{
+			t: t, start: func() { i.start("unix:director-admin") },
+			pid:       func() int { return i.process("director") },
+			authreply: i.path("director-authreply"), admin: i.adminSocket(),
+		}
 	}
 	return rival{"Dovecot", make("r1", ips[0]), make("r2", ips[1])}
 }

@@ -56,7 +56,8 @@ func TestBesideDovecot(t *testing.T) {
 func measure(t *testing.T, r rival, measured func(what, format string, more bool, value float64)) {
 	t.Helper()
 	r.first.start()
-	drive(t, r.first, func(c *load.Config) { c.Users.Count, c.Users.Each = 1, true }) // answered when it has given up waiting for the other
+	// answered when it has given up waiting for the other
+	drive(t, r.first, func(c *load.Config) { c.Users.Count, c.Users.Each = 1, true })
 	before, _ := memoryOf(t, r.first.pid())
 
 	drive(t, r.first, func(c *load.Config) { c.Users.Each = true })
@@ -72,7 +73,9 @@ func measure(t *testing.T, r rival, measured func(what, format string, more bool
 		{"5,000 a second, 4 connections", 4, 0, 5000},
 	} {
 		cpuBefore := processorTime(t, r.first.pid())
-		result := drive(t, r.first, func(c *load.Config) { c.Connections, c.Depth, c.Rate = k.connections, k.depth, k.rate })
+		result := drive(t, r.first, func(c *load.Config) {
+			c.Connections, c.Depth, c.Rate = k.connections, k.depth, k.rate
+		})
 		cpu := processorTime(t, r.first.pid()) - cpuBefore
 		latency := result.Latency()
 		n := float64(latency.TotalCount())
@@ -85,7 +88,9 @@ func measure(t *testing.T, r rival, measured func(what, format string, more bool
 		measured(k.name+": p99.9, µs", "%.0f", false, float64(latency.ValueAtPercentile(99.9))/1000)
 	}
 
-	drive(t, r.first, func(c *load.Config) { c.Users.Count, c.Users.Each, c.Depth = memoryUsers, true, 100 })
+	drive(t, r.first, func(c *load.Config) {
+		c.Users.Count, c.Users.Each, c.Depth = memoryUsers, true, 100
+	})
 	after, peak := memoryOf(t, r.first.pid())
 	measured("memory of a user, 1 million: bytes", "%.1f", false, (after-before)/memoryUsers)
 	measured("the same at the peak: bytes", "%.1f", false, (peak-before)/memoryUsers)
@@ -111,7 +116,8 @@ func drive(t *testing.T, d *rivalDirector, change func(*load.Config)) *load.Resu
 		t.Fatal(err)
 	}
 	cfg := load.Config{
-		Directors: []load.Target{{Name: d.authreply, Network: "unix", Address: d.authreply}}, Door: load.DoorAuthreply,
+		Directors:   []load.Target{{Name: d.authreply, Network: "unix", Address: d.authreply}},
+		Door:        load.DoorAuthreply,
 		Users:       load.Users{Names: names, Count: benchUsers},
 		Connections: 4, Depth: 16, Duration: benchDuration, Patience: time.Minute, Seed: 1,
 	}
@@ -171,12 +177,14 @@ func flush(t *testing.T, d *rivalDirector) float64 {
 	c := d.dial()
 	defer c.Close()
 	began := time.Now()
-	c.say("HOST-RESET-USERS\t" + backend) // answered when the last move has been started; Dovecot's takes half an hour for that
+	// answered when the last move has been started; Dovecot's takes half an hour for that
+	c.say("HOST-RESET-USERS\t" + backend)
 	for {
 		time.Sleep(50 * time.Millisecond)
 		left, took := d.users()[backend], time.Since(began)
 		if left == 0 || took > flushTime {
-			fmt.Printf("  %d of %d users in %v\n", before-left, before, took.Round(time.Millisecond))
+			fmt.Printf("  %d of %d users in %v\n",
+				before-left, before, took.Round(time.Millisecond))
 			return float64(before-left) / took.Seconds()
 		}
 	}
@@ -196,7 +204,8 @@ func printRows(rows []*row) {
 			ratio = 1 / ratio
 			word = map[string]string{"less": "more", "more": "less"}[word] + " (worse)"
 		}
-		fmt.Fprintf(w, "%s\t"+r.format+"\t"+r.format+"\t%.1f × %s\n", r.what, mesh, dovecot, ratio, word)
+		fmt.Fprintf(w, "%s\t"+r.format+"\t"+r.format+"\t%.1f × %s\n", r.what, mesh, dovecot,
+			ratio, word)
 	}
 	w.Flush()
 }

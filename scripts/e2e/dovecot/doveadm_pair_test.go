@@ -28,7 +28,8 @@ var parityBackends = []string{"127.0.2.1-127.0.2.3", "127.0.2.51@ssd"}
 func newPair(t *testing.T) *pair {
 	p := &pair{t: t, ring: startRing(t, 2, parityBackends, "")}
 	for n := range 2 {
-		p.mesh = append(p.mesh, newDirector(t, fmt.Sprintf("d%d", n+1), newAddress(t), "--mail-servers", strings.Join(parityBackends, " ")))
+		p.mesh = append(p.mesh, newDirector(t, fmt.Sprintf("d%d", n+1), newAddress(t),
+			"--mail-servers", strings.Join(parityBackends, " ")))
 	}
 	startMesh(t, p.mesh...)
 	p.users = filepath.Join(p.ring[0].dir, "users")
@@ -108,7 +109,8 @@ func (p *pair) both(args ...string) (theirs, ours result) {
 	run := func(socket string) result {
 		command := make([]string, len(args))
 		for i, a := range args {
-			command[i] = strings.ReplaceAll(strings.ReplaceAll(a, "SOCKET", socket), "USERS", p.users)
+			command[i] = strings.ReplaceAll(strings.ReplaceAll(a, "SOCKET", socket),
+				"USERS", p.users)
 		}
 		r := p.ring[0].doveadm(command...)
 		for _, s := range []*string{&r.stdout, &r.stderr} {
@@ -125,7 +127,8 @@ func (p *pair) adminSocket() string { return filepath.Join(p.mesh[0].runDir, "di
 func (p *pair) dates(socket string, args ...string) []time.Time {
 	p.t.Helper()
 	var dates []time.Time
-	for _, text := range datePattern.FindAllString(p.ring[0].doveadm(append(args, "-a", socket)...).stdout, -1) {
+	got := p.ring[0].doveadm(append(args, "-a", socket)...)
+	for _, text := range datePattern.FindAllString(got.stdout, -1) {
 		at, err := time.Parse(time.DateTime, text)
 		if err != nil {
 			p.t.Fatal(err)

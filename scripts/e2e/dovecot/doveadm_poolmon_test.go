@@ -81,7 +81,8 @@ func TestPoolmon(t *testing.T) {
 		t.Errorf("not taken down: %v", m.states())
 	}
 	if !eventually(5*time.Second, func() bool {
-		return strings.HasPrefix(d.must("status", "alice@example.org"), "Current: "+other+" (not mapped)\n")
+		return strings.HasPrefix(d.must("status", "alice@example.org"),
+			"Current: "+other+" (not mapped)\n")
 	}) {
 		t.Errorf("not flushed: %s", d.must("status", "alice@example.org"))
 	}

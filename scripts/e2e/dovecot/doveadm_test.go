@@ -19,8 +19,10 @@ import (
 
 // A step of TestParity. What differs on purpose has tests of its own below.
 type step struct {
-	command   string
-	unordered bool // lines may come in any order: the mesh orders users who were moved with one flush by their hash
+	command string
+	// lines may come in any order: the mesh orders users who were moved with one flush by their
+	// hash
+	unordered bool
 }
 
 // TestParity runs every subcommand of "doveadm director" against Dovecot's director and against
@@ -29,9 +31,12 @@ type step struct {
 func TestParity(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
-	p.logIn("alice@example.org", "bob@example.org", "carol", "dave", "491234567", "Erin@Example.ORG")
+	p.logIn("alice@example.org", "bob@example.org", "carol", "dave", "491234567",
+		"Erin@Example.ORG")
 	for _, s := range paritySteps() {
-		for _, options := range []string{"-v director ", "-f tab director ", "-f json director ", "director "} {
+		for _, options := range []string{
+			"-v director ", "-f tab director ", "-f json director ", "director ",
+		} {
 			if options != "-v director " && !isQuery(s.command) {
 				continue // once
 			}
@@ -167,8 +172,11 @@ func TestExpires(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	p.logIn("alice@example.org", "bob@example.org")
-	for _, command := range [][]string{{"director", "status", "alice@example.org"}, {"director", "map", "-f", p.users}} {
-		theirs, ours := p.dates(p.ring[0].adminSocket(), command...), p.dates(p.adminSocket(), command...)
+	for _, command := range [][]string{
+		{"director", "status", "alice@example.org"}, {"director", "map", "-f", p.users},
+	} {
+		theirs := p.dates(p.ring[0].adminSocket(), command...)
+		ours := p.dates(p.adminSocket(), command...)
 		if len(theirs) == 0 || len(theirs) != len(ours) {
 			t.Fatalf("%v: dates %v and %v", command, theirs, ours)
 		}
@@ -184,7 +192,8 @@ func TestExpires(t *testing.T) {
 			t.Errorf("%s: %+v and %+v", host, theirs, ours)
 		}
 	}
-	theirs, ours := p.dates(p.ring[0].adminSocket(), "director", "status"), p.dates(p.adminSocket(), "director", "status")
+	theirs, ours := p.dates(p.ring[0].adminSocket(), "director", "status"),
+		p.dates(p.adminSocket(), "director", "status")
 	if len(theirs) != 1 || len(ours) != 1 || theirs[0].Sub(ours[0]).Abs() > time.Second {
 		t.Errorf("state changed at %v and %v", theirs, ours)
 	}
@@ -197,14 +206,17 @@ func TestRingStatus(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	got := p.ring[0].doveadm("-f", "tab", "director", "ring", "status", "-a", p.adminSocket())
-	want := "director ip\tport\ttype\tlast failed\tstatus\tping ms\tinput\toutput\tbuffered\tbuffered peak\tlast read\tlast write\n" +
+	want := "director ip\tport\ttype\tlast failed\tstatus\tping " +
+		"ms\tinput\toutput\tbuffered\tbuffered peak\tlast read\tlast write\n" +
 		fmt.Sprintf("%s\t9090\tself\tnever\tring synced\t0\t-\t-\t-\t-\t-\t-\n", p.mesh[0].ip) +
 		fmt.Sprintf("%s\t9090\tpeer\tnever\tsynced\tPING\t-\t-\t-\t-\t-\t-\n", p.mesh[1].ip)
-	got.stdout = regexp.MustCompile(`synced\t\d+\t-\t-\t-\t-\t-\t-\n$`).ReplaceAllString(got.stdout, "synced\tPING\t-\t-\t-\t-\t-\t-\n")
+	got.stdout = regexp.MustCompile(`synced\t\d+\t-\t-\t-\t-\t-\t-\n$`).ReplaceAllString(got.stdout,
+		"synced\tPING\t-\t-\t-\t-\t-\t-\n")
 	if diff := cmp.Diff(result{stdout: want}, got, cmp.AllowUnexported(result{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	theirs := p.ring[0].doveadm("-f", "tab", "director", "ring", "status", "-a", p.ring[0].adminSocket())
+	theirs := p.ring[0].doveadm("-f", "tab", "director", "ring", "status", "-a",
+		p.ring[0].adminSocket())
 	if title, _, _ := strings.Cut(want, "\n"); !strings.HasPrefix(theirs.stdout, title+"\n") {
 		t.Errorf("Dovecot's columns are others: %s", theirs.stdout)
 	}
@@ -254,7 +266,8 @@ func TestDefects(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "VERSION\tdirector-doveadm\t1\t0\nUSER-MOVE\t0\t127.0.2.1\nHOST-LIST-REMOVED\n")
+	fmt.Fprintf(
+		conn, "VERSION\tdirector-doveadm\t1\t0\nUSER-MOVE\t0\t127.0.2.1\nHOST-LIST-REMOVED\n")
 	in := bufio.NewReader(conn)
 	for _, want := range []string{"VERSION\tdirector-doveadm\t1\t0\n", "OK\n", "\n"} {
 		if got, err := in.ReadString('\n'); got != want {
@@ -280,17 +293,21 @@ func TestFlushReply(t *testing.T) {
 	}
 	for _, command := range []string{"down", "flush --max-parallel 5"} {
 		args := append(append([]string{"director"}, strings.Fields(command)...), "127.0.2.1", "-a")
-		for name, socket := range map[string]string{"Dovecot": p.ring[0].adminSocket(), "ours": p.adminSocket()} {
+		for name, socket := range map[string]string{
+			"Dovecot": p.ring[0].adminSocket(), "ours": p.adminSocket(),
+		} {
 			began := time.Now()
 			if got := p.ring[0].doveadm(append(args, socket)...); got != (result{}) {
 				t.Errorf("%s: %v: %+v", name, args, got)
 			}
-			if took := time.Since(began); command != "down" && (took < 3900*time.Millisecond || took > 6*time.Second) {
+			took := time.Since(began)
+			if command != "down" && (took < 3900*time.Millisecond || took > 6*time.Second) {
 				t.Errorf("%s: answered after %v", name, took)
 			}
 		}
 	}
-	if theirs, ours := p.both("director", "map", "-a", "SOCKET", "-f", p.users, "127.0.2.1"); theirs != ours {
+	theirs, ours := p.both("director", "map", "-a", "SOCKET", "-f", p.users, "127.0.2.1")
+	if theirs != ours {
 		t.Errorf("users left behind:\n%s%s", theirs.stdout, ours.stdout)
 	}
 }
@@ -302,14 +319,17 @@ func TestHungDirector(t *testing.T) {
 	t.Parallel()
 	var mesh []*director
 	for n := range 3 {
-		mesh = append(mesh, newDirector(t, fmt.Sprintf("d%d", n+1), newAddress(t), "--mail-servers", "127.0.2.1-127.0.2.2"))
+		mesh = append(mesh, newDirector(t, fmt.Sprintf("d%d", n+1), newAddress(t), "--mail-servers",
+			"127.0.2.1-127.0.2.2"))
 	}
 	startMesh(t, mesh...)
 	config := newInstance(t, "doveadm", "protocols =\n") // for doveadm only, it does not run
 	mesh[2].signal(syscall.SIGSTOP)
 	began := time.Now()
-	got := config.doveadm("-v", "director", "down", "127.0.2.1", "-a", filepath.Join(mesh[0].runDir, "director-admin"))
-	if diff := cmp.Diff(result{stderr: "Info: 127.0.2.1: down\n"}, got, cmp.AllowUnexported(result{})); diff != "" {
+	got := config.doveadm("-v", "director", "down", "127.0.2.1", "-a",
+		filepath.Join(mesh[0].runDir, "director-admin"))
+	diff := cmp.Diff(result{stderr: "Info: 127.0.2.1: down\n"}, got, cmp.AllowUnexported(result{}))
+	if diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if took := time.Since(began); took > 8*time.Second {
@@ -318,7 +338,8 @@ func TestHungDirector(t *testing.T) {
 	mesh[2].signal(syscall.SIGCONT)
 	var table result
 	if !eventually(syncTime, func() bool {
-		table = config.doveadm("-f", "tab", "director", "status", "-a", filepath.Join(mesh[2].runDir, "director-admin"))
+		table = config.doveadm("-f", "tab", "director", "status", "-a",
+			filepath.Join(mesh[2].runDir, "director-admin"))
 		return strings.Contains(table.stdout, "127.0.2.1\t\t100\tdown\t")
 	}) {
 		t.Errorf("the director that hung has no change: %+v", table)

@@ -72,7 +72,8 @@ func TestHostileClients(t *testing.T) {
 	_, _ = io.WriteString(greedy, "VERSION\t1\t2\nCPID\t4000004\n")
 	var requests bytes.Buffer
 	for i := range 200_000 {
-		fmt.Fprintf(&requests, "AUTH\t%d\tPLAIN\tservice=imap\tsecured\tresp=AGFsaWNlAHBhc3M=\n", i+1)
+		fmt.Fprintf(&requests, "AUTH\t%d\tPLAIN\tservice=imap\tsecured\tresp=AGFsaWNlAHBhc3M=\n",
+			i+1)
 	}
 	_ = greedy.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	_, _ = greedy.Write(requests.Bytes())
@@ -149,7 +150,9 @@ func TestAuthSlowAndGone(t *testing.T) {
 			got, err := c.say("a LOGIN alice@example.org pass", "a ", "* BYE")
 			answer <- fmt.Sprint(got, err)
 		}()
-		if !eventually(startTime, func() bool { return s.director.metric(`director_auth_open_requests{door="login"}`) == 1 }) {
+		if !eventually(startTime, func() bool {
+			return s.director.metric(`director_auth_open_requests{door="login"}`) == 1
+		}) {
 			signal(syscall.SIGCONT) // it could not be ended
 			t.Fatal("the login does not wait")
 		}

@@ -46,7 +46,10 @@ func TestKillUnderLogins(t *testing.T) {
 	for range 2 {
 		old := sites[0].director.pid()
 		sites[0].director.signal(syscall.SIGKILL)
-		if !eventually(startTime, func() bool { pid := sites[0].director.pid(); return pid != old }) {
+		if !eventually(startTime, func() bool {
+			pid := sites[0].director.pid()
+			return pid != old
+		}) {
 			t.Fatal("the director was not started again")
 		}
 		sites[0].director.awaitMesh(3)
@@ -95,7 +98,8 @@ func hangUnderLogins(t *testing.T, change bool) {
 		time.Sleep(500 * time.Millisecond)
 		changed = time.Now()
 		var got result
-		if !eventually(2*failover, func() bool { // on a machine so busy that a director thinks it has slept, it may say "try again"
+		// on a machine so busy that a director thinks it has slept, it may say "try again"
+		if !eventually(2*failover, func() bool {
 			got = sites[0].director.ask("update", backends[0].ip.String(), "50")
 			return got.status == 0
 		}) {
@@ -123,11 +127,13 @@ func hangUnderLogins(t *testing.T, change bool) {
 				waited++
 			}
 			if a.err != nil || a.took > limit {
-				t.Errorf("%s through %s took %v, at most %v: %v", a.user, sites[i].proxy.name, a.took, limit, a.err)
+				t.Errorf("%s through %s took %v, at most %v: %v",
+					a.user, sites[i].proxy.name, a.took, limit, a.err)
 			}
 		}
 	}
-	t.Logf("%d logins, %d of them took over a second; beside the mesh the slowest took %v", logins, waited, control.slowest())
+	t.Logf("%d logins, %d of them took over a second; beside the mesh the slowest took %v",
+		logins, waited, control.slowest())
 	if logins < 50 {
 		t.Errorf("only %d logins: the load was too small to tell anything", logins)
 	}
@@ -135,7 +141,9 @@ func hangUnderLogins(t *testing.T, change bool) {
 	for _, s := range sites {
 		s.director.awaitMesh(3)
 	}
-	dump := func(d *director) string { return strings.ReplaceAll(d.must("dump"), d.socket(), "SOCKET") }
+	dump := func(d *director) string {
+		return strings.ReplaceAll(d.must("dump"), d.socket(), "SOCKET")
+	}
 	want := dump(sites[0].director)
 	if got := dump(hung); got != want {
 		t.Errorf("after waking up the table is %q, on the others %q", got, want)
@@ -171,7 +179,8 @@ func TestTermFailsForNow(t *testing.T) {
 	backends := startBackends(t, 2)
 	s := newSite(t, dovecot23, 1, addresses(backends), "", "", "--user-kick-delay", "15s")
 	s.director.keptOpen = nil // it is to stay away
-	s.director.flags = append(s.director.flags, "--login-socket", s.proxy.path("login/x/director"), "--userdb-socket", s.proxy.path("director-userdb"))
+	s.director.flags = append(s.director.flags, "--login-socket", s.proxy.path("login/x/director"),
+		"--userdb-socket", s.proxy.path("director-userdb"))
 	startSites(t, s)
 	c, err := loginIMAP(s.port(143), "alice@example.org", "pass")
 	if err != nil {
@@ -223,12 +232,15 @@ func TestTermFailsForNow(t *testing.T) {
 	}
 	// All three wait at the director.
 	if !eventually(startTime, func() bool {
-		return strings.Contains(s.director.must("status", "alice@example.org"), "Current") && heldReplies(t, s) == 3
+		return strings.Contains(s.director.must("status", "alice@example.org"), "Current") &&
+			heldReplies(t, s) == 3
 	}) {
 		t.Fatal("the logins do not wait at the director")
 	}
 	s.director.signal(syscall.SIGTERM)
-	want := map[string]string{"IMAP": "NO [UNAVAILABLE]", "POP3": "-ERR [SYS/TEMP]", "LMTP": "451 4.3.0"}
+	want := map[string]string{
+		"IMAP": "NO [UNAVAILABLE]", "POP3": "-ERR [SYS/TEMP]", "LMTP": "451 4.3.0",
+	}
 	for range 3 {
 		if a := <-answers; !strings.Contains(a.got, want[a.what]) {
 			t.Errorf("%s: %q, want %q", a.what, a.got, want[a.what])

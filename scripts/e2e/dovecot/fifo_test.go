@@ -48,7 +48,8 @@ func TestKilledUnderSessions(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					if frozen++; frozen == 1 {
-						t.Errorf("%s: a session answered after %v: %v", when, time.Since(began), err)
+						t.Errorf("%s: a session answered after %v: %v",
+							when, time.Since(began), err)
 					}
 				}
 			})

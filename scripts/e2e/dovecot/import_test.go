@@ -102,11 +102,13 @@ func TestImport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ring := startRing(t, 2, []string{"127.0.2.1-127.0.2.4", "127.0.2.51-127.0.2.52@ssd"}, "director_user_expire = 1 hour\n")
+	ring := startRing(t, 2, []string{"127.0.2.1-127.0.2.4", "127.0.2.51-127.0.2.52@ssd"},
+		"director_user_expire = 1 hour\n")
 	source := ring[0].adminSocket()
 	there := func(args ...string) {
 		t.Helper()
-		if got := ring[0].doveadm(append([]string{"director"}, append(args, "-a", source)...)...); got.status != 0 {
+		got := ring[0].doveadm(append([]string{"director"}, append(args, "-a", source)...)...)
+		if got.status != 0 {
 			t.Fatalf("%v: %+v", args, got)
 		}
 	}
@@ -125,7 +127,8 @@ func TestImport(t *testing.T) {
 
 	var mesh []*director
 	for i := range 3 {
-		mesh = append(mesh, newDirector(t, fmt.Sprintf("d%d", i+1), newAddress(t), "--mail-servers", "127.0.2.1-127.0.2.4", "--user-expire", "1h"))
+		mesh = append(mesh, newDirector(t, fmt.Sprintf("d%d", i+1), newAddress(t), "--mail-servers",
+			"127.0.2.1-127.0.2.4", "--user-expire", "1h"))
 	}
 	startMesh(t, mesh...)
 
@@ -173,7 +176,9 @@ func TestImport(t *testing.T) {
 	if err := follow.Process.Signal(os.Interrupt); err != nil {
 		t.Error(err)
 	}
-	if err := follow.Wait(); err != nil || !strings.Contains(told.String(), "following until interrupted") || !strings.Contains(told.String(), "removed 127.0.2.9") {
+	if err := follow.Wait(); err != nil ||
+		!strings.Contains(told.String(), "following until interrupted") ||
+		!strings.Contains(told.String(), "removed 127.0.2.9") {
 		t.Errorf("follow ended with %v and said: %s", err, &told)
 	}
 }
@@ -187,7 +192,9 @@ func (d *director) users() int {
 	return n
 }
 
-var noDates = cmp.Transformer("dates", func(s string) string { return datePattern.ReplaceAllString(s, "-") })
+var noDates = cmp.Transformer("dates", func(s string) string {
+	return datePattern.ReplaceAllString(s, "-")
+})
 
 // compareTables compares the backends, users of each included, but not since when their state is
 // what it is.
@@ -199,6 +206,9 @@ func compareTables(t *testing.T, theirs *instance, ours *director) {
 }
 
 func sameTable(theirs *instance, ours *director) string {
-	return cmp.Diff(strings.Split(theirs.doveadm("-f", "tab", "director", "status", "-a", theirs.adminSocket()).stdout, "\n"),
-		strings.Split(theirs.doveadm("-f", "tab", "director", "status", "-a", ours.runDir+"/director-admin").stdout, "\n"), noDates)
+	table := func(socket string) []string {
+		got := theirs.doveadm("-f", "tab", "director", "status", "-a", socket)
+		return strings.Split(got.stdout, "\n")
+	}
+	return cmp.Diff(table(theirs.adminSocket()), table(ours.runDir+"/director-admin"), noDates)
 }

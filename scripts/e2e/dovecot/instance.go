@@ -46,7 +46,8 @@ func newInstance(t *testing.T, name, config string) *instance {
 func newInstanceOf(t *testing.T, r release, name, config string) *instance {
 	t.Helper()
 	root := r.root(t)
-	dir, err := os.MkdirTemp(filepath.Join(root, "/tmp"), "dv-"+name+"-") // t.TempDir can be too long for a socket
+	// t.TempDir can be too long for a socket
+	dir, err := os.MkdirTemp(filepath.Join(root, "/tmp"), "dv-"+name+"-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,8 @@ func (i *instance) doveadm(args ...string) result {
 func runProgram(t *testing.T, stdin, program string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(program, args...) // it also serves cleanups, so it does not end with the test's context
+	// it also serves cleanups, so it does not end with the test's context
+	cmd := exec.Command(program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

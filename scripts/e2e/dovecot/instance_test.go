@@ -48,7 +48,8 @@ func TestBackend(t *testing.T) {
 func TestRing(t *testing.T) {
 	t.Parallel()
 	for _, d := range startRing(t, 2, []string{"127.0.2.1", "127.0.2.2"}, "") {
-		if got := d.doveadm("director", "status", "-a", d.adminSocket()); got.status != 0 || !strings.Contains(got.stdout, "127.0.2.2") {
+		got := d.doveadm("director", "status", "-a", d.adminSocket())
+		if got.status != 0 || !strings.Contains(got.stdout, "127.0.2.2") {
 			t.Errorf("%s: %+v", d.name, got)
 		}
 	}

@@ -61,7 +61,8 @@ func mailDir(t *testing.T) string {
 func startBackend(t *testing.T, name string, ip netip.Addr, mail, more string) *instance {
 	t.Helper()
 	i := newInstance(t, name, backendConfig(ip, mail)+more)
-	i.start(netip.AddrPortFrom(ip, 143).String(), netip.AddrPortFrom(ip, 110).String(), netip.AddrPortFrom(ip, 24).String())
+	i.start(netip.AddrPortFrom(ip, 143).String(), netip.AddrPortFrom(ip, 110).String(),
+		netip.AddrPortFrom(ip, 24).String())
 	return i
 }
 
@@ -97,7 +98,8 @@ func startRing(t *testing.T, n int, backends []string, more string) []*instance 
 	var directors []string
 	for range n {
 		ip := newAddress(t)
-		ips, directors = append(ips, ip), append(directors, netip.AddrPortFrom(ip, ringPort).String())
+		ips, directors = append(ips, ip),
+			append(directors, netip.AddrPortFrom(ip, ringPort).String())
 	}
 	var ring []*instance
 	for i, ip := range ips {
@@ -118,7 +120,8 @@ func awaitRing(t *testing.T, d *instance, n int) {
 	if !eventually(startTime, func() bool {
 		got = d.doveadm("director", "ring", "status")
 		lines := strings.Count(got.stdout, "\n")
-		return got.status == 0 && strings.Contains(got.stdout, "ring synced") && lines >= n+1 && !strings.Contains(got.stdout, "handshaking")
+		return got.status == 0 && strings.Contains(got.stdout, "ring synced") && lines >= n+1 &&
+			!strings.Contains(got.stdout, "handshaking")
 	}) {
 		t.Fatalf("%s is not synced: %s%s", d.name, got.stdout, got.stderr)
 	}

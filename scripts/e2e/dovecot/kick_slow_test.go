@@ -16,7 +16,8 @@ import (
 func slowLogin(c net.Conn) {
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		tag, command, _ := strings.Cut(lines.Text(), " ")
-		if strings.HasPrefix(strings.ToUpper(command), "LOGIN") || strings.HasPrefix(strings.ToUpper(command), "AUTH") {
+		if strings.HasPrefix(strings.ToUpper(command), "LOGIN") ||
+			strings.HasPrefix(strings.ToUpper(command), "AUTH") {
 			time.Sleep(6 * time.Second)
 		}
 		fmt.Fprintf(c, "%s OK done.\r\n", tag)

@@ -37,8 +37,9 @@ func TestMoveInOneTag(t *testing.T) {
 }
 `
 		}
-		s := newSite(t, r, 1, nil, fields, more, "--mail-servers", fmt.Sprintf("%s@143 %s@143 %s@1143 %s@1143",
-			first[0].ip, first[1].ip, second[0].ip, second[1].ip)).kicks()
+		s := newSite(t, r, 1, nil, fields, more, "--mail-servers",
+			fmt.Sprintf("%s@143 %s@143 %s@1143 %s@1143",
+				first[0].ip, first[1].ip, second[0].ip, second[1].ip)).kicks()
 		startSites(t, s)
 		moved, home := openIMAP(t, s.port(143), "alice")
 		stays, elsewhere := openIMAP(t, s.port(1143), "alice")

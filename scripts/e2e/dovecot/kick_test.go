@@ -118,7 +118,8 @@ func TestMoveAgainstLogins(t *testing.T) {
 			}
 			c.Close()
 		}
-		t.Logf("round %d: %d of %d logins arrived after the move and were ended then", round, late, len(open))
+		t.Logf("round %d: %d of %d logins arrived after the move and were ended then",
+			round, late, len(open))
 		home = target.name
 	}
 }
@@ -180,10 +181,12 @@ func TestFlush(t *testing.T) {
 	}
 	script := filepath.Join(mailDir(t), "flush")
 	log := script + ".log"
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$@\" >>"+log+"\n"), 0o755); err != nil {
+	text := "#!/bin/sh\necho \"$@\" >>" + log + "\n"
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sites := startProxies(t, dovecot23, backends, 2, "", "--user-kick-delay", "200ms", "--flush-socket", "exec:"+script)
+	sites := startProxies(t, dovecot23, backends, 2, "", "--user-kick-delay", "200ms",
+		"--flush-socket", "exec:"+script)
 	open := make(map[string]map[string][]*mailConn) // by backend and user
 	login := func() {
 		t.Helper()
@@ -242,7 +245,8 @@ func TestFlush(t *testing.T) {
 	}
 	want := fmt.Sprintf(" %s %s down 100\n", from.ip, backends[1].ip)
 	if n := strings.Count(string(told), want); n != len(open[from.name]) {
-		t.Errorf("the flush script was told %q, want %d lines with %q", told, len(open[from.name]), want)
+		t.Errorf("the flush script was told %q, want %d lines with %q",
+			told, len(open[from.name]), want)
 	}
 }
 
@@ -259,7 +263,9 @@ func moveDestuser(t *testing.T, r release) {
 	for _, b := range backends {
 		b.mark("alice.shared", "bob.shared")
 	}
-	fields := map[release]string{dovecot23: "destuser=%u.shared", dovecot24: "destuser = %{user}.shared"}
+	fields := map[release]string{
+		dovecot23: "destuser=%u.shared", dovecot24: "destuser = %{user}.shared",
+	}
 	sites := startProxies(t, r, backends, 2, fields[r])
 	var sessions []*mailConn
 	var home string

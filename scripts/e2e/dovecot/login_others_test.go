@@ -108,14 +108,17 @@ service submission-login {
 	imap, home := s.login(t, "alice")
 	sieve := openSieve(t, s.port(4190), "alice")
 	submission := openSubmission(t, s.port(587), "alice")
-	if _, err := sieve.expect("PUTSCRIPT \"mine\" {5+}\r\nkeep;", "OK", "OK", "NO", "BYE"); err != nil {
+	_, err := sieve.expect("PUTSCRIPT \"mine\" {5+}\r\nkeep;", "OK", "OK", "NO", "BYE")
+	if err != nil {
 		t.Error(err)
 	}
-	if scripts, err := filepath.Glob(filepath.Join(named(t, backends, home).mail, "alice", "sieve", "mine.sieve")); err != nil || len(scripts) != 1 {
+	mine := filepath.Join(named(t, backends, home).mail, "alice", "sieve", "mine.sieve")
+	if scripts, err := filepath.Glob(mine); err != nil || len(scripts) != 1 {
 		t.Errorf("alice's script is not on %s, where her IMAP session is: %v", home, err)
 	}
 	for _, step := range []struct{ line, want string }{
-		{"MAIL FROM:<alice@example.org>", "250 "}, {"RCPT TO:<bob@example.org>", "250 "}, {"DATA", "354 "}, {"Subject: hello\r\n\r\nhello\r\n.", "250 "},
+		{"MAIL FROM:<alice@example.org>", "250 "}, {"RCPT TO:<bob@example.org>", "250 "},
+		{"DATA", "354 "}, {"Subject: hello\r\n\r\nhello\r\n.", "250 "},
 	} {
 		if _, err := submission.expect(step.line, step.want, "2", "3", "4", "5"); err != nil {
 			t.Fatal(err)
@@ -125,7 +128,9 @@ service submission-login {
 		t.Errorf("what alice submitted was relayed as %q", mail)
 	}
 	submits := func(b *backend) bool {
-		return eventually(startTime, func() bool { return strings.Contains(b.log(), "submission-login: Info: Login: user=<alice>") })
+		return eventually(startTime, func() bool {
+			return strings.Contains(b.log(), "submission-login: Info: Login: user=<alice>")
+		})
 	}
 	if !submits(named(t, backends, home)) {
 		t.Errorf("alice did not submit on %s, where her IMAP session is", home)
@@ -133,16 +138,20 @@ service submission-login {
 
 	target := other(backends, home)
 	s.director.must("move", "--wait", "alice", target.ip.String())
-	for name, c := range map[string]*mailConn{"IMAP": imap, "ManageSieve": sieve, "submission": submission} {
+	for name, c := range map[string]*mailConn{
+		"IMAP": imap, "ManageSieve": sieve, "submission": submission,
+	} {
 		if err := c.ended(stopTime); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	sieve = openSieve(t, s.port(4190), "alice")
-	if _, err := sieve.expect("PUTSCRIPT \"moved\" {5+}\r\nkeep;", "OK", "OK", "NO", "BYE"); err != nil {
+	if _, err := sieve.expect("PUTSCRIPT \"moved\" {5+}\r\nkeep;", "OK", "OK",
+		"NO", "BYE"); err != nil {
 		t.Error(err)
 	}
-	if scripts, err := filepath.Glob(filepath.Join(target.mail, "alice", "sieve", "moved.sieve")); err != nil || len(scripts) != 1 {
+	moved := filepath.Join(target.mail, "alice", "sieve", "moved.sieve")
+	if scripts, err := filepath.Glob(moved); err != nil || len(scripts) != 1 {
 		t.Errorf("alice's second script is not on %s, where she was moved: %v", target.name, err)
 	}
 	openSubmission(t, s.port(587), "alice")

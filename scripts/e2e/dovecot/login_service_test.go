@@ -58,10 +58,12 @@ service director {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if got := p.doveadm("director", "status"); got.status != 0 || !strings.Contains(got.stdout, backends[0].ip.String()) {
+	got := p.doveadm("director", "status")
+	if got.status != 0 || !strings.Contains(got.stdout, backends[0].ip.String()) {
 		t.Errorf("doveadm director status: %+v", got)
 	}
-	if got := p.doveadm("auth", "lookup", "-a", p.path("director-userdb"), "alice@example.org"); !strings.Contains(got.stdout, backends[0].ip.String()) {
+	if got := p.doveadm("auth", "lookup", "-a", p.path("director-userdb"),
+		"alice@example.org"); !strings.Contains(got.stdout, backends[0].ip.String()) {
 		t.Errorf("doveadm auth lookup: %+v", got)
 	}
 	command := filepath.Base(program)
@@ -87,7 +89,8 @@ service director {
 		t.Error("the director was not started again")
 	}
 	// It stays: the master knows that it is alive and busy.
-	if got := p.doveadm("director", "ring", "status"); got.status != 0 || !strings.Contains(got.stdout, ip.String()) {
+	if got := p.doveadm("director", "ring", "status"); got.status != 0 ||
+		!strings.Contains(got.stdout, ip.String()) {
 		t.Errorf("doveadm director ring status: %+v", got)
 	}
 }
@@ -111,7 +114,8 @@ func TestDovecotService24(t *testing.T) {
 	if err := os.MkdirAll(p.root+runDir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(p.root+runDir, 0o777); err != nil { // it runs as Dovecot's user, whose id only the root knows
+	// it runs as Dovecot's user, whose id only the root knows
+	if err := os.Chmod(p.root+runDir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	p.configure(fmt.Sprintf(`protocols = imap
@@ -161,7 +165,8 @@ service director {
 		}
 	}
 	login("alice@example.org")
-	before := runProgram(t, "", program, "ring", "status", "-a", filepath.Join(p.root+runDir, "director.sock"))
+	before := runProgram(t, "", program, "ring", "status", "-a",
+		filepath.Join(p.root+runDir, "director.sock"))
 	if before.status != 0 || !strings.Contains(before.stdout, ip.String()) {
 		t.Errorf("director ring status: %+v", before)
 	}

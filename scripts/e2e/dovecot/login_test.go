@@ -53,7 +53,8 @@ func logIn(t *testing.T, r release) {
 				t.Fatal(err)
 			}
 			if got, err := c.where(); err != nil || got != home {
-				t.Errorf("%s through %s by AUTHENTICATE: on %s (%v), by LOGIN on %s", user, s.proxy.name, got, err, home)
+				t.Errorf("%s through %s by AUTHENTICATE: on %s (%v), by LOGIN on %s",
+					user, s.proxy.name, got, err, home)
 			}
 			c.Close()
 			if r == dovecot24 {
@@ -63,7 +64,8 @@ func logIn(t *testing.T, r release) {
 				t.Fatal(err)
 			}
 			if got, err := c.wherePOP3(); err != nil || got != home {
-				t.Errorf("%s through %s by POP3: on %s (%v), by IMAP on %s", user, s.proxy.name, got, err, home)
+				t.Errorf("%s through %s by POP3: on %s (%v), by IMAP on %s",
+					user, s.proxy.name, got, err, home)
 			}
 			c.Close()
 		}
@@ -130,7 +132,8 @@ func TestWrongPassword(t *testing.T) {
 	if _, err := c.expect("", "* OK", "* "); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.expect("a LOGIN alice@example.org wrong", "a NO [AUTHENTICATIONFAILED]", "a "); err != nil {
+	if _, err := c.expect("a LOGIN alice@example.org wrong",
+		"a NO [AUTHENTICATIONFAILED]", "a "); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.expect("b LOGIN alice@example.org pass", "b OK", "b "); err != nil {

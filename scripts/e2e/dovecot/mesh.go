@@ -78,12 +78,16 @@ func (d *director) start() {
 	if d.cmd != nil {
 		d.t.Fatalf("%s runs already", d.name)
 	}
-	out, err := os.OpenFile(filepath.Join(d.runDir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	out, err := os.OpenFile(filepath.Join(d.runDir, "log"),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer out.Close() // the process has its own copy
-	args := slices.Concat([]string{"serve", "--node-name", d.name, "--bind", netip.AddrPortFrom(d.ip, meshPort).String(), "--run-dir", d.runDir}, d.flags)
+	args := slices.Concat([]string{
+		"serve", "--node-name", d.name, "--bind", netip.AddrPortFrom(d.ip, meshPort).String(),
+		"--run-dir", d.runDir,
+	}, d.flags)
 	command := slices.Concat(d.prefix, []string{program}, args)
 	if d.keptOpen != nil {
 		hold := []string{program, "hold"}
@@ -117,7 +121,8 @@ func (d *director) pid() int {
 
 // childOf is the child of a process, 0 if it has none. The guard of "director hold" does not count.
 func childOf(pid int) int {
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has those that it forked
+	// each thread has those that it forked
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, task := range tasks {
 		text, _ := os.ReadFile(task)
 		for _, field := range strings.Fields(string(text)) {
@@ -186,7 +191,8 @@ func (d *director) must(args ...string) string {
 	d.t.Helper()
 	got := d.ask(args...)
 	if got.status != 0 {
-		d.t.Fatalf("director %s at %s: status %d: %s", strings.Join(args, " "), d.name, got.status, got.stderr)
+		d.t.Fatalf("director %s at %s: status %d: %s",
+			strings.Join(args, " "), d.name, got.status, got.stderr)
 	}
 	return got.stdout
 }

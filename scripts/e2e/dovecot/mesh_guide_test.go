@@ -29,16 +29,20 @@ func guide(t *testing.T) []string {
 	return blocks
 }
 
-// types runs a block of the guide in a shell on a host, and returns what it prints. The programs are those of the host.
+// types runs a block of the guide in a shell on a host, and returns what it prints. The programs
+// are those of the host.
 func (s *site) types(block string) result {
 	s.proxy.t.Helper()
-	block = strings.NewReplacer("/run/dovecot/", s.proxy.path("")+"/", "USER", userNames(1)[0]).Replace(block)
-	shell := fmt.Sprintf("director() { %q \"$@\" -a %q; }\ndoveadm() { command doveadm -c %q \"$@\"; }\n",
+	block = strings.NewReplacer("/run/dovecot/", s.proxy.path("")+"/", "USER", userNames(1)[0]).
+		Replace(block)
+	shell := fmt.Sprintf(
+		"director() { %q \"$@\" -a %q; }\ndoveadm() { command doveadm -c %q \"$@\"; }\n",
 		program, s.director.socket(), s.proxy.configPath())
 	return runProgram(s.proxy.t, "", "bash", "-c", shell+block)
 }
 
-// A ring of three Dovecot directors is replaced and brought back as the guide tells it, with its commands as they stand there.
+// A ring of three Dovecot directors is replaced and brought back as the guide tells it, with its
+// commands as they stand there.
 func TestGuideToReplacingARing(t *testing.T) {
 	t.Parallel()
 	blocks := guide(t)
@@ -60,8 +64,9 @@ func TestGuideToReplacingARing(t *testing.T) {
 	}
 	rings, meshes := make([]string, hosts), make([]string, hosts)
 	for i, s := range sites {
-		passdb := fmt.Sprintf("listen = %s\nmail_location = maildir:/nonexistent\nprotocols = imap\n"+
-			"passdb {\n  driver = static\n  args = password=pass proxy=y\n}\n", s.ip)
+		passdb := fmt.Sprintf(
+			"listen = %s\nmail_location = maildir:/nonexistent\nprotocols = imap\n"+
+				"passdb {\n  driver = static\n  args = password=pass proxy=y\n}\n", s.ip)
 		rings[i] = passdb + fmt.Sprintf(`director_servers = %[1]s
 director_mail_servers = %[2]s %[3]s
 service imap-login {
@@ -117,7 +122,8 @@ service director {
 	}
 	where(sites[0])
 	for i, user := range users[:4] { // some users are not where they hash
-		if got := sites[0].proxy.doveadm("director", "move", user, backends[i%2].ip.String()); got.status != 0 {
+		if got := sites[0].proxy.doveadm("director", "move", user,
+			backends[i%2].ip.String()); got.status != 0 {
 			t.Fatalf("doveadm director move: %+v", got)
 		}
 	}
@@ -127,7 +133,8 @@ service director {
 		for _, s := range sites {
 			for user, home := range where(s) {
 				if home != homes[user] {
-					t.Errorf("%s, at %s: %s is on %s, was on %s", when, s.director.name, user, home, homes[user])
+					t.Errorf("%s, at %s: %s is on %s, was on %s",
+						when, s.director.name, user, home, homes[user])
 				}
 			}
 		}
@@ -154,10 +161,12 @@ service director {
 	for i, s := range sites {
 		pairs := []string{"0.0.0.0:9091", fmt.Sprintf("%s:%d", s.ip, meshPort)}
 		for n, other := range sites {
-			pairs = append(pairs, fmt.Sprintf("host%d.example.org:9091", n+1), fmt.Sprintf("%s:%d", other.ip, meshPort))
+			pairs = append(pairs, fmt.Sprintf("host%d.example.org:9091", n+1),
+				fmt.Sprintf("%s:%d", other.ip, meshPort))
 		}
 		path := filepath.Join(s.director.runDir, "director.yaml")
-		if err := os.WriteFile(path, []byte(strings.NewReplacer(pairs...).Replace(blocks[0])+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(path,
+			[]byte(strings.NewReplacer(pairs...).Replace(blocks[0])+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		s.director.flags = append(s.director.flags, "--config", path)
@@ -201,7 +210,9 @@ service director {
 	}
 	// 4. The last host.
 	reload(0, meshes[0])
-	if !eventually(startTime, func() bool { return sites[0].proxy.doveadm("director", "status").status != 0 }) {
+	if !eventually(startTime, func() bool {
+		return sites[0].proxy.doveadm("director", "status").status != 0
+	}) {
 		t.Fatal("Dovecot's director does not go away")
 	}
 	_ = follow.Process.Signal(syscall.SIGINT)
@@ -216,11 +227,15 @@ service director {
 	}
 	homes = where(sites[0])
 	reload(0, rings[0])
-	if !eventually(startTime, func() bool { return sites[0].proxy.doveadm("director", "status").status == 0 }) {
+	if !eventually(startTime, func() bool {
+		return sites[0].proxy.doveadm("director", "status").status == 0
+	}) {
 		t.Fatal("Dovecot's director does not come back")
 	}
 	for line := range strings.Lines(sites[0].director.must("dump")) {
-		words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return w == "-a" || w == sites[0].director.socket() })
+		words := slices.DeleteFunc(strings.Fields(line), func(w string) bool {
+			return w == "-a" || w == sites[0].director.socket()
+		})
 		if got := sites[0].proxy.doveadm(words...); got.status != 0 {
 			t.Errorf("doveadm %v: %+v", words, got)
 		}

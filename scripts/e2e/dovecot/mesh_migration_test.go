@@ -94,7 +94,8 @@ service director {
 	where()
 	// Some users are not where they hash.
 	for i, user := range users[:4] {
-		if got := s.proxy.doveadm("director", "move", user, backends[i%2].ip.String()); got.status != 0 {
+		got := s.proxy.doveadm("director", "move", user, backends[i%2].ip.String())
+		if got.status != 0 {
 			t.Fatalf("doveadm director move: %+v", got)
 		}
 	}
@@ -103,7 +104,8 @@ service director {
 	// Our director runs beside Dovecot's and follows it.
 	s.director.start()
 	s.director.awaitMesh(1)
-	follow := exec.Command(program, "import", "-a", s.director.socket(), "--from", s.proxy.path("director-admin"), "--follow")
+	follow := exec.Command(program, "import", "-a", s.director.socket(), "--from",
+		s.proxy.path("director-admin"), "--follow")
 	var told strings.Builder
 	follow.Stderr = &told
 	follow.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -117,21 +119,26 @@ service director {
 	if !eventually(startTime, imported) {
 		t.Errorf("users are missing: %s", s.director.must("map"))
 	}
-	if got := s.proxy.doveadm("director", "move", users[5], backends[0].ip.String()); got.status != 0 {
+	if got := s.proxy.doveadm("director", "move", users[5],
+		backends[0].ip.String()); got.status != 0 {
 		t.Fatalf("doveadm director move: %+v", got)
 	}
 	homes[users[5]] = backends[0].name
 	if !eventually(startTime, func() bool {
-		return strings.Contains(s.director.must("status", users[5]), "Current: "+backends[0].ip.String())
+		return strings.Contains(s.director.must("status", users[5]),
+			"Current: "+backends[0].ip.String())
 	}) {
-		t.Errorf("a move on Dovecot's director is not followed: %s", s.director.must("status", users[5]))
+		t.Errorf("a move on Dovecot's director is not followed: %s",
+			s.director.must("status", users[5]))
 	}
 	// The switch.
 	s.proxy.configure(mesh)
 	if got := s.proxy.doveadm("reload"); got.status != 0 {
 		t.Fatalf("doveadm reload: %+v", got)
 	}
-	if !eventually(startTime, func() bool { return s.proxy.doveadm("director", "status").status != 0 }) {
+	if !eventually(startTime, func() bool {
+		return s.proxy.doveadm("director", "status").status != 0
+	}) {
 		t.Fatal("Dovecot's director does not go away")
 	}
 	_ = follow.Process.Signal(syscall.SIGINT)
@@ -139,7 +146,8 @@ service director {
 		t.Errorf("import --follow: %v: %s", err, told.String())
 	}
 	same("after the switch")
-	if got := s.proxy.doveadm("director", "status", "-a", filepath.Join(s.director.runDir, "director-admin"), users[0]); got.status != 0 {
+	if got := s.proxy.doveadm("director", "status", "-a",
+		filepath.Join(s.director.runDir, "director-admin"), users[0]); got.status != 0 {
 		t.Errorf("doveadm director status: %+v", got)
 	}
 
@@ -150,7 +158,9 @@ service director {
 	if got := s.proxy.doveadm("reload"); got.status != 0 {
 		t.Fatalf("doveadm reload: %+v", got)
 	}
-	if !eventually(startTime, func() bool { return s.proxy.doveadm("director", "status").status == 0 }) {
+	if !eventually(startTime, func() bool {
+		return s.proxy.doveadm("director", "status").status == 0
+	}) {
 		t.Fatal("Dovecot's director does not come back")
 	}
 	for line := range strings.Lines(s.director.must("dump")) {
@@ -164,7 +174,8 @@ service director {
 	known := func() bool {
 		same("after the way back")
 		for _, user := range users {
-			if got := s.proxy.doveadm("director", "status", user); got.status != 0 || strings.Contains(got.stdout, "n/a") {
+			got := s.proxy.doveadm("director", "status", user)
+			if got.status != 0 || strings.Contains(got.stdout, "n/a") {
 				return false
 			}
 		}

@@ -66,11 +66,14 @@ service lmtp {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if replies, err := deliver(s.port(24), "x", "alice@example.org"); err != nil || !strings.HasPrefix(replies[0], "250 ") {
+	if replies, err := deliver(s.port(24), "x", "alice@example.org"); err != nil ||
+		!strings.HasPrefix(replies[0], "250 ") {
 		t.Errorf("delivery: %q, %v", replies, err)
 	}
-	got := s.proxy.doveadm("director", "status", "-a", filepath.Join(s.director.runDir, "director-admin"), "alice@example.org")
-	if home := lookup(t, s.director, "alice@example.org"); got.status != 0 || !strings.Contains(got.stdout, "Current: "+home.String()) {
+	got := s.proxy.doveadm("director", "status", "-a",
+		filepath.Join(s.director.runDir, "director-admin"), "alice@example.org")
+	home := lookup(t, s.director, "alice@example.org")
+	if got.status != 0 || !strings.Contains(got.stdout, "Current: "+home.String()) {
 		t.Errorf("doveadm director status: %+v; director lookup: %v", got, home)
 	}
 	s.director.must("kick", "alice@example.org")
@@ -163,10 +166,12 @@ service lmtp {
 		}
 		defer pop3.Close()
 		sessions := map[string]*mailConn{
-			"IMAP": imap, "POP3": pop3, "ManageSieve": openSieve(t, s.port(4190), user), "submission": openSubmission(t, s.port(587), user),
+			"IMAP": imap, "POP3": pop3, "ManageSieve": openSieve(t, s.port(4190), user),
+			"submission": openSubmission(t, s.port(587), user),
 		}
 		home := lookup(t, s.director, user)
-		if replies, err := deliver(s.port(24), "for-"+ends.name, user); err != nil || !strings.HasPrefix(replies[0], "250 ") {
+		if replies, err := deliver(s.port(24), "for-"+ends.name, user); err != nil ||
+			!strings.HasPrefix(replies[0], "250 ") {
 			t.Errorf("delivery: %q, %v", replies, err)
 		}
 		ends.end(home)
@@ -183,7 +188,8 @@ service lmtp {
 			t.Errorf("LMTP and logins mean different users:\n%s", got)
 		}
 	}
-	if got := s.director.must("kick", "nobody@example.org", "--json"); !strings.Contains(got, `"sessions_left": []`) || !strings.Contains(got, `"no_kicker": []`) {
+	got := s.director.must("kick", "nobody@example.org", "--json")
+	if !strings.Contains(got, `"sessions_left": []`) || !strings.Contains(got, `"no_kicker": []`) {
 		t.Errorf("a kick of nobody: %s", got)
 	}
 }
@@ -205,8 +211,12 @@ func runShipped(t *testing.T, d *director, backends []*backend, settings string)
 	if err := os.WriteFile(path, []byte(settings), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d.flags = []string{"--config", path, "--mail-servers", backends[0].ip.String() + " " + backends[1].ip.String()}
-	d.prefix = []string{"setpriv", "--reuid", unprivileged, "--regid", unprivileged, "--clear-groups"}
+	d.flags = []string{
+		"--config", path, "--mail-servers", backends[0].ip.String() + " " + backends[1].ip.String(),
+	}
+	d.prefix = []string{
+		"setpriv", "--reuid", unprivileged, "--regid", unprivileged, "--clear-groups",
+	}
 	account, err := user.Lookup(unprivileged)
 	if err != nil {
 		t.Fatal(err)
@@ -238,13 +248,15 @@ func TestUnits(t *testing.T) {
 			}
 			// The program is verified to exist.
 			path := filepath.Join(dir, filepath.Base(unit))
-			if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/director", program)), 0o644); err != nil {
+			unit := strings.ReplaceAll(string(text), "/usr/local/bin/director", program)
+			if err := os.WriteFile(path, []byte(unit), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			paths = append(paths, path)
 		}
 	}
-	if got := runProgram(t, "", "systemd-analyze", append([]string{"verify"}, paths...)...); got.status != 0 || got.stdout+got.stderr != "" {
+	got := runProgram(t, "", "systemd-analyze", append([]string{"verify"}, paths...)...)
+	if got.status != 0 || got.stdout+got.stderr != "" {
 		t.Errorf("systemd-analyze verify: status %d\n%s%s", got.status, got.stdout, got.stderr)
 	}
 }

@@ -91,7 +91,8 @@ func authenticateIMAP(addr, user, password string) (*mailConn, error) {
 		_, err = c.expect("a AUTHENTICATE PLAIN", "+", "+", "a ")
 	}
 	if err == nil {
-		_, err = c.expect(base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+password)), "a OK", "a ", "* BYE")
+		_, err = c.expect(base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+password)),
+			"a OK", "a ", "* BYE")
 	}
 	if err != nil {
 		c.Close()

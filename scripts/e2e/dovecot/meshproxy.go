@@ -93,7 +93,9 @@ type site struct {
 // newSite describes a proxy and its director on one address. The director's sockets and the FIFO
 // are kept open by "director hold", as a service manager would do. fields are passdb fields beside
 // proxy, and more is configuration, in the syntax of the release.
-func newSite(t *testing.T, r release, n int, backends []netip.Addr, fields, more string, flags ...string) *site {
+func newSite(
+	t *testing.T, r release, n int, backends []netip.Addr, fields, more string, flags ...string,
+) *site {
 	t.Helper()
 	s := &site{ip: newAddress(t), proxy: newInstanceOf(t, r, fmt.Sprintf("p%d", n), "")}
 	var list []string
@@ -132,7 +134,9 @@ func (s *site) kicks() *site {
 // site's director. It must succeed.
 func (s *site) doveadm(command string, args ...string) string {
 	s.proxy.t.Helper()
-	args = append([]string{"director", command, "-a", filepath.Join(s.director.runDir, "director-admin")}, args...)
+	args = append([]string{
+		"director", command, "-a", filepath.Join(s.director.runDir, "director-admin"),
+	}, args...)
 	got := runProgram(s.proxy.t, "", "doveadm", args...)
 	if got.status != 0 {
 		s.proxy.t.Fatalf("doveadm %s: %+v", strings.Join(args, " "), got)
@@ -161,7 +165,9 @@ func startSites(t *testing.T, sites ...*site) {
 }
 
 // startProxies starts n proxies with a director each that lists and ends its proxy's sessions.
-func startProxies(t *testing.T, r release, backends []*backend, n int, fields string, flags ...string) []*site {
+func startProxies(
+	t *testing.T, r release, backends []*backend, n int, fields string, flags ...string,
+) []*site {
 	t.Helper()
 	var sites []*site
 	for i := range n {
@@ -219,7 +225,8 @@ func (b *backend) mark(users ...string) {
 			}
 		}
 		file := filepath.Join(dir, "1000000000.mark.host")
-		if err := os.WriteFile(file, []byte("Subject: on "+b.name+"\n\nmark\n"), 0o600); err != nil {
+		err := os.WriteFile(file, []byte("Subject: on "+b.name+"\n\nmark\n"), 0o600)
+		if err != nil {
 			b.t.Fatal(err)
 		}
 		if err := os.Chown(file, mailUser, mailUser); err != nil {

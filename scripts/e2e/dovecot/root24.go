@@ -35,11 +35,16 @@ var root24 = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("debootstrap", "--variant=minbase", "--include=dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,dovecot-managesieved,dovecot-submissiond", "trixie", dir)
+	cmd := exec.Command("debootstrap", "--variant=minbase",
+		"--include=dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,"+
+			"dovecot-managesieved,dovecot-submissiond",
+		"trixie", dir)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	timer := time.AfterFunc(rootTime, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	timer := time.AfterFunc(rootTime, func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	})
 	defer timer.Stop()
 	if err := cmd.Run(); err != nil {
 		_ = os.RemoveAll(dir)
@@ -72,7 +77,8 @@ func (r release) root(t *testing.T) string {
 		return root
 	}
 	if _, err := exec.LookPath("dovecot"); err != nil {
-		t.Fatalf("%v; apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved dovecot-submissiond", err)
+		t.Fatalf("%v; apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd "+
+			"dovecot-managesieved dovecot-submissiond", err)
 	}
 	return ""
 }

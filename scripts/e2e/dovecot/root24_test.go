@@ -11,7 +11,8 @@ import (
 // runs before the tests that run at the same time.
 func TestRoot24(t *testing.T) {
 	root := dovecot24.root(t)
-	if got := runProgram(t, "", "chroot", root, "dovecot", "--version"); got.status != 0 || !strings.HasPrefix(got.stdout, "2.4.") {
+	got := runProgram(t, "", "chroot", root, "dovecot", "--version")
+	if got.status != 0 || !strings.HasPrefix(got.stdout, "2.4.") {
 		t.Errorf("dovecot --version: %+v", got)
 	}
 }

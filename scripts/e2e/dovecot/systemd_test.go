@@ -56,7 +56,8 @@ func TestSystemd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if home := named(t, backends, at); !strings.Contains(status, "Current: "+home.ip.String()+" (expires") {
+	home := named(t, backends, at)
+	if !strings.Contains(status, "Current: "+home.ip.String()+" (expires") {
 		t.Errorf("alice is on %s, director status: %s", home.ip, status)
 	}
 	if !strings.Contains(m.logs(), `"encrypted":true`) {
@@ -67,7 +68,8 @@ func TestSystemd(t *testing.T) {
 			t.Errorf("the director was not handed its %s socket:\n%s", door, m.logs())
 		}
 	}
-	if got := m.must("doveadm", "director", "status", "-a", "/run/director/director-admin"); !strings.Contains(got, backends[0].ip.String()) {
+	got := m.must("doveadm", "director", "status", "-a", "/run/director/director-admin")
+	if !strings.Contains(got, backends[0].ip.String()) {
 		t.Errorf("doveadm director status: %s", got)
 	}
 
@@ -172,7 +174,8 @@ func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
 		t.Fatal(err)
 	}
 	m.write("/usr/local/bin/director", string(binary), 0o755)
-	m.must("useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "director")
+	m.must("useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin",
+		"director")
 	unchanged := strings.NewReplacer()
 	for _, pattern := range []string{"*.service", "*.socket"} {
 		units, err := filepath.Glob(filepath.Join(packaging, pattern))
@@ -205,12 +208,16 @@ userdb {
 `, ip)+shipped(t, "dovecot-2.3.conf", unchanged), 0o644)
 	m.must("bash", "-c", installBlock(t, "head -c 32"))
 	// There is no journal here.
-	m.write("/etc/systemd/system/director.service.d/log.conf", "[Service]\nStandardOutput=append:/var/log/director.log\nStandardError=append:/var/log/director.log\n", 0o644)
+	m.write("/etc/systemd/system/director.service.d/log.conf",
+		"[Service]\nStandardOutput=append:/var/log/director.log\n"+
+			"StandardError=append:/var/log/director.log\n", 0o644)
 	m.must("systemctl", "daemon-reload")
 	m.must("systemctl", "enable", "director.service")
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("systemd: %s\n%s", m.run("systemctl", "status", "--no-pager", "director*", "dovecot*").stdout, lastLines(m.logs(), logLines))
+			t.Logf("systemd: %s\n%s",
+				m.run("systemctl", "status", "--no-pager", "director*", "dovecot*").stdout,
+				lastLines(m.logs(), logLines))
 		}
 	})
 }

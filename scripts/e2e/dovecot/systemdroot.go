@@ -50,14 +50,18 @@ func bootMachine(t *testing.T) *machine {
 	t.Helper()
 	for _, program := range []string{"unshare", "nsenter", "pivot_root", "/lib/systemd/systemd"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("the units are not tried with a real systemd: %v; apt-get install systemd util-linux", err)
+			t.Skipf("the units are not tried with a real systemd: %v; "+
+				"apt-get install systemd util-linux", err)
 		}
 	}
 	group := newControlGroup(t)
 	var console bytes.Buffer
-	cmd := exec.Command("unshare", "--fork", "--kill-child", "--pid", "--mount", "--cgroup", "--uts", "--ipc", "sh", "-c", bootScript, "sh", t.TempDir())
+	cmd := exec.Command("unshare", "--fork", "--kill-child", "--pid", "--mount", "--cgroup",
+		"--uts", "--ipc", "sh", "-c", bootScript, "sh", t.TempDir())
 	cmd.Stdout, cmd.Stderr = &console, &console
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig: syscall.SIGKILL, UseCgroupFD: true, CgroupFD: int(group.Fd()),
+	}
 	if err := cmd.Start(); err != nil {
 		t.Skipf("the units are not tried with a real systemd: namespaces of its own: %v", err)
 	}
@@ -82,11 +86,13 @@ func bootMachine(t *testing.T) *machine {
 	})
 	select {
 	case <-ended:
-		t.Skipf("the units are not tried with a real systemd: it does not start: %s", lastLines(console.String(), 5))
+		t.Skipf("the units are not tried with a real systemd: it does not start: %s",
+			lastLines(console.String(), 5))
 	default:
 	}
 	if !booted {
-		t.Skipf("the units are not tried with a real systemd: it has not started after %v: %s", startTime, m.run("systemctl", "list-jobs").stdout)
+		t.Skipf("the units are not tried with a real systemd: it has not started after %v: %s",
+			startTime, m.run("systemctl", "list-jobs").stdout)
 	}
 	return m
 }
@@ -94,7 +100,8 @@ func bootMachine(t *testing.T) *machine {
 // newControlGroup returns a control group that is the root of a machine's. It ends with the test.
 func newControlGroup(t *testing.T) *os.File {
 	t.Helper()
-	for _, root := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} { // beside version 1, or alone
+	// beside version 1, or alone
+	for _, root := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
 		if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err != nil {
 			continue
 		}
@@ -110,7 +117,8 @@ func newControlGroup(t *testing.T) *os.File {
 		t.Cleanup(func() { group.Close() })
 		return group
 	}
-	t.Skip("the units are not tried with a real systemd: control groups of version 2 are not mounted")
+	t.Skip(
+		"the units are not tried with a real systemd: control groups of version 2 are not mounted")
 	return nil
 }
 
@@ -153,7 +161,9 @@ func (m *machine) write(name, content string, mode os.FileMode) {
 
 // run runs a program on the machine.
 func (m *machine) run(args ...string) result {
-	return runProgram(m.t, "", "nsenter", append([]string{"-t", fmt.Sprint(m.pid), "--pid", "--mount", "--cgroup", "--uts", "--ipc", "--"}, args...)...)
+	return runProgram(m.t, "", "nsenter", append([]string{
+		"-t", fmt.Sprint(m.pid), "--pid", "--mount", "--cgroup", "--uts", "--ipc", "--",
+	}, args...)...)
 }
 
 // must is run for what has to succeed.
@@ -161,7 +171,8 @@ func (m *machine) must(args ...string) string {
 	m.t.Helper()
 	got := m.run(args...)
 	if got.status != 0 {
-		m.t.Fatalf("%s: status %d: %s%s", strings.Join(args, " "), got.status, got.stdout, got.stderr)
+		m.t.Fatalf("%s: status %d: %s%s",
+			strings.Join(args, " "), got.status, got.stdout, got.stderr)
 	}
 	return got.stdout
 }
@@ -169,7 +180,8 @@ func (m *machine) must(args ...string) string {
 // mainPID is the process of a service, in the numbers of the machine.
 func (m *machine) mainPID(service string) string {
 	m.t.Helper()
-	return strings.TrimSpace(m.must("systemctl", "show", "--property", "MainPID", "--value", service))
+	return strings.TrimSpace(
+		m.must("systemctl", "show", "--property", "MainPID", "--value", service))
 }
 
 // hasReader reports whether somebody has a FIFO open for reading; err tells of one that is not

@@ -107,7 +107,8 @@ func removeLeftOvers() {
 		maker, _, _ := strings.Cut(name, "-")
 		pid, err := strconv.Atoi(maker)
 		if ours && err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
-			_ = exec.Command("ip", "netns", "del", entry.Name()).Run() // another run may have been first
+			// another run may have been first
+			_ = exec.Command("ip", "netns", "del", entry.Name()).Run()
 			os.RemoveAll("/etc/netns/" + entry.Name())
 		}
 	}
