@@ -20,11 +20,13 @@ func (c *Checker) replaces(
 		switch {
 		case x.loose:
 			if c.unknown(t, l.director, x) {
-				kept = append(kept, x) // this answer does not tell whether it was made again elsewhere
+				// this answer does not tell whether it was made again elsewhere
+				kept = append(kept, x)
 			}
 		case x.recorded != never && c.perhapsDead(x, t):
 			if !c.surelyDead(x, t) && !c.informed(t, l.director, x) {
-				kept = append(kept, x) // where it is known it may live on, and win when both rows meet
+				// where it is known it may live on, and win when both rows meet
+				kept = append(kept, x)
 			}
 		case c.unknown(t, l.director, x):
 			kept = append(kept, x)
@@ -51,7 +53,8 @@ func (c *Checker) replaces(
 	if bound && !left {
 		return causeNone, nil, nil
 	}
-	if len(flushes) > 0 && !slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
+	if len(flushes) > 0 &&
+		!slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
 		s.used[flushes[0]] = true // with several it is not known which it was
 	}
 	return why, kept, flushes
@@ -60,17 +63,19 @@ func (c *Checker) replaces(
 // notForgottenYet reports whether the line was made where an operation had already dropped a
 // mapping to this backend, which it has not yet at the director that answers.
 func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
-	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
-		return o.frees(backend) && o.at <= x.start && o.still > t
-	})
+	return s.mayHaveBeenOn(backend, c.operations) &&
+		slices.ContainsFunc(c.operations, func(o *operation) bool {
+			return o.frees(backend) && o.at <= x.start && o.still > t
+		})
 }
 
 // mayHoldYet reports whether a mapping to a backend is being forgotten, and a director may not have
 // heard so yet.
 func (c *Checker) mayHoldYet(t time.Duration, s *userState, backend netip.Addr) bool {
-	return s.mayHaveBeenOn(backend, c.operations) && slices.ContainsFunc(c.operations, func(o *operation) bool {
-		return o.frees(backend) && o.at <= t && o.still > t
-	})
+	return s.mayHaveBeenOn(backend, c.operations) &&
+		slices.ContainsFunc(c.operations, func(o *operation) bool {
+			return o.frees(backend) && o.at <= t && o.still > t
+		})
 }
 
 // mayHaveBeenOn reports whether the user was ever answered a backend, or was moved to it.
@@ -83,7 +88,8 @@ func (s *userState) mayHaveBeenOn(backend netip.Addr, operations []*operation) b
 // movedBy finds a move that gives the user this backend and has not been seen to do so yet.
 func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *operation {
 	for _, o := range c.operations {
-		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend && !s.used[o] && c.pending(o, s) {
+		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend && !s.used[o] &&
+			c.pending(o, s) {
 			return o
 		}
 	}
@@ -111,7 +117,8 @@ func (c *Checker) freedBy(s *userState, x *line, t time.Duration) *operation {
 		switch {
 		case o.frees(x.backend) && o.still > x.proven:
 			return o
-		case o.flushes(x.backend) && o.ended > x.start && c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
+		case o.flushes(x.backend) && o.ended > x.start &&
+			c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
 			return o // a flush forgets whom it finds no place for
 		}
 	}
@@ -123,7 +130,9 @@ func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
 }
 
 // flushedBy finds the flushes under way that may have moved the user from the line to this backend.
-func (c *Checker) flushedBy(s *userState, x *line, t time.Duration, backend netip.Addr) (found []*operation) {
+func (c *Checker) flushedBy(
+	s *userState, x *line, t time.Duration, backend netip.Addr,
+) (found []*operation) {
 	for _, at := range c.stops(s, x) {
 		for _, o := range c.operations {
 			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) &&
@@ -196,8 +205,9 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 	}
 	for _, p := range stops[1:] {
 		for _, o := range c.operations {
-			if o.frees(p.backend) && o.still > p.first || o.flushes(p.backend) && o.ended > p.first &&
-				c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
+			if o.frees(p.backend) && o.still > p.first ||
+				o.flushes(p.backend) && o.ended > p.first &&
+					c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
 				return true
 			}
 		}
@@ -214,7 +224,8 @@ func (c *Checker) troubled(t time.Duration) bool { return c.contacts.calmFor(t) 
 func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend netip.Addr) {
 	d := c.contacts.directors[l.director]
 	found, any := c.table.placesOf(s.user, l.at, t, c.asks(l))
-	if any || slices.Contains(found, backend) || !d.rooted || d.cutOff && s.mayHaveBeenOn(backend, c.operations) {
+	if any || slices.Contains(found, backend) || !d.rooted ||
+		d.cutOff && s.mayHaveBeenOn(backend, c.operations) {
 		return // by its clock a mapping may live on that has expired
 	}
 	lifetime := c.rules.Expire + c.rules.share() + clockSlack
@@ -228,11 +239,13 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		}
 	}
 	for _, o := range c.operations {
-		if end := min(t, o.ended); o.op.Kind == OpFlush && t-end < lifetime+moveLimit && c.mayHash(s.user, o.at, end, backend) {
+		if end := min(t, o.ended); o.op.Kind == OpFlush && t-end < lifetime+moveLimit &&
+			c.mayHash(s.user, o.at, end, backend) {
 			return
 		}
 	}
-	c.breach(t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v",
+	c.breach(
+		t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v",
 		d.name, backend, found)
 }
 

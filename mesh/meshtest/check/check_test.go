@@ -97,26 +97,30 @@ func TestStories(t *testing.T) {
 
 		{"a partition", func(s *story) {
 			s.split("d3", calm, calm+sec(20))
-			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(6), calm+sec(6.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d1", calm+sec(8), alice, placeWithout(b1))
 			s.login("d3", calm+sec(9), alice, b1)
 			s.login("d2", calm+sec(10), alice, placeWithout(b1))
 		}, "", ""},
 		{"a partition too short", func(s *story) {
 			s.split("d3", calm, calm+sec(4))
-			s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(2), calm+sec(2.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d1", calm+sec(2.5), alice, placeWithout(b1))
 			s.login("d3", calm+sec(3.5), alice, b1)
 		}, "G2", "d3 answered 192.0.2.1"},
 		{"a partition of others", func(s *story) {
 			s.split("d3", calm, calm+sec(20))
-			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(6), calm+sec(6.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d1", calm+sec(8), alice, placeWithout(b1))
 			s.login("d2", calm+sec(9), alice, b1)
 		}, "G2", "d2 answered 192.0.2.1"},
 		{"long after a partition", func(s *story) {
 			s.split("d3", calm, calm+sec(10))
-			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(6), calm+sec(6.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d1", calm+sec(8), alice, placeWithout(b1))
 			s.login("d3", calm+sec(14), alice, b1)
 		}, "G2", "d3 answered 192.0.2.1"},
@@ -135,14 +139,16 @@ func TestStories(t *testing.T) {
 		}, "G2", "d2 answered"},
 		{"waking up with old knowledge", func(s *story) {
 			s.sleep("d3", calm, calm+sec(8))
-			s.order("d1", calm+sec(1), calm+sec(6.5), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(1), calm+sec(6.5),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d1", calm+sec(7), alice, placeWithout(b1))
 			s.login("d3", calm+sec(8), alice, b1)
 		}, "G2", "d3 answered 192.0.2.1"},
 		{"an answer that slept with its director", func(s *story) {
 			s.login("d3", calm, alice, b1)
 			s.sleep("d3", calm+sec(0.02), calm+sec(20))
-			s.order("d1", calm+sec(1), calm+sec(6.5), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(1), calm+sec(6.5),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d1", calm+sec(7), alice, placeWithout(b1))
 		}, "", ""},
 
@@ -183,14 +189,16 @@ func TestStories(t *testing.T) {
 		{"acknowledged and not applied", func(s *story) {
 			s.add(Admin{At(calm), 100, "d1", Op{Kind: OpDown, Backend: b1}})
 			s.add(Done{At: At(calm + sec(1)), ID: 100, Tables: map[string]Table{
-				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d2": with(b1, Row{Present: true, VHosts: 10}),
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
+				"d2": with(b1, Row{Present: true, VHosts: 10}),
 			}})
 		}, "G5", "is 0 at d2"},
 		{"not applied where nobody can be reached", func(s *story) {
 			s.split("d2", calm, calm+sec(20))
 			s.add(Admin{At(calm + sec(7)), 100, "d1", Op{Kind: OpDown, Backend: b1}})
 			s.add(Done{At: At(calm + sec(8)), ID: 100, Tables: map[string]Table{
-				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d2": with(b1, Row{Present: true, VHosts: 10}),
+				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
+				"d2": with(b1, Row{Present: true, VHosts: 10}),
 			}})
 		}, "", ""},
 		{"a kick that one director never heard of", func(s *story) {
@@ -226,19 +234,30 @@ func TestStories(t *testing.T) {
 		{"a change swallowed by another", func(s *story) {
 			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpDown, Backend: b1})
 			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
-			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 50})}}})
+			s.add(Final{
+				At(calm + sec(5)),
+				map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 50})}},
+			})
 		}, "G6", "down is 0, expected [1]"},
 		{"a change that failed overrides nothing for sure", func(s *story) {
 			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
 			s.lastID++
-			s.add(Admin{At(calm + sec(1)), s.lastID, "d2", Op{Kind: OpUpdate, Backend: b1, VHosts: 50}})
+			s.add(Admin{
+				At(calm + sec(1)), s.lastID, "d2", Op{Kind: OpUpdate, Backend: b1, VHosts: 50},
+			})
 			s.add(Done{At: At(calm + sec(2)), ID: s.lastID, Error: "mesh time was stepped"})
-			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}}})
+			s.add(Final{
+				At(calm + sec(5)),
+				map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}},
+			})
 		}, "", ""},
 		{"two changes of one register", func(s *story) {
 			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
 			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
-			s.add(Final{At(calm + sec(5)), map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}}})
+			s.add(Final{
+				At(calm + sec(5)),
+				map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}},
+			})
 		}, "", ""},
 
 		{"a flush of one cut off, older than what the others answered", func(s *story) {
@@ -250,11 +269,15 @@ func TestStories(t *testing.T) {
 		{"a conflict repaired", func(s *story) {
 			conflict(s)
 			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
-			s.finalWithout(calm+sec(20), Mapping{User: alice, Backend: placeWithout(b1), Ends: calm + life})
+			s.finalWithout(calm+sec(20), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + life,
+			})
 		}, "", ""},
 		{"a conflict without a kick", func(s *story) {
 			conflict(s)
-			s.finalWithout(calm+sec(20), Mapping{User: alice, Backend: placeWithout(b1), Ends: calm + life})
+			s.finalWithout(calm+sec(20), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + life,
+			})
 		}, "G3", "d3 never kicked"},
 	})
 }
@@ -288,7 +311,8 @@ func expiredApart(s *story, flushes bool) {
 	if flushes {
 		s.order("d3", calm+sec(9), calm+sec(9.1), Op{Kind: OpFlush, Backend: b1}, "d1", "d2")
 	}
-	s.order("d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d3")
+	s.order(
+		"d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d3")
 	s.login("d1", mapped, alice, placeWithout(b1, theirs))
 	s.login("d3", mapped+sec(12), alice, theirs)
 }
@@ -311,8 +335,11 @@ func with(b netip.Addr, r Row) Table {
 // TestPlaces compares the naive ring with places that Dovecot 2.3 was seen to give.
 func TestPlaces(t *testing.T) {
 	addr := netip.MustParseAddr
-	four := []usable{{addr("127.0.2.1"), 100}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 100}, {addr("127.0.2.4"), 100}}
-	weighted := []usable{{addr("127.0.2.1"), 50}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 200}}
+	four := []usable{{addr("127.0.2.1"), 100}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 100},
+		{addr("127.0.2.4"), 100}}
+	weighted := []usable{
+		{addr("127.0.2.1"), 50}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 200},
+	}
 	tests := []struct {
 		backends []usable
 		hash     uint32

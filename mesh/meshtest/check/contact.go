@@ -45,20 +45,22 @@ type director struct {
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
-	frozen    bool          // paused with all its clocks
-	untold    time.Duration // it stood still with them, and no frame that was sent then or later has told it so; forever: none need
-	thawed    time.Duration // when it last went on after that; never, if it did not
-	cutOff    bool          // it is untold, and stood still for so long that others act without it
-	synced    bool          // by its own word
-	syncedAt  time.Duration // when it said so last; never, if it has not in this life
-	why       string        // its reason for not being synced
-	since     time.Duration // when synced last became what it is
-	reported  time.Duration // the value of since for which a lack of rest was reported
-	astray    bool          // its mesh time was reported
-	mesh      uint64        // that it says it belongs to
-	comes     bool          // it has left another mesh for that, and is not synced there yet
-	met       bool          // has had contact with another director in this life
-	rooted    bool          // and, directly or through others, with the mesh that goes on; see lost
+	frozen    bool // paused with all its clocks
+	// it stood still with them, and no frame that was sent then or later has told it so; forever:
+	// none need
+	untold   time.Duration
+	thawed   time.Duration // when it last went on after that; never, if it did not
+	cutOff   bool          // it is untold, and stood still for so long that others act without it
+	synced   bool          // by its own word
+	syncedAt time.Duration // when it said so last; never, if it has not in this life
+	why      string        // its reason for not being synced
+	since    time.Duration // when synced last became what it is
+	reported time.Duration // the value of since for which a lack of rest was reported
+	astray   bool          // its mesh time was reported
+	mesh     uint64        // that it says it belongs to
+	comes    bool          // it has left another mesh for that, and is not synced there yet
+	met      bool          // has had contact with another director in this life
+	rooted   bool          // and, directly or through others, with the mesh that goes on; see lost
 
 	settled   bool
 	unsettled time.Duration // when it last became so
@@ -67,17 +69,22 @@ type director struct {
 
 // link is what one director has received of another.
 type link struct {
-	sent      time.Duration // of the newest frame received
-	sentAt    time.Duration // when that was received
-	before    time.Duration // of the last frame before a silence after which the stream may be another
-	resumed   time.Duration // of the first after it: the replay of what was missed begins with it
-	whole     time.Duration // what was sent since then has been received without a gap
-	echo      time.Duration // receiver's newest frame that the other one is known to have received
-	woke      time.Duration // when the receiver last woke, unless it was cut off from the other one before it slept
-	separated time.Duration // when this receiver, as the one who answers, was last cut off from the other
-	gone      time.Duration // since when the receiver is cut off from the other; forever if it is not
-	touch     time.Duration // since when frames have flowed both ways; forever if they do not
-	astray    time.Duration // since when the two, both synced, have gone by different clocks; forever if they do not
+	sent   time.Duration // of the newest frame received
+	sentAt time.Duration // when that was received
+	// of the last frame before a silence after which the stream may be another
+	before  time.Duration
+	resumed time.Duration // of the first after it: the replay of what was missed begins with it
+	whole   time.Duration // what was sent since then has been received without a gap
+	echo    time.Duration // receiver's newest frame that the other one is known to have received
+	// when the receiver last woke, unless it was cut off from the other one before it slept
+	woke time.Duration
+	// when this receiver, as the one who answers, was last cut off from the other
+	separated time.Duration
+	// since when the receiver is cut off from the other; forever if it is not
+	gone  time.Duration
+	touch time.Duration // since when frames have flowed both ways; forever if they do not
+	// since when the two, both synced, have gone by different clocks; forever if they do not
+	astray time.Duration
 }
 
 // contacts knows who lives and who can reach whom.
@@ -88,7 +95,8 @@ type contacts struct {
 	lastRough time.Duration
 	nextLook  time.Duration
 	founding  time.Duration // before then the mesh may not be founded
-	twoMeshes time.Duration // when last a director that may have founded a mesh met another; never, if it did not
+	// when last a director that may have founded a mesh met another; never, if it did not
+	twoMeshes time.Duration
 	estates   []*estate
 
 	// lost are the meshes that some director left for another one. The directors of all others are
@@ -114,7 +122,8 @@ func (c *contacts) of(name string) int {
 	i := len(c.directors)
 	c.index[name] = i
 	c.directors = append(c.directors, &director{
-		name: name, settledAt: never, stoppedAt: never, syncedAt: never, untold: forever, thawed: never,
+		name: name, settledAt: never, stoppedAt: never, syncedAt: never, untold: forever,
+		thawed: never,
 	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
@@ -142,7 +151,8 @@ func (c *contacts) start(t time.Duration, name string) {
 	d := c.directors[i]
 	c.probate(i)
 	d.life++
-	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false, false, false
+	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false,
+		false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
 	d.comes = false
 	d.astray, d.mesh, d.untold, d.thawed, d.cutOff = false, 0, forever, never, false
@@ -245,7 +255,8 @@ func (c *contacts) root(a, b *director) {
 	if c.lost != nil {
 		return
 	}
-	if a.rooted || b.rooted || !slices.ContainsFunc(c.directors, func(d *director) bool { return d.alive && d.rooted }) {
+	if a.rooted || b.rooted ||
+		!slices.ContainsFunc(c.directors, func(d *director) bool { return d.alive && d.rooted }) {
 		a.rooted, b.rooted = true, true
 	}
 }
@@ -257,7 +268,8 @@ func (c *contacts) age(t time.Duration, viewer, peer, answerer int) time.Duratio
 	if viewer != answerer {
 		other = viewer
 	}
-	since := max(c.links[viewer][peer].echo, c.directors[viewer].startedAt, c.directors[peer].startedAt,
+	since := max(c.links[viewer][peer].echo, c.directors[viewer].startedAt,
+		c.directors[peer].startedAt,
 		c.links[viewer][peer].woke, c.links[answerer][other].woke)
 	return t - since
 }
@@ -270,7 +282,8 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 	switch {
 	case !a.alive || !p.alive || answerer == peer:
 		return false
-	case c.age(t, answerer, peer, answerer) > silence || c.age(t, peer, answerer, answerer) > silence:
+	case c.age(t, answerer, peer, answerer) > silence ||
+		c.age(t, peer, answerer, answerer) > silence:
 		return true
 	case c.links[answerer][peer].echo < 0 && c.links[peer][answerer].echo < 0:
 		return c.strangers(t, answerer, peer)
@@ -286,10 +299,12 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 		return t-max(d.startedAt, c.links[answerer][peer].woke) > aloneAfter
 	}
 	for i, d := range c.directors {
-		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 || c.age(t, answerer, i, answerer) > silence {
+		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 ||
+			c.age(t, answerer, i, answerer) > silence {
 			continue
 		}
-		if c.links[i][peer].echo >= 0 && c.age(t, i, peer, i) <= silence && t-c.links[i][peer].separated >= contactAgain {
+		if c.links[i][peer].echo >= 0 && c.age(t, i, peer, i) <= silence &&
+			t-c.links[i][peer].separated >= contactAgain {
 			return false
 		}
 	}

@@ -58,7 +58,8 @@ func (c *contacts) collect(e *estate) {
 		}
 		s := c.direct(e.director, j)
 		if d.syncedAt == never || d.syncedAt > e.ended {
-			s.from = max(s.from, d.startedAt) // its snapshot may have come from somebody who was behind
+			// its snapshot may have come from somebody who was behind
+			s.from = max(s.from, d.startedAt)
 		}
 		e.give(j, s)
 	}

@@ -210,7 +210,10 @@ const (
 )
 
 func (k OpKind) String() string {
-	return [OpKinds]string{"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick", "import"}[k]
+	return [OpKinds]string{
+		"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick",
+		"import",
+	}[k]
 }
 
 // Op is an operation. Backend is zero for "all" where an operation allows that.

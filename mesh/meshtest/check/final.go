@@ -21,7 +21,9 @@ func (c *Checker) final(e Final) {
 	}
 	for _, d := range c.contacts.directors {
 		if d.alive && !d.settled {
-			c.breach(t, "G1", User{}, "%s has had no calm since %v: the run must end quietly to be judged", d.name, d.unsettled)
+			c.breach(t, "G1", User{},
+				"%s has had no calm since %v: the run must end quietly to be judged",
+				d.name, d.unsettled)
 			return
 		}
 	}
@@ -62,7 +64,9 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, last netip.Addr) {
 	if moved || last == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
 		return
 	}
-	c.breach(t, "G2", s.user, "answered %v at %v and not expired, but in the end the mapping is to %s", x.backend, x.last, name(last))
+	c.breach(t, "G2", s.user,
+		"answered %v at %v and not expired, but in the end the mapping is to %s",
+		x.backend, x.last, name(last))
 }
 
 // lost reports whether nobody who lives need know of a line: those who did may be gone.
@@ -78,7 +82,8 @@ func (c *Checker) lost(t time.Duration, x *line) bool {
 func tableDifferences(a, b Table) (texts []string) {
 	for addr, row := range a {
 		if other := b[addr]; row.Registers != other.Registers {
-			texts = append(texts, fmt.Sprintf("%v: %s and %s", addr, row.Registers, other.Registers))
+			texts = append(texts,
+				fmt.Sprintf("%v: %s and %s", addr, row.Registers, other.Registers))
 		}
 	}
 	for addr := range b {
@@ -132,7 +137,8 @@ func (m Mapping) String() string {
 	if m.Moving {
 		moving = " moving"
 	}
-	return fmt.Sprintf("%s (generation %d, stamp %d, activity %d%s)", name(m.Backend), m.Generation, m.Stamp, m.Activity, moving)
+	return fmt.Sprintf("%s (generation %d, stamp %d, activity %d%s)",
+		name(m.Backend), m.Generation, m.Stamp, m.Activity, moving)
 }
 
 func compareUsers(a, b User) int {

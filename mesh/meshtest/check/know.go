@@ -13,7 +13,8 @@ type given struct {
 	sure     bool // activity was recorded, hence announced, with it, and by this director itself
 	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
 	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
-	untold   bool // by one that did not know yet that it had stood still: that binds whom it has reached
+	// by one that did not know yet that it had stood still: that binds whom it has reached
+	untold bool
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
@@ -75,7 +76,8 @@ func (c *Checker) knowsAll(t time.Duration, director int, x *line, has knowing) 
 		return false
 	}
 	return !slices.ContainsFunc(x.answers, func(g given) bool {
-		return t-g.at < c.rules.Expire+c.rules.share()+clockSlack && c.mayLack(t, director, x, &g, has)
+		return t-g.at < c.rules.Expire+c.rules.share()+clockSlack &&
+			c.mayLack(t, director, x, &g, has)
 	})
 }
 
@@ -220,7 +222,8 @@ func (c *contacts) told(t time.Duration, director, author int, at time.Duration)
 		return false
 	}
 	for i, d := range c.directors {
-		if i == director || i == author || !d.alive || !apart(i) || t-c.inTouch(i, director) < c.knownIn {
+		if i == director || i == author || !d.alive || !apart(i) ||
+			t-c.inTouch(i, director) < c.knownIn {
 			continue
 		}
 		if s := c.direct(author, i); s.covers(at) && t-s.since >= c.knownIn {

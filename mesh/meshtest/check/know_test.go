@@ -69,7 +69,8 @@ func TestKnowledge(t *testing.T) {
 
 		{"an answer before the row that wins has come", func(s *story) {
 			s.part("d1", "d3", calm, end)
-			s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(7), calm+sec(7.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d3", calm+sec(7.2), alice, b1)
 			s.login("d1", calm+sec(7.25), alice, placeWithout(b1))
 			s.login("d2", calm+sec(7.26), alice, b1)
@@ -91,20 +92,28 @@ func TestKnowledge(t *testing.T) {
 			s.login("d1", sec(62), alice, b1)
 		}, "G2", "down for longer"},
 
-		{"the old backend, as all know, after an answer while it was being forgotten", func(s *story) {
-			renewed(s)
-			s.login("d3", calm+sec(8.5), alice, placeWithout(b1))
-		}, "G2", "d3 answered"},
+		{
+			"the old backend, as all know, after an answer while it was being forgotten",
+			func(s *story) {
+				renewed(s)
+				s.login("d3", calm+sec(8.5), alice, placeWithout(b1))
+			},
+			"G2", "d3 answered",
+		},
 		{"a mapping that was made again where one director did not hear of it", func(s *story) {
 			s.part("d1", "d3", calm+sec(2), end)
 			renewed(s)
 			s.login("d3", calm+sec(8.5), alice, placeWithout(b1))
 		}, "", ""},
 
-		{"a mapping that may have expired and lives on where others did not know of it", func(s *story) {
-			s.split("d3", calm, calm+sec(24))
-			onceMore(s)
-		}, "", ""},
+		{
+			"a mapping that may have expired and lives on where others did not know of it",
+			func(s *story) {
+				s.split("d3", calm, calm+sec(24))
+				onceMore(s)
+			},
+			"", "",
+		},
 		{"a mapping that had expired and comes back", onceMore, "G2", "d3 answered"},
 
 		{"a mapping that died with the only one that had it", func(s *story) {
@@ -125,10 +134,14 @@ func TestKnowledge(t *testing.T) {
 			endsApart(s, 36.5)
 		}, "G2", "d1 answered"},
 
-		{"a mapping that was made again while it was forgotten, and not heard of by one", func(s *story) {
-			s.part("d1", "d3", calm, end)
-			madeAgain(s, "d3")
-		}, "", ""},
+		{
+			"a mapping that was made again while it was forgotten, and not heard of by one",
+			func(s *story) {
+				s.part("d1", "d3", calm, end)
+				madeAgain(s, "d3")
+			},
+			"", "",
+		},
 		{"a mapping that was made again while it was forgotten, and heard of", func(s *story) {
 			madeAgain(s)
 		}, "G2", "d2 answered"},
@@ -141,27 +154,34 @@ func TestKnowledge(t *testing.T) {
 			forgottenApart(s)
 		}, "G2", "d1 answered 192.0.2.1"},
 
-		{"a move beside a removal, seen where the user hashes elsewhere and others need not know that", func(s *story) {
+		{"a move beside a removal, seen where the user hashes elsewhere and others need " +
+			"not know that", func(s *story) {
 			s.login("d1", sec(11), alice, b1)
 			s.split("d3", calm+sec(5), end)
 			s.kick("d1", calm+sec(1), alice, placeWithout(b1))
 			s.kick("d2", calm+sec(1), alice, placeWithout(b1))
 			s.kick("d3", calm+sec(1), alice, placeWithout(b1))
-			s.order("d1", calm+sec(0.9), calm+sec(2), Op{Kind: OpMove, User: alice, Backend: placeWithout(b1)})
+			s.order("d1", calm+sec(0.9), calm+sec(2),
+				Op{Kind: OpMove, User: alice, Backend: placeWithout(b1)})
 			s.order("d2", calm+sec(1), calm+sec(1.1), Op{Kind: OpRemove, Backend: b1})
-			s.order("d1", calm+sec(12), calm+sec(12.1), Op{Kind: OpAdd, Backend: b1, VHosts: 10}, "d3")
+			s.order("d1", calm+sec(12), calm+sec(12.1),
+				Op{Kind: OpAdd, Backend: b1, VHosts: 10}, "d3")
 			s.login("d1", calm+sec(15), alice, placeWithout(b1))
 		}, "", ""},
 
-		{"an old mapping while it is being forgotten elsewhere, and made again there", func(s *story) {
-			s.login("d1", sec(14), alice, b1)
-			s.order("d1", sec(15), sec(15.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
-			s.part("d1", "d3", sec(33), end)
-			s.part("d2", "d3", sec(33), end)
-			s.add(Admin{At(sec(34)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
-			s.login("d2", sec(34.5), alice, placeWithout(b1))
-			s.login("d3", sec(35), alice, b1)
-		}, "", ""},
+		{
+			"an old mapping while it is being forgotten elsewhere, and made again there",
+			func(s *story) {
+				s.login("d1", sec(14), alice, b1)
+				s.order("d1", sec(15), sec(15.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+				s.part("d1", "d3", sec(33), end)
+				s.part("d2", "d3", sec(33), end)
+				s.add(Admin{At(sec(34)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
+				s.login("d2", sec(34.5), alice, placeWithout(b1))
+				s.login("d3", sec(35), alice, b1)
+			},
+			"", "",
+		},
 
 		{"a guess after a death that has nothing to do with it", func(s *story) {
 			s.stop("d3", calm)
@@ -169,17 +189,20 @@ func TestKnowledge(t *testing.T) {
 		}, "G2", "hashes to [192.0.2.1]"},
 		{"the old place where a change was not heard of", func(s *story) {
 			s.split("d3", calm, calm+sec(20))
-			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(6), calm+sec(6.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d3", calm+sec(8), alice, b1)
 		}, "", ""},
 		{"the old place where a change has been heard of", func(s *story) {
 			s.split("d3", calm, calm+sec(20))
-			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(6), calm+sec(6.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d2", calm+sec(8), alice, b1)
 		}, "G2", "hashes to"},
 		{"the old place where a change must have been heard of by now", func(s *story) {
 			s.split("d3", calm, calm+sec(8))
-			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", calm+sec(6), calm+sec(6.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.login("d3", calm+sec(15), alice, b1)
 		}, "G2", "hashes to"},
 		{"what one director recorded and another relied on", func(s *story) {
@@ -229,14 +252,19 @@ func TestKnowledge(t *testing.T) {
 		{"a director that has answered for another one", func(s *story) {
 			relayed(s, 3)
 		}, "G2", "d2 answered"},
-		{"a director that has answered for another one, which has not heard that yet", func(s *story) {
-			s.silent["d3"] = true
-			s.add(Fault{At(calm), calm + sec(10)})
-			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
-			s.ask("d3", calm+sec(1), alice)
-			s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
-			s.login("d2", calm+sec(4), alice, placeWithout(b1))
-		}, "", ""},
+		{
+			"a director that has answered for another one, which has not heard that yet",
+			func(s *story) {
+				s.silent["d3"] = true
+				s.add(Fault{At(calm), calm + sec(10)})
+				s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+				s.ask("d3", calm+sec(1), alice)
+				s.order("d1", calm+sec(2), calm+sec(2.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+				s.login("d2", calm+sec(4), alice, placeWithout(b1))
+			},
+			"", "",
+		},
 		{"the replay of what was missed is under way", func(s *story) {
 			backFromSplit(s, 10.6)
 		}, "", ""},
@@ -311,7 +339,8 @@ func endsApart(s *story, after float64) {
 	s.login("d2", calm, alice, b1)
 	s.login("d2", calm+sec(9.9), alice, b1)
 	s.split("d1", calm+sec(12), end)
-	s.order("d1", calm+sec(20), calm+sec(20.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d2", "d3")
+	s.order("d1", calm+sec(20), calm+sec(20.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0},
+		"d2", "d3")
 	s.login("d2", calm+sec(25), alice, b1)
 	s.login("d1", calm+sec(after), alice, placeWithout(b1))
 }
@@ -343,7 +372,8 @@ func forgottenApart(s *story, others ...string) {
 func losing(s *story, op Op, to netip.Addr) {
 	s.login("d1", calm, alice, b1)
 	s.split("d3", calm+sec(1), calm+sec(20))
-	s.order("d3", calm+sec(8), calm+sec(8.1), Op{Kind: OpMove, User: alice, Backend: b3}, "d1", "d2")
+	s.order("d3", calm+sec(8), calm+sec(8.1), Op{Kind: OpMove, User: alice, Backend: b3},
+		"d1", "d2")
 	s.login("d3", calm+sec(8.5), alice, b3)
 	s.add(Admin{At(calm + sec(9)), 100, "d1", op})
 	s.kick("d1", calm+sec(9), alice, to)

@@ -160,7 +160,8 @@ func TestAddInAnotherMesh(t *testing.T) {
 		for _, count := range []int{10, 100} {
 			got := allowed(backends.find(b1).writes[regVHosts], add, count)
 			if want := slices.Contains(test.counts, count); got != want {
-				t.Errorf("stranger %v: a count of %d is allowed: %v, want %v", test.stranger, count, got, want)
+				t.Errorf("stranger %v: a count of %d is allowed: %v, want %v",
+					test.stranger, count, got, want)
 			}
 		}
 	}

@@ -24,7 +24,9 @@ type operation struct {
 	director int
 	life     int
 	op       Op
-	stranger bool // its director had not met the mesh that goes on: it goes by a clock, and perhaps a table, of its own
+	// its director had not met the mesh that goes on: it goes by a clock, and perhaps a table, of
+	// its own
+	stranger bool
 
 	done       bool
 	doneAt     time.Duration
@@ -33,8 +35,9 @@ type operation struct {
 	had        []time.Duration // by director: since when its present life has had it; forever: not
 	everywhere time.Duration   // from then on every director has it; forever if that is not known
 	still      time.Duration   // from then on it changes nothing any more, be it everywhere or lost
-	ended      time.Duration   // moves, flushes: from then on no user is held or moved by it any more
-	rough      bool            // moves, flushes: there was a fault before it ended
+	// moves, flushes: from then on no user is held or moved by it any more
+	ended time.Duration
+	rough bool // moves, flushes: there was a fault before it ended
 }
 
 // frees reports whether the operation drops the mappings of a backend.
@@ -60,7 +63,8 @@ func (c *Checker) ordered(e Admin) {
 	i := c.contacts.of(e.Director)
 	o := &operation{
 		id: e.ID, at: e.When(), director: i, life: c.contacts.directors[i].life, op: e.Op,
-		everywhere: forever, still: forever, ended: forever, stranger: !c.contacts.directors[i].rooted,
+		everywhere: forever, still: forever, ended: forever,
+		stranger: !c.contacts.directors[i].rooted,
 	}
 	c.operations = append(c.operations, o)
 	c.operationByID[e.ID] = o
@@ -84,7 +88,8 @@ func (c *Checker) finished(e Done) {
 		return
 	}
 	for i, d := range c.contacts.directors {
-		if d.alive && !slices.Contains(o.failed, d.name) && c.contacts.separated(e.When(), o.director, i) {
+		if d.alive && !slices.Contains(o.failed, d.name) &&
+			c.contacts.separated(e.When(), o.director, i) {
 			o.failed = append(o.failed, d.name) // it counted as failed before the operation began
 		}
 	}
@@ -152,7 +157,9 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 		if o.op.Kind == OpForget || o.op.Kind == OpRemove {
 			for addr, row := range origin {
 				if o.frees(addr) && has[addr].Forgotten < row.Forgotten && !c.freedSince(addr, o) {
-					c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but %s has not forgotten the users of %v", o.op, c.contacts.directors[o.director].name, name, addr)
+					c.breach(e.When(), "G5", User{},
+						"%v at %s is acknowledged, but %s has not forgotten the users of %v",
+						o.op, c.contacts.directors[o.director].name, name, addr)
 				}
 			}
 		}
@@ -166,7 +173,9 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 				continue
 			}
 			if writes := b.writes[r]; !allowed(writes, o, value) {
-				c.breach(e.When(), "G5", User{}, "%v at %s is acknowledged, but the %v of %v is %d at %s", o.op, c.contacts.directors[o.director].name, r, b.addr, value, name)
+				c.breach(e.When(), "G5", User{},
+					"%v at %s is acknowledged, but the %v of %v is %d at %s",
+					o.op, c.contacts.directors[o.director].name, r, b.addr, value, name)
 			}
 		}
 	}
@@ -180,7 +189,8 @@ func (c *Checker) judgeKeptChanges(e Done) {
 	for i, d := range c.contacts.directors {
 		if has, ok := e.Tables[d.name]; ok && d.alive && d.synced && d.rooted {
 			for _, text := range c.table.judge(has, t, at(i)) {
-				c.breach(t, "G5", User{}, "%s does not hold what was acknowledged: %s", d.name, text)
+				c.breach(t, "G5", User{}, "%s does not hold what was acknowledged: %s",
+					d.name, text)
 			}
 		}
 	}
@@ -221,11 +231,15 @@ func allowed(writes []write, o *operation, value int) bool {
 // has told its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
 	for _, d := range c.contacts.directors {
-		if !d.alive || d.leaving || !d.synced || d.since > o.at || slices.Contains(o.failed, d.name) {
+		if !d.alive || d.leaving || !d.synced || d.since > o.at ||
+			slices.Contains(o.failed, d.name) {
 			continue
 		}
-		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool { return k.Name == o.op.Name && k.When() >= o.at }) {
-			c.breach(o.doneAt, "G5", User{}, "%v is acknowledged, but %s never kicked", o.op, d.name)
+		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool {
+			return k.Name == o.op.Name && k.When() >= o.at
+		}) {
+			c.breach(o.doneAt, "G5", User{}, "%v is acknowledged, but %s never kicked",
+				o.op, d.name)
 		}
 	}
 }
@@ -235,7 +249,9 @@ func (c *Checker) kickAcknowledged(o *operation) {
 // users come.
 func (c *Checker) imported(o *operation) {
 	s := c.user(o.op.User)
-	kept := slices.DeleteFunc(slices.Clone(s.lines), func(x *line) bool { return x.backend == o.op.Backend })
+	kept := slices.DeleteFunc(slices.Clone(s.lines), func(x *line) bool {
+		return x.backend == o.op.Backend
+	})
 	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
 	s.lines = append(kept, c.lineBy(o))
 	s.resolve = len(kept) > 0

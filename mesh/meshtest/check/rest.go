@@ -40,7 +40,8 @@ func (c *Checker) Foresee(history []Event) {
 		case Stop:
 			ended := now[e.Director]
 			delete(now, e.Director)
-			if ended != 0 && len(now) > 0 && !slices.Contains(slices.Collect(maps.Values(now)), ended) {
+			if ended != 0 && len(now) > 0 &&
+				!slices.Contains(slices.Collect(maps.Values(now)), ended) {
 				c.contacts.lost[ended] = true
 			}
 		case Synced:
@@ -77,7 +78,8 @@ func (c *Checker) judgeRest(t time.Duration) {
 		}
 		if since := max(calm, d.since); t > since+limit {
 			d.reported = d.since
-			c.breach(t, "G4", User{}, "%s has not been synced since %v, and the last fault ended at %v: %s",
+			c.breach(t, "G4", User{},
+				"%s has not been synced since %v, and the last fault ended at %v: %s",
 				d.name, d.since, c.faultsEnd, d.why)
 		}
 	}
@@ -94,7 +96,8 @@ func (c *contacts) toldOfThaw(i, of int) bool {
 // on its side (protocol.md, Mesh time).
 func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
 	since := max(c.links[i][j].separated, c.links[j][i].separated)
-	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) && c.together() > t-contactAgain
+	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) &&
+		c.together() > t-contactAgain
 }
 
 // astrayFor is for how long two clocks may differ: until each of the two has heard a beat of the
@@ -115,7 +118,8 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 				l.astray = t
 			case t-l.astray >= astrayFor && !a.astray:
 				a.astray = true
-				c.breach(t, "G2", User{}, "the mesh times of %s and %s, both synced and in touch, are %v apart",
+				c.breach(t, "G2", User{},
+					"the mesh times of %s and %s, both synced and in touch, are %v apart",
 					b.name, a.name, apart)
 			}
 		}
@@ -131,5 +135,6 @@ func (c *Checker) oneClock(e MeshTimes, i, j int) bool {
 	}
 	t := e.When()
 	return told(i) && told(j) && !c.contacts.separated(t, i, j) && !c.contacts.separated(t, j, i) &&
-		!c.contacts.meetingAgain(t, i, j) && c.contacts.toldOfThaw(i, j) && c.contacts.toldOfThaw(j, i)
+		!c.contacts.meetingAgain(t, i, j) && c.contacts.toldOfThaw(i, j) &&
+		c.contacts.toldOfThaw(j, i)
 }

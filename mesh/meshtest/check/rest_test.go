@@ -23,7 +23,8 @@ func TestRest(t *testing.T) {
 	apart := func(s *story, at, by time.Duration) { apartFor(s, at, astrayFor, by) }
 	testStories(t, []tale{
 		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},
-		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4", "d2 has not been synced since 16s"},
+		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4",
+			"d2 has not been synced since 16s"},
 		{"no rest while a fault goes on", func(s *story) {
 			s.add(Fault{At(calm), calm + sec(10)})
 			unsynced(s, 1, 24, 40)
@@ -71,12 +72,14 @@ func TestAcknowledged(t *testing.T) {
 	tables := map[string]Table{"d1": with(b1, down), "d2": with(b1, up), "d3": with(b1, down)}
 	// later is an acknowledged change of b1, and then one of b2, when d2 lacks the first.
 	later := func(s *story, first, second float64, failed ...string) {
-		s.order("d1", calm+sec(first), calm+sec(first+0.1), Op{Kind: OpDown, Backend: b1}, failed...)
+		s.order("d1", calm+sec(first), calm+sec(first+0.1),
+			Op{Kind: OpDown, Backend: b1}, failed...)
 		s.add(Admin{At(calm + sec(second)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
 		s.add(Done{At: At(calm + sec(second+0.1)), ID: 100, Tables: tables})
 	}
 	testStories(t, []tale{
-		{"lost again", func(s *story) { later(s, 1, 2) }, "G5", "d2 does not hold what was acknowledged"},
+		{"lost again", func(s *story) { later(s, 1, 2) }, "G5",
+			"d2 does not hold what was acknowledged"},
 		{"never heard of", func(s *story) {
 			s.split("d2", calm, calm+sec(30))
 			later(s, 7, 20, "d2")

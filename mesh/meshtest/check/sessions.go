@@ -8,7 +8,9 @@ import (
 
 // kicked reports whether a director has ordered an end to the user's sessions on a backend between
 // two times.
-func (c *Checker) kicked(director string, u User, backend netip.Addr, since, until time.Duration) bool {
+func (c *Checker) kicked(
+	director string, u User, backend netip.Addr, since, until time.Duration,
+) bool {
 	return slices.ContainsFunc(c.kicks[director], func(k Kick) bool {
 		if k.When() < since || k.When() > until || k.Name != "" {
 			return false
@@ -31,7 +33,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	}
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
-		if d.life != y.life || !d.alive || y.backend == x.backend || !c.stillMapped(s, y, x.move.at) {
+		if d.life != y.life || !d.alive || y.backend == x.backend ||
+			!c.stillMapped(s, y, x.move.at) {
 			continue
 		}
 		counted := c.contacts.undisturbed(x.move.director, y.director, x.move.at)
@@ -39,7 +42,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 			continue
 		}
 		if !c.kicked(d.name, s.user, y.backend, y.at, t) {
-			c.breach(t, "G2", s.user, "%v answered after %v, but %s has not kicked the session on %v from %v",
+			c.breach(t, "G2", s.user,
+				"%v answered after %v, but %s has not kicked the session on %v from %v",
 				x.backend, x.move.op, d.name, y.backend, y.at)
 		}
 	}
@@ -52,7 +56,8 @@ func (c *Checker) stillMapped(s *userState, y session, t time.Duration) bool {
 		return false
 	}
 	for _, o := range c.operations {
-		if o.at <= t && o.everywhere >= y.at-clockSlack && (o.frees(y.backend) || o.op.Kind == OpFlush && c.mayBeNowhere(s.user, o.at, min(t, o.ended))) {
+		if o.at <= t && o.everywhere >= y.at-clockSlack && (o.frees(y.backend) ||
+			o.op.Kind == OpFlush && c.mayBeNowhere(s.user, o.at, min(t, o.ended))) {
 			return false
 		}
 	}
@@ -69,7 +74,9 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, last netip.Addr) {
 		if d.life != y.life || !d.alive {
 			continue
 		}
-		i := slices.IndexFunc(s.changes, func(ch change) bool { return ch.at >= y.at && slices.Contains(ch.from, y.backend) })
+		i := slices.IndexFunc(s.changes, func(ch change) bool {
+			return ch.at >= y.at && slices.Contains(ch.from, y.backend)
+		})
 		if i < 0 {
 			continue
 		}
@@ -94,7 +101,8 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, last netip.Addr) {
 			continue
 		}
 		if !c.kicked(d.name, s.user, y.backend, y.at, now) {
-			c.breach(now, "G3", s.user, "the user went from %v to %v at %v, but %s never kicked the session from %v",
+			c.breach(now, "G3", s.user,
+				"the user went from %v to %v at %v, but %s never kicked the session from %v",
 				y.backend, to, ch.at, d.name, y.at)
 		}
 	}
@@ -119,7 +127,8 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 		return
 	}
 	for _, o := range c.operations {
-		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == x.backend && t-o.at <= limit {
+		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == x.backend &&
+			t-o.at <= limit {
 			return // a move to where the user is prolongs the mapping
 		}
 	}
@@ -128,7 +137,8 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 	}
 	b := c.table.find(x.backend)
 	if b != nil && !slices.Contains(b.possible(regDown, t-limit, t, everyone), 0) {
-		c.breach(t, "G2", s.user, "still answered %v, which has been down for longer than a mapping lives", x.backend)
+		c.breach(t, "G2", s.user,
+			"still answered %v, which has been down for longer than a mapping lives", x.backend)
 	}
 }
 

@@ -114,7 +114,8 @@ func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 		}
 	}
 	if all {
-		o.everywhere, o.still = t, t // also of one that lost against another: it has no effect any more
+		// also of one that lost against another: it has no effect any more
+		o.everywhere, o.still = t, t
 		c.closeFreed(o)
 	}
 }

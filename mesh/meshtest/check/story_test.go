@@ -42,8 +42,10 @@ func testStories(t *testing.T, tales []tale) {
 				}
 			case len(breaches) == 0:
 				t.Errorf("found nothing, want a breach of %s", test.guarantee)
-			case breaches[0].Guarantee != test.guarantee || !strings.Contains(breaches[0].Text, test.text):
-				t.Errorf("found %v, want a breach of %s about %q", breaches[0], test.guarantee, test.text)
+			case breaches[0].Guarantee != test.guarantee ||
+				!strings.Contains(breaches[0].Text, test.text):
+				t.Errorf("found %v, want a breach of %s about %q",
+					breaches[0], test.guarantee, test.text)
 			}
 		})
 	}
@@ -64,8 +66,9 @@ var (
 		Expire: 20 * time.Second, BatchLag: time.Second, RepairWithin: 10 * time.Second,
 		Backends: []Backend{{b1, "", 10}, {b2, "", 10}, {b3, "", 10}},
 	}
-	b1, b2, b3 = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
-	alice      = User{Hash: hashTo(b1)}
+	b1, b2, b3 = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
+		netip.MustParseAddr("192.0.2.3")
+	alice = User{Hash: hashTo(b1)}
 )
 
 // hashTo finds a user hash that belongs to a backend while all three are up.
@@ -132,7 +135,9 @@ func (s *story) part(a, b string, since, until time.Duration) {
 }
 
 func (s *story) awake(d string, at time.Duration) bool {
-	return slices.ContainsFunc(s.lives[d], func(l [2]time.Duration) bool { return at > l[0] && at < l[1] })
+	return slices.ContainsFunc(s.lives[d], func(l [2]time.Duration) bool {
+		return at > l[0] && at < l[1]
+	})
 }
 
 func (s *story) flows(from, to string, at time.Duration) bool {
@@ -180,7 +185,9 @@ func holding(mappings ...Mapping) State {
 
 // final ends the story with equal directors.
 func (s *story) final(at time.Duration, mappings ...Mapping) {
-	s.add(Final{At(at), map[string]State{"d1": holding(mappings...), "d2": holding(mappings...), "d3": holding(mappings...)}})
+	s.add(Final{At(at), map[string]State{
+		"d1": holding(mappings...), "d2": holding(mappings...), "d3": holding(mappings...),
+	}})
 }
 
 // finalWithout is final after b1 has lost its vhosts.

@@ -96,7 +96,8 @@ func (t *table) order(now time.Duration, o *operation) {
 	case OpAdd:
 		b := t.backend(o.op.Backend)
 		was := b.possible(regPresent, now, now, everyone)
-		fresh := !slices.Contains(was, 1) && !o.stranger // one mesh does not hear of removals in another
+		// one mesh does not hear of removals in another
+		fresh := !slices.Contains(was, 1) && !o.stranger
 		known := len(was) == 1 && was[0] == 1
 		if len(b.writes[regPresent]) == 0 {
 			b.tag = o.op.Tag
@@ -243,7 +244,8 @@ func (b *backend) pointCounts(since, until time.Duration, who scope) []int {
 			counts = append(counts, n)
 		}
 	}
-	present, down := b.possible(regPresent, since, until, who), b.possible(regDown, since, until, who)
+	present := b.possible(regPresent, since, until, who)
+	down := b.possible(regDown, since, until, who)
 	if slices.Contains(present, 0) || slices.Contains(down, 1) {
 		add(0)
 	}
@@ -268,16 +270,19 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 		row := has[b.addr]
 		present := b.possible(regPresent, now, now, who)
 		if !slices.Contains(present, one(row.Present)) {
-			problems = append(problems, fmt.Sprintf("backend %v: presence is %v, expected %v", b.addr, one(row.Present), present))
+			problems = append(problems, fmt.Sprintf("backend %v: presence is %v, expected %v",
+				b.addr, one(row.Present), present))
 		}
 		if !row.Present {
 			continue
 		}
 		if vhosts := b.possible(regVHosts, now, now, who); !slices.Contains(vhosts, row.VHosts) {
-			problems = append(problems, fmt.Sprintf("backend %v: vhost count is %d, expected %v", b.addr, row.VHosts, vhosts))
+			problems = append(problems, fmt.Sprintf("backend %v: vhost count is %d, expected %v",
+				b.addr, row.VHosts, vhosts))
 		}
 		if down := b.possible(regDown, now, now, who); !slices.Contains(down, one(row.Down)) {
-			problems = append(problems, fmt.Sprintf("backend %v: down is %v, expected %v", b.addr, one(row.Down), down))
+			problems = append(problems,
+				fmt.Sprintf("backend %v: down is %v, expected %v", b.addr, one(row.Down), down))
 		}
 	}
 	for addr, row := range has {

@@ -17,20 +17,24 @@ const strangeSlack = clockSlack + 2*time.Second
 
 // line is one backend that a user may be answered.
 type line struct {
-	backend  netip.Addr
-	start    time.Duration
-	last     time.Duration // newest answer
-	proven   time.Duration // newest answer by a director of the mesh, which has what all of that have
+	backend netip.Addr
+	start   time.Duration
+	last    time.Duration // newest answer
+	// newest answer by a director of the mesh, which has what all of that have
+	proven   time.Duration
 	recorded time.Duration // newest answer that prolonged the mapping for sure
-	earlier  time.Duration // recorded as it was before: the newest answer may not be known everywhere yet
-	renewed  time.Duration // newest answer that may have made a new mapping: an old one was being forgotten
-	answers  []given
-	move     *operation   // the move that made it, until it is first answered
-	makers   []*operation // the move or flushes that may have made it: their originators announced it
-	fresh    bool         // its first answer made the mapping
-	made     cause        // why the user got it
-	loose    bool         // perhaps forgotten already: the next answer tells
-	strange  bool         // answered by a director that had not met the mesh that goes on
+	// recorded as it was before: the newest answer may not be known everywhere yet
+	earlier time.Duration
+	// newest answer that may have made a new mapping: an old one was being forgotten
+	renewed time.Duration
+	answers []given
+	move    *operation // the move that made it, until it is first answered
+	// the move or flushes that may have made it: their originators announced it
+	makers  []*operation
+	fresh   bool  // its first answer made the mapping
+	made    cause // why the user got it
+	loose   bool  // perhaps forgotten already: the next answer tells
+	strange bool  // answered by a director that had not met the mesh that goes on
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so
@@ -62,7 +66,9 @@ const (
 )
 
 func (c cause) String() string {
-	return [...]string{"no cause", "no mapping or expired", "forgotten", "moved", "flushed", "a fault"}[c]
+	return [...]string{
+		"no cause", "no mapping or expired", "forgotten", "moved", "flushed", "a fault",
+	}[c]
 }
 
 // session is the newest answer that a life of a director gave with a backend.
@@ -81,8 +87,9 @@ type userState struct {
 	gone     []goneLine
 	changes  []change
 	sessions []session
-	relayed  []*lookup // another director may have been asked, which made a mapping and was not heard
-	resolve  bool      // calm has lasted: of several lines the next answer picks the only one
+	// another director may have been asked, which made a mapping and was not heard
+	relayed []*lookup
+	resolve bool // calm has lasted: of several lines the next answer picks the only one
 }
 
 func (c *Checker) user(u User) *userState {
@@ -105,7 +112,9 @@ func (s *userState) find(backend netip.Addr) *line {
 }
 
 // perhapsDead reports whether the line's mapping may have expired by t.
-func (c *Checker) perhapsDead(l *line, t time.Duration) bool { return t >= l.recorded+c.rules.Expire }
+func (c *Checker) perhapsDead(l *line, t time.Duration) bool {
+	return t >= l.recorded+c.rules.Expire
+}
 
 // allSurelyDead reports whether all lines of a user must have expired. Of several any may have won,
 // and has the newest activity of all then (protocol.md, What is replicated: the
@@ -158,10 +167,14 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	up := c.table.surelyUp(x.backend, t-time.Second, t)
 	made := x.fresh && len(x.answers) == 0
 	sure := d.synced && (made || up && t-x.last > c.rules.share()/2+clockSlack)
-	x.answers = slices.DeleteFunc(x.answers, func(g given) bool { return t-g.at > c.rules.Expire+c.rules.share()+clockSlack })
-	if n := len(x.answers); n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
+	x.answers = slices.DeleteFunc(x.answers, func(g given) bool {
+		return t-g.at > c.rules.Expire+c.rules.share()+clockSlack
+	})
+	n := len(x.answers)
+	if n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{
-			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up, untold: d.cutOff,
+			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
+			untold: d.cutOff,
 		})
 	}
 	x.last = t
@@ -182,7 +195,9 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 		return y.director == director && y.life == d.life && y.backend == x.backend
 	})
 	if i < 0 {
-		s.sessions = append(s.sessions, session{director: director, life: d.life, backend: x.backend})
+		s.sessions = append(s.sessions, session{
+			director: director, life: d.life, backend: x.backend,
+		})
 		i = len(s.sessions) - 1
 	}
 	s.sessions[i].at = t
@@ -191,7 +206,9 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 // newLine judges an answer with a backend that none of the user's lines has, and gives the line
 // that it begins.
 func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
-	x := &line{backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never}
+	x := &line{
+		backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never,
+	}
 	var why cause
 	var kept []*line
 	o := c.movedBy(t, s, backend)
@@ -215,13 +232,15 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	}
 	for _, y := range s.gone {
 		if y.backend == backend && (why == causeFault || why == causeMoved) {
-			x.answers = append(x.answers, y.answers...) // what announced it first may have been one of these
+			// what announced it first may have been one of these
+			x.answers = append(x.answers, y.answers...)
 		}
 	}
 	slices.SortStableFunc(x.answers, func(a, b given) int { return cmp.Compare(a.at, b.at) })
 	switch why {
 	case causeNone:
-		c.breach(t, "G2", s.user, "%s answered %v, although %s", c.contacts.directors[l.director].name, backend, c.describe(s))
+		c.breach(t, "G2", s.user, "%s answered %v, although %s",
+			c.contacts.directors[l.director].name, backend, c.describe(s))
 	case causeFresh, causeFreed, causeFlushed:
 		if why != causeFreed || !c.mayHoldYet(t, s, backend) {
 			c.judgePlace(t, s, l, backend)
@@ -282,9 +301,12 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		return
 	}
 	for _, other := range c.operations {
-		concerns := other.op.Kind == OpMove && other.op.User == s.user || other.op.Kind == OpFlush ||
-			other.op.Kind == OpForget || other.op.Kind == OpRemove || other.op.Kind == OpAdd && other.op.Backend == o.op.Backend
-		if other != o && concerns && other.at <= o.doneAt && max(other.still, c.endOf(other)) >= o.at {
+		concerns := other.op.Kind == OpMove && other.op.User == s.user ||
+			other.op.Kind == OpFlush ||
+			other.op.Kind == OpForget || other.op.Kind == OpRemove ||
+			other.op.Kind == OpAdd && other.op.Backend == o.op.Backend
+		if other != o && concerns && other.at <= o.doneAt &&
+			max(other.still, c.endOf(other)) >= o.at {
 			return // which of the two came last is not known: the answers tell
 		}
 	}
@@ -297,7 +319,8 @@ func (c *Checker) moveAcknowledged(o *operation) {
 	x.move = o
 	var kept []*line
 	switch {
-	case len(o.failed) > 0: // where nothing was heard of the move another line goes on, and may win in the end
+	// where nothing was heard of the move another line goes on, and may win in the end
+	case len(o.failed) > 0:
 		kept = slices.DeleteFunc(slices.Clone(s.lines), func(y *line) bool { return y == old })
 	case old != nil && len(s.lines) == 1:
 		x.move = nil // the user was there already
@@ -313,7 +336,8 @@ func (c *Checker) moveAcknowledged(o *operation) {
 func (c *Checker) lineBy(o *operation) *line {
 	x := &line{
 		backend: o.op.Backend, start: o.at, last: o.doneAt, proven: o.doneAt,
-		recorded: o.at, earlier: o.at, renewed: never, made: causeMoved, answers: []given{c.givenBy(o)},
+		recorded: o.at, earlier: o.at, renewed: never, made: causeMoved,
+		answers: []given{c.givenBy(o)},
 	}
 	if o.stranger {
 		x.proven, x.recorded = never, never
@@ -359,7 +383,8 @@ func (c *Checker) closeFreed(o *operation) {
 			c.explainf(o.doneAt, "user %v: after %v, %s", u, o.op, c.describe(s))
 		}
 		for _, x := range s.lines {
-			x.loose = x.loose || len(s.lines) < before // the one that was dropped may have been the one that won
+			// the one that was dropped may have been the one that won
+			x.loose = x.loose || len(s.lines) < before
 		}
 	}
 }

@@ -86,7 +86,8 @@ func (c *Checker) answered(e Answer) {
 	c.waiting = slices.DeleteFunc(c.waiting, func(x *lookup) bool { return x == l })
 	if e.Failed {
 		if t < l.at+waitLimit-tickSlack {
-			c.breach(t, "G4", l.user, "%s gave up after %v, before the %v that a lookup may wait", c.contacts.directors[l.director].name, t-l.at, waitLimit)
+			c.breach(t, "G4", l.user, "%s gave up after %v, before the %v that a lookup may wait",
+				c.contacts.directors[l.director].name, t-l.at, waitLimit)
 		}
 		c.judgeFailure(t, l)
 		return
@@ -106,12 +107,14 @@ func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 	}
 	s, end := c.user(l.user), *l
 	end.at = t
-	if c.beingMoved(s, l.at, l.director) && (c.rules.holdWithin() >= waitLimit || c.mayEnd(s, &end, found)) {
+	if c.beingMoved(s, l.at, l.director) &&
+		(c.rules.holdWithin() >= waitLimit || c.mayEnd(s, &end, found)) {
 		return // held first, and then in the last seconds of a mapping that began with the move
 	}
 	for i, d := range c.contacts.directors {
 		if d.synced && d.since <= l.at && c.contacts.undisturbed(i, l.director, l.at) {
-			c.breach(t, "G4", l.user, "%s failed a lookup of %v, although the place is %v and %s is synced",
+			c.breach(t, "G4", l.user,
+				"%s failed a lookup of %v, although the place is %v and %s is synced",
 				c.contacts.name(l.director), l.at, found, d.name)
 			return
 		}
@@ -143,7 +146,8 @@ func (c *Checker) overdue(t time.Duration) {
 	for _, l := range c.waiting {
 		if t > l.limit && !l.overdue && !c.contacts.directors[l.director].paused {
 			l.overdue = true
-			c.breach(t, "G4", l.user, "%s has not answered a lookup asked at %v", c.contacts.directors[l.director].name, l.at)
+			c.breach(t, "G4", l.user, "%s has not answered a lookup asked at %v",
+				c.contacts.directors[l.director].name, l.at)
 		}
 	}
 }
@@ -173,7 +177,8 @@ func (c *Checker) judgeWait(l *lookup) {
 func (c *Checker) confirmedUpTo(l *lookup) time.Duration {
 	at := l.at
 	for j, d := range c.contacts.directors {
-		if sent := c.contacts.links[l.director][j].sent; j != l.director && d.alive && l.at-sent <= silence+spread {
+		sent := c.contacts.links[l.director][j].sent
+		if j != l.director && d.alive && l.at-sent <= silence+spread {
 			at = min(at, sent)
 		}
 	}
@@ -258,7 +263,8 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 		}
 	}
 	for _, o := range c.operations { // one that a move made and nobody was answered yet
-		if !s.used[o] && c.concerns(o, s) && t >= o.at+c.earliestEnd() && t-c.latestEnd() <= c.endOf(o) {
+		if !s.used[o] && c.concerns(o, s) && t >= o.at+c.earliestEnd() &&
+			t-c.latestEnd() <= c.endOf(o) {
 			return true
 		}
 	}

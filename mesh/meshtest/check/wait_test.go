@@ -124,7 +124,8 @@ func TestFailures(t *testing.T) {
 		s.add(Answer{At(calm + sec(30.1)), id, netip.Addr{}, true})
 	}
 	testStories(t, []tale{
-		{"a failure when the mapping that a move made may end", func(s *story) { held(s, b2) }, "", ""},
+		{"a failure when the mapping that a move made may end",
+			func(s *story) { held(s, b2) }, "", ""},
 		{"a failure after a move to where the user hashes", func(s *story) { held(s, b1) },
 			"G4", "d2 failed a lookup"},
 		{"a failure although all is well", fails, "G4", "d2 failed a lookup"},

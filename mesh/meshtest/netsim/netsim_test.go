@@ -158,7 +158,8 @@ func TestStreamFull(t *testing.T) {
 		if err := near.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		if k, err := near.Write(make([]byte, 2*streamBuffer)); k != streamBuffer || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if k, err := near.Write(make([]byte, 2*streamBuffer)); k != streamBuffer ||
+			!errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("wrote %d, %v; want %d and a timeout", k, err, streamBuffer)
 		}
 	})
@@ -236,7 +237,8 @@ func TestPackets(t *testing.T) {
 	}{
 		{"perfect", Faults{}, false, func(got int) bool { return got == 1000 }},
 		{"loss", Faults{Loss: 0.3}, false, func(got int) bool { return got > 600 && got < 800 }},
-		{"duplicates", Faults{Duplicate: 0.5, Jitter: time.Second}, false, func(got int) bool { return got > 1400 && got < 1600 }},
+		{"duplicates", Faults{Duplicate: 0.5, Jitter: time.Second},
+			false, func(got int) bool { return got > 1400 && got < 1600 }},
 		{"blocked", Faults{}, true, func(got int) bool { return got == 0 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -303,7 +305,9 @@ func TestStreamDeadlineMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(1, Faults{})
 		_, far, _, _ := pair(t, n)
-		for _, moves := range [][]time.Duration{{10, 20, 30}, {30, 10}, {10, 30, 20}, {40, 5, 60, 50}} {
+		for _, moves := range [][]time.Duration{
+			{10, 20, 30}, {30, 10}, {10, 30, 20}, {40, 5, 60, 50},
+		} {
 			start := time.Now()
 			ended := make(chan error)
 			for i, d := range moves {
@@ -319,8 +323,10 @@ func TestStreamDeadlineMoves(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			err := <-ended
-			if took, want := time.Since(start), moves[len(moves)-1]*time.Second; took != want || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("deadlines of %v s: read ended after %s with %v, want %s", moves, took, err, want)
+			took, want := time.Since(start), moves[len(moves)-1]*time.Second
+			if took != want || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("deadlines of %v s: read ended after %s with %v, want %s",
+					moves, took, err, want)
 			}
 		}
 	})

@@ -18,11 +18,12 @@ import (
 // Faults are what packets and streams suffer on their way. The zero value is a perfect network
 // without delay.
 type Faults struct {
-	Delay     time.Duration // one way
-	Jitter    time.Duration // up to that much more, each packet for itself, so packets overtake each other
-	Loss      float64       // share of packets lost
-	Duplicate float64       // share of packets that arrive twice
-	Bandwidth int           // bytes per second of each stream direction and pair; 0: no limit
+	Delay time.Duration // one way
+	// up to that much more, each packet for itself, so packets overtake each other
+	Jitter    time.Duration
+	Loss      float64 // share of packets lost
+	Duplicate float64 // share of packets that arrive twice
+	Bandwidth int     // bytes per second of each stream direction and pair; 0: no limit
 }
 
 // Network connects the sockets opened on it. Safe for concurrent use.
@@ -188,7 +189,9 @@ func (n *Network) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, err
 		addr = netip.AddrPortFrom(addr.Addr(), 20000+n.ports[addr.Addr()])
 	}
 	if n.hosts[addr] != nil {
-		return nil, nil, &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: syscall.EADDRINUSE}
+		return nil, nil, &net.OpError{
+			Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: syscall.EADDRINUSE,
+		}
 	}
 	h := newHost(n, addr)
 	n.hosts[addr] = h

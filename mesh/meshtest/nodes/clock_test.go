@@ -14,7 +14,9 @@ import (
 // seconds, and what was commanded and answered is known to all. Meanwhile the stray steps and
 // begins another life, under a boot id that memberlist has to spread.
 func TestStrayClock(t *testing.T) {
-	for name, off := range map[string]time.Duration{"ahead": 2 * time.Hour, "behind": -2 * time.Hour} {
+	for name, off := range map[string]time.Duration{
+		"ahead": 2 * time.Hour, "behind": -2 * time.Hour,
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := Start(t, Options{Directors: 4, Seed: 7, Faults: lan, Trace: testing.Verbose()})
@@ -47,18 +49,22 @@ func TestStrayClock(t *testing.T) {
 
 				c.Heal()
 				// Contact comes with the next attempt to join, every ten seconds.
-				c.WaitFor(15*time.Second, "in contact", func(d *Director) bool { return d.Name == stray.Name || reaches(d, 4) })
+				c.WaitFor(15*time.Second, "in contact",
+					func(d *Director) bool { return d.Name == stray.Name || reaches(d, 4) })
 				mesh := c.Directors[0].Self().Mesh.ID
-				t.Logf("one mesh %s after contact", c.WaitFor(10*time.Second, "of one mesh", func(d *Director) bool {
-					self := d.Self()
-					return self.Synced && self.Mesh.ID == mesh && reaches(d, 4)
-				}))
-				if moved := (meshOffset(c.Directors[0]) - offset).Abs(); moved > 50*time.Millisecond {
+				t.Logf("one mesh %s after contact",
+					c.WaitFor(10*time.Second, "of one mesh", func(d *Director) bool {
+						self := d.Self()
+						return self.Synced && self.Mesh.ID == mesh && reaches(d, 4)
+					}))
+				moved := (meshOffset(c.Directors[0]) - offset).Abs()
+				if moved > 50*time.Millisecond {
 					t.Errorf("the time of the mesh moved by %s", moved)
 				}
 				time.Sleep(2 * time.Second)
 				for _, d := range c.Live() {
-					if apart := (meshOffset(d) - meshOffset(c.Directors[0])).Abs(); apart > time.Second {
+					apart := (meshOffset(d) - meshOffset(c.Directors[0])).Abs()
+					if apart > time.Second {
 						t.Errorf("%s is %s off the time of the mesh", d.Name, apart)
 					}
 					if _, ok := Mappings(d)[user]; !ok {
@@ -69,7 +75,8 @@ func TestStrayClock(t *testing.T) {
 					}
 					for _, p := range d.Peers() {
 						if p.Name == stray.Name && p.Boot == boot {
-							t.Errorf("%s knows the stray by the boot id of before it stepped", d.Name)
+							t.Errorf("%s knows the stray by the boot id of before it stepped",
+								d.Name)
 						}
 					}
 				}

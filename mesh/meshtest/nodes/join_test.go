@@ -33,7 +33,8 @@ func TestJoinToManyUsers(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 		}
-		c.WaitFor(5*time.Second, "all users known", func(d *Director) bool { return d.Directory().Len() >= users })
+		c.WaitFor(5*time.Second, "all users known",
+			func(d *Director) bool { return d.Directory().Len() >= users })
 
 		time.Sleep(40 * time.Second) // until the logs are no longer kept for replay
 
@@ -61,7 +62,8 @@ func TestJoinToManyUsers(t *testing.T) {
 		}
 		for !joiner.Self().Synced || Synced(joiner) < 4 {
 			if time.Since(began) > time.Minute {
-				t.Fatalf("not synced after %s: %+v %+v", time.Since(began), joiner.Self(), joiner.Peers())
+				t.Fatalf("not synced after %s: %+v %+v",
+					time.Since(began), joiner.Self(), joiner.Peers())
 			}
 			for _, p := range joiner.Peers() {
 				if p.Self {
@@ -105,7 +107,9 @@ func TestJoinToManyUsers(t *testing.T) {
 			if !slices.IsSorted(states) {
 				t.Errorf("%s goes back: %v", who, states)
 			}
-			complete = complete || n >= 3 && slices.Equal(states[n-3:], []replica.PeerState{replica.Handshaking, replica.Syncing, replica.Synced})
+			complete = complete || n >= 3 && slices.Equal(states[n-3:], []replica.PeerState{
+				replica.Handshaking, replica.Syncing, replica.Synced,
+			})
 		}
 		if !complete {
 			t.Error("nobody saw handshaking, then syncing, then synced")

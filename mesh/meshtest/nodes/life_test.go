@@ -65,12 +65,15 @@ func TestKillAndRestart(t *testing.T) {
 		load = c.Login(200, 10*time.Millisecond)
 
 		start := time.Now()
-		outcome, err := c.Directors[0].Do(t.Context(), replica.UpdateBackend{Addr: c.options.Backends[0].Addr, VHosts: 10})
+		outcome, err := c.Directors[0].Do(t.Context(),
+			replica.UpdateBackend{Addr: c.options.Backends[0].Addr, VHosts: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(start); took > 7*time.Second || len(outcome.FailedPeers) != 1 || outcome.FailedPeers[0] != "d2" {
-			t.Errorf("the update took %s and named %v, want d2 within 7s", took, outcome.FailedPeers)
+		took := time.Since(start)
+		if took > 7*time.Second || len(outcome.FailedPeers) != 1 || outcome.FailedPeers[0] != "d2" {
+			t.Errorf("the update took %s and named %v, want d2 within 7s",
+				took, outcome.FailedPeers)
 		}
 		p, ok := peer(c.Directors[0], "d2")
 		if !ok || p.Reachable || p.LastFailed.IsZero() {
@@ -101,7 +104,8 @@ func TestLeave(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		outcome, err := c.Directors[0].Do(t.Context(), replica.SetDown{Addr: c.options.Backends[0].Addr, Down: true})
+		outcome, err := c.Directors[0].Do(t.Context(),
+			replica.SetDown{Addr: c.options.Backends[0].Addr, Down: true})
 		if err != nil || len(outcome.FailedPeers) > 0 {
 			t.Errorf("a change after the farewell: %+v, %v", outcome, err)
 		}
@@ -163,7 +167,9 @@ type kicker struct {
 	name string
 }
 
-func (k kicker) Kick(_ context.Context, _ ring.Tag, target replica.KickTarget) (replica.KickResult, error) {
+func (k kicker) Kick(
+	_ context.Context, _ ring.Tag, target replica.KickTarget,
+) (replica.KickResult, error) {
 	k.k.mu.Lock()
 	defer k.k.mu.Unlock()
 	if k.k.seen == nil {
@@ -190,7 +196,8 @@ func TestMove(t *testing.T) {
 		if to == old {
 			to = c.options.Backends[1].Addr
 		}
-		if _, err := c.Directors[1].Do(t.Context(), replica.Move{Hash: User(1), Backend: to, Wait: true}); err != nil {
+		if _, err := c.Directors[1].Do(t.Context(),
+			replica.Move{Hash: User(1), Backend: to, Wait: true}); err != nil {
 			t.Fatal(err)
 		}
 		for _, d := range c.Live() {
@@ -208,7 +215,9 @@ func TestMove(t *testing.T) {
 // stuckKicker never answers by itself.
 type stuckKicker struct{}
 
-func (stuckKicker) Kick(ctx context.Context, _ ring.Tag, _ replica.KickTarget) (replica.KickResult, error) {
+func (stuckKicker) Kick(
+	ctx context.Context, _ ring.Tag, _ replica.KickTarget,
+) (replica.KickResult, error) {
 	<-ctx.Done()
 	return replica.KickResult{}, ctx.Err()
 }
@@ -229,7 +238,9 @@ func TestStuckKicker(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 150 {
 			wg.Go(func() {
-				if _, err := c.Directors[i%3].Do(t.Context(), replica.Move{Hash: User(i), Backend: c.options.Backends[0].Addr, Wait: true}); err != nil {
+				_, err := c.Directors[i%3].Do(t.Context(),
+					replica.Move{Hash: User(i), Backend: c.options.Backends[0].Addr, Wait: true})
+				if err != nil {
 					t.Errorf("move %d: %v", i, err)
 				}
 			})
@@ -247,7 +258,10 @@ func TestRemovedDirector(t *testing.T) {
 		c := Start(t, Options{Directors: 3, Seed: 11, Faults: lan, Trace: testing.Verbose()})
 		c.WaitSynced(5 * time.Second)
 		out := c.Directors[2]
-		if _, err := c.Directors[0].Do(t.Context(), replica.SetDirectorRemoved{Addr: out.Addr, Removed: true}); err != nil {
+		_, err := c.Directors[0].Do(t.Context(), replica.SetDirectorRemoved{
+			Addr: out.Addr, Removed: true,
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
@@ -262,7 +276,8 @@ func TestRemovedDirector(t *testing.T) {
 		if out.Self().Synced {
 			t.Error("the removed director still answers")
 		}
-		if _, err := c.Directors[1].Do(t.Context(), replica.SetDirectorRemoved{Addr: out.Addr, Removed: false}); err != nil {
+		if _, err := c.Directors[1].Do(t.Context(),
+			replica.SetDirectorRemoved{Addr: out.Addr, Removed: false}); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("back after %s", c.WaitSynced(30*time.Second))
@@ -280,7 +295,8 @@ func TestOneWay(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		for _, d := range c.Live() {
 			for _, p := range d.Peers() {
-				if across := (d.Name == "d2") != (p.Name == "d2"); !p.Self && p.Reachable == across {
+				across := (d.Name == "d2") != (p.Name == "d2")
+				if !p.Self && p.Reachable == across {
 					t.Errorf("%s sees %s as reachable: %v", d.Name, p.Name, p.Reachable)
 				}
 			}
@@ -294,11 +310,15 @@ func TestOneWay(t *testing.T) {
 // TestCancelledCalls checks that a caller who goes away leaves nothing behind.
 func TestCancelledCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := Start(t, Options{Directors: 1, Seed: 13, Backends: []ring.Backend{}, Faults: netsim.Faults{}, Trace: testing.Verbose()})
+		c := Start(t, Options{
+			Directors: 1, Seed: 13, Backends: []ring.Backend{}, Faults: netsim.Faults{},
+			Trace: testing.Verbose(),
+		})
 		c.WaitSynced(5 * time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Directors[0].Lookup(ctx, "", User(1)); !errors.Is(err, context.DeadlineExceeded) {
+		_, err := c.Directors[0].Lookup(ctx, "", User(1))
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a lookup without backends: %v", err)
 		}
 		if waiting := c.Directors[0].Self().Waiting; waiting != 0 {
@@ -308,7 +328,7 @@ func TestCancelledCalls(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		_, err := c.Directors[0].Lookup(t.Context(), "", User(1))
+		_, err = c.Directors[0].Lookup(t.Context(), "", User(1))
 		var temporary *replica.TemporaryError
 		if !errors.As(err, &temporary) || time.Since(start) > 31*time.Second {
 			t.Errorf("a lookup without backends: %v after %s", err, time.Since(start))

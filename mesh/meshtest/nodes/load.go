@@ -79,11 +79,13 @@ func (m *Mesh) CheckEqual(users int) error {
 		}
 		got := Mappings(d)
 		if len(got) != len(mappings) {
-			return fmt.Errorf("%s has %d mappings, %s %d", first.Name, len(mappings), d.Name, len(got))
+			return fmt.Errorf("%s has %d mappings, %s %d",
+				first.Name, len(mappings), d.Name, len(got))
 		}
 		for hash, want := range mappings {
 			if got[hash] != want {
-				return fmt.Errorf("user %s differs:\n%s: %+v\n%s: %+v", hash, first.Name, want, d.Name, got[hash])
+				return fmt.Errorf("user %s differs:\n%s: %+v\n%s: %+v",
+					hash, first.Name, want, d.Name, got[hash])
 			}
 		}
 	}
@@ -97,7 +99,8 @@ func (m *Mesh) CheckEqual(users int) error {
 				return fmt.Errorf("lookup of user %s at %s: %w", User(i), d.Name, err)
 			}
 			if want.IsValid() && got != want {
-				return fmt.Errorf("user %s is on %s at %s and on %s at %s", User(i), want, first.Name, got, d.Name)
+				return fmt.Errorf("user %s is on %s at %s and on %s at %s",
+					User(i), want, first.Name, got, d.Name)
 			}
 			want = got
 		}

@@ -33,13 +33,16 @@ func TestManyDirectors(t *testing.T) {
 		}
 	}
 	if directors > 100 {
-		defer debug.SetGCPercent(debug.SetGCPercent(300)) // each collection looks at the stacks of 120,000 goroutines
+		// each collection looks at the stacks of 120,000 goroutines
+		defer debug.SetGCPercent(debug.SetGCPercent(300))
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c := Start(t, Options{Directors: directors, Seed: 14, Faults: lan})
 		t.Logf("synced after %s", c.WaitSynced(time.Minute))
 		start := time.Now()
-		if _, err := c.Directors[directors/2].Do(t.Context(), replica.UpdateBackend{Addr: c.options.Backends[0].Addr, VHosts: 7}); err != nil {
+		_, err := c.Directors[directors/2].Do(t.Context(),
+			replica.UpdateBackend{Addr: c.options.Backends[0].Addr, VHosts: 7})
+		if err != nil {
 			t.Error(err)
 		}
 		t.Logf("a change was on all after %s", time.Since(start))

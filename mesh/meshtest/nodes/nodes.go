@@ -32,8 +32,9 @@ type Options struct {
 	KickDelay time.Duration  // 0: 2 s
 	Keys      [][]byte
 	Kicker    func(name string) mesh.Kicker // nil: none
-	Seeds     int                           // how many directors everybody is told to join; 0: three
-	Trace     bool                          // log to the test
+	// how many directors everybody is told to join; 0: three
+	Seeds int
+	Trace bool // log to the test
 }
 
 // Mesh is a number of directors on one network. Its methods are for the test's root goroutine,
@@ -91,13 +92,16 @@ func Start(t testing.TB, options Options) *Mesh {
 func Backends(n int) []ring.Backend {
 	backends := make([]ring.Backend, n)
 	for i := range backends {
-		backends[i] = ring.Backend{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), VHosts: ring.DefaultVHosts}
+		backends[i] = ring.Backend{
+			Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), VHosts: ring.DefaultVHosts,
+		}
 	}
 	return backends
 }
 
 func address(i int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), mesh.DefaultPort)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}),
+		mesh.DefaultPort)
 }
 
 // Add starts one more director.
@@ -117,10 +121,11 @@ func (m *Mesh) Config(i int) mesh.Config {
 	d := m.Directors[i]
 	cfg := mesh.Config{
 		Name: d.Name, Mesh: "test", Bind: d.Addr, Keys: m.options.Keys,
-		HashFormat: "%Lu", Expire: m.options.Expire, KickDelay: m.options.KickDelay, Backends: m.options.Backends,
-		Log:   m.logger(d.Name),
-		Clock: func() mono.Time { return mono.Time(time.Hour + time.Since(m.started)) },
-		Wall:  func() time.Time { return firstDay.Add(time.Since(m.started) + d.WallOff) },
+		HashFormat: "%Lu", Expire: m.options.Expire, KickDelay: m.options.KickDelay,
+		Backends: m.options.Backends,
+		Log:      m.logger(d.Name),
+		Clock:    func() mono.Time { return mono.Time(time.Hour + time.Since(m.started)) },
+		Wall:     func() time.Time { return firstDay.Add(time.Since(m.started) + d.WallOff) },
 		Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			return nil, fmt.Errorf("no name server for %q", host)
 		},
@@ -254,7 +259,8 @@ func (m *Mesh) WaitFor(limit time.Duration, what string, ok func(d *Director) bo
 func (m *Mesh) WaitSynced(limit time.Duration) time.Duration {
 	m.t.Helper()
 	live := len(m.Live())
-	return m.WaitFor(limit, "synced with all", func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
+	return m.WaitFor(limit, "synced with all",
+		func(d *Director) bool { return d.Self().Synced && Synced(d) == live })
 }
 
 // WaitWhole lets time pass until every live director answers by itself, in one mesh, and is in
@@ -304,7 +310,8 @@ func Mappings(d *Director) map[ring.UserHash]directory.Mapping {
 
 func (m *Mesh) logf(format string, args ...any) {
 	if m.options.Trace {
-		m.t.Logf("%8s "+format, append([]any{time.Since(m.started).Round(time.Millisecond)}, args...)...)
+		m.t.Logf("%8s "+format,
+			append([]any{time.Since(m.started).Round(time.Millisecond)}, args...)...)
 	}
 }
 

@@ -26,19 +26,27 @@ func TestSplit(t *testing.T) {
 	tests := []split{
 		{5, 2, 5 * time.Second, lan},
 		{5, 1, 20 * time.Second, lan},
-		{5, 2, 5 * time.Minute, netsim.Faults{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.05, Duplicate: 0.05}},
+		{5, 2, 5 * time.Minute, netsim.Faults{
+			Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.05,
+			Duplicate: 0.05,
+		}},
 		{12, 5, time.Minute, lan},
 	}
 	switch {
 	case testing.Short():
 		tests = tests[:2] // the others take longer, and no other path
 	case full():
-		tests = append(tests, split{50, 20, 10 * time.Second, lan}, split{50, 25, 2 * time.Minute, lan}, split{50, 1, 5 * time.Minute, lan})
+		tests = append(tests, split{50, 20, 10 * time.Second, lan},
+			split{50, 25, 2 * time.Minute, lan}, split{50, 1, 5 * time.Minute, lan})
 	}
 	for _, test := range tests {
-		t.Run(fmt.Sprintf("%d of %d for %s", test.left, test.directors, test.lasts), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d of %d for %s",
+			test.left, test.directors, test.lasts), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := Start(t, Options{Directors: test.directors, Seed: uint64(test.lasts), Faults: test.faults, Trace: testing.Verbose()})
+				c := Start(t, Options{
+					Directors: test.directors, Seed: uint64(test.lasts), Faults: test.faults,
+					Trace: testing.Verbose(),
+				})
 				t.Logf("synced after %s", c.WaitSynced(20*time.Second))
 				const users = 400
 				load := c.Login(users, 20*time.Millisecond)
@@ -70,7 +78,8 @@ func TestSplit(t *testing.T) {
 						{there, replica.UpdateBackend{Addr: backend(0), VHosts: 70}},
 					} {
 						ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-						if _, err := op.at.Do(ctx, op.op); err != nil && !errors.Is(err, replica.ErrTryAgain) {
+						_, err := op.at.Do(ctx, op.op)
+						if err != nil && !errors.Is(err, replica.ErrTryAgain) {
 							t.Errorf("operation %d at %s: %v", i, op.at.Name, err)
 						}
 						cancel()

@@ -12,26 +12,27 @@ type ActionKind int
 
 // The actions.
 const (
-	Login      ActionKind = iota // Director is asked for User
-	Order                        // Director is given Op
-	Crash                        // Director dies, and starts again after For unless that is 0
-	Leave                        // the same, in good order
-	Sleep                        // Director is paused For
-	Cut                          // no frames from any of From to any of To, For
-	Break                        // the stream between Director and Peer breaks
-	Slow                         // frames from Director to Peer take up to Extra more, For
-	AskAll                       // every director is asked for every user
-	JoinLater                    // Director starts only now
-	Rename                       // Director dies, and starts after For under another name at its address
-	Phantom                      // Director's memberlist names a director that does not exist, For
-	Freeze                       // the hosts From stand still with all their clocks, For
-	StepWall                     // Director's wall clock is set Extra ahead
-	Deaf                         // Director takes nothing in but beats, For; of From alone if there are any
-	Stuck                        // Peer does not read the stream from Director, For
-	RingRemove                   // Director is told to remove Peer from the mesh
-	RingAdd                      // Director is told to let Peer in again
-	Replay                       // what gossip and push/pull carried from Since to Until comes once more, to Director
-	Bad                          // Director sends to all others what no sound director would: see Fault
+	Login     ActionKind = iota // Director is asked for User
+	Order                       // Director is given Op
+	Crash                       // Director dies, and starts again after For unless that is 0
+	Leave                       // the same, in good order
+	Sleep                       // Director is paused For
+	Cut                         // no frames from any of From to any of To, For
+	Break                       // the stream between Director and Peer breaks
+	Slow                        // frames from Director to Peer take up to Extra more, For
+	AskAll                      // every director is asked for every user
+	JoinLater                   // Director starts only now
+	// Director dies, and starts after For under another name at its address
+	Rename
+	Phantom    // Director's memberlist names a director that does not exist, For
+	Freeze     // the hosts From stand still with all their clocks, For
+	StepWall   // Director's wall clock is set Extra ahead
+	Deaf       // Director takes nothing in but beats, For; of From alone if there are any
+	Stuck      // Peer does not read the stream from Director, For
+	RingRemove // Director is told to remove Peer from the mesh
+	RingAdd    // Director is told to let Peer in again
+	Replay     // what gossip and push/pull carried from Since to Until comes once more, to Director
+	Bad        // Director sends to all others what no sound director would: see Fault
 )
 
 // BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh
@@ -83,7 +84,8 @@ func (a Action) String() string {
 	case Sleep:
 		return fmt.Sprintf("%s sleeps for %v", d, a.For)
 	case Cut:
-		return fmt.Sprintf("no frames from %v to %v for %v", directorNames(a.From), directorNames(a.To), a.For)
+		return fmt.Sprintf("no frames from %v to %v for %v",
+			directorNames(a.From), directorNames(a.To), a.For)
 	case Break:
 		return fmt.Sprintf("the stream from %s to %s breaks", d, p)
 	case Slow:
@@ -101,7 +103,8 @@ func (a Action) String() string {
 	case StepWall:
 		return fmt.Sprintf("the wall clock of %s is set %v ahead", d, a.Extra)
 	case Deaf:
-		return fmt.Sprintf("%s takes nothing in but beats for %v, of %v", d, a.For, directorNames(a.From))
+		return fmt.Sprintf("%s takes nothing in but beats for %v, of %v",
+			d, a.For, directorNames(a.From))
 	case Stuck:
 		return fmt.Sprintf("%s does not read the stream from %s for %v", p, d, a.For)
 	case RingRemove:

@@ -24,7 +24,8 @@ func TestActivityOfTheDead(t *testing.T) {
 
 func oneInTheMiddle() Schedule {
 	s := Schedule{
-		Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5, ChunkRows: 25,
+		Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
+		ChunkRows: 25,
 		Network: Network{
 			Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second,
 		},
@@ -43,7 +44,8 @@ func oneInTheMiddle() Schedule {
 	}
 	cut := func(from, to int) {
 		s.Actions = append(s.Actions, Action{
-			At: 50 * time.Second, Kind: Cut, From: []int{from}, To: []int{to}, For: 100 * time.Second,
+			At: 50 * time.Second, Kind: Cut, From: []int{from}, To: []int{to},
+			For: 100 * time.Second,
 		})
 	}
 	logins(10*time.Second, 0)

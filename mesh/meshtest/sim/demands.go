@@ -52,8 +52,11 @@ func (x *demands) begin(w *world) {
 		w.at(d.Sent.Before, func() { x.marks[1] = x.sent })
 		w.at(w.schedule.End-10*time.Second, func() { x.marks[2] = x.sent })
 		w.at(w.schedule.End, func() {
-			if was, is := x.marks[1]-x.marks[0], x.sent-x.marks[2]; float64(is) > float64(was)*d.Sent.Times {
-				x.breach(w, "sent", ring.UserHash(0), "%d frames in the last ten seconds, %d in those before %v", is, was, d.Sent.Before)
+			was, is := x.marks[1]-x.marks[0], x.sent-x.marks[2]
+			if float64(is) > float64(was)*d.Sent.Times {
+				x.breach(w, "sent", ring.UserHash(0),
+					"%d frames in the last ten seconds, %d in those before %v",
+					is, was, d.Sent.Before)
 			}
 		})
 	}
@@ -65,7 +68,10 @@ func (x *demands) begin(w *world) {
 func (x *demands) breach(w *world, what string, h ring.UserHash, format string, args ...any) {
 	if !x.broken[what] {
 		x.broken[what] = true
-		x.breaches = append(x.breaches, check.Breach{At: w.now, Guarantee: what, User: check.User{Hash: uint32(h)}, Text: fmt.Sprintf(format, args...)})
+		x.breaches = append(x.breaches, check.Breach{
+			At: w.now, Guarantee: what, User: check.User{Hash: uint32(h)},
+			Text: fmt.Sprintf(format, args...),
+		})
 	}
 }
 
@@ -85,7 +91,8 @@ func (x *demands) lookAtClocks(w *world) {
 			continue
 		}
 		if off := d.core.MeshTime(d.now()).Sub(w.medianWall().Time()); off.Abs() > limit {
-			x.breach(w, "mesh time", 0, "mesh time of %s is %v ahead of the median wall clock", d.name, off)
+			x.breach(w, "mesh time",
+				0, "mesh time of %s is %v ahead of the median wall clock", d.name, off)
 		}
 	}
 }

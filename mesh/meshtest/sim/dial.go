@@ -152,13 +152,18 @@ func (d *director) connect(l *link) {
 				d.refused(a, p, p.core.Refusal(p.now(), err))
 				return
 			}
-			s := &stream{from: d, to: p, fromLife: a.life, toLife: p.life, toName: p.name, session: session, open: true}
+			s := &stream{
+				from: d, to: p, fromLife: a.life, toLife: p.life, toName: p.name, session: session,
+				open: true,
+			}
 			if old := p.in[d.index]; old != nil {
 				old.broken = true
 				old.tellSender(w.delay(p, d))
 			}
 			p.in[d.index] = s
-			p.contact(replica.Dial{Name: hello.From.Name, Addr: hello.From.Addr, Trust: replica.Proven}, true)
+			p.contact(replica.Dial{
+				Name: hello.From.Name, Addr: hello.From.Addr, Trust: replica.Proven,
+			}, true)
 			if w.flows(p, d) {
 				w.after(w.delay(p, d), d.inLife(s, func() { d.opened(a, s, reply) }))
 			}
@@ -209,7 +214,8 @@ func (d *director) opened(a *attempt, s *stream, reply *wire.Hello) {
 	if old != nil && !old.broken { // another attempt came to the same director
 		old.breakNow("replaced by a newer one")
 	}
-	d.contact(replica.Dial{Name: reply.From.Name, Addr: reply.From.Addr, Trust: replica.Proven}, false)
+	d.contact(
+		replica.Dial{Name: reply.From.Name, Addr: reply.From.Addr, Trust: replica.Proven}, false)
 	w.tracef("%s: stream to %s is up", d.name, p.name)
 	s.linkChanged()
 	if !p.alive || p.life != s.toLife {

@@ -10,7 +10,9 @@ import (
 // Two attempts at once to open a stream to the same director, as when memberlist and the core have
 // it dialled, end in one stream that both sides hold: the one that was there first is replaced.
 func TestTwoAttempts(t *testing.T) {
-	for _, apart := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond} {
+	for _, apart := range []time.Duration{
+		0, 5 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond,
+	} {
 		for seed := range uint64(20) {
 			s := draw(seed, "two attempts", 2, time.Second)
 			s.s.StartAt = []time.Duration{0, 0}

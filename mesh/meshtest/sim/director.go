@@ -39,22 +39,23 @@ type director struct {
 	knownRemoved map[*director]int
 
 	// of this life
-	life     int
-	alive    bool
-	leaving  bool
-	boot     uint64
-	core     *replica.Core
-	dir      *directory.Directory
-	origin   mono.Time // its monotonic clock at true time 0
-	drift    float64
-	skew     time.Duration   // of the wall clock, where each life has its own
-	out      []*stream       // by index: those that it dialled, nil: none
-	in       []*stream       // by index: those that others dialled, nil: none
-	heard    []time.Duration // by index: when the newest frame received was sent, negative if none was
-	members  []*membership   // by index, nil: never seen
-	knows    []bool          // by index, with a balancer: whom it has met or been told of
-	joinAt   time.Duration   // with a balancer: when it calls the address to join again
-	links    []*link         // whom it dials, in the order in which it heard of them
+	life    int
+	alive   bool
+	leaving bool
+	boot    uint64
+	core    *replica.Core
+	dir     *directory.Directory
+	origin  mono.Time // its monotonic clock at true time 0
+	drift   float64
+	skew    time.Duration // of the wall clock, where each life has its own
+	out     []*stream     // by index: those that it dialled, nil: none
+	in      []*stream     // by index: those that others dialled, nil: none
+	// by index: when the newest frame received was sent, negative if none was
+	heard    []time.Duration
+	members  []*membership // by index, nil: never seen
+	knows    []bool        // by index, with a balancer: whom it has met or been told of
+	joinAt   time.Duration // with a balancer: when it calls the address to join again
+	links    []*link       // whom it dials, in the order in which it heard of them
 	sessions map[check.User][]session
 	users    map[uint64]waiting // lookups not answered
 	orders   map[uint64]int     // operations not done: with which turn they began
@@ -140,14 +141,16 @@ func (d *director) start(founder bool) {
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
 	d.core = replica.New(replica.Config{
 		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
-		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel, ChunkRows: s.ChunkRows,
-		Backends: s.configured(d.index), Founder: founder, Hook: s.Hook,
+		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel,
+		ChunkRows: s.ChunkRows,
+		Backends:  s.configured(d.index), Founder: founder, Hook: s.Hook,
 		Wall:      d.wall(),
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
 	}, d.now())
-	w.tracef("%s starts, boot %x, clock off by %v", d.name, d.boot, d.wall().Sub(worldStart.Micros().Add(w.now)))
+	w.tracef("%s starts, boot %x, clock off by %v",
+		d.name, d.boot, d.wall().Sub(worldStart.Micros().Add(w.now)))
 	if d.letIn {
 		d.comeBack()
 	} else {
@@ -389,7 +392,8 @@ func (d *director) carryOut() {
 // reason.
 func (d *director) tellSynced() {
 	self := d.core.Self(d.now())
-	same := self.Synced == d.synced && (self.Synced || self.Reason == d.why) && self.Mesh.ID == d.mesh
+	same := self.Synced == d.synced && (self.Synced || self.Reason == d.why) &&
+		self.Mesh.ID == d.mesh
 	if !d.alive || d.removed {
 		return
 	}

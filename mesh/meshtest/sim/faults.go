@@ -89,7 +89,8 @@ func (r *records) add(w *world, m wire.Message) {
 	}
 	encoded, err := wire.Encode(m)
 	if err != nil {
-		panic(fmt.Sprintf("sim: seed %d: what was gossiped cannot be encoded: %v", w.schedule.Seed, err))
+		panic(fmt.Sprintf("sim: seed %d: what was gossiped cannot be encoded: %v",
+			w.schedule.Seed, err))
 	}
 	r.all = append(r.all, recorded{w.now, encoded})
 }
@@ -102,7 +103,8 @@ func (w *world) replay(a Action, d *director) {
 		}
 		m, err := wire.Decode(r.encoded)
 		if err != nil {
-			panic(fmt.Sprintf("sim: seed %d: what was recorded cannot be decoded: %v", w.schedule.Seed, err))
+			panic(fmt.Sprintf("sim: seed %d: what was recorded cannot be decoded: %v",
+				w.schedule.Seed, err))
 		}
 		w.after(w.between(0, time.Second), d.inLife("packets", func() {
 			switch m := m.(type) {
@@ -145,9 +147,12 @@ func (d *director) goBad(a Action) {
 			p.input("packets", func() { p.core.Gossip(p.now(), delta) })
 			continue
 		}
-		m = &wire.LeafRows{Blocks: []wire.Block{wire.Pack(ring.Tag(row.Presence.Value.Tag), []directory.Mapping{{
-			Hash: ring.UserHash(w.rand.Uint32()), Backend: row.Addr, Generation: 1, Activity: ahead.Tick(), Stamp: ahead.Tick(),
-		}})}}
+		m = &wire.LeafRows{
+			Blocks: []wire.Block{wire.Pack(ring.Tag(row.Presence.Value.Tag), []directory.Mapping{{
+				Hash: ring.UserHash(w.rand.Uint32()), Backend: row.Addr, Generation: 1,
+				Activity: ahead.Tick(), Stamp: ahead.Tick(),
+			}})},
+		}
 		s.send(frame{message: m, sent: w.now, echo: d.heard[p.index]})
 	}
 }

@@ -54,7 +54,10 @@ func Generate(seed uint64) Schedule {
 
 // settings draws what holds for the whole run.
 func (g *generator) settings(seed uint64) {
-	expires := []time.Duration{10 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute}
+	expires := []time.Duration{
+		10 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, 5 * time.Minute,
+		15 * time.Minute,
+	}
 	g.active = g.between(30*time.Second, 100*time.Second)
 	g.s = Schedule{
 		Seed:      seed,
@@ -75,9 +78,11 @@ func (g *generator) settings(seed uint64) {
 			Repeat:     g.Float64() * 0.2,
 			PushPull:   g.between(2*time.Second, 10*time.Second),
 		},
-		Kickers: Kickers{Slow: g.Float64() * 0.5, Never: g.Float64() * 0.1, Unsure: g.Float64() * 0.3},
-		Clocks:  Clocks{Skew: g.between(0, 30*time.Second), Drift: g.Float64() * 200e-6},
-		End:     g.active + Quiet,
+		Kickers: Kickers{
+			Slow: g.Float64() * 0.5, Never: g.Float64() * 0.1, Unsure: g.Float64() * 0.3,
+		},
+		Clocks: Clocks{Skew: g.between(0, 30*time.Second), Drift: g.Float64() * 200e-6},
+		End:    g.active + Quiet,
 	}
 	g.backends(2+g.IntN(4), 1+g.IntN(3), g.chance(0.3))
 }
@@ -91,7 +96,9 @@ func (g *generator) backends(configured, more int, tagged bool) {
 		}
 		g.tags = append(g.tags, tag)
 		if i < configured {
-			g.s.Backends = append(g.s.Backends, ring.Backend{Addr: backend(i), Tag: ring.Tag(tag), VHosts: []int{100, 20, 20, 5}[g.IntN(4)]})
+			g.s.Backends = append(g.s.Backends, ring.Backend{
+				Addr: backend(i), Tag: ring.Tag(tag), VHosts: []int{100, 20, 20, 5}[g.IntN(4)],
+			})
 		}
 	}
 }
@@ -126,7 +133,10 @@ func (g *generator) add(a Action) {
 // finish puts the actions in order and ends the schedule with a look at everything.
 func (g *generator) finish() Schedule {
 	for i := range g.s.Directors { // flushes of few users at a time might outlast the run
-		g.s.Actions = append(g.s.Actions, Action{At: g.active + 3*time.Second, Kind: Order, Director: i, Op: check.Op{Kind: check.OpCancel}})
+		g.s.Actions = append(g.s.Actions, Action{
+			At: g.active + 3*time.Second, Kind: Order, Director: i,
+			Op: check.Op{Kind: check.OpCancel},
+		})
 	}
 	g.s.Actions = append(g.s.Actions, Action{At: g.s.End - 14*time.Second, Kind: AskAll})
 	slices.SortStableFunc(g.s.Actions, func(a, b Action) int { return int(a.At - b.At) })
@@ -149,14 +159,18 @@ func (g *generator) trouble() {
 	for range n {
 		op, users := g.op()
 		about = append(about, users...)
-		g.add(Action{At: at + g.between(0, 5*time.Millisecond), Kind: Order, Director: g.director(), Op: op})
+		g.add(Action{
+			At: at + g.between(0, 5*time.Millisecond), Kind: Order, Director: g.director(), Op: op,
+		})
 	}
 	if g.chance(0.7) {
 		g.rush(at, about)
 	}
 	if g.chance(0.1) { // the same again, soon
 		op, _ := g.op()
-		g.add(Action{At: at + g.between(0, 3*time.Second), Kind: Order, Director: g.director(), Op: op})
+		g.add(Action{
+			At: at + g.between(0, 3*time.Second), Kind: Order, Director: g.director(), Op: op,
+		})
 	}
 }
 
@@ -169,7 +183,10 @@ func (g *generator) rush(at time.Duration, users []int) {
 			u = users[g.IntN(len(users))]
 		}
 		for range 1 + g.IntN(3) {
-			g.add(Action{At: max(warmUp, at-width/4) + g.between(0, width), Kind: Login, Director: g.director(), User: u})
+			g.add(Action{
+				At: max(warmUp, at-width/4) + g.between(0, width), Kind: Login,
+				Director: g.director(), User: u,
+			})
 		}
 	}
 }
@@ -181,10 +198,16 @@ func (g *generator) edge(at time.Duration) {
 	g.add(Action{At: at, Kind: Login, Director: g.director(), User: u})
 	for range 2 {
 		op, _ := g.tableOp()
-		g.add(Action{At: at + g.between(time.Second, life-5*time.Second), Kind: Order, Director: g.director(), Op: op})
+		g.add(Action{
+			At: at + g.between(time.Second, life-5*time.Second), Kind: Order,
+			Director: g.director(), Op: op,
+		})
 	}
 	for range 2 + g.IntN(12) {
-		g.add(Action{At: at + life + g.between(-11*time.Second, 1500*time.Millisecond), Kind: Login, Director: g.director(), User: u})
+		g.add(Action{
+			At: at + life + g.between(-11*time.Second, 1500*time.Millisecond), Kind: Login,
+			Director: g.director(), User: u,
+		})
 	}
 }
 
@@ -200,7 +223,9 @@ func (g *generator) op() (op check.Op, users []int) {
 		if u < 0 {
 			return g.tableOp()
 		}
-		return check.Op{Kind: check.OpMove, User: g.s.Users[u], Backend: backend(b), Wait: g.chance(0.3)}, []int{u}
+		return check.Op{
+			Kind: check.OpMove, User: g.s.Users[u], Backend: backend(b), Wait: g.chance(0.3),
+		}, []int{u}
 	case 5, 6:
 		op = check.Op{Kind: check.OpFlush}
 		if g.chance(0.6) {
@@ -259,11 +284,16 @@ func (g *generator) fault() {
 	a := Action{At: g.during(), Director: d}
 	switch g.IntN(14) {
 	case 0, 1:
-		a.Kind, a.For, a.Silent = Crash, g.between(200*time.Millisecond, 15*time.Second), g.chance(0.4)
+		a.Kind = Crash
+		a.For = g.between(200*time.Millisecond, 15*time.Second)
+		a.Silent = g.chance(0.4)
 	case 2:
 		a.Kind, a.For = Leave, g.between(500*time.Millisecond, 10*time.Second)
 	case 3, 4, 5:
-		lengths := []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 8 * time.Second, 15 * time.Second, 40 * time.Second}
+		lengths := []time.Duration{
+			time.Second, 2 * time.Second, 5 * time.Second, 8 * time.Second, 15 * time.Second,
+			40 * time.Second,
+		}
 		n := g.IntN(len(lengths))
 		a.Kind, a.For = Sleep, g.between(lengths[n]/2, lengths[n]*3/2)
 	case 6, 7, 8: // two sides
@@ -296,7 +326,10 @@ func (g *generator) fault() {
 			a.From, a.To = a.To, a.From
 		}
 	case 10: // one pair
-		a.Kind, a.For, a.From, a.To = Cut, g.between(time.Second, 20*time.Second), []int{d}, []int{g.director()}
+		a.Kind = Cut
+		a.For = g.between(time.Second, 20*time.Second)
+		a.From = []int{d}
+		a.To = []int{g.director()}
 		if g.chance(0.5) {
 			b := a
 			b.From, b.To = a.To, a.From
@@ -304,11 +337,15 @@ func (g *generator) fault() {
 		}
 	case 11, 12:
 		for range 1 + g.IntN(8) {
-			g.add(Action{At: a.At + g.between(0, 2*time.Second), Kind: Break, Director: g.director(), Peer: g.director()})
+			g.add(Action{
+				At: a.At + g.between(0, 2*time.Second), Kind: Break, Director: g.director(),
+				Peer: g.director(),
+			})
 		}
 		return
 	case 13:
-		a.Kind, a.Peer, a.For, a.Extra = Slow, g.director(), g.between(time.Second, 20*time.Second), g.between(100*time.Millisecond, 3*time.Second)
+		a.Kind, a.Peer, a.For, a.Extra = Slow, g.director(), g.between(time.Second, 20*time.Second),
+			g.between(100*time.Millisecond, 3*time.Second)
 	}
 	g.add(a)
 }

@@ -22,7 +22,8 @@ func (d *director) broadcast(delta *wire.Delta) {
 	if w.schedule.Codec {
 		var err error
 		if encoded, err = wire.Encode(delta); err != nil {
-			panic(fmt.Sprintf("sim: seed %d: %s gossips what cannot be encoded: %v", w.schedule.Seed, d.name, err))
+			panic(fmt.Sprintf("sim: seed %d: %s gossips what cannot be encoded: %v",
+				w.schedule.Seed, d.name, err))
 		}
 	}
 	w.records.delta(w, delta)
@@ -58,7 +59,9 @@ func (d *director) packet(p *director, delta *wire.Delta, encoded []byte) {
 			if encoded != nil {
 				m, err := wire.Decode(encoded)
 				if err != nil {
-					panic(fmt.Sprintf("sim: seed %d: %s receives a delta that cannot be decoded: %v", w.schedule.Seed, p.name, err))
+					panic(fmt.Sprintf(
+						"sim: seed %d: %s receives a delta that cannot be decoded: %v",
+						w.schedule.Seed, p.name, err))
 				}
 				delta = m.(*wire.Delta)
 			}
@@ -77,7 +80,8 @@ func (d *director) pushPulls(life int) {
 		if d.life != life || !d.alive {
 			return
 		}
-		if p := w.directors[w.rand.IntN(len(w.directors))]; p != d && d.members[p.index] != nil && !d.asleep {
+		p := w.directors[w.rand.IntN(len(w.directors))]
+		if p != d && d.members[p.index] != nil && !d.asleep {
 			d.pushPull(p)
 		}
 		d.pushPulls(life)
@@ -114,12 +118,14 @@ func (w *world) state(d *director) func() *wire.PushPull {
 	}
 	encoded, err := wire.Encode(s)
 	if err != nil {
-		panic(fmt.Sprintf("sim: seed %d: the state of %s cannot be encoded: %v", w.schedule.Seed, d.name, err))
+		panic(fmt.Sprintf("sim: seed %d: the state of %s cannot be encoded: %v",
+			w.schedule.Seed, d.name, err))
 	}
 	return func() *wire.PushPull {
 		m, err := wire.Decode(encoded)
 		if err != nil {
-			panic(fmt.Sprintf("sim: seed %d: the state of %s cannot be decoded: %v", w.schedule.Seed, d.name, err))
+			panic(fmt.Sprintf("sim: seed %d: the state of %s cannot be decoded: %v",
+				w.schedule.Seed, d.name, err))
 		}
 		return m.(*wire.PushPull)
 	}

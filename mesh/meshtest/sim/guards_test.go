@@ -102,8 +102,9 @@ func TestEveryGuardIsTested(t *testing.T) {
 	for _, guards := range []any{replica.Guards{}, directory.Guards{}} {
 		for field := range reflect.TypeOf(guards).Fields() {
 			if !tested[field.Name] {
-				t.Errorf("%T.%s: add it to guardTests with schedules that need it; if none can, to "+
-					"caughtElsewhere with the unit test that notices", guards, field.Name)
+				t.Errorf(
+					"%T.%s: add it to guardTests with schedules that need it; if none can, to "+
+						"caughtElsewhere with the unit test that notices", guards, field.Name)
 			}
 			delete(tested, field.Name)
 		}

@@ -20,7 +20,8 @@ func (w *world) judge() (breaches []check.Breach) {
 		for _, i := range side {
 			names = append(names, w.directors[i].name)
 		}
-		breaches = append(breaches, w.judged(w.rules(s.configured(side[0])), sideOf(w.history, names))...)
+		breaches = append(breaches,
+			w.judged(w.rules(s.configured(side[0])), sideOf(w.history, names))...)
 	}
 	return breaches
 }

@@ -48,7 +48,9 @@ func (d *director) kick(e replica.Kick) {
 	d.record(k)
 	w.tracef("%s: kick %d: %+v", d.name, e.ID, target)
 	if w.chance(w.schedule.Kickers.Never) {
-		w.after(kickerLimit, d.inLife("kicker", func() { d.core.KickDone(d.now(), e.ID, replica.KickResult{}, errNoKicker) }))
+		w.after(kickerLimit, d.inLife("kicker", func() {
+			d.core.KickDone(d.now(), e.ID, replica.KickResult{}, errNoKicker)
+		}))
 		return
 	}
 	delay := w.between(0, 30*time.Millisecond)
@@ -95,5 +97,7 @@ func (d *director) runHook(e replica.RunHook) {
 		took = e.Cutoff
 	}
 	ok := took < e.Cutoff
-	w.after(min(took, e.Cutoff), d.inLife("hook", func() { d.core.HookDone(d.now(), e.ID, ok, nil) }))
+	w.after(min(took, e.Cutoff), d.inLife("hook", func() {
+		d.core.HookDone(d.now(), e.ID, ok, nil)
+	}))
 }

@@ -12,7 +12,8 @@ import (
 type Kind struct {
 	Name     string
 	Generate func(seed uint64) Schedule
-	Weight   int // its share of a mixture of all kinds, in thousandths, about; 0: only when asked for
+	// its share of a mixture of all kinds, in thousandths, about; 0: only when asked for
+	Weight int
 }
 
 // General is the kind of Generate, in which everything may meet everything.
@@ -70,11 +71,14 @@ func draw(seed uint64, kind string, directors int, active time.Duration) *genera
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, h.Sum64())), active: active}
 	expires := []time.Duration{10 * time.Second, 20 * time.Second, time.Minute, 5 * time.Minute}
 	g.s = Schedule{
-		Seed: seed, Directors: directors, Expire: expires[g.IntN(len(expires))], KickDelay: g.between(0, 2*time.Second),
-		Parallel: 1 + g.IntN(20), Codec: g.chance(0.3), ChunkRows: []int{0, 1, 5, 25}[g.IntN(4)],
+		Seed: seed, Directors: directors, Expire: expires[g.IntN(len(expires))],
+		KickDelay: g.between(0, 2*time.Second),
+		Parallel:  1 + g.IntN(20), Codec: g.chance(0.3), ChunkRows: []int{0, 1, 5, 25}[g.IntN(4)],
 		Network: Network{
-			Delay: g.between(100*time.Microsecond, 3*time.Millisecond), Jitter: g.between(0, 20*time.Millisecond),
-			Loss: g.Float64() * 0.3, Repeat: g.Float64() * 0.1, PushPull: g.between(2*time.Second, 8*time.Second),
+			Delay:  g.between(100*time.Microsecond, 3*time.Millisecond),
+			Jitter: g.between(0, 20*time.Millisecond),
+			Loss:   g.Float64() * 0.3, Repeat: g.Float64() * 0.1,
+			PushPull: g.between(2*time.Second, 8*time.Second),
 		},
 		Clocks: Clocks{Skew: g.between(0, 500*time.Millisecond), Drift: g.Float64() * 100e-6},
 		End:    active + Quiet,
@@ -93,7 +97,10 @@ func (g *generator) logins(n int, from, to time.Duration) {
 // loginsAt has every user log in at one of the directors once.
 func (g *generator) loginsAt(from, to time.Duration, directors ...int) {
 	for u := range g.s.Users {
-		g.add(Action{At: g.between(from, to), Kind: Login, Director: directors[g.IntN(len(directors))], User: u})
+		g.add(Action{
+			At: g.between(from, to), Kind: Login, Director: directors[g.IntN(len(directors))],
+			User: u,
+		})
 	}
 }
 
@@ -103,7 +110,10 @@ func (g *generator) changes(n int, from, to time.Duration) {
 		op, _ := g.tableOp()
 		if u := g.user(); g.chance(0.4) {
 			if b := g.IntN(len(g.tags)); g.tags[b] == g.s.Users[u].Tag {
-				op = check.Op{Kind: check.OpMove, User: g.s.Users[u], Backend: backend(b), Wait: g.chance(0.3)}
+				op = check.Op{
+					Kind: check.OpMove, User: g.s.Users[u], Backend: backend(b),
+					Wait: g.chance(0.3),
+				}
 			}
 		}
 		g.add(Action{At: g.between(from, to), Kind: Order, Director: g.director(), Op: op})

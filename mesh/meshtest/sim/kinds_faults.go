@@ -25,11 +25,15 @@ func badLinks(seed uint64) Schedule {
 		case 0:
 			g.apart(at, g.between(20*time.Second, 60*time.Second), []int{a}, b)
 		case 1:
-			for t := at; t < at+30*time.Second; t += g.between(500*time.Millisecond, 9*time.Second) {
+			const least, most = 500 * time.Millisecond, 9 * time.Second
+			for t := at; t < at+30*time.Second; t += g.between(least, most) {
 				g.apart(t, g.between(100*time.Millisecond, 7*time.Second), []int{a}, b)
 			}
 		default:
-			g.add(Action{At: at, Kind: Cut, From: []int{a}, To: b, For: g.between(time.Second, 50*time.Second)})
+			g.add(Action{
+				At: at, Kind: Cut, From: []int{a}, To: b,
+				For: g.between(time.Second, 50*time.Second),
+			})
 		}
 	}
 	g.logins(150, warmUp, g.active)
@@ -43,17 +47,29 @@ func (g *generator) flushed(users int, parallel int, at time.Duration) (originat
 	g.users(users)
 	n := g.s.Directors
 	for u := 0; u < users; u += 40 { // a proxy asks for many in one write
-		a := Action{At: g.between(10*time.Second, 14*time.Second), Kind: Login, Director: g.IntN(n), User: u}
+		a := Action{
+			At: g.between(10*time.Second, 14*time.Second), Kind: Login, Director: g.IntN(n),
+			User: u,
+		}
 		for v := u + 1; v < min(u+40, users); v++ {
 			a.Others = append(a.Others, v)
 		}
 		g.add(a)
 	}
 	originator = g.director()
-	g.add(Action{At: at - 3*time.Second, Kind: Order, Director: g.director(), Op: check.Op{Kind: check.OpUpdate, Backend: backend(0), VHosts: 0}})
-	g.add(Action{At: at, Kind: Order, Director: originator, Op: check.Op{Kind: check.OpFlush, Backend: backend(0)}})
+	g.add(Action{
+		At: at - 3*time.Second, Kind: Order, Director: g.director(),
+		Op: check.Op{Kind: check.OpUpdate, Backend: backend(0), VHosts: 0},
+	})
+	g.add(Action{
+		At: at, Kind: Order, Director: originator,
+		Op: check.Op{Kind: check.OpFlush, Backend: backend(0)},
+	})
 	for range 80 {
-		g.add(Action{At: at + g.between(0, 25*time.Second), Kind: Login, Director: g.director(), User: g.user()})
+		g.add(Action{
+			At: at + g.between(0, 25*time.Second), Kind: Login, Director: g.director(),
+			User: g.user(),
+		})
 	}
 	return originator
 }
@@ -73,22 +89,35 @@ func brokenFlushes(seed uint64) Schedule {
 	case 0, 1: // what it sent last reaches some only
 		for _, i := range g.others(originator) {
 			if g.chance(0.5) {
-				g.add(Action{At: at - time.Second, Kind: Slow, Director: originator, Peer: i, Extra: 2 * time.Second, For: 8 * time.Second})
+				g.add(Action{
+					At: at - time.Second, Kind: Slow, Director: originator, Peer: i,
+					Extra: 2 * time.Second, For: 8 * time.Second,
+				})
 			}
 		}
-		g.add(Action{At: then, Kind: Crash, Director: originator, Silent: g.chance(0.7), For: g.between(time.Second, 20*time.Second)})
+		g.add(Action{
+			At: then, Kind: Crash, Director: originator, Silent: g.chance(0.7),
+			For: g.between(time.Second, 20*time.Second),
+		})
 	case 2:
-		g.add(Action{At: then, Kind: Leave, Director: originator, For: g.between(time.Second, 20*time.Second)})
+		g.add(Action{
+			At: then, Kind: Leave, Director: originator,
+			For: g.between(time.Second, 20*time.Second),
+		})
 	case 3:
 		if rest := g.others(originator); len(rest) > 0 {
-			g.apart(then, g.between(6*time.Second, 20*time.Second), []int{originator}, []int{rest[g.IntN(len(rest))]})
+			g.apart(then, g.between(6*time.Second, 20*time.Second), []int{originator},
+				[]int{rest[g.IntN(len(rest))]})
 		}
 	case 4:
 		g.add(Action{At: then, Kind: Crash, Director: originator, Silent: true})
 		g.add(Action{At: then + 40*time.Second, Kind: JoinLater, Director: originator})
 	}
 	if lowest := g.others(originator)[0]; g.s.Directors > 2 && g.chance(0.5) {
-		g.add(Action{At: then + g.between(5*time.Second, 9*time.Second), Kind: Crash, Director: lowest, Silent: g.chance(0.5), For: g.between(time.Second, 10*time.Second)})
+		g.add(Action{
+			At: then + g.between(5*time.Second, 9*time.Second), Kind: Crash, Director: lowest,
+			Silent: g.chance(0.5), For: g.between(time.Second, 10*time.Second),
+		})
 	}
 	return g.finish()
 }
@@ -102,7 +131,10 @@ func leaverInFlush(seed uint64) Schedule {
 	g.s.Demands.Wait = g.s.KickDelay + 2*time.Second
 	at := 20 * time.Second
 	originator := g.flushed(3000, 1000, at)
-	g.add(Action{At: at + g.between(100*time.Millisecond, 2*time.Second), Kind: Leave, Director: originator, For: 15 * time.Second})
+	g.add(Action{
+		At: at + g.between(100*time.Millisecond, 2*time.Second), Kind: Leave, Director: originator,
+		For: 15 * time.Second,
+	})
 	return g.finish()
 }
 
@@ -114,12 +146,18 @@ func imports(seed uint64) Schedule {
 	for u := range g.s.Users[:20] {
 		b := g.IntN(len(g.s.Backends))
 		if g.tags[b] == g.s.Users[u].Tag {
-			g.add(Action{At: 16*time.Second + g.between(0, 2*time.Second), Kind: Order, Director: g.director(),
-				Op: check.Op{Kind: check.OpImport, User: g.s.Users[u], Backend: backend(b)}})
+			g.add(Action{
+				At: 16*time.Second + g.between(0, 2*time.Second), Kind: Order,
+				Director: g.director(),
+				Op:       check.Op{Kind: check.OpImport, User: g.s.Users[u], Backend: backend(b)},
+			})
 		}
 	}
 	if g.chance(0.5) {
-		g.add(Action{At: 19*time.Second + g.between(0, 5*time.Second), Kind: Crash, Director: g.director(), For: g.between(300*time.Millisecond, 5*time.Second)})
+		g.add(Action{
+			At: 19*time.Second + g.between(0, 5*time.Second), Kind: Crash, Director: g.director(),
+			For: g.between(300*time.Millisecond, 5*time.Second),
+		})
 	}
 	g.logins(150, 20*time.Second, g.active)
 	g.changes(5, 25*time.Second, g.active)
@@ -134,7 +172,10 @@ func overflows(seed uint64) Schedule {
 	for range 1 + g.IntN(3) {
 		a := g.director()
 		rest := g.others(a)
-		g.add(Action{At: g.during(), Kind: Stuck, Director: a, Peer: rest[g.IntN(len(rest))], For: g.between(time.Second, 20*time.Second)})
+		g.add(Action{
+			At: g.during(), Kind: Stuck, Director: a, Peer: rest[g.IntN(len(rest))],
+			For: g.between(time.Second, 20*time.Second),
+		})
 	}
 	g.logins(300, warmUp, g.active)
 	g.changes(12, warmUp+5*time.Second, g.active)
@@ -153,10 +194,16 @@ func deafDirector(seed uint64) Schedule {
 		g.add(Action{At: at, Kind: Deaf, Director: d, For: length})
 	case 2: // two that exclude each other
 		g.add(Action{At: at, Kind: Deaf, Director: d, For: length})
-		g.add(Action{At: at + g.between(0, 4*time.Second), Kind: Deaf, Director: (d + 1) % g.s.Directors, For: length})
+		g.add(Action{
+			At: at + g.between(0, 4*time.Second), Kind: Deaf, Director: (d + 1) % g.s.Directors,
+			For: length,
+		})
 	case 3:
 		g.add(Action{At: at, Kind: Crash, Director: d, For: time.Second})
-		g.add(Action{At: at + time.Second + g.between(50*time.Millisecond, 2*time.Second), Kind: Sleep, Director: d, For: 6 * time.Second})
+		g.add(Action{
+			At: at + time.Second + g.between(50*time.Millisecond, 2*time.Second), Kind: Sleep,
+			Director: d, For: 6 * time.Second,
+		})
 	}
 	g.logins(150, warmUp, g.active)
 	g.changes(10, at, at+length)
@@ -175,14 +222,20 @@ func deathsInARow(seed uint64) Schedule {
 	// What it writes last reaches one director, and the others later or never.
 	ahead := (first + 1 + g.IntN(n-1)) % n
 	for _, i := range g.others(first, ahead) {
-		g.add(Action{At: at - 4*time.Second, Kind: Slow, Director: first, Peer: i, Extra: g.between(0, 3*time.Second), For: 10 * time.Second})
+		g.add(Action{
+			At: at - 4*time.Second, Kind: Slow, Director: first, Peer: i,
+			Extra: g.between(0, 3*time.Second), For: 10 * time.Second,
+		})
 	}
 	if g.chance(0.3) { // or one has not heard of it for a while
 		rest := g.others(first, ahead)
-		g.apart(at-g.between(0, 15*time.Second), g.between(5*time.Second, 30*time.Second), []int{first}, []int{rest[g.IntN(len(rest))]})
+		g.apart(at-g.between(0, 15*time.Second), g.between(5*time.Second, 30*time.Second),
+			[]int{first}, []int{rest[g.IntN(len(rest))]})
 	}
 	for range 60 {
-		g.add(Action{At: at - g.between(0, 3*time.Second), Kind: Login, Director: first, User: g.user()})
+		g.add(Action{
+			At: at - g.between(0, 3*time.Second), Kind: Login, Director: first, User: g.user(),
+		})
 	}
 	g.changes(3, at-3*time.Second, at)
 	again := g.between(10*time.Second, 20*time.Second)
@@ -191,12 +244,18 @@ func deathsInARow(seed uint64) Schedule {
 	}
 	g.add(Action{At: at, Kind: Crash, Director: first, Silent: g.chance(0.7), For: again})
 	if g.chance(0.6) { // the one that is ahead dies when it has told, or just before
-		g.add(Action{At: at + g.between(5*time.Second, 7*time.Second), Kind: Crash, Director: ahead, Silent: g.chance(0.5), For: g.between(8*time.Second, 15*time.Second)})
+		g.add(Action{
+			At: at + g.between(5*time.Second, 7*time.Second), Kind: Crash, Director: ahead,
+			Silent: g.chance(0.5), For: g.between(8*time.Second, 15*time.Second),
+		})
 	}
 	if rest := g.others(first, ahead); g.chance(0.5) {
 		joiner := rest[g.IntN(len(rest))]
 		down := g.between(500*time.Millisecond, 3*time.Second)
-		g.add(Action{At: at + g.between(-time.Second, 7*time.Second) - down, Kind: Crash, Director: joiner, For: down})
+		g.add(Action{
+			At: at + g.between(-time.Second, 7*time.Second) - down, Kind: Crash, Director: joiner,
+			For: down,
+		})
 	}
 	g.logins(60, warmUp+5*time.Second, at)
 	g.logins(120, at+4*time.Second, g.active)
@@ -211,7 +270,10 @@ func badRows(seed uint64) Schedule {
 	bad := g.director()
 	g.s.Demands.Steady = g.others(bad)
 	for range 1 + g.IntN(3) {
-		g.add(Action{At: g.between(15*time.Second, 45*time.Second), Kind: Bad, Director: bad, Fault: BadFault(g.IntN(2)), Extra: g.between(6*time.Second, 3*time.Hour)})
+		g.add(Action{
+			At: g.between(15*time.Second, 45*time.Second), Kind: Bad, Director: bad,
+			Fault: BadFault(g.IntN(2)), Extra: g.between(6*time.Second, 3*time.Hour),
+		})
 	}
 	g.logins(20, warmUp, 15*time.Second)
 	for range 7 { // the bad one is out now and then

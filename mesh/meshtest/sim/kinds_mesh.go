@@ -35,10 +35,16 @@ func fiftyDirectors(seed uint64) Schedule {
 	g.apart(22*time.Second, 100*time.Second, []int{away}, g.others(away))
 	at := g.between(30*time.Second, 110*time.Second)
 	for range 3 {
-		g.add(Action{At: at, Kind: Crash, Director: g.director(), Silent: g.chance(0.5), For: g.between(time.Second, 15*time.Second)})
+		g.add(Action{
+			At: at, Kind: Crash, Director: g.director(), Silent: g.chance(0.5),
+			For: g.between(time.Second, 15*time.Second),
+		})
 	}
 	for range 30 {
-		g.add(Action{At: at + g.between(-2*time.Second, 10*time.Second), Kind: Login, Director: g.director(), User: g.user()})
+		g.add(Action{
+			At: at + g.between(-2*time.Second, 10*time.Second), Kind: Login, Director: g.director(),
+			User: g.user(),
+		})
 	}
 	g.changes(4, 20*time.Second, 128*time.Second)
 	return g.finish()
@@ -90,7 +96,10 @@ func severalFoundings(seed uint64) Schedule {
 		g.s.Odd = []ring.Backend{} // no backends at all
 	case 2: // tombstones only
 		for i := range g.s.Backends {
-			g.add(Action{At: 5*time.Second + g.between(0, time.Second), Kind: Order, Director: sets[1][0], Op: check.Op{Kind: check.OpRemove, Backend: backend(i)}})
+			g.add(Action{
+				At: 5*time.Second + g.between(0, time.Second), Kind: Order, Director: sets[1][0],
+				Op: check.Op{Kind: check.OpRemove, Backend: backend(i)},
+			})
 		}
 	}
 	g.logins(60, 4*time.Second, meet)
@@ -98,11 +107,15 @@ func severalFoundings(seed uint64) Schedule {
 	if g.s.Odd != nil && len(g.s.Odd) == 0 {
 		// A backend that only the mesh without any gets makes it another cluster, which is refused.
 		g.s.Actions = slices.DeleteFunc(g.s.Actions, func(a Action) bool {
-			return a.Kind == Order && a.Op.Kind == check.OpAdd && !slices.Contains(sets[0], a.Director)
+			return a.Kind == Order && a.Op.Kind == check.OpAdd &&
+				!slices.Contains(sets[0], a.Director)
 		})
 	}
 	if g.chance(0.5) {
-		g.add(Action{At: meet + g.between(-2*time.Second, 2*time.Second), Kind: Crash, Director: g.director(), For: g.between(time.Second, 8*time.Second)})
+		g.add(Action{
+			At: meet + g.between(-2*time.Second, 2*time.Second), Kind: Crash,
+			Director: g.director(), For: g.between(time.Second, 8*time.Second),
+		})
 	}
 	g.logins(100, meet, g.active)
 	g.changes(6, meet+15*time.Second, g.active)
@@ -116,7 +129,9 @@ func refusedMeshes(seed uint64) Schedule {
 	n := g.s.Directors
 	g.users(15)
 	second := 1 + g.IntN(n-1) // its first director
-	g.s.Founders, g.s.StartAt, g.s.Own = []int{second}, make([]time.Duration, n), make([][]ring.Backend, n)
+	g.s.Founders = []int{second}
+	g.s.StartAt = make([]time.Duration, n)
+	g.s.Own = make([][]ring.Backend, n)
 	theirs := make([]ring.Backend, 0, 3)
 	for i := range 3 {
 		theirs = append(theirs, ring.Backend{Addr: backend(100 + i), VHosts: 20})
@@ -136,7 +151,9 @@ func refusedMeshes(seed uint64) Schedule {
 	g.apart(0, g.between(6*time.Second, 20*time.Second), sides[0], sides[1])
 	for range 10 { // changes of the first side's backends, ordered there
 		op, _ := g.tableOp()
-		g.add(Action{At: g.during(), Kind: Order, Director: sides[0][g.IntN(len(sides[0]))], Op: op})
+		g.add(Action{
+			At: g.during(), Kind: Order, Director: sides[0][g.IntN(len(sides[0]))], Op: op,
+		})
 	}
 	for i := range g.s.Users {
 		g.s.Users[i].Tag = ""
@@ -169,9 +186,14 @@ func names(seed uint64) Schedule {
 		d, at := g.director(), g.during()
 		switch g.IntN(4) {
 		case 0:
-			g.add(Action{At: at, Kind: Rename, Director: d, For: g.between(100*time.Millisecond, 12*time.Second), Silent: g.chance(0.5)})
+			g.add(Action{
+				At: at, Kind: Rename, Director: d,
+				For: g.between(100*time.Millisecond, 12*time.Second), Silent: g.chance(0.5),
+			})
 		case 1:
-			g.add(Action{At: at, Kind: Phantom, Director: d, For: g.between(time.Second, 20*time.Second)})
+			g.add(Action{
+				At: at, Kind: Phantom, Director: d, For: g.between(time.Second, 20*time.Second),
+			})
 		default:
 			by := g.director()
 			if by == d {
@@ -180,10 +202,14 @@ func names(seed uint64) Schedule {
 			length := g.between(time.Second, 20*time.Second)
 			g.add(Action{At: at, Kind: RingRemove, Director: by, Peer: d})
 			if g.chance(0.4) { // while it is away
-				g.apart(at-g.between(0, 10*time.Second), g.between(time.Second, 20*time.Second), []int{d}, g.others(d))
+				g.apart(at-g.between(0, 10*time.Second), g.between(time.Second, 20*time.Second),
+					[]int{d}, g.others(d))
 			}
 			if g.chance(0.4) {
-				g.add(Action{At: at + g.between(0, length), Kind: Crash, Director: d, For: g.between(300*time.Millisecond, 3*time.Second)})
+				g.add(Action{
+					At: at + g.between(0, length), Kind: Crash, Director: d,
+					For: g.between(300*time.Millisecond, 3*time.Second),
+				})
 			}
 			if g.chance(0.7) {
 				g.add(Action{At: at + length, Kind: RingAdd, Director: by, Peer: d})
@@ -209,19 +235,28 @@ func replays(seed uint64) Schedule {
 	all := g.chance(0.4)
 	for i := range g.s.Directors {
 		if all || i == one {
-			g.add(Action{At: 31*time.Second + g.between(0, 100*time.Millisecond), Kind: Crash, Director: i, For: g.between(300*time.Millisecond, 2*time.Second)})
+			g.add(Action{
+				At: 31*time.Second + g.between(0, 100*time.Millisecond), Kind: Crash, Director: i,
+				For: g.between(300*time.Millisecond, 2*time.Second),
+			})
 		}
 	}
 	if g.chance(0.5) {
 		for i := range g.s.Directors {
 			if i != one {
-				g.add(Action{At: 31 * time.Second, Kind: Slow, Director: one, Peer: i, Extra: 2 * time.Second, For: 12 * time.Second, StreamsOnly: true})
+				g.add(Action{
+					At: 31 * time.Second, Kind: Slow, Director: one, Peer: i,
+					Extra: 2 * time.Second, For: 12 * time.Second, StreamsOnly: true,
+				})
 			}
 		}
 	}
 	for range 1 + g.IntN(4) {
 		since := g.between(warmUp, 30*time.Second)
-		g.add(Action{At: back + g.between(0, 30*time.Second), Kind: Replay, Director: g.director(), Since: since, Until: since + g.between(time.Second, 25*time.Second)})
+		g.add(Action{
+			At: back + g.between(0, 30*time.Second), Kind: Replay, Director: g.director(),
+			Since: since, Until: since + g.between(time.Second, 25*time.Second),
+		})
 	}
 	g.logins(80, back, g.active)
 	g.changes(8, back+time.Second, g.active)

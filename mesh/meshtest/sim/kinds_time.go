@@ -9,8 +9,11 @@ import (
 
 // wallOffsets are what wall clocks are apart by: on either side of where a vote is cut, and what a
 // wrong time zone or a dead battery makes of one.
-var wallOffsets = []time.Duration{0, 0, 0, 9 * time.Second, -9 * time.Second, 11 * time.Second, -11 * time.Second, 20 * time.Second, -20 * time.Second,
-	3 * time.Hour, -3 * time.Hour}
+var wallOffsets = []time.Duration{
+	0, 0, 0, 9 * time.Second, -9 * time.Second, 11 * time.Second, -11 * time.Second,
+	20 * time.Second, -20 * time.Second,
+	3 * time.Hour, -3 * time.Hour,
+}
 
 // walls gives each director a wall clock; most are right to some milliseconds.
 func (g *generator) walls(wrong int) {
@@ -36,7 +39,10 @@ func wallClocks(seed uint64) Schedule {
 	g.walls(1 + g.IntN(g.s.Directors))
 	g.s.ColdStart = g.chance(0.5)
 	for range g.IntN(4) {
-		g.add(Action{At: g.during(), Kind: StepWall, Director: g.director(), Extra: wallOffsets[g.IntN(len(wallOffsets))]})
+		g.add(Action{
+			At: g.during(), Kind: StepWall, Director: g.director(),
+			Extra: wallOffsets[g.IntN(len(wallOffsets))],
+		})
 	}
 	switch d := g.director(); g.IntN(4) {
 	case 0:
@@ -44,7 +50,10 @@ func wallClocks(seed uint64) Schedule {
 	case 1:
 		g.apart(g.during(), g.between(time.Second, 25*time.Second), []int{d}, []int{g.director()})
 	case 2:
-		g.add(Action{At: g.during(), Kind: Crash, Director: d, For: g.between(300*time.Millisecond, 10*time.Second)})
+		g.add(Action{
+			At: g.during(), Kind: Crash, Director: d,
+			For: g.between(300*time.Millisecond, 10*time.Second),
+		})
 	}
 	g.logins(150, warmUp, g.active)
 	g.changes(6, warmUp+5*time.Second, g.active)
@@ -76,7 +85,10 @@ func strayDirector(seed uint64) Schedule {
 	stray := g.s.Directors - 1
 	g.users(10 + g.IntN(20))
 	g.walls(0)
-	offs := []time.Duration{30 * time.Second, 2 * time.Hour, -2 * time.Hour, -26 * 365 * 24 * time.Hour, 40 * time.Minute, -40 * time.Minute, 4 * time.Second}
+	offs := []time.Duration{
+		30 * time.Second, 2 * time.Hour, -2 * time.Hour, -26 * 365 * 24 * time.Hour,
+		40 * time.Minute, -40 * time.Minute, 4 * time.Second,
+	}
 	g.s.Clocks.Walls[stray] = Wall{Off: offs[g.IntN(len(offs))]}
 	g.s.StartAt = make([]time.Duration, g.s.Directors)
 	for i := 1; i < g.s.Directors; i++ {
@@ -104,12 +116,20 @@ func frozenHosts(seed uint64) Schedule {
 	if g.chance(0.3) {
 		hosts = g.others()
 	}
-	at, length := 25*time.Second, []time.Duration{700 * time.Millisecond, 3 * time.Second, 7 * time.Second, 30 * time.Second}[g.IntN(4)]
+	at, length := 25*time.Second, []time.Duration{
+		700 * time.Millisecond, 3 * time.Second, 7 * time.Second, 30 * time.Second,
+	}[g.IntN(4)]
 	g.add(Action{At: at, Kind: Freeze, From: hosts, For: length})
 	g.changes(6, at, at+length)
 	for range 30 {
-		g.add(Action{At: at + length + g.between(-time.Second, time.Second), Kind: Login, Director: g.director(), User: g.user()})
-		g.add(Action{At: at + length + g.between(0, 30*time.Millisecond), Kind: Login, Director: hosts[0], User: g.user()})
+		g.add(Action{
+			At: at + length + g.between(-time.Second, time.Second), Kind: Login,
+			Director: g.director(), User: g.user(),
+		})
+		g.add(Action{
+			At: at + length + g.between(0, 30*time.Millisecond), Kind: Login, Director: hosts[0],
+			User: g.user(),
+		})
 	}
 	g.logins(60, at+length, g.active)
 	return g.finish()
@@ -131,7 +151,10 @@ func splitForDays(seed uint64) Schedule {
 	}
 	for i := range g.s.Directors {
 		if g.chance(0.5) {
-			g.add(Action{At: at + length/3, Kind: StepWall, Director: i, Extra: g.between(-30*time.Second, 30*time.Second)})
+			g.add(Action{
+				At: at + length/3, Kind: StepWall, Director: i,
+				Extra: g.between(-30*time.Second, 30*time.Second),
+			})
 		}
 	}
 	g.s.Idle = []Span{{at + 40*time.Second, at + length - 30*time.Second}}
@@ -154,14 +177,20 @@ func longExpiry(seed uint64) Schedule {
 		at := from + g.between(0, 10*time.Second)
 		g.add(Action{At: at, Kind: Login, Director: g.director(), User: u})
 		for range 6 {
-			g.add(Action{At: at + life + g.between(-12*time.Second, time.Second), Kind: Login, Director: g.director(), User: u})
+			g.add(Action{
+				At: at + life + g.between(-12*time.Second, time.Second), Kind: Login,
+				Director: g.director(), User: u,
+			})
 		}
 	}
 	g.s.Idle = []Span{{75 * time.Second, from + life - 30*time.Second}}
 	g.changes(3, from+11*time.Second, 40*time.Second)
 	g.changes(5, from+life-20*time.Second, from+life)
 	if d := g.director(); g.chance(0.4) {
-		g.add(Action{At: from + life - g.between(5*time.Second, 25*time.Second), Kind: Crash, Director: d, For: g.between(time.Second, 5*time.Second)})
+		g.add(Action{
+			At: from + life - g.between(5*time.Second, 25*time.Second), Kind: Crash, Director: d,
+			For: g.between(time.Second, 5*time.Second),
+		})
 	}
 	return g.finish()
 }

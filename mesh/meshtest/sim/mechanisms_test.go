@@ -87,7 +87,9 @@ func freezeStorm(seed uint64) Schedule {
 			g.order(calm+at, rest[g.IntN(len(rest))], change)
 		}
 	}
-	g.add(Action{At: calm + 5*time.Second, Kind: Freeze, From: []int{frozen}, For: 30 * time.Second})
+	g.add(Action{
+		At: calm + 5*time.Second, Kind: Freeze, From: []int{frozen}, For: 30 * time.Second,
+	})
 	return g.finish()
 }
 

@@ -47,7 +47,8 @@ func (w *world) membership() {
 func (d *director) observe(p *director) {
 	w := d.w
 	m := d.members[p.index]
-	if reachable := p.alive && !p.leaving && w.flows(d, p) && w.flows(p, d); reachable && !p.asleep {
+	reachable := p.alive && !p.leaving && w.flows(d, p) && w.flows(p, d)
+	if reachable && !p.asleep {
 		if m != nil && m.alive && m.boot == p.boot {
 			m.lost = 0
 			return
@@ -86,7 +87,9 @@ func (d *director) join() {
 		}
 		d.meet(w.directors[w.rand.IntN(len(w.directors))])
 	}
-	known := slices.DeleteFunc(slices.Clone(w.directors), func(p *director) bool { return !d.knows[p.index] })
+	known := slices.DeleteFunc(slices.Clone(w.directors), func(p *director) bool {
+		return !d.knows[p.index]
+	})
 	if len(known) > 0 {
 		d.meet(known[w.rand.IntN(len(known))])
 	}

@@ -16,7 +16,8 @@ func TestEveryOperationIsOrdered(t *testing.T) {
 	for _, op := range replica.Operations() {
 		unknown[reflect.TypeOf(op)] = true
 	}
-	delete(unknown, reflect.TypeFor[replica.SetDirectorRemoved]()) // an action of its own, RingRemove
+	// an action of its own, RingRemove
+	delete(unknown, reflect.TypeFor[replica.SetDirectorRemoved]())
 	never := make(map[check.OpKind]bool)
 	for kind := range check.OpKinds {
 		never[kind] = true
@@ -45,7 +46,9 @@ func TestEachRegisterIsJudged(t *testing.T) {
 	addr := backend(0)
 	table := func(change func(row reflect.Value)) check.Row {
 		row := directory.BackendRow{Addr: addr}
-		row.Presence = directory.Register[directory.Presence]{Value: directory.Presence{Present: true}, Origin: "d1"}
+		row.Presence = directory.Register[directory.Presence]{
+			Value: directory.Presence{Present: true}, Origin: "d1",
+		}
 		change(reflect.ValueOf(&row).Elem())
 		return tableOf(directory.Change{Backends: []directory.BackendRow{row}})[addr]
 	}

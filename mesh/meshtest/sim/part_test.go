@@ -18,7 +18,9 @@ func TestMeshesOf(t *testing.T) {
 	at := func(s int) check.At { return check.At(time.Duration(s) * time.Second) }
 	start := func(s int, d string) check.Event { return check.Start{At: at(s), Director: d} }
 	stop := func(s int, d string) check.Event { return check.Stop{At: at(s), Director: d} }
-	ask := func(s int, id uint64, d string) check.Event { return check.Lookup{At: at(s), ID: id, Director: d} }
+	ask := func(s int, id uint64, d string) check.Event {
+		return check.Lookup{At: at(s), ID: id, Director: d}
+	}
 	answer := func(s int, id uint64) check.Event { return check.Answer{At: at(s), ID: id} }
 	member := func(s int, d string, mesh uint64) check.Event {
 		return check.Synced{At: at(s), Director: d, Synced: true, Mesh: mesh}
@@ -47,13 +49,15 @@ func TestMeshesOf(t *testing.T) {
 		{"one lives that has not joined yet", [][]check.Event{
 			{
 				start(0, "d1"), member(0, "d1", 1), start(1, "d3"), stop(2, "d3"), start(3, "d3"),
-				ask(3, 1, "d3"), ask(3, 2, "d3"), answer(3, 1), joins(3, "d3", 0), pause, stop(5, "d1"),
+				ask(3, 1, "d3"), ask(3, 2, "d3"), answer(3, 1), joins(3, "d3", 0), pause,
+				stop(5, "d1"),
 			},
 			{start(3, "d3"), ask(3, 2, "d3"), pause, answer(6, 2), member(7, "d3", 2)},
 		}},
 		{"one lives that has the table", [][]check.Event{
 			{
-				start(0, "d1"), member(0, "d1", 1), start(3, "d3"), joins(4, "d3", 1), stop(5, "d1"),
+				start(0, "d1"), member(0, "d1", 1), start(3, "d3"), joins(4, "d3", 1),
+				stop(5, "d1"),
 				member(7, "d3", 1),
 			},
 		}},
@@ -67,7 +71,8 @@ func TestMeshesOf(t *testing.T) {
 					}
 				}
 			}
-			if diff := cmp.Diff(test.parts, meshesOf(history), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			diff := cmp.Diff(test.parts, meshesOf(history), cmpopts.EquateComparable(netip.Addr{}))
+			if diff != "" {
 				t.Errorf("parts (-want +got):\n%s", diff)
 			}
 		})

@@ -139,7 +139,8 @@ func (x *demands) watchRemoved(w *world, d *director, since time.Duration) {
 		return
 	}
 	reached := d.alive && !d.asleep && slices.ContainsFunc(w.directors, func(p *director) bool {
-		return p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p) && p.holdsRemovalOf(d)
+		return p != d && !p.removed && p.alive && w.flows(p, d) && w.flows(d, p) &&
+			p.holdsRemovalOf(d)
 	})
 	switch {
 	case !reached:

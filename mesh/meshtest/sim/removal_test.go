@@ -15,11 +15,15 @@ func TestRemovalOfNobodyElse(t *testing.T) {
 		s := Schedule{
 			Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
 			ChunkRows: 25, End: 100 * time.Second,
-			Network:  Network{Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second},
+			Network: Network{
+				Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second,
+			},
 			Backends: []ring.Backend{{Addr: backend(0), VHosts: 100}},
 			Actions: []Action{
-				{At: 20 * time.Second, Kind: Cut, From: []int{0}, To: []int{1, 2}, For: 30 * time.Second},
-				{At: 20 * time.Second, Kind: Cut, From: []int{1, 2}, To: []int{0}, For: 30 * time.Second},
+				{At: 20 * time.Second, Kind: Cut, From: []int{0}, To: []int{1, 2},
+					For: 30 * time.Second},
+				{At: 20 * time.Second, Kind: Cut, From: []int{1, 2}, To: []int{0},
+					For: 30 * time.Second},
 				{At: 30 * time.Second, Kind: RingRemove, Director: 0, Peer: 2},
 			},
 		}
@@ -33,7 +37,8 @@ func TestRemovalOfNobodyElse(t *testing.T) {
 		}
 		d3 := w.directors[2]
 		if synced := d3.core.Self(d3.now()).Synced; d3.removed == dies || synced != dies {
-			t.Errorf("dies %v: for the checker d3 is removed: %v; it answers: %v", dies, d3.removed, synced)
+			t.Errorf("dies %v: for the checker d3 is removed: %v; it answers: %v",
+				dies, d3.removed, synced)
 		}
 	}
 }

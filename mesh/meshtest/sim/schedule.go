@@ -30,10 +30,13 @@ type Schedule struct {
 	Own      [][]ring.Backend // --mail-servers of each director; nil: Backends and Odd
 	// Apart are sets of directors that refuse each other. Each is judged by itself, with the
 	// backends of its first director.
-	Apart    [][]int
-	Balancer bool   // every --join leads to some director, whichever; false: all directors are named
-	Queue    int    // frames that wait for a receiver that does not read, until the stream breaks; 0: any number
-	Idle     []Span // when nothing is to happen: ticks and frames are rare then, so that hours cost little
+	Apart [][]int
+	// every --join leads to some director, whichever; false: all directors are named
+	Balancer bool
+	// frames that wait for a receiver that does not read, until the stream breaks; 0: any number
+	Queue int
+	// when nothing is to happen: ticks and frames are rare then, so that hours cost little
+	Idle []Span
 
 	Demands   Demands
 	Network   Network
@@ -86,9 +89,10 @@ type Kickers struct {
 
 // Clocks is how far apart clocks are.
 type Clocks struct {
-	Skew  time.Duration // of the wall clock when a director starts, drawn for each life; not used with Walls
-	Drift float64       // of the monotonic clock against true time
-	Walls []Wall        // of each director's host, through all lives
+	// of the wall clock when a director starts, drawn for each life; not used with Walls
+	Skew  time.Duration
+	Drift float64 // of the monotonic clock against true time
+	Walls []Wall  // of each director's host, through all lives
 }
 
 // Wall is a wall clock: what it is ahead of true time by at the start of the run, and what it gains

@@ -19,9 +19,11 @@ import (
 )
 
 var (
-	seedFlag = flag.Uint64("seed", 0, "run only the schedule of this seed, of the kind of -kind or the general one, with a trace (see it with -v)")
+	seedFlag = flag.Uint64("seed", 0, "run only the schedule of this seed, "+
+		"of the kind of -kind or the general one, with a trace (see it with -v)")
 	kindFlag = flag.String("kind", "", "run only schedules of this kind")
-	userFlag = flag.String("user", "", "with -seed: show this user's rows whenever they change: HASH or HASH@TAG")
+	userFlag = flag.String(
+		"user", "", "with -seed: show this user's rows whenever they change: HASH or HASH@TAG")
 	fromFlag = flag.Uint64("from", 1, "first seed")
 )
 
@@ -76,10 +78,12 @@ func TestSchedules(t *testing.T) {
 				took := time.Since(begun)
 				mu.Lock()
 				total.Counters = add(total.Counters, r.Counters)
-				total.Events, total.Logins, total.Sessions = total.Events+r.Events, total.Logins+r.Logins, total.Sessions+r.Sessions
+				total.Events, total.Logins, total.Sessions = total.Events+r.Events,
+					total.Logins+r.Logins, total.Sessions+r.Sessions
 				tallyOf(tally, k.Name).note(took, r)
 				if len(r.Breaches) > 0 {
-					t.Errorf("%s, seed %d: %v (%d breaches; to see it: %s)", k.Name, seed, r.Breaches[0], len(r.Breaches), replay(k, seed, r.Breaches[0].User))
+					t.Errorf("%s, seed %d: %v (%d breaches; to see it: %s)", k.Name, seed,
+						r.Breaches[0], len(r.Breaches), replay(k, seed, r.Breaches[0].User))
 				}
 				mu.Unlock()
 			}
@@ -140,7 +144,8 @@ func (k *kindTally) note(took time.Duration, r Result) {
 }
 
 func (k *kindTally) String() string {
-	return fmt.Sprintf("%4d schedules, %3d with breaches, %5d ms each", k.runs, k.failed, (k.took / time.Duration(k.runs)).Milliseconds())
+	return fmt.Sprintf("%4d schedules, %3d with breaches, %5d ms each",
+		k.runs, k.failed, (k.took / time.Duration(k.runs)).Milliseconds())
 }
 
 // required are the counts that must not be zero: what was never met was not tested.
@@ -169,7 +174,8 @@ func required(c replica.Counters) map[string]uint64 {
 }
 
 func replay(k Kind, seed uint64, u check.User) string {
-	command := fmt.Sprintf("go test ./mesh/meshtest/sim -run 'TestSchedules$' -v -kind %s -seed %d", k.Name, seed)
+	command := fmt.Sprintf("go test ./mesh/meshtest/sim -run 'TestSchedules$' -v -kind %s -seed %d",
+		k.Name, seed)
 	if u.Hash != 0 {
 		command += " -user " + u.String()
 	}

@@ -49,7 +49,8 @@ func (d *director) send(e replica.Send) {
 	if d.w.schedule.Codec {
 		var err error
 		if encoded, err = wire.Encode(e.Message); err != nil {
-			panic(fmt.Sprintf("sim: seed %d: %s sends what cannot be encoded: %v", d.w.schedule.Seed, d.name, err))
+			panic(fmt.Sprintf("sim: seed %d: %s sends what cannot be encoded: %v",
+				d.w.schedule.Seed, d.name, err))
 		}
 	}
 	for _, name := range e.To {
@@ -59,7 +60,9 @@ func (d *director) send(e replica.Send) {
 		}
 		if s := d.out[p.index]; s != nil && s.toName == name {
 			d.w.demands.sent++
-			s.send(frame{message: e.Message, encoded: encoded, sent: d.w.told(), echo: d.heard[p.index]})
+			s.send(frame{
+				message: e.Message, encoded: encoded, sent: d.w.told(), echo: d.heard[p.index],
+			})
 		}
 	}
 }
@@ -78,7 +81,8 @@ func (s *stream) send(f frame) {
 		s.owed++
 		return
 	}
-	s.lastAt = max(s.lastAt, w.now+w.delay(s.from, s.to)+w.between(0, w.slower[s.from.index][s.to.index]))
+	s.lastAt = max(
+		s.lastAt, w.now+w.delay(s.from, s.to)+w.between(0, w.slower[s.from.index][s.to.index]))
 	w.at(s.lastAt, s.arrive)
 }
 
@@ -133,7 +137,8 @@ func (s *stream) receive(f frame) {
 	if f.encoded != nil {
 		var err error
 		if m, err = wire.Decode(f.encoded); err != nil {
-			panic(fmt.Sprintf("sim: seed %d: %s receives what cannot be decoded: %v", s.from.w.schedule.Seed, s.to.name, err))
+			panic(fmt.Sprintf("sim: seed %d: %s receives what cannot be decoded: %v",
+				s.from.w.schedule.Seed, s.to.name, err))
 		}
 	}
 	d := s.to
@@ -160,7 +165,9 @@ func (s *stream) take(f frame, m wire.Message) {
 	told := s.from.life == s.fromLife && !s.from.removed && !d.removed && !d.cutOffByDeafness()
 	if told && f.sent-*noted >= w.pace(noteEvery) {
 		*noted = f.sent
-		w.record(check.Frame{At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo})
+		w.record(check.Frame{
+			At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo,
+		})
 	}
 	d.core.Receive(d.now(), s.session, m)
 }
@@ -259,7 +266,8 @@ func (d *director) closeAll(silent bool) {
 	}
 	for _, p := range w.directors {
 		if s := d.out[p.index]; s != nil {
-			s.open = false // what is on its way still arrives, but what has to be sent once more needs the machine
+			// what is on its way still arrives, but what has to be sent once more needs the machine
+			s.open = false
 			if s.orphan = silent; silent {
 				s.underway, s.owed = s.underway[:len(s.underway)-s.owed], 0
 			}

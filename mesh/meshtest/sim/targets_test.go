@@ -17,10 +17,14 @@ const calm = 15 * time.Second
 func target(seed uint64, active time.Duration) *generator {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x746172676574)), active: active}
 	g.s = Schedule{
-		Seed: seed, Directors: 5, Expire: 10 * time.Second, KickDelay: 100 * time.Millisecond, Parallel: 20,
-		Network: Network{Delay: time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.2, PushPull: 5 * time.Second},
-		Clocks:  Clocks{Skew: 5 * time.Second, Drift: 50e-6},
-		End:     active + 20*time.Second,
+		Seed: seed, Directors: 5, Expire: 10 * time.Second, KickDelay: 100 * time.Millisecond,
+		Parallel: 20,
+		Network: Network{
+			Delay: time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.2,
+			PushPull: 5 * time.Second,
+		},
+		Clocks: Clocks{Skew: 5 * time.Second, Drift: 50e-6},
+		End:    active + 20*time.Second,
 	}
 	g.backends(4, 0, false)
 	return g
@@ -28,7 +32,10 @@ func target(seed uint64, active time.Duration) *generator {
 
 // changeOfPlaces is a table operation that moves many users' places.
 func (g *generator) changeOfPlaces() check.Op {
-	return check.Op{Kind: check.OpUpdate, Backend: backend(g.IntN(len(g.tags))), VHosts: []int{0, 2, 20, 150}[g.IntN(4)]}
+	return check.Op{
+		Kind: check.OpUpdate, Backend: backend(g.IntN(len(g.tags))),
+		VHosts: []int{0, 2, 20, 150}[g.IntN(4)],
+	}
 }
 
 // newcomers has users log in for the first time, everywhere around a time.
@@ -37,7 +44,9 @@ func (g *generator) newcomers(at time.Duration, n int, width time.Duration) {
 		g.users(1)
 		u := len(g.s.Users) - 1
 		for range 4 {
-			g.add(Action{At: at + g.between(-width, width), Kind: Login, Director: g.director(), User: u})
+			g.add(Action{
+				At: at + g.between(-width, width), Kind: Login, Director: g.director(), User: u,
+			})
 		}
 	}
 }
@@ -66,10 +75,13 @@ func edgeStorm(seed uint64, users int, width time.Duration) Schedule {
 		// Recorded activity is cut to quarter seconds, so the end comes early by up to that.
 		end := at + life + g.between(-250*time.Millisecond, 0)
 		for range 8 {
-			g.add(Action{At: end + g.between(-width, width), Kind: Login, Director: g.director(), User: u})
+			g.add(Action{
+				At: end + g.between(-width, width), Kind: Login, Director: g.director(), User: u,
+			})
 		}
 	}
-	for at := 31 * time.Second; at < 65*time.Second; at += g.between(100*time.Millisecond, time.Second) {
+	const least, most = 100 * time.Millisecond, time.Second
+	for at := 31 * time.Second; at < 65*time.Second; at += g.between(least, most) {
 		g.add(Action{At: at, Kind: Order, Director: g.director(), Op: g.changeOfPlaces()})
 	}
 	return g.finish()
@@ -81,14 +93,21 @@ func moveStorm(seed uint64) Schedule {
 	g.s.Expire = time.Minute
 	g.users(30)
 	for u := range g.s.Users {
-		g.add(Action{At: calm + g.between(0, time.Second), Kind: Login, Director: g.director(), User: u})
+		g.add(Action{
+			At: calm + g.between(0, time.Second), Kind: Login, Director: g.director(), User: u,
+		})
 	}
 	for at := calm + 2*time.Second; at < g.active; at += 300 * time.Millisecond {
 		u := g.user()
-		op := check.Op{Kind: check.OpMove, User: g.s.Users[u], Backend: backend(g.IntN(len(g.tags)))}
+		op := check.Op{
+			Kind: check.OpMove, User: g.s.Users[u], Backend: backend(g.IntN(len(g.tags))),
+		}
 		g.add(Action{At: at, Kind: Order, Director: g.director(), Op: op})
 		for range 20 {
-			g.add(Action{At: at + g.between(0, 200*time.Millisecond), Kind: Login, Director: g.director(), User: u})
+			g.add(Action{
+				At: at + g.between(0, 200*time.Millisecond), Kind: Login, Director: g.director(),
+				User: u,
+			})
 		}
 	}
 	return g.finish()
@@ -101,15 +120,26 @@ func releaseStorm(seed uint64) Schedule {
 	g.s.Expire = time.Minute
 	g.users(10)
 	for range 8 {
-		g.add(Action{At: calm, Kind: Slow, Director: g.director(), Peer: g.director(), Extra: 1500 * time.Millisecond, For: 30 * time.Second})
+		g.add(Action{
+			At: calm, Kind: Slow, Director: g.director(), Peer: g.director(),
+			Extra: 1500 * time.Millisecond, For: 30 * time.Second,
+		})
 	}
 	for u := range g.s.Users {
-		g.add(Action{At: calm + g.between(0, time.Second), Kind: Login, Director: g.director(), User: u})
-		for at := calm + 2*time.Second; at < g.active; at += g.between(100*time.Millisecond, 2*time.Second) {
-			op := check.Op{Kind: check.OpMove, User: g.s.Users[u], Backend: backend(g.IntN(len(g.tags)))}
+		g.add(Action{
+			At: calm + g.between(0, time.Second), Kind: Login, Director: g.director(), User: u,
+		})
+		const least, most = 100 * time.Millisecond, 2 * time.Second
+		for at := calm + 2*time.Second; at < g.active; at += g.between(least, most) {
+			op := check.Op{
+				Kind: check.OpMove, User: g.s.Users[u], Backend: backend(g.IntN(len(g.tags))),
+			}
 			g.add(Action{At: at, Kind: Order, Director: g.director(), Op: op})
 			for range 6 {
-				g.add(Action{At: at + g.between(0, 3*time.Second), Kind: Login, Director: g.director(), User: u})
+				g.add(Action{
+					At: at + g.between(0, 3*time.Second), Kind: Login, Director: g.director(),
+					User: u,
+				})
 			}
 		}
 	}
@@ -137,10 +167,16 @@ func gapStorm(seed uint64) Schedule {
 	g.isolate(calm, 45*time.Second, away)
 	for range 400 {
 		g.users(1)
-		g.add(Action{At: calm + g.between(6*time.Second, 9*time.Second), Kind: Login, Director: g.IntN(away), User: len(g.s.Users) - 1})
+		g.add(Action{
+			At: calm + g.between(6*time.Second, 9*time.Second), Kind: Login, Director: g.IntN(away),
+			User: len(g.s.Users) - 1,
+		})
 	}
 	for i := range 2 {
-		g.add(Action{At: calm + time.Duration(38+i)*time.Second, Kind: Order, Director: g.IntN(away), Op: g.changeOfPlaces()})
+		g.add(Action{
+			At: calm + time.Duration(38+i)*time.Second, Kind: Order, Director: g.IntN(away),
+			Op: g.changeOfPlaces(),
+		})
 	}
 	for i := range away {
 		// One way more than 4 s slower makes the directors' clocks seem 2 s apart; then they go on
@@ -149,7 +185,10 @@ func gapStorm(seed uint64) Schedule {
 			Extra: 3 * time.Second, For: 20 * time.Second})
 	}
 	for u := range g.s.Users { // once each: afterwards the director has a row of its own
-		g.add(Action{At: calm + 45*time.Second + g.between(4*time.Second, 20*time.Second), Kind: Login, Director: away, User: u})
+		g.add(Action{
+			At: calm + 45*time.Second + g.between(4*time.Second, 20*time.Second), Kind: Login,
+			Director: away, User: u,
+		})
 	}
 	return g.finish()
 }
@@ -160,13 +199,22 @@ func wakeStorm(seed uint64) Schedule {
 	for at := calm; at < 50*time.Second; at += 24 * time.Second {
 		asleep := g.director()
 		g.add(Action{At: at, Kind: Sleep, Director: asleep, For: 7500 * time.Millisecond})
-		g.add(Action{At: at + 500*time.Millisecond, Kind: Order, Director: (asleep + 1) % g.s.Directors, Op: g.changeOfPlaces()})
+		g.add(Action{
+			At: at + 500*time.Millisecond, Kind: Order, Director: (asleep + 1) % g.s.Directors,
+			Op: g.changeOfPlaces(),
+		})
 		for range 40 {
 			g.users(1)
 			u := len(g.s.Users) - 1
-			g.add(Action{At: at + g.between(6800*time.Millisecond, 7400*time.Millisecond), Kind: Login, Director: (asleep + 1 + g.IntN(4)) % 5, User: u})
+			g.add(Action{
+				At: at + g.between(6800*time.Millisecond, 7400*time.Millisecond), Kind: Login,
+				Director: (asleep + 1 + g.IntN(4)) % 5, User: u,
+			})
 			g.add(Action{At: at + 7400*time.Millisecond, Kind: Login, Director: asleep, User: u})
-			g.add(Action{At: at + 7505*time.Millisecond + g.between(0, 50*time.Millisecond), Kind: Login, Director: asleep, User: u})
+			g.add(Action{
+				At: at + 7505*time.Millisecond + g.between(0, 50*time.Millisecond), Kind: Login,
+				Director: asleep, User: u,
+			})
 		}
 	}
 	return g.finish()
@@ -179,13 +227,21 @@ func joinStorm(seed uint64) Schedule {
 		joiner := 1 + g.IntN(4)
 		g.add(Action{At: at, Kind: Crash, Director: joiner, For: time.Second})
 		for t := 1200 * time.Millisecond; t < 4*time.Second; t += 150 * time.Millisecond {
-			g.add(Action{At: at + t, Kind: Order, Director: (joiner + 1) % 5, Op: g.changeOfPlaces()})
+			g.add(Action{
+				At: at + t, Kind: Order, Director: (joiner + 1) % 5, Op: g.changeOfPlaces(),
+			})
 			for range 4 {
 				g.users(1)
 				u := len(g.s.Users) - 1
-				g.add(Action{At: at + t + g.between(-50*time.Millisecond, 100*time.Millisecond), Kind: Login, Director: joiner, User: u})
+				g.add(Action{
+					At: at + t + g.between(-50*time.Millisecond, 100*time.Millisecond), Kind: Login,
+					Director: joiner, User: u,
+				})
 				for range 2 {
-					g.add(Action{At: at + t + g.between(-50*time.Millisecond, 100*time.Millisecond), Kind: Login, Director: g.director(), User: u})
+					g.add(Action{
+						At:   at + t + g.between(-50*time.Millisecond, 100*time.Millisecond),
+						Kind: Login, Director: g.director(), User: u,
+					})
 				}
 			}
 		}
@@ -200,12 +256,20 @@ func splitStorm(seed uint64) Schedule {
 	g.s.End = g.active + Quiet
 	alone := g.director()
 	g.isolate(calm, 15*time.Second, alone)
-	g.add(Action{At: calm + 7*time.Second, Kind: Order, Director: (alone + 1) % 5, Op: g.changeOfPlaces()})
+	g.add(Action{
+		At: calm + 7*time.Second, Kind: Order, Director: (alone + 1) % 5, Op: g.changeOfPlaces(),
+	})
 	for range 40 {
 		g.users(1)
 		u := len(g.s.Users) - 1
-		g.add(Action{At: calm + g.between(8*time.Second, 13*time.Second), Kind: Login, Director: alone, User: u})
-		g.add(Action{At: calm + g.between(8*time.Second, 13*time.Second), Kind: Login, Director: (alone + 1 + g.IntN(4)) % 5, User: u})
+		g.add(Action{
+			At: calm + g.between(8*time.Second, 13*time.Second), Kind: Login, Director: alone,
+			User: u,
+		})
+		g.add(Action{
+			At: calm + g.between(8*time.Second, 13*time.Second), Kind: Login,
+			Director: (alone + 1 + g.IntN(4)) % 5, User: u,
+		})
 	}
 	return g.finish()
 }
@@ -215,11 +279,15 @@ func downStorm(seed uint64) Schedule {
 	g := target(seed, 70*time.Second)
 	g.users(20)
 	for u := range g.s.Users {
-		for at := calm + g.between(0, time.Second); at < g.active; at += g.between(2*time.Second, 6*time.Second) {
+		const least, most = 2 * time.Second, 6 * time.Second
+		for at := calm + g.between(0, time.Second); at < g.active; at += g.between(least, most) {
 			g.add(Action{At: at, Kind: Login, Director: g.director(), User: u})
 		}
 	}
-	g.add(Action{At: calm + 5*time.Second, Kind: Order, Director: g.director(), Op: check.Op{Kind: check.OpDown, Backend: backend(g.IntN(4))}})
+	g.add(Action{
+		At: calm + 5*time.Second, Kind: Order, Director: g.director(),
+		Op: check.Op{Kind: check.OpDown, Backend: backend(g.IntN(4))},
+	})
 	return g.finish()
 }
 
@@ -229,14 +297,25 @@ func forgetStorm(seed uint64) Schedule {
 	g.s.Expire = time.Minute
 	g.users(60)
 	for u := range g.s.Users {
-		g.add(Action{At: calm + g.between(0, 3*time.Second), Kind: Login, Director: g.director(), User: u})
+		g.add(Action{
+			At: calm + g.between(0, 3*time.Second), Kind: Login, Director: g.director(), User: u,
+		})
 		for range 4 {
-			g.add(Action{At: calm + g.between(7*time.Second, 15*time.Second), Kind: Login, Director: g.director(), User: u})
+			g.add(Action{
+				At: calm + g.between(7*time.Second, 15*time.Second), Kind: Login,
+				Director: g.director(), User: u,
+			})
 		}
 	}
 	for i := range 2 {
-		g.add(Action{At: calm + time.Duration(4+i)*time.Second, Kind: Order, Director: g.director(), Op: g.changeOfPlaces()})
+		g.add(Action{
+			At: calm + time.Duration(4+i)*time.Second, Kind: Order, Director: g.director(),
+			Op: g.changeOfPlaces(),
+		})
 	}
-	g.add(Action{At: calm + g.between(6*time.Second, 8*time.Second), Kind: Order, Director: g.director(), Op: check.Op{Kind: check.OpForget}})
+	g.add(Action{
+		At: calm + g.between(6*time.Second, 8*time.Second), Kind: Order, Director: g.director(),
+		Op: check.Op{Kind: check.OpForget},
+	})
 	return g.finish()
 }

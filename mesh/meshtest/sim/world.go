@@ -25,20 +25,22 @@ type world struct {
 	blocked   [][]int              // [from][to]: how many cuts stop frames
 	extra     [][]time.Duration    // [from][to]: more delay
 	slower    [][]time.Duration    // [from][to]: more delay of streams alone
-	stuck     [][]int              // [from][to]: how many reasons there are for not reading the stream
-	noted     [][]time.Duration    // [from][to]: when the last frame was sent of which the checker was told
-	history   []check.Event
-	lastID    uint64
-	boots     uint64
-	kicked    int      // sessions ended by kickers
-	records   *records // of what memberlist carried; nil: nobody wants it again
-	demands   demands
-	trace     *Trace
-	still     bool          // all hosts stand still with their clocks
-	stillAt   time.Duration // since when
-	stood     time.Duration // for how long they did, before
-	watched   string        // the rows of the watched user, as last seen
-	rest      Rest
+	// [from][to]: how many reasons there are for not reading the stream
+	stuck [][]int
+	// [from][to]: when the last frame was sent of which the checker was told
+	noted   [][]time.Duration
+	history []check.Event
+	lastID  uint64
+	boots   uint64
+	kicked  int      // sessions ended by kickers
+	records *records // of what memberlist carried; nil: nobody wants it again
+	demands demands
+	trace   *Trace
+	still   bool          // all hosts stand still with their clocks
+	stillAt time.Duration // since when
+	stood   time.Duration // for how long they did, before
+	watched string        // the rows of the watched user, as last seen
+	rest    Rest
 }
 
 // Trace is where a readable trace of a run goes.
@@ -68,11 +70,18 @@ func Run(s Schedule, trace *Trace) Result {
 
 // newWorld plans a run.
 func newWorld(s Schedule, trace *Trace) *world {
-	w := &world{schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)), byName: make(map[string]*director), trace: trace}
-	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, kickers %+v, clocks %+v, cold start: %v, hook: %v",
-		s.Directors, len(s.Users), s.Expire, s.KickDelay, s.Backends, s.Network, s.Kickers, s.Clocks, s.ColdStart, s.Hook)
+	w := &world{
+		schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)),
+		byName: make(map[string]*director), trace: trace,
+	}
+	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, "+
+		"kickers %+v, clocks %+v, cold start: %v, hook: %v",
+		s.Directors, len(s.Users), s.Expire, s.KickDelay, s.Backends, s.Network, s.Kickers,
+		s.Clocks, s.ColdStart, s.Hook)
 	w.blocked, w.stuck = pairs[int](s.Directors), pairs[int](s.Directors)
-	w.extra, w.slower, w.noted = pairs[time.Duration](s.Directors), pairs[time.Duration](s.Directors), pairs[time.Duration](s.Directors)
+	w.extra = pairs[time.Duration](s.Directors)
+	w.slower = pairs[time.Duration](s.Directors)
+	w.noted = pairs[time.Duration](s.Directors)
 	for i := range s.Directors {
 		w.directors = append(w.directors, newDirector(w, i))
 		w.byName[directorName(i)] = w.directors[i]
@@ -147,7 +156,9 @@ func (w *world) result() Result {
 		r.Counters = add(r.Counters, d.counters)
 	}
 	r.Breaches = append(w.demands.breaches, w.judge()...)
-	slices.SortStableFunc(r.Breaches, func(a, b check.Breach) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(r.Breaches, func(a, b check.Breach) int {
+		return cmp.Compare(a.At, b.At)
+	})
 	for _, b := range r.Breaches {
 		w.tracef("BREACH %v", b)
 	}
@@ -188,8 +199,10 @@ func (w *world) watch() {
 	var rows strings.Builder
 	for _, d := range w.directors {
 		if d.alive {
-			m, status := d.dir.Find(ring.Tag(w.trace.User.Tag), ring.UserHash(w.trace.User.Hash), d.core.MeshTime(d.now()))
-			fmt.Fprintf(&rows, "  %s %v %v generation %d stamp %d activity %d", d.name, status, m.Backend, m.Generation, m.Stamp, m.Activity)
+			m, status := d.dir.Find(ring.Tag(w.trace.User.Tag), ring.UserHash(w.trace.User.Hash),
+				d.core.MeshTime(d.now()))
+			fmt.Fprintf(&rows, "  %s %v %v generation %d stamp %d activity %d",
+				d.name, status, m.Backend, m.Generation, m.Stamp, m.Activity)
 			if m.Moving {
 				rows.WriteString(" moving")
 			}
