@@ -27,7 +27,7 @@ func (c *Core) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.B
 // disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a
 // beat, so a synced director need not look at each tick.
 func (c *Core) disciplineClock(now mono.Time) {
-	most, due := c.clock.Due(now, c.beatInterval(), !c.synced())
+	most, due := c.clock.Due(now, c.pace().beat(), !c.synced())
 	if !due {
 		return
 	}

@@ -164,7 +164,7 @@ func (c *Core) Tick(now mono.Time) {
 		c.checkHints(now)
 		c.progressAdmission(now)
 		c.excludeSilent(now)
-		c.nextReview = now.Add(c.reviewInterval())
+		c.nextReview = now.Add(c.pace().review())
 	}
 	c.retryEarly(now)
 	c.seekRests(now)
@@ -172,7 +172,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.beat(now)
 	if now >= c.nextBatch {
 		c.flushOutbox(now)
-		c.nextBatch = now.Add(c.batchInterval())
+		c.nextBatch = now.Add(c.pace().batch())
 	}
 	c.releaseForgotten(now)
 	c.checkKicks(now)
@@ -215,21 +215,6 @@ func (c *Core) conclude(now mono.Time) {
 	}
 	c.settleKickUsers(now)
 	c.reportKicks()
-}
-
-// batchInterval is how long rows are collected: longer in larger meshes, where each director has
-// fewer, so that what a batch costs beside its rows, its list of backends above all, stays a small
-// part of it.
-func (c *Core) batchInterval() time.Duration {
-	n := time.Duration(len(c.peers) + 1)
-	return min(max(4*time.Millisecond*n, 50*time.Millisecond), time.Second)
-}
-
-// reviewInterval is how often a director that answers by itself looks whether a peer has failed or
-// must be asked again: at each tick, unless there are dozens of peers. What peers say counts at
-// once.
-func (c *Core) reviewInterval() time.Duration {
-	return min(time.Millisecond*time.Duration(len(c.peers)), 200*time.Millisecond)
 }
 
 func (c *Core) newID() uint64 {

@@ -31,7 +31,7 @@ func (d *director) dials() []Dial {
 func TestInventedDirectors(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
-	beat, batch, review := d1.core.beatInterval(), d1.core.batchInterval(), d1.core.reviewInterval()
+	pace := d1.core.pace()
 	const names = 3 * hints.Max
 	for i := range names {
 		name, addr := invented(i)
@@ -43,7 +43,7 @@ func TestInventedDirectors(t *testing.T) {
 	if got := d1.core.Counters().IgnoredHints; got != names-hints.Max {
 		t.Errorf("%d names counted as ignored, want %d", got, names-hints.Max)
 	}
-	if d1.core.beatInterval() != beat || d1.core.batchInterval() != batch || d1.core.reviewInterval() != review {
+	if d1.core.pace() != pace {
 		t.Error("invented directors slow this one down")
 	}
 	// A director that a peer counts is dialled all the same.

@@ -79,8 +79,8 @@ func TestBeatsOfALargeMeshScatter(t *testing.T) {
 		c.rand, c.beatPeers = rand.New(rand.NewPCG(1, 2)), test.before
 		c.nextBeat = now
 		c.beat(now)
-		if got := c.nextBeat < now.Add(c.beatInterval()); got != test.scattered || c.nextBeat < now {
-			t.Errorf("%+v: the next beat comes in %v of %v", test, c.nextBeat.Sub(now), c.beatInterval())
+		if got := c.nextBeat < now.Add(c.pace().beat()); got != test.scattered || c.nextBeat < now {
+			t.Errorf("%+v: the next beat comes in %v of %v", test, c.nextBeat.Sub(now), c.pace().beat())
 		}
 		if c.beatPeers != test.peers {
 			t.Errorf("%+v: it remembers %d peers", test, c.beatPeers)

@@ -184,11 +184,11 @@ func (c *Core) beat(now mono.Time) {
 	if now < c.nextBeat {
 		return
 	}
-	c.nextBeat = now.Add(c.beatInterval())
+	c.nextBeat = now.Add(c.pace().beat())
 	if n := len(c.peers); n > beatManyPeers && n != c.beatPeers {
 		// Directors that were started together would beat together for ever, and answer thousands
 		// of messages at the same moment.
-		c.nextBeat = c.nextBeat.Add(-time.Duration(c.rand.Int64N(int64(c.beatInterval()))))
+		c.nextBeat = c.nextBeat.Add(-time.Duration(c.rand.Int64N(int64(c.pace().beat()))))
 	}
 	c.beatPeers = len(c.peers)
 	c.tellCounting()
@@ -202,18 +202,6 @@ func (c *Core) beatToAll(now mono.Time) {
 		c.sendBeat(now, p, majority)
 	}
 }
-
-func (c *Core) beatInterval() time.Duration {
-	if len(c.peers) <= beatManyPeers {
-		return beatEvery
-	}
-	return min(beatEvery*time.Duration(len(c.peers))/beatManyPeers, time.Second)
-}
-
-// silence is how old the last echo of a live peer may be: 5 s, and the two beats that an echo takes
-// at worst. At the end of a mapping's life there is room for the longest, 7 s, and for what else
-// counts there.
-func (c *Core) silence() time.Duration { return failAfter + 2*(c.beatInterval()-beatEvery) }
 
 func (c *Core) beatTo(now mono.Time, p *peer) { c.sendBeat(now, p, c.inMajority()) }
 
@@ -290,7 +278,7 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	case m.Counted && p.nonce == 0 && p.counted:
 		p.admittedMe = true
 	}
-	if !p.live && p.echoAt > 0 && now.Sub(p.echoAt) <= c.silence() {
+	if !p.live && p.echoAt > 0 && now.Sub(p.echoAt) <= c.pace().silence() {
 		c.cameAlive(now, p)
 	}
 }
@@ -312,7 +300,7 @@ func (c *Core) cameAlive(now mono.Time, p *peer) {
 func (c *Core) checkPeers(now mono.Time) {
 	for _, p := range c.sortedPeers() {
 		switch {
-		case p.live && now.Sub(p.echoAt) > c.silence():
+		case p.live && now.Sub(p.echoAt) > c.pace().silence():
 			c.fail(now, p, "no answer")
 		case p.live && p.counted && p.clock.Far() && !c.admission.clockOff: // else ours is wrong
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
@@ -323,7 +311,7 @@ func (c *Core) checkPeers(now mono.Time) {
 		case p.live && p.excludedAt != 0 && now.Sub(p.excludedAt) > confirmWithin:
 			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
 			c.fail(now, p, "excluded")
-		case !p.live && p.excluded && now.Sub(p.seenAt) > c.silence():
+		case !p.live && p.excluded && now.Sub(p.seenAt) > c.pace().silence():
 			p.excluded = false
 		// The name of a removed one may be asked for.
 		case p.left && now.Sub(p.seenAt) > forgetLeft && !c.table.Removed(p.addr),

@@ -134,7 +134,7 @@ func (c *Core) peerStatus(now mono.Time, p *peer) PeerStatus {
 		Left: p.left, Reachable: p.live,
 		State: c.peerState(p), Users: p.users, RoundTrip: p.roundTrip, Skew: p.clock.Skew(),
 	}
-	if p.beatAt != 0 && (p.in == 0 || now.Sub(p.beatAt) > c.lateBeat()) {
+	if p.beatAt != 0 && (p.in == 0 || now.Sub(p.beatAt) > c.pace().lateBeat()) {
 		s.SilentSince = time.UnixMilli(int64(c.clock.At(p.beatAt)))
 	}
 	if p.lastFailed != 0 {
@@ -148,10 +148,6 @@ func (c *Core) peerStatus(now mono.Time, p *peer) PeerStatus {
 	}
 	return s
 }
-
-// lateBeat is after how long without a beat a peer is shown as silent: when three should have come,
-// and within the first second where beats are frequent.
-func (c *Core) lateBeat() time.Duration { return 3 * c.beatInterval() }
 
 // peerState is how we see a peer: handshaking until frames flow both ways and its (or our) first
 // snapshot is through; synced once the peer and we are, streams stand both ways, and it has
