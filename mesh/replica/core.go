@@ -63,14 +63,13 @@ type Core struct {
 	outbox    rowset.Outbox
 	adoptions lookups.Adoptions
 
-	log     logs.Own
-	logs    *logs.Set // of all lives but this one
-	late    logs.LateRows
-	peers   map[string]*peer // those that a stream has proven
-	hints   hints.Set
-	aliases hints.Aliases
-	// strangers are meshes that have no backend in common with ours, and when that was seen.
-	strangers map[directory.MeshID]mono.Time
+	log       logs.Own
+	logs      *logs.Set // of all lives but this one
+	late      logs.LateRows
+	peers     map[string]*peer // those that a stream has proven
+	hints     hints.Set
+	aliases   hints.Aliases
+	strangers strangers
 	byName    []*peer // of peers; see sortedPeers
 	sessions  map[uint64]*peer
 	session   uint64 // last given out
@@ -125,7 +124,7 @@ func New(cfg Config, now mono.Time) *Core {
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),
 		peers:     make(map[string]*peer),
-		strangers: make(map[directory.MeshID]mono.Time),
+		strangers: make(strangers),
 		sessions:  make(map[uint64]*peer),
 		held:      make(map[ring.User]heldUser),
 		ops:       make(map[uint64]*operationState),

@@ -138,20 +138,6 @@ func TestLimitOfOwnStamps(t *testing.T) {
 	}
 }
 
-// So many meshes of strangers are remembered, and each with the moment at which it was first seen.
-func TestStrangersAreBounded(t *testing.T) {
-	c := crowd(1, func(int, *peer) {})
-	c.strangers = make(map[directory.MeshID]mono.Time)
-	p := c.peers["d2"]
-	for i := range maxStrangers + 3 {
-		c.noteStranger(mono.Time(i+1), p, directory.MeshID(i+100))
-	}
-	c.noteStranger(mono.Time(time.Hour), nil, 100)
-	if n := len(c.strangers); n != maxStrangers || c.strangers[100] != 1 || !p.stranger {
-		t.Errorf("%d are remembered, want %d; the first since %v", n, maxStrangers, c.strangers[100])
-	}
-}
-
 // A joiner keeps a bounded number of what a peer says of its table; a member keeps nothing.
 func TestWhatAPeerSaidIsBounded(t *testing.T) {
 	for _, member := range []bool{false, true} {

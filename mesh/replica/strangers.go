@@ -24,6 +24,28 @@ const strangerFor = time.Minute
 // maxStrangers bounds the meshes remembered.
 const maxStrangers = 64
 
+// strangers are meshes that have no backend in common with ours, and when that was first seen;
+// maxStrangers at most.
+type strangers map[directory.MeshID]mono.Time
+
+// note remembers a mesh, if there is room. One that is known keeps its moment.
+func (s strangers) note(now mono.Time, mesh directory.MeshID) {
+	if _, known := s[mesh]; !known && len(s) < maxStrangers {
+		s[mesh] = now
+	}
+}
+
+// refused reports whether directors of a mesh are refused at once. It forgets one whose time is
+// over.
+func (s strangers) refused(now mono.Time, mesh directory.MeshID) bool {
+	at, known := s[mesh]
+	if known && now.Sub(at) > strangerFor {
+		delete(s, mesh)
+		return false
+	}
+	return known
+}
+
 // A director that joins is in touch with several directors, which need not be of one cluster. So
 // tables are compared whenever the mesh of one of the two is another than at the last comparison,
 // before anything else is taken; and one that belongs to no mesh yet takes only the table that
@@ -82,7 +104,8 @@ func (c *Core) compareMesh(now mono.Time, p *peer, theirs directory.Change) bool
 		p.stranger = false
 		return true
 	}
-	c.noteStranger(now, p, theirs.Mesh)
+	c.strangers.note(now, theirs.Mesh)
+	p.stranger = true
 	c.counters.MeshesRefused++
 	err := c.refuseStranger(wire.Peer{Name: p.name, Addr: p.addr}, theirs.Mesh)
 	c.logf(LogError, "director of another cluster refused", Field{"peer", p.name},
@@ -97,26 +120,11 @@ func (c *Core) compareMesh(now mono.Time, p *peer, theirs directory.Change) bool
 // knownStranger refuses a director whose mesh has just been seen to have no backend in common with
 // ours.
 func (c *Core) knownStranger(now mono.Time, h *wire.Hello) error {
-	at, ok := c.strangers[h.Mesh.ID]
-	switch {
-	case !ok, h.Mesh.ID == c.table.Mesh(), h.TakesIn, c.table.Added(h.From.Addr):
-		return nil
-	case now.Sub(at) > strangerFor:
-		delete(c.strangers, h.Mesh.ID)
+	if h.Mesh.ID == c.table.Mesh() || h.TakesIn || c.table.Added(h.From.Addr) ||
+		!c.strangers.refused(now, h.Mesh.ID) {
 		return nil
 	}
 	return c.refuseStranger(h.From, h.Mesh.ID)
-}
-
-// noteStranger remembers a mesh that has no backend in common with ours, and that a peer, if we
-// know it, belongs to it.
-func (c *Core) noteStranger(now mono.Time, p *peer, mesh directory.MeshID) {
-	if _, known := c.strangers[mesh]; !known && len(c.strangers) < maxStrangers {
-		c.strangers[mesh] = now
-	}
-	if p != nil {
-		p.stranger = true
-	}
 }
 
 // A strangerError refuses a director of another cluster.
@@ -164,7 +172,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	})
 	c.digests = digests.Set{}
 	c.digests.SweepSoon(c.dir.Tags())
-	c.strangers = map[directory.MeshID]mono.Time{left: now}
+	c.strangers = strangers{left: now}
 	for _, addr := range slices.SortedFunc(maps.Keys(present), ring.CompareAddr) {
 		c.startKick(present[addr], KickTarget{Backend: addr}, nil)
 	}

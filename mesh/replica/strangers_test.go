@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -228,5 +229,37 @@ func TestJoinerBetweenClusters(t *testing.T) {
 	}
 	if len(joined) != 2 {
 		t.Errorf("all newcomers have joined the same cluster: %v", joined)
+	}
+}
+
+// A mesh is refused at once for a minute since it was first seen. Only so many are remembered, and
+// each with the moment at which it was first seen.
+func TestStrangersAreRemembered(t *testing.T) {
+	const first = mono.Time(time.Hour)
+	s := make(strangers)
+	s.note(first, 7)
+	s.note(first.Add(time.Second), 7)
+	if !s.refused(first.Add(strangerFor), 7) || s.refused(first, 8) {
+		t.Error("the wrong mesh is refused")
+	}
+	if s.refused(first.Add(strangerFor+1), 7) || len(s) != 0 {
+		t.Errorf("%d are remembered for too long", len(s))
+	}
+	for i := range maxStrangers + 3 {
+		s.note(first.Add(time.Duration(i)), directory.MeshID(i+100))
+	}
+	if len(s) != maxStrangers || s[100] != first || s[100+maxStrangers-1] == 0 {
+		t.Errorf("%d are remembered, want the first %d", len(s), maxStrangers)
+	}
+}
+
+// A peer that refuses us as of another cluster is a stranger too.
+func TestRefusedByAStranger(t *testing.T) {
+	w := started(t, 3)
+	c := w.directors[0].core
+	c.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d2"}, Stranger: 9})
+	c.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d9"}, Stranger: 9})
+	if p := c.peers["d2"]; !p.stranger || c.peers["d3"].stranger || !c.strangers.refused(w.now, 9) {
+		t.Errorf("the peer is a stranger: %v; %v are remembered", p.stranger, c.strangers)
 	}
 }

@@ -224,7 +224,10 @@ func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	c.counters.Refused++
 	c.admission.refused = r.Reason
 	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
-		c.noteStranger(now, c.peers[r.From.Name], r.Stranger)
+		c.strangers.note(now, r.Stranger)
+		if p := c.peers[r.From.Name]; p != nil {
+			p.stranger = true
+		}
 	} else {
 		c.admission.refusedAt = now
 	}
