@@ -55,7 +55,7 @@ func (c *Core) evaluate(now mono.Time) {
 			p.said = nil
 		}
 		a.refused = ""
-		c.logf(LogInfo, "synced", Field{"peers", c.liveCount()}, Field{"users", c.dir.Len()})
+		c.logf(LogInfo, "synced", Field{"peers", c.sortedPeers().live()}, Field{"users", c.dir.Len()})
 	} else {
 		a.unsyncedAt = now
 		c.logf(LogWarn, "not synced", Field{"why", reason})
@@ -133,16 +133,6 @@ func (c *Core) ofOurs(now mono.Time, p *peer) bool {
 func (c *Core) reachedOrGone(now mono.Time, name string) bool {
 	p := c.peers[name]
 	return p != nil && (p.live || p.left) || now.Sub(c.admission.named[name]) > failAfter
-}
-
-func (c *Core) liveCount() int {
-	n := 0
-	for _, p := range c.peers {
-		if p.live {
-			n++
-		}
-	}
-	return n
 }
 
 // progressAdmission does what stands between this director and being synced.

@@ -22,7 +22,7 @@ func (c *Core) found(now mono.Time, why string) {
 	c.late.Restart(c.clock.At(now))
 	c.logf(LogInfo, "mesh founded, the table comes from the configuration", Field{"why", why}, Field{"backends", len(c.table.Backends())})
 	c.evaluate(now)
-	if to := c.streams(); len(to) > 0 {
+	if to := c.sortedPeers().streams(); len(to) > 0 {
 		c.flushOutbox(now)
 		c.sendAll(&wire.Table{Change: c.table.Snapshot()})
 	}
@@ -93,22 +93,13 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 	if a.refusedAt != 0 && now.Sub(a.refusedAt) <= failAfter && waited < refusalWait {
 		return
 	}
-	if !a.contact && waited >= startWait || a.contact && waited >= contactLost && c.nobodyInSight(now) {
+	if !a.contact && waited >= startWait ||
+		a.contact && waited >= contactLost && !c.sortedPeers().someInSight(now) {
 		a.alone = true
 		c.counters.ServedAlone++
 		c.logf(LogWarn, "no peer answers, serving alone; trying on")
 		c.found(now, "no peer answered")
 	}
-}
-
-// nobodyInSight reports whether no peer has shown a sign of life lately.
-func (c *Core) nobodyInSight(now mono.Time) bool {
-	for _, p := range c.peers {
-		if !p.barred && now.Sub(p.seenAt) <= failAfter && p.boot != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // bootstrapCold is the start of all directors together: nobody is synced. The one with the lowest
@@ -129,7 +120,7 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		patience = coldImpatience
 	}
 	waited := now.Sub(a.coldSince)
-	if waited < patience || waited < patience+failAfter && c.someoneNear(now) {
+	if waited < patience || waited < patience+failAfter && c.sortedPeers().someNear(now) {
 		return
 	}
 	for _, p := range live {
@@ -147,17 +138,6 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		}
 	}
 	c.found(now, fmt.Sprintf("%d directors start together", len(live)+1))
-}
-
-// someoneNear reports whether there is a director that has just been heard of but is not in touch
-// both ways yet. It may belong to a mesh.
-func (c *Core) someoneNear(now mono.Time) bool {
-	for _, p := range c.peers {
-		if !p.live && !p.left && !p.barred && p.boot != 0 && now.Sub(p.seenAt) <= failAfter {
-			return true
-		}
-	}
-	return false
 }
 
 // refusalWait is for how long after its start a director that is refused hopes to be taken. There

@@ -382,7 +382,7 @@ func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []
 		w.run(25 * time.Millisecond)
 		whole := 0
 		for _, d := range w.directors {
-			if d.core.synced() && d.core.liveCount() == 4 {
+			if d.core.synced() && d.core.sortedPeers().live() == 4 {
 				whole++
 			}
 		}

@@ -70,7 +70,7 @@ type Core struct {
 	hints     hints.Set
 	aliases   hints.Aliases
 	strangers strangers
-	byName    []*peer // of peers; see sortedPeers
+	byName    peerList // of peers; see sortedPeers
 	sessions  map[uint64]*peer
 	session   uint64 // last given out
 	effects   []Effect
@@ -244,7 +244,7 @@ func (c *Core) send(p *peer, m wire.Message) {
 
 // sendAll emits a direct message to every peer with a stream.
 func (c *Core) sendAll(m wire.Message) {
-	if to := c.streams(); len(to) > 0 {
+	if to := c.sortedPeers().streams(); len(to) > 0 {
 		c.effects = append(c.effects, Send{To: to, Message: m})
 	}
 }

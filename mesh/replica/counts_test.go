@@ -74,26 +74,6 @@ func TestContactsVanished(t *testing.T) {
 	}
 }
 
-// Whose sign of life was lately is in sight, unless it failed or was only heard of.
-func TestNobodyInSight(t *testing.T) {
-	const now = mono.Time(time.Hour)
-	for _, test := range []struct {
-		name   string
-		change func(p *peer)
-		want   bool
-	}{
-		{"seen", func(p *peer) { p.seenAt = now.Add(-failAfter) }, false},
-		{"not seen any more", func(p *peer) { p.seenAt = now.Add(-failAfter - 1) }, true},
-		{"barred", func(p *peer) { p.seenAt, p.barred = now, true }, true},
-		{"heard of", func(p *peer) { p.seenAt, p.boot = now, 0 }, true},
-	} {
-		c := crowd(1, func(_ int, p *peer) { test.change(p) })
-		if got := c.nobodyInSight(now); got != test.want {
-			t.Errorf("%s: %v, want %v", test.name, got, test.want)
-		}
-	}
-}
-
 // What a peer of another time says is counted and left alone, but for what has no time.
 func TestMessagesOfAnotherTime(t *testing.T) {
 	for _, test := range []struct {

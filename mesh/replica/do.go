@@ -133,7 +133,7 @@ func (c *Core) tableChange(
 		switch {
 		case op.Removed && !c.knowsDirector(op.Addr):
 			return directory.Change{}, ErrUnknownDirector
-		case op.Removed && op.Addr == c.cfg.Addr && c.liveCount() == 0:
+		case op.Removed && op.Addr == c.cfg.Addr && c.sortedPeers().live() == 0:
 			return directory.Change{}, ErrOnlyDirector // nobody could let it in again
 		}
 		return c.table.SetDirectorRemoved(stamp, c.cfg.Name, op.Addr, op.Removed), nil
@@ -162,15 +162,8 @@ func (c *Core) afterForgotten(
 }
 
 func (c *Core) knowsDirector(addr netip.AddrPort) bool {
-	if _, ok := c.table.Director(addr); ok || addr == c.cfg.Addr {
-		return true
-	}
-	for _, p := range c.peers {
-		if p.addr == addr {
-			return true
-		}
-	}
-	return false
+	_, inTable := c.table.Director(addr)
+	return inTable || addr == c.cfg.Addr || c.sortedPeers().anyAt(addr)
 }
 
 // tableOperationsDone ends the operations that waited for a barrier.
@@ -194,19 +187,6 @@ func (c *Core) endTableOperations(err error) {
 			c.endOperation(id, err)
 		}
 	}
-}
-
-// failedPeers adds to the directors that failed before they confirmed those that count as failed
-// anyway: they lack what was done. One that is in touch again does so until it is admitted.
-// Directors that left or were removed are not missed.
-func (c *Core) failedPeers(failed []string) []string {
-	for _, p := range c.sortedPeers() {
-		failing := !p.live || p.barred && !p.counted
-		if failing && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(failed, p.name) {
-			failed = append(failed, p.name)
-		}
-	}
-	return failed
 }
 
 func (c *Core) doMove(now mono.Time, id uint64, op Move) {
@@ -352,7 +332,7 @@ func (c *Core) endOperation(id uint64, err error) {
 	}
 	delete(c.ops, id)
 	if err == nil {
-		o.outcome.FailedPeers = c.failedPeers(o.outcome.FailedPeers)
+		o.outcome.FailedPeers = c.sortedPeers().failed(o.outcome.FailedPeers)
 		slices.Sort(o.outcome.FailedPeers)
 	}
 	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})

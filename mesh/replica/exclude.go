@@ -45,22 +45,7 @@ func (p *peer) readmit() { p.barred, p.excluded, p.excludedAt = false, false, 0 
 
 // inMajority reports whether we answer, together with more than half of all directors that we know,
 // ourselves included.
-func (c *Core) inMajority() bool {
-	if !c.synced() {
-		return false
-	}
-	known, near := 1, 1
-	for _, p := range c.peers {
-		if p.left || p.boot == 0 {
-			continue
-		}
-		known++
-		if p.matters() && p.counted {
-			near++
-		}
-	}
-	return 2*near > known
-}
+func (c *Core) inMajority() bool { return c.synced() && c.sortedPeers().majority() }
 
 // staysIn reports whether of two directors that were out of touch it is the peer that has to ask
 // for admission: the one that is in touch with most directors goes on.
@@ -123,22 +108,9 @@ func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 	}
 }
 
-// outvoted reports whether with these peers we would have excluded two or more, and more than half
-// of those that we count: then the fault is with us.
+// outvoted reports whether with these peers we would have excluded most of those that we count.
 func (c *Core) outvoted(next []suspect) bool {
-	if c.cfg.Guards.NoMajority {
-		return false
-	}
-	all, out := 0, 0
-	for _, p := range c.peers {
-		if p.excluded || slices.ContainsFunc(next, func(s suspect) bool { return s.peer == p }) {
-			out++
-			all++
-		} else if p.matters() {
-			all++
-		}
-	}
-	return out >= 2 && 2*out > all
+	return !c.cfg.Guards.NoMajority && c.sortedPeers().outvote(next)
 }
 
 // stepOut stops answering and asks everybody for admission: too many peers seem not to answer.

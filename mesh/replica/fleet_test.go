@@ -238,7 +238,9 @@ func (f *fleet) pushPull(a, b *member) {
 }
 
 func (f *fleet) allSynced() bool {
-	return !slices.ContainsFunc(f.members, func(m *member) bool { return !m.core.synced() || m.core.liveCount() < len(f.members)-1 })
+	return !slices.ContainsFunc(f.members, func(m *member) bool {
+		return !m.core.synced() || m.core.sortedPeers().live() < len(f.members)-1
+	})
 }
 
 // meter forgets what was counted so far.

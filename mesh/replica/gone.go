@@ -157,21 +157,11 @@ func (c *Core) seekRests(now mono.Time) {
 		c.seekRest(now, log)
 	}
 	c.tellGone(now)
-	for _, log := range c.logs.Clean(now, c.someoneAway) {
+	for _, log := range c.logs.Clean(now, c.sortedPeers().someAway) {
 		if !c.attached(log) {
 			c.forgetLog(log)
 		}
 	}
-}
-
-// someoneAway reports whether a director has failed and may come back.
-func (c *Core) someoneAway() bool {
-	for _, p := range c.peers {
-		if !p.live && !p.left && p.boot != 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // restBySnapshot is a peer from which a snapshot is to be taken, because it no longer keeps the

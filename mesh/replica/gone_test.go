@@ -439,7 +439,7 @@ func TestSomeoneAway(t *testing.T) {
 				test.change(p)
 			}
 		})
-		if got := c.someoneAway(); got != test.want {
+		if got := c.sortedPeers().someAway(); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}

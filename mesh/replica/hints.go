@@ -20,7 +20,7 @@ func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
 	if c.table.Removed(h.Addr) {
 		return
 	}
-	if holder := c.holder(h.Addr); holder != nil && holder.name != h.Name {
+	if holder := c.sortedPeers().holder(h.Addr); holder != nil && holder.name != h.Name {
 		return // it was there once, or only says that it is
 	}
 	p := c.peers[h.Name]

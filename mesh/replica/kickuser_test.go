@@ -264,7 +264,7 @@ func TestWhoIsNamedAsFailed(t *testing.T) {
 			if test.named && before == nil {
 				want = []string{"d2"}
 			}
-			if got := c.failedPeers(slices.Clone(before)); !slices.Equal(got, want) {
+			if got := c.sortedPeers().failed(slices.Clone(before)); !slices.Equal(got, want) {
 				t.Errorf("%s: %v beside %v, want %v", test.name, got, before, want)
 			}
 		}

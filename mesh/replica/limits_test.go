@@ -15,33 +15,6 @@ import (
 	"directormesh/ring"
 )
 
-// Someone is near who was heard of lately by a stream, and is neither in touch nor gone.
-func TestSomeoneNear(t *testing.T) {
-	const now = mono.Time(time.Hour)
-	for _, test := range []struct {
-		name   string
-		change func(p *peer)
-		want   bool
-	}{
-		{"starts", func(*peer) {}, true},
-		{"seen just in time", func(p *peer) { p.seenAt = now.Add(-failAfter) }, true},
-		{"seen too long ago", func(p *peer) { p.seenAt = now.Add(-failAfter - 1) }, false},
-		{"in touch", func(p *peer) { p.live = true }, false},
-		{"left", func(p *peer) { p.left = true }, false},
-		{"failed", func(p *peer) { p.barred = true }, false},
-		{"only named", func(p *peer) { p.boot = 0 }, false},
-		{"of boot id 1", func(p *peer) { p.boot = 1 }, true},
-	} {
-		c := crowd(1, func(_ int, p *peer) {
-			p.live, p.counted, p.seenAt = false, false, now
-			test.change(p)
-		})
-		if got := c.someoneNear(now); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
-	}
-}
-
 // A process goes on in another life if by both hellos it began at one moment, give or take a
 // second and a thousandth of the time that it runs.
 func TestProcessGoesOn(t *testing.T) {

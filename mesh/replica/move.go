@@ -107,10 +107,10 @@ func (c *Core) advance(now mono.Time, m *moves.Move) {
 		c.release(now, m)
 		return
 	}
-	if m.Phase == moves.Holding && c.everyPeer(m.HeldBy) {
+	if m.Phase == moves.Holding && c.sortedPeers().everyCounted(m.HeldBy) {
 		m.Phase, m.HeldAt = moves.Kicking, now
 	}
-	reported := func() bool { return m.ReportedBy("") && c.everyPeer(m.ReportedBy) }
+	reported := func() bool { return m.ReportedBy("") && c.sortedPeers().everyCounted(m.ReportedBy) }
 	if m.Op != 0 && m.Phase == moves.Kicking && !m.Wait &&
 		(reported() || now.Sub(m.HeldAt) >= tellWithin) {
 		c.moveHeld(m)
@@ -127,16 +127,6 @@ func (c *Core) advance(now mono.Time, m *moves.Move) {
 	if m.Phase == moves.Delaying && now >= m.Until {
 		c.release(now, m)
 	}
-}
-
-// everyPeer reports whether something is true of all counted live peers.
-func (c *Core) everyPeer(did func(name string) bool) bool {
-	for _, p := range c.peers {
-		if p.live && p.counted && !did(p.name) {
-			return false
-		}
-	}
-	return true
 }
 
 func (c *Core) startHook(now mono.Time, m *moves.Move) {

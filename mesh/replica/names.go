@@ -31,16 +31,6 @@ func (c *Core) heardAlias(now mono.Time, name string, member bool) {
 	}
 }
 
-// holder returns the peer that answers at an address: our stream to it, dialled there, is open.
-func (c *Core) holder(addr netip.AddrPort) *peer {
-	for _, p := range c.sortedPeers() {
-		if p.addr == addr && p.live && p.out {
-			return p
-		}
-	}
-	return nil
-}
-
 // addressTaken refuses a director whose address is that of another.
 func (c *Core) addressTaken(now mono.Time, who wire.Peer) error {
 	if !who.Addr.IsValid() || who.Name == c.cfg.Name {
@@ -51,7 +41,7 @@ func (c *Core) addressTaken(now mono.Time, who wire.Peer) error {
 		return fmt.Errorf("director %s says that it is reached at %s, which is the address of %s; "+
 			"give it another --advertise", who.Name, who.Addr, c.cfg.Name)
 	}
-	if p := c.holder(who.Addr); p != nil && p.name != who.Name {
+	if p := c.sortedPeers().holder(who.Addr); p != nil && p.name != who.Name {
 		return fmt.Errorf("director %s says that it is reached at %s, where %s answers; "+
 			"give it another --advertise", who.Name, who.Addr, p.name)
 	}
@@ -91,8 +81,8 @@ func (c *Core) directorNamed(name string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf(
 			"%w: %s is not known by name; give its address", ErrUnknownDirector, name)
 	}
-	names := c.namesAt(addr)
-	if holder := c.holder(addr); len(names) > 1 && (holder == nil || holder.name != name) && name != c.cfg.Name {
+	names, holder := c.namesAt(addr), c.sortedPeers().holder(addr)
+	if len(names) > 1 && (holder == nil || holder.name != name) && name != c.cfg.Name {
 		return netip.AddrPort{}, fmt.Errorf("%w %s: %s; to mean the one that is there, give the address",
 			ErrSharedAddress, addr, strings.Join(names, ", "))
 	}

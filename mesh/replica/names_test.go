@@ -152,8 +152,9 @@ func TestCopiedAdvertise(t *testing.T) {
 	copied := w.start("copied", at(d2.core.cfg.Addr))
 	w.run(30 * time.Second)
 	for _, d := range w.directors[:3] {
-		if !d.core.synced() || d.core.liveCount() != 2 {
-			t.Errorf("%s is disturbed: %+v, %d peers", d.name, d.core.Self(w.now), d.core.liveCount())
+		if !d.core.synced() || d.core.sortedPeers().live() != 2 {
+			t.Errorf("%s is disturbed: %+v, %d peers",
+				d.name, d.core.Self(w.now), d.core.sortedPeers().live())
 		}
 		if d.core.peers["copied"] != nil {
 			t.Errorf("%s takes the copied one for a peer", d.name)
@@ -165,7 +166,7 @@ func TestCopiedAdvertise(t *testing.T) {
 	if d2.logged("the address of this director is known under another name too") != 1 {
 		t.Error("d2 does not say that its address is known under another name")
 	}
-	if reason := d1.core.peers["d2"]; !reason.live || copied.core.liveCount() > 0 {
+	if reason := d1.core.peers["d2"]; !reason.live || copied.core.sortedPeers().live() > 0 {
 		t.Error("d2 has lost its place")
 	}
 	// The copied one hears why. That it answers nothing until then is the business of admission.

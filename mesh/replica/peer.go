@@ -101,7 +101,7 @@ type peer struct {
 
 // sortedPeers are the peers by name. The slice is made anew when a peer comes or goes, so it can be
 // kept while ranging over it.
-func (c *Core) sortedPeers() []*peer {
+func (c *Core) sortedPeers() peerList {
 	if len(c.byName) != len(c.peers) {
 		c.byName = make([]*peer, 0, len(c.peers))
 		for _, p := range c.peers {
@@ -110,17 +110,6 @@ func (c *Core) sortedPeers() []*peer {
 		slices.SortFunc(c.byName, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
 	}
 	return c.byName
-}
-
-// streams names the peers to whom a stream is open, in order.
-func (c *Core) streams() []string {
-	var to []string
-	for _, p := range c.sortedPeers() {
-		if p.out {
-			to = append(to, p.name)
-		}
-	}
-	return to
 }
 
 // goesOn reports whether the process of a peer that begins another life is the one of the life

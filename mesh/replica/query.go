@@ -54,7 +54,7 @@ func (c *Core) Self(now mono.Time) SelfStatus {
 	a := &c.admission
 	s := SelfStatus{
 		Synced:  a.synced,
-		Alone:   a.alone && c.liveCount() == 0,
+		Alone:   a.alone && c.sortedPeers().live() == 0,
 		Reason:  a.reason,
 		Mesh:    c.meshRank(now),
 		Users:   c.dir.Len(),

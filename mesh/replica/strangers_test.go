@@ -36,7 +36,7 @@ func clusters(t *testing.T, change ...func(*Config)) (w *world, d, e []*director
 	w.split(d, e)
 	w.until("two meshes", 10*time.Second, func() bool {
 		for _, x := range w.directors {
-			if !x.core.synced() || x.core.liveCount() != 1 {
+			if !x.core.synced() || x.core.sortedPeers().live() != 1 {
 				return false
 			}
 		}
@@ -68,8 +68,8 @@ func TestDisjointMeshesRefuseEachOther(t *testing.T) {
 	w.run(10 * time.Second)
 	for _, mesh := range [][]*director{d, e} {
 		for _, x := range mesh {
-			if x.meshID() != mesh[0].meshID() || !x.core.synced() || x.core.liveCount() != 1 {
-				t.Errorf("%s is %+v with %d peers", x.name, x.core.Self(w.now), x.core.liveCount())
+			if x.meshID() != mesh[0].meshID() || !x.core.synced() || x.core.sortedPeers().live() != 1 {
+				t.Errorf("%s is %+v with %d peers", x.name, x.core.Self(w.now), x.core.sortedPeers().live())
 			}
 			for _, b := range x.core.Table().Backends {
 				if ours := b.Addr.As4()[0] == 192; ours != (mesh[0] == d[0]) {
@@ -114,7 +114,7 @@ func TestRingAddTakesAStrangerIn(t *testing.T) {
 				id := d[0].begin(SetDirectorRemoved{Addr: x.core.cfg.Addr})
 				w.until("added and joined", 20*time.Second, func() bool {
 					_, done := d[0].done[id]
-					return done && x.meshID() == mesh && x.core.synced() && x.core.liveCount() >= 2+i
+					return done && x.meshID() == mesh && x.core.synced() && x.core.sortedPeers().live() >= 2+i
 				})
 				w.run(2 * time.Second)
 				if d[0].meshID() != mesh || d[1].meshID() != mesh {

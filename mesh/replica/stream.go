@@ -94,7 +94,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	if reply.Answers != c.boot {
 		return errors.New("the answer is to a hello of before mesh time was stepped")
 	}
-	if p := c.holder(to.Addr); p != nil && p.name != reply.From.Name {
+	if p := c.sortedPeers().holder(to.Addr); p != nil && p.name != reply.From.Name {
 		return fmt.Errorf("director %s answers at %s, where %s answers too",
 			reply.From.Name, place(to.Addr), p.name)
 	}

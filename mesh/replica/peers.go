@@ -1,0 +1,123 @@
+package replica
+
+import (
+	"net/netip"
+	"slices"
+
+	"directormesh/mesh/mono"
+)
+
+// peerList is all peers by name. A question about all of them that needs nothing else is asked
+// here.
+type peerList []*peer
+
+// streams names the peers to which a stream is open.
+func (l peerList) streams() []string {
+	var to []string
+	for _, p := range l {
+		if p.out {
+			to = append(to, p.name)
+		}
+	}
+	return to
+}
+
+// live is the number of peers with which frames flow both ways.
+func (l peerList) live() (n int) {
+	for _, p := range l {
+		if p.live {
+			n++
+		}
+	}
+	return n
+}
+
+// anyAt reports whether a peer has an address, answering there or not.
+func (l peerList) anyAt(addr netip.AddrPort) bool {
+	return slices.ContainsFunc(l, func(p *peer) bool { return p.addr == addr })
+}
+
+// holder is the peer that answers at an address: our stream to it, dialled there, is open. It is
+// nil if there is none.
+func (l peerList) holder(addr netip.AddrPort) *peer {
+	for _, p := range l {
+		if p.addr == addr && p.live && p.out {
+			return p
+		}
+	}
+	return nil
+}
+
+// everyCounted reports whether something is true of all live peers that we count.
+func (l peerList) everyCounted(did func(name string) bool) bool {
+	for _, p := range l {
+		if p.live && p.counted && !did(p.name) {
+			return false
+		}
+	}
+	return true
+}
+
+// majority reports whether the peers with which we answer and this director are more than half of
+// all directors that we know.
+func (l peerList) majority() bool {
+	known, near := 1, 1
+	for _, p := range l {
+		if p.left || p.boot == 0 {
+			continue
+		}
+		known++
+		if p.matters() && p.counted {
+			near++
+		}
+	}
+	return 2*near > known
+}
+
+// outvote reports whether with these suspects we would have excluded two peers or more, and more
+// than half of those that we count: then the fault is with us.
+func (l peerList) outvote(next []suspect) bool {
+	all, out := 0, 0
+	for _, p := range l {
+		if p.excluded || slices.ContainsFunc(next, func(s suspect) bool { return s.peer == p }) {
+			out++
+			all++
+		} else if p.matters() {
+			all++
+		}
+	}
+	return out >= 2 && 2*out > all
+}
+
+// someAway reports whether a peer has failed and may come back.
+func (l peerList) someAway() bool {
+	return slices.ContainsFunc(l, func(p *peer) bool { return !p.live && !p.left && p.boot != 0 })
+}
+
+// someNear reports whether there is a peer that was heard of lately and is not in touch both ways
+// yet. It may belong to a mesh.
+func (l peerList) someNear(now mono.Time) bool {
+	return slices.ContainsFunc(l, func(p *peer) bool {
+		return !p.live && !p.left && !p.barred && p.boot != 0 && now.Sub(p.seenAt) <= failAfter
+	})
+}
+
+// someInSight reports whether a peer has shown a sign of life lately.
+func (l peerList) someInSight(now mono.Time) bool {
+	return slices.ContainsFunc(l, func(p *peer) bool {
+		return !p.barred && now.Sub(p.seenAt) <= failAfter && p.boot != 0
+	})
+}
+
+// failed adds to the names of peers that failed before they confirmed those that count as failed
+// anyway: they lack what was done. A peer that is in touch again does so until it is admitted.
+// Peers that left or were removed are not missed.
+func (l peerList) failed(names []string) []string {
+	for _, p := range l {
+		failing := !p.live || p.barred && !p.counted
+		if failing && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(names, p.name) {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,81 @@
+package replica
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"directormesh/mesh/mono"
+)
+
+// Questions about all peers are answered by the peers that count for each.
+func TestQuestionsAboutPeers(t *testing.T) {
+	here := netip.MustParseAddrPort("198.51.100.1:9")
+	there := netip.MustParseAddrPort("198.51.100.2:9")
+	nowhere := netip.MustParseAddrPort("198.51.100.3:9")
+	l := peerList{
+		{name: "d2", boot: 2, addr: here, counted: true, out: true},             // failed
+		{name: "d3", boot: 3, addr: here, live: true, out: true, counted: true}, // well
+		{name: "d4", boot: 4, addr: there, live: true, in: 7, counted: true},    // not dialled
+		{name: "d5", boot: 5, addr: there, left: true, out: true},               // left
+		{name: "d6", boot: 6, live: true, barred: true, out: true},              // excluded
+		{name: "d7"}, // only heard of
+		{name: "d8", boot: 8, stranger: true},
+	}
+	if diff := cmp.Diff([]string{"d2", "d3", "d5", "d6"}, l.streams()); diff != "" {
+		t.Errorf("streams (-want +got):\n%s", diff)
+	}
+	if n := l.live(); n != 3 {
+		t.Errorf("%d are live, want 3", n)
+	}
+	if p := l.holder(here); p != l[1] || l.holder(there) != nil {
+		t.Errorf("%v answers at %v, %v at %v", p, here, l.holder(there), there)
+	}
+	if !l.anyAt(here) || !l.anyAt(there) || l.anyAt(nowhere) {
+		t.Errorf("at %v: %v, at %v: %v, at %v: %v",
+			here, l.anyAt(here), there, l.anyAt(there), nowhere, l.anyAt(nowhere))
+	}
+	var asked []string
+	every := l.everyCounted(func(name string) bool { asked = append(asked, name); return true })
+	if diff := cmp.Diff([]string{"d3", "d4"}, asked); diff != "" || !every {
+		t.Errorf("every one: %v; asked (-want +got):\n%s", every, diff)
+	}
+	if l.everyCounted(func(name string) bool { return name != "d4" }) {
+		t.Error("every one, and d4 did not")
+	}
+	if diff := cmp.Diff([]string{"d6", "d2"}, l.failed([]string{"d6"})); diff != "" {
+		t.Errorf("failed (-want +got):\n%s", diff)
+	}
+}
+
+// Whether a peer is away, near or in sight changes with each fact about it.
+func TestPeersAwayAndNear(t *testing.T) {
+	const now = mono.Time(time.Hour)
+	for _, test := range []struct {
+		name                string
+		change              func(p *peer)
+		away, near, inSight bool
+	}{
+		{"seen just now", func(*peer) {}, true, true, true},
+		{"live", func(p *peer) { p.live = true }, false, false, true},
+		{"left", func(p *peer) { p.left = true }, false, false, true},
+		{"barred", func(p *peer) { p.barred = true }, true, false, false},
+		{"only heard of", func(p *peer) { p.boot = 0 }, false, false, false},
+		{"of boot id 1", func(p *peer) { p.boot = 1 }, true, true, true},
+		{"as long ago as may be", func(p *peer) { p.seenAt = now.Add(-failAfter) }, true, true, true},
+		{"too long ago", func(p *peer) { p.seenAt = now.Add(-failAfter - 1) }, true, false, false},
+	} {
+		p := &peer{name: "d2", boot: 2, seenAt: now}
+		test.change(p)
+		l := peerList{p}
+		away, near, inSight := l.someAway(), l.someNear(now), l.someInSight(now)
+		if away != test.away || near != test.near || inSight != test.inSight {
+			t.Errorf("%s: away %v, near %v, in sight %v", test.name, away, near, inSight)
+		}
+	}
+	if l := (peerList)(nil); l.someAway() || l.someNear(now) || l.someInSight(now) {
+		t.Error("of no peers one is away, near or in sight")
+	}
+}
