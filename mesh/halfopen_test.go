@@ -188,6 +188,36 @@ func TestForeignConnsCloseEachOther(t *testing.T) {
 	}
 }
 
+// A stream of a stranger's may be closed for want of room from the moment that it is entered,
+// before the one who enters it has got it back: it must be whole by then.
+func TestForeignConnIsWholeWhenItIsEntered(t *testing.T) {
+	tr := &transport{}
+	conns := []*closeCounter{{from: "198.51.100.1"}, {from: "198.51.100.1"}, {from: "198.51.100.1"}}
+	next := 0
+	var enter func()
+	streams := &foreignStreams{bytes: 1 << 20, each: 1 << 20}
+	streams.init(1, func() { // the newest is entered and not handed out
+		if next < len(conns) {
+			enter()
+		}
+	})
+	enter = func() {
+		next++
+		c := conns[next-1]
+		tr.enter(streams, c, bufio.NewReader(c), nil)
+	}
+	enter()
+	enter()
+	if next != len(conns) || streams.count() != 1 {
+		t.Errorf("%d were entered, %d are open; want %d and 1", next, streams.count(), len(conns))
+	}
+	for i, c := range conns {
+		if want := 1 - i/2; c.closed != want {
+			t.Errorf("number %d was closed %d times, want %d", i+1, c.closed, want)
+		}
+	}
+}
+
 // Of IPv6 a whole network counts as one stranger, because one host can use all of its addresses.
 func TestSiteOf(t *testing.T) {
 	for from, want := range map[string]string{
