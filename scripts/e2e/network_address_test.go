@@ -5,6 +5,7 @@ package e2e
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"directormesh/scripts/e2e/netns"
 )
@@ -29,8 +30,8 @@ func TestSecondAddress(t *testing.T) {
 
 // TestBridgeOfContainers gives each host the bridge that Docker makes, with the same address
 // everywhere, before the interface that leads to the others has its own. Directors that bind all
-// addresses must advertise the one by which others reach them, whether they know a peer to join or
-// only the default route.
+// addresses must advertise the one by which others reach them, whether they know a peer to join,
+// only the default route, or not even that.
 func TestBridgeOfContainers(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, "--mail-servers", "192.0.2.1-192.0.2.4", "--bind", "0.0.0.0")
@@ -38,15 +39,19 @@ func TestBridgeOfContainers(t *testing.T) {
 	d1 := n.add("", netip.MustParseAddr("192.168.77.1"))
 	d2 := n.add("192.168.77.1", netip.MustParseAddr("192.168.77.2"))
 	d3 := n.add("192.168.77.1,192.168.77.2", netip.MustParseAddr("192.168.77.3"))
+	d4 := n.add("", netip.MustParseAddr("192.168.77.4")) // stays alone
 	for _, d := range n.directors {
 		host := n.hosts[d]
 		host.Run("ip", "link", "add", "name", "docker0", "type", "bridge")
 		host.Run("ip", "addr", "add", "172.17.0.1/16", "dev", "docker0")
 		host.Run("ip", "link", "set", "docker0", "up")
-		host.Run("ip", "route", "add", "default", "via", "192.168.77.254")
+		if d != d4 {
+			host.Run("ip", "route", "add", "default", "via", "192.168.77.254")
+		}
 		d.start()
 	}
 	n.checkMesh(newOracle(evenly(100, fourBackends...)), "user", d1, d2, d3)
+	n.awaitSynced(20*time.Second, d4)
 	for _, at := range n.directors {
 		for name, d := range peers(t, at) {
 			if want := n.directors[name[1]-'1'].addr.Addr(); d.IP.Addr != want {
