@@ -135,7 +135,8 @@ func benchVerdict(ctx context.Context, r benchReport) error {
 		return exitf(exitProtocol,
 			"%d answers contradict others; use --moves if users were moved meanwhile", r.Wrong)
 	case r.Failed > 0:
-		return exitf(exitTemporary, "%d of %d lookups failed; the report says why", r.Failed, r.Failed+r.Lookups)
+		return exitf(exitTemporary, "%d of %d lookups failed; the report says why",
+			r.Failed, r.Failed+r.Lookups)
 	case r.Lookups == 0 && ctx.Err() == nil:
 		return exitf(exitTemporary, "no lookup was answered; see \"director ring status\"")
 	}
