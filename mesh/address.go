@@ -26,7 +26,9 @@ var somewhere = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAd
 // on. If that is every address of this host, it is the one from which the kernel sends to the
 // peers, or where there are none, or none is known, by the default route, or else one of the
 // interfaces'. So it is never one that only the host's own containers can reach.
-func advertised(configured, listening netip.AddrPort, peers []netip.Addr, host addresses) (netip.AddrPort, error) {
+func advertised(
+	configured, listening netip.AddrPort, peers []netip.Addr, host addresses,
+) (netip.AddrPort, error) {
 	if configured.IsValid() {
 		port := configured.Port()
 		if port == 0 {
@@ -46,17 +48,20 @@ func advertised(configured, listening netip.AddrPort, peers []netip.Addr, host a
 	}
 	addrs, err := host.all()
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("advertise: cannot list the addresses of this host: %w; give one", err)
+		return netip.AddrPort{}, fmt.Errorf(
+			"advertise: cannot list the addresses of this host: %w; give one", err)
 	}
 	best := netip.Addr{}
 	for _, a := range addrs {
-		if candidate := a.Unmap(); fits(candidate) && (!best.IsValid() || preferred(candidate, best)) {
+		candidate := a.Unmap()
+		if fits(candidate) && (!best.IsValid() || preferred(candidate, best)) {
 			best = candidate
 		}
 	}
 	if !best.IsValid() {
-		return netip.AddrPort{}, fmt.Errorf("advertise: bind address %s is every address of this host "+
-			"and none of them is a global one; give the one that peers reach", listening)
+		return netip.AddrPort{}, fmt.Errorf(
+			"advertise: bind address %s is every address of this host "+
+				"and none of them is a global one; give the one that peers reach", listening)
 	}
 	return netip.AddrPortFrom(best, listening.Port()), nil
 }
@@ -66,7 +71,8 @@ type thisHost struct{}
 
 func (thisHost) towards(to netip.Addr) (netip.Addr, error) {
 	// Connecting a packet socket sends nothing; the kernel only looks for the way.
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, DefaultPort)))
+	conn, err := net.DialUDP(
+		"udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, DefaultPort)))
 	if err != nil {
 		return netip.Addr{}, err
 	}

@@ -40,7 +40,8 @@ func checkOperation(op replica.Operation) error {
 		}
 	case replica.KickUser:
 		if len(op.Value) > wire.MaxText {
-			return fmt.Errorf("%w: user of %d bytes; the most is %d", ErrInvalid, len(op.Value), wire.MaxText)
+			return fmt.Errorf("%w: user of %d bytes; the most is %d",
+				ErrInvalid, len(op.Value), wire.MaxText)
 		}
 		if op.Field != "" {
 			if err := ring.CheckWord(op.Field); err != nil {

@@ -43,7 +43,8 @@ func TestInvalidNames(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		if _, err := n.Lookup(t.Context(), tag, 1); !errors.Is(err, ErrInvalid) || time.Since(began) > 0 {
+		if _, err := n.Lookup(t.Context(), tag, 1); !errors.Is(err, ErrInvalid) ||
+			time.Since(began) > 0 {
 			t.Errorf("lookup: %v after %s", err, time.Since(began))
 		}
 	})
@@ -104,29 +105,38 @@ func TestMembersAreChecked(t *testing.T) {
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(*Config) {})
 		good := memberlist.Node{
 			Name: "d2", Addr: net.IPv4(10, 0, 0, 2).To4(), Port: 9090, Meta: n.meta().encode(),
-			DMin: replica.ProtocolVersion, DMax: replica.ProtocolVersion, DCur: replica.ProtocolVersion,
+			DMin: replica.ProtocolVersion, DMax: replica.ProtocolVersion,
+			DCur: replica.ProtocolVersion,
 		}
 		for name, test := range map[string]struct {
 			change func(m *memberlist.Node)
 			err    string
 		}{
-			"good":        {func(*memberlist.Node) {}, ""},
-			"no name":     {func(m *memberlist.Node) { m.Name = "" }, "its name is empty"},
-			"odd name":    {func(m *memberlist.Node) { m.Name = "d\x1b[2J" }, "its name has a space"},
-			"no address":  {func(m *memberlist.Node) { m.Addr = nil }, "cannot be reached"},
-			"all of them": {func(m *memberlist.Node) { m.Addr = net.IPv4zero.To4() }, "cannot be reached"},
-			"group":       {func(m *memberlist.Node) { m.Addr = net.IPv4(224, 0, 0, 1).To4() }, "cannot be reached"},
-			"no port":     {func(m *memberlist.Node) { m.Port = 0 }, "cannot be reached"},
-			"no meta":     {func(m *memberlist.Node) { m.Meta = nil }, "too short"},
+			"good":    {func(*memberlist.Node) {}, ""},
+			"no name": {func(m *memberlist.Node) { m.Name = "" }, "its name is empty"},
+			"odd name": {
+				func(m *memberlist.Node) { m.Name = "d\x1b[2J" }, "its name has a space",
+			},
+			"no address": {func(m *memberlist.Node) { m.Addr = nil }, "cannot be reached"},
+			"all of them": {
+				func(m *memberlist.Node) { m.Addr = net.IPv4zero.To4() }, "cannot be reached",
+			},
+			"group": {func(m *memberlist.Node) {
+				m.Addr = net.IPv4(224, 0, 0, 1).To4()
+			}, "cannot be reached"},
+			"no port": {func(m *memberlist.Node) { m.Port = 0 }, "cannot be reached"},
+			"no meta": {func(m *memberlist.Node) { m.Meta = nil }, "too short"},
 		} {
 			m := good
 			test.change(&m)
 			before := counted(t, n.metrics.drops[dropMember])
 			err := delegate{n}.NotifyAlive(&m)
-			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			if (err == nil) != (test.err == "") ||
+				err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%s: %v, want %q", name, err, test.err)
 			}
-			if got := counted(t, n.metrics.drops[dropMember]) - before; (got == 1) != (test.err != "") {
+			got := counted(t, n.metrics.drops[dropMember]) - before
+			if (got == 1) != (test.err != "") {
 				t.Errorf("%s: %g refusals counted", name, got)
 			}
 		}

@@ -49,7 +49,8 @@ func startSuspendClock(
 func (c *suspendClock) Now() mono.Time {
 	base := c.base.Load()
 	wall, awake := c.read()
-	if ahead := (wall - base.wall) - (awake - base.awake); ahead > suspicious || ahead < -suspicious {
+	ahead := (wall - base.wall) - (awake - base.awake)
+	if ahead > suspicious || ahead < -suspicious {
 		base = c.rebase(wall, awake)
 	}
 	return mono.Time(base.boot + awake - base.awake)

@@ -32,12 +32,26 @@ func TestSuspendClock(t *testing.T) {
 		asked  int           // how often the kernel was
 	}{
 		{"time passes", func(h *hostClocks) { h.pass(time.Minute) }, time.Minute, 0},
-		{"suspended", func(h *hostClocks) { h.pass(time.Second); h.suspend(time.Minute) }, time.Minute + time.Second, 1},
-		{"wall clock stepped on", func(h *hostClocks) { h.pass(time.Second); h.wall += time.Hour }, time.Second, 1},
-		{"wall clock stepped back", func(h *hostClocks) { h.pass(time.Second); h.wall -= time.Hour }, time.Second, 1},
-		{"wall clock slewed", func(h *hostClocks) { h.pass(time.Second); h.wall += 100 * time.Millisecond }, time.Second, 0},
-		{"kernel's clock lags", func(h *hostClocks) { h.pass(time.Second); h.wall += time.Hour; h.boot -= time.Millisecond }, time.Second, 1},
-		{"no such clock", func(h *hostClocks) { h.noBoot = true; h.pass(time.Second); h.suspend(time.Minute) }, time.Second, 1},
+		{"suspended", func(h *hostClocks) { h.pass(time.Second); h.suspend(time.Minute) },
+			time.Minute + time.Second, 1},
+		{"wall clock stepped on", func(h *hostClocks) { h.pass(time.Second); h.wall += time.Hour },
+			time.Second, 1},
+		{"wall clock stepped back",
+			func(h *hostClocks) { h.pass(time.Second); h.wall -= time.Hour }, time.Second, 1},
+		{"wall clock slewed", func(h *hostClocks) {
+			h.pass(time.Second)
+			h.wall += 100 * time.Millisecond
+		}, time.Second, 0},
+		{"kernel's clock lags", func(h *hostClocks) {
+			h.pass(time.Second)
+			h.wall += time.Hour
+			h.boot -= time.Millisecond
+		}, time.Second, 1},
+		{
+			"no such clock",
+			func(h *hostClocks) { h.noBoot = true; h.pass(time.Second); h.suspend(time.Minute) },
+			time.Second, 1,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := &hostClocks{wall: 1000 * time.Hour, awake: time.Hour, boot: 2 * time.Hour}

@@ -31,10 +31,13 @@ type Config struct {
 	Name string // node name: unique in the mesh, the same after a restart
 	Mesh string // mesh name: directors of another mesh are refused
 
-	Bind      netip.AddrPort // where to listen, TCP and UDP; port 0 picks a free one
-	Advertise netip.AddrPort // where peers reach this director; zero: Bind, or the address that leads to Join
-	Join      []string       // host[:port] of peers, by default with the port of Bind; names are resolved to all their addresses, anew at each attempt
-	Keys      [][]byte       // 32 bytes each, the first encrypts, all decrypt; none: no encryption
+	Bind netip.AddrPort // where to listen, TCP and UDP; port 0 picks a free one
+	// where peers reach this director; zero: Bind, or the address that leads to Join
+	Advertise netip.AddrPort
+	// host[:port] of peers, by default with the port of Bind; names are resolved to all their
+	// addresses, anew at each attempt
+	Join []string
+	Keys [][]byte // 32 bytes each, the first encrypts, all decrypt; none: no encryption
 
 	HashFormat       string        // director_username_hash; compared with the peers'
 	Expire           time.Duration // user expire, at least 10 s
@@ -49,11 +52,12 @@ type Config struct {
 	Registerer prometheus.Registerer // nil: no metrics
 
 	// Clock is a suspend-proof monotonic clock; nil: the kernel's.
-	Clock   func() mono.Time
-	Wall    func() time.Time                                             // nil: time.Now
-	Resolve func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
-	Network Network                                                      // nil: real sockets
-	Seed    uint64                                                       // of jitter, nonces and the boot id; 0: random
+	Clock func() mono.Time
+	Wall  func() time.Time // nil: time.Now
+	// nil: the system's resolver
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	Network Network // nil: real sockets
+	Seed    uint64  // of jitter, nonces and the boot id; 0: random
 }
 
 // A Kicker ends sessions on this director's host. Kick is called from up to 10,100 goroutines at
@@ -86,7 +90,8 @@ func (cfg *Config) check() error {
 	}
 	if cfg.Advertise.IsValid() {
 		if a := cfg.Advertise.Addr(); a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
-			wrong("advertise", "%q cannot be reached by peers; give an address of this host", cfg.Advertise)
+			wrong("advertise", "%q cannot be reached by peers; give an address of this host",
+				cfg.Advertise)
 		}
 	}
 	for _, s := range cfg.Join {

@@ -18,8 +18,9 @@ func testAddr(i byte) netip.AddrPort {
 func TestConfigReportsEverything(t *testing.T) {
 	_, err := New(Config{
 		Name: "two words", Bind: netip.AddrPort{}, Advertise: netip.MustParseAddrPort("0.0.0.0:1"),
-		Join: []string{"d1", "d2:port", "d3:70000"}, Keys: [][]byte{make([]byte, 16)}, HashFormat: "%q",
-		Expire: time.Second, KickDelay: -1, MaxParallelMoves: -1,
+		Join: []string{"d1", "d2:port", "d3:70000"}, Keys: [][]byte{make([]byte, 16)},
+		HashFormat: "%q",
+		Expire:     time.Second, KickDelay: -1, MaxParallelMoves: -1,
 	})
 	if err == nil {
 		t.Fatal("accepted")
@@ -29,8 +30,10 @@ func TestConfigReportsEverything(t *testing.T) {
 		setting, _, _ := strings.Cut(line, ":")
 		settings = append(settings, setting)
 	}
-	want := []string{"node-name", "mesh-name", "bind", "advertise", "join", "join", "encrypt-key-file", "username-hash",
-		"user-expire", "user-kick-delay", "max-parallel-moves"}
+	want := []string{
+		"node-name", "mesh-name", "bind", "advertise", "join", "join", "encrypt-key-file",
+		"username-hash", "user-expire", "user-kick-delay", "max-parallel-moves",
+	}
 	if diff := cmp.Diff(want, settings); diff != "" {
 		t.Errorf("settings named (-want +got):\n%s\n%v", diff, err)
 	}
@@ -123,7 +126,8 @@ func (h fakeHost) towards(to netip.Addr) (netip.Addr, error) {
 func TestAdvertised(t *testing.T) {
 	all := []string{"127.0.0.1", "::1", "fe80::1", "198.51.100.7", "10.1.2.3", "2001:db8::7"}
 	routes := map[string]string{
-		"": "198.51.100.7", "10.1.0.9": "10.1.2.3", "127.0.0.1": "127.0.0.1", "2001:db8::9": "2001:db8::7",
+		"": "198.51.100.7", "10.1.0.9": "10.1.2.3", "127.0.0.1": "127.0.0.1",
+		"2001:db8::9": "2001:db8::7",
 	}
 	for _, test := range []struct {
 		name              string
@@ -132,13 +136,20 @@ func TestAdvertised(t *testing.T) {
 		host              fakeHost
 		want              string
 	}{
-		{"configured", "192.0.2.9:1234", "0.0.0.0:9090", nil, fakeHost{all, routes}, "192.0.2.9:1234"},
-		{"configured without port", "192.0.2.9:0", "0.0.0.0:9090", nil, fakeHost{all, routes}, "192.0.2.9:9090"},
-		{"bound", "", "192.0.2.1:9090", []string{"10.1.0.9"}, fakeHost{all, routes}, "192.0.2.1:9090"},
-		{"towards a peer", "", "0.0.0.0:9090", []string{"10.1.0.9"}, fakeHost{all, routes}, "10.1.2.3:9090"},
-		{"towards the second peer", "", "0.0.0.0:9090", []string{"127.0.0.1", "10.1.0.9"}, fakeHost{all, routes}, "10.1.2.3:9090"},
-		{"towards a peer of IPv6", "", "[::]:9090", []string{"2001:db8::9"}, fakeHost{all, routes}, "[2001:db8::7]:9090"},
-		{"IPv4 bind, peer of IPv6", "", "0.0.0.0:9090", []string{"2001:db8::9"}, fakeHost{all, routes}, "198.51.100.7:9090"},
+		{"configured", "192.0.2.9:1234", "0.0.0.0:9090", nil, fakeHost{all, routes},
+			"192.0.2.9:1234"},
+		{"configured without port", "192.0.2.9:0", "0.0.0.0:9090", nil, fakeHost{all, routes},
+			"192.0.2.9:9090"},
+		{"bound", "", "192.0.2.1:9090", []string{"10.1.0.9"}, fakeHost{all, routes},
+			"192.0.2.1:9090"},
+		{"towards a peer", "", "0.0.0.0:9090", []string{"10.1.0.9"}, fakeHost{all, routes},
+			"10.1.2.3:9090"},
+		{"towards the second peer", "", "0.0.0.0:9090", []string{"127.0.0.1", "10.1.0.9"},
+			fakeHost{all, routes}, "10.1.2.3:9090"},
+		{"towards a peer of IPv6", "", "[::]:9090", []string{"2001:db8::9"}, fakeHost{all, routes},
+			"[2001:db8::7]:9090"},
+		{"IPv4 bind, peer of IPv6", "", "0.0.0.0:9090", []string{"2001:db8::9"},
+			fakeHost{all, routes}, "198.51.100.7:9090"},
 		{"default route", "", "0.0.0.0:9090", nil, fakeHost{all, routes}, "198.51.100.7:9090"},
 		{"no route: private first", "", "0.0.0.0:9090", nil, fakeHost{all, nil}, "10.1.2.3:9090"},
 		{"no route: any family", "", "[::]:9090", nil, fakeHost{all, nil}, "10.1.2.3:9090"},
@@ -181,7 +192,8 @@ func TestSourceAddress(t *testing.T) {
 	defer l.Close()
 	defer p.Close()
 	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-	if c, err := net.Dial("tcp6", netip.AddrPortFrom(netip.IPv6Loopback(), port).String()); err == nil {
+	v6 := netip.AddrPortFrom(netip.IPv6Loopback(), port).String()
+	if c, err := net.Dial("tcp6", v6); err == nil {
 		_ = c.Close()
 		t.Error("a bind of 0.0.0.0 listens on IPv6")
 	}
@@ -198,8 +210,11 @@ func TestSourceAddress(t *testing.T) {
 		t.Errorf("the packet is from %v, %v; want %s", from, err, own)
 	}
 	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
-	for source, want := range map[string]string{"127.0.0.77": "127.0.0.77", "192.0.2.77": "127.0.0.1"} {
-		conn, err := network.Dial(t.Context(), netip.AddrPortFrom(netip.MustParseAddr(source), port), to)
+	for source, want := range map[string]string{
+		"127.0.0.77": "127.0.0.77", "192.0.2.77": "127.0.0.1",
+	} {
+		conn, err := network.Dial(
+			t.Context(), netip.AddrPortFrom(netip.MustParseAddr(source), port), to)
 		if err != nil {
 			t.Fatalf("from %s: %v", source, err)
 		}

@@ -23,7 +23,8 @@ func (n *Node) nameConflict(e event) {
 	switch {
 	case e.boot == n.boot.Load():
 	case n.up() <= newcomer && (e.ours < e.theirs || e.ours == e.theirs && n.boot.Load() > e.boot):
-		n.fail(fmt.Errorf("node name %q is already used by the director at %s; give this one another --node-name",
+		n.fail(fmt.Errorf(
+			"node name %q is already used by the director at %s; give this one another --node-name",
 			n.cfg.Name, e.addr))
 	default:
 		n.limited("conflict").Error().Stringer("addr", e.addr).
@@ -35,4 +36,6 @@ func (n *Node) nameConflict(e event) {
 func (n *Node) up() time.Duration { return n.clock().Sub(n.started) }
 
 // upTime is for how long a director had been running when it sent a hello or a refusal.
-func upTime(milliseconds int64) time.Duration { return time.Duration(milliseconds) * time.Millisecond }
+func upTime(milliseconds int64) time.Duration {
+	return time.Duration(milliseconds) * time.Millisecond
+}

@@ -26,8 +26,10 @@ func TestNameConflict(t *testing.T) {
 		{"the other started later", 0, event{ours: minute, theirs: time.Second, boot: 1}, false},
 		{"both at once, the other has the lower boot id", 0, event{boot: 1}, true},
 		{"both at once, the other has the higher boot id", 0, event{boot: 1<<64 - 1}, false},
-		{"we have been up for a minute", minute, event{ours: minute, theirs: 5 * minute, boot: 1}, true},
-		{"we have been up for long", 2 * minute, event{ours: minute, theirs: 5 * minute, boot: 1}, false},
+		{"we have been up for a minute", minute,
+			event{ours: minute, theirs: 5 * minute, boot: 1}, true},
+		{"we have been up for long", 2 * minute,
+			event{ours: minute, theirs: 5 * minute, boot: 1}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -92,7 +94,8 @@ func simulated(t *testing.T, network *netsim.Network, change func(cfg *Config)) 
 	t.Helper()
 	began := time.Now()
 	cfg := Config{
-		Name: "d1", Mesh: "test", Bind: testAddr(1), HashFormat: "%Lu", Expire: 15 * time.Minute, Network: network, Seed: 1,
+		Name: "d1", Mesh: "test", Bind: testAddr(1), HashFormat: "%Lu", Expire: 15 * time.Minute,
+		Network: network, Seed: 1,
 		Log:   zerolog.Nop(),
 		Clock: func() mono.Time { return mono.Time(time.Since(began)) },
 		Wall:  func() time.Time { return testStart.Add(time.Since(began)) },

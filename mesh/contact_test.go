@@ -59,8 +59,11 @@ func TestInventedNames(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		before := runtime.NumGoroutine()
 		for i := range 1000 {
-			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 9090)
-			n.events.put(event{kind: memberJoined, name: fmt.Sprintf("x%d", i), addr: addr, boot: uint64(i + 1)})
+			addr := netip.AddrPortFrom(
+				netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 9090)
+			n.events.put(event{
+				kind: memberJoined, name: fmt.Sprintf("x%d", i), addr: addr, boot: uint64(i + 1),
+			})
 		}
 		time.Sleep(time.Second)
 		if more := runtime.NumGoroutine() - before; more > 3*maxContacts {
@@ -82,7 +85,8 @@ func TestInventedNames(t *testing.T) {
 			t.Errorf("%d are dialled at once, at most %d are allowed", network.most, maxHeard)
 		}
 		if network.dials < 100 {
-			t.Errorf("%d dials only: those behind them in the queue never have their turn", network.dials)
+			t.Errorf("%d dials only: those behind them in the queue never have their turn",
+				network.dials)
 		}
 		if got := len(n.Peers()); got < 2 {
 			t.Errorf("%d directors known", got)
@@ -91,11 +95,16 @@ func TestInventedNames(t *testing.T) {
 }
 
 // named starts a director that joins the first one.
-func named(t *testing.T, network *netsim.Network, name string, i byte, change ...func(*Config)) (*Node, *logBuffer) {
+func named(
+	t *testing.T, network *netsim.Network, name string, i byte, change ...func(*Config),
+) (*Node, *logBuffer) {
 	t.Helper()
 	log := new(logBuffer)
 	n := simulated(t, network, func(cfg *Config) {
-		cfg.Name, cfg.Bind, cfg.Seed, cfg.Log = name, testAddr(i), uint64(i)<<8+uint64(len(name)), zerolog.New(log)
+		cfg.Name = name
+		cfg.Bind = testAddr(i)
+		cfg.Seed = uint64(i)<<8 + uint64(len(name))
+		cfg.Log = zerolog.New(log)
 		cfg.Backends = []ring.Backend{{Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 100}}
 		if name != "d1" {
 			cfg.Join = []string{testAddr(1).String()}
@@ -124,7 +133,9 @@ func TestRenamed(t *testing.T) {
 		}
 		renamed, log := named(t, network, "renamed", 3)
 		time.Sleep(2 * time.Second)
-		outcome, err := one.Do(t.Context(), replica.UpdateBackend{Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 50})
+		outcome, err := one.Do(t.Context(), replica.UpdateBackend{
+			Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 50,
+		})
 		if err != nil || len(outcome.FailedPeers) > 0 {
 			t.Errorf("an update names %v as failed, %v", outcome.FailedPeers, err)
 		}
@@ -158,7 +169,8 @@ func TestCopiedAdvertise(t *testing.T) {
 		one, oneLog := named(t, network, "d1", 1)
 		two, twoLog := named(t, network, "d2", 2)
 		time.Sleep(5 * time.Second)
-		_, copiedLog := named(t, network, "copied", 3, func(cfg *Config) { cfg.Advertise = testAddr(2) })
+		_, copiedLog := named(t, network, "copied", 3,
+			func(cfg *Config) { cfg.Advertise = testAddr(2) })
 		time.Sleep(2 * time.Minute)
 		for _, n := range []*Node{one, two} {
 			peers := 0
@@ -191,7 +203,8 @@ func TestTwoClusters(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})
 		one, oneLog := named(t, network, "d1", 1)
 		other, otherLog := named(t, network, "e1", 2, func(cfg *Config) {
-			cfg.Join, cfg.Backends = nil, []ring.Backend{{Addr: netip.MustParseAddr("198.51.100.1"), VHosts: 100}}
+			cfg.Join = nil
+			cfg.Backends = []ring.Backend{{Addr: netip.MustParseAddr("198.51.100.1"), VHosts: 100}}
 		})
 		time.Sleep(time.Minute)
 		if err := other.join(testAddr(1)); err != nil { // as if --join had said so
@@ -211,12 +224,15 @@ func TestTwoClusters(t *testing.T) {
 				t.Errorf("a log does not say why the other cluster is refused:\n%s", log)
 			}
 		}
-		if _, err := one.Do(t.Context(), replica.SetDirectorRemoved{Addr: testAddr(2)}); err != nil {
+		_, err := one.Do(t.Context(), replica.SetDirectorRemoved{Addr: testAddr(2)})
+		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
-		if one.Self().Mesh.ID != other.Self().Mesh.ID || !other.Self().Synced || len(other.Backends()) != 1 {
-			t.Errorf("after ring add: %+v and %+v with %+v", one.Self(), other.Self(), other.Backends())
+		if one.Self().Mesh.ID != other.Self().Mesh.ID || !other.Self().Synced ||
+			len(other.Backends()) != 1 {
+			t.Errorf("after ring add: %+v and %+v with %+v",
+				one.Self(), other.Self(), other.Backends())
 		}
 		if got := other.Backends()[0].Backend.Addr.String(); got != "192.0.2.1" {
 			t.Errorf("the one that was taken in has the backend %s", got)

@@ -142,8 +142,10 @@ func checkMember(node *memberlist.Node) error {
 	if err := ring.CheckWord(node.Name); err != nil {
 		return fmt.Errorf("its name %w", err)
 	}
-	if node.DMin != replica.ProtocolVersion || node.DMax != replica.ProtocolVersion || node.DCur != replica.ProtocolVersion {
-		return fmt.Errorf("it speaks version %d of the protocol, not %d", node.DCur, replica.ProtocolVersion)
+	if node.DMin != replica.ProtocolVersion || node.DMax != replica.ProtocolVersion ||
+		node.DCur != replica.ProtocolVersion {
+		return fmt.Errorf("it speaks version %d of the protocol, not %d",
+			node.DCur, replica.ProtocolVersion)
 	}
 	addr := nodeAddr(node.Addr, node.Port)
 	if !usable(addr.Addr()) && !addr.Addr().IsLoopback() || addr.Port() == 0 {

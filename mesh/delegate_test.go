@@ -261,7 +261,8 @@ func TestQueueOfADelta(t *testing.T) {
 		{"passed on", replica.Gossip{Passed: true}, 0, 1, 1, 0},
 		{"own, too long", replica.Gossip{}, -1, 1, 1, 1},
 		{"passed on, too long", replica.Gossip{Passed: true}, -1, 1, 1, 2},
-		{"no delta", replica.Gossip{Delta: &wire.Delta{Origin: strings.Repeat("d", 300)}}, 0, 1, 1, 3},
+		{"no delta", replica.Gossip{Delta: &wire.Delta{Origin: strings.Repeat("d", 300)}},
+			0, 1, 1, 3},
 	} {
 		if test.e.Delta == nil {
 			test.e.Delta = &wire.Delta{Origin: "d7", Boot: 7, N: 1}

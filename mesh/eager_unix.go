@@ -28,8 +28,9 @@ func eager(conn net.Conn) net.Conn {
 // eagerTCP is a TCP connection as eagerConn. TryWrite is for one caller at a time.
 type eagerTCP struct {
 	*net.TCPConn
-	raw  syscall.RawConn
-	once func(fd uintptr) bool // writeOnce; made once, because one is made of it for each call otherwise
+	raw syscall.RawConn
+	// writeOnce; made once, because one is made of it for each call otherwise
+	once func(fd uintptr) bool
 
 	b   []byte // to be written by writeOnce, and what came of it
 	n   int

@@ -53,7 +53,9 @@ func (n *Node) handleEvent(e event) {
 		if e.name == n.cfg.Name {
 			return
 		}
-		n.input(func(c *replica.Core, now mono.Time) { c.MemberJoined(now, e.name, e.addr, e.boot) })
+		n.input(func(c *replica.Core, now mono.Time) {
+			c.MemberJoined(now, e.name, e.addr, e.boot)
+		})
 	case memberGone:
 		if e.name != n.cfg.Name {
 			n.input(func(c *replica.Core, now mono.Time) { c.MemberFailed(now, e.name) })

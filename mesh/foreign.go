@@ -34,9 +34,10 @@ type foreignStreams struct {
 // reads it.
 type foreignConn struct {
 	net.Conn
-	r       *bufio.Reader
-	check   func(*bufio.Reader) error // what is still to be done before the first read; nil: nothing
-	refused func(error)               // told if that fails, or if the peer goes before it has our answer
+	r *bufio.Reader
+	// what is still to be done before the first read; nil: nothing
+	check   func(*bufio.Reader) error
+	refused func(error) // told if that fails, or if the peer goes before it has our answer
 	streams *foreignStreams
 	written atomic.Bool // something was answered, or asked; or its end was told
 

@@ -38,7 +38,8 @@ func TestFrames(t *testing.T) {
 func TestFrameErrors(t *testing.T) {
 	whole := appendFrame(nil, []byte("hello"))
 	for cut := 1; cut < len(whole); cut++ {
-		if _, err := readFrame(bytes.NewReader(whole[:cut]), nil, 100); !errors.Is(err, io.ErrUnexpectedEOF) {
+		_, err := readFrame(bytes.NewReader(whole[:cut]), nil, 100)
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut after %d bytes: %v, want an unexpected end", cut, err)
 		}
 	}
@@ -58,7 +59,8 @@ func TestFrameLyingLength(t *testing.T) {
 	header[0] = 4 // announces 64 MiB
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := readFrame(bytes.NewReader(append(header, "some"...)), nil, limit); !errors.Is(err, io.ErrUnexpectedEOF) {
+	_, err := readFrame(bytes.NewReader(append(header, "some"...)), nil, limit)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("got %v, want an unexpected end", err)
 	}
 	runtime.ReadMemStats(&after)

@@ -111,7 +111,9 @@ func FuzzMeta(f *testing.F) {
 
 // FuzzSeed checks that every accepted seed is read again as the same one.
 func FuzzSeed(f *testing.F) {
-	for _, s := range []string{"d1", "d1:9091", "10.0.0.1", "2001:db8::1", "[2001:db8::1]:9", "a:b:c", ":1", "d1:", "d1:0"} {
+	for _, s := range []string{
+		"d1", "d1:9091", "10.0.0.1", "2001:db8::1", "[2001:db8::1]:9", "a:b:c", ":1", "d1:", "d1:0",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -18,7 +18,8 @@ import (
 // security.go):
 //
 //	packet           label header, message; encrypted: label header, payload
-//	stream           label header, type, message; encrypted: label header, encryptMsg, size in 4 bytes, payload
+//	stream           label header, type, message; encrypted: label header, encryptMsg, size in
+//	                 4 bytes, payload
 //	answer on one    the same without the label header
 //	label header     labelMagic, length in 1 byte, label
 //	payload          encryption version 1, nonce (12 bytes), ciphertext, tag (16 bytes)

@@ -18,7 +18,8 @@ const testLabel = "director/test"
 
 // labelled puts a label header before a message.
 func labelled(label string, message ...[]byte) []byte {
-	return append(append([]byte{labelMagic, byte(len(label))}, label...), bytes.Join(message, nil)...)
+	return append(append([]byte{labelMagic, byte(len(label))}, label...),
+		bytes.Join(message, nil)...)
 }
 
 // sealed is a payload as memberlist encrypts it. Version 0 pads its text, so it may be given with
@@ -59,12 +60,18 @@ func TestGatePackets(t *testing.T) {
 		{"other label", labelled("director/x", payload), errOtherMesh, errOtherMesh},
 		{"ping", labelled(testLabel, []byte{pingMsg, 0x80}), nil, errPayload},
 		{"one byte", labelled(testLabel, []byte{pingMsg}), nil, errPayload},
-		{"compressed", labelled(testLabel, []byte{compressMsg}, make([]byte, 50)), errCompressed, errPayload},
+		{"compressed", labelled(testLabel, []byte{compressMsg}, make([]byte, 50)), errCompressed,
+			errPayload},
 		{"payload", labelled(testLabel, payload), nil, nil},
 		{"empty payload", labelled(testLabel, payload[:leastPayload-1]), nil, errPayload},
 		{"padded payload", labelled(testLabel, []byte{0}, payload), nil, errPayload},
-		{"longest", labelled(testLabel, payload, make([]byte, maxPacket-2-len(testLabel)-len(payload))), nil, nil},
-		{"too long", labelled(testLabel, payload, make([]byte, maxPacket)), errPacketSize, errPacketSize},
+		{
+			"longest",
+			labelled(testLabel, payload, make([]byte, maxPacket-2-len(testLabel)-len(payload))),
+			nil, nil,
+		},
+		{"too long", labelled(testLabel, payload, make([]byte, maxPacket)), errPacketSize,
+			errPacketSize},
 	} {
 		for _, g := range []gate{{label: testLabel}, {label: testLabel, encrypted: true}} {
 			want := test.plain
@@ -84,8 +91,10 @@ func TestGatePackets(t *testing.T) {
 
 func TestGateStreams(t *testing.T) {
 	header := func(nodes, state []byte) []byte {
-		return bytes.Join([][]byte{{pushPullMsg, 0x83, 0xa4}, []byte("Join"), {0xc3, 0xa5}, []byte("Nodes"), nodes,
-			{0xac}, []byte("UserStateLen"), state}, nil)
+		return bytes.Join([][]byte{
+			{pushPullMsg, 0x83, 0xa4}, []byte("Join"), {0xc3, 0xa5}, []byte("Nodes"), nodes,
+			{0xac}, []byte("UserStateLen"), state,
+		}, nil)
 	}
 	payload := func(size uint32, version byte) []byte {
 		return append(binary.BigEndian.AppendUint32([]byte{encryptMsg}, size), version)
@@ -100,13 +109,20 @@ func TestGateStreams(t *testing.T) {
 		{"compressed", []byte{compressMsg, 0x80}, errCompressed, errNoKey},
 		{"push/pull", header([]byte{3}, []byte{0xcd, 1, 0}), nil, errNoKey},
 		{"many members", header([]byte{0xce, 0, 0x10, 0, 0}, []byte{0}), errStateSize, errNoKey},
-		{"fewer than no members", header([]byte{0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{0}), errStateSize, errNoKey},
+		{"fewer than no members",
+			header([]byte{0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{0}),
+			errStateSize, errNoKey},
 		{"large state", header([]byte{3}, []byte{0xce, 0x01, 0, 0, 0}), errStateSize, errNoKey},
-		{"header is an array", []byte{pushPullMsg, 0x93, 0xce, 0, 0x10, 0, 0, 0, 0xc3}, errNotMemberlist, errNoKey},
-		{"array like a header", []byte{pushPullMsg, 0x91, 0xa4, 'J', 'o', 'i', 'n', 0xc3}, errNotMemberlist, errNoKey},
-		{"large value of another key", []byte{pushPullMsg, 0x81, 0xa1, 'x', 0xce, 0xff, 0, 0, 0}, nil, errNoKey},
-		{"header's key is none", []byte{pushPullMsg, 0x81, 0xd9, 5, 'N', 'o', 'd', 'e', 's', 1}, errNotMemberlist, errNoKey},
-		{"header's value is none", header([]byte{0xc6, 0xff, 0xff, 0xff, 0xff}, []byte{0}), errNotMemberlist, errNoKey},
+		{"header is an array", []byte{pushPullMsg, 0x93, 0xce, 0, 0x10, 0, 0, 0, 0xc3},
+			errNotMemberlist, errNoKey},
+		{"array like a header", []byte{pushPullMsg, 0x91, 0xa4, 'J', 'o', 'i', 'n', 0xc3},
+			errNotMemberlist, errNoKey},
+		{"large value of another key", []byte{pushPullMsg, 0x81, 0xa1, 'x', 0xce, 0xff, 0, 0, 0},
+			nil, errNoKey},
+		{"header's key is none", []byte{pushPullMsg, 0x81, 0xd9, 5, 'N', 'o', 'd', 'e', 's', 1},
+			errNotMemberlist, errNoKey},
+		{"header's value is none", header([]byte{0xc6, 0xff, 0xff, 0xff, 0xff}, []byte{0}),
+			errNotMemberlist, errNoKey},
 		{"header cut short", header([]byte{3}, []byte{0xcd}), io.EOF, errNoKey},
 		{"payload", payload(leastPayload, payloadVersion), errKey, nil},
 		{"empty payload", payload(leastPayload-1, payloadVersion), errKey, errPayload},
@@ -129,7 +145,8 @@ func TestGateStreams(t *testing.T) {
 			}
 			answer := bufio.NewReaderSize(bytes.NewReader(test.message), gateBytes)
 			if err := g.answer(answer); !errors.Is(err, want) {
-				t.Errorf("%s as an answer, encrypted %v: %v, want %v", test.name, g.encrypted, err, want)
+				t.Errorf("%s as an answer, encrypted %v: %v, want %v",
+					test.name, g.encrypted, err, want)
 			}
 		}
 	}
@@ -140,7 +157,8 @@ func TestGateStreams(t *testing.T) {
 			string(labelled("director/x", nil)): errOtherMesh,
 			string(labelled(strings.Repeat("x", 255), []byte{encryptMsg})): errOtherMesh,
 		} {
-			if err := g.stream(bufio.NewReaderSize(strings.NewReader(in), gateBytes)); !errors.Is(err, want) {
+			err := g.stream(bufio.NewReaderSize(strings.NewReader(in), gateBytes))
+			if !errors.Is(err, want) {
 				t.Errorf("%q: %v, want %v", in, err, want)
 			}
 		}
@@ -185,7 +203,8 @@ func TestEmptyPayloads(t *testing.T) {
 	padding := bytes.Repeat([]byte{16}, 16) // all of it
 	beyond := bytes.Repeat([]byte{255}, 16) // more than there is
 	streams := [][]byte{
-		sealedStream(t, testKey(1), 1, nil), sealedStream(t, testKey(1), 0, padding), sealedStream(t, testKey(1), 0, beyond),
+		sealedStream(t, testKey(1), 1, nil), sealedStream(t, testKey(1), 0, padding),
+		sealedStream(t, testKey(1), 0, beyond),
 	}
 	for _, b := range streams {
 		c, err := net.Dial("tcp", one.Advertise().String())
@@ -193,7 +212,8 @@ func TestEmptyPayloads(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if err := errors.Join(c.SetDeadline(time.Now().Add(10*time.Second)), write(c, b)); err != nil {
+		if err := errors.Join(c.SetDeadline(time.Now().Add(10*time.Second)),
+			write(c, b)); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = io.Copy(io.Discard, c) // until it is closed
@@ -220,7 +240,8 @@ func TestEmptyPayloads(t *testing.T) {
 		_, _ = io.Copy(io.Discard, c)
 		_ = c.Close()
 	}
-	within(t, 10*time.Second, "all were refused", func() bool { return counted(t, one.metrics.drops[dropPayload]) >= 6 })
+	within(t, 10*time.Second, "all were refused",
+		func() bool { return counted(t, one.metrics.drops[dropPayload]) >= 6 })
 	if !one.Self().Synced {
 		within(t, 10*time.Second, "the director serves", func() bool { return one.Self().Synced })
 	}

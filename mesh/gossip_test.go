@@ -34,7 +34,10 @@ func TestGossipLimit(t *testing.T) {
 			network := netsim.New(1, netsim.Faults{Delay: time.Millisecond})
 			one := simulated(t, network, func(cfg *Config) { cfg.Keys = keys })
 			two := simulated(t, network, func(cfg *Config) {
-				cfg.Name, cfg.Bind, cfg.Keys, cfg.Join = "d2", testAddr(2), keys, []string{testAddr(1).String()}
+				cfg.Name = "d2"
+				cfg.Bind = testAddr(2)
+				cfg.Keys = keys
+				cfg.Join = []string{testAddr(1).String()}
 			})
 			if err := two.WaitSynced(t.Context()); err != nil {
 				t.Fatal(err)
@@ -47,10 +50,12 @@ func TestGossipLimit(t *testing.T) {
 				one.gossip.own.QueueBroadcast(broadcast(undecodable))
 				time.Sleep(10 * time.Second)
 				if got := counted(t, two.metrics.drops[dropUndecodable]) > before; got != want {
-					t.Errorf("with %d keys, %d bytes over the limit: arrived %v, want %v", len(keys), excess, got, want)
+					t.Errorf("with %d keys, %d bytes over the limit: arrived %v, want %v",
+						len(keys), excess, got, want)
 				}
 				if left := one.gossip.own.NumQueued() > 0; left == want {
-					t.Errorf("with %d keys, %d bytes over the limit: still queued %v", len(keys), excess, left)
+					t.Errorf("with %d keys, %d bytes over the limit: still queued %v",
+						len(keys), excess, left)
 				}
 			}
 		})

@@ -80,8 +80,13 @@ func foreignOf(streams *foreignStreams, data string) *foreignConn {
 
 func TestForeignConn(t *testing.T) {
 	tooMuch := 0
-	streams := &foreignStreams{halfOpen: halfOpen{max: 8, evicted: func() { t.Error("evicted") }}, bytes: 10, each: 8, tooMuch: func() { tooMuch++ }}
-	one, two, three := foreignOf(streams, "12345678"), foreignOf(streams, "abcdefgh"), foreignOf(streams, "123456789")
+	streams := &foreignStreams{
+		halfOpen: halfOpen{max: 8, evicted: func() { t.Error("evicted") }}, bytes: 10, each: 8,
+		tooMuch: func() { tooMuch++ },
+	}
+	one := foreignOf(streams, "12345678")
+	two := foreignOf(streams, "abcdefgh")
+	three := foreignOf(streams, "123456789")
 	for _, c := range []*foreignConn{one, two, three} {
 		streams.add(c)
 	}
@@ -138,7 +143,8 @@ func TestForeignConnBrokenOff(t *testing.T) {
 func TestClosedHereIsNotCountedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
-		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) { cfg.Registerer = registry })
+		n := simulated(t, netsim.New(1, netsim.Faults{}),
+			func(cfg *Config) { cfg.Registerer = registry })
 		from := net.TCPAddrFromAddrPort(testAddr(9))
 		closed := &net.OpError{Op: "read", Err: net.ErrClosed}
 		n.noteRefusal("connection", from, closed)
@@ -150,7 +156,8 @@ func TestClosedHereIsNotCountedAgain(t *testing.T) {
 		for _, f := range families {
 			for _, m := range f.GetMetric() {
 				if counted := m.GetCounter().GetValue(); counted > 0 &&
-					(strings.Contains(f.GetName(), "dropped") || strings.Contains(f.GetName(), "failures")) {
+					(strings.Contains(f.GetName(), "dropped") ||
+						strings.Contains(f.GetName(), "failures")) {
 					t.Errorf("%s %v is %v", f.GetName(), m.GetLabel(), counted)
 				}
 			}

@@ -83,7 +83,10 @@ func (r reason) String() string {
 
 // label is the value of a metric's label.
 func (r reason) label() string {
-	return [...]string{"protocol", "version", "mesh", "peer_plain", "peer_keyed", "key", "timeout", "refused", "not_allowed"}[r]
+	return [...]string{
+		"protocol", "version", "mesh", "peer_plain", "peer_keyed", "key", "timeout", "refused",
+		"not_allowed",
+	}[r]
 }
 
 // A handshakeError is the error of a stream that could not be opened.
@@ -233,7 +236,9 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	if magic, err := r.ReadByte(); err != nil {
 		return nil, protocolError(err)
 	} else if magic != streamMagic {
-		return nil, &handshakeError{Reason: reasonProtocol, Err: fmt.Errorf("first byte is %#x", magic)}
+		return nil, &handshakeError{
+			Reason: reasonProtocol, Err: fmt.Errorf("first byte is %#x", magic),
+		}
 	}
 	_, answer, mesh, err := readPreamble(r)
 	if err != nil {
@@ -336,5 +341,8 @@ func readOpening(first, prologue []byte, keys streamKeys) (*noise.HandshakeState
 }
 
 func secured(conn net.Conn, r io.Reader, send, receive *noise.CipherState) *secureStream {
-	return &secureStream{conn: conn, r: &secureReader{r: r, cipher: receive}, w: &secureWriter{w: conn, cipher: send}}
+	return &secureStream{
+		conn: conn, r: &secureReader{r: r, cipher: receive},
+		w: &secureWriter{w: conn, cipher: send},
+	}
 }

@@ -55,7 +55,9 @@ type handshakeResult struct {
 }
 
 // shake runs a whole handshake between two sets of keys.
-func shake(t *testing.T, dialer, acceptor net.Conn, ours, theirs streamKeys) (dialled, accepted handshakeResult) {
+func shake(
+	t *testing.T, dialer, acceptor net.Conn, ours, theirs streamKeys,
+) (dialled, accepted handshakeResult) {
 	t.Helper()
 	done := make(chan handshakeResult, 1)
 	for _, c := range []net.Conn{dialer, acceptor} {
@@ -92,11 +94,16 @@ func TestHandshake(t *testing.T) {
 		{"plain", keysOf(t, "m"), keysOf(t, "m"), "", ""},
 		{"same key", keysOf(t, "m", one), keysOf(t, "m", one), "", ""},
 		{"old key accepted", keysOf(t, "m", one), keysOf(t, "m", two, one), "", ""},
-		{"other mesh", keysOf(t, "m"), keysOf(t, "other"), reasonMesh.String(), reasonMesh.String()},
-		{"other mesh, same key", keysOf(t, "m", one), keysOf(t, "other", one), reasonMesh.String(), reasonMesh.String()},
-		{"no key against key", keysOf(t, "m"), keysOf(t, "m", one), reasonPeerKeyed.String(), reasonPeerPlain.String()},
-		{"key against no key", keysOf(t, "m", one), keysOf(t, "m"), reasonPeerPlain.String(), reasonPeerKeyed.String()},
-		{"wrong key", keysOf(t, "m", one), keysOf(t, "m", two), reasonKey.String(), reasonKey.String()},
+		{"other mesh", keysOf(t, "m"), keysOf(t, "other"), reasonMesh.String(),
+			reasonMesh.String()},
+		{"other mesh, same key", keysOf(t, "m", one), keysOf(t, "other", one), reasonMesh.String(),
+			reasonMesh.String()},
+		{"no key against key", keysOf(t, "m"), keysOf(t, "m", one), reasonPeerKeyed.String(),
+			reasonPeerPlain.String()},
+		{"key against no key", keysOf(t, "m", one), keysOf(t, "m"), reasonPeerPlain.String(),
+			reasonPeerKeyed.String()},
+		{"wrong key", keysOf(t, "m", one), keysOf(t, "m", two), reasonKey.String(),
+			reasonKey.String()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -135,7 +142,8 @@ func exchange(t *testing.T, from, to *secureStream) {
 	sizes := []int{1, 100, maxPlaintext - frameHeader, maxPlaintext, 200_000}
 	go func() {
 		for _, size := range sizes {
-			if _, err := from.w.Write(appendFrame(nil, bytes.Repeat([]byte{byte(size)}, size))); err != nil {
+			_, err := from.w.Write(appendFrame(nil, bytes.Repeat([]byte{byte(size)}, size)))
+			if err != nil {
 				t.Error(err)
 			}
 		}
@@ -161,7 +169,8 @@ func TestRecordAttacks(t *testing.T) {
 		reads  int                   // records that arrive before
 		want   error                 // nil: any
 	}{
-		{"replayed", func(b []byte) []byte { return append(b[:record(b):record(b)], b...) }, 1, nil},
+		{"replayed",
+			func(b []byte) []byte { return append(b[:record(b):record(b)], b...) }, 1, nil},
 		{"swapped", func(b []byte) []byte {
 			n := record(b)
 			m := record(b[n:])
@@ -170,11 +179,15 @@ func TestRecordAttacks(t *testing.T) {
 		{"left out", func(b []byte) []byte { return b[record(b):] }, 0, nil},
 		{"flipped bit", func(b []byte) []byte { b[recordHeader+3] ^= 1; return b }, 0, nil},
 		{"flipped tag", func(b []byte) []byte { b[record(b)-1] ^= 1; return b }, 0, nil},
-		{"truncated record", func(b []byte) []byte { return b[:record(b)-1] }, 0, io.ErrUnexpectedEOF},
-		{"truncated header", func(b []byte) []byte { return b[:record(b)+1] }, 1, io.ErrUnexpectedEOF},
+		{"truncated record", func(b []byte) []byte { return b[:record(b)-1] }, 0,
+			io.ErrUnexpectedEOF},
+		{"truncated header", func(b []byte) []byte { return b[:record(b)+1] }, 1,
+			io.ErrUnexpectedEOF},
 		{"header alone", func(b []byte) []byte { return b[:recordHeader] }, 0, io.ErrUnexpectedEOF},
-		{"short record", func(b []byte) []byte { return append([]byte{0, recordTag}, b...) }, 0, nil},
-		{"garbage", func(b []byte) []byte { return bytes.Repeat([]byte("garbage "), 10000) }, 0, nil},
+		{"short record",
+			func(b []byte) []byte { return append([]byte{0, recordTag}, b...) }, 0, nil},
+		{"garbage",
+			func(b []byte) []byte { return bytes.Repeat([]byte("garbage "), 10000) }, 0, nil},
 		{"ends between records", func(b []byte) []byte { return b[:record(b)] }, 1, io.EOF},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -192,7 +205,10 @@ func TestRecordAttacks(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				r := &secureReader{r: bytes.NewReader(test.change(wire.Bytes())), cipher: a.stream.r.(*secureReader).cipher}
+				r := &secureReader{
+					r:      bytes.NewReader(test.change(wire.Bytes())),
+					cipher: a.stream.r.(*secureReader).cipher,
+				}
 				var got []string
 				buf := make([]byte, 100)
 				var err error
@@ -203,7 +219,11 @@ func TestRecordAttacks(t *testing.T) {
 					}
 					got = append(got, string(buf[:n]))
 				}
-				if diff := cmp.Diff([]string{"first", "second", "third"}[:test.reads], got, cmp.Transformer("", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+				diff := cmp.Diff([]string{"first", "second", "third"}[:test.reads], got,
+					cmp.Transformer("", func(s []string) []string {
+						return append([]string{}, s...)
+					}))
+				if diff != "" {
 					t.Errorf("read (-want +got):\n%s", diff)
 				}
 				if test.want != nil && !errors.Is(err, test.want) {

@@ -174,7 +174,8 @@ func (h *healer) join(addr netip.AddrPort) {
 		if err == nil {
 			delete(h.silent, addr)
 		} else if !h.silent[addr] && h.n.ctx.Err() == nil {
-			h.silent[addr] = true // said once; a peer that is down for weeks is no news every ten seconds
+			// said once; a peer that is down for weeks is no news every ten seconds
+			h.silent[addr] = true
 			h.n.log.Info().Stringer("addr", addr).Str("why", plainly(err)).
 				Msg("peer cannot be joined, trying on")
 		}

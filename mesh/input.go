@@ -91,7 +91,10 @@ func (n *Node) send(e replica.Send, r *effectRun) {
 		// A message that our own limits forbid must not be lost in silence: the peers repair what
 		// is missing.
 		n.metrics.drop(dropUnencodable)
-		r.lines = append(r.lines, replica.Log{Level: replica.LogError, Text: "message cannot be sent", Fields: []replica.Field{{Key: "err", Value: err}}})
+		r.lines = append(r.lines, replica.Log{
+			Level: replica.LogError, Text: "message cannot be sent",
+			Fields: []replica.Field{{Key: "err", Value: err}},
+		})
 		return
 	}
 	for _, peer := range e.To {
@@ -105,7 +108,9 @@ func (n *Node) send(e replica.Send, r *effectRun) {
 				n.metrics.drop(dropOverflow)
 			}
 			delete(n.out, peer)
-			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) { c.OutClosed(now, peer, err) })
+			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {
+				c.OutClosed(now, peer, err)
+			})
 			continue
 		}
 		r.streams = append(r.streams, o)
@@ -126,7 +131,9 @@ func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
 		if s.peer == e.Peer && !e.Ours {
 			delete(n.in, id)
 			_ = s.conn.Close() // its reader ends it
-			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) { c.InClosed(now, id, cause) })
+			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {
+				c.InClosed(now, id, cause)
+			})
 		}
 	}
 }

@@ -50,7 +50,9 @@ func TestSend(t *testing.T) {
 		r := carryOut(n,
 			replica.Send{To: []string{"d2", "d3", "d4"}, Message: &wire.Exclude{Reason: "first"}},
 			replica.Send{To: []string{"d3"}, Message: &wire.Exclude{Reason: "second"}},
-			replica.Send{To: []string{"d2"}, Message: &wire.KickUser{Field: strings.Repeat("x", 300)}},
+			replica.Send{
+				To: []string{"d2"}, Message: &wire.KickUser{Field: strings.Repeat("x", 300)},
+			},
 		)
 		for _, want := range []struct {
 			s       *secureStream
@@ -114,7 +116,8 @@ func TestSendOverflow(t *testing.T) {
 			t.Errorf("%g overflows are counted, want one", got)
 		}
 		if !overflowed || open {
-			t.Errorf("overflowed %v, still open %v; want the stuck peer's stream gone", overflowed, open)
+			t.Errorf("overflowed %v, still open %v; want the stuck peer's stream gone",
+				overflowed, open)
 		}
 	})
 }
@@ -126,7 +129,8 @@ func TestCloseStream(t *testing.T) {
 		visiting, _ := visitor(t, network, func(*wire.Hello) {})
 		out, _ := connected(t, n, "d9")
 		_, other := connected(t, n, "d3")
-		r := carryOut(n, replica.CloseStream{Peer: "d9", Reason: "excluded"}, replica.Send{To: []string{"d3"}, Message: &wire.Leaving{}})
+		r := carryOut(n, replica.CloseStream{Peer: "d9", Reason: "excluded"},
+			replica.Send{To: []string{"d3"}, Message: &wire.Leaving{}})
 		for _, next := range r.inputs {
 			n.input(next)
 		}
@@ -174,7 +178,10 @@ func TestHook(t *testing.T) {
 		})
 		start := time.Now()
 		for i := range 201 {
-			run := replica.RunHook{ID: uint64(i), Old: directory.BackendRow{Addr: testAddr(1).Addr()}, Cutoff: 5 * time.Second}
+			run := replica.RunHook{
+				ID: uint64(i), Old: directory.BackendRow{Addr: testAddr(1).Addr()},
+				Cutoff: 5 * time.Second,
+			}
 			if i > 0 {
 				run.Hash = 1
 			}
@@ -183,7 +190,8 @@ func TestHook(t *testing.T) {
 		}
 		time.Sleep(10*time.Second - time.Since(start))
 		if ran.Load() != 201 || most.Load() > maxHooks || running.Load() != 0 {
-			t.Errorf("%d ran, %d at once, %d still run; want 201, at most %d, none", ran.Load(), most.Load(), running.Load(), maxHooks)
+			t.Errorf("%d ran, %d at once, %d still run; want 201, at most %d, none",
+				ran.Load(), most.Load(), running.Load(), maxHooks)
 		}
 		if failed := counted(t, n.metrics.hooksFailed); failed != 1 {
 			t.Errorf("%g counted as failed, want the one that hung", failed)

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	readTime  = 10 * time.Second // how long an incoming stream may be silent, at most; peers send at least a beat a second
-	readSlack = 2 * time.Second  // and at least that less: still longer than until a silent peer has failed
+	// how long an incoming stream may be silent, at most; peers send at least a beat a second
+	readTime = 10 * time.Second
+	// and at least that less: still longer than until a silent peer has failed
+	readSlack = 2 * time.Second
 )
 
 // An inStream is one incoming stream, as the core numbers it.
@@ -65,7 +67,8 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	first, err := receiveMessage(s, helloLimit)
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, 0, nil, fmt.Errorf("peer only looked in: %w", err) // after memberlist could not join us
+		// after memberlist could not join us
+		return nil, 0, nil, fmt.Errorf("peer only looked in: %w", err)
 	case err != nil:
 		return nil, 0, nil, protocolError(err)
 	}

@@ -18,7 +18,9 @@ import (
 )
 
 // visitor is the dialler's end of a stream to a simulated node, driven by hand.
-func visitor(t *testing.T, network *netsim.Network, change func(h *wire.Hello)) (*secureStream, wire.Message) {
+func visitor(
+	t *testing.T, network *netsim.Network, change func(h *wire.Hello),
+) (*secureStream, wire.Message) {
 	t.Helper()
 	conn, err := network.Dial(t.Context(), testAddr(9), testAddr(1))
 	if err != nil {
@@ -31,8 +33,11 @@ func visitor(t *testing.T, network *netsim.Network, change func(h *wire.Hello)) 
 	}
 	hello := &wire.Hello{
 		MeshTime: directory.Micros(time.Now().UnixMicro()),
-		Settings: wire.Settings{Protocol: replica.ProtocolVersion, Mesh: "test", HashFormat: "%Lu", Expire: (15 * time.Minute).Milliseconds()},
-		From:     wire.Peer{Name: "d9", Boot: 9, Addr: testAddr(9)},
+		Settings: wire.Settings{
+			Protocol: replica.ProtocolVersion, Mesh: "test", HashFormat: "%Lu",
+			Expire: (15 * time.Minute).Milliseconds(),
+		},
+		From: wire.Peer{Name: "d9", Boot: 9, Addr: testAddr(9)},
 	}
 	change(hello)
 	if err := sendMessage(s, hello); err != nil {
@@ -72,8 +77,10 @@ func TestSession(t *testing.T) {
 	}{
 		{"silence", nil, readTime, nil},
 		{"a beat, then silence", appendFrame(nil, beat), readTime, nil},
-		{"an unknown kind", appendFrame(appendFrame(nil, unknown), beat), readTime, map[dropReason]float64{dropUnknownKind: 1}},
-		{"garbage", appendFrame(nil, []byte{3, 1, 0xff}), 0, map[dropReason]float64{dropUndecodable: 1}},
+		{"an unknown kind", appendFrame(appendFrame(nil, unknown), beat), readTime,
+			map[dropReason]float64{dropUnknownKind: 1}},
+		{"garbage", appendFrame(nil, []byte{3, 1, 0xff}), 0,
+			map[dropReason]float64{dropUndecodable: 1}},
 		{"too long", []byte{0xff, 0, 0, 0, 1}, 0, map[dropReason]float64{dropOversize: 1}},
 		{"empty frame", []byte{0, 0, 0, 0}, 0, nil},
 	} {
@@ -115,7 +122,8 @@ func TestSession(t *testing.T) {
 func TestUnknownKindsOutsideStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) { cfg.Log = zerolog.New(&log) })
+		n := simulated(t, netsim.New(1, netsim.Faults{}),
+			func(cfg *Config) { cfg.Log = zerolog.New(&log) })
 		unknown := []byte{byte(wire.FirstLaterLog) - 1, 1, 0x90}
 		delegate{n}.MergeRemoteState(unknown, false)
 		delegate{n}.NotifyMsg(unknown)

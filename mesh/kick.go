@@ -67,12 +67,15 @@ func (q *kickQueue) add(e replica.Kick) {
 	k := &kick{Kick: e}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	k.timer = time.AfterFunc(kickTime, func() { q.report(k, replica.KickResult{}, errKickLate) }) // does not touch k.timer
+	// report does not touch k.timer
+	k.timer = time.AfterFunc(kickTime, func() { q.report(k, replica.KickResult{}, errKickLate) })
 	room := q.max
-	if user := !e.Target.ByHash && !e.Target.Backend.IsValid(); user && !q.affordLocked(time.Now()) {
+	user := !e.Target.ByHash && !e.Target.Backend.IsValid()
+	if user && !q.affordLocked(time.Now()) {
 		k.timer.Stop()
 		q.n.metrics.drop(dropKick)
-		q.wg.Go(func() { q.report(k, replica.KickResult{}, errTooManyKicks) }) // add is called by an input
+		// add is called by an input
+		q.wg.Go(func() { q.report(k, replica.KickResult{}, errTooManyKicks) })
 		return
 	}
 	if e.Target.ByHash {
@@ -138,7 +141,8 @@ func (q *kickQueue) report(k *kick, r replica.KickResult, err error) {
 		if r.Left > 0 {
 			q.n.metrics.sessionsLeft.Add(float64(r.Left))
 			q.n.limited("sessions left").Warn().Int("sessions", r.Left).
-				Msg("sessions could not be ended and go on where their user is no more; look at the login services' settings")
+				Msg("sessions could not be ended and go on where their user is no more; " +
+					"look at the login services' settings")
 		}
 		q.n.input(func(c *replica.Core, now mono.Time) {
 			c.KickDone(now, k.ID, r, wording.Plain(err))

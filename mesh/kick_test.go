@@ -20,7 +20,9 @@ import (
 
 type kickerFunc func(ctx context.Context, target replica.KickTarget) (replica.KickResult, error)
 
-func (f kickerFunc) Kick(ctx context.Context, _ ring.Tag, target replica.KickTarget) (replica.KickResult, error) {
+func (f kickerFunc) Kick(
+	ctx context.Context, _ ring.Tag, target replica.KickTarget,
+) (replica.KickResult, error) {
 	return f(ctx, target)
 }
 
@@ -53,7 +55,9 @@ func TestKickQueue(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var running, busiest, ran atomic.Int64
 				n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-					cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (replica.KickResult, error) {
+					cfg.Kicker = kickerFunc(func(
+						ctx context.Context, _ replica.KickTarget,
+					) (replica.KickResult, error) {
 						busiest.Store(max(busiest.Load(), running.Add(1)))
 						defer running.Add(-1)
 						ran.Add(1)
@@ -66,7 +70,9 @@ func TestKickQueue(t *testing.T) {
 				n.kicks.max = most
 				start := time.Now()
 				for i := range kicks {
-					n.kicks.add(replica.Kick{ID: uint64(i), Target: replica.KickTarget{ByHash: true}})
+					n.kicks.add(replica.Kick{
+						ID: uint64(i), Target: replica.KickTarget{ByHash: true},
+					})
 				}
 				n.kicks.wg.Wait()
 				if took := time.Since(start); took != test.takes {
@@ -74,7 +80,8 @@ func TestKickQueue(t *testing.T) {
 				}
 				if ran.Load() != kicks || busiest.Load() > most ||
 					test.takes > 0 && busiest.Load() != most {
-					t.Errorf("%d ran, %d at once; want %d, %d", ran.Load(), busiest.Load(), kicks, most)
+					t.Errorf("%d ran, %d at once; want %d, %d",
+						ran.Load(), busiest.Load(), kicks, most)
 				}
 				if failed := counted(t, n.metrics.kicksFailed); failed != test.failed {
 					t.Errorf("%g counted as failed, want %g", failed, test.failed)
@@ -91,17 +98,21 @@ func TestUrgentKicks(t *testing.T) {
 		var mu sync.Mutex
 		var began []replica.KickTarget
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Kicker = kickerFunc(func(_ context.Context, target replica.KickTarget) (replica.KickResult, error) {
-				mu.Lock()
-				began = append(began, target)
-				mu.Unlock()
-				time.Sleep(time.Minute + time.Duration(target.Hash)) // the worker that is free first is known
-				return replica.KickResult{Count: 1, Known: true}, nil
-			})
+			cfg.Kicker = kickerFunc(
+				func(_ context.Context, target replica.KickTarget) (replica.KickResult, error) {
+					mu.Lock()
+					began = append(began, target)
+					mu.Unlock()
+					// the worker that is free first is known
+					time.Sleep(time.Minute + time.Duration(target.Hash))
+					return replica.KickResult{Count: 1, Known: true}, nil
+				})
 		})
 		const most = 100 // at once
 		n.kicks.max = most
-		byHash := func(h int) replica.KickTarget { return replica.KickTarget{ByHash: true, Hash: ring.UserHash(h)} }
+		byHash := func(h int) replica.KickTarget {
+			return replica.KickTarget{ByHash: true, Hash: ring.UserHash(h)}
+		}
 		const waiting = 50
 		for i := range most + waiting {
 			n.kicks.add(replica.Kick{Target: byHash(i)})
@@ -113,7 +124,8 @@ func TestUrgentKicks(t *testing.T) {
 		}
 		synctest.Wait()
 		if got, want := len(began), most+spareKicks; got != want || n.kicks.length() != waiting+1 {
-			t.Fatalf("%d kicks run and %d wait, want %d and %d", got, n.kicks.length(), want, waiting+1)
+			t.Fatalf("%d kicks run and %d wait, want %d and %d",
+				got, n.kicks.length(), want, waiting+1)
 		}
 		var want []replica.KickTarget
 		for range spareKicks {
@@ -124,7 +136,8 @@ func TestUrgentKicks(t *testing.T) {
 			want = append(want, byHash(most+i))
 		}
 		n.kicks.wg.Wait()
-		if diff := cmp.Diff(want, began[most:], cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		diff := cmp.Diff(want, began[most:], cmpopts.EquateComparable(netip.Addr{}))
+		if diff != "" {
 			t.Errorf("order of the kicks after the first %d (-want +got):\n%s", most, diff)
 		}
 	})
@@ -136,13 +149,14 @@ func TestCloseCutsKicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended, ran atomic.Int64
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Kicker = kickerFunc(func(ctx context.Context, _ replica.KickTarget) (replica.KickResult, error) {
-				ran.Add(1)
-				<-ctx.Done()
-				time.Sleep(time.Second)
-				ended.Add(1)
-				return replica.KickResult{}, ctx.Err()
-			})
+			cfg.Kicker = kickerFunc(
+				func(ctx context.Context, _ replica.KickTarget) (replica.KickResult, error) {
+					ran.Add(1)
+					<-ctx.Done()
+					time.Sleep(time.Second)
+					ended.Add(1)
+					return replica.KickResult{}, ctx.Err()
+				})
 		})
 		const most = 100 // at once
 		n.kicks.max = most
@@ -154,7 +168,8 @@ func TestCloseCutsKicks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ran.Load() != most || ended.Load() != most {
-			t.Errorf("%d kicks ran and %d had ended when Close returned, want %d", ran.Load(), ended.Load(), most)
+			t.Errorf("%d kicks ran and %d had ended when Close returned, want %d",
+				ran.Load(), ended.Load(), most)
 		}
 		time.Sleep(2 * kickTime)
 		if got := counted(t, n.metrics.kicksFailed); got != most {
@@ -168,10 +183,11 @@ func TestKicksOfUsersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ran atomic.Int64
 		n := simulated(t, netsim.New(1, netsim.Faults{}), func(cfg *Config) {
-			cfg.Kicker = kickerFunc(func(context.Context, replica.KickTarget) (replica.KickResult, error) {
-				ran.Add(1)
-				return replica.KickResult{Known: true}, nil
-			})
+			cfg.Kicker = kickerFunc(
+				func(context.Context, replica.KickTarget) (replica.KickResult, error) {
+					ran.Add(1)
+					return replica.KickResult{Known: true}, nil
+				})
 		})
 		for _, test := range []struct {
 			pause time.Duration
@@ -186,11 +202,14 @@ func TestKicksOfUsersAreBounded(t *testing.T) {
 			n.kicks.wg.Wait()
 			refused = counted(t, n.metrics.drops[dropKick]) - refused
 			if got := ran.Load() - before; got != test.want || refused != float64(asked-test.want) {
-				t.Errorf("after %s: %d ran and %g were refused, want %d", test.pause, got, refused, test.want)
+				t.Errorf("after %s: %d ran and %g were refused, want %d",
+					test.pause, got, refused, test.want)
 			}
 		}
 		before := ran.Load()
-		n.kicks.add(replica.Kick{Target: replica.KickTarget{Backend: netip.MustParseAddr("192.0.2.1")}})
+		n.kicks.add(replica.Kick{
+			Target: replica.KickTarget{Backend: netip.MustParseAddr("192.0.2.1")},
+		})
 		n.kicks.wg.Wait()
 		if ran.Load() != before+1 {
 			t.Error("the sessions on a removed backend are not ended")

@@ -126,7 +126,9 @@ func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 		began := time.Now()
 		out, err := first, error(nil)
 		if first = nil; out == nil {
-			out, _, err = n.openTo(ctx, replica.Dial{Name: l.name, Addr: addr, Trust: replica.Proven})
+			out, _, err = n.openTo(ctx, replica.Dial{
+				Name: l.name, Addr: addr, Trust: replica.Proven,
+			})
 		}
 		opened := out != nil
 		if !opened {
@@ -212,7 +214,10 @@ func (n *Node) followRefusal(to replica.Dial, err error) {
 	}
 	switch from := refused.From; {
 	case from.Name == n.cfg.Name:
-		n.events.put(event{kind: nameProven, addr: from.Addr, boot: from.Boot, ours: refused.ours, theirs: upTime(refused.Up)})
+		n.events.put(event{
+			kind: nameProven, addr: from.Addr, boot: from.Boot, ours: refused.ours,
+			theirs: upTime(refused.Up),
+		})
 	case to.Name != "" && from.Name != to.Name:
 		n.contacts.add(replica.Dial{Name: from.Name, Addr: to.Addr, Trust: replica.Named})
 	}
@@ -229,7 +234,9 @@ type refusal struct {
 func (r *refusal) Error() string { return fmt.Sprintf("refused by %q: %s", r.From.Name, r.Reason) }
 
 // openStream dials, authenticates, and exchanges hellos. The caller owns the stream.
-func (n *Node) openStream(ctx context.Context, to replica.Dial) (*secureStream, *wire.Hello, error) {
+func (n *Node) openStream(
+	ctx context.Context, to replica.Dial,
+) (*secureStream, *wire.Hello, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	conn, err := n.transport.dial(dialCtx, to.Addr)

@@ -80,11 +80,13 @@ func (n *Node) noteHandshake(peer, addr string, dialled bool, err error) {
 		return // the core has logged it
 	case failed.Reason == reasonProtocol, failed.Reason == reasonTimeout:
 		if peer != "" || dialled || n.linkedTo(host) {
-			n.limited("odd "+addr).Warn().Str("peer", peer).Str("addr", addr).Err(wording.Plain(err)).
+			n.limited("odd "+addr).Warn().Str("peer", peer).Str("addr", addr).
+				Err(wording.Plain(err)).
 				Msg("peer does not open its stream; does it hang?")
 			return
 		}
-		n.limited("stranger "+failed.Reason.label()).Error().Str("addr", addr).Err(wording.Plain(err)).
+		n.limited("stranger "+failed.Reason.label()).Error().Str("addr", addr).
+			Err(wording.Plain(err)).
 			Msg("connection from a stranger closed")
 	default:
 		n.limited(host+" "+failed.Reason.label()).Error().Str("peer", peer).Str("addr", addr).

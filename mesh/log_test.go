@@ -39,15 +39,22 @@ func TestLogBridge(t *testing.T) {
 		{"[DEBUG] memberlist: Stream connection from=10.0.0.1:4", "", ""},
 		{"[DEBUG] memberlist: Initiating push/pull sync with: d2 10.0.0.2:9090", "", ""},
 		{"[DEBUG] memberlist: Failed to send to d2", "", ""},
-		{"[INFO] memberlist: Suspect d2 has failed, no acks received", "info", "peer does not answer probes"},
-		{"[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message from=10.0.0.1:9", "error", "packet refused: it is not encrypted with a key of this director"},
-		{"[ERR] memberlist: failed to receive: no installed keys could decrypt the message from=10.0.0.1:9", "error", "connection refused: it is not encrypted with a key of this director"},
+		{"[INFO] memberlist: Suspect d2 has failed, no acks received", "info",
+			"peer does not answer probes"},
+		{"[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message " +
+			"from=10.0.0.1:9",
+			"error", "packet refused: it is not encrypted with a key of this director"},
+		{"[ERR] memberlist: failed to receive: no installed keys could decrypt the message " +
+			"from=10.0.0.1:9",
+			"error", "connection refused: it is not encrypted with a key of this director"},
 		{"[ERR] memberlist: Failed to send UDP ping: x", "warn", "packet cannot be sent to a peer"},
 		{"[ERROR] memberlist: Failed to compress payload: x", "warn",
 			"trouble with the failure detector"},
 		{"Err: Could not set the deadline: x", "", ""},
-		{"[WARN] memberlist: handler queue full, dropping message (3)", "warn", "packets come faster than they are handled"},
-		{"[ERR] memberlist: Conflicting address for d1. Mine: 10.0.0.1:1 Theirs: 10.0.0.2:1 Old state: 0", "", ""},
+		{"[WARN] memberlist: handler queue full, dropping message (3)", "warn",
+			"packets come faster than they are handled"},
+		{"[ERR] memberlist: Conflicting address for d1. Mine: 10.0.0.1:1 Theirs: " +
+			"10.0.0.2:1 Old state: 0", "", ""},
 	} {
 		lines := logged(t, zerolog.InfoLevel, func(n *Node) {
 			if _, err := (logBridge{n}).Write([]byte(test.in + "\n")); err != nil {
@@ -60,7 +67,8 @@ func TestLogBridge(t *testing.T) {
 			}
 			continue
 		}
-		if len(lines) != 1 || lines[0]["level"] != test.level || lines[0]["message"] != test.message {
+		if len(lines) != 1 || lines[0]["level"] != test.level ||
+			lines[0]["message"] != test.message {
 			t.Errorf("%s: %v, want %s %q", test.in, lines, test.level, test.message)
 		}
 	}
@@ -74,7 +82,8 @@ func TestLogBridgeIsPlain(t *testing.T) {
 		{"[ERR] memberlist: Failed to read remote state: EOF from=10.0.0.9:4711",
 			"Failed to read remote state: the connection broke off", "10.0.0.9:4711"},
 		{"[ERR] memberlist: Failed to decode ping request: msgpack decode error [pos 3]: EOF " +
-			"from=10.0.0.9:4711", "Failed to decode ping request: it cannot be decoded", "10.0.0.9:4711"},
+			"from=10.0.0.9:4711", "Failed to decode ping request: it cannot be decoded",
+			"10.0.0.9:4711"},
 		{"[ERR] memberlist: Failed to send from=10.0.0.9 to nobody",
 			"Failed to send from=10.0.0.9 to nobody", ""},
 	} {
@@ -102,7 +111,8 @@ func TestLogBridgeIsPlain(t *testing.T) {
 // second one.
 func TestLogBridgeCountsOnce(t *testing.T) {
 	for line, want := range map[string]float64{
-		"failed to receive: read tcp 10.0.0.1:9090->10.0.0.9:1: use of closed network connection": 0,
+		"failed to receive: read tcp 10.0.0.1:9090->10.0.0.9:1: " +
+			"use of closed network connection": 0,
 		"failed to receive: EOF": 1,
 	} {
 		lines := logged(t, zerolog.InfoLevel, func(n *Node) {
@@ -130,7 +140,9 @@ func TestLogBridgeCountsOnce(t *testing.T) {
 func TestLogBridgeIsLimited(t *testing.T) {
 	lines := logged(t, zerolog.InfoLevel, func(n *Node) {
 		for i := range 1000 {
-			if _, err := fmt.Fprintf(logBridge{n}, "[ERR] memberlist: Decrypt packet failed: no key from=10.0.0.%d:%d\n", i%256, i); err != nil {
+			_, err := fmt.Fprintf(logBridge{n},
+				"[ERR] memberlist: Decrypt packet failed: no key from=10.0.0.%d:%d\n", i%256, i)
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -142,10 +154,12 @@ func TestLogBridgeIsLimited(t *testing.T) {
 
 func TestCoreLines(t *testing.T) {
 	lines := logged(t, zerolog.DebugLevel, func(n *Node) {
-		n.writeLine(replica.Log{Level: replica.LogWarn, Text: "peer failed", Fields: []replica.Field{
-			{Key: "peer", Value: "d2"}, {Key: "late", Value: 1500 * time.Millisecond}, {Key: "addr", Value: testAddr(2)},
-			{Key: "error", Value: fmt.Errorf("why: %w", io.EOF)}, {Key: "users", Value: 7},
-		}})
+		n.writeLine(replica.Log{Level: replica.LogWarn, Text: "peer failed",
+			Fields: []replica.Field{
+				{Key: "peer", Value: "d2"}, {Key: "late", Value: 1500 * time.Millisecond},
+				{Key: "addr", Value: testAddr(2)},
+				{Key: "error", Value: fmt.Errorf("why: %w", io.EOF)}, {Key: "users", Value: 7},
+			}})
 	})
 	want := []map[string]any{{"level": "warn", "message": "peer failed", "peer": "d2",
 		"late_ms": 1500.0, "addr": "10.0.0.2:9090", "error": "why: the connection broke off",

@@ -123,12 +123,16 @@ func (n *Node) Self() replica.SelfStatus {
 
 // Peers returns the state of all directors, this one among them, sorted by address.
 func (n *Node) Peers() []replica.PeerStatus {
-	return query(n, func(c *replica.Core, now mono.Time) []replica.PeerStatus { return c.Peers(now) })
+	return query(n, func(c *replica.Core, now mono.Time) []replica.PeerStatus {
+		return c.Peers(now)
+	})
 }
 
 // Backends returns today's backends.
 func (n *Node) Backends() []replica.BackendStatus {
-	return query(n, func(c *replica.Core, _ mono.Time) []replica.BackendStatus { return c.Backends() })
+	return query(n, func(c *replica.Core, _ mono.Time) []replica.BackendStatus {
+		return c.Backends()
+	})
 }
 
 // Configured returns the backends of this director's configuration.

@@ -43,7 +43,8 @@ func (n *Node) memberlistConfig() (*memberlist.Config, error) {
 	cfg.AdvertiseAddr, cfg.AdvertisePort = n.advertise.Addr().String(), int(n.advertise.Port())
 	cfg.Label = memberlistLabel(n.cfg.Mesh)
 	cfg.DelegateProtocolVersion = replica.ProtocolVersion
-	cfg.DelegateProtocolMin, cfg.DelegateProtocolMax = replica.ProtocolVersion, replica.ProtocolVersion
+	cfg.DelegateProtocolMin = replica.ProtocolVersion
+	cfg.DelegateProtocolMax = replica.ProtocolVersion
 
 	cfg.EnableCompression = false // costs more than it saves on packed rows
 	cfg.UDPBufferSize = packetLimit
@@ -57,7 +58,8 @@ func (n *Node) memberlistConfig() (*memberlist.Config, error) {
 	cfg.TCPTimeout = stateTime
 	cfg.HandoffQueueDepth = 4096
 	cfg.GossipToTheDeadTime = time.Minute
-	cfg.DeadNodeReclaimTime = 15 * time.Second // a director that died may come back at another address
+	// a director that died may come back at another address
+	cfg.DeadNodeReclaimTime = 15 * time.Second
 
 	if len(n.cfg.Keys) > 0 {
 		keyring, err := memberlist.NewKeyring(n.cfg.Keys, n.cfg.Keys[0])

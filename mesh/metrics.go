@@ -41,7 +41,8 @@ const (
 func (d dropReason) String() string {
 	return [...]string{
 		"", "no_stream", "overflow", "oversize", "oversize_delta", "undecodable", "unencodable",
-		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much", "silent", "protocol",
+		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much",
+		"silent", "protocol",
 		"other_mesh", "plain", "encrypted", "payload", "key", "compressed", "queue",
 		"too_many", "kick",
 	}[d]
@@ -69,35 +70,54 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	m := &metrics{registry: registry}
 	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "director_mesh_dropped_total", Help: "Messages, packets and connections of the mesh that were dropped, by reason."}, []string{"reason"})
+		Name: "director_mesh_dropped_total",
+		Help: "Messages, packets and connections of the mesh that were dropped, by reason.",
+	}, []string{"reason"})
 	for d := dropNothing + 1; d < dropReasons; d++ {
 		m.drops[d] = drops.WithLabelValues(d.String())
 	}
 	handshakes := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "director_mesh_handshake_failures_total", Help: "Streams between directors that could not be opened, by reason."}, []string{"reason"})
+		Name: "director_mesh_handshake_failures_total",
+		Help: "Streams between directors that could not be opened, by reason.",
+	}, []string{"reason"})
 	for r := range reasons {
 		m.handshakes[r] = handshakes.WithLabelValues(r.label())
 	}
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "director_mesh_stream_messages_total", Help: "Messages on the streams between directors."}, []string{"direction"})
+		Name: "director_mesh_stream_messages_total",
+		Help: "Messages on the streams between directors.",
+	}, []string{"direction"})
 	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "director_mesh_stream_bytes_total", Help: "Bytes on the streams between directors, before encryption."}, []string{"direction"})
+		Name: "director_mesh_stream_bytes_total",
+		Help: "Bytes on the streams between directors, before encryption.",
+	}, []string{"direction"})
 	for i, direction := range [...]string{"sent", "received"} {
-		m.messages[i], m.bytes[i] = messages.WithLabelValues(direction), bytes.WithLabelValues(direction)
+		m.messages[i] = messages.WithLabelValues(direction)
+		m.bytes[i] = bytes.WithLabelValues(direction)
 	}
 	streams := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "director_mesh_streams", Help: "Open streams between directors."}, []string{"direction"})
+		Name: "director_mesh_streams", Help: "Open streams between directors.",
+	}, []string{"direction"})
 	m.streamsIn, m.streamsOut = streams.WithLabelValues("in"), streams.WithLabelValues("out")
 	m.kicksFailed = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "director_kicks_failed_total", Help: "Kicks that failed or were not answered in time."})
+		Name: "director_kicks_failed_total",
+		Help: "Kicks that failed or were not answered in time.",
+	})
 	m.sessionsLeft = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "director_sessions_left_total", Help: "Sessions that a kick found and could not end."})
+		Name: "director_sessions_left_total",
+		Help: "Sessions that a kick found and could not end.",
+	})
 	m.hooksFailed = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "director_flush_hooks_failed_total", Help: "Flush hooks that failed or were cut off."})
+		Name: "director_flush_hooks_failed_total",
+		Help: "Flush hooks that failed or were cut off.",
+	})
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{drops, handshakes, messages, bytes, streams, m.kicksFailed, m.sessionsLeft, m.hooksFailed, newCoreCollector(n)} {
+	for _, c := range []prometheus.Collector{
+		drops, handshakes, messages, bytes, streams, m.kicksFailed, m.sessionsLeft, m.hooksFailed,
+		newCoreCollector(n),
+	} {
 		if err := registry.Register(c); err != nil {
 			m.unregister()
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -184,10 +184,13 @@ func (n *Node) open() error {
 	n.dir = directory.New(n.cfg.Expire)
 	n.last = n.clock()
 	n.core = replica.New(replica.Config{
-		Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise, Mesh: n.cfg.Mesh, HashFormat: n.cfg.HashFormat,
-		Expire: n.cfg.Expire, KickDelay: n.cfg.KickDelay, MaxParallelMoves: n.cfg.MaxParallelMoves,
-		Backends: n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
-		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()), Directory: n.dir,
+		Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise, Mesh: n.cfg.Mesh,
+		HashFormat: n.cfg.HashFormat,
+		Expire:     n.cfg.Expire, KickDelay: n.cfg.KickDelay,
+		MaxParallelMoves: n.cfg.MaxParallelMoves,
+		Backends:         n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
+		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
+		Directory: n.dir,
 	}, n.last)
 	n.input(func(*replica.Core, mono.Time) {}) // carries out what the start asks for
 	cfg, err := n.memberlistConfig()

@@ -91,7 +91,9 @@ func (n *oddSockets) Listen(addr netip.AddrPort) (net.Listener, net.PacketConn, 
 // so, each time.
 func TestOddSockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := &oddSockets{Network: netsim.New(1, netsim.Faults{}), addr: &net.UnixAddr{Name: "x"}}
+		network := &oddSockets{
+			Network: netsim.New(1, netsim.Faults{}), addr: &net.UnixAddr{Name: "x"},
+		}
 		cfg := Config{
 			Name: "d1", Mesh: "test", Bind: testAddr(1), HashFormat: "%Lu", Expire: time.Minute,
 			Network: network, Log: zerolog.Nop(),
@@ -139,7 +141,9 @@ func TestStartsThatFail(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer func(running *Node) { _ = running.memberlist.Shutdown() }(&Node{memberlist: n.memberlist})
+			defer func(running *Node) {
+				_ = running.memberlist.Shutdown()
+			}(&Node{memberlist: n.memberlist})
 			c.Label = label
 			return n.startMemberlist(c)
 		}
@@ -272,7 +276,8 @@ func TestMovesRunTheHook(t *testing.T) {
 			if from == to {
 				to = netip.MustParseAddr("192.0.2.1")
 			}
-			if _, err := n.Do(t.Context(), replica.Move{Hash: 7, Backend: to, Wait: true}); err != nil {
+			if _, err := n.Do(t.Context(),
+				replica.Move{Hash: 7, Backend: to, Wait: true}); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := n.Lookup(t.Context(), "", 7); got != to || (ran == 1) != hooked {

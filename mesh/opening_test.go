@@ -100,7 +100,8 @@ func TestVisitorsThatDoNotStay(t *testing.T) {
 			text   string
 			known  bool // who it is
 		}{
-			{"looks in", hello[:len(preamble(modePlain, "test"))-1], 1, "peer only looked in", false},
+			{"looks in", hello[:len(preamble(modePlain, "test"))-1], 1,
+				"peer only looked in", false},
 			{"cannot be answered", hello, 1, "broken", true},
 			{"is none of ours", []byte{streamVersion}, 1, reasonProtocol.String(), false},
 			{"says something else", append(preamble(modePlain, "test")[1:],
@@ -119,7 +120,8 @@ func TestVisitorsThatDoNotStay(t *testing.T) {
 				}
 				c.Receive(now, 1, &wire.Leaving{}) // by the core's number of the first stream
 				if test.known && len(c.Peers(now)) != 2 {
-					t.Errorf("%s: the core still listens, its peers are %v", test.name, c.Peers(now))
+					t.Errorf("%s: the core still listens, its peers are %v",
+						test.name, c.Peers(now))
 				}
 			})
 		}

@@ -6,9 +6,11 @@ import (
 )
 
 const (
-	writeTime  = 3 * time.Second // for writeChunk bytes; TCP's buffers are full by then and the peer does not read
+	// for writeChunk bytes; TCP's buffers are full by then and the peer does not read
+	writeTime  = 3 * time.Second
 	writeChunk = 64 << 10
-	pushBytes  = 4 << 10 // more than that takes a while to encrypt and to copy: the goroutine's work
+	// more than that takes a while to encrypt and to copy: the goroutine's work
+	pushBytes = 4 << 10
 )
 
 // eagerConn is a connection that can write without waiting. TryWrite writes as much of b as the
@@ -83,7 +85,8 @@ func (o *outStream) next(written batch) (b batch, more bool) {
 		return b, false
 	}
 	plain := b.room[:0]
-	for len(o.taken) > 0 && (b.messages == 0 || len(plain)+frameHeader+len(o.taken[0]) <= writeChunk) {
+	for len(o.taken) > 0 &&
+		(b.messages == 0 || len(plain)+frameHeader+len(o.taken[0]) <= writeChunk) {
 		plain = appendFrame(plain, o.taken[0])
 		o.taken[0] = nil
 		o.taken = o.taken[1:]

@@ -32,14 +32,18 @@ func TestGossipQueues(t *testing.T) {
 		q.local(bytes.Repeat([]byte{byte(i)}, 10))
 	}
 	if dropped := q.prune(); dropped < maxGossip || q.own.NumQueued() != maxGossip {
-		t.Errorf("pruning dropped %d and left %d, want %d left", dropped, q.own.NumQueued(), maxGossip)
+		t.Errorf("pruning dropped %d and left %d, want %d left",
+			dropped, q.own.NumQueued(), maxGossip)
 	}
 }
 
 func TestMemberlistLabel(t *testing.T) {
 	long := strings.Repeat("mesh", 30)
 	seen := make(map[string]string)
-	for _, mesh := range []string{"", "a", "mesh", long, long + "x", long + "y", strings.Repeat("m", maxLabel-len(labelPrefix))} {
+	for _, mesh := range []string{
+		"", "a", "mesh", long, long + "x", long + "y",
+		strings.Repeat("m", maxLabel-len(labelPrefix)),
+	} {
 		label := memberlistLabel(mesh)
 		if whole := labelPrefix + mesh; len(whole) <= maxLabel && label != whole {
 			t.Errorf("%q: label %q", mesh, label)

@@ -268,7 +268,8 @@ func TestRecordsChangeNothing(t *testing.T) {
 				time.Sleep(time.Minute) // some states are exchanged
 				heard := network.all()
 				if len(heard.packets) < 100 || heard.states() < 3 {
-					t.Fatalf("recorded %d packets and %d states only", len(heard.packets), heard.states())
+					t.Fatalf("recorded %d packets and %d states only",
+						len(heard.packets), heard.states())
 				}
 				l.stop(test.restart...)
 				time.Sleep(time.Second)

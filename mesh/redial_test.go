@@ -171,8 +171,10 @@ func TestWhenStuckIsSaid(t *testing.T) {
 		fail int                                                       // dials in between
 		want int                                                       // lines
 	}{
-		{"two streams", func(_ *moodyDials, _ func(), s *secureStream) { _ = s.conn.Close() }, 0, 1},
-		{"a dial fails", func(_ *moodyDials, _ func(), s *secureStream) { _ = s.conn.Close() }, 1, 0},
+		{"two streams",
+			func(_ *moodyDials, _ func(), s *secureStream) { _ = s.conn.Close() }, 0, 1},
+		{"a dial fails",
+			func(_ *moodyDials, _ func(), s *secureStream) { _ = s.conn.Close() }, 1, 0},
 		{"ended here", func(_ *moodyDials, cancel func(), _ *secureStream) { cancel() }, 0, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -267,7 +269,8 @@ func TestEndedStreamsAreFreed(t *testing.T) {
 		out, conn := serve()
 		runtime.GC()
 		if out.Value() != nil || conn.Value() != nil {
-			t.Errorf("in memory stay the stream %v and its connection %v", out.Value(), conn.Value())
+			t.Errorf("in memory stay the stream %v and its connection %v",
+				out.Value(), conn.Value())
 		}
 	})
 }

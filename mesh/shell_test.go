@@ -35,11 +35,14 @@ func TestMemberlistSettings(t *testing.T) {
 		Buffer: packetLimit, Handoff: 4096, VerifyIn: true, VerifyOut: true,
 		Name: "d1", Label: memberlistLabel("test"), Addr: "10.0.0.1", Bind: "10.0.0.1",
 		Port: int(DefaultPort), BindPort: int(DefaultPort),
-		Protocol: [3]uint8{replica.ProtocolVersion, replica.ProtocolVersion, replica.ProtocolVersion},
+		Protocol: [3]uint8{
+			replica.ProtocolVersion, replica.ProtocolVersion, replica.ProtocolVersion,
+		},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{})
-		n := simulated(t, network, func(cfg *Config) { cfg.Keys = [][]byte{testKey(1), testKey(2)} })
+		n := simulated(
+			t, network, func(cfg *Config) { cfg.Keys = [][]byte{testKey(1), testKey(2)} })
 		c, err := n.memberlistConfig()
 		if err != nil {
 			t.Fatal(err)
@@ -47,8 +50,9 @@ func TestMemberlistSettings(t *testing.T) {
 		got := settings{
 			Gossip: c.GossipInterval, Probe: c.ProbeInterval, Timeout: c.ProbeTimeout,
 			PushPull: c.PushPullInterval, TCP: c.TCPTimeout, Dead: c.GossipToTheDeadTime,
-			Reclaim: c.DeadNodeReclaimTime, GossipNodes: c.GossipNodes, Retransmit: c.RetransmitMult,
-			Suspicion: c.SuspicionMult, Buffer: c.UDPBufferSize, Handoff: c.HandoffQueueDepth,
+			Reclaim: c.DeadNodeReclaimTime, GossipNodes: c.GossipNodes,
+			Retransmit: c.RetransmitMult,
+			Suspicion:  c.SuspicionMult, Buffer: c.UDPBufferSize, Handoff: c.HandoffQueueDepth,
 			Compressed: c.EnableCompression, VerifyIn: c.GossipVerifyIncoming,
 			VerifyOut: c.GossipVerifyOutgoing, Name: c.Name, Label: c.Label, Addr: c.AdvertiseAddr,
 			Bind: c.BindAddr, Port: c.AdvertisePort, BindPort: c.BindPort,
@@ -64,7 +68,8 @@ func TestMemberlistSettings(t *testing.T) {
 			t.Errorf("%d keys, the first is %x", len(keys), got)
 		}
 		if c.Delegate == nil || c.Events == nil || c.Conflict == nil || c.Alive == nil ||
-			c.DisableTcpPingsForNode == nil || c.Logger == nil || c.Logger.Flags() != 0 || c.Transport != n.transport {
+			c.DisableTcpPingsForNode == nil || c.Logger == nil || c.Logger.Flags() != 0 ||
+			c.Transport != n.transport {
 			t.Errorf("memberlist lacks one of its delegates: %+v", c)
 		}
 	})

@@ -134,7 +134,8 @@ func TestSockets(t *testing.T) {
 			}
 		}
 	}
-	if _, err := nodes[2].Do(ctx, replica.UpdateBackend{Addr: cfg.Backends[0].Addr, VHosts: 50}); err != nil {
+	if _, err := nodes[2].Do(ctx,
+		replica.UpdateBackend{Addr: cfg.Backends[0].Addr, VHosts: 50}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range nodes {
@@ -146,7 +147,8 @@ func TestSockets(t *testing.T) {
 	if err := nodes[2].Leave(ctx); err != nil {
 		t.Errorf("leave: %v", err)
 	}
-	within(t, 5*time.Second, "the others have forgotten d3", func() bool { return len(one.Peers()) == 2 && len(nodes[1].Peers()) == 2 })
+	within(t, 5*time.Second, "the others have forgotten d3",
+		func() bool { return len(one.Peers()) == 2 && len(nodes[1].Peers()) == 2 })
 	for _, n := range nodes {
 		for range 2 {
 			if err := n.Close(); err != nil {
@@ -161,7 +163,8 @@ func TestSockets(t *testing.T) {
 		t.Errorf("operation after close: %v", err)
 	}
 	// What memberlist had under way ends within a probe's time.
-	within(t, 10*time.Second, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+	within(t, 10*time.Second, "all goroutines have ended",
+		func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // checkMetrics looks whether the metrics can be gathered, and at some that cannot be zero any more.
@@ -180,12 +183,16 @@ func checkMetrics(t *testing.T, registry *prometheus.Registry) {
 			values[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
-	for name, want := range map[string]float64{"director_synced": 1, "director_users": 64, "director_mesh_streams": 4, "director_peers": 2} {
+	for name, want := range map[string]float64{
+		"director_synced": 1, "director_users": 64, "director_mesh_streams": 4, "director_peers": 2,
+	} {
 		if got := values[name]; got != want {
 			t.Errorf("%s is %g, want %g", name, got, want)
 		}
 	}
-	for _, name := range []string{"director_mesh_stream_messages_total", "director_mesh_stream_bytes_total"} {
+	for _, name := range []string{
+		"director_mesh_stream_messages_total", "director_mesh_stream_bytes_total",
+	} {
 		if values[name] == 0 {
 			t.Errorf("%s is 0", name)
 		}
@@ -197,7 +204,8 @@ func TestPortInUse(t *testing.T) {
 	one := start(t, cfg)
 	cfg, _ = socketConfig("d2")
 	cfg.Bind = one.Advertise()
-	if _, err := New(cfg); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "--bind") {
+	_, err := New(cfg)
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "--bind") {
 		t.Errorf("second director on one port: %v", err)
 	}
 }
@@ -209,11 +217,16 @@ func TestRefusals(t *testing.T) {
 		change        func(cfg *Config)
 		joiner, other string // texts of their logs
 	}{
-		{"wrong key", func(cfg *Config) { cfg.Keys = [][]byte{testKey(9)} }, reasonKey.String(), reasonKey.String()},
-		{"no key", func(cfg *Config) { cfg.Keys = nil }, reasonPeerKeyed.String(), reasonPeerPlain.String()},
-		{"other mesh", func(cfg *Config) { cfg.Mesh = "other" }, `its mesh name is \"test\"`, `its mesh name is \"other\"`},
-		{"other expire time", func(cfg *Config) { cfg.Expire = time.Hour }, "user expire differs", "user expire differs"},
-		{"other hash", func(cfg *Config) { cfg.HashFormat = "%u" }, "username hash differs", "username hash differs"},
+		{"wrong key", func(cfg *Config) { cfg.Keys = [][]byte{testKey(9)} }, reasonKey.String(),
+			reasonKey.String()},
+		{"no key", func(cfg *Config) { cfg.Keys = nil }, reasonPeerKeyed.String(),
+			reasonPeerPlain.String()},
+		{"other mesh", func(cfg *Config) { cfg.Mesh = "other" }, `its mesh name is \"test\"`,
+			`its mesh name is \"other\"`},
+		{"other expire time", func(cfg *Config) { cfg.Expire = time.Hour }, "user expire differs",
+			"user expire differs"},
+		{"other hash", func(cfg *Config) { cfg.HashFormat = "%u" }, "username hash differs",
+			"username hash differs"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -225,7 +238,8 @@ func TestRefusals(t *testing.T) {
 			test.change(&cfg)
 			two := start(t, cfg)
 			within(t, 10*time.Second, "both logs name the reason", func() bool {
-				return strings.Contains(joinerLog.String(), test.joiner) && strings.Contains(log.String(), test.other)
+				return strings.Contains(joinerLog.String(), test.joiner) &&
+					strings.Contains(log.String(), test.other)
 			})
 			for _, n := range []*Node{one, two} {
 				for _, p := range n.Peers() {
@@ -236,7 +250,8 @@ func TestRefusals(t *testing.T) {
 			}
 			lines := 0
 			for line := range strings.Lines(log.String()) {
-				if strings.Contains(line, test.other) && !strings.Contains(line, `"level":"debug"`) {
+				if strings.Contains(line, test.other) &&
+					!strings.Contains(line, `"level":"debug"`) {
 					lines++
 				}
 			}
@@ -262,7 +277,8 @@ func TestSameName(t *testing.T) {
 		again := start(t, cfg)
 		select {
 		case err := <-again.Fatal():
-			want := fmt.Sprintf("node name %q is already used by the director at %s", "d1", one.Advertise())
+			want := fmt.Sprintf("node name %q is already used by the director at %s",
+				"d1", one.Advertise())
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("joining %s: %v, want %s", seed.cfg.Name, err, want)
 			}
@@ -292,9 +308,11 @@ func TestStrangers(t *testing.T) {
 	cfg.Keys = [][]byte{testKey(1)}
 	one := start(t, cfg)
 	address := one.Advertise().String()
-	stranger(t, address, maxHalfOpen+100, nil, []byte{streamMagic}, []byte{streamMagic, streamVersion, modeEncrypted, 4},
+	stranger(t, address, maxHalfOpen+100, nil, []byte{streamMagic},
+		[]byte{streamMagic, streamVersion, modeEncrypted, 4},
 		bytes.Repeat([]byte{streamMagic}, 1000), []byte("GET / HTTP/1.0\r\n\r\n"))
-	stranger(t, address, 4*memberlistConns, []byte{244}, []byte{244, 13}, append([]byte{244, 13}, "director/test\x0a"...))
+	stranger(t, address, 4*memberlistConns, []byte{244}, []byte{244, 13},
+		append([]byte{244, 13}, "director/test\x0a"...))
 	if count := one.transport.opening.count(); count > maxHalfOpen {
 		t.Errorf("%d connections are half open, at most %d are allowed", count, maxHalfOpen)
 	}
@@ -320,7 +338,8 @@ func stranger(t *testing.T, address string, connections int, says ...[]byte) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
-		if _, err := c.Write(says[i%len(says)]); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		if _, err := c.Write(says[i%len(says)]); err != nil && !errors.Is(err, syscall.EPIPE) &&
+			!errors.Is(err, syscall.ECONNRESET) {
 			t.Fatal(err)
 		}
 	}

@@ -37,8 +37,9 @@ type transport struct {
 	listener  net.Listener
 	packets   net.PacketConn
 	advertise netip.AddrPort
-	source    netip.AddrPort                                          // from which streams leave
-	serve     func(ctx context.Context, conn net.Conn, opened func()) // one of our streams, its magic byte read; returns when it is over
+	source    netip.AddrPort // from which streams leave
+	// one of our streams, its magic byte read; returns when it is over
+	serve func(ctx context.Context, conn net.Conn, opened func())
 
 	gate    gate
 	opening halfOpen       // before and during the handshake, and until memberlist's pass the gate
@@ -68,8 +69,11 @@ type transportEvents struct {
 // newTransport takes ownership of the listener and the packet socket. serve is called in a
 // goroutine of its own for each incoming stream of ours; it calls opened once the peer is
 // authenticated.
-func newTransport(network Network, l net.Listener, p net.PacketConn,
-	advertise, source netip.AddrPort, g gate, events transportEvents, serve func(ctx context.Context, conn net.Conn, opened func())) *transport {
+func newTransport(
+	network Network, l net.Listener, p net.PacketConn, advertise, source netip.AddrPort,
+	g gate, events transportEvents,
+	serve func(ctx context.Context, conn net.Conn, opened func()),
+) *transport {
 	t := &transport{
 		network: network, listener: l, packets: p, advertise: advertise, source: source,
 		gate: g, events: events, serve: serve,
@@ -149,7 +153,9 @@ func (t *transport) enter(s *foreignStreams, conn net.Conn, r *bufio.Reader,
 }
 
 // DialAddressTimeout implements memberlist.NodeAwareTransport.
-func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+func (t *transport) DialAddressTimeout(
+	a memberlist.Address, timeout time.Duration,
+) (net.Conn, error) {
 	return t.DialTimeout(a.Addr, timeout)
 }
 
@@ -220,7 +226,9 @@ func (t *transport) readPackets() {
 			continue
 		}
 		select {
-		case t.packetCh <- &memberlist.Packet{Buf: append([]byte(nil), buf[:size]...), From: from, Timestamp: at}:
+		case t.packetCh <- &memberlist.Packet{
+			Buf: append([]byte(nil), buf[:size]...), From: from, Timestamp: at,
+		}:
 		case <-t.ctx.Done():
 			return
 		}

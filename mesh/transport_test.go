@@ -86,7 +86,9 @@ func (s *stuckDials) Dial(ctx context.Context, from, to netip.AddrPort) (net.Con
 // An address is joined by one attempt at a time, and again once that is over.
 func TestOneJoinAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := &stuckDials{Network: netsim.New(1, netsim.Faults{}), released: make(chan struct{})}
+		network := &stuckDials{
+			Network: netsim.New(1, netsim.Faults{}), released: make(chan struct{}),
+		}
 		n := simulated(t, nil, func(cfg *Config) { cfg.Network = network })
 		h := newHealer(n)
 		join := func(times int) int64 {

@@ -25,7 +25,8 @@ func stillNode(t *testing.T, clock func() mono.Time) *Node {
 	t.Cleanup(n.cancel)
 	n.dir = directory.New(cfg.Expire)
 	n.core = replica.New(replica.Config{
-		Name: cfg.Name, Boot: 1, Mesh: cfg.Mesh, HashFormat: cfg.HashFormat, Addr: netip.MustParseAddrPort("127.0.0.1:9090"),
+		Name: cfg.Name, Boot: 1, Mesh: cfg.Mesh, HashFormat: cfg.HashFormat,
+		Addr:   netip.MustParseAddrPort("127.0.0.1:9090"),
 		Expire: cfg.Expire, Backends: cfg.Backends, Founder: true, Wall: 1_795_445_000_000_000,
 		Rand: rand.New(rand.NewPCG(1, 1)), Directory: n.dir,
 	}, clock())

@@ -177,7 +177,8 @@ func (c *closing) SetReadDeadline(at time.Time) error { return c.byteConn.SetRea
 // A connection that is accepted while the transport ends is closed.
 func TestAcceptedDuringShutdown(t *testing.T) {
 	conn := &closeCounter{from: "198.51.100.1"}
-	tr := newTransport(nil, &oneAccept{conns: []net.Conn{conn, conn}}, nil, testAddr(1), testAddr(1),
+	tr := newTransport(nil, &oneAccept{conns: []net.Conn{conn, conn}}, nil, testAddr(1),
+		testAddr(1),
 		gate{}, transportEvents{}, nil)
 	tr.conns = nil
 	tr.acceptStreams()

@@ -127,7 +127,8 @@ func TestSocketsThatFail(t *testing.T) {
 			err  error
 			want bool
 		}{
-			{errBroken, true}, {net.ErrClosed, false}, {fmt.Errorf("read: %w", net.ErrClosed), false},
+			{errBroken, true}, {net.ErrClosed, false},
+			{fmt.Errorf("read: %w", net.ErrClosed), false},
 		} {
 			if got := tr.pause(test.err); got != test.want {
 				t.Errorf("%v: goes on %v", test.err, got)

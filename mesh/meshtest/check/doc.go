@@ -4,7 +4,7 @@
 //
 //	G1  at the end all directors hold the same table and the same mappings
 //	G2  no user is answered two backends within the expire window, unless a listed cause allows it
-//	G3  after a fault the mesh agrees on one backend again, and the sessions on any other are kicked
+//	G3  after a fault the mesh agrees on one backend again, and kicks the sessions on any other
 //	G4  a lookup that nothing puts in question is answered at once, every wait ends, and every
 //	    director is synced soon after a fault
 //	G5  what was acknowledged is applied everywhere and holds
@@ -31,10 +31,10 @@
 //   - to a director that received a frame of the announcer's stream which was sent later by
 //     [Rules.BatchLag] or more,
 //   - to a director that is in contact with the announcer: G2 holds wherever frames flow both ways,
-//   - when the announcer has died, to all that have been in touch for [Rules.KnownWithin] with one that
-//     surely knows it: they have noticed the death, compared what they have of the dead one's log, and
-//     asked for what they lack. So it goes on from one to the next. The same holds while the announcer
-//     lives and all of them have counted it as failed for so long.
+//   - when the announcer has died, to all that have been in touch for [Rules.KnownWithin] with one
+//     that surely knows it: they have noticed the death, compared what they have of the dead one's
+//     log, and asked for what they lack. So it goes on from one to the next. The same holds while
+//     the announcer lives and all of them have counted it as failed for so long.
 //
 // What no live director knows is lost; an answer against it is no breach. A table change is known
 // to all directors that its acknowledgement does not name as failed, and to all that have been in
