@@ -138,8 +138,8 @@ func logLines(t *testing.T) map[string]string {
 
 var documentedLine = regexp.MustCompile("`([^`]+)`")
 
-// TestLogLinesAreExplained checks that the guide for operators explains each warning and error, and no
-// line that is not written any more. A line is known by how it begins.
+// TestLogLinesAreExplained checks that the guide for operators explains each warning and error, and
+// no line that is not written any more. A line is known by how it begins.
 func TestLogLinesAreExplained(t *testing.T) {
 	raw, err := os.ReadFile("doc/operate.md")
 	if err != nil {

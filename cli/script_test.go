@@ -24,14 +24,15 @@ import (
 
 // TestScripts runs testdata/script/*.txtar. Besides testscript's own commands they have:
 //
-//	mesh N [-SETTING=VALUE …]   start N directors that join each other, wait until all are synced; $D1, $D2 … are their
-//	                            sockets, $IP… and $PORT… their addresses, DIRECTOR_ADDR is the first one's socket
+//	mesh N [-SETTING=VALUE …]   start N directors that join each other, wait until all are synced;
+//	                            $D1, $D2 … are their sockets, $IP… and $PORT… their addresses,
+//	                            DIRECTOR_ADDR is the first one's socket
 //	stop N                      end director N in good order
 //	crash N                     end director N without a word to the others
 //	start N                     start it again
 //	[!] director ARGS           run a command; ! if any failure is expected
 //	exits STATUS director ARGS  run a command that must exit with this status
-//	serves STATUS ARGS          run "director serve" with ARGS, which must end by itself with this status
+//	serves STATUS ARGS          run "director serve" with ARGS, which must end with this status
 //	input FILE                  stdin of the next command
 //	until REGEXP director ARGS  repeat a command until it succeeds and its stdout matches
 //	begin director ARGS         run a command in the background

@@ -11,9 +11,9 @@ import (
 // ParseMailServers reads a director_mail_servers list, entries separated by white space:
 //
 //	192.0.2.1              one backend; IPv6 with or without brackets
-//	192.0.2.1-192.0.2.9    a range, both ends included, that differs in the last 8 bits only (IPv6: the last 16)
+//	192.0.2.1-192.0.2.9    a range with both ends; they differ in the last 8 bits only (IPv6: 16)
 //	mail.example.org       a host name: one backend for each address that resolve returns
-//	192.0.2.1-192.0.2.9@ssd, mail.example.org@ssd    the same with a tag; it is all that follows the first @
+//	mail.example.org@ssd   each of these with a tag, which is all that follows the first @
 //
 // Every backend gets DefaultVHosts. They are returned in CompareAddr order. IPv4 addresses that
 // resolve returns in IPv6 form are taken as IPv4. An empty list has no backends and is no error.

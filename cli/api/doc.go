@@ -13,10 +13,10 @@
 //	GET  /v1/directors                         the mesh as this director sees it: Directors
 //	GET  /v1/backends                          the table: Backends
 //	GET  /v1/user?name=N[&tag=T]               one user: User; ?hash=H names the user by hash
-//	GET  /v1/mappings[?backend=IP,IP][&hash=H] mappings, one Mapping a line, ordered by tag and hash
+//	GET  /v1/mappings[?backend=IP,IP][&hash=H] one Mapping a line, ordered by tag and hash
 //	GET  /v1/flushes                           flushes, running and lately ended: Flushes
-//	GET  /v1/flushes/watch[?director=D&id=N]   or [?backend=IP]: one Flush a line whenever one changed, until all
-//	                                           that were asked for have ended
+//	GET  /v1/flushes/watch[?director=D&id=N]   or [?backend=IP]: one Flush a line when it changed,
+//	                                           until all that were asked for have ended
 //
 // # Lookups
 //

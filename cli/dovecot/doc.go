@@ -3,7 +3,8 @@
 //
 //	IPC     Dovecot 2.3, BASE_DIR/ipc              all login processes at once
 //	Anvil   Dovecot 2.4, BASE_DIR/anvil            all connections that have reached their backend
-//	Admin   Dovecot 2.4, BASE_DIR/srv.*-login/PID  one login process, with connections still on the way to their backend
+//	Admin   Dovecot 2.4, BASE_DIR/srv.*-login/PID  one login process, with connections that have
+//	                                               not reached their backend yet
 //
 // It owns only the protocols. Packages session and kick decide which connections are to end, and
 // how far a number from Dovecot can be relied on.

@@ -36,8 +36,8 @@
 // The command given with --kick-command is split at blanks and run directly, without a shell, with
 // these arguments added:
 //
-//	TAG HASH KEEP          sessions of the user with this hash, but not those on the backend KEEP ("" if none is kept);
-//	                       only sessions on backends of TAG
+//	TAG HASH KEEP          sessions of the user with this hash on backends of TAG, but not those
+//	                       on the backend KEEP ("": all of them)
 //	--backend TAG IP       all sessions on a backend
 //	--user NAME            all sessions of a user by name
 //	--field FIELD VALUE    all sessions with this value in an auth field

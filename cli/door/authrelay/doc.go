@@ -23,7 +23,7 @@
 // Only OK lines (Login, Authreply) and PASS lines (Userdb) are looked at. One that has the field
 // proxy or director_proxy_maybe, no host, and a user gets, at its end,
 //
-//	proxy_refresh=SECS host=IP                 only with proxy_refresh if Config.ProxyRefresh is set
+//	proxy_refresh=SECS host=IP                 proxy_refresh only with Config.ProxyRefresh
 //	proxy_refresh=SECS host=NAME hostip=IP     if the backend was configured by name
 //
 // and the field that Config.Mark returns, if any. By that field kickers find the session if its

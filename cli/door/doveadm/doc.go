@@ -6,8 +6,8 @@
 // # A connection
 //
 //	server                                  client
-//	VERSION director-doveadm 1 0      ⇄     VERSION director-doveadm 1 0     each without waiting for the other
-//	                                  ←     HOST-SET 192.0.2.1@ssd 50        NAME and arguments, separated by TAB
+//	VERSION director-doveadm 1 0      ⇄     VERSION director-doveadm 1 0     neither waits
+//	                                  ←     HOST-SET 192.0.2.1@ssd 50        NAME TAB arguments
 //	OK                                →
 //	                                  ←     HOST-LIST
 //	192.0.2.1 50 0 ssd U 0            →     a list: lines of fields
