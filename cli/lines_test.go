@@ -72,7 +72,8 @@ func TestWideLinesOf(t *testing.T) {
 		{"behind a tab", "package p\nvar (\n\t_ = 1 //" + x[11:] + "\n)\n",
 			[]string{"3: 101 columns"}},
 		{"signs of several bytes", "package p\n//" + strings.Repeat("é", 98) + "\n", nil},
-		{"a raw string of one line", "package p\nvar _ = `" + x + "`\n", []string{"2: 110 columns"}},
+		{"a raw string of one line", "package p\nvar _ = `" + x + "`\n",
+			[]string{"2: 110 columns"}},
 		{"of several", "package p\nvar _ = `" + x + "\n" + x + "y\n" + x + "yz`\n", nil},
 		{"behind them", "package p\nvar _ = `\n`\n//" + x + "\n", []string{"4: 102 columns"}},
 	} {

@@ -13,8 +13,10 @@ import (
 
 // The opening of a stream, before anything is authenticated:
 //
-//	dialer    streamMagic, version, mode, length and text of its mesh name; encrypted: first Noise message
-//	acceptor  streamMagic, version, verdict, length and text of its mesh name; accepted and encrypted: second Noise message
+//	dialer    streamMagic, version, mode, length and text of its mesh name;
+//	          encrypted: first Noise message
+//	acceptor  streamMagic, version, verdict, length and text of its mesh name;
+//	          accepted and encrypted: second Noise message
 //
 // A Noise message is preceded by its length in 2 bytes. What the dialer says is the handshake's
 // prologue, so nobody can change it on the way. The mesh name is no secret: memberlist's packets

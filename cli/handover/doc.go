@@ -15,8 +15,8 @@
 //
 //	systemd, director hold   LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES; descriptors from 3 on
 //	Dovecot's master         SOCKET_COUNT, SOCKET0_SETTINGS…, GENERATION, CLIENT_LIMIT;
-//	                         descriptors from 7, 8 or 9 on, by its version; 5 wants a status record,
-//	                         6 ends when the master is gone
+//	                         descriptors from 7, 8 or 9 on, by its version; 5 wants a status
+//	                         record, 6 ends when the master is gone
 //
 // # Which door
 //
