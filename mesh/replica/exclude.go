@@ -249,11 +249,9 @@ func (c *Core) confirmAnew(now mono.Time, p *peer) {
 	}
 }
 
-// reportUnreached tells the members of directors that they named and that we cannot reach.
+// reportUnreached tells the members of directors that they named and that we cannot reach. Nobody
+// is named to a director that answers by itself.
 func (c *Core) reportUnreached(now mono.Time) {
-	if c.synced() {
-		return
-	}
 	for _, name := range slices.Sorted(maps.Keys(c.admission.named)) {
 		p := c.peers[name]
 		if p == nil || p.live || p.left || p.toldAt != 0 ||

@@ -70,6 +70,11 @@ func TestKickForARowFromElsewhere(t *testing.T) {
 		if _, held := d1.core.held[ring.User{Hash: 7}]; held != moving {
 			t.Errorf("moving %v: held %v", moving, held)
 		}
+		m.Activity += 10 // the same row of one who has seen a later login
+		d1.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{m})}, nil)
+		if _, held := d1.core.held[ring.User{Hash: 7}]; held != moving {
+			t.Errorf("moving %v: after a row with later activity held %v", moving, held)
+		}
 	}
 }
 
