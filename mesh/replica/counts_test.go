@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
@@ -70,6 +71,39 @@ func TestContactsVanished(t *testing.T) {
 		}
 		if c.bootstrapAlone(at); c.admission.alone != test.want {
 			t.Errorf("%s: alone is %v, want %v", test.name, c.admission.alone, test.want)
+		}
+	}
+}
+
+// Directors that start together wait for one that is about to come, but not for ever.
+func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		waited  time.Duration
+		near    bool
+		founded bool
+	}{
+		{"nobody near, too early", coldImpatience - 1, false, false},
+		{"nobody near", coldImpatience, false, true},
+		{"one is near", coldImpatience, true, false},
+		{"one is near, a moment too early", coldImpatience + failAfter - 1, true, false},
+		{"one is near, for long enough", coldImpatience + failAfter, true, true},
+	} {
+		w := newWorld(t)
+		w.start("d1")
+		c := w.start("d2").core
+		other := &peer{name: "d1", boot: 1, live: true, admittedMe: true}
+		other.log = c.logs.Open(logs.ID{Name: "d1", Boot: 1})
+		c.peers["d1"] = other
+		now := c.start.Add(test.waited)
+		if test.near {
+			log := c.logs.Open(logs.ID{Name: "d3", Boot: 1})
+			c.peers["d3"] = &peer{name: "d3", boot: 1, seenAt: now, log: log}
+		}
+		c.admission.coldSince, c.admission.cold = c.start, map[string]bool{"d1": true}
+		c.bootstrapCold(now, []*peer{other})
+		if c.admission.bootstrapped != test.founded {
+			t.Errorf("%s: founded is %v, want %v", test.name, c.admission.bootstrapped, test.founded)
 		}
 	}
 }

@@ -292,3 +292,31 @@ func TestNameOfALiveDirector(t *testing.T) {
 		}
 	}
 }
+
+// Where another director answers now, whatever stream stood with the former one is closed.
+func TestStreamsOfAFormerNameAreClosed(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(p *peer)
+		closed bool
+	}{
+		{"both", func(*peer) {}, true},
+		{"theirs", func(p *peer) { p.out = false }, true},
+		{"ours", func(p *peer) { p.in = 0 }, true},
+		{"none", func(p *peer) { p.out, p.in = false, 0 }, false},
+	} {
+		w := started(t, 2)
+		c := w.directors[0].core
+		p := c.peers["d2"]
+		test.change(p)
+		c.Take()
+		c.endFormerNames(w.now, p.addr, "d9")
+		closed := slices.ContainsFunc(c.Take(), func(e Effect) bool {
+			cl, ok := e.(CloseStream)
+			return ok && cl.Peer == "d2"
+		})
+		if closed != test.closed || !p.left {
+			t.Errorf("%s: closed is %v, left is %v", test.name, closed, p.left)
+		}
+	}
+}

@@ -152,7 +152,6 @@ func (c *Core) peerInLife(now mono.Time, who wire.Peer, up int64) *peer {
 		togetherAt: p.togetherAt,
 	}
 	p.gap = !p.log.Whole()
-	c.waiters.Recheck()
 	return p
 }
 
