@@ -51,11 +51,11 @@ func (c *Core) evaluate(now mono.Time) {
 	}
 	if reason == "" {
 		a.syncedAt, a.member, a.named, a.holds = now, true, nil, nil
-		for _, p := range c.peers {
+		for _, p := range c.peers.all {
 			p.said = nil
 		}
 		a.refused = ""
-		c.logf(LogInfo, "synced", Field{"peers", c.sortedPeers().live()}, Field{"users", c.dir.Len()})
+		c.logf(LogInfo, "synced", Field{"peers", c.peers.all.live()}, Field{"users", c.dir.Len()})
 	} else {
 		a.unsyncedAt = now
 		c.logf(LogWarn, "not synced", Field{"why", reason})
@@ -78,7 +78,7 @@ func (c *Core) unsyncedReason(now mono.Time) string {
 	case a.clockOff:
 		return "mesh time is off by more than half a second"
 	}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if why := c.hindrance(now, p); why != "" {
 			return why
 		}
@@ -131,13 +131,13 @@ func (c *Core) ofOurs(now mono.Time, p *peer) bool {
 
 // reachedOrGone reports whether we need not wait for contact with a director that was named to us.
 func (c *Core) reachedOrGone(now mono.Time, name string) bool {
-	p := c.peers[name]
+	p := c.peers.get(name)
 	return p != nil && (p.live || p.left) || now.Sub(c.admission.named[name]) > failAfter
 }
 
 // progressAdmission does what stands between this director and being synced.
 func (c *Core) progressAdmission(now mono.Time) {
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.wants != nil && !c.lacksOf(p) {
 			c.admitIfWhole(now, p)
 		}
@@ -150,7 +150,7 @@ func (c *Core) progressAdmission(now mono.Time) {
 		c.bootstrap(now)
 		return
 	}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if (p.matters() || p.wants != nil) && p.behind() && !c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
@@ -245,7 +245,7 @@ func (c *Core) admitIfWhole(now mono.Time, p *peer) {
 	c.count(p)
 	c.flushOutbox(now)
 	reply := &wire.Admitted{Nonce: m.Nonce, Member: c.admission.bootstrapped, Change: c.table.Snapshot(), Moving: c.movingRows(now)}
-	for _, q := range c.sortedPeers() {
+	for _, q := range c.peers.all {
 		if q.live && q.counted && q != p {
 			reply.Live = append(reply.Live, wire.Peer{Name: q.name, Boot: q.boot, Addr: q.addr})
 		}

@@ -115,10 +115,10 @@ func TestLeftOutByAJoiner(t *testing.T) {
 		return chunk && to == d4
 	}
 	w.until("d4 and d3 count each other", 5*time.Second, func() bool {
-		p := d4.core.peers["d3"]
-		return p != nil && p.counted && p.admittedMe && d3.core.peers["d4"].counted
+		p := d4.core.peers.get("d3")
+		return p != nil && p.counted && p.admittedMe && d3.core.peers.get("d4").counted
 	})
-	p := d4.core.peers["d3"]
+	p := d4.core.peers.get("d3")
 	p.lacking, p.toldAt = true, w.now.Add(-confirmWithin-1)
 	d4.core.complain(w.now, suspect{p, "gives no snapshot"})
 	if !p.barred {
@@ -126,8 +126,8 @@ func TestLeftOutByAJoiner(t *testing.T) {
 	}
 	w.lose = nil
 	w.until("d4 and d3 show each other as synced", 30*time.Second, func() bool {
-		return d4.core.peerState(d4.core.peers["d3"]) == Synced &&
-			d3.core.peerState(d3.core.peers["d4"]) == Synced
+		return d4.core.peerState(d4.core.peers.get("d3")) == Synced &&
+			d3.core.peerState(d3.core.peers.get("d4")) == Synced
 	})
 }
 
@@ -148,7 +148,7 @@ func TestJoinerWaitsForAllThatAreNamed(t *testing.T) {
 			delete(w.cut, [2]string{"d4", "d3"})
 			delete(w.cut, [2]string{"d3", "d4"})
 			w.until("d4 answers", time.Second, d4.core.synced)
-			if !d3.core.peers["d4"].counted {
+			if !d3.core.peers.get("d4").counted {
 				t.Error("d4 answers before d3 counts it")
 			}
 		})
@@ -200,8 +200,8 @@ func TestMutualExclusion(t *testing.T) {
 		t.Run(fmt.Sprint(directors), func(t *testing.T) {
 			w := started(t, directors)
 			d1, d2 := w.directors[0], w.directors[1]
-			d1.core.exclude(w.now, suspect{d1.core.peers["d2"], "a test"})
-			d2.core.exclude(w.now, suspect{d2.core.peers["d1"], "a test"})
+			d1.core.exclude(w.now, suspect{d1.core.peers.get("d2"), "a test"})
+			d2.core.exclude(w.now, suspect{d2.core.peers.get("d1"), "a test"})
 			w.until("all synced", 3*time.Second, w.allSynced)
 			w.run(2 * confirmWithin)
 			if !w.allSynced() {

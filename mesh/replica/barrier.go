@@ -44,7 +44,7 @@ func (c *Core) applyWhole(now mono.Time, change directory.Change, from *peer) *b
 	if j.joins {
 		j.leaves = served
 		c.joinMesh(now, from)
-		for _, p := range c.sortedPeers() {
+		for _, p := range c.peers.all {
 			c.showMesh(p, change) // before it gets anything of this mesh
 		}
 	}
@@ -95,7 +95,7 @@ func (c *Core) begin(
 	now mono.Time, applied directory.Change, confirmed string, unknownRing bool,
 ) *barrier.Change {
 	t := barrier.NewChange(now, applied, confirmed, unknownRing)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		for _, change := range p.said {
 			t.Confirm(p.name, change)
 		}
@@ -160,13 +160,13 @@ func (c *Core) settleBarrier() {
 		return
 	}
 	get := func(name string) (of barrier.Peer) {
-		if p := c.peers[name]; p != nil {
+		if p := c.peers.get(name); p != nil {
 			of = p.barrierPeer()
 		}
 		return of
 	}
 	all := func(yield func(barrier.Peer) bool) {
-		for _, p := range c.peers {
+		for _, p := range c.peers.all {
 			if !yield(p.barrierPeer()) {
 				return
 			}
@@ -197,13 +197,13 @@ func (c *Core) mayGoByAnother() *peer {
 	if c.cfg.Guards.NoBarrierToJoin {
 		return nil
 	}
-	return c.peers[c.barrier.OfUnknownRing(func(yield func(barrier.Peer) bool) {
-		for _, p := range c.sortedPeers() {
+	return c.peers.get(c.barrier.OfUnknownRing(func(yield func(barrier.Peer) bool) {
+		for _, p := range c.peers.all {
 			if p.matters() && !yield(p.barrierPeer()) {
 				return
 			}
 		}
-	})]
+	}))
 }
 
 func (c *Core) present() map[netip.Addr]ring.Tag {

@@ -76,7 +76,7 @@ func TestIsNews(t *testing.T) {
 	} {
 		m := beat
 		c := crowd(1, func(_ int, p *peer) { p.synced = true })
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		p.log = c.logs.Open(logs.ID{Name: "d2", Boot: 2})
 		test.change(c, p, &m)
 		if got := c.isNews(p, &m); got != test.want {

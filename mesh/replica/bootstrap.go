@@ -22,7 +22,7 @@ func (c *Core) found(now mono.Time, why string) {
 	c.late.Restart(c.clock.At(now))
 	c.logf(LogInfo, "mesh founded, the table comes from the configuration", Field{"why", why}, Field{"backends", len(c.table.Backends())})
 	c.evaluate(now)
-	if to := c.sortedPeers().streams(); len(to) > 0 {
+	if to := c.peers.all.streams(); len(to) > 0 {
 		c.flushOutbox(now)
 		c.sendAll(&wire.Table{Change: c.table.Snapshot()})
 	}
@@ -49,7 +49,7 @@ func (c *Core) bootstrap(now mono.Time) {
 // mesh of the highest rank in sight, and they count us already. Nearest first.
 func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 	lacking := false
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if !p.matters() {
 			continue
 		}
@@ -94,7 +94,7 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 		return
 	}
 	if !a.contact && waited >= startWait ||
-		a.contact && waited >= contactLost && !c.sortedPeers().someInSight(now) {
+		a.contact && waited >= contactLost && !c.peers.all.someInSight(now) {
 		a.alone = true
 		c.counters.ServedAlone++
 		c.logf(LogWarn, "no peer answers, serving alone; trying on")
@@ -120,7 +120,7 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		patience = coldImpatience
 	}
 	waited := now.Sub(a.coldSince)
-	if waited < patience || waited < patience+failAfter && c.sortedPeers().someNear(now) {
+	if waited < patience || waited < patience+failAfter && c.peers.all.someNear(now) {
 		return
 	}
 	for _, p := range live {

@@ -73,7 +73,7 @@ func (c *Core) noticeOff(now mono.Time, p *peer) {
 // slew sets mesh time forward or, for a negative d, back.
 func (c *Core) slew(d time.Duration) {
 	c.clock.Move(d)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		p.clock.Shift(d)
 	}
 }
@@ -86,7 +86,7 @@ func (p *peer) tellsTime(now mono.Time) bool { return p.clock.Tells(now, p.live)
 func (c *Core) clockMesh(now mono.Time) directory.MeshID {
 	best := c.meshRank(now)
 	if !c.admission.bootstrapped {
-		for _, p := range c.peers {
+		for _, p := range c.peers.all {
 			if p.tellsTime(now) && rank.Compare(p.mesh, best, c.cfg.Guards.RankByExactAge) > 0 {
 				best = p.mesh
 			}
@@ -98,7 +98,7 @@ func (c *Core) clockMesh(now mono.Time) directory.MeshID {
 // meshClocks are the clocks, as far as known, of the peers of the mesh whose time we follow.
 func (c *Core) meshClocks(now mono.Time) (clocks []*meshtime.Peer) {
 	mesh := c.clockMesh(now)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.tellsTime(now) && p.mesh.ID == mesh {
 			clocks = append(clocks, &p.clock)
 		}
@@ -118,7 +118,7 @@ func (c *Core) meshOffset(now mono.Time) (offset time.Duration, peers int) {
 func (c *Core) slewTarget(now mono.Time) time.Duration {
 	mesh := c.clockMesh(now)
 	var clocks, voters []*meshtime.Peer
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		ours := p.tellsTime(now) && p.mesh.ID == mesh
 		if ours {
 			clocks = append(clocks, &p.clock)
@@ -136,7 +136,7 @@ func (c *Core) noteTogether() {
 		return
 	}
 	mesh := c.table.Mesh()
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.live && p.mesh.ID == mesh {
 			p.clock.NoteTogether(&c.clock)
 		}

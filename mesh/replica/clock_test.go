@@ -148,7 +148,7 @@ func TestAfterAStep(t *testing.T) {
 	w.run(2 * time.Second)
 	d1.must(7)
 	c := d1.core
-	p := c.peers["d2"]
+	p := c.peers.get("d2")
 	had := p.clock.With()
 	if had == 0 {
 		t.Fatal("d1 does not know that it had d2's time; the test shows nothing")
@@ -181,7 +181,7 @@ func TestPeerThatStepsAway(t *testing.T) {
 			w := started(t, 2)
 			d2 := w.directors[1]
 			w.run(2 * time.Second)
-			p := w.directors[0].core.peers["d2"]
+			p := w.directors[0].core.peers.get("d2")
 			life, had := p.boot, p.clock.With()
 			if had == 0 {
 				t.Fatal("d1 does not know that it had d2's time; the test shows nothing")
@@ -207,7 +207,7 @@ func TestLeash(t *testing.T) {
 		a, c := w.directors[0], w.directors[2]
 		w.split([]*director{a}, []*director{c})
 		w.run(failAfter + time.Second)
-		for _, p := range []*peer{a.core.peers[c.name], c.core.peers[a.name]} {
+		for _, p := range []*peer{a.core.peers.get(c.name), c.core.peers.get(a.name)} {
 			p.clock = meshtime.Peer{} // as if they had never met
 		}
 		steps := -int(a.core.Counters().ClockSteps + c.core.Counters().ClockSteps)
@@ -382,7 +382,7 @@ func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []
 		w.run(25 * time.Millisecond)
 		whole := 0
 		for _, d := range w.directors {
-			if d.core.synced() && d.core.sortedPeers().live() == 4 {
+			if d.core.synced() && d.core.peers.all.live() == 4 {
 				whole++
 			}
 		}

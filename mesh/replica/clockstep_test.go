@@ -99,7 +99,7 @@ func TestStopsBeforeItSteps(t *testing.T) {
 	c := w.directors[0].core
 	w.now = w.now.Add(time.Second)
 	const ahead = 3 * time.Second
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		p.clock.Take(w.now, meshtime.Sample{MeshTime: ahead, Wall: ahead, AskedAt: w.now})
 	}
 	steps := c.Counters().ClockSteps

@@ -66,11 +66,10 @@ type Core struct {
 	log       logs.Own
 	logs      *logs.Set // of all lives but this one
 	late      logs.LateRows
-	peers     map[string]*peer // those that a stream has proven
+	peers     peers
 	hints     hints.Set
 	aliases   hints.Aliases
 	strangers strangers
-	byName    peerList // of peers; see sortedPeers
 	sessions  map[uint64]*peer
 	session   uint64 // last given out
 	effects   []Effect
@@ -123,7 +122,6 @@ func New(cfg Config, now mono.Time) *Core {
 		waiters:   waiters.New(),
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),
-		peers:     make(map[string]*peer),
 		strangers: make(strangers),
 		sessions:  make(map[uint64]*peer),
 		held:      make(map[ring.User]heldUser),
@@ -244,7 +242,7 @@ func (c *Core) send(p *peer, m wire.Message) {
 
 // sendAll emits a direct message to every peer with a stream.
 func (c *Core) sendAll(m wire.Message) {
-	if to := c.sortedPeers().streams(); len(to) > 0 {
+	if to := c.peers.all.streams(); len(to) > 0 {
 		c.effects = append(c.effects, Send{To: to, Message: m})
 	}
 }

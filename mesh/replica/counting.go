@@ -20,10 +20,10 @@ func (c *Core) runs(l wire.Life) bool {
 	if c.cfg.Guards.NoFreshness {
 		return true
 	}
-	if p := c.peers[l.Name]; p != nil && p.live && p.boot == l.Boot {
+	if p := c.peers.get(l.Name); p != nil && p.live && p.boot == l.Boot {
 		return p.clock.Near() && !c.strange(p)
 	}
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.live && p.clock.Near() && !c.strange(p) && p.counts[l] {
 			return true
 		}
@@ -34,7 +34,7 @@ func (c *Core) runs(l wire.Life) bool {
 // tellCounting tells the peers what has changed in whom we count.
 func (c *Core) tellCounting() {
 	m := &wire.Counting{}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		boot := uint64(0)
 		if p.live && p.counted {
 			boot = p.boot
@@ -59,7 +59,7 @@ func (c *Core) tellCounting() {
 // told.
 func (c *Core) tellAllCounting(p *peer) {
 	m := &wire.Counting{Whole: true}
-	for _, q := range c.sortedPeers() {
+	for _, q := range c.peers.all {
 		if q.told != 0 {
 			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.told})
 		}

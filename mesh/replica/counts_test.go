@@ -67,7 +67,7 @@ func TestContactsVanished(t *testing.T) {
 		c.admission.contact = true
 		at := c.start.Add(test.waited)
 		if test.near {
-			c.peers["d1"] = &peer{name: "d1", boot: 1, seenAt: at}
+			c.peers.add(&peer{name: "d1", boot: 1, seenAt: at})
 		}
 		if c.bootstrapAlone(at); c.admission.alone != test.want {
 			t.Errorf("%s: alone is %v, want %v", test.name, c.admission.alone, test.want)
@@ -94,11 +94,11 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 		c := w.start("d2").core
 		other := &peer{name: "d1", boot: 1, live: true, admittedMe: true}
 		other.log = c.logs.Open(logs.ID{Name: "d1", Boot: 1})
-		c.peers["d1"] = other
+		c.peers.add(other)
 		now := c.start.Add(test.waited)
 		if test.near {
 			log := c.logs.Open(logs.ID{Name: "d3", Boot: 1})
-			c.peers["d3"] = &peer{name: "d3", boot: 1, seenAt: now, log: log}
+			c.peers.add(&peer{name: "d3", boot: 1, seenAt: now, log: log})
 		}
 		c.admission.coldSince, c.admission.cold = c.start, map[string]bool{"d1": true}
 		c.bootstrapCold(now, []*peer{other})
@@ -119,7 +119,7 @@ func TestMessagesOfAnotherTime(t *testing.T) {
 	} {
 		w := started(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]
-		p := d1.core.peers["d2"]
+		p := d1.core.peers.get("d2")
 		p.counts = nil
 		p.clock.Take(w.now, meshtime.Sample{MeshTime: time.Hour})
 		d1.core.admission.synced = false // else it notices by itself

@@ -35,10 +35,10 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 		c.admission.removed = removed
 		c.logf(LogWarn, "this director was removed from the mesh, or let in again", Field{"removed", removed})
 		if !removed {
-			c.admission.bootstrapped = len(c.peers) == 0
+			c.admission.bootstrapped = len(c.peers.all) == 0
 		}
 	}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if (p.out || p.in != 0) && c.table.Removed(p.addr) {
 			c.emit(CloseStream{Peer: p.name, Reason: "removed from the mesh"})
 			p.left = true
@@ -52,7 +52,7 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 func (c *Core) Dials() []Dial {
 	var dials []Dial
 	known := make(map[netip.AddrPort]bool)
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		known[p.addr] = true
 		if !p.out && !p.left && p.addr.IsValid() && !c.table.Removed(p.addr) {
 			dials = append(dials, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
@@ -73,14 +73,14 @@ func (c *Core) Dials() []Dial {
 // Wanted reports whether a director is a peer, be it reachable or not: it is known, and has neither
 // left nor been removed.
 func (c *Core) Wanted(name string) bool {
-	p := c.peers[name]
+	p := c.peers.get(name)
 	return p != nil && !p.left && !c.table.Removed(p.addr)
 }
 
 // WantedPeers lists the peers that are wanted.
 func (c *Core) WantedPeers() []Dial {
-	wanted := make([]Dial, 0, len(c.peers))
-	for _, p := range c.sortedPeers() {
+	wanted := make([]Dial, 0, len(c.peers.all))
+	for _, p := range c.peers.all {
 		if c.Wanted(p.name) {
 			wanted = append(wanted, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 		}

@@ -77,7 +77,7 @@ func TestRemovedDirectorIsParted(t *testing.T) {
 	if _, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: true}); err != nil {
 		t.Fatal(err)
 	}
-	p := d1.core.peers["d3"]
+	p := d1.core.peers.get("d3")
 	if p.live || !p.left || p.out || p.in != 0 {
 		t.Errorf("d1 still deals with d3: %+v", p)
 	}
@@ -141,7 +141,7 @@ func TestReplayOfARemoval(t *testing.T) {
 	w.run(6 * time.Second)
 	d3 := w.start("d3")
 	w.until("d3 is d1's peer", 5*time.Second, func() bool {
-		p := d3.core.peers["d1"]
+		p := d3.core.peers.get("d1")
 		return p != nil && p.live && d3.core.synced() && d1.core.synced()
 	})
 }

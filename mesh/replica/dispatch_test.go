@@ -22,7 +22,7 @@ func TestEachKindHasAHandler(t *testing.T) {
 		w := started(t, 2)
 		c := w.directors[0].core
 		before := c.counters.Unexpected
-		c.take(w.now, c.peers["d2"], m)
+		c.take(w.now, c.peers.get("d2"), m)
 		if got := c.counters.Unexpected > before; got != notOnStreams[kind] {
 			t.Errorf("%s does not belong on a stream: %v, want %v", kind, got, notOnStreams[kind])
 		}
@@ -38,7 +38,7 @@ func TestEachKindHasAHandler(t *testing.T) {
 func TestLaterKindHasAHandler(t *testing.T) {
 	w := started(t, 2)
 	c := w.directors[0].core
-	p := c.peers["d2"]
+	p := c.peers.get("d2")
 	seq := p.log.Seen() + 1
 	c.take(w.now, p, &wire.Unknown{Number: wire.FirstLaterLog, Seq: seq})
 	if c.counters.UnknownKinds != 1 || c.counters.Unexpected != 0 || !p.log.Has(seq) {

@@ -133,7 +133,7 @@ func (c *Core) tableChange(
 		switch {
 		case op.Removed && !c.knowsDirector(op.Addr):
 			return directory.Change{}, ErrUnknownDirector
-		case op.Removed && op.Addr == c.cfg.Addr && c.sortedPeers().live() == 0:
+		case op.Removed && op.Addr == c.cfg.Addr && c.peers.all.live() == 0:
 			return directory.Change{}, ErrOnlyDirector // nobody could let it in again
 		}
 		return c.table.SetDirectorRemoved(stamp, c.cfg.Name, op.Addr, op.Removed), nil
@@ -163,7 +163,7 @@ func (c *Core) afterForgotten(
 
 func (c *Core) knowsDirector(addr netip.AddrPort) bool {
 	_, inTable := c.table.Director(addr)
-	return inTable || addr == c.cfg.Addr || c.sortedPeers().anyAt(addr)
+	return inTable || addr == c.cfg.Addr || c.peers.all.anyAt(addr)
 }
 
 // tableOperationsDone ends the operations that waited for a barrier.
@@ -235,7 +235,7 @@ func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
 	o.kickID, o.known = c.newID(), true
 	o.kicks, o.told = map[string]bool{"": true}, make(map[string]bool)
 	o.kick = &wire.KickUser{ID: o.kickID, Field: op.Field, Value: op.Value}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.live && p.counted {
 			c.tellKick(o, p)
 		}
@@ -309,7 +309,8 @@ func (c *Core) settleKickUsers(now mono.Time) {
 			continue
 		}
 		for name := range o.kicks {
-			if p := c.peers[name]; now.Sub(o.since) > kickUserWithin || name != "" && (p == nil || !p.live) {
+			p := c.peers.get(name)
+			if now.Sub(o.since) > kickUserWithin || name != "" && (p == nil || !p.live) {
 				delete(o.kicks, name)
 				if name != "" {
 					o.outcome.FailedPeers = append(o.outcome.FailedPeers, name)
@@ -332,7 +333,7 @@ func (c *Core) endOperation(id uint64, err error) {
 	}
 	delete(c.ops, id)
 	if err == nil {
-		o.outcome.FailedPeers = c.sortedPeers().failed(o.outcome.FailedPeers)
+		o.outcome.FailedPeers = c.peers.all.failed(o.outcome.FailedPeers)
 		slices.Sort(o.outcome.FailedPeers)
 	}
 	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})

@@ -233,7 +233,7 @@ func TestOneNotYetAdmittedAgainIsNamed(t *testing.T) {
 		return !beat && (from == d3 || to == d3)
 	}
 	w.heal()
-	w.until("d3 is in touch", 5*time.Second, func() bool { return d1.core.peers["d3"].live })
+	w.until("d3 is in touch", 5*time.Second, func() bool { return d1.core.peers.get("d3").live })
 	for _, op := range []Operation{SetDown{testBackend(1), true}, Move{Hash: 7, Backend: testBackend(2)}} {
 		out, err := d1.do(op)
 		if err != nil {

@@ -45,7 +45,7 @@ func (p *peer) readmit() { p.barred, p.excluded, p.excludedAt = false, false, 0 
 
 // inMajority reports whether we answer, together with more than half of all directors that we know,
 // ourselves included.
-func (c *Core) inMajority() bool { return c.synced() && c.sortedPeers().majority() }
+func (c *Core) inMajority() bool { return c.synced() && c.peers.all.majority() }
 
 // staysIn reports whether of two directors that were out of touch it is the peer that has to ask
 // for admission: the one that is in touch with most directors goes on.
@@ -110,14 +110,14 @@ func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 
 // outvoted reports whether with these peers we would have excluded most of those that we count.
 func (c *Core) outvoted(next []suspect) bool {
-	return !c.cfg.Guards.NoMajority && c.sortedPeers().outvote(next)
+	return !c.cfg.Guards.NoMajority && c.peers.all.outvote(next)
 }
 
 // stepOut stops answering and asks everybody for admission: too many peers seem not to answer.
 func (c *Core) stepOut(now mono.Time, why string) {
 	c.counters.StepsOut++
 	c.logf(LogWarn, "most peers seem not to answer, asking to be admitted again", Field{"why", why})
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.excluded {
 			p.readmit()
 		}
@@ -151,7 +151,7 @@ func (c *Core) complain(now mono.Time, p suspect) {
 
 func (c *Core) tellWaiting(p *peer) {
 	m := &wire.Waiting{For: []wire.Peer{{Name: p.name, Boot: p.boot, Addr: p.addr}}}
-	for _, q := range c.sortedPeers() {
+	for _, q := range c.peers.all {
 		if q != p && q.live && q.admittedMe {
 			c.send(q, m)
 		}
@@ -161,7 +161,7 @@ func (c *Core) tellWaiting(p *peer) {
 // gotWaiting asks the peers for which a joiner waits whether they answer us.
 func (c *Core) gotWaiting(now mono.Time, _ *peer, m *wire.Waiting) {
 	for _, who := range m.For {
-		p := c.peers[who.Name]
+		p := c.peers.get(who.Name)
 		if p == nil || p.boot != who.Boot || !p.matters() || !p.counted {
 			continue
 		}
@@ -190,7 +190,7 @@ func (c *Core) excludeSilent(now mono.Time) {
 			suspects = append(suspects, suspect{p, why})
 		}
 	}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		switch {
 		case !c.concerns(now, p):
 		case p.probe != 0 && now.Sub(p.probedAt) > confirmWithin:
@@ -202,7 +202,7 @@ func (c *Core) excludeSilent(now mono.Time) {
 		}
 	}
 	for _, t := range c.barrier.Overdue(now, confirmWithin) {
-		for _, p := range c.sortedPeers() {
+		for _, p := range c.peers.all {
 			if !p.behind() && t.Awaits(p.barrierPeer()) && now.Sub(p.wholeAt) > confirmWithin {
 				add(p, "table change not confirmed")
 			}
@@ -253,7 +253,7 @@ func (c *Core) confirmAnew(now mono.Time, p *peer) {
 // is named to a director that answers by itself.
 func (c *Core) reportUnreached(now mono.Time) {
 	for _, name := range slices.Sorted(maps.Keys(c.admission.named)) {
-		p := c.peers[name]
+		p := c.peers.get(name)
 		if p == nil || p.live || p.left || p.toldAt != 0 ||
 			now.Sub(c.admission.named[name]) <= confirmWithin {
 			continue

@@ -239,7 +239,7 @@ func (f *fleet) pushPull(a, b *member) {
 
 func (f *fleet) allSynced() bool {
 	return !slices.ContainsFunc(f.members, func(m *member) bool {
-		return !m.core.synced() || m.core.sortedPeers().live() < len(f.members)-1
+		return !m.core.synced() || m.core.peers.all.live() < len(f.members)-1
 	})
 }
 

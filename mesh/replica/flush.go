@@ -139,7 +139,7 @@ func (c *Core) cancelFlushes(backend netip.Addr) int {
 		if id.Director == c.cfg.Name {
 			c.flushes.Cancel(id.ID)
 			n++
-		} else if p := c.peers[id.Director]; p != nil && p.out {
+		} else if p := c.peers.get(id.Director); p != nil && p.out {
 			c.send(p, &wire.FlushCancel{ID: id.ID})
 			n++
 		}

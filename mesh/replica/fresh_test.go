@@ -123,7 +123,7 @@ func TestDeltaOfDirectorThatAPeerCounts(t *testing.T) {
 	d1, d3 := w.directors[0], w.directors[2]
 	w.split([]*director{d1}, []*director{d3})
 	w.run(failAfter + time.Second)
-	if d1.core.peers["d3"].live {
+	if d1.core.peers.get("d3").live {
 		t.Fatal("d1 and d3 are in touch")
 	}
 	if !d1.core.Gossip(w.now, d3.delta(d3.update(50))) {
@@ -257,7 +257,7 @@ func TestRecordedStates(t *testing.T) {
 					t.Errorf("vhosts at %s (-want +got):\n%s", d.name, diff)
 				}
 				for _, other := range w.directors {
-					if p := d.core.peers[other.name]; other != d && p.addr != other.core.cfg.Addr {
+					if p := d.core.peers.get(other.name); other != d && p.addr != other.core.cfg.Addr {
 						t.Errorf("%s believes %s at %v", d.name, other.name, p.addr)
 					}
 				}
@@ -280,7 +280,7 @@ func TestUnprovenStateOnlyCausesADial(t *testing.T) {
 	if diff := cmp.Diff(want, d1.dials(), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("dials (-want +got):\n%s", diff)
 	}
-	if d1.core.admission.contact || len(d1.core.peers) > 0 {
+	if d1.core.admission.contact || len(d1.core.peers.all) > 0 {
 		t.Errorf("the state counts as a contact: %v, or its sender as a peer: %v", d1.core.admission.contact, d1.core.peers)
 	}
 	if got := d1.core.Counters().UnprovenPushPulls; got != 1 {

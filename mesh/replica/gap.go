@@ -44,17 +44,17 @@ func (c *Core) lookForGap(p *peer) {
 func (c *Core) gained(log *logs.Peer, more logs.Spans) {
 	log.Gained(more)
 	if c.attached(log) {
-		c.lookForGap(c.peers[log.ID().Name])
+		c.lookForGap(c.peers.get(log.ID().Name))
 	}
 }
 
 // attached reports whether a log is the one that a peer writes or, if it is not live, wrote last.
 func (c *Core) attached(log *logs.Peer) bool {
-	p := c.peers[log.ID().Name]
+	p := c.peers.get(log.ID().Name)
 	return p != nil && p.log == log
 }
 
 // writes reports whether the writer of a log is live here.
 func (c *Core) writes(log *logs.Peer) bool {
-	return c.attached(log) && c.peers[log.ID().Name].live
+	return c.attached(log) && c.peers.get(log.ID().Name).live
 }

@@ -94,7 +94,7 @@ func (c *Core) isOurs(id logs.ID) bool {
 // forgetLog forgets a log, and what the peers said of it.
 func (c *Core) forgetLog(log *logs.Peer) {
 	c.logs.Forget(log)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		delete(p.claims, log.ID())
 	}
 }
@@ -102,7 +102,7 @@ func (c *Core) forgetLog(log *logs.Peer) {
 // seekRest asks for what a live peer has of a log and we do not, if its writer is gone.
 func (c *Core) seekRest(now mono.Time, log *logs.Peer) {
 	if asked := log.Asked(); asked != "" {
-		p := c.peers[asked]
+		p := c.peers.get(asked)
 		live := p != nil && p.live
 		switch {
 		case c.cfg.Guards.NoAskAgain:
@@ -135,13 +135,13 @@ func (c *Core) aheadIn(log *logs.Peer) *peer {
 	if c.writes(log) || c.cfg.Guards.NoRests {
 		return nil
 	}
-	return c.peers[log.Ahead(func(yield func(string, logs.Claims) bool) {
-		for _, p := range c.sortedPeers() {
+	return c.peers.get(log.Ahead(func(yield func(string, logs.Claims) bool) {
+		for _, p := range c.peers.all {
 			if p.live && p.clock.Near() && !yield(p.name, p.claims) {
 				return
 			}
 		}
-	})]
+	}))
 }
 
 // wantRest notes whether we wait for the rest of a log.
@@ -157,7 +157,7 @@ func (c *Core) seekRests(now mono.Time) {
 		c.seekRest(now, log)
 	}
 	c.tellGone(now)
-	for _, log := range c.logs.Clean(now, c.sortedPeers().someAway) {
+	for _, log := range c.logs.Clean(now, c.peers.all.someAway) {
 		if !c.attached(log) {
 			c.forgetLog(log)
 		}

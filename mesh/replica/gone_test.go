@@ -331,7 +331,7 @@ func TestWordOfPhantomLogs(t *testing.T) {
 				d1.core.Receive(w.now, d1.sessions["d2"], said)
 			}
 			known, behind := d1.core.logs.Len(), len(d1.core.logs.Behind())
-			told := len(d1.core.peers[d2.name].claims)
+			told := len(d1.core.peers.get(d2.name).claims)
 			if max(known, told, behind) > logs.MaxGone+1 {
 				t.Errorf("%d logs are remembered, %d as d2 tells, %d are waited for", known, told, behind)
 			}
@@ -439,7 +439,7 @@ func TestSomeoneAway(t *testing.T) {
 				test.change(p)
 			}
 		})
-		if got := c.sortedPeers().someAway(); got != test.want {
+		if got := c.peers.all.someAway(); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
@@ -457,7 +457,7 @@ func TestPartOfALogIsProgress(t *testing.T) {
 	}
 	log.Ask(w.now, d2.name)
 	rows := reread(t, &wire.Rows{Seq: 1})
-	c.gotLogPart(w.now, c.peers[d2.name],
+	c.gotLogPart(w.now, c.peers.get(d2.name),
 		&wire.LogPart{Name: "d9", Boot: 9, From: 1, Entries: []wire.Message{rows}})
 	if log.Stalled(w.now) || log.Asked() != "" {
 		t.Errorf("a part came; stalled: %v, asked: %q", log.Stalled(w.now), log.Asked())

@@ -20,10 +20,10 @@ func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
 	if c.table.Removed(h.Addr) {
 		return
 	}
-	if holder := c.sortedPeers().holder(h.Addr); holder != nil && holder.name != h.Name {
+	if holder := c.peers.all.holder(h.Addr); holder != nil && holder.name != h.Name {
 		return // it was there once, or only says that it is
 	}
-	p := c.peers[h.Name]
+	p := c.peers.get(h.Name)
 	switch {
 	case p != nil && !p.left && p.addr == h.Addr:
 		if !p.out && p.boot != boot {
@@ -65,7 +65,7 @@ func (c *Core) MemberFailed(now mono.Time, name string) {
 	defer c.enter(now)()
 	c.hints.ForgetMember(name)
 	c.aliases.MemberFailed(name)
-	if p := c.peers[name]; p != nil && !p.left {
+	if p := c.peers.get(name); p != nil && !p.left {
 		p.lastFailed = c.clock.At(now)
 	}
 }

@@ -60,8 +60,8 @@ func TestInventedDirectors(t *testing.T) {
 		d1.core.MemberFailed(w.now, name)
 	}
 	w.run(hints.KeptFor + time.Second)
-	if d1.core.hints.Len() > 0 || len(d1.core.peers) != 1 {
-		t.Errorf("%d hints and %d peers are left", d1.core.hints.Len(), len(d1.core.peers))
+	if d1.core.hints.Len() > 0 || len(d1.core.peers.all) != 1 {
+		t.Errorf("%d hints and %d peers are left", d1.core.hints.Len(), len(d1.core.peers.all))
 	}
 }
 
@@ -113,7 +113,7 @@ func TestHintsAboutPeers(t *testing.T) {
 			d1, d2 := w.directors[0], w.directors[1]
 			test.do(w, d2)
 			d1.core.Take()
-			p := d1.core.peers["d2"]
+			p := d1.core.peers.get("d2")
 			before := []any{p.addr, p.boot, p.live, p.left}
 			addr := test.addr
 			if !addr.IsValid() {

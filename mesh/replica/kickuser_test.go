@@ -202,7 +202,7 @@ func TestKickByNameLeavesOutDirectorsThatAreNotCounted(t *testing.T) {
 	}
 	// Nor is one that is alive but was excluded.
 	w.lose = losing[*wire.AdmitRequest](w.directors[1], d1)
-	d1.core.peers["d2"].counted = false
+	d1.core.peers.get("d2").counted = false
 	if outcome, err = d1.do(KickUser{Value: "jane"}); err != nil || !outcome.Known || len(w.directors[1].kicked) != 1 {
 		t.Errorf("outcome %+v, %v; d2 kicked %d times, want once", outcome, err, len(w.directors[1].kicked))
 	}
@@ -264,7 +264,7 @@ func TestWhoIsNamedAsFailed(t *testing.T) {
 			if test.named && before == nil {
 				want = []string{"d2"}
 			}
-			if got := c.sortedPeers().failed(slices.Clone(before)); !slices.Equal(got, want) {
+			if got := c.peers.all.failed(slices.Clone(before)); !slices.Equal(got, want) {
 				t.Errorf("%s: %v beside %v, want %v", test.name, got, before, want)
 			}
 		}

@@ -116,7 +116,7 @@ func TestWhatAPeerSaidIsBounded(t *testing.T) {
 	for _, member := range []bool{false, true} {
 		c := crowd(1, func(int, *peer) {})
 		c.admission.bootstrapped = member
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		for range maxSaid + 3 {
 			c.confirm(p, directory.Change{})
 		}
@@ -146,7 +146,7 @@ func TestMeshIsFull(t *testing.T) {
 	c := w.directors[0].core
 	for i := range MaxDirectors - 1 {
 		name := fmt.Sprint("x", i)
-		c.peers[name] = &peer{name: name, boot: 5}
+		c.peers.add(&peer{name: name, boot: 5})
 	}
 	hello := func(name string) *wire.Hello {
 		h := c.Hello(w.now, Dial{})
@@ -156,7 +156,7 @@ func TestMeshIsFull(t *testing.T) {
 	if err := c.acceptable(w.now, hello("y")); err != nil {
 		t.Errorf("the last that has room: %v", err)
 	}
-	c.peers["y"] = &peer{name: "y", boot: 5}
+	c.peers.add(&peer{name: "y", boot: 5})
 	if err := c.acceptable(w.now, hello("z")); err == nil {
 		t.Error("one too many is accepted")
 	}

@@ -152,7 +152,7 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 	var late []wire.Message // takes a while
 	w.filter = func(to *director, m wire.Message) bool {
 		_, held := m.(*wire.Held)
-		if held && to == d1 && d3.core.peers["d1"].admittedMe {
+		if held && to == d1 && d3.core.peers.get("d1").admittedMe {
 			late = append(late, reread(t, m))
 		}
 		return !held || to != d1

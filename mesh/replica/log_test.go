@@ -16,7 +16,7 @@ import (
 // replayed are the numbers of the log's messages that a peer gets after a certain one.
 func (d *director) replayed(seq uint64) (numbers []uint64) {
 	d.core.Take()
-	d.core.replay(d.w.now, d.core.peers["d2"], seq)
+	d.core.replay(d.w.now, d.core.peers.get("d2"), seq)
 	for _, e := range d.core.Take() {
 		if n, ok := wire.LogSeq(e.(Send).Message); ok {
 			numbers = append(numbers, n)

@@ -107,10 +107,10 @@ func (c *Core) advance(now mono.Time, m *moves.Move) {
 		c.release(now, m)
 		return
 	}
-	if m.Phase == moves.Holding && c.sortedPeers().everyCounted(m.HeldBy) {
+	if m.Phase == moves.Holding && c.peers.all.everyCounted(m.HeldBy) {
 		m.Phase, m.HeldAt = moves.Kicking, now
 	}
-	reported := func() bool { return m.ReportedBy("") && c.sortedPeers().everyCounted(m.ReportedBy) }
+	reported := func() bool { return m.ReportedBy("") && c.peers.all.everyCounted(m.ReportedBy) }
 	if m.Op != 0 && m.Phase == moves.Kicking && !m.Wait &&
 		(reported() || now.Sub(m.HeldAt) >= tellWithin) {
 		c.moveHeld(m)
@@ -270,7 +270,7 @@ func (c *Core) restartMoves(now mono.Time) {
 // suspectHolders suspects the live peers that hold up a move.
 func (c *Core) suspectHolders(now mono.Time, suspect func(p *peer, why string)) {
 	for b := range c.moves.Overdue(now, confirmWithin) {
-		for _, p := range c.sortedPeers() {
+		for _, p := range c.peers.all {
 			if p.live && p.counted && !b.HeldBy(p.name) && now.Sub(p.holdsSentAt) > confirmWithin {
 				suspect(p, "hold of a user not confirmed")
 			}

@@ -41,7 +41,7 @@ func (c *Core) addressTaken(now mono.Time, who wire.Peer) error {
 		return fmt.Errorf("director %s says that it is reached at %s, which is the address of %s; "+
 			"give it another --advertise", who.Name, who.Addr, c.cfg.Name)
 	}
-	if p := c.sortedPeers().holder(who.Addr); p != nil && p.name != who.Name {
+	if p := c.peers.all.holder(who.Addr); p != nil && p.name != who.Name {
 		return fmt.Errorf("director %s says that it is reached at %s, where %s answers; "+
 			"give it another --advertise", who.Name, who.Addr, p.name)
 	}
@@ -52,7 +52,7 @@ func (c *Core) addressTaken(now mono.Time, who wire.Peer) error {
 // us.
 func (c *Core) endFormerNames(now mono.Time, addr netip.AddrPort, name string) {
 	c.hints.ForgetAt(addr, name)
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.addr != addr || p.name == name || p.left {
 			continue
 		}
@@ -72,8 +72,8 @@ func (c *Core) directorNamed(name string) (netip.AddrPort, error) {
 	switch {
 	case name == c.cfg.Name:
 		addr = c.cfg.Addr
-	case c.peers[name] != nil:
-		addr = c.peers[name].addr
+	case c.peers.get(name) != nil:
+		addr = c.peers.get(name).addr
 	case c.hints.Get(name) != nil:
 		addr = c.hints.Get(name).Addr
 	}
@@ -81,7 +81,7 @@ func (c *Core) directorNamed(name string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf(
 			"%w: %s is not known by name; give its address", ErrUnknownDirector, name)
 	}
-	names, holder := c.namesAt(addr), c.sortedPeers().holder(addr)
+	names, holder := c.namesAt(addr), c.peers.all.holder(addr)
 	if len(names) > 1 && (holder == nil || holder.name != name) && name != c.cfg.Name {
 		return netip.AddrPort{}, fmt.Errorf("%w %s: %s; to mean the one that is there, give the address",
 			ErrSharedAddress, addr, strings.Join(names, ", "))
@@ -95,13 +95,13 @@ func (c *Core) namesAt(addr netip.AddrPort) []string {
 	if addr == c.cfg.Addr {
 		names = append(names, c.cfg.Name)
 	}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.addr == addr {
 			names = append(names, p.name)
 		}
 	}
 	for _, h := range c.hints.Sorted() {
-		if h.Addr == addr && c.peers[h.Name] == nil {
+		if h.Addr == addr && c.peers.get(h.Name) == nil {
 			names = append(names, h.Name)
 		}
 	}

@@ -152,11 +152,11 @@ func TestCopiedAdvertise(t *testing.T) {
 	copied := w.start("copied", at(d2.core.cfg.Addr))
 	w.run(30 * time.Second)
 	for _, d := range w.directors[:3] {
-		if !d.core.synced() || d.core.sortedPeers().live() != 2 {
+		if !d.core.synced() || d.core.peers.all.live() != 2 {
 			t.Errorf("%s is disturbed: %+v, %d peers",
-				d.name, d.core.Self(w.now), d.core.sortedPeers().live())
+				d.name, d.core.Self(w.now), d.core.peers.all.live())
 		}
-		if d.core.peers["copied"] != nil {
+		if d.core.peers.get("copied") != nil {
 			t.Errorf("%s takes the copied one for a peer", d.name)
 		}
 	}
@@ -166,7 +166,7 @@ func TestCopiedAdvertise(t *testing.T) {
 	if d2.logged("the address of this director is known under another name too") != 1 {
 		t.Error("d2 does not say that its address is known under another name")
 	}
-	if reason := d1.core.peers["d2"]; !reason.live || copied.core.sortedPeers().live() > 0 {
+	if reason := d1.core.peers.get("d2"); !reason.live || copied.core.peers.all.live() > 0 {
 		t.Error("d2 has lost its place")
 	}
 	// The copied one hears why. That it answers nothing until then is the business of admission.
@@ -180,12 +180,13 @@ func TestCopiedAdvertise(t *testing.T) {
 func TestHelloForAnother(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
-	before := *d1.core.peers["d2"]
+	before := *d1.core.peers.get("d2")
 	hello := d2.core.Hello(w.now, Dial{Name: "d3", Addr: d1.core.cfg.Addr})
 	if _, _, err := d1.core.Accept(w.now, hello); err == nil || !strings.Contains(err.Error(), "d1, not d3") {
 		t.Errorf("accepted: %v", err)
 	}
-	if after := d1.core.peers["d2"]; after.in != before.in || after.boot != before.boot || !after.live {
+	after := d1.core.peers.get("d2")
+	if after.in != before.in || after.boot != before.boot || !after.live {
 		t.Errorf("the refused hello has replaced the stream of before: %+v", after)
 	}
 	answer := d1.core.hello(w.now)
@@ -270,7 +271,7 @@ func TestRemovedWhileAway(t *testing.T) {
 func TestNameOfALiveDirector(t *testing.T) {
 	w := started(t, 2)
 	c := w.directors[0].core
-	p := c.peers["d2"]
+	p := c.peers.get("d2")
 	elsewhere := netip.MustParseAddrPort("198.51.100.9:9")
 	for _, test := range []struct {
 		name string
@@ -307,7 +308,7 @@ func TestStreamsOfAFormerNameAreClosed(t *testing.T) {
 	} {
 		w := started(t, 2)
 		c := w.directors[0].core
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		test.change(p)
 		c.Take()
 		c.endFormerNames(w.now, p.addr, "d9")

@@ -63,7 +63,7 @@ func (w *world) agree(users []ring.UserHash) {
 		case first == nil:
 			first = d
 		}
-		for _, p := range d.core.peers {
+		for _, p := range d.core.peers.all {
 			if p.live && p.gap {
 				w.t.Errorf("%s has a gap in the log of %s", d.name, p.name)
 			}
@@ -123,7 +123,7 @@ func TestOneReleaseApart(t *testing.T) {
 		t.Errorf("d1 says nothing of unknown kinds: %+v", d1.logs)
 	}
 
-	of := d3.core.peers[d2.name].log.ID()
+	of := d3.core.peers.get(d2.name).log.ID()
 	w.split([]*director{d2}, []*director{d3})
 	w.run(100 * time.Millisecond)
 	had := d3.later(of)

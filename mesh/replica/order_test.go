@@ -107,7 +107,7 @@ func TestActivityOfTheDeadReachesWhoWasAway(t *testing.T) {
 	w.run(failAfter + 3*time.Second)
 	w.heal()
 	w.cut[[2]string{"d3", "d1"}] = true
-	w.until("d1 and d2 in touch", time.Second, func() bool { return d1.core.peers["d2"].live })
+	w.until("d1 and d2 in touch", time.Second, func() bool { return d1.core.peers.get("d2").live })
 	d3.crash()
 	w.run(failAfter + time.Second)
 	want, _ := d2.dir.Find("", h, d2.core.MeshTime(w.now))
@@ -148,7 +148,9 @@ func TestRelayedAnswerThatLosesIsNotGiven(t *testing.T) {
 		return !admitted || to != d2
 	}
 	w.heal()
-	w.until("d2 in touch and not synced", 5*time.Second, func() bool { return d2.core.peers["d1"].synced && d2.core.peers["d1"].live && !d2.core.synced() })
+	w.until("d2 in touch and not synced", 5*time.Second, func() bool {
+		return d2.core.peers.get("d1").synced && d2.core.peers.get("d1").live && !d2.core.synced()
+	})
 	to := testBackend(1)
 	if old == to {
 		to = testBackend(2)

@@ -96,7 +96,7 @@ func (c *Core) isLowest() bool {
 	if !a.bootstrapped || a.leaving || c.admission.removed {
 		return false
 	}
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.live && p.counted {
 			return c.cfg.Name < p.name
 		}

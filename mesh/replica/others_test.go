@@ -36,7 +36,7 @@ func TestReplyToAPeer(t *testing.T) {
 		test.row.Activity, test.row.Stamp = now.Tick(), now.Tick()
 		d1.dir.Merge("", []directory.Mapping{test.row}, now, nil)
 		d1.core.Take()
-		d1.core.reply(w.now, d1.core.peers["d2"], 5, u)
+		d1.core.reply(w.now, d1.core.peers.get("d2"), 5, u)
 		got := sent[*wire.LookupReply](d1, d2)
 		if len(got) != 1 || got[0].ID != 5 || got[0].Failed != test.failed ||
 			(got[0].Block.Len() == 1) == test.failed {
@@ -85,7 +85,7 @@ func TestAddressOfANamedDirector(t *testing.T) {
 	heard := netip.MustParseAddrPort("127.0.0.9:9090")
 	c.hints.Hear(w.now, hints.Hint{Name: "d9", Addr: heard})
 	for name, want := range map[string]netip.AddrPort{
-		"d1": c.cfg.Addr, "d2": c.peers["d2"].addr, "d9": heard, "d8": {},
+		"d1": c.cfg.Addr, "d2": c.peers.get("d2").addr, "d9": heard, "d8": {},
 	} {
 		got, err := c.directorNamed(name)
 		if got != want || (err == nil) != want.IsValid() {
@@ -107,7 +107,7 @@ func TestAddressOfANamedDirector(t *testing.T) {
 func TestAnswersToHoldsAreRepeated(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
-	c, p := d1.core, d1.core.peers["d2"]
+	c, p := d1.core, d1.core.peers.get("d2")
 	for id, at := range map[uint64]mono.Time{
 		7: w.now, 3: w.now.Add(-moves.HoldFor + 1), 5: w.now.Add(-moves.HoldFor),
 		9: w.now.Add(-time.Second),

@@ -5,7 +5,7 @@ import "time"
 // pace is how often things are done in a mesh of so many peers, by the monotonic clock.
 type pace int
 
-func (c *Core) pace() pace { return pace(len(c.peers)) }
+func (c *Core) pace() pace { return pace(len(c.peers.all)) }
 
 // beat is how long after a beat the next one goes to all peers: longer in larger meshes, where each
 // beat goes to more of them.

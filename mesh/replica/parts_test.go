@@ -87,7 +87,7 @@ func TestGivingAMeshUp(t *testing.T) {
 	}
 	left, boot := c.table.Mesh(), c.boot
 	c.admission.coldSince, c.admission.cold = w.now, map[string]bool{"d2": true}
-	c.giveMeshUp(w.now, c.peers["d2"])
+	c.giveMeshUp(w.now, c.peers.get("d2"))
 	if c.admission.coldSince != 0 || len(c.admission.cold) > 0 {
 		t.Errorf("it goes on with a cold start: %+v", c.admission)
 	}
@@ -115,7 +115,7 @@ func TestGivingAMeshUp(t *testing.T) {
 func TestPeerIsStamped(t *testing.T) {
 	w := started(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
-	p := d1.core.peers["d2"]
+	p := d1.core.peers.get("d2")
 	w.now = w.now.Add(10 * time.Millisecond)
 	d1.hears(d2, &wire.Counting{})
 	if p.seenAt != w.now {

@@ -19,7 +19,7 @@ import (
 // crowd is a core with peers that are live, counted and in touch; some of them changed.
 func crowd(n int, change func(i int, p *peer)) *Core {
 	c := &Core{
-		peers: make(map[string]*peer), logs: logs.NewSet(), barrier: barrier.New(nil),
+		logs: logs.NewSet(), barrier: barrier.New(nil),
 		moves: moves.NewSet(), kicks: moves.NewKicks(),
 	}
 	c.cfg.Name = "d1"
@@ -30,7 +30,7 @@ func crowd(n int, change func(i int, p *peer)) *Core {
 			admittedMe: true,
 			mesh:       wire.MeshRank{ID: 7}}
 		change(i, p)
-		c.peers[p.name] = p
+		c.peers.add(p)
 	}
 	return c
 }
@@ -117,7 +117,7 @@ func TestOutvoted(t *testing.T) {
 		}
 	}
 	c := crowd(4, func(i int, p *peer) { p.barred = i == 3 })
-	if !c.outvoted([]suspect{{c.peers["d2"], ""}, {c.peers["d3"], ""}}) {
+	if !c.outvoted([]suspect{{c.peers.get("d2"), ""}, {c.peers.get("d3"), ""}}) {
 		t.Error("one that failed counts among those that stay")
 	}
 }
@@ -141,7 +141,7 @@ func TestImpatience(t *testing.T) {
 		{"for ever", admitWithin + 1, 0, 0, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		p.askedSince, p.pendingAt = now.Add(-test.asked), now.Add(-test.pending)
 		c.donations.Begin(now.Add(-test.chunks), "d2", 1, 0, nil, nil)
 		if got := c.impatient(now, p); got != test.want {
@@ -171,7 +171,7 @@ func TestRefusedRows(t *testing.T) {
 		{"busy for ever", admitWithin + 1, never, 0, true, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		p.gap, p.counted, p.behindAt = true, test.counted, now.Add(-test.behind)
 		c.receiver.ChunkAt, c.receiver.BusyAt = now.Add(-test.chunk), now.Add(-test.busy)
 		if got := c.refusesRows(now, p); got != test.want {
@@ -179,7 +179,7 @@ func TestRefusedRows(t *testing.T) {
 		}
 	}
 	c := crowd(1, func(int, *peer) {})
-	p := c.peers["d2"]
+	p := c.peers.get("d2")
 	p.gap = true
 	if c.refusesRows(now, p) || p.behindAt != now {
 		t.Errorf("at first: since %v", p.behindAt)
@@ -245,7 +245,7 @@ func TestHindrances(t *testing.T) {
 			"mesh time is off by more than half a second"},
 	} {
 		c := crowd(2, func(int, *peer) {})
-		test.change(c, c.peers["d2"])
+		test.change(c, c.peers.get("d2"))
 		if got := c.unsyncedReason(now); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
@@ -266,7 +266,7 @@ func TestNamedDirectors(t *testing.T) {
 	} {
 		c := crowd(1, func(_ int, p *peer) { p.live, p.left = test.live, test.left })
 		if !test.known {
-			clear(c.peers)
+			c.peers = peers{}
 		}
 		c.admission.named = map[string]mono.Time{"d2": now.Add(-test.ago)}
 		if got := c.reachedOrGone(now, "d2"); got != test.want {
@@ -297,7 +297,7 @@ func TestPostponed(t *testing.T) {
 	got := []mono.Time{
 		c.start, c.admission.coldSince, c.admission.named["d2"],
 		c.donations.Get("d2").AckedAt(),
-		c.peers["d2"].excludedAt, c.peers["d2"].probedAt,
+		c.peers.get("d2").excludedAt, c.peers.get("d2").probedAt,
 	}
 	for i, v := range got {
 		if v != at.Add(late) {
@@ -310,7 +310,7 @@ func TestPostponed(t *testing.T) {
 	for b := range c.moves.Overdue(at.Add(late), 0) {
 		t.Errorf("Hold %d is waited for all the time of the pause", b.ID)
 	}
-	if p := c.peers["d3"]; p.excludedAt != 0 || p.probedAt != at {
+	if p := c.peers.get("d3"); p.excludedAt != 0 || p.probedAt != at {
 		t.Errorf("a peer for whom nobody waits: %v, %v", p.excludedAt, p.probedAt)
 	}
 	c = crowd(0, nil)
@@ -354,7 +354,7 @@ func TestWhoRuns(t *testing.T) {
 // What a peer says of whom it counts is bounded; a whole list takes the place of the one before.
 func TestCountingIsBounded(t *testing.T) {
 	c := crowd(1, func(int, *peer) {})
-	p := c.peers["d2"]
+	p := c.peers.get("d2")
 	many := &wire.Counting{}
 	for i := range maxLives + 5 {
 		many.Counts = append(many.Counts, wire.Life{Name: fmt.Sprint("x", i), Boot: 1})
@@ -405,7 +405,7 @@ func TestTellWaiting(t *testing.T) {
 		p.out, p.to = true, []string{p.name}
 		p.live, p.admittedMe = i != 2, i != 3
 	})
-	c.tellWaiting(c.peers["d2"])
+	c.tellWaiting(c.peers.get("d2"))
 	var told []string
 	for _, e := range c.Take() {
 		told = append(told, e.(Send).To...)

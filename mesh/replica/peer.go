@@ -2,8 +2,6 @@ package replica
 
 import (
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"directormesh/directory"
@@ -99,19 +97,6 @@ type peer struct {
 	differs bool // its digests differ from ours
 }
 
-// sortedPeers are the peers by name. The slice is made anew when a peer comes or goes, so it can be
-// kept while ranging over it.
-func (c *Core) sortedPeers() peerList {
-	if len(c.byName) != len(c.peers) {
-		c.byName = make([]*peer, 0, len(c.peers))
-		for _, p := range c.peers {
-			c.byName = append(c.byName, p)
-		}
-		slices.SortFunc(c.byName, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
-	}
-	return c.byName
-}
-
 // goesOn reports whether the process of a peer that begins another life is the one of the life
 // before: by both hellos it began at one moment. The hellos were under way for a while, and in the
 // time between clocks have drifted apart by less than a thousandth.
@@ -122,11 +107,10 @@ func (p *peer) goesOn(began mono.Time, up time.Duration) bool {
 // peerInLife returns the peer that a stream has proven to run, for so many milliseconds, a new one
 // if need be. A new life begins with nothing.
 func (c *Core) peerInLife(now mono.Time, who wire.Peer, up int64) *peer {
-	p := c.peers[who.Name]
+	p := c.peers.get(who.Name)
 	if p == nil {
 		p = &peer{name: who.Name, to: []string{who.Name}}
-		c.peers[who.Name] = p
-		c.byName = nil
+		c.peers.add(p)
 	}
 	c.hints.Forget(who.Name)
 	if who.Addr.IsValid() {
@@ -161,7 +145,7 @@ func (p *peer) life() logs.ID { return logs.ID{Name: p.name, Boot: p.boot} }
 
 // inLife returns the peer if it is in this life still, else nil.
 func (c *Core) inLife(l logs.ID) *peer {
-	if p := c.peers[l.Name]; p != nil && p.boot == l.Boot {
+	if p := c.peers.get(l.Name); p != nil && p.boot == l.Boot {
 		return p
 	}
 	return nil
@@ -173,12 +157,12 @@ func (c *Core) beat(now mono.Time) {
 		return
 	}
 	c.nextBeat = now.Add(c.pace().beat())
-	if n := len(c.peers); n > beatManyPeers && n != c.beatPeers {
+	if n := len(c.peers.all); n > beatManyPeers && n != c.beatPeers {
 		// Directors that were started together would beat together for ever, and answer thousands
 		// of messages at the same moment.
 		c.nextBeat = c.nextBeat.Add(-time.Duration(c.rand.Int64N(int64(c.pace().beat()))))
 	}
-	c.beatPeers = len(c.peers)
+	c.beatPeers = len(c.peers.all)
 	c.tellCounting()
 	c.beatToAll(now)
 }
@@ -186,7 +170,7 @@ func (c *Core) beat(now mono.Time) {
 // beatToAll sends a beat to every peer. In a large mesh it matters that they are counted once.
 func (c *Core) beatToAll(now mono.Time) {
 	majority := c.inMajority()
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		c.sendBeat(now, p, majority)
 	}
 }
@@ -286,7 +270,7 @@ func (c *Core) cameAlive(now mono.Time, p *peer) {
 
 // checkPeers counts as failed whoever has not echoed for too long, and forgets who is long gone.
 func (c *Core) checkPeers(now mono.Time) {
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		switch {
 		case p.live && now.Sub(p.echoAt) > c.pace().silence():
 			c.fail(now, p, "no answer")
@@ -306,8 +290,7 @@ func (c *Core) checkPeers(now mono.Time) {
 			!p.live && !p.out && p.in == 0 && now.Sub(p.seenAt) > p.remembered():
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.With())
-			delete(c.peers, p.name)
-			c.byName = nil
+			c.peers.remove(p)
 		}
 		if p.live {
 			p.seenAt = now
@@ -361,7 +344,7 @@ func (p *peer) endContact() {
 // then reached it.
 func (c *Core) ProbeFailed(now mono.Time, name string) {
 	defer c.enter(now)()
-	if p := c.peers[name]; p != nil && !p.left {
+	if p := c.peers.get(name); p != nil && !p.left {
 		p.lastFailed = c.clock.At(now)
 	}
 }

@@ -3,12 +3,41 @@ package replica
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"directormesh/mesh/mono"
 )
 
-// peerList is all peers by name. A question about all of them that needs nothing else is asked
-// here.
+// peers are the directors that a stream has proven, but for this one. The zero value has none.
+type peers struct {
+	named map[string]*peer
+	// all has the same peers, in the order of their names. It is a new slice whenever a peer comes
+	// or goes, so that a loop over it is not disturbed.
+	all peerList
+}
+
+// get is the peer of a name; nil if there is none.
+func (s *peers) get(name string) *peer { return s.named[name] }
+
+// add takes a peer in, of a name that none has yet.
+func (s *peers) add(p *peer) {
+	if s.named == nil {
+		s.named = make(map[string]*peer)
+	}
+	s.named[p.name] = p
+	at, _ := slices.BinarySearchFunc(s.all, p.name, comparePeer)
+	s.all = slices.Insert(slices.Clone(s.all), at, p)
+}
+
+// remove forgets a peer.
+func (s *peers) remove(p *peer) {
+	delete(s.named, p.name)
+	s.all = slices.DeleteFunc(slices.Clone(s.all), func(q *peer) bool { return q == p })
+}
+
+func comparePeer(p *peer, name string) int { return strings.Compare(p.name, name) }
+
+// peerList is peers by name. A question about all of them that needs nothing else is asked here.
 type peerList []*peer
 
 // streams names the peers to which a stream is open.

@@ -1,11 +1,14 @@
 package replica
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"directormesh/mesh/mono"
 )
@@ -78,4 +81,38 @@ func TestPeersAwayAndNear(t *testing.T) {
 	if l := (peerList)(nil); l.someAway() || l.someNear(now) || l.someInSight(now) {
 		t.Error("of no peers one is away, near or in sight")
 	}
+}
+
+// Peers are found by name and listed by name, and a loop over them is not disturbed by peers that
+// come and go.
+func TestPeersComeAndGo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s peers
+		want := make(map[string]*peer)
+		name := rapid.SampledFrom([]string{"d1", "d10", "d2", "d3", "x"})
+		for range rapid.IntRange(0, 20).Draw(t, "changes") {
+			before := slices.Clone(s.all)
+			list := s.all
+			name := name.Draw(t, "name")
+			if p := want[name]; p != nil {
+				s.remove(p)
+				delete(want, name)
+			} else {
+				want[name] = &peer{name: name}
+				s.add(want[name])
+			}
+			if !slices.Equal(list, before) {
+				t.Fatalf("a loop over the peers is disturbed when %s comes or goes", name)
+			}
+		}
+		names := slices.Sorted(maps.Keys(want))
+		if len(s.all) != len(want) || len(s.named) != len(want) {
+			t.Fatalf("%d are listed and %d are named, want %d", len(s.all), len(s.named), len(want))
+		}
+		for i, p := range s.all {
+			if p.name != names[i] || p != want[p.name] || s.get(p.name) != p {
+				t.Errorf("%s is number %d, want %s", p.name, i, names[i])
+			}
+		}
+	})
 }

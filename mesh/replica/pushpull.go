@@ -41,7 +41,7 @@ func (c *Core) MergePushPull(now mono.Time, s *wire.PushPull) error {
 			Field{"addr", place(from.Addr)}, Field{"error", err.Error()})
 		return err
 	}
-	p := c.peers[from.Name]
+	p := c.peers.get(from.Name)
 	if c.table.Disjoint(s.Change) && !c.cfg.Guards.NoStrangers {
 		return errStrangers
 	}

@@ -54,7 +54,7 @@ func (c *Core) Self(now mono.Time) SelfStatus {
 	a := &c.admission
 	s := SelfStatus{
 		Synced:  a.synced,
-		Alone:   a.alone && c.sortedPeers().live() == 0,
+		Alone:   a.alone && c.peers.all.live() == 0,
 		Reason:  a.reason,
 		Mesh:    c.meshRank(now),
 		Users:   c.dir.Len(),
@@ -73,17 +73,17 @@ func (c *Core) Self(now mono.Time) SelfStatus {
 // Peers returns the directors of the mesh as seen here, this one among them, sorted by address and
 // name.
 func (c *Core) Peers(now mono.Time) []PeerStatus {
-	all := append(make([]PeerStatus, 0, 1+len(c.peers)), c.selfStatus(now))
-	known := make(map[netip.AddrPort]bool, 1+len(c.peers))
+	all := append(make([]PeerStatus, 0, 1+len(c.peers.all)), c.selfStatus(now))
+	known := make(map[netip.AddrPort]bool, 1+len(c.peers.all))
 	known[c.cfg.Addr] = true
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		known[p.addr] = true
 		if !p.left || c.table.Removed(p.addr) {
 			all = append(all, c.peerStatus(now, p))
 		}
 	}
 	for _, h := range c.hints.Sorted() {
-		if known[h.Addr] || c.peers[h.Name] != nil {
+		if known[h.Addr] || c.peers.get(h.Name) != nil {
 			continue
 		}
 		known[h.Addr] = true

@@ -174,7 +174,7 @@ func TestPeerStates(t *testing.T) {
 	} {
 		w := started(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]
-		test.do(w, d1, d2, d1.core.peers["d2"])
+		test.do(w, d1, d2, d1.core.peers.get("d2"))
 		if got := d1.peer("d2").State; got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
@@ -188,7 +188,7 @@ func TestLastFailed(t *testing.T) {
 		"dial":    func(c *Core, now mono.Time) { c.DialFailed(now, "d2", nil) },
 		"member":  func(c *Core, now mono.Time) { c.MemberFailed(now, "d2") },
 		"stream":  func(c *Core, now mono.Time) { c.OutClosed(now, "d2", nil) },
-		"silence": func(c *Core, now mono.Time) { c.fail(now, c.peers["d2"], "a test") },
+		"silence": func(c *Core, now mono.Time) { c.fail(now, c.peers.get("d2"), "a test") },
 	} {
 		w := started(t, 2)
 		d1 := w.directors[0]
@@ -217,7 +217,7 @@ func TestLastFailed(t *testing.T) {
 		if name != "silence" {
 			fails(d1.core, w.now)
 		}
-		if p := d1.core.peers["d2"]; p.lastFailed != 0 {
+		if p := d1.core.peers.get("d2"); p.lastFailed != 0 {
 			t.Errorf("%s: a director that has left is stamped as failed", name)
 		}
 	}
@@ -265,7 +265,7 @@ func TestSilentPeer(t *testing.T) {
 		t.Errorf("silent since %v", p.SilentSince)
 	}
 	d2.stopped = true
-	heard := d1.core.peers["d2"].beatAt
+	heard := d1.core.peers.get("d2").beatAt
 	w.now = heard.Add(3 * beatEvery)
 	d1.core.Tick(w.now)
 	if p := d1.peer("d2"); !p.SilentSince.IsZero() {
@@ -284,7 +284,7 @@ func TestSilentFromTheFirstMoment(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
 	d1.core.InClosed(w.now, d1.sessions["d2"], nil)
-	want := int64(d1.core.clock.At(d1.core.peers["d2"].beatAt))
+	want := int64(d1.core.clock.At(d1.core.peers.get("d2").beatAt))
 	if got := d1.peer("d2").SilentSince.UnixMilli(); got != want {
 		t.Errorf("silent since %v, want %v", got, want)
 	}

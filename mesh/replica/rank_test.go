@@ -76,7 +76,7 @@ func TestBarrierOfAMeshThatIsNoMore(t *testing.T) {
 		row := directory.BackendRow{Addr: testBackend(1)}
 		row.VHosts = directory.Register[int]{Value: 20, Stamp: test.stamp, Origin: "d3"}
 		c.begin(w.now, directory.Change{Backends: []directory.BackendRow{row}}, "", false)
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		c.joinMesh(w.now, &peer{mesh: wire.MeshRank{ID: 7}})
 		if got := c.barrier.Confirmed(p.barrierPeer()); got != test.settled {
 			t.Errorf("stamp %d: d2 need not confirm: %v, want %v", test.stamp, got, test.settled)
@@ -100,7 +100,7 @@ func TestCommandDecidesBetweenDisjointMeshesOnly(t *testing.T) {
 	} {
 		w := started(t, 2)
 		c := w.directors[0].core
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		p.disjoint, p.takesUs = test.disjoint, test.takesUs
 		p.mesh = wire.MeshRank{ID: c.table.Mesh() + 1, Grown: true, Age: 1 << 40}
 		if test.low {

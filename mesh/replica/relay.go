@@ -22,7 +22,7 @@ func (c *Core) relay(now mono.Time, w *waiters.Wait) {
 		return // the next tick asks
 	}
 	var synced []*peer
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.matters() && p.synced && p.out {
 			synced = append(synced, p)
 		}

@@ -248,7 +248,7 @@ func TestWhoIsAskedForALookup(t *testing.T) {
 		"not reachable": func(p *peer) { p.out = false },
 	} {
 		w, joiner := relaying(t, 2)
-		change(joiner.core.peers["d2"])
+		change(joiner.core.peers.get("d2"))
 		for h := range ring.UserHash(4) {
 			joiner.core.Lookup(w.now, joiner.id(), "", h)
 		}

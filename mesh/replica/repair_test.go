@@ -47,7 +47,7 @@ func TestDigestsThatDifferAreSettledAtOnce(t *testing.T) {
 		_, status := d1.dir.Find("", lost.Hash, d1.core.MeshTime(w.now))
 		return status == directory.Live
 	})
-	if d2.core.peers["d1"].differs {
+	if d2.core.peers.get("d1").differs {
 		t.Error("d2 still waits for d1, which had nothing to give")
 	}
 }

@@ -37,7 +37,7 @@ func (c *Core) since() directory.Tick {
 		return 0
 	}
 	oldest := directory.Time(math.MaxInt64)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.live && p.gap {
 			oldest = min(oldest, p.log.WholeAt())
 		}
@@ -46,7 +46,7 @@ func (c *Core) since() directory.Tick {
 		oldest = min(oldest, log.WholeAt())
 	}
 	since := logs.Since(oldest)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.live && p.lacking {
 			since = min(since, p.lackSince)
 		}
@@ -74,7 +74,7 @@ func (c *Core) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) {
 // us a member.
 func (c *Core) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	c.takeCovers(now, p, s)
-	for _, q := range c.sortedPeers() {
+	for _, q := range c.peers.all {
 		if q.lacking && s.Since <= q.lackSince && (q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
 			q.lacking = false
 			c.counters.GapsRepaired++

@@ -68,7 +68,7 @@ func TestSnapshotThatFails(t *testing.T) {
 		}, "the stream to the donor ended"},
 		{"the donor fails", func(w *world, donor, joiner *director, m *wire.SnapshotChunk) bool {
 			if m.Index == 2 {
-				joiner.core.fail(w.now, joiner.core.peers[donor.name], "a test")
+				joiner.core.fail(w.now, joiner.core.peers.get(donor.name), "a test")
 			}
 			return m.Index >= 2
 		}, "the donor failed"},

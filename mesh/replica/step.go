@@ -44,7 +44,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	until := c.clock.At(c.admission.unsyncedAt)
 	c.slew(offset)
 	c.late.Restart(c.clock.At(now))
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		p.clock.Stepped(after, offset)
 	}
 	c.moveStamped(after, until, meshtime.WholeSeconds(offset))
@@ -59,7 +59,7 @@ func (c *Core) momentInCommon(now mono.Time) directory.Micros {
 	common, theirs := c.forgottenWith, directory.Micros(0)
 	mesh := c.clockMesh(now)
 	met := false
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if !p.live {
 			common = max(common, p.clock.With())
 		}
@@ -110,7 +110,7 @@ func (c *Core) endLife(now mono.Time, err error, why string) {
 	c.emit(NewLife{Boot: c.boot})
 	a := &c.admission
 	a.named, a.cold, a.coldSince = make(map[string]mono.Time), nil, 0
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.out || p.in != 0 {
 			c.emit(CloseStream{Peer: p.name, Reason: why})
 		}

@@ -36,7 +36,7 @@ func clusters(t *testing.T, change ...func(*Config)) (w *world, d, e []*director
 	w.split(d, e)
 	w.until("two meshes", 10*time.Second, func() bool {
 		for _, x := range w.directors {
-			if !x.core.synced() || x.core.sortedPeers().live() != 1 {
+			if !x.core.synced() || x.core.peers.all.live() != 1 {
 				return false
 			}
 		}
@@ -68,8 +68,8 @@ func TestDisjointMeshesRefuseEachOther(t *testing.T) {
 	w.run(10 * time.Second)
 	for _, mesh := range [][]*director{d, e} {
 		for _, x := range mesh {
-			if x.meshID() != mesh[0].meshID() || !x.core.synced() || x.core.sortedPeers().live() != 1 {
-				t.Errorf("%s is %+v with %d peers", x.name, x.core.Self(w.now), x.core.sortedPeers().live())
+			if x.meshID() != mesh[0].meshID() || !x.core.synced() || x.core.peers.all.live() != 1 {
+				t.Errorf("%s is %+v with %d peers", x.name, x.core.Self(w.now), x.core.peers.all.live())
 			}
 			for _, b := range x.core.Table().Backends {
 				if ours := b.Addr.As4()[0] == 192; ours != (mesh[0] == d[0]) {
@@ -114,7 +114,7 @@ func TestRingAddTakesAStrangerIn(t *testing.T) {
 				id := d[0].begin(SetDirectorRemoved{Addr: x.core.cfg.Addr})
 				w.until("added and joined", 20*time.Second, func() bool {
 					_, done := d[0].done[id]
-					return done && x.meshID() == mesh && x.core.synced() && x.core.sortedPeers().live() >= 2+i
+					return done && x.meshID() == mesh && x.core.synced() && x.core.peers.all.live() >= 2+i
 				})
 				w.run(2 * time.Second)
 				if d[0].meshID() != mesh || d[1].meshID() != mesh {
@@ -169,7 +169,7 @@ func TestTablesOfStrangers(t *testing.T) {
 	if err := d[0].core.MergePushPull(w.now, state); err == nil || !strings.Contains(err.Error(), "no backend in common") {
 		t.Errorf("the state of a stranger is merged: %v", err)
 	}
-	d[0].core.take(w.now, d[0].core.peers["d2"], &wire.Table{Change: foreign})
+	d[0].core.take(w.now, d[0].core.peers.get("d2"), &wire.Table{Change: foreign})
 	if got := d[0].core.Table(); len(got.Backends) != len(before.Backends) {
 		t.Errorf("the table of a stranger was merged: %+v", got)
 	}
@@ -259,7 +259,8 @@ func TestRefusedByAStranger(t *testing.T) {
 	c := w.directors[0].core
 	c.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d2"}, Stranger: 9})
 	c.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d9"}, Stranger: 9})
-	if p := c.peers["d2"]; !p.stranger || c.peers["d3"].stranger || !c.strangers.refused(w.now, 9) {
-		t.Errorf("the peer is a stranger: %v; %v are remembered", p.stranger, c.strangers)
+	d2, d3 := c.peers.get("d2"), c.peers.get("d3")
+	if !d2.stranger || d3.stranger || !c.strangers.refused(w.now, 9) {
+		t.Errorf("the peer is a stranger: %v; %v are remembered", d2.stranger, c.strangers)
 	}
 }

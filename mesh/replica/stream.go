@@ -61,7 +61,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 			Field{"addr", place(h.From.Addr)}, Field{"error", err.Error()})
 		return nil, 0, err
 	}
-	if p := c.peers[h.From.Name]; p != nil && p.out && p.boot != h.From.Boot {
+	if p := c.peers.get(h.From.Name); p != nil && p.out && p.boot != h.From.Boot {
 		// Our stream is to another life, and nothing goes over it from now on. Its end need not
 		// come by itself: a hello that was under way while the peer stepped its clock is of the
 		// life before.
@@ -94,7 +94,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	if reply.Answers != c.boot {
 		return errors.New("the answer is to a hello of before mesh time was stepped")
 	}
-	if p := c.sortedPeers().holder(to.Addr); p != nil && p.name != reply.From.Name {
+	if p := c.peers.all.holder(to.Addr); p != nil && p.name != reply.From.Name {
 		return fmt.Errorf("director %s answers at %s, where %s answers too",
 			reply.From.Name, place(to.Addr), p.name)
 	}
@@ -143,10 +143,11 @@ func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 	if h.From.Boot == 0 {
 		return errors.New("the hello has no boot id")
 	}
-	if c.peers[h.From.Name] == nil && len(c.peers) >= MaxDirectors {
+	p := c.peers.get(h.From.Name)
+	if p == nil && len(c.peers.all) >= MaxDirectors {
 		return fmt.Errorf("the mesh has %d directors already", MaxDirectors)
 	}
-	if p := c.peers[h.From.Name]; p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
+	if p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
 		return nameTaken(h.From, p.addr)
 	}
 	if err := c.addressTaken(now, h.From); err != nil {
@@ -197,7 +198,7 @@ func (c *Core) InClosed(now mono.Time, session uint64, err error) {
 // replay.
 func (c *Core) OutClosed(now mono.Time, name string, err error) {
 	defer c.enter(now)()
-	p := c.peers[name]
+	p := c.peers.get(name)
 	if p == nil || !p.out {
 		return
 	}
@@ -213,7 +214,7 @@ func (c *Core) OutClosed(now mono.Time, name string, err error) {
 func (c *Core) DialFailed(now mono.Time, name string, err error) {
 	defer c.enter(now)()
 	c.hints.Failed(name, c.clock.At(now))
-	if p := c.peers[name]; p != nil && !p.left && p.liveSince != 0 {
+	if p := c.peers.get(name); p != nil && !p.left && p.liveSince != 0 {
 		p.lastFailed = c.clock.At(now)
 	}
 }
@@ -225,7 +226,7 @@ func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	c.admission.refused = r.Reason
 	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
 		c.strangers.note(now, r.Stranger)
-		if p := c.peers[r.From.Name]; p != nil {
+		if p := c.peers.get(r.From.Name); p != nil {
 			p.stranger = true
 		}
 	} else {

@@ -39,7 +39,7 @@ func TestMissingConfirmationIsAskedForAnew(t *testing.T) {
 			}
 		}
 		d1.core.Take()
-		d1.core.confirmAnew(w.now, d1.core.peers["d2"])
+		d1.core.confirmAnew(w.now, d1.core.peers.get("d2"))
 		if got := len(sent[*wire.AdmitRequest](d1, d2)); got != want {
 			t.Errorf("missing %v: asked %d times, want %d", missing, got, want)
 		}
@@ -60,7 +60,7 @@ func TestPeerIsAskedAgainAfterAWhile(t *testing.T) {
 	} {
 		w := started(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]
-		p := d1.core.peers["d2"]
+		p := d1.core.peers.get("d2")
 		p.admittedMe, p.nonce, p.askedAt = false, test.nonce, w.now.Add(-test.ago)
 		d1.core.Take()
 		d1.core.ask(w.now, p)
@@ -105,7 +105,7 @@ func TestPeerThatLacksRowsOfTheDeadIsTold(t *testing.T) {
 	d3.crash()
 	w.run(time.Second)
 	id := logs.ID{Name: "d3", Boot: d3.core.boot}
-	log, p := d1.core.logs.Get(id), d1.core.peers["d2"]
+	log, p := d1.core.logs.Get(id), d1.core.peers.get("d2")
 	if log == nil || len(log.Have()) == 0 {
 		t.Fatal("d1 has nothing of what d3 wrote")
 	}
@@ -127,7 +127,7 @@ func TestEndOfLifeForgetsStreams(t *testing.T) {
 	c := w.directors[0].core
 	boot := c.boot
 	c.endLife(w.now, ErrTryAgain, "a test")
-	p := c.peers["d2"]
+	p := c.peers.get("d2")
 	if p.out || p.in != 0 || p.sentAt != 0 || p.live || p.counted || p.nonce != 0 ||
 		len(c.sessions) != 0 {
 		t.Errorf("left: %+v, %d sessions", *p, len(c.sessions))

@@ -24,7 +24,7 @@ func TestWhoseVoteCounts(t *testing.T) {
 	} {
 		w := started(t, 2, func(c *Config) { c.Guards.NoClockLeash = true })
 		c := w.directors[0].core
-		p := c.peers["d2"]
+		p := c.peers.get("d2")
 		w.now = w.now.Add(10 * time.Second) // no sample of before is better
 		p.clock.Take(w.now, meshtime.Sample{Wall: vote, AskedAt: w.now})
 		p.clock.NoteTogether(&c.clock)

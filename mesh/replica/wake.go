@@ -38,7 +38,7 @@ func (c *Core) heardTime(now mono.Time, p *peer, theirs directory.Micros) {
 
 // doubtAll gives the peers the time of a failure to answer, and answers nothing until they have.
 func (c *Core) doubtAll(now mono.Time) {
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.live {
 			p.echoAt = now
 		}
@@ -48,7 +48,7 @@ func (c *Core) doubtAll(now mono.Time) {
 
 // beginAdmission makes us ask all live peers to be admitted, as if we came from outside.
 func (c *Core) beginAdmission(now mono.Time) {
-	for _, p := range c.sortedPeers() {
+	for _, p := range c.peers.all {
 		if p.live {
 			c.mustBeAdmitted(now, p)
 		}
@@ -72,7 +72,7 @@ func (c *Core) postpone(late time.Duration) {
 	c.kicks.Postpone(late)
 	c.donations.Postpone(late)
 	c.receiver.Postpone(late)
-	for _, p := range c.peers {
+	for _, p := range c.peers.all {
 		if p.excludedAt != 0 {
 			p.excludedAt = p.excludedAt.Add(late)
 		}

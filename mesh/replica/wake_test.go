@@ -65,7 +65,7 @@ func TestOldHelloAfterAPause(t *testing.T) {
 		t.Error("it answers by what it knew before the pause")
 	}
 	for _, d := range others {
-		if p := d1.core.peers[d.name]; !p.live || !p.counted {
+		if p := d1.core.peers.get(d.name); !p.live || !p.counted {
 			t.Errorf("%s: live %v, counted %v", d.name, p.live, p.counted)
 		}
 	}
@@ -127,7 +127,7 @@ func TestBeatHeldTooLong(t *testing.T) {
 		MeshTime: theirs.clock.Micros(w.now).Add(stood), Wall: theirs.clock.Wall(w.now),
 		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 	})
-	if skew := d1.core.peers["d2"].clock.Skew(); skew != stood {
+	if skew := d1.core.peers.get("d2").clock.Skew(); skew != stood {
 		t.Errorf("d2 is taken to be %v ahead, want %v", skew, stood)
 	}
 	d1.core.Tick(w.now)
@@ -146,7 +146,7 @@ func TestPeerOfAnotherTime(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		w := started(t, 2)
 		d1 := w.directors[0].core
-		p := d1.peers["d2"]
+		p := d1.peers.get("d2")
 		p.clock.Take(w.now, meshtime.Sample{MeshTime: 12 * time.Second})
 		d1.admission.clockOff = off
 		if d1.checkPeers(w.now); p.counted != off {

@@ -165,7 +165,7 @@ func (w *world) until(what string, limit time.Duration, cond func() bool) {
 		if w.now >= end {
 			for _, d := range w.directors {
 				w.t.Logf("%s: %+v", d.name, d.core.Self(w.now))
-				for _, p := range d.core.peers {
+				for _, p := range d.core.peers.all {
 					w.t.Logf("   %+v", *p)
 				}
 			}
@@ -211,7 +211,7 @@ func (w *world) pushPull() {
 func (w *world) dial() {
 	for _, a := range w.directors {
 		for _, b := range w.directors {
-			if a == b || !w.open(a, b) || a.core.peers[b.name] != nil && a.core.peers[b.name].out {
+			if a == b || !w.open(a, b) || a.core.peers.get(b.name) != nil && a.core.peers.get(b.name).out {
 				continue
 			}
 			to := Dial{Name: b.name, Addr: b.core.cfg.Addr}
