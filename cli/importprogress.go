@@ -16,9 +16,9 @@ type importProgress struct {
 	silent   bool
 	now      func() time.Time
 
-	total int
-	told  time.Time
-	bar   *progressbar.ProgressBar
+	total   int
+	shownAt time.Time
+	bar     *progressbar.ProgressBar
 }
 
 func (inv *invocation) newImportProgress(silent bool) *importProgress {
@@ -29,7 +29,7 @@ func (inv *invocation) newImportProgress(silent bool) *importProgress {
 
 // begin begins an import of about total users.
 func (p *importProgress) begin(total int) {
-	p.total, p.told = total, p.now()
+	p.total, p.shownAt = total, p.now()
 	if p.terminal && !p.silent && total > 0 {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(p.out),
@@ -52,8 +52,8 @@ func (p *importProgress) done(n int) {
 		_ = p.bar.Set(min(n, p.total)) // a bar that cannot be drawn is no reason to stop
 		return
 	}
-	if now := p.now(); now.Sub(p.told) >= plainInterval {
-		p.told = now
+	if now := p.now(); now.Sub(p.shownAt) >= plainInterval {
+		p.shownAt = now
 		fmt.Fprintf(p.out, "imported %d of about %d mappings\n", n, max(n, p.total))
 	}
 }

@@ -25,7 +25,7 @@ type progress struct {
 	flushes map[api.FlushID]api.Flush
 	bar     *progressbar.ProgressBar
 	drawn   api.FlushID // whose bar it is
-	told    map[api.FlushID]time.Time
+	shownAt map[api.FlushID]time.Time
 }
 
 func (inv *invocation) newProgress(silent bool) *progress {
@@ -35,7 +35,7 @@ func (inv *invocation) newProgress(silent bool) *progress {
 		silent:   silent,
 		now:      time.Now,
 		flushes:  make(map[api.FlushID]api.Flush),
-		told:     make(map[api.FlushID]time.Time),
+		shownAt:  make(map[api.FlushID]time.Time),
 	}
 }
 
@@ -65,14 +65,14 @@ func (p *progress) note(f api.Flush) {
 // tell prints a line now and then, and one at the end.
 func (p *progress) tell(id api.FlushID, f api.Flush) error {
 	now := p.now()
-	last, before := p.told[id]
+	last, before := p.shownAt[id]
 	if !before {
-		p.told[id] = now
+		p.shownAt[id] = now
 	}
 	if !f.Ended() && (!before || now.Sub(last) < plainInterval) {
 		return nil
 	}
-	p.told[id] = now
+	p.shownAt[id] = now
 	_, err := fmt.Fprintln(p.out, api.Visible(describe(f)))
 	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrInvalid is wrapped by the errors about what was asked with a name that cannot be one. Every
-// name that comes through a door is checked here, as those that come from peers are where they are
+// name that comes through a door is checked here; names from peers are checked where they are
 // decoded.
 var ErrInvalid = errors.New("invalid name")
 

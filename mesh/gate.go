@@ -39,7 +39,7 @@ const (
 
 	// maxPacket is more than any packet of ours: packetLimit with a checksum.
 	maxPacket = packetLimit + 100
-	// maxMembers bounds the members that one state may announce, those that are dead among them.
+	// maxMembers bounds the members that one state may announce, dead ones among them.
 	maxMembers = 4 * wire.MaxDirectors
 )
 

@@ -284,7 +284,7 @@ func (c recordingConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestSlowOpening checks that whoever dawdles is out after the deadline, wherever he stops.
+// TestSlowOpening checks that a slow peer is out after the deadline, wherever it stops.
 func TestSlowOpening(t *testing.T) {
 	keys := keysOf(t, "mesh", testKey(1))
 	hs, err := noiseState(true, preamble(modeEncrypted, "mesh"), keys.secrets[0])

@@ -142,8 +142,8 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 	return all
 }
 
-// known returns the peers that the core has not forgotten: those it wants dialled, and those that
-// have a stream all the same, for whom memberlist may need a hand.
+// known returns the peers that the core has not forgotten: the peers to dial, and peers that have a
+// stream all the same, which memberlist may need to hear of.
 func (h *healer) known() []replica.Dial {
 	return query(h.n, func(c *replica.Core, _ mono.Time) []replica.Dial {
 		return append(c.WantedPeers(), c.Dials()...)

@@ -18,7 +18,7 @@ const (
 	// wait for a list of sessions that they share: how many may trouble Dovecot at a time is for
 	// the kicker to say.
 	maxKicks = 10_000
-	// spareKicks is how many more may run of those that an operator waits for.
+	// spareKicks is how many more may run of the kicks that an operator waits for.
 	spareKicks = 100
 
 	// urgentBurst is how many kicks operators may ask for at once, urgentRate how many a second
@@ -35,7 +35,7 @@ var (
 	errTooManyKicks = errors.New("too many users are kicked at the same time; try again in a while")
 )
 
-// kickQueue runs kicks in their order, a bounded number at once; those that an operator waits for
+// kickQueue runs kicks in their order, a bounded number at once. Kicks that an operator waits for
 // go ahead of all others, of which a flush or the end of a partition may bring a hundred thousand.
 // Its workers come and go with the work. A kick whose turn comes late is still run: the sessions
 // must end, even if nobody waits for the count any more.
@@ -52,8 +52,8 @@ type kickQueue struct {
 	at      time.Time // this moment
 }
 
-// A kick is one wish of the core. It is reported once, by whoever is first: the kicker or the
-// clock.
+// A kick is one wish of the core. It is reported once, by the kicker or by the clock,
+// whichever comes first.
 type kick struct {
 	replica.Kick
 	once  sync.Once

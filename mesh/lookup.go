@@ -11,7 +11,7 @@ import (
 	"directormesh/ring"
 )
 
-// Lookup tells on which backend a user is, assigns one if there is none, and records activity. It
+// Lookup tells on which backend a user is, assigns one if need be, and records activity. It
 // waits only when the answer is in question, at most 30 s, and ends in an answer, a
 // *replica.TemporaryError, ErrInvalid, ctx's error, or ErrClosed.
 func (n *Node) Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error) {

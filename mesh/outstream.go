@@ -31,7 +31,7 @@ type outStream struct {
 	stopped chan struct{} // closed when nobody writes any more; nil: nobody waits for that
 
 	first [1][]byte // room for a queue of one message, and most are
-	taken [][]byte  // out of the queue, not written yet; of whoever writes
+	taken [][]byte  // out of the queue, not written yet; the writer's
 }
 
 func newOutStream(peer string, s *secureStream) *outStream {

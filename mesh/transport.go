@@ -44,7 +44,7 @@ type transport struct {
 	gate    gate
 	opening halfOpen       // before and during the handshake, and until memberlist's pass the gate
 	foreign foreignStreams // memberlist's incoming streams
-	answers foreignStreams // those that memberlist has dialled
+	answers foreignStreams // the streams that memberlist has dialled
 	events  transportEvents
 
 	packetCh chan *memberlist.Packet
@@ -173,7 +173,7 @@ func (t *transport) dial(ctx context.Context, to netip.AddrPort) (net.Conn, erro
 }
 
 // Shutdown implements memberlist.Transport: closes the sockets and all connections, and waits for
-// this transport's goroutines, those that serve streams included.
+// this transport's goroutines, also the ones that serve streams.
 func (t *transport) Shutdown() error {
 	t.cancel()
 	t.connsMu.Lock()

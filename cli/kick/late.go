@@ -94,7 +94,7 @@ func (l *Late) due(now time.Time) []Target {
 func (l *Late) Run(ctx context.Context, k DovecotKicker, failed func(error)) {
 	ticker := time.NewTicker(lateTick)
 	defer ticker.Stop()
-	var told time.Time
+	var reported time.Time
 	for {
 		select {
 		case now := <-ticker.C:
@@ -103,8 +103,8 @@ func (l *Late) Run(ctx context.Context, k DovecotKicker, failed func(error)) {
 				continue
 			}
 			err := k.kickLate(ctx, due)
-			if err != nil && ctx.Err() == nil && now.Sub(told) >= failedEvery {
-				told = now
+			if err != nil && ctx.Err() == nil && now.Sub(reported) >= failedEvery {
+				reported = now
 				failed(err)
 			}
 		case <-ctx.Done():

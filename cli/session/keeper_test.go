@@ -21,7 +21,7 @@ import (
 type fakeMesh struct {
 	mu     sync.Mutex
 	synced bool
-	told   []string
+	calls  []string
 }
 
 func (m *fakeMesh) Synced() bool {
@@ -33,7 +33,7 @@ func (m *fakeMesh) Synced() bool {
 func (m *fakeMesh) tell(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.told = append(m.told, fmt.Sprintf(format, args...))
+	m.calls = append(m.calls, fmt.Sprintf(format, args...))
 }
 
 func (m *fakeMesh) Tag(backend netip.Addr) (ring.Tag, bool) {
@@ -53,9 +53,9 @@ func (m *fakeMesh) Adopt(tag ring.Tag, h ring.UserHash, backend netip.Addr) {
 func (m *fakeMesh) take() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	told := m.told
-	m.told = nil
-	return told
+	calls := m.calls
+	m.calls = nil
+	return calls
 }
 
 // keeperTest is a keeper in a bubble, whose Dovecot lists what the test says.

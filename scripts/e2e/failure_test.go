@@ -65,14 +65,14 @@ func TestKillUnderLoad(t *testing.T) {
 
 	dead := loads[2].end()
 	dead = slices.DeleteFunc(dead, func(a answer) bool {
-		return a.told.After(killed) ||
-			a.err != nil && a.told.After(killed.Add(-50*time.Millisecond))
+		return a.answered.After(killed) ||
+			a.err != nil && a.answered.After(killed.Add(-50*time.Millisecond))
 	})
 	live := append(loads[0].end(), loads[1].end()...)
 	checkLoad(t, live, before, after)
 	// What the dead one answered long before it died the others know.
 	early := slices.DeleteFunc(slices.Clone(dead), func(a answer) bool {
-		return a.told.After(killed.Add(-time.Second))
+		return a.answered.After(killed.Add(-time.Second))
 	})
 	checkOneBackend(t, slices.Concat(live, early))
 	t.Logf("%d lookups at the survivors, %d at the dead one before it died", len(live), len(dead))
@@ -162,9 +162,9 @@ func TestPauseUnderLoad(t *testing.T) {
 		}
 		if a.backend != newBackend[a.user] {
 			t.Errorf("%s at d3, told %v after it woke up: %s, but it was moved to %s",
-				a.user, a.told.Sub(continued), a.backend, newBackend[a.user])
+				a.user, a.answered.Sub(continued), a.backend, newBackend[a.user])
 		}
-		slowest = max(slowest, a.told.Sub(continued)-max(0, a.asked.Sub(continued)))
+		slowest = max(slowest, a.answered.Sub(continued)-max(0, a.asked.Sub(continued)))
 	}
 	t.Logf("%d lookups at d3 around its waking up, the slowest took %v",
 		len(woken), slowest.Round(time.Millisecond))

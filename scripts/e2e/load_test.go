@@ -19,15 +19,15 @@ import (
 
 // answer is one lookup as a proxy has seen it.
 type answer struct {
-	user    string
-	backend string
-	err     error
-	at      *process
-	asked   time.Time
-	told    time.Time
+	user     string
+	backend  string
+	err      error
+	at       *process
+	asked    time.Time
+	answered time.Time
 }
 
-func (a answer) took() time.Duration { return a.told.Sub(a.asked) }
+func (a answer) took() time.Duration { return a.answered.Sub(a.asked) }
 
 // asker makes lookups at one director over HTTP, many at a time. It is safe for concurrent use.
 type asker struct {
@@ -62,7 +62,7 @@ func newAskerOf(t *testing.T, d *process, conns int) *asker {
 func (k *asker) lookup(user string) answer {
 	a := answer{user: user, at: k.at, asked: time.Now()}
 	a.backend, a.err = k.ask(user)
-	a.told = time.Now()
+	a.answered = time.Now()
 	return a
 }
 
@@ -76,20 +76,20 @@ func (k *asker) ask(user string) (string, error) {
 		return "", err
 	}
 	defer resp.Body.Close()
-	var told struct {
+	var reply struct {
 		api.LookupAnswer
 		Error *api.Error `json:"error"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&told); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil {
 		return "", fmt.Errorf("status %d: %w", resp.StatusCode, err)
 	}
-	if told.Error != nil {
-		return "", told.Error
+	if reply.Error != nil {
+		return "", reply.Error
 	}
-	if !told.Backend.IsValid() {
+	if !reply.Backend.IsValid() {
 		return "", errors.New("an answer without a backend")
 	}
-	return told.Backend.String(), nil
+	return reply.Backend.String(), nil
 }
 
 // load is a steady stream of lookups at one director.

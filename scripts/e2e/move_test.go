@@ -84,7 +84,7 @@ func checkMove(t *testing.T, answers []answer, from, to string) {
 	t.Helper()
 	var first *answer
 	for i, a := range answers {
-		if a.err == nil && a.backend == to && (first == nil || a.told.Before(first.told)) {
+		if a.err == nil && a.backend == to && (first == nil || a.answered.Before(first.answered)) {
 			first = &answers[i]
 		}
 	}
@@ -97,10 +97,10 @@ func checkMove(t *testing.T, answers []answer, from, to string) {
 			t.Errorf("lookup at %s during a move: %v", a.at.name, a.err)
 		case a.backend != from && a.backend != to:
 			t.Errorf("%s answered %s during a move from %s to %s", a.at.name, a.backend, from, to)
-		case a.backend == from && a.asked.After(first.told):
+		case a.backend == from && a.asked.After(first.answered):
 			t.Errorf(
 				"%s answered the old backend to a lookup made %v after %s had answered the new one",
-				a.at.name, a.asked.Sub(first.told), first.at.name)
+				a.at.name, a.asked.Sub(first.answered), first.at.name)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type testPackage struct {
 	pkg
 	binary string
 	args   []string                        // that the binary gets besides
-	cases  []testCase                      // those that take the least time first
+	cases  []testCase                      // the fastest first
 	limits func(took time.Duration) limits // of tests that take so long without a mutant
 }
 

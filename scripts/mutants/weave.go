@@ -83,7 +83,7 @@ func compareInsertions(a, b insertion) int {
 }
 
 // chosenBy names the environment variable that holds the number of the mutant that a test binary
-// is. With a number below zero it writes the numbers of those that it reaches into the file
+// is. With a number below zero it writes the numbers of the mutants that it reaches into the file
 // reachedBy names.
 const (
 	chosenBy  = "MUTANT"

@@ -46,7 +46,7 @@ func New(rules Rules) *Checker {
 	}
 }
 
-// Explain has the checker say what it concludes about users' lines, for whoever reads a trace.
+// Explain has the checker say what it concludes about users' lines, for readers of a trace.
 func (c *Checker) Explain(to func(t time.Duration, text string)) { c.explain = to }
 
 func (c *Checker) explainf(t time.Duration, format string, args ...any) {

@@ -184,7 +184,7 @@ func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time
 func (c *contacts) knows(t time.Duration, director, author, life int, at time.Duration) bool {
 	if c.directors[author].in(life) {
 		return !c.otherMesh(director, author) &&
-			(c.reached(author, at, director) || c.told(t, director, author, at))
+			(c.reached(author, at, director) || c.knowsOfFailure(t, director, author, at))
 	}
 	for _, e := range c.estates {
 		if e.director == author && e.life == life {
@@ -213,10 +213,10 @@ func (c *contacts) has(director, author, life int, at time.Duration) bool {
 	})
 }
 
-// told reports whether both this director and one that has the row have counted its author as
-// failed for so long, and been in touch, that the one has told the other: a director that counts
+// knowsOfFailure reports whether both this director and one that has the row have counted its author
+// as failed for so long, and been in touch, that the one has told the other: a director that counts
 // another as failed tells how far it has that log (protocol.md, The log of a failed director).
-func (c *contacts) told(t time.Duration, director, author int, at time.Duration) bool {
+func (c *contacts) knowsOfFailure(t time.Duration, director, author int, at time.Duration) bool {
 	apart := func(i int) bool { return t-c.links[i][author].gone >= c.knownIn }
 	if !apart(director) {
 		return false

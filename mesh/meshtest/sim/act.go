@@ -6,7 +6,7 @@ import "directormesh/mesh/meshtest/check"
 func (w *world) act(a Action) {
 	w.tracef("--- %v", a)
 	if a.isFault() {
-		w.record(check.Fault{At: w.when(), Until: w.told() + a.For})
+		w.record(check.Fault{At: w.when(), Until: w.judgedTime() + a.For})
 	}
 	d := w.directors[a.Director]
 	if w.leavesTheRemoved(a, d) {

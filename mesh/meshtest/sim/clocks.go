@@ -63,9 +63,9 @@ func (d *director) freeze(length time.Duration) {
 	})
 }
 
-// told is the time by which the checker judges: true time without that in which all hosts stood
+// judgedTime is the time by which the checker judges: true time without that in which all hosts stood
 // still. Then nothing happens, and nobody can know that it went by.
-func (w *world) told() time.Duration {
+func (w *world) judgedTime() time.Duration {
 	if w.still {
 		return w.stillAt - w.stood
 	}

@@ -6,7 +6,7 @@ import (
 	"directormesh/mesh/meshtest/check"
 )
 
-// Storms that aim at what the mesh does about clocks, the dead, the deaf and those that were away.
+// Storms that aim at what the mesh does about clocks, and directors that are dead, deaf or back.
 
 func (g *generator) login(at time.Duration, director, user int) {
 	g.add(Action{At: at, Kind: Login, Director: director, User: user})

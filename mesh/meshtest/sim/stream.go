@@ -61,7 +61,8 @@ func (d *director) send(e replica.Send) {
 		if s := d.out[p.index]; s != nil && s.toName == name {
 			d.w.demands.sent++
 			s.send(frame{
-				message: e.Message, encoded: encoded, sent: d.w.told(), echo: d.heard[p.index],
+				message: e.Message, encoded: encoded, sent: d.w.judgedTime(),
+				echo: d.heard[p.index],
 			})
 		}
 	}

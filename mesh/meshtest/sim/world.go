@@ -182,7 +182,7 @@ func (w *world) id() uint64 { w.lastID++; return w.lastID }
 
 func (w *world) record(e check.Event) { w.history = append(w.history, e) }
 
-func (w *world) when() check.At { return check.At(w.told()) }
+func (w *world) when() check.At { return check.At(w.judgedTime()) }
 
 // tracef writes a line of the trace.
 func (w *world) tracef(format string, args ...any) {

@@ -121,7 +121,7 @@ func (d *director) pid() int {
 
 // childOf is the child of a process, 0 if it has none. The guard of "director hold" does not count.
 func childOf(pid int) int {
-	// each thread has those that it forked
+	// each thread lists its own children
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, task := range tasks {
 		text, _ := os.ReadFile(task)
