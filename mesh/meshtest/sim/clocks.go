@@ -63,8 +63,8 @@ func (d *director) freeze(length time.Duration) {
 	})
 }
 
-// judgedTime is the time by which the checker judges: true time without that in which all hosts stood
-// still. Then nothing happens, and nobody can know that it went by.
+// judgedTime is the time by which the checker judges: true time without that in which all hosts
+// stood still. Then nothing happens, and nobody can know that it went by.
 func (w *world) judgedTime() time.Duration {
 	if w.still {
 		return w.stillAt - w.stood
