@@ -215,7 +215,8 @@ func (c *contacts) has(director, author, life int, at time.Duration) bool {
 
 // knowsOfFailure reports whether both this director and one that has the row have counted its
 // author as failed for so long, and been in touch, that the one has told the other: a director that
-// counts another as failed tells how far it has that log (protocol.md, The log of a failed director).
+// counts another as failed tells how far it has that log (protocol.md, The log of a failed
+// director).
 func (c *contacts) knowsOfFailure(t time.Duration, director, author int, at time.Duration) bool {
 	apart := func(i int) bool { return t-c.links[i][author].gone >= c.knownIn }
 	if !apart(director) {
