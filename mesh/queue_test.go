@@ -25,6 +25,9 @@ func TestGossipQueues(t *testing.T) {
 	if got := q.get(3, 3+len("own")); len(got) != 1 || string(got[0]) != "own" {
 		t.Errorf("with room for one: %q, want our own", got)
 	}
+	if dropped := q.prune(); dropped != 0 || len(q.get(3, 1000)) != 2 {
+		t.Errorf("pruning queues that are short dropped %d", dropped)
+	}
 	if broadcast("new").Invalidates(broadcast("old")) {
 		t.Error("a message takes the place of another")
 	}
