@@ -62,6 +62,7 @@ func (d *desk) at(want netip.Addr) ring.User {
 }
 
 func TestVerdicts(t *testing.T) {
+	half := directory.New(directory.DefaultExpire).Share() / 2
 	for _, test := range []struct {
 		name     string
 		prepare  func(d *desk, u ring.User)
@@ -72,6 +73,11 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"known", func(*desk, ring.User) {}, time.Second, Guards{}, Answered, 0},
 		{"active again", func(*desk, ring.User) {}, 10 * time.Minute, Guards{}, Answered, 1},
+		{"active again, a moment too early", func(*desk, ring.User) {}, half, Guards{}, Answered, 0},
+		{"active again, another backend being down", func(d *desk, _ ring.User) {
+			d.backends[1].Down = true
+			d.ChangeView(func() *View { return d.viewOf(true) })
+		}, 10 * time.Minute, Guards{}, Answered, 1},
 		{"not synced", func(d *desk, _ ring.User) {
 			d.ChangeView(func() *View { return d.viewOf(false) })
 		}, 0, Guards{}, NotSynced, 0},
@@ -97,6 +103,10 @@ func TestVerdicts(t *testing.T) {
 			d.backends[0].VHosts = 0
 			d.ChangeView(func() *View { return d.viewOf(true) })
 		}, -5 * time.Second, Guards{NoEndOfLife: true}, Answered, 1},
+		{"about to end while the ring changes", func(d *desk, _ ring.User) {
+			before := ring.Build(d.backends[1:], nil)
+			d.ChangeView(func() *View { return d.viewOf(true, before) })
+		}, -5 * time.Second, Guards{}, Ending, 0},
 		{"about to end where it hashes", func(*desk, ring.User) {}, -5 * time.Second, Guards{}, Answered, 1},
 		{"new, while the ring changes", func(d *desk, _ ring.User) {
 			before := ring.Build(d.backends[1:], nil)
@@ -199,6 +209,7 @@ func TestSessions(t *testing.T) {
 	if d.Refresh(late.Add(time.Minute), u); d.pushed() != 0 || d.Adopt(late, other, backend(1)) {
 		t.Error("sessions count after a pause")
 	}
+	late = late.Add(10 * time.Minute) // activity would be worth recording
 	d.NoteInput(late)
 	d.ChangeView(func() *View { return d.viewOf(false) })
 	if d.Refresh(late, u); d.pushed() != 0 || d.Adopt(late, other, backend(1)) {
