@@ -18,15 +18,8 @@ import (
 // string of several lines are as wide as they must be: help, scripts, answers of other programs.
 const lineColumns = 100
 
-// wideLines has the packages that still have wider lines, and how many they may have at most, with
-// those of the packages below. A package leaves the list with its last wide line; none comes in.
-var wideLines = map[string]int{
-	"mesh/replica": 410,
-}
-
 // TestLinesAreNarrow keeps code readable beside other code.
 func TestLinesAreNarrow(t *testing.T) {
-	wide := make(map[string]int)
 	for file := range readRepository(t).files {
 		if path.Ext(file) != ".go" {
 			continue
@@ -35,27 +28,8 @@ func TestLinesAreNarrow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		listed := ""
-		for p := range wideLines {
-			if matches(p+"/...", path.Dir(file)) {
-				listed = p
-			}
-		}
 		for _, line := range wideLinesOf(text) {
-			if listed == "" {
-				t.Errorf("%s:%s; at most %d, with tabs of 4", file, line, lineColumns)
-			}
-			wide[listed]++
-		}
-	}
-	for p, most := range wideLines {
-		if wide[p] > most {
-			t.Errorf("%s has %d lines of over %d columns, at most %d are allowed: break new ones",
-				p, wide[p], lineColumns, most)
-		}
-		if wide[p] == 0 {
-			t.Errorf("%s has no line of over %d columns any more; take it out of the list",
-				p, lineColumns)
+			t.Errorf("%s:%s; at most %d, with tabs of 4", file, line, lineColumns)
 		}
 	}
 }

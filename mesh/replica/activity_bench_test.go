@@ -27,7 +27,9 @@ const (
 func BenchmarkActivity(b *testing.B) {
 	for _, users := range []int{1_000_000, 10_000_000, 30_000_000} {
 		for _, directors := range benchDirectors(b, 3, 10, 50) {
-			b.Run(fmt.Sprintf("users=%d/directors=%d", users, directors), func(b *testing.B) { benchActivity(b, users, directors) })
+			b.Run(fmt.Sprintf("users=%d/directors=%d", users, directors), func(b *testing.B) {
+				benchActivity(b, users, directors)
+			})
 		}
 	}
 }
@@ -87,7 +89,10 @@ func (l *logins) plan(d time.Duration) {
 		if age, mapped := l.age(); mapped {
 			backend, _ := place.Lookup("", h)
 			stamp := t.Add(-age - time.Duration(l.rand.Int64N(int64(12*time.Hour)))).Tick()
-			mappings = append(mappings, directory.Mapping{Hash: h, Backend: backend, Generation: 1, Activity: t.Add(-age).Tick(), Stamp: stamp})
+			mappings = append(mappings, directory.Mapping{
+				Hash: h, Backend: backend, Generation: 1, Activity: t.Add(-age).Tick(),
+				Stamp: stamp,
+			})
 		}
 		m := f.members[l.rand.IntN(len(f.members))]
 		f.at(f.now.Add(d*time.Duration(i)/time.Duration(activityLogins*d.Seconds())), func() {

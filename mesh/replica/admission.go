@@ -179,7 +179,9 @@ func (c *Core) ask(now mono.Time, p *peer) {
 		return // it joins; it will count us before it answers anything
 	}
 	if p.nonce == 0 {
-		c.mustBeAdmitted(now, p) // the nonce is kept when we ask again: the way there and back may take longer than our patience
+		// the nonce is kept when we ask again: the way there and back may take longer than our
+		// patience
+		c.mustBeAdmitted(now, p)
 	}
 	p.askedAt = now
 	if c.synced() {
@@ -216,7 +218,8 @@ func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 		c.barrier.ConfirmAll(p.name)
 	}
 	if p.excluded && p.nonce != 0 {
-		p.excludedAt = 0 // it asks, but still owes us an answer: until that has come we do not wait for it
+		// it asks, but still owes us an answer: until that has come we do not wait for it
+		p.excludedAt = 0
 	} else {
 		p.readmit()
 	}
@@ -244,7 +247,10 @@ func (c *Core) admitIfWhole(now mono.Time, p *peer) {
 	p.wants = nil
 	c.count(p)
 	c.flushOutbox(now)
-	reply := &wire.Admitted{Nonce: m.Nonce, Member: c.admission.bootstrapped, Change: c.table.Snapshot(), Moving: c.movingRows(now)}
+	reply := &wire.Admitted{
+		Nonce: m.Nonce, Member: c.admission.bootstrapped, Change: c.table.Snapshot(),
+		Moving: c.movingRows(now),
+	}
 	for _, q := range c.peers.all {
 		if q.live && q.counted && q != p {
 			reply.Live = append(reply.Live, wire.Peer{Name: q.name, Boot: q.boot, Addr: q.addr})
@@ -316,7 +322,8 @@ const apartFor = logs.GoneTold - 15*time.Second
 // logs that are gone. Its own log only shows what it answered itself, not what it had from
 // directors that died meanwhile.
 func (c *Core) meetAgain(now mono.Time, p *peer, member bool) {
-	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) || c.cfg.Guards.NoAdmission {
+	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) ||
+		c.cfg.Guards.NoAdmission {
 		return
 	}
 	if c.clock.At(now).Sub(p.togetherAt) > apartFor {

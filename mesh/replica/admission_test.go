@@ -88,7 +88,8 @@ func TestJoinerWaitsInVain(t *testing.T) {
 			w.until("d4 answers", 2*confirmWithin+2*time.Second, d4.core.synced)
 			byJoiner := d4.core.counters.Exclusions > 0
 			w.run(2 * time.Second)
-			if got := d1.core.counters.Exclusions > 0 && d2.core.counters.Exclusions > 0; got != test.excluded {
+			got := d1.core.counters.Exclusions > 0 && d2.core.counters.Exclusions > 0
+			if got != test.excluded {
 				t.Errorf("the members excluded d3: %v, want %v", got, test.excluded)
 			}
 			if byJoiner != test.byJoiner {
@@ -251,7 +252,8 @@ func TestMinorityComesBack(t *testing.T) {
 			vhosts := ring.DefaultVHosts
 			if !unguarded { // d2 would log it, and its log have a gap
 				vhosts = 7
-				if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: vhosts}); err != nil {
+				_, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: vhosts})
+				if err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -278,7 +280,9 @@ func TestMinorityComesBack(t *testing.T) {
 				if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != vhosts {
 					t.Errorf("%s has %d vhosts, want %d", d.name, row.VHosts.Value, vhosts)
 				}
-				if diff := cmp.Diff(want, d.content(append(known, fresh...)), cmp.Comparer(func(a, b directory.Mapping) bool { return a == b })); diff != "" {
+				diff := cmp.Diff(want, d.content(append(known, fresh...)),
+					cmp.Comparer(func(a, b directory.Mapping) bool { return a == b }))
+				if diff != "" {
 					if missing++; !unguarded {
 						t.Errorf("%s differs from d2 (-d2 +%[1]s):\n%s", d.name, diff)
 					}
@@ -295,7 +299,10 @@ func TestMinorityComesBack(t *testing.T) {
 // there is.
 func TestComingBackIsCheap(t *testing.T) {
 	long(t)
-	w := started(t, 3, func(c *Config) { c.Expire, c.Directory = 10*time.Minute, directory.New(10*time.Minute) })
+	w := started(t, 3, func(c *Config) {
+		c.Expire = 10 * time.Minute
+		c.Directory = directory.New(10 * time.Minute)
+	})
 	d1, d3 := w.directors[0], w.directors[2]
 	for h := range ring.UserHash(20_000) {
 		d1.must(h*214_000 + 1)

@@ -19,7 +19,8 @@ func (c *Core) latest(now mono.Time) directory.Time { return c.clock.At(now).Add
 func (c *Core) dropAhead(now mono.Time, change directory.Change) directory.Change {
 	until, dropped := change.Until(directory.StampAt(c.latest(now)))
 	if dropped {
-		n := len(change.Backends) + len(change.Directors) - len(until.Backends) - len(until.Directors)
+		n := len(change.Backends) + len(change.Directors) - len(until.Backends) -
+			len(until.Directors)
 		c.counters.ValuesAhead += uint64(n)
 	}
 	return until

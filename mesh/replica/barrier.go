@@ -84,7 +84,8 @@ func (c *Core) mergeTable(change directory.Change) (applied directory.Change) {
 	applied = c.table.Merge(change)
 	if n := c.table.Refused() - before; n > 0 {
 		c.counters.RefusedTableRows += n
-		c.logf(LogError, "rows of a table change ignored: no cluster has so many backends, tags or directors")
+		c.logf(LogError,
+			"rows of a table change ignored: no cluster has so many backends, tags or directors")
 	}
 	return applied
 }
@@ -106,7 +107,9 @@ func (c *Core) begin(
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 		c.barrier.Add(t, rings)
 	})
-	kills := func(r directory.BackendRow) bool { return r.Forgotten != 0 || r.Presence.Origin != "" }
+	kills := func(r directory.BackendRow) bool {
+		return r.Forgotten != 0 || r.Presence.Origin != ""
+	}
 	if slices.ContainsFunc(applied.Backends, kills) {
 		c.digests.SweepSoon(c.dir.Tags())
 	}

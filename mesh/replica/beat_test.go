@@ -38,8 +38,10 @@ func TestSilenceShows(t *testing.T) {
 			before := d1.core.MeshTime(w.now)
 			w.run(time.Second)
 			since := silent(d3)
-			if since.IsZero() || directory.Time(since.UnixMilli()) > before || before.Sub(directory.Time(since.UnixMilli())) > time.Second {
-				t.Errorf("a second later silent since %v, want just before %v", since, time.UnixMilli(int64(before)))
+			if since.IsZero() || directory.Time(since.UnixMilli()) > before ||
+				before.Sub(directory.Time(since.UnixMilli())) > time.Second {
+				t.Errorf("a second later silent since %v, want just before %v",
+					since, time.UnixMilli(int64(before)))
 			}
 			w.run(time.Minute)
 			if again := silent(d3); again != since {
@@ -68,7 +70,8 @@ func TestIsNews(t *testing.T) {
 		{"nothing", func(*Core, *peer, *wire.Beat) {}, false},
 		{"it had left", func(_ *Core, p *peer, _ *wire.Beat) { p.left = true }, true},
 		{"it had failed", func(_ *Core, p *peer, _ *wire.Beat) { p.live = false }, true},
-		{"we do not answer", func(c *Core, _ *peer, _ *wire.Beat) { c.admission.synced = false }, true},
+		{"we do not answer",
+			func(c *Core, _ *peer, _ *wire.Beat) { c.admission.synced = false }, true},
 		{"it does not answer", func(_ *Core, _ *peer, m *wire.Beat) { m.Synced = false }, true},
 		{"it does not count us", func(_ *Core, _ *peer, m *wire.Beat) { m.Counted = false }, true},
 		{"it has logged more", func(_ *Core, _ *peer, m *wire.Beat) { m.Seq = 1 }, true},

@@ -40,12 +40,15 @@ func BenchmarkTryLookup(b *testing.B) {
 	now := mono.Time(time.Hour)
 	dir := directory.New(15 * time.Minute)
 	core := New(Config{
-		Name: "d1", Boot: 1, Mesh: "bench", HashFormat: "%Lu", Addr: netip.MustParseAddrPort("127.0.0.1:9090"),
-		Expire: 15 * time.Minute, KickDelay: 2 * time.Second, Backends: testBackends(50), Founder: true,
-		Wall: trueTime(0), Rand: rand.New(rand.NewPCG(1, 1)), Directory: dir,
+		Name: "d1", Boot: 1, Mesh: "bench", HashFormat: "%Lu",
+		Addr:   netip.MustParseAddrPort("127.0.0.1:9090"),
+		Expire: 15 * time.Minute, KickDelay: 2 * time.Second, Backends: testBackends(50),
+		Founder: true,
+		Wall:    trueTime(0), Rand: rand.New(rand.NewPCG(1, 1)), Directory: dir,
 	}, now)
 	name := func(buf []byte, i int) []byte {
-		return append(strconv.AppendInt(append(buf[:0], "user"...), int64(i), 10), "@example.org"...)
+		return append(strconv.AppendInt(append(buf[:0], "user"...), int64(i), 10),
+			"@example.org"...)
 	}
 	var buf []byte
 	for i := range users {

@@ -20,7 +20,8 @@ func (c *Core) found(now mono.Time, why string) {
 	})
 	c.admission.bootstrapped, c.admission.coldSince = true, 0
 	c.late.Restart(c.clock.At(now))
-	c.logf(LogInfo, "mesh founded, the table comes from the configuration", Field{"why", why}, Field{"backends", len(c.table.Backends())})
+	c.logf(LogInfo, "mesh founded, the table comes from the configuration",
+		Field{"why", why}, Field{"backends", len(c.table.Backends())})
 	c.evaluate(now)
 	if to := c.peers.all.streams(); len(to) > 0 {
 		c.flushOutbox(now)
@@ -63,7 +64,9 @@ func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 	if lacking {
 		synced = nil
 	}
-	slices.SortStableFunc(synced, func(a, b *peer) int { return cmp.Compare(a.roundTrip, b.roundTrip) })
+	slices.SortStableFunc(synced, func(a, b *peer) int {
+		return cmp.Compare(a.roundTrip, b.roundTrip)
+	})
 	for _, p := range live {
 		if p.synced && len(synced) == 0 {
 			return live, nil // wait for its admission, do not start cold beside it

@@ -46,7 +46,8 @@ func (c *Core) disciplineClock(now mono.Time) {
 func (c *Core) checkClock(now mono.Time) (offset time.Duration) {
 	offset, peers := c.meshOffset(now)
 	was := c.admission.clockOff
-	c.admission.clockOff = peers > 0 && offset.Abs() > meshtime.Tolerance && !c.cfg.Guards.NoClockCheck
+	c.admission.clockOff = peers > 0 && offset.Abs() > meshtime.Tolerance &&
+		!c.cfg.Guards.NoClockCheck
 	if c.admission.clockOff && !was {
 		c.clock.NoteOff(now)
 	}

@@ -63,7 +63,9 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 	for name, walls := range map[string][]func(now mono.Time) directory.Micros{
 		"two":   {offBy(-2 * time.Millisecond), offBy(2 * time.Millisecond)},
 		"three": {offBy(0), offBy(4 * time.Millisecond), drift},
-		"five":  {offBy(-2 * time.Hour), offBy(0), offBy(3 * time.Millisecond), drift, offBy(time.Minute)},
+		"five": {
+			offBy(-2 * time.Hour), offBy(0), offBy(3 * time.Millisecond), drift, offBy(time.Minute),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := startWithWalls(t, walls[1:])
@@ -81,7 +83,8 @@ func TestMeshTimeFollowsTheMedianWallClock(t *testing.T) {
 					// The one whose wall clock was wrong stepped to the mesh; a little is slewed.
 					settled := d != last || end.Sub(w.now) < length-2*time.Minute
 					if off := d.offset() - want; settled && off.Abs() > 20*time.Millisecond {
-						t.Fatalf("%v: mesh time of %s is %v off the median wall clock", w.now, d.name, off)
+						t.Fatalf("%v: mesh time of %s is %v off the median wall clock",
+							w.now, d.name, off)
 					}
 				}
 			}
@@ -101,7 +104,8 @@ func TestWallClockIsSetAtRunTime(t *testing.T) {
 	for range 600 {
 		before := w.directors[0].offset()
 		w.run(time.Second)
-		if moved := (w.directors[0].offset() - before).Abs(); moved > meshtime.SlewPerSecond+time.Microsecond {
+		moved := (w.directors[0].offset() - before).Abs()
+		if moved > meshtime.SlewPerSecond+time.Microsecond {
 			t.Fatalf("%v: mesh time moved by %v in a second", w.now, moved)
 		}
 		if s := w.spread(); s > 50*time.Millisecond {
@@ -109,7 +113,8 @@ func TestWallClockIsSetAtRunTime(t *testing.T) {
 		}
 	}
 	if off := w.directors[2].offset(); off < 2*time.Second {
-		t.Errorf("after ten minutes mesh time has followed two of three wall clocks by %v only", off)
+		t.Errorf("after ten minutes mesh time has followed two of three wall clocks by %v only",
+			off)
 	}
 	if n := w.directors[0].core.Counters().ClockSteps; n != 0 {
 		t.Errorf("%d steps", n)
@@ -277,7 +282,8 @@ func TestStrayMeetsMesh(t *testing.T) {
 			for _, d := range w.directors {
 				for backend, want := range map[int]int{2: 30, 3: 70} {
 					if row, _ := d.core.table.Row(testBackend(backend)); row.VHosts.Value != want {
-						t.Errorf("%s has %d vhosts for backend %d, want %d", d.name, row.VHosts.Value, backend, want)
+						t.Errorf("%s has %d vhosts for backend %d, want %d",
+							d.name, row.VHosts.Value, backend, want)
 					}
 				}
 				if row, _ := d.core.table.Row(testBackend(4)); !row.State.Value.Down {
@@ -303,14 +309,17 @@ func (w *world) wantKnown(h ring.UserHash) {
 
 // Anti-entropy goes on after a step, back or forth.
 func TestDigestsAfterStep(t *testing.T) {
-	for name, off := range map[string]time.Duration{"ahead": 40 * time.Minute, "behind": -40 * time.Minute} {
+	for name, off := range map[string]time.Duration{
+		"ahead": 40 * time.Minute, "behind": -40 * time.Minute,
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := started(t, 2)
 			z := w.start("z", func(c *Config) { c.Founder, c.Wall = false, c.Wall.Add(off) })
 			w.until("all synced", 10*time.Second, w.allSynced)
 			for i, d := range []*director{w.directors[0], z} {
 				h := ring.UserHash(0x50000001 + i)
-				d.dir.Assign("", h, testBackend(1), d.core.MeshTime(w.now)) // as if its message had been lost
+				// as if its message had been lost
+				d.dir.Assign("", h, testBackend(1), d.core.MeshTime(w.now))
 				w.run(59 * time.Second)
 				w.wantKnown(h)
 			}
@@ -349,7 +358,8 @@ func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []
 		}
 	}
 	right, late := offBy(0), set(1800*time.Second)
-	w := startWithWalls(t, []func(mono.Time) directory.Micros{right, right, late, late, late}, change)
+	w := startWithWalls(
+		t, []func(mono.Time) directory.Micros{right, right, late, late, late}, change)
 	a, c := w.directors[0], w.directors[2]
 	order := func(d *director, backend, vhosts int) {
 		if _, err := d.do(UpdateBackend{Addr: testBackend(backend), VHosts: vhosts}); err != nil {
@@ -377,7 +387,9 @@ func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []
 			delete(w.cut, [2]string{y.name, x.name})
 		}
 	}
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	problem := func(format string, args ...any) {
+		problems = append(problems, fmt.Sprintf(format, args...))
+	}
 	for range 40 * 15 {
 		w.run(25 * time.Millisecond)
 		whole := 0
@@ -396,7 +408,8 @@ func healSplitWithNewWallClocks(t *testing.T, change func(*Config)) (problems []
 	for _, d := range w.directors {
 		for i, want := range []int{12, 22, 33, 45} {
 			if row, _ := d.core.table.Row(testBackend(i + 1)); row.VHosts.Value != want {
-				problem("%s has %d vhosts for backend %d, want %d", d.name, row.VHosts.Value, i+1, want)
+				problem("%s has %d vhosts for backend %d, want %d",
+					d.name, row.VHosts.Value, i+1, want)
 			}
 		}
 		for _, h := range []ring.UserHash{901, 902} {
@@ -414,12 +427,19 @@ func TestValuesAhead(t *testing.T) {
 	w := started(t, 3)
 	d1, bad := w.directors[0], w.directors[2]
 	future := bad.core.MeshTime(w.now).Add(time.Hour)
-	row := directory.Mapping{Hash: 77, Backend: testBackend(1), Generation: 1, Activity: future.Tick(), Stamp: future.Tick()}
-	register := directory.Register[int]{Value: 1, Stamp: directory.StampAt(future), Origin: bad.name}
+	row := directory.Mapping{
+		Hash: 77, Backend: testBackend(1), Generation: 1, Activity: future.Tick(),
+		Stamp: future.Tick(),
+	}
+	register := directory.Register[int]{
+		Value: 1, Stamp: directory.StampAt(future), Origin: bad.name,
+	}
 	for name, m := range map[string]wire.Message{
-		"row":      &wire.Rows{Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}},
-		"register": &wire.Table{Change: directory.Change{Backends: []directory.BackendRow{{Addr: testBackend(1), VHosts: register}}}},
-		"stamp":    &wire.Rows{Stamp: directory.StampAt(future)},
+		"row": &wire.Rows{Blocks: []wire.Block{wire.Pack("", []directory.Mapping{row})}},
+		"register": &wire.Table{Change: directory.Change{
+			Backends: []directory.BackendRow{{Addr: testBackend(1), VHosts: register}},
+		}},
+		"stamp": &wire.Rows{Stamp: directory.StampAt(future)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := d1.core.Counters()
@@ -470,14 +490,17 @@ func TestJoinerMovesNothing(t *testing.T) {
 		d1.begin(Move{Hash: h, Backend: testBackend(2)})
 		w.run(time.Second)
 		want, _ := d1.dir.Find("", h, d1.core.MeshTime(w.now))
-		d3 := w.start("d3", func(c *Config) { c.Wall, c.Guards = c.Wall.Add(1300*time.Millisecond), guards })
+		d3 := w.start("d3", func(c *Config) {
+			c.Wall, c.Guards = c.Wall.Add(1300*time.Millisecond), guards
+		})
 		w.until("d3 is synced", 10*time.Second, d3.core.synced)
 		if d3.core.counters.ClockSteps == 0 {
 			t.Fatal("d3 did not step; the test shows nothing")
 		}
 		got, _ := d1.dir.Find("", h, d1.core.MeshTime(w.now))
 		if (got == want) == guards.MoveAllStamps {
-			t.Errorf("all stamps are moved: %v; d1 had %+v, and has %+v", guards.MoveAllStamps, want, got)
+			t.Errorf("all stamps are moved: %v; d1 had %+v, and has %+v",
+				guards.MoveAllStamps, want, got)
 		}
 	}
 }

@@ -20,10 +20,12 @@ type Config struct {
 	Mesh       string         // mesh name
 	HashFormat string         // director_username_hash
 
-	Expire           time.Duration // user expire E, at least 10 s
-	KickDelay        time.Duration // pause between the last kick and the release of a move
-	MaxParallelMoves int           // users a flush has in flight, 10,000 at most, unless the flush says otherwise; 0 means 100
-	ChunkRows        int           // rows in a chunk of a snapshot, about; 0 means 10,000, 60 to 160 KB on the wire
+	Expire    time.Duration // user expire E, at least 10 s
+	KickDelay time.Duration // pause between the last kick and the release of a move
+	// users a flush has in flight, 10,000 at most, unless the flush says otherwise; 0 means 100
+	MaxParallelMoves int
+	// rows in a chunk of a snapshot, about; 0 means 10,000, 60 to 160 KB on the wire
+	ChunkRows int
 
 	Backends []ring.Backend // --mail-servers
 	Founder  bool           // nobody to join: founds a mesh at once
@@ -38,12 +40,14 @@ type Config struct {
 // Guards switches guards of the protocol off. Only tests do that, to prove that the checker
 // notices; the zero value has all guards on.
 type Guards struct {
-	NoBarrier      bool // the old ring is forgotten at once
-	NoEndOfLife    bool // a mapping in its last seconds is answered and recorded whatever the ring says
-	NoHold         bool // lookups of a user being moved are answered
-	NoGapCheck     bool // a gap in a peer's log does not matter
-	NoWakeCheck    bool // a director that slept goes on as if nothing had been
-	NoThawCheck    bool // a director that stood still with all its clocks goes on as if nothing had been
+	NoBarrier bool // the old ring is forgotten at once
+	// a mapping in its last seconds is answered and recorded whatever the ring says
+	NoEndOfLife bool
+	NoHold      bool // lookups of a user being moved are answered
+	NoGapCheck  bool // a gap in a peer's log does not matter
+	NoWakeCheck bool // a director that slept goes on as if nothing had been
+	// a director that stood still with all its clocks goes on as if nothing had been
+	NoThawCheck    bool
 	NoReleaseCheck bool // a release releases whatever move is there
 	NoAdmission    bool // a joiner answers as soon as it has a snapshot
 	NoOrderedTable bool // table changes overtake rows on the streams
@@ -57,8 +61,9 @@ type Guards struct {
 	MoveAllStamps  bool // a step moves all that is stamped, whoever did it and whenever
 	RankByExactAge bool // meshes that meet compare their ages to the millisecond
 
-	NoGoingOn         bool // nobody goes on with the moves of a director that is gone
-	NoRests           bool // what a peer has of a dead director's log and we do not is of no concern
+	NoGoingOn bool // nobody goes on with the moves of a director that is gone
+	// what a peer has of a dead director's log and we do not is of no concern
+	NoRests           bool
 	NoAskAgain        bool // the rest of a dead director's log is asked for once, come what may
 	NoJoinerPositions bool // what others have of logs whose writers one never met is of no concern
 	NoBarrierToJoin   bool // a director that is admitted goes by its table at once

@@ -41,9 +41,10 @@ type Counters struct {
 	RefusedTableRows   uint64 // rows of table changes ignored because the table is full
 	Unexpected         uint64 // messages that do not belong on a stream
 	UnknownKinds       uint64 // messages of logs that only a later release understands
-	MeshesRefused      uint64 // directors refused because their mesh has no backend in common with ours
-	MeshesMet          uint64 // meshes met that rank above ours
-	ServedAlone        uint64
+	// directors refused because their mesh has no backend in common with ours
+	MeshesRefused uint64
+	MeshesMet     uint64 // meshes met that rank above ours
+	ServedAlone   uint64
 }
 
 // Counters returns the counts so far.

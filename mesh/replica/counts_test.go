@@ -103,7 +103,8 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 		c.admission.coldSince, c.admission.cold = c.start, map[string]bool{"d1": true}
 		c.bootstrapCold(now, []*peer{other})
 		if c.admission.bootstrapped != test.founded {
-			t.Errorf("%s: founded is %v, want %v", test.name, c.admission.bootstrapped, test.founded)
+			t.Errorf("%s: founded is %v, want %v",
+				test.name, c.admission.bootstrapped, test.founded)
 		}
 	}
 }

@@ -21,7 +21,9 @@ func (e *removedError) Error() string {
 func (c *Core) heardOfRemoval(now mono.Time, change directory.Change) {
 	for _, row := range change.Directors {
 		if row.Addr == c.cfg.Addr {
-			c.apply(now, directory.Change{Mesh: c.table.Mesh(), Directors: []directory.DirectorRow{row}}, nil)
+			c.apply(now, directory.Change{
+				Mesh: c.table.Mesh(), Directors: []directory.DirectorRow{row},
+			}, nil)
 		}
 	}
 }
@@ -33,7 +35,8 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	}
 	if removed := c.table.Removed(c.cfg.Addr); removed != c.admission.removed {
 		c.admission.removed = removed
-		c.logf(LogWarn, "this director was removed from the mesh, or let in again", Field{"removed", removed})
+		c.logf(LogWarn, "this director was removed from the mesh, or let in again",
+			Field{"removed", removed})
 		if !removed {
 			c.admission.bootstrapped = len(c.peers.all) == 0
 		}

@@ -14,10 +14,12 @@ var compareAddrs = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})
 // The directors that are to be dialled are those that are wanted and not connected: peers, hints,
 // and those that an operator added.
 func TestDials(t *testing.T) {
-	added, hinted := netip.MustParseAddrPort("198.51.100.1:9090"), netip.MustParseAddrPort("198.51.100.2:9090")
+	added := netip.MustParseAddrPort("198.51.100.1:9090")
+	hinted := netip.MustParseAddrPort("198.51.100.2:9090")
 	add := func(w *world, addr netip.AddrPort, removed bool) {
 		w.t.Helper()
-		if _, err := w.directors[0].do(SetDirectorRemoved{Addr: addr, Removed: removed}); err != nil {
+		_, err := w.directors[0].do(SetDirectorRemoved{Addr: addr, Removed: removed})
+		if err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -37,12 +39,19 @@ func TestDials(t *testing.T) {
 			w.directors[2].crash()
 		}, nil, []Dial{d2}},
 		{"one removed", func(w *world) { add(w, d3.Addr, true) }, nil, []Dial{d2}},
-		{"one dead and removed", func(w *world) { w.directors[2].crash(); add(w, d3.Addr, true) }, nil, []Dial{d2}},
-		{"one added", func(w *world) { add(w, added, false) }, []Dial{{"", added, Named}}, []Dial{d2, d3}},
-		{"one added and removed", func(w *world) { add(w, added, false); add(w, added, true) }, nil, []Dial{d2, d3}},
-		{"this one and a peer added", func(w *world) { add(w, w.directors[0].core.cfg.Addr, false); add(w, d3.Addr, false) },
+		{"one dead and removed", func(w *world) { w.directors[2].crash(); add(w, d3.Addr, true) },
+			nil, []Dial{d2}},
+		{"one added", func(w *world) { add(w, added, false) }, []Dial{{"", added, Named}},
+			[]Dial{d2, d3}},
+		{"one added and removed", func(w *world) { add(w, added, false); add(w, added, true) }, nil,
+			[]Dial{d2, d3}},
+		{"this one and a peer added",
+			func(w *world) { add(w, w.directors[0].core.cfg.Addr, false); add(w, d3.Addr, false) },
 			nil, []Dial{d2, d3}},
-		{"one added that is dead", func(w *world) { add(w, d3.Addr, false); w.directors[2].crash() }, []Dial{d3}, []Dial{d2, d3}},
+		{"one added that is dead", func(w *world) {
+			add(w, d3.Addr, false)
+			w.directors[2].crash()
+		}, []Dial{d3}, []Dial{d2, d3}},
 		{"one added of whom memberlist tells", func(w *world) {
 			add(w, hinted, false)
 			w.directors[0].core.MemberJoined(w.now, "x", hinted, 5)
@@ -60,7 +69,8 @@ func TestDials(t *testing.T) {
 				t.Errorf("wanted peers (-want +got):\n%s", diff)
 			}
 			for _, name := range []string{"d2", "d3", "x"} {
-				want := cmp.Equal(test.wanted, []Dial{d2, d3}, compareAddrs) && name == "d3" || name == "d2"
+				want := cmp.Equal(test.wanted, []Dial{d2, d3}, compareAddrs) && name == "d3" ||
+					name == "d2"
 				if c.Wanted(name) != want {
 					t.Errorf("%s is wanted: %v", name, !want)
 				}
@@ -81,7 +91,8 @@ func TestRemovedDirectorIsParted(t *testing.T) {
 	if p.live || !p.left || p.out || p.in != 0 {
 		t.Errorf("d1 still deals with d3: %+v", p)
 	}
-	if outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil || len(outcome.FailedPeers) > 0 {
+	if outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil ||
+		len(outcome.FailedPeers) > 0 {
 		t.Errorf("an update afterwards misses %v, %v", outcome.FailedPeers, err)
 	}
 	// It is told when it comes back, and relays nothing meanwhile.
@@ -108,7 +119,8 @@ func TestLastDirectorIsLetInAgain(t *testing.T) {
 		w.run(time.Second)
 	}
 	remove(true)
-	if self := d1.core.Self(w.now); self.Synced || self.Reason != "removed from the mesh by ring remove" {
+	self := d1.core.Self(w.now)
+	if self.Synced || self.Reason != "removed from the mesh by ring remove" {
 		t.Fatalf("it is %+v", self)
 	}
 	remove(false)
@@ -127,7 +139,8 @@ func TestReplayOfARemoval(t *testing.T) {
 	d1, d2 := w.directors[0], w.directors[1]
 	remove := func(removed bool) {
 		t.Helper()
-		if _, err := d2.do(SetDirectorRemoved{Addr: d1.core.cfg.Addr, Removed: removed}); err != nil {
+		_, err := d2.do(SetDirectorRemoved{Addr: d1.core.cfg.Addr, Removed: removed})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -203,7 +203,8 @@ func (c *Core) doMove(now mono.Time, id uint64, op Move) {
 		c.endOperation(id, ErrTryAgain)
 	// A mapping that is about to end is moved like any other: the others must know before they let
 	// it die.
-	case status == directory.Live && m.Backend == op.Backend && c.dir.Ends(m).Sub(t) > directory.EndOfLife:
+	case status == directory.Live && m.Backend == op.Backend &&
+		c.dir.Ends(m).Sub(t) > directory.EndOfLife:
 		if recorded, ok := c.dir.Touch(u.Tag, m, t); ok {
 			c.outbox.Push(u.Tag, recorded)
 		}

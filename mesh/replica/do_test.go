@@ -63,10 +63,12 @@ func TestOperationThatChangesNothing(t *testing.T) {
 func TestOperationsBeforeTheFirstSync(t *testing.T) {
 	w, joiner := relaying(t, 1)
 	for _, op := range []Operation{
-		Move{}, Flush{}, CancelFlush{}, KickUser{}, Import{}, SetDown{Addr: testBackend(1)}, Forget{},
+		Move{}, Flush{}, CancelFlush{}, KickUser{}, Import{}, SetDown{Addr: testBackend(1)},
+		Forget{},
 	} {
 		_, err := joiner.do(op)
-		if want := "this director is not synced yet (joining); try again"; !errors.Is(err, ErrNotSynced) || err.Error() != want {
+		want := "this director is not synced yet (joining); try again"
+		if !errors.Is(err, ErrNotSynced) || err.Error() != want {
 			t.Errorf("%T: %v, want %s", op, err, want)
 		}
 	}
@@ -91,7 +93,8 @@ func TestOperationsThatCannotBeDone(t *testing.T) {
 		{Forget{unknown}, directory.ErrUnknownBackend},
 		{AddBackend{Addr: testBackend(1), Tag: tag}, directory.ErrTagDiffers},
 		{UpdateBackend{Addr: testBackend(1), Tag: &tag}, directory.ErrTagDiffers},
-		{SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.1:9090"), Removed: true}, ErrUnknownDirector},
+		{SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.1:9090"), Removed: true},
+			ErrUnknownDirector},
 		{SetDirectorRemoved{Name: "nobody", Removed: true}, ErrUnknownDirector},
 	} {
 		if _, err := w.directors[0].do(test.op); !errors.Is(err, test.want) {
@@ -142,7 +145,8 @@ func TestOnlyDirectorStays(t *testing.T) {
 	}
 	w.run(time.Second)
 	_, err := d2.do(SetDirectorRemoved{Addr: d2.core.cfg.Addr})
-	if !errors.Is(err, ErrRemoved) || !strings.Contains(err.Error(), "director ring add 127.0.0.2 9090") {
+	if !errors.Is(err, ErrRemoved) ||
+		!strings.Contains(err.Error(), "director ring add 127.0.0.2 9090") {
 		t.Errorf("removed: %v", err)
 	}
 	self.Addr = d1.core.cfg.Addr
@@ -169,14 +173,17 @@ func TestDownTellsHowManyUsersAreMapped(t *testing.T) {
 // A forget, and a removal, kill also the mappings that were made in the tick after the forget
 // before: those carry the next tick, which has not come yet.
 func TestForgetTwiceInATick(t *testing.T) {
-	for _, op := range []Operation{Forget{}, Forget{testBackend(1)}, RemoveBackend{testBackend(1)}} {
+	for _, op := range []Operation{
+		Forget{}, Forget{testBackend(1)}, RemoveBackend{testBackend(1)},
+	} {
 		w := started(t, 2)
 		d1 := w.directors[0]
 		h := ring.UserHash(1)
 		for d1.must(h) != testBackend(1) {
 			h += 0x01000000
 		}
-		w.until("a tick begins", time.Second, func() bool { return d1.core.MeshTime(w.now)%250 < 25 })
+		w.until(
+			"a tick begins", time.Second, func() bool { return d1.core.MeshTime(w.now)%250 < 25 })
 		if _, err := d1.do(Forget{}); err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +220,8 @@ func TestForgetOneBackend(t *testing.T) {
 	w.run(12 * time.Second) // sweeps
 	for _, d := range w.directors {
 		if got := d.dir.Len(); got != kept || d.dir.Users(testBackend(1)) != 0 {
-			t.Errorf("%s has %d users, %d on the backend; want %d and none", d.name, got, d.dir.Users(testBackend(1)), kept)
+			t.Errorf("%s has %d users, %d on the backend; want %d and none",
+				d.name, got, d.dir.Users(testBackend(1)), kept)
 		}
 		if len(d.kicked) != 0 {
 			t.Errorf("%s kicked %d times", d.name, len(d.kicked))
@@ -234,7 +242,9 @@ func TestOneNotYetAdmittedAgainIsNamed(t *testing.T) {
 	}
 	w.heal()
 	w.until("d3 is in touch", 5*time.Second, func() bool { return d1.core.peers.get("d3").live })
-	for _, op := range []Operation{SetDown{testBackend(1), true}, Move{Hash: 7, Backend: testBackend(2)}} {
+	for _, op := range []Operation{
+		SetDown{testBackend(1), true}, Move{Hash: 7, Backend: testBackend(2)},
+	} {
 		out, err := d1.do(op)
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@
 //
 //	logs      our log, what we have of the logs of others, and what is missing
 //	lookups   the answers of lookups: the part of a Core that is safe for concurrent use
-//	snapshots the snapshot that is taken, the donors that did not work out, and those that are given
+//	snapshots the snapshot that is taken, donors that did not work out, and those that are given
 //	digests   where the rows of two directors differ
 //	hints     directors that others named and no stream has proven, other names of our address
 //	waiters   lookups that wait
@@ -69,20 +69,22 @@
 // from a split, and stepping mesh time. It has two roles, the comer and the member. At its end both
 // have the same rows.
 //
-//	comer      stops answering, then asks; all that it ever answered stands before the question on the stream
-//	member     takes what the comer holds and it lacks, by a snapshot if need be; then counts the comer, and
-//	           answers with its table and its held users
-//	comer      takes what the members hold and it lacks, and answers again when all of them count it
+//	comer      stops answering, then asks; all that it ever answered stands before the question
+//	           on the stream
+//	member     takes what the comer holds and it lacks, by a snapshot if need be; then counts the
+//	           comer, and answers with its table and its held users
+//	comer      takes what the members hold and it lacks; answers again when all of them count it
 //
 // Nothing is lost. What one director lacks of another is one of four kinds:
 //
-//   - A part of the other's log. It is asked for by number, or as a snapshot since the log was whole.
+//   - A part of the other's log. It is asked for by number, or as a snapshot since the log was
+//     whole.
 //   - A part of the log of a director that failed or left; positions tell that it is missing
 //     (gone.go). It is asked for in the same way.
 //   - Rows from a time further back than positions reach. They come in a snapshot since the two
 //     directors were last together.
-//   - Rows that the comer has from outside the mesh, as it says in its question. They come in such a
-//     snapshot too.
+//   - Rows that the comer has from outside the mesh, as it says in its question. They come in such
+//     a snapshot too.
 //
 // So no director rewrites what others hold, and each is sent what it lacks once. A director that
 // was away for a moment is sent only what changed since. Recorded activity is part of all four.
@@ -140,8 +142,8 @@
 // live peer counts that life. Directors tell their peers which lives they count (counting.go). What
 // arrives by memberlist from a life without proof has little effect:
 //
-//	a delta    is kept for 5 s, in case its stream is still being opened; then it is applied and passed on, or
-//	           dropped. Until then it counts as not seen
+//	a delta    is kept for 5 s, in case its stream is still being opened; then it is applied and
+//	           passed on, or dropped. Until then it counts as not seen
 //	a state    changes nothing, not even an address
 //	a name     is a hint, from whatever source: its only effect is a dial (hints.go)
 //
@@ -151,7 +153,8 @@
 // offset, which is slewed towards the median of all wall clocks. Synced directors are within a
 // second of each other. See clock.go, step.go and ahead.go.
 //
-//	slew       towards the median wall clock, 5 ms a second at most, within 200 ms of the median mesh time
+//	slew       towards the median wall clock, 5 ms a second at most, within 200 ms of the median
+//	           mesh time
 //	0.5 s off  not synced; a step, a new boot id and log, then admission
 //	2 s off    a peer is not counted, nothing of it is merged, no gap opens
 //	5 s ahead  a value is dropped, the peer that sent it is excluded

@@ -53,7 +53,10 @@ type steadyLogins struct {
 }
 
 func newSteadyLogins(b *testing.B, users int) *steadyLogins {
-	l := &steadyLogins{f: newFleet(b, 2, activityBackends, time.Millisecond, activityExpire), rand: rand.New(rand.NewPCG(8, 8)), users: users}
+	l := &steadyLogins{
+		f:    newFleet(b, 2, activityBackends, time.Millisecond, activityExpire),
+		rand: rand.New(rand.NewPCG(8, 8)), users: users,
+	}
 	l.f.fill(users, l.age)
 	for _, m := range l.f.members {
 		m.beforeTick = l.step

@@ -84,7 +84,9 @@ type suspect struct {
 // again. From now on their admission does not matter; their confirmations do until they ask or have
 // been silent for another while.
 func (c *Core) exclude(now mono.Time, suspects ...suspect) {
-	suspects = slices.DeleteFunc(suspects, func(p suspect) bool { return !p.live || p.excludedAt != 0 || p.barred && !p.counted })
+	suspects = slices.DeleteFunc(suspects, func(p suspect) bool {
+		return !p.live || p.excludedAt != 0 || p.barred && !p.counted
+	})
 	switch {
 	case len(suspects) == 0:
 		return
@@ -139,10 +141,12 @@ func (c *Core) complain(now mono.Time, p suspect) {
 	switch {
 	case p.toldAt == 0:
 		p.toldAt = now
-		c.logf(LogWarn, "a peer does not answer, telling the members", Field{"peer", p.name}, Field{"why", p.why})
+		c.logf(LogWarn, "a peer does not answer, telling the members",
+			Field{"peer", p.name}, Field{"why", p.why})
 		c.tellWaiting(p.peer)
 	case now.Sub(p.toldAt) > confirmWithin:
-		c.logf(LogWarn, "joining without a peer that does not answer", Field{"peer", p.name}, Field{"why", p.why})
+		c.logf(LogWarn, "joining without a peer that does not answer",
+			Field{"peer", p.name}, Field{"why", p.why})
 		p.barred, p.excluded = true, true
 		// It may think that we count it. Once we are a member we tell it to ask again, see ask.
 		p.counted, p.admittedMe = false, false
@@ -176,7 +180,9 @@ func (c *Core) question(now mono.Time, p *peer) {
 	}
 	p.probe, p.probedAt = c.newID(), now
 	c.flushOutbox(now)
-	c.send(p, &wire.AdmitRequest{Nonce: p.probe, Stopped: !c.synced(), Member: c.admission.bootstrapped})
+	c.send(p, &wire.AdmitRequest{
+		Nonce: p.probe, Stopped: !c.synced(), Member: c.admission.bootstrapped,
+	})
 }
 
 // excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table

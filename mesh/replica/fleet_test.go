@@ -19,19 +19,20 @@ import (
 // bytes it takes, depends on the seed alone. Messages pass through the codec, as on a network; the
 // encryption of the streams, which the shell adds, is counted by its overhead.
 type fleet struct {
-	b         testing.TB
-	now       mono.Time
-	delay     time.Duration // of a link, and up to half as much more for each message
-	expire    time.Duration
-	backends  int
-	rand      *rand.Rand
-	members   []*member
-	byName    map[string]*member
-	events    eventQueue
-	planned   uint64
-	delivered func(to *member, m wire.Message) // told of each message that a core has taken; may be nil
-	latency   func() time.Duration             // of a message, in place of delay; may be nil
-	lost      func(from, to *member) bool      // whether what is due does not arrive; may be nil
+	b        testing.TB
+	now      mono.Time
+	delay    time.Duration // of a link, and up to half as much more for each message
+	expire   time.Duration
+	backends int
+	rand     *rand.Rand
+	members  []*member
+	byName   map[string]*member
+	events   eventQueue
+	planned  uint64
+	// told of each message that a core has taken; may be nil
+	delivered func(to *member, m wire.Message)
+	latency   func() time.Duration        // of a message, in place of delay; may be nil
+	lost      func(from, to *member) bool // whether what is due does not arrive; may be nil
 	guards    Guards
 }
 

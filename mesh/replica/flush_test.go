@@ -59,8 +59,9 @@ func (f FlushStatus) running() bool { return f.Ended == 0 }
 
 func TestCancelFlush(t *testing.T) {
 	for _, test := range []struct {
-		name    string
-		at      int // number of the director that is told; d1 flushes the first backend, d2 the second
+		name string
+		// number of the director that is told; d1 flushes the first backend, d2 the second
+		at      int
 		addr    netip.Addr
 		count   int
 		err     error
@@ -70,7 +71,8 @@ func TestCancelFlush(t *testing.T) {
 		{"another's", 1, testBackend(2), 1, nil, [2]bool{true, false}},
 		{"of a third director", 3, testBackend(1), 1, nil, [2]bool{false, true}},
 		{"all", 3, netip.Addr{}, 2, nil, [2]bool{false, false}},
-		{"of a backend that nobody flushes", 1, testBackend(3), 0, ErrNothingToCancel, [2]bool{true, true}},
+		{"of a backend that nobody flushes", 1, testBackend(3), 0, ErrNothingToCancel,
+			[2]bool{true, true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w, users := drained(t, 3)
@@ -81,17 +83,21 @@ func TestCancelFlush(t *testing.T) {
 			w.run(time.Second)
 			outcome, err := w.directors[test.at-1].do(CancelFlush{test.addr})
 			if outcome.Count != test.count || !errors.Is(err, test.err) {
-				t.Errorf("%d are cancelled, %v; want %d, %v", outcome.Count, err, test.count, test.err)
+				t.Errorf("%d are cancelled, %v; want %d, %v",
+					outcome.Count, err, test.count, test.err)
 			}
 			w.run(3 * time.Second) // the move under way ends
 			for _, d := range w.directors {
 				for i, want := range test.running {
 					f := d.flushed(ids[i])
 					if f.running() != want || f.Canceled == want || f.Lost || f.Failed != 0 {
-						t.Errorf("%s sees flush %d as %+v; want it to run: %v", d.name, i+1, f, want)
+						t.Errorf("%s sees flush %d as %+v; want it to run: %v",
+							d.name, i+1, f, want)
 					}
-					if !want && (f.Moved == 0 || f.Moved >= uint64(users[i]) || f.Moving != 0 || f.Scanning) {
-						t.Errorf("%s: flush %d was cancelled with %+v, want some of %d users moved", d.name, i+1, f, users[i])
+					if !want && (f.Moved == 0 || f.Moved >= uint64(users[i]) || f.Moving != 0 ||
+						f.Scanning) {
+						t.Errorf("%s: flush %d was cancelled with %+v, want some of %d users moved",
+							d.name, i+1, f, users[i])
 					}
 				}
 			}
@@ -115,7 +121,8 @@ func TestCancelOneOfTwoFlushes(t *testing.T) {
 	if f := d2.flushed(second); f.Canceled || f.running() || f.Moved != uint64(users[1]) {
 		t.Errorf("the second is %+v, want %d users moved", f, users[1])
 	}
-	if outcome, err := d2.do(CancelFlush{}); !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
+	outcome, err := d2.do(CancelFlush{})
+	if !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
 		t.Errorf("when all have ended %d are cancelled, %v", outcome.Count, err)
 	}
 	w.wantRest()
@@ -129,7 +136,8 @@ func TestCancelFlushOfUnreachableDirector(t *testing.T) {
 	w.run(time.Second)
 	w.cut[[2]string{"d2", "d1"}] = true
 	w.breakStream(d2, d1)
-	if outcome, err := d2.do(CancelFlush{}); !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
+	outcome, err := d2.do(CancelFlush{})
+	if !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
 		t.Errorf("%d are cancelled, %v", outcome.Count, err)
 	}
 }
@@ -154,7 +162,9 @@ func TestFlushInFlight(t *testing.T) {
 		d1 := w.directors[0]
 		id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: asked})
 		if f := d1.flushed(id); f.Total == 0 || f.Total >= uint64(users[0]) || !f.Scanning {
-			t.Errorf("the flush begins with %d of %d users found, want a part: the rest is for later", f.Total, users[0])
+			t.Errorf(
+				"the flush begins with %d of %d users found, want a part: the rest is for later",
+				f.Total, users[0])
 		}
 		w.run(time.Second)
 		if n := d1.core.moves.Len(); n != want {
@@ -190,7 +200,8 @@ func TestFlushOfAll(t *testing.T) {
 	w.run(3 * time.Second)
 	want := FlushStatus{ID: id, Total: uint64(all), Moved: uint64(all)}
 	ignored := cmpopts.IgnoreFields(FlushStatus{}, "Started", "Ended")
-	if diff := cmp.Diff(want, d2.flushed(id), ignored, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	diff := cmp.Diff(want, d2.flushed(id), ignored, cmpopts.EquateComparable(netip.Addr{}))
+	if diff != "" {
 		t.Errorf("flush (-want +got):\n%s", diff)
 	}
 	for _, i := range []int{1, 2, 5} {
@@ -199,7 +210,8 @@ func TestFlushOfAll(t *testing.T) {
 		}
 	}
 	if kicks := len(d2.kicked); kicks != all {
-		t.Errorf("%d users were kicked, want %d: the other %d are where they belong", kicks, all, others)
+		t.Errorf("%d users were kicked, want %d: the other %d are where they belong",
+			kicks, all, others)
 	}
 	w.wantRest()
 }
@@ -218,12 +230,14 @@ func TestFlushWhoseUsersAreForgotten(t *testing.T) {
 		t.Errorf("%d users were kicked, want the 2 of the moves that had begun", kicks)
 	}
 	want := FlushStatus{
-		ID: id, Backend: testBackend(1), Total: uint64(users[0]), Moved: uint64(users[0] - 2), Failed: 2,
+		ID: id, Backend: testBackend(1), Total: uint64(users[0]), Moved: uint64(users[0] - 2),
+		Failed: 2,
 	}
 	for _, d := range w.directors {
 		f := d.flushed(id)
 		ignored := cmpopts.IgnoreFields(FlushStatus{}, "Started", "Ended")
-		if diff := cmp.Diff(want, f, ignored, cmpopts.EquateComparable(netip.Addr{})); diff != "" || f.running() {
+		diff := cmp.Diff(want, f, ignored, cmpopts.EquateComparable(netip.Addr{}))
+		if diff != "" || f.running() {
 			t.Errorf("%s (-want +got):\n%s", d.name, diff)
 		}
 	}

@@ -43,7 +43,8 @@ func TestFlushesOfADirectorThatDies(t *testing.T) {
 	end := d3.flushed(ended).Ended
 	d1.crash()
 	for _, d := range []*director{d2, d3} {
-		w.until("the flush is lost", failAfter+time.Second, func() bool { return d.flushed(lost).Lost })
+		w.until("the flush is lost", failAfter+time.Second,
+			func() bool { return d.flushed(lost).Lost })
 		if f := d.flushed(lost); !f.Lost || f.running() {
 			t.Errorf("%s sees the flush of the dead as %+v", d.name, f)
 		}
@@ -64,7 +65,8 @@ func TestEndedFlushesAreForgotten(t *testing.T) {
 	w.run(200 * time.Millisecond)
 	end := d1.flushed(id).Ended
 	d1.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
-	slow := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1}) // a move takes 14 s, then the next begins
+	// a move takes 14 s, then the next begins
+	slow := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
 	w.now = w.now.Add(flushes.KeptFor - d1.core.MeshTime(w.now).Sub(end) - 25*time.Millisecond)
 	w.run(25 * time.Millisecond)
 	if f := d1.flushed(id); f.Ended != end {
@@ -112,7 +114,8 @@ func TestFlushIsToldOf(t *testing.T) {
 	if told != 11 {
 		t.Errorf("d2 was told %d times in five seconds, want 11", told)
 	}
-	if ours, theirs := d1.flushed(id), d2.flushed(id); ours.Moved-theirs.Moved > 1 || theirs.Moved == 0 {
+	ours, theirs := d1.flushed(id), d2.flushed(id)
+	if ours.Moved-theirs.Moved > 1 || theirs.Moved == 0 {
 		t.Errorf("d2 sees %+v, d1 %+v", theirs, ours)
 	}
 	d1.flush(Flush{Addr: testBackend(2)})
@@ -125,7 +128,8 @@ func TestFlushIsToldOf(t *testing.T) {
 	}
 	field := func(backend string, moved int) Log {
 		return Log{Level: LogInfo, Text: "flush ended", Fields: []Field{
-			{"backend", backend}, {"moved", uint64(moved)}, {"failed", uint64(0)}, {"cancelled", false},
+			{"backend", backend}, {"moved", uint64(moved)}, {"failed", uint64(0)},
+			{"cancelled", false},
 		}}
 	}
 	want := []Log{field("192.0.2.2", users[1]), field("192.0.2.1", users[0])}

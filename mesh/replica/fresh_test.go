@@ -28,7 +28,8 @@ func (d *director) vhosts() map[int]int {
 func (d *director) update(vhosts int) directory.Change {
 	stamp := directory.Stamp(d.core.MeshTime(d.w.now)) << 16
 	return directory.Change{Mesh: d.core.table.Mesh(), Backends: []directory.BackendRow{
-		{Addr: testBackend(1), VHosts: directory.Register[int]{Value: vhosts, Stamp: stamp, Origin: d.name}},
+		{Addr: testBackend(1),
+			VHosts: directory.Register[int]{Value: vhosts, Stamp: stamp, Origin: d.name}},
 	}}
 }
 
@@ -61,7 +62,10 @@ func TestRecordedDeltas(t *testing.T) {
 		{"all restart, unguarded", 3, true, map[int]int{1: 50, 2: 100, 4: 100}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			guards := func(c *Config) { c.Guards.NoFreshness, c.Guards.NoStrangers = test.unguarded, test.unguarded }
+			guards := func(c *Config) {
+				c.Guards.NoFreshness = test.unguarded
+				c.Guards.NoStrangers = test.unguarded
+			}
 			w := started(t, 3, guards)
 			d1 := w.directors[0]
 			for _, op := range []Operation{
@@ -151,7 +155,8 @@ func TestCountingFollowsLives(t *testing.T) {
 	w.run(4 * time.Second)
 	next := wire.Life{Name: "d3", Boot: d3.core.boot}
 	if d1.core.runs(old) || !d1.core.runs(next) {
-		t.Errorf("for d1 the old life of d3 runs: %v, the new one: %v", d1.core.runs(old), d1.core.runs(next))
+		t.Errorf("for d1 the old life of d3 runs: %v, the new one: %v",
+			d1.core.runs(old), d1.core.runs(next))
 	}
 }
 
@@ -227,10 +232,16 @@ func TestRecordedStates(t *testing.T) {
 		{"all restart, unguarded", 3, true, map[int]int{1: 50, 2: 100, 4: 100}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			guards := func(c *Config) { c.Guards.NoFreshness, c.Guards.NoStrangers = test.unguarded, test.unguarded }
+			guards := func(c *Config) {
+				c.Guards.NoFreshness = test.unguarded
+				c.Guards.NoStrangers = test.unguarded
+			}
 			w := started(t, 3, guards)
 			d1 := w.directors[0]
-			for _, op := range []Operation{UpdateBackend{Addr: testBackend(1), VHosts: 50}, RemoveBackend{Addr: testBackend(3)}} {
+			for _, op := range []Operation{
+				UpdateBackend{Addr: testBackend(1), VHosts: 50},
+				RemoveBackend{Addr: testBackend(3)},
+			} {
 				if _, err := d1.do(op); err != nil {
 					t.Fatal(err)
 				}
@@ -239,7 +250,8 @@ func TestRecordedStates(t *testing.T) {
 			for i, d := range w.directors {
 				s := d.recorded()
 				if !test.unguarded { // else another guard refuses it
-					s.Hello.From.Addr = netip.AddrPortFrom(testBackend(1), uint16(9090+i)) // where it was once
+					// where it was once
+					s.Hello.From.Addr = netip.AddrPortFrom(testBackend(1), uint16(9090+i))
 				}
 				recorded = append(recorded, s)
 			}
@@ -247,7 +259,8 @@ func TestRecordedStates(t *testing.T) {
 			for range 2 {
 				for _, s := range recorded {
 					for _, d := range w.directors {
-						_ = d.core.MergePushPull(w.now, s) // that it is refused is what the rest checks
+						// that it is refused is what the rest checks
+						_ = d.core.MergePushPull(w.now, s)
 					}
 				}
 				w.run(10 * time.Second)
@@ -257,7 +270,8 @@ func TestRecordedStates(t *testing.T) {
 					t.Errorf("vhosts at %s (-want +got):\n%s", d.name, diff)
 				}
 				for _, other := range w.directors {
-					if p := d.core.peers.get(other.name); other != d && p.addr != other.core.cfg.Addr {
+					p := d.core.peers.get(other.name)
+					if other != d && p.addr != other.core.cfg.Addr {
 						t.Errorf("%s believes %s at %v", d.name, other.name, p.addr)
 					}
 				}
@@ -281,7 +295,8 @@ func TestUnprovenStateOnlyCausesADial(t *testing.T) {
 		t.Errorf("dials (-want +got):\n%s", diff)
 	}
 	if d1.core.admission.contact || len(d1.core.peers.all) > 0 {
-		t.Errorf("the state counts as a contact: %v, or its sender as a peer: %v", d1.core.admission.contact, d1.core.peers)
+		t.Errorf("the state counts as a contact: %v, or its sender as a peer: %v",
+			d1.core.admission.contact, d1.core.peers)
 	}
 	if got := d1.core.Counters().UnprovenPushPulls; got != 1 {
 		t.Errorf("%d unproven states counted", got)

@@ -115,14 +115,18 @@ func newTrio(t *testing.T) *trio {
 	m := &trio{t: t, now: mono.Time(time.Hour)}
 	for i := range 3 {
 		n := &node{
-			m: m, name: []string{"d1", "d2", "d3"}[i], boot: uint64(i + 1), dir: directory.New(fuzzExpire),
+			m: m, name: []string{"d1", "d2", "d3"}[i], boot: uint64(i + 1),
+			dir:      directory.New(fuzzExpire),
 			sessions: make(map[string]uint64), out: make(map[string]bool),
 			waiting: make(map[uint64]mono.Time),
 		}
 		n.core = replica.New(replica.Config{
 			Name: n.name, Boot: n.boot, Addr: fuzzAddr(i), Mesh: "fuzz", HashFormat: "%Lu",
-			Expire: fuzzExpire, KickDelay: time.Second, Backends: []ring.Backend{{Addr: fuzzBackend(0), VHosts: 5}, {Addr: fuzzBackend(1), VHosts: 5}},
-			Founder: i == 0, Wall: fuzzWall(m.now), Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: n.dir,
+			Expire: fuzzExpire, KickDelay: time.Second, Backends: []ring.Backend{
+				{Addr: fuzzBackend(0), VHosts: 5}, {Addr: fuzzBackend(1), VHosts: 5},
+			},
+			Founder: i == 0, Wall: fuzzWall(m.now), Rand: rand.New(rand.NewPCG(1, uint64(i))),
+			Directory: n.dir,
 		}, m.now)
 		m.nodes = append(m.nodes, n)
 	}
@@ -206,7 +210,8 @@ func (m *trio) deliver() {
 			for _, e := range n.core.Take() {
 				busy = true
 				if m.work++; m.work > effectsAtOnce {
-					m.t.Fatalf("one input led to more than %d effects, the last one %T", effectsAtOnce, e)
+					m.t.Fatalf("one input led to more than %d effects, the last one %T",
+						effectsAtOnce, e)
 				}
 				n.carryOut(e)
 			}

@@ -84,7 +84,8 @@ func (s *source) tick() directory.Tick {
 	case 1:
 		return math.MaxUint32
 	}
-	return fuzzWall(s.m.now).Time().Add(time.Duration(int(s.byte())-200) * 250 * time.Millisecond).Tick()
+	return fuzzWall(s.m.now).Time().Add(time.Duration(int(s.byte())-200) * 250 * time.Millisecond).
+		Tick()
 }
 
 func (s *source) rows() (rows []directory.Mapping) {
@@ -111,7 +112,9 @@ func (s *source) message() wire.Message {
 	s.fill(m.Elem())
 	message := m.Interface().(wire.Message)
 	if reply, ok := message.(*wire.LookupReply); ok {
-		reply.Block = wire.Pack(s.tag(), []directory.Mapping{{Hash: s.hash(), Backend: s.addr(), Generation: 1, Activity: s.tick(), Stamp: s.tick()}})
+		reply.Block = wire.Pack(s.tag(), []directory.Mapping{
+			{Hash: s.hash(), Backend: s.addr(), Generation: 1, Activity: s.tick(), Stamp: s.tick()},
+		})
 		if reply.Failed {
 			reply.Block = wire.Block{}
 		}
@@ -136,10 +139,16 @@ func (s *source) fill(v reflect.Value) {
 	case *netip.Addr:
 		*p = s.addr()
 	case *wire.Settings:
-		*p = wire.Settings{Protocol: replica.ProtocolVersion, Mesh: "fuzz", HashFormat: "%Lu", Expire: fuzzExpire.Milliseconds()}
+		*p = wire.Settings{
+			Protocol: replica.ProtocolVersion, Mesh: "fuzz", HashFormat: "%Lu",
+			Expire: fuzzExpire.Milliseconds(),
+		}
 	case *wire.Peer:
 		i := s.below(5)
-		*p = wire.Peer{Name: []string{"d1", "d2", "d3", "x", "y"}[i], Boot: max(s.boot(), 1), Addr: fuzzAddr(i)}
+		*p = wire.Peer{
+			Name: []string{"d1", "d2", "d3", "x", "y"}[i], Boot: max(s.boot(), 1),
+			Addr: fuzzAddr(i),
+		}
 	case *directory.MeshID:
 		if *p = s.m.nodes[0].core.Table().Mesh; s.below(6) == 0 {
 			*p = directory.MeshID(s.number())
@@ -149,7 +158,8 @@ func (s *source) fill(v reflect.Value) {
 	case *directory.Register[int]:
 		fillRegister(s, p, s.below(20))
 	case *directory.Register[directory.State]:
-		fillRegister(s, p, directory.State{Down: s.below(2) == 0, Since: directory.Stamp(s.number())})
+		fillRegister(
+			s, p, directory.State{Down: s.below(2) == 0, Since: directory.Stamp(s.number())})
 	case *directory.DirectorRow: // the three of the mesh stay in it
 		i := s.below(5)
 		p.Addr = fuzzAddr(i)
@@ -167,7 +177,10 @@ func (s *source) fill(v reflect.Value) {
 
 func fillRegister[T comparable](s *source, r *directory.Register[T], value T) {
 	if s.below(3) > 0 {
-		*r = directory.Register[T]{Value: value, Stamp: directory.Stamp(s.number()), Origin: []string{"d1", "d2", "d3", "x"}[s.below(4)]}
+		*r = directory.Register[T]{
+			Value: value, Stamp: directory.Stamp(s.number()),
+			Origin: []string{"d1", "d2", "d3", "x"}[s.below(4)],
+		}
 	}
 }
 
@@ -225,9 +238,13 @@ func (s *source) operation() replica.Operation {
 	case 10:
 		return replica.KickUser{Value: "somebody"}
 	case 11: // of an address where nobody is: a director that is removed answers no lookup
-		return replica.SetDirectorRemoved{Addr: netip.AddrPortFrom(b, 9090), Removed: s.below(2) == 0}
+		return replica.SetDirectorRemoved{
+			Addr: netip.AddrPortFrom(b, 9090), Removed: s.below(2) == 0,
+		}
 	}
-	return replica.Import{Mappings: []replica.ImportedMapping{{Tag: s.tag(), Hash: s.hash(), Backend: b, Activity: directory.Time(s.number())}}}
+	return replica.Import{Mappings: []replica.ImportedMapping{
+		{Tag: s.tag(), Hash: s.hash(), Backend: b, Activity: directory.Time(s.number())},
+	}}
 }
 
 // step gives the first director one input.
@@ -259,7 +276,8 @@ func (m *trio) step(s *source) {
 		hello := &wire.Hello{}
 		s.fill(reflect.ValueOf(hello).Elem())
 		if got, ok := m.valid(hello); ok {
-			_ = d.core.Opened(m.now, replica.Dial{Name: hello.From.Name, Addr: hello.From.Addr}, got.(*wire.Hello)) // it may well refuse
+			_ = d.core.Opened(m.now, replica.Dial{Name: hello.From.Name, Addr: hello.From.Addr},
+				got.(*wire.Hello)) // it may well refuse
 		}
 	case 9:
 		m.lookup(d, s.tag(), s.hash())
@@ -274,7 +292,10 @@ func (m *trio) step(s *source) {
 	case 13:
 		m.memberlist(s, d)
 	default:
-		m.tick([]time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond, 900 * time.Millisecond, 1500 * time.Millisecond}[s.below(5)])
+		m.tick([]time.Duration{
+			10 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond,
+			900 * time.Millisecond, 1500 * time.Millisecond,
+		}[s.below(5)])
 	}
 }
 
@@ -291,7 +312,9 @@ func (m *trio) memberlist(s *source, d *node) {
 	case 3:
 		d.core.DialFailed(m.now, name, nil)
 	case 4:
-		d.core.Refused(m.now, &wire.Refuse{From: wire.Peer{Name: name, Boot: 7, Addr: fuzzAddr(i)}, Reason: "some reason"})
+		d.core.Refused(m.now, &wire.Refuse{
+			From: wire.Peer{Name: name, Boot: 7, Addr: fuzzAddr(i)}, Reason: "some reason",
+		})
 	}
 }
 

@@ -141,7 +141,9 @@ func TestRowsOfTheDeadUnguarded(t *testing.T) {
 // dies, the other one is told what it has missed: of activity too, which digests leave out.
 func TestRelayInTheMiddleDies(t *testing.T) {
 	// The tail of the log is 45 s.
-	for apart, bySnapshot := range map[time.Duration]bool{12 * time.Second: false, 70 * time.Second: true} {
+	for apart, bySnapshot := range map[time.Duration]bool{
+		12 * time.Second: false, 70 * time.Second: true,
+	} {
 		w := started(t, 3)
 		a, b, c := w.directors[0], w.directors[1], w.directors[2]
 		var users []ring.UserHash
@@ -273,7 +275,8 @@ func TestFailuresDoNotMultiplyMessages(t *testing.T) {
 	}
 	for i := range idle {
 		if idle[i] > quiet[i]*11/10 {
-			t.Errorf("10 s after failure %d began %d messages in 5 s, %d without", i+1, idle[i], quiet[i])
+			t.Errorf("10 s after failure %d began %d messages in 5 s, %d without",
+				i+1, idle[i], quiet[i])
 		}
 	}
 }
@@ -306,7 +309,9 @@ func TestThreeOfFiftyDieWhileOneIsAway(t *testing.T) {
 // What a peer says of a log that nobody has does not keep this director from answering for
 // long, nor does it take much memory.
 func TestWordOfPhantomLogs(t *testing.T) {
-	for name, answers := range map[string]bool{"the peer has it not": true, "nothing comes": false} {
+	for name, answers := range map[string]bool{
+		"the peer has it not": true, "nothing comes": false,
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := started(t, 2)
 			d1, d2 := w.directors[0], w.directors[1]
@@ -333,7 +338,8 @@ func TestWordOfPhantomLogs(t *testing.T) {
 			known, behind := d1.core.logs.Len(), len(d1.core.logs.Behind())
 			told := len(d1.core.peers.get(d2.name).claims)
 			if max(known, told, behind) > logs.MaxGone+1 {
-				t.Errorf("%d logs are remembered, %d as d2 tells, %d are waited for", known, told, behind)
+				t.Errorf("%d logs are remembered, %d as d2 tells, %d are waited for",
+					known, told, behind)
 			}
 		})
 	}

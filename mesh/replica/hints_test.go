@@ -13,7 +13,8 @@ import (
 )
 
 func invented(i int) (name string, addr netip.AddrPort) {
-	return fmt.Sprintf("x%04d", i), netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 9090)
+	return fmt.Sprintf("x%04d", i), netip.AddrPortFrom(
+		netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 9090)
 }
 
 // dials are those that the core has asked for since the last call.
@@ -49,10 +50,13 @@ func TestInventedDirectors(t *testing.T) {
 	// A director that a peer counts is dialled all the same.
 	name, addr := invented(names)
 	d1.core.hear(w.now, hints.Hint{Name: name, Addr: addr, Trust: Named}, 7)
-	if diff := cmp.Diff([]Dial{{name, addr, Named}}, d1.dials(), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+	diff := cmp.Diff([]Dial{{name, addr, Named}}, d1.dials(),
+		cmpopts.EquateComparable(netip.AddrPort{}))
+	if diff != "" {
 		t.Errorf("dials (-want +got):\n%s", diff)
 	}
-	if outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50}); err != nil || len(outcome.FailedPeers) > 0 {
+	outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50})
+	if err != nil || len(outcome.FailedPeers) > 0 {
 		t.Errorf("an update names %v, %v", outcome.FailedPeers, err)
 	}
 	for i := range names {
@@ -73,14 +77,17 @@ func TestHintIsDialledMoreAndMoreRarely(t *testing.T) {
 	name, addr := invented(1)
 	d1.core.hear(w.now, hints.Hint{Name: name, Addr: addr}, 1)
 	var at []time.Duration
-	for start := w.now; w.now < start.Add(2*hints.KeptFor); w.now = w.now.Add(25 * time.Millisecond) {
+	for start := w.now; w.now < start.Add(2*hints.KeptFor); w.now = w.now.Add(
+		25 * time.Millisecond) {
 		d1.core.Tick(w.now)
 		for range d1.dials() {
 			at = append(at, w.now.Sub(start).Round(50*time.Millisecond))
 		}
 	}
 	ms := time.Millisecond
-	want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 3750 * ms, 7750 * ms, 15750 * ms, 25750 * ms}
+	want := []time.Duration{
+		0, 250 * ms, 750 * ms, 1750 * ms, 3750 * ms, 7750 * ms, 15750 * ms, 25750 * ms,
+	}
 	if diff := cmp.Diff(want, at); diff != "" {
 		t.Errorf("dials (-want +got):\n%s", diff)
 	}
@@ -100,12 +107,23 @@ func TestHintsAboutPeers(t *testing.T) {
 	}{
 		{"in touch", func(*world, *director) {}, netip.AddrPort{}, 0, nil},
 		{"in touch, an older life", func(*world, *director) {}, netip.AddrPort{}, 1, nil},
-		{"in touch, elsewhere", func(*world, *director) {}, netip.MustParseAddrPort("198.51.100.1:9090"), 1, nil},
-		{"dead", func(w *world, d2 *director) { d2.crash(); w.run(failAfter + time.Second) }, netip.AddrPort{}, 0, nil},
-		{"dead, another life", func(w *world, d2 *director) { d2.crash(); w.run(failAfter + time.Second) }, netip.AddrPort{}, 1, []Trust{Proven}},
-		{"dead, elsewhere", func(w *world, d2 *director) { d2.crash(); w.run(failAfter + time.Second) },
+		{"in touch, elsewhere", func(*world, *director) {},
+			netip.MustParseAddrPort("198.51.100.1:9090"), 1, nil},
+		{"dead", func(w *world, d2 *director) { d2.crash(); w.run(failAfter + time.Second) },
+			netip.AddrPort{}, 0, nil},
+		{"dead, another life", func(w *world, d2 *director) {
+			d2.crash()
+			w.run(failAfter + time.Second)
+		}, netip.AddrPort{}, 1, []Trust{Proven}},
+		{"dead, elsewhere",
+			func(w *world, d2 *director) { d2.crash(); w.run(failAfter + time.Second) },
 			netip.MustParseAddrPort("198.51.100.1:9090"), 1, []Trust{Heard}},
-		{"left", func(w *world, d2 *director) { d2.core.Leave(w.now); w.deliver(); d2.crash(); w.run(time.Second) },
+		{"left", func(w *world, d2 *director) {
+			d2.core.Leave(w.now)
+			w.deliver()
+			d2.crash()
+			w.run(time.Second)
+		},
 			netip.AddrPort{}, 1, []Trust{Heard}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -131,7 +149,8 @@ func TestHintsAboutPeers(t *testing.T) {
 				t.Errorf("dials (-want +got):\n%s", diff)
 			}
 			after := []any{p.addr, p.boot, p.live, p.left}
-			if diff := cmp.Diff(before, after, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+			diff := cmp.Diff(before, after, cmpopts.EquateComparable(netip.AddrPort{}))
+			if diff != "" {
 				t.Errorf("the peer has changed (-before +after):\n%s", diff)
 			}
 		})

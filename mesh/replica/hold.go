@@ -28,7 +28,8 @@ func (c *Core) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 	})
 	for _, b := range m.Blocks {
 		for row := range b.All() {
-			if u := (ring.User{Tag: b.Tag, Hash: row.Hash}); !seen[u] { // dead here: forgotten meanwhile
+			// dead here: forgotten meanwhile
+			if u := (ring.User{Tag: b.Tag, Hash: row.Hash}); !seen[u] {
 				c.kicks.Note(h.ID, wire.KickCount{Tag: u.Tag, Hash: u.Hash})
 			}
 		}

@@ -36,15 +36,21 @@ func TestImportedMappings(t *testing.T) {
 		{
 			name: "on its backend, seen later here",
 			mapping: func(d *director, now directory.Time) ImportedMapping {
-				return ImportedMapping{Hash: h, Backend: d.live(h).Backend, Activity: now.Add(-30 * time.Second)}
+				return ImportedMapping{
+					Hash: h, Backend: d.live(h).Backend, Activity: now.Add(-30 * time.Second),
+				}
 			},
 			count: 1,
-			want:  func(before directory.Mapping, _ directory.Time) directory.Mapping { return before },
+			want: func(before directory.Mapping, _ directory.Time) directory.Mapping {
+				return before
+			},
 		},
 		{
 			name: "elsewhere, seen in the future",
 			mapping: func(d *director, now directory.Time) ImportedMapping {
-				return ImportedMapping{Hash: h, Backend: another(d.live(h).Backend), Activity: now.Add(time.Hour)}
+				return ImportedMapping{
+					Hash: h, Backend: another(d.live(h).Backend), Activity: now.Add(time.Hour),
+				}
 			},
 			count: 1,
 			want: func(before directory.Mapping, now directory.Time) directory.Mapping {
@@ -56,26 +62,36 @@ func TestImportedMappings(t *testing.T) {
 			recorded: true,
 		},
 		{
-			name:    "of a user being moved",
-			prepare: func(w *world, d *director) { d.begin(Move{Hash: h, Backend: another(d.live(h).Backend)}) },
+			name: "of a user being moved",
+			prepare: func(w *world, d *director) {
+				d.begin(Move{Hash: h, Backend: another(d.live(h).Backend)})
+			},
 			mapping: func(d *director, now directory.Time) ImportedMapping {
 				return ImportedMapping{Hash: h, Backend: testBackend(4), Activity: now}
 			},
-			want: func(before directory.Mapping, _ directory.Time) directory.Mapping { return before },
+			want: func(before directory.Mapping, _ directory.Time) directory.Mapping {
+				return before
+			},
 		},
 		{
 			name: "without a backend",
 			mapping: func(_ *director, now directory.Time) ImportedMapping {
 				return ImportedMapping{Hash: h, Activity: now}
 			},
-			want: func(before directory.Mapping, _ directory.Time) directory.Mapping { return before },
+			want: func(before directory.Mapping, _ directory.Time) directory.Mapping {
+				return before
+			},
 		},
 		{
 			name: "on a backend of another tag",
 			mapping: func(d *director, now directory.Time) ImportedMapping {
-				return ImportedMapping{Tag: "ssd", Hash: h, Backend: another(d.live(h).Backend), Activity: now}
+				return ImportedMapping{
+					Tag: "ssd", Hash: h, Backend: another(d.live(h).Backend), Activity: now,
+				}
 			},
-			want: func(before directory.Mapping, _ directory.Time) directory.Mapping { return before },
+			want: func(before directory.Mapping, _ directory.Time) directory.Mapping {
+				return before
+			},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -118,7 +134,8 @@ func TestImportAfterAForget(t *testing.T) {
 	}
 	now := d1.core.MeshTime(w.now)
 	outcome, err := d1.do(Import{[]ImportedMapping{
-		{Hash: 5, Backend: was, Activity: now}, {Hash: 6, Backend: netip.MustParseAddr("198.51.100.1"), Activity: now},
+		{Hash: 5, Backend: was, Activity: now},
+		{Hash: 6, Backend: netip.MustParseAddr("198.51.100.1"), Activity: now},
 	}})
 	if err != nil || outcome.Count != 1 {
 		t.Errorf("%d taken, %v", outcome.Count, err)

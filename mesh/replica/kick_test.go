@@ -30,11 +30,15 @@ func TestSessionsLeftAreTold(t *testing.T) {
 	}
 	w.run(time.Second)
 	// In this order: the second move is one because the first was.
-	for _, op := range []Operation{Move{Hash: h, Backend: to}, Move{Hash: h, Backend: from, Wait: true}, KickUser{Value: "alice"}} {
+	for _, op := range []Operation{
+		Move{Hash: h, Backend: to}, Move{Hash: h, Backend: from, Wait: true},
+		KickUser{Value: "alice"},
+	} {
 		w.until("no move", time.Minute, func() bool { return d1.core.moves.Len() == 0 })
 		got, err := d1.do(op)
 		if err != nil || cmp.Diff(left, got.Left) != "" || cmp.Diff(blind, got.Blind) != "" {
-			t.Errorf("%+v: %v, left %v, blind %v; want %v, %v", op, err, got.Left, got.Blind, left, blind)
+			t.Errorf("%+v: %v, left %v, blind %v; want %v, %v",
+				op, err, got.Left, got.Blind, left, blind)
 		}
 	}
 
@@ -66,7 +70,8 @@ func TestSessionsLeftAreTold(t *testing.T) {
 	w.until("flush ended", time.Minute, func() bool { return ended(d1) && ended(d2) })
 	for _, d := range []*director{d1, d2} {
 		if f := d.core.Flushes()[0]; users == 0 || f.Left != uint64(users) || !f.Blind {
-			t.Errorf("%s: flush of %d users says %d left, blind %v; want all, true", d.name, users, f.Left, f.Blind)
+			t.Errorf("%s: flush of %d users says %d left, blind %v; want all, true",
+				d.name, users, f.Left, f.Blind)
 		}
 	}
 }

@@ -17,7 +17,9 @@ func (c *Core) kicksTold(id uint64, k moves.KickReport) {
 	for director, sessions := range k.Left {
 		o.outcome.Left = append(o.outcome.Left, SessionsLeft{named(director), sessions})
 	}
-	slices.SortFunc(o.outcome.Left, func(a, b SessionsLeft) int { return cmp.Compare(a.Director, b.Director) })
+	slices.SortFunc(o.outcome.Left, func(a, b SessionsLeft) int {
+		return cmp.Compare(a.Director, b.Director)
+	})
 	for director := range k.Blind {
 		o.outcome.Blind = append(o.outcome.Blind, named(director))
 	}

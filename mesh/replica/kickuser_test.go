@@ -28,9 +28,12 @@ func TestKickByNameAddsUpWhatAllDirectorsReport(t *testing.T) {
 		{"all know", "", nil, Outcome{Count: 6, Known: true}, ""},
 		{"this one does not know", "d1", nil, Outcome{Count: 6}, ""},
 		{"another does not know", "d3", nil, Outcome{Count: 6}, ""},
-		{"this one fails", "", []string{"d1"}, Outcome{Count: 6}, "director d1 could not kick: no anvil"},
-		{"another fails", "", []string{"d3"}, Outcome{Count: 6}, "director d3 could not kick: no anvil"},
-		{"the first failure is told", "", []string{"d1", "d2"}, Outcome{Count: 6}, "director d1 could not kick: no anvil"},
+		{"this one fails", "", []string{"d1"}, Outcome{Count: 6},
+			"director d1 could not kick: no anvil"},
+		{"another fails", "", []string{"d3"}, Outcome{Count: 6},
+			"director d3 could not kick: no anvil"},
+		{"the first failure is told", "", []string{"d1", "d2"}, Outcome{Count: 6},
+			"director d1 could not kick: no anvil"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := started(t, 3)
@@ -50,7 +53,8 @@ func TestKickByNameAddsUpWhatAllDirectorsReport(t *testing.T) {
 				t.Errorf("error %q, want %q", got, test.err)
 			}
 			for _, d := range w.directors {
-				if len(d.kicked) != 1 || d.kicked[0].Target != (KickTarget{Field: "session", Value: "jane"}) {
+				if len(d.kicked) != 1 ||
+					d.kicked[0].Target != (KickTarget{Field: "session", Value: "jane"}) {
 					t.Errorf("%s kicked %+v", d.name, d.kicked)
 				}
 			}
@@ -81,7 +85,9 @@ func TestKickByNameDoesNotWaitForAKickerThatHangs(t *testing.T) {
 	if diff := cmp.Diff(Outcome{Count: 1}, done.Outcome); !ok || diff != "" {
 		t.Errorf("ended: %v, outcome (-want +got):\n%s", ok, diff)
 	}
-	if got, want := errorText(done.Err), "director d2 could not kick: the kicker did not answer in time"; got != want {
+	got := errorText(done.Err)
+	want := "director d2 could not kick: the kicker did not answer in time"
+	if got != want {
 		t.Errorf("error %q, want %q", got, want)
 	}
 }
@@ -132,12 +138,20 @@ func TestKickByNameIsRepeatedAfterAStreamBroke(t *testing.T) {
 		lose func(d1, d2 *director) func(from, to *director, m wire.Message) bool
 		want int // kicks at d2
 	}{
-		{"the request is lost", func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
-			return losing[*wire.KickUser](d1, d2)
-		}, 1},
-		{"the report is lost", func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
-			return losing[*wire.KickUserDone](d2, d1)
-		}, 2},
+		{
+			"the request is lost",
+			func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
+				return losing[*wire.KickUser](d1, d2)
+			},
+			1,
+		},
+		{
+			"the report is lost",
+			func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
+				return losing[*wire.KickUserDone](d2, d1)
+			},
+			2,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := started(t, 3)
@@ -157,7 +171,8 @@ func TestKickByNameIsRepeatedAfterAStreamBroke(t *testing.T) {
 			}
 			w.wantRest()
 			if len(d2.kicked) != test.want || len(d3.kicked) != 1 {
-				t.Errorf("d2 kicked %d times, d3 %d times; want %d and once", len(d2.kicked), len(d3.kicked), test.want)
+				t.Errorf("d2 kicked %d times, d3 %d times; want %d and once",
+					len(d2.kicked), len(d3.kicked), test.want)
 			}
 		})
 	}
@@ -203,8 +218,10 @@ func TestKickByNameLeavesOutDirectorsThatAreNotCounted(t *testing.T) {
 	// Nor is one that is alive but was excluded.
 	w.lose = losing[*wire.AdmitRequest](w.directors[1], d1)
 	d1.core.peers.get("d2").counted = false
-	if outcome, err = d1.do(KickUser{Value: "jane"}); err != nil || !outcome.Known || len(w.directors[1].kicked) != 1 {
-		t.Errorf("outcome %+v, %v; d2 kicked %d times, want once", outcome, err, len(w.directors[1].kicked))
+	if outcome, err = d1.do(KickUser{Value: "jane"}); err != nil || !outcome.Known ||
+		len(w.directors[1].kicked) != 1 {
+		t.Errorf("outcome %+v, %v; d2 kicked %d times, want once",
+			outcome, err, len(w.directors[1].kicked))
 	}
 }
 
@@ -235,7 +252,8 @@ func TestFailedDirectorsAreNamedInOrder(t *testing.T) {
 	w.directors[3].boots(false)
 	w.run(5 * time.Second)
 	w.lose = losing[*wire.KickUserDone](w.directors[3], w.directors[0])
-	outcome, err := w.directors[0].do(KickUser{Value: "jane"}) // d4 fails last, the others had failed
+	// d4 fails last, the others had failed
+	outcome, err := w.directors[0].do(KickUser{Value: "jane"})
 	want := Outcome{FailedPeers: []string{"d2", "d3", "d4"}}
 	if diff := cmp.Diff(want, outcome); diff != "" || err != nil {
 		t.Errorf("error %v, outcome (-want +got):\n%s", err, diff)

@@ -53,7 +53,8 @@ func TestBeatsOfALargeMeshScatter(t *testing.T) {
 		c.nextBeat = now
 		c.beat(now)
 		if got := c.nextBeat < now.Add(c.pace().beat()); got != test.scattered || c.nextBeat < now {
-			t.Errorf("%+v: the next beat comes in %v of %v", test, c.nextBeat.Sub(now), c.pace().beat())
+			t.Errorf("%+v: the next beat comes in %v of %v",
+				test, c.nextBeat.Sub(now), c.pace().beat())
 		}
 		if c.beatPeers != test.peers {
 			t.Errorf("%+v: it remembers %d peers", test, c.beatPeers)
@@ -170,7 +171,8 @@ func TestMeshIsFull(t *testing.T) {
 func TestFormerNamesAreNoHints(t *testing.T) {
 	w := started(t, 1)
 	c := w.directors[0].core
-	here, there := netip.MustParseAddrPort("198.51.100.1:9"), netip.MustParseAddrPort("198.51.100.2:9")
+	here := netip.MustParseAddrPort("198.51.100.1:9")
+	there := netip.MustParseAddrPort("198.51.100.2:9")
 	for name, addr := range map[string]netip.AddrPort{"x": here, "y": here, "z": there} {
 		c.hear(w.now, hints.Hint{Name: name, Addr: addr}, 0)
 	}

@@ -64,7 +64,8 @@ func (c *Core) sendMarks(p *peer) {
 
 // onlyMarks reports whether a message is one of sendMarks.
 func onlyMarks(m *wire.Table) bool {
-	if m.Seq != 0 || m.Change.Mesh != 0 || len(m.Change.Directors) > 0 || len(m.Change.Backends) == 0 {
+	if m.Seq != 0 || m.Change.Mesh != 0 || len(m.Change.Directors) > 0 ||
+		len(m.Change.Backends) == 0 {
 		return false
 	}
 	for _, row := range m.Change.Backends {
@@ -99,6 +100,7 @@ func (c *Core) gotUnknown(_ mono.Time, p *peer, m *wire.Unknown) { c.takeUnknown
 // takeUnknown does so for a message that another director, its writer, may not have sent itself.
 func (c *Core) takeUnknown(writer string, m *wire.Unknown) {
 	c.counters.UnknownKinds++
-	c.logf(LogWarn, "message of an unknown kind in a director's log skipped; is that director newer?",
+	c.logf(
+		LogWarn, "message of an unknown kind in a director's log skipped; is that director newer?",
 		Field{"director", writer}, Field{"kind", m.Number.String()})
 }

@@ -48,7 +48,8 @@ func TestReplay(t *testing.T) {
 		{"a joiner, after a while",
 			func() { d1.core.log.Prune(first.Add(logs.KeptFor + 1)) }, 0, []uint64{3, 4, 5}},
 		{"all that is left", func() {}, 1, []uint64{2, 3, 4, 5}},
-		{"of a director that joins itself", func() { d1.core.admission.bootstrapped = false }, 0, []uint64{2, 3, 4, 5}},
+		{"of a director that joins itself", func() { d1.core.admission.bootstrapped = false }, 0,
+			[]uint64{2, 3, 4, 5}},
 	} {
 		test.before()
 		if diff := cmp.Diff(test.want, d1.replayed(test.seq)); diff != "" {

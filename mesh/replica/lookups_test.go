@@ -20,14 +20,17 @@ func TestBatchesAreLookupsInTurn(t *testing.T) {
 		backends := testBackends(4)
 		backends[2].Tag, backends[3].Tag = "ssd", "ssd"
 		one, other := newWorld(t), newWorld(t)
-		singly, batched := one.start("d1", func(c *Config) { c.Backends = backends }), other.start("d1", func(c *Config) { c.Backends = backends })
+		singly := one.start("d1", func(c *Config) { c.Backends = backends })
+		batched := other.start("d1", func(c *Config) { c.Backends = backends })
 		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
 			if rapid.Bool().Draw(rt, "an order") {
 				op := drawOperation(rt)
 				singly.begin(op)
 				batched.begin(op)
 			}
-			pass := time.Duration(rapid.SampledFrom([]int{0, 25, 500, 9_000, 40_000}).Draw(rt, "ms")) * time.Millisecond
+			pass := time.Duration(rapid.SampledFrom([]int{
+				0, 25, 500, 9_000, 40_000,
+			}).Draw(rt, "ms")) * time.Millisecond
 			one.hurry(pass)
 			other.hurry(pass)
 			if rapid.IntRange(0, 9).Draw(rt, "pause") == 0 {
@@ -46,7 +49,8 @@ func TestBatchesAreLookupsInTurn(t *testing.T) {
 			batched.core.TryLookups(other.now, batch)
 			for i, l := range batch {
 				if l.Backend != want[i] {
-					rt.Fatalf("lookup %d, of %v in %q: %v, singly %v", i, l.Hash, l.Tag, l.Backend, want[i])
+					rt.Fatalf("lookup %d, of %v in %q: %v, singly %v",
+						i, l.Hash, l.Tag, l.Backend, want[i])
 				}
 			}
 			equal := cmpopts.EquateComparable(directory.Mapping{})

@@ -18,7 +18,8 @@ func TestMergedActivityIsAnnounced(t *testing.T) {
 	}{
 		{"set back", -time.Second, -time.Second, true},
 		{"set back, seen at the same time", -time.Second, 0, false},
-		{"assigned elsewhere a tick before", -250 * time.Millisecond, -250 * time.Millisecond, false},
+		{"assigned elsewhere a tick before", -250 * time.Millisecond,
+			-250 * time.Millisecond, false},
 		{"assigned elsewhere later", time.Second, 0, false},
 		{"an older row, heard late", 0, -time.Minute, false},
 	} {

@@ -144,7 +144,9 @@ func (m *mortals) ahead(of logs.ID) *member {
 // differences are what the live directors do not agree on in the end.
 func (m *mortals) differences() []string {
 	var differ []string
-	note := func(format string, args ...any) { differ = append(differ, fmt.Sprintf(format, args...)) }
+	note := func(format string, args ...any) {
+		differ = append(differ, fmt.Sprintf(format, args...))
+	}
 	var first *member
 	for _, d := range m.members {
 		if d.stopped {

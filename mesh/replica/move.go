@@ -17,10 +17,13 @@ import (
 const (
 	reportWithin = 12 * time.Second // kick reports; a kicker that takes over 10 s says so
 	hookWithin   = 20 * time.Second // since the move began
-	releaseBy    = 25 * time.Second // since the move began; before the others give up waiting (holdFor)
-	idleMargin   = 30 * time.Second // beside the share: a user not seen for so long has no login under way
-	tellWithin   = time.Second      // how long a held move's operation waits for reports, so that it can tell of them
-	gossipRows   = 16               // moves of more users travel by stream alone
+	// since the move began; before the others give up waiting (holdFor)
+	releaseBy = 25 * time.Second
+	// beside the share: a user not seen for so long has no login under way
+	idleMargin = 30 * time.Second
+	// how long a held move's operation waits for reports, so that it can tell of them
+	tellWithin = time.Second
+	gossipRows = 16 // moves of more users travel by stream alone
 )
 
 // startMove begins to give a user another backend; the zero backend kicks and forgets.

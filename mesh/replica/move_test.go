@@ -31,7 +31,10 @@ func TestMoveRunsTheHook(t *testing.T) {
 		t.Fatalf("the hook was run %d times", len(run))
 	}
 	old, _ := d1.core.table.Row(was)
-	want := RunHook{ID: run[0].ID, Hash: h, Old: old, New: another(was), Cutoff: hookWithin - 25*time.Millisecond}
+	want := RunHook{
+		ID: run[0].ID, Hash: h, Old: old, New: another(was),
+		Cutoff: hookWithin - 25*time.Millisecond,
+	}
 	if diff := cmp.Diff(want, run[0], compareAddrs); diff != "" {
 		t.Errorf("the hook (-want +got):\n%s", diff)
 	}
@@ -77,7 +80,8 @@ func TestHookThatFailsOrHangs(t *testing.T) {
 		if got, done := d1.done[id]; !done || got.Err != nil {
 			t.Errorf("%s: after %v it has ended: %v, %v", test.name, test.within, done, got.Err)
 		}
-		if got := d1.lines("flush hook failed"); (len(got) == 1 && got[0].Level == LogWarn) != test.answers {
+		got := d1.lines("flush hook failed")
+		if (len(got) == 1 && got[0].Level == LogWarn) != test.answers {
 			t.Errorf("%s: logged %+v", test.name, got)
 		}
 	}
@@ -275,7 +279,8 @@ func TestMoveOfAnIdleUser(t *testing.T) {
 	}{
 		{"nothing to kick", kickerOf(0, true), idleMargin + time.Second, 0},
 		{"a session ended", kickerOf(1, true), idleMargin + time.Second, 2 * time.Second},
-		{"a kicker that does not know", kickerOf(0, false), idleMargin + time.Second, 2 * time.Second},
+		{"a kicker that does not know", kickerOf(0, false), idleMargin + time.Second,
+			2 * time.Second},
 		{"seen lately", kickerOf(0, true), idleMargin - time.Second, 2 * time.Second},
 	} {
 		w := started(t, 2)
@@ -302,7 +307,8 @@ func TestMovesThatAreNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, addr := range []netip.Addr{testBackend(4), netip.MustParseAddr("198.51.100.1"), {}} {
-		if _, err := d1.do(Move{Hash: 5, Backend: addr}); !errors.Is(err, directory.ErrUnknownBackend) {
+		_, err := d1.do(Move{Hash: 5, Backend: addr})
+		if !errors.Is(err, directory.ErrUnknownBackend) {
 			t.Errorf("to %v: %v", addr, err)
 		}
 	}
@@ -313,7 +319,8 @@ func TestMovesThatAreNone(t *testing.T) {
 	if _, err := d1.do(Move{Hash: 5, Backend: was}); err != nil {
 		t.Error(err)
 	}
-	if got := d1.live(5); got.Activity <= before.Activity || got.Generation != before.Generation || got.Moving {
+	got := d1.live(5)
+	if got.Activity <= before.Activity || got.Generation != before.Generation || got.Moving {
 		t.Errorf("moved to where it is the user has %+v, had %+v", got, before)
 	}
 	w.run(100 * time.Millisecond)

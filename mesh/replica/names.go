@@ -83,7 +83,8 @@ func (c *Core) directorNamed(name string) (netip.AddrPort, error) {
 	}
 	names, holder := c.namesAt(addr), c.peers.all.holder(addr)
 	if len(names) > 1 && (holder == nil || holder.name != name) && name != c.cfg.Name {
-		return netip.AddrPort{}, fmt.Errorf("%w %s: %s; to mean the one that is there, give the address",
+		return netip.AddrPort{}, fmt.Errorf(
+			"%w %s: %s; to mean the one that is there, give the address",
 			ErrSharedAddress, addr, strings.Join(names, ", "))
 	}
 	return addr, nil

@@ -59,7 +59,9 @@ func TestUnknownAddressIsPlain(t *testing.T) {
 // A director that is started again under another name takes the place of the one before: nobody
 // waits for that one, dials it or names it as failed, and the mesh does not confuse them.
 func TestRenamedDirector(t *testing.T) {
-	for name, after := range map[string]time.Duration{"at once": 0, "after it has failed": failAfter + time.Second} {
+	for name, after := range map[string]time.Duration{
+		"at once": 0, "after it has failed": failAfter + time.Second,
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := started(t, 3)
 			d1, d2, old := w.directors[0], w.directors[1], w.directors[2]
@@ -67,7 +69,8 @@ func TestRenamedDirector(t *testing.T) {
 			old.crash()
 			w.run(after)
 			renamed := w.start("renamed", at(addr))
-			renamed.core.MemberJoined(w.now, "d3", addr, old.core.cfg.Boot) // memberlist has not noticed
+			// memberlist has not noticed
+			renamed.core.MemberJoined(w.now, "d3", addr, old.core.cfg.Boot)
 			w.until("renamed synced", 3*time.Second, func() bool { return renamed.core.synced() })
 			w.run(time.Second)
 			outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50})
@@ -75,7 +78,9 @@ func TestRenamedDirector(t *testing.T) {
 				t.Errorf("an update names %v as failed, %v", outcome.FailedPeers, err)
 			}
 			for _, d := range []*director{d1, d2} {
-				if d.core.Wanted("d3") || slices.ContainsFunc(d.core.Dials(), func(x Dial) bool { return x.Name == "d3" }) {
+				if d.core.Wanted("d3") || slices.ContainsFunc(d.core.Dials(), func(x Dial) bool {
+					return x.Name == "d3"
+				}) {
 					t.Errorf("%s still wants d3", d.name)
 				}
 				for _, p := range d.core.Peers(w.now) {
@@ -88,7 +93,8 @@ func TestRenamedDirector(t *testing.T) {
 					t.Errorf("%s believes that d3 is at the address of the renamed one", d.name)
 				}
 			}
-			if n := renamed.logged("the address of this director is known under another name too"); n != 1 {
+			n := renamed.logged("the address of this director is known under another name too")
+			if n != 1 {
 				t.Errorf("the renamed one has said %d times that its address has two names", n)
 			}
 			self := renamed.core.selfStatus(w.now)
@@ -132,7 +138,9 @@ func TestRefusedForGood(t *testing.T) {
 	w := newWorld(t)
 	d1 := w.start("d1", func(c *Config) { c.Founder = false })
 	for end := w.now.Add(refusalWait); w.now < end; {
-		d1.core.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d2"}, Reason: "the address is taken"})
+		d1.core.Refused(w.now, &wire.Refuse{
+			From: wire.Peer{Name: "d2"}, Reason: "the address is taken",
+		})
 		if d1.core.synced() {
 			t.Fatalf("answers by itself after %v although it may still be taken", w.now)
 		}
@@ -182,7 +190,8 @@ func TestHelloForAnother(t *testing.T) {
 	d1, d2 := w.directors[0], w.directors[1]
 	before := *d1.core.peers.get("d2")
 	hello := d2.core.Hello(w.now, Dial{Name: "d3", Addr: d1.core.cfg.Addr})
-	if _, _, err := d1.core.Accept(w.now, hello); err == nil || !strings.Contains(err.Error(), "d1, not d3") {
+	_, _, err := d1.core.Accept(w.now, hello)
+	if err == nil || !strings.Contains(err.Error(), "d1, not d3") {
 		t.Errorf("accepted: %v", err)
 	}
 	after := d1.core.peers.get("d2")
@@ -211,7 +220,8 @@ func TestRemoveDirectorByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until("all synced", 20*time.Second, w.allSynced)
-	if _, err := d1.do(SetDirectorRemoved{Name: "d9", Removed: true}); !errors.Is(err, ErrUnknownDirector) {
+	_, err := d1.do(SetDirectorRemoved{Name: "d9", Removed: true})
+	if !errors.Is(err, ErrUnknownDirector) {
 		t.Errorf("an unknown name: %v", err)
 	}
 }
@@ -246,7 +256,8 @@ func TestRemovedWhileAway(t *testing.T) {
 	w.run(failAfter + time.Second)
 	remove := func(removed bool) {
 		t.Helper()
-		if _, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: removed}); err != nil {
+		_, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: removed})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -263,7 +274,8 @@ func TestRemovedWhileAway(t *testing.T) {
 		t.Errorf("removed, and started again, but answers by itself: %+v", d3.core.Self(w.now))
 	}
 	remove(false)
-	w.until("d3 is let in", 20*time.Second, func() bool { return d3.core.synced() && w.allSynced() })
+	w.until(
+		"d3 is let in", 20*time.Second, func() bool { return d3.core.synced() && w.allSynced() })
 }
 
 // A name belongs to the director that has it, as long as that lives: neither another process at
@@ -280,10 +292,12 @@ func TestNameOfALiveDirector(t *testing.T) {
 		ok   bool
 	}{
 		{"itself", wire.Peer{Name: "d2", Boot: p.boot, Addr: p.addr}, true, true},
-		{"itself, seen elsewhere", wire.Peer{Name: "d2", Boot: p.boot, Addr: elsewhere}, true, true},
+		{"itself, seen elsewhere", wire.Peer{Name: "d2", Boot: p.boot, Addr: elsewhere},
+			true, true},
 		{"its next life", wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: p.addr}, true, true},
 		{"another one", wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: elsewhere}, true, false},
-		{"another one, when it has failed", wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: elsewhere}, false, true},
+		{"another one, when it has failed",
+			wire.Peer{Name: "d2", Boot: p.boot + 1, Addr: elsewhere}, false, true},
 	} {
 		p.live = test.live
 		h := c.Hello(w.now, Dial{})

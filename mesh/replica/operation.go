@@ -118,20 +118,28 @@ var (
 	ErrTryAgain        = errors.New("user is already being moved")
 	ErrNotSynced       = errors.New("this director is not synced yet")
 	ErrRemoved         = errors.New("this director was removed from the mesh")
-	ErrOnlyDirector    = errors.New("this is the only director that is reachable; to end it, stop it")
 	ErrUnknownDirector = errors.New("no such director")
 	ErrSharedAddress   = errors.New("several directors were seen at")
-	ErrStampAhead      = errors.New("the table holds changes that lie ahead of mesh time; try again in a few seconds")
-	ErrClockStepped    = errors.New("mesh time was stepped while the change was under way; look whether it holds, else repeat it")
-	ErrOvertaken       = errors.New("a later change overtook this one before every director had it; look what holds, and repeat it if need be")
-	ErrLeftCluster     = errors.New("this director was taken into another cluster meanwhile; look whether the change holds")
-	errCannotMove      = errors.New("the backend was removed, or the user was moved 16,383 times without a pause; try again later")
 	ErrNothingToCancel = errors.New("no such flush is running")
+
+	ErrOnlyDirector = errors.New(
+		"this is the only director that is reachable; to end it, stop it")
+	ErrStampAhead = errors.New(
+		"the table holds changes that lie ahead of mesh time; try again in a few seconds")
+	ErrClockStepped = errors.New("mesh time was stepped while the change was under way; " +
+		"look whether it holds, else repeat it")
+	ErrOvertaken = errors.New("a later change overtook this one before every director had it; " +
+		"look what holds, and repeat it if need be")
+	ErrLeftCluster = errors.New(
+		"this director was taken into another cluster meanwhile; look whether the change holds")
+	errCannotMove = errors.New("the backend was removed, or the user was moved 16,383 times " +
+		"without a pause; try again later")
 )
 
 // TemporaryError ends a lookup that could not be answered in time; the user should try again.
 type TemporaryError struct {
-	Reason string // why it waited: "no usable backend", "user is being moved", "ring is changing", "not synced", …
+	// why it waited: "no usable backend", "user is being moved", "not synced" and the like
+	Reason string
 }
 
 func (e *TemporaryError) Error() string { return "temporary failure: " + e.Reason }

@@ -24,7 +24,9 @@ func TestMoveComesBeforeItsBackend(t *testing.T) {
 	const h = 0x1234
 	later := w.now.Add(2*time.Second - w.now.Sub(0)%time.Second) // than the add below
 	stamp := d2.core.MeshTime(later).Tick()
-	row := directory.Mapping{Hash: h, Backend: back, Generation: 3, Activity: stamp, Stamp: stamp, Moving: true}
+	row := directory.Mapping{
+		Hash: h, Backend: back, Generation: 3, Activity: stamp, Stamp: stamp, Moving: true,
+	}
 	d2.core.Gossip(w.now, d1.delta(directory.Change{}, row))
 	if _, err := d1.do(AddBackend{Addr: back}); err != nil {
 		t.Fatal(err)
@@ -48,16 +50,22 @@ func TestPartOfAnotherMeshIsNotJoined(t *testing.T) {
 	w.until("all synced", 5*time.Second, w.allSynced)
 	mesh := d1.core.table.Mesh()
 	stamp := directory.Stamp(d1.core.MeshTime(w.now)) << 16
-	d1.core.Gossip(w.now, d2.delta(directory.Change{Mesh: mesh + 1, Backends: []directory.BackendRow{
-		{Addr: testBackend(1), VHosts: directory.Register[int]{Value: 7, Stamp: stamp, Origin: "d9"}},
-		{Addr: testBackend(5), Presence: directory.Register[directory.Presence]{Value: directory.Presence{Present: true}, Origin: "d9"}},
-	}}))
+	d1.core.Gossip(
+		w.now, d2.delta(directory.Change{Mesh: mesh + 1, Backends: []directory.BackendRow{
+			{Addr: testBackend(1),
+				VHosts: directory.Register[int]{Value: 7, Stamp: stamp, Origin: "d9"}},
+			{Addr: testBackend(5), Presence: directory.Register[directory.Presence]{
+				Value: directory.Presence{Present: true}, Origin: "d9",
+			}},
+		}}))
 	if self := d1.core.Self(w.now); !self.Synced || self.Mesh.ID != mesh {
 		t.Errorf("d1 is %+v, want it synced in its own mesh", self)
 	}
 	backends := d1.core.Backends()
 	if len(backends) != 4 || backends[0].Backend.VHosts != 100 {
-		t.Errorf("d1 has %+v, want its four backends as they were: that mesh may be another cluster", backends)
+		t.Errorf(
+			"d1 has %+v, want its four backends as they were: that mesh may be another cluster",
+			backends)
 	}
 }
 
@@ -111,7 +119,8 @@ func TestActivityOfTheDeadReachesWhoWasAway(t *testing.T) {
 	d3.crash()
 	w.run(failAfter + time.Second)
 	want, _ := d2.dir.Find("", h, d2.core.MeshTime(w.now))
-	if got, status := d1.dir.Find("", h, d1.core.MeshTime(w.now)); status != directory.Live || got.Activity != want.Activity {
+	got, status := d1.dir.Find("", h, d1.core.MeshTime(w.now))
+	if status != directory.Live || got.Activity != want.Activity {
 		t.Errorf("d1 has activity %d, want %d", got.Activity, want.Activity)
 	}
 }
@@ -124,7 +133,9 @@ func TestSessionsOfAGivenUpMeshEnd(t *testing.T) {
 	w.run(time.Minute)
 	other := ring.Backend{Addr: netip.MustParseAddr("198.51.100.7"), VHosts: 100}
 	shared := ring.Backend{Addr: testBackend(1)}
-	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{shared, other} })
+	d2 := w.start("d2", func(c *Config) {
+		c.Founder, c.Backends = true, []ring.Backend{shared, other}
+	})
 	w.until("one mesh", 10*time.Second, w.allSynced)
 	for _, k := range d2.kicked {
 		if k.Target.Backend == other.Addr {

@@ -132,9 +132,11 @@ func TestMovesOfOneThatIsGone(t *testing.T) {
 			failAfter + kickDelay + margin},
 		{"it dies, the lowest has not heard", []string{"d3"}, nil,
 			func(e *exodus) { e.w.directors[3].crash() }, failAfter + kickDelay + margin},
-		{"it leaves between holds", []string{"d2"}, nil, func(e *exodus) { e.w.directors[3].leave() },
+		{"it leaves between holds", []string{"d2"},
+			nil, func(e *exodus) { e.w.directors[3].leave() },
 			kickDelay + margin},
-		{"a slow kicker", []string{"d1", "d2", "d3"}, map[string]time.Duration{"d2": 9 * time.Second},
+		{"a slow kicker", []string{"d1", "d2", "d3"},
+			map[string]time.Duration{"d2": 9 * time.Second},
 			func(e *exodus) { e.w.directors[3].leave() }, 9*time.Second + kickDelay + margin},
 		{"it is started again at once", []string{"d1", "d2", "d3"}, nil, func(e *exodus) {
 			e.w.directors[3].crash()
@@ -172,7 +174,8 @@ func TestMovesOfOneThatIsGone(t *testing.T) {
 					t.Errorf("%s answers %v, want %v", d.name, got, e.new)
 				}
 				if n := len(e.kicks[d.name]); n != 1 {
-					t.Errorf("%s kicked %d times: who goes on must get the report of before", d.name, n)
+					t.Errorf("%s kicked %d times: who goes on must get the report of before",
+						d.name, n)
 				}
 			}
 		})
@@ -286,11 +289,15 @@ func TestLeaverInALargeFlush(t *testing.T) {
 func TestHookOfAMoveGoneOnWith(t *testing.T) {
 	e := newExodus(t, 3, func(c *Config) { c.Hook = true })
 	var hooks []RunHook
-	e.w.directors[0].hook = func(h RunHook) (bool, error) { hooks = append(hooks, h); return true, nil }
+	e.w.directors[0].hook = func(h RunHook) (bool, error) {
+		hooks = append(hooks, h)
+		return true, nil
+	}
 	e.begin(e.w.directors[2], "d1", "d2")
 	e.w.directors[2].crash()
 	e.run(failAfter + 4*time.Second)
-	if len(hooks) != 1 || hooks[0].Hash != e.h || hooks[0].Old.Addr != e.old || hooks[0].New != e.new {
+	if len(hooks) != 1 || hooks[0].Hash != e.h || hooks[0].Old.Addr != e.old ||
+		hooks[0].New != e.new {
 		t.Errorf("d1 ran hooks %+v, want one from %v to %v", hooks, e.old, e.new)
 	}
 }

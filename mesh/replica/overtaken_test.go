@@ -21,17 +21,24 @@ func TestOvertaken(t *testing.T) {
 		{"down and up", SetDown{Addr: known, Down: true}, SetDown{Addr: known}, false},
 		{"down twice", SetDown{Addr: known, Down: true}, SetDown{Addr: known, Down: true}, true},
 		{"down, and removed", SetDown{Addr: known, Down: true}, RemoveBackend{Addr: known}, false},
-		{"two weights", UpdateBackend{Addr: known, VHosts: 7}, UpdateBackend{Addr: known, VHosts: 8}, false},
-		{"one weight twice", UpdateBackend{Addr: known, VHosts: 7}, UpdateBackend{Addr: known, VHosts: 7}, true},
-		{"a weight, and removed", UpdateBackend{Addr: known, VHosts: 7}, RemoveBackend{Addr: known}, false},
-		{"a weight, and down", UpdateBackend{Addr: known, VHosts: 7}, SetDown{Addr: known, Down: true}, true},
+		{"two weights", UpdateBackend{Addr: known, VHosts: 7},
+			UpdateBackend{Addr: known, VHosts: 8}, false},
+		{"one weight twice", UpdateBackend{Addr: known, VHosts: 7},
+			UpdateBackend{Addr: known, VHosts: 7}, true},
+		{"a weight, and removed", UpdateBackend{Addr: known, VHosts: 7},
+			RemoveBackend{Addr: known}, false},
+		{"a weight, and down", UpdateBackend{Addr: known, VHosts: 7},
+			SetDown{Addr: known, Down: true}, true},
 		{"added and removed", AddBackend{Addr: known}, RemoveBackend{Addr: known}, false},
 		{"added twice", AddBackend{Addr: fresh}, AddBackend{Addr: fresh}, true},
-		{"added with two weights", AddBackend{Addr: fresh, VHosts: &seven}, AddBackend{Addr: fresh, VHosts: &eight}, false},
+		{"added with two weights", AddBackend{Addr: fresh, VHosts: &seven},
+			AddBackend{Addr: fresh, VHosts: &eight}, false},
 		{"removed twice", RemoveBackend{Addr: known}, RemoveBackend{Addr: known}, true},
 		{"forgotten twice", Forget{Addr: known}, Forget{}, true},
-		{"a director removed and let in", SetDirectorRemoved{Addr: away, Removed: true}, SetDirectorRemoved{Addr: away}, false},
-		{"a director let in twice", SetDirectorRemoved{Addr: away}, SetDirectorRemoved{Addr: away}, true},
+		{"a director removed and let in", SetDirectorRemoved{Addr: away, Removed: true},
+			SetDirectorRemoved{Addr: away}, false},
+		{"a director let in twice", SetDirectorRemoved{Addr: away},
+			SetDirectorRemoved{Addr: away}, true},
 	} {
 		for _, swapped := range []bool{false, true} {
 			ops := [2]Operation{test.one, test.two}
@@ -64,7 +71,8 @@ func TestOvertaken(t *testing.T) {
 				}
 			}
 			if want := map[bool]int{false: 1, true: 2}[test.both]; done != want {
-				t.Errorf("%s (swapped: %v): %d of the two are done, want %d", test.name, swapped, done, want)
+				t.Errorf("%s (swapped: %v): %d of the two are done, want %d",
+					test.name, swapped, done, want)
 			}
 		}
 	}

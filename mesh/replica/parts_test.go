@@ -63,7 +63,9 @@ func TestMoveToNoBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, op := range map[string]Move{
-		"removed": {Hash: 7, Backend: testBackend(2)}, "never there": {Hash: 7, Backend: testBackend(9)},
+		"removed": {
+			Hash: 7, Backend: testBackend(2),
+		}, "never there": {Hash: 7, Backend: testBackend(9)},
 	} {
 		if _, err := d.do(op); !errors.Is(err, directory.ErrUnknownBackend) {
 			t.Errorf("%s: %v", name, err)
@@ -91,7 +93,8 @@ func TestGivingAMeshUp(t *testing.T) {
 	if c.admission.coldSince != 0 || len(c.admission.cold) > 0 {
 		t.Errorf("it goes on with a cold start: %+v", c.admission)
 	}
-	if c.admission.bootstrapped || len(c.admission.named) > 0 || c.table.Mesh() != 0 || c.boot == boot {
+	if c.admission.bootstrapped || len(c.admission.named) > 0 || c.table.Mesh() != 0 ||
+		c.boot == boot {
 		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
 			c.admission, c.table.Mesh(), c.boot, boot)
 	}

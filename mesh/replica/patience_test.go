@@ -189,7 +189,8 @@ func TestRefusedRows(t *testing.T) {
 		t.Errorf("then: since %v", p.behindAt)
 	}
 	p.gap = false
-	if c.refusesRows(now.Add(time.Minute), p) || p.behindAt != 0 || p.wholeAt != now.Add(time.Minute) {
+	if c.refusesRows(now.Add(time.Minute), p) || p.behindAt != 0 ||
+		p.wholeAt != now.Add(time.Minute) {
 		t.Errorf("in the end: behind since %v, whole since %v", p.behindAt, p.wholeAt)
 	}
 }
@@ -383,10 +384,18 @@ func TestWordsForOperators(t *testing.T) {
 	}
 	ours := wire.Settings{Protocol: 1, Mesh: "m", HashFormat: "%u", Expire: 60_000}
 	for want, change := range map[string]func(s *wire.Settings){
-		`mesh name differs: ours is "m", theirs "n"`:        func(s *wire.Settings) { s.Mesh = "n" },
-		"protocol version differs: ours is 1, theirs 2":     func(s *wire.Settings) { s.Protocol = 2 },
-		`username hash differs: ours is "%u", theirs "%Lu"`: func(s *wire.Settings) { s.HashFormat = "%Lu" },
-		"user expire differs: ours is 1m0s, theirs 30s":     func(s *wire.Settings) { s.Expire = 30_000 },
+		`mesh name differs: ours is "m", theirs "n"`: func(s *wire.Settings) {
+			s.Mesh = "n"
+		},
+		"protocol version differs: ours is 1, theirs 2": func(s *wire.Settings) {
+			s.Protocol = 2
+		},
+		`username hash differs: ours is "%u", theirs "%Lu"`: func(s *wire.Settings) {
+			s.HashFormat = "%Lu"
+		},
+		"user expire differs: ours is 1m0s, theirs 30s": func(s *wire.Settings) {
+			s.Expire = 30_000
+		},
 	} {
 		theirs := ours
 		change(&theirs)

@@ -27,7 +27,9 @@ func TestEachInputNoticesAPause(t *testing.T) {
 			i.Do(i.now, 1, UpdateBackend{Addr: testBackend(1), VHosts: 5})
 		},
 		"Gossip": func(i input) {
-			i.Gossip(i.now, &wire.Delta{Origin: i.peer.Name, Boot: i.boot, N: 1, Change: directory.Change{}})
+			i.Gossip(i.now, &wire.Delta{
+				Origin: i.peer.Name, Boot: i.boot, N: 1, Change: directory.Change{},
+			})
 		},
 		"MemberJoined":  func(i input) { i.MemberJoined(i.now, i.peer.Name, i.peer.Addr, i.boot) },
 		"MemberFailed":  func(i input) { i.MemberFailed(i.now, i.peer.Name) },

@@ -91,7 +91,8 @@ type peer struct {
 	// had the table ourselves.
 	said []directory.Change
 
-	told   uint64             // boot under which we last told the peers that we count it, 0: that we do not
+	// boot under which we last told the peers that we count it, 0: that we do not
+	told   uint64
 	counts map[wire.Life]bool // whom it counts, as it told us
 
 	differs bool // its digests differ from ours
@@ -281,7 +282,9 @@ func (c *Core) checkPeers(now mono.Time) {
 			c.barrier.NoteFailed(p.name)
 			c.waiters.Recheck()
 		case p.live && p.excludedAt != 0 && now.Sub(p.excludedAt) > confirmWithin:
-			c.emit(CloseStream{Peer: p.name, Reason: "excluded and does not ask to be admitted again"})
+			c.emit(CloseStream{
+				Peer: p.name, Reason: "excluded and does not ask to be admitted again",
+			})
 			c.fail(now, p, "excluded")
 		case !p.live && p.excluded && now.Sub(p.seenAt) > c.pace().silence():
 			p.excluded = false

@@ -67,7 +67,8 @@ func TestPeersAwayAndNear(t *testing.T) {
 		{"barred", func(p *peer) { p.barred = true }, true, false, false},
 		{"only heard of", func(p *peer) { p.boot = 0 }, false, false, false},
 		{"of boot id 1", func(p *peer) { p.boot = 1 }, true, true, true},
-		{"as long ago as may be", func(p *peer) { p.seenAt = now.Add(-failAfter) }, true, true, true},
+		{"as long ago as may be", func(p *peer) { p.seenAt = now.Add(-failAfter) }, true,
+			true, true},
 		{"too long ago", func(p *peer) { p.seenAt = now.Add(-failAfter - 1) }, true, false, false},
 	} {
 		p := &peer{name: "d2", boot: 2, seenAt: now}

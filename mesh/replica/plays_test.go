@@ -230,7 +230,8 @@ func playMoves(t *transcript) {
 	stamp := d1.core.MeshTime(w.now).Add(-time.Hour).Tick()
 	old := directory.Mapping{Hash: 5, Backend: testBackend(1), Generation: 1, Stamp: stamp,
 		Activity: stamp, Moving: true}
-	t.hears(d1, d2, &wire.Hold{ID: 900, Blocks: []wire.Block{wire.Pack("", []directory.Mapping{old})}})
+	t.hears(
+		d1, d2, &wire.Hold{ID: 900, Blocks: []wire.Block{wire.Pack("", []directory.Mapping{old})}})
 	w.run(2 * time.Second)
 }
 

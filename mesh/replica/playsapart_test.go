@@ -53,7 +53,10 @@ func playSplit(t *transcript) {
 // playApart: a side of a split comes back after longer than logs are kept.
 func playApart(t *transcript) {
 	w := t.w
-	long := func(c *Config) { c.Expire, c.Directory = 20*time.Minute, directory.New(20*time.Minute) }
+	long := func(c *Config) {
+		c.Expire = 20 * time.Minute
+		c.Directory = directory.New(20 * time.Minute)
+	}
 	all := t.mesh([]string{"d1", "d2", "d3", "d4"}, long)
 	d1, d2 := all[0], all[1]
 	t.fill(d1, 12)
@@ -337,8 +340,10 @@ func playRows(t *transcript) {
 	w.run(200 * time.Millisecond)
 	now := d1.core.MeshTime(w.now)
 	t.does(d2, Import{[]ImportedMapping{
-		{Hash: 20, Backend: testBackend(3), Activity: now}, {Hash: 30, Backend: testBackend(1), Activity: now},
-		{Hash: 31, Backend: testBackend(9), Activity: now}, {Hash: 32, Backend: testBackend(1), Activity: 5},
+		{Hash: 20, Backend: testBackend(3), Activity: now},
+		{Hash: 30, Backend: testBackend(1), Activity: now},
+		{Hash: 31, Backend: testBackend(9), Activity: now},
+		{Hash: 32, Backend: testBackend(1), Activity: 5},
 		{Hash: 21, Backend: d1.core.User(w.now, "", 21).Current, Activity: now},
 	}})
 	w.run(200 * time.Millisecond)

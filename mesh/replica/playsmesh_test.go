@@ -92,7 +92,9 @@ func playRemoval(t *transcript) {
 	t.part("d3 is added again")
 	t.does(d1, SetDirectorRemoved{Name: "d3"})
 	w.run(time.Second)
-	d3.core.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d1", Boot: 1}, Reason: "some reason"})
+	d3.core.Refused(w.now, &wire.Refuse{
+		From: wire.Peer{Name: "d1", Boot: 1}, Reason: "some reason",
+	})
 	t.settled(15 * time.Second)
 	w.run(time.Second)
 	t.part("an unknown director is added, and dialled")
@@ -156,7 +158,9 @@ func playWords(t *transcript) {
 	t.line("the delta is passed on: %v", d1.core.Gossip(w.now, delta))
 	d2.update(77)
 	w.deliver()
-	delta = d2.delta(directory.Change{}, directory.Mapping{Hash: 5, Backend: testBackend(1), Generation: 1})
+	delta = d2.delta(directory.Change{}, directory.Mapping{
+		Hash: 5, Backend: testBackend(1), Generation: 1,
+	})
 	t.line("one of d2 is passed on: %v", d1.core.Gossip(w.now, delta))
 	t.line("and again: %v", d1.core.Gossip(w.now, delta))
 	w.run(6 * time.Second)

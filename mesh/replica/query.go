@@ -190,7 +190,8 @@ func (c *Core) Flushes() []FlushStatus {
 		})
 	}
 	slices.SortFunc(all, func(a, b FlushStatus) int {
-		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.ID.Director, b.ID.Director), cmp.Compare(a.ID.ID, b.ID.ID))
+		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.ID.Director, b.ID.Director),
+			cmp.Compare(a.ID.ID, b.ID.ID))
 	})
 	return all
 }

@@ -40,13 +40,15 @@ func TestBackendsAreShown(t *testing.T) {
 	down.Down = true
 	want := []BackendStatus{{Backend: down, Users: 5}, {Backend: tagged}}
 	got := d1.core.Backends()
-	if diff := cmp.Diff(want, got, compareAddrs, cmpopts.IgnoreFields(BackendStatus{}, "ChangedAt")); diff != "" {
+	diff := cmp.Diff(want, got, compareAddrs, cmpopts.IgnoreFields(BackendStatus{}, "ChangedAt"))
+	if diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if at := got[0].ChangedAt; at < begun || at > d1.core.MeshTime(w.now) || got[1].ChangedAt != 0 {
 		t.Errorf("changed at %v and %v, want %v and never", at, got[1].ChangedAt, begun)
 	}
-	if diff := cmp.Diff([]ring.Backend{tagged, testBackends(1)[0]}, d1.core.Configured(), compareAddrs); diff != "" {
+	if diff := cmp.Diff([]ring.Backend{tagged, testBackends(1)[0]}, d1.core.Configured(),
+		compareAddrs); diff != "" {
 		t.Errorf("configured (-want +got):\n%s", diff)
 	}
 }
@@ -79,7 +81,8 @@ func TestUserIsShown(t *testing.T) {
 	}
 	w.down(4)
 	w.run(testExpire + d1.dir.Share() + 3*time.Second)
-	if got := show(); got.Current.IsValid() || got.Hashed.IsValid() || got.Mapped || got.Initial != initial {
+	got := show()
+	if got.Current.IsValid() || got.Hashed.IsValid() || got.Mapped || got.Initial != initial {
 		t.Errorf("without a backend it is %+v", got)
 	}
 }
@@ -90,10 +93,12 @@ func TestOwnState(t *testing.T) {
 	d1 := w.start("d1", func(c *Config) { c.Founder = false })
 	w.run(time.Second)
 	d1.core.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d9"}, Reason: "mesh name differs"})
-	if self := d1.core.Self(w.now); self.Synced || self.Reason != "refused by a peer: mesh name differs" {
+	if self := d1.core.Self(w.now); self.Synced ||
+		self.Reason != "refused by a peer: mesh name differs" {
 		t.Errorf("refused: %+v", self)
 	}
-	if p := d1.peer("d1"); p.State != Handshaking || p.Reason != "refused by a peer: mesh name differs" || !p.Self || !p.Reachable {
+	if p := d1.peer("d1"); p.State != Handshaking ||
+		p.Reason != "refused by a peer: mesh name differs" || !p.Self || !p.Reachable {
 		t.Errorf("refused it shows itself as %+v", p)
 	}
 	w.run(failAfter + time.Second)
@@ -124,7 +129,9 @@ func TestReasonToBeAlone(t *testing.T) {
 		d1 := w.start("d1", func(c *Config) { c.Founder = false })
 		w.run(startWait + time.Second)
 		if refused {
-			d1.core.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: "d9"}, Reason: "mesh name differs"})
+			d1.core.Refused(w.now, &wire.Refuse{
+				From: wire.Peer{Name: "d9"}, Reason: "mesh name differs",
+			})
 		}
 		if self := d1.core.Self(w.now); !self.Alone || self.Reason != want {
 			t.Errorf("refused %v: %+v, want %q", refused, self, want)
@@ -146,13 +153,15 @@ func TestPeerStates(t *testing.T) {
 			p.synced = false
 			d1.core.donations.Begin(0, "d2", 1, 0, nil, nil)
 		}, Handshaking},
-		{"of no mesh", func(_ *world, _, _ *director, p *peer) { p.synced, p.mesh.ID = false, 0 }, Handshaking},
+		{"of no mesh", func(_ *world, _, _ *director, p *peer) { p.synced, p.mesh.ID = false, 0 },
+			Handshaking},
 		{"our first snapshot is under way", func(_ *world, d1, _ *director, _ *peer) {
 			d1.core.receiver.Begin(0, snapshots.Snapshot{Peer: "d2"})
 			d1.core.admission.bootstrapped = false
 		}, Handshaking},
 		{"not synced", func(_ *world, _, _ *director, p *peer) { p.synced = false }, Syncing},
-		{"we are not", func(_ *world, d1, _ *director, _ *peer) { d1.core.admission.synced = false }, Syncing},
+		{"we are not",
+			func(_ *world, d1, _ *director, _ *peer) { d1.core.admission.synced = false }, Syncing},
 		{"not counted", func(_ *world, _, _ *director, p *peer) { p.counted = false }, Syncing},
 		{"a gap", func(_ *world, _, _ *director, p *peer) { p.gap = true }, Syncing},
 		{"digests differ", func(_ *world, _, _ *director, p *peer) { p.differs = true }, Syncing},
@@ -170,7 +179,9 @@ func TestPeerStates(t *testing.T) {
 		{"not heard since we are synced", func(w *world, d1, _ *director, p *peer) {
 			d1.core.admission.syncedAt = p.beatAt.Add(1)
 		}, Syncing},
-		{"a change not confirmed", func(_ *world, d1, _ *director, _ *peer) { d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 7}) }, Syncing},
+		{"a change not confirmed", func(_ *world, d1, _ *director, _ *peer) {
+			d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 7})
+		}, Syncing},
 	} {
 		w := started(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]
@@ -196,7 +207,8 @@ func TestLastFailed(t *testing.T) {
 			t.Fatalf("%s: failed at %v before", name, p.LastFailed)
 		}
 		fails(d1.core, w.now)
-		if got, want := d1.peer("d2").LastFailed, d1.core.MeshTime(w.now); got.UnixMilli() != int64(want) {
+		got, want := d1.peer("d2").LastFailed, d1.core.MeshTime(w.now)
+		if got.UnixMilli() != int64(want) {
 			t.Errorf("%s: failed at %v, want %v", name, got, want)
 		}
 		for _, unknown := range []func(string){

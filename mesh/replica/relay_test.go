@@ -31,7 +31,9 @@ func relaying(t *testing.T, n int) (w *world, joiner *director) {
 // also loses what is told beside what is lost already.
 func (w *world) also(lose func(from, to *director, m wire.Message) bool) {
 	before := w.lose
-	w.lose = func(from, to *director, m wire.Message) bool { return before(from, to, m) || lose(from, to, m) }
+	w.lose = func(from, to *director, m wire.Message) bool {
+		return before(from, to, m) || lose(from, to, m)
+	}
 }
 
 // live is the live mapping of a user.
@@ -56,7 +58,8 @@ func TestRelayedLookup(t *testing.T) {
 		t.Errorf("the joiner has %+v, want %+v", got, want)
 	}
 	if got := joiner.core.Counters(); got.Relayed != 1 || got.UnsyncedWaits != 1 {
-		t.Errorf("%d lookups relayed, %d waits counted, want one each", got.Relayed, got.UnsyncedWaits)
+		t.Errorf("%d lookups relayed, %d waits counted, want one each",
+			got.Relayed, got.UnsyncedWaits)
 	}
 }
 
@@ -110,7 +113,9 @@ func TestRelayedAnswersThatDoNotCount(t *testing.T) {
 		{"older", func(w *world, _ *director, _ *wire.LookupReply) {
 			w.now = w.now.Add(waiters.RelayValid + 1)
 		}, false},
-		{"failed", func(_ *world, _ *director, r *wire.LookupReply) { *r = wire.LookupReply{ID: r.ID, Failed: true} }, false},
+		{"failed", func(_ *world, _ *director, r *wire.LookupReply) {
+			*r = wire.LookupReply{ID: r.ID, Failed: true}
+		}, false},
 		{"of another user", func(w *world, _ *director, r *wire.LookupReply) {
 			r.Block = wire.Pack("", []directory.Mapping{w.directors[0].live(h + 1)})
 		}, false},
@@ -122,7 +127,8 @@ func TestRelayedAnswersThatDoNotCount(t *testing.T) {
 			m.Backend = netip.Addr{}
 			r.Block = wire.Pack("", []directory.Mapping{m})
 		}, false},
-		{"of a question that was not asked", func(_ *world, _ *director, r *wire.LookupReply) { r.ID++ }, false},
+		{"of a question that was not asked",
+			func(_ *world, _ *director, r *wire.LookupReply) { r.ID++ }, false},
 		{"of a user held here", func(w *world, joiner *director, _ *wire.LookupReply) {
 			m := w.directors[0].live(h)
 			m.Generation, m.Moving = m.Generation+1, true
@@ -253,7 +259,8 @@ func TestWhoIsAskedForALookup(t *testing.T) {
 			joiner.core.Lookup(w.now, joiner.id(), "", h)
 		}
 		for _, e := range joiner.core.Take() {
-			if e, ok := e.(Send); ok && e.Message.Kind() == (&wire.LookupRequest{}).Kind() && e.To[0] != "d1" {
+			if e, ok := e.(Send); ok && e.Message.Kind() == (&wire.LookupRequest{}).Kind() &&
+				e.To[0] != "d1" {
 				t.Errorf("%s: %v is asked", name, e.To)
 			}
 		}
@@ -283,7 +290,9 @@ func TestRelayedAnswerToAnEarlierQuestion(t *testing.T) {
 		t.Fatalf("asked %d times, want twice", len(questions))
 	}
 	reply := func(n int) *wire.LookupReply {
-		return &wire.LookupReply{ID: questions[n], Block: wire.Pack("", []directory.Mapping{d1.live(5)})}
+		return &wire.LookupReply{
+			ID: questions[n], Block: wire.Pack("", []directory.Mapping{d1.live(5)}),
+		}
 	}
 	joiner.hears(d1, reply(0))
 	joiner.carryOut()
@@ -293,7 +302,8 @@ func TestRelayedAnswerToAnEarlierQuestion(t *testing.T) {
 	joiner.hears(d1, &wire.LookupReply{ID: questions[1], Failed: true})
 	w.run(25 * time.Millisecond)
 	if len(questions) != 3 {
-		t.Errorf("asked %d times, want again at once when the answer is that there is none", len(questions))
+		t.Errorf("asked %d times, want again at once when the answer is that there is none",
+			len(questions))
 	}
 	joiner.hears(d1, reply(2))
 	joiner.carryOut()

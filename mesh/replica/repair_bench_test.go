@@ -40,7 +40,8 @@ func BenchmarkAntiEntropy(b *testing.B) {
 					f.round()
 					rounds++
 				}
-				cpu, epochs := cpuTime(b)-began, float64(f.now.Sub(at))/float64(directory.EpochLength)
+				cpu := cpuTime(b) - began
+				epochs := float64(f.now.Sub(at)) / float64(directory.EpochLength)
 				f.reportRounds(b, rounds)
 				b.ReportMetric(cpu.Seconds()*1000/epochs/float64(directors), "cpu-ms/epoch")
 			})
@@ -77,7 +78,8 @@ func BenchmarkAntiEntropy(b *testing.B) {
 
 // reportRounds reports what the exchanges since meter have taken.
 func (f *fleet) reportRounds(b *testing.B, rounds int) {
-	each := float64(f.exchanged()) / float64(rounds*len(f.members)) // one exchange a round is of a director's own choice
+	// one exchange a round is of a director's own choice
+	each := float64(f.exchanged()) / float64(rounds*len(f.members))
 	b.ReportMetric(each, "B/exchange")
 	b.ReportMetric(0, "ns/op")
 }
@@ -122,19 +124,24 @@ func (f *fleet) mappings(from, n int, t directory.Time, age ageOf) []directory.M
 		h := ring.UserHash(uint32(from+i) * 2654435761)
 		backend, _ := f.members[0].core.barrier.Rings()[0].Lookup("", h)
 		activity := t.Add(-ago)
-		rows = append(rows, directory.Mapping{Hash: h, Backend: backend, Generation: 1, Activity: activity.Tick(),
-			Stamp: activity.Add(-time.Duration(random.Int64N(int64(12 * time.Hour)))).Tick()})
+		rows = append(rows, directory.Mapping{
+			Hash: h, Backend: backend, Generation: 1, Activity: activity.Tick(),
+			Stamp: activity.Add(-time.Duration(random.Int64N(int64(12 * time.Hour)))).Tick(),
+		})
 	}
 	return rows
 }
 
 // epoch lets time pass until all directors have digests that show what has happened so far.
-func (f *fleet) epoch() { f.run(2*directory.EpochLength + digests.SettleAfter + digests.PassLength) }
+func (f *fleet) epoch() {
+	f.run(2*directory.EpochLength + digests.SettleAfter + digests.PassLength)
+}
 
 // round lets each director exchange states with another at random, at some moment of the time that
 // memberlist lets pass between two of its own exchanges, and runs until that is over.
 func (f *fleet) round() {
-	const interval, unscaled = 15 * time.Second, 32 // see package mesh; memberlist scales above so many
+	// see package mesh; memberlist scales above so many
+	const interval, unscaled = 15 * time.Second, 32
 	length := interval
 	if n := len(f.members); n > unscaled {
 		length *= time.Duration(1 + bits.Len(uint(n-1)/unscaled))

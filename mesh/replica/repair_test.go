@@ -18,10 +18,12 @@ func TestDigestsFindWhatOneDirectorMissed(t *testing.T) {
 	lost := directory.Mapping{Hash: h, Backend: testBackend(3), Generation: 1}
 	lost.Stamp = d2.core.MeshTime(w.now).Tick()
 	lost.Activity = lost.Stamp
-	d2.dir.Merge("", []directory.Mapping{lost}, d2.core.MeshTime(w.now), nil) // as if the message to the others were lost
+	// as if the message to the others were lost
+	d2.dir.Merge("", []directory.Mapping{lost}, d2.core.MeshTime(w.now), nil)
 	w.until("the others have the row", 45*time.Second, func() bool {
 		for _, d := range w.directors {
-			if m, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live || m.Backend != lost.Backend {
+			m, status := d.dir.Find("", h, d.core.MeshTime(w.now))
+			if status != directory.Live || m.Backend != lost.Backend {
 				return false
 			}
 		}
@@ -38,8 +40,9 @@ func TestDigestsThatDifferAreSettledAtOnce(t *testing.T) {
 	lost := directory.Mapping{Hash: 0xabcdef01, Backend: testBackend(3), Generation: 1}
 	lost.Stamp = d2.core.MeshTime(w.now).Tick()
 	lost.Activity = lost.Stamp
-	d2.dir.Merge("", []directory.Mapping{lost}, d2.core.MeshTime(w.now), nil) // as if the message to d1 were lost
-	w.lose = func(from, to *director, m wire.Message) bool {                  // only d2 asks
+	// as if the message to d1 were lost
+	d2.dir.Merge("", []directory.Mapping{lost}, d2.core.MeshTime(w.now), nil)
+	w.lose = func(from, to *director, m wire.Message) bool { // only d2 asks
 		_, asks := m.(*wire.LeafDigests)
 		return asks && from == d1
 	}
@@ -67,7 +70,8 @@ func TestDeadDirectorsLastRowsAreLevelled(t *testing.T) {
 	d3.crash()
 	w.run(failAfter + time.Second)
 	for _, d := range []*director{d1, d2} {
-		if m, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live || m.Backend != place {
+		if m, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live ||
+			m.Backend != place {
 			t.Errorf("%s has %v %v, want live on %v", d.name, status, m.Backend, place)
 		}
 	}
@@ -168,7 +172,10 @@ func TestLeaveIsNoFailure(t *testing.T) {
 func TestRemovedDirectorIsRefusedUntilAdded(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]
-	if _, err := d1.do(SetDirectorRemoved{Addr: netip.MustParseAddrPort("127.0.0.99:9090"), Removed: true}); err != ErrUnknownDirector {
+	_, err := d1.do(SetDirectorRemoved{
+		Addr: netip.MustParseAddrPort("127.0.0.99:9090"), Removed: true,
+	})
+	if err != ErrUnknownDirector {
 		t.Errorf("removing an unknown director gives %v", err)
 	}
 	if _, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: true}); err != nil {
@@ -200,7 +207,9 @@ func TestMeshesMeet(t *testing.T) {
 	w.run(time.Minute)
 	other := ring.Backend{Addr: netip.MustParseAddr("198.51.100.7"), VHosts: 100}
 	shared := ring.Backend{Addr: testBackend(1)}
-	d2 := w.start("d2", func(c *Config) { c.Founder, c.Backends = true, []ring.Backend{shared, other} })
+	d2 := w.start("d2", func(c *Config) {
+		c.Founder, c.Backends = true, []ring.Backend{shared, other}
+	})
 	w.cut[[2]string{"d1", "d2"}], w.cut[[2]string{"d2", "d1"}] = true, true
 	w.run(time.Second)
 	if got := d2.must(5); got != other.Addr {
@@ -275,7 +284,8 @@ func TestDifferentSettingsAreRefused(t *testing.T) {
 		h := d1.core.Hello(w.now, Dial{})
 		h.From = wire.Peer{Name: "d2", Boot: 5, Addr: netip.MustParseAddrPort("127.0.0.2:9090")}
 		change(h)
-		if _, _, err := d1.core.Accept(w.now, h); err == nil || !strings.Contains(err.Error(), name) {
+		_, _, err := d1.core.Accept(w.now, h)
+		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: accepted with %v", name, err)
 		}
 		if err := d1.core.MergePushPull(w.now, &wire.PushPull{Hello: *h}); err == nil {

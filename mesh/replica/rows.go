@@ -97,7 +97,8 @@ func (c *Core) rowChanged(now mono.Time, u ring.User, out directory.Merged, kick
 			c.counters.Conflicts++
 			c.logf(LogDebug, "conflicting mappings, one backend wins",
 				Field{"user_hash", uint32(u.Hash)}, Field{"tag", string(u.Tag)},
-				Field{"backend", out.Mapping.Backend.String()}, Field{"other", out.Before.Backend.String()})
+				Field{"backend", out.Mapping.Backend.String()},
+				Field{"other", out.Before.Backend.String()})
 		}
 		kicks = kicks && out.Before.Backend.IsValid() && !c.cfg.Guards.NoKickOnChange
 	} else {
@@ -170,7 +171,8 @@ func (c *Core) releaseForgotten(now mono.Time) {
 func (c *Core) movingRows(now mono.Time) []wire.Block {
 	rows := rowset.New()
 	for u := range c.held {
-		if m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now)); status == directory.Live && m.Moving {
+		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
+		if status == directory.Live && m.Moving {
 			rows.Add(u.Tag, m)
 		}
 	}
@@ -181,7 +183,8 @@ func (c *Core) movingRows(now mono.Time) []wire.Block {
 // forgotten are worth telling apart.
 func (c *Core) countDead(rows []directory.Mapping) {
 	for _, m := range rows {
-		if row, ok := c.table.Row(m.Backend); ok && row.Forgotten != 0 && m.Stamp <= row.Forgotten.Tick() {
+		row, ok := c.table.Row(m.Backend)
+		if ok && row.Forgotten != 0 && m.Stamp <= row.Forgotten.Tick() {
 			c.counters.LateRows++
 		} else if !ok || !row.Presence.Value.Present {
 			c.counters.UnknownBackendRows++

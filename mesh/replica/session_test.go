@@ -13,8 +13,12 @@ import (
 
 // sessions are the two ways in which a live session is reported.
 var sessions = map[string]func(w *world, d *director, h ring.UserHash, on netip.Addr){
-	"Refresh": func(w *world, d *director, h ring.UserHash, _ netip.Addr) { d.core.Refresh(w.now, "", h) },
-	"Adopt":   func(w *world, d *director, h ring.UserHash, on netip.Addr) { d.core.Adopt(w.now, "", h, on) },
+	"Refresh": func(w *world, d *director, h ring.UserHash, _ netip.Addr) {
+		d.core.Refresh(w.now, "", h)
+	},
+	"Adopt": func(w *world, d *director, h ring.UserHash, on netip.Addr) {
+		d.core.Adopt(w.now, "", h, on)
+	},
 }
 
 // A director that must not answer lookups records no sessions either: others may know better.
@@ -33,7 +37,8 @@ func TestSessionsAtADirectorThatDoesNotAnswer(t *testing.T) {
 			if got := joiner.live(h); got != before {
 				t.Errorf("before it is synced it records %+v, had %+v", got, before)
 			}
-			if _, status := joiner.dir.Find("", stranger, joiner.core.MeshTime(w.now)); status != directory.None {
+			_, status := joiner.dir.Find("", stranger, joiner.core.MeshTime(w.now))
+			if status != directory.None {
 				t.Errorf("before it is synced it maps a user: %v", status)
 			}
 			d1 := w.directors[0]
@@ -44,7 +49,8 @@ func TestSessionsAtADirectorThatDoesNotAnswer(t *testing.T) {
 			if got := d1.live(h); got != before {
 				t.Errorf("after a pause it records %+v, had %+v", got, before)
 			}
-			if _, status := d1.dir.Find("", stranger, d1.core.MeshTime(w.now)); status != directory.None {
+			if _, status := d1.dir.Find("", stranger,
+				d1.core.MeshTime(w.now)); status != directory.None {
 				t.Errorf("after a pause it maps a user: %v", status)
 			}
 			w.now-- // no pause
@@ -140,7 +146,8 @@ func TestMappingThatEndsWhileTheRingChanges(t *testing.T) {
 		m, _ := d1.dir.Find("", h, now)
 		return d1.dir.Ends(m).Sub(now)
 	}
-	w.until("the mapping is about to end", time.Hour, func() bool { return left() <= directory.EndOfLife-time.Second })
+	w.until("the mapping is about to end", time.Hour,
+		func() bool { return left() <= directory.EndOfLife-time.Second })
 	d3.stopped = true // hangs, so it does not confirm
 	d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 500})
 	w.run(100 * time.Millisecond)
@@ -189,7 +196,10 @@ func TestUserOnTheWayToNowhereIsHeld(t *testing.T) {
 // A lookup that waits for one thing after the other is counted, and fails, by each in turn.
 func TestLookupThatWaitsForSeveralThings(t *testing.T) {
 	w, joiner := relaying(t, 1)
-	w.also(func(_, _ *director, m wire.Message) bool { _, ok := m.(*wire.LookupRequest); return ok })
+	w.also(func(_, _ *director, m wire.Message) bool {
+		_, ok := m.(*wire.LookupRequest)
+		return ok
+	})
 	_, id := joiner.ask(5)
 	w.down(4)
 	w.lose = nil

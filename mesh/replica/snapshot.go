@@ -75,7 +75,8 @@ func (c *Core) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) {
 func (c *Core) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	c.takeCovers(now, p, s)
 	for _, q := range c.peers.all {
-		if q.lacking && s.Since <= q.lackSince && (q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
+		if q.lacking && s.Since <= q.lackSince &&
+			(q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
 			q.lacking = false
 			c.counters.GapsRepaired++
 		}
@@ -142,7 +143,8 @@ func (c *Core) logDifferences() {
 	present := c.table.Backends()
 	differences := backendDifferences(c.cfg.Backends, present)
 	if len(differences) > 0 && len(c.cfg.Backends) > 0 {
-		c.logf(LogWarn, "the table comes from the mesh and differs from this director's configuration",
+		c.logf(
+			LogWarn, "the table comes from the mesh and differs from this director's configuration",
 			Field{"differences", differences})
 		return
 	}

@@ -50,22 +50,32 @@ func TestSnapshotThatFails(t *testing.T) {
 			*m = wire.SnapshotChunk{ID: m.ID, Busy: true}
 			return false
 		}, "the donor is busy"},
-		{"a chunk is lost", func(_ *world, _, _ *director, m *wire.SnapshotChunk) bool { return m.Index == 2 },
+		{"a chunk is lost",
+			func(_ *world, _, _ *director, m *wire.SnapshotChunk) bool { return m.Index == 2 },
 			"a chunk is missing"},
-		{"the donor goes silent", func(_ *world, _, _ *director, m *wire.SnapshotChunk) bool { return m.Index >= 2 },
+		{"the donor goes silent",
+			func(_ *world, _, _ *director, m *wire.SnapshotChunk) bool { return m.Index >= 2 },
 			"the donor went silent"},
-		{"the stream from the donor ends", func(w *world, donor, joiner *director, m *wire.SnapshotChunk) bool {
-			if m.Index == 2 {
-				w.breakStream(donor, joiner)
-			}
-			return m.Index >= 2
-		}, "the stream from the donor ended"},
-		{"the stream to the donor ends", func(w *world, donor, joiner *director, m *wire.SnapshotChunk) bool {
-			if m.Index == 2 {
-				w.breakStream(joiner, donor)
-			}
-			return m.Index >= 2
-		}, "the stream to the donor ended"},
+		{
+			"the stream from the donor ends",
+			func(w *world, donor, joiner *director, m *wire.SnapshotChunk) bool {
+				if m.Index == 2 {
+					w.breakStream(donor, joiner)
+				}
+				return m.Index >= 2
+			},
+			"the stream from the donor ended",
+		},
+		{
+			"the stream to the donor ends",
+			func(w *world, donor, joiner *director, m *wire.SnapshotChunk) bool {
+				if m.Index == 2 {
+					w.breakStream(joiner, donor)
+				}
+				return m.Index >= 2
+			},
+			"the stream to the donor ended",
+		},
 		{"the donor fails", func(w *world, donor, joiner *director, m *wire.SnapshotChunk) bool {
 			if m.Index == 2 {
 				joiner.core.fail(w.now, joiner.core.peers.get(donor.name), "a test")
@@ -86,7 +96,8 @@ func TestSnapshotThatFails(t *testing.T) {
 				return ok && to == joiner && len(joiner.lines("snapshot failed")) == 0 &&
 					test.breaks(w, from, joiner, chunk)
 			}
-			w.until("the snapshot fails", 7*time.Second, func() bool { return len(joiner.lines("snapshot failed")) > 0 })
+			w.until("the snapshot fails", 7*time.Second,
+				func() bool { return len(joiner.lines("snapshot failed")) > 0 })
 			want := []Field{{"peer", "d1"}, {"why", test.why}}
 			if diff := cmp.Diff(want, joiner.lines("snapshot failed")[0].Fields); diff != "" {
 				t.Errorf("logged (-want +got):\n%s", diff)
@@ -127,7 +138,8 @@ func TestDonationsAreBounded(t *testing.T) {
 		d1.hears(w.directors[1], &wire.SnapshotRequest{ID: 8 + id})
 	}
 	d := d1.core.donations.Get("d2")
-	if d == nil || d.Ack(w.now, &wire.SnapshotAck{ID: 8}) || !d.Ack(w.now, &wire.SnapshotAck{ID: 9}) {
+	if d == nil || d.Ack(w.now, &wire.SnapshotAck{ID: 8}) ||
+		!d.Ack(w.now, &wire.SnapshotAck{ID: 9}) {
 		t.Error("gives another one than that asked for last")
 	}
 	w.deliver()
@@ -192,7 +204,8 @@ func TestJoinerTellsHowItsConfigurationDiffers(t *testing.T) {
 	}{
 		{"the same", testBackends(4), false, nil},
 		{"nothing configured", nil, false, nil},
-		{"others", append(testBackends(3), tagged), false, []string{"+192.0.2.4", "-192.0.2.7@ssd 50"}},
+		{"others", append(testBackends(3), tagged), false,
+			[]string{"+192.0.2.4", "-192.0.2.7@ssd 50"}},
 		{"one is down", testBackends(4), true, []string{"+192.0.2.1 down", "-192.0.2.1"}},
 	} {
 		w := started(t, 1)
@@ -203,9 +216,14 @@ func TestJoinerTellsHowItsConfigurationDiffers(t *testing.T) {
 		w.until("all synced", 10*time.Second, w.allSynced)
 		var want, got []Log
 		if test.want != nil {
-			want = []Log{{Level: LogWarn, Text: differs, Fields: []Field{{"differences", test.want}}}}
+			want = []Log{
+				{Level: LogWarn, Text: differs, Fields: []Field{{"differences", test.want}}},
+			}
 		} else {
-			want = []Log{{Level: LogInfo, Text: "the table comes from the mesh", Fields: []Field{{"backends", 4}}}}
+			want = []Log{{
+				Level: LogInfo, Text: "the table comes from the mesh",
+				Fields: []Field{{"backends", 4}},
+			}}
 		}
 		got = append(joiner.lines(differs), joiner.lines("the table comes from the mesh")...)
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -18,8 +18,9 @@ type BackendStatus struct {
 
 // UserStatus is where one user is and would be.
 type UserStatus struct {
-	Mapped  bool       // there is a live mapping
-	Current netip.Addr // the mapping's backend, else where a login would go now; zero: no usable backend
+	Mapped bool // there is a live mapping
+	// the mapping's backend, else where a login would go now; zero: no usable backend
+	Current netip.Addr
 	Expires directory.Time
 	Moving  bool
 	Hashed  netip.Addr // by the ring of now; zero: none

@@ -33,7 +33,8 @@ const (
 func (c *Core) step(now mono.Time, offset time.Duration) {
 	after := c.momentInCommon(now)
 	c.counters.ClockSteps++
-	c.logf(LogWarn, "mesh time stepped to that of the mesh", Field{"offset", offset.Round(time.Millisecond)})
+	c.logf(LogWarn, "mesh time stepped to that of the mesh",
+		Field{"offset", offset.Round(time.Millisecond)})
 	c.flushOutbox(now)
 	if c.log.Last() > 0 || c.admission.bootstrapped {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
@@ -81,7 +82,8 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 		after, last = 0, math.MaxUint32
 	}
 	view := func() {
-		c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push) // peers lack it, their log of us ends
+		// peers lack it, their log of us ends
+		c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push)
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {
 			if s <= floor || !c.own.Contains(s) && !c.cfg.Guards.MoveAllStamps {

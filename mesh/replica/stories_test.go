@@ -69,13 +69,14 @@ func TestStoriesCanFail(t *testing.T) {
 			text, _, _, guard := storyText(t, path)
 			s := newStory(t, guardsWith(t, guard))
 			differ := 0
-			datadriven.RunTestFromString(t, text, func(t *testing.T, d *datadriven.TestData) string {
-				if got := s.command(t, d); got != d.Expected {
-					differ++
-					t.Logf("%s\n%s----\n%s", d.Cmd, d.Input, got)
-				}
-				return d.Expected
-			})
+			datadriven.RunTestFromString(
+				t, text, func(t *testing.T, d *datadriven.TestData) string {
+					if got := s.command(t, d); got != d.Expected {
+						differ++
+						t.Logf("%s\n%s----\n%s", d.Cmd, d.Input, got)
+					}
+					return d.Expected
+				})
 			if differ == 0 {
 				t.Errorf("%s goes on as ever with Guards.%s", path, guard)
 			}
@@ -108,7 +109,8 @@ func TestStoriesAreLinked(t *testing.T) {
 			continue
 		}
 		part, _, _ = strings.Cut(part, "\n## ")
-		if link := fmt.Sprintf("(../replica/%s)", filepath.ToSlash(path)); !strings.Contains(part, link) {
+		link := fmt.Sprintf("(../replica/%s)", filepath.ToSlash(path))
+		if !strings.Contains(part, link) {
 			t.Errorf("%s, %q, does not link to %s", document, heading, link)
 		}
 	}

@@ -18,12 +18,15 @@ func TestColdStart(t *testing.T) {
 	}
 	w.until("all synced", 5*time.Second, w.allSynced)
 	first := w.named("d1")
-	if !slices.ContainsFunc(first.logs, func(l Log) bool { return strings.HasPrefix(l.Text, "mesh founded") }) {
+	if !slices.ContainsFunc(first.logs, func(l Log) bool {
+		return strings.HasPrefix(l.Text, "mesh founded")
+	}) {
 		t.Error("d1 has the lowest name and did not found the mesh")
 	}
 	for _, d := range w.directors {
 		if got := d.core.Self(w.now).Mesh; got.ID != first.core.table.Mesh() || !got.Grown {
-			t.Errorf("%s lives in the mesh %+v, want that of d1, with more than one director", d.name, got)
+			t.Errorf("%s lives in the mesh %+v, want that of d1, with more than one director",
+				d.name, got)
 		}
 	}
 }
@@ -81,7 +84,8 @@ func TestBarrierHoldsOnlyUsersWhosePlaceChanges(t *testing.T) {
 			t.Fatalf("lookup %d: %+v after d3 was counted as failed", id, a)
 		}
 	}
-	if o := d1.done[id]; o.Err != nil || len(o.Outcome.FailedPeers) != 1 || o.Outcome.FailedPeers[0] != "d3" {
+	o := d1.done[id]
+	if o.Err != nil || len(o.Outcome.FailedPeers) != 1 || o.Outcome.FailedPeers[0] != "d3" {
 		t.Errorf("update ended with %+v, want d3 named as failed", o)
 	}
 }
@@ -112,7 +116,8 @@ func TestMoveOfIdleUserWithoutSessionsTakesNoDelay(t *testing.T) {
 // Who is told to be where it is anyway, just before its mapping ends, is not on two backends a
 // moment later.
 func TestMoveToTheSameBackendAtTheEndOfLife(t *testing.T) {
-	for _, before := range []time.Duration{25 * time.Millisecond, 50 * time.Millisecond} { // of a batch of 50 ms
+	// of a batch of 50 ms
+	for _, before := range []time.Duration{25 * time.Millisecond, 50 * time.Millisecond} {
 		w := started(t, 3)
 		d1, d2 := w.directors[0], w.directors[1]
 		const h = 4712
@@ -348,7 +353,8 @@ func TestImport(t *testing.T) {
 			}
 		}
 	}
-	if s := d2.core.User(w.now, "", fresh); s.Expires.Sub(seen.Add(testExpire)).Abs() > time.Second {
+	s := d2.core.User(w.now, "", fresh)
+	if s.Expires.Sub(seen.Add(testExpire)).Abs() > time.Second {
 		t.Errorf("expires %v after the last activity, want %v", s.Expires.Sub(seen), testExpire)
 	}
 }

@@ -236,7 +236,9 @@ func (s *story) start(args []string) error {
 		switch option {
 		case "backends":
 			for _, letter := range value {
-				backends = append(backends, ring.Backend{Addr: storyBackend(string(letter)), VHosts: 100})
+				backends = append(backends, ring.Backend{
+					Addr: storyBackend(string(letter)), VHosts: 100,
+				})
 			}
 		case "founder":
 			founder = true

@@ -25,7 +25,8 @@ func (s *story) said(m wire.Message) string {
 	case *wire.Kicked:
 		var users []string
 		for _, k := range m.Kicks {
-			users = append(users, fmt.Sprintf("%s, %s", s.name(k.Hash), count(int(k.Count), "session")))
+			users = append(
+				users, fmt.Sprintf("%s, %s", s.name(k.Hash), count(int(k.Count), "session")))
 		}
 		return "kicked " + strings.Join(users, "; ")
 	case *wire.Delta:
@@ -190,7 +191,8 @@ func registersText(row directory.BackendRow) string {
 		texts = append(texts, fmt.Sprintf("has %d vhosts", row.VHosts.Value))
 	}
 	if row.State.Stamp != 0 {
-		texts = append(texts, map[bool]string{true: "is down", false: "is up"}[row.State.Value.Down])
+		texts = append(
+			texts, map[bool]string{true: "is down", false: "is up"}[row.State.Value.Down])
 	}
 	if row.Forgotten != 0 {
 		texts = append(texts, "forgets its users")

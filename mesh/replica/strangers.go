@@ -134,11 +134,14 @@ func (e *strangerError) Error() string { return e.text }
 
 func (c *Core) refuseStranger(who wire.Peer, mesh directory.MeshID) error {
 	if c.table.Mesh() == 0 {
-		return &strangerError{fmt.Sprintf("%s has left mesh %s, to which %s belongs, for another cluster",
-			c.cfg.Name, mesh, who.Name)}
+		return &strangerError{
+			fmt.Sprintf("%s has left mesh %s, to which %s belongs, for another cluster",
+				c.cfg.Name, mesh, who.Name),
+		}
 	}
-	return &strangerError{fmt.Sprintf("%s belongs to mesh %s and %s to mesh %s, and these have no backend in common; "+
-		"if they are to be one and that of %s stays, run there: director ring add %s %d",
+	return &strangerError{fmt.Sprintf(
+		"%s belongs to mesh %s and %s to mesh %s, and these have no backend in common; "+
+			"if they are to be one and that of %s stays, run there: director ring add %s %d",
 		who.Name, mesh, c.cfg.Name, c.table.Mesh(), c.cfg.Name, who.Addr.Addr(), who.Addr.Port())}
 }
 

@@ -29,7 +29,10 @@ func clusters(t *testing.T, change ...func(*Config)) (w *world, d, e []*director
 	t.Helper()
 	w = newWorld(t)
 	foreign := func(founder bool) []func(*Config) {
-		return append([]func(*Config){func(c *Config) { c.Founder, c.Backends = founder, foreignBackends() }}, change...)
+		return append([]func(*Config){func(c *Config) {
+			c.Founder = founder
+			c.Backends = foreignBackends()
+		}}, change...)
 	}
 	d = []*director{w.start("d1", change...), w.start("d2", change...)}
 	e = []*director{w.start("e1", foreign(true)...), w.start("e2", foreign(false)...)}
@@ -69,14 +72,16 @@ func TestDisjointMeshesRefuseEachOther(t *testing.T) {
 	for _, mesh := range [][]*director{d, e} {
 		for _, x := range mesh {
 			if x.meshID() != mesh[0].meshID() || !x.core.synced() || x.core.peers.all.live() != 1 {
-				t.Errorf("%s is %+v with %d peers", x.name, x.core.Self(w.now), x.core.peers.all.live())
+				t.Errorf("%s is %+v with %d peers",
+					x.name, x.core.Self(w.now), x.core.peers.all.live())
 			}
 			for _, b := range x.core.Table().Backends {
 				if ours := b.Addr.As4()[0] == 192; ours != (mesh[0] == d[0]) {
 					t.Errorf("%s has the backend %v", x.name, b.Addr)
 				}
 			}
-			if x.logged("director of another cluster refused")+x.logged("director refused")+x.logged("refused by a director") == 0 {
+			if x.logged("director of another cluster refused")+x.logged("director refused")+
+				x.logged("refused by a director") == 0 {
 				t.Errorf("%s says nothing of the other cluster", x.name)
 			}
 		}
@@ -84,7 +89,8 @@ func TestDisjointMeshesRefuseEachOther(t *testing.T) {
 	if d[0].meshID() == e[0].meshID() {
 		t.Error("the clusters have become one")
 	}
-	if o, err := d[0].do(UpdateBackend{Addr: testBackend(1), VHosts: 60}); err != nil || len(o.FailedPeers) > 0 {
+	if o, err := d[0].do(UpdateBackend{Addr: testBackend(1), VHosts: 60}); err != nil ||
+		len(o.FailedPeers) > 0 {
 		t.Errorf("an update names %v as failed, %v", o.FailedPeers, err)
 	}
 }
@@ -114,7 +120,8 @@ func TestRingAddTakesAStrangerIn(t *testing.T) {
 				id := d[0].begin(SetDirectorRemoved{Addr: x.core.cfg.Addr})
 				w.until("added and joined", 20*time.Second, func() bool {
 					_, done := d[0].done[id]
-					return done && x.meshID() == mesh && x.core.synced() && x.core.peers.all.live() >= 2+i
+					return done && x.meshID() == mesh && x.core.synced() &&
+						x.core.peers.all.live() >= 2+i
 				})
 				w.run(2 * time.Second)
 				if d[0].meshID() != mesh || d[1].meshID() != mesh {
@@ -141,16 +148,21 @@ func TestMeshesThatMayMeet(t *testing.T) {
 		do       func(*director)
 	}{
 		"no backend": {nil, func(*director) {}},
-		"a removed backend in common": {append(foreignBackends(), testBackends(1)...), func(d *director) {
-			if _, err := d.do(RemoveBackend{Addr: testBackend(1)}); err != nil {
-				d.w.t.Fatal(err)
-			}
-		}},
+		"a removed backend in common": {
+			append(foreignBackends(), testBackends(1)...),
+			func(d *director) {
+				if _, err := d.do(RemoveBackend{Addr: testBackend(1)}); err != nil {
+					d.w.t.Fatal(err)
+				}
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			d1 := w.start("d1")
-			other := w.start("other", func(c *Config) { c.Founder, c.Backends = true, test.backends })
+			other := w.start("other", func(c *Config) {
+				c.Founder, c.Backends = true, test.backends
+			})
 			w.split([]*director{d1}, []*director{other})
 			w.run(5 * time.Second)
 			test.do(other)
@@ -166,7 +178,8 @@ func TestTablesOfStrangers(t *testing.T) {
 	foreign, before := e[0].core.Table(), d[0].core.Table()
 	state := d[1].recorded() // of a director that runs
 	state.Change = foreign
-	if err := d[0].core.MergePushPull(w.now, state); err == nil || !strings.Contains(err.Error(), "no backend in common") {
+	err := d[0].core.MergePushPull(w.now, state)
+	if err == nil || !strings.Contains(err.Error(), "no backend in common") {
 		t.Errorf("the state of a stranger is merged: %v", err)
 	}
 	d[0].core.take(w.now, d[0].core.peers.get("d2"), &wire.Table{Change: foreign})
@@ -218,7 +231,8 @@ func TestJoinerBetweenClusters(t *testing.T) {
 				if x.meshID() != ids[i] || !x.core.synced() {
 					t.Errorf("seed %d: %s is %+v", seed, x.name, x.core.Self(w.now))
 				}
-				if diff := cmp.Diff(tables[i], x.core.Table().Backends, cmp.Comparer(sameAddr)); diff != "" {
+				diff := cmp.Diff(tables[i], x.core.Table().Backends, cmp.Comparer(sameAddr))
+				if diff != "" {
 					t.Errorf("seed %d: table of %s (-want +got):\n%s", seed, x.name, diff)
 				}
 			}

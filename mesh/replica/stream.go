@@ -108,7 +108,8 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	c.showMesh(p, c.table.Snapshot())
 	c.tellAllCounting(p)
 	p.askedSince = now
-	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 { // where one has none yet, it is not said that they will have one
+	// where one has none yet, it is not said that they will have one
+	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 {
 		c.sendMarks(p)
 	}
 	c.replay(now, p, reply.Resume)
@@ -174,12 +175,15 @@ func differences(ours, theirs wire.Settings) error {
 	case ours.Mesh != theirs.Mesh:
 		return fmt.Errorf("mesh name differs: ours is %q, theirs %q", ours.Mesh, theirs.Mesh)
 	case ours.Protocol != theirs.Protocol:
-		return fmt.Errorf("protocol version differs: ours is %d, theirs %d", ours.Protocol, theirs.Protocol)
+		return fmt.Errorf("protocol version differs: ours is %d, theirs %d",
+			ours.Protocol, theirs.Protocol)
 	case ours.HashFormat != theirs.HashFormat:
-		return fmt.Errorf("username hash differs: ours is %q, theirs %q", ours.HashFormat, theirs.HashFormat)
+		return fmt.Errorf("username hash differs: ours is %q, theirs %q",
+			ours.HashFormat, theirs.HashFormat)
 	case ours.Expire != theirs.Expire:
 		return fmt.Errorf("user expire differs: ours is %s, theirs %s",
-			time.Duration(ours.Expire)*time.Millisecond, time.Duration(theirs.Expire)*time.Millisecond)
+			time.Duration(ours.Expire)*time.Millisecond,
+			time.Duration(theirs.Expire)*time.Millisecond)
 	}
 	return nil
 }

@@ -17,7 +17,9 @@ func (d *director) tombstones(first, n int, at directory.Time) directory.Change 
 	for i := range n {
 		stamp := directory.StampAt(at.Add(time.Duration(i) * time.Millisecond))
 		change.Backends = append(change.Backends, directory.BackendRow{
-			Addr:      netip.AddrFrom4([4]byte{10, byte((first + i) >> 16), byte((first + i) >> 8), byte(first + i)}),
+			Addr: netip.AddrFrom4([4]byte{
+				10, byte((first + i) >> 16), byte((first + i) >> 8), byte(first + i),
+			}),
 			Presence:  directory.Register[directory.Presence]{Stamp: stamp, Origin: d.name},
 			Forgotten: stamp,
 		})
@@ -44,7 +46,8 @@ func TestMoreTombstonesThanAreKept(t *testing.T) {
 	w.run(2 * confirmWithin)
 	for _, d := range w.directors {
 		if n := d.core.counters.Exclusions; n > 0 || d.core.barrier.Len() > 0 {
-			t.Errorf("%s excluded %d peers and has %d changes open", d.name, n, d.core.barrier.Len())
+			t.Errorf("%s excluded %d peers and has %d changes open",
+				d.name, n, d.core.barrier.Len())
 		}
 	}
 	if more := d1.core.log.Last() + d3.core.log.Last() - logged; more > 20 {
@@ -77,7 +80,8 @@ func TestAdoptBesideLookups(t *testing.T) {
 						case !first[h].IsValid():
 							first[h] = got
 						case first[h] != got && step < 2:
-							t.Fatalf("%v: %s answers %v for %v, before it was %v", w.now, d.name, got, h, first[h])
+							t.Fatalf("%v: %s answers %v for %v, before it was %v",
+								w.now, d.name, got, h, first[h])
 						}
 					}
 				}
@@ -131,7 +135,8 @@ func TestLastGeneration(t *testing.T) {
 		if _, err := d.do(Flush{Addr: place}); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the flush ends", 10*time.Second, func() bool { f := d.core.Flushes(); return len(f) == 1 && f[0].Ended != 0 })
+		w.until("the flush ends", 10*time.Second,
+			func() bool { f := d.core.Flushes(); return len(f) == 1 && f[0].Ended != 0 })
 		if f := d.core.Flushes()[0]; f.Failed != 1 {
 			t.Errorf("the flush ended with %+v, want one failed", f)
 		}
@@ -159,14 +164,19 @@ func TestLastGeneration(t *testing.T) {
 		}
 		d := w.directors[1]
 		before, _ := d.dir.Find("", h, d.core.MeshTime(w.now))
-		if next, _, _ := d.dir.Supersede("", h, netip.Addr{}, false, d.core.MeshTime(w.now), 0); next.Generation != 0 {
+		next, _, _ := d.dir.Supersede("", h, netip.Addr{}, false, d.core.MeshTime(w.now), 0)
+		if next.Generation != 0 {
 			t.Errorf("superseded by %+v", next)
 		}
-		d.dir.Merge("", []directory.Mapping{{Hash: 99, Backend: before.Backend, Generation: directory.MaxGeneration - 1, Stamp: before.Stamp, Activity: before.Activity}},
+		d.dir.Merge("", []directory.Mapping{{
+			Hash: 99, Backend: before.Backend, Generation: directory.MaxGeneration - 1,
+			Stamp: before.Stamp, Activity: before.Activity,
+		}},
 			d.core.MeshTime(w.now), nil)
 		// The last generation is for a backend: a user forgotten in it could not log in until the
 		// mapping had died.
-		if next, _, _ := d.dir.Supersede("", 99, netip.Addr{}, false, d.core.MeshTime(w.now), 0); next.Generation != 0 {
+		if next, _, _ := d.dir.Supersede("", 99, netip.Addr{}, false,
+			d.core.MeshTime(w.now), 0); next.Generation != 0 {
 			t.Errorf("superseded by %+v, which nothing can replace", next)
 		}
 	})

@@ -80,5 +80,6 @@ func parting(a, b string) string {
 	sum := fnv.New32a()
 	fmt.Fprint(sum, bs[at:])
 	return fmt.Sprintf("from line %d on, sum %08x\n- %s\n+ %s", at+1, sum.Sum32(),
-		strings.Join(as[at:min(at+2, len(as))], "\n- "), strings.Join(bs[at:min(at+2, len(bs))], "\n+ "))
+		strings.Join(as[at:min(at+2, len(as))], "\n- "),
+		strings.Join(bs[at:min(at+2, len(bs))], "\n+ "))
 }

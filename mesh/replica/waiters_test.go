@@ -51,14 +51,16 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	}
 	w.run(25 * time.Millisecond)
 	var failure *TemporaryError
-	if got := d1.answers[lost]; !errors.As(got.Err, &failure) || failure.Reason != "no usable backend" {
+	got := d1.answers[lost]
+	if !errors.As(got.Err, &failure) || failure.Reason != "no usable backend" {
 		t.Errorf("after thirty seconds the answer is %+v", got)
 	}
 	if got, answered := d1.answers[cancelled]; answered {
 		t.Errorf("a lookup that was given up is answered %+v", got)
 	}
 	if got := d1.core.Counters(); got.NoBackendWaits != 3 || got.FailedLookups != 1 {
-		t.Errorf("%d waits and %d failures are counted, want 3 and 1", got.NoBackendWaits, got.FailedLookups)
+		t.Errorf("%d waits and %d failures are counted, want 3 and 1",
+			got.NoBackendWaits, got.FailedLookups)
 	}
 	w.run(25 * time.Millisecond)
 	w.wantRest()
@@ -85,7 +87,8 @@ func TestMappingThatEndsIsLeftToDie(t *testing.T) {
 		want bool // to wait
 	}{
 		{"down", func(was netip.Addr) Operation { return SetDown{was, true} }, true},
-		{"hashed elsewhere", func(was netip.Addr) Operation { return UpdateBackend{Addr: was} }, true},
+		{"hashed elsewhere",
+			func(was netip.Addr) Operation { return UpdateBackend{Addr: was} }, true},
 		{"as ever", func(was netip.Addr) Operation { return SetDown{was, false} }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -101,12 +104,14 @@ func TestMappingThatEndsIsLeftToDie(t *testing.T) {
 				m, _ := d1.dir.Find("", h, now)
 				return d1.dir.Ends(m).Sub(now)
 			}
-			w.until("the mapping is about to end", time.Hour, func() bool { return end() <= directory.EndOfLife })
+			w.until("the mapping is about to end", time.Hour,
+				func() bool { return end() <= directory.EndOfLife })
 			left := end()
 			got, id := d1.ask(h)
 			if !test.want {
 				if got != was || end() <= left {
-					t.Errorf("answered %v, the mapping ends in %v; want %v and a longer life", got, end(), was)
+					t.Errorf("answered %v, the mapping ends in %v; want %v and a longer life",
+						got, end(), was)
 				}
 				return
 			}
@@ -177,7 +182,8 @@ func TestActivityIsRecordedAfterHalfAShare(t *testing.T) {
 	} {
 		w := started(t, 1)
 		d1 := w.directors[0]
-		w.until("a tick begins", time.Second, func() bool { return d1.core.MeshTime(w.now)%250 == 0 })
+		w.until(
+			"a tick begins", time.Second, func() bool { return d1.core.MeshTime(w.now)%250 == 0 })
 		d1.must(5)
 		w.run(time.Second)
 		logged := d1.core.log.Last()

@@ -34,7 +34,8 @@ func TestThaw(t *testing.T) {
 				Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
 			})
 			if _, answers := d1.core.TryLookup(w.now, "", 7); answers != test.answers {
-				t.Errorf("after a beat of a peer that is %v ahead it answers: %v", test.stood, answers)
+				t.Errorf("after a beat of a peer that is %v ahead it answers: %v",
+					test.stood, answers)
 			}
 			w.until("all synced", 10*time.Second, w.allSynced)
 		})
@@ -123,9 +124,11 @@ func TestBeatHeldTooLong(t *testing.T) {
 	const stood = 800 * time.Millisecond // too short for heardTime
 	theirs := d2.core
 	d1.hears(d2, &wire.Beat{
-		SentAt: int64(w.now), Echo: int64(w.now.Add(-10 * time.Millisecond)), EchoDelay: int64(stood),
-		MeshTime: theirs.clock.Micros(w.now).Add(stood), Wall: theirs.clock.Wall(w.now),
-		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now), Majority: true,
+		SentAt: int64(w.now), Echo: int64(w.now.Add(-10 * time.Millisecond)),
+		EchoDelay: int64(stood),
+		MeshTime:  theirs.clock.Micros(w.now).Add(stood), Wall: theirs.clock.Wall(w.now),
+		Synced: true, Counted: true, Seq: theirs.log.Last(), Mesh: theirs.meshRank(w.now),
+		Majority: true,
 	})
 	if skew := d1.core.peers.get("d2").clock.Skew(); skew != stood {
 		t.Errorf("d2 is taken to be %v ahead, want %v", skew, stood)

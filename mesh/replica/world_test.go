@@ -56,7 +56,8 @@ type director struct {
 	left    int                                  // sessions that the kicker cannot end
 	blind   bool                                 // there is no kicker
 	wall    func(now mono.Time) directory.Micros // nil: the wall clock is read at the start only
-	dialect func(encoded []byte) []byte          // how its release writes messages; nil: as this one
+	// how its release writes messages; nil: as this one
+	dialect func(encoded []byte) []byte
 }
 
 type mail struct {
@@ -76,7 +77,9 @@ func newWorld(t *testing.T) *world {
 func testBackends(n int) []ring.Backend {
 	var backends []ring.Backend
 	for i := range n {
-		backends = append(backends, ring.Backend{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), VHosts: ring.DefaultVHosts})
+		backends = append(backends, ring.Backend{
+			Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), VHosts: ring.DefaultVHosts,
+		})
 	}
 	return backends
 }
@@ -94,7 +97,9 @@ func (w *world) start(name string, change ...func(*Config)) *director {
 func (d *director) boots(founder bool, change ...func(*Config)) {
 	d.boot++
 	d.dir = directory.New(testExpire)
-	d.sessions, d.answers, d.done = make(map[string]uint64), make(map[uint64]Answer), make(map[uint64]AdminDone)
+	d.sessions = make(map[string]uint64)
+	d.answers = make(map[uint64]Answer)
+	d.done = make(map[uint64]AdminDone)
 	d.inbox, d.stopped = nil, false
 	n := slices.Index(d.w.directors, d) + 1
 	cfg := Config{
@@ -211,17 +216,21 @@ func (w *world) pushPull() {
 func (w *world) dial() {
 	for _, a := range w.directors {
 		for _, b := range w.directors {
-			if a == b || !w.open(a, b) || a.core.peers.get(b.name) != nil && a.core.peers.get(b.name).out {
+			if a == b || !w.open(a, b) ||
+				a.core.peers.get(b.name) != nil && a.core.peers.get(b.name).out {
 				continue
 			}
 			to := Dial{Name: b.name, Addr: b.core.cfg.Addr}
-			reply, session, err := b.core.Accept(w.now, a.says(a.core.Hello(w.now, to)).(*wire.Hello))
+			reply, session, err := b.core.Accept(w.now,
+				a.says(a.core.Hello(w.now, to)).(*wire.Hello))
 			if err != nil {
 				a.core.Refused(w.now, b.core.Refusal(w.now, err))
 				continue
 			}
 			b.sessions[a.name] = session
-			b.inbox = slices.DeleteFunc(b.inbox, func(m mail) bool { return b.core.sessions[m.session] == nil })
+			b.inbox = slices.DeleteFunc(b.inbox, func(m mail) bool {
+				return b.core.sessions[m.session] == nil
+			})
 			if err := a.core.Opened(w.now, to, b.says(reply).(*wire.Hello)); err != nil {
 				w.t.Logf("%s: %v", a.name, err)
 			}
@@ -384,7 +393,8 @@ func (d *director) do(op Operation) (Outcome, error) {
 	d.w.t.Helper()
 	id := d.begin(op)
 	d.w.deliver()
-	d.w.until(fmt.Sprintf("%T done", op), time.Minute, func() bool { _, ok := d.done[id]; return ok })
+	d.w.until(fmt.Sprintf("%T done", op), time.Minute,
+		func() bool { _, ok := d.done[id]; return ok })
 	return d.done[id].Outcome, d.done[id].Err
 }
 
@@ -421,7 +431,8 @@ func (w *world) wantRest() {
 			"moves":            c.moves.Len(),
 			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.Own()),
 			"lookups":  c.waiters.Len(),
-			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1, "snapshots": c.donations.Len(),
+			"barriers": c.barrier.Len(), "old rings": len(c.barrier.Rings()) - 1,
+			"snapshots": c.donations.Len(),
 		} {
 			if n != 0 {
 				w.t.Errorf("%s at rest has %d %s", d.name, n, what)

@@ -237,7 +237,8 @@ func TestWhoFailed(t *testing.T) {
 func TestOverdue(t *testing.T) {
 	b := New(rings(0))
 	for n := range 3 {
-		b.Add(NewChange(now.Add(time.Duration(n)*time.Second), vhosts(5, n+1), "", false), rings(n+1))
+		b.Add(NewChange(now.Add(time.Duration(n)*time.Second), vhosts(5, n+1), "", false),
+			rings(n+1))
 	}
 	const limit = 5 * time.Second
 	overdue := func(at mono.Time) int { return len(b.Overdue(at, limit)) }

@@ -6,9 +6,9 @@
 // count have confirmed the change. What a peer says of a row confirms a change of that row if it
 // covers it.
 //
-//	Barrier   the changes under way, oldest first, and the kept rings: one before each, then today's
-//	Change    one change: which rows of it which peers have confirmed, and which peers failed first
-//	Peer      what must be known of a peer to say whether it is waited for
+//	Barrier  the changes under way, oldest first, and the kept rings: one before each, today's
+//	Change   one change: which rows of it which peers have confirmed, which peers failed first
+//	Peer     what must be known of a peer to say whether it is waited for
 //
 // So the core can ask: by which rings may somebody still answer, who still owes a confirmation,
 // what has been waited for for too long. Confirmations are kept by the names of peers, whatever

@@ -50,7 +50,9 @@ func run(s *Set, r *rows, from, to time.Duration) {
 // A pass begins when its epoch has settled, takes each group once, dead rows swept before, and
 // takes its time for that.
 func TestPass(t *testing.T) {
-	r := &rows{tags: []ring.Tag{"a", "b"}, leaves: map[Group][leavesInGroup]uint64{{"b", 7}: {5: 9}}}
+	r := &rows{
+		tags: []ring.Tag{"a", "b"}, leaves: map[Group][leavesInGroup]uint64{{"b", 7}: {5: 9}},
+	}
 	settled := begun.Add(-epochLength) // the last epoch that has settled at begun ends then
 	s := &Set{taken: []epochDigests{{epoch: int64(settled)/epochLength.Milliseconds() - 1}}}
 	run(s, r, 0, SettleAfter)
@@ -88,7 +90,10 @@ func TestPassTakesItsTime(t *testing.T) {
 	for _, test := range []struct {
 		after time.Duration
 		want  int
-	}{{0, 0}, {PassLength / 4, groups / 4}, {PassLength / 2, groups / 2}, {2 * PassLength, groups}} {
+	}{
+		{0, 0}, {PassLength / 4, groups / 4}, {PassLength / 2, groups / 2},
+		{2 * PassLength, groups},
+	} {
 		s.Step(mono.Time(test.after), begun.Add(SettleAfter), r)
 		if len(r.digests) != test.want {
 			t.Errorf("%d groups after %v, want %d", len(r.digests), test.after, test.want)
@@ -169,9 +174,11 @@ func TestCompare(t *testing.T) {
 	}{
 		{"of an unknown epoch", 6, nil, nil, false},
 		{"equal", 4, []wire.GroupDigests{digest("b", 9), digest("a", 1, 2)}, nil, true},
-		{"another group", 4, []wire.GroupDigests{digest("a", 2, 3), digest("b", 9)}, []Group{{"a", 1}, {"a", 3}}, true},
+		{"another group", 4, []wire.GroupDigests{digest("a", 2, 3), digest("b", 9)},
+			[]Group{{"a", 1}, {"a", 3}}, true},
 		{"a tag less", 4, []wire.GroupDigests{digest("a", 1, 2)}, []Group{{"b", 9}}, true},
-		{"a tag more", 4, []wire.GroupDigests{digest("c", 8), digest("a", 1, 2), digest("b", 9)}, []Group{{"c", 8}}, true},
+		{"a tag more", 4, []wire.GroupDigests{digest("c", 8), digest("a", 1, 2), digest("b", 9)},
+			[]Group{{"c", 8}}, true},
 	} {
 		got, compared := s.Compare(test.epoch, test.theirs)
 		if diff := cmp.Diff(test.want, got); diff != "" || compared != test.compared {

@@ -122,7 +122,8 @@ func TestMovesBeginTogether(t *testing.T) {
 		after  time.Duration
 		want   bool
 	}{
-		{0, 0, true}, {6, 0, true}, {7, 0, false}, {7, beginEvery - 1, false}, {7, beginEvery, true},
+		{0, 0, true}, {6, 0, true}, {7, 0, false}, {7, beginEvery - 1, false},
+		{7, beginEvery, true},
 		{8, beginEvery, true},
 	} {
 		f := NewSet(0).Begin(netip.Addr{}, 8, nil, begun)
@@ -131,7 +132,8 @@ func TestMovesBeginTogether(t *testing.T) {
 			f.Begun()
 		}
 		if got := f.MayBegin(now.Add(test.after)); got != test.want {
-			t.Errorf("%d of 8 under way, after %v: %v, want %v", test.moving, test.after, got, test.want)
+			t.Errorf("%d of 8 under way, after %v: %v, want %v",
+				test.moving, test.after, got, test.want)
 		}
 		if test.want && test.moving == 8 && f.MayBegin(now.Add(test.after)) {
 			t.Error("they begin twice at one moment")

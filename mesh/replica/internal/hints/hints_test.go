@@ -54,10 +54,12 @@ func TestRoom(t *testing.T) {
 			t.Fatalf("no room for number %d", i)
 		}
 	}
-	if dial, ok := s.Hear(start, Hint{Name: "more", Addr: addr(1)}); ok || dial != nil || s.Len() != Max {
+	if dial, ok := s.Hear(start, Hint{Name: "more", Addr: addr(1)}); ok || dial != nil ||
+		s.Len() != Max {
 		t.Errorf("%d are kept", s.Len())
 	}
-	if dial, ok := s.Hear(start, Hint{Name: "more", Addr: addr(1), Trust: Named}); !ok || dial == nil || s.Len() != Max {
+	if dial, ok := s.Hear(start, Hint{Name: "more", Addr: addr(1), Trust: Named}); !ok ||
+		dial == nil || s.Len() != Max {
 		t.Errorf("one that is trusted more finds no room among %d", s.Len())
 	}
 }
@@ -140,7 +142,8 @@ func TestForgetting(t *testing.T) {
 	}{
 		{"by name", func(s *Set) { s.Forget("a"); s.Forget("x") }, []string{"b", "c"}},
 		{"member", func(s *Set) { s.ForgetMember("b") }, []string{"a", "c"}},
-		{"no member", func(s *Set) { s.ForgetMember("a"); s.ForgetMember("x") }, []string{"a", "b", "c"}},
+		{"no member", func(s *Set) { s.ForgetMember("a"); s.ForgetMember("x") },
+			[]string{"a", "b", "c"}},
 		{"at an address", func(s *Set) { s.ForgetAt(addr(1), "a") }, []string{"a", "c"}},
 	} {
 		var s Set

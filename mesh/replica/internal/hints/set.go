@@ -113,8 +113,7 @@ func (s *Set) Hear(now mono.Time, h Hint) (dial *Hint, ok bool) {
 func (s *Set) makeRoom(trust Trust) bool {
 	var oldest *Hint
 	for _, h := range s.byName {
-		if h.Trust < trust && (oldest == nil ||
-			cmp.Or(cmp.Compare(h.heardAt, oldest.heardAt), strings.Compare(h.Name, oldest.Name)) < 0) {
+		if h.Trust < trust && (oldest == nil || compareAge(h, oldest) < 0) {
 			oldest = h
 		}
 	}
@@ -123,6 +122,11 @@ func (s *Set) makeRoom(trust Trust) bool {
 	}
 	delete(s.byName, oldest.Name)
 	return true
+}
+
+// compareAge puts the hint that was heard of longest ago first.
+func compareAge(a, b *Hint) int {
+	return cmp.Or(cmp.Compare(a.heardAt, b.heardAt), strings.Compare(a.Name, b.Name))
 }
 
 // Review returns, by name, those that are to be dialled now. It forgets those of which nobody has

@@ -3,8 +3,8 @@
 // Each life of a director has one log, whose messages are numbered from 1:
 //
 //	Own       our log: it numbers messages and keeps them for a while, to be replayed
-//	Peer      what we have of the log of another life: which numbers, its last messages, since when
-//	          its writer is gone, and what we still lack of it then
+//	Peer      what we have of the log of another life: which numbers, its last messages, since
+//	          when its writer is gone, and what we still lack of it then
 //	Set       all of those: what to tell the peers of the dead, and what may be forgotten
 //	Claims    what one peer says to have of the logs of others
 //	LateRows  notes on rows that are older than the moment at which a log brought them

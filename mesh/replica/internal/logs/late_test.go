@@ -9,7 +9,9 @@ import (
 
 func TestNotesOnLateRows(t *testing.T) {
 	begun := directory.Time(1_800_000_000_000)
-	at := func(seconds int) directory.Time { return begun.Add(time.Duration(seconds) * time.Second) }
+	at := func(seconds int) directory.Time {
+		return begun.Add(time.Duration(seconds) * time.Second)
+	}
 	var l LateRows
 	l.Restart(begun)
 	for _, n := range []struct{ at, oldest int }{{100, 40}, {100, 60}, {200, 150}} {
@@ -34,6 +36,7 @@ func TestNotesOnLateRows(t *testing.T) {
 		t.Errorf("%d notes are kept", len(l.notes))
 	}
 	if got := l.Since(at(50).Tick()); got != at(40).Tick() {
-		t.Errorf("what a note said that is no longer kept is lost: back to %v", got.Time().Sub(begun))
+		t.Errorf("what a note said that is no longer kept is lost: back to %v",
+			got.Time().Sub(begun))
 	}
 }

@@ -68,8 +68,10 @@ func TestOwnIsBounded(t *testing.T) {
 		{"in room for less", func() { o.trim(total - 257) }, []uint64{3, 4}, total - 512},
 	} {
 		test.drop()
-		if diff := cmp.Diff(test.want, o.numbers(now, 0, false)); diff != "" || o.bytes != test.bytes {
-			t.Errorf("%s: %d bytes, want %d (-want +got):\n%s", test.name, o.bytes, test.bytes, diff)
+		diff := cmp.Diff(test.want, o.numbers(now, 0, false))
+		if diff != "" || o.bytes != test.bytes {
+			t.Errorf("%s: %d bytes, want %d (-want +got):\n%s",
+				test.name, o.bytes, test.bytes, diff)
 		}
 	}
 	if o.Whole() || o.Last() != 4 {

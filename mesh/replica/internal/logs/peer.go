@@ -31,9 +31,11 @@ func compareIDs(a, b ID) int {
 // Peer is what we have of the log of another director's life: which of its numbers, and its last
 // messages, in case others miss them when its writer is gone.
 type Peer struct {
-	id      ID
-	have    Spans          // numbers whose messages were applied here, or are in a snapshot that was
-	seen    uint64         // highest number that its writer is known to have given out; not below have
+	id ID
+	// numbers whose messages were applied here, or are in a snapshot that was
+	have Spans
+	// highest number that its writer is known to have given out; not below have
+	seen    uint64
 	wholeAt directory.Time // when none of it was missing, by its writer's mesh time; 0: not known
 	goneAt  mono.Time      // since when its writer is not live here; 0: it is, or has just appeared
 

@@ -151,7 +151,8 @@ func TestTailIsBounded(t *testing.T) {
 	if log.prune(mono.Time(keepTail+time.Second), log.bytes); len(log.tail) != 2 {
 		t.Errorf("%v are left, the first has some time to go", kept())
 	}
-	if log.prune(mono.Time(keepTail+3*time.Second), log.bytes); len(log.tail) != 0 || log.bytes != 0 {
+	if log.prune(mono.Time(keepTail+3*time.Second), log.bytes); len(log.tail) != 0 ||
+		log.bytes != 0 {
 		t.Errorf("%v of %d bytes are left of what is too old", kept(), log.bytes)
 	}
 }

@@ -13,8 +13,9 @@ const (
 	// was out of touch.
 	GoneTold = goneKept / 2
 
-	goneNews   = time.Minute            // those that went within it are told of at each death
-	goneKept   = 10 * time.Minute       // then a log is forgotten, unless somebody is away who may ask
+	goneNews = time.Minute // those that went within it are told of at each death
+	// then a log is forgotten, unless somebody is away who may ask
+	goneKept   = 10 * time.Minute
 	MaxGone    = 256                    // logs that are remembered, beside those of the peers
 	tellEvery  = 250 * time.Millisecond // at most
 	cleanEvery = time.Second

@@ -30,7 +30,8 @@ func Overslept(from, to mono.Time) bool { return to.Sub(from) > WakeAfter }
 
 // Guards switches guards off. Only tests do that; the zero value has all guards on.
 type Guards struct {
-	NoEndOfLife  bool // a mapping in its last seconds is answered and recorded whatever the ring says
+	// a mapping in its last seconds is answered and recorded whatever the ring says
+	NoEndOfLife  bool
 	NoHold       bool // lookups of a user being moved are answered
 	NoWakeCheck  bool // a director that slept goes on as if nothing had been
 	NoDownExpiry bool // mappings on down backends are prolonged

@@ -30,7 +30,9 @@ func backend(n byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, n}) 
 func newDesk(guards Guards) *desk {
 	d := &desk{dir: directory.New(directory.DefaultExpire)}
 	for n := range byte(2) {
-		d.backends = append(d.backends, ring.Backend{Addr: backend(n + 1), VHosts: ring.DefaultVHosts})
+		d.backends = append(d.backends, ring.Backend{
+			Addr: backend(n + 1), VHosts: ring.DefaultVHosts,
+		})
 	}
 	d.table = directory.NewTable(0, "d1", d.backends)
 	d.dir.SetBackends(d.table.Snapshot().Backends)
@@ -73,7 +75,8 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"known", func(*desk, ring.User) {}, time.Second, Guards{}, Answered, 0},
 		{"active again", func(*desk, ring.User) {}, 10 * time.Minute, Guards{}, Answered, 1},
-		{"active again, a moment too early", func(*desk, ring.User) {}, half, Guards{}, Answered, 0},
+		{"active again, a moment too early", func(*desk, ring.User) {}, half, Guards{},
+			Answered, 0},
 		{"active again, another backend being down", func(d *desk, _ ring.User) {
 			d.backends[1].Down = true
 			d.ChangeView(func() *View { return d.viewOf(true) })
@@ -107,7 +110,8 @@ func TestVerdicts(t *testing.T) {
 			before := ring.Build(d.backends[1:], nil)
 			d.ChangeView(func() *View { return d.viewOf(true, before) })
 		}, -5 * time.Second, Guards{}, Ending, 0},
-		{"about to end where it hashes", func(*desk, ring.User) {}, -5 * time.Second, Guards{}, Answered, 1},
+		{"about to end where it hashes", func(*desk, ring.User) {}, -5 * time.Second, Guards{},
+			Answered, 1},
 		{"new, while the ring changes", func(d *desk, _ ring.User) {
 			before := ring.Build(d.backends[1:], nil)
 			d.ChangeView(func() *View { return d.viewOf(true, before) })
@@ -121,7 +125,8 @@ func TestVerdicts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDesk(test.guards)
 			u := d.at(backend(1))
-			if got, why := d.Settle(start, u); why != Answered || got != backend(1) || d.pushed() != 1 {
+			if got, why := d.Settle(start, u); why != Answered || got != backend(1) ||
+				d.pushed() != 1 {
 				t.Fatalf("mapped to %v, %v", got, why)
 			}
 			m, _ := d.dir.Find(u.Tag, u.Hash, d.clock.At(start))

@@ -111,9 +111,11 @@ func TestOffsetOfHalfAMeshThatStoodStill(t *testing.T) {
 		together int // the peer with whom we had one time
 		want     time.Duration
 	}{
-		{"we stood still", []time.Duration{0, 12 * time.Second, 12 * time.Second}, 1, 12 * time.Second},
+		{"we stood still", []time.Duration{0, 12 * time.Second, 12 * time.Second},
+			1, 12 * time.Second},
 		{"the others did", []time.Duration{0, -12 * time.Second, -12 * time.Second}, 1, 0},
-		{"the one beside us says nothing", []time.Duration{0, 12 * time.Second, 12 * time.Second}, 0, 0},
+		{"the one beside us says nothing",
+			[]time.Duration{0, 12 * time.Second, 12 * time.Second}, 0, 0},
 		{"no gap", []time.Duration{0, Tolerance, Tolerance}, 1, 0},
 	} {
 		peers := at(test.skews...)
@@ -148,7 +150,8 @@ func TestTarget(t *testing.T) {
 			reached = append(reached, reach(v))
 		}
 		want := Median(reached)
-		if got := k.Target(now, at(votes...), at(skews...), false); got != want || got.Abs() > voteReach {
+		if got := k.Target(now, at(votes...), at(skews...), false); got != want ||
+			got.Abs() > voteReach {
 			t.Fatalf("votes %v and %v: towards %v, want %v", own, votes, got, want)
 		}
 		middle := Median(append([]time.Duration{0}, skews...))

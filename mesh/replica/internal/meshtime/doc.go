@@ -6,8 +6,8 @@
 // exchange would add up.
 //
 //	Clock   our mesh time, our wall clock, and how far the mesh's median is ahead of us
-//	Peer    what we know of a peer's clocks: its mesh time less ours, how sure that is, its vote, and
-//	        until when it and we had one mesh time
+//	Peer    what we know of a peer's clocks: its mesh time less ours, how sure that is, its vote,
+//	        and until when it and we had one mesh time
 //	Stamps  the stamps that commands got here, which a step of mesh time moves along
 //
 // Everything that is known of a peer's clock is relative to our mesh time. So whoever moves the

@@ -42,7 +42,8 @@ type Peer struct {
 	steadyAt mono.Time     // when that moment was
 
 	// What outlasts the peer's life.
-	votes bool             // it was of our mesh with a known clock; its last vote counts until it is gone for good
+	// it was of our mesh with a known clock; its last vote counts until it is gone for good
+	votes bool
 	vote  time.Duration    // its wall clock
 	with  directory.Micros // when it was last of our mesh, live, and of our time; 0: never
 }

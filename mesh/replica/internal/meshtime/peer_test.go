@@ -91,9 +91,13 @@ func TestSamplesThatAreTaken(t *testing.T) {
 		{"too slow", Tolerance + 1, time.Hour, false},
 	} {
 		p := &Peer{}
-		p.Take(now, Sample{Trip: 10 * time.Millisecond, MeshTime: time.Second, AskedAt: now.Add(-1)})
+		p.Take(now, Sample{
+			Trip: 10 * time.Millisecond, MeshTime: time.Second, AskedAt: now.Add(-1),
+		})
 		before := *p
-		p.Take(now.Add(test.after), Sample{Trip: test.trip, MeshTime: -time.Second, AskedAt: now.Add(5)})
+		p.Take(now.Add(test.after), Sample{
+			Trip: test.trip, MeshTime: -time.Second, AskedAt: now.Add(5),
+		})
 		if taken := *p != before; taken != test.taken {
 			t.Errorf("%s: taken: %v, want %v", test.name, taken, test.taken)
 		}
@@ -138,7 +142,8 @@ func TestLeap(t *testing.T) {
 		{steadyFor / 2, 13 * time.Second, false, 12 * time.Second},
 		{steadyFor - 1, time.Second, false, 0},
 	} {
-		if got, known := p.Leap(now.Add(test.after), test.ahead, test.anew); got != test.want || !known {
+		if got, known := p.Leap(now.Add(test.after), test.ahead, test.anew); got != test.want ||
+			!known {
 			t.Errorf("%d: a leap of %v, want %v", i, got, test.want)
 		}
 	}
@@ -194,7 +199,8 @@ func TestMomentInCommon(t *testing.T) {
 		if next.With() != p.With() || next.Votes() != p.Votes() || next.known || next.together {
 			t.Errorf("%+v is left of %+v in the next life", next, p)
 		}
-		if stepped := p.NextLife(true); stepped.With() != 0 && test.want || stepped.Votes() != p.Votes() {
+		stepped := p.NextLife(true)
+		if stepped.With() != 0 && test.want || stepped.Votes() != p.Votes() {
 			t.Errorf("%+v is left of %+v after a step", stepped, p)
 		}
 	}

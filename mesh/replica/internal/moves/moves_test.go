@@ -69,7 +69,8 @@ func TestAnnounce(t *testing.T) {
 		t.Fatalf("%d batches of %d moves", len(batches), s.Len())
 	}
 	for i, want := range []int{movesPerHold, 1} {
-		if n := rowset.Count(batches[i].Hold.Blocks); n != want || batches[i].Hold.ID != batches[i].ID {
+		if n := rowset.Count(batches[i].Hold.Blocks); n != want ||
+			batches[i].Hold.ID != batches[i].ID {
 			t.Errorf("hold %d of %d users, want %d", batches[i].Hold.ID, n, want)
 		}
 	}
@@ -94,7 +95,8 @@ func TestWhoMayGoOn(t *testing.T) {
 	}{
 		{"announced, in their order", func() {}, []ring.UserHash{3, 1, 2}},
 		{"nothing happened", func() {}, nil},
-		{"one was touched, twice", func() { s.Touch(moves[1]); s.Touch(moves[1]) }, []ring.UserHash{1}},
+		{"one was touched, twice", func() { s.Touch(moves[1]); s.Touch(moves[1]) },
+			[]ring.UserHash{1}},
 		{"again", func() { s.Touch(moves[1]) }, []ring.UserHash{1}},
 		{"a peer answered", func() { s.TouchAll(batches[0]) }, []ring.UserHash{3, 1, 2}},
 		{"time passed: all, sorted", func() { s.Pass(now) }, []ring.UserHash{1, 2, 3}},
@@ -264,7 +266,8 @@ func TestRestart(t *testing.T) {
 	}
 	for i, want := range []directory.Mapping{row(2, 2), moved} {
 		m := moves[i]
-		if m.Row != want || m.Phase != Holding || !m.Unsure || m.HeldBy("d2") || m.ReportedBy("d2") ||
+		if m.Row != want || m.Phase != Holding || !m.Unsure || m.HeldBy("d2") ||
+			m.ReportedBy("d2") ||
 			!m.ReportedBy("") {
 			t.Errorf("move of %v: %+v", m.User, m)
 		}
@@ -292,7 +295,9 @@ func TestOrphansAreLookedFor(t *testing.T) {
 		gone  bool
 		want  bool
 	}{
-		{0, false, true}, {0, false, false}, {orphansEvery - 1, false, false}, {orphansEvery, false, true},
+		{0, false, true}, {0, false, false}, {
+			orphansEvery - 1, false, false,
+		}, {orphansEvery, false, true},
 		{orphansEvery, true, true}, {orphansEvery, false, false},
 	} {
 		if test.gone {

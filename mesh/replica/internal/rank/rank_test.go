@@ -20,9 +20,12 @@ func TestCompare(t *testing.T) {
 	}{
 		{"one mesh", wire.MeshRank{ID: 5, Age: 9 * minute}, wire.MeshRank{ID: 5, Grown: true}, 0},
 		{"a mesh and none", wire.MeshRank{ID: 5}, wire.MeshRank{}, 1},
-		{"ever had two directors", wire.MeshRank{ID: 5, Grown: true}, wire.MeshRank{ID: 4, Age: 9 * minute}, 1},
-		{"a minute older", wire.MeshRank{ID: 5, Age: 2 * minute}, wire.MeshRank{ID: 4, Age: 2*minute - 1}, 1},
-		{"of one minute, the lower id", wire.MeshRank{ID: 4, Age: minute}, wire.MeshRank{ID: 5, Age: 2*minute - 1}, 1},
+		{"ever had two directors", wire.MeshRank{ID: 5, Grown: true},
+			wire.MeshRank{ID: 4, Age: 9 * minute}, 1},
+		{"a minute older", wire.MeshRank{ID: 5, Age: 2 * minute},
+			wire.MeshRank{ID: 4, Age: 2*minute - 1}, 1},
+		{"of one minute, the lower id", wire.MeshRank{ID: 4, Age: minute},
+			wire.MeshRank{ID: 5, Age: 2*minute - 1}, 1},
 	} {
 		if got := Compare(test.a, test.b, false); got != test.want {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
@@ -74,7 +77,8 @@ func TestAge(t *testing.T) {
 		company bool
 		want    wire.MeshRank
 	}{
-		{"founded, nothing new", Founded(begun), wire.MeshRank{}, false, wire.MeshRank{Age: 10_000}},
+		{"founded, nothing new", Founded(begun), wire.MeshRank{},
+			false, wire.MeshRank{Age: 10_000}},
 		{"a peer knows it longer", Founded(begun), wire.MeshRank{Age: 12_000}, false,
 			wire.MeshRank{Age: 12_000}},
 		{"a peer has just come", Founded(begun), wire.MeshRank{Age: 3}, true,

@@ -29,7 +29,9 @@ const (
 // Rows is the directory, as far as a donor needs it.
 type Rows interface {
 	Len() int
-	LeafToSend(tag ring.Tag, leaf uint16, now directory.Time, rows []directory.Mapping) []directory.Mapping
+	LeafToSend(
+		tag ring.Tag, leaf uint16, now directory.Time, rows []directory.Mapping,
+	) []directory.Mapping
 }
 
 // Donations are the snapshots being given. The zero value has none.

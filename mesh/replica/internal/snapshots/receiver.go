@@ -54,7 +54,9 @@ func (r *Receiver) Current() *Snapshot { return r.current }
 func (r *Receiver) From(peer string) bool { return r.current != nil && r.current.Peer == peer }
 
 // Expects reports whether a chunk of a peer's belongs to the snapshot that is being received.
-func (r *Receiver) Expects(peer string, id uint64) bool { return r.From(peer) && r.current.ID == id }
+func (r *Receiver) Expects(peer string, id uint64) bool {
+	return r.From(peer) && r.current.ID == id
+}
 
 // Take notes an expected chunk. It returns why the snapshot has failed; empty if it has not.
 func (r *Receiver) Take(now mono.Time, m *wire.SnapshotChunk) (failed string) {

@@ -48,7 +48,9 @@ func chunk(index uint32, rows int) *wire.SnapshotChunk {
 		m.Covers = []wire.Position{{Name: "d2", Boot: 2, Seq: 9}}
 	}
 	if rows > 0 {
-		m.Blocks = []wire.Block{wire.Pack("", slices.Repeat([]directory.Mapping{row(1, 5, 5)}, rows))}
+		m.Blocks = []wire.Block{
+			wire.Pack("", slices.Repeat([]directory.Mapping{row(1, 5, 5)}, rows)),
+		}
 	}
 	return m
 }
@@ -63,9 +65,11 @@ func TestReceive(t *testing.T) {
 		rows   uint64
 	}{
 		{"in order", []*wire.SnapshotChunk{chunk(0, 2), chunk(1, 0), chunk(2, 3)}, "", 5},
-		{"one is missing", []*wire.SnapshotChunk{chunk(0, 2), chunk(2, 1)}, "a chunk is missing", 0},
+		{"one is missing", []*wire.SnapshotChunk{chunk(0, 2), chunk(2, 1)},
+			"a chunk is missing", 0},
 		{"the first is missing", []*wire.SnapshotChunk{chunk(1, 2)}, "a chunk is missing", 0},
-		{"twice the same", []*wire.SnapshotChunk{chunk(0, 2), chunk(0, 2)}, "a chunk is missing", 0},
+		{"twice the same", []*wire.SnapshotChunk{chunk(0, 2), chunk(0, 2)},
+			"a chunk is missing", 0},
 		{"busy", []*wire.SnapshotChunk{{ID: 7, Busy: true}}, "the donor is busy", 0},
 	} {
 		var r Receiver
@@ -85,7 +89,8 @@ func TestReceive(t *testing.T) {
 		}
 		if failed == "" {
 			s := r.Done()
-			if s.Rows != test.rows || len(s.Covers) != 1 || s.Since != 3 || r.ChunkAt != at || r.Current() != nil {
+			if s.Rows != test.rows || len(s.Covers) != 1 || s.Since != 3 || r.ChunkAt != at ||
+				r.Current() != nil {
 				t.Errorf("%s: received %+v, last at %v", test.name, s, r.ChunkAt)
 			}
 			continue
@@ -162,7 +167,8 @@ func TestDonation(t *testing.T) {
 		{"many positions", 0, 100, coversBesideRows + 1, []string{"", "a4", "b4"}},
 	} {
 		var all Donations
-		d := all.Begin(start, "d2", 7, test.since, []ring.Tag{"a", "b"}, make([]wire.Position, test.covers))
+		d := all.Begin(start, "d2", 7, test.since, []ring.Tag{"a", "b"},
+			make([]wire.Position, test.covers))
 		var got []string
 		for n := uint32(0); ; n++ {
 			c := d.Next(dir, t0, test.wanted)

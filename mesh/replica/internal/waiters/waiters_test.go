@@ -66,7 +66,10 @@ func TestWhyIsNewsOnce(t *testing.T) {
 	for i, step := range []struct {
 		why  lookups.Verdict
 		news bool
-	}{{lookups.NotSynced, true}, {lookups.NotSynced, false}, {lookups.NoBackend, true}, {lookups.NotSynced, true}} {
+	}{
+		{lookups.NotSynced, true}, {lookups.NotSynced, false}, {lookups.NoBackend, true},
+		{lookups.NotSynced, true},
+	} {
 		if got := x.NoteWhy(step.why); got != step.news || x.Why() != step.why {
 			t.Errorf("step %d: news is %v, waits because of %v", i, got, x.Why())
 		}
