@@ -54,9 +54,10 @@ func TestListensToOneFamily(t *testing.T) {
 	}
 }
 
-// Where only one of both sockets can be had, none is kept.
+// Where only one of both sockets can be had, none is kept. No connection of another test leaves
+// from this address, which would take the port.
 func TestPortOfWhichHalfIsInUse(t *testing.T) {
-	p, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	p, err := net.ListenPacket("udp4", "127.0.63.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestPlainly(t *testing.T) {
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := net.Listen("tcp", "127.0.63.2:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -263,7 +263,7 @@ func TestCrowdedDoors(t *testing.T) {
 		return
 	}
 	dir := socketDir(t)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := net.Listen("tcp", "127.0.63.3:0")
 	if err != nil {
 		t.Fatal(err)
 	}
