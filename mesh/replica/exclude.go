@@ -185,6 +185,14 @@ func (c *Core) question(now mono.Time, p *peer) {
 	})
 }
 
+// questionAgain repeats a question to which the answer may be lost, since a stream is a new one.
+func (c *Core) questionAgain(now mono.Time, p *peer) {
+	if p.probe != 0 && p.out {
+		p.probe = 0
+		c.question(now, p)
+	}
+}
+
 // excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table
 // change or a move.
 func (c *Core) excludeSilent(now mono.Time) {

@@ -193,3 +193,50 @@ func TestHelloOfAnotherLifeEndsOurStream(t *testing.T) {
 	}
 	t.Error("the stream to d2's other life stays open, and nothing is sent on it")
 }
+
+// A stream may take the place of one that still works, since both directors may dial at once. What
+// the older one has not brought is lost: nobody waits for it.
+func TestStreamInThePlaceOfAnother(t *testing.T) {
+	again := func(w *world, from, to *director) {
+		dial := Dial{Name: to.name, Addr: to.core.cfg.Addr}
+		reply, session, err := to.core.Accept(w.now, from.core.Hello(w.now, dial))
+		if err == nil {
+			to.sessions[from.name] = session
+			err = from.core.Opened(w.now, dial, reply)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name string
+		dial func(w *world, donor, taker *director)
+	}{
+		{"of the donor", func(w *world, donor, taker *director) { again(w, donor, taker) }},
+		{"of the taker", func(w *world, donor, taker *director) { again(w, taker, donor) }},
+	} {
+		w := started(t, 2)
+		donor, taker := w.directors[0], w.directors[1]
+		donor.must(7)
+		taker.core.requestSnapshot(w.now, taker.core.peers.get(donor.name))
+		request := sent[*wire.SnapshotRequest](taker, donor)
+		if len(request) != 1 {
+			t.Fatalf("%d requests", len(request))
+		}
+		donor.core.gotSnapshotRequest(w.now, donor.core.peers.get(taker.name), request[0])
+		donor.core.Take() // the chunk is lost
+		donor.core.question(w.now, donor.core.peers.get(taker.name))
+		donor.core.Take() // and so is this
+		test.dial(w, donor, taker)
+		if taker.core.receiver.Current() != nil {
+			t.Errorf("another stream %s: it waits for a snapshot that does not come", test.name)
+		}
+		if n := donor.core.donations.Len(); test.name == "of the donor" && n > 0 {
+			t.Errorf("another stream %s: %d snapshots are given", test.name, n)
+		}
+		w.run(100 * time.Millisecond)
+		if donor.core.peers.get(taker.name).probe != 0 {
+			t.Errorf("another stream %s: a question waits for an answer that was lost", test.name)
+		}
+	}
+}

@@ -72,10 +72,11 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	p.clock.Hello(now, h.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh = h.TakesIn, h.Mesh
 	c.admission.contact = true
-	delete(c.sessions, p.in)
+	c.inEnded(now, p, "another stream from the donor took the place of the one before")
 	c.session++
 	p.in = c.session
 	c.sessions[p.in] = p
+	c.questionAgain(now, p)
 	reply = c.hello(now)
 	reply.Resume, reply.Answers, reply.TakesIn = p.log.Resume(), h.From.Boot, c.table.Added(p.addr)
 	return reply, p.in, nil
@@ -104,6 +105,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	p.clock.Hello(now, reply.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh = reply.TakesIn, reply.Mesh
 	c.admission.contact = true
+	c.outEnded(now, p, "another stream to the donor took the place of the one before")
 	p.out, p.shown = true, meshes{}
 	c.showMesh(p, c.table.Snapshot())
 	c.tellAllCounting(p)
@@ -121,6 +123,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	c.resendKicks(p)
 	c.tellGoneTo(now, p)
 	c.beatTo(now, p)
+	c.questionAgain(now, p)
 	c.ask(now, p)
 	return nil
 }
@@ -192,10 +195,19 @@ func differences(ours, theirs wire.Settings) error {
 func (c *Core) InClosed(now mono.Time, session uint64, err error) {
 	defer c.enter(now)()
 	if p := c.sessions[session]; p != nil {
-		p.in, p.differs = 0, false // its answer may be lost
-		delete(c.sessions, session)
-		c.donorLost(now, p.name, "the stream from the donor ended")
+		c.inEnded(now, p, "the stream from the donor ended")
 	}
+}
+
+// inEnded ends what a peer's stream to us, if there is one, may have lost at its end: both
+// directors may dial at once, and then a stream takes the place of another that still works.
+func (c *Core) inEnded(now mono.Time, p *peer, why string) {
+	if p.in == 0 {
+		return
+	}
+	delete(c.sessions, p.in)
+	p.in, p.differs = 0, false // its answer may be lost
+	c.donorLost(now, p.name, why)
 }
 
 // OutClosed takes note that our stream to a peer ended; what was queued for it is lost until the
@@ -206,12 +218,20 @@ func (c *Core) OutClosed(now mono.Time, name string, err error) {
 	if p == nil || !p.out {
 		return
 	}
-	p.out, p.differs = false, false // our question may be lost
-	c.donations.Forget(name)
-	c.donorLost(now, name, "the stream to the donor ended")
+	c.outEnded(now, p, "the stream to the donor ended")
 	if !p.left && p.liveSince != 0 { // before, it was only starting
 		p.lastFailed = c.clock.At(now)
 	}
+}
+
+// outEnded ends what our stream to a peer, if there is one, may have lost at its end.
+func (c *Core) outEnded(now mono.Time, p *peer, why string) {
+	if !p.out {
+		return
+	}
+	p.out, p.differs = false, false // our question may be lost
+	c.donations.Forget(p.name)
+	c.donorLost(now, p.name, why)
 }
 
 // DialFailed takes note that a peer could not be reached.
