@@ -106,11 +106,13 @@ func (c *Core) isLowest() bool {
 
 // takeMove makes the move of a director that is gone ours. Its time runs since we hold the
 // user, so that it ends before the others release the user by themselves. What its originator's
-// kicker did, or would have done, nobody knows.
+// kicker did, or would have done, nobody knows. Nor does anybody know whether it has ended, and
+// another change has come since: so it does not begin again above a row that beats it.
 func (c *Core) takeMove(u ring.User) {
 	h := c.held[u]
 	m := &moves.Move{
 		User: u, Previous: h.before.mapping, Was: h.before.status, Started: h.since, Unsure: true,
+		Restarts: moves.MaxRestarts,
 	}
 	m.Begin(h.mapping)
 	c.moves.Add(m)

@@ -329,3 +329,33 @@ func TestForgottenMoveIsOver(t *testing.T) {
 		}
 	}
 }
+
+// A move that another director began may have ended long ago, and the user been moved again since:
+// its hold comes late to a director that was away. That goes on with it, and gives way to what came
+// after it.
+func TestMoveGoneOnWithGivesWay(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	u := ring.User{Hash: 7}
+	d1.must(7)
+	old := d1.live(7)
+	late := old
+	late.Generation, late.Backend, late.Moving = old.Generation+1, another(old.Backend), true
+	d1.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{late})}, nil)
+	if _, held := d1.core.held[u]; !held {
+		t.Fatal("the user is not held")
+	}
+	d1.core.takeMove(u)
+	since := old
+	since.Generation = late.Generation + 1
+	for _, d := range w.directors {
+		d.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{since})}, nil)
+	}
+	w.run(5 * time.Second)
+	for _, d := range w.directors {
+		if got := d.live(7); got.Generation != since.Generation || got.Backend != since.Backend {
+			t.Errorf("%s has %+v, want %+v", d.name, got, since)
+		}
+	}
+	w.wantRest()
+}
