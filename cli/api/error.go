@@ -18,7 +18,8 @@ const (
 	CodeTryAgain   Code = "try_again"         // 409, the user is already being moved
 	CodeNotSynced  Code = "not_synced"        // 503, this director takes no changes yet
 	CodeTemporary  Code = "temporary_failure" // 503, a lookup got no answer in time
-	// 504, not every director has confirmed in time; the change stays
+	// 504, not every director has confirmed in time, and the change stays; or the change was
+	// overtaken, or cut off by a step of mesh time or by another cluster: look what holds
 	CodeTimeout      Code = "timeout"
 	CodeInternal     Code = "internal"           // 500
 	CodeNoSuchMethod Code = "method_not_allowed" // 405
