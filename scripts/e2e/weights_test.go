@@ -198,7 +198,6 @@ func TestUserStatus(t *testing.T) {
 // A table of two thousand backends is changed again and again while users log in: making its rings
 // anew must not stop lookups, nor cost much memory.
 func TestLargeTable(t *testing.T) {
-	const most = 500 * time.Millisecond // for 99 of 100 lookups; it was 2 s for all meanwhile
 	var backends []string
 	for i := range 2000 {
 		backends = append(backends, fmt.Sprintf("10.0.%d.%d", i/250, i%250+1))
@@ -223,9 +222,7 @@ func TestLargeTable(t *testing.T) {
 			t.Errorf("%s at %s: %v after %v", a.user, a.at.name, a.err, a.took())
 		}
 	}
-	if took := hundredth(t, "meanwhile", answers); took > most {
-		t.Errorf("of 100 lookups one took more than %v, allowed are %v", took, most)
-	}
+	checkWaits(t, answers)
 	for _, d := range m.directors {
 		peak := d.peakMemory()
 		t.Logf("%s took up to %d MB of memory", d.name, peak>>20)
