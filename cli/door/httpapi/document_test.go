@@ -37,11 +37,15 @@ func documented() *httpapitest.Director {
 		switch op.(type) {
 		case api.UpdateBackend:
 			return api.Outcome{
-				FailedDirectors: []string{"d3"},
+				FailedDirectors: []string{"d3", "d4"},
 				Away:            []api.AwayDirector{{Director: "d4", Since: started}},
 			}, nil
-		case api.RemoveBackend, api.Forget:
+		case api.BackendDown:
 			return api.Outcome{Users: 2500}, nil
+		case api.ImportMappings:
+			return api.Outcome{Count: 1}, nil
+		case api.CancelFlush:
+			return api.Outcome{Count: 2}, nil
 		case api.KickUser:
 			return api.Outcome{
 				Count: 3, Known: true,
@@ -55,13 +59,27 @@ func documented() *httpapitest.Director {
 	return d
 }
 
-// indented is a JSON answer for readers; lines of JSON stay lines.
-func indented(body string) string {
-	var out bytes.Buffer
-	if strings.Count(body, "\n") > 1 || json.Indent(&out, []byte(body), "", "  ") != nil {
-		return strings.TrimRight(body, "\n")
+// plain stands in the document for the answer of a change with nothing to tell.
+const plain = "{ … }"
+
+// shown is an answer as the document prints it: JSON with line breaks, streams line by line. The
+// answer of a change with nothing to tell is written out once, at the first path of all changes.
+func shown(t *testing.T, path, body string) string {
+	t.Helper()
+	nothing, err := json.Marshal(api.Outcome{}.Complete())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return strings.TrimRight(out.String(), "\n")
+	body = strings.TrimRight(body, "\n")
+	if body == string(nothing) && path != "/v1/backends/add" {
+		return plain
+	}
+	var out bytes.Buffer
+	stream := strings.Contains(body, "\n") || path == "/v1/flushes/watch"
+	if stream || json.Indent(&out, []byte(body), "", "  ") != nil {
+		return body
+	}
+	return out.String()
 }
 
 var example = regexp.MustCompile("(?s)```http\n(GET|POST) (\\S+)\n(.*?)\n?\n\\d+ .*?```")
@@ -89,7 +107,7 @@ func TestDocument(t *testing.T) {
 		}
 		status, body := ask(t, addr, method, target, request)
 		return fmt.Sprintf("```http\n%s %s\n%s\n%d %s\n%s\n```",
-			method, target, request, status, http.StatusText(status), indented(body))
+			method, target, request, status, http.StatusText(status), shown(t, u.Path, body))
 	})
 	if *update {
 		if err := os.WriteFile(document, []byte(after), 0o644); err != nil {
