@@ -15,7 +15,9 @@ import (
 
 // Limits of a connection. Streams renew their deadlines as they go.
 const (
-	headerTimeout = 5 * time.Second
+	// headerTimeout is as long as a lookup may take. A process that stood still reads what came
+	// meanwhile only after its timers: with less, connections that were new then broke off.
+	headerTimeout = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 	// whole requests that are not streams; a move that is waited for takes up to 40 s
 	requestTimeout = 2 * time.Minute
