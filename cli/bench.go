@@ -24,16 +24,17 @@ func (inv *invocation) benchCommand() *cli.Command {
 			"[--rate N | --depth N] [--duration D] [--users N] …",
 		Description: `
 Looks up users at one director or, with several addresses after -a, at all of them, as their
-proxies would, and tells how long the answers took. Users who have no backend get one, as at a
+proxies would, and prints how long the answers took. Users who have no backend get one, as at a
 login. Every answer is checked: all directors must name the same backend for a user.
 
-With --rate N lookups a second are made, evenly over all directors, and an answer's time counts
-from the moment when its lookup was due: a director that hangs makes all of them late. Without
-it every connection keeps --depth lookups waiting, which measures the highest rate.
+With --rate N it makes N lookups a second, evenly over all directors. An answer's time counts
+from the moment when its lookup was due, so a director that hangs makes all of them late. Without
+--rate every connection keeps --depth lookups waiting, which measures the highest rate.
 
-An address is where other commands ask (director.sock); the socket of the door is looked for
-beside it. Any other path is the door's socket itself. "login" and "userdb" need an auth behind
-the director that lets all users in.
+A door is one of the director's sockets, with its protocol. -a takes the addresses that other
+commands take (director.sock); the socket of --door is in the same directory. Any other path is
+the door's socket itself. "login" and "userdb" need an auth behind the director that lets all
+users in.
 
 The exit status is 75 if a lookup failed, and 76 if answers contradict each other.
 
@@ -64,7 +65,7 @@ The exit status is 75 if a lookup failed, and 76 if answers contradict each othe
 			},
 			&cli.StringFlag{
 				Name: "users", DefaultText: "N", Value: "100000",
-				Usage: "how many users there are (default: 100000)",
+				Usage: "how many users are looked up (default: 100000)",
 			},
 			&cli.StringFlag{Name: "names", DefaultText: "PATTERN", Value: "user%d@example.org",
 				Usage: "their names; %d becomes a number (default: user%d@example.org)"},
@@ -74,15 +75,15 @@ The exit status is 75 if a lookup failed, and 76 if answers contradict each othe
 			&cli.BoolFlag{
 				Name: "each", Usage: "look up each user once at every director, then end",
 			},
-			&cli.BoolFlag{Name: "moves", Usage: "users are moved or flushed meanwhile: " +
-				"their backend may change, but not back"},
+			&cli.BoolFlag{Name: "moves", Usage: "for a bench during moves or flushes: " +
+				"a user's backend may change, but not back"},
 			&cli.StringFlag{Name: "password", Usage: "of all users, for --door login"},
 			&cli.StringFlag{
 				Name: "service", Value: "imap", Usage: "for --door login (default: imap)",
 			},
 			&cli.StringFlag{
 				Name: "seed", DefaultText: "N",
-				Usage: "choose the same users again (default: by chance)",
+				Usage: "draw the same users again (default: random)",
 			},
 		},
 		Action: func(c *cli.Context) error {

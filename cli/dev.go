@@ -188,9 +188,9 @@ func (inv *invocation) devTell(dir string) error {
   director status                          the backends and their users
   director ring status                     the directors
   director status user001@example.org      where one user is
-  director lookup alice@example.org        what a proxy would be told
+  director lookup alice@example.org        the answer that a proxy would get
   director down 192.0.2.1                  no new users for a backend …
-  director flush 192.0.2.1                 … and its users elsewhere
+  director flush 192.0.2.1                 … and its users move away
   director status -a SOCKET2    the same from the second director
 
 Ctrl-C ends them.

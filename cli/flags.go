@@ -25,7 +25,7 @@ func jsonFlag() cli.Flag {
 
 func verboseFlag() cli.Flag {
 	return &cli.BoolFlag{
-		Name: "verbose", Aliases: []string{"v"}, Usage: "tell on stderr what was done",
+		Name: "verbose", Aliases: []string{"v"}, Usage: "print on stderr what was done",
 	}
 }
 

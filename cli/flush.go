@@ -24,7 +24,7 @@ Moves all users whose mapping differs from the ring, on one backend or on all: h
 logins, ends their sessions, lets them log in again. The command shows the progress and
 returns when the flush is done. Interrupting the command does not stop the flush. --watch shows
 the flushes that run, --cancel keeps them from starting further moves; both work from any
-director. --json prints the progress of the flushes when the command ends, however it ends.
+director. --json prints the progress of the flushes when the command ends, also if it fails.
 
 With -F the mappings are forgotten at once and no session is ended: a user may then be on two
 backends at the same time.

@@ -41,7 +41,7 @@ func (inv *invocation) helpOn(w io.Writer, app *cli.App, c *cli.Command) error {
 	case c.Subcommands != nil:
 		fmt.Fprintf(&b, "%s: %s\n\n", c.HelpName, c.Usage)
 		commandList(&b, c.Subcommands)
-		fmt.Fprintf(&b, "\n\"%s COMMAND --help\" tells more.\n", c.HelpName)
+		fmt.Fprintf(&b, "\n\"%s COMMAND --help\" explains a command.\n", c.HelpName)
 	default:
 		commandHelp(&b, c)
 	}
@@ -66,7 +66,7 @@ func programHelp(b *strings.Builder, app *cli.App) {
 	}
 	b.WriteString(wrap(helpWords, 0))
 	b.WriteString("\n")
-	b.WriteString(wrap("\"director COMMAND --help\" tells more. Flags may stand anywhere; "+
+	b.WriteString(wrap("\"director COMMAND --help\" explains a command. Flags may stand anywhere; "+
 		"-a ADDR or DIRECTOR_ADDR picks the director to ask.", 0))
 }
 

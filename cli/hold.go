@@ -18,10 +18,11 @@ func (inv *invocation) holdCommand() *cli.Command {
 		Usage:     "run a director and keep its sockets and FIFO open",
 		UsageText: "director hold --socket KIND=PATH[:MODE] [--socket …] -- COMMAND [ARG …]",
 		Description: `
-For machines without a service manager, such as containers: opens sockets and the FIFO, runs the
-command with them, and starts it again when it ends. Sockets and FIFO stay open meanwhile, so
-clients queue, and no login process freezes on a FIFO without a reader. Signals go to the
-command. The first signal other than SIGHUP ends both; wrong settings (status 78) do so too.
+For machines without a service manager, such as containers: opens the sockets, runs the command
+with them, and starts it again when it ends. The sockets stay open meanwhile, so clients queue.
+"notify" is the FIFO to which Dovecot's login processes write who is logged in; it stays open
+too, because a login process freezes on a FIFO without a reader. Signals go to the command. The
+first signal other than SIGHUP ends both; so do wrong settings (exit status 78).
 
   $ director hold --socket login=/run/dovecot/login/x/director \
       --socket notify=/run/dovecot/login/x/proxy-notify -- director serve`,

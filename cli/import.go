@@ -27,9 +27,9 @@ users, and gives the mesh the same: backends with tags, vhost counts and states,
 backends and the times at which they expire. Where the two differ, the mesh takes the value of the
 Dovecot director. No session ends; nothing changes at the Dovecot director.
 
-With --follow it imports every two seconds until it is interrupted. That is for a switch to the mesh
-in which every user keeps the backend: follow, point the proxies at the mesh, then interrupt.
-Backends that only the mesh has stay, and are listed.
+With --follow it imports every two seconds until it is interrupted. So every user keeps the backend
+while you switch to the mesh: follow, point the proxies at the mesh, then interrupt. Backends that
+only the mesh has stay, and are listed.
 
   $ director import --from /run/dovecot/director-admin
   4 backends, 1000000 mappings: all taken`,

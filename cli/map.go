@@ -23,11 +23,11 @@ func (inv *invocation) mapCommand() *cli.Command {
 		Description: `
 Lists the mappings of all users or of one backend. Directors have only hashes of user names, so
 names come from a file, one a line ("-" is stdin). A hash without a name in the file shows as
-<unknown>. With -u it prints the hash of a name, with -h and -f the names with this hash.
+<unknown>. With -u it prints the hash of a name; with -h and -f, the names that have this hash.
 
   $ director map -f users.txt 192.0.2.1
   user              hash       mail server ip expire time
-  alice@example.org 2734910358 192.0.2.1      2026-02-08 12:20:35`,
+  alice@example.org 4227319470 192.0.2.1      2026-02-08 12:20:35`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(),
 			&cli.StringFlag{
 				Name: "file", Aliases: []string{"f"},

@@ -30,13 +30,13 @@ func (inv *invocation) ringCommand() *cli.Command {
 func (inv *invocation) ringStatusCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "status",
-		Usage:     "show the directors and how they are",
+		Usage:     "show the directors and their states",
 		UsageText: "director ring status [-a ADDR] [--json] [--wait [--timeout DURATION]]",
 		Description: `
 Shows all directors as one of them, the "self" of the list, sees them. Normally a director is
 "synced"; "handshaking" and "syncing" are steps on the way. "reachable" says, within a second,
-whether messages flow between the two. "skew" is a director's mesh clock less that of "self",
-"offset" the mesh clock of "self" less its host's clock. With --wait the list is printed when
+whether messages flow between the two. "skew" is a director's mesh time less that of "self",
+"offset" the mesh time of "self" less its host's clock. With --wait the list is printed when
 "self" and all directors that it reaches are synced.
 
   $ director ring status
@@ -221,8 +221,7 @@ func (inv *invocation) ringRemoveCommand() *cli.Command {
 		UsageText: "director ring remove [-a ADDR] [-v] [--json] IP [PORT] | NAME",
 		Description: `
 The mesh refuses the director at this address until "director ring add". A NAME stands for
-the address of that director. To take a director away for good, only stop it: the others
-forget it.
+the address of that director. To take a director away for good, stop it: the others forget it.
 
   $ director ring remove 127.0.1.4`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},

@@ -28,7 +28,7 @@ func (inv *invocation) serveCommand() *cli.Command {
 			Name:        "as",
 			DefaultText: "USER",
 			Usage: "with --check: check with the rights of this user, " +
-				"the one of the director",
+				"as whom the director will run",
 		},
 	}
 	for _, setting := range daemon.Settings() {

@@ -18,9 +18,9 @@ func (inv *invocation) statusCommand() *cli.Command {
 		ArgsUsage: "[USER [TAG]]",
 		UsageText: "director status [-a ADDR] [--json] [USER [TAG]]",
 		Description: `
-Without a user: the table of backends. With one: the backend that the user is mapped to
-or would be given, the one that the ring gives now, and the one that the configuration
-gives. Nothing is assigned or recorded.
+Without a user: the table of backends. With a user: the current backend, or the one that a
+login would get now; the one that the ring gives ("Hashed"); the one that the ring of the
+configured backends gives. The command assigns and records nothing.
 
   $ director status alice@example.org
   Current: 192.0.2.1 (expires 2026-02-08 12:20:35)

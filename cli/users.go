@@ -14,9 +14,9 @@ func (inv *invocation) moveCommand() *cli.Command {
 		ArgsUsage: "USER HOST",
 		UsageText: "director move [-a ADDR] [-v] [--json] [--wait] USER HOST",
 		Description: `
-All directors hold the user's logins, end the user's sessions elsewhere and let the user log
-in at HOST, usually two seconds later. The command returns when all directors hold the
-user's logins; with --wait it returns when the user may log in again.
+All directors hold the user's logins, end the user's sessions on other backends and let the
+user log in at HOST, usually two seconds later. The command returns when all directors hold
+the user's logins; with --wait it returns when the user may log in again.
 
   $ director move alice@example.org 192.0.2.2`,
 		Flags: []cli.Flag{

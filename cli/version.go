@@ -13,8 +13,8 @@ func (inv *invocation) versionCommand() *cli.Command {
 		Category:  categoryOther,
 		Usage:     "print the version of this program",
 		UsageText: "director version [--json]",
-		Description: "Prints the version of this program; the director that runs may be another, " +
-			"see \"version\" in its /v1/director.",
+		Description: "Prints the version of this program. A running director may have " +
+			"another version: see \"version\" in the answer of its /v1/director.",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
 			if _, err := arguments(c, 0, 0); err != nil {

@@ -25,7 +25,8 @@ type authOptions struct {
 func separatorSetting() Setting {
 	return Setting{
 		Name: "master-user-separator", Value: "CHARACTER", Default: "",
-		Usage: "what stands before a master user, as auth_master_user_separator (default: none)",
+		Usage: "character before a master user's name, as auth_master_user_separator " +
+			"(default: none)",
 		read: func(o *Options, s string, _ Environment) error {
 			switch {
 			case s == "":

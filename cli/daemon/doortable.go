@@ -68,7 +68,7 @@ func doorTable() []doorRow {
 		},
 		{
 			kind: handover.HTTP, sameAs: handover.API, takes: appetite{connections: 256, cost: 1},
-			tcp: &tcpRow{"http", "also serve HTTP there; a loopback address (default: no)"},
+			tcp: &tcpRow{"http", "serve HTTP there too; only a loopback address (default: no)"},
 			who: anybody, may: everything,
 		},
 		{
@@ -82,7 +82,7 @@ func doorTable() []doorRow {
 			more: []Setting{dovecotSocketSetting("auth-login-socket", "/run/dovecot/auth-login",
 				"Dovecot's auth socket of type login; empty: no --login-socket",
 				func(o *Options) *string { return &o.Auth.AuthLoginSocket })},
-			who: processes, may: "ask Dovecot's auth, as they would directly",
+			who: processes, may: "ask Dovecot's auth, as they could directly",
 		},
 		{
 			kind: handover.Userdb, serve: authDoor(authrelay.Userdb, authUserdb),
@@ -90,20 +90,21 @@ func doorTable() []doorRow {
 			unix: &unixRow{setting: "userdb-socket", file: "director-userdb", mode: "0600",
 				behind:    authUserdb,
 				usage:     "socket for LMTP and doveadm, in --run-dir unless absolute; empty: none",
-				modeUsage: "mode of --userdb-socket; any user who may connect learns about users"},
+				modeUsage: "mode of --userdb-socket; any user who may connect can look users up"},
 			more: []Setting{dovecotSocketSetting("auth-userdb-socket", "/run/dovecot/auth-userdb",
 				"Dovecot's auth socket of type userdb; empty: no --userdb-socket",
 				func(o *Options) *string { return &o.Auth.AuthUserdbSocket })},
-			who: "LMTP, doveadm", may: "learn about users",
+			who: "LMTP, doveadm", may: "look users up",
 		},
 		{
 			kind: handover.Authreply, serve: authDoor(authrelay.Authreply, nil),
 			takes: appetite{connections: 1_000, cost: 1},
 			unix: &unixRow{setting: "authreply-socket", file: "director-authreply", mode: "0600",
-				usage:     "socket that completes auth reply lines, also in --run-dir; empty: none",
+				usage: "socket that adds backends to auth's reply lines, in --run-dir unless " +
+					"absolute; empty: none",
 				modeUsage: "mode of --authreply-socket"},
 			more: []Setting{separatorSetting()},
-			who:  "what has auth reply lines", may: "learn where users are",
+			who:  "programs that read auth's replies themselves", may: "ask where users are",
 		},
 		{
 			kind: handover.Admin, serve: (*Daemon).adminDoor,
@@ -113,7 +114,8 @@ func doorTable() []doorRow {
 					`in --run-dir unless absolute; empty: none`,
 				modeUsage: "mode of --admin-socket; any user who may write to it may " +
 					"change everything"},
-			tcp: &tcpRow{"admin-tcp", "serve doveadm there too; a loopback address (default: no)"},
+			tcp: &tcpRow{"admin-tcp",
+				"serve doveadm there too; only a loopback address (default: no)"},
 			who: "any user who may write to it; over TCP " + anybody,
 			may: "everything that `doveadm director` does",
 		},

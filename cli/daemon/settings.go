@@ -82,7 +82,7 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "advertise", Value: "IP[:PORT]", Default: "",
-			Usage: "where other directors reach this one (default: as --bind)",
+			Usage: "address at which other directors reach this one (default: as --bind)",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				if s == "" {
 					return nil
@@ -97,7 +97,7 @@ func ownSettings() []Setting {
 		{
 			Name: "join", Value: "HOST[:PORT],…", Default: "", joint: ",",
 			Usage: "other directors, by default at the port of --bind; " +
-				"names stand for all their addresses",
+				"a name stands for all its addresses",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.Join, err = parseJoin(s)
 				return err
@@ -105,8 +105,8 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "mail-servers", Value: "LIST", Default: "", joint: " ",
-			Usage: "backends as in director_mail_servers, for example \"192.0.2.1-192.0.2.9 " +
-				"192.0.2.20@ssd\"",
+			Usage: "backends of a new mesh, as in director_mail_servers, for example " +
+				"\"192.0.2.1-192.0.2.9 192.0.2.20@ssd\"",
 			read: func(o *Options, s string, env Environment) error {
 				backends, err := ring.ParseMailServers(s, env.Resolve)
 				o.Backends = backends
@@ -145,7 +145,7 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "username-hash", Value: "FORMAT", Default: "%Lu",
-			Usage: "what of a user name is hashed; must be Dovecot's director_username_hash",
+			Usage: "which part of a user name is hashed; must be Dovecot's director_username_hash",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.UsernameHash, err = ring.ParseHashFormat(s)
 				return err
@@ -164,7 +164,7 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "max-parallel-kicks", Value: "N", Default: "100",
-			Usage: "questions to Dovecot, or kick commands, at a time",
+			Usage: "requests to Dovecot, or kick commands, that run at a time",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.MaxParallelKicks, err = parseCount(s)
 				return err
@@ -174,7 +174,7 @@ func ownSettings() []Setting {
 			Name:    "kick-command",
 			Value:   "COMMAND",
 			Default: "",
-			Usage:   "program that ends a user's sessions (default: none, no session is ended)",
+			Usage:   "program that ends a user's sessions (default: none)",
 			read: func(o *Options, s string, _ Environment) error {
 				o.KickCommand = s
 				if s == "" {
@@ -231,7 +231,8 @@ func ownSettings() []Setting {
 			},
 		},
 		{
-			Name: "log-format", Value: "FORMAT", Default: "json", Usage: "json, or text for people",
+			Name: "log-format", Value: "FORMAT", Default: "json",
+			Usage: "json, or text for reading",
 			read: func(o *Options, s string, _ Environment) error {
 				if s != "json" && s != "text" {
 					return fmt.Errorf("%q is not json or text", s)

@@ -229,7 +229,7 @@ _director() {
 		--help
 		) ;;
 	"ring") items=(
-		'status:show the directors and how they are'
+		'status:show the directors and their states'
 		'add:contact a director, or accept it again'
 		'remove:make the mesh refuse a director'
 		) ;;
