@@ -64,8 +64,10 @@ bench-dovecot: ## our director beside Dovecot's, same client and requests; needs
 bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, flushes, latencies meanwhile; takes a quarter of an hour
 	$(GO) run -tags scale ./scripts/scale -users $(SCALE_USERS) $(SCALE)
 
+# Parallel tests mostly wait, so four at a time do not make each other slow; the ones that load the
+# processors run alone, before them.
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
-	DIRECTORMESH_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -timeout 12m $(E2E)
+	DIRECTORMESH_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -parallel 4 -timeout 12m $(E2E)
 
 readme: build ## run the README's commands as they are written
 	scripts/check-readme

@@ -74,6 +74,7 @@ func TestRingRemove(t *testing.T) {
 // TestChangeKey changes the key of a mesh as the README says, one director after the other, without
 // a gap.
 func TestChangeKey(t *testing.T) {
+	t.Parallel()
 	const old, next = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 		"ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 	m := newMesh(t, 3, "--mail-servers", "192.0.2.1-192.0.2.4")

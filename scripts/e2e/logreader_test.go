@@ -78,6 +78,7 @@ func checkServes(t *testing.T, d *process, written int) {
 // TestLogPipeFull gives a director a pipe for its log that nobody reads, for longer than it
 // buffers. When somebody reads again, the log says how much is missing.
 func TestLogPipeFull(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +120,7 @@ func TestLogPipeFull(t *testing.T) {
 // TestLogPipeClosed closes the pipe that a director logs to, as when the program that collects logs
 // has died. It must end neither the director nor one that hold keeps sockets for.
 func TestLogPipeClosed(t *testing.T) {
+	t.Parallel()
 	for _, word := range []string{"serve", "hold"} {
 		t.Run(word, func(t *testing.T) {
 			r, w, err := os.Pipe()
@@ -145,6 +147,7 @@ func TestLogPipeClosed(t *testing.T) {
 
 // TestLogDiskFull lets a director log to a disk that gets full, and has room again.
 func TestLogDiskFull(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
 		t.Skipf("no small disk can be mounted here: %v; that needs root", err)

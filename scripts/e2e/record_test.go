@@ -19,6 +19,7 @@ import (
 // it to them once more: after one of them has been started again, and after all have. Nobody may
 // believe any of it: no old change, mapping or removal, nor that a director of then still runs.
 func TestRecordsChangeNothing(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, 3)
 	key := m.keyFile("mesh", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 	var taps []*tap
