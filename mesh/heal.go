@@ -177,7 +177,7 @@ func (h *healer) join(addr netip.AddrPort) {
 			// said once; a peer that is down for weeks is no news every ten seconds
 			h.silent[addr] = true
 			h.n.log.Info().Stringer("addr", addr).Str("why", plainly(err)).
-				Msg("peer cannot be joined, trying on")
+				Msg("peer cannot be joined, trying again")
 		}
 	})
 }

@@ -144,7 +144,7 @@ func newCrowdMetrics(registry *prometheus.Registry) (*crowdMetrics, error) {
 		most: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "director_door_connections_max",
 			Help: "Connections that a door takes at a time; an address or a process may have a " +
-				"quarter of them, a user of this host three.",
+				"quarter of them, a user of this host three quarters.",
 		}, []string{"door"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "director_door_connections_refused_total",

@@ -116,7 +116,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 func newRegistry(version string) (*prometheus.Registry, error) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "director_build_info",
-		Help:        "Always 1; the label tells the version.",
+		Help:        "Always 1; the label has the version.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)

@@ -22,8 +22,9 @@ import (
 const metricsIntroduction = `# Metrics
 
 A director serves these at '/metrics', on 'director.sock' and at the address of '--http'. Counters
-start at zero with the process. The two 'director_notify_…' metrics are there only where the director
-was handed the FIFO. Beside these there are those of Go ('go_…') and of the process ('process_…').
+start at zero with the process. A director has the two 'director_notify_…' metrics only if systemd,
+Dovecot or 'director hold' gave it the FIFO. It also has those of Go ('go_…') and of the process
+('process_…').
 
 <!-- Made from a running director: go test ./cli/daemon -run TestMetricsDocument -update -->
 

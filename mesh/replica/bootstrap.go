@@ -100,7 +100,7 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 		a.contact && waited >= contactLost && !c.peers.all.someInSight(now) {
 		a.alone = true
 		c.counters.ServedAlone++
-		c.logf(LogWarn, "no peer answers, serving alone; trying on")
+		c.logf(LogWarn, "no peer answers, serving alone; trying again")
 		c.found(now, "no peer answered")
 	}
 }

@@ -127,7 +127,7 @@ func TestRenamedAfterASilentDeath(t *testing.T) {
 	if got, want := renamed.core.table.Mesh(), d1.core.table.Mesh(); got != want {
 		t.Errorf("renamed is in mesh %v, want that of the others, %v", got, want)
 	}
-	if n := renamed.logged("no peer answers, serving alone; trying on"); n > 0 {
+	if n := renamed.logged("no peer answers, serving alone; trying again"); n > 0 {
 		t.Errorf("renamed served alone %d times", n)
 	}
 }

@@ -32,12 +32,12 @@ func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
 		}),
 		replies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name:        "director_auth_replies_total",
-			Help:        "Reply lines of auth, by what became of them.",
+			Help:        "Reply lines of auth, by what the director did with them.",
 			ConstLabels: door,
 		}, []string{"result"}),
 		troubles: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name:        "director_auth_troubles_total",
-			Help:        "What went wrong at a door before Dovecot's auth, by cause.",
+			Help:        "Troubles at a door before Dovecot's auth, by cause.",
 			ConstLabels: door,
 		}, []string{"cause"}),
 	}
