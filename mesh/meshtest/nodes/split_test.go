@@ -37,7 +37,7 @@ func TestSplit(t *testing.T) {
 		tests = tests[:2] // the others take longer, and no other path
 	case full():
 		tests = append(tests, split{50, 20, 10 * time.Second, lan},
-			split{50, 25, 2 * time.Minute, lan}, split{50, 1, 5 * time.Minute, lan})
+			split{50, 25, 2 * time.Minute, lan}, split{50, 1, time.Minute, lan})
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%d of %d for %s",
