@@ -7,7 +7,6 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/meshtime"
-	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/wire"
 )
 
@@ -58,7 +57,7 @@ func (c *Core) checkClock(now mono.Time) (offset time.Duration) {
 // we noticed. What says so first may have been queued while we stood still.
 func (c *Core) askedAnew(now mono.Time) bool {
 	before := func(p *meshtime.Peer) bool { return !p.AskedSince(c.clock.OffSince()) }
-	return !slices.ContainsFunc(c.meshClocks(now), before)
+	return !slices.ContainsFunc(c.timekeepers(now).clocks(c.peers.all), before)
 }
 
 // noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
@@ -79,56 +78,17 @@ func (c *Core) slew(d time.Duration) {
 	}
 }
 
-// tellsTime reports whether we know the peer's mesh time.
-func (p *peer) tellsTime(now mono.Time) bool { return p.clock.Tells(now, p.live) }
-
-// clockMesh is the mesh whose time we follow: our own; while joining, the one that we join; while
-// there is none yet, that of directors that start together with us.
-func (c *Core) clockMesh(now mono.Time) directory.MeshID {
-	best := c.meshRank(now)
-	if !c.admission.bootstrapped {
-		for _, p := range c.peers.all {
-			if p.tellsTime(now) && rank.Compare(p.mesh, best, c.cfg.Guards.RankByExactAge) > 0 {
-				best = p.mesh
-			}
-		}
-	}
-	return best.ID
-}
-
-// meshClocks are the clocks, as far as known, of the peers of the mesh whose time we follow.
-func (c *Core) meshClocks(now mono.Time) (clocks []*meshtime.Peer) {
-	mesh := c.clockMesh(now)
-	for _, p := range c.peers.all {
-		if p.tellsTime(now) && p.mesh.ID == mesh {
-			clocks = append(clocks, &p.clock)
-		}
-	}
-	return clocks
-}
-
 // meshOffset is how far the median mesh time of the mesh is ahead of ours, and of how many peers.
 func (c *Core) meshOffset(now mono.Time) (offset time.Duration, peers int) {
-	clocks := c.meshClocks(now)
-	member := c.table.Mesh() == c.clockMesh(now)
+	k := c.timekeepers(now)
+	clocks, member := k.clocks(c.peers.all), c.table.Mesh() == k.mesh
 	return c.clock.Offset(clocks, member, !c.cfg.Guards.NoThawCheck), len(clocks)
 }
 
-// slewTarget is how far ahead of ours mesh time should be. The last vote of a peer that failed
-// counts, that of one that left does not.
+// slewTarget is how far ahead of ours mesh time should be.
 func (c *Core) slewTarget(now mono.Time) time.Duration {
-	mesh := c.clockMesh(now)
-	var clocks, voters []*meshtime.Peer
-	for _, p := range c.peers.all {
-		ours := p.tellsTime(now) && p.mesh.ID == mesh
-		if ours {
-			clocks = append(clocks, &p.clock)
-		}
-		if ours || !p.live && !p.left && p.clock.Votes() {
-			voters = append(voters, &p.clock)
-		}
-	}
-	return c.clock.Target(now, voters, clocks, !c.cfg.Guards.NoClockLeash)
+	k, all := c.timekeepers(now), c.peers.all
+	return c.clock.Target(now, k.voters(all), k.clocks(all), !c.cfg.Guards.NoClockLeash)
 }
 
 // noteTogether remembers with whom we have mesh time in common.

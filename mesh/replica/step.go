@@ -58,13 +58,13 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 // were met only now may belong to a mesh that others of it left us in: those others' moment counts.
 func (c *Core) momentInCommon(now mono.Time) directory.Micros {
 	common, theirs := c.forgottenWith, directory.Micros(0)
-	mesh := c.clockMesh(now)
+	keepers := c.timekeepers(now)
 	met := false
 	for _, p := range c.peers.all {
 		if !p.live {
 			common = max(common, p.clock.With())
 		}
-		if p.tellsTime(now) && p.mesh.ID == mesh && p.clock.Off() {
+		if keepers.include(p) && p.clock.Off() {
 			theirs = max(theirs, p.clock.With())
 			met = met || p.live && p.clock.With() != 0
 		}
