@@ -11,6 +11,7 @@ import (
 	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/hints"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/meshtime"
@@ -84,7 +85,7 @@ type Core struct {
 	held    map[ring.User]heldUser
 	moves   *moves.Set    // that this director runs
 	answers moves.Answers // to the Holds of others
-	kicks   *moves.Kicks
+	kicks   *kicks.Local
 	ops     map[uint64]*operationState
 	flushes *flushes.Set
 	digests digests.Set
@@ -118,7 +119,7 @@ func New(cfg Config, now mono.Time) *Core {
 		dir:       cfg.Directory,
 		logs:      logs.NewSet(),
 		moves:     moves.NewSet(),
-		kicks:     moves.NewKicks(),
+		kicks:     kicks.NewLocal(),
 		waiters:   waiters.New(),
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
 		initial:   ring.Build(cfg.Backends, nil),

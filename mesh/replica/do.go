@@ -5,13 +5,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/moves"
-	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -20,21 +19,14 @@ type operationState struct {
 	outcome Outcome
 	wrote   Operation       // into the table; nil if it is of another kind
 	table   *barrier.Change // waits for its confirmations
-	kicks   map[string]bool // KickUser: directors to report; "" is ourselves
-	told    map[string]bool // KickUser: peers that were asked
-	kickID  uint64
-	kick    *wire.KickUser
-	known   bool
-	kicked  moves.KickReport // KickUser: what directors could not do
-	err     error
-	since   mono.Time
+	kick    *kicks.ByName   // waits for reports of directors; nil if it is no KickUser
 }
 
 // Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live
 // director has applied it.
 func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	defer c.enter(now)()
-	o := &operationState{since: now}
+	o := &operationState{}
 	c.ops[id] = o
 	if c.admission.removed {
 		c.endOperation(id, fmt.Errorf("%w; let it in at another one with: director ring add %s %d",
@@ -57,7 +49,7 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 		}
 		c.endOperation(id, nil)
 	case KickUser:
-		c.doKickUser(id, o, op)
+		c.doKickUser(now, o, op)
 	case Import:
 		c.doImport(now, o, op)
 		c.endOperation(id, nil)
@@ -230,101 +222,6 @@ func (c *Core) doFlush(now mono.Time, id uint64, op Flush) {
 	}
 	c.ops[id].outcome.Flush = c.startFlush(now, op.Addr, min(limit, maxParallel))
 	c.endOperation(id, nil)
-}
-
-func (c *Core) doKickUser(id uint64, o *operationState, op KickUser) {
-	o.kickID, o.known = c.newID(), true
-	o.kicks, o.told = map[string]bool{"": true}, make(map[string]bool)
-	o.kick = &wire.KickUser{ID: o.kickID, Field: op.Field, Value: op.Value}
-	for _, p := range c.peers.all {
-		if p.live && p.counted {
-			c.tellKick(o, p)
-		}
-	}
-	c.startKick("", KickTarget{Field: op.Field, Value: op.Value}, func(r KickResult, failed error) {
-		c.kickUserReport(o, "", r, failureText(failed))
-	})
-}
-
-func (c *Core) tellKick(o *operationState, p *peer) {
-	o.kicks[p.name], o.told[p.name] = true, true
-	c.send(p, o.kick)
-}
-
-// tellKicks tells a peer that has just come to be counted of the kicks by name that are under way:
-// it counted as failed when they began, and would be missing from their answers.
-func (c *Core) tellKicks(p *peer) {
-	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
-		if o := c.ops[id]; o.kick != nil && !o.told[p.name] {
-			c.tellKick(o, p)
-		}
-	}
-}
-
-// resendKicks repeats the kicks by name that a peer has not reported; its stream was down.
-func (c *Core) resendKicks(p *peer) {
-	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
-		if o := c.ops[id]; o.kicks[p.name] {
-			c.send(p, o.kick)
-		}
-	}
-}
-
-// gotKickUserDone takes the report of a peer on a kick by name.
-func (c *Core) gotKickUserDone(_ mono.Time, p *peer, m *wire.KickUserDone) {
-	for _, o := range c.ops {
-		if o.kickID == m.ID && o.kicks[p.name] {
-			r := KickResult{Count: int(m.Count), Known: m.Known, Left: int(m.Left), Blind: m.Blind}
-			c.kickUserReport(o, p.name, r, m.Error)
-			return
-		}
-	}
-}
-
-// kickUserReport takes one director's share of a kick by name.
-func (c *Core) kickUserReport(o *operationState, from string, r KickResult, failure string) {
-	delete(o.kicks, from)
-	o.outcome.Count += r.Count
-	o.known = o.known && r.Known
-	o.kicked.Note(from, r)
-	if failure != "" && o.err == nil {
-		who := from
-		if who == "" {
-			who = c.cfg.Name
-		}
-		o.err = fmt.Errorf("director %s could not kick: %s", who, failure)
-	}
-}
-
-// kickUserWithin is how long a kick by name waits for a director; its kicker has 10 s.
-const kickUserWithin = 15 * time.Second
-
-// settleKickUsers ends the kicks by name that every live director has reported.
-func (c *Core) settleKickUsers(now mono.Time) {
-	if len(c.ops) == 0 {
-		return
-	}
-	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
-		o := c.ops[id]
-		if o.kickID == 0 {
-			continue
-		}
-		for name := range o.kicks {
-			p := c.peers.get(name)
-			if now.Sub(o.since) > kickUserWithin || name != "" && (p == nil || !p.live) {
-				delete(o.kicks, name)
-				if name != "" {
-					o.outcome.FailedPeers = append(o.outcome.FailedPeers, name)
-				}
-				o.known = false
-			}
-		}
-		if len(o.kicks) == 0 {
-			o.outcome.Known = o.known
-			c.kicksTold(id, o.kicked)
-			c.endOperation(id, o.err)
-		}
-	}
 }
 
 func (c *Core) endOperation(id uint64, err error) {

@@ -31,7 +31,8 @@
 //	meshtime  mesh time, and what we know of the peers' clocks
 //	rank      which of two meshes that meet stays
 //	barrier   table changes that not all peers have confirmed, and the rings from before them
-//	moves     moves, Holds, answers to Holds, and kicks
+//	moves     moves, Holds, and answers to Holds
+//	kicks     kicks that run here, kicks by name, and reports
 //	flushes   flushes that run here, and what is known of all
 //
 // # The log

@@ -6,7 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/hints"
-	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -44,7 +44,7 @@ type AdminDone struct {
 }
 
 // KickResult is what a kicker knows after a kick.
-type KickResult = moves.KickResult
+type KickResult = kicks.Result
 
 // Kick asks the local kicker to end sessions; it must be answered by KickDone with this ID, with
 // Known false when it takes more than 10 s.

@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -14,7 +15,7 @@ import (
 
 // gotHold holds users that a peer moves, confirms, and kicks.
 func (c *Core) gotHold(now mono.Time, p *peer, m *wire.Hold) {
-	h := c.answers.Open(now, moves.HoldID{By: p.life(), ID: m.ID})
+	h := c.answers.Open(now, kicks.HoldID{By: p.life(), ID: m.ID})
 	beaten := rowset.New()
 	seen := make(map[ring.User]bool)
 	c.mergeRows(now, m.Blocks, func(u ring.User, in directory.Mapping, out directory.Merged) {

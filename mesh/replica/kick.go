@@ -1,11 +1,13 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -56,15 +58,21 @@ func (c *Core) reportKicks() {
 	}
 }
 
-// gotKickUser ends the sessions of a user by name, because a peer was asked to.
-func (c *Core) gotKickUser(_ mono.Time, p *peer, m *wire.KickUser) {
-	by := p.life()
-	c.startKick("", KickTarget{Field: m.Field, Value: m.Value}, func(r KickResult, failed error) {
-		if p := c.inLife(by); p != nil {
-			c.send(p, &wire.KickUserDone{
-				ID: m.ID, Count: uint32(r.Count), Known: r.Known, Error: failureText(failed),
-				Left: uint32(r.Left), Blind: r.Blind,
-			})
-		}
+// reportKicked puts what directors could not do of a kick into the outcome of an operation.
+func (c *Core) reportKicked(id uint64, k kicks.Report) {
+	o := c.ops[id]
+	if o == nil {
+		return
+	}
+	named := func(director string) string { return cmp.Or(director, c.cfg.Name) }
+	for director, sessions := range k.Left {
+		o.outcome.Left = append(o.outcome.Left, SessionsLeft{named(director), sessions})
+	}
+	slices.SortFunc(o.outcome.Left, func(a, b SessionsLeft) int {
+		return cmp.Compare(a.Director, b.Director)
 	})
+	for director := range k.Blind {
+		o.outcome.Blind = append(o.outcome.Blind, named(director))
+	}
+	slices.Sort(o.outcome.Blind)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/wire"
 )
 
@@ -76,7 +76,7 @@ func TestKickByNameDoesNotWaitForAKickerThatHangs(t *testing.T) {
 	w.directors[1].kicker = func(Kick) (int, bool, bool) { return 0, false, false }
 	id := w.directors[0].begin(KickUser{Value: "jane"})
 	w.deliver()
-	w.run(moves.KickLimit)
+	w.run(kicks.Limit)
 	if _, done := w.directors[0].done[id]; done {
 		t.Error("the kick ended before the kicker's time was over")
 	}
@@ -100,7 +100,7 @@ func TestKickByNameNamesDirectorsThatDoNotReport(t *testing.T) {
 		within time.Duration
 		early  time.Duration // how much sooner it may be
 	}{
-		{"the report is lost", false, kickUserWithin, 0},
+		{"the report is lost", false, kicks.ByNameLimit, 0},
 		{"it dies", true, failAfter, 250 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -188,9 +188,9 @@ func TestKickByNameCountsEachDirectorOnce(t *testing.T) {
 	first, second := d1.begin(KickUser{Value: "jane"}), d1.begin(KickUser{Value: "joe"})
 	w.deliver()
 	for range 2 {
-		d1.hears(d2, &wire.KickUserDone{ID: d1.core.ops[first].kickID, Count: 1, Known: true})
+		d1.hears(d2, &wire.KickUserDone{ID: d1.core.ops[first].kick.Message.ID, Count: 1, Known: true})
 	}
-	d1.hears(d3, &wire.KickUserDone{ID: d1.core.ops[first].kickID, Count: 2, Known: true})
+	d1.hears(d3, &wire.KickUserDone{ID: d1.core.ops[first].kick.Message.ID, Count: 2, Known: true})
 	d1.hears(d3, &wire.KickUserDone{ID: 1 << 60, Count: 100, Known: true})
 	for _, kick := range d1.kicked {
 		d1.core.KickDone(w.now, kick.ID, KickResult{Count: 4, Known: true}, nil)
@@ -323,7 +323,7 @@ func TestLateKicksEndInOrder(t *testing.T) {
 		})
 	}
 	c.Take() // the kicker hangs
-	w.run(moves.KickLimit + time.Second)
+	w.run(kicks.Limit + time.Second)
 	if len(ended) != 20 || !slices.IsSorted(ended) {
 		t.Errorf("ended %v, want 20 in order", ended)
 	}
@@ -335,7 +335,7 @@ func TestCancelledOperationEndsSilently(t *testing.T) {
 	d1 := w.directors[0]
 	id := d1.begin(KickUser{Value: "jane"})
 	d1.core.Cancel(id)
-	w.run(kickUserWithin + time.Second)
+	w.run(kicks.ByNameLimit + time.Second)
 	if _, done := d1.done[id]; done {
 		t.Error("a cancelled operation ends with a result")
 	}

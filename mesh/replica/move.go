@@ -8,6 +8,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/flushes"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -55,7 +56,7 @@ func (c *Core) kickOwn(m *moves.Move) {
 	row := m.Row
 	c.kickMoving(m.User, func(k wire.KickCount) {
 		if moves.Same(m.Row, row) {
-			m.Report("", moves.ResultOf(k))
+			m.Report("", kicks.ResultOf(k))
 			c.moves.Touch(m)
 		}
 	})
@@ -186,7 +187,7 @@ func (c *Core) release(now mono.Time, m *moves.Move) {
 // moveHeld tells the operator that all live directors hold the user.
 func (c *Core) moveHeld(m *moves.Move) {
 	if m.Op != 0 {
-		c.kicksTold(m.Op, m.Kicked)
+		c.reportKicked(m.Op, m.Kicked)
 		c.endOperation(m.Op, nil)
 		m.Op = 0
 	}
@@ -202,7 +203,7 @@ func (c *Core) restartMove(now mono.Time, m *moves.Move, above uint16) {
 func (c *Core) finishMove(m *moves.Move, err error) {
 	c.moves.Remove(m)
 	if m.Op != 0 {
-		c.kicksTold(m.Op, m.Kicked)
+		c.reportKicked(m.Op, m.Kicked)
 		c.endOperation(m.Op, err)
 		m.Op = 0
 	}
@@ -246,7 +247,7 @@ func (c *Core) gotKicked(_ mono.Time, p *peer, m *wire.Kicked) {
 	}
 	for _, k := range m.Kicks {
 		if mv := b.Get(ring.User{Tag: k.Tag, Hash: k.Hash}); mv != nil {
-			mv.Report(p.name, moves.ResultOf(k))
+			mv.Report(p.name, kicks.ResultOf(k))
 			c.moves.Touch(mv)
 		}
 	}

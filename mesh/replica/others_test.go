@@ -10,6 +10,7 @@ import (
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/hints"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
@@ -112,9 +113,9 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 		7: w.now, 3: w.now.Add(-moves.HoldFor + 1), 5: w.now.Add(-moves.HoldFor),
 		9: w.now.Add(-time.Second),
 	} {
-		c.answers.Open(at, moves.HoldID{By: p.life(), ID: id})
+		c.answers.Open(at, kicks.HoldID{By: p.life(), ID: id})
 	}
-	c.answers.Open(w.now, moves.HoldID{By: logs.ID{Name: "d2", Boot: p.boot + 1}, ID: 8})
+	c.answers.Open(w.now, kicks.HoldID{By: logs.ID{Name: "d2", Boot: p.boot + 1}, ID: 8})
 	c.Take()
 	c.repeatAnswers(w.now, p)
 	var ids []uint64

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"directormesh/directory"
-	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -17,7 +17,7 @@ import (
 // The outcome of an operation names, in order, who could not end sessions and who has no kicker;
 // "" is this director.
 func TestReportOfKicksIsTold(t *testing.T) {
-	var k moves.KickReport
+	var k kicks.Report
 	k.Note("d3", KickResult{Left: 2})
 	k.Note("", KickResult{Left: 1, Blind: true})
 	k.Note("d2", KickResult{Blind: true})
@@ -25,11 +25,11 @@ func TestReportOfKicksIsTold(t *testing.T) {
 	k.Note("d0", KickResult{Blind: true})
 	o := &operationState{}
 	c := &Core{ops: map[uint64]*operationState{1: o}, cfg: Config{Name: "d1"}}
-	c.kicksTold(2, k) // ended meanwhile
+	c.reportKicked(2, k) // ended meanwhile
 	if len(o.outcome.Left)+len(o.outcome.Blind) > 0 {
 		t.Errorf("another operation is told %+v", o.outcome)
 	}
-	c.kicksTold(1, k)
+	c.reportKicked(1, k)
 	want := Outcome{Left: []SessionsLeft{{"d1", 1}, {"d3", 2}}, Blind: []string{"d0", "d1", "d2"}}
 	if d := cmp.Diff(want.Left, o.outcome.Left) + cmp.Diff(want.Blind, o.outcome.Blind); d != "" {
 		t.Errorf("outcome (-want +got):\n%s", d)

@@ -9,6 +9,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/barrier"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
@@ -20,7 +21,7 @@ import (
 func crowd(n int, change func(i int, p *peer)) *Core {
 	c := &Core{
 		logs: logs.NewSet(), barrier: barrier.New(nil),
-		moves: moves.NewSet(), kicks: moves.NewKicks(),
+		moves: moves.NewSet(), kicks: kicks.NewLocal(),
 	}
 	c.cfg.Name = "d1"
 	c.table = directory.NewTable(7, "d1", nil)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -282,7 +283,7 @@ func playKicks(t *transcript) {
 	d3.kicker = func(Kick) (int, bool, bool) { return 0, false, false }
 	t.does(d1, KickUser{Value: "alice"})
 	t.does(d3, KickUser{Value: "carol"})
-	w.run(kickUserWithin + time.Second)
+	w.run(kicks.ByNameLimit + time.Second)
 	t.part("a stream breaks meanwhile, another director dies")
 	d2.kickErr, d2.left = nil, 0
 	d3.kicker = func(Kick) (int, bool, bool) { return 1, true, true }

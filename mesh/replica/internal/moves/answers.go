@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -21,7 +22,7 @@ const (
 
 // Answer is what we did for a Hold of a peer.
 type Answer struct {
-	ID     HoldID
+	ID     kicks.HoldID
 	Beaten []wire.Block                  // rows that beat those of the Hold here
 	Kicks  map[ring.User]*wire.KickCount // nil: under way
 	at     mono.Time                     // when the Hold first came
@@ -30,7 +31,7 @@ type Answer struct {
 // Answers are those for the Holds of others, kept a while in case a Hold comes again, or the answer
 // has to be sent again. The zero value holds none.
 type Answers struct {
-	byHold    map[HoldID]*Answer
+	byHold    map[kicks.HoldID]*Answer
 	cleanedAt mono.Time
 }
 
@@ -38,9 +39,9 @@ type Answers struct {
 func (a *Answers) Len() int { return len(a.byHold) }
 
 // Open returns the answer to a Hold, a new one if it comes for the first time.
-func (a *Answers) Open(now mono.Time, id HoldID) *Answer {
+func (a *Answers) Open(now mono.Time, id kicks.HoldID) *Answer {
 	if a.byHold == nil {
-		a.byHold = make(map[HoldID]*Answer)
+		a.byHold = make(map[kicks.HoldID]*Answer)
 	}
 	h := a.byHold[id]
 	if h == nil {

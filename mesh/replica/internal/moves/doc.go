@@ -4,7 +4,6 @@
 //	Move     one user: its moving row, which peers reported, and how far it is
 //	Batch    the moves that one Hold announced, and which peers confirmed it
 //	Answers  what this director did for the Holds of others, in case they come again
-//	Kicks    the local kicks under way, and the results that peers are to be told
 //
 // A move is named by its user, generation, stamp and backend: an answer that is about another row
 // of the user does not touch it. A peer that fails has neither confirmed nor reported anything.

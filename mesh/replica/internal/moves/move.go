@@ -3,6 +3,7 @@ package moves
 import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/ring"
 )
 
@@ -29,10 +30,10 @@ type Move struct {
 	Started  mono.Time
 	Until    mono.Time // end of the delay; meant when Delaying
 	Phase    Phase
-	HeldAt   mono.Time  // when every peer held the user; meant after Holding
-	Unsure   bool       // some kicker ended sessions, or does not know
-	Kicked   KickReport // what directors could not do
-	Restarts int        // MaxRestarts at most
+	HeldAt   mono.Time    // when every peer held the user; meant after Holding
+	Unsure   bool         // some kicker ended sessions, or does not know
+	Kicked   kicks.Report // what directors could not do
+	Restarts int          // MaxRestarts at most
 
 	Op    uint64 // waiting operation, 0: none
 	Wait  bool   // the operation waits for the release
@@ -51,7 +52,7 @@ func Same(a, b directory.Mapping) bool {
 // Begin begins the move with this row: what peers said of another one is void.
 func (m *Move) Begin(row directory.Mapping) {
 	m.Row, m.Phase = row, Holding
-	m.reported, m.Kicked = make(map[string]bool), KickReport{}
+	m.reported, m.Kicked = make(map[string]bool), kicks.Report{}
 }
 
 // Announced reports whether a Hold told the peers of the move.
@@ -64,7 +65,7 @@ func (m *Move) HeldBy(peer string) bool { return m.batch != nil && m.batch.held[
 func (m *Move) ReportedBy(director string) bool { return m.reported[director] }
 
 // Report takes the report of a director; "" is ourselves.
-func (m *Move) Report(director string, r KickResult) {
+func (m *Move) Report(director string, r kicks.Result) {
 	m.reported[director] = true
 	if r.Count > 0 || !r.Known {
 		m.Unsure = true

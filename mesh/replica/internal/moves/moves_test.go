@@ -1,20 +1,16 @@
 package moves
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
-
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
-	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -139,10 +135,10 @@ func TestWhatAPeerOwes(t *testing.T) {
 	batches[0].NoteHeld("d2")
 	later[0].NoteHeld("d2")
 	check("holds", 1, 2)
-	moves[0].Report("d2", KickResult{Known: true})
-	later[0].Get(user(3)).Report("d2", KickResult{Known: true})
+	moves[0].Report("d2", kicks.Result{Known: true})
+	later[0].Get(user(3)).Report("d2", kicks.Result{Known: true})
 	check("one report is missing", 1)
-	moves[1].Report("d2", KickResult{Known: true})
+	moves[1].Report("d2", kicks.Result{Known: true})
 	check("all is said")
 	if !moves[0].HeldBy("d2") || !moves[0].ReportedBy("d2") || moves[0].HeldBy("d3") {
 		t.Error("what d2 said is not known")
@@ -165,16 +161,16 @@ func TestWhatAPeerOwes(t *testing.T) {
 // A move is sure of the sessions only if each kicker knows that there were none.
 func TestReports(t *testing.T) {
 	for _, test := range []struct {
-		result KickResult
+		result kicks.Result
 		unsure bool
 		left   int
 		blind  bool
 	}{
-		{KickResult{Known: true}, false, 0, false},
-		{KickResult{Count: 1, Known: true}, true, 0, false},
-		{KickResult{}, true, 0, false},
-		{KickResult{Known: true, Left: 2}, false, 2, false},
-		{KickResult{Blind: true}, true, 0, true},
+		{kicks.Result{Known: true}, false, 0, false},
+		{kicks.Result{Count: 1, Known: true}, true, 0, false},
+		{kicks.Result{}, true, 0, false},
+		{kicks.Result{Known: true, Left: 2}, false, 2, false},
+		{kicks.Result{Blind: true}, true, 0, true},
 	} {
 		m := &Move{}
 		m.Begin(row(1, 2))
@@ -186,10 +182,6 @@ func TestReports(t *testing.T) {
 		if m.Begin(row(1, 3)); m.ReportedBy("d2") || len(m.Kicked.Left)+len(m.Kicked.Blind) > 0 {
 			t.Errorf("%+v: the report is for another row", test.result)
 		}
-	}
-	count := wire.KickCount{Count: 3, Known: true, Left: 4, Blind: true}
-	if got := ResultOf(count); got != (KickResult{Count: 3, Known: true, Left: 4, Blind: true}) {
-		t.Errorf("%+v means %+v", count, got)
 	}
 }
 
@@ -252,7 +244,7 @@ func TestRestart(t *testing.T) {
 	batches[0].NoteHeld("d2")
 	for _, m := range moves {
 		m.Phase = Delaying
-		m.Report("d2", KickResult{Known: true})
+		m.Report("d2", kicks.Result{Known: true})
 	}
 	moved := row(1, 2)
 	moved.Stamp++
@@ -314,12 +306,12 @@ func TestOrphansAreLookedFor(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	var a Answers
 	life, next := logs.ID{Name: "d2", Boot: 1}, logs.ID{Name: "d2", Boot: 2}
-	first := a.Open(now, HoldID{life, 7})
-	if a.Open(now.Add(time.Second), HoldID{life, 7}) != first ||
-		a.Open(now, HoldID{next, 7}) == first {
+	first := a.Open(now, kicks.HoldID{By: life, ID: 7})
+	if a.Open(now.Add(time.Second), kicks.HoldID{By: life, ID: 7}) != first ||
+		a.Open(now, kicks.HoldID{By: next, ID: 7}) == first {
 		t.Error("an answer belongs to another hold")
 	}
-	a.Open(now.Add(time.Second), HoldID{life, 3})
+	a.Open(now.Add(time.Second), kicks.HoldID{By: life, ID: 3})
 	ids := func(at mono.Time) (ids []uint64) {
 		for _, h := range a.To(at, life) {
 			ids = append(ids, h.ID.ID)
@@ -344,73 +336,4 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("after %v: %v are repeated, %d kept", test.after, got, a.Len())
 		}
 	}
-}
-
-// The end of a kick is told once. Kicks that take too long come in order.
-func TestKicks(t *testing.T) {
-	k := NewKicks()
-	no := errors.New("no")
-	var told []KickResult
-	for id := uint64(20); id > 0; id-- {
-		k.Begin(id, now, func(r KickResult, failed error) {
-			if !errors.Is(failed, no) {
-				t.Errorf("failed by %v", failed)
-			}
-			told = append(told, r)
-		})
-	}
-	k.Begin(30, now.Add(time.Second), nil)
-	k.Finish(5, KickResult{Count: 3}, no)
-	k.Finish(5, KickResult{Count: 4}, no)
-	k.Finish(99, KickResult{}, no)
-	if diff := cmp.Diff([]KickResult{{Count: 3}}, told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
-	}
-	if late := k.Late(now.Add(KickLimit)); len(late) > 0 {
-		t.Errorf("%v are late", late)
-	}
-	if late := k.Late(now.Add(KickLimit + 1)); len(late) != 19 || !slices.IsSorted(late) {
-		t.Errorf("%v are late, want 19 in order", late)
-	}
-	k.Postpone(time.Minute)
-	if late := k.Late(now.Add(KickLimit + time.Minute)); len(late) > 0 {
-		t.Errorf("%v are late after a pause", late)
-	}
-	if k.Finish(30, KickResult{}, no); k.Len() != 19 {
-		t.Errorf("%d are under way", k.Len())
-	}
-}
-
-// All that is queued is reported, once, Hold by Hold in the order in which they first had
-// something.
-func TestReportsAreTaken(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		k := NewKicks()
-		for range 2 {
-			var order []uint64
-			want := make(map[uint64][]wire.KickCount)
-			for i := range rapid.IntRange(0, 20).Draw(t, "results") {
-				id := rapid.Uint64Range(1, 4).Draw(t, "hold")
-				if want[id] == nil {
-					order = append(order, id)
-				}
-				count := wire.KickCount{Hash: ring.UserHash(i)}
-				want[id] = append(want[id], count)
-				k.Note(HoldID{ID: id}, count)
-			}
-			if k.Reports() != len(order) {
-				t.Fatalf("%d holds to report on, want %d", k.Reports(), len(order))
-			}
-			var got []uint64
-			for of, counts := range k.TakeReports() {
-				got = append(got, of.ID)
-				if diff := cmp.Diff(want[of.ID], counts); diff != "" {
-					t.Fatalf("hold %d (-want +got):\n%s", of.ID, diff)
-				}
-			}
-			if !slices.Equal(got, order) {
-				t.Fatalf("holds %v, want %v", got, order)
-			}
-		}
-	})
 }
