@@ -352,16 +352,15 @@ func TestReleaseAtTheEndOfPatience(t *testing.T) {
 	place := d1.must(h)
 	row, _, _ := d1.dir.Supersede("", h, place, true, d1.core.MeshTime(w.now), 0)
 	u := ring.User{Tag: "", Hash: h}
-	d1.core.follow(w.now, u, row, before{})
+	d1.core.follow(w.now, u, row, moves.Replaced{})
 	_, id := d1.ask(h)
 	if id == 0 {
 		t.Fatal("answered although the user is held")
 	}
 	w.run(2 * time.Second)
 	// Both end at the next tick.
-	held := d1.core.held[u]
-	held.since = w.now.Add(25*time.Millisecond - moves.HoldFor)
-	d1.core.held[u] = held
+	d1.core.moves.Held.Release(u)
+	d1.core.follow(w.now.Add(25*time.Millisecond-moves.HoldFor), u, row, moves.Replaced{})
 	d1.core.CancelLookup(id)
 	since := w.now.Add(25*time.Millisecond - waiters.Deadline)
 	d1.core.wait(since, &waiters.Wait{User: u, ID: id}, lookups.BeingMoved)

@@ -82,8 +82,7 @@ type Core struct {
 	barrier *barrier.Barrier // table changes not yet confirmed by all, and the kept rings
 
 	waiters *waiters.List
-	held    map[ring.User]heldUser
-	moves   *moves.Set    // that this director runs
+	moves   *moves.Set    // that this director runs; and the users that are held for any move
 	answers moves.Answers // to the Holds of others
 	kicks   *kicks.Local
 	ops     map[uint64]*operationState
@@ -125,7 +124,6 @@ func New(cfg Config, now mono.Time) *Core {
 		initial:   ring.Build(cfg.Backends, nil),
 		strangers: make(strangers),
 		sessions:  make(map[uint64]*peer),
-		held:      make(map[ring.User]heldUser),
 		ops:       make(map[uint64]*operationState),
 	}
 	c.clock.Init(cfg.Wall, now)

@@ -227,7 +227,7 @@ func (c *Core) takePart(now mono.Time, log *logs.Peer, m *wire.LogPart) {
 			c.takeRows(now, e)
 		case *wire.Hold:
 			c.mergeRows(now, e.Blocks, nil)
-			c.runAllBy(e.Blocks, log.ID())
+			c.moves.Held.RunAllBy(e.Blocks, log.ID())
 		case *wire.Unknown:
 			c.takeUnknown(log.ID().Name, e)
 		}

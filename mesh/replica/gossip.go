@@ -39,7 +39,7 @@ func (c *Core) applyDelta(now mono.Time, d *wire.Delta) {
 	if c.admission.bootstrapped {
 		c.apply(now, d.Change, nil)
 		c.mergeRows(now, d.Blocks, nil)
-		c.runAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot})
+		c.moves.Held.RunAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot})
 	}
 }
 

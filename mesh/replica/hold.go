@@ -24,7 +24,7 @@ func (c *Core) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 			beaten.Add(u.Tag, out.Mapping)
 			return
 		}
-		c.runBy(u, h.ID.By)
+		c.moves.Held.RunBy(u, h.ID.By)
 		c.kickHeld(h, u)
 	})
 	for _, b := range m.Blocks {
@@ -51,10 +51,6 @@ func (c *Core) kickHeld(h *moves.Answer, u ring.User) {
 	done := func(result wire.KickCount) {
 		h.Kicks[u] = &result
 		c.kicks.Note(h.ID, result)
-	}
-	if _, held := c.held[u]; !held { // released already: the Hold came late
-		done(wire.KickCount{Tag: u.Tag, Hash: u.Hash})
-		return
 	}
 	c.kickMoving(u, done)
 }

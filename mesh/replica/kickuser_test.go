@@ -187,10 +187,11 @@ func TestKickByNameCountsEachDirectorOnce(t *testing.T) {
 	}
 	first, second := d1.begin(KickUser{Value: "jane"}), d1.begin(KickUser{Value: "joe"})
 	w.deliver()
+	kick := d1.core.ops[first].kick.Message.ID
 	for range 2 {
-		d1.hears(d2, &wire.KickUserDone{ID: d1.core.ops[first].kick.Message.ID, Count: 1, Known: true})
+		d1.hears(d2, &wire.KickUserDone{ID: kick, Count: 1, Known: true})
 	}
-	d1.hears(d3, &wire.KickUserDone{ID: d1.core.ops[first].kick.Message.ID, Count: 2, Known: true})
+	d1.hears(d3, &wire.KickUserDone{ID: kick, Count: 2, Known: true})
 	d1.hears(d3, &wire.KickUserDone{ID: 1 << 60, Count: 100, Known: true})
 	for _, kick := range d1.kicked {
 		d1.core.KickDone(w.now, kick.ID, KickResult{Count: 4, Known: true}, nil)

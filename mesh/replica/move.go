@@ -46,7 +46,7 @@ func (c *Core) supersede(now mono.Time, m *moves.Move, backend netip.Addr, above
 		return
 	}
 	m.Begin(row)
-	c.follow(now, m.User, row, before{previous, was})
+	c.follow(now, m.User, row, moves.Replaced{Mapping: previous, Status: was})
 	c.moves.Queue(m)
 	c.kickOwn(m)
 }
@@ -179,7 +179,7 @@ func (c *Core) release(now mono.Time, m *moves.Move) {
 		c.finishMove(m, ErrTryAgain)
 		return
 	}
-	c.follow(now, m.User, row, before{})
+	c.follow(now, m.User, row, moves.Replaced{})
 	c.moves.Release(m.User.Tag, row)
 	c.finishMove(m, nil)
 }
@@ -265,10 +265,7 @@ func (c *Core) resendHolds(p *peer) {
 // restartMoves announces the moves that run here anew: what peers know of them was said in an
 // earlier life.
 func (c *Core) restartMoves(now mono.Time) {
-	c.moves.Restart(func(u ring.User) (directory.Mapping, bool) {
-		row, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
-		return row, status == directory.Live
-	})
+	c.moves.Restart(c.liveRows(now))
 }
 
 // suspectHolders suspects the live peers that hold up a move.

@@ -253,7 +253,7 @@ func TestLeaverInALargeFlush(t *testing.T) {
 	if _, err := d3.do(Flush{Addr: testBackend(2), MaxParallel: maxParallel}); err != nil {
 		t.Fatal(err)
 	}
-	allHeld := func() bool { return len(d2.core.held) >= min(mapped, maxParallel) }
+	allHeld := func() bool { return d2.core.moves.Held.Len() >= min(mapped, maxParallel) }
 	w.until("all are being moved", 5*time.Second, allHeld)
 	messages := make(map[string]int)
 	w.filter = func(to *director, m wire.Message) bool {
@@ -264,7 +264,7 @@ func TestLeaverInALargeFlush(t *testing.T) {
 	}
 	d3.leave()
 	left := w.now
-	noneHeld := func() bool { return len(d1.core.held)+len(d2.core.held) == 0 }
+	noneHeld := func() bool { return d1.core.moves.Held.Len()+d2.core.moves.Held.Len() == 0 }
 	w.until("nobody is held", 10*time.Second, noneHeld)
 	if took := w.now.Sub(left); took > 4*time.Second {
 		t.Errorf("the last user is let in after %v, want the kick delay and 2 s at most", took)
@@ -324,8 +324,9 @@ func TestForgottenMoveIsOver(t *testing.T) {
 		if m := d.live(h); m.Backend != old || m.Moving {
 			t.Errorf("%s has %+v, want %v", d.name, m, old)
 		}
-		if n := d.core.Counters().MovesTaken; n != 0 || len(d.core.held) != 0 {
-			t.Errorf("%s went on with %d moves and holds %d users", d.name, n, len(d.core.held))
+		if n := d.core.Counters().MovesTaken; n != 0 || d.core.moves.Held.Len() != 0 {
+			t.Errorf("%s went on with %d moves and holds %d users",
+				d.name, n, d.core.moves.Held.Len())
 		}
 	}
 }
@@ -342,10 +343,10 @@ func TestMoveGoneOnWithGivesWay(t *testing.T) {
 	late := old
 	late.Generation, late.Backend, late.Moving = old.Generation+1, another(old.Backend), true
 	d1.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{late})}, nil)
-	if _, held := d1.core.held[u]; !held {
+	if !d1.core.moves.Held.Has(u) {
 		t.Fatal("the user is not held")
 	}
-	d1.core.takeMove(u)
+	d1.core.kickOwn(d1.core.moves.TakeOver(u))
 	since := old
 	since.Generation = late.Generation + 1
 	for _, d := range w.directors {

@@ -68,12 +68,12 @@ func TestKickForARowFromElsewhere(t *testing.T) {
 		if len(kicked) != 1 || kicked[0] != want {
 			t.Errorf("moving %v: kicked %+v, want %+v", moving, kicked, want)
 		}
-		if _, held := d1.core.held[ring.User{Hash: 7}]; held != moving {
+		if held := d1.core.moves.Held.Has(ring.User{Hash: 7}); held != moving {
 			t.Errorf("moving %v: held %v", moving, held)
 		}
 		m.Activity += 10 // the same row of one who has seen a later login
 		d1.core.mergeRows(w.now, []wire.Block{wire.Pack("", []directory.Mapping{m})}, nil)
-		if _, held := d1.core.held[ring.User{Hash: 7}]; held != moving {
+		if held := d1.core.moves.Held.Has(ring.User{Hash: 7}); held != moving {
 			t.Errorf("moving %v: after a row with later activity held %v", moving, held)
 		}
 	}

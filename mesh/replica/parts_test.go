@@ -84,7 +84,7 @@ func TestGivingAMeshUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.directors[0].begin(Flush{Addr: testBackend(4)})
-	if len(c.held) == 0 || len(c.flushes.Own()) == 0 {
+	if c.moves.Held.Len() == 0 || len(c.flushes.Own()) == 0 {
 		t.Fatal("nothing is held, or flushed, that could be left behind")
 	}
 	left, boot := c.table.Mesh(), c.boot
@@ -98,9 +98,9 @@ func TestGivingAMeshUp(t *testing.T) {
 		t.Errorf("it keeps %+v of mesh %v, boot id %x after %x",
 			c.admission, c.table.Mesh(), c.boot, boot)
 	}
-	if len(c.held)+len(c.flushes.Own())+c.moves.Len() > 0 || len(c.barrier.Rings()) != 1 {
+	if c.moves.Held.Len()+len(c.flushes.Own())+c.moves.Len() > 0 || len(c.barrier.Rings()) != 1 {
 		t.Errorf("%d held, %d flushes, %d moves, %d rings are left",
-			len(c.held), len(c.flushes.Own()), c.moves.Len(), len(c.barrier.Rings()))
+			c.moves.Held.Len(), len(c.flushes.Own()), c.moves.Len(), len(c.barrier.Rings()))
 	}
 	if _, ok := c.strangers[left]; !ok {
 		t.Error("the cluster that it left is not strange to it")

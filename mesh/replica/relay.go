@@ -68,7 +68,7 @@ func (c *Core) gotLookupReply(now mono.Time, _ *peer, m *wire.LookupReply) {
 	if w == nil || m.Failed || !w.Fresh(now) || m.Block.Len() != 1 || c.synced() {
 		return // the next tick asks again, or answers
 	}
-	if _, held := c.held[w.User]; held && !c.cfg.Guards.NoHold {
+	if c.moves.Held.Has(w.User) && !c.cfg.Guards.NoHold {
 		return
 	}
 	for row := range m.Block.All() {

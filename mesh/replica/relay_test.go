@@ -81,7 +81,7 @@ func TestRelayedLookupOfAUserBeingMoved(t *testing.T) {
 		return false
 	})
 	d1.hears(joiner, &wire.LookupRequest{ID: 77, Hash: 5})
-	w.until("the release", 3*time.Second, func() bool { return len(d1.core.held) == 0 })
+	w.until("the release", 3*time.Second, func() bool { return d1.core.moves.Held.Len() == 0 })
 	w.deliver()
 	if len(replies) != 1 || replies[0].ID != 77 || replies[0].Failed {
 		t.Fatalf("replies %+v, want one", replies)

@@ -5,7 +5,6 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
-	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -15,28 +14,6 @@ import (
 // maxUnpacked is the room for rows that is kept from message to message: a chunk of a snapshot
 // fits.
 const maxUnpacked = 1 << 14
-
-// heldUser is a user whose lookups are held here.
-type heldUser struct {
-	mapping directory.Mapping
-	since   mono.Time
-	kick    *moveKick // nil: none begun
-	by      logs.ID   // the director, and its life, that runs the move; zero: not known
-	before  before    // what the mapping replaced here
-}
-
-// before is a mapping that was replaced.
-type before struct {
-	mapping directory.Mapping
-	status  directory.Status
-}
-
-// moveKick is the kick that the first word of a move began: its row may come by gossip before the
-// Hold that wants a report.
-type moveKick struct {
-	result  *wire.KickCount // nil: under way
-	reports []func(wire.KickCount)
-}
 
 // mergeRows merges rows from wherever they come, and does what changed rows ask for: kick, hold,
 // release. With each it reports every row and what became of it, and leaves the kicking to the
@@ -59,9 +36,8 @@ func (c *Core) mergeRows(
 				c.rowChanged(now, u, out, each == nil)
 				c.announceMerged(u, in, out.Mapping)
 			}
-			if h, held := c.held[u]; held && !in.Moving && c.cfg.Guards.NoReleaseCheck {
-				c.dir.Release(u.Tag, h.mapping)
-				delete(c.held, u)
+			if c.cfg.Guards.NoReleaseCheck && !in.Moving {
+				c.releaseUnchecked(u)
 			}
 			if each != nil {
 				each(u, in, out)
@@ -104,7 +80,7 @@ func (c *Core) rowChanged(now mono.Time, u ring.User, out directory.Merged, kick
 	} else {
 		kicks = false
 	}
-	c.follow(now, u, out.Mapping, before{out.Before, out.BeforeStatus})
+	c.follow(now, u, out.Mapping, moves.Replaced{Mapping: out.Before, Status: out.BeforeStatus})
 	switch {
 	case kicks && out.Mapping.Moving:
 		c.kickMoving(u, nil)
@@ -113,64 +89,52 @@ func (c *Core) rowChanged(now mono.Time, u ring.User, out directory.Merged, kick
 	}
 }
 
-// kickMoving ends the sessions of a held user that are not on its new backend, once for each move,
-// and reports to whoever asks.
+// kickMoving ends the sessions of a held user that are not on its new backend, once for each move.
+// Report gets the result; it may be nil.
 func (c *Core) kickMoving(u ring.User, report func(wire.KickCount)) {
-	h := c.held[u]
-	if h.kick == nil {
-		k := &moveKick{}
-		h.kick = k
-		c.held[u] = h
-		target := KickTarget{ByHash: true, Hash: u.Hash, Keep: h.mapping.Backend}
-		c.startKick(u.Tag, target, func(r KickResult, _ error) {
-			k.result = &wire.KickCount{
-				Tag: u.Tag, Hash: u.Hash,
-				Count: uint32(r.Count), Known: r.Known, Left: uint32(r.Left), Blind: r.Blind,
-			}
-			for _, report := range k.reports {
-				report(*k.result)
-			}
-			k.reports = nil
-		})
-	}
-	switch {
-	case report == nil:
-	case h.kick.result != nil:
-		report(*h.kick.result)
-	default:
-		h.kick.reports = append(h.kick.reports, report)
+	if k := c.moves.Held.Kick(u, report); k != nil {
+		target := KickTarget{ByHash: true, Hash: u.Hash, Keep: k.Keep}
+		c.startKick(u.Tag, target, func(r KickResult, _ error) { k.End(r) })
 	}
 }
 
-// follow keeps the list of held users in step with a row.
-func (c *Core) follow(now mono.Time, u ring.User, m directory.Mapping, was before) {
-	h, held := c.held[u]
-	switch {
-	case m.Moving && (!held || !moves.Same(h.mapping, m)):
-		c.held[u] = heldUser{mapping: m, since: now, before: was}
-	case !m.Moving && held:
-		delete(c.held, u)
+// follow holds or releases a user by the present row; was is what a moving row replaced.
+func (c *Core) follow(now mono.Time, u ring.User, m directory.Mapping, was moves.Replaced) {
+	if c.moves.Held.Follow(now, u, m, was) {
 		c.waiters.Recheck()
 	}
 }
 
-// releaseForgotten releases users of whose release nobody told us. Each tick looks at all lookups
+// liveRows finds the rows of users that are live now.
+func (c *Core) liveRows(now mono.Time) moves.Find {
+	t := c.clock.At(now)
+	return func(u ring.User) (directory.Mapping, bool) {
+		row, status := c.dir.Find(u.Tag, u.Hash, t)
+		return row, status == directory.Live
+	}
+}
+
+// releaseUnchecked releases a user by whatever row is not moving.
+func (c *Core) releaseUnchecked(u ring.User) {
+	if row, held := c.moves.Held.Row(u); held {
+		c.dir.Release(u.Tag, row)
+		c.moves.Held.Release(u)
+	}
+}
+
+// releaseForgotten releases users whose release was never announced. Each tick looks at all lookups
 // that wait, behind this.
 func (c *Core) releaseForgotten(now mono.Time) {
-	for u, h := range c.held {
-		if now.Sub(h.since) < moves.HoldFor {
-			continue
-		}
+	for u, row := range c.moves.Held.TakeForgotten(now) {
 		c.counters.ForgottenHolds++
-		c.dir.Release(u.Tag, h.mapping)
-		delete(c.held, u)
+		c.dir.Release(u.Tag, row)
 	}
 }
 
 // movingRows are the rows of all held users, for a peer that is being admitted.
 func (c *Core) movingRows(now mono.Time) []wire.Block {
 	rows := rowset.New()
-	for u := range c.held {
+	for u := range c.moves.Held.All() {
 		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if status == directory.Live && m.Moving {
 			rows.Add(u.Tag, m)

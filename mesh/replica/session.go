@@ -35,9 +35,9 @@ func (c *Core) adopt(now mono.Time) {
 	}
 	users, backends := c.adoptions.Take(maxParallel - c.moves.Len())
 	for _, u := range users {
-		_, held := c.held[u]
 		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
-		if held || c.moves.Get(u) != nil || status == directory.Live && m.Backend.IsValid() {
+		if c.moves.Held.Has(u) || c.moves.Get(u) != nil ||
+			status == directory.Live && m.Backend.IsValid() {
 			continue // it has a place by now
 		}
 		row, ok := c.table.Row(backends[u])

@@ -9,6 +9,7 @@ import (
 	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/ring"
 )
 
 // A director whose mesh time is over half a second off the median of its mesh is not synced, so
@@ -96,12 +97,10 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 	}
 	c.changeView(view)
-	for u, h := range c.held {
-		if m, status := c.dir.Find(u.Tag, u.Hash, 0); status != directory.None && m.Moving {
-			h.mapping = m
-			c.held[u] = h
-		}
-	}
+	c.moves.Held.Restamp(func(u ring.User) (directory.Mapping, bool) {
+		m, status := c.dir.Find(u.Tag, u.Hash, 0)
+		return m, status != directory.None
+	})
 }
 
 // endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us,

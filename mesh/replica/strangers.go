@@ -165,7 +165,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 		c.finishMove(m, ErrTryAgain)
 	}
 	c.flushes.Abandon()
-	clear(c.held)
+	c.moves.Held.Clear()
 	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
 	clear(c.admission.named)
 	c.changeView(func() {

@@ -426,7 +426,7 @@ func (w *world) wantRest() {
 			continue
 		}
 		for what, n := range map[string]int{
-			"operations": len(c.ops), "kicks": c.kicks.Len(), "held users": len(c.held),
+			"operations": len(c.ops), "kicks": c.kicks.Len(), "held users": c.moves.Held.Len(),
 			"reports of kicks": c.kicks.Reports(),
 			"moves":            c.moves.Len(),
 			"batches of moves": c.moves.Batches(), "flushes": len(c.flushes.Own()),

@@ -1,6 +1,8 @@
 // Package moves keeps the books of users on their way to another backend.
 //
 //	Set      the moves that this director runs, by user and by the Hold that announced them
+//	Held     the users that are held here: for moves of this director, and of others
+//	Kick     the end of a held user's sessions
 //	Move     one user: its moving row, which peers reported, and how far it is
 //	Batch    the moves that one Hold announced, and which peers confirmed it
 //	Answers  what this director did for the Holds of others, in case they come again

@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -48,8 +49,10 @@ func (b *Batch) answeredBy(peer string) bool {
 	return b.held[peer]
 }
 
-// Set is the moves that this director runs.
+// Set is the moves that this director runs, and the users that it holds for any move.
 type Set struct {
+	Held Held
+
 	byUser     map[ring.User]*Move
 	batches    map[uint64]*Batch // by ID; each has a move that runs
 	starting   []*Move           // to be announced
@@ -263,15 +266,46 @@ func (s *Set) LookForOrphans(now mono.Time) bool {
 	return true
 }
 
+// Orphans returns the held users, in order, whose moves no director runs: neither this one nor a
+// life that runs says to go on. A move of which nothing is known counts as one after a time.
+func (s *Set) Orphans(
+	now mono.Time, unknownFor time.Duration, runs func(logs.ID) bool,
+) (orphans []ring.User) {
+	for u, user := range s.Held.users {
+		if s.byUser[u] == nil && user.isOrphan(now, unknownFor, runs) {
+			orphans = append(orphans, u)
+		}
+	}
+	slices.SortFunc(orphans, ring.CompareUsers)
+	return orphans
+}
+
+// TakeOver makes the move of a held user, which another director ran, a move of ours, and queues
+// it. Its time runs since the user is held here, so that it ends before the others release the user
+// by themselves. What its originator's kicker did is not known. Nor is it known whether the move
+// has ended, and another change has come since: so it does not begin again above a row that beats
+// it.
+func (s *Set) TakeOver(u ring.User) *Move {
+	user := s.Held.users[u]
+	m := &Move{
+		User: u, Previous: user.replaced.Mapping, Was: user.replaced.Status, Started: user.since,
+		Unsure: true, Restarts: MaxRestarts,
+	}
+	m.Begin(user.row)
+	s.Add(m)
+	s.Queue(m)
+	return m
+}
+
 // Restart has all moves announced anew: what peers know of them was said in an earlier life, and
-// our kick was for the row of before. Row gives the present row of a user, if it has one.
-func (s *Set) Restart(row func(ring.User) (directory.Mapping, bool)) {
+// our kick was for the row of before. Find finds the present row of a user.
+func (s *Set) Restart(find Find) {
 	s.batches = make(map[uint64]*Batch)
 	s.starting = s.Sorted()
 	for _, m := range s.starting {
 		m.batch, m.Phase, m.touched = nil, Holding, false
 		m.reported, m.Unsure = map[string]bool{"": true}, true
-		if today, ok := row(m.User); ok {
+		if today, ok := find(m.User); ok {
 			m.Row = today
 		}
 	}
