@@ -1,19 +1,18 @@
 package replica
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
-// admission is what keeps this director from answering by itself, or lets it.
-type admission struct {
+// ownAdmission is what keeps this director from answering by itself, or lets it.
+type ownAdmission struct {
 	synced       bool // the result, as of the last evaluate
 	syncedAt     mono.Time
 	unsyncedAt   mono.Time // when it last ceased to be synced
@@ -23,9 +22,9 @@ type admission struct {
 	alone        bool      // founded because nobody answered
 	contact      bool      // some director has answered ever
 	coldSince    mono.Time
-	cold         map[string]bool      // cold start: whose snapshots were taken
-	named        map[string]mono.Time // live directors by those that admitted us: since when
-	holds        *holdings            // nil: nothing that the members could lack
+	cold         map[string]bool // cold start: whose snapshots were taken
+	named        admission.Named
+	holds        *holdings // nil: nothing that the members could lack
 	clockOff     bool
 	leaving      bool
 	removed      bool      // by `ring remove`
@@ -86,7 +85,7 @@ func (c *Core) unsyncedReason(now mono.Time) string {
 	if c.cfg.Guards.NoAdmission {
 		return ""
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.named)) {
+	for _, name := range a.named.Names() {
 		if !c.reachedOrGone(now, name) {
 			return "not yet in contact with " + name
 		}
@@ -102,7 +101,7 @@ func (c *Core) hindrance(now mono.Time, p *peer) string {
 	if !c.concerns(now, p) {
 		return ""
 	}
-	if p.counted && !c.cfg.Guards.NoGapCheck {
+	if p.Counted && !c.cfg.Guards.NoGapCheck {
 		if p.behind() {
 			return "gap in the log of " + p.name
 		}
@@ -110,10 +109,10 @@ func (c *Core) hindrance(now mono.Time, p *peer) string {
 			return "gap in the log of " + log.ID().Name + ", which is gone"
 		}
 	}
-	if p.admittedMe || c.cfg.Guards.NoAdmission {
+	if p.CountsUs || c.cfg.Guards.NoAdmission {
 		return ""
 	}
-	if _, named := c.admission.named[p.name]; p.synced || p.nonce != 0 || named {
+	if p.synced || p.Asking() || c.admission.named.Has(p.name) {
 		return "not yet admitted by " + p.name
 	}
 	return ""
@@ -132,13 +131,13 @@ func (c *Core) ofOurs(now mono.Time, p *peer) bool {
 // reachedOrGone reports whether we need not wait for contact with a director that was named to us.
 func (c *Core) reachedOrGone(now mono.Time, name string) bool {
 	p := c.peers.get(name)
-	return p != nil && (p.live || p.left) || now.Sub(c.admission.named[name]) > failAfter
+	return p != nil && (p.live || p.left) || c.admission.named.Over(now, name, failAfter)
 }
 
 // progressAdmission does what stands between this director and being synced.
 func (c *Core) progressAdmission(now mono.Time) {
 	for _, p := range c.peers.all {
-		if p.wants != nil && !c.lacksOf(p) {
+		if p.Request() != nil && !c.lacksOf(p) {
 			c.admitIfWhole(now, p)
 		}
 		c.ask(now, p)
@@ -151,7 +150,7 @@ func (c *Core) progressAdmission(now mono.Time) {
 		return
 	}
 	for _, p := range c.peers.all {
-		if (p.matters() || p.wants != nil) && p.behind() && !c.receiver.Tried(now, p.name) {
+		if (p.matters() || p.Request() != nil) && p.behind() && !c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}
@@ -164,42 +163,27 @@ func (c *Core) progressAdmission(now mono.Time) {
 // ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands
 // before the question on the stream.
 func (c *Core) ask(now mono.Time, p *peer) {
-	if !c.ofOurs(now, p) || !p.out || p.admittedMe && !c.lacksTable(now, p) {
+	if !c.ofOurs(now, p) || !p.out || p.CountsUs && !c.lacksTable(now, p) {
 		return
 	}
-	if (p.nonce != 0 || p.barred) && now.Sub(p.askedAt) < askAgain {
+	switch p.Next(now, c.inMajority, c.synced() && !p.synced, c.newID) {
+	case admission.Wait:
 		return
-	}
-	if p.barred && (p.excludedAt != 0 || !p.counted) && c.inMajority() {
-		p.askedAt = now
+	case admission.TellToAsk:
 		c.send(p, &wire.Exclude{Reason: outOfTouch})
 		return
 	}
-	if p.nonce == 0 && c.synced() && !p.synced {
-		return // it joins; it will count us before it answers anything
-	}
-	if p.nonce == 0 {
-		// the nonce is kept when we ask again: the way there and back may take longer than our
-		// patience
-		c.mustBeAdmitted(now, p)
-	}
-	p.askedAt = now
 	if c.synced() {
 		c.evaluate(now) // stop answering first, unless the peer is barred
 	}
 	c.flushOutbox(now)
-	m := &wire.AdmitRequest{Nonce: p.nonce, Stopped: !c.synced(), Member: c.admission.bootstrapped}
+	m := &wire.AdmitRequest{
+		Nonce: p.Nonce(), Stopped: !c.synced(), Member: c.admission.bootstrapped,
+	}
 	if h := c.admission.holds; h != nil {
 		m.Holds, m.Since = true, h.since
 	}
 	c.send(p, m)
-}
-
-// mustBeAdmitted notes that a peer must count us anew before we answer by ourselves.
-func (c *Core) mustBeAdmitted(now mono.Time, p *peer) {
-	p.admittedMe, p.nonce = false, c.newID()
-	p.askedSince, p.pendingAt, p.toldAt = now, 0, 0
-	p.askedAt = now.Add(-askAgain)
 }
 
 // gotAdmitRequest lets a peer in, or tells it what must be done before.
@@ -207,52 +191,46 @@ func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	if !p.out {
 		return // it asks again
 	}
-	if p.barred && !m.Stopped && (p.excluded || c.inMajority()) {
-		c.send(p, &wire.Exclude{Reason: outOfTouch}) // it answers lookups: it must stop first
+	if p.MustStop(m, c.inMajority) {
+		c.send(p, &wire.Exclude{Reason: outOfTouch})
 		return
 	}
-	if p.excludedAt != 0 {
-		// It answers nothing until it has our reply, so nobody need wait any longer for its
-		// confirmation of what stands in that; it counts as failed for whoever asked for it.
+	settled, offers := p.TakeRequest(m)
+	if settled {
+		// The peer's confirmation of what stands in our reply need not be waited for. It counts as
+		// failed for whoever asked for that.
 		c.barrier.NoteFailed(p.name)
 		c.barrier.ConfirmAll(p.name)
 	}
-	if p.excluded && p.nonce != 0 {
-		// it asks, but still owes us an answer: until that has come we do not wait for it
-		p.excludedAt = 0
-	} else {
-		p.readmit()
-	}
 	p.synced = p.synced && !m.Stopped
-	if m.Holds && p.offered != m.Nonce {
-		p.offered = m.Nonce
+	if offers {
 		c.lack(p, m.Since)
 	}
 	c.meetAgain(now, p, m.Member)
-	p.wants = m
 	c.admitIfWhole(now, p)
 }
 
 // admitIfWhole counts a peer that has asked for it as soon as we have what it holds. Until then the
 // peer answers nothing, so we go on.
 func (c *Core) admitIfWhole(now mono.Time, p *peer) {
-	m := p.wants
+	m := p.Request()
 	if m == nil {
 		return
 	}
-	if c.lacksOf(p) && !p.counted && c.admission.bootstrapped && !c.cfg.Guards.NoGapCheck {
+	if c.lacksOf(p) && !p.Counted && c.admission.bootstrapped && !c.cfg.Guards.NoGapCheck {
 		c.send(p, &wire.Admitted{Nonce: m.Nonce, Pending: true})
 		return
 	}
-	p.wants = nil
-	c.count(p)
+	if p.Admit() {
+		c.greet(p)
+	}
 	c.flushOutbox(now)
 	reply := &wire.Admitted{
 		Nonce: m.Nonce, Member: c.admission.bootstrapped, Change: c.table.Snapshot(),
 		Moving: c.movingRows(now),
 	}
 	for _, q := range c.peers.all {
-		if q.live && q.counted && q != p {
+		if q.live && q.Counted && q != p {
 			reply.Live = append(reply.Live, wire.Peer{Name: q.name, Boot: q.boot, Addr: q.addr})
 		}
 	}
@@ -261,54 +239,47 @@ func (c *Core) admitIfWhole(now mono.Time, p *peer) {
 	c.beatTo(now, p)
 }
 
-func (c *Core) count(p *peer) {
-	if !p.counted {
-		p.counted = true
-		c.resendHolds(p)
-		c.tellKicks(p)
-	}
+// greet sends a peer that has just come to be counted what it must take part in.
+func (c *Core) greet(p *peer) {
+	c.resendHolds(p)
+	c.tellKicks(p)
 }
 
 func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
-	if p.probe != 0 && m.Nonce == p.probe {
-		p.probe = 0
+	if p.EndProbe(m.Nonce) {
 		if !c.mayTake(now, p, m.Change) {
 			return
 		}
 		c.applyWhole(now, m.Change, p)
 		return
 	}
-	if p.nonce == 0 || m.Nonce != p.nonce {
+	if !p.Answers(m.Nonce) {
 		return
 	}
 	if m.Pending {
-		p.pendingAt = now
+		p.Pending(now)
 		return
 	}
 	if !c.mayTake(now, p, m.Change) {
 		return
 	}
-	p.nonce, p.admittedMe = 0, true
-	p.readmit()
+	p.Admitted()
 	c.meetAgain(now, p, m.Member)
-	c.count(p)
+	if p.Count() {
+		c.greet(p)
+	}
 	c.applyWhole(now, m.Change, p)
 	if m.Member {
 		c.awaitTable(now, p, m.Change)
 	}
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {
-		if c.admission.named == nil {
-			c.admission.named = make(map[string]mono.Time)
-		}
 		for _, q := range m.Live {
 			if q.Name == c.cfg.Name {
 				continue
 			}
 			c.hear(now, hints.Hint{Name: q.Name, Addr: q.Addr, Trust: Named}, q.Boot)
-			if _, known := c.admission.named[q.Name]; !known {
-				c.admission.named[q.Name] = now
-			}
+			c.admission.named.Note(now, q.Name)
 		}
 	}
 	c.progressAdmission(now)
@@ -322,7 +293,7 @@ const apartFor = logs.GoneTold - 15*time.Second
 // logs that are gone. Its own log only shows what it answered itself, not what it had from
 // directors that died meanwhile.
 func (c *Core) meetAgain(now mono.Time, p *peer, member bool) {
-	if !c.admission.bootstrapped || !member || p.counted || !c.sameMesh(p) ||
+	if !c.admission.bootstrapped || !member || p.Counted || !c.sameMesh(p) ||
 		c.cfg.Guards.NoAdmission {
 		return
 	}

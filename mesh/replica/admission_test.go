@@ -117,12 +117,14 @@ func TestLeftOutByAJoiner(t *testing.T) {
 	}
 	w.until("d4 and d3 count each other", 5*time.Second, func() bool {
 		p := d4.core.peers.get("d3")
-		return p != nil && p.counted && p.admittedMe && d3.core.peers.get("d4").counted
+		return p != nil && p.Counted && p.CountsUs && d3.core.peers.get("d4").Counted
 	})
 	p := d4.core.peers.get("d3")
-	p.lacking, p.toldAt = true, w.now.Add(-confirmWithin-1)
+	p.lacking = true
+	p.Begin(w.now, 0)
+	p.Report(w.now.Add(-confirmWithin - 1))
 	d4.core.complain(w.now, suspect{p, "gives no snapshot"})
-	if !p.barred {
+	if !p.Barred() {
 		t.Fatal("d4 does not go on without d3")
 	}
 	w.lose = nil
@@ -149,7 +151,7 @@ func TestJoinerWaitsForAllThatAreNamed(t *testing.T) {
 			delete(w.cut, [2]string{"d4", "d3"})
 			delete(w.cut, [2]string{"d3", "d4"})
 			w.until("d4 answers", time.Second, d4.core.synced)
-			if !d3.core.peers.get("d4").counted {
+			if !d3.core.peers.get("d4").Counted {
 				t.Error("d4 answers before d3 counts it")
 			}
 		})
@@ -431,7 +433,7 @@ func TestCandidates(t *testing.T) {
 		{"one is of a mesh above", func(p *peer) { p.mesh = above }, nil},
 		{"one of a mesh above does not answer", func(p *peer) { p.mesh, p.synced = above, false },
 			[]string{"d2"}},
-		{"one does not count us", func(p *peer) { p.admittedMe = false }, []string{"d2"}},
+		{"one does not count us", func(p *peer) { p.CountsUs = false }, []string{"d2"}},
 	} {
 		c := crowd(2, func(i int, p *peer) {
 			if p.synced = true; i == 1 {

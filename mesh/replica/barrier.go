@@ -153,7 +153,7 @@ func (c *Core) confirm(p *peer, change directory.Change) {
 
 // barrierPeer is what a barrier must know of a peer.
 func (p *peer) barrierPeer() barrier.Peer {
-	return barrier.Peer{Name: p.name, Counted: p.live && p.counted, Behind: p.behind()}
+	return barrier.Peer{Name: p.name, Counted: p.live && p.Counted, Behind: p.behind()}
 }
 
 // settleBarrier ends the waiting for changes that all counted peers have confirmed, and forgets the

@@ -56,7 +56,7 @@ func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 		}
 		live = append(live, p)
 		lacking = lacking || p.synced && c.lacksTable(now, p)
-		if p.synced && c.sameMesh(p) && (p.admittedMe || c.cfg.Guards.NoAdmission) &&
+		if p.synced && c.sameMesh(p) && (p.CountsUs || c.cfg.Guards.NoAdmission) &&
 			!c.receiver.Tried(now, p.name) {
 			synced = append(synced, p)
 		}
@@ -127,7 +127,7 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		return
 	}
 	for _, p := range live {
-		if !p.admittedMe {
+		if !p.CountsUs {
 			return
 		}
 		if !a.cold[p.name] && !c.receiver.Tried(now, p.name) {

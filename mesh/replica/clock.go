@@ -63,7 +63,7 @@ func (c *Core) askedAnew(now mono.Time) bool {
 // noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
 // off.
 func (c *Core) noticeOff(now mono.Time, p *peer) {
-	if c.synced() && p.counted && p.clock.Off() {
+	if c.synced() && p.Counted && p.clock.Off() {
 		if c.checkClock(now); c.admission.clockOff {
 			c.evaluate(now)
 		}

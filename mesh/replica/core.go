@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/digests"
@@ -30,13 +31,12 @@ const (
 	beatManyPeers = 50
 	// failAfter is silence of 5 s, and up to two beats until the last echo; see silence.
 	failAfter     = 5*time.Second + 500*time.Millisecond
-	confirmWithin = 5 * time.Second // then a live peer is excluded
+	confirmWithin = admission.ConfirmWithin
 	wakeAfter     = lookups.WakeAfter
 	// startWait is after how long a director whose peers do not answer serves alone: 3 s after its
 	// start.
 	startWait   = 2950 * time.Millisecond
 	contactLost = 10 * time.Second // then one whose contacts vanished does
-	askAgain    = time.Second
 )
 
 // Core is one director's side of the mesh protocol. See the package comment for its rules on
@@ -75,7 +75,7 @@ type Core struct {
 	session   uint64 // last given out
 	effects   []Effect
 
-	admission admission
+	admission ownAdmission
 	receiver  snapshots.Receiver
 	donations snapshots.Donations
 

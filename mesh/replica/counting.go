@@ -36,7 +36,7 @@ func (c *Core) tellCounting() {
 	m := &wire.Counting{}
 	for _, p := range c.peers.all {
 		boot := uint64(0)
-		if p.live && p.counted {
+		if p.live && p.Counted {
 			boot = p.boot
 		}
 		if boot == p.told {

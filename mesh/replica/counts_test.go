@@ -92,7 +92,8 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 		w := newWorld(t)
 		w.start("d1")
 		c := w.start("d2").core
-		other := &peer{name: "d1", boot: 1, live: true, admittedMe: true}
+		other := &peer{name: "d1", boot: 1, live: true}
+		other.CountsUs = true
 		other.log = c.logs.Open(logs.ID{Name: "d1", Boot: 1})
 		c.peers.add(other)
 		now := c.start.Add(test.waited)

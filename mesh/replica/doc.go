@@ -7,7 +7,7 @@
 //
 // Time comes in as a moment of the director's monotonic clock, a mono.Time, always named now. What
 // is kept of it in fields is a mono.Time too; limits and waits are a time.Duration. Two moments
-// differ by a Duration (now.Sub(p.askedAt) > askAgain), and zero is long ago. Stamps, activity and
+// differ by a Duration (now.Sub(p.echoAt) > failAfter), and zero is long ago. Stamps, activity and
 // expiry are by another clock, see Mesh time below.
 //
 // A Core is not safe for concurrent use, except for the few methods that say so. The most important
@@ -20,6 +20,7 @@
 // send nothing. The Core decides which peers count, asks the structures, and emits effects.
 // Received messages are dispatched by one table, see dispatch.go.
 //
+//	admission where this director and a peer stand: which one counts the other, what each asked
 //	logs      our log, what we have of the logs of others, and what is missing
 //	lookups   the answers of lookups: the part of a Core that is safe for concurrent use
 //	snapshots the snapshot that is taken, donors that did not work out, and those that are given
@@ -31,7 +32,7 @@
 //	meshtime  mesh time, and what we know of the peers' clocks
 //	rank      which of two meshes that meet stays
 //	barrier   table changes that not all peers have confirmed, and the rings from before them
-//	moves     moves, Holds, and answers to Holds
+//	moves     moves, Holds, answers to Holds, and the users that are held
 //	kicks     kicks that run here, kicks by name, and reports
 //	flushes   flushes that run here, and what is known of all
 //

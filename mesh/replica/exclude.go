@@ -1,25 +1,20 @@
 package replica
 
 import (
-	"maps"
 	"slices"
-	"time"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
-
-// admitWithin bounds how long we wait for a peer that says again and again that it is repairing a
-// gap before it admits us.
-const admitWithin = 30 * time.Second
 
 // outOfTouch tells a peer why it is out.
 const outOfTouch = "out of touch for too long; ask to be admitted again"
 
 // matters reports whether a peer can keep us from answering: it is live, and has neither failed nor
 // been excluded without asking to be admitted since.
-func (p *peer) matters() bool { return p.live && !p.barred }
+func (p *peer) matters() bool { return p.live && !p.Barred() }
 
 // behind reports whether a peer holds rows that we lack, in its log or without one.
 func (p *peer) behind() bool { return p.gap || p.lacking }
@@ -40,9 +35,6 @@ func (c *Core) lacksOf(p *peer) bool { return p.behind() || c.restOf(p) != nil }
 // joining reports whether this director has not been synced since it came.
 func (c *Core) joining() bool { return !c.admission.bootstrapped || !c.admission.member }
 
-// readmit forgets that a peer failed or was excluded.
-func (p *peer) readmit() { p.barred, p.excluded, p.excludedAt = false, false, 0 }
-
 // inMajority reports whether we answer, together with more than half of all directors that we know,
 // ourselves included.
 func (c *Core) inMajority() bool { return c.synced() && c.peers.all.majority() }
@@ -56,20 +48,18 @@ func (c *Core) staysIn(p *peer) bool {
 // gotExclude learns that a peer no longer counts us: we did not answer in time, or were out of
 // touch.
 func (c *Core) gotExclude(now mono.Time, p *peer, m *wire.Exclude) {
-	if p.barred && c.inMajority() && c.cfg.Name < p.name {
+	if p.Barred() && c.inMajority() && c.cfg.Name < p.name {
 		// Each of us would have the other ask; the one with the higher name does.
-		if now.Sub(p.askedAt) >= askAgain {
-			p.askedAt = now
+		if p.Remind(now) {
 			c.send(p, &wire.Exclude{Reason: outOfTouch})
 		}
 		return
 	}
-	if p.nonce == 0 || p.barred {
+	if p.HeardExclude() {
 		c.counters.Excluded++
 		c.logf(LogWarn, "excluded by a peer", Field{"peer", p.name}, Field{"why", m.Reason})
-		c.mustBeAdmitted(now, p)
+		p.Begin(now, c.newID())
 	}
-	p.readmit()
 	c.evaluate(now)
 	c.ask(now, p)
 }
@@ -85,7 +75,7 @@ type suspect struct {
 // been silent for another while.
 func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 	suspects = slices.DeleteFunc(suspects, func(p suspect) bool {
-		return !p.live || p.excludedAt != 0 || p.barred && !p.counted
+		return !p.live || !p.Excludable()
 	})
 	switch {
 	case len(suspects) == 0:
@@ -100,7 +90,7 @@ func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 		return
 	}
 	for _, p := range suspects {
-		p.barred, p.excluded, p.excludedAt, p.probe = true, true, now, 0
+		p.Exclude(now)
 		if p.behindAt != 0 {
 			p.behindAt = now // once it is back it has its time again to give what we lack
 		}
@@ -120,8 +110,8 @@ func (c *Core) stepOut(now mono.Time, why string) {
 	c.counters.StepsOut++
 	c.logf(LogWarn, "most peers seem not to answer, asking to be admitted again", Field{"why", why})
 	for _, p := range c.peers.all {
-		if p.excluded {
-			p.readmit()
+		if p.Excluded() {
+			p.Readmit()
 		}
 	}
 	c.restartPatience(now)
@@ -139,24 +129,21 @@ func (c *Core) restartPatience(now mono.Time) {
 // either. In the end we go on without it.
 func (c *Core) complain(now mono.Time, p suspect) {
 	switch {
-	case p.toldAt == 0:
-		p.toldAt = now
+	case p.Report(now):
 		c.logf(LogWarn, "a peer does not answer, telling the members",
 			Field{"peer", p.name}, Field{"why", p.why})
 		c.tellWaiting(p.peer)
-	case now.Sub(p.toldAt) > confirmWithin:
+	case p.ReportFailed(now):
 		c.logf(LogWarn, "joining without a peer that does not answer",
 			Field{"peer", p.name}, Field{"why", p.why})
-		p.barred, p.excluded = true, true
-		// It may think that we count it. Once we are a member we tell it to ask again, see ask.
-		p.counted, p.admittedMe = false, false
+		p.GoOnWithout() // once we are a member we tell it to ask again, see ask
 	}
 }
 
 func (c *Core) tellWaiting(p *peer) {
 	m := &wire.Waiting{For: []wire.Peer{{Name: p.name, Boot: p.boot, Addr: p.addr}}}
 	for _, q := range c.peers.all {
-		if q != p && q.live && q.admittedMe {
+		if q != p && q.live && q.CountsUs {
 			c.send(q, m)
 		}
 	}
@@ -166,7 +153,7 @@ func (c *Core) tellWaiting(p *peer) {
 func (c *Core) gotWaiting(now mono.Time, _ *peer, m *wire.Waiting) {
 	for _, who := range m.For {
 		p := c.peers.get(who.Name)
-		if p == nil || p.boot != who.Boot || !p.matters() || !p.counted {
+		if p == nil || p.boot != who.Boot || !p.matters() || !p.Counted {
 			continue
 		}
 		c.question(now, p)
@@ -175,20 +162,20 @@ func (c *Core) gotWaiting(now mono.Time, _ *peer, m *wire.Waiting) {
 
 // question asks a peer that counts us something, to see whether it answers, and what its table is.
 func (c *Core) question(now mono.Time, p *peer) {
-	if p.probe != 0 || !p.out {
+	if p.Probing() || !p.out {
 		return
 	}
-	p.probe, p.probedAt = c.newID(), now
+	nonce := c.newID()
+	p.Probe(now, nonce)
 	c.flushOutbox(now)
 	c.send(p, &wire.AdmitRequest{
-		Nonce: p.probe, Stopped: !c.synced(), Member: c.admission.bootstrapped,
+		Nonce: nonce, Stopped: !c.synced(), Member: c.admission.bootstrapped,
 	})
 }
 
 // questionAgain repeats a question to which the answer may be lost, since a stream is a new one.
 func (c *Core) questionAgain(now mono.Time, p *peer) {
-	if p.probe != 0 && p.out {
-		p.probe = 0
+	if p.out && p.LoseProbe() {
 		c.question(now, p)
 	}
 }
@@ -207,9 +194,9 @@ func (c *Core) excludeSilent(now mono.Time) {
 	for _, p := range c.peers.all {
 		switch {
 		case !c.concerns(now, p):
-		case p.probe != 0 && now.Sub(p.probedAt) > confirmWithin:
+		case p.ProbeFailed(now):
 			add(p, "does not answer")
-		case p.nonce != 0 && c.impatient(now, p):
+		case p.Asking() && c.impatient(now, p):
 			add(p, "does not admit us")
 		case c.refusesRows(now, p):
 			add(p, "gives no snapshot")
@@ -230,11 +217,11 @@ func (c *Core) excludeSilent(now mono.Time) {
 // impatient reports whether a peer has had its time to admit us. One that takes a snapshot from us
 // before it does gets more.
 func (c *Core) impatient(now mono.Time, p *peer) bool {
-	heard := max(p.askedSince, p.pendingAt)
+	ackedAt := mono.Time(0)
 	if d := c.donations.Get(p.name); d != nil {
-		heard = max(heard, d.AckedAt())
+		ackedAt = d.AckedAt()
 	}
-	return now.Sub(heard) > confirmWithin || now.Sub(p.askedSince) > admitWithin
+	return p.Impatient(now, ackedAt)
 }
 
 // refusesRows notes since when we are behind a peer, and reports whether that is for too long
@@ -251,8 +238,8 @@ func (c *Core) refusesRows(now mono.Time, p *peer) bool {
 		p.behindAt = now
 	}
 	silent := now.Sub(max(p.behindAt, c.receiver.ChunkAt))
-	return p.counted && silent > donateWithin &&
-		(now.Sub(c.receiver.BusyAt) > confirmWithin || silent > admitWithin)
+	return p.Counted && silent > donateWithin &&
+		(now.Sub(c.receiver.BusyAt) > confirmWithin || silent > admission.AdmitWithin)
 }
 
 // confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a
@@ -266,13 +253,11 @@ func (c *Core) confirmAnew(now mono.Time, p *peer) {
 // reportUnreached tells the members of directors that they named and that we cannot reach. Nobody
 // is named to a director that answers by itself.
 func (c *Core) reportUnreached(now mono.Time) {
-	for _, name := range slices.Sorted(maps.Keys(c.admission.named)) {
+	for _, name := range c.admission.named.Names() {
 		p := c.peers.get(name)
-		if p == nil || p.live || p.left || p.toldAt != 0 ||
-			now.Sub(c.admission.named[name]) <= confirmWithin {
-			continue
+		if p != nil && !p.live && !p.left &&
+			c.admission.named.Over(now, name, confirmWithin) && p.Report(now) {
+			c.tellWaiting(p)
 		}
-		p.toldAt = now
-		c.tellWaiting(p)
 	}
 }

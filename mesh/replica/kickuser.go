@@ -17,7 +17,7 @@ func (c *Core) doKickUser(now mono.Time, o *operationState, op KickUser) {
 	k := kicks.NewByName(now, &wire.KickUser{ID: c.newID(), Field: op.Field, Value: op.Value})
 	o.kick = k
 	for _, p := range c.peers.all {
-		if p.live && p.counted {
+		if p.live && p.Counted {
 			c.askToKick(k, p)
 		}
 	}

@@ -218,7 +218,7 @@ func TestKickByNameLeavesOutDirectorsThatAreNotCounted(t *testing.T) {
 	}
 	// Nor is one that is alive but was excluded.
 	w.lose = losing[*wire.AdmitRequest](w.directors[1], d1)
-	d1.core.peers.get("d2").counted = false
+	d1.core.peers.get("d2").Counted = false
 	if outcome, err = d1.do(KickUser{Value: "jane"}); err != nil || !outcome.Known ||
 		len(w.directors[1].kicked) != 1 {
 		t.Errorf("outcome %+v, %v; d2 kicked %d times, want once",
@@ -271,8 +271,8 @@ func TestWhoIsNamedAsFailed(t *testing.T) {
 		{"there", func(*peer) {}, false},
 		{"failed", func(p *peer) { p.live = false }, true},
 		{"failed, in its first life", func(p *peer) { p.live, p.boot = false, 1 }, true},
-		{"back, not yet admitted", func(p *peer) { p.barred, p.counted = true, false }, true},
-		{"barred, but counted", func(p *peer) { p.barred = true }, false},
+		{"back, not yet admitted", func(p *peer) { p.Fail(nil); p.Counted = false }, true},
+		{"barred, but counted", func(p *peer) { p.Fail(nil) }, false},
 		{"left", func(p *peer) { p.live, p.left = false, true }, false},
 		{"only heard of", func(p *peer) { p.live, p.boot = false, 0 }, false},
 		{"a stranger", func(p *peer) { p.live, p.stranger = false, true }, false},

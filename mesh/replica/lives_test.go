@@ -152,7 +152,7 @@ func TestPeerThatComesBackHoldsAgain(t *testing.T) {
 	var late []wire.Message // takes a while
 	w.filter = func(to *director, m wire.Message) bool {
 		_, held := m.(*wire.Held)
-		if held && to == d1 && d3.core.peers.get("d1").admittedMe {
+		if held && to == d1 && d3.core.peers.get("d1").CountsUs {
 			late = append(late, reread(t, m))
 		}
 		return !held || to != d1
@@ -235,7 +235,7 @@ func TestStreamInThePlaceOfAnother(t *testing.T) {
 			t.Errorf("another stream %s: %d snapshots are given", test.name, n)
 		}
 		w.run(100 * time.Millisecond)
-		if donor.core.peers.get(taker.name).probe != 0 {
+		if donor.core.peers.get(taker.name).Probing() {
 			t.Errorf("another stream %s: a question waits for an answer that was lost", test.name)
 		}
 	}

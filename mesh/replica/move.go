@@ -272,7 +272,7 @@ func (c *Core) restartMoves(now mono.Time) {
 func (c *Core) suspectHolders(now mono.Time, suspect func(p *peer, why string)) {
 	for b := range c.moves.Overdue(now, confirmWithin) {
 		for _, p := range c.peers.all {
-			if p.live && p.counted && !b.HeldBy(p.name) && now.Sub(p.holdsSentAt) > confirmWithin {
+			if p.live && p.Counted && !b.HeldBy(p.name) && now.Sub(p.holdsSentAt) > confirmWithin {
 				suspect(p, "hold of a user not confirmed")
 			}
 		}

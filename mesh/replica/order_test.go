@@ -7,6 +7,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -83,7 +84,7 @@ func TestSlowWayIsAdmitted(t *testing.T) {
 	w.filter = func(to *director, m wire.Message) bool {
 		_, admitted := m.(*wire.Admitted)
 		if admitted && to == d2 {
-			slow = append(slow, late{w.now.Add(3 * askAgain / 2), reread(t, m)})
+			slow = append(slow, late{w.now.Add(3 * admission.AskAgain / 2), reread(t, m)})
 			return false
 		}
 		return true

@@ -49,7 +49,7 @@ func (c *Core) isLowest() bool {
 		return false
 	}
 	for _, p := range c.peers.all {
-		if p.live && p.counted {
+		if p.live && p.Counted {
 			return c.cfg.Name < p.name
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/kicks"
@@ -130,12 +131,13 @@ func TestAnswersToHoldsAreRepeated(t *testing.T) {
 // What a barrier is told of a peer: it counts while it is live, and is behind by a gap in its log
 // or by rows that its log does not bring.
 func TestPeerOfABarrier(t *testing.T) {
+	counted := admission.Peer{Counted: true}
 	for _, test := range []struct {
 		peer peer
 		want barrier.Peer
 	}{
-		{peer{name: "d2", live: true, counted: true}, barrier.Peer{Name: "d2", Counted: true}},
-		{peer{name: "d2", counted: true}, barrier.Peer{Name: "d2"}},
+		{peer{name: "d2", live: true, Peer: counted}, barrier.Peer{Name: "d2", Counted: true}},
+		{peer{name: "d2", Peer: counted}, barrier.Peer{Name: "d2"}},
 		{peer{name: "d2", live: true}, barrier.Peer{Name: "d2"}},
 		{peer{name: "d2", gap: true}, barrier.Peer{Name: "d2", Behind: true}},
 		{peer{name: "d2", lacking: true}, barrier.Peer{Name: "d2", Behind: true}},

@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
@@ -27,9 +28,8 @@ func crowd(n int, change func(i int, p *peer)) *Core {
 	c.table = directory.NewTable(7, "d1", nil)
 	c.admission.synced, c.admission.bootstrapped, c.admission.member = true, true, true
 	for i := range n {
-		p := &peer{name: fmt.Sprint("d", i+2), boot: uint64(i + 2), live: true, counted: true,
-			admittedMe: true,
-			mesh:       wire.MeshRank{ID: 7}}
+		p := &peer{name: fmt.Sprint("d", i+2), boot: uint64(i + 2), live: true,
+			mesh: wire.MeshRank{ID: 7}, Peer: admission.Peer{Counted: true, CountsUs: true}}
 		change(i, p)
 		c.peers.add(p)
 	}
@@ -57,8 +57,8 @@ func TestMajority(t *testing.T) {
 		{"three, one away", 2, func(i int, p *peer) { p.live = i > 0 }, true},
 		{"three, two away", 2, func(_ int, p *peer) { p.live = false }, false},
 		{"four, two away", 3, func(i int, p *peer) { p.live = i > 1 }, false},
-		{"one barred", 1, func(_ int, p *peer) { p.barred = true }, false},
-		{"one not counted", 1, func(_ int, p *peer) { p.counted = false }, false},
+		{"one barred", 1, func(_ int, p *peer) { p.Fail(nil) }, false},
+		{"one not counted", 1, func(_ int, p *peer) { p.Counted = false }, false},
 		{"one left", 1, func(_ int, p *peer) { p.live, p.left = false, true }, true},
 		{"one heard of", 1, func(_ int, p *peer) { p.live, p.boot = false, 0 }, true},
 	} {
@@ -103,8 +103,9 @@ func TestOutvoted(t *testing.T) {
 	} {
 		var next []suspect
 		c := crowd(test.peers, func(i int, p *peer) {
-			p.excluded = i < test.excluded
-			p.barred = p.excluded
+			if i < test.excluded {
+				p.Exclude(0)
+			}
 			if i >= test.excluded && i < test.excluded+test.next {
 				next = append(next, suspect{p, ""})
 			}
@@ -117,7 +118,11 @@ func TestOutvoted(t *testing.T) {
 			t.Errorf("%+v: without the guard", test)
 		}
 	}
-	c := crowd(4, func(i int, p *peer) { p.barred = i == 3 })
+	c := crowd(4, func(i int, p *peer) {
+		if i == 3 {
+			p.Fail(nil)
+		}
+	})
 	if !c.outvoted([]suspect{{c.peers.get("d2"), ""}, {c.peers.get("d3"), ""}}) {
 		t.Error("one that failed counts among those that stay")
 	}
@@ -135,15 +140,16 @@ func TestImpatience(t *testing.T) {
 	}{
 		{"in time", confirmWithin, never, never, false},
 		{"too late", confirmWithin + 1, never, never, true},
-		{"repairs", admitWithin, confirmWithin, never, false},
-		{"repairs, said too long ago", admitWithin, confirmWithin + 1, never, true},
-		{"takes a snapshot", admitWithin, never, confirmWithin, false},
-		{"takes none any more", admitWithin, never, confirmWithin + 1, true},
-		{"for ever", admitWithin + 1, 0, 0, true},
+		{"repairs", admission.AdmitWithin, confirmWithin, never, false},
+		{"repairs, said too long ago", admission.AdmitWithin, confirmWithin + 1, never, true},
+		{"takes a snapshot", admission.AdmitWithin, never, confirmWithin, false},
+		{"takes none any more", admission.AdmitWithin, never, confirmWithin + 1, true},
+		{"for ever", admission.AdmitWithin + 1, 0, 0, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers.get("d2")
-		p.askedSince, p.pendingAt = now.Add(-test.asked), now.Add(-test.pending)
+		p.Begin(now.Add(-test.asked), 7)
+		p.Pending(now.Add(-test.pending))
 		c.donations.Begin(now.Add(-test.chunks), "d2", 1, 0, nil, nil)
 		if got := c.impatient(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
@@ -168,12 +174,12 @@ func TestRefusedRows(t *testing.T) {
 		{"chunks came", never - 1, donateWithin + 1, never, true, true},
 		{"busy", donateWithin + 1, never, confirmWithin, true, false},
 		{"was busy", donateWithin + 1, never, confirmWithin + 1, true, true},
-		{"busy for long", admitWithin, never, 0, true, false},
-		{"busy for ever", admitWithin + 1, never, 0, true, true},
+		{"busy for long", admission.AdmitWithin, never, 0, true, false},
+		{"busy for ever", admission.AdmitWithin + 1, never, 0, true, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers.get("d2")
-		p.gap, p.counted, p.behindAt = true, test.counted, now.Add(-test.behind)
+		p.gap, p.Counted, p.behindAt = true, test.counted, now.Add(-test.behind)
 		c.receiver.ChunkAt, c.receiver.BusyAt = now.Add(-test.chunk), now.Add(-test.busy)
 		if got := c.refusesRows(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
@@ -209,29 +215,27 @@ func TestHindrances(t *testing.T) {
 		{"rows that no log has", func(_ *Core, p *peer) { p.lacking = true },
 			"gap in the log of d2"},
 		{"a gap at one that does not count", func(_ *Core, p *peer) {
-			p.gap, p.counted = true,
-				false
+			p.gap, p.Counted = true, false
 		}, ""},
 		{"not admitted, it answers", func(_ *Core, p *peer) {
-			p.admittedMe, p.synced = false,
-				true
-		},
-			"not yet admitted by d2"},
-		{"not admitted, asked", func(_ *Core, p *peer) { p.admittedMe, p.nonce = false, 7 },
+			p.CountsUs, p.synced = false, true
+		}, "not yet admitted by d2"},
+		{"not admitted, asked", func(_ *Core, p *peer) { p.Begin(now, 7) },
 			"not yet admitted by d2"},
 		{"not admitted, named", func(c *Core, p *peer) {
-			p.admittedMe = false
+			p.CountsUs = false
 			c.admission.named = map[string]mono.Time{"d2": now}
 		}, "not yet admitted by d2"},
-		{"not admitted, joins itself", func(_ *Core, p *peer) { p.admittedMe = false }, ""},
+		{"not admitted, joins itself", func(_ *Core, p *peer) { p.CountsUs = false }, ""},
 		{"not admitted, barred", func(_ *Core, p *peer) {
-			p.admittedMe, p.synced, p.barred = false, true, true
+			p.CountsUs, p.synced = false, true
+			p.Fail(nil)
 		}, ""},
 		{"not admitted, of another time", func(_ *Core, p *peer) {
-			p.admittedMe, p.synced, p.clock = false, true, elsewhere()
+			p.CountsUs, p.synced, p.clock = false, true, elsewhere()
 		}, ""},
 		{"not admitted, of another mesh", func(_ *Core, p *peer) {
-			p.admittedMe, p.synced, p.mesh.ID = false, true, 8
+			p.CountsUs, p.synced, p.mesh.ID = false, true, 8
 		}, ""},
 		{"named, not reached", func(c *Core, _ *peer) {
 			c.admission.named = map[string]mono.Time{"d9": now.Add(-failAfter)}
@@ -283,9 +287,8 @@ func TestPostponed(t *testing.T) {
 	const late, at = time.Minute, mono.Time(time.Hour)
 	c := crowd(2, func(i int, p *peer) {
 		if i == 0 {
-			p.excludedAt, p.probe, p.probedAt = at, 7, at
-		} else {
-			p.probedAt = at
+			p.Exclude(at)
+			p.Probe(at, 7)
 		}
 	})
 	c.start, c.admission.coldSince = at, at
@@ -299,7 +302,6 @@ func TestPostponed(t *testing.T) {
 	got := []mono.Time{
 		c.start, c.admission.coldSince, c.admission.named["d2"],
 		c.donations.Get("d2").AckedAt(),
-		c.peers.get("d2").excludedAt, c.peers.get("d2").probedAt,
 	}
 	for i, v := range got {
 		if v != at.Add(late) {
@@ -312,8 +314,9 @@ func TestPostponed(t *testing.T) {
 	for b := range c.moves.Overdue(at.Add(late), 0) {
 		t.Errorf("Hold %d is waited for all the time of the pause", b.ID)
 	}
-	if p := c.peers.get("d3"); p.excludedAt != 0 || p.probedAt != at {
-		t.Errorf("a peer for whom nobody waits: %v, %v", p.excludedAt, p.probedAt)
+	if p := c.peers.get("d2"); p.AskOverdue(at.Add(late+confirmWithin)) ||
+		p.ProbeFailed(at.Add(late+confirmWithin)) {
+		t.Error("a peer is given up for the time of the pause")
 	}
 	c = crowd(0, nil)
 	if c.postpone(late); c.admission.coldSince != 0 {
@@ -413,7 +416,7 @@ func TestWordsForOperators(t *testing.T) {
 func TestTellWaiting(t *testing.T) {
 	c := crowd(5, func(i int, p *peer) {
 		p.out, p.to = true, []string{p.name}
-		p.live, p.admittedMe = i != 2, i != 3
+		p.live, p.CountsUs = i != 2, i != 3
 	})
 	c.tellWaiting(c.peers.get("d2"))
 	var told []string

@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
@@ -56,28 +57,10 @@ type peer struct {
 	echoAt    mono.Time // our clock: what we sent then has been answered; 0: nothing yet
 	roundTrip time.Duration
 
-	// counting
-	synced     bool // it says so
-	majority   bool // it says that it is in touch with most directors
-	counted    bool // we count it
-	admittedMe bool // it counts us
+	synced   bool // it says so
+	majority bool // it says that it is in touch with most directors
 
-	// our question to be admitted
-	nonce      uint64    // 0: none
-	askedSince mono.Time // when we began to ask
-	askedAt    mono.Time // when we asked last
-	pendingAt  mono.Time // when the peer last said that it is repairing a gap first
-	toldAt     mono.Time // when we told the members that it does not answer; 0: never
-
-	// its question
-	wants   *wire.AdmitRequest // not answered yet: we lack what it holds
-	offered uint64             // nonce of the question whose holdings we have noted to lack
-
-	barred     bool      // it failed or was excluded, and has not asked for admission since
-	excluded   bool      // that is why it is barred; false again once it is silent
-	excludedAt mono.Time // when we told it; 0 once its confirmations are not waited for any more
-	probe      uint64    // nonce of a question that only asks whether it answers; 0: none
-	probedAt   mono.Time
+	admission.Peer // which of us counts the other, and what each has asked
 
 	behindAt   mono.Time      // since when we are behind it; 0: we are not
 	wholeAt    mono.Time      // when we last ceased to be
@@ -188,7 +171,7 @@ func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 		MeshTime: c.clock.Micros(now),
 		Wall:     c.clock.Wall(now),
 		Synced:   c.synced(),
-		Counted:  p.counted,
+		Counted:  p.Counted,
 		Seq:      c.log.Last(),
 		Users:    uint64(c.dir.Len()),
 		Mesh:     c.meshRank(now),
@@ -203,7 +186,7 @@ func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 // isNews reports whether a beat says more than that a peer lives on and is where it was. From all
 // others, and in a large mesh there are hundreds of them a second, there is no conclusion to draw.
 func (c *Core) isNews(p *peer, m *wire.Beat) bool {
-	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.admittedMe ||
+	return p.left || !p.live || !c.synced() || m.Synced != p.synced || m.Counted != p.CountsUs ||
 		m.Seq > p.log.Seen() || m.Mesh.ID != c.table.Mesh()
 }
 
@@ -233,7 +216,7 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 		// Not our time: the beat may have waited while we slept.
 		p.log.NoteWhole(m.MeshTime.Time())
 	}
-	if p.counted && !p.behind() && m.Seq <= p.log.Seen() {
+	if p.Counted && !p.behind() && m.Seq <= p.log.Seen() {
 		p.togetherAt = c.clock.At(now)
 	}
 	if !c.synced() {
@@ -245,12 +228,7 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	}
 	c.takeRank(now, p)
 	c.meetMesh(now, p)
-	switch {
-	case !m.Counted && p.admittedMe:
-		p.admittedMe = false // it gave us up; progressAdmission asks again
-	case m.Counted && p.nonce == 0 && p.counted:
-		p.admittedMe = true
-	}
+	p.TakeBeat(m.Counted) // if it gave us up, progressAdmission asks again
 	if !p.live && p.echoAt > 0 && now.Sub(p.echoAt) <= c.pace().silence() {
 		c.cameAlive(now, p)
 	}
@@ -261,8 +239,8 @@ func (c *Core) cameAlive(now mono.Time, p *peer) {
 	p.log.Live()
 	c.wantRest(now, p.log, false)
 	c.seekRestsFrom(now, p)
-	if p.barred && !p.excluded && !c.staysIn(p) {
-		p.barred = false // we are the one that comes back
+	if p.Barred() && !p.Excluded() && !c.staysIn(p) {
+		p.Return() // we are the one that comes back
 	}
 	c.admission.contact = true
 	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", place(p.addr)})
@@ -275,19 +253,19 @@ func (c *Core) checkPeers(now mono.Time) {
 		switch {
 		case p.live && now.Sub(p.echoAt) > c.pace().silence():
 			c.fail(now, p, "no answer")
-		case p.live && p.counted && p.clock.Far() && !c.admission.clockOff: // else ours is wrong
+		case p.live && p.Counted && p.clock.Far() && !c.admission.clockOff: // else ours is wrong
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
 				Field{"peer", p.name}, Field{"skew", p.clock.Skew()})
-			p.counted = false
+			p.Counted = false
 			c.barrier.NoteFailed(p.name)
 			c.waiters.Recheck()
-		case p.live && p.excludedAt != 0 && now.Sub(p.excludedAt) > confirmWithin:
+		case p.live && p.AskOverdue(now):
 			c.emit(CloseStream{
 				Peer: p.name, Reason: "excluded and does not ask to be admitted again",
 			})
 			c.fail(now, p, "excluded")
-		case !p.live && p.excluded && now.Sub(p.seenAt) > c.pace().silence():
-			p.excluded = false
+		case !p.live && p.Excluded() && now.Sub(p.seenAt) > c.pace().silence():
+			p.ForgetExclusion()
 		// The name of a removed one may be asked for.
 		case p.left && now.Sub(p.seenAt) > forgetLeft && !c.table.Removed(p.addr),
 			!p.live && !p.out && p.in == 0 && now.Sub(p.seenAt) > p.remembered():
@@ -320,13 +298,10 @@ func (c *Core) fail(now mono.Time, p *peer, why string) {
 
 // peerGone ends everything that waits for a peer: it failed, left, or began a new life.
 func (c *Core) peerGone(now mono.Time, p *peer) {
-	wasCounted := p.counted
+	wasCounted := p.Counted
 	p.endContact()
 	c.logGone(now, p)
-	p.barred = true
-	if p.nonce != 0 {
-		p.nonce = c.newID() // an answer that is still under way may be of before
-	}
+	p.Fail(c.newID)
 	if wasCounted && !p.left {
 		c.barrier.NoteFailed(p.name)
 	}
@@ -339,8 +314,8 @@ func (c *Core) peerGone(now mono.Time, p *peer) {
 
 // endContact forgets what holds only while frames flow both ways.
 func (p *peer) endContact() {
-	p.live, p.counted, p.admittedMe, p.synced = false, false, false, false
-	p.excludedAt, p.echoAt, p.verdicts, p.probe, p.wants = 0, 0, 0, 0, nil
+	p.live, p.synced, p.echoAt, p.verdicts = false, false, 0, 0
+	p.EndContact()
 }
 
 // ProbeFailed stamps a peer that did not answer a probe of memberlist, even if an indirect probe

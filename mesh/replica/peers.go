@@ -80,7 +80,7 @@ func (l peerList) holder(addr netip.AddrPort) *peer {
 // everyCounted reports whether something is true of all live peers that we count.
 func (l peerList) everyCounted(did func(name string) bool) bool {
 	for _, p := range l {
-		if p.live && p.counted && !did(p.name) {
+		if p.live && p.Counted && !did(p.name) {
 			return false
 		}
 	}
@@ -96,7 +96,7 @@ func (l peerList) majority() bool {
 			continue
 		}
 		known++
-		if p.matters() && p.counted {
+		if p.matters() && p.Counted {
 			near++
 		}
 	}
@@ -108,7 +108,7 @@ func (l peerList) majority() bool {
 func (l peerList) outvote(next []suspect) bool {
 	all, out := 0, 0
 	for _, p := range l {
-		if p.excluded || slices.ContainsFunc(next, func(s suspect) bool { return s.peer == p }) {
+		if p.Excluded() || slices.ContainsFunc(next, func(s suspect) bool { return s.peer == p }) {
 			out++
 			all++
 		} else if p.matters() {
@@ -127,14 +127,14 @@ func (l peerList) someAway() bool {
 // yet. It may belong to a mesh.
 func (l peerList) someNear(now mono.Time) bool {
 	return slices.ContainsFunc(l, func(p *peer) bool {
-		return !p.live && !p.left && !p.barred && p.boot != 0 && now.Sub(p.seenAt) <= failAfter
+		return !p.live && !p.left && !p.Barred() && p.boot != 0 && now.Sub(p.seenAt) <= failAfter
 	})
 }
 
 // someInSight reports whether a peer has shown a sign of life lately.
 func (l peerList) someInSight(now mono.Time) bool {
 	return slices.ContainsFunc(l, func(p *peer) bool {
-		return !p.barred && now.Sub(p.seenAt) <= failAfter && p.boot != 0
+		return !p.Barred() && now.Sub(p.seenAt) <= failAfter && p.boot != 0
 	})
 }
 
@@ -143,7 +143,7 @@ func (l peerList) someInSight(now mono.Time) bool {
 // Peers that left or were removed are not missed.
 func (l peerList) failed(names []string) []string {
 	for _, p := range l {
-		failing := !p.live || p.barred && !p.counted
+		failing := !p.live || p.Barred() && !p.Counted
 		if failing && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(names, p.name) {
 			names = append(names, p.name)
 		}

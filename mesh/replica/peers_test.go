@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 )
 
 // Questions about all peers are answered by the peers that count for each.
@@ -18,12 +19,15 @@ func TestQuestionsAboutPeers(t *testing.T) {
 	here := netip.MustParseAddrPort("198.51.100.1:9")
 	there := netip.MustParseAddrPort("198.51.100.2:9")
 	nowhere := netip.MustParseAddrPort("198.51.100.3:9")
+	counted := admission.Peer{Counted: true}
+	var excluded admission.Peer
+	excluded.Exclude(0)
 	l := peerList{
-		{name: "d2", boot: 2, addr: here, counted: true, out: true},             // failed
-		{name: "d3", boot: 3, addr: here, live: true, out: true, counted: true}, // well
-		{name: "d4", boot: 4, addr: there, live: true, in: 7, counted: true},    // not dialled
+		{name: "d2", boot: 2, addr: here, Peer: counted, out: true},             // failed
+		{name: "d3", boot: 3, addr: here, live: true, out: true, Peer: counted}, // well
+		{name: "d4", boot: 4, addr: there, live: true, in: 7, Peer: counted},    // not dialled
 		{name: "d5", boot: 5, addr: there, left: true, out: true},               // left
-		{name: "d6", boot: 6, live: true, barred: true, out: true},              // excluded
+		{name: "d6", boot: 6, live: true, Peer: excluded, out: true},            // excluded
 		{name: "d7"}, // only heard of
 		{name: "d8", boot: 8, stranger: true},
 	}
@@ -64,7 +68,7 @@ func TestPeersAwayAndNear(t *testing.T) {
 		{"seen just now", func(*peer) {}, true, true, true},
 		{"live", func(p *peer) { p.live = true }, false, false, true},
 		{"left", func(p *peer) { p.left = true }, false, false, true},
-		{"barred", func(p *peer) { p.barred = true }, true, false, false},
+		{"barred", func(p *peer) { p.Fail(nil) }, true, false, false},
 		{"only heard of", func(p *peer) { p.boot = 0 }, false, false, false},
 		{"of boot id 1", func(p *peer) { p.boot = 1 }, true, true, true},
 		{"as long ago as may be", func(p *peer) { p.seenAt = now.Add(-failAfter) }, true,

@@ -159,7 +159,7 @@ func (c *Core) peerState(p *peer) PeerState {
 		receiving && !c.admission.bootstrapped,
 		!p.synced && (giving || p.mesh.ID == 0):
 		return Handshaking
-	case !c.synced(), !p.synced, !p.counted, p.barred, p.behind(), p.differs, receiving, giving,
+	case !c.synced(), !p.synced, !p.Counted, p.Barred(), p.behind(), p.differs, receiving, giving,
 		!p.out, p.in == 0, p.beatAt < c.admission.syncedAt:
 		return Syncing
 	}

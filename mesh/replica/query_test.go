@@ -162,7 +162,7 @@ func TestPeerStates(t *testing.T) {
 		{"not synced", func(_ *world, _, _ *director, p *peer) { p.synced = false }, Syncing},
 		{"we are not",
 			func(_ *world, d1, _ *director, _ *peer) { d1.core.admission.synced = false }, Syncing},
-		{"not counted", func(_ *world, _, _ *director, p *peer) { p.counted = false }, Syncing},
+		{"not counted", func(_ *world, _, _ *director, p *peer) { p.Counted = false }, Syncing},
 		{"a gap", func(_ *world, _, _ *director, p *peer) { p.gap = true }, Syncing},
 		{"digests differ", func(_ *world, _, _ *director, p *peer) { p.differs = true }, Syncing},
 		{"a repair from it", func(_ *world, d1, _ *director, _ *peer) {

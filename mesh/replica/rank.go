@@ -24,7 +24,7 @@ func (c *Core) takeRank(now mono.Time, p *peer) {
 	if p.mesh.ID == 0 || p.mesh.ID != c.table.Mesh() || !c.admission.bootstrapped {
 		return
 	}
-	c.age.Learn(now, p.mesh, p.live && p.counted)
+	c.age.Learn(now, p.mesh, p.live && p.Counted)
 }
 
 // joinMesh makes our table part of the mesh of a peer.

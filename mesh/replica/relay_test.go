@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -191,7 +192,7 @@ func TestRelayedLookupIsAskedAgain(t *testing.T) {
 	})
 	_, id := joiner.ask(5)
 	w.deliver()
-	w.run(askAgain)
+	w.run(admission.AskAgain)
 	if asked["d1"]+asked["d2"] != 1 {
 		t.Errorf("asked %v within a second, want one", asked)
 	}
@@ -285,7 +286,7 @@ func TestRelayedAnswerToAnEarlierQuestion(t *testing.T) {
 	})
 	_, id := joiner.ask(5)
 	w.deliver()
-	w.run(askAgain + 25*time.Millisecond)
+	w.run(admission.AskAgain + 25*time.Millisecond)
 	if len(questions) != 2 {
 		t.Fatalf("asked %d times, want twice", len(questions))
 	}

@@ -110,19 +110,19 @@ func (c *Core) endLife(now mono.Time, err error, why string) {
 	c.boot = max(c.rand.Uint64(), 1)
 	c.emit(NewLife{Boot: c.boot})
 	a := &c.admission
-	a.named, a.cold, a.coldSince = make(map[string]mono.Time), nil, 0
+	a.named, a.cold, a.coldSince = nil, nil, 0
 	for _, p := range c.peers.all {
 		if p.out || p.in != 0 {
 			c.emit(CloseStream{Peer: p.name, Reason: why})
 		}
 		if p.live {
-			a.named[p.name] = now // it lives on: wait for it
+			a.named.Note(now, p.name) // it lives on: wait for it
 		}
 		delete(c.sessions, p.in)
 		p.out, p.in, p.sentAt = false, 0, 0
 		p.endContact()
-		p.nonce, p.said = 0, nil
-		p.readmit()
+		p.said = nil
+		p.Forget()
 	}
 	c.log = logs.Own{}
 	c.endTableOperations(err)

@@ -109,7 +109,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	p.out, p.shown = true, meshes{}
 	c.showMesh(p, c.table.Snapshot())
 	c.tellAllCounting(p)
-	p.askedSince = now
+	p.Reopen(now)
 	// where one has none yet, it is not said that they will have one
 	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 {
 		c.sendMarks(p)

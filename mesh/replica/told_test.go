@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -55,13 +56,17 @@ func TestPeerIsAskedAgainAfterAWhile(t *testing.T) {
 		want  int
 	}{
 		{"never asked", 0, 0, 1},
-		{"asked just now", 7, askAgain - 1, 0},
-		{"asked a while ago", 7, askAgain, 1},
+		{"asked just now", 7, admission.AskAgain - 1, 0},
+		{"asked a while ago", 7, admission.AskAgain, 1},
 	} {
 		w := started(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]
 		p := d1.core.peers.get("d2")
-		p.admittedMe, p.nonce, p.askedAt = false, test.nonce, w.now.Add(-test.ago)
+		if p.CountsUs = false; test.nonce != 0 {
+			at := w.now.Add(-test.ago)
+			p.Begin(at, test.nonce)
+			p.Next(at, nil, false, nil)
+		}
 		d1.core.Take()
 		d1.core.ask(w.now, p)
 		got := sent[*wire.AdmitRequest](d1, d2)
@@ -128,7 +133,7 @@ func TestEndOfLifeForgetsStreams(t *testing.T) {
 	boot := c.boot
 	c.endLife(w.now, ErrTryAgain, "a test")
 	p := c.peers.get("d2")
-	if p.out || p.in != 0 || p.sentAt != 0 || p.live || p.counted || p.nonce != 0 ||
+	if p.out || p.in != 0 || p.sentAt != 0 || p.live || p.Counted || p.Asking() ||
 		len(c.sessions) != 0 {
 		t.Errorf("left: %+v, %d sessions", *p, len(c.sessions))
 	}

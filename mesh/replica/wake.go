@@ -26,7 +26,7 @@ func (c *Core) wake(now mono.Time, late time.Duration) {
 func (c *Core) heardTime(now mono.Time, p *peer, theirs directory.Micros) {
 	ahead := theirs.Sub(c.clock.Micros(now))
 	stood, known := p.clock.Leap(now, ahead, !c.synced())
-	if stood <= wakeAfter || !p.live || !p.counted || !known || !c.synced() ||
+	if stood <= wakeAfter || !p.live || !p.Counted || !known || !c.synced() ||
 		c.cfg.Guards.NoThawCheck {
 		return
 	}
@@ -50,7 +50,7 @@ func (c *Core) doubtAll(now mono.Time) {
 func (c *Core) beginAdmission(now mono.Time) {
 	for _, p := range c.peers.all {
 		if p.live {
-			c.mustBeAdmitted(now, p)
+			p.Begin(now, c.newID())
 		}
 	}
 	c.evaluate(now)
@@ -64,20 +64,13 @@ func (c *Core) postpone(late time.Duration) {
 	if a.coldSince != 0 {
 		a.coldSince = a.coldSince.Add(late)
 	}
-	for name := range a.named {
-		a.named[name] = a.named[name].Add(late)
-	}
+	a.named.Postpone(late)
 	c.barrier.Postpone(late)
 	c.moves.Postpone(late)
 	c.kicks.Postpone(late)
 	c.donations.Postpone(late)
 	c.receiver.Postpone(late)
 	for _, p := range c.peers.all {
-		if p.excludedAt != 0 {
-			p.excludedAt = p.excludedAt.Add(late)
-		}
-		if p.probe != 0 {
-			p.probedAt = p.probedAt.Add(late)
-		}
+		p.Postpone(late)
 	}
 }

@@ -66,8 +66,8 @@ func TestOldHelloAfterAPause(t *testing.T) {
 		t.Error("it answers by what it knew before the pause")
 	}
 	for _, d := range others {
-		if p := d1.core.peers.get(d.name); !p.live || !p.counted {
-			t.Errorf("%s: live %v, counted %v", d.name, p.live, p.counted)
+		if p := d1.core.peers.get(d.name); !p.live || !p.Counted {
+			t.Errorf("%s: live %v, counted %v", d.name, p.live, p.Counted)
 		}
 	}
 	w.until("all synced", 20*time.Second, w.allSynced)
@@ -152,8 +152,8 @@ func TestPeerOfAnotherTime(t *testing.T) {
 		p := d1.peers.get("d2")
 		p.clock.Take(w.now, meshtime.Sample{MeshTime: 12 * time.Second})
 		d1.admission.clockOff = off
-		if d1.checkPeers(w.now); p.counted != off {
-			t.Errorf("our clock is off: %v; the peer counts: %v", off, p.counted)
+		if d1.checkPeers(w.now); p.Counted != off {
+			t.Errorf("our clock is off: %v; the peer counts: %v", off, p.Counted)
 		}
 	}
 }
