@@ -19,7 +19,7 @@ type ownAdmission struct {
 	reason       string    // why not
 	bootstrapped bool      // founded a mesh, or took a first snapshot
 	member       bool      // was synced since
-	alone        bool      // founded because nobody answered
+	alone        bool      // founded because no peer answered
 	contact      bool      // some director has answered ever
 	coldSince    mono.Time
 	cold         map[string]bool // cold start: whose snapshots were taken
@@ -198,7 +198,7 @@ func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	settled, offers := p.TakeRequest(m)
 	if settled {
 		// The peer's confirmation of what stands in our reply need not be waited for. It counts as
-		// failed for whoever asked for that.
+		// failed in the outcomes of operations that wait for that.
 		c.barrier.NoteFailed(p.name)
 		c.barrier.ConfirmAll(p.name)
 	}
@@ -287,7 +287,7 @@ func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 
 // apartFor is after how long two directors that were out of touch may lack more of each other than
 // logs tell.
-const apartFor = logs.GoneTold - 15*time.Second
+const apartFor = logs.GoneReported - 15*time.Second
 
 // meetAgain notes that a peer holds what we may lack, if we were apart for longer than it tells of
 // logs that are gone. Its own log only shows what it answered itself, not what it had from

@@ -261,7 +261,7 @@ func TestMinorityComesBack(t *testing.T) {
 			}
 			w.run(time.Second)
 			d1.stopped = true
-			w.run(logs.GoneTold + time.Minute)
+			w.run(logs.GoneReported + time.Minute)
 			want := d2.content(append(known, fresh...))
 			w.heal()
 			d1.crash()

@@ -139,7 +139,7 @@ func (c *Core) wholeRows(change directory.Change) directory.Change {
 	return whole
 }
 
-// maxSaid bounds what is kept of a peer's statements during a join; whoever says more confirms
+// maxSaid bounds what is kept of a peer's statements during a join. A peer that says more confirms
 // again later, or is excluded.
 const maxSaid = 100
 

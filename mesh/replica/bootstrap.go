@@ -29,7 +29,7 @@ func (c *Core) found(now mono.Time, why string) {
 	}
 }
 
-// bootstrap takes the first snapshot, or founds a mesh where there is nobody to take it from.
+// bootstrap takes the first snapshot, or founds a mesh where no director can give one.
 func (c *Core) bootstrap(now mono.Time) {
 	a := &c.admission
 	live, synced := c.candidates(now)
@@ -46,8 +46,8 @@ func (c *Core) bootstrap(now mono.Time) {
 	}
 }
 
-// candidates are the live peers, and those of them whose snapshot makes us a member: synced, of the
-// mesh of the highest rank in sight, and they count us already. Nearest first.
+// candidates returns the live peers, and the live peers whose snapshot makes us a member, nearest
+// first. These are synced, count us already, and belong to the mesh of the highest rank in sight.
 func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 	lacking := false
 	for _, p := range c.peers.all {
@@ -75,8 +75,8 @@ func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 	return live, synced
 }
 
-// allNamedReached reports whether streams stand to all directors named by those who admitted us, so
-// that nothing falls between the snapshot and their logs.
+// allNamedReached reports whether streams are up to all directors that the peers which admitted us
+// named, so that nothing falls between the snapshot and their logs.
 func (c *Core) allNamedReached(now mono.Time) bool {
 	for name := range c.admission.named {
 		if !c.reachedOrGone(now, name) {
@@ -105,9 +105,9 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 	}
 }
 
-// bootstrapCold is the start of all directors together: nobody is synced. The one with the lowest
-// name takes everybody's snapshot and founds the mesh; the others then join it. Should it not get
-// there, the others do not wait for ever.
+// bootstrapCold is the start of all directors together: none is synced. The director with the
+// lowest name takes the snapshots of all others and founds the mesh, which they then join. If it
+// fails, they do not wait for ever.
 func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 	a := &c.admission
 	for _, p := range live {

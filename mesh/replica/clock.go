@@ -53,8 +53,9 @@ func (c *Core) checkClock(now mono.Time) (offset time.Duration) {
 	return offset
 }
 
-// askedAnew reports whether all peers by whose clocks ours is off have answered what we sent since
-// we noticed. What says so first may have been queued while we stood still.
+// askedAnew reports whether all peers whose time we follow have answered what we sent since we
+// noticed that our clock is off. The answers that showed it may have been queued while we stood
+// still.
 func (c *Core) askedAnew(now mono.Time) bool {
 	before := func(p *meshtime.Peer) bool { return !p.AskedSince(c.clock.OffSince()) }
 	return !slices.ContainsFunc(c.timekeepers(now).clocks(c.peers.all), before)
@@ -91,7 +92,7 @@ func (c *Core) slewTarget(now mono.Time) time.Duration {
 	return c.clock.Target(now, k.voters(all), k.clocks(all), !c.cfg.Guards.NoClockLeash)
 }
 
-// noteTogether remembers with whom we have mesh time in common.
+// noteTogether remembers which peers have our mesh time.
 func (c *Core) noteTogether() {
 	if !c.admission.bootstrapped {
 		return

@@ -28,7 +28,7 @@ type Config struct {
 	ChunkRows int
 
 	Backends []ring.Backend // --mail-servers
-	Founder  bool           // nobody to join: founds a mesh at once
+	Founder  bool           // has no director to join: founds a mesh at once
 	Hook     bool           // a flush hook is set: the core emits RunHook
 
 	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
@@ -55,19 +55,19 @@ type Guards struct {
 	NoKickOnChange bool // a mapping that changes its backend does not kick
 	NoDownExpiry   bool // mappings on down backends are prolonged
 	NoStrangers    bool // meshes without a backend in common are merged like any two
-	NoFreshness    bool // what memberlist brings counts, whoever sent it and whenever
+	NoFreshness    bool // what memberlist brings counts, from any sender and of any time
 	NoClockLeash   bool // votes may lead a director's mesh time away from that of the others
 	NoClockCheck   bool // a director whose mesh time is off goes on
-	MoveAllStamps  bool // a step moves all that is stamped, whoever did it and whenever
+	MoveAllStamps  bool // a step moves all stamps, from any director and of any time
 	RankByExactAge bool // meshes that meet compare their ages to the millisecond
 
-	NoGoingOn bool // nobody goes on with the moves of a director that is gone
-	// what a peer has of a dead director's log and we do not is of no concern
+	NoGoingOn bool // no director takes over the moves of a director that is gone
+	// what a peer has of a dead director's log and we lack does not count
 	NoRests           bool
 	NoAskAgain        bool // the rest of a dead director's log is asked for once, come what may
-	NoJoinerPositions bool // what others have of logs whose writers one never met is of no concern
+	NoJoinerPositions bool // positions in the logs of unknown directors do not count
 	NoBarrierToJoin   bool // a director that is admitted goes by its table at once
 	NoMajority        bool // a director excludes peers however many they are
 	OneWayAdmission   bool // peers are admitted before we have what they alone hold
-	JoinersExclude    bool // a joiner excludes whom it waits for, as a member does
+	JoinersExclude    bool // a joiner excludes peers, as a member does
 }

@@ -36,7 +36,7 @@ const (
 	// startWait is after how long a director whose peers do not answer serves alone: 3 s after its
 	// start.
 	startWait   = 2950 * time.Millisecond
-	contactLost = 10 * time.Second // then one whose contacts vanished does
+	contactLost = 10 * time.Second // after it a director that lost its contacts serves alone
 )
 
 // Core is one director's side of the mesh protocol. See the package comment for its rules on

@@ -28,7 +28,7 @@ type Counters struct {
 	PeerFailures       uint64
 	Kicks              uint64
 	MovesTaken         uint64 // moves of directors that were gone, gone on with here
-	ForgottenHolds     uint64 // users released because nobody told us of their release
+	ForgottenHolds     uint64 // users released although no release came
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64
 	RepeatedDeltas     uint64

@@ -7,9 +7,9 @@ import (
 
 // Streams prove that a director runs: a handshake cannot be recorded and sent again. What comes
 // without a stream, by memberlist, counts only if it is of a director whose stream is up here or at
-// a live peer. So each director tells its peers whom it counts.
+// a live peer. So each director tells its peers which directors it counts.
 
-// maxLives bounds what a peer may say of whom it counts.
+// maxLives bounds how many lives a peer may say that it counts.
 const maxLives = 2 * MaxDirectors
 
 // MaxDirectors is how many directors a mesh may have.
@@ -31,7 +31,7 @@ func (c *Core) runs(l wire.Life) bool {
 	return false
 }
 
-// tellCounting tells the peers what has changed in whom we count.
+// tellCounting tells the peers which directors we count, or count no more, since the last time.
 func (c *Core) tellCounting() {
 	m := &wire.Counting{}
 	for _, p := range c.peers.all {
@@ -39,29 +39,28 @@ func (c *Core) tellCounting() {
 		if p.live && p.Counted {
 			boot = p.boot
 		}
-		if boot == p.told {
+		if boot == p.announced {
 			continue
 		}
-		if p.told != 0 {
-			m.Gone = append(m.Gone, wire.Life{Name: p.name, Boot: p.told})
+		if p.announced != 0 {
+			m.Gone = append(m.Gone, wire.Life{Name: p.name, Boot: p.announced})
 		}
 		if boot != 0 {
 			m.Counts = append(m.Counts, wire.Life{Name: p.name, Boot: boot})
 		}
-		p.told = boot
+		p.announced = boot
 	}
 	if len(m.Counts) > 0 || len(m.Gone) > 0 {
 		c.sendAll(m)
 	}
 }
 
-// tellAllCounting tells a peer to whom a stream has just been opened what the others have been
-// told.
+// tellAllCounting tells a peer, to which a stream has just been opened, what the others know.
 func (c *Core) tellAllCounting(p *peer) {
 	m := &wire.Counting{Whole: true}
 	for _, q := range c.peers.all {
-		if q.told != 0 {
-			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.told})
+		if q.announced != 0 {
+			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.announced})
 		}
 	}
 	c.send(p, m)

@@ -50,8 +50,8 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	}
 }
 
-// Dials lists the directors to whom no stream is up but should be: peers that failed, those others
-// told us of, and those added by an operator.
+// Dials lists the directors to which no stream is up but should be: peers that failed, directors
+// that others named, and directors that an operator added.
 func (c *Core) Dials() []Dial {
 	var dials []Dial
 	known := make(map[netip.AddrPort]bool)

@@ -54,7 +54,7 @@ type handler struct {
 	aboutMeshes bool
 }
 
-// handlers are those of the messages of streams, by kind. The others belong to handshakes, or to
+// handlers take the messages of streams, by kind. All other messages belong to handshakes, or to
 // memberlist.
 var handlers = [...]handler{
 	wire.KindBeat:            {take: by((*Core).gotBeat), timeless: true, aboutMeshes: true},

@@ -14,7 +14,7 @@ import (
 	"directormesh/ring"
 )
 
-// operationState is an admin operation that somebody waits for.
+// operationState is an admin operation that has not ended.
 type operationState struct {
 	outcome Outcome
 	wrote   Operation       // into the table; nil if it is of another kind
@@ -58,7 +58,7 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	}
 }
 
-// Cancel forgets an operation for which nobody waits any more; what it began goes on.
+// Cancel forgets an operation whose outcome is not needed any more; what it began goes on.
 func (c *Core) Cancel(id uint64) { delete(c.ops, id) }
 
 // doTable carries out what changes the table.
@@ -126,7 +126,7 @@ func (c *Core) tableChange(
 		case op.Removed && !c.knowsDirector(op.Addr):
 			return directory.Change{}, ErrUnknownDirector
 		case op.Removed && op.Addr == c.cfg.Addr && c.peers.all.live() == 0:
-			return directory.Change{}, ErrOnlyDirector // nobody could let it in again
+			return directory.Change{}, ErrOnlyDirector // no director could let it in again
 		}
 		return c.table.SetDirectorRemoved(stamp, c.cfg.Name, op.Addr, op.Removed), nil
 	}

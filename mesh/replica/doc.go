@@ -106,13 +106,13 @@
 // # Exclusion
 //
 // No director can hold up the others for ever. A live peer that does not admit, confirm or answer
-// within confirmWithin is excluded. Nobody waits for a peer that was excluded or has failed, until
-// it has asked to be admitted and has answered what it was asked.
+// within confirmWithin is excluded. No director waits for a peer that was excluded or has failed,
+// until it has asked to be admitted and has answered what it was asked.
 //
 // A director looks for the fault in itself when it would exclude two peers or more, and more than
 // half of those that it counts. It then goes out instead.
 //
-// A joiner excludes nobody. It tells the members which director it waits for. They ask that
+// A joiner excludes no peer. It tells the members which director it waits for. They ask that
 // director, and exclude it if it does not answer them either. In the end the joiner goes on without
 // it.
 //

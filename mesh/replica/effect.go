@@ -92,7 +92,7 @@ type NewLife struct {
 	Boot uint64
 }
 
-// Dial asks the shell to contact a director, to whom no stream may be up yet.
+// Dial asks the shell to contact a director, to which no stream may be up yet.
 type Dial struct {
 	Name  string // "" if not known
 	Addr  netip.AddrPort

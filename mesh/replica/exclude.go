@@ -19,7 +19,7 @@ func (p *peer) matters() bool { return p.live && !p.Barred() }
 // behind reports whether a peer holds rows that we lack, in its log or without one.
 func (p *peer) behind() bool { return p.gap || p.lacking }
 
-// restOf is a log whose writer is gone and of which a peer has more than we; nil if there is none.
+// restOf returns a log whose writer is gone and of which a peer has more than we have, or nil.
 func (c *Core) restOf(p *peer) *logs.Peer {
 	for _, log := range c.logs.Behind() {
 		if p.claims.Exceed(log) {
@@ -100,7 +100,7 @@ func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 	}
 }
 
-// outvoted reports whether with these peers we would have excluded most of those that we count.
+// outvoted reports whether we would have excluded most of the peers that we count, these included.
 func (c *Core) outvoted(next []suspect) bool {
 	return !c.cfg.Guards.NoMajority && c.peers.all.outvote(next)
 }
@@ -118,15 +118,15 @@ func (c *Core) stepOut(now mono.Time, why string) {
 	c.beginAdmission(now)
 }
 
-// restartPatience lets all peers have the whole time again to confirm what they have been told.
+// restartPatience lets all peers have the whole time again to confirm changes and holds.
 func (c *Core) restartPatience(now mono.Time) {
 	c.barrier.Restart(now)
 	c.moves.Patience(now)
 }
 
-// complain is all that a joiner does about a peer that does not answer: the members whom it could
-// ask know better whether it is the peer's fault. They exclude the peer if it does not answer them
-// either. In the end we go on without it.
+// complain is all that a joiner does about a peer that does not answer: the members know better
+// whether it is the peer's fault. They exclude the peer if it does not answer them either. In the
+// end we go on without it.
 func (c *Core) complain(now mono.Time, p suspect) {
 	switch {
 	case p.Report(now):
@@ -225,7 +225,7 @@ func (c *Core) impatient(now mono.Time, p *peer) bool {
 }
 
 // refusesRows notes since when we are behind a peer, and reports whether that is for too long
-// although nobody gives us anything.
+// without rows from any donor.
 func (c *Core) refusesRows(now mono.Time, p *peer) bool {
 	switch {
 	case !p.behind():
@@ -250,8 +250,8 @@ func (c *Core) confirmAnew(now mono.Time, p *peer) {
 	}
 }
 
-// reportUnreached tells the members of directors that they named and that we cannot reach. Nobody
-// is named to a director that answers by itself.
+// reportUnreached tells the members of directors that they named and that we cannot reach. A
+// director that answers by itself has no such directors.
 func (c *Core) reportUnreached(now mono.Time) {
 	for _, name := range c.admission.named.Names() {
 		p := c.peers.get(name)

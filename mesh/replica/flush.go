@@ -34,7 +34,7 @@ func (c *Core) startFlush(now mono.Time, backend netip.Addr, limit int) FlushID 
 func (c *Core) checkFlushes(now mono.Time) {
 	for _, f := range c.flushes.Own() {
 		c.scan(now, f)
-		if f.TellDue(now) {
+		if f.AnnounceDue(now) {
 			c.tellFlush(now, f)
 		}
 	}
@@ -108,7 +108,7 @@ func (c *Core) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel) {
 
 // tellFlush tells all directors how a flush goes.
 func (c *Core) tellFlush(now mono.Time, f *flushes.Flush) {
-	f.Told(now)
+	f.Announced(now)
 	progress := f.Progress()
 	c.flushes.Note(FlushID{Director: c.cfg.Name, ID: progress.ID}, progress)
 	c.sendAll(&progress)

@@ -9,11 +9,12 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// Rows of the dead. Who counts a director as failed, left or in a new life tells all peers what
-// it has of the logs of all that went lately. Who has less asks one that has most, by numbers,
-// and asks again if no answer comes or that one dies too. What a live peer has and we do not is
-// a gap: until it has come this director does not answer by itself. What nobody alive has is
-// lost. Nothing of it enters our own log: whoever lacks it asks for it.
+// Rows of the dead. A director that counts another one as failed, left or in a new life tells all
+// peers what it has of the logs of all directors that went lately. A director that has less asks a
+// peer that has most, by numbers, and asks again if no answer comes or that peer dies too. What a
+// live peer has and we lack is a gap: until it has come this director does not answer by itself.
+// What no live director has is lost. Nothing of it enters our own log: directors that lack it ask
+// for it.
 
 // logGone notes that a peer's life is over, or seems to be.
 func (c *Core) logGone(now mono.Time, p *peer) {
@@ -22,7 +23,7 @@ func (c *Core) logGone(now mono.Time, p *peer) {
 	}
 }
 
-// tellGone tells all peers what we have of those that went lately.
+// tellGone tells all peers what we have of the logs of directors that went lately.
 func (c *Core) tellGone(now mono.Time) {
 	if news := c.logs.News(now); len(news) > 0 {
 		c.sendAll(&wire.GonePositions{Logs: news})
@@ -43,7 +44,7 @@ func (c *Core) seekRestsFrom(now mono.Time, p *peer) {
 
 // tellGoneTo tells a peer that was not in touch, and may lack what went meanwhile.
 func (c *Core) tellGoneTo(now mono.Time, p *peer) {
-	if gone := c.logs.Gone(now, logs.GoneTold); len(gone) > 0 {
+	if gone := c.logs.Gone(now, logs.GoneReported); len(gone) > 0 {
 		c.send(p, &wire.GonePositions{Logs: gone})
 	}
 }

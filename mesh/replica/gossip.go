@@ -43,8 +43,7 @@ func (c *Core) applyDelta(now mono.Time, d *wire.Delta) {
 	}
 }
 
-// retryEarly applies the deltas whose origin has turned out to run, and drops those that are too
-// old.
+// retryEarly applies the early deltas whose origin has turned out to run, and drops old ones.
 func (c *Core) retryEarly(now mono.Time) {
 	for d, running := range c.early.Review(now, c.runs) {
 		if !running {

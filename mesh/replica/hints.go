@@ -7,8 +7,7 @@ import (
 	"directormesh/mesh/replica/internal/hints"
 )
 
-// hear takes note that somebody told us of a director. A boot id of zero means that it is not
-// known.
+// hear takes note that a director was named to us. A boot id of zero means that it is not known.
 func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
 	if h.Name == "" || h.Name == c.cfg.Name || !h.Addr.IsValid() {
 		return
@@ -45,7 +44,7 @@ func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
 // dialOf is what a hint brings about.
 func dialOf(h *hints.Hint) Dial { return Dial{Name: h.Name, Addr: h.Addr, Trust: h.Trust} }
 
-// checkHints dials those that are due.
+// checkHints dials the directors of hints that are due.
 func (c *Core) checkHints(now mono.Time) {
 	for _, h := range c.hints.Review(now, c.table.Removed) {
 		c.emit(dialOf(h))

@@ -31,9 +31,9 @@ func (c *Core) KickDone(now mono.Time, id uint64, r KickResult, err error) {
 // errKickerLate ends a kick whose result never came.
 var errKickerLate = errors.New("the kicker did not answer in time")
 
-// failureText is what a report says of a kick that failed, in one line; nothing of one that did
-// not. A flush has tens of thousands of kicks, of whose failures nobody is told, so the text is
-// made for reports alone.
+// failureText is what a report says of a kick that failed, in one line; "" if it did not fail. A
+// flush has tens of thousands of kicks whose failures are not reported, so the text is made only
+// where it is.
 func failureText(failed error) string {
 	if failed == nil {
 		return ""

@@ -28,8 +28,8 @@ func (c *Core) replay(now mono.Time, p *peer, seq uint64) {
 }
 
 // asOfNow gives a message of the log the present rows of its directors. A peer that has no table
-// yet would act on a removal that has been taken back since: it would part with whom it concerns,
-// us perhaps, and not hear the rest.
+// yet would act on a removal that has been taken back since: it would part with the removed
+// director, perhaps with us, and not hear the rest.
 func (c *Core) asOfNow(m wire.Message) wire.Message {
 	t, ok := m.(*wire.Table)
 	if !ok || len(t.Change.Directors) == 0 {

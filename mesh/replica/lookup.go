@@ -58,7 +58,7 @@ func (c *Core) noteWhy(w *waiters.Wait, why lookups.Verdict) {
 	}
 }
 
-// retryWaiters looks again at all who wait, if something changed that may help them.
+// retryWaiters looks again at all waiting lookups, if something changed that may help them.
 func (c *Core) retryWaiters(now mono.Time) {
 	for w := range c.waiters.Review() {
 		backend, why := c.lookups.Settle(now, w.User)

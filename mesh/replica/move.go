@@ -84,7 +84,7 @@ func (c *Core) sendMoves(now mono.Time) {
 	c.gossipRows(blocks)
 }
 
-// gossipRows hands a few rows to the gossip too, for directors to whom no stream is up.
+// gossipRows hands a few rows to the gossip too, for directors to which no stream is up.
 func (c *Core) gossipRows(blocks []wire.Block) {
 	if rowset.Count(blocks) <= gossipRows {
 		c.gossip(directory.Change{Mesh: c.table.Mesh()}, blocks)
@@ -105,7 +105,7 @@ func (c *Core) advance(now mono.Time, m *moves.Move) {
 		c.finishMove(m, ErrTryAgain) // another move, or a forget, won
 		return
 	case !row.Moving:
-		c.finishMove(m, nil) // released by others, who wait less patiently
+		c.finishMove(m, nil) // released by another director, which gave up earlier
 		return
 	case now.Sub(m.Started) >= releaseBy:
 		c.release(now, m)
@@ -215,7 +215,7 @@ func (c *Core) finishMove(m *moves.Move, err error) {
 }
 
 // gotHeld takes a peer's confirmation. A move whose row was beaten there starts again above that
-// row, unless it is another director's move: then that one won.
+// row, unless the row is of another director's move: then that move won.
 func (c *Core) gotHeld(now mono.Time, p *peer, m *wire.Held) {
 	b := c.moves.Batch(m.ID)
 	if b == nil {

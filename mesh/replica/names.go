@@ -12,11 +12,11 @@ import (
 
 // A director is known by its name, and reached at its address. A host that is renamed, or a new one
 // that gets the address of an old one, is another director at that address: the one before is no
-// more. But an address that a director only claims, such as that of the host from which its
-// configuration was copied, is not its own: only who answers there has it.
+// more. But an address that a director only claims is not its own, such as the address of the host
+// from which its configuration was copied: only the director that answers there has it.
 
-// place says where a director is. Of one that is known by its name only nobody can tell.
-func place(addr netip.AddrPort) string {
+// addrText is the address of a director in logs and errors.
+func addrText(addr netip.AddrPort) string {
 	if !addr.IsValid() {
 		return "an unknown address"
 	}
@@ -27,11 +27,11 @@ func place(addr netip.AddrPort) string {
 func (c *Core) heardAlias(now mono.Time, name string, member bool) {
 	if c.aliases.Hear(now, name, member) {
 		c.logf(LogWarn, "the address of this director is known under another name too",
-			Field{"peer", name}, Field{"addr", place(c.cfg.Addr)})
+			Field{"peer", name}, Field{"addr", addrText(c.cfg.Addr)})
 	}
 }
 
-// addressTaken refuses a director whose address is that of another.
+// addressTaken refuses a director at the address of another one.
 func (c *Core) addressTaken(now mono.Time, who wire.Peer) error {
 	if !who.Addr.IsValid() || who.Name == c.cfg.Name {
 		return nil
@@ -57,7 +57,7 @@ func (c *Core) endFormerNames(now mono.Time, addr netip.AddrPort, name string) {
 			continue
 		}
 		c.logf(LogInfo, "director is no more: another one answers at its address",
-			Field{"peer", p.name}, Field{"addr", place(addr)}, Field{"now", name})
+			Field{"peer", p.name}, Field{"addr", addrText(addr)}, Field{"now", name})
 		if p.out || p.in != 0 {
 			c.emit(CloseStream{Peer: p.name, Reason: "another director answers at its address"})
 		}

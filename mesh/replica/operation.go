@@ -44,7 +44,7 @@ type SetDown struct {
 	Down bool
 }
 
-// Forget drops the mappings of a backend, or of all (zero Addr), and kicks nobody.
+// Forget drops the mappings of a backend, or of all (zero Addr), and ends no session.
 type Forget struct{ Addr netip.Addr }
 
 // Move gives one user of the backend's tag this backend. It ends when all live directors hold the
@@ -62,8 +62,8 @@ type Flush struct {
 	MaxParallel int // users in flight, 10,000 at most; 0: the configured number
 }
 
-// CancelFlush stops flushes from starting moves, whoever runs them: those of this backend, or with
-// a zero Addr all.
+// CancelFlush stops flushes from starting moves, on all directors: the flushes of this backend, or
+// with a zero Addr all.
 type CancelFlush struct{ Addr netip.Addr }
 
 // KickUser ends a user's sessions on every director; the mapping stays.

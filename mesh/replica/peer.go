@@ -74,9 +74,9 @@ type peer struct {
 	// had the table ourselves.
 	said []directory.Change
 
-	// boot under which we last told the peers that we count it, 0: that we do not
-	told   uint64
-	counts map[wire.Life]bool // whom it counts, as it told us
+	// announced is the boot under which our peers know that we count it; 0: that we do not.
+	announced uint64
+	counts    map[wire.Life]bool // what it counts, as it says
 
 	differs bool // its digests differ from ours
 }
@@ -115,7 +115,7 @@ func (c *Core) peerInLife(now mono.Time, who wire.Peer, up int64) *peer {
 	c.receiver.Forget(p.name)
 	*p = peer{
 		name: p.name, to: p.to, addr: p.addr, lastFailed: p.lastFailed, seenAt: now, boot: who.Boot,
-		began: began, met: p.met, told: p.told, clock: p.clock.NextLife(goesOn),
+		began: began, met: p.met, announced: p.announced, clock: p.clock.NextLife(goesOn),
 		log:        c.logs.Open(logs.ID{Name: who.Name, Boot: who.Boot}),
 		togetherAt: p.togetherAt,
 	}
@@ -243,11 +243,11 @@ func (c *Core) cameAlive(now mono.Time, p *peer) {
 		p.Return() // we are the one that comes back
 	}
 	c.admission.contact = true
-	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", place(p.addr)})
+	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", addrText(p.addr)})
 	c.progressAdmission(now)
 }
 
-// checkPeers counts as failed whoever has not echoed for too long, and forgets who is long gone.
+// checkPeers fails the peers that have not echoed for too long, and forgets peers long gone.
 func (c *Core) checkPeers(now mono.Time) {
 	for _, p := range c.peers.all {
 		switch {

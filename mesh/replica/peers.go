@@ -16,7 +16,7 @@ type peers struct {
 	all peerList
 }
 
-// get is the peer of a name; nil if there is none.
+// get returns the peer of a name, or nil.
 func (s *peers) get(name string) *peer { return s.named[name] }
 
 // add takes a peer in, of a name that none has yet.
@@ -138,9 +138,9 @@ func (l peerList) someInSight(now mono.Time) bool {
 	})
 }
 
-// failed adds to the names of peers that failed before they confirmed those that count as failed
-// anyway: they lack what was done. A peer that is in touch again does so until it is admitted.
-// Peers that left or were removed are not missed.
+// failed adds to names, of peers that failed before they confirmed, the peers that count as failed
+// anyway: they lack what was done. A peer that is in touch again counts as failed until it is
+// admitted. Peers that left or were removed are not missed.
 func (l peerList) failed(names []string) []string {
 	for _, p := range l {
 		failing := !p.live || p.Barred() && !p.Counted

@@ -68,7 +68,7 @@ func playApart(t *transcript) {
 	t.asks(all[2], 7)
 	w.run(time.Second)
 	d1.crash()
-	t.quietly(func() { w.run(logs.GoneTold + 30*time.Second) })
+	t.quietly(func() { w.run(logs.GoneReported + 30*time.Second) })
 	t.asks(d2, 8)
 	w.run(time.Second)
 	t.part("d2 comes back")

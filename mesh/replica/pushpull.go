@@ -38,7 +38,7 @@ func (c *Core) MergePushPull(now mono.Time, s *wire.PushPull) error {
 	if err := c.acceptable(now, &s.Hello); err != nil {
 		c.counters.Refused++
 		c.logf(LogWarn, "push/pull refused", Field{"peer", from.Name},
-			Field{"addr", place(from.Addr)}, Field{"error", err.Error()})
+			Field{"addr", addrText(from.Addr)}, Field{"error", err.Error()})
 		return err
 	}
 	p := c.peers.get(from.Name)

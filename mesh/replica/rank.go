@@ -31,7 +31,7 @@ func (c *Core) takeRank(now mono.Time, p *peer) {
 func (c *Core) joinMesh(now mono.Time, p *peer) {
 	c.barrier.LeaveMesh()
 	c.table.Join(p.mesh.ID)
-	c.age = rank.Told(now, p.mesh)
+	c.age = rank.Claimed(now, p.mesh)
 }
 
 // foundMesh gives the table the id of a new mesh, unless it belongs to one.

@@ -56,9 +56,9 @@ func (c *Core) mergeRows(
 // it is announced. Two directors that answer a user at one moment differ by a tick.
 const seenLater = time.Second
 
-// announceMerged announces what became of a row if nobody else can know that: the row that came in
-// won, and the user was seen later than it says. A director that stepped back has set its rows
-// back, and does not hear otherwise that this one keeps the later activity.
+// announceMerged announces what became of a row if no other director can know that: the row that
+// came in won, and the user was seen later than it says. A director that stepped back has set its
+// rows back, and does not hear otherwise that this one keeps the later activity.
 func (c *Core) announceMerged(u ring.User, in, merged directory.Mapping) {
 	if !merged.Moving && merged.Activity.Time().Sub(in.Activity.Time()) >= seenLater {
 		c.outbox.Push(u.Tag, merged)

@@ -38,7 +38,7 @@ func (c *Core) adopt(now mono.Time) {
 		m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
 		if c.moves.Held.Has(u) || c.moves.Get(u) != nil ||
 			status == directory.Live && m.Backend.IsValid() {
-			continue // it has a place by now
+			continue // it is mapped by now
 		}
 		row, ok := c.table.Row(backends[u])
 		if ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.Tag {

@@ -14,7 +14,7 @@ import (
 	"directormesh/ring"
 )
 
-// donateWithin is after how long a peer is excluded of whom we lack something that nobody gives us.
+// donateWithin is after how long a peer is excluded if we lack rows of it and no donor gives them.
 const donateWithin = 10 * time.Second
 
 // requestSnapshot asks a peer for all its mappings, unless one is on its way already.
@@ -151,8 +151,8 @@ func (c *Core) logDifferences() {
 	c.logf(LogInfo, "the table comes from the mesh", Field{"backends", len(present)})
 }
 
-// backendDifferences are the backends that are present and not configured as they are, with a plus,
-// then those that are configured and not present like that, with a minus.
+// backendDifferences lists, with a plus, the backends that are present and not configured as they
+// are, then, with a minus, the backends that are configured and not present like that.
 func backendDifferences(configured, present []ring.Backend) (differences []string) {
 	missing := make(map[string]bool)
 	for _, b := range configured {

@@ -50,8 +50,8 @@ type PeerStatus struct {
 	Removed   bool
 	Reachable bool // frames flow both ways
 	Left      bool // left in good order
-	// SilentSince is since when nothing has been heard of a peer from whom beats should come, by
-	// mesh time: long before it counts as failed, and ever since. Zero: it is heard, or never was.
+	// SilentSince is since when no beat came of a peer that should send some, by mesh time: long
+	// before it counts as failed, and ever since. Zero: it is heard, or never was.
 	SilentSince time.Time
 	LastFailed  time.Time // last failed probe, stream or protocol error, by mesh time; zero: never
 	State       PeerState
@@ -76,7 +76,7 @@ type FlushStatus struct {
 	Started  directory.Time
 	Ended    directory.Time // 0: runs
 	Canceled bool
-	Left     uint64 // users of whom a kicker saw sessions that it could not end
+	Left     uint64 // users with sessions that a kicker saw and could not end
 	Blind    bool   // a director has no kicker
 	Lost     bool   // the director that ran it died
 }

@@ -17,7 +17,7 @@ import (
 // step begins a new life of this director, with a boot id and a log of its own, since what it said
 // before was said by another clock.
 //
-// What it stamped by that clock, since it last had mesh time in common with those that it steps to,
+// What it stamped by that clock, since it last had the mesh time of the peers that it steps to,
 // moves along, but never to before that moment. It moves by whole seconds, the unit of the
 // directory, and by less than the clock, so that nothing lies ahead of mesh time. What came from a
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
@@ -55,8 +55,9 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.At(now))))
 }
 
-// momentInCommon is when we last had the time of those that we are about to step to. Directors that
-// were met only now may belong to a mesh that others of it left us in: those others' moment counts.
+// momentInCommon is when we last had the time of the peers that we are about to step to. If we met
+// them only now, they may belong to a mesh that we lost contact with: then the moment counts that
+// we had in common with its other directors.
 func (c *Core) momentInCommon(now mono.Time) directory.Micros {
 	common, theirs := c.forgottenWith, directory.Micros(0)
 	keepers := c.timekeepers(now)

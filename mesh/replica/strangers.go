@@ -57,8 +57,8 @@ type meshes struct{ ours, theirs directory.MeshID }
 // differ reports whether both belong to a mesh, but not to the same one.
 func (m meshes) differ() bool { return m.ours != 0 && m.theirs != 0 && m.ours != m.theirs }
 
-// uncompared reports whether a peer is of another mesh, whose table has not been compared with that
-// of our present one.
+// uncompared reports whether a peer is of another mesh, and the tables of that mesh and of our
+// present one have not been compared.
 func (c *Core) uncompared(p *peer) bool {
 	now := meshes{c.table.Mesh(), p.mesh.ID}
 	return now.differ() && p.compared != now && !c.cfg.Guards.NoStrangers
@@ -79,8 +79,8 @@ func (c *Core) mayTake(now mono.Time, p *peer, theirs directory.Change) bool {
 }
 
 // ofAnotherMesh reports whether a table change must not be merged because it may be of another
-// cluster: it does not come from a director whose table was compared with ours, or we belong to no
-// mesh yet, and it would go along into whichever we join. The mesh that it is of has it in its
+// cluster. It does not come from a director whose table was compared with ours; or we belong to no
+// mesh yet, and would take the change along into any mesh that we join. Its own mesh has it in its
 // whole table.
 func (c *Core) ofAnotherMesh(mesh directory.MeshID, from *peer) bool {
 	ours := c.table.Mesh()
@@ -109,7 +109,7 @@ func (c *Core) compareMesh(now mono.Time, p *peer, theirs directory.Change) bool
 	c.counters.MeshesRefused++
 	err := c.refuseStranger(wire.Peer{Name: p.name, Addr: p.addr}, theirs.Mesh)
 	c.logf(LogError, "director of another cluster refused", Field{"peer", p.name},
-		Field{"addr", place(p.addr)}, Field{"error", err.Error()})
+		Field{"addr", addrText(p.addr)}, Field{"error", err.Error()})
 	c.emit(CloseStream{Peer: p.name, Reason: "its mesh has no backend in common with ours"})
 	delete(c.sessions, p.in)
 	p.out, p.in = false, 0
@@ -146,15 +146,15 @@ func (c *Core) refuseStranger(who wire.Peer, mesh directory.MeshID) error {
 }
 
 // strange reports whether a peer is, or may be, of another cluster, so that nothing of it may be
-// applied: tables have still to be compared, or one of the two was told by command to take the
-// other in, and that one is about to give its mesh up.
+// applied: tables have still to be compared, or an operator had one of the two take the other in,
+// which is about to give its mesh up.
 func (c *Core) strange(p *peer) bool {
 	return c.uncompared(p) || p.disjoint && c.table.Mesh() != 0 && p.mesh.ID != c.table.Mesh()
 }
 
-// giveMeshUp has this director leave its cluster, because it was told to another to take it in. It
-// joins that as one that knows nothing: neither backends nor users of the cluster that it leaves
-// are the other's. So it begins a new life, and refuses its former peers until it has joined.
+// giveMeshUp has this director leave its cluster, because an operator had another cluster take it
+// in. It joins that cluster without backends or users: those of its old cluster are not the new
+// one's. So it begins a new life, and refuses its former peers until it has joined.
 func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	left, present := c.table.Mesh(), c.present()
 	c.logf(LogWarn, "was added to another cluster, leaving this one for it", Field{"peer", p.name},

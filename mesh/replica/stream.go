@@ -58,7 +58,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	if err != nil {
 		c.counters.Refused++
 		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name},
-			Field{"addr", place(h.From.Addr)}, Field{"error", err.Error()})
+			Field{"addr", addrText(h.From.Addr)}, Field{"error", err.Error()})
 		return nil, 0, err
 	}
 	if p := c.peers.get(h.From.Name); p != nil && p.out && p.boot != h.From.Boot {
@@ -87,7 +87,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	defer c.enter(now)()
 	if to.Name != "" && to.Name != reply.From.Name {
 		return fmt.Errorf("director %q answers at %s, not %q",
-			reply.From.Name, place(to.Addr), to.Name)
+			reply.From.Name, addrText(to.Addr), to.Name)
 	}
 	if err := c.acceptable(now, reply); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	}
 	if p := c.peers.all.holder(to.Addr); p != nil && p.name != reply.From.Name {
 		return fmt.Errorf("director %s answers at %s, where %s answers too",
-			reply.From.Name, place(to.Addr), p.name)
+			reply.From.Name, addrText(to.Addr), p.name)
 	}
 	c.endFormerNames(now, to.Addr, reply.From.Name)
 	p := c.peerInLife(now, reply.From, reply.Up)
@@ -131,7 +131,8 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 // meant refuses a dialler that wants another director.
 func (c *Core) meant(to wire.Peer) error {
 	if to.Name != "" && to.Name != c.cfg.Name {
-		return fmt.Errorf("the director at %s is %s, not %s", place(to.Addr), c.cfg.Name, to.Name)
+		return fmt.Errorf("the director at %s is %s, not %s",
+			addrText(to.Addr), c.cfg.Name, to.Name)
 	}
 	return nil
 }
@@ -169,7 +170,7 @@ func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 // nameTaken refuses a director whose name another one has.
 func nameTaken(who wire.Peer, other netip.AddrPort) error {
 	return fmt.Errorf("node name %q is used by two directors, %s and %s; "+
-		"give one another --node-name", who.Name, place(who.Addr), place(other))
+		"give one another --node-name", who.Name, addrText(who.Addr), addrText(other))
 }
 
 // differences names the settings in which two directors differ.
@@ -258,5 +259,5 @@ func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	}
 	c.heardOfRemoval(now, r.Change)
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name},
-		Field{"addr", place(r.From.Addr)}, Field{"why", r.Reason})
+		Field{"addr", addrText(r.From.Addr)}, Field{"why", r.Reason})
 }

@@ -19,13 +19,13 @@ type Barrier struct {
 // New returns a barrier without changes.
 func New(today *ring.Rings) *Barrier { return &Barrier{rings: []*ring.Rings{today}} }
 
-// Rings are those by which somebody may still answer, today's last. They must not be changed.
+// Rings are those by which directors may still answer, today's last. They must not be changed.
 func (b *Barrier) Rings() []*ring.Rings { return b.rings }
 
 // Today is the ring of our table as it is.
 func (b *Barrier) Today() *ring.Rings { return b.rings[len(b.rings)-1] }
 
-// ReplaceToday puts another ring in the place of today's: nobody has answered by that.
+// ReplaceToday replaces today's ring, by which no director has answered.
 func (b *Barrier) ReplaceToday(today *ring.Rings) { b.rings[len(b.rings)-1] = today }
 
 // Add puts a change into force: the ring of before is kept.
@@ -37,7 +37,7 @@ func (b *Barrier) Add(c *Change, today *ring.Rings) {
 // Len is how many changes are kept.
 func (b *Barrier) Len() int { return len(b.changes) }
 
-// Latest is the last change that was added, nil if there is none.
+// Latest is the last change that was added, or nil.
 func (b *Barrier) Latest() *Change {
 	if len(b.changes) == 0 {
 		return nil
@@ -60,7 +60,7 @@ func (b *Barrier) ConfirmAll(peer string) {
 	}
 }
 
-// NoteFailed remembers with whom the changes in flight did not arrive for sure.
+// NoteFailed remembers a peer at which the changes in flight may not have arrived.
 func (b *Barrier) NoteFailed(peer string) {
 	for _, c := range b.changes {
 		c.noteFailed(peer)
@@ -87,8 +87,8 @@ func (b *Barrier) Overdue(now mono.Time, longer time.Duration) []*Change {
 	return b.changes[:n]
 }
 
-// Settle notes which changes nobody need be waited for any more, and returns those. Get gives a
-// peer by name, the zero Peer if there is none; all gives them all.
+// Settle notes which changes wait for no peer any more, and returns these. Get gives a peer by
+// name, the zero Peer for an unknown one; all gives them all.
 func (b *Barrier) Settle(get func(name string) Peer, all iter.Seq[Peer]) (settled []*Change) {
 	for _, c := range b.changes {
 		if !c.done && c.allConfirmed(get, all) {
@@ -113,7 +113,7 @@ func (c *Change) allConfirmed(get func(name string) Peer, all iter.Seq[Peer]) bo
 	return true
 }
 
-// Passed is how many changes are settled before which there is none that is not: they and the rings
+// Passed is how many changes are settled, up to the first one that is not: they and the rings
 // before them can be dropped.
 func (b *Barrier) Passed() int {
 	n := 0

@@ -20,8 +20,8 @@ type Change struct {
 	items []*item
 	since mono.Time // since when confirmations are waited for
 	done  bool      // all have confirmed; it stays so
-	// unknownRing: the ring before it is nobody's. It made us part of a mesh, or is what a member
-	// lacked when that admitted us.
+	// unknownRing: no director has the ring before it. It made us part of a mesh, or is what a
+	// member lacked when it admitted us.
 	unknownRing bool
 	by          string // the only peer that has to confirm it; empty: all
 
@@ -124,7 +124,7 @@ func (c *Change) Awaits(p Peer) bool {
 	return p.Counted && (c.by == "" || c.by == p.Name) && !c.ConfirmedBy(p)
 }
 
-// Failed are the peers with whom the change did not arrive for sure. It must not be changed.
+// Failed are the peers at which the change may not have arrived. It must not be changed.
 func (c *Change) Failed() []string { return c.failed }
 
 func (c *Change) noteFailed(peer string) {
@@ -133,8 +133,8 @@ func (c *Change) noteFailed(peer string) {
 	}
 }
 
-// leaveMesh takes out what was configured in the mesh that we leave for another: nobody there has
-// it, so nobody would ever confirm it.
+// leaveMesh takes out what was configured in the mesh that we leave for another: no director there
+// has it, so none would ever confirm it.
 func (c *Change) leaveMesh() {
 	c.items = slices.DeleteFunc(c.items, func(i *item) bool {
 		if !i.backend.Addr.IsValid() {

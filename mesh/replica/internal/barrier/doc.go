@@ -10,12 +10,12 @@
 //	Change   one change: which rows of it which peers have confirmed, which peers failed first
 //	Peer     what must be known of a peer to say whether it is waited for
 //
-// So the core can ask: by which rings may somebody still answer, who still owes a confirmation,
-// what has been waited for for too long. Confirmations are kept by the names of peers, whatever
-// life they are in: what one confirmed it does not take back, for it hands its table on to its next
-// life.
+// So the core can ask: by which rings may a director still answer, which peers still owe a
+// confirmation, what has been waited for for too long. Confirmations are kept by the names of
+// peers, for all of their lives: what a peer confirmed it does not take back, since it hands its
+// table on to its next life.
 //
-// The package merges no table and builds no ring. What a director says, whom it counts and
-// excludes, and that lookups see the kept rings is up to package replica. Not safe for concurrent
-// use.
+// The package merges no table and builds no ring. What a director says, which peers it counts
+// and excludes, and that lookups see the kept rings is up to package replica. Not safe for
+// concurrent use.
 package barrier

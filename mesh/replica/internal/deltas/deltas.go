@@ -2,7 +2,7 @@
 // sign that their origin runs.
 //
 // Gossip repeats a delta for seconds, and by many ways; a Window recognises repeats. A delta can
-// also be recorded and sent again, years later. So one of a director that nobody here knows to run
+// also be recorded and sent again, years later. So a delta of a director that is not known to run
 // is kept among the Early ones for a moment, in case its stream is still being opened, and then
 // dropped.
 //
@@ -106,9 +106,9 @@ func (e *Early) Add(now mono.Time, d *wire.Delta) bool {
 	return true
 }
 
-// Review takes out, oldest first, the deltas whose origin runs by now, and those that have waited
-// for too long. With each it yields whether its origin runs. Runs is asked when it is the delta's
-// turn: what the deltas before it changed counts. Nothing may be added meanwhile.
+// Review takes out, oldest first, the deltas whose origin runs by now, and the deltas that have
+// waited for too long. With each it yields whether its origin runs. Runs is asked when it is the
+// delta's turn: what the deltas before it changed counts. Nothing may be added meanwhile.
 func (e *Early) Review(now mono.Time, runs func(wire.Life) bool) iter.Seq2[*wire.Delta, bool] {
 	return func(yield func(*wire.Delta, bool) bool) {
 		kept, more := e.list[:0], true

@@ -3,8 +3,8 @@
 // Digests are taken as of the end of an epoch and no sooner than SettleAfter later, when what
 // happened in it is everywhere. A pass over the directory takes most of an epoch, a few groups of
 // leaves at a time; it sweeps the dead rows first, which is what keeps digests cheap. Two directors
-// compare the digests of groups; where these differ, those of the leaves; and exchange the rows of
-// the leaves that differ.
+// compare the digests of groups; where these differ, the digests of leaves; and exchange the rows
+// of the leaves that differ.
 //
 //	Set    the digests taken lately, the pass under way, and the sweep after a table change
 //	Rows   what must be known of the directory
@@ -55,7 +55,7 @@ type Set struct {
 	sweep sweep
 }
 
-// epochDigests are those of all groups as of the end of an epoch.
+// epochDigests are the digests of all groups as of the end of an epoch.
 type epochDigests struct {
 	epoch int64
 	tags  []wire.GroupDigests
@@ -84,7 +84,7 @@ type Group struct {
 // backend are to be counted right before the next pass gets there.
 func (s *Set) SweepSoon(tags []ring.Tag) { s.sweep = sweep{tags: tags} }
 
-// Newest is the last epoch whose digests were taken, and these; 0 and nil if there are none.
+// Newest is the last epoch of which digests were taken, with these; 0 and nil before the first.
 func (s *Set) Newest() (epoch int64, tags []wire.GroupDigests) {
 	if n := len(s.taken); n > 0 {
 		return s.taken[n-1].epoch, s.taken[n-1].tags
@@ -142,7 +142,7 @@ func (p *pass) step(now mono.Time, t directory.Time, rows Rows) (done bool) {
 }
 
 // Compare returns groups in which a peer's digests differ from ours of the same epoch, as many as
-// are to be asked about. It is false if there are none of ours to compare with.
+// are to be asked about. It is false without digests of ours to compare with.
 func (s *Set) Compare(epoch int64, theirs []wire.GroupDigests) (differ []Group, compared bool) {
 	for _, ours := range s.taken {
 		if ours.epoch != epoch {

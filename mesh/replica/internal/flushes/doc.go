@@ -5,6 +5,6 @@
 //	         found, how many are under way and what became of the others
 //	Set      the flushes that run here, and what is known of all in the mesh
 //
-// The package finds no users and moves none; what a mapping is, where a user belongs and when a
-// move has ended it is told by package replica. Not safe for concurrent use.
+// The package finds no users and moves none. Package replica says what a mapping is, where a user
+// belongs and when a move has ended. Not safe for concurrent use.
 package flushes

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	tellEvery  = 500 * time.Millisecond
-	beginEvery = 20 * time.Millisecond
-	maxPending = 1 << 17 // users found ahead of the moves, about
-	leaves     = 1 << 16 // of each tag
+	announceEvery = 500 * time.Millisecond
+	beginEvery    = 20 * time.Millisecond
+	maxPending    = 1 << 17 // users found ahead of the moves, about
+	leaves        = 1 << 16 // of each tag
 )
 
 // Flush is one that this director runs.
 type Flush struct {
-	progress wire.FlushProgress // Total counts the users found, Moving is max at most
-	max      int                // moves under way at a time
-	tags     []ring.Tag         // still to be looked through
-	leaf     int                // next, of the first of them
-	pending  []ring.User        // found, and not begun
-	toldAt   mono.Time          // when the peers were last told of it
-	begunAt  mono.Time          // when moves were last begun
+	progress    wire.FlushProgress // Total counts the users found, Moving is max at most
+	max         int                // moves under way at a time
+	tags        []ring.Tag         // still to be looked through
+	leaf        int                // next, of the first of them
+	pending     []ring.User        // found, and not begun
+	announcedAt mono.Time          // when its progress was last announced to the peers
+	begunAt     mono.Time          // when moves were last begun
 }
 
 // Progress is how the flush goes.
@@ -65,8 +65,8 @@ func (f *Flush) MayBegin(now mono.Time) bool {
 	return true
 }
 
-// Next takes the next user that was found; false if there is none, or as many are under way as may
-// be.
+// Next takes the next user that was found; false if all were taken, or no more users may be under
+// way.
 func (f *Flush) Next() (u ring.User, ok bool) {
 	if f.progress.Moving >= uint64(f.max) || len(f.pending) == 0 {
 		return ring.User{}, false
@@ -79,7 +79,7 @@ func (f *Flush) Next() (u ring.User, ok bool) {
 // Begun notes that a user's move is under way.
 func (f *Flush) Begun() { f.progress.Moving++ }
 
-// Skipped notes that a user need not be moved any more: somebody did it already, or it is gone.
+// Skipped notes that a user need not be moved any more: it was moved already, or is gone.
 func (f *Flush) Skipped() { f.progress.Moved++ }
 
 // Outcome is how a move of a flush ended.
@@ -112,11 +112,11 @@ func (f *Flush) End(t directory.Time) bool {
 	return true
 }
 
-// TellDue reports whether the peers are to be told how it goes, because time has passed.
-func (f *Flush) TellDue(now mono.Time) bool { return now.Sub(f.toldAt) >= tellEvery }
+// AnnounceDue reports whether its progress is to be announced again, because time has passed.
+func (f *Flush) AnnounceDue(now mono.Time) bool { return now.Sub(f.announcedAt) >= announceEvery }
 
-// Told notes that they are.
-func (f *Flush) Told(now mono.Time) { f.toldAt = now }
+// Announced notes that its progress is announced.
+func (f *Flush) Announced(now mono.Time) { f.announcedAt = now }
 
 // cancel stops the flush from starting more moves.
 func (f *Flush) cancel() {

@@ -144,8 +144,8 @@ func TestMovesBeginTogether(t *testing.T) {
 // The peers are told of a flush from time to time.
 func TestTelling(t *testing.T) {
 	f := NewSet(0).Begin(netip.Addr{}, 8, nil, begun)
-	f.Told(now)
-	if f.TellDue(now.Add(tellEvery-1)) || !f.TellDue(now.Add(tellEvery)) {
+	f.Announced(now)
+	if f.AnnounceDue(now.Add(announceEvery-1)) || !f.AnnounceDue(now.Add(announceEvery)) {
 		t.Error("they are told at another time")
 	}
 }

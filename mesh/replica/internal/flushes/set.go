@@ -35,7 +35,7 @@ func compare(a, b ID) int {
 // Known is what is known of a flush, wherever it runs.
 type Known struct {
 	Progress wire.FlushProgress
-	Lost     bool // the director that ran it is gone: nobody goes on with it
+	Lost     bool // the director that ran it is gone: it does not go on
 }
 
 // Set is the flushes that run here, and what is known of all in the mesh.
@@ -66,7 +66,7 @@ func (s *Set) Begin(backend netip.Addr, max int, tags []ring.Tag, t directory.Ti
 // Own are the flushes that run here. It must not be changed.
 func (s *Set) Own() []*Flush { return s.own }
 
-// Get returns a flush that runs here by its number, nil if there is none.
+// Get returns a flush that runs here by its number, or nil.
 func (s *Set) Get(id uint64) *Flush {
 	if i := slices.IndexFunc(s.own, func(f *Flush) bool { return f.progress.ID == id }); i >= 0 {
 		return s.own[i]
@@ -103,7 +103,7 @@ func (s *Set) All() iter.Seq2[ID, Known] {
 	}
 }
 
-// Lost notes that a director is gone, and nobody goes on with its flushes.
+// Lost notes that a director is gone, and its flushes with it.
 func (s *Set) Lost(director string, t directory.Time) {
 	for id, k := range s.known {
 		if id.Director == director && k.Progress.Ended == 0 {

@@ -15,7 +15,7 @@ import (
 const (
 	// Max is how many hints are kept.
 	Max = wire.MaxDirectors
-	// KeptFor is how long a hint is kept that nobody repeats, unless memberlist holds the director
+	// KeptFor is how long a hint is kept that is not repeated, unless memberlist holds the director
 	// alive.
 	KeptFor = 30 * time.Second
 
@@ -33,7 +33,7 @@ const (
 	Proven              // a stream has proven it: no hint has this
 )
 
-// Hint is a director of which somebody told us.
+// Hint is a director that was named to us.
 type Hint struct {
 	Name       string
 	Addr       netip.AddrPort // valid
@@ -41,7 +41,7 @@ type Hint struct {
 	Member     bool           // memberlist holds it alive
 	LastFailed directory.Time // when a dial last failed; 0: never
 
-	heardAt mono.Time     // when somebody last told us
+	heardAt mono.Time     // when it was last given
 	dialAt  mono.Time     // when it is to be dialled next
 	pause   time.Duration // between that dial and the one after; lastTry at most
 }
@@ -64,7 +64,7 @@ type Set struct {
 // Len is how many there are.
 func (s *Set) Len() int { return len(s.byName) }
 
-// Get returns the hint of a name, nil if there is none.
+// Get returns the hint of a name, or nil.
 func (s *Set) Get(name string) *Hint { return s.byName[name] }
 
 // Sorted are the hints by name.
@@ -77,7 +77,7 @@ func (s *Set) Sorted() []*Hint {
 	return sorted
 }
 
-// Hear takes note that somebody told us of a director, and returns it if it is to be dialled now.
+// Hear takes note that a director was named to us, and returns it if it is to be dialled now.
 // A new address counts if it is trusted as much as the one that is known. False means that there is
 // no room.
 func (s *Set) Hear(now mono.Time, h Hint) (dial *Hint, ok bool) {
@@ -129,8 +129,8 @@ func compareAge(a, b *Hint) int {
 	return cmp.Or(cmp.Compare(a.heardAt, b.heardAt), strings.Compare(a.Name, b.Name))
 }
 
-// Review returns, by name, those that are to be dialled now. It forgets those of which nobody has
-// spoken for long, and those whose director was removed.
+// Review returns, by name, the hints that are to be dialled now. It forgets hints that were not
+// repeated for long, and hints of directors that were removed.
 func (s *Set) Review(now mono.Time, removed func(netip.AddrPort) bool) (dial []*Hint) {
 	if len(s.byName) == 0 {
 		return nil

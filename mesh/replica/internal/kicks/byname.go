@@ -22,7 +22,7 @@ type ByName struct {
 	waiting map[string]bool // those of asked that have neither reported nor been given up
 	lost    []string        // peers of asked that were given up
 	count   int             // sessions ended, by all reports
-	known   bool            // these were certainly all of them: nobody was given up
+	known   bool            // these were certainly all of them: no director was given up
 	report  Report
 
 	// The first failure of a kicker: which director's, and what it said. failure is "" if all did

@@ -29,7 +29,7 @@ type Local struct {
 
 type kick struct {
 	since mono.Time                    // since when its end is waited for
-	done  func(r Result, failed error) // nil: nobody wants to know
+	done  func(r Result, failed error) // nil: its end is of no interest
 }
 
 // NewLocal returns an empty list.

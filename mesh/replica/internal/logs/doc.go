@@ -13,8 +13,8 @@
 // from when on must a snapshot have what was stamped. A number is in a log's spans once its message
 // was applied, or was in a snapshot that was.
 //
-// The package applies no message and sends none, and knows no peer but by name: which life a peer
-// is in, whether a gap keeps this director from answering, and whom to ask is decided by package
-// replica. Times are those of the monotonic clock that goes in, but for LateRows, which lives in
-// mesh time. Not safe for concurrent use.
+// The package applies no message and sends none, and knows peers by their names alone. Package
+// replica decides which life a peer is in, whether a gap keeps this director from answering, and
+// which peer to ask. Times are moments of the monotonic clock that goes in, but for LateRows, which
+// lives in mesh time. Not safe for concurrent use.
 package logs

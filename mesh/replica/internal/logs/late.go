@@ -10,8 +10,8 @@ import (
 // A member that has a gap takes a snapshot of what is new since the gap began: rows assigned,
 // or active, after that. But a log may bring rows later than their recorded activity says: an
 // import does, and a director that writes what its mesh lacked. Such a row is missing from the
-// snapshot of whoever was away when it came. So each director notes when late rows came and how
-// old they were, and a snapshot since a time goes back to the oldest that came after that time.
+// snapshot of a director that was away when it came. So each director notes when late rows came and
+// how old they were, and a snapshot since a time goes back to the oldest that came after that time.
 
 const (
 	// sinceMargin is taken off the time of a gap: rows are stamped before they are sent, by clocks

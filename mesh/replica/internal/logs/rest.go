@@ -17,8 +17,8 @@ const (
 	RestWithin = 15 * time.Second
 )
 
-// rest is what we lack of a log whose writer is gone. While it is not wanted, nobody is asked and
-// nobody is short.
+// rest is what we lack of a log whose writer is gone. While it is not wanted, no peer is asked and
+// no peer is short.
 type rest struct {
 	wanted     bool
 	asked      string // the peer that is to send a part of it; empty: none
@@ -30,7 +30,7 @@ type rest struct {
 // Ask notes that a peer is asked for the next part.
 func (l *Peer) Ask(now mono.Time, peer string) { l.rest.asked, l.rest.askedAt = peer, now }
 
-// Asked is the peer that is to send a part; empty if none is.
+// Asked is the peer that is to send a part; empty if no part is awaited.
 func (l *Peer) Asked() string { return l.rest.asked }
 
 // Awaited reports whether the peer that was asked last has time left to answer.
@@ -62,8 +62,8 @@ func (l *Peer) Progressed(now mono.Time) { l.rest.progressAt = now }
 // Stalled reports whether no part has come for so long that the rest counts as lost.
 func (l *Peer) Stalled(now mono.Time) bool { return now.Sub(l.rest.progressAt) > RestWithin }
 
-// Ahead returns which of the peers has most of what we lack of the log; empty if none has any.
-// Those that keep the messages come before those that are short of them. Of several alike the one
+// Ahead returns which of the peers has most of what we lack of the log; empty if no peer has any.
+// Peers that keep the messages come before peers that are short of them. Of several alike the one
 // after the last asked comes next.
 func (l *Peer) Ahead(peers iter.Seq2[string, Claims]) string {
 	best := ""

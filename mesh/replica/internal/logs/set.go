@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// GoneTold is how long ago a director may have gone for its log to be told of to a peer that
-	// was out of touch.
-	GoneTold = goneKept / 2
+	// GoneReported is how long ago a director may have gone for its log to be reported to a peer
+	// that was out of touch.
+	GoneReported = goneKept / 2
 
-	goneNews = time.Minute // those that went within it are told of at each death
-	// then a log is forgotten, unless somebody is away who may ask
+	goneNews = time.Minute // logs that ended within it are reported at each death
+	// then a log is forgotten, unless a director is away that may ask
 	goneKept   = 10 * time.Minute
 	MaxGone    = 256                    // logs that are remembered, beside those of the peers
 	tellEvery  = 250 * time.Millisecond // at most
@@ -31,9 +31,9 @@ const (
 type Set struct {
 	byID      map[ID]*Peer
 	sorted    []*Peer   // of byID, by ID; nil: to be made
-	behind    []*Peer   // those whose rest is wanted, in the order in which we noticed
-	news      bool      // what we have of those that are gone is news to the peers
-	toldAt    mono.Time // when the peers were last told
+	behind    []*Peer   // logs whose rest is wanted, in the order in which we noticed
+	news      bool      // what we have of the logs of gone directors is news to the peers
+	newsAt    mono.Time // when the peers last got the news
 	cleanedAt mono.Time
 }
 
@@ -99,7 +99,7 @@ func (s *Set) Forget(log *Peer) {
 	s.Want(0, log, false)
 }
 
-// Went notes that the writer of a log is no longer live here, which the peers are to be told. It
+// Went notes that the writer of a log is no longer live here, which is news to the peers. It
 // reports false if that was known.
 func (s *Set) Went(now mono.Time, log *Peer) bool {
 	if log.Gone() {
@@ -113,16 +113,16 @@ func (s *Set) Went(now mono.Time, log *Peer) bool {
 // Changed notes that there is news of a log whose writer is gone.
 func (s *Set) Changed() { s.news = true }
 
-// News is what the peers are to be told now of those that went lately.
+// News is what is to be reported to the peers now of the logs that ended lately.
 func (s *Set) News(now mono.Time) []wire.Position {
-	if !s.news || now.Sub(s.toldAt) < tellEvery {
+	if !s.news || now.Sub(s.newsAt) < tellEvery {
 		return nil
 	}
-	s.news, s.toldAt = false, now
+	s.news, s.newsAt = false, now
 	return s.Gone(now, goneNews)
 }
 
-// Gone is what we have of those that went within a time.
+// Gone is what we have of the logs that ended within a time.
 func (s *Set) Gone(now mono.Time, within time.Duration) []wire.Position {
 	var gone []wire.Position
 	for _, log := range s.All() {

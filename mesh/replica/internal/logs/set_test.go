@@ -101,7 +101,7 @@ func TestNewsOfTheDead(t *testing.T) {
 			t.Errorf("at %v (-want +got):\n%s", test.at, diff)
 		}
 	}
-	got := names(s.Gone(now.Add(2*time.Minute), GoneTold))
+	got := names(s.Gone(now.Add(2*time.Minute), GoneReported))
 	if !slices.Equal(got, []string{"d2", "d3"}) {
 		t.Errorf("one that was out of touch is told of %v", got)
 	}

@@ -86,7 +86,7 @@ func (s Spans) Has(n uint64) bool {
 	return false
 }
 
-// Last is the highest number, 0 if there is none.
+// Last is the highest number, 0 without any.
 func (s Spans) Last() uint64 {
 	if len(s) == 0 {
 		return 0

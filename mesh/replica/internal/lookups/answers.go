@@ -157,7 +157,7 @@ func (a *Answers) decide(now mono.Time, u ring.User) (netip.Addr, Verdict) {
 	down := len(v.down) > 0 && v.down[m.Backend]
 	// In its last seconds a mapping whose hash has moved is left to die. They are more than the
 	// time after which a silent peer has failed, one batch, the clock tolerance and the truncation
-	// of ticks together, so nobody can have prolonged it meanwhile without our knowing.
+	// of ticks together, so no director can have prolonged it meanwhile without our knowing.
 	if a.dir.Ends(m).Sub(t) <= directory.EndOfLife && !a.guards.NoEndOfLife {
 		if place, _, agree := v.agreed(u); down || !agree || place != m.Backend {
 			return netip.Addr{}, Ending

@@ -8,6 +8,6 @@
 //
 // All of it is safe for concurrent use, but for what the methods of Answers say.
 //
-// Whether this director is synced, by which rings somebody may still answer, and what becomes of
+// Whether this director is synced, by which rings a director may still answer, and what becomes of
 // lookups that wait is decided by package replica.
 package lookups

@@ -9,7 +9,7 @@ const (
 	Raced                // the world changed between two looks; look again
 	NotSynced            // this director must not answer by itself
 	BeingMoved           // the user is held
-	RingChanging         // somebody may still answer by another ring
+	RingChanging         // another director may still answer by another ring
 	Ending               // the mapping is in its last seconds, and is left to die
 	NoBackend            // no usable backend
 )

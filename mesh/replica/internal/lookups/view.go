@@ -9,11 +9,11 @@ import (
 // View is what a lookup must know besides the directory. It never changes.
 type View struct {
 	synced bool
-	rings  []*ring.Rings       // by which somebody may still answer, today's last; one at least
+	rings  []*ring.Rings       // by which directors may still answer, today's last; one at least
 	down   map[netip.Addr]bool // backends that are down; only true values
 }
 
-// NewView returns a view. Rings are those by which somebody may still answer, today's last, one at
+// NewView returns a view. Rings are those by which directors may still answer, today's last, one at
 // least. The view keeps them; they must not be changed.
 func NewView(synced bool, rings []*ring.Rings, backends []ring.Backend) *View {
 	v := &View{synced: synced, rings: rings, down: make(map[netip.Addr]bool)}

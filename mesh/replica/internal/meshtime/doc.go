@@ -10,10 +10,10 @@
 //	        and until when it and we had one mesh time
 //	Stamps  the stamps that commands got here, which a step of mesh time moves along
 //
-// Everything that is known of a peer's clock is relative to our mesh time. So whoever moves the
-// Clock must Shift every Peer by as much.
+// Everything that is known of a peer's clock is relative to our mesh time. So a caller that moves
+// the Clock must Shift every Peer by as much.
 //
-// The package decides from what it is told: which peers belong to the mesh whose time we follow,
-// when to slew or to step, and what a step does to rows and tables is decided by package replica. A
-// Clock can be read by several goroutines at once; all else is for one at a time.
+// Package replica decides which peers belong to the mesh whose time we follow, when to slew or to
+// step, and what a step does to rows and tables. A Clock can be read by several goroutines at once;
+// all else is for one at a time.
 package meshtime

@@ -180,8 +180,8 @@ func (p *Peer) Shift(d time.Duration) {
 	p.vote -= d
 }
 
-// Stepped follows a step of our mesh time by an offset. What lay between the clocks before says
-// nothing of who stood still. Moments after the last one in common are told by the new clock.
+// Stepped follows a step of our mesh time by an offset. What lay between the clocks before does not
+// say which of them stood still. Moments after the last one in common are of the new clock.
 func (p *Peer) Stepped(after directory.Micros, offset time.Duration) {
 	p.together = false
 	if p.with > after {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// HoldFor is how long a director that hears of no release holds a user: longer than the
-	// originator, or who goes on with its moves, takes to release, and less than a lookup waits.
+	// HoldFor is how long a director holds a user if no release comes: longer than the originator,
+	// or the director that takes its moves over, takes to release, and less than a lookup waits.
 	HoldFor = 28 * time.Second
 
 	cleanEvery = time.Second
@@ -62,7 +62,7 @@ func (a *Answers) To(now mono.Time, life logs.ID) (answers []*Answer) {
 	return answers
 }
 
-// Clean forgets answers that nobody can need any more, once a second.
+// Clean forgets answers that are of no use any more, once a second.
 func (a *Answers) Clean(now mono.Time) {
 	if now.Sub(a.cleanedAt) < cleanEvery {
 		return

@@ -11,6 +11,6 @@
 // of the user does not touch it. A peer that fails has neither confirmed nor reported anything.
 //
 // So the core can ask: which moves may go on, what has a peer not answered, which Hold waits for
-// too long. The package writes no row, sends nothing and kicks nobody; who counts, and what the
-// directory says of a user, it is told by package replica. Not safe for concurrent use.
+// too long. The package writes no row, sends nothing and ends no session. Package replica says
+// which peers count, and what the directory has of a user. Not safe for concurrent use.
 package moves

@@ -266,16 +266,16 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// Released rows are told once, together.
+// Released rows are announced once, together.
 func TestReleased(t *testing.T) {
 	s := NewSet()
 	if s.TakeReleased() != nil {
-		t.Error("rows are told although none was released")
+		t.Error("rows are announced, and no move was released")
 	}
 	s.Release("", row(2, 2))
 	s.Release("", row(1, 2))
 	if s.Idle() || rowset.Count(s.TakeReleased()) != 2 || s.TakeReleased() != nil || !s.Idle() {
-		t.Error("two rows are to be told, once")
+		t.Error("two rows are to be announced, once")
 	}
 }
 

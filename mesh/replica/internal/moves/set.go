@@ -16,7 +16,7 @@ import (
 
 const (
 	advanceEvery = 50 * time.Millisecond
-	orphansEvery = 500 * time.Millisecond // moves that nobody runs are looked for, when nobody went
+	orphansEvery = 500 * time.Millisecond // orphans are looked for, even if no director went
 	movesPerHold = 4096
 )
 
@@ -26,7 +26,7 @@ type Batch struct {
 	Hold  *wire.Hold
 	at    mono.Time           // since when confirmations are waited for
 	order []*Move             // all of them, as announced
-	moves map[ring.User]*Move // those of order that still run
+	moves map[ring.User]*Move // the moves of order that still run
 	held  map[string]bool     // peers that confirmed
 }
 
@@ -56,7 +56,7 @@ type Set struct {
 	byUser     map[ring.User]*Move
 	batches    map[uint64]*Batch // by ID; each has a move that runs
 	starting   []*Move           // to be announced
-	released   rowset.Set        // rows that are to be told
+	released   rowset.Set        // rows that are to be announced
 	touched    []*Move           // may go on; each once
 	all        bool              // all may go on
 	advancedAt mono.Time         // when all were last looked at because time passed
@@ -77,12 +77,12 @@ func (s *Set) Len() int { return len(s.byUser) }
 // Batches is how many Holds have moves that run.
 func (s *Set) Batches() int { return len(s.batches) }
 
-// Idle reports whether no move runs, or waits to be announced or told.
+// Idle reports whether no move runs, or is to be announced.
 func (s *Set) Idle() bool {
 	return len(s.byUser)+len(s.batches)+len(s.starting)+len(s.released) == 0
 }
 
-// Get returns the move of a user, nil if there is none.
+// Get returns the move of a user, or nil.
 func (s *Set) Get(u ring.User) *Move { return s.byUser[u] }
 
 // Add adds a move.
@@ -138,7 +138,7 @@ func (s *Set) Announce(now mono.Time, newID func() uint64) iter.Seq[*Batch] {
 // Release queues the row of a move that is released.
 func (s *Set) Release(tag ring.Tag, row directory.Mapping) { s.released.Add(tag, row) }
 
-// TakeReleased returns the rows that are to be told, and forgets them.
+// TakeReleased returns the released rows that are to be announced, and forgets them.
 func (s *Set) TakeReleased() []wire.Block {
 	if len(s.released) == 0 {
 		return nil
@@ -215,8 +215,7 @@ func (s *Set) Unanswered(peer string) iter.Seq[*Batch] {
 	}
 }
 
-// Overdue yields the batches, in order, whose confirmations have been waited for for longer than a
-// time.
+// Overdue yields the batches, in order, that have waited for confirmations for longer than a time.
 func (s *Set) Overdue(now mono.Time, longer time.Duration) iter.Seq[*Batch] {
 	return func(yield func(*Batch) bool) {
 		for _, id := range slices.Sorted(maps.Keys(s.batches)) {
@@ -256,8 +255,8 @@ func (s *Set) PeerGone(name string) {
 	s.all, s.orphaned = true, true
 }
 
-// LookForOrphans reports whether it is time to look for moves that nobody runs: when a director
-// went, and from time to time.
+// LookForOrphans reports whether it is time to look for moves that no director runs: when a
+// director went, and from time to time.
 func (s *Set) LookForOrphans(now mono.Time) bool {
 	if !s.orphaned && now.Sub(s.lookedAt) < orphansEvery {
 		return false

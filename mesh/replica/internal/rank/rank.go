@@ -33,12 +33,12 @@ type Age struct {
 // Founded is the age of a mesh that is founded now.
 func Founded(now mono.Time) Age { return Age{since: now} }
 
-// Told is the age of a mesh that a peer tells now.
-func Told(now mono.Time, m wire.MeshRank) Age {
-	return Age{grown: m.Grown, age: told(m), since: now}
+// Claimed is the age of a mesh as a peer states it now.
+func Claimed(now mono.Time, m wire.MeshRank) Age {
+	return Age{grown: m.Grown, age: claimed(m), since: now}
 }
 
-func told(m wire.MeshRank) time.Duration {
+func claimed(m wire.MeshRank) time.Duration {
 	return time.Duration(min(max(m.Age, 0), maxAge.Milliseconds())) * time.Millisecond
 }
 
@@ -47,11 +47,11 @@ func (a Age) Of(id directory.MeshID, now mono.Time) wire.MeshRank {
 	return wire.MeshRank{ID: id, Grown: a.grown, Age: (a.age + now.Sub(a.since)).Milliseconds()}
 }
 
-// Learn takes what a peer of the mesh tells of it. Company says that we count that peer: then the
+// Learn takes what a peer of the mesh states of it. Counted says that we count that peer: then the
 // mesh has two directors.
-func (a *Age) Learn(now mono.Time, m wire.MeshRank, company bool) {
-	a.grown = a.grown || m.Grown || company
-	if theirs := told(m); theirs > a.age+now.Sub(a.since) {
+func (a *Age) Learn(now mono.Time, m wire.MeshRank, counted bool) {
+	a.grown = a.grown || m.Grown || counted
+	if theirs := claimed(m); theirs > a.age+now.Sub(a.since) {
 		a.age, a.since = theirs, now
 	}
 }

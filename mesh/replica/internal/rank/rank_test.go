@@ -85,11 +85,11 @@ func TestAge(t *testing.T) {
 			wire.MeshRank{Age: 10_000, Grown: true}},
 		{"a peer says it has grown", Founded(begun), wire.MeshRank{Grown: true}, false,
 			wire.MeshRank{Age: 10_000, Grown: true}},
-		{"joined", Told(begun, wire.MeshRank{Age: 5000, Grown: true}), wire.MeshRank{}, false,
+		{"joined", Claimed(begun, wire.MeshRank{Age: 5000, Grown: true}), wire.MeshRank{}, false,
 			wire.MeshRank{Age: 15_000, Grown: true}},
-		{"told less than nothing", Told(begun, wire.MeshRank{Age: -5}), wire.MeshRank{}, false,
+		{"told less than nothing", Claimed(begun, wire.MeshRank{Age: -5}), wire.MeshRank{}, false,
 			wire.MeshRank{Age: 10_000}},
-		{"told of eternity", Told(begun, wire.MeshRank{Age: 1 << 62}), wire.MeshRank{}, false,
+		{"told of eternity", Claimed(begun, wire.MeshRank{Age: 1 << 62}), wire.MeshRank{}, false,
 			wire.MeshRank{Age: maxAge.Milliseconds() + 10_000}},
 	} {
 		now := begun.Add(10 * time.Second)

@@ -5,6 +5,6 @@
 // use. Both pack in the order of tags and hashes, so that equal inputs give equal messages, and in
 // blocks of MaxRows at most.
 //
-// The package knows sizes and order. Which rows are to travel, when and to whom, and what stamps
-// their messages get, is decided by package replica.
+// The package knows sizes and order. Package replica decides which rows travel, when and to which
+// peers, and what stamps their messages get.
 package rowset

@@ -62,7 +62,7 @@ func (d *Donations) Begin(
 	return given
 }
 
-// Get returns the snapshot that a peer is given, nil if there is none.
+// Get returns the snapshot that a peer is given, or nil.
 func (d *Donations) Get(peer string) *Donation { return d.byPeer[peer] }
 
 // Forget forgets that a peer is given one.

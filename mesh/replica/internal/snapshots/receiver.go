@@ -21,7 +21,7 @@ type Snapshot struct {
 	ID    uint64             // by our count
 	Peer  string             // the donor
 	Since directory.Tick     // what was asked for: rows of this time or later; 0: all
-	Whole map[wire.Life]bool // of whom the donor lacked nothing when it was asked
+	Whole map[wire.Life]bool // lives of which the donor lacked nothing when it was asked
 
 	Covers []wire.Position // what it has of each log; came with the first chunk
 	Rows   uint64          // that came so far
@@ -47,7 +47,7 @@ func (r *Receiver) Begin(now mono.Time, s Snapshot) {
 	r.current = &s
 }
 
-// Current is the snapshot that is being received, nil if there is none.
+// Current is the snapshot that is being received, or nil.
 func (r *Receiver) Current() *Snapshot { return r.current }
 
 // From reports whether a snapshot is being received from a peer.

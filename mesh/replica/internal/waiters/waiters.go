@@ -27,11 +27,11 @@ const (
 	askAgain = time.Second
 )
 
-// Wait is a lookup that waits. Who makes one says whose it is; the rest is for List to set.
+// Wait is a lookup that waits. Its maker sets the exported fields; the rest is for List to set.
 type Wait struct {
 	User    ring.User
 	ID      uint64  // of a lookup of our own
-	Peer    logs.ID // who relayed it to us, in which life; zero: it is our own
+	Peer    logs.ID // the director that relayed it to us; zero: it is our own
 	Request uint64  // of a relayed lookup, by its peer's count
 
 	since mono.Time       // when it began to wait
@@ -59,7 +59,7 @@ func (w *Wait) NoteWhy(why lookups.Verdict) bool {
 }
 
 // AskDue reports whether a peer is to be asked: this director must not answer the lookup by itself,
-// and nobody who was asked has time left to answer. What was relayed to us is not relayed on.
+// and no peer that was asked has time left to answer. What was relayed to us is not relayed on.
 func (w *Wait) AskDue(now mono.Time) bool {
 	return w.why == lookups.NotSynced && w.Own() && (w.relay == 0 || now.Sub(w.askedAt) > askAgain)
 }
@@ -74,9 +74,9 @@ func (w *Wait) Fresh(now mono.Time) bool { return now.Sub(w.askedAt) <= RelayVal
 // List is the lookups that could not be answered at once, our own and those that peers relayed
 // to us.
 type List struct {
-	order   []*Wait          // by age; those that are done stay until the next review
+	order   []*Wait          // by age; lookups that are done stay until the next review
 	byID    map[uint64]*Wait // our own that are not done
-	relays  map[uint64]*Wait // those that a peer was asked to answer, by the id of the request
+	relays  map[uint64]*Wait // lookups that a peer was asked to answer, by the id of the request
 	recheck bool             // something changed that may help them
 }
 
@@ -97,10 +97,10 @@ func (l *List) Add(now mono.Time, x *Wait) {
 	}
 }
 
-// Recheck notes that something changed that may help those who wait.
+// Recheck notes that something changed that may help waiting lookups.
 func (l *List) Recheck() { l.recheck = true }
 
-// Review yields all who wait, by age, if something changed that may help them.
+// Review yields all waiting lookups, by age, if something changed that may help them.
 func (l *List) Review() iter.Seq[*Wait] {
 	return func(yield func(*Wait) bool) {
 		if !l.recheck {
