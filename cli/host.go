@@ -36,8 +36,12 @@ func (inv *invocation) resolveName(ctx context.Context, host string) ([]netip.Ad
 		return nil, ctx.Err()
 	}
 	if err != nil || len(addrs) == 0 {
-		return nil, exitf(exitTemporary, "gethostname(%s) failed: Name or service not known; "+
-			"give an IP address, or look at this host's resolver", host)
+		advice := "give an IP address, or look at this host's resolver"
+		if strings.Contains(host, "@") { // only add and update have cut a tag off
+			advice = "give the backend without a tag"
+		}
+		return nil, exitf(exitTemporary,
+			"gethostname(%s) failed: Name or service not known; %s", host, advice)
 	}
 	return addrs, nil
 }
