@@ -52,8 +52,8 @@ func TestEachFieldOfABackend(t *testing.T) {
 			}
 			b := base
 			reflect.ValueOf(&b).Elem().Field(i).Set(reflect.ValueOf(value))
-			if told := use.of(b) != before; told == slices.Contains(use.leave, name) {
-				t.Errorf("%s shows the field %s: %v", use.name, name, told)
+			if shown := use.of(b) != before; shown == slices.Contains(use.leave, name) {
+				t.Errorf("%s shows the field %s: %v", use.name, name, shown)
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"directormesh/cli/api"
 )
 
-// costs finds out what directors use of their machines while they are under load, for those that
-// can be asked: an address may also be the socket of a door, or of a Dovecot.
+// costs measures what directors use of their machines under load. It asks only where an address is
+// a director's API: an address may also be the socket of a door, or of a Dovecot.
 type costs struct {
 	clients []*api.Client // nil: cannot be asked
 	before  []api.Usage

@@ -26,7 +26,7 @@ type benchReport struct {
 	PerSecond   float64       `json:"lookups_per_second"`
 	Failed      int64         `json:"failed"`
 	Failures    []benchCount  `json:"failures"`
-	Users       int           `json:"users"` // that were told a backend
+	Users       int           `json:"users"` // that got a backend
 	Moved       int64         `json:"moved"`
 	Wrong       int64         `json:"wrong"`
 	Examples    []string      `json:"wrong_examples"`

@@ -60,7 +60,7 @@ func TestBashCompletion(t *testing.T) {
 		"director flush --m":        "--max-parallel",
 		"director ring status --":   "--addr --json --wait --timeout --help",
 		"director serve --user-exp": "--user-expire",
-		// values are values, and flags are none
+		// after a flag that takes a value comes a value, not a flag
 		"director flush --max-parallel ":      "",
 		"director flush --max-parallel --":    "",
 		"director serve --log-level ":         "debug info warn error",

@@ -35,9 +35,9 @@ func TestDev(t *testing.T) {
 			continue
 		}
 		if strings.Contains(lines.Text(), "ring status") {
-			// What is to be typed must be found as it stands there.
+			// The commands shown must run as they stand there.
 			if !strings.HasPrefix(lines.Text(), "  ./bin/director ring status ") {
-				t.Errorf("the program was called as ./bin/director, and told is %q", lines.Text())
+				t.Errorf("the program was called as ./bin/director, and shows %q", lines.Text())
 			}
 			break
 		}

@@ -16,7 +16,7 @@ import (
 	"directormesh/cli/door/httpapi/httpapitest"
 )
 
-// goWords are what Go's libraries say; operators are told in plain words.
+// goWords are words of Go's libraries; messages to operators have plain words.
 var goWords = regexp.MustCompile(`bufio|strconv|\bjson:|\byaml:|net/http|\bexec: |parse error|` +
 	`Go struct|Go value|invalid character|unmarshal|\bsyscall|\bEOF\b|\bopen /|` +
 	`\bdial (tcp|unix)|\bread (tcp|unix)|\bwrite (tcp|unix)|\blookup \S+( on |:)|time: |` +

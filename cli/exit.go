@@ -38,7 +38,7 @@ func exitf(status int, format string, args ...any) error {
 // status returns the exit status for an error.
 func status(err error) int {
 	var exit *exitError
-	var told *api.Error
+	var refused *api.Error
 	var protocol *api.ProtocolError
 	var config *daemon.ConfigError
 	switch {
@@ -55,8 +55,8 @@ func status(err error) int {
 			return exitTemporary
 		}
 		return exitConfig
-	case errors.As(err, &told):
-		switch told.Code {
+	case errors.As(err, &refused):
+		switch refused.Code {
 		case api.CodeNotFound:
 			return exitNotFound
 		case api.CodeBadRequest, api.CodeForbidden, api.CodeNoSuchMethod:

@@ -14,8 +14,8 @@ import (
 // host resolves.
 func (inv *invocation) resolve(c *cli.Context, host string) ([]netip.Addr, error) {
 	if strings.Trim(host, "0123456789") == "" {
-		// inet_aton would take a lone number for an address; whoever types one has forgotten the
-		// host.
+		// inet_aton would take a lone number for an address; here it means that the host is
+		// missing.
 		return nil, usagef(c, "Invalid host '%s'", host)
 	}
 	if addr, err := ring.ParseAddr(host); err == nil {

@@ -27,7 +27,7 @@ var rules = []rule{
 	{packages: "ring", forbidden: []string{
 		module + "/...", "github.com/...", "golang.org/...", "go.yaml.in/...", "pgregory.net/...",
 	},
-		reason: "the ring is pure: whoever must agree on it gets it without anything else"},
+		reason: "the ring is pure: all that must agree on it can import it alone"},
 	{packages: "directory", forbidden: []string{
 		module + "/mesh/...", module + "/cli/...", "github.com/...", "golang.org/...", "net/http",
 	},

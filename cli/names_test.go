@@ -33,7 +33,7 @@ func TestReadNames(t *testing.T) {
 	}
 }
 
-// Names that never come on stdin hold up nobody who interrupts the command.
+// A command that waits for names on stdin can be interrupted.
 func TestNamesThatNeverCome(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	never, w := io.Pipe()

@@ -196,7 +196,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	}
 }
 
-// Sessions that go on although they were to end are remarked, and told in JSON; the exit status
+// A command remarks on sessions that it could not end, and shows them in JSON; the exit status
 // stays.
 func TestSessionsLeftAreRemarked(t *testing.T) {
 	d := httpapitest.Sample()

@@ -11,7 +11,7 @@ import (
 	"directormesh/cli/api"
 )
 
-// plainInterval is how often progress is told where it cannot be drawn.
+// plainInterval is how often progress is printed where it cannot be drawn.
 const plainInterval = 2 * time.Second
 
 // progress shows on stderr how flushes go: a bar on a terminal, lines elsewhere.
@@ -53,7 +53,7 @@ func (p *progress) update(f api.Flush) error {
 	return p.tell(id, f)
 }
 
-// note takes a flush that is to be told of with the others, and shows nothing.
+// note takes a flush that is to be shown with the others, and shows nothing.
 func (p *progress) note(f api.Flush) {
 	id := api.FlushID{Director: f.Director, ID: f.ID}
 	if _, ok := p.flushes[id]; !ok {
@@ -110,9 +110,8 @@ func timeLeft(f api.Flush) (time.Duration, bool) {
 }
 
 // draw moves the bar. There is one bar; of several flushes that run, each gets a new one when it
-// has news. A bar needs a number of users: before there is one nothing is drawn, and a flush that
-// ends without any is told in a line. What goes wrong with the drawing is no reason to give up the
-// flush.
+// has news. A bar needs a number of users: before it is known nothing is drawn, and a flush that
+// ends without users gets a line. An error of drawing does not end the command.
 func (p *progress) draw(id api.FlushID, f api.Flush) {
 	total := int64(max(f.Total, f.Moved))
 	if total == 0 {

@@ -164,7 +164,7 @@ func TestFlushJSON(t *testing.T) {
 	}
 }
 
-// How a flush ends decides the exit status of whoever watches it.
+// How a flush ends decides the exit status of the command that watches it.
 func TestFlushVerdicts(t *testing.T) {
 	ended := time.Now()
 	tests := []struct {

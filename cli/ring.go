@@ -235,8 +235,8 @@ the address of that director. To take a director away for good, stop it: the oth
 	}
 }
 
-// changeRing carries out a change of the directors; name is that of the one that is meant, if it
-// was given by name.
+// changeRing carries out a change of the directors. name is the name of the director, "" if it was
+// given by address.
 func (inv *invocation) changeRing(
 	c *cli.Context, client *api.Client, op api.Operation, name string,
 ) error {

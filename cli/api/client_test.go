@@ -191,7 +191,7 @@ func answering(t *testing.T, text string) string {
 	return l.Addr().String()
 }
 
-// Whatever else may answer at the address is told from a director.
+// The client notices that another program answers, not a director.
 func TestNotADirector(t *testing.T) {
 	long := strings.Repeat("x", 70000)
 	tests := []struct {

@@ -150,7 +150,7 @@ type Outcome struct {
 	Users int `json:"users"`
 	// Flush is the flush that was begun (FlushUsers).
 	Flush *FlushID `json:"flush"`
-	// Count is how many sessions were ended (KickUser), flushes told to stop (CancelFlush) or
+	// Count is how many sessions were ended (KickUser), flushes that stop (CancelFlush) or
 	// mappings taken (ImportMappings).
 	Count int `json:"count"`
 	// Known says that these were certainly all of the user's sessions (KickUser).

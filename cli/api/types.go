@@ -113,7 +113,7 @@ type LookupRequest struct {
 	Tag  string `json:"tag,omitempty"`
 }
 
-// LookupAnswer is one user's backend, or why there is none.
+// LookupAnswer is one user's backend, or the error.
 type LookupAnswer struct {
 	User    string `json:"user"`
 	Tag     string `json:"tag,omitempty"`

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Usage is what a director's process uses of its machine. Where that cannot be told it is zero.
+// Usage is what a director's process uses of its machine. What cannot be measured is zero.
 type Usage struct {
 	CPU    time.Duration // of all processors since the process began
 	Memory int64         // resident, in bytes

@@ -44,8 +44,8 @@ func separatorSetting() Setting {
 func authLogin(o *Options) string  { return o.Auth.AuthLoginSocket }
 func authUserdb(o *Options) string { return o.Auth.AuthUserdbSocket }
 
-// authDoor returns what makes the server of a door that completes auth replies; behind tells the
-// socket of Dovecot's auth behind it, nil: there is none.
+// authDoor returns what makes the server of a door that completes auth replies. behind returns the
+// socket of Dovecot's auth behind the door; it is nil for a door without one.
 func authDoor(p authrelay.Protocol, behind func(*Options) string) serverMaker {
 	return func(d *Daemon, registry *prometheus.Registry) (server, error) {
 		auth := ""
@@ -71,9 +71,8 @@ func (d *Daemon) authRelay(
 	if p != authrelay.Userdb { // of LMTP and doveadm no sessions are listed, and none can be kicked
 		cfg.Seen, cfg.Mark = d.sessions.seen(), d.sessions.mark()
 	}
-	// Login processes freeze if nobody has the FIFO open. One that was handed over is kept open by
-	// whoever did so, even while this director is dead; without one they are not told to write at
-	// all.
+	// Login processes freeze on a FIFO that no process has open. A FIFO that was handed over stays
+	// open even while this director is dead. Without one, login processes do not write at all.
 	if len(d.fifos()) > 0 {
 		cfg.ProxyRefresh = d.options.UserExpire / 2
 	}

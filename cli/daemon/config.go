@@ -229,8 +229,7 @@ func parseFile(path string, raw []byte) (map[string]value, []Problem) {
 	return values, problems
 }
 
-// notYAML says what the YAML library, whose words are for those who know how YAML is parsed, could
-// not read.
+// notYAML says in plain words what the YAML library could not read.
 func notYAML(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	where, what, found := strings.Cut(text, ": ")

@@ -243,7 +243,7 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// All problems are told at once, whatever their source.
+// All problems are shown at once, whatever their source.
 func TestAllProblems(t *testing.T) {
 	file := "user-expire: 5s\nuser_expir: 5m\nmesh-name: ~\nbind: {a: b}\ndirector_join: x\n" +
 		"log-level: info\nlog_level: warn\njoin: [[1]]\nzzz: 1\n"

@@ -30,7 +30,7 @@ type Config struct {
 	Options   Options
 	Version   string
 	LogOutput io.Writer
-	Notify    func(state string)      // tells the service manager (sd_notify); nil: there is none
+	Notify    func(state string)      // tells the service manager (sd_notify); may be nil
 	Reload    func() (Options, error) // reads the settings again; nil: they stay as they are
 	// sockets that others have opened for this director; nil: none. Close closes them
 	Handed *handover.Handed

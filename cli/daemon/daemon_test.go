@@ -106,7 +106,7 @@ func (r *running) wait(t *testing.T) error {
 	}
 }
 
-// state waits until the service manager is told something that contains text.
+// state waits until a state sent to the service manager contains text.
 func (r *running) state(t *testing.T, text string) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)

@@ -40,8 +40,8 @@ type unixRow struct {
 	mode      string // by default
 	modeUsage string
 
-	// behind is the socket of Dovecot's that the door stands before; nil: there is none. Where it
-	// gives "" there is no such door.
+	// behind returns Dovecot's socket behind the door; "": there is no such door. It is nil for a
+	// door without a socket behind it.
 	behind func(*Options) string
 }
 

@@ -368,8 +368,8 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// What directors could not end reaches whoever asked; where nothing can end sessions, "remove" says
-// so too.
+// The outcome names sessions that directors could not end. Where nothing can end sessions, the
+// outcome of "remove" says so too.
 func TestSessionsLeft(t *testing.T) {
 	n := &fakeNode{outcome: replica.Outcome{
 		Left: []replica.SessionsLeft{{Director: "d2", Sessions: 3}}, Blind: []string{"d3"},
@@ -391,7 +391,7 @@ func TestSessionsLeft(t *testing.T) {
 	}
 }
 
-// Who was away when a change began is told from who failed meanwhile.
+// Away names directors that were away when a change began, not those that failed meanwhile.
 func TestAwayDirectors(t *testing.T) {
 	long, lately := time.UnixMilli(int64(at)).Add(-time.Hour), time.UnixMilli(int64(at))
 	n := &fakeNode{

@@ -23,7 +23,7 @@ var ErrForced = errors.New(
 // Ctrl-C on a terminal, a shell's kill of a group and a service manager often send two at once.
 const impatience = time.Second
 
-// statusInterval is how often the service manager is told how the director is.
+// statusInterval is how often the service manager gets the state of the director.
 const statusInterval = 500 * time.Millisecond
 
 // Run serves until a SIGTERM or SIGINT comes, ctx ends, or something fails for good. Then it stops

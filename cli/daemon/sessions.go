@@ -24,7 +24,7 @@ import (
 )
 
 // sessions is what this director does about live sessions: it ends them, and keeps the mappings of
-// those that live on.
+// the others.
 type sessions struct {
 	options Options
 	log     zerolog.Logger

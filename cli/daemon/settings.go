@@ -295,8 +295,8 @@ func parsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseJoin splits a list of host[:port]; names are resolved when they are contacted, so a typing
-// error can only be told by its form here.
+// parseJoin splits a list of host[:port]. Names are resolved when they are contacted, so only the
+// form is checked here.
 func parseJoin(s string) ([]string, error) {
 	var peers []string
 	for item := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ' ' }) {

@@ -38,7 +38,7 @@ func run() int {
 	})
 }
 
-// versionText is the version that the linker was told, else what the Go tool recorded.
+// versionText is the version that the linker set, else the one that the Go tool recorded.
 func versionText() string {
 	if version != "" {
 		return version

@@ -20,7 +20,7 @@ type Flush struct {
 	NewName string // host name of the new backend, "" if it has none
 }
 
-// args are what a script is told.
+// args are the arguments of a script.
 func (f Flush) args() []string {
 	state := "up"
 	if f.Old.Down {

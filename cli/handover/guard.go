@@ -19,15 +19,15 @@ for fifo do
 	fd=$((fd + 1))
 done`
 
-// guard is a process that outlives a holder of FIFOs. A FIFO that nobody has open freezes whoever
-// opens it next; one that is not there does no harm. It must not stay when holder and director are
-// killed together.
+// guard is a process that outlives a holder of FIFOs. A FIFO without a reader freezes the login
+// process that opens it next; a missing FIFO does no harm. So a FIFO must not stay when holder and
+// director are killed together.
 type guard struct {
 	cmd  *exec.Cmd
 	life io.Closer // closed with the holder's process, too
 }
 
-// startGuard starts the guard of these FIFOs; nil if there are none.
+// startGuard starts the guard of these FIFOs. Without any it returns nil.
 func startGuard(fifos []*os.File) (*guard, error) {
 	if len(fifos) == 0 {
 		return nil, nil

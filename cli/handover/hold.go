@@ -33,12 +33,11 @@ type HoldConfig struct {
 	Remark  func(format string, args ...any) // tells what happens
 }
 
-// Hold opens sockets and FIFOs and runs a command that takes them over. When that ends it is
-// started again, and meanwhile they stay open: clients queue, and nobody who writes to the FIFO is
-// blocked. A director that was told to leave ends well, but not for good. Hold ends with the
-// command when its configuration is bad, or after a signal to Hold; it returns the command's exit
-// status. What it has made it removes again, and if it is killed a guard does that for the FIFOs:
-// one that nobody reads would block those who open it.
+// Hold opens sockets and FIFOs and runs a command that takes them over. When the command ends, with
+// any status, Hold starts it again. Meanwhile sockets and FIFOs stay open: clients queue, and
+// writers to a FIFO do not block. Hold ends with the command when its configuration is bad, or
+// after a signal to Hold; it returns the command's exit status. It removes the files that it has
+// made. If Hold is killed, a guard removes the FIFOs: opening a FIFO without a reader would block.
 func Hold(ctx context.Context, cfg HoldConfig) (status int, err error) {
 	files := make([]*os.File, 0, len(cfg.Specs))
 	defer func() {

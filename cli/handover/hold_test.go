@@ -47,7 +47,7 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
-// What cannot be opened is told in plain words, with what to do; what is there stays.
+// An error of opening says in plain words what to do; a file that is there stays.
 func TestWhatCannotBeHeld(t *testing.T) {
 	dir := socketDir(t)
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -106,7 +106,7 @@ func TestHold(t *testing.T) {
 	stale := listener(t, "unix", path("sub-login")) // its process is dead
 	stale.Close()
 	specs := []Spec{{Login, path("sub-login"), 0o640}, {Notify, path("x/notify"), 0o622}}
-	told := make(remarks, 10)
+	said := make(remarks, 10)
 	// The first time it fails; the second time it shows what it was given, and reads what was
 	// written while nobody ran.
 	script := `test "$LISTEN_PID" = $$ || exit 78
@@ -115,12 +115,12 @@ echo "$LISTEN_FDS $LISTEN_FDNAMES"; read -r name <&4; echo "$name"; exit 78`
 	var out strings.Builder
 	status, err := Hold(t.Context(), HoldConfig{
 		Specs: specs, Command: []string{"/bin/sh", "-c", "cd " + dir + "; " + script}, Stdout: &out,
-		Stderr: &out, Remark: told.remark,
+		Stderr: &out, Remark: said.remark,
 	})
 	if status != 78 || err != nil || out.String() != "2 login:notify\nalice\n" {
 		t.Errorf("status %d, %v, output %q", status, err, out.String())
 	}
-	if got := <-told; !strings.Contains(got, "ended with status 3") {
+	if got := <-said; !strings.Contains(got, "ended with status 3") {
 		t.Errorf("remark %q", got)
 	}
 	for _, s := range specs {
@@ -316,16 +316,16 @@ func TestPauseAfter(t *testing.T) {
 	}
 }
 
-// The pause that is told is the one that passes, and each is twice the one before.
+// A remark names the pause that passes, and each pause is twice the one before.
 func TestHoldPauses(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	var told []string
+	var said []string
 	var at []time.Time
 	_, err := Hold(ctx, HoldConfig{
 		Command: []string{"/bin/sh", "-c", "exit 1"},
 		Remark: func(format string, args ...any) {
-			told, at = append(told, fmt.Sprintf(format, args...)), append(at, time.Now())
-			if len(told) == 2 {
+			said, at = append(said, fmt.Sprintf(format, args...)), append(at, time.Now())
+			if len(said) == 2 {
 				cancel()
 			}
 		},
@@ -334,8 +334,8 @@ func TestHoldPauses(t *testing.T) {
 		"/bin/sh has ended with status 1, starting it again in 1s; its sockets stay open",
 		"/bin/sh has ended with status 1, starting it again in 2s; its sockets stay open",
 	}
-	if diff := cmp.Diff(want, told); diff != "" || err != nil {
-		t.Fatalf("%v; told (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff(want, said); diff != "" || err != nil {
+		t.Fatalf("%v; said (-want +got):\n%s", err, diff)
 	}
 	if pause := at[1].Sub(at[0]); pause < restartPause {
 		t.Errorf("it was started again after %v", pause)

@@ -49,7 +49,7 @@ func Kinds() (kinds []Kind) {
 }
 
 // kindOfName returns the kind that a name given by the other side stands for. systemd appends
-// nothing to FileDescriptorName=, but names a socket after its unit if there is none, and Dovecot
+// nothing to FileDescriptorName=, but without it names a socket after its unit, and Dovecot
 // gives listener names such as "director-userdb".
 func kindOfName(name string) (Kind, bool) {
 	name = strings.TrimSuffix(name, ".socket")

@@ -208,8 +208,8 @@ func TestTakeRefuses(t *testing.T) {
 	}
 }
 
-// Dovecot's master leaves descriptors in between that are none of the listeners, and opens the FIFO
-// for reading only.
+// Dovecot's master leaves other descriptors between the listeners, and opens the FIFO for reading
+// only.
 func TestDovecotMaster(t *testing.T) {
 	t.Run("one end of the pipe", func(t *testing.T) { testDovecotMaster(t, true) })
 	t.Run("the other end", func(t *testing.T) { testDovecotMaster(t, false) })

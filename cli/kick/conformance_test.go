@@ -263,7 +263,7 @@ func TestCommand(t *testing.T) {
 			fmt.Fprintln(out, runCommand(w, fields(line)))
 			return true
 		})
-		// A kick command gets few of our variables, so it is told these. The race detector would
+		// A kick command gets few of our variables, so it gets these. The race detector would
 		// have each run take a second.
 		k, err := kick.NewCommand(
 			"env "+commandSocket+"="+path+" GORACE=atexit_sleep_ms=0 "+os.Args[0], 10)

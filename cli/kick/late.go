@@ -32,8 +32,8 @@ func lateAfter() []time.Duration {
 // end it on its way, or the kick failed. It looks only at users of such kicks, and only while their
 // mapping is the one for which they were kicked.
 type Late struct {
-	// Current returns the backend that a user is mapped to, false if there is none or the user is
-	// being moved.
+	// Current returns the backend that a user is mapped to. It returns false if the user has no
+	// mapping or is being moved.
 	Current func(tag ring.Tag, h ring.UserHash) (netip.Addr, bool)
 
 	mu    sync.Mutex
@@ -89,8 +89,8 @@ func (l *Late) due(now time.Time) []Target {
 	return due
 }
 
-// Run works until ctx ends, for one kicker. failed is told what went wrong, at most once a minute;
-// the next turn may do better.
+// Run works until ctx ends, for one kicker. failed gets the error of a turn, at most once a minute;
+// the next turn may succeed.
 func (l *Late) Run(ctx context.Context, k DovecotKicker, failed func(error)) {
 	ticker := time.NewTicker(lateTick)
 	defer ticker.Stop()

@@ -49,8 +49,8 @@ type Dovecot struct {
 
 // ender is one version's way to end sessions.
 type ender interface {
-	// end ends the chosen sessions, and as few others as it can. With again they are those that an
-	// end before has left.
+	// end ends the chosen sessions, and as few others as it can. again says that an earlier end has
+	// left them.
 	end(
 		ctx context.Context, t Target, chosen []session.Session, list *session.List, again bool,
 	) error

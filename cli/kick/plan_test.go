@@ -56,7 +56,7 @@ func TestSortOut(t *testing.T) {
 	}
 }
 
-// The names for Dovecot 2.3 fit into its lines, and all are told.
+// The names for Dovecot 2.3 fit into its lines, and all are sent.
 func TestFitting(t *testing.T) {
 	short, long := strings.Repeat("x", 19), strings.Repeat("y", 250)
 	for name, tt := range map[string]struct {
@@ -76,7 +76,7 @@ func TestFitting(t *testing.T) {
 	}
 }
 
-// A login process is told a login name only if all that it has of it was chosen.
+// A login process gets a login name only if all its sessions of that name were chosen.
 func TestAlone(t *testing.T) {
 	at := func(pid int, user string, backend netip.Addr) dovecot.Connection {
 		return dovecot.Connection{PID: pid, User: user, Backend: backend}

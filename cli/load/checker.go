@@ -141,7 +141,7 @@ func (c *checker) wrongAnswers() int64 {
 	return c.wrong
 }
 
-// seen returns how many users have been told a backend.
+// seen returns how many users have got a backend.
 func (c *checker) seen() int {
 	n := 0
 	for i := range c.users {

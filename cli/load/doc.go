@@ -1,5 +1,5 @@
 // Package load drives the doors of one or several directors as many proxies would, times every
-// answer and checks it: a user must be told the same backend by all directors.
+// answer and checks it: all directors must give a user the same backend.
 //
 // It owns the schedule, the users, the requests at each door, and the sums. Package cli owns the
 // arguments and the output. It keeps no mapping of its own, so it finds only answers that

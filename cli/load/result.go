@@ -11,7 +11,7 @@ type Result struct {
 	Took      time.Duration // from the first request to the last answer
 	CPU       time.Duration // of this process meanwhile
 	Directors []DirectorResult
-	Users     int   // that have been told a backend
+	Users     int   // that have got a backend
 	Moved     int64 // changes of a user's backend, with Config.Moves
 	Wrong     int64 // answers that contradict another
 	Examples  []string

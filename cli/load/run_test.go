@@ -33,7 +33,7 @@ type fakeDoor struct {
 func (d *fakeDoor) dial(context.Context, Target) (net.Conn, error) {
 	ours, doors := net.Pipe()
 	requests := make(chan string, 10_000)
-	go func() { // so that whoever sends need not wait for answers to be read
+	go func() { // so that the sender need not wait for answers to be read
 		defer close(requests)
 		for in := bufio.NewScanner(doors); in.Scan(); {
 			requests <- in.Text()

@@ -8,8 +8,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// The latencies that are told apart, in nanoseconds: more than three digits, from 0.1 µs. Longer
-// ones count as maxLatency.
+// Latencies are kept in nanoseconds, to more than three digits, from 0.1 µs. Longer ones count as
+// maxLatency.
 const (
 	minLatency = int64(100)
 	maxLatency = int64(2 * time.Minute)

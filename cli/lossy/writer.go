@@ -105,8 +105,8 @@ func (w *Writer) run() {
 	}
 }
 
-// next returns the next line to be written, nil if there is none, and how many lost ones are to be
-// noted before it.
+// next returns the next line to be written, or nil, and how many lost lines are to be noted before
+// it.
 func (w *Writer) next() (line []byte, lost uint64, end bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

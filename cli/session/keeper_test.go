@@ -17,7 +17,7 @@ import (
 	"directormesh/ring"
 )
 
-// fakeMesh remembers what it is told. It knows the backends 192.0.2.1 and 192.0.2.2.
+// fakeMesh remembers its calls. It knows the backends 192.0.2.1 and 192.0.2.2.
 type fakeMesh struct {
 	mu     sync.Mutex
 	synced bool
@@ -49,7 +49,7 @@ func (m *fakeMesh) Adopt(tag ring.Tag, h ring.UserHash, backend netip.Addr) {
 	m.tell("adopt %s/%d %s", tag, h, backend)
 }
 
-// take returns what was told since the last call.
+// take returns the calls since it was last called.
 func (m *fakeMesh) take() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,7 +96,7 @@ func (k *keeperTest) run(t *testing.T, every, forget time.Duration) {
 func expect(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the mesh was told (-want +got):\n%s", diff)
+		t.Errorf("calls of the mesh (-want +got):\n%s", diff)
 	}
 }
 
@@ -142,8 +142,7 @@ func TestKeeper(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		expect(t, k.mesh.take(), "adopt /1 192.0.2.1")
 
-		// While the mesh takes nothing nothing is told, and afterwards known sessions are still
-		// known.
+		// While the mesh takes nothing, it gets nothing; afterwards known sessions are still known.
 		k.set(false, nil, a1)
 		time.Sleep(25 * time.Second)
 		expect(t, k.mesh.take())

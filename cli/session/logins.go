@@ -60,7 +60,7 @@ func NewLogins(now func() time.Time) *Logins {
 
 func (l *Logins) shard(h ring.UserHash) *loginShard { return &l.shards[h%loginShards] }
 
-// Answered records that the user with this login name was told a backend. It keeps nothing of the
+// Answered records that the user with this login name got a backend. It keeps nothing of the
 // name's bytes, and does not allocate if it knows the login already.
 func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	now := l.now()

@@ -109,7 +109,7 @@ func TestLoginsOfOneHash(t *testing.T) {
 	}
 }
 
-// Only logins to backends that count are told, whenever they were.
+// Only logins to backends that count are returned, whenever they were.
 func TestLoginsElsewhere(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLogins(func() time.Time { return now })

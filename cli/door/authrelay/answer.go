@@ -129,7 +129,7 @@ func (l *link) await(line []byte) {
 	began := time.Now()
 	backend, err := l.s.director.Lookup(ctx, tag, hash)
 	if l.ctx.Err() != nil {
-		return // the client was told already
+		return // the client has its answer already
 	}
 
 	l.mu.Lock()

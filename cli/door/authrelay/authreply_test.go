@@ -104,7 +104,7 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// Without a FIFO that somebody holds, login processes are not told to write to it.
+// Without a FIFO that is held open, no reply asks login processes to write to it.
 func TestNoRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Authreply})
@@ -117,7 +117,7 @@ func TestNoRefresh(t *testing.T) {
 	})
 }
 
-// Lines that came in before the client hung up are answered, also those that wait.
+// Lines that came in before the client hung up are answered, also if they wait.
 func TestHangUp(t *testing.T) {
 	f := newFixture(t, Config{Protocol: Authreply})
 	release := f.director.hold("slow")

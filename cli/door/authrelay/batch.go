@@ -42,7 +42,8 @@ type batch struct {
 	counts  tally
 }
 
-// next takes up to batchSize complete lines in place of those before. False: there are none.
+// next replaces the lines by up to batchSize new complete ones. It returns false if there is no
+// complete line.
 func (b *batch) next(in *lineReader, l *link) bool {
 	b.clear()
 	for len(b.lines) < batchSize {

@@ -42,7 +42,7 @@ func (s *Server) leave(clients []audit.Client) {
 	}
 }
 
-// takeRequest claims room for one more open request. False: there is none.
+// takeRequest claims room for one more open request. It returns false if there is no room.
 func (l *link) takeRequest() bool {
 	ok := l.s.requests.Add(1) <= maxRequests
 	for _, c := range l.claims {
@@ -61,7 +61,7 @@ func (l *link) giveRequest() {
 	}
 }
 
-// takeHeld claims room for one more reply that is held. False: there is none.
+// takeHeld claims room for one more held reply. It returns false if there is no room.
 func (l *link) takeHeld() bool {
 	ok := l.s.held.Add(1) <= maxHeld
 	ok = l.waits.Add(1) <= maxOwnHeld && ok

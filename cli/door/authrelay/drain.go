@@ -65,7 +65,7 @@ func (l *link) drain() {
 	l.mu.Unlock()
 	switch {
 	case over || auth == nil && l.s.protocol != Authreply:
-		// Nothing can be told to the client: it takes no answer before auth's greeting.
+		// The client takes no answer before auth's greeting.
 		l.end()
 	case auth != nil: // a write that hangs keeps the reader from the client
 		_ = auth.SetWriteDeadline(time.Now().Add(drainQuiet))

@@ -58,8 +58,8 @@ func TestCloseAnswersWhatIsWritten(t *testing.T) {
 	}
 }
 
-// The authreply door gives the right answers to what was written, and a temporary failure to
-// those who must wait.
+// The authreply door answers the requests that were written, and those that must wait get a
+// temporary failure.
 func TestCloseCompletesWhatIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Authreply})
@@ -98,7 +98,7 @@ func TestCloseWaitsForAuth(t *testing.T) {
 	})
 }
 
-// Requests behind a write that auth does not take are told a temporary failure.
+// Requests behind a write that auth does not take get a temporary failure.
 func TestStuckAuthLosesNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})

@@ -125,8 +125,8 @@ func (l *link) passUp(auth net.Conn) {
 }
 
 // noteRequests takes all complete lines and remembers their requests, before auth can answer them.
-// It returns the lines for auth: those that open one request too many are refused instead. False:
-// the link is over.
+// It returns the lines for auth; a line that opens one request too many is refused instead. ok is
+// false if the link is over.
 func (l *link) noteRequests(in *lineReader) (lines []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -331,8 +331,8 @@ func TestTooManyRequests(t *testing.T) {
 	})
 }
 
-// Those who kick are told who logs in, and a user whose own hash is another one than was looked up
-// gets a mark by which the sessions can be found.
+// Seen gets each user who logs in. A user whose login name has another hash than the one that was
+// looked up gets a mark, by which kickers find the sessions.
 func TestSeenAndMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type sight struct {

@@ -48,8 +48,8 @@ func (l *link) takeWritten(in *lineReader, err error, take func(*lineReader) (ok
 	}
 }
 
-// notePart notes the request of a line of which a part has come, so that end refuses it. An id that
-// has no end yet is none: 1 may be 12.
+// notePart notes the request of a line of which a part has come, so that end refuses it. An id
+// without an end does not count: 1 may be the beginning of 12.
 func (l *link) notePart(in *lineReader) {
 	verb, rest := cutField(in.rest())
 	id, fields := cutField(rest)

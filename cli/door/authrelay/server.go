@@ -66,12 +66,12 @@ type Config struct {
 	Separator  byte // between user and master user, 0: there are no master users
 	// how often login processes are to report a live session; below 1 s: never
 	ProxyRefresh time.Duration
-	// Seen is told the user (user=) of every reply that was completed, the hash for which, and the
-	// backend; nil: nobody is. It must not block.
+	// Seen gets the user (user=), the hash and the backend of every reply that was completed. It
+	// must not block. It may be nil.
 	Seen func(hash ring.UserHash, login []byte, backend netip.Addr)
-	// Mark returns a field to add to a reply, by which the session can be told from others of the
-	// same login name; "" for none. own tells that the hash is that of the login name, which is all
-	// that kicks and session lists of Dovecot know. nil: none.
+	// Mark returns a field to add to a reply; "": no field. The field distinguishes the session
+	// from others of the same login name. own says that the hash is that of the login name, which
+	// is all that kicks and session lists of Dovecot know. Mark may be nil.
 	Mark func(hash ring.UserHash, backend netip.Addr, own bool) string
 	// Dial connects to auth; nil: to the unix socket at Auth.
 	Dial       func(ctx context.Context) (net.Conn, error)

@@ -36,9 +36,9 @@ var texts = map[cause]string{
 	clientStuck:     "a client does not read what it has asked for, its connection was closed",
 	clientVersion:   "a client speaks another protocol, its connection was closed",
 	badField:        "a reply has an address or port that cannot be read, it counts as absent",
-	lookupFailed:    "a user's lookup failed, the client was told a temporary failure",
-	tooManyRequests: "too many open requests, a client was told a temporary failure",
-	tooManyHeld:     "too many users wait, a client was told a temporary failure",
+	lookupFailed:    "a user's lookup failed, the client got a temporary failure",
+	tooManyRequests: "too many open requests, a client got a temporary failure",
+	tooManyHeld:     "too many users wait, a client got a temporary failure",
 	acceptFailed:    "connections cannot be accepted, trying again",
 }
 

@@ -36,7 +36,7 @@ func TestAcceptFails(t *testing.T) {
 	})
 }
 
-// An auth that cannot be reached is told by its path, and with what to look at.
+// The line about an auth that cannot be reached has its path, and says what to look at.
 func TestUnreachableAuthIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth")
 	s, err := New(Config{Protocol: Login, Auth: path, Director: &fakeDirector{}})

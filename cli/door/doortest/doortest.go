@@ -1,7 +1,7 @@
 // Package doortest has what tests and benchmarks of several doors need.
 //
 // Benchmarks measure a door over a unix socket: a process of its own serves it, so that its
-// processor time can be told from the client's. Tests connect to a door by pipes.
+// processor time is not mixed with the client's. Tests connect to a door by pipes.
 package doortest
 
 import (

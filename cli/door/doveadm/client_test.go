@@ -105,7 +105,7 @@ func TestClientFailures(t *testing.T) {
 	}
 }
 
-// Something that is no director is told from none.
+// A program that is no director gives another error than no program at all.
 func TestDial(t *testing.T) {
 	if _, err := Dial(t.Context(), filepath.Join(t.TempDir(), "none")); err == nil ||
 		!strings.Contains(err.Error(), "no such file") {

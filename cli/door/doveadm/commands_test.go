@@ -142,7 +142,7 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-// The replies to changes that fail, and to those that never reach the director.
+// The replies to changes that fail, and to changes that never reach the director.
 func TestReplies(t *testing.T) {
 	for _, test := range []struct {
 		line string

@@ -176,7 +176,7 @@ func TestFlushWaits(t *testing.T) {
 	}
 }
 
-// Only so many kicks run at a time; the others wait for their turn, or are told to try again.
+// Only so many kicks run at a time; the others wait for their turn, or have to try again.
 func TestParallelKicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := httpapitest.Sample()
@@ -321,7 +321,7 @@ func TestClose(t *testing.T) {
 }
 
 // A door that shuts down answers what runs and what has been written, and ends idle connections at
-// once. What takes too long is cut off, and told.
+// once. What takes too long is cut off, and logged.
 func TestShutdown(t *testing.T) {
 	for _, test := range []struct {
 		name  string

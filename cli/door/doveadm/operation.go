@@ -75,7 +75,7 @@ func isCode(err error, code api.Code) bool {
 }
 
 // replyTo returns the reply to a change that ended with this error. Where Dovecot's director could
-// not fail, the text tells what has gone wrong.
+// not fail, the text says what has gone wrong.
 func replyTo(err error) string {
 	var e *api.Error
 	switch {

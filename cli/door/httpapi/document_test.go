@@ -125,7 +125,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// servedPaths are those that the server counts requests of.
+// servedPaths are the paths whose requests the server counts.
 func servedPaths(t *testing.T) []string {
 	t.Helper()
 	registry := prometheus.NewRegistry()

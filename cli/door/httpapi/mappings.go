@@ -74,7 +74,7 @@ func appendMapping(b []byte, m api.Mapping) []byte {
 	return append(b, '}', '\n')
 }
 
-// appendString appends s as a JSON string. Tags hardly ever need escapes; those that do go through
+// appendString appends s as a JSON string. Tags hardly ever need escapes; those go through
 // encoding/json.
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {

@@ -107,7 +107,7 @@ func imported(n int) []api.ImportedMapping {
 	return mappings
 }
 
-// More mappings than are taken at once are refused, and so are those that lack something.
+// Too many mappings at once are refused, and so are mappings that lack a field.
 func TestBadImport(t *testing.T) {
 	d := httpapitest.Sample()
 	client, err := api.NewClient(httpapitest.Serve(t, d, zerolog.Nop()))

@@ -25,8 +25,8 @@ const (
 	maxHeader      = 16 << 10
 	maxBody        = 64 << 10
 	maxImport      = 2 << 20 // of mappings that are imported
-	// farewellTime is how long before the end of a shutdown requests are given up, so that they are
-	// told why.
+	// farewellTime is how long before the end of a shutdown requests are given up, so that their
+	// answers can say why.
 	farewellTime = 500 * time.Millisecond
 )
 
@@ -34,7 +34,7 @@ const (
 type Config struct {
 	Director   Director
 	Log        zerolog.Logger
-	Metrics    http.Handler          // serves /metrics; nil: there is none
+	Metrics    http.Handler          // serves /metrics; nil: no /metrics
 	Registerer prometheus.Registerer // nil: this door counts nothing
 }
 
@@ -93,7 +93,7 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Shutdown stops accepting, ends the streams, and waits until running requests are answered or ctx
-// ends. Requests that still run shortly before ctx's deadline are told that this director stops.
+// ends. Requests that still run shortly before ctx's deadline get an error: this director stops.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.cut()
 	if deadline, ok := ctx.Deadline(); ok {

@@ -32,7 +32,7 @@ func await[T any](t *testing.T, what string, from <-chan T) T {
 }
 
 // A door that shuts down accepts nothing more on any listener, ends streams at once, and answers
-// requests that run, those that take too long with a reason.
+// running requests. A request that takes too long gets an error that says why.
 func TestShutdown(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -253,7 +253,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// A flush that this director forgets while it runs is told as lost.
+// A flush that this director forgets while it runs is shown as lost.
 func TestWatchForgotten(t *testing.T) {
 	d := httpapitest.Sample()
 	looks := 0

@@ -16,7 +16,7 @@ import (
 
 // Config is what a Server needs.
 type Config struct {
-	// Refresh is told the name of a user with a live session. It must not block.
+	// Refresh gets the name of a user with a live session. It must not block.
 	Refresh    func(user string)
 	Log        zerolog.Logger
 	Registerer prometheus.Registerer // nil: nothing is counted

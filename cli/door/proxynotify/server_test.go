@@ -96,7 +96,7 @@ func FuzzSplitter(f *testing.F) {
 	})
 }
 
-// makeFIFO returns a FIFO that the test holds open, as whoever hands it over does.
+// makeFIFO returns a FIFO that the test holds open, as systemd does.
 func makeFIFO(t *testing.T, flags int) (path string, fifo *os.File) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "proxy-notify")

@@ -112,7 +112,7 @@ func outcomeOf(n int, err error) outcome {
 	return o
 }
 
-// reset closes an end so that the other is told of a reset.
+// reset closes an end so that the other end sees a reset.
 func reset(t *testing.T, c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		if err := tcp.SetLinger(0); err != nil {

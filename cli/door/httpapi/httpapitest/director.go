@@ -1,5 +1,5 @@
 // Package httpapitest serves a director that has nothing behind it: fixed answers for tests of
-// whoever asks. Only tests import it.
+// clients. Only tests import it.
 package httpapitest
 
 import (
