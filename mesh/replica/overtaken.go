@@ -10,7 +10,10 @@ func (c *Core) overtaken(op Operation) bool {
 	switch op := op.(type) {
 	case AddBackend:
 		row, _ := c.table.Row(op.Addr)
-		return !row.Presence.Value.Present || op.VHosts != nil && row.VHosts.Value != *op.VHosts
+		has := row.Presence.Value
+		return !has.Present || op.Tag != "" && has.Tag != op.Tag ||
+			op.Name != "" && has.Name != op.Name ||
+			op.VHosts != nil && row.VHosts.Value != *op.VHosts
 	case UpdateBackend:
 		row, _ := c.table.Row(op.Addr)
 		return !row.Presence.Value.Present || row.VHosts.Value != op.VHosts
