@@ -70,11 +70,14 @@ var choices = map[string]string{
 	"door": "authreply http login userdb",
 }
 
-// pathFlags are the flags whose values are paths.
-var pathFlags = []string{
-	"addr", "file", "from", "config", "encrypt-key-file", "run-dir", "kick-command", "kick-ipc",
-	"kick-anvil", "login-socket",
-	"auth-login-socket", "userdb-socket", "auth-userdb-socket", "authreply-socket", "admin-socket",
+// takesPath says that the value of a flag is a path, or may be one.
+func takesPath(f cli.Flag) bool {
+	switch f.Names()[0] {
+	case "addr", "file", "from", "kick-command":
+		return true
+	}
+	s, ok := f.(*cli.StringFlag)
+	return ok && slices.Contains([]string{"PATH", "FILE", "DIR"}, s.DefaultText)
 }
 
 // argumentWords are what may stand as an argument, by the command and how many arguments come
@@ -98,7 +101,7 @@ func valueFlags(commands []*cli.Command) (paths, chosen, others []string) {
 			for _, word := range typed(f) {
 				switch name := f.Names()[0]; {
 				case seen[word]:
-				case slices.Contains(pathFlags, name):
+				case takesPath(f):
 					paths = append(paths, word)
 				case choices[name] != "":
 					chosen = append(chosen, word)

@@ -3,7 +3,10 @@ package api
 import (
 	"fmt"
 	"go/ast"
+	"net/netip"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +64,53 @@ func TestDescriptionsNameNobody(t *testing.T) {
 					t.Errorf("%T: field %s is a %T, which records do not take",
 						none, f.Name, f.Value)
 				}
+			}
+		}
+	}
+}
+
+// TestOperationsAreDocumented wants each operation with its path in the package comment.
+func TestOperationsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range Operations() {
+		name := reflect.TypeOf(op).Name()
+		row := regexp.MustCompile(regexp.QuoteMeta(op.Path()) + ` +` + name + `\b`)
+		if !row.Match(doc) {
+			t.Errorf("the package comment does not say that %s takes %s", op.Path(), name)
+		}
+	}
+}
+
+// TestEachFieldIsDescribed changes one field of an operation at a time: who reads the records of
+// admin changes must see each, except those that change nothing of what is done to whom.
+func TestEachFieldIsDescribed(t *testing.T) {
+	ip := IP{netip.MustParseAddr("192.0.2.1")}
+	leave := []string{
+		"Move.Wait", // when the answer comes
+	}
+	values := map[reflect.Type]any{
+		reflect.TypeFor[string](): "x", reflect.TypeFor[*string](): new(string),
+		reflect.TypeFor[int](): 7, reflect.TypeFor[*int](): new(int),
+		reflect.TypeFor[*uint32](): new(uint32), reflect.TypeFor[bool](): true,
+		reflect.TypeFor[IP](): ip, reflect.TypeFor[[]ImportedMapping](): []ImportedMapping{{}},
+	}
+	hash := func(user string) ring.UserHash { return ring.UserHash(len(user)) + 7 }
+	for _, none := range Operations() {
+		before := fmt.Sprint(none.Describe(hash))
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(none)) {
+			value, ok := values[field.Type]
+			if !ok {
+				t.Fatalf("give a value for fields of type %v here", field.Type)
+			}
+			op := reflect.New(reflect.TypeOf(none)).Elem()
+			op.FieldByIndex(field.Index).Set(reflect.ValueOf(value))
+			name := reflect.TypeOf(none).Name() + "." + field.Name
+			told := fmt.Sprint(op.Interface().(Operation).Describe(hash)) != before
+			if told == slices.Contains(leave, name) {
+				t.Errorf("%s is described: %v", name, told)
 			}
 		}
 	}

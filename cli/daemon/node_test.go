@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -259,6 +261,33 @@ func TestMappings(t *testing.T) {
 	}
 }
 
+// translated is an operation of the API with what it is to the mesh.
+type translated struct {
+	op   api.Operation
+	want replica.Operation
+}
+
+// fieldsNeverSet names the fields that are zero in all operations: a translation may lose them, or
+// never give them.
+func fieldsNeverSet(tests []translated) []string {
+	unset := make(map[string]bool)
+	for _, tt := range tests {
+		for _, op := range []any{tt.op, tt.want} {
+			for _, field := range reflect.VisibleFields(reflect.TypeOf(op)) {
+				name := fmt.Sprintf("%T.%s", op, field.Name)
+				if _, seen := unset[name]; !seen {
+					unset[name] = true
+				}
+				if !reflect.ValueOf(op).FieldByIndex(field.Index).IsZero() {
+					unset[name] = false
+				}
+			}
+		}
+	}
+	maps.DeleteFunc(unset, func(_ string, never bool) bool { return !never })
+	return slices.Sorted(maps.Keys(unset))
+}
+
 // Every change reaches the mesh as what was asked for.
 func TestOperations(t *testing.T) {
 	ip := api.IP{Addr: addr1}
@@ -271,10 +300,7 @@ func TestOperations(t *testing.T) {
 		{Addr: netip.MustParseAddrPort("192.0.2.104:9092"), Removed: true},
 	}
 	at := func(text string) api.IP { return api.IP{Addr: netip.MustParseAddr(text)} }
-	tests := []struct {
-		op   api.Operation
-		want replica.Operation
-	}{
+	tests := []translated{
 		{api.AddBackend{IP: ip}, replica.AddBackend{Addr: addr1}},
 		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts},
 			replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts}},
@@ -328,6 +354,12 @@ func TestOperations(t *testing.T) {
 		if !given[fmt.Sprintf("%T", op)] {
 			t.Errorf("no operation of the API becomes %T", op)
 		}
+	}
+	for _, name := range fieldsNeverSet(tests) {
+		if name == "replica.AddBackend.Name" {
+			continue // commands give addresses
+		}
+		t.Errorf("this test never sets %s", name)
 	}
 	for _, tt := range tests {
 		n := &fakeNode{peers: peers, outcome: replica.Outcome{
