@@ -16,13 +16,13 @@ import (
 )
 
 // leaves calls f for each command that does something itself, with its words ("ring add").
-func leaves(commands []*cli.Command, f func(words, category string)) {
+func leaves(commands []*cli.Command, f func(c *cli.Command, words, category string)) {
 	for _, c := range commands {
 		if c.Subcommands == nil {
-			f(strings.TrimPrefix(c.HelpName, "director "), c.Category)
+			f(c, strings.TrimPrefix(c.HelpName, "director "), c.Category)
 			continue
 		}
-		leaves(c.Subcommands, func(words, _ string) { f(words, c.Category) })
+		leaves(c.Subcommands, func(sub *cli.Command, words, _ string) { f(sub, words, c.Category) })
 	}
 }
 
@@ -47,24 +47,35 @@ func read(t *testing.T, pattern string) string {
 // TestCommandsAreDocumented wants each command in the table of cli/doc/commands.md.
 func TestCommandsAreDocumented(t *testing.T) {
 	page := read(t, filepath.Join("doc", "commands.md"))
-	leaves((&invocation{}).app().Commands, func(words, _ string) {
+	leaves((&invocation{}).app().Commands, func(_ *cli.Command, words, _ string) {
 		if !regexp.MustCompile("(?m)^\\|.*`" + words + "[ `].* \\|$").MatchString(page) {
 			t.Errorf("commands.md has no row with %s", words)
 		}
 	})
 }
 
-// TestChangesAreScripted wants a script in which each command that changes something succeeds.
+// TestChangesAreScripted wants a script in which each command that changes something succeeds, and
+// one in which it is given each of the flags that it does not share with all others.
 func TestChangesAreScripted(t *testing.T) {
 	scripts := read(t, filepath.Join("testdata", "script", "*.txtar"))
 	changing := []string{categoryBackends, categoryUsers, categoryMesh}
-	leaves((&invocation{}).app().Commands, func(words, category string) {
+	leaves((&invocation{}).app().Commands, func(c *cli.Command, words, category string) {
 		if !slices.Contains(changing, category) || words == "import" { // TestImport
 			return
 		}
 		call := regexp.MustCompile(`(?m)^(until \S+ |begin )?director ` + words + `( |$)`)
 		if !call.MatchString(scripts) {
 			t.Errorf("in no script \"director %s\" succeeds", words)
+		}
+		for _, flag := range c.Flags {
+			if slices.Contains([]string{"addr", "json", "verbose"}, flag.Names()[0]) {
+				continue
+			}
+			given := regexp.MustCompile(`(?m)director ` + words + `( .*)? (` +
+				strings.Join(typed(flag), "|") + `)\b`)
+			if !given.MatchString(scripts) {
+				t.Errorf("no script gives \"director %s\" the flag --%s", words, flag.Names()[0])
+			}
 		}
 	})
 }
@@ -89,14 +100,18 @@ func TestEachOperationHasACommand(t *testing.T) {
 	}
 }
 
-// TestHoldNamesItsKinds wants each kind of socket that hold can open in its help.
+// TestHoldNamesItsKinds wants each kind of socket that hold can open in its help, and in the error
+// about a kind that there is not.
 func TestHoldNamesItsKinds(t *testing.T) {
 	help := runCommand(t, "", "help", "hold").stdout
+	_, unknown := handover.ParseSpec("x=/run/x")
 	for _, k := range handover.Kinds() {
 		_, err := handover.ParseSpec(string(k) + "=/run/x")
-		named := regexp.MustCompile(`\b` + string(k) + `\b`).MatchString(help)
-		if named != (err == nil) {
-			t.Errorf("hold opens %s: %v, its help names it: %v", k, err == nil, named)
+		for _, text := range []string{help, unknown.Error()} {
+			named := regexp.MustCompile(`\b` + string(k) + `\b`).MatchString(text)
+			if named != (err == nil) {
+				t.Errorf("hold opens %s: %v, it is named: %v, in\n%s", k, err == nil, named, text)
+			}
 		}
 	}
 }

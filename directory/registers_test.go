@@ -2,7 +2,10 @@ package directory
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -179,6 +182,47 @@ func TestUnsetRegisterLoses(t *testing.T) {
 	} {
 		if got := test.a.compare(test.b, values); got != test.want {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+	}
+}
+
+// TestAddBeginsAnew adds a backend that was removed: nothing of its earlier life may go on.
+func TestAddBeginsAnew(t *testing.T) {
+	const before, after = Stamp(100 << 20), Stamp(200 << 20)
+	all := registersOf(reflect.TypeFor[BackendRow]())
+	row := backendRow(t, before, "d1", all...)
+	row.Presence.Value = Presence{}
+	table := NewTable(1, "d1", nil)
+	table.Merge(Change{Mesh: 1, Backends: []BackendRow{row}})
+	change, err := table.Add(after, "d2", row.Addr, "", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		if reflect.ValueOf(change.Backends[0]).FieldByName(name).IsZero() {
+			t.Errorf("the register %s of a backend that was removed goes on", name)
+		}
+	}
+}
+
+// registerNames are the names of a backend's registers in the documents.
+var registerNames = map[string]string{
+	"Presence": "presence", "VHosts": "vhost count", "State": "up or down, and since when",
+	"Forgotten": "forgotten up to",
+}
+
+// TestRegistersAreDocumented wants a row for each register of a backend in mesh/doc/protocol.md.
+func TestRegistersAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "mesh", "doc", "protocol.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range registersOf(reflect.TypeFor[BackendRow]()) {
+		named := registerNames[name]
+		if named == "" {
+			t.Errorf("give the register %s a name for readers here", name)
+		} else if !strings.Contains(string(page), "\n| "+named+" | ") {
+			t.Errorf("protocol.md has no row of the register %q", named)
 		}
 	}
 }

@@ -11,6 +11,10 @@ import (
 // registers. Because they are independent, `down` on one director and
 // `update` on another at the same moment both hold. In a delta the registers
 // that it does not touch are unset.
+//
+// To add a register, add a field. The tests of this package, of mesh/wire, mesh/replica,
+// mesh/meshtest/sim and cli name each place that lacks it. It travels as an optional last field
+// (mesh/doc/protocol.md, Two releases).
 type BackendRow struct {
 	Addr     netip.Addr
 	Presence Register[Presence]

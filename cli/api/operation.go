@@ -9,6 +9,10 @@ import (
 // An Operation is a change of the mesh that an operator asks for. Its type is its home: where it is
 // posted, what it demands, and how it is described stand in its methods. Operations lists all
 // types.
+//
+// To add one, add a type here and to the list, and the operation that it becomes to
+// replica.Operations. The tests of cli/api, cli/daemon, cli/door/httpapi, cli, mesh and
+// mesh/meshtest/sim name each place that lacks it.
 type Operation interface {
 	// Path is where the operation is posted, for example /v1/backends/add.
 	Path() string

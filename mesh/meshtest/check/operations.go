@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -108,6 +109,9 @@ func (c *Checker) finished(e Done) {
 		c.judgeApplied(o, e)
 		c.judgeKeptChanges(e)
 		c.closeFreed(o)
+	case OpFlush, OpCancel: // a flush is judged at its end, see FlushEnded
+	default:
+		panic(fmt.Sprintf("check: no rule for the operation %d", o.op.Kind))
 	}
 }
 

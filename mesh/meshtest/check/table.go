@@ -122,6 +122,9 @@ func (t *table) order(now time.Duration, o *operation) {
 			down = 1
 		}
 		add(t.backend(o.op.Backend), regDown, down, false)
+	case OpForget, OpMove, OpFlush, OpCancel, OpKick, OpImport: // they write no register
+	default:
+		panic(fmt.Sprintf("check: nobody says what the operation %d writes", o.op.Kind))
 	}
 }
 
