@@ -33,7 +33,7 @@ func TestByName(t *testing.T) {
 						return false
 					}
 				}
-				return true
+				return peer != "" // our own kicker is no peer
 			})
 		}
 	}
@@ -47,6 +47,9 @@ func TestByName(t *testing.T) {
 		{"nobody has reported", nil, nil},
 		{"one report is missing", []func(*ByName){own, reports("d2", sure)}, nil},
 		{"our own is missing", []func(*ByName){reports("d2", sure), reports("d3", sure)}, nil},
+		{"our own is missing, and time passes", []func(*ByName){
+			reports("d2", sure), reports("d3", sure), passes(time.Second),
+		}, nil},
 		{"all have", []func(*ByName){own, reports("d2", sure), reports("d3", sure)},
 			&end{Count: 3, Known: true}},
 		{"one twice", []func(*ByName){own, reports("d2", sure), reports("d2", sure)}, nil},
@@ -92,6 +95,19 @@ func TestByName(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
+	}
+}
+
+// The peers that are given up are named in order.
+func TestByNameNamesTheLostInOrder(t *testing.T) {
+	k := NewByName(now, &wire.KickUser{ID: 7})
+	want := []string{"d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9"}
+	for _, peer := range want {
+		k.Ask(peer)
+	}
+	k.GiveUp(now, func(string) bool { return false })
+	if diff := cmp.Diff(want, k.Lost()); diff != "" {
+		t.Errorf("lost (-want +got):\n%s", diff)
 	}
 }
 

@@ -60,8 +60,8 @@ func TestFollow(t *testing.T) {
 			t.Errorf("%s: held %v, released %v", test.name, h.Has(user(1)), was)
 		}
 		last := test.steps[len(test.steps)-1].row
-		if got, held := h.Row(user(1)); held && !Same(got, last) {
-			t.Errorf("%s: held by %+v, want %+v", test.name, got, last)
+		if got, held := h.Row(user(1)); held != test.held || held && !Same(got, last) {
+			t.Errorf("%s: held %v by %+v, want %v by %+v", test.name, held, got, test.held, last)
 		}
 		limit := now.Add(test.since + HoldFor)
 		if early := users(h.TakeForgotten(limit - 1)); len(early) > 0 {
@@ -85,6 +85,42 @@ func users(of func(func(ring.User, directory.Mapping) bool)) (users []ring.User)
 func holding(h *Held, ns ...int) {
 	for _, n := range ns {
 		h.Follow(now, user(n), row(n, 2), Replaced{released(n, 1), directory.Live})
+	}
+}
+
+// All users are listed, and all are let go; a loop that ends early leaves the others held.
+func TestLoopsOverHeld(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		loop func(h *Held, most int) (n int)
+		left int // after a loop over all
+	}{
+		{"all", func(h *Held, most int) (n int) {
+			for range h.All() {
+				if n++; n == most {
+					break
+				}
+			}
+			return n
+		}, 3},
+		{"forgotten", func(h *Held, most int) (n int) {
+			for range h.TakeForgotten(now.Add(HoldFor)) {
+				if n++; n == most {
+					break
+				}
+			}
+			return n
+		}, 0},
+	} {
+		var h Held
+		holding(&h, 1, 2, 3)
+		if n := test.loop(&h, 1); n != 1 || h.Len() < 2 {
+			t.Errorf("%s: %d were looked at, and %d are left", test.name, n, h.Len())
+		}
+		holding(&h, 1, 2, 3)
+		if n := test.loop(&h, 4); n != 3 || h.Len() != test.left {
+			t.Errorf("%s: %d were looked at, and %d are left", test.name, n, h.Len())
+		}
 	}
 }
 
@@ -122,7 +158,7 @@ func TestRestamp(t *testing.T) {
 	}{
 		{"moved along", moved, true, moved},
 		{"released meanwhile", released(1, 2), true, row(1, 2)},
-		{"gone", directory.Mapping{}, false, row(1, 2)},
+		{"gone", moved, false, row(1, 2)},
 	} {
 		var h Held
 		holding(&h, 1)
@@ -169,6 +205,7 @@ func TestOrphans(t *testing.T) {
 			s.Held.RunBy(user(1), alive)
 			s.Held.RunAllBy(blocks(row(1, 2)), dead)
 		}, 0, nil},
+		{"by gossip, not held", func(s *Set) { s.Held.RunAllBy(blocks(row(9, 2)), dead) }, 0, nil},
 		{"not held", func(s *Set) { s.Held.RunBy(user(9), dead) }, 0, nil},
 		{"ours", func(s *Set) { begun(s, 1) }, unknownFor, []ring.UserHash{2, 3}},
 		{"released", func(s *Set) { s.Held.Release(user(3)) }, unknownFor, []ring.UserHash{1, 2}},
@@ -233,6 +270,9 @@ func TestKick(t *testing.T) {
 	k.End(kicks.Result{Count: 2, Known: true, Left: 3, Blind: true})
 	ended := wire.KickCount{Hash: 1, Count: 2, Known: true, Left: 3, Blind: true}
 	check("ended", ended, ended)
+	k.End(kicks.Result{})
+	check("ended again")
+	k.End(kicks.Result{Count: 2, Known: true, Left: 3, Blind: true})
 	if h.Kick(user(1), report) != nil {
 		t.Error("kicked again")
 	}
