@@ -20,10 +20,10 @@ type model struct {
 
 type modelBackend struct {
 	present   bool
-	tag       ring.Tag
-	forgotten Stamp
-	unlisted  bool // the table has no row of it any more
-	seenAt    Time // first sweep that met a dead mapping since the last change; 0 before
+	tag       ring.Tag // "" unless present: a removed backend is under no tag
+	forgotten Tick     // up to which mappings are forgotten; 0: none are
+	unlisted  bool     // the table has no row of it any more
+	seenAt    Time     // first sweep that met a dead mapping since the last change; 0 before
 }
 
 type modelUser struct {
@@ -44,11 +44,11 @@ func (m *model) setBackends(rows []BackendRow) {
 		next[addr] = modelBackend{forgotten: b.forgotten, unlisted: true}
 	}
 	for _, r := range rows {
-		next[r.Addr] = modelBackend{
-			present:   r.present(),
-			tag:       r.Presence.Value.Tag,
-			forgotten: r.Forgotten,
+		b := modelBackend{present: r.present(), forgotten: r.Forgotten.Tick()}
+		if b.present {
+			b.tag = r.Presence.Value.Tag
 		}
+		next[r.Addr] = b
 	}
 	for addr, b := range next {
 		was := m.backends[addr]
@@ -63,7 +63,7 @@ func (m *model) setBackends(rows []BackendRow) {
 func (m *model) deadByTable(tag ring.Tag, u Mapping) bool {
 	b := m.backends[u.Backend]
 	return u.Backend.IsValid() &&
-		(!b.present || b.tag != tag || b.forgotten != 0 && u.Stamp <= b.forgotten.Tick())
+		(!b.present || b.tag != tag || b.forgotten != 0 && u.Stamp <= b.forgotten)
 }
 
 func (m *model) status(tag ring.Tag, u Mapping, now Time) Status {
@@ -122,7 +122,7 @@ func (m *model) assign(
 		u.Activity = max(u.Activity, stored.Activity)
 	}
 	if b.forgotten != 0 {
-		u.Stamp = max(u.Stamp, b.forgotten.Tick()+1)
+		u.Stamp = max(u.Stamp, b.forgotten+1)
 	}
 	m.users[modelUser{tag, h}] = u
 	return u, true
