@@ -128,28 +128,20 @@ func TestOutvoted(t *testing.T) {
 	}
 }
 
-// A peer has so long to admit us, more while it takes a snapshot or repairs a gap, and not for
-// ever.
+// A peer that takes a snapshot from us has more time to admit us, from its last word on.
 func TestImpatience(t *testing.T) {
 	const now = mono.Time(time.Hour)
-	const never = time.Hour // ago: at the zero of the clock
 	for _, test := range []struct {
-		name                   string
-		asked, pending, chunks time.Duration // ago
-		want                   bool
+		name   string
+		chunks time.Duration // ago
+		want   bool
 	}{
-		{"in time", confirmWithin, never, never, false},
-		{"too late", confirmWithin + 1, never, never, true},
-		{"repairs", admission.AdmitWithin, confirmWithin, never, false},
-		{"repairs, said too long ago", admission.AdmitWithin, confirmWithin + 1, never, true},
-		{"takes a snapshot", admission.AdmitWithin, never, confirmWithin, false},
-		{"takes none any more", admission.AdmitWithin, never, confirmWithin + 1, true},
-		{"for ever", admission.AdmitWithin + 1, 0, 0, true},
+		{"takes a snapshot", confirmWithin, false},
+		{"takes none any more", confirmWithin + 1, true},
 	} {
 		c := crowd(1, func(int, *peer) {})
 		p := c.peers.get("d2")
-		p.Begin(now.Add(-test.asked), 7)
-		p.Pending(now.Add(-test.pending))
+		p.Begin(now.Add(-admission.AdmitWithin), 7)
 		c.donations.Begin(now.Add(-test.chunks), "d2", 1, 0, nil, nil)
 		if got := c.impatient(now, p); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
