@@ -102,7 +102,7 @@ func scrape(t *testing.T, socket string) map[string]*family {
 // metricsDocument is cli/doc/metrics.md.
 func metricsDocument(families map[string]*family) string {
 	var text strings.Builder
-	text.WriteString(strings.ReplaceAll(metricsIntroduction, "'", "`"))
+	text.WriteString(codeQuoted(metricsIntroduction))
 	for _, name := range slices.Sorted(maps.Keys(families)) {
 		f := families[name]
 		unit := ""

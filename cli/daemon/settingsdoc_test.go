@@ -73,10 +73,18 @@ script protocol; the answer ends with a line '+' for success, or '-'.
 // defaultInWords ends the usage of a setting whose default is no value.
 var defaultInWords = regexp.MustCompile(` \(default: ([^)]*)\)$`)
 
+// apostrophe matches a backtick inside a word, which was no quote.
+var apostrophe = regexp.MustCompile("\\b`\\b")
+
+// codeQuoted puts backticks around code, which stands in single quotes: a raw string has none.
+func codeQuoted(text string) string {
+	return apostrophe.ReplaceAllString(strings.ReplaceAll(text, "'", "`"), "'")
+}
+
 // settingsDocument is cli/doc/settings.md.
 func settingsDocument() string {
 	var text strings.Builder
-	text.WriteString(strings.ReplaceAll(settingsIntroduction, "'", "`"))
+	text.WriteString(codeQuoted(settingsIntroduction))
 	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 	for _, s := range Settings() {
 		name, preset, usage := "--"+s.Name, "none", s.Usage
@@ -92,7 +100,7 @@ func settingsDocument() string {
 		fmt.Fprintf(&text, "| `%s` | `%s` | %s | %s |\n",
 			cell(name), s.EnvVar(), cell(preset), cell(usage))
 	}
-	text.WriteString(strings.ReplaceAll(settingsPrograms, "'", "`"))
+	text.WriteString(codeQuoted(settingsPrograms))
 	return text.String()
 }
 
