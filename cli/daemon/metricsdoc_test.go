@@ -18,7 +18,7 @@ import (
 	"directormesh/cli/handover"
 )
 
-// metricsIntroduction has ' for ` .
+// metricsIntroduction begins the page; for codeQuoted.
 const metricsIntroduction = `# Metrics
 
 A director serves these at '/metrics', on 'director.sock' and at the address of '--http'. Counters

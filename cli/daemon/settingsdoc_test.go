@@ -7,21 +7,22 @@ import (
 	"testing"
 )
 
-// settingsIntroduction has ' for ` .
+// settingsIntroduction begins the page; for codeQuoted.
 const settingsIntroduction = `# Settings of 'director serve'
 
 Each setting can be a flag, an environment variable or a key of the YAML file that '--config' names;
 the first of these counts. The key is the name of the flag without the dashes. Where a setting is a
-list, the key may be a YAML list. DURATION is like '90s', '15m' or, as in Dovecot, '15 mins'; MODE is
-octal, like '0600'.
+list, the key may be a YAML list. DURATION is like '90s', '15m' or, as in Dovecot, '15 mins'; MODE
+is octal, like '0600'.
 
-'director serve --check --config FILE' checks all settings and starts nothing. With '--as USER', root
-checks with the rights of the director's user. If a setting is wrong, a director does not start: it
-prints a line for each problem, and its exit status is 78. 'SIGHUP' reads the settings again: a new
-'--log-level' applies at once, and the log names the others that have changed and need a restart.
+'director serve --check --config FILE' checks all settings and starts nothing. With '--as USER',
+root checks with the rights of the director's user. If a setting is wrong, a director does not
+start: it prints a line for each problem, and its exit status is 78. 'SIGHUP' reads the settings
+again: a new '--log-level' applies at once, and the log names the others that have changed and need
+a restart.
 
-All directors of a mesh must have the same 'mesh-name', 'user-expire' and 'username-hash'. A director
-with other ones is refused, and both logs say why.
+All directors of a mesh must have the same 'mesh-name', 'user-expire' and 'username-hash'. A
+director with other ones is refused, and both logs say why.
 
 How sessions are ended: set '--kick-ipc' with Dovecot 2.3, '--kick-anvil' with Dovecot 2.4, or
 [a command](#the-kick-command) of your own. You may set more than one. Without any, moved users keep
@@ -33,7 +34,7 @@ their old sessions.
 | --- | --- | --- | --- |
 `
 
-// settingsPrograms follows the table, and has ' for ` .
+// settingsPrograms follows the table; for codeQuoted.
 const settingsPrograms = `
 ## The kick command
 
@@ -42,13 +43,13 @@ shell. It adds one of these lists of arguments:
 
 | arguments | sessions to end |
 | --- | --- |
-| 'TAG HASH KEEP' | of the user with this hash, on backends of TAG, except on the backend KEEP; all if KEEP is empty |
+| 'TAG HASH KEEP' | of the user with this hash on backends of TAG, but none on KEEP (may be empty) |
 | '--backend TAG IP' | all on a backend |
 | '--user NAME' | all of a user by name |
 | '--field FIELD VALUE' | all with this value in an auth field |
 
-HASH is decimal; 'director map -f FILE -h HASH' prints the names that have it. The command prints how
-many sessions it ended. A number means that the user had no others; anything else means that the
+HASH is decimal; 'director map -f FILE -h HASH' prints the names that have it. The command prints
+how many sessions it ended. A number means that the user had no others; anything else means that the
 command does not know. An exit status other than 0 is a failure. The director kills a command after
 ten seconds.
 
