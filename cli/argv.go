@@ -189,7 +189,7 @@ func takesValue(f cli.Flag) bool {
 	return !isBool
 }
 
-// isFlag tells flags from arguments; negative numbers and a lone "-" are arguments.
+// isFlag distinguishes flags from arguments; negative numbers and a lone "-" are arguments.
 func isFlag(word string) bool {
 	return len(word) > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9')
 }

@@ -99,7 +99,7 @@ The exit status is 75 if a lookup failed, and 76 if answers contradict each othe
 	}
 }
 
-// bench puts the load on the directors and tells how it went.
+// bench puts the load on the directors and reports how it went.
 func (inv *invocation) bench(c *cli.Context, cfg load.Config) error {
 	line := &benchLine{out: inv.Stderr}
 	if isTerminal(inv.Stderr) {

@@ -167,7 +167,7 @@ func listPackages(t *testing.T) []listed {
 	}
 }
 
-// matches tells whether a path is meant by a pattern.
+// matches reports whether a path is meant by a pattern.
 func matches(pattern, path string) bool {
 	if base, ok := strings.CutSuffix(pattern, "..."); ok {
 		return strings.HasPrefix(path, base) || path == strings.TrimSuffix(base, "/")

@@ -145,8 +145,8 @@ func TestLogLinesAreExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(string(raw), "## Log lines")
-	text, _, _ = strings.Cut(text, "## What to watch")
+	_, text, _ := strings.Cut(string(raw), "\n## Log lines\n")
+	text, _, _ = strings.Cut(text, "\n## ")
 	var explained []string
 	for line := range strings.Lines(text) {
 		cells := strings.Split(line, " | ")

@@ -221,7 +221,7 @@ func screenWidth(w io.Writer) int {
 	return plainWidth
 }
 
-// isTerminal tells whether people watch w.
+// isTerminal reports whether people watch w.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -182,7 +182,7 @@ func (inv *invocation) check(c *cli.Context, load func() (daemon.Options, error)
 	return nil
 }
 
-// notifySystemd tells the service manager, if one started us.
+// notifySystemd notifies the service manager, if one started us.
 func notifySystemd(state string) {
 	if os.Getenv("NOTIFY_SOCKET") != "" {
 		_, _ = sdnotify.SdNotify(false, state) // nobody to tell if it fails

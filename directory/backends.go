@@ -70,7 +70,7 @@ func (v *view) id(s *shard, addr netip.Addr) (uint16, bool) {
 // as listed.
 func (v *view) listed(id uint16) bool { return v.entries[id].forgotten != unlisted }
 
-// SetBackends tells the directory which backends are in the table, present or
+// SetBackends gives the directory the list of which backends are in the table, present or
 // not, and up to when their mappings are forgotten. Mappings that this makes
 // dead stay stored until a sweep drops them. Those of a backend that rows does
 // not have any more count for nothing, not even for what they superseded.

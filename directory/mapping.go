@@ -8,8 +8,8 @@ import (
 )
 
 // Mapping is the record of one user: to which backend it goes. The zero
-// Backend means "no backend", which is a value like any other: the user was
-// told to forget its backend, and that must win over older rows.
+// Backend means "no backend", which is a value like any other: an
+// operator made the directory forget the user, and that must win over older rows.
 type Mapping struct {
 	Hash     ring.UserHash
 	Backend  netip.Addr

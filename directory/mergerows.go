@@ -6,7 +6,7 @@ import (
 	"directormesh/ring"
 )
 
-// Merged tells what became of one row that was merged.
+// Merged is what became of one row that was merged.
 type Merged struct {
 	Mapping      Mapping // what is stored now
 	Before       Mapping // what was stored, unless BeforeStatus is None

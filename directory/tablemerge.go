@@ -18,7 +18,7 @@ import (
 // Merging is commutative, associative and idempotent, as long as no tombstone
 // has to be dropped for space. What was dropped is not taken up again, or two
 // directors would tell each other of it for ever. Tombstones of this change
-// are dropped by the next one at the earliest: until then they can be told.
+// are dropped by the next one at the earliest: until then they can be sent.
 func (t *Table) Merge(c Change) (applied Change) {
 	t.dropTombstones()
 	applied.Mesh = t.mesh

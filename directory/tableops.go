@@ -108,7 +108,7 @@ func (t *Table) Remove(stamp Stamp, origin string, addr netip.Addr) (Change, err
 }
 
 // SetDown marks a backend down or up. If it is so already, the command is
-// written all the same: another part of the mesh may have been told otherwise,
+// written all the same: another part of the mesh may have heard otherwise,
 // and what was said last is to hold.
 func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) (Change, error) {
 	stored, err := t.present(addr)

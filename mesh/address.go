@@ -22,7 +22,7 @@ type addresses interface {
 // somewhere are addresses that nobody has (RFC 5737, RFC 3849): the way there is the default route.
 var somewhere = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
 
-// advertised returns the address peers are told to use: the configured one, else the one we listen
+// advertised returns the address that peers are to use: the configured one, else the one we listen
 // on. If that is every address of this host, it is the one from which the kernel sends to the
 // peers, or where there are none, or none is known, by the default route, or else one of the
 // interfaces'. So it is never one that only the host's own containers can reach.

@@ -95,7 +95,7 @@ func TestUsableAddresses(t *testing.T) {
 	}
 }
 
-// Streams leave from the address that is bound, else from the one that peers are told; with the
+// Streams leave from the address that is bound, else from the one that peers are to use; with the
 // port that they are told.
 func TestSourceOfStreams(t *testing.T) {
 	for _, test := range []struct{ bind, advertise, want string }{

@@ -24,7 +24,7 @@ func checkTag(tag ring.Tag) error {
 	return nil
 }
 
-// checkOperation refuses names that cannot be told to the other directors.
+// checkOperation refuses names that cannot be sent to the other directors.
 func checkOperation(op replica.Operation) error {
 	switch op := op.(type) {
 	case replica.AddBackend:

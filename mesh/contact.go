@@ -27,8 +27,8 @@ type contacts struct {
 
 	mu      sync.Mutex
 	queued  map[replica.Dial]bool // waiting or under way, by name and address
-	named   []replica.Dial        // waiting: a live peer or an operator told us
-	heard   []replica.Dial        // waiting: anybody may have told us
+	named   []replica.Dial        // waiting: named by a live peer or an operator
+	heard   []replica.Dial        // waiting: named by anybody
 	running int
 	hearing int // of the running ones, those out of heard
 }

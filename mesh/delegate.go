@@ -137,7 +137,7 @@ func (d delegate) NotifyAlive(node *memberlist.Node) error {
 	return err
 }
 
-// checkMember looks whether what memberlist was told can be one of our directors.
+// checkMember checks whether what memberlist heard of can be one of our directors.
 func checkMember(node *memberlist.Node) error {
 	if err := ring.CheckWord(node.Name); err != nil {
 		return fmt.Errorf("its name %w", err)

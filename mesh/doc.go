@@ -36,7 +36,7 @@
 // # On the network
 //
 // One port for all: memberlist's packets over UDP, and over TCP both memberlist's streams and ours,
-// told apart by their first byte. Our streams open with a preamble that names the mesh; with a key
-// set, a Noise NNpsk0 handshake follows, and only what it encrypts is accepted. Without a key all
-// traffic is in the clear, and any host that reaches the port can join.
+// distinguished by their first byte. Our streams open with a preamble that names the mesh; with a
+// key set, a Noise NNpsk0 handshake follows, and only what it encrypts is accepted. Without a key
+// all traffic is in the clear, and any host that reaches the port can join.
 package mesh

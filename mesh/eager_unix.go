@@ -48,7 +48,7 @@ func (c *eagerTCP) TryWrite(b []byte) (int, error) {
 	return c.n, err
 }
 
-// writeOnce returns true, which tells the runtime not to wait.
+// writeOnce returns true, which keeps the runtime from waiting.
 func (c *eagerTCP) writeOnce(fd uintptr) bool {
 	n, err := syscall.Write(int(fd), c.b)
 	c.n = max(n, 0)

@@ -24,7 +24,7 @@ const (
 // updateTime is how long memberlist may take to hand a new boot id on to its first peers.
 const updateTime = time.Second
 
-// An event is something memberlist told us, copied.
+// An event is something that memberlist reported, copied.
 type event struct {
 	kind eventKind
 	name string
@@ -34,7 +34,7 @@ type event struct {
 	ours, theirs time.Duration // nameProven: for how long we and the other one had been up then
 }
 
-// handleEvents tells the core what memberlist saw, in the order it was seen.
+// handleEvents reports to the core what memberlist saw, in the order it was seen.
 func (n *Node) handleEvents() {
 	for {
 		events, ok := n.events.take()

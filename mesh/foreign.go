@@ -24,7 +24,7 @@ type foreignStreams struct {
 	halfOpen
 	bytes   int64  // limit of all together
 	each    int64  // limit of one
-	tooMuch func() // told of each stream that reads more
+	tooMuch func() // called for each stream that reads more
 
 	readMu sync.Mutex
 	read   int64 // by those that are open
@@ -37,9 +37,9 @@ type foreignConn struct {
 	r *bufio.Reader
 	// what is still to be done before the first read; nil: nothing
 	check   func(*bufio.Reader) error
-	refused func(error) // told if that fails, or if the peer goes before it has our answer
+	refused func(error) // called if that fails, or if the peer goes before it has our answer
 	streams *foreignStreams
-	written atomic.Bool // something was answered, or asked; or its end was told
+	written atomic.Bool // something was answered, or asked; or its end was reported
 
 	// Guarded by streams.readMu.
 	read   int64

@@ -64,7 +64,7 @@ func refused(reason dropReason, format string, args ...any) *gateError {
 }
 
 var (
-	errNotMemberlist = refused(dropNonsense, "it does not begin like a message of the mesh")
+	errNotMemberlist = refused(dropProtocol, "it does not begin like a message of the mesh")
 	errOtherMesh     = refused(dropOtherMesh, "it is of another mesh")
 	errNoKey         = refused(dropPlain, "it is not encrypted and this director has a key")
 	errKey           = refused(dropEncrypted, "it is encrypted and this director has no key")
@@ -241,7 +241,7 @@ func (n *Node) gate() gate {
 }
 
 // noteRefusal counts what did not pass the gate, and logs it now and then. Senders of packets can
-// be made up, so they are not told apart.
+// be made up, so they are not distinguished.
 func (n *Node) noteRefusal(what string, from net.Addr, err error) {
 	if closedHere(err) {
 		return
@@ -253,7 +253,7 @@ func (n *Node) noteRefusal(what string, from net.Addr, err error) {
 	}
 	n.metrics.drop(failed.reason)
 	level := zerolog.ErrorLevel
-	if failed.reason == dropNonsense {
+	if failed.reason == dropProtocol {
 		level = zerolog.WarnLevel
 	}
 	n.limited("refused "+what+" "+failed.reason.String()).WithLevel(level).

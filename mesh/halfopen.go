@@ -36,9 +36,9 @@ func (h *halfOpen) init(most int, evicted func()) { h.max, h.evicted = most, evi
 func (h *halfOpen) add(conn net.Conn) {
 	site := siteOf(conn)
 	h.mu.Lock()
-	var victim net.Conn
+	var evicted net.Conn
 	if h.total >= h.max {
-		victim = h.takeOldest()
+		evicted = h.takeOldest()
 	}
 	if h.sites == nil {
 		h.sites = make(map[netip.Addr][]entered)
@@ -47,10 +47,10 @@ func (h *halfOpen) add(conn net.Conn) {
 	h.next++
 	h.total++
 	h.mu.Unlock()
-	if victim != nil {
+	if evicted != nil {
 		h.evicted()
 		// Its reader sees the error and cleans up.
-		_ = victim.Close()
+		_ = evicted.Close()
 	}
 }
 
@@ -64,9 +64,9 @@ func (h *halfOpen) takeOldest() net.Conn {
 			from, most = site, conns
 		}
 	}
-	victim := most[0].Conn
+	evicted := most[0].Conn
 	h.takeLocked(from, 0)
-	return victim
+	return evicted
 }
 
 // remove takes conn out if it is there.

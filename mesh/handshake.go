@@ -276,7 +276,7 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 }
 
 // acceptHandshake opens a stream whose magic byte has been read. The caller sets the deadline, and
-// closes conn after an error; a dialer that made sense has been told why.
+// closes conn after an error; a dialer that made sense has the reason.
 func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	r := bufio.NewReaderSize(conn, acceptorBuffer)
 	version, mode, mesh, err := readPreamble(r)

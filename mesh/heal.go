@@ -127,7 +127,7 @@ func (h *healer) configured() map[netip.AddrPort]bool {
 		wg.Go(func() {
 			var err error
 			if found[i], err = n.resolveSeed(ctx, s); err != nil && n.ctx.Err() == nil {
-				n.limited("resolve "+s.host).Warn().Str("name", s.host).Str("why", plainly(err)).
+				n.limited("resolve "+s.host).Warn().Str("name", s.host).Str("reason", plainly(err)).
 					Msg("peer to join cannot be resolved, trying again")
 			}
 		})
@@ -176,7 +176,7 @@ func (h *healer) join(addr netip.AddrPort) {
 		} else if !h.silent[addr] && h.n.ctx.Err() == nil {
 			// said once; a peer that is down for weeks is no news every ten seconds
 			h.silent[addr] = true
-			h.n.log.Info().Stringer("addr", addr).Str("why", plainly(err)).
+			h.n.log.Info().Stringer("addr", addr).Str("reason", plainly(err)).
 				Msg("peer cannot be joined, trying again")
 		}
 	})

@@ -115,7 +115,7 @@ func (n *Node) dropLinks(names []string) {
 	}
 }
 
-// runLink serves the first stream, if there is one, and dials until it is told to stop.
+// runLink serves the first stream, if there is one, and dials until it is to stop.
 func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 	pause := firstRetry
 	var stuck stuckRow

@@ -18,8 +18,8 @@ func (n *Node) limited(key string) *zerolog.Logger {
 	return n.limits.Logger(n.log, key, time.Now())
 }
 
-// troubleOf is what tells a line of the core's from lines about other trouble: its text and fields.
-// Errors do not count: their words, as those of a flush script, may be others each time.
+// troubleOf is what distinguishes a line of the core from lines about other trouble: its text and
+// fields. Errors do not count: their words, as those of a flush script, may be others each time.
 func troubleOf(l replica.Log) string {
 	key := l.Text
 	for _, f := range l.Fields {

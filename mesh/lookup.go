@@ -11,7 +11,7 @@ import (
 	"directormesh/ring"
 )
 
-// Lookup tells on which backend a user is, assigns one if need be, and records activity. It
+// Lookup returns on which backend a user is, assigns one if need be, and records activity. It
 // waits only when the answer is in question, at most 30 s, and ends in an answer, a
 // *replica.TemporaryError, ErrInvalid, ctx's error, or ErrClosed.
 func (n *Node) Lookup(ctx context.Context, tag ring.Tag, hash ring.UserHash) (netip.Addr, error) {
@@ -145,7 +145,7 @@ func (n *Node) Table() directory.Change {
 	return query(n, func(c *replica.Core, _ mono.Time) directory.Change { return c.Table() })
 }
 
-// User tells where a user is and would be; it records nothing.
+// User returns where a user is and would be; it records nothing.
 func (n *Node) User(tag ring.Tag, hash ring.UserHash) replica.UserStatus {
 	return query(n, func(c *replica.Core, now mono.Time) replica.UserStatus {
 		return c.User(now, tag, hash)

@@ -23,7 +23,8 @@ const (
 	labelHash = 16
 )
 
-// memberlistLabel tells this mesh's packets from others'. It is authenticated where there is a key.
+// memberlistLabel distinguishes this mesh's packets from others'. It is authenticated where there
+// is a key.
 func memberlistLabel(mesh string) string {
 	label := labelPrefix + mesh
 	if len(label) <= maxLabel {

@@ -21,11 +21,11 @@ const (
 	dropDeltaQueue // gossip comes faster than it is handled
 	dropPruned     // the gossip queue was too long
 	dropContact    // a director that somebody named was not dialled: there were too many
-	dropMember     // a director of which memberlist was told cannot be one, or is one too many
+	dropMember     // a director that memberlist reported cannot be one, or is one too many
 	dropEvicted    // a connection that had not authenticated itself made room
 	dropTooMuch    // a connection of memberlist's sent too much
 	dropSilent     // a connection said nothing, or not all that it had begun
-	dropNonsense   // not of a director, as far as one can see
+	dropProtocol   // not of a director, as far as one can see
 	dropOtherMesh
 	dropPlain      // not encrypted, and we have a key
 	dropEncrypted  // encrypted, and we have no key

@@ -24,7 +24,7 @@ type Network interface {
 }
 
 // sockets is the Network of the operating system. What it sends leaves from the address on which it
-// listens or, if that is every address, from the one that peers are told, as far as it is one of
+// listens or, if that is every address, from the one that peers are to use, as far as it is one of
 // this host: a filter may let no other pass.
 type sockets struct{}
 

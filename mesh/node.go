@@ -289,7 +289,7 @@ func (n *Node) Close() error {
 
 const (
 	farewellTime = time.Second            // for the streams to say that we leave
-	spreadTime   = 500 * time.Millisecond // for gossip to spread what memberlist has told one peer
+	spreadTime   = 500 * time.Millisecond // for gossip to spread what memberlist has sent one peer
 )
 
 // Leave leaves in good order and closes the node: the peers forget this director and do not call it
@@ -307,11 +307,11 @@ func (n *Node) Leave(ctx context.Context) error {
 		select {
 		case <-o.emptied():
 		case <-ctx.Done():
-			err = fmt.Errorf("leave: not all peers were told: %w", context.Cause(ctx))
+			err = fmt.Errorf("leave: not all peers have heard of it: %w", context.Cause(ctx))
 		}
 	}
 	if n.members.count() > 1 {
-		// What memberlist makes of it is gossip; the streams have told everybody who can be
+		// What memberlist makes of it is gossip; the streams have reached everybody who can be
 		// reached.
 		deadline, _ := ctx.Deadline()
 		leaveErr := n.memberlist.Leave(max(time.Until(deadline), time.Millisecond))

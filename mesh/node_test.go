@@ -178,7 +178,7 @@ func TestTimeBeginsWithTheStart(t *testing.T) {
 	})
 }
 
-// A director that listens on all addresses sends its packets from the one that peers are told.
+// A director that listens on all addresses sends its packets from the one that peers are to use.
 func TestPacketsLeaveFromTheAdvertisedAddress(t *testing.T) {
 	cfg, _ := socketConfig("d1")
 	cfg.Bind = netip.MustParseAddrPort("0.0.0.0:0")

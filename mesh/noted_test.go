@@ -38,7 +38,7 @@ func TestRefusalsAreNoted(t *testing.T) {
 		reason dropReason
 		level  string
 	}{
-		{errNotMemberlist, dropNonsense, "warn"},
+		{errNotMemberlist, dropProtocol, "warn"},
 		{errOtherMesh, dropOtherMesh, "error"},
 		{fmt.Errorf("reading: %w", errKey), dropEncrypted, "error"},
 		{io.EOF, dropSilent, ""},

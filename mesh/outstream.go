@@ -23,7 +23,7 @@ type outStream struct {
 	mu      sync.Mutex
 	queue   [][]byte
 	bytes   int                       // of the queue and of what is being written
-	sent    func(messages, bytes int) // told of each write; nil: nothing may be written yet
+	sent    func(messages, bytes int) // called for each write; nil: nothing may be written yet
 	writing bool                      // somebody writes, see outwriter.go
 	closed  error
 	stuck   int           // bytes of the packets that did not get through at its end; 0: all did
@@ -119,8 +119,8 @@ func (o *outStream) emptied() <-chan struct{} {
 	return drained
 }
 
-// serve lets what is queued be written until the stream ends, and returns why it did. sent is told
-// of each write.
+// serve lets what is queued be written until the stream ends, and returns why it did. sent is
+// called of each write.
 func (o *outStream) serve(sent func(messages, bytes int)) error {
 	o.mu.Lock()
 	o.sent = sent

@@ -9,7 +9,8 @@ import (
 // Where large packets vanish on the way, as in a tunnel whose routers must not say that they were
 // too large, a stream opens and beats pass until the first long message. The system sends that
 // again and again; all behind it waits, the peer counts as failed, and the next stream comes to the
-// same end. What tells this from a way that is cut is that the peer answers each new stream.
+// same end. What distinguishes this from a way that is cut is that the peer answers each new
+// stream.
 
 // stuckStreams is how many streams to a peer must end stuck, one after the other, each opened after
 // the one before, until large packets are to blame.

@@ -17,7 +17,7 @@ var (
 	errEmptyName = errors.New("is empty")
 )
 
-// CheckWord tells what is wrong with a name: of a director, a mesh, a tag. A name is one word: it
+// CheckWord returns what is wrong with a name: of a director, a mesh, a tag. A name is one word: it
 // stands in columns of tables, fields of lines and on terminals, so it has no white space and
 // nothing that cannot be seen. Every name that comes from outside is checked where it comes in; ""
 // is refused, where it is allowed it need not be checked.
@@ -66,7 +66,7 @@ func Printable(text string) string {
 	return text
 }
 
-// CheckHostName tells what is wrong with the name of a host.
+// CheckHostName returns what is wrong with the name of a host.
 func CheckHostName(name string) error {
 	if len(name) > MaxName {
 		return errLongName

@@ -108,22 +108,6 @@ func TestIPText(t *testing.T) {
 	}
 }
 
-// Every code has its status, and only the ones that are nobody's fault but ours are internal
-// errors.
-func TestCodeStatus(t *testing.T) {
-	want := map[Code]int{
-		CodeBadRequest: 400, CodeForbidden: 403, CodeNotFound: 404, CodeTagDiffers: 409,
-		CodeVHosts: 400, CodeTryAgain: 409,
-		CodeNotSynced: 503, CodeTemporary: 503, CodeTimeout: 504, CodeInternal: 500,
-		CodeNoSuchMethod: 405, "of a later version": 500,
-	}
-	for code, status := range want {
-		if got := code.Status(); got != status {
-			t.Errorf("%s has status %d, want %d", code, got, status)
-		}
-	}
-}
-
 // A director that hangs accepts connections and never answers.
 func TestHangingDirector(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

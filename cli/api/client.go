@@ -164,8 +164,8 @@ func (c *Client) send(
 	return response{}, failure.Error
 }
 
-// transportError tells a director that is not there from something that is, but does not speak
-// HTTP.
+// transportError distinguishes a director that is not there from something that is, but does not
+// speak HTTP.
 func (c *Client) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -18,8 +18,9 @@ const (
 	CodeTryAgain   Code = "try_again"         // 409, the user is already being moved
 	CodeNotSynced  Code = "not_synced"        // 503, this director takes no changes yet
 	CodeTemporary  Code = "temporary_failure" // 503, a lookup got no answer in time
-	// 504, not every director has confirmed in time, and the change stays; or the change was
-	// overtaken, or cut off by a step of mesh time or by another cluster: look what holds
+	CodeOvertaken  Code = "overtaken"         // 409, a later change holds instead of this one
+	// 504, not every director has confirmed in time, and the change stays; or the change was cut
+	// off by a step of mesh time or by another cluster: query what holds
 	CodeTimeout      Code = "timeout"
 	CodeInternal     Code = "internal"           // 500
 	CodeNoSuchMethod Code = "method_not_allowed" // 405
@@ -36,7 +37,7 @@ func (c Code) Status() int {
 		return http.StatusNotFound
 	case CodeNoSuchMethod:
 		return http.StatusMethodNotAllowed
-	case CodeTagDiffers, CodeTryAgain:
+	case CodeTagDiffers, CodeTryAgain, CodeOvertaken:
 		return http.StatusConflict
 	case CodeNotSynced, CodeTemporary:
 		return http.StatusServiceUnavailable

@@ -143,7 +143,7 @@ type ImportedMapping struct {
 	ExpiresAt time.Time `json:"expires_at"` // unless there is more activity
 }
 
-// Outcome tells what an operation did.
+// Outcome reports what an operation did.
 type Outcome struct {
 	// FailedDirectors were counted as failed while the operation waited for all directors: they do
 	// not have the change yet.

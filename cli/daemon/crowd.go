@@ -65,7 +65,7 @@ func (c crowdListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter counts a connection, or tells why there must not be one more, and how many there may be.
+// enter counts a connection, or returns why there must not be one more, and how many there may be.
 func (c *crowd) enter(clients []audit.Client) (why string, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

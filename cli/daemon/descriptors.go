@@ -38,7 +38,7 @@ func (a appetite) first(all int) int {
 	return few
 }
 
-// shareOut tells how many connections each of these doors takes if the process may have so many
+// shareOut returns how many connections each of these doors takes if the process may have so many
 // descriptors. Half of them at most are kept for the mesh and for the process itself. Of the rest
 // each door gets a few, and what remains goes by appetite.
 func shareOut(limit uint64, doors []handover.Kind) map[handover.Kind]int {

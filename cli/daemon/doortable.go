@@ -49,7 +49,7 @@ type unixRow struct {
 type tcpRow struct{ setting, usage string }
 
 // doorTable has all kinds of doors, in the order in which they are opened. The API is the first:
-// its socket tells whether the run directory is free.
+// its socket reports whether the run directory is free.
 func doorTable() []doorRow {
 	const (
 		everything = "everything"

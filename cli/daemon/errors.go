@@ -37,7 +37,7 @@ func meshErrors() []meshError {
 		{replica.ErrSharedAddress, api.CodeBadRequest, ""},
 		{replica.ErrStampAhead, api.CodeNotSynced, ""},
 		{replica.ErrClockStepped, api.CodeTimeout, ""},
-		{replica.ErrOvertaken, api.CodeTimeout, ""},
+		{replica.ErrOvertaken, api.CodeOvertaken, ""},
 		{replica.ErrLeftCluster, api.CodeTimeout, ""},
 		{context.Canceled, api.CodeTemporary, stopping},
 		{context.DeadlineExceeded, api.CodeTimeout, "not every director has confirmed in time"},

@@ -63,7 +63,7 @@ func TestMeshErrors(t *testing.T) {
 		"replica.ErrSharedAddress":    {replica.ErrSharedAddress, api.CodeBadRequest},
 		"replica.ErrStampAhead":       {replica.ErrStampAhead, api.CodeNotSynced},
 		"replica.ErrClockStepped":     {replica.ErrClockStepped, api.CodeTimeout},
-		"replica.ErrOvertaken":        {replica.ErrOvertaken, api.CodeTimeout},
+		"replica.ErrOvertaken":        {replica.ErrOvertaken, api.CodeOvertaken},
 		"replica.ErrLeftCluster":      {replica.ErrLeftCluster, api.CodeTimeout},
 	}
 	var declared []string

@@ -62,7 +62,7 @@ type unixListener struct {
 	path string
 }
 
-// Addr tells the path that others connect to.
+// Addr returns the path that others connect to.
 func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 func (l *unixListener) Close() error {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"directormesh/cli/handover"
 )
 
@@ -155,4 +157,39 @@ func TestMetricsDocument(t *testing.T) {
 		}
 	}
 	document(t, "metrics.md", metricsDocument(families))
+	checkReasons(t, families)
+}
+
+// checkReasons demands that the guide for operators explains why each metric counts: the values of
+// its labels reason and cause stand behind its name.
+func checkReasons(t *testing.T, families map[string]*family) {
+	t.Helper()
+	guide, err := os.ReadFile(filepath.Join("..", "doc", "operate.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(guide), "\n## Reasons in metrics\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	explained := make(map[string]map[string]bool) // by metric
+	var metric string
+	for _, m := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(section, -1) {
+		switch word := m[1]; {
+		case strings.HasPrefix(word, "director_"):
+			metric = word
+			explained[metric] = make(map[string]bool)
+		case metric != "":
+			explained[metric][word] = true
+		}
+	}
+	shown := make(map[string]map[string]bool)
+	for name, f := range families {
+		for _, label := range []string{"reason", "cause"} {
+			if values := f.labels[label]; values != nil {
+				shown[name] = values
+			}
+		}
+	}
+	if diff := cmp.Diff(shown, explained); diff != "" {
+		t.Errorf("operate.md, Reasons in metrics (-served +explained):\n%s", diff)
+	}
 }

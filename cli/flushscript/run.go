@@ -28,7 +28,7 @@ const (
 
 const hello = "VERSION\tscript\t4\t0\n-\n"
 
-// Run tells the script of a flush and waits for its answer, as long as ctx lasts. An error tells
+// Run reports a flush to the script and waits for its answer, as long as ctx lasts. An error tells
 // why the script did not succeed, and what it said.
 func (s Script) Run(ctx context.Context, f Flush) error {
 	target, err := s.at(f)
@@ -64,7 +64,7 @@ func ask(ctx context.Context, network, address string, args []string) error {
 	return readAnswer(conn)
 }
 
-// readAnswer reads what a script says. Its last line tells whether it succeeded.
+// readAnswer reads what a script says. Its last line reports whether it succeeded.
 func readAnswer(r io.Reader) error {
 	limited := &io.LimitedReader{R: r, N: maxAnswer}
 	lines := bufio.NewReader(limited)

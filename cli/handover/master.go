@@ -61,8 +61,8 @@ func envUint(env Environment, name string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// Started tells Dovecot's master that this process serves. The master kills a service that does not
-// say so within 30 s. Started does nothing if the sockets came from elsewhere.
+// Started reports to Dovecot's master that this process serves. The master kills a service that
+// does not say so within 30 s. Started does nothing if the sockets came from elsewhere.
 func (h *Handed) Started() error {
 	if h.master == nil {
 		return nil

@@ -79,7 +79,7 @@ func (k Anvil) end(
 	return err
 }
 
-// endInProcesses ends all sessions of login names in login processes. The next list tells whether
+// endInProcesses ends all sessions of login names in login processes. The next list reports whether
 // it worked.
 func (k Anvil) endInProcesses(ctx context.Context, sockets map[int]string, targets []inProcess) {
 	var asking sync.WaitGroup

@@ -101,8 +101,8 @@ func (d Dovecot) cameBack(t Target) bool {
 }
 
 // endAll ends what is listed and what is on the way, gives what was on the way time to arrive, and
-// ends that too. A last list tells whether it worked: the numbers that Dovecot gives do not. What a
-// recent list shows, unless it is nil, is ended before another is there; mostly that is all there
+// ends that too. A last list reports whether it worked: the numbers that Dovecot gives do not. What
+// a recent list shows, unless it is nil, is ended before another is there; mostly that is all there
 // is, and one list is enough.
 func (d Dovecot) endAll(
 	ctx context.Context, t Target, users []string, arriving bool, recent *session.List, by ender,

@@ -248,7 +248,7 @@ func (r *run) closeAll() {
 	}
 }
 
-// report tells every second how it goes.
+// report prints every second how it goes.
 func (r *run) report(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

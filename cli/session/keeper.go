@@ -30,8 +30,8 @@ const (
 	warnEvery = time.Minute
 )
 
-// Keeper tells the mesh from time to time whose sessions live, so that their mappings do not expire
-// and a mesh that was restarted learns them again.
+// Keeper reports to the mesh from time to time whose sessions live, so that their mappings do not
+// expire and a mesh that was restarted learns them again.
 //
 // A user without a mapping is mapped to the backend of a session once, when the session is listed
 // for the first time: a mapping that has gone since was taken away on purpose (flush -F forgets and
@@ -79,7 +79,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// poll asks for a list and tells the mesh.
+// poll asks for a list and reports it to the mesh.
 func (k *Keeper) poll(ctx context.Context) {
 	list, err := k.source.Fresh(ctx)
 	if err != nil {

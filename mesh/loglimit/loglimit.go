@@ -17,11 +17,11 @@ const (
 	Rarely = 10 * time.Minute
 )
 
-// maxTroubles bounds how many kinds of trouble are told apart; strangers can make up names.
+// maxTroubles bounds how many kinds of trouble are distinguished; strangers can make up names.
 const maxTroubles = 1000
 
-// A Limiter tells when a line about trouble may be written. Its zero value is ready; it is safe for
-// concurrent use.
+// A Limiter decides when a line about trouble may be written. Its zero value is ready; it is safe
+// for concurrent use.
 type Limiter struct {
 	mu       sync.Mutex
 	troubles map[string]*trouble

@@ -1,5 +1,6 @@
-// Package mono tells moments of a director's monotonic clock from lengths of time. Both would be a
-// [time.Duration] otherwise, and the compiler could not tell now - askedAt from a mistake.
+// Package mono distinguishes moments of a director's monotonic clock from lengths of time. Both
+// would be a [time.Duration] otherwise, and the compiler could not tell now - askedAt from a
+// mistake.
 package mono
 
 import "time"

@@ -57,7 +57,7 @@ func (c *Core) evaluate(now mono.Time) {
 		c.logf(LogInfo, "synced", Field{"peers", c.peers.all.live()}, Field{"users", c.dir.Len()})
 	} else {
 		a.unsyncedAt = now
-		c.logf(LogWarn, "not synced", Field{"why", reason})
+		c.logf(LogWarn, "not synced", Field{"reason", reason})
 	}
 	c.changeView(func() { a.synced = reason == "" })
 	c.beatToAll(now)
@@ -169,7 +169,7 @@ func (c *Core) ask(now mono.Time, p *peer) {
 	switch p.Next(now, c.inMajority, c.synced() && !p.synced, c.newID) {
 	case admission.Wait:
 		return
-	case admission.TellToAsk:
+	case admission.RemindToAsk:
 		c.send(p, &wire.Exclude{Reason: outOfTouch})
 		return
 	}
@@ -186,7 +186,7 @@ func (c *Core) ask(now mono.Time, p *peer) {
 	c.send(p, m)
 }
 
-// gotAdmitRequest lets a peer in, or tells it what must be done before.
+// gotAdmitRequest lets a peer in, or answers what must be done before.
 func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	if !p.out {
 		return // it asks again
@@ -242,7 +242,7 @@ func (c *Core) admitIfWhole(now mono.Time, p *peer) {
 // greet sends a peer that has just come to be counted what it must take part in.
 func (c *Core) greet(p *peer) {
 	c.resendHolds(p)
-	c.tellKicks(p)
+	c.sendKicks(p)
 }
 
 func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {

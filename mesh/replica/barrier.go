@@ -183,7 +183,7 @@ func (c *Core) settleBarrier() {
 	}
 }
 
-// awaitTable is called when a member admits us, and tells its table. What we have and it lacks it
+// awaitTable is called when a member admits us, and sends its table. What we have and it lacks it
 // must confirm before we answer.
 func (c *Core) awaitTable(now mono.Time, p *peer, theirs directory.Change) {
 	if c.synced() || c.table.Mesh() == 0 {

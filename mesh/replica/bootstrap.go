@@ -21,7 +21,7 @@ func (c *Core) found(now mono.Time, why string) {
 	c.admission.bootstrapped, c.admission.coldSince = true, 0
 	c.late.Restart(c.clock.At(now))
 	c.logf(LogInfo, "mesh founded, the table comes from the configuration",
-		Field{"why", why}, Field{"backends", len(c.table.Backends())})
+		Field{"reason", why}, Field{"backends", len(c.table.Backends())})
 	c.evaluate(now)
 	if to := c.peers.all.streams(); len(to) > 0 {
 		c.flushOutbox(now)

@@ -7,7 +7,7 @@ import (
 
 // Streams prove that a director runs: a handshake cannot be recorded and sent again. What comes
 // without a stream, by memberlist, counts only if it is of a director whose stream is up here or at
-// a live peer. So each director tells its peers which directors it counts.
+// a live peer. So each director reports to its peers which directors it counts.
 
 // maxLives bounds how many lives a peer may say that it counts.
 const maxLives = 2 * MaxDirectors
@@ -31,8 +31,9 @@ func (c *Core) runs(l wire.Life) bool {
 	return false
 }
 
-// tellCounting tells the peers which directors we count, or count no more, since the last time.
-func (c *Core) tellCounting() {
+// sendCounting reports to the peers which directors we count, or count no more, since the last
+// time.
+func (c *Core) sendCounting() {
 	m := &wire.Counting{}
 	for _, p := range c.peers.all {
 		boot := uint64(0)
@@ -55,8 +56,8 @@ func (c *Core) tellCounting() {
 	}
 }
 
-// tellAllCounting tells a peer, to which a stream has just been opened, what the others know.
-func (c *Core) tellAllCounting(p *peer) {
+// sendAllCounting reports to a peer, to which a stream has just been opened, what the others know.
+func (c *Core) sendAllCounting(p *peer) {
 	m := &wire.Counting{Whole: true}
 	for _, q := range c.peers.all {
 		if q.announced != 0 {

@@ -112,7 +112,7 @@
 // A director looks for the fault in itself when it would exclude two peers or more, and more than
 // half of those that it counts. It then goes out instead.
 //
-// A joiner excludes no peer. It tells the members which director it waits for. They ask that
+// A joiner excludes no peer. It reports to the members which director it waits for. They ask that
 // director, and exclude it if it does not answer them either. In the end the joiner goes on without
 // it.
 //
@@ -141,8 +141,8 @@
 //
 // A handshake cannot be recorded and sent again; memberlist's packets and states can. So only a
 // stream proves that a life of a director (name and boot id) goes on: the stream is up here, or a
-// live peer counts that life. Directors tell their peers which lives they count (counting.go). What
-// arrives by memberlist from a life without proof has little effect:
+// live peer counts that life. Directors report to their peers which lives they count (counting.go).
+// What arrives by memberlist from a life without proof has little effect:
 //
 //	a delta    is kept for 5 s, in case its stream is still being opened; then it is applied and
 //	           passed on, or dropped. Until then it counts as not seen

@@ -99,7 +99,7 @@ type Dial struct {
 	Trust Trust
 }
 
-// Trust is what speaks for a director being where we were told.
+// Trust is what speaks for a director being where it is said to be.
 type Trust = hints.Trust
 
 // The kinds of trust, least first.

@@ -9,7 +9,7 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// outOfTouch tells a peer why it is out.
+// outOfTouch is the reason that a peer gets when it is out.
 const outOfTouch = "out of touch for too long; ask to be admitted again"
 
 // matters reports whether a peer can keep us from answering: it is live, and has neither failed nor
@@ -57,7 +57,7 @@ func (c *Core) gotExclude(now mono.Time, p *peer, m *wire.Exclude) {
 	}
 	if p.HeardExclude() {
 		c.counters.Excluded++
-		c.logf(LogWarn, "excluded by a peer", Field{"peer", p.name}, Field{"why", m.Reason})
+		c.logf(LogWarn, "excluded by a peer", Field{"peer", p.name}, Field{"reason", m.Reason})
 		p.Begin(now, c.newID())
 	}
 	c.evaluate(now)
@@ -70,9 +70,9 @@ type suspect struct {
 	why string
 }
 
-// exclude tells live peers that have not answered for too long that they must ask for admission
-// again. From now on their admission does not matter; their confirmations do until they ask or have
-// been silent for another while.
+// exclude reports to live peers that have not answered for too long that they must ask for
+// admission again. From now on their admission does not matter; their confirmations do until they
+// ask or have been silent for another while.
 func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 	suspects = slices.DeleteFunc(suspects, func(p suspect) bool {
 		return !p.live || !p.Excludable()
@@ -95,7 +95,7 @@ func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 			p.behindAt = now // once it is back it has its time again to give what we lack
 		}
 		c.counters.Exclusions++
-		c.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"why", p.why})
+		c.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"reason", p.why})
 		c.send(p.peer, &wire.Exclude{Reason: p.why})
 	}
 }
@@ -108,7 +108,8 @@ func (c *Core) outvoted(next []suspect) bool {
 // stepOut stops answering and asks everybody for admission: too many peers seem not to answer.
 func (c *Core) stepOut(now mono.Time, why string) {
 	c.counters.StepsOut++
-	c.logf(LogWarn, "most peers seem not to answer, asking to be admitted again", Field{"why", why})
+	c.logf(LogWarn, "most peers seem not to answer, asking to be admitted again",
+		Field{"reason", why})
 	for _, p := range c.peers.all {
 		if p.Excluded() {
 			p.Readmit()
@@ -131,11 +132,11 @@ func (c *Core) complain(now mono.Time, p suspect) {
 	switch {
 	case p.Report(now):
 		c.logf(LogWarn, "a peer does not answer, telling the members",
-			Field{"peer", p.name}, Field{"why", p.why})
+			Field{"peer", p.name}, Field{"reason", p.why})
 		c.tellWaiting(p.peer)
 	case p.ReportFailed(now):
 		c.logf(LogWarn, "joining without a peer that does not answer",
-			Field{"peer", p.name}, Field{"why", p.why})
+			Field{"peer", p.name}, Field{"reason", p.why})
 		p.GoOnWithout() // once we are a member we tell it to ask again, see ask
 	}
 }
@@ -250,7 +251,7 @@ func (c *Core) confirmAnew(now mono.Time, p *peer) {
 	}
 }
 
-// reportUnreached tells the members of directors that they named and that we cannot reach. A
+// reportUnreached reports to the members the directors that they named and that we cannot reach. A
 // director that answers by itself has no such directors.
 func (c *Core) reportUnreached(now mono.Time) {
 	for _, name := range c.admission.named.Names() {

@@ -26,16 +26,16 @@ func (c *Core) startFlush(now mono.Time, backend netip.Addr, limit int) FlushID 
 	}
 	f := c.flushes.Begin(backend, limit, tags, c.clock.At(now))
 	c.scan(now, f)
-	c.tellFlush(now, f)
+	c.reportFlush(now, f)
 	return FlushID{Director: c.cfg.Name, ID: f.Progress().ID}
 }
 
-// checkFlushes finds more users to move, and tells all directors how flushes go.
+// checkFlushes finds more users to move, and reports the progress of flushes to all directors.
 func (c *Core) checkFlushes(now mono.Time) {
 	for _, f := range c.flushes.Own() {
 		c.scan(now, f)
 		if f.AnnounceDue(now) {
-			c.tellFlush(now, f)
+			c.reportFlush(now, f)
 		}
 	}
 	c.flushes.Clean(c.clock.At(now))
@@ -78,7 +78,7 @@ func (c *Core) pumpFlushes(now mono.Time) {
 			c.beginMoves(now, f)
 		}
 		if f.End(c.clock.At(now)) {
-			c.tellFlush(now, f)
+			c.reportFlush(now, f)
 			p := f.Progress()
 			c.logf(LogInfo, "flush ended",
 				Field{"backend", addrOrAll(p.Backend)}, Field{"moved", p.Moved},
@@ -106,8 +106,8 @@ func (c *Core) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel) {
 	c.flushes.Cancel(m.ID)
 }
 
-// tellFlush tells all directors how a flush goes.
-func (c *Core) tellFlush(now mono.Time, f *flushes.Flush) {
+// reportFlush sends all directors the progress of a flush.
+func (c *Core) reportFlush(now mono.Time, f *flushes.Flush) {
 	f.Announced(now)
 	progress := f.Progress()
 	c.flushes.Note(FlushID{Director: c.cfg.Name, ID: progress.ID}, progress)

@@ -23,8 +23,8 @@ func (c *Core) logGone(now mono.Time, p *peer) {
 	}
 }
 
-// tellGone tells all peers what we have of the logs of directors that went lately.
-func (c *Core) tellGone(now mono.Time) {
+// reportGone reports to all peers what we have of the logs of directors that went lately.
+func (c *Core) reportGone(now mono.Time) {
 	if news := c.logs.News(now); len(news) > 0 {
 		c.sendAll(&wire.GonePositions{Logs: news})
 	}
@@ -42,15 +42,15 @@ func (c *Core) seekRestsFrom(now mono.Time, p *peer) {
 	}
 }
 
-// tellGoneTo tells a peer that was not in touch, and may lack what went meanwhile.
-func (c *Core) tellGoneTo(now mono.Time, p *peer) {
+// reportGoneTo reports it to a peer that was not in touch, and may lack what went meanwhile.
+func (c *Core) reportGoneTo(now mono.Time, p *peer) {
 	if gone := c.logs.Gone(now, logs.GoneReported); len(gone) > 0 {
 		c.send(p, &wire.GonePositions{Logs: gone})
 	}
 }
 
-// gotGonePositions takes a peer's word on what it has. If that is less than we have it is told
-// so, once, and will ask.
+// gotGonePositions takes a peer's word on what it has. If that is less than we have, it hears
+// so once, and will ask.
 func (c *Core) gotGonePositions(now mono.Time, p *peer, m *wire.GonePositions) {
 	more := &wire.GonePositions{}
 	for _, at := range m.Logs {
@@ -157,7 +157,7 @@ func (c *Core) seekRests(now mono.Time) {
 	for _, log := range slices.Clone(c.logs.Behind()) {
 		c.seekRest(now, log)
 	}
-	c.tellGone(now)
+	c.reportGone(now)
 	for _, log := range c.logs.Clean(now, c.peers.all.someAway) {
 		if !c.attached(log) {
 			c.forgetLog(log)

@@ -48,9 +48,9 @@ func (c *Core) kicksByName() iter.Seq2[uint64, *kicks.ByName] {
 	}
 }
 
-// tellKicks tells a peer that has just come to be counted of the kicks by name that are under way:
+// sendKicks sends a peer that has just come to be counted the kicks by name that are under way:
 // it counted as failed when they began, and would be missing from their answers.
-func (c *Core) tellKicks(p *peer) {
+func (c *Core) sendKicks(p *peer) {
 	for _, k := range c.kicksByName() {
 		c.askToKick(k, p)
 	}

@@ -45,7 +45,7 @@ func (c *Core) asOfNow(m wire.Message) wire.Message {
 	return &again
 }
 
-// sendMarks tells a peer up to when which backends' mappings are forgotten, before it gets the log
+// sendMarks sends a peer up to when which backends' mappings are forgotten, before it gets the log
 // again. In the log that stands behind rows that it concerns. Where such a row met one made after
 // it, the older would win, and then be forgotten. As it stands before what we answered it confirms
 // nothing.

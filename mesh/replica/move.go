@@ -184,7 +184,7 @@ func (c *Core) release(now mono.Time, m *moves.Move) {
 	c.finishMove(m, nil)
 }
 
-// moveHeld tells the operator that all live directors hold the user.
+// moveHeld reports to the operator that all live directors hold the user.
 func (c *Core) moveHeld(m *moves.Move) {
 	if m.Op != 0 {
 		c.reportKicked(m.Op, m.Kicked)

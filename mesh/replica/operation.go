@@ -90,12 +90,12 @@ func (CancelFlush) operation()        {}
 func (KickUser) operation()           {}
 func (SetDirectorRemoved) operation() {}
 
-// Outcome tells what an operation did.
+// Outcome reports what an operation did.
 type Outcome struct {
 	FailedPeers []string // directors that were counted as failed while the operation waited for all
 	Mapped      int      // SetDown: users still mapped to the backend
 	Flush       FlushID  // Flush: the one begun
-	Count       int      // KickUser: sessions ended; CancelFlush: flushes told to stop
+	Count       int      // KickUser: sessions ended; CancelFlush: flushes that stop
 	Known       bool     // KickUser: every kicker knows that these were all
 
 	// Move and KickUser: sessions that could not be ended, and directors without a kicker, as far

@@ -40,7 +40,7 @@ type peer struct {
 	disjoint bool          // its mesh has no backend in common with ours, as of compared
 	compared meshes        // the last two whose whole tables were compared
 	shown    meshes        // the last two for which it was sent our whole table, to compare
-	takesUs  bool          // its mesh was told by command to take us in
+	takesUs  bool          // its mesh was ordered by command to take us in
 	verdicts int           // beats in a row that showed its mesh to rank above ours
 	clock    meshtime.Peer
 	users    uint64
@@ -135,7 +135,7 @@ func (c *Core) inLife(l logs.ID) *peer {
 	return nil
 }
 
-// beat tells every peer that we live, and what we know of it.
+// beat reports to every peer that we live, and what we know of it.
 func (c *Core) beat(now mono.Time) {
 	if now < c.nextBeat {
 		return
@@ -147,7 +147,7 @@ func (c *Core) beat(now mono.Time) {
 		c.nextBeat = c.nextBeat.Add(-time.Duration(c.rand.Int64N(int64(c.pace().beat()))))
 	}
 	c.beatPeers = len(c.peers.all)
-	c.tellCounting()
+	c.sendCounting()
 	c.beatToAll(now)
 }
 
@@ -292,7 +292,7 @@ func (p *peer) remembered() time.Duration {
 func (c *Core) fail(now mono.Time, p *peer, why string) {
 	p.lastFailed = c.clock.At(now)
 	c.counters.PeerFailures++
-	c.logf(LogWarn, "peer failed", Field{"peer", p.name}, Field{"why", why})
+	c.logf(LogWarn, "peer failed", Field{"peer", p.name}, Field{"reason", why})
 	c.peerGone(now, p)
 }
 
@@ -327,7 +327,7 @@ func (c *Core) ProbeFailed(now mono.Time, name string) {
 	}
 }
 
-// Leave tells the peers that we leave in good order. From now on no lookup is answered.
+// Leave reports to the peers that we leave in good order. From now on no lookup is answered.
 func (c *Core) Leave(now mono.Time) {
 	defer c.enter(now)()
 	c.admission.leaving = true

@@ -144,7 +144,7 @@ func (c *Core) movingRows(now mono.Time) []wire.Block {
 }
 
 // countDead counts what was dropped: rows that came after their backend's mappings had been
-// forgotten are worth telling apart.
+// forgotten are worth distinguishing.
 func (c *Core) countDead(rows []directory.Mapping) {
 	for _, m := range rows {
 		row, ok := c.table.Row(m.Backend)

@@ -118,7 +118,7 @@ func (c *Core) takeCovers(now mono.Time, p *peer, s *snapshots.Snapshot) {
 
 func (c *Core) snapshotFailed(now mono.Time, why string) {
 	donor := c.receiver.Fail(now)
-	c.logf(LogWarn, "snapshot failed", Field{"peer", donor}, Field{"why", why})
+	c.logf(LogWarn, "snapshot failed", Field{"peer", donor}, Field{"reason", why})
 }
 
 // donorLost gives up the snapshot that is being received, if it comes from this peer.
@@ -137,7 +137,7 @@ func (c *Core) checkSnapshots(now mono.Time) {
 	c.receiver.Clean(now)
 }
 
-// logDifferences tells the operator of a joiner how the mesh's table differs from its
+// logDifferences reports to the operator of a joiner how the mesh's table differs from its
 // configuration, which is not used.
 func (c *Core) logDifferences() {
 	present := c.table.Backends()

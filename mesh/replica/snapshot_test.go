@@ -98,7 +98,7 @@ func TestSnapshotThatFails(t *testing.T) {
 			}
 			w.until("the snapshot fails", 7*time.Second,
 				func() bool { return len(joiner.lines("snapshot failed")) > 0 })
-			want := []Field{{"peer", "d1"}, {"why", test.why}}
+			want := []Field{{"peer", "d1"}, {"reason", test.why}}
 			if diff := cmp.Diff(want, joiner.lines("snapshot failed")[0].Fields); diff != "" {
 				t.Errorf("logged (-want +got):\n%s", diff)
 			}

@@ -82,7 +82,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	return reply, p.in, nil
 }
 
-// Opened takes note that the stream to a peer is up, and tells the peer what it may have missed.
+// Opened notes that the stream to a peer is up, and sends the peer what it may have missed.
 func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	defer c.enter(now)()
 	if to.Name != "" && to.Name != reply.From.Name {
@@ -108,7 +108,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	c.outEnded(now, p, "another stream to the donor took the place of the one before")
 	p.out, p.shown = true, meshes{}
 	c.showMesh(p, c.table.Snapshot())
-	c.tellAllCounting(p)
+	c.sendAllCounting(p)
 	p.Reopen(now)
 	// where one has none yet, it is not said that they will have one
 	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 {
@@ -121,7 +121,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	c.repeatAnswers(now, p)
 	c.tellFlushes(p)
 	c.resendKicks(p)
-	c.tellGoneTo(now, p)
+	c.reportGoneTo(now, p)
 	c.beatTo(now, p)
 	c.questionAgain(now, p)
 	c.ask(now, p)
@@ -259,5 +259,5 @@ func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	}
 	c.heardOfRemoval(now, r.Change)
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name},
-		Field{"addr", addrText(r.From.Addr)}, Field{"why", r.Reason})
+		Field{"addr", addrText(r.From.Addr)}, Field{"reason", r.Reason})
 }

@@ -19,7 +19,7 @@ func (c *Core) timekeepers(now mono.Time) timekeepers {
 	best := c.meshRank(now)
 	if !c.admission.bootstrapped {
 		for _, p := range c.peers.all {
-			if p.tellsTime(now) && rank.Compare(p.mesh, best, c.cfg.Guards.RankByExactAge) > 0 {
+			if p.timeKnown(now) && rank.Compare(p.mesh, best, c.cfg.Guards.RankByExactAge) > 0 {
 				best = p.mesh
 			}
 		}
@@ -28,7 +28,7 @@ func (c *Core) timekeepers(now mono.Time) timekeepers {
 }
 
 // include reports whether a peer is one of them.
-func (k timekeepers) include(p *peer) bool { return p.tellsTime(k.now) && p.mesh.ID == k.mesh }
+func (k timekeepers) include(p *peer) bool { return p.timeKnown(k.now) && p.mesh.ID == k.mesh }
 
 // clocks returns the clocks of all of them.
 func (k timekeepers) clocks(of peerList) (clocks []*meshtime.Peer) {
@@ -51,5 +51,5 @@ func (k timekeepers) voters(of peerList) (clocks []*meshtime.Peer) {
 	return clocks
 }
 
-// tellsTime reports whether we know the peer's mesh time.
-func (p *peer) tellsTime(now mono.Time) bool { return p.clock.Tells(now, p.live) }
+// timeKnown reports whether we know the peer's mesh time.
+func (p *peer) timeKnown(now mono.Time) bool { return p.clock.Known(now, p.live) }

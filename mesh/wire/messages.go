@@ -170,7 +170,7 @@ type Held struct {
 	Beaten []Block
 }
 
-// KickCount tells what one director's kicker did for one user of a Hold.
+// KickCount reports what one director's kicker did for one user of a Hold.
 type KickCount struct {
 	Tag   ring.Tag
 	Hash  ring.UserHash
@@ -211,14 +211,14 @@ type Admitted struct {
 	Live    []Peer           // the directors that the sender counts
 }
 
-// Waiting tells the members for whose answer a joiner waits in vain. They ask these directors
-// themselves.
+// Waiting names to the members those for whose answer a joiner waits in vain. They ask these
+// directors themselves.
 type Waiting struct {
 	For []Peer
 }
 
-// Exclude tells a live director that has not confirmed for too long that it no longer counts; it
-// must ask to be admitted again.
+// Exclude reports to a live director that has not confirmed for too long that it no longer counts;
+// it must ask to be admitted again.
 type Exclude struct {
 	Reason string
 }
@@ -298,7 +298,7 @@ type LeafRows struct {
 	Blocks []Block
 }
 
-// FlushProgress tells all directors how a flush goes; the director that runs it sends it.
+// FlushProgress reports to all directors how a flush goes; the director that runs it sends it.
 type FlushProgress struct {
 	ID       uint64
 	Backend  netip.Addr // zero: all backends
@@ -357,8 +357,8 @@ type Delta struct {
 	Blocks []Block
 }
 
-// Counting tells whom the sender counts, so that the receiver can tell which deltas are of today.
-// The first one on a stream is whole, each later one has what changed since the one before.
+// Counting names the lives that the sender counts, so that the receiver knows which deltas are of
+// today. The first one on a stream is whole, each later one has what changed since the one before.
 type Counting struct {
 	Whole  bool   // Counts are all, whatever was said before
 	Counts []Life // the sender counts these

@@ -259,7 +259,7 @@ func kickScript(t *testing.T, m *mesh, d *process, record string) string {
 	return path
 }
 
-// oneLine tells whether a text is exactly one line.
+// oneLine reports whether a text is exactly one line.
 func oneLine(text string) bool {
 	return strings.Count(text, "\n") == 1 && strings.HasSuffix(text, "\n") && len(text) > 1
 }

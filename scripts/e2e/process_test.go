@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	endTime  = 20 * time.Second // until a director that was told to end is gone
+	endTime  = 20 * time.Second // until a director that was asked to end is gone
 	logLines = 120              // of each director, printed when a test fails
 )
 

@@ -193,7 +193,7 @@ func (f *finder) function(typ *ast.FuncType, body *ast.BlockStmt) {
 	ast.Inspect(body, visit)
 }
 
-// hintsOnly tells whether a call makes something with a capacity. No test should depend on it.
+// hintsOnly reports whether a call makes something with a capacity. No test should depend on it.
 func hintsOnly(call *ast.CallExpr) bool {
 	if name, ok := call.Fun.(*ast.Ident); !ok || name.Name != "make" || len(call.Args) == 0 {
 		return false
@@ -202,7 +202,7 @@ func hintsOnly(call *ast.CallExpr) bool {
 	return ok || len(call.Args) == 3
 }
 
-// leaves tells whether a block ends with leaving the function or a loop.
+// leaves reports whether a block ends with leaving the function or a loop.
 func leaves(b *ast.BlockStmt) bool {
 	if len(b.List) == 0 {
 		return false
@@ -358,7 +358,7 @@ func (f *finder) drop(kind string, s ast.Stmt) {
 	f.wrap(f.add(kind, s), s, "if !mutantIs(#) { ", " }")
 }
 
-// toNothing tells whether an assignment has no effect beyond its right side.
+// toNothing reports whether an assignment has no effect beyond its right side.
 func toNothing(s *ast.AssignStmt) bool {
 	for _, v := range s.Lhs {
 		if name, ok := v.(*ast.Ident); !ok || name.Name != "_" {

@@ -18,7 +18,7 @@ const (
 	timedOut
 )
 
-// survived tells whether no test failed.
+// survived reports whether no test failed.
 func (v verdict) survived() bool { return v == unreached || v == lives }
 
 // result is one mutant and what became of it.
@@ -89,7 +89,7 @@ func (r *runner) overlay(s *source) (string, error) {
 	return path, os.WriteFile(path, description, 0o600)
 }
 
-// run tells what becomes of a mutant. An error is about the run, not about the mutant.
+// run returns what becomes of a mutant. An error is about the run, not about the mutant.
 func (r *runner) run(ctx context.Context, m mutant) (result, error) {
 	if !r.reached[m.number] {
 		return result{mutant: m, verdict: unreached}, nil

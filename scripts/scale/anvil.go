@@ -61,7 +61,7 @@ func (a *anvil) serve() {
 // answer answers one connection's requests.
 func (a *anvil) answer(c io.ReadWriter) {
 	r, w := bufio.NewReader(c), bufio.NewWriter(c)
-	_, _ = w.WriteString("VERSION\tanvil-server\t2\t0\n") // Flush tells
+	_, _ = w.WriteString("VERSION\tanvil-server\t2\t0\n") // Flush reports it
 	for w.Flush() == nil {
 		line, err := r.ReadString('\n')
 		if err != nil {

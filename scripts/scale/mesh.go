@@ -108,7 +108,7 @@ func (b *bench) measureMemory(ctx context.Context) error {
 	return b.noteMemory(ctx)
 }
 
-// noteMemory tells what all directors use, the one that uses most.
+// noteMemory notes what all directors use, the one that uses most.
 func (b *bench) noteMemory(ctx context.Context) error {
 	for _, d := range b.directors {
 		self, err := d.client.Self(ctx)

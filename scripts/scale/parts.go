@@ -81,7 +81,7 @@ func (b *bench) measureExpiry(ctx context.Context) error {
 	return nil
 }
 
-// measureActivity measures what logins cost that all have to be told to the mesh.
+// measureActivity measures what logins cost that all have to be sent to the mesh.
 func (b *bench) measureActivity(ctx context.Context) error {
 	p := population{
 		users: b.users, expire: time.Hour, oldest: 15 * time.Minute, newest: time.Minute,

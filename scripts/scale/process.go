@@ -97,7 +97,7 @@ func (b *bench) stop(d *director, s syscall.Signal) {
 	}
 }
 
-// awaitSynced waits until a director answers by itself, and tells when that was.
+// awaitSynced waits until a director answers by itself, and returns when that was.
 func (d *director) awaitSynced(ctx context.Context) (time.Time, error) {
 	for {
 		self, err := d.client.Self(ctx)

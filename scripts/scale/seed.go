@@ -117,7 +117,7 @@ func (p population) places(backends []ring.Backend) iter.Seq[placed] {
 // the others.
 func (p population) sessions(staying, directors int) (beside [][]loggedIn) {
 	beside = make([][]loggedIn, directors)
-	backends, _ := ring.ParseMailServers(mailServers, nil) // seed tells
+	backends, _ := ring.ParseMailServers(mailServers, nil) // seed reports it
 	n := 0
 	for u := range p.places(backends) {
 		if !u.strayed {

@@ -37,7 +37,7 @@ const (
 // 64.
 const scriptConnections = 72
 
-// ClientsOf tells whose a connection is: an address's, or a process's and its user's. Whom nobody
+// ClientsOf returns whose a connection is: an address's, or a process's and its user's. Whom nobody
 // can tell apart is left out, such as a process of another container.
 func ClientsOf(c net.Conn) []Client {
 	if u, ok := innermost(c).(*net.UnixConn); ok {

@@ -44,7 +44,7 @@ const (
 	maxOwnHeld = 10_000
 )
 
-// Director tells where users are. Its methods are called concurrently.
+// Director returns where users are. Its methods are called concurrently.
 type Director interface {
 	// TryLookups looks users up in turn. It sets the Backend of those for whom it can answer at
 	// once, and the zero Addr for the others.

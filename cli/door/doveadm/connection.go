@@ -69,7 +69,7 @@ func (c *connection) run() {
 		c.metrics.refused.WithLabelValues(refusedIdle).Inc()
 		c.log.Debug().Str("who", c.who).Msg("idle connection of doveadm closed")
 	case errors.Is(err, errNotUnderstood):
-		c.metrics.refused.WithLabelValues(refusedNonsense).Inc()
+		c.metrics.refused.WithLabelValues(refusedProtocol).Inc()
 		c.limited("not understood").Warn().Str("who", c.who).Err(wording.Plain(err)).
 			Msg("disconnected a client of doveadm's protocol")
 	case err != nil:

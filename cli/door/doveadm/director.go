@@ -18,7 +18,7 @@ type Director interface {
 
 	// Hash hashes a user name as the whole mesh does.
 	Hash(user string) ring.UserHash
-	// User tells where a user is and would be, and changes nothing.
+	// User returns where a user is and would be, and changes nothing.
 	User(tag ring.Tag, h ring.UserHash) api.User
 	// Mappings yields all live mappings ordered by tag and hash, without holding up anything else.
 	Mappings() iter.Seq[api.Mapping]

@@ -8,7 +8,7 @@ import (
 
 // Why a connection is ended by the server: the values of the label.
 const (
-	refusedNonsense = "not_understood"
+	refusedProtocol = "not_understood"
 	refusedUnread   = "replies_not_read"
 	refusedIdle     = "idle"
 )
@@ -33,7 +33,7 @@ func newMetrics(r prometheus.Registerer, commands map[string]command) (*metrics,
 	for name := range commands {
 		m.commands.WithLabelValues(name)
 	}
-	for _, reason := range []string{refusedNonsense, refusedUnread, refusedIdle} {
+	for _, reason := range []string{refusedProtocol, refusedUnread, refusedIdle} {
 		m.refused.WithLabelValues(reason)
 	}
 	if r == nil {

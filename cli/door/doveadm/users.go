@@ -8,7 +8,7 @@ import (
 	"directormesh/ring"
 )
 
-// userLookup tells where a user is mapped, until when, and where it hashes now and by the
+// userLookup answers where a user is mapped, until when, and where it hashes now and by the
 // configuration.
 func (c *connection) userLookup(args []string) error {
 	a := &arguments{args}

@@ -18,7 +18,7 @@ type Director interface {
 
 	// Hash hashes a user name as the whole mesh does.
 	Hash(user string) ring.UserHash
-	// User tells where a user is and would be, and changes nothing.
+	// User returns where a user is and would be, and changes nothing.
 	User(tag ring.Tag, h ring.UserHash) api.User
 	// TryLookup is Lookup for callers that cannot wait: false means that only Lookup can tell.
 	TryLookup(tag ring.Tag, h ring.UserHash) (api.IP, bool)

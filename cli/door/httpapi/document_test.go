@@ -93,7 +93,7 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := httpapitest.ServeTCP(t, documented())
-	seen := make(map[string]bool)
+	seen, requests := make(map[string]bool), make(map[string]bool)
 	after := example.ReplaceAllStringFunc(string(before), func(block string) string {
 		m := example.FindStringSubmatch(block)
 		method, target, request := m[1], m[2], m[3]
@@ -101,7 +101,7 @@ func TestDocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen[u.Path] = true
+		seen[u.Path], requests[method+" "+u.Path] = true, true
 		if request != "" {
 			request += "\n"
 		}
@@ -118,10 +118,29 @@ func TestDocument(t *testing.T) {
 	if diff := cmp.Diff(string(before), after); diff != "" {
 		t.Errorf("%s (-there +answered, run with -update):\n%s", document, diff)
 	}
+	checkList(t, after, requests)
 	for _, path := range servedPaths(t) {
 		if !seen[path] {
 			t.Errorf("%s has no example of %s", document, path)
 		}
+	}
+}
+
+// listed are the requests in the table at the top of the document.
+var listed = regexp.MustCompile("`((?:GET|POST) /\\S+)`")
+
+// checkList compares that table with the requests of the examples. Two requests of a program that
+// only watches have no example.
+func checkList(t *testing.T, document string, examples map[string]bool) {
+	t.Helper()
+	top, _, _ := strings.Cut(document, "\n## ")
+	examples["GET /metrics"], examples["GET /healthz"] = true, true
+	list := make(map[string]bool)
+	for _, m := range listed.FindAllStringSubmatch(top, -1) {
+		list[m[1]] = true
+	}
+	if diff := cmp.Diff(examples, list); diff != "" {
+		t.Errorf("requests at the top of the document (-with an example +listed):\n%s", diff)
 	}
 }
 

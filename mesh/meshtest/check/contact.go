@@ -24,9 +24,9 @@ const (
 	historyKept = 25 * time.Second
 	// shortPause is what a director may sleep without being allowed any consequence.
 	shortPause = 900 * time.Millisecond
-	// toldWithin is how long after the clocks of a machine stopped the first beat is sent at the
-	// latest that tells it so later: one that is a second ahead, and the next one is.
-	toldWithin = time.Second + beatWithin
+	// noticedWithin is how long after the clocks of a machine stopped the first beat is sent at the
+	// latest that shows it that: one that is a second ahead, and the next one is.
+	noticedWithin = time.Second + beatWithin
 	// beatWithin is how long a stream may be without a beat.
 	beatWithin = 400 * time.Millisecond
 	// lookEvery is how often the whole mesh is observed.
@@ -46,11 +46,11 @@ type director struct {
 	stoppedAt time.Duration
 	pausedAt  time.Duration
 	frozen    bool // paused with all its clocks
-	// it stood still with them, and no frame that was sent then or later has told it so; forever:
-	// none need
-	untold   time.Duration
+	// it stood still with them, and no frame that was sent then or later has shown it that;
+	// forever: none need
+	unaware  time.Duration
 	thawed   time.Duration // when it last went on after that; never, if it did not
-	cutOff   bool          // it is untold, and stood still for so long that others act without it
+	cutOff   bool          // it is unaware, and stood still for so long that others act without it
 	synced   bool          // by its own word
 	syncedAt time.Duration // when it said so last; never, if it has not in this life
 	why      string        // its reason for not being synced
@@ -122,7 +122,7 @@ func (c *contacts) of(name string) int {
 	i := len(c.directors)
 	c.index[name] = i
 	c.directors = append(c.directors, &director{
-		name: name, settledAt: never, stoppedAt: never, syncedAt: never, untold: forever,
+		name: name, settledAt: never, stoppedAt: never, syncedAt: never, unaware: forever,
 		thawed: never,
 	})
 	for j := range c.links {
@@ -155,7 +155,7 @@ func (c *contacts) start(t time.Duration, name string) {
 		false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
 	d.comes = false
-	d.astray, d.mesh, d.untold, d.thawed, d.cutOff = false, 0, forever, never, false
+	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
@@ -180,7 +180,7 @@ func (c *contacts) pause(t time.Duration, i int, clocks bool) {
 func (c *contacts) wake(t time.Duration, i int) {
 	d := c.directors[i]
 	if d.frozen && t-d.pausedAt > shortPause {
-		d.untold, d.thawed, d.cutOff = d.pausedAt+toldWithin, t, t-d.pausedAt > silence
+		d.unaware, d.thawed, d.cutOff = d.pausedAt+noticedWithin, t, t-d.pausedAt > silence
 	}
 	if d.paused = false; t-d.pausedAt > shortPause {
 		for j := range c.directors {
@@ -221,8 +221,8 @@ func (c *contacts) frame(f Frame) {
 	if f.Sent > l.sent {
 		l.sent, l.sentAt = f.Sent, t
 	}
-	if d := c.directors[to]; f.Sent >= d.untold {
-		d.untold, d.cutOff = forever, false
+	if d := c.directors[to]; f.Sent >= d.unaware {
+		d.unaware, d.cutOff = forever, false
 	}
 	if f.Echo >= c.directors[to].startedAt {
 		c.directors[to].met = true
@@ -312,7 +312,7 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 }
 
 // separated reports whether the answerer may act at t without what the peer did: they are cut off,
-// or were until just now, or what tells them that they are not is still on a slow way.
+// or were until just now, or what shows them that they are not is still on a slow way.
 func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 	l := &c.links[answerer][peer]
 	return c.cut(t, answerer, peer) || t-l.separated < contactAgain || l.sent < l.separated

@@ -66,7 +66,7 @@ type Wake struct {
 
 // Frame is a frame of a stream that was received. Echo is when the receiver had sent the newest of
 // its own frames that the sender had received when it sent this one, negative if there was none: so
-// the frame proves both directions since then. Not every frame needs to be told, but several a
+// the frame proves both directions since then. Not every frame needs to be reported, but several a
 // second of each pair.
 type Frame struct {
 	At
@@ -75,8 +75,8 @@ type Frame struct {
 	Echo     time.Duration
 }
 
-// Synced tells what a director says of itself when that changes: whether it answers by itself, and
-// if not, why, and to which mesh it belongs (0: none, or nobody asks). A director is not synced
+// Synced reports what a director says of itself when that changes: whether it answers by itself,
+// and if not, why, and to which mesh it belongs (0: none, or nobody asks). A director is not synced
 // when it starts.
 type Synced struct {
 	At
@@ -133,7 +133,7 @@ type Done struct {
 	Tables   map[string]Table // what every living director had at this moment
 }
 
-// FlushEnded tells that no user is moved any more by the flush that operation ID began.
+// FlushEnded reports that no user is moved any more by the flush that operation ID began.
 type FlushEnded struct {
 	At
 	ID uint64

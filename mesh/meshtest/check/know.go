@@ -14,7 +14,7 @@ type given struct {
 	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
 	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
 	// by one that did not know yet that it had stood still: that binds whom it has reached
-	untold bool
+	unaware bool
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
@@ -118,7 +118,7 @@ func (c *Checker) mayLack(
 // was.
 func (c *Checker) lacks(t time.Duration, director int, g *given, has knowing) bool {
 	if !has(t, director, g.director, g.life, g.at) ||
-		g.untold && !c.contacts.has(director, g.director, g.life, g.at) {
+		g.unaware && !c.contacts.has(director, g.director, g.life, g.at) {
 		return true
 	}
 	if !g.relayed {
@@ -166,8 +166,8 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // of another one announced at a time.
 //
 // While both live the excuse is that they are, or just were, cut off from each other
-// (guarantees.md, partitioned), and nobody else has yet counted the other as failed and told what
-// came from it. When the other one is gone, it is that this director may not have heard of it
+// (guarantees.md, partitioned), and nobody else has yet counted the other as failed and reported
+// what came from it. When the other one is gone, it is that this director may not have heard of it
 // before, and those who did could not tell it yet (G2: "may take with it answers that had not yet
 // reached every live director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
@@ -214,7 +214,7 @@ func (c *contacts) has(director, author, life int, at time.Duration) bool {
 }
 
 // knowsOfFailure reports whether both this director and one that has the row have counted its
-// author as failed for so long, and been in touch, that the one has told the other: a director that
+// author as failed for so long, and been in touch, that the other has heard of it: a director that
 // counts another as failed tells how far it has that log (protocol.md, The log of a failed
 // director).
 func (c *contacts) knowsOfFailure(t time.Duration, director, author int, at time.Duration) bool {

@@ -232,7 +232,7 @@ func allowed(writes []write, o *operation, value int) bool {
 }
 
 // kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed
-// has told its kicker.
+// has asked its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
 	for _, d := range c.contacts.directors {
 		if !d.alive || d.leaving || !d.synced || d.since > o.at ||

@@ -12,8 +12,8 @@ type remains struct {
 	at time.Duration // the mesh came to its end
 }
 
-// Follows tells the checker that another one has judged a mesh which ended at a time, and that a
-// director lives on which wanted to join it. What that has of users' mappings may count in this
+// Follows reports to the checker that another one has judged a mesh which ended at a time, and that
+// a director lives on which wanted to join it. What that has of users' mappings may count in this
 // mesh. It must be called before the first event.
 func (c *Checker) Follows(before *Checker, ended time.Duration) {
 	c.remains = remains{of: before, at: ended}

@@ -85,9 +85,9 @@ func (c *Checker) judgeRest(t time.Duration) {
 	}
 }
 
-// toldOfThaw reports whether a director has heard of another one since that stood still with its
-// clocks.
-func (c *contacts) toldOfThaw(i, of int) bool {
+// heardSinceThaw reports whether a director has heard of another one since that stood still with
+// its clocks.
+func (c *contacts) heardSinceThaw(i, of int) bool {
 	return c.links[i][of].sent >= c.directors[of].thawed+beatWithin
 }
 
@@ -128,13 +128,14 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 
 // oneClock reports whether two directors must go by one clock.
 func (c *Checker) oneClock(e MeshTimes, i, j int) bool {
-	told := func(i int) bool {
+	comparable := func(i int) bool {
 		d := c.contacts.directors[i]
-		_, told := e.Ahead[d.name]
-		return told && d.synced && d.untold == forever
+		_, reported := e.Ahead[d.name]
+		return reported && d.synced && d.unaware == forever
 	}
 	t := e.When()
-	return told(i) && told(j) && !c.contacts.separated(t, i, j) && !c.contacts.separated(t, j, i) &&
-		!c.contacts.meetingAgain(t, i, j) && c.contacts.toldOfThaw(i, j) &&
-		c.contacts.toldOfThaw(j, i)
+	return comparable(i) && comparable(j) &&
+		!c.contacts.separated(t, i, j) && !c.contacts.separated(t, j, i) &&
+		!c.contacts.meetingAgain(t, i, j) && c.contacts.heardSinceThaw(i, j) &&
+		c.contacts.heardSinceThaw(j, i)
 }

@@ -22,9 +22,9 @@ func (c *Checker) kicked(
 	})
 }
 
-// judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were told
-// to end before. That can be demanded of directors that the originator has counted all the time:
-// it waits for the reports of those (protocol.md, Moves).
+// judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were
+// ended, or the kicker asked to end before. That can be demanded of directors that the originator
+// has counted all the time: it waits for the reports of those (protocol.md, Moves).
 func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	for _, o := range c.operations {
 		if o.at >= x.move.at && o.frees(x.backend) {

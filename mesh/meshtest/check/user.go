@@ -128,7 +128,7 @@ func (c *Checker) surelyDead(l *line, t time.Duration) bool {
 	return t > l.last+c.rules.Expire+c.rules.share()+l.slack()
 }
 
-// slack covers what the clocks may differ by that told how long the line's mapping lives.
+// slack is how far those clocks may differ which decided how long the line's mapping lives.
 func (l *line) slack() time.Duration {
 	if l.strange {
 		return strangeSlack
@@ -174,7 +174,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	if n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{
 			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
-			untold: d.cutOff,
+			unaware: d.cutOff,
 		})
 	}
 	x.last = t

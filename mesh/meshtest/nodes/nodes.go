@@ -32,7 +32,7 @@ type Options struct {
 	KickDelay time.Duration  // 0: 2 s
 	Keys      [][]byte
 	Kicker    func(name string) mesh.Kicker // nil: none
-	// how many directors everybody is told to join; 0: three
+	// how many directors everybody is to join; 0: three
 	Seeds int
 	Trace bool // log to the test
 }

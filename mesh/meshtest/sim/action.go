@@ -29,8 +29,8 @@ const (
 	StepWall   // Director's wall clock is set Extra ahead
 	Deaf       // Director takes nothing in but beats, For; of From alone if there are any
 	Stuck      // Peer does not read the stream from Director, For
-	RingRemove // Director is told to remove Peer from the mesh
-	RingAdd    // Director is told to let Peer in again
+	RingRemove // Director is ordered to remove Peer from the mesh
+	RingAdd    // Director is ordered to let Peer in again
 	Replay     // what gossip and push/pull carried from Since to Until comes once more, to Director
 	Bad        // Director sends to all others what no sound director would: see Fault
 )
@@ -57,7 +57,7 @@ type Action struct {
 	From, To     []int
 	For          time.Duration
 	Extra        time.Duration
-	Silent       bool // Crash: the peers are not told by the network
+	Silent       bool // Crash: the network does not report it to the peers
 	StreamsOnly  bool // Slow: gossip and push/pull are as fast as ever
 	Since, Until time.Duration
 	Fault        BadFault

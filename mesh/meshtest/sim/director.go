@@ -53,7 +53,7 @@ type director struct {
 	// by index: when the newest frame received was sent, negative if none was
 	heard    []time.Duration
 	members  []*membership // by index, nil: never seen
-	knows    []bool        // by index, with a balancer: whom it has met or been told of
+	knows    []bool        // by index, with a balancer: those that it has met or heard of
 	joinAt   time.Duration // with a balancer: when it calls the address to join again
 	links    []*link       // whom it dials, in the order in which it heard of them
 	sessions map[check.User][]session
@@ -61,7 +61,7 @@ type director struct {
 	orders   map[uint64]int     // operations not done: with which turn they began
 	turn     int                // how often effects were carried out
 
-	synced   bool   // as the checker was told
+	synced   bool   // as reported to the checker
 	why      string // and why not
 	mesh     directory.MeshID
 	asleep   bool
@@ -282,7 +282,7 @@ func (d *director) retire() {
 	}
 }
 
-// record tells the checker of the director, unless it is no part of the mesh.
+// record reports the director to the checker, unless it is no part of the mesh.
 func (d *director) record(e check.Event) {
 	if !d.removed {
 		d.w.record(e)
@@ -385,12 +385,12 @@ func (d *director) carryOut() {
 			}
 		}
 	}
-	d.tellSynced()
+	d.reportSynced()
 }
 
-// tellSynced tells the checker when the director becomes synced, or is no longer, or for another
-// reason.
-func (d *director) tellSynced() {
+// reportSynced reports to the checker when the director becomes synced, or is no longer, or for
+// another reason.
+func (d *director) reportSynced() {
 	self := d.core.Self(d.now())
 	same := self.Synced == d.synced && (self.Synced || self.Reason == d.why) &&
 		self.Mesh.ID == d.mesh

@@ -26,12 +26,12 @@ func (w *world) judge() (breaches []check.Breach) {
 	return breaches
 }
 
-// meshTimesEvery is how often the checker is told of mesh times.
+// meshTimesEvery is how often the checker hears of mesh times.
 const meshTimesEvery = 500 * time.Millisecond
 
-// tellMeshTimes tells the checker how far the directors' mesh times are from true time.
-func (w *world) tellMeshTimes() {
-	w.after(w.pace(meshTimesEvery), w.tellMeshTimes)
+// reportMeshTimes reports to the checker how far the directors' mesh times are from true time.
+func (w *world) reportMeshTimes() {
+	w.after(w.pace(meshTimesEvery), w.reportMeshTimes)
 	e := check.MeshTimes{At: w.when(), Ahead: make(map[string]time.Duration)}
 	for _, d := range w.directors {
 		if d.alive && !d.removed && !d.frozen {

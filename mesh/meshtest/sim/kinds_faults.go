@@ -243,7 +243,7 @@ func deathsInARow(seed uint64) Schedule {
 		again = 300 * time.Millisecond
 	}
 	g.add(Action{At: at, Kind: Crash, Director: first, Silent: g.chance(0.7), For: again})
-	if g.chance(0.6) { // the one that is ahead dies when it has told, or just before
+	if g.chance(0.6) { // the one that is ahead dies when it has reported it, or just before
 		g.add(Action{
 			At: at + g.between(5*time.Second, 7*time.Second), Kind: Crash, Director: ahead,
 			Silent: g.chance(0.5), For: g.between(8*time.Second, 15*time.Second),

@@ -11,7 +11,7 @@ import (
 	"directormesh/ring"
 )
 
-// runningFlush is a flush whose end the checker is to be told.
+// runningFlush is a flush whose end is to be reported to the checker.
 type runningFlush struct {
 	operation uint64
 	director  *director
@@ -102,7 +102,7 @@ func (d *director) operationDone(e replica.AdminDone) {
 	}
 }
 
-// watchFlush tells the checker when a flush is over.
+// watchFlush reports to the checker when a flush is over.
 func (w *world) watchFlush(f *runningFlush) {
 	w.after(200*time.Millisecond, func() {
 		d := f.director

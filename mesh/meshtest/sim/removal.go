@@ -10,7 +10,7 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// orderMembership tells the director to remove another one from the mesh, or to let it in again.
+// orderMembership orders the director to remove another one from the mesh, or to let it in again.
 // For the checker one that is removed leaves: what it does from then on is of no account, but it
 // must not answer by itself once it can know.
 func (d *director) orderMembership(p *director, remove bool) {
@@ -46,7 +46,7 @@ func (d *director) withdrawLookups() {
 }
 
 // removalLost reports whether a removed director is part of the mesh after all: no life in which a
-// director had the removal goes on. It was told to one that died before it could pass it on.
+// director had the removal goes on. It was reported to one that died before it could pass it on.
 func (w *world) removalLost(d *director) bool {
 	for _, p := range w.directors {
 		if p.alive && p.holdsRemovalOf(d) {
@@ -77,7 +77,7 @@ func (w *world) awaitReturn(d *director) {
 		if d.alive && !d.asleep {
 			if self := d.core.Self(d.now()); self.Synced && !self.Alone && w.countedAgain(d) {
 				d.comeBack()
-				d.tellSynced()
+				d.reportSynced()
 				return
 			}
 		}
@@ -85,9 +85,9 @@ func (w *world) awaitReturn(d *director) {
 	})
 }
 
-// leavesTheRemoved reports whether of all that live only removed directors would be left. What they
-// have told whoever starts next cannot be judged: they are no part of the mesh, and all that was
-// acknowledged is gone but for them.
+// leavesTheRemoved reports whether of all that live only removed directors would be left. What a
+// director that starts next has from them cannot be judged: they are no part of the mesh, and only
+// they still have what was acknowledged.
 func (w *world) leavesTheRemoved(a Action, d *director) bool {
 	if a.Kind != Crash && a.Kind != Rename && a.Kind != Leave || d.removed {
 		return false

@@ -12,7 +12,7 @@ import (
 
 var errBroken = errors.New("stream broken")
 
-// noteEvery is how often the checker is told of frames between two directors.
+// noteEvery is how often the checker hears of frames between two directors.
 const noteEvery = 200 * time.Millisecond
 
 // stream is a connection that one director dialled to another, once its handshake is through.
@@ -163,8 +163,8 @@ func (s *stream) take(f frame, m wire.Message) {
 	}
 	d.heard[s.from.index] = max(d.heard[s.from.index], f.sent)
 	noted := &w.noted[s.from.index][d.index]
-	told := s.from.life == s.fromLife && !s.from.removed && !d.removed && !d.cutOffByDeafness()
-	if told && f.sent-*noted >= w.pace(noteEvery) {
+	counts := s.from.life == s.fromLife && !s.from.removed && !d.removed && !d.cutOffByDeafness()
+	if counts && f.sent-*noted >= w.pace(noteEvery) {
 		*noted = f.sent
 		w.record(check.Frame{
 			At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo,

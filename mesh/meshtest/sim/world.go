@@ -27,7 +27,7 @@ type world struct {
 	slower    [][]time.Duration    // [from][to]: more delay of streams alone
 	// [from][to]: how many reasons there are for not reading the stream
 	stuck [][]int
-	// [from][to]: when the last frame was sent of which the checker was told
+	// [from][to]: when the last frame was sent that was reported to the checker
 	noted   [][]time.Duration
 	history []check.Event
 	lastID  uint64
@@ -89,7 +89,7 @@ func newWorld(s Schedule, trace *Trace) *world {
 	w.begin()
 	w.membership()
 	w.demands.begin(w)
-	w.tellMeshTimes()
+	w.reportMeshTimes()
 	w.observeRest()
 	return w
 }

@@ -78,7 +78,7 @@ func (d *rivalDirector) users() map[string]int {
 	return users
 }
 
-// synced tells whether a director says that it, and all others that it can reach, are synced, and
+// synced reports whether a director says that it, and all others that it can reach, are synced, and
 // how many it can reach.
 func (d *rivalDirector) synced() (peers int, synced bool) {
 	d.t.Helper()

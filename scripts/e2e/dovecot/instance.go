@@ -17,7 +17,7 @@ import (
 
 const (
 	startTime   = 20 * time.Second // until an instance accepts connections
-	stopTime    = 10 * time.Second // until one that was told to end is gone
+	stopTime    = 10 * time.Second // until one that was asked to end is gone
 	doveadmTime = 120 * time.Second
 	logLines    = 100 // of each instance, printed when a test fails
 )

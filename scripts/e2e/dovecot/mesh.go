@@ -25,7 +25,7 @@ import (
 const (
 	meshPort = 9090
 	syncTime = 20 * time.Second // until directors have found each other
-	endTime  = 20 * time.Second // until a director that was told to end is gone
+	endTime  = 20 * time.Second // until a director that was asked to end is gone
 )
 
 // program is the director under test; TestMain sets it before any test runs.

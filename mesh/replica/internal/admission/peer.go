@@ -25,7 +25,7 @@ type Peer struct {
 
 	question question
 	standing standing
-	// excludedAt is when we told the peer that it is excluded; 0 unless it is, and once its
+	// excludedAt is when we reported to the peer that it is excluded; 0 unless it is, and once its
 	// confirmations are not awaited any more.
 	excludedAt mono.Time
 
@@ -40,9 +40,9 @@ type Peer struct {
 type question struct {
 	nonce      uint64    // 0: it is answered, or was never asked
 	since      mono.Time // when we began to ask, or a stream to ask by was opened
-	at         mono.Time // when we last asked, or told the peer to ask
+	at         mono.Time // when we last asked, or reminded the peer to ask
 	pendingAt  mono.Time // when the peer last said that it is repairing a gap first; 0: never
-	reportedAt mono.Time // when we told the members that it does not answer; 0: never
+	reportedAt mono.Time // when we reported to the members that it does not answer; 0: never
 }
 
 // standing says whether a peer is barred, and why.
@@ -69,11 +69,11 @@ func (p *Peer) AskOverdue(now mono.Time) bool {
 	return p.Awaited() && now.Sub(p.excludedAt) > ConfirmWithin
 }
 
-// Excludable reports whether it makes sense to exclude a live peer: it was not told already, and
-// there is something for which it counts.
+// Excludable reports whether it makes sense to exclude a live peer: it was not excluded already,
+// and there is something for which it counts.
 func (p *Peer) Excludable() bool { return !p.Awaited() && (!p.Barred() || p.Counted) }
 
-// Exclude bars a live peer that is to be told so.
+// Exclude bars a live peer, which is to hear of it.
 func (p *Peer) Exclude(now mono.Time) { p.standing, p.excludedAt, p.probe = excluded, now, 0 }
 
 // GoOnWithout bars a peer that keeps us from joining, without a word to it. It may think that we

@@ -10,9 +10,9 @@ type Step int
 
 // The steps.
 const (
-	Wait      Step = iota // nothing now
-	TellToAsk             // tell the peer that it has to ask
-	Ask                   // send our question, with its nonce
+	Wait        Step = iota // nothing now
+	RemindToAsk             // remind the peer that it has to ask
+	Ask                     // send our question, with its nonce
 )
 
 // Next says what is to be done next. Majority reports whether we answer and are in touch with most
@@ -26,7 +26,7 @@ func (p *Peer) Next(
 		return Wait
 	case p.Barred() && (p.Awaited() || !p.Counted) && majority():
 		p.question.at = now
-		return TellToAsk
+		return RemindToAsk
 	case !p.Asking() && joins:
 		return Wait
 	}
@@ -96,8 +96,8 @@ func (p *Peer) HeardExclude() (news bool) {
 	return news
 }
 
-// Remind reports whether it is time to tell a barred peer again that it has to ask, and notes that
-// it is told.
+// Remind reports whether it is time to remind a barred peer again that it has to ask, and notes
+// that it is reminded.
 func (p *Peer) Remind(now mono.Time) bool {
 	if !p.askDue(now) {
 		return false
@@ -106,8 +106,8 @@ func (p *Peer) Remind(now mono.Time) bool {
 	return true
 }
 
-// Report notes that the members are told that the peer does not answer. It reports whether they
-// were not told before.
+// Report notes that the members hear that the peer does not answer. It reports whether this
+// is the first time.
 func (p *Peer) Report(now mono.Time) (first bool) {
 	if p.question.reportedAt != 0 {
 		return false
@@ -116,7 +116,7 @@ func (p *Peer) Report(now mono.Time) (first bool) {
 	return true
 }
 
-// ReportFailed reports whether the members were told and had their time to make the peer answer.
+// ReportFailed reports whether the members have heard and had their time to make the peer answer.
 func (p *Peer) ReportFailed(now mono.Time) bool {
 	at := p.question.reportedAt
 	return at != 0 && now.Sub(at) > ConfirmWithin

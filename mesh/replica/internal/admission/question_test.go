@@ -44,14 +44,14 @@ func TestNext(t *testing.T) {
 			{0, true, true, Ask, 7, 5},
 		}},
 		{"failed, we are most", fail, []call{
-			{0, true, false, TellToAsk, 7, 0},
+			{0, true, false, RemindToAsk, 7, 0},
 			{AskAgain - 1, true, false, Wait, 7, 0},
-			{AskAgain, true, false, TellToAsk, 7, 0},
+			{AskAgain, true, false, RemindToAsk, 7, 0},
 		}},
 		{"failed, we are not", fail, []call{{0, false, false, Ask, 7, 7}}},
 		{"barred, but counted", func(p *Peer) { p.Fail(nil) }, []call{{0, true, false, Ask, 7, 7}}},
 		{"excluded, we are most", func(p *Peer) { p.Exclude(now) }, []call{
-			{0, true, false, TellToAsk, 7, 0},
+			{0, true, false, RemindToAsk, 7, 0},
 		}},
 	} {
 		p := counting()

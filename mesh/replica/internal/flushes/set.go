@@ -89,7 +89,7 @@ func (s *Set) DropEnded() {
 // Abandon forgets the flushes that run here.
 func (s *Set) Abandon() { s.own = nil }
 
-// Note takes what is told of a flush.
+// Note takes the progress of a flush.
 func (s *Set) Note(id ID, p wire.FlushProgress) { s.known[id] = &Known{Progress: p} }
 
 // All yields what is known of all flushes, by director and number.

@@ -23,7 +23,7 @@ const (
 	lastTry  = 10 * time.Second       // the longest
 )
 
-// Trust is what speaks for a director being where we were told.
+// Trust is what speaks for a director being where it is said to be.
 type Trust int
 
 // The kinds of trust, least first.

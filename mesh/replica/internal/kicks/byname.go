@@ -11,14 +11,14 @@ import (
 // ByNameLimit is how long a kick by name waits for a director; its kicker has 10 s.
 const ByNameLimit = 15 * time.Second
 
-// ByName is a kick of a user by name. Only the directors themselves are told the name, each by a
+// ByName is a kick of a user by name. Only the directors themselves get the name, each by a
 // message of its own. It ends when all of them have reported, failed, or been waited for for
 // ByNameLimit.
 type ByName struct {
 	Message *wire.KickUser // to each peer; its ID names the kick in the life of this director
 
 	since   mono.Time
-	asked   map[string]bool // directors that were told to kick, each once; "" is this one
+	asked   map[string]bool // directors that were asked to kick, each once; "" is this one
 	waiting map[string]bool // those of asked that have neither reported nor been given up
 	lost    []string        // peers of asked that were given up
 	count   int             // sessions ended, by all reports
@@ -38,7 +38,7 @@ func NewByName(now mono.Time, m *wire.KickUser) *ByName {
 	}
 }
 
-// Ask notes that a peer takes part, and reports whether it is to be told: it was not told before.
+// Ask notes that a peer takes part, and reports whether it is to be asked: it was not asked before.
 func (k *ByName) Ask(peer string) bool {
 	if k.asked[peer] {
 		return false
@@ -47,7 +47,7 @@ func (k *ByName) Ask(peer string) bool {
 	return true
 }
 
-// Awaits reports whether a director was told and still owes its report; "" is this one.
+// Awaits reports whether a director was asked and still owes its report; "" is this one.
 func (k *ByName) Awaits(director string) bool { return k.waiting[director] }
 
 // Take takes the report of a director; "" is this one. Failure says why its kicker failed, "" if it

@@ -19,8 +19,8 @@ type HoldID struct {
 	ID uint64
 }
 
-// Local is the kicks that our kicker has under way, and the results that peers are still to be
-// told.
+// Local is the kicks that our kicker has under way, and the results that peers still have
+// to get.
 type Local struct {
 	byID    map[uint64]*kick
 	reports map[HoldID][]wire.KickCount // those of order
@@ -50,7 +50,7 @@ func (k *Local) Begin(id uint64, since mono.Time, done func(r Result, failed err
 }
 
 // Finish takes the result of a kick, and why it failed if it did. One that has ended already is not
-// told again.
+// called again.
 func (k *Local) Finish(id uint64, r Result, failed error) {
 	if kick := k.byID[id]; kick != nil {
 		delete(k.byID, id)

@@ -74,8 +74,8 @@ func (p *Peer) recent(now mono.Time) bool { return now.Sub(p.sampledAt) <= Recen
 // Skew is the peer's mesh time less ours, as far as known.
 func (p *Peer) Skew() time.Duration { return p.skew }
 
-// Tells reports whether we know the peer's mesh time. A live peer tells it with each beat.
-func (p *Peer) Tells(now mono.Time, live bool) bool {
+// Known reports whether we know the peer's mesh time. Each beat of a live peer carries it.
+func (p *Peer) Known(now mono.Time, live bool) bool {
 	return p.known && (live || p.recent(now))
 }
 
@@ -84,8 +84,8 @@ func (p *Peer) Tells(now mono.Time, live bool) bool {
 func (p *Peer) Off() bool { return p.known && p.skew.Abs() > Tolerance }
 
 // Near reports whether the peer's mesh time is so near ours that its messages can be merged. Until
-// a round trip has told, its hello must do. One that takes seconds does not tell that it is not
-// near.
+// a round trip has measured it, its hello must do. A hello that took seconds does not show that it
+// is not near.
 func (p *Peer) Near() bool {
 	switch {
 	case p.known:

@@ -65,7 +65,7 @@ func TestClockOfASlowPeer(t *testing.T) {
 		p := &Peer{}
 		p.Hello(now, -trip)
 		p.Take(now, Sample{Trip: trip, MeshTime: test.says})
-		if got := p.Near(); got != test.near || p.Tells(now, true) {
+		if got := p.Near(); got != test.near || p.Known(now, true) {
 			t.Errorf("a peer that says that it is %v ahead, after %v, is near: %v",
 				test.says, trip, got)
 		}
@@ -120,11 +120,11 @@ func TestWhoTellsTheTime(t *testing.T) {
 	}{
 		{time.Hour, true, true}, {RecentFor, false, true}, {RecentFor + 1, false, false},
 	} {
-		if got := p.Tells(now.Add(test.after), test.live); got != test.want {
+		if got := p.Known(now.Add(test.after), test.live); got != test.want {
 			t.Errorf("after %v, live %v: %v", test.after, test.live, got)
 		}
 	}
-	if p = new(Peer); p.Tells(now, true) {
+	if p = new(Peer); p.Known(now, true) {
 		t.Error("a clock that nobody read tells the time")
 	}
 }

@@ -55,7 +55,7 @@ func (m *Move) Begin(row directory.Mapping) {
 	m.reported, m.Kicked = make(map[string]bool), kicks.Report{}
 }
 
-// Announced reports whether a Hold told the peers of the move.
+// Announced reports whether a Hold announced the move to the peers.
 func (m *Move) Announced() bool { return m.batch != nil }
 
 // HeldBy reports whether a peer has confirmed to hold the user.
