@@ -8,6 +8,14 @@ import (
 	"directormesh/mesh/replica/internal/meshtime"
 )
 
+// A sample of a clock outlasts a failure for as long as a peer may be silent and count as live. The
+// two packages cannot share the constant: neither length is the other's affair.
+func TestSamplesLastAsLongAsSilence(t *testing.T) {
+	if meshtime.RecentFor != failAfter {
+		t.Errorf("samples last for %v, a silent peer is live for %v", meshtime.RecentFor, failAfter)
+	}
+}
+
 // A peer keeps the time that we follow if it is of the mesh and its clock was read lately. Its vote
 // outlasts that, unless it left.
 func TestTimekeepers(t *testing.T) {

@@ -1,0 +1,86 @@
+package check
+
+import "time"
+
+// Who was cut off from whom, and what has reached whom, by the frames that were received.
+
+// age is for how long viewer has had no proof that frames flow both ways between it and peer, while
+// answerer, one of the two, was awake.
+func (c *contacts) age(t time.Duration, viewer, peer, answerer int) time.Duration {
+	other := peer
+	if viewer != answerer {
+		other = viewer
+	}
+	since := max(c.links[viewer][peer].echo, c.directors[viewer].startedAt,
+		c.directors[peer].startedAt,
+		c.links[viewer][peer].woke, c.links[answerer][other].woke)
+	return t - since
+}
+
+// cut reports whether at t the answerer and its peer are cut off from each other, as either of the
+// two sees it. A director that sleeps or slept cannot blame that for its own answers, but others
+// may act without it.
+func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
+	a, p := c.directors[answerer], c.directors[peer]
+	switch {
+	case !a.alive || !p.alive || answerer == peer:
+		return false
+	case c.age(t, answerer, peer, answerer) > silence ||
+		c.age(t, peer, answerer, answerer) > silence:
+		return true
+	case c.links[answerer][peer].echo < 0 && c.links[peer][answerer].echo < 0:
+		return c.strangers(t, answerer, peer)
+	}
+	return false
+}
+
+// strangers reports whether two directors that never met in this life need not know of each other:
+// nobody met the answerer, or all whom it met are cut off from the other one.
+func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
+	if d := c.directors[answerer]; !d.met {
+		// It serves alone. For how long the other one has been there does not matter.
+		return t-max(d.startedAt, c.links[answerer][peer].woke) > aloneAfter
+	}
+	for i, d := range c.directors {
+		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 ||
+			c.age(t, answerer, i, answerer) > silence {
+			continue
+		}
+		if c.links[i][peer].echo >= 0 && c.age(t, i, peer, i) <= silence &&
+			t-c.links[i][peer].separated >= contactAgain {
+			return false
+		}
+	}
+	return true
+}
+
+// separated reports whether the answerer may act at t without what the peer did: they are cut off,
+// or were until just now, or what shows them that they are not is still on a slow way.
+func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
+	l := &c.links[answerer][peer]
+	return c.cut(t, answerer, peer) || t-l.separated < contactAgain || l.sent < l.separated
+}
+
+// reached reports whether a row that was made by the present life of director from at t has surely
+// arrived at director to.
+func (c *contacts) reached(from int, at time.Duration, to int) bool {
+	if from == to {
+		return c.directors[to].alive
+	}
+	return c.directors[to].alive && c.direct(from, to).covers(at)
+}
+
+// direct is what a director has by the stream from another one: of the rows that this made in its
+// present or last life. What was made before the receiver started came with its snapshot: before
+// that it does not answer by itself (protocol.md, Admission).
+func (c *contacts) direct(from, to int) span {
+	l, d := &c.links[to][from], c.directors[to]
+	s := span{from: l.whole, to: l.sent - c.lag, since: l.sentAt}
+	if l.sent < l.resumed+c.lag {
+		s.to = l.before - c.lag // the replay is under way
+	}
+	if d.syncedAt == never && !d.settled {
+		s.from = max(s.from, d.startedAt)
+	}
+	return s
+}
