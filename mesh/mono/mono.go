@@ -1,6 +1,7 @@
 // Package mono distinguishes moments of a director's monotonic clock from lengths of time. Both
-// would be a [time.Duration] otherwise, and the compiler could not tell now - askedAt from a
-// mistake.
+// would be a [time.Duration] otherwise, and the compiler would take a moment where a length is
+// meant. The compiler still takes a sum of two moments; a test of this package finds those in the
+// whole repository.
 package mono
 
 import "time"
