@@ -27,8 +27,8 @@ func (inv *invocation) serveCommand() *cli.Command {
 		&cli.StringFlag{
 			Name:        "as",
 			DefaultText: "USER",
-			Usage: "with --check: check with the rights of this user, " +
-				"as whom the director will run",
+			Usage: "with --check: check with the rights of the user " +
+				"that the director will run as",
 		},
 	}
 	for _, setting := range daemon.Settings() {
@@ -152,7 +152,7 @@ func (inv *invocation) loadPatiently(
 	}
 }
 
-// check reads the settings as the user as whom the director will run: root may read more than that
+// check reads the settings as the user that the director will run as: root may read more than that
 // one.
 func (inv *invocation) check(c *cli.Context, load func() (daemon.Options, error)) error {
 	formats := inv.askDoveconf(c.Context) // the director's user need not be able to

@@ -22,9 +22,9 @@ const (
 	stateTime = 3 * time.Second // to connect, and then to exchange states
 )
 
-// A healer knows whom to contact again. memberlist never does by itself: it forgets dead members,
-// and a split that lasted longer than that stays. Only the goroutine of heal uses it; what mu
-// guards, the joins it started use too.
+// A healer knows which directors to contact again. memberlist never does by itself: it forgets dead
+// members, and a split that lasted longer than that stays. Only the goroutine of heal uses it; what
+// mu guards, the joins it started use too.
 type healer struct {
 	n *Node
 

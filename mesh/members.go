@@ -9,9 +9,9 @@ import (
 	"directormesh/mesh/replica"
 )
 
-// members is whom memberlist holds alive, this director included. memberlist's own lists must not
-// be asked from its callbacks, and its gossip queues need the number under their lock, so we count
-// ourselves.
+// members are the directors that memberlist takes for live, this one included. memberlist's own
+// lists must not be asked from its callbacks, and its gossip queues need the number under their
+// lock, so we count ourselves.
 type members struct {
 	number atomic.Int64
 

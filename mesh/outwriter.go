@@ -74,7 +74,7 @@ func (o *outStream) writeQueue(b batch) {
 	}
 }
 
-// next takes note that a batch has been written, and returns the next one. If there is none, or the
+// next notes that a batch has been written, and returns the next one. If there is none, or the
 // stream is closed, nobody writes any more.
 func (o *outStream) next(written batch) (b batch, more bool) {
 	b.room = written.room

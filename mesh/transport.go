@@ -58,7 +58,7 @@ type transport struct {
 	conns   map[net.Conn]struct{} // all open connections, nil after Shutdown
 }
 
-// transportEvents is whom a transport tells what it has turned away. The functions are called by
+// transportEvents hears what a transport has turned away. The functions are called by
 // many goroutines, and must not wait.
 type transportEvents struct {
 	evicted func()                                      // a connection was closed for want of room
@@ -267,7 +267,7 @@ func (t *transport) acceptStreams() {
 	}
 }
 
-// sort reads a connection's first byte and gives it to whom it is for.
+// sort reads a connection's first byte and passes it to its owner.
 func (t *transport) sort(conn net.Conn) {
 	t.opening.add(conn)
 	opened := func() { t.opening.remove(conn) }

@@ -135,7 +135,7 @@ type Flush struct {
 	EndedAt   *time.Time `json:"ended_at"`
 	Cancelled bool       `json:"cancelled"`
 	Lost      bool       `json:"lost"` // the director that ran it died
-	// users of whom sessions were seen that could not be ended
+	// users with sessions that were seen and could not be ended
 	UsersLeft uint64 `json:"users_left"`
 	NoKicker  bool   `json:"no_kicker"` // a director has no way to end sessions
 }

@@ -28,7 +28,7 @@ import (
 type sessions struct {
 	options Options
 	log     zerolog.Logger
-	logins  *session.Logins // nil: nobody wants to know who is logging in
+	logins  *session.Logins // nil: nothing asks who is logging in
 	sources []*session.Source
 	kicker  kick.Kicker
 	late    []func(context.Context) // for each kicker of Dovecot's: looks after slow logins

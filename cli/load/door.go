@@ -51,7 +51,7 @@ type protocol interface {
 type answer struct {
 	none bool // what was read is no answer to a request
 	id   uint32
-	// whom the answer is about, nil if it does not tell in a way that can be compared
+	// the user that the answer is about, nil if it cannot be compared
 	user    []byte
 	json    bool   // user is in JSON
 	backend []byte // an address; nil: the lookup failed

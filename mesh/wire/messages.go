@@ -104,7 +104,7 @@ type Span struct {
 type Hello struct {
 	Settings Settings
 	From     Peer
-	To       Peer // for whom it is: the address dialled, the name if known; Boot is not used
+	To       Peer // the addressee: the address dialled, the name if known; Boot is not used
 	Mesh     MeshRank
 	MeshTime directory.Micros // the sender's, at the moment of sending
 	Up       int64            // for how long the sender has been running, milliseconds
@@ -311,7 +311,7 @@ type FlushProgress struct {
 	Canceled bool
 	Started  directory.Time
 	Ended    directory.Time
-	Left     uint64 // users of whom a kicker saw sessions that it could not end
+	Left     uint64 // users with sessions that a kicker saw and could not end
 	Blind    bool   // a director has no kicker
 }
 

@@ -16,7 +16,7 @@ complete -c director -f
 complete -c director -n __fish_use_subcommand -a serve -d 'run a director'
 complete -c director -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'YAML file of settings, keys as the flags below (environment: DIRECTOR_CONFIG)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l check -d 'check the settings and exit'
-complete -c director -n '__fish_seen_subcommand_from serve' -l as -x -d 'with --check: check with the rights of this user, as whom the director will run'
+complete -c director -n '__fish_seen_subcommand_from serve' -l as -x -d 'with --check: check with the rights of the user that the director will run as'
 complete -c director -n '__fish_seen_subcommand_from serve' -l node-name -x -d 'name of this director, unique in the mesh (default: the host name)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l mesh-name -x -d 'directors of different meshes refuse each other (default: director)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l bind -x -d 'where the mesh listens, TCP and UDP; port 0 takes a free one (default: 0.0.0.0:9090)'

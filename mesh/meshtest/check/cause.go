@@ -119,7 +119,7 @@ func (c *Checker) freedBy(s *userState, x *line, t time.Duration) *operation {
 			return o
 		case o.flushes(x.backend) && o.ended > x.start &&
 			c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
-			return o // a flush forgets whom it finds no place for
+			return o // a flush forgets users for whom it finds no place
 		}
 	}
 	return nil

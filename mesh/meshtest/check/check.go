@@ -26,7 +26,7 @@ type Checker struct {
 	faultsEnd time.Duration // when the last fault ends that has begun
 
 	breaches []Breach
-	explain  func(t time.Duration, text string) // nil: nobody wants to know
+	explain  func(t time.Duration, text string) // nil: nothing is explained
 }
 
 // maxBreaches is how many breaches are reported of one run; the first one counts, others are often

@@ -87,7 +87,7 @@ type link struct {
 	astray time.Duration
 }
 
-// contacts knows who lives and who can reach whom.
+// contacts knows which directors live and which can reach each other.
 type contacts struct {
 	index     map[string]int
 	directors []*director
@@ -100,8 +100,8 @@ type contacts struct {
 	estates   []*estate
 
 	// lost are the meshes that some director left for another one. The directors of all others are
-	// rooted. Nil means that the directors do not tell: then the first that meet are, and whoever
-	// meets them.
+	// rooted. Nil means that the directors do not tell: then the first that meet are, and all
+	// that meet them.
 	lost    map[uint64]bool
 	knownIn time.Duration // [Rules.KnownWithin]
 	lag     time.Duration // [Rules.BatchLag]

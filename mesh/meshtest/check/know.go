@@ -92,8 +92,8 @@ func (c *Checker) excused(t time.Duration, director int, x *line, g *given) bool
 type knowing func(t time.Duration, director, author, life int, at time.Duration) bool
 
 // mayLack reports whether the director may be without the row that an answer made, or relied on. A
-// lookup within S/2 of the recorded activity announces nothing (protocol.md, What is
-// replicated): then that was announced with one of the answers before it, by whom is not known.
+// lookup within S/2 of the recorded activity announces nothing (protocol.md, What is replicated):
+// then that was announced with one of the answers before it; it is not known by which director.
 func (c *Checker) mayLack(
 	t time.Duration, director int, x *line, g *given, has knowing,
 ) bool {
@@ -235,7 +235,7 @@ func (c *contacts) knowsOfFailure(t time.Duration, director, author int, at time
 }
 
 // joined reports whether a director that started after the end of a life must have what that life
-// made, because all others have it: then its snapshot had that, whoever gave it
+// made, because all others have it: then its snapshot had that, from any donor
 // (protocol.md, Admission).
 func (c *contacts) joined(t time.Duration, director int, e *estate, at time.Duration) bool {
 	if c.directors[director].startedAt <= e.ended {

@@ -35,7 +35,7 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 }
 
 // strangers reports whether two directors that never met in this life need not know of each other:
-// nobody met the answerer, or all whom it met are cut off from the other one.
+// nobody met the answerer, or all that met it are cut off from the other one.
 func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	if d := c.directors[answerer]; !d.met {
 		// It serves alone. For how long the other one has been there does not matter.

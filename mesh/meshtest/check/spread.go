@@ -10,8 +10,8 @@ import (
 // (protocol.md, The table barrier).
 const tableWithin = 3 * time.Second
 
-// A scope says since when those whom a question is about have surely had an operation; forever if
-// they have not.
+// A scope says since when the directors that a question is about have surely had an operation;
+// forever if they have not.
 type scope func(o *operation) time.Duration
 
 // everyone is the scope of all directors of the mesh.
@@ -65,7 +65,7 @@ func (c *Checker) forget(director int) {
 	}
 }
 
-// acknowledged notes who has what was acknowledged: all whom the answer does not name as failed
+// acknowledged notes who has what was acknowledged: all that the answer does not name as failed
 // (G5).
 func (c *Checker) acknowledged(o *operation) {
 	for i, d := range c.contacts.directors {

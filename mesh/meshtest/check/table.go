@@ -124,7 +124,7 @@ func (t *table) order(now time.Duration, o *operation) {
 		add(t.backend(o.op.Backend), regDown, down, false)
 	case OpForget, OpMove, OpFlush, OpCancel, OpKick, OpImport: // they write no register
 	default:
-		panic(fmt.Sprintf("check: nobody says what the operation %d writes", o.op.Kind))
+		panic(fmt.Sprintf("check: operation kind %d has no rule for what it writes", o.op.Kind))
 	}
 }
 

@@ -54,7 +54,7 @@ type director struct {
 	members  []*membership // by index, nil: never seen
 	knows    []bool        // by index, with a balancer: those that it has met or heard of
 	joinAt   time.Duration // with a balancer: when it calls the address to join again
-	links    []*link       // whom it dials, in the order in which it heard of them
+	links    []*link       // those that it dials, in the order in which it heard of them
 	sessions map[check.User][]session
 	users    map[uint64]waiting // lookups not answered
 	orders   map[uint64]int     // operations not done: with which turn they began

@@ -211,7 +211,7 @@ func (g *generator) edge(at time.Duration) {
 	}
 }
 
-// op draws an operation, and says whom it is about if that is a user.
+// op draws an operation, and returns the user that it is about, if it is about one.
 func (g *generator) op() (op check.Op, users []int) {
 	if g.chance(0.55) {
 		return g.tableOp()

@@ -41,7 +41,7 @@ func (w *world) reportMeshTimes() {
 	w.record(e)
 }
 
-// judged gives a history to the checker. Where nobody lived any more that belonged to a mesh, a new
+// judged gives a history to the checker. Where no director of a mesh lived any more, a new
 // mesh begins: nothing is kept on disk. What is left of the one before is at most what directors
 // have that lived on and were not admitted.
 func (w *world) judged(rules check.Rules, history []check.Event) (breaches []check.Breach) {

@@ -76,8 +76,8 @@ func (d *director) observe(p *director) {
 }
 
 // join calls the one address that all are given, behind which a balancer picks some director,
-// perhaps the caller itself. Who meets tells the other whom it knows; so does everybody with
-// somebody it knows, now and then.
+// perhaps the caller itself. Two that meet exchange the members that they know; so does everyone
+// with somebody it knows, now and then.
 func (d *director) join() {
 	w := d.w
 	if w.now >= d.joinAt {

@@ -7,8 +7,8 @@ import (
 	"directormesh/mesh/meshtest/check"
 )
 
-// meshesOf cuts a history wherever nobody lived any more that belonged to a mesh. Whoever lived on
-// without begins the next part.
+// meshesOf cuts a history wherever no director of a mesh lived any more. A director that lived on
+// outside any mesh begins the next part.
 func meshesOf(history []check.Event) (parts [][]check.Event) {
 	var part []check.Event
 	alive, members := make(map[string]bool), make(map[string]bool)

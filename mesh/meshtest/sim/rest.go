@@ -60,7 +60,8 @@ func (w *world) unsynced() string {
 	return ""
 }
 
-// unsettled says which director is not shown as synced, and by whom; nothing if all are.
+// unsettled names a director that is not shown as synced, and the one that shows it so; nothing if
+// all are.
 func (w *world) unsettled() string {
 	for _, d := range w.directors {
 		if !d.alive {

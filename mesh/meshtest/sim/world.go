@@ -33,7 +33,7 @@ type world struct {
 	lastID  uint64
 	boots   uint64
 	kicked  int      // sessions ended by kickers
-	records *records // of what memberlist carried; nil: nobody wants it again
+	records *records // of what memberlist carried; nil: nothing replays it
 	demands demands
 	trace   *Trace
 	still   bool          // all hosts stand still with their clocks
