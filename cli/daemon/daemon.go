@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/door/bulk"
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
 	"directormesh/cli/lossy"
@@ -48,6 +50,7 @@ type Daemon struct {
 	node     *mesh.Node
 	director *director
 	sessions *sessions
+	lists    *bulk.Lane // in which the doors make their lists
 	sockets  []socket
 	doors    []*door
 }
@@ -55,7 +58,10 @@ type Daemon struct {
 // New opens all sockets and joins the mesh. The doors do not answer before Run. What New has
 // opened, Close closes.
 func New(cfg Config) (_ *Daemon, err error) {
-	d := &Daemon{options: cfg.Options, version: cfg.Version, notify: cfg.Notify, reread: cfg.Reload}
+	d := &Daemon{
+		options: cfg.Options, version: cfg.Version, notify: cfg.Notify, reread: cfg.Reload,
+		lists: bulk.NewLane(runtime.GOMAXPROCS(0)),
+	}
 	if d.notify == nil {
 		d.notify = func(string) {}
 	}

@@ -94,6 +94,7 @@ func (d *Daemon) httpDoor(registry *prometheus.Registry) (server, error) {
 		Log:        d.log,
 		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Registerer: registry,
+		Lists:      d.lists,
 	})
 }
 

@@ -12,5 +12,6 @@ func (d *Daemon) adminDoor(registry *prometheus.Registry) (server, error) {
 		Log:              d.log,
 		MaxParallelKicks: d.options.MaxParallelKicks,
 		Registerer:       registry,
+		Lists:            d.lists,
 	})
 }

@@ -120,22 +120,8 @@ func (b *bench) flushNow(ctx context.Context, f flushing, anvils []*anvil) error
 	var took time.Duration
 	err = b.profile("flush "+f.name, func() error {
 		defer func() { took = time.Since(began) }()
-		for watch.Err() == nil {
-			all, err := d.client.Flushes(watch)
-			if err != nil {
-				return err
-			}
-			for _, now := range all.Flushes {
-				if now.ID == outcome.Flush.ID && now.Director == outcome.Flush.Director {
-					last = now
-				}
-			}
-			if last.Ended() {
-				return nil
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		return nil
+		last, err = d.awaitFlush(watch, *outcome.Flush)
+		return err
 	})
 	if err != nil && watch.Err() == nil {
 		return err
@@ -156,6 +142,23 @@ func (b *bench) flushNow(ctx context.Context, f flushing, anvils []*anvil) error
 		short(cpuOf(b.directors)-used),
 		(d.sent()-sent)/float64(max(last.Moved, 1)), remark)
 	return nil
+}
+
+// awaitFlush waits until a flush has ended or ctx has, and returns how far it came.
+func (d *director) awaitFlush(ctx context.Context, id api.FlushID) (last api.Flush, err error) {
+	for ctx.Err() == nil && !last.Ended() {
+		all, err := d.client.Flushes(ctx)
+		if err != nil {
+			return last, err
+		}
+		for _, now := range all.Flushes {
+			if now.ID == id.ID && now.Director == id.Director {
+				last = now
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return last, nil
 }
 
 // countsOf adds up what anvils have done.

@@ -85,6 +85,7 @@ var parts = []struct {
 	{"flush", (*bench).measureFlush},
 	{"sessions", (*bench).measureSessions},
 	{"activity", (*bench).measureActivity},
+	{"mixed", (*bench).measureMixed},
 }
 
 func partNames() []string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
+	"directormesh/cli/door/bulk"
 	"directormesh/mesh/loglimit"
 )
 
@@ -34,6 +36,7 @@ type Config struct {
 	// MaxParallelKicks bounds the kicks that run at a time; zero means 100.
 	MaxParallelKicks int
 	Registerer       prometheus.Registerer // nil: this door counts nothing
+	Lists            *bulk.Lane            // in which lists are made; nil: one for this door alone
 }
 
 // Server serves the director-doveadm protocol of one director on any number of listeners. How many
@@ -45,7 +48,8 @@ type Server struct {
 	metrics  *metrics
 	commands map[string]command
 	kicks    chan struct{} // tokens of running kicks
-	lists    chan struct{} // tokens of lists being made
+	lists    *bulk.Lane
+	orders   chan struct{} // tokens of lists being put in order
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -73,9 +77,13 @@ func New(cfg Config) (*Server, error) {
 		log:       cfg.Log,
 		commands:  known,
 		kicks:     make(chan struct{}, cfg.MaxParallelKicks),
-		lists:     make(chan struct{}, maxLists),
+		lists:     cfg.Lists,
+		orders:    make(chan struct{}, maxLists),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[net.Conn]struct{}),
+	}
+	if s.lists == nil {
+		s.lists = bulk.NewLane(runtime.GOMAXPROCS(0))
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil

@@ -2,13 +2,19 @@ package doveadm
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
 	"time"
 
+	"directormesh/cli/api"
+	"directormesh/cli/door/bulk"
 	"directormesh/ring"
 )
+
+// errUnread ends a list that nobody reads.
+var errUnread = errors.New("the client does not read the list")
 
 // userEntry is a mapping in a list that is put in order: 16 bytes, for there may be millions.
 type userEntry struct {
@@ -35,6 +41,37 @@ func (l *userList) add(hash uint32, backend netip.Addr, expires time.Time) {
 	l.entries = append(l.entries, userEntry{expires: expires.UnixMilli(), hash: hash, backend: i})
 }
 
+// userLists makes the lists of all tags, one after the other.
+type userLists struct {
+	ip    api.IP // of the only backend whose users are listed; zero: all are
+	tag   string
+	list  *userList // of this tag, being made
+	ended *userList // in order, to be written; nil: none
+}
+
+func newUserLists(ip api.IP) *userLists { return &userLists{ip: ip, list: newUserList()} }
+
+func newUserList() *userList { return &userList{index: make(map[netip.Addr]uint32)} }
+
+// add takes the next mapping. It reports whether one of a new tag has ended a list.
+func (l *userLists) add(m api.Mapping) bool {
+	begins := m.Tag != l.tag
+	if begins {
+		l.end()
+		l.tag = m.Tag
+	}
+	if !l.ip.IsValid() || m.Backend == l.ip {
+		l.list.add(m.UserHash, m.Backend.Addr, m.ExpiresAt)
+	}
+	return begins
+}
+
+// end puts the list of a tag in order.
+func (l *userLists) end() {
+	l.list.sort()
+	l.ended, l.list = l.list, newUserList()
+}
+
 // sort puts the least recently refreshed users first.
 func (l *userList) sort() {
 	slices.SortFunc(l.entries, func(a, b userEntry) int {
@@ -51,35 +88,42 @@ func (c *connection) userList(args []string) error {
 		return err
 	}
 	select {
-	case c.lists <- struct{}{}:
+	case c.orders <- struct{}{}:
 	case <-c.ctx.Done():
 		return errStopping
 	}
-	defer func() { <-c.lists }()
+	defer func() { <-c.orders }()
 
-	list := userList{index: make(map[netip.Addr]uint32)}
-	tag := ""
-	for m := range c.director.Mappings() {
+	lists := newUserLists(ip)
+	write := func() error {
+		c.writeUsers(lists.ended)
+		lists.ended = nil
 		if c.sink.gone {
-			return nil // nobody reads it
+			return errUnread
 		}
-		if m.Tag != tag {
-			c.writeUsers(&list)
-			tag = m.Tag
-		}
-		if !ip.IsValid() || m.Backend == ip {
-			list.add(m.UserHash, m.Backend.Addr, m.ExpiresAt)
-		}
+		return nil
 	}
-	c.writeUsers(&list)
+	err = bulk.Walk(c.ctx, c.lists, c.director.Mappings(), lists.add, write)
+	if err == nil {
+		err = c.lists.Do(c.ctx, lists.end)
+	}
+	switch {
+	case errors.Is(err, errUnread):
+		return nil
+	case err != nil:
+		return errStopping
+	}
+	_ = write()
 	c.line("")
 	c.flush()
 	return nil
 }
 
-// writeUsers writes the list and empties it.
+// writeUsers writes a list, nil: none.
 func (c *connection) writeUsers(l *userList) {
-	l.sort()
+	if l == nil {
+		return
+	}
 	for _, e := range l.entries {
 		line := strconv.AppendUint(c.out.AvailableBuffer(), uint64(e.hash), 10)
 		line = append(line, '\t')
@@ -91,5 +135,4 @@ func (c *connection) writeUsers(l *userList) {
 			break
 		}
 	}
-	l.entries = l.entries[:0]
 }

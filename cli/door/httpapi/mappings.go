@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bufio"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -9,12 +8,9 @@ import (
 	"time"
 
 	"directormesh/cli/api"
+	"directormesh/cli/door/bulk"
 	"directormesh/ring"
 )
-
-// renewEvery is after how many lines a stream renews its deadline and looks whether the client is
-// still there.
-const renewEvery = 4096
 
 // mappings answers GET /v1/mappings: one line each.
 func (s *Server) mappings(w http.ResponseWriter, r *http.Request) error {
@@ -37,25 +33,22 @@ func (s *Server) mappings(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	out := bufio.NewWriterSize(w, 64<<10)
-	var line []byte
-	seen := 0
-	for m := range s.director.Mappings() {
-		if seen++; seen%renewEvery == 0 {
-			if err := r.Context().Err(); err != nil {
-				return err
-			}
-			deadline(w, streamTimeout)
+	var lines []byte
+	add := func(m api.Mapping) bool {
+		if (wanted == nil || wanted[m.Backend.Addr]) && (!byHash || m.UserHash == uint32(hash)) {
+			lines = appendMapping(lines, m)
 		}
-		if wanted != nil && !wanted[m.Backend.Addr] || byHash && m.UserHash != uint32(hash) {
-			continue
-		}
-		line = appendMapping(line[:0], m)
-		if _, err := out.Write(line); err != nil {
-			return err
-		}
+		return false
 	}
-	return out.Flush()
+	return bulk.Walk(r.Context(), s.lists, s.director.Mappings(), add, func() error {
+		deadline(w, streamTimeout)
+		if len(lines) == 0 {
+			return nil
+		}
+		_, err := w.Write(lines)
+		lines = lines[:0]
+		return err
+	})
 }
 
 // appendMapping appends the JSON of m and a newline. It is written out because reflection would

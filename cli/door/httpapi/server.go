@@ -6,11 +6,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"directormesh/cli/door/bulk"
 )
 
 // Limits of a connection. Streams renew their deadlines as they go.
@@ -36,6 +39,7 @@ type Config struct {
 	Log        zerolog.Logger
 	Metrics    http.Handler          // serves /metrics; nil: no /metrics
 	Registerer prometheus.Registerer // nil: this door counts nothing
+	Lists      *bulk.Lane            // in which lists are made; nil: one for this door alone
 }
 
 // Server serves the HTTP interface of one director on any number of listeners.
@@ -43,6 +47,7 @@ type Server struct {
 	director Director
 	log      zerolog.Logger
 	metrics  *metrics
+	lists    *bulk.Lane
 	local    *http.Server       // unix sockets
 	remote   *http.Server       // TCP
 	running  context.Context    // ends when requests are given up
@@ -57,7 +62,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m}
+	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m, lists: cfg.Lists}
+	if s.lists == nil {
+		s.lists = bulk.NewLane(runtime.GOMAXPROCS(0))
+	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.streams, s.cut = context.WithCancel(s.running)
 
