@@ -75,7 +75,7 @@ func TestLeavingInAHurry(t *testing.T) {
 		began := time.Now()
 		err := two.Leave(ctx)
 		if !errors.Is(err, errEnough) || !strings.HasPrefix(err.Error(),
-			"leave: not all peers were told") {
+			"leave: not all peers have heard of it") {
 			t.Errorf("leave: %v", err)
 		}
 		if took := time.Since(began); took > time.Second || two.ctx.Err() == nil {

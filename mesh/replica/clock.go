@@ -10,13 +10,34 @@ import (
 	"directormesh/mesh/wire"
 )
 
+// timekeeping keeps our mesh time near that of the mesh.
+type timekeeping struct {
+	*output
+	timekeepingPort
+
+	admission *ownAdmission
+	cfg       *Config
+	clock     *meshtime.Clock
+	peers     *peers
+	table     *directory.Table
+}
+
+// timekeepingPort is what timekeeping needs of the other parts of the core.
+type timekeepingPort interface {
+	evaluate(now mono.Time)
+	pace() pace
+	step(now mono.Time, offset time.Duration)
+	synced() bool
+	timekeepers(now mono.Time) timekeepers
+}
+
 // ReadWall takes a reading of the wall clock. Read it every second or so: it may be set, and drift.
 // Without readings it is taken to run as the monotonic clock does.
 func (c *Core) ReadWall(now mono.Time, wall directory.Micros) { c.clock.ReadWall(now, wall) }
 
 // sampleClock takes a peer's clocks from its answer to a beat of ours.
-func (c *Core) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.Beat) {
-	ours := c.clock.Micros(now)
+func (tk *timekeeping) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.Beat) {
+	ours := tk.clock.Micros(now)
 	p.clock.Take(now, meshtime.Sample{
 		Trip: trip, MeshTime: m.MeshTime.Sub(ours), Wall: m.Wall.Sub(ours),
 		AskedAt: mono.Time(m.Echo),
@@ -25,30 +46,30 @@ func (c *Core) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.B
 
 // disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a
 // beat, so a synced director need not look at each tick.
-func (c *Core) disciplineClock(now mono.Time) {
-	most, due := c.clock.Due(now, c.pace().beat(), !c.synced())
+func (tk *timekeeping) disciplineClock(now mono.Time) {
+	most, due := tk.clock.Due(now, tk.pace().beat(), !tk.synced())
 	if !due {
 		return
 	}
-	if offset := c.checkClock(now); c.admission.clockOff {
-		if !c.synced() && c.askedAnew(now) {
-			c.step(now, offset)
-			c.admission.clockOff = false
+	if offset := tk.checkClock(now); tk.admission.clockOff {
+		if !tk.synced() && tk.askedAnew(now) {
+			tk.step(now, offset)
+			tk.admission.clockOff = false
 		}
 		return
 	}
-	c.noteTogether()
-	c.slew(min(max(c.slewTarget(now), -most), most))
+	tk.noteTogether()
+	tk.slew(min(max(tk.slewTarget(now), -most), most))
 }
 
 // checkClock looks whether our mesh time is off, and by how much.
-func (c *Core) checkClock(now mono.Time) (offset time.Duration) {
-	offset, peers := c.meshOffset(now)
-	was := c.admission.clockOff
-	c.admission.clockOff = peers > 0 && offset.Abs() > meshtime.Tolerance &&
-		!c.cfg.Guards.NoClockCheck
-	if c.admission.clockOff && !was {
-		c.clock.NoteOff(now)
+func (tk *timekeeping) checkClock(now mono.Time) (offset time.Duration) {
+	offset, peers := tk.meshOffset(now)
+	was := tk.admission.clockOff
+	tk.admission.clockOff = peers > 0 && offset.Abs() > meshtime.Tolerance &&
+		!tk.cfg.Guards.NoClockCheck
+	if tk.admission.clockOff && !was {
+		tk.clock.NoteOff(now)
 	}
 	return offset
 }
@@ -56,51 +77,51 @@ func (c *Core) checkClock(now mono.Time) (offset time.Duration) {
 // askedAnew reports whether all peers whose time we follow have answered what we sent since we
 // noticed that our clock is off. The answers that showed it may have been queued while we stood
 // still.
-func (c *Core) askedAnew(now mono.Time) bool {
-	before := func(p *meshtime.Peer) bool { return !p.AskedSince(c.clock.OffSince()) }
-	return !slices.ContainsFunc(c.timekeepers(now).clocks(c.peers.all), before)
+func (tk *timekeeping) askedAnew(now mono.Time) bool {
+	before := func(p *meshtime.Peer) bool { return !p.AskedSince(tk.clock.OffSince()) }
+	return !slices.ContainsFunc(tk.timekeepers(now).clocks(tk.peers.all), before)
 }
 
 // noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
 // off.
-func (c *Core) noticeOff(now mono.Time, p *peer) {
-	if c.synced() && p.Counted && p.clock.Off() {
-		if c.checkClock(now); c.admission.clockOff {
-			c.evaluate(now)
+func (tk *timekeeping) noticeOff(now mono.Time, p *peer) {
+	if tk.synced() && p.Counted && p.clock.Off() {
+		if tk.checkClock(now); tk.admission.clockOff {
+			tk.evaluate(now)
 		}
 	}
 }
 
 // slew sets mesh time forward or, for a negative d, back.
-func (c *Core) slew(d time.Duration) {
-	c.clock.Move(d)
-	for _, p := range c.peers.all {
+func (tk *timekeeping) slew(d time.Duration) {
+	tk.clock.Move(d)
+	for _, p := range tk.peers.all {
 		p.clock.Shift(d)
 	}
 }
 
 // meshOffset is how far the median mesh time of the mesh is ahead of ours, and of how many peers.
-func (c *Core) meshOffset(now mono.Time) (offset time.Duration, peers int) {
-	k := c.timekeepers(now)
-	clocks, member := k.clocks(c.peers.all), c.table.Mesh() == k.mesh
-	return c.clock.Offset(clocks, member, !c.cfg.Guards.NoThawCheck), len(clocks)
+func (tk *timekeeping) meshOffset(now mono.Time) (offset time.Duration, peers int) {
+	k := tk.timekeepers(now)
+	clocks, member := k.clocks(tk.peers.all), tk.table.Mesh() == k.mesh
+	return tk.clock.Offset(clocks, member, !tk.cfg.Guards.NoThawCheck), len(clocks)
 }
 
 // slewTarget is how far ahead of ours mesh time should be.
-func (c *Core) slewTarget(now mono.Time) time.Duration {
-	k, all := c.timekeepers(now), c.peers.all
-	return c.clock.Target(now, k.voters(all), k.clocks(all), !c.cfg.Guards.NoClockLeash)
+func (tk *timekeeping) slewTarget(now mono.Time) time.Duration {
+	k, all := tk.timekeepers(now), tk.peers.all
+	return tk.clock.Target(now, k.voters(all), k.clocks(all), !tk.cfg.Guards.NoClockLeash)
 }
 
 // noteTogether remembers which peers have our mesh time.
-func (c *Core) noteTogether() {
-	if !c.admission.bootstrapped {
+func (tk *timekeeping) noteTogether() {
+	if !tk.admission.bootstrapped {
 		return
 	}
-	mesh := c.table.Mesh()
-	for _, p := range c.peers.all {
+	mesh := tk.table.Mesh()
+	for _, p := range tk.peers.all {
 		if p.live && p.mesh.ID == mesh {
-			p.clock.NoteTogether(&c.clock)
+			p.clock.NoteTogether(tk.clock)
 		}
 	}
 }

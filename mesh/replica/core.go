@@ -2,22 +2,19 @@ package replica
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/barrier"
-	"directormesh/mesh/replica/internal/deltas"
-	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/flushes"
-	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
-	"directormesh/mesh/replica/internal/rank"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/replica/internal/waiters"
@@ -41,7 +38,27 @@ const (
 
 // Core is one director's side of the mesh protocol. See the package comment for its rules on
 // concurrency.
+//
+// It is made of parts, see parts.go. What is left to the Core itself is what needs nearly all of
+// them: the order in which parts work, peers and their streams, admission, the barrier, operations.
 type Core struct {
+	output
+	flushRunner
+	kicking
+	gaps
+	deadLogs
+	timekeeping
+	mover
+	exclusion
+	membership
+	lookupQueue
+	snapshotting
+	comparing
+	ownLog
+	merging
+	addressBook
+	gossiping
+
 	cfg   Config
 	start mono.Time // later by the pauses since
 	began mono.Time // the time of New
@@ -51,7 +68,6 @@ type Core struct {
 	clock meshtime.Clock
 	hlc   directory.Clock
 	own   meshtime.Stamps
-	age   rank.Age // of our mesh
 	// forgottenWith is the latest moment in common with peers that were forgotten since.
 	forgottenWith directory.Micros
 
@@ -68,12 +84,9 @@ type Core struct {
 	logs      *logs.Set // of all lives but this one
 	late      logs.LateRows
 	peers     peers
-	hints     hints.Set
-	aliases   hints.Aliases
 	strangers strangers
 	sessions  map[uint64]*peer
 	session   uint64 // last given out
-	effects   []Effect
 
 	admission ownAdmission
 	receiver  snapshots.Receiver
@@ -82,18 +95,11 @@ type Core struct {
 	barrier *barrier.Barrier // table changes not yet confirmed by all, and the kept rings
 
 	waiters *waiters.List
-	moves   *moves.Set    // that this director runs; and the users that are held for any move
-	answers moves.Answers // to the Holds of others
+	moves   *moves.Set // that this director runs; and the users that are held for any move
 	kicks   *kicks.Local
 	ops     map[uint64]*operationState
 	flushes *flushes.Set
-	digests digests.Set
-	seen    deltas.Window
-	early   deltas.Early
 
-	unpacked []directory.Mapping // room for rows being merged; see mergeRows
-
-	nextID     uint64    // identifies deltas, kicks, holds, snapshots of this life
 	nextReview mono.Time // of the peers
 	nextBatch  mono.Time
 	beatPeers  int // peers at the last beat
@@ -135,17 +141,11 @@ func New(cfg Config, now mono.Time) *Core {
 		NoEndOfLife: g.NoEndOfLife, NoHold: g.NoHold, NoWakeCheck: g.NoWakeCheck,
 		NoDownExpiry: g.NoDownExpiry,
 	})
+	c.assemble()
 	if cfg.Founder {
 		c.found(now, "no peers are configured")
 	}
 	return c
-}
-
-// Take returns the effects since the last call, in order.
-func (c *Core) Take() []Effect {
-	effects := c.effects
-	c.effects = nil
-	return effects
 }
 
 // Tick lets time pass; call it at least every 50 ms.
@@ -213,11 +213,6 @@ func (c *Core) conclude(now mono.Time) {
 	c.reportKicks()
 }
 
-func (c *Core) newID() uint64 {
-	c.nextID++
-	return c.nextID
-}
-
 // settings are what peers must have in common with us.
 func (c *Core) settings() wire.Settings {
 	return wire.Settings{
@@ -232,22 +227,7 @@ func (c *Core) self() wire.Peer {
 	return wire.Peer{Name: c.cfg.Name, Boot: c.boot, Addr: c.cfg.Addr}
 }
 
-// send emits a direct message to one peer, if there is a stream to it.
-func (c *Core) send(p *peer, m wire.Message) {
-	if p.out {
-		c.effects = append(c.effects, Send{To: p.to, Message: m})
-	}
-}
-
-// sendAll emits a direct message to every peer with a stream.
-func (c *Core) sendAll(m wire.Message) {
-	if to := c.peers.all.streams(); len(to) > 0 {
-		c.effects = append(c.effects, Send{To: to, Message: m})
-	}
-}
-
-func (c *Core) emit(e Effect) { c.effects = append(c.effects, e) }
-
-func (c *Core) logf(level LogLevel, text string, fields ...Field) {
-	c.emit(Log{Level: level, Text: text, Fields: fields})
+// isOurs reports whether a log was written by this process, which has all of it.
+func (c *Core) isOurs(id logs.ID) bool {
+	return id.Name == c.cfg.Name && (id.Boot == c.boot || slices.Contains(c.boots, id.Boot))
 }

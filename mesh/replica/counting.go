@@ -16,15 +16,15 @@ const maxLives = 2 * MaxDirectors
 const MaxDirectors = wire.MaxDirectors
 
 // runs reports whether a life of a director is going on: its frames reach us or a live peer.
-func (c *Core) runs(l wire.Life) bool {
-	if c.cfg.Guards.NoFreshness {
+func (gs *gossiping) runs(l wire.Life) bool {
+	if gs.cfg.Guards.NoFreshness {
 		return true
 	}
-	if p := c.peers.get(l.Name); p != nil && p.live && p.boot == l.Boot {
-		return p.clock.Near() && !c.strange(p)
+	if p := gs.peers.get(l.Name); p != nil && p.live && p.boot == l.Boot {
+		return p.clock.Near() && !gs.strange(p)
 	}
-	for _, p := range c.peers.all {
-		if p.live && p.clock.Near() && !c.strange(p) && p.counts[l] {
+	for _, p := range gs.peers.all {
+		if p.live && p.clock.Near() && !gs.strange(p) && p.counts[l] {
 			return true
 		}
 	}
@@ -33,9 +33,9 @@ func (c *Core) runs(l wire.Life) bool {
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last
 // time.
-func (c *Core) sendCounting() {
+func (gs *gossiping) sendCounting() {
 	m := &wire.Counting{}
-	for _, p := range c.peers.all {
+	for _, p := range gs.peers.all {
 		boot := uint64(0)
 		if p.live && p.Counted {
 			boot = p.boot
@@ -52,22 +52,22 @@ func (c *Core) sendCounting() {
 		p.announced = boot
 	}
 	if len(m.Counts) > 0 || len(m.Gone) > 0 {
-		c.sendAll(m)
+		gs.sendAll(m)
 	}
 }
 
 // sendAllCounting reports to a peer, to which a stream has just been opened, what the others know.
-func (c *Core) sendAllCounting(p *peer) {
+func (gs *gossiping) sendAllCounting(p *peer) {
 	m := &wire.Counting{Whole: true}
-	for _, q := range c.peers.all {
+	for _, q := range gs.peers.all {
 		if q.announced != 0 {
 			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.announced})
 		}
 	}
-	c.send(p, m)
+	gs.send(p, m)
 }
 
-func (c *Core) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
+func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 	if m.Whole {
 		p.counts = nil
 	}
@@ -83,5 +83,5 @@ func (c *Core) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 		}
 		p.counts[l] = true
 	}
-	c.retryEarly(now)
+	gs.retryEarly(now)
 }

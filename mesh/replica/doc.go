@@ -17,8 +17,9 @@
 //
 // State that has an invariant of its own is in a package below internal. These structures are
 // passive: they are given facts and the time, answer questions, and list what is to be done. They
-// send nothing. The Core decides which peers count, asks the structures, and emits effects.
-// Received messages are dispatched by one table, see dispatch.go.
+// send nothing. The parts of the Core (parts.go) ask the structures, decide, and emit effects; the
+// Core decides which part works when. Received messages are dispatched by one table, see
+// dispatch.go.
 //
 //	admission where this director and a peer stand: which one counts the other, what each asked
 //	logs      our log, what we have of the logs of others, and what is missing

@@ -7,37 +7,37 @@ import (
 )
 
 // gotSnapshotRequest begins to give a peer a snapshot.
-func (c *Core) gotSnapshotRequest(now mono.Time, p *peer, m *wire.SnapshotRequest) {
-	if !c.donations.Room(p.name) {
-		c.send(p, &wire.SnapshotChunk{ID: m.ID, Busy: true})
+func (sn *snapshotting) gotSnapshotRequest(now mono.Time, p *peer, m *wire.SnapshotRequest) {
+	if !sn.donations.Room(p.name) {
+		sn.send(p, &wire.SnapshotChunk{ID: m.ID, Busy: true})
 		return
 	}
-	c.flushOutbox(now)
-	covers := []wire.Position{{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.Last()}}
-	for _, log := range c.logs.All() {
+	sn.flushOutbox(now)
+	covers := []wire.Position{{Name: sn.cfg.Name, Boot: sn.self().Boot, Seq: sn.log.Last()}}
+	for _, log := range sn.logs.All() {
 		covers = append(covers, log.Position(now))
 	}
-	d := c.donations.Begin(now, p.name, m.ID, c.late.Since(m.Since), c.dir.Tags(), covers)
-	c.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", c.dir.Len()})
-	c.sendChunks(now, p, d)
+	d := sn.donations.Begin(now, p.name, m.ID, sn.late.Since(m.Since), sn.dir.Tags(), covers)
+	sn.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", sn.dir.Len()})
+	sn.sendChunks(now, p, d)
 }
 
-func (c *Core) gotChunkAck(now mono.Time, p *peer, m *wire.SnapshotAck) {
-	if d := c.donations.Get(p.name); d != nil && d.Ack(now, m) {
-		c.sendChunks(now, p, d)
+func (sn *snapshotting) gotChunkAck(now mono.Time, p *peer, m *wire.SnapshotAck) {
+	if d := sn.donations.Get(p.name); d != nil && d.Ack(now, m) {
+		sn.sendChunks(now, p, d)
 	}
 }
 
 // sendChunks sends a peer as many chunks as may be on their way.
-func (c *Core) sendChunks(now mono.Time, p *peer, d *snapshots.Donation) {
+func (sn *snapshotting) sendChunks(now mono.Time, p *peer, d *snapshots.Donation) {
 	for {
-		chunk := d.Next(c.dir, c.clock.At(now), c.cfg.ChunkRows)
+		chunk := d.Next(sn.dir, sn.clock.At(now), sn.cfg.ChunkRows)
 		if chunk == nil {
 			return
 		}
-		c.send(p, chunk)
+		sn.send(p, chunk)
 		if chunk.Last {
-			c.donations.Forget(p.name)
+			sn.donations.Forget(p.name)
 		}
 	}
 }

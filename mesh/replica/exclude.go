@@ -5,12 +5,43 @@ import (
 
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/admission"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 )
 
 // outOfTouch is the reason that a peer gets when it is out.
 const outOfTouch = "out of touch for too long; ask to be admitted again"
+
+// exclusion excludes live peers that do not answer, and has this director step out if most seem not
+// to.
+type exclusion struct {
+	*output
+	exclusionPort
+
+	admission *ownAdmission
+	barrier   *barrier.Barrier
+	cfg       *Config
+	counters  *Counters
+	donations *snapshots.Donations
+	logs      *logs.Set
+	moves     *moves.Set
+	peers     *peers
+	receiver  *snapshots.Receiver
+}
+
+// exclusionPort is what exclusion needs of the other parts of the core.
+type exclusionPort interface {
+	ask(now mono.Time, p *peer)
+	beginAdmission(now mono.Time)
+	concerns(now mono.Time, p *peer) bool
+	evaluate(now mono.Time)
+	flushOutbox(now mono.Time)
+	suspectHolders(now mono.Time, suspect func(p *peer, why string))
+	synced() bool
+}
 
 // matters reports whether a peer can keep us from answering: it is live, and has neither failed nor
 // been excluded without asking to be admitted since.
@@ -20,8 +51,8 @@ func (p *peer) matters() bool { return p.live && !p.Barred() }
 func (p *peer) behind() bool { return p.gap || p.lacking }
 
 // restOf returns a log whose writer is gone and of which a peer has more than we have, or nil.
-func (c *Core) restOf(p *peer) *logs.Peer {
-	for _, log := range c.logs.Behind() {
+func (ex *exclusion) restOf(p *peer) *logs.Peer {
+	for _, log := range ex.logs.Behind() {
 		if p.claims.Exceed(log) {
 			return log
 		}
@@ -30,38 +61,38 @@ func (c *Core) restOf(p *peer) *logs.Peer {
 }
 
 // lacksOf reports whether a peer holds rows that we do not.
-func (c *Core) lacksOf(p *peer) bool { return p.behind() || c.restOf(p) != nil }
+func (ex *exclusion) lacksOf(p *peer) bool { return p.behind() || ex.restOf(p) != nil }
 
 // joining reports whether this director has not been synced since it came.
-func (c *Core) joining() bool { return !c.admission.bootstrapped || !c.admission.member }
+func (ex *exclusion) joining() bool { return !ex.admission.bootstrapped || !ex.admission.member }
 
 // inMajority reports whether we answer, together with more than half of all directors that we know,
 // ourselves included.
-func (c *Core) inMajority() bool { return c.synced() && c.peers.all.majority() }
+func (ex *exclusion) inMajority() bool { return ex.synced() && ex.peers.all.majority() }
 
 // staysIn reports whether of two directors that were out of touch it is the peer that has to ask
 // for admission: the one that is in touch with most directors goes on.
-func (c *Core) staysIn(p *peer) bool {
-	return c.inMajority() && (!p.majority || c.cfg.Name < p.name)
+func (ex *exclusion) staysIn(p *peer) bool {
+	return ex.inMajority() && (!p.majority || ex.cfg.Name < p.name)
 }
 
 // gotExclude learns that a peer no longer counts us: we did not answer in time, or were out of
 // touch.
-func (c *Core) gotExclude(now mono.Time, p *peer, m *wire.Exclude) {
-	if p.Barred() && c.inMajority() && c.cfg.Name < p.name {
+func (ex *exclusion) gotExclude(now mono.Time, p *peer, m *wire.Exclude) {
+	if p.Barred() && ex.inMajority() && ex.cfg.Name < p.name {
 		// Each of us would have the other ask; the one with the higher name does.
 		if p.Remind(now) {
-			c.send(p, &wire.Exclude{Reason: outOfTouch})
+			ex.send(p, &wire.Exclude{Reason: outOfTouch})
 		}
 		return
 	}
 	if p.HeardExclude() {
-		c.counters.Excluded++
-		c.logf(LogWarn, "excluded by a peer", Field{"peer", p.name}, Field{"reason", m.Reason})
-		p.Begin(now, c.newID())
+		ex.counters.Excluded++
+		ex.logf(LogWarn, "excluded by a peer", Field{"peer", p.name}, Field{"reason", m.Reason})
+		p.Begin(now, ex.newID())
 	}
-	c.evaluate(now)
-	c.ask(now, p)
+	ex.evaluate(now)
+	ex.ask(now, p)
 }
 
 // suspect is a live peer that has not answered for too long.
@@ -73,20 +104,20 @@ type suspect struct {
 // exclude reports to live peers that have not answered for too long that they must ask for
 // admission again. From now on their admission does not matter; their confirmations do until they
 // ask or have been silent for another while.
-func (c *Core) exclude(now mono.Time, suspects ...suspect) {
+func (ex *exclusion) exclude(now mono.Time, suspects ...suspect) {
 	suspects = slices.DeleteFunc(suspects, func(p suspect) bool {
 		return !p.live || !p.Excludable()
 	})
 	switch {
 	case len(suspects) == 0:
 		return
-	case c.joining() && !c.cfg.Guards.JoinersExclude:
+	case ex.joining() && !ex.cfg.Guards.JoinersExclude:
 		for _, p := range suspects {
-			c.complain(now, p)
+			ex.complain(now, p)
 		}
 		return
-	case c.outvoted(suspects):
-		c.stepOut(now, suspects[0].why)
+	case ex.outvoted(suspects):
+		ex.stepOut(now, suspects[0].why)
 		return
 	}
 	for _, p := range suspects {
@@ -94,96 +125,96 @@ func (c *Core) exclude(now mono.Time, suspects ...suspect) {
 		if p.behindAt != 0 {
 			p.behindAt = now // once it is back it has its time again to give what we lack
 		}
-		c.counters.Exclusions++
-		c.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"reason", p.why})
-		c.send(p.peer, &wire.Exclude{Reason: p.why})
+		ex.counters.Exclusions++
+		ex.logf(LogWarn, "peer excluded", Field{"peer", p.name}, Field{"reason", p.why})
+		ex.send(p.peer, &wire.Exclude{Reason: p.why})
 	}
 }
 
 // outvoted reports whether we would have excluded most of the peers that we count, these included.
-func (c *Core) outvoted(next []suspect) bool {
-	return !c.cfg.Guards.NoMajority && c.peers.all.outvote(next)
+func (ex *exclusion) outvoted(next []suspect) bool {
+	return !ex.cfg.Guards.NoMajority && ex.peers.all.outvote(next)
 }
 
 // stepOut stops answering and asks everybody for admission: too many peers seem not to answer.
-func (c *Core) stepOut(now mono.Time, why string) {
-	c.counters.StepsOut++
-	c.logf(LogWarn, "most peers seem not to answer, asking to be admitted again",
+func (ex *exclusion) stepOut(now mono.Time, why string) {
+	ex.counters.StepsOut++
+	ex.logf(LogWarn, "most peers seem not to answer, asking to be admitted again",
 		Field{"reason", why})
-	for _, p := range c.peers.all {
+	for _, p := range ex.peers.all {
 		if p.Excluded() {
 			p.Readmit()
 		}
 	}
-	c.restartPatience(now)
-	c.beginAdmission(now)
+	ex.restartPatience(now)
+	ex.beginAdmission(now)
 }
 
 // restartPatience lets all peers have the whole time again to confirm changes and holds.
-func (c *Core) restartPatience(now mono.Time) {
-	c.barrier.Restart(now)
-	c.moves.Patience(now)
+func (ex *exclusion) restartPatience(now mono.Time) {
+	ex.barrier.Restart(now)
+	ex.moves.Patience(now)
 }
 
 // complain is all that a joiner does about a peer that does not answer: the members know better
 // whether it is the peer's fault. They exclude the peer if it does not answer them either. In the
 // end we go on without it.
-func (c *Core) complain(now mono.Time, p suspect) {
+func (ex *exclusion) complain(now mono.Time, p suspect) {
 	switch {
 	case p.Report(now):
-		c.logf(LogWarn, "a peer does not answer, telling the members",
+		ex.logf(LogWarn, "a peer does not answer, telling the members",
 			Field{"peer", p.name}, Field{"reason", p.why})
-		c.tellWaiting(p.peer)
+		ex.tellWaiting(p.peer)
 	case p.ReportFailed(now):
-		c.logf(LogWarn, "joining without a peer that does not answer",
+		ex.logf(LogWarn, "joining without a peer that does not answer",
 			Field{"peer", p.name}, Field{"reason", p.why})
 		p.GoOnWithout() // once we are a member we tell it to ask again, see ask
 	}
 }
 
-func (c *Core) tellWaiting(p *peer) {
+func (ex *exclusion) tellWaiting(p *peer) {
 	m := &wire.Waiting{For: []wire.Peer{{Name: p.name, Boot: p.boot, Addr: p.addr}}}
-	for _, q := range c.peers.all {
+	for _, q := range ex.peers.all {
 		if q != p && q.live && q.CountsUs {
-			c.send(q, m)
+			ex.send(q, m)
 		}
 	}
 }
 
 // gotWaiting asks the peers for which a joiner waits whether they answer us.
-func (c *Core) gotWaiting(now mono.Time, _ *peer, m *wire.Waiting) {
+func (ex *exclusion) gotWaiting(now mono.Time, _ *peer, m *wire.Waiting) {
 	for _, who := range m.For {
-		p := c.peers.get(who.Name)
+		p := ex.peers.get(who.Name)
 		if p == nil || p.boot != who.Boot || !p.matters() || !p.Counted {
 			continue
 		}
-		c.question(now, p)
+		ex.question(now, p)
 	}
 }
 
 // question asks a peer that counts us something, to see whether it answers, and what its table is.
-func (c *Core) question(now mono.Time, p *peer) {
+func (ex *exclusion) question(now mono.Time, p *peer) {
 	if p.Probing() || !p.out {
 		return
 	}
-	nonce := c.newID()
+	nonce := ex.newID()
 	p.Probe(now, nonce)
-	c.flushOutbox(now)
-	c.send(p, &wire.AdmitRequest{
-		Nonce: nonce, Stopped: !c.synced(), Member: c.admission.bootstrapped,
+	ex.flushOutbox(now)
+	ex.send(p, &wire.AdmitRequest{
+		Nonce: nonce, Stopped: !ex.synced(), Member: ex.admission.bootstrapped,
 	})
 }
 
 // questionAgain repeats a question to which the answer may be lost, since a stream is a new one.
-func (c *Core) questionAgain(now mono.Time, p *peer) {
+func (ex *exclusion) questionAgain(now mono.Time, p *peer) {
 	if p.out && p.LoseProbe() {
-		c.question(now, p)
+		ex.question(now, p)
 	}
 }
 
 // excludeSilent excludes the live peers that do not admit us, do not answer, or hold up a table
 // change or a move.
-func (c *Core) excludeSilent(now mono.Time) {
+func (ex *exclusion) excludeSilent(now mono.Time) {
 	var suspects []suspect
 	suspected := make(map[*peer]bool)
 	add := func(p *peer, why string) {
@@ -192,34 +223,34 @@ func (c *Core) excludeSilent(now mono.Time) {
 			suspects = append(suspects, suspect{p, why})
 		}
 	}
-	for _, p := range c.peers.all {
+	for _, p := range ex.peers.all {
 		switch {
-		case !c.concerns(now, p):
+		case !ex.concerns(now, p):
 		case p.ProbeFailed(now):
 			add(p, "does not answer")
-		case p.Asking() && c.impatient(now, p):
+		case p.Asking() && ex.impatient(now, p):
 			add(p, "does not admit us")
-		case c.refusesRows(now, p):
+		case ex.refusesRows(now, p):
 			add(p, "gives no snapshot")
 		}
 	}
-	for _, t := range c.barrier.Overdue(now, confirmWithin) {
-		for _, p := range c.peers.all {
+	for _, t := range ex.barrier.Overdue(now, confirmWithin) {
+		for _, p := range ex.peers.all {
 			if !p.behind() && t.Awaits(p.barrierPeer()) && now.Sub(p.wholeAt) > confirmWithin {
 				add(p, "table change not confirmed")
 			}
 		}
 	}
-	c.suspectHolders(now, add)
-	c.exclude(now, suspects...)
-	c.reportUnreached(now)
+	ex.suspectHolders(now, add)
+	ex.exclude(now, suspects...)
+	ex.reportUnreached(now)
 }
 
 // impatient reports whether a peer has had its time to admit us. One that takes a snapshot from us
 // before it does gets more.
-func (c *Core) impatient(now mono.Time, p *peer) bool {
+func (ex *exclusion) impatient(now mono.Time, p *peer) bool {
 	ackedAt := mono.Time(0)
-	if d := c.donations.Get(p.name); d != nil {
+	if d := ex.donations.Get(p.name); d != nil {
 		ackedAt = d.AckedAt()
 	}
 	return p.Impatient(now, ackedAt)
@@ -227,38 +258,38 @@ func (c *Core) impatient(now mono.Time, p *peer) bool {
 
 // refusesRows notes since when we are behind a peer, and reports whether that is for too long
 // without rows from any donor.
-func (c *Core) refusesRows(now mono.Time, p *peer) bool {
+func (ex *exclusion) refusesRows(now mono.Time, p *peer) bool {
 	switch {
 	case !p.behind():
 		if p.behindAt != 0 {
 			p.behindAt, p.wholeAt = 0, now
-			c.confirmAnew(now, p)
+			ex.confirmAnew(now, p)
 		}
 		return false
 	case p.behindAt == 0:
 		p.behindAt = now
 	}
-	silent := now.Sub(max(p.behindAt, c.receiver.ChunkAt))
+	silent := now.Sub(max(p.behindAt, ex.receiver.ChunkAt))
 	return p.Counted && silent > donateWithin &&
-		(now.Sub(c.receiver.BusyAt) > confirmWithin || silent > admission.AdmitWithin)
+		(now.Sub(ex.receiver.BusyAt) > confirmWithin || silent > admission.AdmitWithin)
 }
 
 // confirmAnew asks a peer for its table if we wait for its confirmation: that may have been in a
 // gap that was repaired by rows alone.
-func (c *Core) confirmAnew(now mono.Time, p *peer) {
-	if c.barrier.Awaits(p.barrierPeer()) {
-		c.question(now, p)
+func (ex *exclusion) confirmAnew(now mono.Time, p *peer) {
+	if ex.barrier.Awaits(p.barrierPeer()) {
+		ex.question(now, p)
 	}
 }
 
 // reportUnreached reports to the members the directors that they named and that we cannot reach. A
 // director that answers by itself has no such directors.
-func (c *Core) reportUnreached(now mono.Time) {
-	for _, name := range c.admission.named.Names() {
-		p := c.peers.get(name)
+func (ex *exclusion) reportUnreached(now mono.Time) {
+	for _, name := range ex.admission.named.Names() {
+		p := ex.peers.get(name)
 		if p != nil && !p.live && !p.left &&
-			c.admission.named.Over(now, name, confirmWithin) && p.Report(now) {
-			c.tellWaiting(p)
+			ex.admission.named.Over(now, name, confirmWithin) && p.Report(now) {
+			ex.tellWaiting(p)
 		}
 	}
 }

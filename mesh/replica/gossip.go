@@ -3,15 +3,39 @@ package replica
 import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/deltas"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/wire"
 )
 
+// gossiping sends and takes deltas, and decides which of them are of today.
+type gossiping struct {
+	*output
+	gossipingPort
+
+	admission *ownAdmission
+	cfg       *Config
+	counters  *Counters
+	early     deltas.Early // of origins that are not proven yet
+	moves     *moves.Set
+	peers     *peers
+	seen      deltas.Window // that repeats of them are known by
+}
+
+// gossipingPort is what gossiping needs of the other parts of the core.
+type gossipingPort interface {
+	apply(now mono.Time, change directory.Change, from *peer) *barrier.Change
+	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
+	self() wire.Peer
+	strange(p *peer) bool
+}
+
 // gossip hands a change that was made here, or rows of a move, to the broadcast queue.
-func (c *Core) gossip(change directory.Change, blocks []wire.Block) {
-	c.emit(Gossip{Delta: &wire.Delta{
-		Origin: c.cfg.Name, Boot: c.boot, N: c.newID(), Change: change, Blocks: blocks,
+func (gs *gossiping) gossip(change directory.Change, blocks []wire.Block) {
+	gs.emit(Gossip{Delta: &wire.Delta{
+		Origin: gs.cfg.Name, Boot: gs.self().Boot, N: gs.newID(), Change: change, Blocks: blocks,
 	}})
 }
 
@@ -34,23 +58,23 @@ func (c *Core) Gossip(now mono.Time, d *wire.Delta) (fresh bool) {
 	return true
 }
 
-func (c *Core) applyDelta(now mono.Time, d *wire.Delta) {
-	c.seen.Add(deltas.IDOf(d))
-	if c.admission.bootstrapped {
-		c.apply(now, d.Change, nil)
-		c.mergeRows(now, d.Blocks, nil)
-		c.moves.Held.RunAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot})
+func (gs *gossiping) applyDelta(now mono.Time, d *wire.Delta) {
+	gs.seen.Add(deltas.IDOf(d))
+	if gs.admission.bootstrapped {
+		gs.apply(now, d.Change, nil)
+		gs.mergeRows(now, d.Blocks, nil)
+		gs.moves.Held.RunAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot})
 	}
 }
 
 // retryEarly applies the early deltas whose origin has turned out to run, and drops old ones.
-func (c *Core) retryEarly(now mono.Time) {
-	for d, running := range c.early.Review(now, c.runs) {
+func (gs *gossiping) retryEarly(now mono.Time) {
+	for d, running := range gs.early.Review(now, gs.runs) {
 		if !running {
-			c.counters.UnknownDeltas++
+			gs.counters.UnknownDeltas++
 			continue
 		}
-		c.applyDelta(now, d)
-		c.emit(Gossip{Delta: d, Passed: true})
+		gs.applyDelta(now, d)
+		gs.emit(Gossip{Delta: d, Passed: true})
 	}
 }

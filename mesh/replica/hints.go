@@ -3,41 +3,60 @@ package replica
 import (
 	"net/netip"
 
+	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 )
 
+// addressBook knows where directors are said to be, and under which names.
+type addressBook struct {
+	*output
+	addressBookPort
+
+	aliases  hints.Aliases // of our own address
+	cfg      *Config
+	counters *Counters
+	hints    hints.Set // of others, not proven yet
+	peers    *peers
+	table    *directory.Table
+}
+
+// addressBookPort is what addressBook needs of the other parts of the core.
+type addressBookPort interface {
+	peerGone(now mono.Time, p *peer)
+}
+
 // hear takes note that a director was named to us. A boot id of zero means that it is not known.
-func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
-	if h.Name == "" || h.Name == c.cfg.Name || !h.Addr.IsValid() {
+func (ab *addressBook) hear(now mono.Time, h hints.Hint, boot uint64) {
+	if h.Name == "" || h.Name == ab.cfg.Name || !h.Addr.IsValid() {
 		return
 	}
-	if h.Addr == c.cfg.Addr {
-		c.heardAlias(now, h.Name, h.Member)
+	if h.Addr == ab.cfg.Addr {
+		ab.heardAlias(now, h.Name, h.Member)
 		return
 	}
-	if c.table.Removed(h.Addr) {
+	if ab.table.Removed(h.Addr) {
 		return
 	}
-	if holder := c.peers.all.holder(h.Addr); holder != nil && holder.name != h.Name {
+	if holder := ab.peers.all.holder(h.Addr); holder != nil && holder.name != h.Name {
 		return // it was there once, or only says that it is
 	}
-	p := c.peers.get(h.Name)
+	p := ab.peers.get(h.Name)
 	switch {
 	case p != nil && !p.left && p.addr == h.Addr:
 		if !p.out && p.boot != boot {
-			c.emit(Dial{Name: p.name, Addr: p.addr, Trust: Proven}) // it may have started again
+			ab.emit(Dial{Name: p.name, Addr: p.addr, Trust: Proven}) // it may have started again
 		}
 		return
 	case p != nil && p.live:
 		return // we know better
 	}
-	dial, ok := c.hints.Hear(now, h)
+	dial, ok := ab.hints.Hear(now, h)
 	if !ok {
-		c.counters.IgnoredHints++
+		ab.counters.IgnoredHints++
 	}
 	if dial != nil {
-		c.emit(dialOf(dial))
+		ab.emit(dialOf(dial))
 	}
 }
 
@@ -45,9 +64,9 @@ func (c *Core) hear(now mono.Time, h hints.Hint, boot uint64) {
 func dialOf(h *hints.Hint) Dial { return Dial{Name: h.Name, Addr: h.Addr, Trust: h.Trust} }
 
 // checkHints dials the directors of hints that are due.
-func (c *Core) checkHints(now mono.Time) {
-	for _, h := range c.hints.Review(now, c.table.Removed) {
-		c.emit(dialOf(h))
+func (ab *addressBook) checkHints(now mono.Time) {
+	for _, h := range ab.hints.Review(now, ab.table.Removed) {
+		ab.emit(dialOf(h))
 	}
 }
 

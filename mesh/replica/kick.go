@@ -8,17 +8,41 @@ import (
 
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/kicks"
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
+// kicking has the kicker end sessions, and reports what it did: for Holds of peers, and for kicks
+// by name.
+type kicking struct {
+	*output
+	kickingPort
+
+	cfg      *Config
+	counters *Counters
+	kicks    *kicks.Local
+	lookups  *lookups.Answers
+	ops      map[uint64]*operationState
+	peers    *peers
+}
+
+// kickingPort is what kicking needs of the other parts of the core.
+type kickingPort interface {
+	endOperation(id uint64, err error)
+	inLife(l logs.ID) *peer
+}
+
 // startKick has the local kicker end sessions.
-func (c *Core) startKick(tag ring.Tag, target KickTarget, done func(r KickResult, failed error)) {
-	id := c.newID()
-	c.kicks.Begin(id, c.lookups.LastInput(), done)
-	c.counters.Kicks++
-	c.emit(Kick{ID: id, Tag: tag, Target: target})
+func (kg *kicking) startKick(
+	tag ring.Tag, target KickTarget, done func(r KickResult, failed error),
+) {
+	id := kg.newID()
+	kg.kicks.Begin(id, kg.lookups.LastInput(), done)
+	kg.counters.Kicks++
+	kg.emit(Kick{ID: id, Tag: tag, Target: target})
 }
 
 // KickDone takes the result of a Kick effect.
@@ -41,30 +65,30 @@ func failureText(failed error) string {
 	return strings.ReplaceAll(failed.Error(), "\n", "; ")
 }
 
-func (c *Core) checkKicks(now mono.Time) {
-	for _, id := range c.kicks.Late(now) {
-		c.kicks.Finish(id, KickResult{}, errKickerLate)
+func (kg *kicking) checkKicks(now mono.Time) {
+	for _, id := range kg.kicks.Late(now) {
+		kg.kicks.Finish(id, KickResult{}, errKickerLate)
 	}
 }
 
 // reportKicks sends the queued results of kicks, as many in a message as there are.
-func (c *Core) reportKicks() {
-	for of, results := range c.kicks.TakeReports() {
-		if p := c.inLife(of.By); p != nil {
+func (kg *kicking) reportKicks() {
+	for of, results := range kg.kicks.TakeReports() {
+		if p := kg.inLife(of.By); p != nil {
 			for counts := range slices.Chunk(results, rowset.MaxRows) {
-				c.send(p, &wire.Kicked{ID: of.ID, Kicks: counts})
+				kg.send(p, &wire.Kicked{ID: of.ID, Kicks: counts})
 			}
 		}
 	}
 }
 
 // reportKicked puts what directors could not do of a kick into the outcome of an operation.
-func (c *Core) reportKicked(id uint64, k kicks.Report) {
-	o := c.ops[id]
+func (kg *kicking) reportKicked(id uint64, k kicks.Report) {
+	o := kg.ops[id]
 	if o == nil {
 		return
 	}
-	named := func(director string) string { return cmp.Or(director, c.cfg.Name) }
+	named := func(director string) string { return cmp.Or(director, kg.cfg.Name) }
 	for director, sessions := range k.Left {
 		o.outcome.Left = append(o.outcome.Left, SessionsLeft{named(director), sessions})
 	}

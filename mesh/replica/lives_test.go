@@ -47,9 +47,9 @@ func TestHoldAgainAfterARestart(t *testing.T) {
 	for i, to := range others[:2] {
 		if i > 0 {
 			d2.restarts()
-			d2.core.nextID = id
+			d2.core.lastID = id
 		}
-		id = d2.core.nextID
+		id = d2.core.lastID
 		lives = append(lives, logs.ID{Name: "d2", Boot: d2.core.boot})
 		d3.kicked = nil
 		if _, err := d2.do(Move{Hash: h, Backend: to, Wait: true}); err != nil {

@@ -5,32 +5,57 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 )
 
+// ownLog writes this director's log.
+type ownLog struct {
+	*output
+	ownLogPort
+
+	admission *ownAdmission
+	cfg       *Config
+	clock     *meshtime.Clock
+	counters  *Counters
+	hlc       *directory.Clock
+	late      *logs.LateRows
+	log       *logs.Own
+	outbox    *rowset.Outbox
+	table     *directory.Table
+}
+
+// ownLogPort is what ownLog needs of the other parts of the core.
+type ownLogPort interface {
+	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
+	observe(now mono.Time, s directory.Stamp)
+}
+
 // write numbers a message, keeps it and sends it to every peer with a stream.
-func (c *Core) write(now mono.Time, m wire.Message) {
-	c.log.Append(now, m)
+func (ol *ownLog) write(now mono.Time, m wire.Message) {
+	ol.log.Append(now, m)
 	if rows, ok := m.(*wire.Rows); ok {
-		c.late.Note(c.clock.At(now), rows.Blocks)
+		ol.late.Note(ol.clock.At(now), rows.Blocks)
 	}
-	c.sendAll(m)
+	ol.sendAll(m)
 }
 
 // replay sends a peer what is kept of the log after seq. One that has nothing of a member's log
 // joins and takes a snapshot anyway; old rows would only bring it what the snapshot no longer has.
 // It gets the last moment, which the donor may not have had yet.
-func (c *Core) replay(now mono.Time, p *peer, seq uint64) {
-	joins := seq == 0 && c.admission.bootstrapped && !c.log.Whole()
-	for m := range c.log.Replay(now, seq, joins) {
-		c.send(p, c.asOfNow(m))
+func (ol *ownLog) replay(now mono.Time, p *peer, seq uint64) {
+	joins := seq == 0 && ol.admission.bootstrapped && !ol.log.Whole()
+	for m := range ol.log.Replay(now, seq, joins) {
+		ol.send(p, ol.asOfNow(m))
 	}
 }
 
 // asOfNow gives a message of the log the present rows of its directors. A peer that has no table
 // yet would act on a removal that has been taken back since: it would part with the removed
 // director, perhaps with us, and not hear the rest.
-func (c *Core) asOfNow(m wire.Message) wire.Message {
+func (ol *ownLog) asOfNow(m wire.Message) wire.Message {
 	t, ok := m.(*wire.Table)
 	if !ok || len(t.Change.Directors) == 0 {
 		return m
@@ -38,7 +63,7 @@ func (c *Core) asOfNow(m wire.Message) wire.Message {
 	again := *t
 	again.Change.Directors = slices.Clone(t.Change.Directors)
 	for i, row := range again.Change.Directors {
-		if now, ok := c.table.Director(row.Addr); ok {
+		if now, ok := ol.table.Director(row.Addr); ok {
 			again.Change.Directors[i] = now
 		}
 	}
@@ -49,16 +74,16 @@ func (c *Core) asOfNow(m wire.Message) wire.Message {
 // again. In the log that stands behind rows that it concerns. Where such a row met one made after
 // it, the older would win, and then be forgotten. As it stands before what we answered it confirms
 // nothing.
-func (c *Core) sendMarks(p *peer) {
+func (ol *ownLog) sendMarks(p *peer) {
 	m := &wire.Table{}
-	for _, row := range c.table.Snapshot().Backends {
+	for _, row := range ol.table.Snapshot().Backends {
 		if row.Forgotten != 0 {
 			marks := directory.BackendRow{Addr: row.Addr, Forgotten: row.Forgotten}
 			m.Change.Backends = append(m.Change.Backends, marks)
 		}
 	}
-	if len(m.Change.Backends) > 0 && !c.cfg.Guards.NoMarksFirst {
-		c.send(p, m)
+	if len(m.Change.Backends) > 0 && !ol.cfg.Guards.NoMarksFirst {
+		ol.send(p, m)
 	}
 }
 
@@ -77,30 +102,30 @@ func onlyMarks(m *wire.Table) bool {
 }
 
 // flushOutbox writes the collected rows into the log.
-func (c *Core) flushOutbox(now mono.Time) {
-	for block := range c.outbox.Take() {
-		c.write(now, &wire.Rows{Stamp: c.hlc.Next(c.clock.At(now)), Blocks: []wire.Block{block}})
+func (ol *ownLog) flushOutbox(now mono.Time) {
+	for block := range ol.outbox.Take() {
+		ol.write(now, &wire.Rows{Stamp: ol.hlc.Next(ol.clock.At(now)), Blocks: []wire.Block{block}})
 	}
 }
 
 // gotRows takes the rows of a peer's log.
-func (c *Core) gotRows(now mono.Time, _ *peer, m *wire.Rows) { c.takeRows(now, m) }
+func (ol *ownLog) gotRows(now mono.Time, _ *peer, m *wire.Rows) { ol.takeRows(now, m) }
 
 // takeRows merges the rows of a log message.
-func (c *Core) takeRows(now mono.Time, m *wire.Rows) {
-	c.observe(now, m.Stamp)
-	c.late.Note(c.clock.At(now), m.Blocks)
-	c.mergeRows(now, m.Blocks, nil)
+func (ol *ownLog) takeRows(now mono.Time, m *wire.Rows) {
+	ol.observe(now, m.Stamp)
+	ol.late.Note(ol.clock.At(now), m.Blocks)
+	ol.mergeRows(now, m.Blocks, nil)
 }
 
 // gotUnknown takes note of a message of a log that only a later release understands. It has its
 // place in the log, so it opens no gap, and is kept for others that may understand it.
-func (c *Core) gotUnknown(_ mono.Time, p *peer, m *wire.Unknown) { c.takeUnknown(p.name, m) }
+func (ol *ownLog) gotUnknown(_ mono.Time, p *peer, m *wire.Unknown) { ol.takeUnknown(p.name, m) }
 
 // takeUnknown does so for a message that another director, its writer, may not have sent itself.
-func (c *Core) takeUnknown(writer string, m *wire.Unknown) {
-	c.counters.UnknownKinds++
-	c.logf(
+func (ol *ownLog) takeUnknown(writer string, m *wire.Unknown) {
+	ol.counters.UnknownKinds++
+	ol.logf(
 		LogWarn, "message of an unknown kind in a director's log skipped; is that director newer?",
 		Field{"director", writer}, Field{"kind", m.Number.String()})
 }

@@ -4,12 +4,39 @@ import (
 	"net/netip"
 	"slices"
 
+	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/lookups"
+	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
+
+// lookupQueue holds the lookups that could not be answered at once.
+type lookupQueue struct {
+	*output
+	lookupQueuePort
+
+	admission *ownAdmission
+	cfg       *Config
+	clock     *meshtime.Clock
+	counters  *Counters
+	dir       *directory.Directory
+	lookups   *lookups.Answers
+	moves     *moves.Set
+	peers     *peers
+	waiters   *waiters.List
+}
+
+// lookupQueuePort is what lookupQueue needs of the other parts of the core.
+type lookupQueuePort interface {
+	inLife(l logs.ID) *peer
+	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
+	synced() bool
+}
 
 // TryLookup answers what can be answered at once: nearly everything. It is safe for concurrent use,
 // at any time, and does not allocate for users it knows. On false use Lookup.
@@ -43,53 +70,53 @@ func (c *Core) Lookup(now mono.Time, id uint64, tag ring.Tag, h ring.UserHash) (
 // CancelLookup forgets a waiting lookup.
 func (c *Core) CancelLookup(id uint64) { c.waiters.Cancel(id) }
 
-func (c *Core) wait(now mono.Time, w *waiters.Wait, why lookups.Verdict) {
-	c.waiters.Add(now, w)
-	c.noteWhy(w, why)
+func (lq *lookupQueue) wait(now mono.Time, w *waiters.Wait, why lookups.Verdict) {
+	lq.waiters.Add(now, w)
+	lq.noteWhy(w, why)
 	if w.AskDue(now) {
-		c.relay(now, w)
+		lq.relay(now, w)
 	}
 }
 
 // noteWhy notes why a lookup waits, and counts it when that is news.
-func (c *Core) noteWhy(w *waiters.Wait, why lookups.Verdict) {
+func (lq *lookupQueue) noteWhy(w *waiters.Wait, why lookups.Verdict) {
 	if w.NoteWhy(why) {
-		c.counters.noteWait(why)
+		lq.counters.noteWait(why)
 	}
 }
 
 // retryWaiters looks again at all waiting lookups, if something changed that may help them.
-func (c *Core) retryWaiters(now mono.Time) {
-	for w := range c.waiters.Review() {
-		backend, why := c.lookups.Settle(now, w.User)
+func (lq *lookupQueue) retryWaiters(now mono.Time) {
+	for w := range lq.waiters.Review() {
+		backend, why := lq.lookups.Settle(now, w.User)
 		if why == lookups.Answered {
-			c.finishLookup(now, w, backend)
+			lq.finishLookup(now, w, backend)
 			continue
 		}
-		c.noteWhy(w, why)
+		lq.noteWhy(w, why)
 		if w.AskDue(now) {
-			c.relay(now, w)
+			lq.relay(now, w)
 		}
 	}
 }
 
-func (c *Core) finishLookup(now mono.Time, w *waiters.Wait, backend netip.Addr) {
-	c.waiters.Finish(w)
+func (lq *lookupQueue) finishLookup(now mono.Time, w *waiters.Wait, backend netip.Addr) {
+	lq.waiters.Finish(w)
 	if w.Own() {
-		c.emit(Answer{ID: w.ID, Backend: backend})
-	} else if p := c.inLife(w.Peer); p != nil {
-		c.reply(now, p, w.Request, w.User)
+		lq.emit(Answer{ID: w.ID, Backend: backend})
+	} else if p := lq.inLife(w.Peer); p != nil {
+		lq.reply(now, p, w.Request, w.User)
 	}
 }
 
 // expireWaiters fails the lookups that have waited for too long.
-func (c *Core) expireWaiters(now mono.Time) {
-	for _, w := range c.waiters.TakeExpired(now) {
-		c.counters.FailedLookups++
+func (lq *lookupQueue) expireWaiters(now mono.Time) {
+	for _, w := range lq.waiters.TakeExpired(now) {
+		lq.counters.FailedLookups++
 		if w.Own() {
-			c.emit(Answer{ID: w.ID, Err: &TemporaryError{Reason: w.Why().Reason()}})
-		} else if p := c.inLife(w.Peer); p != nil {
-			c.send(p, &wire.LookupReply{ID: w.Request, Failed: true})
+			lq.emit(Answer{ID: w.ID, Err: &TemporaryError{Reason: w.Why().Reason()}})
+		} else if p := lq.inLife(w.Peer); p != nil {
+			lq.send(p, &wire.LookupReply{ID: w.Request, Failed: true})
 		}
 	}
 }

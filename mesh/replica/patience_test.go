@@ -26,6 +26,7 @@ func crowd(n int, change func(i int, p *peer)) *Core {
 	}
 	c.cfg.Name = "d1"
 	c.table = directory.NewTable(7, "d1", nil)
+	c.assemble()
 	c.admission.synced, c.admission.bootstrapped, c.admission.member = true, true, true
 	for i := range n {
 		p := &peer{name: fmt.Sprint("d", i+2), boot: uint64(i + 2), live: true,

@@ -17,72 +17,72 @@ import (
 const relayAfter = 200 * time.Millisecond
 
 // relay asks a synced peer for the answer that we must not give by ourselves.
-func (c *Core) relay(now mono.Time, w *waiters.Wait) {
-	if c.admission.bootstrapped && now.Sub(c.admission.unsyncedAt) < relayAfter {
+func (lq *lookupQueue) relay(now mono.Time, w *waiters.Wait) {
+	if lq.admission.bootstrapped && now.Sub(lq.admission.unsyncedAt) < relayAfter {
 		return // the next tick asks
 	}
 	var synced []*peer
-	for _, p := range c.peers.all {
+	for _, p := range lq.peers.all {
 		if p.matters() && p.synced && p.out {
 			synced = append(synced, p)
 		}
 	}
-	c.waiters.Unask(w)
-	if len(synced) == 0 || c.admission.removed {
+	lq.waiters.Unask(w)
+	if len(synced) == 0 || lq.admission.removed {
 		return
 	}
-	p, id := synced[w.Turn(len(synced))], c.newID()
-	c.waiters.Ask(now, w, id)
-	c.counters.Relayed++
-	c.send(p, &wire.LookupRequest{ID: id, Tag: w.User.Tag, Hash: w.User.Hash})
+	p, id := synced[w.Turn(len(synced))], lq.newID()
+	lq.waiters.Ask(now, w, id)
+	lq.counters.Relayed++
+	lq.send(p, &wire.LookupRequest{ID: id, Tag: w.User.Tag, Hash: w.User.Hash})
 }
 
 // gotLookupRequest answers for a peer that is not synced.
-func (c *Core) gotLookupRequest(now mono.Time, p *peer, m *wire.LookupRequest) {
+func (lq *lookupQueue) gotLookupRequest(now mono.Time, p *peer, m *wire.LookupRequest) {
 	u := ring.User{Tag: m.Tag, Hash: m.Hash}
-	if !c.synced() {
-		c.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
+	if !lq.synced() {
+		lq.send(p, &wire.LookupReply{ID: m.ID, Failed: true})
 		return
 	}
-	if _, why := c.lookups.Settle(now, u); why != lookups.Answered {
-		c.wait(now, &waiters.Wait{User: u, Peer: p.life(), Request: m.ID}, why)
+	if _, why := lq.lookups.Settle(now, u); why != lookups.Answered {
+		lq.wait(now, &waiters.Wait{User: u, Peer: p.life(), Request: m.ID}, why)
 		return
 	}
-	c.reply(now, p, m.ID, u)
+	lq.reply(now, p, m.ID, u)
 }
 
 // reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so
 // that the asker has it too.
-func (c *Core) reply(now mono.Time, p *peer, id uint64, u ring.User) {
-	m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
+func (lq *lookupQueue) reply(now mono.Time, p *peer, id uint64, u ring.User) {
+	m, status := lq.dir.Find(u.Tag, u.Hash, lq.clock.At(now))
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() {
-		c.send(p, &wire.LookupReply{ID: id, Failed: true})
+		lq.send(p, &wire.LookupReply{ID: id, Failed: true})
 		return
 	}
-	c.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.Tag, []directory.Mapping{m})})
+	lq.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.Tag, []directory.Mapping{m})})
 }
 
 // gotLookupReply gives a relayed answer on, if it is fresh and the user is not held here.
-func (c *Core) gotLookupReply(now mono.Time, _ *peer, m *wire.LookupReply) {
-	w := c.waiters.TakeAsked(m.ID)
-	if w == nil || m.Failed || !w.Fresh(now) || m.Block.Len() != 1 || c.synced() {
+func (lq *lookupQueue) gotLookupReply(now mono.Time, _ *peer, m *wire.LookupReply) {
+	w := lq.waiters.TakeAsked(m.ID)
+	if w == nil || m.Failed || !w.Fresh(now) || m.Block.Len() != 1 || lq.synced() {
 		return // the next tick asks again, or answers
 	}
-	if c.moves.Held.Has(w.User) && !c.cfg.Guards.NoHold {
+	if lq.moves.Held.Has(w.User) && !lq.cfg.Guards.NoHold {
 		return
 	}
 	for row := range m.Block.All() {
 		if row.Hash != w.User.Hash || m.Block.Tag != w.User.Tag || !row.Backend.IsValid() {
 			return
 		}
-		c.mergeRows(now, []wire.Block{m.Block}, nil)
-		stored, status := c.dir.Find(w.User.Tag, w.User.Hash, c.clock.At(now))
+		lq.mergeRows(now, []wire.Block{m.Block}, nil)
+		stored, status := lq.dir.Find(w.User.Tag, w.User.Hash, lq.clock.At(now))
 		if status != directory.Live || stored.Moving || stored.Backend != row.Backend {
 			// We know better than the peer: of a move of which it has not heard, or a conflict that
 			// it loses.
 			return
 		}
-		c.waiters.Finish(w)
-		c.emit(Answer{ID: w.ID, Backend: row.Backend})
+		lq.waiters.Finish(w)
+		lq.emit(Answer{ID: w.ID, Backend: row.Backend})
 	}
 }

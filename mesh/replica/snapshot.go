@@ -9,6 +9,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -17,36 +18,68 @@ import (
 // donateWithin is after how long a peer is excluded if we lack rows of it and no donor gives them.
 const donateWithin = 10 * time.Second
 
+// snapshotting takes snapshots from donors, and gives them.
+type snapshotting struct {
+	*output
+	snapshottingPort
+
+	admission *ownAdmission
+	cfg       *Config
+	clock     *meshtime.Clock
+	counters  *Counters
+	dir       *directory.Directory
+	donations *snapshots.Donations
+	late      *logs.LateRows
+	log       *logs.Own
+	logs      *logs.Set
+	peers     *peers
+	receiver  *snapshots.Receiver
+	table     *directory.Table
+}
+
+// snapshottingPort is what snapshotting needs of the other parts of the core.
+type snapshottingPort interface {
+	flushOutbox(now mono.Time)
+	gained(log *logs.Peer, more logs.Spans)
+	heardOf(now mono.Time, p *peer, at wire.Position) (log *logs.Peer, news bool)
+	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
+	progressAdmission(now mono.Time)
+	sameMesh(p *peer) bool
+	seekRest(now mono.Time, log *logs.Peer)
+	self() wire.Peer
+	writes(log *logs.Peer) bool
+}
+
 // requestSnapshot asks a peer for all its mappings, unless one is on its way already.
-func (c *Core) requestSnapshot(now mono.Time, p *peer) {
-	if c.receiver.Current() != nil || !p.out {
+func (sn *snapshotting) requestSnapshot(now mono.Time, p *peer) {
+	if sn.receiver.Current() != nil || !p.out {
 		return
 	}
-	m := &wire.SnapshotRequest{ID: c.newID(), Since: c.since()}
-	c.receiver.Begin(now, snapshots.Snapshot{
+	m := &wire.SnapshotRequest{ID: sn.newID(), Since: sn.since()}
+	sn.receiver.Begin(now, snapshots.Snapshot{
 		ID: m.ID, Peer: p.name, Since: m.Since, Whole: maps.Clone(p.counts),
 	})
-	c.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
-	c.send(p, m)
+	sn.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
+	sn.send(p, m)
 }
 
 // since is the time of the oldest gap, when a member only wants to close gaps: what is older we
 // have. A joiner wants everything.
-func (c *Core) since() directory.Tick {
-	if !c.admission.bootstrapped {
+func (sn *snapshotting) since() directory.Tick {
+	if !sn.admission.bootstrapped {
 		return 0
 	}
 	oldest := directory.Time(math.MaxInt64)
-	for _, p := range c.peers.all {
+	for _, p := range sn.peers.all {
 		if p.live && p.gap {
 			oldest = min(oldest, p.log.WholeAt())
 		}
 	}
-	for _, log := range c.logs.Behind() {
+	for _, log := range sn.logs.Behind() {
 		oldest = min(oldest, log.WholeAt())
 	}
 	since := logs.Since(oldest)
-	for _, p := range c.peers.all {
+	for _, p := range sn.peers.all {
 		if p.live && p.lacking {
 			since = min(since, p.lackSince)
 		}
@@ -54,101 +87,101 @@ func (c *Core) since() directory.Tick {
 	return since
 }
 
-func (c *Core) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) {
-	if !c.receiver.Expects(p.name, m.ID) {
+func (sn *snapshotting) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) {
+	if !sn.receiver.Expects(p.name, m.ID) {
 		return
 	}
-	if why := c.receiver.Take(now, m); why != "" {
-		c.snapshotFailed(now, why)
+	if why := sn.receiver.Take(now, m); why != "" {
+		sn.snapshotFailed(now, why)
 		return
 	}
-	c.mergeRows(now, m.Blocks, nil)
+	sn.mergeRows(now, m.Blocks, nil)
 	if !m.Last {
-		c.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
+		sn.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
 		return
 	}
-	c.snapshotDone(now, p, c.receiver.Done())
+	sn.snapshotDone(now, p, sn.receiver.Done())
 }
 
 // snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes
 // us a member.
-func (c *Core) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
-	c.takeCovers(now, p, s)
-	for _, q := range c.peers.all {
+func (sn *snapshotting) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
+	sn.takeCovers(now, p, s)
+	for _, q := range sn.peers.all {
 		if q.lacking && s.Since <= q.lackSince &&
 			(q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
 			q.lacking = false
-			c.counters.GapsRepaired++
+			sn.counters.GapsRepaired++
 		}
 	}
 	if p.behind() {
-		c.receiver.NoteTried(now, p.name)
+		sn.receiver.NoteTried(now, p.name)
 	}
-	c.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.Rows})
+	sn.logf(LogInfo, "snapshot taken", Field{"peer", p.name}, Field{"users", s.Rows})
 	switch {
-	case c.admission.bootstrapped:
-	case p.synced && c.sameMesh(p):
-		c.admission.bootstrapped, c.admission.alone, c.admission.coldSince = true, false, 0
-		c.late.Restart(c.clock.At(now))
-		c.logDifferences()
-	case c.admission.cold != nil:
-		c.admission.cold[p.name] = true
+	case sn.admission.bootstrapped:
+	case p.synced && sn.sameMesh(p):
+		sn.admission.bootstrapped, sn.admission.alone, sn.admission.coldSince = true, false, 0
+		sn.late.Restart(sn.clock.At(now))
+		sn.logDifferences()
+	case sn.admission.cold != nil:
+		sn.admission.cold[p.name] = true
 	}
-	c.progressAdmission(now)
+	sn.progressAdmission(now)
 }
 
 // takeCovers notes what a snapshot contained of each log. Of a log that was whole here only
 // before the time from which on we have got the rows it may lack some: then all that we know is
 // what its donor has.
-func (c *Core) takeCovers(now mono.Time, p *peer, s *snapshots.Snapshot) {
+func (sn *snapshotting) takeCovers(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	for _, at := range s.Covers {
-		log, _ := c.heardOf(now, p, at)
+		log, _ := sn.heardOf(now, p, at)
 		if log == nil {
 			continue
 		}
 		if s.Since == 0 || s.Since <= logs.Since(log.WholeAt()) {
-			c.gained(log, logs.SpansOf(at))
+			sn.gained(log, logs.SpansOf(at))
 		}
-		if !c.writes(log) {
-			c.logs.Changed()
+		if !sn.writes(log) {
+			sn.logs.Changed()
 		}
-		c.seekRest(now, log)
+		sn.seekRest(now, log)
 	}
 }
 
-func (c *Core) snapshotFailed(now mono.Time, why string) {
-	donor := c.receiver.Fail(now)
-	c.logf(LogWarn, "snapshot failed", Field{"peer", donor}, Field{"reason", why})
+func (sn *snapshotting) snapshotFailed(now mono.Time, why string) {
+	donor := sn.receiver.Fail(now)
+	sn.logf(LogWarn, "snapshot failed", Field{"peer", donor}, Field{"reason", why})
 }
 
 // donorLost gives up the snapshot that is being received, if it comes from this peer.
-func (c *Core) donorLost(now mono.Time, name, why string) {
-	if c.receiver.From(name) {
-		c.snapshotFailed(now, why)
+func (sn *snapshotting) donorLost(now mono.Time, name, why string) {
+	if sn.receiver.From(name) {
+		sn.snapshotFailed(now, why)
 	}
 }
 
 // checkSnapshots gives up donors and receivers that went silent.
-func (c *Core) checkSnapshots(now mono.Time) {
-	if c.receiver.Silent(now) {
-		c.snapshotFailed(now, "the donor went silent")
+func (sn *snapshotting) checkSnapshots(now mono.Time) {
+	if sn.receiver.Silent(now) {
+		sn.snapshotFailed(now, "the donor went silent")
 	}
-	c.donations.Clean(now)
-	c.receiver.Clean(now)
+	sn.donations.Clean(now)
+	sn.receiver.Clean(now)
 }
 
 // logDifferences reports to the operator of a joiner how the mesh's table differs from its
 // configuration, which is not used.
-func (c *Core) logDifferences() {
-	present := c.table.Backends()
-	differences := backendDifferences(c.cfg.Backends, present)
-	if len(differences) > 0 && len(c.cfg.Backends) > 0 {
-		c.logf(
+func (sn *snapshotting) logDifferences() {
+	present := sn.table.Backends()
+	differences := backendDifferences(sn.cfg.Backends, present)
+	if len(differences) > 0 && len(sn.cfg.Backends) > 0 {
+		sn.logf(
 			LogWarn, "the table comes from the mesh and differs from this director's configuration",
 			Field{"differences", differences})
 		return
 	}
-	c.logf(LogInfo, "the table comes from the mesh", Field{"backends", len(present)})
+	sn.logf(LogInfo, "the table comes from the mesh", Field{"backends", len(present)})
 }
 
 // backendDifferences lists, with a plus, the backends that are present and not configured as they

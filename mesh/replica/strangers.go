@@ -169,9 +169,9 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
 	clear(c.admission.named)
 	c.changeView(func() {
-		c.table = directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
+		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
 		c.dir.SetBackends(nil) // all mappings are dead
-		c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
+		*c.barrier = *barrier.New(ring.Build(c.table.Backends(), nil))
 	})
 	c.digests = digests.Set{}
 	c.digests.SweepSoon(c.dir.Tags())
