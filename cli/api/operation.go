@@ -79,7 +79,7 @@ type Move struct {
 	User     string  `json:"user,omitempty"`
 	UserHash *uint32 `json:"user_hash,omitempty"`
 	Backend  IP      `json:"backend"`
-	// answer when the user is released, not when all directors hold him
+	// answer when the user is released, not when all directors hold the user
 	Wait bool `json:"wait,omitempty"`
 }
 
