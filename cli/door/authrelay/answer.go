@@ -14,14 +14,35 @@ import (
 // answer passes on all complete reply lines, in one write. Lines whose user has to wait stay
 // behind, without holding up the others. False: the link is over.
 func (l *link) answer(in *lineReader) bool {
-	b := l.s.batches.take()
-	defer l.s.batches.give(b)
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	return finish(l.answerLocked(in))
+}
+
+// tryAnswer does so as far as nothing has to be waited for.
+func (l *link) tryAnswer(in *lineReader) (rest func() bool, ok bool) {
+	if !l.mu.TryLock() {
+		return func() bool { return l.answer(in) }, true
+	}
+	return l.answerLocked(in)
+}
+
+// answerLocked is tryAnswer with mu locked, which it unlocks.
+func (l *link) answerLocked(in *lineReader) (rest func() bool, ok bool) {
+	b := l.s.batches.take()
 	b.names = l.s.director.Names()
 	l.answerInto(b, in)
 	b.counts.report(l.s.metrics)
-	return l.write(b.out)
+	left, ok := l.tryWrite(b.out)
+	if len(left) > 0 {
+		return func() bool {
+			defer l.s.batches.give(b)
+			defer l.mu.Unlock()
+			return l.writeRest(left)
+		}, true
+	}
+	l.mu.Unlock()
+	l.s.batches.give(b)
+	return nil, ok
 }
 
 // answerInto appends the answers to all complete reply lines to the output. mu must be locked.

@@ -2,6 +2,7 @@ package authrelay
 
 import (
 	"bytes"
+	"errors"
 )
 
 // greeting is what the authreply door says first, and hello how the answer to it begins, up to the
@@ -13,41 +14,38 @@ const (
 
 // serveAuthreply completes the lines that the client sends.
 func (l *link) serveAuthreply() {
-	in := newLineReader(l.client, l.s.protocol.maxBuffer())
-	if !l.greet(in) {
-		return
-	}
-	for l.answer(in) {
-		if err := l.fill(in); err != nil {
-			l.takeRest(in, err, l.answer)
-			return
-		}
-	}
-}
-
-// greet exchanges versions.
-func (l *link) greet(in *lineReader) bool {
 	l.mu.Lock()
 	ok := l.write([]byte(greeting))
 	l.mu.Unlock()
 	if !ok {
-		return false
+		l.leave()
+		return
 	}
-	for {
-		if err := l.fill(in); err == errLineTooLong {
-			l.trouble(clientLine)
-			return false
-		} else if err != nil {
-			return false
-		}
+	l.newSide(l.client, l.fill, l.tryAuthreply, l.endAuthreply).start()
+}
+
+// tryAuthreply takes the client's version, and then its lines.
+func (l *link) tryAuthreply(in *lineReader) (rest func() bool, ok bool) {
+	if !l.greeted {
 		line := in.next()
 		if line == nil {
-			continue
+			return nil, true
 		}
 		if body, _ := cutEnding(line); !bytes.HasPrefix(body, []byte(hello)) {
 			l.trouble(clientVersion)
-			return false
+			return nil, false
 		}
-		return true
+		l.greeted = true
+	}
+	return l.tryAnswer(in)
+}
+
+// endAuthreply ends the reading from a client of the authreply door.
+func (l *link) endAuthreply(in *lineReader, err error) {
+	switch {
+	case err != nil && l.greeted:
+		l.takeRest(in, err, l.answer)
+	case errors.Is(err, errLineTooLong):
+		l.trouble(clientLine)
 	}
 }

@@ -54,7 +54,8 @@ func BenchmarkAnswer(b *testing.B) {
 				client.input = fmt.Appendf(client.input,
 					"OK\t%d\tuser=user%d@example.org\tproxy\tlip=192.0.2.5\tpass=secret\n", i, i)
 			}
-			l, in := newLink(server, client), newLineReader(client, server.protocol.maxBuffer())
+			l := newLink(server, server.loops.Adopt(client))
+			in := newLineReader(client, server.protocol.maxBuffer())
 			in.resize(in.max)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -87,7 +88,7 @@ func TestAnswerDoesNotAllocate(t *testing.T) {
 	}
 	for _, input := range append(lines, strings.Repeat(lines[0], 2*batchSize+1)) {
 		client := &served{input: []byte(input)}
-		l := newLink(server, client)
+		l := newLink(server, server.loops.Adopt(client))
 		in := newLineReader(client, server.protocol.maxBuffer())
 		b := server.batches.take()
 		in.resize(in.max)

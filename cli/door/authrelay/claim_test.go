@@ -58,7 +58,7 @@ func TestClientsShare(t *testing.T) {
 func TestClientLeavesRoom(t *testing.T) {
 	f, _ := newSocketFixture(t, Config{Protocol: Login})
 	shared := &claim{mostRequests: 10, mostHeld: 10}
-	one, two, other := newLink(f.server, nil), newLink(f.server, nil), newLink(f.server, nil)
+	one, two, other := unserved(f.server), unserved(f.server), unserved(f.server)
 	one.claims, two.claims = []*claim{shared}, []*claim{shared}
 	taken, held := 0, 0
 	for i := range 8 {

@@ -18,6 +18,10 @@
 // ids, words and fields that are not known here. So the door serves Dovecot 2.3 and 2.4 alike, on
 // whose handshakes only both ends have to agree. When one end closes, the other is closed too.
 //
+// Event loops watch all connections, and relay by themselves what need not wait (package
+// eventloop). A goroutine takes over one direction of one client that has to wait: for a peer that
+// does not read, or for its end. So a client without trouble has none.
+//
 // # Completing a reply
 //
 // Only OK lines (Login, Authreply) and PASS lines (Userdb) are looked at. One that has the field

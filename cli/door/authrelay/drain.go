@@ -61,10 +61,10 @@ func (l *link) drain() {
 		return
 	}
 	l.mu.Lock()
-	auth, over := l.auth, l.over
+	auth, shut := l.auth, l.shut
 	l.mu.Unlock()
 	switch {
-	case over || auth == nil && l.s.protocol != Authreply:
+	case shut || auth == nil && l.s.protocol != Authreply:
 		// The client takes no answer before auth's greeting.
 		l.end()
 	case auth != nil: // a write that hangs keeps the reader from the client
@@ -78,6 +78,13 @@ func (l *link) loseAuth() {
 	l.drains.authOver = true
 	l.drains.mu.Unlock()
 	l.drain()
+}
+
+// authTakes reports whether auth takes more requests.
+func (l *link) authTakes() bool {
+	l.drains.mu.Lock()
+	defer l.drains.mu.Unlock()
+	return !l.drains.authOver
 }
 
 // awaitsAuth reports whether auth may still answer a request of this client.

@@ -160,6 +160,9 @@ func (f *fixture) auth() *end {
 	return newEnd(f.t, "auth", c)
 }
 
+// unserved is a link without connections.
+func unserved(s *Server) *link { return newLink(s, s.loops.Adopt(nil)) }
+
 // end is one end of a pipe, in the test's hands.
 type end struct {
 	t    *testing.T

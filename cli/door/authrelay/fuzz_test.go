@@ -136,11 +136,14 @@ func FuzzClient(f *testing.F) {
 			out, _ := io.ReadAll(theirs)
 			failures <- bytes.Count(out, []byte("\n"))
 		}()
-		l := newLink(server, ours)
+		l := newLink(server, server.loops.Adopt(ours))
 		in := newLineReader(bytes.NewReader(input), protocol.maxBuffer())
 		var passed []byte
 		for err = in.fill(); err == nil; err = in.fill() {
-			lines, ok := l.noteRequests(in)
+			l.mu.Lock()
+			lines, refused := l.noteRequests(in)
+			ok := l.write(refused)
+			l.mu.Unlock()
 			if !ok {
 				t.Fatal("the link is over")
 			}

@@ -28,7 +28,10 @@ func newLineReader(from io.Reader, max int) *lineReader {
 }
 
 // fill reads once. Lines that next has returned are not valid any more.
-func (r *lineReader) fill() error {
+func (r *lineReader) fill() error { return r.fillBy(r.from.Read) }
+
+// fillBy reads once by this function.
+func (r *lineReader) fillBy(read func([]byte) (int, error)) error {
 	left := r.end - r.start
 	switch {
 	case left >= maxLine:
@@ -41,7 +44,7 @@ func (r *lineReader) fill() error {
 		copy(r.buf, r.buf[r.start:r.end])
 		r.start, r.end = 0, left
 	}
-	n, err := r.from.Read(r.buf[r.end:])
+	n, err := read(r.buf[r.end:])
 	r.end += n
 	if n > 0 {
 		return nil // an error comes again

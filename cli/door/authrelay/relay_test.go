@@ -384,7 +384,7 @@ func TestSeenAndMarked(t *testing.T) {
 func TestOneClientLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Config{Protocol: Login})
-		greedy, modest := newLink(f.server, nil), newLink(f.server, nil)
+		greedy, modest := unserved(f.server), unserved(f.server)
 		for i := range 2 * maxOwn {
 			if got, want := greedy.remember(fmt.Append(nil, i), plain), i < maxOwn; got != want {
 				t.Fatalf("request %d: %v", i, got)

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// readCloser is a connection that can be closed for what has not come yet.
-type readCloser interface{ CloseRead() error }
-
 // takeRest ends the reading from the client, which err has ended. It lets nothing more in and has
 // take read the lines that are there; the request of a line that has no end is refused. What a
 // client writes from then on fails where it writes. One that has hung up is given its answers.
@@ -27,8 +24,7 @@ func (l *link) takeRest(in *lineReader, err error, take func(*lineReader) (ok bo
 
 // takeWritten lets nothing more in and has take read what is there. False: the link is over.
 func (l *link) takeWritten(in *lineReader, err error, take func(*lineReader) (ok bool)) bool {
-	c, closes := l.client.(readCloser)
-	closes = closes && c.CloseRead() == nil
+	closes := l.client.CloseRead() == nil
 	for {
 		if errors.Is(err, errLineTooLong) {
 			l.trouble(clientLine)

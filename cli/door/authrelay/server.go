@@ -15,7 +15,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/audit"
-	"directormesh/cli/door/rawconn"
+	"directormesh/cli/door/eventloop"
 	"directormesh/ring"
 )
 
@@ -91,11 +91,12 @@ type Server struct {
 	metrics   *metrics
 	troubles  *troubles
 
+	loops    *eventloop.Loops
 	batches  batches
 	requests atomic.Int64 // open ones
 	held     atomic.Int64 // replies
 
-	running sync.WaitGroup // every goroutine that serves a connection
+	running sync.WaitGroup // every link, and every goroutine that serves one
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
@@ -118,6 +119,7 @@ func New(cfg Config) (*Server, error) {
 		seen:      cfg.Seen,
 		log:       cfg.Log.With().Stringer("door", cfg.Protocol).Logger(),
 		metrics:   m,
+		loops:     eventloop.New(),
 		listeners: make(map[net.Listener]bool),
 		links:     make(map[*link]bool),
 		claims:    make(map[audit.Client]*claim),
@@ -134,7 +136,7 @@ func New(cfg Config) (*Server, error) {
 				return nil, fmt.Errorf("%s: %s; is Dovecot running, and may this user connect?",
 					cfg.Auth, api.Cause(err))
 			}
-			return rawconn.Wrap(conn), nil
+			return conn, nil
 		}
 	}
 	return s, nil
@@ -175,7 +177,7 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// start serves a connection in a goroutine of its own.
+// start serves a connection.
 func (s *Server) start(conn net.Conn) {
 	clients := audit.ClientsOf(conn)
 	s.mu.Lock()
@@ -184,16 +186,18 @@ func (s *Server) start(conn net.Conn) {
 		conn.Close()
 		return
 	}
-	l := newLink(s, conn)
+	l := newLink(s, s.loops.Adopt(conn))
 	s.links[l] = true
 	l.claims = s.claimsOf(clients)
-	s.running.Go(func() {
-		l.serve()
+	s.running.Add(1) // for as long as the link is there, whoever serves it
+	l.over = func() {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		delete(s.links, l)
 		s.leave(clients)
-	})
+		s.mu.Unlock()
+		s.running.Done()
+	}
+	s.running.Go(l.serve)
 }
 
 // Close stops accepting, reads what clients have written until now, tells all that wait for
@@ -223,18 +227,18 @@ func (s *Server) Close() error {
 	}
 	ending.Wait()
 	s.running.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.loops.Close())...)
 }
 
 // connect reaches auth. An auth that is being restarted is waited for; nobody else waits with this
 // client.
-func (s *Server) connect(ctx context.Context) (net.Conn, error) {
+func (s *Server) connect(ctx context.Context) (eventloop.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	for {
 		conn, err := s.dial(ctx)
 		if err == nil {
-			return conn, nil
+			return s.loops.Adopt(conn), nil
 		}
 		select {
 		case <-time.After(dialPause):

@@ -1,6 +1,6 @@
 // Package rawconn makes the reads and writes of connections cheaper: it makes their system calls
-// without telling Go's scheduler. All doors have their connections from here, and login and userdb
-// those to Dovecot's auth.
+// without telling Go's scheduler. All doors accept their connections from here; those before
+// Dovecot's auth have package eventloop watch them then.
 //
 // # Why
 //
@@ -17,19 +17,16 @@
 //	one loop on epoll that waits in a call                         54     20      10
 //	package net                                                    66     48      24
 //
-// A loop would be cheaper still, because it asks to be woken for what can be read, and Go's poller
-// also for each answer that the client has taken. But it turns all that doors do into steps of a
-// state machine, and must redo deadlines, back pressure and closing. This package goes most of the
-// way without that. At the authreply door it saves, for each lookup over four connections (medians
-// of four interleaved runs of director bench): 62 to 38 µs at 5,000 a second, 38 to 31 at 20,000.
-// Pipelined lookups cost what they did.
+// A loop is cheaper still, because it asks to be woken for what can be read, and Go's poller also
+// for each answer that the client has taken; package eventloop is one. But it makes owners give
+// their connections away whenever they wait, which net/http does not.
 //
 // # What it promises
 //
-// A wrapped connection does what one of package net does, to the texts of its errors; the tests
-// hold both to the same suite. It waits in Go's poller, so deadlines and Close end a call that
-// waits. Descriptors are used only while package net keeps them open, so none is used after it was
-// closed or became another's.
+// A wrapped connection does what one of package net does, to the texts of its errors; package
+// conntest holds both to the same suite. It waits in Go's poller, so deadlines and Close end a call
+// that waits. Descriptors are used only while package net keeps them open, so none is used after it
+// was closed or became another's.
 //
 // A call takes as long as copying what a socket's buffer holds, and for so long it holds up the
 // collector of garbage and the other goroutines of its processor.

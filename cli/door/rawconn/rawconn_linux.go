@@ -63,7 +63,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n == 0 && err == nil {
 		return 0, io.EOF
 	}
-	return n, c.opError("read", err)
+	return n, OpError(c, "read", err)
 }
 
 // Write implements net.Conn.
@@ -72,7 +72,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		return c.Conn.Write(p)
 	}
 	n, err := c.out.call(p, c.raw.Write)
-	return n, c.opError("write", err)
+	return n, OpError(c, "write", err)
 }
 
 // call tries until it is done or wait, which waits between two tries, gives up.
@@ -90,28 +90,22 @@ func (h *half) call(p []byte, wait func(try func(fd uintptr) bool) error) (int, 
 
 // read takes what is there. False: nothing yet.
 func (h *half) read(fd uintptr) bool {
-	for {
-		n, errno := system(unix.SYS_READ, fd, h.buf)
-		switch errno {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		}
-		h.done, h.errno = n, errno
-		return true
+	n, errno := System(unix.SYS_READ, fd, h.buf)
+	if errno == syscall.EAGAIN {
+		return false
 	}
+	h.done, h.errno = n, errno
+	return true
 }
 
 // write passes on what there is room for. False: more is left.
 func (h *half) write(fd uintptr) bool {
 	for len(h.buf) > 0 {
-		n, errno := system(unix.SYS_WRITE, fd, h.buf)
+		n, errno := System(unix.SYS_WRITE, fd, h.buf)
 		switch errno {
 		case 0:
 			h.done += n
 			h.buf = h.buf[n:]
-		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return false
 		default:
@@ -122,29 +116,40 @@ func (h *half) write(fd uintptr) bool {
 	return true
 }
 
-// system makes a call that cannot block, because the descriptor does not: so the scheduler need not
-// hear of it. It takes as long as copying what a socket's buffer holds.
-func system(call, fd uintptr, buf []byte) (n int, errno syscall.Errno) {
+// System makes a call that cannot block, because the descriptor does not: so the scheduler need not
+// hear of it. It takes as long as copying what a socket's buffer holds. An interrupted call is made
+// again.
+func System(call, fd uintptr, buf []byte) (n int, errno syscall.Errno) {
 	start := unsafe.Pointer(unsafe.SliceData(buf))
-	r, _, errno := syscall.RawSyscall(call, fd, uintptr(start), uintptr(len(buf)))
-	if errno != 0 {
-		return 0, errno
+	for {
+		r, _, errno := syscall.RawSyscall(call, fd, uintptr(start), uintptr(len(buf)))
+		switch errno {
+		case 0:
+			return int(r), 0
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
 	}
-	return int(r), 0
 }
 
-// opError makes an error look like one of package net.
-func (c *conn) opError(op string, err error) error {
-	if err == nil {
-		return nil
+// OpError makes an error of a call on c look like one of package net. io.EOF stays as it is.
+func OpError(c net.Conn, op string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
 	}
 	inner := err
 	var of *net.OpError
 	var errno syscall.Errno
-	if errors.As(err, &of) {
+	switch {
+	case errors.As(err, &of):
 		inner = of.Err
-	} else if errors.As(err, &errno) {
+	case errors.As(err, &errno):
 		inner = os.NewSyscallError(op, errno)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		inner = os.ErrDeadlineExceeded
+	case errors.Is(err, os.ErrClosed):
+		inner = net.ErrClosed
 	}
 	local := c.LocalAddr()
 	return &net.OpError{

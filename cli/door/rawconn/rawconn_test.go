@@ -2,198 +2,13 @@ package rawconn
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/nettest"
-	"golang.org/x/sys/unix"
+	"directormesh/cli/door/conntest"
 )
 
-// kinds are the connections that must behave alike: those of package net, and wrapped ones.
-var kinds = map[string]func(net.Conn) net.Conn{
-	"net":     func(c net.Conn) net.Conn { return c },
-	"wrapped": Wrap,
-}
-
-// listen returns a listener on a unix socket, or on the loopback.
-func listen(t testing.TB, network string) net.Listener {
-	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		dir, err := os.MkdirTemp("", "r") // the test's own can be too long for a socket
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		address = filepath.Join(dir, "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
-
-// connect returns both ends of a connection.
-func connect(t testing.TB, l net.Listener) (ours, theirs net.Conn) {
-	t.Helper()
-	theirs, err := net.Dial(l.Addr().Network(), l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ours, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ours.Close()
-		theirs.Close()
-	})
-	return ours, theirs
-}
-
-// everyKind runs a test with connections of each network and kind.
-func everyKind(
-	t *testing.T,
-	test func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn),
-) {
-	for _, network := range []string{"unix", "tcp"} {
-		for name, wrap := range kinds {
-			t.Run(network+"/"+name, func(t *testing.T) { test(t, listen(t, network), wrap) })
-		}
-	}
-}
-
-// TestConn holds connections to what every net.Conn promises: with concurrent calls, and with
-// deadlines before, during and after them.
-func TestConn(t *testing.T) {
-	everyKind(t, func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn) {
-		nettest.TestConn(t, func() (one, other net.Conn, stop func(), err error) {
-			ours, theirs := connect(t, l)
-			stop = func() {
-				ours.Close()
-				theirs.Close()
-			}
-			return wrap(ours), wrap(theirs), stop, nil
-		})
-	})
-}
-
-// outcome is what a call returned.
-type outcome struct {
-	N       int
-	Text    string // of the error, without addresses
-	Is      []bool // of the errors in causes
-	Timeout bool
-}
-
-var causes = []error{
-	io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, syscall.EPIPE, syscall.ECONNRESET,
-}
-
-func outcomeOf(n int, err error) outcome {
-	o := outcome{N: n, Text: fmt.Sprint(err)}
-	for _, cause := range causes {
-		o.Is = append(o.Is, errors.Is(err, cause))
-	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		o.Text = fmt.Sprint(op.Op, " ",
-			op.Net, " ", op.Source != nil, " ", op.Addr != nil, ": ", op.Err)
-		o.Timeout = op.Timeout()
-	}
-	return o
-}
-
-// reset closes an end so that the other end sees a reset.
-func reset(t *testing.T, c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if err := tcp.SetLinger(0); err != nil {
-			t.Error(err)
-		}
-	}
-	c.Close()
-}
-
-// states are what can have happened to a connection before a call.
-var states = map[string]func(t *testing.T, ours, theirs net.Conn){
-	"nothing": func(_ *testing.T, ours, _ net.Conn) { ours.SetDeadline(time.Now()) },
-	"bytes": func(_ *testing.T, _, theirs net.Conn) {
-		io.WriteString(theirs, "hello")
-	},
-	"closed":       func(_ *testing.T, ours, _ net.Conn) { ours.Close() },
-	"peer is gone": func(t *testing.T, _, theirs net.Conn) { reset(t, theirs) },
-	"peer did not read": func(t *testing.T, ours, theirs net.Conn) {
-		io.WriteString(ours, "x")
-		reset(t, theirs)
-	},
-	"bytes, peer is gone": func(_ *testing.T, _, theirs net.Conn) {
-		io.WriteString(theirs, "bye")
-		theirs.Close()
-	},
-	"peer writes no more": func(_ *testing.T, _, theirs net.Conn) {
-		theirs.(interface{ CloseWrite() error }).CloseWrite()
-	},
-}
-
-// TestEveryState calls read and write in every state, and compares what package net returns with
-// what a wrapped connection does.
-func TestEveryState(t *testing.T) {
-	calls := map[string]func(net.Conn) (int, error){
-		"read":          func(c net.Conn) (int, error) { return c.Read(make([]byte, 16)) },
-		"read nothing":  func(c net.Conn) (int, error) { return c.Read(nil) },
-		"write":         func(c net.Conn) (int, error) { return c.Write([]byte("hello")) },
-		"write nothing": func(c net.Conn) (int, error) { return c.Write(nil) },
-	}
-	for _, network := range []string{"unix", "tcp"} {
-		for state, arrange := range states {
-			for call, do := range calls {
-				t.Run(network+"/"+state+"/"+call, func(t *testing.T) {
-					got := make(map[string][]outcome)
-					for name, wrap := range kinds {
-						ours, theirs := connect(t, listen(t, network))
-						c := wrap(ours)
-						arrange(t, c, theirs)
-						settle(t, ours, state)
-						got[name] = append(got[name], outcomeOf(do(c)))
-						if call == "read" && state != "bytes" { // an end may come again
-							got[name] = append(got[name], outcomeOf(do(c)))
-						}
-					}
-					if diff := cmp.Diff(got["net"], got["wrapped"]); diff != "" {
-						t.Errorf("(-net +wrapped):\n%s", diff)
-					}
-				})
-			}
-		}
-	}
-}
-
-// settle waits until what a peer has done over TCP has come.
-func settle(t *testing.T, ours net.Conn, state string) {
-	t.Helper()
-	switch state {
-	case "nothing", "closed":
-		return
-	}
-	raw, err := ours.(syscall.Conn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := raw.Read(func(fd uintptr) bool {
-		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return n > 0
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
+func TestLikeNet(t *testing.T) { conntest.Run(t, Wrap) }
 
 // TestOnlyStreams leaves alone what it cannot serve.
 func TestOnlyStreams(t *testing.T) {
@@ -203,7 +18,7 @@ func TestOnlyStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed, _ := connect(t, listen(t, "unix"))
+	closed, _ := conntest.Connect(t, conntest.Listen(t, "unix"))
 	closed.Close()
 	for _, c := range []net.Conn{pipe, packets} {
 		if Wrap(c) != c {
@@ -213,5 +28,22 @@ func TestOnlyStreams(t *testing.T) {
 	}
 	if n, err := Wrap(closed).Read(make([]byte, 1)); n != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("reading a closed connection: %d, %v", n, err)
+	}
+}
+
+// TestNoAllocations checks that reads and writes cost none.
+func TestNoAllocations(t *testing.T) {
+	ours, theirs := conntest.Connect(t, conntest.Listen(t, "unix"))
+	c, peer := Wrap(ours), Wrap(theirs)
+	buf := []byte("line\n")
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := c.Write(buf); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := peer.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("a write and a read cost %v allocations", n)
 	}
 }

@@ -1,4 +1,4 @@
-package rawconn
+package conntest
 
 import (
 	"bytes"
@@ -15,10 +15,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPartialWrites writes more than sockets hold to a reader that takes a little at a time.
-func TestPartialWrites(t *testing.T) {
-	everyKind(t, func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn) {
-		ours, theirs := connect(t, l)
+// testPartialWrites writes more than sockets hold to a reader that takes a little at a time.
+func (kinds kinds) testPartialWrites(t *testing.T) {
+	kinds.each(t, func(t *testing.T, l net.Listener, wrap Wrap) {
+		ours, theirs := Connect(t, l)
 		c := wrap(ours)
 		want := make([]byte, 2<<20)
 		for i := range want {
@@ -48,10 +48,10 @@ func TestPartialWrites(t *testing.T) {
 	})
 }
 
-// TestSlowReader gives up a write whose reader does not read, and tells how much was written.
-func TestSlowReader(t *testing.T) {
-	everyKind(t, func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn) {
-		ours, theirs := connect(t, l)
+// testSlowReader gives up a write whose reader does not read, and tells how much was written.
+func (kinds kinds) testSlowReader(t *testing.T) {
+	kinds.each(t, func(t *testing.T, l net.Listener, wrap Wrap) {
+		ours, theirs := Connect(t, l)
 		c := wrap(ours)
 		much := make([]byte, 16<<20)
 		c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
@@ -66,16 +66,16 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// TestManyEndsAtOnce closes thousands of connections at the same moment while their owners read and
+// testManyEndsAtOnce closes thousands of connections at the same moment while their owners read and
 // write, and opens others, which get the same descriptors. No byte goes to another's connection.
-func TestManyEndsAtOnce(t *testing.T) {
-	everyKind(t, func(t *testing.T, l net.Listener, wrap func(net.Conn) net.Conn) {
+func (kinds kinds) testManyEndsAtOnce(t *testing.T) {
+	kinds.each(t, func(t *testing.T, l net.Listener, wrap Wrap) {
 		const rounds, size = 5, 200
 		for round := range rounds {
 			var echoes, clients sync.WaitGroup
 			end := make(chan struct{})
 			for i := range size {
-				ours, theirs := connect(t, l)
+				ours, theirs := Connect(t, l)
 				c := wrap(ours)
 				echoes.Go(func() {
 					defer c.Close()
@@ -85,7 +85,7 @@ func TestManyEndsAtOnce(t *testing.T) {
 					<-end
 					c.Close()
 				})
-				clients.Go(func() { ping(t, theirs, uint64(round*size+i), end) })
+				clients.Go(func() { Ping(t, theirs, uint64(round*size+i), end) })
 			}
 			time.AfterFunc(20*time.Millisecond, func() { close(end) })
 			clients.Wait()
@@ -94,8 +94,8 @@ func TestManyEndsAtOnce(t *testing.T) {
 	})
 }
 
-// ping sends its number again and again, until the end, and checks that nothing else comes back.
-func ping(t *testing.T, c net.Conn, number uint64, end <-chan struct{}) {
+// Ping sends its number again and again, until the end, and checks that nothing else comes back.
+func Ping(t *testing.T, c net.Conn, number uint64, end <-chan struct{}) {
 	defer c.Close()
 	sent := binary.BigEndian.AppendUint64(nil, number)
 	got := make([]byte, len(sent))
@@ -118,17 +118,17 @@ func ping(t *testing.T, c net.Conn, number uint64, end <-chan struct{}) {
 	}
 }
 
-// TestScripts does random things at both ends. A wrapped connection must return what one of package
+// testScripts does random things at both ends. A wrapped connection must return what one of package
 // net does.
-func TestScripts(t *testing.T) {
-	l := map[string]net.Listener{"unix": listen(t, "unix"), "tcp": listen(t, "tcp")}
+func (kinds kinds) testScripts(t *testing.T) {
+	l := map[string]net.Listener{"unix": Listen(t, "unix"), "tcp": Listen(t, "tcp")}
 	rapid.Check(t, func(rt *rapid.T) {
 		network := rapid.SampledFrom([]string{"unix", "tcp"}).Draw(rt, "network")
 		script := rapid.SliceOfN(rapid.IntRange(0, 7), 1, 20).Draw(rt, "script")
 		size := rapid.IntRange(1, 100_000).Draw(rt, "size")
 		got := make(map[string][]outcome)
 		for name, wrap := range kinds {
-			ours, theirs := connect(t, l[network])
+			ours, theirs := Connect(t, l[network])
 			got[name] = play(wrap(ours), theirs, script, size)
 			ours.Close()
 			theirs.Close()
@@ -188,21 +188,4 @@ func play(c, peer net.Conn, script []int, size int) (all []outcome) {
 		}
 	}
 	return all
-}
-
-// TestNoAllocations checks that reads and writes cost none.
-func TestNoAllocations(t *testing.T) {
-	ours, theirs := connect(t, listen(t, "unix"))
-	c, peer := Wrap(ours), Wrap(theirs)
-	buf := []byte("line\n")
-	if n := testing.AllocsPerRun(100, func() {
-		if _, err := c.Write(buf); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := peer.Read(buf); err != nil {
-			t.Fatal(err)
-		}
-	}); n > 0 {
-		t.Errorf("a write and a read cost %v allocations", n)
-	}
 }
