@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -245,8 +246,10 @@ const (
 	crowdedVariable = "DIRECTOR_TEST_CROWDED"
 	// fillers is how many processes fill a door, fillerVariable tells one of them which door.
 	fillers = 6
-	// crowdedHTTP is the file in that directory that tells the address of --http.
+	// crowdedHTTP and crowdedMetrics are the files in that directory that tell the addresses of
+	// --http and --metrics.
 	crowdedHTTP    = "http"
+	crowdedMetrics = "metrics"
 	fillerVariable = "DIRECTOR_TEST_FILLS"
 )
 
@@ -263,14 +266,18 @@ func TestCrowdedDoors(t *testing.T) {
 		return
 	}
 	dir := socketDir(t)
-	free, err := net.Listen("tcp", "127.0.63.3:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
-	address := []byte(free.Addr().String())
-	if err := os.WriteFile(filepath.Join(dir, crowdedHTTP), address, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{crowdedHTTP, crowdedMetrics} {
+		free, err := net.Listen("tcp", "127.0.63.3:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := []byte(free.Addr().String())
+		if err := os.WriteFile(filepath.Join(dir, name), address, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := free.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	child := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, lowLimit),
 		os.Args[0], "-test.run=^TestCrowdedDoors$", "-test.v")
@@ -340,8 +347,24 @@ func questions(t *testing.T, options Options) map[handover.Kind]func() error {
 		}
 	}
 	questions := map[handover.Kind]func() error{
-		handover.API:  lookup(options.SocketPath()),
-		handover.HTTP: lookup(options.Doors[handover.HTTP].TCP),
+		handover.API: lookup(options.SocketPath()),
+		handover.HTTP: func() error {
+			c, err := api.NewClient(options.Doors[handover.HTTP].TCP)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.Self(t.Context())
+			return err
+		},
+		handover.Metrics: func() error {
+			resp, err := http.Get("http://" + options.Doors[handover.Metrics].TCP + "/healthz")
+			if err != nil {
+				return err
+			}
+			http.DefaultClient.CloseIdleConnections()
+			return resp.Body.Close()
+		},
 		handover.Admin: func() error {
 			c, err := doveadm.Dial(t.Context(), options.Socket(handover.Admin))
 			if err != nil {
@@ -474,12 +497,16 @@ func samples(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 
 func crowdedOptions(t *testing.T, dir string) Options {
 	t.Helper()
-	address, err := os.ReadFile(filepath.Join(dir, crowdedHTTP))
-	if err != nil {
-		t.Fatal(err)
+	address := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
 	return testOptions(t, map[string]string{
-		"http":               string(address),
+		"http":               address(crowdedHTTP),
+		"metrics":            address(crowdedMetrics),
 		"run-dir":            filepath.Join(dir, "run"),
 		"auth-login-socket":  filepath.Join(dir, "auth-login"),
 		"auth-userdb-socket": filepath.Join(dir, "auth-userdb"),

@@ -98,6 +98,15 @@ func (d *Daemon) httpDoor(registry *prometheus.Registry) (server, error) {
 	})
 }
 
+// metricsDoor serves what anybody may see.
+func (d *Daemon) metricsDoor(registry *prometheus.Registry) (server, error) {
+	return httpapi.NewPublic(httpapi.Config{
+		Director: d.director,
+		Log:      d.log,
+		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+	}), nil
+}
+
 // serve runs the doors. The error of the first that fails goes to failed.
 func (d *Daemon) serve(running *sync.WaitGroup, failed chan<- error) {
 	for _, o := range d.doors {

@@ -39,7 +39,7 @@ func silentAuth(t *testing.T) string {
 func TestDoorsEnd(t *testing.T) {
 	auth := silentAuth(t)
 	r := start(t, testOptions(t, map[string]string{
-		"http": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0",
+		"http": "127.0.0.1:0", "metrics": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0",
 		"auth-login-socket": auth, "auth-userdb-socket": auth,
 	}), nil)
 	r.state(t, "READY=1")
@@ -63,7 +63,8 @@ func TestDoorsEnd(t *testing.T) {
 			t.Fatalf("%s: %v", s.kind, err)
 		}
 		defer c.Close()
-		if s.kind == handover.API || s.kind == handover.HTTP {
+		switch s.kind {
+		case handover.API, handover.HTTP, handover.Metrics:
 			// net/http gives a connection without any request five seconds to make one.
 			if _, err := io.WriteString(c, request); err != nil {
 				t.Fatal(err)

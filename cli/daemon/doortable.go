@@ -45,8 +45,11 @@ type unixRow struct {
 	behind func(*Options) string
 }
 
-// tcpRow is where a door listens on TCP: a setting for a loopback address, by default nowhere.
-type tcpRow struct{ setting, usage string }
+// tcpRow is where a door listens on TCP: a setting for an address, by default nowhere.
+type tcpRow struct {
+	setting, usage string
+	any            bool // any address will do, not only the loopback's
+}
 
 // doorTable has all kinds of doors, in the order in which they are opened. The API is the first:
 // its socket reports whether the run directory is free.
@@ -67,9 +70,20 @@ func doorTable() []doorRow {
 			who: "any user who may write to it", may: everything,
 		},
 		{
-			kind: handover.HTTP, sameAs: handover.API, takes: appetite{connections: 256, cost: 1},
-			tcp: &tcpRow{"http", "serve HTTP there too; only a loopback address (default: no)"},
-			who: anybody, may: everything,
+			kind: handover.HTTP, sameAs: handover.API,
+			takes: appetite{connections: 256, cost: 1},
+			tcp: &tcpRow{setting: "http", usage: "answer queries of HTTP there too, make no " +
+				"changes; only a loopback address (default: no)"},
+			who: anybody, may: "read: all queries, no lookup and no change",
+		},
+		{
+			kind: handover.Metrics, serve: (*Daemon).metricsDoor,
+			takes: appetite{connections: 64, cost: 1},
+			tcp: &tcpRow{setting: "metrics", any: true,
+				usage: "serve /metrics, /healthz and /readyz there, and nothing else; " +
+					"any address (default: no)"},
+			who: "anybody who reaches it, without a check",
+			may: "read `/metrics`, `/healthz` and `/readyz`",
 		},
 		{
 			kind: handover.Login, serve: authDoor(authrelay.Login, authLogin),
@@ -114,8 +128,8 @@ func doorTable() []doorRow {
 					`in --run-dir unless absolute; empty: none`,
 				modeUsage: "mode of --admin-socket; any user who may write to it may " +
 					"change everything"},
-			tcp: &tcpRow{"admin-tcp",
-				"serve doveadm there too; only a loopback address (default: no)"},
+			tcp: &tcpRow{setting: "admin-tcp",
+				usage: "serve doveadm there too; only a loopback address (default: no)"},
 			who: "any user who may write to it; over TCP " + anybody,
 			may: "everything that `doveadm director` does",
 		},
@@ -158,7 +172,7 @@ func (r doorRow) settings() []Setting {
 	}
 	all = append(all, r.more...)
 	if r.tcp != nil {
-		all = append(all, loopbackSetting(r.tcp.setting, r.tcp.usage, r.kind))
+		all = append(all, addressSetting(*r.tcp, r.kind))
 	}
 	return all
 }

@@ -53,7 +53,11 @@ func doorsTable() string {
 			at = append(at, fmt.Sprintf("%s, mode `--%s-mode` (%s)", path, u.setting, u.mode))
 		}
 		if r.tcp != nil {
-			at = append(at, fmt.Sprintf("`--%s` (nowhere), loopback addresses only", r.tcp.setting))
+			which := "loopback addresses only"
+			if r.tcp.any {
+				which = "any address"
+			}
+			at = append(at, fmt.Sprintf("`--%s` (nowhere), %s", r.tcp.setting, which))
 		}
 		if at == nil {
 			at = []string{"the FIFO of `proxy-notify`, handed over (0666)"}

@@ -23,8 +23,9 @@ import (
 // metricsIntroduction begins the page; for codeQuoted.
 const metricsIntroduction = `# Metrics
 
-A director serves these at '/metrics', on 'director.sock' and at the address of '--http'. Counters
-start at zero with the process. A director has the two 'director_notify_…' metrics only if systemd,
+A director serves these at '/metrics', on 'director.sock' and at the addresses of
+'--http' and '--metrics'. The address of '--metrics' serves nothing else but '/healthz' and
+'/readyz', so it may be any. Counters start at zero with the process. A director has the two 'director_notify_…' metrics only if systemd,
 Dovecot or 'director hold' gave it the FIFO. It also has those of Go ('go_…') and of the process
 ('process_…').
 
@@ -133,7 +134,8 @@ func metricsDocument(families map[string]*family) string {
 func TestMetricsDocument(t *testing.T) {
 	dir := socketDir(t)
 	options := testOptions(t, map[string]string{
-		"http": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0", "kick-ipc": filepath.Join(dir, "ipc"),
+		"http": "127.0.0.1:0", "metrics": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0",
+		"kick-ipc": filepath.Join(dir, "ipc"),
 	})
 	notify := filepath.Join(dir, "proxy-notify")
 	if err := syscall.Mkfifo(notify, 0o600); err != nil {

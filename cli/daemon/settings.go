@@ -327,7 +327,28 @@ func parseCount(s string) (int, error) {
 	return int(n), nil
 }
 
-// checkLoopback refuses addresses that others can reach, as long as nothing checks who asks.
+// checkAddress refuses what is no address to listen at. Without an IP it is all of this host.
+func checkAddress(s string) error {
+	if s == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not IP:PORT", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not from 0 to 65535", port)
+	}
+	if host == "" || host == "localhost" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return fmt.Errorf("%q is not IP:PORT", s)
+	}
+	return nil
+}
+
+// checkLoopback refuses addresses that others can reach: nothing checks there who asks.
 func checkLoopback(s string) error {
 	if s == "" {
 		return nil

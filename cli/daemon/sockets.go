@@ -75,6 +75,12 @@ func (d *Daemon) openSockets(handed *handover.Handed) error {
 		for _, s := range handed.Sockets {
 			taken[s.Kind] = true
 			tcp := s.Listener != nil && s.Listener.Addr().Network() == "tcp"
+			row := doorOf(s.Kind)
+			if tcp && (s.Kind == handover.API || row.tcp != nil && !row.tcp.any) {
+				if err := checkLoopback(s.Listener.Addr().String()); err != nil {
+					return fmt.Errorf("the socket that was handed over as %s: %w", s.Kind, err)
+				}
+			}
 			d.addSocket(socket{kind: s.Kind, listener: s.Listener, fifo: s.FIFO}, tcp)
 		}
 	}

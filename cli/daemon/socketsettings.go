@@ -42,15 +42,19 @@ func modeSetting(name, value, usage string, door handover.Kind) Setting {
 	}
 }
 
-// loopbackSetting is an address where a door of ours listens on TCP, "" for none.
-func loopbackSetting(name, usage string, door handover.Kind) Setting {
+// addressSetting is an address where a door of ours listens on TCP, "" for none.
+func addressSetting(row tcpRow, door handover.Kind) Setting {
+	check := checkLoopback
+	if row.any {
+		check = checkAddress
+	}
 	return Setting{
-		Name: name, Value: "IP:PORT", Default: "", Usage: usage,
+		Name: row.setting, Value: "IP:PORT", Default: "", Usage: row.usage,
 		read: func(o *Options, s string, _ Environment) error {
 			if s != "" {
 				o.setEndpoint(door, func(p *Endpoint) { p.TCP = s })
 			}
-			return checkLoopback(s)
+			return check(s)
 		},
 	}
 }

@@ -14,6 +14,7 @@ type Kind string
 const (
 	API       Kind = "api"
 	HTTP      Kind = "http"
+	Metrics   Kind = "metrics"
 	Login     Kind = "login"
 	Userdb    Kind = "userdb"
 	Authreply Kind = "authreply"
@@ -32,6 +33,7 @@ func endings() []struct {
 	}{
 		{API, []string{"api"}},
 		{HTTP, []string{"http"}},
+		{Metrics, []string{"metrics"}},
 		{Login, []string{"login", "auth"}},
 		{Userdb, []string{"userdb"}},
 		{Authreply, []string{"authreply"}},

@@ -29,7 +29,8 @@ type Spec struct {
 func ParseSpec(s string) (Spec, error) {
 	kind, path, ok := strings.Cut(s, "=")
 	spec := Spec{Kind: Kind(kind), Mode: 0o600}
-	if !ok || kind == string(HTTP) || !slices.Contains(Kinds(), spec.Kind) {
+	onTCP := spec.Kind == HTTP || spec.Kind == Metrics
+	if !ok || onTCP || !slices.Contains(Kinds(), spec.Kind) {
 		return Spec{}, fmt.Errorf("%q is not KIND=PATH or KIND=PATH:MODE; the kinds are api, "+
 			"login, userdb, authreply, admin and notify", s)
 	}

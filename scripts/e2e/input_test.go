@@ -197,11 +197,21 @@ func TestLocalHTTP(t *testing.T) {
 	m := newMesh(t, 1, "--mail-servers", "192.0.2.1-192.0.2.2")
 	d := m.directors[0]
 	addr := netip.AddrPortFrom(d.addr.Addr(), freePort(t, d.addr.Addr())).String()
-	d.start("--http", addr)
+	public := netip.AddrPortFrom(d.addr.Addr(), freePort(t, d.addr.Addr())).String()
+	d.start("--http", addr, "--metrics", public)
 	m.awaitSynced(10*time.Second, d)
 	for _, a := range []string{addr, "http://" + addr} {
-		if got := runCommand(t, "lookup", "alice@example.org", "-a", a); got.status != 0 {
-			t.Errorf("lookup by %s: %s", a, got.stderr)
+		if got := runCommand(t, "status", "-a", a); got.status != 0 {
+			t.Errorf("status by %s: %s", a, got.stderr)
+		}
+		for _, change := range [][]string{
+			{"lookup", "alice@example.org"}, {"down", "192.0.2.1"}, {"flush", "all"},
+		} {
+			got := runCommand(t, append(change, "-a", a)...)
+			checkFails(t, got, got.status, `only queries .* director.sock`)
+			if got.status == 0 {
+				t.Errorf("%v is done over %s", change, a)
+			}
 		}
 	}
 	for path, want := range map[string]string{
@@ -211,6 +221,13 @@ func TestLocalHTTP(t *testing.T) {
 		status, body := fetch(t, "http://"+addr+path)
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: status %d, without %q: %.200s", path, status, want, body)
+		}
+		wanted := 200
+		if strings.HasPrefix(path, "/v1/") {
+			wanted = 404
+		}
+		if status, body := fetch(t, "http://"+public+path); status != wanted {
+			t.Errorf("%s at --metrics: status %d, want %d: %.200s", path, status, wanted, body)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/httpapi"
@@ -92,7 +93,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := httpapitest.ServeTCP(t, documented())
+	addr := httpapitest.Serve(t, documented(), zerolog.Nop())
 	seen, requests := make(map[string]bool), make(map[string]bool)
 	after := example.ReplaceAllStringFunc(string(before), func(block string) string {
 		m := example.FindStringSubmatch(block)

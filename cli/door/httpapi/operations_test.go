@@ -211,7 +211,7 @@ func TestOperationFails(t *testing.T) {
 // must have been said.
 func TestMissingFields(t *testing.T) {
 	d := httpapitest.Sample()
-	addr := httpapitest.ServeTCP(t, d)
+	addr := httpapitest.Serve(t, d, zerolog.Nop())
 	for _, op := range samples() {
 		raw, err := json.Marshal(op)
 		if err != nil {
@@ -277,7 +277,7 @@ func TestUnknownParameters(t *testing.T) {
 // What is wrong with a request is said; nothing is done then.
 func TestBadRequests(t *testing.T) {
 	d := httpapitest.Sample()
-	addr := httpapitest.ServeTCP(t, d)
+	addr := httpapitest.Serve(t, d, zerolog.Nop())
 	tests := []struct {
 		path, body string
 		want       string // part of the message

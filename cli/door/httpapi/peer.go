@@ -25,6 +25,19 @@ func peer(r *http.Request) string {
 	return who
 }
 
+// onlyReads refuses what changes anything, a lookup too: it assigns the user to a backend and
+// counts as activity. Nothing checks here who asks.
+func onlyReads(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			fail(w, api.Errorf(api.CodeForbidden,
+				"%s: only queries are answered at this address; ask at director.sock", r.URL.Path))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // onlyLoopbackNames refuses requests for other hosts than this machine: a foreign page whose name
 // was made to resolve to 127.0.0.1 would otherwise be same-origin with us.
 func onlyLoopbackNames(h http.Handler) http.Handler {

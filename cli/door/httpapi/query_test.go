@@ -2,8 +2,10 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,8 +43,15 @@ func golden(t *testing.T, name string, got []byte) {
 // ask makes a request over TCP and returns the status and the body.
 func ask(t *testing.T, addr, method, path, body string, header ...string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+addr+path,
-		strings.NewReader(body))
+	network, host, err := api.Endpoint(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + host
+	if network == "unix" {
+		base = "http://director"
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +64,11 @@ func ask(t *testing.T, addr, method, path, body string, header ...string) (int, 
 			req.Host = header[i+1]
 		}
 	}
-	transport := &http.Transport{}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, host)
+		},
+	}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
@@ -135,10 +148,10 @@ func TestForeignPages(t *testing.T) {
 		{"localhost", http.MethodGet, []string{"Host", "localhost"}, 200},
 		{"foreign name", http.MethodGet, []string{"Host", "evil.example.org"}, 403},
 		{"foreign address", http.MethodGet, []string{"Host", "192.0.2.1:80"}, 403},
-		{"own page", http.MethodPost, []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"own page", http.MethodPost, []string{"Sec-Fetch-Site", "same-origin"}, 403},
 		{"foreign page", http.MethodPost, []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"foreign origin", http.MethodPost, []string{"Origin", "http://evil.example.org"}, 403},
-		{"form", http.MethodPost, []string{"Content-Type", "text/plain"}, 400},
+		{"form", http.MethodPost, []string{"Content-Type", "text/plain"}, 403},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

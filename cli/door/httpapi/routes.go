@@ -49,16 +49,21 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		whole(http.MethodPost, op.path, change)
 	}
 
-	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.readyz)
-	if metrics != nil {
-		mux.Handle("GET /metrics", metrics)
-	}
+	s.pages(mux, metrics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(
 			w, api.Errorf(api.CodeNotFound, "there is nothing at %s; see /v1/director", r.URL.Path))
 	})
 	return mux
+}
+
+// pages are those for machines, which every listener has.
+func (s *Server) pages(mux *http.ServeMux, metrics http.Handler) {
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
 }
 
 // plainQuery answers a query that has no parameters.

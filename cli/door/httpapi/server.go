@@ -71,19 +71,25 @@ func New(cfg Config) (*Server, error) {
 
 	plain := s.routes(cfg.Metrics)
 	s.local = s.httpServer(withProfiles(plain))
-	s.remote = s.httpServer(onlyLoopbackNames(http.NewCrossOriginProtection().Handler(plain)))
+	s.remote = s.httpServer(onlyLoopbackNames(
+		http.NewCrossOriginProtection().Handler(onlyReads(plain))))
 	return s, nil
 }
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
+	return newHTTPServer(h, s.running, s.log)
+}
+
+// newHTTPServer has the limits of every server of ours. Requests end with ctx.
+func newHTTPServer(h http.Handler, ctx context.Context, log zerolog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return s.running },
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       rememberPeer,
-		ErrorLog:          errorLog(s.log),
+		ErrorLog:          errorLog(log),
 	}
 }
 
