@@ -36,7 +36,7 @@ type Logins struct {
 }
 
 // loginShards divides maxLogins.
-const loginShards = 64
+const loginShards = 1 << shardBits
 
 type loginShard struct {
 	mu       sync.Mutex // guards what follows
@@ -69,7 +69,7 @@ func (l *Logins) Answered(h ring.UserHash, user []byte, backend netip.Addr) {
 	defer s.mu.Unlock()
 	s.turn(now)
 	if s.current.full(user) {
-		if len(s.previous.logins) > 0 {
+		if s.previous.count > 0 {
 			s.lost = later(s.lost, s.since.Add(rememberTime))
 		}
 		s.begin(now)
@@ -90,9 +90,10 @@ func (l *Logins) Recent(
 	defer s.mu.Unlock()
 	s.turn(now)
 	for _, half := range []*loginHalf{s.current, s.previous} {
-		for user, backend := range half.of(h) {
-			if counts(backend) && !slices.Contains(users, string(user)) {
-				users = append(users, string(user))
+		for login := range half.of(half.key(h)) {
+			user := string(login.local) + login.suffix
+			if counts(half.addrs[login.backend]) && !slices.Contains(users, user) {
+				users = append(users, user)
 			}
 		}
 	}

@@ -84,7 +84,7 @@ func TestLoginsOverflow(t *testing.T) {
 	}
 	n := 0
 	for i := range l.shards {
-		n += len(l.shards[i].current.logins) + len(l.shards[i].previous.logins)
+		n += l.shards[i].current.count + l.shards[i].previous.count
 	}
 	if n > 2*maxLogins {
 		t.Errorf("%d users are remembered", n)
@@ -151,7 +151,7 @@ func TestLongLoginNames(t *testing.T) {
 	}
 	bytes := 0
 	for i := range l.shards {
-		bytes += len(l.shards[i].current.names) + len(l.shards[i].previous.names)
+		bytes += len(l.shards[i].current.records) + len(l.shards[i].previous.records)
 	}
 	if bytes > most || bytes < most/4 {
 		t.Errorf("%d bytes of names are remembered; the most is %d", bytes, most)
