@@ -126,13 +126,16 @@ func (a Anvil) ask(ctx context.Context, lines ...string) (*request, error) {
 type anvilList struct {
 	names       []string // of the passdb fields that follow the other columns
 	connections []Connection
+	columns     []string // of a line; the memory is used again
+	fields      fieldRoom
 }
 
 // anvilColumns: process id, user, service, client's IP, id of the connection, backend's IP.
 const anvilColumns = 6
 
 func (l *anvilList) add(line string) error {
-	columns := tabbed.Fields(line)
+	l.columns = tabbed.AppendFields(l.columns[:0], line)
+	columns := l.columns
 	if len(columns) < anvilColumns {
 		return fmt.Errorf("a connection has %d columns instead of %d", len(columns), anvilColumns)
 	}
@@ -147,11 +150,14 @@ func (l *anvilList) add(line string) error {
 	if len(l.connections) == maxConnections {
 		return fmt.Errorf("list has over %d connections", maxConnections)
 	}
+	if len(l.connections) == cap(l.connections) { // append alone would copy a large list often
+		l.connections = slices.Grow(l.connections, max(64, len(l.connections)))
+	}
 	l.connections = append(l.connections, Connection{
 		User:    columns[1],
 		Backend: backend,
 		PID:     int(pid),
-		Fields:  addFields(l.names, columns[anvilColumns:]),
+		Fields:  l.fields.add(l.names, columns[anvilColumns:]),
 	})
 	return nil
 }

@@ -108,6 +108,7 @@ type ipcList struct {
 	user, backend int   // columns
 	fields        []int // columns of the user's passdb fields
 	names         []string
+	columns       []string // of a line; the memory is used again
 	connections   []Connection
 }
 
@@ -116,9 +117,10 @@ type ipcList struct {
 const firstColumn = "username"
 
 func (l *ipcList) add(line string) error {
-	columns := tabbed.Fields(line)
+	l.columns = tabbed.AppendFields(l.columns[:0], line)
+	columns := l.columns
 	if columns[0] == firstColumn && slices.Contains(columns, "dest-ip") {
-		l.names, l.fields = columns, l.fields[:0]
+		l.names, l.fields = slices.Clone(columns), l.fields[:0]
 		l.user, l.backend = 0, slices.Index(columns, "dest-ip")
 		for i, name := range columns {
 			if strings.HasPrefix(name, fieldPrefix) {

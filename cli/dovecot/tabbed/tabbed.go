@@ -91,10 +91,18 @@ func unletter(c byte) byte {
 }
 
 // Fields returns the fields of a line, unescaped; an empty line has one empty field.
-func Fields(line string) []string {
-	fields := strings.Split(line, "\t")
-	for i, f := range fields {
-		fields[i] = Unescape(f)
+func Fields(line string) []string { return AppendFields(nil, line) }
+
+// AppendFields is Fields, appended to fields: a reader of many lines uses their memory again.
+func AppendFields(fields []string, line string) []string {
+	escaped := strings.IndexByte(line, escape) >= 0
+	for more := true; more; {
+		var field string
+		field, line, more = strings.Cut(line, "\t")
+		if escaped {
+			field = Unescape(field)
+		}
+		fields = append(fields, field)
 	}
 	return fields
 }
