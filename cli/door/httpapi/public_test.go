@@ -70,10 +70,7 @@ func TestPublic(t *testing.T) {
 		}
 	}
 	others := []string{"/", "/metrics/", "/debug/pprof/", "/debug/pprof/heap"}
-	for _, path := range servedPaths(t) {
-		others = append(others, path)
-	}
-	for _, path := range others {
+	for _, path := range append(others, servedPaths(t)...) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if status, body := ask(t, addr, method, path, "{}"); status != http.StatusNotFound {
 				t.Errorf("%s %s: %d %s", method, path, status, body)
