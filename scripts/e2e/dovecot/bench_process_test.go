@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // adminConn is a connection to director-admin.
@@ -97,24 +99,14 @@ func memoryOf(t *testing.T, pid int) (now, peak float64) {
 	return read("smaps_rollup", "Pss"), read("status", "VmHWM")
 }
 
-// clockTick is the unit of processor time in /proc: USER_HZ is 100 on all Linux platforms of today.
-const clockTick = 1e7 // ns
-
-// processorTime is what a process has used so far, in nanoseconds.
-func processorTime(t *testing.T, pid int) float64 {
+// processorTime is what a process has used so far. The kernel counts it in nanoseconds, and gives
+// it by the clock that clock_getcpuclockid(3) names.
+func processorTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	const wholeProcess = 2 // CPUCLOCK_SCHED
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|wholeProcess), &ts); err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	total := 0
-	for _, field := range strings.Fields(rest)[11:13] { // utime and stime
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			t.Fatal(err)
-		}
-		total += n
-	}
-	return float64(total) * clockTick
+	return time.Duration(ts.Nano())
 }

@@ -17,16 +17,26 @@ type rival struct {
 	name  string
 	first *rivalDirector
 	next  *rivalDirector
+	empty float64 // bytes that first used before the million users came
 }
 
 // rivalDirector is one director, ours or Dovecot's. Both speak the same protocols on their sockets.
 type rivalDirector struct {
 	t         *testing.T
 	authreply string
+	login     string
 	admin     string
 	start     func()
+	stop      func()
 	pid       func() int // of the process that is the director
 }
+
+// benchAuth lets every user in, with any password, and wants a proxy for each.
+const benchAuth = `passdb {
+  driver = static
+  args = nopassword=y proxy=y
+}
+`
 
 // meshRival is two directors of ours.
 func meshRival(t *testing.T) rival {
@@ -36,18 +46,27 @@ func meshRival(t *testing.T) rival {
 		"," + netip.AddrPortFrom(ips[1], meshPort).String()
 	make := func(name string, ip netip.Addr) *rivalDirector {
 		// A Dovecot without any session, so that the director can know that there is nobody to
-		// kick.
-		sessions := newInstance(
-			t, "ipc-"+name, "protocols =\nlisten = "+newAddress(t).String()+"\n")
-		sessions.start("unix:ipc")
-		d := newDirector(t, name, ip, "--mail-servers", benchBackends, "--join", join, "--kick-ipc",
-			sessions.path("ipc"))
-		return &rivalDirector{t: t, start: d.start, pid: d.pid,
+		// kick. Its auth is behind the login door.
+		proxy := newInstance(
+			t, "proxy-"+name, "protocols =\nlisten = "+newAddress(t).String()+"\n"+benchAuth)
+		proxy.start("unix:ipc", "unix:auth-login")
+		d := newDirector(t, name, ip, "--mail-servers", benchBackends, "--join", join,
+			"--kick-ipc", proxy.path("ipc"), "--auth-login-socket", proxy.path("auth-login"))
+		return &rivalDirector{t: t, start: d.start, stop: d.stop, pid: d.pid,
 			authreply: filepath.Join(d.runDir, "director-authreply"),
+			login:     filepath.Join(d.runDir, "login", "director"),
 			admin:     filepath.Join(d.runDir, "director-admin")}
 	}
-	return rival{"mesh", make("m1", ips[0]), make("m2", ips[1])}
+	return rival{name: "mesh", first: make("m1", ips[0]), next: make("m2", ips[1])}
 }
+
+// benchLogin is the login door of Dovecot's director, and the auth behind it.
+const benchLogin = benchAuth + `service director {
+  unix_listener login/director {
+    mode = 0600
+  }
+}
+`
 
 // ringRival is two directors of Dovecot's.
 func ringRival(t *testing.T) rival {
@@ -58,14 +77,15 @@ func ringRival(t *testing.T) rival {
 		directors = append(directors, netip.AddrPortFrom(ip, ringPort).String())
 	}
 	make := func(name string, ip netip.Addr) *rivalDirector {
-		i := newInstance(t, name, ringConfig(ip, directors, []string{benchBackends}, ""))
+		i := newInstance(t, name, ringConfig(ip, directors, []string{benchBackends}, benchLogin))
 		return &rivalDirector{
-			t: t, start: func() { i.start("unix:director-admin") },
+			t: t, start: func() { i.start("unix:director-admin") }, stop: i.stop,
 			pid:       func() int { return i.process("director") },
-			authreply: i.path("director-authreply"), admin: i.adminSocket(),
+			authreply: i.path("director-authreply"), login: i.path("login/director"),
+			admin: i.adminSocket(),
 		}
 	}
-	return rival{"Dovecot", make("r1", ips[0]), make("r2", ips[1])}
+	return rival{name: "Dovecot", first: make("r1", ips[0]), next: make("r2", ips[1])}
 }
 
 // users asks a director how many users each backend has.
