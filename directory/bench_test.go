@@ -30,6 +30,9 @@ func benchMappings(b *testing.B) int {
 	return n
 }
 
+// snapshotChunk is how many rows a message of a snapshot has at least.
+const snapshotChunk = 10_000
+
 // benchBackends is a table of 50 backends.
 func benchBackends() (rows []BackendRow) {
 	for i := range 50 {
@@ -204,9 +207,13 @@ func BenchmarkDirectory(b *testing.B) {
 			perMapping(b, d.Len(), func() {
 				joiner := New(0)
 				joiner.SetBackends(backends)
+				rows = rows[:0]
 				for leaf := range 1 << 16 {
-					rows = d.Leaf("", uint16(leaf), start, rows[:0])
-					joiner.Merge("", rows, start, each)
+					rows = d.Leaf("", uint16(leaf), start, rows)
+					if len(rows) >= snapshotChunk || leaf == 1<<16-1 {
+						joiner.Merge("", rows, start, each)
+						rows = rows[:0]
+					}
 				}
 			})
 		})

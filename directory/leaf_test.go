@@ -54,7 +54,7 @@ func rowsOf(hashes []uint32) []row {
 func leafWith(hashes []uint32) lockedLeaf {
 	d := New(0)
 	l := d.lockNewLeaf(d.ensureShard(""), 0xabcd)
-	l.insertSorted(rowsOf(hashes))
+	l.insertSorted(rowsOf(hashes), nil)
 	return l
 }
 
@@ -141,7 +141,7 @@ func TestInserts(t *testing.T) {
 			}
 		}
 		bulk, single := leafWith(before), leafWith(before)
-		bulk.insertSorted(rowsOf(added))
+		bulk.insertSorted(rowsOf(added), nil)
 		for _, h := range added {
 			i, _ := single.search(h)
 			single.insert(i, row{hash: h})

@@ -104,7 +104,7 @@ func (l *lockedLeaf) replace(i int, r row) {
 // insert puts r in at index i.
 func (l *lockedLeaf) insert(i int, r row) {
 	if len(l.rows) == cap(l.rows) {
-		l.makeRoom(1)
+		l.makeRoom([]row{r}, nil)
 		l.look()
 	}
 	n := len(l.rows)
@@ -119,12 +119,12 @@ func (l *lockedLeaf) insert(i int, r row) {
 }
 
 // insertSorted merges the rows of add, sorted by hash and none of them stored
-// yet, into the leaf.
-func (l *lockedLeaf) insertSorted(add []row) {
+// yet, into the leaf. The ones ahead are likely to be added next; see makeRoom.
+func (l *lockedLeaf) insertSorted(add []row, ahead []Mapping) {
 	if len(add) == 0 {
 		return
 	}
-	l.makeRoom(len(add))
+	l.makeRoom(add, ahead)
 	l.look()
 	n := len(l.rows)
 	l.lock.change()

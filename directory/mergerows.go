@@ -52,7 +52,7 @@ func (d *Directory) Merge(
 	m := merger{shard: s, due: d.deadline(now), directory: d, report: each != nil}
 	for len(rows) > 0 {
 		run := sortedRun(rows)
-		m.merge(rows[:run])
+		m.merge(rows[:run], rows[run:])
 		for _, out := range m.results {
 			each(rows[out.index], out.Merged)
 		}
@@ -89,8 +89,8 @@ type result struct {
 	Merged
 }
 
-// merge merges a run of rows of one leaf, sorted by hash.
-func (m *merger) merge(run []Mapping) {
+// merge merges a run of rows of one leaf, sorted by hash. The ones ahead come next.
+func (m *merger) merge(run, ahead []Mapping) {
 	m.inserts, m.results = m.inserts[:0], m.results[:0]
 	l := m.directory.lockNewLeaf(m.shard, leafOf(run[0].Hash))
 	defer l.unlock()
@@ -135,7 +135,10 @@ func (m *merger) merge(run []Mapping) {
 	if len(m.inserts) == 1 {
 		l.insert(insertAt, m.inserts[0])
 	} else {
-		l.insertSorted(m.inserts)
+		if len(m.inserts) <= len(run)/2 {
+			ahead = nil // most of them are stored already, as most of these
+		}
+		l.insertSorted(m.inserts, ahead)
 	}
 }
 

@@ -1,6 +1,10 @@
 package directory
 
-import "slices"
+import (
+	"slices"
+
+	"directormesh/ring"
+)
 
 // A pack is the array that has the rows of the 128 leaves of one lock, leaf
 // after leaf in their order, each followed by room for more of its own. A leaf
@@ -44,11 +48,24 @@ func (l *lockedLeaf) setLeaf(pack []row, i, offset int, s shape) {
 
 func (l *lockedLeaf) shapeOf(i int) shape { return shape(l.leaves[i].shape.Load()) }
 
-// makeRoom makes room for so many more rows.
-func (l *lockedLeaf) makeRoom(more int) {
-	if need := more - l.shape().free(); need > 0 && !l.borrow(need) {
-		l.repack(more)
+// makeRoom makes room for these rows, sorted by hash. The ones ahead are likely to be added next,
+// in their order.
+func (l *lockedLeaf) makeRoom(add []row, ahead []Mapping) {
+	need := len(add) - l.shape().free()
+	if need <= 0 || l.borrow(need) {
+		return
 	}
+	var more [leavesPerLock]int
+	more[l.at] = len(add)
+	here := leafOf(ring.UserHash(add[0].hash))
+	for _, m := range ahead {
+		number := leafOf(m.Hash)
+		if number <= here || number/leavesPerLock != here/leavesPerLock {
+			break
+		}
+		more[number%leavesPerLock]++
+	}
+	l.repack(&more)
 }
 
 // borrow takes at least so much room from the leaf for which the fewest rows
@@ -111,11 +128,19 @@ func (l *lockedLeaf) offset(i int) (offset int) {
 	return offset
 }
 
-// repack moves all leaves to a new array in which this one has room for so
-// many more rows, and each a share of the rest.
-func (l *lockedLeaf) repack(more int) {
-	need := more + l.packed()
-	spare := max(need/spareShare, min(more*bulkAhead, need/bulkShare))
+// repack moves all leaves to a new array in which each has room for so many
+// more rows, and a share of the rest.
+func (l *lockedLeaf) repack(more *[leavesPerLock]int) {
+	all := 0
+	for _, n := range more {
+		all += n
+	}
+	need := all + l.packed()
+	// Rows for other leaves are all there are for some time.
+	spare := need / spareShare
+	if all == more[l.at] {
+		spare = max(spare, min(all*bulkAhead, need/bulkShare))
+	}
 	pack := newRows(need + spare)
 	shared := min(len(pack)-need, need/sharedShare+leavesPerLock)
 	var shapes [leavesPerLock]shape
@@ -123,11 +148,8 @@ func (l *lockedLeaf) repack(more int) {
 	for i := range shapes {
 		s := l.shapeOf(i)
 		copy(pack[offset:], rows(l.leaves[i].first.Load(), s))
-		room := s.len() + shared*(i+1)/leavesPerLock - shared*i/leavesPerLock
-		if i == l.at {
-			room += more
-		}
-		if i == leavesPerLock-1 {
+		room := s.len() + more[i] + shared*(i+1)/leavesPerLock - shared*i/leavesPerLock
+		if room = min(room, maxRoom); i == leavesPerLock-1 {
 			room = min(len(pack)-offset, maxRoom)
 		}
 		shapes[i] = s.withRoom(room)
@@ -161,7 +183,7 @@ func (l *lockedLeaf) packed() (n int) {
 func (l *lockedLeaf) trim() {
 	n, room := l.packed(), len(l.lock.pack)
 	if room-allocated(n+n/spareShare) > room/trimShare {
-		l.repack(0)
+		l.repack(new([leavesPerLock]int))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"directormesh/ring"
 )
 
 // wantPack checks that the leaves of a lock lie in its pack one after the
@@ -71,7 +73,7 @@ func TestPack(t *testing.T) {
 				i := drawLeaf.Draw(t, "leaf")
 				add := fresh(i, rapid.IntRange(1, 300).Draw(t, "rows"))
 				l := lockLeaf(i)
-				l.insertSorted(rowsOf(add))
+				l.insertSorted(rowsOf(add), nil)
 				l.unlock()
 				want[i] = append(want[i], add...)
 				slices.Sort(want[i])
@@ -139,6 +141,65 @@ func TestPackWastesLittle(t *testing.T) {
 	}
 }
 
+// Rows that come in order, as in a snapshot, get their room at once; but not if most of those
+// before them were stored already.
+func TestRoomForRowsAhead(t *testing.T) {
+	const inFirst, inOthers = 1000, 20 // rows of the leaves
+	d := New(0)
+	backends := benchBackends()
+	d.SetBackends(backends)
+	mapping := func(leaf, user int) Mapping {
+		return Mapping{
+			Hash: ring.UserHash(leaf<<16 | user), Backend: backends[0].Addr,
+			Activity: start.Tick(), Stamp: start.Tick(), Generation: 1,
+		}
+	}
+	var all []Mapping
+	for i := range inFirst {
+		all = append(all, mapping(0, 2*i))
+	}
+	n := inFirst
+	for leaf := 1; leaf < leavesPerLock+3; leaf++ { // the last ones are of another lock
+		for i := range inOthers {
+			all = append(all, mapping(leaf, 2*i))
+		}
+		if leaf < leavesPerLock {
+			n += inOthers
+		}
+	}
+	pack := func() []row {
+		l := d.lockNewLeaf(d.ensureShard(""), 0)
+		defer l.unlock()
+		return l.lock.pack
+	}
+	packs := make(map[*row]bool)
+	m := merger{shard: d.ensureShard(""), due: d.deadline(start), directory: d}
+	for rows := all; len(rows) > 0; {
+		run := sortedRun(rows)
+		m.merge(rows[:run], rows[run:])
+		rows = rows[run:]
+		packs[&pack()[0]] = true
+	}
+	if len(packs) != 1 {
+		t.Errorf("%d packs for %d rows", len(packs), n)
+	}
+	room := len(pack())
+	if most := allocated(n + n/spareShare); room > most {
+		t.Errorf("room for %d rows with %d, want %d at most", room, n, most)
+	}
+
+	again := slices.Clone(all[:inFirst])
+	added := room - n + 1 // one more than there is room for
+	for i := range added {
+		again = slices.Insert(again, 2*i+1, mapping(0, 2*i+1))
+	}
+	d.Merge("", append(again, all[inFirst:]...), start, nil)
+	n += added
+	if room, most := len(pack()), allocated(n+max(n/spareShare, n/bulkShare)); room > most {
+		t.Errorf("room for %d rows with %d, want %d at most", room, n, most)
+	}
+}
+
 // A leaf can have all 65,536 users that there are for it, and so can others.
 func TestFullPack(t *testing.T) {
 	d := New(0)
@@ -149,7 +210,7 @@ func TestFullPack(t *testing.T) {
 			all[i].hash = uint32(leaf)<<16 | uint32(i)
 		}
 		l := d.lockNewLeaf(s, leaf)
-		l.insertSorted(all)
+		l.insertSorted(all, nil)
 		l.unlock()
 		for _, h := range []uint32{0, 1, 0x7fff, 0xffff} {
 			h |= uint32(leaf) << 16
