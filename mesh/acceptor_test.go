@@ -268,7 +268,8 @@ func TestWhoIsDialledNext(t *testing.T) {
 		if test.running != closing {
 			n.ctx = t.Context()
 		}
-		c := &contacts{n: n, running: test.running, hearing: test.hearing}
+		c := &contacts{n: n, running: test.running, hearing: test.hearing,
+			over: make(map[replica.Dial]chan struct{})}
 		if test.named {
 			c.named = []replica.Dial{named}
 		}

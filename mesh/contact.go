@@ -1,10 +1,11 @@
 package mesh
 
 import (
+	"context"
+	"net/netip"
 	"sync"
 
 	"directormesh/mesh/replica"
-
 	"directormesh/mesh/wording"
 )
 
@@ -30,10 +31,14 @@ type contacts struct {
 	named   []replica.Dial        // waiting: named by a live peer or an operator
 	heard   []replica.Dial        // waiting: named by anybody
 	running int
-	hearing int // of the running ones, those out of heard
+	hearing int                            // of the running ones, those out of heard
+	over    map[replica.Dial]chan struct{} // of the running ones; closed when they have ended
 }
 
-func (c *contacts) init(n *Node) { c.n, c.queued = n, make(map[replica.Dial]bool) }
+func (c *contacts) init(n *Node) {
+	c.n, c.queued = n, make(map[replica.Dial]bool)
+	c.over = make(map[replica.Dial]chan struct{})
+}
 
 // add has a director dialled, unless it is about to be. It never waits.
 func (c *contacts) add(d replica.Dial) {
@@ -72,6 +77,7 @@ func (c *contacts) nextLocked() (d replica.Dial, heard, ok bool) {
 		return replica.Dial{}, false, false
 	}
 	c.running++
+	c.over[d] = make(chan struct{})
 	return d, heard, true
 }
 
@@ -80,6 +86,8 @@ func (c *contacts) work(d replica.Dial, heard bool) {
 	for ok := true; ok; {
 		c.n.contact(d)
 		c.mu.Lock()
+		close(c.over[d])
+		delete(c.over, d)
 		delete(c.queued, d)
 		c.running--
 		if heard {
@@ -88,6 +96,29 @@ func (c *contacts) work(d replica.Dial, heard bool) {
 		d, heard, ok = c.nextLocked()
 		c.mu.Unlock()
 	}
+}
+
+// await waits until no dial to this address is under way any more.
+func (c *contacts) await(ctx context.Context, addr netip.AddrPort) {
+	for _, over := range c.dialling(addr) {
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dialling returns what is closed when each of the dials to this address has ended.
+func (c *contacts) dialling(addr netip.AddrPort) (over []chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for d, o := range c.over {
+		if d.Addr == addr {
+			over = append(over, o)
+		}
+	}
+	return over
 }
 
 // contact dials a director. If it answers, the stream gets a link.

@@ -117,12 +117,15 @@ func (n *Node) dropLinks(names []string) {
 
 // runLink serves the first stream, if there is one, and dials until it is to stop.
 func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
+	if first == nil {
+		// A contact may have reached the peer, which dials us now. With a second stream the peer
+		// would end the first one, and we end the second one when the first gets its link.
+		n.contacts.await(ctx, n.addrOf(l))
+	}
 	pause := firstRetry
 	var stuck stuckRow
 	for first != nil || ctx.Err() == nil { // a given stream is served even then, which closes it
-		n.linksMu.Lock()
-		addr := l.addr
-		n.linksMu.Unlock()
+		addr := n.addrOf(l)
 		began := time.Now()
 		out, err := first, error(nil)
 		if first = nil; out == nil {
@@ -158,6 +161,13 @@ func (n *Node) runLink(ctx context.Context, l *link, first *outStream) {
 			return
 		}
 	}
+}
+
+// addrOf returns where a link finds its peer.
+func (n *Node) addrOf(l *link) netip.AddrPort {
+	n.linksMu.Lock()
+	defer n.linksMu.Unlock()
+	return l.addr
 }
 
 // openTo opens a stream to a director, of any name if none is given, and makes it the peer's: it

@@ -42,11 +42,12 @@ func (ol *ownLog) write(now mono.Time, m wire.Message) {
 	ol.sendAll(m)
 }
 
-// replay sends a peer what is kept of the log after seq. One that has nothing of a member's log
-// joins and takes a snapshot anyway; old rows would only bring it what the snapshot no longer has.
-// It gets the last moment, which the donor may not have had yet.
+// replay sends a peer what is kept of the log after seq. One that is in no mesh yet, or has nothing
+// of a member's log, takes a snapshot anyway; old rows would only bring it what the snapshot no
+// longer has, one by one. It gets the last moment, which the donor may not have had yet. A member
+// that meets a new one gets all that there ever was, so that it needs no snapshot.
 func (ol *ownLog) replay(now mono.Time, p *peer, seq uint64) {
-	joins := seq == 0 && ol.admission.bootstrapped && !ol.log.Whole()
+	joins := seq == 0 && ol.admission.bootstrapped && (p.mesh.ID == 0 || !ol.log.Whole())
 	for m := range ol.log.Replay(now, seq, joins) {
 		ol.send(p, ol.asOfNow(m))
 	}

@@ -26,11 +26,12 @@ func (d *director) replayed(seq uint64) (numbers []uint64) {
 }
 
 // A peer whose stream broke gets what it has missed; one that has nothing gets the last two
-// seconds, because it takes a snapshot anyway, or all if that is all that there ever was.
+// seconds, because it takes a snapshot anyway; or all that there ever was, if it is a member.
 func TestReplay(t *testing.T) {
 	w := started(t, 2)
 	d1 := w.directors[0]
 	d1.core.log = logs.Own{}
+	d2 := d1.core.peers.get("d2")
 	first := w.now
 	for i := range 5 {
 		d1.core.write(w.now.Add(time.Duration(i)*time.Second), &wire.Rows{})
@@ -43,6 +44,8 @@ func TestReplay(t *testing.T) {
 		want   []uint64
 	}{
 		{"all that was ever written", func() {}, 0, []uint64{1, 2, 3, 4, 5}},
+		{"a joiner that is in no mesh yet", func() { d2.mesh = wire.MeshRank{} }, 0,
+			[]uint64{3, 4, 5}},
 		{"what was missed", func() {}, 3, []uint64{4, 5}},
 		{"nothing was missed", func() {}, 5, nil},
 		{"a joiner, after a while",

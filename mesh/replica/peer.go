@@ -55,6 +55,7 @@ type peer struct {
 	sentAt    int64     // its clock, of its last beat
 	beatAt    mono.Time // when we got that
 	echoAt    mono.Time // our clock: what we sent then has been answered; 0: nothing yet
+	echoedIn  uint64    // session whose first beat was echoed at once
 	roundTrip time.Duration
 
 	synced   bool // it says so
@@ -231,6 +232,11 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	p.TakeBeat(m.Counted) // if it gave us up, progressAdmission asks again
 	if !p.live && p.echoAt > 0 && now.Sub(p.echoAt) <= c.pace().silence() {
 		c.cameAlive(now, p)
+	}
+	if p.echoedIn != p.in {
+		// It does not know yet that we hear it, and need not wait for our next beat.
+		p.echoedIn = p.in
+		c.beatTo(now, p)
 	}
 }
 
