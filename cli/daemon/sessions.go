@@ -126,6 +126,9 @@ func (s *sessions) run(
 	for _, run := range s.late {
 		running.Go(func() { run(ctx) })
 	}
+	if s.logins != nil {
+		running.Go(func() { s.logins.Run(ctx) })
+	}
 	for _, fifo := range fifos {
 		running.Go(func() {
 			if err := s.notify.Serve(fifo); err != nil {

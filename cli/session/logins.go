@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"sync"
@@ -22,13 +23,15 @@ const (
 	// maxLogins bounds each of the two halves of what is remembered: 26,000 logins of different
 	// users a second.
 	maxLogins = 1_000_000
+	// tidyEvery is how often what is too old is looked for.
+	tidyEvery = 5 * time.Second
 	// maxNames bounds the login names and backends of one hash; with "%Ld" whole domains share one.
 	maxNames = 100
 )
 
 // Logins remembers for LoginTime and ListAge which logins were answered, because Dovecot does not
-// list all of them yet. It forgets early, and says so, when there are too many. It is safe for
-// concurrent use.
+// list all of them yet. It forgets early, and says so, when there are too many. Run gives the memory
+// of a burst back. It is safe for concurrent use.
 type Logins struct {
 	now func() time.Time
 	// by the lower bits of the hash, so that lookups seldom wait for each other
@@ -98,6 +101,38 @@ func (l *Logins) Recent(
 		}
 	}
 	return users, !now.Before(s.lost)
+}
+
+// Run gives back the memory of logins that are too old, until ctx ends. Lookups forget by
+// themselves, but not after the last one.
+func (l *Logins) Run(ctx context.Context) {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			l.tidy()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tidy forgets what is too old. A half that is empty, and was so the last time, gives its memory
+// back; in one that has been emptied just now there will soon be more logins.
+func (l *Logins) tidy() {
+	for i := range l.shards {
+		s := &l.shards[i]
+		now := l.now()
+		s.mu.Lock()
+		for _, half := range []*loginHalf{s.current, s.previous} {
+			if half.count == 0 {
+				half.clear()
+			}
+		}
+		s.turn(now)
+		s.mu.Unlock()
+	}
 }
 
 // turn begins a new half when the current one has lasted long enough. mu must be locked.

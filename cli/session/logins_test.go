@@ -1,10 +1,12 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"directormesh/ring"
@@ -156,4 +158,41 @@ func TestLongLoginNames(t *testing.T) {
 	if bytes > most || bytes < most/4 {
 		t.Errorf("%d bytes of names are remembered; the most is %d", bytes, most)
 	}
+}
+
+// After a burst of logins their memory is given back; while users log in it is kept for the next
+// half.
+func TestLoginsGiveMemoryBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLogins(time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go l.Run(ctx)
+		slots := func() (n int) {
+			for i := range l.shards {
+				s := &l.shards[i]
+				s.mu.Lock()
+				n += len(s.current.slots) + len(s.previous.slots)
+				s.mu.Unlock()
+			}
+			return n
+		}
+		const users = 10_000
+		burst := func() {
+			for h := range ring.UserHash(users) {
+				l.Answered(h, []byte("alice"), backend1)
+			}
+		}
+		for range 6 { // two halves, and one more
+			burst()
+			time.Sleep(rememberTime / 2)
+		}
+		if n := slots(); n < 2*users {
+			t.Errorf("%d slots while users log in, want %d", n, 2*users)
+		}
+		time.Sleep(2*rememberTime + 3*tidyEvery)
+		if n := slots(); n != 0 {
+			t.Errorf("%d slots after the burst, want none", n)
+		}
+	})
 }
