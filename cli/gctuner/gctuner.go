@@ -23,9 +23,9 @@ const (
 	garbageAllowed = 8 << 20
 	leastPercent   = 8
 	mostPercent    = 100 // Go's own default
-	// quietTime without a collection follows a burst; then its garbage goes back to the system. What
-	// a director remembers of the last logins, for up to 91 s, is garbage by then too. Go itself
-	// collects after two minutes, but keeps what that frees for long.
+	// quietTime without a collection follows a burst; then its garbage goes back to the system.
+	// What a director remembers of the last logins, for up to 91 s, is garbage by then too. Go
+	// itself collects after two minutes, but keeps what that frees for long.
 	quietTime = 100 * time.Second
 )
 

@@ -30,8 +30,8 @@ const (
 )
 
 // Logins remembers for LoginTime and ListAge which logins were answered, because Dovecot does not
-// list all of them yet. It forgets early, and says so, when there are too many. Run gives the memory
-// of a burst back. It is safe for concurrent use.
+// list all of them yet. It forgets early, and says so, when there are too many. Run gives the
+// memory of a burst back. It is safe for concurrent use.
 type Logins struct {
 	now func() time.Time
 	// by the lower bits of the hash, so that lookups seldom wait for each other

@@ -27,10 +27,14 @@ type measurements struct {
 }
 
 // less notes a value of which less is better.
-func (m *measurements) less(what, format string, value float64) { m.note(what, format, false, value) }
+func (m *measurements) less(what, format string, value float64) {
+	m.note(what, format, false, value)
+}
 
 // more notes a value of which more is better.
-func (m *measurements) more(what, format string, value float64) { m.note(what, format, true, value) }
+func (m *measurements) more(what, format string, value float64) {
+	m.note(what, format, true, value)
+}
 
 func (m *measurements) note(what, format string, more bool, value float64) {
 	i := slices.IndexFunc(m.to.rows, func(r *row) bool { return r.what == what })
