@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"directormesh/cli/door/rawconn"
 )
 
 // Who names the other end of a connection: the user id for a unix socket, else the address.
 func Who(c net.Conn) string {
-	u, ok := innermost(c).(*net.UnixConn)
+	u, ok := rawconn.Innermost(c).(*net.UnixConn)
 	if !ok {
 		return c.RemoteAddr().String()
 	}
@@ -40,7 +42,7 @@ const scriptConnections = 72
 // ClientsOf returns whose a connection is: an address's, or a process's and its user's. Whom nobody
 // can tell apart is left out, such as a process of another container.
 func ClientsOf(c net.Conn) []Client {
-	if u, ok := innermost(c).(*net.UnixConn); ok {
+	if u, ok := rawconn.Innermost(c).(*net.UnixConn); ok {
 		uid, pid, known := unixPeer(u)
 		switch {
 		case !known:
@@ -72,14 +74,3 @@ func (c Client) Share(most int) int {
 
 // String says what kind of client it is: address, process or user.
 func (c Client) String() string { return [...]string{"address", "process", "user"}[c.kind] }
-
-// innermost returns the connection inside those that wrap it as tls.Conn does.
-func innermost(c net.Conn) net.Conn {
-	for {
-		outer, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			return c
-		}
-		c = outer.NetConn()
-	}
-}

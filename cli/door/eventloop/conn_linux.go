@@ -41,7 +41,7 @@ type conn struct {
 func (l *Loops) adopt(outer net.Conn) Conn {
 	var raw syscall.RawConn
 	var err error
-	inner := innermost(outer)
+	inner := rawconn.Innermost(outer)
 	switch stream := inner.(type) {
 	case *net.TCPConn:
 		raw, err = stream.SyscallConn()

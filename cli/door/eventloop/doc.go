@@ -17,11 +17,8 @@
 //	package rawconn, a goroutine for each              70     29      21
 //	a loop that waits in Go's poller                   45     20      16
 //	a loop that waits in a call                       106     29      15
-//	the same, and the scheduler does not hear of it,
-//	so that the collector would have to wait too       50     15      14
 //
-// The second one is what this package does: the epoll descriptor of a loop is itself in Go's
-// poller.
+// The second one is this package: the epoll descriptor of a loop is itself in Go's poller.
 //
 // # How
 //
@@ -31,8 +28,8 @@
 // on in a goroutine: Read, Write and the deadlines are those of a net.Conn. So all that is rare or
 // hard is ordinary code, and a connection without trouble has no goroutine.
 //
-// One loop has all connections. If it has no rest it lets other goroutines run now and then, and
-// gives half of its busy connections to another loop, up to one for each processor.
+// One loop has all connections. If it has no rest it lets other goroutines run, and gives half of
+// its busy connections to another loop, up to one for each processor.
 //
 // # What it promises
 //

@@ -38,14 +38,3 @@ func (l *Loops) Adopt(c net.Conn) Conn {
 	}
 	return plain{c}
 }
-
-// innermost returns the connection inside those that wrap it as tls.Conn does.
-func innermost(c net.Conn) net.Conn {
-	for {
-		outer, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			return c
-		}
-		c = outer.NetConn()
-	}
-}
