@@ -38,11 +38,11 @@ func (a Anvil) List(ctx context.Context) ([]Connection, error) {
 	}
 	list := anvilList{names: tabbed.Fields(head)}
 	for {
-		line, err := q.line()
+		line, err := q.bytes()
 		if err != nil {
 			return nil, err
 		}
-		if line == "" {
+		if len(line) == 0 {
 			return list.connections, nil
 		}
 		if err := list.add(line); err != nil {
@@ -124,40 +124,28 @@ func (a Anvil) ask(ctx context.Context, lines ...string) (*request, error) {
 
 // anvilList collects the answer to CONNECT-DUMP.
 type anvilList struct {
-	names       []string // of the passdb fields that follow the other columns
-	connections []Connection
-	columns     []string // of a line; the memory is used again
-	fields      fieldRoom
+	connectionList
+	names   []string // of the passdb fields that follow the other columns
+	columns [][]byte // of a line; the memory is used again
 }
 
 // anvilColumns: process id, user, service, client's IP, id of the connection, backend's IP.
 const anvilColumns = 6
 
-func (l *anvilList) add(line string) error {
+// add reads a line, which it does not keep.
+func (l *anvilList) add(line []byte) error {
 	l.columns = tabbed.AppendFields(l.columns[:0], line)
 	columns := l.columns
 	if len(columns) < anvilColumns {
 		return fmt.Errorf("a connection has %d columns instead of %d", len(columns), anvilColumns)
 	}
-	pid, err := strconv.ParseUint(columns[0], 10, 31)
+	pid, err := strconv.ParseUint(string(columns[0]), 10, 31)
 	if err != nil {
 		return errors.New("a connection has no process id")
 	}
-	backend := parseBackend(columns[5])
+	backend := l.backend(columns[5])
 	if !backend.IsValid() {
 		return nil // served here, not proxied
 	}
-	if len(l.connections) == maxConnections {
-		return fmt.Errorf("list has over %d connections", maxConnections)
-	}
-	if len(l.connections) == cap(l.connections) { // append alone would copy a large list often
-		l.connections = slices.Grow(l.connections, max(64, len(l.connections)))
-	}
-	l.connections = append(l.connections, Connection{
-		User:    columns[1],
-		Backend: backend,
-		PID:     int(pid),
-		Fields:  l.fields.add(l.names, columns[anvilColumns:]),
-	})
-	return nil
+	return l.connectionList.add(columns[1], backend, int(pid), l.names, columns[anvilColumns:])
 }

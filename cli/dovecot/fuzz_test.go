@@ -15,7 +15,10 @@ func FuzzIPCList(f *testing.F) {
 		var list ipcList
 		lines := strings.Split(text, "\n")
 		for _, line := range lines {
-			if list.add(line) != nil {
+			bytes := []byte(line)
+			err := list.add(bytes)
+			clear(bytes) // the next line comes into the same memory
+			if err != nil {
 				break
 			}
 		}
@@ -23,6 +26,9 @@ func FuzzIPCList(f *testing.F) {
 			t.Errorf("%d connections from %d lines", len(list.connections), len(lines))
 		}
 		for _, c := range list.connections {
+			if !strings.Contains(tabbed.Unescape(text), c.User) {
+				t.Errorf("user %q", c.User)
+			}
 			for _, field := range c.Fields {
 				if !strings.HasPrefix(field.Name, fieldPrefix) || field.Value == "" {
 					t.Errorf("field %+v", field)
@@ -38,8 +44,13 @@ func FuzzAnvilList(f *testing.F) {
 	f.Add("user_a\tuser_b", "-1\t\t\t\t\t\n")
 	f.Fuzz(func(t *testing.T, head, line string) {
 		list := anvilList{names: tabbed.Fields(head)}
-		err := list.add(line)
+		bytes := []byte(line)
+		err := list.add(bytes)
+		clear(bytes)
 		for _, c := range list.connections {
+			if c.User != tabbed.Fields(line)[1] {
+				t.Errorf("%q: user %q", line, c.User)
+			}
 			if err != nil || !c.Backend.IsValid() || c.PID < 0 || len(c.Fields) > len(list.names) {
 				t.Errorf("%q, %q: connection %+v, error %v", head, line, c, err)
 			}

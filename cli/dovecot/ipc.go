@@ -1,13 +1,13 @@
 package dovecot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"directormesh/cli/dovecot/tabbed"
 	"directormesh/ring"
@@ -55,7 +55,7 @@ func (c IPC) KickHost(ctx context.Context, host string) (int, error) {
 }
 
 func (c IPC) kick(ctx context.Context, command string, args ...string) (int, error) {
-	answer, err := c.ask(ctx, func(string) error { return nil }, command, args...)
+	answer, err := c.ask(ctx, func([]byte) error { return nil }, command, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -71,10 +71,10 @@ func (c IPC) kick(ctx context.Context, command string, args ...string) (int, err
 	return int(n), nil
 }
 
-// ask sends a command to all login processes. It hands the lines of data to each and returns what
-// the last line says.
+// ask sends a command to all login processes. It hands the lines of data to each, which must not
+// keep them, and returns what the last line says.
 func (c IPC) ask(
-	ctx context.Context, each func(line string) error, command string, args ...string,
+	ctx context.Context, each func(line []byte) error, command string, args ...string,
 ) (string, error) {
 	line := tabbed.Line(append([]string{"proxy", "*", command}, args...)...)
 	q, err := begin(ctx, c.Path, line+"\n")
@@ -83,68 +83,86 @@ func (c IPC) ask(
 	}
 	defer q.end()
 	for {
-		line, err := q.line()
+		line, err := q.bytes()
 		if err != nil {
 			return "", err
 		}
-		switch {
-		case strings.HasPrefix(line, ":"):
-			if err := each(line[1:]); err != nil {
+		switch kind, rest := cutKind(line); kind {
+		case ':':
+			if err := each(rest); err != nil {
 				return "", fmt.Errorf("%s: %w", c.Path, err)
 			}
-		case strings.HasPrefix(line, "+"):
-			return line[1:], nil
-		case strings.HasPrefix(line, "-"):
-			return "", fmt.Errorf("%s: %s was refused: %q", c.Path, command, line[1:])
+		case '+':
+			return string(rest), nil
+		case '-':
+			return "", fmt.Errorf("%s: %s was refused: %q", c.Path, command, rest)
 		default:
 			return "", fmt.Errorf("%s: %q is no answer of Dovecot 2.3's ipc service", c.Path, line)
 		}
 	}
 }
 
+// cutKind cuts off the byte that says what a line is; 0: there is none.
+func cutKind(line []byte) (kind byte, rest []byte) {
+	if len(line) == 0 {
+		return 0, nil
+	}
+	return line[0], line[1:]
+}
+
 // ipcList collects the answer to LIST-FULL: for each login process a line with the names of the
 // columns, then a line for each connection. Which columns there are depends on the process.
 type ipcList struct {
-	user, backend int   // columns
-	fields        []int // columns of the user's passdb fields
-	names         []string
-	columns       []string // of a line; the memory is used again
-	connections   []Connection
+	connectionList
+	all        int      // columns; 0: not known yet
+	user, dest int      // columns
+	fields     []int    // columns of the user's passdb fields
+	names      []string // of these
+	columns    [][]byte // of a line; the memory is used again
+	values     [][]byte // of its fields; the same
 }
 
 // firstColumn begins a line with names of columns. A user of that name has an IP where such a line
-// has "dest-ip".
-const firstColumn = "username"
+// has destColumn.
+const (
+	firstColumn = "username"
+	destColumn  = "dest-ip"
+)
 
-func (l *ipcList) add(line string) error {
+// add reads a line, which it does not keep.
+func (l *ipcList) add(line []byte) error {
 	l.columns = tabbed.AppendFields(l.columns[:0], line)
 	columns := l.columns
-	if columns[0] == firstColumn && slices.Contains(columns, "dest-ip") {
-		l.names, l.fields = slices.Clone(columns), l.fields[:0]
-		l.user, l.backend = 0, slices.Index(columns, "dest-ip")
-		for i, name := range columns {
-			if strings.HasPrefix(name, fieldPrefix) {
-				l.fields = append(l.fields, i)
-			}
-		}
+	if string(columns[0]) == firstColumn && l.begin(columns) {
 		return nil
 	}
-	if l.names == nil {
+	if l.all == 0 {
 		return errors.New("list begins without the names of its columns")
 	}
-	if len(columns) != len(l.names) {
-		return fmt.Errorf("a connection has %d columns instead of %d", len(columns), len(l.names))
+	if len(columns) != l.all {
+		return fmt.Errorf("a connection has %d columns instead of %d", len(columns), l.all)
 	}
-	if len(l.connections) == maxConnections {
-		return fmt.Errorf("list has over %d connections", maxConnections)
-	}
-	connection := Connection{User: columns[l.user], Backend: parseBackend(columns[l.backend])}
+	l.values = l.values[:0]
 	for _, i := range l.fields {
-		if columns[i] != "" {
-			connection.Fields = append(connection.Fields,
-				Field{Name: l.names[i], Value: columns[i]})
+		l.values = append(l.values, columns[i])
+	}
+	const unknown = 0 // the process id
+	backend := l.backend(columns[l.dest])
+	return l.connectionList.add(columns[l.user], backend, unknown, l.names, l.values)
+}
+
+// begin takes the names of columns, if these are such.
+func (l *ipcList) begin(columns [][]byte) bool {
+	dest := slices.IndexFunc(columns, func(c []byte) bool { return string(c) == destColumn })
+	if dest < 0 {
+		return false
+	}
+	l.all, l.user, l.dest = len(columns), 0, dest
+	l.fields, l.names = l.fields[:0], nil
+	for i, name := range columns {
+		if bytes.HasPrefix(name, []byte(fieldPrefix)) {
+			l.fields, l.names = append(l.fields, i), append(l.names, string(name))
 		}
 	}
-	l.connections = append(l.connections, connection)
-	return nil
+	return true
 }

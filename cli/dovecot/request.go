@@ -2,12 +2,12 @@ package dovecot
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"strings"
 
 	"directormesh/cli/api"
 )
@@ -57,14 +57,20 @@ func (q *request) end() {
 
 // line reads a line, without its end.
 func (q *request) line() (string, error) {
+	line, err := q.bytes()
+	return string(line), err
+}
+
+// bytes is line for many lines: what it returns is valid until the next one is read.
+func (q *request) bytes() ([]byte, error) {
 	raw, err := q.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return "", fmt.Errorf("%s: a line has over %d bytes", q.path, maxLine)
+		return nil, fmt.Errorf("%s: a line has over %d bytes", q.path, maxLine)
 	case err != nil:
-		return "", q.failed(err)
+		return nil, q.failed(err)
 	}
-	return strings.TrimSuffix(string(raw[:len(raw)-1]), "\r"), nil
+	return bytes.TrimSuffix(raw[:len(raw)-1], []byte("\r")), nil
 }
 
 // failed gives an error of the connection its reason.

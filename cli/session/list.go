@@ -36,6 +36,32 @@ type sortKey uint64
 
 func newSortKey(h uint32, index int) sortKey { return sortKey(h)<<32 | sortKey(uint32(index)) }
 
+// sortedKeys sorts by hash. It may return other memory than that of the keys. Hashes are spread
+// evenly, so sorting by one part of them after the other, the lowest first, takes a third of the
+// time that comparing takes.
+func sortedKeys(keys []sortKey) []sortKey {
+	const bits, parts = 11, 3
+	sorted := make([]sortKey, len(keys))
+	for part := range parts {
+		var next [1 << bits]int
+		of := func(k sortKey) uint32 { return k.hash() >> (part * bits) & (1<<bits - 1) }
+		for _, k := range keys {
+			next[of(k)]++
+		}
+		sum := 0
+		for i, n := range next {
+			next[i], sum = sum, sum+n
+		}
+		for _, k := range keys {
+			at := of(k)
+			sorted[next[at]] = k
+			next[at]++
+		}
+		keys, sorted = sorted, keys
+	}
+	return keys
+}
+
 func (k sortKey) hash() uint32 { return uint32(k >> 32) }
 func (k sortKey) index() int   { return int(uint32(k)) }
 
@@ -44,19 +70,21 @@ func (k sortKey) index() int   { return int(uint32(k)) }
 func NewList(
 	asked time.Time, connections []dovecot.Connection, hash func(user string) ring.UserHash,
 ) *List {
-	sessions, keys := make([]Session, len(connections)), make([]sortKey, len(connections))
-	for i, c := range connections {
-		h, marked := parseMark(c.Field(MarkField))
-		if !marked {
-			h = hash(c.User)
+	marked, keys := make([]bool, len(connections)), make([]sortKey, len(connections))
+	for i := range connections {
+		var h ring.UserHash
+		if h, marked[i] = parseMark(connections[i].Field(MarkField)); !marked[i] {
+			h = hash(connections[i].User)
 		}
-		sessions[i] = Session{Connection: c, Hash: h, Marked: marked}
 		keys[i] = newSortKey(uint32(h), i)
 	}
-	slices.Sort(keys)
-	l := &List{asked: asked, sessions: make([]Session, len(sessions))}
+	keys = sortedKeys(keys)
+	l := &List{asked: asked, sessions: make([]Session, len(keys))}
 	for i, k := range keys {
-		l.sessions[i] = sessions[k.index()]
+		l.sessions[i] = Session{
+			Connection: connections[k.index()], Hash: ring.UserHash(k.hash()),
+			Marked: marked[k.index()],
+		}
 	}
 	return l
 }
@@ -79,7 +107,7 @@ func (l *List) Named(login string) []Session {
 		for i := range l.sessions {
 			l.byName[i] = newSortKey(l.nameHash(l.sessions[i].User), i)
 		}
-		slices.Sort(l.byName)
+		l.byName = sortedKeys(l.byName)
 	})
 	h := l.nameHash(login)
 	from := sort.Search(len(l.byName), func(i int) bool { return l.byName[i].hash() >= h })

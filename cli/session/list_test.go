@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -130,6 +131,21 @@ func TestListOf(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(want[h]) {
 				t.Fatalf("hash %d: sessions %v, want %v", h, got, want[h])
 			}
+		}
+	})
+}
+
+func TestSortedKeys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hash := rapid.OneOf(rapid.Uint32Range(0, 3), rapid.Uint32())
+		hashes := rapid.SliceOf(hash).Draw(t, "hashes")
+		var keys []sortKey
+		for i, h := range hashes {
+			keys = append(keys, newSortKey(h, i))
+		}
+		want := slices.Sorted(slices.Values(keys))
+		if got := sortedKeys(keys); !slices.Equal(got, want) {
+			t.Fatalf("%x, want %x", got, want)
 		}
 	})
 }

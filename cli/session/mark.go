@@ -19,6 +19,9 @@ func Mark(h ring.UserHash, backend netip.Addr) string {
 // parseMark returns whose session it is by the value of MarkField.
 func parseMark(value string) (ring.UserHash, bool) {
 	hash, _, ok := strings.Cut(value, "@")
+	if !ok {
+		return 0, false // no error to be made for each session
+	}
 	h, err := strconv.ParseUint(hash, 10, 32)
-	return ring.UserHash(h), ok && err == nil
+	return ring.UserHash(h), err == nil
 }

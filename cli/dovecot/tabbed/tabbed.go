@@ -91,20 +91,33 @@ func unletter(c byte) byte {
 }
 
 // Fields returns the fields of a line, unescaped; an empty line has one empty field.
-func Fields(line string) []string { return AppendFields(nil, line) }
-
-// AppendFields is Fields, appended to fields: a reader of many lines uses their memory again.
-func AppendFields(fields []string, line string) []string {
-	escaped := strings.IndexByte(line, escape) >= 0
-	for more := true; more; {
-		var field string
-		field, line, more = strings.Cut(line, "\t")
-		if escaped {
-			field = Unescape(field)
-		}
-		fields = append(fields, field)
+func Fields(line string) []string {
+	fields := strings.Split(line, "\t")
+	for i, field := range fields {
+		fields[i] = Unescape(field)
 	}
 	return fields
+}
+
+// AppendFields is Fields for bytes, appended to fields: a reader of many lines uses their memory
+// again. The fields are parts of the line, as far as they need not be unescaped.
+func AppendFields(fields [][]byte, line []byte) [][]byte {
+	escaped := bytes.IndexByte(line, escape) >= 0
+	for {
+		end := bytes.IndexByte(line, '\t')
+		field := line
+		if end >= 0 {
+			field = line[:end]
+		}
+		if escaped {
+			field = UnescapeBytes(field)
+		}
+		fields = append(fields, field)
+		if end < 0 {
+			return fields
+		}
+		line = line[end+1:]
+	}
 }
 
 // Line returns the line of these fields, without its end.
