@@ -85,9 +85,9 @@ func (c *Core) unsyncedReason(now mono.Time) string {
 	if c.cfg.Guards.NoAdmission {
 		return ""
 	}
-	for _, name := range a.named.Names() {
-		if !c.reachedOrGone(now, name) {
-			return "not yet in contact with " + name
+	for _, who := range a.named.All() {
+		if !c.reachedOrGone(now, who) {
+			return "not yet in contact with " + who.Name
 		}
 	}
 	if p := c.mayGoByAnother(); p != nil && !a.synced {
@@ -129,9 +129,20 @@ func (c *Core) ofOurs(now mono.Time, p *peer) bool {
 }
 
 // reachedOrGone reports whether we need not wait for contact with a director that was named to us.
-func (c *Core) reachedOrGone(now mono.Time, name string) bool {
-	p := c.peers.get(name)
-	return p != nil && (p.live || p.left) || c.admission.named.Over(now, name, failAfter)
+// If we know the name in another life, that life is the later one if it has answered since: what we
+// know of it may be from before it began anew.
+func (c *Core) reachedOrGone(now mono.Time, who wire.Life) bool {
+	named := &c.admission.named
+	switch p := c.peers.get(who.Name); {
+	case named.Over(now, who, failAfter):
+		return true
+	case p == nil:
+		return false
+	case p.boot == who.Boot:
+		return p.live || p.left
+	default:
+		return p.live && p.echoAt > (*named)[who]
+	}
 }
 
 // progressAdmission does what stands between this director and being synced.
@@ -279,7 +290,7 @@ func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 				continue
 			}
 			c.hear(now, hints.Hint{Name: q.Name, Addr: q.Addr, Trust: Named}, q.Boot)
-			c.admission.named.Note(now, q.Name)
+			c.admission.named.Note(now, wire.Life{Name: q.Name, Boot: q.Boot})
 		}
 	}
 	c.progressAdmission(now)

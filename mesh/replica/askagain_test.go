@@ -140,7 +140,7 @@ func TestEndOfLifeForgetsStreams(t *testing.T) {
 	if c.boot == boot || !c.isOurs(logs.ID{Name: "d1", Boot: boot}) {
 		t.Errorf("boot id %x after %x, which is forgotten", c.boot, boot)
 	}
-	if _, ok := c.admission.named["d2"]; !ok {
+	if _, ok := c.admission.named[wire.Life{Name: "d2", Boot: p.boot}]; !ok {
 		t.Error("it does not wait for the peer that lives on")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
@@ -139,7 +140,7 @@ func TestNoAdmissionNoWait(t *testing.T) {
 	for _, without := range []bool{false, true} {
 		c := crowd(0, nil)
 		c.cfg.Guards.NoAdmission = without
-		c.admission.named = map[string]mono.Time{"d9": mono.Time(time.Hour)}
+		c.admission.named = admission.Named{{Name: "d9"}: mono.Time(time.Hour)}
 		if got := c.unsyncedReason(mono.Time(time.Hour)); (got == "") != without {
 			t.Errorf("without admission %v: %q", without, got)
 		}

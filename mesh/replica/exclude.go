@@ -285,10 +285,10 @@ func (ex *exclusion) confirmAnew(now mono.Time, p *peer) {
 // reportUnreached reports to the members the directors that they named and that we cannot reach. A
 // director that answers by itself has no such directors.
 func (ex *exclusion) reportUnreached(now mono.Time) {
-	for _, name := range ex.admission.named.Names() {
-		p := ex.peers.get(name)
-		if p != nil && !p.live && !p.left &&
-			ex.admission.named.Over(now, name, confirmWithin) && p.Report(now) {
+	for _, who := range ex.admission.named.All() {
+		p := ex.peers.get(who.Name)
+		if p != nil && !p.live && !(p.left && p.boot == who.Boot) &&
+			ex.admission.named.Over(now, who, confirmWithin) && p.Report(now) {
 			ex.tellWaiting(p)
 		}
 	}

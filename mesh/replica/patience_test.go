@@ -217,7 +217,7 @@ func TestHindrances(t *testing.T) {
 			"not yet admitted by d2"},
 		{"not admitted, named", func(c *Core, p *peer) {
 			p.CountsUs = false
-			c.admission.named = map[string]mono.Time{"d2": now}
+			c.admission.named = admission.Named{{Name: "d2"}: now}
 		}, "not yet admitted by d2"},
 		{"not admitted, joins itself", func(_ *Core, p *peer) { p.CountsUs = false }, ""},
 		{"not admitted, barred", func(_ *Core, p *peer) {
@@ -231,10 +231,10 @@ func TestHindrances(t *testing.T) {
 			p.CountsUs, p.synced, p.mesh.ID = false, true, 8
 		}, ""},
 		{"named, not reached", func(c *Core, _ *peer) {
-			c.admission.named = map[string]mono.Time{"d9": now.Add(-failAfter)}
+			c.admission.named = admission.Named{{Name: "d9"}: now.Add(-failAfter)}
 		}, "not yet in contact with d9"},
 		{"named, gone", func(c *Core, _ *peer) {
-			c.admission.named = map[string]mono.Time{"d9": now.Add(-failAfter - 1)}
+			c.admission.named = admission.Named{{Name: "d9"}: now.Add(-failAfter - 1)}
 		}, ""},
 		{"leaving", func(c *Core, p *peer) { c.admission.leaving, p.gap = true, true }, "leaving"},
 		{"removed", func(c *Core, _ *peer) { c.admission.removed = true },
@@ -251,25 +251,41 @@ func TestHindrances(t *testing.T) {
 	}
 }
 
-// Nobody need wait for a director that was named if it is there, has left, or had its time.
+// Nobody need wait for a director that was named if it is there in the life in which it was named,
+// has left in that one, or had its time. What is known of another life says nothing, unless that
+// one has answered since.
 func TestNamedDirectors(t *testing.T) {
 	const now = mono.Time(time.Hour)
+	const life, other = 7, 99 // boot ids
 	for _, test := range []struct {
-		live, left, known bool
-		ago               time.Duration
-		want              bool
+		name string
+		boot uint64 // of the life in which d2 is known; 0: d2 is not known
+		peer peer
+		want bool
 	}{
-		{true, false, true, 0, true}, {false, true, true, 0, true}, {false, false, true, failAfter,
-			false},
-		{false, false, true, failAfter + 1, true}, {false, false, false, failAfter, false},
+		{"not known", 0, peer{}, false},
+		{"live", life, peer{live: true}, true},
+		{"left", life, peer{left: true}, true},
+		{"not in touch", life, peer{}, false},
+		{"left in another life", other, peer{left: true}, false},
+		{"lived in another life", other, peer{live: true, echoAt: now}, false},
+		{"lives in another life", other, peer{live: true, echoAt: now + 1}, true},
+		{"lived on in another life, not in touch", other, peer{echoAt: now + 1}, false},
 	} {
-		c := crowd(1, func(_ int, p *peer) { p.live, p.left = test.live, test.left })
-		if !test.known {
+		c := crowd(1, func(_ int, p *peer) {
+			p.boot, p.live, p.left, p.echoAt =
+				test.boot, test.peer.live, test.peer.left, test.peer.echoAt
+		})
+		if test.boot == 0 {
 			c.peers = peers{}
 		}
-		c.admission.named = map[string]mono.Time{"d2": now.Add(-test.ago)}
-		if got := c.reachedOrGone(now, "d2"); got != test.want {
-			t.Errorf("%+v: %v", test, got)
+		d2 := wire.Life{Name: "d2", Boot: life}
+		c.admission.named.Note(now, d2)
+		if got := c.reachedOrGone(now.Add(failAfter), d2); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+		if !c.reachedOrGone(now.Add(failAfter+1), d2) {
+			t.Errorf("%s: it is waited for for ever", test.name)
 		}
 	}
 }
@@ -285,7 +301,7 @@ func TestPostponed(t *testing.T) {
 		}
 	})
 	c.start, c.admission.coldSince = at, at
-	c.admission.named = map[string]mono.Time{"d2": at}
+	c.admission.named = admission.Named{{Name: "d2"}: at}
 	c.moves.Queue(&moves.Move{Row: directory.Mapping{Generation: 1}})
 	for range c.moves.Announce(at, c.newID) { // a Hold for whose confirmations we wait
 	}
@@ -293,7 +309,7 @@ func TestPostponed(t *testing.T) {
 	c.receiver.Begin(at, snapshots.Snapshot{ID: 1, Peer: "d2"})
 	c.postpone(late)
 	got := []mono.Time{
-		c.start, c.admission.coldSince, c.admission.named["d2"],
+		c.start, c.admission.coldSince, c.admission.named[wire.Life{Name: "d2"}],
 		c.donations.Get("d2").AckedAt(),
 	}
 	for i, v := range got {

@@ -9,6 +9,7 @@ import (
 	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -117,7 +118,7 @@ func (c *Core) endLife(now mono.Time, err error, why string) {
 			c.emit(CloseStream{Peer: p.name, Reason: why})
 		}
 		if p.live {
-			a.named.Note(now, p.name) // it lives on: wait for it
+			a.named.Note(now, wire.Life{Name: p.name, Boot: p.boot}) // it lives on: wait for it
 		}
 		delete(c.sessions, p.in)
 		p.out, p.in, p.sentAt = false, 0, 0

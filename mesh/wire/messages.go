@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"cmp"
 	"net/netip"
+	"strings"
 
 	"directormesh/directory"
 	"directormesh/ring"
@@ -74,6 +76,11 @@ type Peer struct {
 type Life struct {
 	Name string
 	Boot uint64
+}
+
+// Compare orders lives by name. The order of those of one name means nothing.
+func (l Life) Compare(other Life) int {
+	return cmp.Or(strings.Compare(l.Name, other.Name), cmp.Compare(l.Boot, other.Boot))
 }
 
 // MeshRank identifies the mesh that the sender belongs to, and says what it ranks by where two

@@ -6,40 +6,45 @@ import (
 	"time"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/wire"
 )
 
-// Named is live directors that others named when they admitted us, and since when we know of each.
-// We must be in contact with them before we answer; a director that is gone is not waited for for
-// ever. Nil names none.
-type Named map[string]mono.Time
+// Named is live directors that others named when they admitted us, each in the life in which it was
+// named, and since when we know of it. We must be in contact with them before we answer; a director
+// that is gone is not waited for for ever. Nil names none.
+type Named map[wire.Life]mono.Time
 
 // Note adds a director, unless it is known.
-func (n *Named) Note(now mono.Time, name string) {
+func (n *Named) Note(now mono.Time, who wire.Life) {
 	if *n == nil {
 		*n = make(Named)
 	}
-	if !n.Has(name) {
-		(*n)[name] = now
+	if _, known := (*n)[who]; !known {
+		(*n)[who] = now
 	}
 }
 
-// Has reports whether a director was named.
+// Has reports whether a director of this name was named, in whatever life.
 func (n Named) Has(name string) bool {
-	_, named := n[name]
-	return named
+	for who := range n {
+		if who.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // Over reports whether a director was waited for for longer than a time.
-func (n Named) Over(now mono.Time, name string, longer time.Duration) bool {
-	return now.Sub(n[name]) > longer
+func (n Named) Over(now mono.Time, who wire.Life, longer time.Duration) bool {
+	return now.Sub(n[who]) > longer
 }
 
-// Names are the directors, sorted.
-func (n Named) Names() []string { return slices.Sorted(maps.Keys(n)) }
+// All are the directors, sorted.
+func (n Named) All() []wire.Life { return slices.SortedFunc(maps.Keys(n), wire.Life.Compare) }
 
 // Postpone gives all of them so much more time.
 func (n Named) Postpone(late time.Duration) {
-	for name := range n {
-		n[name] = n[name].Add(late)
+	for who := range n {
+		n[who] = n[who].Add(late)
 	}
 }
