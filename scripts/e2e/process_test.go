@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -29,10 +30,12 @@ type process struct {
 	name   string
 	addr   netip.AddrPort // of the mesh
 	runDir string
-	flags  []string
-	env    []string
-	prefix []string // before the program, if it runs on a host of its own
-	out    *os.File // where it logs to; nil: a file in its run directory
+	// program is what runs; "": the one under test
+	program string
+	flags   []string
+	env     []string
+	prefix  []string // before the program, if it runs on a host of its own
+	out     *os.File // where it logs to; nil: a file in its run directory
 
 	cmd   *exec.Cmd // nil if it does not run
 	ended chan struct{}
@@ -94,7 +97,7 @@ func (p *process) start(extra ...string) {
 		}
 		defer out.Close() // the process has its own copy
 	}
-	argv := slices.Concat(p.prefix, []string{program}, args, p.flags, extra)
+	argv := slices.Concat(p.prefix, []string{cmp.Or(p.program, program)}, args, p.flags, extra)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), p.env...)
