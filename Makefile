@@ -57,7 +57,7 @@ bench: ## run benchmarks into ./bench, compare with OLD=FILE; BENCH, BENCHTIME a
 	 mv "$$file.part" "$$file"; cat "$$file"; echo "written to $$file"; \
 	 if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) "$(OLD)" "$$file"; fi
 
-bench-dovecot: ## our director beside Dovecot's, same client and requests; needs root and Dovecot 2.3, takes five minutes
+bench-dovecot: ## our director beside Dovecot's, same client and requests; needs root and Dovecot 2.3, takes nine minutes
 	@mkdir -p bench
 	@scripts/benchdovecot bench/$(MACHINE)-$(COMMIT)-dovecot.txt
 

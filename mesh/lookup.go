@@ -116,6 +116,11 @@ func query[T any](n *Node, f func(c *replica.Core, now mono.Time) T) (answer T) 
 	return f(n.core, n.last)
 }
 
+// SetLimits changes limits while the node runs; the values are checked as Config.Check does.
+func (n *Node) SetLimits(l replica.Limits) {
+	n.input(func(c *replica.Core, now mono.Time) { c.SetLimits(now, l) })
+}
+
 // Self returns the state of this director.
 func (n *Node) Self() replica.SelfStatus {
 	return query(n, func(c *replica.Core, now mono.Time) replica.SelfStatus { return c.Self(now) })

@@ -370,8 +370,8 @@ func TestSettingsAreDescribed(t *testing.T) {
 			t.Errorf("setting %+v is not described well, or is there twice", s.Name)
 		}
 		seen[s.Name] = true
-		if s.reloads != strings.Contains(s.Usage, "SIGHUP") {
-			t.Errorf("%s: reloads is %v, but its usage says %q", s.Name, s.reloads, s.Usage)
+		if reloads := s.apply != nil; reloads != strings.Contains(s.Usage, "SIGHUP") {
+			t.Errorf("%s: reloads is %v, but its usage says %q", s.Name, reloads, s.Usage)
 		}
 		want := "DIRECTOR_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
 		if s.EnvVar() != want {

@@ -47,6 +47,7 @@ type Daemon struct {
 	level    *level
 	notify   func(string)
 	reread   func() (Options, error)
+	reloads  *reloads
 	node     *mesh.Node
 	director *director
 	sessions *sessions
@@ -82,6 +83,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	}
 	registry, err := newRegistry(cfg.Version)
 	if err != nil {
+		return nil, err
+	}
+	if d.reloads, err = newReloads(registry); err != nil {
 		return nil, err
 	}
 	if err = registerLog(registry, d.lines); err != nil {

@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/api"
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
 	"directormesh/cli/logtest"
+	"directormesh/mesh/meshtest/metrictest"
 	"directormesh/mesh/replica"
 )
 
@@ -212,6 +214,12 @@ func TestReload(t *testing.T) {
 			return Load(flags, "", testEnvironment(nil, nil))
 		}
 	}
+	good := func() map[string]string {
+		return map[string]string{
+			"log-level": "debug", "user-expire": "1h", "max-parallel-moves": "7",
+			"max-parallel-kicks": "3", "user-kick-delay": "5s",
+		}
+	}
 	waitLine := func(message string) map[string]any {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
@@ -220,7 +228,7 @@ func TestReload(t *testing.T) {
 			}
 			// Another signal is taken only when the reload before it is done.
 			r.signals <- syscall.SIGHUP
-			next <- load(map[string]string{"log-level": "debug", "user-expire": "1h"})
+			next <- load(good())
 		}
 		t.Fatalf("no line %q in the log:\n%s", message, r.log)
 		return nil
@@ -236,9 +244,11 @@ func TestReload(t *testing.T) {
 	if bad == nil || !strings.Contains(bad["problems"].([]any)[0].(string), "user-expire") {
 		t.Errorf("log line %v does not tell the problem", bad)
 	}
-	next <- load(map[string]string{"log-level": "debug", "user-expire": "1h"})
+	r.wantReload(t, 0, 0)
+	next <- load(good())
 	line := waitLine("settings reloaded")
-	if diff := cmp.Diff([]any{"log-level"}, line["reloaded"]); diff != "" {
+	want := []any{"user-kick-delay", "max-parallel-moves", "max-parallel-kicks", "log-level"}
+	if diff := cmp.Diff(want, line["reloaded"]); diff != "" {
 		t.Errorf("reloaded (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]any{"user-expire"}, line["need_restart"]); diff != "" {
@@ -246,6 +256,21 @@ func TestReload(t *testing.T) {
 	}
 	if !r.level.Sample(zerolog.DebugLevel) {
 		t.Error("the new level was not applied")
+	}
+	r.wantReload(t, 1, 1)
+}
+
+// wantReload compares the metrics of the last reload.
+func (r *running) wantReload(t *testing.T, successful, needRestart float64) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(r.reloads.successful, r.reloads.needRestart)
+	want := map[string]float64{
+		"director_config_last_reload_successful": successful,
+		"director_config_settings_need_restart":  needRestart,
+	}
+	if diff := cmp.Diff(want, metrictest.Values(t, registry)); diff != "" {
+		t.Errorf("metrics of the reload (-want +got):\n%s", diff)
 	}
 }
 

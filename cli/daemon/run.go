@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -116,40 +114,6 @@ func cutShort(ctx context.Context, err error) string {
 		return "it took too long"
 	}
 	return api.Cause(err)
-}
-
-// reload reads the settings again and applies what can be applied, or nothing at all.
-func (d *Daemon) reload() {
-	if d.reread == nil {
-		return
-	}
-	fresh, err := d.reread()
-	if err != nil {
-		problems := []string{err.Error()}
-		var bad *ConfigError
-		if errors.As(err, &bad) {
-			problems = strings.Split(bad.Error(), "\n")
-		}
-		d.log.Error().Strs("problems", problems).Msg("settings not reloaded, nothing has changed")
-		return
-	}
-	reloaded, needRestart := []string{}, []string{}
-	for _, s := range Settings() {
-		if fresh.values[s.Name] == d.options.values[s.Name] {
-			continue
-		}
-		if s.reloads {
-			reloaded = append(reloaded, s.Name)
-			d.options.values[s.Name] = fresh.values[s.Name]
-		} else {
-			needRestart = append(needRestart, s.Name)
-		}
-	}
-	if slices.Contains(reloaded, "log-level") {
-		d.level.set(fresh.LogLevel)
-	}
-	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).
-		Msg("settings reloaded")
 }
 
 // logStart writes the line that sums up how this director runs.

@@ -31,6 +31,7 @@ type sessions struct {
 	logins  *session.Logins // nil: nothing asks who is logging in
 	sources []*session.Source
 	kicker  kick.Kicker
+	turns   []kick.Turns            // of each kicker
 	late    []func(context.Context) // for each kicker of Dovecot's: looks after slow logins
 	mesh    sessionMesh
 	notify  *proxynotify.Server // nil: there are no FIFOs
@@ -53,7 +54,7 @@ func newSessions(o Options, log zerolog.Logger) (s *sessions, kickers kick.All, 
 			kickers, s.lookAfter(kick.Anvil{Dovecot: d, Socket: anvil, Admin: admin}, d.Late))
 	}
 	if o.KickCommand != "" {
-		c, err := kick.NewCommand(o.KickCommand, o.MaxParallelKicks)
+		c, err := kick.NewCommand(o.KickCommand, s.newTurns())
 		if err != nil {
 			return nil, nil, &ConfigError{Problems: []Problem{{Setting: "kick-command", Err: err}}}
 		}
@@ -77,7 +78,21 @@ func (s *sessions) watch(list func(context.Context) ([]dovecot.Connection, error
 		Logins:   s.logins,
 		Tag:      s.mesh.Tag,
 		Late:     &kick.Late{Current: s.mesh.current},
-		Turns:    kick.NewTurns(s.options.MaxParallelKicks),
+		Turns:    s.newTurns(),
+	}
+}
+
+// newTurns returns turns for one more kicker.
+func (s *sessions) newTurns() kick.Turns {
+	turns := kick.NewTurns(s.options.MaxParallelKicks)
+	s.turns = append(s.turns, turns)
+	return turns
+}
+
+// kicksAtATime changes how many kicks each kicker does at a time.
+func (s *sessions) kicksAtATime(n int) {
+	for _, turns := range s.turns {
+		turns.Resize(n)
 	}
 }
 

@@ -31,10 +31,12 @@ type Setting struct {
 	Default string
 	Usage   string
 
-	Switch  bool   // yes or no; the flag needs no value
-	reloads bool   // SIGHUP applies it
-	joint   string // between the items if the YAML value is a list, "" if it must not be one
-	read    func(o *Options, text string, env Environment) error
+	Switch bool // yes or no; the flag needs no value
+	// apply makes a running director use a new value when SIGHUP has the settings read again; nil:
+	// that takes a restart. It cannot fail: the value was checked when it was read.
+	apply func(d *Daemon, fresh Options)
+	joint string // between the items if the YAML value is a list, "" if it must not be one
+	read  func(o *Options, text string, env Environment) error
 }
 
 // EnvVar is the environment variable of the setting.
@@ -134,7 +136,9 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "user-kick-delay", Value: "DURATION", Default: "2s",
-			Usage: "pause between the last kick and the release of a moved user",
+			Usage: "pause between the last kick and the release of a moved user; " +
+				"SIGHUP applies a new one",
+			apply: (*Daemon).applyLimits,
 			read: func(o *Options, s string, _ Environment) (err error) {
 				if o.UserKickDelay, err = parseDuration(s); err == nil &&
 					(o.UserKickDelay < 0 || o.UserKickDelay > maxKickDelay) {
@@ -153,7 +157,8 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "max-parallel-moves", Value: "N", Default: "100",
-			Usage: "users that a flush moves at a time, 10000 at most",
+			Usage: "users that a flush moves at a time, 10000 at most; SIGHUP applies a new number",
+			apply: (*Daemon).applyLimits,
 			read: func(o *Options, s string, _ Environment) (err error) {
 				if o.MaxParallelMoves, err = parseCount(s); err == nil &&
 					o.MaxParallelMoves > api.MaxParallel {
@@ -164,7 +169,11 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "max-parallel-kicks", Value: "N", Default: "100",
-			Usage: "requests to Dovecot, or kick commands, that run at a time",
+			Usage: "requests to Dovecot, or kick commands, that run at a time; " +
+				"SIGHUP applies a new number",
+			apply: func(d *Daemon, fresh Options) {
+				d.sessions.kicksAtATime(fresh.MaxParallelKicks)
+			},
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.MaxParallelKicks, err = parseCount(s)
 				return err
@@ -180,7 +189,7 @@ func ownSettings() []Setting {
 				if s == "" {
 					return nil
 				}
-				_, err := kick.NewCommand(s, 1)
+				_, err := kick.NewCommand(s, kick.NewTurns(1))
 				return err
 			},
 		},
@@ -218,7 +227,8 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "log-level", Value: "LEVEL", Default: "info",
-			Usage: "debug, info, warn or error; SIGHUP applies a new one", reloads: true,
+			Usage: "debug, info, warn or error; SIGHUP applies a new one",
+			apply: func(d *Daemon, fresh Options) { d.level.set(fresh.LogLevel) },
 			read: func(o *Options, s string, _ Environment) error {
 				switch s {
 				case "debug", "info", "warn", "error":

@@ -34,9 +34,9 @@ type Command struct {
 	turns   Turns
 }
 
-// NewCommand returns a kicker that runs a program, at most parallel of them at a time. The first
+// NewCommand returns a kicker that runs a program, as many at a time as there are turns. The first
 // word of line is the program; a name without a slash is looked up in PATH.
-func NewCommand(line string, parallel int) (*Command, error) {
+func NewCommand(line string, turns Turns) (*Command, error) {
 	argv := strings.Fields(line)
 	if len(argv) == 0 {
 		return nil, errors.New("command is empty; name a program")
@@ -51,13 +51,10 @@ func NewCommand(line string, parallel int) (*Command, error) {
 		return nil, fmt.Errorf("%q cannot be run: %w; give a program that this user may run",
 			argv[0], err)
 	}
-	if parallel < 1 {
-		return nil, fmt.Errorf("%d commands at a time: must be at least 1", parallel)
-	}
 	argv[0] = path
 	return &Command{
 		argv: argv, env: program.Environment(os.LookupEnv), timeout: commandTimeout,
-		turns: NewTurns(parallel),
+		turns: turns,
 	}, nil
 }
 

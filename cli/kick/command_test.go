@@ -40,7 +40,8 @@ func TestCommandArguments(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
-			c, err := NewCommand(script(t, `printf '%s\n' "$@" >"$1"; echo 3`)+"  "+out, 2)
+			line := script(t, `printf '%s\n' "$@" >"$1"; echo 3`) + "  " + out
+			c, err := NewCommand(line, NewTurns(2))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +85,7 @@ func TestCommandCount(t *testing.T) {
 }
 
 func TestCommandFailures(t *testing.T) {
-	c, err := NewCommand(script(t, `echo 5; echo "ipc: no such file" >&2; exit 3`), 1)
+	c, err := NewCommand(script(t, `echo 5; echo "ipc: no such file" >&2; exit 3`), NewTurns(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func TestCommandFailures(t *testing.T) {
 // A command that hangs is killed together with its children, and does not keep others from running
 // for longer.
 func TestCommandTimeout(t *testing.T) {
-	c, err := NewCommand(script(t, `sleep 1000 & wait`), 1)
+	c, err := NewCommand(script(t, `sleep 1000 & wait`), NewTurns(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestCommandTimeout(t *testing.T) {
 // Who waits for a turn does so as long as the context lasts, and has all the time of a command
 // then.
 func TestCommandTurns(t *testing.T) {
-	c, err := NewCommand(script(t, `echo 1`), 1)
+	c, err := NewCommand(script(t, `echo 1`), NewTurns(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,12 +144,9 @@ func TestCommandTurns(t *testing.T) {
 
 func TestNewCommandRefuses(t *testing.T) {
 	for _, line := range []string{"", "   ", "/no/such/program", "no-such-program-anywhere"} {
-		if _, err := NewCommand(line, 1); err == nil {
+		if _, err := NewCommand(line, NewTurns(1)); err == nil {
 			t.Errorf("NewCommand(%q) gave no error", line)
 		}
-	}
-	if _, err := NewCommand("/bin/sh", 0); err == nil {
-		t.Error("NewCommand with no slots gave no error")
 	}
 }
 
@@ -158,7 +156,7 @@ func TestCommandEnvironment(t *testing.T) {
 	t.Setenv("LISTEN_FDS", "3")
 	t.Setenv("LANG", "C")
 	out := filepath.Join(t.TempDir(), "out")
-	c, err := NewCommand(script(t, `env >"$1"; echo 1`)+" "+out, 1)
+	c, err := NewCommand(script(t, `env >"$1"; echo 1`)+" "+out, NewTurns(1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -266,7 +266,8 @@ func TestCommand(t *testing.T) {
 		// A kick command gets few of our variables, so it gets these. The race detector would
 		// have each run take a second.
 		k, err := kick.NewCommand(
-			"env "+commandSocket+"="+path+" GORACE=atexit_sleep_ms=0 "+os.Args[0], 10)
+			"env "+commandSocket+"="+path+" GORACE=atexit_sleep_ms=0 "+os.Args[0],
+			kick.NewTurns(10))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,13 +22,19 @@ const (
 // thousands. The zero value has no bound.
 type Turns struct {
 	// kicks by hash need this first; so no more of them wait for the other than there are turns
-	crowd chan struct{}
-	slots chan struct{}
+	crowd *gate
+	slots *gate
 }
 
 // NewTurns returns so many turns; it must be at least one.
 func NewTurns(parallel int) Turns {
-	return Turns{crowd: make(chan struct{}, parallel), slots: make(chan struct{}, parallel)}
+	return Turns{crowd: newGate(parallel), slots: newGate(parallel)}
+}
+
+// Resize changes how many turns there are, at least one; those that are taken go on.
+func (t Turns) Resize(parallel int) {
+	t.crowd.resize(parallel)
+	t.slots.resize(parallel)
 }
 
 // take waits for a turn as long as ctx lasts. The caller gives it back with free.
@@ -36,25 +42,22 @@ func (t Turns) take(ctx context.Context, target Target) (free func(), err error)
 	if t.slots == nil {
 		return func() {}, nil
 	}
-	needs := []chan struct{}{t.slots}
+	needs := []*gate{t.slots}
 	if target.ByHash {
-		needs = []chan struct{}{t.crowd, t.slots}
+		needs = []*gate{t.crowd, t.slots}
 	}
 	taken := 0
 	free = func() {
 		for ; taken > 0; taken-- {
-			<-needs[taken-1]
+			needs[taken-1].leave()
 		}
 	}
 	for _, need := range needs {
-		select {
-		case need <- struct{}{}:
-			taken++
-		case <-ctx.Done():
+		if err := need.enter(ctx); err != nil {
 			free()
-			return nil, fmt.Errorf("%d kicks are under way already: %w",
-				cap(t.slots), context.Cause(ctx))
+			return nil, fmt.Errorf("%d kicks are under way already: %w", t.slots.size(), err)
 		}
+		taken++
 	}
 	return free, nil
 }

@@ -37,6 +37,12 @@ type Config struct {
 	Guards    Guards
 }
 
+// Limits are the fields of a Config that may change while a core runs.
+type Limits struct {
+	KickDelay        time.Duration
+	MaxParallelMoves int
+}
+
 // Guards switches guards of the protocol off. Only tests do that, to prove that the checker
 // notices; the zero value has all guards on.
 type Guards struct {

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -35,6 +36,9 @@ const (
 	startWait   = 2950 * time.Millisecond
 	contactLost = 10 * time.Second // after it a director that lost its contacts serves alone
 )
+
+// defaultParallelMoves is how many users a flush has in flight unless somebody says otherwise.
+const defaultParallelMoves = 100
 
 // Core is one director's side of the mesh protocol. See the package comment for its rules on
 // concurrency.
@@ -109,9 +113,7 @@ type Core struct {
 
 // New makes the core of a director that starts at now.
 func New(cfg Config, now mono.Time) *Core {
-	if cfg.MaxParallelMoves == 0 {
-		cfg.MaxParallelMoves = 100
-	}
+	cfg.MaxParallelMoves = cmp.Or(cfg.MaxParallelMoves, defaultParallelMoves)
 	if cfg.ChunkRows == 0 {
 		cfg.ChunkRows = 10_000
 	}
@@ -183,6 +185,14 @@ func (c *Core) Tick(now mono.Time) {
 	}
 	c.retryWaiters(now)
 	c.expireWaiters(now) // after what ended at the same moment has let them through
+}
+
+// SetLimits changes the limits: those of the moves whose kicks have not ended, and of the flushes
+// that begin from now on.
+func (c *Core) SetLimits(now mono.Time, l Limits) {
+	defer c.enter(now)()
+	c.cfg.KickDelay = l.KickDelay
+	c.cfg.MaxParallelMoves = cmp.Or(l.MaxParallelMoves, defaultParallelMoves)
 }
 
 // enter begins every input; what it returns ends it. A late input is how a director notices that it

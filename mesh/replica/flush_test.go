@@ -298,3 +298,32 @@ func TestFlushToNowhere(t *testing.T) {
 		t.Errorf("a flush of all finds %d users, want the %d on other backends", f.Total, rest)
 	}
 }
+
+// Limits that change while a core runs hold for the moves and flushes that come; zero means the
+// number that a core has by itself.
+func TestSetLimits(t *testing.T) {
+	w, users := drained(t, 3)
+	d, from := w.directors[0], testBackend(1)
+	if users[0] < 10 {
+		t.Fatalf("%d users on %v; the test shows nothing", users[0], from)
+	}
+	for _, test := range []struct {
+		limits Limits
+		want   int // users in flight
+		delay  time.Duration
+	}{
+		{Limits{KickDelay: 5 * time.Second, MaxParallelMoves: 7}, 7, 5 * time.Second},
+		{Limits{KickDelay: time.Second}, defaultParallelMoves, time.Second},
+	} {
+		d.core.SetLimits(w.now, test.limits)
+		if got := d.core.cfg; got.KickDelay != test.delay || got.MaxParallelMoves != test.want {
+			t.Errorf("%+v: %v, %d at a time", test.limits, got.KickDelay, got.MaxParallelMoves)
+		}
+	}
+	d.core.SetLimits(w.now, Limits{KickDelay: 5 * time.Second, MaxParallelMoves: 7})
+	id := d.flush(Flush{Addr: from})
+	w.run(time.Second)
+	if got := d.flushed(id).Moving; got != 7 {
+		t.Errorf("%d users are being moved, want 7", got)
+	}
+}

@@ -44,10 +44,14 @@ func (ol *ownLog) write(now mono.Time, m wire.Message) {
 
 // replay sends a peer what is kept of the log after seq. One that is in no mesh yet, or has nothing
 // of a member's log, takes a snapshot anyway; old rows would only bring it what the snapshot no
-// longer has, one by one. It gets the last moment, which the donor may not have had yet. A member
-// that meets a new one gets all that there ever was, so that it needs no snapshot.
+// longer has, one by one. It gets the last moment, which the donor may not have had yet, unless the
+// donor can only be this director. A member that meets a new one gets all that there ever was, so
+// that it needs no snapshot.
 func (ol *ownLog) replay(now mono.Time, p *peer, seq uint64) {
 	joins := seq == 0 && ol.admission.bootstrapped && (p.mesh.ID == 0 || !ol.log.Whole())
+	if joins && p.mesh.ID == 0 && ol.peers.all.live() == 0 {
+		return
+	}
 	for m := range ol.log.Replay(now, seq, joins) {
 		ol.send(p, ol.asOfNow(m))
 	}

@@ -44,13 +44,17 @@ func TestReplay(t *testing.T) {
 		want   []uint64
 	}{
 		{"all that was ever written", func() {}, 0, []uint64{1, 2, 3, 4, 5}},
-		{"a joiner that is in no mesh yet", func() { d2.mesh = wire.MeshRank{} }, 0,
-			[]uint64{3, 4, 5}},
 		{"what was missed", func() {}, 3, []uint64{4, 5}},
 		{"nothing was missed", func() {}, 5, nil},
 		{"a joiner, after a while",
 			func() { d1.core.log.Prune(first.Add(logs.KeptFor + 1)) }, 0, []uint64{3, 4, 5}},
 		{"all that is left", func() {}, 1, []uint64{2, 3, 4, 5}},
+		{"a joiner that is in no mesh yet", func() {
+			d2.mesh, d2.live = wire.MeshRank{}, false
+			d1.core.peers.add(&peer{name: "d3", live: true})
+		}, 0, []uint64{3, 4, 5}},
+		{"one that can take its snapshot from nobody else",
+			func() { d1.core.peers.get("d3").live = false }, 0, nil},
 		{"of a director that joins itself", func() { d1.core.admission.bootstrapped = false }, 0,
 			[]uint64{2, 3, 4, 5}},
 	} {

@@ -46,6 +46,7 @@ func TestEachInputNoticesAPause(t *testing.T) {
 		"OutClosed":     func(i input) { i.OutClosed(i.now, i.peer.Name, nil) },
 		"DialFailed":    func(i input) { i.DialFailed(i.now, i.peer.Name, errors.New("refused")) },
 		"Refused":       func(i input) { i.Refused(i.now, &wire.Refuse{Reason: "x"}) },
+		"SetLimits":     func(i input) { i.SetLimits(i.now, Limits{}) },
 		"Lookup":        func(i input) { i.Lookup(i.now, 1, "", 7) },
 		"Receive":       func(i input) { i.Receive(i.now, i.on, &wire.Counting{}) },
 	} {

@@ -187,7 +187,8 @@ func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 // isNews reports whether a beat says more than that a peer lives on and is where it was. From all
 // others, and in a large mesh there are hundreds of them a second, there is no conclusion to draw.
 func (c *Core) isNews(p *peer, m *wire.Beat) bool {
-	return p.left || !p.live || p.echoedIn != p.in || !c.synced() || m.Synced != p.synced || m.Counted != p.CountsUs ||
+	return p.left || !p.live || p.echoedIn != p.in || !c.synced() ||
+		m.Synced != p.synced || m.Counted != p.CountsUs ||
 		m.Seq > p.log.Seen() || m.Mesh.ID != c.table.Mesh()
 }
 

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/mesh/replica"
+)
+
+// reloads are the metrics of reading the settings again, under the names that Prometheus' own
+// programs use.
+type reloads struct {
+	successful  prometheus.Gauge
+	succeededAt prometheus.Gauge
+	needRestart prometheus.Gauge
+}
+
+// newReloads counts the start as a successful one.
+func newReloads(registry prometheus.Registerer) (*reloads, error) {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	r := &reloads{
+		successful: gauge("director_config_last_reload_successful",
+			"1 if the settings were good when they were last read, else 0."),
+		succeededAt: gauge("director_config_last_reload_success_timestamp_seconds",
+			"When good settings were last read, in Unix time."),
+		needRestart: gauge("director_config_settings_need_restart",
+			"Settings that have changed and that only a restart applies."),
+	}
+	for _, c := range []prometheus.Collector{r.successful, r.succeededAt, r.needRestart} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	r.succeeded(0)
+	return r, nil
+}
+
+func (r *reloads) succeeded(needRestart int) {
+	r.successful.Set(1)
+	r.succeededAt.Set(float64(time.Now().Unix()))
+	r.needRestart.Set(float64(needRestart))
+}
+
+// reload reads the settings again and applies what can be applied, or nothing at all. What only a
+// restart applies is named, by each reload until then.
+func (d *Daemon) reload() {
+	if d.reread == nil {
+		return
+	}
+	fresh, err := d.reread()
+	if err != nil {
+		problems := []string{err.Error()}
+		var bad *ConfigError
+		if errors.As(err, &bad) {
+			problems = strings.Split(bad.Error(), "\n")
+		}
+		d.reloads.successful.Set(0)
+		d.log.Error().Strs("problems", problems).Msg("settings not reloaded, nothing has changed")
+		return
+	}
+	reloaded, needRestart := []string{}, []string{}
+	for _, s := range Settings() {
+		switch {
+		case fresh.values[s.Name] == d.options.values[s.Name]:
+		case s.apply != nil:
+			s.apply(d, fresh)
+			reloaded = append(reloaded, s.Name)
+			d.options.values[s.Name] = fresh.values[s.Name]
+		default:
+			needRestart = append(needRestart, s.Name)
+		}
+	}
+	d.reloads.succeeded(len(needRestart))
+	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).
+		Msg("settings reloaded")
+}
+
+// applyLimits gives the mesh what it may change while it runs.
+func (d *Daemon) applyLimits(fresh Options) {
+	d.node.SetLimits(replica.Limits{
+		KickDelay: fresh.UserKickDelay, MaxParallelMoves: fresh.MaxParallelMoves,
+	})
+}
