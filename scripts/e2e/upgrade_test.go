@@ -61,6 +61,7 @@ func buildRelease(t *testing.T) (path string) {
 // release while users log in at all of them, and then back again. Halfway, both kinds change the
 // table.
 func TestUpgrade(t *testing.T) {
+	t.Parallel() // it mostly waits
 	before := buildRelease(t)
 	this := program
 	m := newMesh(t, 5, "--mail-servers", "192.0.2.1-192.0.2.4")
