@@ -116,6 +116,7 @@ func prepare(commands []*cli.Command, parent string) {
 	for _, c := range commands {
 		c.HideHelp = true
 		c.HelpName = parent + " " + c.Name
+		giveAccess(c)
 		c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error {
 			return usagef(ctx, "%v", err)
 		}
@@ -153,15 +154,6 @@ func (inv *invocation) addr(c *cli.Context) string {
 
 // addrs is where to find the directors, for commands that ask several.
 func (inv *invocation) addrs(c *cli.Context) []string { return strings.Split(inv.addr(c), ",") }
-
-// client returns a client of the director to ask.
-func (inv *invocation) client(c *cli.Context) (*api.Client, error) {
-	client, err := api.NewClient(inv.addr(c))
-	if err != nil {
-		return nil, exitf(exitUsage, "%v", err)
-	}
-	return client, nil
-}
 
 // asking makes the action of a command that asks a director; it must have least to most arguments.
 func (inv *invocation) asking(

@@ -170,7 +170,7 @@ func (l *commandLine) addFlag(word string, rest []string) ([]string, error) {
 
 // flag finds a flag of the command; before the command word only the shared ones are known.
 func (l *commandLine) flag(name string) cli.Flag {
-	flags := []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}
+	flags := append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}, accessFlags()...)
 	if l.command != nil && l.command.Subcommands == nil {
 		flags = l.command.Flags
 	}

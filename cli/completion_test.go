@@ -52,13 +52,15 @@ func TestBashCompletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := httpapitest.Serve(t, httpapitest.Sample(), zerolog.Nop())
+	const access = " --ca --cert --key --user --password-file"
+	const changing = "--addr -a --json --verbose -v"
 	for line, want := range map[string]string{
 		"director st":               "status",
 		"director ring ":            "status add remove",
 		"director ring st":          "status",
 		"director -a X ring re":     "remove",
 		"director flush --m":        "--max-parallel",
-		"director ring status --":   "--addr --json --wait --timeout --help",
+		"director ring status --":   "--addr --json --wait --timeout" + access + " --help",
 		"director serve --user-exp": "--user-expire",
 		// after a flag that takes a value comes a value, not a flag
 		"director flush --max-parallel ":      "",
@@ -67,13 +69,13 @@ func TestBashCompletion(t *testing.T) {
 		"director serve --log-level d":        "debug",
 		"director bench --door l":             "login",
 		"director completion ":                "bash zsh fish",
-		"director add ":                       "--addr -a --json --verbose -v --tag -t --help",
+		"director add ":                       changing + " --tag -t" + access + " --help",
 		"director flush --max-parallel 5 --w": "--watch",
 		"director lookup -f FILE --js":        "--json",
 		"director map -u add --ad":            "--addr",
 		// backends and directors are asked for
 		"PROGRAM -a SOCKET update ":                 "192.0.2.1 192.0.2.51 ::198.51.100.7",
-		"PROGRAM update 192.0.2.5 -a SOCKET ":       "--addr -a --json --verbose -v --help",
+		"PROGRAM update 192.0.2.5 -a SOCKET ":       changing + access + " --help",
 		"PROGRAM update -a SOCKET 192.0.2.5":        "192.0.2.51",
 		"PROGRAM flush -a SOCKET a":                 "all",
 		"PROGRAM flush --max-parallel 5 -a SOCKET ": "all 192.0.2.1 192.0.2.51 ::198.51.100.7",

@@ -59,7 +59,7 @@ func status(err error) int {
 		switch refused.Code {
 		case api.CodeNotFound:
 			return exitNotFound
-		case api.CodeBadRequest, api.CodeForbidden, api.CodeNoSuchMethod:
+		case api.CodeBadRequest, api.CodeForbidden, api.CodeUnauthorized, api.CodeNoSuchMethod:
 			return exitNotPossible
 		}
 	}
@@ -82,9 +82,15 @@ func text(err error) string {
 	return strings.TrimSpace(err.Error())
 }
 
-// apiError returns what the director reported, nil if err is something else.
+// apiError returns what the director reported of what it was asked; nil if err is something else,
+// such as that it does not answer this client.
 func apiError(err error) *api.Error {
 	var e *api.Error
-	errors.As(err, &e)
+	if errors.As(err, &e) {
+		switch e.Code {
+		case api.CodeUnauthorized, api.CodeForbidden, api.CodeTooManyRequests:
+			return nil
+		}
+	}
 	return e
 }

@@ -67,7 +67,7 @@ func programHelp(b *strings.Builder, app *cli.App) {
 	b.WriteString(wrap(helpWords, 0))
 	b.WriteString("\n")
 	b.WriteString(wrap("\"director COMMAND --help\" explains a command. Flags may stand anywhere; "+
-		"-a ADDR or DIRECTOR_ADDR picks the director to ask.", 0))
+		"-a ADDR or DIRECTOR_ADDR picks the director to ask. "+accessHelp(), 0))
 }
 
 // commandList prints one line for each command.
@@ -91,7 +91,9 @@ func commandHelp(b *strings.Builder, c *cli.Command) {
 	b.WriteString("\nFlags:\n")
 	var rows []helpRow
 	for _, f := range c.Flags {
-		rows = append(rows, helpRow{flagName(f), flagUsage(f)})
+		if !isAccessFlag(f) { // explained once, in the help of the program
+			rows = append(rows, helpRow{flagName(f), flagUsage(f)})
+		}
 	}
 	helpRows(b, append(rows, helpRow{helpName(c), "print this"}))
 }

@@ -129,10 +129,12 @@ var directRules = []rule{
 	{packages: "...", forbidden: []string{
 		module + "/mesh/meshtest/...", module + "/cli/door/httpapi/httpapitest",
 		module + "/cli/kick/kicktest", module + "/cli/door/doortest",
+		module + "/cli/door/webauth/webauthtest",
 		module + "/cli/door/conntest", module + "/cli/logtest",
 		module + "/cli/sourcetest", "testing"},
 		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest",
-			"cli/door/doortest", "cli/door/conntest", "cli/logtest", "cli/sourcetest",
+			"cli/door/doortest", "cli/door/conntest", "cli/door/webauth/webauthtest",
+			"cli/logtest", "cli/sourcetest",
 			"mesh/wire/wiretest"},
 		reason: "what is made for tests stays in tests"},
 }

@@ -35,12 +35,12 @@ names come from a file, one a line ("-" is stdin). A hash without a name in the 
 			},
 			&cli.StringFlag{Name: "hash", Usage: "print the names of FILE that have this hash"},
 			&cli.StringFlag{
-				Name: "user", Aliases: []string{"u"}, Usage: "print the hash of a name",
+				Name: "name", Aliases: []string{"u"}, Usage: "print the hash of a name",
 			},
 		},
 		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			given := len(args)
-			for _, flag := range []string{"hash", "user"} {
+			for _, flag := range []string{"hash", "name"} {
 				if c.IsSet(flag) {
 					given++
 				}
@@ -48,7 +48,7 @@ names come from a file, one a line ("-" is stdin). A hash without a name in the 
 			switch {
 			case given > 1:
 				return usagef(c, "give only one of -h, -u and HOST")
-			case c.IsSet("user"):
+			case c.IsSet("name"):
 				return inv.mapUser(c, client)
 			case c.IsSet("hash"):
 				return inv.mapHash(c, client)
@@ -60,7 +60,7 @@ names come from a file, one a line ("-" is stdin). A hash without a name in the 
 
 // mapUser prints the hash of a name.
 func (inv *invocation) mapUser(c *cli.Context, client *api.Client) error {
-	user, err := client.User(c.Context, c.String("user"), "")
+	user, err := client.User(c.Context, c.String("name"), "")
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,10 @@ func parseAddress(s string) (address, error) {
 			return address{}, fmt.Errorf(
 				"director address %q is not a URL; give one such as http://127.0.0.1:9091", s)
 		}
+		if u.User != nil {
+			return address{}, errors.New("a user or password has no place in the address of a " +
+				"director, which others can see; give --user and --password-file")
+		}
 		if u.RawQuery != "" || u.Fragment != "" {
 			return address{}, fmt.Errorf(
 				"director address %q: a query or fragment has no place here", s)
@@ -89,7 +93,10 @@ func explain(err error) string {
 	const another = "pick another with -a or DIRECTOR_ADDR"
 	var timeout net.Error
 	var noHost *net.DNSError
+	var untrusted tlsError
 	switch {
+	case errors.As(err, &untrusted):
+		return untrusted.Error()
 	case errors.Is(err, fs.ErrNotExist):
 		return "no such file; is it running? " + another
 	case errors.Is(err, syscall.ECONNREFUSED):

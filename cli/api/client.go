@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,21 +32,31 @@ const maxResponse = 64 << 20
 type Client struct {
 	addr         string // as given, for messages
 	base         string
+	credentials  Credentials
 	http         *http.Client
 	queryTimeout time.Duration
 }
 
 // NewClient returns a client of the director at addr: a unix socket path, host:port or URL. It does
 // not connect yet.
-func NewClient(addr string) (*Client, error) {
+func NewClient(addr string) (*Client, error) { return NewClientAs(addr, Credentials{}) }
+
+// NewClientAs is NewClient with credentials, which go to https:// URLs only: for any other address
+// a user or certificate is an error.
+func NewClientAs(addr string, credentials Credentials) (*Client, error) {
 	a, err := parseAddress(addr)
 	if err != nil {
 		return nil, err
+	}
+	if (credentials.User != "" || credentials.Certificate != nil) && !OverHTTPS(addr) {
+		return nil, fmt.Errorf("director address %q: a user or a certificate is shown over HTTPS "+
+			"only; give https://HOST:PORT", addr)
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	transport := &http.Transport{
 		DialContext: dialer.DialContext, DisableCompression: true,
 		ResponseHeaderTimeout: changeTimeout,
+		TLSClientConfig:       credentials.clientTLS(), TLSHandshakeTimeout: connectTimeout,
 	}
 	if a.network != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -55,8 +64,14 @@ func NewClient(addr string) (*Client, error) {
 		}
 	}
 	return &Client{
-		addr: addr, base: a.base, http: &http.Client{Transport: transport},
-		queryTimeout: queryTimeout,
+		addr: addr, base: a.base, credentials: credentials, queryTimeout: queryTimeout,
+		http: &http.Client{
+			Transport: transport,
+			// Nobody else gets the credentials.
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
+		},
 	}, nil
 }
 
@@ -144,6 +159,7 @@ func (c *Client) send(
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	c.credentials.authorize(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return response{}, c.transportError(ctx, err)
@@ -156,9 +172,14 @@ func (c *Client) send(
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	var failure Failure
 	if json.Unmarshal(raw, &failure) != nil || failure.Error == nil || failure.Error.Code == "" {
-		return response{}, &ProtocolError{
-			Addr: c.addr, Reason: "HTTP status " + strconv.Itoa(resp.StatusCode) + " for " + path,
+		reason := "HTTP status " + strconv.Itoa(resp.StatusCode) + " for " + path
+		if strings.Contains(string(raw), "HTTP request to an HTTPS server") { // net/http's words
+			reason = "it speaks HTTPS; give its address as https://HOST:PORT"
 		}
+		return response{}, &ProtocolError{Addr: c.addr, Reason: reason}
+	}
+	if failure.Error.Code == CodeUnauthorized {
+		failure.Error.Message = c.credentials.needed(failure.Error.Message)
 	}
 	failure.Error.Message = Visible(failure.Error.Message) // one line, whatever it says
 	return response{}, failure.Error
@@ -169,6 +190,9 @@ func (c *Client) send(
 func (c *Client) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if untrusted := notTrusted(err); untrusted != nil {
+		return &UnreachableError{Addr: c.addr, Err: untrusted}
 	}
 	var op *net.OpError
 	if errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -183,13 +207,7 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return &UnreachableError{Addr: c.addr, Err: err}
 	}
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &certificate):
-		return &UnreachableError{
-			Addr: c.addr, Err: errors.New("its certificate is not trusted here"),
-		}
-	case strings.HasPrefix(c.base, "https:"):
+	if OverHTTPS(c.base) {
 		return &ProtocolError{Addr: c.addr, Reason: "it does not speak HTTPS"}
 	}
 	return &ProtocolError{Addr: c.addr, Reason: "it does not speak HTTP"}

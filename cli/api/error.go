@@ -10,15 +10,19 @@ type Code string
 
 // The codes, with the HTTP status that goes with each.
 const (
-	CodeBadRequest Code = "bad_request"       // 400, the request cannot be understood
-	CodeForbidden  Code = "forbidden"         // 403
-	CodeNotFound   Code = "not_found"         // 404, no such backend, director or flush
-	CodeTagDiffers Code = "tag_differs"       // 409, the backend is there under another tag
-	CodeVHosts     Code = "vhosts_range"      // 400, vhost count not 0 to 1000
-	CodeTryAgain   Code = "try_again"         // 409, the user is already being moved
-	CodeNotSynced  Code = "not_synced"        // 503, this director takes no changes yet
-	CodeTemporary  Code = "temporary_failure" // 503, a lookup got no answer in time
-	CodeOvertaken  Code = "overtaken"         // 409, a later change holds instead of this one
+	CodeBadRequest Code = "bad_request" // 400, the request cannot be understood
+	CodeForbidden  Code = "forbidden"   // 403
+	// 401, nobody knows who asks
+	CodeUnauthorized Code = "unauthorized"
+	// 429, of wrong passwords from an address, or of connections of somebody
+	CodeTooManyRequests Code = "too_many_requests"
+	CodeNotFound        Code = "not_found"         // 404, no such backend, director or flush
+	CodeTagDiffers      Code = "tag_differs"       // 409, the backend is there under another tag
+	CodeVHosts          Code = "vhosts_range"      // 400, vhost count not 0 to 1000
+	CodeTryAgain        Code = "try_again"         // 409, the user is already being moved
+	CodeNotSynced       Code = "not_synced"        // 503, this director takes no changes yet
+	CodeTemporary       Code = "temporary_failure" // 503, a lookup got no answer in time
+	CodeOvertaken       Code = "overtaken"         // 409, a later change holds instead of this one
 	// 504, not every director has confirmed in time, and the change stays; or the change was cut
 	// off by a step of mesh time or by another cluster: query what holds
 	CodeTimeout      Code = "timeout"
@@ -33,6 +37,10 @@ func (c Code) Status() int {
 		return http.StatusBadRequest
 	case CodeForbidden:
 		return http.StatusForbidden
+	case CodeUnauthorized:
+		return http.StatusUnauthorized
+	case CodeTooManyRequests:
+		return http.StatusTooManyRequests
 	case CodeNotFound:
 		return http.StatusNotFound
 	case CodeNoSuchMethod:

@@ -139,6 +139,7 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 	problems = append(problems, bad...)
 
 	options := Options{values: make(map[string]string)}
+	sources := make(map[string]string) // of the values, by name
 	for _, s := range Settings() {
 		v := value{text: s.Default}
 		if text, ok := flags[s.Name]; ok {
@@ -148,7 +149,7 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 		} else if fromFile, ok := file[s.Name]; ok {
 			v = fromFile
 		}
-		options.values[s.Name] = v.text
+		options.values[s.Name], sources[s.Name] = v.text, v.source
 		if err := s.read(&options, v.text, env); err != nil {
 			problems = append(problems, Problem{Setting: s.Name, Source: v.source, Err: err})
 		}
@@ -157,6 +158,13 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 		if err := checkExposure(options, env); err != nil {
 			problems = append(problems, Problem{Setting: "encrypt-key-file", Err: err})
 		}
+	}
+	for _, p := range checkAccess(options) {
+		if slices.ContainsFunc(problems, func(o Problem) bool { return o.Setting == p.Setting }) {
+			continue // what is wrong with it is said already
+		}
+		p.Source = sources[p.Setting]
+		problems = append(problems, p)
 	}
 	if len(problems) > 0 {
 		return Options{}, &ConfigError{Problems: problems}

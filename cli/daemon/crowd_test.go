@@ -70,7 +70,7 @@ func TestCrowd(t *testing.T) {
 			v.from = append(v.from, from)
 		}
 		for {
-			conn, err := crowdListener{v, c}.Accept()
+			conn, err := crowdListener{v, c, false}.Accept()
 			if err != nil {
 				return conns
 			}
@@ -93,7 +93,7 @@ func TestCrowd(t *testing.T) {
 	want := map[string]float64{
 		"director_door_connections": most, "director_door_connections_max": most,
 		"address" + refusedClient: 9 * ofClient, refusedDoor: 6*ofClient + 1,
-		"process" + refusedClient: 0, "user" + refusedClient: 0,
+		"process" + refusedClient: 0, "user" + refusedClient: 0, "identity" + refusedClient: 0,
 	}
 	if diff := cmp.Diff(want, samples(t, registry)); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
@@ -131,7 +131,7 @@ func TestCrowdOfProcesses(t *testing.T) {
 	accepting.Go(func() {
 		var conns []net.Conn
 		for {
-			conn, err := crowdListener{l, c}.Accept()
+			conn, err := crowdListener{l, c, false}.Accept()
 			if err != nil {
 				break
 			}
@@ -155,7 +155,7 @@ func TestCrowdOfProcesses(t *testing.T) {
 	want := map[string]float64{
 		"director_door_connections": 3 * most / 4, "director_door_connections_max": most,
 		"process" + refusedClient: mine - most/4, "user" + refusedClient: float64(others) - most/2,
-		"address" + refusedClient: 0, refusedDoor: 0,
+		"address" + refusedClient: 0, "identity" + refusedClient: 0, refusedDoor: 0,
 	}
 	var got map[string]float64
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
@@ -189,7 +189,12 @@ func TestCrowdedCloseRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := &crowdConn{inner, func() {}}
+	metrics, err := newCrowdMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	crowd := newCrowd("login", 1, zerolog.Nop(), metrics)
+	conn := &crowdConn{Conn: inner, crowd: crowd}
 	defer conn.Close()
 	if err := conn.CloseRead(); err != nil {
 		t.Fatal(err)
@@ -197,7 +202,7 @@ func TestCrowdedCloseRead(t *testing.T) {
 	if _, err := io.WriteString(client, "too late"); err == nil {
 		t.Error("a client can still write")
 	}
-	if err := (&crowdConn{&visitor{}, func() {}}).CloseRead(); err == nil {
+	if err := (&crowdConn{Conn: &visitor{}, crowd: crowd}).CloseRead(); err == nil {
 		t.Error("no error for a connection that cannot do it")
 	}
 }

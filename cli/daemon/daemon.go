@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/door/bulk"
+	"directormesh/cli/door/webauth"
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
 	"directormesh/cli/lossy"
@@ -51,7 +52,8 @@ type Daemon struct {
 	node     *mesh.Node
 	director *director
 	sessions *sessions
-	lists    *bulk.Lane // in which the doors make their lists
+	lists    *bulk.Lane    // in which the doors make their lists
+	gate     *webauth.Gate // nil without a web configuration file
 	sockets  []socket
 	doors    []*door
 }
@@ -90,6 +92,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	}
 	if err = registerLog(registry, d.lines); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	if d.gate, err = newGate(d, registry); err != nil {
+		return nil, err
 	}
 	d.node, err = mesh.New(mesh.Config{
 		Name:             cfg.Options.NodeName,

@@ -82,20 +82,27 @@ func (d *Daemon) boundDoors(registry *prometheus.Registry) error {
 	}
 	for i := range d.sockets {
 		if s := &d.sockets[i]; s.listener != nil {
-			s.listener = crowdListener{rawconn.Listener{Listener: s.listener}, crowds[s.kind]}
+			guarded := d.gate != nil && s.listener.Addr().Network() == "tcp" &&
+				(s.kind == handover.API || s.kind == handover.HTTP)
+			raw := rawconn.Listener{Listener: s.listener}
+			s.listener = crowdListener{raw, crowds[s.kind], guarded}
 		}
 	}
 	return nil
 }
 
 func (d *Daemon) httpDoor(registry *prometheus.Registry) (server, error) {
-	return httpapi.New(httpapi.Config{
+	config := httpapi.Config{
 		Director:   d.director,
 		Log:        d.log,
 		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Registerer: registry,
 		Lists:      d.lists,
-	})
+	}
+	if d.gate != nil {
+		config.Gate = d.gate
+	}
+	return httpapi.New(config)
 }
 
 // metricsDoor serves what anybody may see.

@@ -49,6 +49,7 @@ type unixRow struct {
 type tcpRow struct {
 	setting, usage string
 	any            bool // any address will do, not only the loopback's
+	guarded        bool // any address will do with a web configuration file
 }
 
 // doorTable has all kinds of doors, in the order in which they are opened. The API is the first:
@@ -72,9 +73,12 @@ func doorTable() []doorRow {
 		{
 			kind: handover.HTTP, sameAs: handover.API,
 			takes: appetite{connections: 256, cost: 1},
-			tcp: &tcpRow{setting: "http", usage: "answer queries of HTTP there too, make no " +
-				"changes; only a loopback address (default: no)"},
-			who: anybody, may: "read: all queries, no lookup and no change",
+			more:  accessSettings(),
+			tcp: &tcpRow{setting: "http", guarded: true, usage: "serve HTTP there too: on a " +
+				"loopback address queries only, with --web-config-file HTTPS (default: no)"},
+			who: anybody + "; with `--web-config-file` whom `--http-readers` and `--http-admins` " +
+				"name, with a password or a certificate",
+			may: "read: all queries, no lookup and no change; admins over HTTPS: everything",
 		},
 		{
 			kind: handover.Metrics, serve: (*Daemon).metricsDoor,

@@ -75,6 +75,11 @@ const othersMay = 0o037
 // checkKeyFile refuses a key file that others than the director's user and group can read, or
 // change.
 func checkKeyFile(path string, env Environment) error {
+	return checkSecretFile(path, "make a new key", env)
+}
+
+// checkSecretFile refuses a file that others can read, or change; what it has is no secret then.
+func checkSecretFile(path, renew string, env Environment) error {
 	if env.Mode == nil {
 		return nil
 	}
@@ -84,8 +89,8 @@ func checkKeyFile(path string, env Environment) error {
 	}
 	if mode.Perm()&othersMay != 0 {
 		return fmt.Errorf(
-			"%s has mode %#o: others can read or change it; chmod 0600 %s, and make a new key",
-			path, mode.Perm(), path)
+			"%s has mode %#o: others can read or change it; chmod 0600 %s, and %s",
+			path, mode.Perm(), path, renew)
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ const metricsIntroduction = `# Metrics
 A director serves these at '/metrics', on 'director.sock' and at the addresses of
 '--http' and '--metrics'. The address of '--metrics' serves nothing else but '/healthz' and
 '/readyz', so it may be any. Counters start at zero with the process. A director has the two 'director_notify_…' metrics only if systemd,
-Dovecot or 'director hold' gave it the FIFO. It also has those of Go ('go_…') and of the process
+Dovecot or 'director hold' gave it the FIFO, and the 'director_web_…' metrics and
+'director_http_refused_total' only with '--web-config-file'. It also has those of Go ('go_…') and of the process
 ('process_…').
 
 <!-- Made from a running director: go test ./cli/daemon -run TestMetricsDocument -update -->
@@ -133,8 +134,8 @@ func metricsDocument(families map[string]*family) string {
 // doors, and holds their names to Prometheus' conventions.
 func TestMetricsDocument(t *testing.T) {
 	dir := socketDir(t)
-	options := testOptions(t, map[string]string{
-		"http": "127.0.0.1:0", "metrics": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0",
+	options, _ := accessOptions(t, map[string]string{
+		"metrics": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0",
 		"kick-ipc": filepath.Join(dir, "ipc"),
 	})
 	notify := filepath.Join(dir, "proxy-notify")

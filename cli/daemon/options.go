@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/door/webauth"
 	"directormesh/cli/handover"
 	"directormesh/ring"
 )
@@ -33,6 +34,9 @@ type Options struct {
 	RunDir string
 	Doors  map[handover.Kind]Endpoint // of those that are in the table of doors
 	Auth   authOptions                // the doors in front of Dovecot's auth
+
+	WebConfigFile string         // of HTTPS, "": --http is for reading, on the loopback
+	Rights        webauth.Rights // of those whom WebConfigFile knows
 
 	Insecure bool // the mesh may listen on public addresses without a key
 

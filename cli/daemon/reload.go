@@ -76,6 +76,9 @@ func (d *Daemon) reload() {
 			needRestart = append(needRestart, s.Name)
 		}
 	}
+	if d.gate != nil {
+		d.gate.Look()
+	}
 	d.reloads.succeeded(len(needRestart))
 	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).
 		Msg("settings reloaded")

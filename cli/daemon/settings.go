@@ -374,7 +374,7 @@ func checkLoopback(s string) error {
 		return nil
 	}
 	if a, err := netip.ParseAddr(host); err != nil || !a.IsLoopback() {
-		return fmt.Errorf("%q is not a loopback address, and nothing checks yet who asks; "+
+		return fmt.Errorf("%q is not a loopback address, and nothing checks there who asks; "+
 			"use 127.0.0.1, ::1 or the socket", s)
 	}
 	return nil

@@ -18,8 +18,8 @@ is octal, like '0600'.
 'director serve --check --config FILE' checks all settings and starts nothing. With '--as USER',
 root checks with the rights of the director's user. If a setting is wrong, a director does not
 start: it prints a line for each problem, and its exit status is 78. 'SIGHUP' reads the settings
-again: a new '--log-level' applies at once, and the log names the others that have changed and need
-a restart.
+again: it applies those whose meaning says so, and the log names the others that have changed and
+need a restart. If a setting is wrong, nothing changes.
 
 All directors of a mesh must have the same 'mesh-name', 'user-expire' and 'username-hash'. A
 director with other ones is refused, and both logs say why.

@@ -76,7 +76,9 @@ func (d *Daemon) openSockets(handed *handover.Handed) error {
 			taken[s.Kind] = true
 			tcp := s.Listener != nil && s.Listener.Addr().Network() == "tcp"
 			row := doorOf(s.Kind)
-			if tcp && (s.Kind == handover.API || row.tcp != nil && !row.tcp.any) {
+			guarded := d.options.WebConfigFile != "" && s.Kind == handover.HTTP
+			open := row.tcp != nil && row.tcp.any || guarded
+			if tcp && !open && (s.Kind == handover.API || row.tcp != nil) {
 				if err := checkLoopback(s.Listener.Addr().String()); err != nil {
 					return fmt.Errorf("the socket that was handed over as %s: %w", s.Kind, err)
 				}

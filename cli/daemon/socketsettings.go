@@ -45,7 +45,7 @@ func modeSetting(name, value, usage string, door handover.Kind) Setting {
 // addressSetting is an address where a door of ours listens on TCP, "" for none.
 func addressSetting(row tcpRow, door handover.Kind) Setting {
 	check := checkLoopback
-	if row.any {
+	if row.any || row.guarded {
 		check = checkAddress
 	}
 	return Setting{

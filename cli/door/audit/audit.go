@@ -13,6 +13,7 @@ import (
 // Record says which operation a client asked for. It is logged once, when the operation has ended.
 type Record struct {
 	Who  string
+	From string // address of whom Who names by more than that; else ""
 	Door string // where it was asked for
 	Op   api.Operation
 	Hash func(user string) ring.UserHash // hashes names as the mesh does
@@ -41,6 +42,9 @@ func (r Record) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	failed := outcome.FailedDirectors
 	if failed == nil {
 		failed = []string{}
+	}
+	if r.From != "" {
+		event.Str("from", r.From)
 	}
 	event.Str("who", r.Who).Str("door", r.Door).Func(r.describe).Strs("failed_directors", failed).
 		Float64("took_ms", Milliseconds(r.Took)).Msg("admin change")

@@ -25,15 +25,20 @@ type Client struct {
 	kind kind
 	addr netip.Addr
 	id   uint32
+	name string
 }
 
 type kind uint8
 
 const (
-	address kind = iota
-	process      // of this host
-	user         // of this host: all processes of one
+	address  kind = iota
+	process       // of this host
+	user          // of this host: all processes of one
+	identity      // user:NAME or cert:NAME, from wherever
 )
+
+// Identity is all connections over which somebody has proved to be this one.
+func Identity(who string) Client { return Client{kind: identity, name: who} }
 
 // scriptConnections is what one process may have where a quarter is less: "director lookup -f" uses
 // 64.
@@ -60,17 +65,20 @@ func ClientsOf(c net.Conn) []Client {
 }
 
 // Share is how much a client may have of what most is the limit of, so that none starves the
-// others: an address and a process a quarter, all processes of a user together three.
+// others: an address and a process a quarter, all processes of a user together three, and who has
+// proved a name three from all addresses together.
 func (c Client) Share(most int) int {
 	quarter := most / 4
 	switch c.kind {
 	case process:
 		return max(quarter, min(scriptConnections, 3*quarter), 1)
-	case user:
+	case user, identity:
 		return max(3*quarter, 1)
 	}
 	return max(quarter, 1)
 }
 
-// String says what kind of client it is: address, process or user.
-func (c Client) String() string { return [...]string{"address", "process", "user"}[c.kind] }
+// String says what kind of client it is: address, process, user or identity.
+func (c Client) String() string {
+	return [...]string{"address", "process", "user", "identity"}[c.kind]
+}

@@ -5,9 +5,10 @@
 //
 // # Access
 //
-// On a unix socket the file's mode decides, and the peer's user id goes into the log. On TCP there
-// is no access control, so callers must only pass loopback listeners. Host and Origin are checked,
-// so that foreign pages cannot use a browser of this host.
+// On a unix socket the file's mode decides, and the peer's user id goes into the log. On TCP a Gate
+// decides for each request, over TLS. Without one there is no access control: callers must only
+// pass loopback listeners, nothing can be changed there, and Host and Origin are checked, so that
+// foreign pages cannot use a browser of this host.
 //
 // # Limits
 //

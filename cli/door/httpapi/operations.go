@@ -43,11 +43,12 @@ func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler 
 		if err != nil {
 			return nil, err
 		}
-		began := time.Now()
+		asked, began := peer(r), time.Now()
 		outcome, err := s.director.Do(r.Context(), op)
 		outcome = outcome.Complete()
 		audit.Record{
-			Who: peer(r), Door: "http", Op: op, Hash: s.director.Hash, Took: time.Since(began),
+			Who: asked.who, From: asked.from, Door: "http", Op: op, Hash: s.director.Hash,
+			Took: time.Since(began),
 		}.Log(s.log, outcome, err)
 		return outcome, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/audit"
@@ -13,15 +14,26 @@ import (
 
 type peerKey struct{}
 
+// asker is who makes a request.
+type asker struct {
+	conn net.Conn
+	who  string // user id for a unix socket, address for TCP, or a name that was proved
+	from string // address, if who is such a name
+
+	admitted *atomic.Bool // by the gate, once on this connection
+}
+
 // rememberPeer notes who is at the other end of a connection: the user id for a unix socket, else
 // the address.
 func rememberPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, audit.Who(c))
+	return context.WithValue(ctx, peerKey{}, asker{
+		conn: c, who: audit.Who(c), admitted: new(atomic.Bool),
+	})
 }
 
 // peer returns who asks, for the log.
-func peer(r *http.Request) string {
-	who, _ := r.Context().Value(peerKey{}).(string)
+func peer(r *http.Request) asker {
+	who, _ := r.Context().Value(peerKey{}).(asker)
 	return who
 }
 

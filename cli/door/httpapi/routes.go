@@ -115,7 +115,7 @@ func (s *Server) stream(method, path string, h streamer) http.Handler {
 			s.metrics.served(path, fail(w, err))
 		default:
 			s.metrics.served(path, http.StatusInternalServerError)
-			s.log.Debug().Err(wording.Plain(err)).Str("path", path).Str("who", peer(r)).
+			s.log.Debug().Err(wording.Plain(err)).Str("path", path).Str("who", peer(r).who).
 				Msg("stream cut")
 			panic(http.ErrAbortHandler)
 		}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -21,7 +22,9 @@ const (
 	// headerTimeout is as long as a lookup may take. A process that stood still reads what came
 	// meanwhile only after its timers: with less, connections that were new then broke off.
 	headerTimeout = 30 * time.Second
-	idleTimeout   = 2 * time.Minute
+	// strangerTimeout bounds TLS handshakes and headers where strangers may connect.
+	strangerTimeout = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
 	// whole requests that are not streams; a move that is waited for takes up to 40 s
 	requestTimeout = 2 * time.Minute
 	streamTimeout  = 30 * time.Second
@@ -40,6 +43,7 @@ type Config struct {
 	Metrics    http.Handler          // serves /metrics; nil: no /metrics
 	Registerer prometheus.Registerer // nil: this door counts nothing
 	Lists      *bulk.Lane            // in which lists are made; nil: one for this door alone
+	Gate       Gate                  // decides who asks over TCP; nil: nobody may change anything
 }
 
 // Server serves the HTTP interface of one director on any number of listeners.
@@ -48,6 +52,7 @@ type Server struct {
 	log      zerolog.Logger
 	metrics  *metrics
 	lists    *bulk.Lane
+	gate     Gate
 	local    *http.Server       // unix sockets
 	remote   *http.Server       // TCP
 	running  context.Context    // ends when requests are given up
@@ -62,7 +67,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m, lists: cfg.Lists}
+	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m, lists: cfg.Lists,
+		gate: cfg.Gate}
 	if s.lists == nil {
 		s.lists = bulk.NewLane(runtime.GOMAXPROCS(0))
 	}
@@ -71,6 +77,11 @@ func New(cfg Config) (*Server, error) {
 
 	plain := s.routes(cfg.Metrics)
 	s.local = s.httpServer(withProfiles(plain))
+	if s.gate != nil {
+		s.remote = s.httpServer(s.onlyAdmitted(plain))
+		s.remote.ReadHeaderTimeout = strangerTimeout
+		return s, nil
+	}
 	s.remote = s.httpServer(onlyLoopbackNames(
 		http.NewCrossOriginProtection().Handler(onlyReads(plain))))
 	return s, nil
@@ -99,6 +110,8 @@ func (s *Server) Serve(l net.Listener) error {
 	server := s.remote
 	if l.Addr().Network() == "unix" {
 		server = s.local
+	} else if s.gate != nil {
+		l = tls.NewListener(l, s.gate.TLS())
 	}
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

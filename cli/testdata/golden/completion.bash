@@ -12,7 +12,7 @@ _director() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
-		--config | --kick-command | --encrypt-key-file | --run-dir | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --addr | -a | --file | -f | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --socket-mode | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --socket | --hash | --user | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
+		--config | --kick-command | --encrypt-key-file | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --socket | --user | --hash | --name | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -44,26 +44,26 @@ _director() {
 	done
 	case $place in
 	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring bench version completion" ;;
-	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --insecure --log-level --log-format --run-dir --socket-mode --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --help" ;;
+	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --insecure --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
-	"lookup") words="--addr -a --json --file -f --help" ;;
-	"status") words="--addr -a --json --help" ;;
-	"map") words="--addr -a --json --file -f --hash --user -u --help" ;;
-	"dump") words="--addr -a --json --help" ;;
-	"add") words="--addr -a --json --verbose -v --tag -t --help" ;;
-	"update") words="--addr -a --json --verbose -v --help" ;;
-	"remove") words="--addr -a --json --verbose -v --help" ;;
-	"up") words="--addr -a --json --verbose -v --help" ;;
-	"down") words="--addr -a --json --verbose -v --help" ;;
-	"move") words="--addr -a --json --verbose -v --wait --help" ;;
-	"kick") words="--addr -a --json --verbose -v --field -f --help" ;;
-	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --help" ;;
-	"import") words="--addr -a --json --from --follow --help" ;;
+	"lookup") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
+	"status") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"map") words="--addr -a --json --file -f --hash --name -u --ca --cert --key --user --password-file --help" ;;
+	"dump") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"add") words="--addr -a --json --verbose -v --tag -t --ca --cert --key --user --password-file --help" ;;
+	"update") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"remove") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"up") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"down") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"move") words="--addr -a --json --verbose -v --wait --ca --cert --key --user --password-file --help" ;;
+	"kick") words="--addr -a --json --verbose -v --field -f --ca --cert --key --user --password-file --help" ;;
+	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --ca --cert --key --user --password-file --help" ;;
+	"import") words="--addr -a --json --from --follow --ca --cert --key --user --password-file --help" ;;
 	"ring") words="status add remove" ;;
-	"ring status") words="--addr -a --json --wait --timeout --help" ;;
-	"ring add") words="--addr -a --json --verbose -v --help" ;;
-	"ring remove") words="--addr -a --json --verbose -v --help" ;;
+	"ring status") words="--addr -a --json --wait --timeout --ca --cert --key --user --password-file --help" ;;
+	"ring add") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"ring remove") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"bench") words="--addr -a --json --door --rate --depth --connections --duration --patience --users --names --tag --zipf --each --moves --password --service --seed --help" ;;
 	"version") words="--json --help" ;;
 	"completion") words="--help" ;;
@@ -83,11 +83,11 @@ _director() {
 		esac ;;
 	esac
 	case $prev in
-	--config | --kick-command | --encrypt-key-file | --run-dir | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --addr | -a | --file | -f | --from) files=1 ;;
+	--config | --kick-command | --encrypt-key-file | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from) files=1 ;;
 	--log-level) words="debug info warn error" ;;
 	--log-format) words="json text" ;;
 	--door) words="authreply http login userdb" ;;
-	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --socket-mode | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --socket | --hash | --user | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
+	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --socket | --user | --hash | --name | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--run-dir|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -88,6 +88,10 @@ _director() {
 		--log-format
 		--run-dir
 		--socket-mode
+		--web-config-file
+		--http-readers
+		--http-admins
+		--http-hosts
 		--http
 		--metrics
 		--login-socket
@@ -122,12 +126,22 @@ _director() {
 		--json
 		--file
 		-f
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"status") items=(
 		--addr
 		-a
 		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"map") items=(
@@ -137,14 +151,24 @@ _director() {
 		--file
 		-f
 		--hash
-		--user
+		--name
 		-u
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"dump") items=(
 		--addr
 		-a
 		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"add") items=(
@@ -155,6 +179,11 @@ _director() {
 		-v
 		--tag
 		-t
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"update") items=(
@@ -163,6 +192,11 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"remove") items=(
@@ -171,6 +205,11 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"up") items=(
@@ -179,6 +218,11 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"down") items=(
@@ -187,6 +231,11 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"move") items=(
@@ -196,6 +245,11 @@ _director() {
 		--verbose
 		-v
 		--wait
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"kick") items=(
@@ -206,6 +260,11 @@ _director() {
 		-v
 		--field
 		-f
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"flush") items=(
@@ -219,6 +278,11 @@ _director() {
 		--max-parallel
 		--watch
 		--cancel
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"import") items=(
@@ -227,6 +291,11 @@ _director() {
 		--json
 		--from
 		--follow
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"ring") items=(
@@ -240,6 +309,11 @@ _director() {
 		--json
 		--wait
 		--timeout
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"ring add") items=(
@@ -248,6 +322,11 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"ring remove") items=(
@@ -256,6 +335,11 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
 		--help
 		) ;;
 	"bench") items=(
@@ -288,11 +372,11 @@ _director() {
 		) ;;
 	esac
 	case $words[CURRENT-1] in
-	--config|--kick-command|--encrypt-key-file|--run-dir|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--from) _files; return ;;
+	--config|--kick-command|--encrypt-key-file|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from) _files; return ;;
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--hash|--user|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in

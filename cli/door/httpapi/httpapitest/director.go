@@ -205,7 +205,12 @@ func ServeTCP(t testing.TB, d httpapi.Director) string {
 // ServeOn serves a director on a listener until the test ends.
 func ServeOn(t testing.TB, d httpapi.Director, log zerolog.Logger, l net.Listener) {
 	t.Helper()
-	server, err := httpapi.New(httpapi.Config{Director: d, Log: log})
+	serveOn(t, httpapi.Config{Director: d, Log: log}, l)
+}
+
+func serveOn(t testing.TB, cfg httpapi.Config, l net.Listener) {
+	t.Helper()
+	server, err := httpapi.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
