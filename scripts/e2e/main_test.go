@@ -31,6 +31,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // some tests run it as another user
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	program = filepath.Join(dir, "director")
 	if out, err := exec.Command("go", "build", "-o", program, "directormesh/cli/director").
 		CombinedOutput(); err != nil {

@@ -398,3 +398,25 @@ func TestLog(t *testing.T) {
 		t.Errorf("a name is in the log:\n%s", text)
 	}
 }
+
+// TestBrowsers has a browser post commands to the door, as a foreign page can have it do to an
+// address of the loopback: its request is no greeting, so nothing behind it is read.
+func TestBrowsers(t *testing.T) {
+	for _, begin := range []string{"", "\r\n", "\n"} {
+		d := httpapitest.Sample()
+		conn := serveSample(t, d).Dial()
+		text := begin + "POST / HTTP/1.1\r\nHost: 127.0.0.1:9091\r\nContent-Length: 99\r\n\r\n" +
+			greeting + "\nHOST-DOWN\t192.0.2.1\n"
+		go func() {
+			_, _ = io.WriteString(conn, text) // it may be closed in the middle
+		}()
+		said, err := io.ReadAll(conn)
+		if err != nil || strings.Contains(string(said), "OK") {
+			t.Errorf("%q: %q, %v", begin, said, err)
+		}
+		conn.Close()
+		if done := d.Done(); len(done) != 0 {
+			t.Errorf("%q: carried out %v", begin, done)
+		}
+	}
+}
