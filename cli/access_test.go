@@ -163,7 +163,8 @@ func TestTooManyPasswords(t *testing.T) {
 		last = runWith(t, nil, line)
 	}
 	if last.status != 75 || strings.Count(last.stderr, "\n") != 1 ||
-		!strings.Contains(last.stderr, "too many wrong passwords from 127.0.0.1; wait ") {
+		!strings.Contains(last.stderr,
+			"too many wrong passwords from your address (127.0.0.1); wait ") {
 		t.Errorf("%+v", last)
 	}
 }

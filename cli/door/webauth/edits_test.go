@@ -45,7 +45,14 @@ func TestEdits(t *testing.T) {
 	has(t, g.ask(c, http.MethodGet, "user", "alice:secret"), "user or password is wrong")
 	has(t, g.ask(c, http.MethodGet, "user", "carol:carols"), "user or password is wrong")
 	g.files.Configure(nil, map[string]string{"carol": "carols"})
+	const unknown = "a user with a role is not in the web configuration file"
+	if strings.Contains(g.log.String(), unknown) {
+		t.Errorf("a user is unknown:\n%s", g.log)
+	}
 	g.Look()
+	if n := strings.Count(g.log.String(), unknown); n != 2 { // alice and bob
+		t.Errorf("%d users are unknown", n)
+	}
 	has(t, g.ask(c, http.MethodGet, "user", "alice:new"), "user or password is wrong")
 	g.SetRights(Rights{Readers: []string{"user:carol"}})
 	has(t, g.ask(c, http.MethodGet, "user", "carol:carols"), "user:carol")

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,7 +79,20 @@ func New(cfg Config) (*Gate, error) {
 // SetRights gives other rights to all requests from now on.
 func (g *Gate) SetRights(r Rights) {
 	g.rights.Store(&r)
+	g.noteUnknown()
 	g.announce()
+}
+
+// noteUnknown says which users have a role and no password: a name may be misspelt.
+func (g *Gate) noteUnknown() {
+	policy, rights := g.policy.Load(), g.rights.Load()
+	for _, name := range slices.Concat(rights.Readers, rights.Admins) {
+		user, isUser := strings.CutPrefix(name, "user:")
+		if _, known := policy.users[user]; isUser && !known {
+			g.log.Warn().Str("who", name).
+				Msg("a user with a role is not in the web configuration file")
+		}
+	}
 }
 
 // Edited returns what is closed as soon as somebody who was admitted before may not be any more.
@@ -138,6 +152,7 @@ func (g *Gate) Look() {
 	case policy.sum != before.sum:
 		g.policy.Store(policy)
 		g.passwords.forget(policy, before)
+		g.noteUnknown()
 		g.announce()
 		g.metrics.uses(policy)
 		g.metrics.takenEdits.Inc()
@@ -284,7 +299,7 @@ func (g *Gate) identifyUser(
 		seconds := max(1, int(math.Ceil(wait.wait.Seconds())))
 		answer.Set("Retry-After", strconv.Itoa(seconds))
 		return nil, refusedTooMany, api.Errorf(api.CodeTooManyRequests,
-			"too many wrong passwords from %s; wait %d s", from.Addr(), seconds)
+			"%v (%s); wait %d s", wait, from.Addr(), seconds)
 	case err != nil:
 		return nil, refusedNobody, err
 	case !right:

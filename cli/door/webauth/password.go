@@ -57,9 +57,17 @@ func newPasswords(
 }
 
 // tooMany is the error of who must wait before a password is looked at.
-type tooMany struct{ wait time.Duration }
+type tooMany struct {
+	wait time.Duration
+	busy bool // others' passwords are compared; else this address has failed too often
+}
 
-func (tooMany) Error() string { return "too many passwords" }
+func (e tooMany) Error() string {
+	if e.busy {
+		return "too many passwords are tried at the same time"
+	}
+	return "too many wrong passwords from your address"
+}
 
 // check reports whether this is the password of a user of the policy. from is the client's address.
 // An error is a tooMany.
@@ -123,14 +131,14 @@ func (p *passwords) recall(
 	}
 	aim := aim{from, user}
 	if !remembered {
-		return false, true, tooMany{wait}
+		return false, true, tooMany{wait: wait}
 	}
 	if wait, full := p.aims.full(aim, now); full {
-		return false, true, tooMany{wait}
+		return false, true, tooMany{wait: wait}
 	}
 	if !right {
 		p.aims.add(aim, now)
-		return false, true, tooMany{wait}
+		return false, true, tooMany{wait: wait}
 	}
 	return true, true, nil
 }
@@ -146,10 +154,10 @@ func (p *passwords) join(from netip.Addr, given proof) (c *comparison, mine bool
 	}
 	now := p.now()
 	if wait, full := p.addresses.full(from, now); full {
-		return nil, false, tooMany{wait}
+		return nil, false, tooMany{wait: wait}
 	}
 	if len(p.running) >= maxComparisons {
-		return nil, false, tooMany{time.Second}
+		return nil, false, tooMany{wait: time.Second, busy: true}
 	}
 	p.addresses.add(from, now)
 	c = &comparison{done: make(chan struct{})}
