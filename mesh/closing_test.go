@@ -121,17 +121,18 @@ func TestErrorsOfForeignStreams(t *testing.T) {
 // A dialler on whose connection nothing works says so, whatever it is.
 func TestGreetOverBrokenConnections(t *testing.T) {
 	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
+	keys := n.keys.current()
 	for want, conn := range map[string]net.Conn{
 		"no deadline": &stiff{byteConn{r: strings.NewReader("")}},
 		"no write":    &frail{byteConn{r: strings.NewReader("")}, 0},
 	} {
-		if s, hello, err := n.greet(conn, replica.Dial{}); s != nil || hello != nil ||
+		if s, hello, err := n.greet(conn, replica.Dial{}, keys); s != nil || hello != nil ||
 			err != errBroken {
 			t.Errorf("%s: %v, %v, %v", want, s, hello, err)
 		}
 	}
 	opened := &frail{byteConn{r: strings.NewReader(string(preamble(byte(accepted), "test")))}, 1}
-	if _, _, err := n.greet(opened, replica.Dial{}); err != errBroken {
+	if _, _, err := n.greet(opened, replica.Dial{}, keys); err != errBroken {
 		t.Errorf("no hello: %v", err)
 	}
 }

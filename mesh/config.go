@@ -99,10 +99,8 @@ func (cfg *Config) check() error {
 			wrong("join", "%w", err)
 		}
 	}
-	for i, key := range cfg.Keys {
-		if len(key) != keySize {
-			wrong("encrypt-key-file", "key %d has %d bytes, want %d", i+1, len(key), keySize)
-		}
+	if err := checkKeys(cfg.Keys); err != nil {
+		wrong("encrypt-key-file", "%w", err)
 	}
 	if _, err := ring.ParseHashFormat(cfg.HashFormat); err != nil {
 		wrong("username-hash", "%w", err)
@@ -177,4 +175,14 @@ func parseSeed(s string, port uint16) (seed, error) {
 		return seed{}, fmt.Errorf("%q: port must be 1 to 65535", s)
 	}
 	return seed{host, uint16(given)}, nil
+}
+
+// checkKeys says what is wrong with keys of the mesh.
+func checkKeys(keys [][]byte) error {
+	for i, key := range keys {
+		if len(key) != keySize {
+			return fmt.Errorf("key %d has %d bytes, want %d", i+1, len(key), keySize)
+		}
+	}
+	return nil
 }

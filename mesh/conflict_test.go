@@ -63,7 +63,7 @@ func TestClaimedNameEndsNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		s, err := dialHandshake(conn, n.keys)
+		s, err := dialHandshake(conn, n.keys.current())
 		if err != nil {
 			t.Fatal(err)
 		}

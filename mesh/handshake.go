@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/flynn/noise"
 )
@@ -129,6 +130,20 @@ func newStreamKeys(mesh string, keys [][]byte) (streamKeys, error) {
 	return k, nil
 }
 
+// opens reports whether a stream was opened with one of these keys.
+func (k streamKeys) opens(s *secureStream) bool {
+	if s.secret == nil {
+		return k.mode() == modePlain
+	}
+	return containsKey(k.secrets, s.secret)
+}
+
+// beginningWith returns the keys with another one as the primary.
+func (k streamKeys) beginningWith(i int) streamKeys {
+	k.secrets = append([][]byte{k.secrets[i]}, slices.Delete(slices.Clone(k.secrets), i, i+1)...)
+	return k
+}
+
 func (k streamKeys) mode() byte {
 	if len(k.secrets) > 0 {
 		return modeEncrypted
@@ -138,9 +153,10 @@ func (k streamKeys) mode() byte {
 
 // A secureStream is an opened stream: r and w carry frames, conn is for deadlines and closing.
 type secureStream struct {
-	conn net.Conn
-	r    io.Reader
-	w    io.Writer
+	conn   net.Conn
+	r      io.Reader
+	w      io.Writer
+	secret []byte // that it was opened with; nil: it is not encrypted
 }
 
 // seal returns p as it goes over the connection, in memory that is good until the next call or
@@ -272,7 +288,7 @@ func dialHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	if err != nil {
 		return nil, &handshakeError{Reason: reasonKey, Err: err}
 	}
-	return secured(conn, r, send, receive), nil
+	return secured(conn, r, send, receive, keys.secrets[0]), nil
 }
 
 // acceptHandshake opens a stream whose magic byte has been read. The caller sets the deadline, and
@@ -310,7 +326,7 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	if err != nil {
 		return nil, protocolError(err)
 	}
-	hs, err := readOpening(first, preamble(mode, mesh), keys)
+	hs, secret, err := readOpening(first, preamble(mode, mesh), keys)
 	if err != nil {
 		return nil, err
 	}
@@ -324,27 +340,31 @@ func acceptHandshake(conn net.Conn, keys streamKeys) (*secureStream, error) {
 	if err := writeNoise(conn, preamble(byte(accepted), keys.mesh), second); err != nil {
 		return nil, err
 	}
-	return secured(conn, r, send, receive), nil
+	return secured(conn, r, send, receive, secret), nil
 }
 
 // readOpening tries each key on the dialer's first message; nil means that none fits. More than one
 // key is there only while keys are being changed.
-func readOpening(first, prologue []byte, keys streamKeys) (*noise.HandshakeState, error) {
+func readOpening(first, prologue []byte, keys streamKeys) (
+	hs *noise.HandshakeState, secret []byte, err error,
+) {
 	for _, secret := range keys.secrets {
 		hs, err := noiseState(false, prologue, secret)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if _, _, _, err := hs.ReadMessage(nil, first); err == nil {
-			return hs, nil
+			return hs, secret, nil
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
-func secured(conn net.Conn, r io.Reader, send, receive *noise.CipherState) *secureStream {
+func secured(
+	conn net.Conn, r io.Reader, send, receive *noise.CipherState, secret []byte,
+) *secureStream {
 	return &secureStream{
 		conn: conn, r: &secureReader{r: r, cipher: receive},
-		w: &secureWriter{w: conn, cipher: send},
+		w: &secureWriter{w: conn, cipher: send}, secret: secret,
 	}
 }

@@ -201,7 +201,7 @@ func (n *Node) join(addr netip.AddrPort) error {
 	if deadlineErr := conn.SetDeadline(time.Now().Add(openingTime)); deadlineErr != nil {
 		return deadlineErr
 	}
-	if _, why := dialHandshake(conn, n.keys); why != nil && n.ctx.Err() == nil {
+	if _, why := dialHandshake(conn, n.keys.current()); why != nil && n.ctx.Err() == nil {
 		n.noteHandshake("", addr.String(), true, why)
 		return why
 	}

@@ -127,10 +127,10 @@ func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
 			c.OutClosed(now, e.Peer, cause)
 		})
 	}
-	for id, s := range n.in {
-		if s.peer == e.Peer && !e.Ours {
+	for id, in := range n.in {
+		if in.peer == e.Peer && !e.Ours {
 			delete(n.in, id)
-			_ = s.conn.Close() // its reader ends it
+			_ = in.s.conn.Close() // its reader ends it
 			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {
 				c.InClosed(now, id, cause)
 			})

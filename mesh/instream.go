@@ -24,7 +24,7 @@ const (
 // An inStream is one incoming stream, as the core numbers it.
 type inStream struct {
 	peer string
-	conn net.Conn
+	s    *secureStream
 }
 
 // serveStream is the acceptor's part of a stream, from the byte after the magic one to its end.
@@ -60,7 +60,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	if err := conn.SetDeadline(time.Now().Add(openingTime)); err != nil {
 		return nil, 0, nil, err
 	}
-	s, err := acceptHandshake(conn, n.keys)
+	s, err := acceptHandshake(conn, n.keys.current())
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -87,17 +87,23 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	var refuse *wire.Refuse
 	var id uint64
 	n.input(func(c *replica.Core, now mono.Time) {
+		if err = n.unfit(s); err != nil {
+			return
+		}
 		if reply, id, err = c.Accept(now, hello); err != nil {
 			refuse = c.Refusal(now, err)
 			return
 		}
-		for other, s := range n.in {
-			if s.peer == hello.From.Name && other != id {
-				_ = s.conn.Close() // its reader ends it
+		for other, in := range n.in {
+			if in.peer == hello.From.Name && other != id {
+				_ = in.s.conn.Close() // its reader ends it
 			}
 		}
-		n.in[id] = &inStream{peer: hello.From.Name, conn: conn}
+		n.in[id] = &inStream{peer: hello.From.Name, s: s}
 	})
+	if err == errKeyRemoved || err == errLeaving {
+		return nil, 0, hello, &handshakeError{Reason: reasonNotAllowed, Err: err}
+	}
 	if err != nil {
 		refused := &handshakeError{Reason: reasonNotAllowed, Err: err}
 		return nil, 0, hello, errors.Join(refused, sendMessage(s, refuse))

@@ -124,3 +124,22 @@ func TestEvery(t *testing.T) {
 		}
 	})
 }
+
+// Who meets a director only while it leaves would not hear that it goes, so no stream is opened any
+// more, in either direction.
+func TestNoStreamsWhileLeaving(t *testing.T) {
+	n := stillNode(t, func() mono.Time { return mono.Time(time.Hour) })
+	s := new(secureStream)
+	if err := n.unfit(s); err != nil {
+		t.Errorf("before: %v", err)
+	}
+	n.leaving = true
+	if err := n.unfit(s); err != errLeaving {
+		t.Errorf("while it leaves: %v", err)
+	}
+	n.leaving = false
+	s.secret = []byte{1}
+	if err := n.unfit(s); err != errKeyRemoved {
+		t.Errorf("with a key that it does not have: %v", err)
+	}
+}

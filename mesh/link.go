@@ -185,6 +185,9 @@ func (n *Node) openTo(ctx context.Context, to replica.Dial) (*outStream, *wire.H
 	name := reply.From.Name
 	out := newOutStream(name, s)
 	n.input(func(c *replica.Core, now mono.Time) {
+		if err = n.unfit(s); err != nil {
+			return
+		}
 		if err = c.Opened(now, to, reply); err != nil {
 			return
 		}
@@ -233,7 +236,23 @@ func (n *Node) followRefusal(to replica.Dial, err error) {
 	}
 }
 
-var errReplaced = errors.New("replaced by a newer stream")
+var (
+	errReplaced = errors.New("replaced by a newer stream")
+	// errLeaving ends openings while this director leaves: who is only meeting it now would not
+	// hear that it goes.
+	errLeaving = errors.New("this director is leaving")
+)
+
+// unfit says why a stream that has been opened must not be used. coreMu must be locked.
+func (n *Node) unfit(s *secureStream) error {
+	switch {
+	case n.leaving:
+		return errLeaving
+	case !n.keys.current().opens(s): // it has been removed meanwhile
+		return errKeyRemoved
+	}
+	return nil
+}
 
 // A refusal is a peer's answer to our hello: no.
 type refusal struct {
@@ -243,9 +262,31 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("refused by %q: %s", r.From.Name, r.Reason) }
 
-// openStream dials, authenticates, and exchanges hellos. The caller owns the stream.
+// openStream dials, authenticates, and exchanges hellos. The caller owns the stream. A peer that
+// does not know our primary key may know another of ours, while keys are being changed.
 func (n *Node) openStream(
 	ctx context.Context, to replica.Dial,
+) (*secureStream, *wire.Hello, error) {
+	keys := n.keys.current()
+	s, reply, err := n.openStreamWith(ctx, to, keys)
+	for i := 1; i < len(keys.secrets) && refusedKey(err); i++ {
+		var again error
+		if s, reply, again = n.openStreamWith(ctx, to, keys.beginningWith(i)); again == nil {
+			return s, reply, nil
+		}
+	}
+	return s, reply, err
+}
+
+// refusedKey reports whether a peer does not know the key by which a stream was to be opened.
+func refusedKey(err error) bool {
+	failed := new(handshakeError)
+	return errors.As(err, &failed) && failed.Reason == reasonKey
+}
+
+// openStreamWith is openStream with the primary of these keys.
+func (n *Node) openStreamWith(
+	ctx context.Context, to replica.Dial, keys streamKeys,
 ) (*secureStream, *wire.Hello, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
@@ -254,7 +295,7 @@ func (n *Node) openStream(
 		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	s, reply, err := n.greet(conn, to)
+	s, reply, err := n.greet(conn, to, keys)
 	stop()
 	if err == nil {
 		err = ctx.Err()
@@ -266,11 +307,13 @@ func (n *Node) openStream(
 }
 
 // greet is the dialer's part of the opening.
-func (n *Node) greet(conn net.Conn, to replica.Dial) (*secureStream, *wire.Hello, error) {
+func (n *Node) greet(
+	conn net.Conn, to replica.Dial, keys streamKeys,
+) (*secureStream, *wire.Hello, error) {
 	if err := conn.SetDeadline(time.Now().Add(openingTime)); err != nil {
 		return nil, nil, err
 	}
-	s, err := dialHandshake(conn, n.keys)
+	s, err := dialHandshake(conn, keys)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -306,7 +306,7 @@ func TestOddAnswersToTheHello(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				s, err := acceptHandshake(conn, n.keys)
+				s, err := acceptHandshake(conn, n.keys.current())
 				if err != nil {
 					t.Error(err)
 					return

@@ -3,7 +3,6 @@ package mesh
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"log"
 	"time"
 
@@ -62,12 +61,8 @@ func (n *Node) memberlistConfig() (*memberlist.Config, error) {
 	// a director that died may come back at another address
 	cfg.DeadNodeReclaimTime = 15 * time.Second
 
-	if len(n.cfg.Keys) > 0 {
-		keyring, err := memberlist.NewKeyring(n.cfg.Keys, n.cfg.Keys[0])
-		if err != nil {
-			return nil, fmt.Errorf("encrypt-key-file: %w", err)
-		}
-		cfg.Keyring = keyring
+	if n.keys.list != nil {
+		cfg.Keyring = n.keys.list
 		cfg.GossipVerifyIncoming, cfg.GossipVerifyOutgoing = true, true
 	}
 	d := delegate{n}

@@ -31,7 +31,7 @@ var ErrClosed = errors.New("director is shutting down")
 type Node struct {
 	cfg       Config
 	seeds     []seed
-	keys      streamKeys
+	keys      keyring
 	boot      atomic.Uint64 // of this life; see replica.NewLife
 	started   mono.Time     // by clock
 	advertise netip.AddrPort
@@ -70,6 +70,7 @@ type Node struct {
 	last    mono.Time // of the clock; the core's time never goes back
 	nextID  uint64    // of lookups and operations
 	stopped bool      // Close has begun: effects have no effect any more
+	leaving bool      // Leave has begun: who is not in touch by now does not come to be any more
 	waits   map[uint64]chan<- replica.Answer
 	admin   map[uint64]chan<- replica.AdminDone
 	out     map[string]*outStream
@@ -129,8 +130,7 @@ func prepare(cfg Config) (*Node, error) {
 	if n.cfg.Network == nil {
 		n.cfg.Network = sockets{}
 	}
-	var err error
-	if n.keys, err = newStreamKeys(cfg.Mesh, cfg.Keys); err != nil {
+	if err := n.keys.init(cfg.Mesh, cfg.Keys); err != nil {
 		return nil, err
 	}
 	n.rand = newRand(cfg.Seed)
@@ -299,7 +299,10 @@ func (n *Node) Leave(ctx context.Context) error {
 	if n.ctx.Err() != nil {
 		return n.Close()
 	}
-	n.input(func(c *replica.Core, now mono.Time) { c.Leave(now) })
+	n.input(func(c *replica.Core, now mono.Time) {
+		n.leaving = true
+		c.Leave(now)
+	})
 	ctx, cancel := context.WithTimeout(ctx, farewellTime+spreadTime)
 	defer cancel()
 	var err error

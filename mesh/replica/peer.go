@@ -29,6 +29,7 @@ type peer struct {
 	lastFailed directory.Time // 0: never
 	seenAt     mono.Time      // last sign of life
 	left       bool
+	parted     bool // it said that it leaves: this life of it is over
 	met        bool // was live, in this life or an earlier one
 
 	boot     uint64
@@ -344,7 +345,7 @@ func (c *Core) Leave(now mono.Time) {
 }
 
 func (c *Core) gotLeaving(now mono.Time, p *peer, _ *wire.Leaving) {
-	p.left = true
+	p.left, p.parted = true, true
 	c.logf(LogInfo, "peer left", Field{"peer", p.name})
 	c.peerGone(now, p)
 }

@@ -169,6 +169,32 @@ func TestLeaveIsNoFailure(t *testing.T) {
 	}
 }
 
+// A stream that was being opened when a director left does not bring it back.
+func TestLeftStaysAway(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	hello := d2.core.Hello(w.now, Dial{Name: "d1", Addr: d1.core.cfg.Addr})
+	answer := d2.core.hello(w.now)
+	answer.Answers = d1.core.boot
+	d2.core.Leave(w.now)
+	w.deliver()
+	const want = "director d2 has left"
+	if _, _, err := d1.core.Accept(w.now, hello); err == nil || err.Error() != want {
+		t.Errorf("it opens a stream: %v, want %s", err, want)
+	}
+	err := d1.core.Opened(w.now, Dial{Name: "d2", Addr: d2.core.cfg.Addr}, answer)
+	if err == nil || err.Error() != want {
+		t.Errorf("a stream to it is opened: %v, want %s", err, want)
+	}
+	if peers := d1.core.Peers(w.now); len(peers) != 1 {
+		t.Errorf("d1 shows %+v", peers)
+	}
+	hello.From.Boot++
+	if _, _, err := d1.core.Accept(w.now, hello); err != nil {
+		t.Errorf("it is not let in again in another life: %v", err)
+	}
+}
+
 func TestRemovedDirectorIsRefusedUntilAdded(t *testing.T) {
 	w := started(t, 3)
 	d1, d3 := w.directors[0], w.directors[2]

@@ -152,6 +152,10 @@ func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 	if p == nil && len(c.peers.all) >= MaxDirectors {
 		return fmt.Errorf("the mesh has %d directors already", MaxDirectors)
 	}
+	if p != nil && p.parted && p.boot == h.From.Boot {
+		// A stream that was being opened when it left must not bring it back.
+		return fmt.Errorf("director %s has left", p.name)
+	}
 	if p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
 		return nameTaken(h.From, p.addr)
 	}
