@@ -24,7 +24,7 @@ func TestOutputs(t *testing.T) {
 		"map -h 3045693125 -f -", "map -h 1 -f -", "map -h 1 -f - --json",
 		"map -f /no/such/file 192.0.2.51",
 		"dump", "dump --json",
-		"ring status", "ring status --json",
+		"ring status", "ring status --json", "keys list", "keys list --json",
 		"lookup alice", "lookup alice --json", "lookup -f -", "lookup -f - --json",
 		"version", "version --json",
 	} {
@@ -120,7 +120,8 @@ func TestFailureLeavesJSONEmpty(t *testing.T) {
 	}
 	cut := cutAfter(t, httpapitest.Serve(t, d, zerolog.Nop()), 1<<20)
 	for _, command := range []string{
-		"map --json", "status --json", "ring status --json", "dump --json", "lookup x --json",
+		"map --json", "status --json", "ring status --json", "keys list --json",
+		"dump --json", "lookup x --json",
 		"lookup --json -f /no/such/file",
 	} {
 		addr := cut

@@ -167,6 +167,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	socket := httpapitest.Serve(t, d, zerolog.Nop())
 	for _, command := range []string{
 		"status", "status --json", "dump", "dump --json", "ring status", "ring status --json",
+		"keys list",
 		"lookup -f -", "lookup -f - --json", "lookup x",
 		"map -f -", "map -f - --json", "map -h 1 -f -", "add 192.0.2.1", "up 192.0.2.1",
 		"down -v 192.0.2.1", "move u 192.0.2.1 -v", "kick u -v",

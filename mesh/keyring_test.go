@@ -84,8 +84,8 @@ func TestKeysTurn(t *testing.T) {
 				failures := query(n, func(c *replica.Core, _ mono.Time) uint64 {
 					return c.Counters().PeerFailures
 				})
-				if failures > 0 || !n.Self().Synced {
-					t.Errorf("%s saw %d peers fail; synced %v", n.cfg.Name, failures, n.Self().Synced)
+				if self := n.Self(); failures > 0 || !self.Synced {
+					t.Errorf("%s saw %d peers fail; it is %+v", n.cfg.Name, failures, self)
 				}
 			}
 		})

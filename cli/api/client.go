@@ -88,6 +88,11 @@ func (c *Client) Directors(ctx context.Context) (Directors, error) {
 	return get[Directors](ctx, c, "/v1/directors", nil)
 }
 
+// Keys asks for the ids of the director's keys.
+func (c *Client) Keys(ctx context.Context) (Keys, error) {
+	return get[Keys](ctx, c, "/v1/keys", nil)
+}
+
 // Backends asks for the table.
 func (c *Client) Backends(ctx context.Context) (Backends, error) {
 	return get[Backends](ctx, c, "/v1/backends", nil)

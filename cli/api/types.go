@@ -62,6 +62,18 @@ type Directors struct {
 	Directors []Director `json:"directors"`
 }
 
+// Key is a key of a director, without the key itself.
+type Key struct {
+	ID      string `json:"id"`      // hash of the key, the same at all directors
+	Primary bool   `json:"primary"` // it encrypts; the others only decrypt
+	Streams int    `json:"streams"` // from and to other directors, that were opened with it
+}
+
+// Keys answers GET /v1/keys, the primary first.
+type Keys struct {
+	Keys []Key `json:"keys"`
+}
+
 // Backend is one row of the table.
 type Backend struct {
 	IP             IP         `json:"ip"`

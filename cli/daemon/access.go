@@ -111,8 +111,9 @@ func newGate(d *Daemon, registry *prometheus.Registry) (*webauth.Gate, error) {
 }
 
 // applyRights gives the gate other rights.
-func (d *Daemon) applyRights(fresh Options) {
+func (d *Daemon) applyRights(fresh Options) bool {
 	if d.gate != nil {
 		d.gate.SetRights(fresh.Rights)
 	}
+	return true
 }

@@ -42,7 +42,7 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf(
-				"%s line %d is not base64; make a key with: head -c 32 /dev/urandom | base64",
+				"%s line %d is not base64; make a key with: director keys generate",
 				path, n)
 		case len(key) != keyBytes:
 			return nil, fmt.Errorf("%s line %d has %d bytes; a key has %d",
@@ -61,12 +61,15 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 			path, bufio.MaxScanTokenSize)
 	case len(keys) == 0:
 		return nil, errors.New(
-			path + " has no key; make one with: head -c 32 /dev/urandom | base64")
+			path + " has no key; make one with: director keys generate")
 	case len(keys) > maxKeys:
 		return nil, fmt.Errorf("%s has %d keys; the most is %d", path, len(keys), maxKeys)
 	}
 	return keys, nil
 }
+
+// sameKeys reports whether two key files have the same keys in the same order.
+func sameKeys(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
 // othersMay are the mode bits that a key file must not have. A group may read it: a file of root's
 // is often given to the director's group.

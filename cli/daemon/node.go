@@ -10,6 +10,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/directory"
+	"directormesh/mesh"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -23,6 +24,7 @@ type node interface {
 	Self() replica.SelfStatus
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus
+	Keys() []mesh.KeyStatus
 	Configured() []ring.Backend
 	User(tag ring.Tag, h ring.UserHash) replica.UserStatus
 	Flushes() []replica.FlushStatus
@@ -108,6 +110,15 @@ func (d *director) Directors() api.Directors {
 }
 
 // Backends implements httpapi.Director.
+// Keys implements httpapi.Director.
+func (d *director) Keys() api.Keys {
+	keys := api.Keys{Keys: []api.Key{}}
+	for _, k := range d.node.Keys() {
+		keys.Keys = append(keys.Keys, api.Key{ID: k.ID, Primary: k.Primary, Streams: k.Streams})
+	}
+	return keys
+}
+
 func (d *director) Backends() api.Backends {
 	rows := d.node.Backends()
 	table := api.Backends{Backends: make([]api.Backend, len(rows)), Removed: []api.IP{}}

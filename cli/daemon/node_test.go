@@ -16,6 +16,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/directory"
+	"directormesh/mesh"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -26,6 +27,7 @@ type fakeNode struct {
 	self       replica.SelfStatus
 	peers      []replica.PeerStatus
 	backends   []replica.BackendStatus
+	keys       []mesh.KeyStatus
 	configured []ring.Backend
 	user       replica.UserStatus
 	flushes    []replica.FlushStatus
@@ -55,6 +57,7 @@ func (n *fakeNode) Do(_ context.Context, op replica.Operation) (replica.Outcome,
 func (n *fakeNode) Self() replica.SelfStatus                        { return n.self }
 func (n *fakeNode) Peers() []replica.PeerStatus                     { return n.peers }
 func (n *fakeNode) Backends() []replica.BackendStatus               { return n.backends }
+func (n *fakeNode) Keys() []mesh.KeyStatus                          { return n.keys }
 func (n *fakeNode) Configured() []ring.Backend                      { return n.configured }
 func (n *fakeNode) User(ring.Tag, ring.UserHash) replica.UserStatus { return n.user }
 func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.flushes }

@@ -67,9 +67,9 @@ func (d *Daemon) reload() {
 	reloaded, needRestart := []string{}, []string{}
 	for _, s := range Settings() {
 		switch {
-		case fresh.values[s.Name] == d.options.values[s.Name]:
-		case s.apply != nil:
-			s.apply(d, fresh)
+		case fresh.values[s.Name] == d.options.values[s.Name] &&
+			(s.differ == nil || !s.differ(d.options, fresh)):
+		case s.apply != nil && s.apply(d, fresh):
 			reloaded = append(reloaded, s.Name)
 			d.options.values[s.Name] = fresh.values[s.Name]
 		default:
@@ -85,8 +85,19 @@ func (d *Daemon) reload() {
 }
 
 // applyLimits gives the mesh what it may change while it runs.
-func (d *Daemon) applyLimits(fresh Options) {
+func (d *Daemon) applyLimits(fresh Options) bool {
 	d.node.SetLimits(replica.Limits{
 		KickDelay: fresh.UserKickDelay, MaxParallelMoves: fresh.MaxParallelMoves,
 	})
+	return true
+}
+
+// applyKeys gives the mesh the keys that the key file has now. The first one, and the last one,
+// take a restart.
+func (d *Daemon) applyKeys(fresh Options) bool {
+	if err := d.node.SetKeys(fresh.Keys); err != nil {
+		return false
+	}
+	d.options.Keys = fresh.Keys
+	return true
 }

@@ -33,10 +33,14 @@ type Setting struct {
 
 	Switch bool // yes or no; the flag needs no value
 	// apply makes a running director use a new value when SIGHUP has the settings read again; nil:
-	// that takes a restart. It cannot fail: the value was checked when it was read.
-	apply func(d *Daemon, fresh Options)
-	joint string // between the items if the YAML value is a list, "" if it must not be one
-	read  func(o *Options, text string, env Environment) error
+	// that takes a restart, and so it does if false is returned. It cannot fail: the value was
+	// checked when it was read.
+	apply func(d *Daemon, fresh Options) bool
+	// differ says whether what the value names has changed, even if its text has not; nil: the text
+	// is all there is
+	differ func(before, after Options) bool
+	joint  string // between the items if the YAML value is a list, "" if it must not be one
+	read   func(o *Options, text string, env Environment) error
 }
 
 // EnvVar is the environment variable of the setting.
@@ -171,8 +175,9 @@ func ownSettings() []Setting {
 			Name: "max-parallel-kicks", Value: "N", Default: "100",
 			Usage: "requests to Dovecot, or kick commands, that run at a time; " +
 				"SIGHUP applies a new number",
-			apply: func(d *Daemon, fresh Options) {
+			apply: func(d *Daemon, fresh Options) bool {
 				d.sessions.kicksAtATime(fresh.MaxParallelKicks)
+				return true
 			},
 			read: func(o *Options, s string, _ Environment) (err error) {
 				o.MaxParallelKicks, err = parseCount(s)
@@ -195,7 +200,10 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "encrypt-key-file", Value: "FILE", Default: "", Usage: "keys of the mesh, " +
-				"32 bytes in base64 a line, the first one encrypts (default: no encryption)",
+				"32 bytes in base64 a line, the first one encrypts; SIGHUP reads them again " +
+				"(default: no encryption)",
+			apply:  (*Daemon).applyKeys,
+			differ: func(before, after Options) bool { return !sameKeys(before.Keys, after.Keys) },
 			read: func(o *Options, s string, env Environment) (err error) {
 				if s == "" {
 					return nil
@@ -228,7 +236,10 @@ func ownSettings() []Setting {
 		{
 			Name: "log-level", Value: "LEVEL", Default: "info",
 			Usage: "debug, info, warn or error; SIGHUP applies a new one",
-			apply: func(d *Daemon, fresh Options) { d.level.set(fresh.LogLevel) },
+			apply: func(d *Daemon, fresh Options) bool {
+				d.level.set(fresh.LogLevel)
+				return true
+			},
 			read: func(o *Options, s string, _ Environment) error {
 				switch s {
 				case "debug", "info", "warn", "error":

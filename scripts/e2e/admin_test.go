@@ -3,9 +3,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,16 +93,62 @@ func TestChangeKey(t *testing.T) {
 	o := newOracle(evenly(100, fourBackends...))
 	lookupAll(t, m.directors[0], known, o)
 	must(t, m.directors[0], "update", "192.0.2.1", "0")
+	loads := make([]*load, len(m.directors))
+	for i, d := range m.directors {
+		loads[i] = startLoad(t, d, 200, mixedUsers(known, fmt.Sprintf("new-at-%s-", d.name)))
+	}
 	for _, keys := range []string{old + "\n" + next, next + "\n" + old, next} {
 		for _, d := range m.directors {
 			if err := os.WriteFile(files[d], []byte(keys+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			d.leave()
-			d.start()
+			reloads := strings.Count(d.log(), "settings reloaded")
+			d.signal(syscall.SIGHUP)
+			within(t, 10*time.Second, func() error {
+				if strings.Count(d.log(), "settings reloaded") == reloads {
+					return fmt.Errorf("%s has not read its keys", d.name)
+				}
+				return nil
+			})
+			pause(t, time.Second)
 			m.awaitSynced(15*time.Second, m.directors...)
-			lookupAll(t, d, known, o)
 		}
 	}
+	var answers []answer
+	for _, l := range loads {
+		answers = append(answers, l.end()...)
+	}
+	for _, a := range answers {
+		if a.err != nil {
+			t.Errorf("%s at %s: %v", a.user, a.at.name, a.err)
+		}
+	}
+	checkOneBackend(t, answers)
+	t.Logf("%d lookups while the key changed", len(answers))
+	for _, d := range m.directors {
+		got := must(t, d, "keys", "list")
+		if !regexp.MustCompile(`\n[0-9a-f]{8} encrypts +4 *\n$`).MatchString(got) {
+			t.Errorf("keys of %s:\n%s", d.name, got)
+		}
+		for _, key := range []string{old, next} {
+			if strings.Contains(d.log(), key) {
+				t.Errorf("the log of %s has a key", d.name)
+			}
+		}
+	}
+	// A director that starts with the old key alone is kept out, and one with the new one joins.
+	late := m.describe()
+	late.flags = append(slices.Clone(m.directors[0].flags), "--encrypt-key-file",
+		m.keyFile(late.name, old))
+	late.start()
+	within(t, 10*time.Second, func() error {
+		if !strings.Contains(late.log(), "peer uses another encryption key") {
+			return errors.New("it does not say that its key is another one")
+		}
+		return nil
+	})
+	late.kill()
+	late.start("--encrypt-key-file", m.keyFile(late.name, next))
+	m.awaitSynced(15*time.Second, m.directors...)
 	checkSame(t, m.directors)
 }

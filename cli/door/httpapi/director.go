@@ -14,6 +14,7 @@ type Director interface {
 	Self() api.Self
 	Directors() api.Directors
 	Backends() api.Backends
+	Keys() api.Keys
 	Flushes() api.Flushes
 
 	// Hash hashes a user name as the whole mesh does.

@@ -32,18 +32,21 @@ _director() {
 			" flush") place="flush" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
+			" keys") place="keys" ;;
 			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
+			"keys generate") place="keys generate" ;;
+			"keys list") place="keys list" ;;
 			*) ((args++)) ;;
 			esac ;;
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring bench version completion" ;;
+	"") words="serve hold dev lookup status map dump add update remove up down move kick flush import ring keys bench version completion" ;;
 	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --insecure --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -64,6 +67,9 @@ _director() {
 	"ring status") words="--addr -a --json --wait --timeout --ca --cert --key --user --password-file --help" ;;
 	"ring add") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"ring remove") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"keys") words="generate list" ;;
+	"keys generate") words="--help" ;;
+	"keys list") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"bench") words="--addr -a --json --door --rate --depth --connections --duration --patience --users --names --tag --zipf --each --moves --password --service --seed --help" ;;
 	"version") words="--json --help" ;;
 	"completion") words="--help" ;;

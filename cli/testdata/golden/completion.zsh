@@ -33,12 +33,15 @@ _director() {
 			" flush") place="flush" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
+			" keys") place="keys" ;;
 			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
+			"keys generate") place="keys generate" ;;
+			"keys list") place="keys list" ;;
 			*) ((args++)) ;;
 			esac ;;
 		esac
@@ -62,6 +65,7 @@ _director() {
 		'flush:move users to the backend that the ring gives'
 		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
+		'keys:make keys of the mesh, and show which ones a director uses'
 		'bench:put load on directors, time and check their answers'
 		'version:print the version of this program'
 		'completion:print the completion for a shell'
@@ -335,6 +339,24 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"keys") items=(
+		'generate:print a new key, as a line for --encrypt-key-file'
+		'list:show the ids of a director'\''s keys'
+		) ;;
+	"keys generate") items=(
+		--help
+		) ;;
+	"keys list") items=(
+		--addr
+		-a
+		--json
 		--ca
 		--cert
 		--key

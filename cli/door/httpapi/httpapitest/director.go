@@ -26,6 +26,7 @@ type Director struct {
 	SelfIs      api.Self
 	DirectorsIs api.Directors
 	BackendsIs  api.Backends
+	KeysIs      api.Keys
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
 	// nil: every lookup might have to wait
 	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool)
@@ -69,6 +70,9 @@ func Sample() *Director {
 			},
 			Removed: []api.IP{IP("192.0.2.9")},
 		},
+		KeysIs: api.Keys{Keys: []api.Key{
+			{ID: "5e0d1c3a", Primary: true, Streams: 4}, {ID: "91b04f27"},
+		}},
 		UserIs: func(tag ring.Tag, h ring.UserHash) api.User {
 			return api.User{
 				UserHash: uint32(h), Tag: string(tag), Mapped: true, Current: IP("192.0.2.1"),
@@ -107,6 +111,7 @@ func (d *Director) Directors() api.Directors { return d.DirectorsIs }
 
 // Backends implements httpapi.Director.
 func (d *Director) Backends() api.Backends { return d.BackendsIs }
+func (d *Director) Keys() api.Keys         { return d.KeysIs }
 
 // Flushes implements httpapi.Director.
 func (d *Director) Flushes() api.Flushes { return d.FlushesIs() }
