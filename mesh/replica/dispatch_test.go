@@ -7,9 +7,10 @@ import (
 	"directormesh/mesh/wire/wiretest"
 )
 
-// notOnStreams are the kinds of message that handshakes and memberlist carry.
+// notOnStreams are the kinds of message that handshakes, memberlist and disks carry.
 var notOnStreams = map[wire.Kind]bool{
 	wire.KindHello: true, wire.KindRefuse: true, wire.KindDelta: true, wire.KindPushPull: true,
+	wire.KindMark: true,
 }
 
 // Each kind of message that a stream may carry has a handler, which takes it. All others are

@@ -170,6 +170,7 @@ var lists = map[wire.Kind][]string{
 		changeLists("4.0.1.1"), blockLists("4.1.1.2"), blockLists("4.2.1.2")),
 	wire.KindCounting: {"1", "2"},
 	wire.KindMeeting:  changeLists("0"),
+	wire.KindMark:     {"4"},
 }
 
 // positionLists are the list of positions and the islands of each, two positions in the samples.

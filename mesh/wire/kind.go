@@ -36,6 +36,7 @@ var kindNames = [...]string{
 	KindCounting:        "counting",
 	KindWaiting:         "waiting",
 	KindMeeting:         "meeting",
+	KindMark:            "mark",
 }
 
 // String returns the kind's name, or "kind_N" for a kind that is not known.
@@ -114,6 +115,8 @@ func newMessage(k Kind) body {
 		return new(Waiting)
 	case KindMeeting:
 		return new(Meeting)
+	case KindMark:
+		return new(Mark)
 	}
 	if k >= FirstLaterLog {
 		return &Unknown{Number: k}
@@ -155,3 +158,4 @@ func (*LogPart) Kind() Kind         { return KindLogPart }
 func (*Counting) Kind() Kind        { return KindCounting }
 func (*Waiting) Kind() Kind         { return KindWaiting }
 func (*Meeting) Kind() Kind         { return KindMeeting }
+func (*Mark) Kind() Kind            { return KindMark }

@@ -54,6 +54,7 @@ const (
 	KindCounting        Kind = 30
 	KindWaiting         Kind = 31
 	KindMeeting         Kind = 32
+	KindMark            Kind = 33 // on disk
 )
 
 // Settings are what two directors must agree on before they talk: a difference is refused with both
@@ -376,6 +377,17 @@ type Counting struct {
 // It is compared and not applied.
 type Meeting struct {
 	Change directory.Change
+}
+
+// Mark is never sent. A director that keeps what it holds on disk writes one behind what it has
+// written, and so knows after a restart what it may rely on.
+type Mark struct {
+	MeshTime directory.Micros // when the mark was made
+	Wall     directory.Micros // the wall clock at the same moment
+	// Whole is the mesh time up to which nothing is missing of what directors of the mesh said.
+	Whole directory.Time
+	Mesh  MeshRank
+	Live  []Peer // the directors that were counted
 }
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.

@@ -7,4 +7,9 @@ import "directormesh/mesh/wire"
 // Samples returns one message of every kind, in the order of the kinds. No field of them is zero
 // where another value is possible: what was added after version 1 is set here. The messages are the
 // caller's.
-func Samples() []wire.Message { return V1() }
+func Samples() []wire.Message {
+	return append(V1(), &wire.Mark{
+		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
+		Live: []wire.Peer{director(1), director(2)},
+	})
+}
