@@ -1,0 +1,11 @@
+package store
+
+// AppendRecord appends a record of any kind and content, whose checksum is right.
+func AppendRecord(b []byte, file uint64, kind byte, content []byte) []byte {
+	b, err := appendRecord(b, file, int64(len(b)), recordKind(kind),
+		func(b []byte) ([]byte, error) { return append(b, content...), nil })
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
