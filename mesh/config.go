@@ -16,6 +16,7 @@ import (
 
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/store"
 	"directormesh/ring"
 )
 
@@ -44,6 +45,9 @@ type Config struct {
 	KickDelay        time.Duration // between the last kick and the release of a move
 	MaxParallelMoves int           // users a flush has in flight; 0: 100
 	Backends         []ring.Backend
+
+	Data     store.FS // the data directory; nil: none
+	DataGoOn bool     // go on alone with what is left of a damaged one
 
 	Kicker Kicker // ends sessions on this host; nil: knows of none
 	Hook   Hook   // flush hook; nil: none

@@ -140,6 +140,7 @@ type coreCollector struct {
 	streams  *prometheus.Desc
 	queue    *prometheus.Desc
 	halfOpen *prometheus.Desc
+	data     dataDescs
 	counters []coreCounter
 	counts   []*prometheus.Desc // one for each of counters
 }
@@ -161,6 +162,7 @@ func newCoreCollector(n *Node) *coreCollector {
 		queue: desc("director_mesh_queue_entries", "Entries in this queue of the mesh.", "queue"),
 		halfOpen: desc("director_mesh_half_open",
 			"Incoming connections that have not authenticated themselves."),
+		data:     newDataDescs(),
 		counters: coreCounters(),
 	}
 	for _, k := range c.counters {
@@ -177,6 +179,7 @@ func newCoreCollector(n *Node) *coreCollector {
 func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
 	own := []*prometheus.Desc{
 		c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen,
+		c.data.failing, c.data.bytes, c.data.dropped, c.data.gaps,
 	}
 	for _, d := range append(own, c.counts...) {
 		ch <- d
@@ -222,6 +225,7 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.queue, float64(n.gossip.forwarded.NumQueued()), "gossip_forwarded")
 	gauge(c.queue, float64(n.kicks.length()), "kicks")
 	gauge(c.halfOpen, float64(n.transport.opening.count()))
+	c.data.collect(ch, n.Data())
 	c.collectCounts(ch, counters)
 }
 

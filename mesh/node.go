@@ -76,6 +76,10 @@ type Node struct {
 	out     map[string]*outStream
 	in      map[uint64]*inStream
 
+	data        *dataDir // nil: there is none
+	dataMu      sync.Mutex
+	dataProblem error // guarded by dataMu; the last one that was reported
+
 	linksMu sync.Mutex
 	links   map[string]*link // nil after Close
 }
@@ -155,6 +159,9 @@ func newRand(seed uint64) *rand.Rand {
 
 // open opens the sockets, makes the core and starts memberlist on it.
 func (n *Node) open() error {
+	if err := n.openData(); err != nil {
+		return err
+	}
 	l, p, err := n.cfg.Network.Listen(n.cfg.Bind)
 	if err != nil {
 		return err
@@ -190,7 +197,7 @@ func (n *Node) open() error {
 		MaxParallelMoves: n.cfg.MaxParallelMoves,
 		Backends:         n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
 		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
-		Directory: n.dir,
+		Directory: n.dir, Keeps: n.data != nil, Disk: n.diskFound(),
 	}, n.last)
 	n.input(func(*replica.Core, mono.Time) {}) // carries out what the start asks for
 	cfg, err := n.memberlistConfig()
@@ -215,6 +222,9 @@ func (n *Node) run() {
 	n.wg.Go(n.handleDeltas)
 	n.wg.Go(n.heal)
 	n.wg.Go(n.housekeep)
+	if n.data != nil {
+		n.wg.Go(n.load)
+	}
 }
 
 func (n *Node) tick() {
@@ -264,6 +274,9 @@ func (n *Node) fail(err error) {
 // returns the same when called again.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
+		if n.data != nil && n.core != nil {
+			n.input(func(c *replica.Core, now mono.Time) { c.KeepNow(now) })
+		}
 		n.cancel()
 		n.coreMu.Lock()
 		n.stopped = true
@@ -282,6 +295,7 @@ func (n *Node) Close() error {
 		}
 		n.kicks.wait()
 		n.wg.Wait()
+		n.closeData()
 		n.metrics.unregister()
 	})
 	return n.closeErr

@@ -72,6 +72,10 @@ func (c *Core) unsyncedReason(now mono.Time) string {
 		return "leaving"
 	case c.admission.removed:
 		return "removed from the mesh by ring remove"
+	case c.loading():
+		return "loading the data directory"
+	case !a.bootstrapped && c.mayNotGoOn():
+		return "the data directory is damaged, waiting for a peer that has what is lost"
 	case !a.bootstrapped:
 		return "joining"
 	case a.clockOff:
@@ -153,7 +157,7 @@ func (c *Core) progressAdmission(now mono.Time) {
 		}
 		c.ask(now, p)
 	}
-	if c.admission.removed {
+	if c.admission.removed || c.loading() {
 		return
 	}
 	if !c.admission.bootstrapped {
@@ -174,7 +178,7 @@ func (c *Core) progressAdmission(now mono.Time) {
 // ask asks a peer to count us, if that is what it takes. Everything that we ever answered stands
 // before the question on the stream.
 func (c *Core) ask(now mono.Time, p *peer) {
-	if !c.ofOurs(now, p) || !p.out || p.CountsUs && !c.lacksTable(now, p) {
+	if c.loading() || !c.ofOurs(now, p) || !p.out || p.CountsUs && !c.lacksTable(now, p) {
 		return
 	}
 	switch p.Next(now, c.inMajority, c.synced() && !p.synced, c.newID) {
@@ -215,7 +219,7 @@ func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	}
 	p.synced = p.synced && !m.Stopped
 	if offers {
-		c.lack(p, m.Since)
+		c.lack(p, min(m.Since, c.foundedSince(now)))
 	}
 	c.meetAgain(now, p, m.Member)
 	c.admitIfWhole(now, p)

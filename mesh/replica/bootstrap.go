@@ -11,7 +11,8 @@ import (
 	"directormesh/ring"
 )
 
-// found begins a mesh with what the configuration says.
+// found begins a mesh with what the configuration says, or goes on with the one that the data
+// directory has.
 func (c *Core) found(now mono.Time, why string) {
 	c.changeView(func() {
 		c.foundMesh(now)
@@ -19,9 +20,7 @@ func (c *Core) found(now mono.Time, why string) {
 		c.barrier.ReplaceToday(ring.Build(c.table.Backends(), c.barrier.Today()))
 	})
 	c.admission.bootstrapped, c.admission.coldSince = true, 0
-	c.late.Restart(c.clock.At(now))
-	c.logf(LogInfo, "mesh founded, the table comes from the configuration",
-		Field{"reason", why}, Field{"backends", len(c.table.Backends())})
+	c.noteFounded(now, why)
 	c.evaluate(now)
 	if to := c.peers.all.streams(); len(to) > 0 {
 		c.flushOutbox(now)
@@ -89,7 +88,7 @@ func (c *Core) allNamedReached(now mono.Time) bool {
 func (c *Core) bootstrapAlone(now mono.Time) {
 	a := &c.admission
 	a.coldSince = 0
-	if c.receiver.Current() != nil {
+	if c.receiver.Current() != nil || c.mayNotGoOn() {
 		return
 	}
 	waited := now.Sub(c.start)
@@ -111,7 +110,7 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 	a := &c.admission
 	for _, p := range live {
-		if p.synced {
+		if p.synced || p.loading && now.Sub(p.liveSince) < loadingWait {
 			return
 		}
 	}
@@ -149,6 +148,7 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 const refusalWait = 2 * failAfter
 
 const (
+	loadingWait    = 10 * time.Second       // for a peer that loads its data directory
 	coldWait       = 500 * time.Millisecond // for peers that start at the same moment to show up
 	coldImpatience = 15 * time.Second       // for the lowest name to found the mesh
 )

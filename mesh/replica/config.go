@@ -28,6 +28,8 @@ type Config struct {
 	ChunkRows int
 
 	Backends []ring.Backend // --mail-servers
+	Keeps    bool           // there is a data directory: the core emits Keep
+	Disk     *Disk          // what is in it; nil: nothing
 	Founder  bool           // has no director to join: founds a mesh at once
 	Hook     bool           // a flush hook is set: the core emits RunHook
 

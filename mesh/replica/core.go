@@ -92,6 +92,10 @@ type Core struct {
 	sessions  map[uint64]*peer
 	session   uint64 // last given out
 
+	disk     *disk          // what came from the data directory; nil: nothing did
+	whole    directory.Time // when this director last lacked nothing; 0: not known
+	nextMark mono.Time      // when what was kept is to be synced
+
 	admission ownAdmission
 	receiver  snapshots.Receiver
 	donations snapshots.Donations
@@ -135,7 +139,11 @@ func New(cfg Config, now mono.Time) *Core {
 		ops:       make(map[uint64]*operationState),
 	}
 	c.clock.Init(cfg.Wall, now)
+	c.keeps = cfg.Keeps
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
+	if cfg.Disk != nil {
+		c.restore(now, cfg.Disk)
+	}
 	c.dir.SetBackends(c.table.Snapshot().Backends)
 	c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
 	g := cfg.Guards
@@ -144,7 +152,7 @@ func New(cfg Config, now mono.Time) *Core {
 		NoDownExpiry: g.NoDownExpiry,
 	})
 	c.assemble()
-	if cfg.Founder {
+	if cfg.Founder && cfg.Disk == nil {
 		c.found(now, "no peers are configured")
 	}
 	return c
@@ -177,13 +185,16 @@ func (c *Core) Tick(now mono.Time) {
 	c.adopt(now)
 	c.checkMoves(now)
 	c.checkFlushes(now)
-	c.digests.Step(now, c.clock.At(now), c.dir)
+	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires
+		c.digests.Step(now, c.clock.At(now), c.dir)
+	}
 	c.waiters.Recheck()
 	c.conclude(now)
 	if review || c.admission.clockOff != wasOff { // else only what else came in can have changed it
 		c.evaluate(now)
 	}
 	c.retryWaiters(now)
+	c.keepMark(now)
 	c.expireWaiters(now) // after what ended at the same moment has let them through
 }
 

@@ -39,6 +39,7 @@ func (ol *ownLog) write(now mono.Time, m wire.Message) {
 	if rows, ok := m.(*wire.Rows); ok {
 		ol.late.Note(ol.clock.At(now), rows.Blocks)
 	}
+	ol.keepLog(m)
 	ol.sendAll(m)
 }
 

@@ -23,7 +23,12 @@ func newer(encoded []byte) []byte {
 	if encoded[head] > mostFields {
 		panic("newer: a message has too many fields")
 	}
-	later := append(slices.Clone(encoded), "\xa5later"...)
+	later := slices.Clone(encoded)
+	if wire.Kind(encoded[0]) == wire.KindBeat && encoded[head] == 0x9b {
+		later = append(later, 0xc2) // the last field of today's release, which is not written
+		later[head]++
+	}
+	later = append(later, "\xa5later"...)
 	later[version]++
 	later[head]++
 	return later

@@ -4,9 +4,11 @@ import "directormesh/mesh/wire"
 
 // output collects what an input makes this director do. All parts of a core share one.
 type output struct {
-	peers   *peers
-	effects []Effect // since the last Take, in order
-	lastID  uint64   // given to a delta, kick, hold or snapshot of this process
+	peers    *peers
+	effects  []Effect // since the last Take, in order
+	keeps    bool     // there is a data directory
+	lastKeep uint64   // number of the last Keep
+	lastID   uint64   // given to a delta, kick, hold or snapshot of this process
 }
 
 // Take returns the effects since the last call, in order.

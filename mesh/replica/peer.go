@@ -61,6 +61,7 @@ type peer struct {
 
 	synced   bool // it says so
 	majority bool // it says that it is in touch with most directors
+	loading  bool // it loads its data directory
 
 	admission.Peer // which of us counts the other, and what each has asked
 
@@ -178,6 +179,7 @@ func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 		Users:    uint64(c.dir.Len()),
 		Mesh:     c.meshRank(now),
 		Majority: majority,
+		Loading:  c.loading(),
 	}
 	if p.sentAt != 0 {
 		m.EchoDelay = int64(now.Sub(p.beatAt))
@@ -195,7 +197,7 @@ func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 
 func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
-	p.users, p.mesh, p.majority = m.Users, m.Mesh, m.Majority
+	p.users, p.mesh, p.majority, p.loading = m.Users, m.Mesh, m.Majority, m.Loading
 	if c.uncompared(p) {
 		c.showMesh(p, c.table.Snapshot())
 	}

@@ -60,6 +60,7 @@ func (c *Core) Self(now mono.Time) SelfStatus {
 		Users:   c.dir.Len(),
 		Waiting: c.waiters.Len(),
 		Rings:   len(c.barrier.Rings()),
+		Missing: c.missing(now),
 	}
 	switch {
 	case a.refused != "" && !a.synced, a.refused != "" && s.Alone:

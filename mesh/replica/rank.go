@@ -32,6 +32,8 @@ type membershipPort interface {
 	ask(now mono.Time, p *peer)
 	evaluate(now mono.Time)
 	giveMeshUp(now mono.Time, p *peer)
+	keepTable()
+	otherMesh()
 	uncompared(p *peer) bool
 }
 
@@ -56,6 +58,8 @@ func (ms *membership) takeRank(now mono.Time, p *peer) {
 func (ms *membership) joinMesh(now mono.Time, p *peer) {
 	ms.barrier.LeaveMesh()
 	ms.table.Join(p.mesh.ID)
+	ms.otherMesh()
+	ms.keepTable()
 	ms.age = rank.Claimed(now, p.mesh)
 }
 
@@ -66,6 +70,7 @@ func (ms *membership) foundMesh(now mono.Time) {
 	}
 	ms.table.Found(directory.MeshID(max(ms.rand.Uint64(), 1)))
 	ms.age = rank.Founded(now)
+	ms.keepTable()
 }
 
 // sameMesh reports whether a peer belongs to our mesh.

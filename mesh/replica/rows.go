@@ -54,9 +54,11 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 		rows := b.Append(buf[:0])
 		buf = rows
 		rows = mg.dropRowsAhead(rows, latest)
+		changed := false
 		dropped := mg.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := ring.User{Tag: b.Tag, Hash: in.Hash}
 			if out.Changed {
+				changed = true
 				mg.rowChanged(now, u, out, each == nil)
 				mg.announceMerged(u, in, out.Mapping)
 			}
@@ -69,6 +71,9 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 		})
 		if dropped > 0 {
 			mg.countDead(rows)
+		}
+		if changed || dropped > 0 {
+			mg.keepRows(now, keptBlock(b, rows))
 		}
 	}
 	if cap(buf) <= maxUnpacked {
@@ -151,7 +156,19 @@ func (mg *merging) releaseUnchecked(u ring.User) {
 func (mg *merging) releaseForgotten(now mono.Time) {
 	for u, row := range mg.moves.Held.TakeForgotten(now) {
 		mg.counters.ForgottenHolds++
-		mg.dir.Release(u.Tag, row)
+		if row, ok := mg.dir.Release(u.Tag, row); ok {
+			mg.keepRows(now, wire.Pack(u.Tag, []directory.Mapping{row}))
+		}
+	}
+}
+
+// keepRows hands rows that are in the directory to the data directory, with the mesh time at which
+// they came.
+func (mg *merging) keepRows(now mono.Time, b wire.Block) {
+	if mg.keeps {
+		mg.keep(&wire.Rows{
+			Stamp: directory.StampAt(mg.clock.At(now)), Blocks: []wire.Block{b},
+		})
 	}
 }
 

@@ -47,6 +47,7 @@ type snapshottingPort interface {
 	sameMesh(p *peer) bool
 	seekRest(now mono.Time, log *logs.Peer)
 	self() wire.Peer
+	wholeSince() directory.Tick
 	writes(log *logs.Peer) bool
 }
 
@@ -55,19 +56,23 @@ func (sn *snapshotting) requestSnapshot(now mono.Time, p *peer) {
 	if sn.receiver.Current() != nil || !p.out {
 		return
 	}
-	m := &wire.SnapshotRequest{ID: sn.newID(), Since: sn.since()}
+	m := &wire.SnapshotRequest{ID: sn.newID(), Since: sn.since(p)}
 	sn.receiver.Begin(now, snapshots.Snapshot{
 		ID: m.ID, Peer: p.name, Since: m.Since, Whole: maps.Clone(p.counts),
+		Joins: !sn.admission.bootstrapped,
 	})
 	sn.logf(LogInfo, "taking a snapshot", Field{"peer", p.name})
 	sn.send(p, m)
 }
 
 // since is the time of the oldest gap, when a member only wants to close gaps: what is older we
-// have. A joiner wants everything.
-func (sn *snapshotting) since() directory.Tick {
+// have. A joiner wants everything, or what came after its data directory was whole.
+func (sn *snapshotting) since(p *peer) directory.Tick {
 	if !sn.admission.bootstrapped {
-		return 0
+		if !sn.sameMesh(p) {
+			return 0
+		}
+		return sn.wholeSince()
 	}
 	oldest := directory.Time(math.MaxInt64)
 	for _, p := range sn.peers.all {
@@ -108,7 +113,7 @@ func (sn *snapshotting) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) 
 func (sn *snapshotting) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	sn.takeCovers(now, p, s)
 	for _, q := range sn.peers.all {
-		if q.lacking && s.Since <= q.lackSince &&
+		if q.lacking && (s.Joins || s.Since <= q.lackSince) &&
 			(q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
 			q.lacking = false
 			sn.counters.GapsRepaired++
@@ -139,7 +144,7 @@ func (sn *snapshotting) takeCovers(now mono.Time, p *peer, s *snapshots.Snapshot
 		if log == nil {
 			continue
 		}
-		if s.Since == 0 || s.Since <= logs.Since(log.WholeAt()) {
+		if s.Joins || s.Since == 0 || s.Since <= logs.Since(log.WholeAt()) {
 			sn.gained(log, logs.SpansOf(at))
 		}
 		if !sn.writes(log) {

@@ -90,4 +90,6 @@ type SelfStatus struct {
 	Users   int
 	Waiting int // lookups that wait
 	Rings   int // rings kept; more than one while a table change is not confirmed by all
+	// Missing are the directors that were live when this one ended, and are not; for a minute.
+	Missing []string
 }

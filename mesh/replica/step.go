@@ -41,6 +41,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	if c.log.Last() > 0 || c.admission.bootstrapped {
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
 		c.admission.holds = &holdings{since: logs.Since(after.Time())}
+		c.keep(nil)
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
@@ -53,6 +54,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	c.moveStamped(after, until, meshtime.WholeSeconds(offset))
 	c.restartMoves(now)
 	c.digests = digests.Set{}
+	c.setAside(now)
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.At(now))))
 }
 

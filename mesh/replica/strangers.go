@@ -173,6 +173,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 		c.dir.SetBackends(nil) // all mappings are dead
 		*c.barrier = *barrier.New(ring.Build(c.table.Backends(), nil))
 	})
+	c.keep(nil)
 	c.digests = digests.Set{}
 	c.digests.SweepSoon(c.dir.Tags())
 	c.strangers = strangers{left: now}

@@ -58,6 +58,7 @@ type director struct {
 	wall    func(now mono.Time) directory.Micros // nil: the wall clock is read at the start only
 	// how its release writes messages; nil: as this one
 	dialect func(encoded []byte) []byte
+	disk    *testDisk // its data directory; nil: it has none
 }
 
 type mail struct {
@@ -113,7 +114,13 @@ func (d *director) boots(founder bool, change ...func(*Config)) {
 	for _, f := range change {
 		f(&cfg)
 	}
+	if d.disk != nil {
+		cfg.Keeps, cfg.Disk = true, d.disk.found()
+	}
 	d.core = New(cfg, d.w.now)
+	if cfg.Disk != nil && !d.disk.slow {
+		d.disk.load(d)
+	}
 }
 
 // trueTime is what a right wall clock shows.
@@ -315,6 +322,8 @@ func (d *director) carryOut() bool {
 			if answers {
 				d.core.HookDone(d.w.now, e.ID, err == nil, err)
 			}
+		case Keep:
+			d.disk.keep(d, e.Message)
 		case Log:
 			d.logs = append(d.logs, e)
 			if d.w.trace {

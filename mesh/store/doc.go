@@ -7,12 +7,13 @@
 // # Files
 //
 //	identity              whose directory it is: format, mesh name, director name
-//	lock                  locked while a process uses the directory
 //	segment-0000000007    what was put, in order; only ever appended to
 //	snapshot-0000000007   all that was held when segment 7 was begun, at least
 //	NAME.new              a file that is being written, nothing yet
 //	damaged-NAME          a file that could not be read to its end
 //	aside-NAME            a file of a later format, or one that is not to be used
+//
+// The directory itself is locked while a process uses it.
 //
 // A file is a sequence of records: length, checksum, kind, content. The checksum covers the number
 // of the file and the place in it too, so that a block that strayed is noticed. The first record

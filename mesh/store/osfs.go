@@ -12,7 +12,6 @@ import (
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
-	lockName = "lock"
 )
 
 // Dir returns the directory at path, which it makes if only the last part of path is missing.
@@ -40,8 +39,9 @@ type osDir string
 
 func (d osDir) at(name string) string { return filepath.Join(string(d), name) }
 
+// Lock locks the directory itself, which needs neither room nor the right to write.
 func (d osDir) Lock() (io.Closer, error) {
-	f, err := os.OpenFile(d.at(lockName), os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := os.Open(string(d))
 	if err != nil {
 		return nil, err
 	}

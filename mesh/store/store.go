@@ -61,10 +61,11 @@ type Store struct {
 	running sync.WaitGroup
 }
 
-// item is a message that was put, or the place of those that found no room (nil).
+// item is a message that was put, or the place of those that were not taken (nil), and why.
 type item struct {
-	n uint64
-	m wire.Message
+	n   uint64
+	m   wire.Message
+	why error
 }
 
 // Open locks a directory and looks what is in it. Nothing is written before Start. The error is
@@ -104,7 +105,9 @@ func (s *Store) Start(source Source, changed func(Status)) {
 }
 
 // Put puts a message under a number that is not lower than that of the one before. It does not
-// wait. A *wire.Mark has what was put before it synced. The message must not be changed any more.
+// wait. A *wire.Mark has what was put before it synced. Without a message nothing counts as kept
+// until there is a snapshot of what the director holds now. The message must not be changed any
+// more.
 func (s *Store) Put(n uint64, m wire.Message) {
 	size := sizeOf(m)
 	_, mark := m.(*wire.Mark)
@@ -113,20 +116,29 @@ func (s *Store) Put(n uint64, m wire.Message) {
 	switch {
 	case s.ended:
 	case mark:
-		s.queue = append(s.queue, item{n, m}) // the disk is tried again at a mark
+		s.queue = append(s.queue, item{n: n, m: m}) // the disk is tried again at a mark
+	case m == nil:
+		s.stopTaking(n, errAnew)
 	case s.gap:
 		s.counts.Dropped++
 	case s.bytes+size > s.most:
 		s.counts.Dropped++
-		s.counts.Gaps++
-		s.gap = true
-		s.queue = append(s.queue, item{n, nil})
+		s.stopTaking(n, errBehind)
 	default:
-		s.queue = append(s.queue, item{n, m})
+		s.queue = append(s.queue, item{n: n, m: m})
 		s.bytes += size
 	}
 	s.mu.Unlock()
 	s.signal()
+}
+
+// stopTaking opens a gap behind what is queued. The caller has locked mu.
+func (s *Store) stopTaking(n uint64, why error) {
+	if !s.gap {
+		s.gap = true
+		s.counts.Gaps++
+		s.queue = append(s.queue, item{n: n, why: why})
+	}
 }
 
 func (s *Store) signal() {

@@ -36,8 +36,11 @@ type writer struct {
 // and so on.
 const maxBackoff = 32
 
-// errBehind is why nothing is kept after the queue was full.
-var errBehind = errors.New("the disk does not keep up")
+// Why nothing is kept although the disk works.
+var (
+	errBehind = errors.New("the disk does not keep up")
+	errAnew   = errors.New("all that is held has to be written anew")
+)
 
 func newWriter(s *Store, found *Contents, least int64) *writer {
 	return &writer{
@@ -120,7 +123,7 @@ func (w *writer) write(queue []item) {
 		case w.open == nil:
 			dropped++
 		case it.m == nil:
-			w.abandon(errBehind)
+			w.abandon(it.why)
 		default:
 			if err := w.open.message(it.m); err != nil {
 				w.abandon(err)

@@ -3,7 +3,11 @@ package wire
 import "directormesh/directory"
 
 func (m *Beat) encode(w *writer) {
-	w.array(11)
+	fields := 11
+	if m.Loading {
+		fields = 12
+	}
+	w.array(fields)
 	w.int(m.SentAt)
 	w.int(m.Echo)
 	w.int(m.EchoDelay)
@@ -15,6 +19,9 @@ func (m *Beat) encode(w *writer) {
 	w.uint(m.Users)
 	m.Mesh.encode(w)
 	w.bool(m.Majority)
+	if fields > 11 {
+		w.bool(m.Loading)
+	}
 }
 
 func (m *Beat) decode(r *reader) {
@@ -30,7 +37,10 @@ func (m *Beat) decode(r *reader) {
 	m.Users = r.uint64("users")
 	m.Mesh = decodeMeshRank(r)
 	m.Majority = r.bool("majority")
-	r.end("message", extra)
+	if extra > 0 {
+		m.Loading = r.bool("loading")
+	}
+	r.end("message", extra-1)
 }
 
 func (m *Leaving) encode(w *writer) { w.array(0) }

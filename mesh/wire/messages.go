@@ -147,6 +147,7 @@ type Beat struct {
 	Users     uint64           // users with a mapping, for display
 	Mesh      MeshRank
 	Majority  bool // the sender is in touch with more than half of the directors that it knows
+	Loading   bool // the sender loads its data directory: what it holds is still to come
 }
 
 // Table is a table change that the sender has applied, whatever its origin, at its place in the

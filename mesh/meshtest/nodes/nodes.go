@@ -6,6 +6,7 @@ package nodes
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh"
+	"directormesh/mesh/meshtest/disk"
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/mesh/mono"
 	"directormesh/ring"
@@ -34,6 +36,7 @@ type Options struct {
 	Kicker    func(name string) mesh.Kicker // nil: none
 	// how many directors everybody is to join; 0: three
 	Seeds int
+	Disks bool // each director has a data directory
 	Trace bool // log to the test
 }
 
@@ -56,6 +59,7 @@ type Director struct {
 	Name    string
 	Addr    netip.AddrPort
 	WallOff time.Duration // how far its wall clock is ahead; takes effect at the next start
+	Disk    *disk.Disk    // its data directory, with Options.Disks; Kill leaves another one
 }
 
 // firstDay is when the bubbles' clock, which begins in 2000, is said to begin: mesh time does not
@@ -109,6 +113,9 @@ func (m *Mesh) Add() *Director {
 	m.t.Helper()
 	i := len(m.Directors) + 1
 	d := &Director{Name: fmt.Sprintf("d%d", i), Addr: address(i)}
+	if m.options.Disks {
+		d.Disk = disk.New()
+	}
 	m.mu.Lock()
 	m.Directors = append(m.Directors, d)
 	m.mu.Unlock()
@@ -137,6 +144,9 @@ func (m *Mesh) Config(i int) mesh.Config {
 			cfg.Join = append(cfg.Join, address(k+1).String())
 		}
 	}
+	if d.Disk != nil {
+		cfg.Data = d.Disk
+	}
 	if m.options.Kicker != nil {
 		cfg.Kicker = m.options.Kicker(d.Name)
 	}
@@ -160,12 +170,17 @@ func (m *Mesh) setNode(d *Director, node *mesh.Node) {
 	d.Node = node
 }
 
-// Kill ends director i without a word, as a power failure does.
+// Kill ends director i without a word, as a power failure does: its disk is as it was then, without
+// anything that was not synced.
 func (m *Mesh) Kill(i int) {
 	m.t.Helper()
 	d := m.Directors[i]
 	if err := m.Network.Vanish(d.Addr); err != nil {
 		m.t.Fatal(err)
+	}
+	if d.Disk != nil {
+		random := rand.New(rand.NewPCG(m.options.Seed, uint64(time.Since(m.started))))
+		defer func(left *disk.Disk) { d.Disk = left }(d.Disk.Crash(random))
 	}
 	node := d.Node
 	m.setNode(d, nil)

@@ -8,7 +8,13 @@ import "directormesh/mesh/wire"
 // where another value is possible: what was added after version 1 is set here. The messages are the
 // caller's.
 func Samples() []wire.Message {
-	return append(V1(), &wire.Mark{
+	all := V1()
+	for _, m := range all {
+		if m, ok := m.(*wire.Beat); ok {
+			m.Loading = true
+		}
+	}
+	return append(all, &wire.Mark{
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)},
 	})

@@ -41,6 +41,9 @@ type lateNote struct {
 // Restart begins to take notes.
 func (l *LateRows) Restart(t directory.Time) { *l = LateRows{from: t} }
 
+// From says since when all late rows were noted.
+func (l *LateRows) From(t directory.Time) { l.from = t }
+
 // Note looks whether rows of a log are late.
 func (l *LateRows) Note(t directory.Time, blocks []wire.Block) {
 	limit := t.Add(-lateAfter).Tick()

@@ -21,6 +21,7 @@ type Snapshot struct {
 	ID    uint64             // by our count
 	Peer  string             // the donor
 	Since directory.Tick     // what was asked for: rows of this time or later; 0: all
+	Joins bool               // with it and what we have already, nothing is missing of its mesh
 	Whole map[wire.Life]bool // lives of which the donor lacked nothing when it was asked
 
 	Covers []wire.Position // what it has of each log; came with the first chunk

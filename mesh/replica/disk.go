@@ -1,0 +1,229 @@
+package replica
+
+import (
+	"math"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/replica/internal/rank"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// A start with what a data directory holds. The table is there from the beginning; rows come by
+// Load, and until Loaded this director asks nobody to be admitted and founds no mesh. Then it is
+// admitted as any other that comes. It lacks only what came after the disk was whole, and the
+// others may lack what it answered at its end.
+
+// Disk is what a data directory holds beside the rows.
+type Disk struct {
+	Mark    wire.Mark          // the last one
+	Changes []directory.Change // of the table, in any order
+	// Damaged says that something that was kept is lost. Then this director goes on only if a peer
+	// has the state, or with GoOn.
+	Damaged, GoOn bool
+}
+
+// disk is what is left of a Disk while the directory of it matters.
+type disk struct {
+	loading bool
+	damaged bool // and not to go on alone
+	// until is the mesh time of the disk: nothing on it is later. since is from when on it lacks
+	// what happened in the mesh, 0 if that is not known.
+	until   directory.Time
+	since   directory.Tick
+	lateAt  directory.Time // from then on it has notes of late rows
+	moving  map[ring.User]bool
+	founded bool // this director served without having taken what others had
+	rows    uint64
+	started mono.Time
+	live    []wire.Peer // at the last sync
+}
+
+// restore begins with what a data directory holds. It is part of New.
+func (c *Core) restore(now mono.Time, d *Disk) {
+	m := &d.Mark
+	c.disk = &disk{
+		loading: true, damaged: d.Damaged && !d.GoOn, until: m.MeshTime.Time(),
+		moving: make(map[ring.User]bool), started: now,
+		live: m.Live,
+	}
+	if !d.Damaged && m.Whole > 0 {
+		c.disk.since, c.whole = logs.Since(m.Whole), m.Whole
+	}
+	c.clock.Init(max(m.MeshTime, m.MeshTime.Add(c.cfg.Wall.Sub(m.Wall))), now)
+	c.clock.ReadWall(now, c.cfg.Wall)
+	c.forgottenWith = m.MeshTime
+	c.table = directory.NewTable(0, c.cfg.Name, nil)
+	c.table.Join(m.Mesh.ID)
+	for _, change := range d.Changes {
+		c.table.Merge(change)
+	}
+	c.age = rank.Claimed(now, m.Mesh)
+	c.hlc.Observe(c.table.LastStamp())
+}
+
+// Load takes in rows of the data directory. Nothing expires by that: mesh time is not agreed yet.
+func (c *Core) Load(now mono.Time, m *wire.Rows) {
+	defer c.enter(now)()
+	d := c.disk
+	if d == nil || !d.loading {
+		return
+	}
+	if m.Stamp != 0 {
+		c.late.Note(m.Stamp.Time(), m.Blocks)
+	}
+	buf := c.unpacked
+	for _, b := range m.Blocks {
+		buf = b.Append(buf[:0])
+		for _, row := range buf {
+			if row.Moving {
+				d.moving[ring.User{Tag: b.Tag, Hash: row.Hash}] = true
+			}
+		}
+		d.rows += uint64(len(buf))
+		c.dir.Merge(b.Tag, buf, d.until, nil)
+	}
+	c.unpacked = buf
+}
+
+// Loaded ends the loading. From is the mesh time from which on all rows came in the order in which
+// they had come, 0 if that is not known. A failed one counts as damaged.
+func (c *Core) Loaded(now mono.Time, from directory.Time, failed error) {
+	defer c.enter(now)()
+	d := c.disk
+	if d == nil || !d.loading {
+		return
+	}
+	d.loading = false
+	if failed != nil {
+		d.damaged, d.since = true, 0
+		c.logf(LogError, "cannot read the data directory to its end", Field{"error", failed})
+	}
+	d.lateAt = d.until
+	if from != 0 {
+		d.lateAt = from
+	}
+	c.admission.holds = &holdings{since: d.since}
+	c.holdLoaded(now)
+	c.logf(LogInfo, "data directory loaded", Field{"users", c.dir.Len()},
+		Field{"took", now.Sub(d.started)})
+	if c.cfg.Founder && !d.damaged {
+		c.found(now, "no peers are configured")
+	}
+}
+
+// holdLoaded holds the users that are being moved. Nobody runs their moves any more; the live
+// director with the lowest name will. Who was logged in where is not known: so the sessions end
+// first.
+func (c *Core) holdLoaded(now mono.Time) {
+	t := c.clock.At(now)
+	for u := range c.disk.moving {
+		if m, status := c.dir.Find(u.Tag, u.Hash, t); status == directory.Live && m.Moving {
+			c.follow(now, u, m, moves.Replaced{Mapping: m, Status: directory.Live})
+		}
+	}
+	c.disk.moving = nil
+}
+
+// noteFounded notes that this director serves without having taken what others had: with what the
+// configuration says, or the data directory.
+func (c *Core) noteFounded(now mono.Time, why string) {
+	if c.disk == nil {
+		c.late.Restart(c.clock.At(now))
+		c.logf(LogInfo, "mesh founded, the table comes from the configuration",
+			Field{"reason", why}, Field{"backends", len(c.table.Backends())})
+		return
+	}
+	c.late.From(c.disk.lateAt)
+	c.disk.founded = true
+	c.logf(LogInfo, "serving, the table comes from the data directory",
+		Field{"reason", why}, Field{"backends", len(c.table.Backends())})
+	c.logConfigured()
+}
+
+// foundedSince is from when on a director of our mesh may hold what we lack, although nothing is
+// missing of any log: we went on from a data directory that others had written on after us. It is
+// the last tick there is if we did not, or if all of that has expired.
+func (c *Core) foundedSince(now mono.Time) directory.Tick {
+	d := c.disk
+	if d == nil || !d.founded || c.clock.At(now).Sub(d.since.Time()) > c.cfg.Expire+c.dir.Share() {
+		return math.MaxUint32
+	}
+	return d.since
+}
+
+// otherMesh notes that the data directory has nothing of the mesh that this director now joins.
+func (c *Core) otherMesh() {
+	if c.disk != nil {
+		c.disk.since = 0
+	}
+}
+
+// logConfigured reports to the operator how the table differs from the configuration, which is not
+// used.
+func (c *Core) logConfigured() {
+	differences := backendDifferences(c.cfg.Backends, c.table.Backends())
+	if len(differences) > 0 && len(c.cfg.Backends) > 0 {
+		c.logf(LogWarn, "the table of the data directory differs from the configuration",
+			Field{"differences", differences})
+	}
+}
+
+// mayNotGoOn reports whether this director must not serve with what it has loaded alone.
+func (c *Core) mayNotGoOn() bool { return c.disk != nil && c.disk.damaged }
+
+// missedFor is for how long after the start it is said which directors are not back.
+const missedFor = time.Minute
+
+// missing are the directors that were live at the last sync before this start, and are not now.
+func (c *Core) missing(now mono.Time) (names []string) {
+	if c.disk == nil || now.Sub(c.disk.started) > missedFor {
+		return nil
+	}
+	for _, was := range c.disk.live {
+		if p := c.peers.get(was.Name); p == nil || !p.live && !p.left {
+			names = append(names, was.Name)
+		}
+	}
+	return names
+}
+
+// loading reports whether rows of the data directory are still to come.
+func (c *Core) loading() bool { return c.disk != nil && c.disk.loading }
+
+// wholeSince is from when on this director, which joins, lacks what happened in its mesh: 0 if it
+// lacks all.
+func (c *Core) wholeSince() directory.Tick {
+	if c.disk == nil {
+		return 0
+	}
+	return c.disk.since
+}
+
+// setAside drops what came from the data directory, because it lies ahead of the mesh time of the
+// others: nothing could be written over it, and it would outlast all.
+func (c *Core) setAside(now mono.Time) {
+	d := c.disk
+	if d == nil || c.admission.bootstrapped || d.until <= c.clock.At(now).Add(maxAhead) {
+		return
+	}
+	c.logf(LogError, "the data directory lies ahead of mesh time and is not used",
+		Field{"ahead", d.until.Sub(c.clock.At(now))})
+	c.disk, c.admission.holds, c.whole = nil, nil, 0
+	if d.loading {
+		c.disk = &disk{} // what still comes of it is dropped
+	}
+	c.moves.Held.Clear()
+	c.changeView(func() {
+		c.dir.Clear()
+		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
+		c.dir.SetBackends(c.table.Snapshot().Backends)
+		c.barrier.ReplaceToday(ring.Build(c.table.Backends(), nil))
+	})
+	c.age = rank.Age{}
+	c.keep(nil)
+}

@@ -1,0 +1,664 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+	"directormesh/ring"
+)
+
+// testDisk is a data directory that never fails.
+type testDisk struct {
+	kept    []wire.Message
+	from    directory.Time // from then on the rows are in order
+	damaged bool
+	goOn    bool
+	slow    bool // the rows are loaded when the test wants
+}
+
+func (k *testDisk) keep(d *director, m wire.Message) {
+	if k.from == 0 {
+		k.from = d.core.MeshTime(d.w.now)
+	}
+	if m != nil {
+		k.kept = append(k.kept, reread(d.w.t, m))
+		return
+	}
+	k.kept = d.core.Held(d.w.now)
+	for tag, row := range d.dir.All(d.core.MeshTime(d.w.now)) {
+		block := wire.Pack(tag, []directory.Mapping{row})
+		k.kept = append(k.kept, &wire.Rows{Blocks: []wire.Block{block}})
+	}
+}
+
+// found is what a start finds; nil if there is nothing.
+func (k *testDisk) found() *Disk {
+	found := &Disk{Damaged: k.damaged, GoOn: k.goOn}
+	for _, m := range k.kept {
+		switch m := m.(type) {
+		case *wire.Mark:
+			found.Mark = *m
+		case *wire.Table:
+			found.Changes = append(found.Changes, m.Change)
+		}
+	}
+	if found.Mark.MeshTime == 0 {
+		return nil
+	}
+	return found
+}
+
+// load gives a director the rows.
+func (k *testDisk) load(d *director) {
+	for _, m := range k.kept {
+		if rows, ok := m.(*wire.Rows); ok {
+			d.core.Load(d.w.now, rows)
+		}
+	}
+	d.core.Loaded(d.w.now, k.from, nil)
+}
+
+// copy is a copy of what the disk has now.
+func (k *testDisk) copy() *testDisk {
+	return &testDisk{kept: slices.Clone(k.kept), from: k.from}
+}
+
+// onDisks starts directors, each with a data directory.
+func onDisks(t *testing.T, n int) *world {
+	w := newWorld(t)
+	for _, name := range []string{"d1", "d2", "d3", "d4", "d5"}[:n] {
+		d := &director{
+			w: w, name: name, disk: &testDisk{},
+			kicker: func(Kick) (int, bool, bool) { return 0, true, true },
+		}
+		w.directors = append(w.directors, d)
+		d.boots(len(w.directors) == 1)
+	}
+	w.until("all synced", 20*time.Second, w.allSynced)
+	return w
+}
+
+// killAll kills all directors at one moment, starts them again after a time, and waits until all
+// are synced.
+func (w *world) killAll(pause time.Duration) {
+	w.t.Helper()
+	for _, d := range w.directors {
+		d.stopped = true
+	}
+	w.now = w.now.Add(pause)
+	for _, d := range w.directors {
+		d.boots(false)
+	}
+	w.until("all synced again", 30*time.Second, w.allSynced)
+}
+
+// logins maps users at the directors in turn.
+func (w *world) logins(n int) map[ring.UserHash]netip.Addr {
+	users := make(map[ring.UserHash]netip.Addr)
+	for i := range n {
+		h := ring.UserHash(i+1) * 0x01234567
+		users[h] = w.directors[i%len(w.directors)].must(h)
+	}
+	return users
+}
+
+// same checks that all users are where they were, at all directors.
+func (w *world) same(users map[ring.UserHash]netip.Addr) {
+	w.t.Helper()
+	for _, d := range w.directors {
+		for h, want := range users {
+			m, status := d.dir.Find("", h, d.core.MeshTime(w.now))
+			if status != directory.Live || m.Backend != want {
+				w.t.Errorf("%s has %v on %v (%v), was on %v", d.name, h, m.Backend, status, want)
+			}
+		}
+	}
+}
+
+func (d *director) mentions(text string) bool {
+	return slices.ContainsFunc(d.logs, func(l Log) bool { return strings.Contains(l.Text, text) })
+}
+
+// All directors are killed at once, also several times. What commands changed and where users were
+// is as before, the mesh is the same, and little is sent for that.
+func TestAllKilled(t *testing.T) {
+	w := onDisks(t, 3)
+	mesh := w.directors[0].core.table.Mesh()
+	users := w.logins(300)
+	if _, err := w.directors[1].do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.directors[2].do(SetDown{Addr: testBackend(2), Down: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(20 * time.Second)
+	age := w.directors[0].core.meshRank(w.now).Age - 2000
+	for range 3 {
+		for h := range users {
+			if len(users) > 200 {
+				continue
+			}
+			w.directors[0].must(h)
+		}
+		w.run(2 * time.Second)
+		sent := 0
+		w.seen = func(_ *director, e Effect) {
+			if s, ok := e.(Send); ok {
+				if chunk, ok := s.Message.(*wire.SnapshotChunk); ok {
+					for _, b := range chunk.Blocks {
+						sent += b.Len()
+					}
+				}
+			}
+		}
+		w.killAll(3 * time.Second)
+		w.same(users)
+		for _, d := range w.directors {
+			row, _ := d.core.table.Row(testBackend(1))
+			down, _ := d.core.table.Row(testBackend(2))
+			if row.VHosts.Value != 7 || !down.State.Value.Down || d.core.table.Mesh() != mesh {
+				t.Errorf("%s has %+v and %+v of mesh %v, was %v", d.name, row, down,
+					d.core.table.Mesh(), mesh)
+			}
+			if r := d.core.meshRank(w.now); !r.Grown || r.Age < age {
+				t.Errorf("%s ranks its mesh by %+v, was %d ms old", d.name, r, age)
+			}
+		}
+		age = w.directors[0].core.meshRank(w.now).Age - 2000
+		if sent > 0 {
+			t.Errorf("%d rows sent in snapshots, although all were on the disks", sent)
+		}
+		w.seen = nil
+	}
+}
+
+// A director that starts alone serves with what it has, whatever its configuration says.
+func TestAloneFromDisk(t *testing.T) {
+	w := onDisks(t, 2)
+	users := w.logins(50)
+	if _, err := w.directors[0].do(RemoveBackend{Addr: testBackend(4)}); err != nil {
+		t.Fatal(err)
+	}
+	for h, backend := range users {
+		if backend == testBackend(4) {
+			delete(users, h)
+		}
+	}
+	w.run(2 * time.Second)
+	for _, d := range w.directors {
+		d.stopped = true
+	}
+	d := w.directors[1]
+	w.directors = w.directors[1:]
+	for _, founder := range []bool{false, true} {
+		began := w.now
+		d.logs = nil
+		d.boots(founder)
+		w.until("synced", 4*time.Second, d.core.synced)
+		if took := w.now.Sub(began); founder != (took < time.Second) {
+			t.Errorf("founder %v: synced after %v", founder, took)
+		}
+		w.run(100 * time.Millisecond)
+		w.same(users)
+		if row, _ := d.core.table.Row(testBackend(4)); row.Presence.Value.Present {
+			t.Error("the removed backend is back")
+		}
+		if !d.mentions("the table comes from the data directory") ||
+			!d.mentions("differs from the configuration") {
+			t.Errorf("founder %v: it said %v", founder, d.logs)
+		}
+	}
+}
+
+// A director that was away while others went on brings nothing back that was removed, forgotten,
+// set or moved meanwhile, and is sent what is new, no more.
+func TestAwayWithDisk(t *testing.T) {
+	w := onDisks(t, 3)
+	d3 := w.directors[2]
+	users := w.logins(200)
+	w.run(20 * time.Second)
+	d3.crash()
+	w.run(failAfter + time.Second)
+	ops := []Operation{
+		RemoveBackend{Addr: testBackend(4)}, Forget{Addr: testBackend(3)},
+		UpdateBackend{Addr: testBackend(1), VHosts: 5}, SetDown{Addr: testBackend(2), Down: true},
+		SetDown{Addr: testBackend(2), Down: false},
+	}
+	for _, op := range ops {
+		if _, err := w.directors[0].do(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var moved ring.UserHash
+	for h, backend := range users {
+		switch backend {
+		case testBackend(3), testBackend(4):
+			delete(users, h)
+		case testBackend(2):
+			moved = h
+		}
+	}
+	if _, err := w.directors[1].do(Move{Hash: moved, Backend: testBackend(1)}); err != nil {
+		t.Fatal(err)
+	}
+	users[moved] = testBackend(1)
+	w.run(10 * time.Second)
+	rows := 0
+	w.seen = func(d *director, e Effect) {
+		if s, ok := e.(Send); ok && d != d3 {
+			if chunk, ok := s.Message.(*wire.SnapshotChunk); ok {
+				for _, b := range chunk.Blocks {
+					rows += b.Len()
+				}
+			}
+		}
+	}
+	d3.boots(false)
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.same(users)
+	for _, d := range w.directors {
+		for tag, m := range d.dir.All(d.core.MeshTime(w.now)) {
+			if users[m.Hash] != m.Backend {
+				t.Errorf("%s has %q %v on %v, which was forgotten", d.name, tag, m.Hash, m.Backend)
+			}
+		}
+		row, _ := d.core.table.Row(testBackend(1))
+		gone, _ := d.core.table.Row(testBackend(4))
+		up, _ := d.core.table.Row(testBackend(2))
+		if row.VHosts.Value != 5 || gone.Presence.Value.Present || up.State.Value.Down {
+			t.Errorf("%s: %+v, %+v, %+v", d.name, row, gone, up)
+		}
+	}
+	if rows > 10 {
+		t.Errorf("%d rows were sent, want the one that was moved", rows)
+	}
+}
+
+// What the last one to go had alone, those that start before it learn when it is back: it answered
+// and acknowledged that.
+func TestLastToGoComesBack(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		lastToGoComesBack(t, slow)
+	}
+}
+
+func lastToGoComesBack(t *testing.T, slow bool) {
+	w := onDisks(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	users := w.logins(20)
+	w.run(2 * time.Second)
+	d1.crash()
+	w.run(failAfter + 10*time.Second)
+	if _, err := d2.do(UpdateBackend{Addr: testBackend(3), VHosts: 33}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		h := ring.UserHash(i+1) * 0x00abcdef
+		users[h] = d2.must(h)
+	}
+	w.run(20 * time.Second)
+	d2.crash()
+	w.run(time.Second)
+	d1.boots(false)
+	w.until("d1 serves alone", 5*time.Second, d1.core.synced)
+	w.run(time.Second)
+	d2.disk.slow = slow
+	d2.boots(false)
+	if slow {
+		w.run(2 * time.Second)
+		d2.disk.load(d2)
+	}
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.same(users)
+	if row, _ := d1.core.table.Row(testBackend(3)); row.VHosts.Value != 33 {
+		t.Errorf("d1 has %+v", row)
+	}
+}
+
+// A disk of a day ago adds nothing that has ended since.
+func TestOldDisk(t *testing.T) {
+	w := onDisks(t, 2)
+	old := w.logins(20)
+	w.run(2 * time.Second)
+	day := w.directors[1].disk.copy()
+	if _, err := w.directors[0].do(SetDown{Addr: testBackend(2), Down: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(3 * time.Minute)
+	w.directors[1].crash()
+	w.run(failAfter + time.Second)
+	w.directors[1].disk = day
+	w.directors[1].boots(false)
+	w.until("all synced", 10*time.Second, w.allSynced)
+	for _, d := range w.directors {
+		for h := range old {
+			if m, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status == directory.Live {
+				t.Errorf("%s has %+v", d.name, m)
+			}
+		}
+		if row, _ := d.core.table.Row(testBackend(2)); !row.State.Value.Down {
+			t.Errorf("%s: the backend is up again", d.name)
+		}
+	}
+}
+
+// Some of the wall clocks are an hour off when all start. Nothing ends early or late by that.
+func TestWallClocksOffAtStart(t *testing.T) {
+	for _, off := range []time.Duration{time.Hour, -time.Hour} {
+		w := onDisks(t, 3)
+		users := w.logins(60)
+		w.run(3 * time.Second)
+		for _, d := range w.directors {
+			d.stopped = true
+		}
+		w.now = w.now.Add(5 * time.Second)
+		for i, d := range w.directors {
+			d.boots(false, func(cfg *Config) {
+				if i == 1 {
+					cfg.Wall = cfg.Wall.Add(off)
+				}
+			})
+		}
+		w.until("all synced", 20*time.Second, w.allSynced)
+		w.same(users)
+		for _, d := range w.directors {
+			ahead := d.core.clock.Micros(w.now).Sub(trueTime(w.now)).Abs()
+			if ahead > time.Second {
+				t.Errorf("off by %v: mesh time of %s is %v off", off, d.name, ahead)
+			}
+			wall := d.core.clock.Wall(w.now).Sub(trueTime(w.now))
+			if want := d.core.cfg.Wall.Sub(trueTime(d.core.began)); wall != want {
+				t.Errorf("off by %v: the wall clock of %s is %v off, want %v", off, d.name, wall,
+					want)
+			}
+		}
+		w.run(testExpire + 30*time.Second)
+		for _, d := range w.directors {
+			if n := d.dir.Len(); n > 0 {
+				t.Errorf("off by %v: %s still has %d users", off, d.name, n)
+			}
+		}
+	}
+}
+
+// Nothing expires before mesh time is agreed.
+func TestNothingExpiresBeforeTimeIsAgreed(t *testing.T) {
+	w := onDisks(t, 2)
+	w.logins(40)
+	w.run(2 * time.Second)
+	d := w.directors[1]
+	for _, d := range w.directors {
+		d.stopped = true
+	}
+	w.directors = w.directors[1:]
+	d.boots(false, func(cfg *Config) { cfg.Wall = cfg.Wall.Add(24 * time.Hour) })
+	w.run(startWait - 100*time.Millisecond)
+	rows := 0
+	for leaf := range 1 << 16 {
+		rows += len(d.dir.LeafToSend("", uint16(leaf), trueTime(w.now).Time(), nil))
+	}
+	if rows != 40 || d.core.synced() {
+		t.Errorf("%d of 40 rows are left, synced %v", rows, d.core.synced())
+	}
+}
+
+// What comes from a disk is in mesh time, and does not move when the director steps, even if that
+// served alone by a wrong clock in between.
+func TestStepLeavesDisk(t *testing.T) {
+	w := onDisks(t, 3)
+	w.logins(20)
+	w.run(10 * time.Second)
+	stamps := make(map[ring.UserHash]directory.Tick)
+	for _, m := range w.directors[0].dir.All(w.directors[0].core.MeshTime(w.now)) {
+		stamps[m.Hash] = m.Stamp
+	}
+	for _, d := range w.directors {
+		d.stopped = true
+	}
+	d3 := w.directors[2]
+	d3.boots(false, func(cfg *Config) { cfg.Wall = cfg.Wall.Add(10 * time.Second) })
+	w.until("d3 serves alone", 4*time.Second, d3.core.synced)
+	alone := ring.UserHash(0x77777777)
+	d3.must(alone)
+	w.run(time.Second)
+	w.directors[0].boots(false)
+	w.directors[1].boots(false)
+	w.until("all synced", 20*time.Second, w.allSynced)
+	for _, d := range w.directors {
+		for _, m := range d.dir.All(d.core.MeshTime(w.now)) {
+			if want := stamps[m.Hash]; m.Stamp != want && m.Hash != alone {
+				t.Errorf("%s has the stamp %v for %v, want %v", d.name, m.Stamp, m.Hash, want)
+			}
+		}
+	}
+	if d3.core.counters.ClockSteps+w.directors[0].core.counters.ClockSteps == 0 {
+		t.Error("nobody stepped")
+	}
+}
+
+// A disk whose content lies ahead of the others' mesh time is not used: nothing could be written
+// over what it says.
+func TestDiskAhead(t *testing.T) {
+	w := onDisks(t, 3)
+	users := w.logins(30)
+	w.run(2 * time.Second)
+	ahead := &testDisk{}
+	d3 := w.directors[2]
+	d3.crash()
+	far := d3.core.MeshTime(w.now).Add(time.Hour)
+	ahead.kept = []wire.Message{
+		&wire.Table{Change: directory.Change{
+			Mesh: d3.core.table.Mesh(),
+			Backends: []directory.BackendRow{{
+				Addr: testBackend(1), Forgotten: directory.StampAt(far),
+			}, {
+				Addr: testBackend(2), Presence: directory.Register[directory.Presence]{
+					Value: directory.Presence{Present: true}, Origin: "d1", Stamp: 5,
+				},
+			}},
+		}},
+		&wire.Rows{Blocks: []wire.Block{wire.Pack("", []directory.Mapping{{
+			Hash: 77, Backend: testBackend(2), Activity: far.Tick(), Stamp: far.Tick(),
+			Generation: 9,
+		}})}},
+		&wire.Mark{
+			MeshTime: far.Micros(), Wall: far.Micros(), Whole: far,
+			Mesh: d3.core.meshRank(w.now),
+		},
+	}
+	d3.disk = ahead
+	w.run(failAfter + time.Second)
+	d3.logs = nil
+	d3.boots(false)
+	w.until("all synced", 20*time.Second, w.allSynced)
+	w.same(users)
+	for _, d := range w.directors {
+		if _, status := d.dir.Find("", 77, d.core.MeshTime(w.now)); status != directory.None {
+			t.Errorf("%s has the row that lies ahead", d.name)
+		}
+		if row, _ := d.core.table.Row(testBackend(1)); row.Forgotten != 0 {
+			t.Errorf("%s has forgotten up to %v", d.name, row.Forgotten)
+		}
+	}
+	if !d3.mentions("lies ahead of mesh time") {
+		t.Errorf("it said %v", d3.logs)
+	}
+	for _, m := range d3.disk.kept {
+		if mark, ok := m.(*wire.Mark); ok && mark.MeshTime.Time() > far.Add(-time.Minute) {
+			t.Errorf("the disk still has %+v", mark)
+		}
+	}
+}
+
+// All die between hold and release. The user's sessions end before the user gets the new backend,
+// on all directors, and not by two of them.
+func TestKilledDuringMove(t *testing.T) {
+	w := onDisks(t, 3)
+	w.logins(20)
+	h := ring.UserHash(1) * 0x01234567
+	was := w.directors[0].must(h)
+	for _, d := range w.directors {
+		d.kicker = func(Kick) (int, bool, bool) { return 0, false, false } // it hangs
+	}
+	w.directors[0].begin(Move{Hash: h, Backend: another(was)})
+	w.run(2 * time.Second)
+	for _, d := range w.directors {
+		d.kicker = func(Kick) (int, bool, bool) { return 0, true, true }
+		d.kicked = nil
+	}
+	w.killAll(time.Second)
+	for _, d := range w.directors {
+		if backend, ok := d.core.TryLookup(w.now, "", h); ok {
+			t.Errorf("%s answers %v while the user is held", d.name, backend)
+		}
+	}
+	kicked := w.now
+	w.until("released", 15*time.Second, func() bool {
+		if len(w.directors[2].kicked) == 0 {
+			kicked = w.now
+		}
+		backend, ok := w.directors[2].core.TryLookup(w.now, "", h)
+		return ok && backend == another(was)
+	})
+	if waited := w.now.Sub(kicked); waited < 2*time.Second {
+		t.Errorf("released %v after the kick, want the kick delay", waited)
+	}
+	for _, d := range w.directors {
+		if !slices.ContainsFunc(d.kicked, func(k Kick) bool {
+			return k.Target.Hash == h && k.Target.Keep == another(was)
+		}) {
+			t.Errorf("%s did not end the user's sessions", d.name)
+		}
+	}
+	w.run(time.Second)
+	w.wantRest()
+}
+
+// A damaged disk is not gone on with alone, unless that is wanted. With a peer that has the state
+// it does not matter.
+func TestDamagedDisk(t *testing.T) {
+	w := onDisks(t, 2)
+	users := w.logins(40)
+	w.run(2 * time.Second)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.crash()
+	d2.crash()
+	d2.disk.damaged = true
+	rows := slices.IndexFunc(d2.disk.kept, func(m wire.Message) bool {
+		return m.Kind() == wire.KindRows
+	})
+	d2.disk.kept = slices.Delete(d2.disk.kept, rows, rows+3)
+	d2.boots(false)
+	w.run(30 * time.Second)
+	if s := d2.core.Self(w.now); s.Synced || !strings.Contains(s.Reason, "is damaged") {
+		t.Errorf("alone: %+v", s)
+	}
+	d1.boots(false)
+	w.until("both synced", 20*time.Second, w.allSynced)
+	w.same(users)
+
+	d1.crash()
+	d2.crash()
+	d2.disk.goOn = true
+	d2.boots(false)
+	w.until("d2 synced alone", 5*time.Second, d2.core.synced)
+}
+
+// While a director loads, the others do not start without it; they wait ten seconds at most.
+func TestLoading(t *testing.T) {
+	for _, within := range []time.Duration{6 * time.Second, time.Minute} {
+		w := onDisks(t, 3)
+		users := w.logins(30)
+		w.run(2 * time.Second)
+		for _, d := range w.directors {
+			d.stopped = true
+		}
+		slow := w.directors[1]
+		slow.disk.slow = true
+		for _, d := range w.directors {
+			d.boots(false)
+		}
+		w.run(min(within, 9*time.Second))
+		for _, d := range w.directors {
+			if s := d.core.Self(w.now); s.Synced {
+				t.Errorf("%s does not wait: %+v", d.name, s)
+			}
+		}
+		if s := slow.core.Self(w.now); s.Reason != "loading the data directory" {
+			t.Errorf("while it loads: %+v", s)
+		}
+		if within > 10*time.Second {
+			w.until("the others are synced", 20*time.Second, func() bool {
+				return w.directors[0].core.synced() && w.directors[2].core.synced()
+			})
+		}
+		slow.disk.load(slow)
+		w.until("all synced", 20*time.Second, w.allSynced)
+		w.same(users)
+	}
+}
+
+// A disk that cannot be read to its end is damaged.
+func TestLoadFails(t *testing.T) {
+	w := onDisks(t, 1)
+	w.logins(10)
+	w.run(2 * time.Second)
+	d := w.directors[0]
+	d.stopped, d.disk.slow = true, true
+	d.boots(false)
+	d.core.Loaded(w.now, 0, errors.New("input/output error"))
+	w.run(5 * time.Second)
+	if s := d.core.Self(w.now); s.Synced || !strings.Contains(s.Reason, "is damaged") {
+		t.Errorf("it goes on: %+v", s)
+	}
+}
+
+// What is handed to a data directory is enough to start again from: whatever happens, what is kept
+// makes the table and the directory of the moment of the last mark, at least.
+func TestKeptIsAll(t *testing.T) {
+	w := onDisks(t, 3)
+	w.logins(100)
+	for _, op := range []Operation{
+		AddBackend{Addr: testBackend(7)}, UpdateBackend{Addr: testBackend(1), VHosts: 9},
+		RemoveBackend{Addr: testBackend(2)}, Forget{Addr: testBackend(3)},
+		Move{Hash: 0x01234567, Backend: testBackend(7)}, Flush{},
+	} {
+		if _, err := w.directors[1].do(op); err != nil {
+			t.Fatalf("%T: %v", op, err)
+		}
+		w.run(500 * time.Millisecond)
+	}
+	w.run(30 * time.Second)
+	w.breakStream(w.directors[0], w.directors[2])
+	w.run(2 * time.Second)
+	for _, d := range w.directors {
+		again := New(Config{
+			Name: d.name, Boot: 99, Mesh: "test", HashFormat: "%Lu", Expire: testExpire,
+			Directory: directory.New(testExpire), Rand: d.core.rand, Wall: trueTime(w.now),
+			Keeps: true, Disk: d.disk.found(),
+		}, w.now)
+		other := &director{w: w, name: d.name, core: again, dir: again.dir}
+		d.disk.load(other)
+		if !again.table.Covers(d.core.table.Snapshot()) {
+			t.Errorf("%s: the table is %+v, want %+v", d.name, again.table.Snapshot(),
+				d.core.table.Snapshot())
+		}
+		now := d.core.MeshTime(w.now)
+		var want, got []directory.Mapping
+		for _, m := range d.dir.All(now) {
+			want = append(want, m)
+		}
+		for _, m := range again.dir.All(now) {
+			got = append(got, m)
+		}
+		if !slices.Equal(want, got) {
+			t.Errorf("%s: %d rows, want %d", d.name, len(got), len(want))
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/mono"
+	"directormesh/mesh/wire"
+)
+
+// A data directory is a peer on disk. It is given all that the table and the directory take in,
+// from whatever source, as the mesh's own messages, and after a restart that is merged as what
+// comes from a peer. It is given nothing else: no boot id, number in a log, peer, observation or
+// hold survives a restart.
+
+// markEvery is how often what was kept is to be synced.
+const markEvery = time.Second
+
+// Keep hands a message to the data directory: a *wire.Table, *wire.Rows or *wire.Mark, which must
+// not be changed. Behind a mark all that came before it is to be synced. Without a message what was
+// kept before counts no more, as stamps in it have been moved: what is held now takes its place.
+type Keep struct {
+	N       uint64 // counts them, from 1 on
+	Message wire.Message
+}
+
+func (Keep) effect() {}
+
+// keep hands a message to the data directory, if there is one. What it says must be in the table
+// and the directory already, or a snapshot of them could lack it.
+func (o *output) keep(m wire.Message) {
+	if !o.keeps {
+		return
+	}
+	o.lastKeep++
+	o.emit(Keep{N: o.lastKeep, Message: m})
+}
+
+// keepLog hands a message of our log to the data directory.
+func (o *output) keepLog(m wire.Message) {
+	if hold, ok := m.(*wire.Hold); ok {
+		m = &wire.Rows{Blocks: hold.Blocks}
+	}
+	o.keep(m)
+}
+
+// keepMark has synced what was kept, now and then.
+func (c *Core) keepMark(now mono.Time) {
+	if !c.keeps || now < c.nextMark || !c.admission.bootstrapped {
+		return
+	}
+	c.nextMark = now.Add(markEvery)
+	if c.synced() {
+		c.whole = c.clock.At(now)
+	}
+	m := &wire.Mark{
+		MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Whole: c.whole,
+		Mesh: c.meshRank(now),
+	}
+	for _, p := range c.peers.all {
+		if p.live && p.Counted {
+			m.Live = append(m.Live, wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr})
+		}
+	}
+	c.keep(m)
+}
+
+// KeepNow has all synced that was kept so far; this director is about to end.
+func (c *Core) KeepNow(now mono.Time) {
+	defer c.enter(now)()
+	c.flushOutbox(now)
+	c.nextMark = 0
+	c.keepMark(now)
+}
+
+// keepTable hands the whole table to the data directory, when it has come to belong to a mesh.
+func (c *Core) keepTable() { c.keep(&wire.Table{Change: c.table.Snapshot()}) }
+
+// Held is what a snapshot for the data directory begins with, before the rows of the directory:
+// when it was begun, and the table.
+func (c *Core) Held(now mono.Time) []wire.Message {
+	return []wire.Message{
+		&wire.Mark{MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Mesh: c.meshRank(now)},
+		&wire.Table{Change: c.table.Snapshot()},
+	}
+}
+
+// keptBlock returns rows that were merged as the data directory is to keep them: without those that
+// were dropped because they lie ahead. left are the others.
+func keptBlock(b wire.Block, left []directory.Mapping) wire.Block {
+	if len(left) < b.Len() {
+		return wire.Pack(b.Tag, left)
+	}
+	return b
+}
