@@ -103,7 +103,7 @@ func (inv *invocation) app() *cli.App {
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.importCommand(),
-			inv.ringCommand(), inv.keysCommand(),
+			inv.ringCommand(), inv.keysCommand(), inv.dataCommand(),
 			inv.benchCommand(), inv.versionCommand(), inv.completionCommand(),
 		},
 	}

@@ -26,7 +26,8 @@ import (
 //
 //	mesh N [-SETTING=VALUE …]   start N directors that join each other, wait until all are synced;
 //	                            $D1, $D2 … are their sockets, $IP… and $PORT… their addresses,
-//	                            DIRECTOR_ADDR is the first one's socket
+//	                            DIRECTOR_ADDR is the first one's socket; NAME in a VALUE is the
+//	                            director's
 //	stop N                      end director N in good order
 //	crash N                     end director N without a word to the others
 //	start N                     start it again
@@ -111,7 +112,7 @@ func (s *script) mesh(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		for _, arg := range args[1:] {
 			setting, value, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
-			settings[setting] = value
+			settings[setting] = strings.ReplaceAll(value, "NAME", name)
 		}
 		d := &scriptDirector{settings: settings, dir: dir}
 		s.directors = append(s.directors, d)

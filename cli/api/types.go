@@ -19,6 +19,10 @@ type Self struct {
 	// drawn when the mesh was founded, "" before there is one
 	MeshID    string `json:"mesh_id"`
 	MeshAgeMS int64  `json:"mesh_age_ms"` // time that the directors of the mesh ran
+	// DataDir is null without --data-dir.
+	DataDir *DataDir `json:"data_dir"`
+	// Missing are the directors that were live when this one ended and are not back; for a minute.
+	Missing []string `json:"missing"`
 }
 
 // Director is one director of the mesh, as the one that was asked sees it.

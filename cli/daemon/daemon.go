@@ -96,7 +96,13 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.gate, err = newGate(d, registry); err != nil {
 		return nil, err
 	}
+	data, err := openData(cfg.Options.DataDir)
+	if err != nil {
+		return nil, err
+	}
 	d.node, err = mesh.New(mesh.Config{
+		Data:             data,
+		DataGoOn:         cfg.Options.DataDamaged,
 		Name:             cfg.Options.NodeName,
 		Mesh:             cfg.Options.MeshName,
 		Bind:             cfg.Options.Bind,
@@ -114,7 +120,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Registerer:       registry,
 	})
 	if err != nil {
-		return nil, err
+		return nil, dataError(cfg.Options.DataDir, err)
 	}
 	if err = d.sessions.attach(d.node, d.fifos(), registry); err != nil {
 		return nil, err

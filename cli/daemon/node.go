@@ -30,6 +30,7 @@ type node interface {
 	Flushes() []replica.FlushStatus
 	Directory() *directory.Directory
 	MeshTime() directory.Time
+	Data() mesh.DataStatus
 }
 
 // director shows a node to the doors in the words of the API. It implements httpapi.Director.
@@ -58,6 +59,8 @@ func (d *director) Self() api.Self {
 		Users:        s.Users,
 		Waiting:      s.Waiting,
 		Changing:     s.Rings > 1,
+		DataDir:      dataStatus(d.node.Data()),
+		Missing:      listed(s.Missing),
 	}
 	if s.Mesh.ID != 0 {
 		self.MeshID = s.Mesh.ID.String()
@@ -89,6 +92,9 @@ func (d *director) Directors() api.Directors {
 		switch {
 		case p.Self:
 			out.Type = api.TypeSelf
+			if data := d.node.Data(); data.Problem != nil && out.Reason == "" {
+				out.Reason = "data directory: " + api.Cause(data.Problem)
+			}
 		case p.Removed:
 			out.Type = api.TypeRemoved
 		}

@@ -37,6 +37,7 @@ type fakeNode struct {
 	outcome    replica.Outcome
 	err        error
 	did        []replica.Operation
+	data       mesh.DataStatus
 }
 
 func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
@@ -63,6 +64,7 @@ func (n *fakeNode) User(ring.Tag, ring.UserHash) replica.UserStatus { return n.u
 func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.flushes }
 func (n *fakeNode) Directory() *directory.Directory                 { return n.dir }
 func (n *fakeNode) MeshTime() directory.Time                        { return n.now }
+func (n *fakeNode) Data() mesh.DataStatus                           { return n.data }
 
 func testDirector(t *testing.T, n *fakeNode) *director {
 	t.Helper()
@@ -93,13 +95,41 @@ func TestShowSelf(t *testing.T) {
 	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu",
 		UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
 		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, MeshID: "000000000000cafe",
-		MeshAgeMS: 3_600_000}
+		MeshAgeMS: 3_600_000, Missing: []string{}}
 	if diff := cmp.Diff(want, d.Self()); diff != "" {
 		t.Errorf("self (-want +got):\n%s", diff)
 	}
 	n.self = replica.SelfStatus{Rings: 1}
 	if got := d.Self(); got.MeshID != "" || got.MeshAgeMS != 0 || got.Changing {
 		t.Errorf("before there is a mesh: %+v", got)
+	}
+}
+
+// What the data directory does not keep is said by the director itself, and in the list.
+func TestShowDataDir(t *testing.T) {
+	n := &fakeNode{
+		self:  replica.SelfStatus{Missing: []string{"d2"}},
+		peers: []replica.PeerStatus{{Name: "d1", Self: true}, {Name: "d3"}},
+		data: mesh.DataStatus{
+			On: true, Bytes: 7, Problem: errors.New("write segment-0000000001: no space left"),
+		},
+	}
+	d := testDirector(t, n)
+	want := &api.DataDir{Bytes: 7, Problem: "write segment-0000000001: no space left"}
+	got := d.Self()
+	if diff := cmp.Diff(want, got.DataDir); diff != "" {
+		t.Errorf("self %+v (-want +got):\n%s", got, diff)
+	}
+	if !slices.Equal(got.Missing, n.self.Missing) {
+		t.Errorf("missing %v", got.Missing)
+	}
+	all := d.Directors().Directors
+	if all[0].Reason != "data directory: "+want.Problem || all[1].Reason != "" {
+		t.Errorf("list %+v", all)
+	}
+	n.data = mesh.DataStatus{On: true, Bytes: 7}
+	if got := d.Self().DataDir; got == nil || got.Problem != "" {
+		t.Errorf("without a problem: %+v", got)
 	}
 }
 

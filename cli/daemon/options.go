@@ -31,6 +31,9 @@ type Options struct {
 	KickCommand      string         // "": none
 	Sessions         sessionOptions // those of Dovecot
 
+	DataDir     string // "": none
+	DataDamaged bool   // go on alone with what is left of a damaged one
+
 	RunDir string
 	Doors  map[handover.Kind]Endpoint // of those that are in the table of doors
 	Auth   authOptions                // the doors in front of Dovecot's auth

@@ -234,6 +234,27 @@ func ownSettings() []Setting {
 			},
 		},
 		{
+			Name: "data-dir", Value: "DIR", Default: "",
+			Usage: "directory that keeps the table and the users over restarts of all " +
+				"directors at once; made if only its last part is missing (default: none)",
+			read: func(o *Options, s string, _ Environment) error {
+				o.DataDir = s
+				return nil
+			},
+		},
+		{
+			Name: "data-dir-damaged", Value: "refuse|continue", Default: "refuse",
+			Usage: "what to do when --data-dir has lost something and no peer has it: " +
+				"wait for one, or go on with what is left",
+			read: func(o *Options, s string, _ Environment) error {
+				o.DataDamaged = s == "continue"
+				if s != "refuse" && s != "continue" {
+					return fmt.Errorf("%q is not refuse or continue", s)
+				}
+				return nil
+			},
+		},
+		{
 			Name: "log-level", Value: "LEVEL", Default: "info",
 			Usage: "debug, info, warn or error; SIGHUP applies a new one",
 			apply: func(d *Daemon, fresh Options) bool {

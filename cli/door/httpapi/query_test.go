@@ -121,6 +121,10 @@ func TestReady(t *testing.T) {
 		{api.Self{Synced: true}, 200, "ready\n"},
 		{api.Self{Synced: true, Alone: true, Reason: "no peer answers"},
 			200, "ready, serving alone: no peer answers\n"},
+		{api.Self{Synced: true, DataDir: &api.DataDir{}, Missing: []string{"d2", "d3"}},
+			200, "ready, without d2, d3, which served when this director ended\n"},
+		{api.Self{Synced: true, DataDir: &api.DataDir{Problem: "nothing is kept: no space"}},
+			200, "ready, but the data directory: nothing is kept: no space\n"},
 		{api.Self{Reason: "joining"}, 503, "not synced: joining\n"},
 		{api.Self{Synced: true, Leaving: true}, 503, "leaving\n"},
 	}

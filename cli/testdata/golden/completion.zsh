@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -34,6 +34,7 @@ _director() {
 			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" keys") place="keys" ;;
+			" data") place="data" ;;
 			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
@@ -42,6 +43,7 @@ _director() {
 			"ring remove") place="ring remove" ;;
 			"keys generate") place="keys generate" ;;
 			"keys list") place="keys list" ;;
+			"data inspect") place="data inspect" ;;
 			*) ((args++)) ;;
 			esac ;;
 		esac
@@ -66,6 +68,7 @@ _director() {
 		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
 		'keys:make keys of the mesh, and show which ones a director uses'
+		'data:look into a data directory'
 		'bench:put load on directors, time and check their answers'
 		'version:print the version of this program'
 		'completion:print the completion for a shell'
@@ -88,6 +91,8 @@ _director() {
 		--kick-command
 		--encrypt-key-file
 		--insecure
+		--data-dir
+		--data-dir-damaged
 		--log-level
 		--log-format
 		--run-dir
@@ -364,6 +369,13 @@ _director() {
 		--password-file
 		--help
 		) ;;
+	"data") items=(
+		'inspect:show what is in a data directory'
+		) ;;
+	"data inspect") items=(
+		--json
+		--help
+		) ;;
 	"bench") items=(
 		--addr
 		-a
@@ -394,11 +406,11 @@ _director() {
 		) ;;
 	esac
 	case $words[CURRENT-1] in
-	--config|--kick-command|--encrypt-key-file|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from) _files; return ;;
+	--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from) _files; return ;;
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in
