@@ -15,8 +15,18 @@ import (
 func (inv *invocation) done(c *cli.Context, o api.Outcome) error {
 	inv.failedDirectors(o)
 	inv.sessionsLeft(o)
+	if len(o.NotKept) > 0 && !o.KeptByNone {
+		inv.remark("Warning: not yet on the disk of %s; the change holds, but that director does "+
+			"not keep it if all stop now", someOf(o.NotKept))
+	}
 	if c.Bool("json") {
-		return inv.printJSON(o)
+		if err := inv.printJSON(o); err != nil {
+			return err
+		}
+	}
+	if o.KeptByNone {
+		return exitf(exitTemporary, "the change holds, but no director has it on its disk: it is "+
+			"lost if all stop now; see the log of %s", someOf(o.NotKept))
 	}
 	return nil
 }

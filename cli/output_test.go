@@ -220,6 +220,37 @@ func TestSessionsLeftAreRemarked(t *testing.T) {
 	}
 }
 
+// A change that some disks have not kept is remarked on; one that none has kept ends with a status
+// of its own.
+func TestChangesThatAreNotKept(t *testing.T) {
+	for _, test := range []struct {
+		outcome api.Outcome
+		status  int
+		want    string
+	}{
+		{api.Outcome{}, 0, ""},
+		{api.Outcome{NotKept: []string{"d2", "d3"}}, 0,
+			"Warning: not yet on the disk of d2, d3; the change holds, but that director does " +
+				"not keep it if all stop now\n"},
+		{api.Outcome{NotKept: []string{"d1"}, KeptByNone: true}, exitTemporary,
+			"Error: the change holds, but no director has it on its disk: it is lost if all stop " +
+				"now; see the log of d1\n"},
+	} {
+		d := httpapitest.Sample()
+		d.OutcomeIs = func(api.Operation) (api.Outcome, error) { return test.outcome, nil }
+		socket := httpapitest.Serve(t, d, zerolog.Nop())
+		for _, command := range []string{
+			"up 192.0.2.1", "move alice 192.0.2.1", "ring add 10.0.0.9",
+		} {
+			r := runCommand(t, "", append(strings.Fields(command), "--json", "-a", socket)...)
+			if r.status != test.status || r.stderr != test.want ||
+				!strings.Contains(r.stdout, `"not_kept": [`) {
+				t.Errorf("%s: %+v, want %q", command, r, test.want)
+			}
+		}
+	}
+}
+
 // A remark about a large mesh names a few directors and counts the others.
 func TestRemarksNameFew(t *testing.T) {
 	for n, want := range map[int]string{

@@ -141,8 +141,9 @@ func (n *Node) allHeld() iter.Seq[wire.Message] {
 	}
 }
 
-// dataChanged reports to the operator how the data directory does.
+// dataChanged reports to the core and the operator how the data directory does.
 func (n *Node) dataChanged(s store.Status) {
+	n.input(func(c *replica.Core, now mono.Time) { c.Kept(now, s.Kept) })
 	n.dataMu.Lock()
 	was := n.dataProblem
 	n.dataProblem = s.Problem

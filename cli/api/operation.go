@@ -165,6 +165,11 @@ type Outcome struct {
 	// NoKicker are directors without a way to end sessions (Move, KickUser, RemoveBackend), as far
 	// as they had reported.
 	NoKicker []string `json:"no_kicker"`
+	// NotKept are directors whose data directories did not have the change on the disk within two
+	// seconds. It holds there; but if all directors stop at once, it may be lost with them.
+	NotKept []string `json:"not_kept"`
+	// KeptByNone says that these are all directors that have a data directory.
+	KeptByNone bool `json:"kept_by_none"`
 }
 
 // SessionsLeft is how many sessions a director could not end.
@@ -186,6 +191,9 @@ func (o Outcome) Complete() Outcome {
 	}
 	if o.NoKicker == nil {
 		o.NoKicker = []string{}
+	}
+	if o.NotKept == nil {
+		o.NotKept = []string{}
 	}
 	return o
 }

@@ -481,6 +481,16 @@ func TestAwayDirectors(t *testing.T) {
 	}
 }
 
+// An outcome says what disks have not kept.
+func TestShowNotKept(t *testing.T) {
+	n := &fakeNode{outcome: replica.Outcome{NotKept: []string{"d2"}, KeptByNone: true}}
+	outcome, err := testDirector(t, n).Do(t.Context(), api.BackendUp{IP: api.IP{Addr: addr1}})
+	want := api.Outcome{NotKept: []string{"d2"}, KeptByNone: true}.Complete()
+	if diff := cmp.Diff(want, outcome); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	tests := []struct {
 		err  error

@@ -24,7 +24,7 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	}
 	outcome := api.Outcome{
 		FailedDirectors: o.FailedPeers, Users: o.Mapped, Count: o.Count, Known: o.Known,
-		NoKicker: o.Blind,
+		NoKicker: o.Blind, NotKept: o.NotKept, KeptByNone: o.KeptByNone,
 	}
 	outcome.Away = d.away(o.FailedPeers, began)
 	for _, left := range o.Left {

@@ -94,7 +94,9 @@ type Core struct {
 
 	disk     *disk          // what came from the data directory; nil: nothing did
 	whole    directory.Time // when this director last lacked nothing; 0: not known
-	nextMark mono.Time      // when what was kept is to be synced
+	markedAt mono.Time      // when what was kept was last to be synced
+	// keptUpTo is the number of the last Keep that is on the disk.
+	keptUpTo uint64
 
 	admission ownAdmission
 	receiver  snapshots.Receiver
@@ -194,6 +196,7 @@ func (c *Core) Tick(now mono.Time) {
 		c.evaluate(now)
 	}
 	c.retryWaiters(now)
+	c.settleKept(now)
 	c.keepMark(now)
 	c.expireWaiters(now) // after what ended at the same moment has let them through
 }
@@ -221,6 +224,9 @@ func (c *Core) leave(now mono.Time) {
 	c.conclude(now)
 	c.evaluate(now)
 	c.retryWaiters(now)
+	if c.hurry {
+		c.keepMark(now)
+	}
 }
 
 // conclude ends what an input may have brought to its end.

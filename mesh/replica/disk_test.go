@@ -13,24 +13,30 @@ import (
 	"directormesh/ring"
 )
 
-// testDisk is a data directory that never fails.
+// testDisk is a data directory.
 type testDisk struct {
 	kept    []wire.Message
+	synced  int            // of kept
+	stuck   bool           // syncs do not end
 	from    directory.Time // from then on the rows are in order
 	damaged bool
 	goOn    bool
 	slow    bool // the rows are loaded when the test wants
 }
 
-func (k *testDisk) keep(d *director, m wire.Message) {
+func (k *testDisk) keep(d *director, e Keep) {
 	if k.from == 0 {
 		k.from = d.core.MeshTime(d.w.now)
 	}
-	if m != nil {
-		k.kept = append(k.kept, reread(d.w.t, m))
+	if e.Message != nil {
+		k.kept = append(k.kept, reread(d.w.t, e.Message))
+		if e.Message.Kind() == wire.KindMark && !k.stuck {
+			k.synced = len(k.kept)
+			d.core.Kept(d.w.now, e.N)
+		}
 		return
 	}
-	k.kept = d.core.Held(d.w.now)
+	k.kept, k.synced = d.core.Held(d.w.now), 0
 	for tag, row := range d.dir.All(d.core.MeshTime(d.w.now)) {
 		block := wire.Pack(tag, []directory.Mapping{row})
 		k.kept = append(k.kept, &wire.Rows{Blocks: []wire.Block{block}})
@@ -68,6 +74,9 @@ func (k *testDisk) load(d *director) {
 func (k *testDisk) copy() *testDisk {
 	return &testDisk{kept: slices.Clone(k.kept), from: k.from}
 }
+
+// losePower loses what was not synced.
+func (k *testDisk) losePower() { k.kept, k.stuck = k.kept[:k.synced], false }
 
 // onDisks starts directors, each with a data directory.
 func onDisks(t *testing.T, n int) *world {

@@ -20,6 +20,8 @@ type operationState struct {
 	wrote   Operation       // into the table; nil if it is of another kind
 	table   *barrier.Change // waits for its confirmations
 	kick    *kicks.ByName   // waits for reports of directors; nil if it is no KickUser
+	durable bool            // it is to be kept by the data directories
+	awaits  *awaited        // it is applied and waits for the data directories; nil: it does not
 }
 
 // Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live
@@ -39,6 +41,7 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	}
 	switch op := op.(type) {
 	case Move:
+		o.durable = true
 		c.doMove(now, id, op)
 	case Flush:
 		c.doFlush(now, id, op)
@@ -54,6 +57,7 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 		c.doImport(now, o, op)
 		c.endOperation(id, nil)
 	default:
+		o.durable = true
 		c.doTable(now, id, o, op)
 	}
 }
@@ -160,7 +164,7 @@ func (c *Core) knowsDirector(addr netip.AddrPort) bool {
 
 // tableOperationsDone ends the operations that waited for a barrier.
 func (c *Core) tableOperationsDone(t *barrier.Change) {
-	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+	for _, id := range c.operationIDs() {
 		if o := c.ops[id]; o.table == t {
 			o.outcome.FailedPeers = slices.Clone(t.Failed())
 			if c.overtaken(o.wrote) {
@@ -172,9 +176,17 @@ func (c *Core) tableOperationsDone(t *barrier.Change) {
 	}
 }
 
+// operationIDs are the operations that have not ended, in order.
+func (c *Core) operationIDs() []uint64 {
+	if len(c.ops) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(c.ops))
+}
+
 // endTableOperations ends all operations that wait for a barrier with an error.
 func (c *Core) endTableOperations(err error) {
-	for _, id := range slices.Sorted(maps.Keys(c.ops)) {
+	for _, id := range c.operationIDs() {
 		if c.ops[id].table != nil {
 			c.endOperation(id, err)
 		}
@@ -226,7 +238,7 @@ func (c *Core) doFlush(now mono.Time, id uint64, op Flush) {
 
 func (c *Core) endOperation(id uint64, err error) {
 	o := c.ops[id]
-	if o == nil {
+	if o == nil || err == nil && c.awaitKept(o) {
 		return
 	}
 	delete(c.ops, id)

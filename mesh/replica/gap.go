@@ -22,6 +22,9 @@ func (gp *gaps) takeSeq(now mono.Time, p *peer, seq uint64, m wire.Message) {
 	if !p.log.Take(now, seq, m) {
 		return // by a part of the log, or by a snapshot, that was quicker
 	}
+	if hurries(m) {
+		p.disk.report, gp.hurry = true, true
+	}
 	gp.lookForGap(p)
 	if p.log.Gone() {
 		gp.logs.Changed() // on its way when the peer went

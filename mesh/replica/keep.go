@@ -46,10 +46,14 @@ func (o *output) keepLog(m wire.Message) {
 
 // keepMark has synced what was kept, now and then.
 func (c *Core) keepMark(now mono.Time) {
-	if !c.keeps || now < c.nextMark || !c.admission.bootstrapped {
+	due := markEvery
+	if c.hurry {
+		due = hurryEvery
+	}
+	if !c.keeps || now.Sub(c.markedAt) < due || !c.admission.bootstrapped {
 		return
 	}
-	c.nextMark = now.Add(markEvery)
+	c.markedAt, c.hurry = now, false
 	if c.synced() {
 		c.whole = c.clock.At(now)
 	}
@@ -63,13 +67,14 @@ func (c *Core) keepMark(now mono.Time) {
 		}
 	}
 	c.keep(m)
+	c.noteMark()
 }
 
 // KeepNow has all synced that was kept so far; this director is about to end.
 func (c *Core) KeepNow(now mono.Time) {
 	defer c.enter(now)()
 	c.flushOutbox(now)
-	c.nextMark = 0
+	c.markedAt = 0
 	c.keepMark(now)
 }
 

@@ -24,9 +24,11 @@ func newer(encoded []byte) []byte {
 		panic("newer: a message has too many fields")
 	}
 	later := slices.Clone(encoded)
-	if wire.Kind(encoded[0]) == wire.KindBeat && encoded[head] == 0x9b {
-		later = append(later, 0xc2) // the last field of today's release, which is not written
-		later[head]++
+	if wire.Kind(encoded[0]) == wire.KindBeat {
+		// The last fields of today's release, which are not written if they are zero.
+		zeros := []byte{0xc2, 0xc2, 0}[encoded[head]-0x9b:]
+		later = append(later, zeros...)
+		later[head] += byte(len(zeros))
 	}
 	later = append(later, "\xa5later"...)
 	later[version]++

@@ -95,8 +95,12 @@ type Outcome struct {
 	FailedPeers []string // directors that were counted as failed while the operation waited for all
 	Mapped      int      // SetDown: users still mapped to the backend
 	Flush       FlushID  // Flush: the one begun
-	Count       int      // KickUser: sessions ended; CancelFlush: flushes that stop
-	Known       bool     // KickUser: every kicker knows that these were all
+	// NotKept are directors whose data directories had not kept the change within two seconds,
+	// sorted; KeptByNone says that these are all that have one.
+	NotKept    []string
+	KeptByNone bool
+	Count      int  // KickUser: sessions ended; CancelFlush: flushes that stop
+	Known      bool // KickUser: every kicker knows that these were all
 
 	// Move and KickUser: sessions that could not be ended, and directors without a kicker, as far
 	// as reported; both sorted.

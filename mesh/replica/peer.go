@@ -82,6 +82,8 @@ type peer struct {
 	counts    map[wire.Life]bool // what it counts, as it says
 
 	differs bool // its digests differ from ours
+
+	disk peerDisk
 }
 
 // goesOn reports whether the process of a peer that begins another life is the one of the life
@@ -180,6 +182,8 @@ func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 		Mesh:     c.meshRank(now),
 		Majority: majority,
 		Loading:  c.loading(),
+		Keeps:    c.keeps,
+		Kept:     p.disk.ours,
 	}
 	if p.sentAt != 0 {
 		m.EchoDelay = int64(now.Sub(p.beatAt))
@@ -232,6 +236,10 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 		c.waiters.Recheck()
 	}
 	c.takeRank(now, p)
+	if p.disk.keeps != m.Keeps || p.disk.kept != m.Kept {
+		p.disk.keeps, p.disk.kept = m.Keeps, m.Kept
+		c.settleKept(now)
+	}
 	c.meetMesh(now, p)
 	p.TakeBeat(m.Counted) // if it gave us up, progressAdmission asks again
 	if !p.live && p.echoAt > 0 && now.Sub(p.echoAt) <= c.pace().silence() {

@@ -126,6 +126,7 @@ func (c *Core) endLife(now mono.Time, err error, why string) {
 		p.out, p.in, p.sentAt = false, 0, 0
 		p.endContact()
 		p.said = nil
+		p.disk.kept = 0
 		p.Forget()
 	}
 	c.log = logs.Own{}

@@ -323,7 +323,7 @@ func (d *director) carryOut() bool {
 				d.core.HookDone(d.w.now, e.ID, err == nil, err)
 			}
 		case Keep:
-			d.disk.keep(d, e.Message)
+			d.disk.keep(d, e)
 		case Log:
 			d.logs = append(d.logs, e)
 			if d.w.trace {

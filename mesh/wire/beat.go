@@ -4,7 +4,12 @@ import "directormesh/directory"
 
 func (m *Beat) encode(w *writer) {
 	fields := 11
-	if m.Loading {
+	switch {
+	case m.Kept != 0:
+		fields = 14
+	case m.Keeps:
+		fields = 13
+	case m.Loading:
 		fields = 12
 	}
 	w.array(fields)
@@ -21,6 +26,12 @@ func (m *Beat) encode(w *writer) {
 	w.bool(m.Majority)
 	if fields > 11 {
 		w.bool(m.Loading)
+	}
+	if fields > 12 {
+		w.bool(m.Keeps)
+	}
+	if fields > 13 {
+		w.uint(m.Kept)
 	}
 }
 
@@ -40,7 +51,13 @@ func (m *Beat) decode(r *reader) {
 	if extra > 0 {
 		m.Loading = r.bool("loading")
 	}
-	r.end("message", extra-1)
+	if extra > 1 {
+		m.Keeps = r.bool("keeps")
+	}
+	if extra > 2 {
+		m.Kept = r.uint64("kept")
+	}
+	r.end("message", extra-3)
 }
 
 func (m *Leaving) encode(w *writer) { w.array(0) }

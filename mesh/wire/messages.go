@@ -148,6 +148,10 @@ type Beat struct {
 	Mesh      MeshRank
 	Majority  bool // the sender is in touch with more than half of the directors that it knows
 	Loading   bool // the sender loads its data directory: what it holds is still to come
+	Keeps     bool // the sender has a data directory
+	// Kept is the number in the receiver's log up to which the sender's data directory has it on
+	// the disk.
+	Kept uint64
 }
 
 // Table is a table change that the sender has applied, whatever its origin, at its place in the

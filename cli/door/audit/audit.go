@@ -26,7 +26,7 @@ func (r Record) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	switch {
 	case err != nil:
 		event = log.Warn().Err(wording.Plain(err))
-	case len(outcome.SessionsLeft) > 0, len(outcome.NoKicker) > 0:
+	case len(outcome.SessionsLeft) > 0, len(outcome.NoKicker) > 0, len(outcome.NotKept) > 0:
 		event = log.Warn()
 	}
 	left := 0
@@ -38,6 +38,9 @@ func (r Record) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	}
 	if len(outcome.NoKicker) > 0 {
 		event.Strs("no_kicker", outcome.NoKicker)
+	}
+	if len(outcome.NotKept) > 0 {
+		event.Strs("not_kept", outcome.NotKept)
 	}
 	failed := outcome.FailedDirectors
 	if failed == nil {

@@ -91,6 +91,17 @@ func TestLogFailure(t *testing.T) {
 	}
 }
 
+// What is not on all disks is worth a warning.
+func TestLogNotKept(t *testing.T) {
+	var out bytes.Buffer
+	record := audit.Record{Op: api.Forget{}}
+	record.Log(zerolog.New(&out), api.Outcome{NotKept: []string{"d2"}}, nil)
+	got := fields(t, &out)
+	if got["level"] != "warn" || !cmp.Equal(got["not_kept"], []any{"d2"}) {
+		t.Errorf("%v", got)
+	}
+}
+
 func fields(t *testing.T, line *bytes.Buffer) map[string]any {
 	t.Helper()
 	var got map[string]any

@@ -144,6 +144,7 @@ func TestOperations(t *testing.T) {
 			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
 				return api.Outcome{
 					FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{},
+					NotKept:      []string{},
 					SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}},
 					NoKicker:     []string{"d4"}, Users: 4,
 					Flush: &api.FlushID{Director: "d1", ID: 2},

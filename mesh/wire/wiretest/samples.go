@@ -11,7 +11,7 @@ func Samples() []wire.Message {
 	all := V1()
 	for _, m := range all {
 		if m, ok := m.(*wire.Beat); ok {
-			m.Loading = true
+			m.Loading, m.Keeps, m.Kept = true, true, 69_990
 		}
 	}
 	return append(all, &wire.Mark{
