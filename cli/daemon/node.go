@@ -93,7 +93,7 @@ func (d *director) Directors() api.Directors {
 		case p.Self:
 			out.Type = api.TypeSelf
 			if data := d.node.Data(); data.Problem != nil && out.Reason == "" {
-				out.Reason = "data directory: " + api.Cause(data.Problem)
+				out.Reason = "the data directory keeps nothing: " + api.Cause(data.Problem)
 			}
 		case p.Removed:
 			out.Type = api.TypeRemoved

@@ -124,7 +124,7 @@ func TestShowDataDir(t *testing.T) {
 		t.Errorf("missing %v", got.Missing)
 	}
 	all := d.Directors().Directors
-	if all[0].Reason != "data directory: "+want.Problem || all[1].Reason != "" {
+	if all[0].Reason != "the data directory keeps nothing: "+want.Problem || all[1].Reason != "" {
 		t.Errorf("list %+v", all)
 	}
 	n.data = mesh.DataStatus{On: true, Bytes: 7}

@@ -68,7 +68,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	case self.Alone:
 		fmt.Fprintf(w, "ready, serving alone: %s\n", self.Reason)
 	case self.DataDir != nil && self.DataDir.Problem != "":
-		fmt.Fprintf(w, "ready, but the data directory: %s\n", self.DataDir.Problem)
+		fmt.Fprintf(w, "ready, but the data directory keeps nothing: %s\n", self.DataDir.Problem)
 	case len(self.Missing) > 0:
 		fmt.Fprintf(w, "ready, without %s, which served when this director ended\n",
 			strings.Join(self.Missing, ", "))

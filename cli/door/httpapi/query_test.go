@@ -123,8 +123,8 @@ func TestReady(t *testing.T) {
 			200, "ready, serving alone: no peer answers\n"},
 		{api.Self{Synced: true, DataDir: &api.DataDir{}, Missing: []string{"d2", "d3"}},
 			200, "ready, without d2, d3, which served when this director ended\n"},
-		{api.Self{Synced: true, DataDir: &api.DataDir{Problem: "nothing is kept: no space"}},
-			200, "ready, but the data directory: nothing is kept: no space\n"},
+		{api.Self{Synced: true, DataDir: &api.DataDir{Problem: "no space left on device"}},
+			200, "ready, but the data directory keeps nothing: no space left on device\n"},
 		{api.Self{Reason: "joining"}, 503, "not synced: joining\n"},
 		{api.Self{Synced: true, Leaving: true}, 503, "leaving\n"},
 	}
