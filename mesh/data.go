@@ -50,7 +50,7 @@ func (n *Node) openData() error {
 			disk.Changes = append(disk.Changes, m.Change)
 		case *wire.Mark:
 			if n.data.from == 0 {
-				n.data.from = m.MeshTime.Time()
+				n.data.from = m.Noted
 			}
 		}
 	})

@@ -90,9 +90,9 @@ func (c *Core) Load(now mono.Time, m *wire.Rows) {
 	c.unpacked = buf
 }
 
-// Loaded ends the loading. From is the mesh time from which on all rows came in the order in which
-// they had come, 0 if that is not known. A failed one counts as damaged.
-func (c *Core) Loaded(now mono.Time, from directory.Time, failed error) {
+// Loaded ends the loading. Noted is that of the mark that began the snapshot, 0 if there was none. A
+// failed loading counts as a damaged disk.
+func (c *Core) Loaded(now mono.Time, noted directory.Time, failed error) {
 	defer c.enter(now)()
 	d := c.disk
 	if d == nil || !d.loading {
@@ -104,8 +104,8 @@ func (c *Core) Loaded(now mono.Time, from directory.Time, failed error) {
 		c.logf(LogError, "cannot read the data directory to its end", Field{"error", failed})
 	}
 	d.lateAt = d.until
-	if from != 0 {
-		d.lateAt = from
+	if noted != 0 {
+		d.lateAt = noted
 	}
 	c.admission.holds = &holdings{since: d.since}
 	c.holdLoaded(now)

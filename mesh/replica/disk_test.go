@@ -37,6 +37,7 @@ func (k *testDisk) keep(d *director, e Keep) {
 		return
 	}
 	k.kept, k.synced = d.core.Held(d.w.now), 0
+	k.from = k.kept[0].(*wire.Mark).Noted
 	for tag, row := range d.dir.All(d.core.MeshTime(d.w.now)) {
 		block := wire.Pack(tag, []directory.Mapping{row})
 		k.kept = append(k.kept, &wire.Rows{Blocks: []wire.Block{block}})

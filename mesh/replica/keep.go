@@ -85,7 +85,10 @@ func (c *Core) keepTable() { c.keep(&wire.Table{Change: c.table.Snapshot()}) }
 // when it was begun, and the table.
 func (c *Core) Held(now mono.Time) []wire.Message {
 	return []wire.Message{
-		&wire.Mark{MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Mesh: c.meshRank(now)},
+		&wire.Mark{
+			MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Mesh: c.meshRank(now),
+			Noted: c.late.Noted(),
+		},
 		&wire.Table{Change: c.table.Snapshot()},
 	}
 }

@@ -393,6 +393,9 @@ type Mark struct {
 	Whole directory.Time
 	Mesh  MeshRank
 	Live  []Peer // the directors that were counted
+	// Noted is set in the mark that begins a snapshot: no row came late between that mesh time and
+	// the mark, that is, with activity of long before.
+	Noted directory.Time
 }
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.

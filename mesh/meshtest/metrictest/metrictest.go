@@ -9,7 +9,7 @@ import (
 
 // Values returns the value of each counter and gauge by its name, with the values of its labels
 // behind it, each after a space.
-func Values(t *testing.T, metrics prometheus.Gatherer) map[string]float64 {
+func Values(t testing.TB, metrics prometheus.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := metrics.Gather()
 	if err != nil {

@@ -41,6 +41,14 @@ type lateNote struct {
 // Restart begins to take notes.
 func (l *LateRows) Restart(t directory.Time) { *l = LateRows{from: t} }
 
+// Noted is since when no row came late, as far as we know.
+func (l *LateRows) Noted() directory.Time {
+	if n := len(l.notes); n > 0 {
+		return max(l.from, l.notes[n-1].at+1)
+	}
+	return l.from
+}
+
 // From says since when all late rows were noted.
 func (l *LateRows) From(t directory.Time) { l.from = t }
 
