@@ -90,8 +90,8 @@ func (c *Core) Load(now mono.Time, m *wire.Rows) {
 	c.unpacked = buf
 }
 
-// Loaded ends the loading. Noted is that of the mark that began the snapshot, 0 if there was none. A
-// failed loading counts as a damaged disk.
+// Loaded ends the loading. Noted is that of the mark that began the snapshot, 0 if there was none.
+// A failed loading counts as a damaged disk.
 func (c *Core) Loaded(now mono.Time, noted directory.Time, failed error) {
 	defer c.enter(now)()
 	d := c.disk

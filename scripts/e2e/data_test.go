@@ -116,8 +116,8 @@ func TestAllKilledUnderLoad(t *testing.T) {
 	checkSame(t, m.directors)
 }
 
-// TestFullDisk fills the disk of a data directory: lookups and commands go on, and the director says
-// that it keeps nothing. With room again it keeps all.
+// TestFullDisk fills the disk of a data directory: lookups and commands go on, and the director
+// says that it keeps nothing. With room again it keeps all.
 func TestFullDisk(t *testing.T) {
 	m := newMesh(t, 1, "--mail-servers", "192.0.2.1-192.0.2.4")
 	small := filepath.Join(m.dir, "small")

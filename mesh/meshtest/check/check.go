@@ -120,6 +120,7 @@ func (c *Checker) Event(e Event) {
 		}
 	case Kick:
 		c.kicks[e.Director] = append(c.kicks[e.Director], e)
+	case Restarted: // it is for the checker of the mesh before
 	case Final:
 		c.final(e)
 	default:

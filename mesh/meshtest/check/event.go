@@ -250,11 +250,12 @@ func (o Op) String() string {
 	return b.String()
 }
 
-// Backend is a backend of the configured table, up and present.
+// Backend is a backend of the table with which a mesh begins.
 type Backend struct {
 	Addr   netip.Addr
 	Tag    string
 	VHosts int
+	Down   bool
 }
 
 // Rules are the settings that the guarantees depend on.

@@ -2,6 +2,7 @@ package check
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,19 @@ type remains struct {
 // mesh. It must be called before the first event.
 func (c *Checker) Follows(before *Checker, ended time.Duration) {
 	c.remains = remains{of: before, at: ended}
+}
+
+// mayHaveRemains reports whether a mapping of a user, ending or being moved, may be left of an
+// earlier mesh.
+func (c *Checker) mayHaveRemains(t time.Duration, u User) bool {
+	before := c.remains.of
+	if before == nil || t-c.remains.at >= c.rules.Expire+c.rules.share()+clockSlack {
+		return false
+	}
+	moved := slices.ContainsFunc(before.operations, func(o *operation) bool {
+		return o.op.User == u
+	})
+	return moved || before.users[u] != nil || before.mayHaveRemains(t, u)
 }
 
 // mayRemain reports whether the mapping of a user to a backend may be left of an earlier mesh.

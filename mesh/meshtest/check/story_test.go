@@ -64,7 +64,9 @@ const (
 var (
 	rules = Rules{
 		Expire: 20 * time.Second, BatchLag: time.Second, RepairWithin: 10 * time.Second,
-		Backends: []Backend{{b1, "", 10}, {b2, "", 10}, {b3, "", 10}},
+		Backends: []Backend{
+			{Addr: b1, VHosts: 10}, {Addr: b2, VHosts: 10}, {Addr: b3, VHosts: 10},
+		},
 	}
 	b1, b2, b3 = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
 		netip.MustParseAddr("192.0.2.3")
@@ -230,8 +232,21 @@ func (s *story) sayings(last time.Duration) {
 }
 
 // verify fills in the frames and judges.
-func (s *story) verify() []Breach {
-	last := time.Duration(0)
+func (s *story) verify() []Breach { return s.checked(0).Breaches() }
+
+// checked returns the checker of the story, which goes on until a time at least.
+func (s *story) checked(last time.Duration) *Checker {
+	c := New(rules)
+	s.settle(last)
+	c.Foresee(s.events)
+	for _, e := range s.events {
+		c.Event(e)
+	}
+	return c
+}
+
+// settle adds what the directors hear and say of each other, and puts all in order.
+func (s *story) settle(last time.Duration) {
 	for _, e := range s.events {
 		last = max(last, e.When())
 	}
@@ -251,5 +266,4 @@ func (s *story) verify() []Breach {
 	}
 	s.sayings(last)
 	slices.SortStableFunc(s.events, func(a, b Event) int { return int(a.When() - b.When()) })
-	return Verify(rules, s.events)
 }

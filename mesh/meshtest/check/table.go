@@ -62,7 +62,7 @@ func (t *table) configure(backends []Backend, odd bool) {
 	for _, b := range backends {
 		x := t.backend(b.Addr)
 		x.tag = b.Tag
-		for r, value := range [...]int{1, b.VHosts, 0} {
+		for r, value := range [...]int{1, b.VHosts, one(b.Down)} {
 			x.writes[r] = append(x.writes[r], write{value: value, odd: odd})
 		}
 	}

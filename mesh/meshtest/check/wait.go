@@ -164,7 +164,8 @@ func (c *Checker) judgeWait(l *lookup) {
 		c.mayEnd(s, l, found) {
 		return
 	}
-	if len(found) > 1 && !c.mapped(s, l) {
+	known := slices.ContainsFunc(s.lines, func(x *line) bool { return x.start < l.at-spread })
+	if len(found) > 1 && !c.mapped(s, l) || !known && c.mayHaveRemains(l.at, l.user) {
 		return
 	}
 	c.breach(l.at, "G4", l.user, "%s lets a lookup wait without a reason: the place is %v, and %s",

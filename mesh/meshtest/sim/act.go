@@ -18,6 +18,12 @@ func (w *world) act(a Action) {
 	case Order:
 		d.order(a.Op)
 	case Crash:
+		if w.schedule.Disks.On && w.noneBut(d) {
+			return // what all go on with from their disks is only looked at after AllDie
+		}
+		if a.Power {
+			d.disk.losePower(w)
+		}
 		d.crash(a.Silent)
 		if a.For > 0 {
 			w.after(a.For, func() { d.start(false) })
@@ -101,6 +107,8 @@ func (w *world) actMore(a Action) {
 		w.replay(a, d)
 	case Bad:
 		d.goBad(a)
+	case AllDie:
+		w.allDie(a)
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 	RingAdd    // Director is ordered to let Peer in again
 	Replay     // what gossip and push/pull carried from Since to Until comes once more, to Director
 	Bad        // Director sends to all others what no sound director would: see Fault
+	AllDie     // all directors die at once, and start again within For
 )
 
 // BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh
@@ -58,6 +59,7 @@ type Action struct {
 	For          time.Duration
 	Extra        time.Duration
 	Silent       bool // Crash: the network does not report it to the peers
+	Power        bool // Crash, AllDie: the hosts die too, and what was not synced is lost
 	StreamsOnly  bool // Slow: gossip and push/pull are as fast as ever
 	Since, Until time.Duration
 	Fault        BadFault
@@ -113,6 +115,9 @@ func (a Action) String() string {
 		return fmt.Sprintf("%s: ring add %s", d, p)
 	case Replay:
 		return fmt.Sprintf("%s gets once more what was recorded from %v to %v", d, a.Since, a.Until)
+	case AllDie:
+		return fmt.Sprintf("all directors die, and start within %v; without power: %v", a.For,
+			a.Power)
 	case Bad:
 		return fmt.Sprintf("%s sends fault %d, %v ahead", d, a.Fault, a.Extra)
 	}

@@ -72,6 +72,7 @@ type director struct {
 	ticking  bool
 
 	counters replica.Counters // of earlier lives
+	disk     disk             // through all lives
 }
 
 // waiting is a lookup that has not been answered.
@@ -138,6 +139,10 @@ func (d *director) start(founder bool) {
 	)
 	d.dir = directory.NewUnguarded(s.Expire, s.Unguarded)
 	d.skew = w.between(-s.Clocks.Skew, s.Clocks.Skew)
+	var found *replica.Disk
+	if s.Disks.On {
+		found = d.disk.found()
+	}
 	d.core = replica.New(replica.Config{
 		Name: d.name, Boot: d.boot, Addr: d.addr, Mesh: "simulated", HashFormat: "%Lu",
 		Expire: s.Expire, KickDelay: s.KickDelay, MaxParallelMoves: s.Parallel,
@@ -147,6 +152,7 @@ func (d *director) start(founder bool) {
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
+		Keeps:     s.Disks.On, Disk: found,
 	}, d.now())
 	w.tracef("%s starts, boot %x, clock off by %v",
 		d.name, d.boot, d.wall().Sub(worldStart.Micros().Add(w.now)))
@@ -156,6 +162,9 @@ func (d *director) start(founder bool) {
 		d.record(check.Start{At: w.when(), Director: d.name})
 	}
 	d.carryOut()
+	if found != nil {
+		d.load()
+	}
 	d.tick(d.life)
 	d.pushPulls(d.life)
 }
@@ -253,6 +262,7 @@ func (d *director) crash(silent bool) {
 		return
 	}
 	d.retire()
+	d.disk.ends()
 	d.alive, d.asleep = false, false
 	d.record(check.Stop{At: d.w.when(), Director: d.name})
 	d.closeAll(silent)
@@ -306,6 +316,8 @@ func (d *director) carryOut() {
 				d.kick(e)
 			case replica.RunHook:
 				d.runHook(e)
+			case replica.Keep:
+				d.keep(e)
 			case replica.NewLife:
 				d.boot = e.Boot
 			case replica.Dial:

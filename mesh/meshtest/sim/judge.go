@@ -53,8 +53,16 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 			ended = parts[i-1][len(parts[i-1])-1].When()
 			rules.Founding = max(ended, firstStart(part)) + coldStart
 		}
+		restarted, goesOn := restartedIn(part)
+		if i > 0 && goesOn {
+			before.Restarted(restarted)
+			breaches = append(breaches, before.Breaches()...)
+			rules.Backends, rules.Odd = backendsOf(restarted), nil
+		} else if before != nil {
+			breaches = append(breaches, before.Breaches()...)
+		}
 		c := check.New(rules)
-		if i > 0 && firstStart(part) < ended {
+		if i > 0 && (firstStart(part) < ended || goesOn) {
 			c.Follows(before, ended)
 		}
 		before = c
@@ -65,9 +73,34 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 		for _, e := range part {
 			c.Event(e)
 		}
-		breaches = append(breaches, c.Breaches()...)
 	}
-	return breaches
+	return append(breaches, before.Breaches()...)
+}
+
+// restartedIn finds what the directors held that had gone on from their disks.
+func restartedIn(part []check.Event) (e check.Restarted, ok bool) {
+	for _, e := range part {
+		if e, ok := e.(check.Restarted); ok {
+			return e, true
+		}
+	}
+	return e, false
+}
+
+// backendsOf is the table with which a mesh goes on.
+func backendsOf(e check.Restarted) (list []check.Backend) {
+	for _, state := range e.Directors {
+		for addr, row := range state.Table {
+			if row.Present {
+				list = append(list, check.Backend{
+					Addr: addr, Tag: row.Tag, VHosts: row.VHosts, Down: row.Down,
+				})
+			}
+		}
+		break // they are the same, or the checker of the mesh before says so
+	}
+	slices.SortFunc(list, func(a, b check.Backend) int { return a.Addr.Compare(b.Addr) })
+	return list
 }
 
 func (w *world) rules(backends []ring.Backend) check.Rules {

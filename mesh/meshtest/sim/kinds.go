@@ -44,6 +44,7 @@ func Kinds() []Kind {
 		{"deaths", deathsInARow, 80},
 		{"bad", badRows, 40},
 		{"expiry", longExpiry, 20},
+		{"disks", allOnDisks, 60},
 	}
 }
 

@@ -90,6 +90,9 @@ func (d *director) operationDone(e replica.AdminDone) {
 	}
 	delete(d.orders, e.ID)
 	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers, Tables: w.tables()}
+	if e.Outcome.KeptByNone {
+		done.Error = "applied, and kept by none"
+	}
 	if e.Err != nil {
 		done.Error = e.Err.Error()
 		done.NoEffect = d.turn == begun

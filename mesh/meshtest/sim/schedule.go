@@ -41,6 +41,7 @@ type Schedule struct {
 	Demands   Demands
 	Network   Network
 	Kickers   Kickers
+	Disks     Disks
 	Clocks    Clocks
 	Actions   []Action      // in order of time
 	End       time.Duration // of the run; everything is healed and quiet for [Quiet] before

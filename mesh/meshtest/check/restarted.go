@@ -1,0 +1,71 @@
+package check
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Restarted is what all directors hold that stopped at one moment, and went on from what they had
+// kept on disk.
+type Restarted struct {
+	At
+	Kept      time.Duration // what the mesh knew then was on a disk that is back
+	Directors map[string]State
+}
+
+// Restarted judges by G5 what directors hold that stopped together, which is the end of the history
+// that the checker has seen. What was acknowledged holds, and a user who was answered before Kept
+// is on the same backend.
+func (c *Checker) Restarted(e Restarted) {
+	for _, name := range slices.Sorted(maps.Keys(e.Directors)) {
+		state := e.Directors[name]
+		for _, text := range c.table.judge(state.Table, e.When(), acknowledgedOnly) {
+			c.breach(e.When(), "G5", User{}, "after a start of all %s does not hold what was "+
+				"acknowledged: %s", name, text)
+		}
+		has := make(map[User]Mapping)
+		for _, m := range state.Mappings {
+			has[m.User] = m
+		}
+		for _, u := range c.userOrder {
+			c.judgeRestarted(e, name, c.users[u], has[u])
+		}
+	}
+}
+
+// acknowledgedOnly is the scope of directors of which only is known that they have kept what was
+// acknowledged.
+func acknowledgedOnly(o *operation) time.Duration {
+	if o.done && o.err == "" {
+		return o.doneAt
+	}
+	return forever
+}
+
+func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Mapping) {
+	t := e.When()
+	if len(s.lines) != 1 || s.lines[0].loose || c.perhapsDead(s.lines[0], t) {
+		return
+	}
+	x := s.lines[0]
+	concerned := slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return c.concerns(o, s) && e.Kept <= c.endOf(o)+moveLimit
+	})
+	// An answer that came too late to be kept may have made a mapping anew that had been forgotten.
+	anew := x.last > e.Kept && slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return (o.frees(x.backend) || o.flushes(x.backend)) && o.over() > x.start
+	})
+	if max(x.start, x.renewed) > e.Kept || anew || concerned ||
+		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
+		return
+	}
+	mapped := "no mapping"
+	if has.Backend.IsValid() {
+		mapped = has.Backend.String()
+	}
+	if has.Backend != x.backend {
+		c.breach(t, "G5", s.user, "answered %v since %v and not expired, but after a start of all "+
+			"%s has %s", x.backend, x.start, name, mapped)
+	}
+}

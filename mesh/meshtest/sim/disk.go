@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
+)
+
+// Disks is how the directors' data directories behave.
+type Disks struct {
+	On   bool
+	Sync time.Duration // longest, usually
+	Slow float64       // share of syncs that take up to 8 s
+	// Lies says that a disk reports as synced what it loses: the checker must notice.
+	Lies bool
+}
+
+// disk is a director's data directory, through all lives.
+type disk struct {
+	messages []wire.Message // in order; what a snapshot holds stands first
+	synced   int            // messages that a loss of power leaves
+	syncedAt time.Duration  // when the last mark among these was made
+	noted    directory.Time
+	before   []wire.Message // until anything of messages is synced: what a loss of power leaves
+	anew     bool           // a snapshot is to be written at the next mark
+	written  int            // counts the snapshots and the ends of lives
+	// keptBefore is until when it had, at the end of the life before, what the mesh knew.
+	keptBefore time.Duration
+}
+
+// keep takes what the core gives the data directory.
+func (d *director) keep(e replica.Keep) {
+	k := &d.disk
+	m, ok := e.Message.(*wire.Mark)
+	if e.Message == nil || len(k.messages) > maxOnDisk {
+		k.anew = true
+	}
+	switch {
+	case ok && k.anew:
+		d.writeAnew()
+		k.messages = append(k.messages, m)
+	case e.Message != nil:
+		k.messages = append(k.messages, recoded(d.w, e.Message))
+	}
+	if !ok {
+		return
+	}
+	w, upTo, at := d.w, len(k.messages), d.w.now
+	takes := w.between(0, w.schedule.Disks.Sync)
+	if w.chance(w.schedule.Disks.Slow) {
+		takes = w.between(0, 8*time.Second)
+	}
+	written := k.written
+	w.after(takes, d.inLife("disk", func() {
+		if k.written != written || upTo < k.synced {
+			return
+		}
+		k.synced, k.syncedAt, k.before = upTo, at, nil
+		d.core.Kept(d.now(), e.N)
+	}))
+}
+
+// maxOnDisk is after how many messages a snapshot takes their place.
+const maxOnDisk = 2000
+
+// writeAnew replaces what is on the disk by all that the director holds.
+func (d *director) writeAnew() {
+	k := &d.disk
+	k.before = k.onDisk()
+	k.messages, k.synced, k.anew = d.core.Held(d.now()), 0, false
+	k.written++
+	k.noted = k.messages[0].(*wire.Mark).Noted
+	for tag, m := range d.dir.All(d.core.MeshTime(d.now())) {
+		block := wire.Pack(tag, []directory.Mapping{m})
+		k.messages = append(k.messages, &wire.Rows{Blocks: []wire.Block{block}})
+	}
+}
+
+// onDisk is what a loss of power leaves at least.
+func (k *disk) onDisk() []wire.Message {
+	if k.synced == 0 {
+		return k.before
+	}
+	return slices.Clone(k.messages[:k.synced])
+}
+
+// losePower is what becomes of the disk when the host dies: what was not synced may be there, up to
+// some message.
+func (k *disk) losePower(w *world) {
+	switch {
+	case w.schedule.Disks.Lies:
+		k.messages = k.messages[:k.synced/2]
+	case k.synced == 0:
+		k.messages = k.before
+	default:
+		k.messages = k.messages[:k.synced+w.rand.IntN(len(k.messages)-k.synced+1)]
+	}
+}
+
+// ends ends the use of the disk by a life.
+func (k *disk) ends() {
+	// A batch and its way take a second, and what came of it may have waited for the mark.
+	k.keptBefore = k.syncedAt - 2*time.Second
+	k.messages, k.before = slices.Clone(k.messages), nil
+	k.synced = len(k.messages)
+	k.written++
+}
+
+// found is what a start begins with; nil if nothing is there.
+func (k *disk) found() *replica.Disk {
+	found := new(replica.Disk)
+	for _, m := range k.messages {
+		switch m := m.(type) {
+		case *wire.Mark:
+			found.Mark = *m
+		case *wire.Table:
+			found.Changes = append(found.Changes, m.Change)
+		}
+	}
+	if found.Mark.MeshTime == 0 {
+		return nil
+	}
+	return found
+}
+
+// load gives the core the rows, within a second or two.
+func (d *director) load() {
+	var rows []*wire.Rows
+	for _, m := range d.disk.messages {
+		if r, ok := m.(*wire.Rows); ok {
+			rows = append(rows, r)
+		}
+	}
+	half, noted := len(rows)/2, d.disk.noted
+	d.w.after(d.w.between(0, time.Second), d.inLife("load", func() {
+		for _, r := range rows[:half] {
+			d.core.Load(d.now(), r)
+		}
+	}))
+	d.w.after(d.w.between(time.Second, 2*time.Second), d.inLife("load", func() {
+		for _, r := range rows[half:] {
+			d.core.Load(d.now(), r)
+		}
+		d.core.Loaded(d.now(), noted, nil)
+	}))
+}
+
+// recoded passes a message through the codec, as a disk does.
+func recoded(w *world, m wire.Message) wire.Message {
+	b, err := wire.Encode(m)
+	if err == nil {
+		m, err = wire.Decode(b)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("sim: seed %d: what is kept cannot be coded: %v", w.schedule.Seed, err))
+	}
+	return m
+}
+
+// allDie ends all directors at one moment and starts them again, each within a time.
+func (w *world) allDie(a Action) {
+	for _, d := range w.directors {
+		if a.Power {
+			d.disk.losePower(w)
+		}
+		d.crash(a.Silent)
+	}
+	for _, d := range w.directors {
+		w.after(w.between(0, a.For), func() { d.start(false) })
+	}
+	w.after(a.For, w.reportRestarted)
+}
+
+// noneBut reports whether no other director lives.
+func (w *world) noneBut(d *director) bool {
+	return !slices.ContainsFunc(w.directors, func(x *director) bool { return x != d && x.alive })
+}
+
+// reportRestarted reports what all hold, as soon as all are synced.
+func (w *world) reportRestarted() {
+	for _, d := range w.directors {
+		if !d.alive || !d.core.Self(d.now()).Synced {
+			w.after(w.pace(100*time.Millisecond), w.reportRestarted)
+			return
+		}
+	}
+	kept := time.Duration(0)
+	for _, d := range w.directors {
+		kept = max(kept, d.disk.keptBefore)
+	}
+	w.record(check.Restarted{At: w.when(), Kept: kept, Directors: w.finalState().Directors})
+}
