@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/cli/door/audit"
 	"directormesh/cli/door/webauth/webauthtest"
 	"directormesh/cli/handover"
 )
@@ -121,14 +122,14 @@ func TestAccessSettings(t *testing.T) {
 
 // askHTTPS makes a request and returns the status and the body.
 func askHTTPS(
-	t *testing.T, r *running, files *webauthtest.Files, method, user string,
+	t *testing.T, at string, files *webauthtest.Files, method, user string,
 ) (int, string) {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{
 		RootCAs: files.Authority.Pool(), ServerName: accessHost,
 	}}
 	defer transport.CloseIdleConnections()
-	url, body := "https://"+r.HTTPAddr().String(), ""
+	url, body := "https://"+at, ""
 	if method == http.MethodPost {
 		url, body = url+"/v1/backends/update", `{"ip":"192.0.2.1","vhosts":50}`
 	} else {
@@ -166,7 +167,7 @@ func TestAccess(t *testing.T) {
 	const get, post = http.MethodGet, http.MethodPost
 	expect := func(method, user string, want int) {
 		t.Helper()
-		if status, body := askHTTPS(t, r, files, method, user); status != want {
+		if status, body := askHTTPS(t, r.HTTPAddr().String(), files, method, user); status != want {
 			t.Errorf("%s as %q: %d, want %d: %s", method, user, status, want, body)
 		}
 	}
@@ -223,10 +224,11 @@ func TestNameWithTooManyConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := doorOf(handover.HTTP).takes.connections
-	if limit < 1<<15 {
-		t.Skipf("needs more than %d descriptors", limit)
+	var kinds []handover.Kind
+	for _, s := range r.sockets {
+		kinds = append(kinds, s.kind)
 	}
+	most := shareOut(limit, kinds)[handover.HTTP]
 	refused := 0
 	for i := range most {
 		from := net.IPv4(127, 0, 9, byte(1+i%8))
@@ -260,10 +262,11 @@ func TestNameWithTooManyConnections(t *testing.T) {
 			t.Fatalf("connection %d: status %d", i, resp.StatusCode)
 		}
 	}
-	if refused != most/4 {
-		t.Errorf("%d of %d connections of one user were refused, want a quarter", refused, most)
+	if want := most - audit.Identity("user:bob").Share(most); refused != want {
+		t.Errorf("%d of %d connections of one user were refused, want %d", refused, most, want)
 	}
-	if status, _ := askHTTPS(t, r, files, http.MethodGet, "alice:secret"); status != 200 {
+	at := r.HTTPAddr().String()
+	if status, _ := askHTTPS(t, at, files, http.MethodGet, "alice:secret"); status != 200 {
 		t.Errorf("another user gets %d", status)
 	}
 }
@@ -308,13 +311,14 @@ func TestHandedHTTPS(t *testing.T) {
 		Sockets: []handover.Socket{{Kind: handover.HTTP, Listener: l}},
 	})
 	r.state(t, "READY=1")
-	if status, _ := askHTTPS(t, r, files, http.MethodGet, ""); status != 401 {
+	at := r.HTTPAddr().String()
+	if status, _ := askHTTPS(t, at, files, http.MethodGet, ""); status != 401 {
 		t.Errorf("status %d without a password", status)
 	}
-	if status, _ := askHTTPS(t, r, files, http.MethodGet, "bob:bobs"); status != 200 {
+	if status, _ := askHTTPS(t, at, files, http.MethodGet, "bob:bobs"); status != 200 {
 		t.Errorf("status %d with a password", status)
 	}
-	resp, err := http.Get("http://" + r.HTTPAddr().String() + "/v1/backends")
+	resp, err := http.Get("http://" + at + "/v1/backends")
 	if err != nil {
 		t.Fatal(err)
 	}

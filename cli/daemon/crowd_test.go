@@ -22,6 +22,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/doveadm"
+	"directormesh/cli/door/webauth/webauthtest"
 	"directormesh/cli/handover"
 	"directormesh/cli/logtest"
 )
@@ -271,38 +272,7 @@ func TestCrowdedDoors(t *testing.T) {
 		return
 	}
 	dir := socketDir(t)
-	for _, name := range []string{crowdedHTTP, crowdedMetrics} {
-		free, err := net.Listen("tcp", "127.0.63.3:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := []byte(free.Addr().String())
-		if err := os.WriteFile(filepath.Join(dir, name), address, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := free.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	child := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, lowLimit),
-		os.Args[0], "-test.run=^TestCrowdedDoors$", "-test.v")
-	child.Env = append(os.Environ(), crowdedVariable+"="+dir)
-	log := new(logtest.Buffer)
-	child.Stdout, child.Stderr = log, log
-	end := startChild(t, child)
-	options := crowdedOptions(t, dir)
-	control := client(t, options.SocketPath())
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		self, err := control.Self(t.Context())
-		if err == nil && self.Synced {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the director is not ready: %v\n%s", err, log)
-		}
-		<-time.After(50 * time.Millisecond)
-	}
+	options, log, end := startCrowded(t, dir)
 	doors := questions(t, options)
 	for full := range doors {
 		t.Run(string(full), func(t *testing.T) {
@@ -330,6 +300,44 @@ func TestCrowdedDoors(t *testing.T) {
 	refusals := strings.Count(log.String(), "too many connections at a door")
 	if refusals != len(doors) {
 		t.Errorf("%d lines about %d full doors:\n%s", refusals, len(doors), log)
+	}
+}
+
+// startCrowded starts the director of TestCrowdedDoors in a process of its own, with its files in a
+// directory, and waits until it is ready. It writes its log when it is ended.
+func startCrowded(t *testing.T, dir string) (options Options, log *logtest.Buffer, end func()) {
+	t.Helper()
+	for _, name := range []string{crowdedHTTP, crowdedMetrics} {
+		free, err := net.Listen("tcp", "127.0.63.3:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := []byte(free.Addr().String())
+		if err := os.WriteFile(filepath.Join(dir, name), address, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := free.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	child := exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, lowLimit),
+		os.Args[0], "-test.run=^TestCrowdedDoors$", "-test.v")
+	child.Env = append(os.Environ(), crowdedVariable+"="+dir)
+	log = new(logtest.Buffer)
+	child.Stdout, child.Stderr = log, log
+	end = startChild(t, child)
+	options = crowdedOptions(t, dir)
+	control := client(t, options.SocketPath())
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		self, err := control.Self(t.Context())
+		if err == nil && self.Synced {
+			return options, log, end
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the director is not ready: %v\n%s", err, log)
+		}
+		<-time.After(50 * time.Millisecond)
 	}
 }
 
@@ -509,13 +517,22 @@ func crowdedOptions(t *testing.T, dir string) Options {
 		}
 		return string(text)
 	}
-	return testOptions(t, map[string]string{
+	flags := map[string]string{
 		"http":               address(crowdedHTTP),
 		"metrics":            address(crowdedMetrics),
 		"run-dir":            filepath.Join(dir, "run"),
 		"auth-login-socket":  filepath.Join(dir, "auth-login"),
 		"auth-userdb-socket": filepath.Join(dir, "auth-userdb"),
-	})
+	}
+	files := &webauthtest.Files{Dir: dir}
+	if _, err := os.Stat(files.Config()); err != nil {
+		return testOptions(t, flags)
+	}
+	options, err := Load(accessFlags(t, files, flags), "", accessEnvironment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options
 }
 
 // serveCrowded is the director of TestCrowdedDoors. It lives until its input ends.

@@ -54,8 +54,11 @@ func doorsTable() string {
 		}
 		if r.tcp != nil {
 			which := "loopback addresses only"
-			if r.tcp.any {
+			switch {
+			case r.tcp.any:
 				which = "any address"
+			case r.tcp.guarded:
+				which = "loopback addresses, any with `--web-config-file`"
 			}
 			at = append(at, fmt.Sprintf("`--%s` (nowhere), %s", r.tcp.setting, which))
 		}

@@ -3,10 +3,15 @@ package daemon
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"directormesh/cli/door/webauth/webauthtest"
+	"directormesh/cli/handover"
 )
 
 // ended is a visitor that knows whether its connection was closed.
@@ -59,6 +64,31 @@ func (l *oneListener) Accept() (net.Conn, error) {
 	conn := l.conn
 	l.conn = nil
 	return conn, nil
+}
+
+// TestCrowdedHTTPS fills the door for HTTPS of a director that may have few descriptors, with
+// connections that say nothing. director.sock answers, and so does HTTPS for a right user, at the
+// address of the strangers too.
+func TestCrowdedHTTPS(t *testing.T) {
+	dir := socketDir(t)
+	files := webauthtest.NewFiles(t, dir, accessHost)
+	files.Configure(nil, map[string]string{"bob": "bobs"})
+	options, log, end := startCrowded(t, dir)
+	at := options.Doors[handover.HTTP].TCP
+	leave := fill(t, at)
+	for range 20 {
+		if status, body := askHTTPS(t, at, files, http.MethodGet, "bob:bobs"); status != 200 {
+			t.Errorf("%d %s", status, body)
+		}
+		if _, err := client(t, options.SocketPath()).Self(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	leave()
+	end()
+	if !strings.Contains(log.String(), "too many connections at a door") {
+		t.Errorf("the door was never full:\n%s", log)
+	}
 }
 
 // TestStrangersYield fills a door from more addresses than it takes connections. Each newcomer gets
