@@ -155,6 +155,7 @@ func (v *visitor) ask(
 // careless people do, while clients poll over old connections and new ones. Nobody without a
 // password gets an answer, and each right user gets one.
 func TestAccessEdits(t *testing.T) {
+	t.Parallel() // it mostly waits
 	a := startAccess(t)
 	good, err := os.ReadFile(a.files.Config())
 	if err != nil {
