@@ -119,8 +119,8 @@ func everyPath(t *testing.T) (gets []string, posts map[string]string) {
 	}
 	return []string{
 		"/v1/director", "/v1/directors", "/v1/backends", "/v1/user?name=alice", "/v1/mappings",
-		"/v1/flushes", "/v1/flushes/watch", "/healthz", "/readyz", "/metrics", "/", "/v1/nothing",
-		"/debug/pprof/", "//v1/director", "/v1/../v1/director",
+		"/v1/keys", "/v1/flushes", "/v1/flushes/watch", "/healthz", "/readyz", "/metrics", "/",
+		"/v1/nothing", "/debug/pprof/", "//v1/director", "/v1/../v1/director",
 	}, posts
 }
 
@@ -169,7 +169,7 @@ func TestReadersOnlyRead(t *testing.T) {
 	for name, c := range map[string]*http.Client{
 		"reader": g.Client(t, nil), "": g.Client(t, &pair),
 	} {
-		for _, path := range gets[:9] {
+		for _, path := range gets[:10] {
 			got := askHTTPS(t, g, c, name, http.MethodGet, path, "")
 			if got.status != http.StatusOK {
 				t.Errorf("%q %s: %d %s", name, path, got.status, got.body)
