@@ -40,6 +40,13 @@ func (a *abyss) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, er
 	return nil, ctx.Err()
 }
 
+// dialled is how often addresses that answer nothing were dialled.
+func (a *abyss) dialled() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.dials
+}
+
 func (a *abyss) count(by int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

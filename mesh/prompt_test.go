@@ -82,11 +82,11 @@ func TestLinkWaitsForContact(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { n.runLink(ctx, newLink("d2", peer, 7), nil) })
 		time.Sleep(dialTime - 2*time.Second)
-		if network.dials != 1 {
-			t.Errorf("%d dials beside the contact's, want none", network.dials-1)
+		if n := network.dialled(); n != 1 {
+			t.Errorf("%d dials beside the contact's, want none", n-1)
 		}
 		time.Sleep(2 * time.Second)
-		if network.dials < 2 {
+		if network.dialled() < 2 {
 			t.Error("the link does not dial after the contact has failed")
 		}
 		cancel()

@@ -157,7 +157,7 @@ func (c *Core) peerState(p *peer) PeerState {
 	giving, receiving := c.donations.Get(p.name) != nil, c.receiver.From(p.name)
 	switch {
 	case !p.live,
-		receiving && !c.admission.bootstrapped,
+		!c.admission.bootstrapped,
 		!p.synced && (giving || p.mesh.ID == 0):
 		return Handshaking
 	case !c.synced(), !p.synced, !p.Counted, p.Barred(), p.behind(), p.differs, receiving, giving,

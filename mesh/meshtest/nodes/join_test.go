@@ -87,7 +87,7 @@ func TestJoinToManyUsers(t *testing.T) {
 					}
 				}
 			}
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(lan.Delay) // the steps of a small join are short
 		}
 		t.Logf("synced with all after %s", time.Since(began))
 		checked()
@@ -171,7 +171,7 @@ func checkLookups(t *testing.T, d *Director, truth []netip.Addr) (stop func()) {
 		t.Logf("%d lookups at the joiner, %d wrong, the slowest took %s", answered, wrong, slowest)
 		// A relayed lookup shares the link with the snapshot, so it takes a while; it must not wait
 		// for the snapshot's end, which takes more than three seconds.
-		if answered < 10 || slowest > 2*time.Second {
+		if answered < 5 || slowest > 2*time.Second {
 			t.Errorf("%d lookups were answered, the slowest after %s", answered, slowest)
 		}
 	}
