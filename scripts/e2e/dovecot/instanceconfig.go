@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mailUser owns the mail of all users of the backends.
@@ -88,8 +89,13 @@ service director {
 %[5]s`, ip, strings.Join(directors, " "), strings.Join(backends, " "), ringPort, more)
 }
 
-// ringPort is where Dovecot's directors listen for each other.
-const ringPort = 9090
+const (
+	// ringPort is where Dovecot's directors listen for each other.
+	ringPort = 9090
+	// ringTime is how long Dovecot's directors may take to be synced: one that has failed to reach
+	// another takes its time before it tries again. On a busy machine that was over 20 s.
+	ringTime = 90 * time.Second
+)
 
 // startRing starts Dovecot's directors as a ring, and waits until they are synced.
 func startRing(t *testing.T, n int, backends []string, more string) []*instance {
@@ -117,7 +123,7 @@ func startRing(t *testing.T, n int, backends []string, more string) []*instance 
 func awaitRing(t *testing.T, d *instance, n int) {
 	t.Helper()
 	var got result
-	if !eventually(startTime, func() bool {
+	if !eventually(ringTime, func() bool {
 		got = d.doveadm("director", "ring", "status")
 		lines := strings.Count(got.stdout, "\n")
 		return got.status == 0 && strings.Contains(got.stdout, "ring synced") && lines >= n+1 &&
