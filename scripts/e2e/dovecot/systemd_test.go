@@ -212,7 +212,7 @@ userdb {
   args = uid=65534 gid=65534 home=/nonexistent
 }
 `, ip)+shipped(t, "dovecot-2.3.conf", unchanged), 0o644)
-	m.must("bash", "-c", installBlock(t, "head -c 32"))
+	m.must("bash", "-c", installBlock(t, "keys generate"))
 	// There is no journal here.
 	m.write("/etc/systemd/system/director.service.d/log.conf",
 		"[Service]\nStandardOutput=append:/var/log/director.log\n"+
