@@ -1,17 +1,13 @@
 package cli
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
+	"directormesh/cli/daemon"
 )
-
-// keyBytes is the size of a key of the mesh.
-const keyBytes = 32
 
 func (inv *invocation) keysCommand() *cli.Command {
 	return &cli.Command{
@@ -37,9 +33,7 @@ readable by others.
 			if _, err := arguments(c, 0, 0); err != nil {
 				return err
 			}
-			key := make([]byte, keyBytes)
-			rand.Read(key) // never fails
-			_, err := fmt.Fprintln(inv.Stdout, base64.StdEncoding.EncodeToString(key))
+			_, err := fmt.Fprintln(inv.Stdout, daemon.NewKey())
 			return err
 		},
 	}

@@ -184,8 +184,8 @@ func parseSeed(s string, port uint16) (seed, error) {
 // checkKeys says what is wrong with keys of the mesh.
 func checkKeys(keys [][]byte) error {
 	for i, key := range keys {
-		if len(key) != keySize {
-			return fmt.Errorf("key %d has %d bytes, want %d", i+1, len(key), keySize)
+		if len(key) != KeySize {
+			return fmt.Errorf("key %d has %d bytes, want %d", i+1, len(key), KeySize)
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 	"directormesh/mesh/meshtest/netsim"
 )
 
-func testKey(b byte) []byte { return bytes.Repeat([]byte{b}, keySize) }
+func testKey(b byte) []byte { return bytes.Repeat([]byte{b}, KeySize) }
 
 func keysOf(t *testing.T, mesh string, keys ...[]byte) streamKeys {
 	t.Helper()

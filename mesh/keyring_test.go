@@ -165,7 +165,7 @@ func TestReplaceListKeys(t *testing.T) {
 				default:
 				}
 				for _, key := range list.GetKeys() {
-					if len(key) != keySize {
+					if len(key) != KeySize {
 						t.Errorf("key %x", key)
 					}
 				}

@@ -74,10 +74,10 @@ func TestLeastSettings(t *testing.T) {
 			"max-parallel-moves: -1 is negative"},
 		"second key": {func(cfg *Config) {
 			cfg.Keys = [][]byte{testKey(1), make([]byte,
-				keySize-1)}
+				KeySize-1)}
 		},
 			"encrypt-key-file: key 2 has 31 bytes, want 32"},
-		"longer key": {func(cfg *Config) { cfg.Keys = [][]byte{make([]byte, keySize+1)} },
+		"longer key": {func(cfg *Config) { cfg.Keys = [][]byte{make([]byte, KeySize+1)} },
 			"encrypt-key-file: key 1 has 33 bytes, want 32"},
 		"seed": {func(cfg *Config) { cfg.Join = []string{"d1:1", "d2:0"} },
 			`join: "d2:0": port must be 1 to 65535`},

@@ -10,8 +10,10 @@ import (
 	"github.com/flynn/noise"
 )
 
+// KeySize is the size of a key of the mesh, in bytes.
+const KeySize = 32
+
 const (
-	keySize = 32
 	// A record is one Noise transport message: its length in 2 bytes, big endian, then ciphertext
 	// with its tag.
 	recordHeader = 2
@@ -25,7 +27,7 @@ const (
 // streamSecret derives the pre-shared key of streams, so that the mesh's key itself is used by
 // memberlist alone and the same key in two meshes does not let one stream into the other.
 func streamSecret(key []byte, mesh string) ([]byte, error) {
-	secret, err := hkdf.Key(sha256.New, key, nil, "director mesh stream\x00"+mesh, keySize)
+	secret, err := hkdf.Key(sha256.New, key, nil, "director mesh stream\x00"+mesh, KeySize)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of streams: %w", err)
 	}

@@ -156,7 +156,7 @@ func TestSecretsOfStreams(t *testing.T) {
 	for _, mesh := range []string{"", "a", "b"} {
 		for key := range byte(3) {
 			secret, err := streamSecret(testKey(key), mesh)
-			if err != nil || len(secret) != keySize || seen[string(secret)] {
+			if err != nil || len(secret) != KeySize || seen[string(secret)] {
 				t.Errorf("%q, key %d: %x, %v", mesh, key, secret, err)
 			}
 			seen[string(secret)] = true

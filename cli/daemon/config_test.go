@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/handover"
+	"directormesh/mesh"
 	"directormesh/ring"
 )
 
@@ -355,7 +356,7 @@ func FuzzParseKeys(f *testing.F) {
 			t.Errorf("%d keys and error %v", len(keys), err)
 		}
 		for _, k := range keys {
-			if len(k) != keyBytes {
+			if len(k) != mesh.KeySize {
 				t.Errorf("key of %d bytes", len(k))
 			}
 		}
@@ -461,5 +462,13 @@ func TestUnansweredNames(t *testing.T) {
 		if !errors.As(err, &config) || config.Temporary() != temporary {
 			t.Errorf("%q: %v; temporary is not %v", list, err, temporary)
 		}
+	}
+}
+
+// What NewKey returns is a key file, and no two are the same.
+func TestNewKey(t *testing.T) {
+	lines := NewKey() + "\n" + NewKey() + "\n"
+	if keys, err := parseKeys("/k", []byte(lines)); err != nil || len(keys) != 2 {
+		t.Errorf("%q: %d keys, %v", lines, len(keys), err)
 	}
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,13 +12,18 @@ import (
 	"strings"
 
 	"directormesh/cli/api"
+	"directormesh/mesh"
 )
-
-// keyBytes is the size of a key of the mesh.
-const keyBytes = 32
 
 // maxKeys bounds how many keys a file may have: each incoming connection tries all of them.
 const maxKeys = 16
+
+// NewKey returns a new key of the mesh as a line of a key file, without its end.
+func NewKey() string {
+	key := make([]byte, mesh.KeySize)
+	rand.Read(key) // never fails
+	return base64.StdEncoding.EncodeToString(key)
+}
 
 // readKeys reads a key file. Keys themselves never get into an error text.
 func readKeys(path string, env Environment) ([][]byte, error) {
@@ -44,9 +50,9 @@ func parseKeys(path string, raw []byte) ([][]byte, error) {
 			return nil, fmt.Errorf(
 				"%s line %d is not base64; make a key with: director keys generate",
 				path, n)
-		case len(key) != keyBytes:
+		case len(key) != mesh.KeySize:
 			return nil, fmt.Errorf("%s line %d has %d bytes; a key has %d",
-				path, n, len(key), keyBytes)
+				path, n, len(key), mesh.KeySize)
 		}
 		for _, k := range keys {
 			if bytes.Equal(k, key) {

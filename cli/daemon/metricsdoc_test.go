@@ -25,10 +25,10 @@ const metricsIntroduction = `# Metrics
 
 A director serves these at '/metrics', on 'director.sock' and at the addresses of
 '--http' and '--metrics'. The address of '--metrics' serves nothing else but '/healthz' and
-'/readyz', so it may be any. Counters start at zero with the process. A director has the two 'director_notify_…' metrics only if systemd,
-Dovecot or 'director hold' gave it the FIFO, and the 'director_web_…' metrics and
-'director_http_refused_total' only with '--web-config-file'. It also has those of Go ('go_…') and of the process
-('process_…').
+'/readyz', so it may be any. Counters start at zero with the process. A director has the two
+'director_notify_…' metrics only if systemd, Dovecot or 'director hold' gave it the FIFO, and the
+'director_web_…' metrics and 'director_http_refused_total' only with '--web-config-file'. It also
+has those of Go ('go_…') and of the process ('process_…').
 
 <!-- Made from a running director: go test ./cli/daemon -run TestMetricsDocument -update -->
 
