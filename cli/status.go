@@ -51,12 +51,28 @@ func (inv *invocation) showBackends(c *cli.Context, client *api.Client) error {
 		column{title: "vhosts"},
 		column{title: "state"}, column{title: "state changed"}, column{title: "users"})
 	for _, b := range table.Backends {
-		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), b.State,
+		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), stateText(b),
 			inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
 			return err
 		}
 	}
 	return t.end()
+}
+
+// stateText is the state of a backend, with what moves its users away.
+func stateText(b api.Backend) string {
+	text := b.State
+	switch {
+	case b.Drain == nil || !b.Drain.On:
+	case b.Users > 0:
+		text += ", draining"
+	default:
+		text += ", drained"
+	}
+	if b.Rebalance != nil && b.Rebalance.On {
+		text += ", rebalancing"
+	}
+	return text
 }
 
 func (inv *invocation) showUser(c *cli.Context, client *api.Client, name, tag string) error {

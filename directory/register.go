@@ -83,6 +83,26 @@ func compareState(a, b State) int {
 	return cmp.Or(compareBool(a.Down, b.Down), cmp.Compare(a.Since, b.Since))
 }
 
+// Task says whether users of a backend are being moved to where they hash now, and how fast. There
+// are two of each backend. One that is drained gets no new users, though it keeps its vhost count,
+// and stays drained when it has no users left. One that is rebalanced loses those that hash
+// elsewhere; then the task ends.
+type Task struct {
+	On bool
+	// Since is the stamp of the command that changed On; zero means that it never changed.
+	Since Stamp
+	// By is when its last user is to be moved, by mesh time; zero means as soon as may be.
+	By Time
+	// Parallel is how many of its users are moved at a time, MaxParallel at most; zero means as
+	// many as each director's settings say.
+	Parallel int
+}
+
+func compareTask(a, b Task) int {
+	return cmp.Or(compareBool(a.On, b.On), cmp.Compare(a.Since, b.Since), cmp.Compare(a.By, b.By),
+		cmp.Compare(a.Parallel, b.Parallel))
+}
+
 // compareBool orders false before true.
 func compareBool(a, b bool) int {
 	switch {

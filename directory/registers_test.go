@@ -28,7 +28,7 @@ func fillRow(t *testing.T, v reflect.Value, stamp Stamp, origin string) {
 		v.SetString(origin)
 	case v.Kind() == reflect.Bool:
 		v.SetBool(true)
-	case v.Kind() == reflect.Int:
+	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64:
 		v.SetInt(7)
 	default:
 		t.Fatalf("this test does not know how to fill a %s", v.Type())
@@ -104,6 +104,23 @@ func TestEachRegisterOfABackend(t *testing.T) {
 				t.Errorf("a change until before: %+v, dropped %v", until, dropped)
 			}
 		})
+	}
+}
+
+// A director of an earlier release knows the registers that were there then, in the order in which
+// they were added.
+func TestKnownRegisters(t *testing.T) {
+	const inFirstRelease = 4
+	all := registersOf(reflect.TypeFor[BackendRow]())
+	if want := inFirstRelease + Registers; len(all) != want {
+		t.Fatalf("a row has %d registers, want %d: set Registers", len(all), want)
+	}
+	row := backendRow(t, 7, "d1", all...)
+	for n := range Registers + 1 {
+		want := backendRow(t, 7, "d1", all[:inFirstRelease+n]...)
+		if diff := diff(want, row.Known(n)); diff != "" {
+			t.Errorf("with %d more registers (-want +got):\n%s", n, diff)
+		}
 	}
 }
 
@@ -208,7 +225,8 @@ func TestAddBeginsAnew(t *testing.T) {
 // registerNames are the names of a backend's registers in the documents.
 var registerNames = map[string]string{
 	"Presence": "presence", "VHosts": "vhost count", "State": "up or down, and since when",
-	"Forgotten": "forgotten up to",
+	"Forgotten": "forgotten up to", "Drain": "drained, until when and how fast",
+	"Rebalance": "rebalanced, until when and how fast",
 }
 
 // TestRegistersAreDocumented wants a row for each register of a backend in mesh/doc/protocol.md.

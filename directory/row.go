@@ -12,9 +12,9 @@ import (
 // `update` on another at the same moment both hold. In a delta the registers
 // that it does not touch are unset.
 //
-// To add a register, add a field. The tests of this package, of mesh/wire, mesh/replica,
-// mesh/meshtest/sim and cli name each place that lacks it. It travels as an optional last field
-// (mesh/doc/protocol.md, Two releases).
+// To add a register, add a field, and a line to Known. The tests of this package, of mesh/wire,
+// mesh/replica, mesh/meshtest/sim and cli name each place that lacks it. It travels as an optional
+// last field (mesh/doc/protocol.md, Two releases).
 type BackendRow struct {
 	Addr     netip.Addr
 	Presence Register[Presence]
@@ -24,6 +24,28 @@ type BackendRow struct {
 	// were assigned at or before it are dead. It merges by maximum; zero means
 	// that nothing was ever forgotten.
 	Forgotten Stamp
+
+	// What follows was added after the first release, one after the other. Directors of an earlier
+	// release do not know it; see Known.
+
+	Drain     Register[Task]
+	Rebalance Register[Task]
+}
+
+// Registers is how many registers of a backend a director of this release knows beyond those of the
+// first release.
+const Registers = 2
+
+// Known returns the row as a director knows it that has only so many of the registers that were
+// added after the first release. Such a director neither goes by the others nor confirms them.
+func (r BackendRow) Known(registers int) BackendRow {
+	if registers < 1 {
+		r.Drain = Register[Task]{}
+	}
+	if registers < 2 {
+		r.Rebalance = Register[Task]{}
+	}
+	return r
 }
 
 // Covers says whether merging change into r would leave r as it is.
@@ -31,16 +53,20 @@ func (r BackendRow) Covers(change BackendRow) bool {
 	return change.Presence.compare(r.Presence, comparePresence) <= 0 &&
 		change.VHosts.compare(r.VHosts, cmp.Compare[int]) <= 0 &&
 		change.State.compare(r.State, compareState) <= 0 &&
-		change.Forgotten <= r.Forgotten
+		change.Forgotten <= r.Forgotten &&
+		change.Drain.compare(r.Drain, compareTask) <= 0 &&
+		change.Rebalance.compare(r.Rebalance, compareTask) <= 0
 }
 
 // merge takes over what is later in the row in and returns just that.
 func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 	won = BackendRow{
-		Addr:     in.Addr,
-		Presence: r.Presence.merge(in.Presence, comparePresence),
-		VHosts:   r.VHosts.merge(in.VHosts, cmp.Compare[int]),
-		State:    r.State.merge(in.State, compareState),
+		Addr:      in.Addr,
+		Presence:  r.Presence.merge(in.Presence, comparePresence),
+		VHosts:    r.VHosts.merge(in.VHosts, cmp.Compare[int]),
+		State:     r.State.merge(in.State, compareState),
+		Drain:     r.Drain.merge(in.Drain, compareTask),
+		Rebalance: r.Rebalance.merge(in.Rebalance, compareTask),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -56,6 +82,8 @@ func (r BackendRow) Commanded() BackendRow {
 		VHosts:    r.VHosts.commanded(),
 		State:     r.State.commanded(),
 		Forgotten: r.Forgotten,
+		Drain:     r.Drain.commanded(),
+		Rebalance: r.Rebalance.commanded(),
 	}
 }
 
@@ -77,7 +105,14 @@ func (r BackendRow) vhosts() int {
 
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
-	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten)
+	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten, r.Drain.Stamp,
+		r.Rebalance.Stamp)
+}
+
+// lastMoment returns the highest stamp in the row, those in its values included.
+func (r BackendRow) lastMoment() Stamp {
+	return max(r.lastStamp(), r.State.Value.Since, r.Drain.Value.Since,
+		r.Rebalance.Value.Since)
 }
 
 // DirectorRow is what `ring add` and `ring remove` have said about one

@@ -72,6 +72,10 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.State.Stamp)
 		restamp(&row.State.Value.Since)
 		restamp(&row.Forgotten)
+		restamp(&row.Drain.Stamp)
+		restamp(&row.Drain.Value.Since)
+		restamp(&row.Rebalance.Stamp)
+		restamp(&row.Rebalance.Value.Since)
 		t.backends[addr] = row
 	}
 	for addr, row := range t.directors {
@@ -86,7 +90,7 @@ func (t *Table) LastStamp() Stamp { return t.Snapshot().LastStamp() }
 // LastStamp returns the highest stamp in the change.
 func (c Change) LastStamp() (last Stamp) {
 	for _, row := range c.Backends {
-		last = max(last, row.lastStamp(), row.State.Value.Since)
+		last = max(last, row.lastMoment())
 	}
 	for _, row := range c.Directors {
 		last = max(last, row.Removed.Stamp)
@@ -102,7 +106,7 @@ func (c Change) Until(last Stamp) (until Change, dropped bool) {
 	}
 	until = Change{Mesh: c.Mesh}
 	for _, row := range c.Backends {
-		if max(row.lastStamp(), row.State.Value.Since) <= last {
+		if row.lastMoment() <= last {
 			until.Backends = append(until.Backends, row)
 		}
 	}

@@ -133,11 +133,13 @@ func (t *Table) Backends() []ring.Backend {
 			continue
 		}
 		list = append(list, ring.Backend{
-			Addr:   row.Addr,
-			Name:   row.Presence.Value.Name,
-			Tag:    row.Presence.Value.Tag,
-			VHosts: row.vhosts(),
-			Down:   row.State.Value.Down,
+			Addr:       row.Addr,
+			Name:       row.Presence.Value.Name,
+			Tag:        row.Presence.Value.Tag,
+			VHosts:     row.vhosts(),
+			Down:       row.State.Value.Down,
+			Drained:    row.Drain.Value.On,
+			Rebalanced: row.Rebalance.Value.On,
 		})
 	}
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })

@@ -25,6 +25,8 @@ func drawRegister[T comparable](t *rapid.T, label string, values ...T) Register[
 	}
 }
 
+var drawnTasks = []Task{{}, {On: true}, {On: true, Since: 2, By: 5}, {On: true, Parallel: 9}}
+
 func drawChange(t *rapid.T) Change {
 	c := Change{Mesh: drawMesh(t)}
 	for range rapid.IntRange(0, 4).Draw(t, "rows") {
@@ -36,6 +38,8 @@ func drawChange(t *rapid.T) Change {
 			State: drawRegister(t, "state", State{}, State{Since: 2}, State{Down: true},
 				State{Down: true, Since: 2}),
 			Forgotten: Stamp(rapid.IntRange(0, 3).Draw(t, "forgotten")),
+			Drain:     drawRegister(t, "drain", drawnTasks...),
+			Rebalance: drawRegister(t, "rebalance", drawnTasks...),
 		})
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "directors") {
@@ -233,13 +237,24 @@ func TestConcurrentCommandsHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []Change{down, add, update, remove} {
+	drain, err := d2.Drain(22, "d2", b1, Task{Parallel: 9}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rebalance, err := d1.Rebalance(22, "d1", nil, Task{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Change{down, add, update, remove, drain, rebalance} {
 		d1.Merge(c)
 	}
-	for _, c := range []Change{update, remove, down, add} {
+	for _, c := range []Change{drain, rebalance, update, remove, down, add} {
 		d2.Merge(c)
 	}
-	want := []ring.Backend{{Addr: b1, VHosts: 50, Down: true}, {Addr: b3, VHosts: 100}}
+	want := []ring.Backend{
+		{Addr: b1, VHosts: 50, Down: true, Drained: true, Rebalanced: true},
+		{Addr: b3, VHosts: 100},
+	}
 	for name, table := range map[string]*Table{"d1": d1, "d2": d2} {
 		if d := diff(want, table.Backends()); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)

@@ -13,12 +13,18 @@ import (
 // protocol needs. Each takes the stamp, which must be fresh from the
 // director's Clock, and the director's name as origin.
 
+// MaxParallel bounds how many users of one command are moved at a time.
+const MaxParallel = 10_000
+
 // Errors that operations wrap; the full text names the backend and what to do.
 var (
 	ErrUnknownBackend = errors.New("unknown backend")
 	ErrTagDiffers     = errors.New("tag differs")
 	ErrVHosts         = errors.New("vhost count")
 	ErrFull           = errors.New("table is full")
+	ErrTooLittleLeft  = errors.New("less than half of the tag's weight would remain")
+	ErrNotDrained     = errors.New("backend is not drained")
+	ErrParallel       = errors.New("number of users at a time")
 )
 
 // Add puts a backend into the table. One that is absent gets all registers
@@ -59,6 +65,8 @@ func (t *Table) Add(
 		}
 		row.State = Register[State]{Stamp: stamp, Origin: origin}
 		row.Forgotten = stamp
+		row.Drain = Register[Task]{Stamp: stamp, Origin: origin}
+		row.Rebalance = Register[Task]{Stamp: stamp, Origin: origin}
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {

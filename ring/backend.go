@@ -33,9 +33,14 @@ type Backend struct {
 	VHosts int
 	// Down keeps the backend off the ring, whatever VHosts says.
 	Down bool
+	// Drained keeps the backend off the ring too; its users are moved away one after the other.
+	Drained bool
+	// Rebalanced says that those of its users are being moved that hash elsewhere. It does not
+	// affect the ring.
+	Rebalanced bool
 }
 
 // usable reports whether b takes new users.
 func (b Backend) usable() bool {
-	return !b.Down && b.VHosts > 0 && b.Addr.IsValid()
+	return !b.Down && !b.Drained && b.VHosts > 0 && b.Addr.IsValid()
 }

@@ -23,6 +23,7 @@ const (
 	CodeNotSynced       Code = "not_synced"        // 503, this director takes no changes yet
 	CodeTemporary       Code = "temporary_failure" // 503, a lookup got no answer in time
 	CodeOvertaken       Code = "overtaken"         // 409, a later change holds instead of this one
+	CodeTooLittleLeft   Code = "too_little_left"   // 409, the drain would leave too little
 	// 504, not every director has confirmed in time, and the change stays; or the change was cut
 	// off by a step of mesh time or by another cluster: query what holds
 	CodeTimeout      Code = "timeout"
@@ -45,7 +46,7 @@ func (c Code) Status() int {
 		return http.StatusNotFound
 	case CodeNoSuchMethod:
 		return http.StatusMethodNotAllowed
-	case CodeTagDiffers, CodeTryAgain, CodeOvertaken:
+	case CodeTagDiffers, CodeTryAgain, CodeOvertaken, CodeTooLittleLeft:
 		return http.StatusConflict
 	case CodeNotSynced, CodeTemporary:
 		return http.StatusServiceUnavailable

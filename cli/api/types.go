@@ -87,6 +87,18 @@ type Backend struct {
 	State          string     `json:"state"` // up or down
 	StateChangedAt *time.Time `json:"state_changed_at"`
 	Users          int        `json:"users"` // mappings to this backend
+	// Drain and Rebalance are null if there never was one.
+	Drain     *Task `json:"drain"`
+	Rebalance *Task `json:"rebalance"`
+}
+
+// Task is users of a backend being moved away by all directors together.
+type Task struct {
+	On    bool       `json:"on"`    // it goes on; a backend that is drained stays so without users
+	Since *time.Time `json:"since"` // when it began or ended
+	By    *time.Time `json:"by"`    // when the last user is to be moved; null: as soon as may be
+	// users that are moved at a time; 0: as many as the director's setting says
+	MaxParallel int `json:"max_parallel"`
 }
 
 // The states of a backend.

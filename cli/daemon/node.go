@@ -115,7 +115,6 @@ func (d *director) Directors() api.Directors {
 	return api.Directors{Directors: list}
 }
 
-// Backends implements httpapi.Director.
 // Keys implements httpapi.Director.
 func (d *director) Keys() api.Keys {
 	keys := api.Keys{Keys: []api.Key{}}
@@ -125,6 +124,7 @@ func (d *director) Keys() api.Keys {
 	return keys
 }
 
+// Backends implements httpapi.Director.
 func (d *director) Backends() api.Backends {
 	rows := d.node.Backends()
 	table := api.Backends{Backends: make([]api.Backend, len(rows)), Removed: []api.IP{}}
@@ -139,6 +139,8 @@ func (d *director) Backends() api.Backends {
 			State:          api.StateUp,
 			StateChangedAt: meshTime(r.ChangedAt),
 			Users:          r.Users,
+			Drain:          task(r.Backend.Drained, r.Drain),
+			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance),
 		}
 		if r.Backend.Down {
 			table.Backends[i].State = api.StateDown
@@ -150,6 +152,17 @@ func (d *director) Backends() api.Backends {
 		}
 	}
 	return table
+}
+
+// task shows what moves users away from a backend; nil if nothing ever did.
+func task(on bool, t directory.Task) *api.Task {
+	if !on && t == (directory.Task{}) {
+		return nil
+	}
+	return &api.Task{
+		On: on || t.On, Since: meshTime(t.Since.Time()), By: meshTime(t.By),
+		MaxParallel: t.Parallel,
+	}
 }
 
 // Flushes implements httpapi.Director.

@@ -209,6 +209,8 @@ func TestShowsAllOfABackend(t *testing.T) {
 			v.SetString("x")
 		case v.CanInt():
 			v.SetInt(7)
+		case v.CanUint():
+			v.SetUint(7 << 20)
 		default:
 			t.Fatalf("%s: this test does not know how to fill a %s", name, v.Type())
 		}

@@ -214,7 +214,7 @@ func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	if settled {
 		// The peer's confirmation of what stands in our reply need not be waited for. It counts as
 		// failed in the outcomes of operations that wait for that.
-		c.barrier.NoteFailed(p.name)
+		c.barrier.NoteFailed(p.barrierPeer())
 		c.barrier.ConfirmAll(p.name)
 	}
 	p.synced = p.synced && !m.Stopped

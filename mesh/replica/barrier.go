@@ -98,7 +98,7 @@ func (c *Core) begin(
 	t := barrier.NewChange(now, applied, confirmed, unknownRing)
 	for _, p := range c.peers.all {
 		for _, change := range p.said {
-			t.Confirm(p.name, change)
+			t.Confirm(p.barrierPeer(), change)
 		}
 	}
 	// A large ring takes most of a second to build, and lookups wait while the view changes.
@@ -145,7 +145,7 @@ const maxSaid = 100
 
 // confirm notes what a peer's statement about its table confirms.
 func (c *Core) confirm(p *peer, change directory.Change) {
-	c.barrier.Confirm(p.name, change)
+	c.barrier.Confirm(p.barrierPeer(), change)
 	if !c.admission.bootstrapped && len(p.said) < maxSaid {
 		p.said = append(p.said, change)
 	}
@@ -153,7 +153,9 @@ func (c *Core) confirm(p *peer, change directory.Change) {
 
 // barrierPeer is what a barrier must know of a peer.
 func (p *peer) barrierPeer() barrier.Peer {
-	return barrier.Peer{Name: p.name, Counted: p.live && p.Counted, Behind: p.behind()}
+	return barrier.Peer{
+		Name: p.name, Counted: p.live && p.Counted, Behind: p.behind(), Registers: p.registers,
+	}
 }
 
 // settleBarrier ends the waiting for changes that all counted peers have confirmed, and forgets the
@@ -189,7 +191,7 @@ func (c *Core) awaitTable(now mono.Time, p *peer, theirs directory.Change) {
 	if c.synced() || c.table.Mesh() == 0 {
 		return
 	}
-	if t := barrier.Lacking(now, c.table.Snapshot(), p.name, theirs); t != nil {
+	if t := barrier.Lacking(now, c.table.Snapshot(), p.barrierPeer(), theirs); t != nil {
 		c.barrier.Add(t, c.barrier.Today())
 	}
 }

@@ -41,10 +41,12 @@ type peer struct {
 	disjoint bool          // its mesh has no backend in common with ours, as of compared
 	compared meshes        // the last two whose whole tables were compared
 	shown    meshes        // the last two for which it was sent our whole table, to compare
-	takesUs  bool          // its mesh was ordered by command to take us in
-	verdicts int           // beats in a row that showed its mesh to rank above ours
-	clock    meshtime.Peer
-	users    uint64
+	// registers is how many of a backend's registers it knows beyond those of the first release
+	registers int
+	takesUs   bool // its mesh was ordered by command to take us in
+	verdicts  int  // beats in a row that showed its mesh to rank above ours
+	clock     meshtime.Peer
+	users     uint64
 
 	log    *logs.Peer  // what we have of its log; nil while we do not know which life it is in
 	gap    bool        // something of its log is missing here
@@ -163,7 +165,7 @@ func (c *Core) checkPeers(now mono.Time) {
 			c.logf(LogWarn, "peer is not counted, its mesh time is not ours",
 				Field{"peer", p.name}, Field{"skew", p.clock.Skew()})
 			p.Counted = false
-			c.barrier.NoteFailed(p.name)
+			c.barrier.NoteFailed(p.barrierPeer())
 			c.waiters.Recheck()
 		case p.live && p.AskOverdue(now):
 			c.emit(CloseStream{
@@ -209,7 +211,7 @@ func (c *Core) peerGone(now mono.Time, p *peer) {
 	c.logGone(now, p)
 	p.Fail(c.newID)
 	if wasCounted && !p.left {
-		c.barrier.NoteFailed(p.name)
+		c.barrier.NoteFailed(p.barrierPeer())
 	}
 	c.moves.PeerGone(p.name)
 	c.flushes.Lost(p.name, c.clock.At(now))

@@ -26,7 +26,10 @@ func (c *Core) Backends() []BackendStatus {
 	var all []BackendStatus
 	for _, b := range c.table.Backends() {
 		row, _ := c.table.Row(b.Addr)
-		status := BackendStatus{Backend: b, Users: c.dir.Users(b.Addr)}
+		status := BackendStatus{
+			Backend: b, Users: c.dir.Users(b.Addr),
+			Drain: row.Drain.Value, Rebalance: row.Rebalance.Value,
+		}
 		if since := row.State.Value.Since; since != 0 {
 			status.ChangedAt = since.Time()
 		}

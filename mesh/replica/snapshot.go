@@ -222,5 +222,11 @@ func backendText(b ring.Backend) string {
 	if b.Down {
 		text += " down"
 	}
+	if b.Drained {
+		text += " drained"
+	}
+	if b.Rebalanced {
+		text += " rebalanced"
+	}
 	return text
 }

@@ -14,6 +14,8 @@ type BackendStatus struct {
 	Backend   ring.Backend
 	ChangedAt directory.Time // last up/down change, 0 = never
 	Users     int            // mappings, may lag one sweep
+	Drain     directory.Task
+	Rebalance directory.Task
 }
 
 // UserStatus is where one user is and would be.

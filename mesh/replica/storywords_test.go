@@ -197,5 +197,13 @@ func registersText(row directory.BackendRow) string {
 	if row.Forgotten != 0 {
 		texts = append(texts, "forgets its users")
 	}
+	if row.Drain.Stamp != 0 {
+		texts = append(
+			texts, map[bool]string{true: "is drained", false: "is undrained"}[row.Drain.Value.On])
+	}
+	if row.Rebalance.Stamp != 0 {
+		texts = append(texts,
+			map[bool]string{true: "is rebalanced", false: "is balanced"}[row.Rebalance.Value.On])
+	}
 	return strings.Join(texts, ", ")
 }

@@ -27,7 +27,15 @@ func (c *Core) hello(now mono.Time) *wire.Hello {
 		Mesh:     c.meshRank(now),
 		MeshTime: c.clock.Micros(now),
 		Up:       c.up(now),
+
+		Registers: directory.Registers,
 	}
+}
+
+// knownRegisters is how many of the registers that were added after the first release a peer knows
+// and we do.
+func knownRegisters(h *wire.Hello) int {
+	return int(min(h.Registers, directory.Registers))
 }
 
 // up is for how long this director has been running, in milliseconds.
@@ -70,7 +78,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	p := c.peerInLife(now, h.From, h.Up)
 	c.heardTime(now, p, h.MeshTime)
 	p.clock.Hello(now, h.MeshTime.Sub(c.clock.Micros(now)))
-	p.takesUs, p.mesh = h.TakesIn, h.Mesh
+	p.takesUs, p.mesh, p.registers = h.TakesIn, h.Mesh, knownRegisters(h)
 	c.admission.contact = true
 	c.inEnded(now, p, "another stream from the donor took the place of the one before")
 	c.session++
@@ -103,7 +111,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	p := c.peerInLife(now, reply.From, reply.Up)
 	c.heardTime(now, p, reply.MeshTime)
 	p.clock.Hello(now, reply.MeshTime.Sub(c.clock.Micros(now)))
-	p.takesUs, p.mesh = reply.TakesIn, reply.Mesh
+	p.takesUs, p.mesh, p.registers = reply.TakesIn, reply.Mesh, knownRegisters(reply)
 	c.admission.contact = true
 	c.outEnded(now, p, "another stream to the donor took the place of the one before")
 	p.out, p.shown = true, meshes{}

@@ -122,6 +122,14 @@ func (p *printer) backendRow(r directory.BackendRow) string {
 	if r.Forgotten != 0 {
 		text += " forgotten to " + p.text(r.Forgotten)
 	}
+	if r.Drain.Value != (directory.Task{}) {
+		text += " drain"
+		note(r.Drain.Value, false, r.Drain.Stamp, r.Drain.Origin)
+	}
+	if r.Rebalance.Value != (directory.Task{}) {
+		text += " rebalance"
+		note(r.Rebalance.Value, false, r.Rebalance.Stamp, r.Rebalance.Origin)
+	}
 	return text
 }
 

@@ -20,6 +20,7 @@ const (
 	registerFields = 2                 // stamp and origin, beside what the value takes
 	presenceFields = 3
 	stateFields    = 2
+	taskFields     = 4
 	backendFields  = 5
 	directorFields = 2
 	changeFields   = 4
@@ -54,6 +55,8 @@ func (l *nameList) addAll(c *directory.Change) {
 		}
 		l.add(b.VHosts.Origin)
 		l.add(b.State.Origin)
+		l.add(b.Drain.Origin)
+		l.add(b.Rebalance.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -86,7 +89,14 @@ func encodeChange(w *writer, c *directory.Change) {
 }
 
 func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
-	w.array(backendFields)
+	fields := backendFields
+	switch {
+	case isSet(b.Rebalance):
+		fields += 2
+	case isSet(b.Drain):
+		fields++
+	}
+	w.array(fields)
 	w.addr("backend", b.Addr, required)
 	encodeRegister(w, names, b.Presence, func(p directory.Presence) {
 		if problem := hostProblem(p.Name); problem != nil {
@@ -111,6 +121,24 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 		w.uint(uint64(s.Since))
 	})
 	w.uint(uint64(b.Forgotten))
+	if fields > backendFields {
+		encodeRegister(w, names, b.Drain, w.task)
+	}
+	if fields > backendFields+1 {
+		encodeRegister(w, names, b.Rebalance, w.task)
+	}
+}
+
+func (w *writer) task(t directory.Task) {
+	w.array(taskFields)
+	w.bool(t.On)
+	w.uint(uint64(t.Since))
+	w.int(int64(t.By))
+	if t.Parallel < 0 || t.Parallel > directory.MaxParallel {
+		w.fail("parallel", "%d is not in 0..%d", t.Parallel, directory.MaxParallel)
+		return
+	}
+	w.uint(uint64(t.Parallel))
 }
 
 // hostProblem says why a name is not that of a backend's host, nil if it is, or is missing.
@@ -192,8 +220,24 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 		return s
 	})
 	b.Forgotten = directory.Stamp(r.uint64("forgotten"))
-	r.end("backend", extra)
+	if extra > 0 {
+		b.Drain = decodeRegister(r, "drain", r.task)
+	}
+	if extra > 1 {
+		b.Rebalance = decodeRegister(r, "rebalance", r.task)
+	}
+	r.end("backend", extra-2)
 	return b
+}
+
+func (r *changeReader) task() (t directory.Task) {
+	extra := r.fields("task", taskFields)
+	t.On = r.bool("on")
+	t.Since = directory.Stamp(r.uint64("since"))
+	t.By = directory.Time(r.int("by"))
+	t.Parallel = int(r.uint("parallel", directory.MaxParallel))
+	r.end("task", extra)
+	return t
 }
 
 func (r *changeReader) directorRow() (d directory.DirectorRow) {

@@ -106,6 +106,16 @@ func fillValue(t *rapid.T, v reflect.Value) {
 			}
 		}))
 		return
+	case *directory.Register[directory.Task]:
+		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Task {
+			return directory.Task{
+				On:       rapid.Bool().Draw(t, "on"),
+				Since:    directory.Stamp(rapid.Uint64().Draw(t, "since")),
+				By:       directory.Time(rapid.Int64().Draw(t, "by")),
+				Parallel: rapid.IntRange(0, directory.MaxParallel).Draw(t, "parallel"),
+			}
+		}))
+		return
 	case *directory.Register[bool]:
 		fillRegister(t, p, rapid.Bool())
 		return

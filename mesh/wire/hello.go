@@ -62,7 +62,11 @@ func decodeMeshRank(r *reader) (m MeshRank) {
 }
 
 func (m *Hello) encode(w *writer) {
-	w.array(9)
+	fields := 9
+	if m.Registers != 0 {
+		fields = 10
+	}
+	w.array(fields)
 	m.Settings.encode(w)
 	m.From.encode(w)
 	m.To.encode(w)
@@ -72,6 +76,9 @@ func (m *Hello) encode(w *writer) {
 	w.bool(m.TakesIn)
 	w.uint(m.Resume)
 	w.uint(m.Answers)
+	if fields > 9 {
+		w.uint(m.Registers)
+	}
 }
 
 func (m *Hello) decode(r *reader) {
@@ -85,7 +92,10 @@ func (m *Hello) decode(r *reader) {
 	m.TakesIn = r.bool("takes in")
 	m.Resume = r.uint64("resume")
 	m.Answers = r.uint64("answered boot id")
-	r.end("hello", extra)
+	if extra > 0 {
+		m.Registers = r.uint64("registers")
+	}
+	r.end("hello", extra-1)
 }
 
 func (m *Refuse) encode(w *writer) {

@@ -119,6 +119,9 @@ type Hello struct {
 	TakesIn  bool             // the receiver was added by command to the sender's mesh
 	Resume   uint64
 	Answers  uint64 // in the acceptor's answer: the dialer's boot id in the hello that it answers
+	// Registers is how many registers of a backend the sender knows beyond those of the first
+	// release; see directory.BackendRow.Known.
+	Registers uint64
 }
 
 // Refuse answers a Hello that cannot be accepted; the stream is closed after it.

@@ -170,12 +170,15 @@ type Table map[netip.Addr]Row
 // Row is one backend of a director's table. Registers has everything that the table keeps of this
 // backend in a form that is equal if and only if the registers are.
 type Row struct {
-	Present   bool
-	Tag       string
-	VHosts    int
-	Down      bool
-	Forgotten uint64
-	Registers string
+	Present bool
+	Tag     string
+	VHosts  int
+	Down    bool
+	Drained bool
+	// Rebalanced says that users who hash elsewhere are being moved.
+	Rebalanced bool
+	Forgotten  uint64
+	Registers  string
 }
 
 // Mapping is one record of a director. Activity and Stamp are opaque: the same everywhere, or the
@@ -256,6 +259,8 @@ type Backend struct {
 	Tag    string
 	VHosts int
 	Down   bool
+
+	Drained, Rebalanced bool
 }
 
 // Rules are the settings that the guarantees depend on.

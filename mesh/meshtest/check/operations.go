@@ -171,7 +171,9 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 			continue
 		}
 		row := has[o.op.Backend]
-		for r, value := range [...]int{one(row.Present), row.VHosts, one(row.Down)} {
+		for r, value := range [registers]int{
+			one(row.Present), row.VHosts, one(row.Down), one(row.Drained),
+		} {
 			r := register(r)
 			if !row.Present && r != regPresent {
 				continue

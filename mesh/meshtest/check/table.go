@@ -14,9 +14,13 @@ const (
 	regPresent register = iota
 	regVHosts
 	regDown
+	regDrained
+	registers // how many there are
 )
 
-func (r register) String() string { return [...]string{"presence", "vhost count", "down"}[r] }
+func (r register) String() string {
+	return [registers]string{"presence", "vhost count", "down", "drained"}[r]
+}
 
 // write is one operation's value for one register. Booleans are 0 and 1.
 type write struct {
@@ -31,7 +35,9 @@ type backend struct {
 	table  *table
 	addr   netip.Addr
 	tag    string
-	writes [3][]write
+	writes [registers][]write
+
+	rebalanced bool // somebody ordered it; it ends by itself
 }
 
 // table models the replicated table from outside: the values that a register may have, given what
@@ -61,8 +67,8 @@ func newTable(configured []Backend, odd [][]Backend) *table {
 func (t *table) configure(backends []Backend, odd bool) {
 	for _, b := range backends {
 		x := t.backend(b.Addr)
-		x.tag = b.Tag
-		for r, value := range [...]int{1, b.VHosts, one(b.Down)} {
+		x.tag, x.rebalanced = b.Tag, x.rebalanced || b.Rebalanced
+		for r, value := range [registers]int{1, b.VHosts, one(b.Down), one(b.Drained)} {
 			x.writes[r] = append(x.writes[r], write{value: value, odd: odd})
 		}
 	}
@@ -111,6 +117,7 @@ func (t *table) order(now time.Duration, o *operation) {
 		}
 		if !known {
 			add(b, regDown, 0, !fresh)
+			add(b, regDrained, 0, !fresh)
 		}
 	case OpUpdate:
 		add(t.backend(o.op.Backend), regVHosts, o.op.VHosts, false)
@@ -249,10 +256,11 @@ func (b *backend) pointCounts(since, until time.Duration, who scope) []int {
 	}
 	present := b.possible(regPresent, since, until, who)
 	down := b.possible(regDown, since, until, who)
-	if slices.Contains(present, 0) || slices.Contains(down, 1) {
+	drained := b.possible(regDrained, since, until, who)
+	if slices.Contains(present, 0) || slices.Contains(down, 1) || slices.Contains(drained, 1) {
 		add(0)
 	}
-	if slices.Contains(present, 1) && slices.Contains(down, 0) {
+	if slices.Contains(present, 1) && slices.Contains(down, 0) && slices.Contains(drained, 0) {
 		for _, n := range b.possible(regVHosts, since, until, who) {
 			add(n)
 		}
@@ -286,6 +294,15 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 		if down := b.possible(regDown, now, now, who); !slices.Contains(down, one(row.Down)) {
 			problems = append(problems,
 				fmt.Sprintf("backend %v: down is %v, expected %v", b.addr, one(row.Down), down))
+		}
+		drained := b.possible(regDrained, now, now, who)
+		if !slices.Contains(drained, one(row.Drained)) {
+			problems = append(problems, fmt.Sprintf("backend %v: drained is %v, expected %v",
+				b.addr, one(row.Drained), drained))
+		}
+		if row.Rebalanced && !b.rebalanced {
+			problems = append(problems,
+				fmt.Sprintf("backend %v is rebalanced, and nobody ordered that", b.addr))
 		}
 	}
 	for addr, row := range has {

@@ -94,6 +94,7 @@ func backendsOf(e check.Restarted) (list []check.Backend) {
 			if row.Present {
 				list = append(list, check.Backend{
 					Addr: addr, Tag: row.Tag, VHosts: row.VHosts, Down: row.Down,
+					Drained: row.Drained, Rebalanced: row.Rebalanced,
 				})
 			}
 		}

@@ -144,6 +144,7 @@ func tableOf(c directory.Change) check.Table {
 		t[r.Addr] = check.Row{
 			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
 			VHosts: vhosts, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
+			Drained: r.Drain.Value.On, Rebalanced: r.Rebalance.Value.On,
 		}
 	}
 	return t

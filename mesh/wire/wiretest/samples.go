@@ -2,7 +2,10 @@
 // messages of package wire.
 package wiretest
 
-import "directormesh/mesh/wire"
+import (
+	"directormesh/directory"
+	"directormesh/mesh/wire"
+)
 
 // Samples returns one message of every kind, in the order of the kinds. No field of them is zero
 // where another value is possible: what was added after version 1 is set here. The messages are the
@@ -10,12 +13,47 @@ import "directormesh/mesh/wire"
 func Samples() []wire.Message {
 	all := V1()
 	for _, m := range all {
-		if m, ok := m.(*wire.Beat); ok {
+		switch m := m.(type) {
+		case *wire.Beat:
 			m.Loading, m.Keeps, m.Kept = true, true, 69_990
+		case *wire.Hello:
+			m.Registers = 3
+		case *wire.PushPull:
+			m.Hello.Registers = 3
+			addRegisters(m.Change)
+		case *wire.Refuse:
+			addRegisters(m.Change)
+		case *wire.Table:
+			addRegisters(m.Change)
+		case *wire.Admitted:
+			addRegisters(m.Change)
+		case *wire.Delta:
+			addRegisters(m.Change)
+		case *wire.Meeting:
+			addRegisters(m.Change)
+		case *wire.LogPart:
+			addRegisters(m.Entries[0].(*wire.Table).Change)
 		}
 	}
 	return append(all, &wire.Mark{
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
 	})
+}
+
+// addRegisters sets the registers of the backends that were added after version 1: of the first
+// all, of the second the last.
+func addRegisters(c directory.Change) {
+	row := &c.Backends[0]
+	row.Drain = directory.Register[directory.Task]{
+		Value: directory.Task{
+			On: true, Since: stamp, By: now + 3_600_000, Parallel: 250,
+		}, Stamp: stamp + 3, Origin: "d3",
+	}
+	row.Rebalance = directory.Register[directory.Task]{
+		Value: directory.Task{
+			On: true, Since: stamp - 1, By: now + 7_200_000, Parallel: 100,
+		}, Stamp: stamp + 4, Origin: "d4",
+	}
+	c.Backends[1].Rebalance = row.Rebalance
 }

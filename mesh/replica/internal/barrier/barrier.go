@@ -46,7 +46,7 @@ func (b *Barrier) Latest() *Change {
 }
 
 // Confirm notes what a peer's statement about its table confirms.
-func (b *Barrier) Confirm(peer string, said directory.Change) {
+func (b *Barrier) Confirm(peer Peer, said directory.Change) {
 	for _, c := range b.changes {
 		c.Confirm(peer, said)
 	}
@@ -61,7 +61,7 @@ func (b *Barrier) ConfirmAll(peer string) {
 }
 
 // NoteFailed remembers a peer at which the changes in flight may not have arrived.
-func (b *Barrier) NoteFailed(peer string) {
+func (b *Barrier) NoteFailed(peer Peer) {
 	for _, c := range b.changes {
 		c.noteFailed(peer)
 	}

@@ -79,7 +79,7 @@ func TestConfirmation(t *testing.T) {
 		c := NewChange(now, both, "d9", false)
 		b.Add(c, rings(2))
 		for _, said := range test.said {
-			b.Confirm("d2", said)
+			b.Confirm(Peer{Name: "d2"}, said)
 		}
 		p := peers("d2", "d9")
 		if got := c.ConfirmedBy(p[0]); got != test.want || c.Awaits(p[0]) == test.want {
@@ -87,6 +87,41 @@ func TestConfirmation(t *testing.T) {
 		}
 		if !c.ConfirmedBy(p[1]) {
 			t.Errorf("%s: the peer from which it came has to confirm it", test.name)
+		}
+	}
+}
+
+// A peer of an earlier release confirms what it knows of a row, and nothing where it knows nothing.
+func TestConfirmationOfAnEarlierRelease(t *testing.T) {
+	drained := directory.BackendRow{Addr: backend(1)}
+	drained.Drain = directory.Register[directory.Task]{Stamp: 5, Origin: "d1"}
+	both := drained
+	both.VHosts = vhosts(5, 1).Backends[0].VHosts
+	change := func(row directory.BackendRow) directory.Change {
+		return directory.Change{Backends: []directory.BackendRow{row}}
+	}
+	for _, test := range []struct {
+		name         string
+		applied      directory.BackendRow
+		said         directory.Change
+		older, newer bool // whether it counts as confirmed, by a peer of either release
+	}{
+		{"a register that only one knows", drained, directory.Change{}, true, false},
+		{"that and another, silent", both, directory.Change{}, false, false},
+		{"that and another, by half", both, vhosts(5, 1), true, false},
+		{"that and another, by both", both, change(both), true, true},
+	} {
+		for registers, want := range map[int]bool{0: test.older, 1: test.newer} {
+			b, p := New(rings(1)), Peer{Name: "d2", Counted: true, Registers: registers}
+			b.Add(NewChange(now, change(test.applied), "", false), rings(2))
+			b.Confirm(p, test.said)
+			if got := b.Confirmed(p); got != want {
+				t.Errorf("%s: %d registers known, confirmed %v", test.name, registers, got)
+			}
+			lacks := Lacking(now, change(test.applied), p, test.said) != nil
+			if lacks == want {
+				t.Errorf("%s: %d registers known, lacks %v", test.name, registers, lacks)
+			}
 		}
 	}
 }
@@ -119,10 +154,10 @@ func TestWhoIsWaitedFor(t *testing.T) {
 // What a peer lacks of our table only that peer has to confirm.
 func TestWhatAPeerLacks(t *testing.T) {
 	ours := vhosts(5, 1, 2)
-	if c := Lacking(now, ours, "d2", vhosts(5, 2, 1)); c != nil {
+	if c := Lacking(now, ours, Peer{Name: "d2"}, vhosts(5, 2, 1)); c != nil {
 		t.Errorf("one that has all lacks %d rows", len(c.items))
 	}
-	c := Lacking(now, ours, "d2", vhosts(5, 2))
+	c := Lacking(now, ours, Peer{Name: "d2"}, vhosts(5, 2))
 	if c == nil || len(c.items) != 1 || c.items[0].backend.Addr != backend(1) {
 		t.Fatalf("lacks %+v, want the first row", c)
 	}
@@ -145,15 +180,15 @@ func TestSettledInOrder(t *testing.T) {
 		t.Fatalf("%d changes, %d rings", b.Len(), len(b.Rings()))
 	}
 	p := peers("d2", "d3")
-	b.Confirm("d2", vhosts(5, 1, 2, 3))
-	b.Confirm("d3", vhosts(5, 2))
+	b.Confirm(Peer{Name: "d2"}, vhosts(5, 1, 2, 3))
+	b.Confirm(Peer{Name: "d3"}, vhosts(5, 2))
 	if got := settle(b, p...); !slices.Equal(got, added[1:2]) || b.Passed() != 0 {
 		t.Errorf("%d changes are settled, %d passed; want the second alone", len(got), b.Passed())
 	}
 	if got := settle(b, p...); len(got) > 0 {
 		t.Error("a change is settled twice")
 	}
-	b.Confirm("d3", vhosts(5, 1))
+	b.Confirm(Peer{Name: "d3"}, vhosts(5, 1))
 	p[1].Behind = true
 	if got := settle(b, p...); len(got) > 0 {
 		t.Error("a peer that is behind is believed")
@@ -187,7 +222,7 @@ func TestSettleIsExact(t *testing.T) {
 				added = append(added, c)
 				b.Add(c, rings(1))
 			case 1:
-				b.Confirm(all[i].Name, vhosts(5, rapid.IntRange(1, 9).Draw(t, "backend")))
+				b.Confirm(all[i], vhosts(5, rapid.IntRange(1, 9).Draw(t, "backend")))
 			case 2:
 				all[i].Counted = !all[i].Counted
 			case 3:
@@ -217,12 +252,12 @@ func TestWhoFailed(t *testing.T) {
 	b := New(rings(0))
 	c := NewChange(now, vhosts(5, 1), "", false)
 	b.Add(c, rings(1))
-	b.Confirm("d3", vhosts(5, 1))
+	b.Confirm(Peer{Name: "d3"}, vhosts(5, 1))
 	for _, name := range []string{"d4", "d2", "d3", "d4"} {
-		b.NoteFailed(name)
+		b.NoteFailed(Peer{Name: name})
 	}
 	settle(b, peers("d3")...)
-	b.NoteFailed("d5") // too late
+	b.NoteFailed(Peer{Name: "d5"}) // too late
 	if diff := cmp.Diff([]string{"d4", "d2"}, c.Failed()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -282,7 +317,7 @@ func TestUnknownRing(t *testing.T) {
 		for n, unknown := range test.unknown {
 			b.Add(NewChange(now, vhosts(5, n+1), "", unknown), rings(n+1))
 		}
-		b.Confirm("d2", test.said)
+		b.Confirm(Peer{Name: "d2"}, test.said)
 		if got := b.OfUnknownRing(slices.Values(peers("d2", "d3"))); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
@@ -292,7 +327,7 @@ func TestUnknownRing(t *testing.T) {
 	}
 	b := New(rings(0))
 	b.Add(NewChange(now, vhosts(5, 1), "", true), rings(1))
-	b.Confirm("d2", vhosts(5, 1))
+	b.Confirm(Peer{Name: "d2"}, vhosts(5, 1))
 	settle(b, peers("d2")...)
 	if got := b.OfUnknownRing(slices.Values(peers("d3"))); got != "" {
 		t.Errorf("%q may go by the ring before a change that is settled", got)

@@ -13,6 +13,9 @@ type Peer struct {
 	Name    string
 	Counted bool // it is live, and we count it
 	Behind  bool // it holds rows that we lack: we do not know what it answered before
+	// Registers is how many of a backend's registers it knows beyond those of the first release.
+	// The others it neither goes by nor confirms.
+	Registers int
 }
 
 // Change is a table change that was applied here and that not all counted peers have confirmed yet.
@@ -56,13 +59,13 @@ func NewChange(now mono.Time, applied directory.Change, from string, unknownRing
 func Lacking(
 	now mono.Time,
 	ours directory.Change,
-	peer string,
+	peer Peer,
 	theirs directory.Change,
 ) *Change {
 	c := NewChange(now, ours, "", true)
-	c.by = peer
+	c.by = peer.Name
 	c.Confirm(peer, theirs)
-	c.items = slices.DeleteFunc(c.items, func(i *item) bool { return i.confirmed[peer] })
+	c.items = slices.DeleteFunc(c.items, func(i *item) bool { return i.confirmedBy(peer) })
 	if len(c.items) == 0 {
 		return nil
 	}
@@ -70,10 +73,10 @@ func Lacking(
 }
 
 // Confirm notes what a peer's statement about its table confirms.
-func (c *Change) Confirm(peer string, said directory.Change) {
+func (c *Change) Confirm(peer Peer, said directory.Change) {
 	var open []*item
 	for _, i := range c.items {
-		if !i.confirmed[peer] {
+		if !i.confirmedBy(peer) {
 			open = append(open, i)
 		}
 	}
@@ -91,11 +94,12 @@ func (c *Change) Confirm(peer string, said directory.Change) {
 	}
 	for _, i := range open {
 		if i.backend.Addr.IsValid() {
-			if r, ok := backends[i.backend.Addr]; ok && r.Covers(i.backend) {
-				i.confirmed[peer] = true
+			known := i.backend.Known(peer.Registers)
+			if r, ok := backends[i.backend.Addr]; ok && r.Covers(known) {
+				i.confirmed[peer.Name] = true
 			}
 		} else if r, ok := directors[i.director.Addr]; ok && r.Covers(i.director) {
-			i.confirmed[peer] = true
+			i.confirmed[peer.Name] = true
 		}
 	}
 }
@@ -106,18 +110,23 @@ func (c *Change) confirmAll(peer string) {
 	}
 }
 
-func (c *Change) hasConfirmed(peer string) bool {
+func (c *Change) hasConfirmed(peer Peer) bool {
 	for _, i := range c.items {
-		if !i.confirmed[peer] {
+		if !i.confirmedBy(peer) {
 			return false
 		}
 	}
 	return true
 }
 
+// confirmedBy reports whether a peer has confirmed the row, or knows nothing of what changed in it.
+func (i *item) confirmedBy(p Peer) bool {
+	return i.confirmed[p.Name] || i.backend.Addr.IsValid() && i.backend.Known(p.Registers).Empty()
+}
+
 // ConfirmedBy reports whether a peer answers by this change already. With a gap in its log we do
 // not know what it answered before.
-func (c *Change) ConfirmedBy(p Peer) bool { return !p.Behind && c.hasConfirmed(p.Name) }
+func (c *Change) ConfirmedBy(p Peer) bool { return !p.Behind && c.hasConfirmed(p) }
 
 // Awaits reports whether the change waits for a peer.
 func (c *Change) Awaits(p Peer) bool {
@@ -127,9 +136,9 @@ func (c *Change) Awaits(p Peer) bool {
 // Failed are the peers at which the change may not have arrived. It must not be changed.
 func (c *Change) Failed() []string { return c.failed }
 
-func (c *Change) noteFailed(peer string) {
-	if !c.done && !c.hasConfirmed(peer) && !slices.Contains(c.failed, peer) {
-		c.failed = append(c.failed, peer)
+func (c *Change) noteFailed(peer Peer) {
+	if !c.done && !c.hasConfirmed(peer) && !slices.Contains(c.failed, peer.Name) {
+		c.failed = append(c.failed, peer.Name)
 	}
 }
 
