@@ -41,6 +41,27 @@ func (d *Directory) DigestGroup(
 	return leaves
 }
 
+// DigestGroupLive returns the digests of the 256 leaves of a group as of two moments: of the mappings
+// that had been assigned by the first, and whose life is not over at the second, which is the later
+// one. Two directors that hold the same mappings of then give the same, whatever else each has
+// assigned since, and whatever has ended since. It also returns how many rows it looked at.
+func (d *Directory) DigestGroupLive(
+	tag ring.Tag, group uint8, assigned, alive Time,
+) (leaves [leavesInGroup]uint64, rows int) {
+	s := d.shard(tag)
+	if s.group(uint16(group)<<8) == nil {
+		return leaves, 0
+	}
+	for i := range leaves {
+		if l, ok := d.lockLeaf(s, uint16(group)<<8|uint16(i)); ok {
+			leaves[i] = l.digestLive(assigned, d.deadline(alive))
+			rows += len(l.rows)
+			l.unlock()
+		}
+	}
+	return leaves, rows
+}
+
 func (d *Directory) digestLeaf(s *shard, leaf uint16, epochEnd Time) uint64 {
 	l, ok := d.lockLeaf(s, leaf)
 	if !ok {
@@ -55,7 +76,12 @@ func (d *Directory) digestLeaf(s *shard, leaf uint16, epochEnd Time) uint64 {
 
 // digest sums up the rows.
 func (l *lockedLeaf) digest(epochEnd Time) (sum uint64) {
-	due, last := l.directory.deadline(epochEnd), epochEnd.Tick()
+	return l.digestLive(epochEnd, l.directory.deadline(epochEnd))
+}
+
+// digestLive sums up the rows that had been assigned by then, and whose life ends later.
+func (l *lockedLeaf) digestLive(assigned Time, due deadline) (sum uint64) {
+	last := assigned.Tick()
 	for _, r := range l.rows {
 		if Tick(r.stamp) <= last && l.view.live(l.shard, r, due) {
 			sum += mixRow(r, l.view.entries[r.backend].mix)

@@ -175,3 +175,61 @@ func TestDigestGroup(t *testing.T) {
 		t.Errorf("a tag that was never used has digests: %v", got)
 	}
 }
+
+// Digests as of two moments tell whether two directors hold the same of what had been assigned by
+// the one and lives on at the other, whatever else they hold.
+func TestDigestGroupLive(t *testing.T) {
+	later := start.Add(5 * time.Minute)
+	alive := start.Add(modelExpire + 2*time.Minute) // ends what was last seen at the start
+	old := Mapping{Hash: 0x00070001, Backend: b1, Generation: 1, Activity: later.Tick(),
+		Stamp: start.Tick()}
+	ended := Mapping{Hash: 0x00070002, Backend: b1, Generation: 1, Activity: start.Tick(),
+		Stamp: start.Tick()}
+	fresh := Mapping{Hash: 0x00070003, Backend: b1, Generation: 1, Activity: later.Tick(),
+		Stamp: later.Tick()}
+	elsewhere := old
+	elsewhere.Backend = b2
+	digest := func(rows ...Mapping) (uint64, int) {
+		d := New(modelExpire)
+		d.SetBackends(twoTags())
+		d.Merge("", rows, later, nil)
+		leaves, looked := d.DigestGroupLive("", 0, start, alive)
+		return leaves[7], looked
+	}
+	want, _ := digest(old)
+	for _, test := range []struct {
+		name string
+		rows []Mapping
+		same bool
+	}{
+		{"with one that has ended", []Mapping{old, ended}, true},
+		{"with a new one", []Mapping{old, fresh}, true},
+		{"with both", []Mapping{old, ended, fresh}, true},
+		{"on another backend", []Mapping{elsewhere}, false},
+		{"without it", []Mapping{ended, fresh}, false},
+	} {
+		got, looked := digest(test.rows...)
+		if (got == want) != test.same || looked != len(test.rows) {
+			t.Errorf("%s: same %v, %d rows", test.name, got == want, looked)
+		}
+	}
+	if _, looked := newDirectory().DigestGroupLive("green", 3, start, alive); looked != 0 {
+		t.Errorf("%d rows of a tag that is not there", looked)
+	}
+}
+
+// A leaf since a moment has what was assigned or active then or later.
+func TestLeafSince(t *testing.T) {
+	d := newDirectory()
+	d.SetBackends(twoTags())
+	at := start.Tick()
+	d.Merge("", []Mapping{
+		{Hash: 0x00070001, Backend: b1, Generation: 1, Activity: at + 1, Stamp: at},
+		{Hash: 0x00070002, Backend: b1, Generation: 1, Activity: at + 10, Stamp: at},
+		{Hash: 0x00070003, Backend: b1, Generation: 1, Activity: at + 2, Stamp: at + 10},
+	}, start, nil)
+	rows, looked := d.LeafSince("", 7, start, at+10, nil)
+	if len(rows) != 2 || rows[0].Hash != 0x00070002 || rows[1].Hash != 0x00070003 || looked != 3 {
+		t.Errorf("%v of %d", rows, looked)
+	}
+}

@@ -212,7 +212,8 @@ func (d *Directory) Find(tag ring.Tag, h ring.UserHash, now Time) (Mapping, Stat
 // Leaf appends the live mappings whose hash begins with the 16 bits leaf to
 // buf, sorted by hash.
 func (d *Directory) Leaf(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []Mapping {
-	return d.leafRows(tag, leaf, now, false, buf)
+	rows, _ := d.leafRows(tag, leaf, now, false, 0, buf)
+	return rows
 }
 
 // All yields the live mappings in order of tag and hash. It copies one leaf at a time: lookups go
@@ -237,23 +238,33 @@ func (d *Directory) All(now Time) iter.Seq2[ring.Tag, Mapping] {
 // LeafToSend is Leaf for other directors: with the rows that are dead by the
 // table only, which they need to know what was superseded.
 func (d *Directory) LeafToSend(tag ring.Tag, leaf uint16, now Time, buf []Mapping) []Mapping {
-	return d.leafRows(tag, leaf, now, true, buf)
+	rows, _ := d.leafRows(tag, leaf, now, true, 0, buf)
+	return rows
+}
+
+// LeafSince is LeafToSend without the rows that were neither assigned nor active at since or later.
+// It also returns how many rows it looked at.
+func (d *Directory) LeafSince(
+	tag ring.Tag, leaf uint16, now Time, since Tick, buf []Mapping,
+) (rows []Mapping, looked int) {
+	return d.leafRows(tag, leaf, now, true, since, buf)
 }
 
 func (d *Directory) leafRows(
-	tag ring.Tag, leaf uint16, now Time, deadByTable bool, buf []Mapping,
-) []Mapping {
+	tag ring.Tag, leaf uint16, now Time, deadByTable bool, since Tick, buf []Mapping,
+) (rows []Mapping, looked int) {
 	s := d.shard(tag)
 	l, ok := d.lockLeaf(s, leaf)
 	if !ok {
-		return buf
+		return buf, 0
 	}
 	defer l.unlock()
 	due := d.deadline(now)
 	for _, r := range l.rows {
-		if int64(r.activity) > int64(due) && (deadByTable || l.view.liveByTable(s, r)) {
+		if int64(r.activity) > int64(due) && (Tick(r.activity) >= since || Tick(r.stamp) >= since) &&
+			(deadByTable || l.view.liveByTable(s, r)) {
 			buf = append(buf, r.mapping(l.view))
 		}
 	}
-	return buf
+	return buf, len(l.rows)
 }

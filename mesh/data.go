@@ -21,7 +21,6 @@ type dataDir struct {
 	store *store.Store
 	found *store.Contents // what is to be loaded; nil: nothing
 	disk  *replica.Disk   // what of it the core begins with
-	from  directory.Time  // see replica.Core.Loaded
 }
 
 // openData opens the data directory, if there is one, and reads what the core begins with.
@@ -49,8 +48,8 @@ func (n *Node) openData() error {
 		case *wire.Table:
 			disk.Changes = append(disk.Changes, m.Change)
 		case *wire.Mark:
-			if n.data.from == 0 {
-				n.data.from = m.Noted
+			if disk.First.MeshTime == 0 && m.Noted != 0 {
+				disk.First = *m
 			}
 		}
 	})
@@ -106,7 +105,7 @@ func (n *Node) load() {
 		_, err := d.found.Each(rows, func(m wire.Message) {
 			n.input(func(c *replica.Core, now mono.Time) { c.Load(now, m.(*wire.Rows)) })
 		})
-		n.input(func(c *replica.Core, now mono.Time) { c.Loaded(now, d.from, err) })
+		n.input(func(c *replica.Core, now mono.Time) { c.Loaded(now, err) })
 		d.found, d.disk = nil, nil
 	}
 	if n.ctx.Err() == nil {

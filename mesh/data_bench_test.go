@@ -20,8 +20,8 @@ import (
 	"directormesh/ring"
 )
 
-// fillDisk makes a data directory of a mesh with so many users.
-func fillDisk(b *testing.B, path string, users int) {
+// fillDisk makes a data directory of a mesh with so many users, the same at each call of one moment.
+func fillDisk(b *testing.B, path string, users int, now time.Time) {
 	b.Helper()
 	d, err := store.Dir(path)
 	if err != nil {
@@ -29,7 +29,6 @@ func fillDisk(b *testing.B, path string, users int) {
 	}
 	backend := ring.Backend{Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 100}
 	table := directory.NewTable(7, "d1", []ring.Backend{backend})
-	now := time.Now()
 	mark := &wire.Mark{
 		MeshTime: directory.Micros(now.UnixMicro()), Wall: directory.Micros(now.UnixMicro()),
 		Whole: directory.Time(now.UnixMilli()), Mesh: wire.MeshRank{ID: 7},
@@ -84,10 +83,11 @@ func BenchmarkStartFromDisk(b *testing.B) {
 func startFromDisk(b *testing.B, directors int) {
 	users := benchUsers(b)
 	var join []string
+	now := time.Now()
 	paths := make([]string, directors)
 	for i := range directors {
 		paths[i] = b.TempDir()
-		fillDisk(b, paths[i], users)
+		fillDisk(b, paths[i], users, now)
 		join = append(join, benchAddr(i).String())
 	}
 	if directors == 1 {

@@ -122,6 +122,9 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		patience = coldImpatience
 	}
 	waited := now.Sub(a.coldSince)
+	if len(c.missing(now)) == 0 && patience == coldWait && c.disk != nil && len(c.disk.live) > 0 {
+		waited = max(waited, patience) // all are there that were before
+	}
 	if waited < patience || waited < patience+failAfter && c.peers.all.someNear(now) {
 		return
 	}

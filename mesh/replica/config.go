@@ -78,4 +78,5 @@ type Guards struct {
 	NoMajority        bool // a director excludes peers however many they are
 	OneWayAdmission   bool // peers are admitted before we have what they alone hold
 	JoinersExclude    bool // a joiner excludes peers, as a member does
+	NoRowCheck        bool // rows of before a data directory was whole are not compared
 }

@@ -21,6 +21,7 @@ import (
 // Disk is what a data directory holds beside the rows.
 type Disk struct {
 	Mark    wire.Mark          // the last one
+	First   wire.Mark          // the one that begins the snapshot; zero if there is none
 	Changes []directory.Change // of the table, in any order
 	// Damaged says that something that was kept is lost. Then this director goes on only if a peer
 	// has the state, or with GoOn.
@@ -53,6 +54,11 @@ func (c *Core) restore(now mono.Time, d *Disk) {
 	}
 	if !d.Damaged && m.Whole > 0 {
 		c.disk.since, c.whole = logs.Since(m.Whole), m.Whole
+	}
+	c.disk.lateAt = c.disk.until
+	if noted := d.First.Noted; noted != 0 {
+		c.disk.lateAt = noted
+		c.late.Take(d.First.Late)
 	}
 	c.clock.Init(max(m.MeshTime, m.MeshTime.Add(c.cfg.Wall.Sub(m.Wall))), now)
 	c.clock.ReadWall(now, c.cfg.Wall)
@@ -90,9 +96,8 @@ func (c *Core) Load(now mono.Time, m *wire.Rows) {
 	c.unpacked = buf
 }
 
-// Loaded ends the loading. Noted is that of the mark that began the snapshot, 0 if there was none.
-// A failed loading counts as a damaged disk.
-func (c *Core) Loaded(now mono.Time, noted directory.Time, failed error) {
+// Loaded ends the loading. A failed one counts as a damaged disk.
+func (c *Core) Loaded(now mono.Time, failed error) {
 	defer c.enter(now)()
 	d := c.disk
 	if d == nil || !d.loading {
@@ -102,10 +107,6 @@ func (c *Core) Loaded(now mono.Time, noted directory.Time, failed error) {
 	if failed != nil {
 		d.damaged, d.since = true, 0
 		c.logf(LogError, "cannot read the data directory to its end", Field{"error", failed})
-	}
-	d.lateAt = d.until
-	if noted != 0 {
-		d.lateAt = noted
 	}
 	c.admission.holds = &holdings{since: d.since}
 	c.holdLoaded(now)
@@ -196,12 +197,12 @@ func (c *Core) missing(now mono.Time) (names []string) {
 func (c *Core) loading() bool { return c.disk != nil && c.disk.loading }
 
 // wholeSince is from when on this director, which joins, lacks what happened in its mesh: 0 if it
-// lacks all.
-func (c *Core) wholeSince() directory.Tick {
+// lacks all. Noted is from when on it has notes of rows that came late.
+func (c *Core) wholeSince() (since directory.Tick, noted directory.Time) {
 	if c.disk == nil {
-		return 0
+		return 0, 0
 	}
-	return c.disk.since
+	return c.disk.since, c.disk.lateAt
 }
 
 // setAside drops what came from the data directory, because it lies ahead of the mesh time of the

@@ -16,17 +16,17 @@ import (
 // testDisk is a data directory.
 type testDisk struct {
 	kept    []wire.Message
-	synced  int            // of kept
-	stuck   bool           // syncs do not end
-	from    directory.Time // from then on the rows are in order
+	synced  int       // of kept
+	stuck   bool      // syncs do not end
+	first   wire.Mark // that of the snapshot, or what stands for it
 	damaged bool
 	goOn    bool
 	slow    bool // the rows are loaded when the test wants
 }
 
 func (k *testDisk) keep(d *director, e Keep) {
-	if k.from == 0 {
-		k.from = d.core.MeshTime(d.w.now)
+	if k.first.Noted == 0 {
+		k.first.Noted = d.core.MeshTime(d.w.now)
 	}
 	if e.Message != nil {
 		k.kept = append(k.kept, reread(d.w.t, e.Message))
@@ -37,7 +37,7 @@ func (k *testDisk) keep(d *director, e Keep) {
 		return
 	}
 	k.kept, k.synced = d.core.Held(d.w.now), 0
-	k.from = k.kept[0].(*wire.Mark).Noted
+	k.first = *k.kept[0].(*wire.Mark)
 	for tag, row := range d.dir.All(d.core.MeshTime(d.w.now)) {
 		block := wire.Pack(tag, []directory.Mapping{row})
 		k.kept = append(k.kept, &wire.Rows{Blocks: []wire.Block{block}})
@@ -46,7 +46,7 @@ func (k *testDisk) keep(d *director, e Keep) {
 
 // found is what a start finds; nil if there is nothing.
 func (k *testDisk) found() *Disk {
-	found := &Disk{Damaged: k.damaged, GoOn: k.goOn}
+	found := &Disk{First: k.first, Damaged: k.damaged, GoOn: k.goOn}
 	for _, m := range k.kept {
 		switch m := m.(type) {
 		case *wire.Mark:
@@ -68,12 +68,12 @@ func (k *testDisk) load(d *director) {
 			d.core.Load(d.w.now, rows)
 		}
 	}
-	d.core.Loaded(d.w.now, k.from, nil)
+	d.core.Loaded(d.w.now, nil)
 }
 
 // copy is a copy of what the disk has now.
 func (k *testDisk) copy() *testDisk {
-	return &testDisk{kept: slices.Clone(k.kept), from: k.from}
+	return &testDisk{kept: slices.Clone(k.kept), first: k.first}
 }
 
 // losePower loses what was not synced.
@@ -622,7 +622,7 @@ func TestLoadFails(t *testing.T) {
 	d := w.directors[0]
 	d.stopped, d.disk.slow = true, true
 	d.boots(false)
-	d.core.Loaded(w.now, 0, errors.New("input/output error"))
+	d.core.Loaded(w.now, errors.New("input/output error"))
 	w.run(5 * time.Second)
 	if s := d.core.Self(w.now); s.Synced || !strings.Contains(s.Reason, "is damaged") {
 		t.Errorf("it goes on: %+v", s)

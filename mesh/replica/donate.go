@@ -2,6 +2,7 @@ package replica
 
 import (
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 )
@@ -12,6 +13,10 @@ func (sn *snapshotting) gotSnapshotRequest(now mono.Time, p *peer, m *wire.Snaps
 		sn.send(p, &wire.SnapshotChunk{ID: m.ID, Busy: true})
 		return
 	}
+	if m.Compare.Alive != 0 || len(m.Leaves) > 0 {
+		sn.sendChunks(now, p, sn.beginCheck(now, p, m))
+		return
+	}
 	sn.flushOutbox(now)
 	covers := []wire.Position{{Name: sn.cfg.Name, Boot: sn.self().Boot, Seq: sn.log.Last()}}
 	for _, log := range sn.logs.All() {
@@ -20,6 +25,16 @@ func (sn *snapshotting) gotSnapshotRequest(now mono.Time, p *peer, m *wire.Snaps
 	d := sn.donations.Begin(now, p.name, m.ID, sn.late.Since(m.Since), sn.dir.Tags(), covers)
 	sn.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", sn.dir.Len()})
 	sn.sendChunks(now, p, d)
+}
+
+// beginCheck begins to answer a question that follows a snapshot; see likeness.go.
+func (sn *snapshotting) beginCheck(
+	now mono.Time, p *peer, m *wire.SnapshotRequest,
+) *snapshots.Donation {
+	if len(m.Leaves) > 0 {
+		return sn.donations.BeginLeaves(now, p.name, m.ID, m.Leaves)
+	}
+	return sn.donations.BeginComparison(now, p.name, m.ID, digests.NewAlike(sn.dir, m.Compare))
 }
 
 func (sn *snapshotting) gotChunkAck(now mono.Time, p *peer, m *wire.SnapshotAck) {

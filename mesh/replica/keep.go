@@ -84,10 +84,11 @@ func (c *Core) keepTable() { c.keep(&wire.Table{Change: c.table.Snapshot()}) }
 // Held is what a snapshot for the data directory begins with, before the rows of the directory:
 // when it was begun, and the table.
 func (c *Core) Held(now mono.Time) []wire.Message {
+	noted, late := c.late.Notes()
 	return []wire.Message{
 		&wire.Mark{
 			MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Mesh: c.meshRank(now),
-			Noted: c.late.Noted(),
+			Noted: noted, Late: late,
 		},
 		&wire.Table{Change: c.table.Snapshot()},
 	}

@@ -24,12 +24,23 @@ func newer(encoded []byte) []byte {
 		panic("newer: a message has too many fields")
 	}
 	later := slices.Clone(encoded)
-	if wire.Kind(encoded[0]) == wire.KindBeat {
-		// The last fields of today's release, which are not written if they are zero.
-		zeros := []byte{0xc2, 0xc2, 0}[encoded[head]-0x9b:]
-		later = append(later, zeros...)
+	// The last fields of today's release, which are not written if they are zero.
+	var zeros []byte
+	switch fields := int(encoded[head] - 0x90); wire.Kind(encoded[0]) {
+	case wire.KindBeat:
+		zeros = []byte{0xc2, 0xc2, 0}[fields-11:]
+		later[head] += byte(len(zeros))
+	case wire.KindSnapshotRequest:
+		zeros = []byte{0x95, 0, 0, 0xa0, 0xa0, 0x90, 0x90}
+		if fields > 2 {
+			panic("newer: a question that a start from disk asks")
+		}
+		later[head] += 2
+	case wire.KindSnapshotChunk:
+		zeros = []byte{0x90}[fields-7:]
 		later[head] += byte(len(zeros))
 	}
+	later = append(later, zeros...)
 	later = append(later, "\xa5later"...)
 	later[version]++
 	later[head]++

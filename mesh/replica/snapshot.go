@@ -47,7 +47,7 @@ type snapshottingPort interface {
 	sameMesh(p *peer) bool
 	seekRest(now mono.Time, log *logs.Peer)
 	self() wire.Peer
-	wholeSince() directory.Tick
+	wholeSince() (since directory.Tick, noted directory.Time)
 	writes(log *logs.Peer) bool
 }
 
@@ -72,7 +72,8 @@ func (sn *snapshotting) since(p *peer) directory.Tick {
 		if !sn.sameMesh(p) {
 			return 0
 		}
-		return sn.wholeSince()
+		since, _ := sn.wholeSince()
+		return since
 	}
 	oldest := directory.Time(math.MaxInt64)
 	for _, p := range sn.peers.all {
@@ -100,9 +101,17 @@ func (sn *snapshotting) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) 
 		sn.snapshotFailed(now, why)
 		return
 	}
+	if s := sn.receiver.Current(); s.Since != 0 && s.Check == nil && !sn.admission.bootstrapped {
+		// They may have come late to the mesh. What a comparison finds did not.
+		sn.late.Note(sn.clock.At(now), m.Blocks)
+	}
 	sn.mergeRows(now, m.Blocks, nil)
+	sn.takeDifferences(m)
 	if !m.Last {
 		sn.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
+		return
+	}
+	if sn.checkRows(now, p) {
 		return
 	}
 	sn.snapshotDone(now, p, sn.receiver.Done())
@@ -127,7 +136,11 @@ func (sn *snapshotting) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapsh
 	case sn.admission.bootstrapped:
 	case p.synced && sn.sameMesh(p):
 		sn.admission.bootstrapped, sn.admission.alone, sn.admission.coldSince = true, false, 0
-		sn.late.Restart(sn.clock.At(now))
+		if _, noted := sn.wholeSince(); s.Since != 0 && noted != 0 {
+			sn.late.From(noted) // what came late by the snapshot was noted
+		} else {
+			sn.late.Restart(sn.clock.At(now))
+		}
 		sn.logDifferences()
 	case sn.admission.cold != nil:
 		sn.admission.cold[p.name] = true

@@ -56,7 +56,7 @@ func TestTranscriptsUnguarded(t *testing.T) {
 
 // Each guard is in the list, or no play comes to where it matters: others show that these do.
 func TestGuardsOfTranscripts(t *testing.T) {
-	others := []string{"MoveAllStamps", "NoBarrierToJoin", "NoClockLeash"}
+	others := []string{"MoveAllStamps", "NoBarrierToJoin", "NoClockLeash", "NoRowCheck"}
 	for i := range reflect.TypeFor[Guards]().NumField() {
 		name := reflect.TypeFor[Guards]().Field(i).Name
 		listed := slices.ContainsFunc(unguarded,

@@ -28,12 +28,7 @@ func (m *PushPull) encode(w *writer) {
 	m.Hello.encode(w)
 	encodeChange(w, &m.Change)
 	w.int(m.Epoch)
-	w.list("digests", len(m.Digests), maxTags)
-	for i := range m.Digests {
-		w.array(2)
-		w.name("tag", string(m.Digests[i].Tag))
-		encodeDigests(w, &m.Digests[i].Groups)
-	}
+	encodeGroupDigests(w, m.Digests)
 }
 
 func (m *PushPull) decode(r *reader) {
@@ -41,12 +36,25 @@ func (m *PushPull) decode(r *reader) {
 	m.Hello.decode(r)
 	m.Change = decodeChange(r)
 	m.Epoch = r.int("epoch")
-	m.Digests = list(r, "digests", maxTags, minGroupDigests, func(r *reader) (d GroupDigests) {
+	m.Digests = decodeGroupDigests(r)
+	r.end("message", extra)
+}
+
+func encodeGroupDigests(w *writer, all []GroupDigests) {
+	w.list("digests", len(all), maxTags)
+	for i := range all {
+		w.array(2)
+		w.name("tag", string(all[i].Tag))
+		encodeDigests(w, &all[i].Groups)
+	}
+}
+
+func decodeGroupDigests(r *reader) []GroupDigests {
+	return list(r, "digests", maxTags, minGroupDigests, func(r *reader) (d GroupDigests) {
 		extra := r.fields("digests", 2)
 		d.Tag = ring.Tag(r.name("tag"))
 		decodeDigests(r, "digests", &d.Groups)
 		r.end("digests", extra)
 		return d
 	})
-	r.end("message", extra)
 }

@@ -52,26 +52,35 @@ func (m *LeafDigests) decode(r *reader) {
 func (m *LeafRequest) encode(w *writer) {
 	w.array(2)
 	w.name("tag", string(m.Tag))
-	b := make([]byte, 0, 2*len(m.Leaves))
-	for _, leaf := range m.Leaves {
+	encodeLeafNumbers(w, m.Leaves)
+}
+
+func encodeLeafNumbers(w *writer, leaves []uint16) {
+	b := make([]byte, 0, 2*len(leaves))
+	for _, leaf := range leaves {
 		b = binary.BigEndian.AppendUint16(b, leaf)
 	}
 	w.bytes(b)
 }
 
-func (m *LeafRequest) decode(r *reader) {
-	extra := r.fields("message", 2)
-	m.Tag = ring.Tag(r.name("tag"))
+func decodeLeafNumbers(r *reader) (leaves []uint16) {
 	b := r.bytes("leaves", math.MaxInt)
 	if len(b)%2 != 0 {
 		r.fail("leaves", "%d bytes, an even number is needed", len(b))
 	}
 	if r.err == nil && len(b) > 0 {
-		m.Leaves = make([]uint16, len(b)/2)
-		for i := range m.Leaves {
-			m.Leaves[i] = binary.BigEndian.Uint16(b[2*i:])
+		leaves = make([]uint16, len(b)/2)
+		for i := range leaves {
+			leaves[i] = binary.BigEndian.Uint16(b[2*i:])
 		}
 	}
+	return leaves
+}
+
+func (m *LeafRequest) decode(r *reader) {
+	extra := r.fields("message", 2)
+	m.Tag = ring.Tag(r.name("tag"))
+	m.Leaves = decodeLeafNumbers(r)
 	r.end("message", extra)
 }
 

@@ -2,14 +2,31 @@ package wire
 
 import "directormesh/directory"
 
+const (
+	maxLate = 1024 // a director notes fewer
+	minLate = 1 + 1 + 1
+)
+
 func (m *Mark) encode(w *writer) {
-	w.array(6)
+	fields := 6
+	if len(m.Late) > 0 {
+		fields = 7
+	}
+	w.array(fields)
 	w.int(int64(m.MeshTime))
 	w.int(int64(m.Wall))
 	w.int(int64(m.Whole))
 	m.Mesh.encode(w)
 	encodePeers(w, "live directors", m.Live)
 	w.int(int64(m.Noted))
+	if fields > 6 {
+		w.list("late", len(m.Late), maxLate)
+		for _, l := range m.Late {
+			w.array(2)
+			w.int(int64(l.At))
+			w.uint(uint64(l.Oldest))
+		}
+	}
 }
 
 func (m *Mark) decode(r *reader) {
@@ -20,5 +37,14 @@ func (m *Mark) decode(r *reader) {
 	m.Mesh = decodeMeshRank(r)
 	m.Live = list(r, "live directors", MaxDirectors, minPeer, decodePeer)
 	m.Noted = directory.Time(r.int("noted"))
-	r.end("message", extra)
+	if extra > 0 {
+		m.Late = list(r, "late", maxLate, minLate, func(r *reader) (l LateRows) {
+			extra := r.fields("late", 2)
+			l.At = directory.Time(r.int("at"))
+			l.Oldest = directory.Tick(r.uint32("oldest"))
+			r.end("late", extra)
+			return l
+		})
+	}
+	r.end("message", extra-1)
 }

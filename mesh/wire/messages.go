@@ -240,9 +240,37 @@ type Exclude struct {
 }
 
 // SnapshotRequest asks for all mappings, or for those assigned or active at Since or later.
+//
+// With Compare it asks instead where the rows of both directors differ; with Leaves, for all rows of
+// these. Both are set only behind a snapshot of the same donor since a moment. Since is then the
+// last tick there is: a donor of a release that does not know them has nothing to give.
 type SnapshotRequest struct {
-	ID    uint64
-	Since directory.Tick
+	ID      uint64
+	Since   directory.Tick
+	Compare Comparison
+	Leaves  []TagLeaves
+}
+
+// Comparison are digests of the rows that were assigned by one moment and are alive at another, of
+// the tags from From on and before To, of those that the sender has. An empty To is the end of all.
+// It is set if Alive is.
+type Comparison struct {
+	Assigned, Alive directory.Time
+	From, To        ring.Tag
+	Digests         []GroupDigests
+}
+
+// TagLeaves are leaves of a tag by their numbers.
+type TagLeaves struct {
+	Tag    ring.Tag
+	Leaves []uint16
+}
+
+// GroupLeaves are the digests of the leaves of a group, as of the moments of a Comparison.
+type GroupLeaves struct {
+	Tag    ring.Tag
+	Group  uint8
+	Leaves [256]uint64
 }
 
 // SnapshotChunk is a piece of a snapshot. Each chunk but the last must be acknowledged before a few
@@ -255,6 +283,7 @@ type SnapshotChunk struct {
 	Total  uint64     // mappings that the donor holds, about
 	Covers []Position // in the first chunk: what the snapshot contains of each log at least
 	Blocks []Block
+	Differ []GroupLeaves // the answer to a Comparison: groups that differ
 }
 
 // SnapshotAck acknowledges the chunks up to Index.
@@ -396,9 +425,16 @@ type Mark struct {
 	Whole directory.Time
 	Mesh  MeshRank
 	Live  []Peer // the directors that were counted
-	// Noted is set in the mark that begins a snapshot: no row came late between that mesh time and
-	// the mark, that is, with activity of long before.
+	// Noted is set in the mark that begins a snapshot: between that mesh time and the mark no row
+	// came late, that is, with activity of long before, but for those in Late.
 	Noted directory.Time
+	Late  []LateRows
+}
+
+// LateRows says that rows came late.
+type LateRows struct {
+	At     directory.Time // when the last of them came
+	Oldest directory.Tick // of their recorded activities
 }
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.

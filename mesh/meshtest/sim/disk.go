@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // Disks is how the directors' data directories behave.
@@ -18,6 +21,8 @@ type Disks struct {
 	Slow float64       // share of syncs that take up to 8 s
 	// Lies says that a disk reports as synced what it loses: the checker must notice.
 	Lies bool
+	// Rots says that when all die one disk loses old rows without a word.
+	Rots bool
 }
 
 // disk is a director's data directory, through all lives.
@@ -25,7 +30,7 @@ type disk struct {
 	messages []wire.Message // in order; what a snapshot holds stands first
 	synced   int            // messages that a loss of power leaves
 	syncedAt time.Duration  // when the last mark among these was made
-	noted    directory.Time
+	first    wire.Mark      // that of the snapshot
 	before   []wire.Message // until anything of messages is synced: what a loss of power leaves
 	anew     bool           // a snapshot is to be written at the next mark
 	written  int            // counts the snapshots and the ends of lives
@@ -74,7 +79,7 @@ func (d *director) writeAnew() {
 	k.before = k.onDisk()
 	k.messages, k.synced, k.anew = d.core.Held(d.now()), 0, false
 	k.written++
-	k.noted = k.messages[0].(*wire.Mark).Noted
+	k.first = *k.messages[0].(*wire.Mark)
 	for tag, m := range d.dir.All(d.core.MeshTime(d.now())) {
 		block := wire.Pack(tag, []directory.Mapping{m})
 		k.messages = append(k.messages, &wire.Rows{Blocks: []wire.Block{block}})
@@ -113,7 +118,7 @@ func (k *disk) ends() {
 
 // found is what a start begins with; nil if nothing is there.
 func (k *disk) found() *replica.Disk {
-	found := new(replica.Disk)
+	found := &replica.Disk{First: k.first}
 	for _, m := range k.messages {
 		switch m := m.(type) {
 		case *wire.Mark:
@@ -136,7 +141,7 @@ func (d *director) load() {
 			rows = append(rows, r)
 		}
 	}
-	half, noted := len(rows)/2, d.disk.noted
+	half := len(rows) / 2
 	d.w.after(d.w.between(0, time.Second), d.inLife("load", func() {
 		for _, r := range rows[:half] {
 			d.core.Load(d.now(), r)
@@ -146,7 +151,7 @@ func (d *director) load() {
 		for _, r := range rows[half:] {
 			d.core.Load(d.now(), r)
 		}
-		d.core.Loaded(d.now(), noted, nil)
+		d.core.Loaded(d.now(), nil)
 	}))
 }
 
@@ -162,6 +167,50 @@ func recoded(w *world, m wire.Message) wire.Message {
 	return m
 }
 
+// rot loses all rows of some users that the mesh has long known.
+func (k *disk) rot(w *world) {
+	at := slices.IndexFunc(k.messages, func(m wire.Message) bool { return m.Kind() == wire.KindMark })
+	if at < 0 {
+		return
+	}
+	var whole directory.Time
+	last := make(map[ring.User]directory.Tick)
+	for _, m := range k.messages {
+		switch m := m.(type) {
+		case *wire.Mark:
+			whole = max(whole, m.Whole)
+		case *wire.Rows:
+			for _, b := range m.Blocks {
+				for row := range b.All() {
+					u := ring.User{Tag: b.Tag, Hash: row.Hash}
+					last[u] = max(last[u], row.Stamp, row.Activity)
+				}
+			}
+		}
+	}
+	lost := make(map[ring.User]bool)
+	limit := whole.Add(-10 * time.Second).Tick()
+	for _, u := range slices.SortedFunc(maps.Keys(last), func(a, b ring.User) int {
+		return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.Hash, b.Hash))
+	}) {
+		lost[u] = w.chance(0.3) && last[u] < limit
+	}
+	for i, m := range k.messages {
+		rows, ok := m.(*wire.Rows)
+		if !ok {
+			continue
+		}
+		left := &wire.Rows{Seq: rows.Seq, Stamp: rows.Stamp}
+		for _, b := range rows.Blocks {
+			all := slices.DeleteFunc(b.Append(nil), func(row directory.Mapping) bool {
+				return lost[ring.User{Tag: b.Tag, Hash: row.Hash}]
+			})
+			left.Blocks = append(left.Blocks, wire.Pack(b.Tag, all))
+		}
+		k.messages[i] = left
+	}
+}
+
 // allDie ends all directors at one moment and starts them again, each within a time.
 func (w *world) allDie(a Action) {
 	for _, d := range w.directors {
@@ -169,6 +218,9 @@ func (w *world) allDie(a Action) {
 			d.disk.losePower(w)
 		}
 		d.crash(a.Silent)
+	}
+	if w.schedule.Disks.Rots {
+		w.directors[w.rand.IntN(len(w.directors))].disk.rot(w)
 	}
 	for _, d := range w.directors {
 		w.after(w.between(0, a.For), func() { d.start(false) })

@@ -42,6 +42,7 @@ var guardTests = []guardTest{
 	{"more than half", "NoMajority", deafStorm},
 	{"admission both ways", "OneWayAdmission", awayStorm},
 	{"joiners exclude nobody", "JoinersExclude", waitStorm},
+	{"rows of before are compared", "NoRowCheck", rottenDisks},
 }
 
 func edges(users int, width time.Duration) func(seed uint64) Schedule {

@@ -14,6 +14,7 @@ func allOnDisks(seed uint64) Schedule {
 	if g.chance(0.3) {
 		g.s.Disks.Slow = 0.3
 	}
+	g.s.Disks.Rots = g.chance(0.3)
 	g.users(20)
 	var starts []Span
 	for at := 15 * time.Second; at < g.active-15*time.Second; {
@@ -42,6 +43,13 @@ func allOnDisks(seed uint64) Schedule {
 		})
 	})
 	return g.finish()
+}
+
+// rottenDisks has old rows vanish from a disk each time that all die.
+func rottenDisks(seed uint64) Schedule {
+	s := allOnDisks(seed)
+	s.Disks.Rots = true
+	return s
 }
 
 // startOnDisks is within what directors that start together, each within five seconds, are synced.

@@ -33,11 +33,20 @@ func Samples() []wire.Message {
 			addRegisters(m.Change)
 		case *wire.LogPart:
 			addRegisters(m.Entries[0].(*wire.Table).Change)
+		case *wire.SnapshotRequest:
+			m.Compare = wire.Comparison{
+				Assigned: now - 20_000, Alive: now, From: "blue", To: "red",
+				Digests: []wire.GroupDigests{{Tag: "green", Groups: digests(3)}},
+			}
+			m.Leaves = []wire.TagLeaves{{Tag: "green", Leaves: []uint16{2, 1025}}}
+		case *wire.SnapshotChunk:
+			m.Differ = []wire.GroupLeaves{{Tag: "green", Group: 200, Leaves: digests(4)}}
 		}
 	}
 	return append(all, &wire.Mark{
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
+		Late: []wire.LateRows{{At: now - 60_000, Oldest: (now - 900_000).Tick()}},
 	})
 }
 

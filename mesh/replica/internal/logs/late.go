@@ -41,16 +41,23 @@ type lateNote struct {
 // Restart begins to take notes.
 func (l *LateRows) Restart(t directory.Time) { *l = LateRows{from: t} }
 
-// Noted is since when no row came late, as far as we know.
-func (l *LateRows) Noted() directory.Time {
-	if n := len(l.notes); n > 0 {
-		return max(l.from, l.notes[n-1].at+1)
-	}
-	return l.from
-}
-
 // From says since when all late rows were noted.
 func (l *LateRows) From(t directory.Time) { l.from = t }
+
+// Notes are what a data directory is to know: since when notes are taken, and the notes.
+func (l *LateRows) Notes() (from directory.Time, notes []wire.LateRows) {
+	for _, n := range l.notes {
+		notes = append(notes, wire.LateRows{At: n.at, Oldest: n.oldest})
+	}
+	return l.from, notes
+}
+
+// Take takes the notes of a data directory, before any others.
+func (l *LateRows) Take(notes []wire.LateRows) {
+	for _, n := range notes {
+		l.add(lateNote{n.At, n.Oldest})
+	}
+}
 
 // Note looks whether rows of a log are late.
 func (l *LateRows) Note(t directory.Time, blocks []wire.Block) {

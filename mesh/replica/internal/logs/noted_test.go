@@ -8,31 +8,34 @@ import (
 	"directormesh/mesh/wire"
 )
 
-// A data directory says since when no row came late: a start goes on with that.
+// A data directory keeps the notes on late rows: a start goes on with them, and gives no more rows
+// than before.
 func TestNoted(t *testing.T) {
 	began := directory.FirstTime.Add(24 * time.Hour)
-	late := func(at directory.Time) []wire.Block {
-		return []wire.Block{wire.Pack("", []directory.Mapping{{
-			Hash: 1, Activity: at.Add(-time.Minute).Tick(), Generation: 1,
-		}})}
-	}
 	var l LateRows
 	l.Restart(began)
-	if got := l.Noted(); got != began {
-		t.Errorf("without late rows since %v, want %v", got, began)
+	if from, notes := l.Notes(); from != began || len(notes) > 0 {
+		t.Errorf("without late rows: since %v %v", from, notes)
 	}
 	at := began.Add(time.Hour)
-	l.Note(at, late(at))
-	if got := l.Noted(); got <= at || got > at.Add(time.Second) {
-		t.Errorf("late rows came at %v; none since %v", at, got)
-	}
+	oldest := at.Add(-time.Minute).Tick()
+	l.Note(at, []wire.Block{wire.Pack("", []directory.Mapping{{
+		Hash: 1, Activity: oldest, Generation: 1,
+	}})})
+	from, notes := l.Notes()
 	var again LateRows
-	again.From(l.Noted())
-	if got := again.Since(at.Tick()); got != 0 {
-		t.Errorf("one that lacks what came from %v on is given what came from %v on", at, got)
-	}
-	since := at.Add(time.Minute).Tick()
-	if got := again.Since(since); got != since {
-		t.Errorf("one that lacks what came from %v on is given what came from %v on", since, got)
+	again.Take(notes)
+	again.From(from)
+	for _, test := range []struct{ since, want directory.Tick }{
+		{began.Add(-time.Second).Tick(), 0},
+		{at.Tick(), oldest},
+		{at.Add(time.Minute).Tick(), at.Add(time.Minute).Tick()},
+	} {
+		if before := l.Since(test.since); before != test.want {
+			t.Errorf("before the start, since %v: %v, want %v", test.since, before, test.want)
+		}
+		if got := again.Since(test.since); got != test.want {
+			t.Errorf("since %v: %v, want %v", test.since, got, test.want)
+		}
 	}
 }

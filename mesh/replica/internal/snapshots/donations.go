@@ -1,11 +1,11 @@
 package snapshots
 
 import (
-	"slices"
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/digests"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -24,14 +24,18 @@ const (
 	// coversBesideRows is how many positions there is room for in a chunk with rows, whatever the
 	// names.
 	coversBesideRows = 60
+	// rowsPerPass are looked at for one chunk, about. The core does nothing else meanwhile.
+	rowsPerPass = 1 << 17
 )
 
 // Rows is the directory, as far as a donor needs it.
 type Rows interface {
 	Len() int
-	LeafToSend(
-		tag ring.Tag, leaf uint16, now directory.Time, rows []directory.Mapping,
-	) []directory.Mapping
+	LeafSince(
+		tag ring.Tag, leaf uint16, now directory.Time, since directory.Tick,
+		buf []directory.Mapping,
+	) (rows []directory.Mapping, looked int)
+	digests.LiveRows
 }
 
 // Donations are the snapshots being given. The zero value has none.
@@ -54,12 +58,30 @@ func (d *Donations) Begin(
 	now mono.Time, peer string, id uint64, since directory.Tick, tags []ring.Tag,
 	covers []wire.Position,
 ) *Donation {
+	return d.begin(now, peer, Donation{id: id, since: since, tags: tags, covers: covers})
+}
+
+// BeginComparison begins to tell a peer in which groups its rows differ from ours.
+func (d *Donations) BeginComparison(
+	now mono.Time, peer string, id uint64, differ *digests.Alike,
+) *Donation {
+	return d.begin(now, peer, Donation{id: id, differ: differ})
+}
+
+// BeginLeaves begins to give a peer all rows of some leaves.
+func (d *Donations) BeginLeaves(
+	now mono.Time, peer string, id uint64, only []wire.TagLeaves,
+) *Donation {
+	return d.begin(now, peer, Donation{id: id, only: only})
+}
+
+func (d *Donations) begin(now mono.Time, peer string, given Donation) *Donation {
 	if d.byPeer == nil {
 		d.byPeer = make(map[string]*Donation)
 	}
-	given := &Donation{id: id, since: since, tags: tags, covers: covers, ackedAt: now}
-	d.byPeer[peer] = given
-	return given
+	given.ackedAt = now
+	d.byPeer[peer] = &given
+	return &given
 }
 
 // Get returns the snapshot that a peer is given, or nil.
@@ -90,13 +112,15 @@ func (d *Donations) Postpone(late time.Duration) {
 // Donation is a snapshot being given.
 type Donation struct {
 	id      uint64
-	since   directory.Tick // 0: everything
-	tags    []ring.Tag     // still to be sent
-	leaf    int            // next, of the first of them
-	index   uint32         // next chunk
-	acked   uint32         // chunks acknowledged
-	done    bool           // the last chunk is sent
-	sent    uint64         // rows
+	since   directory.Tick   // 0: everything
+	tags    []ring.Tag       // still to be sent
+	leaf    int              // next, of the first of them
+	only    []wire.TagLeaves // still to be sent
+	differ  *digests.Alike   // nil: no comparison
+	index   uint32           // next chunk
+	acked   uint32           // chunks acknowledged
+	done    bool             // the last chunk is sent
+	sent    uint64           // rows
 	covers  []wire.Position
 	ackedAt mono.Time           // when the last acknowledgement came, or the request
 	rows    []directory.Mapping // of the chunk being packed; reused by some thousand chunks
@@ -127,10 +151,13 @@ func (d *Donation) Next(rows Rows, t directory.Time, wanted int) *wire.SnapshotC
 	if d.index == 0 {
 		chunk.Covers = d.covers
 	}
-	if len(chunk.Covers) <= coversBesideRows {
-		chunk.Blocks = d.pack(rows, t, wanted)
+	switch {
+	case d.differ != nil:
+		chunk.Differ = d.differ.Step(rows, rowsPerPass)
+	case len(chunk.Covers) <= coversBesideRows:
+		chunk.Blocks = append(d.pack(rows, t, wanted), d.packOnly(rows, t, wanted)...)
 	}
-	d.done = len(d.tags) == 0
+	d.done = len(d.tags) == 0 && len(d.only) == 0 && (d.differ == nil || d.differ.Done())
 	chunk.Last = d.done
 	d.index++
 	d.sent += uint64(rowset.Count(chunk.Blocks))
@@ -149,15 +176,14 @@ func (d *Donation) pack(dir Rows, t directory.Time, wanted int) []wire.Block {
 			d.rows, rows = rows, rows[:0]
 		}
 	}
+	looked := 0
 	for range leavesPerPass {
-		if len(d.tags) == 0 || total+len(rows) >= wanted {
+		if len(d.tags) == 0 || total+len(rows) >= wanted || looked >= rowsPerPass {
 			break
 		}
-		from := len(rows)
-		rows = dir.LeafToSend(d.tags[0], uint16(d.leaf), t, rows)
-		if d.since != 0 {
-			rows = append(rows[:from], slices.DeleteFunc(rows[from:], d.older)...)
-		}
+		var n int
+		rows, n = dir.LeafSince(d.tags[0], uint16(d.leaf), t, d.since, rows)
+		looked += n
 		if d.leaf++; d.leaf == leaves {
 			pack()
 			d.tags, d.leaf = d.tags[1:], 0
@@ -167,7 +193,26 @@ func (d *Donation) pack(dir Rows, t directory.Time, wanted int) []wire.Block {
 	return blocks
 }
 
-// older reports whether a row has not changed since the time asked for.
-func (d *Donation) older(m directory.Mapping) bool {
-	return m.Activity < d.since && m.Stamp < d.since
+// packOnly packs the rows of the next of the leaves that were asked for, until there are as many as
+// wanted.
+func (d *Donation) packOnly(dir Rows, t directory.Time, wanted int) []wire.Block {
+	var blocks []wire.Block
+	total := 0
+	for len(d.only) > 0 && total < wanted {
+		of := &d.only[0]
+		rows := d.rows[:0]
+		for len(of.Leaves) > 0 && total+len(rows) < wanted {
+			rows, _ = dir.LeafSince(of.Tag, of.Leaves[0], t, 0, rows)
+			of.Leaves = of.Leaves[1:]
+		}
+		if len(rows) > 0 {
+			blocks = append(blocks, wire.Pack(of.Tag, rows))
+			total += len(rows)
+			d.rows = rows
+		}
+		if len(of.Leaves) == 0 {
+			d.only = d.only[1:]
+		}
+	}
+	return blocks
 }

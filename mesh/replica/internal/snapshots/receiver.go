@@ -23,6 +23,7 @@ type Snapshot struct {
 	Since directory.Tick     // what was asked for: rows of this time or later; 0: all
 	Joins bool               // with it and what we have already, nothing is missing of its mesh
 	Whole map[wire.Life]bool // lives of which the donor lacked nothing when it was asked
+	Check *Check             // what follows the rows since; nil: nothing yet
 
 	Covers []wire.Position // what it has of each log; came with the first chunk
 	Rows   uint64          // that came so far
@@ -68,13 +69,18 @@ func (r *Receiver) Take(now mono.Time, m *wire.SnapshotChunk) (failed string) {
 		return "the donor is busy"
 	case m.Index != s.next:
 		return "a chunk is missing"
-	case m.Index == 0:
+	case m.Index == 0 && s.Check == nil:
 		s.Covers = m.Covers
 	}
 	s.next++
 	s.Rows += uint64(rowset.Count(m.Blocks))
 	s.heardAt, r.ChunkAt = now, now
 	return ""
+}
+
+// GoOn goes on with another question to the donor, of this id, when all of the one before has come.
+func (r *Receiver) GoOn(now mono.Time, id uint64) {
+	r.current.ID, r.current.next, r.current.heardAt = id, 0, now
 }
 
 // Done ends the snapshot, all of which has come, and returns it.

@@ -27,10 +27,30 @@ type rows struct {
 
 func (r *rows) Len() int { return 77 }
 
-func (r *rows) LeafToSend(
-	_ ring.Tag, leaf uint16, _ directory.Time, buf []directory.Mapping,
-) []directory.Mapping {
-	return append(buf, r.perLeaf[leaf]...)
+func (r *rows) LeafSince(
+	_ ring.Tag, leaf uint16, _ directory.Time, since directory.Tick, buf []directory.Mapping,
+) (rows []directory.Mapping, looked int) {
+	for _, m := range r.perLeaf[leaf] {
+		if m.Activity >= since || m.Stamp >= since {
+			buf = append(buf, m)
+		}
+	}
+	return buf, len(r.perLeaf[leaf])
+}
+
+func (r *rows) Tags() []ring.Tag { return []ring.Tag{"a"} }
+
+// DigestGroupLive gives the number of rows of each leaf as its digest.
+func (r *rows) DigestGroupLive(
+	_ ring.Tag, group uint8, _, _ directory.Time,
+) (leaves [256]uint64, n int) {
+	for leaf, rows := range r.perLeaf {
+		if uint8(leaf>>8) == group {
+			leaves[uint8(leaf)] = uint64(len(rows))
+			n += len(rows)
+		}
+	}
+	return leaves, n
 }
 
 // row is one in a leaf.
@@ -275,21 +295,5 @@ func TestDonationsAreBounded(t *testing.T) {
 	}
 	if all.Abandon(); all.Len() != 0 {
 		t.Errorf("%d are left of what was abandoned", all.Len())
-	}
-}
-
-// A snapshot since a moment leaves a row out only if neither its activity nor its stamp is as late.
-func TestRowsOlderThanAsked(t *testing.T) {
-	d := &Donation{since: 100}
-	for _, test := range []struct {
-		activity, stamp directory.Tick
-		want            bool
-	}{
-		{99, 99, true}, {100, 99, false}, {99, 100, false}, {100, 100, false},
-	} {
-		if got := d.older(row(1, test.activity, test.stamp)); got != test.want {
-			t.Errorf("active at %d, stamp %d: older %v, want %v",
-				test.activity, test.stamp, got, test.want)
-		}
 	}
 }
