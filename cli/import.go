@@ -60,10 +60,13 @@ only the mesh has stay, and are listed.
 				return err
 			}
 			if c.Bool("json") {
-				return inv.printJSON(r)
+				if err := inv.printJSON(r); err != nil {
+					return err
+				}
+			} else {
+				inv.remark("%s", r)
 			}
-			inv.remark("%s", r)
-			return nil
+			return keptByNone(r.KeptByNone, r.NotKept)
 		}),
 	}
 }
@@ -97,6 +100,9 @@ func (inv *invocation) follow(ctx context.Context, i *importer) error {
 		}
 		if err == nil && (len(r.Changes) > 0 || r.Taken > 0) {
 			inv.remark("%s", r)
+			if lost := keptByNone(r.KeptByNone, r.NotKept); lost != nil {
+				inv.remark("Warning: %s", lost)
+			}
 		}
 	}
 }

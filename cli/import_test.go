@@ -92,6 +92,7 @@ func TestImport(t *testing.T) {
 			{UserHash: 3045693125, Backend: ip("192.0.2.1"), ExpiresAt: at.Add(time.Second)},
 			{Tag: "ssd", UserHash: 7, Backend: ip("192.0.2.51"), ExpiresAt: at.Add(time.Second)},
 		}},
+		api.ImportMappings{Mappings: []api.ImportedMapping{}, Keep: true},
 	}
 	utc := cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 	if diff := cmp.Diff(wantOps, ours.Done(), equalIP, utc); diff != "" {
@@ -120,6 +121,9 @@ func TestImportMany(t *testing.T) {
 				}
 				seen[m.UserHash] = true
 			}
+			if op.Keep {
+				return api.Outcome{NotKept: []string{"d2"}, KeptByNone: true}, nil
+			}
 			return api.Outcome{Count: len(op.Mappings) - 1}, nil
 		}
 		return api.Outcome{}, nil
@@ -127,8 +131,10 @@ func TestImportMany(t *testing.T) {
 	socket, from := httpapitest.Serve(t, ours, zerolog.Nop()), importFrom(t, theirs)
 	r := runCommand(t, "", "import", "-a", socket, "--from", from, "--json")
 	want := "{\n  \"backends\": 3,\n  \"changes\": [],\n  \"mappings\": 8197,\n" +
-		"  \"taken\": 8194,\n  \"refused\": 3,\n  \"homeless\": 0\n}\n"
-	if r.status != 0 || r.stdout != want || len(seen) != len(theirs.MappingsIs) {
+		"  \"taken\": 8194,\n  \"refused\": 3,\n  \"homeless\": 0,\n" +
+		"  \"not_kept\": [\n    \"d2\"\n  ],\n  \"kept_by_none\": true\n}\n"
+	onNoDisk := strings.Contains(r.stderr, "no director has it on its disk")
+	if r.status != 75 || !onNoDisk || r.stdout != want || len(seen) != len(theirs.MappingsIs) {
 		t.Errorf("%d users, %+v", len(seen), r)
 	}
 	if !strings.Contains(r.stderr, "give all directors its director_user_expire as --user-expire") {
@@ -298,10 +304,15 @@ func TestImportAgain(t *testing.T) {
 			for _, m := range op.Mappings {
 				hashes = append(hashes, m.UserHash)
 			}
+			if op.Keep != (len(hashes) == 0) {
+				t.Errorf("%d users, to be kept: %v", len(hashes), op.Keep)
+			}
 			sent = append(sent, hashes)
 		}
 	}
-	if diff := cmp.Diff([][]uint32{{100, 3045693125, 7}, {100, 3045693125}}, sent); diff != "" {
+	// Each look at which something came ends with the wait for the disks.
+	wantSent := [][]uint32{{100, 3045693125, 7}, nil, {100, 3045693125}, nil, nil}
+	if diff := cmp.Diff(wantSent, sent); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)
 	}
 	// What a batch is not taken of is sent again.

@@ -48,6 +48,11 @@ type importResult struct {
 	Refused  int      `json:"refused"`  // expired on the way, or their users are being moved
 	Homeless int      `json:"homeless"` // on backends that the other director does not list
 
+	// NotKept are directors that did not have it on their disks when the run ended; KeptByNone says
+	// that these are all that have a data directory.
+	NotKept    []string `json:"not_kept"`
+	KeptByNone bool     `json:"kept_by_none"`
+
 	unchanged int // since the last run
 }
 
@@ -70,6 +75,9 @@ func (r importResult) String() string {
 	for _, change := range r.Changes {
 		text += "; " + change
 	}
+	if len(r.NotKept) > 0 && !r.KeptByNone {
+		text += "; not yet on the disk of " + someOf(r.NotKept)
+	}
 	return text
 }
 
@@ -84,7 +92,7 @@ func (i *importer) run(ctx context.Context) (importResult, error) {
 	if err != nil {
 		return importResult{}, i.explain(ctx, err)
 	}
-	r := importResult{Backends: len(theirs), Changes: []string{}}
+	r := importResult{Backends: len(theirs), Changes: []string{}, NotKept: []string{}}
 	if err := i.takeBackends(ctx, theirs, &r); err != nil {
 		return r, err
 	}
@@ -176,6 +184,9 @@ func (i *importer) takeUsers(
 	if err := p.send(ctx); err != nil {
 		return err
 	}
+	if err := p.keep(ctx); err != nil {
+		return err
+	}
 	i.taken = p.next
 	expire := time.Duration(self.UserExpireMS) * time.Millisecond
 	if time.Until(p.latest) > expire+2*time.Second {
@@ -243,6 +254,22 @@ func (p *importPass) send(ctx context.Context) error {
 		}
 	}
 	p.part = p.part[:0]
+	return nil
+}
+
+// keep waits until what was taken is on the disks of the mesh.
+func (p *importPass) keep(ctx context.Context) error {
+	if p.result.Taken == 0 && len(p.result.Changes) == 0 {
+		return nil
+	}
+	outcome, err := p.client.Do(ctx, api.ImportMappings{
+		Mappings: []api.ImportedMapping{}, Keep: true,
+	})
+	if err != nil {
+		return err
+	}
+	p.result.NotKept = append(p.result.NotKept, outcome.NotKept...)
+	p.result.KeptByNone = outcome.KeptByNone
 	return nil
 }
 

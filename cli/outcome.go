@@ -24,11 +24,16 @@ func (inv *invocation) done(c *cli.Context, o api.Outcome) error {
 			return err
 		}
 	}
-	if o.KeptByNone {
-		return exitf(exitTemporary, "the change holds, but no director has it on its disk: it is "+
-			"lost if all stop now; see the log of %s", someOf(o.NotKept))
+	return keptByNone(o.KeptByNone, o.NotKept)
+}
+
+// keptByNone is the error for a change that is on no disk; nil unless that is so.
+func keptByNone(so bool, notKept []string) error {
+	if !so {
+		return nil
 	}
-	return nil
+	return exitf(exitTemporary, "the change holds, but no director has it on its disk: it is "+
+		"lost if all stop now; see the log of %s", someOf(notKept))
 }
 
 // sessionsLeft remarks that sessions of a user go on where the user is no more: the exit status of

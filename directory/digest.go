@@ -41,10 +41,11 @@ func (d *Directory) DigestGroup(
 	return leaves
 }
 
-// DigestGroupLive returns the digests of the 256 leaves of a group as of two moments: of the mappings
-// that had been assigned by the first, and whose life is not over at the second, which is the later
-// one. Two directors that hold the same mappings of then give the same, whatever else each has
-// assigned since, and whatever has ended since. It also returns how many rows it looked at.
+// DigestGroupLive returns the digests of the 256 leaves of a group as of two moments: of the
+// mappings that had been assigned by the first, and whose life is not over at the second, which is
+// the later one. Two directors that hold the same mappings of then give the same, whatever else
+// each has assigned since, and whatever has ended since. It also returns how many rows it looked
+// at.
 func (d *Directory) DigestGroupLive(
 	tag ring.Tag, group uint8, assigned, alive Time,
 ) (leaves [leavesInGroup]uint64, rows int) {

@@ -261,8 +261,8 @@ func (d *Directory) leafRows(
 	defer l.unlock()
 	due := d.deadline(now)
 	for _, r := range l.rows {
-		if int64(r.activity) > int64(due) && (Tick(r.activity) >= since || Tick(r.stamp) >= since) &&
-			(deadByTable || l.view.liveByTable(s, r)) {
+		fresh := Tick(r.activity) >= since || Tick(r.stamp) >= since
+		if fresh && int64(r.activity) > int64(due) && (deadByTable || l.view.liveByTable(s, r)) {
 			buf = append(buf, r.mapping(l.view))
 		}
 	}

@@ -20,7 +20,7 @@ import (
 	"directormesh/ring"
 )
 
-// fillDisk makes a data directory of a mesh with so many users, the same at each call of one moment.
+// fillDisk makes a data directory of a mesh with so many users, at each call the same of a moment.
 func fillDisk(b *testing.B, path string, users int, now time.Time) {
 	b.Helper()
 	d, err := store.Dir(path)

@@ -130,6 +130,9 @@ type RemoveDirector struct {
 // imported backend.
 type ImportMappings struct {
 	Mappings []ImportedMapping `json:"mappings"` // at most MaxImport
+	// Keep has the answer wait until the data directories have these mappings and those of all
+	// requests before on their disks, two seconds at most. It is for the last one of many.
+	Keep bool `json:"keep,omitempty"`
 }
 
 // MaxImport is how many mappings one ImportMappings may have.
@@ -168,7 +171,8 @@ type Outcome struct {
 	// NotKept are directors whose data directories did not have the change on the disk within two
 	// seconds. It holds there; but if all directors stop at once, it may be lost with them.
 	NotKept []string `json:"not_kept"`
-	// KeptByNone says that these are all directors that have a data directory.
+	// KeptByNone says that no director has it on its disk although some have a data directory, be
+	// they away.
 	KeptByNone bool `json:"kept_by_none"`
 }
 

@@ -19,5 +19,5 @@ func (d *director) importMappings(op api.ImportMappings) replica.Operation {
 			Activity: directory.Time(m.ExpiresAt.Add(-d.options.UserExpire).UnixMilli()),
 		}
 	}
-	return replica.Import{Mappings: mappings}
+	return replica.Import{Mappings: mappings, Keep: op.Keep}
 }

@@ -358,10 +358,11 @@ func TestOperations(t *testing.T) {
 				Mappings: []api.ImportedMapping{
 					{Tag: "x", UserHash: 77, Backend: ip, ExpiresAt: time.UnixMilli(1_000_000)},
 				},
+				Keep: true,
 			},
 			replica.Import{Mappings: []replica.ImportedMapping{{
 				Tag: "x", Hash: 77, Backend: addr1, Activity: 100_000, // 15 minutes earlier
-			}}},
+			}}, Keep: true},
 		},
 		{api.AddDirector{IP: at("192.0.2.109"), Port: 1},
 			replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},

@@ -54,6 +54,7 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	case KickUser:
 		c.doKickUser(now, o, op)
 	case Import:
+		o.durable = op.Keep
 		c.doImport(now, o, op)
 		c.endOperation(id, nil)
 	default:

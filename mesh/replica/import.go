@@ -10,11 +10,13 @@ import (
 )
 
 // Import takes mappings over from another director. A user that is mapped elsewhere here gets the
-// imported backend: until the switch the other director is the one that is right. It ends at once;
+// imported backend: until the switch the other director is the one that is right. It ends at once.
 // Outcome.Count is how many mappings were taken or refreshed, the others have a backend that is not
 // in the table under their tag, or have expired.
 type Import struct {
 	Mappings []ImportedMapping
+	// Keep lets it end only when the data directories have kept this and all imports before it.
+	Keep bool
 }
 
 // ImportedMapping is one user of another director.

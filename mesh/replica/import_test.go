@@ -105,7 +105,7 @@ func TestImportedMappings(t *testing.T) {
 			}
 			before, now := d1.live(h), d1.core.MeshTime(w.now)
 			logged := d1.core.log.Last()
-			outcome, err := d1.do(Import{[]ImportedMapping{test.mapping(d1, now)}})
+			outcome, err := d1.do(Import{Mappings: []ImportedMapping{test.mapping(d1, now)}})
 			if err != nil || outcome.Count != test.count {
 				t.Errorf("%d taken, %v; want %d", outcome.Count, err, test.count)
 			}
@@ -133,7 +133,7 @@ func TestImportAfterAForget(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := d1.core.MeshTime(w.now)
-	outcome, err := d1.do(Import{[]ImportedMapping{
+	outcome, err := d1.do(Import{Mappings: []ImportedMapping{
 		{Hash: 5, Backend: was, Activity: now},
 		{Hash: 6, Backend: netip.MustParseAddr("198.51.100.1"), Activity: now},
 	}})

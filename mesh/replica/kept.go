@@ -105,7 +105,8 @@ func (c *Core) awaitKept(o *operationState) bool {
 	}
 	now := c.lookups.LastInput()
 	o.awaits = &awaited{own: c.lastKeep, seq: c.log.Last(), until: now.Add(keptWithin)}
-	if len(c.notKept(o.awaits)) == 0 {
+	if missing := c.notKept(o.awaits); len(missing) == 0 {
+		c.noteKept(o, missing)
 		return false
 	}
 	o.table = nil // it is applied: nothing of the barrier can end it any more
@@ -127,7 +128,29 @@ func (c *Core) notKept(a *awaited) (names []string) {
 	return names
 }
 
-// keepers is how many directors have a data directory.
+// noteKept notes in the outcome of an operation who has not kept it.
+func (c *Core) noteKept(o *operationState, missing []string) {
+	keepers := c.keepers()
+	if keepers == 0 {
+		missing = c.keepersAway()
+	}
+	o.outcome.NotKept = missing
+	o.outcome.KeptByNone = len(missing) > 0 && len(missing) >= keepers
+}
+
+// keepersAway are the directors with a data directory that are not counted and have not left,
+// sorted.
+func (c *Core) keepersAway() (names []string) {
+	for _, p := range c.peers.all {
+		if !(p.live && p.Counted) && !p.left && p.disk.keeps && !c.table.Removed(p.addr) {
+			names = append(names, p.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// keepers is how many counted directors have a data directory, this one included.
 func (c *Core) keepers() (n int) {
 	if c.keeps {
 		n++
@@ -151,8 +174,7 @@ func (c *Core) settleKept(now mono.Time) {
 		if len(missing) > 0 && now < o.awaits.until {
 			continue
 		}
-		o.outcome.NotKept = missing
-		o.outcome.KeptByNone = len(missing) > 0 && len(missing) == c.keepers()
+		c.noteKept(o, missing)
 		c.endOperation(id, nil)
 	}
 }

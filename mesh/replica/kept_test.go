@@ -141,8 +141,62 @@ func TestWithoutDisks(t *testing.T) {
 	w.directors[0].crash()
 	w.run(failAfter + time.Second)
 	outcome, took := w.directors[1].timed(UpdateBackend{Addr: testBackend(1), VHosts: 5})
-	if outcome.NotKept != nil || took > time.Second {
+	if !slices.Equal(outcome.NotKept, []string{"d1"}) || !outcome.KeptByNone || took > time.Second {
 		t.Errorf("without the only disk: %+v after %v", outcome, took)
+	}
+}
+
+// A director with a disk that has left for good is not missed.
+func TestWithoutDiskThatLeft(t *testing.T) {
+	w := onDisks(t, 1)
+	w.start("d2")
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.run(time.Second)
+	w.directors[0].core.Leave(w.now)
+	w.deliver()
+	w.directors[0].crash()
+	w.run(failAfter + time.Second)
+	outcome, _ := w.directors[1].timed(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+	if outcome.NotKept != nil || outcome.KeptByNone {
+		t.Errorf("%+v", outcome)
+	}
+}
+
+// The last part of an import ends when all of it is on the disks.
+func TestImportIsKept(t *testing.T) {
+	w := onDisks(t, 2)
+	w.run(1700 * time.Millisecond)
+	d1, d2 := w.directors[0], w.directors[1]
+	var users []ImportedMapping
+	for i := range 100 {
+		users = append(users, ImportedMapping{
+			Hash: ring.UserHash(i+1) * 0x01234567, Backend: testBackend(1 + i%4),
+			Activity: d1.core.MeshTime(w.now),
+		})
+	}
+	if _, took := d1.timed(Import{Mappings: users}); took > 100*time.Millisecond {
+		t.Errorf("a part took %v", took)
+	}
+	if outcome, _ := d1.timed(Import{Keep: true}); outcome.NotKept != nil {
+		t.Errorf("%+v", outcome)
+	}
+	for _, d := range w.directors {
+		d.stopped = true
+		d.disk.losePower()
+	}
+	for _, d := range w.directors {
+		d.boots(false)
+	}
+	w.until("all synced again", 30*time.Second, w.allSynced)
+	for _, u := range users {
+		if m, status := d2.dir.Find("", u.Hash, d2.core.MeshTime(w.now)); m.Backend != u.Backend {
+			t.Errorf("%v is on %v (%v), was imported on %v", u.Hash, m.Backend, status, u.Backend)
+		}
+	}
+	d2.disk.stuck = true
+	outcome, _ := d1.timed(Import{Mappings: users[:1], Keep: true})
+	if outcome.NotKept != nil && !slices.Equal(outcome.NotKept, []string{"d2"}) {
+		t.Errorf("with a disk that does not sync: %+v", outcome)
 	}
 }
 

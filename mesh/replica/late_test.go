@@ -25,7 +25,7 @@ func TestSnapshotSinceAGapHasLateRows(t *testing.T) {
 	m.run(20 * time.Second)
 	m.cut(c, []*member{a, b}, true)
 	m.run(time.Second)
-	a.do(Import{[]ImportedMapping{{Hash: h, Backend: backend, Activity: seen}}})
+	a.do(Import{Mappings: []ImportedMapping{{Hash: h, Backend: backend, Activity: seen}}})
 	m.run(logs.KeptFor + time.Second)
 	a.core.TryLookup(m.now, "", 1) // so that c has a gap in a's log
 	m.run(time.Second)

@@ -28,7 +28,7 @@ func (k *testDisk) loses(users ...ring.UserHash) {
 	}
 }
 
-// countSnapshots counts the rows that are given in snapshots from now on, by some directors or all.
+// countSnapshots counts the rows that some directors, or all, give in snapshots from now on.
 func (w *world) countSnapshots(givers ...*director) *int {
 	sent := new(int)
 	w.seen = func(d *director, e Effect) {
@@ -44,8 +44,8 @@ func (w *world) countSnapshots(givers ...*director) *int {
 }
 
 // What single disks have lost of long ago without a word, the others bring back before anybody
-// answers: to the first one, which founds the mesh, and to those that join it. Little more than that
-// is sent.
+// answers: to the first one, which founds the mesh, and to those that join it. Little more than
+// that is sent.
 func TestDisksThatLostOldRows(t *testing.T) {
 	for _, guards := range []Guards{{}, {NoRowCheck: true}} {
 		w := onDisks(t, 3)

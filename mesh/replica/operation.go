@@ -96,7 +96,8 @@ type Outcome struct {
 	Mapped      int      // SetDown: users still mapped to the backend
 	Flush       FlushID  // Flush: the one begun
 	// NotKept are directors whose data directories had not kept the change within two seconds,
-	// sorted; KeptByNone says that these are all that have one.
+	// sorted; KeptByNone says that these are all that have one. Directors that are not counted are
+	// among these only if no other one has a data directory.
 	NotKept    []string
 	KeptByNone bool
 	Count      int  // KickUser: sessions ended; CancelFlush: flushes that stop

@@ -339,7 +339,7 @@ func playRows(t *transcript) {
 	d1.core.Refresh(w.now, "", 99)
 	w.run(200 * time.Millisecond)
 	now := d1.core.MeshTime(w.now)
-	t.does(d2, Import{[]ImportedMapping{
+	t.does(d2, Import{Mappings: []ImportedMapping{
 		{Hash: 20, Backend: testBackend(3), Activity: now},
 		{Hash: 30, Backend: testBackend(1), Activity: now},
 		{Hash: 31, Backend: testBackend(9), Activity: now},

@@ -336,7 +336,7 @@ func TestImport(t *testing.T) {
 	}
 	now := d1.core.MeshTime(w.now)
 	seen := now.Add(-20 * time.Second)
-	o, err := d1.do(Import{[]ImportedMapping{
+	o, err := d1.do(Import{Mappings: []ImportedMapping{
 		{Hash: fresh, Backend: other, Activity: seen},
 		{Hash: elsewhere, Backend: other, Activity: seen},
 		{Hash: expired, Backend: other, Activity: now.Add(-time.Hour)},

@@ -241,8 +241,8 @@ type Exclude struct {
 
 // SnapshotRequest asks for all mappings, or for those assigned or active at Since or later.
 //
-// With Compare it asks instead where the rows of both directors differ; with Leaves, for all rows of
-// these. Both are set only behind a snapshot of the same donor since a moment. Since is then the
+// With Compare it asks instead where the rows of both directors differ; with Leaves, for all rows
+// of these. Both are set only behind a snapshot of the same donor since a moment. Since is then the
 // last tick there is: a donor of a release that does not know them has nothing to give.
 type SnapshotRequest struct {
 	ID      uint64

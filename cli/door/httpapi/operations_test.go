@@ -69,7 +69,7 @@ func samples() []api.Operation {
 		api.RemoveDirector{IP: ip, Port: 9090},
 		api.AddDirector{Name: "d3"},
 		api.RemoveDirector{Name: "d3"},
-		api.ImportMappings{Mappings: imported(api.MaxImport)},
+		api.ImportMappings{Mappings: imported(api.MaxImport), Keep: true},
 	}
 }
 

@@ -169,10 +169,6 @@ func recoded(w *world, m wire.Message) wire.Message {
 
 // rot loses all rows of some users that the mesh has long known.
 func (k *disk) rot(w *world) {
-	at := slices.IndexFunc(k.messages, func(m wire.Message) bool { return m.Kind() == wire.KindMark })
-	if at < 0 {
-		return
-	}
 	var whole directory.Time
 	last := make(map[ring.User]directory.Tick)
 	for _, m := range k.messages {

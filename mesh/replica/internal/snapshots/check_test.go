@@ -26,7 +26,8 @@ func TestQuestions(t *testing.T) {
 				break
 			}
 			if q.From != end || asked > 0 && q.From == "" || q.Assigned != 10 || q.Alive != 20 {
-				t.Errorf("%d tags: question %d from %q, the last ended at %q", n, asked, q.From, end)
+				t.Errorf("%d tags: question %d is from %q, the last ended at %q", n, asked, q.From,
+					end)
 			}
 			end = q.To
 			asked++
