@@ -103,6 +103,24 @@ func compareTask(a, b Task) int {
 		cmp.Compare(a.Parallel, b.Parallel))
 }
 
+// Verdict says whether a backend has failed, as most of its observers see it.
+type Verdict struct {
+	Failed bool
+	// Since is the stamp of the write that last changed Failed.
+	Since Stamp
+	// Cleared says that an operator's command ended a failure. The backend does not fail again
+	// before it was seen good for a while; who sees that writes the verdict without the mark.
+	Cleared bool
+}
+
+func compareVerdict(a, b Verdict) int {
+	return cmp.Or(
+		compareBool(a.Failed, b.Failed),
+		cmp.Compare(a.Since, b.Since),
+		compareBool(a.Cleared, b.Cleared),
+	)
+}
+
 // compareBool orders false before true.
 func compareBool(a, b bool) int {
 	switch {

@@ -30,11 +30,13 @@ type BackendRow struct {
 
 	Drain     Register[Task]
 	Rebalance Register[Task]
+	// Verdict says whether the observers of the backend see it failed; unset: nobody ever said so.
+	Verdict Register[Verdict]
 }
 
 // Registers is how many registers of a backend a director of this release knows beyond those of the
 // first release.
-const Registers = 2
+const Registers = 3
 
 // Known returns the row as a director knows it that has only so many of the registers that were
 // added after the first release. Such a director neither goes by the others nor confirms them.
@@ -44,6 +46,9 @@ func (r BackendRow) Known(registers int) BackendRow {
 	}
 	if registers < 2 {
 		r.Rebalance = Register[Task]{}
+	}
+	if registers < 3 {
+		r.Verdict = Register[Verdict]{}
 	}
 	return r
 }
@@ -55,7 +60,8 @@ func (r BackendRow) Covers(change BackendRow) bool {
 		change.State.compare(r.State, compareState) <= 0 &&
 		change.Forgotten <= r.Forgotten &&
 		change.Drain.compare(r.Drain, compareTask) <= 0 &&
-		change.Rebalance.compare(r.Rebalance, compareTask) <= 0
+		change.Rebalance.compare(r.Rebalance, compareTask) <= 0 &&
+		change.Verdict.compare(r.Verdict, compareVerdict) <= 0
 }
 
 // merge takes over what is later in the row in and returns just that.
@@ -67,6 +73,7 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 		State:     r.State.merge(in.State, compareState),
 		Drain:     r.Drain.merge(in.Drain, compareTask),
 		Rebalance: r.Rebalance.merge(in.Rebalance, compareTask),
+		Verdict:   r.Verdict.merge(in.Verdict, compareVerdict),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -84,6 +91,7 @@ func (r BackendRow) Commanded() BackendRow {
 		Forgotten: r.Forgotten,
 		Drain:     r.Drain.commanded(),
 		Rebalance: r.Rebalance.commanded(),
+		Verdict:   r.Verdict.commanded(),
 	}
 }
 
@@ -106,13 +114,13 @@ func (r BackendRow) vhosts() int {
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
 	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten, r.Drain.Stamp,
-		r.Rebalance.Stamp)
+		r.Rebalance.Stamp, r.Verdict.Stamp)
 }
 
 // lastMoment returns the highest stamp in the row, those in its values included.
 func (r BackendRow) lastMoment() Stamp {
 	return max(r.lastStamp(), r.State.Value.Since, r.Drain.Value.Since,
-		r.Rebalance.Value.Since)
+		r.Rebalance.Value.Since, r.Verdict.Value.Since)
 }
 
 // DirectorRow is what `ring add` and `ring remove` have said about one

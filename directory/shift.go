@@ -76,6 +76,8 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.Drain.Value.Since)
 		restamp(&row.Rebalance.Stamp)
 		restamp(&row.Rebalance.Value.Since)
+		restamp(&row.Verdict.Stamp)
+		restamp(&row.Verdict.Value.Since)
 		t.backends[addr] = row
 	}
 	for addr, row := range t.directors {

@@ -21,6 +21,7 @@ type Table struct {
 	absent      int              // rows in backends that are not present
 	maxAbsent   int
 	refused     uint64 // rows for which there was no room
+	unlimited   bool   // all failed backends are out
 	lastDropped Stamp  // the highest last stamp of a row dropped for space
 }
 
@@ -125,7 +126,8 @@ func (t *Table) Added(addr netip.AddrPort) bool {
 // since.
 func (t *Table) Removed(addr netip.AddrPort) bool { return t.directors[addr].Removed.Value }
 
-// Backends returns the backends that are present, sorted by ring.CompareAddr.
+// Backends returns the backends that are present, sorted by ring.CompareAddr. Failed ones are out
+// as far as the guard allows.
 func (t *Table) Backends() []ring.Backend {
 	list := make([]ring.Backend, 0, len(t.backends)-t.absent)
 	for _, row := range t.backends {
@@ -143,6 +145,7 @@ func (t *Table) Backends() []ring.Backend {
 		})
 	}
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })
+	t.guard(list)
 	return list
 }
 

@@ -112,6 +112,7 @@ func TestAdd(t *testing.T) {
 	}
 	vhosts := func(n int) Register[int] { return Register[int]{Value: n, Stamp: 20, Origin: "d1"} }
 	up := Register[State]{Stamp: 20, Origin: "d1"}
+	noVerdict := Register[Verdict]{Stamp: 20, Origin: "d1"}
 	noTask := Register[Task]{Stamp: 20, Origin: "d1"}
 	for _, test := range []struct {
 		name   string
@@ -127,11 +128,13 @@ func TestAdd(t *testing.T) {
 			want: BackendRow{
 				Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
+				Verdict: noVerdict,
 			}},
 		{name: "new with vhosts and name", addr: b6, host: "mail6", vhosts: ptr(0),
 			want: BackendRow{
 				Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
+				Verdict: noVerdict,
 			}},
 		{name: "again", addr: b2, tag: "ssd",
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
@@ -147,6 +150,7 @@ func TestAdd(t *testing.T) {
 			want: BackendRow{
 				Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
+				Verdict: noVerdict,
 			}},
 		{name: "another tag", addr: b2, tag: "hdd", err: ErrTagDiffers},
 		{name: "a tag for an untagged one", addr: b1, tag: "hdd", err: ErrTagDiffers},

@@ -67,6 +67,7 @@ func (t *Table) Add(
 		row.Forgotten = stamp
 		row.Drain = Register[Task]{Stamp: stamp, Origin: origin}
 		row.Rebalance = Register[Task]{Stamp: stamp, Origin: origin}
+		row.Verdict = Register[Verdict]{Stamp: stamp, Origin: origin}
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {
@@ -115,7 +116,7 @@ func (t *Table) Remove(stamp Stamp, origin string, addr netip.Addr) (Change, err
 	}), nil
 }
 
-// SetDown marks a backend down or up. If it is so already, the command is
+// SetDown marks a backend down or up. Up ends a failure, too. If it is so already, the command is
 // written all the same: another part of the mesh may have heard otherwise,
 // and what was said last is to hold.
 func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) (Change, error) {
@@ -127,9 +128,15 @@ func (t *Table) SetDown(stamp Stamp, origin string, addr netip.Addr, down bool) 
 	if stored.State.Value.Down == down {
 		state.Since = stored.State.Value.Since
 	}
-	return t.change(BackendRow{
+	row := BackendRow{
 		Addr: addr, State: Register[State]{Value: state, Stamp: stamp, Origin: origin},
-	}), nil
+	}
+	if !down && stored.Verdict.set() {
+		row.Verdict = Register[Verdict]{
+			Value: stored.Verdict.Value.cleared(stamp), Stamp: stamp, Origin: origin,
+		}
+	}
+	return t.change(row), nil
 }
 
 // Forget makes all mappings to a backend that were assigned up to now dead;

@@ -49,6 +49,10 @@ type Config struct {
 	Data     store.FS // the data directory; nil: none
 	DataGoOn bool     // go on alone with what is left of a damaged one
 
+	// Watches says that backends are checked here: those of Watched in every
+	// replica.HealthRound, with what is seen given to Observe.
+	Watches bool
+
 	Kicker Kicker // ends sessions on this host; nil: knows of none
 	Hook   Hook   // flush hook; nil: none
 

@@ -34,6 +34,7 @@ func coreCounters() []coreCounter {
 				{"barrier", func(c *counters) uint64 { return c.BarrierWaits }},
 				{"unsynced", func(c *counters) uint64 { return c.UnsyncedWaits }},
 				{"no_backend", func(c *counters) uint64 { return c.NoBackendWaits }},
+				{"backend_failed", func(c *counters) uint64 { return c.FailedBackendWaits }},
 			}},
 		{"director_lookup_failures_total",
 			"Lookups that ended in a temporary failure.",
@@ -141,6 +142,7 @@ type coreCollector struct {
 	queue    *prometheus.Desc
 	halfOpen *prometheus.Desc
 	data     dataDescs
+	health   healthDescs
 	counters []coreCounter
 	counts   []*prometheus.Desc // one for each of counters
 }
@@ -163,6 +165,7 @@ func newCoreCollector(n *Node) *coreCollector {
 		halfOpen: desc("director_mesh_half_open",
 			"Incoming connections that have not authenticated themselves."),
 		data:     newDataDescs(),
+		health:   newHealthDescs(),
 		counters: coreCounters(),
 	}
 	for _, k := range c.counters {
@@ -180,6 +183,7 @@ func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
 	own := []*prometheus.Desc{
 		c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen,
 		c.data.failing, c.data.bytes, c.data.dropped, c.data.gaps,
+		c.health.backends, c.health.alarms, c.health.outOfContact,
 	}
 	for _, d := range append(own, c.counts...) {
 		ch <- d
@@ -199,6 +203,7 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	n.last = max(n.last, n.clock())
 	self, peers, counters := n.core.Self(n.last), n.core.Peers(n.last), n.core.Counters()
+	health := n.core.Health()
 	streams := 0
 	for _, o := range n.out {
 		streams += o.size()
@@ -226,6 +231,7 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.queue, float64(n.kicks.length()), "kicks")
 	gauge(c.halfOpen, float64(n.transport.opening.count()))
 	c.data.collect(ch, n.Data())
+	c.health.collect(ch, health)
 	c.collectCounts(ch, counters)
 }
 

@@ -38,9 +38,12 @@ type Backend struct {
 	// Rebalanced says that those of its users are being moved that hash elsewhere. It does not
 	// affect the ring.
 	Rebalanced bool
+	// Failed says that its observers see it failed, and Out that it is off the ring for that. How
+	// many failed ones may be out is bounded; the others stay on the ring.
+	Failed, Out bool
 }
 
 // usable reports whether b takes new users.
 func (b Backend) usable() bool {
-	return !b.Down && !b.Drained && b.VHosts > 0 && b.Addr.IsValid()
+	return !b.Down && !b.Drained && !b.Out && b.VHosts > 0 && b.Addr.IsValid()
 }

@@ -113,6 +113,7 @@ func (c *Core) begin(
 	if slices.ContainsFunc(applied.Backends, kills) {
 		c.digests.SweepSoon(c.dir.Tags())
 	}
+	c.noteVerdicts(applied)
 	full := &wire.Table{Change: c.wholeRows(applied)}
 	if c.cfg.Guards.NoOrderedTable {
 		c.write(now, full)

@@ -32,6 +32,7 @@ type Config struct {
 	Disk     *Disk          // what is in it; nil: nothing
 	Founder  bool           // has no director to join: founds a mesh at once
 	Hook     bool           // a flush hook is set: the core emits RunHook
+	Watches  bool           // backends are checked here, and what they show comes by Observe
 
 	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
 	Rand      *rand.Rand       // for jitter and nonces
@@ -79,4 +80,8 @@ type Guards struct {
 	OneWayAdmission   bool // peers are admitted before we have what they alone hold
 	JoinersExclude    bool // a joiner excludes peers, as a member does
 	NoRowCheck        bool // rows of before a data directory was whole are not compared
+
+	NoFailedLimit  bool // failed backends are out however many they are
+	NoVerdictLimit bool // verdicts are written however many backends fail at once
+	NoContactCheck bool // a director on its own side of a split writes verdicts
 }

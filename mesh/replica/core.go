@@ -62,6 +62,7 @@ type Core struct {
 	merging
 	addressBook
 	gossiping
+	watching
 
 	cfg   Config
 	start mono.Time // later by the pauses since
@@ -143,6 +144,9 @@ func New(cfg Config, now mono.Time) *Core {
 	c.clock.Init(cfg.Wall, now)
 	c.keeps = cfg.Keeps
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
+	if cfg.Guards.NoFailedLimit {
+		c.table.Unlimited()
+	}
 	if cfg.Disk != nil {
 		c.restore(now, cfg.Disk)
 	}
@@ -187,6 +191,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.adopt(now)
 	c.checkMoves(now)
 	c.checkFlushes(now)
+	c.watch(now)
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires
 		c.digests.Step(now, c.clock.At(now), c.dir)
 	}

@@ -10,6 +10,7 @@ type Counters struct {
 	BarrierWaits       uint64 // … for a table change to be confirmed
 	UnsyncedWaits      uint64 // … for this director to be synced
 	NoBackendWaits     uint64 // … for a usable backend
+	FailedBackendWaits uint64 // … for the user to be moved away from a backend that has failed
 	FailedLookups      uint64 // lookups that ended in a temporary failure
 	Relayed            uint64 // lookups asked of a synced peer
 	Conflicts          uint64 // mappings of one generation with two backends
@@ -63,5 +64,7 @@ func (n *Counters) noteWait(why lookups.Verdict) {
 		n.UnsyncedWaits++
 	case lookups.NoBackend:
 		n.NoBackendWaits++
+	case lookups.OnFailed:
+		n.FailedBackendWaits++
 	}
 }

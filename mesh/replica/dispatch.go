@@ -85,6 +85,7 @@ var handlers = [...]handler{
 	wire.KindGonePositions:   {take: by((*Core).gotGonePositions)},
 	wire.KindLogRequest:      {take: by((*Core).gotLogRequest)},
 	wire.KindLogPart:         {take: by((*Core).gotLogPart)},
+	wire.KindObservations:    {take: by((*Core).gotObservations)},
 }
 
 // handlerOf returns the handler of a message; one without take if it does not belong on a stream.

@@ -35,6 +35,7 @@ type lookupQueue struct {
 type lookupQueuePort interface {
 	inLife(l logs.ID) *peer
 	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
+	moveFromFailed(now mono.Time, u ring.User)
 	synced() bool
 }
 
@@ -72,7 +73,15 @@ func (c *Core) CancelLookup(id uint64) { c.waiters.Cancel(id) }
 
 func (lq *lookupQueue) wait(now mono.Time, w *waiters.Wait, why lookups.Verdict) {
 	lq.waiters.Add(now, w)
+	lq.goOnWaiting(now, w, why)
+}
+
+// goOnWaiting does what may help a lookup that waits.
+func (lq *lookupQueue) goOnWaiting(now mono.Time, w *waiters.Wait, why lookups.Verdict) {
 	lq.noteWhy(w, why)
+	if why == lookups.OnFailed {
+		lq.moveFromFailed(now, w.User)
+	}
 	if w.AskDue(now) {
 		lq.relay(now, w)
 	}
@@ -93,10 +102,7 @@ func (lq *lookupQueue) retryWaiters(now mono.Time) {
 			lq.finishLookup(now, w, backend)
 			continue
 		}
-		lq.noteWhy(w, why)
-		if w.AskDue(now) {
-			lq.relay(now, w)
-		}
+		lq.goOnWaiting(now, w, why)
 	}
 }
 

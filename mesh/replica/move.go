@@ -67,6 +67,22 @@ func (mo *mover) startMove(now mono.Time, m *moves.Move, backend netip.Addr) {
 	mo.supersede(now, m, backend, 0)
 }
 
+// maxFromFailed is how many users are moved away from failed backends at a time. A login waits for
+// each, so they have their own limit, the highest that a flush can have.
+const maxFromFailed = maxParallel
+
+// moveFromFailed moves a user for whose login a lookup waits, to where the user hashes now. If too
+// many are under way, or the user is on its way, the next look of the lookup tries again.
+func (mo *mover) moveFromFailed(now mono.Time, u ring.User) {
+	if mo.moves.FromFailed() >= maxFromFailed || mo.moves.Get(u) != nil {
+		return
+	}
+	m, status := mo.dir.Find(u.Tag, u.Hash, mo.clock.At(now))
+	if place := mo.target(u); status == directory.Live && !m.Moving && place.IsValid() {
+		mo.startMove(now, &moves.Move{User: u, FromFailed: true}, place)
+	}
+}
+
 // supersede writes the moving row, above everything known of the user, and queues its announcement.
 func (mo *mover) supersede(now mono.Time, m *moves.Move, backend netip.Addr, above uint16) {
 	row, previous, was := mo.dir.Supersede(

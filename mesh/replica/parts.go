@@ -1,5 +1,13 @@
 package replica
 
+import (
+	"net/netip"
+
+	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/health"
+	"directormesh/ring"
+)
+
 // A part of a core owns one mechanism of the protocol: its rules, and the state that nothing else
 // needs. At the top of its file it says what it shares with other parts, as fields, and what it
 // needs done by them, as an interface that is called its port. So a part can be read, and tested,
@@ -13,6 +21,7 @@ package replica
 //	snapshotting  snapshots, taken and given
 //	comparing     digests, and the leaves that differ
 //	gossiping     deltas, and which of them are of today
+//	watching      what directors see of backends, and verdicts on those
 //	lookupQueue   lookups that wait, and relayed ones
 //	mover         moves, Holds and their answers
 //	flushRunner   flushes
@@ -92,5 +101,10 @@ func (c *Core) assemble() {
 	c.gossiping = gossiping{
 		output: &c.output, gossipingPort: c, admission: &c.admission, cfg: &c.cfg,
 		counters: &c.counters, moves: c.moves, peers: &c.peers,
+	}
+	c.watching = watching{
+		output: &c.output, watchingPort: c, admission: &c.admission, cfg: &c.cfg, clock: &c.clock,
+		peers: &c.peers, table: c.table, sights: make(health.Sights),
+		renewed: make(map[netip.Addr]mono.Time), alarms: make(map[ring.Tag]Alarm),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/admission"
+	"directormesh/mesh/replica/internal/health"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
@@ -86,6 +87,8 @@ type peer struct {
 	differs bool // its digests differ from ours
 
 	disk peerDisk
+
+	sights health.Sights // what it sees of backends; nil: it does not check any
 }
 
 // goesOn reports whether the process of a peer that begins another life is the one of the life

@@ -30,6 +30,9 @@ func (c *Core) Backends() []BackendStatus {
 			Backend: b, Users: c.dir.Users(b.Addr),
 			Drain: row.Drain.Value, Rebalance: row.Rebalance.Value,
 		}
+		if v := row.Verdict; v.Value.Failed {
+			status.FailedAt, status.FailedBy = v.Value.Since.Time(), v.Origin
+		}
 		if since := row.State.Value.Since; since != 0 {
 			status.ChangedAt = since.Time()
 		}

@@ -241,5 +241,11 @@ func backendText(b ring.Backend) string {
 	if b.Rebalanced {
 		text += " rebalanced"
 	}
+	switch {
+	case b.Out:
+		text += " failed"
+	case b.Failed:
+		text += " failed, kept"
+	}
 	return text
 }

@@ -16,6 +16,8 @@ type BackendStatus struct {
 	Users     int            // mappings, may lag one sweep
 	Drain     directory.Task
 	Rebalance directory.Task
+	FailedAt  directory.Time // 0: its observers do not see it failed
+	FailedBy  string         // the director that wrote so
 }
 
 // UserStatus is where one user is and would be.

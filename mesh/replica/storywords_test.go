@@ -205,5 +205,9 @@ func registersText(row directory.BackendRow) string {
 		texts = append(texts,
 			map[bool]string{true: "is rebalanced", false: "is balanced"}[row.Rebalance.Value.On])
 	}
+	if row.Verdict.Stamp != 0 {
+		texts = append(texts,
+			map[bool]string{true: "has failed", false: "works"}[row.Verdict.Value.Failed])
+	}
 	return strings.Join(texts, ", ")
 }

@@ -56,7 +56,10 @@ func TestTranscriptsUnguarded(t *testing.T) {
 
 // Each guard is in the list, or no play comes to where it matters: others show that these do.
 func TestGuardsOfTranscripts(t *testing.T) {
-	others := []string{"MoveAllStamps", "NoBarrierToJoin", "NoClockLeash", "NoRowCheck"}
+	others := []string{
+		"MoveAllStamps", "NoBarrierToJoin", "NoClockLeash", "NoContactCheck", "NoFailedLimit",
+		"NoRowCheck", "NoVerdictLimit",
+	}
 	for i := range reflect.TypeFor[Guards]().NumField() {
 		name := reflect.TypeFor[Guards]().Field(i).Name
 		listed := slices.ContainsFunc(unguarded,

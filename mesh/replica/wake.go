@@ -5,6 +5,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/health"
 )
 
 // wake begins admission anew after a pause: what we know is of before it. The peers get the time of
@@ -70,6 +71,7 @@ func (c *Core) postpone(late time.Duration) {
 	c.kicks.Postpone(late)
 	c.donations.Postpone(late)
 	c.receiver.Postpone(late)
+	c.agreements = health.Agreements{} // nobody agreed with us meanwhile
 	for _, p := range c.peers.all {
 		p.Postpone(late)
 	}

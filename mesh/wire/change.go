@@ -21,6 +21,7 @@ const (
 	presenceFields = 3
 	stateFields    = 2
 	taskFields     = 4
+	verdictFields  = 3
 	backendFields  = 5
 	directorFields = 2
 	changeFields   = 4
@@ -57,6 +58,7 @@ func (l *nameList) addAll(c *directory.Change) {
 		l.add(b.State.Origin)
 		l.add(b.Drain.Origin)
 		l.add(b.Rebalance.Origin)
+		l.add(b.Verdict.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -91,6 +93,8 @@ func encodeChange(w *writer, c *directory.Change) {
 func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	fields := backendFields
 	switch {
+	case isSet(b.Verdict):
+		fields += 3
 	case isSet(b.Rebalance):
 		fields += 2
 	case isSet(b.Drain):
@@ -126,6 +130,14 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	}
 	if fields > backendFields+1 {
 		encodeRegister(w, names, b.Rebalance, w.task)
+	}
+	if fields > backendFields+2 {
+		encodeRegister(w, names, b.Verdict, func(v directory.Verdict) {
+			w.array(verdictFields)
+			w.bool(v.Failed)
+			w.uint(uint64(v.Since))
+			w.bool(v.Cleared)
+		})
 	}
 }
 
@@ -226,7 +238,17 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 	if extra > 1 {
 		b.Rebalance = decodeRegister(r, "rebalance", r.task)
 	}
-	r.end("backend", extra-2)
+	if extra > 2 {
+		b.Verdict = decodeRegister(r, "verdict", func() (v directory.Verdict) {
+			extra := r.fields("verdict", verdictFields)
+			v.Failed = r.bool("failed")
+			v.Since = directory.Stamp(r.uint64("since"))
+			v.Cleared = r.bool("cleared")
+			r.end("verdict", extra)
+			return v
+		})
+	}
+	r.end("backend", extra-3)
 	return b
 }
 

@@ -37,6 +37,11 @@ const (
 	maxKicks     = 1 << 17
 	maxIslands   = 1 << 16
 	maxEntries   = 1 << 16
+
+	// MaxObservations bounds the observations of a message, so that all fit whatever their reasons.
+	MaxObservations = 1000
+	// MaxReason bounds the bytes of an observation's reason.
+	MaxReason = 256
 )
 
 // ErrTooMany is wrapped by the error about a message that lists more than any

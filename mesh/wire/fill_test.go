@@ -116,6 +116,15 @@ func fillValue(t *rapid.T, v reflect.Value) {
 			}
 		}))
 		return
+	case *directory.Register[directory.Verdict]:
+		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Verdict {
+			return directory.Verdict{
+				Failed:  rapid.Bool().Draw(t, "failed"),
+				Since:   directory.Stamp(rapid.Uint64().Draw(t, "since")),
+				Cleared: rapid.Bool().Draw(t, "cleared"),
+			}
+		}))
+		return
 	case *directory.Register[bool]:
 		fillRegister(t, p, rapid.Bool())
 		return

@@ -172,6 +172,8 @@ var lists = map[wire.Kind][]string{
 	wire.KindCounting: {"1", "2"},
 	wire.KindMeeting:  changeLists("0"),
 	wire.KindMark:     {"4", "6"},
+
+	wire.KindObservations: {"1"},
 }
 
 // positionLists are the list of positions and the islands of each, two positions in the samples.

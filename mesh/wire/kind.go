@@ -37,6 +37,7 @@ var kindNames = [...]string{
 	KindWaiting:         "waiting",
 	KindMeeting:         "meeting",
 	KindMark:            "mark",
+	KindObservations:    "observations",
 }
 
 // String returns the kind's name, or "kind_N" for a kind that is not known.
@@ -117,6 +118,8 @@ func newMessage(k Kind) body {
 		return new(Meeting)
 	case KindMark:
 		return new(Mark)
+	case KindObservations:
+		return new(Observations)
 	}
 	if k >= FirstLaterLog {
 		return &Unknown{Number: k}
@@ -159,3 +162,4 @@ func (*Counting) Kind() Kind        { return KindCounting }
 func (*Waiting) Kind() Kind         { return KindWaiting }
 func (*Meeting) Kind() Kind         { return KindMeeting }
 func (*Mark) Kind() Kind            { return KindMark }
+func (*Observations) Kind() Kind    { return KindObservations }

@@ -55,6 +55,7 @@ const (
 	KindWaiting         Kind = 31
 	KindMeeting         Kind = 32
 	KindMark            Kind = 33 // on disk
+	KindObservations    Kind = 40
 )
 
 // Settings are what two directors must agree on before they talk: a difference is refused with both
@@ -436,6 +437,33 @@ type LateRows struct {
 	At     directory.Time // when the last of them came
 	Oldest directory.Tick // of their recorded activities
 }
+
+// Observations are what a director sees of backends: it checks them, and tells its peers when that
+// changes. Whether a backend has failed is then decided by what most observers see.
+type Observations struct {
+	// Whole says that what the sender said before, in this life, is void. A director that checks
+	// backends sends such a message on each stream that it opens, so peers know that it does.
+	Whole    bool
+	Backends []Observation
+}
+
+// Observation is what one observer sees of one backend.
+type Observation struct {
+	Backend netip.Addr
+	Sight   Sight
+	Since   directory.Time // when the observer first saw it so, by mesh time
+	Reason  string         // what is wrong with a failing one, for people
+}
+
+// Sight is what an observer sees. One that only a later release knows counts as Unseen.
+type Sight uint8
+
+// What an observer sees.
+const (
+	Unseen  Sight = iota // it does not observe the backend, or has not for a while
+	Good                 // the backend passes all checks
+	Failing              // it does not
+)
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.
 type GroupDigests struct {

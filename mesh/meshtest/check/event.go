@@ -177,6 +177,7 @@ type Row struct {
 	Drained bool
 	// Rebalanced says that users who hash elsewhere are being moved.
 	Rebalanced bool
+	Failed     bool // its observers see it failed
 	Forgotten  uint64
 	Registers  string
 }

@@ -304,6 +304,10 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 			problems = append(problems,
 				fmt.Sprintf("backend %v is rebalanced, and nobody ordered that", b.addr))
 		}
+		if row.Failed {
+			problems = append(problems,
+				fmt.Sprintf("backend %v has failed, and nobody saw that", b.addr))
+		}
 	}
 	for addr, row := range has {
 		if row.Present && t.find(addr) == nil {

@@ -37,7 +37,9 @@ type Options struct {
 	// how many directors everybody is to join; 0: three
 	Seeds int
 	Disks bool // each director has a data directory
-	Trace bool // log to the test
+	// each director checks backends; see Watch
+	Watches bool
+	Trace   bool // log to the test
 }
 
 // Mesh is a number of directors on one network. Its methods are for the test's root goroutine,
@@ -147,6 +149,7 @@ func (m *Mesh) Config(i int) mesh.Config {
 	if d.Disk != nil {
 		cfg.Data = d.Disk
 	}
+	cfg.Watches = m.options.Watches
 	if m.options.Kicker != nil {
 		cfg.Kicker = m.options.Kicker(d.Name)
 	}

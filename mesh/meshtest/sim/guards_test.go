@@ -53,6 +53,10 @@ func edges(users int, width time.Duration) func(seed uint64) Schedule {
 var caughtElsewhere = map[string]string{
 	// The checker excuses what no host can know.
 	"NoThawCheck": "TestThaw",
+	// Nothing is wrong for users: verdicts are only not written by those who know too little.
+	"NoContactCheck": "TestSplitOfWatchers",
+	"NoVerdictLimit": "TestTooManyFailAtOnce",
+	"NoFailedLimit":  "TestGuardKeepsTheRest",
 	// One member must lack a table change just while another admits a joiner.
 	"NoBarrierToJoin": "TestJoinerOfADividedTable",
 	// A row must be replayed whose backend was forgotten since, where a newer one is.

@@ -47,7 +47,10 @@ func Samples() []wire.Message {
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
 		Late: []wire.LateRows{{At: now - 60_000, Oldest: (now - 900_000).Tick()}},
-	})
+	}, &wire.Observations{Whole: true, Backends: []wire.Observation{
+		{Backend: backend1, Sight: wire.Good, Since: now - 60_000},
+		{Backend: backend2, Sight: wire.Failing, Since: now, Reason: "imap:143: refused"},
+	}})
 }
 
 // addRegisters sets the registers of the backends that were added after version 1: of the first
@@ -64,5 +67,9 @@ func addRegisters(c directory.Change) {
 			On: true, Since: stamp - 1, By: now + 7_200_000, Parallel: 100,
 		}, Stamp: stamp + 4, Origin: "d4",
 	}
-	c.Backends[1].Rebalance = row.Rebalance
+	row.Verdict = directory.Register[directory.Verdict]{
+		Value: directory.Verdict{Failed: true, Since: stamp - 2, Cleared: true},
+		Stamp: stamp + 5, Origin: "d5",
+	}
+	c.Backends[1].Verdict = row.Verdict
 }

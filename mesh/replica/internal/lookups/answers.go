@@ -151,6 +151,9 @@ func (a *Answers) decide(now mono.Time, u ring.User) (netip.Addr, Verdict) {
 	if m.Moving && !a.guards.NoHold {
 		return netip.Addr{}, BeingMoved
 	}
+	if len(v.out) > 0 && v.out[m.Backend] {
+		return netip.Addr{}, v.leaving(u, m.Backend)
+	}
 	if t.Sub(m.Activity.Time()) <= a.dir.Share()/2 {
 		return m.Backend, Answered
 	}

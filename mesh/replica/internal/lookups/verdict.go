@@ -12,6 +12,7 @@ const (
 	RingChanging         // another director may still answer by another ring
 	Ending               // the mapping is in its last seconds, and is left to die
 	NoBackend            // no usable backend
+	OnFailed             // the user's backend has failed: the user is to be moved
 )
 
 // Reason is the text of a verdict in temporary failures and logs.
@@ -27,6 +28,8 @@ func (v Verdict) Reason() string {
 		return "mapping ends"
 	case NoBackend:
 		return "no usable backend"
+	case OnFailed:
+		return "backend has failed"
 	}
 	return "busy"
 }

@@ -38,6 +38,8 @@ type Move struct {
 	Op    uint64 // waiting operation, 0: none
 	Wait  bool   // the operation waits for the release
 	Flush uint64 // the flush that began the move, by its id; 0: none
+	// FromFailed says that a login waits for the move, because the user's backend has failed.
+	FromFailed bool
 
 	batch    *Batch          // the Hold that announced it; nil: it is to be announced
 	reported map[string]bool // by peer; "" is ourselves

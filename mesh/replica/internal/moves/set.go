@@ -54,6 +54,7 @@ type Set struct {
 	Held Held
 
 	byUser     map[ring.User]*Move
+	fromFailed int               // moves of byUser that are away from failed backends
 	batches    map[uint64]*Batch // by ID; each has a move that runs
 	starting   []*Move           // to be announced
 	released   rowset.Set        // rows that are to be announced
@@ -74,6 +75,9 @@ func NewSet() *Set {
 // Len is how many moves run.
 func (s *Set) Len() int { return len(s.byUser) }
 
+// FromFailed is how many of them are away from failed backends.
+func (s *Set) FromFailed() int { return s.fromFailed }
+
 // Batches is how many Holds have moves that run.
 func (s *Set) Batches() int { return len(s.batches) }
 
@@ -86,13 +90,27 @@ func (s *Set) Idle() bool {
 func (s *Set) Get(u ring.User) *Move { return s.byUser[u] }
 
 // Add adds a move.
-func (s *Set) Add(m *Move) { s.byUser[m.User] = m }
+func (s *Set) Add(m *Move) {
+	s.uncount(m.User)
+	s.byUser[m.User] = m
+	if m.FromFailed {
+		s.fromFailed++
+	}
+}
+
+// uncount takes a user's move, if there is one, out of the numbers.
+func (s *Set) uncount(u ring.User) {
+	if m := s.byUser[u]; m != nil && m.FromFailed {
+		s.fromFailed--
+	}
+}
 
 // Queue has a move announced by the next Announce.
 func (s *Set) Queue(m *Move) { s.starting = append(s.starting, m) }
 
 // Remove ends a move.
 func (s *Set) Remove(m *Move) {
+	s.uncount(m.User)
 	delete(s.byUser, m.User)
 	s.LeaveBatch(m)
 }

@@ -1,0 +1,88 @@
+package directory
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"directormesh/ring"
+)
+
+// cleared returns the verdict after an operator said that the backend is up.
+func (v Verdict) cleared(stamp Stamp) Verdict {
+	if v.Failed {
+		return Verdict{Since: stamp, Cleared: true}
+	}
+	return v
+}
+
+// Judge writes what most observers see of a backend: that it has failed, or that it is good. Of a
+// good one that an operator has cleared it takes the mark away.
+func (t *Table) Judge(stamp Stamp, origin string, addr netip.Addr, failed bool) (Change, error) {
+	stored, err := t.present(addr)
+	if err != nil {
+		return Change{}, err
+	}
+	verdict := Verdict{Failed: failed, Since: stamp}
+	if stored.Verdict.Value.Failed == failed {
+		verdict.Since = stored.Verdict.Value.Since
+	}
+	return t.change(BackendRow{
+		Addr: addr, Verdict: Register[Verdict]{Value: verdict, Stamp: stamp, Origin: origin},
+	}), nil
+}
+
+// MostOut is how many failed backends of a tag may be out, of which n have vhosts: a third, but one
+// always.
+func MostOut(n int) int { return max(1, n/3) }
+
+// Unlimited lets all failed backends be out. Only tests do that, to prove that others notice.
+func (t *Table) Unlimited() { t.unlimited = true }
+
+// guard marks the failed backends of a list, which has all that are present, that are out: of each
+// tag those that failed first, MostOut of them. If no usable backend of the tag would remain, none
+// is out. It depends on nothing but the table, so all directors with the same table do alike.
+func (t *Table) guard(list []ring.Backend) {
+	failed := make(map[ring.Tag][]*ring.Backend)
+	for i := range list {
+		if b := &list[i]; t.backends[b.Addr].Verdict.Value.Failed {
+			b.Failed = true
+			failed[b.Tag] = append(failed[b.Tag], b)
+		}
+	}
+	if len(failed) == 0 {
+		return
+	}
+	weighted := make(map[ring.Tag]int) // backends with vhosts
+	usable := make(map[ring.Tag]int)
+	takesUsers := func(b *ring.Backend) bool { return !b.Down && !b.Drained && b.VHosts > 0 }
+	for i := range list {
+		b := &list[i]
+		if b.VHosts > 0 {
+			weighted[b.Tag]++
+		}
+		if takesUsers(b) {
+			usable[b.Tag]++
+		}
+	}
+	for tag, backends := range failed {
+		slices.SortFunc(backends, func(a, b *ring.Backend) int {
+			return cmp.Or(
+				cmp.Compare(t.backends[a.Addr].Verdict.Stamp, t.backends[b.Addr].Verdict.Stamp),
+				ring.CompareAddr(a.Addr, b.Addr),
+			)
+		})
+		if !t.unlimited {
+			backends = backends[:min(len(backends), MostOut(weighted[tag]))]
+		}
+		left := usable[tag]
+		for _, b := range backends {
+			if takesUsers(b) {
+				left--
+			}
+		}
+		for _, b := range backends {
+			b.Out = left > 0 || t.unlimited
+		}
+	}
+}
