@@ -99,7 +99,8 @@ func (inv *invocation) app() *cli.App {
 		ExitErrHandler:  func(*cli.Context, error) {}, // Main decides
 		Commands: []*cli.Command{
 			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
-			inv.lookupCommand(), inv.statusCommand(), inv.mapCommand(), inv.dumpCommand(),
+			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(), inv.mapCommand(),
+			inv.dumpCommand(),
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.importCommand(),

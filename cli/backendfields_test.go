@@ -23,6 +23,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 		"IP": httpapitest.IP("192.0.2.9"), "Name": "m1", "Tag": "hdd", "VHosts": 50,
 		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
+		"Failure": &api.BackendFailure{By: "d1"},
 	}
 	unset := []string{"Name", "StateChangedAt", "Users"} // no command sets these
 	uses := []struct {
@@ -37,11 +38,11 @@ func TestEachFieldOfABackend(t *testing.T) {
 		}, []string{"Name"}}, // 80 columns; --json has it
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, ""))
-		}, append(unset, "Drain", "Rebalance")},
+		}, append(unset, "Drain", "Rebalance", "Failure")},
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
-		}, append(unset, "Drain", "Rebalance")},
+		}, append(unset, "Drain", "Rebalance", "Failure")},
 	}
 	fields := reflect.TypeFor[api.Backend]()
 	for _, use := range uses {

@@ -102,6 +102,7 @@ func TestErrors(t *testing.T) {
 		"ring add 127.0.0.1 0", "ring add 127.0.0.1 x", "ring remove 127.0.0.1 -a MISSING",
 		"ring remove 127.0.0.1 -a NOTSYNCED", "ring status --wait --timeout x",
 		"ring status --wait --timeout -1s", "ring status x",
+		"health x", "health -a SMTP",
 		"keys list x", "keys generate x", "keys",
 		"data inspect", "data inspect a b", "data inspect DIR/none", "data inspect DIR/file",
 		"dump x", "dump -a SMTP",

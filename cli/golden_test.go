@@ -25,6 +25,7 @@ func TestOutputs(t *testing.T) {
 		"map -f /no/such/file 192.0.2.51",
 		"dump", "dump --json",
 		"ring status", "ring status --json", "keys list", "keys list --json",
+		"health", "health -v", "health --json", "status -v", "status -v --json",
 		"lookup alice", "lookup alice --json", "lookup -f -", "lookup -f - --json",
 		"version", "version --json",
 	} {
@@ -121,7 +122,7 @@ func TestFailureLeavesJSONEmpty(t *testing.T) {
 	cut := cutAfter(t, httpapitest.Serve(t, d, zerolog.Nop()), 1<<20)
 	for _, command := range []string{
 		"map --json", "status --json", "ring status --json", "keys list --json",
-		"dump --json", "lookup x --json",
+		"health --json", "status -v --json", "dump --json", "lookup x --json",
 		"lookup --json -f /no/such/file",
 	} {
 		addr := cut
@@ -132,6 +133,61 @@ func TestFailureLeavesJSONEmpty(t *testing.T) {
 		if r.stdout != "" || r.status == 0 || !strings.HasPrefix(r.stderr, "Error: ") {
 			t.Errorf("%s: status %d, stdout of %d bytes, stderr %q",
 				command, r.status, len(r.stdout), r.stderr)
+		}
+	}
+}
+
+// The exit status of health says how the backends are, to monitoring systems.
+func TestHealthStatus(t *testing.T) {
+	backend := func(health, state string, sees ...string) api.BackendHealth {
+		b := api.BackendHealth{Health: health, State: state}
+		for _, s := range sees {
+			b.Observers = append(b.Observers, api.Observer{Sees: s})
+		}
+		return b
+	}
+	good := backend(api.HealthGood, api.StateUp, api.HealthGood)
+	for _, test := range []struct {
+		name   string
+		change func(h *api.Health)
+		want   int
+	}{
+		{"good", func(*api.Health) {}, 0},
+		{"failing", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthFailing, api.StateUp))
+		}, 1},
+		{"failed", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthFailed, api.StateUp))
+		}, 1},
+		{"kept", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthKept, api.StateUp),
+				backend(api.HealthFailed, api.StateUp))
+		}, 2},
+		{"failed and down", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthFailed, api.StateDown))
+		}, 0},
+		{"unseen", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthUnseen, api.StateUp))
+		}, 0},
+		{"a tie", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthUnseen, api.StateUp,
+				api.HealthGood, api.HealthFailing))
+		}, 1},
+		{"cleared and failing", func(h *api.Health) {
+			h.Backends = append(h.Backends, backend(api.HealthCleared, api.StateUp,
+				api.HealthFailing))
+		}, 1},
+		{"alarm", func(h *api.Health) { h.Alarms = append(h.Alarms, api.HealthAlarm{}) }, 2},
+		{"out of contact", func(h *api.Health) { h.OutOfContact = true }, 2},
+		{"nobody checks", func(h *api.Health) { h.Watching = nil }, 65},
+	} {
+		d := httpapitest.Sample()
+		d.HealthIs = api.Health{Watching: []string{"d1"}, Backends: []api.BackendHealth{good}}
+		test.change(&d.HealthIs)
+		r := runCommand(t, "", "health", "-a", httpapitest.Serve(t, d, zerolog.Nop()))
+		if r.status != test.want {
+			t.Errorf("%s: status %d, want %d; %s%s", test.name, r.status, test.want, r.stdout,
+				r.stderr)
 		}
 	}
 }

@@ -149,6 +149,13 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	for i := range d.BackendsIs.Backends {
 		d.BackendsIs.Backends[i].Tag, d.BackendsIs.Backends[i].State = evil, evil
 	}
+	d.HealthIs.Alarms = []api.HealthAlarm{{Tag: evil}}
+	for i := range d.HealthIs.Backends {
+		d.HealthIs.Backends[i].Tag, d.HealthIs.Backends[i].Health = evil, evil
+		d.HealthIs.Backends[i].Observers = []api.Observer{
+			{Director: evil, Sees: api.HealthFailing, Reason: evil},
+		}
+	}
 	d.FlushesIs = func() api.Flushes {
 		return api.Flushes{Flushes: []api.Flush{{Director: evil, ID: 4, Total: 2, Lost: true}}}
 	}
@@ -167,7 +174,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	socket := httpapitest.Serve(t, d, zerolog.Nop())
 	for _, command := range []string{
 		"status", "status --json", "dump", "dump --json", "ring status", "ring status --json",
-		"keys list",
+		"keys list", "health", "health -v", "health --json", "status -v",
 		"lookup -f -", "lookup -f - --json", "lookup x",
 		"map -f -", "map -f - --json", "map -h 1 -f -", "add 192.0.2.1", "up 192.0.2.1",
 		"down -v 192.0.2.1", "move u 192.0.2.1 -v", "kick u -v",

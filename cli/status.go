@@ -16,17 +16,23 @@ func (inv *invocation) statusCommand() *cli.Command {
 		Category:  categoryQueries,
 		Usage:     "show the backends, or where a user is",
 		ArgsUsage: "[USER [TAG]]",
-		UsageText: "director status [-a ADDR] [--json] [USER [TAG]]",
+		UsageText: "director status [-a ADDR] [--json] [-v] [USER [TAG]]",
 		Description: `
 Without a user: the table of backends. With a user: the current backend, or the one that a
 login would get now; the one that the ring gives ("Hashed"); the one that the ring of the
 configured backends gives. The command assigns and records nothing.
 
+"failed" stands behind the state of a backend that the directors have taken out of use, and
+"failed, kept" behind one that stays in use because too many have failed; see "director health".
+
   $ director status alice@example.org
   Current: 192.0.2.1 (expires 2026-02-08 12:20:35)
   Hashed: 192.0.2.1
   Initial config: 192.0.2.1`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag()},
+		Flags: []cli.Flag{addrFlag(), jsonFlag(), &cli.BoolFlag{
+			Name: "verbose", Aliases: []string{"v"},
+			Usage: "show what each director sees of each backend, too",
+		}},
 		Action: inv.asking(0, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			switch len(args) {
 			case 0:
@@ -44,9 +50,16 @@ func (inv *invocation) showBackends(c *cli.Context, client *api.Client) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("verbose") {
+		return inv.showBackendsAndHealth(c, client, table)
+	}
 	if c.Bool("json") {
 		return inv.printJSON(table)
 	}
+	return inv.printBackends(table)
+}
+
+func (inv *invocation) printBackends(table api.Backends) error {
 	t := newTable(inv.Stdout, column{title: "mail server ip"}, column{title: "tag"},
 		column{title: "vhosts"},
 		column{title: "state"}, column{title: "state changed"}, column{title: "users"})
@@ -71,6 +84,13 @@ func stateText(b api.Backend) string {
 	}
 	if b.Rebalance != nil && b.Rebalance.On {
 		text += ", rebalancing"
+	}
+	switch {
+	case b.Failure == nil:
+	case b.Failure.Kept:
+		text += ", failed, kept"
+	default:
+		text += ", failed"
 	}
 	return text
 }

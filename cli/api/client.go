@@ -98,6 +98,11 @@ func (c *Client) Backends(ctx context.Context) (Backends, error) {
 	return get[Backends](ctx, c, "/v1/backends", nil)
 }
 
+// Health asks what the directors see of the backends.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	return get[Health](ctx, c, "/v1/health", nil)
+}
+
 // User asks where a user is and would be, without recording anything.
 func (c *Client) User(ctx context.Context, name, tag string) (User, error) {
 	if err := checkText("user", name); err != nil {

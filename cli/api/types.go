@@ -90,6 +90,67 @@ type Backend struct {
 	// Drain and Rebalance are null if there never was one.
 	Drain     *Task `json:"drain"`
 	Rebalance *Task `json:"rebalance"`
+	// Failure is null unless the directors that observe the backend see it failed.
+	Failure *BackendFailure `json:"failure"`
+}
+
+// BackendFailure is that a backend has failed.
+type BackendFailure struct {
+	Since *time.Time `json:"since"`
+	By    string     `json:"by"` // the director that wrote it
+	// Kept is true if the backend stays in use all the same, since too many have failed.
+	Kept bool `json:"kept"`
+}
+
+// Health answers GET /v1/health: what the directors see of the backends.
+type Health struct {
+	Watching []string `json:"watching"` // the directors that check backends
+	// Writer says that the director that was asked is the one that takes failed backends out.
+	Writer bool `json:"writer"`
+	// OutOfContact says that it is in contact with fewer than half of the directors that it knows,
+	// and takes none out.
+	OutOfContact bool            `json:"out_of_contact"`
+	Backends     []BackendHealth `json:"backends"` // ordered by address
+	Alarms       []HealthAlarm   `json:"alarms"`
+}
+
+// BackendHealth is what is seen of one backend.
+type BackendHealth struct {
+	IP    IP     `json:"ip"`
+	Tag   string `json:"tag"`
+	State string `json:"state"` // up or down, as operators have it
+	// Health is good, failing (seen, and not yet long enough), failed (out of use), kept (failed,
+	// in use all the same), cleared (up was given, and it still fails or has not been good for
+	// three rounds) or unseen.
+	Health    string          `json:"health"`
+	Failure   *BackendFailure `json:"failure"`
+	Observers []Observer      `json:"observers"` // by name
+}
+
+// The healths of a backend.
+const (
+	HealthGood    = "good"
+	HealthFailing = "failing"
+	HealthFailed  = "failed"
+	HealthKept    = "kept"
+	HealthCleared = "cleared"
+	HealthUnseen  = "unseen"
+)
+
+// Observer is what one director sees of a backend.
+type Observer struct {
+	Director string     `json:"director"`
+	Sees     string     `json:"sees"` // good, failing or unseen
+	Since    *time.Time `json:"since"`
+	Reason   string     `json:"reason"` // what is wrong with a failing one
+}
+
+// HealthAlarm says that more backends of a tag seem to fail at once than may be out of use. Then
+// none is taken out.
+type HealthAlarm struct {
+	Tag     string `json:"tag"`
+	Failing int    `json:"failing"`
+	Most    int    `json:"most"` // so many may be out
 }
 
 // Task is users of a backend being moved away by all directors together.

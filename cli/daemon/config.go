@@ -159,7 +159,7 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 			problems = append(problems, Problem{Setting: "encrypt-key-file", Err: err})
 		}
 	}
-	for _, p := range checkAccess(options) {
+	for _, p := range slices.Concat(checkAccess(options), checkHealth(options)) {
 		if slices.ContainsFunc(problems, func(o Problem) bool { return o.Setting == p.Setting }) {
 			continue // what is wrong with it is said already
 		}

@@ -52,6 +52,7 @@ type Daemon struct {
 	node     *mesh.Node
 	director *director
 	sessions *sessions
+	health   *health       // nil: backends are not checked
 	lists    *bulk.Lane    // in which the doors make their lists
 	gate     *webauth.Gate // nil without a web configuration file
 	sockets  []socket
@@ -114,6 +115,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		KickDelay:        cfg.Options.UserKickDelay,
 		MaxParallelMoves: cfg.Options.MaxParallelMoves,
 		Backends:         cfg.Options.Backends,
+		Watches:          len(cfg.Options.Health.Checks) > 0,
 		Kicker:           kicker{d.sessions.kicker},
 		Hook:             newHook(cfg.Options, d.sessions.mesh.name),
 		Log:              d.log,
@@ -123,6 +125,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, dataError(cfg.Options.DataDir, err)
 	}
 	if err = d.sessions.attach(d.node, d.fifos(), registry); err != nil {
+		return nil, err
+	}
+	if d.health, err = newHealth(cfg.Options, d.node, registry); err != nil {
 		return nil, err
 	}
 	d.director = &director{

@@ -25,6 +25,7 @@ type node interface {
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus
 	Keys() []mesh.KeyStatus
+	Health() replica.HealthStatus
 	Configured() []ring.Backend
 	User(tag ring.Tag, h ring.UserHash) replica.UserStatus
 	Flushes() []replica.FlushStatus
@@ -141,6 +142,7 @@ func (d *director) Backends() api.Backends {
 			Users:          r.Users,
 			Drain:          task(r.Backend.Drained, r.Drain),
 			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance),
+			Failure:        failure(r.Backend, r.FailedBy, r.FailedAt),
 		}
 		if r.Backend.Down {
 			table.Backends[i].State = api.StateDown

@@ -38,6 +38,7 @@ type fakeNode struct {
 	err        error
 	did        []replica.Operation
 	data       mesh.DataStatus
+	health     replica.HealthStatus
 }
 
 func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
@@ -64,6 +65,7 @@ func (n *fakeNode) User(ring.Tag, ring.UserHash) replica.UserStatus { return n.u
 func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.flushes }
 func (n *fakeNode) Directory() *directory.Directory                 { return n.dir }
 func (n *fakeNode) MeshTime() directory.Time                        { return n.now }
+func (n *fakeNode) Health() replica.HealthStatus                    { return n.health }
 func (n *fakeNode) Data() mesh.DataStatus                           { return n.data }
 
 func testDirector(t *testing.T, n *fakeNode) *director {

@@ -30,6 +30,7 @@ type Options struct {
 	MaxParallelKicks int
 	KickCommand      string         // "": none
 	Sessions         sessionOptions // those of Dovecot
+	Health           healthOptions
 
 	DataDir     string // "": none
 	DataDamaged bool   // go on alone with what is left of a damaged one

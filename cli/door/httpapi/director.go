@@ -15,6 +15,7 @@ type Director interface {
 	Directors() api.Directors
 	Backends() api.Backends
 	Keys() api.Keys
+	Health() api.Health
 	Flushes() api.Flushes
 
 	// Hash hashes a user name as the whole mesh does.

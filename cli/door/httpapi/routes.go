@@ -31,6 +31,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	whole(http.MethodGet, "/v1/directors", plainQuery(func() any { return s.director.Directors() }))
 	whole(http.MethodGet, "/v1/backends", plainQuery(func() any { return s.director.Backends() }))
 	whole(http.MethodGet, "/v1/keys", plainQuery(func() any { return s.director.Keys() }))
+	whole(http.MethodGet, "/v1/health", plainQuery(func() any { return s.director.Health() }))
 	whole(http.MethodGet, "/v1/user", s.user)
 	whole(http.MethodPost, "/v1/lookup", s.lookup)
 	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)

@@ -27,6 +27,7 @@ type Director struct {
 	DirectorsIs api.Directors
 	BackendsIs  api.Backends
 	KeysIs      api.Keys
+	HealthIs    api.Health
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
 	// nil: every lookup might have to wait
 	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool)
@@ -74,6 +75,25 @@ func Sample() *Director {
 		KeysIs: api.Keys{Keys: []api.Key{
 			{ID: "5e0d1c3a", Primary: true, Streams: 4}, {ID: "91b04f27"},
 		}},
+		HealthIs: api.Health{
+			Watching: []string{"d1", "d2"}, Writer: true, Alarms: []api.HealthAlarm{},
+			Backends: []api.BackendHealth{
+				{IP: IP("192.0.2.1"), State: api.StateUp, Health: api.HealthFailed,
+					Failure: &api.BackendFailure{Since: &at, By: "d1"},
+					Observers: []api.Observer{
+						{Director: "d1", Sees: api.HealthFailing, Since: &at,
+							Reason: "imap:143: connection refused"},
+						{Director: "d2", Sees: api.HealthGood, Since: &at},
+					}},
+				{IP: IP("192.0.2.51"), Tag: "ssd", State: api.StateDown, Health: api.HealthGood,
+					Observers: []api.Observer{
+						{Director: "d1", Sees: api.HealthGood, Since: &at},
+						{Director: "d2", Sees: api.HealthUnseen},
+					}},
+				{IP: IP("::198.51.100.7"), State: api.StateUp, Health: api.HealthUnseen,
+					Observers: []api.Observer{}},
+			},
+		},
 		UserIs: func(tag ring.Tag, h ring.UserHash) api.User {
 			return api.User{
 				UserHash: uint32(h), Tag: string(tag), Mapped: true, Current: IP("192.0.2.1"),
@@ -112,7 +132,12 @@ func (d *Director) Directors() api.Directors { return d.DirectorsIs }
 
 // Backends implements httpapi.Director.
 func (d *Director) Backends() api.Backends { return d.BackendsIs }
-func (d *Director) Keys() api.Keys         { return d.KeysIs }
+
+// Keys implements httpapi.Director.
+func (d *Director) Keys() api.Keys { return d.KeysIs }
+
+// Health implements httpapi.Director.
+func (d *Director) Health() api.Health { return d.HealthIs }
 
 // Flushes implements httpapi.Director.
 func (d *Director) Flushes() api.Flushes { return d.FlushesIs() }
