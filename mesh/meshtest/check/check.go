@@ -22,6 +22,7 @@ type Checker struct {
 	fresh     []*lookup         // asked at this very moment
 	kicks     map[string][]Kick // by director
 
+	health    health
 	remains   remains       // of the mesh before, if any
 	faultsEnd time.Duration // when the last fault ends that has begun
 
@@ -43,6 +44,7 @@ func New(rules Rules) *Checker {
 		users:         make(map[User]*userState),
 		lookups:       make(map[uint64]*lookup),
 		kicks:         make(map[string][]Kick),
+		health:        newHealth(),
 	}
 }
 
@@ -83,6 +85,7 @@ func (c *Checker) Event(e Event) {
 	case Stop:
 		i := c.contacts.of(e.Director)
 		c.dropLookups(t, i)
+		c.standingsEnd(t, e.Director)
 		c.originatorDied(t, i)
 		c.contacts.stop(t, i)
 	case Pause:
@@ -120,6 +123,10 @@ func (c *Checker) Event(e Event) {
 		}
 	case Kick:
 		c.kicks[e.Director] = append(c.kicks[e.Director], e)
+	case Seen:
+		c.seen(e)
+	case Judged:
+		c.judged(e)
 	case Restarted: // it is for the checker of the mesh before
 	case Final:
 		c.final(e)

@@ -39,6 +39,8 @@ type operation struct {
 	// moves, flushes: from then on no user is held or moved by it any more
 	ended time.Duration
 	rough bool // moves, flushes: there was a fault before it ended
+	// it stands for the moves away from a backend that is out, by whatever directors
+	away bool
 }
 
 // frees reports whether the operation drops the mappings of a backend.
@@ -125,7 +127,8 @@ func (c *Checker) withdraw(o *operation) {
 // by themselves.
 func (c *Checker) originatorDied(t time.Duration, i int) {
 	for _, o := range c.operations {
-		if o.director == i && o.life == c.contacts.directors[i].life && o.ended == forever {
+		if o.director == i && o.life == c.contacts.directors[i].life && o.ended == forever &&
+			!o.away {
 			o.ended = t + moveLimit + troubleSpread
 		}
 	}

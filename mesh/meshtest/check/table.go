@@ -38,6 +38,9 @@ type backend struct {
 	writes [registers][]write
 
 	rebalanced bool // somebody ordered it; it ends by itself
+
+	outs   []outSpan // when it was out at some director, in order
+	judged bool      // some director showed a verdict that it has failed
 }
 
 // table models the replicated table from outside: the values that a register may have, given what
@@ -257,7 +260,8 @@ func (b *backend) pointCounts(since, until time.Duration, who scope) []int {
 	present := b.possible(regPresent, since, until, who)
 	down := b.possible(regDown, since, until, who)
 	drained := b.possible(regDrained, since, until, who)
-	if slices.Contains(present, 0) || slices.Contains(down, 1) || slices.Contains(drained, 1) {
+	if slices.Contains(present, 0) || slices.Contains(down, 1) || slices.Contains(drained, 1) ||
+		b.mayBeOut(since, until) {
 		add(0)
 	}
 	if slices.Contains(present, 1) && slices.Contains(down, 0) && slices.Contains(drained, 0) {
@@ -304,7 +308,7 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 			problems = append(problems,
 				fmt.Sprintf("backend %v is rebalanced, and nobody ordered that", b.addr))
 		}
-		if row.Failed {
+		if row.Failed && !b.judged {
 			problems = append(problems,
 				fmt.Sprintf("backend %v has failed, and nobody saw that", b.addr))
 		}

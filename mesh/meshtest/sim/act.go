@@ -109,6 +109,8 @@ func (w *world) actMore(a Action) {
 		d.goBad(a)
 	case AllDie:
 		w.allDie(a)
+	case Sick:
+		w.sicken(a)
 	}
 }
 

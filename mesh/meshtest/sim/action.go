@@ -34,6 +34,7 @@ const (
 	Replay     // what gossip and push/pull carried from Since to Until comes once more, to Director
 	Bad        // Director sends to all others what no sound director would: see Fault
 	AllDie     // all directors die at once, and start again within For
+	Sick       // checks of Backend fail, for the directors From or for all, For
 )
 
 // BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh
@@ -63,11 +64,14 @@ type Action struct {
 	StreamsOnly  bool // Slow: gossip and push/pull are as fast as ever
 	Since, Until time.Duration
 	Fault        BadFault
+	Backend      int
 }
 
 // isFault reports whether the action is something that goes wrong, rather than something that is
 // asked.
-func (a Action) isFault() bool { return a.Kind != Login && a.Kind != Order && a.Kind != AskAll }
+func (a Action) isFault() bool {
+	return a.Kind != Login && a.Kind != Order && a.Kind != AskAll && a.Kind != Sick
+}
 
 func (a Action) String() string {
 	d, p := directorName(a.Director), directorName(a.Peer)
@@ -118,6 +122,8 @@ func (a Action) String() string {
 	case AllDie:
 		return fmt.Sprintf("all directors die, and start within %v; without power: %v", a.For,
 			a.Power)
+	case Sick:
+		return describeSick(a)
 	case Bad:
 		return fmt.Sprintf("%s sends fault %d, %v ahead", d, a.Fault, a.Extra)
 	}

@@ -71,6 +71,8 @@ type director struct {
 	backlog  []*inputs // what arrived meanwhile, by source
 	ticking  bool
 
+	standings []check.Standing // as reported to the checker
+
 	counters replica.Counters // of earlier lives
 	disk     disk             // through all lives
 }
@@ -152,8 +154,9 @@ func (d *director) start(founder bool) {
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
-		Keeps:     s.Disks.On, Disk: found,
+		Keeps:     s.Disks.On, Disk: found, Watches: s.Watches,
 	}, d.now())
+	d.standings = nil
 	w.tracef("%s starts, boot %x, clock off by %v",
 		d.name, d.boot, d.wall().Sub(worldStart.Micros().Add(w.now)))
 	if d.letIn {
@@ -167,6 +170,10 @@ func (d *director) start(founder bool) {
 	}
 	d.tick(d.life)
 	d.pushPulls(d.life)
+	if s.Watches {
+		life := d.life
+		w.after(w.between(0, replica.HealthRound), func() { d.checks(life) })
+	}
 }
 
 // tick is the shell's ticker.
@@ -332,4 +339,5 @@ func (d *director) carryOut() {
 		}
 	}
 	d.reportSynced()
+	d.reportStandings()
 }

@@ -174,6 +174,10 @@ func sideOf(history []check.Event, names []string) (side []check.Event) {
 			e = x
 		case check.Fault:
 			keep = true
+		case check.Seen:
+			keep = in(x.Director)
+		case check.Judged:
+			keep = in(x.Director)
 		case check.Frame:
 			keep = in(x.From) && in(x.To)
 		case check.Lookup:

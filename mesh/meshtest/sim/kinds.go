@@ -45,6 +45,7 @@ func Kinds() []Kind {
 		{"bad", badRows, 40},
 		{"expiry", longExpiry, 20},
 		{"disks", allOnDisks, 60},
+		{"sick", sickBackends, 60},
 	}
 }
 

@@ -38,6 +38,8 @@ type Schedule struct {
 	// when nothing is to happen: ticks and frames are rare then, so that hours cost little
 	Idle []Span
 
+	Watches bool // the directors check the backends
+
 	Demands   Demands
 	Network   Network
 	Kickers   Kickers

@@ -319,3 +319,30 @@ func forgetStorm(seed uint64) Schedule {
 	})
 	return g.finish()
 }
+
+// failStorm lets one backend after the other fail, each for long.
+func failStorm(seed uint64) Schedule {
+	g := target(seed, 150*time.Second)
+	g.s.Watches = true
+	g.users(20)
+	for i := range 3 {
+		g.add(Action{
+			At: calm + time.Duration(i)*25*time.Second, Kind: Sick, Backend: i,
+			For: 80 * time.Second,
+		})
+	}
+	g.logins(100, calm, g.active)
+	return g.finish()
+}
+
+// apartStorm cuts one director off from all others. It sees a backend fail, and they another one.
+func apartStorm(seed uint64) Schedule {
+	g := target(seed, 120*time.Second)
+	g.s.Watches = true
+	g.known(10)
+	alone := g.director()
+	g.apart(calm, 60*time.Second, []int{alone}, g.others(alone))
+	g.add(Action{At: calm, Kind: Sick, Backend: 0, From: []int{alone}, For: 60 * time.Second})
+	g.add(Action{At: calm, Kind: Sick, Backend: 1, From: g.others(alone), For: 60 * time.Second})
+	return g.finish()
+}

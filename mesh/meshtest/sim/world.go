@@ -35,6 +35,7 @@ type world struct {
 	kicked  int      // sessions ended by kickers
 	records *records // of what memberlist carried; nil: nothing replays it
 	demands demands
+	health  health
 	trace   *Trace
 	still   bool          // all hosts stand still with their clocks
 	stillAt time.Duration // since when
@@ -72,7 +73,7 @@ func Run(s Schedule, trace *Trace) Result {
 func newWorld(s Schedule, trace *Trace) *world {
 	w := &world{
 		schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)),
-		byName: make(map[string]*director), trace: trace,
+		byName: make(map[string]*director), trace: trace, health: newHealth(),
 	}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, "+
 		"kickers %+v, clocks %+v, cold start: %v, hook: %v",

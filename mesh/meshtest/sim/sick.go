@@ -1,0 +1,132 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+)
+
+// health is what directors see of backends, with Schedule.Watches.
+type health struct {
+	// by backend and index of a director: for how many reasons its checks fail
+	sick map[netip.Addr][]int
+}
+
+func newHealth() health { return health{sick: make(map[netip.Addr][]int)} }
+
+// sicken lets checks of a backend fail for a while, for some directors or, without any, for all.
+func (w *world) sicken(a Action) {
+	addr := backend(a.Backend)
+	if w.health.sick[addr] == nil {
+		w.health.sick[addr] = make([]int, w.schedule.Directors)
+	}
+	by := a.From
+	if by == nil {
+		for i := range w.directors {
+			by = append(by, i)
+		}
+	}
+	for _, i := range by {
+		w.health.sick[addr][i]++
+	}
+	w.after(a.For, func() {
+		w.tracef("--- checks of %v by %v are good again", addr, directorNames(by))
+		for _, i := range by {
+			w.health.sick[addr][i]--
+		}
+	})
+}
+
+// checks is what a director does about its backends in each round of a life.
+func (d *director) checks(life int) {
+	if d.life != life || !d.alive {
+		return
+	}
+	d.w.after(d.w.pace(replica.HealthRound), func() { d.checks(life) })
+	d.input("checks", func() {
+		for _, addr := range d.core.Watched() {
+			reason := ""
+			if sick := d.w.health.sick[addr]; sick != nil && sick[d.index] > 0 {
+				reason = "simulated"
+			}
+			d.record(check.Seen{
+				At: d.w.when(), Director: d.name, Backend: addr, Failing: reason != "",
+			})
+			d.core.Observe(d.now(), addr, reason)
+		}
+	})
+}
+
+// reportStandings reports to the checker what the director makes of failed backends, when that has
+// changed.
+func (d *director) reportStandings() {
+	if !d.w.schedule.Watches {
+		return
+	}
+	var standings []check.Standing
+	seen := d.core.Health()
+	rows := make(map[netip.Addr]uint64)
+	for _, row := range d.core.Table().Backends {
+		rows[row.Addr] = uint64(row.Verdict.Stamp)
+	}
+	for _, b := range seen.Backends {
+		standings = append(standings, check.Standing{
+			Addr: b.Backend.Addr, Tag: string(b.Backend.Tag), VHosts: b.Backend.VHosts,
+			Down: b.Backend.Down, Drained: b.Backend.Drained, Failed: b.Backend.Failed,
+			Out: b.Backend.Out, Written: rows[b.Backend.Addr], By: b.By,
+		})
+	}
+	if slices.Equal(standings, d.standings) {
+		return
+	}
+	d.standings = standings
+	d.record(check.Judged{At: d.w.when(), Director: d.name, Backends: standings})
+}
+
+// sickBackends lets backends fail, for all directors or for some, while directors do too.
+func sickBackends(seed uint64) Schedule {
+	g := draw(seed, "sick", 1+int(seed%6), 200*time.Second)
+	g.s.Watches = true
+	g.users(30)
+	for range 6 + g.IntN(6) {
+		a := Action{
+			At: g.between(20*time.Second, g.active), Kind: Sick, Backend: g.IntN(len(g.tags)),
+			For: g.between(time.Second, 70*time.Second),
+		}
+		if g.chance(0.4) {
+			for i := range g.s.Directors {
+				if g.chance(0.5) {
+					a.From = append(a.From, i)
+				}
+			}
+		}
+		g.add(a)
+	}
+	for range g.IntN(4) {
+		at, length := g.between(20*time.Second, g.active), g.between(time.Second, 30*time.Second)
+		switch d := g.director(); g.IntN(3) {
+		case 0:
+			g.add(Action{At: at, Kind: Crash, Director: d, For: length})
+		case 1:
+			g.add(Action{At: at, Kind: Sleep, Director: d, For: length})
+		case 2:
+			g.apart(at, length, []int{d}, g.others(d))
+		}
+	}
+	g.logins(250, warmUp, g.active)
+	g.changes(12, warmUp+5*time.Second, g.active)
+	return g.finish()
+}
+
+// describeSick is what an action of the kind Sick is called in a trace.
+func describeSick(a Action) string {
+	by := "all"
+	if a.From != nil {
+		by = fmt.Sprint(directorNames(a.From))
+	}
+	return fmt.Sprintf("checks of %v by %s fail for %v", backend(a.Backend), by, a.For)
+}
