@@ -27,6 +27,8 @@ type IO struct {
 	Root      bool                    // root runs this
 	Become    func(user string) error // makes the process another user's; for serve --check --as
 	Version   string
+	// Wall is the wall clock of a director; nil: time.Now.
+	Wall func() time.Time
 	// LetPipesBreak lets writing to a closed stdout or stderr fail, where it would end the process;
 	// nil: it does so already. serve and hold go on without a reader of their log.
 	LetPipesBreak func()

@@ -98,6 +98,7 @@ func (inv *invocation) serve(c *cli.Context) error {
 		Options:   options,
 		Version:   inv.Version,
 		LogOutput: inv.Stderr,
+		Wall:      inv.Wall,
 		Notify:    notifySystemd,
 		Reload:    load,
 		Handed:    handed,

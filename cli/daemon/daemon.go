@@ -33,6 +33,7 @@ type Config struct {
 	Options   Options
 	Version   string
 	LogOutput io.Writer
+	Wall      func() time.Time        // the wall clock; nil: time.Now
 	Notify    func(state string)      // tells the service manager (sd_notify); may be nil
 	Reload    func() (Options, error) // reads the settings again; nil: they stay as they are
 	// sockets that others have opened for this director; nil: none. Close closes them
@@ -102,6 +103,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.node, err = mesh.New(mesh.Config{
+		Wall:             cfg.Wall,
 		Data:             data,
 		DataGoOn:         cfg.Options.DataDamaged,
 		Name:             cfg.Options.NodeName,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,27 +57,44 @@ func (c *commands) holds(t *testing.T, d *process, round int) {
 	}
 }
 
+// allKilledRounds is how often all are killed; the environment variable DIRECTORMESH_ROUNDS sets
+// another number.
+const allKilledRounds = 4
+
 // TestAllKilledUnderLoad kills all directors at one moment, again and again, while logins and
 // commands come in. Every change that was acknowledged holds afterwards, and every user who was
-// mapped more than two seconds before is on the same backend.
+// mapped more than two seconds before is on the same backend. At some starts the wall clock of a
+// director is an hour off.
 func TestAllKilledUnderLoad(t *testing.T) {
+	rounds := allKilledRounds
+	if text := os.Getenv("DIRECTORMESH_ROUNDS"); text != "" {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	m := newMesh(t, 5, "--mail-servers", "192.0.2.1-192.0.2.4")
 	m.onDisks()
-	start := func() {
-		for _, d := range m.directors {
+	start := func(round int) {
+		for i, d := range m.directors {
+			off := time.Duration(0)
+			if round > 0 && i == round%len(m.directors) {
+				off = []time.Duration{time.Hour, 0, -time.Hour}[round%3]
+			}
+			d.setWall(off)
 			d.start()
 		}
 		began := time.Now()
 		m.awaitSynced(15*time.Second, m.directors...)
 		t.Logf("synced after %v", time.Since(began).Round(10*time.Millisecond))
 	}
-	start()
+	start(0)
 	given := commands{acknowledged: make(map[string]string)}
 	known := users("known", 500)
-	for round := range 5 {
+	for round := range rounds {
 		loads := make([]*load, len(m.directors))
 		for i, d := range m.directors {
-			loads[i] = startLoad(t, d, 200,
+			loads[i] = startLoad(t, d, 400,
 				mixedUsers(known, fmt.Sprintf("new-%d-at-%s-", round, d.name)))
 		}
 		given.run(t, m, round, time.Now().Add(5*time.Second))
@@ -95,7 +113,7 @@ func TestAllKilledUnderLoad(t *testing.T) {
 				}
 			}
 		}
-		start()
+		start(round + 1)
 		var names []string
 		for user := range was {
 			names = append(names, user)
