@@ -196,13 +196,19 @@ func (c *Core) missing(now mono.Time) (names []string) {
 // loading reports whether rows of the data directory are still to come.
 func (c *Core) loading() bool { return c.disk != nil && c.disk.loading }
 
-// wholeSince is from when on this director, which joins, lacks what happened in its mesh: 0 if it
-// lacks all. Noted is from when on it has notes of rows that came late.
-func (c *Core) wholeSince() (since directory.Tick, noted directory.Time) {
+// diskState is what counts of the data directory for snapshots.
+type diskState struct {
+	since directory.Tick // from when on it lacks what happened in the mesh: 0 if it lacks all
+	noted directory.Time // from when on it has notes of rows that came late; 0: there is no disk
+	// founded says that this director serves with it, and others may hold what it has lost.
+	founded bool
+}
+
+func (c *Core) diskState(now mono.Time) diskState {
 	if c.disk == nil {
-		return 0, 0
+		return diskState{}
 	}
-	return c.disk.since, c.disk.lateAt
+	return diskState{c.disk.since, c.disk.lateAt, c.foundedSince(now) != math.MaxUint32}
 }
 
 // setAside drops what came from the data directory, because it lies ahead of the mesh time of the

@@ -16,13 +16,16 @@ import (
 // the first one does so with each of the others before it founds the mesh, and each of these with
 // it before they answer. Nobody else answers meanwhile, so the digests are taken at once: of what
 // was assigned before the snapshot begins and is alive now. In a mesh that goes on, rows that are
-// moved at this moment may differ, which costs their leaves.
+// moved at this moment may differ, which costs their leaves. A director that serves from its disk
+// and takes what one that comes holds compares too: it may have served alone before.
 
 // checkRows goes on with the comparison that follows a snapshot; false if there is nothing more to
 // ask the donor.
 func (sn *snapshotting) checkRows(now mono.Time, p *peer) (asked bool) {
 	s := sn.receiver.Current()
-	if s.Since == 0 || sn.admission.bootstrapped || sn.cfg.Guards.NoRowCheck {
+	comes := !sn.admission.bootstrapped
+	if s.Since == 0 || sn.cfg.Guards.NoRowCheck ||
+		!comes && !(p.lacking && sn.diskState(now).founded) {
 		return false
 	}
 	if s.Check == nil {

@@ -39,6 +39,7 @@ type snapshotting struct {
 
 // snapshottingPort is what snapshotting needs of the other parts of the core.
 type snapshottingPort interface {
+	diskState(now mono.Time) diskState
 	flushOutbox(now mono.Time)
 	gained(log *logs.Peer, more logs.Spans)
 	heardOf(now mono.Time, p *peer, at wire.Position) (log *logs.Peer, news bool)
@@ -47,7 +48,6 @@ type snapshottingPort interface {
 	sameMesh(p *peer) bool
 	seekRest(now mono.Time, log *logs.Peer)
 	self() wire.Peer
-	wholeSince() (since directory.Tick, noted directory.Time)
 	writes(log *logs.Peer) bool
 }
 
@@ -56,7 +56,7 @@ func (sn *snapshotting) requestSnapshot(now mono.Time, p *peer) {
 	if sn.receiver.Current() != nil || !p.out {
 		return
 	}
-	m := &wire.SnapshotRequest{ID: sn.newID(), Since: sn.since(p)}
+	m := &wire.SnapshotRequest{ID: sn.newID(), Since: sn.since(now, p)}
 	sn.receiver.Begin(now, snapshots.Snapshot{
 		ID: m.ID, Peer: p.name, Since: m.Since, Whole: maps.Clone(p.counts),
 		Joins: !sn.admission.bootstrapped,
@@ -67,13 +67,12 @@ func (sn *snapshotting) requestSnapshot(now mono.Time, p *peer) {
 
 // since is the time of the oldest gap, when a member only wants to close gaps: what is older we
 // have. A joiner wants everything, or what came after its data directory was whole.
-func (sn *snapshotting) since(p *peer) directory.Tick {
+func (sn *snapshotting) since(now mono.Time, p *peer) directory.Tick {
 	if !sn.admission.bootstrapped {
 		if !sn.sameMesh(p) {
 			return 0
 		}
-		since, _ := sn.wholeSince()
-		return since
+		return sn.diskState(now).since
 	}
 	oldest := directory.Time(math.MaxInt64)
 	for _, p := range sn.peers.all {
@@ -136,7 +135,7 @@ func (sn *snapshotting) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapsh
 	case sn.admission.bootstrapped:
 	case p.synced && sn.sameMesh(p):
 		sn.admission.bootstrapped, sn.admission.alone, sn.admission.coldSince = true, false, 0
-		if _, noted := sn.wholeSince(); s.Since != 0 && noted != 0 {
+		if noted := sn.diskState(now).noted; s.Since != 0 && noted != 0 {
 			sn.late.From(noted) // what came late by the snapshot was noted
 		} else {
 			sn.late.Restart(sn.clock.At(now))
