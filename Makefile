@@ -12,6 +12,9 @@ SCALE_USERS ?= 10000000
 PKG         ?= ./directory
 N           ?= 50
 SEED        ?= 1
+CHAOS       ?= 5m
+CHAOS_SEED  ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+SOAK        ?= 2h
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
@@ -23,7 +26,8 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz mutants bench bench-dovecot bench-mesh e2e readme lint cover install clean
+.PHONY: help build run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
+ clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +72,14 @@ bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, 
 # processors run alone, before them.
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
 	DIRECTORMESH_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -parallel 4 -timeout 12m $(E2E)
+
+# What is not there is left out, and said: hosts of their own and small disks need root.
+chaos: build ## break five directors for CHAOS (5m) by the schedule of CHAOS_SEED (random), judge each answer
+	DIRECTORMESH_BIN=$(CURDIR)/bin/director DIRECTORMESH_CHAOS=$(CHAOS) DIRECTORMESH_CHAOS_SEED=$(CHAOS_SEED) \
+	 $(GO) test -tags e2e -count 1 -timeout 0 -run '^TestChaos$$' -v ./scripts/e2e
+
+soak: build ## chaos and simulated schedules, new ones all the time, for SOAK (2h); sums up what there was
+	@scripts/soak $(SOAK)
 
 readme: build ## run the README's commands as they are written
 	scripts/check-readme

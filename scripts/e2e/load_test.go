@@ -139,6 +139,15 @@ func (l *load) record(a answer) {
 	l.answers = append(l.answers, a)
 }
 
+// take returns what was answered since it was last asked.
+func (l *load) take() []answer {
+	l.answersMu.Lock()
+	defer l.answersMu.Unlock()
+	all := l.answers
+	l.answers = nil
+	return all
+}
+
 // end stops asking, waits for the lookups under way and returns all answers.
 func (l *load) end() []answer {
 	close(l.stop)

@@ -5,6 +5,7 @@ package netns
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -16,6 +17,8 @@ type Packets struct {
 	Protocol   uint8      // unix.IPPROTO_…
 	From, To   netip.Addr // IPv4
 	LargerThan uint16     // bytes, with the IP header
+	// Share is how many of these, drawn at random; 0: all.
+	Share float64
 }
 
 // Offsets into an IPv4 header (RFC 791).
@@ -28,6 +31,9 @@ const (
 
 // networkHeader is added to offsets that count from the IP header (SKF_NET_OFF in linux/filter.h).
 const networkHeader = 0xfff00000
+
+// randomNumber is where a filter finds 32 random bits (SKF_AD_OFF + SKF_AD_RANDOM there).
+const randomNumber = 0xfffff000 + 56
 
 // What a direct-action filter may return (linux/pkt_cls.h).
 const (
@@ -42,6 +48,7 @@ type instruction struct {
 	jumpFalse  uint8
 	k          uint32
 	passesElse bool // a jump that passes the packet where its condition does not hold
+	passesIf   bool // one that does so where it holds
 }
 
 // program drops the packets and passes all others.
@@ -65,12 +72,23 @@ func (p Packets) program() []instruction {
 	if p.LargerThan != 0 {
 		demand(unix.BPF_H, totalLength, unix.BPF_JGT, uint32(p.LargerThan))
 	}
+	if p.Share > 0 {
+		limit := uint32(min(p.Share, 1) * math.MaxUint32)
+		all = append(all,
+			instruction{code: unix.BPF_LD | unix.BPF_ABS | unix.BPF_W, k: randomNumber},
+			// It drops up to the limit: the jump passes what is above.
+			instruction{code: jump | unix.BPF_JGT, k: limit, passesIf: true})
+	}
 	all = append(all,
 		instruction{code: unix.BPF_RET | unix.BPF_K, k: drop},
 		instruction{code: unix.BPF_RET | unix.BPF_K, k: pass})
 	for i := range all {
+		toPass := uint8(len(all) - 1 - (i + 1))
 		if all[i].passesElse {
-			all[i].jumpFalse = uint8(len(all) - 1 - (i + 1))
+			all[i].jumpFalse = toPass
+		}
+		if all[i].passesIf {
+			all[i].jumpTrue = toPass
 		}
 	}
 	return all

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,6 +82,20 @@ func (h *Host) enter(f func() error) error {
 		return fmt.Errorf("setns: %w", err)
 	}
 	return f()
+}
+
+// Narrow has the switch send to the host at so many bits a second, with packets that wait for up to
+// a time; those that would wait longer are dropped. It lasts until the function that it returns is
+// called.
+func (h *Host) Narrow(bits int, wait time.Duration) (undo func()) {
+	h.n.t.Helper()
+	h.n.run(h.n.onSwitch("tc", "qdisc", "add", "dev", h.name, "root", "tbf",
+		"rate", fmt.Sprint(bits), "burst", "10kb", "latency", fmt.Sprintf("%dms",
+			wait.Milliseconds()))...)
+	return func() {
+		h.n.t.Helper()
+		h.n.run(h.n.onSwitch("tc", "qdisc", "del", "dev", h.name, "root")...)
+	}
 }
 
 // Drop lets the switch drop packets before they get to the host, until the function that it returns
