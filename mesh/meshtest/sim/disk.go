@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -80,9 +81,14 @@ func (d *director) writeAnew() {
 	k.messages, k.synced, k.anew = d.core.Held(d.now()), 0, false
 	k.written++
 	k.first = *k.messages[0].(*wire.Mark)
-	for tag, m := range d.dir.All(d.core.MeshTime(d.now())) {
-		block := wire.Pack(tag, []directory.Mapping{m})
-		k.messages = append(k.messages, &wire.Rows{Blocks: []wire.Block{block}})
+	for _, tag := range d.dir.Tags() {
+		for leaf := range 1 << 16 {
+			rows := d.dir.LeafToSend(tag, uint16(leaf), d.core.MeshTime(d.now()), nil)
+			if len(rows) > 0 {
+				block := wire.Pack(tag, rows)
+				k.messages = append(k.messages, &wire.Rows{Blocks: []wire.Block{block}})
+			}
+		}
 	}
 }
 
@@ -167,19 +173,28 @@ func recoded(w *world, m wire.Message) wire.Message {
 	return m
 }
 
-// rot loses all rows of some users that the mesh has long known.
+// rot loses all rows of some users that the mesh has long known. Rows of what was forgotten stay:
+// nothing compares them, and they matter for a minute.
 func (k *disk) rot(w *world) {
 	var whole directory.Time
 	last := make(map[ring.User]directory.Tick)
+	backends := make(map[ring.User]netip.Addr)
+	stamps := make(map[ring.User]directory.Tick)
+	forgotten := make(map[netip.Addr]directory.Tick)
 	for _, m := range k.messages {
 		switch m := m.(type) {
 		case *wire.Mark:
 			whole = max(whole, m.Whole)
+		case *wire.Table:
+			for _, b := range m.Change.Backends {
+				forgotten[b.Addr] = max(forgotten[b.Addr], b.Forgotten.Tick())
+			}
 		case *wire.Rows:
 			for _, b := range m.Blocks {
 				for row := range b.All() {
 					u := ring.User{Tag: b.Tag, Hash: row.Hash}
 					last[u] = max(last[u], row.Stamp, row.Activity)
+					backends[u], stamps[u] = row.Backend, row.Stamp
 				}
 			}
 		}
@@ -189,7 +204,7 @@ func (k *disk) rot(w *world) {
 	for _, u := range slices.SortedFunc(maps.Keys(last), func(a, b ring.User) int {
 		return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.Hash, b.Hash))
 	}) {
-		lost[u] = w.chance(0.3) && last[u] < limit
+		lost[u] = w.chance(0.3) && last[u] < limit && stamps[u] > forgotten[backends[u]]
 	}
 	for i, m := range k.messages {
 		rows, ok := m.(*wire.Rows)
