@@ -86,6 +86,7 @@ var parts = []struct {
 	{"sessions", (*bench).measureSessions},
 	{"activity", (*bench).measureActivity},
 	{"mixed", (*bench).measureMixed},
+	{"disks", (*bench).measureDisks},
 }
 
 func partNames() []string {
