@@ -65,8 +65,8 @@ func holdUntilKilled(path string) error {
 	}
 }
 
-// TestKilled kills a process with -9 at random moments while it keeps 60,000 rows a second on a real
-// disk. What it had reported as kept is found each time, and a prefix of what was put, without
+// TestKilled kills a process with -9 at random moments while it keeps 60,000 rows a second on a
+// real disk. What it had reported as kept is found each time, and a prefix of what was put, without
 // damage. DIRECTORMESH_KILLS says how often.
 func TestKilled(t *testing.T) {
 	kills := 10
@@ -106,8 +106,8 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d kills, the end torn %d times, up to %d rows", kills, torn, most)
 }
 
-// killOne runs a process for a random time, kills it, and returns up to where it said that rows were
-// kept.
+// killOne runs a process for a random time, kills it, and returns up to where it said that rows
+// were kept.
 func killOne(t *testing.T, dir string) (kept uint64, last string) {
 	t.Helper()
 	self, err := os.Executable()

@@ -57,9 +57,8 @@ type chaosRun struct {
 // commands come in, and judges each answer. "make chaos" plays more of it.
 func TestChaos(t *testing.T) {
 	length := fromEnvironment(t, "DIRECTORMESH_CHAOS", chaosLength, time.ParseDuration)
-	seed := fromEnvironment(t, "DIRECTORMESH_CHAOS_SEED", chaosSeed, func(s string) (uint64, error) {
-		return strconv.ParseUint(s, 10, 64)
-	})
+	number := func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }
+	seed := fromEnvironment(t, "DIRECTORMESH_CHAOS_SEED", chaosSeed, number)
 	rate := fromEnvironment(t, "DIRECTORMESH_CHAOS_RATE", chaosRate, strconv.Atoi)
 	r := newChaosRun(t, seed)
 	t.Logf("seed %d, hosts of their own %v, disks of their own %v; to play it again: "+
@@ -411,7 +410,8 @@ func (r *chaosRun) command(ctx context.Context) (given []chaos.Command) {
 		select {
 		case <-ctx.Done():
 			if down {
-				given = append(given, r.give(random, chaos.Command{Op: chaos.Up, Backend: fourBackends[3]}))
+				up := chaos.Command{Op: chaos.Up, Backend: fourBackends[3]}
+				given = append(given, r.give(random, up))
 			}
 			return given
 		case <-time.After(time.Duration(300+random.IntN(500)) * time.Millisecond):

@@ -140,8 +140,8 @@ func TestOddDisks(t *testing.T) {
 			got := mappings(t, d)
 			for user, backend := range wantUsers {
 				if got[user] != backend {
-					wrong.errorf("%s: %s has %s on %q, was on %s", test.name, d.name, user, got[user],
-						backend)
+					wrong.errorf("%s: %s has %s on %q, was on %s", test.name, d.name, user,
+						got[user], backend)
 				}
 			}
 			if len(got) != len(wantUsers) {

@@ -57,8 +57,9 @@ func (b *bench) measureDisks(ctx context.Context) error {
 				100*(each-without).Seconds())
 		}
 		without = each
-		b.note(fmt.Sprintf("%.0f logins/s %s", float64(l.lookups)/time.Since(began).Seconds(), what),
-			short(each), "of a core for each director and second%s; %s", remark, l)
+		rate := float64(l.lookups) / time.Since(began).Seconds()
+		b.note(fmt.Sprintf("%.0f logins/s %s", rate, what), short(each),
+			"of a core for each director and second%s; %s", remark, l)
 		if on {
 			if err := b.measureStarts(ctx, p, flags); err != nil {
 				return err

@@ -210,8 +210,8 @@ func (j *Judge) judge(a Answer) (breach *Breach) {
 		case j.movedSince(c, a):
 			j.Counts.Moved++
 		case j.known(c, a):
-			// Its director knew of both. Which of them holds is for the mesh to say, but from now on
-			// it is this one only.
+			// Its director knew of both. Which of them holds is for the mesh to say, but from now
+			// on it is this one only.
 			j.Counts.Compared++
 			if mineBefore := claimOf(u.claims, a.Backend); mineBefore == nil ||
 				j.settled(mineBefore, c, a) {

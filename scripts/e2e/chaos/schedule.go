@@ -198,7 +198,8 @@ func (s *Schedule) of(kind Kind, length time.Duration) Fault {
 	case Loss:
 		f.Share = 0.05 + 0.35*s.random.Float64()
 	case WallOff:
-		f.Off = []time.Duration{time.Hour, -time.Hour, 30 * time.Second, -7 * time.Second}[s.random.IntN(4)]
+		offs := []time.Duration{time.Hour, -time.Hour, 30 * time.Second, -7 * time.Second}
+		f.Off = offs[s.random.IntN(len(offs))]
 	}
 	return f
 }

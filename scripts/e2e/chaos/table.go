@@ -13,9 +13,9 @@ type Backend struct {
 	Down   bool
 }
 
-// Tables judges by G1 and G5 what all directors show of the backends, when nothing is wrong any more
-// and no command is under way: they show the same, and what was acknowledged. Configured is what
-// the backends are without any command.
+// Tables judges by G1 and G5 what all directors show of the backends, when nothing is wrong any
+// more and no command is under way: they show the same, and what was acknowledged. Configured is
+// what the backends are without any command.
 func (j *Judge) Tables(
 	at time.Duration, shown map[string]map[string]Backend, configured map[string]Backend,
 ) (breaches []Breach) {
@@ -58,8 +58,9 @@ func (j *Judge) Tables(
 	return breaches
 }
 
-// possible are the values that a register of a backend may have: the last one that was acknowledged,
-// and those of later commands that were not. What no disk had may be lost if all died since.
+// possible are the values that a register of a backend may have: the last one that was
+// acknowledged, and those of later commands that were not. What no disk had may be lost if all died
+// since.
 func (j *Judge) possible(
 	addr, configured string, of func(Command) (value string, concerns bool),
 ) (values []string) {
@@ -107,8 +108,9 @@ func Final(at time.Duration, answers map[string]map[string]string) (breaches []B
 		names := slices.Sorted(maps.Keys(by))
 		for _, name := range names[min(1, len(names)):] {
 			if by[name] != by[names[0]] {
-				breaches = append(breaches, Breach{at, "G1", fmt.Sprintf("%s: %s by %s, %s by %s", user,
-					by[names[0]], names[0], by[name], name), []string{user}})
+				text := fmt.Sprintf("%s: %s by %s, %s by %s", user, by[names[0]], names[0],
+					by[name], name)
+				breaches = append(breaches, Breach{at, "G1", text, []string{user}})
 			}
 		}
 	}
