@@ -55,6 +55,8 @@ type Config struct {
 
 	Kicker Kicker // ends sessions on this host; nil: knows of none
 	Hook   Hook   // flush hook; nil: none
+	// Vacancy asks backends for sessions; nil: they cannot be asked.
+	Vacancy Vacancy
 
 	Log        zerolog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
@@ -80,6 +82,15 @@ type Kicker interface {
 // ends at run.Cutoff.
 type Hook interface {
 	Run(ctx context.Context, run replica.RunHook) (ok bool, err error)
+}
+
+// A Vacancy asks backends themselves for sessions. Vacant is called from many goroutines at once,
+// 20,000 at most. It returns true when the backend has said that it has no session of the user
+// left, and false when that is not known: at once if the backend cannot be asked, else at
+// ask.Within if it has not answered by then, and at ask.Cutoff if it has sessions left. It must
+// obey ctx, which ends at ask.Cutoff.
+type Vacancy interface {
+	Vacant(ctx context.Context, ask replica.AskVacant) bool
 }
 
 // check reports everything that is wrong with the configuration, each problem by the name of its

@@ -49,6 +49,12 @@ func coreCounters() []coreCounter {
 		{"director_moves_taken_over_total",
 			"Moves of failed or stopped directors that this director finished.",
 			one(func(c *counters) uint64 { return c.MovesTaken })},
+		{"director_moves_vacated_total",
+			"Moved users whose old backend was asked for their sessions, by answer.",
+			[]coreCount{
+				{"vacant", func(c *counters) uint64 { return c.VacatedMoves }},
+				{"unknown", func(c *counters) uint64 { return c.UnansweredMoves }},
+			}},
 		{"director_holds_timed_out_total",
 			"Held users that this director released because no release came in time.",
 			one(func(c *counters) uint64 { return c.ForgottenHolds })},

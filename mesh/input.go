@@ -68,6 +68,8 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		}
 	case replica.RunHook:
 		n.runHook(e)
+	case replica.AskVacant:
+		n.askVacant(e)
 	case replica.Keep:
 		n.data.store.Put(e.N, e.Message)
 	case replica.NewLife:

@@ -192,3 +192,16 @@ func (n *Node) runHook(run replica.RunHook) {
 		n.input(func(c *replica.Core, now mono.Time) { c.HookDone(now, run.ID, ok, err) })
 	})
 }
+
+// askVacant asks the old backend of a moved user for sessions. Whoever waits for an answer of one
+// backend shares its lists, so there is a goroutine for each user and no limit but that of moves.
+func (n *Node) askVacant(ask replica.AskVacant) {
+	n.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(n.ctx, ask.Cutoff)
+		defer cancel()
+		vacant := n.cfg.Vacancy.Vacant(ctx, ask)
+		if n.ctx.Err() == nil {
+			n.input(func(c *replica.Core, now mono.Time) { c.VacantDone(now, ask.ID, vacant) })
+		}
+	})
+}

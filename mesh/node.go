@@ -195,8 +195,8 @@ func (n *Node) open() error {
 		Expire:     n.cfg.Expire, KickDelay: n.cfg.KickDelay,
 		MaxParallelMoves: n.cfg.MaxParallelMoves,
 		Backends:         n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
-		Watches: n.cfg.Watches,
-		Wall:    directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
+		Watches: n.cfg.Watches, AsksBackends: n.cfg.Vacancy != nil,
+		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
 		Directory: n.dir, Keeps: n.data != nil, Disk: n.diskFound(),
 	}, n.last)
 	n.input(func(*replica.Core, mono.Time) {}) // carries out what the start asks for

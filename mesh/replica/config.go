@@ -32,7 +32,9 @@ type Config struct {
 	Disk     *Disk          // what is in it; nil: nothing
 	Founder  bool           // has no director to join: founds a mesh at once
 	Hook     bool           // a flush hook is set: the core emits RunHook
-	Watches  bool           // backends are checked here, and what they show comes by Observe
+	// the backends themselves can be asked for sessions: the core emits AskVacant
+	AsksBackends bool
+	Watches      bool // backends are checked here, and what they show comes by Observe
 
 	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
 	Rand      *rand.Rand       // for jitter and nonces

@@ -29,6 +29,8 @@ type Counters struct {
 	PeerFailures       uint64
 	Kicks              uint64
 	MovesTaken         uint64 // moves of directors that were gone, gone on with here
+	VacatedMoves       uint64 // moves whose old backend said that no session was left
+	UnansweredMoves    uint64 // moves whose old backend did not say so
 	ForgottenHolds     uint64 // users released although no release came
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64

@@ -170,7 +170,7 @@ func (mo *mover) advance(now mono.Time, m *moves.Move) {
 	}
 	if m.Phase == moves.Kicking && (reported() || now.Sub(m.Started) >= reportWithin) {
 		if !reported() {
-			m.Unsure = true
+			m.Doubt()
 		}
 		mo.startHook(now, m)
 	}
@@ -210,16 +210,6 @@ func (c *Core) HookDone(now mono.Time, id uint64, ok bool, err error) {
 		c.logf(LogWarn, "flush hook failed", Field{"error", err})
 	}
 	c.kicks.Finish(id, KickResult{Known: true}, nil)
-}
-
-// startDelay waits for the sessions just ended to be over, unless there can have been none.
-func (mo *mover) startDelay(now mono.Time, m *moves.Move) {
-	m.Phase, m.Until = moves.Delaying, now.Add(mo.cfg.KickDelay)
-	idle := m.Was != directory.Live || !m.Previous.Backend.IsValid() ||
-		mo.clock.At(now).Sub(m.Previous.Activity.Time()) > mo.dir.Share()+idleMargin
-	if !m.Unsure && idle {
-		m.Until = now
-	}
 }
 
 func (mo *mover) release(now mono.Time, m *moves.Move) {

@@ -51,6 +51,7 @@ type director struct {
 
 	hook    func(RunHook) (answers bool, err error) // nil: answers at once
 	hooked  []RunHook
+	asked   []AskVacant
 	kicker  func(Kick) (count int, known, answers bool)
 	kickErr error                                // what the kicker fails with
 	left    int                                  // sessions that the kicker cannot end
@@ -322,6 +323,8 @@ func (d *director) carryOut() bool {
 			if answers {
 				d.core.HookDone(d.w.now, e.ID, err == nil, err)
 			}
+		case AskVacant:
+			d.asked = append(d.asked, e)
 		case Keep:
 			d.disk.keep(d, e)
 		case Log:

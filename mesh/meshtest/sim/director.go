@@ -154,7 +154,7 @@ func (d *director) start(founder bool) {
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
-		Keeps:     s.Disks.On, Disk: found, Watches: s.Watches,
+		Keeps:     s.Disks.On, Disk: found, Watches: s.Watches, AsksBackends: s.Asks,
 	}, d.now())
 	d.standings = nil
 	w.tracef("%s starts, boot %x, clock off by %v",
@@ -323,6 +323,8 @@ func (d *director) carryOut() {
 				d.kick(e)
 			case replica.RunHook:
 				d.runHook(e)
+			case replica.AskVacant:
+				d.askVacant(e, d.w.now+e.Cutoff)
 			case replica.Keep:
 				d.keep(e)
 			case replica.NewLife:

@@ -101,3 +101,33 @@ func (d *director) runHook(e replica.RunHook) {
 		d.core.HookDone(d.now(), e.ID, ok, nil)
 	}))
 }
+
+// askVacant asks a backend, again and again until an end, whether any director has a session of the
+// user there. Sometimes a backend cannot be asked.
+func (d *director) askVacant(e replica.AskVacant, until time.Duration) {
+	w := d.w
+	if w.chance(0.1) {
+		w.after(e.Within, d.inLife("vacancy", func() { d.core.VacantDone(d.now(), e.ID, false) }))
+		return
+	}
+	w.after(w.between(5*time.Millisecond, 50*time.Millisecond), d.inLife("vacancy", func() {
+		left := w.sessionsOn(check.User{Tag: string(e.Tag), Hash: uint32(e.Hash)}, e.Backend)
+		if left && w.now < until {
+			d.askVacant(e, until)
+			return
+		}
+		d.core.VacantDone(d.now(), e.ID, !left)
+	}))
+}
+
+// sessionsOn reports whether a director has a session of a user on a backend.
+func (w *world) sessionsOn(u check.User, backend netip.Addr) bool {
+	for _, d := range w.directors {
+		for _, s := range d.sessions[u] {
+			if d.alive && s.backend == backend {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -78,6 +78,7 @@ func (g *generator) flushed(users int, parallel int, at time.Duration) (originat
 // failed by one peer, and the one that goes on may die as well.
 func brokenFlushes(seed uint64) Schedule {
 	g := draw(seed, "flushes", 2+int(seed%4), 70*time.Second)
+	g.s.Asks = seed%2 == 0
 	at := 20 * time.Second
 	if g.chance(0.3) {
 		g.s.Kickers.Slow = 0.5

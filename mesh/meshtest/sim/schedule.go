@@ -39,6 +39,7 @@ type Schedule struct {
 	Idle []Span
 
 	Watches bool // the directors check the backends
+	Asks    bool // the directors can ask the backends for sessions
 
 	Demands   Demands
 	Network   Network

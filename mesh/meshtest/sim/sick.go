@@ -90,7 +90,7 @@ func (d *director) reportStandings() {
 // sickBackends lets backends fail, for all directors or for some, while directors do too.
 func sickBackends(seed uint64) Schedule {
 	g := draw(seed, "sick", 1+int(seed%6), 200*time.Second)
-	g.s.Watches = true
+	g.s.Watches, g.s.Asks = true, seed%2 == 0
 	g.users(30)
 	for range 6 + g.IntN(6) {
 		a := Action{

@@ -32,6 +32,7 @@ type Move struct {
 	Phase    Phase
 	HeldAt   mono.Time    // when every peer held the user; meant after Holding
 	Unsure   bool         // some kicker ended sessions, or does not know
+	Unknown  bool         // some kicker does not know whether there were others
 	Kicked   kicks.Report // what directors could not do
 	Restarts int          // MaxRestarts at most
 
@@ -72,8 +73,12 @@ func (m *Move) Report(director string, r kicks.Result) {
 	if r.Count > 0 || !r.Known {
 		m.Unsure = true
 	}
+	m.Unknown = m.Unknown || !r.Known
 	m.Kicked.Note(director, r)
 }
+
+// Doubt notes that a director's kicker may have left something, or still be at work.
+func (m *Move) Doubt() { m.Unsure, m.Unknown = true, true }
 
 // BeatenByMapping reports whether a row that beat the move is no move: a lookup elsewhere made it
 // before this director knew of it. A move begins again above such a row, MaxRestarts times at most.

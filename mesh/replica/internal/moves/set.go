@@ -263,7 +263,7 @@ func (s *Set) Patience(now mono.Time) {
 func (s *Set) PeerGone(name string) {
 	for _, m := range s.byUser {
 		if !m.reported[name] {
-			m.Unsure = true
+			m.Doubt()
 		}
 		delete(m.reported, name)
 	}
@@ -306,7 +306,7 @@ func (s *Set) TakeOver(u ring.User) *Move {
 	user := s.Held.users[u]
 	m := &Move{
 		User: u, Previous: user.replaced.Mapping, Was: user.replaced.Status, Started: user.since,
-		Unsure: true, Restarts: MaxRestarts,
+		Unsure: true, Unknown: true, Restarts: MaxRestarts,
 	}
 	m.Begin(user.row)
 	s.Add(m)
@@ -321,7 +321,8 @@ func (s *Set) Restart(find Find) {
 	s.starting = s.Sorted()
 	for _, m := range s.starting {
 		m.batch, m.Phase, m.touched = nil, Holding, false
-		m.reported, m.Unsure = map[string]bool{"": true}, true
+		m.reported = map[string]bool{"": true}
+		m.Doubt()
 		if today, ok := find(m.User); ok {
 			m.Row = today
 		}
