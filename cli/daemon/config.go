@@ -159,7 +159,8 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 			problems = append(problems, Problem{Setting: "encrypt-key-file", Err: err})
 		}
 	}
-	for _, p := range slices.Concat(checkAccess(options), checkHealth(options)) {
+	for _, p := range slices.Concat(checkAccess(options), checkHealth(options),
+		checkDoveadm(options)) {
 		if slices.ContainsFunc(problems, func(o Problem) bool { return o.Setting == p.Setting }) {
 			continue // what is wrong with it is said already
 		}

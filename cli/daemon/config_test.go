@@ -210,6 +210,10 @@ func TestBadSettings(t *testing.T) {
 		{"encrypt-key-file", "/empty", "has no key"},
 		{"encrypt-key-file", "/twice", "line 2 repeats"},
 		{"encrypt-key-file", "/many", "has 17 keys"},
+		{"backend-doveadm", "0", "is not PORT or PORT+tls"},
+		{"backend-doveadm", "8080+ssl", "is not PORT or PORT+tls"},
+		{"backend-doveadm-key", "/none", "cannot be read"},
+		{"backend-doveadm-key", "/text2", "is not one line"},
 		{"health-check", "imap", "has no port"},
 		{"health-check", "http:80", "is no check"},
 		{"health-login", "/none", "cannot be read"},
@@ -226,7 +230,8 @@ func TestBadSettings(t *testing.T) {
 		many += string(rune('A'+i)) + key1[1:] + "\n"
 	}
 	env := testEnvironment(nil, map[string]string{
-		"/short": "# a key\nAAAA\n", "/text": "secret words", "/empty": "# none\n",
+		"/short": "# a key\nAAAA\n", "/text": "secret words", "/text2": "a\nb",
+		"/empty": "# none\n",
 		"/twice": key1 + "\n" + key1 + "\n", "/many": many,
 	})
 	for _, tt := range tests {

@@ -53,6 +53,7 @@ type Daemon struct {
 	node     *mesh.Node
 	director *director
 	sessions *sessions
+	vacancy  *vacancy      // nil: backends are not asked for sessions
 	health   *health       // nil: backends are not checked
 	lists    *bulk.Lane    // in which the doors make their lists
 	gate     *webauth.Gate // nil without a web configuration file
@@ -98,6 +99,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.gate, err = newGate(d, registry); err != nil {
 		return nil, err
 	}
+	d.vacancy = newVacancy(cfg.Options, d.sessions.hash, d.log)
 	data, err := openData(cfg.Options.DataDir)
 	if err != nil {
 		return nil, err
@@ -119,6 +121,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Backends:         cfg.Options.Backends,
 		Watches:          len(cfg.Options.Health.Checks) > 0,
 		Kicker:           kicker{d.sessions.kicker},
+		Vacancy:          d.vacancy.forMesh(),
 		Hook:             newHook(cfg.Options, d.sessions.mesh.name),
 		Log:              d.log,
 		Registerer:       registry,
@@ -169,6 +172,7 @@ func (d *Daemon) Close() error {
 	if d.node != nil {
 		errs = append(errs, d.node.Close())
 	}
+	d.vacancy.close()
 	if d.sessions != nil {
 		errs = append(errs, d.sessions.close())
 	}

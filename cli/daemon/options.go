@@ -30,6 +30,7 @@ type Options struct {
 	MaxParallelKicks int
 	KickCommand      string         // "": none
 	Sessions         sessionOptions // those of Dovecot
+	Doveadm          doveadmOptions // that of the backends
 	Health           healthOptions
 
 	DataDir     string // "": none

@@ -51,7 +51,8 @@ func (s Setting) EnvVar() string {
 // Settings returns all settings in the order of the help, and in the order in which they are read:
 // those of doors need the run directory.
 func Settings() []Setting {
-	return slices.Concat(ownSettings(), doorSettings(), sessionSettings(), healthSettings())
+	return slices.Concat(ownSettings(), doorSettings(), sessionSettings(), doveadmSettings(),
+		healthSettings())
 }
 
 // ownSettings are the director's own; doors bring theirs.

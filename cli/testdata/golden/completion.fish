@@ -59,6 +59,8 @@ complete -c director -n '__fish_seen_subcommand_from serve' -l kick-ipc -r -F -d
 complete -c director -n '__fish_seen_subcommand_from serve' -l kick-anvil -r -F -d 'anvil socket of Dovecot 2.4 in its base_dir, to list and end sessions, usually /run/dovecot/anvil (default: none)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l sessions-interval -x -d 'how often sessions are listed to keep their mappings, more often if --user-expire is short (default: 45s)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l flush-socket -x -d 'script run before a moved user is let in again: unix:PATH, tcp:HOST:PORT or exec:PROGRAM (default: none)'
+complete -c director -n '__fish_seen_subcommand_from serve' -l backend-doveadm -x -d 'port of doveadm'\''s HTTP API on each backend, to let a moved user in again as soon as the old backend has no session left (default: backends are not asked)'
+complete -c director -n '__fish_seen_subcommand_from serve' -l backend-doveadm-key -r -F -d 'the backends'\'' doveadm_api_key, in one line (default: none)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l health-check -x -d 'check each backend at these ports every 5s and take failed ones out of use: imap, pop3, lmtp, managesieve, submission or tcp, with +tls, +starttls, +proxy1 or +proxy2 behind the port (default: no checks)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l health-login -r -F -d 'USER:PASSWORD of a test user who logs in with each check (default: nobody logs in)'
 complete -c director -n __fish_use_subcommand -a hold -d 'run a director and keep its sockets and FIFO open'

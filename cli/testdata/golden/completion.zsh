@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -121,6 +121,8 @@ _director() {
 		--kick-anvil
 		--sessions-interval
 		--flush-socket
+		--backend-doveadm
+		--backend-doveadm-key
 		--health-check
 		--health-login
 		--help
@@ -425,11 +427,11 @@ _director() {
 		) ;;
 	esac
 	case $words[CURRENT-1] in
-	--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from) _files; return ;;
+	--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from) _files; return ;;
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in
