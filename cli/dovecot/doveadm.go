@@ -156,7 +156,10 @@ func parseWho(in io.Reader, backend netip.Addr) ([]Connection, error) {
 	if tag, err := decoder.Token(); err != nil || tag != "director" {
 		return nil, errors.Join(err, errAnswer)
 	}
-	return list.connections, errors.Join(expect(']'), expect(']'))
+	if err := errors.Join(expect(']'), expect(']')); err != nil {
+		return nil, err
+	}
+	return list.connections, nil
 }
 
 // whoError reads what doveadm says instead of a list: {"type":"exitCode","exitCode":64}.
