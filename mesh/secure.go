@@ -8,10 +8,12 @@ import (
 	"io"
 
 	"github.com/flynn/noise"
+
+	"directormesh/mesh/wire"
 )
 
 // KeySize is the size of a key of the mesh, in bytes.
-const KeySize = 32
+const KeySize = wire.KeySize
 
 const (
 	// A record is one Noise transport message: its length in 2 bytes, big endian, then ciphertext

@@ -10,7 +10,7 @@ import (
 // notOnStreams are the kinds of message that handshakes, memberlist and disks carry.
 var notOnStreams = map[wire.Kind]bool{
 	wire.KindHello: true, wire.KindRefuse: true, wire.KindDelta: true, wire.KindPushPull: true,
-	wire.KindMark: true,
+	wire.KindMark: true, wire.KindKeyring: true,
 }
 
 // Each kind of message that a stream may carry has a handler, which takes it. All others are

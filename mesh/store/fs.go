@@ -30,3 +30,34 @@ type File interface {
 
 // ErrLocked is returned for a directory that another process uses.
 var ErrLocked = errors.New("another process uses it")
+
+// Replace makes this the content of a file. It is on the disk when the error is nil; else the file
+// is as it was.
+func Replace(d FS, name string, content []byte) error {
+	f, err := d.Create(name + newSuffix)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := d.Rename(name+newSuffix, name); err != nil {
+		return err
+	}
+	return d.SyncDir()
+}
+
+// PutAside renames a file that cannot be read, so that nothing of it is lost, and returns its new
+// name.
+func PutAside(d FS, name string) (string, error) {
+	taken, err := d.Names()
+	if err != nil {
+		return "", err
+	}
+	aside := freeName(taken, asidePrefix, name)
+	return aside, errors.Join(d.Rename(name, aside), d.SyncDir())
+}

@@ -56,21 +56,7 @@ func writeIdentity(d FS, id Identity) error {
 	if err != nil {
 		return err
 	}
-	f, err := d.Create(identityName + newSuffix)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := d.Rename(identityName+newSuffix, identityName); err != nil {
-		return err
-	}
-	return d.SyncDir()
+	return Replace(d, identityName, append(b, '\n'))
 }
 
 // An IdentityError is returned for a directory of another mesh.

@@ -82,6 +82,11 @@ func fillValue(t *rapid.T, v reflect.Value) {
 			HashFormat: names.Draw(t, "format"), Expire: rapid.Int64().Draw(t, "expire"),
 		}
 		return
+	case *wire.Secret: // there is one or none
+		if rapid.Bool().Draw(t, "secret") {
+			*p = rapid.SliceOfN(rapid.Byte(), wire.KeySize, wire.KeySize).Draw(t, "secret")
+		}
+		return
 	case *wire.Message: // of a log
 		entries := []wire.Message{&wire.Table{}, &wire.Rows{}, &wire.Hold{}}
 		*p = empty(rapid.SampledFrom(entries).Draw(t, "entry"))
@@ -142,8 +147,8 @@ func fillValue(t *rapid.T, v reflect.Value) {
 		for i := range v.NumField() {
 			fillValue(t, v.Field(i))
 		}
-	case reflect.Array: // of 256 digests: a few that differ will do
-		for i := 0; i < v.Len(); i += 51 {
+	case reflect.Array: // of 256 digests a few that differ will do
+		for i := 0; i < v.Len(); i += 1 + v.Len()/6 {
 			fillValue(t, v.Index(i))
 		}
 	case reflect.Slice:

@@ -99,12 +99,19 @@ func (m *Hello) decode(r *reader) {
 }
 
 func (m *Refuse) encode(w *writer) {
-	w.array(5)
+	fields := 5
+	if m.Differs {
+		fields = 6
+	}
+	w.array(fields)
 	m.From.encode(w)
 	w.remark(m.Reason)
 	w.int(m.Up)
 	w.uint(uint64(m.Stranger))
 	encodeChange(w, &m.Change)
+	if fields > 5 {
+		w.bool(m.Differs)
+	}
 }
 
 func (m *Refuse) decode(r *reader) {
@@ -114,5 +121,9 @@ func (m *Refuse) decode(r *reader) {
 	m.Up = r.int("up time")
 	m.Stranger = directory.MeshID(r.uint64("mesh id"))
 	m.Change = decodeChange(r)
+	if extra > 0 {
+		m.Differs = r.bool("differs")
+		extra--
+	}
 	r.end("message", extra)
 }

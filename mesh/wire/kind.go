@@ -37,6 +37,7 @@ var kindNames = [...]string{
 	KindWaiting:         "waiting",
 	KindMeeting:         "meeting",
 	KindMark:            "mark",
+	KindKeyring:         "keyring",
 	KindObservations:    "observations",
 }
 
@@ -118,6 +119,8 @@ func newMessage(k Kind) body {
 		return new(Meeting)
 	case KindMark:
 		return new(Mark)
+	case KindKeyring:
+		return new(Keyring)
 	case KindObservations:
 		return new(Observations)
 	}
@@ -162,4 +165,5 @@ func (*Counting) Kind() Kind        { return KindCounting }
 func (*Waiting) Kind() Kind         { return KindWaiting }
 func (*Meeting) Kind() Kind         { return KindMeeting }
 func (*Mark) Kind() Kind            { return KindMark }
+func (*Keyring) Kind() Kind         { return KindKeyring }
 func (*Observations) Kind() Kind    { return KindObservations }

@@ -3,9 +3,13 @@
 package wiretest
 
 import (
+	"bytes"
+
 	"directormesh/directory"
 	"directormesh/mesh/wire"
 )
+
+var key1, key2 = wire.KeyID{1, 2, 3, 4}, wire.KeyID{5, 6, 7, 8}
 
 // Samples returns one message of every kind, in the order of the kinds. No field of them is zero
 // where another value is possible: what was added after version 1 is set here. The messages are the
@@ -22,6 +26,7 @@ func Samples() []wire.Message {
 			m.Hello.Registers = 3
 			addRegisters(m.Change)
 		case *wire.Refuse:
+			m.Differs = true
 			addRegisters(m.Change)
 		case *wire.Table:
 			addRegisters(m.Change)
@@ -47,6 +52,26 @@ func Samples() []wire.Message {
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
 		Late: []wire.LateRows{{At: now - 60_000, Oldest: (now - 900_000).Tick()}},
+	}, &wire.Keyring{
+		Mesh: blue.ID, Whole: true, Digest: 0xfeed_0000_0000_beef,
+		Keys: []wire.Key{
+			{ID: key1, Secret: bytes.Repeat([]byte{7}, wire.KeySize)}, {ID: key2, Removed: true},
+		},
+		Primary: wire.PrimaryKey{Version: wire.Version{Count: 300, By: "d1"}, Key: key1},
+		Rotation: wire.Rotation{
+			Begun:   wire.Version{Count: 290, By: "d1"},
+			Version: wire.Version{Count: 301, By: "d2"}, New: key1, Old: key2, FromFile: true,
+			Ended: true,
+		},
+		Holders: []wire.KeyHolder{
+			{
+				Name: "d1", Version: wire.Version{Count: 302, By: "d1"},
+				Keys: []wire.HeldKey{{ID: key1, Packets: 1 << 31}}, Uses: key1,
+				Rotation: wire.Version{Count: 290, By: "d1"},
+				Problem:  "no space left on device",
+			},
+			{Name: "d2", Version: wire.Version{Count: 303, By: "d1"}, Gone: true},
+		},
 	}, &wire.Observations{Whole: true, Backends: []wire.Observation{
 		{Backend: backend1, Sight: wire.Good, Since: now - 60_000},
 		{Backend: backend2, Sight: wire.Failing, Since: now, Reason: "imap:143: refused"},
