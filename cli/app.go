@@ -106,7 +106,8 @@ func (inv *invocation) app() *cli.App {
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.importCommand(),
-			inv.ringCommand(), inv.keysCommand(), inv.dataCommand(),
+			inv.ringCommand(), inv.keysCommand(), inv.reloadCommand(),
+			inv.dataCommand(),
 			inv.benchCommand(), inv.versionCommand(), inv.completionCommand(),
 		},
 	}

@@ -103,7 +103,7 @@ func TestErrors(t *testing.T) {
 		"ring remove 127.0.0.1 -a NOTSYNCED", "ring status --wait --timeout x",
 		"ring status --wait --timeout -1s", "ring status x",
 		"health x", "health -a SMTP",
-		"keys list x", "keys generate x", "keys",
+		"keys list x", "keys generate x", "keys", "reload x", "keys use", "keys rotate x",
 		"data inspect", "data inspect a b", "data inspect DIR/none", "data inspect DIR/file",
 		"dump x", "dump -a SMTP",
 		"bench --rate x", "bench --rate 5 --depth 5", "bench --duration x", "bench --zipf 1",

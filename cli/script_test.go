@@ -139,6 +139,7 @@ func (d *scriptDirector) run(ts *testscript.TestScript) {
 	ts.Check(err)
 	d.daemon, err = daemon.New(daemon.Config{
 		Options: options, Version: "test", LogOutput: os.Stderr,
+		Reload: func() (daemon.Options, error) { return daemon.Load(d.settings, "", env) },
 	})
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())

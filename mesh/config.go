@@ -38,13 +38,21 @@ type Config struct {
 	// host[:port] of peers, by default with the port of Bind; names are resolved to all their
 	// addresses, anew at each attempt
 	Join []string
-	Keys [][]byte // 32 bytes each, the first encrypts, all decrypt; none: no encryption
+	// of the key file: 32 bytes each, the first encrypts unless the mesh has chosen another, all
+	// decrypt; none: no encryption
+	Keys [][]byte
+	// ReadKeys reads the key file again; nil: there is none.
+	ReadKeys func() ([][]byte, error)
 
 	HashFormat       string        // director_username_hash; compared with the peers'
 	Expire           time.Duration // user expire, at least 10 s
 	KickDelay        time.Duration // between the last kick and the release of a move
 	MaxParallelMoves int           // users a flush has in flight; 0: 100
 	Backends         []ring.Backend
+
+	// ServeAlone lets this director serve by itself although a director that it was to join has
+	// another key, mesh name, version, or settings that must be the same.
+	ServeAlone bool
 
 	Data     store.FS // the data directory; nil: none
 	DataGoOn bool     // go on alone with what is left of a damaged one

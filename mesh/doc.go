@@ -26,12 +26,18 @@
 // queue is bounded in bytes; when a peer does not drain it, its stream is closed. Other peers are
 // not affected.
 //
+// The keeper (keykeeper.go) has the mesh's keyring, in a goroutine of its own, because it writes to
+// the disk: it merges what peers say, keeps it in the data directory, puts it in force, reports
+// what this director has, and takes the steps of rotations. The core knows nothing of keys. Streams
+// and memberlist read the keys in force without a lock.
+//
 // # Locks
 //
 // coreMu guards the core and all that only its inputs and effects touch. The other locks (of a
 // link's queue, the gossip queues, the member list, the kicker's queue, the rate limiter) are
 // leaves: they may be taken while coreMu is locked, and no lock is taken while a leaf is locked.
-// linksMu is taken only without coreMu.
+// linksMu is taken only without coreMu. The lock of keys is taken only without coreMu, which may be
+// taken while it is locked.
 //
 // # On the network
 //

@@ -92,6 +92,15 @@ func (r reason) label() string {
 	}[r]
 }
 
+// lasts reports whether a human must change a setting before it ends.
+func (r reason) lasts() bool {
+	switch r {
+	case reasonVersion, reasonMesh, reasonPeerPlain, reasonPeerKeyed, reasonKey:
+		return true
+	}
+	return false
+}
+
 // A handshakeError is the error of a stream that could not be opened.
 type handshakeError struct {
 	Reason reason

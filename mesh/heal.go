@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -191,23 +192,38 @@ func (n *Node) join(addr netip.AddrPort) error {
 	if err == nil || n.ctx.Err() != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(n.ctx, dialTime)
-	defer cancel()
-	conn, dialErr := n.transport.dial(ctx, addr)
-	if dialErr != nil {
-		return dialErr
+	keys := n.keys.current()
+	why := n.knock(addr, keys)
+	for i := 1; i < len(keys.secrets) && refusedKey(why); i++ {
+		why = n.knock(addr, keys.beginningWith(i))
 	}
-	defer func() { _ = conn.Close() }()
-	if deadlineErr := conn.SetDeadline(time.Now().Add(openingTime)); deadlineErr != nil {
-		return deadlineErr
-	}
-	if _, why := dialHandshake(conn, n.keys.current()); why != nil && n.ctx.Err() == nil {
+	if failed := new(handshakeError); errors.As(why, &failed) && n.ctx.Err() == nil {
 		n.noteHandshake("", addr.String(), true, why)
+		n.noteTurnedAway(why)
+	}
+	if why != nil {
 		return why
 	}
 	if waited && n.ctx.Err() == nil {
 		n.noteOnlySmall(addr)
 	}
+	return err
+}
+
+// knock opens a stream as far as both need to find out whether they have the same key and mesh
+// name.
+func (n *Node) knock(addr netip.AddrPort, keys streamKeys) error {
+	ctx, cancel := context.WithTimeout(n.ctx, dialTime)
+	defer cancel()
+	conn, err := n.transport.dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(openingTime)); err != nil {
+		return err
+	}
+	_, err = dialHandshake(conn, keys)
 	return err
 }
 

@@ -149,6 +149,10 @@ func (n *Node) receive(s *secureStream, id uint64, peer string) error {
 				Msg("message does not decode, closing the stream")
 			return err
 		default:
+			if keyring, ok := m.(*wire.Keyring); ok && s.secret != nil {
+				n.keys.hear(peer, keyring)
+				break
+			}
 			n.input(func(c *replica.Core, now mono.Time) { c.Receive(now, id, m) })
 		}
 		// A long frame is often followed by more of its kind; the next short one says that they are

@@ -2,9 +2,6 @@ package mesh
 
 import (
 	"bytes"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,83 +10,110 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
+	"directormesh/mesh/keyring"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 )
 
 // ErrKeysNeedRestart is the error of a change between having keys and having none: memberlist
 // cannot begin or cease to encrypt while it runs.
 var ErrKeysNeedRestart = errors.New("a mesh gets its first key, or loses its last, by a restart")
 
+// ErrKeysRemoved is the error of a start with keys that were all removed from the mesh.
+var ErrKeysRemoved = errors.New("encrypt-key-file: every key in it was removed from the mesh; " +
+	"put one in that the mesh uses")
+
 // errKeyRemoved ends streams that were opened with a key that is not in use any more.
 var errKeyRemoved = errors.New("the key that it was opened with was removed")
 
-// keyIDBytes is how much of a key's hash names it.
-const keyIDBytes = 4
-
-// KeyID names a key of the mesh without showing it.
-func KeyID(key []byte) string {
-	id, err := hkdf.Key(sha256.New, key, nil, "director mesh key id", keyIDBytes)
-	if err != nil { // only for sizes that there are not
-		return ""
-	}
-	return hex.EncodeToString(id)
-}
-
-// KeyStatus is a key of this director.
-type KeyStatus struct {
-	ID      string
-	Primary bool // it encrypts; the others only decrypt
-	Streams int  // that are open with it, in both directions
-}
-
-// keyring is the keys of a director: memberlist's and those of streams. Its methods are safe for
-// concurrent use.
-type keyring struct {
-	streams atomic.Pointer[streamKeys] // never nil after init
+// keys is the keys of a director: those of its file, those of the mesh's keyring, and what
+// memberlist and the streams use of both. Its methods are safe for concurrent use, unless they say
+// otherwise.
+type keys struct {
+	n       *Node
+	streams atomic.Pointer[streamKeys]  // never nil after init
+	opening atomic.Pointer[openingKeys] // what a stream begins with; nil: nothing
+	wake    chan struct{}               // the keeper has something to do
+	heard   chan heardKeys              // from peers
 
 	mu   sync.Mutex          // one change at a time; guards what follows
-	keys [][]byte            // the primary first
-	list *memberlist.Keyring // of the same keys in any order; nil: there are none
+	file [][]byte            // the keys of the file, the primary first
+	used [][]byte            // in force, the primary first
+	list *memberlist.Keyring // of the used keys in any order; nil: there are none
+
+	keeper // what only encrypted meshes have
 }
 
-func (k *keyring) init(mesh string, keys [][]byte) error {
-	streams, err := newStreamKeys(mesh, keys)
-	if err != nil {
-		return err
-	}
-	if len(keys) > 0 {
-		if k.list, err = memberlist.NewKeyring(keys, keys[0]); err != nil {
+// init begins with the keys of the file.
+func (k *keys) init(n *Node) error {
+	k.n, k.file, k.used = n, n.cfg.Keys, n.cfg.Keys
+	k.wake = make(chan struct{}, 1)
+	k.heard = make(chan heardKeys, maxHeardKeys)
+	k.keeper.init()
+	if len(k.used) > 0 {
+		var err error
+		if k.list, err = memberlist.NewKeyring(k.used, k.used[0]); err != nil {
 			return fmt.Errorf("encrypt-key-file: %w", err)
 		}
 	}
-	k.keys = keys
+	streams, err := newStreamKeys(n.cfg.Mesh, k.used)
 	k.streams.Store(&streams)
-	return nil
+	return err
+}
+
+// load adds what the data directory has, before anything is sent.
+func (k *keys) load() error {
+	if len(k.file) == 0 {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loadLocked(k.n.cfg.Data)
+	_, err := k.applyLocked()
+	return err
 }
 
 // current returns the keys to open streams with.
-func (k *keyring) current() streamKeys { return *k.streams.Load() }
+func (k *keys) current() streamKeys { return *k.streams.Load() }
 
-// replace makes these the keys, the first one the primary.
-func (k *keyring) replace(mesh string, keys [][]byte) error {
+// takeFile makes these the keys of the file.
+func (k *keys) takeFile(file [][]byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if (len(keys) == 0) != (len(k.keys) == 0) {
+	if (len(file) == 0) != (len(k.file) == 0) {
 		return ErrKeysNeedRestart
 	}
-	streams, err := newStreamKeys(mesh, keys)
-	if err != nil {
+	before := k.file
+	k.file = file
+	if _, err := k.applyLocked(); err != nil {
+		k.file = before
 		return err
 	}
-	if len(keys) > 0 {
-		if err := replaceListKeys(k.list, keys); err != nil {
-			return err
-		}
-	}
-	k.keys = keys
-	k.streams.Store(&streams)
 	return nil
+}
+
+// applyLocked puts the usable keys in force, and reports whether these are others than before.
+// Where the file and the keyring leave none, those in force stay.
+func (k *keys) applyLocked() (bool, error) {
+	usable := k.ring.Usable(k.file)
+	if slices.EqualFunc(usable, k.used, bytes.Equal) {
+		return false, nil
+	}
+	if len(usable) == 0 {
+		return false, ErrKeysRemoved
+	}
+	streams, err := newStreamKeys(k.n.cfg.Mesh, usable)
+	if err != nil {
+		return false, err
+	}
+	if err := replaceListKeys(k.list, usable); err != nil {
+		return false, err
+	}
+	k.countPacketsLocked() // with the key from before
+	k.used = usable
+	k.streams.Store(&streams)
+	return true, nil
 }
 
 // replaceListKeys changes memberlist's keys. Its RemoveKey moves the keys behind the removed one in
@@ -126,16 +150,24 @@ func containsKey(keys [][]byte, key []byte) bool {
 
 func last(keys [][]byte) []byte { return keys[len(keys)-1] }
 
-// SetKeys replaces the keys of a running director, as Config.Keys has them. Streams that were
-// opened with a key that is none of these are closed before it returns, and opened again with
-// another. The director must have had keys, and keep some; see ErrKeysNeedRestart.
+// SetKeys replaces the keys of the file of a running director, as Config.Keys has them; those that
+// the mesh has removed do not count. Streams that were opened with a key that is not in force any
+// more are closed before it returns, and opened again with another. The director must have had
+// keys, and keep some; see ErrKeysNeedRestart.
 func (n *Node) SetKeys(keys [][]byte) error {
 	if err := checkKeys(keys); err != nil {
 		return err
 	}
-	if err := n.keys.replace(n.cfg.Mesh, keys); err != nil {
+	if err := n.keys.takeFile(keys); err != nil {
 		return err
 	}
+	n.closeRemoved()
+	n.keys.hurry()
+	return nil
+}
+
+// closeRemoved closes the streams that were opened with a key that is not in force any more.
+func (n *Node) closeRemoved() {
 	current := n.keys.current()
 	n.input(func(*replica.Core, mono.Time) {
 		for _, out := range n.out {
@@ -149,24 +181,18 @@ func (n *Node) SetKeys(keys [][]byte) error {
 			}
 		}
 	})
-	return nil
 }
 
-// Keys returns the keys of this director, the primary first.
-func (n *Node) Keys() []KeyStatus {
-	n.keys.mu.Lock()
-	defer n.keys.mu.Unlock()
-	secrets := n.keys.current().secrets
-	keys := make([]KeyStatus, len(n.keys.keys))
-	for i, key := range n.keys.keys {
-		keys[i] = KeyStatus{ID: KeyID(key), Primary: i == 0}
-	}
+// streamsByKey counts the open streams, in both directions, by the key that they were opened with.
+func (n *Node) streamsByKey() map[wire.KeyID]int {
+	secrets, ids := n.keys.secrets()
+	streams := make(map[wire.KeyID]int)
 	n.coreMu.Lock()
 	defer n.coreMu.Unlock()
 	count := func(s *secureStream) {
 		for i, secret := range secrets {
 			if bytes.Equal(secret, s.secret) {
-				keys[i].Streams++
+				streams[ids[i]]++
 			}
 		}
 	}
@@ -176,5 +202,15 @@ func (n *Node) Keys() []KeyStatus {
 	for _, in := range n.in {
 		count(in.s)
 	}
-	return keys
+	return streams
+}
+
+// secrets returns the secrets of streams, and the ids of the keys that they are made from.
+func (k *keys) secrets() (secrets [][]byte, ids []wire.KeyID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, key := range k.used {
+		ids = append(ids, keyring.ID(key))
+	}
+	return k.current().secrets, ids
 }

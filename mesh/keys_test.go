@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/memberlist"
 
+	"directormesh/mesh/keyring"
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
@@ -22,15 +22,17 @@ import (
 
 // ids are what Keys shows of a director: the primary first.
 func (n *Node) ids() (ids []string) {
-	for _, k := range n.Keys() {
-		ids = append(ids, k.ID)
+	for _, k := range n.Keys().Keys {
+		if k.Here {
+			ids = append(ids, k.ID.String())
+		}
 	}
 	return ids
 }
 
 func idsOf(keys ...[]byte) (ids []string) {
 	for _, key := range keys {
-		ids = append(ids, KeyID(key))
+		ids = append(ids, keyring.ID(key).String())
 	}
 	return ids
 }
@@ -78,7 +80,7 @@ func TestKeysTurn(t *testing.T) {
 				}
 			}
 			for _, n := range nodes {
-				if got := n.Keys(); len(got) != 1 || got[0].Streams != 4 || !got[0].Primary {
+				if got := n.Keys().Keys; len(got) != 1 || got[0].Streams != 4 || !got[0].Primary {
 					t.Errorf("%s: %+v, want 4 streams with the new key", n.cfg.Name, got)
 				}
 				failures := query(n, func(c *replica.Core, _ mono.Time) uint64 {
@@ -103,21 +105,21 @@ func TestKeyRemoved(t *testing.T) {
 			cfg.Keys, cfg.Join = [][]byte{testKey(1)}, []string{testAddr(1).String()}
 		})
 		time.Sleep(5 * time.Second)
-		if got := one.Keys(); got[0].Streams != 2 || got[1].Streams != 0 {
+		if got := one.Keys().Keys; got[0].Streams != 2 || got[1].Streams != 0 {
 			t.Fatalf("before: %+v", got)
 		}
 		if err := one.SetKeys([][]byte{testKey(2)}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if got := one.Keys(); got[0].Streams != 0 {
+		if got := one.Keys().Keys; got[0].Streams != 0 {
 			t.Errorf("a second after the removal: %+v", got)
 		}
 		if err := two.SetKeys([][]byte{testKey(2)}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
-		if got := one.Keys(); got[0].Streams != 2 {
+		if got := one.Keys().Keys; got[0].Streams != 2 {
 			t.Errorf("after the other has the key: %+v", got)
 		}
 	})
@@ -130,7 +132,7 @@ func TestSetKeysRefuses(t *testing.T) {
 		if err := plain.SetKeys([][]byte{testKey(1)}); !errors.Is(err, ErrKeysNeedRestart) {
 			t.Errorf("the first key: %v", err)
 		}
-		if err := plain.SetKeys(nil); err != nil || len(plain.Keys()) > 0 {
+		if err := plain.SetKeys(nil); err != nil || len(plain.Keys().Keys) > 0 {
 			t.Errorf("no keys again: %v, %v", err, plain.Keys())
 		}
 		keyed := simulated(t, network, func(cfg *Config) {
@@ -194,25 +196,4 @@ func TestReplaceListKeys(t *testing.T) {
 	}
 	close(end)
 	readers.Wait()
-}
-
-// A keyring takes only keys that memberlist takes.
-func TestKeyringInit(t *testing.T) {
-	const want = "encrypt-key-file: "
-	if err := new(keyring).init("test", [][]byte{{1}}); err == nil ||
-		!strings.HasPrefix(err.Error(), want) {
-		t.Errorf("%v, want %s", err, want)
-	}
-}
-
-// An id says nothing of the key, and two keys have two.
-func TestKeyID(t *testing.T) {
-	seen := make(map[string]bool)
-	for i := range byte(200) {
-		id := KeyID(testKey(i))
-		if len(id) != 2*keyIDBytes || seen[id] {
-			t.Errorf("key %d: id %q", i, id)
-		}
-		seen[id] = true
-	}
 }

@@ -191,6 +191,9 @@ func (n *Node) openTo(ctx context.Context, to replica.Dial) (*outStream, *wire.H
 		if err = c.Opened(now, to, reply); err != nil {
 			return
 		}
+		if err = n.keys.begin(out, reply.Mesh.ID); err != nil {
+			return
+		}
 		if older := n.out[name]; older != nil {
 			older.close(errReplaced)
 		}
@@ -276,6 +279,15 @@ func (n *Node) openStream(
 		}
 	}
 	return s, reply, err
+}
+
+// noteTurnedAway reports to the core a director that will not have us while the settings are what
+// they are.
+func (n *Node) noteTurnedAway(err error) {
+	failed := new(handshakeError)
+	if errors.As(err, &failed) && failed.Reason.lasts() && !closedHere(err) {
+		n.input(func(c *replica.Core, now mono.Time) { c.TurnedAway(now, failed.Error()) })
+	}
 }
 
 // refusedKey reports whether a peer does not know the key by which a stream was to be opened.

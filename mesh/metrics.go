@@ -35,6 +35,7 @@ const (
 	dropQueue      // memberlist's queue of packets was full
 	dropTooMany    // lists more than any mesh has
 	dropKick       // more kicks of users than may be asked for
+	dropKeyring    // a keyring came while many waited
 	dropReasons
 )
 
@@ -44,7 +45,7 @@ func (d dropReason) String() string {
 		"unknown_kind", "delta_queue", "pruned", "contact", "member", "evicted", "too_much",
 		"silent", "protocol",
 		"other_mesh", "plain", "encrypted", "payload", "key", "compressed", "queue",
-		"too_many", "kick",
+		"too_many", "kick", "keyring",
 	}[d]
 }
 

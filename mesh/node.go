@@ -30,7 +30,7 @@ var ErrClosed = errors.New("director is shutting down")
 type Node struct {
 	cfg       Config
 	seeds     []seed
-	keys      keyring
+	keys      keys
 	boot      atomic.Uint64 // of this life; see replica.NewLife
 	started   mono.Time     // by clock
 	advertise netip.AddrPort
@@ -133,7 +133,7 @@ func prepare(cfg Config) (*Node, error) {
 	if n.cfg.Network == nil {
 		n.cfg.Network = sockets{}
 	}
-	if err := n.keys.init(cfg.Mesh, cfg.Keys); err != nil {
+	if err := n.keys.init(n); err != nil {
 		return nil, err
 	}
 	n.rand = newRand(cfg.Seed)
@@ -159,6 +159,9 @@ func newRand(seed uint64) *rand.Rand {
 // open opens the sockets, makes the core and starts memberlist on it.
 func (n *Node) open() error {
 	if err := n.openData(); err != nil {
+		return err
+	}
+	if err := n.keys.load(); err != nil {
 		return err
 	}
 	l, p, err := n.cfg.Network.Listen(n.cfg.Bind)
@@ -194,9 +197,10 @@ func (n *Node) open() error {
 		HashFormat: n.cfg.HashFormat,
 		Expire:     n.cfg.Expire, KickDelay: n.cfg.KickDelay,
 		MaxParallelMoves: n.cfg.MaxParallelMoves,
-		Backends:         n.cfg.Backends, Founder: len(n.seeds) == 0, Hook: n.cfg.Hook != nil,
-		Watches: n.cfg.Watches, AsksBackends: n.cfg.Vacancy != nil,
-		Wall: directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
+		Backends:         n.cfg.Backends, Founder: len(n.seeds) == 0,
+		ServeAlone: n.cfg.ServeAlone, Hook: n.cfg.Hook != nil, Watches: n.cfg.Watches,
+		AsksBackends: n.cfg.Vacancy != nil,
+		Wall:         directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
 		Directory: n.dir, Keeps: n.data != nil, Disk: n.diskFound(),
 	}, n.last)
 	n.input(func(*replica.Core, mono.Time) {}) // carries out what the start asks for
@@ -222,6 +226,9 @@ func (n *Node) run() {
 	n.wg.Go(n.handleDeltas)
 	n.wg.Go(n.heal)
 	n.wg.Go(n.housekeep)
+	if len(n.cfg.Keys) > 0 {
+		n.wg.Go(n.keys.run)
+	}
 	if n.data != nil {
 		n.wg.Go(n.load)
 	}

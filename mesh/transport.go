@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -49,6 +50,7 @@ type transport struct {
 
 	packetCh chan *memberlist.Packet
 	streamCh chan net.Conn
+	written  atomic.Uint64 // packets, since they were last counted
 
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -108,6 +110,7 @@ func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("packet to %q: %w", addr, err)
 	}
+	t.written.Add(1)
 	_, err = t.packets.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	return time.Now(), err
 }

@@ -12,6 +12,7 @@
 //	GET  /v1/director                          this director: Self
 //	GET  /v1/directors                         the mesh as this director sees it: Directors
 //	GET  /v1/backends                          the table: Backends
+//	GET  /v1/keys                              the keys that encrypt the mesh: Keys
 //	GET  /v1/user?name=N[&tag=T]               one user: User; ?hash=H names the user by hash
 //	GET  /v1/mappings[?backend=IP,IP][&hash=H] one Mapping a line, ordered by tag and hash
 //	GET  /v1/flushes                           flushes, running and lately ended: Flushes
@@ -39,7 +40,9 @@
 //	/v1/backends/up      BackendUp        /v1/flushes/cancel   CancelFlush
 //	/v1/backends/down    BackendDown      /v1/mappings/forget  Forget
 //	/v1/directors/add    AddDirector      /v1/directors/remove RemoveDirector
-//	/v1/mappings/import  ImportMappings
+//	/v1/mappings/import  ImportMappings   /v1/keys/add         AddKey
+//	/v1/keys/use         UseKey           /v1/keys/remove      RemoveKey
+//	/v1/keys/rotate      RotateKeys       /v1/reload           Reload
 //
 // # Errors
 //

@@ -16,14 +16,18 @@ const (
 	CodeUnauthorized Code = "unauthorized"
 	// 429, of wrong passwords from an address, or of connections of somebody
 	CodeTooManyRequests Code = "too_many_requests"
-	CodeNotFound        Code = "not_found"         // 404, no such backend, director or flush
-	CodeTagDiffers      Code = "tag_differs"       // 409, the backend is there under another tag
-	CodeVHosts          Code = "vhosts_range"      // 400, vhost count not 0 to 1000
-	CodeTryAgain        Code = "try_again"         // 409, the user is already being moved
-	CodeNotSynced       Code = "not_synced"        // 503, this director takes no changes yet
-	CodeTemporary       Code = "temporary_failure" // 503, a lookup got no answer in time
-	CodeOvertaken       Code = "overtaken"         // 409, a later change holds instead of this one
-	CodeTooLittleLeft   Code = "too_little_left"   // 409, the drain would leave too little
+	CodeNotFound        Code = "not_found"    // 404, no such backend, director or flush
+	CodeTagDiffers      Code = "tag_differs"  // 409, the backend is there under another tag
+	CodeVHosts          Code = "vhosts_range" // 400, vhost count not 0 to 1000
+	// 409, the user is already being moved, or keys are being changed
+	CodeTryAgain Code = "try_again"
+	// 409, a director that the change needs is away, or cannot take it; nothing has changed
+	CodeNotReady  Code = "not_ready"
+	CodeNotSynced Code = "not_synced"        // 503, this director takes no changes yet
+	CodeTemporary Code = "temporary_failure" // 503, a lookup got no answer in time
+	CodeOvertaken Code = "overtaken"         // 409, a later change holds instead of this one
+	// 409, the drain would leave too little
+	CodeTooLittleLeft Code = "too_little_left"
 	// 504, not every director has confirmed in time, and the change stays; or the change was cut
 	// off by a step of mesh time or by another cluster: query what holds
 	CodeTimeout      Code = "timeout"
@@ -46,7 +50,7 @@ func (c Code) Status() int {
 		return http.StatusNotFound
 	case CodeNoSuchMethod:
 		return http.StatusMethodNotAllowed
-	case CodeTagDiffers, CodeTryAgain, CodeOvertaken, CodeTooLittleLeft:
+	case CodeTagDiffers, CodeTryAgain, CodeNotReady, CodeOvertaken, CodeTooLittleLeft:
 		return http.StatusConflict
 	case CodeNotSynced, CodeTemporary:
 		return http.StatusServiceUnavailable

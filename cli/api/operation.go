@@ -11,8 +11,8 @@ import (
 // types.
 //
 // To add one, add a type here and to the list, and the operation that it becomes to
-// replica.Operations. The tests of cli/api, cli/daemon, cli/door/httpapi, cli, mesh and
-// mesh/meshtest/sim name each place that lacks it.
+// replica.Operations or, for keys, to those of package mesh. The tests of cli/api, cli/daemon,
+// cli/door/httpapi, cli, mesh and mesh/meshtest/sim name each place that lacks it.
 type Operation interface {
 	// Path is where the operation is posted, for example /v1/backends/add.
 	Path() string
@@ -29,6 +29,7 @@ func Operations() []Operation {
 		AddBackend{}, UpdateBackend{}, RemoveBackend{}, BackendUp{}, BackendDown{},
 		Move{}, KickUser{}, FlushUsers{}, CancelFlush{}, Forget{},
 		AddDirector{}, RemoveDirector{}, ImportMappings{},
+		AddKey{}, UseKey{}, RemoveKey{}, RotateKeys{}, Reload{},
 	}
 }
 
@@ -146,6 +147,36 @@ type ImportedMapping struct {
 	ExpiresAt time.Time `json:"expires_at"` // unless there is more activity
 }
 
+// AddKey gives all directors a key to decrypt with.
+type AddKey struct {
+	// Key is a line of a key file; "": a new key, which nobody is shown.
+	Key string `json:"key,omitempty"`
+}
+
+// UseKey makes all directors encrypt with a key that they have.
+type UseKey struct {
+	ID string `json:"id"`
+	// Without are directors that are removed from the mesh for it.
+	Without []string `json:"without,omitempty"`
+}
+
+// RemoveKey removes a key for good.
+type RemoveKey struct {
+	ID      string   `json:"id"`
+	Without []string `json:"without,omitempty"`
+}
+
+// RotateKeys replaces the key that encrypts by a new one, and removes it.
+type RotateKeys struct {
+	// FromFile takes the new key from each director's own key file; else one is made.
+	FromFile bool     `json:"from_file,omitempty"`
+	Without  []string `json:"without,omitempty"`
+}
+
+// Reload makes the director that is asked read its settings and files again, as SIGHUP does. Other
+// directors are not concerned.
+type Reload struct{}
+
 // Outcome reports what an operation did.
 type Outcome struct {
 	// FailedDirectors were counted as failed while the operation waited for all directors: they do
@@ -174,6 +205,12 @@ type Outcome struct {
 	// KeptByNone says that no director has it on its disk although some have a data directory, be
 	// they away.
 	KeptByNone bool `json:"kept_by_none"`
+	// Reloaded are the settings that had changed and are in force now, NeedRestart those that only
+	// a restart applies (Reload).
+	Reloaded    []string `json:"reloaded"`
+	NeedRestart []string `json:"need_restart"`
+	// Key is the id of the key that was added, used or removed; the new one of a rotation.
+	Key string `json:"key"`
 }
 
 // SessionsLeft is how many sessions a director could not end.
@@ -198,6 +235,12 @@ func (o Outcome) Complete() Outcome {
 	}
 	if o.NotKept == nil {
 		o.NotKept = []string{}
+	}
+	if o.Reloaded == nil {
+		o.Reloaded = []string{}
+	}
+	if o.NeedRestart == nil {
+		o.NeedRestart = []string{}
 	}
 	return o
 }

@@ -1,6 +1,10 @@
 package api
 
-import "directormesh/ring"
+import (
+	"strings"
+
+	"directormesh/ring"
+)
 
 // The methods of the operations, type by type.
 
@@ -227,3 +231,79 @@ func (o ImportMappings) Check() error {
 func (o ImportMappings) Describe(func(string) ring.UserHash) Description {
 	return Description{"import", []Field{{"mappings", len(o.Mappings)}}}
 }
+
+// Path implements Operation.
+func (AddKey) Path() string { return "/v1/keys/add" }
+
+// Check implements Operation.
+func (AddKey) Check() error { return nil }
+
+// Describe implements Operation.
+func (AddKey) Describe(func(string) ring.UserHash) Description {
+	return Description{"keys add", nil} // the outcome has the id
+}
+
+func checkKey(id string) error {
+	if id == "" {
+		return Errorf(CodeBadRequest, "id is missing; see: director keys list")
+	}
+	return nil
+}
+
+// ofKey describes a change of keys.
+func ofKey(action, id string, without []string) Description {
+	fields := []Field{}
+	if id != "" {
+		fields = append(fields, Field{"key", ring.Printable(id)})
+	}
+	if len(without) > 0 {
+		fields = append(fields, Field{"without", ring.Printable(strings.Join(without, " "))})
+	}
+	return Description{action, fields}
+}
+
+// Path implements Operation.
+func (UseKey) Path() string { return "/v1/keys/use" }
+
+// Check implements Operation.
+func (o UseKey) Check() error { return checkKey(o.ID) }
+
+// Describe implements Operation.
+func (o UseKey) Describe(func(string) ring.UserHash) Description {
+	return ofKey("keys use", o.ID, o.Without)
+}
+
+// Path implements Operation.
+func (RemoveKey) Path() string { return "/v1/keys/remove" }
+
+// Check implements Operation.
+func (o RemoveKey) Check() error { return checkKey(o.ID) }
+
+// Describe implements Operation.
+func (o RemoveKey) Describe(func(string) ring.UserHash) Description {
+	return ofKey("keys remove", o.ID, o.Without)
+}
+
+// Path implements Operation.
+func (RotateKeys) Path() string { return "/v1/keys/rotate" }
+
+// Check implements Operation.
+func (RotateKeys) Check() error { return nil }
+
+// Describe implements Operation.
+func (o RotateKeys) Describe(func(string) ring.UserHash) Description {
+	d := ofKey("keys rotate", "", o.Without)
+	if o.FromFile {
+		d.Fields = append(d.Fields, Field{"from_file", "yes"})
+	}
+	return d
+}
+
+// Path implements Operation.
+func (Reload) Path() string { return "/v1/reload" }
+
+// Check implements Operation.
+func (Reload) Check() error { return nil }
+
+// Describe implements Operation.
+func (Reload) Describe(func(string) ring.UserHash) Description { return Description{"reload", nil} }

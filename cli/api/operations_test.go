@@ -90,12 +90,14 @@ func TestEachFieldIsDescribed(t *testing.T) {
 	ip := IP{netip.MustParseAddr("192.0.2.1")}
 	leave := []string{
 		"Move.Wait", "ImportMappings.Keep", // when the answer comes
+		"AddKey.Key", // a secret; the outcome has its id
 	}
 	values := map[reflect.Type]any{
 		reflect.TypeFor[string](): "x", reflect.TypeFor[*string](): new(string),
 		reflect.TypeFor[int](): 7, reflect.TypeFor[*int](): new(int),
 		reflect.TypeFor[*uint32](): new(uint32), reflect.TypeFor[bool](): true,
-		reflect.TypeFor[IP](): ip, reflect.TypeFor[[]ImportedMapping](): []ImportedMapping{{}},
+		reflect.TypeFor[IP](): ip, reflect.TypeFor[[]string](): []string{"d3"},
+		reflect.TypeFor[[]ImportedMapping](): []ImportedMapping{{}},
 	}
 	hash := func(user string) ring.UserHash { return ring.UserHash(len(user)) + 7 }
 	for _, none := range Operations() {
@@ -124,7 +126,9 @@ func TestEmptyOperations(t *testing.T) {
 			complete = append(complete, reflect.TypeOf(op).Name())
 		}
 	}
-	want := []string{"FlushUsers", "CancelFlush", "Forget", "ImportMappings"}
+	want := []string{
+		"FlushUsers", "CancelFlush", "Forget", "ImportMappings", "AddKey", "RotateKeys", "Reload",
+	}
 	if diff := cmp.Diff(want, complete); diff != "" {
 		t.Errorf("operations that may be empty (-want +got):\n%s", diff)
 	}

@@ -66,17 +66,47 @@ type Directors struct {
 	Directors []Director `json:"directors"`
 }
 
-// Key is a key of a director, without the key itself.
+// Key is a key of the mesh, without the key itself.
 type Key struct {
 	ID      string `json:"id"`      // hash of the key, the same at all directors
-	Primary bool   `json:"primary"` // it encrypts; the others only decrypt
-	Streams int    `json:"streams"` // from and to other directors, that were opened with it
+	Primary bool   `json:"primary"` // the director that was asked encrypts with it
+	Streams int    `json:"streams"` // from and to that director, that were opened with it
+	// Directors report that they have it.
+	Directors []string `json:"directors"`
+	// Packets is how many packets they have encrypted with it, about.
+	Packets uint64 `json:"packets"`
 }
 
-// Keys answers GET /v1/keys, the primary first.
+// Keys answers GET /v1/keys.
 type Keys struct {
-	Keys []Key `json:"keys"`
+	Keys      []Key         `json:"keys"`      // the primary first; none: the mesh is not encrypted
+	Directors []KeyDirector `json:"directors"` // those that changes of keys wait for
+	Rotation  *Rotation     `json:"rotation"`  // that is under way; null: none
 }
+
+// KeyDirector is a director as far as its keys go.
+type KeyDirector struct {
+	Name    string `json:"name"`
+	Away    bool   `json:"away"`    // not in touch
+	Uses    string `json:"uses"`    // id of the key that it encrypts with; "": it has not reported
+	Problem string `json:"problem"` // why it cannot keep keys
+}
+
+// Rotation is a change of which keys are used, under way.
+type Rotation struct {
+	New      string   `json:"new"` // id of the key that encrypts in the end
+	Old      string   `json:"old"` // id of the key that is removed; "": none
+	By       string   `json:"by"`  // the director where it began
+	Step     string   `json:"step"`
+	FromFile bool     `json:"from_file"`
+	WaitsFor []string `json:"waits_for"` // each a director, and what it lacks
+}
+
+// Steps of a Rotation.
+const (
+	StepAdding = "adding" // not every director has the new key, or knows of the rotation
+	StepUsing  = "using"  // the new key encrypts, and not every director uses it
+)
 
 // Backend is one row of the table.
 type Backend struct {

@@ -110,7 +110,7 @@ func TestAllSettings(t *testing.T) {
 		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
-	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "Auth", "Doors")
+	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "ReadKeys", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
 		cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)

@@ -114,6 +114,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Advertise:        cfg.Options.Advertise,
 		Join:             cfg.Options.Join,
 		Keys:             cfg.Options.Keys,
+		ReadKeys:         cfg.Options.ReadKeys,
+		ServeAlone:       cfg.Options.ServeAlone,
 		HashFormat:       cfg.Options.UsernameHash.String(),
 		Expire:           cfg.Options.UserExpire,
 		KickDelay:        cfg.Options.UserKickDelay,
@@ -127,7 +129,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Registerer:       registry,
 	})
 	if err != nil {
-		return nil, dataError(cfg.Options.DataDir, err)
+		return nil, startError(cfg.Options.DataDir, err)
 	}
 	if err = d.sessions.attach(d.node, d.fifos(), registry); err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	}
 	d.director = &director{
 		node: d.node, options: cfg.Options, version: cfg.Version,
-		noKicker: d.sessions.kicker == kick.None{},
+		noKicker: d.sessions.kicker == kick.None{}, reloads: make(chan reloadRequest),
 	}
 	return d, d.makeDoors(registry)
 }

@@ -25,13 +25,17 @@ func openData(path string) (store.FS, error) {
 	return d, nil
 }
 
-// dataError says what to do about an error of the mesh, if it is one of its data directory.
-func dataError(path string, err error) error {
+// startError says what to do about an error of the mesh, if it is one of its data directory or
+// keys.
+func startError(path string, err error) error {
 	var other *store.IdentityError
 	switch {
 	case errors.As(err, &other):
 		return wrongData("%s belongs to mesh %q, and this director to mesh %q; name another "+
 			"directory, or correct --mesh-name", path, other.Found.Mesh, other.Want.Mesh)
+	case errors.Is(err, mesh.ErrKeysRemoved):
+		return &ConfigError{Problems: []Problem{{Setting: "encrypt-key-file", Err: errors.New(
+			"every key in it was removed from the mesh; put one in that the mesh uses")}}}
 	case errors.Is(err, mesh.ErrDataDamaged):
 		return wrongData("%s is damaged, and there is no director to join that could have what "+
 			"is lost; to go on with what is left, start with --data-dir-damaged=continue", path)

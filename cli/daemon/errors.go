@@ -62,7 +62,7 @@ func apiError(err error) error {
 		which := strings.TrimPrefix(err.Error(), directory.ErrTagDiffers.Error()+": ")
 		return api.Errorf(api.CodeTagDiffers, "host tag can't be changed: %s", which)
 	}
-	for _, m := range meshErrors() {
+	for _, m := range append(meshErrors(), keyErrors()...) {
 		switch {
 		case !errors.Is(err, m.err):
 		case m.text != "":

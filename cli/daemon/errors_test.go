@@ -19,6 +19,7 @@ import (
 	"directormesh/cli/sourcetest"
 	"directormesh/directory"
 	"directormesh/mesh"
+	"directormesh/mesh/keyring"
 	"directormesh/mesh/replica"
 )
 
@@ -68,14 +69,26 @@ func TestMeshErrors(t *testing.T) {
 		"replica.ErrClockStepped":     {replica.ErrClockStepped, api.CodeTimeout},
 		"replica.ErrOvertaken":        {replica.ErrOvertaken, api.CodeOvertaken},
 		"replica.ErrLeftCluster":      {replica.ErrLeftCluster, api.CodeTimeout},
+		"mesh.ErrNoKeys":              {mesh.ErrNoKeys, api.CodeBadRequest},
+		"mesh.ErrNoSuchKey":           {mesh.ErrNoSuchKey, api.CodeNotFound},
+		"mesh.ErrRotating":            {mesh.ErrRotating, api.CodeTryAgain},
+		"mesh.ErrPrimary":             {mesh.ErrPrimary, api.CodeBadRequest},
+		"mesh.ErrNoNewKey":            {mesh.ErrNoNewKey, api.CodeBadRequest},
+		"mesh.ErrWithoutSelf":         {mesh.ErrWithoutSelf, api.CodeBadRequest},
+		"keyring.ErrTooManyKeys":      {keyring.ErrTooManyKeys, api.CodeBadRequest},
+		"keyring.ErrFull":             {keyring.ErrFull, api.CodeBadRequest},
+		"keyring.ErrRemoved":          {keyring.ErrRemoved, api.CodeBadRequest},
 	}
 	var declared []string
-	for _, dir := range []string{"directory", "mesh", "mesh/replica"} {
+	for _, dir := range []string{"directory", "mesh", "mesh/keyring", "mesh/replica"} {
 		declared = append(declared, exportedErrors(t, dir)...)
 	}
 	// What a start or a reload ends with is no error of an operation.
 	declared = slices.DeleteFunc(declared, func(name string) bool {
-		return name == "mesh.ErrDataDamaged" || name == "mesh.ErrKeysNeedRestart"
+		return slices.Contains([]string{
+			"mesh.ErrDataDamaged", "mesh.ErrKeysNeedRestart", "mesh.ErrKeysRemoved",
+			"keyring.ErrDamaged",
+		}, name)
 	})
 	slices.Sort(declared)
 	if diff := cmp.Diff(declared, slices.Sorted(maps.Keys(want))); diff != "" {
@@ -116,7 +129,11 @@ func TestOperationsOfTheMeshAreAll(t *testing.T) {
 func TestEveryOperationIsTranslated(t *testing.T) {
 	d := testDirector(t, &fakeNode{})
 	for _, op := range api.Operations() {
-		_, err := d.operation(op)
+		change, _, err := keyOperation(op)
+		if _, ok := op.(api.Reload); ok || change != nil || err != nil {
+			continue
+		}
+		_, err = d.operation(op)
 		if err != nil && strings.Contains(err.Error(), "no change that is known") {
 			t.Errorf("%T: %v", op, err)
 		}

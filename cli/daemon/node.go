@@ -24,7 +24,9 @@ type node interface {
 	Self() replica.SelfStatus
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus
-	Keys() []mesh.KeyStatus
+	Keys() mesh.KeyringStatus
+	ChangeKeys(ctx context.Context, op mesh.KeyOperation, without []string) (
+		mesh.KeyOutcome, error)
 	Health() replica.HealthStatus
 	Configured() []ring.Backend
 	User(tag ring.Tag, h ring.UserHash) replica.UserStatus
@@ -40,6 +42,7 @@ type director struct {
 	options Options
 	version string
 	leaving atomic.Bool
+	reloads chan reloadRequest // to the goroutine of Run
 
 	noKicker bool // nothing here can end sessions
 }
@@ -114,15 +117,6 @@ func (d *director) Directors() api.Directors {
 		list[i] = out
 	}
 	return api.Directors{Directors: list}
-}
-
-// Keys implements httpapi.Director.
-func (d *director) Keys() api.Keys {
-	keys := api.Keys{Keys: []api.Key{}}
-	for _, k := range d.node.Keys() {
-		keys.Keys = append(keys.Keys, api.Key{ID: k.ID, Primary: k.Primary, Streams: k.Streams})
-	}
-	return keys
 }
 
 // Backends implements httpapi.Director.

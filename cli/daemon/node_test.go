@@ -27,7 +27,9 @@ type fakeNode struct {
 	self       replica.SelfStatus
 	peers      []replica.PeerStatus
 	backends   []replica.BackendStatus
-	keys       []mesh.KeyStatus
+	keys       mesh.KeyringStatus
+	changed    []keyChange
+	keyOutcome mesh.KeyOutcome
 	configured []ring.Backend
 	user       replica.UserStatus
 	flushes    []replica.FlushStatus
@@ -56,10 +58,16 @@ func (n *fakeNode) Do(_ context.Context, op replica.Operation) (replica.Outcome,
 	n.did = append(n.did, op)
 	return n.outcome, n.err
 }
+func (n *fakeNode) ChangeKeys(_ context.Context, op mesh.KeyOperation, without []string) (
+	mesh.KeyOutcome, error,
+) {
+	n.changed = append(n.changed, keyChange{op, without})
+	return n.keyOutcome, n.err
+}
 func (n *fakeNode) Self() replica.SelfStatus                        { return n.self }
 func (n *fakeNode) Peers() []replica.PeerStatus                     { return n.peers }
 func (n *fakeNode) Backends() []replica.BackendStatus               { return n.backends }
-func (n *fakeNode) Keys() []mesh.KeyStatus                          { return n.keys }
+func (n *fakeNode) Keys() mesh.KeyringStatus                        { return n.keys }
 func (n *fakeNode) Configured() []ring.Backend                      { return n.configured }
 func (n *fakeNode) User(ring.Tag, ring.UserHash) replica.UserStatus { return n.user }
 func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.flushes }
@@ -383,6 +391,10 @@ func TestOperations(t *testing.T) {
 	for _, tt := range tests {
 		ordered[fmt.Sprintf("%T", tt.op)], given[fmt.Sprintf("%T", tt.want)] = true, true
 	}
+	for _, c := range keyChanges() {
+		ordered[fmt.Sprintf("%T", c.op)] = true
+	}
+	ordered["api.Reload"] = true // it does not reach the mesh
 	for _, op := range api.Operations() {
 		if !ordered[fmt.Sprintf("%T", op)] {
 			t.Errorf("this test does not order %T", op)

@@ -13,6 +13,12 @@ import (
 
 // Do implements httpapi.Director.
 func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error) {
+	if change, without, err := keyOperation(op); change != nil || err != nil {
+		return d.changeKeys(ctx, change, without, err)
+	}
+	if _, ok := op.(api.Reload); ok {
+		return d.askReload(ctx)
+	}
 	operation, err := d.operation(op)
 	if err != nil {
 		return api.Outcome{}, err

@@ -20,6 +20,10 @@ type Options struct {
 	Advertise netip.AddrPort // zero: as Bind
 	Join      []string       // host[:port]
 	Keys      [][]byte       // of the mesh, the first one encrypts; none: no encryption
+	// ReadKeys reads the key file again; nil: there is none.
+	ReadKeys func() ([][]byte, error)
+	// ServeAlone: see mesh.Config.
+	ServeAlone bool
 
 	Backends     []ring.Backend
 	UsernameHash ring.HashFormat

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"directormesh/cli/api"
 	"directormesh/mesh/replica"
 )
 
@@ -48,10 +50,10 @@ func (r *reloads) succeeded(needRestart int) {
 }
 
 // reload reads the settings again and applies what can be applied, or nothing at all. What only a
-// restart applies is named, by each reload until then.
-func (d *Daemon) reload() {
+// restart applies is named, by each reload until then. An error has a line for each problem.
+func (d *Daemon) reload() (reloaded, needRestart []string, err error) {
 	if d.reread == nil {
-		return
+		return nil, nil, errNoReload
 	}
 	fresh, err := d.reread()
 	if err != nil {
@@ -62,9 +64,9 @@ func (d *Daemon) reload() {
 		}
 		d.reloads.successful.Set(0)
 		d.log.Error().Strs("problems", problems).Msg("settings not reloaded, nothing has changed")
-		return
+		return nil, nil, err
 	}
-	reloaded, needRestart := []string{}, []string{}
+	reloaded, needRestart = []string{}, []string{}
 	for _, s := range Settings() {
 		switch {
 		case fresh.values[s.Name] == d.options.values[s.Name] &&
@@ -82,6 +84,47 @@ func (d *Daemon) reload() {
 	d.reloads.succeeded(len(needRestart))
 	d.log.Info().Strs("reloaded", reloaded).Strs("need_restart", needRestart).
 		Msg("settings reloaded")
+	return reloaded, needRestart, nil
+}
+
+// errNoReload is the error of a director that was not started from settings.
+var errNoReload = errors.New("this director has no settings to read again")
+
+// reloadRequest asks the goroutine that owns the settings for a reload.
+type reloadRequest struct{ answer chan<- reloadAnswer }
+
+type reloadAnswer struct {
+	outcome api.Outcome
+	err     error
+}
+
+// askReload has the settings read again and waits for it.
+func (d *director) askReload(ctx context.Context) (api.Outcome, error) {
+	answer := make(chan reloadAnswer, 1)
+	select {
+	case d.reloads <- reloadRequest{answer}:
+	case <-ctx.Done():
+		return api.Outcome{}, apiError(context.Cause(ctx))
+	}
+	select {
+	case a := <-answer:
+		return a.outcome, a.err
+	case <-ctx.Done():
+		return api.Outcome{}, apiError(context.Cause(ctx))
+	}
+}
+
+// answerReload reloads for a client.
+func (d *Daemon) answerReload(r reloadRequest) {
+	reloaded, needRestart, err := d.reload()
+	a := reloadAnswer{outcome: api.Outcome{
+		Reloaded: reloaded, NeedRestart: needRestart,
+	}.Complete()}
+	if err != nil {
+		a.err = api.Errorf(api.CodeBadRequest, "settings not reloaded, nothing has changed: %s",
+			strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	r.answer <- a
 }
 
 // applyLimits gives the mesh what it may change while it runs.

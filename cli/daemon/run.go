@@ -48,11 +48,13 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				d.reload()
+				_, _, _ = d.reload() // it has logged how it went
 				continue
 			}
 			d.log.Info().Stringer("signal", s).Msg("director is leaving")
 			return d.leave(signals)
+		case r := <-d.director.reloads:
+			d.answerReload(r)
 		case <-ctx.Done():
 			d.log.Info().Msg("director is leaving")
 			return d.leave(signals)

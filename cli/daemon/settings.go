@@ -213,6 +213,24 @@ func ownSettings() []Setting {
 					return err
 				}
 				o.Keys, err = readKeys(s, env)
+				o.ReadKeys = func() ([][]byte, error) {
+					if err := checkKeyFile(s, env); err != nil {
+						return nil, err
+					}
+					return readKeys(s, env)
+				}
+				return err
+			},
+		},
+		{
+			Name:    "serve-alone",
+			Value:   "yes|no",
+			Default: "no",
+			Switch:  true,
+			Usage: "serve users although a director to join has another key, mesh name, " +
+				"version or setting that must be the same: users may then be on two backends",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.ServeAlone, err = yesOrNo(s)
 				return err
 			},
 		},
@@ -223,15 +241,9 @@ func ownSettings() []Setting {
 			Switch:  true,
 			Usage: "let the mesh listen on public addresses without a key: " +
 				"any host that reaches them may change everything",
-			read: func(o *Options, s string, _ Environment) error {
-				switch s {
-				case "yes", "true":
-					o.Insecure = true
-				case "no", "false":
-				default:
-					return fmt.Errorf("%q is not yes or no", s)
-				}
-				return nil
+			read: func(o *Options, s string, _ Environment) (err error) {
+				o.Insecure, err = yesOrNo(s)
+				return err
 			},
 		},
 		{
@@ -435,4 +447,14 @@ func parseDuration(s string) (time.Duration, error) {
 		}
 	}
 	return 0, fmt.Errorf("%q is not a duration such as 90s or 15m", s)
+}
+
+func yesOrNo(s string) (bool, error) {
+	switch s {
+	case "yes", "true":
+		return true, nil
+	case "no", "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is not yes or no", s)
 }

@@ -91,6 +91,11 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 	if c.receiver.Current() != nil || c.mayNotGoOn() {
 		return
 	}
+	if a.differs != "" && !a.contact && !c.cfg.ServeAlone {
+		// There is a mesh, and this director was meant to be one of it: two that serve the same
+		// users apart from each other is what must not be.
+		return
+	}
 	waited := now.Sub(c.start)
 	if a.refusedAt != 0 && now.Sub(a.refusedAt) <= failAfter && waited < refusalWait {
 		return

@@ -31,7 +31,9 @@ type Config struct {
 	Keeps    bool           // there is a data directory: the core emits Keep
 	Disk     *Disk          // what is in it; nil: nothing
 	Founder  bool           // has no director to join: founds a mesh at once
-	Hook     bool           // a flush hook is set: the core emits RunHook
+	// ServeAlone lets a director found a mesh although one that it was to join has other settings.
+	ServeAlone bool
+	Hook       bool // a flush hook is set: the core emits RunHook
 	// the backends themselves can be asked for sessions: the core emits AskVacant
 	AsksBackends bool
 	Watches      bool // backends are checked here, and what they show comes by Observe

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -334,4 +335,48 @@ func TestStreamsOfAFormerNameAreClosed(t *testing.T) {
 			t.Errorf("%s: closed is %v, left is %v", test.name, closed, p.left)
 		}
 	}
+}
+
+// A director that was turned away for its key, or another setting that must be the same, serves
+// nobody, however long it waits: there is a mesh, and a user could be on two backends. It serves as
+// soon as some director takes it, or if it was told to.
+func TestTurnedAwayServesNobody(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		away func(c *Core, now mono.Time)
+	}{
+		{"before anybody knows who it is", func(c *Core, now mono.Time) {
+			c.TurnedAway(now, "peer uses another encryption key")
+		}},
+		{"by its settings", func(c *Core, now mono.Time) {
+			c.Refused(now, &wire.Refuse{
+				From: wire.Peer{Name: "d9"}, Reason: "peer uses another encryption key",
+				Differs: true,
+			})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			d1 := w.start("d1", func(c *Config) { c.Founder = false })
+			test.away(d1.core, w.now)
+			w.run(time.Hour)
+			self := d1.core.Self(w.now)
+			want := "refused by a peer: peer uses another encryption key"
+			if self.Synced || self.Alone || self.Reason != want {
+				t.Errorf("after an hour: %+v", self)
+			}
+			told := w.start("told", at(netip.MustParseAddrPort("127.0.0.77:9090")),
+				func(c *Config) { c.Founder, c.ServeAlone = false, true })
+			w.cut[[2]string{"d1", "told"}] = true
+			test.away(told.core, w.now)
+			w.run(time.Minute)
+			if self := told.core.Self(w.now); !self.Synced {
+				t.Errorf("told to serve alone: %+v", self)
+			}
+		})
+	}
+	w := started(t, 2)
+	joiner := w.start("joiner", func(c *Config) { c.Founder = false })
+	joiner.core.TurnedAway(w.now, "peer uses another encryption key")
+	w.until("the joiner is synced", time.Minute, func() bool { return joiner.core.synced() })
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"directormesh/directory"
 	"directormesh/mesh/mono"
 )
 
@@ -149,4 +150,12 @@ func (l peerList) failed(names []string) []string {
 		}
 	}
 	return names
+}
+
+// PeerMesh says to which mesh a peer belongs, as last heard; 0: to none, or the peer is not known.
+func (c *Core) PeerMesh(name string) directory.MeshID {
+	if p := c.peers.get(name); p != nil {
+		return p.mesh.ID
+	}
+	return 0
 }

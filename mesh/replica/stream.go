@@ -44,6 +44,7 @@ func (c *Core) up(now mono.Time) int64 { return now.Sub(c.began).Milliseconds() 
 // Refusal is what to answer to a dialler that Accept does not accept.
 func (c *Core) Refusal(now mono.Time, err error) *wire.Refuse {
 	r := &wire.Refuse{From: c.self(), Reason: err.Error(), Up: c.up(now)}
+	r.Differs = errors.As(err, new(*settingsError))
 	if errors.As(err, new(*strangerError)) {
 		r.Stranger = c.table.Mesh()
 	}
@@ -149,7 +150,7 @@ func (c *Core) meant(to wire.Peer) error {
 // acceptable compares what two directors must have in common.
 func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 	if err := differences(c.settings(), h.Settings); err != nil {
-		return err
+		return &settingsError{err}
 	}
 	if h.From.Name == c.cfg.Name {
 		return nameTaken(h.From, c.cfg.Addr)
@@ -179,6 +180,9 @@ func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 	}
 	return nil
 }
+
+// A settingsError refuses a director of other settings.
+type settingsError struct{ error }
 
 // nameTaken refuses a director whose name another one has.
 func nameTaken(who wire.Peer, other netip.AddrPort) error {
@@ -257,11 +261,21 @@ func (c *Core) DialFailed(now mono.Time, name string, err error) {
 	}
 }
 
+// TurnedAway takes note that a director to join has another key, mesh name or version. It has said
+// so before it knew who we are.
+func (c *Core) TurnedAway(now mono.Time, reason string) {
+	defer c.enter(now)()
+	c.admission.refused, c.admission.differs = reason, reason
+}
+
 // Refused takes note that a peer does not want to talk to us.
 func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	defer c.enter(now)()
 	c.counters.Refused++
 	c.admission.refused = r.Reason
+	if r.Differs {
+		c.admission.differs = r.Reason
+	}
 	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
 		c.strangers.note(now, r.Stranger)
 		if p := c.peers.get(r.From.Name); p != nil {

@@ -42,6 +42,9 @@ func (r Record) Log(log zerolog.Logger, outcome api.Outcome, err error) {
 	if len(outcome.NotKept) > 0 {
 		event.Strs("not_kept", outcome.NotKept)
 	}
+	if outcome.Key != "" {
+		event.Str("key", outcome.Key)
+	}
 	failed := outcome.FailedDirectors
 	if failed == nil {
 		failed = []string{}

@@ -70,6 +70,12 @@ func samples() []api.Operation {
 		api.AddDirector{Name: "d3"},
 		api.RemoveDirector{Name: "d3"},
 		api.ImportMappings{Mappings: imported(api.MaxImport), Keep: true},
+		api.AddKey{},
+		api.AddKey{Key: "AAAA"},
+		api.UseKey{ID: "5e0d1c3a", Without: []string{"d3"}},
+		api.RemoveKey{ID: "91b04f27", Without: []string{"d3", "d4"}},
+		api.RotateKeys{FromFile: true, Without: []string{"d3"}},
+		api.Reload{},
 	}
 }
 
@@ -144,7 +150,7 @@ func TestOperations(t *testing.T) {
 			d.OutcomeIs = func(api.Operation) (api.Outcome, error) {
 				return api.Outcome{
 					FailedDirectors: []string{"d3"}, Away: []api.AwayDirector{},
-					NotKept:      []string{},
+					NotKept: []string{}, Reloaded: []string{}, NeedRestart: []string{},
 					SessionsLeft: []api.SessionsLeft{{Director: "d2", Sessions: 1}},
 					NoKicker:     []string{"d4"}, Users: 4,
 					Flush: &api.FlushID{Director: "d1", ID: 2},

@@ -12,7 +12,7 @@ _director() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
-		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
+		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --tag | -t | --field | --max-parallel | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -34,6 +34,7 @@ _director() {
 			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" keys") place="keys" ;;
+			" reload") place="reload" ;;
 			" data") place="data" ;;
 			" bench") place="bench" ;;
 			" version") place="version" ;;
@@ -41,16 +42,20 @@ _director() {
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
-			"keys generate") place="keys generate" ;;
 			"keys list") place="keys list" ;;
+			"keys rotate") place="keys rotate" ;;
+			"keys add") place="keys add" ;;
+			"keys use") place="keys use" ;;
+			"keys remove") place="keys remove" ;;
+			"keys generate") place="keys generate" ;;
 			"data inspect") place="data inspect" ;;
 			*) ((args++)) ;;
 			esac ;;
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status health map dump add update remove up down move kick flush import ring keys data bench version completion" ;;
-	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --insecure --data-dir --data-dir-damaged --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --help" ;;
+	"") words="serve hold dev lookup status health map dump add update remove up down move kick flush import ring keys reload data bench version completion" ;;
+	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
@@ -71,9 +76,14 @@ _director() {
 	"ring status") words="--addr -a --json --wait --timeout --ca --cert --key --user --password-file --help" ;;
 	"ring add") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"ring remove") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
-	"keys") words="generate list" ;;
-	"keys generate") words="--help" ;;
+	"keys") words="list rotate add use remove generate" ;;
 	"keys list") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"keys rotate") words="--addr -a --json --verbose -v --without --from-file --ca --cert --key --user --password-file --help" ;;
+	"keys add") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"keys use") words="--addr -a --json --verbose -v --without --ca --cert --key --user --password-file --help" ;;
+	"keys remove") words="--addr -a --json --verbose -v --without --ca --cert --key --user --password-file --help" ;;
+	"keys generate") words="--help" ;;
+	"reload") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"data") words="inspect" ;;
 	"data inspect") words="--json --help" ;;
 	"bench") words="--addr -a --json --door --rate --depth --connections --duration --patience --users --names --tag --zipf --each --moves --password --service --seed --help" ;;
@@ -99,7 +109,7 @@ _director() {
 	--log-level) words="debug info warn error" ;;
 	--log-format) words="json text" ;;
 	--door) words="authreply http login userdb" ;;
-	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --tag | -t | --field | --max-parallel | --timeout | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
+	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --tag | -t | --field | --max-parallel | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

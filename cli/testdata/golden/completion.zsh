@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -35,6 +35,7 @@ _director() {
 			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" keys") place="keys" ;;
+			" reload") place="reload" ;;
 			" data") place="data" ;;
 			" bench") place="bench" ;;
 			" version") place="version" ;;
@@ -42,8 +43,12 @@ _director() {
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
-			"keys generate") place="keys generate" ;;
 			"keys list") place="keys list" ;;
+			"keys rotate") place="keys rotate" ;;
+			"keys add") place="keys add" ;;
+			"keys use") place="keys use" ;;
+			"keys remove") place="keys remove" ;;
+			"keys generate") place="keys generate" ;;
 			"data inspect") place="data inspect" ;;
 			*) ((args++)) ;;
 			esac ;;
@@ -69,7 +74,8 @@ _director() {
 		'flush:move users to the backend that the ring gives'
 		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
-		'keys:make keys of the mesh, and show which ones a director uses'
+		'keys:show and change the keys that encrypt the mesh'
+		'reload:make a director read its settings again'
 		'data:look into a data directory'
 		'bench:put load on directors, time and check their answers'
 		'version:print the version of this program'
@@ -92,6 +98,7 @@ _director() {
 		--max-parallel-kicks
 		--kick-command
 		--encrypt-key-file
+		--serve-alone
 		--insecure
 		--data-dir
 		--data-dir-damaged
@@ -373,13 +380,84 @@ _director() {
 		--help
 		) ;;
 	"keys") items=(
+		'list:show the ids of the mesh'\''s keys, and who has them'
+		'rotate:replace the key that encrypts by a new one'
+		'add:give all directors another key to decrypt with'
+		'use:make all directors encrypt with a key that they have'
+		'remove:remove a key for good'
 		'generate:print a new key, as a line for --encrypt-key-file'
-		'list:show the ids of a director'\''s keys'
+		) ;;
+	"keys list") items=(
+		--addr
+		-a
+		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"keys rotate") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--without
+		--from-file
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"keys add") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"keys use") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--without
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"keys remove") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--without
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
 		) ;;
 	"keys generate") items=(
 		--help
 		) ;;
-	"keys list") items=(
+	"reload") items=(
 		--addr
 		-a
 		--json
@@ -431,7 +509,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--tag|-t|--field|--max-parallel|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in

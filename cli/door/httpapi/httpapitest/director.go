@@ -72,9 +72,20 @@ func Sample() *Director {
 			},
 			Removed: []api.IP{IP("192.0.2.9")},
 		},
-		KeysIs: api.Keys{Keys: []api.Key{
-			{ID: "5e0d1c3a", Primary: true, Streams: 4}, {ID: "91b04f27"},
-		}},
+		KeysIs: api.Keys{
+			Keys: []api.Key{
+				{ID: "5e0d1c3a", Primary: true, Streams: 4, Directors: []string{"d1", "d2"},
+					Packets: 7340032},
+				{ID: "91b04f27", Directors: []string{"d1"}},
+			},
+			Directors: []api.KeyDirector{
+				{Name: "d1", Uses: "5e0d1c3a"}, {Name: "d2", Away: true, Uses: "5e0d1c3a"},
+			},
+			Rotation: &api.Rotation{
+				New: "91b04f27", Old: "5e0d1c3a", By: "d1", Step: api.StepAdding,
+				WaitsFor: []string{"d2 does not have the new key"},
+			},
+		},
 		HealthIs: api.Health{
 			Watching: []string{"d1", "d2"}, Writer: true, Alarms: []api.HealthAlarm{},
 			Backends: []api.BackendHealth{
