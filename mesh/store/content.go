@@ -4,7 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"directormesh/mesh/record"
 	"directormesh/mesh/wire"
+)
+
+const (
+	headRecord    record.Kind = 1 // the first of each file, see head
+	messageRecord record.Kind = 2 // an encoded wire.Message
+	markRecord    record.Kind = 3 // behind a sync, see markContent
+	endRecord     record.Kind = 4 // the last of a snapshot
 )
 
 // Format is the version of the files that this release writes. It reads no later one.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"directormesh/mesh/record"
 	"directormesh/mesh/wire"
 )
 
@@ -31,9 +32,9 @@ func (c *Contents) eachOf(
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	r := newRecordReader(in, p.number)
-	for r.at < p.upTo {
-		kind, content, err := r.next()
+	r := record.NewReader(in, p.number, 0)
+	for r.At() < p.upTo {
+		kind, content, err := r.Next()
 		if err != nil {
 			return skipped, err
 		}

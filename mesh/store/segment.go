@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 
+	"directormesh/mesh/record"
 	"directormesh/mesh/wire"
 )
 
@@ -36,9 +37,9 @@ func create(d FS, name string, number uint64, h head) (*segment, error) {
 	return s, nil
 }
 
-func (s *segment) add(kind recordKind, fill func([]byte) ([]byte, error)) error {
+func (s *segment) add(kind record.Kind, fill func([]byte) ([]byte, error)) error {
 	before := len(s.buf)
-	buf, err := appendRecord(s.buf, s.number, s.at, kind, fill)
+	buf, err := record.Append(s.buf, s.number, s.at, kind, fill)
 	if err != nil {
 		return err
 	}

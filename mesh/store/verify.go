@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"directormesh/mesh/record"
 	"directormesh/mesh/wire"
 )
 
@@ -29,20 +30,20 @@ func verify(d FS, name string, number uint64, upTo int64) (v verified, err error
 		return v, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	r := newRecordReader(in, number)
-	for (upTo == 0 || r.at < upTo) && !v.ended {
-		kind, content, err := r.next()
+	r := record.NewReader(in, number, 0)
+	for (upTo == 0 || r.At() < upTo) && !v.ended {
+		kind, content, err := r.Next()
 		switch {
 		case err == io.EOF:
 			return v, nil
-		case err == errBad:
+		case err == record.ErrBad:
 			v.bad = true
-			v.behind, err = markBehind(d, name, number, r.at)
+			v.behind, err = markBehind(d, name, number, r.At())
 			return v, err
 		case err != nil:
 			return v, err
 		}
-		if !v.take(kind, content, r.at) {
+		if !v.take(kind, content, r.At()) {
 			v.bad = true
 			return v, nil
 		}
@@ -51,7 +52,7 @@ func verify(d FS, name string, number uint64, upTo int64) (v verified, err error
 }
 
 // take takes in a record that ends at a place; false if it cannot stand there.
-func (v *verified) take(kind recordKind, content []byte, end int64) bool {
+func (v *verified) take(kind record.Kind, content []byte, end int64) bool {
 	if (kind == headRecord) != (v.end == 0) {
 		return false
 	}
@@ -100,14 +101,13 @@ func markBehind(d FS, name string, number uint64, at int64) (found bool, err err
 		if i < 0 {
 			return false, err
 		}
-		start := from + i - recordHead
+		start := from + i - record.HeadSize
 		from += i + 1
 		if start < 0 {
 			continue
 		}
-		r := newRecordReader(bytes.NewReader(rest[start:]), number)
-		r.at = at + int64(start)
-		kind, content, readErr := r.next()
+		r := record.NewReader(bytes.NewReader(rest[start:]), number, at+int64(start))
+		kind, content, readErr := r.Next()
 		if readErr != nil || kind != markRecord {
 			continue
 		}

@@ -1,4 +1,6 @@
-package store
+// Package record owns the framing of records in the files of a data directory: length, checksum and
+// kind. What a record says, and what follows from one that is bad, is for the packages of the files.
+package record
 
 import (
 	"bufio"
@@ -18,24 +20,19 @@ import (
 //	kind     1 byte
 //	content
 const (
-	recordHead = 4 + 4 + 1
+	// HeadSize is the bytes of a record before its content.
+	HeadSize = 4 + 4 + 1
 	// maxContent bounds the content of a record: any message of a log fits.
 	maxContent = wire.MaxMessage + 1<<10
 )
 
-type recordKind byte
-
-const (
-	headRecord    recordKind = 1 // the first of each file, see head
-	messageRecord recordKind = 2 // an encoded wire.Message
-	markRecord    recordKind = 3 // behind a sync, see markContent
-	endRecord     recordKind = 4 // the last of a snapshot
-)
+// Kind says what a record holds. Each sort of file has its own.
+type Kind byte
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum is that of a record at a place of a file. Numbers of files only grow.
-func checksum(file uint64, at int64, length uint32, kind recordKind, content []byte) uint32 {
+func checksum(file uint64, at int64, length uint32, kind Kind, content []byte) uint32 {
 	var b [8 + 8 + 4 + 1]byte
 	binary.LittleEndian.PutUint64(b[0:], file)
 	binary.LittleEndian.PutUint64(b[8:], uint64(at))
@@ -44,17 +41,17 @@ func checksum(file uint64, at int64, length uint32, kind recordKind, content []b
 	return crc32.Update(crc32.Update(0, castagnoli, b[:]), castagnoli, content)
 }
 
-// appendRecord appends a record that is to stand at a place of a file. It lets fill append the
+// Append appends a record that is to stand at a place of a file. It lets fill append the
 // content; on its error it returns buf as it was.
-func appendRecord(
-	buf []byte, file uint64, at int64, kind recordKind, fill func([]byte) ([]byte, error),
+func Append(
+	buf []byte, file uint64, at int64, kind Kind, fill func([]byte) ([]byte, error),
 ) ([]byte, error) {
 	start := len(buf)
-	out, err := fill(append(buf, make([]byte, recordHead)...))
+	out, err := fill(append(buf, make([]byte, HeadSize)...))
 	if err != nil {
 		return buf, err
 	}
-	content := out[start+recordHead:]
+	content := out[start+HeadSize:]
 	if len(content) > maxContent {
 		return buf, fmt.Errorf("record of %d bytes, at most %d are allowed", len(content),
 			maxContent)
@@ -66,31 +63,35 @@ func appendRecord(
 	return out, nil
 }
 
-// errBad is a record that is cut short, or whose checksum is wrong.
-var errBad = errors.New("bad record")
+// ErrBad is returned for a record that is cut short, or whose checksum is wrong.
+var ErrBad = errors.New("bad record")
 
-// recordReader reads the records of a file.
-type recordReader struct {
+// Reader reads the records of a file.
+type Reader struct {
 	in   *bufio.Reader
 	file uint64
-	at   int64 // where the next record begins
+	at   int64
 	room []byte
 }
 
-func newRecordReader(in io.Reader, file uint64) *recordReader {
-	return &recordReader{in: bufio.NewReaderSize(in, 1<<18), file: file}
+// NewReader returns a reader of the records of a file, from a place in it on, where in is.
+func NewReader(in io.Reader, file uint64, at int64) *Reader {
+	return &Reader{in: bufio.NewReaderSize(in, 1<<18), file: file, at: at}
 }
 
-// next returns the next record. The content is valid until the next call. The error is io.EOF at
-// the end of a whole record, errBad, or that of the disk.
-func (r *recordReader) next() (kind recordKind, content []byte, err error) {
-	var head [recordHead]byte
+// At is where the next record begins: behind the last good one.
+func (r *Reader) At() int64 { return r.at }
+
+// Next returns the next record. The content is valid until the next call. The error is io.EOF at
+// the end of a whole record, ErrBad, or that of the disk.
+func (r *Reader) Next() (kind Kind, content []byte, err error) {
+	var head [HeadSize]byte
 	if n, err := io.ReadFull(r.in, head[:]); err != nil {
 		return 0, nil, endOf(err, n == 0)
 	}
 	length := binary.LittleEndian.Uint32(head[0:])
 	if length > maxContent {
-		return 0, nil, errBad
+		return 0, nil, ErrBad
 	}
 	if cap(r.room) < int(length) {
 		r.room = make([]byte, length)
@@ -99,11 +100,11 @@ func (r *recordReader) next() (kind recordKind, content []byte, err error) {
 	if _, err := io.ReadFull(r.in, content); err != nil {
 		return 0, nil, endOf(err, false)
 	}
-	kind = recordKind(head[8])
+	kind = Kind(head[8])
 	if binary.LittleEndian.Uint32(head[4:]) != checksum(r.file, r.at, length, kind, content) {
-		return 0, nil, errBad
+		return 0, nil, ErrBad
 	}
-	r.at += recordHead + int64(length)
+	r.at += HeadSize + int64(length)
 	return kind, content, nil
 }
 
@@ -113,7 +114,7 @@ func endOf(err error, whole bool) error {
 	case err == io.EOF && whole:
 		return io.EOF
 	case err == io.EOF, err == io.ErrUnexpectedEOF:
-		return errBad
+		return ErrBad
 	}
 	return err
 }
