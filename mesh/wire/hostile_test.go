@@ -175,6 +175,10 @@ var lists = map[wire.Kind][]string{
 	wire.KindMark:     {"4", "6"},
 
 	wire.KindObservations: {"1"},
+	wire.KindHistoryFound: blockLists("4"),
+	wire.KindAdminNote:    {"8", "11", "12"},
+	wire.KindLoginsNote:   {"4.3"},
+	wire.KindTableNote:    changeLists("3"),
 }
 
 // positionLists are the list of positions and the islands of each, two positions in the samples.

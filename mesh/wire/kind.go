@@ -39,6 +39,15 @@ var kindNames = [...]string{
 	KindMark:            "mark",
 	KindKeyring:         "keyring",
 	KindObservations:    "observations",
+	KindQuestion:        "question",
+	KindAnswerPart:      "answer_part",
+	KindHistoryQuery:    "history_query",
+	KindHistoryFound:    "history_found",
+	KindAdminNote:       "admin_note",
+	KindUserNote:        "user_note",
+	KindLoginsNote:      "logins_note",
+	KindTableNote:       "table_note",
+	KindLapseNote:       "lapse_note",
 }
 
 // String returns the kind's name, or "kind_N" for a kind that is not known.
@@ -123,6 +132,24 @@ func newMessage(k Kind) body {
 		return new(Keyring)
 	case KindObservations:
 		return new(Observations)
+	case KindQuestion:
+		return new(Question)
+	case KindAnswerPart:
+		return new(AnswerPart)
+	case KindHistoryQuery:
+		return new(HistoryQuery)
+	case KindHistoryFound:
+		return new(HistoryFound)
+	case KindAdminNote:
+		return new(AdminNote)
+	case KindUserNote:
+		return new(UserNote)
+	case KindLoginsNote:
+		return new(LoginsNote)
+	case KindTableNote:
+		return new(TableNote)
+	case KindLapseNote:
+		return new(LapseNote)
 	}
 	if k >= FirstLaterLog {
 		return &Unknown{Number: k}
@@ -167,3 +194,12 @@ func (*Meeting) Kind() Kind         { return KindMeeting }
 func (*Mark) Kind() Kind            { return KindMark }
 func (*Keyring) Kind() Kind         { return KindKeyring }
 func (*Observations) Kind() Kind    { return KindObservations }
+func (*Question) Kind() Kind        { return KindQuestion }
+func (*AnswerPart) Kind() Kind      { return KindAnswerPart }
+func (*HistoryQuery) Kind() Kind    { return KindHistoryQuery }
+func (*HistoryFound) Kind() Kind    { return KindHistoryFound }
+func (*AdminNote) Kind() Kind       { return KindAdminNote }
+func (*UserNote) Kind() Kind        { return KindUserNote }
+func (*LoginsNote) Kind() Kind      { return KindLoginsNote }
+func (*TableNote) Kind() Kind       { return KindTableNote }
+func (*LapseNote) Kind() Kind       { return KindLapseNote }

@@ -60,6 +60,15 @@ const (
 	KindMark            Kind = 33 // on disk
 	KindKeyring         Kind = 34
 	KindObservations    Kind = 40
+	KindQuestion        Kind = 50
+	KindAnswerPart      Kind = 51
+	KindHistoryQuery    Kind = 52 // in questions
+	KindHistoryFound    Kind = 53 // in answers
+	KindAdminNote       Kind = 54 // on disk and in answers, as the other notes
+	KindUserNote        Kind = 55
+	KindLoginsNote      Kind = 56
+	KindTableNote       Kind = 57
+	KindLapseNote       Kind = 58
 )
 
 // Settings are what two directors must agree on before they talk: a difference is refused with both

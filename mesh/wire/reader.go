@@ -188,6 +188,8 @@ func (r *reader) unsigned(field string, code byte) uint64 {
 
 func (r *reader) uint64(field string) uint64 { return r.uint(field, math.MaxUint64) }
 func (r *reader) uint32(field string) uint32 { return uint32(r.uint(field, math.MaxUint32)) }
+func (r *reader) uint16(field string) uint16 { return uint16(r.uint(field, math.MaxUint16)) }
+func (r *reader) uint8(field string) uint8   { return uint8(r.uint(field, math.MaxUint8)) }
 
 // int reads a signed integer.
 func (r *reader) int(field string) int64 {

@@ -48,6 +48,8 @@ func Samples() []wire.Message {
 			m.Differ = []wire.GroupLeaves{{Tag: "green", Group: 200, Leaves: digests(4)}}
 		}
 	}
+	today := change()
+	addRegisters(today)
 	return append(all, &wire.Mark{
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
@@ -75,7 +77,29 @@ func Samples() []wire.Message {
 	}, &wire.Observations{Whole: true, Backends: []wire.Observation{
 		{Backend: backend1, Sight: wire.Good, Since: now - 60_000},
 		{Backend: backend2, Sight: wire.Failing, Since: now, Reason: "imap:143: refused"},
-	}})
+	}}, &wire.Question{
+		ID: 18, Topic: "history", Within: 5_000, Body: []byte{1, 2, 3},
+	}, &wire.AnswerPart{
+		ID: 18, Index: 2, Last: true, Error: "busy", Body: []byte{4, 5},
+	}, &wire.HistoryQuery{
+		User: true, Hash: 0x12345678, Since: now - 60_000, Until: now, Limit: 100,
+	}, &wire.HistoryFound{
+		Since: now - 3_600_000, More: true, Memory: true, Problem: "input/output error",
+		Rows: blocks(),
+	}, &wire.AdminNote{
+		Noted: noted(1), Director: "d1", Who: "user:alice", From: "192.0.2.77:4711", Door: "http",
+		Action: "update", Details: []wire.Detail{{Name: "backend", Value: "192.0.2.1"}},
+		Took: 12, Error: "unknown backend", Failed: []string{"d2"}, NotKept: []string{"d3"},
+	}, &wire.UserNote{
+		Noted: noted(2), Tag: "green", Hash: 0x12345678, From: backend1, To: backend2,
+		Cause: wire.CauseFlush, By: "d1", Generation: 7, Stamp: now.Tick(), Flushed: backend1,
+	}, &wire.LoginsNote{
+		Noted: noted(3), Director: "d1", Block: wire.Pack("green", rows()),
+	}, &wire.TableNote{
+		Noted: noted(4), Change: today,
+	}, &wire.LapseNote{
+		Noted: noted(5), Since: now - 8_000, Lost: 3, Why: wire.LapseLost,
+	})
 }
 
 // addRegisters sets the registers of the backends that were added after version 1: of the first
@@ -97,4 +121,8 @@ func addRegisters(c directory.Change) {
 		Stamp: stamp + 5, Origin: "d5",
 	}
 	c.Backends[1].Verdict = row.Verdict
+}
+
+func noted(n uint64) wire.Noted {
+	return wire.Noted{N: n, At: now - 250, Wall: now + 1_250}
 }
