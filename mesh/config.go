@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"directormesh/mesh/history"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/store"
@@ -56,6 +57,9 @@ type Config struct {
 
 	Data     store.FS // the data directory; nil: none
 	DataGoOn bool     // go on alone with what is left of a damaged one
+
+	HistoryBytes int64         // of the history's files, about; 0: history.DefaultBytes
+	HistoryAge   time.Duration // of what the history keeps, at least; 0: history.DefaultAge
 
 	// Watches says that backends are checked here: those of Watched in every
 	// replica.HealthRound, with what is seen given to Observe.
@@ -140,6 +144,13 @@ func (cfg *Config) check() error {
 	}
 	if cfg.MaxParallelMoves < 0 {
 		wrong("max-parallel-moves", "%d is negative", cfg.MaxParallelMoves)
+	}
+	if cfg.HistoryBytes != 0 && cfg.HistoryBytes < history.MinBytes {
+		wrong("history-size", "%d is too small; the least is %d", cfg.HistoryBytes,
+			int64(history.MinBytes))
+	}
+	if cfg.HistoryAge != 0 && cfg.HistoryAge < history.MinAge {
+		wrong("history-age", "%s is too short; the least is %s", cfg.HistoryAge, history.MinAge)
 	}
 	return errors.Join(problems...)
 }

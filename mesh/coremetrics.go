@@ -190,6 +190,7 @@ func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
 		c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen,
 		c.data.failing, c.data.bytes, c.data.dropped, c.data.gaps,
 		c.health.backends, c.health.alarms, c.health.outOfContact,
+		c.data.historyFailing, c.data.historyBytes, c.data.historyLost,
 	}
 	for _, d := range append(own, c.counts...) {
 		ch <- d
@@ -236,8 +237,8 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.queue, float64(n.gossip.forwarded.NumQueued()), "gossip_forwarded")
 	gauge(c.queue, float64(n.kicks.length()), "kicks")
 	gauge(c.halfOpen, float64(n.transport.opening.count()))
-	c.data.collect(ch, n.Data())
 	c.health.collect(ch, health)
+	c.data.collect(ch, n.Data(), n.History())
 	c.collectCounts(ch, counters)
 }
 

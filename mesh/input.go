@@ -72,6 +72,12 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		n.askVacant(e)
 	case replica.Keep:
 		n.data.store.Put(e.N, e.Message)
+	case replica.Noted:
+		n.history.Add(e.Note)
+	case replica.Asked:
+		n.serve(e.Peer, e.Question, r)
+	case replica.Answered:
+		n.asks.take(e.Peer, e.Part)
 	case replica.NewLife:
 		n.boot.Store(e.Boot)
 		n.events.put(event{kind: newLife})

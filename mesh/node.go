@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/directory"
+	"directormesh/mesh/history"
 	"directormesh/mesh/loglimit"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
@@ -51,6 +52,8 @@ type Node struct {
 	kicks      kickQueue
 	hooks      chan struct{} // tokens of running hooks
 	contacts   contacts
+	asks       asking
+	history    *history.History
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -191,6 +194,7 @@ func (n *Node) open() error {
 		return errors.Join(err, n.transport.Shutdown())
 	}
 	n.dir = directory.New(n.cfg.Expire)
+	n.openHistory()
 	n.last = n.clock()
 	n.core = replica.New(replica.Config{
 		Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise, Mesh: n.cfg.Mesh,
@@ -202,7 +206,9 @@ func (n *Node) open() error {
 		AsksBackends: n.cfg.Vacancy != nil,
 		Wall:         directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
 		Directory: n.dir, Keeps: n.data != nil, Disk: n.diskFound(),
+		Notes: true,
 	}, n.last)
+	n.history.Start()
 	n.input(func(*replica.Core, mono.Time) {}) // carries out what the start asks for
 	cfg, err := n.memberlistConfig()
 	if err != nil {
@@ -302,6 +308,7 @@ func (n *Node) Close() error {
 		}
 		n.kicks.wait()
 		n.wg.Wait()
+		n.closeHistory()
 		n.closeData()
 		n.metrics.unregister()
 	})

@@ -1,5 +1,5 @@
-// Package record owns the framing of records in the files of a data directory: length, checksum and
-// kind. What a record says, and what follows from one that is bad, is for the packages of the files.
+// Package record owns the framing of records in the files of a data directory: length, checksum
+// and kind. What a record says, and what follows from a bad one, is for the packages of the files.
 package record
 
 import (

@@ -72,6 +72,9 @@ func (c *Core) merge(
 	if applied.Empty() && !j.joins {
 		return nil // a mesh whose table is empty takes away what is configured here all the same
 	}
+	if !j.joins {
+		c.noteTable(now, applied)
+	}
 	t := c.begin(now, applied, confirmed, j.joins)
 	c.kickRemoved(before, j.leaves)
 	c.applyRemovals(now, applied)

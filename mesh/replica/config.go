@@ -29,6 +29,7 @@ type Config struct {
 
 	Backends []ring.Backend // --mail-servers
 	Keeps    bool           // there is a data directory: the core emits Keep
+	Notes    bool           // there is a history: the core emits Noted
 	Disk     *Disk          // what is in it; nil: nothing
 	Founder  bool           // has no director to join: founds a mesh at once
 	// ServeAlone lets a director found a mesh although one that it was to join has other settings.

@@ -142,7 +142,7 @@ func New(cfg Config, now mono.Time) *Core {
 		ops:       make(map[uint64]*operationState),
 	}
 	c.clock.Init(cfg.Wall, now)
-	c.keeps = cfg.Keeps
+	c.keeps, c.notes = cfg.Keeps, cfg.Notes
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)
 	if cfg.Guards.NoFailedLimit {
 		c.table.Unlimited()

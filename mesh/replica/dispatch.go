@@ -86,6 +86,8 @@ var handlers = [...]handler{
 	wire.KindLogRequest:      {take: by((*Core).gotLogRequest)},
 	wire.KindLogPart:         {take: by((*Core).gotLogPart)},
 	wire.KindObservations:    {take: by((*Core).gotObservations)},
+	wire.KindQuestion:        {take: by((*Core).gotQuestion), timeless: true},
+	wire.KindAnswerPart:      {take: by((*Core).gotAnswerPart), timeless: true},
 }
 
 // handlerOf returns the handler of a message; one without take if it does not belong on a stream.

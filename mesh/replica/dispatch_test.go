@@ -7,10 +7,14 @@ import (
 	"directormesh/mesh/wire/wiretest"
 )
 
-// notOnStreams are the kinds of message that handshakes, memberlist and disks carry.
+// notOnStreams are the kinds of message that handshakes, memberlist, disks and answers
+// carry.
 var notOnStreams = map[wire.Kind]bool{
 	wire.KindHello: true, wire.KindRefuse: true, wire.KindDelta: true, wire.KindPushPull: true,
 	wire.KindMark: true, wire.KindKeyring: true,
+	wire.KindHistoryQuery: true, wire.KindHistoryFound: true,
+	wire.KindAdminNote: true, wire.KindUserNote: true, wire.KindLoginsNote: true,
+	wire.KindTableNote: true, wire.KindLapseNote: true,
 }
 
 // Each kind of message that a stream may carry has a handler, which takes it. All others are

@@ -11,6 +11,7 @@ import (
 	"directormesh/mesh/replica/internal/barrier"
 	"directormesh/mesh/replica/internal/kicks"
 	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -215,7 +216,9 @@ func (c *Core) doMove(now mono.Time, id uint64, op Move) {
 		}
 		c.endOperation(id, nil)
 	default:
-		c.startMove(now, &moves.Move{User: u, Op: id, Wait: op.Wait}, op.Backend)
+		c.startMove(now, &moves.Move{
+			User: u, Op: id, Wait: op.Wait, Cause: wire.CauseMove,
+		}, op.Backend)
 	}
 }
 

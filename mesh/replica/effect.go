@@ -109,6 +109,18 @@ const (
 	Proven = hints.Proven // a stream has proven it: dialled until it is given up
 )
 
+// Asked is a question of a peer, which the core knows nothing about.
+type Asked struct {
+	Peer     string
+	Question *wire.Question
+}
+
+// Answered is a part of a peer's answer to such a question.
+type Answered struct {
+	Peer string
+	Part *wire.AnswerPart
+}
+
 // Log is a line for the operator.
 type Log struct {
 	Level  LogLevel
@@ -142,4 +154,6 @@ func (RunHook) effect()     {}
 func (CloseStream) effect() {}
 func (NewLife) effect()     {}
 func (Dial) effect()        {}
+func (Asked) effect()       {}
+func (Answered) effect()    {}
 func (Log) effect()         {}

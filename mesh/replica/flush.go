@@ -119,7 +119,9 @@ func (fr *flushRunner) beginMoves(now mono.Time, f *flushes.Flush) {
 			continue
 		}
 		f.Begun()
-		fr.startMove(now, &moves.Move{User: u, Flush: f.Progress().ID}, fr.target(u))
+		fr.startMove(now, &moves.Move{
+			User: u, Flush: f.Progress().ID, Cause: wire.CauseFlush,
+		}, fr.target(u))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -37,6 +38,8 @@ func (c *Core) doImport(now mono.Time, o *operationState, op Import) {
 			rows.Add(in.Tag, m)
 		}
 	}
+	c.mergedFor = wire.CauseImport
+	defer func() { c.mergedFor = wire.CauseOther }()
 	c.mergeRows(now, rows.Blocks(), func(u ring.User, in directory.Mapping, out directory.Merged) {
 		o.outcome.Count++
 		if out.Changed {

@@ -6,6 +6,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/lookups"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
@@ -20,9 +21,11 @@ type ownLog struct {
 	cfg       *Config
 	clock     *meshtime.Clock
 	counters  *Counters
+	dir       *directory.Directory
 	hlc       *directory.Clock
 	late      *logs.LateRows
 	log       *logs.Own
+	lookups   *lookups.Answers
 	outbox    *rowset.Outbox
 	table     *directory.Table
 }
@@ -110,8 +113,12 @@ func onlyMarks(m *wire.Table) bool {
 // flushOutbox writes the collected rows into the log.
 func (ol *ownLog) flushOutbox(now mono.Time) {
 	for block := range ol.outbox.Take() {
+		if ol.notes {
+			ol.noteLogins(now, block)
+		}
 		ol.write(now, &wire.Rows{Stamp: ol.hlc.Next(ol.clock.At(now)), Blocks: []wire.Block{block}})
 	}
+	ol.noteReplaced(now)
 }
 
 // gotRows takes the rows of a peer's log.

@@ -79,7 +79,9 @@ func (mo *mover) moveFromFailed(now mono.Time, u ring.User) {
 	}
 	m, status := mo.dir.Find(u.Tag, u.Hash, mo.clock.At(now))
 	if place := mo.target(u); status == directory.Live && !m.Moving && place.IsValid() {
-		mo.startMove(now, &moves.Move{User: u, FromFailed: true}, place)
+		mo.startMove(now, &moves.Move{
+			User: u, FromFailed: true, Cause: wire.CauseFailed,
+		}, place)
 	}
 }
 
@@ -95,6 +97,11 @@ func (mo *mover) supersede(now mono.Time, m *moves.Move, backend netip.Addr, abo
 		return
 	}
 	m.Begin(row)
+	if mo.notes {
+		mo.noteMove(now, wire.UserNote{
+			Tag: m.User.Tag, Hash: m.User.Hash, Cause: m.Cause, Flushed: mo.flushedBackend(m.Flush),
+		}, row, previous, was)
+	}
 	mo.follow(now, m.User, row, moves.Replaced{Mapping: previous, Status: was})
 	mo.moves.Queue(m)
 	mo.kickOwn(m)

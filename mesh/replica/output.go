@@ -7,6 +7,7 @@ type output struct {
 	peers    *peers
 	effects  []Effect // since the last Take, in order
 	keeps    bool     // there is a data directory
+	notes    bool     // there is a history
 	lastKeep uint64   // number of the last Keep
 	hurry    bool     // somebody may wait for what was kept last to be synced
 	lastID   uint64   // given to a delta, kick, hold or snapshot of this process

@@ -87,8 +87,8 @@ func (c *Core) assemble() {
 	}
 	c.ownLog = ownLog{
 		output: &c.output, ownLogPort: c, admission: &c.admission, cfg: &c.cfg, clock: &c.clock,
-		counters: &c.counters, hlc: &c.hlc, late: &c.late, log: &c.log, outbox: &c.outbox,
-		table: c.table,
+		counters: &c.counters, dir: c.dir, hlc: &c.hlc, late: &c.late, log: &c.log,
+		lookups: c.lookups, outbox: &c.outbox, table: c.table,
 	}
 	c.merging = merging{
 		output: &c.output, mergingPort: c, cfg: &c.cfg, clock: &c.clock, counters: &c.counters,

@@ -30,7 +30,9 @@ type merging struct {
 	outbox   *rowset.Outbox
 	table    *directory.Table
 	unpacked []directory.Mapping // room for rows being merged; see mergeRows
-	waiters  *waiters.List
+	// mergedFor is why the rows that are being merged may have other backends, for the history.
+	mergedFor wire.Cause
+	waiters   *waiters.List
 }
 
 // eachMerged takes a row that was merged, and what became of it.
@@ -96,6 +98,7 @@ func (mg *merging) announceMerged(u ring.User, in, merged directory.Mapping) {
 
 // rowChanged follows one changed mapping.
 func (mg *merging) rowChanged(now mono.Time, u ring.User, out directory.Merged, kicks bool) {
+	mg.noteMerged(now, u, out)
 	wasLive := out.BeforeStatus == directory.Live
 	if wasLive && out.Before.Backend != out.Mapping.Backend {
 		if out.Before.Generation == out.Mapping.Generation {

@@ -6,6 +6,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/moves"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -42,7 +43,7 @@ func (c *Core) adopt(now mono.Time) {
 		}
 		row, ok := c.table.Row(backends[u])
 		if ok && row.Presence.Value.Present && row.Presence.Value.Tag == u.Tag {
-			c.startMove(now, &moves.Move{User: u}, backends[u])
+			c.startMove(now, &moves.Move{User: u, Cause: wire.CauseSession}, backends[u])
 		}
 	}
 }

@@ -11,6 +11,8 @@ type FS interface {
 	Lock() (io.Closer, error)
 	Names() ([]string, error)
 	Open(name string) (io.ReadCloser, error)
+	// Size returns how many bytes a file has.
+	Size(name string) (int64, error)
 	// Create makes a file, or empties the one that is there.
 	Create(name string) (File, error)
 	Rename(from, to string) error

@@ -65,6 +65,14 @@ func (d osDir) Names() ([]string, error) {
 
 func (d osDir) Open(name string) (io.ReadCloser, error) { return os.Open(d.at(name)) }
 
+func (d osDir) Size(name string) (int64, error) {
+	info, err := os.Stat(d.at(name))
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 func (d osDir) Create(name string) (File, error) {
 	return os.OpenFile(d.at(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 }

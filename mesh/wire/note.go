@@ -64,10 +64,11 @@ const (
 	CauseFlush                  // a flush moved the user to where it hashes
 	CauseSession                // a session of the user was found there
 	CauseImport                 // the mapping was taken over from a director that is replaced
-	CauseConflict               // two directors had decided at the same time, and one had to give way
+	CauseConflict               // two directors had decided at once, and one had to give way
 	CauseExpired                // the mapping had expired, and the next login went by hash
 	CauseForgotten              // the mapping had been forgotten, and the next login went by hash
 	CauseRemoved                // the backend had been removed, and the next login went by hash
+	CauseFailed                 // the backend had failed when the user logged in
 )
 
 // LoginsNote has the mappings that a director made for logins of users who had none.
@@ -100,7 +101,7 @@ const (
 	LapseNone    Lapse = iota // none are missing: the director ran and had nothing to note
 	LapseBegun                // the history begins
 	LapseStopped              // the director was stopped
-	LapseCrashed              // the director ended without a word, and what it noted last may be lost
+	LapseCrashed              // the director ended without a word; its last notes may be lost
 	LapseLost                 // the disk failed, or did not keep up
 )
 

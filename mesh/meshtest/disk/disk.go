@@ -98,6 +98,17 @@ func (d *Disk) Open(name string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b)), err
 }
 
+// Size implements store.FS.
+func (d *Disk) Size(name string) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.names[name]
+	if f == nil {
+		return 0, fs.ErrNotExist
+	}
+	return int64(len(f.content)), nil
+}
+
 // Read returns a copy of a file.
 func (d *Disk) Read(name string) ([]byte, error) {
 	d.mu.Lock()

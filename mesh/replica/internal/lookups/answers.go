@@ -45,6 +45,8 @@ type Answers struct {
 	outbox *rowset.Outbox // gets each row that a lookup made or changed
 	guards Guards
 
+	replaced replacements
+
 	// viewMu is held for reading while a mapping is made from a view, and for writing while the
 	// view changes, so that after a change no mapping made from an older view is still on its way
 	// to the outbox.
@@ -146,7 +148,7 @@ func (a *Answers) decide(now mono.Time, u ring.User) (netip.Addr, Verdict) {
 		if status == directory.Live && m.Moving && !a.guards.NoHold {
 			return netip.Addr{}, BeingMoved
 		}
-		return a.assign(v, u, t)
+		return a.assign(v, u, t, m, status)
 	}
 	if m.Moving && !a.guards.NoHold {
 		return netip.Addr{}, BeingMoved
@@ -176,9 +178,11 @@ func (a *Answers) decide(now mono.Time, u ring.User) (netip.Addr, Verdict) {
 	return recorded.Backend, Answered
 }
 
-// assign maps a user that has no mapping. The lock keeps the view from changing until the new row
-// is in the outbox.
-func (a *Answers) assign(v *View, u ring.User, t directory.Time) (netip.Addr, Verdict) {
+// assign maps a user that has no mapping; was is what is stored of the user. The lock keeps the
+// view from changing until the new row is in the outbox.
+func (a *Answers) assign(
+	v *View, u ring.User, t directory.Time, was directory.Mapping, status directory.Status,
+) (netip.Addr, Verdict) {
 	place, ok, agree := v.agreed(u)
 	if !agree {
 		return netip.Addr{}, RingChanging
@@ -196,5 +200,8 @@ func (a *Answers) assign(v *View, u ring.User, t directory.Time) (netip.Addr, Ve
 		return netip.Addr{}, Raced
 	}
 	a.outbox.Push(u.Tag, m)
+	if status == directory.Dead && was.Backend.IsValid() && was.Backend != m.Backend {
+		a.replaced.add(Replaced{Tag: u.Tag, Was: was, Mapping: m})
+	}
 	return m.Backend, Answered
 }

@@ -177,11 +177,14 @@ func TestAssignLooksAgain(t *testing.T) {
 	d := newDesk(Guards{})
 	old, now := d.View(), d.clock.At(start)
 	d.ChangeView(func() *View { return d.viewOf(true) })
-	if got, why := d.assign(old, ring.User{Hash: 5}, now); why != Raced || got.IsValid() {
+	assign := func(v *View, u ring.User) (netip.Addr, Verdict) {
+		return d.assign(v, u, now, directory.Mapping{}, directory.None)
+	}
+	if got, why := assign(old, ring.User{Hash: 5}); why != Raced || got.IsValid() {
 		t.Errorf("by an old view: %v, %v", got, why)
 	}
 	at, _ := d.Settle(start, ring.User{Hash: 6}) // meanwhile
-	if got, why := d.assign(d.View(), ring.User{Hash: 6}, now); why != Raced || got.IsValid() {
+	if got, why := assign(d.View(), ring.User{Hash: 6}); why != Raced || got.IsValid() {
 		t.Errorf("a user on %v is assigned %v, %v", at, got, why)
 	}
 	if m, _ := d.dir.Find("", 6, now); m.Backend != at {

@@ -44,14 +44,15 @@ func (a *Answers) Adopt(now mono.Time, u ring.User, backend netip.Addr) (move bo
 		return false
 	}
 	t := a.clock.At(now)
-	if m, status := a.dir.Find(u.Tag, u.Hash, t); status == directory.Live && m.Backend.IsValid() {
+	m, status := a.dir.Find(u.Tag, u.Hash, t)
+	if status == directory.Live && m.Backend.IsValid() {
 		if m.Backend == backend {
 			a.Refresh(now, u)
 		}
 		return false
 	}
 	if place, ok, agree := v.agreed(u); ok && agree && place == backend {
-		a.assign(v, u, t)
+		a.assign(v, u, t, m, status)
 		return false
 	}
 	return true

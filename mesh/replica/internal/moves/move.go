@@ -4,6 +4,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/kicks"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -36,9 +37,10 @@ type Move struct {
 	Kicked   kicks.Report // what directors could not do
 	Restarts int          // MaxRestarts at most
 
-	Op    uint64 // waiting operation, 0: none
-	Wait  bool   // the operation waits for the release
-	Flush uint64 // the flush that began the move, by its id; 0: none
+	Op    uint64     // waiting operation, 0: none
+	Wait  bool       // the operation waits for the release
+	Flush uint64     // the flush that began the move, by its id; 0: none
+	Cause wire.Cause // why the user is moved; CauseOther if another director knows
 	// FromFailed says that a login waits for the move, because the user's backend has failed.
 	FromFailed bool
 
