@@ -102,7 +102,7 @@ func (inv *invocation) app() *cli.App {
 		Commands: []*cli.Command{
 			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
 			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(), inv.mapCommand(),
-			inv.dumpCommand(),
+			inv.dumpCommand(), inv.historyCommand(),
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.importCommand(),

@@ -111,6 +111,26 @@ func (c *Client) User(ctx context.Context, name, tag string) (User, error) {
 	return get[User](ctx, c, "/v1/user", url.Values{"name": {name}, "tag": {tag}})
 }
 
+// History asks for admin changes.
+func (c *Client) History(ctx context.Context, q HistoryQuery) (History, error) {
+	return get[History](ctx, c, "/v1/history", q.values())
+}
+
+// UserHistory asks where a user was, and at a moment if that is not zero.
+func (c *Client) UserHistory(
+	ctx context.Context, name string, at time.Time, q HistoryQuery,
+) (UserHistory, error) {
+	if err := checkText("user", name); err != nil {
+		return UserHistory{}, err
+	}
+	query := q.values()
+	query.Set("name", name)
+	if !at.IsZero() {
+		query.Set("at", at.UTC().Format(time.RFC3339Nano))
+	}
+	return get[UserHistory](ctx, c, "/v1/history/user", query)
+}
+
 // Flushes asks for the flushes that run or have lately ended.
 func (c *Client) Flushes(ctx context.Context) (Flushes, error) {
 	return get[Flushes](ctx, c, "/v1/flushes", nil)

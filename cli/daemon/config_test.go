@@ -51,8 +51,8 @@ func TestDefaults(t *testing.T) {
 	want := Options{
 		NodeName: "host1", MeshName: "director", Bind: netip.MustParseAddrPort("0.0.0.0:9090"),
 		UserExpire: 15 * time.Minute, UserKickDelay: 2 * time.Second, MaxParallelMoves: 100,
-		MaxParallelKicks: 100,
-		RunDir:           "/run/director", LogLevel: zerolog.InfoLevel,
+		MaxParallelKicks: 100, HistoryBytes: 256 << 20, HistoryAge: 30 * 24 * time.Hour,
+		RunDir: "/run/director", LogLevel: zerolog.InfoLevel,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Auth", "Doors")
@@ -84,7 +84,7 @@ func TestAllSettings(t *testing.T) {
 		"http":             "127.0.0.1:9091",
 		"encrypt-key-file": "/keys", "log-level": "debug", "log-format": "text",
 		"admin-socket": "/run/dovecot/director-admin", "admin-socket-mode": "0660",
-		"admin-tcp": "[::1]:9092",
+		"admin-tcp": "[::1]:9092", "history-size": "64M", "history-age": "7 days",
 	}, "", env)
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +107,7 @@ func TestAllSettings(t *testing.T) {
 		UserExpire: 20 * time.Minute, UserKickDelay: 500 * time.Millisecond, MaxParallelMoves: 7,
 		MaxParallelKicks: 8,
 		KickCommand:      "/bin/sh -c true", RunDir: "/tmp/x",
+		HistoryBytes: 64 << 20, HistoryAge: 7 * 24 * time.Hour,
 		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 	}

@@ -108,6 +108,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Wall:             cfg.Wall,
 		Data:             data,
 		DataGoOn:         cfg.Options.DataDamaged,
+		HistoryBytes:     cfg.Options.HistoryBytes,
+		HistoryAge:       cfg.Options.HistoryAge,
 		Name:             cfg.Options.NodeName,
 		Mesh:             cfg.Options.MeshName,
 		Bind:             cfg.Options.Bind,

@@ -11,7 +11,9 @@ import (
 	"directormesh/cli/api"
 	"directormesh/directory"
 	"directormesh/mesh"
+	"directormesh/mesh/history"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -34,6 +36,9 @@ type node interface {
 	Directory() *directory.Directory
 	MeshTime() directory.Time
 	Data() mesh.DataStatus
+	NoteAdmin(note *wire.AdminNote)
+	AskHistory(ctx context.Context, q wire.HistoryQuery) (
+		answers []history.Answer, failed []mesh.Answer, err error)
 }
 
 // director shows a node to the doors in the words of the API. It implements httpapi.Director.

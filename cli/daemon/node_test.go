@@ -17,6 +17,7 @@ import (
 	"directormesh/cli/api"
 	"directormesh/directory"
 	"directormesh/mesh"
+	"directormesh/mesh/history"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -41,6 +42,10 @@ type fakeNode struct {
 	did        []replica.Operation
 	data       mesh.DataStatus
 	health     replica.HealthStatus
+	noted      []*wire.AdminNote
+	asked      wire.HistoryQuery
+	told       []history.Answer
+	silent     []mesh.Answer
 }
 
 func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
@@ -75,6 +80,15 @@ func (n *fakeNode) Directory() *directory.Directory                 { return n.d
 func (n *fakeNode) MeshTime() directory.Time                        { return n.now }
 func (n *fakeNode) Health() replica.HealthStatus                    { return n.health }
 func (n *fakeNode) Data() mesh.DataStatus                           { return n.data }
+func (n *fakeNode) NoteAdmin(note *wire.AdminNote) {
+	n.noted = append(n.noted, note)
+}
+func (n *fakeNode) AskHistory(
+	_ context.Context, q wire.HistoryQuery,
+) ([]history.Answer, []mesh.Answer, error) {
+	n.asked = q
+	return n.told, n.silent, n.err
+}
 
 func testDirector(t *testing.T, n *fakeNode) *director {
 	t.Helper()

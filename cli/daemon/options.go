@@ -40,6 +40,9 @@ type Options struct {
 	DataDir     string // "": none
 	DataDamaged bool   // go on alone with what is left of a damaged one
 
+	HistoryBytes int64         // of what the history keeps, at most
+	HistoryAge   time.Duration // of what it keeps
+
 	RunDir string
 	Doors  map[handover.Kind]Endpoint // of those that are in the table of doors
 	Auth   authOptions                // the doors in front of Dovecot's auth

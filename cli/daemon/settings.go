@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"directormesh/cli/api"
 	"directormesh/cli/kick"
 	"directormesh/mesh"
+	"directormesh/mesh/history"
 	"directormesh/ring"
 )
 
@@ -268,6 +270,28 @@ func ownSettings() []Setting {
 			},
 		},
 		{
+			Name: "history-size", Value: "BYTES", Default: "256M",
+			Usage: "room for the history in --data-dir, at least 1M; the oldest is dropped",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				if o.HistoryBytes, err = parseBytes(s); err == nil &&
+					o.HistoryBytes < history.MinBytes {
+					return fmt.Errorf("%q is too low; the least is 1M", s)
+				}
+				return err
+			},
+		},
+		{
+			Name: "history-age", Value: "DURATION", Default: "30 days",
+			Usage: "how old the history gets, at least 1h",
+			read: func(o *Options, s string, _ Environment) (err error) {
+				if o.HistoryAge, err = parseDuration(s); err == nil &&
+					o.HistoryAge < history.MinAge {
+					return fmt.Errorf("%q is too low; the least is 1h", s)
+				}
+				return err
+			},
+		},
+		{
 			Name: "log-level", Value: "LEVEL", Default: "info",
 			Usage: "debug, info, warn or error; SIGHUP applies a new one",
 			apply: func(d *Daemon, fresh Options) bool {
@@ -380,6 +404,21 @@ func parseCount(s string) (int, error) {
 		return 0, fmt.Errorf("%q is not a number from 1", s)
 	}
 	return int(n), nil
+}
+
+// parseBytes reads a number of bytes, which may end with k, M or G: 1,024 and its powers.
+func parseBytes(s string) (int64, error) {
+	digits, shift := s, 0
+	for i, unit := range []string{"k", "M", "G"} {
+		if cut, ok := strings.CutSuffix(strings.TrimSuffix(s, "B"), unit); ok {
+			digits, shift = cut, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%q is not a number of bytes such as 64M", s)
+	}
+	return int64(n) << shift, nil
 }
 
 // checkAddress refuses what is no address to listen at. Without an IP it is all of this host.

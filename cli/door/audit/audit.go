@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -10,7 +11,12 @@ import (
 	"directormesh/ring"
 )
 
-// Record says which operation a client asked for. It is logged once, when the operation has ended.
+// A Journal keeps admin changes beside the log. It does not wait.
+type Journal interface {
+	NoteChange(c api.AdminChange)
+}
+
+// Record says which operation a client asked for. It is noted once, when the operation has ended.
 type Record struct {
 	Who  string
 	From string // address of whom Who names by more than that; else ""
@@ -18,6 +24,25 @@ type Record struct {
 	Op   api.Operation
 	Hash func(user string) ring.UserHash // hashes names as the mesh does
 	Took time.Duration
+}
+
+// Note writes how the operation went to the log and into the journal.
+func (r Record) Note(log zerolog.Logger, journal Journal, outcome api.Outcome, err error) {
+	r.Log(log, outcome, err)
+	d := r.Op.Describe(r.Hash)
+	c := api.AdminChange{
+		Who: r.Who, From: r.From, Door: r.Door, Action: d.Action, TookMS: r.Took.Milliseconds(),
+		FailedDirectors: outcome.FailedDirectors, NotKept: outcome.NotKept,
+	}
+	if err != nil {
+		c.Error = wording.Plain(err).Error()
+	}
+	for _, f := range d.Fields {
+		c.Details = append(c.Details, api.ChangeDetail{
+			Name: f.Name, Value: fmt.Sprint(f.Value),
+		})
+	}
+	journal.NoteChange(c)
 }
 
 // Log writes how the operation went: at level info, or as a warning if it failed.

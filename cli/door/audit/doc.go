@@ -1,5 +1,5 @@
-// Package audit writes the log line of each admin change: client, door, change, result and
-// duration. All doors write the same line. The package decides nothing and carries out no change.
+// Package audit notes each admin change in the log and in the history: client, door, change, result
+// and duration. All doors note the same. The package decides nothing and carries out no change.
 //
-// User names stay out of the log; their hashes go in.
+// User names stay out of both; their hashes go in.
 package audit

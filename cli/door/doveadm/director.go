@@ -26,4 +26,6 @@ type Director interface {
 	// Do carries out a change and returns when every live director has it. An error is an
 	// *api.Error.
 	Do(ctx context.Context, op api.Operation) (api.Outcome, error)
+	// NoteChange puts a change that somebody asked for into the history. It does not wait.
+	NoteChange(c api.AdminChange)
 }

@@ -44,7 +44,7 @@ func (c *connection) answer(err error) error {
 	return nil
 }
 
-// do carries out a change, waits for that as long as the protocol allows, and logs it.
+// do carries out a change, waits for that as long as the protocol allows, and notes it.
 func (c *connection) do(op api.Operation) (api.Outcome, error) {
 	began := time.Now()
 	outcome, err := c.try(op)
@@ -59,7 +59,7 @@ func (c *connection) do(op api.Operation) (api.Outcome, error) {
 	}
 	audit.Record{
 		Who: c.who, Door: "director-admin", Op: op, Hash: c.director.Hash, Took: time.Since(began),
-	}.Log(c.log, outcome, err)
+	}.Note(c.log, c.director, outcome, err)
 	return outcome, err
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"iter"
+	"time"
 
 	"directormesh/cli/api"
 	"directormesh/ring"
@@ -32,7 +33,17 @@ type Director interface {
 	// Mappings yields all live mappings ordered by tag and hash, without holding up anything else.
 	Mappings() iter.Seq[api.Mapping]
 
+	// History asks all directors for admin changes. An error is an *api.Error.
+	History(ctx context.Context, q api.HistoryQuery) (api.History, error)
+	// UserHistory asks all directors where a user was, and at a moment if it is not zero. An error
+	// is an *api.Error.
+	UserHistory(
+		ctx context.Context, h ring.UserHash, at time.Time, q api.HistoryQuery,
+	) (api.UserHistory, error)
+
 	// Do carries out a change and returns when every live director has it. An error is an
 	// *api.Error.
 	Do(ctx context.Context, op api.Operation) (api.Outcome, error)
+	// NoteChange puts a change that somebody asked for into the history. It does not wait.
+	NoteChange(c api.AdminChange)
 }

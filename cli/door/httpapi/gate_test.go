@@ -214,7 +214,8 @@ func TestAuditNamesUsers(t *testing.T) {
 		}
 		from, _ := fields["from"].(string)
 		who, _ := fields["who"].(string)
-		if fields["message"] == "admin change" && strings.HasPrefix(from, "127.0.0.1:") {
+		if fields["message"] == "admin change" && fields["door"] == "http" &&
+			strings.HasPrefix(from, "127.0.0.1:") {
 			seen[who] = true
 		}
 	}

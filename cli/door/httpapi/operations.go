@@ -32,7 +32,7 @@ func operations() []operation {
 	return all
 }
 
-// change carries out an operation and logs who asked for what.
+// change carries out an operation and notes who asked for what.
 func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler {
 	return func(r *http.Request) (any, error) {
 		body, err := readBody(r)
@@ -47,9 +47,9 @@ func (s *Server) change(parse func(body []byte) (api.Operation, error)) handler 
 		outcome, err := s.director.Do(r.Context(), op)
 		outcome = outcome.Complete()
 		audit.Record{
-			Who: asked.who, From: asked.from, Door: "http", Op: op, Hash: s.director.Hash,
+			Who: asked.who, From: asked.from, Door: asked.door, Op: op, Hash: s.director.Hash,
 			Took: time.Since(began),
-		}.Log(s.log, outcome, err)
+		}.Note(s.log, s.director, outcome, err)
 		return outcome, err
 	}
 }

@@ -182,8 +182,14 @@ func TestOperations(t *testing.T) {
 			if who := fmt.Sprintf("uid %d pid %d", os.Getuid(), os.Getpid()); line["who"] != who {
 				t.Errorf("who is %q in the log, want %q", line["who"], who)
 			}
-			if line["message"] != "admin change" || line["action"] == nil ||
-				line["took_ms"] == nil {
+			noted := d.Noted()
+			if len(noted) != 1 || noted[0].Who != line["who"] ||
+				noted[0].Door != "director.sock" || noted[0].Action != line["action"] ||
+				noted[0].Error != "" || strings.Contains(fmt.Sprint(noted), "alice") {
+				t.Errorf("noted %+v, logged %v", noted, line)
+			}
+			if line["door"] != "director.sock" || line["message"] != "admin change" ||
+				line["action"] == nil || line["took_ms"] == nil {
 				t.Errorf("log line %s lacks something", log.String())
 			}
 			if strings.Contains(log.String(), "alice") {
@@ -211,6 +217,9 @@ func TestOperationFails(t *testing.T) {
 	if !strings.Contains(log.String(), `"level":"warn"`) ||
 		!strings.Contains(log.String(), "doesn't exist") {
 		t.Errorf("the failure is not in the log: %s", log.String())
+	}
+	if noted := d.Noted(); len(noted) != 1 || noted[0].Error != "doesn't exist" {
+		t.Errorf("noted %+v", noted)
 	}
 }
 

@@ -14,11 +14,18 @@ import (
 
 type peerKey struct{}
 
+// The doors, as the log and the history call them.
+const (
+	doorSocket = "director.sock"
+	doorHTTP   = "http"
+)
+
 // asker is who makes a request.
 type asker struct {
 	conn net.Conn
 	who  string // user id for a unix socket, address for TCP, or a name that was proved
 	from string // address, if who is such a name
+	door string // where that is: director.sock, or http for TCP
 
 	admitted *atomic.Bool // by the gate, once on this connection
 }
@@ -26,9 +33,11 @@ type asker struct {
 // rememberPeer notes who is at the other end of a connection: the user id for a unix socket, else
 // the address.
 func rememberPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, asker{
-		conn: c, who: audit.Who(c), admitted: new(atomic.Bool),
-	})
+	asks := asker{conn: c, who: audit.Who(c), door: doorHTTP, admitted: new(atomic.Bool)}
+	if c.LocalAddr().Network() == "unix" {
+		asks.door = doorSocket
+	}
+	return context.WithValue(ctx, peerKey{}, asks)
 }
 
 // peer returns who asks, for the log.

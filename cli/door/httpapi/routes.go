@@ -33,6 +33,8 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	whole(http.MethodGet, "/v1/keys", plainQuery(func() any { return s.director.Keys() }))
 	whole(http.MethodGet, "/v1/health", plainQuery(func() any { return s.director.Health() }))
 	whole(http.MethodGet, "/v1/user", s.user)
+	whole(http.MethodGet, "/v1/history", s.history)
+	whole(http.MethodGet, "/v1/history/user", s.userHistory)
 	whole(http.MethodPost, "/v1/lookup", s.lookup)
 	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)
 	stream(http.MethodGet, "/v1/mappings", s.mappings)

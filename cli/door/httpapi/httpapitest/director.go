@@ -35,9 +35,13 @@ type Director struct {
 	MappingsIs  []api.Mapping
 	FlushesIs   func() api.Flushes
 	OutcomeIs   func(op api.Operation) (api.Outcome, error)
+	HistoryIs   func(q api.HistoryQuery) (api.History, error)
+	// at is zero if no moment was asked for
+	UserHistoryIs func(h ring.UserHash, at time.Time, q api.HistoryQuery) api.UserHistory
 
-	mu   sync.Mutex
-	done []api.Operation
+	mu    sync.Mutex
+	done  []api.Operation
+	noted []api.AdminChange
 }
 
 // Sample returns a director with a bit of everything.
@@ -123,6 +127,10 @@ func Sample() *Director {
 		},
 		FlushesIs: func() api.Flushes { return api.Flushes{Flushes: []api.Flush{}} },
 		OutcomeIs: func(api.Operation) (api.Outcome, error) { return api.Outcome{}, nil },
+		HistoryIs: func(api.HistoryQuery) (api.History, error) { return sampleHistory(), nil },
+		UserHistoryIs: func(h ring.UserHash, at time.Time, _ api.HistoryQuery) api.UserHistory {
+			return sampleUserHistory(h, at)
+		},
 	}
 }
 
@@ -207,6 +215,32 @@ func (d *Director) Do(_ context.Context, op api.Operation) (api.Outcome, error) 
 	d.done = append(d.done, op)
 	d.mu.Unlock()
 	return d.OutcomeIs(op)
+}
+
+// NoteChange implements httpapi.Director.
+func (d *Director) NoteChange(c api.AdminChange) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.noted = append(d.noted, c)
+}
+
+// Noted returns the admin changes that were put into the history.
+func (d *Director) Noted() []api.AdminChange {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]api.AdminChange(nil), d.noted...)
+}
+
+// History implements httpapi.Director.
+func (d *Director) History(_ context.Context, q api.HistoryQuery) (api.History, error) {
+	return d.HistoryIs(q)
+}
+
+// UserHistory implements httpapi.Director.
+func (d *Director) UserHistory(
+	_ context.Context, h ring.UserHash, at time.Time, q api.HistoryQuery,
+) (api.UserHistory, error) {
+	return d.UserHistoryIs(h, at, q), nil
 }
 
 // Done returns the operations that were asked for.
