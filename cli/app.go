@@ -32,6 +32,9 @@ type IO struct {
 	// LetPipesBreak lets writing to a closed stdout or stderr fail, where it would end the process;
 	// nil: it does so already. serve and hold go on without a reader of their log.
 	LetPipesBreak func()
+	// ForbidCores keeps the process from writing its memory to a file when it crashes; nil does
+	// nothing. A director's memory has the keys of the mesh.
+	ForbidCores func() error
 	// SIGTERM, SIGINT and SIGHUP; serve and hold tell them apart, other commands end
 	Signals <-chan os.Signal
 }

@@ -86,6 +86,12 @@ func (inv *invocation) serve(c *cli.Context) error {
 		return usagef(c, "--as goes with --check; a director runs as the user who starts it")
 	}
 	inv.letPipesBreak()
+	if inv.ForbidCores != nil {
+		if err := inv.ForbidCores(); err != nil {
+			return exitf(exitTemporary, "cannot forbid core files, which would have the keys of "+
+				"the mesh: %v", err)
+		}
+	}
 	options, err := inv.loadPatiently(c.Context, load)
 	if err != nil {
 		return err

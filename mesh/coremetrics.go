@@ -147,6 +147,8 @@ type coreCollector struct {
 	streams  *prometheus.Desc
 	queue    *prometheus.Desc
 	halfOpen *prometheus.Desc
+	keyUsed  *prometheus.Desc
+	rotating *prometheus.Desc
 	data     dataDescs
 	health   healthDescs
 	counters []coreCounter
@@ -170,6 +172,10 @@ func newCoreCollector(n *Node) *coreCollector {
 		queue: desc("director_mesh_queue_entries", "Entries in this queue of the mesh.", "queue"),
 		halfOpen: desc("director_mesh_half_open",
 			"Incoming connections that have not authenticated themselves."),
+		keyUsed: desc("director_mesh_key_packets",
+			"Packets that all directors have encrypted with the key in use, about."),
+		rotating: desc("director_mesh_key_rotation",
+			"1 while a rotation of keys is under way, else 0."),
 		data:     newDataDescs(),
 		health:   newHealthDescs(),
 		counters: coreCounters(),
@@ -188,6 +194,7 @@ func newCoreCollector(n *Node) *coreCollector {
 func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
 	own := []*prometheus.Desc{
 		c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen,
+		c.keyUsed, c.rotating,
 		c.data.failing, c.data.bytes, c.data.dropped, c.data.gaps,
 		c.health.backends, c.health.alarms, c.health.outOfContact,
 		c.data.historyFailing, c.data.historyBytes, c.data.historyLost,
@@ -237,6 +244,9 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.queue, float64(n.gossip.forwarded.NumQueued()), "gossip_forwarded")
 	gauge(c.queue, float64(n.kicks.length()), "kicks")
 	gauge(c.halfOpen, float64(n.transport.opening.count()))
+	packets, rotating := n.keys.wear()
+	gauge(c.keyUsed, float64(packets))
+	gauge(c.rotating, boolValue(rotating))
 	c.health.collect(ch, health)
 	c.data.collect(ch, n.Data(), n.History())
 	c.collectCounts(ch, counters)

@@ -453,3 +453,53 @@ func TestPacketsAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// Whoever holds a stream open under a key is cut off when the key is removed. By posing as a
+// director one can hold a rotation up, until the operator does without that director.
+func TestHeldStreamIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newKeyMesh(t, 2)
+		conn, err := m.network.Dial(t.Context(), testAddr(9), testAddr(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets, err := newStreamKeys("test", [][]byte{testKey(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := dialHandshake(conn, secrets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hello *wire.Hello
+		m.nodes[1].input(func(c *replica.Core, now mono.Time) {
+			hello = c.Hello(now, replica.Dial{Name: "d1", Addr: testAddr(1)})
+		})
+		hello.From = wire.Peer{Name: "d9", Boot: 9, Addr: testAddr(9)}
+		if err := sendMessage(s, hello); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := receiveMessage(s, helloLimit); err != nil {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		cut := make(chan time.Time, 1)
+		go func() {
+			_, _ = s.r.Read(make([]byte, 1))
+			cut <- time.Now()
+		}()
+		if _, err := m.nodes[0].ChangeKeys(t.Context(), RotateKeys{}, nil); err == nil ||
+			!strings.Contains(err.Error(), "d9 ") {
+			t.Errorf("beside a director that says nothing of its keys: %v", err)
+		}
+		select {
+		case <-cut:
+			t.Fatal("the stream ended before the key was removed")
+		default:
+		}
+		m.must(0, RotateKeys{}, "d9")
+		removed := time.Now()
+		if took := (<-cut).Sub(removed); took > time.Second {
+			t.Errorf("the stream ended %v after the removal of its key", took)
+		}
+	})
+}

@@ -56,11 +56,11 @@ type keeper struct {
 	kept    uint64                // digest of what the data directory has
 	waits   []keyring.Lack        // whom the rotation under way waits for
 	changed chan struct{}         // closed when something has changed
+	outbox  *wire.Keyring         // to be sent to all
+	moved   bool                  // into another mesh, and has not said so yet
 
 	// only of the goroutine
 	peers    map[string]bool // those of this life, and whether they are wanted
-	outbox   *wire.Keyring   // to be sent to all
-	moved    bool            // into another mesh, and has not said so yet
 	compared time.Time       // when the digest was last sent
 	replied  time.Time       // when a peer was last sent all
 }
@@ -243,7 +243,7 @@ func (k *keys) changedLocked() {
 	k.hurry()
 }
 
-// queue has a part of the keyring sent to all.
+// queue has a part of the keyring sent to all. keys.mu is locked.
 func (k *keeper) queue(m *wire.Keyring) {
 	if m == nil || keyring.Empty(m) {
 		return
@@ -454,6 +454,16 @@ func (k *keys) warnOfWearLocked() {
 			Msg("the key has encrypted as many packets as it should; rotate it: " +
 				"director keys rotate")
 	}
+}
+
+// wear is how many packets the key in use has encrypted, and whether a rotation is under way.
+func (k *keys) wear() (packets uint64, rotating bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.used) == 0 {
+		return 0, false
+	}
+	return k.ring.Packets(keyring.ID(k.used[0])), k.ring.Rotating()
 }
 
 // readFileAgain looks in the key file for the new key of a rotation that goes by files.

@@ -96,7 +96,7 @@ func (d *director) changeKeys(
 	began := wallTime(d.node.MeshTime())
 	o, err := d.node.ChangeKeys(ctx, op, without)
 	if err != nil {
-		return api.Outcome{}, keysError(o, err)
+		return api.Outcome{}, keysError(op, o, err)
 	}
 	return api.Outcome{
 		FailedDirectors: o.Away, Away: d.away(o.Away, began), Key: keyText(o.ID),
@@ -104,7 +104,7 @@ func (d *director) changeKeys(
 }
 
 // keysError says what a change of keys waits for, and what to do about it.
-func keysError(o mesh.KeyOutcome, err error) error {
+func keysError(op mesh.KeyOperation, o mesh.KeyOutcome, err error) error {
 	waits := new(mesh.KeysWaitError)
 	if !errors.As(err, &waits) {
 		return apiError(err)
@@ -116,6 +116,11 @@ func keysError(o mesh.KeyOutcome, err error) error {
 		}
 	}
 	without := strings.Join(directors, " --without ")
+	if _, adds := op.(mesh.AddKey); adds && waits.Begun {
+		return api.Errorf(api.CodeTimeout,
+			"key %s is not in place everywhere yet: %s; they get it when they are ready",
+			keyText(o.ID), waits)
+	}
 	if waits.Begun {
 		return api.Errorf(api.CodeTimeout, "key %s is not in place everywhere yet: %s; the change "+
 			"goes on when they are ready, or without them: director keys rotate --without %s",

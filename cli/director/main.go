@@ -34,8 +34,19 @@ func run() int {
 		Version:   versionText(),
 		// Programs that this one starts get the signal as ever: handlers are not inherited.
 		LetPipesBreak: func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) },
+		ForbidCores:   forbidCores,
 		Signals:       signals,
 	})
+}
+
+// forbidCores sets the limit of core files to 0, for this process and those that it starts.
+func forbidCores() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = 0
+	return syscall.Setrlimit(syscall.RLIMIT_CORE, &limit)
 }
 
 // versionText is the version that the linker set, else the one that the Go tool recorded.

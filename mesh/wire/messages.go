@@ -2,9 +2,6 @@ package wire
 
 import (
 	"cmp"
-	"encoding/hex"
-	"fmt"
-	"io"
 	"net/netip"
 	"strings"
 
@@ -445,92 +442,6 @@ type Mark struct {
 	// came late, that is, with activity of long before, but for those in Late.
 	Noted directory.Time
 	Late  []LateRows
-}
-
-// KeyIDSize is how many bytes name a key.
-const KeyIDSize = 4
-
-// KeyID names a key of the mesh without showing it; zero: no key. Package keyring makes them.
-type KeyID [KeyIDSize]byte
-
-// String is how people and programs write the id.
-func (k KeyID) String() string { return hex.EncodeToString(k[:]) }
-
-// Version orders the values that one part of a keyring has had. The count of a new value is above
-// all counts that its writer has seen. Zero: there is no value.
-type Version struct {
-	Count uint64
-	By    string // the director that wrote it
-}
-
-// Compare orders by count, then by name.
-func (v Version) Compare(other Version) int {
-	return cmp.Or(cmp.Compare(v.Count, other.Count), strings.Compare(v.By, other.By))
-}
-
-// Keyring is the keys of a mesh, or what of them has changed. It goes over encrypted streams only,
-// as the first message after the hello and whenever something changes; and a data directory keeps
-// it. Package keyring has its laws.
-type Keyring struct {
-	Mesh     directory.MeshID // whose keys they are
-	Whole    bool             // this is all; else it is what the sender thinks the receiver lacks
-	Digest   uint64           // of all that the sender has
-	Keys     []Key            // ids are different
-	Primary  PrimaryKey
-	Rotation Rotation
-	Holders  []KeyHolder // names are different
-}
-
-// Key is a key of the mesh, or one that was removed.
-type Key struct {
-	ID      KeyID
-	Secret  Secret // nil: removed, or each director has it from its own file
-	Removed bool
-}
-
-// KeySize is the size of a key of the mesh, in bytes.
-const KeySize = 32
-
-// Secret is a key itself, KeySize bytes. It shows itself to nobody, whatever prints it.
-type Secret []byte
-
-// Format writes no byte of the secret.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)") }
-
-// MarshalText writes no byte of the secret either.
-func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
-
-// PrimaryKey is the key that encrypts.
-type PrimaryKey struct {
-	Version Version
-	Key     KeyID
-}
-
-// Rotation is a change of which keys are used: the new key encrypts from some point on, and the old
-// one is removed then.
-type Rotation struct {
-	Begun    Version // names it
-	Version  Version // of this row
-	New, Old KeyID   // New may be what encrypts already; Old zero: none is removed
-	FromFile bool    // each director reads the new key from its own file
-	Ended    bool
-}
-
-// KeyHolder is what a director says of its own keys, or that it is no part of the mesh any more.
-type KeyHolder struct {
-	Name     string
-	Version  Version
-	Gone     bool      // it left, was removed or was forgotten
-	Keys     []HeldKey // it can decrypt with these, and will after a restart
-	Uses     KeyID     // it encrypts with this one
-	Rotation Version   // the last rotation that it has heard of, as named by Begun
-	Problem  string    // why it cannot keep a changed keyring; empty: it can
-}
-
-// HeldKey is a key of a director.
-type HeldKey struct {
-	ID      KeyID
-	Packets uint64 // that the director has encrypted with it, about
 }
 
 // LateRows says that rows came late.

@@ -197,6 +197,13 @@ func TestKeys(t *testing.T) {
 					t.Errorf("%s has the stranger's backend", d.name)
 				}
 			}
+			// It serves nobody beside the mesh, however long it waits; a moment after 3 s it did.
+			if i == 0 {
+				pause(t, 4*time.Second)
+			}
+			if strings.Contains(s.log(), "serving alone") {
+				t.Error("the stranger serves alone")
+			}
 			s.stopNow()
 			m.awaitSynced(10*time.Second, members...)
 		})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,10 +99,14 @@ func TestSecretsStayOut(t *testing.T) {
 			}
 			shown[of+" of "+d.name] = string(text)
 		}
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", d.cmd.Process.Pid))
+		if err != nil || !regexp.MustCompile(`Max core file size +0 `).Match(limits) {
+			t.Errorf("%s may write core files: %v, %s", d.name, err, limits)
+		}
 	}
 	for _, path := range []string{
 		"/metrics", "/v1/director", "/v1/directors", "/v1/backends", "/v1/mappings", "/v1/flushes",
-		"/readyz",
+		"/readyz", "/v1/keys",
 	} {
 		_, shown[path] = v.ask("alice", "alice", http.MethodGet, path, "")
 	}
