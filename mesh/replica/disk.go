@@ -109,6 +109,12 @@ func (c *Core) Loaded(now mono.Time, failed error) {
 		c.logf(LogError, "cannot read the data directory to its end", Field{"error", failed})
 	}
 	c.admission.holds = &holdings{since: d.since}
+	for _, p := range c.peers.all {
+		if p.CountsUs {
+			// It came to count us when it asked us itself, and has not heard what we hold.
+			p.Begin(now, c.newID())
+		}
+	}
 	c.holdLoaded(now)
 	c.logf(LogInfo, "data directory loaded", Field{"users", c.dir.Len()},
 		Field{"took", now.Sub(d.started)})

@@ -672,3 +672,35 @@ func TestKeptIsAll(t *testing.T) {
 		}
 	}
 }
+
+// A director whose mesh time is stepped asks one that loads its data directory to be admitted. That
+// one offers what it holds all the same: it answered that when the other was gone already.
+func TestStepWhileAnotherLoads(t *testing.T) {
+	w := onDisks(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	users := w.logins(20)
+	w.run(2 * time.Second)
+	d1.crash()
+	w.run(failAfter + 10*time.Second)
+	for i := range 20 {
+		h := ring.UserHash(i+1) * 0x00abcdef
+		users[h] = d2.must(h)
+	}
+	w.run(20 * time.Second)
+	d2.crash()
+	w.run(time.Second)
+	d1.boots(false, func(cfg *Config) { cfg.Wall = cfg.Wall.Add(800 * time.Millisecond) })
+	w.until("d1 serves alone", 5*time.Second, d1.core.synced)
+	w.run(time.Second)
+	d2.disk.slow = true
+	d2.boots(false)
+	w.until("d1 has stepped", 5*time.Second, func() bool {
+		return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+	})
+	if !d2.core.loading() {
+		t.Fatal("d2 is not loading any more")
+	}
+	d2.disk.load(d2)
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.same(users)
+}
