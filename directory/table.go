@@ -35,6 +35,10 @@ type Change struct {
 	Mesh      MeshID
 	Backends  []BackendRow
 	Directors []DirectorRow
+	// Dropped is set in a whole table from which tombstones were dropped: a
+	// backend that is not in it, and was last written at that stamp or before,
+	// was removed.
+	Dropped Stamp
 }
 
 // Empty says whether the change carries no row.
@@ -54,7 +58,7 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 		if unusable(b.Addr) {
 			continue
 		}
-		t.mergeBackend(BackendRow{
+		t.mergeBackend(mesh, BackendRow{
 			Addr: b.Addr,
 			Presence: Register[Presence]{
 				Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin,
@@ -151,7 +155,7 @@ func (t *Table) Backends() []ring.Backend {
 
 // Snapshot returns the whole table, tombstones too, sorted by address.
 func (t *Table) Snapshot() Change {
-	c := Change{Mesh: t.mesh}
+	c := Change{Mesh: t.mesh, Dropped: t.lastDropped}
 	for _, row := range t.backends {
 		c.Backends = append(c.Backends, row)
 	}
@@ -169,9 +173,12 @@ func (t *Table) Snapshot() Change {
 // has applied c, or something that wins over it.
 func (t *Table) Covers(c Change) bool {
 	for _, row := range c.Backends {
-		if !t.coversBackend(t.counting(c.Mesh, row)) {
+		if !t.coversBackend(c.Mesh, t.counting(c.Mesh, row)) {
 			return false
 		}
+	}
+	if len(t.removedBy(c)) > 0 {
+		return false
 	}
 	for _, row := range c.Directors {
 		if row.Addr.IsValid() && !t.directors[row.Addr].Covers(row) && !t.noRoomForDirector(row) {
@@ -181,7 +188,7 @@ func (t *Table) Covers(c Change) bool {
 	return true
 }
 
-func (t *Table) coversBackend(change BackendRow) bool {
+func (t *Table) coversBackend(mesh MeshID, change BackendRow) bool {
 	if unusable(change.Addr) {
 		return true
 	}
@@ -189,17 +196,20 @@ func (t *Table) coversBackend(change BackendRow) bool {
 	if t.noRoom(row, change) {
 		return true
 	}
-	if !ok && t.wasDropped(change) {
+	if !ok && t.wasDropped(mesh, change) {
 		return true
 	}
 	return row.Covers(change)
 }
 
-// wasDropped says of a row that the table does not hold whether it is a
-// tombstone that is not kept any more.
-func (t *Table) wasDropped(row BackendRow) bool {
+// wasDropped says of a row of some mesh that the table does not hold whether
+// the backend was removed, and its tombstone is not kept any more.
+func (t *Table) wasDropped(mesh MeshID, row BackendRow) bool {
 	last := row.lastStamp()
-	return !row.present() && last > 0 && last <= t.lastDropped
+	if t.lastDropped == 0 || last > t.lastDropped {
+		return false
+	}
+	return mesh == t.mesh || !row.present() && last > 0
 }
 
 // unusable says that an address cannot name a backend: the zero address means

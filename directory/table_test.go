@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -395,13 +396,83 @@ func TestTombstonesAreBounded(t *testing.T) {
 			t.Errorf("a removal that was merged is not covered: %+v", c)
 		}
 	}
-	if table.Covers(changes[0]) {
-		t.Error(
-			"an addition is covered whose row was dropped: merging it would bring the backend back")
+	if again := table.Merge(changes[0]); !again.Empty() || !table.Covers(changes[0]) {
+		t.Errorf("an addition whose row was dropped brings the backend back: %+v", again)
 	}
 	unseen := Change{Mesh: mesh1, Backends: []BackendRow{{Addr: b3, Forgotten: 900}}}
 	if table.Covers(unseen) {
 		t.Error("a change that was never merged is covered")
+	}
+}
+
+// A table of long ago, as an old data directory has it, brings back no backend that was removed
+// since, even if the tombstone is not kept any more; nor one that was configured. From the whole
+// table of today it learns what is gone, and what others add later it takes up.
+func TestTableOfLongAgo(t *testing.T) {
+	table := NewTable(mesh1, "d1", configured())
+	table.maxAbsent = 3
+	add := func(stamp Stamp, addr netip.Addr) {
+		c, err := table.Add(stamp, "d1", addr, "", "", nil)
+		apply(t, table, c, err)
+	}
+	remove := func(stamp Stamp, addr netip.Addr) {
+		c, err := table.Remove(stamp, "d1", addr)
+		apply(t, table, c, err)
+	}
+	at := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("198.51.100.%d", i)) }
+	add(10, at(200)) // stays
+	add(20, at(100)) // goes
+	old := NewTable(mesh1, "d2", nil)
+	old.Merge(table.Snapshot())
+	remove(30, at(100))
+	remove(31, b1) // a configured one
+	for i := range 6 {
+		add(Stamp(100+10*i), at(i))
+		remove(Stamp(101+10*i), at(i))
+	}
+	table.Merge(Change{Mesh: mesh1})
+	if _, ok := table.Row(at(100)); ok {
+		t.Fatal("the tombstone is kept; the test shows nothing")
+	}
+	want := table.Backends()
+	before := old.Snapshot()
+	if !table.Covers(before) {
+		t.Error("the table of long ago is not covered")
+	}
+	if news := table.Merge(before); !news.Empty() {
+		t.Errorf("the table of long ago brings %+v", news)
+	}
+	today := table.Snapshot()
+	if old.Covers(today) {
+		t.Error("the table of long ago covers that of today")
+	}
+	news := old.Merge(today)
+	for _, tables := range []*Table{table, old} {
+		if d := diff(want, tables.Backends()); d != "" {
+			t.Errorf("backends (-want +got):\n%s", d)
+		}
+	}
+	if !old.Covers(today) {
+		t.Error("after the merge that of today is not covered")
+	}
+	third := NewTable(mesh1, "d3", nil)
+	third.Merge(before)
+	third.Merge(news)
+	if d := diff(want, third.Backends()); d != "" {
+		t.Errorf("with what was new to the second, a third has (-want +got):\n%s", d)
+	}
+	// Another mesh knows nothing of what was removed here.
+	other := NewTable(mesh2, "d4", nil)
+	c, err := other.Add(5, "d4", at(150), "", "", nil)
+	apply(t, other, c, err)
+	if news := other.Merge(today); !slices.ContainsFunc(other.Backends(),
+		func(b ring.Backend) bool { return b.Addr == at(150) }) {
+		t.Errorf("a table of another mesh lost its backend: %+v", news)
+	}
+	table.Merge(old.Snapshot())
+	add(900, at(100))
+	if !slices.ContainsFunc(table.Backends(), func(b ring.Backend) bool { return b.Addr == at(100) }) {
+		t.Error("it cannot be added again")
 	}
 }
 

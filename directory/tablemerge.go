@@ -26,9 +26,17 @@ func (t *Table) Merge(c Change) (applied Change) {
 		if unusable(row.Addr) {
 			continue
 		}
-		if won := t.mergeBackend(t.counting(c.Mesh, row)); !won.Empty() {
+		if won := t.mergeBackend(c.Mesh, t.counting(c.Mesh, row)); !won.Empty() {
 			applied.Backends = append(applied.Backends, won)
 		}
+	}
+	for _, removed := range t.removedBy(c) {
+		if won := t.mergeBackend(c.Mesh, removed); !won.Empty() {
+			applied.Backends = append(applied.Backends, won)
+		}
+	}
+	if c.Mesh == t.mesh {
+		t.lastDropped = max(t.lastDropped, c.Dropped)
 	}
 	for _, row := range c.Directors {
 		if !row.Addr.IsValid() {
@@ -57,9 +65,32 @@ func (t *Table) counting(mesh MeshID, row BackendRow) BackendRow {
 	return row
 }
 
-func (t *Table) mergeBackend(in BackendRow) (won BackendRow) {
+// removedBy returns tombstones for the backends that a whole table of our mesh
+// has dropped as removed long ago, and we still hold: we come from an old data
+// directory.
+func (t *Table) removedBy(c Change) (rows []BackendRow) {
+	if c.Dropped == 0 || c.Mesh != t.mesh || t.mesh == 0 {
+		return nil
+	}
+	has := make(map[netip.Addr]bool, len(c.Backends))
+	for _, row := range c.Backends {
+		has[row.Addr] = true
+	}
+	for addr, row := range t.backends {
+		if has[addr] || !row.present() || row.lastStamp() > c.Dropped {
+			continue
+		}
+		gone := row.Presence
+		gone.Value.Present, gone.Stamp = false, c.Dropped+1
+		rows = append(rows, BackendRow{Addr: addr, Presence: gone, Forgotten: c.Dropped + 1})
+	}
+	slices.SortFunc(rows, func(a, b BackendRow) int { return ring.CompareAddr(a.Addr, b.Addr) })
+	return rows
+}
+
+func (t *Table) mergeBackend(mesh MeshID, in BackendRow) (won BackendRow) {
 	row, ok := t.backends[in.Addr]
-	if !ok && t.wasDropped(in) {
+	if !ok && t.wasDropped(mesh, in) {
 		return won
 	}
 	if t.noRoom(row, in) {

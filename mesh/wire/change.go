@@ -71,7 +71,11 @@ func isSet[T comparable](g directory.Register[T]) bool { return g.Origin != "" }
 func encodeChange(w *writer, c *directory.Change) {
 	var names nameList
 	names.addAll(c)
-	w.array(changeFields)
+	fields := changeFields
+	if c.Dropped != 0 {
+		fields++
+	}
+	w.array(fields)
 	w.uint(uint64(c.Mesh))
 	w.list("names", len(names.names), maxNames)
 	for _, name := range names.names {
@@ -87,6 +91,9 @@ func encodeChange(w *writer, c *directory.Change) {
 		w.array(directorFields)
 		w.addrPort("director", d.Addr, required)
 		encodeRegister(w, &names, d.Removed, w.bool)
+	}
+	if fields > changeFields {
+		w.uint(uint64(c.Dropped))
 	}
 }
 
@@ -195,7 +202,10 @@ func decodeChange(r *reader) (c directory.Change) {
 		func(*reader) directory.BackendRow { return cr.backendRow() })
 	c.Directors = list(r, "directors", maxRemovals, minDirectorRow,
 		func(*reader) directory.DirectorRow { return cr.directorRow() })
-	r.end("change", extra)
+	if extra > 0 {
+		c.Dropped = directory.Stamp(r.uint64("dropped"))
+	}
+	r.end("change", extra-1)
 	return c
 }
 

@@ -24,20 +24,20 @@ func Samples() []wire.Message {
 			m.Registers = 3
 		case *wire.PushPull:
 			m.Hello.Registers = 3
-			addRegisters(m.Change)
+			addRegisters(&m.Change)
 		case *wire.Refuse:
 			m.Differs = true
-			addRegisters(m.Change)
+			addRegisters(&m.Change)
 		case *wire.Table:
-			addRegisters(m.Change)
+			addRegisters(&m.Change)
 		case *wire.Admitted:
-			addRegisters(m.Change)
+			addRegisters(&m.Change)
 		case *wire.Delta:
-			addRegisters(m.Change)
+			addRegisters(&m.Change)
 		case *wire.Meeting:
-			addRegisters(m.Change)
+			addRegisters(&m.Change)
 		case *wire.LogPart:
-			addRegisters(m.Entries[0].(*wire.Table).Change)
+			addRegisters(&m.Entries[0].(*wire.Table).Change)
 		case *wire.SnapshotRequest:
 			m.Compare = wire.Comparison{
 				Assigned: now - 20_000, Alive: now, From: "blue", To: "red",
@@ -103,8 +103,9 @@ func Samples() []wire.Message {
 }
 
 // addRegisters sets the registers of the backends that were added after version 1: of the first
-// all, of the second the last.
-func addRegisters(c directory.Change) {
+// all, of the second the last. It does so with the field of the change that was added too.
+func addRegisters(c *directory.Change) {
+	c.Dropped = stamp - 1<<30
 	row := &c.Backends[0]
 	row.Drain = directory.Register[directory.Task]{
 		Value: directory.Task{
