@@ -471,7 +471,8 @@ func TestTableOfLongAgo(t *testing.T) {
 	}
 	table.Merge(old.Snapshot())
 	add(900, at(100))
-	if !slices.ContainsFunc(table.Backends(), func(b ring.Backend) bool { return b.Addr == at(100) }) {
+	is := func(b ring.Backend) bool { return b.Addr == at(100) }
+	if !slices.ContainsFunc(table.Backends(), is) {
 		t.Error("it cannot be added again")
 	}
 }

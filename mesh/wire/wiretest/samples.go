@@ -49,7 +49,7 @@ func Samples() []wire.Message {
 		}
 	}
 	today := change()
-	addRegisters(today)
+	addRegisters(&today)
 	return append(all, &wire.Mark{
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
