@@ -84,7 +84,8 @@ func takesPath(f cli.Flag) bool {
 // before. A word in parentheses is a query: the first column of what it prints.
 var argumentWords = []struct{ command, words string }{
 	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"},
-	{"down 0", "(status)"}, {"map 0", "(status)"},
+	{"down 0", "(status)"}, {"map 0", "(status)"}, {"drain 0", "(status)"},
+	{"undrain 0", "(status)"},
 	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"},
 	{"completion 0", "bash zsh fish"},
 }

@@ -68,6 +68,9 @@ func dump(table api.Backends, addr string) [][]string {
 		if b.State == api.StateDown {
 			add("down", b.IP.String())
 		}
+		if b.Drain != nil && b.Drain.On {
+			add("drain", "--force", b.IP.String())
+		}
 	}
 	for _, ip := range table.Removed {
 		add("remove", ip.String())

@@ -230,8 +230,8 @@ func verdict(f api.Flush) error {
 	name := flushName(f.Backend)
 	switch {
 	case f.Lost:
-		return exitf(exitTemporary, "%s: director %s failed while it flushed; run the flush again",
-			name, f.Director)
+		return exitf(exitTemporary, "%s: director %s failed while it flushed, and no other one "+
+			"goes on; run the flush again", name, f.Runner)
 	case f.Cancelled:
 		return exitf(exitTemporary, "%s: the flush was cancelled after %d of %d users",
 			name, f.Moved, f.Total)

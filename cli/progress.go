@@ -92,7 +92,7 @@ func describe(f api.Flush) string {
 	}
 	switch {
 	case f.Lost:
-		line += ", director " + f.Director + " failed"
+		line += ", director " + f.Runner + " failed"
 	case f.Cancelled:
 		line += ", cancelled"
 	}

@@ -58,7 +58,7 @@ func TestDescribe(t *testing.T) {
 			"all: 10 of 20 users moved, about 10s left"},
 		{api.Flush{Total: 20, Moved: 10, EndedAt: &at, Cancelled: true},
 			"all: 10 of 20 users moved, cancelled"},
-		{api.Flush{Director: "d2", Total: 20, Moved: 10, Lost: true},
+		{api.Flush{Director: "d2", Runner: "d2", Total: 20, Moved: 10, Lost: true},
 			"all: 10 of 20 users moved, director d2 failed"},
 	}
 	for _, tt := range tests {
@@ -186,9 +186,10 @@ func TestFlushVerdicts(t *testing.T) {
 		{api.Flush{Total: 2, Moved: 1, Cancelled: true, EndedAt: &ended}, exitTemporary,
 			"192.0.2.1: 1 of 2 users moved, cancelled\n" +
 				"Error: 192.0.2.1: the flush was cancelled after 1 of 2 users\n"},
-		{api.Flush{Total: 2, Moved: 1, Lost: true}, exitTemporary,
+		{api.Flush{Runner: "d1", Total: 2, Moved: 1, Lost: true}, exitTemporary,
 			"192.0.2.1: 1 of 2 users moved, director d1 failed\n" +
-				"Error: 192.0.2.1: director d1 failed while it flushed; run the flush again\n"},
+				"Error: 192.0.2.1: director d1 failed while it flushed, and no other one " +
+				"goes on; run the flush again\n"},
 	}
 	for _, tt := range tests {
 		d := httpapitest.Sample()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -77,6 +78,11 @@ func stateText(b api.Backend) string {
 	text := b.State
 	switch {
 	case b.Drain == nil || !b.Drain.On:
+	case b.Drain.Waits:
+		text += ", draining, waits for a backend"
+	case b.Users > 0 && b.Drain.LateMS >= 1000:
+		late := time.Duration(b.Drain.LateMS) * time.Millisecond
+		text += ", draining, late by " + late.Truncate(time.Second).String()
 	case b.Users > 0:
 		text += ", draining"
 	default:

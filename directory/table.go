@@ -1,6 +1,10 @@
 package directory
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -151,6 +155,35 @@ func (t *Table) Backends() []ring.Backend {
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })
 	t.guard(list)
 	return list
+}
+
+// Digest stands for what the table says of the backends that are present: two tables with the same
+// digest give all users the same places. When and by whom it was said does not matter.
+func (t *Table) Digest() string {
+	h := sha256.New()
+	for _, b := range t.Backends() {
+		b.Name, b.Rebalanced, b.Failed = "", false, false // they change no place
+		fmt.Fprintf(h, "%+v\n", b)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Tasks yields the backends that are present and drained or rebalanced, sorted by address.
+func (t *Table) Tasks() iter.Seq[BackendRow] {
+	return func(yield func(BackendRow) bool) {
+		var rows []BackendRow
+		for _, row := range t.backends {
+			if row.present() && (row.Drain.Value.On || row.Rebalance.Value.On) {
+				rows = append(rows, row)
+			}
+		}
+		slices.SortFunc(rows, func(a, b BackendRow) int { return ring.CompareAddr(a.Addr, b.Addr) })
+		for _, row := range rows {
+			if !yield(row) {
+				return
+			}
+		}
+	}
 }
 
 // Snapshot returns the whole table, tombstones too, sorted by address.

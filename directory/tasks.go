@@ -104,7 +104,7 @@ func (t *Table) checkRemaining(drained BackendRow) error {
 		}
 	}
 	if 2*remaining < all {
-		return fmt.Errorf("%w: %d of %d vhosts; bring other backends up first",
+		return fmt.Errorf("%w: %d of %d vhosts; bring other backends up first, or force it",
 			ErrTooLittleLeft, remaining, all)
 	}
 	return nil

@@ -38,6 +38,19 @@ func checkOperation(op replica.Operation) error {
 		if op.Tag != nil {
 			return checkTag(*op.Tag)
 		}
+	case replica.Rebalance:
+		if op.Tag != nil {
+			return checkTag(*op.Tag)
+		}
+	case replica.IfTable:
+		if op.Digest != "" {
+			if err := ring.CheckWord(op.Digest); err != nil {
+				return fmt.Errorf("%w: digest %q %w", ErrInvalid, op.Digest, err)
+			}
+		}
+		if op.Operation != nil {
+			return checkOperation(op.Operation)
+		}
 	case replica.KickUser:
 		if len(op.Value) > wire.MaxText {
 			return fmt.Errorf("%w: user of %d bytes; the most is %d",

@@ -43,7 +43,7 @@ type Backend struct {
 	Failed, Out bool
 }
 
-// usable reports whether b takes new users.
-func (b Backend) usable() bool {
+// Usable reports whether b takes new users.
+func (b Backend) Usable() bool {
 	return !b.Down && !b.Drained && !b.Out && b.VHosts > 0 && b.Addr.IsValid()
 }

@@ -84,7 +84,7 @@ func (r *Ring) searchEqual(hash uint32) int {
 func normalise(backends []Backend) []Backend {
 	usable := make([]Backend, 0, len(backends))
 	for _, b := range backends {
-		if b.usable() {
+		if b.Usable() {
 			b.VHosts = min(b.VHosts, MaxVHosts)
 			usable = append(usable, b)
 		}

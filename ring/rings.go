@@ -19,7 +19,7 @@ type Rings struct {
 func Build(backends []Backend, prev *Rings) *Rings {
 	tagged := make(map[Tag][]Backend)
 	for _, b := range backends {
-		if b.usable() {
+		if b.Usable() {
 			tagged[b.Tag] = append(tagged[b.Tag], b)
 		}
 	}

@@ -43,6 +43,8 @@
 //	/v1/mappings/import  ImportMappings   /v1/keys/add         AddKey
 //	/v1/keys/use         UseKey           /v1/keys/remove      RemoveKey
 //	/v1/keys/rotate      RotateKeys       /v1/reload           Reload
+//	/v1/backends/drain   DrainBackend     /v1/backends/undrain UndrainBackend
+//	/v1/backends/rebalance Rebalance
 //
 // # Errors
 //

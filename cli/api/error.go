@@ -28,6 +28,7 @@ const (
 	CodeOvertaken Code = "overtaken"         // 409, a later change holds instead of this one
 	// 409, the drain would leave too little
 	CodeTooLittleLeft Code = "too_little_left"
+	CodeOtherTable    Code = "other_table" // 409, the table is not that of the plan
 	// 504, not every director has confirmed in time, and the change stays; or the change was cut
 	// off by a step of mesh time or by another cluster: query what holds
 	CodeTimeout      Code = "timeout"
@@ -50,7 +51,8 @@ func (c Code) Status() int {
 		return http.StatusNotFound
 	case CodeNoSuchMethod:
 		return http.StatusMethodNotAllowed
-	case CodeTagDiffers, CodeTryAgain, CodeNotReady, CodeOvertaken, CodeTooLittleLeft:
+	case CodeTagDiffers, CodeTryAgain, CodeNotReady, CodeOvertaken, CodeTooLittleLeft,
+		CodeOtherTable:
 		return http.StatusConflict
 	case CodeNotSynced, CodeTemporary:
 		return http.StatusServiceUnavailable

@@ -30,6 +30,7 @@ func Operations() []Operation {
 		Move{}, KickUser{}, FlushUsers{}, CancelFlush{}, Forget{},
 		AddDirector{}, RemoveDirector{}, ImportMappings{},
 		AddKey{}, UseKey{}, RemoveKey{}, RotateKeys{}, Reload{},
+		DrainBackend{}, UndrainBackend{}, Rebalance{},
 	}
 }
 
@@ -184,7 +185,7 @@ type Outcome struct {
 	FailedDirectors []string `json:"failed_directors"`
 	// Away are those of them that had not been heard for a while when the operation began.
 	Away []AwayDirector `json:"away"`
-	// Users is how many users are still mapped to the backend (BackendDown).
+	// Users is how many users are still mapped to the backend (BackendDown, DrainBackend).
 	Users int `json:"users"`
 	// Flush is the flush that was begun (FlushUsers).
 	Flush *FlushID `json:"flush"`

@@ -134,11 +134,7 @@ func (FlushUsers) Path() string { return "/v1/flushes" }
 
 // Check implements Operation.
 func (o FlushUsers) Check() error {
-	if o.MaxParallel < 0 || o.MaxParallel > MaxParallel {
-		return Errorf(CodeBadRequest, "max_parallel is %d; give a number from 1 to %d",
-			o.MaxParallel, MaxParallel)
-	}
-	return nil
+	return checkParallel(o.MaxParallel)
 }
 
 // Describe implements Operation.

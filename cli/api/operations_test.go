@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,6 +97,7 @@ func TestEachFieldIsDescribed(t *testing.T) {
 		reflect.TypeFor[string](): "x", reflect.TypeFor[*string](): new(string),
 		reflect.TypeFor[int](): 7, reflect.TypeFor[*int](): new(int),
 		reflect.TypeFor[*uint32](): new(uint32), reflect.TypeFor[bool](): true,
+		reflect.TypeFor[*time.Time](): new(time.Time), reflect.TypeFor[int64](): int64(7),
 		reflect.TypeFor[IP](): ip, reflect.TypeFor[[]string](): []string{"d3"},
 		reflect.TypeFor[[]ImportedMapping](): []ImportedMapping{{}},
 	}
@@ -128,6 +130,7 @@ func TestEmptyOperations(t *testing.T) {
 	}
 	want := []string{
 		"FlushUsers", "CancelFlush", "Forget", "ImportMappings", "AddKey", "RotateKeys", "Reload",
+		"Rebalance",
 	}
 	if diff := cmp.Diff(want, complete); diff != "" {
 		t.Errorf("operations that may be empty (-want +got):\n%s", diff)

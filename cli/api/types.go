@@ -190,6 +190,9 @@ type Task struct {
 	By    *time.Time `json:"by"`    // when the last user is to be moved; null: as soon as may be
 	// users that are moved at a time; 0: as many as the director's setting says
 	MaxParallel int `json:"max_parallel"`
+	// Waits says that it waits for another backend of the tag to be usable.
+	Waits  bool  `json:"waits"`
+	LateMS int64 `json:"late_ms"` // since when the last user was to have been moved
 }
 
 // The states of a backend.
@@ -242,7 +245,7 @@ type LookupAnswer struct {
 
 // Flush is how a flush goes, as last heard.
 type Flush struct {
-	Director  string     `json:"director"` // that runs it
+	Director  string     `json:"director"` // that began it
 	ID        uint64     `json:"id"`
 	Backend   IP         `json:"backend"`  // empty: all backends
 	Total     uint64     `json:"total"`    // users to move
@@ -253,10 +256,11 @@ type Flush struct {
 	StartedAt time.Time  `json:"started_at"`
 	EndedAt   *time.Time `json:"ended_at"`
 	Cancelled bool       `json:"cancelled"`
-	Lost      bool       `json:"lost"` // the director that ran it died
+	Lost      bool       `json:"lost"` // the director that ran it died, and no other one goes on
 	// users with sessions that were seen and could not be ended
 	UsersLeft uint64 `json:"users_left"`
 	NoKicker  bool   `json:"no_kicker"` // a director has no way to end sessions
+	Runner    string `json:"runner"`    // the director that runs it, or ran it last
 }
 
 // Ended reports whether no more will be heard of the flush.

@@ -37,6 +37,8 @@ func meshErrors() []meshError {
 		{replica.ErrOnlyDirector, api.CodeBadRequest, ""},
 		{replica.ErrUnknownDirector, api.CodeNotFound, ""},
 		{replica.ErrNothingToCancel, api.CodeNotFound, ""},
+		{replica.ErrOtherTable, api.CodeOtherTable, ""},
+		{replica.ErrOlderRelease, api.CodeBadRequest, ""},
 		{replica.ErrSharedAddress, api.CodeBadRequest, ""},
 		{replica.ErrStampAhead, api.CodeNotSynced, ""},
 		{replica.ErrClockStepped, api.CodeTimeout, ""},

@@ -68,6 +68,8 @@ func TestMeshErrors(t *testing.T) {
 		"replica.ErrStampAhead":       {replica.ErrStampAhead, api.CodeNotSynced},
 		"replica.ErrClockStepped":     {replica.ErrClockStepped, api.CodeTimeout},
 		"replica.ErrOvertaken":        {replica.ErrOvertaken, api.CodeOvertaken},
+		"replica.ErrOtherTable":       {replica.ErrOtherTable, api.CodeOtherTable},
+		"replica.ErrOlderRelease":     {replica.ErrOlderRelease, api.CodeBadRequest},
 		"replica.ErrLeftCluster":      {replica.ErrLeftCluster, api.CodeTimeout},
 		"mesh.ErrNoKeys":              {mesh.ErrNoKeys, api.CodeBadRequest},
 		"mesh.ErrNoSuchKey":           {mesh.ErrNoSuchKey, api.CodeNotFound},

@@ -126,7 +126,7 @@ func (d *director) Directors() api.Directors {
 
 // Backends implements httpapi.Director.
 func (d *director) Backends() api.Backends {
-	rows := d.node.Backends()
+	rows, now := d.node.Backends(), d.node.MeshTime()
 	table := api.Backends{Backends: make([]api.Backend, len(rows)), Removed: []api.IP{}}
 	present := make(map[netip.Addr]bool, len(rows))
 	for i, r := range rows {
@@ -139,9 +139,15 @@ func (d *director) Backends() api.Backends {
 			State:          api.StateUp,
 			StateChangedAt: meshTime(r.ChangedAt),
 			Users:          r.Users,
-			Drain:          task(r.Backend.Drained, r.Drain),
-			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance),
+			Drain:          task(r.Backend.Drained, r.Drain, now),
+			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance, now),
 			Failure:        failure(r.Backend, r.FailedBy, r.FailedAt),
+		}
+		if drain := table.Backends[i].Drain; drain != nil && drain.On {
+			drain.Waits = r.Users > 0 && !otherUsable(rows, r.Backend)
+			if r.Users == 0 {
+				drain.LateMS = 0
+			}
 		}
 		if r.Backend.Down {
 			table.Backends[i].State = api.StateDown
@@ -155,15 +161,27 @@ func (d *director) Backends() api.Backends {
 	return table
 }
 
+// otherUsable reports whether another backend of the tag takes users.
+func otherUsable(rows []replica.BackendStatus, than ring.Backend) bool {
+	return slices.ContainsFunc(rows, func(r replica.BackendStatus) bool {
+		b := r.Backend
+		return b.Tag == than.Tag && b.Addr != than.Addr && b.Usable()
+	})
+}
+
 // task shows what moves users away from a backend; nil if nothing ever did.
-func task(on bool, t directory.Task) *api.Task {
+func task(on bool, t directory.Task, now directory.Time) *api.Task {
 	if !on && t == (directory.Task{}) {
 		return nil
 	}
-	return &api.Task{
+	shown := &api.Task{
 		On: on || t.On, Since: meshTime(t.Since.Time()), By: meshTime(t.By),
 		MaxParallel: t.Parallel,
 	}
+	if shown.On && t.By != 0 {
+		shown.LateMS = max(now.Sub(t.By).Milliseconds(), 0)
+	}
+	return shown
 }
 
 // Flushes implements httpapi.Director.
@@ -186,6 +204,7 @@ func (d *director) Flushes() api.Flushes {
 			Lost:      f.Lost,
 			UsersLeft: f.Left,
 			NoKicker:  f.Blind,
+			Runner:    f.Runner,
 		}
 	}
 	return api.Flushes{Flushes: list}

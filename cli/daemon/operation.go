@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/cli/api"
+	"directormesh/directory"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
 )
@@ -102,6 +103,19 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 		return replica.CancelFlush{Addr: op.Backend.Addr}, nil
 	case api.Forget:
 		return replica.Forget{Addr: op.Backend.Addr}, nil
+	case api.DrainBackend:
+		return replica.Drain{
+			Addr: op.IP.Addr, Pace: pace(op.By, op.OverMS, op.MaxParallel), Force: op.Force,
+		}, nil
+	case api.UndrainBackend:
+		return replica.Undrain{Addr: op.IP.Addr}, nil
+	case api.Rebalance:
+		rebalance := replica.Rebalance{Pace: pace(op.By, op.OverMS, op.MaxParallel)}
+		if op.Tag != nil {
+			tag := ring.Tag(*op.Tag)
+			rebalance.Tag = &tag
+		}
+		return rebalance, nil
 	case api.AddDirector:
 		if op.Name != "" {
 			return replica.SetDirectorRemoved{Name: op.Name}, nil
@@ -115,6 +129,15 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 		return d.importMappings(op), nil
 	}
 	return nil, api.Errorf(api.CodeBadRequest, "%T is no change that is known here", op)
+}
+
+// pace translates how fast users are to be moved. Mesh time follows the wall clocks.
+func pace(by *time.Time, overMS int64, parallel int) replica.Pace {
+	p := replica.Pace{Over: time.Duration(overMS) * time.Millisecond, MaxParallel: parallel}
+	if by != nil {
+		p.By = directory.Time(by.UnixMilli())
+	}
+	return p
 }
 
 // directorPort is the port of a director that was named without one: our own.

@@ -26,6 +26,8 @@ const (
 	ByForgotten Reason = "forgotten"
 	ByRemoved   Reason = "removed"
 	ByFailed    Reason = "failed"
+	ByDrain     Reason = "drain"
+	ByRebalance Reason = "rebalance"
 	ByOther     Reason = "other"
 )
 
@@ -34,7 +36,7 @@ var reasons = [...]Reason{
 	wire.CauseOther: ByOther, wire.CauseMove: ByMove, wire.CauseFlush: ByFlush,
 	wire.CauseSession: BySession, wire.CauseImport: ByImport, wire.CauseConflict: ByConflict,
 	wire.CauseExpired: ByExpired, wire.CauseForgotten: ByForgotten, wire.CauseRemoved: ByRemoved,
-	wire.CauseFailed: ByFailed,
+	wire.CauseFailed: ByFailed, wire.CauseDrain: ByDrain, wire.CauseRebalance: ByRebalance,
 }
 
 // Reasons returns all reasons that there are.

@@ -75,6 +75,10 @@ type Guards struct {
 	MoveAllStamps  bool // a step moves all stamps, from any director and of any time
 	RankByExactAge bool // meshes that meet compare their ages to the millisecond
 
+	// a drain moves whom it has found, wherever the user is by then
+	NoTaskCheck bool
+	NoNewLook   bool // a drain looks for users once
+
 	NoGoingOn bool // no director takes over the moves of a director that is gone
 	// what a peer has of a dead director's log and we lack does not count
 	NoRests           bool
@@ -88,5 +92,5 @@ type Guards struct {
 
 	NoFailedLimit  bool // failed backends are out however many they are
 	NoVerdictLimit bool // verdicts are written however many backends fail at once
-	NoContactCheck bool // a director on its own side of a split writes verdicts
+	NoContactCheck bool // a director on its own side of a split acts for all
 }

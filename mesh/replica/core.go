@@ -18,6 +18,7 @@ import (
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/replica/internal/snapshots"
+	"directormesh/mesh/replica/internal/tasks"
 	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -48,6 +49,7 @@ const defaultParallelMoves = 100
 type Core struct {
 	output
 	flushRunner
+	taskRunner
 	kicking
 	gaps
 	deadLogs
@@ -110,6 +112,7 @@ type Core struct {
 	kicks   *kicks.Local
 	ops     map[uint64]*operationState
 	flushes *flushes.Set
+	tasks   *tasks.Set // drains and rebalances that run here
 
 	nextReview mono.Time // of the peers
 	nextBatch  mono.Time
@@ -136,6 +139,7 @@ func New(cfg Config, now mono.Time) *Core {
 		kicks:     kicks.NewLocal(),
 		waiters:   waiters.New(),
 		flushes:   flushes.NewSet(cfg.Rand.Uint64N(flushes.MaxFirstID)),
+		tasks:     new(tasks.Set),
 		initial:   ring.Build(cfg.Backends, nil),
 		strangers: make(strangers),
 		sessions:  make(map[uint64]*peer),
@@ -192,6 +196,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.checkMoves(now)
 	c.checkFlushes(now)
 	c.watch(now)
+	c.checkTasks(now)
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires
 		c.digests.Step(now, c.clock.At(now), c.dir)
 	}
@@ -239,6 +244,7 @@ func (c *Core) conclude(now mono.Time) {
 	c.settleBarrier()
 	for range 2 { // the moves that end make room for others
 		c.pumpFlushes(now)
+		c.pumpTasks(now)
 		c.sendMoves(now)
 	}
 	c.settleKickUsers(now)

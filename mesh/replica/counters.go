@@ -31,6 +31,8 @@ type Counters struct {
 	MovesTaken         uint64 // moves of directors that were gone, gone on with here
 	VacatedMoves       uint64 // moves whose old backend said that no session was left
 	UnansweredMoves    uint64 // moves whose old backend did not say so
+	FlushesTaken       uint64 // flushes of directors that were gone, gone on with here
+	TaskMoves          uint64 // users that drains and rebalances here began to move
 	ForgottenHolds     uint64 // users released although no release came
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64

@@ -40,6 +40,14 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 		c.endOperation(id, fmt.Errorf("%w (%s); try again", ErrNotSynced, c.admission.reason))
 		return
 	}
+	if given, ok := op.(IfTable); ok {
+		if is := c.TableDigest(); is != given.Digest {
+			c.endOperation(id, fmt.Errorf(
+				"%w: its digest is %s, not %s; plan again", ErrOtherTable, is, given.Digest))
+			return
+		}
+		op = given.Operation
+	}
 	switch op := op.(type) {
 	case Move:
 		o.durable = true
@@ -127,6 +135,19 @@ func (c *Core) tableChange(
 			return directory.Change{}, err
 		}
 		return c.table.Forget(stamp, c.cfg.Name, op.Addr)
+	case Drain:
+		if err := c.allKnow(drainRegister); err != nil {
+			return directory.Change{}, err
+		}
+		o.outcome.Mapped = c.dir.Users(op.Addr)
+		return c.table.Drain(stamp, c.cfg.Name, op.Addr, op.task(c.clock.At(now)), op.Force)
+	case Undrain:
+		return c.table.Undrain(stamp, c.cfg.Name, op.Addr)
+	case Rebalance:
+		if err := c.allKnow(rebalanceRegister); err != nil {
+			return directory.Change{}, err
+		}
+		return c.table.Rebalance(stamp, c.cfg.Name, op.Tag, op.task(c.clock.At(now)))
 	case SetDirectorRemoved:
 		switch {
 		case op.Removed && !c.knowsDirector(op.Addr):

@@ -36,6 +36,7 @@
 //	moves     moves, Holds, answers to Holds, and the users that are held
 //	kicks     kicks that run here, kicks by name, and reports
 //	flushes   flushes that run here, and what is known of all
+//	tasks     drains and rebalances that run here
 //
 // # The log
 //
@@ -177,4 +178,11 @@
 // the kick delay has passed, the originator releases the user: the same row, no longer moving.
 // Generation, stamp and backend name the move. When the originator fails or leaves, the live
 // director with the lowest name goes on; see origin.go.
+//
+// # Tasks
+//
+// A drain or rebalance is a register of a backend in the table. The synced director with the lowest
+// name carries it out, unless it is in contact with fewer than half of the directors that it knows.
+// It needs no state for that but the mappings: who is still there is to be moved. Flushes of a
+// director that is gone are gone on with by the same director. See task.go.
 package replica

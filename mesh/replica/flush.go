@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"net/netip"
 
 	"directormesh/directory"
@@ -18,7 +19,7 @@ const (
 )
 
 // flushRunner runs the flushes of this director: it finds their users, and moves them, so many at a
-// time.
+// time. It goes on with the flushes of directors that are gone, if it acts for all.
 type flushRunner struct {
 	*output
 	flushRunnerPort
@@ -26,6 +27,7 @@ type flushRunner struct {
 	admission *ownAdmission
 	cfg       *Config
 	clock     *meshtime.Clock
+	counters  *Counters
 	dir       *directory.Directory
 	flushes   *flushes.Set
 	peers     *peers
@@ -34,6 +36,7 @@ type flushRunner struct {
 
 // flushRunnerPort is what flushRunner needs of the other parts of the core.
 type flushRunnerPort interface {
+	actsForAll() bool
 	startMove(now mono.Time, m *moves.Move, backend netip.Addr)
 	target(u ring.User) netip.Addr
 }
@@ -41,19 +44,45 @@ type flushRunnerPort interface {
 // startFlush begins to move the users of a backend, or of all (zero address), to where they hash
 // now.
 func (fr *flushRunner) startFlush(now mono.Time, backend netip.Addr, limit int) FlushID {
-	tags := fr.dir.Tags()
-	if backend.IsValid() {
-		row, _ := fr.table.Row(backend)
-		tags = []ring.Tag{row.Presence.Value.Tag}
-	}
-	f := fr.flushes.Begin(backend, limit, tags, fr.clock.At(now))
+	f := fr.flushes.Begin(backend, limit, fr.tagsOf(backend), fr.clock.At(now))
 	fr.scan(now, f)
 	fr.reportFlush(now, f)
-	return FlushID{Director: fr.cfg.Name, ID: f.Progress().ID}
+	return f.Name(fr.cfg.Name)
+}
+
+// tagsOf are the tags that a flush of a backend, or of all, looks through.
+func (fr *flushRunner) tagsOf(backend netip.Addr) []ring.Tag {
+	if !backend.IsValid() {
+		return fr.dir.Tags()
+	}
+	row, _ := fr.table.Row(backend)
+	return []ring.Tag{row.Presence.Value.Tag}
+}
+
+// adoptFlushes goes on with the flushes of directors that are gone.
+func (fr *flushRunner) adoptFlushes(now mono.Time) {
+	orphans := fr.flushes.Orphans()
+	if len(orphans) == 0 || fr.cfg.Guards.NoGoingOn || !fr.actsForAll() {
+		return
+	}
+	for _, id := range orphans {
+		p := fr.flushes.Known(id).Progress
+		limit := cmp.Or(int(min(p.Parallel, maxParallel)), fr.cfg.MaxParallelMoves)
+		tags := fr.tagsOf(p.Backend)
+		if p.Canceled {
+			tags = nil
+		}
+		f := fr.flushes.Adopt(id, limit, tags)
+		fr.counters.FlushesTaken++
+		fr.logf(LogInfo, "going on with the flush of a director that is gone",
+			Field{"backend", addrOrAll(p.Backend)}, Field{"peer", id.Director})
+		fr.reportFlush(now, f)
+	}
 }
 
 // checkFlushes finds more users to move, and reports the progress of flushes to all directors.
 func (fr *flushRunner) checkFlushes(now mono.Time) {
+	fr.adoptFlushes(now)
 	for _, f := range fr.flushes.Own() {
 		fr.scan(now, f)
 		if f.AnnounceDue(now) {
@@ -120,7 +149,7 @@ func (fr *flushRunner) beginMoves(now mono.Time, f *flushes.Flush) {
 		}
 		f.Begun()
 		fr.startMove(now, &moves.Move{
-			User: u, Flush: f.Progress().ID, Cause: wire.CauseFlush,
+			User: u, Flush: f.Key(), Cause: wire.CauseFlush,
 		}, fr.target(u))
 	}
 }
@@ -134,19 +163,27 @@ func (fr *flushRunner) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel)
 func (fr *flushRunner) reportFlush(now mono.Time, f *flushes.Flush) {
 	f.Announced(now)
 	progress := f.Progress()
-	fr.flushes.Note(FlushID{Director: fr.cfg.Name, ID: progress.ID}, progress)
+	fr.flushes.Note(f.Name(fr.cfg.Name), progress, fr.cfg.Name)
 	fr.sendAll(&progress)
 }
 
-// gotFlushProgress takes note how a flush of a peer goes.
+// gotFlushProgress takes note how a flush goes that a peer runs. If it runs here too, since one of
+// us was taken for gone, the director with the lower name goes on.
 func (fr *flushRunner) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgress) {
-	fr.flushes.Note(FlushID{Director: p.name, ID: m.ID}, *m)
+	id := FlushID{Director: cmp.Or(m.Director, p.name), ID: m.ID}
+	if fr.flushes.Runs(fr.cfg.Name, id) {
+		if fr.cfg.Name < p.name {
+			return
+		}
+		fr.flushes.Yield(fr.cfg.Name, id)
+	}
+	fr.flushes.Note(id, *m, p.name)
 }
 
 // tellFlushes repeats the progress of our flushes to a peer that may have missed it.
 func (fr *flushRunner) tellFlushes(p *peer) {
-	for id, k := range fr.flushes.All() {
-		if id.Director == fr.cfg.Name {
+	for _, k := range fr.flushes.All() {
+		if k.Runner == fr.cfg.Name {
 			fr.send(p, &k.Progress)
 		}
 	}
@@ -160,10 +197,10 @@ func (fr *flushRunner) cancelFlushes(backend netip.Addr) int {
 		if k.Progress.Ended != 0 || backend.IsValid() && k.Progress.Backend != backend {
 			continue
 		}
-		if id.Director == fr.cfg.Name {
+		if k.Runner == fr.cfg.Name {
 			fr.flushes.Cancel(id.ID)
 			n++
-		} else if p := fr.peers.get(id.Director); p != nil && p.out {
+		} else if p := fr.peers.get(k.Runner); p != nil && p.out {
 			fr.send(p, &wire.FlushCancel{ID: id.ID})
 			n++
 		}

@@ -198,7 +198,7 @@ func TestFlushOfAll(t *testing.T) {
 	all := users[0] + users[1] + d1.dir.Users(testBackend(5))
 	id := d1.flush(Flush{})
 	w.run(3 * time.Second)
-	want := FlushStatus{ID: id, Total: uint64(all), Moved: uint64(all)}
+	want := FlushStatus{ID: id, Total: uint64(all), Moved: uint64(all), Runner: "d1"}
 	ignored := cmpopts.IgnoreFields(FlushStatus{}, "Started", "Ended")
 	diff := cmp.Diff(want, d2.flushed(id), ignored, cmpopts.EquateComparable(netip.Addr{}))
 	if diff != "" {
@@ -231,7 +231,7 @@ func TestFlushWhoseUsersAreForgotten(t *testing.T) {
 	}
 	want := FlushStatus{
 		ID: id, Backend: testBackend(1), Total: uint64(users[0]), Moved: uint64(users[0] - 2),
-		Failed: 2,
+		Failed: 2, Runner: "d1",
 	}
 	for _, d := range w.directors {
 		f := d.flushed(id)

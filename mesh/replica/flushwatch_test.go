@@ -31,22 +31,34 @@ func TestFlushIsToldToWhoComesLater(t *testing.T) {
 	}
 }
 
-// When a director dies the watchers of its flushes are told that they are lost, but not of those
-// that had ended or that others run.
+// When a director dies another one goes on with its flushes, but not with those that had ended or
+// that others run. Each user is moved once.
 func TestFlushesOfADirectorThatDies(t *testing.T) {
-	w, _ := drained(t, 3)
+	w, users := drained(t, 3)
 	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
-	own := d2.flush(Flush{Addr: testBackend(2), MaxParallel: 1})
+	own := d3.flush(Flush{Addr: testBackend(2), MaxParallel: 1})
 	ended := d1.flush(Flush{Addr: testBackend(3)})
-	lost := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
-	w.run(time.Second)
+	orphan := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 3})
+	w.run(3 * time.Second)
 	end := d3.flushed(ended).Ended
 	d1.crash()
+	w.until("another director goes on", failAfter+time.Second,
+		func() bool { return d3.flushed(orphan).Runner == "d2" })
+	if n := d2.core.moves.Len(); n > 6 {
+		t.Errorf("%d users are being moved, want 3 and those of the dead", n)
+	}
+	w.until("the flush ends", time.Minute, func() bool { return !d3.flushed(orphan).running() })
 	for _, d := range []*director{d2, d3} {
-		w.until("the flush is lost", failAfter+time.Second,
-			func() bool { return d.flushed(lost).Lost })
-		if f := d.flushed(lost); !f.Lost || f.running() {
-			t.Errorf("%s sees the flush of the dead as %+v", d.name, f)
+		f := d.flushed(orphan)
+		if f.Lost || f.Failed != 0 || f.Total != f.Moved || f.Moved+3 < uint64(users[0]) {
+			t.Errorf("%s sees the flush of the dead as %+v, want some %d users moved",
+				d.name, f, users[0])
+		}
+		if n := d.dir.Users(testBackend(1)); n != 0 {
+			t.Errorf("%s has %d users left", d.name, n)
+		}
+		if n := d.core.counters.FlushesTaken; n != 1 && d == d2 || n != 0 && d == d3 {
+			t.Errorf("%s has gone on with %d flushes", d.name, n)
 		}
 		if f := d.flushed(ended); f.Lost || f.Ended != end {
 			t.Errorf("%s sees the flush that had ended as %+v", d.name, f)

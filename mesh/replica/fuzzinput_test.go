@@ -215,7 +215,16 @@ func (s *source) fillKind(v reflect.Value) {
 // operation is one that an operator may order.
 func (s *source) operation() replica.Operation {
 	b := s.addr()
-	switch s.below(13) {
+	switch s.below(17) {
+	case 13:
+		return replica.Drain{Addr: b, Pace: s.pace(), Force: s.below(2) == 0}
+	case 14:
+		return replica.Undrain{Addr: b}
+	case 15:
+		tag := s.tag()
+		return replica.Rebalance{Tag: &tag, Pace: s.pace()}
+	case 16:
+		return replica.IfTable{Digest: "0123456789abcdef", Operation: replica.Forget{Addr: b}}
 	case 0:
 		n := s.below(20)
 		return replica.AddBackend{Addr: b, Tag: s.tag(), VHosts: &n}
@@ -245,6 +254,13 @@ func (s *source) operation() replica.Operation {
 	return replica.Import{Mappings: []replica.ImportedMapping{
 		{Tag: s.tag(), Hash: s.hash(), Backend: b, Activity: directory.Time(s.number())},
 	}}
+}
+
+// pace is how fast users are to be moved.
+func (s *source) pace() replica.Pace {
+	return replica.Pace{
+		Over: time.Duration(s.byte()) * 100 * time.Millisecond, MaxParallel: s.below(5),
+	}
 }
 
 // step gives the first director one input.

@@ -13,6 +13,7 @@ import (
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
+	"directormesh/mesh/replica/internal/tasks"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -45,6 +46,7 @@ type mover struct {
 	moves   *moves.Set
 	peers   *peers
 	table   *directory.Table
+	tasks   *tasks.Set
 }
 
 // moverPort is what mover needs of the other parts of the core.
@@ -257,6 +259,9 @@ func (mo *mover) finishMove(m *moves.Move, err error) {
 		f.Ended(flushes.Outcome{
 			Failed: err != nil, Left: len(m.Kicked.Left) > 0, Blind: len(m.Kicked.Blind) > 0,
 		})
+	}
+	if t := mo.tasks.Get(m.Task); t != nil {
+		t.Ended()
 	}
 }
 

@@ -3,7 +3,9 @@ package replica
 import (
 	"errors"
 	"net/netip"
+	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/ring"
 )
@@ -17,6 +19,7 @@ func Operations() []Operation {
 	return []Operation{
 		AddBackend{}, UpdateBackend{}, RemoveBackend{}, SetDown{}, Forget{}, Move{}, Flush{},
 		CancelFlush{}, KickUser{}, SetDirectorRemoved{}, Import{},
+		Drain{}, Undrain{}, Rebalance{}, IfTable{},
 	}
 }
 
@@ -66,6 +69,37 @@ type Flush struct {
 // with a zero Addr all.
 type CancelFlush struct{ Addr netip.Addr }
 
+// Drain gives a backend no new users and moves its users to where they hash now; Outcome.Mapped
+// says how many these are. It ends when all live directors know of it: the moves follow.
+type Drain struct {
+	Addr netip.Addr
+	Pace
+	Force bool // however little of the tag's weight remains
+}
+
+// Undrain lets a drained backend have new users again. Users that were moved stay where they are.
+type Undrain struct{ Addr netip.Addr }
+
+// Rebalance moves the users of a tag, or of all (nil), that are not where they hash now. It ends
+// when all live directors know of it.
+type Rebalance struct {
+	Tag *ring.Tag
+	Pace
+}
+
+// Pace is how fast users are moved. With neither By nor Over they are as soon as may be.
+type Pace struct {
+	By          directory.Time // when the last one is to be moved; 0: not given
+	Over        time.Duration  // how long it is to take; 0: not given
+	MaxParallel int            // users in flight, directory.MaxParallel at most; 0: as configured
+}
+
+// IfTable carries out an operation only if the table has a certain digest, see Core.TableDigest.
+type IfTable struct {
+	Digest    string
+	Operation Operation
+}
+
 // KickUser ends a user's sessions on every director; the mapping stays.
 type KickUser struct {
 	Field string // empty: by name
@@ -89,11 +123,15 @@ func (Flush) operation()              {}
 func (CancelFlush) operation()        {}
 func (KickUser) operation()           {}
 func (SetDirectorRemoved) operation() {}
+func (Drain) operation()              {}
+func (Undrain) operation()            {}
+func (Rebalance) operation()          {}
+func (IfTable) operation()            {}
 
 // Outcome reports what an operation did.
 type Outcome struct {
 	FailedPeers []string // directors that were counted as failed while the operation waited for all
-	Mapped      int      // SetDown: users still mapped to the backend
+	Mapped      int      // SetDown, Drain: users still mapped to the backend
 	Flush       FlushID  // Flush: the one begun
 	// NotKept are directors whose data directories had not kept the change within two seconds,
 	// sorted; KeptByNone says that these are all that have one. Directors that are not counted are
@@ -126,6 +164,8 @@ var (
 	ErrUnknownDirector = errors.New("no such director")
 	ErrSharedAddress   = errors.New("several directors were seen at")
 	ErrNothingToCancel = errors.New("no such flush is running")
+	ErrOtherTable      = errors.New("the table has changed since the plan")
+	ErrOlderRelease    = errors.New("a director of an earlier release does not know this command")
 
 	ErrOnlyDirector = errors.New(
 		"this is the only director that is reachable; to end it, stop it")

@@ -279,8 +279,9 @@ func TestLeaverInALargeFlush(t *testing.T) {
 		if n := d.dir.Users(testBackend(2)); n > 0 || d.core.counters.ForgottenHolds > 0 {
 			t.Errorf("%s still counts %d users; counters %+v", d.name, n, d.core.counters)
 		}
-		if f := d.core.Flushes(); len(f) != 1 || !f[0].Lost {
-			t.Errorf("%s shows %+v, want a flush that was lost", d.name, f)
+		f := d.core.Flushes()
+		if len(f) != 1 || f[0].Lost || f[0].Runner != "d1" || f[0].running() {
+			t.Errorf("%s shows %+v, want a flush that d1 has ended", d.name, f)
 		}
 	}
 }

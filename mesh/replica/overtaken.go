@@ -23,6 +23,12 @@ func (c *Core) overtaken(op Operation) bool {
 	case SetDown:
 		row, _ := c.table.Row(op.Addr)
 		return !row.Presence.Value.Present || row.State.Value.Down != op.Down
+	case Drain:
+		row, _ := c.table.Row(op.Addr)
+		return !row.Presence.Value.Present || !row.Drain.Value.On
+	case Undrain:
+		row, _ := c.table.Row(op.Addr)
+		return row.Presence.Value.Present && row.Drain.Value.On
 	case SetDirectorRemoved:
 		return c.table.Removed(op.Addr) != op.Removed
 	}

@@ -39,6 +39,11 @@ func neverApart(tests []overtaking) []string {
 		"AddBackend.Addr", "UpdateBackend.Addr", "RemoveBackend.Addr", "SetDown.Addr",
 		"SetDirectorRemoved.Addr", "SetDirectorRemoved.Name",
 		"UpdateBackend.Tag", // a condition
+		// how, and not whether
+		"Drain.Addr", "Drain.Pace", "Drain.By", "Drain.Over", "Drain.MaxParallel", "Drain.Force",
+		"Undrain.Addr", "Rebalance.By", "Rebalance.Over", "Rebalance.MaxParallel",
+		"Rebalance", "Rebalance.Tag", "Rebalance.Pace", // it ends by itself
+		"IfTable", "IfTable.Digest", "IfTable.Operation", // the operation counts
 	} {
 		delete(missing, "replica."+name)
 	}
@@ -88,6 +93,11 @@ func TestOvertaken(t *testing.T) {
 			AddBackend{Addr: fresh, Tag: "b"}, false},
 		{"added with two names", AddBackend{Addr: fresh, Name: "a.example.org"},
 			AddBackend{Addr: fresh, Name: "b.example.org"}, false},
+		{"drained and undrained", Drain{Addr: known}, Undrain{Addr: known}, false},
+		{"drained twice", Drain{Addr: known}, Drain{Addr: known}, true},
+		{"drained, and down", Drain{Addr: known}, SetDown{Addr: known, Down: true}, true},
+		{"drained, and removed", Drain{Addr: known}, RemoveBackend{Addr: known}, false},
+		{"drained one and another", Drain{Addr: known}, Drain{Addr: testBackend(2)}, true},
 		{"removed twice", RemoveBackend{Addr: known}, RemoveBackend{Addr: known}, true},
 		{"forgotten twice", Forget{Addr: known}, Forget{}, true},
 		{"a director removed and let in", SetDirectorRemoved{Addr: away, Removed: true},
@@ -105,6 +115,11 @@ func TestOvertaken(t *testing.T) {
 				ops = [2]Operation{test.two, test.one}
 			}
 			w := started(t, 3)
+			if test.name == "drained and undrained" {
+				if _, err := w.directors[0].do(Drain{Addr: known}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if _, err := w.directors[0].do(SetDirectorRemoved{Addr: away}); err != nil {
 				t.Fatal(err)
 			}

@@ -25,6 +25,7 @@ import (
 //	lookupQueue   lookups that wait, and relayed ones
 //	mover         moves, Holds and their answers
 //	flushRunner   flushes
+//	taskRunner    drains and rebalances
 //	kicking       kicks, by mapping and by name
 //	exclusion     peers that do not answer, and stepping out
 //	membership    which mesh this director belongs to
@@ -40,7 +41,12 @@ func (c *Core) assemble() {
 	c.output.peers = &c.peers
 	c.flushRunner = flushRunner{
 		output: &c.output, flushRunnerPort: c, admission: &c.admission, cfg: &c.cfg,
-		clock: &c.clock, dir: c.dir, flushes: c.flushes, peers: &c.peers, table: c.table,
+		clock: &c.clock, counters: &c.counters, dir: c.dir, flushes: c.flushes,
+		peers: &c.peers, table: c.table,
+	}
+	c.taskRunner = taskRunner{
+		output: &c.output, taskRunnerPort: c, cfg: &c.cfg, clock: &c.clock, counters: &c.counters,
+		dir: c.dir, lookups: c.lookups, moves: c.moves, table: c.table, tasks: c.tasks,
 	}
 	c.kicking = kicking{
 		output: &c.output, kickingPort: c, cfg: &c.cfg, counters: &c.counters, kicks: c.kicks,
@@ -61,7 +67,7 @@ func (c *Core) assemble() {
 	c.mover = mover{
 		output: &c.output, moverPort: c, cfg: &c.cfg, clock: &c.clock, dir: c.dir,
 		flushes: c.flushes, hlc: &c.hlc, kicks: c.kicks, lookups: c.lookups, moves: c.moves,
-		peers: &c.peers, table: c.table,
+		peers: &c.peers, table: c.table, tasks: c.tasks,
 	}
 	c.exclusion = exclusion{
 		output: &c.output, exclusionPort: c, admission: &c.admission, barrier: c.barrier,

@@ -60,6 +60,7 @@ type flushPort struct {
 func (p *flushPort) startMove(_ mono.Time, m *moves.Move, _ netip.Addr) {
 	p.moved = append(p.moved, m)
 }
+func (p *flushPort) actsForAll() bool            { return true }
 func (p *flushPort) target(ring.User) netip.Addr { return p.belongs }
 
 // A flush alone: it moves the users who belong elsewhere, as many at a time as it may, and reports
@@ -80,7 +81,8 @@ func TestFlushRunnerAlone(t *testing.T) {
 	out := apart("d2")
 	r := flushRunner{
 		output: out, flushRunnerPort: port, admission: &ownAdmission{}, cfg: &Config{Name: "d1"},
-		clock: clock, dir: dir, flushes: flushes.NewSet(0), peers: out.peers, table: table,
+		clock: clock, counters: &Counters{}, dir: dir, flushes: flushes.NewSet(0),
+		peers: out.peers, table: table,
 	}
 	id := r.startFlush(now, backends[1].Addr, 2)
 	for !r.flushes.Get(id.ID).Progress().Done {

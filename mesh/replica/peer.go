@@ -217,7 +217,7 @@ func (c *Core) peerGone(now mono.Time, p *peer) {
 		c.barrier.NoteFailed(p.barrierPeer())
 	}
 	c.moves.PeerGone(p.name)
-	c.flushes.Lost(p.name, c.clock.At(now))
+	c.flushes.RunnerGone(p.name, c.clock.At(now))
 	c.donations.Forget(p.name)
 	c.donorLost(now, p.name, "the donor failed")
 	c.waiters.Recheck()

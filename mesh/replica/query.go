@@ -191,6 +191,7 @@ func (c *Core) Flushes() []FlushStatus {
 			Started:  k.Progress.Started,
 			Ended:    k.Progress.Ended,
 			Canceled: k.Progress.Canceled,
+			Runner:   k.Runner,
 			Lost:     k.Lost,
 			Left:     k.Progress.Left,
 			Blind:    k.Progress.Blind,

@@ -82,7 +82,8 @@ type FlushStatus struct {
 	Canceled bool
 	Left     uint64 // users with sessions that a kicker saw and could not end
 	Blind    bool   // a director has no kicker
-	Lost     bool   // the director that ran it died
+	Runner   string // the director that runs it, or ran it last
+	Lost     bool   // that director is gone, and no other one goes on with it
 }
 
 // SelfStatus is the state of this director.

@@ -3,7 +3,11 @@ package wire
 import "directormesh/directory"
 
 func (m *FlushProgress) encode(w *writer) {
-	w.array(13)
+	fields := 13
+	if m.Parallel != 0 || m.Director != "" {
+		fields = 14
+	}
+	w.array(fields)
 	w.uint(m.ID)
 	w.addr("backend", m.Backend, optional)
 	w.uint(m.Total)
@@ -17,6 +21,11 @@ func (m *FlushProgress) encode(w *writer) {
 	w.int(int64(m.Ended))
 	w.uint(m.Left)
 	w.bool(m.Blind)
+	if fields > 13 { // what another director must know to go on
+		w.array(2)
+		w.uint(m.Parallel)
+		w.name("director", m.Director)
+	}
 }
 
 func (m *FlushProgress) decode(r *reader) {
@@ -34,7 +43,13 @@ func (m *FlushProgress) decode(r *reader) {
 	m.Ended = directory.Time(r.int("ended"))
 	m.Left = r.uint64("users left")
 	m.Blind = r.bool("blind")
-	r.end("message", extra)
+	if extra > 0 {
+		more := r.fields("to go on", 2)
+		m.Parallel = r.uint64("parallel")
+		m.Director = r.name("director")
+		r.end("to go on", more)
+	}
+	r.end("message", extra-1)
 }
 
 func (m *FlushCancel) encode(w *writer) {

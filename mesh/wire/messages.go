@@ -371,6 +371,8 @@ type FlushProgress struct {
 	Ended    directory.Time
 	Left     uint64 // users with sessions that a kicker saw and could not end
 	Blind    bool   // a director has no kicker
+	Parallel uint64 // users in flight at the most; 0: not known
+	Director string // the one that began the flush; empty: the sender
 }
 
 // FlushCancel asks the director that runs a flush to stop starting moves.

@@ -69,6 +69,8 @@ const (
 	CauseForgotten              // the mapping had been forgotten, and the next login went by hash
 	CauseRemoved                // the backend had been removed, and the next login went by hash
 	CauseFailed                 // the backend had failed when the user logged in
+	CauseDrain                  // the backend is drained
+	CauseRebalance              // a rebalance moved the user to where it hashes
 )
 
 // LoginsNote has the mappings that a director made for logins of users who had none.

@@ -76,6 +76,11 @@ func samples() []api.Operation {
 		api.RemoveKey{ID: "91b04f27", Without: []string{"d3", "d4"}},
 		api.RotateKeys{FromFile: true, Without: []string{"d3"}},
 		api.Reload{},
+		api.DrainBackend{IP: ip, OverMS: 60_000, MaxParallel: 50, Force: true},
+		api.DrainBackend{IP: ip, By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},
+		api.UndrainBackend{IP: ip},
+		api.Rebalance{Tag: ptr("ssd"), OverMS: 60_000, MaxParallel: 50},
+		api.Rebalance{By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},
 	}
 }
 
@@ -346,6 +351,12 @@ func TestBadRequests(t *testing.T) {
 		{"/v1/directors/add", `{}`, "give either ip or name"},
 		{"/v1/directors/add", `{"ip":"192.0.2.1","port":70000}`, "70000"},
 		{"/v1/directors/remove", `{"ip":"192.0.2.1","port":-1}`, "-1"},
+		{"/v1/backends/drain", `{}`, "ip is missing"},
+		{"/v1/backends/drain", `{"ip":"192.0.2.1","over_ms":-1}`, "give a number from 1"},
+		{"/v1/backends/drain", `{"ip":"192.0.2.1","over_ms":1,"by":"2018-02-08T10:20:35Z"}`,
+			"either by or over_ms"},
+		{"/v1/backends/rebalance", `{"max_parallel":10001}`, "give a number from 1 to 10000"},
+		{"/v1/backends/undrain", `{}`, "ip is missing"},
 		{"/v1/lookup", `{"tag":"x"}`, "user is missing"},
 		{"/v1/lookup", `{"user":""}`, "empty"},
 	}

@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--field|--max-parallel|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -30,9 +30,12 @@ _director() {
 			" remove") place="remove" ;;
 			" up") place="up" ;;
 			" down") place="down" ;;
+			" drain") place="drain" ;;
+			" undrain") place="undrain" ;;
 			" move") place="move" ;;
 			" kick") place="kick" ;;
 			" flush") place="flush" ;;
+			" rebalance") place="rebalance" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" keys") place="keys" ;;
@@ -71,9 +74,12 @@ _director() {
 		'remove:remove a backend and end the sessions on it'
 		'up:let a backend have new users again'
 		'down:keep new users away from a backend'
+		'drain:move all users away from a backend'
+		'undrain:let a drained backend have new users again'
 		'move:give one user another backend'
 		'kick:end a user'\''s sessions everywhere'
 		'flush:move users to the backend that the ring gives'
+		'rebalance:move users to where they hash now, over a time'
 		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
 		'keys:show and change the keys that encrypt the mesh'
@@ -295,6 +301,37 @@ _director() {
 		--password-file
 		--help
 		) ;;
+	"drain") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--by
+		--over
+		--max-parallel
+		--force
+		--wait
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"undrain") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
 	"move") items=(
 		--addr
 		-a
@@ -335,6 +372,23 @@ _director() {
 		--max-parallel
 		--watch
 		--cancel
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"rebalance") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--by
+		--over
+		--max-parallel
+		--wait
 		--ca
 		--cert
 		--key
@@ -529,7 +583,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--field|--max-parallel|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in
@@ -538,6 +592,8 @@ _director() {
 		"up 0") compadd -- $(_director_ask $addr status); return ;;
 		"down 0") compadd -- $(_director_ask $addr status); return ;;
 		"map 0") compadd -- $(_director_ask $addr status); return ;;
+		"drain 0") compadd -- $(_director_ask $addr status); return ;;
+		"undrain 0") compadd -- $(_director_ask $addr status); return ;;
 		"flush 0") compadd -- all $(_director_ask $addr status); return ;;
 		"move 1") compadd -- $(_director_ask $addr status); return ;;
 		"ring remove 0") compadd -- $(_director_ask $addr ring status); return ;;

@@ -55,7 +55,8 @@ func (c *Checker) replaces(
 	}
 	if len(flushes) > 0 &&
 		!slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
-		s.used[flushes[0]] = true // with several it is not known which it was
+		// with several it is not known which it was
+		s.used[flushes[0]] = flushes[0].op.Kind == OpFlush // the others go on
 	}
 	return why, kept, flushes
 }
@@ -117,7 +118,7 @@ func (c *Checker) freedBy(s *userState, x *line, t time.Duration) *operation {
 		switch {
 		case o.frees(x.backend) && o.still > x.proven:
 			return o
-		case o.flushes(x.backend) && o.ended > x.start &&
+		case o.forgets(x.backend) && o.ended > x.start &&
 			c.mayBeNowhere(s.user, o.at, min(t, o.ended)):
 			return o // a flush forgets users for whom it finds no place
 		}
@@ -206,7 +207,7 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 	for _, p := range stops[1:] {
 		for _, o := range c.operations {
 			if o.frees(p.backend) && o.still > p.first ||
-				o.flushes(p.backend) && o.ended > p.first &&
+				o.forgets(p.backend) && o.ended > p.first &&
 					c.mayBeNowhere(s.user, o.at, min(t, o.ended)) {
 				return true
 			}
@@ -239,7 +240,7 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		}
 	}
 	for _, o := range c.operations {
-		if end := min(t, o.ended); o.op.Kind == OpFlush && t-end < lifetime+moveLimit &&
+		if end := min(t, o.ended); o.sweeps() && t-end < lifetime+moveLimit &&
 			c.mayHash(s.user, o.at, end, backend) {
 			return
 		}

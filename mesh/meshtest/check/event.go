@@ -210,13 +210,16 @@ const (
 	OpCancel
 	OpKick
 	OpImport
+	OpDrain
+	OpUndrain
+	OpRebalance
 	OpKinds // how many there are
 )
 
 func (k OpKind) String() string {
 	return [OpKinds]string{
 		"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick",
-		"import",
+		"import", "drain", "undrain", "rebalance",
 	}[k]
 }
 
@@ -229,6 +232,8 @@ type Op struct {
 	User    User   // OpMove and OpImport
 	Wait    bool   // OpMove: done at the release, not when all hold
 	Name    string // OpKick
+	// Over is how long an OpDrain or OpRebalance is to take; zero: as short as may be.
+	Over time.Duration
 }
 
 func (o Op) String() string {

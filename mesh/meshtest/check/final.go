@@ -38,6 +38,7 @@ func (c *Checker) final(e Final) {
 	for _, text := range c.table.judge(first.Table, t, everyone) {
 		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
 	}
+	c.judgeDrains(t, first)
 	last := make(map[User]netip.Addr)
 	for _, m := range first.Mappings {
 		last[m.User] = m.Backend
@@ -46,6 +47,47 @@ func (c *Checker) final(e Final) {
 		s := c.users[u]
 		c.judgeKept(t, s, last[u])
 		c.judgeKicks(t, s, last[u])
+	}
+}
+
+// drainedWithin is by when a drain or rebalance without a time has moved all users of a run, in
+// peace: each waits for kickers that are slow, once more if its director goes, and is found again.
+const drainedWithin = 50 * time.Second
+
+// judgeDrains demands that drains and rebalances forget nobody: in the end no user is left on a
+// backend that is drained if there was another place, and no rebalance goes on.
+func (c *Checker) judgeDrains(t time.Duration, s State) {
+	since := t - drainedWithin
+	if c.contacts.calmFor(t) < drainedWithin {
+		return
+	}
+	for _, o := range c.operations {
+		if o.op.Kind == OpRebalance && o.at+o.op.Over > since {
+			return
+		}
+		if o.op.Kind == OpDrain && o.at+o.op.Over > since {
+			return
+		}
+	}
+	for addr, row := range s.Table {
+		if row.Present && row.Rebalanced {
+			c.breach(t, "drain", User{}, "%v is still being rebalanced", addr)
+		}
+	}
+	for _, m := range s.Mappings {
+		b := c.table.find(m.Backend)
+		if b == nil || !s.Table[m.Backend].Drained ||
+			slices.Contains(b.possible(regDrained, since, t, everyone), 0) {
+			continue
+		}
+		found, any := c.table.placesOf(m.User, since, t, everyone)
+		nowhere := any || slices.Contains(found, netip.Addr{})
+		late := slices.ContainsFunc(c.operations, func(o *operation) bool {
+			return o.at > since // it may have moved the user there
+		})
+		if !nowhere && !late {
+			c.breach(t, "drain", m.User, "is still on %v, which is drained", m.Backend)
+		}
 	}
 }
 

@@ -56,9 +56,19 @@ func (o *operation) frees(backend netip.Addr) bool {
 	return false
 }
 
+// sweeps reports whether the operation moves many users, to where they hash.
+func (o *operation) sweeps() bool {
+	return o.op.Kind == OpFlush || o.op.Kind == OpDrain || o.op.Kind == OpRebalance
+}
+
 // flushes reports whether the operation moves users of a backend.
 func (o *operation) flushes(backend netip.Addr) bool {
-	return o.op.Kind == OpFlush && (!o.op.Backend.IsValid() || o.op.Backend == backend)
+	return o.sweeps() && (!o.op.Backend.IsValid() || o.op.Backend == backend)
+}
+
+// forgets reports whether it forgets users of a backend for whom it finds no place.
+func (o *operation) forgets(backend netip.Addr) bool {
+	return o.op.Kind == OpFlush && o.flushes(backend)
 }
 
 // ordered notes a new operation.
@@ -107,7 +117,8 @@ func (c *Checker) finished(e Done) {
 		c.imported(o)
 	case OpKick:
 		c.kickAcknowledged(o)
-	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget:
+	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget, OpDrain, OpUndrain, OpRebalance:
+		c.endDrains(o)
 		c.judgeApplied(o, e)
 		c.judgeKeptChanges(e)
 		c.closeFreed(o)
@@ -123,10 +134,26 @@ func (c *Checker) withdraw(o *operation) {
 	c.operations = slices.DeleteFunc(c.operations, func(x *operation) bool { return x == o })
 }
 
+// endDrains notes that drains of a backend have ended.
+func (c *Checker) endDrains(by *operation) {
+	if by.op.Kind != OpUndrain && by.op.Kind != OpRemove {
+		return
+	}
+	for _, o := range c.operations {
+		if o.op.Kind == OpDrain && o.op.Backend == by.op.Backend && o.at < by.at-unseenMargin &&
+			len(by.failed) == 0 {
+			o.ended = min(o.ended, by.doneAt+moveLimit)
+		}
+	}
+}
+
 // originatorDied bounds the operations of a director that stopped: whatever moves it had begun end
 // by themselves.
 func (c *Checker) originatorDied(t time.Duration, i int) {
 	for _, o := range c.operations {
+		if o.sweeps() { // another director goes on
+			continue
+		}
 		if o.director == i && o.life == c.contacts.directors[i].life && o.ended == forever &&
 			!o.away {
 			o.ended = t + moveLimit + troubleSpread

@@ -132,6 +132,16 @@ func (t *table) order(now time.Duration, o *operation) {
 			down = 1
 		}
 		add(t.backend(o.op.Backend), regDown, down, false)
+	case OpDrain, OpUndrain:
+		drained := 0
+		if o.op.Kind == OpDrain {
+			drained = 1
+		}
+		add(t.backend(o.op.Backend), regDrained, drained, false)
+	case OpRebalance:
+		for _, b := range t.backends {
+			b.rebalanced = true
+		}
 	case OpForget, OpMove, OpFlush, OpCancel, OpKick, OpImport: // they write no register
 	default:
 		panic(fmt.Sprintf("check: operation kind %d has no rule for what it writes", o.op.Kind))

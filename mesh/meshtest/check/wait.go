@@ -198,7 +198,7 @@ func (c *Checker) concerns(o *operation, s *userState) bool {
 	switch o.op.Kind {
 	case OpMove:
 		return o.op.User == s.user
-	case OpFlush:
+	case OpFlush, OpDrain, OpRebalance:
 		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o)
 	}
 	return false
@@ -213,7 +213,7 @@ func (c *Checker) sent(s *userState, flush *operation) bool {
 			return false
 		case o.op.Kind == OpMove:
 			return o.op.User == s.user && o.op.Backend == flush.op.Backend
-		case o.op.Kind == OpFlush:
+		case o.sweeps():
 			return c.mayHash(s.user, o.at, min(o.ended, flush.ended), flush.op.Backend)
 		}
 		return false

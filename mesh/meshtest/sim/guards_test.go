@@ -44,6 +44,8 @@ var guardTests = []guardTest{
 	{"joiners exclude nobody", "JoinersExclude", waitStorm},
 	{"limit of failed backends", "NoFailedLimit", failStorm},
 	{"contact before verdicts", "NoContactCheck", apartStorm},
+	{"a drain asks where a user is by then", "NoTaskCheck", drainStorm},
+	{"a drain looks again", "NoNewLook", drainStorm},
 	{"rows of before are compared", "NoRowCheck", rottenDisks},
 }
 

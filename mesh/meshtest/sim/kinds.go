@@ -46,6 +46,7 @@ func Kinds() []Kind {
 		{"expiry", longExpiry, 20},
 		{"disks", allOnDisks, 60},
 		{"sick", sickBackends, 60},
+		{"drains", drains, 60},
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 type runningFlush struct {
 	operation uint64
 	director  *director
-	life      int
 	id        replica.FlushID
+	unknown   int // how often nobody who lives knew of it
 }
 
 // order gives the director an operation.
@@ -73,11 +73,20 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 		return replica.Flush{Addr: op.Backend}
 	case check.OpCancel:
 		return replica.CancelFlush{Addr: op.Backend}
+	case check.OpDrain:
+		return replica.Drain{Addr: op.Backend, Pace: pace(op), Force: true}
+	case check.OpUndrain:
+		return replica.Undrain{Addr: op.Backend}
+	case check.OpRebalance:
+		return replica.Rebalance{Pace: pace(op)}
 	case check.OpKick:
 		return replica.KickUser{Value: op.Name}
 	}
 	panic(fmt.Sprintf("sim: unknown operation %v", op.Kind))
 }
+
+// pace is that of a drain or rebalance in which no user waits for another one.
+func pace(op check.Op) replica.Pace { return replica.Pace{Over: op.Over, MaxParallel: 1000} }
 
 // operationDone takes the end of an operation. What failed at once changed nothing; a move that
 // fails later lost against another change.
@@ -100,28 +109,43 @@ func (d *director) operationDone(e replica.AdminDone) {
 	w.tracef("%s: operation %d done: %+v, error %v", d.name, e.ID, e.Outcome, e.Err)
 	w.record(done)
 	if e.Err == nil && e.Outcome.Flush != (replica.FlushID{}) {
-		f := &runningFlush{e.ID, d, d.life, e.Outcome.Flush}
+		f := &runningFlush{operation: e.ID, director: d, id: e.Outcome.Flush}
 		w.watchFlush(f)
 	}
 }
 
-// watchFlush reports to the checker when a flush is over.
+// watchFlush reports to the checker when a flush is over, whoever has gone on with it. One that
+// nobody who lives knows of is over too: its last moves end by themselves.
 func (w *world) watchFlush(f *runningFlush) {
 	w.after(200*time.Millisecond, func() {
-		d := f.director
-		if d.life != f.life || !d.alive {
-			return
-		}
-		for _, s := range d.core.Flushes() {
-			if s.ID == f.id && s.Ended != 0 {
-				w.tracef("%s: flush of operation %d ended: %+v", d.name, f.operation, s)
-				w.record(check.FlushEnded{At: w.when(), ID: f.operation})
-				return
+		known, over := false, true
+		for _, d := range w.directors {
+			if !d.alive || d.removed {
+				continue
+			}
+			for _, s := range d.core.Flushes() {
+				if s.ID == f.id {
+					known = true
+					over = over && s.Ended != 0
+				}
 			}
 		}
-		w.watchFlush(f)
+		switch {
+		case !known:
+			f.unknown++
+		case over:
+			w.tracef("%s: flush of operation %d ended", f.director.name, f.operation)
+			w.record(check.FlushEnded{At: w.when(), ID: f.operation})
+			return
+		}
+		if f.unknown < unknownFlush {
+			w.watchFlush(f)
+		}
 	})
 }
+
+// unknownFlush is how often nobody must know of a flush until it is not asked for any more.
+const unknownFlush = 300
 
 // tables is what every living director's table says now.
 func (w *world) tables() map[string]check.Table {

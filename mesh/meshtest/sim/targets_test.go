@@ -346,3 +346,23 @@ func apartStorm(seed uint64) Schedule {
 	g.add(Action{At: calm, Kind: Sick, Backend: 1, From: g.others(alone), For: 60 * time.Second})
 	return g.finish()
 }
+
+// drainStorm moves users by hand, off a backend that is drained over some time, and to it.
+func drainStorm(seed uint64) Schedule {
+	g := target(seed, 50*time.Second)
+	g.s.Expire, g.s.End = 5*time.Minute, g.active+Quiet
+	g.users(40)
+	g.loginsAt(calm, calm+time.Second, g.others()...)
+	drained := backend(0)
+	g.add(Action{
+		At: calm + 2*time.Second, Kind: Order, Director: g.director(),
+		Op: check.Op{Kind: check.OpDrain, Backend: drained, Over: 20 * time.Second},
+	})
+	for at := calm + 4*time.Second; at < calm+25*time.Second; at += 300 * time.Millisecond {
+		g.add(Action{At: at, Kind: Order, Director: g.director(), Op: check.Op{
+			Kind: check.OpMove, User: g.s.Users[g.user()], Backend: backend(g.IntN(len(g.tags))),
+		}})
+	}
+	g.logins(300, calm+5*time.Second, calm+35*time.Second)
+	return g.finish()
+}

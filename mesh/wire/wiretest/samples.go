@@ -20,6 +20,8 @@ func Samples() []wire.Message {
 		switch m := m.(type) {
 		case *wire.Beat:
 			m.Loading, m.Keeps, m.Kept = true, true, 69_990
+		case *wire.FlushProgress:
+			m.Parallel, m.Director = 250, "d3"
 		case *wire.Hello:
 			m.Registers = 3
 		case *wire.PushPull:

@@ -1,6 +1,7 @@
 package flushes
 
 import (
+	"cmp"
 	"time"
 
 	"directormesh/directory"
@@ -18,6 +19,7 @@ const (
 
 // Flush is one that this director runs.
 type Flush struct {
+	key         uint64             // names it in moves
 	progress    wire.FlushProgress // Total counts the users found, Moving is max at most
 	max         int                // moves under way at a time
 	tags        []ring.Tag         // still to be looked through
@@ -25,6 +27,14 @@ type Flush struct {
 	pending     []ring.User        // found, and not begun
 	announcedAt mono.Time          // when its progress was last announced to the peers
 	begunAt     mono.Time          // when moves were last begun
+}
+
+// Key names the flush in the moves of this director.
+func (f *Flush) Key() uint64 { return f.key }
+
+// Name is by what all directors know the flush; self is this director.
+func (f *Flush) Name(self string) ID {
+	return ID{Director: cmp.Or(f.progress.Director, self), ID: f.progress.ID}
 }
 
 // Progress is how the flush goes.

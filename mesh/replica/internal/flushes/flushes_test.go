@@ -102,6 +102,8 @@ func TestUsersUnderWay(t *testing.T) {
 		Failed:  1,
 		Left:    1,
 		Blind:   true,
+
+		Parallel: 2,
 	}
 	if diff := cmp.Diff(
 		want,
@@ -190,18 +192,28 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// What is known of flushes comes in order. Those of a director that is gone are lost, unless they
-// had ended, and those that ended long ago are forgotten.
+// What is known of flushes comes in order. Those of a director that is gone are orphans for a
+// minute, and then lost, unless they had ended; those that ended long ago are forgotten.
 func TestKnown(t *testing.T) {
 	s := NewSet(0)
 	for _, k := range []struct {
-		id    ID
-		ended directory.Time
-	}{{ID{"d3", 1}, 0}, {ID{"d2", 9}, 0}, {ID{"d2", 3}, begun}, {ID{"d1", 5}, 0}} {
-		s.Note(k.id, wire.FlushProgress{ID: k.id.ID})
-		s.Note(k.id, wire.FlushProgress{ID: k.id.ID, Ended: k.ended})
+		id     ID
+		runner string
+		ended  directory.Time
+	}{
+		{ID{"d3", 1}, "d3", 0}, {ID{"d2", 9}, "d2", 0}, {ID{"d2", 3}, "d2", begun},
+		{ID{"d1", 5}, "d2", 0},
+	} {
+		s.Note(k.id, wire.FlushProgress{ID: k.id.ID}, "d4")
+		s.Note(k.id, wire.FlushProgress{ID: k.id.ID, Ended: k.ended}, k.runner)
 	}
-	s.Lost("d2", begun.Add(time.Minute))
+	gone := begun.Add(time.Minute)
+	s.RunnerGone("d2", gone)
+	s.RunnerGone("d2", gone.Add(time.Second))
+	if diff := cmp.Diff([]ID{{"d1", 5}, {"d2", 9}}, s.Orphans()); diff != "" {
+		t.Errorf("orphans (-want +got):\n%s", diff)
+	}
+	s.Note(ID{"d1", 5}, wire.FlushProgress{ID: 5}, "d3") // goes on with it
 	type known struct {
 		id    ID
 		ended directory.Time
@@ -213,19 +225,53 @@ func TestKnown(t *testing.T) {
 		}
 		return all
 	}
+	end := gone.Add(OrphanFor + time.Millisecond)
 	d1, d3 := known{ID{"d1", 5}, 0, false}, known{ID{"d3", 1}, 0, false}
-	done, lost := known{ID{"d2", 3}, begun, false}, known{ID{"d2", 9}, begun.Add(time.Minute), true}
+	done, orphan := known{ID{"d2", 3}, begun, false}, known{ID{"d2", 9}, 0, false}
+	lost := known{ID{"d2", 9}, end, true}
 	for _, test := range []struct {
-		after time.Duration
-		want  []known
+		at   directory.Time
+		want []known
 	}{
-		{KeptFor, []known{d1, done, lost, d3}},
-		{KeptFor + time.Millisecond, []known{d1, lost, d3}},
-		{KeptFor + 2*time.Minute, []known{d1, d3}},
+		{gone.Add(OrphanFor), []known{d1, done, orphan, d3}},
+		{end, []known{d1, done, lost, d3}},
+		{begun.Add(KeptFor), []known{d1, done, lost, d3}},
+		{begun.Add(KeptFor + time.Millisecond), []known{d1, lost, d3}},
+		{end.Add(KeptFor + time.Millisecond), []known{d1, d3}},
 	} {
-		s.Clean(begun.Add(test.after))
+		s.Clean(test.at)
 		if diff := cmp.Diff(test.want, all(), cmp.AllowUnexported(known{})); diff != "" {
-			t.Errorf("after %v (-want +got):\n%s", test.after, diff)
+			t.Errorf("at %v (-want +got):\n%s", test.at.Sub(begun), diff)
 		}
+	}
+}
+
+// A flush that is gone on with keeps its name and what it has done, and looks through all again;
+// the director that goes on with it yields to another one.
+func TestAdopt(t *testing.T) {
+	s, id := NewSet(0), ID{"d9", 5}
+	own := s.Begin(netip.Addr{}, 8, nil, begun)
+	s.Note(id, wire.FlushProgress{
+		ID: 5, Started: begun, Total: 90, Moved: 30, Moving: 8, Failed: 2, Left: 3, Parallel: 8,
+	}, "d9")
+	f := s.Adopt(id, 6, []ring.Tag{"a"})
+	want := wire.FlushProgress{
+		ID: 5, Started: begun, Total: 40, Moved: 38, Failed: 2, Left: 3, Scanning: true,
+		Parallel: 6, Director: "d9",
+	}
+	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+	if diff := cmp.Diff(want, f.Progress(), same); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if f.Name("d1") != id || own.Name("d1") != (ID{"d1", 1}) || f.Key() == own.Key() ||
+		s.Get(f.Key()) != f || s.Get(own.Key()) != own {
+		t.Errorf("names %v and %v, keys %d and %d",
+			f.Name("d1"), own.Name("d1"), f.Key(), own.Key())
+	}
+	if !s.Runs("d1", id) || !s.Yield("d1", id) || s.Runs("d1", id) || s.Yield("d1", id) {
+		t.Error("it is not given up once")
+	}
+	if len(s.Own()) != 1 || s.Own()[0] != own {
+		t.Error("another one is given up")
 	}
 }

@@ -19,6 +19,8 @@ const (
 	// MaxFirstID bounds the id before the first: it is below what a number in JSON may be, with
 	// room for those to come.
 	MaxFirstID = 1 << 48
+	// OrphanFor is for how long a flush whose director is gone may be without another one.
+	OrphanFor = time.Minute
 )
 
 // ID names a flush in the whole mesh.
@@ -35,7 +37,9 @@ func compare(a, b ID) int {
 // Known is what is known of a flush, wherever it runs.
 type Known struct {
 	Progress wire.FlushProgress
-	Lost     bool // the director that ran it is gone: it does not go on
+	Runner   string         // the director that runs it, or ran it last
+	Orphan   directory.Time // since when that director is gone; 0: it is not
+	Lost     bool           // no director goes on with it
 }
 
 // Set is the flushes that run here, and what is known of all in the mesh.
@@ -55,20 +59,49 @@ func NewSet(lastID uint64) *Set { return &Set{known: make(map[ID]*Known), lastID
 func (s *Set) Begin(backend netip.Addr, max int, tags []ring.Tag, t directory.Time) *Flush {
 	s.lastID++
 	f := &Flush{
-		progress: wire.FlushProgress{ID: s.lastID, Backend: backend, Scanning: true, Started: t},
-		max:      max,
-		tags:     tags,
+		key: s.lastID,
+		progress: wire.FlushProgress{
+			ID: s.lastID, Backend: backend, Scanning: true, Started: t, Parallel: uint64(max),
+		},
+		max:  max,
+		tags: tags,
 	}
 	s.own = append(s.own, f)
 	return f
 }
 
+// Adopt goes on with a flush whose director is gone: it looks through all of its tags again. The
+// moves that were under way are gone on with by themselves, and count as done.
+func (s *Set) Adopt(id ID, max int, tags []ring.Tag) *Flush {
+	s.lastID++
+	p := s.known[id].Progress
+	p.Director, p.Scanning, p.Parallel = id.Director, true, uint64(max)
+	p.Moved, p.Moving = p.Moved+p.Moving, 0
+	p.Total = p.Moved + p.Failed
+	f := &Flush{key: s.lastID, progress: p, max: max, tags: tags}
+	s.own = append(s.own, f)
+	return f
+}
+
+// Yield stops running a flush that another director goes on with, and reports whether it ran here.
+// The moves under way end by themselves.
+func (s *Set) Yield(self string, id ID) bool {
+	before := len(s.own)
+	s.own = slices.DeleteFunc(s.own, func(f *Flush) bool { return f.Name(self) == id })
+	return len(s.own) < before
+}
+
+// Runs reports whether a flush runs here.
+func (s *Set) Runs(self string, id ID) bool {
+	return slices.ContainsFunc(s.own, func(f *Flush) bool { return f.Name(self) == id })
+}
+
 // Own are the flushes that run here. It must not be changed.
 func (s *Set) Own() []*Flush { return s.own }
 
-// Get returns a flush that runs here by its number, or nil.
-func (s *Set) Get(id uint64) *Flush {
-	if i := slices.IndexFunc(s.own, func(f *Flush) bool { return f.progress.ID == id }); i >= 0 {
+// Get returns a flush that runs here by its key, or nil.
+func (s *Set) Get(key uint64) *Flush {
+	if i := slices.IndexFunc(s.own, func(f *Flush) bool { return f.key == key }); i >= 0 {
 		return s.own[i]
 	}
 	return nil
@@ -76,8 +109,10 @@ func (s *Set) Get(id uint64) *Flush {
 
 // Cancel stops a flush of ours, if it still runs, from starting more moves.
 func (s *Set) Cancel(id uint64) {
-	if f := s.Get(id); f != nil {
-		f.cancel()
+	for _, f := range s.own {
+		if f.progress.ID == id {
+			f.cancel()
+		}
 	}
 }
 
@@ -89,8 +124,13 @@ func (s *Set) DropEnded() {
 // Abandon forgets the flushes that run here.
 func (s *Set) Abandon() { s.own = nil }
 
-// Note takes the progress of a flush.
-func (s *Set) Note(id ID, p wire.FlushProgress) { s.known[id] = &Known{Progress: p} }
+// Note takes the progress of a flush, from the director that runs it.
+func (s *Set) Note(id ID, p wire.FlushProgress, runner string) {
+	s.known[id] = &Known{Progress: p, Runner: runner}
+}
+
+// Known is what is known of a flush that is known.
+func (s *Set) Known(id ID) Known { return *s.known[id] }
 
 // All yields what is known of all flushes, by director and number.
 func (s *Set) All() iter.Seq2[ID, Known] {
@@ -103,18 +143,32 @@ func (s *Set) All() iter.Seq2[ID, Known] {
 	}
 }
 
-// Lost notes that a director is gone, and its flushes with it.
-func (s *Set) Lost(director string, t directory.Time) {
-	for id, k := range s.known {
-		if id.Director == director && k.Progress.Ended == 0 {
-			k.Progress.Ended, k.Lost = t, true
+// RunnerGone notes that a director is gone, and runs no flush any more.
+func (s *Set) RunnerGone(director string, t directory.Time) {
+	for _, k := range s.known {
+		if k.Runner == director && k.Progress.Ended == 0 && k.Orphan == 0 {
+			k.Orphan = t
 		}
 	}
 }
 
-// Clean forgets flushes that ended long ago.
+// Orphans are the flushes that have not ended and that no director runs.
+func (s *Set) Orphans() (orphans []ID) {
+	for id, k := range s.known {
+		if k.Orphan != 0 && k.Progress.Ended == 0 {
+			orphans = append(orphans, id)
+		}
+	}
+	slices.SortFunc(orphans, compare)
+	return orphans
+}
+
+// Clean forgets flushes that ended long ago, and gives up those that nobody goes on with.
 func (s *Set) Clean(t directory.Time) {
 	for id, k := range s.known {
+		if k.Progress.Ended == 0 && k.Orphan != 0 && t.Sub(k.Orphan) > OrphanFor {
+			k.Progress.Ended, k.Lost = t, true
+		}
 		if k.Progress.Ended != 0 && t.Sub(k.Progress.Ended) > KeptFor {
 			delete(s.known, id)
 		}

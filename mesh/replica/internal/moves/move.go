@@ -43,6 +43,7 @@ type Move struct {
 	Cause wire.Cause // why the user is moved; CauseOther if another director knows
 	// FromFailed says that a login waits for the move, because the user's backend has failed.
 	FromFailed bool
+	Task       uint64 // the drain or rebalance that began it, by its id; 0: none
 
 	batch    *Batch          // the Hold that announced it; nil: it is to be announced
 	reported map[string]bool // by peer; "" is ourselves
