@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,14 +30,32 @@ type keyMesh struct {
 	network *netsim.Network
 	nodes   []*Node
 	disks   []*disk.Disk
-	files   [][][]byte // the key file of each
+
+	mu    sync.Mutex
+	files [][][]byte // the key file of each; guarded by mu
+}
+
+// write makes these the keys of a director's file.
+func (m *keyMesh) write(i int, keys ...[]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.files) <= i {
+		m.files = append(m.files, nil)
+	}
+	m.files[i] = keys
+}
+
+func (m *keyMesh) read(i int) [][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.files[i])
 }
 
 func newKeyMesh(t *testing.T, n int) *keyMesh {
 	m := &keyMesh{t: t, network: netsim.New(1, netsim.Faults{Delay: time.Millisecond})}
 	for i := range n {
 		m.disks = append(m.disks, disk.New())
-		m.files = append(m.files, [][]byte{testKey(1)})
+		m.write(i, testKey(1))
 		m.nodes = append(m.nodes, nil)
 		m.start(i)
 		time.Sleep(5 * time.Second)
@@ -50,8 +70,8 @@ func (m *keyMesh) start(i int) {
 
 func (m *keyMesh) configure(cfg *Config, i int) {
 	cfg.Name, cfg.Bind = fmt.Sprintf("d%d", i+1), testAddr(byte(i+1))
-	cfg.Seed, cfg.Keys = uint64(i+1), m.files[i]
-	cfg.ReadKeys = func() ([][]byte, error) { return m.files[i], nil }
+	cfg.Seed, cfg.Keys = uint64(i+1), m.read(i)
+	cfg.ReadKeys = func() ([][]byte, error) { return m.read(i), nil }
 	cfg.Backends = []ring.Backend{{Addr: netip.MustParseAddr("192.0.2.1"), VHosts: 100}}
 	if m.disks[i] != nil {
 		cfg.Data = m.disks[i]
@@ -231,8 +251,8 @@ func TestBackWithOldKeys(t *testing.T) {
 		m.check(allThree, secondKey, firstKey)
 
 		// A new one that has only the old key, no disk of its own, and no rights yet.
-		m.disks, m.files = append(m.disks, disk.New()), append(m.files, [][]byte{testKey(1)})
-		m.nodes = append(m.nodes, nil)
+		m.disks, m.nodes = append(m.disks, disk.New()), append(m.nodes, nil)
+		m.write(3, testKey(1))
 		m.start(3)
 		time.Sleep(15 * time.Second)
 		m.check([]int{0, 1, 2, 3}, secondKey, firstKey)
@@ -243,8 +263,8 @@ func TestBackWithOldKeys(t *testing.T) {
 func TestRotationGoesOnWithout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newKeyMesh(t, 3)
-		m.files[0] = [][]byte{testKey(2), testKey(1)}
-		m.files[1] = m.files[0]
+		m.write(0, testKey(2), testKey(1))
+		m.write(1, testKey(2), testKey(1))
 		_, err := m.nodes[1].ChangeKeys(t.Context(), RotateKeys{FromFile: true}, nil)
 		if err == nil {
 			t.Fatal("it did not wait for d3")
@@ -331,8 +351,8 @@ func TestTwoRotations(t *testing.T) {
 func TestRotateFromFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newKeyMesh(t, 3)
-		m.files[0] = [][]byte{testKey(2), testKey(1)}
-		m.files[1] = [][]byte{testKey(2)}
+		m.write(0, testKey(2), testKey(1))
+		m.write(1, testKey(2))
 		_, err := m.nodes[0].ChangeKeys(t.Context(), RotateKeys{FromFile: true}, nil)
 		waits := new(KeysWaitError)
 		if !errors.As(err, &waits) || !waits.Begun ||
@@ -344,7 +364,7 @@ func TestRotateFromFile(t *testing.T) {
 				t.Errorf("d%d has %d keys meanwhile, want %d", i+1, got, want)
 			}
 		}
-		m.files[2] = [][]byte{testKey(2), testKey(1)}
+		m.write(2, testKey(2), testKey(1))
 		time.Sleep(10 * time.Second)
 		m.check(allThree, secondKey)
 		for i, d := range m.disks {
@@ -360,8 +380,8 @@ func TestRotateFromFile(t *testing.T) {
 func TestKeysNeedADisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newKeyMesh(t, 2)
-		m.disks, m.files = append(m.disks, nil), append(m.files, [][]byte{testKey(1)})
-		m.nodes = append(m.nodes, nil)
+		m.disks, m.nodes = append(m.disks, nil), append(m.nodes, nil)
+		m.write(2, testKey(1))
 		m.start(2)
 		time.Sleep(5 * time.Second)
 		for _, op := range []KeyOperation{AddKey{}, RotateKeys{}} {
@@ -371,14 +391,40 @@ func TestKeysNeedADisk(t *testing.T) {
 			}
 		}
 		m.check(allThree, firstKey)
+	})
+}
 
-		full := errors.New("no space left on device")
+// A director whose disk is full cannot keep keys; it says so, and nothing is changed until it can.
+func TestKeysOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &keyMesh{
+			t: t, network: netsim.New(1, netsim.Faults{Delay: time.Millisecond}),
+			nodes: []*Node{nil, nil}, disks: []*disk.Disk{disk.New(), disk.New()},
+		}
+		var full atomic.Bool
+		full.Store(true)
 		m.disks[1].Before = func(_ int, _, name string) error {
-			if strings.HasPrefix(name, keyring.FileName) {
-				return full
+			if full.Load() && strings.HasPrefix(name, keyring.FileName) {
+				return errors.New("no space left on device")
 			}
 			return nil
 		}
+		for i := range m.nodes {
+			m.write(i, testKey(1))
+			m.start(i)
+			time.Sleep(5 * time.Second)
+		}
+		_, err := m.nodes[0].ChangeKeys(t.Context(), RotateKeys{}, nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "d2 cannot keep keys: ") ||
+			!strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%v", err)
+		}
+		m.check([]int{0, 1}, firstKey)
+		full.Store(false)
+		time.Sleep(5 * time.Second)
+		made := m.must(0, RotateKeys{})
+		time.Sleep(2 * time.Second)
+		m.check([]int{0, 1}, made)
 	})
 }
 
