@@ -105,7 +105,7 @@ func TestFlushAsksBackends(t *testing.T) {
 	}
 	const (
 		parallel = 20
-		longAgo  = 40 * time.Second // no login is on its way to a backend any more
+		longAgo  = 80 * time.Second // the kickers remember no login any more
 	)
 	for _, after := range []time.Duration{0, longAgo} {
 		asked := flushed(t, users, parallel, true, after)
