@@ -111,22 +111,17 @@ func TestFailedDovecot(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		fails  func(b *backend)
-		works  func(b *backend)
+		works  func(b *backend) // nil: it stays as it is
 		reason string
 	}{
-		{
-			"stopped", func(b *backend) { b.stop() },
-			func(b *backend) { b.start(netip.AddrPortFrom(b.ip, 143).String()) },
-			"connection refused",
-		},
+		{"stopped", func(b *backend) { b.stop() }, nil, "connection refused"},
 		{
 			"frozen", func(b *backend) { b.signalAll(syscall.SIGSTOP) },
 			func(b *backend) { b.signalAll(syscall.SIGCONT) },
 			"no answer in time",
 		},
 		{
-			"greets without login", func(b *backend) { b.reload(denyConfig(b)) },
-			func(b *backend) { b.reload(backendConfig(b.ip, b.mail)) },
+			"greets without login", func(b *backend) { b.reload(denyConfig(b)) }, nil,
 			"login of the test user refused",
 		},
 	} {
@@ -135,7 +130,11 @@ func TestFailedDovecot(t *testing.T) {
 			backends := startBackends(t, 3)
 			directors := watchedMesh(t, backends)
 			d1, failing := directors[0], backends[0]
-			defer failing.signalAll(syscall.SIGCONT) // or it does not end
+			defer func() {
+				if failing.cmd != nil { // one that is frozen does not end
+					failing.signalAll(syscall.SIGCONT)
+				}
+			}()
 			user := d1.userAt(failing.ip)
 			d1.must("lookup", user)
 			if got := d1.ask("health"); got.status != 0 {
@@ -165,6 +164,9 @@ func TestFailedDovecot(t *testing.T) {
 				t.Errorf("sent to %s, then to %s", at, again)
 			}
 
+			if test.works == nil {
+				return
+			}
 			test.works(failing)
 			awaitHealth(t, backTime, "good", failing.ip, directors...)
 			if got := d1.ask("health"); got.status != 0 {
