@@ -25,6 +25,11 @@ const (
 	// deadKept is how long dead rows stay stored, so that the mapping that
 	// replaces one takes the next generation.
 	deadKept = 60 * time.Second
+	// deadCounts is how long after it was forgotten a row still keeps out what it superseded. That
+	// is by mesh time and the stamp in the table, so it is the same moment everywhere, and comes
+	// before any director has swept the row: who has, gives the user a mapping of the first
+	// generation. A director that came meanwhile keeps the row for longer.
+	deadCounts = deadKept - 5*time.Second
 )
 
 // Directory holds the mappings of all tags. All methods are safe for
@@ -185,6 +190,14 @@ func (v *view) liveByTable(s *shard, r row) bool {
 	}
 	e := &v.entries[r.backend]
 	return e.home == s && int64(r.stamp) > e.forgotten
+}
+
+// over says whether a row was forgotten at a tick or before, and so long ago that it does not even
+// keep out what it superseded.
+func (v *view) over(r row, tick int64) bool {
+	e := &v.entries[r.backend]
+	return r.backend != 0 && e.forgotten != unlisted && e.forgotten >= 0 &&
+		int64(r.stamp) <= e.forgotten && e.forgotten <= tick
 }
 
 func (v *view) status(s *shard, r row, due deadline) Status {

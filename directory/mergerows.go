@@ -49,7 +49,10 @@ func (d *Directory) Merge(
 		}
 		s = d.ensureShard(tag)
 	}
-	m := merger{shard: s, due: d.deadline(now), directory: d, report: each != nil}
+	m := merger{
+		shard: s, due: d.deadline(now), over: int64(now.Add(-deadCounts).Tick()), directory: d,
+		report: each != nil,
+	}
 	for len(rows) > 0 {
 		run := sortedRun(rows)
 		m.merge(rows[:run], rows[run:])
@@ -77,6 +80,7 @@ type merger struct {
 	directory *Directory
 	shard     *shard
 	due       deadline
+	over      int64 // tick: what was forgotten then or before counts for nothing any more
 	report    bool
 
 	dropped int
@@ -109,6 +113,9 @@ func (m *merger) merge(run, ahead []Mapping) {
 		live := v.liveByTable(m.shard, incoming)
 		if !live {
 			m.dropped++
+			if v.over(incoming, m.over) {
+				continue
+			}
 			incoming.bits |= bitBuried
 		}
 		found := false
@@ -143,7 +150,8 @@ func (m *merger) merge(run, ahead []Mapping) {
 }
 
 // mergeRow merges incoming, which is not dead by time, into row at of l. What lies there counts
-// for nothing if it is dead by time, or of a backend that the table has no row of.
+// for nothing if it is dead by time, of a backend that the table has no row of, or if it was
+// forgotten long ago.
 func (m *merger) mergeRow(l *lockedLeaf, at int, incoming row) Merged {
 	old, v := l.rows[at], l.view
 	in := incoming.mapping(v)
@@ -152,7 +160,7 @@ func (m *merger) mergeRow(l *lockedLeaf, at int, incoming row) Merged {
 		Changed: true,
 	}
 	next := incoming
-	counts := int64(old.activity) > int64(m.due) && v.listed(old.backend)
+	counts := int64(old.activity) > int64(m.due) && v.listed(old.backend) && !v.over(old, m.over)
 	if counts {
 		if beats(out.Before, v.liveByTable(m.shard, old), in, v.liveByTable(m.shard, incoming)) {
 			next = old

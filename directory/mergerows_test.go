@@ -55,7 +55,8 @@ func TestMergeLawThroughDirectory(t *testing.T) {
 		for _, r := range rows {
 			_, known := m.backends[r.Backend]
 			if r.Generation == 0 || r.Generation > MaxGeneration ||
-				start >= r.Activity.Time().Add(modelLife) || r.Backend.IsValid() && !known {
+				start >= r.Activity.Time().Add(modelLife) || r.Backend.IsValid() && !known ||
+				m.over(r, start) {
 				continue
 			}
 			if stored, ok := pure[r.Hash]; ok {
@@ -268,6 +269,36 @@ func TestDeadSuccessorKeepsOutWhatItSuperseded(t *testing.T) {
 		}
 		if m, ok := d.Assign("", 5, b1, start); !ok || m.Generation != 3 {
 			t.Errorf("%s: assigned %+v, %v; want generation 3", name, m, ok)
+		}
+	}
+}
+
+// What was forgotten keeps out what it superseded for a while, and no longer: by then a director
+// may have swept it, and given its user a mapping of the first generation. One that came later, or
+// was restarted, has it still.
+func TestForgottenKeepsOutForAWhile(t *testing.T) {
+	d := New(modelExpire)
+	forgotten := start
+	d.SetBackends([]BackendRow{presentRow(b1, "", StampAt(forgotten)), presentRow(b2, "", 0)})
+	for _, test := range []struct {
+		after time.Duration
+		want  Status
+	}{
+		{0, Dead}, {54 * time.Second, Dead}, {55 * time.Second, Live}, {70 * time.Second, Live},
+	} {
+		now := forgotten.Add(test.after)
+		h := ring.UserHash(test.after)
+		old := Mapping{Hash: h, Backend: b1, Generation: 2, Activity: forgotten.Tick(),
+			Stamp: forgotten.Add(-time.Second).Tick()}
+		d.Merge("", []Mapping{old}, forgotten, nil)
+		fresh := Mapping{
+			Hash: h, Backend: b2, Generation: 1, Activity: now.Tick(), Stamp: now.Tick(),
+		}
+		d.Merge("", []Mapping{fresh}, now, nil)
+		d.Merge("", []Mapping{old}, now, nil) // it comes again, late
+		got, status := d.Find("", h, now)
+		if status != test.want || status == Live && got != fresh {
+			t.Errorf("after %v: %+v, %v", test.after, got, status)
 		}
 	}
 }

@@ -66,6 +66,13 @@ func (m *model) deadByTable(tag ring.Tag, u Mapping) bool {
 		(!b.present || b.tag != tag || b.forgotten != 0 && u.Stamp <= b.forgotten)
 }
 
+// over reports whether a row was forgotten so long ago that it counts for nothing.
+func (m *model) over(u Mapping, now Time) bool {
+	b, known := m.backends[u.Backend]
+	return known && !b.unlisted && b.forgotten != 0 && u.Stamp <= b.forgotten &&
+		b.forgotten <= now.Add(-55*time.Second).Tick()
+}
+
 func (m *model) status(tag ring.Tag, u Mapping, now Time) Status {
 	if now >= u.Activity.Time().Add(modelLife) || m.deadByTable(tag, u) {
 		return Dead
@@ -165,13 +172,13 @@ func (m *model) merge(tag ring.Tag, in Mapping, now Time) (out Merged, dropped b
 		return Merged{}, true
 	}
 	dead := m.deadByTable(tag, in)
-	if dead && !m.listed(in.Backend) {
+	if dead && (!m.listed(in.Backend) || m.over(in, now)) {
 		return Merged{}, true
 	}
 	out.Before, out.BeforeStatus = m.find(tag, in.Hash, now)
 	out.Mapping = in
 	if out.BeforeStatus != None && now < out.Before.Activity.Time().Add(modelLife) &&
-		m.listed(out.Before.Backend) {
+		m.listed(out.Before.Backend) && !m.over(out.Before, now) {
 		if m.beats(tag, out.Before, in) {
 			out.Mapping = out.Before
 		}

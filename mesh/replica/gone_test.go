@@ -469,3 +469,44 @@ func TestPartOfALogIsProgress(t *testing.T) {
 		t.Errorf("a part came; stalled: %v, asked: %q", log.Stalled(w.now), log.Asked())
 	}
 }
+
+// A director that is restarted keeps what was forgotten shortly before for longer than the others,
+// which give the users mappings of the first generation by then. It takes them up all the same.
+func TestForgottenBeforeARestart(t *testing.T) {
+	w := started(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	h := func(i int) ring.UserHash { return ring.UserHash(i+1) * 0x00651237 }
+	const users = 40
+	w.run(7 * time.Second)
+	for i := range users {
+		d1.must(h(i))
+		d1.begin(Move{Hash: h(i), Backend: testBackend(1)})
+	}
+	w.run(4 * time.Second)
+	if _, err := d1.do(Forget{Addr: testBackend(1)}); err != nil {
+		t.Fatal(err)
+	}
+	forgotten := w.now
+	w.run(10 * time.Second)
+	d3.crash()
+	w.run(failAfter + time.Second)
+	d3.boots(false)
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.until("d1 has swept them", 75*time.Second-w.now.Sub(forgotten), func() bool {
+		_, status := d1.dir.Find("", h(users-1), d1.core.MeshTime(w.now))
+		return status == directory.None
+	})
+	for i := range users {
+		d1.must(h(i))
+	}
+	w.run(2 * time.Second)
+	for i := range users {
+		want, _ := d1.dir.Find("", h(i), d1.core.MeshTime(w.now))
+		for _, d := range w.directors {
+			got, status := d.dir.Find("", h(i), d.core.MeshTime(w.now))
+			if status != directory.Live || got.Backend != want.Backend {
+				t.Errorf("%s has %+v, %v, d1 %+v", d.name, got, status, want)
+			}
+		}
+	}
+}
