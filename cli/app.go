@@ -113,6 +113,7 @@ func (inv *invocation) app() *cli.App {
 			inv.ringCommand(), inv.keysCommand(), inv.reloadCommand(),
 			inv.dataCommand(),
 			inv.benchCommand(), inv.versionCommand(), inv.completionCommand(),
+			inv.manCommand(),
 		},
 	}
 	prepare(app.Commands, "director")

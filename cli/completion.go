@@ -87,7 +87,7 @@ var argumentWords = []struct{ command, words string }{
 	{"down 0", "(status)"}, {"map 0", "(status)"}, {"drain 0", "(status)"},
 	{"undrain 0", "(status)"},
 	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"},
-	{"completion 0", "bash zsh fish"},
+	{"completion 0", "bash zsh fish"}, {"man 0", "director director.yaml"},
 }
 
 // valueFlags are all flags that take a value, as they are typed: those whose values are paths,

@@ -69,6 +69,7 @@ func TestBashCompletion(t *testing.T) {
 		"director serve --log-level d":        "debug",
 		"director bench --door l":             "login",
 		"director completion ":                "bash zsh fish",
+		"director man ":                       "director director.yaml",
 		"director add ":                       changing + " --tag -t" + access + " --help",
 		"director flush --max-parallel 5 --w": "--watch",
 		"director lookup -f FILE --js":        "--json",

@@ -115,7 +115,7 @@ func TestErrors(t *testing.T) {
 		"bench --rate x", "bench --rate 5 --depth 5", "bench --duration x", "bench --zipf 1",
 		"bench --door x", "bench --users 0",
 		"bench --names x", "bench -a /no/such.sock", "bench x",
-		"completion", "completion tcsh", "version x", "dev x", "dev --log-level x",
+		"completion", "completion tcsh", "man", "man x", "version x", "dev x", "dev --log-level x",
 		"hold", "hold -- true", "hold --socket x -- true", "hold --socket api=x -- true",
 		"hold --socket api=/a:9 -- true",
 		"hold --socket notify=DIR/file -- true", "hold --socket api=DIR/s -- DIR/none",

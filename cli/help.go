@@ -28,6 +28,10 @@ const helpWords = "A backend is a mail server; its vhost count is its weight. " 
 	"the commands \"ring …\" mean the mesh, as in doveadm. " +
 	"HOST is the name or address of a backend."
 
+// askWords says how to ask for help, and whom commands ask.
+const askWords = "\"director COMMAND --help\" explains a command. Flags may stand anywhere; " +
+	"-a ADDR or DIRECTOR_ADDR picks the director to ask. "
+
 // help prints the help of a command, or of the program if it is nil.
 func (inv *invocation) help(app *cli.App, c *cli.Command) error {
 	return inv.helpOn(inv.Stdout, app, c)
@@ -66,8 +70,7 @@ func programHelp(b *strings.Builder, app *cli.App) {
 	}
 	b.WriteString(wrap(helpWords, 0))
 	b.WriteString("\n")
-	b.WriteString(wrap("\"director COMMAND --help\" explains a command. Flags may stand anywhere; "+
-		"-a ADDR or DIRECTOR_ADDR picks the director to ask. "+accessHelp(), 0))
+	b.WriteString(wrap(askWords+accessHelp(), 0))
 }
 
 // commandList prints one line for each command.

@@ -184,7 +184,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		"status --" + evil, "down " + evil,
 		"move u " + evil, "add 192.0.2.1 " + evil, "map -h " + evil,
 		"flush --max-parallel " + evil + " all", "status -a " + evil,
-		"import --from /" + evil, "bench --door " + evil, "completion " + evil,
+		"import --from /" + evil, "bench --door " + evil, "completion " + evil, "man " + evil,
 		"hold --socket " + evil + " -- x", "serve --log-level " + evil,
 	} {
 		for _, failing = range []bool{false, true} {

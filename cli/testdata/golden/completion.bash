@@ -43,6 +43,7 @@ _director() {
 			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
+			" man") place="man" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
@@ -58,7 +59,7 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status health map dump history add update remove up down drain undrain move kick flush rebalance import ring keys reload data bench version completion" ;;
+	"") words="serve hold dev lookup status health map dump history add update remove up down drain undrain move kick flush rebalance import ring keys reload data bench version completion man" ;;
 	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -97,6 +98,7 @@ _director() {
 	"bench") words="--addr -a --json --door --rate --depth --connections --duration --patience --users --names --tag --zipf --each --moves --password --service --seed --help" ;;
 	"version") words="--json --help" ;;
 	"completion") words="--help" ;;
+	"man") words="--help" ;;
 	esac
 	case $cur in
 	-*) ;;
@@ -112,6 +114,7 @@ _director() {
 		"move 1") words="$(_director_ask "${addr[@]}" status)" ;;
 		"ring remove 0") words="$(_director_ask "${addr[@]}" ring status)" ;;
 		"completion 0") words="bash zsh fish" ;;
+		"man 0") words="director director.yaml" ;;
 		esac ;;
 	esac
 	case $prev in

@@ -364,6 +364,7 @@ complete -c director -n '__fish_seen_subcommand_from bench' -l seed -x -d 'draw 
 complete -c director -n __fish_use_subcommand -a version -d 'print the version of this program'
 complete -c director -n '__fish_seen_subcommand_from version' -l json -d 'print JSON'
 complete -c director -n __fish_use_subcommand -a completion -d 'print the completion for a shell'
+complete -c director -n __fish_use_subcommand -a man -d 'print a page of the manual'
 complete -c director -n '__fish_seen_subcommand_from update' -a '(__director_ask status)'
 complete -c director -n '__fish_seen_subcommand_from remove; and not __fish_seen_subcommand_from ring; and not __fish_seen_subcommand_from keys' -a '(__director_ask status)'
 complete -c director -n '__fish_seen_subcommand_from up' -a '(__director_ask status)'
@@ -375,3 +376,4 @@ complete -c director -n '__fish_seen_subcommand_from flush' -a 'all (__director_
 complete -c director -n '__fish_seen_subcommand_from move' -a '(__director_ask status)'
 complete -c director -n '__fish_seen_subcommand_from ring; and __fish_seen_subcommand_from remove' -a '(__director_ask ring status)'
 complete -c director -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
+complete -c director -n '__fish_seen_subcommand_from man' -a 'director director.yaml'

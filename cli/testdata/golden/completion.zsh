@@ -44,6 +44,7 @@ _director() {
 			" bench") place="bench" ;;
 			" version") place="version" ;;
 			" completion") place="completion" ;;
+			" man") place="man" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
@@ -88,6 +89,7 @@ _director() {
 		'bench:put load on directors, time and check their answers'
 		'version:print the version of this program'
 		'completion:print the completion for a shell'
+		'man:print a page of the manual'
 		) ;;
 	"serve") items=(
 		--config
@@ -577,6 +579,9 @@ _director() {
 	"completion") items=(
 		--help
 		) ;;
+	"man") items=(
+		--help
+		) ;;
 	esac
 	case $words[CURRENT-1] in
 	--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from) _files; return ;;
@@ -598,6 +603,7 @@ _director() {
 		"move 1") compadd -- $(_director_ask $addr status); return ;;
 		"ring remove 0") compadd -- $(_director_ask $addr ring status); return ;;
 		"completion 0") compadd -- bash zsh fish; return ;;
+		"man 0") compadd -- director director.yaml; return ;;
 		esac
 	fi
 	_describe director items
