@@ -40,8 +40,11 @@ func MostOut(n int) int { return max(1, n/3) }
 func (t *Table) Unlimited() { t.unlimited = true }
 
 // guard marks the failed backends of a list, which has all that are present, that are out: of each
-// tag those that failed first, MostOut of them. If no usable backend of the tag would remain, none
-// is out. It depends on nothing but the table, so all directors with the same table do alike.
+// tag those that failed first, MostOut of them. Those that take no new users anyway, being down,
+// drained or without vhosts, are out without counting: else one that an operator has taken down to
+// repair it would keep in use the next one that fails. If no usable backend of the tag would
+// remain, none is out. It depends on nothing but the table, so all directors with the same table do
+// alike.
 func (t *Table) guard(list []ring.Backend) {
 	failed := make(map[ring.Tag][]*ring.Backend)
 	for i := range list {
@@ -72,17 +75,22 @@ func (t *Table) guard(list []ring.Backend) {
 				ring.CompareAddr(a.Addr, b.Addr),
 			)
 		})
-		if !t.unlimited {
-			backends = backends[:min(len(backends), MostOut(weighted[tag]))]
-		}
+		most := MostOut(weighted[tag])
 		left := usable[tag]
 		for _, b := range backends {
-			if takesUsers(b) {
+			if !takesUsers(b) {
+				b.Out = true // that takes nothing away
+				continue
+			}
+			if most--; most >= 0 || t.unlimited {
+				b.Out = true
 				left--
 			}
 		}
-		for _, b := range backends {
-			b.Out = left > 0 || t.unlimited
+		if left == 0 && !t.unlimited {
+			for _, b := range backends {
+				b.Out = false
+			}
 		}
 	}
 }

@@ -75,6 +75,10 @@ func TestGuard(t *testing.T) {
 		}, []int{1, 2}, nil},
 		{"one without vhosts does not", []int{100, 100, 100, 100, 100, 0}, []int{1, 2}, nil,
 			[]int{1}, []int{2}},
+		{"down and failed", hundred(3), []int{3, 1, 2}, func(table *Table) (Change, error) {
+			return table.SetDown(50, "d1", numbered(3), true)
+		}, []int{1, 3}, []int{2}},
+		{"failed without vhosts", []int{0, 100, 100}, []int{1, 2}, nil, []int{1, 2}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			table := failing(t, test.vhosts, test.failed...)
@@ -154,8 +158,10 @@ func TestGuardIsALaw(t *testing.T) {
 				if b.VHosts > 0 {
 					weighted++
 				}
-				if b.Out {
+				if b.Out && !b.Down && b.VHosts > 0 {
 					out++
+				}
+				if b.Out {
 					if !b.Failed {
 						r.Errorf("%v is out and has not failed", b.Addr)
 					}

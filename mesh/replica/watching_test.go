@@ -466,3 +466,16 @@ func TestOnlyWatchersJudge(t *testing.T) {
 		t.Errorf("d1 says %+v\n%s", h, diff)
 	}
 }
+
+// A backend that an operator has taken down to repair it does not keep the next one in use.
+func TestBackendUnderRepairDoesNotCount(t *testing.T) {
+	w := watchers(t, 3, 3)
+	if _, err := w.directors[1].do(SetDown{Addr: testBackend(3), Down: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.failing(3)
+	w.watch(20 * time.Second)
+	w.failing(3, 1)
+	w.watch(20 * time.Second)
+	w.wantOut("one under repair, one failed", 1, 3)
+}

@@ -112,8 +112,9 @@ func (c *Checker) judgeOut(e Judged) {
 	}
 }
 
-// lawfulOut are the backends of a tag that are out: those that failed first, a third of all with
-// vhosts, or one; none if no other could take users.
+// lawfulOut are the backends of a tag that are out: of those that took users the ones that failed
+// first, a third of all with vhosts, or one; and all failed ones that took none. None is, if no
+// other could take users.
 func lawfulOut(all []Standing) (out []netip.Addr) {
 	weighted := 0
 	failed := []Standing{}
@@ -138,8 +139,12 @@ func lawfulOut(all []Standing) (out []netip.Addr) {
 	for (allowed+1)*3 <= weighted {
 		allowed++
 	}
-	for i, b := range failed {
-		if i < allowed {
+	for _, b := range failed {
+		switch {
+		case b.Down || b.Drained || b.VHosts == 0:
+			out = append(out, b.Addr)
+		case allowed > 0:
+			allowed--
 			out = append(out, b.Addr)
 		}
 	}

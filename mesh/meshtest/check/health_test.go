@@ -39,6 +39,9 @@ func TestLawfulOut(t *testing.T) {
 		{"by address where they were written at once", []Standing{
 			standing(2, 7), standing(1, 7), standing(3, 0),
 		}, []byte{1}},
+		{"down ones do not count", []Standing{
+			standing(1, 7, down), standing(2, 8), standing(3, 0),
+		}, []byte{1, 2}},
 		{"no other is up", []Standing{standing(1, 7), standing(2, 0, down)}, nil},
 		{"no other takes users", []Standing{standing(1, 7), standing(2, 0, drained)}, nil},
 		{"no other has vhosts", []Standing{standing(1, 7), standing(2, 0, light)}, nil},
