@@ -91,6 +91,7 @@ func (t *Table) LastStamp() Stamp { return t.Snapshot().LastStamp() }
 
 // LastStamp returns the highest stamp in the change.
 func (c Change) LastStamp() (last Stamp) {
+	last = c.Dropped
 	for _, row := range c.Backends {
 		last = max(last, row.lastMoment())
 	}

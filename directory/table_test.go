@@ -423,6 +423,7 @@ func TestTableOfLongAgo(t *testing.T) {
 	add(10, at(200)) // stays
 	add(20, at(100)) // goes
 	old := NewTable(mesh1, "d2", nil)
+	old.maxAbsent = table.maxAbsent
 	old.Merge(table.Snapshot())
 	remove(30, at(100))
 	remove(31, b1) // a configured one
@@ -456,10 +457,17 @@ func TestTableOfLongAgo(t *testing.T) {
 		t.Error("after the merge that of today is not covered")
 	}
 	third := NewTable(mesh1, "d3", nil)
+	third.maxAbsent = table.maxAbsent
 	third.Merge(before)
 	third.Merge(news)
 	if d := diff(want, third.Backends()); d != "" {
 		t.Errorf("with what was new to the second, a third has (-want +got):\n%s", d)
+	}
+	// A few rows are no whole table, whatever they say.
+	few := Change{Mesh: mesh1, Dropped: 1 << 40, Backends: today.Backends[:1]}
+	liar := NewTable(mesh1, "d5", configured())
+	if news := liar.Merge(few); len(liar.removedBy(few)) > 0 || liar.lastDropped != 0 {
+		t.Errorf("a few rows that tell of dropped ones remove %+v", news)
 	}
 	// Another mesh knows nothing of what was removed here.
 	other := NewTable(mesh2, "d4", nil)

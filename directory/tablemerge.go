@@ -35,7 +35,7 @@ func (t *Table) Merge(c Change) (applied Change) {
 			applied.Backends = append(applied.Backends, won)
 		}
 	}
-	if c.Mesh == t.mesh {
+	if t.believesDropped(c) {
 		t.lastDropped = max(t.lastDropped, c.Dropped)
 	}
 	for _, row := range c.Directors {
@@ -65,11 +65,27 @@ func (t *Table) counting(mesh MeshID, row BackendRow) BackendRow {
 	return row
 }
 
+// believesDropped says whether a change tells of dropped tombstones, as a whole
+// table of our mesh may. It then has many that are kept: no few rows of a
+// director that lies make others remove what is not among them.
+func (t *Table) believesDropped(c Change) bool {
+	if c.Dropped == 0 || c.Mesh != t.mesh || t.mesh == 0 {
+		return false
+	}
+	kept := 0
+	for _, row := range c.Backends {
+		if !row.present() {
+			kept++
+		}
+	}
+	return kept > 0 && kept >= t.maxAbsent/2
+}
+
 // removedBy returns tombstones for the backends that a whole table of our mesh
 // has dropped as removed long ago, and we still hold: we come from an old data
 // directory.
 func (t *Table) removedBy(c Change) (rows []BackendRow) {
-	if c.Dropped == 0 || c.Mesh != t.mesh || t.mesh == 0 {
+	if !t.believesDropped(c) {
 		return nil
 	}
 	has := make(map[netip.Addr]bool, len(c.Backends))
