@@ -26,7 +26,7 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
+.PHONY: help build deb rpm run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
  clean
 
 help: ## show this
@@ -34,6 +34,12 @@ help: ## show this
 
 build: ## build ./bin/director
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/director ./cli/director
+
+deb: ## build a package for Debian and Ubuntu into ./bin; GOARCH picks another processor
+	@scripts/package deb
+
+rpm: ## build a package for Fedora and its kin into ./bin; GOARCH picks another processor
+	@scripts/package rpm
 
 run: build ## three directors in one process with sample users; says what to try
 	@./bin/director dev

@@ -110,6 +110,9 @@ func TestPackagedSockets(t *testing.T) {
 		}
 		for _, file := range []string{
 			filepath.Join(packaging, "director.service"),
+			filepath.Join(packaging, "deb", "postinst"), filepath.Join(packaging, "deb", "prerm"),
+			filepath.Join(packaging, "deb", "postrm"), filepath.Join(packaging, "rpm", "post"),
+			filepath.Join(packaging, "rpm", "preun"),
 			filepath.Join("..", "doc", "install.md"),
 		} {
 			text, err := os.ReadFile(file)

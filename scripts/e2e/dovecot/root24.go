@@ -13,32 +13,38 @@ import (
 	"time"
 )
 
-// rootTime bounds the making of the directory with Debian trixie in it.
+// rootTime bounds the making of a directory with a Debian in it.
 const rootTime = 6 * time.Minute
 
 // made24 is the directory that root24 made, "" if none; TestMain removes it.
 var made24 string
 
-// root24 is a directory with Debian trixie and its Dovecot 2.4, made once for all tests.
+// root24 is a directory with Debian trixie, its Dovecot 2.4 and systemd, made once for all tests.
 // DIRECTORMESH_TRIXIE can name one that is there already.
 var root24 = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv("DIRECTORMESH_TRIXIE"); dir != "" {
 		return dir, nil
 	}
-	if _, err := exec.LookPath("debootstrap"); err != nil {
-		return "", fmt.Errorf(
-			"%w; apt-get install debootstrap, or name a directory in DIRECTORMESH_TRIXIE",
-			err,
-		)
-	}
 	dir, err := os.MkdirTemp("", "dv24-")
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("debootstrap", "--variant=minbase",
-		"--include=dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,"+
-			"dovecot-managesieved,dovecot-submissiond",
-		"trixie", dir)
+	if err := makeRoot("trixie", dir, "dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,"+
+		"dovecot-managesieved,dovecot-submissiond,systemd"); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", err
+	}
+	made24 = dir
+	return dir, os.Chmod(dir, 0o755) // Dovecot's processes run as several users
+})
+
+// makeRoot makes a directory into a Debian with some packages.
+func makeRoot(suite, dir, packages string) error {
+	if _, err := exec.LookPath("debootstrap"); err != nil {
+		return fmt.Errorf("%w; apt-get install debootstrap, or name a directory with a Debian 13 "+
+			"in DIRECTORMESH_TRIXIE", err)
+	}
+	cmd := exec.Command("debootstrap", "--variant=minbase", "--include="+packages, suite, dir)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -47,12 +53,10 @@ var root24 = sync.OnceValues(func() (string, error) {
 	})
 	defer timer.Stop()
 	if err := cmd.Run(); err != nil {
-		_ = os.RemoveAll(dir)
-		return "", fmt.Errorf("debootstrap: %w: %s", err, lastLines(out.String(), 3))
+		return fmt.Errorf("debootstrap: %w: %s", err, lastLines(out.String(), 3))
 	}
-	made24 = dir
-	return dir, os.Chmod(dir, 0o755) // Dovecot's processes run as several users
-})
+	return nil
+}
 
 // release is a release of Dovecot.
 type release string

@@ -120,6 +120,14 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
+// logsToFile has the director log to a file: there is no journal here.
+func (m *machine) logsToFile() {
+	m.t.Helper()
+	m.write("/etc/systemd/system/director.service.d/log.conf",
+		"[Service]\nStandardOutput=append:/var/log/director.log\n"+
+			"StandardError=append:/var/log/director.log\n", 0o644)
+}
+
 // logs are what director and Dovecot have logged.
 func (m *machine) logs() string {
 	var all strings.Builder
@@ -196,7 +204,8 @@ func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
 	m.write("/etc/director/director.yaml", shipped(t, "director.yaml", strings.NewReplacer(
 		"mail-servers: []", fmt.Sprintf("mail-servers: [%s, %s]", backends[0].ip, backends[1].ip),
 		"#encrypt-key-file:", "encrypt-key-file:",
-	))+fmt.Sprintf("bind: %s:%d\n", ip, meshPort), 0o644)
+		"bind: 127.0.0.1:9090", fmt.Sprintf("bind: %s:%d", ip, meshPort),
+	)), 0o644)
 	m.write("/etc/dovecot/dovecot.conf", fmt.Sprintf(`protocols = imap pop3 lmtp
 listen = %s
 log_path = /var/log/dovecot.log
@@ -213,10 +222,7 @@ userdb {
 }
 `, ip)+shipped(t, "dovecot-2.3.conf", unchanged), 0o644)
 	m.must("bash", "-c", installBlock(t, "keys generate"))
-	// There is no journal here.
-	m.write("/etc/systemd/system/director.service.d/log.conf",
-		"[Service]\nStandardOutput=append:/var/log/director.log\n"+
-			"StandardError=append:/var/log/director.log\n", 0o644)
+	m.logsToFile()
 	m.must("systemctl", "daemon-reload")
 	m.must("systemctl", "enable", "director.service")
 	t.Cleanup(func() {

@@ -13,16 +13,17 @@ import (
 	"testing"
 )
 
-// bootScript makes a machine of its own out of this one and ends as its process 1: systemd, with
-// namespaces of its own for processes, mounts and control groups. What it writes goes to a layer
-// over the root file system and is gone with it; the network is the machine's. $1 is an empty
-// directory.
+// bootScript makes a machine out of a root file system, $2, and ends as its process 1: systemd,
+// with namespaces of its own for processes, mounts and control groups. What it writes goes to a
+// layer over the root file system and is gone with it. $1 is an empty directory. The network is
+// this machine's where $2 is its root, else one of its own with an address that hosts have.
 const bootScript = `
 set -e
 mount --make-rprivate /
+[ "$2" = / ] || { ip link set lo up; ip address add 192.168.90.5/24 dev lo; }
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
 cd "$1/root"
 mount --rbind /dev dev
 mount -t proc proc proc
@@ -45,19 +46,33 @@ type machine struct {
 	pid int // of its process 1, as it is seen from here
 }
 
-// bootMachine starts one. Where that is not possible the test is skipped.
+// bootMachine starts one that has all that this one has.
 func bootMachine(t *testing.T) *machine {
 	t.Helper()
-	for _, program := range []string{"unshare", "nsenter", "pivot_root", "/lib/systemd/systemd"} {
+	return bootRoot(t, "/")
+}
+
+// bootRoot starts one with a root file system. Where that is not possible the test is skipped.
+func bootRoot(t *testing.T, root string) *machine {
+	t.Helper()
+	namespaces := []string{
+		"--fork", "--kill-child", "--pid", "--mount", "--cgroup", "--uts", "--ipc",
+	}
+	if root != "/" {
+		namespaces = append(namespaces, "--net")
+	}
+	for _, program := range []string{
+		"unshare", "nsenter", "pivot_root", "ip", filepath.Join(root, "lib/systemd/systemd"),
+	} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("the units are not tried with a real systemd: %v; "+
-				"apt-get install systemd util-linux", err)
+				"apt-get install systemd util-linux iproute2", err)
 		}
 	}
 	group := newControlGroup(t)
 	var console bytes.Buffer
-	cmd := exec.Command("unshare", "--fork", "--kill-child", "--pid", "--mount", "--cgroup",
-		"--uts", "--ipc", "sh", "-c", bootScript, "sh", t.TempDir())
+	cmd := exec.Command("unshare",
+		append(namespaces, "sh", "-c", bootScript, "sh", t.TempDir(), root)...)
 	cmd.Stdout, cmd.Stderr = &console, &console
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL, UseCgroupFD: true, CgroupFD: int(group.Fd()),
@@ -105,8 +120,8 @@ func newControlGroup(t *testing.T) *os.File {
 		if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err != nil {
 			continue
 		}
-		path := filepath.Join(root, fmt.Sprintf("directormesh-e2e-%d", os.Getpid()))
-		if err := os.Mkdir(path, 0o755); err != nil {
+		path, err := os.MkdirTemp(root, "directormesh-e2e-")
+		if err != nil {
 			t.Skipf("the units are not tried with a real systemd: %v", err)
 		}
 		t.Cleanup(func() { removeControlGroup(t, path) })
@@ -162,7 +177,7 @@ func (m *machine) write(name, content string, mode os.FileMode) {
 // run runs a program on the machine.
 func (m *machine) run(args ...string) result {
 	return runProgram(m.t, "", "nsenter", append([]string{
-		"-t", fmt.Sprint(m.pid), "--pid", "--mount", "--cgroup", "--uts", "--ipc", "--",
+		"-t", fmt.Sprint(m.pid), "--pid", "--mount", "--cgroup", "--uts", "--ipc", "--net", "--",
 	}, args...)...)
 }
 
