@@ -479,3 +479,20 @@ func TestBackendUnderRepairDoesNotCount(t *testing.T) {
 	w.watch(20 * time.Second)
 	w.wantOut("one under repair, one failed", 1, 3)
 }
+
+// A director of a release that does not know verdicts would not go by them: none is written while
+// it is counted.
+func TestVerdictsNeedDirectorsThatKnowThem(t *testing.T) {
+	w := watchers(t, 3, 4)
+	for _, d := range w.directors[:2] {
+		d.core.peers.get("d3").registers = verdictRegister - 1
+	}
+	w.failing(2)
+	w.watch(30 * time.Second)
+	w.wantOut("beside an older release")
+	for _, d := range w.directors[:2] {
+		d.core.peers.get("d3").registers = verdictRegister
+	}
+	w.watch(5 * time.Second)
+	w.wantOut("after its upgrade", 2)
+}
