@@ -42,7 +42,7 @@ func (a *Agreements) Count(
 	case failing > good:
 		sight = wire.Failing
 	}
-	if before, known := a.of[backend]; known && before.Sight == sight {
+	if a.of[backend].Sight == sight {
 		return
 	}
 	if a.of == nil {

@@ -91,6 +91,12 @@ func TestSightsAreBounded(t *testing.T) {
 	if len(s) != 2*ring.MaxBackends {
 		t.Errorf("%d observations are kept", len(s))
 	}
+	known := wire.Observation{
+		Backend: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Sight: wire.Failing,
+	}
+	if !s.Note(known) || s[known.Backend].Sight != wire.Failing {
+		t.Error("what is seen of a known backend does not change any more")
+	}
 }
 
 // All that is seen fits into messages, whatever the reasons, and the first voids what was before.
@@ -103,6 +109,10 @@ func TestMessages(t *testing.T) {
 			})
 		}
 		got := make(Sights)
+		most := max(1, (n+wire.MaxObservations-1)/wire.MaxObservations)
+		if messages := len(s.Messages()); messages != most {
+			t.Errorf("%d backends take %d messages, want %d", n, messages, most)
+		}
 		for i, m := range s.Messages() {
 			if m.Whole != (i == 0) {
 				t.Errorf("%d backends: message %d is whole: %v", n, i, m.Whole)
@@ -149,5 +159,20 @@ func TestAgreements(t *testing.T) {
 	a.Keep(func(netip.Addr) bool { return false })
 	if got := a.Get(backend); got != (Agreement{}) {
 		t.Errorf("forgotten: %+v", got)
+	}
+}
+
+// Directors of all releases choose the same observers: what this release chooses must stay.
+func TestObserversStay(t *testing.T) {
+	for i, want := range []string{
+		"d18 d03 d10 d13 d00", "d05 d17 d15 d07 d00", "d03 d01 d00 d13 d06", "d17 d04 d06 d16 d14",
+	} {
+		a := addr(i * 77)
+		if i == 3 {
+			a = netip.MustParseAddr("2001:db8::1")
+		}
+		if got := strings.Join(Observers(a, names(20)), " "); got != want {
+			t.Errorf("%v: %q, want %q", a, got, want)
+		}
 	}
 }
