@@ -19,7 +19,7 @@ const (
 	MinAge       = time.Hour
 )
 
-// defaultMemory is how many bytes of notes are in memory, about.
+// defaultMemory is how many bytes of notes wait in memory to be written, about.
 const defaultMemory = 12 << 20
 
 // How often the goroutine that writes does what, at most.
@@ -32,10 +32,12 @@ const (
 
 // Config is what a history needs to know. Zero means what the comment says.
 type Config struct {
-	FS     store.FS      // the data directory, which the caller has locked; nil: memory alone
-	Bytes  int64         // of all files; 0: DefaultBytes
-	Age    time.Duration // notes that are older may be dropped; 0: DefaultAge
-	Memory int           // bytes of notes in memory, about; 0: 12 MB
+	FS    store.FS      // the data directory, which the caller has locked; nil: memory alone
+	Bytes int64         // of all files; 0: DefaultBytes
+	Age   time.Duration // notes that are older may be dropped; 0: DefaultAge
+	// Memory is how many bytes of notes may wait to be written, about; 0: 12 MB. An eighth of it is
+	// used while none waits, and half of it without FS.
+	Memory int
 	// Now returns mesh time and wall clock. It is called on the goroutine of the history, and by
 	// Add.
 	Now func() (mesh, wall directory.Time)

@@ -17,7 +17,8 @@ type log struct {
 	fs       store.FS // nil: memory alone
 	prefix   string
 	maxBytes int64 // of the files
-	memory   int   // bytes in memory, about
+	memory   int   // bytes in memory, about, while notes wait to be written
+	calm     int   // bytes in memory, about, if none waits
 	maxAge   time.Duration
 
 	lastFound wire.Note // the last note that was on disk when this one was opened; nil: none
@@ -50,8 +51,13 @@ type file struct {
 func newLog(
 	fs store.FS, prefix string, maxBytes int64, memory int, maxAge time.Duration,
 ) *log {
+	calm := memory / 8
+	if fs == nil {
+		calm = memory / 2
+	}
 	return &log{
-		fs: fs, prefix: prefix, maxBytes: maxBytes, memory: memory, maxAge: maxAge, next: 1,
+		fs: fs, prefix: prefix, maxBytes: maxBytes, memory: memory, calm: calm, maxAge: maxAge,
+		next: 1,
 	}
 }
 
@@ -64,9 +70,14 @@ func (l *log) add(n wire.Note, now directory.Time) {
 	l.tail = append(l.tail, n)
 	l.tailBytes += sizeOf(n)
 	drop := 0
-	for drop < len(l.tail)-1 && (l.tailBytes > l.memory ||
-		l.fs == nil && now.Sub(l.tail[drop].Head().At) > l.maxAge) {
-		if l.fs != nil && l.tail[drop].Head().N > l.written {
+	for drop < len(l.tail)-1 {
+		first := *l.tail[drop].Head()
+		waits := l.fs != nil && first.N > l.synced
+		if l.tailBytes <= l.calm && (l.fs != nil || now.Sub(first.At) <= l.maxAge) ||
+			waits && l.tailBytes <= l.memory {
+			break
+		}
+		if l.fs != nil && first.N > l.written {
 			l.lost++
 		}
 		l.tailBytes -= sizeOf(l.tail[drop])

@@ -113,7 +113,7 @@ func (m *member) boots(boot uint64) {
 		Backends: testBackends(f.backends), Founder: i == 0 && boot == 1,
 		Wall: trueTime(f.now.Add(-time.Hour)),
 		Rand: rand.New(rand.NewPCG(1, uint64(i))), Directory: m.dir,
-		Guards: f.guards,
+		Guards: f.guards, Notes: true,
 	}, f.now)
 }
 
