@@ -37,12 +37,8 @@ func (l *log) name(number uint64) string {
 
 // numberOf returns the number of a file of this log. Only names that this package makes count.
 func (l *log) numberOf(name string) (uint64, bool) {
-	text, ok := strings.CutPrefix(name, l.prefix)
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	return n, err == nil && n > 0 && l.name(n) == name
+	n, _ := strconv.ParseUint(strings.TrimPrefix(name, l.prefix), 10, 64) // 0 if it is none
+	return n, n > 0 && l.name(n) == name
 }
 
 // find finds the files of a log, and where it ended.
@@ -302,7 +298,7 @@ func (l *log) superfluous(now directory.Time) (oldest file, drop bool) {
 		total += f.size
 	}
 	oldest = l.files[0]
-	tooMuch := len(l.files) > 1 && total > l.maxBytes-l.maxBytes/segments
+	tooMuch := total > l.maxBytes-l.maxBytes/segments // never one file alone
 	return oldest, tooMuch || oldest.newest != 0 && now.Sub(oldest.newest) > l.maxAge
 }
 

@@ -176,7 +176,8 @@ func (k *keeper) take(n wire.Note) {
 	}
 }
 
-// wanted returns what of a note is asked for; nil: nothing.
+// wanted returns what of a note is asked for; nil: nothing. Notes of users are only looked at if one
+// is asked for.
 func (k *keeper) wanted(n wire.Note) wire.Note {
 	at := n.Head().At
 	switch n := n.(type) {
@@ -188,7 +189,7 @@ func (k *keeper) wanted(n wire.Note) wire.Note {
 		}
 		return n
 	case *wire.UserNote:
-		if !k.query.User || n.Hash != k.query.Hash || !k.within(at) {
+		if n.Hash != k.query.Hash {
 			return nil
 		}
 	case *wire.LoginsNote:
@@ -202,7 +203,7 @@ func (k *keeper) wanted(n wire.Note) wire.Note {
 
 // wantedLogin returns a note with the row of the user who is asked for.
 func (k *keeper) wantedLogin(n *wire.LoginsNote) wire.Note {
-	if !k.query.User || !k.within(n.At) {
+	if !k.within(n.At) {
 		return nil
 	}
 	for m := range n.Block.All() {

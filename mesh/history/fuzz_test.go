@@ -41,6 +41,17 @@ func TestAnswer(t *testing.T) {
 		func(a, b wire.Block) bool { return a.Equal(b) })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	twice := append(append([]byte(nil), b...), b...)
+	if _, _, err := history.Decode(twice); err == nil {
+		t.Error("two answers are taken for one")
+	}
+	if _, _, err := history.Decode(nil); err == nil {
+		t.Error("nothing is taken for an answer")
+	}
+	later := append(append([]byte(nil), b...), 2, 0, 0, 0, 127, 1) // of a later release
+	if _, notes, err := history.Decode(later); err != nil || len(notes) != len(sampleNotes()) {
+		t.Errorf("with an unknown kind: %d notes, %v", len(notes), err)
+	}
 	var many []wire.Note
 	for i := range uint64(1000) {
 		a := admin("update")

@@ -196,26 +196,26 @@ func tableEvents(c directory.Change) (all []TableEvent) {
 			})
 			return &all[len(all)-1]
 		}
-		if p := b.Presence; p.Origin != "" && p.Value.Present {
+		// What has no stamp is of the configuration, or not there.
+		if p := b.Presence; p.Stamp != 0 && p.Value.Present {
 			add(TableAdded, p.Stamp, p.Origin).Tag = p.Value.Tag
-		} else if p.Origin != "" {
+		} else if p.Stamp != 0 {
 			add(TableRemoved, p.Stamp, p.Origin)
 		}
-		if v := b.VHosts; v.Origin != "" {
+		if v := b.VHosts; v.Stamp != 0 {
 			add(TableVHosts, v.Stamp, v.Origin).VHosts = v.Value
 		}
-		if s := b.State; s.Origin != "" && s.Value.Down {
-			add(TableDown, s.Stamp, s.Origin)
-		} else if s.Origin != "" && s.Value.Since != 0 {
-			add(TableUp, s.Stamp, s.Origin)
+		// Since is not set until something changes.
+		if s := b.State; s.Value.Since != 0 {
+			add(either(s.Value.Down, TableDown, TableUp), s.Stamp, s.Origin)
 		}
-		if d := b.Drain; d.Origin != "" && d.Value.Since != 0 {
+		if d := b.Drain; d.Value.Since != 0 {
 			add(either(d.Value.On, TableDrain, TableUndrain), d.Stamp, d.Origin)
 		}
-		if r := b.Rebalance; r.Origin != "" && r.Value.Since != 0 {
+		if r := b.Rebalance; r.Value.Since != 0 {
 			add(either(r.Value.On, TableRebalance, TableSettled), r.Stamp, r.Origin)
 		}
-		if v := b.Verdict; v.Origin != "" && v.Value.Since == v.Stamp {
+		if v := b.Verdict; v.Stamp != 0 && v.Value.Since == v.Stamp {
 			add(either(v.Value.Failed, TableFailed, TableRecovered), v.Stamp, v.Origin)
 		}
 		// add and remove forget too, which goes without saying.

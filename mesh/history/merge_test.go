@@ -345,6 +345,24 @@ func TestStays(t *testing.T) {
 			at:    2 * minute,
 			want:  stay{how: history.Nowhere, since: noon + minute},
 		},
+		"forgotten later": {
+			notes: []wire.Note{login(noon, backend1), forget(noon+2*minute, backend1)},
+			at:    minute,
+			want:  stay{how: history.There, backend: backend1, since: noon},
+		},
+		"mapped elsewhere until today, by nobody's note": {
+			notes: []wire.Note{login(noon, backend1)}, at: 600 * minute,
+			row:  &directory.Mapping{Backend: backend3, Stamp: (noon + minute).Tick()},
+			want: stay{how: history.There, backend: backend3, since: noon + minute},
+		},
+		"mapped today since that moment": {
+			row:  &directory.Mapping{Backend: backend3, Stamp: noon.Tick()},
+			want: stay{how: history.There, backend: backend3, since: noon},
+		},
+		"forgotten at the same moment": {
+			notes: []wire.Note{login(noon, backend1), forget(noon, backend1)}, at: minute,
+			want: stay{how: history.Nowhere, since: noon},
+		},
 		"another backend forgotten": {
 			notes: []wire.Note{login(noon, backend1), forget(noon+minute, backend2)},
 			at:    2 * minute,

@@ -154,7 +154,7 @@ func (d *director) start(founder bool) {
 		Rand:      rand.New(rand.NewPCG(d.boot, s.Seed)),
 		Directory: d.dir,
 		Guards:    s.Guards,
-		Keeps:     s.Disks.On, Disk: found, Watches: s.Watches, AsksBackends: s.Asks,
+		Keeps:     s.Disks.On, Notes: true, Disk: found, Watches: s.Watches, AsksBackends: s.Asks,
 	}, d.now())
 	d.standings = nil
 	w.tracef("%s starts, boot %x, clock off by %v",
@@ -327,6 +327,8 @@ func (d *director) carryOut() {
 				d.askVacant(e, d.w.now+e.Cutoff)
 			case replica.Keep:
 				d.keep(e)
+			case replica.Noted:
+				d.w.notes.take(e.Note, d.w.schedule.LostNotes)
 			case replica.NewLife:
 				d.boot = e.Boot
 			case replica.Dial:

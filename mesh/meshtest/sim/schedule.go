@@ -7,6 +7,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -40,6 +41,8 @@ type Schedule struct {
 
 	Watches bool // the directors check the backends
 	Asks    bool // the directors can ask the backends for sessions
+	// notes of this kind get lost; 0: none do
+	LostNotes wire.Kind
 
 	Demands   Demands
 	Network   Network

@@ -42,6 +42,7 @@ type world struct {
 	stood   time.Duration // for how long they did, before
 	watched string        // the rows of the watched user, as last seen
 	rest    Rest
+	notes   notes
 }
 
 // Trace is where a readable trace of a run goes.
@@ -74,6 +75,7 @@ func newWorld(s Schedule, trace *Trace) *world {
 	w := &world{
 		schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)),
 		byName: make(map[string]*director), trace: trace, health: newHealth(),
+		notes: newNotes(),
 	}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, "+
 		"kickers %+v, clocks %+v, cold start: %v, hook: %v",
@@ -157,6 +159,7 @@ func (w *world) result() Result {
 		r.Counters = add(r.Counters, d.counters)
 	}
 	r.Breaches = append(w.demands.breaches, w.judge()...)
+	r.Breaches = append(r.Breaches, w.unnoted()...)
 	slices.SortStableFunc(r.Breaches, func(a, b check.Breach) int {
 		return cmp.Compare(a.At, b.At)
 	})
