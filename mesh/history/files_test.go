@@ -75,6 +75,32 @@ func TestOddFiles(t *testing.T) {
 	})
 }
 
+// Numbers that are missing in the middle of a file say how much is lost.
+func TestMissingNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := disk.New()
+		b := fileWith(t, 3, 1, 12, 5)
+		for _, n := range []uint64{6, 9, 10} {
+			a := admin(fmt.Sprint(n))
+			a.N, a.At = n, now()
+			var err error
+			b, err = record.Append(b, 3, int64(len(b)), 2,
+				func(b []byte) ([]byte, error) { return wire.AppendEncode(b, a) })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.Write("changes-0000000003", b)
+		time.Sleep(time.Second)
+		h := openQuietly(t, d)
+		_, notes := h.Find(wire.HistoryQuery{})
+		got := strings.Join(actions(notes), "; ")
+		if got != "of 3; 6; lost, 2 lost; 9; 10" {
+			t.Errorf("found %s", got)
+		}
+	})
+}
+
 // A director that notes nothing says now and then that it ran, so that a crash leaves a short time
 // of which nothing is known; and its files are changed in time.
 func TestPulse(t *testing.T) {

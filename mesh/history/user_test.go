@@ -65,6 +65,16 @@ func TestOf(t *testing.T) {
 			Addr: backend2, Forgotten: directory.StampAt(noon + at),
 		}))
 	}
+	for _, e := range history.Merge([]history.Answer{{Director: "d1", Notes: []wire.Note{
+		loginOf(noon, "", 9, backend2), userNote(noon+10*second, 9, backend1, wire.CauseMove),
+		tableNote(noon+20*second, directory.BackendRow{
+			Addr: backend2, Forgotten: directory.StampAt(noon + 20*second),
+		}),
+	}}}).Of(9) {
+		if e.Reason == history.ByForgotten {
+			t.Errorf("forgotten where the user was before: %+v", e)
+		}
+	}
 	want := []string{
 		"0 : ->192.0.2.1 login by d1",
 		"5 ssd: ->2001:db8::3 login by d1",
