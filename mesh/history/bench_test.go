@@ -10,9 +10,8 @@ import (
 	"directormesh/ring"
 )
 
-// BenchmarkLogins is what it costs to note new mappings of users of whom nothing is known, batch by
-// batch, into files: the time and the bytes for each mapping. A user's change of a backend is a note
-// of its own.
+// BenchmarkLogins is what it costs to note new mappings, batch by batch, into files: the time and
+// the bytes for each mapping. A user's change of a backend is a note of its own.
 func BenchmarkLogins(b *testing.B) {
 	const batch = 3000 // of 60,000 logins a second, every 50 ms
 	rows := make([]directory.Mapping, batch)

@@ -176,8 +176,8 @@ func (k *keeper) take(n wire.Note) {
 	}
 }
 
-// wanted returns what of a note is asked for; nil: nothing. Notes of users are only looked at if one
-// is asked for.
+// wanted returns what of a note is asked for; nil: nothing. Notes of users are only looked at if
+// one is asked for.
 func (k *keeper) wanted(n wire.Note) wire.Note {
 	at := n.Head().At
 	switch n := n.(type) {

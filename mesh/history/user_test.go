@@ -260,7 +260,8 @@ func TestAskedForOnlyThat(t *testing.T) {
 		{admin("add", "d1", "backend", b1), ringAdd, false},
 		{admin("update", "d1"), history.Event{At: noon, Login: &history.LoginEvent{}}, false},
 	} {
-		if got := history.AskedFor([]history.Event{test.asked}, test.event); got != nil != test.want {
+		got := history.AskedFor([]history.Event{test.asked}, test.event)
+		if got != nil != test.want {
 			t.Errorf("%d: %+v of %+v: %v", i, test.event, test.asked.Admin, got)
 		}
 	}

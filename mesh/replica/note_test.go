@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -100,7 +101,7 @@ func carriesOut(t *testing.T, d *director, op Operation) {
 // First mappings are noted where the login was; recorded activity is not.
 func TestNotes(t *testing.T) {
 	w, noted := noting(t, 3)
-	noted()
+	wantNotes(t, "start", same(nil, nil), noted())
 	d1, d2 := w.directors[0], w.directors[1]
 	const h = 9
 	from := d2.must(h)
@@ -159,13 +160,24 @@ func TestNotes(t *testing.T) {
 			"9: login at d2 on " + number(again), change + `"d2" generation 5`,
 		}}), noted())
 
+	w.run(testExpire + d1.dir.Share())
+	if d2.must(h) != again {
+		t.Fatal("the place has changed")
+	}
+	wantNotes(t, "login after the end, to the same backend", same(nil, map[string][]string{
+		"d2": {"9: login at d2 on " + number(again)},
+	}), noted())
+	w.run(testExpire + d1.dir.Share() - directory.EndOfLife)
+	carriesOut(t, d1, Move{Hash: h, Backend: again, Wait: true})
+	wantNotes(t, "move to the same backend", same(nil, nil), noted())
+
 	carriesOut(t, d1, RemoveBackend{Addr: again})
 	noted()
 	last := d2.must(h)
 	change = fmt.Sprintf("9: %s>%s cause %d by ", number(again), number(last), wire.CauseRemoved)
-	wantNotes(t, "login after the removal", same([]string{change + `"" generation 6`},
+	wantNotes(t, "login after the removal", same([]string{change + `"" generation 8`},
 		map[string][]string{"d2": {
-			"9: login at d2 on " + number(last), change + `"d2" generation 6`,
+			"9: login at d2 on " + number(last), change + `"d2" generation 8`,
 		}}), noted())
 }
 

@@ -74,7 +74,8 @@ func (w *world) unnoted() (breaches []check.Breach) {
 		}
 		for _, row := range d.core.Table().Backends {
 			if commanded(row) && !w.notes.tables[row.Addr] {
-				breach(check.User{}, "%s has a change of %v that nobody has noted", d.name, row.Addr)
+				breach(check.User{}, "%s has a change of %v that nobody has noted", d.name,
+					row.Addr)
 				w.notes.tables[row.Addr] = true
 			}
 		}
