@@ -77,7 +77,7 @@ bench-mesh: ## real directors with SCALE_USERS (10000000) users: joins, memory, 
 # Parallel tests mostly wait, so four at a time do not make each other slow; the ones that load the
 # processors run alone, before them.
 e2e: build ## tests with real processes on 127.0.0.x; E2E=./scripts/e2e leaves out those that need Dovecot and root
-	DIRECTORMESH_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -parallel 4 -timeout 12m $(E2E)
+	DIRECTORMESH_BIN=$(CURDIR)/bin/director $(GO) test -tags e2e -count 1 -p 1 -parallel 4 -timeout 15m $(E2E)
 
 # What is not there is left out, and said: hosts of their own and small disks need root.
 chaos: build ## break five directors for CHAOS (5m) by the schedule of CHAOS_SEED (random), judge each answer
