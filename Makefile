@@ -26,7 +26,7 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb rpm run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
+.PHONY: help build deb rpm release run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
  clean
 
 help: ## show this
@@ -40,6 +40,11 @@ deb: ## build a package for Debian and Ubuntu into ./bin; GOARCH picks another p
 
 rpm: ## build a package for Fedora and its kin into ./bin; GOARCH picks another processor
 	@scripts/package rpm
+
+release: ## build all packages, bills of materials and checksums into ./bin/release; the same source gives the same bytes
+	@rm -rf bin/release
+	@for arch in amd64 arm64; do GOARCH=$$arch OUT=bin/release scripts/package program deb rpm || exit 1; done
+	@cd bin/release && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
 run: build ## three directors in one process with sample users; says what to try
 	@./bin/director dev
