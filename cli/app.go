@@ -43,6 +43,8 @@ type IO struct {
 type invocation struct {
 	IO
 	program string // as it was called
+
+	planning bool // a plan is asked for, whatever the flags say
 }
 
 // Main runs the command line and returns the exit status. args[0] is the program's name.
@@ -105,7 +107,7 @@ func (inv *invocation) app() *cli.App {
 		Commands: []*cli.Command{
 			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
 			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(), inv.mapCommand(),
-			inv.dumpCommand(), inv.historyCommand(),
+			inv.dumpCommand(), inv.historyCommand(), inv.planCommand(),
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(), inv.drainCommand(), inv.undrainCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.rebalanceCommand(),

@@ -21,10 +21,10 @@ vhost count is set if one is given, and its tag must be the same. Mapped users s
 are. The new backend gets a share of the new users.
 
   $ director add -t ssd 192.0.2.51 50`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			addrFlag(), jsonFlag(), verboseFlag(),
 			&cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"},
-		},
+		}, planFlags()...),
 		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			if c.IsSet("tag") {
@@ -65,7 +65,7 @@ The vhost count is the backend's weight for new users: twice the vhosts, twice t
 gives it none. Mapped users stay until "director flush" moves them.
 
   $ director update 192.0.2.1 50`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
+		Flags: append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}, planFlags()...),
 		Action: inv.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			vhosts, err := parseVHosts(c, args[1])
@@ -138,7 +138,7 @@ func (inv *invocation) hostCommand(name, usage, description string, op hostOpera
 		ArgsUsage:   "HOST",
 		UsageText:   "director " + name + " [-a ADDR] [-v] [--json] HOST",
 		Description: description,
-		Flags:       []cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
+		Flags:       append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}, planFlags()...),
 		Action: inv.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			return inv.changeBackends(c, client, args[0], op)
 		}),
@@ -177,7 +177,7 @@ func (inv *invocation) changeBackends(
 func (inv *invocation) changeBackend(
 	c *cli.Context, client *api.Client, ip api.IP, op hostOperation,
 ) error {
-	outcome, err := client.Do(c.Context, op.operation(ip))
+	outcome, planned, err := inv.doOrPlan(c, client, op.operation(ip))
 	switch e := apiError(err); {
 	case err == nil:
 	case e == nil:
@@ -186,6 +186,9 @@ func (inv *invocation) changeBackend(
 		return exitf(op.missing, "%s: doesn't exist; \"director status\" lists the backends", ip)
 	default:
 		return exitf(exitTemporary, "%s: %s", ip, e.Message)
+	}
+	if planned {
+		return nil
 	}
 	inv.info(c, "%s: %s", ip, op.done)
 	if op.after != nil {

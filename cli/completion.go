@@ -86,6 +86,9 @@ var argumentWords = []struct{ command, words string }{
 	{"update 0", "(status)"}, {"remove 0", "(status)"}, {"up 0", "(status)"},
 	{"down 0", "(status)"}, {"map 0", "(status)"}, {"drain 0", "(status)"},
 	{"undrain 0", "(status)"},
+	{"plan update 0", "(status)"}, {"plan remove 0", "(status)"},
+	{"plan up 0", "(status)"}, {"plan down 0", "(status)"}, {"plan drain 0", "(status)"},
+	{"plan undrain 0", "(status)"}, {"plan flush 0", "all (status)"},
 	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"ring remove 0", "(ring status)"},
 	{"completion 0", "bash zsh fish"}, {"man 0", "director director.yaml"},
 }

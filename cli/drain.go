@@ -33,7 +33,8 @@ same. --wait shows the progress and returns when no user is left.
 
   $ director drain --over 30m --wait 192.0.2.1
   192.0.2.1: 1204 of 1204 users moved`,
-		Flags: append(append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}, paceFlags()...),
+		Flags: append(append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
+			append(paceFlags(), planFlags()...)...),
 			&cli.BoolFlag{Name: "force", Usage: "however little of the tag's vhosts remains"},
 			&cli.BoolFlag{Name: "wait", Usage: "return when no user is left"},
 		),
@@ -108,7 +109,8 @@ Backends that are drained are left alone. "director status" shows the backends t
 rebalanced. --wait returns when it is done.
 
   $ director rebalance --over 2h`,
-		Flags: append(append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}, paceFlags()...),
+		Flags: append(append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
+			append(paceFlags(), planFlags()...)...),
 			&cli.BoolFlag{Name: "wait", Usage: "return when it is done"}),
 		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			by, over, parallel, err := inv.pace(c)
@@ -119,13 +121,15 @@ rebalanced. --wait returns when it is done.
 			if len(args) > 0 {
 				op.Tag = &args[0]
 			}
-			outcome, err := client.Do(c.Context, op)
+			outcome, planned, err := inv.doOrPlan(c, client, op)
 			switch e := apiError(err); {
 			case e != nil && e.Code == api.CodeNotFound && len(args) > 0:
 				return exitf(exitNotFound, "no backend of tag %q can be rebalanced; "+
 					"\"director status\" lists the tags", args[0])
 			case err != nil:
 				return failed(err)
+			case planned:
+				return nil
 			}
 			inv.info(c, "rebalancing")
 			if err := inv.done(c, outcome); err != nil || !c.Bool("wait") {

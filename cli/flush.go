@@ -31,7 +31,7 @@ backends at the same time.
 
   $ director flush --max-parallel 500 192.0.2.1
   192.0.2.1: 1204 of 1204 users moved`,
-		Flags: []cli.Flag{addrFlag(), verboseFlag(), jsonFlag(),
+		Flags: append([]cli.Flag{addrFlag(), verboseFlag(), jsonFlag(),
 			&cli.BoolFlag{
 				Name: "forget", Aliases: []string{"F"},
 				Usage: "forget the mappings at once, end no sessions",
@@ -44,7 +44,7 @@ backends at the same time.
 			&cli.BoolFlag{
 				Name: "cancel", Usage: "keep the flushes that run from starting further moves",
 			},
-		},
+		}, planFlags()...),
 		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			modes := 0
 			for _, flag := range []string{"forget", "max-parallel", "watch", "cancel"} {
@@ -54,6 +54,9 @@ backends at the same time.
 			}
 			watching := c.Bool("watch") || c.Bool("cancel")
 			switch {
+			case modes > 0 && !c.IsSet("max-parallel") &&
+				(c.IsSet("plan") || c.IsSet("if-plan")):
+				return usagef(c, "--plan and --if-plan go with a flush that moves users")
 			case modes > 1:
 				return usagef(c, "give only one of -F, --max-parallel, --watch and --cancel")
 			case len(args) == 0 && !watching:
@@ -90,7 +93,8 @@ func (inv *invocation) flushEach(c *cli.Context, client *api.Client, targets []n
 		}
 	}
 	show.end()
-	if c.Bool("json") && !c.Bool("forget") && (len(failures) == 0 || len(show.last()) > 0) {
+	flushes := !c.Bool("forget") && !c.Bool("plan") && !inv.planning
+	if c.Bool("json") && flushes && (len(failures) == 0 || len(show.last()) > 0) {
 		// Also of flushes that did not end well, or that are no longer watched: this is how they
 		// stand.
 		if err := inv.printJSON(api.Flushes{Flushes: show.last()}); err != nil {
@@ -125,9 +129,12 @@ func (inv *invocation) flushOne(
 		}
 		op.MaxParallel = n
 	}
-	outcome, err := client.Do(c.Context, op)
+	outcome, planned, err := inv.doOrPlan(c, client, op)
 	if err != nil {
 		return flushFailed(target, err)
+	}
+	if planned {
+		return nil
 	}
 	inv.failedDirectors(outcome)
 	return inv.watchFlushes(c.Context, client, api.WatchTarget{Flush: outcome.Flush}, show)

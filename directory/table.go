@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -72,6 +73,14 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 		})
 	}
 	return t
+}
+
+// Clone returns a table of its own that holds the same.
+func (t *Table) Clone() *Table {
+	c := *t
+	c.backends, c.directors = maps.Clone(t.backends), maps.Clone(t.directors)
+	c.tags = maps.Clone(t.tags)
+	return &c
 }
 
 // Mesh returns the mesh to which the table belongs, 0 if to none.

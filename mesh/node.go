@@ -51,6 +51,7 @@ type Node struct {
 	memberlist *memberlist.Memberlist
 	kicks      kickQueue
 	hooks      chan struct{} // tokens of running hooks
+	planning   chan struct{} // token of the plan that is being made
 	contacts   contacts
 	asks       asking
 	history    *history.History
@@ -110,12 +111,15 @@ func prepare(cfg Config) (*Node, error) {
 		cfg: cfg, clock: cfg.Clock, wall: cfg.Wall, resolve: cfg.Resolve, log: cfg.Log,
 		deltas: make(chan []byte, maxDeltas),
 		hooks:  make(chan struct{}, maxHooks),
-		fatal:  make(chan error, 1),
-		waits:  make(map[uint64]chan<- replica.Answer),
-		admin:  make(map[uint64]chan<- replica.AdminDone),
-		out:    make(map[string]*outStream),
-		in:     make(map[uint64]*inStream),
-		links:  make(map[string]*link),
+
+		planning: make(chan struct{}, 1),
+
+		fatal: make(chan error, 1),
+		waits: make(map[uint64]chan<- replica.Answer),
+		admin: make(map[uint64]chan<- replica.AdminDone),
+		out:   make(map[string]*outStream),
+		in:    make(map[uint64]*inStream),
+		links: make(map[string]*link),
 	}
 	for _, s := range cfg.Join {
 		seed, err := parseSeed(s, cfg.joinPort())

@@ -149,6 +149,20 @@ func (c *Client) Do(ctx context.Context, op Operation) (Outcome, error) {
 	return post[Outcome](ctx, c, op.Path(), op)
 }
 
+// DoIf is Do on the condition that the table has a digest, see Plan.Table; "" is no condition.
+func (c *Client) DoIf(ctx context.Context, op Operation, table string) (Outcome, error) {
+	path := op.Path()
+	if table != "" {
+		path += "?" + url.Values{"if_plan": {table}}.Encode()
+	}
+	return post[Outcome](ctx, c, path, op)
+}
+
+// Plan asks what an operation would do. PlanPath says of which operations there are plans.
+func (c *Client) Plan(ctx context.Context, op Operation) (Plan, error) {
+	return post[Plan](ctx, c, PlanPath(op), op)
+}
+
 func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
 	limited, cancel := context.WithTimeout(ctx, c.queryTimeout)
 	defer cancel()

@@ -46,6 +46,15 @@
 //	/v1/backends/drain   DrainBackend     /v1/backends/undrain UndrainBackend
 //	/v1/backends/rebalance Rebalance
 //
+// With ?if_plan=DIGEST a change fails if the table is another one than that of the plan with this
+// digest.
+//
+// # Plans
+//
+//	POST /v1/plan/backends/update   UpdateBackend → Plan: which users the change would move
+//
+// and so for all operations for which PlanPath has a path. A plan changes nothing.
+//
 // # Errors
 //
 // A request that fails answers with a status of 400 or above and {"error":{"code":…,"message":…}};

@@ -38,6 +38,7 @@ func meshErrors() []meshError {
 		{replica.ErrUnknownDirector, api.CodeNotFound, ""},
 		{replica.ErrNothingToCancel, api.CodeNotFound, ""},
 		{replica.ErrOtherTable, api.CodeOtherTable, ""},
+		{replica.ErrNoPlan, api.CodeBadRequest, ""},
 		{replica.ErrOlderRelease, api.CodeBadRequest, ""},
 		{replica.ErrSharedAddress, api.CodeBadRequest, ""},
 		{replica.ErrStampAhead, api.CodeNotSynced, ""},

@@ -69,6 +69,7 @@ func TestMeshErrors(t *testing.T) {
 		"replica.ErrClockStepped":     {replica.ErrClockStepped, api.CodeTimeout},
 		"replica.ErrOvertaken":        {replica.ErrOvertaken, api.CodeOvertaken},
 		"replica.ErrOtherTable":       {replica.ErrOtherTable, api.CodeOtherTable},
+		"replica.ErrNoPlan":           {replica.ErrNoPlan, api.CodeBadRequest},
 		"replica.ErrOlderRelease":     {replica.ErrOlderRelease, api.CodeBadRequest},
 		"replica.ErrLeftCluster":      {replica.ErrLeftCluster, api.CodeTimeout},
 		"mesh.ErrNoKeys":              {mesh.ErrNoKeys, api.CodeBadRequest},

@@ -23,6 +23,7 @@ type node interface {
 	TryLookups(users []ring.Lookup)
 	Lookup(ctx context.Context, tag ring.Tag, h ring.UserHash) (netip.Addr, error)
 	Do(ctx context.Context, op replica.Operation) (replica.Outcome, error)
+	Plan(ctx context.Context, op replica.Operation) (mesh.Plan, error)
 	Self() replica.SelfStatus
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus

@@ -25,6 +25,7 @@ import (
 
 // fakeNode answers with what its fields say.
 type fakeNode struct {
+	plan       mesh.Plan
 	self       replica.SelfStatus
 	peers      []replica.PeerStatus
 	backends   []replica.BackendStatus
@@ -62,6 +63,10 @@ func (n *fakeNode) Lookup(context.Context, ring.Tag, ring.UserHash) (netip.Addr,
 func (n *fakeNode) Do(_ context.Context, op replica.Operation) (replica.Outcome, error) {
 	n.did = append(n.did, op)
 	return n.outcome, n.err
+}
+func (n *fakeNode) Plan(_ context.Context, op replica.Operation) (mesh.Plan, error) {
+	n.did = append(n.did, op)
+	return n.plan, n.err
 }
 func (n *fakeNode) ChangeKeys(_ context.Context, op mesh.KeyOperation, without []string) (
 	mesh.KeyOutcome, error,
@@ -574,5 +579,39 @@ func TestErrors(t *testing.T) {
 	got, err := testDirector(t, &fakeNode{backend: addr1}).Lookup(t.Context(), "", 1)
 	if err != nil || got.Addr != addr1 {
 		t.Errorf("lookup: %v, %v", got, err)
+	}
+}
+
+// A condition on the table, and a plan, reach the mesh with the change that they are about.
+func TestConditionOnTheTable(t *testing.T) {
+	ip := api.IP{Addr: addr1}
+	n := &fakeNode{plan: mesh.Plan{
+		Table: "5ac0", Users: 3, Due: 1, Forgotten: 2, Least: time.Second,
+		Moves: []mesh.PlannedMoves{{Tag: "x", From: addr1, To: addr2, Users: 3}},
+		Backends: []mesh.PlannedBackend{{
+			Backend: ring.Backend{Addr: addr1, Tag: "x"}, Users: 3, UsersAfter: 0, Share: 0.5,
+			ShareAfter: 0.25,
+		}},
+	}}
+	d := testDirector(t, n)
+	got, err := d.Plan(t.Context(), api.BackendDown{IP: ip})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := api.Plan{
+		Table: "5ac0", Users: 3, Due: 1, Forgotten: 2, LeastMS: 1000,
+		Moves:    []api.PlannedMoves{{Tag: "x", From: ip, To: api.IP{Addr: addr2}, Users: 3}},
+		Backends: []api.PlannedBackend{{IP: ip, Tag: "x", Users: 3, Share: 0.5, ShareAfter: 0.25}},
+	}
+	if diff := cmp.Diff(want, got, equalIP); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if _, err := d.DoIf(t.Context(), api.BackendDown{IP: ip}, "5ac0"); err != nil {
+		t.Fatal(err)
+	}
+	down := replica.SetDown{Addr: addr1, Down: true}
+	asked := []replica.Operation{down, replica.IfTable{Digest: "5ac0", Operation: down}}
+	if diff := cmp.Diff(asked, n.did, equalIP); diff != "" {
+		t.Errorf("asked of the mesh (-want +got):\n%s", diff)
 	}
 }

@@ -20,12 +20,19 @@ func (d *director) Do(ctx context.Context, op api.Operation) (api.Outcome, error
 	if _, ok := op.(api.Reload); ok {
 		return d.askReload(ctx)
 	}
+	return d.carryOut(ctx, op, func(op replica.Operation) replica.Operation { return op })
+}
+
+// carryOut carries out a change of table or mappings, in the form in which the mesh is to have it.
+func (d *director) carryOut(
+	ctx context.Context, op api.Operation, form func(replica.Operation) replica.Operation,
+) (api.Outcome, error) {
 	operation, err := d.operation(op)
 	if err != nil {
 		return api.Outcome{}, err
 	}
 	began := wallTime(d.node.MeshTime())
-	o, err := d.node.Do(ctx, operation)
+	o, err := d.node.Do(ctx, form(operation))
 	if err != nil {
 		return api.Outcome{}, apiError(err)
 	}

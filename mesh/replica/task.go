@@ -128,8 +128,8 @@ func (tr *taskRunner) wanted() (wanted []tasks.Wanted) {
 		switch drain := row.Drain.Value; {
 		case drain.On && tr.dir.Users(row.Addr) > 0:
 			wanted = append(wanted, tasks.Wanted{
-				Key: tasks.Key{Tag: tag, Backend: row.Addr}, By: drain.By,
-				Parallel: tr.parallel(drain.Parallel),
+				Key:   tasks.Key{Tag: tag, Backend: row.Addr},
+				Stamp: row.Drain.Stamp, By: drain.By, Parallel: tr.parallel(drain.Parallel),
 			})
 		case row.Rebalance.Value.On && !drain.On:
 			if last, ok := rebalanced[tag]; !ok || last.Stamp < row.Rebalance.Stamp {
@@ -139,7 +139,8 @@ func (tr *taskRunner) wanted() (wanted []tasks.Wanted) {
 	}
 	for tag, last := range rebalanced {
 		wanted = append(wanted, tasks.Wanted{
-			Key: tasks.Key{Tag: tag}, By: last.Value.By, Parallel: tr.parallel(last.Value.Parallel),
+			Key: tasks.Key{Tag: tag}, Stamp: last.Stamp, By: last.Value.By,
+			Parallel: tr.parallel(last.Value.Parallel),
 		})
 	}
 	return wanted

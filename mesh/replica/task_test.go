@@ -365,3 +365,24 @@ func TestIfTable(t *testing.T) {
 		t.Errorf("the vhost count is %d", row.VHosts.Value)
 	}
 }
+
+// A rebalance that follows another one at once looks through all users again.
+func TestRebalanceAfterAnother(t *testing.T) {
+	w, _ := mapped(t, 1, 300)
+	d1 := w.directors[0]
+	over := func() bool {
+		row, _ := d1.core.table.Row(testBackend(1))
+		return !row.Rebalance.Value.On
+	}
+	for i := range 6 {
+		d1.order(UpdateBackend{Addr: testBackend(1 + i%3), VHosts: 5 + 20*i})
+		d1.order(Rebalance{})
+		w.until("it is over", time.Minute, over)
+		for _, m := range d1.dir.All(d1.core.MeshTime(w.now)) {
+			if place := d1.core.target(ring.User{Hash: m.Hash}); place != m.Backend {
+				t.Fatalf("rebalance %d is over, and user %v is on %v, not %v",
+					i+1, m.Hash, m.Backend, place)
+			}
+		}
+	}
+}

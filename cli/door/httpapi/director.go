@@ -44,6 +44,10 @@ type Director interface {
 	// Do carries out a change and returns when every live director has it. An error is an
 	// *api.Error.
 	Do(ctx context.Context, op api.Operation) (api.Outcome, error)
+	// DoIf is Do on the condition that the table has this digest.
+	DoIf(ctx context.Context, op api.Operation, table string) (api.Outcome, error)
+	// Plan says what a change would do. An error is an *api.Error.
+	Plan(ctx context.Context, op api.Operation) (api.Plan, error)
 	// NoteChange puts a change that somebody asked for into the history. It does not wait.
 	NoteChange(c api.AdminChange)
 }

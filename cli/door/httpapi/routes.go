@@ -41,6 +41,9 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	stream(http.MethodGet, "/v1/flushes/watch", s.watch)
 
 	for _, op := range operations() {
+		if op.plan != "" {
+			whole(http.MethodPost, op.plan, s.plan(op.parse))
+		}
 		change := s.change(op.parse)
 		if op.path == (api.FlushUsers{}).Path() {
 			// The one path that also answers a query.

@@ -12,7 +12,7 @@ _director() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
-		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --number | -n | --since | --until | --at | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
+		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --number | -n | --since | --until | --at | --tag | -t | --by | --over | --max-parallel | --if-plan | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -24,6 +24,7 @@ _director() {
 			" map") place="map" ;;
 			" dump") place="dump" ;;
 			" history") place="history" ;;
+			" plan") place="plan" ;;
 			" add") place="add" ;;
 			" update") place="update" ;;
 			" remove") place="remove" ;;
@@ -44,6 +45,15 @@ _director() {
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			" man") place="man" ;;
+			"plan add") place="plan add" ;;
+			"plan update") place="plan update" ;;
+			"plan remove") place="plan remove" ;;
+			"plan up") place="plan up" ;;
+			"plan down") place="plan down" ;;
+			"plan drain") place="plan drain" ;;
+			"plan undrain") place="plan undrain" ;;
+			"plan rebalance") place="plan rebalance" ;;
+			"plan flush") place="plan flush" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
@@ -59,7 +69,7 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status health map dump history add update remove up down drain undrain move kick flush rebalance import ring keys reload data bench version completion man" ;;
+	"") words="serve hold dev lookup status health map dump history plan add update remove up down drain undrain move kick flush rebalance import ring keys reload data bench version completion man" ;;
 	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -69,17 +79,27 @@ _director() {
 	"map") words="--addr -a --json --file -f --hash --name -u --ca --cert --key --user --password-file --help" ;;
 	"dump") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"history") words="--addr -a --json --number -n --since --until --at --ca --cert --key --user --password-file --help" ;;
-	"add") words="--addr -a --json --verbose -v --tag -t --ca --cert --key --user --password-file --help" ;;
-	"update") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
-	"remove") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
-	"up") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
-	"down") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
-	"drain") words="--addr -a --json --verbose -v --by --over --max-parallel --force --wait --ca --cert --key --user --password-file --help" ;;
-	"undrain") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"plan") words="add update remove up down drain undrain rebalance flush" ;;
+	"plan add") words="--addr -a --json --tag -t --ca --cert --key --user --password-file --help" ;;
+	"plan update") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan remove") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan up") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan down") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan drain") words="--addr -a --json --by --over --max-parallel --force --ca --cert --key --user --password-file --help" ;;
+	"plan undrain") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan rebalance") words="--addr -a --json --by --over --max-parallel --ca --cert --key --user --password-file --help" ;;
+	"plan flush") words="--addr -a --json --max-parallel --ca --cert --key --user --password-file --help" ;;
+	"add") words="--addr -a --json --verbose -v --tag -t --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"update") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"remove") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"up") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"down") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"drain") words="--addr -a --json --verbose -v --by --over --max-parallel --plan --if-plan --force --wait --ca --cert --key --user --password-file --help" ;;
+	"undrain") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"move") words="--addr -a --json --verbose -v --wait --ca --cert --key --user --password-file --help" ;;
 	"kick") words="--addr -a --json --verbose -v --field -f --ca --cert --key --user --password-file --help" ;;
-	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --ca --cert --key --user --password-file --help" ;;
-	"rebalance") words="--addr -a --json --verbose -v --by --over --max-parallel --wait --ca --cert --key --user --password-file --help" ;;
+	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"rebalance") words="--addr -a --json --verbose -v --by --over --max-parallel --plan --if-plan --wait --ca --cert --key --user --password-file --help" ;;
 	"import") words="--addr -a --json --from --follow --ca --cert --key --user --password-file --help" ;;
 	"ring") words="status add remove" ;;
 	"ring status") words="--addr -a --json --wait --timeout --ca --cert --key --user --password-file --help" ;;
@@ -110,6 +130,13 @@ _director() {
 		"map 0") words="$(_director_ask "${addr[@]}" status)" ;;
 		"drain 0") words="$(_director_ask "${addr[@]}" status)" ;;
 		"undrain 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan update 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan remove 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan up 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan down 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan drain 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan undrain 0") words="$(_director_ask "${addr[@]}" status)" ;;
+		"plan flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
 		"flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
 		"move 1") words="$(_director_ask "${addr[@]}" status)" ;;
 		"ring remove 0") words="$(_director_ask "${addr[@]}" ring status)" ;;
@@ -122,7 +149,7 @@ _director() {
 	--log-level) words="debug info warn error" ;;
 	--log-format) words="json text" ;;
 	--door) words="authreply http login userdb" ;;
-	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --number | -n | --since | --until | --at | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
+	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --socket | --user | --hash | --name | -u | --number | -n | --since | --until | --at | --tag | -t | --by | --over | --max-parallel | --if-plan | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

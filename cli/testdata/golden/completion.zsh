@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--by|--over|--max-parallel|--if-plan|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -25,6 +25,7 @@ _director() {
 			" map") place="map" ;;
 			" dump") place="dump" ;;
 			" history") place="history" ;;
+			" plan") place="plan" ;;
 			" add") place="add" ;;
 			" update") place="update" ;;
 			" remove") place="remove" ;;
@@ -45,6 +46,15 @@ _director() {
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			" man") place="man" ;;
+			"plan add") place="plan add" ;;
+			"plan update") place="plan update" ;;
+			"plan remove") place="plan remove" ;;
+			"plan up") place="plan up" ;;
+			"plan down") place="plan down" ;;
+			"plan drain") place="plan drain" ;;
+			"plan undrain") place="plan undrain" ;;
+			"plan rebalance") place="plan rebalance" ;;
+			"plan flush") place="plan flush" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
@@ -70,6 +80,7 @@ _director() {
 		'map:list mappings, or translate between names and hashes'
 		'dump:print commands that recreate the table of backends'
 		'history:show who changed what, or where a user was and why'
+		'plan:show which users a change would move'
 		'add:add a backend, or change its vhost count'
 		'update:change a backend'\''s vhost count'
 		'remove:remove a backend and end the sessions on it'
@@ -236,6 +247,126 @@ _director() {
 		--password-file
 		--help
 		) ;;
+	"plan") items=(
+		'add:show what "add" would do'
+		'update:show what "update" would do'
+		'remove:show what "remove" would do'
+		'up:show what "up" would do'
+		'down:show what "down" would do'
+		'drain:show what "drain" would do'
+		'undrain:show what "undrain" would do'
+		'rebalance:show what "rebalance" would do'
+		'flush:show what "flush" would do'
+		) ;;
+	"plan add") items=(
+		--addr
+		-a
+		--json
+		--tag
+		-t
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan update") items=(
+		--addr
+		-a
+		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan remove") items=(
+		--addr
+		-a
+		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan up") items=(
+		--addr
+		-a
+		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan down") items=(
+		--addr
+		-a
+		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan drain") items=(
+		--addr
+		-a
+		--json
+		--by
+		--over
+		--max-parallel
+		--force
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan undrain") items=(
+		--addr
+		-a
+		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan rebalance") items=(
+		--addr
+		-a
+		--json
+		--by
+		--over
+		--max-parallel
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan flush") items=(
+		--addr
+		-a
+		--json
+		--max-parallel
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
 	"add") items=(
 		--addr
 		-a
@@ -244,6 +375,8 @@ _director() {
 		-v
 		--tag
 		-t
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -257,6 +390,8 @@ _director() {
 		--json
 		--verbose
 		-v
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -270,6 +405,8 @@ _director() {
 		--json
 		--verbose
 		-v
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -283,6 +420,8 @@ _director() {
 		--json
 		--verbose
 		-v
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -296,6 +435,8 @@ _director() {
 		--json
 		--verbose
 		-v
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -312,6 +453,8 @@ _director() {
 		--by
 		--over
 		--max-parallel
+		--plan
+		--if-plan
 		--force
 		--wait
 		--ca
@@ -327,6 +470,8 @@ _director() {
 		--json
 		--verbose
 		-v
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -374,6 +519,8 @@ _director() {
 		--max-parallel
 		--watch
 		--cancel
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -390,6 +537,8 @@ _director() {
 		--by
 		--over
 		--max-parallel
+		--plan
+		--if-plan
 		--wait
 		--ca
 		--cert
@@ -588,7 +737,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--tag|-t|--by|--over|--max-parallel|--if-plan|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in
@@ -599,6 +748,13 @@ _director() {
 		"map 0") compadd -- $(_director_ask $addr status); return ;;
 		"drain 0") compadd -- $(_director_ask $addr status); return ;;
 		"undrain 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan update 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan remove 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan up 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan down 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan drain 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan undrain 0") compadd -- $(_director_ask $addr status); return ;;
+		"plan flush 0") compadd -- all $(_director_ask $addr status); return ;;
 		"flush 0") compadd -- all $(_director_ask $addr status); return ;;
 		"move 1") compadd -- $(_director_ask $addr status); return ;;
 		"ring remove 0") compadd -- $(_director_ask $addr ring status); return ;;

@@ -34,6 +34,7 @@ type Director struct {
 	LookupIs    func(ctx context.Context, tag ring.Tag, h ring.UserHash) (api.IP, error)
 	MappingsIs  []api.Mapping
 	FlushesIs   func() api.Flushes
+	PlanIs      api.Plan
 	OutcomeIs   func(op api.Operation) (api.Outcome, error)
 	HistoryIs   func(q api.HistoryQuery) (api.History, error)
 	// at is zero if no moment was asked for
@@ -49,6 +50,13 @@ func Sample() *Director {
 	at := time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC)
 	ping := 0.75
 	return &Director{
+		PlanIs: api.Plan{
+			Table: "5ac0f1b2c3d4e5f6", Users: 2, LeastMS: 2000,
+			Moves: []api.PlannedMoves{{From: IP("192.0.2.1"), To: IP("192.0.2.2"), Users: 2}},
+			Backends: []api.PlannedBackend{
+				{IP: IP("192.0.2.1"), Users: 2, Share: 0.5, ShareAfter: 0.25},
+			},
+		},
 		SelfIs: api.Self{
 			Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000,
 			Synced: true, Users: 3, MeshID: "00000000feedcafe", MeshAgeMS: 3_600_000,
@@ -216,6 +224,19 @@ func (d *Director) Do(_ context.Context, op api.Operation) (api.Outcome, error) 
 	d.mu.Unlock()
 	return d.OutcomeIs(op)
 }
+
+// DoIf implements httpapi.Director: the table is that of Plan.
+func (d *Director) DoIf(
+	ctx context.Context, op api.Operation, table string,
+) (api.Outcome, error) {
+	if table != d.PlanIs.Table {
+		return api.Outcome{}, api.Errorf(api.CodeOtherTable, "the table has changed since the plan")
+	}
+	return d.Do(ctx, op)
+}
+
+// Plan implements httpapi.Director.
+func (d *Director) Plan(context.Context, api.Operation) (api.Plan, error) { return d.PlanIs, nil }
 
 // NoteChange implements httpapi.Director.
 func (d *Director) NoteChange(c api.AdminChange) {

@@ -27,6 +27,7 @@ func (s *Set) Get(id uint64) *Task {
 // Wanted is a task that the table demands.
 type Wanted struct {
 	Key
+	Stamp    directory.Stamp // of the command that set its terms
 	By       directory.Time
 	Parallel int // at least 1
 }
@@ -43,6 +44,9 @@ func (s *Set) Want(wanted []Wanted) {
 		} else {
 			s.lastID++
 			t = &Task{Key: w.Key, ID: s.lastID}
+		}
+		if t.stamp != w.Stamp { // what was not found before may be there now
+			t.stamp, t.idle, t.scanning, t.scanAt = w.Stamp, false, false, 0
 		}
 		t.by, t.parallel = w.By, w.Parallel
 		next = append(next, t)

@@ -36,6 +36,7 @@ type Task struct {
 	Key
 	ID uint64 // names it in moves
 
+	stamp    directory.Stamp
 	by       directory.Time // when the last user is to be moved; 0: as soon as may be
 	parallel int            // moves under way at a time
 
