@@ -44,6 +44,7 @@ func TestPackage(t *testing.T) {
 			before := p.files()
 			p.installs(first)
 			p.getsKey()
+			p.asksDovecot()
 			p.upgrades(second)
 			p.goes(before)
 		})
@@ -189,6 +190,19 @@ func (p *packaged) getsKey() {
 	p.shows("encrypts", "director", "keys", "list")
 	p.must("director", "add", "192.0.2.77", "50")
 	p.must("director", "lookup", "alice")
+}
+
+// asksDovecot gives Dovecot 2.4 what the package has for it, where there is one, and checks it.
+func (p *packaged) asksDovecot() {
+	p.t.Helper()
+	if _, err := os.Stat(p.path("/usr/sbin/dovecot")); err != nil {
+		return
+	}
+	const copied = "/etc/dovecot/conf.d/99-director.conf"
+	p.must("cp", "/usr/share/director/dovecot-2.4.conf", copied)
+	checkDoveconf(p.t, p.types("doveconf login_socket_path"),
+		"x/director", "x/proxy-notify", "/run/director/director-userdb")
+	p.must("rm", copied)
 }
 
 func (p *packaged) upgrades(deb string) {

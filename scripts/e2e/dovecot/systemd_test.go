@@ -183,24 +183,17 @@ func installBlock(t *testing.T, part string) string {
 // install follows cli/doc/install.md.
 func install(t *testing.T, m *machine, ip netip.Addr, backends []*backend) {
 	t.Helper()
+	unchanged := strings.NewReplacer()
 	binary, err := os.ReadFile(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.write("/usr/local/bin/director", string(binary), 0o755)
-	m.must("useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin",
-		"director")
-	unchanged := strings.NewReplacer()
-	for _, pattern := range []string{"*.service", "*.socket"} {
-		units, err := filepath.Glob(filepath.Join(packaging, pattern))
-		if err != nil || len(units) == 0 {
-			t.Fatalf("%s: %v, %v", pattern, units, err)
-		}
-		for _, unit := range units {
-			name := filepath.Base(unit)
-			m.write("/etc/systemd/system/"+name, shipped(t, name, unchanged), 0o644)
-		}
+	m.write("/root/source/bin/director", string(binary), 0o755)
+	for _, name := range append(packagedUnits, "director.yaml") {
+		m.write("/root/source/scripts/packaging/"+name, shipped(t, name, unchanged), 0o644)
 	}
+	m.write("/root/source/Makefile", shipped(t, "../../Makefile", unchanged), 0o644)
+	m.must("bash", "-c", "cd /root/source\n"+installBlock(t, "make install"))
 	m.write("/etc/director/director.yaml", shipped(t, "director.yaml", strings.NewReplacer(
 		"mail-servers: []", fmt.Sprintf("mail-servers: [%s, %s]", backends[0].ip, backends[1].ip),
 		"#encrypt-key-file:", "encrypt-key-file:",
