@@ -34,7 +34,7 @@ type Rebalance struct {
 }
 
 // maxOver is for how long users may be moved at the most, in milliseconds: 30 days.
-const maxOver = 30 * 24 * 3_600_000
+const maxOver int64 = 30 * 24 * 3_600_000
 
 // checkPace checks how fast users are to be moved.
 func checkPace(by *time.Time, overMS int64, parallel int) error {
