@@ -108,7 +108,7 @@ func TestPulse(t *testing.T) {
 		d := disk.New()
 		h := open(t, d, func(cfg *history.Config) { cfg.Age = 32 * time.Hour })
 		h.Add(admin("last"))
-		time.Sleep(9 * time.Hour)
+		time.Sleep(9*time.Hour + 10*time.Second) // between two pulses
 		crashed := d.Kill()
 		files := len(filesOf(d, "changes-"))
 		closeHistory(t, h)

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
@@ -20,12 +21,14 @@ type assignment struct {
 
 // notes are the histories of all directors together, none of which is lost.
 type notes struct {
-	known  map[assignment]bool
-	tables map[netip.Addr]bool // backends of which a change was noted
+	known  map[check.User]map[uint16][]netip.Addr // backends, by the generation of the mapping
+	tables map[netip.Addr]bool                    // backends of which a change was noted
 }
 
 func newNotes() notes {
-	return notes{known: make(map[assignment]bool), tables: make(map[netip.Addr]bool)}
+	return notes{
+		known: make(map[check.User]map[uint16][]netip.Addr), tables: make(map[netip.Addr]bool),
+	}
 }
 
 // take takes a note of a director, unless such notes get lost.
@@ -49,7 +52,22 @@ func (n *notes) take(note wire.Note, lost wire.Kind) {
 
 func (n *notes) know(tag ring.Tag, hash ring.UserHash, backend netip.Addr, generation uint16) {
 	user := check.User{Tag: string(tag), Hash: uint32(hash)}
-	n.known[assignment{user, backend, generation}] = true
+	if n.known[user] == nil {
+		n.known[user] = make(map[uint16][]netip.Addr)
+	}
+	n.known[user][generation] = append(n.known[user][generation], backend)
+}
+
+// tell reports whether the notes tell of a mapping. One that took the place of another on the same
+// backend, as by a move to where the user is, needs no note.
+func (n *notes) tell(a assignment) bool {
+	last := uint16(0)
+	for generation := range n.known[a.user] {
+		if generation <= a.generation {
+			last = max(last, generation)
+		}
+	}
+	return slices.Contains(n.known[a.user][last], a.backend)
 }
 
 // unnoted returns a breach for each mapping at the end, and each change of a backend by a command,
@@ -67,7 +85,7 @@ func (w *world) unnoted() (breaches []check.Breach) {
 		}
 		for _, m := range d.mappings() {
 			a := assignment{m.User, m.Backend, m.Generation}
-			if !w.notes.known[a] && !seen[a] {
+			if !w.notes.tell(a) && !seen[a] {
 				breach(m.User, "%s has a mapping to %v that nobody has noted", d.name, m.Backend)
 			}
 			seen[a] = true
