@@ -50,7 +50,8 @@ func (b *bench) measureDisks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		each := (cpuOf(mesh) - used) * time.Second / time.Since(began) / meshDirectors
+		each := time.Duration(
+			float64(cpuOf(mesh)-used) / time.Since(began).Seconds() / meshDirectors)
 		remark := ""
 		if on {
 			remark = fmt.Sprintf("; %.1f %% of a core more than without",
