@@ -70,8 +70,8 @@ func TestRotateKeys(t *testing.T) {
 	must(t, d1, "update", "192.0.2.1", "0")
 	first := awaitOneKey(t, m.directors)
 	loads := []*load{
-		startLoad(t, d1, 1500, mixedUsers(known, "new-at-d1-")),
-		startLoad(t, d2, 1500, mixedUsers(known, "new-at-d2-")),
+		startLoad(t, d1, 2500, mixedUsers(known, "new-at-d1-")),
+		startLoad(t, d2, 2500, mixedUsers(known, "new-at-d2-")),
 	}
 
 	for _, d := range m.directors {
