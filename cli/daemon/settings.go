@@ -203,7 +203,8 @@ func ownSettings() []Setting {
 		},
 		{
 			Name: "encrypt-key-file", Value: "FILE", Default: "", Usage: "keys of the mesh, " +
-				"32 bytes in base64 a line, the first one encrypts; SIGHUP reads them again " +
+				"32 bytes in base64 a line, the first one encrypts until keys are rotated; " +
+				"SIGHUP reads them again " +
 				"(default: no encryption)",
 			apply:  (*Daemon).applyKeys,
 			differ: func(before, after Options) bool { return !sameKeys(before.Keys, after.Keys) },

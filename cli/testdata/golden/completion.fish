@@ -29,7 +29,7 @@ complete -c director -n '__fish_seen_subcommand_from serve' -l username-hash -x 
 complete -c director -n '__fish_seen_subcommand_from serve' -l max-parallel-moves -x -d 'users that a flush moves at a time, 10000 at most; SIGHUP applies a new number (default: 100)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l max-parallel-kicks -x -d 'requests to Dovecot, or kick commands, that run at a time; SIGHUP applies a new number (default: 100)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l kick-command -r -F -d 'program that ends a user'\''s sessions (default: none)'
-complete -c director -n '__fish_seen_subcommand_from serve' -l encrypt-key-file -r -F -d 'keys of the mesh, 32 bytes in base64 a line, the first one encrypts; SIGHUP reads them again (default: no encryption)'
+complete -c director -n '__fish_seen_subcommand_from serve' -l encrypt-key-file -r -F -d 'keys of the mesh, 32 bytes in base64 a line, the first one encrypts until keys are rotated; SIGHUP reads them again (default: no encryption)'
 complete -c director -n '__fish_seen_subcommand_from serve' -l serve-alone -d 'serve users although a director to join has another key, mesh name, version or setting that must be the same: users may then be on two backends'
 complete -c director -n '__fish_seen_subcommand_from serve' -l insecure -d 'let the mesh listen on public addresses without a key: any host that reaches them may change everything'
 complete -c director -n '__fish_seen_subcommand_from serve' -l data-dir -r -F -d 'directory that keeps the table and the users over restarts of all directors at once; made if only its last part is missing (default: none)'
