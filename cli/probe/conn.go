@@ -21,11 +21,14 @@ type conn struct {
 	ctx   context.Context
 	check Check
 	net.Conn
-	in *bufio.Reader
+	in      *bufio.Reader
+	awaited string // what the server has to do next, for the text of a failure
 }
 
 func newConn(ctx context.Context, check Check, c net.Conn) *conn {
-	return &conn{ctx: ctx, check: check, Conn: c, in: bufio.NewReaderSize(c, maxLine)}
+	return &conn{
+		ctx: ctx, check: check, Conn: c, in: bufio.NewReaderSize(c, maxLine), awaited: "greeting",
+	}
 }
 
 // line reads a line, without its end.
@@ -54,8 +57,14 @@ func (c *conn) lines(last func(line string) bool) (string, error) {
 }
 
 // say sends a command.
-func (c *conn) say(command string) error {
-	_, err := io.WriteString(c.Conn, command+"\r\n")
+func (c *conn) say(command string) error { return c.sayTagged("", command) }
+
+// sayTagged sends a command with something before it. Only the first word of the command gets into
+// the text of a failure: there may be a password behind it.
+func (c *conn) sayTagged(tag, command string) error {
+	word, _, _ := strings.Cut(command, " ")
+	c.awaited = "answer to " + word
+	_, err := io.WriteString(c.Conn, tag+command+"\r\n")
 	return err
 }
 
@@ -71,12 +80,14 @@ func (c *conn) startTLS() error {
 		// It came before the encryption and would be read after it.
 		return &problem{BadTLS, "something was sent before TLS began"}
 	}
+	before := c.awaited
+	c.awaited = handshake
 	// Not verified: see the package comment.
 	encrypted := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
 	if err := encrypted.HandshakeContext(c.ctx); err != nil {
 		return handshakeError(err)
 	}
-	c.Conn, c.in = encrypted, bufio.NewReaderSize(encrypted, maxLine)
+	c.Conn, c.in, c.awaited = encrypted, bufio.NewReaderSize(encrypted, maxLine), before
 	return nil
 }
 

@@ -23,5 +23,6 @@
 // # Failures
 //
 // A check that fails returns a *Failure. Its Word is one of few, fit for the label of a metric; its
-// text is one line for people.
+// text is one line for people, which says what the server did not do: connect, greet, begin TLS, or
+// answer which command.
 package probe

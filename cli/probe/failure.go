@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,7 +22,7 @@ type Word string
 const (
 	Refused     Word = "refused"     // nothing listens there
 	Unreachable Word = "unreachable" // no connection came about
-	Timeout     Word = "timeout"     // no answer in time
+	Timeout     Word = "timeout"     // what was awaited did not come in time
 	Closed      Word = "closed"      // the connection broke off
 	BadTLS      Word = "tls"         // TLS is not offered or fails
 	BadAnswer   Word = "answer"      // it is not what a server of this protocol says
@@ -69,8 +70,9 @@ func unexpected(what, said string) error {
 	return &problem{BadAnswer, "unexpected " + what + " " + quote(said)}
 }
 
-// failureOf returns what an error of a check means.
-func failureOf(check Check, err error) *Failure {
+// failureOf returns what an error of a check means that came while the server was to do what is
+// awaited; "" before there was a connection.
+func failureOf(check Check, awaited string, err error) *Failure {
 	f := &Failure{Check: check, Word: Failed, Text: api.Visible(wording.Text(err.Error()))}
 	var own *problem
 	var network net.Error
@@ -81,7 +83,7 @@ func failureOf(check Check, err error) *Failure {
 		f.Word = own.word
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
 		errors.As(err, &network) && network.Timeout(), errors.Is(err, syscall.ETIMEDOUT):
-		f.Word, f.Text = Timeout, "no answer in time"
+		f.Word, f.Text = Timeout, "no "+cmp.Or(awaited, "connection")+" in time"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		f.Word, f.Text = Refused, "connection refused"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH),
@@ -94,6 +96,9 @@ func failureOf(check Check, err error) *Failure {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		f.Word, f.Text = Closed, "the connection broke off"
+		if awaited != "" {
+			f.Text += " before the " + awaited
+		}
 	}
 	if len(f.Text) > 3*maxQuoted {
 		f.Text = strings.ToValidUTF8(f.Text[:3*maxQuoted], "") + "…"
@@ -101,9 +106,12 @@ func failureOf(check Check, err error) *Failure {
 	return f
 }
 
+// handshake is what is awaited of a server that begins TLS.
+const handshake = "TLS handshake"
+
 // handshakeError is an error of a TLS handshake.
 func handshakeError(err error) error {
-	f := failureOf(Check{}, err)
+	f := failureOf(Check{}, handshake, err)
 	if f.Word == Failed {
 		f.Word = BadTLS
 	}

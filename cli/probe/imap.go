@@ -44,7 +44,7 @@ func imapDialogue(c *conn, login *Login) error {
 
 // imapCommand returns the result of a command, without its tag.
 func imapCommand(c *conn, tag, command string) (string, error) {
-	if err := c.say(tag + " " + command); err != nil {
+	if err := c.sayTagged(tag+" ", command); err != nil {
 		return "", err
 	}
 	said, err := c.lines(func(line string) bool {

@@ -18,28 +18,33 @@ type Prober struct {
 // Check does one check of a server. It returns nil if the server is good, else a *Failure. ctx must
 // have a deadline.
 func (p *Prober) Check(ctx context.Context, server netip.Addr, check Check) error {
-	if err := p.check(ctx, server, check); err != nil {
+	if awaited, err := p.check(ctx, server, check); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return failureOf(check, err)
+		return failureOf(check, awaited, err)
 	}
 	return nil
 }
 
-func (p *Prober) check(ctx context.Context, server netip.Addr, check Check) error {
+// check does a check. With an error it returns what the server was to do then, as failureOf wants
+// it.
+func (p *Prober) check(
+	ctx context.Context, server netip.Addr, check Check,
+) (awaited string, err error) {
 	dial := p.Dial
 	if dial == nil {
 		dial = dialTCP
 	}
 	raw, err := dial(ctx, netip.AddrPortFrom(server, check.Port))
 	if err != nil {
-		return err
+		return "", err
 	}
+	c := newConn(ctx, check, raw)
 	defer raw.Close()
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := raw.SetDeadline(deadline); err != nil {
-			return err
+			return c.awaited, err
 		}
 	}
 	// A check that is given up must not wait for its deadline.
@@ -48,17 +53,17 @@ func (p *Prober) check(ctx context.Context, server netip.Addr, check Check) erro
 
 	if check.Proxy != 0 {
 		if _, err := raw.Write(proxyHeader(check.Proxy, raw)); err != nil {
-			return err
+			return c.awaited, err
 		}
 	}
-	c := newConn(ctx, check, raw)
 	if check.Encryption == TLS {
 		if err := c.startTLS(); err != nil {
-			return err
+			return c.awaited, err
 		}
 		defer c.Conn.Close()
 	}
-	return dialogues[check.Protocol](c, p.Login)
+	err = dialogues[check.Protocol](c, p.Login)
+	return c.awaited, err
 }
 
 func dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {

@@ -49,6 +49,8 @@ func play(t *testing.T, c net.Conn, certificate tls.Certificate, steps []string)
 				return
 			}
 			c, in = encrypted, bufio.NewReader(encrypted)
+		case "CLOSE":
+			return
 		case "HANG":
 			_, _ = io.Copy(io.Discard, c) // until the other side closes
 			return
@@ -142,7 +144,10 @@ func TestCheck(t *testing.T) {
 			`login login of the test user refused with "NO [UNAVAILABLE] Later"`},
 		{"imap that hangs up at the login", "imap:143", test,
 			[]string{"S: * OK ready", `C: 2 LOGIN "test" "pa\"ss"`, "S: * BYE gone", "HANG"},
-			"timeout no answer in time"},
+			"timeout no answer to LOGIN in time"},
+		{"imap that breaks off at the login", "imap:143", test,
+			[]string{"S: * OK ready", `C: 2 LOGIN "test" "pa\"ss"`, "CLOSE"},
+			"closed the connection broke off before the answer to LOGIN"},
 		{"imap without STARTTLS", "imap:143+starttls", nil,
 			[]string{"S: * OK ready", "C: 1 STARTTLS", "S: 1 BAD what"},
 			`tls TLS refused with "BAD what"`},
@@ -153,9 +158,14 @@ func TestCheck(t *testing.T) {
 			[]string{"SHOUT: * OK ready"},
 			"tls no TLS is spoken there"},
 		{"imap that hangs in the handshake", "imap:993+tls", nil, []string{"HANG"},
-			"timeout no answer in time"},
-		{"imap that hangs", "imap:143", nil, []string{"HANG"}, "timeout no answer in time"},
-		{"imap that drips", "imap:143", nil, []string{"DRIP"}, "timeout no answer in time"},
+			"timeout no TLS handshake in time"},
+		{"imap that hangs behind the handshake", "imap:993+tls", nil, []string{"TLS", "HANG"},
+			"timeout no greeting in time"},
+		{"imap that hangs at STARTTLS", "imap:143+starttls", nil,
+			[]string{"S: * OK ready", "C: 1 STARTTLS", "HANG"},
+			"timeout no answer to STARTTLS in time"},
+		{"imap that hangs", "imap:143", nil, []string{"HANG"}, "timeout no greeting in time"},
+		{"imap that drips", "imap:143", nil, []string{"DRIP"}, "timeout no greeting in time"},
 		{"imap with an endless line", "imap:143", nil, []string{"FLOOD"},
 			"answer a line is longer than 8 KB"},
 		{"imap with endless answers", "imap:143", test,
@@ -176,6 +186,9 @@ func TestCheck(t *testing.T) {
 			`login login of the test user refused with "-ERR [AUTH] no"`},
 		{"pop3 without STLS", "pop3:110+starttls", nil,
 			[]string{"S: +OK", "C: STLS", "S: -ERR what"}, `tls TLS refused with "-ERR what"`},
+		{"pop3 that hangs at the login", "pop3:110", test,
+			[]string{"S: +OK", "C: USER test", "S: +OK", `C: PASS pa"ss`, "HANG"},
+			"timeout no answer to PASS in time"},
 		{"pop3 that answers nonsense", "pop3:110", test,
 			[]string{"S: +OK", "C: USER test", "S: 250"}, `answer unexpected answer "250"`},
 
@@ -190,6 +203,9 @@ func TestCheck(t *testing.T) {
 		{"lmtp that shuts down later", "lmtp:24", nil,
 			[]string{"S: 220 ready", "C: LHLO [127.0.0.1]", "S: 421 bye"},
 			`not_serving it answers LHLO with "421 bye"`},
+		{"lmtp that greets and hangs", "lmtp:24", nil,
+			[]string{"S: 220 ready", "C: LHLO [127.0.0.1]", "HANG"},
+			"timeout no answer to LHLO in time"},
 		{"lmtp that is SMTP", "lmtp:24", nil,
 			[]string{"S: 220 ready", "C: LHLO [127.0.0.1]", "S: 500 unknown"},
 			`answer unexpected answer "500 unknown"`},
@@ -272,9 +288,8 @@ func TestUnconnected(t *testing.T) {
 		{syscall.ECONNREFUSED, "refused connection refused"},
 		{syscall.EHOSTUNREACH, "unreachable no route to host"},
 		{syscall.ENETUNREACH, "unreachable network is unreachable"},
-		{syscall.ETIMEDOUT, "timeout no answer in time"},
+		{syscall.ETIMEDOUT, "timeout no connection in time"},
 		{syscall.ECONNRESET, "closed the connection broke off"},
-		{io.EOF, "closed the connection broke off"},
 		{syscall.EMFILE, "failed too many open files"},
 	} {
 		p := Prober{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {

@@ -59,7 +59,8 @@ func TestWatcher(t *testing.T) {
 			t.Errorf("a server was checked at %v of a round", moments)
 		}
 		for addr, want := range map[netip.Addr]string{
-			server: "", hangs: "tcp:143: no answer in time", refuses: "tcp:143: connection refused",
+			server: "", hangs: "tcp:143: no connection in time",
+			refuses: "tcp:143: connection refused",
 		} {
 			if len(seen[addr]) < 9 {
 				t.Errorf("%v was reported %d times", addr, len(seen[addr]))

@@ -81,12 +81,12 @@ func TestChecksOfDovecot(t *testing.T) {
 	i.start(netip.AddrPortFrom(ip, 143).String(), netip.AddrPortFrom(ip, 24).String(),
 		netip.AddrPortFrom(ip, 4190).String(), netip.AddrPortFrom(ip, 587).String())
 	user := &probe.Login{User: "test", Password: "pass"}
-	check := func(list string, login *probe.Login) error {
+	check := func(list string, login *probe.Login, within time.Duration) error {
 		checks, err := probe.ParseChecks(list)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		return (&probe.Prober{Login: login}).All(ctx, ip, checks)
 	}
@@ -99,25 +99,30 @@ func TestChecksOfDovecot(t *testing.T) {
 		"managesieve:4190", "managesieve:4190+starttls",
 		"submission:587", "submission:587+starttls",
 	} {
-		if err := check(list, nil); err != nil {
+		if err := check(list, nil, time.Minute); err != nil {
 			t.Errorf("%s: %v", list, err)
 		}
 		if strings.HasPrefix(list, "submission") {
 			continue // its login wants a relay
 		}
-		if err := check(list, user); err != nil {
+		if err := check(list, user, time.Minute); err != nil {
 			t.Errorf("%s with a login: %v", list, err)
 		}
 	}
 	for list, want := range map[string]string{
 		"imap:110": "unexpected greeting", "pop3:143": "unexpected greeting",
 		"lmtp:143": "unexpected answer", "managesieve:110": "unexpected answer",
-		"imap:143+tls": "no TLS is spoken there", "imap:993": "no answer in time",
-		"imap:10143": "the connection broke off", "lmtp:587": "unexpected answer",
-		"tcp:1": "connection refused",
+		"imap:143+tls": "no TLS is spoken there",
+		"imap:10143":   "the connection broke off before the greeting",
+		"lmtp:587":     "unexpected answer", "tcp:1": "connection refused",
 	} {
-		if err := check(list, nil); err == nil || !strings.Contains(err.Error(), want) {
+		err := check(list, nil, time.Minute)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", list, err, want)
 		}
+	}
+	err := check("imap:993", nil, 2*time.Second) // it waits for TLS to begin
+	if want := "imap:993: no greeting in time"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %q", err, want)
 	}
 }
