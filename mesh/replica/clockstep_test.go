@@ -110,3 +110,31 @@ func TestStopsBeforeItSteps(t *testing.T) {
 		t.Error("its clock is not off, the test shows nothing")
 	}
 }
+
+// Activity that peers may have taken already stays in a step back: they keep the later of two, and
+// digests leave it out. What they drop, since it lies too far ahead, moves.
+func TestActivityWhenTimeStepsBack(t *testing.T) {
+	for _, test := range []struct {
+		by    time.Duration
+		moves bool
+	}{
+		{-600 * time.Millisecond, false},
+		{-ownAhead, false},
+		{-ownAhead - time.Second, true},
+		{time.Second, true},
+	} {
+		w := started(t, 1)
+		d1 := w.directors[0]
+		w.now = w.now.Add(time.Minute)
+		made, _ := d1.core.dir.Assign("", 7<<16, testBackend(1), d1.core.clock.At(w.now))
+		d1.core.admission.unsyncedAt = w.now
+		d1.core.step(w.now, test.by)
+		now, _ := d1.core.dir.Find("", 7<<16, 0)
+		if moved := now.Activity != made.Activity; moved != test.moves {
+			t.Errorf("step by %v: activity moves %v, want %v", test.by, moved, test.moves)
+		}
+		if now.Stamp == made.Stamp {
+			t.Errorf("step by %v: the stamp stays, the test shows nothing", test.by)
+		}
+	}
+}

@@ -70,12 +70,13 @@ func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backen
 		})
 }
 
-// mayHoldYet reports whether a mapping to a backend is being forgotten, and a director may not have
-// heard so yet.
+// mayHoldYet reports whether a mapping to a backend, or the one that came after it, is being
+// forgotten, and a director may not have heard so yet.
 func (c *Checker) mayHoldYet(t time.Duration, s *userState, backend netip.Addr) bool {
 	return s.mayHaveBeenOn(backend, c.operations) &&
 		slices.ContainsFunc(c.operations, func(o *operation) bool {
-			return o.frees(backend) && o.at <= t && o.still > t
+			return o.at <= t && o.still > t && (o.frees(backend) ||
+				slices.ContainsFunc(s.lines, func(x *line) bool { return o.frees(x.backend) }))
 		})
 }
 

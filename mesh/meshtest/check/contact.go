@@ -61,6 +61,7 @@ type director struct {
 	comes    bool          // it has left another mesh for that, and is not synced there yet
 	met      bool          // has had contact with another director in this life
 	rooted   bool          // and, directly or through others, with the mesh that goes on; see lost
+	stranded bool          // serves alone with what it had got when its start was cut short
 
 	settled   bool
 	unsettled time.Duration // when it last became so
@@ -154,7 +155,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false,
 		false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
-	d.comes = false
+	d.comes, d.stranded = false, false
 	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false
 	d.startedAt, d.unsettled = t, max(t, c.founding)
 	for j := range c.links {
@@ -288,6 +289,7 @@ func (c *contacts) look(t time.Duration) {
 	for i, d := range c.directors {
 		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime {
 			d.settled, d.settledAt = true, t
+			c.relieve(t, d)
 			for j := range c.directors {
 				c.links[i][j].whole = never // whatever it had missed has been repaired
 			}

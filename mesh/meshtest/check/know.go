@@ -15,6 +15,7 @@ type given struct {
 	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
 	// by one that did not know yet that it had stood still: that binds whom it has reached
 	unaware bool
+	foreign bool // by a director that had a table of its own, in which the backend may be up
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.

@@ -39,6 +39,8 @@ type operation struct {
 	// moves, flushes: from then on no user is held or moved by it any more
 	ended time.Duration
 	rough bool // moves, flushes: there was a fault before it ended
+	// how much later another operation must begin to be newer for sure, where it is not known
+	unseen time.Duration
 	// it stands for the moves away from a backend that is out, by whatever directors
 	away bool
 }
@@ -77,7 +79,7 @@ func (c *Checker) ordered(e Admin) {
 	o := &operation{
 		id: e.ID, at: e.When(), director: i, life: c.contacts.directors[i].life, op: e.Op,
 		everywhere: forever, still: forever, ended: forever,
-		stranger: !c.contacts.directors[i].rooted,
+		stranger: !c.contacts.directors[i].rooted, unseen: unseenMargin,
 	}
 	c.operations = append(c.operations, o)
 	c.operationByID[e.ID] = o
@@ -140,7 +142,7 @@ func (c *Checker) endDrains(by *operation) {
 		return
 	}
 	for _, o := range c.operations {
-		if o.op.Kind == OpDrain && o.op.Backend == by.op.Backend && o.at < by.at-unseenMargin &&
+		if o.op.Kind == OpDrain && o.op.Backend == by.op.Backend && o.at < by.at-o.unseen &&
 			len(by.failed) == 0 {
 			o.ended = min(o.ended, by.doneAt+moveLimit)
 		}
@@ -151,7 +153,14 @@ func (c *Checker) endDrains(by *operation) {
 // by themselves.
 func (c *Checker) originatorDied(t time.Duration, i int) {
 	for _, o := range c.operations {
-		if o.sweeps() { // another director goes on
+		if o.sweeps() {
+			// Another director goes on, from the beginning: it moves users again that hash
+			// elsewhere by now.
+			if o.director == i && o.ended == forever {
+				for _, s := range c.users {
+					delete(s.used, o)
+				}
+			}
 			continue
 		}
 		if o.director == i && o.life == c.contacts.directors[i].life && o.ended == forever &&

@@ -79,7 +79,7 @@ func (c *contacts) direct(from, to int) span {
 	if l.sent < l.resumed+c.lag {
 		s.to = l.before - c.lag // the replay is under way
 	}
-	if d.syncedAt == never && !d.settled {
+	if d.stranded || d.syncedAt == never && !d.settled {
 		s.from = max(s.from, d.startedAt)
 	}
 	return s

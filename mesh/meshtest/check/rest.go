@@ -8,7 +8,9 @@ import (
 
 // says notes what a director says of itself.
 func (c *contacts) says(e Synced) {
-	d := c.directors[c.of(e.Director)]
+	i := c.of(e.Director)
+	d := c.directors[i]
+	first := d.syncedAt == never || d.stranded
 	if d.synced != e.Synced {
 		d.since = e.When()
 	}
@@ -21,9 +23,43 @@ func (c *contacts) says(e Synced) {
 			c.joins(e.When())
 			d.comes = true
 		}
-		d.mesh, d.rooted = e.Mesh, e.Mesh != 0 && !c.lost[e.Mesh]
+		d.mesh, d.rooted = e.Mesh, c.goesOn(e.Mesh) && !d.stranded
 	}
 	d.comes = d.comes && !e.Synced
+	switch {
+	case e.Synced && first && c.deserted(e.When(), i):
+		d.stranded, d.rooted = true, false
+	case e.Synced:
+		c.relieve(e.When(), d)
+	}
+}
+
+// goesOn reports whether a mesh is the one that all others join in the end.
+func (c *contacts) goesOn(mesh uint64) bool { return mesh != 0 && !c.lost[mesh] }
+
+// deserted reports whether a director is cut off from all others of its mesh that live, and there
+// are some. One that becomes synced then has taken no snapshot: it had met the mesh, lost it again,
+// and serves alone (protocol.md, Admission).
+func (c *contacts) deserted(t time.Duration, i int) bool {
+	others := false
+	for j, p := range c.directors {
+		if j == i || !p.alive || c.apart(i, j) {
+			continue
+		}
+		if !c.cut(t, i, j) {
+			return false
+		}
+		others = true
+	}
+	return others
+}
+
+// relieve notes that a director has what the others of its mesh have, if it was stranded.
+func (c *contacts) relieve(t time.Duration, d *director) {
+	if d.stranded {
+		d.stranded, d.rooted = false, c.goesOn(d.mesh)
+		c.joins(t)
+	}
 }
 
 // Foresee looks through a history for the meshes that do not go on, for what their directors do is
@@ -107,6 +143,7 @@ const astrayFor = time.Second
 // judgeMeshTimes demands that synced directors that are in touch go by one clock.
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
+	c.drifted(e)
 	for i, a := range c.contacts.directors {
 		for j, b := range c.contacts.directors[:i] {
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()
@@ -122,6 +159,23 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 					"the mesh times of %s and %s, both synced and in touch, are %v apart",
 					b.name, a.name, apart)
 			}
+		}
+	}
+}
+
+// drifted notes how far clocks have come apart, of directors that may be out of touch. When they
+// meet again some step, and with the clock all that they stamped meanwhile, by as much: also what
+// they stamped while the clocks still agreed.
+func (c *Checker) drifted(e MeshTimes) {
+	least, most := forever, never
+	for _, d := range c.contacts.directors {
+		if ahead, ok := e.Ahead[d.name]; ok && d.rooted {
+			least, most = min(least, ahead), max(most, ahead)
+		}
+	}
+	for _, o := range c.operations {
+		if o.everywhere == forever && most > least {
+			o.unseen = max(o.unseen, most-least+unseenMargin)
 		}
 	}
 }

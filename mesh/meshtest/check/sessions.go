@@ -135,6 +135,9 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 	if s.elsewhere(x, t-limit) {
 		return // recorded activity merges by maximum: this mapping has that of the one that it beat
 	}
+	if slices.ContainsFunc(x.answers, func(g given) bool { return g.foreign && t-g.at <= limit }) {
+		return // that of a director with a table of its own, in which the backend may have been up
+	}
 	b := c.table.find(x.backend)
 	if b != nil && !slices.Contains(b.possible(regDown, t-limit, t, everyone), 0) {
 		c.breach(t, "G2", s.user,

@@ -174,9 +174,9 @@ func (w write) over() time.Duration {
 	case w.op.stranger:
 		return forever
 	case w.op.done && len(w.op.failed) == 0:
-		return min(w.op.doneAt, w.op.at+unseenMargin)
+		return min(w.op.doneAt, w.op.at+w.op.unseen)
 	}
-	return w.op.at + unseenMargin
+	return w.op.at + w.op.unseen
 }
 
 // known is when all in a scope had the write.
@@ -191,7 +191,7 @@ const (
 	// forever is later than any time of a run, also when a limit is added.
 	forever = time.Duration(1 << 62)
 	// unseenMargin is how much later an operation must begin to be newer for sure than one that its
-	// director had not heard of: more than directors' clocks differ.
+	// director had not heard of: more than directors' clocks differ. See drifted.
 	unseenMargin = 3 * time.Second
 )
 

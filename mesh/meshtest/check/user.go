@@ -174,7 +174,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	if n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{
 			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
-			unaware: d.cutOff,
+			unaware: d.cutOff, foreign: !d.rooted,
 		})
 	}
 	x.last = t

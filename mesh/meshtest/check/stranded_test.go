@@ -1,0 +1,152 @@
+package check
+
+import (
+	"testing"
+	"time"
+)
+
+// TestStranded judges a director that met the mesh when it started, lost it again before it had
+// what the others have, and serves alone.
+func TestStranded(t *testing.T) {
+	const ours = 7
+	// begin has alice on b1 and then no points for b1. d3 starts after that, hears of the others
+	// until a time, and says later that it is synced.
+	begin := func(s *story, heard, synced float64) {
+		s.mesh["d1"], s.mesh["d2"], s.silent["d3"] = ours, ours, true
+		says := func(x float64, synced bool) {
+			s.add(Synced{At(sec(x)), "d3", synced, "the story says so", ours})
+		}
+		says(2, true)
+		s.stop("d3", calm)
+		s.login("d1", calm+sec(1), alice, b1)
+		s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+		s.start("d3", calm+sec(4))
+		says(calm.Seconds()+4.1, false)
+		s.split("d3", calm+sec(heard), calm+sec(30))
+		says(calm.Seconds()+synced, true)
+	}
+	// up is acknowledged while d3 starts, and d3 does not hold it later.
+	up := func(s *story) {
+		holds := func(down bool) Table {
+			t := with(b3, Row{Present: true, VHosts: 10, Down: down})
+			t[b1] = Row{Present: true}
+			return t
+		}
+		s.order("d1", calm+sec(0.5), calm+sec(0.6), Op{Kind: OpDown, Backend: b3})
+		s.order("d2", calm+sec(6.2), calm+sec(6.3), Op{Kind: OpUp, Backend: b3})
+		s.add(Admin{At(calm + sec(18)), 100, "d1",
+			Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
+		s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d3"},
+			Tables: map[string]Table{"d1": holds(false), "d3": holds(true)}})
+	}
+	testStories(t, []tale{
+		{"it has no mapping of before", func(s *story) {
+			begin(s, 6.5, 14)
+			s.login("d3", calm+sec(15), alice, placeWithout(b1))
+		}, "", ""},
+		{"it would have the mapping if its start had come to its end", func(s *story) {
+			begin(s, 9, 7)
+			s.login("d3", calm+sec(15), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+		{"it lacks what was acknowledged while it started", func(s *story) {
+			begin(s, 6.5, 14)
+			up(s)
+		}, "", ""},
+		{"it has what was acknowledged while it started", func(s *story) {
+			begin(s, 11, 10)
+			up(s)
+		}, "G5", "d3 does not hold what was acknowledged"},
+	})
+}
+
+// TestTablesOfTheirOwn judges what directors do that have another table for a while.
+func TestTablesOfTheirOwn(t *testing.T) {
+	const ours, theirs = 7, 8
+	// downElsewhere has alice on b1, which goes down while d3 is a mesh of its own.
+	downElsewhere := func(s *story) {
+		s.mesh["d1"], s.mesh["d2"], s.silent["d3"] = ours, ours, true
+		says := func(x float64, synced bool, mesh uint64) {
+			s.add(Synced{At(sec(x)), "d3", synced, "the story says so", mesh})
+		}
+		says(2, true, ours)
+		s.login("d1", calm, alice, b1)
+		s.stop("d3", calm+sec(0.5))
+		s.split("d3", calm+sec(0.5), sec(50))
+		s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDown, Backend: b1}, "d3")
+		s.login("d1", calm+sec(18), alice, b1)
+		s.start("d3", calm+sec(10))
+		says(calm.Seconds()+14, true, theirs)
+		says(51, false, ours)
+		says(52, true, ours)
+	}
+	testStories(t, []tale{
+		{"a backend that is up in the other mesh", func(s *story) {
+			downElsewhere(s)
+			s.login("d3", sec(34), alice, b1)
+			s.login("d3", sec(46), alice, b1)
+			s.login("d1", sec(70), alice, b1)
+		}, "", ""},
+		{"changes in both halves, by clocks that drift apart", func(s *story) {
+			s.split("d3", calm, calm+sec(30))
+			s.add(MeshTimes{At(calm + sec(20)), map[string]time.Duration{
+				"d1": 0, "d2": 0, "d3": -10 * time.Second,
+			}})
+			laterLoses(s)
+		}, "", ""},
+		{"changes in both halves, by clocks that agree", func(s *story) {
+			s.split("d3", calm, calm+sec(30))
+			laterLoses(s)
+		}, "G6", "not ordered last"},
+	})
+}
+
+// laterLoses has the vhost count of b2 changed at d1 and five seconds later at d3, out of touch,
+// and all hold the first in the end.
+func laterLoses(s *story) {
+	s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b2, VHosts: 5},
+		"d3")
+	s.order("d3", calm+sec(12), calm+sec(12.1), Op{Kind: OpUpdate, Backend: b2, VHosts: 6},
+		"d1", "d2")
+	f := Final{At(calm + sec(90)), make(map[string]State)}
+	for _, d := range []string{"d1", "d2", "d3"} {
+		f.Directors[d] = State{Table: with(b2, Row{Present: true, VHosts: 5})}
+	}
+	s.add(f)
+}
+
+// TestFlushesOfOthers judges flushes that meet other commands and deaths.
+func TestFlushesOfOthers(t *testing.T) {
+	first := placeWithout(b1)
+	second := placeWithout(b1, first)
+	// flushed has alice moved off b1 by a flush that d1 runs, and then changes her place again.
+	flushed := func(s *story) {
+		s.login("d1", calm, alice, b1)
+		s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+		s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpFlush})
+		s.login("d2", calm+sec(4), alice, first)
+		s.login("d2", calm+sec(20), alice, first)
+	}
+	changed := func(s *story) {
+		s.order("d2", calm+sec(21), calm+sec(21.1),
+			Op{Kind: OpUpdate, Backend: first, VHosts: 0})
+		s.login("d2", calm+sec(25), alice, second)
+	}
+	testStories(t, []tale{
+		{"one that another director goes on with", func(s *story) {
+			flushed(s)
+			s.stop("d1", calm+sec(5.003))
+			changed(s)
+		}, "", ""},
+		{"one that has had its effect", func(s *story) {
+			flushed(s)
+			changed(s)
+		}, "G2", "d2 answered"},
+		{"one to a backend that is forgotten, where one in a split has the old mapping",
+			func(s *story) {
+				s.split("d3", calm+sec(1.5), end)
+				flushed(s)
+				s.add(Admin{At(calm + sec(2.5)), 100, "d1", Op{Kind: OpForget, Backend: first}})
+				s.login("d3", calm+sec(4.5), alice, b1)
+			}, "", ""},
+	})
+}
