@@ -59,7 +59,7 @@ func BenchmarkStream(b *testing.B) {
 			}
 			o := newOutStream("d2", s)
 			done := make(chan error, 1)
-			go func() { done <- o.serve(func(int, int) {}) }()
+			go func() { done <- o.serve(func([]messageSize) {}) }()
 			message := make([]byte, 64<<10)
 			b.SetBytes(int64(len(message)))
 			const window = 32

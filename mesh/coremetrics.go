@@ -149,12 +149,18 @@ type coreCollector struct {
 	users    *prometheus.Desc
 	waiting  *prometheus.Desc
 	rings    *prometheus.Desc
-	peers    *prometheus.Desc
+	moving   *prometheus.Desc
+	flushes  *prometheus.Desc
+	toFlush  *prometheus.Desc
 	streams  *prometheus.Desc
 	queue    *prometheus.Desc
 	halfOpen *prometheus.Desc
 	keyUsed  *prometheus.Desc
 	rotating *prometheus.Desc
+	keys     *prometheus.Desc
+	lacking  *prometheus.Desc
+	peers    peerDescs
+	backends backendDescs
 	data     dataDescs
 	health   healthDescs
 	counters []coreCounter
@@ -166,13 +172,18 @@ func newCoreCollector(n *Node) *coreCollector {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	c := &coreCollector{
-		n:       n,
-		synced:  desc("director_synced", "1 if this director answers lookups by itself, else 0."),
-		users:   desc("director_users", "Users with a mapping."),
-		waiting: desc("director_lookups_waiting", "Lookups that wait for an answer."),
+		n:      n,
+		synced: desc("director_synced", "1 if this director answers lookups by itself, else 0."),
+		users:  desc("director_users", "Users with a mapping."),
+		waiting: desc("director_lookups_waiting", "Lookups that wait for an answer, by reason.",
+			"reason"),
 		rings: desc("director_rings",
 			"Rings kept; more than one while a table change is not confirmed by all."),
-		peers: desc("director_peers", "Peers by state.", "state"),
+		moving: desc("director_moves_running", "Users that this director is moving."),
+		flushes: desc("director_flushes_running",
+			"Flushes under way in the mesh, as this director last heard."),
+		toFlush: desc("director_flush_users_remaining",
+			"Users whom the flushes under way in the mesh have not moved yet."),
 		streams: desc("director_mesh_stream_queue_bytes",
 			"Bytes that wait to be sent on the streams to all peers."),
 		queue: desc("director_mesh_queue_entries", "Entries in this queue of the mesh.", "queue"),
@@ -182,6 +193,12 @@ func newCoreCollector(n *Node) *coreCollector {
 			"Packets that all directors have encrypted with the key in use, about."),
 		rotating: desc("director_mesh_key_rotation",
 			"1 while a rotation of keys is under way, else 0."),
+		keys: desc("director_mesh_keys",
+			"Keys of the mesh; 0: what directors say to each other is not encrypted."),
+		lacking: desc("director_mesh_key_directors_lacking",
+			"Directors that have not reported that they have the key in use."),
+		peers:    newPeerDescs(),
+		backends: newBackendDescs(),
 		data:     newDataDescs(),
 		health:   newHealthDescs(),
 		counters: coreCounters(),
@@ -199,14 +216,18 @@ func newCoreCollector(n *Node) *coreCollector {
 // Describe implements prometheus.Collector.
 func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
 	own := []*prometheus.Desc{
-		c.synced, c.users, c.waiting, c.rings, c.peers, c.streams, c.queue, c.halfOpen,
-		c.keyUsed, c.rotating,
+		c.synced, c.users, c.waiting, c.rings, c.moving, c.flushes, c.toFlush,
+		c.streams, c.queue, c.halfOpen, c.keyUsed, c.rotating, c.keys, c.lacking,
 		c.data.failing, c.data.bytes, c.data.dropped, c.data.gaps,
 		c.health.backends, c.health.alarms, c.health.outOfContact,
 		c.data.historyFailing, c.data.historyBytes, c.data.historyLost,
 	}
-	for _, d := range append(own, c.counts...) {
-		ch <- d
+	for _, descs := range [][]*prometheus.Desc{
+		own, c.counts, c.peers.all(), c.backends.all(),
+	} {
+		for _, d := range descs {
+			ch <- d
+		}
 	}
 }
 
@@ -223,7 +244,8 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	n.last = max(n.last, n.clock())
 	self, peers, counters := n.core.Self(n.last), n.core.Peers(n.last), n.core.Counters()
-	health := n.core.Health()
+	health, waiting := n.core.Health(), n.core.Waiting()
+	backends, flushes, moves := n.core.Backends(), n.core.Flushes(), n.core.Moves()
 	streams := 0
 	for _, o := range n.out {
 		streams += o.size()
@@ -232,17 +254,16 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 
 	gauge(c.synced, boolValue(self.Synced))
 	gauge(c.users, float64(self.Users))
-	gauge(c.waiting, float64(self.Waiting))
+	for reason, count := range waiting {
+		gauge(c.waiting, float64(count), reason)
+	}
 	gauge(c.rings, float64(self.Rings))
-	states := map[string]float64{"handshaking": 0, "syncing": 0, "synced": 0}
-	for _, p := range peers {
-		if !p.Self && !p.Removed {
-			states[p.State.String()]++
-		}
-	}
-	for state, count := range states {
-		gauge(c.peers, count, state)
-	}
+	gauge(c.moving, float64(moves))
+	running, left := flushesLeft(flushes)
+	gauge(c.flushes, float64(running))
+	gauge(c.toFlush, float64(left))
+	c.peers.collect(ch, peers)
+	c.backends.collect(ch, backends, n.metrics.moves)
 	gauge(c.streams, float64(streams))
 	gauge(c.queue, float64(len(n.deltas)), "deltas")
 	gauge(c.queue, float64(n.events.length()), "events")
@@ -253,6 +274,9 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	packets, rotating := n.keys.wear()
 	gauge(c.keyUsed, float64(packets))
 	gauge(c.rotating, boolValue(rotating))
+	keys, lacking := n.keysLacking()
+	gauge(c.keys, float64(keys))
+	gauge(c.lacking, float64(lacking))
 	c.health.collect(ch, health)
 	c.data.collect(ch, n.Data(), n.History())
 	c.collectCounts(ch, counters)
@@ -269,6 +293,17 @@ func (c *coreCollector) collectCounts(ch chan<- prometheus.Metric, all counters)
 				c.counts[i], prometheus.CounterValue, float64(k.read(&all)), labels...)
 		}
 	}
+}
+
+// flushesLeft is how many flushes run in the mesh, and how many users they have not moved yet.
+func flushesLeft(flushes []replica.FlushStatus) (running int, left uint64) {
+	for _, f := range flushes {
+		if f.Ended == 0 && !f.Lost {
+			running++
+			left += f.Total - min(f.Total, f.Moved+f.Failed)
+		}
+	}
+	return running, left
 }
 
 func boolValue(b bool) float64 {

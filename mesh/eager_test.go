@@ -67,7 +67,7 @@ func TestPushIntoSockets(t *testing.T) {
 		}
 		o := newOutStream("d2", s)
 		served := make(chan error, 1)
-		go func() { served <- o.serve(func(int, int) {}) }()
+		go func() { served <- o.serve(func([]messageSize) {}) }()
 		const size = 3000
 		pushed, waiting := 0, false
 		for ; !waiting; pushed++ {
@@ -120,7 +120,7 @@ func TestPushInParts(t *testing.T) {
 	near, far := kernelEnds(t)
 	o := newOutStream("d2", &secureStream{conn: sippingConn{near}, r: near, w: near})
 	served := make(chan error, 1)
-	go func() { served <- o.serve(func(int, int) {}) }()
+	go func() { served <- o.serve(func([]messageSize) {}) }()
 	var frame []byte
 	for i := range uint64(100) {
 		message := binary.BigEndian.AppendUint64(nil, i)

@@ -74,6 +74,7 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		n.data.store.Put(e.N, e.Message)
 	case replica.Noted:
 		n.history.Add(e.Note)
+		n.metrics.moves.note(n.cfg.Name, e.Note)
 	case replica.Asked:
 		n.serve(e.Peer, e.Question, r)
 	case replica.Answered:

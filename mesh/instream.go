@@ -138,7 +138,7 @@ func (n *Node) receive(s *secureStream, id uint64, peer string) error {
 			}
 			return err
 		}
-		n.metrics.received(len(frame))
+		n.metrics.received(frame)
 		m, err := wire.Decode(frame)
 		switch {
 		case errors.Is(err, wire.ErrUnknownKind):

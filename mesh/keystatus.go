@@ -80,6 +80,16 @@ func (n *Node) Keys() KeyringStatus {
 	return s
 }
 
+// keysLacking is how many keys the mesh has, and how many directors have not reported that they
+// have the one that encrypts here.
+func (n *Node) keysLacking() (keys, lacking int) {
+	s := n.Keys()
+	if len(s.Keys) == 0 {
+		return 0, 0
+	}
+	return len(s.Keys), len(s.Directors) - len(s.Keys[0].Holders)
+}
+
 // idsLocked lists the keys that any of these directors has, the one that encrypts here first.
 func (k *keys) idsLocked(directors []string) []wire.KeyID {
 	var others []wire.KeyID

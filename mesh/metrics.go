@@ -2,8 +2,11 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/mesh/wire"
 )
 
 // dropReason is why a message, packet or connection was dropped.
@@ -57,8 +60,10 @@ type metrics struct {
 
 	drops        [dropReasons]prometheus.Counter
 	handshakes   [reasons]prometheus.Counter
-	messages     [2]prometheus.Counter // sent, received
-	bytes        [2]prometheus.Counter
+	traffic      [2]traffic // sent, received
+	packets      [2]prometheus.Counter
+	packetBytes  [2]prometheus.Counter
+	moves        *moveCounts
 	streamsIn    prometheus.Gauge
 	streamsOut   prometheus.Gauge
 	kicksFailed  prometheus.Counter
@@ -86,16 +91,30 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 	}
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "director_mesh_stream_messages_total",
-		Help: "Messages on the streams between directors.",
-	}, []string{"direction"})
+		Help: "Messages on the streams between directors, by kind.",
+	}, []string{"direction", "kind"})
 	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "director_mesh_stream_bytes_total",
-		Help: "Bytes on the streams between directors, before encryption.",
+		Help: "Bytes on the streams between directors, before encryption, by kind of message.",
+	}, []string{"direction", "kind"})
+	packets := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "director_mesh_packets_total",
+		Help: "Packets of the failure detector and of gossip between directors.",
+	}, []string{"direction"})
+	packetBytes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "director_mesh_packet_bytes_total",
+		Help: "Bytes of the packets between directors, as they are sent.",
 	}, []string{"direction"})
 	for i, direction := range [...]string{"sent", "received"} {
-		m.messages[i] = messages.WithLabelValues(direction)
-		m.bytes[i] = bytes.WithLabelValues(direction)
+		m.traffic[i] = newTraffic(direction, messages, bytes)
+		m.packets[i] = packets.WithLabelValues(direction)
+		m.packetBytes[i] = packetBytes.WithLabelValues(direction)
 	}
+	moves := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "director_moves_total",
+		Help: "Users that this director began to move to another backend, by cause.",
+	}, []string{"cause"})
+	m.moves = newMoveCounts(moves)
 	streams := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "director_mesh_streams", Help: "Open streams between directors.",
 	}, []string{"direction"})
@@ -116,7 +135,8 @@ func newMetrics(registry prometheus.Registerer, n *Node) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		drops, handshakes, messages, bytes, streams, m.kicksFailed, m.sessionsLeft, m.hooksFailed,
+		drops, handshakes, messages, bytes, packets, packetBytes, streams, moves,
+		m.kicksFailed, m.sessionsLeft, m.hooksFailed,
 		newCoreCollector(n),
 	} {
 		if err := registry.Register(c); err != nil {
@@ -148,12 +168,61 @@ func (m *metrics) pruned(count int) { m.drops[dropPruned].Add(float64(count)) }
 
 func (m *metrics) handshakeFailed(r reason) { m.handshakes[r].Inc() }
 
-func (m *metrics) sent(messages, bytes int) {
-	m.messages[0].Add(float64(messages))
-	m.bytes[0].Add(float64(bytes))
+func (m *metrics) sent(written []messageSize) {
+	for _, size := range written {
+		m.traffic[0].count(size)
+	}
 }
 
-func (m *metrics) received(bytes int) {
-	m.messages[1].Inc()
-	m.bytes[1].Add(float64(bytes))
+func (m *metrics) received(message []byte) { m.traffic[1].count(sizeOf(message)) }
+
+// packet counts a packet that was sent (0) or received (1).
+func (m *metrics) packet(direction, bytes int) {
+	if m != nil {
+		m.packets[direction].Inc()
+		m.packetBytes[direction].Add(float64(bytes))
+	}
+}
+
+// otherKind is the label of the messages that only a later release understands, and of those that
+// do not belong on a stream.
+const otherKind = "other"
+
+// streamKinds are the kinds of messages on open streams. The others open streams, or are on disk,
+// in gossip, or in the bodies of answers.
+func streamKinds() []wire.Kind {
+	return slices.DeleteFunc(wire.Kinds(), func(k wire.Kind) bool {
+		switch k {
+		case wire.KindHello, wire.KindRefuse, wire.KindDelta, wire.KindPushPull, wire.KindMark,
+			wire.KindHistoryQuery, wire.KindHistoryFound, wire.KindAdminNote, wire.KindUserNote,
+			wire.KindLoginsNote, wire.KindTableNote, wire.KindLapseNote:
+			return true
+		}
+		return false
+	})
+}
+
+// traffic counts the messages of one direction, by their first byte.
+type traffic [1 << 8]*struct{ messages, bytes prometheus.Counter }
+
+func newTraffic(direction string, messages, bytes *prometheus.CounterVec) (t traffic) {
+	count := func(kind string) *struct{ messages, bytes prometheus.Counter } {
+		return &struct{ messages, bytes prometheus.Counter }{
+			messages.WithLabelValues(direction, kind), bytes.WithLabelValues(direction, kind),
+		}
+	}
+	other := count(otherKind)
+	for i := range t {
+		t[i] = other
+	}
+	for _, kind := range streamKinds() {
+		t[kind] = count(kind.String())
+	}
+	return t
+}
+
+func (t *traffic) count(m messageSize) {
+	k := t[m.kind]
+	k.messages.Inc()
+	k.bytes.Add(float64(m.bytes))
 }

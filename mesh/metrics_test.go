@@ -12,6 +12,7 @@ import (
 
 	"directormesh/mesh/meshtest/metrictest"
 	"directormesh/mesh/meshtest/netsim"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -30,9 +31,14 @@ func TestMetricsOfAMesh(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		want := map[string]float64{
-			"director_synced": 1, "director_users": 5, "director_lookups_waiting": 0,
-			"director_rings":             1,
-			"director_peers handshaking": 0, "director_peers syncing": 0,
+			"director_synced": 1, "director_users": 5, "director_rings": 1,
+			"director_lookups_waiting moving": 0, "director_lookups_waiting unsynced": 0,
+			"director_moves_running": 0, "director_flushes_running": 0,
+			"director_mesh_keys": 0, "director_mesh_key_directors_lacking": 0,
+			"director_peer_state d2 synced": 1, "director_peer_state d2 syncing": 0,
+			"director_peer_reachable d3": 1, "director_peer_users d3": 5,
+			"director_peer_last_failed_timestamp_seconds d2": 0,
+			"director_peers handshaking":                     0, "director_peers syncing": 0,
 			"director_peers synced":    2,
 			"director_mesh_streams in": 2, "director_mesh_streams out": 2,
 			"director_mesh_stream_queue_bytes":             0,
@@ -54,12 +60,17 @@ func TestMetricsOfAMesh(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		sent, bytes := all["director_mesh_stream_messages_total sent"],
-			all["director_mesh_stream_bytes_total sent"]
-		received := all["director_mesh_stream_messages_total received"]
+		sent, bytes := all["director_mesh_stream_messages_total sent beat"],
+			all["director_mesh_stream_bytes_total sent beat"]
+		received := all["director_mesh_stream_messages_total received beat"]
 		if sent < 100 || bytes < 10*sent || received < 100 ||
-			all["director_mesh_stream_bytes_total received"] < 10*received {
-			t.Errorf("%g messages of %g bytes were sent, and %g received", sent, bytes, received)
+			all["director_mesh_stream_bytes_total received beat"] < 10*received {
+			t.Errorf("%g beats of %g bytes were sent, and %g received", sent, bytes, received)
+		}
+		if all["director_peer_round_trip_seconds d2"] < 0.002 ||
+			all["director_mesh_packets_total sent"] < 10 ||
+			all["director_mesh_packet_bytes_total received"] < 100 {
+			t.Errorf("round trips and packets: %v", all)
 		}
 	})
 }
@@ -117,20 +128,30 @@ func TestWhatIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.sent(2, 30)
-	m.received(500)
-	m.received(500)
+	beat := []byte{byte(wire.KindBeat), 1, 0x90}
+	held, later := []byte{byte(wire.KindHeld), 1, 0x90}, []byte{99}
+	m.sent([]messageSize{sizeOf(beat), sizeOf(held), sizeOf(beat)})
+	m.received(later)
+	m.packet(0, 20)
+	m.packet(1, 30)
+	m.packet(1, 30)
 	m.pruned(7)
 	var none *metrics
 	none.drop(dropKey)
 	none.unregister()
 	m.unregister()
 	got := []float64{
-		counted(t, m.messages[0]), counted(t, m.bytes[0]),
-		counted(t, m.messages[1]), counted(t, m.bytes[1]), counted(t, m.drops[dropPruned]),
+		counted(t, m.traffic[0][wire.KindBeat].messages),
+		counted(t, m.traffic[0][wire.KindBeat].bytes),
+		counted(t, m.traffic[0][wire.KindHeld].messages),
+		counted(t, m.traffic[1][wire.KindBeat].messages),
+		counted(t, m.traffic[1][98].messages), counted(t, m.traffic[1][99].bytes),
+		counted(t, m.packets[0]), counted(t, m.packetBytes[0]),
+		counted(t, m.packets[1]), counted(t, m.packetBytes[1]),
+		counted(t, m.drops[dropPruned]),
 	}
-	if diff := cmp.Diff([]float64{2, 30, 2, 1000, 7}, got); diff != "" {
-		t.Errorf("sent, received, pruned (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]float64{2, 14, 1, 0, 1, 5, 1, 20, 2, 60, 7}, got); diff != "" {
+		t.Errorf("beats, held, unknown, packets, pruned (-want +got):\n%s", diff)
 	}
 }
 

@@ -193,6 +193,7 @@ func (n *Node) open() error {
 		evicted: func() { n.metrics.drop(dropEvicted) },
 		tooMuch: func() { n.metrics.drop(dropTooMuch) },
 		refused: n.noteRefusal,
+		packet:  func(direction, bytes int) { n.metrics.packet(direction, bytes) },
 	}, n.serveStream)
 	if n.metrics, err = newMetrics(n.cfg.Registerer, n); err != nil {
 		return errors.Join(err, n.transport.Shutdown())

@@ -22,16 +22,17 @@ type outStream struct {
 
 	mu      sync.Mutex
 	queue   [][]byte
-	bytes   int                       // of the queue and of what is being written
-	sent    func(messages, bytes int) // called for each write; nil: nothing may be written yet
-	writing bool                      // somebody writes, see outwriter.go
+	bytes   int                         // of the queue and of what is being written
+	sent    func(written []messageSize) // called for each write; nil: nothing may be written yet
+	writing bool                        // somebody writes, see outwriter.go
 	closed  error
 	stuck   int           // bytes of the packets that did not get through at its end; 0: all did
 	drained chan struct{} // somebody waits for the end of the queue; nil: nobody does
 	stopped chan struct{} // closed when nobody writes any more; nil: nobody waits for that
 
-	first [1][]byte // room for a queue of one message, and most are
-	taken [][]byte  // out of the queue, not written yet; the writer's
+	first [1][]byte     // room for a queue of one message, and most are
+	taken [][]byte      // out of the queue, not written yet; the writer's
+	batch []messageSize // of what is being written; the writer's
 }
 
 func newOutStream(peer string, s *secureStream) *outStream {
@@ -121,7 +122,7 @@ func (o *outStream) emptied() <-chan struct{} {
 
 // serve lets what is queued be written until the stream ends, and returns why it did. sent is
 // called of each write.
-func (o *outStream) serve(sent func(messages, bytes int)) error {
+func (o *outStream) serve(sent func(written []messageSize)) error {
 	o.mu.Lock()
 	o.sent = sent
 	o.mu.Unlock()

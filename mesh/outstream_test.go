@@ -14,7 +14,7 @@ func plainOut(t *testing.T) (o *outStream, ended <-chan error, far *secureStream
 	near, conn := ends(t)
 	o = newOutStream("d2", &secureStream{conn: near, r: near, w: near})
 	done := make(chan error, 1)
-	go func() { done <- o.serve(func(int, int) {}) }()
+	go func() { done <- o.serve(func([]messageSize) {}) }()
 	t.Cleanup(func() { o.close(errors.New("the test is over")) })
 	return o, done, &secureStream{conn: conn, r: conn, w: conn}
 }

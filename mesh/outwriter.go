@@ -13,6 +13,25 @@ const (
 	pushBytes = 4 << 10
 )
 
+// keepMessages is how many sizes of messages a stream has room for at all times; most batches are
+// one beat.
+const keepMessages = 16
+
+// messageSize is the first byte of a message, which tells its kind, and its bytes in a frame.
+type messageSize struct {
+	kind  byte
+	bytes int32
+}
+
+// sizeOf describes an encoded message.
+func sizeOf(message []byte) messageSize {
+	size := messageSize{bytes: int32(frameHeader + len(message))}
+	if len(message) > 0 {
+		size.kind = message[0]
+	}
+	return size
+}
+
 // eagerConn is a connection that can write without waiting. TryWrite writes as much of b as the
 // connection takes now, which may be nothing.
 type eagerConn interface {
@@ -21,9 +40,9 @@ type eagerConn interface {
 
 // batch is what is written together.
 type batch struct {
-	sealed          []byte // as it goes over the connection; what is left of it
-	messages, bytes int    // in it, before it was sealed
-	room            []byte // memory for it and its successors
+	sealed []byte // as it goes over the connection; what is left of it
+	bytes  int    // in it, before it was sealed
+	room   []byte // memory for it and its successors
 }
 
 // push writes what is queued, unless somebody does that already. It never waits; what the
@@ -85,12 +104,15 @@ func (o *outStream) next(written batch) (b batch, more bool) {
 		return b, false
 	}
 	plain := b.room[:0]
+	if o.batch = o.batch[:0]; cap(o.batch) > keepMessages {
+		o.batch = nil
+	}
 	for len(o.taken) > 0 &&
-		(b.messages == 0 || len(plain)+frameHeader+len(o.taken[0]) <= writeChunk) {
+		(len(o.batch) == 0 || len(plain)+frameHeader+len(o.taken[0]) <= writeChunk) {
 		plain = appendFrame(plain, o.taken[0])
+		o.batch = append(o.batch, sizeOf(o.taken[0]))
 		o.taken[0] = nil
 		o.taken = o.taken[1:]
-		b.messages++
 	}
 	b.bytes, b.room = len(plain), plain
 	var err error
@@ -107,8 +129,8 @@ func (o *outStream) take(written batch) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed == nil {
-		if written.messages > 0 {
-			o.sent(written.messages, written.bytes)
+		if written.bytes > 0 {
+			o.sent(o.batch)
 			if o.bytes -= written.bytes; o.bytes == 0 {
 				o.tellDrainedLocked()
 			}

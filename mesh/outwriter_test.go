@@ -36,7 +36,13 @@ func (c *catching) TryWrite(b []byte) (int, error) {
 func pushed(conn net.Conn) (o *outStream, sent *[][2]int) {
 	sent = new([][2]int)
 	o = newOutStream("d2", &secureStream{conn: conn, r: conn, w: conn})
-	o.sent = func(messages, bytes int) { *sent = append(*sent, [2]int{messages, bytes}) }
+	o.sent = func(written []messageSize) {
+		bytes := 0
+		for _, m := range written {
+			bytes += int(m.bytes)
+		}
+		*sent = append(*sent, [2]int{len(written), bytes})
+	}
 	return o, sent
 }
 
@@ -147,7 +153,7 @@ func TestPeerSpeaksOutOfTurn(t *testing.T) {
 			t.Error("something was written too early")
 		}
 		sent := 0
-		err := o.serve(func(messages, _ int) { sent += messages })
+		err := o.serve(func(written []messageSize) { sent += len(written) })
 		if err == nil || !strings.Contains(err.Error(),
 			"closed by the peer: peer spoke out of turn") {
 			t.Errorf("ended with %v", err)

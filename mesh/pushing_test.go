@@ -138,7 +138,7 @@ func TestPushesThatFail(t *testing.T) {
 		conn := &catching{}
 		o = newOutStream("d2", &secureStream{conn: conn, r: conn,
 			w: &secureWriter{w: conn, cipher: seal}})
-		o.sent = func(int, int) { t.Error("something was sent") }
+		o.sent = func([]messageSize) { t.Error("something was sent") }
 		if err := o.add([]byte("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -175,7 +175,7 @@ func TestRecordsRunOut(t *testing.T) {
 	}
 	near, _ := ends(t)
 	o := newOutStream("d2", &secureStream{conn: near, r: near, w: w})
-	o.sent = func(int, int) { t.Error("something was sent") }
+	o.sent = func([]messageSize) { t.Error("something was sent") }
 	if err := o.add([]byte("x")); err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,14 @@ type transportEvents struct {
 	evicted func()                                      // a connection was closed for want of room
 	tooMuch func()                                      // one sent too much
 	refused func(what string, from net.Addr, err error) // one, or a packet, did not pass the gate
+	// a packet was sent (0) or received (1); may be nil
+	packet func(direction, bytes int)
+}
+
+func (e transportEvents) countPacket(direction, bytes int) {
+	if e.packet != nil {
+		e.packet(direction, bytes)
+	}
 }
 
 // newTransport takes ownership of the listener and the packet socket. serve is called in a
@@ -111,6 +119,7 @@ func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("packet to %q: %w", addr, err)
 	}
 	t.written.Add(1)
+	t.events.countPacket(0, len(b))
 	_, err = t.packets.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	return time.Now(), err
 }
@@ -228,6 +237,7 @@ func (t *transport) readPackets() {
 			t.events.refused("packet", from, refused)
 			continue
 		}
+		t.events.countPacket(1, size)
 		select {
 		case t.packetCh <- &memberlist.Packet{
 			Buf: append([]byte(nil), buf[:size]...), From: from, Timestamp: at,

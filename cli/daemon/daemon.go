@@ -86,7 +86,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err = d.openSockets(cfg.Handed); err != nil {
 		return nil, err
 	}
-	registry, err := newRegistry(cfg.Version)
+	registry, err := newRegistry(cfg.Version, cfg.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -148,16 +148,23 @@ func New(cfg Config) (_ *Daemon, err error) {
 
 // newRegistry returns the registry of one director. Nothing is registered globally: a process may
 // hold several.
-func newRegistry(version string) (*prometheus.Registry, error) {
+func newRegistry(version string, o Options) (*prometheus.Registry, error) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "director_build_info",
 		Help:        "Always 1; the label has the version.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "director_info",
+		Help: "Always 1; the labels have the names of the director, as the label peer of others " +
+			"has it, and of the mesh.",
+		ConstLabels: prometheus.Labels{"director": o.NodeName, "mesh": o.MeshName},
+	})
+	info.Set(1)
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
-		build, collectors.NewGoCollector(),
+		build, info, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := registry.Register(c); err != nil {

@@ -15,7 +15,12 @@ var update = flag.Bool("update", false, "rewrite the documents of settings and m
 // with -update.
 func document(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("..", "doc", name)
+	golden(t, filepath.Join("..", "doc", name), got)
+}
+
+// golden compares a file with what it should be.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

@@ -103,6 +103,10 @@ func newHealth(o Options, node *mesh.Node, registry prometheus.Registerer) (*hea
 	if len(o.Health.Checks) == 0 {
 		return nil, nil
 	}
+	each := newCheckCounts(node.Backends)
+	if err := registry.Register(each); err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
 	return &health{probe.Watcher{
 		Prober:  &probe.Prober{Login: o.Health.Login},
 		Checks:  o.Health.Checks,
@@ -110,7 +114,10 @@ func newHealth(o Options, node *mesh.Node, registry prometheus.Registerer) (*hea
 		Servers: node.Watched,
 		Report:  func(server netip.Addr, failure string) { node.Observe(server, failure) },
 		Seed:    rand.Uint64(),
-		Count:   func(word probe.Word) { results[word].Inc() },
+		Count: func(server netip.Addr, word probe.Word) {
+			results[word].Inc()
+			each.count(server, word)
+		},
 	}}, nil
 }
 

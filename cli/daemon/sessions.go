@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -117,6 +118,11 @@ func (s *sessions) attach(
 	node *mesh.Node, fifos []*os.File, registry *prometheus.Registry,
 ) (err error) {
 	s.mesh.node.Store(node)
+	if len(s.sources) > 0 {
+		if err := registry.Register(newSessionCounts(s.sources, node.Backends)); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
 	if len(fifos) == 0 {
 		return nil
 	}

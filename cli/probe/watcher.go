@@ -25,7 +25,7 @@ type Watcher struct {
 	Seed    uint64                                  // of the spread, another one at each director
 	AtATime int                                     // 0: DefaultAtATime
 	// Count is told of each server that was checked: the word of its failure, "" if it is good.
-	Count func(word Word)
+	Count func(server netip.Addr, word Word)
 }
 
 // Run checks until ctx ends, and waits for the checks that run then.
@@ -102,11 +102,11 @@ func (r *watch) check(ctx context.Context, server netip.Addr) {
 	}
 	var failure *Failure
 	if errors.As(err, &failure) {
-		r.Count(failure.Word)
+		r.Count(server, failure.Word)
 		r.Report(server, failure.Error())
 		return
 	}
-	r.Count("")
+	r.Count(server, "")
 	r.Report(server, "")
 }
 

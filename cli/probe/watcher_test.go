@@ -39,7 +39,7 @@ func TestWatcher(t *testing.T) {
 				ours, _ := net.Pipe()
 				return ours, nil
 			}},
-			Count: func(word Word) { mu.Lock(); words[word]++; mu.Unlock() },
+			Count: func(_ netip.Addr, word Word) { mu.Lock(); words[word]++; mu.Unlock() },
 			Report: func(server netip.Addr, failure string) {
 				mu.Lock()
 				seen[server] = append(seen[server], failure)
@@ -82,7 +82,7 @@ func TestWatcherEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := Watcher{
 			Every: 5 * time.Second, Servers: func() []netip.Addr { return []netip.Addr{server} },
-			Checks: []Check{mustParse(t, "tcp:143")}, Count: func(Word) {},
+			Checks: []Check{mustParse(t, "tcp:143")}, Count: func(netip.Addr, Word) {},
 			Prober: &Prober{Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()

@@ -3,6 +3,7 @@ package session
 import (
 	"hash/maphash"
 	"iter"
+	"net/netip"
 	"slices"
 	"sort"
 	"sync"
@@ -27,6 +28,9 @@ type List struct {
 	sortNames sync.Once // few lists are asked for names
 	seed      maphash.Seed
 	byName    []sortKey // the places of sessions, by the hash of the login name
+
+	countBackends sync.Once
+	onBackends    map[netip.Addr]int
 }
 
 // sortKey is a hash in the upper half and the index of a session in the lower one. Sessions are
@@ -124,6 +128,20 @@ func (l *List) Named(login string) []Session {
 }
 
 func (l *List) nameHash(login string) uint32 { return uint32(maphash.String(l.seed, login)) }
+
+// Asked is when Dovecot was asked for the list.
+func (l *List) Asked() time.Time { return l.asked }
+
+// OnBackends returns how many sessions each backend has. It must not be changed.
+func (l *List) OnBackends() map[netip.Addr]int {
+	l.countBackends.Do(func() {
+		l.onBackends = make(map[netip.Addr]int)
+		for i := range l.sessions {
+			l.onBackends[l.sessions[i].Backend]++
+		}
+	})
+	return l.onBackends
+}
 
 // All gives all sessions, by hash.
 func (l *List) All() iter.Seq[Session] { return slices.Values(l.sessions) }

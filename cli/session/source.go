@@ -105,6 +105,13 @@ func (s *Source) Latest(age time.Duration) (*List, bool) {
 	return s.latest, true
 }
 
+// Newest returns the newest list, nil if there is none yet.
+func (s *Source) Newest() *List {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest
+}
+
 // run fetches lists for as long as somebody wants one.
 func (s *Source) run() {
 	for {

@@ -68,6 +68,16 @@ func (c *Core) Lookup(now mono.Time, id uint64, tag ring.Tag, h ring.UserHash) (
 	return netip.Addr{}, false
 }
 
+// Waiting is how many lookups wait for each reason, by its name in metrics. All reasons are there.
+func (c *Core) Waiting() map[string]int {
+	count := c.waiters.ByReason()
+	named := make(map[string]int)
+	for _, v := range lookups.Waits() {
+		named[v.Label()] = count[v]
+	}
+	return named
+}
+
 // CancelLookup forgets a waiting lookup.
 func (c *Core) CancelLookup(id uint64) { c.waiters.Cancel(id) }
 

@@ -62,6 +62,9 @@ type moverPort interface {
 	write(now mono.Time, m wire.Message)
 }
 
+// Moves is how many moves this director runs.
+func (c *Core) Moves() int { return c.moves.Len() }
+
 // startMove begins to give a user another backend; the zero backend kicks and forgets.
 func (mo *mover) startMove(now mono.Time, m *moves.Move, backend netip.Addr) {
 	m.Started = now

@@ -41,6 +41,9 @@ const (
 	Synced
 )
 
+// PeerStates are all of them.
+func PeerStates() []PeerState { return []PeerState{Handshaking, Syncing, Synced} }
+
 func (s PeerState) String() string {
 	return [...]string{"handshaking", "syncing", "synced"}[s]
 }

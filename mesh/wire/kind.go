@@ -50,6 +50,16 @@ var kindNames = [...]string{
 	KindLapseNote:       "lapse_note",
 }
 
+// Kinds returns the known kinds.
+func Kinds() (kinds []Kind) {
+	for k, name := range kindNames {
+		if name != "" {
+			kinds = append(kinds, Kind(k))
+		}
+	}
+	return kinds
+}
+
 // String returns the kind's name, or "kind_N" for a kind that is not known.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {

@@ -142,28 +142,28 @@ func statm(pid, column int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// metric returns one of the director's metrics.
-func (d *director) metric(name string) float64 {
+// metric returns the sum of those of the director's metrics that begin so.
+func (d *director) metric(name string) (sum float64) {
 	body, err := d.get("director.sock", "/metrics")
 	if err != nil {
 		return 0
 	}
 	defer body.Close()
 	for lines := bufio.NewScanner(body); lines.Scan(); {
-		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			value, _ := strconv.ParseFloat(text, 64)
-			return value
+		if line := lines.Text(); strings.HasPrefix(line, name) {
+			value, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			sum += value
 		}
 	}
-	return 0
+	return sum
 }
 
 func (d *director) received() float64 {
-	return d.metric(`director_mesh_stream_bytes_total{direction="received"}`)
+	return d.metric(`director_mesh_stream_bytes_total{direction="received"`)
 }
 
 func (d *director) sent() float64 {
-	return d.metric(`director_mesh_stream_bytes_total{direction="sent"}`)
+	return d.metric(`director_mesh_stream_bytes_total{direction="sent"`)
 }
 
 // memory asks for the memory after a collection, which it makes happen.

@@ -47,11 +47,19 @@ func (l *link) answerLocked(in *lineReader) (rest func() bool, ok bool) {
 
 // answerInto appends the answers to all complete reply lines to the output. mu must be locked.
 func (l *link) answerInto(b *batch, in *lineReader) {
+	var began time.Duration
 	for b.next(in, l) {
-		if len(b.lookups) > 0 {
-			l.s.director.TryLookups(b.lookups)
+		if len(b.lookups) == 0 {
+			l.reply(b)
+			continue
 		}
+		if began == 0 {
+			began = l.s.uptime()
+		}
+		l.s.director.TryLookups(b.lookups)
+		before := b.counts.completed
 		l.reply(b)
+		b.shard.Answered(b.counts.completed-before, l.s.uptime()-began)
 	}
 }
 
@@ -127,6 +135,7 @@ func (l *link) hold(out []byte, p *pending, counts *tally) []byte {
 		l.s.troubles.note(tooManyHeld).Int("most", maxHeld).Int("most_of_one", maxOwnHeld).
 			Msg(texts[tooManyHeld])
 		counts.failed++
+		l.s.lookups.Shard().Failed(0)
 		l.forget(p.id)
 		return plain.appendFailure(out, p.id, p.ending)
 	}
@@ -149,6 +158,12 @@ func (l *link) await(line []byte) {
 	tag, hash := ring.Tag(p.reply.tag), l.s.completer.hash(&p.reply)
 	began := time.Now()
 	backend, err := l.s.director.Lookup(ctx, tag, hash)
+	took := time.Since(began)
+	if err != nil {
+		l.s.lookups.Shard().Failed(took)
+	} else {
+		l.s.lookups.Shard().Answered(1, took)
+	}
 	if l.ctx.Err() != nil {
 		return // the client has its answer already
 	}
@@ -158,7 +173,7 @@ func (l *link) await(line []byte) {
 	l.mu.Unlock()
 	if err != nil {
 		l.s.troubles.note(lookupFailed).Uint32("user_hash", uint32(hash)).Str("tag", string(tag)).
-			Float64("took_ms", audit.Milliseconds(time.Since(began))).Err(wording.Plain(err)).
+			Float64("took_ms", audit.Milliseconds(took)).Err(wording.Plain(err)).
 			Msg(texts[lookupFailed])
 	}
 	if lost {

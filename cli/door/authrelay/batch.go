@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"directormesh/cli/door/latency"
 	"directormesh/ring"
 )
 
@@ -40,6 +41,7 @@ type batch struct {
 	names   map[netip.Addr]string // of backends
 	out     []byte
 	counts  tally
+	shard   *latency.Shard // where its lookups are counted
 }
 
 // next replaces the lines by up to batchSize new complete ones. It returns false if there is no
@@ -69,7 +71,10 @@ func (b *batch) clear() {
 }
 
 // batches are the batches that are not in use. An idle connection has no batch.
-type batches struct{ pool sync.Pool }
+type batches struct {
+	lookups *latency.Lookups
+	pool    sync.Pool
+}
 
 // maxOutput is the largest buffer that is kept.
 const maxOutput = 256 << 10
@@ -78,7 +83,10 @@ func (s *batches) take() *batch {
 	if b, ok := s.pool.Get().(*batch); ok {
 		return b
 	}
-	return &batch{lines: make([]pending, 0, batchSize), lookups: make([]ring.Lookup, 0, batchSize)}
+	return &batch{
+		lines: make([]pending, 0, batchSize), lookups: make([]ring.Lookup, 0, batchSize),
+		shard: s.lookups.Shard(), // a pool gives a processor what it had before
+	}
 }
 
 func (s *batches) give(b *batch) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/cli/door/latency"
 )
 
 // metrics counts what one door does. All label values exist from the start.
@@ -15,6 +17,7 @@ type metrics struct {
 	unchanged prometheus.Counter
 	failed    prometheus.Counter
 	troubles  *prometheus.CounterVec
+	lookups   *latency.Lookups
 }
 
 func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
@@ -40,6 +43,7 @@ func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
 			Help:        "Troubles at a door before Dovecot's auth, by cause.",
 			ConstLabels: door,
 		}, []string{"cause"}),
+		lookups: latency.New(p.String()),
 	}
 	m.completed = m.replies.WithLabelValues("completed")
 	m.unchanged = m.replies.WithLabelValues("unchanged")
@@ -50,7 +54,7 @@ func newMetrics(r prometheus.Registerer, p Protocol) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.open, m.held, m.replies, m.troubles} {
+	for _, c := range []prometheus.Collector{m.open, m.held, m.replies, m.troubles, m.lookups} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics of the %s door: %w", p, err)
 		}

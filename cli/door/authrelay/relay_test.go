@@ -12,6 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/mesh/meshtest/metrictest"
 	"directormesh/ring"
 )
 
@@ -92,6 +95,23 @@ func TestHeldUser(t *testing.T) {
 		}
 		if n := f.server.requests.Load() + f.server.held.Load(); n != 0 {
 			t.Errorf("%d requests are still open", n)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(f.server.lookups)
+		got := metrictest.Values(t, registry)
+		if got["director_lookups_total userdb answered"] != 2 ||
+			got["director_lookups_total userdb failed"] != 1 {
+			t.Errorf("two users got an answer, one did not; counted %v", got)
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			h := family.GetMetric()[0].GetHistogram()
+			if h != nil && (h.GetSampleSum() < 40 || h.GetSampleSum() > 41) {
+				t.Errorf("two of the lookups took 20 s each, all together %g", h.GetSampleSum())
+			}
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"directormesh/cli/api"
 	"directormesh/cli/door/audit"
 	"directormesh/cli/door/eventloop"
+	"directormesh/cli/door/latency"
 	"directormesh/ring"
 )
 
@@ -93,6 +94,8 @@ type Server struct {
 
 	loops    *eventloop.Loops
 	batches  batches
+	lookups  *latency.Lookups
+	began    time.Time
 	requests atomic.Int64 // open ones
 	held     atomic.Int64 // replies
 
@@ -123,6 +126,9 @@ func New(cfg Config) (*Server, error) {
 		listeners: make(map[net.Listener]bool),
 		links:     make(map[*link]bool),
 		claims:    make(map[audit.Client]*claim),
+		lookups:   m.lookups,
+		batches:   batches{lookups: m.lookups},
+		began:     time.Now(),
 	}
 	s.troubles = &troubles{log: s.log, metrics: m}
 	if s.dial == nil && cfg.Protocol != Authreply {
@@ -163,6 +169,9 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 	}
 }
+
+// uptime is a clock that is cheap to read.
+func (s *Server) uptime() time.Duration { return time.Since(s.began) }
 
 func (s *Server) add(l net.Listener) bool {
 	s.mu.Lock()

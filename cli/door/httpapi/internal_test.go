@@ -103,13 +103,13 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.serves("/v1/lookup")
-	m.lookedUp(nil)
-	m.lookedUp(api.Errorf(api.CodeTemporary, "x"))
+	m.lookups.Shard().Answered(1, time.Millisecond)
+	m.lookups.Shard().Failed(time.Millisecond)
 	m.served("/v1/lookup", 503)
 	got := metrictest.Values(t, registry)
 	want := map[string]float64{
-		"director_http_lookups_total answered":        1,
-		"director_http_lookups_total failed":          1,
+		"director_lookups_total http answered":        1,
+		"director_lookups_total http failed":          1,
 		"director_http_requests_total /v1/lookup 5xx": 1,
 	}
 	for key, n := range want {

@@ -56,9 +56,10 @@ func (s *Server) tryAnswer(req api.LookupRequest) (api.LookupAnswer, bool) {
 	if req.User == "" {
 		return namelessAnswer(req), true
 	}
+	began := time.Now()
 	backend, ok := s.director.TryLookup(ring.Tag(req.Tag), s.director.Hash(req.User))
 	if ok {
-		s.metrics.lookedUp(nil)
+		s.metrics.lookups.Shard().Answered(1, time.Since(began))
 	}
 	return api.LookupAnswer{User: req.User, Tag: req.Tag, Backend: backend}, ok
 }
@@ -67,6 +68,7 @@ func (s *Server) tryAnswer(req api.LookupRequest) (api.LookupAnswer, bool) {
 func (s *Server) tryAnswers(
 	requests []api.LookupRequest,
 ) (answers []api.LookupAnswer, waiting []int) {
+	began := time.Now()
 	users := make([]ring.Lookup, 0, len(requests))
 	for _, req := range requests {
 		if req.User != "" {
@@ -76,6 +78,7 @@ func (s *Server) tryAnswers(
 		}
 	}
 	s.director.TryLookups(users)
+	var answered int
 	answers = make([]api.LookupAnswer, len(requests))
 	for i, req := range requests {
 		if req.User == "" {
@@ -89,8 +92,9 @@ func (s *Server) tryAnswers(
 			continue
 		}
 		answers[i] = api.LookupAnswer{User: req.User, Tag: req.Tag, Backend: api.IP{Addr: backend}}
-		s.metrics.lookedUp(nil)
+		answered++
 	}
+	s.metrics.lookups.Shard().Answered(answered, time.Since(began))
 	return answers, waiting
 }
 
@@ -103,17 +107,21 @@ func namelessAnswer(req api.LookupRequest) api.LookupAnswer {
 // answer waits for the answer that tryAnswer has not.
 func (s *Server) answer(ctx context.Context, req api.LookupRequest) api.LookupAnswer {
 	answer := api.LookupAnswer{User: req.User, Tag: req.Tag}
+	began := time.Now()
 	backend, err := s.director.Lookup(ctx, ring.Tag(req.Tag), s.director.Hash(req.User))
 	var e *api.Error
+	took := time.Since(began)
 	switch {
 	case err == nil:
+		s.metrics.lookups.Shard().Answered(1, took)
 		answer.Backend = backend
+		return answer
 	case errors.As(err, &e):
 		answer.Error = e
 	default:
 		answer.Error = api.Errorf(api.CodeInternal, "%v", wording.Plain(err))
 	}
-	s.metrics.lookedUp(err)
+	s.metrics.lookups.Shard().Failed(took)
 	return answer
 }
 

@@ -5,15 +5,15 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"directormesh/cli/door/latency"
 )
 
 // metrics counts what this door does. Labels come from closed sets, and all of them exist from the
 // start.
 type metrics struct {
 	requests *prometheus.CounterVec
-	lookups  *prometheus.CounterVec
-	answered prometheus.Counter
-	failed   prometheus.Counter
+	lookups  *latency.Lookups
 	paths    map[string]classes // does not change after the routes are made
 }
 
@@ -26,14 +26,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "director_http_requests_total",
 			Help: "HTTP requests answered, by path and status class.",
 		}, []string{"path", "status"}),
-		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "director_http_lookups_total",
-			Help: "User lookups over HTTP, by result.",
-		}, []string{"result"}),
-		paths: make(map[string]classes),
+		lookups: latency.New("http"),
+		paths:   make(map[string]classes),
 	}
-	m.answered = m.lookups.WithLabelValues("answered")
-	m.failed = m.lookups.WithLabelValues("failed")
 	if r == nil {
 		return m, nil
 	}
@@ -55,11 +50,3 @@ func (m *metrics) serves(path string) {
 
 // served counts a request for one of the paths of routes.
 func (m *metrics) served(path string, status int) { m.paths[path][status/100].Inc() }
-
-func (m *metrics) lookedUp(err error) {
-	if err != nil {
-		m.failed.Inc()
-	} else {
-		m.answered.Inc()
-	}
-}

@@ -15,6 +15,30 @@ const (
 	OnFailed             // the user's backend has failed: the user is to be moved
 )
 
+// Waits are the verdicts of lookups that wait.
+func Waits() []Verdict {
+	return []Verdict{NotSynced, BeingMoved, RingChanging, Ending, NoBackend, OnFailed}
+}
+
+// Label is a verdict's name in metrics; "": it is none to wait for.
+func (v Verdict) Label() string {
+	switch v {
+	case NotSynced:
+		return "unsynced"
+	case BeingMoved:
+		return "moving"
+	case RingChanging:
+		return "barrier"
+	case Ending:
+		return "end_of_life"
+	case NoBackend:
+		return "no_backend"
+	case OnFailed:
+		return "backend_failed"
+	}
+	return ""
+}
+
 // Reason is the text of a verdict in temporary failures and logs.
 func (v Verdict) Reason() string {
 	switch v {

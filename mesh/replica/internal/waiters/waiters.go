@@ -88,6 +88,17 @@ func New() *List {
 // Len is how many there are.
 func (l *List) Len() int { return len(l.order) }
 
+// ByReason is how many wait for each reason.
+func (l *List) ByReason() map[lookups.Verdict]int {
+	count := make(map[lookups.Verdict]int)
+	for _, x := range l.order {
+		if !x.done {
+			count[x.why]++
+		}
+	}
+	return count
+}
+
 // Add has a lookup wait from now on.
 func (l *List) Add(now mono.Time, x *Wait) {
 	x.since = now
