@@ -121,6 +121,13 @@ func compareVerdict(a, b Verdict) int {
 	)
 }
 
+// Factor is by how much the directors change the weight of a backend to even out load, in percent
+// of its vhost count. 0 means ring.NoFactor: nobody changed it yet.
+type Factor int
+
+// Percent returns the factor as a number.
+func (f Factor) Percent() int { return cmp.Or(int(f), ring.NoFactor) }
+
 // compareBool orders false before true.
 func compareBool(a, b bool) int {
 	switch {

@@ -32,11 +32,13 @@ type BackendRow struct {
 	Rebalance Register[Task]
 	// Verdict says whether the observers of the backend see it failed; unset: nobody ever said so.
 	Verdict Register[Verdict]
+	// Factor changes the weight; unset: the vhost count is the weight.
+	Factor Register[Factor]
 }
 
 // Registers is how many registers of a backend a director of this release knows beyond those of the
 // first release.
-const Registers = 3
+const Registers = 4
 
 // Known returns the row as a director knows it that has only so many of the registers that were
 // added after the first release. Such a director neither goes by the others nor confirms them.
@@ -50,6 +52,9 @@ func (r BackendRow) Known(registers int) BackendRow {
 	if registers < 3 {
 		r.Verdict = Register[Verdict]{}
 	}
+	if registers < 4 {
+		r.Factor = Register[Factor]{}
+	}
 	return r
 }
 
@@ -61,7 +66,8 @@ func (r BackendRow) Covers(change BackendRow) bool {
 		change.Forgotten <= r.Forgotten &&
 		change.Drain.compare(r.Drain, compareTask) <= 0 &&
 		change.Rebalance.compare(r.Rebalance, compareTask) <= 0 &&
-		change.Verdict.compare(r.Verdict, compareVerdict) <= 0
+		change.Verdict.compare(r.Verdict, compareVerdict) <= 0 &&
+		change.Factor.compare(r.Factor, cmp.Compare[Factor]) <= 0
 }
 
 // merge takes over what is later in the row in and returns just that.
@@ -74,6 +80,7 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 		Drain:     r.Drain.merge(in.Drain, compareTask),
 		Rebalance: r.Rebalance.merge(in.Rebalance, compareTask),
 		Verdict:   r.Verdict.merge(in.Verdict, compareVerdict),
+		Factor:    r.Factor.merge(in.Factor, cmp.Compare[Factor]),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -92,6 +99,7 @@ func (r BackendRow) Commanded() BackendRow {
 		Drain:     r.Drain.commanded(),
 		Rebalance: r.Rebalance.commanded(),
 		Verdict:   r.Verdict.commanded(),
+		Factor:    r.Factor.commanded(),
 	}
 }
 
@@ -114,7 +122,7 @@ func (r BackendRow) vhosts() int {
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
 	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten, r.Drain.Stamp,
-		r.Rebalance.Stamp, r.Verdict.Stamp)
+		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp)
 }
 
 // lastMoment returns the highest stamp in the row, those in its values included.

@@ -85,6 +85,7 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.Rebalance.Value.Since)
 		restamp(&row.Verdict.Stamp)
 		restamp(&row.Verdict.Value.Since)
+		restamp(&row.Factor.Stamp)
 		t.backends[addr] = row
 	}
 	for addr, row := range t.directors {

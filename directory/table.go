@@ -156,6 +156,7 @@ func (t *Table) Backends() []ring.Backend {
 			Name:       row.Presence.Value.Name,
 			Tag:        row.Presence.Value.Tag,
 			VHosts:     row.vhosts(),
+			Factor:     int(row.Factor.Value),
 			Down:       row.State.Value.Down,
 			Drained:    row.Drain.Value.On,
 			Rebalanced: row.Rebalance.Value.On,

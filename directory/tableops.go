@@ -25,6 +25,7 @@ var (
 	ErrTooLittleLeft  = errors.New("less than half of the tag's weight would remain")
 	ErrNotDrained     = errors.New("backend is not drained")
 	ErrParallel       = errors.New("number of users at a time")
+	ErrFactor         = errors.New("factor")
 )
 
 // Add puts a backend into the table. One that is absent gets all registers
@@ -68,6 +69,7 @@ func (t *Table) Add(
 		row.Drain = Register[Task]{Stamp: stamp, Origin: origin}
 		row.Rebalance = Register[Task]{Stamp: stamp, Origin: origin}
 		row.Verdict = Register[Verdict]{Stamp: stamp, Origin: origin}
+		row.Factor = Register[Factor]{Stamp: stamp, Origin: origin}
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {

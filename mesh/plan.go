@@ -212,9 +212,9 @@ func share(list []ring.Backend, of ring.Backend) float64 {
 		if b.Tag != of.Tag || !b.Usable() {
 			continue
 		}
-		total += b.VHosts
+		total += b.Weight()
 		if b.Addr == of.Addr {
-			own = b.VHosts
+			own = b.Weight()
 		}
 	}
 	if total == 0 {

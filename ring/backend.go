@@ -14,6 +14,11 @@ const (
 	// MaxVHosts is the largest vhost count. Code that reads one from outside refuses larger ones; a
 	// Ring counts them as MaxVHosts.
 	MaxVHosts = 1000
+	// NoFactor, MinFactor and MaxFactor are the factors of a backend that nobody gave one, and the
+	// bounds of those that are given, in percent.
+	NoFactor  = 100
+	MinFactor = 50
+	MaxFactor = 150
 )
 
 // Tag names a partition of the cluster with its own backends, its own ring and its own users. "" is
@@ -31,6 +36,8 @@ type Backend struct {
 	// VHosts is the weight, 0 to MaxVHosts: how many points the backend has on the ring of its tag.
 	// With 0 it gets no new users.
 	VHosts int
+	// Factor is by how much balancing changes the weight, in percent; 0 means NoFactor. See Weight.
+	Factor int
 	// Down keeps the backend off the ring, whatever VHosts says.
 	Down bool
 	// Drained keeps the backend off the ring too; its users are moved away one after the other.
@@ -41,6 +48,16 @@ type Backend struct {
 	// Failed says that its observers see it failed, and Out that it is off the ring for that. How
 	// many failed ones may be out is bounded; the others stay on the ring.
 	Failed, Out bool
+}
+
+// Weight is the vhost count that the ring goes by: VHosts, and what the directors make of it for
+// now. All that asks for a backend's share goes by it. It is 0 only where VHosts is.
+func (b Backend) Weight() int {
+	if b.VHosts <= 0 || b.Factor == 0 || b.Factor == NoFactor {
+		return min(b.VHosts, MaxVHosts)
+	}
+	factor := min(max(b.Factor, MinFactor), MaxFactor)
+	return min(max((b.VHosts*factor+NoFactor/2)/NoFactor, 1), MaxVHosts)
 }
 
 // Usable reports whether b takes new users.

@@ -79,13 +79,13 @@ func (r *Ring) searchEqual(hash uint32) int {
 	}
 }
 
-// normalise returns the usable backends in CompareAddr order, each address once, no vhost count
-// above MaxVHosts.
+// normalise returns the usable backends in CompareAddr order, each address once, with their weights
+// as vhost counts.
 func normalise(backends []Backend) []Backend {
 	usable := make([]Backend, 0, len(backends))
 	for _, b := range backends {
 		if b.Usable() {
-			b.VHosts = min(b.VHosts, MaxVHosts)
+			b.VHosts, b.Factor = b.Weight(), 0
 			usable = append(usable, b)
 		}
 	}

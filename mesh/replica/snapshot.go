@@ -231,6 +231,9 @@ func backendText(b ring.Backend) string {
 	if b.VHosts != ring.DefaultVHosts {
 		text += fmt.Sprintf(" %d", b.VHosts)
 	}
+	if b.Factor != 0 && b.Factor != ring.NoFactor {
+		text += fmt.Sprintf(" factor %d%%", b.Factor)
+	}
 	if b.Down {
 		text += " down"
 	}

@@ -205,6 +205,9 @@ func registersText(row directory.BackendRow) string {
 		texts = append(texts,
 			map[bool]string{true: "is rebalanced", false: "is balanced"}[row.Rebalance.Value.On])
 	}
+	if row.Factor.Stamp != 0 {
+		texts = append(texts, fmt.Sprintf("has the factor %d %%", row.Factor.Value.Percent()))
+	}
 	if row.Verdict.Stamp != 0 {
 		texts = append(texts,
 			map[bool]string{true: "has failed", false: "works"}[row.Verdict.Value.Failed])

@@ -130,6 +130,10 @@ func (p *printer) backendRow(r directory.BackendRow) string {
 		text += " rebalance"
 		note(r.Rebalance.Value, false, r.Rebalance.Stamp, r.Rebalance.Origin)
 	}
+	if r.Factor.Value != 0 {
+		text += " factor"
+		note(r.Factor.Value, false, r.Factor.Stamp, r.Factor.Origin)
+	}
 	if r.Verdict.Value != (directory.Verdict{}) {
 		text += " verdict"
 		note(r.Verdict.Value, false, r.Verdict.Stamp, r.Verdict.Origin)

@@ -59,6 +59,7 @@ func (l *nameList) addAll(c *directory.Change) {
 		l.add(b.Drain.Origin)
 		l.add(b.Rebalance.Origin)
 		l.add(b.Verdict.Origin)
+		l.add(b.Factor.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -100,6 +101,8 @@ func encodeChange(w *writer, c *directory.Change) {
 func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	fields := backendFields
 	switch {
+	case isSet(b.Factor):
+		fields += 4
 	case isSet(b.Verdict):
 		fields += 3
 	case isSet(b.Rebalance):
@@ -144,6 +147,15 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 			w.bool(v.Failed)
 			w.uint(uint64(v.Since))
 			w.bool(v.Cleared)
+		})
+	}
+	if fields > backendFields+3 {
+		encodeRegister(w, names, b.Factor, func(f directory.Factor) {
+			if f < 0 || f > ring.MaxFactor {
+				w.fail("factor", "%d is not in 0..%d", f, ring.MaxFactor)
+				return
+			}
+			w.uint(uint64(f))
 		})
 	}
 }
@@ -258,7 +270,11 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 			return v
 		})
 	}
-	r.end("backend", extra-3)
+	if extra > 3 {
+		b.Factor = decodeRegister(r, "factor",
+			func() directory.Factor { return directory.Factor(r.uint("factor", ring.MaxFactor)) })
+	}
+	r.end("backend", extra-4)
 	return b
 }
 

@@ -130,6 +130,11 @@ func fillValue(t *rapid.T, v reflect.Value) {
 			}
 		}))
 		return
+	case *directory.Register[directory.Factor]:
+		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Factor {
+			return directory.Factor(rapid.IntRange(0, ring.MaxFactor).Draw(t, "factor"))
+		}))
+		return
 	case *directory.Register[bool]:
 		fillRegister(t, p, rapid.Bool())
 		return

@@ -178,6 +178,7 @@ type Row struct {
 	// Rebalanced says that users who hash elsewhere are being moved.
 	Rebalanced bool
 	Failed     bool // its observers see it failed
+	Factor     int  // of its weight, in percent; 0: none
 	Forgotten  uint64
 	Registers  string
 }

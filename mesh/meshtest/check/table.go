@@ -41,6 +41,8 @@ type backend struct {
 
 	outs   []outSpan // when it was out at some director, in order
 	judged bool      // some director showed a verdict that it has failed
+
+	balanced bool // some director wrote a factor
 }
 
 // table models the replicated table from outside: the values that a register may have, given what
@@ -321,6 +323,11 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 		if row.Failed && !b.judged {
 			problems = append(problems,
 				fmt.Sprintf("backend %v has failed, and nobody saw that", b.addr))
+		}
+		if row.Factor != 0 && !b.balanced {
+			problems = append(problems,
+				fmt.Sprintf("backend %v has the factor %d %%, and nobody wrote that",
+					b.addr, row.Factor))
 		}
 	}
 	for addr, row := range has {

@@ -169,7 +169,7 @@ func tableOf(c directory.Change) check.Table {
 			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
 			VHosts: vhosts, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
 			Drained: r.Drain.Value.On, Rebalanced: r.Rebalance.Value.On,
-			Failed: r.Verdict.Value.Failed,
+			Failed: r.Verdict.Value.Failed, Factor: int(r.Factor.Value),
 		}
 	}
 	return t

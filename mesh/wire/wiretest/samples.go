@@ -123,7 +123,8 @@ func addRegisters(c *directory.Change) {
 		Value: directory.Verdict{Failed: true, Since: stamp - 2, Cleared: true},
 		Stamp: stamp + 5, Origin: "d5",
 	}
-	c.Backends[1].Verdict = row.Verdict
+	row.Factor = directory.Register[directory.Factor]{Value: 75, Stamp: stamp + 6, Origin: "d6"}
+	c.Backends[1].Factor = row.Factor
 }
 
 func noted(n uint64) wire.Noted {
