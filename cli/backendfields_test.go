@@ -17,11 +17,13 @@ import (
 // command: each field is changed by reflection, and what the commands make of it must change too.
 func TestEachFieldOfABackend(t *testing.T) {
 	base := api.Backend{
-		IP: httpapitest.IP("192.0.2.1"), Tag: "ssd", VHosts: 100, State: api.StateUp,
+		IP: httpapitest.IP("192.0.2.1"), Tag: "ssd", VHosts: 100, Factor: 100,
+		State: api.StateUp,
 	}
 	changed := map[string]any{
 		"IP": httpapitest.IP("192.0.2.9"), "Name": "m1", "Tag": "hdd", "VHosts": 50,
-		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
+		"Factor": 75,
+		"State":  api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
 		"Failure": &api.BackendFailure{By: "d1"},
 	}
@@ -38,11 +40,11 @@ func TestEachFieldOfABackend(t *testing.T) {
 		}, []string{"Name"}}, // 80 columns; --json has it
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, ""))
-		}, append(unset, "Rebalance", "Failure")}, // it ends by itself
+		}, append(unset, "Rebalance", "Failure", "Factor")}, // it ends by itself
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
-		}, append(unset, "Drain", "Rebalance", "Failure")}, // Dovecot's directors have neither
+		}, append(unset, "Drain", "Rebalance", "Failure", "Factor")}, // Dovecot's have none
 	}
 	fields := reflect.TypeFor[api.Backend]()
 	for _, use := range uses {

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
+	"directormesh/ring"
 )
 
 func (inv *invocation) statusCommand() *cli.Command {
@@ -61,17 +62,35 @@ func (inv *invocation) showBackends(c *cli.Context, client *api.Client) error {
 }
 
 func (inv *invocation) printBackends(table api.Backends) error {
-	t := newTable(inv.Stdout, column{title: "mail server ip"}, column{title: "tag"},
-		column{title: "vhosts"},
-		column{title: "state"}, column{title: "state changed"}, column{title: "users"})
+	columns := []column{
+		{title: "mail server ip"}, {title: "tag"}, {title: "vhosts"}, {title: "state"},
+		{title: "state changed"}, {title: "users"},
+	}
+	// As before there were factors, where there are none.
+	factors := slices.ContainsFunc(table.Backends, func(b api.Backend) bool {
+		return b.Factor != 0 && b.Factor != ring.NoFactor // 0: of an earlier release
+	})
+	if factors {
+		columns = append(columns, column{title: "factor"})
+	}
+	t := newTable(inv.Stdout, columns...)
 	for _, b := range table.Backends {
-		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), stateText(b),
-			inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users)); err != nil {
+		row := []string{
+			b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), stateText(b),
+			inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users),
+		}
+		if factors {
+			row = append(row, factorText(b.Factor))
+		}
+		if err := t.row(row...); err != nil {
 			return err
 		}
 	}
 	return t.end()
 }
+
+// factorText is a factor as people read it: 0.75.
+func factorText(percent int) string { return fmt.Sprintf("%.2f", float64(percent)/100) }
 
 // stateText is the state of a backend, with what moves its users away.
 func stateText(b api.Backend) string {

@@ -7,27 +7,22 @@ import (
 	"directormesh/ring"
 )
 
-// SetFactors gives backends other factors, in percent. Those that are not in the table, or have
-// the factor, are left out.
-func (t *Table) SetFactors(
-	stamp Stamp, origin string, factors map[netip.Addr]int,
-) (Change, error) {
+// SetFactors gives backends other factors, in percent, within the bounds. Those that are not in the
+// table, or have the factor, are left out.
+func (t *Table) SetFactors(stamp Stamp, origin string, factors map[netip.Addr]int) Change {
 	c := t.change()
 	for _, b := range t.Backends() {
 		percent, ok := factors[b.Addr]
-		if !ok || Factor(percent).Percent() == Factor(b.Factor).Percent() {
+		percent = min(max(percent, ring.MinFactor), ring.MaxFactor)
+		if !ok || percent == Factor(b.Factor).Percent() {
 			continue
-		}
-		if percent < ring.MinFactor || percent > ring.MaxFactor {
-			return Change{}, fmt.Errorf("%w of %s: %d is not in %d..%d %%", ErrFactor,
-				ring.AddrText(b.Addr), percent, ring.MinFactor, ring.MaxFactor)
 		}
 		c.Backends = append(c.Backends, BackendRow{
 			Addr:   b.Addr,
 			Factor: Register[Factor]{Value: Factor(percent), Stamp: stamp, Origin: origin},
 		})
 	}
-	return c, nil
+	return c
 }
 
 // ResetFactors takes the factors of a tag, or of all (nil), away: the vhost counts are the weights

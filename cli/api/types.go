@@ -110,10 +110,12 @@ const (
 
 // Backend is one row of the table.
 type Backend struct {
-	IP             IP         `json:"ip"`
-	Name           string     `json:"name"` // host name, "" if given by address
-	Tag            string     `json:"tag"`
-	VHosts         int        `json:"vhosts"`
+	IP     IP     `json:"ip"`
+	Name   string `json:"name"` // host name, "" if given by address
+	Tag    string `json:"tag"`
+	VHosts int    `json:"vhosts"` // the operator's count
+	// Factor is by how much the directors change the weight to even out load, in percent of vhosts.
+	Factor         int        `json:"factor"`
 	State          string     `json:"state"` // up or down
 	StateChangedAt *time.Time `json:"state_changed_at"`
 	Users          int        `json:"users"` // mappings to this backend

@@ -137,6 +137,7 @@ func (d *director) Backends() api.Backends {
 			Name:           r.Backend.Name,
 			Tag:            string(r.Backend.Tag),
 			VHosts:         r.Backend.VHosts,
+			Factor:         directory.Factor(r.Backend.Factor).Percent(),
 			State:          api.StateUp,
 			StateChangedAt: meshTime(r.ChangedAt),
 			Users:          r.Users,

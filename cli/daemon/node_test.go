@@ -203,9 +203,10 @@ func TestShowBackends(t *testing.T) {
 	})
 	want := api.Backends{
 		Backends: []api.Backend{
-			{IP: api.IP{Addr: addr1}, Name: "m1", Tag: "x", VHosts: 5, State: "down",
+			{IP: api.IP{Addr: addr1}, Name: "m1", Tag: "x", VHosts: 5, Factor: 100, State: "down",
 				StateChangedAt: timeAt(at), Users: 3},
-			{IP: api.IP{Addr: netip.MustParseAddr("192.0.2.5")}, VHosts: 100, State: "up"},
+			{IP: api.IP{Addr: netip.MustParseAddr("192.0.2.5")}, VHosts: 100, Factor: 100,
+				State: "up"},
 		},
 		Removed: []api.IP{{Addr: addr2}},
 	}

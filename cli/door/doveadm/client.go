@@ -170,7 +170,8 @@ func parseBackend(line string) (api.Backend, error) {
 	}
 	b := api.Backend{
 		IP: api.IP{Addr: addr}, Tag: fields[3], VHosts: int(vhosts), State: api.StateUp,
-		Users: int(users),
+		Factor: ring.NoFactor,
+		Users:  int(users),
 	}
 	if fields[4] == "D" {
 		b.State = api.StateDown

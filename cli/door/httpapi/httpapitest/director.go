@@ -77,10 +77,11 @@ func Sample() *Director {
 		}},
 		BackendsIs: api.Backends{
 			Backends: []api.Backend{
-				{IP: IP("192.0.2.1"), VHosts: 100, State: api.StateUp, Users: 2},
+				{IP: IP("192.0.2.1"), VHosts: 100, Factor: 100, State: api.StateUp,
+					Users: 2},
 				{IP: IP("192.0.2.51"), Name: "ssd1.example.org", Tag: "ssd", VHosts: 50,
-					State: api.StateDown, StateChangedAt: &at, Users: 1},
-				{IP: IP("::198.51.100.7"), VHosts: 0, State: api.StateUp},
+					Factor: 100, State: api.StateDown, StateChangedAt: &at, Users: 1},
+				{IP: IP("::198.51.100.7"), VHosts: 0, Factor: 100, State: api.StateUp},
 			},
 			Removed: []api.IP{IP("192.0.2.9")},
 		},
