@@ -1,0 +1,135 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"directormesh/mesh/store"
+	"directormesh/mesh/wire"
+)
+
+// randomUsers returns one of some users, again and again.
+func randomUsers(seed uint64, names []string) func() string {
+	random := rand.New(rand.NewPCG(seed, 14))
+	return func() string { return names[random.IntN(len(names))] }
+}
+
+// checkAnswers ends the logins, and checks that each user was told one backend beside the drained
+// one, and the drained one never after that.
+func (w *drainWorld) checkAnswers(drained string, loads []*load) {
+	w.t.Helper()
+	moved := make(map[string]answer) // the first answer of each user with another backend
+	var all []answer
+	for _, l := range loads {
+		all = append(all, l.end()...)
+	}
+	failed := 0
+	var slowest time.Duration
+	for _, a := range all {
+		if a.err != nil {
+			failed++ // its director was killed
+			continue
+		}
+		slowest = max(slowest, a.took())
+		if first, ok := moved[a.user]; a.backend != drained &&
+			(!ok || a.answered.Before(first.answered)) {
+			moved[a.user] = a
+		}
+	}
+	wrong := fewErrors{t: w.t}
+	for _, a := range all {
+		first, ok := moved[a.user]
+		switch {
+		case !ok || a.err != nil:
+		case a.backend == drained && a.asked.After(first.answered):
+			wrong.errorf("%s was told %s by %s, and later %s by %s", a.user, first.backend,
+				first.at.name, a.backend, a.at.name)
+		case a.backend != drained && a.backend != first.backend:
+			wrong.errorf("%s was told %s by %s and %s by %s", a.user, first.backend,
+				first.at.name, a.backend, a.at.name)
+		}
+	}
+	w.t.Logf("%d logins, %d failed, %d users seen elsewhere, the slowest took %v", len(all),
+		failed, len(moved), slowest.Round(time.Millisecond))
+	if len(moved) == 0 {
+		w.t.Error("no user who was moved has logged in")
+	}
+}
+
+// checkMoves checks that every user who was placed is mapped, none of them where it was drained,
+// and that each was moved as often as it had to be: once, or if its backend was rebalanced at most
+// once. How often is what the directors have kept: each assignment of a user has a number.
+func (w *drainWorld) checkMoves(placed map[string][]string, rebalanced string) {
+	w.t.Helper()
+	maps := make([]map[string]string, len(w.mesh.directors))
+	for i, d := range w.mesh.directors {
+		maps[i] = mappings(w.t, d)
+	}
+	for _, d := range w.mesh.directors {
+		d.leave()
+	}
+	wrong := fewErrors{t: w.t}
+	for i, d := range w.mesh.directors {
+		assigned := assignments(w.t, filepath.Join(w.mesh.dir, "data-"+d.name))
+		stayed := 0
+		for backend, names := range placed {
+			for _, name := range names {
+				hash := userHash(name)
+				at, n := maps[i][mapped(hash)], assigned[hash]
+				switch {
+				case at == "":
+					wrong.errorf("%s is forgotten at %s", name, d.name)
+				case backend == rebalanced && at == backend && n == 1:
+					stayed++
+				case at == backend:
+					wrong.errorf("%s is still on %s at %s", name, at, d.name)
+				case n != 2:
+					wrong.errorf("%s was assigned %d times by what %s has kept", name, n, d.name)
+				}
+			}
+		}
+		if rebalanced == "" {
+			continue
+		}
+		w.t.Logf("%s: %d users are where they were rebalanced", d.name, stayed)
+		if stayed == 0 || stayed > len(placed[rebalanced])/2 {
+			w.t.Errorf("of %d users that were to be rebalanced %d have stayed at %s",
+				len(placed[rebalanced]), stayed, d.name)
+		}
+	}
+}
+
+// assignments counts how often each user was assigned a backend, from a data directory.
+func assignments(t *testing.T, dir string) map[uint32]uint16 {
+	t.Helper()
+	fs, err := store.ExistingDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := store.Inspect(fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	assigned := make(map[uint32]uint16)
+	_, err = found.Each(func(k wire.Kind) bool { return k == wire.KindRows },
+		func(m wire.Message) {
+			for _, b := range m.(*wire.Rows).Blocks {
+				for row := range b.All() {
+					hash := uint32(row.Hash)
+					assigned[hash] = max(assigned[hash], row.Generation)
+				}
+			}
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return assigned
+}
+
+// mapped is how mappings names a user of the default tag.
+func mapped(hash uint32) string { return fmt.Sprintf("%08x@", hash) }
