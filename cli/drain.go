@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -104,11 +105,11 @@ func (inv *invocation) rebalanceCommand() *cli.Command {
 			"[--max-parallel N] [--wait] [TAG]",
 		Description: `
 Moves all users who are not where they hash, in one tag or in all, as "director flush all" does
-it; but it goes on even if all directors are restarted, and takes the time that it is given.
-Backends that are drained are left alone. "director status" shows the backends that are
-rebalanced. --wait returns when it is done.
+it, but takes the time that it is given. Backends that are drained are left alone. "director status" shows the backends that are
+rebalanced. --wait shows the progress and returns when it is done.
 
-  $ director rebalance --over 2h`,
+  $ director rebalance --over 2h --wait
+  all: 1204 of 1204 users moved`,
 		Flags: append(append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 			append(paceFlags(), planFlags()...)...),
 			&cli.BoolFlag{Name: "wait", Usage: "return when it is done"}),
@@ -120,6 +121,10 @@ rebalanced. --wait returns when it is done.
 			op := api.Rebalance{By: by, OverMS: over, MaxParallel: parallel}
 			if len(args) > 0 {
 				op.Tag = &args[0]
+			}
+			watch := rebalanceWatch{client: client, tag: op.Tag}
+			if c.Bool("wait") {
+				watch.count(c.Context) // before the first moves
 			}
 			outcome, planned, err := inv.doOrPlan(c, client, op)
 			switch e := apiError(err); {
@@ -135,7 +140,7 @@ rebalanced. --wait returns when it is done.
 			if err := inv.done(c, outcome); err != nil || !c.Bool("wait") {
 				return err
 			}
-			return inv.watchRebalance(c, client, op.Tag)
+			return inv.watchRebalance(c, watch)
 		}),
 	}
 }
@@ -250,20 +255,64 @@ func backendOf(ctx context.Context, client *api.Client, ip api.IP) (api.Backend,
 	return api.Backend{}, exitf(exitNotFound, "%s: was removed meanwhile", ip)
 }
 
-// watchRebalance waits until no backend of a tag, or of all, is rebalanced.
-func (inv *invocation) watchRebalance(c *cli.Context, client *api.Client, tag *string) error {
+// watchRebalance shows how a rebalance goes until it is done.
+func (inv *invocation) watchRebalance(c *cli.Context, w rebalanceWatch) error {
+	show := inv.newProgress(c.Bool("json"))
+	defer show.end()
+	began := time.Now()
 	return inv.poll(c.Context, func() (bool, error) {
-		table, err := client.Backends(c.Context)
+		on, err := w.on(c.Context)
 		if err != nil {
 			return false, err
 		}
-		for _, b := range table.Backends {
-			if b.Rebalance != nil && b.Rebalance.On && (tag == nil || *tag == b.Tag) {
-				return false, nil
-			}
+		state := api.Flush{Director: "rebalance", StartedAt: began}
+		if on {
+			w.count(c.Context)
+		} else {
+			now := time.Now()
+			w.left, state.EndedAt = 0, &now
 		}
-		return true, nil
+		state.Total, state.Moved = uint64(w.total), uint64(w.total-w.left)
+		return !on, show.update(state)
 	}, "The rebalance goes on; \"director status\" shows it.")
+}
+
+// rebalanceWatch is what is known of the rebalance of a tag, or of all (nil).
+type rebalanceWatch struct {
+	client *api.Client
+	tag    *string
+	total  int       // users that were to be moved, at the most
+	left   int       // users that are still to be moved
+	next   time.Time // when they are to be counted again
+}
+
+// countEvery is how many times as long as it takes to count the users of a rebalance passes before
+// they are counted again: for that the director looks through all mappings.
+const countEvery = 10
+
+// count counts the users that are to be moved, if it is time to.
+func (w *rebalanceWatch) count(ctx context.Context) {
+	began := time.Now()
+	if began.Before(w.next) {
+		return
+	}
+	plan, err := w.client.Plan(ctx, api.Rebalance{Tag: w.tag})
+	if err != nil {
+		return // nothing depends on it: whether it is done the table says
+	}
+	w.next = time.Now().Add(countEvery * time.Since(began))
+	w.left, w.total = plan.Users, max(w.total, plan.Users)
+}
+
+// on reports whether a backend is still rebalanced.
+func (w *rebalanceWatch) on(ctx context.Context) (bool, error) {
+	table, err := w.client.Backends(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(table.Backends, func(b api.Backend) bool {
+		return b.Rebalance != nil && b.Rebalance.On && (w.tag == nil || *w.tag == b.Tag)
+	}), nil
 }
 
 // poll asks until it is done. Interrupted, it says what goes on.

@@ -42,7 +42,9 @@ func (n *Node) openData() error {
 	if found.Mark != nil {
 		disk.Mark = *found.Mark
 	}
-	first := func(k wire.Kind) bool { return k == wire.KindTable || k == wire.KindMark }
+	first := func(k wire.Kind) bool {
+		return k == wire.KindTable || k == wire.KindMark || k == wire.KindFlushProgress
+	}
 	_, err = found.Each(first, func(m wire.Message) {
 		switch m := m.(type) {
 		case *wire.Table:
@@ -51,6 +53,8 @@ func (n *Node) openData() error {
 			if disk.First.MeshTime == 0 && m.Noted != 0 {
 				disk.First = *m
 			}
+		case *wire.FlushProgress:
+			disk.Flushes = append(disk.Flushes, *m)
 		}
 	})
 	if err != nil {

@@ -23,6 +23,8 @@ type Disk struct {
 	Mark    wire.Mark          // the last one
 	First   wire.Mark          // the one that begins the snapshot; zero if there is none
 	Changes []directory.Change // of the table, in any order
+	// Flushes are how flushes went, in the order in which that was kept.
+	Flushes []wire.FlushProgress
 	// Damaged says that something that was kept is lost. Then this director goes on only if a peer
 	// has the state, or with GoOn.
 	Damaged, GoOn bool
@@ -42,6 +44,7 @@ type disk struct {
 	rows    uint64
 	started mono.Time
 	live    []wire.Peer // at the last sync
+	flushes []wire.FlushProgress
 }
 
 // restore begins with what a data directory holds. It is part of New.
@@ -50,7 +53,7 @@ func (c *Core) restore(now mono.Time, d *Disk) {
 	c.disk = &disk{
 		loading: true, damaged: d.Damaged && !d.GoOn, until: m.MeshTime.Time(),
 		moving: make(map[ring.User]bool), started: now,
-		live: m.Live,
+		live: m.Live, flushes: d.Flushes,
 	}
 	if !d.Damaged && m.Whole > 0 {
 		c.disk.since, c.whole = logs.Since(m.Whole), m.Whole
@@ -147,6 +150,7 @@ func (c *Core) noteFounded(now mono.Time, why string) {
 	}
 	c.late.From(c.disk.lateAt)
 	c.disk.founded = true
+	c.resumeFlushes(now, c.disk.flushes)
 	c.logf(LogInfo, "serving, the table comes from the data directory",
 		Field{"reason", why}, Field{"backends", len(c.table.Backends())})
 	c.logConfigured()

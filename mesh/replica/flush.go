@@ -89,7 +89,24 @@ func (fr *flushRunner) checkFlushes(now mono.Time) {
 			fr.reportFlush(now, f)
 		}
 	}
-	fr.flushes.Clean(fr.clock.At(now))
+	for _, id := range fr.flushes.Clean(fr.clock.At(now)) {
+		fr.keepFlush(id, fr.flushes.Known(id).Progress)
+	}
+}
+
+// resumeFlushes takes up what the data directory holds of flushes that had not ended when all
+// directors did. In a mesh that went on meanwhile it does not count: the others know better.
+func (fr *flushRunner) resumeFlushes(now mono.Time, kept []wire.FlushProgress) {
+	last := make(map[FlushID]wire.FlushProgress)
+	for _, p := range kept {
+		last[FlushID{Director: p.Director, ID: p.ID}] = p
+	}
+	for id, p := range last {
+		if p.Ended == 0 && !fr.flushes.Knows(id) {
+			fr.flushes.Note(id, p, id.Director)
+			fr.flushes.RunnerGone(id.Director, fr.clock.At(now))
+		}
+	}
 }
 
 // scan looks through some leaves for users of the flush.
@@ -163,8 +180,14 @@ func (fr *flushRunner) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel)
 func (fr *flushRunner) reportFlush(now mono.Time, f *flushes.Flush) {
 	f.Announced(now)
 	progress := f.Progress()
-	fr.flushes.Note(f.Name(fr.cfg.Name), progress, fr.cfg.Name)
+	fr.noteFlush(f.Name(fr.cfg.Name), progress, fr.cfg.Name)
 	fr.sendAll(&progress)
+}
+
+// noteFlush takes note how a flush goes, and has the data directory do so.
+func (fr *flushRunner) noteFlush(id FlushID, progress wire.FlushProgress, runner string) {
+	fr.flushes.Note(id, progress, runner)
+	fr.keepFlush(id, progress)
 }
 
 // gotFlushProgress takes note how a flush goes that a peer runs. If it runs here too, since one of
@@ -177,7 +200,7 @@ func (fr *flushRunner) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgr
 		}
 		fr.flushes.Yield(fr.cfg.Name, id)
 	}
-	fr.flushes.Note(id, *m, p.name)
+	fr.noteFlush(id, *m, p.name)
 }
 
 // tellFlushes repeats the progress of our flushes to a peer that may have missed it.

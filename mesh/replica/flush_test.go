@@ -327,3 +327,56 @@ func TestSetLimits(t *testing.T) {
 		t.Errorf("%d users are being moved, want 7", got)
 	}
 }
+
+// All directors are killed in the middle of a flush; from their data directories they go on with
+// it, by its name. One that is killed alone does not begin again what has ended meanwhile.
+func TestFlushAfterARestartOfAll(t *testing.T) {
+	w := onDisks(t, 3)
+	w.logins(200)
+	w.run(time.Second)
+	d1, from := w.directors[0], testBackend(1)
+	if _, err := d1.do(UpdateBackend{Addr: from}); err != nil {
+		t.Fatal(err)
+	}
+	id := w.directors[1].flush(Flush{Addr: from, MaxParallel: 5})
+	w.run(5 * time.Second)
+	before := d1.flushed(id)
+	if n := d1.dir.Users(from); n == 0 || before.Moved == 0 || !before.running() {
+		t.Fatalf("%d users are left: %+v; the test shows nothing", n, before)
+	}
+	w.killAll(time.Second)
+	ended := func() bool {
+		for _, d := range w.directors {
+			if f := d.flushed(id); f.running() || d.dir.Users(from) > 0 {
+				return false
+			}
+		}
+		return true
+	}
+	w.run(3 * time.Second)
+	w.until("the flush has ended everywhere", time.Minute, ended)
+	after := w.directors[2].flushed(id)
+	if after.Lost || after.Failed > 0 || after.Moved < before.Moved ||
+		after.Runner != "d1" || d1.core.counters.FlushesTaken != 1 {
+		t.Errorf("ended as %+v", after)
+	}
+
+	// Its disk has a flush that the others end while it is away.
+	w.logins(200)
+	if _, err := d1.do(UpdateBackend{Addr: testBackend(2)}); err != nil {
+		t.Fatal(err)
+	}
+	id = w.directors[1].flush(Flush{Addr: testBackend(2), MaxParallel: 5})
+	w.run(3 * time.Second)
+	d1.stopped = true
+	w.run(60 * time.Second)
+	if f := w.directors[1].flushed(id); f.running() {
+		t.Fatalf("not ended: %+v; the test shows nothing", f)
+	}
+	d1.boots(false)
+	w.until("all synced", time.Minute, w.allSynced)
+	w.run(5 * time.Second)
+	if n := d1.core.counters.FlushesTaken; n != 0 {
+		t.Errorf("it went on with %d flushes", n)
+	}
+}

@@ -10,15 +10,17 @@ import (
 
 // A data directory is a peer on disk. It is given all that the table and the directory take in,
 // from whatever source, as the mesh's own messages, and after a restart that is merged as what
-// comes from a peer. It is given nothing else: no boot id, number in a log, peer, observation or
-// hold survives a restart.
+// comes from a peer. Beside it there is how flushes go, since no other director may be left that
+// could go on with them. It is given nothing else: no boot id, number in a log, peer, observation
+// or hold survives a restart.
 
 // markEvery is how often what was kept is to be synced.
 const markEvery = time.Second
 
-// Keep hands a message to the data directory: a *wire.Table, *wire.Rows or *wire.Mark, which must
-// not be changed. Behind a mark all that came before it is to be synced. Without a message what was
-// kept before counts no more, as stamps in it have been moved: what is held now takes its place.
+// Keep hands a message to the data directory: a *wire.Table, *wire.Rows, *wire.FlushProgress or
+// *wire.Mark, which must not be changed. Behind a mark all that came before it is to be synced.
+// Without a message what was kept before counts no more, as stamps in it have been moved: what is
+// held now takes its place.
 type Keep struct {
 	N       uint64 // counts them, from 1 on
 	Message wire.Message
@@ -81,17 +83,30 @@ func (c *Core) KeepNow(now mono.Time) {
 // keepTable hands the whole table to the data directory, when it has come to belong to a mesh.
 func (c *Core) keepTable() { c.keep(&wire.Table{Change: c.table.Snapshot()}) }
 
+// keepFlush hands the data directory how a flush goes, by its name.
+func (o *output) keepFlush(id FlushID, p wire.FlushProgress) {
+	p.Director = id.Director
+	o.keep(&p)
+}
+
 // Held is what a snapshot for the data directory begins with, before the rows of the directory:
-// when it was begun, and the table.
+// when it was begun, the table, and how the flushes go that have not ended.
 func (c *Core) Held(now mono.Time) []wire.Message {
 	noted, late := c.late.Notes()
-	return []wire.Message{
+	held := []wire.Message{
 		&wire.Mark{
 			MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Mesh: c.meshRank(now),
 			Noted: noted, Late: late,
 		},
 		&wire.Table{Change: c.table.Snapshot()},
 	}
+	for id, k := range c.flushes.All() {
+		if k.Progress.Ended == 0 {
+			k.Progress.Director = id.Director
+			held = append(held, &k.Progress)
+		}
+	}
+	return held
 }
 
 // keptBlock returns rows that were merged as the data directory is to keep them: without those that

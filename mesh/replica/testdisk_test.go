@@ -52,6 +52,8 @@ func (k *testDisk) found() *Disk {
 			found.Mark = *m
 		case *wire.Table:
 			found.Changes = append(found.Changes, m.Change)
+		case *wire.FlushProgress:
+			found.Flushes = append(found.Flushes, *m)
 		}
 	}
 	if found.Mark.MeshTime == 0 {

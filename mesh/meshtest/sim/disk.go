@@ -131,6 +131,8 @@ func (k *disk) found() *replica.Disk {
 			found.Mark = *m
 		case *wire.Table:
 			found.Changes = append(found.Changes, m.Change)
+		case *wire.FlushProgress:
+			found.Flushes = append(found.Flushes, *m)
 		}
 	}
 	if found.Mark.MeshTime == 0 {

@@ -129,6 +129,9 @@ func (s *Set) Note(id ID, p wire.FlushProgress, runner string) {
 	s.known[id] = &Known{Progress: p, Runner: runner}
 }
 
+// Knows reports whether a flush is known.
+func (s *Set) Knows(id ID) bool { return s.known[id] != nil }
+
 // Known is what is known of a flush that is known.
 func (s *Set) Known(id ID) Known { return *s.known[id] }
 
@@ -163,14 +166,18 @@ func (s *Set) Orphans() (orphans []ID) {
 	return orphans
 }
 
-// Clean forgets flushes that ended long ago, and gives up those that nobody goes on with.
-func (s *Set) Clean(t directory.Time) {
+// Clean forgets flushes that ended long ago, and gives up those that nobody goes on with. It
+// returns the latter.
+func (s *Set) Clean(t directory.Time) (lost []ID) {
 	for id, k := range s.known {
 		if k.Progress.Ended == 0 && k.Orphan != 0 && t.Sub(k.Orphan) > OrphanFor {
 			k.Progress.Ended, k.Lost = t, true
+			lost = append(lost, id)
 		}
 		if k.Progress.Ended != 0 && t.Sub(k.Progress.Ended) > KeptFor {
 			delete(s.known, id)
 		}
 	}
+	slices.SortFunc(lost, compare)
+	return lost
 }
