@@ -107,7 +107,7 @@ func (inv *invocation) app() *cli.App {
 		Commands: []*cli.Command{
 			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
 			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(), inv.mapCommand(),
-			inv.dumpCommand(), inv.historyCommand(), inv.planCommand(),
+			inv.dumpCommand(), inv.historyCommand(), inv.watchCommand(), inv.planCommand(),
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(), inv.drainCommand(), inv.undrainCommand(),
 			inv.moveCommand(), inv.kickCommand(), inv.flushCommand(), inv.rebalanceCommand(),

@@ -27,6 +27,7 @@ func TestOutputs(t *testing.T) {
 		"ring status", "ring status --json", "keys list", "keys list --json",
 		"health", "health -v", "health --json", "status -v", "status -v --json",
 		"lookup alice", "lookup alice --json", "lookup -f -", "lookup -f - --json",
+		"watch --once", "watch --once -n 3 --json", "watch --once --kinds peer,flush",
 		"version", "version --json",
 	} {
 		args := strings.Fields(command)

@@ -222,6 +222,8 @@ func reasonText(c api.UserChange) string {
 		"login":     "login of a user without a mapping",
 		"move":      "moved",
 		"flush":     "flushed",
+		"drain":     "backend drained",
+		"rebalance": "rebalanced",
 		"session":   "a session was found there",
 		"import":    "imported",
 		"conflict":  "two directors had decided at once",

@@ -144,7 +144,7 @@ func TestNamesThatAreHeard(t *testing.T) {
 		{"nowhere", netip.AddrPort{}, 7, false},
 		{"elsewhere", testAddr(2), 7, true},
 	} {
-		n.handleEvent(event{kind: nameHeard, addr: test.addr, boot: test.boot})
+		n.handleEvent(memberEvent{kind: nameHeard, addr: test.addr, boot: test.boot})
 		if got := n.contacts.queued[replica.Dial{Name: "d1", Addr: test.addr}]; got != test.want {
 			t.Errorf("%s: to be dialled %v, want %v", test.name, got, test.want)
 		}

@@ -118,9 +118,8 @@ func (n *Node) Ask(ctx context.Context, topic string, question []byte) []Answer 
 
 // askPeer sends a question to a peer.
 func (n *Node) askPeer(w *asked, topic string, question []byte) {
+	id := n.asks.newID()
 	n.asks.mu.Lock()
-	n.asks.lastID++
-	id := n.asks.lastID
 	if n.asks.waits == nil {
 		n.asks.waits = make(map[uint64]*asked)
 	}
@@ -133,6 +132,14 @@ func (n *Node) askPeer(w *asked, topic string, question []byte) {
 		defer n.asks.mu.Unlock()
 		n.asks.endLocked(id, w, Answer{Director: w.peer, Err: errUnreachable})
 	}
+}
+
+// newID returns a number for a question that this node has not used yet.
+func (a *asking) newID() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lastID++
+	return a.lastID
 }
 
 // await waits for an answer, or until ctx ends.
@@ -231,6 +238,10 @@ func (n *Node) answer(ctx context.Context, topic string, question []byte) ([]byt
 
 // serve begins to answer a question of a peer. The caller has locked coreMu.
 func (n *Node) serve(peer string, q *wire.Question, r *effectRun) {
+	if q.Topic == changeTopic {
+		n.hearChange(q)
+		return
+	}
 	if !n.asks.beginServing(peer) {
 		r.inputs = append(r.inputs, func(c *replica.Core, _ mono.Time) {
 			c.Say(peer, &wire.AnswerPart{ID: q.ID, Last: true, Error: errBusy.Error()})

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"directormesh/mesh/event"
 	"directormesh/mesh/history"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
@@ -69,6 +70,10 @@ type Config struct {
 	Hook   Hook   // flush hook; nil: none
 	// Vacancy asks backends for sessions; nil: they cannot be asked.
 	Vacancy Vacancy
+
+	// Happened is told what has happened, on a goroutine of its own, ten times a second at most. It
+	// must not wait for anything; nil: nobody wants to know.
+	Happened func([]event.Event)
 
 	Log        zerolog.Logger
 	Registerer prometheus.Registerer // nil: no metrics

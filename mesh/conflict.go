@@ -19,7 +19,7 @@ const newcomer = time.Minute
 // minute, which systemd starts again. Not to end would help nobody: a copied configuration must
 // not answer logins beside its original, and who has the key can keep any newcomer from being
 // admitted, by refusing it.
-func (n *Node) nameConflict(e event) {
+func (n *Node) nameConflict(e memberEvent) {
 	switch {
 	case e.boot == n.boot.Load():
 	case n.up() <= newcomer && (e.ours < e.theirs || e.ours == e.theirs && n.boot.Load() > e.boot):

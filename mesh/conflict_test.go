@@ -19,17 +19,19 @@ func TestNameConflict(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		up     time.Duration // of this director
-		event  event
+		event  memberEvent
 		yields bool
 	}{
-		{"the other started before", 0, event{ours: time.Second, theirs: minute, boot: 1}, true},
-		{"the other started later", 0, event{ours: minute, theirs: time.Second, boot: 1}, false},
-		{"both at once, the other has the lower boot id", 0, event{boot: 1}, true},
-		{"both at once, the other has the higher boot id", 0, event{boot: 1<<64 - 1}, false},
+		{"the other started before", 0,
+			memberEvent{ours: time.Second, theirs: minute, boot: 1}, true},
+		{"the other started later", 0,
+			memberEvent{ours: minute, theirs: time.Second, boot: 1}, false},
+		{"both at once, the other has the lower boot id", 0, memberEvent{boot: 1}, true},
+		{"both at once, the other has the higher boot id", 0, memberEvent{boot: 1<<64 - 1}, false},
 		{"we have been up for a minute", minute,
-			event{ours: minute, theirs: 5 * minute, boot: 1}, true},
+			memberEvent{ours: minute, theirs: 5 * minute, boot: 1}, true},
 		{"we have been up for long", 2 * minute,
-			event{ours: minute, theirs: 5 * minute, boot: 1}, false},
+			memberEvent{ours: minute, theirs: 5 * minute, boot: 1}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -68,7 +68,7 @@ func TestInventedNames(t *testing.T) {
 		for i := range 1000 {
 			addr := netip.AddrPortFrom(
 				netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 9090)
-			n.events.put(event{
+			n.events.put(memberEvent{
 				kind: memberJoined, name: fmt.Sprintf("x%d", i), addr: addr, boot: uint64(i + 1),
 			})
 		}

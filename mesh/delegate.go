@@ -92,7 +92,7 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 		return
 	}
 	if s.Hello.From.Name == n.cfg.Name && s.Hello.From.Boot != n.boot.Load() {
-		n.events.put(event{kind: nameHeard, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot})
+		n.events.put(memberEvent{kind: nameHeard, addr: s.Hello.From.Addr, boot: s.Hello.From.Boot})
 		return
 	}
 	n.input(func(c *replica.Core, now mono.Time) { err = c.MergePushPull(now, s) })
@@ -176,13 +176,13 @@ func (d delegate) NotifyConflict(_, other *memberlist.Node) {
 // probeFailed is memberlist's DisableTcpPingsForNode, which it asks exactly when a direct probe has
 // failed.
 func (d delegate) probeFailed(name string) bool {
-	d.n.events.put(event{kind: probeFailed, name: name})
+	d.n.events.put(memberEvent{kind: probeFailed, name: name})
 	return false
 }
 
 // put copies what is of use of a node of memberlist's, which goes on changing it.
 func (d delegate) put(kind eventKind, node *memberlist.Node) {
-	e := event{kind: kind, name: node.Name, addr: nodeAddr(node.Addr, node.Port)}
+	e := memberEvent{kind: kind, name: node.Name, addr: nodeAddr(node.Addr, node.Port)}
 	switch kind {
 	case memberJoined:
 		d.n.members.set(e.name, e.addr)

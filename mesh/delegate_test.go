@@ -32,7 +32,7 @@ func counting(t *testing.T) *Node {
 }
 
 // taken returns the events that a node has been told so far.
-func taken(n *Node) []event {
+func taken(n *Node) []memberEvent {
 	if n.events.length() == 0 {
 		return nil
 	}
@@ -81,13 +81,13 @@ func TestStatesOfOthers(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		message wire.Message
-		events  []event
+		events  []memberEvent
 		dropped float64
 		refused string // what the log has
 	}{
 		{"another director", from("d7", 7), nil, 0, "push/pull state refused"},
 		{"our name, another life", from("d1", 7),
-			[]event{{kind: nameHeard, addr: testAddr(7), boot: 7}}, 0, ""},
+			[]memberEvent{{kind: nameHeard, addr: testAddr(7), boot: 7}}, 0, ""},
 		{"another kind of message", &wire.Leaving{}, nil, 1, ""},
 	} {
 		n := counting(t)
@@ -95,7 +95,7 @@ func TestStatesOfOthers(t *testing.T) {
 		n.log = n.log.Output(log)
 		delegate{n}.MergeRemoteState(encoded(t, test.message), false)
 		compare := cmp.Options{
-			cmp.AllowUnexported(event{}), cmpopts.EquateComparable(netip.AddrPort{}),
+			cmp.AllowUnexported(memberEvent{}), cmpopts.EquateComparable(netip.AddrPort{}),
 		}
 		if diff := cmp.Diff(test.events, taken(n), compare); diff != "" {
 			t.Errorf("%s: events (-want +got):\n%s", test.name, diff)

@@ -48,7 +48,7 @@ func TestMetricsOfStreamsAndPeers(t *testing.T) {
 // That a probe failed, and that a message could not be queued, is stamped as a failure of the peer.
 func TestFailuresAreStamped(t *testing.T) {
 	for name, fail := range map[string]func(n *Node){
-		"probe": func(n *Node) { n.handleEvent(event{kind: probeFailed, name: "d2"}) },
+		"probe": func(n *Node) { n.handleEvent(memberEvent{kind: probeFailed, name: "d2"}) },
 		"queue": func(n *Node) {
 			n.input(func(*replica.Core, mono.Time) {
 				o := n.out["d2"]

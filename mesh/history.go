@@ -53,13 +53,15 @@ func (n *Node) closeHistory() {
 	}
 }
 
-// NoteAdmin notes an admin change that was asked for here, and has ended. It does not wait. The
-// note must not be changed any more.
+// NoteAdmin notes an admin change that was asked for here, and has ended, and tells the other
+// directors. It does not wait. The note must not be changed any more.
 func (n *Node) NoteAdmin(note *wire.AdminNote) {
 	note.Director = n.cfg.Name
 	mesh, wall := n.noteTime()
 	note.At, note.Wall = mesh-directory.Time(note.Took), wall-directory.Time(note.Took)
 	n.history.Add(note)
+	n.happening.put(note)
+	n.tellChange(note)
 }
 
 // History returns how the history does.

@@ -74,6 +74,7 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		n.data.store.Put(e.N, e.Message)
 	case replica.Noted:
 		n.history.Add(e.Note)
+		n.happening.put(e.Note)
 		n.metrics.moves.note(n.cfg.Name, e.Note)
 	case replica.Asked:
 		n.serve(e.Peer, e.Question, r)
@@ -81,7 +82,7 @@ func (n *Node) carryOut(e replica.Effect, r *effectRun) {
 		n.asks.take(e.Peer, e.Part)
 	case replica.NewLife:
 		n.boot.Store(e.Boot)
-		n.events.put(event{kind: newLife})
+		n.events.put(memberEvent{kind: newLife})
 	case replica.CloseStream:
 		n.closeStreams(e, r)
 	case replica.Dial:

@@ -81,7 +81,7 @@ func (n *Node) welcome(conn net.Conn) (*secureStream, uint64, *wire.Hello, error
 	}
 	if hello.From.Name == n.cfg.Name {
 		// Whoever has the key can say so; who answers there has the name.
-		n.events.put(event{kind: nameHeard, addr: hello.From.Addr, boot: hello.From.Boot})
+		n.events.put(memberEvent{kind: nameHeard, addr: hello.From.Addr, boot: hello.From.Boot})
 	}
 	var reply *wire.Hello
 	var refuse *wire.Refuse

@@ -230,7 +230,7 @@ func (n *Node) followRefusal(to replica.Dial, err error) {
 	}
 	switch from := refused.From; {
 	case from.Name == n.cfg.Name:
-		n.events.put(event{
+		n.events.put(memberEvent{
 			kind: nameProven, addr: from.Addr, boot: from.Boot, ours: refused.ours,
 			theirs: upTime(refused.Up),
 		})

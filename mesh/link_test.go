@@ -232,7 +232,7 @@ func TestWhoRefusesUs(t *testing.T) {
 		name   string
 		to     replica.Dial
 		err    error
-		events []event
+		events []memberEvent
 		heard  int // directors to be dialled
 	}{
 		{"no refusal", to, errors.New("d3"), nil, 0},
@@ -240,7 +240,8 @@ func TestWhoRefusesUs(t *testing.T) {
 		{"whom we dialled", to, refused("d2", 7), nil, 0},
 		{"anybody", replica.Dial{Addr: testAddr(2)}, refused("d3", 7), nil, 0},
 		{"another one", to, refused("d3", 7), nil, 1},
-		{"our name", to, refused("d1", 7), []event{{kind: nameProven, addr: testAddr(7), boot: 7,
+		{"our name", to, refused("d1", 7), []memberEvent{{
+			kind: nameProven, addr: testAddr(7), boot: 7,
 			ours: 3 * time.Second, theirs: 5 * time.Second}}, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -252,7 +253,7 @@ func TestWhoRefusesUs(t *testing.T) {
 			n.events.closed = false
 			n.followRefusal(test.to, test.err)
 			compare := cmp.Options{
-				cmp.AllowUnexported(event{}), cmpopts.EquateComparable(netip.AddrPort{}),
+				cmp.AllowUnexported(memberEvent{}), cmpopts.EquateComparable(netip.AddrPort{}),
 			}
 			if diff := cmp.Diff(test.events, taken(n), compare); diff != "" {
 				t.Errorf("%s: events (-want +got):\n%s", test.name, diff)

@@ -7,7 +7,7 @@ import "sync"
 // members.
 type mailbox struct {
 	mu     sync.Mutex
-	queue  []event
+	queue  []memberEvent
 	closed bool
 	wake   chan struct{}
 }
@@ -15,7 +15,7 @@ type mailbox struct {
 func (m *mailbox) init() { m.wake = make(chan struct{}, 1) }
 
 // put appends an event.
-func (m *mailbox) put(e event) {
+func (m *mailbox) put(e memberEvent) {
 	m.mu.Lock()
 	m.queue = append(m.queue, e)
 	m.mu.Unlock()
@@ -23,7 +23,7 @@ func (m *mailbox) put(e event) {
 }
 
 // take waits for events and returns them all; false is the end.
-func (m *mailbox) take() ([]event, bool) {
+func (m *mailbox) take() ([]memberEvent, bool) {
 	for {
 		m.mu.Lock()
 		queue, closed := m.queue, m.closed

@@ -30,23 +30,24 @@ func TestWhatMemberlistTells(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		tell    func()
-		want    event
+		want    memberEvent
 		members int
 	}{
 		{"joined", func() { d.put(memberJoined, node) },
-			event{kind: memberJoined, name: "d7", addr: at, boot: 77}, 1},
+			memberEvent{kind: memberJoined, name: "d7", addr: at, boot: 77}, 1},
 		{"joined, of an unknown life", func() { d.put(memberJoined, bare) },
-			event{kind: memberJoined, name: "d8", addr: at}, 2},
+			memberEvent{kind: memberJoined, name: "d8", addr: at}, 2},
 		{"gone", func() { d.put(memberGone, node) },
-			event{kind: memberGone, name: "d7", addr: at, boot: 77}, 1},
-		{"probe failed", func() { d.probeFailed("d8") }, event{kind: probeFailed, name: "d8"}, 1},
+			memberEvent{kind: memberGone, name: "d7", addr: at, boot: 77}, 1},
+		{"probe failed", func() { d.probeFailed("d8") },
+			memberEvent{kind: probeFailed, name: "d8"}, 1},
 	} {
 		test.tell()
 		got, ok := n.events.take()
 		compare := cmp.Options{
-			cmp.AllowUnexported(event{}), cmpopts.EquateComparable(netip.AddrPort{}),
+			cmp.AllowUnexported(memberEvent{}), cmpopts.EquateComparable(netip.AddrPort{}),
 		}
-		if diff := cmp.Diff([]event{test.want}, got, compare); diff != "" || !ok {
+		if diff := cmp.Diff([]memberEvent{test.want}, got, compare); diff != "" || !ok {
 			t.Errorf("%s: %v (-want +got):\n%s", test.name, ok, diff)
 		}
 		if got := n.members.count(); got != test.members {

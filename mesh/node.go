@@ -55,6 +55,7 @@ type Node struct {
 	contacts   contacts
 	asks       asking
 	history    *history.History
+	happening  *happening // nil: nobody wants to know what happens
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -200,6 +201,7 @@ func (n *Node) open() error {
 	}
 	n.dir = directory.New(n.cfg.Expire)
 	n.openHistory()
+	n.openEvents()
 	n.last = n.clock()
 	n.core = replica.New(replica.Config{
 		Name: n.cfg.Name, Boot: n.boot.Load(), Addr: n.advertise, Mesh: n.cfg.Mesh,
@@ -242,6 +244,9 @@ func (n *Node) run() {
 	}
 	if n.data != nil {
 		n.wg.Go(n.load)
+	}
+	if n.happening != nil {
+		n.wg.Go(n.happening.run)
 	}
 }
 

@@ -76,14 +76,14 @@ func TestNewLifeIsNotSpread(t *testing.T) {
 		two, log := named(t, network, "d2", 2)
 		time.Sleep(5 * time.Second)
 		const said = "memberlist did not spread the new boot id"
-		two.handleEvent(event{kind: newLife})
+		two.handleEvent(memberEvent{kind: newLife})
 		if strings.Contains(log.String(), said) {
 			t.Errorf("it did:\n%s", log)
 		}
 		if err := two.memberlist.Shutdown(); err != nil {
 			t.Fatal(err)
 		}
-		two.handleEvent(event{kind: newLife})
+		two.handleEvent(memberEvent{kind: newLife})
 		if !strings.Contains(log.String(), said) {
 			t.Errorf("the log has\n%s", log)
 		}

@@ -103,7 +103,7 @@ func TestMailboxKeepsItsSignal(t *testing.T) {
 	var m mailbox
 	m.init()
 	for range 3 {
-		m.put(event{})
+		m.put(memberEvent{})
 	}
 	if len(m.wake) != 1 {
 		t.Errorf("%d signals wait", len(m.wake))

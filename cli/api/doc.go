@@ -18,6 +18,8 @@
 //	GET  /v1/flushes                           flushes, running and lately ended: Flushes
 //	GET  /v1/flushes/watch[?director=D&id=N]   or [?backend=IP]: one Flush a line when it changed,
 //	                                           until all that were asked for have ended
+//	GET  /v1/events[?kinds=K,K][&last=N]       server-sent events, each an Event, as long as
+//	                                           the client reads
 //
 // # Lookups
 //

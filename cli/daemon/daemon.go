@@ -15,6 +15,7 @@ import (
 
 	"directormesh/cli/door/bulk"
 	"directormesh/cli/door/webauth"
+	"directormesh/cli/feed"
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
 	"directormesh/cli/lossy"
@@ -57,6 +58,7 @@ type Daemon struct {
 	health   *health       // nil: backends are not checked
 	lists    *bulk.Lane    // in which the doors make their lists
 	gate     *webauth.Gate // nil without a web configuration file
+	feed     *feed.Feed    // of what happens
 	sockets  []socket
 	doors    []*door
 }
@@ -99,6 +101,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.gate, err = newGate(d, registry); err != nil {
 		return nil, err
 	}
+	if d.feed, err = newFeed(cfg.Options, registry); err != nil {
+		return nil, err
+	}
 	d.vacancy = newVacancy(cfg.Options, d.sessions.hash, d.log)
 	data, err := openData(cfg.Options.DataDir)
 	if err != nil {
@@ -127,6 +132,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Kicker:           kicker{d.sessions.kicker},
 		Vacancy:          d.vacancy.forMesh(),
 		Hook:             newHook(cfg.Options, d.sessions.mesh.name),
+		Happened:         d.happened,
 		Log:              d.log,
 		Registerer:       registry,
 	})

@@ -98,6 +98,7 @@ func (d *Daemon) httpDoor(registry *prometheus.Registry) (server, error) {
 		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Registerer: registry,
 		Lists:      d.lists,
+		Events:     d.feed,
 	}
 	if d.gate != nil {
 		config.Gate = d.gate

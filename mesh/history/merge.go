@@ -156,7 +156,7 @@ func (m *merger) take(director string, n wire.Note) {
 			head = n.Noted
 		}
 	case *wire.TableNote:
-		for _, t := range tableEvents(n.Change) {
+		for _, t := range TableEvents(n.Change) {
 			k := key{
 				kind: n.Kind(), director: t.Origin, to: t.Backend, at: t.Director, what: t.What,
 				stamp: uint64(t.Stamp), detail: uint64(t.VHosts),
@@ -187,8 +187,8 @@ func (m *merger) add(k key, head wire.Noted, director string, e Event) *Event {
 	return known
 }
 
-// tableEvents takes a change apart.
-func tableEvents(c directory.Change) (all []TableEvent) {
+// TableEvents takes a change apart.
+func TableEvents(c directory.Change) (all []TableEvent) {
 	for _, b := range c.Backends {
 		add := func(what TableChange, stamp directory.Stamp, origin string) *TableEvent {
 			all = append(all, TableEvent{

@@ -39,6 +39,14 @@ var reasons = [...]Reason{
 	wire.CauseFailed: ByFailed, wire.CauseDrain: ByDrain, wire.CauseRebalance: ByRebalance,
 }
 
+// ReasonOf words a cause. One of a later release is other.
+func ReasonOf(c wire.Cause) Reason {
+	if int(c) < len(reasons) {
+		return reasons[c]
+	}
+	return ByOther
+}
+
 // Reasons returns all reasons that there are.
 func Reasons() []Reason { return append([]Reason{ByLogin}, reasons[:]...) }
 
@@ -61,10 +69,7 @@ func (m Merged) Of(hash ring.UserHash) []UserEvent {
 		for i, s := range list {
 			e := UserEvent{Event: *s.cause, Tag: tag}
 			if u := s.cause.User; u != nil {
-				e.From, e.To, e.Reason, e.By = u.From, u.To, ByOther, u.By
-				if int(u.Cause) < len(reasons) {
-					e.Reason = reasons[u.Cause]
-				}
+				e.From, e.To, e.Reason, e.By = u.From, u.To, ReasonOf(u.Cause), u.By
 			} else {
 				login := s.cause.Login
 				e.To, e.Reason, e.By = login.Backend, ByLogin, login.Director

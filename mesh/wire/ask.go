@@ -4,8 +4,8 @@ package wire
 // the stream.
 const MaxPartBody = 64 << 10
 
-// maxQuestionBody bounds the body of a question.
-const maxQuestionBody = 4 << 10
+// MaxQuestionBody bounds the body of a question.
+const MaxQuestionBody = 4 << 10
 
 // Question asks a director for something that no message of its own asks for. It is answered by
 // AnswerParts.
@@ -30,7 +30,7 @@ func (m *Question) encode(w *writer) {
 	w.uint(m.ID)
 	w.name("topic", m.Topic)
 	w.uint(uint64(m.Within))
-	w.body(m.Body, maxQuestionBody)
+	w.body(m.Body, MaxQuestionBody)
 }
 
 func (m *Question) decode(r *reader) {
@@ -38,7 +38,7 @@ func (m *Question) decode(r *reader) {
 	m.ID = r.uint64("id")
 	m.Topic = r.name("topic")
 	m.Within = r.uint32("within")
-	m.Body = r.body(maxQuestionBody)
+	m.Body = r.body(MaxQuestionBody)
 	r.end("message", extra)
 }
 

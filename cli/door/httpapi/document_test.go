@@ -76,7 +76,7 @@ func shown(t *testing.T, path, body string) string {
 		return plain
 	}
 	var out bytes.Buffer
-	stream := strings.Contains(body, "\n") || path == "/v1/flushes/watch"
+	stream := strings.Contains(body, "\n") || path == "/v1/flushes/watch" || path == "/v1/events"
 	if stream || json.Indent(&out, []byte(body), "", "  ") != nil {
 		return body
 	}

@@ -39,6 +39,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)
 	stream(http.MethodGet, "/v1/mappings", s.mappings)
 	stream(http.MethodGet, "/v1/flushes/watch", s.watch)
+	stream(http.MethodGet, "/v1/events", s.watchEvents)
 
 	for _, op := range operations() {
 		if op.plan != "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"directormesh/cli/door/bulk"
+	"directormesh/cli/feed"
 )
 
 // Limits of a connection. Streams renew their deadlines as they go.
@@ -43,6 +44,7 @@ type Config struct {
 	Metrics    http.Handler          // serves /metrics; nil: no /metrics
 	Registerer prometheus.Registerer // nil: this door counts nothing
 	Lists      *bulk.Lane            // in which lists are made; nil: one for this door alone
+	Events     *feed.Feed            // what happens; nil: nothing does
 	Gate       Gate                  // decides who asks over TCP; nil: nobody may change anything
 }
 
@@ -52,6 +54,7 @@ type Server struct {
 	log      zerolog.Logger
 	metrics  *metrics
 	lists    *bulk.Lane
+	events   *feed.Feed
 	gate     Gate
 	local    *http.Server       // unix sockets
 	remote   *http.Server       // TCP
@@ -68,7 +71,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{director: cfg.Director, log: cfg.Log, metrics: m, lists: cfg.Lists,
-		gate: cfg.Gate}
+		events: cfg.Events, gate: cfg.Gate}
+	if s.events == nil {
+		s.events = feed.New(feed.Config{Now: time.Now})
+	}
 	if s.lists == nil {
 		s.lists = bulk.NewLane(runtime.GOMAXPROCS(0))
 	}

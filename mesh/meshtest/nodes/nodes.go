@@ -18,6 +18,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh"
+	"directormesh/mesh/event"
 	"directormesh/mesh/meshtest/disk"
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/mesh/mono"
@@ -39,7 +40,9 @@ type Options struct {
 	Disks bool // each director has a data directory
 	// each director checks backends; see Watch
 	Watches bool
-	Trace   bool // log to the test
+	// is told what the director of this name sees happen; nil: nobody is
+	Happened func(name string, events []event.Event)
+	Trace    bool // log to the test
 }
 
 // Mesh is a number of directors on one network. Its methods are for the test's root goroutine,
@@ -150,6 +153,9 @@ func (m *Mesh) Config(i int) mesh.Config {
 		cfg.Data = d.Disk
 	}
 	cfg.Watches = m.options.Watches
+	if m.options.Happened != nil {
+		cfg.Happened = func(events []event.Event) { m.options.Happened(d.Name, events) }
+	}
 	if m.options.Kicker != nil {
 		cfg.Kicker = m.options.Kicker(d.Name)
 	}

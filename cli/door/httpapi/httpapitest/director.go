@@ -17,6 +17,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/door/httpapi"
+	"directormesh/cli/feed"
 	"directormesh/ring"
 )
 
@@ -37,6 +38,7 @@ type Director struct {
 	PlanIs      api.Plan
 	OutcomeIs   func(op api.Operation) (api.Outcome, error)
 	HistoryIs   func(q api.HistoryQuery) (api.History, error)
+	EventsAre   *feed.Feed // nil: there are none
 	// at is zero if no moment was asked for
 	UserHistoryIs func(h ring.UserHash, at time.Time, q api.HistoryQuery) api.UserHistory
 
@@ -136,6 +138,7 @@ func Sample() *Director {
 		},
 		FlushesIs: func() api.Flushes { return api.Flushes{Flushes: []api.Flush{}} },
 		OutcomeIs: func(api.Operation) (api.Outcome, error) { return api.Outcome{}, nil },
+		EventsAre: sampleEvents(),
 		HistoryIs: func(api.HistoryQuery) (api.History, error) { return sampleHistory(), nil },
 		UserHistoryIs: func(h ring.UserHash, at time.Time, _ api.HistoryQuery) api.UserHistory {
 			return sampleUserHistory(h, at)
@@ -308,6 +311,9 @@ func ServeOn(t testing.TB, d httpapi.Director, log zerolog.Logger, l net.Listene
 
 func serveOn(t testing.TB, cfg httpapi.Config, l net.Listener) {
 	t.Helper()
+	if d, ok := cfg.Director.(*Director); ok {
+		cfg.Events = d.EventsAre
+	}
 	server, err := httpapi.New(cfg)
 	if err != nil {
 		t.Fatal(err)

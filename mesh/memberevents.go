@@ -24,8 +24,8 @@ const (
 // updateTime is how long memberlist may take to hand a new boot id on to its first peers.
 const updateTime = time.Second
 
-// An event is something that memberlist reported, copied.
-type event struct {
+// A memberEvent is something that memberlist reported, copied.
+type memberEvent struct {
 	kind eventKind
 	name string
 	addr netip.AddrPort
@@ -47,7 +47,7 @@ func (n *Node) handleEvents() {
 	}
 }
 
-func (n *Node) handleEvent(e event) {
+func (n *Node) handleEvent(e memberEvent) {
 	switch e.kind {
 	case memberJoined:
 		if e.name == n.cfg.Name {
