@@ -126,6 +126,12 @@ func (n *Node) Self() replica.SelfStatus {
 	return query(n, func(c *replica.Core, now mono.Time) replica.SelfStatus { return c.Self(now) })
 }
 
+// ActsForAll reports whether this director is the one that does what one does for all: the lowest
+// synced one by name, in contact with half of those that it knows at least.
+func (n *Node) ActsForAll() bool {
+	return query(n, func(c *replica.Core, _ mono.Time) bool { return c.ActsForAll() })
+}
+
 // Peers returns the state of all directors, this one among them, sorted by address.
 func (n *Node) Peers() []replica.PeerStatus {
 	return query(n, func(c *replica.Core, now mono.Time) []replica.PeerStatus {

@@ -54,6 +54,7 @@ func TestDefaults(t *testing.T) {
 		MaxParallelKicks: 100, HistoryBytes: 256 << 20, HistoryAge: 30 * 24 * time.Hour,
 		RunDir: "/run/director", LogLevel: zerolog.InfoLevel,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
+		Events:   eventOptions{Kinds: []string{"health", "alarm", "peer", "drain"}},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
@@ -110,6 +111,7 @@ func TestAllSettings(t *testing.T) {
 		HistoryBytes: 64 << 20, HistoryAge: 7 * 24 * time.Hour,
 		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
+		Events:   eventOptions{Kinds: []string{"health", "alarm", "peer", "drain"}},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "ReadKeys", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,

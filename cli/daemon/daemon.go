@@ -15,6 +15,7 @@ import (
 
 	"directormesh/cli/door/bulk"
 	"directormesh/cli/door/webauth"
+	"directormesh/cli/eventhook"
 	"directormesh/cli/feed"
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
@@ -59,6 +60,7 @@ type Daemon struct {
 	lists    *bulk.Lane    // in which the doors make their lists
 	gate     *webauth.Gate // nil without a web configuration file
 	feed     *feed.Feed    // of what happens
+	hooks    *eventhook.Hooks
 	sockets  []socket
 	doors    []*door
 }
@@ -102,6 +104,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	if d.feed, err = newFeed(cfg.Options, registry); err != nil {
+		return nil, err
+	}
+	if err = d.newEventHooks(registry); err != nil {
 		return nil, err
 	}
 	d.vacancy = newVacancy(cfg.Options, d.sessions.hash, d.log)

@@ -35,7 +35,7 @@ func newFeed(o Options, registry prometheus.Registerer) (*feed.Feed, error) {
 	return f, nil
 }
 
-// happened tells watchers what happens. It does not wait.
+// happened tells watchers and hooks what happens. It does not wait.
 func (d *Daemon) happened(events []event.Event) {
 	shown := make([]api.Event, len(events))
 	for i, e := range events {
@@ -43,6 +43,7 @@ func (d *Daemon) happened(events []event.Event) {
 		shown[i].Director = d.options.NodeName
 	}
 	d.feed.Add(shown)
+	d.hooks.Happened(shown)
 }
 
 // shownEvent says an event in the words of the API.

@@ -36,6 +36,7 @@ type Options struct {
 	Sessions         sessionOptions // those of Dovecot
 	Doveadm          doveadmOptions // that of the backends
 	Health           healthOptions
+	Events           eventOptions
 
 	DataDir     string // "": none
 	DataDamaged bool   // go on alone with what is left of a damaged one

@@ -69,6 +69,21 @@ user may log in again. The user waits for it, 20 s at most. '--flush-socket' is 
 arguments: 'FLUSH', the user hash in decimal, the IP of the old backend, the IP of the new one, 'up'
 or 'down' and the vhost count of the old one. Over a socket each argument is a line, as in Dovecot's
 script protocol; the answer ends with a line '+' for success, or '-'.
+
+Three scripts are [in the package](operate.md#when-a-user-changes-backend), in
+'/usr/share/director/flush'.
+
+## The event hooks
+
+One director tells of each event of the mesh: the lowest synced one by name that is in contact with
+half of the others at least. When it fails, the next one goes on, and tells of the last ten seconds
+too; then an event may be told twice. '--event-kinds' says of which [events](http.md#events).
+
+'--event-command' is split at blanks and run without a shell, with two more arguments: the kind of
+the event and what happened. The event is on its standard input, as a line of JSON with 'mesh' and
+'event'. The director kills it after ten seconds. '--event-url' gets the same line by HTTP POST. An
+answer of 200 to 299 is a success. No answer within five seconds, 429 and 500 or above make the
+director try again, four times within about 15 seconds. Of each hook 1,000 events may wait.
 `
 
 // defaultInWords ends the usage of a setting whose default is no value.

@@ -21,6 +21,9 @@ func (c *Core) Table() directory.Change { return c.table.Snapshot() }
 // Configured returns the backends of the configuration.
 func (c *Core) Configured() []ring.Backend { return slices.Clone(c.cfg.Backends) }
 
+// ActsForAll reports whether this director is to do what one does for all.
+func (c *Core) ActsForAll() bool { return c.actsForAll() }
+
 // Backends returns the backends of the table, sorted by address.
 func (c *Core) Backends() []BackendStatus {
 	var all []BackendStatus
