@@ -78,7 +78,8 @@ func TestCommand(t *testing.T) {
 	if diff := cmp.Diff(message{"mail", failed()}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if env, err := os.ReadFile(out + ".env"); err != nil || strings.Contains(string(env), "secret") {
+	env, err := os.ReadFile(out + ".env")
+	if err != nil || strings.Contains(string(env), "secret") {
 		t.Errorf("%v, environment %s", err, env)
 	}
 }

@@ -83,7 +83,8 @@ func TestReadyNFSCache(t *testing.T) {
 	if err != nil || said != "" {
 		t.Errorf("%v: %s", err, said)
 	}
-	if _, err := runReady(t, "nfs-cache", append([]string{"-d", "/no/such"}, args...)...); err == nil {
+	elsewhere := append([]string{"-d", "/no/such"}, args...)
+	if _, err := runReady(t, "nfs-cache", elsewhere...); err == nil {
 		t.Error("a directory that is not there is no error")
 	}
 	if _, err := runReady(t, "nfs-cache"); err == nil {
@@ -141,7 +142,9 @@ func TestReadyOnBackends(t *testing.T) {
 		"the new one is off": {"+\n", "", false, "the new backend 127.0.0.92"},
 	} {
 		var asked []func() string
-		for at, answer := range map[string]string{"127.0.0.91:": test.old, "127.0.0.92:": test.new} {
+		for at, answer := range map[string]string{
+			"127.0.0.91:": test.old, "127.0.0.92:": test.new,
+		} {
 			if answer != "" {
 				asked = append(asked, scripting(t, at+port, answer))
 			}

@@ -38,7 +38,7 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(7), calm+sec(7.1), shrink, "d3")
 			waits(s, "d2", calm+sec(8), placeWithout(b1))
 		}, "", ""},
-		{"a change that one may not have confirmed, as a director counts that slept", func(s *story) {
+		{"a change that one may not have confirmed, as one counts that slept", func(s *story) {
 			s.cuts = append(s.cuts, cut{"d3", "d2", calm, calm + sec(14)})
 			s.sleep("d2", calm+sec(3), calm+sec(4.5))
 			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
