@@ -45,7 +45,8 @@ type director struct {
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
-	frozen    bool // paused with all its clocks
+	wokenAt   time.Duration // when it last went on; never, if it did not sleep
+	frozen    bool          // paused with all its clocks
 	// it stood still with them, and no frame that was sent then or later has shown it that;
 	// forever: none need
 	unaware  time.Duration
@@ -124,7 +125,7 @@ func (c *contacts) of(name string) int {
 	c.index[name] = i
 	c.directors = append(c.directors, &director{
 		name: name, settledAt: never, stoppedAt: never, syncedAt: never, unaware: forever,
-		thawed: never,
+		thawed: never, wokenAt: never,
 	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
@@ -183,7 +184,8 @@ func (c *contacts) wake(t time.Duration, i int) {
 	if d.frozen && t-d.pausedAt > shortPause {
 		d.unaware, d.thawed, d.cutOff = d.pausedAt+noticedWithin, t, t-d.pausedAt > silence
 	}
-	if d.paused = false; t-d.pausedAt > shortPause {
+	d.paused, d.wokenAt = false, t
+	if t-d.pausedAt > shortPause {
 		for j := range c.directors {
 			if !c.cut(d.pausedAt, i, j) {
 				c.links[i][j].woke = t

@@ -109,8 +109,8 @@ func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 		}
 		if has {
 			o.learn(j, t)
-		} else if d.rooted {
-			all = false
+		} else if d.rooted || d.stranded || d.syncedAt == never {
+			all = false // one that starts may be stranded, and others take its table
 		}
 	}
 	if all {

@@ -52,6 +52,7 @@ func TestStranded(t *testing.T) {
 			begin(s, 6.5, 14)
 			up(s)
 		}, "", ""},
+		{"another one has started beside it", startedBeside, "", ""},
 		{"it has what was acknowledged while it started", func(s *story) {
 			begin(s, 11, 10)
 			up(s)
@@ -149,4 +150,35 @@ func TestFlushesOfOthers(t *testing.T) {
 				s.login("d3", calm+sec(4.5), alice, b1)
 			}, "", ""},
 	})
+}
+
+// startedBeside cuts d2 off from d1 while it starts. d3 starts on its side, and neither has what is
+// acknowledged at d1 meanwhile.
+func startedBeside(s *story) {
+	const ours, heard = 7, calm + 6600*time.Millisecond
+	for _, d := range []string{"d1", "d2", "d3"} {
+		s.mesh[d] = ours
+	}
+	s.silent["d2"], s.silent["d3"] = true, true
+	says := func(d string, at time.Duration, synced bool) {
+		s.add(Synced{At(at), d, synced, "the story says so", ours})
+	}
+	says("d2", sec(2), true)
+	says("d3", sec(2), true)
+	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpDown, Backend: b3})
+	s.stop("d2", calm)
+	s.start("d2", calm+sec(4))
+	says("d2", calm+sec(4.1), false)
+	s.part("d1", "d2", heard, end)
+	s.part("d1", "d3", heard, end)
+	s.stop("d3", heard)
+	s.order("d1", calm+sec(7), calm+sec(12.1), Op{Kind: OpUp, Backend: b3}, "d2", "d3")
+	says("d2", calm+sec(14), true)
+	s.start("d3", calm+sec(15))
+	says("d3", calm+sec(15.1), false)
+	says("d3", calm+sec(17), true)
+	b3Down := with(b3, Row{Present: true, VHosts: 10, Down: true})
+	s.add(Admin{At(calm + sec(18)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
+	s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d2", "d3"},
+		Tables: map[string]Table{"d3": b3Down}})
 }

@@ -112,7 +112,8 @@ func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 		return // held first, and then in the last seconds of a mapping that began with the move
 	}
 	for i, d := range c.contacts.directors {
-		if d.synced && d.since <= l.at && c.contacts.undisturbed(i, l.director, l.at) {
+		slept := i == l.director && d.wokenAt >= l.at // and its time was up when it woke
+		if d.synced && d.since <= l.at && !slept && c.contacts.undisturbed(i, l.director, l.at) {
 			c.breach(t, "G4", l.user,
 				"%s failed a lookup of %v, although the place is %v and %s is synced",
 				c.contacts.name(l.director), l.at, found, d.name)

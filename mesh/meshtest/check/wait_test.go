@@ -135,6 +135,10 @@ func TestFailures(t *testing.T) {
 		{"a failure after a move to where the user hashes", func(s *story) { held(s, b1) },
 			"G4", "d2 failed a lookup"},
 		{"a failure although all is well", fails, "G4", "d2 failed a lookup"},
+		{"a failure of one that slept since it was asked", func(s *story) {
+			s.sleep("d2", calm-sec(1), calm+sec(30.01))
+			fails(s)
+		}, "", ""},
 		{"a failure while others could answer", func(s *story) {
 			s.silent["d2"] = true
 			s.add(Fault{At(calm), calm + sec(40)})
