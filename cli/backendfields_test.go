@@ -39,7 +39,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 			return runCommand(t, "", "status", "-a", httpapitest.Serve(t, d, zerolog.Nop())).stdout
 		}, []string{"Name"}}, // 80 columns; --json has it
 		{"dump", func(b api.Backend) string {
-			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, ""))
+			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, api.Pins{}, ""))
 		}, append(unset, "Rebalance", "Failure", "Factor")}, // it ends by itself
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)

@@ -94,6 +94,11 @@ func (inv *invocation) printData(found api.DataContents) error {
 	if err := t.end(); err != nil {
 		return err
 	}
+	if len(found.Pins) > 0 {
+		if _, err := fmt.Fprintf(inv.Stdout, "pins: %d\n", len(found.Pins)); err != nil {
+			return err
+		}
+	}
 	inv.remarkData(found)
 	return nil
 }

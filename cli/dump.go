@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ func (inv *invocation) dumpCommand() *cli.Command {
 		UsageText: "director dump [-a ADDR] [--json]",
 		Description: `
 Prints the commands that give a freshly configured mesh the table of this one: vhost counts,
-tags and down states included, and configured backends that have been removed.
+tags and down states included, pins, and configured backends that have been removed.
 
   $ director dump
   director add 192.0.2.1 100
@@ -31,7 +32,11 @@ tags and down states included, and configured backends that have been removed.
 			if err != nil {
 				return err
 			}
-			commands := dump(table, c.String("addr"))
+			pins, err := client.Pins(c.Context)
+			if err != nil {
+				return err
+			}
+			commands := dump(table, pins, c.String("addr"))
 			if c.Bool("json") {
 				return inv.printJSON(map[string][][]string{"commands": commands})
 			}
@@ -50,7 +55,7 @@ tags and down states included, and configured backends that have been removed.
 }
 
 // dump returns the commands. They name the director only if this command did.
-func dump(table api.Backends, addr string) [][]string {
+func dump(table api.Backends, pins api.Pins, addr string) [][]string {
 	commands := [][]string{}
 	add := func(name string, args ...string) {
 		command := []string{"director", name}
@@ -72,10 +77,22 @@ func dump(table api.Backends, addr string) [][]string {
 			add("drain", "--force", b.IP.String())
 		}
 	}
+	for _, p := range pins.Pins {
+		if present(table, p) {
+			add("pin", "--hash", strconv.FormatUint(uint64(p.UserHash), 10), p.Backend.String())
+		}
+	}
 	for _, ip := range table.Removed {
 		add("remove", ip.String())
 	}
 	return commands
+}
+
+// present reports whether a pin can be given again: its backend is there, under the tag.
+func present(table api.Backends, p api.Pin) bool {
+	return slices.ContainsFunc(table.Backends, func(b api.Backend) bool {
+		return b.IP == p.Backend && b.Tag == p.Tag
+	})
 }
 
 // quote makes a word safe for a shell.

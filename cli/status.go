@@ -22,7 +22,8 @@ func (inv *invocation) statusCommand() *cli.Command {
 		Description: `
 Without a user: the table of backends. With a user: the current backend, or the one that a
 login would get now; the one that the ring gives ("Hashed"); the one that the ring of the
-configured backends gives. The command assigns and records nothing.
+configured backends gives. The command assigns and records nothing. "Pinned" is the backend to
+which the user is pinned, if any; "Hashed" is that one too while it takes users.
 
 "failed" stands behind the state of a backend that the directors have taken out of use, and
 "failed, kept" behind one that stays in use because too many have failed; see "director health".
@@ -138,8 +139,12 @@ func (inv *invocation) showUser(c *cli.Context, client *api.Client, name, tag st
 	case user.Current.IsValid():
 		current = user.Current.String() + " (not mapped)"
 	}
-	_, err = fmt.Fprintf(inv.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n",
-		current, user.Hashed, user.InitialConfig)
+	pinned := ""
+	if user.Pinned.IsValid() {
+		pinned = fmt.Sprintf("Pinned: %s\n", user.Pinned)
+	}
+	_, err = fmt.Fprintf(inv.Stdout, "Current: %s\nHashed: %s\nInitial config: %s\n%s",
+		current, user.Hashed, user.InitialConfig, pinned)
 	return err
 }
 

@@ -128,6 +128,9 @@ func missedText(e api.Event) string {
 
 func tableText(e api.Event) string {
 	words := []string{e.What}
+	if len(e.UserHashes) == 1 {
+		words = append(words, fmt.Sprintf("user %d", e.UserHashes[0]))
+	}
 	if e.IP != nil {
 		words = append(words, e.IP.String(), "port "+strconv.Itoa(e.Port))
 	}

@@ -37,8 +37,11 @@ type BackendRow struct {
 }
 
 // Registers is how many registers of a backend a director of this release knows beyond those of the
-// first release.
-const Registers = 4
+// first release. PinRegister is the place of pins among them, which are rows of their own.
+const (
+	Registers   = 5
+	PinRegister = 5
+)
 
 // Known returns the row as a director knows it that has only so many of the registers that were
 // added after the first release. Such a director neither goes by the others nor confirms them.

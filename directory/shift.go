@@ -92,6 +92,10 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.Removed.Stamp)
 		t.directors[addr] = row
 	}
+	for u, row := range t.pins.rows {
+		restamp(&row.Backend.Stamp)
+		t.pins.rows[u] = row
+	}
 }
 
 // LastStamp returns the highest stamp in the table.
@@ -99,12 +103,15 @@ func (t *Table) LastStamp() Stamp { return t.Snapshot().LastStamp() }
 
 // LastStamp returns the highest stamp in the change.
 func (c Change) LastStamp() (last Stamp) {
-	last = c.Dropped
+	last = max(c.Dropped, c.DroppedPins)
 	for _, row := range c.Backends {
 		last = max(last, row.lastMoment())
 	}
 	for _, row := range c.Directors {
 		last = max(last, row.Removed.Stamp)
+	}
+	for _, row := range c.Pins {
+		last = max(last, row.Backend.Stamp)
 	}
 	return last
 }
@@ -124,6 +131,11 @@ func (c Change) Until(last Stamp) (until Change, dropped bool) {
 	for _, row := range c.Directors {
 		if row.Removed.Stamp <= last {
 			until.Directors = append(until.Directors, row)
+		}
+	}
+	for _, row := range c.Pins {
+		if row.Backend.Stamp <= last {
+			until.Pins = append(until.Pins, row)
 		}
 	}
 	return until, true

@@ -21,6 +21,7 @@ type Table struct {
 	mesh      MeshID
 	backends  map[netip.Addr]BackendRow
 	directors map[netip.AddrPort]DirectorRow
+	pins      pins
 
 	tags        map[ring.Tag]int // of the backends that are present: how many have each
 	absent      int              // rows in backends that are not present
@@ -40,14 +41,22 @@ type Change struct {
 	Mesh      MeshID
 	Backends  []BackendRow
 	Directors []DirectorRow
+	// Pins are users that were pinned or unpinned. Directors of an earlier release neither know
+	// them nor pass them on.
+	Pins []PinRow
 	// Dropped is set in a whole table from which tombstones were dropped: a
 	// backend that is not in it, and was last written at that stamp or before,
 	// was removed.
 	Dropped Stamp
+	// DroppedPins is the same of pins.
+	DroppedPins Stamp
 }
 
 // Empty says whether the change carries no row.
-func (c Change) Empty() bool { return len(c.Backends) == 0 && len(c.Directors) == 0 }
+func (c Change) Empty() bool { return c.Rows() == 0 }
+
+// Rows is how many rows the change carries.
+func (c Change) Rows() int { return len(c.Backends) + len(c.Directors) + len(c.Pins) }
 
 // NewTable returns the table of a director named origin that has these backends
 // configured. The director belongs to the given mesh, or to none if mesh is 0.
@@ -56,6 +65,7 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 		mesh:      mesh,
 		backends:  make(map[netip.Addr]BackendRow, len(configured)),
 		directors: make(map[netip.AddrPort]DirectorRow),
+		pins:      newPins(),
 		tags:      make(map[ring.Tag]int),
 		maxAbsent: MaxTombstones,
 	}
@@ -79,7 +89,7 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 func (t *Table) Clone() *Table {
 	c := *t
 	c.backends, c.directors = maps.Clone(t.backends), maps.Clone(t.directors)
-	c.tags = maps.Clone(t.tags)
+	c.tags, c.pins.rows = maps.Clone(t.tags), maps.Clone(t.pins.rows)
 	return &c
 }
 
@@ -171,10 +181,13 @@ func (t *Table) Backends() []ring.Backend {
 // digest give all users the same places. When and by whom it was said does not matter.
 func (t *Table) Digest() string {
 	h := sha256.New()
-	for _, b := range t.Backends() {
+	backends := t.Backends()
+	counting := t.pins.counting(backends)
+	for _, b := range backends {
 		b.Name, b.Rebalanced, b.Failed = "", false, false // they change no place
 		fmt.Fprintf(h, "%+v\n", b)
 	}
+	fmt.Fprint(h, pinsText(counting))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
@@ -198,7 +211,12 @@ func (t *Table) Tasks() iter.Seq[BackendRow] {
 
 // Snapshot returns the whole table, tombstones too, sorted by address.
 func (t *Table) Snapshot() Change {
-	c := Change{Mesh: t.mesh, Dropped: t.lastDropped}
+	c := Change{
+		Mesh: t.mesh, Dropped: t.lastDropped, DroppedPins: t.pins.lastDropped,
+	}
+	if len(t.pins.rows) > 0 {
+		c.Pins = t.pins.sorted()
+	}
 	for _, row := range t.backends {
 		c.Backends = append(c.Backends, row)
 	}
@@ -220,7 +238,7 @@ func (t *Table) Covers(c Change) bool {
 			return false
 		}
 	}
-	if len(t.removedBy(c)) > 0 {
+	if len(t.removedBy(c)) > 0 || !t.coversPins(c) {
 		return false
 	}
 	for _, row := range c.Directors {

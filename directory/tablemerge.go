@@ -38,6 +38,7 @@ func (t *Table) Merge(c Change) (applied Change) {
 	if t.believesDropped(c) {
 		t.lastDropped = max(t.lastDropped, c.Dropped)
 	}
+	applied.Pins = t.mergePins(c)
 	for _, row := range c.Directors {
 		if !row.Addr.IsValid() {
 			continue

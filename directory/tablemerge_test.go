@@ -50,6 +50,13 @@ func drawChange(t *rapid.T) Change {
 			Removed: drawRegister(t, "removed", false, true),
 		})
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "pins") {
+		c.Pins = append(c.Pins, PinRow{
+			User: rapid.SampledFrom([]ring.User{alice, {Tag: "ssd", Hash: 7}}).Draw(t, "user"),
+			Backend: drawRegister(t, "pinned", netip.Addr{}, b1, b2,
+				netip.MustParseAddr("fe80::1%eth0")),
+		})
+	}
 	return c
 }
 

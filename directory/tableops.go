@@ -25,6 +25,7 @@ var (
 	ErrTooLittleLeft  = errors.New("less than half of the tag's weight would remain")
 	ErrNotDrained     = errors.New("backend is not drained")
 	ErrParallel       = errors.New("number of users at a time")
+	ErrNotPinned      = errors.New("user is not pinned")
 )
 
 // Add puts a backend into the table. One that is absent gets all registers

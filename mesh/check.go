@@ -42,6 +42,8 @@ func checkOperation(op replica.Operation) error {
 		if op.Tag != nil {
 			return checkTag(*op.Tag)
 		}
+	case replica.Unpin:
+		return checkTag(op.User.Tag)
 	case replica.IfTable:
 		if op.Digest != "" {
 			if err := ring.CheckWord(op.Digest); err != nil {

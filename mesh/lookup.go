@@ -163,6 +163,11 @@ func (n *Node) User(tag ring.Tag, hash ring.UserHash) replica.UserStatus {
 	})
 }
 
+// Pins returns the users that are pinned.
+func (n *Node) Pins() []replica.PinStatus {
+	return query(n, func(c *replica.Core, _ mono.Time) []replica.PinStatus { return c.Pins() })
+}
+
 // Flushes returns the flushes that run in the mesh and the flushes that ended lately.
 func (n *Node) Flushes() []replica.FlushStatus {
 	return query(n, func(c *replica.Core, _ mono.Time) []replica.FlushStatus { return c.Flushes() })

@@ -123,8 +123,8 @@ type planner struct {
 }
 
 func newPlanner(p *replica.Prospect) *planner {
-	before := ring.Build(p.Before.Backends(), nil)
-	after := ring.Build(p.After.Backends(), before)
+	before := p.Before.Places(nil)
+	after := p.After.Places(before)
 	drained := make(map[netip.Addr]bool)
 	for _, b := range p.After.Backends() {
 		drained[b.Addr] = b.Drained

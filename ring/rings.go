@@ -9,7 +9,8 @@ import (
 // Rings is a snapshot of the rings of all tags. It never changes, so it can be used without locks.
 // The zero value and nil have no backends.
 type Rings struct {
-	byTag map[Tag]*Ring // only tags with a usable backend
+	byTag  map[Tag]*Ring // only tags with a usable backend
+	pinned map[User]netip.Addr
 }
 
 // Build returns the rings of the given backends, one for each tag that has a usable backend. prev,
@@ -37,9 +38,35 @@ func Build(backends []Backend, prev *Rings) *Rings {
 }
 
 // Lookup returns the backend of the tag that users with the hash h belong to, or false if the tag
-// has no usable backend.
+// has no usable backend, and the user is not pinned.
 func (r *Rings) Lookup(tag Tag, h UserHash) (netip.Addr, bool) {
+	if addr, pinned := r.PinOf(User{Tag: tag, Hash: h}); pinned {
+		return addr, true
+	}
 	return r.of(tag).Lookup(h)
+}
+
+// PinOf returns where a user is pinned, or false if the user is not.
+func (r *Rings) PinOf(u User) (addr netip.Addr, pinned bool) {
+	if r == nil || len(r.pinned) == 0 {
+		return addr, false
+	}
+	addr, pinned = r.pinned[u]
+	return addr, pinned
+}
+
+// PinnedUsers returns the users who are pinned, in order.
+func (r *Rings) PinnedUsers() []User {
+	if r == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Keys(r.pinned), CompareUsers)
+}
+
+// Pinned returns rings that give each of these users the backend that the user is pinned to, and
+// all others the same place. The map must not be changed any more.
+func (r *Rings) Pinned(users map[User]netip.Addr) *Rings {
+	return &Rings{byTag: r.byTag, pinned: users}
 }
 
 // Tags returns the tags that have a usable backend, sorted. The caller may keep the slice.

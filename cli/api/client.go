@@ -93,6 +93,11 @@ func (c *Client) Keys(ctx context.Context) (Keys, error) {
 	return get[Keys](ctx, c, "/v1/keys", nil)
 }
 
+// Pins asks for the users who are pinned.
+func (c *Client) Pins(ctx context.Context) (Pins, error) {
+	return get[Pins](ctx, c, "/v1/pins", nil)
+}
+
 // Backends asks for the table.
 func (c *Client) Backends(ctx context.Context) (Backends, error) {
 	return get[Backends](ctx, c, "/v1/backends", nil)

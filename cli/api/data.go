@@ -28,6 +28,7 @@ type DataContents struct {
 	LeftOut     []string      `json:"left_out"`     // files that would not be loaded
 	Unknown     uint64        `json:"unknown"`      // messages that only a later release knows
 	Backends    []DataBackend `json:"backends"`
+	Pins        []Pin         `json:"pins"`
 }
 
 // DataBackend is a backend in a data directory.

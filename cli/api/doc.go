@@ -47,6 +47,7 @@
 //	/v1/keys/rotate      RotateKeys       /v1/reload           Reload
 //	/v1/backends/drain   DrainBackend     /v1/backends/undrain UndrainBackend
 //	/v1/backends/rebalance Rebalance
+//	/v1/pins/add         PinUser          /v1/pins/remove      UnpinUser
 //
 // With ?if_plan=DIGEST a change fails if the table is another one than that of the plan with this
 // digest.

@@ -29,6 +29,7 @@ const (
 	// 409, the drain would leave too little
 	CodeTooLittleLeft Code = "too_little_left"
 	CodeOtherTable    Code = "other_table" // 409, the table is not that of the plan
+	CodePinned        Code = "pinned"      // 409, the user is pinned to another backend
 	// 504, not every director has confirmed in time, and the change stays; or the change was cut
 	// off by a step of mesh time or by another cluster: query what holds
 	CodeTimeout      Code = "timeout"
@@ -52,7 +53,7 @@ func (c Code) Status() int {
 	case CodeNoSuchMethod:
 		return http.StatusMethodNotAllowed
 	case CodeTagDiffers, CodeTryAgain, CodeNotReady, CodeOvertaken, CodeTooLittleLeft,
-		CodeOtherTable:
+		CodeOtherTable, CodePinned:
 		return http.StatusConflict
 	case CodeNotSynced, CodeTemporary:
 		return http.StatusServiceUnavailable

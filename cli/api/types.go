@@ -220,6 +220,7 @@ type User struct {
 	ExpiresAt     *time.Time `json:"expires_at"`
 	Hashed        IP         `json:"hashed"`
 	InitialConfig IP         `json:"initial_config"`
+	Pinned        IP         `json:"pinned"` // "": not pinned
 }
 
 // Mapping is one user's mapping.

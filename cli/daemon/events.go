@@ -131,6 +131,12 @@ func showTableEvent(out *api.Event, t history.TableEvent) {
 		out.Tag = &tag
 	case history.TableVHosts:
 		out.VHosts = &t.VHosts
+	case history.TablePinned, history.TableUnpinned:
+		tag := string(t.User.Tag)
+		out.Tag, out.UserHashes = &tag, []uint32{uint32(t.User.Hash)}
+		if !t.Backend.IsValid() {
+			out.Backend = nil
+		}
 	case history.TableDrain, history.TableUndrain:
 		out.Kind, out.What = api.KindDrain, begun(t.What == history.TableDrain)
 	case history.TableRebalance:

@@ -29,6 +29,8 @@ func shownSamples() map[string]event.Event {
 		"table update":      table(history.TableVHosts),
 		"table add":         table(history.TableAdded),
 		"table forget":      table(history.TableForgotten),
+		"table pin":         table(history.TablePinned),
+		"table unpin":       table(history.TableUnpinned),
 		"drain begun":       table(history.TableDrain),
 		"drain ended":       table(history.TableUndrain),
 		"rebalance begun":   table(history.TableRebalance),

@@ -179,6 +179,13 @@ func adminChange(e history.Event) api.AdminChange {
 		add("port", strconv.Itoa(int(t.Director.Port())))
 		return c
 	}
+	if t.What == history.TablePinned || t.What == history.TableUnpinned {
+		add("user_hash", strconv.FormatUint(uint64(t.User.Hash), 10))
+	}
+	if t.What == history.TableUnpinned {
+		add("tag", string(t.User.Tag))
+		return c
+	}
 	add("backend", ring.AddrText(t.Backend))
 	if t.What == history.TableAdded && t.Tag != "" {
 		add("tag", string(t.Tag))

@@ -28,6 +28,7 @@ func InspectData(path string) (api.DataContents, error) {
 		Files: found.Files, Bytes: found.Bytes, Torn: found.Torn,
 		Damaged: listed(found.Damaged), LaterFormat: listed(found.Later),
 		LeftOut: listed(found.LeftOut), Live: []string{}, Backends: []api.DataBackend{},
+		Pins: []api.Pin{},
 	}
 	if m := found.Mark; m != nil {
 		shown.MeshID = m.Mesh.ID.String()
@@ -73,6 +74,13 @@ func countData(found *store.Contents, shown *api.DataContents) error {
 		shown.Backends = append(shown.Backends, api.DataBackend{
 			IP: api.IP{Addr: b.Addr}, Tag: string(b.Tag), VHosts: b.VHosts, Down: b.Down,
 			Users: users,
+		})
+	}
+	for _, p := range table.Pins() {
+		shown.Pins = append(shown.Pins, api.Pin{
+			UserHash: uint32(p.User.Hash), Tag: string(p.User.Tag),
+			Backend: api.IP{Addr: p.Backend.Value}, Since: wallTime(p.Backend.Stamp.Time()),
+			Counts: table.PinCounts(p.User),
 		})
 	}
 	return err

@@ -27,6 +27,7 @@ type node interface {
 	Self() replica.SelfStatus
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus
+	Pins() []replica.PinStatus
 	Keys() mesh.KeyringStatus
 	ChangeKeys(ctx context.Context, op mesh.KeyOperation, without []string) (
 		mesh.KeyOutcome, error)
@@ -226,6 +227,7 @@ func (d *director) User(tag ring.Tag, h ring.UserHash) api.User {
 		Current:       api.IP{Addr: s.Current},
 		Hashed:        api.IP{Addr: s.Hashed},
 		InitialConfig: api.IP{Addr: s.Initial},
+		Pinned:        api.IP{Addr: s.Pinned},
 	}
 	if s.Mapped {
 		user.ExpiresAt = meshTime(s.Expires)

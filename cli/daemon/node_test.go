@@ -30,6 +30,7 @@ type fakeNode struct {
 	peers      []replica.PeerStatus
 	backends   []replica.BackendStatus
 	keys       mesh.KeyringStatus
+	pins       []replica.PinStatus
 	changed    []keyChange
 	keyOutcome mesh.KeyOutcome
 	configured []ring.Backend
@@ -77,6 +78,7 @@ func (n *fakeNode) ChangeKeys(_ context.Context, op mesh.KeyOperation, without [
 func (n *fakeNode) Self() replica.SelfStatus                        { return n.self }
 func (n *fakeNode) Peers() []replica.PeerStatus                     { return n.peers }
 func (n *fakeNode) Backends() []replica.BackendStatus               { return n.backends }
+func (n *fakeNode) Pins() []replica.PinStatus                       { return n.pins }
 func (n *fakeNode) Keys() mesh.KeyringStatus                        { return n.keys }
 func (n *fakeNode) Configured() []ring.Backend                      { return n.configured }
 func (n *fakeNode) User(ring.Tag, ring.UserHash) replica.UserStatus { return n.user }
@@ -405,6 +407,12 @@ func TestOperations(t *testing.T) {
 		}},
 		{api.Rebalance{By: new(time.UnixMilli(7000))},
 			replica.Rebalance{Pace: replica.Pace{By: 7000}}},
+		{api.PinUser{User: "user1", Backend: ip, Wait: true},
+			replica.Pin{Hash: 617210206, Backend: addr1, Wait: true}},
+		{api.PinUser{UserHash: &hash, Backend: ip}, replica.Pin{Hash: 77, Backend: addr1}},
+		{api.UnpinUser{User: "user1", Tag: "x"},
+			replica.Unpin{User: ring.User{Tag: "x", Hash: 617210206}}},
+		{api.UnpinUser{UserHash: &hash}, replica.Unpin{User: ring.User{Hash: 77}}},
 		{api.AddDirector{IP: at("192.0.2.109"), Port: 1},
 			replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
 		{api.AddDirector{IP: at("192.0.2.109")},

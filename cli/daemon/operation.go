@@ -74,6 +74,9 @@ func (d *director) away(failed []string, began time.Time) []api.AwayDirector {
 
 // operation translates a change into the words of the mesh.
 func (d *director) operation(op api.Operation) (replica.Operation, error) {
+	if pin := d.pinOperation(op); pin != nil {
+		return pin, nil
+	}
 	switch op := op.(type) {
 	case api.AddBackend:
 		add := replica.AddBackend{Addr: op.IP.Addr, VHosts: op.VHosts}
@@ -95,13 +98,9 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 	case api.BackendDown:
 		return replica.SetDown{Addr: op.IP.Addr, Down: true}, nil
 	case api.Move:
-		move := replica.Move{Backend: op.Backend.Addr, Wait: op.Wait}
-		if op.UserHash != nil {
-			move.Hash = ring.UserHash(*op.UserHash)
-		} else {
-			move.Hash = d.Hash(op.User)
-		}
-		return move, nil
+		return replica.Move{
+			Hash: d.userHash(op.User, op.UserHash), Backend: op.Backend.Addr, Wait: op.Wait,
+		}, nil
 	case api.KickUser:
 		return replica.KickUser{Field: op.Field, Value: op.User}, nil
 	case api.FlushUsers:

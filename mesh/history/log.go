@@ -142,7 +142,7 @@ func sizeOf(n wire.Note) int {
 	case *wire.LoginsNote:
 		return bytesPerNote + bytesPerRow*n.Block.Len()
 	case *wire.TableNote:
-		return bytesPerNote + bytesPerChange*(len(n.Change.Backends)+len(n.Change.Directors))
+		return bytesPerNote + bytesPerChange*n.Change.Rows()
 	}
 	return bytesPerNote
 }

@@ -38,8 +38,9 @@ type TableEvent struct {
 	Backend  netip.Addr     // not valid: of a director
 	Director netip.AddrPort // not valid: of a backend
 	What     TableChange
-	Tag      ring.Tag // TableAdded
-	VHosts   int      // TableVHosts
+	Tag      ring.Tag  // TableAdded
+	User     ring.User // TablePinned, TableUnpinned
+	VHosts   int       // TableVHosts
 	Stamp    directory.Stamp
 	Origin   string // the director that was asked; "" if that is not said
 }
@@ -59,6 +60,8 @@ const (
 	TableUndrain   TableChange = "undrain"
 	TableRebalance TableChange = "rebalance"
 	TableSettled   TableChange = "rebalanced"
+	TablePinned    TableChange = "pin" // of User, to Backend
+	TableUnpinned  TableChange = "unpin"
 )
 
 // The changes that no command asks for: what most observers of a backend see.
@@ -159,6 +162,7 @@ func (m *merger) take(director string, n wire.Note) {
 		for _, t := range TableEvents(n.Change) {
 			k := key{
 				kind: n.Kind(), director: t.Origin, to: t.Backend, at: t.Director, what: t.What,
+				tag: t.User.Tag, hash: t.User.Hash,
 				stamp: uint64(t.Stamp), detail: uint64(t.VHosts),
 			}
 			m.add(k, head, director, Event{Table: &t})
@@ -222,6 +226,13 @@ func TableEvents(c directory.Change) (all []TableEvent) {
 		if b.Forgotten != 0 && b.Forgotten != b.Presence.Stamp {
 			add(TableForgotten, b.Forgotten, "")
 		}
+	}
+	for _, p := range c.Pins {
+		all = append(all, TableEvent{
+			Backend: p.Backend.Value, User: p.User,
+			What:  either(p.Pinned(), TablePinned, TableUnpinned),
+			Stamp: p.Backend.Stamp, Origin: p.Backend.Origin,
+		})
 	}
 	for _, d := range c.Directors {
 		what := TableAdded
@@ -366,6 +377,8 @@ func (e *Event) caused(other Event) bool {
 	case other.User != nil && other.User.Cause == wire.CauseMove:
 		return e.Admin.Action == "move" && e.Admin.Director == other.User.By &&
 			e.detail("user_hash") == hashText(other.User.Hash) && other.At <= ended
+	case other.User != nil && other.User.Cause == wire.CausePin:
+		return e.Admin.Action == "pin" && e.detail("user_hash") == hashText(other.User.Hash)
 	case other.User != nil && other.User.Cause == wire.CauseFlush:
 		flushed := "all"
 		if other.User.Flushed.IsValid() {
@@ -397,7 +410,11 @@ func (e *Event) wrote(t TableEvent) bool {
 		TableAdded: {"add"}, TableRemoved: {"remove"}, TableVHosts: {"update", "add"},
 		TableUp: {"up", "add"}, TableDown: {"down"}, TableForgotten: {"forget", "remove", "add"},
 		TableDrain: {"drain"}, TableUndrain: {"undrain", "up"}, TableRebalance: {"rebalance"},
-		TableRecovered: {"up"},
+		TableRecovered: {"up"}, TablePinned: {"pin"}, TableUnpinned: {"unpin"},
+	}
+	if t.What == TablePinned || t.What == TableUnpinned {
+		return slices.Contains(actions[t.What], e.Admin.Action) &&
+			e.detail("user_hash") == hashText(t.User.Hash)
 	}
 	return slices.Contains(actions[t.What], e.Admin.Action) && e.ofBackend(t.Backend)
 }

@@ -28,6 +28,7 @@ const (
 	ByFailed    Reason = "failed"
 	ByDrain     Reason = "drain"
 	ByRebalance Reason = "rebalance"
+	ByPin       Reason = "pin"
 	ByOther     Reason = "other"
 )
 
@@ -37,6 +38,7 @@ var reasons = [...]Reason{
 	wire.CauseSession: BySession, wire.CauseImport: ByImport, wire.CauseConflict: ByConflict,
 	wire.CauseExpired: ByExpired, wire.CauseForgotten: ByForgotten, wire.CauseRemoved: ByRemoved,
 	wire.CauseFailed: ByFailed, wire.CauseDrain: ByDrain, wire.CauseRebalance: ByRebalance,
+	wire.CausePin: ByPin,
 }
 
 // ReasonOf words a cause. One of a later release is other.

@@ -99,7 +99,7 @@ func TestOf(t *testing.T) {
 // Each cause has a reason of its own, and Reasons names all.
 func TestReasons(t *testing.T) {
 	seen := map[history.Reason]bool{history.ByLogin: true}
-	for cause := wire.CauseOther; cause <= wire.CauseRebalance; cause++ {
+	for cause := wire.CauseOther; cause <= wire.CausePin; cause++ {
 		answers := []history.Answer{{Director: "d1", Notes: []wire.Note{
 			userNote(noon, 7, backend2, cause),
 		}}}

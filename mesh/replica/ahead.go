@@ -19,9 +19,7 @@ func (c *Core) latest(now mono.Time) directory.Time { return c.clock.At(now).Add
 func (c *Core) dropAhead(now mono.Time, change directory.Change) directory.Change {
 	until, dropped := change.Until(directory.StampAt(c.latest(now)))
 	if dropped {
-		n := len(change.Backends) + len(change.Directors) - len(until.Backends) -
-			len(until.Directors)
-		c.counters.ValuesAhead += uint64(n)
+		c.counters.ValuesAhead += uint64(change.Rows() - until.Rows())
 	}
 	return until
 }

@@ -105,7 +105,7 @@ func (c *Core) begin(
 		}
 	}
 	// A large ring takes most of a second to build, and lookups wait while the view changes.
-	rings := ring.Build(c.table.Backends(), c.barrier.Today())
+	rings := c.table.Places(c.barrier.Today())
 	c.changeView(func() {
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 		c.barrier.Add(t, rings)
@@ -138,6 +138,11 @@ func (c *Core) wholeRows(change directory.Change) directory.Change {
 	for _, r := range change.Directors {
 		if row, ok := c.table.Director(r.Addr); ok {
 			whole.Directors = append(whole.Directors, row)
+		}
+	}
+	for _, r := range change.Pins {
+		if row, ok := c.table.Pin(r.User); ok {
+			whole.Pins = append(whole.Pins, row)
 		}
 	}
 	return whole

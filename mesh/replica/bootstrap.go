@@ -8,7 +8,6 @@ import (
 
 	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
-	"directormesh/ring"
 )
 
 // found begins a mesh with what the configuration says, or goes on with the one that the data
@@ -17,7 +16,7 @@ func (c *Core) found(now mono.Time, why string) {
 	c.changeView(func() {
 		c.foundMesh(now)
 		c.dir.SetBackends(c.table.Snapshot().Backends)
-		c.barrier.ReplaceToday(ring.Build(c.table.Backends(), c.barrier.Today()))
+		c.barrier.ReplaceToday(c.table.Places(c.barrier.Today()))
 	})
 	c.admission.bootstrapped, c.admission.coldSince = true, 0
 	c.noteFounded(now, why)

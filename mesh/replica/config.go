@@ -78,6 +78,7 @@ type Guards struct {
 	// a drain moves whom it has found, wherever the user is by then
 	NoTaskCheck bool
 	NoNewLook   bool // a drain looks for users once
+	NoPinMoves  bool // users who are mapped elsewhere are not moved to where they are pinned
 
 	NoGoingOn bool // no director takes over the moves of a director that is gone
 	// what a peer has of a dead director's log and we lack does not count

@@ -50,6 +50,7 @@ type Core struct {
 	output
 	flushRunner
 	taskRunner
+	pinKeeper
 	kicking
 	gaps
 	deadLogs
@@ -155,7 +156,7 @@ func New(cfg Config, now mono.Time) *Core {
 		c.restore(now, cfg.Disk)
 	}
 	c.dir.SetBackends(c.table.Snapshot().Backends)
-	c.barrier = barrier.New(ring.Build(c.table.Backends(), nil))
+	c.barrier = barrier.New(c.table.Places(nil))
 	g := cfg.Guards
 	c.lookups = lookups.NewAnswers(now, c.dir, &c.clock, &c.outbox, c.makeView(), lookups.Guards{
 		NoEndOfLife: g.NoEndOfLife, NoHold: g.NoHold, NoWakeCheck: g.NoWakeCheck,
@@ -197,6 +198,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.checkFlushes(now)
 	c.watch(now)
 	c.checkTasks(now)
+	c.keepPins(now)
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires
 		c.digests.Step(now, c.clock.At(now), c.dir)
 	}

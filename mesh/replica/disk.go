@@ -239,7 +239,7 @@ func (c *Core) setAside(now mono.Time) {
 		c.dir.Clear()
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
 		c.dir.SetBackends(c.table.Snapshot().Backends)
-		c.barrier.ReplaceToday(ring.Build(c.table.Backends(), nil))
+		c.barrier.ReplaceToday(c.table.Places(nil))
 	})
 	c.age = rank.Age{}
 	c.keep(nil)

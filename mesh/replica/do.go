@@ -143,6 +143,13 @@ func (c *Core) tableChange(
 		return c.table.Drain(stamp, c.cfg.Name, op.Addr, op.task(c.clock.At(now)), op.Force)
 	case Undrain:
 		return c.table.Undrain(stamp, c.cfg.Name, op.Addr)
+	case Pin:
+		if err := c.allKnow(directory.PinRegister); err != nil {
+			return directory.Change{}, err
+		}
+		return c.table.PinUser(stamp, c.cfg.Name, op.Hash, op.Backend)
+	case Unpin:
+		return c.table.Unpin(stamp, c.cfg.Name, op.User)
 	case Rebalance:
 		if err := c.allKnow(rebalanceRegister); err != nil {
 			return directory.Change{}, err
@@ -194,6 +201,9 @@ func (c *Core) tableOperationsDone(t *barrier.Change) {
 				c.endOperation(id, ErrOvertaken)
 				continue
 			}
+			if c.writesPin(t, id) {
+				continue
+			}
 			c.endOperation(id, nil)
 		}
 	}
@@ -225,6 +235,11 @@ func (c *Core) doMove(now mono.Time, id uint64, op Move) {
 	u := ring.User{Tag: row.Presence.Value.Tag, Hash: op.Hash}
 	t := c.clock.At(now)
 	m, status := c.dir.Find(u.Tag, u.Hash, t)
+	if to, pinned := c.pinnedElsewhere(u, op.Backend); pinned {
+		c.endOperation(id, fmt.Errorf("%w to %s; pin the user to the other backend, or unpin first",
+			ErrPinned, ring.AddrText(to)))
+		return
+	}
 	switch {
 	case status == directory.Live && m.Moving:
 		c.endOperation(id, ErrTryAgain)
@@ -263,6 +278,11 @@ func (c *Core) doFlush(now mono.Time, id uint64, op Flush) {
 
 func (c *Core) endOperation(id uint64, err error) {
 	o := c.ops[id]
+	if o != nil && o.table == nil {
+		if _, pin := o.wrote.(Pin); pin {
+			err = nil // it stands in the table: what became of the move is no matter
+		}
+	}
 	if o == nil || err == nil && c.awaitKept(o) {
 		return
 	}

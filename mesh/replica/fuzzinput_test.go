@@ -215,7 +215,7 @@ func (s *source) fillKind(v reflect.Value) {
 // operation is one that an operator may order.
 func (s *source) operation() replica.Operation {
 	b := s.addr()
-	switch s.below(17) {
+	switch s.below(19) {
 	case 13:
 		return replica.Drain{Addr: b, Pace: s.pace(), Force: s.below(2) == 0}
 	case 14:
@@ -223,6 +223,10 @@ func (s *source) operation() replica.Operation {
 	case 15:
 		tag := s.tag()
 		return replica.Rebalance{Tag: &tag, Pace: s.pace()}
+	case 17:
+		return replica.Pin{Hash: s.hash(), Backend: b}
+	case 18:
+		return replica.Unpin{User: ring.User{Tag: s.tag(), Hash: s.hash()}}
 	case 16:
 		return replica.IfTable{Digest: "0123456789abcdef", Operation: replica.Forget{Addr: b}}
 	case 0:

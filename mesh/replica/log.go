@@ -98,7 +98,7 @@ func (ol *ownLog) sendMarks(p *peer) {
 
 // onlyMarks reports whether a message is one of sendMarks.
 func onlyMarks(m *wire.Table) bool {
-	if m.Seq != 0 || m.Change.Mesh != 0 || len(m.Change.Directors) > 0 ||
+	if m.Seq != 0 || m.Change.Mesh != 0 || len(m.Change.Directors) > 0 || len(m.Change.Pins) > 0 ||
 		len(m.Change.Backends) == 0 {
 		return false
 	}

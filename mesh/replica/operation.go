@@ -19,7 +19,7 @@ func Operations() []Operation {
 	return []Operation{
 		AddBackend{}, UpdateBackend{}, RemoveBackend{}, SetDown{}, Forget{}, Move{}, Flush{},
 		CancelFlush{}, KickUser{}, SetDirectorRemoved{}, Import{},
-		Drain{}, Undrain{}, Rebalance{}, IfTable{},
+		Drain{}, Undrain{}, Rebalance{}, IfTable{}, Pin{}, Unpin{},
 	}
 }
 
@@ -87,6 +87,18 @@ type Rebalance struct {
 	Pace
 }
 
+// Pin sends a user of the backend's tag to this backend from now on, while it is usable. One who is
+// mapped elsewhere is moved. It ends when all live directors know of it and hold a user who is
+// moved or, with Wait, at the release.
+type Pin struct {
+	Hash    ring.UserHash
+	Backend netip.Addr
+	Wait    bool
+}
+
+// Unpin lets a user go by hash again; a mapping stays.
+type Unpin struct{ User ring.User }
+
 // Pace is how fast users are moved. With neither By nor Over they are as soon as may be.
 type Pace struct {
 	By          directory.Time // when the last one is to be moved; 0: not given
@@ -127,6 +139,8 @@ func (Drain) operation()              {}
 func (Undrain) operation()            {}
 func (Rebalance) operation()          {}
 func (IfTable) operation()            {}
+func (Pin) operation()                {}
+func (Unpin) operation()              {}
 
 // Outcome reports what an operation did.
 type Outcome struct {
@@ -141,8 +155,8 @@ type Outcome struct {
 	Count      int  // KickUser: sessions ended; CancelFlush: flushes that stop
 	Known      bool // KickUser: every kicker knows that these were all
 
-	// Move and KickUser: sessions that could not be ended, and directors without a kicker, as far
-	// as reported; both sorted.
+	// Move, Pin and KickUser: sessions that could not be ended, and directors without a kicker, as
+	// far as reported; both sorted.
 	Left  []SessionsLeft
 	Blind []string
 }
@@ -165,6 +179,7 @@ var (
 	ErrSharedAddress   = errors.New("several directors were seen at")
 	ErrNothingToCancel = errors.New("no such flush is running")
 	ErrOtherTable      = errors.New("the table has changed since the plan")
+	ErrPinned          = errors.New("user is pinned")
 	ErrOlderRelease    = errors.New("a director of an earlier release does not know this command")
 
 	ErrOnlyDirector = errors.New(

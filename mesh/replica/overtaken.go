@@ -1,5 +1,7 @@
 package replica
 
+import "directormesh/ring"
+
 // overtaken reports whether the table does not say what an operation wrote into it, since a later
 // change of the same is known by now. Two operators may have been at it at once. Or our host stood
 // still with its clocks: what we wrote when it went on has a stamp of before, and lost against what
@@ -29,6 +31,13 @@ func (c *Core) overtaken(op Operation) bool {
 	case Undrain:
 		row, _ := c.table.Row(op.Addr)
 		return row.Presence.Value.Present && row.Drain.Value.On
+	case Pin:
+		row, _ := c.table.Row(op.Backend)
+		pin, _ := c.table.Pin(ring.User{Tag: row.Presence.Value.Tag, Hash: op.Hash})
+		return pin.Backend.Value != op.Backend
+	case Unpin:
+		pin, _ := c.table.Pin(op.User)
+		return pin.Pinned()
 	case SetDirectorRemoved:
 		return c.table.Removed(op.Addr) != op.Removed
 	}

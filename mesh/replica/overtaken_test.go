@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"directormesh/ring"
 )
 
 // overtaking is two operations at the same moment; both says that both may hold.
@@ -43,6 +45,7 @@ func neverApart(tests []overtaking) []string {
 		"Drain.Addr", "Drain.Pace", "Drain.By", "Drain.Over", "Drain.MaxParallel", "Drain.Force",
 		"Undrain.Addr", "Rebalance.By", "Rebalance.Over", "Rebalance.MaxParallel",
 		"Rebalance", "Rebalance.Tag", "Rebalance.Pace", // it ends by itself
+		"Pin.Hash", "Unpin.User", "Pin.Wait", // what it is about, and how
 		"IfTable", "IfTable.Digest", "IfTable.Operation", // the operation counts
 	} {
 		delete(missing, "replica."+name)
@@ -98,6 +101,12 @@ func TestOvertaken(t *testing.T) {
 		{"drained, and down", Drain{Addr: known}, SetDown{Addr: known, Down: true}, true},
 		{"drained, and removed", Drain{Addr: known}, RemoveBackend{Addr: known}, false},
 		{"drained one and another", Drain{Addr: known}, Drain{Addr: testBackend(2)}, true},
+		{"pinned here and there", Pin{Hash: 7, Backend: known},
+			Pin{Hash: 7, Backend: testBackend(2)}, false},
+		{"pinned twice", Pin{Hash: 7, Backend: known}, Pin{Hash: 7, Backend: known}, true},
+		{"pinned, and another", Pin{Hash: 7, Backend: known}, Pin{Hash: 8, Backend: known}, true},
+		{"pinned and unpinned", Pin{Hash: 9, Backend: known},
+			Unpin{User: ring.User{Hash: 9}}, false},
 		{"removed twice", RemoveBackend{Addr: known}, RemoveBackend{Addr: known}, true},
 		{"forgotten twice", Forget{Addr: known}, Forget{}, true},
 		{"a director removed and let in", SetDirectorRemoved{Addr: away, Removed: true},
@@ -119,6 +128,9 @@ func TestOvertaken(t *testing.T) {
 				if _, err := w.directors[0].do(Drain{Addr: known}); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if _, err := w.directors[0].do(Pin{Hash: 9, Backend: testBackend(2)}); err != nil {
+				t.Fatal(err)
 			}
 			if _, err := w.directors[0].do(SetDirectorRemoved{Addr: away}); err != nil {
 				t.Fatal(err)

@@ -26,6 +26,7 @@ import (
 //	mover         moves, Holds and their answers
 //	flushRunner   flushes
 //	taskRunner    drains and rebalances
+//	pinKeeper     users who are not where they are pinned
 //	kicking       kicks, by mapping and by name
 //	exclusion     peers that do not answer, and stepping out
 //	membership    which mesh this director belongs to
@@ -47,6 +48,10 @@ func (c *Core) assemble() {
 	c.taskRunner = taskRunner{
 		output: &c.output, taskRunnerPort: c, cfg: &c.cfg, clock: &c.clock, counters: &c.counters,
 		dir: c.dir, lookups: c.lookups, moves: c.moves, table: c.table, tasks: c.tasks,
+	}
+	c.pinKeeper = pinKeeper{
+		pinKeeperPort: c, cfg: &c.cfg, clock: &c.clock, dir: c.dir, lookups: c.lookups,
+		moves: c.moves,
 	}
 	c.kicking = kicking{
 		output: &c.output, kickingPort: c, cfg: &c.cfg, counters: &c.counters, kicks: c.kicks,

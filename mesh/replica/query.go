@@ -50,6 +50,9 @@ func (c *Core) User(now mono.Time, tag ring.Tag, h ring.UserHash) UserStatus {
 	s.Hashed = c.target(ring.User{Tag: tag, Hash: h})
 	s.Initial, _ = c.initial.Lookup(tag, h)
 	s.Current = s.Hashed
+	if row, ok := c.table.Pin(ring.User{Tag: tag, Hash: h}); ok {
+		s.Pinned = row.Backend.Value
+	}
 	m, status := c.dir.Find(tag, h, c.clock.At(now))
 	if status == directory.Live && m.Backend.IsValid() {
 		s.Mapped, s.Current, s.Moving = true, m.Backend, m.Moving

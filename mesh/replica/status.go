@@ -27,8 +27,9 @@ type UserStatus struct {
 	Current netip.Addr
 	Expires directory.Time
 	Moving  bool
-	Hashed  netip.Addr // by the ring of now; zero: none
+	Hashed  netip.Addr // by pin or ring of now; zero: none
 	Initial netip.Addr // by the ring of the configuration; zero: none
+	Pinned  netip.Addr // zero: not pinned; a pin to a backend that is not usable does not count
 }
 
 // PeerState is how a director sees a peer.

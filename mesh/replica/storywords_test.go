@@ -177,6 +177,9 @@ func (s *story) tableText(c directory.Change) string {
 	for _, row := range c.Directors {
 		texts = append(texts, fmt.Sprintf("director %v removed: %v", row.Addr, row.Removed.Value))
 	}
+	for _, row := range c.Pins {
+		texts = append(texts, fmt.Sprintf("user %v is pinned: %v", row.User.Hash, row.Pinned()))
+	}
 	return strings.Join(texts, ", ")
 }
 

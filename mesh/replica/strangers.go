@@ -171,7 +171,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	c.changeView(func() {
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
 		c.dir.SetBackends(nil) // all mappings are dead
-		*c.barrier = *barrier.New(ring.Build(c.table.Backends(), nil))
+		*c.barrier = *barrier.New(c.table.Places(nil))
 	})
 	c.keep(nil)
 	c.digests = digests.Set{}

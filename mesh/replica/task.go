@@ -63,7 +63,7 @@ const (
 )
 
 // allKnow refuses to write a register while a director is in the mesh that does not know it: it
-// would send users to a backend that is drained.
+// would send users to a backend that is drained, or past their pins.
 func (c *Core) allKnow(register int) error {
 	for _, p := range c.peers.all {
 		if p.live && p.Counted && p.registers < register {

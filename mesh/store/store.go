@@ -235,7 +235,7 @@ func sizeOf(m wire.Message) int {
 			size += bytesPerRow * b.Len()
 		}
 	case *wire.Table:
-		size += bytesPerTableRow * (len(m.Change.Backends) + len(m.Change.Directors))
+		size += bytesPerTableRow * m.Change.Rows()
 	}
 	return size
 }

@@ -5,7 +5,8 @@ import (
 	"directormesh/ring"
 )
 
-// A Change is an array of mesh id, names, backend rows and director rows. A
+// A Change is an array of mesh id, names, backend rows and director rows, and what was added: the
+// stamp of dropped rows, pins, and the stamp of dropped pins. A
 // name (of an origin, a tag, a host) stands once among the names; the rows
 // give its place, from 1 on, and 0 for "". So a whole table with its ten
 // thousand tombstones stays well within MaxMessage.
@@ -64,6 +65,10 @@ func (l *nameList) addAll(c *directory.Change) {
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
 	}
+	for i := range c.Pins {
+		l.add(string(c.Pins[i].User.Tag))
+		l.add(c.Pins[i].Backend.Origin)
+	}
 }
 
 // isSet says whether a register holds a value.
@@ -73,7 +78,12 @@ func encodeChange(w *writer, c *directory.Change) {
 	var names nameList
 	names.addAll(c)
 	fields := changeFields
-	if c.Dropped != 0 {
+	switch {
+	case c.DroppedPins != 0:
+		fields += 3
+	case len(c.Pins) > 0:
+		fields += 2
+	case c.Dropped != 0:
 		fields++
 	}
 	w.array(fields)
@@ -95,6 +105,12 @@ func encodeChange(w *writer, c *directory.Change) {
 	}
 	if fields > changeFields {
 		w.uint(uint64(c.Dropped))
+	}
+	if fields > changeFields+1 {
+		encodePins(w, &names, c.Pins)
+	}
+	if fields > changeFields+2 {
+		w.uint(uint64(c.DroppedPins))
 	}
 }
 
@@ -217,7 +233,13 @@ func decodeChange(r *reader) (c directory.Change) {
 	if extra > 0 {
 		c.Dropped = directory.Stamp(r.uint64("dropped"))
 	}
-	r.end("change", extra-1)
+	if extra > 1 {
+		c.Pins = cr.pins()
+	}
+	if extra > 2 {
+		c.DroppedPins = directory.Stamp(r.uint64("dropped pins"))
+	}
+	r.end("change", extra-3)
 	return c
 }
 

@@ -135,6 +135,9 @@ func fillValue(t *rapid.T, v reflect.Value) {
 			return directory.Factor(rapid.IntRange(0, ring.MaxFactor).Draw(t, "factor"))
 		}))
 		return
+	case *directory.Register[netip.Addr]: // none: not pinned
+		fillRegister(t, p, rapid.OneOf(addrs, rapid.Just(netip.Addr{})))
+		return
 	case *directory.Register[bool]:
 		fillRegister(t, p, rapid.Bool())
 		return

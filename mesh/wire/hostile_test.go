@@ -184,7 +184,7 @@ var lists = map[wire.Kind][]string{
 // positionLists are the list of positions and the islands of each, two positions in the samples.
 func positionLists(at string) []string { return []string{at, at + ".0.3", at + ".1.3"} }
 
-func changeLists(at string) []string { return []string{at + ".1", at + ".2", at + ".3"} }
+func changeLists(at string) []string { return []string{at + ".1", at + ".2", at + ".3", at + ".5"} }
 
 // blockLists are the list of blocks and the backends of each, three blocks in the samples.
 func blockLists(at string) []string { return []string{at, at + ".0.3", at + ".1.3", at + ".2.3"} }

@@ -71,6 +71,7 @@ const (
 	CauseFailed                 // the backend had failed when the user logged in
 	CauseDrain                  // the backend is drained
 	CauseRebalance              // a rebalance moved the user to where it hashes
+	CausePin                    // the user is pinned there
 )
 
 // LoginsNote has the mappings that a director made for logins of users who had none.

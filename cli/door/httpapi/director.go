@@ -15,6 +15,7 @@ type Director interface {
 	Self() api.Self
 	Directors() api.Directors
 	Backends() api.Backends
+	Pins() api.Pins
 	Keys() api.Keys
 	Health() api.Health
 	Flushes() api.Flushes

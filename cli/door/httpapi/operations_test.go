@@ -81,6 +81,10 @@ func samples() []api.Operation {
 		api.UndrainBackend{IP: ip},
 		api.Rebalance{Tag: ptr("ssd"), OverMS: 60_000, MaxParallel: 50},
 		api.Rebalance{By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},
+		api.PinUser{User: "alice", Backend: ip, Wait: true},
+		api.PinUser{UserHash: ptr(uint32(5)), Backend: ip},
+		api.UnpinUser{User: "alice", Tag: "ssd"},
+		api.UnpinUser{UserHash: ptr(uint32(5))},
 	}
 }
 

@@ -22,6 +22,7 @@ _director() {
 			" status") place="status" ;;
 			" health") place="health" ;;
 			" map") place="map" ;;
+			" pins") place="pins" ;;
 			" dump") place="dump" ;;
 			" history") place="history" ;;
 			" watch") place="watch" ;;
@@ -37,6 +38,8 @@ _director() {
 			" kick") place="kick" ;;
 			" flush") place="flush" ;;
 			" rebalance") place="rebalance" ;;
+			" pin") place="pin" ;;
+			" unpin") place="unpin" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" keys") place="keys" ;;
@@ -70,7 +73,7 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status health map dump history watch plan add update remove up down drain undrain move kick flush rebalance import ring keys reload data bench version completion man" ;;
+	"") words="serve hold dev lookup status health map pins dump history watch plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
 	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --event-command --event-url --event-kinds --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -78,6 +81,7 @@ _director() {
 	"status") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"health") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"map") words="--addr -a --json --file -f --hash --name -u --ca --cert --key --user --password-file --help" ;;
+	"pins") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
 	"dump") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"history") words="--addr -a --json --number -n --since --until --at --ca --cert --key --user --password-file --help" ;;
 	"watch") words="--addr -a --json --number -n --once --kinds --ca --cert --key --user --password-file --help" ;;
@@ -102,6 +106,8 @@ _director() {
 	"kick") words="--addr -a --json --verbose -v --field -f --ca --cert --key --user --password-file --help" ;;
 	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"rebalance") words="--addr -a --json --verbose -v --by --over --max-parallel --plan --if-plan --wait --ca --cert --key --user --password-file --help" ;;
+	"pin") words="--addr -a --json --verbose -v --hash --wait --ca --cert --key --user --password-file --help" ;;
+	"unpin") words="--addr -a --json --verbose -v --hash --ca --cert --key --user --password-file --help" ;;
 	"import") words="--addr -a --json --from --follow --ca --cert --key --user --password-file --help" ;;
 	"ring") words="status add remove" ;;
 	"ring status") words="--addr -a --json --wait --timeout --ca --cert --key --user --password-file --help" ;;
@@ -141,6 +147,7 @@ _director() {
 		"plan flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
 		"flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
 		"move 1") words="$(_director_ask "${addr[@]}" status)" ;;
+		"pin 1") words="$(_director_ask "${addr[@]}" status)" ;;
 		"ring remove 0") words="$(_director_ask "${addr[@]}" ring status)" ;;
 		"completion 0") words="bash zsh fish" ;;
 		"man 0") words="director director.yaml" ;;

@@ -23,6 +23,7 @@ _director() {
 			" status") place="status" ;;
 			" health") place="health" ;;
 			" map") place="map" ;;
+			" pins") place="pins" ;;
 			" dump") place="dump" ;;
 			" history") place="history" ;;
 			" watch") place="watch" ;;
@@ -38,6 +39,8 @@ _director() {
 			" kick") place="kick" ;;
 			" flush") place="flush" ;;
 			" rebalance") place="rebalance" ;;
+			" pin") place="pin" ;;
+			" unpin") place="unpin" ;;
 			" import") place="import" ;;
 			" ring") place="ring" ;;
 			" keys") place="keys" ;;
@@ -79,6 +82,7 @@ _director() {
 		'status:show the backends, or where a user is'
 		'health:show which backends fail, with an exit status for monitoring'
 		'map:list mappings, or translate between names and hashes'
+		'pins:list the users who are pinned'
 		'dump:print commands that recreate the table of backends'
 		'history:show who changed what, or where a user was and why'
 		'watch:show what happens in the mesh, as it happens'
@@ -94,6 +98,8 @@ _director() {
 		'kick:end a user'\''s sessions everywhere'
 		'flush:move users to the backend that the ring gives'
 		'rebalance:move users to where they hash now, over a time'
+		'pin:send a user to one backend, whatever the hash says'
+		'unpin:let a user who is pinned go by hash again'
 		'import:take backends and mappings over from a running Dovecot director'
 		'ring:show and change which directors belong to the mesh'
 		'keys:show and change the keys that encrypt the mesh'
@@ -218,6 +224,19 @@ _director() {
 		--hash
 		--name
 		-u
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"pins") items=(
+		--addr
+		-a
+		--json
+		--file
+		-f
 		--ca
 		--cert
 		--key
@@ -567,6 +586,35 @@ _director() {
 		--password-file
 		--help
 		) ;;
+	"pin") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--hash
+		--wait
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"unpin") items=(
+		--addr
+		-a
+		--json
+		--verbose
+		-v
+		--hash
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
 	"import") items=(
 		--addr
 		-a
@@ -777,6 +825,7 @@ _director() {
 		"plan flush 0") compadd -- all $(_director_ask $addr status); return ;;
 		"flush 0") compadd -- all $(_director_ask $addr status); return ;;
 		"move 1") compadd -- $(_director_ask $addr status); return ;;
+		"pin 1") compadd -- $(_director_ask $addr status); return ;;
 		"ring remove 0") compadd -- $(_director_ask $addr ring status); return ;;
 		"completion 0") compadd -- bash zsh fish; return ;;
 		"man 0") compadd -- director director.yaml; return ;;

@@ -137,8 +137,8 @@ func (c *Checker) flushedBy(
 ) (found []*operation) {
 	for _, at := range c.stops(s, x) {
 		for _, o := range c.operations {
-			if o.flushes(at.backend) && !s.used[o] && o.ended > at.since(o) &&
-				c.mayHash(s.user, o.at, t, backend) {
+			if o.flushes(s.user, at.backend) && !s.used[o] && o.ended > at.since(o) &&
+				c.mayHash(s.user, o.at-1, t, backend) { // of two at one moment either may be first
 				found = append(found, o)
 			}
 		}
@@ -158,7 +158,7 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 	}
 	expired := s.changes[made-1].to
 	return slices.ContainsFunc(c.operations, func(o *operation) bool {
-		return o.rough && o.flushes(expired) && o.at < x.start && o.ended > x.start &&
+		return o.rough && o.flushes(s.user, expired) && o.at < x.start && o.ended > x.start &&
 			c.mayHash(s.user, o.at, t, backend)
 	})
 }
@@ -195,7 +195,7 @@ func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
 	stops := c.stops(s, x)
 	for _, o := range c.operations {
 		for _, p := range stops {
-			if !o.flushes(p.backend) || s.used[o] || o.ended <= p.since(o) {
+			if !o.flushes(s.user, p.backend) || s.used[o] || o.ended <= p.since(o) {
 				continue
 			}
 			found, _ := c.table.placesOf(s.user, o.at, min(t, o.ended), everyone)
@@ -241,7 +241,7 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		}
 	}
 	for _, o := range c.operations {
-		if end := min(t, o.ended); o.sweeps() && t-end < lifetime+moveLimit &&
+		if end := min(t, o.ended); o.moves(s.user) && t-end < lifetime+moveLimit &&
 			c.mayHash(s.user, o.at, end, backend) {
 			return
 		}

@@ -24,6 +24,7 @@ type Checker struct {
 
 	health    health
 	remains   remains       // of the mesh before, if any
+	goesOn    bool          // see goOn
 	faultsEnd time.Duration // when the last fault ends that has begun
 
 	breaches []Breach
@@ -36,7 +37,7 @@ const maxBreaches = 20
 
 // New makes a checker of runs with these rules.
 func New(rules Rules) *Checker {
-	return &Checker{
+	c := &Checker{
 		rules:         rules,
 		contacts:      newContacts(rules),
 		table:         newTable(rules.Backends, rules.Odd),
@@ -46,6 +47,10 @@ func New(rules Rules) *Checker {
 		kicks:         make(map[string][]Kick),
 		health:        newHealth(),
 	}
+	for u, p := range rules.Pins {
+		c.table.pins[u] = &pin{writes: []write{{value: c.table.pinValue(p.Backend)}}}
+	}
+	return c
 }
 
 // Explain has the checker say what it concludes about users' lines, for readers of a trace.
@@ -78,6 +83,7 @@ func (c *Checker) Event(e Event) {
 	switch e := e.(type) {
 	case Start:
 		c.contacts.start(t, e.Director)
+		c.goOn(t, e.Director)
 		c.forget(c.contacts.of(e.Director))
 		c.kicks[e.Director] = nil
 	case Leave:

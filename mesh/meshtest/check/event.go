@@ -131,6 +131,7 @@ type Done struct {
 	NoEffect bool // the error says that nothing was changed
 	Failed   []string
 	Tables   map[string]Table // what every living director had at this moment
+	Pins     map[string]Pins
 }
 
 // FlushEnded reports that no user is moved any more by the flush that operation ID began.
@@ -161,6 +162,7 @@ type Final struct {
 // State is all that a director holds.
 type State struct {
 	Table    Table
+	Pins     Pins
 	Mappings []Mapping // live ones, in order of tag and hash
 }
 
@@ -214,13 +216,15 @@ const (
 	OpDrain
 	OpUndrain
 	OpRebalance
+	OpPin
+	OpUnpin
 	OpKinds // how many there are
 )
 
 func (k OpKind) String() string {
 	return [OpKinds]string{
 		"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick",
-		"import", "drain", "undrain", "rebalance",
+		"import", "drain", "undrain", "rebalance", "pin", "unpin",
 	}[k]
 }
 
@@ -230,8 +234,8 @@ type Op struct {
 	Backend netip.Addr
 	Tag     string // OpAdd
 	VHosts  int    // OpAdd (negative: not given) and OpUpdate
-	User    User   // OpMove and OpImport
-	Wait    bool   // OpMove: done at the release, not when all hold
+	User    User   // OpMove, OpImport, OpPin and OpUnpin
+	Wait    bool   // OpMove, OpPin: done at the release, not when all hold
 	Name    string // OpKick
 	// Over is how long an OpDrain or OpRebalance is to take; zero: as short as may be.
 	Over time.Duration
@@ -240,7 +244,7 @@ type Op struct {
 func (o Op) String() string {
 	var b strings.Builder
 	b.WriteString(o.Kind.String())
-	if o.Kind == OpMove || o.Kind == OpImport {
+	if o.User != (User{}) {
 		fmt.Fprintf(&b, " %v", o.User)
 		if o.Wait {
 			b.WriteString(" --wait")
@@ -251,6 +255,7 @@ func (o Op) String() string {
 		fmt.Fprintf(&b, " %s", o.Name)
 	case o.Backend.IsValid():
 		fmt.Fprintf(&b, " %v", o.Backend)
+	case o.Kind == OpUnpin:
 	default:
 		b.WriteString(" all")
 	}
@@ -275,6 +280,7 @@ type Rules struct {
 	Expire   time.Duration
 	Backends []Backend   // the table at the founding of the mesh
 	Odd      [][]Backend // those of other directors that may found one, if not the same
+	Pins     Pins        // with which the mesh goes on
 
 	// BatchLag is the longest time between an answer and the frame that carries its row.
 	BatchLag time.Duration

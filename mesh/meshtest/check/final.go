@@ -33,12 +33,19 @@ func (c *Checker) final(e Final) {
 		for _, text := range tableDifferences(first.Table, other.Table) {
 			c.breach(t, "G1", User{}, "%s and %s differ: %s", names[0], name, text)
 		}
+		for _, text := range pinDifferences(first.Pins, other.Pins) {
+			c.breach(t, "G1", User{}, "%s and %s differ: %s", names[0], name, text)
+		}
 		c.compareMappings(t, names[0], name, first.Mappings, other.Mappings)
 	}
 	for _, text := range c.table.judge(first.Table, t, everyone) {
 		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
 	}
+	for _, text := range c.table.judgePins(first.Pins, t, everyone) {
+		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
+	}
 	c.judgeDrains(t, first)
+	c.judgePinned(t, first)
 	last := make(map[User]netip.Addr)
 	for _, m := range first.Mappings {
 		last[m.User] = m.Backend

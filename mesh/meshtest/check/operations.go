@@ -63,14 +63,27 @@ func (o *operation) sweeps() bool {
 	return o.op.Kind == OpFlush || o.op.Kind == OpDrain || o.op.Kind == OpRebalance
 }
 
-// flushes reports whether the operation moves users of a backend.
-func (o *operation) flushes(backend netip.Addr) bool {
+// goesOn reports whether another director goes on with it where its own is gone.
+func (o *operation) goesOn() bool { return o.sweeps() || o.op.Kind == OpPin }
+
+// moves reports whether the operation may send a user to where the user hashes, or is pinned, at
+// any time until it ends.
+func (o *operation) moves(u User) bool {
+	return o.sweeps() || o.op.Kind == OpPin && o.op.User == u
+}
+
+// flushes reports whether the operation may move a user off a backend, to where the user hashes or
+// is pinned.
+func (o *operation) flushes(u User, backend netip.Addr) bool {
+	if o.op.Kind == OpPin {
+		return o.op.User == u
+	}
 	return o.sweeps() && (!o.op.Backend.IsValid() || o.op.Backend == backend)
 }
 
 // forgets reports whether it forgets users of a backend for whom it finds no place.
 func (o *operation) forgets(backend netip.Addr) bool {
-	return o.op.Kind == OpFlush && o.flushes(backend)
+	return o.op.Kind == OpFlush && o.flushes(User{}, backend)
 }
 
 // ordered notes a new operation.
@@ -119,7 +132,8 @@ func (c *Checker) finished(e Done) {
 		c.imported(o)
 	case OpKick:
 		c.kickAcknowledged(o)
-	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget, OpDrain, OpUndrain, OpRebalance:
+	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget, OpDrain, OpUndrain, OpRebalance,
+		OpPin, OpUnpin:
 		c.endDrains(o)
 		c.judgeApplied(o, e)
 		c.judgeKeptChanges(e)
@@ -136,13 +150,19 @@ func (c *Checker) withdraw(o *operation) {
 	c.operations = slices.DeleteFunc(c.operations, func(x *operation) bool { return x == o })
 }
 
-// endDrains notes that drains of a backend have ended.
+// endDrains notes that drains of a backend, or the pin of a user, have ended.
 func (c *Checker) endDrains(by *operation) {
-	if by.op.Kind != OpUndrain && by.op.Kind != OpRemove {
-		return
+	ends := func(o *operation) bool {
+		switch by.op.Kind {
+		case OpUndrain, OpRemove:
+			return o.op.Kind == OpDrain && o.op.Backend == by.op.Backend
+		case OpPin, OpUnpin:
+			return o.op.Kind == OpPin && o.op.User == by.op.User
+		}
+		return false
 	}
 	for _, o := range c.operations {
-		if o.op.Kind == OpDrain && o.op.Backend == by.op.Backend && o.at < by.at-o.unseen &&
+		if ends(o) && o.at < by.at-o.unseen &&
 			len(by.failed) == 0 {
 			o.ended = min(o.ended, by.doneAt+moveLimit)
 		}
@@ -153,7 +173,7 @@ func (c *Checker) endDrains(by *operation) {
 // by themselves.
 func (c *Checker) originatorDied(t time.Duration, i int) {
 	for _, o := range c.operations {
-		if o.sweeps() {
+		if o.goesOn() {
 			// Another director goes on, from the beginning: it moves users again that hash
 			// elsewhere by now.
 			if o.director == i && o.ended == forever {
@@ -197,6 +217,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 			continue
 		}
 		has := e.Tables[name]
+		c.judgePinApplied(o, name, e.Pins[name], e.When())
 		if o.op.Kind == OpForget || o.op.Kind == OpRemove {
 			for addr, row := range origin {
 				if o.frees(addr) && has[addr].Forgotten < row.Forgotten && !c.freedSince(addr, o) {
@@ -237,6 +258,10 @@ func (c *Checker) judgeKeptChanges(e Done) {
 				c.breach(t, "G5", User{}, "%s does not hold what was acknowledged: %s",
 					d.name, text)
 			}
+			for _, text := range c.table.judgePins(e.Pins[d.name], t, at(i)) {
+				c.breach(t, "G5", User{}, "%s does not hold what was acknowledged: %s",
+					d.name, text)
+			}
 		}
 	}
 }
@@ -265,7 +290,7 @@ func allowed(writes []write, o *operation, value int) bool {
 		return true // it does not write this register for sure
 	}
 	for _, w := range writes {
-		if w.value == value && (w.op == o || w.over() > o.at) {
+		if w.value == value && (w.op == o || w.over() >= o.at) {
 			return true
 		}
 	}

@@ -39,6 +39,35 @@ func (c *Checker) mayRemain(t time.Duration, u User, backend netip.Addr) bool {
 	if before == nil || t-c.remains.at >= c.rules.Expire+c.rules.share()+clockSlack {
 		return false
 	}
-	return before.mayRemain(t, u, backend) ||
+	swept := slices.ContainsFunc(before.operations, func(o *operation) bool {
+		return o.moves(u) && before.mayHash(u, o.at, min(c.remains.at, o.ended), backend)
+	})
+	return swept || before.mayRemain(t, u, backend) ||
 		before.user(u).mayHaveBeenOn(backend, before.operations)
+}
+
+// goOn begins what the mesh goes on with that its rules say: users are moved off backends that are
+// drained, and to where they are pinned, by any director. The first start of a director does it.
+func (c *Checker) goOn(t time.Duration, director string) {
+	if c.goesOn {
+		return
+	}
+	c.goesOn = true
+	i := c.contacts.of(director)
+	add := func(op Op) {
+		c.operations = append(c.operations, &operation{
+			at: t, director: i, life: c.contacts.directors[i].life, rough: true, away: true,
+			op: op, everywhere: forever, still: forever, ended: forever, done: true, doneAt: t,
+		})
+	}
+	for _, b := range c.rules.Backends {
+		if b.Drained {
+			add(Op{Kind: OpDrain, Backend: b.Addr})
+		}
+	}
+	for u, p := range c.rules.Pins {
+		if p.Backend.IsValid() {
+			add(Op{Kind: OpPin, User: u, Backend: p.Backend})
+		}
+	}
 }

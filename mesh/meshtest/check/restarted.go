@@ -24,6 +24,10 @@ func (c *Checker) Restarted(e Restarted) {
 			c.breach(e.When(), "G5", User{}, "after a start of all %s does not hold what was "+
 				"acknowledged: %s", name, text)
 		}
+		for _, text := range c.table.judgePins(state.Pins, e.When(), acknowledgedOnly) {
+			c.breach(e.When(), "G5", User{}, "after a start of all %s does not hold what was "+
+				"acknowledged: %s", name, text)
+		}
 		has := make(map[User]Mapping)
 		for _, m := range state.Mappings {
 			has[m.User] = m
@@ -54,7 +58,7 @@ func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Map
 	})
 	// An answer that came too late to be kept may have made a mapping anew that had been forgotten.
 	anew := x.last > e.Kept && slices.ContainsFunc(c.operations, func(o *operation) bool {
-		return (o.frees(x.backend) || o.flushes(x.backend)) && o.over() > x.start
+		return (o.frees(x.backend) || o.flushes(s.user, x.backend)) && o.over() > x.start
 	})
 	if max(x.start, x.renewed) > e.Kept || anew || concerned ||
 		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {

@@ -182,7 +182,7 @@ func holding(mappings ...Mapping) State {
 	for _, b := range rules.Backends {
 		t[b.Addr] = Row{Present: true, VHosts: b.VHosts}
 	}
-	return State{t, mappings}
+	return State{Table: t, Mappings: mappings}
 }
 
 // final ends the story with equal directors.
@@ -196,7 +196,9 @@ func (s *story) final(at time.Duration, mappings ...Mapping) {
 func (s *story) finalWithout(at time.Duration, mappings ...Mapping) {
 	f := Final{At(at), make(map[string]State)}
 	for _, d := range []string{"d1", "d2", "d3"} {
-		f.Directors[d] = State{with(b1, Row{Present: true}), mappings}
+		f.Directors[d] = State{
+			Table: with(b1, Row{Present: true}), Mappings: mappings,
+		}
 	}
 	s.add(f)
 }

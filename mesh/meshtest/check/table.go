@@ -49,12 +49,14 @@ type backend struct {
 // was ordered and acknowledged.
 type table struct {
 	backends []*backend
+	pins     map[User]*pin // of those who were ever pinned
+	pinnedTo []netip.Addr  // see pinValue
 	places   places
 	odd      bool // the configuration of others than the founder may hold
 }
 
 func newTable(configured []Backend, odd [][]Backend) *table {
-	t := &table{places: make(places)}
+	t := &table{places: make(places), pins: make(map[User]*pin)}
 	t.configure(configured, false)
 	for _, o := range odd {
 		t.configure(o, true)
@@ -144,6 +146,10 @@ func (t *table) order(now time.Duration, o *operation) {
 		for _, b := range t.backends {
 			b.rebalanced = true
 		}
+	case OpPin:
+		t.orderPin(o, o.op.User, o.op.Backend)
+	case OpUnpin:
+		t.orderPin(o, o.op.User, netip.Addr{})
 	case OpForget, OpMove, OpFlush, OpCancel, OpKick, OpImport: // they write no register
 	default:
 		panic(fmt.Sprintf("check: operation kind %d has no rule for what it writes", o.op.Kind))
@@ -156,6 +162,9 @@ func (t *table) withdraw(o *operation) {
 		for r := range b.writes {
 			b.writes[r] = slices.DeleteFunc(b.writes[r], func(w write) bool { return w.op == o })
 		}
+	}
+	for _, p := range t.pins {
+		p.writes = slices.DeleteFunc(p.writes, func(w write) bool { return w.op == o })
 	}
 }
 
@@ -200,10 +209,21 @@ const (
 // possible is every value that a register may have had at some director of a scope at some time
 // from since to until.
 func (b *backend) possible(r register, since, until time.Duration, who scope) []int {
-	var values []int
 	writes := b.writes[r]
+	values := b.table.possibleOf(writes, since, until, who)
+	configured := func(w write) bool { return w.op == nil && !w.odd }
+	known := func(w write) bool { return w.known(who) <= since }
+	if r == regPresent && !slices.Contains(values, 0) &&
+		!slices.ContainsFunc(writes, configured) && !slices.ContainsFunc(writes, known) {
+		values = append(values, 0) // it was not there at first
+	}
+	return values
+}
+
+// possibleOf is possible for the writes of any register, without what it was before all of them.
+func (t *table) possibleOf(writes []write, since, until time.Duration, who scope) (values []int) {
 	for i, w := range writes {
-		if w.begun() > until || w.odd && !b.table.odd {
+		if w.begun() > until || w.odd && !t.odd {
 			continue
 		}
 		overwritten := slices.ContainsFunc(writes[i+1:], func(x write) bool {
@@ -213,12 +233,6 @@ func (b *backend) possible(r register, since, until time.Duration, who scope) []
 		if !overwritten && !slices.Contains(values, w.value) {
 			values = append(values, w.value)
 		}
-	}
-	configured := func(w write) bool { return w.op == nil && !w.odd }
-	known := func(w write) bool { return w.known(who) <= since }
-	if r == regPresent && !slices.Contains(values, 0) &&
-		!slices.ContainsFunc(writes, configured) && !slices.ContainsFunc(writes, known) {
-		values = append(values, 0) // it was not there at first
 	}
 	return values
 }
@@ -232,6 +246,10 @@ const maxCombinations = 64
 func (t *table) placesOf(
 	u User, since, until time.Duration, who scope,
 ) (found []netip.Addr, any bool) {
+	found, hashed := t.placesByPin(u, since, until, who)
+	if !hashed {
+		return found, false
+	}
 	combinations := [][]usable{nil}
 	for _, b := range t.backends {
 		if b.tag != u.Tag {

@@ -302,7 +302,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 	}
 	for _, other := range c.operations {
 		concerns := other.op.Kind == OpMove && other.op.User == s.user ||
-			other.sweeps() ||
+			other.moves(s.user) ||
 			other.op.Kind == OpForget || other.op.Kind == OpRemove ||
 			other.op.Kind == OpAdd && other.op.Backend == o.op.Backend
 		if other != o && concerns && other.at <= o.doneAt &&
@@ -352,7 +352,7 @@ func (c *Checker) givenBy(o *operation) given {
 // endOf is when moves and flushes end; other operations end with their acknowledgement.
 func (c *Checker) endOf(o *operation) time.Duration {
 	switch o.op.Kind {
-	case OpFlush, OpDrain, OpRebalance:
+	case OpFlush, OpDrain, OpRebalance, OpPin:
 		return o.ended
 	case OpMove:
 		return min(o.ended, o.at+moveLimit)

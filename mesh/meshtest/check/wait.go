@@ -198,7 +198,7 @@ func (c *Checker) beingMoved(s *userState, t time.Duration, director int) bool {
 // concerns reports whether an operation moves this user, or may do so.
 func (c *Checker) concerns(o *operation, s *userState) bool {
 	switch o.op.Kind {
-	case OpMove:
+	case OpMove, OpPin:
 		return o.op.User == s.user
 	case OpFlush, OpDrain, OpRebalance:
 		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o)
@@ -215,7 +215,7 @@ func (c *Checker) sent(s *userState, flush *operation) bool {
 			return false
 		case o.op.Kind == OpMove:
 			return o.op.User == s.user && o.op.Backend == flush.op.Backend
-		case o.sweeps():
+		case o.moves(s.user):
 			return c.mayHash(s.user, o.at, min(o.ended, flush.ended), flush.op.Backend)
 		}
 		return false

@@ -46,6 +46,7 @@ var guardTests = []guardTest{
 	{"contact before verdicts", "NoContactCheck", apartStorm},
 	{"a drain asks where a user is by then", "NoTaskCheck", drainStorm},
 	{"a drain looks again", "NoNewLook", drainStorm},
+	{"pinned users are moved", "NoPinMoves", pinStorm},
 	{"rows of before are compared", "NoRowCheck", rottenDisks},
 }
 

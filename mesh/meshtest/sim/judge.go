@@ -58,6 +58,7 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 			before.Restarted(restarted)
 			breaches = append(breaches, before.Breaches()...)
 			rules.Backends, rules.Odd = backendsOf(restarted), nil
+			rules.Pins = pinsAfter(restarted)
 		} else if before != nil {
 			breaches = append(breaches, before.Breaches()...)
 		}
@@ -102,6 +103,14 @@ func backendsOf(e check.Restarted) (list []check.Backend) {
 	}
 	slices.SortFunc(list, func(a, b check.Backend) int { return a.Addr.Compare(b.Addr) })
 	return list
+}
+
+// pinsAfter are the pins with which a mesh goes on.
+func pinsAfter(e check.Restarted) check.Pins {
+	for _, state := range e.Directors {
+		return state.Pins
+	}
+	return nil
 }
 
 func (w *world) rules(backends []ring.Backend) check.Rules {
@@ -192,7 +201,7 @@ func sideOf(history []check.Event, names []string) (side []check.Event) {
 			keep = ours[x.ID]
 		case check.Done:
 			keep = ours[x.ID]
-			x.Tables = only(x.Tables, names)
+			x.Tables, x.Pins = only(x.Tables, names), only(x.Pins, names)
 			e = x
 		case check.Final:
 			keep = true

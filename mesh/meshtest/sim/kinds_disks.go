@@ -16,14 +16,12 @@ func allOnDisks(seed uint64) Schedule {
 	}
 	g.s.Disks.Rots = g.chance(0.3)
 	g.users(20)
-	var starts []Span
 	for at := 15 * time.Second; at < g.active-15*time.Second; {
 		at += g.between(0, 25*time.Second)
 		g.add(Action{
 			At: at, Kind: AllDie, For: g.between(0, 5*time.Second), Power: g.chance(0.5),
 			Silent: g.chance(0.5),
 		})
-		starts = append(starts, Span{at, at + startOnDisks})
 		at += 30 * time.Second
 	}
 	if g.chance(0.5) {
@@ -36,13 +34,24 @@ func allOnDisks(seed uint64) Schedule {
 	}
 	g.logins(200, warmUp, g.active)
 	g.changes(15, warmUp, g.active)
-	// What directors hold is looked at when all are synced, before anything is asked of them.
+	g.quietStarts()
+	return g.finish()
+}
+
+// quietStarts takes out what would happen while all start together: what they hold is looked at
+// when all are synced, before anything is asked of them.
+func (g *generator) quietStarts() {
+	var starts []Span
+	for _, a := range g.s.Actions {
+		if a.Kind == AllDie {
+			starts = append(starts, Span{a.At, a.At + startOnDisks})
+		}
+	}
 	g.s.Actions = slices.DeleteFunc(g.s.Actions, func(a Action) bool {
 		return a.Kind != AllDie && slices.ContainsFunc(starts, func(s Span) bool {
 			return a.At+a.For >= s.From && a.At <= s.To
 		})
 	})
-	return g.finish()
 }
 
 // rottenDisks has old rows vanish from a disk each time that all die.

@@ -79,6 +79,12 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 		return replica.Undrain{Addr: op.Backend}
 	case check.OpRebalance:
 		return replica.Rebalance{Pace: pace(op)}
+	case check.OpPin:
+		return replica.Pin{Hash: ring.UserHash(op.User.Hash), Backend: op.Backend, Wait: op.Wait}
+	case check.OpUnpin:
+		return replica.Unpin{User: ring.User{
+			Tag: ring.Tag(op.User.Tag), Hash: ring.UserHash(op.User.Hash),
+		}}
 	case check.OpKick:
 		return replica.KickUser{Value: op.Name}
 	}
@@ -98,7 +104,8 @@ func (d *director) operationDone(e replica.AdminDone) {
 		return
 	}
 	delete(d.orders, e.ID)
-	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers, Tables: w.tables()}
+	done := check.Done{At: w.when(), ID: e.ID, Failed: e.Outcome.FailedPeers}
+	done.Tables, done.Pins = w.tables()
 	if e.Outcome.KeptByNone {
 		done.Error = "applied, and kept by none"
 	}
@@ -148,14 +155,24 @@ func (w *world) watchFlush(f *runningFlush) {
 const unknownFlush = 300
 
 // tables is what every living director's table says now.
-func (w *world) tables() map[string]check.Table {
-	all := make(map[string]check.Table)
+func (w *world) tables() (tables map[string]check.Table, pins map[string]check.Pins) {
+	tables, pins = make(map[string]check.Table), make(map[string]check.Pins)
 	for _, d := range w.directors {
 		if d.alive && !d.removed {
-			all[d.name] = tableOf(d.core.Table())
+			all := d.core.Table()
+			tables[d.name], pins[d.name] = tableOf(all), pinsOf(all)
 		}
 	}
-	return all
+	return tables, pins
+}
+
+func pinsOf(c directory.Change) check.Pins {
+	pins := make(check.Pins)
+	for _, r := range c.Pins {
+		u := check.User{Tag: string(r.User.Tag), Hash: uint32(r.User.Hash)}
+		pins[u] = check.Pin{Backend: r.Backend.Value, Register: fmt.Sprintf("%+v", r.Backend)}
+	}
+	return pins
 }
 
 func tableOf(c directory.Change) check.Table {
@@ -183,7 +200,7 @@ func (w *world) finalState() check.Final {
 			continue
 		}
 		change := d.core.Table()
-		s := check.State{Table: tableOf(change)}
+		s := check.State{Table: tableOf(change), Pins: pinsOf(change)}
 		for _, r := range change.Backends {
 			row := s.Table[r.Addr]
 			row.Registers = fmt.Sprintf("%+v", r)

@@ -366,3 +366,22 @@ func drainStorm(seed uint64) Schedule {
 	g.logins(300, calm+5*time.Second, calm+35*time.Second)
 	return g.finish()
 }
+
+// pinStorm pins users to a backend while it takes none, and lets it take some.
+func pinStorm(seed uint64) Schedule {
+	g := target(seed, 30*time.Second)
+	g.s.Expire, g.s.End = 5*time.Minute, g.active+Quiet
+	g.users(20)
+	g.loginsAt(calm, calm+time.Second, g.others()...)
+	order := func(at time.Duration, op check.Op) {
+		g.add(Action{At: at, Kind: Order, Director: g.director(), Op: op})
+	}
+	order(calm+2*time.Second, check.Op{Kind: check.OpDown, Backend: backend(0)})
+	for _, u := range g.s.Users {
+		order(g.between(calm+3*time.Second, calm+5*time.Second),
+			check.Op{Kind: check.OpPin, User: u, Backend: backend(0)})
+	}
+	order(calm+6*time.Second, check.Op{Kind: check.OpUp, Backend: backend(0)})
+	g.logins(100, calm+3*time.Second, calm+15*time.Second)
+	return g.finish()
+}

@@ -4,9 +4,11 @@ package wiretest
 
 import (
 	"bytes"
+	"net/netip"
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 var key1, key2 = wire.KeyID{1, 2, 3, 4}, wire.KeyID{5, 6, 7, 8}
@@ -23,9 +25,9 @@ func Samples() []wire.Message {
 		case *wire.FlushProgress:
 			m.Parallel, m.Director = 250, "d3"
 		case *wire.Hello:
-			m.Registers = 3
+			m.Registers = 5
 		case *wire.PushPull:
-			m.Hello.Registers = 3
+			m.Hello.Registers = 5
 			addRegisters(&m.Change)
 		case *wire.Refuse:
 			m.Differs = true
@@ -105,7 +107,7 @@ func Samples() []wire.Message {
 }
 
 // addRegisters sets the registers of the backends that were added after version 1: of the first
-// all, of the second the last. It does so with the field of the change that was added too.
+// all, of the second the last. It does so with the fields of the change that were added too.
 func addRegisters(c *directory.Change) {
 	c.Dropped = stamp - 1<<30
 	row := &c.Backends[0]
@@ -125,6 +127,16 @@ func addRegisters(c *directory.Change) {
 	}
 	row.Factor = directory.Register[directory.Factor]{Value: 75, Stamp: stamp + 6, Origin: "d6"}
 	c.Backends[1].Factor = row.Factor
+	c.Pins = []directory.PinRow{{
+		User: ring.User{Tag: "green", Hash: 0x12345678},
+		Backend: directory.Register[netip.Addr]{
+			Value: backend1, Stamp: stamp + 6, Origin: "d1",
+		},
+	}, {
+		User:    ring.User{Hash: 0x87654321},
+		Backend: directory.Register[netip.Addr]{Stamp: stamp + 7, Origin: "d6"},
+	}}
+	c.DroppedPins = stamp - 1<<20
 }
 
 func noted(n uint64) wire.Noted {

@@ -27,6 +27,7 @@ type Director struct {
 	SelfIs      api.Self
 	DirectorsIs api.Directors
 	BackendsIs  api.Backends
+	PinsIs      api.Pins
 	KeysIs      api.Keys
 	HealthIs    api.Health
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
@@ -87,6 +88,10 @@ func Sample() *Director {
 			},
 			Removed: []api.IP{IP("192.0.2.9")},
 		},
+		PinsIs: api.Pins{Pins: []api.Pin{
+			{UserHash: 3045693125, Backend: IP("192.0.2.1"), Since: at, Counts: true},
+			{UserHash: 7, Tag: "ssd", Backend: IP("192.0.2.51"), Since: at},
+		}},
 		KeysIs: api.Keys{
 			Keys: []api.Key{
 				{ID: "5e0d1c3a", Primary: true, Streams: 4, Directors: []string{"d1", "d2"},
@@ -163,6 +168,9 @@ func (d *Director) Directors() api.Directors { return d.DirectorsIs }
 
 // Backends implements httpapi.Director.
 func (d *Director) Backends() api.Backends { return d.BackendsIs }
+
+// Pins implements httpapi.Director.
+func (d *Director) Pins() api.Pins { return d.PinsIs }
 
 // Keys implements httpapi.Director.
 func (d *Director) Keys() api.Keys { return d.KeysIs }

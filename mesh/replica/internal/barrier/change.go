@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/ring"
 )
 
 // Peer is what a barrier must know of a peer.
@@ -36,7 +37,8 @@ type Change struct {
 // are not: every message about a row carries all of it.
 type item struct {
 	backend   directory.BackendRow  // with a valid address, or else
-	director  directory.DirectorRow // this one
+	director  directory.DirectorRow // this one, with a valid address, or else
+	pin       directory.PinRow      // this one
 	confirmed map[string]bool       // by peer name; none is taken back
 }
 
@@ -50,6 +52,9 @@ func NewChange(now mono.Time, applied directory.Change, from string, unknownRing
 	}
 	for _, row := range applied.Directors {
 		c.items = append(c.items, &item{director: row, confirmed: map[string]bool{from: true}})
+	}
+	for _, row := range applied.Pins {
+		c.items = append(c.items, &item{pin: row, confirmed: map[string]bool{from: true}})
 	}
 	return c
 }
@@ -92,13 +97,24 @@ func (c *Change) Confirm(peer Peer, said directory.Change) {
 	for _, r := range said.Directors {
 		directors[r.Addr] = r
 	}
+	pins := make(map[ring.User]directory.PinRow, len(said.Pins))
+	for _, r := range said.Pins {
+		pins[r.User] = r
+	}
 	for _, i := range open {
-		if i.backend.Addr.IsValid() {
-			known := i.backend.Known(peer.Registers)
-			if r, ok := backends[i.backend.Addr]; ok && r.Covers(known) {
-				i.confirmed[peer.Name] = true
-			}
-		} else if r, ok := directors[i.director.Addr]; ok && r.Covers(i.director) {
+		covered := false
+		switch {
+		case i.backend.Addr.IsValid():
+			r, ok := backends[i.backend.Addr]
+			covered = ok && r.Covers(i.backend.Known(peer.Registers))
+		case i.director.Addr.IsValid():
+			r, ok := directors[i.director.Addr]
+			covered = ok && r.Covers(i.director)
+		default:
+			r, ok := pins[i.pin.User]
+			covered = ok && r.Covers(i.pin)
+		}
+		if covered {
 			i.confirmed[peer.Name] = true
 		}
 	}
@@ -121,7 +137,15 @@ func (c *Change) hasConfirmed(peer Peer) bool {
 
 // confirmedBy reports whether a peer has confirmed the row, or knows nothing of what changed in it.
 func (i *item) confirmedBy(p Peer) bool {
-	return i.confirmed[p.Name] || i.backend.Addr.IsValid() && i.backend.Known(p.Registers).Empty()
+	switch {
+	case i.confirmed[p.Name]:
+		return true
+	case i.backend.Addr.IsValid():
+		return i.backend.Known(p.Registers).Empty()
+	case i.director.Addr.IsValid():
+		return false
+	}
+	return p.Registers < directory.PinRegister
 }
 
 // ConfirmedBy reports whether a peer answers by this change already. With a gap in its log we do

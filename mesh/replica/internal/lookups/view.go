@@ -32,9 +32,12 @@ func NewView(synced bool, rings []*ring.Rings, backends []ring.Backend) *View {
 	return v
 }
 
+// Today are the rings of today.
+func (v *View) Today() *ring.Rings { return v.rings[len(v.rings)-1] }
+
 // Place is where the user belongs by today's ring; false if nowhere.
 func (v *View) Place(u ring.User) (netip.Addr, bool) {
-	return v.rings[len(v.rings)-1].Lookup(u.Tag, u.Hash)
+	return v.Today().Lookup(u.Tag, u.Hash)
 }
 
 // leaving says why a user on a backend that is out gets no answer yet.

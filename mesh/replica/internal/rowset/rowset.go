@@ -56,5 +56,5 @@ func Bytes(blocks []wire.Block) int { return bytesPerRow * Count(blocks) }
 
 // ChangeBytes is about what the rows of a table change take in memory.
 func ChangeBytes(c directory.Change) int {
-	return bytesPerTableRow * (len(c.Backends) + len(c.Directors))
+	return bytesPerTableRow * c.Rows()
 }
