@@ -35,7 +35,7 @@ type cluster struct {
 	law                   law
 	last                  time.Duration // of a session, on average
 
-	slow   int     // index of a backend that is slow from 10:00 of the second day on for a day; -1: none
+	slow   int     // a backend that is slow for a day, from 10:00 of the second one on; -1: none
 	longer float64 // sessions that begin there then last so many times as long
 	dearer float64 // load of a session that is there then
 }
@@ -71,7 +71,7 @@ type day struct {
 	until   []int     // when the mapping of one without sessions ends
 
 	sessions, mapped []int // of each backend
-	ending           [][]session
+	ending           [][]visit
 	expiring         [][]int
 
 	direction []int
@@ -79,7 +79,7 @@ type day struct {
 	out       outcome
 }
 
-type session struct{ user, backend int }
+type visit struct{ user, backend int }
 
 func (c cluster) run(seed uint64) outcome {
 	d := &day{
@@ -87,7 +87,7 @@ func (c cluster) run(seed uint64) outcome {
 		hashes: make([]ring.UserHash, c.users), weights: make([]float64, c.users+1),
 		home: make([]int, c.users), live: make([]int, c.users), until: make([]int, c.users),
 		sessions: make([]int, c.backends), mapped: make([]int, c.backends),
-		ending: make([][]session, c.days*perDay), expiring: make([][]int, c.days*perDay+expire),
+		ending: make([][]visit, c.days*perDay), expiring: make([][]int, c.days*perDay+expire),
 		direction: make([]int, c.backends),
 	}
 	for b := range c.backends {
@@ -168,7 +168,7 @@ func (d *day) begin(minute int) {
 			length *= d.longer
 		}
 		if end := minute + 1 + int(length); end < len(d.ending) {
-			d.ending[end] = append(d.ending[end], session{u, b})
+			d.ending[end] = append(d.ending[end], visit{u, b})
 		}
 		d.live[u]++
 		d.sessions[b]++

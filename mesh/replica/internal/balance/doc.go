@@ -12,8 +12,9 @@
 //	cost   = load per vhost / factor
 //	factor = the middle one of all costs / cost, 0.5 to 1.5
 //
-// and it is changed when it is off by 0.1, or by 0.15 where it goes back towards 1. The middle one, so that a few backends that no factor
-// can help, with users as large as a backend, do not shift all others.
+// and it is changed when it is off by 0.1, or by 0.15 where it goes back towards 1. The middle one,
+// so that a few backends that no factor can help, with users as large as a backend, do not shift
+// all others.
 //
 // Load answers to a factor hours later, as sessions end. So a factor that follows from the load
 // alone goes too far, then back, for ever; one that is changed step by step, as long as the load is

@@ -93,7 +93,8 @@ func TestWanted(t *testing.T) {
 		is   backends
 		want []int
 	}{
-		{"even", backends{{VHosts: 100, Factor: 100, Load: 7}, {VHosts: 50, Factor: 100, Load: 3.5}},
+		{"even",
+			backends{{VHosts: 100, Factor: 100, Load: 7}, {VHosts: 50, Factor: 100, Load: 3.5}},
 			[]int{100, 100}},
 		{"one has twice the load", backends{
 			{VHosts: 100, Factor: 100, Load: 20}, {VHosts: 100, Factor: 100, Load: 10},
