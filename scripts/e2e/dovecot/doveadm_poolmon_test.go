@@ -35,22 +35,28 @@ func (m poolmon) connect() (net.Conn, *bufio.Reader) {
 }
 
 // states reads the table: which backends are up ("U") and down ("D").
-func (m poolmon) states() map[string]string {
+func (m poolmon) states() map[string]string { return m.column(4) }
+
+// vhosts reads the table: how many vhosts each backend has.
+func (m poolmon) vhosts() map[string]string { return m.column(1) }
+
+// column reads one column of the table.
+func (m poolmon) column(n int) map[string]string {
 	m.t.Helper()
 	conn, in := m.connect()
 	defer conn.Close()
 	fmt.Fprint(conn, "HOST-LIST\n")
-	states := make(map[string]string)
+	values := make(map[string]string)
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
 			m.t.Fatal(err)
 		}
 		if line == "\n" {
-			return states
+			return values
 		}
 		fields := strings.Split(line, "\t")
-		states[fields[0]] = fields[4]
+		values[fields[0]] = fields[n]
 	}
 }
 

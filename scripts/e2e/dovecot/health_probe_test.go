@@ -51,8 +51,9 @@ func selfSigned(t *testing.T, dir string) {
 	}
 }
 
-// probedConfig is a backend with all that can be checked.
-func probedConfig(ip netip.Addr, mail, dir string) string {
+// probedConfig is a backend with all that can be checked, with its mail, certificate and key in a
+// directory.
+func probedConfig(r release, ip netip.Addr, dir string) string {
 	haproxy := "haproxy_trusted_networks = 127.0.0.0/8\n"
 	for protocol, port := range map[string]int{"imap": 10143, "pop3": 10110} {
 		haproxy += fmt.Sprintf(`service %s-login {
@@ -63,7 +64,10 @@ func probedConfig(ip netip.Addr, mail, dir string) string {
 }
 `, protocol, port)
 	}
-	return backendConfig(ip, mail) + `protocols = imap pop3 lmtp sieve submission
+	if r == dovecot24 {
+		return probedConfig24(ip, dir) + haproxy
+	}
+	return backendConfig(ip, dir) + `protocols = imap pop3 lmtp sieve submission
 submission_relay_host = 127.0.0.1
 ssl = yes
 ssl_cert = <` + dir + `/cert.pem
@@ -71,13 +75,51 @@ ssl_key = <` + dir + `/key.pem
 ` + haproxy
 }
 
-// TestChecksOfDovecot checks a Dovecot in every way that there is.
+// probedConfig24 is the same in the syntax of 2.4.
+func probedConfig24(ip netip.Addr, dir string) string {
+	return fmt.Sprintf(`protocols = imap pop3 lmtp sieve submission
+listen = %[1]s
+first_valid_uid = 1
+login_trusted_networks = 127.0.0.0/8
+mail_driver = maildir
+mail_path = ~/Maildir
+passdb static {
+  password = pass
+}
+userdb static {
+  fields {
+    uid = %[3]d
+    gid = %[3]d
+    home = %[2]s/%%{user}
+  }
+}
+service lmtp {
+  inet_listener lmtp {
+    listen = %[1]s
+    port = 24
+  }
+}
+submission_relay_host = 127.0.0.1
+ssl = yes
+ssl_server_cert_file = %[2]s/cert.pem
+ssl_server_key_file = %[2]s/key.pem
+`, ip, dir, mailUser)
+}
+
+// TestChecksOfDovecot checks a Dovecot of each release in every way that there is.
 func TestChecksOfDovecot(t *testing.T) {
 	t.Parallel()
-	ip, mail := newAddress(t), mailDir(t)
-	i := newInstance(t, "b1", "")
-	selfSigned(t, i.dir)
-	i.configure(probedConfig(ip, mail, i.dir))
+	eachRelease(t, checksOfDovecot)
+}
+
+func checksOfDovecot(t *testing.T, r release) {
+	ip := newAddress(t)
+	i := newInstanceOf(t, r, "b1", "")
+	selfSigned(t, i.root+i.dir)
+	if err := os.Chmod(i.root+i.dir, 0o777); err != nil { // for the mail
+		t.Fatal(err)
+	}
+	i.configure(probedConfig(r, ip, i.dir))
 	i.start(netip.AddrPortFrom(ip, 143).String(), netip.AddrPortFrom(ip, 24).String(),
 		netip.AddrPortFrom(ip, 4190).String(), netip.AddrPortFrom(ip, 587).String())
 	user := &probe.Login{User: "test", Password: "pass"}

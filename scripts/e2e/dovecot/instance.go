@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,8 +29,9 @@ type instance struct {
 	t       *testing.T
 	name    string
 	release release
-	root    string // of the file system that its processes see, "" for the machine's own
-	dir     string // of its own, as its processes see it
+	root    string   // of the file system that its processes see, "" for the machine's own
+	dir     string   // of its own, as its processes see it
+	host    []string // stands before commands that run on a host of its own; nil: the machine
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has ended; cmd is nil if it does not run
 }
@@ -104,7 +106,7 @@ func readLog(dir string) string {
 // command is how a program of the release is run.
 func (i *instance) command(args ...string) []string {
 	if i.root == "" {
-		return args
+		return slices.Concat(i.host, args)
 	}
 	return append([]string{"chroot", i.root}, args...)
 }
