@@ -179,7 +179,8 @@ func TestPoolmonBeside(t *testing.T) {
 			outs)
 	}
 	for _, d := range directors {
-		if strings.Contains(d.log(), `"action":"down"`) || strings.Contains(d.log(), `"action":"up"`) {
+		log := d.log()
+		if strings.Contains(log, `"action":"down"`) || strings.Contains(log, `"action":"up"`) {
 			t.Errorf("%s has changed an operator's state", d.name)
 		}
 	}

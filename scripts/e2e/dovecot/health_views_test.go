@@ -38,8 +38,8 @@ func (d *director) seenAs(ip netip.Addr) map[string]string {
 }
 
 // TestUnreachableFromSome cuts a real backend off from one of three directors, and then from two.
-// What one alone sees changes nothing, and its users stay; what two see takes the backend out of use
-// for all, the third one too, which still reaches it.
+// What one alone sees changes nothing, and its users stay; what two see takes the backend out of
+// use for all, the third one too, which still reaches it.
 func TestUnreachableFromSome(t *testing.T) {
 	t.Parallel()
 	n := netns.New(t)
