@@ -87,6 +87,7 @@ var parts = []struct {
 	{"activity", (*bench).measureActivity},
 	{"mixed", (*bench).measureMixed},
 	{"disks", (*bench).measureDisks},
+	{"plan", (*bench).measurePlan},
 }
 
 func partNames() []string {
