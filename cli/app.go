@@ -106,7 +106,8 @@ func (inv *invocation) app() *cli.App {
 		ExitErrHandler:  func(*cli.Context, error) {}, // Main decides
 		Commands: []*cli.Command{
 			inv.serveCommand(), inv.holdCommand(), inv.devCommand(),
-			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(), inv.mapCommand(),
+			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(),
+			inv.balanceCommand(), inv.mapCommand(),
 			inv.pinsCommand(), inv.dumpCommand(), inv.historyCommand(), inv.watchCommand(),
 			inv.planCommand(),
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),

@@ -22,8 +22,8 @@ func TestEachFieldOfABackend(t *testing.T) {
 	}
 	changed := map[string]any{
 		"IP": httpapitest.IP("192.0.2.9"), "Name": "m1", "Tag": "hdd", "VHosts": 50,
-		"Factor": 75,
-		"State":  api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
+		"Factor": 75, "Load": new(uint64(7)),
+		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
 		"Failure": &api.BackendFailure{By: "d1"},
 	}
@@ -40,11 +40,12 @@ func TestEachFieldOfABackend(t *testing.T) {
 		}, []string{"Name"}}, // 80 columns; --json has it
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, api.Pins{}, ""))
-		}, append(unset, "Rebalance", "Failure", "Factor")}, // it ends by itself
+		}, append(unset, "Rebalance", "Failure", "Factor", "Load")}, // it ends by itself
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
-		}, append(unset, "Drain", "Rebalance", "Failure", "Factor")}, // Dovecot's have none
+		}, append(unset, "Drain", "Rebalance", "Failure", "Factor",
+			"Load")}, // Dovecot's have none
 	}
 	fields := reflect.TypeFor[api.Backend]()
 	for _, use := range uses {

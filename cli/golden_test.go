@@ -25,7 +25,8 @@ func TestOutputs(t *testing.T) {
 		"map -f /no/such/file 192.0.2.51",
 		"dump", "dump --json",
 		"ring status", "ring status --json", "keys list", "keys list --json",
-		"health", "health -v", "health --json", "status -v", "status -v --json",
+		"balance", "balance --json", "health", "health -v", "health --json", "status -v",
+		"status -v --json",
 		"lookup alice", "lookup alice --json", "lookup -f -", "lookup -f - --json",
 		"watch --once", "watch --once -n 3 --json", "watch --once --kinds peer,flush",
 		"version", "version --json",
@@ -123,7 +124,8 @@ func TestFailureLeavesJSONEmpty(t *testing.T) {
 	cut := cutAfter(t, httpapitest.Serve(t, d, zerolog.Nop()), 1<<20)
 	for _, command := range []string{
 		"map --json", "status --json", "ring status --json", "keys list --json",
-		"health --json", "status -v --json", "dump --json", "lookup x --json",
+		"balance --json", "health --json", "status -v --json", "dump --json",
+		"lookup x --json",
 		"lookup --json -f /no/such/file",
 	} {
 		addr := cut

@@ -27,6 +27,7 @@ which the user is pinned, if any; "Hashed" is that one too while it takes users.
 
 "failed" stands behind the state of a backend that the directors have taken out of use, and
 "failed, kept" behind one that stays in use because too many have failed; see "director health".
+The columns "factor" and "load" are there where the directors even out load; see "director balance".
 
   $ director status alice@example.org
   Current: 192.0.2.1 (expires 2026-02-08 12:20:35)
@@ -67,12 +68,12 @@ func (inv *invocation) printBackends(table api.Backends) error {
 		{title: "mail server ip"}, {title: "tag"}, {title: "vhosts"}, {title: "state"},
 		{title: "state changed"}, {title: "users"},
 	}
-	// As before there were factors, where there are none.
-	factors := slices.ContainsFunc(table.Backends, func(b api.Backend) bool {
-		return b.Factor != 0 && b.Factor != ring.NoFactor // 0: of an earlier release
+	// Where there is no balancing the table has the columns of before there was.
+	balanced := slices.ContainsFunc(table.Backends, func(b api.Backend) bool {
+		return b.Factor != 0 && b.Factor != ring.NoFactor || b.Load != nil // 0: an earlier release
 	})
-	if factors {
-		columns = append(columns, column{title: "factor"})
+	if balanced {
+		columns = append(columns, column{title: "factor"}, column{title: "load"})
 	}
 	t := newTable(inv.Stdout, columns...)
 	for _, b := range table.Backends {
@@ -80,8 +81,12 @@ func (inv *invocation) printBackends(table api.Backends) error {
 			b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), stateText(b),
 			inv.date(b.StateChangedAt, "-"), strconv.Itoa(b.Users),
 		}
-		if factors {
-			row = append(row, factorText(b.Factor))
+		if balanced {
+			load := "-"
+			if b.Load != nil {
+				load = strconv.FormatUint(*b.Load, 10)
+			}
+			row = append(row, factorText(b.Factor), load)
 		}
 		if err := t.row(row...); err != nil {
 			return err

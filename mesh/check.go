@@ -44,6 +44,10 @@ func checkOperation(op replica.Operation) error {
 		}
 	case replica.Unpin:
 		return checkTag(op.User.Tag)
+	case replica.ResetFactors:
+		if op.Tag != nil {
+			return checkTag(*op.Tag)
+		}
 	case replica.IfTable:
 		if op.Digest != "" {
 			if err := ring.CheckWord(op.Digest); err != nil {

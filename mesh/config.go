@@ -65,6 +65,9 @@ type Config struct {
 	// Watches says that backends are checked here: those of Watched in every
 	// replica.HealthRound, with what is seen given to Observe.
 	Watches bool
+	// Balance says whether load is evened out; what is known of it is given to ReportLoads, in
+	// every replica.LoadRound.
+	Balance replica.Balance
 
 	Kicker Kicker // ends sessions on this host; nil: knows of none
 	Hook   Hook   // flush hook; nil: none

@@ -61,6 +61,8 @@ func coreCounters() []coreCounter {
 		{"director_task_moves_total",
 			"Users that this director began to move for a drain or a rebalance.",
 			one(func(c *counters) uint64 { return c.TaskMoves })},
+		{"director_factor_changes_total", "Factors of backends that this director changed.",
+			one(func(c *counters) uint64 { return c.FactorChanges })},
 		{"director_holds_timed_out_total",
 			"Held users that this director released because no release came in time.",
 			one(func(c *counters) uint64 { return c.ForgottenHolds })},

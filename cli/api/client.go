@@ -103,6 +103,11 @@ func (c *Client) Backends(ctx context.Context) (Backends, error) {
 	return get[Backends](ctx, c, "/v1/backends", nil)
 }
 
+// Balance asks how load is evened out.
+func (c *Client) Balance(ctx context.Context) (Balance, error) {
+	return get[Balance](ctx, c, "/v1/balance", nil)
+}
+
 // Health asks what the directors see of the backends.
 func (c *Client) Health(ctx context.Context) (Health, error) {
 	return get[Health](ctx, c, "/v1/health", nil)

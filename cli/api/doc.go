@@ -12,6 +12,7 @@
 //	GET  /v1/director                          this director: Self
 //	GET  /v1/directors                         the mesh as this director sees it: Directors
 //	GET  /v1/backends                          the table: Backends
+//	GET  /v1/balance                           how load is evened out: Balance
 //	GET  /v1/keys                              the keys that encrypt the mesh: Keys
 //	GET  /v1/user?name=N[&tag=T]               one user: User; ?hash=H names the user by hash
 //	GET  /v1/mappings[?backend=IP,IP][&hash=H] one Mapping a line, ordered by tag and hash
@@ -46,7 +47,7 @@
 //	/v1/keys/use         UseKey           /v1/keys/remove      RemoveKey
 //	/v1/keys/rotate      RotateKeys       /v1/reload           Reload
 //	/v1/backends/drain   DrainBackend     /v1/backends/undrain UndrainBackend
-//	/v1/backends/rebalance Rebalance
+//	/v1/backends/rebalance Rebalance     /v1/balance/reset    ResetBalance
 //	/v1/pins/add         PinUser          /v1/pins/remove      UnpinUser
 //
 // With ?if_plan=DIGEST a change fails if the table is another one than that of the plan with this

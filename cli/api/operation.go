@@ -30,7 +30,7 @@ func Operations() []Operation {
 		Move{}, KickUser{}, FlushUsers{}, CancelFlush{}, Forget{},
 		AddDirector{}, RemoveDirector{}, ImportMappings{},
 		AddKey{}, UseKey{}, RemoveKey{}, RotateKeys{}, Reload{},
-		DrainBackend{}, UndrainBackend{}, Rebalance{}, PinUser{}, UnpinUser{},
+		DrainBackend{}, UndrainBackend{}, Rebalance{}, PinUser{}, UnpinUser{}, ResetBalance{},
 	}
 }
 

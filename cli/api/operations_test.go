@@ -130,7 +130,7 @@ func TestEmptyOperations(t *testing.T) {
 	}
 	want := []string{
 		"FlushUsers", "CancelFlush", "Forget", "ImportMappings", "AddKey", "RotateKeys", "Reload",
-		"Rebalance",
+		"Rebalance", "ResetBalance",
 	}
 	if diff := cmp.Diff(want, complete); diff != "" {
 		t.Errorf("operations that may be empty (-want +got):\n%s", diff)

@@ -43,7 +43,7 @@ const plans = "/v1/plan"
 func PlanPath(op Operation) string {
 	switch op.(type) {
 	case AddBackend, UpdateBackend, RemoveBackend, BackendUp, BackendDown, DrainBackend,
-		UndrainBackend, Rebalance, FlushUsers:
+		UndrainBackend, Rebalance, ResetBalance, FlushUsers:
 		return plans + strings.TrimPrefix(op.Path(), "/v1")
 	}
 	return ""

@@ -116,6 +116,7 @@ type Backend struct {
 	VHosts int    `json:"vhosts"` // the operator's count
 	// Factor is by how much the directors change the weight to even out load, in percent of vhosts.
 	Factor         int        `json:"factor"`
+	Load           *uint64    `json:"load"`  // sessions, or percent with agents; null: not known
 	State          string     `json:"state"` // up or down
 	StateChangedAt *time.Time `json:"state_changed_at"`
 	Users          int        `json:"users"` // mappings to this backend

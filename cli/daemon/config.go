@@ -160,7 +160,7 @@ func Load(flags map[string]string, path string, env Environment) (Options, error
 		}
 	}
 	for _, p := range slices.Concat(checkAccess(options), checkHealth(options),
-		checkDoveadm(options), checkEvents(options)) {
+		checkDoveadm(options), checkBalance(options), checkEvents(options)) {
 		if slices.ContainsFunc(problems, func(o Problem) bool { return o.Setting == p.Setting }) {
 			continue // what is wrong with it is said already
 		}

@@ -15,6 +15,7 @@ import (
 
 	"directormesh/cli/handover"
 	"directormesh/mesh"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -55,6 +56,7 @@ func TestDefaults(t *testing.T) {
 		RunDir: "/run/director", LogLevel: zerolog.InfoLevel,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 		Events:   eventOptions{Kinds: []string{"health", "alarm", "peer", "drain"}},
+		Balance:  balanceOptions{Source: wire.ProxySessions},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
@@ -85,6 +87,7 @@ func TestAllSettings(t *testing.T) {
 		"http":             "127.0.0.1:9091",
 		"encrypt-key-file": "/keys", "log-level": "debug", "log-format": "text",
 		"admin-socket": "/run/dovecot/director-admin", "admin-socket-mode": "0660",
+		"balance": "dryrun", "balance-load": "agent:8081",
 		"admin-tcp": "[::1]:9092", "history-size": "64M", "history-age": "7 days",
 	}, "", env)
 	if err != nil {
@@ -112,6 +115,9 @@ func TestAllSettings(t *testing.T) {
 		LogLevel: zerolog.DebugLevel, LogText: true,
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 		Events:   eventOptions{Kinds: []string{"health", "alarm", "peer", "drain"}},
+		Balance: balanceOptions{
+			Mode: wire.BalanceDryRun, Source: wire.BusyPercent, AgentPort: 8081,
+		},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "ReadKeys", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
@@ -219,6 +225,9 @@ func TestBadSettings(t *testing.T) {
 		{"backend-doveadm-key", "/text2", "is not one line"},
 		{"health-check", "imap", "has no port"},
 		{"health-check", "http:80", "is no check"},
+		{"balance", "yes", "is not off, dryrun or on"},
+		{"balance-load", "agent:0", "is not agent:PORT"},
+		{"balance-load", "agent", "is not sessions, backends or agent:PORT"},
 		{"health-login", "/none", "cannot be read"},
 		{"health-login", "/text", "is not USER:PASSWORD"},
 		{"log-level", "loud", "debug, info, warn or error"},
@@ -482,5 +491,25 @@ func TestNewKey(t *testing.T) {
 	lines := NewKey() + "\n" + NewKey() + "\n"
 	if keys, err := parseKeys("/k", []byte(lines)); err != nil || len(keys) != 2 {
 		t.Errorf("%q: %d keys, %v", lines, len(keys), err)
+	}
+}
+
+// Loads must come from somewhere.
+func TestBalanceNeedsLoads(t *testing.T) {
+	for _, test := range []struct {
+		settings map[string]string
+		problem  string
+	}{
+		{map[string]string{"balance": "on"}, "nothing here lists sessions"},
+		{map[string]string{"balance": "dryrun", "balance-load": "backends"}, "cannot be asked"},
+		{map[string]string{"balance": "on", "balance-load": "agent:8081"}, ""},
+		{map[string]string{"balance": "on", "kick-ipc": "/run/dovecot/ipc"}, ""},
+		{map[string]string{"balance": "off"}, ""},
+	} {
+		_, err := Load(test.settings, "", testEnvironment(nil, nil))
+		if (err == nil) != (test.problem == "") ||
+			err != nil && !strings.Contains(err.Error(), test.problem) {
+			t.Errorf("%v: %v, want %q", test.settings, err, test.problem)
+		}
 	}
 }

@@ -57,6 +57,7 @@ type Daemon struct {
 	sessions *sessions
 	vacancy  *vacancy      // nil: backends are not asked for sessions
 	health   *health       // nil: backends are not checked
+	loads    *loads        // nil: load is not evened out
 	lists    *bulk.Lane    // in which the doors make their lists
 	gate     *webauth.Gate // nil without a web configuration file
 	feed     *feed.Feed    // of what happens
@@ -134,6 +135,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		MaxParallelMoves: cfg.Options.MaxParallelMoves,
 		Backends:         cfg.Options.Backends,
 		Watches:          len(cfg.Options.Health.Checks) > 0,
+		Balance:          cfg.Options.Balance.forMesh(),
 		Kicker:           kicker{d.sessions.kicker},
 		Vacancy:          d.vacancy.forMesh(),
 		Hook:             newHook(cfg.Options, d.sessions.mesh.name),
@@ -150,6 +152,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.health, err = newHealth(cfg.Options, d.node, registry); err != nil {
 		return nil, err
 	}
+	d.loads = newLoads(cfg.Options, d.node, d.sessions, d.log)
 	d.director = &director{
 		node: d.node, options: cfg.Options, version: cfg.Version,
 		noKicker: d.sessions.kicker == kick.None{}, reloads: make(chan reloadRequest),

@@ -193,6 +193,9 @@ func adminChange(e history.Event) api.AdminChange {
 	if t.What == history.TableVHosts {
 		add("vhosts", strconv.Itoa(t.VHosts))
 	}
+	if t.What == history.TableFactor {
+		add("factor", strconv.Itoa(t.Factor))
+	}
 	return c
 }
 

@@ -32,6 +32,7 @@ type node interface {
 	ChangeKeys(ctx context.Context, op mesh.KeyOperation, without []string) (
 		mesh.KeyOutcome, error)
 	Health() replica.HealthStatus
+	Balancing() replica.BalanceStatus
 	Configured() []ring.Backend
 	User(tag ring.Tag, h ring.UserHash) replica.UserStatus
 	Flushes() []replica.FlushStatus
@@ -145,6 +146,9 @@ func (d *director) Backends() api.Backends {
 			Drain:          task(r.Backend.Drained, r.Drain, now),
 			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance, now),
 			Failure:        failure(r.Backend, r.FailedBy, r.FailedAt),
+		}
+		if r.LoadKnown || r.Load > 0 {
+			table.Backends[i].Load = &r.Load
 		}
 		if drain := table.Backends[i].Drain; drain != nil && drain.On {
 			drain.Waits = r.Users > 0 && !otherUsable(rows, r.Backend)

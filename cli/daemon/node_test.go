@@ -44,6 +44,7 @@ type fakeNode struct {
 	did        []replica.Operation
 	data       mesh.DataStatus
 	health     replica.HealthStatus
+	balancing  replica.BalanceStatus
 	noted      []*wire.AdminNote
 	asked      wire.HistoryQuery
 	told       []history.Answer
@@ -86,6 +87,7 @@ func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.f
 func (n *fakeNode) Directory() *directory.Directory                 { return n.dir }
 func (n *fakeNode) MeshTime() directory.Time                        { return n.now }
 func (n *fakeNode) Health() replica.HealthStatus                    { return n.health }
+func (n *fakeNode) Balancing() replica.BalanceStatus                { return n.balancing }
 func (n *fakeNode) Data() mesh.DataStatus                           { return n.data }
 func (n *fakeNode) NoteAdmin(note *wire.AdminNote) {
 	n.noted = append(n.noted, note)
@@ -413,6 +415,7 @@ func TestOperations(t *testing.T) {
 		{api.UnpinUser{User: "user1", Tag: "x"},
 			replica.Unpin{User: ring.User{Tag: "x", Hash: 617210206}}},
 		{api.UnpinUser{UserHash: &hash}, replica.Unpin{User: ring.User{Hash: 77}}},
+		{api.ResetBalance{Tag: &tag}, replica.ResetFactors{Tag: &rtag}},
 		{api.AddDirector{IP: at("192.0.2.109"), Port: 1},
 			replica.SetDirectorRemoved{Addr: netip.MustParseAddrPort("192.0.2.109:1")}},
 		{api.AddDirector{IP: at("192.0.2.109")},

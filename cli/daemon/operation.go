@@ -122,6 +122,13 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 			rebalance.Tag = &tag
 		}
 		return rebalance, nil
+	case api.ResetBalance:
+		reset := replica.ResetFactors{}
+		if op.Tag != nil {
+			tag := ring.Tag(*op.Tag)
+			reset.Tag = &tag
+		}
+		return reset, nil
 	case api.AddDirector:
 		if op.Name != "" {
 			return replica.SetDirectorRemoved{Name: op.Name}, nil

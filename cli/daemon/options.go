@@ -37,6 +37,7 @@ type Options struct {
 	Doveadm          doveadmOptions // that of the backends
 	Health           healthOptions
 	Events           eventOptions
+	Balance          balanceOptions
 
 	DataDir     string // "": none
 	DataDamaged bool   // go on alone with what is left of a damaged one

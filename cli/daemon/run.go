@@ -40,6 +40,7 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	d.sessions.run(ctx, &running, d.fifos(), failed)
 	d.health.run(ctx, &running)
 	running.Go(func() { d.hooks.Run(ctx) })
+	d.loads.run(ctx, &running)
 	running.Go(func() { d.tellStatus(ctx) })
 	if d.gate != nil {
 		running.Go(func() { d.gate.Run(ctx) })

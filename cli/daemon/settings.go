@@ -54,7 +54,7 @@ func (s Setting) EnvVar() string {
 // those of doors need the run directory.
 func Settings() []Setting {
 	return slices.Concat(ownSettings(), doorSettings(), sessionSettings(), doveadmSettings(),
-		healthSettings(), eventSettings())
+		healthSettings(), balanceSettings(), eventSettings())
 }
 
 // ownSettings are the director's own; doors bring theirs.

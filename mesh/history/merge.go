@@ -41,6 +41,7 @@ type TableEvent struct {
 	Tag      ring.Tag  // TableAdded
 	User     ring.User // TablePinned, TableUnpinned
 	VHosts   int       // TableVHosts
+	Factor   int       // TableFactor; in percent
 	Stamp    directory.Stamp
 	Origin   string // the director that was asked; "" if that is not said
 }
@@ -64,10 +65,12 @@ const (
 	TableUnpinned  TableChange = "unpin"
 )
 
-// The changes that no command asks for: what most observers of a backend see.
+// The changes that no command asks for: what most observers of a backend see, and what evens out
+// load.
 const (
 	TableFailed    TableChange = "failed"
 	TableRecovered TableChange = "recovered"
+	TableFactor    TableChange = "factor" // balancing; or "balance reset"
 )
 
 // LoginEvent is a mapping that a director made for a login of a user without one.
@@ -221,6 +224,9 @@ func TableEvents(c directory.Change) (all []TableEvent) {
 		}
 		if v := b.Verdict; v.Stamp != 0 && v.Value.Since == v.Stamp {
 			add(either(v.Value.Failed, TableFailed, TableRecovered), v.Stamp, v.Origin)
+		}
+		if f := b.Factor; f.Stamp != 0 && f.Stamp != b.Presence.Stamp {
+			add(TableFactor, f.Stamp, f.Origin).Factor = f.Value.Percent()
 		}
 		// add and remove forget too, which goes without saying.
 		if b.Forgotten != 0 && b.Forgotten != b.Presence.Stamp {
@@ -405,6 +411,9 @@ func (e *Event) wrote(t TableEvent) bool {
 	}
 	if t.Director.IsValid() {
 		return strings.HasPrefix(e.Admin.Action, "ring ")
+	}
+	if t.What == TableFactor {
+		return e.Admin.Action == "balance reset"
 	}
 	actions := map[TableChange][]string{
 		TableAdded: {"add"}, TableRemoved: {"remove"}, TableVHosts: {"update", "add"},

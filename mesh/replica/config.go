@@ -38,6 +38,7 @@ type Config struct {
 	// the backends themselves can be asked for sessions: the core emits AskVacant
 	AsksBackends bool
 	Watches      bool // backends are checked here, and what they show comes by Observe
+	Balance      Balance
 
 	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
 	Rand      *rand.Rand       // for jitter and nonces
@@ -94,4 +95,7 @@ type Guards struct {
 	NoFailedLimit  bool // failed backends are out however many they are
 	NoVerdictLimit bool // verdicts are written however many backends fail at once
 	NoContactCheck bool // a director on its own side of a split acts for all
+
+	NoFreeze      bool // factors change whatever else moves users
+	NoFactorPause bool // factors change as often as it is looked
 }

@@ -66,6 +66,7 @@ type Core struct {
 	addressBook
 	gossiping
 	watching
+	balancing
 
 	cfg   Config
 	start mono.Time // later by the pauses since
@@ -197,6 +198,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.checkMoves(now)
 	c.checkFlushes(now)
 	c.watch(now)
+	c.balance(now)
 	c.checkTasks(now)
 	c.keepPins(now)
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires

@@ -33,6 +33,7 @@ type Counters struct {
 	UnansweredMoves    uint64 // moves whose old backend did not say so
 	FlushesTaken       uint64 // flushes of directors that were gone, gone on with here
 	TaskMoves          uint64 // users that drains and rebalances here began to move
+	FactorChanges      uint64 // factors of backends that this director changed
 	ForgottenHolds     uint64 // users released although no release came
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64

@@ -63,6 +63,7 @@ var handlers = [...]handler{
 	wire.KindExclude:         {take: by((*Core).gotExclude), timeless: true},
 	wire.KindTable:           {take: by((*Core).gotTable)},
 	wire.KindRows:            {take: by((*Core).gotRows)},
+	wire.KindLoads:           {take: by((*Core).gotLoads)},
 	wire.KindHold:            {take: by((*Core).gotHold)},
 	wire.KindHeld:            {take: by((*Core).gotHeld)},
 	wire.KindKicked:          {take: by((*Core).gotKicked)},

@@ -155,6 +155,8 @@ func (c *Core) tableChange(
 			return directory.Change{}, err
 		}
 		return c.table.Rebalance(stamp, c.cfg.Name, op.Tag, op.task(c.clock.At(now)))
+	case ResetFactors:
+		return c.table.ResetFactors(stamp, c.cfg.Name, op.Tag)
 	case SetDirectorRemoved:
 		switch {
 		case op.Removed && !c.knowsDirector(op.Addr):

@@ -215,7 +215,9 @@ func (s *source) fillKind(v reflect.Value) {
 // operation is one that an operator may order.
 func (s *source) operation() replica.Operation {
 	b := s.addr()
-	switch s.below(19) {
+	switch s.below(20) {
+	case 19:
+		return replica.ResetFactors{}
 	case 13:
 		return replica.Drain{Addr: b, Pace: s.pace(), Force: s.below(2) == 0}
 	case 14:

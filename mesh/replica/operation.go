@@ -19,7 +19,7 @@ func Operations() []Operation {
 	return []Operation{
 		AddBackend{}, UpdateBackend{}, RemoveBackend{}, SetDown{}, Forget{}, Move{}, Flush{},
 		CancelFlush{}, KickUser{}, SetDirectorRemoved{}, Import{},
-		Drain{}, Undrain{}, Rebalance{}, IfTable{}, Pin{}, Unpin{},
+		Drain{}, Undrain{}, Rebalance{}, ResetFactors{}, IfTable{}, Pin{}, Unpin{},
 	}
 }
 
@@ -99,6 +99,10 @@ type Pin struct {
 // Unpin lets a user go by hash again; a mapping stays.
 type Unpin struct{ User ring.User }
 
+// ResetFactors makes the vhost counts of a tag, or of all (nil), the weights again. Directors that
+// balance go on from there.
+type ResetFactors struct{ Tag *ring.Tag }
+
 // Pace is how fast users are moved. With neither By nor Over they are as soon as may be.
 type Pace struct {
 	By          directory.Time // when the last one is to be moved; 0: not given
@@ -138,6 +142,7 @@ func (SetDirectorRemoved) operation() {}
 func (Drain) operation()              {}
 func (Undrain) operation()            {}
 func (Rebalance) operation()          {}
+func (ResetFactors) operation()       {}
 func (IfTable) operation()            {}
 func (Pin) operation()                {}
 func (Unpin) operation()              {}

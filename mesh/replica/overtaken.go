@@ -7,7 +7,8 @@ import "directormesh/ring"
 // still with its clocks: what we wrote when it went on has a stamp of before, and lost against what
 // the others did meanwhile.
 //
-// A forget cannot be overtaken: of two marks the later one does for both.
+// A forget cannot be overtaken: of two marks the later one does for both. Nor can a reset of
+// factors: no other command writes them, and what balancing writes afterwards begins from there.
 func (c *Core) overtaken(op Operation) bool {
 	switch op := op.(type) {
 	case AddBackend:

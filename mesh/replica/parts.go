@@ -22,6 +22,7 @@ import (
 //	comparing     digests, and the leaves that differ
 //	gossiping     deltas, and which of them are of today
 //	watching      what directors see of backends, and verdicts on those
+//	balancing     what directors know of loads, and the factors of backends
 //	lookupQueue   lookups that wait, and relayed ones
 //	mover         moves, Holds and their answers
 //	flushRunner   flushes
@@ -112,6 +113,10 @@ func (c *Core) assemble() {
 	c.gossiping = gossiping{
 		output: &c.output, gossipingPort: c, admission: &c.admission, cfg: &c.cfg,
 		counters: &c.counters, moves: c.moves, peers: &c.peers,
+	}
+	c.balancing = balancing{
+		output: &c.output, balancingPort: c, admission: &c.admission, cfg: &c.cfg,
+		clock: &c.clock, counters: &c.counters, flushes: c.flushes, peers: &c.peers, table: c.table,
 	}
 	c.watching = watching{
 		output: &c.output, watchingPort: c, admission: &c.admission, cfg: &c.cfg, clock: &c.clock,

@@ -89,6 +89,9 @@ type peer struct {
 	disk peerDisk
 
 	sights health.Sights // what it sees of backends; nil: it does not check any
+
+	loads   *wire.Loads // what it last said of loads; nil: nothing, it does not balance
+	loadsAt mono.Time   // when that came
 }
 
 // goesOn reports whether the process of a peer that begins another life is the one of the life

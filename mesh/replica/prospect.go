@@ -78,6 +78,11 @@ func (c *Core) Prospect(now mono.Time, op Operation) (*Prospect, error) {
 			p.Tags = []ring.Tag{*op.Tag}
 		}
 		change, err = t.Rebalance(stamp, c.cfg.Name, op.Tag, op.task(at))
+	case ResetFactors:
+		if op.Tag != nil {
+			p.Tags = []ring.Tag{*op.Tag}
+		}
+		change, err = t.ResetFactors(stamp, c.cfg.Name, op.Tag)
 	case Flush:
 		addr, p.From = op.Addr, op.Addr
 		p.setPace(Pace{MaxParallel: op.MaxParallel})

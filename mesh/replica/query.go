@@ -33,6 +33,7 @@ func (c *Core) Backends() []BackendStatus {
 			Backend: b, Users: c.dir.Users(b.Addr),
 			Drain: row.Drain.Value, Rebalance: row.Rebalance.Value,
 		}
+		status.Load, status.LoadKnown = c.loadOf(b)
 		if v := row.Verdict; v.Value.Failed {
 			status.FailedAt, status.FailedBy = v.Value.Since.Time(), v.Origin
 		}

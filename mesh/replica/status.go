@@ -18,6 +18,8 @@ type BackendStatus struct {
 	Rebalance directory.Task
 	FailedAt  directory.Time // 0: its observers do not see it failed
 	FailedBy  string         // the director that wrote so
+	Load      uint64         // sessions, or percent; see Balance
+	LoadKnown bool
 }
 
 // UserStatus is where one user is and would be.

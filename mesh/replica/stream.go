@@ -119,6 +119,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	c.showMesh(p, c.table.Snapshot())
 	c.sendAllCounting(p)
 	c.sendSights(p)
+	c.sendLoads(now, p)
 	p.Reopen(now)
 	// where one has none yet, it is not said that they will have one
 	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 {

@@ -58,7 +58,8 @@ func TestTranscriptsUnguarded(t *testing.T) {
 func TestGuardsOfTranscripts(t *testing.T) {
 	others := []string{
 		"MoveAllStamps", "NoBarrierToJoin", "NoClockLeash", "NoContactCheck", "NoFailedLimit",
-		"NoNewLook", "NoPinMoves", "NoTaskCheck", "NoRowCheck", "NoVerdictLimit",
+		"NoFactorPause", "NoFreeze", "NoNewLook", "NoPinMoves", "NoTaskCheck", "NoRowCheck",
+		"NoVerdictLimit",
 	}
 	for i := range reflect.TypeFor[Guards]().NumField() {
 		name := reflect.TypeFor[Guards]().Field(i).Name

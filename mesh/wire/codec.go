@@ -40,6 +40,8 @@ const (
 
 	// MaxObservations bounds the observations of a message, so that all fit whatever their reasons.
 	MaxObservations = 1000
+	// MaxLoads bounds the loads of a message: more backends than a mesh has.
+	MaxLoads = 2 * ring.MaxBackends
 	// MaxReason bounds the bytes of an observation's reason.
 	MaxReason = 256
 )

@@ -175,6 +175,7 @@ var lists = map[wire.Kind][]string{
 	wire.KindMark:     {"4", "6"},
 
 	wire.KindObservations: {"1"},
+	wire.KindLoads:        {"3"},
 	wire.KindHistoryFound: blockLists("4"),
 	wire.KindAdminNote:    {"8", "11", "12"},
 	wire.KindLoginsNote:   {"4.3"},

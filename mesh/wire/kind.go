@@ -39,6 +39,7 @@ var kindNames = [...]string{
 	KindMark:            "mark",
 	KindKeyring:         "keyring",
 	KindObservations:    "observations",
+	KindLoads:           "loads",
 	KindQuestion:        "question",
 	KindAnswerPart:      "answer_part",
 	KindHistoryQuery:    "history_query",
@@ -142,6 +143,8 @@ func newMessage(k Kind) body {
 		return new(Keyring)
 	case KindObservations:
 		return new(Observations)
+	case KindLoads:
+		return new(Loads)
 	case KindQuestion:
 		return new(Question)
 	case KindAnswerPart:
@@ -204,6 +207,7 @@ func (*Meeting) Kind() Kind         { return KindMeeting }
 func (*Mark) Kind() Kind            { return KindMark }
 func (*Keyring) Kind() Kind         { return KindKeyring }
 func (*Observations) Kind() Kind    { return KindObservations }
+func (*Loads) Kind() Kind           { return KindLoads }
 func (*Question) Kind() Kind        { return KindQuestion }
 func (*AnswerPart) Kind() Kind      { return KindAnswerPart }
 func (*HistoryQuery) Kind() Kind    { return KindHistoryQuery }

@@ -57,6 +57,7 @@ const (
 	KindMark            Kind = 33 // on disk
 	KindKeyring         Kind = 34
 	KindObservations    Kind = 40
+	KindLoads           Kind = 42
 	KindQuestion        Kind = 50
 	KindAnswerPart      Kind = 51
 	KindHistoryQuery    Kind = 52 // in questions
@@ -477,6 +478,44 @@ const (
 	Unseen  Sight = iota // it does not observe the backend, or has not for a while
 	Good                 // the backend passes all checks
 	Failing              // it does not
+)
+
+// Loads are what a director knows of how loaded backends are. It sends them on each stream that it
+// opens, and in every round; each voids what it said before.
+type Loads struct {
+	Balance Balancing
+	Source  LoadSource
+	// Known says that it knows loads: backends that are not listed have none.
+	Known    bool
+	Backends []Load
+}
+
+// Load is how loaded a backend is: sessions, or percent.
+type Load struct {
+	Backend netip.Addr
+	Load    uint64
+}
+
+// Balancing says whether a director evens out load. What only a later release knows counts as off.
+type Balancing uint8
+
+// What a director does about load.
+const (
+	BalanceOff    Balancing = iota
+	BalanceDryRun           // it only says what it would do
+	BalanceOn
+)
+
+// LoadSource says what a director knows loads from. One that only a later release knows is none.
+type LoadSource uint8
+
+// The sources.
+const (
+	NoLoads LoadSource = iota
+	// ProxySessions are the sessions that the proxies of each director have: their sum counts.
+	ProxySessions
+	BackendSessions // the sessions that each backend says it has
+	BusyPercent     // how busy each backend's agent says it is
 )
 
 // GroupDigests are the digests of one tag's 256 groups as of an epoch.

@@ -18,6 +18,7 @@ type Director interface {
 	Pins() api.Pins
 	Keys() api.Keys
 	Health() api.Health
+	Balance() api.Balance
 	Flushes() api.Flushes
 
 	// Hash hashes a user name as the whole mesh does.

@@ -79,6 +79,7 @@ func samples() []api.Operation {
 		api.DrainBackend{IP: ip, OverMS: 60_000, MaxParallel: 50, Force: true},
 		api.DrainBackend{IP: ip, By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},
 		api.UndrainBackend{IP: ip},
+		api.ResetBalance{Tag: ptr("ssd")},
 		api.Rebalance{Tag: ptr("ssd"), OverMS: 60_000, MaxParallel: 50},
 		api.Rebalance{By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},
 		api.PinUser{User: "alice", Backend: ip, Wait: true},

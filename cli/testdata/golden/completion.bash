@@ -12,7 +12,7 @@ _director() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
-		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --event-command | --event-url | --event-kinds | --socket | --user | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --tag | -t | --by | --over | --max-parallel | --if-plan | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
+		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -21,6 +21,7 @@ _director() {
 			" lookup") place="lookup" ;;
 			" status") place="status" ;;
 			" health") place="health" ;;
+			" balance") place="balance" ;;
 			" map") place="map" ;;
 			" pins") place="pins" ;;
 			" dump") place="dump" ;;
@@ -49,6 +50,7 @@ _director() {
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			" man") place="man" ;;
+			"balance reset") place="balance reset" ;;
 			"plan add") place="plan add" ;;
 			"plan update") place="plan update" ;;
 			"plan remove") place="plan remove" ;;
@@ -73,13 +75,15 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status health map pins dump history watch plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
-	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --event-command --event-url --event-kinds --help" ;;
+	"") words="serve hold dev lookup status health balance map pins dump history watch plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
+	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --balance --balance-load --event-command --event-url --event-kinds --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
 	"status") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"health") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
+	"balance") words="reset" ;;
+	"balance reset") words="--addr -a --json --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"map") words="--addr -a --json --file -f --hash --name -u --ca --cert --key --user --password-file --help" ;;
 	"pins") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
 	"dump") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
@@ -158,7 +162,7 @@ _director() {
 	--log-level) words="debug info warn error" ;;
 	--log-format) words="json text" ;;
 	--door) words="authreply http login userdb" ;;
-	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --event-command | --event-url | --event-kinds | --socket | --user | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --tag | -t | --by | --over | --max-parallel | --if-plan | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
+	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

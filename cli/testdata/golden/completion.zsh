@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--event-command|--event-url|--event-kinds|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--tag|-t|--by|--over|--max-parallel|--if-plan|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -22,6 +22,7 @@ _director() {
 			" lookup") place="lookup" ;;
 			" status") place="status" ;;
 			" health") place="health" ;;
+			" balance") place="balance" ;;
 			" map") place="map" ;;
 			" pins") place="pins" ;;
 			" dump") place="dump" ;;
@@ -50,6 +51,7 @@ _director() {
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			" man") place="man" ;;
+			"balance reset") place="balance reset" ;;
 			"plan add") place="plan add" ;;
 			"plan update") place="plan update" ;;
 			"plan remove") place="plan remove" ;;
@@ -81,6 +83,7 @@ _director() {
 		'lookup:look users up as a proxy does at a login'
 		'status:show the backends, or where a user is'
 		'health:show which backends fail, with an exit status for monitoring'
+		'balance:show how the load of backends is evened out'
 		'map:list mappings, or translate between names and hashes'
 		'pins:list the users who are pinned'
 		'dump:print commands that recreate the table of backends'
@@ -163,6 +166,8 @@ _director() {
 		--backend-doveadm-key
 		--health-check
 		--health-login
+		--balance
+		--balance-load
 		--event-command
 		--event-url
 		--event-kinds
@@ -208,6 +213,22 @@ _director() {
 		--json
 		--verbose
 		-v
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"balance") items=(
+		'reset:make the vhost counts the weights again'
+		) ;;
+	"balance reset") items=(
+		--addr
+		-a
+		--json
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -805,7 +826,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--event-command|--event-url|--event-kinds|--socket|--user|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--tag|-t|--by|--over|--max-parallel|--if-plan|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in

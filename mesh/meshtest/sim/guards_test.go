@@ -60,6 +60,8 @@ var caughtElsewhere = map[string]string{
 	"NoThawCheck": "TestThaw",
 	// The table takes no harm: how many failed backends are out is another guard's to say.
 	"NoVerdictLimit": "TestTooManyFailAtOnce",
+	// No schedule has loads.
+	"NoFreeze": "TestUnguardedBalance", "NoFactorPause": "TestFactorsChangeSeldom",
 	// One member must lack a table change just while another admits a joiner.
 	"NoBarrierToJoin": "TestJoinerOfADividedTable",
 	// A row must be replayed whose backend was forgotten since, where a newer one is.

@@ -81,7 +81,10 @@ func Samples() []wire.Message {
 	}, &wire.Observations{Whole: true, Backends: []wire.Observation{
 		{Backend: backend1, Sight: wire.Good, Since: now - 60_000},
 		{Backend: backend2, Sight: wire.Failing, Since: now, Reason: "imap:143: refused"},
-	}}, &wire.Question{
+	}}, &wire.Loads{
+		Balance: wire.BalanceOn, Source: wire.BackendSessions, Known: true,
+		Backends: []wire.Load{{Backend: backend1, Load: 70_000}, {Backend: backend2, Load: 3}},
+	}, &wire.Question{
 		ID: 18, Topic: "history", Within: 5_000, Body: []byte{1, 2, 3},
 	}, &wire.AnswerPart{
 		ID: 18, Index: 2, Last: true, Error: "busy", Body: []byte{4, 5},

@@ -30,6 +30,7 @@ type Director struct {
 	PinsIs      api.Pins
 	KeysIs      api.Keys
 	HealthIs    api.Health
+	BalanceIs   api.Balance
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
 	// nil: every lookup might have to wait
 	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool)
@@ -106,6 +107,18 @@ func Sample() *Director {
 				WaitsFor: []string{"d2 does not have the new key"},
 			},
 		},
+		BalanceIs: api.Balance{
+			Mode: api.BalanceOn, InCharge: "d1", Source: api.LoadSessions,
+			Tags: []api.TagBalance{
+				{NextAt: &at, Backends: []api.BackendBalance{
+					{IP: IP("192.0.2.1"), VHosts: 100, Factor: 100, Load: new(1200.0),
+						Wanted: new(85), Due: true},
+				}},
+				{Tag: "ssd", Frozen: "192.0.2.51 is down", Backends: []api.BackendBalance{
+					{IP: IP("192.0.2.51"), VHosts: 50, Factor: 100},
+				}},
+			},
+		},
 		HealthIs: api.Health{
 			Watching: []string{"d1", "d2"}, Writer: true, Alarms: []api.HealthAlarm{},
 			Backends: []api.BackendHealth{
@@ -174,6 +187,9 @@ func (d *Director) Pins() api.Pins { return d.PinsIs }
 
 // Keys implements httpapi.Director.
 func (d *Director) Keys() api.Keys { return d.KeysIs }
+
+// Balance implements httpapi.Director.
+func (d *Director) Balance() api.Balance { return d.BalanceIs }
 
 // Health implements httpapi.Director.
 func (d *Director) Health() api.Health { return d.HealthIs }

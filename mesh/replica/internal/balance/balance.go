@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// memory is over how many times the expire time of users loads and factors are averaged: 8 h
+	// memory is over how many times the expire time of users loads and weights are averaged: 8 h
 	// with the usual 15 minutes. Sessions live for hours, and load follows a factor as they end.
 	memory = 32
 	// calm is for how many times the expire time nothing else may have changed before a factor is.
@@ -24,7 +24,7 @@ const (
 	LeastLoad = 10
 )
 
-// Memory is how long loads and factors are averaged over.
+// Memory is how long loads and weights are averaged over.
 func Memory(expire time.Duration) time.Duration { return memory * expire }
 
 // Calm is for how long nothing else may have changed before a factor is changed.
@@ -39,6 +39,8 @@ type Backend struct {
 	Load float64
 }
 
+func (b Backend) weight() float64 { return float64(b.VHosts*b.Factor) / ring.NoFactor }
+
 // Enough reports whether the backends have so much load that it can be compared.
 func Enough(backends []Backend) bool {
 	total := 0.0
@@ -48,7 +50,7 @@ func Enough(backends []Backend) bool {
 	return total >= LeastLoad*float64(len(backends))
 }
 
-// Averages are what the load and the factor of each backend of a tag were, on average. The zero
+// Averages are what the load and the weight of each backend of a tag were, on average. The zero
 // value knows nothing.
 type Averages struct {
 	of    map[netip.Addr]*average
@@ -56,34 +58,33 @@ type Averages struct {
 }
 
 type average struct {
-	load   float64       // per vhost, compared with that of all; 1: as much as the others
-	factor float64       // 1: as many new users as the others, per vhost
+	load   float64       // the backend's part of all load, times the number of backends
+	weight float64       // its part of all weights, likewise
 	age    time.Duration // of what these are averages of, the memory at most
 }
 
 // Note takes in what is known of all backends of the tag at some time; it forgets any others. There
 // must be some load.
 func (a *Averages) Note(now mono.Time, memory time.Duration, backends []Backend) {
-	load, vhosts := 0.0, 0
+	load, weight := 0.0, 0.0
 	for _, b := range backends {
 		load += b.Load
-		vhosts += b.VHosts
+		weight += b.weight()
 	}
+	n := float64(len(backends))
 	passed := max(min(now.Sub(a.noted), memory), 1)
 	a.noted = now
 	before := a.of
 	a.of = make(map[netip.Addr]*average, len(backends))
 	for _, b := range backends {
 		has := average{
-			load:   b.Load / float64(b.VHosts) / (load / float64(vhosts)),
-			factor: float64(b.Factor) / ring.NoFactor,
-			age:    passed,
+			load: b.Load / load * n, weight: b.weight() / weight * n, age: passed,
 		}
 		if was := before[b.Addr]; was != nil {
 			has.age = min(was.age+passed, memory)
 			part := float64(passed) / float64(has.age)
 			has.load = was.load + (has.load-was.load)*part
-			has.factor = was.factor + (has.factor-was.factor)*part
+			has.weight = was.weight + (has.weight-was.weight)*part
 		}
 		a.of[b.Addr] = &has
 	}
@@ -111,9 +112,9 @@ func (a *Averages) Wanted() map[netip.Addr]int {
 	return wanted
 }
 
-// cost is what the backend's part of the new users costs it. One without any load costs something,
+// cost is what a part of the new users costs the backend. One without any load costs something,
 // too, or it would have to get all of them.
-func (a *average) cost() float64 { return max(a.load, 0.01) / a.factor }
+func (a *average) cost() float64 { return max(a.load, 0.01) / a.weight }
 
 // Due reports whether a factor is so far from the wanted one that it is to be changed.
 func Due(has, wanted int) bool {
