@@ -51,8 +51,12 @@ type invocation struct {
 func Main(ctx context.Context, args []string, io IO) int {
 	inv := &invocation{IO: io, program: args[0]}
 	err := inv.run(ctx, args)
-	if err != nil {
-		for line := range strings.Lines(text(err)) {
+	switch said := text(err); {
+	case said == "":
+	case wantsJSON(args):
+		inv.printFailure(err, said)
+	default:
+		for line := range strings.Lines(said) {
 			fmt.Fprintf(inv.Stderr, "Error: %s\n", api.Visible(strings.TrimSuffix(line, "\n")))
 		}
 	}

@@ -67,7 +67,7 @@ func parseLine(commands []*cli.Command, args []string) (*commandLine, error) {
 	case line.help:
 	case line.command == nil:
 		return line, line.withoutCommand()
-	case level != nil:
+	case level != nil && line.command.Action == nil:
 		return nil, exitf(exitUsage, "%q needs a command: %s",
 			line.command.HelpName, strings.Join(names(level), ", "))
 	default:

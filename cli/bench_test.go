@@ -68,6 +68,13 @@ func TestBenchReport(t *testing.T) {
 		if err := report.print(&out); err != nil {
 			t.Fatal(err)
 		}
+		raw, err := json.Marshal(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := description(t).Check("PrintedBench", string(raw)); err != nil {
+			t.Error(err)
+		}
 		e := json.NewEncoder(&out)
 		e.SetIndent("", "  ")
 		if err := e.Encode(report); err != nil {

@@ -162,7 +162,11 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %+v, want an error and nothing else", command, r)
 		}
 		for line := range strings.Lines(r.stderr) {
-			if !strings.HasPrefix(line, "Error: ") {
+			prefix := "Error: "
+			if wantsJSON(strings.Fields(command)) {
+				prefix = `{"error":{"code":"`
+			}
+			if !strings.HasPrefix(line, prefix) {
 				t.Errorf("%s: %q is no error", command, line)
 			}
 			if words := goWords.FindString(line); words != "" {

@@ -68,6 +68,9 @@ func status(err error) int {
 
 // text returns what to say about an error, one line for each problem; "" if nothing.
 func text(err error) string {
+	if err == nil {
+		return ""
+	}
 	var exit *exitError
 	if errors.As(err, &exit) && exit.text == "" {
 		return ""

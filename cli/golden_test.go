@@ -114,7 +114,7 @@ func TestHelp(t *testing.T) {
 }
 
 // A command that fails prints nothing on stdout when it was asked for JSON, however far it had
-// come.
+// come, and says on stderr as JSON why.
 func TestFailureLeavesJSONEmpty(t *testing.T) {
 	d := httpapitest.Sample()
 	d.MappingsIs = make([]api.Mapping, 100000)
@@ -133,7 +133,8 @@ func TestFailureLeavesJSONEmpty(t *testing.T) {
 			addr = "/no/such/socket"
 		}
 		r := runCommand(t, "", append(strings.Fields(command), "-a", addr)...)
-		if r.stdout != "" || r.status == 0 || !strings.HasPrefix(r.stderr, "Error: ") {
+		failed := description(t).Check("Failure", r.stderr)
+		if r.stdout != "" || r.status == 0 || failed != nil {
 			t.Errorf("%s: status %d, stdout of %d bytes, stderr %q",
 				command, r.status, len(r.stdout), r.stderr)
 		}

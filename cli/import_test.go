@@ -137,6 +137,9 @@ func TestImportMany(t *testing.T) {
 	if r.status != 75 || !onNoDisk || r.stdout != want || len(seen) != len(theirs.MappingsIs) {
 		t.Errorf("%d users, %+v", len(seen), r)
 	}
+	if err := description(t).Check("PrintedImport", r.stdout); err != nil {
+		t.Error(err)
+	}
 	if !strings.Contains(r.stderr, "give all directors its director_user_expire as --user-expire") {
 		t.Errorf("nothing is said of the longer life there: %q", r.stderr)
 	}
@@ -162,7 +165,7 @@ func TestImportFailures(t *testing.T) {
 		{"nothing to import from", []string{"-a", socket},
 			64, "say with --from where to import from"},
 		{"both forms", []string{"-a", socket, "--from", "x:1", "--json", "--follow"},
-			64, "give only one of --follow and --json"},
+			64, `{"error":{"code":"usage","message":"give only one of --follow and --json`},
 		{"an argument", []string{"-a", socket, "--from", "x:1", "y"},
 			64, "Extraneous arguments found: y"},
 		{"no socket", []string{"-a", socket, "--from", none}, 75,
@@ -180,7 +183,8 @@ func TestImportFailures(t *testing.T) {
 				"remove it"},
 	} {
 		r := runCommand(t, "", append([]string{"import"}, test.args...)...)
-		if r.status != test.status || r.stdout != "" || !strings.HasPrefix(r.stderr, "Error: ") ||
+		said := strings.HasPrefix(r.stderr, "Error: ") || wantsJSON(test.args)
+		if r.status != test.status || r.stdout != "" || !said ||
 			!strings.Contains(r.stderr, test.want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: %+v, want status %d and %q", test.name, r, test.status, test.want)
 		}

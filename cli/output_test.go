@@ -240,8 +240,8 @@ func TestChangesThatAreNotKept(t *testing.T) {
 			"Warning: not yet on the disk of d2, d3; the change holds, but that director does " +
 				"not keep it if all stop now\n"},
 		{api.Outcome{NotKept: []string{"d1"}, KeptByNone: true}, exitTemporary,
-			"Error: the change holds, but no director has it on its disk: it is lost if all stop " +
-				"now; see the log of d1\n"},
+			`{"error":{"code":"temporary_failure","message":"the change holds, but no director ` +
+				`has it on its disk: it is lost if all stop now; see the log of d1"}}` + "\n"},
 	} {
 		d := httpapitest.Sample()
 		d.OutcomeIs = func(api.Operation) (api.Outcome, error) { return test.outcome, nil }

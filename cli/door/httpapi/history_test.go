@@ -47,13 +47,19 @@ func TestHistoryQueries(t *testing.T) {
 		var got *asked
 		d.HistoryIs = func(q api.HistoryQuery) (api.History, error) {
 			got = &asked{q: q}
-			return api.History{}, nil
+			return api.History{
+				Changes: []api.AdminChange{}, Directors: []api.HistoryDirector{},
+				Lapses: []api.HistoryLapse{},
+			}, nil
 		}
 		d.UserHistoryIs = func(
 			h ring.UserHash, at time.Time, q api.HistoryQuery,
 		) api.UserHistory {
 			got = &asked{h, at, q}
-			return api.UserHistory{}
+			return api.UserHistory{
+				Stays: []api.UserStay{}, Changes: []api.UserChange{},
+				Directors: []api.HistoryDirector{}, Lapses: []api.HistoryLapse{},
+			}
 		}
 		status, body := ask(t, httpapitest.Serve(t, d, zerolog.Nop()), http.MethodGet, path, "")
 		switch {

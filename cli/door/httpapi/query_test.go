@@ -79,6 +79,7 @@ func ask(t *testing.T, addr, method, path, body string, header ...string) (int, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	described(t, method, path, resp.StatusCode, string(raw))
 	return resp.StatusCode, string(raw)
 }
 

@@ -59,6 +59,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		whole(http.MethodPost, op.path, change)
 	}
 
+	mux.HandleFunc(openAPIPath, describe)
 	s.pages(mux, metrics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(
