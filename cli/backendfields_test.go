@@ -22,7 +22,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 	}
 	changed := map[string]any{
 		"IP": httpapitest.IP("192.0.2.9"), "Name": "m1", "Tag": "hdd", "VHosts": 50,
-		"Factor": 75, "Load": new(uint64(7)),
+		"Factor": 75, "Load": new(uint64(7)), "Standby": true, "Idle": true,
 		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
 		"Failure": &api.BackendFailure{By: "d1"},
@@ -37,15 +37,16 @@ func TestEachFieldOfABackend(t *testing.T) {
 			d := httpapitest.Sample()
 			d.BackendsIs.Backends = []api.Backend{b}
 			return runCommand(t, "", "status", "-a", httpapitest.Serve(t, d, zerolog.Nop())).stdout
-		}, []string{"Name"}}, // 80 columns; --json has it
+			// 80 columns; --json has it. Of a standby alone is said whether it is idle.
+		}, []string{"Name", "Idle"}},
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, api.Pins{}, ""))
-		}, append(unset, "Rebalance", "Failure", "Factor", "Load")}, // it ends by itself
+		}, append(unset, "Rebalance", "Failure", "Factor", "Load", "Idle")}, // it ends by itself
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
-		}, append(unset, "Drain", "Rebalance", "Failure", "Factor",
-			"Load")}, // Dovecot's have none
+			// Dovecot's have none
+		}, append(unset, "Drain", "Rebalance", "Failure", "Factor", "Load", "Standby", "Idle")},
 	}
 	fields := reflect.TypeFor[api.Backend]()
 	for _, use := range uses {

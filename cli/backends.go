@@ -14,16 +14,18 @@ func (inv *invocation) addCommand() *cli.Command {
 		Category:  categoryBackends,
 		Usage:     "add a backend, or change its vhost count",
 		ArgsUsage: "HOST [VHOSTS]",
-		UsageText: "director add [-a ADDR] [-v] [--json] [-t TAG] HOST[@TAG] [VHOSTS]",
+		UsageText: "director add [-a ADDR] [-v] [--json] [-t TAG] [--standby] HOST[@TAG] [VHOSTS]",
 		Description: `
 Adds a backend, with 100 vhosts if none are given. If the table already has the backend, its
 vhost count is set if one is given, and its tag must be the same. Mapped users stay where they
-are. The new backend gets a share of the new users.
+are. The new backend gets a share of the new users. A standby takes users only while no other
+backend of its tag does; --standby=false makes it one like the others.
 
   $ director add -t ssd 192.0.2.51 50`,
 		Flags: append([]cli.Flag{
 			addrFlag(), jsonFlag(), verboseFlag(),
 			&cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"},
+			&cli.BoolFlag{Name: "standby", Usage: "take users only while no other of the tag does"},
 		}, planFlags()...),
 		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
@@ -42,9 +44,14 @@ are. The new backend gets a share of the new users.
 				}
 				vhosts = &n
 			}
+			var standby *bool
+			if c.IsSet("standby") {
+				is := c.Bool("standby")
+				standby = &is
+			}
 			return inv.changeBackends(c, client, host, hostOperation{
 				operation: func(ip api.IP) api.Operation {
-					return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts}
+					return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts, Standby: standby}
 				},
 				done:    "OK",
 				missing: exitTemporary,

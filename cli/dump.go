@@ -69,7 +69,11 @@ func dump(table api.Backends, pins api.Pins, addr string) [][]string {
 		if b.Tag != "" {
 			host += "@" + b.Tag
 		}
-		add("add", host, strconv.Itoa(b.VHosts))
+		args := []string{host, strconv.Itoa(b.VHosts)}
+		if b.Standby {
+			args = append([]string{"--standby"}, args...)
+		}
+		add("add", args...)
 		if b.State == api.StateDown {
 			add("down", b.IP.String())
 		}

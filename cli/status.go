@@ -102,6 +102,12 @@ func factorText(percent int) string { return fmt.Sprintf("%.2f", float64(percent
 func stateText(b api.Backend) string {
 	text := b.State
 	switch {
+	case b.Standby && b.Idle:
+		text += ", standby"
+	case b.Standby:
+		text += ", standby in use"
+	}
+	switch {
 	case b.Drain == nil || !b.Drain.On:
 	case b.Drain.Waits:
 		text += ", draining, waits for a backend"

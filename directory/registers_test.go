@@ -233,7 +233,7 @@ var registerNames = map[string]string{
 	"Presence": "presence", "VHosts": "vhost count", "State": "up or down, and since when",
 	"Forgotten": "forgotten up to", "Drain": "drained, until when and how fast",
 	"Rebalance": "rebalanced, until when and how fast", "Verdict": "failed or not, and since when",
-	"Factor": "factor of balancing",
+	"Factor": "factor of balancing", "Standby": "standby or not",
 }
 
 // TestRegistersAreDocumented wants a row for each register of a backend in mesh/doc/protocol.md.

@@ -34,13 +34,17 @@ type BackendRow struct {
 	Verdict Register[Verdict]
 	// Factor changes the weight; unset: the vhost count is the weight.
 	Factor Register[Factor]
+	// Standby says that it takes users only while no other backend of its tag does.
+	Standby Register[bool]
 }
 
 // Registers is how many registers of a backend a director of this release knows beyond those of the
-// first release. PinRegister is the place of pins among them, which are rows of their own.
+// first release. PinRegister is the place of pins among them, which are rows of their own, and
+// StandbyRegister that of Standby.
 const (
-	Registers   = 5
-	PinRegister = 5
+	Registers       = 6
+	PinRegister     = 5
+	StandbyRegister = 6
 )
 
 // Known returns the row as a director knows it that has only so many of the registers that were
@@ -58,6 +62,9 @@ func (r BackendRow) Known(registers int) BackendRow {
 	if registers < 4 {
 		r.Factor = Register[Factor]{}
 	}
+	if registers < StandbyRegister {
+		r.Standby = Register[bool]{}
+	}
 	return r
 }
 
@@ -70,7 +77,8 @@ func (r BackendRow) Covers(change BackendRow) bool {
 		change.Drain.compare(r.Drain, compareTask) <= 0 &&
 		change.Rebalance.compare(r.Rebalance, compareTask) <= 0 &&
 		change.Verdict.compare(r.Verdict, compareVerdict) <= 0 &&
-		change.Factor.compare(r.Factor, cmp.Compare[Factor]) <= 0
+		change.Factor.compare(r.Factor, cmp.Compare[Factor]) <= 0 &&
+		change.Standby.compare(r.Standby, compareBool) <= 0
 }
 
 // merge takes over what is later in the row in and returns just that.
@@ -84,6 +92,7 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 		Rebalance: r.Rebalance.merge(in.Rebalance, compareTask),
 		Verdict:   r.Verdict.merge(in.Verdict, compareVerdict),
 		Factor:    r.Factor.merge(in.Factor, cmp.Compare[Factor]),
+		Standby:   r.Standby.merge(in.Standby, compareBool),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -103,6 +112,7 @@ func (r BackendRow) Commanded() BackendRow {
 		Rebalance: r.Rebalance.commanded(),
 		Verdict:   r.Verdict.commanded(),
 		Factor:    r.Factor.commanded(),
+		Standby:   r.Standby.commanded(),
 	}
 }
 
@@ -125,7 +135,7 @@ func (r BackendRow) vhosts() int {
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
 	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten, r.Drain.Stamp,
-		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp)
+		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp, r.Standby.Stamp)
 }
 
 // lastMoment returns the highest stamp in the row, those in its values included.

@@ -86,6 +86,7 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.Verdict.Stamp)
 		restamp(&row.Verdict.Value.Since)
 		restamp(&row.Factor.Stamp)
+		restamp(&row.Standby.Stamp)
 		t.backends[addr] = row
 	}
 	for addr, row := range t.directors {

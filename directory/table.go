@@ -154,7 +154,7 @@ func (t *Table) Added(addr netip.AddrPort) bool {
 func (t *Table) Removed(addr netip.AddrPort) bool { return t.directors[addr].Removed.Value }
 
 // Backends returns the backends that are present, sorted by ring.CompareAddr. Failed ones are out
-// as far as the guard allows.
+// as far as the guard allows, standbys while others take users.
 func (t *Table) Backends() []ring.Backend {
 	list := make([]ring.Backend, 0, len(t.backends)-t.absent)
 	for _, row := range t.backends {
@@ -170,10 +170,12 @@ func (t *Table) Backends() []ring.Backend {
 			Down:       row.State.Value.Down,
 			Drained:    row.Drain.Value.On,
 			Rebalanced: row.Rebalance.Value.On,
+			Standby:    row.Standby.Value,
 		})
 	}
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })
 	t.guard(list)
+	t.rest(list)
 	return list
 }
 
@@ -184,7 +186,7 @@ func (t *Table) Digest() string {
 	backends := t.Backends()
 	counting := t.pins.counting(backends)
 	for _, b := range backends {
-		b.Name, b.Rebalanced, b.Failed = "", false, false // they change no place
+		b.Name, b.Rebalanced, b.Failed, b.Standby = "", false, false, false // they change no place
 		fmt.Fprintf(h, "%+v\n", b)
 	}
 	fmt.Fprint(h, pinsText(counting))

@@ -116,6 +116,7 @@ func TestAdd(t *testing.T) {
 	noVerdict := Register[Verdict]{Stamp: 20, Origin: "d1"}
 	noTask := Register[Task]{Stamp: 20, Origin: "d1"}
 	noFactor := Register[Factor]{Stamp: 20, Origin: "d1"}
+	noStandby := Register[bool]{Stamp: 20, Origin: "d1"}
 	for _, test := range []struct {
 		name   string
 		before func(*testing.T, *Table)
@@ -130,13 +131,13 @@ func TestAdd(t *testing.T) {
 			want: BackendRow{
 				Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
-				Verdict: noVerdict, Factor: noFactor,
+				Verdict: noVerdict, Factor: noFactor, Standby: noStandby,
 			}},
 		{name: "new with vhosts and name", addr: b6, host: "mail6", vhosts: ptr(0),
 			want: BackendRow{
 				Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
-				Verdict: noVerdict, Factor: noFactor,
+				Verdict: noVerdict, Factor: noFactor, Standby: noStandby,
 			}},
 		{name: "again", addr: b2, tag: "ssd",
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
@@ -152,7 +153,7 @@ func TestAdd(t *testing.T) {
 			want: BackendRow{
 				Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
-				Verdict: noVerdict, Factor: noFactor,
+				Verdict: noVerdict, Factor: noFactor, Standby: noStandby,
 			}},
 		{name: "another tag", addr: b2, tag: "hdd", err: ErrTagDiffers},
 		{name: "a tag for an untagged one", addr: b1, tag: "hdd", err: ErrTagDiffers},

@@ -70,6 +70,7 @@ func (t *Table) Add(
 		row.Rebalance = Register[Task]{Stamp: stamp, Origin: origin}
 		row.Verdict = Register[Verdict]{Stamp: stamp, Origin: origin}
 		row.Factor = Register[Factor]{Stamp: stamp, Origin: origin}
+		row.Standby = Register[bool]{Stamp: stamp, Origin: origin}
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {

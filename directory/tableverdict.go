@@ -42,9 +42,9 @@ func (t *Table) Unlimited() { t.unlimited = true }
 // guard marks the failed backends of a list, which has all that are present, that are out: of each
 // tag those that failed first, MostOut of them. Those that take no new users anyway, being down,
 // drained or without vhosts, are out without counting: else one that an operator has taken down to
-// repair it would keep in use the next one that fails. If no usable backend of the tag would
-// remain, none is out. It depends on nothing but the table, so all directors with the same table do
-// alike.
+// repair it would keep in use the next one that fails. So are standbys while others are to take
+// users. If no usable backend of the tag would remain, none is out. It depends on nothing but the
+// table, so all directors with the same table do alike.
 func (t *Table) guard(list []ring.Backend) {
 	failed := make(map[ring.Tag][]*ring.Backend)
 	for i := range list {
@@ -58,6 +58,7 @@ func (t *Table) guard(list []ring.Backend) {
 	}
 	weighted := make(map[ring.Tag]int) // backends with vhosts
 	usable := make(map[ring.Tag]int)
+	regular := make(map[ring.Tag]int) // of those that are no standbys
 	takesUsers := func(b *ring.Backend) bool { return !b.Down && !b.Drained && b.VHosts > 0 }
 	for i := range list {
 		b := &list[i]
@@ -66,6 +67,9 @@ func (t *Table) guard(list []ring.Backend) {
 		}
 		if takesUsers(b) {
 			usable[b.Tag]++
+			if !b.Standby {
+				regular[b.Tag]++
+			}
 		}
 	}
 	for tag, backends := range failed {
@@ -80,6 +84,11 @@ func (t *Table) guard(list []ring.Backend) {
 		for _, b := range backends {
 			if !takesUsers(b) {
 				b.Out = true // that takes nothing away
+				continue
+			}
+			if b.Standby && regular[tag] > 0 {
+				b.Out = true
+				left--
 				continue
 			}
 			if most--; most >= 0 || t.unlimited {

@@ -93,15 +93,24 @@ func ended(stamp Stamp, origin string) Register[Task] {
 // the weight of its tag.
 func (t *Table) checkRemaining(drained BackendRow) error {
 	tag := drained.Presence.Value.Tag
-	all, remaining := 0, 0
+	all, remaining, standby := 0, 0, 0
 	for _, b := range t.Backends() {
-		if b.Tag != tag {
-			continue
+		takesUsers := b.Addr != drained.Addr && !b.Down && !b.Drained
+		switch {
+		case b.Tag != tag:
+		case b.Standby:
+			if takesUsers {
+				standby += b.VHosts
+			}
+		default:
+			all += b.VHosts
+			if takesUsers {
+				remaining += b.VHosts
+			}
 		}
-		all += b.VHosts
-		if b.Addr != drained.Addr && !b.Down && !b.Drained {
-			remaining += b.VHosts
-		}
+	}
+	if remaining == 0 {
+		remaining = standby // they come into use
 	}
 	if 2*remaining < all {
 		return fmt.Errorf("%w: %d of %d vhosts; bring other backends up first, or force it",

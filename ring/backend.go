@@ -48,6 +48,9 @@ type Backend struct {
 	// Failed says that its observers see it failed, and Out that it is off the ring for that. How
 	// many failed ones may be out is bounded; the others stay on the ring.
 	Failed, Out bool
+	// Standby says that it takes users only while no other backend of its tag does, and Idle that
+	// it is off the ring for that.
+	Standby, Idle bool
 }
 
 // Weight is the vhost count that the ring goes by: VHosts, and what the directors make of it for
@@ -62,5 +65,5 @@ func (b Backend) Weight() int {
 
 // Usable reports whether b takes new users.
 func (b Backend) Usable() bool {
-	return !b.Down && !b.Drained && !b.Out && b.VHosts > 0 && b.Addr.IsValid()
+	return !b.Down && !b.Drained && !b.Out && !b.Idle && b.VHosts > 0 && b.Addr.IsValid()
 }

@@ -51,6 +51,8 @@ type AddBackend struct {
 	IP     IP      `json:"ip"`
 	Tag    *string `json:"tag,omitempty"` // must be the tag of a backend that is there
 	VHosts *int    `json:"vhosts,omitempty"`
+	// takes users only while no other backend of the tag does; absent: unchanged for a known one
+	Standby *bool `json:"standby,omitempty"`
 }
 
 // UpdateBackend sets a backend's vhost count.

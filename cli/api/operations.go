@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strconv"
 	"strings"
 
 	"directormesh/ring"
@@ -42,6 +43,9 @@ func (o AddBackend) Describe(func(string) ring.UserHash) Description {
 	more := tagField(o.Tag)
 	if o.VHosts != nil {
 		more = append(more, Field{"vhosts", *o.VHosts})
+	}
+	if o.Standby != nil {
+		more = append(more, Field{"standby", strconv.FormatBool(*o.Standby)})
 	}
 	return ofBackend("add", o.IP, more...)
 }

@@ -97,6 +97,7 @@ func TestEachFieldIsDescribed(t *testing.T) {
 		reflect.TypeFor[string](): "x", reflect.TypeFor[*string](): new(string),
 		reflect.TypeFor[int](): 7, reflect.TypeFor[*int](): new(int),
 		reflect.TypeFor[*uint32](): new(uint32), reflect.TypeFor[bool](): true,
+		reflect.TypeFor[*bool]():      new(bool),
 		reflect.TypeFor[*time.Time](): new(time.Time), reflect.TypeFor[int64](): int64(7),
 		reflect.TypeFor[IP](): ip, reflect.TypeFor[[]string](): []string{"d3"},
 		reflect.TypeFor[[]ImportedMapping](): []ImportedMapping{{}},

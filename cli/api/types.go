@@ -115,8 +115,12 @@ type Backend struct {
 	Tag    string `json:"tag"`
 	VHosts int    `json:"vhosts"` // the operator's count
 	// Factor is by how much the directors change the weight to even out load, in percent of vhosts.
-	Factor         int        `json:"factor"`
-	Load           *uint64    `json:"load"`  // sessions, or percent with agents; null: not known
+	Factor int     `json:"factor"`
+	Load   *uint64 `json:"load"` // sessions, or percent with agents; null: not known
+	// Standby says that it takes users only while no other backend of its tag does, Idle that it
+	// takes none for that now.
+	Standby        bool       `json:"standby"`
+	Idle           bool       `json:"idle"`
 	State          string     `json:"state"` // up or down
 	StateChangedAt *time.Time `json:"state_changed_at"`
 	Users          int        `json:"users"` // mappings to this backend

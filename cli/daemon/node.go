@@ -140,6 +140,8 @@ func (d *director) Backends() api.Backends {
 			Tag:            string(r.Backend.Tag),
 			VHosts:         r.Backend.VHosts,
 			Factor:         directory.Factor(r.Backend.Factor).Percent(),
+			Standby:        r.Backend.Standby,
+			Idle:           r.Backend.Idle,
 			State:          api.StateUp,
 			StateChangedAt: meshTime(r.ChangedAt),
 			Users:          r.Users,

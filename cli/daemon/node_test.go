@@ -371,8 +371,8 @@ func TestOperations(t *testing.T) {
 	at := func(text string) api.IP { return api.IP{Addr: netip.MustParseAddr(text)} }
 	tests := []translated{
 		{api.AddBackend{IP: ip}, replica.AddBackend{Addr: addr1}},
-		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts},
-			replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts}},
+		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts, Standby: new(true)},
+			replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts, Standby: new(true)}},
 		{api.UpdateBackend{IP: ip, VHosts: 5}, replica.UpdateBackend{Addr: addr1, VHosts: 5}},
 		{api.UpdateBackend{IP: ip, Tag: &tag, VHosts: 5},
 			replica.UpdateBackend{Addr: addr1, Tag: &rtag, VHosts: 5}},

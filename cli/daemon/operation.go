@@ -79,7 +79,7 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 	}
 	switch op := op.(type) {
 	case api.AddBackend:
-		add := replica.AddBackend{Addr: op.IP.Addr, VHosts: op.VHosts}
+		add := replica.AddBackend{Addr: op.IP.Addr, VHosts: op.VHosts, Standby: op.Standby}
 		if op.Tag != nil {
 			add.Tag = ring.Tag(*op.Tag)
 		}

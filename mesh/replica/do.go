@@ -119,7 +119,12 @@ func (c *Core) tableChange(
 	}
 	switch op := op.(type) {
 	case AddBackend:
-		return c.table.Add(stamp, c.cfg.Name, op.Addr, op.Name, op.Tag, op.VHosts)
+		if op.Standby != nil && *op.Standby {
+			if err := c.allKnow(directory.StandbyRegister); err != nil {
+				return directory.Change{}, err
+			}
+		}
+		return op.change(c.table, stamp, c.cfg.Name)
 	case UpdateBackend:
 		return c.table.Update(stamp, c.cfg.Name, op.Addr, op.VHosts, op.Tag)
 	case RemoveBackend:
@@ -167,6 +172,17 @@ func (c *Core) tableChange(
 		return c.table.SetDirectorRemoved(stamp, c.cfg.Name, op.Addr, op.Removed), nil
 	}
 	return directory.Change{}, fmt.Errorf("unknown operation %T", op)
+}
+
+// change is what adding the backend does to a table.
+func (op AddBackend) change(
+	t *directory.Table, stamp directory.Stamp, origin string,
+) (directory.Change, error) {
+	change, err := t.Add(stamp, origin, op.Addr, op.Name, op.Tag, op.VHosts)
+	if err == nil && op.Standby != nil {
+		change = change.SetStandby(stamp, origin, *op.Standby)
+	}
+	return change, err
 }
 
 // afterForgotten is a stamp whose tick is later than that of any mapping assigned after the last

@@ -29,6 +29,8 @@ type AddBackend struct {
 	Name   string
 	Tag    ring.Tag
 	VHosts *int // nil: 100 for a new backend, unchanged for a known one
+	// Standby makes it a standby, or none; nil: none for a new backend, unchanged for a known one.
+	Standby *bool
 }
 
 // UpdateBackend changes the vhost count.

@@ -16,7 +16,8 @@ func (c *Core) overtaken(op Operation) bool {
 		has := row.Presence.Value
 		return !has.Present || op.Tag != "" && has.Tag != op.Tag ||
 			op.Name != "" && has.Name != op.Name ||
-			op.VHosts != nil && row.VHosts.Value != *op.VHosts
+			op.VHosts != nil && row.VHosts.Value != *op.VHosts ||
+			op.Standby != nil && row.Standby.Value != *op.Standby
 	case UpdateBackend:
 		row, _ := c.table.Row(op.Addr)
 		return !row.Presence.Value.Present || row.VHosts.Value != op.VHosts

@@ -73,7 +73,7 @@ func neverApart(tests []overtaking) []string {
 // Two operators change the same at the same moment at two directors. One of the two changes holds,
 // and only who asked for that one reads that it was done. If both wanted the same, both do.
 func TestOvertaken(t *testing.T) {
-	seven, eight := 7, 8
+	seven, eight, yes, no := 7, 8, true, false
 	known, fresh := testBackend(1), netip.MustParseAddr("192.0.2.77")
 	away := netip.MustParseAddrPort("198.51.100.1:9090")
 	tests := []overtaking{
@@ -92,6 +92,8 @@ func TestOvertaken(t *testing.T) {
 		{"added twice", AddBackend{Addr: fresh}, AddBackend{Addr: fresh}, true},
 		{"added with two weights", AddBackend{Addr: fresh, VHosts: &seven},
 			AddBackend{Addr: fresh, VHosts: &eight}, false},
+		{"added as a standby and not", AddBackend{Addr: fresh, Standby: &yes},
+			AddBackend{Addr: fresh, Standby: &no}, false},
 		{"added with two tags", AddBackend{Addr: fresh, Tag: "a"},
 			AddBackend{Addr: fresh, Tag: "b"}, false},
 		{"added with two names", AddBackend{Addr: fresh, Name: "a.example.org"},

@@ -54,7 +54,7 @@ func (c *Core) Prospect(now mono.Time, op Operation) (*Prospect, error) {
 	switch op := op.(type) {
 	case AddBackend:
 		addr = op.Addr
-		change, err = t.Add(stamp, c.cfg.Name, op.Addr, op.Name, op.Tag, op.VHosts)
+		change, err = op.change(t, stamp, c.cfg.Name)
 	case UpdateBackend:
 		addr = op.Addr
 		change, err = t.Update(stamp, c.cfg.Name, op.Addr, op.VHosts, op.Tag)

@@ -234,6 +234,12 @@ func backendText(b ring.Backend) string {
 	if b.Factor != 0 && b.Factor != ring.NoFactor {
 		text += fmt.Sprintf(" factor %d%%", b.Factor)
 	}
+	switch {
+	case b.Idle:
+		text += " standby"
+	case b.Standby:
+		text += " standby in use"
+	}
 	if b.Down {
 		text += " down"
 	}

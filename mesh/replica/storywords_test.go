@@ -208,6 +208,10 @@ func registersText(row directory.BackendRow) string {
 		texts = append(texts,
 			map[bool]string{true: "is rebalanced", false: "is balanced"}[row.Rebalance.Value.On])
 	}
+	if row.Standby.Stamp != 0 {
+		texts = append(texts,
+			map[bool]string{true: "is a standby", false: "is no standby"}[row.Standby.Value])
+	}
 	if row.Factor.Stamp != 0 {
 		texts = append(texts, fmt.Sprintf("has the factor %d %%", row.Factor.Value.Percent()))
 	}

@@ -134,6 +134,10 @@ func (p *printer) backendRow(r directory.BackendRow) string {
 		text += " factor"
 		note(r.Factor.Value, false, r.Factor.Stamp, r.Factor.Origin)
 	}
+	if r.Standby.Value {
+		text += " factor"
+		note(r.Standby.Value, false, r.Standby.Stamp, r.Standby.Origin)
+	}
 	if r.Verdict.Value != (directory.Verdict{}) {
 		text += " verdict"
 		note(r.Verdict.Value, false, r.Verdict.Stamp, r.Verdict.Origin)

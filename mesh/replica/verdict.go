@@ -79,7 +79,7 @@ func (w *watching) alarmed(now mono.Time) map[ring.Tag]Alarm {
 			weighted[b.Tag]++
 		}
 		switch v := row.Verdict; {
-		case b.Down || b.Drained || b.VHosts == 0: // it takes no users anyway
+		case b.Down || b.Drained || b.Idle || b.VHosts == 0: // it takes no users anyway
 		case v.Value.Failed:
 			if w.clock.At(now).Sub(v.Stamp.Time()) < verdictPause {
 				failing[b.Tag]++

@@ -61,6 +61,7 @@ func (l *nameList) addAll(c *directory.Change) {
 		l.add(b.Rebalance.Origin)
 		l.add(b.Verdict.Origin)
 		l.add(b.Factor.Origin)
+		l.add(b.Standby.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -117,6 +118,8 @@ func encodeChange(w *writer, c *directory.Change) {
 func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	fields := backendFields
 	switch {
+	case isSet(b.Standby):
+		fields += 5
 	case isSet(b.Factor):
 		fields += 4
 	case isSet(b.Verdict):
@@ -173,6 +176,9 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 			}
 			w.uint(uint64(f))
 		})
+	}
+	if fields > backendFields+4 {
+		encodeRegister(w, names, b.Standby, w.bool)
 	}
 }
 
@@ -296,7 +302,10 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 		b.Factor = decodeRegister(r, "factor",
 			func() directory.Factor { return directory.Factor(r.uint("factor", ring.MaxFactor)) })
 	}
-	r.end("backend", extra-4)
+	if extra > 4 {
+		b.Standby = decodeRegister(r, "standby", func() bool { return r.bool("standby") })
+	}
+	r.end("backend", extra-5)
 	return b
 }
 

@@ -52,7 +52,7 @@ func ptr[T any](v T) *T { return &v }
 func samples() []api.Operation {
 	ip := httpapitest.IP("192.0.2.1")
 	return []api.Operation{
-		api.AddBackend{IP: ip, Tag: ptr("ssd"), VHosts: ptr(50)},
+		api.AddBackend{IP: ip, Tag: ptr("ssd"), VHosts: ptr(50), Standby: ptr(true)},
 		api.UpdateBackend{IP: ip, Tag: ptr("ssd"), VHosts: 7},
 		api.RemoveBackend{IP: ip},
 		api.BackendUp{IP: ip},

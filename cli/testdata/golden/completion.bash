@@ -90,7 +90,7 @@ _director() {
 	"history") words="--addr -a --json --number -n --since --until --at --ca --cert --key --user --password-file --help" ;;
 	"watch") words="--addr -a --json --number -n --once --kinds --ca --cert --key --user --password-file --help" ;;
 	"plan") words="add update remove up down drain undrain rebalance flush" ;;
-	"plan add") words="--addr -a --json --tag -t --ca --cert --key --user --password-file --help" ;;
+	"plan add") words="--addr -a --json --tag -t --standby --ca --cert --key --user --password-file --help" ;;
 	"plan update") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"plan remove") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"plan up") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
@@ -99,7 +99,7 @@ _director() {
 	"plan undrain") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"plan rebalance") words="--addr -a --json --by --over --max-parallel --ca --cert --key --user --password-file --help" ;;
 	"plan flush") words="--addr -a --json --max-parallel --ca --cert --key --user --password-file --help" ;;
-	"add") words="--addr -a --json --verbose -v --tag -t --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"add") words="--addr -a --json --verbose -v --tag -t --standby --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"update") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"remove") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"up") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;

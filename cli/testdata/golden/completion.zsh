@@ -324,6 +324,7 @@ _director() {
 		--json
 		--tag
 		-t
+		--standby
 		--ca
 		--cert
 		--key
@@ -435,6 +436,7 @@ _director() {
 		-v
 		--tag
 		-t
+		--standby
 		--plan
 		--if-plan
 		--ca

@@ -287,7 +287,7 @@ func placeWithout(without ...netip.Addr) netip.Addr {
 	var rest []usable
 	for _, x := range []netip.Addr{b1, b2, b3} {
 		if !slices.Contains(without, x) {
-			rest = append(rest, usable{x, 10})
+			rest = append(rest, usable{addr: x, vhosts: 10})
 		}
 	}
 	return make(places).of(rest, alice.Hash)
@@ -335,10 +335,13 @@ func with(b netip.Addr, r Row) Table {
 // TestPlaces compares the naive ring with places that Dovecot 2.3 was seen to give.
 func TestPlaces(t *testing.T) {
 	addr := netip.MustParseAddr
-	four := []usable{{addr("127.0.2.1"), 100}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 100},
-		{addr("127.0.2.4"), 100}}
+	four := []usable{
+		{addr: addr("127.0.2.1"), vhosts: 100}, {addr: addr("127.0.2.2"), vhosts: 100},
+		{addr: addr("127.0.2.3"), vhosts: 100}, {addr: addr("127.0.2.4"), vhosts: 100},
+	}
 	weighted := []usable{
-		{addr("127.0.2.1"), 50}, {addr("127.0.2.2"), 100}, {addr("127.0.2.3"), 200},
+		{addr: addr("127.0.2.1"), vhosts: 50}, {addr: addr("127.0.2.2"), vhosts: 100},
+		{addr: addr("127.0.2.3"), vhosts: 200},
 	}
 	tests := []struct {
 		backends []usable

@@ -177,6 +177,7 @@ type Row struct {
 	VHosts  int
 	Down    bool
 	Drained bool
+	Standby bool
 	// Rebalanced says that users who hash elsewhere are being moved.
 	Rebalanced bool
 	Failed     bool // its observers see it failed
@@ -233,6 +234,7 @@ type Op struct {
 	Kind    OpKind
 	Backend netip.Addr
 	Tag     string // OpAdd
+	Standby bool   // OpAdd: as a standby; false: not given
 	VHosts  int    // OpAdd (negative: not given) and OpUpdate
 	User    User   // OpMove, OpImport, OpPin and OpUnpin
 	Wait    bool   // OpMove, OpPin: done at the release, not when all hold
@@ -259,6 +261,9 @@ func (o Op) String() string {
 	default:
 		b.WriteString(" all")
 	}
+	if o.Standby {
+		b.WriteString(" --standby")
+	}
 	if o.Kind == OpUpdate || o.Kind == OpAdd && o.VHosts >= 0 {
 		fmt.Fprintf(&b, " %d", o.VHosts)
 	}
@@ -272,7 +277,7 @@ type Backend struct {
 	VHosts int
 	Down   bool
 
-	Drained, Rebalanced bool
+	Drained, Rebalanced, Standby bool
 }
 
 // Rules are the settings that the guarantees depend on.

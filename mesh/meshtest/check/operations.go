@@ -232,7 +232,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 		}
 		row := has[o.op.Backend]
 		for r, value := range [registers]int{
-			one(row.Present), row.VHosts, one(row.Down), one(row.Drained),
+			one(row.Present), row.VHosts, one(row.Down), one(row.Drained), one(row.Standby),
 		} {
 			r := register(r)
 			if !row.Present && r != regPresent {

@@ -75,7 +75,8 @@ func (t *table) placesByPin(
 			continue
 		}
 		counts := b.pointCounts(since, until, who)
-		hashed = hashed || slices.Contains(counts, 0) || len(counts) == 0
+		hashed = hashed || slices.Contains(counts, 0) || len(counts) == 0 ||
+			slices.Contains(b.possible(regStandby, since, until, who), 1)
 		if slices.ContainsFunc(counts, func(n int) bool { return n > 0 }) {
 			found = append(found, addr)
 		}

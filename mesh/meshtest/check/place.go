@@ -12,8 +12,9 @@ import (
 
 // usable is what a backend must be to have points on the ring.
 type usable struct {
-	addr   netip.Addr
-	vhosts int
+	addr    netip.Addr
+	vhosts  int
+	standby bool
 }
 
 // point is one point of a backend on the ring.

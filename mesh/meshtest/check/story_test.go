@@ -75,7 +75,8 @@ var (
 
 // hashTo finds a user hash that belongs to a backend while all three are up.
 func hashTo(b netip.Addr) uint32 {
-	p, all := make(places), []usable{{b1, 10}, {b2, 10}, {b3, 10}}
+	p := make(places)
+	all := []usable{{addr: b1, vhosts: 10}, {addr: b2, vhosts: 10}, {addr: b3, vhosts: 10}}
 	for h := uint32(1); ; h += 0x01234567 {
 		if p.of(all, h) == b {
 			return h

@@ -15,11 +15,12 @@ const (
 	regVHosts
 	regDown
 	regDrained
+	regStandby
 	registers // how many there are
 )
 
 func (r register) String() string {
-	return [registers]string{"presence", "vhost count", "down", "drained"}[r]
+	return [registers]string{"presence", "vhost count", "down", "drained", "standby"}[r]
 }
 
 // write is one operation's value for one register. Booleans are 0 and 1.
@@ -75,7 +76,9 @@ func (t *table) configure(backends []Backend, odd bool) {
 	for _, b := range backends {
 		x := t.backend(b.Addr)
 		x.tag, x.rebalanced = b.Tag, x.rebalanced || b.Rebalanced
-		for r, value := range [registers]int{1, b.VHosts, one(b.Down), one(b.Drained)} {
+		for r, value := range [registers]int{
+			1, b.VHosts, one(b.Down), one(b.Drained), one(b.Standby),
+		} {
 			x.writes[r] = append(x.writes[r], write{value: value, odd: odd})
 		}
 	}
@@ -125,6 +128,12 @@ func (t *table) order(now time.Duration, o *operation) {
 		if !known {
 			add(b, regDown, 0, !fresh)
 			add(b, regDrained, 0, !fresh)
+		}
+		switch {
+		case o.op.Standby:
+			add(b, regStandby, 1, false)
+		case !known:
+			add(b, regStandby, 0, !fresh)
 		}
 	case OpUpdate:
 		add(t.backend(o.op.Backend), regVHosts, o.op.VHosts, false)
@@ -260,10 +269,13 @@ func (t *table) placesOf(
 		for _, n := range counts {
 			for _, c := range combinations {
 				c = slices.Clip(c)
-				if n > 0 {
-					c = append(c, usable{b.addr, n})
+				if n == 0 {
+					next = append(next, c)
+					continue
 				}
-				next = append(next, c)
+				for _, standby := range b.possible(regStandby, since, until, who) {
+					next = append(next, append(c, usable{b.addr, n, standby == 1}))
+				}
 			}
 		}
 		if len(next) > maxCombinations {
@@ -272,11 +284,20 @@ func (t *table) placesOf(
 		combinations = next
 	}
 	for _, c := range combinations {
-		if addr := t.places.of(c, u.Hash); !slices.Contains(found, addr) {
+		if addr := t.places.of(inUse(c), u.Hash); !slices.Contains(found, addr) {
 			found = append(found, addr)
 		}
 	}
 	return found, false
+}
+
+// inUse leaves standbys out where others are.
+func inUse(all []usable) []usable {
+	others := slices.DeleteFunc(slices.Clone(all), func(b usable) bool { return b.standby })
+	if len(others) > 0 {
+		return others
+	}
+	return all
 }
 
 // pointCounts is how many points on the ring a backend may have had.
@@ -333,6 +354,11 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 		if !slices.Contains(drained, one(row.Drained)) {
 			problems = append(problems, fmt.Sprintf("backend %v: drained is %v, expected %v",
 				b.addr, one(row.Drained), drained))
+		}
+		standby := b.possible(regStandby, now, now, who)
+		if !slices.Contains(standby, one(row.Standby)) {
+			problems = append(problems, fmt.Sprintf("backend %v: standby is %v, expected %v",
+				b.addr, one(row.Standby), standby))
 		}
 		if row.Rebalanced && !b.rebalanced {
 			problems = append(problems,

@@ -95,7 +95,7 @@ func backendsOf(e check.Restarted) (list []check.Backend) {
 			if row.Present {
 				list = append(list, check.Backend{
 					Addr: addr, Tag: row.Tag, VHosts: row.VHosts, Down: row.Down,
-					Drained: row.Drained, Rebalanced: row.Rebalanced,
+					Drained: row.Drained, Standby: row.Standby, Rebalanced: row.Rebalanced,
 				})
 			}
 		}

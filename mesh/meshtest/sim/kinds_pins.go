@@ -48,7 +48,12 @@ func pins(seed uint64) Schedule {
 	for range g.IntN(10) { // what makes pins count, and not count
 		at := g.between(8*time.Second, 60*time.Second)
 		b := backend(g.IntN(len(g.tags)))
-		switch g.IntN(4) {
+		switch g.IntN(5) {
+		case 4: // a standby, which comes into use when the others go
+			i := g.IntN(len(g.tags))
+			order(at, check.Op{
+				Kind: check.OpAdd, Backend: backend(i), Tag: g.tags[i], VHosts: -1, Standby: true,
+			})
 		case 0:
 			order(at, check.Op{Kind: check.OpDown, Backend: b})
 			order(at+g.between(time.Second, 10*time.Second), check.Op{Kind: check.OpUp, Backend: b})

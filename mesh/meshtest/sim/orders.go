@@ -56,6 +56,9 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 		if op.VHosts >= 0 {
 			add.VHosts = &op.VHosts
 		}
+		if op.Standby {
+			add.Standby = &op.Standby
+		}
 		return add
 	case check.OpUpdate:
 		return replica.UpdateBackend{Addr: op.Backend, VHosts: op.VHosts}
@@ -185,6 +188,7 @@ func tableOf(c directory.Change) check.Table {
 		t[r.Addr] = check.Row{
 			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
 			VHosts: vhosts, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
+			Standby: r.Standby.Value,
 			Drained: r.Drain.Value.On, Rebalanced: r.Rebalance.Value.On,
 			Failed: r.Verdict.Value.Failed, Factor: int(r.Factor.Value),
 		}

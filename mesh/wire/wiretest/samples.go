@@ -25,9 +25,9 @@ func Samples() []wire.Message {
 		case *wire.FlushProgress:
 			m.Parallel, m.Director = 250, "d3"
 		case *wire.Hello:
-			m.Registers = 5
+			m.Registers = 6
 		case *wire.PushPull:
-			m.Hello.Registers = 5
+			m.Hello.Registers = 6
 			addRegisters(&m.Change)
 		case *wire.Refuse:
 			m.Differs = true
@@ -129,7 +129,8 @@ func addRegisters(c *directory.Change) {
 		Stamp: stamp + 5, Origin: "d5",
 	}
 	row.Factor = directory.Register[directory.Factor]{Value: 75, Stamp: stamp + 6, Origin: "d6"}
-	c.Backends[1].Factor = row.Factor
+	row.Standby = directory.Register[bool]{Value: true, Stamp: stamp + 8, Origin: "d7"}
+	c.Backends[1].Standby = row.Standby
 	c.Pins = []directory.PinRow{{
 		User: ring.User{Tag: "green", Hash: 0x12345678},
 		Backend: directory.Register[netip.Addr]{
