@@ -11,15 +11,15 @@ import (
 // is moved along by the functions below. What came from others was stamped by
 // their clock and stays as it is.
 
-// Shift moves the times of all rows by whole ticks: stamps by one duration and recorded activity by
-// another, where they lie after one tick and not after another, but never to before the first.
+// Shift moves the times of all rows by whole ticks: recorded activity and stamps
+// that lie after one tick and not after another, but never to before the first.
 // It calls each, without a lock, for every row that it changed. Rows are
 // changed leaf by leaf; lookups go on meanwhile.
 func (d *Directory) Shift(
-	after, until Tick, stamps, activity time.Duration, each func(tag ring.Tag, m Mapping),
+	after, until Tick, by time.Duration, each func(tag ring.Tag, m Mapping),
 ) {
 	span := shiftSpan{after: uint32(after), until: uint32(until)}
-	ticks := func(by time.Duration) int64 { return int64(by / (tickMillis * time.Millisecond)) }
+	ticks := int64(by / (tickMillis * time.Millisecond))
 	var changed []Mapping
 	for _, tag := range d.Tags() {
 		for leaf := range 1 << 16 {
@@ -27,7 +27,7 @@ func (d *Directory) Shift(
 			if !ok {
 				continue
 			}
-			changed = l.shift(span, ticks(stamps), ticks(activity), changed[:0])
+			changed = l.shift(span, ticks, changed[:0])
 			l.unlock()
 			for _, m := range changed {
 				each(tag, m)
@@ -47,12 +47,10 @@ func (s shiftSpan) moved(tick uint32, by int64) uint32 {
 }
 
 // shift appends the rows that it changed to changed.
-func (l *lockedLeaf) shift(
-	span shiftSpan, stamps, activity int64, changed []Mapping,
-) []Mapping {
+func (l *lockedLeaf) shift(span shiftSpan, ticks int64, changed []Mapping) []Mapping {
 	for i, r := range l.rows {
 		was := r
-		r.activity, r.stamp = span.moved(r.activity, activity), span.moved(r.stamp, stamps)
+		r.activity, r.stamp = span.moved(r.activity, ticks), span.moved(r.stamp, ticks)
 		if r != was {
 			l.replace(i, r)
 			changed = append(changed, r.mapping(l.view))

@@ -39,7 +39,7 @@ func TestShift(t *testing.T) {
 			}
 			d.Merge("", []Mapping{m}, start.Time(), nil)
 			var changed []Mapping
-			d.Shift(common, last, test.by, test.by, func(_ ring.Tag, m Mapping) {
+			d.Shift(common, last, test.by, func(_ ring.Tag, m Mapping) {
 				changed = append(changed, m)
 			})
 			before := m
@@ -73,7 +73,7 @@ func TestShiftKeepsDigestsAndSweepsRight(t *testing.T) {
 			d.SweepGroup("", uint8(group), at)
 		}
 	}
-	wrong.Shift(0, math.MaxUint32, step, step, func(ring.Tag, Mapping) {})
+	wrong.Shift(0, math.MaxUint32, step, func(ring.Tag, Mapping) {})
 	later := Time((int64(now)/EpochLength.Milliseconds() + 2) * EpochLength.Milliseconds())
 	for leaf := range 1 << 16 {
 		a, b := wrong.DigestLeaf("", uint16(leaf), later), right.DigestLeaf("", uint16(leaf), later)

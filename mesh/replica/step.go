@@ -23,9 +23,10 @@ import (
 // directory, and by less than the clock, so that nothing lies ahead of mesh time. What came from a
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 //
-// Recorded activity stays where the step is a short one back. A peer that met this director before
-// the step may have it already, keeps the later of two, and digests leave it out: the two would
-// differ until the mapping dies. By a longer step it moves: peers drop what lies that far ahead.
+// Rows stay where the step is a short one back. Some came from peers when this director joined
+// them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
+// lives there, and peers keep the later activity. By a longer step rows move: peers drop what lies
+// that far ahead.
 
 const (
 	// maxAhead is how far ahead of mesh time a value of a peer may be. It is dropped beyond.
@@ -92,11 +93,9 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 	}
 	view := func() {
 		// peers lack it, their log of us ends
-		activity := by
-		if by < 0 && by >= -ownAhead && !c.cfg.Guards.MoveAllStamps {
-			activity = 0
+		if by >= 0 || by < -ownAhead || c.cfg.Guards.MoveAllStamps {
+			c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push)
 		}
-		c.dir.Shift(after.Time().Tick(), last, by, activity, c.outbox.Push)
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {
 			if s <= floor || !c.own.Contains(s) && !c.cfg.Guards.MoveAllStamps {

@@ -87,6 +87,18 @@ func TestTablesOfTheirOwn(t *testing.T) {
 			s.login("d3", sec(46), alice, b1)
 			s.login("d1", sec(70), alice, b1)
 		}, "", ""},
+		{"users who are forgotten in the other mesh", func(s *story) {
+			s.mesh["d1"], s.mesh["d2"], s.mesh["d3"] = ours, ours, theirs
+			s.split("d3", 0, sec(50))
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "the story says so", theirs})
+			s.login("d1", sec(30), alice, b1)
+			s.order("d1", sec(31), sec(31.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.order("d3", sec(40), sec(40.1), Op{Kind: OpForget})
+			s.add(Synced{At(sec(51)), "d3", false, "the story says so", ours})
+			s.add(Synced{At(sec(52)), "d3", true, "the story says so", ours})
+			s.login("d1", sec(44), alice, b1)
+		}, "", ""},
 		{"changes in both halves, by clocks that drift apart", func(s *story) {
 			s.split("d3", calm, calm+sec(30))
 			s.add(MeshTimes{At(calm + sec(20)), map[string]time.Duration{

@@ -373,7 +373,8 @@ func (c *Checker) closeFreed(o *operation) {
 			if !o.frees(x.backend) || x.start > o.still {
 				return false
 			}
-			if x.start < o.at-clockSlack && x.renewed < o.at && o.everywhere != forever {
+			if x.start < o.at-clockSlack && x.renewed < o.at && o.everywhere != forever &&
+				!o.stranger { // one of another mesh drops the mappings of that mesh
 				return true
 			}
 			x.loose = true
