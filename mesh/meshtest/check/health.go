@@ -30,8 +30,8 @@ type Seen struct {
 	Failing  bool
 }
 
-// Judged is what a director makes of failed backends, whenever that changes: its backends, in any
-// order.
+// Judged is what a director makes of failed backends, and which factors it has, whenever that
+// changes: its backends, in any order.
 type Judged struct {
 	At
 	Director string
@@ -49,6 +49,11 @@ type Standing struct {
 	Out     bool   // it is off the ring for that
 	Written uint64 // stamp of the verdict, in which milliseconds begin at bit 16; 0: there is none
 	By      string // who wrote it
+
+	Rebalanced    bool
+	Factor        int // of the weight, in percent; 0: none
+	FactorWritten uint64
+	FactorBy      string
 }
 
 // health is what is known of the health of backends.
@@ -82,6 +87,7 @@ func (c *Checker) seen(e Seen) {
 
 // judged judges what a director made of failed backends.
 func (c *Checker) judged(e Judged) {
+	c.judgeFactors(e)
 	c.judgeOut(e)
 	for _, b := range e.Backends {
 		id := verdictID{b.Addr, b.Written, b.By}
@@ -178,12 +184,12 @@ func (c *Checker) judgeVerdict(e Judged, b Standing) {
 		c.breach(t, healthGuarantee, User{}, "%s writes two verdicts on %v within %v",
 			e.Director, b.Addr, verdictPause)
 	}
-	c.judgeContact(t, e.Director)
+	c.judgeContact(t, healthGuarantee, e.Director, "takes a backend out of use")
 }
 
 // judgeContact demands that a director that acts by itself is in contact with half of the directors
 // at least that it has met and that live.
-func (c *Checker) judgeContact(t time.Duration, name string) {
+func (c *Checker) judgeContact(t time.Duration, guarantee, name, does string) {
 	writer := c.contacts.of(name)
 	known, near := 1, 1
 	for i, d := range c.contacts.directors {
@@ -197,8 +203,8 @@ func (c *Checker) judgeContact(t time.Duration, name string) {
 		}
 	}
 	if 2*near < known {
-		c.breach(t, healthGuarantee, User{},
-			"%s takes a backend out of use, in contact with %d of %d directors", name, near, known)
+		c.breach(t, guarantee, User{}, "%s %s, in contact with %d of %d directors", name, does,
+			near, known)
 	}
 }
 
@@ -246,8 +252,11 @@ func (c *Checker) endOut(t time.Duration, addr netip.Addr) {
 	}
 }
 
-// standingsEnd forgets what a director made of failed backends, which has died.
+// standingsEnd forgets what a director made of its backends, which has died.
 func (c *Checker) standingsEnd(t time.Duration, name string) {
+	for _, b := range c.table.backends {
+		b.factors.end(t, name)
+	}
 	for addr, at := range c.health.outAt {
 		delete(at, name)
 		c.endOut(t, addr)

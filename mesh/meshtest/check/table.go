@@ -44,6 +44,7 @@ type backend struct {
 	judged bool      // some director showed a verdict that it has failed
 
 	balanced bool // some director wrote a factor
+	factors  factors
 }
 
 // table models the replicated table from outside: the values that a register may have, given what
@@ -317,7 +318,9 @@ func (b *backend) pointCounts(since, until time.Duration, who scope) []int {
 	}
 	if slices.Contains(present, 1) && slices.Contains(down, 0) && slices.Contains(drained, 0) {
 		for _, n := range b.possible(regVHosts, since, until, who) {
-			add(n)
+			for _, percent := range b.factors.possible(since, until) {
+				add(weight(n, percent))
+			}
 		}
 	}
 	return counts

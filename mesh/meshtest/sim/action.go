@@ -35,6 +35,7 @@ const (
 	Bad        // Director sends to all others what no sound director would: see Fault
 	AllDie     // all directors die at once, and start again within For
 	Sick       // checks of Backend fail, for the directors From or for all, For
+	Burden     // Backend has Load from now on
 )
 
 // BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh
@@ -65,12 +66,14 @@ type Action struct {
 	Since, Until time.Duration
 	Fault        BadFault
 	Backend      int
+	Load         uint64
 }
 
 // isFault reports whether the action is something that goes wrong, rather than something that is
 // asked.
 func (a Action) isFault() bool {
-	return a.Kind != Login && a.Kind != Order && a.Kind != AskAll && a.Kind != Sick
+	return a.Kind != Login && a.Kind != Order && a.Kind != AskAll && a.Kind != Sick &&
+		a.Kind != Burden
 }
 
 func (a Action) String() string {
@@ -124,6 +127,8 @@ func (a Action) String() string {
 			a.Power)
 	case Sick:
 		return describeSick(a)
+	case Burden:
+		return fmt.Sprintf("%v has the load %d", backend(a.Backend), a.Load)
 	case Bad:
 		return fmt.Sprintf("%s sends fault %d, %v ahead", d, a.Fault, a.Extra)
 	}

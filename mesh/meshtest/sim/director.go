@@ -155,6 +155,7 @@ func (d *director) start(founder bool) {
 		Directory: d.dir,
 		Guards:    s.Guards,
 		Keeps:     s.Disks.On, Notes: true, Disk: found, Watches: s.Watches, AsksBackends: s.Asks,
+		Balance: s.Balance,
 	}, d.now())
 	d.standings = nil
 	w.tracef("%s starts, boot %x, clock off by %v",
@@ -173,6 +174,10 @@ func (d *director) start(founder bool) {
 	if s.Watches {
 		life := d.life
 		w.after(w.between(0, replica.HealthRound), func() { d.checks(life) })
+	}
+	if s.Balance != (replica.Balance{}) {
+		life := d.life
+		w.after(w.between(0, replica.LoadRound(s.Expire)), func() { d.reportLoads(life) })
 	}
 }
 

@@ -48,6 +48,8 @@ var guardTests = []guardTest{
 	{"a drain looks again", "NoNewLook", drainStorm},
 	{"pinned users are moved", "NoPinMoves", pinStorm},
 	{"rows of before are compared", "NoRowCheck", rottenDisks},
+	{"factors are frozen in a drain", "NoFreeze", burdenStorm},
+	{"factors change seldom", "NoFactorPause", burdenStorm},
 }
 
 func edges(users int, width time.Duration) func(seed uint64) Schedule {
@@ -60,8 +62,6 @@ var caughtElsewhere = map[string]string{
 	"NoThawCheck": "TestThaw",
 	// The table takes no harm: how many failed backends are out is another guard's to say.
 	"NoVerdictLimit": "TestTooManyFailAtOnce",
-	// No schedule has loads.
-	"NoFreeze": "TestUnguardedBalance", "NoFactorPause": "TestFactorsChangeSeldom",
 	// One member must lack a table change just while another admits a joiner.
 	"NoBarrierToJoin": "TestJoinerOfADividedTable",
 	// A row must be replayed whose backend was forgotten since, where a newer one is.

@@ -47,6 +47,7 @@ func Kinds() []Kind {
 		{"disks", allOnDisks, 60},
 		{"sick", sickBackends, 60},
 		{"drains", drains, 60},
+		{"loads", unevenLoads, 30},
 		{"pins", pins, 60},
 	}
 }

@@ -40,6 +40,7 @@ type Schedule struct {
 	Idle []Span
 
 	Watches bool // the directors check the backends
+	Balance replica.Balance
 	Asks    bool // the directors can ask the backends for sessions
 	// notes of this kind get lost; 0: none do
 	LostNotes wire.Kind

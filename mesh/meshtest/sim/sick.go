@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
 )
@@ -61,23 +62,26 @@ func (d *director) checks(life int) {
 	})
 }
 
-// reportStandings reports to the checker what the director makes of failed backends, when that has
+// reportStandings reports to the checker what the director makes of its backends, when that has
 // changed.
 func (d *director) reportStandings() {
-	if !d.w.schedule.Watches {
+	if !d.w.schedule.Watches && d.w.schedule.Balance == (replica.Balance{}) {
 		return
 	}
 	var standings []check.Standing
 	seen := d.core.Health()
-	rows := make(map[netip.Addr]uint64)
+	rows := make(map[netip.Addr]directory.BackendRow)
 	for _, row := range d.core.Table().Backends {
-		rows[row.Addr] = uint64(row.Verdict.Stamp)
+		rows[row.Addr] = row
 	}
 	for _, b := range seen.Backends {
 		standings = append(standings, check.Standing{
 			Addr: b.Backend.Addr, Tag: string(b.Backend.Tag), VHosts: b.Backend.VHosts,
 			Down: b.Backend.Down, Drained: b.Backend.Drained, Failed: b.Backend.Failed,
-			Out: b.Backend.Out, Written: rows[b.Backend.Addr], By: b.By,
+			Out: b.Backend.Out, Written: uint64(rows[b.Backend.Addr].Verdict.Stamp), By: b.By,
+			Rebalanced: b.Backend.Rebalanced, Factor: b.Backend.Factor,
+			FactorWritten: uint64(rows[b.Backend.Addr].Factor.Stamp),
+			FactorBy:      rows[b.Backend.Addr].Factor.Origin,
 		})
 	}
 	if slices.Equal(standings, d.standings) {

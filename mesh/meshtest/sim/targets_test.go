@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 )
 
 // Schedules that aim at one guard each. They have little else going on, so that a breach says
@@ -383,5 +385,26 @@ func pinStorm(seed uint64) Schedule {
 	}
 	order(calm+6*time.Second, check.Op{Kind: check.OpUp, Backend: backend(0)})
 	g.logins(100, calm+3*time.Second, calm+15*time.Second)
+	return g.finish()
+}
+
+// burdenStorm has the load of backends turn all the time; one of them is drained for a while.
+func burdenStorm(seed uint64) Schedule {
+	g := target(seed, 150*time.Second)
+	g.s.Expire, g.s.End = 10*time.Second, g.active+Quiet
+	g.s.Balance = replica.Balance{Mode: wire.BalanceOn, Source: wire.ProxySessions}
+	g.users(20)
+	for at := calm; at < g.active; at += 15 * time.Second {
+		g.add(Action{
+			At: at, Kind: Burden, Backend: g.IntN(len(g.tags)), Load: uint64(1 + g.IntN(3000)),
+		})
+	}
+	drained := backend(0)
+	order := func(at time.Duration, op check.Op) {
+		g.add(Action{At: at, Kind: Order, Director: g.director(), Op: op})
+	}
+	order(calm+60*time.Second, check.Op{Kind: check.OpDrain, Backend: drained})
+	order(calm+90*time.Second, check.Op{Kind: check.OpUndrain, Backend: drained})
+	g.logins(100, calm, g.active)
 	return g.finish()
 }

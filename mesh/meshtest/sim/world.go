@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ type world struct {
 	records *records // of what memberlist carried; nil: nothing replays it
 	demands demands
 	health  health
+	loads   map[netip.Addr]uint64 // of backends of which actions said more than usual
 	trace   *Trace
 	still   bool          // all hosts stand still with their clocks
 	stillAt time.Duration // since when
@@ -75,6 +77,7 @@ func newWorld(s Schedule, trace *Trace) *world {
 	w := &world{
 		schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)),
 		byName: make(map[string]*director), trace: trace, health: newHealth(),
+		loads: make(map[netip.Addr]uint64),
 		notes: newNotes(),
 	}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, "+
