@@ -14,7 +14,8 @@ func (inv *invocation) balanceCommand() *cli.Command {
 		Name:      "balance",
 		Category:  categoryQueries,
 		Usage:     "show how the load of backends is evened out",
-		UsageText: "director balance [-a ADDR] [--json]\n   director balance reset [-a ADDR] [TAG]",
+		ArgsUsage: "[TAG]",
+		UsageText: "director balance [-a ADDR] [--json] [--reset [--plan] [TAG]]",
 		Description: `
 Where directors even out load (--balance), one of them changes the weight of each backend to its
 vhost count times a factor from 0.5 to 1.5. This shows the load of each backend, the factor that
@@ -22,12 +23,24 @@ it has, the one that would even out the load by what was seen in the last hours,
 may change next, or why they may not. "due" stands behind a factor that is off by so much that it
 is changed then. Only new users go by it: nobody who is mapped is moved.
 
+With --reset the factors of all backends, or of those of a tag, are taken away, and the vhost counts
+are the weights again. Where balancing is on they may change again a while later: to be rid of them,
+switch it off on all directors first. Switched off alone, it leaves the factors as they are.
+
   $ director balance
   mail server ip tag vhosts load factor wanted
   192.0.2.1          100    1812 0.65   0.62
   192.0.2.2          100    1204 1.00   1.02`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag()},
-		Action: inv.asking(0, 0, func(c *cli.Context, client *api.Client, _ []string) error {
+		Flags: append([]cli.Flag{addrFlag(), jsonFlag(), &cli.BoolFlag{
+			Name: "reset", Usage: "take the factors away",
+		}}, planFlags()...),
+		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
+			if c.Bool("reset") {
+				return inv.resetBalance(c, client, args)
+			}
+			if len(args) > 0 || c.Bool("plan") || c.String("if-plan") != "" {
+				return exitf(exitUsage, "a tag, --plan and --if-plan go with --reset")
+			}
 			balance, err := client.Balance(c.Context)
 			if err != nil {
 				return err
@@ -37,7 +50,6 @@ is changed then. Only new users go by it: nobody who is mapped is moved.
 			}
 			return inv.printBalance(balance)
 		}),
-		Subcommands: []*cli.Command{inv.balanceResetCommand()},
 	}
 }
 
@@ -99,29 +111,15 @@ func (inv *invocation) remarkBalance(balance api.Balance) {
 	}
 }
 
-func (inv *invocation) balanceResetCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "reset",
-		Usage:     "make the vhost counts the weights again",
-		ArgsUsage: "[TAG]",
-		UsageText: "director balance reset [-a ADDR] [--json] [TAG]",
-		Description: `
-Takes the factors of all backends, or of those of a tag, away. Users who are mapped stay where they
-are. Where balancing is on, factors may change again a while later: switch it off first to be rid
-of them. After it was switched off, factors stay as they are until this command is given.
-
-  $ director balance reset`,
-		Flags: append([]cli.Flag{addrFlag(), jsonFlag()}, planFlags()...),
-		Action: inv.asking(0, 1, func(c *cli.Context, client *api.Client, args []string) error {
-			reset := api.ResetBalance{}
-			if len(args) > 0 {
-				reset.Tag = &args[0]
-			}
-			outcome, planned, err := inv.doOrPlan(c, client, reset)
-			if err != nil || planned {
-				return err
-			}
-			return inv.done(c, outcome)
-		}),
+// resetBalance makes the vhost counts of a tag, or of all, the weights again.
+func (inv *invocation) resetBalance(c *cli.Context, client *api.Client, args []string) error {
+	reset := api.ResetBalance{}
+	if len(args) > 0 {
+		reset.Tag = &args[0]
 	}
+	outcome, planned, err := inv.doOrPlan(c, client, reset)
+	if err != nil || planned {
+		return err
+	}
+	return inv.done(c, outcome)
 }

@@ -50,7 +50,6 @@ _director() {
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			" man") place="man" ;;
-			"balance reset") place="balance reset" ;;
 			"plan add") place="plan add" ;;
 			"plan update") place="plan update" ;;
 			"plan remove") place="plan remove" ;;
@@ -82,8 +81,7 @@ _director() {
 	"lookup") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
 	"status") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"health") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
-	"balance") words="reset" ;;
-	"balance reset") words="--addr -a --json --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"balance") words="--addr -a --json --reset --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"map") words="--addr -a --json --file -f --hash --name -u --ca --cert --key --user --password-file --help" ;;
 	"pins") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
 	"dump") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;

@@ -51,7 +51,6 @@ _director() {
 			" version") place="version" ;;
 			" completion") place="completion" ;;
 			" man") place="man" ;;
-			"balance reset") place="balance reset" ;;
 			"plan add") place="plan add" ;;
 			"plan update") place="plan update" ;;
 			"plan remove") place="plan remove" ;;
@@ -221,12 +220,10 @@ _director() {
 		--help
 		) ;;
 	"balance") items=(
-		'reset:make the vhost counts the weights again'
-		) ;;
-	"balance reset") items=(
 		--addr
 		-a
 		--json
+		--reset
 		--plan
 		--if-plan
 		--ca
