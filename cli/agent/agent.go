@@ -16,9 +16,6 @@ import (
 // maxLine bounds what an agent says, in bytes. HAProxy takes a buffer of 16 KB.
 const maxLine = 1024
 
-// maxPercent is the largest percentage that is understood: HAProxy's largest weight.
-const maxPercent = 256
-
 // Busy asks the agent at an address how busy its host is, in percent: 100 less what it says is
 // idle, 0 at least.
 func Busy(ctx context.Context, agent netip.AddrPort) (percent int, err error) {
@@ -49,8 +46,8 @@ func parseIdle(line string) (percent int, ok bool) {
 	}) {
 		number, isPercent := strings.CutSuffix(word, "%")
 		n, err := strconv.ParseUint(number, 10, 16)
-		if isPercent && err == nil && n <= maxPercent {
-			return int(n), true
+		if isPercent && err == nil {
+			return int(n), true // over 100 too, as HAProxy takes it
 		}
 	}
 	return 0, false

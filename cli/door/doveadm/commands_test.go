@@ -290,3 +290,21 @@ func TestUserLookup(t *testing.T) {
 		t.Errorf("not mapped: %q", got)
 	}
 }
+
+// HOST-LIST has the operator's vhost count, whatever the directors make of it to even out load:
+// who sets again what it lists would make a factor the count otherwise.
+func TestHostListLeavesFactorsOut(t *testing.T) {
+	d := httpapitest.Sample()
+	d.BackendsIs.Backends = d.BackendsIs.Backends[:1]
+	d.BackendsIs.Backends[0].Factor = 75
+	c := &client{t: t, conn: serveSample(t, d).Dial()}
+	c.in = newReader(c.conn)
+	if got := c.read(); got != greeting {
+		t.Fatalf("greeted with %q", got)
+	}
+	c.send("VERSION\tdirector-doveadm\t1\t0")
+	if got := c.ask("HOST-LIST"); got != "192.0.2.1\t100\t2\t\tU\t0" {
+		t.Errorf("%q", got)
+	}
+	c.conn.Close()
+}
