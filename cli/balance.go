@@ -92,7 +92,7 @@ func (inv *invocation) remarkBalance(balance api.Balance) {
 	if balance.Mode == api.BalanceDryRun {
 		does = "only says in its log which factors it would change (--balance dryrun)"
 	}
-	inv.remark("Info: %s %s", balance.InCharge, does)
+	inv.remark("Info: %s %s; load is %s", balance.InCharge, does, loadMeaning(balance.Source))
 	if balance.OutOfContact {
 		inv.remark("Warning: it is in contact with fewer than half of the directors, and changes " +
 			"none; see \"director ring status\"")
@@ -109,6 +109,19 @@ func (inv *invocation) remarkBalance(balance api.Balance) {
 			inv.remark("Info: factors%s may change from %s on", of, inv.date(tag.NextAt, "-"))
 		}
 	}
+}
+
+// loadMeaning says what the loads of a source are.
+func loadMeaning(source string) string {
+	switch source {
+	case api.LoadSessions:
+		return "the sessions of all proxies"
+	case api.LoadBackends:
+		return "the sessions that the backends list"
+	case api.LoadAgent:
+		return "how busy the backends' agents say they are, in percent"
+	}
+	return "something that this program does not know"
 }
 
 // resetBalance makes the vhost counts of a tag, or of all, the weights again.

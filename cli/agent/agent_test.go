@@ -18,7 +18,8 @@ func TestParseIdle(t *testing.T) {
 	}{
 		{"75%\n", 75, true}, {"up 75%\r\n", 75, true}, {"up,75%", 75, true},
 		{"\tready\tup\t0%\n", 0, true}, {"drain maxconn:30 100% #busy\n", 100, true},
-		{"256%\n", 256, true}, {"300%\n", 300, true}, {"65536%\n", 0, false}, {"-1%\n", 0, false}, {"+5%\n", 0, false},
+		{"256%\n", 256, true}, {"300%\n", 300, true}, {"65536%\n", 0, false},
+		{"-1%\n", 0, false}, {"+5%\n", 0, false},
 		{"up\n", 0, false}, {"", 0, false}, {"75\n", 0, false}, {"7 5%\n", 5, true},
 		{"%\n", 0, false}, {"1.5%\n", 0, false}, {"down\r50%\n", 0, false},
 		{"99999999999999999999%\n", 0, false},

@@ -3,8 +3,8 @@
 //
 //	up 75%
 //
-// and closes. HAProxy 2.6.12 takes the same weight from "75%", "UP 75%" and "ready,up,75%", more than
-// 100 too, and only from a line that ends with a line feed. Here that may lack when the agent
+// and closes. HAProxy 2.6.12 takes the same weight from "75%", "UP 75%" and "ready,up,75%", more
+// than 100 too, and only from a line that ends with a line feed. Here that may lack when the agent
 // closes.
 //
 // Of the words of the line, with blanks, commas or tabs between them, only the percentage counts

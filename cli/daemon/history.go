@@ -194,7 +194,7 @@ func adminChange(e history.Event) api.AdminChange {
 		add("vhosts", strconv.Itoa(t.VHosts))
 	}
 	if t.What == history.TableFactor {
-		add("factor", strconv.Itoa(t.Factor))
+		add("percent", strconv.Itoa(t.Factor))
 	}
 	return c
 }
