@@ -28,6 +28,8 @@ func TestOutputs(t *testing.T) {
 		"balance", "balance --json", "health", "health -v", "health --json", "status -v",
 		"status -v --json",
 		"lookup alice", "lookup alice --json", "lookup -f -", "lookup -f - --json",
+		"doctor", "doctor --json", "who", "who --json",
+		"who alice@example.org", "who --host 192.0.2.51",
 		"watch --once", "watch --once -n 3 --json", "watch --once --kinds peer,flush",
 		"version", "version --json",
 	} {

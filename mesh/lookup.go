@@ -132,6 +132,11 @@ func (n *Node) ActsForAll() bool {
 	return query(n, func(c *replica.Core, _ mono.Time) bool { return c.ActsForAll() })
 }
 
+// TableDigest stands for the table as far as it decides where users are.
+func (n *Node) TableDigest() string {
+	return query(n, func(c *replica.Core, _ mono.Time) string { return c.TableDigest() })
+}
+
 // Peers returns the state of all directors, this one among them, sorted by address.
 func (n *Node) Peers() []replica.PeerStatus {
 	return query(n, func(c *replica.Core, now mono.Time) []replica.PeerStatus {

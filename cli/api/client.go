@@ -141,6 +141,26 @@ func (c *Client) UserHistory(
 	return get[UserHistory](ctx, c, "/v1/history/user", query)
 }
 
+// Sessions asks for the sessions on all directors.
+func (c *Client) Sessions(ctx context.Context, q SessionsQuery) (Sessions, error) {
+	if err := checkText("user", q.User); err != nil {
+		return Sessions{}, err
+	}
+	query := url.Values{}
+	if q.User != "" {
+		query.Set("name", q.User)
+	}
+	if q.Backend.IsValid() {
+		query.Set("backend", q.Backend.String())
+	}
+	return get[Sessions](ctx, c, "/v1/sessions", query)
+}
+
+// Doctor asks what is wrong with the mesh.
+func (c *Client) Doctor(ctx context.Context) (Checkup, error) {
+	return get[Checkup](ctx, c, "/v1/doctor", nil)
+}
+
 // Flushes asks for the flushes that run or have lately ended.
 func (c *Client) Flushes(ctx context.Context) (Flushes, error) {
 	return get[Flushes](ctx, c, "/v1/flushes", nil)

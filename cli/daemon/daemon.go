@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"directormesh/cli/doctor"
 	"directormesh/cli/door/bulk"
 	"directormesh/cli/door/webauth"
 	"directormesh/cli/eventhook"
@@ -157,6 +158,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		node: d.node, options: cfg.Options, version: cfg.Version,
 		noKicker: d.sessions.kicker == kick.None{}, reloads: make(chan reloadRequest),
 	}
+	d.node.Handle(doctor.Topic, d.answerDoctor)
 	return d, d.makeDoors(registry)
 }
 

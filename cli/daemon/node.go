@@ -39,6 +39,7 @@ type node interface {
 	Directory() *directory.Directory
 	MeshTime() directory.Time
 	Data() mesh.DataStatus
+	Ask(ctx context.Context, topic string, question []byte) []mesh.Answer
 	NoteAdmin(note *wire.AdminNote)
 	AskHistory(ctx context.Context, q wire.HistoryQuery) (
 		answers []history.Answer, failed []mesh.Answer, err error)

@@ -49,6 +49,8 @@ type fakeNode struct {
 	asked      wire.HistoryQuery
 	told       []history.Answer
 	silent     []mesh.Answer
+	questions  []string                 // topic and body
+	answers    map[string][]mesh.Answer // by topic
 }
 
 func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
@@ -89,6 +91,10 @@ func (n *fakeNode) MeshTime() directory.Time                        { return n.n
 func (n *fakeNode) Health() replica.HealthStatus                    { return n.health }
 func (n *fakeNode) Balancing() replica.BalanceStatus                { return n.balancing }
 func (n *fakeNode) Data() mesh.DataStatus                           { return n.data }
+func (n *fakeNode) Ask(_ context.Context, topic string, question []byte) []mesh.Answer {
+	n.questions = append(n.questions, topic+" "+string(question))
+	return n.answers[topic]
+}
 func (n *fakeNode) NoteAdmin(note *wire.AdminNote) {
 	n.noted = append(n.noted, note)
 }

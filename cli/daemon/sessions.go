@@ -118,6 +118,7 @@ func (s *sessions) attach(
 	node *mesh.Node, fifos []*os.File, registry *prometheus.Registry,
 ) (err error) {
 	s.mesh.node.Store(node)
+	node.Handle(whoTopic, s.answerWho)
 	if len(s.sources) > 0 {
 		if err := registry.Register(newSessionCounts(s.sources, node.Backends)); err != nil {
 			return fmt.Errorf("registering metrics: %w", err)

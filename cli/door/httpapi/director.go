@@ -43,6 +43,13 @@ type Director interface {
 		ctx context.Context, h ring.UserHash, at time.Time, q api.HistoryQuery,
 	) (api.UserHistory, error)
 
+	// Sessions asks all directors for sessions: of a user, unless that is nil, on a backend, unless
+	// that is empty. An error is an *api.Error.
+	Sessions(ctx context.Context, user *ring.UserHash, backend api.IP) (api.Sessions, error)
+
+	// Doctor asks all directors what is wrong. An error is an *api.Error.
+	Doctor(ctx context.Context) (api.Checkup, error)
+
 	// Do carries out a change and returns when every live director has it. An error is an
 	// *api.Error.
 	Do(ctx context.Context, op api.Operation) (api.Outcome, error)

@@ -31,6 +31,43 @@ func (s *Server) user(r *http.Request) (any, error) {
 	return s.director.User(tag, s.director.Hash(query.Get("name"))), nil
 }
 
+// sessions answers GET /v1/sessions.
+func (s *Server) sessions(r *http.Request) (any, error) {
+	query, err := parameters(r, "name", "hash", "backend")
+	if err != nil {
+		return nil, err
+	}
+	var user *ring.UserHash
+	switch {
+	case query.Has("name") && query.Has("hash"):
+		return nil, api.Errorf(api.CodeBadRequest, "give the user either by name or by hash")
+	case query.Has("name"):
+		h := s.director.Hash(query.Get("name"))
+		user = &h
+	case query.Has("hash"):
+		h, err := parseHash(query.Get("hash"))
+		if err != nil {
+			return nil, err
+		}
+		user = &h
+	}
+	var backend api.IP
+	if query.Has("backend") {
+		if backend.Addr, err = ring.ParseAddr(query.Get("backend")); err != nil {
+			return nil, api.Errorf(api.CodeBadRequest, "backend: %v", err)
+		}
+	}
+	return s.director.Sessions(r.Context(), user, backend)
+}
+
+// doctor answers GET /v1/doctor.
+func (s *Server) doctor(r *http.Request) (any, error) {
+	if _, err := parameters(r); err != nil {
+		return nil, err
+	}
+	return s.director.Doctor(r.Context())
+}
+
 func parseHash(text string) (ring.UserHash, error) {
 	h, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {

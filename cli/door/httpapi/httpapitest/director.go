@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +41,8 @@ type Director struct {
 	PlanIs      api.Plan
 	OutcomeIs   func(op api.Operation) (api.Outcome, error)
 	HistoryIs   func(q api.HistoryQuery) (api.History, error)
+	CheckupIs   api.Checkup
+	SessionsAre api.Sessions
 	EventsAre   *feed.Feed // nil: there are none
 	// at is zero if no moment was asked for
 	UserHistoryIs func(h ring.UserHash, at time.Time, q api.HistoryQuery) api.UserHistory
@@ -157,6 +160,34 @@ func Sample() *Director {
 		FlushesIs: func() api.Flushes { return api.Flushes{Flushes: []api.Flush{}} },
 		OutcomeIs: func(api.Operation) (api.Outcome, error) { return api.Outcome{}, nil },
 		EventsAre: sampleEvents(),
+		CheckupIs: api.Checkup{
+			Verdict: api.VerdictProblem,
+			Findings: []api.Finding{
+				{Code: "alone", Severity: api.VerdictProblem, Director: "d2",
+					Found:  "serves alone: no peer answers",
+					Advice: "start the others, or correct --join"},
+				{Code: "versions", Severity: api.VerdictWarning,
+					Found:  "directors are of different releases: d1 1.2.3, d2 1.2.2",
+					Advice: "upgrade the older ones"},
+			},
+			Directors: []api.CheckedDirector{
+				{Name: "d1", Version: "1.2.3"}, {Name: "d2", Version: "1.2.2"},
+				{Name: "d3", Error: "it cannot be reached"},
+			},
+		},
+		SessionsAre: api.Sessions{
+			Sessions: []api.UserSessions{
+				{UserHash: 7, Backend: IP("192.0.2.51"), Director: "d1", Sessions: 2},
+				{UserHash: 4227319470, Backend: IP("192.0.2.1"), Director: "d2", Sessions: 1,
+					Mapped: IP("192.0.2.1")},
+				{UserHash: 4227319470, Backend: IP("192.0.2.2"), Director: "d1", Sessions: 3,
+					Mapped: IP("192.0.2.1")},
+			},
+			Directors: []api.SessionsDirector{
+				{Name: "d1", Sessions: 5, Lists: true}, {Name: "d2", Sessions: 1, Lists: true},
+				{Name: "d3", Error: "it cannot be reached"}, {Name: "d4"},
+			},
+		},
 		HistoryIs: func(api.HistoryQuery) (api.History, error) { return sampleHistory(), nil },
 		UserHistoryIs: func(h ring.UserHash, at time.Time, _ api.HistoryQuery) api.UserHistory {
 			return sampleUserHistory(h, at)
@@ -291,6 +322,21 @@ func (d *Director) UserHistory(
 ) (api.UserHistory, error) {
 	return d.UserHistoryIs(h, at, q), nil
 }
+
+// Sessions implements httpapi.Director.
+func (d *Director) Sessions(
+	_ context.Context, user *ring.UserHash, backend api.IP,
+) (api.Sessions, error) {
+	out := d.SessionsAre
+	out.Sessions = slices.DeleteFunc(slices.Clone(out.Sessions), func(s api.UserSessions) bool {
+		return user != nil && s.UserHash != uint32(*user) ||
+			backend.IsValid() && s.Backend != backend
+	})
+	return out, nil
+}
+
+// Doctor implements httpapi.Director.
+func (d *Director) Doctor(context.Context) (api.Checkup, error) { return d.CheckupIs, nil }
 
 // Done returns the operations that were asked for.
 func (d *Director) Done() []api.Operation {
