@@ -113,7 +113,7 @@ func (inv *invocation) app() *cli.App {
 			inv.lookupCommand(), inv.statusCommand(), inv.healthCommand(),
 			inv.balanceCommand(), inv.mapCommand(),
 			inv.pinsCommand(), inv.dumpCommand(), inv.historyCommand(), inv.watchCommand(),
-			inv.whoCommand(), inv.doctorCommand(),
+			inv.whoCommand(), inv.doctorCommand(), inv.debugCommand(),
 			inv.planCommand(),
 			inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 			inv.downCommand(), inv.drainCommand(), inv.undrainCommand(),

@@ -83,6 +83,7 @@ func TestErrors(t *testing.T) {
 		"history a b", "history -n 0", "history -n 20000", "history --since yesterday",
 		"history --at 03:12", "history --since 1h --until 2h", "history -a HTML",
 		"who a b", "who --host 300.0.0.1", "who --host nohost.invalid", "who -a HTML",
+		"debug x", "debug -a HTML",
 		"doctor x", "doctor -a HTML",
 		"watch x", "watch -n -1", "watch -n 1001", "watch --kinds x", "watch -a /no/such.sock",
 		"watch -a HTML", "watch -a CUT",

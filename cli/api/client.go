@@ -161,6 +161,35 @@ func (c *Client) Doctor(ctx context.Context) (Checkup, error) {
 	return get[Checkup](ctx, c, "/v1/doctor", nil)
 }
 
+// Settings asks for the settings, without what may be secret.
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	return get[Settings](ctx, c, "/v1/settings", nil)
+}
+
+// Raw asks for whatever is at a path, which may have a query.
+func (c *Client) Raw(ctx context.Context, path string) ([]byte, error) {
+	path, query, _ := strings.Cut(path, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.queryTimeout)
+	defer cancel()
+	r, err := c.send(limited, http.MethodGet, path, values, nil)
+	if err == nil {
+		defer r.body.Close()
+		var raw []byte
+		if raw, err = io.ReadAll(io.LimitReader(r.body, maxResponse)); err == nil {
+			return raw, nil
+		}
+		err = &UnreachableError{Addr: c.addr, Err: err}
+	}
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = &UnreachableError{Addr: c.addr, Err: limited.Err()}
+	}
+	return nil, err
+}
+
 // Flushes asks for the flushes that run or have lately ended.
 func (c *Client) Flushes(ctx context.Context) (Flushes, error) {
 	return get[Flushes](ctx, c, "/v1/flushes", nil)

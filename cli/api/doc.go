@@ -18,6 +18,7 @@
 //	GET  /v1/mappings[?backend=IP,IP][&hash=H] one Mapping a line, ordered by tag and hash
 //	GET  /v1/sessions[?name=N][&backend=IP]    sessions on all directors: Sessions
 //	GET  /v1/doctor                            what is wrong: Checkup
+//	GET  /v1/settings                          its settings without secrets: Settings
 //	GET  /v1/flushes                           flushes, running and lately ended: Flushes
 //	GET  /v1/flushes/watch[?director=D&id=N]   or [?backend=IP]: one Flush a line when it changed,
 //	                                           until all that were asked for have ended

@@ -51,7 +51,7 @@ func (d *director) report(ctx context.Context, n reportNode, host doctor.Host) d
 		}
 	}
 	for _, name := range comparedSettings {
-		r.Settings = append(r.Settings, doctor.Value{Name: name, Value: d.options.values[name]})
+		r.Settings = append(r.Settings, doctor.Value{Name: name, Value: d.value(name)})
 	}
 	r.Findings = host.Findings(ctx)
 	return r
@@ -59,7 +59,7 @@ func (d *director) report(ctx context.Context, n reportNode, host doctor.Host) d
 
 // host is what this director knows of its host.
 func (d *Daemon) host() doctor.Host {
-	o := d.options
+	o := d.director.options // which a reload leaves alone
 	h := doctor.Host{
 		Name: o.NodeName, NoKicker: d.director.noKicker, DataDir: o.DataDir,
 		Login: o.Socket(handover.Login) != "", Userdb: o.Socket(handover.Userdb) != "",

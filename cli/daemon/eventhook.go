@@ -27,7 +27,7 @@ const defaultEventKinds = "health,alarm,peer,drain"
 func eventSettings() []Setting {
 	return []Setting{
 		{
-			Name: "event-command", Value: "COMMAND", Default: "",
+			Name: "event-command", Value: "COMMAND", Default: "", shown: programOnly,
 			Usage: "program that one director runs for each event of the mesh (default: none)",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				if s != "" {
@@ -37,7 +37,7 @@ func eventSettings() []Setting {
 			},
 		},
 		{
-			Name: "event-url", Value: "URL", Default: "",
+			Name: "event-url", Value: "URL", Default: "", shown: hostOnly,
 			Usage: "address to which one director posts each event of the mesh (default: none)",
 			read: func(o *Options, s string, _ Environment) (err error) {
 				if s != "" {

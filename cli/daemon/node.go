@@ -54,6 +54,10 @@ type director struct {
 	reloads chan reloadRequest // to the goroutine of Run
 
 	noKicker bool // nothing here can end sessions
+
+	// values are the settings as they were read last, by name; nil: those of options. A map in it
+	// is not changed any more.
+	values atomic.Pointer[map[string]string]
 }
 
 // Self implements httpapi.Director.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -67,6 +68,7 @@ func (d *Daemon) reload() (reloaded, needRestart []string, err error) {
 		return nil, nil, err
 	}
 	reloaded, needRestart = []string{}, []string{}
+	d.options.values = maps.Clone(d.options.values) // others read those of before
 	for _, s := range Settings() {
 		switch {
 		case fresh.values[s.Name] == d.options.values[s.Name] &&
@@ -78,6 +80,8 @@ func (d *Daemon) reload() (reloaded, needRestart []string, err error) {
 			needRestart = append(needRestart, s.Name)
 		}
 	}
+	values := d.options.values
+	d.director.values.Store(&values)
 	if d.gate != nil {
 		d.gate.Look()
 	}

@@ -41,8 +41,10 @@ type Setting struct {
 	// differ says whether what the value names has changed, even if its text has not; nil: the text
 	// is all there is
 	differ func(before, after Options) bool
-	joint  string // between the items if the YAML value is a list, "" if it must not be one
-	read   func(o *Options, text string, env Environment) error
+	// shown leaves out of a value what may be secret; nil: nothing is
+	shown func(text string) string
+	joint string // between the items if the YAML value is a list, "" if it must not be one
+	read  func(o *Options, text string, env Environment) error
 }
 
 // EnvVar is the environment variable of the setting.
@@ -189,6 +191,7 @@ func ownSettings() []Setting {
 		},
 		{
 			Name:    "kick-command",
+			shown:   programOnly,
 			Value:   "COMMAND",
 			Default: "",
 			Usage:   "program that ends a user's sessions (default: none)",

@@ -20,6 +20,8 @@ type Director interface {
 	Health() api.Health
 	Balance() api.Balance
 	Flushes() api.Flushes
+	// Settings returns the settings without what may be secret.
+	Settings() api.Settings
 
 	// Hash hashes a user name as the whole mesh does.
 	Hash(user string) ring.UserHash

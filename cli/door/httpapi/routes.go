@@ -38,6 +38,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	whole(http.MethodGet, "/v1/history", s.history)
 	whole(http.MethodGet, "/v1/history/user", s.userHistory)
 	whole(http.MethodGet, "/v1/sessions", s.sessions)
+	whole(http.MethodGet, "/v1/settings", plainQuery(func() any { return s.director.Settings() }))
 	whole(http.MethodGet, "/v1/doctor", s.doctor)
 	whole(http.MethodPost, "/v1/lookup", s.lookup)
 	stream(http.MethodPost, "/v1/lookup/batch", s.lookupBatch)

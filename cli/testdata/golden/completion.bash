@@ -12,7 +12,7 @@ _director() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
-		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
+		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --output | -o | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -29,6 +29,7 @@ _director() {
 			" watch") place="watch" ;;
 			" who") place="who" ;;
 			" doctor") place="doctor" ;;
+			" debug") place="debug" ;;
 			" plan") place="plan" ;;
 			" add") place="add" ;;
 			" update") place="update" ;;
@@ -76,7 +77,7 @@ _director() {
 		esac
 	done
 	case $place in
-	"") words="serve hold dev lookup status health balance map pins dump history watch who doctor plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
+	"") words="serve hold dev lookup status health balance map pins dump history watch who doctor debug plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
 	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --balance --balance-load --event-command --event-url --event-kinds --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--log-level --help" ;;
@@ -91,6 +92,7 @@ _director() {
 	"watch") words="--addr -a --json --number -n --once --kinds --ca --cert --key --user --password-file --help" ;;
 	"who") words="--addr -a --json --host --ca --cert --key --user --password-file --help" ;;
 	"doctor") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"debug") words="--addr -a --output -o --ca --cert --key --user --password-file --help" ;;
 	"plan") words="add update remove up down drain undrain rebalance flush" ;;
 	"plan add") words="--addr -a --json --tag -t --standby --ca --cert --key --user --password-file --help" ;;
 	"plan update") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
@@ -164,7 +166,7 @@ _director() {
 	--log-level) words="debug info warn error" ;;
 	--log-format) words="json text" ;;
 	--door) words="authreply http login userdb" ;;
-	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
+	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --output | -o | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--output|-o|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -30,6 +30,7 @@ _director() {
 			" watch") place="watch" ;;
 			" who") place="who" ;;
 			" doctor") place="doctor" ;;
+			" debug") place="debug" ;;
 			" plan") place="plan" ;;
 			" add") place="add" ;;
 			" update") place="update" ;;
@@ -92,6 +93,7 @@ _director() {
 		'watch:show what happens in the mesh, as it happens'
 		'who:list the sessions of users, on all directors'
 		'doctor:find what is wrong with the mesh and its hosts'
+		'debug:collect what helps to find a fault, in a file to send'
 		'plan:show which users a change would move'
 		'add:add a backend, or change its vhost count'
 		'update:change a backend'\''s vhost count'
@@ -324,6 +326,18 @@ _director() {
 		--addr
 		-a
 		--json
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"debug") items=(
+		--addr
+		-a
+		--output
+		-o
 		--ca
 		--cert
 		--key
@@ -852,7 +866,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--output|-o|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in

@@ -335,6 +335,14 @@ func (d *Director) Sessions(
 	return out, nil
 }
 
+// Settings implements httpapi.Director.
+func (d *Director) Settings() api.Settings {
+	return api.Settings{Settings: []api.SettingValue{
+		{Name: "user-expire", Value: "15m"},
+		{Name: "event-url", Value: "https://hooks.example.org/…", Set: true},
+	}}
+}
+
 // Doctor implements httpapi.Director.
 func (d *Director) Doctor(context.Context) (api.Checkup, error) { return d.CheckupIs, nil }
 
