@@ -58,7 +58,7 @@ func (inv *invocation) showCheckup(c api.Checkup) error {
 	for _, f := range c.Findings {
 		about := ""
 		if f.Director != "" {
-			about = "director " + f.Director + " "
+			about = "director " + f.Director + ": "
 		}
 		if _, err := fmt.Fprintln(inv.Stdout, api.Visible(fmt.Sprintf("%s: %s%s; %s", f.Severity,
 			about, f.Found, f.Advice))); err != nil {
