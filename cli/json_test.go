@@ -45,7 +45,7 @@ var printed = []struct{ name, line string }{
 	{"ring add", "ring add 192.0.2.9"}, {"ring remove", "ring remove 192.0.2.9"},
 	{"pin", "pin alice 192.0.2.51"}, {"unpin", "unpin alice"}, {"pins", "pins"},
 	{"balance", "balance"}, {"balance reset", "balance reset"},
-	{"watch", "watch -n 1 --once"},
+	{"watch", "watch -n 1 --once"}, {"who", "who"}, {"doctor", "doctor"},
 	{"reload", "reload"}, {"keys rotate", "keys rotate"},
 	{"plan add", "plan add 192.0.2.7"}, {"plan update", "plan update 192.0.2.51 1"},
 	{"plan remove", "plan remove 192.0.2.51"}, {"plan up", "plan up 192.0.2.51"},

@@ -97,6 +97,7 @@ func commandSchemas() object {
 		"flush --cancel": "Flushes",
 		"import":         "PrintedImport", "bench": "PrintedBench", "version": "PrintedVersion",
 		"data inspect": "DataContents", "balance": "Balance", "pins": "Pins", "watch": "Event",
+		"who": "Sessions", "doctor": "Checkup",
 	}
 	for _, change := range []string{
 		"add", "update", "remove", "up", "down", "drain", "undrain", "rebalance", "move", "kick",
