@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
+	"directormesh/cli/phrase"
 )
 
 func (inv *invocation) flushCommand() *cli.Command {
@@ -62,7 +63,7 @@ backends at the same time.
 			case len(args) == 0 && !watching:
 				return usagef(c, "arguments are missing")
 			case len(args) == 0:
-				args = []string{allBackends}
+				args = []string{phrase.AllBackends}
 			}
 			targets, err := inv.flushTargets(c, args[0])
 			if err != nil {
@@ -73,12 +74,9 @@ backends at the same time.
 	}
 }
 
-// allBackends is how all backends are named.
-const allBackends = "all"
-
 // flushTargets returns the addresses of a host; the zero address stands for all backends.
 func (inv *invocation) flushTargets(c *cli.Context, host string) ([]netip.Addr, error) {
-	if host == allBackends {
+	if host == phrase.AllBackends {
 		return []netip.Addr{{}}, nil
 	}
 	return inv.resolve(c, host)
@@ -215,10 +213,10 @@ func (inv *invocation) watchFlushes(
 		if f.UsersLeft > 0 {
 			inv.remark(
 				"Warning: %s: sessions of %d users could not be ended; they go on where they are",
-				flushName(f.Backend), f.UsersLeft)
+				phrase.Backend(f.Backend), f.UsersLeft)
 		}
 		if f.NoKicker {
-			inv.remark("Warning: %s: %s", flushName(f.Backend), noKicker("some directors"))
+			inv.remark("Warning: %s: %s", phrase.Backend(f.Backend), noKicker("some directors"))
 		}
 	}
 	for _, f := range ended {
@@ -234,7 +232,7 @@ func (inv *invocation) watchFlushes(
 
 // verdict is what was wrong with a flush that has ended, if anything.
 func verdict(f api.Flush) error {
-	name := flushName(f.Backend)
+	name := phrase.Backend(f.Backend)
 	switch {
 	case f.Lost:
 		return exitf(exitTemporary, "%s: director %s failed while it flushed, and no other one "+
@@ -262,11 +260,4 @@ func flushFailed(target api.IP, err error) error {
 		return exitf(exitTemporary, "failed: %s", e.Message)
 	}
 	return exitf(exitTemporary, "%s: %s", target, e.Message)
-}
-
-func flushName(backend api.IP) string {
-	if !backend.IsValid() {
-		return allBackends
-	}
-	return backend.String()
 }

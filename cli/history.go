@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"directormesh/cli/api"
+	"directormesh/cli/phrase"
 )
 
 // defaultHistory is how many changes are shown unless somebody wants more.
@@ -127,8 +128,8 @@ func (inv *invocation) showHistory(
 		column{title: "result"})
 	t.grows, t.folds = true, false
 	for _, change := range history.Changes {
-		if err := t.row(inv.date(&change.At, "-"), orDash(change.Director), whoAsked(change),
-			orDash(change.Door), changeText(change), resultText(change)); err != nil {
+		if err := t.row(inv.date(&change.At, "-"), orDash(change.Director), phrase.Asker(change),
+			orDash(change.Door), phrase.Change(change), phrase.Result(change)); err != nil {
 			return err
 		}
 	}
@@ -137,49 +138,6 @@ func (inv *invocation) showHistory(
 	}
 	inv.remarkHistory(history.Directors, history.Lapses, q)
 	return nil
-}
-
-// whoAsked says who asked for a change.
-func whoAsked(c api.AdminChange) string {
-	switch {
-	case c.Who == "":
-		return "not known"
-	case c.From == "":
-		return c.Who
-	}
-	return c.Who + " from " + c.From
-}
-
-// changeText is what a change was.
-func changeText(c api.AdminChange) string {
-	words := []string{c.Action}
-	for _, d := range c.Details {
-		switch d.Name {
-		case "backend", "peer":
-			words = append(words, d.Value)
-		default:
-			words = append(words, d.Name+" "+d.Value)
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// resultText is how a change went.
-func resultText(c api.AdminChange) string {
-	switch {
-	case c.Who == "":
-		return "-"
-	case c.Error != "":
-		return "failed: " + c.Error
-	}
-	result := "ok"
-	if len(c.FailedDirectors) > 0 {
-		result += ", without " + strings.Join(c.FailedDirectors, " ")
-	}
-	if len(c.NotKept) > 0 {
-		result += ", not on the disk of " + strings.Join(c.NotKept, " ")
-	}
-	return result
 }
 
 func (inv *invocation) showUserHistory(
@@ -204,7 +162,7 @@ func (inv *invocation) showUserHistory(
 	t.grows, t.folds = true, false
 	for _, change := range history.Changes {
 		if err := t.row(inv.date(&change.At, "-"), change.Tag, orDash(change.From.String()),
-			orDash(change.To.String()), reasonText(change),
+			orDash(change.To.String()), phrase.Reason(change),
 			strings.Join(change.SeenBy, " ")); err != nil {
 			return err
 		}
@@ -214,37 +172,6 @@ func (inv *invocation) showUserHistory(
 	}
 	inv.remarkHistory(history.Directors, history.Lapses, q)
 	return nil
-}
-
-// reasonText says why a user went to another backend.
-func reasonText(c api.UserChange) string {
-	text, known := map[string]string{
-		"login":     "login of a user without a mapping",
-		"move":      "moved",
-		"flush":     "flushed",
-		"drain":     "backend drained",
-		"rebalance": "rebalanced",
-		"session":   "a session was found there",
-		"import":    "imported",
-		"conflict":  "two directors had decided at once",
-		"expired":   "login after the mapping had expired",
-		"forgotten": "mapping forgotten",
-		"removed":   "backend removed",
-		"failed":    "backend failed",
-		"other":     "changed by another director",
-	}[c.Reason]
-	if !known {
-		text = c.Reason // of a later release
-	}
-	if c.Asked != nil {
-		text += " by " + whoAsked(*c.Asked) + " at " + c.Asked.Director
-	} else if c.By != "" {
-		text += " at " + c.By
-	}
-	if c.To.IsValid() && (c.Reason == "forgotten" || c.Reason == "removed") {
-		text += "; the next login went by hash"
-	}
-	return text
 }
 
 // printStays prints where a user was at a moment.
@@ -270,7 +197,7 @@ func (inv *invocation) printStays(h api.UserHistory) error {
 			fmt.Fprintf(&line, ", since %s", inv.date(p.Since, ""))
 		}
 		if p.Why != nil {
-			fmt.Fprintf(&line, " (%s)", reasonText(*p.Why))
+			fmt.Fprintf(&line, " (%s)", phrase.Reason(*p.Why))
 		}
 		if p.Until != nil {
 			fmt.Fprintf(&line, "; next change %s", inv.date(p.Until, ""))

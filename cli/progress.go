@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"directormesh/cli/api"
+	"directormesh/cli/phrase"
 )
 
 // plainInterval is how often progress is printed where it cannot be drawn.
@@ -83,7 +84,7 @@ func describe(f api.Flush) string {
 	if f.Scanning {
 		total = "at least " + total
 	}
-	line := fmt.Sprintf("%s: %d of %s users moved", flushName(f.Backend), f.Moved, total)
+	line := fmt.Sprintf("%s: %d of %s users moved", phrase.Backend(f.Backend), f.Moved, total)
 	if f.Failed > 0 {
 		line += fmt.Sprintf(", %d failed", f.Failed)
 	}
@@ -126,7 +127,7 @@ func (p *progress) draw(id api.FlushID, f api.Flush) {
 		p.drawn = id
 		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(p.out),
-			progressbar.OptionSetDescription(flushName(f.Backend)),
+			progressbar.OptionSetDescription(phrase.Backend(f.Backend)),
 			progressbar.OptionShowCount(),
 			progressbar.OptionShowIts(),
 			progressbar.OptionSetItsString("users"),
