@@ -46,7 +46,7 @@ release: ## build all packages, bills of materials and checksums into ./bin/rele
 	@for arch in amd64 arm64; do GOARCH=$$arch OUT=bin/release scripts/package program deb rpm || exit 1; done
 	@cd bin/release && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
-run: build ## three directors in one process with sample users; says what to try
+run: build ## three directors in one process with sample users; says what to try, and has a page
 	@./bin/director dev
 
 test: ## run the tests; needs nothing but Go

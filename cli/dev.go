@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,84 +17,118 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/daemon"
+	"directormesh/cli/demo"
 	"directormesh/cli/gctuner"
 )
 
 const (
 	devDirectors = 3
-	devBackends  = "192.0.2.1-192.0.2.4 192.0.2.51-192.0.2.52@ssd"
 	devLogins    = 300
+	devVHosts    = 100
+	devTag       = "ssd" // of the last two backends
+	// Between two acts of trouble there is time to see what became of the last one.
+	devQuiet  = 15 * time.Second
+	devBroken = 30 * time.Second
 	// devStartTimeout bounds how long the sample directors may take to find each other.
 	devStartTimeout = 30 * time.Second
 )
+
+// devBackends are the addresses of the sample backends. On Linux they are this machine.
+func devBackends() (addrs []netip.Addr) {
+	for last := range 6 {
+		addrs = append(addrs, netip.AddrFrom4([4]byte{127, 54, 0, byte(1 + last)}))
+	}
+	return addrs
+}
 
 func (inv *invocation) devCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "dev",
 		Category:  categoryServe,
 		Usage:     "run three sample directors and say what to try",
-		UsageText: "director dev [--log-level LEVEL]",
+		UsageText: "director dev [--demo] [--log-level LEVEL]",
 		Description: `
-Starts three directors on this machine in one process, with sample backends and sample logins,
-prints the address of the first and some commands to try, and runs until it is interrupted.
-Nothing outside a temporary directory is touched; the backends need not exist.`,
-		Flags: []cli.Flag{&cli.StringFlag{
-			Name: "log-level", DefaultText: "LEVEL", Value: "error",
-			Usage: "what to log on stderr (default: error)",
-		}},
+Starts three directors on this machine in one process, with sample backends that greet like IMAP
+servers and sample users who log in, prints the address of the web page and some commands to try,
+and runs until it is interrupted. Nothing outside a temporary directory is touched.
+
+With --demo it makes trouble and mends it again, for who wants to watch: a backend stops, one is
+drained, a director stops, users are flushed.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "demo", Usage: "make trouble, and mend it again"},
+			&cli.StringFlag{
+				Name: "log-level", DefaultText: "LEVEL", Value: "error",
+				Usage: "what to log on stderr (default: error)",
+			},
+		},
 		Action: func(c *cli.Context) error {
 			if _, err := arguments(c, 0, 0); err != nil {
 				return err
 			}
-			return inv.dev(c.Context, c.String("log-level"))
+			return inv.dev(c.Context, c.Bool("demo"), c.String("log-level"))
 		},
 	}
 }
 
-func (inv *invocation) dev(ctx context.Context, logLevel string) (err error) {
+// devMesh is the sample directors and what they have around them.
+type devMesh struct {
+	inv      *invocation
+	dir      string
+	logLevel string
+	backends *demo.Backends // nil: this system has no such addresses
+	clients  []*api.Client  // one for each director
+	join     string         // the address of the first director, once it has one
+	page     string         // where that one serves HTTP
+
+	running sync.WaitGroup
+	failed  context.CancelCauseFunc
+	end     context.CancelFunc // ends the director that was started last
+	ended   chan struct{}      // is closed when that has ended
+}
+
+func (inv *invocation) dev(ctx context.Context, trouble bool, logLevel string) (err error) {
 	dir, err := os.MkdirTemp("", "director-dev-")
 	if err != nil {
 		return fmt.Errorf("room for the sockets: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer stop(nil)
-
-	var daemons []*daemon.Daemon
-	join := ""
+	m := &devMesh{inv: inv, dir: dir, logLevel: logLevel}
+	if m.backends, err = demo.Listen(devBackends()); err == nil {
+		defer m.backends.Close()
+	}
+	ctx, m.failed = context.WithCancelCause(ctx)
+	defer m.running.Wait()
+	defer m.failed(nil)
+	m.running.Go(func() { gctuner.Run(ctx) })
 	for i := range devDirectors {
-		d, err := inv.devDaemon(fmt.Sprintf("d%d", i+1), dir, join, logLevel)
-		if err != nil {
-			for _, started := range daemons {
-				started.Close()
-			}
+		if err := m.start(ctx, i); err != nil {
 			return exitf(status(err), "%v", err)
 		}
-		if i == 0 {
-			join = d.MeshAddr().String()
+		client, err := api.NewClient(devSocket(dir, devName(i)))
+		if err != nil {
+			return err
 		}
-		daemons = append(daemons, d)
+		defer client.Close()
+		m.clients = append(m.clients, client)
 	}
-	running.Go(func() { gctuner.Run(ctx) })
-	for _, d := range daemons {
-		running.Go(func() {
-			if err := d.Run(ctx, nil); err != nil {
-				stop(err)
-			}
-		})
-	}
-	if err := inv.devReady(ctx, dir); err != nil {
+	if err := m.ready(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			return cause
 		}
 		return err
 	}
-	if err := inv.devTell(dir); err != nil {
+	if err := m.tell(); err != nil {
 		return err
+	}
+	m.running.Go(func() {
+		demo.LogIn(ctx, m.clients, devLogins, devTag, rand.New(rand.NewPCG(rand.Uint64(), 0)))
+	})
+	if trouble {
+		m.running.Go(func() {
+			if err := m.stage(ctx).Play(ctx); err != nil {
+				m.failed(err)
+			}
+		})
 	}
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -100,55 +137,96 @@ func (inv *invocation) dev(ctx context.Context, logLevel string) (err error) {
 	return nil
 }
 
+func devName(i int) string { return fmt.Sprintf("d%d", i+1) }
+
 func devSocket(dir, name string) string { return filepath.Join(dir, name, "director.sock") }
 
-// devDaemon starts one of the directors. Ports are chosen by the kernel.
-func (inv *invocation) devDaemon(name, dir, join, logLevel string) (*daemon.Daemon, error) {
+// start starts one of the directors. Ports are chosen by the kernel.
+func (m *devMesh) start(ctx context.Context, i int) error {
 	env := daemon.SystemEnvironment()
 	// settings of a real director do not count here
 	env.LookupEnv = func(string) (string, bool) { return "", false }
-	options, err := daemon.Load(map[string]string{
-		"node-name":    name,
+	var servers []string
+	for n, addr := range devBackends() {
+		server := addr.String()
+		if n >= 4 {
+			server += "@" + devTag
+		}
+		servers = append(servers, server)
+	}
+	settings := map[string]string{
+		"node-name":    devName(i),
 		"mesh-name":    "dev",
 		"bind":         "127.0.0.1:0",
-		"join":         join,
-		"mail-servers": devBackends,
-		"run-dir":      filepath.Join(dir, name),
-		"log-level":    logLevel,
+		"join":         m.join,
+		"mail-servers": strings.Join(servers, " "),
+		"run-dir":      filepath.Join(m.dir, devName(i)),
+		"log-level":    m.logLevel,
 		"log-format":   "text",
-	}, "", env)
-	if err != nil {
-		return nil, err
 	}
-	return daemon.New(daemon.Config{Options: options, Version: inv.Version, LogOutput: inv.Stderr})
+	if m.backends != nil {
+		settings["health-check"] = "imap:" + strconv.Itoa(int(m.backends.Port()))
+	}
+	if i == 0 {
+		settings["http"] = "127.0.0.1:0"
+	}
+	options, err := daemon.Load(settings, "", env)
+	if err != nil {
+		return err
+	}
+	d, err := daemon.New(daemon.Config{
+		Options: options, Version: m.inv.Version, LogOutput: m.inv.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	if i == 0 {
+		m.join, m.page = d.MeshAddr().String(), "http://"+d.HTTPAddr().String()+"/"
+	}
+	ctx, m.end = context.WithCancel(ctx)
+	ended := make(chan struct{})
+	m.ended = ended
+	m.running.Go(func() {
+		defer close(ended)
+		if err := d.Run(ctx, nil); err != nil {
+			m.failed(err)
+		}
+	})
+	return nil
 }
 
-// devReady waits until the directors are synced, logs the sample users in at different directors,
-// and waits until the first one knows them all.
-func (inv *invocation) devReady(ctx context.Context, dir string) error {
-	clients := make([]*api.Client, devDirectors)
-	for i := range clients {
-		client, err := api.NewClient(devSocket(dir, fmt.Sprintf("d%d", i+1)))
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		clients[i] = client
+// stage is what trouble is made with.
+func (m *devMesh) stage(ctx context.Context) *demo.Stage {
+	return &demo.Stage{
+		Directors: m.clients, Backends: m.backends, Addrs: devBackends(), VHosts: devVHosts,
+		Quiet: devQuiet, Broken: devBroken,
+		Stop: func() error {
+			m.end()
+			<-m.ended
+			return nil
+		},
+		Start: func() error { return m.start(ctx, devDirectors-1) },
+		Say: func(text string) {
+			fmt.Fprintf(m.inv.Stdout, "%s %s\n", time.Now().Format(time.TimeOnly), text)
+		},
+	}
+}
+
+// ready waits until the directors are synced, logs the sample users in at different directors, and
+// waits until the first one knows them all.
+func (m *devMesh) ready(ctx context.Context) error {
+	for _, client := range m.clients {
 		if err := waitMesh(ctx, client); err != nil {
 			return err
 		}
 	}
 	for n := range devLogins {
-		request := api.LookupRequest{User: fmt.Sprintf("user%03d@example.org", n)}
-		if n%10 == 0 {
-			request.Tag = "ssd"
-		}
-		if _, err := clients[n%devDirectors].Lookup(ctx, request); err != nil {
+		if _, err := m.clients[n%devDirectors].Lookup(ctx, demo.User(n, devTag)); err != nil {
 			return err
 		}
 	}
 	return waitFor(ctx, "the first director did not hear of all logins", func() (bool, error) {
-		self, err := clients[0].Self(ctx)
+		self, err := m.clients[0].Self(ctx)
 		return self.Users == devLogins, err
 	})
 }
@@ -180,27 +258,34 @@ func waitFor(ctx context.Context, failure string, so func() (bool, error)) error
 	}
 }
 
-func (inv *invocation) devTell(dir string) error {
-	text := `Three directors are running, with six backends and DEVLOGINS users. In another terminal:
+func (m *devMesh) tell() error {
+	text := `Three directors are running, with six backends and DEVLOGINS users who log in now and then.
+
+  PAGE                  shows what they do; look at it in a browser
+
+In another terminal:
 
   export DIRECTOR_ADDR=SOCKET1
 
   director status                          the backends and their users
   director ring status                     the directors
+  director watch                           what happens, as it happens
   director status user001@example.org      where one user is
   director lookup alice@example.org        the answer that a proxy would get
-  director down 192.0.2.1                  no new users for a backend …
-  director flush 192.0.2.1                 … and its users move away
+  director plan drain BACKEND           what a change would do …
+  director drain BACKEND                … and the change: its users move away
   director status -a SOCKET2    the same from the second director
 
 Ctrl-C ends them.
 `
-	text = strings.ReplaceAll(text, "\n  director ", "\n  "+quote(inv.program)+" ")
+	text = strings.ReplaceAll(text, "\n  director ", "\n  "+quote(m.inv.program)+" ")
 	text = strings.NewReplacer(
-		"DEVLOGINS", fmt.Sprint(devLogins),
-		"SOCKET1", devSocket(dir, "d1"),
-		"SOCKET2", devSocket(dir, "d2"),
+		"DEVLOGINS", strconv.Itoa(devLogins),
+		"PAGE", m.page,
+		"BACKEND", devBackends()[0].String(),
+		"SOCKET1", devSocket(m.dir, devName(0)),
+		"SOCKET2", devSocket(m.dir, devName(1)),
 	).Replace(text)
-	_, err := fmt.Fprint(inv.Stdout, text)
+	_, err := fmt.Fprint(m.inv.Stdout, text)
 	return err
 }

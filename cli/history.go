@@ -128,8 +128,8 @@ func (inv *invocation) showHistory(
 		column{title: "result"})
 	t.grows, t.folds = true, false
 	for _, change := range history.Changes {
-		if err := t.row(inv.date(&change.At, "-"), orDash(change.Director), phrase.Asker(change),
-			orDash(change.Door), phrase.Change(change), phrase.Result(change)); err != nil {
+		if err := t.row(inv.date(&change.At, "-"), orDash(change.Director), phrase.Who(change),
+			orDash(change.Door), phrase.Asked(change), phrase.Result(change)); err != nil {
 			return err
 		}
 	}

@@ -127,7 +127,8 @@ func logLines(t *testing.T) map[string]string {
 		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasSuffix(path, "memberlog.go") {
 			noteMemberlist(lines, path, spec)
 		}
-		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "texts" {
+		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "texts" &&
+			len(spec.Values) == 1 {
 			for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
 				lines[constantText(e.(*ast.KeyValueExpr).Value)] = path
 			}

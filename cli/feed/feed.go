@@ -8,6 +8,7 @@
 package feed
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -200,4 +201,23 @@ func (r *Reader) Read(b []byte) (_ []byte, more <-chan struct{}) {
 	}
 	r.next += uint64(len(frames))
 	return b, more
+}
+
+// Last returns past events that the query asks for, oldest first.
+func (f *Feed) Last(q api.EventQuery) (events []api.Event) {
+	r := f.Open(q)
+	defer r.Close()
+	var more <-chan struct{}
+	for more == nil {
+		var frames []byte
+		frames, more = r.Read(nil)
+		for data := range bytes.SplitSeq(frames, []byte("\n")) {
+			data, ok := bytes.CutPrefix(data, []byte("data: "))
+			var e api.Event
+			if ok && json.Unmarshal(data, &e) == nil { // we have encoded it
+				events = append(events, e)
+			}
+		}
+	}
+	return events
 }

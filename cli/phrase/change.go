@@ -17,8 +17,8 @@ func Backend(backend api.IP) string {
 	return backend.String()
 }
 
-// Asker says who asked for a change.
-func Asker(c api.AdminChange) string {
+// Who says who asked for a change.
+func Who(c api.AdminChange) string {
 	switch {
 	case c.Who == "":
 		return "not known"
@@ -28,8 +28,8 @@ func Asker(c api.AdminChange) string {
 	return c.Who + " from " + c.From
 }
 
-// Change is what a change was.
-func Change(c api.AdminChange) string {
+// Asked is what a change was.
+func Asked(c api.AdminChange) string {
 	words := []string{c.Action}
 	for _, d := range c.Details {
 		switch d.Name {
@@ -81,7 +81,7 @@ func Reason(c api.UserChange) string {
 		text = c.Reason // of a later release
 	}
 	if c.Asked != nil {
-		text += " by " + Asker(*c.Asked) + " at " + c.Asked.Director
+		text += " by " + Who(*c.Asked) + " at " + c.Asked.Director
 	} else if c.By != "" {
 		text += " at " + c.By
 	}

@@ -17,7 +17,7 @@ func Event(e api.Event) string {
 	switch e.Kind {
 	case api.KindChange:
 		if e.Asked != nil {
-			return fmt.Sprintf("%s by %s at %s: %s", Change(*e.Asked), Asker(*e.Asked),
+			return fmt.Sprintf("%s by %s at %s: %s", Asked(*e.Asked), Who(*e.Asked),
 				cmp.Or(e.Asked.Director, "-"), Result(*e.Asked))
 		}
 	case api.KindTable:

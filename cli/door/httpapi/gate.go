@@ -18,6 +18,8 @@ type Gate interface {
 	// Admit returns who makes a request, if that one may, and sets headers of the answer. An error
 	// is an *api.Error, or a fault.
 	Admit(answer http.Header, r *http.Request) (who string, err error)
+	// MayChange reports whether one who was admitted may change anything.
+	MayChange(who string) bool
 	// Still reports whether a request that was admitted as who may go on.
 	Still(r *http.Request, who string) bool
 	// Edited returns what is closed as soon as somebody who was admitted before may not be any
@@ -46,7 +48,7 @@ func (s *Server) onlyAdmitted(h http.Handler) http.Handler {
 			return
 		}
 		asked.admitted.Store(true)
-		asked.who, asked.from = who, r.RemoteAddr
+		asked.who, asked.from, asked.mayChange = who, r.RemoteAddr, s.gate.MayChange(who)
 		done := make(chan struct{})
 		var watching sync.WaitGroup
 		defer watching.Wait()

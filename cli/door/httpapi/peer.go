@@ -27,6 +27,8 @@ type asker struct {
 	from string // address, if who is such a name
 	door string // where that is: director.sock, or http for TCP
 
+	mayChange bool // what it asks for is not refused because of who it is
+
 	admitted *atomic.Bool // by the gate, once on this connection
 }
 
@@ -35,7 +37,7 @@ type asker struct {
 func rememberPeer(ctx context.Context, c net.Conn) context.Context {
 	asks := asker{conn: c, who: audit.Who(c), door: doorHTTP, admitted: new(atomic.Bool)}
 	if c.LocalAddr().Network() == "unix" {
-		asks.door = doorSocket
+		asks.door, asks.mayChange = doorSocket, true
 	}
 	return context.WithValue(ctx, peerKey{}, asks)
 }

@@ -64,6 +64,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 
 	mux.HandleFunc(openAPIPath, describe)
 	s.pages(mux, metrics)
+	s.webPage(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(
 			w, api.Errorf(api.CodeNotFound, "there is nothing at %s; see /v1/director", r.URL.Path))

@@ -25,6 +25,7 @@ func (farPipes) Addr() net.Addr { return &net.TCPAddr{} }
 type someGate struct{ config *tls.Config }
 
 func (g someGate) TLS() *tls.Config                 { return g.config }
+func (g someGate) MayChange(string) bool            { return false }
 func (g someGate) Still(*http.Request, string) bool { return false }
 func (g someGate) Edited() <-chan struct{}          { return nil }
 func (g someGate) Admit(http.Header, *http.Request) (string, error) {

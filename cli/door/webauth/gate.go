@@ -217,6 +217,12 @@ func permit(r *http.Request, names []string, rights *Rights) (who string, why re
 	return who, "", nil
 }
 
+// MayChange reports whether one who was admitted has the role of an admin.
+func (g *Gate) MayChange(who string) bool {
+	_, role := g.rights.Load().roleOf([]string{who})
+	return role == roleAdmin
+}
+
 // Still reports whether a request that was admitted as who may go on. It compares no password
 // anew: one that is not remembered any more is another one now.
 func (g *Gate) Still(r *http.Request, who string) bool {

@@ -80,7 +80,7 @@ _director() {
 	"") words="serve hold dev lookup status health balance map pins dump history watch who doctor debug plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
 	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --balance --balance-load --event-command --event-url --event-kinds --help" ;;
 	"hold") words="--socket --help" ;;
-	"dev") words="--log-level --help" ;;
+	"dev") words="--demo --log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
 	"status") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;
 	"health") words="--addr -a --json --verbose -v --ca --cert --key --user --password-file --help" ;;

@@ -74,6 +74,7 @@ complete -c director -n '__fish_seen_subcommand_from serve' -l event-kinds -x -d
 complete -c director -n __fish_use_subcommand -a hold -d 'run a director and keep its sockets and FIFO open'
 complete -c director -n '__fish_seen_subcommand_from hold' -l socket -x -d 'what to open, any number of times; KIND is api, login, userdb, authreply, admin, or notify for the FIFO'
 complete -c director -n __fish_use_subcommand -a dev -d 'run three sample directors and say what to try'
+complete -c director -n '__fish_seen_subcommand_from dev' -l demo -d 'make trouble, and mend it again'
 complete -c director -n '__fish_seen_subcommand_from dev' -l log-level -x -a 'debug info warn error' -d 'what to log on stderr (default: error)'
 complete -c director -n __fish_use_subcommand -a lookup -d 'look users up as a proxy does at a login'
 complete -c director -n '__fish_seen_subcommand_from lookup' -l addr -s a -r -F -d 'director to ask: socket path, host:port or URL (environment: DIRECTOR_ADDR, default: /run/director/director.sock)'

@@ -183,6 +183,7 @@ _director() {
 		--help
 		) ;;
 	"dev") items=(
+		--demo
 		--log-level
 		--help
 		) ;;
