@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,12 +73,13 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.0f %%", 100*share)
 }
 
-// weight is how many points a backend has on the ring: none if it takes no new users.
+// weight is how many points a backend has on the ring, in percent of a vhost: none if it takes no
+// new users.
 func weight(b api.Backend) int {
 	if b.State == api.StateDown || drained(b) || b.Failure != nil && !b.Failure.Kept {
 		return 0
 	}
-	return b.VHosts
+	return b.VHosts * cmp.Or(b.Factor, 100)
 }
 
 func drained(b api.Backend) bool { return b.Drain != nil && b.Drain.On }
