@@ -135,8 +135,7 @@ var listed = regexp.MustCompile("`((?:GET|POST) /\\S*)`")
 // document.
 func checkList(t *testing.T, document string, examples map[string]bool) {
 	t.Helper()
-	top, _, _ := strings.Cut(document, "
-## ")
+	top, _, _ := strings.Cut(document, "\n## ")
 	for _, without := range []string{"/metrics", "/healthz", "/v1/openapi.json", "/"} {
 		examples["GET "+without] = true
 	}
