@@ -47,8 +47,7 @@ func TestHooksTellOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		hooks := make(map[string]*eventhook.Hooks)
-		var m *nodes.Mesh
-		m = nodes.Start(t, nodes.Options{
+		m := nodes.Start(t, nodes.Options{
 			Directors: 3, Seed: 5, Happened: func(name string, events []event.Event) {
 				mu.Lock()
 				defer mu.Unlock()

@@ -76,7 +76,7 @@ func percent(share float64) string {
 // weight is how many points a backend has on the ring, in percent of a vhost: none if it takes no
 // new users.
 func weight(b api.Backend) int {
-	if b.State == api.StateDown || drained(b) || b.Failure != nil && !b.Failure.Kept {
+	if b.State == api.StateDown || drained(b) || b.Idle || b.Failure != nil && !b.Failure.Kept {
 		return 0
 	}
 	return b.VHosts * cmp.Or(b.Factor, 100)
@@ -96,6 +96,10 @@ func backendState(b api.Backend) badge {
 		return badge{"drained", note}
 	case b.State == api.StateDown:
 		return badge{"down", note}
+	case b.Idle:
+		return badge{"standby", note}
+	case b.Standby:
+		return badge{"standby in use", warn}
 	case b.VHosts == 0:
 		return badge{"up, no vhosts", note}
 	}

@@ -109,6 +109,7 @@ type searchView struct {
 	Current string
 	Moving  bool
 	Mapped  bool
+	Pinned  string // "": not pinned
 	Expires string
 }
 
@@ -216,6 +217,9 @@ func search(from Source, user, tag string, now time.Time) *searchView {
 	}
 	if u.Hashed.IsValid() {
 		s.Hashed = u.Hashed.String()
+	}
+	if u.Pinned.IsValid() {
+		s.Pinned = u.Pinned.String()
 	}
 	if u.ExpiresAt != nil {
 		s.Expires = duration(u.ExpiresAt.Sub(now))

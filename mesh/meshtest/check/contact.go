@@ -86,7 +86,8 @@ type link struct {
 	gone  time.Duration
 	touch time.Duration // since when frames have flowed both ways; forever if they do not
 	// since when the two, both synced, have gone by different clocks; forever if they do not
-	astray time.Duration
+	astray    time.Duration
+	otherTime bool // the two went by different clocks when that was last reported
 }
 
 // contacts knows which directors live and which can reach each other.

@@ -55,10 +55,18 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 }
 
 // separated reports whether the answerer may act at t without what the peer did: they are cut off,
-// or were until just now, or what shows them that they are not is still on a slow way.
+// or were until just now, or what shows them that they are not is still on a slow way, or they go
+// by other times.
 func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 	l := &c.links[answerer][peer]
-	return c.cut(t, answerer, peer) || t-l.separated < contactAgain || l.sent < l.separated
+	return c.cut(t, answerer, peer) || t-l.separated < contactAgain || l.sent < l.separated ||
+		c.otherTimes(t, answerer, peer)
+}
+
+// otherTimes reports whether two directors came out of a split with different clocks. Which is right
+// cannot be told before all have met, and till then the two take no rows from each other.
+func (c *contacts) otherTimes(t time.Duration, i, j int) bool {
+	return c.links[i][j].otherTime && c.meetingAgain(t, i, j)
 }
 
 // reached reports whether a row that was made by the present life of director from at t has surely
@@ -76,8 +84,8 @@ func (c *contacts) reached(from int, at time.Duration, to int) bool {
 func (c *contacts) direct(from, to int) span {
 	l, d := &c.links[to][from], c.directors[to]
 	s := span{from: l.whole, to: l.sent - c.lag, since: l.sentAt}
-	if l.sent < l.resumed+c.lag {
-		s.to = l.before - c.lag // the replay is under way
+	if l.sent < l.resumed+c.lag || c.otherTimes(l.sentAt, from, to) {
+		s.to = l.before - c.lag // the replay is under way, or is not taken
 	}
 	if d.stranded || d.syncedAt == never && !d.settled {
 		s.from = max(s.from, d.startedAt)

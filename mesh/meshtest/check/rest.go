@@ -148,6 +148,8 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 		for j, b := range c.contacts.directors[:i] {
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()
 			l := &c.contacts.links[i][j]
+			l.otherTime = apart > c.rules.clocksWithin()
+			c.contacts.links[j][i].otherTime = l.otherTime
 			switch {
 			case apart <= c.rules.clocksWithin() || !c.oneClock(e, i, j):
 				l.astray = forever

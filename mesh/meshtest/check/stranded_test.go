@@ -87,6 +87,13 @@ func TestTablesOfTheirOwn(t *testing.T) {
 			s.login("d3", sec(46), alice, b1)
 			s.login("d1", sec(70), alice, b1)
 		}, "", ""},
+		{"one side of a split that meets the other in part, by another clock", func(s *story) {
+			meetsInPart(s)
+			s.add(MeshTimes{At(sec(45)), map[string]time.Duration{
+				"d1": 0, "d2": 0, "d3": 9 * time.Second,
+			}})
+		}, "", ""},
+		{"one side of a split that meets the other in part", meetsInPart, "G2", "d3 answered"},
 		{"users who are forgotten in the other mesh", func(s *story) {
 			s.mesh["d1"], s.mesh["d2"], s.mesh["d3"] = ours, ours, theirs
 			s.split("d3", 0, sec(50))
@@ -193,4 +200,16 @@ func startedBeside(s *story) {
 	s.add(Admin{At(calm + sec(18)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
 	s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d2", "d3"},
 		Tables: map[string]Table{"d3": b3Down}})
+}
+
+// meetsInPart has d3 answer without what d1 did in a split, when it is back in touch with d1 and
+// not with d2.
+func meetsInPart(s *story) {
+	s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	s.part("d1", "d3", sec(20), sec(50))
+	s.part("d2", "d3", sec(20), sec(70))
+	s.order("d1", sec(41), sec(46.5), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d1", sec(48), alice, placeWithout(b1))
+	s.login("d3", sec(52.9), alice, b1)
 }

@@ -58,7 +58,7 @@ func (s *State) User(tag ring.Tag, h ring.UserHash) api.User {
 	expires := Now.Add(11 * time.Minute)
 	return api.User{
 		UserHash: uint32(h), Tag: string(tag), Mapped: true, Current: s.backends[0].IP,
-		Hashed: s.backends[1].IP, ExpiresAt: &expires,
+		Hashed: s.backends[1].IP, ExpiresAt: &expires, Pinned: s.backends[0].IP,
 	}
 }
 
@@ -112,7 +112,9 @@ func healthy() *State {
 	s.backends[2].Name = "mail3.example.org"
 	ssd := api.Backend{IP: ip(203, 0, 113, 1), Tag: "ssd", VHosts: 100, State: api.StateUp,
 		Users: 1234}
-	s.backends = append(s.backends, ssd)
+	spare := ssd
+	spare.IP, spare.Standby, spare.Idle, spare.Users = ip(203, 0, 113, 2), true, true, 0
+	s.backends = append(s.backends, ssd, spare)
 	return s
 }
 
