@@ -26,7 +26,7 @@ MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 LDFLAGS := $(if $(VERSION),-X main.version=$(VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb rpm release run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
+.PHONY: help build deb rpm image release run test race fuzz mutants bench bench-dovecot bench-mesh e2e chaos soak readme lint cover install \
  clean
 
 help: ## show this
@@ -40,6 +40,9 @@ deb: ## build a package for Debian and Ubuntu into ./bin; GOARCH picks another p
 
 rpm: ## build a package for Fedora and its kin into ./bin; GOARCH picks another processor
 	@scripts/package rpm
+
+image: ## build a container's image into ./bin as an OCI archive; needs buildah
+	@scripts/package image
 
 release: ## build all packages, bills of materials and checksums into ./bin/release; the same source gives the same bytes
 	@rm -rf bin/release
