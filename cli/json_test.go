@@ -44,7 +44,7 @@ var printed = []struct{ name, line string }{
 	{"drain", "drain 192.0.2.51"}, {"undrain", "undrain 192.0.2.51"}, {"rebalance", "rebalance"},
 	{"ring add", "ring add 192.0.2.9"}, {"ring remove", "ring remove 192.0.2.9"},
 	{"pin", "pin alice 192.0.2.51"}, {"unpin", "unpin alice"}, {"pins", "pins"},
-	{"balance", "balance"}, {"balance reset", "balance reset"},
+	{"balance", "balance"}, {"balance reset", "balance --reset"},
 	{"watch", "watch -n 1 --once"}, {"who", "who"}, {"doctor", "doctor"},
 	{"reload", "reload"}, {"keys rotate", "keys rotate"},
 	{"plan add", "plan add 192.0.2.7"}, {"plan update", "plan update 192.0.2.51 1"},

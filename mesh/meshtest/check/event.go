@@ -219,6 +219,7 @@ const (
 	OpRebalance
 	OpPin
 	OpUnpin
+	OpReset
 	OpKinds // how many there are
 )
 
@@ -226,6 +227,7 @@ func (k OpKind) String() string {
 	return [OpKinds]string{
 		"add", "update", "remove", "down", "up", "forget", "move", "flush", "cancel", "kick",
 		"import", "drain", "undrain", "rebalance", "pin", "unpin",
+		"reset the factors of",
 	}[k]
 }
 

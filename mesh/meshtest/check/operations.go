@@ -133,7 +133,7 @@ func (c *Checker) finished(e Done) {
 	case OpKick:
 		c.kickAcknowledged(o)
 	case OpAdd, OpUpdate, OpRemove, OpDown, OpUp, OpForget, OpDrain, OpUndrain, OpRebalance,
-		OpPin, OpUnpin:
+		OpPin, OpUnpin, OpReset:
 		c.endDrains(o)
 		c.judgeApplied(o, e)
 		c.judgeKeptChanges(e)

@@ -63,8 +63,8 @@ func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 		c.otherTimes(t, answerer, peer)
 }
 
-// otherTimes reports whether two directors came out of a split with different clocks. Which is right
-// cannot be told before all have met, and till then the two take no rows from each other.
+// otherTimes reports whether two directors came out of a split with different clocks. Which is
+// right cannot be told before all have met, and till then the two take no rows from each other.
 func (c *contacts) otherTimes(t time.Duration, i, j int) bool {
 	return c.links[i][j].otherTime && c.meetingAgain(t, i, j)
 }

@@ -160,7 +160,7 @@ func (t *table) order(now time.Duration, o *operation) {
 		t.orderPin(o, o.op.User, o.op.Backend)
 	case OpUnpin:
 		t.orderPin(o, o.op.User, netip.Addr{})
-	case OpForget, OpMove, OpFlush, OpCancel, OpKick, OpImport: // they write no register
+	case OpForget, OpMove, OpFlush, OpCancel, OpKick, OpImport, OpReset: // no register is modelled
 	default:
 		panic(fmt.Sprintf("check: operation kind %d has no rule for what it writes", o.op.Kind))
 	}

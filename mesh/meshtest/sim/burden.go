@@ -76,6 +76,9 @@ func unevenLoads(seed uint64) Schedule {
 	for range g.IntN(3) {
 		order(g.between(40*time.Second, g.active), check.Op{Kind: check.OpFlush})
 	}
+	for range g.IntN(2) {
+		order(g.between(40*time.Second, g.active), check.Op{Kind: check.OpReset})
+	}
 	for range g.IntN(3) {
 		at, length := g.between(30*time.Second, g.active), g.between(time.Second, 20*time.Second)
 		switch d := g.director(); g.IntN(3) {

@@ -88,6 +88,8 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 		return replica.Unpin{User: ring.User{
 			Tag: ring.Tag(op.User.Tag), Hash: ring.UserHash(op.User.Hash),
 		}}
+	case check.OpReset:
+		return replica.ResetFactors{}
 	case check.OpKick:
 		return replica.KickUser{Value: op.Name}
 	}
