@@ -183,6 +183,12 @@ func (j *Judge) Look() (breaches []Breach) {
 			}
 			continue
 		}
+		if t := &j.troubles[a.Director]; lastIn(t.hung, a.Asked, a.Answered) != nil {
+			// It may have been decided before its director was stopped, and come out of that only
+			// when it went on: it tells of no moment since.
+			j.Counts.Excused++
+			continue
+		}
 		if b := j.judge(a); b != nil {
 			breaches = append(breaches, *b)
 		}

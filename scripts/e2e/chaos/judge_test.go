@@ -15,6 +15,19 @@ func at(seconds float64, d int, backend string) Answer {
 	return Answer{User: "u", Backend: backend, Director: d, Asked: when, Answered: when}
 }
 
+// late is an answer that took a while.
+func late(asked, answered float64, d int, backend string) Answer {
+	a := at(asked, d, backend)
+	a.Answered = secs(answered)
+	return a
+}
+
+// movedInAStop stops director 1, and has the user moved meanwhile.
+func movedInAStop(j *Judge) {
+	j.Hung(1, secs(4), secs(40))
+	j.Command(Command{Op: Move, User: "u", Backend: "b", OK: true, Begun: secs(5), Ended: secs(6)})
+}
+
 func secs(seconds float64) time.Duration { return time.Duration(seconds * float64(second)) }
 
 // Each story is judged as a whole: an answer that its director must have known better is reported,
@@ -66,6 +79,10 @@ func TestJudge(t *testing.T) {
 			j.Command(Command{Op: Down, Backend: "a", OK: true, Begun: secs(2), Ended: secs(2)})
 		}, []Answer{at(1, 0, "a"), at(40, 0, "a"), at(80, 1, "b")}, nil},
 
+		{"decided before a stop, and said after it", func(j *Judge) { movedInAStop(j) },
+			[]Answer{at(1, 1, "a"), at(30, 0, "b"), late(3.9, 40.1, 1, "a"), at(66, 2, "b")}, nil},
+		{"decided after a stop, by what was so before", func(j *Judge) { movedInAStop(j) },
+			[]Answer{at(1, 1, "a"), at(30, 0, "b"), at(67, 1, "a")}, []string{"G2"}},
 		{"died with its last answer", func(j *Judge) { j.Down(0, secs(1.5), secs(9)) },
 			[]Answer{at(1, 0, "a"), at(12, 1, "b")}, nil},
 		{"died long after", func(j *Judge) { j.Down(0, secs(8), secs(12)) },
