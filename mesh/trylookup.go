@@ -13,7 +13,13 @@ func (n *Node) TryLookup(tag ring.Tag, hash ring.UserHash) (netip.Addr, bool) {
 	if n.ctx.Err() != nil {
 		return netip.Addr{}, false
 	}
-	return n.core.TryLookup(n.clock(), tag, hash)
+	// See TryLookups for why the clock is read twice.
+	began := n.clock()
+	backend, ok := n.core.TryLookup(began, tag, hash)
+	if ok && replica.Overslept(began, n.clock()) {
+		return netip.Addr{}, false
+	}
+	return backend, ok
 }
 
 // TryLookups is TryLookup for many users at once, which takes less than half the time. It sets the

@@ -42,9 +42,9 @@ func answers(batch []ring.Lookup) (n int) {
 	return n
 }
 
-// A process may be stopped between any two instructions. What it looked up together counts only if
-// it was not.
-func TestBatchInterruptedByAPause(t *testing.T) {
+// A process may be stopped between any two instructions. What it looked up counts only if it was
+// not.
+func TestLookupsInterruptedByAPause(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		pauses   []time.Duration // before the first reading of the clock, and before the second
@@ -78,6 +78,11 @@ func TestBatchInterruptedByAPause(t *testing.T) {
 				t.Errorf("%v, want no answers", batch)
 			case test.answered && (got != 4 || batch[0].Backend != known):
 				t.Errorf("%v, want answers, the first one %v again", batch, known)
+			}
+
+			now, pauses = mono.Time(time.Hour), test.pauses
+			if got, ok := n.TryLookup("", 1); ok != test.answered || ok && got != known {
+				t.Errorf("one by itself: %v %v, want %v %v", got, ok, known, test.answered)
 			}
 		})
 	}
