@@ -209,8 +209,9 @@ func TestAlerts(t *testing.T) {
 		}
 		return err
 	})
-	pause(t, 2*time.Second) // for rates
-	p.await(5 * time.Second)
+	pause(t, 2*time.Second)                                            // for rates
+	open := func(at string) string { return "DirectorMeshOpen " + at } // this mesh has no key
+	p.await(15*time.Second, open(targets[0]), open(targets[1]), open(targets[2]))
 
 	d1, d2, d3 := m.directors[0], m.directors[1], m.directors[2]
 	d3.kill()
@@ -231,6 +232,7 @@ func TestAlerts(t *testing.T) {
 	failed := "DirectorBackendFailed " + backends[0] // until no other one is usable
 	alerts := []string{
 		"DirectorDown " + at3,
+		open(at1), open(at2),
 		"DirectorPeerUnreachable " + at1 + " d3", "DirectorPeerUnreachable " + at2 + " d3",
 		failed,
 		"DirectorPaused " + at2,
