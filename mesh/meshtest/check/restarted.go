@@ -60,7 +60,7 @@ func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Map
 	anew := x.last > e.Kept && slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return (o.frees(x.backend) || o.flushes(s.user, x.backend)) && o.over() > x.start
 	})
-	if max(x.start, x.renewed) > e.Kept || anew || concerned ||
+	if max(x.start, x.renewed) > e.Kept || anew || concerned || c.diedWith(x, e.Kept) ||
 		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
 		return
 	}
@@ -72,4 +72,15 @@ func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Map
 		c.breach(t, "G5", s.user, "answered %v since %v and not expired, but after a start of all "+
 			"%s has %s", x.backend, x.start, name, mapped)
 	}
+}
+
+// diedWith reports whether all who answered a line until a time died so soon after it that they may
+// have told nobody, and no disk.
+func (c *Checker) diedWith(x *line, until time.Duration) bool {
+	return len(x.answers) > 0 && len(x.makers) == 0 &&
+		!slices.ContainsFunc(x.answers, func(g given) bool {
+			return g.at <= until && !slices.ContainsFunc(c.contacts.estates, func(e *estate) bool {
+				return e.director == g.director && e.life == g.life && e.ended-g.at < spread
+			})
+		})
 }

@@ -41,6 +41,16 @@ func TestRestarted(t *testing.T) {
 		{"answered", func(s *story) { s.login("d1", died-sec(8), u, b1) }, 10,
 			on(Mapping{User: u, Backend: b1}), 0},
 		{"answered and lost", func(s *story) { s.login("d1", died-sec(8), u, b1) }, 10, nil, 1},
+		{"answered by one that died right after", func(s *story) {
+			s.login("d1", died-sec(8), u, b1)
+			s.stop("d1", died-sec(7.9))
+			s.start("d1", died-sec(6))
+		}, 10, nil, 0},
+		{"answered by one that died when others had it", func(s *story) {
+			s.login("d1", died-sec(8), u, b1)
+			s.stop("d1", died-sec(6))
+			s.start("d1", died-sec(5))
+		}, 10, nil, 1},
 		{"answered and elsewhere", func(s *story) { s.login("d1", died-sec(8), u, b1) }, 10,
 			on(Mapping{User: u, Backend: b3}), 1},
 		{"answered too late to be kept", func(s *story) { s.login("d1", died-sec(1), u, b1) }, 10,

@@ -34,8 +34,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
 		if d.life != y.life || !d.alive || y.backend == x.backend ||
-			!c.stillMapped(s, y, x.move.at) {
-			continue
+			!c.stillMapped(s, y, x.move.at) || y.at > c.endOf(x.move) {
+			continue // also what was answered when the move was over, by a later command
 		}
 		counted := c.contacts.undisturbed(x.move.director, y.director, x.move.at)
 		if !counted || !d.synced || d.since > x.move.at {

@@ -161,6 +161,10 @@ func TestFlushesOfOthers(t *testing.T) {
 			flushed(s)
 			changed(s)
 		}, "G2", "d2 answered"},
+		{"a move, where the user was forgotten before it came", func(s *story) {
+			movedAndForgotten(s, true)
+		}, "", ""},
+		{"a move", func(s *story) { movedAndForgotten(s, false) }, "G2", "has not kicked"},
 		{"one to a backend that is forgotten, where one in a split has the old mapping",
 			func(s *story) {
 				s.split("d3", calm+sec(1.5), end)
@@ -212,4 +216,17 @@ func meetsInPart(s *story) {
 	s.order("d1", sec(41), sec(46.5), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 	s.login("d1", sec(48), alice, placeWithout(b1))
 	s.login("d3", sec(52.9), alice, b1)
+}
+
+// movedAndForgotten has alice, who has a session on b1, moved to where she hashes, and answered
+// there before anybody was kicked: perhaps since d1 had just forgotten the users of b1.
+func movedAndForgotten(s *story, forgotten bool) {
+	to := placeWithout(b1)
+	s.login("d2", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.add(Admin{At(calm + sec(5)), 100, "d3", Op{Kind: OpMove, User: alice, Backend: to}})
+	if forgotten {
+		s.add(Admin{At(calm + sec(5.001)), 101, "d1", Op{Kind: OpForget, Backend: b1}})
+	}
+	s.login("d1", calm+sec(5.002), alice, to)
 }

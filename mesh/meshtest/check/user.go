@@ -212,8 +212,8 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	var why cause
 	var kept []*line
 	o := c.movedBy(t, s, backend)
-	if o != nil && c.allDead(s, t) && c.hashesTo(t, l, backend) {
-		o = nil // perhaps the move lost; the user is here by its hash
+	if o != nil && c.allGone(s, t) && c.hashesTo(t, l, backend) {
+		o = nil // perhaps the move lost, or is not here yet; the user is here by its hash
 	}
 	if o != nil {
 		s.used[o] = true
@@ -278,9 +278,11 @@ func (c *Checker) estrange() {
 	}
 }
 
-// allDead reports whether every line of the user may have expired.
-func (c *Checker) allDead(s *userState, t time.Duration) bool {
-	return !slices.ContainsFunc(s.lines, func(x *line) bool { return !c.perhapsDead(x, t) })
+// allGone reports whether every line of the user may have expired or been forgotten.
+func (c *Checker) allGone(s *userState, t time.Duration) bool {
+	return !slices.ContainsFunc(s.lines, func(x *line) bool {
+		return !c.perhapsDead(x, t) && c.freedBy(s, x, t) == nil
+	})
 }
 
 func (s *userState) changed(t time.Duration, to netip.Addr, why cause, rough bool) {
