@@ -102,7 +102,15 @@ func TestDebugHasNoSecrets(t *testing.T) {
 			t.Fatalf("%s: %+v", command, r)
 		}
 	}
-	time.Sleep(300 * time.Millisecond) // the events are handed on
+	// All of that must be among the events, or the test shows nothing.
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		r := runCommand(t, "", "watch", "--once", "-a", socket)
+		if strings.Contains(r.stdout, "update 192.0.2.1") {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the events do not tell of the commands: %+v", r)
+		}
+	}
 
 	path := filepath.Join(dir, "bundle")
 	if r := runCommand(t, "", "debug", "-o", path, "-a", socket); r.status != 0 || r.stdout != "" {

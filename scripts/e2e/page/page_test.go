@@ -25,12 +25,21 @@ import (
 // axeVersion is the release of axe-core that looks at the pages.
 const axeVersion = "4.14.1"
 
+// missing ends a test for lack of a program. Where changes are checked it must be there.
+func missing(t *testing.T, program string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("no %s: apt-get install %[1]s", program)
+	}
+	t.Skipf("no %s: apt-get install %[1]s", program)
+}
+
 // browse starts a browser. What it complains of fails the test.
 func browse(t *testing.T) context.Context {
 	t.Helper()
 	binary, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("there is no chromium")
+		missing(t, "chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.DisableGPU)
@@ -139,7 +148,7 @@ func TestEverybodyCanRead(t *testing.T) {
 func axeSource(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
-		t.Skip("there is no npm to get axe-core with")
+		missing(t, "npm")
 	}
 	dir := t.TempDir()
 	install := exec.CommandContext(t.Context(), "npm", "install", "--no-save", "--no-audit",
