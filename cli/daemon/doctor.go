@@ -11,6 +11,7 @@ import (
 
 	"directormesh/cli/api"
 	"directormesh/cli/doctor"
+	"directormesh/cli/dovecot"
 	"directormesh/cli/handover"
 	"directormesh/mesh"
 )
@@ -23,6 +24,9 @@ var comparedSettings = [...]string{
 
 // tablesAgree is after which time tables are compared again: a change may be on its way.
 const tablesAgree = time.Second
+
+// doveconfTime bounds one question to doveconf in a report.
+const doveconfTime = 2 * time.Second
 
 // reportNode is what a report needs of a node.
 type reportNode interface {
@@ -57,13 +61,20 @@ func (d *director) report(ctx context.Context, n reportNode, host doctor.Host) d
 	return r
 }
 
+// askDoveconf asks the Dovecot of this host, for not so long that the other directors wait for it.
+func askDoveconf(ctx context.Context, setting string, filter ...string) string {
+	ctx, cancel := context.WithTimeout(ctx, doveconfTime)
+	defer cancel()
+	return dovecot.Doveconf(ctx, os.LookupEnv, setting, filter...)
+}
+
 // host is what this director knows of its host.
 func (d *Daemon) host() doctor.Host {
 	o := d.director.options // which a reload leaves alone
 	h := doctor.Host{
 		Name: o.NodeName, NoKicker: d.director.noKicker, DataDir: o.DataDir,
 		Login: o.Socket(handover.Login) != "", Userdb: o.Socket(handover.Userdb) != "",
-		HashFormat: o.UsernameHash.String(), Doveconf: doctor.Doveconf,
+		HashFormat: o.UsernameHash.String(), Doveconf: askDoveconf,
 	}
 	if data := d.node.Data(); data.Problem != nil {
 		h.DataProblem = api.Cause(data.Problem)
