@@ -87,15 +87,15 @@ func (s *userState) mayHaveBeenOn(backend netip.Addr, operations []*operation) b
 	})
 }
 
-// movedBy finds a move that gives the user this backend and has not been seen to do so yet.
-func (c *Checker) movedBy(t time.Duration, s *userState, backend netip.Addr) *operation {
+// movedBy finds the moves that give the user this backend and have not been seen to do so yet.
+func (c *Checker) movedBy(s *userState, backend netip.Addr) (found []*operation) {
 	for _, o := range c.operations {
 		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend && !s.used[o] &&
 			c.pending(o, s) {
-			return o
+			found = append(found, o)
 		}
 	}
-	return nil
+	return found
 }
 
 // pending reports whether an operation may still change the lines that the user has. Those of

@@ -165,6 +165,13 @@ func TestFlushesOfOthers(t *testing.T) {
 			movedAndForgotten(s, true)
 		}, "", ""},
 		{"a move", func(s *story) { movedAndForgotten(s, false) }, "G2", "has not kicked"},
+		{"a move that another one to the same backend was refused for", func(s *story) {
+			movedTwice(s, true)
+		}, "", ""},
+		{"a move at a director that counted all", func(s *story) { movedTwice(s, false) },
+			"G2", "d3 has not kicked"},
+		{"a flush that looks like an earlier move", func(s *story) { flushedAfter(s, false) }, "", ""},
+		{"a move that takes long", func(s *story) { flushedAfter(s, true) }, "G2", "d3 has not kicked"},
 		{"one to a backend that is forgotten, where one in a split has the old mapping",
 			func(s *story) {
 				s.split("d3", calm+sec(1.5), end)
@@ -229,4 +236,37 @@ func movedAndForgotten(s *story, forgotten bool) {
 		s.add(Admin{At(calm + sec(5.001)), 101, "d1", Op{Kind: OpForget, Backend: b1}})
 	}
 	s.login("d1", calm+sec(5.002), alice, to)
+}
+
+// movedTwice has alice moved by d2 while d3 is cut off from it, so that nobody waits for a kick by
+// d3, and before that perhaps by d1, which gives up.
+func movedTwice(s *story, before bool) {
+	s.login("d3", calm, alice, b1)
+	by := "d1"
+	if before {
+		s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: b3}})
+		s.add(Done{At: At(calm + sec(1.1)), ID: 100, Error: "user is already being moved"})
+		s.part("d2", "d3", calm+sec(2), end)
+		by = "d2"
+	}
+	s.add(Admin{At(calm + sec(8)), 101, by, Op{Kind: OpMove, User: alice, Backend: b3}})
+	s.login("d1", calm+sec(9), alice, b3)
+}
+
+// flushedAfter has alice moved to where a move had sent her that lost against another one. The flush
+// cannot wait for the kick of d3, which the move could.
+func flushedAfter(s *story, underWay bool) {
+	to := placeWithout(b1)
+	s.login("d3", calm, alice, b1)
+	s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: to, Wait: true}})
+	s.add(Admin{At(calm + sec(1.05)), 101, "d2", Op{Kind: OpMove, User: alice, Backend: b1}})
+	if !underWay {
+		s.add(Done{At: At(calm + sec(1.1)), ID: 100})
+	}
+	s.add(Done{At: At(calm + sec(1.2)), ID: 101})
+	s.login("d3", calm+sec(5), alice, b1)
+	s.order("d2", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.part("d2", "d3", calm+sec(7), end)
+	s.order("d2", calm+sec(8), calm+sec(8.1), Op{Kind: OpFlush}, "d3")
+	s.login("d1", calm+sec(9), alice, to)
 }

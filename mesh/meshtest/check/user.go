@@ -211,14 +211,21 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	}
 	var why cause
 	var kept []*line
-	o := c.movedBy(t, s, backend)
+	moves := c.movedBy(s, backend)
+	var o *operation
+	if len(moves) > 0 {
+		o = moves[0]
+	}
 	if o != nil && c.allGone(s, t) && c.hashesTo(t, l, backend) {
 		o = nil // perhaps the move lost, or is not here yet; the user is here by its hash
 	}
 	if o != nil {
 		s.used[o] = true
 		why = causeMoved
-		x.move, x.makers, x.recorded = o, []*operation{o}, o.at
+		x.makers, x.recorded = moves, o.at
+		if len(moves) == 1 { // whose sessions are kicked before is not known otherwise
+			x.move = o
+		}
 		for _, y := range s.lines {
 			if !c.informed(t, l.director, y) {
 				kept = append(kept, y) // which of the two wins is not known

@@ -25,6 +25,7 @@ func (d *director) orderMembership(p *director, remove bool) {
 			w.awaitReturn(p)
 		case p.removed:
 			p.letIn = false
+		case !d.core.Self(d.now()).Synced: // it refuses
 		default:
 			p.record(check.Leave{At: w.when(), Director: p.name})
 			p.record(check.Stop{At: w.when(), Director: p.name})

@@ -42,3 +42,25 @@ func TestRemovalOfNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedRemoval has a director that is not synced yet order the removal of another one.
+func TestRefusedRemoval(t *testing.T) {
+	s := Schedule{
+		Seed: 1, Directors: 2, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
+		ChunkRows: 25, End: 60 * time.Second,
+		Network:  Network{Delay: time.Millisecond, PushPull: 3 * time.Second},
+		Backends: []ring.Backend{{Addr: backend(0), VHosts: 100}},
+		Actions: []Action{
+			{At: 20 * time.Second, Kind: Crash, Director: 1, For: time.Second},
+			{At: 21010 * time.Millisecond, Kind: RingRemove, Director: 1, Peer: 0},
+		},
+	}
+	w := newWorld(s, nil)
+	w.until(s.End)
+	for _, b := range w.result().Breaches {
+		t.Error(b)
+	}
+	if w.directors[0].removed {
+		t.Error("d1 was removed by a director that was not synced")
+	}
+}
