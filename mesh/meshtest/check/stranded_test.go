@@ -170,8 +170,10 @@ func TestFlushesOfOthers(t *testing.T) {
 		}, "", ""},
 		{"a move at a director that counted all", func(s *story) { movedTwice(s, false) },
 			"G2", "d3 has not kicked"},
-		{"a flush that looks like an earlier move", func(s *story) { flushedAfter(s, false) }, "", ""},
-		{"a move that takes long", func(s *story) { flushedAfter(s, true) }, "G2", "d3 has not kicked"},
+		{"a flush that looks like an earlier move", func(s *story) { flushedAfter(s, false) },
+			"", ""},
+		{"a move that takes long", func(s *story) { flushedAfter(s, true) },
+			"G2", "d3 has not kicked"},
 		{"one to a backend that is forgotten, where one in a split has the old mapping",
 			func(s *story) {
 				s.split("d3", calm+sec(1.5), end)
@@ -253,12 +255,13 @@ func movedTwice(s *story, before bool) {
 	s.login("d1", calm+sec(9), alice, b3)
 }
 
-// flushedAfter has alice moved to where a move had sent her that lost against another one. The flush
-// cannot wait for the kick of d3, which the move could.
+// flushedAfter has alice moved by a flush to where a move had sent her that lost against another
+// one. The flush cannot wait for the kick of d3, which the move could.
 func flushedAfter(s *story, underWay bool) {
 	to := placeWithout(b1)
 	s.login("d3", calm, alice, b1)
-	s.add(Admin{At(calm + sec(1)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: to, Wait: true}})
+	s.add(Admin{At(calm + sec(1)), 100, "d1",
+		Op{Kind: OpMove, User: alice, Backend: to, Wait: true}})
 	s.add(Admin{At(calm + sec(1.05)), 101, "d2", Op{Kind: OpMove, User: alice, Backend: b1}})
 	if !underWay {
 		s.add(Done{At: At(calm + sec(1.1)), ID: 100})
