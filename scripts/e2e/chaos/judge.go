@@ -144,24 +144,6 @@ func (j *Judge) Commands() int { return len(j.commands) }
 // Answer takes an answer.
 func (j *Judge) Answer(a Answer) { j.pending = append(j.pending, a) }
 
-// claim is a backend that a user was answered, by whom, and when each last did.
-type claim struct {
-	backend string
-	first   time.Duration
-	by      map[int]span // asked first, answered last
-}
-
-// last is when it was last answered.
-func (c *claim) last() (last time.Duration) {
-	for _, s := range c.by {
-		last = max(last, s.to)
-	}
-	return last
-}
-
-// userClaims are the claims on a user that may hold.
-type userClaims struct{ claims []*claim }
-
 // Look judges all answers that were given so far. What is said of faults and commands of before
 // must have been said.
 func (j *Judge) Look() (breaches []Breach) {
@@ -211,7 +193,7 @@ func (j *Judge) judge(a Answer) (breach *Breach) {
 		case c.backend == a.Backend:
 			mine = c
 			left = append(left, c)
-		case a.Asked > c.last()+j.limits.Expire:
+		case a.Asked > j.prolonged(c)+j.limits.Expire:
 			// it may have ended by itself
 		case j.movedSince(c, a):
 			j.Counts.Moved++
@@ -234,40 +216,9 @@ func (j *Judge) judge(a Answer) (breach *Breach) {
 		mine = &claim{backend: a.Backend, first: a.Asked, by: make(map[int]span)}
 		left = append(left, mine)
 	}
-	s, ok := mine.by[a.Director]
-	if !ok {
-		s.from = a.Asked
-	}
-	s.to = max(s.to, a.Answered)
-	mine.by[a.Director] = s
+	mine.add(a, j.limits.Expire)
 	u.claims = left
 	return breach
-}
-
-func claimOf(claims []*claim, backend string) *claim {
-	for _, c := range claims {
-		if c.backend == backend {
-			return c
-		}
-	}
-	return nil
-}
-
-// settled reports whether two claims stood side by side for so long that the mesh must have
-// decided, and the other one was answered since.
-func (j *Judge) settled(mine, other *claim, a Answer) bool {
-	return other.last() > max(mine.last(), mine.first)+j.limits.Settle &&
-		other.last() < a.Asked && a.Asked-mine.last() > j.limits.Settle
-}
-
-func (j *Judge) lastBy(c *claim) string {
-	last := c.last()
-	for d, s := range c.by {
-		if s.to == last {
-			return fmt.Sprintf("%s at %.2fs", j.names[d], last.Seconds())
-		}
-	}
-	return "nobody"
 }
 
 // movedSince reports whether a command may have given the user another backend since a claim.

@@ -95,6 +95,17 @@ func TestJudge(t *testing.T) {
 				j.Down(d, secs(8), secs(12))
 			}
 		}, []Answer{at(1, 0, "a"), at(13, 1, "b")}, []string{"G2"}},
+		{"all died at once, and the last answer did not prolong", func(j *Judge) {
+			for d := range 3 {
+				j.Down(d, secs(50.1), secs(60))
+			}
+		}, []Answer{at(1, 0, "a"), at(50, 1, "a"), at(75, 1, "b")}, nil},
+		{"all died at once, and an answer of before did", func(j *Judge) {
+			for d := range 3 {
+				j.Down(d, secs(50.1), secs(60))
+			}
+		}, []Answer{at(1, 0, "a"), at(40, 2, "a"), at(50, 1, "a"), at(75, 1, "b")},
+			[]string{"G2"}},
 		{"all died at once, it was not on disk yet", func(j *Judge) {
 			for d := range 3 {
 				j.Down(d, secs(2), secs(12))
