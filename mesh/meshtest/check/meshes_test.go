@@ -122,6 +122,22 @@ func TestMeshes(t *testing.T) {
 			s.login("d3", calm+sec(7), alice, b1)
 			s.stop("d3", calm+sec(10))
 		}, "", ""},
+		{"forgotten in the mesh, and so at a stray that joins it", func(s *story) {
+			stray(s)
+			s.part("d1", "d3", 0, calm+sec(14.5))
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpForget, Backend: b1})
+			s.login("d1", calm+sec(7), alice, b1)
+			s.login("d3", calm+sec(8), alice, b1)
+			s.order("d1", calm+sec(9), calm+sec(9.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d3", calm+sec(14), alice, placeWithout(b1))
+			s.kick("d1", calm+sec(15), alice, placeWithout(b1))
+			s.finalWithout(end, Mapping{User: alice, Backend: placeWithout(b1)})
+		}, "", ""},
+		{"forgotten in the mesh of the director", func(s *story) {
+			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpForget, Backend: b1})
+			s.login("d3", calm+sec(8), alice, b1)
+		}, "G2", "d3 answered"},
 		{"what the mesh answers binds it when it has joined", func(s *story) {
 			stray(s)
 			s.login("d1", calm+sec(5), alice, b1)

@@ -73,9 +73,24 @@ func (c *Checker) acknowledged(o *operation) {
 			o.learn(i, o.doneAt)
 		}
 	}
-	if len(o.failed) == 0 {
+	if len(o.failed) == 0 && !c.contacts.severalMeshes() {
 		o.everywhere, o.still = o.doneAt, o.doneAt
 	}
+}
+
+// severalMeshes reports whether directors of more than one mesh live.
+func (c *contacts) severalMeshes() bool {
+	var mesh uint64
+	for _, d := range c.directors {
+		switch {
+		case !d.alive || d.mesh == 0 || d.mesh == mesh:
+		case mesh != 0:
+			return true
+		default:
+			mesh = d.mesh
+		}
+	}
+	return false
 }
 
 // spreadOperations lets those who are in touch with one that has an operation have it too.
@@ -98,7 +113,7 @@ func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 	if o.op.Kind == OpMove || o.op.Kind == OpFlush {
 		within = c.rules.knownWithin() // it travels as rows
 	}
-	all := true
+	all := !c.contacts.severalMeshes() // what one has comes to another only when they join
 	for j, d := range c.contacts.directors {
 		if !d.alive || o.hadBy(j) != forever {
 			continue
