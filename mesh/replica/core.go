@@ -147,6 +147,9 @@ func New(cfg Config, now mono.Time) *Core {
 		sessions:  make(map[uint64]*peer),
 		ops:       make(map[uint64]*operationState),
 	}
+	if cfg.Disk != nil && cfg.Disk.blank() {
+		cfg.Disk, c.cfg.Disk = nil, nil
+	}
 	c.clock.Init(cfg.Wall, now)
 	c.keeps, c.notes = cfg.Keeps, cfg.Notes
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"directormesh/directory"
@@ -28,6 +29,16 @@ type Disk struct {
 	// Damaged says that something that was kept is lost. Then this director goes on only if a peer
 	// has the state, or with GoOn.
 	Damaged, GoOn bool
+}
+
+// blank reports whether nobody has ever put anything into the mesh of the disk: it has no backends,
+// not even removed ones, no pins, and no director was added or removed. So it has no users either, and there
+// is nothing to go on with. Such a disk is what a director leaves that ran before it got its first
+// settings; these then begin a mesh of their own.
+func (d *Disk) blank() bool {
+	return !d.Damaged && !slices.ContainsFunc(d.Changes, func(c directory.Change) bool {
+		return !c.Empty()
+	})
 }
 
 // disk is what is left of a Disk while the directory of it matters.

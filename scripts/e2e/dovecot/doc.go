@@ -4,7 +4,8 @@
 // Dovecot 2.4 as proxies, from Debian trixie in a directory that debootstrap makes (without it
 // those tests are skipped; DIRECTORMESH_TRIXIE names a directory that is there already); and
 // systemd, as process 1 of namespaces of its own (skipped where that is not allowed). Nothing here
-// imitates Dovecot; only backends in trouble and a mail relay are stand-ins.
+// imitates Dovecot; only backends in trouble, those of the guide to installing and a mail relay are
+// stand-ins.
 //
 // The tests carry the build tag e2e ("make e2e"). They need root, because Dovecot changes users,
 // and Linux, where all of 127.0.0.0/8 is the loopback: each test process, and in it each test, has

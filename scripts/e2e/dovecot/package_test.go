@@ -3,9 +3,11 @@
 package dovecot
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,8 +22,9 @@ var packagedUnits = []string{
 }
 
 // The deb, on Debians that have a systemd and have never seen a director, by the commands of the
-// guide: it is installed and answers, gets a key, is upgraded, removed and purged. Settings and
-// state outlive what they should, and nothing is left in the end.
+// guide. On one host it is installed and answers, gets a key, is upgraded, removed and purged:
+// settings and state outlive what they should, and nothing is left in the end. Three more hosts
+// become a mesh. DIRECTORMESH_RELEASES can name other releases, such as trixie,bookworm.
 func TestPackage(t *testing.T) {
 	t.Parallel()
 	first, second := buildDeb(t, "1.0.0"), buildDeb(t, "1.0.1")
@@ -31,22 +34,21 @@ func TestPackage(t *testing.T) {
 	}
 	for _, release := range releases {
 		t.Run(release, func(t *testing.T) {
-			m := bootRoot(t, releaseRoot(t, release))
-			// Nobody sits there to be asked.
-			m.write("/etc/apt/apt.conf.d/e2e", "APT::Get::Assume-Yes \"true\";\n", 0o644)
-			p := &packaged{machine: m}
-			t.Cleanup(func() {
-				if t.Failed() {
-					t.Log(lastLines(m.logs(), logLines))
-				}
+			root := releaseRoot(t, release)
+			t.Run("one host", func(t *testing.T) {
+				t.Parallel()
+				p := newPackaged(t, bootRoot(t, root))
+				before := p.files()
+				p.installs(first)
+				p.getsKey()
+				p.asksDovecot()
+				p.upgrades(second)
+				p.goes(before)
 			})
-			m.logsToFile()
-			before := p.files()
-			p.installs(first)
-			p.getsKey()
-			p.asksDovecot()
-			p.upgrades(second)
-			p.goes(before)
+			t.Run("three hosts", func(t *testing.T) {
+				t.Parallel()
+				followGuide(t, root, first)
+			})
 		})
 	}
 }
@@ -67,14 +69,18 @@ func buildDeb(t *testing.T, version string) string {
 	return debs[0]
 }
 
-// releaseRoot returns a directory with a release of Debian and systemd.
+// releaseRoot returns a directory with a release of Debian, its Dovecot and systemd.
+// DIRECTORMESH_ and its name can name one that is there already.
 func releaseRoot(t *testing.T, release string) string {
 	t.Helper()
 	if release == "trixie" {
 		return dovecot24.root(t)
 	}
+	if root := os.Getenv("DIRECTORMESH_" + strings.ToUpper(release)); root != "" {
+		return root
+	}
 	root := t.TempDir()
-	if err := makeRoot(release, root, "systemd"); err != nil {
+	if err := makeRoot(release, root, hostPackages); err != nil {
 		t.Fatal(err)
 	}
 	return root
@@ -82,6 +88,19 @@ func releaseRoot(t *testing.T, release string) string {
 
 // packaged is a machine on which the deb is installed.
 type packaged struct{ *machine }
+
+func newPackaged(t *testing.T, m *machine) *packaged {
+	t.Helper()
+	// Nobody sits there to be asked.
+	m.write("/etc/apt/apt.conf.d/e2e", "APT::Get::Assume-Yes \"true\";\n", 0o644)
+	m.logsToFile()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(lastLines(m.logs(), logLines))
+		}
+	})
+	return &packaged{m}
+}
 
 // types runs a block of the guide in a directory in which the deb is.
 func (p *packaged) types(part string) string {
@@ -148,6 +167,24 @@ func (p *packaged) shows(want string, command ...string) {
 	}
 }
 
+// edits gives settings other values, as an operator does with an editor: a line in the place of the
+// first one with the setting, be it a comment or not.
+func (p *packaged) edits(lines ...string) {
+	p.t.Helper()
+	const path = "/etc/director/director.yaml"
+	settings := p.must("cat", path)
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, ":")
+		old := regexp.MustCompile(`(?m)^#?` + strings.TrimPrefix(name, "#") + `:.*$`).
+			FindString(settings)
+		if old == "" {
+			p.t.Fatalf("director.yaml has no line for %q:\n%s", line, settings)
+		}
+		settings = strings.Replace(settings, old, line, 1)
+	}
+	p.write(path, settings, 0o644)
+}
+
 func (p *packaged) installs(deb string) {
 	p.t.Helper()
 	p.brings(deb)
@@ -176,32 +213,38 @@ func (p *packaged) installs(deb string) {
 // getsKey edits the settings as the guide tells, with what a single host needs.
 func (p *packaged) getsKey() {
 	p.t.Helper()
-	raw, err := os.ReadFile(p.path("/etc/director/director.yaml"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.write("/etc/director/director.yaml", strings.NewReplacer(
-		"mail-servers: []", "mail-servers: [192.0.2.1]",
-		"#encrypt-key-file:", "encrypt-key-file:",
-		"bind: 127.0.0.1:9090", "bind: 0.0.0.0:9090",
-	).Replace(string(raw)), 0o644)
 	p.types("keys generate")
-	p.types("ring status --wait")
+	p.edits("mail-servers: [192.0.2.1]", "encrypt-key-file: /etc/director/keys",
+		"bind: 0.0.0.0:9090")
+	p.types("chown director: /etc/director/keys")
+	p.types("systemctl restart director.service")
+	p.must("director", "ring", "status", "--wait")
 	p.shows("encrypts", "director", "keys", "list")
 	p.must("director", "add", "192.0.2.77", "50")
 	p.must("director", "lookup", "alice")
 }
 
-// asksDovecot gives Dovecot 2.4 what the package has for it, where there is one, and checks it.
+// dovecot is the release of the machine's Dovecot.
+func (p *packaged) dovecot() release {
+	p.t.Helper()
+	if strings.HasPrefix(p.must("dovecot", "--version"), "2.4.") {
+		return dovecot24
+	}
+	return dovecot23
+}
+
+// asksDovecot gives Dovecot what the package has for it, and checks it.
 func (p *packaged) asksDovecot() {
 	p.t.Helper()
-	if _, err := os.Stat(p.path("/usr/sbin/dovecot")); err != nil {
-		return
-	}
 	const copied = "/etc/dovecot/conf.d/99-director.conf"
-	p.must("cp", "/usr/share/director/dovecot-2.4.conf", copied)
-	checkDoveconf(p.t, p.types("doveconf login_socket_path"),
-		"x/director", "x/proxy-notify", "/run/director/director-userdb")
+	p.must("cp", fmt.Sprintf("/usr/share/director/dovecot-%s.conf", p.dovecot()), copied)
+	wants := []string{"x/proxy-notify", "/run/director/director-userdb"}
+	if p.dovecot() == dovecot24 {
+		checkDoveconf(p.t, p.types("doveconf login_socket_path"), append(wants, "x/director")...)
+	} else {
+		checkDoveconf(p.t, p.types("doveconf service/imap-login/executable"),
+			append(wants, "imap-login x/director", "pop3-login x/director")...)
+	}
 	p.must("rm", copied)
 }
 

@@ -16,6 +16,10 @@ import (
 // rootTime bounds the making of a directory with a Debian in it.
 const rootTime = 6 * time.Minute
 
+// hostPackages are those of a proxy host, and of what its operators type.
+const hostPackages = "dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,dovecot-managesieved," +
+	"dovecot-submissiond,systemd,curl"
+
 // made24 is the directory that root24 made, "" if none; TestMain removes it.
 var made24 string
 
@@ -29,8 +33,7 @@ var root24 = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := makeRoot("trixie", dir, "dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,"+
-		"dovecot-managesieved,dovecot-submissiond,systemd"); err != nil {
+	if err := makeRoot("trixie", dir, hostPackages); err != nil {
 		_ = os.RemoveAll(dir)
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -164,20 +165,37 @@ func checkDoveconf(t *testing.T, printed string, wants ...string) {
 	}
 }
 
-// installBlock returns the commands of cli/doc/install.md of which one has this in it.
-func installBlock(t *testing.T, part string) string {
+// guideBlocks returns the blocks of cli/doc/install.md in their order: commands and settings.
+func guideBlocks(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(documents, "install.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, block := range strings.Split(string(text), "```\n") {
-		if n%2 == 1 && strings.Contains(block, part) {
-			return "set -e\n" + block
+	var blocks []string
+	fenced := regexp.MustCompile("(?ms)^ *```[a-z]*\n(.*?)^ *```$")
+	for _, match := range fenced.FindAllSubmatch(text, -1) {
+		blocks = append(blocks, string(match[1]))
+	}
+	return blocks
+}
+
+// guideBlock returns the first block of cli/doc/install.md that has this in it.
+func guideBlock(t *testing.T, part string) string {
+	t.Helper()
+	for _, block := range guideBlocks(t) {
+		if strings.Contains(block, part) {
+			return block
 		}
 	}
 	t.Fatalf("no block of the guide has %q", part)
 	return ""
+}
+
+// installBlock returns the commands of the first block of cli/doc/install.md that has this in it.
+func installBlock(t *testing.T, part string) string {
+	t.Helper()
+	return "set -e\n" + guideBlock(t, part)
 }
 
 // install follows cli/doc/install.md.
@@ -215,6 +233,7 @@ userdb {
 }
 `, ip)+shipped(t, "dovecot-2.3.conf", unchanged), 0o644)
 	m.must("bash", "-c", installBlock(t, "keys generate"))
+	m.must("bash", "-c", installBlock(t, "chown director: /etc/director/keys"))
 	m.logsToFile()
 	m.must("systemctl", "daemon-reload")
 	m.must("systemctl", "enable", "director.service")

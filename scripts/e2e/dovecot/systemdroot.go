@@ -8,23 +8,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"directormesh/scripts/e2e/netns"
 )
 
 // bootScript makes a machine out of a root file system, $2, and ends as its process 1: systemd,
 // with namespaces of its own for processes, mounts and control groups. What it writes goes to a
-// layer over the root file system and is gone with it. $1 is an empty directory. The network is
-// this machine's where $2 is its root, else one of its own with an address that hosts have.
+// layer over the root file system and is gone with it. $1 is an empty directory. $3 is its name, if
+// it is to have another one than the root file system; $4 is an address that its loopback interface
+// gets.
 const bootScript = `
 set -e
 mount --make-rprivate /
-[ "$2" = / ] || { ip link set lo up; ip address add 192.168.90.5/24 dev lo; }
+[ -z "$4" ] || { ip link set lo up; ip address add "$4/24" dev lo; }
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
 cd "$1/root"
+[ -z "$3" ] || echo "$3" >etc/hostname
 mount --rbind /dev dev
 mount -t proc proc proc
 mount -t sysfs sysfs sys
@@ -52,15 +57,26 @@ func bootMachine(t *testing.T) *machine {
 	return bootRoot(t, "/")
 }
 
-// bootRoot starts one with a root file system. Where that is not possible the test is skipped.
+// bootRoot starts one with a root file system. Its network is this machine's where the root is, else
+// one of its own with an address that hosts have.
 func bootRoot(t *testing.T, root string) *machine {
 	t.Helper()
-	namespaces := []string{
-		"--fork", "--kill-child", "--pid", "--mount", "--cgroup", "--uts", "--ipc",
+	if root == "/" {
+		return boot(t, nil, root, "", "")
 	}
-	if root != "/" {
-		namespaces = append(namespaces, "--net")
-	}
+	return boot(t, []string{"unshare", "--net"}, root, "", "192.168.90.5")
+}
+
+// bootHost starts one with a root file system on a host of a network, and gives it the name.
+func bootHost(t *testing.T, h *netns.Host, root, name string) *machine {
+	t.Helper()
+	return boot(t, h.Prefix(), root, name, "")
+}
+
+// boot starts one by a command that the prefix runs as the same process. Name and loopback address
+// are as in bootScript. Where it cannot be started the test is skipped.
+func boot(t *testing.T, prefix []string, root, name, loopback string) *machine {
+	t.Helper()
 	for _, program := range []string{
 		"unshare", "nsenter", "pivot_root", "ip", filepath.Join(root, "lib/systemd/systemd"),
 	} {
@@ -71,8 +87,10 @@ func bootRoot(t *testing.T, root string) *machine {
 	}
 	group := newControlGroup(t)
 	var console bytes.Buffer
-	cmd := exec.Command("unshare",
-		append(namespaces, "sh", "-c", bootScript, "sh", t.TempDir(), root)...)
+	argv := append(slices.Clone(prefix), "unshare",
+		"--fork", "--kill-child", "--pid", "--mount", "--cgroup", "--uts", "--ipc",
+		"sh", "-c", bootScript, "sh", t.TempDir(), root, name, loopback)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = &console, &console
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL, UseCgroupFD: true, CgroupFD: int(group.Fd()),
