@@ -32,9 +32,9 @@ type Disk struct {
 }
 
 // blank reports whether nobody has ever put anything into the mesh of the disk: it has no backends,
-// not even removed ones, no pins, and no director was added or removed. So it has no users either, and there
-// is nothing to go on with. Such a disk is what a director leaves that ran before it got its first
-// settings; these then begin a mesh of their own.
+// not even removed ones, no pins, and no director was added or removed. So it has no users either,
+// and there is nothing to go on with. Such a disk is what a director leaves that ran before it got
+// its first settings; these then begin a mesh of their own.
 func (d *Disk) blank() bool {
 	return !d.Damaged && !slices.ContainsFunc(d.Changes, func(c directory.Change) bool {
 		return !c.Empty()

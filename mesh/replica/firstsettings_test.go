@@ -19,7 +19,9 @@ func TestFirstSettings(t *testing.T) {
 	}{
 		{name: "nothing was done", backends: 4},
 		{name: "a backend was added and removed",
-			ops: []Operation{AddBackend{Addr: testBackend(7)}, RemoveBackend{Addr: testBackend(7)}}},
+			ops: []Operation{
+				AddBackend{Addr: testBackend(7)}, RemoveBackend{Addr: testBackend(7)},
+			}},
 		{name: "a director was added", ops: []Operation{SetDirectorRemoved{Addr: other}}},
 		{name: "something is lost", damaged: true},
 	} {

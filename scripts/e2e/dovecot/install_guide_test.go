@@ -178,8 +178,8 @@ func (n *newcomer) looks() {
 		for path, want := range map[string]string{
 			"/readyz": "ready\n", "/healthz": "", "/metrics": "\ndirector_synced 1\n",
 		} {
-			if status, text := get(n.desk, fmt.Sprintf("http://%s:9091%s", at, path), nil); status !=
-				200 || !strings.Contains(text, want) {
+			status, text := get(n.desk, fmt.Sprintf("http://%s:9091%s", at, path), nil)
+			if status != 200 || !strings.Contains(text, want) {
 				n.t.Errorf("host %d, %s from another host: %d %.300s", i+1, path, status, text)
 			}
 		}

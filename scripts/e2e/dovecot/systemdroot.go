@@ -57,8 +57,8 @@ func bootMachine(t *testing.T) *machine {
 	return bootRoot(t, "/")
 }
 
-// bootRoot starts one with a root file system. Its network is this machine's where the root is, else
-// one of its own with an address that hosts have.
+// bootRoot starts one with a root file system. Its network is this machine's where the root is,
+// else one of its own with an address that hosts have.
 func bootRoot(t *testing.T, root string) *machine {
 	t.Helper()
 	if root == "/" {
