@@ -56,6 +56,7 @@ func (b *backend) sessionsOn() (n int) {
 // flushing is a flush of users with live sessions.
 type flushing struct {
 	users, parallel int
+	olds            int           // backends that the users are moved away from
 	asks            bool          // the backends are asked
 	warm            time.Duration // from the start of the director to the first login
 	after           time.Duration // from the last login to the flush
@@ -63,14 +64,20 @@ type flushing struct {
 	crowded bool
 }
 
-// run moves the users away from a backend and returns how long that took.
+// run moves the users away from the old backends to another one and returns how long that took.
 func (f flushing) run(t *testing.T) time.Duration {
 	t.Helper()
 	users, parallel, asks := f.users, f.parallel, f.asks
-	backends := startBackendsWith(t, 2, doveadmConfig)
+	backends := startBackendsWith(t, f.olds+1, doveadmConfig)
 	s := askedSite(t, backends, asks)
-	from := backends[0]
-	s.director.must("update", backends[1].ip.String(), "0") // all hash to the first
+	olds, other := backends[:f.olds], backends[f.olds]
+	s.director.must("update", other.ip.String(), "0") // all hash to the old ones
+	left := func() (n int) {
+		for _, b := range olds {
+			n += b.sessionsOn()
+		}
+		return n
+	}
 	time.Sleep(f.warm)
 	for i := range users {
 		c, err := loginIMAP(s.port(143), fmt.Sprintf("u%d", i), "pass")
@@ -79,17 +86,19 @@ func (f flushing) run(t *testing.T) time.Duration {
 		}
 		t.Cleanup(func() { c.Close() })
 	}
-	if n := from.sessionsOn(); n != users {
-		t.Fatalf("%d sessions on the backend, want %d", n, users)
+	if n := left(); n != users {
+		t.Fatalf("%d sessions on the backends, want %d", n, users)
 	}
 	time.Sleep(f.after)
-	s.director.must("update", backends[1].ip.String(), "100")
-	s.director.must("update", from.ip.String(), "0")
+	s.director.must("update", other.ip.String(), "100")
+	for _, b := range olds {
+		s.director.must("update", b.ip.String(), "0")
+	}
 	began := time.Now()
-	s.director.must("flush", "--max-parallel", strconv.Itoa(parallel), from.ip.String())
+	s.director.must("flush", "--max-parallel", strconv.Itoa(parallel))
 	took := time.Since(began)
-	if n := from.sessionsOn(); n != 0 {
-		t.Errorf("%d sessions are left on the backend", n)
+	if n := left(); n != 0 {
+		t.Errorf("%d sessions are left on the backends", n)
 	}
 	if asks && !f.crowded {
 		if n := s.director.metric(`director_moves_vacated_total{reason="vacant"}`); n != users {
@@ -100,13 +109,20 @@ func (f flushing) run(t *testing.T) time.Duration {
 }
 
 // TestFlushAsksBackends moves users with live sessions between real backends, which are asked. With
-// DIRECTORMESH_FLUSH_USERS set to a number, it moves so many, some time after their login, and
-// compares with what the kick delay allows: so many at a time, each for 2 s at least.
+// DIRECTORMESH_FLUSH_USERS set to a number, it moves so many, some time after their login, away
+// from DIRECTORMESH_FLUSH_BACKENDS backends, and compares with what the kick delay allows: so many
+// at a time, each for 2 s at least.
 func TestFlushAsksBackends(t *testing.T) {
 	users, err := strconv.Atoi(os.Getenv("DIRECTORMESH_FLUSH_USERS"))
 	if err != nil {
-		flushing{users: 12, parallel: 6, asks: true}.run(t)
+		flushing{users: 12, parallel: 6, olds: 1, asks: true}.run(t)
 		return
+	}
+	olds := 1
+	if text := os.Getenv("DIRECTORMESH_FLUSH_BACKENDS"); text != "" {
+		if olds, err = strconv.Atoi(text); err != nil || olds < 1 {
+			t.Fatalf("DIRECTORMESH_FLUSH_BACKENDS is %q; want a number", text)
+		}
 	}
 	const (
 		parallel = 20
@@ -122,12 +138,12 @@ func TestFlushAsksBackends(t *testing.T) {
 		runs = runs[2:]
 	}
 	for _, f := range runs {
-		f.users, f.parallel, f.asks = users, parallel, true
+		f.users, f.parallel, f.olds, f.asks = users, parallel, olds, true
 		took := f.run(t)
 		allowed := time.Duration((users+parallel-1)/parallel) * delay
-		t.Logf("%d users, logged in %v after the start, flushed %v later, %d at a time: %v, the "+
-			"kick delay allows %v: %.1f times as fast", users, f.warm, f.after, parallel,
-			took.Round(time.Millisecond), allowed, allowed.Seconds()/took.Seconds())
+		t.Logf("%d users on %d backends, logged in %v after the start, flushed %v later, %d at "+
+			"a time: %v, the kick delay allows %v: %.1f times as fast", users, olds, f.warm,
+			f.after, parallel, took.Round(time.Millisecond), allowed, allowed.Seconds()/took.Seconds())
 	}
 }
 
