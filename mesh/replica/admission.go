@@ -20,23 +20,29 @@ type ownAdmission struct {
 	bootstrapped bool      // founded a mesh, or took a first snapshot
 	member       bool      // was synced since
 	alone        bool      // founded because no peer answered
-	contact      bool      // some director has answered ever
-	coldSince    mono.Time
-	cold         map[string]bool // cold start: whose snapshots were taken
-	named        admission.Named
-	holds        *holdings // nil: nothing that the members could lack
-	clockOff     bool
-	leaving      bool
-	removed      bool      // by `ring remove`
-	refused      string    // what a peer said when it refused us
-	refusedAt    mono.Time // when one that is no stranger last did, 0: never
-	differs      string    // why directors to join never will; empty: none has said so
+	// joinsSince is since when it waits to be bootstrapped: its start, or when it had to join
+	// again. Pauses do not count.
+	joinsSince mono.Time
+	contact    bool // some director has answered ever
+	coldSince  mono.Time
+	cold       map[string]bool // cold start: whose snapshots were taken
+	named      admission.Named
+	holds      *holdings // nil: nothing that the members could lack
+	clockOff   bool
+	leaving    bool
+	removed    bool      // by `ring remove`
+	refused    string    // what a peer said when it refused us
+	refusedAt  mono.Time // when one that is no stranger last did, 0: never
+	differs    string    // why directors to join never will; empty: none has said so
 }
 
 // holdings are rows that this director holds although no log of the mesh that it joins has them.
 type holdings struct {
 	since directory.Tick // those that changed then or later
 }
+
+// joinAgain has this director wait for a mesh to take it in, as after a start.
+func (a *ownAdmission) joinAgain(now mono.Time) { a.bootstrapped, a.joinsSince = false, now }
 
 // synced reports whether this director answers by itself.
 func (c *Core) synced() bool { return c.admission.synced }

@@ -95,7 +95,7 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 		// users apart from each other is what must not be.
 		return
 	}
-	waited := now.Sub(c.start)
+	waited := now.Sub(a.joinsSince)
 	if a.refusedAt != 0 && now.Sub(a.refusedAt) <= failAfter && waited < refusalWait {
 		return
 	}
@@ -149,9 +149,9 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 	c.found(now, fmt.Sprintf("%d directors start together", len(live)+1))
 }
 
-// refusalWait is for how long after its start a director that is refused hopes to be taken. There
-// is a mesh, and what speaks against it may pass: a new name at the address of a host that died
-// without a word is refused until that one is given up, after failAfter.
+// refusalWait is for how long a director that is refused hopes to be taken. There is a mesh, and
+// what speaks against it may pass: a new name at the address of a host that died without a word is
+// refused until that one is given up, after failAfter.
 const refusalWait = 2 * failAfter
 
 const (

@@ -69,7 +69,6 @@ type Core struct {
 	balancing
 
 	cfg   Config
-	start mono.Time // later by the pauses since
 	began mono.Time // the time of New
 	rand  *rand.Rand
 	boot  uint64   // of this life; a step of mesh time begins another
@@ -131,7 +130,6 @@ func New(cfg Config, now mono.Time) *Core {
 	}
 	c := &Core{
 		cfg:       cfg,
-		start:     now,
 		boot:      cfg.Boot,
 		began:     now,
 		rand:      cfg.Rand,
@@ -150,6 +148,7 @@ func New(cfg Config, now mono.Time) *Core {
 	if cfg.Disk != nil && cfg.Disk.blank() {
 		cfg.Disk, c.cfg.Disk = nil, nil
 	}
+	c.admission.joinsSince = now
 	c.clock.Init(cfg.Wall, now)
 	c.keeps, c.notes = cfg.Keeps, cfg.Notes
 	c.table = directory.NewTable(0, cfg.Name, cfg.Backends)

@@ -40,11 +40,11 @@ func TestRefusedHopesOn(t *testing.T) {
 	w.start("d1")
 	d2 := w.start("d2")
 	c := d2.core
-	c.admission.refusedAt = c.start.Add(startWait - failAfter)
-	if c.bootstrapAlone(c.start.Add(startWait)); c.admission.alone {
+	c.admission.refusedAt = c.admission.joinsSince.Add(startWait - failAfter)
+	if c.bootstrapAlone(c.admission.joinsSince.Add(startWait)); c.admission.alone {
 		t.Error("it serves alone while it hopes")
 	}
-	if c.bootstrapAlone(c.start.Add(startWait + 1)); !c.admission.alone {
+	if c.bootstrapAlone(c.admission.joinsSince.Add(startWait + 1)); !c.admission.alone {
 		t.Error("it hopes on although its time is over")
 	}
 }
@@ -66,7 +66,7 @@ func TestContactsVanished(t *testing.T) {
 		w.start("d1")
 		c := w.start("d2").core
 		c.admission.contact = true
-		at := c.start.Add(test.waited)
+		at := c.admission.joinsSince.Add(test.waited)
 		if test.near {
 			c.peers.add(&peer{name: "d1", boot: 1, seenAt: at})
 		}
@@ -97,12 +97,13 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 		other.CountsUs = true
 		other.log = c.logs.Open(logs.ID{Name: "d1", Boot: 1})
 		c.peers.add(other)
-		now := c.start.Add(test.waited)
+		now := c.admission.joinsSince.Add(test.waited)
 		if test.near {
 			log := c.logs.Open(logs.ID{Name: "d3", Boot: 1})
 			c.peers.add(&peer{name: "d3", boot: 1, seenAt: now, log: log})
 		}
-		c.admission.coldSince, c.admission.cold = c.start, map[string]bool{"d1": true}
+		c.admission.coldSince = c.admission.joinsSince
+		c.admission.cold = map[string]bool{"d1": true}
 		c.bootstrapCold(now, []*peer{other})
 		if c.admission.bootstrapped != test.founded {
 			t.Errorf("%s: founded is %v, want %v",

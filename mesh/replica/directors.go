@@ -37,8 +37,8 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 		c.admission.removed = removed
 		c.logf(LogWarn, "this director was removed from the mesh, or let in again",
 			Field{"removed", removed})
-		if !removed {
-			c.admission.bootstrapped = len(c.peers.all) == 0
+		if !removed && len(c.peers.all) > 0 {
+			c.admission.joinAgain(now)
 		}
 	}
 	for _, p := range c.peers.all {

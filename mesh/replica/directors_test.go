@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"directormesh/mesh/wire"
 )
 
 var compareAddrs = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})
@@ -129,6 +131,37 @@ func TestLastDirectorIsLetInAgain(t *testing.T) {
 	}
 	if n := len(d1.lines("this director was removed from the mesh, or let in again")); n != 2 {
 		t.Errorf("logged %d times, want twice", n)
+	}
+}
+
+// A director that is let in again waits for the others as one that starts does, however long it was
+// outside: alone it would go on with moves, and answer by what it knew when it was removed.
+func TestLetInAgainAfterLong(t *testing.T) {
+	w := started(t, 3)
+	d1, d3 := w.directors[0], w.directors[2]
+	remove := func(removed bool) {
+		t.Helper()
+		_, err := d1.do(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: removed})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove(true)
+	w.run(3 * contactLost)
+	// It hears of that before it hears of anybody: as over real streams, which take their time.
+	w.filter = func(to *director, m wire.Message) bool {
+		_, beat := m.(*wire.Beat)
+		return to != d3 || !beat
+	}
+	remove(false)
+	w.run(time.Second)
+	w.filter = nil
+	w.run(5 * time.Second)
+	if self := d3.core.Self(w.now); !self.Synced {
+		t.Errorf("d3 is %+v", self)
+	}
+	if n := d3.core.Counters().ServedAlone; n != 0 {
+		t.Errorf("d3 served alone %d times, although the others were there", n)
 	}
 }
 

@@ -300,7 +300,7 @@ func TestPostponed(t *testing.T) {
 			p.Probe(at, 7)
 		}
 	})
-	c.start, c.admission.coldSince = at, at
+	c.admission.joinsSince, c.admission.coldSince = at, at
 	c.admission.named = admission.Named{{Name: "d2"}: at}
 	c.moves.Queue(&moves.Move{Row: directory.Mapping{Generation: 1}})
 	for range c.moves.Announce(at, c.newID) { // a Hold for whose confirmations we wait
@@ -309,7 +309,7 @@ func TestPostponed(t *testing.T) {
 	c.receiver.Begin(at, snapshots.Snapshot{ID: 1, Peer: "d2"})
 	c.postpone(late)
 	got := []mono.Time{
-		c.start, c.admission.coldSince, c.admission.named[wire.Life{Name: "d2"}],
+		c.admission.joinsSince, c.admission.coldSince, c.admission.named[wire.Life{Name: "d2"}],
 		c.donations.Get("d2").AckedAt(),
 	}
 	for i, v := range got {

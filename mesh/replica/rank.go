@@ -112,7 +112,8 @@ func (ms *membership) meetMesh(now mono.Time, p *peer) {
 	ms.logf(LogWarn, "met a mesh that ranks above ours, joining it", Field{"peer", p.name},
 		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", ms.table.Mesh().String()})
 	ms.counters.MeshesMet++
-	ms.admission.bootstrapped, ms.admission.holds = false, &holdings{}
+	ms.admission.joinAgain(now)
+	ms.admission.holds = &holdings{}
 	ms.evaluate(now)
 	ms.ask(now, p)
 }

@@ -160,7 +160,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	c.logf(LogWarn, "was added to another cluster, leaving this one for it", Field{"peer", p.name},
 		Field{"mesh_id", p.mesh.ID.String()}, Field{"ours", left.String()})
 	c.counters.MeshesMet++
-	c.admission.bootstrapped = false
+	c.admission.joinAgain(now)
 	for _, m := range c.moves.Sorted() {
 		c.finishMove(m, ErrTryAgain)
 	}

@@ -61,7 +61,7 @@ func (c *Core) beginAdmission(now mono.Time) {
 // postpone gives everything that waits for something outside the time that we slept through.
 func (c *Core) postpone(late time.Duration) {
 	a := &c.admission
-	c.start = c.start.Add(late)
+	a.joinsSince = a.joinsSince.Add(late)
 	if a.coldSince != 0 {
 		a.coldSince = a.coldSince.Add(late)
 	}

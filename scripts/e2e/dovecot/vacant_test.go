@@ -143,7 +143,8 @@ func TestFlushAsksBackends(t *testing.T) {
 		allowed := time.Duration((users+parallel-1)/parallel) * delay
 		t.Logf("%d users on %d backends, logged in %v after the start, flushed %v later, %d at "+
 			"a time: %v, the kick delay allows %v: %.1f times as fast", users, olds, f.warm,
-			f.after, parallel, took.Round(time.Millisecond), allowed, allowed.Seconds()/took.Seconds())
+			f.after, parallel, took.Round(time.Millisecond), allowed,
+			allowed.Seconds()/took.Seconds())
 	}
 }
 
