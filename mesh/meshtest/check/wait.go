@@ -176,12 +176,12 @@ func (c *Checker) judgeWait(l *lookup) {
 // confirmedUpTo is up to when changes of the table were confirmed by all directors that the one
 // asked counts: what a peer confirms comes in order, so it is known up to the newest frame that has
 // arrived. A peer that is silent for longer counts as failed, and a director that slept waits as
-// long again.
+// long again. One that has died counts until then, too.
 func (c *Checker) confirmedUpTo(l *lookup) time.Duration {
 	at := l.at
-	for j, d := range c.contacts.directors {
+	for j := range c.contacts.directors {
 		link := &c.contacts.links[l.director][j]
-		if j != l.director && d.alive && l.at-max(link.sent, link.woke) <= silence+spread {
+		if j != l.director && l.at-max(link.sent, link.woke) <= silence+spread {
 			at = min(at, link.sent)
 		}
 	}

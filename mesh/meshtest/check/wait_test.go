@@ -44,6 +44,12 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
 			waits(s, "d2", calm+sec(9), placeWithout(b1))
 		}, "", ""},
+		{"a change that one has not confirmed that has died unnoticed", func(s *story) {
+			s.cuts = append(s.cuts, cut{"d3", "d2", calm + sec(1), end})
+			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
+			s.stop("d3", calm+sec(2.5))
+			waits(s, "d2", calm+sec(5), placeWithout(b1))
+		}, "", ""},
 		{"the end of a mapping that has been prolonged", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
