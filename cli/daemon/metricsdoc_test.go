@@ -27,7 +27,7 @@ A director serves these at '/metrics', on 'director.sock' and at the addresses o
 '--http' and '--metrics'. The address of '--metrics' serves nothing else but '/healthz' and
 '/readyz', so it may be any. Counters start at zero with the process. It also has those of Go
 ('go_…') and of the process ('process_…'). Alert rules and a dashboard are in
-[scripts/observe](../../scripts/observe/README.md).
+[scripts/observe](../../scripts/observe/README.md), of packages in '/usr/share/director/observe'.
 
 Some metrics are there only where there is something to count:
 'director_backend_health_checks_total' with '--health-check', 'director_backend_sessions' and 'director_sessions_listed_timestamp_seconds'

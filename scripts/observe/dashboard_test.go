@@ -3,6 +3,7 @@ package observe
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -14,6 +15,7 @@ type panel struct {
 	Title       string
 	Description string
 	GridPos     struct{ H, W, X, Y int }
+	Datasource  struct{ UID string }
 	FieldConfig struct{ Defaults struct{ Unit string } }
 	Targets     []struct{ Expr, LegendFormat string }
 }
@@ -25,9 +27,24 @@ func TestDashboard(t *testing.T) {
 		Title  string
 		UID    string
 		Panels []panel
+		// Templating has the variables that a viewer chooses.
+		Templating struct{ List []struct{ Name, Type, Definition string } }
 	}
 	if err := json.Unmarshal(read(t, "dashboard.json"), &dashboard); err != nil {
 		t.Fatal(err)
+	}
+	variables := map[string]bool{"__rate_interval": true} // which Grafana has
+	for _, v := range dashboard.Templating.List {
+		variables[v.Name] = true
+		if v.Type == "query" {
+			checkExpression(t, "variable "+v.Name, v.Definition)
+		}
+	}
+	variable := regexp.MustCompile(`\$\{?(\w+)`)
+	for _, m := range variable.FindAllStringSubmatch(string(read(t, "dashboard.json")), -1) {
+		if !variables[m[1]] {
+			t.Errorf("there is no variable $%s", m[1])
+		}
 	}
 	if dashboard.Title == "" || dashboard.UID == "" || len(dashboard.Panels) < 20 {
 		t.Fatalf("dashboard %q (%s) has %d panels",
@@ -51,9 +68,9 @@ func TestDashboard(t *testing.T) {
 			continue
 		}
 		if !strings.HasSuffix(p.Description, ".") || p.FieldConfig.Defaults.Unit == "" ||
-			len(p.Targets) == 0 {
-			t.Errorf("panel %q has description %q, unit %q and %d queries",
-				p.Title, p.Description, p.FieldConfig.Defaults.Unit, len(p.Targets))
+			len(p.Targets) == 0 || p.Datasource.UID != "${datasource}" {
+			t.Errorf("panel %q has description %q, unit %q, %d queries and asks %q", p.Title,
+				p.Description, p.FieldConfig.Defaults.Unit, len(p.Targets), p.Datasource.UID)
 		}
 		for _, target := range p.Targets {
 			if target.LegendFormat == "" || !strings.Contains(target.Expr, `job="$job"`) {

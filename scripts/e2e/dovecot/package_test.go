@@ -197,6 +197,13 @@ func (p *packaged) installs(deb string) {
 	if ok, err := p.hasReader("/run/dovecot/login/x/proxy-notify"); !ok {
 		p.t.Errorf("nobody reads the FIFO: %v", err)
 	}
+	for _, name := range []string{"README.md", "alerts.yml", "alerts_test.yml", "dashboard.json"} {
+		want, err := os.ReadFile(filepath.Join("../../observe", name))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.shows(string(want), "cat", "/usr/share/director/observe/"+name)
+	}
 	for _, file := range []string{
 		"/usr/share/man/man1/director.1.gz", "/usr/share/man/man5/director.yaml.5.gz",
 		"/usr/share/bash-completion/completions/director",
