@@ -28,7 +28,9 @@ func TestDashboard(t *testing.T) {
 		UID    string
 		Panels []panel
 		// Templating has the variables that a viewer chooses.
-		Templating struct{ List []struct{ Name, Type, Definition string } }
+		Templating struct {
+			List []struct{ Name, Type, Definition string }
+		}
 	}
 	if err := json.Unmarshal(read(t, "dashboard.json"), &dashboard); err != nil {
 		t.Fatal(err)
