@@ -88,6 +88,15 @@ func (p *process) start(extra ...string) {
 	args := []string{
 		"serve", "--node-name", p.name, "--bind", p.addr.String(), "--run-dir", p.runDir,
 	}
+	argv := slices.Concat(p.prefix, []string{cmp.Or(p.program, program)}, args, p.flags, extra)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), p.env...)
+	p.run(cmd)
+}
+
+// run runs the director by a command.
+func (p *process) run(cmd *exec.Cmd) {
+	p.t.Helper()
 	out := p.out
 	if out == nil {
 		var err error
@@ -97,10 +106,7 @@ func (p *process) start(extra ...string) {
 		}
 		defer out.Close() // the process has its own copy
 	}
-	argv := slices.Concat(p.prefix, []string{cmp.Or(p.program, program)}, args, p.flags, extra)
-	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(os.Environ(), p.env...)
 	// A test run that is killed takes its directors with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
