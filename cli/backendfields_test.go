@@ -25,7 +25,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 		"Factor": 75, "Load": new(uint64(7)), "Standby": true, "Idle": true,
 		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
-		"Failure": &api.BackendFailure{By: "d1"},
+		"Failure": &api.BackendFailure{By: "d1"}, "SlowStart": &api.SlowStart{Percent: 25},
 	}
 	unset := []string{"Name", "StateChangedAt", "Users"} // no command sets these
 	uses := []struct {
@@ -41,12 +41,14 @@ func TestEachFieldOfABackend(t *testing.T) {
 		}, []string{"Name", "Idle"}},
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, api.Pins{}, ""))
-		}, append(unset, "Rebalance", "Failure", "Factor", "Load", "Idle")}, // it ends by itself
+			// these end by themselves
+		}, append(unset, "Rebalance", "Failure", "Factor", "Load", "Idle", "SlowStart")},
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
 			// Dovecot's have none
-		}, append(unset, "Drain", "Rebalance", "Failure", "Factor", "Load", "Standby", "Idle")},
+		}, append(unset, "Drain", "Rebalance", "Failure", "Factor", "Load", "Standby", "Idle",
+			"SlowStart")},
 	}
 	fields := reflect.TypeFor[api.Backend]()
 	for _, use := range uses {

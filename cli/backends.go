@@ -14,18 +14,21 @@ func (inv *invocation) addCommand() *cli.Command {
 		Category:  categoryBackends,
 		Usage:     "add a backend, or change its vhost count",
 		ArgsUsage: "HOST [VHOSTS]",
-		UsageText: "director add [-a ADDR] [-v] [--json] [-t TAG] [--standby] HOST[@TAG] [VHOSTS]",
+		UsageText: "director add [-a ADDR] [-v] [--json] [-t TAG] [--standby] " +
+			"[--slow-start DURATION] HOST[@TAG] [VHOSTS]",
 		Description: `
 Adds a backend, with 100 vhosts if none are given. If the table already has the backend, its
 vhost count is set if one is given, and its tag must be the same. Mapped users stay where they
 are. The new backend gets a share of the new users. A standby takes users only while no other
-backend of its tag does; --standby=false makes it one like the others.
+backend of its tag does; --standby=false makes it one like the others. With --slow-start it
+gets a quarter of its share at first, and all after that time; 0s ends a slow start.
 
   $ director add -t ssd 192.0.2.51 50`,
 		Flags: append([]cli.Flag{
 			addrFlag(), jsonFlag(), verboseFlag(),
 			&cli.StringFlag{Name: "tag", Aliases: []string{"t"}, Usage: "tag of the backend"},
 			&cli.BoolFlag{Name: "standby", Usage: "take users only while no other of the tag does"},
+			slowStartFlag(),
 		}, planFlags()...),
 		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
@@ -49,9 +52,15 @@ backend of its tag does; --standby=false makes it one like the others.
 				is := c.Bool("standby")
 				standby = &is
 			}
+			slowStart, err := parseSlowStart(c)
+			if err != nil {
+				return err
+			}
 			return inv.changeBackends(c, client, host, hostOperation{
 				operation: func(ip api.IP) api.Operation {
-					return api.AddBackend{IP: ip, Tag: tag, VHosts: vhosts, Standby: standby}
+					return api.AddBackend{
+						IP: ip, Tag: tag, VHosts: vhosts, Standby: standby, SlowStartMS: slowStart,
+					}
 				},
 				done:    "OK",
 				missing: exitTemporary,
@@ -66,22 +75,30 @@ func (inv *invocation) updateCommand() *cli.Command {
 		Category:  categoryBackends,
 		Usage:     "change a backend's vhost count",
 		ArgsUsage: "HOST VHOSTS",
-		UsageText: "director update [-a ADDR] [-v] [--json] HOST[@TAG] VHOSTS",
+		UsageText: "director update [-a ADDR] [-v] [--json] [--slow-start DURATION] " +
+			"HOST[@TAG] VHOSTS",
 		Description: `
 The vhost count is the backend's weight for new users: twice the vhosts, twice the users; 0
 gives it none. Mapped users stay until "director flush" moves them.
 
   $ director update 192.0.2.1 50`,
-		Flags: append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()}, planFlags()...),
+		Flags: append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), slowStartFlag()},
+			planFlags()...),
 		Action: inv.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			host, tag := cutTag(args[0])
 			vhosts, err := parseVHosts(c, args[1])
 			if err != nil {
 				return err
 			}
+			slowStart, err := parseSlowStart(c)
+			if err != nil {
+				return err
+			}
 			return inv.changeBackends(c, client, host, hostOperation{
 				operation: func(ip api.IP) api.Operation {
-					return api.UpdateBackend{IP: ip, Tag: tag, VHosts: vhosts}
+					return api.UpdateBackend{
+						IP: ip, Tag: tag, VHosts: vhosts, SlowStartMS: slowStart,
+					}
 				},
 				done:    "OK",
 				missing: exitTemporary,
@@ -102,12 +119,11 @@ another one. To move the users away first: down, flush, then remove.
 }
 
 func (inv *invocation) upCommand() *cli.Command {
-	return inv.hostCommand("up", "let a backend have new users again", `
-Undoes "director down". Vhosts and mapped users are as they were.
+	return inv.bringingCommand("up", "let a backend have new users again", `
+Undoes "director down", and ends a failure. Vhosts and mapped users are as they were.
 
-  $ director up 192.0.2.1`, hostOperation{
-		operation: func(ip api.IP) api.Operation { return api.BackendUp{IP: ip} },
-		done:      "up",
+  $ director up 192.0.2.1`, "up", func(ip api.IP, slowStart *int64) api.Operation {
+		return api.BackendUp{IP: ip, SlowStartMS: slowStart}
 	})
 }
 
@@ -133,6 +149,31 @@ many they are. "director flush" moves them away.
 			}
 		},
 	})
+}
+
+// bringingCommand is a command that brings a host into use, at once or slowly.
+func (inv *invocation) bringingCommand(
+	name, usage, description, done string,
+	operation func(ip api.IP, slowStart *int64) api.Operation,
+) *cli.Command {
+	command := inv.hostCommand(name, usage, description, hostOperation{})
+	command.UsageText = "director " + name + " [-a ADDR] [-v] [--json] [--slow-start DURATION] HOST"
+	command.Flags = append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), slowStartFlag()},
+		planFlags()...)
+	command.Action = inv.asking(1, 1, func(
+		c *cli.Context, client *api.Client, args []string,
+	) error {
+		slowStart, err := parseSlowStart(c)
+		if err != nil {
+			return err
+		}
+		return inv.changeBackends(c, client, args[0], hostOperation{
+			operation: func(ip api.IP) api.Operation { return operation(ip, slowStart) },
+			done:      done,
+			missing:   exitNotFound,
+		})
+	})
+	return command
 }
 
 // hostCommand is a command with a host as its only argument.

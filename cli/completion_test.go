@@ -70,14 +70,15 @@ func TestBashCompletion(t *testing.T) {
 		"director bench --door l":          "login",
 		"director completion ":             "bash zsh fish",
 		"director man ":                    "director director.yaml",
-		"director add ": changing + " --tag -t --standby" + plans + access +
+		"director add ": changing + " --tag -t --standby --slow-start" + plans + access +
 			" --help",
 		"director flush --max-parallel 5 --w": "--watch",
 		"director lookup -f FILE --js":        "--json",
 		"director map -u add --ad":            "--addr",
 		// backends and directors are asked for
-		"PROGRAM -a SOCKET update ":                 "192.0.2.1 192.0.2.51 ::198.51.100.7",
-		"PROGRAM update 192.0.2.5 -a SOCKET ":       changing + plans + access + " --help",
+		"PROGRAM -a SOCKET update ": "192.0.2.1 192.0.2.51 ::198.51.100.7",
+		"PROGRAM update 192.0.2.5 -a SOCKET ": changing + " --slow-start" + plans + access +
+			" --help",
 		"PROGRAM update -a SOCKET 192.0.2.5":        "192.0.2.51",
 		"PROGRAM flush -a SOCKET a":                 "all",
 		"PROGRAM flush --max-parallel 5 -a SOCKET ": "all 192.0.2.1 192.0.2.51 ::198.51.100.7",

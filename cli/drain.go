@@ -85,13 +85,12 @@ func usersToMove(n int) string {
 }
 
 func (inv *invocation) undrainCommand() *cli.Command {
-	return inv.hostCommand("undrain", "let a drained backend have new users again", `
+	return inv.bringingCommand("undrain", "let a drained backend have new users again", `
 Ends a drain, whether it is done or not. Moves under way end; users who were moved stay where
 they are.
 
-  $ director undrain 192.0.2.1`, hostOperation{
-		operation: func(ip api.IP) api.Operation { return api.UndrainBackend{IP: ip} },
-		done:      "undrained",
+  $ director undrain 192.0.2.1`, "undrained", func(ip api.IP, slowStart *int64) api.Operation {
+		return api.UndrainBackend{IP: ip, SlowStartMS: slowStart}
 	})
 }
 

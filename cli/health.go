@@ -193,6 +193,7 @@ func (inv *invocation) showBackendsAndHealth(
 	if err := inv.printBackends(table); err != nil {
 		return err
 	}
+	inv.remarkSlowStarts(table)
 	if len(health.Watching) == 0 {
 		inv.remark("Info: no director checks backends; see --health-check")
 		return nil

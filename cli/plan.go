@@ -111,6 +111,10 @@ func (inv *invocation) showPlan(c *cli.Context, p api.Plan) error {
 		least := time.Duration(p.LeastMS) * time.Millisecond
 		summary += fmt.Sprintf("; at least %v", least.Round(time.Second))
 	}
+	if p.SlowStartMS > 0 {
+		over := time.Duration(p.SlowStartMS) * time.Millisecond
+		summary += fmt.Sprintf("; as after the slow start of %v", over)
+	}
 	if _, err := fmt.Fprintf(inv.Stdout, "%s\n\n", summary); err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ which the user is pinned, if any; "Hashed" is that one too while it takes users.
 
 "failed" stands behind the state of a backend that the directors have taken out of use, and
 "failed, kept" behind one that stays in use because too many have failed; see "director health".
+"starting at 25%" is one that came into use lately and gets
+that much of its share of the new users; -v says when it gets all, see --slow-start.
 The columns "factor" and "load" are there where the directors even out load; see "director balance".
 
   $ director status alice@example.org
@@ -106,6 +108,9 @@ func stateText(b api.Backend) string {
 		text += ", standby"
 	case b.Standby:
 		text += ", standby in use"
+	}
+	if b.SlowStart != nil {
+		text += fmt.Sprintf(", starting at %d%%", b.SlowStart.Percent)
 	}
 	switch {
 	case b.Drain == nil || !b.Drain.On:

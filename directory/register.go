@@ -3,6 +3,7 @@ package directory
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"directormesh/ring"
 )
@@ -127,6 +128,22 @@ type Factor int
 
 // Percent returns the factor as a number.
 func (f Factor) Percent() int { return cmp.Or(int(f), ring.NoFactor) }
+
+// Start says how a backend starts that comes into use: slowly, with a weight that grows in steps,
+// or at once, which is the zero value.
+type Start struct {
+	// Since is the stamp of the change that brought it into use; 0: it did not start slowly.
+	Since Stamp
+	// Over is in how long it gets its whole weight, in whole milliseconds, MaxSlowStart at most.
+	Over time.Duration
+	// Percent is how much of its weight it has, 1 to 99; 0 means all.
+	Percent int
+}
+
+func compareStart(a, b Start) int {
+	return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.Over, b.Over),
+		cmp.Compare(a.Percent, b.Percent))
+}
 
 // compareBool orders false before true.
 func compareBool(a, b bool) int {

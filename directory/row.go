@@ -36,15 +36,18 @@ type BackendRow struct {
 	Factor Register[Factor]
 	// Standby says that it takes users only while no other backend of its tag does.
 	Standby Register[bool]
+	// Start says that it starts slowly; unset: it has its whole weight.
+	Start Register[Start]
 }
 
 // Registers is how many registers of a backend a director of this release knows beyond those of the
 // first release. PinRegister is the place of pins among them, which are rows of their own, and
-// StandbyRegister that of Standby.
+// StandbyRegister and StartRegister those of Standby and Start.
 const (
-	Registers       = 6
+	Registers       = 7
 	PinRegister     = 5
 	StandbyRegister = 6
+	StartRegister   = 7
 )
 
 // Known returns the row as a director knows it that has only so many of the registers that were
@@ -65,6 +68,9 @@ func (r BackendRow) Known(registers int) BackendRow {
 	if registers < StandbyRegister {
 		r.Standby = Register[bool]{}
 	}
+	if registers < StartRegister {
+		r.Start = Register[Start]{}
+	}
 	return r
 }
 
@@ -78,7 +84,8 @@ func (r BackendRow) Covers(change BackendRow) bool {
 		change.Rebalance.compare(r.Rebalance, compareTask) <= 0 &&
 		change.Verdict.compare(r.Verdict, compareVerdict) <= 0 &&
 		change.Factor.compare(r.Factor, cmp.Compare[Factor]) <= 0 &&
-		change.Standby.compare(r.Standby, compareBool) <= 0
+		change.Standby.compare(r.Standby, compareBool) <= 0 &&
+		change.Start.compare(r.Start, compareStart) <= 0
 }
 
 // merge takes over what is later in the row in and returns just that.
@@ -93,6 +100,7 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 		Verdict:   r.Verdict.merge(in.Verdict, compareVerdict),
 		Factor:    r.Factor.merge(in.Factor, cmp.Compare[Factor]),
 		Standby:   r.Standby.merge(in.Standby, compareBool),
+		Start:     r.Start.merge(in.Start, compareStart),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -113,6 +121,7 @@ func (r BackendRow) Commanded() BackendRow {
 		Verdict:   r.Verdict.commanded(),
 		Factor:    r.Factor.commanded(),
 		Standby:   r.Standby.commanded(),
+		Start:     r.Start.commanded(),
 	}
 }
 
@@ -135,13 +144,13 @@ func (r BackendRow) vhosts() int {
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
 	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten, r.Drain.Stamp,
-		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp, r.Standby.Stamp)
+		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp, r.Standby.Stamp, r.Start.Stamp)
 }
 
 // lastMoment returns the highest stamp in the row, those in its values included.
 func (r BackendRow) lastMoment() Stamp {
 	return max(r.lastStamp(), r.State.Value.Since, r.Drain.Value.Since,
-		r.Rebalance.Value.Since, r.Verdict.Value.Since)
+		r.Rebalance.Value.Since, r.Verdict.Value.Since, r.Start.Value.Since)
 }
 
 // DirectorRow is what `ring add` and `ring remove` have said about one

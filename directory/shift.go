@@ -85,6 +85,8 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.Verdict.Value.Since)
 		restamp(&row.Factor.Stamp)
 		restamp(&row.Standby.Stamp)
+		restamp(&row.Start.Stamp)
+		restamp(&row.Start.Value.Since)
 		t.backends[addr] = row
 	}
 	for addr, row := range t.directors {

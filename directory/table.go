@@ -171,6 +171,7 @@ func (t *Table) Backends() []ring.Backend {
 			Drained:    row.Drain.Value.On,
 			Rebalanced: row.Rebalance.Value.On,
 			Standby:    row.Standby.Value,
+			Start:      row.Start.Value.Percent,
 		})
 	}
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })

@@ -26,6 +26,7 @@ var (
 	ErrNotDrained     = errors.New("backend is not drained")
 	ErrParallel       = errors.New("number of users at a time")
 	ErrNotPinned      = errors.New("user is not pinned")
+	ErrSlowStart      = errors.New("time of a slow start")
 )
 
 // Add puts a backend into the table. One that is absent gets all registers
@@ -71,6 +72,7 @@ func (t *Table) Add(
 		row.Verdict = Register[Verdict]{Stamp: stamp, Origin: origin}
 		row.Factor = Register[Factor]{Stamp: stamp, Origin: origin}
 		row.Standby = Register[bool]{Stamp: stamp, Origin: origin}
+		row.Start = Register[Start]{Stamp: stamp, Origin: origin}
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {

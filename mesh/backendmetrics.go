@@ -12,7 +12,7 @@ import (
 )
 
 // backendDescs are the metrics of each backend of the table. A mesh has 10,000 backends at most.
-type backendDescs struct{ users, vhosts, state, since, moves *prometheus.Desc }
+type backendDescs struct{ users, vhosts, weight, state, since, moves *prometheus.Desc }
 
 func newBackendDescs() backendDescs {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
@@ -21,7 +21,10 @@ func newBackendDescs() backendDescs {
 	return backendDescs{
 		users: desc("director_backend_users", "Users mapped to a backend."),
 		vhosts: desc("director_backend_vhosts",
-			"The vhost count of a backend, which is its weight."),
+			"The vhost count of a backend, as operators gave it."),
+		weight: desc("director_backend_weight",
+			"The weight of a backend among new users: its vhost count, as balancing and a slow "+
+				"start change it."),
 		state: desc("director_backend_state",
 			"1 if a backend is so, else 0; several may hold at once.", "state"),
 		since: desc("director_backend_failed_timestamp_seconds",
@@ -32,7 +35,7 @@ func newBackendDescs() backendDescs {
 }
 
 func (d backendDescs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{d.users, d.vhosts, d.state, d.since, d.moves}
+	return []*prometheus.Desc{d.users, d.vhosts, d.weight, d.state, d.since, d.moves}
 }
 
 // backendStates are the values of the label state.
@@ -42,6 +45,7 @@ func backendStates(b ring.Backend) map[string]bool {
 		"down":        b.Down,
 		"drained":     b.Drained,
 		"rebalancing": b.Rebalanced,
+		"starting":    b.Start != 0,       // slowly
 		"failed":      b.Out,              // and out of use
 		"kept":        b.Failed && !b.Out, // failed, and in use all the same
 	}
@@ -59,6 +63,7 @@ func (d backendDescs) collect(
 		}
 		send(d.users, prometheus.GaugeValue, float64(b.Users))
 		send(d.vhosts, prometheus.GaugeValue, float64(b.Backend.VHosts))
+		send(d.weight, prometheus.GaugeValue, float64(b.Backend.Weight()))
 		for state, is := range backendStates(b.Backend) {
 			send(d.state, prometheus.GaugeValue, boolValue(is), state)
 		}

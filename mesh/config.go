@@ -68,6 +68,8 @@ type Config struct {
 	// Balance says whether load is evened out; what is known of it is given to ReportLoads, in
 	// every replica.LoadRound.
 	Balance replica.Balance
+	// SlowStart is over how long a backend that comes into use gets its whole share; 0: at once.
+	SlowStart time.Duration
 
 	Kicker Kicker // ends sessions on this host; nil: knows of none
 	Hook   Hook   // flush hook; nil: none

@@ -37,6 +37,9 @@ type Plan struct {
 	// Least is how long the moves take at least: users who were seen lately are held for the kick
 	// delay, so many at a time.
 	Least time.Duration
+	// SlowStart is over how long a backend gets its whole share, which the plan gives it at once;
+	// 0: at once.
+	SlowStart time.Duration
 }
 
 // PlannedMoves are the users of one backend who would get the same other one.
@@ -159,7 +162,7 @@ func (p *planner) see(tag ring.Tag, m directory.Mapping) {
 }
 
 func (p *planner) plan() Plan {
-	plan := Plan{Table: p.Digest, Due: p.due}
+	plan := Plan{Table: p.Digest, Due: p.due, SlowStart: p.SlowStart}
 	change := make(map[netip.Addr]int)
 	for moves, users := range p.moves {
 		moves.Users = users

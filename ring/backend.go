@@ -1,6 +1,9 @@
 package ring
 
-import "net/netip"
+import (
+	"cmp"
+	"net/netip"
+)
 
 const (
 	// DefaultVHosts is the vhost count of a backend that was given none.
@@ -19,6 +22,8 @@ const (
 	NoFactor  = 100
 	MinFactor = 50
 	MaxFactor = 150
+	// WholeStart is how much of its weight a backend has that does not start slowly, in percent.
+	WholeStart = 100
 )
 
 // Tag names a partition of the cluster with its own backends, its own ring and its own users. "" is
@@ -38,6 +43,9 @@ type Backend struct {
 	VHosts int
 	// Factor is by how much balancing changes the weight, in percent; 0 means NoFactor. See Weight.
 	Factor int
+	// Start is how much of its weight counts while it starts slowly, in percent; 0 means
+	// WholeStart, as for one that does not. See Weight.
+	Start int
 	// Down keeps the backend off the ring, whatever VHosts says.
 	Down bool
 	// Drained keeps the backend off the ring too; its users are moved away one after the other.
@@ -56,11 +64,13 @@ type Backend struct {
 // Weight is the vhost count that the ring goes by: VHosts, and what the directors make of it for
 // now. All that asks for a backend's share goes by it. It is 0 only where VHosts is.
 func (b Backend) Weight() int {
-	if b.VHosts <= 0 || b.Factor == 0 || b.Factor == NoFactor {
+	factor, start := cmp.Or(b.Factor, NoFactor), cmp.Or(b.Start, WholeStart)
+	if b.VHosts <= 0 || factor == NoFactor && start == WholeStart {
 		return min(b.VHosts, MaxVHosts)
 	}
-	factor := min(max(b.Factor, MinFactor), MaxFactor)
-	return min(max((b.VHosts*factor+NoFactor/2)/NoFactor, 1), MaxVHosts)
+	const whole = NoFactor * WholeStart
+	percent := min(max(factor, MinFactor), MaxFactor) * min(max(start, 1), WholeStart)
+	return min(max((b.VHosts*percent+whole/2)/whole, 1), MaxVHosts)
 }
 
 // Usable reports whether b takes new users.

@@ -22,8 +22,9 @@ type Event struct {
 	Tag        *string      `json:"tag,omitempty"`
 	Backend    *IP          `json:"backend,omitempty"` // of a flush: empty for all
 	VHosts     *int         `json:"vhosts,omitempty"`
-	From       *IP          `json:"from,omitempty"` // of moved users; empty: none, or not known
-	To         *IP          `json:"to,omitempty"`   // empty: none
+	Percent    *int         `json:"percent,omitempty"` // of the vhosts that are the weight
+	From       *IP          `json:"from,omitempty"`    // of moved users; empty: none, or not known
+	To         *IP          `json:"to,omitempty"`      // empty: none
 	UserHashes []uint32     `json:"user_hashes,omitempty"`
 	By         string       `json:"by,omitempty"` // the director that decided or began it
 	Peer       string       `json:"peer,omitempty"`
@@ -51,8 +52,8 @@ type FlushEvent struct {
 const (
 	// KindChange is an admin change: asked, with the result. What is its action.
 	KindChange = "change"
-	// KindTable is a change of the table as it came to the director: tag, backend, vhosts, or ip
-	// and port of a director, and by. What is the word of the command.
+	// KindTable is a change of the table as it came to the director: tag, backend, vhosts,
+	// percent, or ip and port of a director, and by. What is the word of the command.
 	KindTable = "table"
 	// KindMoved is users who got another backend: tag, from, to, user_hashes, by. What is why.
 	KindMoved = "moved"

@@ -53,6 +53,9 @@ type AddBackend struct {
 	VHosts *int    `json:"vhosts,omitempty"`
 	// takes users only while no other backend of the tag does; absent: unchanged for a known one
 	Standby *bool `json:"standby,omitempty"`
+	// over how long a backend that comes into use gets its whole share of the new users, at most
+	// 24 hours, 0: at once; absent: the director's setting
+	SlowStartMS *int64 `json:"slow_start_ms,omitempty"`
 }
 
 // UpdateBackend sets a backend's vhost count.
@@ -60,6 +63,8 @@ type UpdateBackend struct {
 	IP     IP      `json:"ip"`
 	Tag    *string `json:"tag,omitempty"` // if given it must be the backend's
 	VHosts int     `json:"vhosts"`
+	// as of AddBackend
+	SlowStartMS *int64 `json:"slow_start_ms,omitempty"`
 }
 
 // RemoveBackend removes a backend, forgets its users and kicks the sessions on it.
@@ -70,6 +75,8 @@ type RemoveBackend struct {
 // BackendUp lets a backend get new users again.
 type BackendUp struct {
 	IP IP `json:"ip"`
+	// as of AddBackend
+	SlowStartMS *int64 `json:"slow_start_ms,omitempty"`
 }
 
 // BackendDown keeps new users away from a backend; users who are mapped to it stay.

@@ -32,11 +32,30 @@ func tagField(tag *string) []Field {
 	return []Field{{"tag", *tag}}
 }
 
+// MaxSlowStartMS is over how long a backend may get its whole share: a day.
+const MaxSlowStartMS int64 = 24 * 3_600_000
+
+// checkComing checks an operation that may bring a backend into use.
+func checkComing(ip IP, slowStartMS *int64) error {
+	if slowStartMS != nil && (*slowStartMS < 0 || *slowStartMS > MaxSlowStartMS) {
+		return Errorf(CodeBadRequest, "slow_start_ms is %d; give a number from 0 to %d",
+			*slowStartMS, MaxSlowStartMS)
+	}
+	return needs(ip, "ip")
+}
+
+func slowStartField(ms *int64) []Field {
+	if ms == nil {
+		return nil
+	}
+	return []Field{{"slow_start_ms", int(*ms)}}
+}
+
 // Path implements Operation.
 func (AddBackend) Path() string { return "/v1/backends/add" }
 
 // Check implements Operation.
-func (o AddBackend) Check() error { return needs(o.IP, "ip") }
+func (o AddBackend) Check() error { return checkComing(o.IP, o.SlowStartMS) }
 
 // Describe implements Operation.
 func (o AddBackend) Describe(func(string) ring.UserHash) Description {
@@ -47,18 +66,19 @@ func (o AddBackend) Describe(func(string) ring.UserHash) Description {
 	if o.Standby != nil {
 		more = append(more, Field{"standby", strconv.FormatBool(*o.Standby)})
 	}
-	return ofBackend("add", o.IP, more...)
+	return ofBackend("add", o.IP, append(more, slowStartField(o.SlowStartMS)...)...)
 }
 
 // Path implements Operation.
 func (UpdateBackend) Path() string { return "/v1/backends/update" }
 
 // Check implements Operation.
-func (o UpdateBackend) Check() error { return needs(o.IP, "ip") }
+func (o UpdateBackend) Check() error { return checkComing(o.IP, o.SlowStartMS) }
 
 // Describe implements Operation.
 func (o UpdateBackend) Describe(func(string) ring.UserHash) Description {
-	return ofBackend("update", o.IP, append(tagField(o.Tag), Field{"vhosts", o.VHosts})...)
+	more := append(tagField(o.Tag), Field{"vhosts", o.VHosts})
+	return ofBackend("update", o.IP, append(more, slowStartField(o.SlowStartMS)...)...)
 }
 
 // Path implements Operation.
@@ -76,10 +96,12 @@ func (o RemoveBackend) Describe(func(string) ring.UserHash) Description {
 func (BackendUp) Path() string { return "/v1/backends/up" }
 
 // Check implements Operation.
-func (o BackendUp) Check() error { return needs(o.IP, "ip") }
+func (o BackendUp) Check() error { return checkComing(o.IP, o.SlowStartMS) }
 
 // Describe implements Operation.
-func (o BackendUp) Describe(func(string) ring.UserHash) Description { return ofBackend("up", o.IP) }
+func (o BackendUp) Describe(func(string) ring.UserHash) Description {
+	return ofBackend("up", o.IP, slowStartField(o.SlowStartMS)...)
+}
 
 // Path implements Operation.
 func (BackendDown) Path() string { return "/v1/backends/down" }

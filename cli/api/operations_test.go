@@ -99,7 +99,8 @@ func TestEachFieldIsDescribed(t *testing.T) {
 		reflect.TypeFor[*uint32](): new(uint32), reflect.TypeFor[bool](): true,
 		reflect.TypeFor[*bool]():      new(bool),
 		reflect.TypeFor[*time.Time](): new(time.Time), reflect.TypeFor[int64](): int64(7),
-		reflect.TypeFor[IP](): ip, reflect.TypeFor[[]string](): []string{"d3"},
+		reflect.TypeFor[*int64](): new(int64),
+		reflect.TypeFor[IP]():     ip, reflect.TypeFor[[]string](): []string{"d3"},
 		reflect.TypeFor[[]ImportedMapping](): []ImportedMapping{{}},
 	}
 	hash := func(user string) ring.UserHash { return ring.UserHash(len(user)) + 7 }

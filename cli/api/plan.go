@@ -16,6 +16,8 @@ type Plan struct {
 	Moves     []PlannedMoves   `json:"moves"` // ordered by tag, from and to
 	Backends  []PlannedBackend `json:"backends"`
 	LeastMS   int64            `json:"least_ms"` // how long the moves take at least
+	// SlowStartMS is over how long a backend gets its whole share, which it has here; 0: at once.
+	SlowStartMS int64 `json:"slow_start_ms"`
 }
 
 // PlannedMoves are the users of one backend who would get the same other one.

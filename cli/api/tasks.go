@@ -22,6 +22,8 @@ type DrainBackend struct {
 // are.
 type UndrainBackend struct {
 	IP IP `json:"ip"`
+	// as of AddBackend
+	SlowStartMS *int64 `json:"slow_start_ms,omitempty"`
 }
 
 // Rebalance moves the users of a tag, or of all, who are not where they hash now. The fields that
@@ -92,11 +94,11 @@ func (o DrainBackend) Describe(func(string) ring.UserHash) Description {
 func (UndrainBackend) Path() string { return "/v1/backends/undrain" }
 
 // Check implements Operation.
-func (o UndrainBackend) Check() error { return needs(o.IP, "ip") }
+func (o UndrainBackend) Check() error { return checkComing(o.IP, o.SlowStartMS) }
 
 // Describe implements Operation.
 func (o UndrainBackend) Describe(func(string) ring.UserHash) Description {
-	return ofBackend("undrain", o.IP)
+	return ofBackend("undrain", o.IP, slowStartField(o.SlowStartMS)...)
 }
 
 // Path implements Operation.

@@ -129,6 +129,15 @@ type Backend struct {
 	Rebalance *Task `json:"rebalance"`
 	// Failure is null unless the directors that observe the backend see it failed.
 	Failure *BackendFailure `json:"failure"`
+	// SlowStart is null unless the backend came into use lately and gets few of the new users yet.
+	SlowStart *SlowStart `json:"slow_start"`
+}
+
+// SlowStart is how much of its share a backend has that starts slowly.
+type SlowStart struct {
+	Percent int        `json:"percent"` // of its share
+	Since   *time.Time `json:"since"`
+	EndsAt  *time.Time `json:"ends_at"` // then it has all
 }
 
 // BackendFailure is that a backend has failed.

@@ -134,6 +134,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Expire:           cfg.Options.UserExpire,
 		KickDelay:        cfg.Options.UserKickDelay,
 		MaxParallelMoves: cfg.Options.MaxParallelMoves,
+		SlowStart:        cfg.Options.SlowStart,
 		Backends:         cfg.Options.Backends,
 		Watches:          len(cfg.Options.Health.Checks) > 0,
 		Balance:          cfg.Options.Balance.forMesh(),

@@ -30,6 +30,7 @@ func meshErrors() []meshError {
 		{directory.ErrNotDrained, api.CodeBadRequest, ""},
 		{directory.ErrNotPinned, api.CodeNotFound, ""},
 		{directory.ErrParallel, api.CodeBadRequest, ""},
+		{directory.ErrSlowStart, api.CodeBadRequest, ""},
 		{mesh.ErrInvalid, api.CodeBadRequest, ""},
 		{mesh.ErrClosed, api.CodeTemporary, stopping},
 		{replica.ErrTryAgain, api.CodeTryAgain, "user is already being moved"},

@@ -57,6 +57,7 @@ func TestMeshErrors(t *testing.T) {
 		"directory.ErrNotDrained":     {directory.ErrNotDrained, api.CodeBadRequest},
 		"directory.ErrNotPinned":      {directory.ErrNotPinned, api.CodeNotFound},
 		"directory.ErrParallel":       {directory.ErrParallel, api.CodeBadRequest},
+		"directory.ErrSlowStart":      {directory.ErrSlowStart, api.CodeBadRequest},
 		"mesh.ErrInvalid":             {mesh.ErrInvalid, api.CodeBadRequest},
 		"mesh.ErrClosed":              {mesh.ErrClosed, api.CodeTemporary},
 		"replica.ErrTryAgain":         {replica.ErrTryAgain, api.CodeTryAgain},

@@ -131,6 +131,8 @@ func showTableEvent(out *api.Event, t history.TableEvent) {
 		out.Tag = &tag
 	case history.TableVHosts:
 		out.VHosts = &t.VHosts
+	case history.TableFactor, history.TableStart:
+		out.Percent = &t.Percent
 	case history.TablePinned, history.TableUnpinned:
 		tag := string(t.User.Tag)
 		out.Tag, out.UserHashes = &tag, []uint32{uint32(t.User.Hash)}

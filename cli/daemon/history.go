@@ -193,8 +193,8 @@ func adminChange(e history.Event) api.AdminChange {
 	if t.What == history.TableVHosts {
 		add("vhosts", strconv.Itoa(t.VHosts))
 	}
-	if t.What == history.TableFactor {
-		add("percent", strconv.Itoa(t.Factor))
+	if t.What == history.TableFactor || t.What == history.TableStart {
+		add("percent", strconv.Itoa(t.Percent))
 	}
 	return c
 }

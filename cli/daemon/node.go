@@ -153,6 +153,7 @@ func (d *director) Backends() api.Backends {
 			Drain:          task(r.Backend.Drained, r.Drain, now),
 			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance, now),
 			Failure:        failure(r.Backend, r.FailedBy, r.FailedAt),
+			SlowStart:      slowStartOf(r),
 		}
 		if r.LoadKnown || r.Load > 0 {
 			table.Backends[i].Load = &r.Load

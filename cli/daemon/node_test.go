@@ -375,15 +375,20 @@ func TestOperations(t *testing.T) {
 		{Addr: netip.MustParseAddrPort("192.0.2.104:9092"), Removed: true},
 	}
 	at := func(text string) api.IP { return api.IP{Addr: netip.MustParseAddr(text)} }
+	slow, over := new(int64(90_000)), 90*time.Second
 	tests := []translated{
 		{api.AddBackend{IP: ip}, replica.AddBackend{Addr: addr1}},
-		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts, Standby: new(true)},
-			replica.AddBackend{Addr: addr1, Tag: "x", VHosts: &vhosts, Standby: new(true)}},
-		{api.UpdateBackend{IP: ip, VHosts: 5}, replica.UpdateBackend{Addr: addr1, VHosts: 5}},
+		{api.AddBackend{IP: ip, Tag: &tag, VHosts: &vhosts, Standby: new(true), SlowStartMS: slow},
+			replica.AddBackend{
+				Addr: addr1, Tag: "x", VHosts: &vhosts, Standby: new(true), SlowStart: &over,
+			}},
+		{api.UpdateBackend{IP: ip, VHosts: 5, SlowStartMS: slow},
+			replica.UpdateBackend{Addr: addr1, VHosts: 5, SlowStart: &over}},
 		{api.UpdateBackend{IP: ip, Tag: &tag, VHosts: 5},
 			replica.UpdateBackend{Addr: addr1, Tag: &rtag, VHosts: 5}},
 		{api.RemoveBackend{IP: ip}, replica.RemoveBackend{Addr: addr1}},
 		{api.BackendUp{IP: ip}, replica.SetDown{Addr: addr1}},
+		{api.BackendUp{IP: ip, SlowStartMS: slow}, replica.SetDown{Addr: addr1, SlowStart: &over}},
 		{api.BackendDown{IP: ip}, replica.SetDown{Addr: addr1, Down: true}},
 		{api.Move{User: "user1", Backend: ip, Wait: true},
 			replica.Move{Hash: 617210206, Backend: addr1, Wait: true}},
@@ -409,7 +414,8 @@ func TestOperations(t *testing.T) {
 		}},
 		{api.DrainBackend{IP: ip, By: new(time.UnixMilli(7000))},
 			replica.Drain{Addr: addr1, Pace: replica.Pace{By: 7000}}},
-		{api.UndrainBackend{IP: ip}, replica.Undrain{Addr: addr1}},
+		{api.UndrainBackend{IP: ip, SlowStartMS: slow},
+			replica.Undrain{Addr: addr1, SlowStart: &over}},
 		{api.Rebalance{Tag: &tag, OverMS: 5000, MaxParallel: 7}, replica.Rebalance{
 			Tag: &rtag, Pace: replica.Pace{Over: 5 * time.Second, MaxParallel: 7},
 		}},

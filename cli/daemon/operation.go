@@ -79,13 +79,18 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 	}
 	switch op := op.(type) {
 	case api.AddBackend:
-		add := replica.AddBackend{Addr: op.IP.Addr, VHosts: op.VHosts, Standby: op.Standby}
+		add := replica.AddBackend{
+			Addr: op.IP.Addr, VHosts: op.VHosts, Standby: op.Standby,
+			SlowStart: slowStart(op.SlowStartMS),
+		}
 		if op.Tag != nil {
 			add.Tag = ring.Tag(*op.Tag)
 		}
 		return add, nil
 	case api.UpdateBackend:
-		update := replica.UpdateBackend{Addr: op.IP.Addr, VHosts: op.VHosts}
+		update := replica.UpdateBackend{
+			Addr: op.IP.Addr, VHosts: op.VHosts, SlowStart: slowStart(op.SlowStartMS),
+		}
 		if op.Tag != nil {
 			tag := ring.Tag(*op.Tag)
 			update.Tag = &tag
@@ -94,7 +99,7 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 	case api.RemoveBackend:
 		return replica.RemoveBackend{Addr: op.IP.Addr}, nil
 	case api.BackendUp:
-		return replica.SetDown{Addr: op.IP.Addr}, nil
+		return replica.SetDown{Addr: op.IP.Addr, SlowStart: slowStart(op.SlowStartMS)}, nil
 	case api.BackendDown:
 		return replica.SetDown{Addr: op.IP.Addr, Down: true}, nil
 	case api.Move:
@@ -114,7 +119,7 @@ func (d *director) operation(op api.Operation) (replica.Operation, error) {
 			Addr: op.IP.Addr, Pace: pace(op.By, op.OverMS, op.MaxParallel), Force: op.Force,
 		}, nil
 	case api.UndrainBackend:
-		return replica.Undrain{Addr: op.IP.Addr}, nil
+		return replica.Undrain{Addr: op.IP.Addr, SlowStart: slowStart(op.SlowStartMS)}, nil
 	case api.Rebalance:
 		rebalance := replica.Rebalance{Pace: pace(op.By, op.OverMS, op.MaxParallel)}
 		if op.Tag != nil {

@@ -31,6 +31,7 @@ type Options struct {
 
 	UserKickDelay    time.Duration
 	MaxParallelMoves int
+	SlowStart        time.Duration
 	MaxParallelKicks int
 	KickCommand      string         // "": none
 	Sessions         sessionOptions // those of Dovecot

@@ -28,7 +28,7 @@ func (d *director) Plan(ctx context.Context, op api.Operation) (api.Plan, error)
 		Table: p.Table, Users: p.Users, Due: p.Due, Forgotten: p.Forgotten,
 		Moves:    make([]api.PlannedMoves, len(p.Moves)),
 		Backends: make([]api.PlannedBackend, len(p.Backends)),
-		LeastMS:  p.Least.Milliseconds(),
+		LeastMS:  p.Least.Milliseconds(), SlowStartMS: p.SlowStart.Milliseconds(),
 	}
 	for i, m := range p.Moves {
 		plan.Moves[i] = api.PlannedMoves{

@@ -135,6 +135,7 @@ func (d *Daemon) answerReload(r reloadRequest) {
 func (d *Daemon) applyLimits(fresh Options) bool {
 	d.node.SetLimits(replica.Limits{
 		KickDelay: fresh.UserKickDelay, MaxParallelMoves: fresh.MaxParallelMoves,
+		SlowStart: fresh.SlowStart,
 	})
 	return true
 }

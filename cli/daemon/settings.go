@@ -56,7 +56,7 @@ func (s Setting) EnvVar() string {
 // those of doors need the run directory.
 func Settings() []Setting {
 	return slices.Concat(ownSettings(), doorSettings(), sessionSettings(), doveadmSettings(),
-		healthSettings(), balanceSettings(), eventSettings())
+		healthSettings(), slowStartSettings(), balanceSettings(), eventSettings())
 }
 
 // ownSettings are the director's own; doors bring theirs.

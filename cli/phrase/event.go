@@ -82,6 +82,9 @@ func tableText(e api.Event) string {
 	if e.VHosts != nil {
 		words = append(words, "vhosts "+strconv.Itoa(*e.VHosts))
 	}
+	if e.Percent != nil {
+		words = append(words, "percent "+strconv.Itoa(*e.Percent))
+	}
 	return strings.Join(words, " ")
 }
 

@@ -41,7 +41,7 @@ type TableEvent struct {
 	Tag      ring.Tag  // TableAdded
 	User     ring.User // TablePinned, TableUnpinned
 	VHosts   int       // TableVHosts
-	Factor   int       // TableFactor; in percent
+	Percent  int       // TableFactor, TableStart: of the vhosts that are the weight
 	Stamp    directory.Stamp
 	Origin   string // the director that was asked; "" if that is not said
 }
@@ -65,12 +65,13 @@ const (
 	TableUnpinned  TableChange = "unpin"
 )
 
-// The changes that no command asks for: what most observers of a backend see, and what evens out
-// load.
+// The changes that no command asks for: what most observers of a backend see, what evens out load,
+// and the steps of a slow start, of which a command may be the first.
 const (
 	TableFailed    TableChange = "failed"
 	TableRecovered TableChange = "recovered"
 	TableFactor    TableChange = "factor" // balancing; or "balance reset"
+	TableStart     TableChange = "slow start"
 )
 
 // LoginEvent is a mapping that a director made for a login of a user without one.
@@ -226,7 +227,11 @@ func TableEvents(c directory.Change) (all []TableEvent) {
 			add(either(v.Value.Failed, TableFailed, TableRecovered), v.Stamp, v.Origin)
 		}
 		if f := b.Factor; f.Stamp != 0 && f.Stamp != b.Presence.Stamp {
-			add(TableFactor, f.Stamp, f.Origin).Factor = f.Value.Percent()
+			add(TableFactor, f.Stamp, f.Origin).Percent = f.Value.Percent()
+		}
+		if s := b.Start; s.Value.Since != 0 { // else it did not start slowly
+			percent := cmp.Or(s.Value.Percent, ring.WholeStart)
+			add(TableStart, s.Stamp, s.Origin).Percent = percent
 		}
 		// add and remove forget too, which goes without saying.
 		if b.Forgotten != 0 && b.Forgotten != b.Presence.Stamp {
@@ -419,7 +424,8 @@ func (e *Event) wrote(t TableEvent) bool {
 		TableAdded: {"add"}, TableRemoved: {"remove"}, TableVHosts: {"update", "add"},
 		TableUp: {"up", "add"}, TableDown: {"down"}, TableForgotten: {"forget", "remove", "add"},
 		TableDrain: {"drain"}, TableUndrain: {"undrain", "up"}, TableRebalance: {"rebalance"},
-		TableRecovered: {"up"}, TablePinned: {"pin"}, TableUnpinned: {"unpin"},
+		TableRecovered: {"up"}, TableStart: {"add", "update", "up", "undrain"},
+		TablePinned: {"pin"}, TableUnpinned: {"unpin"},
 	}
 	if t.What == TablePinned || t.What == TableUnpinned {
 		return slices.Contains(actions[t.What], e.Admin.Action) &&

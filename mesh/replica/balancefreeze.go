@@ -28,6 +28,8 @@ func (b *balancing) disturbed(backends []ring.Backend) string {
 			what = "is drained"
 		case one.Rebalanced:
 			what = "is rebalanced"
+		case one.Start != 0:
+			what = "starts slowly"
 		}
 		if what != "" {
 			return ring.AddrText(one.Addr) + " " + what

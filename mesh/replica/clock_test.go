@@ -276,7 +276,7 @@ func TestStrayMeetsMesh(t *testing.T) {
 				w.wantKnown(h)
 			}
 			w.wantKnown(1234567)
-			if _, err := stray.do(SetDown{testBackend(4), true}); err != nil {
+			if _, err := stray.do(SetDown{Addr: testBackend(4), Down: true}); err != nil {
 				t.Fatal(err)
 			}
 			for _, d := range w.directors {

@@ -39,6 +39,9 @@ type Config struct {
 	AsksBackends bool
 	Watches      bool // backends are checked here, and what they show comes by Observe
 	Balance      Balance
+	// SlowStart is over how long a backend that comes into use gets its whole weight, unless the
+	// command says otherwise; directory.MaxSlowStart at most, 0: at once
+	SlowStart time.Duration
 
 	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
 	Rand      *rand.Rand       // for jitter and nonces
@@ -50,6 +53,7 @@ type Config struct {
 type Limits struct {
 	KickDelay        time.Duration
 	MaxParallelMoves int
+	SlowStart        time.Duration
 }
 
 // Guards switches guards of the protocol off. Only tests do that, to prove that the checker

@@ -67,6 +67,7 @@ type Core struct {
 	gossiping
 	watching
 	balancing
+	starting
 
 	cfg   Config
 	began mono.Time // the time of New
@@ -201,6 +202,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.checkFlushes(now)
 	c.watch(now)
 	c.balance(now)
+	c.stepStarts(now)
 	c.checkTasks(now)
 	c.keepPins(now)
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires
@@ -217,11 +219,11 @@ func (c *Core) Tick(now mono.Time) {
 	c.expireWaiters(now) // after what ended at the same moment has let them through
 }
 
-// SetLimits changes the limits: those of the moves whose kicks have not ended, and of the flushes
-// that begin from now on.
+// SetLimits changes the limits: those of the moves whose kicks have not ended, of the flushes that
+// begin from now on, and of the backends that come into use from now on.
 func (c *Core) SetLimits(now mono.Time, l Limits) {
 	defer c.enter(now)()
-	c.cfg.KickDelay = l.KickDelay
+	c.cfg.KickDelay, c.cfg.SlowStart = l.KickDelay, l.SlowStart
 	c.cfg.MaxParallelMoves = cmp.Or(l.MaxParallelMoves, defaultParallelMoves)
 }
 

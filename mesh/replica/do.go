@@ -117,6 +117,17 @@ func (c *Core) tableChange(
 	if err != nil {
 		return directory.Change{}, err
 	}
+	change, err := c.changeBy(now, stamp, o, op)
+	if given, brings := slowStartOf(op); brings && err == nil {
+		change, err = c.slowly(change, stamp, given)
+	}
+	return change, err
+}
+
+// changeBy is tableChange without how backends start that come into use.
+func (c *Core) changeBy(
+	now mono.Time, stamp directory.Stamp, o *operationState, op Operation,
+) (change directory.Change, err error) {
 	switch op := op.(type) {
 	case AddBackend:
 		if op.Standby != nil && *op.Standby {

@@ -89,7 +89,7 @@ func TestOperationsThatCannotBeDone(t *testing.T) {
 	}{
 		{UpdateBackend{Addr: unknown, VHosts: 5}, directory.ErrUnknownBackend},
 		{RemoveBackend{unknown}, directory.ErrUnknownBackend},
-		{SetDown{unknown, true}, directory.ErrUnknownBackend},
+		{SetDown{Addr: unknown, Down: true}, directory.ErrUnknownBackend},
 		{Forget{unknown}, directory.ErrUnknownBackend},
 		{AddBackend{Addr: testBackend(1), Tag: tag}, directory.ErrTagDiffers},
 		{UpdateBackend{Addr: testBackend(1), Tag: &tag}, directory.ErrTagDiffers},
@@ -164,7 +164,7 @@ func TestDownTellsHowManyUsersAreMapped(t *testing.T) {
 	}
 	w.run(100 * time.Millisecond)
 	users := d1.dir.Users(testBackend(1))
-	outcome, err := d1.do(SetDown{testBackend(1), true})
+	outcome, err := d1.do(SetDown{Addr: testBackend(1), Down: true})
 	if diff := cmp.Diff(Outcome{Mapped: users}, outcome); diff != "" || err != nil || users == 0 {
 		t.Errorf("%v; outcome (-want +got):\n%s", err, diff)
 	}
@@ -243,7 +243,7 @@ func TestOneNotYetAdmittedAgainIsNamed(t *testing.T) {
 	w.heal()
 	w.until("d3 is in touch", 5*time.Second, func() bool { return d1.core.peers.get("d3").live })
 	for _, op := range []Operation{
-		SetDown{testBackend(1), true}, Move{Hash: 7, Backend: testBackend(2)},
+		SetDown{Addr: testBackend(1), Down: true}, Move{Hash: 7, Backend: testBackend(2)},
 	} {
 		out, err := d1.do(op)
 		if err != nil {
@@ -255,7 +255,8 @@ func TestOneNotYetAdmittedAgainIsNamed(t *testing.T) {
 	}
 	w.lose = nil
 	w.until("all synced", 20*time.Second, w.allSynced)
-	if out, err := d1.do(SetDown{testBackend(1), false}); err != nil || len(out.FailedPeers) > 0 {
+	out, err := d1.do(SetDown{Addr: testBackend(1), Down: false})
+	if err != nil || len(out.FailedPeers) > 0 {
 		t.Errorf("when all are synced: %v failed, error %v", out.FailedPeers, err)
 	}
 }

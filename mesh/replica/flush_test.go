@@ -23,7 +23,7 @@ func drained(t *testing.T, directors int, change ...func(*Config)) (w *world, us
 	}
 	w.run(time.Second)
 	for i := range users {
-		if _, err := d1.do(SetDown{testBackend(i + 1), true}); err != nil {
+		if _, err := d1.do(SetDown{Addr: testBackend(i + 1), Down: true}); err != nil {
 			t.Fatal(err)
 		}
 		if users[i] = d1.dir.Users(testBackend(i + 1)); users[i] < 5 {
@@ -191,7 +191,7 @@ func TestFlushOfAll(t *testing.T) {
 			t.Fatal("a lookup waits")
 		}
 	}
-	if _, err := d1.do(SetDown{testBackend(5), true}); err != nil {
+	if _, err := d1.do(SetDown{Addr: testBackend(5), Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	others := d1.dir.Len() - users[0] - users[1] - d1.dir.Users(testBackend(5))
@@ -280,7 +280,7 @@ func TestFlushToNowhere(t *testing.T) {
 	w, users := drained(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
 	for i := 3; i <= 4; i++ {
-		if _, err := d1.do(SetDown{testBackend(i), true}); err != nil {
+		if _, err := d1.do(SetDown{Addr: testBackend(i), Down: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

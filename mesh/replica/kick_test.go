@@ -57,7 +57,7 @@ func TestSessionsLeftAreTold(t *testing.T) {
 		}
 	}
 	w.run(time.Second)
-	if _, err := d1.do(SetDown{testBackend(3), true}); err != nil {
+	if _, err := d1.do(SetDown{Addr: testBackend(3), Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d1.do(Flush{Addr: testBackend(3)}); err != nil {

@@ -90,7 +90,7 @@ func drawOperation(t *rapid.T) Operation {
 	backend := testBackend(rapid.IntRange(1, 4).Draw(t, "backend"))
 	switch rapid.IntRange(0, 3).Draw(t, "operation") {
 	case 0:
-		return SetDown{backend, rapid.Bool().Draw(t, "down")}
+		return SetDown{Addr: backend, Down: rapid.Bool().Draw(t, "down")}
 	case 1:
 		return UpdateBackend{Addr: backend, VHosts: rapid.IntRange(0, 200).Draw(t, "vhosts")}
 	case 2:

@@ -31,13 +31,17 @@ type AddBackend struct {
 	VHosts *int // nil: 100 for a new backend, unchanged for a known one
 	// Standby makes it a standby, or none; nil: none for a new backend, unchanged for a known one.
 	Standby *bool
+	// SlowStart is over how long it gets its whole weight, 0: at once; nil: as configured, if it
+	// comes into use by that. So it is with the other operations.
+	SlowStart *time.Duration
 }
 
 // UpdateBackend changes the vhost count.
 type UpdateBackend struct {
-	Addr   netip.Addr
-	Tag    *ring.Tag // if not nil it must be the backend's
-	VHosts int
+	Addr      netip.Addr
+	Tag       *ring.Tag // if not nil it must be the backend's
+	VHosts    int
+	SlowStart *time.Duration
 }
 
 // RemoveBackend removes a backend, forgets its users and kicks the sessions on it.
@@ -45,8 +49,9 @@ type RemoveBackend struct{ Addr netip.Addr }
 
 // SetDown takes a backend down or up.
 type SetDown struct {
-	Addr netip.Addr
-	Down bool
+	Addr      netip.Addr
+	Down      bool
+	SlowStart *time.Duration // only up
 }
 
 // Forget drops the mappings of a backend, or of all (zero Addr), and ends no session.
@@ -80,7 +85,10 @@ type Drain struct {
 }
 
 // Undrain lets a drained backend have new users again. Users that were moved stay where they are.
-type Undrain struct{ Addr netip.Addr }
+type Undrain struct {
+	Addr      netip.Addr
+	SlowStart *time.Duration
+}
 
 // Rebalance moves the users of a tag, or of all (nil), that are not where they hash now. It ends
 // when all live directors know of it.

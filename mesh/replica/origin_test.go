@@ -246,7 +246,7 @@ func TestLeaverInALargeFlush(t *testing.T) {
 		d3.must(h)
 	}
 	w.run(time.Second)
-	if _, err := d1.do(SetDown{testBackend(2), true}); err != nil {
+	if _, err := d1.do(SetDown{Addr: testBackend(2), Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	mapped := d2.dir.Users(testBackend(2))

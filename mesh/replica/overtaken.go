@@ -1,6 +1,11 @@
 package replica
 
-import "directormesh/ring"
+import (
+	"time"
+
+	"directormesh/directory"
+	"directormesh/ring"
+)
 
 // overtaken reports whether the table does not say what an operation wrote into it, since a later
 // change of the same is known by now. Two operators may have been at it at once. Or our host stood
@@ -17,22 +22,26 @@ func (c *Core) overtaken(op Operation) bool {
 		return !has.Present || op.Tag != "" && has.Tag != op.Tag ||
 			op.Name != "" && has.Name != op.Name ||
 			op.VHosts != nil && row.VHosts.Value != *op.VHosts ||
-			op.Standby != nil && row.Standby.Value != *op.Standby
+			op.Standby != nil && row.Standby.Value != *op.Standby ||
+			startsOtherwise(row, op.SlowStart)
 	case UpdateBackend:
 		row, _ := c.table.Row(op.Addr)
-		return !row.Presence.Value.Present || row.VHosts.Value != op.VHosts
+		return !row.Presence.Value.Present || row.VHosts.Value != op.VHosts ||
+			startsOtherwise(row, op.SlowStart)
 	case RemoveBackend:
 		row, _ := c.table.Row(op.Addr)
 		return row.Presence.Value.Present
 	case SetDown:
 		row, _ := c.table.Row(op.Addr)
-		return !row.Presence.Value.Present || row.State.Value.Down != op.Down
+		return !row.Presence.Value.Present || row.State.Value.Down != op.Down ||
+			startsOtherwise(row, op.SlowStart)
 	case Drain:
 		row, _ := c.table.Row(op.Addr)
 		return !row.Presence.Value.Present || !row.Drain.Value.On
 	case Undrain:
 		row, _ := c.table.Row(op.Addr)
-		return row.Presence.Value.Present && row.Drain.Value.On
+		return row.Presence.Value.Present && row.Drain.Value.On ||
+			startsOtherwise(row, op.SlowStart)
 	case Pin:
 		row, _ := c.table.Row(op.Backend)
 		pin, _ := c.table.Pin(ring.User{Tag: row.Presence.Value.Tag, Hash: op.Hash})
@@ -44,4 +53,9 @@ func (c *Core) overtaken(op Operation) bool {
 		return c.table.Removed(op.Addr) != op.Removed
 	}
 	return false
+}
+
+// startsOtherwise reports whether a backend starts, or started, otherwise than an operation gave.
+func startsOtherwise(row directory.BackendRow, given *time.Duration) bool {
+	return given != nil && row.Start.Value.Over != given.Truncate(time.Millisecond)
 }

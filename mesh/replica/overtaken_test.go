@@ -74,6 +74,7 @@ func neverApart(tests []overtaking) []string {
 // and only who asked for that one reads that it was done. If both wanted the same, both do.
 func TestOvertaken(t *testing.T) {
 	seven, eight, yes, no := 7, 8, true, false
+	slow, slower := 5*time.Minute, 6*time.Minute
 	known, fresh := testBackend(1), netip.MustParseAddr("192.0.2.77")
 	away := netip.MustParseAddrPort("198.51.100.1:9090")
 	tests := []overtaking{
@@ -94,11 +95,22 @@ func TestOvertaken(t *testing.T) {
 			AddBackend{Addr: fresh, VHosts: &eight}, false},
 		{"added as a standby and not", AddBackend{Addr: fresh, Standby: &yes},
 			AddBackend{Addr: fresh, Standby: &no}, false},
+		{"added slowly and more slowly", AddBackend{Addr: fresh, SlowStart: &slow},
+			AddBackend{Addr: fresh, SlowStart: &slower}, false},
+		{"up slowly and at once", SetDown{Addr: known, SlowStart: &slow},
+			SetDown{Addr: known, SlowStart: new(time.Duration)}, false},
+		{"up slowly twice", SetDown{Addr: known, SlowStart: &slow},
+			SetDown{Addr: known, SlowStart: &slow}, true},
+		{"a weight, slowly and more slowly",
+			UpdateBackend{Addr: known, VHosts: 7, SlowStart: &slow},
+			UpdateBackend{Addr: known, VHosts: 7, SlowStart: &slower}, false},
 		{"added with two tags", AddBackend{Addr: fresh, Tag: "a"},
 			AddBackend{Addr: fresh, Tag: "b"}, false},
 		{"added with two names", AddBackend{Addr: fresh, Name: "a.example.org"},
 			AddBackend{Addr: fresh, Name: "b.example.org"}, false},
 		{"drained and undrained", Drain{Addr: known}, Undrain{Addr: known}, false},
+		{"undrained slowly and more slowly", Undrain{Addr: known, SlowStart: &slow},
+			Undrain{Addr: known, SlowStart: &slower}, false},
 		{"drained twice", Drain{Addr: known}, Drain{Addr: known}, true},
 		{"drained, and down", Drain{Addr: known}, SetDown{Addr: known, Down: true}, true},
 		{"drained, and removed", Drain{Addr: known}, RemoveBackend{Addr: known}, false},
@@ -126,7 +138,7 @@ func TestOvertaken(t *testing.T) {
 				ops = [2]Operation{test.two, test.one}
 			}
 			w := started(t, 3)
-			if test.name == "drained and undrained" {
+			if _, undrains := test.two.(Undrain); undrains {
 				if _, err := w.directors[0].do(Drain{Addr: known}); err != nil {
 					t.Fatal(err)
 				}

@@ -23,6 +23,7 @@ import (
 //	gossiping     deltas, and which of them are of today
 //	watching      what directors see of backends, and verdicts on those
 //	balancing     what directors know of loads, and the factors of backends
+//	starting      the weights of backends that start slowly
 //	lookupQueue   lookups that wait, and relayed ones
 //	mover         moves, Holds and their answers
 //	flushRunner   flushes
@@ -117,6 +118,9 @@ func (c *Core) assemble() {
 	c.balancing = balancing{
 		output: &c.output, balancingPort: c, admission: &c.admission, cfg: &c.cfg,
 		clock: &c.clock, counters: &c.counters, flushes: c.flushes, peers: &c.peers, table: c.table,
+	}
+	c.starting = starting{
+		output: &c.output, startingPort: c, cfg: &c.cfg, clock: &c.clock, table: c.table,
 	}
 	c.watching = watching{
 		output: &c.output, watchingPort: c, admission: &c.admission, cfg: &c.cfg, clock: &c.clock,

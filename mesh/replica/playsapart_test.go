@@ -24,8 +24,8 @@ func playSplit(t *transcript) {
 	t.part("both sides answer")
 	t.asks(d1, 5)
 	t.asks(d3, 5, 6, 70_000_003)
-	t.does(d3, SetDown{testBackend(2), true})
-	t.does(d2, SetDown{testBackend(3), true})
+	t.does(d3, SetDown{Addr: testBackend(2), Down: true})
+	t.does(d2, SetDown{Addr: testBackend(3), Down: true})
 	w.run(time.Second)
 	t.part("they meet")
 	w.heal()
@@ -199,8 +199,8 @@ func playPauses(t *transcript) {
 		t.part("d3 sleeps for " + length.String())
 		d3.stopped = true
 		w.run(length / 2)
-		t.does(d1, SetDown{testBackend(1), true})
-		t.does(d1, SetDown{testBackend(1), false})
+		t.does(d1, SetDown{Addr: testBackend(1), Down: true})
+		t.does(d1, SetDown{Addr: testBackend(1), Down: false})
 		w.run(length / 2)
 		d3.stopped = false
 		t.asks(d3, 70_000_003)
@@ -273,7 +273,7 @@ func playRelay(t *transcript) {
 	t.asks(joiner, 5)
 	w.run(3 * time.Second)
 	for i := range 4 {
-		t.does(d1, SetDown{testBackend(i + 1), true})
+		t.does(d1, SetDown{Addr: testBackend(i + 1), Down: true})
 	}
 	w.run(100 * time.Millisecond)
 	t.asks(joiner, 9, 10)
@@ -284,17 +284,17 @@ func playRelay(t *transcript) {
 	t.asks(joiner, 12)
 	w.lose = nil
 	t.settled(15 * time.Second)
-	t.does(d2, SetDown{testBackend(2), false})
+	t.does(d2, SetDown{Addr: testBackend(2), Down: false})
 	w.run(time.Second)
 	t.part("a lookup for another director that is not synced, and one that dies meanwhile")
 	t.hears(d1, d2, &wire.LookupRequest{ID: 800, Hash: 5})
-	t.does(d1, SetDown{testBackend(2), true})
+	t.does(d1, SetDown{Addr: testBackend(2), Down: true})
 	t.hears(d1, d2, &wire.LookupRequest{ID: 801, Hash: 9000})
 	d2.crash()
 	w.run(time.Second)
 	d2.boots(false)
 	t.settled(15 * time.Second)
-	t.does(d1, SetDown{testBackend(1), false})
+	t.does(d1, SetDown{Addr: testBackend(1), Down: false})
 	w.run(time.Second)
 }
 
@@ -351,7 +351,7 @@ func playRows(t *transcript) {
 	t.part("a mapping ends while its backend is down")
 	t.asks(d1, 40)
 	w.run(testExpire + d1.dir.Share() - 9*time.Second)
-	t.does(d2, SetDown{d1.core.User(w.now, "", 40).Current, true})
+	t.does(d2, SetDown{Addr: d1.core.User(w.now, "", 40).Current, Down: true})
 	t.asks(d1, 40)
 	t.asks(d2, 40)
 	w.run(10 * time.Second)

@@ -29,6 +29,10 @@ type Prospect struct {
 	// SparesDrained says that users on drained backends are left alone.
 	SparesDrained bool
 
+	// SlowStart is over how long a backend gets its whole weight, which After gives it at once; 0:
+	// none starts slowly by the operation.
+	SlowStart time.Duration
+
 	At       directory.Time
 	By       directory.Time // when the last is to be moved; 0: as soon as may be
 	Parallel int            // users that are moved at a time
@@ -95,6 +99,9 @@ func (c *Core) Prospect(now mono.Time, op Operation) (*Prospect, error) {
 	if err != nil {
 		return nil, err
 	}
+	if change, err = c.afterSlowStart(p, op, change, stamp); err != nil {
+		return nil, err
+	}
 	t.Merge(change)
 	switch {
 	case addr.IsValid():
@@ -109,6 +116,43 @@ func (c *Core) Prospect(now mono.Time, op Operation) (*Prospect, error) {
 		p.Tags = c.dir.Tags()
 	}
 	return p, nil
+}
+
+// afterSlowStart gives the backends that a change brings into use their whole weight, as if their
+// slow start was over, and notes how long that takes.
+func (c *Core) afterSlowStart(
+	p *Prospect, op Operation, change directory.Change, stamp directory.Stamp,
+) (directory.Change, error) {
+	given, brings := slowStartOf(op)
+	if !brings {
+		return change, nil
+	}
+	slow, err := c.slowly(change, stamp, given)
+	if err != nil {
+		return directory.Change{}, err
+	}
+	for _, row := range slow.Backends {
+		p.SlowStart = max(p.SlowStart, row.Start.Value.Over)
+	}
+	if given == nil && p.SlowStart == 0 {
+		return slow, nil
+	}
+	return c.table.StartSlowly(change, stamp, c.cfg.Name, 0, true)
+}
+
+// slowStartOf is the slow start that an operation gives, if it may bring a backend into use.
+func slowStartOf(op Operation) (given *time.Duration, brings bool) {
+	switch op := op.(type) {
+	case AddBackend:
+		return op.SlowStart, true
+	case UpdateBackend:
+		return op.SlowStart, true
+	case SetDown:
+		return op.SlowStart, !op.Down
+	case Undrain:
+		return op.SlowStart, true
+	}
+	return nil, false
 }
 
 func (p *Prospect) setPace(pace Pace) {

@@ -34,6 +34,9 @@ func (c *Core) Backends() []BackendStatus {
 			Drain: row.Drain.Value, Rebalance: row.Rebalance.Value,
 		}
 		status.Load, status.LoadKnown = c.loadOf(b)
+		if s := row.Start.Value; s.Percent != 0 {
+			status.StartedAt, status.StartEnds = s.Since.Time(), s.Ends()
+		}
 		if v := row.Verdict; v.Value.Failed {
 			status.FailedAt, status.FailedBy = v.Value.Since.Time(), v.Origin
 		}

@@ -177,7 +177,7 @@ func TestUserOnTheWayToNowhereIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run(time.Second)
-	if _, err := d1.do(SetDown{testBackend(3), false}); err != nil {
+	if _, err := d1.do(SetDown{Addr: testBackend(3), Down: false}); err != nil {
 		t.Fatal(err)
 	}
 	got, id := d2.ask(5)

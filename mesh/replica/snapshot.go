@@ -234,6 +234,9 @@ func backendText(b ring.Backend) string {
 	if b.Factor != 0 && b.Factor != ring.NoFactor {
 		text += fmt.Sprintf(" factor %d%%", b.Factor)
 	}
+	if b.Start != 0 {
+		text += fmt.Sprintf(" starting at %d%%", b.Start)
+	}
 	switch {
 	case b.Idle:
 		text += " standby"

@@ -16,10 +16,12 @@ type BackendStatus struct {
 	Users     int            // mappings, may lag one sweep
 	Drain     directory.Task
 	Rebalance directory.Task
-	FailedAt  directory.Time // 0: its observers do not see it failed
-	FailedBy  string         // the director that wrote so
-	Load      uint64         // sessions, or percent; see Balance
-	LoadKnown bool
+	// StartedAt and StartEnds are since when and until when it starts slowly; 0: it does not.
+	StartedAt, StartEnds directory.Time
+	FailedAt             directory.Time // 0: its observers do not see it failed
+	FailedBy             string         // the director that wrote so
+	Load                 uint64         // sessions, or percent; see Balance
+	LoadKnown            bool
 }
 
 // UserStatus is where one user is and would be.

@@ -39,7 +39,8 @@ func TestServesAloneWhenNobodyAnswers(t *testing.T) {
 	if id == 0 {
 		t.Fatal("answered before its peers had time to answer")
 	}
-	if _, err := d.do(SetDown{testBackend(1), true}); !errors.Is(err, ErrNotSynced) && err != nil {
+	down := SetDown{Addr: testBackend(1), Down: true}
+	if _, err := d.do(down); !errors.Is(err, ErrNotSynced) && err != nil {
 		t.Fatalf("an admin change before the first sync: %v", err)
 	}
 	w.run(200 * time.Millisecond)
@@ -254,7 +255,7 @@ func TestFlush(t *testing.T) {
 		d2.must(h * 2000003)
 	}
 	w.run(testExpire - 10*time.Second) // idle, but not yet gone
-	if _, err := d1.do(SetDown{testBackend(2), true}); err != nil {
+	if _, err := d1.do(SetDown{Addr: testBackend(2), Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	mapped := d1.dir.Users(testBackend(2))
@@ -287,7 +288,7 @@ func TestFlushIsBounded(t *testing.T) {
 		d.must(h)
 		h += 200003
 	}
-	if _, err := d.do(SetDown{testBackend(2), true}); err != nil {
+	if _, err := d.do(SetDown{Addr: testBackend(2), Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	d.begin(Flush{Addr: testBackend(2), MaxParallel: 10 * maxParallel})
@@ -303,7 +304,7 @@ func TestForgetSurvivesLateRows(t *testing.T) {
 	const h = 31337
 	old := d3.must(h)
 	w.run(time.Second)
-	if _, err := d1.do(SetDown{old, true}); err != nil {
+	if _, err := d1.do(SetDown{Addr: old, Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.split(w.directors[:2], w.directors[2:])

@@ -210,7 +210,7 @@ func (s *story) operation(verb string, args []string) (Operation, error) {
 	case verb == "remove":
 		return RemoveBackend{backend}, nil
 	case verb == "down", verb == "up":
-		return SetDown{backend, verb == "down"}, nil
+		return SetDown{Addr: backend, Down: verb == "down"}, nil
 	case verb == "forget":
 		return Forget{backend}, nil
 	case verb == "flush":

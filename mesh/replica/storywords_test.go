@@ -1,11 +1,13 @@
 package replica
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // said is a message in a few words.
@@ -211,6 +213,10 @@ func registersText(row directory.BackendRow) string {
 	if row.Standby.Stamp != 0 {
 		texts = append(texts,
 			map[bool]string{true: "is a standby", false: "is no standby"}[row.Standby.Value])
+	}
+	if row.Start.Stamp != 0 {
+		percent := cmp.Or(row.Start.Value.Percent, ring.WholeStart)
+		texts = append(texts, fmt.Sprintf("starts with %d %%", percent))
 	}
 	if row.Factor.Stamp != 0 {
 		texts = append(texts, fmt.Sprintf("has the factor %d %%", row.Factor.Value.Percent()))

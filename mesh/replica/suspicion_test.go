@@ -129,7 +129,7 @@ func TestLastGeneration(t *testing.T) {
 	t.Run("flush", func(t *testing.T) {
 		w, place := start(t, false)
 		d := w.directors[1]
-		if _, err := d.do(SetDown{place, true}); err != nil {
+		if _, err := d.do(SetDown{Addr: place, Down: true}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := d.do(Flush{Addr: place}); err != nil {
@@ -145,7 +145,7 @@ func TestLastGeneration(t *testing.T) {
 	t.Run("forget", func(t *testing.T) {
 		w, place := start(t, false)
 		d := w.directors[1]
-		if _, err := d.do(SetDown{place, true}); err != nil {
+		if _, err := d.do(SetDown{Addr: place, Down: true}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := d.do(Forget{Addr: place}); err != nil {

@@ -135,8 +135,12 @@ func (p *printer) backendRow(r directory.BackendRow) string {
 		note(r.Factor.Value, false, r.Factor.Stamp, r.Factor.Origin)
 	}
 	if r.Standby.Value {
-		text += " factor"
+		text += " standby"
 		note(r.Standby.Value, false, r.Standby.Stamp, r.Standby.Origin)
+	}
+	if r.Start.Value != (directory.Start{}) {
+		text += " start"
+		note(r.Start.Value, false, r.Start.Stamp, r.Start.Origin)
 	}
 	if r.Verdict.Value != (directory.Verdict{}) {
 		text += " verdict"

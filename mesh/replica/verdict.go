@@ -142,6 +142,9 @@ func (w *watching) writeVerdict(now mono.Time, backend netip.Addr, failed bool) 
 	if err != nil {
 		return // it was removed
 	}
+	if change, err = w.slowly(change, stamp, nil); err != nil {
+		return // the setting is out of bounds, which nobody could set
+	}
 	if w.apply(now, change, nil) != nil {
 		w.gossip(change, nil)
 	}

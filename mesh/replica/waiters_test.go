@@ -15,7 +15,7 @@ import (
 func (w *world) down(n int) {
 	w.t.Helper()
 	for i := range n {
-		if _, err := w.directors[0].do(SetDown{testBackend(i + 1), true}); err != nil {
+		if _, err := w.directors[0].do(SetDown{Addr: testBackend(i + 1), Down: true}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -34,7 +34,7 @@ func TestLookupWaitsForABackend(t *testing.T) {
 	if self := d1.core.Self(w.now); self.Waiting != 1 {
 		t.Errorf("%d lookups wait, want 1", self.Waiting)
 	}
-	if _, err := d1.do(SetDown{testBackend(2), false}); err != nil {
+	if _, err := d1.do(SetDown{Addr: testBackend(2), Down: false}); err != nil {
 		t.Fatal(err)
 	}
 	if got := d1.answers[saved]; got.Backend != testBackend(2) || got.Err != nil {
@@ -86,10 +86,10 @@ func TestMappingThatEndsIsLeftToDie(t *testing.T) {
 		op   func(was netip.Addr) Operation
 		want bool // to wait
 	}{
-		{"down", func(was netip.Addr) Operation { return SetDown{was, true} }, true},
+		{"down", func(was netip.Addr) Operation { return SetDown{Addr: was, Down: true} }, true},
 		{"hashed elsewhere",
 			func(was netip.Addr) Operation { return UpdateBackend{Addr: was} }, true},
-		{"as ever", func(was netip.Addr) Operation { return SetDown{was, false} }, false},
+		{"as ever", func(was netip.Addr) Operation { return SetDown{Addr: was} }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := started(t, 2)
@@ -146,7 +146,7 @@ func TestMappingOnADownBackendIsNotProlonged(t *testing.T) {
 	for d1.must(elsewhere) == was {
 		elsewhere += 0x01000000
 	}
-	if _, err := d1.do(SetDown{was, true}); err != nil {
+	if _, err := d1.do(SetDown{Addr: was, Down: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.run(d1.dir.Share())

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"directormesh/directory"
 	"directormesh/ring"
 )
@@ -23,6 +25,7 @@ const (
 	stateFields    = 2
 	taskFields     = 4
 	verdictFields  = 3
+	startFields    = 3
 	backendFields  = 5
 	directorFields = 2
 	changeFields   = 4
@@ -62,6 +65,7 @@ func (l *nameList) addAll(c *directory.Change) {
 		l.add(b.Verdict.Origin)
 		l.add(b.Factor.Origin)
 		l.add(b.Standby.Origin)
+		l.add(b.Start.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -118,6 +122,8 @@ func encodeChange(w *writer, c *directory.Change) {
 func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	fields := backendFields
 	switch {
+	case isSet(b.Start):
+		fields += 6
 	case isSet(b.Standby):
 		fields += 5
 	case isSet(b.Factor):
@@ -180,6 +186,9 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	if fields > backendFields+4 {
 		encodeRegister(w, names, b.Standby, w.bool)
 	}
+	if fields > backendFields+5 {
+		encodeRegister(w, names, b.Start, w.start)
+	}
 }
 
 func (w *writer) task(t directory.Task) {
@@ -192,6 +201,18 @@ func (w *writer) task(t directory.Task) {
 		return
 	}
 	w.uint(uint64(t.Parallel))
+}
+
+func (w *writer) start(s directory.Start) {
+	if s.Over < 0 || s.Over > directory.MaxSlowStart || s.Percent < 0 ||
+		s.Percent >= ring.WholeStart {
+		w.fail("start", "%d %% over %v", s.Percent, s.Over)
+		return
+	}
+	w.array(startFields)
+	w.uint(uint64(s.Since))
+	w.uint(uint64(s.Over.Milliseconds()))
+	w.uint(uint64(s.Percent))
 }
 
 // hostProblem says why a name is not that of a backend's host, nil if it is, or is missing.
@@ -305,7 +326,10 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 	if extra > 4 {
 		b.Standby = decodeRegister(r, "standby", func() bool { return r.bool("standby") })
 	}
-	r.end("backend", extra-5)
+	if extra > 5 {
+		b.Start = decodeRegister(r, "start", r.start)
+	}
+	r.end("backend", extra-6)
 	return b
 }
 
@@ -317,6 +341,16 @@ func (r *changeReader) task() (t directory.Task) {
 	t.Parallel = int(r.uint("parallel", directory.MaxParallel))
 	r.end("task", extra)
 	return t
+}
+
+func (r *changeReader) start() (s directory.Start) {
+	extra := r.fields("start", startFields)
+	s.Since = directory.Stamp(r.uint64("since"))
+	s.Over = time.Duration(r.uint("over", uint64(directory.MaxSlowStart.Milliseconds()))) *
+		time.Millisecond
+	s.Percent = int(r.uint("percent", ring.WholeStart-1))
+	r.end("start", extra)
+	return s
 }
 
 func (r *changeReader) directorRow() (d directory.DirectorRow) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"time"
 	"unicode"
 
 	"pgregory.net/rapid"
@@ -133,6 +134,16 @@ func fillValue(t *rapid.T, v reflect.Value) {
 	case *directory.Register[directory.Factor]:
 		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Factor {
 			return directory.Factor(rapid.IntRange(0, ring.MaxFactor).Draw(t, "factor"))
+		}))
+		return
+	case *directory.Register[directory.Start]:
+		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Start {
+			over := rapid.Int64Range(0, directory.MaxSlowStart.Milliseconds()).Draw(t, "over")
+			return directory.Start{
+				Since:   directory.Stamp(rapid.Uint64().Draw(t, "since")),
+				Over:    time.Duration(over) * time.Millisecond,
+				Percent: rapid.IntRange(0, ring.WholeStart-1).Draw(t, "percent"),
+			}
 		}))
 		return
 	case *directory.Register[netip.Addr]: // none: not pinned

@@ -52,10 +52,13 @@ func ptr[T any](v T) *T { return &v }
 func samples() []api.Operation {
 	ip := httpapitest.IP("192.0.2.1")
 	return []api.Operation{
-		api.AddBackend{IP: ip, Tag: ptr("ssd"), VHosts: ptr(50), Standby: ptr(true)},
-		api.UpdateBackend{IP: ip, Tag: ptr("ssd"), VHosts: 7},
+		api.AddBackend{IP: ip, Tag: ptr("ssd"), VHosts: ptr(50), Standby: ptr(true),
+			SlowStartMS: ptr(int64(600_000))},
+		api.UpdateBackend{
+			IP: ip, Tag: ptr("ssd"), VHosts: 7, SlowStartMS: ptr(int64(600_000)),
+		},
 		api.RemoveBackend{IP: ip},
-		api.BackendUp{IP: ip},
+		api.BackendUp{IP: ip, SlowStartMS: ptr(int64(0))},
 		api.BackendDown{IP: ip},
 		api.Move{User: "alice", Backend: ip, Wait: true},
 		api.Move{UserHash: ptr(uint32(5)), Backend: ip},
@@ -78,7 +81,7 @@ func samples() []api.Operation {
 		api.Reload{},
 		api.DrainBackend{IP: ip, OverMS: 60_000, MaxParallel: 50, Force: true},
 		api.DrainBackend{IP: ip, By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},
-		api.UndrainBackend{IP: ip},
+		api.UndrainBackend{IP: ip, SlowStartMS: ptr(int64(60_000))},
 		api.ResetBalance{Tag: ptr("ssd")},
 		api.Rebalance{Tag: ptr("ssd"), OverMS: 60_000, MaxParallel: 50},
 		api.Rebalance{By: ptr(time.Date(2018, 2, 8, 10, 20, 35, 0, time.UTC))},

@@ -79,7 +79,11 @@ func weight(b api.Backend) int {
 	if b.State == api.StateDown || drained(b) || b.Idle || b.Failure != nil && !b.Failure.Kept {
 		return 0
 	}
-	return b.VHosts * cmp.Or(b.Factor, 100)
+	weight := b.VHosts * cmp.Or(b.Factor, 100)
+	if b.SlowStart != nil {
+		weight = weight * b.SlowStart.Percent / 100
+	}
+	return weight
 }
 
 func drained(b api.Backend) bool { return b.Drain != nil && b.Drain.On }
@@ -102,6 +106,8 @@ func backendState(b api.Backend) badge {
 		return badge{"standby in use", warn}
 	case b.VHosts == 0:
 		return badge{"up, no vhosts", note}
+	case b.SlowStart != nil:
+		return badge{fmt.Sprintf("starting at %d%%", b.SlowStart.Percent), note}
 	}
 	return badge{"up", good}
 }

@@ -12,7 +12,7 @@ _director() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		-a | --addr) addr=(-a "${COMP_WORDS[++i]}") ;;
-		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --output | -o | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
+		--config | --kick-command | --encrypt-key-file | --data-dir | --run-dir | --web-config-file | --login-socket | --auth-login-socket | --userdb-socket | --auth-userdb-socket | --authreply-socket | --admin-socket | --kick-ipc | --kick-anvil | --backend-doveadm-key | --health-login | --addr | -a | --file | -f | --ca | --cert | --key | --password-file | --from | --log-level | --log-format | --door | --as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --slow-start | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --output | -o | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -78,7 +78,7 @@ _director() {
 	done
 	case $place in
 	"") words="serve hold dev lookup status health balance map pins dump history watch who doctor debug plan add update remove up down drain undrain move kick flush rebalance pin unpin import ring keys reload data bench version completion man" ;;
-	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --balance --balance-load --event-command --event-url --event-kinds --help" ;;
+	"serve") words="--config --check --as --node-name --mesh-name --bind --advertise --join --mail-servers --user-expire --user-kick-delay --username-hash --max-parallel-moves --max-parallel-kicks --kick-command --encrypt-key-file --serve-alone --insecure --data-dir --data-dir-damaged --history-size --history-age --log-level --log-format --run-dir --socket-mode --web-config-file --http-readers --http-admins --http-hosts --http --metrics --login-socket --login-socket-mode --auth-login-socket --userdb-socket --userdb-socket-mode --auth-userdb-socket --authreply-socket --authreply-socket-mode --master-user-separator --admin-socket --admin-socket-mode --admin-tcp --kick-ipc --kick-anvil --sessions-interval --flush-socket --backend-doveadm --backend-doveadm-key --health-check --health-login --slow-start --balance --balance-load --event-command --event-url --event-kinds --help" ;;
 	"hold") words="--socket --help" ;;
 	"dev") words="--demo --log-level --help" ;;
 	"lookup") words="--addr -a --json --file -f --ca --cert --key --user --password-file --help" ;;
@@ -94,22 +94,22 @@ _director() {
 	"doctor") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"debug") words="--addr -a --output -o --ca --cert --key --user --password-file --help" ;;
 	"plan") words="add update remove up down drain undrain rebalance flush" ;;
-	"plan add") words="--addr -a --json --tag -t --standby --ca --cert --key --user --password-file --help" ;;
-	"plan update") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan add") words="--addr -a --json --tag -t --standby --slow-start --ca --cert --key --user --password-file --help" ;;
+	"plan update") words="--addr -a --json --slow-start --ca --cert --key --user --password-file --help" ;;
 	"plan remove") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
-	"plan up") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan up") words="--addr -a --json --slow-start --ca --cert --key --user --password-file --help" ;;
 	"plan down") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"plan drain") words="--addr -a --json --by --over --max-parallel --force --ca --cert --key --user --password-file --help" ;;
-	"plan undrain") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
+	"plan undrain") words="--addr -a --json --slow-start --ca --cert --key --user --password-file --help" ;;
 	"plan rebalance") words="--addr -a --json --by --over --max-parallel --ca --cert --key --user --password-file --help" ;;
 	"plan flush") words="--addr -a --json --max-parallel --ca --cert --key --user --password-file --help" ;;
-	"add") words="--addr -a --json --verbose -v --tag -t --standby --plan --if-plan --ca --cert --key --user --password-file --help" ;;
-	"update") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"add") words="--addr -a --json --verbose -v --tag -t --standby --slow-start --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"update") words="--addr -a --json --verbose -v --slow-start --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"remove") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
-	"up") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"up") words="--addr -a --json --verbose -v --slow-start --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"down") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"drain") words="--addr -a --json --verbose -v --by --over --max-parallel --plan --if-plan --force --wait --ca --cert --key --user --password-file --help" ;;
-	"undrain") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"undrain") words="--addr -a --json --verbose -v --slow-start --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"move") words="--addr -a --json --verbose -v --wait --ca --cert --key --user --password-file --help" ;;
 	"kick") words="--addr -a --json --verbose -v --field -f --ca --cert --key --user --password-file --help" ;;
 	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --plan --if-plan --ca --cert --key --user --password-file --help" ;;
@@ -166,7 +166,7 @@ _director() {
 	--log-level) words="debug info warn error" ;;
 	--log-format) words="json text" ;;
 	--door) words="authreply http login userdb" ;;
-	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --output | -o | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
+	--as | --node-name | --mesh-name | --bind | --advertise | --join | --mail-servers | --user-expire | --user-kick-delay | --username-hash | --max-parallel-moves | --max-parallel-kicks | --data-dir-damaged | --history-size | --history-age | --socket-mode | --http-readers | --http-admins | --http-hosts | --http | --metrics | --login-socket-mode | --userdb-socket-mode | --authreply-socket-mode | --master-user-separator | --admin-socket-mode | --admin-tcp | --sessions-interval | --flush-socket | --backend-doveadm | --health-check | --slow-start | --balance | --balance-load | --event-command | --event-url | --event-kinds | --socket | --user | --if-plan | --hash | --name | -u | --number | -n | --since | --until | --at | --kinds | --host | --output | -o | --tag | -t | --by | --over | --max-parallel | --field | --timeout | --without | --rate | --depth | --connections | --duration | --patience | --users | --names | --zipf | --password | --service | --seed) words= ;;
 	esac
 	if [ -n "$files" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -13,7 +13,7 @@ _director() {
 		word=$words[i]
 		case $word in
 		-a|--addr) ((i++)); addr=(-a "$words[i]") ;;
-		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--output|-o|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
+		--config|--kick-command|--encrypt-key-file|--data-dir|--run-dir|--web-config-file|--login-socket|--auth-login-socket|--userdb-socket|--auth-userdb-socket|--authreply-socket|--admin-socket|--kick-ipc|--kick-anvil|--backend-doveadm-key|--health-login|--addr|-a|--file|-f|--ca|--cert|--key|--password-file|--from|--log-level|--log-format|--door|--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--slow-start|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--output|-o|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) ((i++)) ;;
 		-*) ;;
 		*) case "$place $word" in
 			" serve") place="serve" ;;
@@ -171,6 +171,7 @@ _director() {
 		--backend-doveadm-key
 		--health-check
 		--health-login
+		--slow-start
 		--balance
 		--balance-load
 		--event-command
@@ -364,6 +365,7 @@ _director() {
 		--tag
 		-t
 		--standby
+		--slow-start
 		--ca
 		--cert
 		--key
@@ -375,6 +377,7 @@ _director() {
 		--addr
 		-a
 		--json
+		--slow-start
 		--ca
 		--cert
 		--key
@@ -397,6 +400,7 @@ _director() {
 		--addr
 		-a
 		--json
+		--slow-start
 		--ca
 		--cert
 		--key
@@ -434,6 +438,7 @@ _director() {
 		--addr
 		-a
 		--json
+		--slow-start
 		--ca
 		--cert
 		--key
@@ -476,6 +481,7 @@ _director() {
 		--tag
 		-t
 		--standby
+		--slow-start
 		--plan
 		--if-plan
 		--ca
@@ -491,6 +497,7 @@ _director() {
 		--json
 		--verbose
 		-v
+		--slow-start
 		--plan
 		--if-plan
 		--ca
@@ -521,6 +528,7 @@ _director() {
 		--json
 		--verbose
 		-v
+		--slow-start
 		--plan
 		--if-plan
 		--ca
@@ -571,6 +579,7 @@ _director() {
 		--json
 		--verbose
 		-v
+		--slow-start
 		--plan
 		--if-plan
 		--ca
@@ -867,7 +876,7 @@ _director() {
 	--log-level) compadd debug info warn error; return ;;
 	--log-format) compadd json text; return ;;
 	--door) compadd authreply http login userdb; return ;;
-	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--output|-o|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
+	--as|--node-name|--mesh-name|--bind|--advertise|--join|--mail-servers|--user-expire|--user-kick-delay|--username-hash|--max-parallel-moves|--max-parallel-kicks|--data-dir-damaged|--history-size|--history-age|--socket-mode|--http-readers|--http-admins|--http-hosts|--http|--metrics|--login-socket-mode|--userdb-socket-mode|--authreply-socket-mode|--master-user-separator|--admin-socket-mode|--admin-tcp|--sessions-interval|--flush-socket|--backend-doveadm|--health-check|--slow-start|--balance|--balance-load|--event-command|--event-url|--event-kinds|--socket|--user|--if-plan|--hash|--name|-u|--number|-n|--since|--until|--at|--kinds|--host|--output|-o|--tag|-t|--by|--over|--max-parallel|--field|--timeout|--without|--rate|--depth|--connections|--duration|--patience|--users|--names|--zipf|--password|--service|--seed) return ;;
 	esac
 	if [[ $words[CURRENT] != -* ]]; then
 		case "$place $args" in

@@ -77,13 +77,14 @@ func (f *factors) possible(since, until time.Duration) (percents []int) {
 	return percents
 }
 
-// weight is the number of points that a vhost count makes with a factor.
-func weight(vhosts, percent int) int {
+// weight is the number of points that a vhost count makes with a factor and a slow start.
+func weight(vhosts, percent, start int) int {
 	if vhosts == 0 {
 		return 0
 	}
-	points := vhosts * percent / noFactor
-	if vhosts*percent%noFactor >= noFactor/2 {
+	const whole = noFactor * wholeStart
+	points := vhosts * percent * start / whole
+	if vhosts*percent*start%whole >= whole/2 {
 		points++
 	}
 	return min(max(points, 1), mostWeight)
@@ -128,7 +129,7 @@ func (c *Checker) judgeFactor(e Judged, b Standing) {
 		if other.Tag != b.Tag || other.VHosts == 0 {
 			continue
 		}
-		if other.Failed || other.Down || other.Drained || other.Rebalanced {
+		if other.Failed || other.Down || other.Drained || other.Rebalanced || other.Start != 0 {
 			breach("%v is %+v", other.Addr, other)
 		}
 	}

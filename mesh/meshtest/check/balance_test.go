@@ -9,12 +9,14 @@ import (
 )
 
 func TestWeight(t *testing.T) {
-	for _, test := range []struct{ vhosts, percent, want int }{
-		{100, 100, 100}, {100, 75, 75}, {7, 50, 4}, {3, 117, 4}, {1, 50, 1}, {0, 150, 0},
-		{1000, 150, 1000}, {2, 74, 1},
+	for _, test := range []struct{ vhosts, percent, start, want int }{
+		{100, 100, 100, 100}, {100, 75, 100, 75}, {7, 50, 100, 4}, {3, 117, 100, 4},
+		{1, 50, 100, 1}, {0, 150, 100, 0}, {1000, 150, 100, 1000}, {2, 74, 100, 1},
+		{100, 100, 25, 25}, {100, 150, 25, 38}, {100, 50, 50, 25}, {1, 50, 25, 1}, {0, 100, 25, 0},
 	} {
-		if got := weight(test.vhosts, test.percent); got != test.want {
-			t.Errorf("%d at %d %%: %d, want %d", test.vhosts, test.percent, got, test.want)
+		if got := weight(test.vhosts, test.percent, test.start); got != test.want {
+			t.Errorf("%d at %d and %d %%: %d, want %d", test.vhosts, test.percent, test.start, got,
+				test.want)
 		}
 	}
 }

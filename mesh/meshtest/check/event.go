@@ -182,8 +182,11 @@ type Row struct {
 	Rebalanced bool
 	Failed     bool // its observers see it failed
 	Factor     int  // of its weight, in percent; 0: none
-	Forgotten  uint64
-	Registers  string
+	// Start is how much of its weight it has, in percent, 0 for all, and StartLeft for how long.
+	Start     int
+	StartLeft time.Duration
+	Forgotten uint64
+	Registers string
 }
 
 // Mapping is one record of a director. Activity and Stamp are opaque: the same everywhere, or the
@@ -243,7 +246,12 @@ type Op struct {
 	Name    string // OpKick
 	// Over is how long an OpDrain or OpRebalance is to take; zero: as short as may be.
 	Over time.Duration
+	// Slow is over how long the backend is to get its whole weight; zero: not given.
+	Slow time.Duration
 }
+
+// AtOnce is given for a backend that is not to start slowly.
+const AtOnce time.Duration = -1
 
 func (o Op) String() string {
 	var b strings.Builder
@@ -269,6 +277,12 @@ func (o Op) String() string {
 	if o.Kind == OpUpdate || o.Kind == OpAdd && o.VHosts >= 0 {
 		fmt.Fprintf(&b, " %d", o.VHosts)
 	}
+	switch {
+	case o.Slow == AtOnce:
+		b.WriteString(" --slow-start 0s")
+	case o.Slow != 0:
+		fmt.Fprintf(&b, " --slow-start %v", o.Slow)
+	}
 	return b.String()
 }
 
@@ -280,6 +294,8 @@ type Backend struct {
 	Down   bool
 
 	Drained, Rebalanced, Standby bool
+
+	Start int // how much of its weight it has, in percent; 0: all
 }
 
 // Rules are the settings that the guarantees depend on.

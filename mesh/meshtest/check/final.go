@@ -45,6 +45,7 @@ func (c *Checker) final(e Final) {
 		c.breach(t, "G6", User{}, "%s holds what was not ordered last: %s", names[0], text)
 	}
 	c.judgeDrains(t, first)
+	c.judgeStartsEnd(t, first)
 	c.judgePinned(t, first)
 	last := make(map[User]netip.Addr)
 	for _, m := range first.Mappings {

@@ -54,6 +54,12 @@ type Standing struct {
 	Factor        int // of the weight, in percent; 0: none
 	FactorWritten uint64
 	FactorBy      string
+
+	Start        int // how much of its weight it has, in percent; 0: all
+	StartOver    time.Duration
+	StartSince   uint64 // stamps
+	StartWritten uint64
+	StartBy      string
 }
 
 // health is what is known of the health of backends.
@@ -88,6 +94,7 @@ func (c *Checker) seen(e Seen) {
 // judged judges what a director made of failed backends.
 func (c *Checker) judged(e Judged) {
 	c.judgeFactors(e)
+	c.judgeStarts(e)
 	c.judgeOut(e)
 	for _, b := range e.Backends {
 		id := verdictID{b.Addr, b.Written, b.By}
@@ -256,6 +263,7 @@ func (c *Checker) endOut(t time.Duration, addr netip.Addr) {
 func (c *Checker) standingsEnd(t time.Duration, name string) {
 	for _, b := range c.table.backends {
 		b.factors.end(t, name)
+		b.starts.end(t, name)
 	}
 	for addr, at := range c.health.outAt {
 		delete(at, name)

@@ -45,6 +45,8 @@ type backend struct {
 
 	balanced bool // some director wrote a factor
 	factors  factors
+	started  bool    // some director wrote a slow start, or may have by a command
+	starts   factors // how much of its weight it had anywhere
 }
 
 // table models the replicated table from outside: the values that a register may have, given what
@@ -77,6 +79,7 @@ func (t *table) configure(backends []Backend, odd bool) {
 	for _, b := range backends {
 		x := t.backend(b.Addr)
 		x.tag, x.rebalanced = b.Tag, x.rebalanced || b.Rebalanced
+		x.started = x.started || b.Start != 0
 		for r, value := range [registers]int{
 			1, b.VHosts, one(b.Down), one(b.Drained), one(b.Standby),
 		} {
@@ -108,6 +111,10 @@ func (t *table) backend(addr netip.Addr) *backend {
 func (t *table) order(now time.Duration, o *operation) {
 	add := func(b *backend, r register, value int, unsure bool) {
 		b.writes[r] = append(b.writes[r], write{op: o, value: value, unsure: unsure})
+	}
+	switch o.op.Kind {
+	case OpAdd, OpUpdate, OpUp, OpUndrain: // it may come into use by that, and start slowly
+		t.backend(o.op.Backend).started = true
 	}
 	switch o.op.Kind {
 	case OpAdd:
@@ -319,7 +326,9 @@ func (b *backend) pointCounts(since, until time.Duration, who scope) []int {
 	if slices.Contains(present, 1) && slices.Contains(down, 0) && slices.Contains(drained, 0) {
 		for _, n := range b.possible(regVHosts, since, until, who) {
 			for _, percent := range b.factors.possible(since, until) {
-				add(weight(n, percent))
+				for _, start := range b.starts.possible(since, until) {
+					add(weight(n, percent, start))
+				}
 			}
 		}
 	}
@@ -378,6 +387,10 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 		}
 	}
 	for addr, row := range has {
+		if b := t.find(addr); b != nil && row.Present && row.Start != 0 && !b.started {
+			problems = append(problems, fmt.Sprintf(
+				"backend %v has %d %% of its weight, and nobody wrote that", addr, row.Start))
+		}
 		if row.Present && t.find(addr) == nil {
 			problems = append(problems, fmt.Sprintf("backend %v was never added", addr))
 		}

@@ -14,8 +14,8 @@ func TestEachFieldOfARowIsJudged(t *testing.T) {
 		t.Fatalf("the table as configured: %q", problems)
 	}
 	// Tag and Registers are compared between directors at the end. Forgotten is judged when the
-	// operation is acknowledged.
-	elsewhere := []string{"Tag", "Forgotten", "Registers"}
+	// operation is acknowledged, StartLeft at the end.
+	elsewhere := []string{"Tag", "Forgotten", "Registers", "StartLeft"}
 	for i := range reflect.TypeFor[Row]().NumField() {
 		name := reflect.TypeFor[Row]().Field(i).Name
 		row := held

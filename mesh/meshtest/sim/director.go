@@ -155,7 +155,7 @@ func (d *director) start(founder bool) {
 		Directory: d.dir,
 		Guards:    s.Guards,
 		Keeps:     s.Disks.On, Notes: true, Disk: found, Watches: s.Watches, AsksBackends: s.Asks,
-		Balance: s.Balance,
+		Balance: s.Balance, SlowStart: s.SlowStart,
 	}, d.now())
 	d.standings = nil
 	w.tracef("%s starts, boot %x, clock off by %v",

@@ -96,6 +96,7 @@ func backendsOf(e check.Restarted) (list []check.Backend) {
 				list = append(list, check.Backend{
 					Addr: addr, Tag: row.Tag, VHosts: row.VHosts, Down: row.Down,
 					Drained: row.Drained, Standby: row.Standby, Rebalanced: row.Rebalanced,
+					Start: row.Start,
 				})
 			}
 		}

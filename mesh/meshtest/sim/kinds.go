@@ -49,6 +49,7 @@ func Kinds() []Kind {
 		{"drains", drains, 60},
 		{"loads", unevenLoads, 30},
 		{"pins", pins, 60},
+		{"starts", slowStarts, 60},
 	}
 }
 

@@ -59,15 +59,18 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 		if op.Standby {
 			add.Standby = &op.Standby
 		}
+		add.SlowStart = slowStart(op)
 		return add
 	case check.OpUpdate:
-		return replica.UpdateBackend{Addr: op.Backend, VHosts: op.VHosts}
+		return replica.UpdateBackend{
+			Addr: op.Backend, VHosts: op.VHosts, SlowStart: slowStart(op),
+		}
 	case check.OpRemove:
 		return replica.RemoveBackend{Addr: op.Backend}
 	case check.OpDown:
 		return replica.SetDown{Addr: op.Backend, Down: true}
 	case check.OpUp:
-		return replica.SetDown{Addr: op.Backend}
+		return replica.SetDown{Addr: op.Backend, SlowStart: slowStart(op)}
 	case check.OpForget:
 		return replica.Forget{Addr: op.Backend}
 	case check.OpMove:
@@ -79,7 +82,7 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 	case check.OpDrain:
 		return replica.Drain{Addr: op.Backend, Pace: pace(op), Force: true}
 	case check.OpUndrain:
-		return replica.Undrain{Addr: op.Backend}
+		return replica.Undrain{Addr: op.Backend, SlowStart: slowStart(op)}
 	case check.OpRebalance:
 		return replica.Rebalance{Pace: pace(op)}
 	case check.OpPin:
@@ -94,6 +97,15 @@ func operation(op check.Op, now directory.Time) replica.Operation {
 		return replica.KickUser{Value: op.Name}
 	}
 	panic(fmt.Sprintf("sim: unknown operation %v", op.Kind))
+}
+
+// slowStart is that which an operation gives, nil if it leaves that to the settings.
+func slowStart(op check.Op) *time.Duration {
+	if op.Slow == 0 {
+		return nil
+	}
+	over := max(op.Slow, 0)
+	return &over
 }
 
 // pace is that of a drain or rebalance in which no user waits for another one.
@@ -193,6 +205,7 @@ func tableOf(c directory.Change) check.Table {
 			Standby: r.Standby.Value,
 			Drained: r.Drain.Value.On, Rebalanced: r.Rebalance.Value.On,
 			Failed: r.Verdict.Value.Failed, Factor: int(r.Factor.Value),
+			Start: r.Start.Value.Percent,
 		}
 	}
 	return t
@@ -209,6 +222,7 @@ func (w *world) finalState() check.Final {
 		s := check.State{Table: tableOf(change), Pins: pinsOf(change)}
 		for _, r := range change.Backends {
 			row := s.Table[r.Addr]
+			row.StartLeft = r.Start.Value.Ends().Sub(d.core.MeshTime(d.now()))
 			row.Registers = fmt.Sprintf("%+v", r)
 			s.Table[r.Addr] = row
 		}

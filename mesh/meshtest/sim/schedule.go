@@ -41,7 +41,9 @@ type Schedule struct {
 
 	Watches bool // the directors check the backends
 	Balance replica.Balance
-	Asks    bool // the directors can ask the backends for sessions
+	// over how long a backend that comes into use gets its weight; 0: at once, everywhere
+	SlowStart time.Duration
+	Asks      bool // the directors can ask the backends for sessions
 	// notes of this kind get lost; 0: none do
 	LostNotes wire.Kind
 

@@ -65,7 +65,8 @@ func (d *director) checks(life int) {
 // reportStandings reports to the checker what the director makes of its backends, when that has
 // changed.
 func (d *director) reportStandings() {
-	if !d.w.schedule.Watches && d.w.schedule.Balance == (replica.Balance{}) {
+	s := &d.w.schedule
+	if !s.Watches && s.Balance == (replica.Balance{}) && s.SlowStart == 0 {
 		return
 	}
 	var standings []check.Standing
@@ -75,6 +76,7 @@ func (d *director) reportStandings() {
 		rows[row.Addr] = row
 	}
 	for _, b := range seen.Backends {
+		start := rows[b.Backend.Addr].Start
 		standings = append(standings, check.Standing{
 			Addr: b.Backend.Addr, Tag: string(b.Backend.Tag), VHosts: b.Backend.VHosts,
 			Down: b.Backend.Down, Drained: b.Backend.Drained, Failed: b.Backend.Failed,
@@ -82,6 +84,8 @@ func (d *director) reportStandings() {
 			Rebalanced: b.Backend.Rebalanced, Factor: b.Backend.Factor,
 			FactorWritten: uint64(rows[b.Backend.Addr].Factor.Stamp),
 			FactorBy:      rows[b.Backend.Addr].Factor.Origin,
+			Start:         b.Backend.Start, StartOver: start.Value.Over, StartBy: start.Origin,
+			StartSince: uint64(start.Value.Since), StartWritten: uint64(start.Stamp),
 		})
 	}
 	if slices.Equal(standings, d.standings) {

@@ -5,6 +5,7 @@ package wiretest
 import (
 	"bytes"
 	"net/netip"
+	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
@@ -25,9 +26,9 @@ func Samples() []wire.Message {
 		case *wire.FlushProgress:
 			m.Parallel, m.Director = 250, "d3"
 		case *wire.Hello:
-			m.Registers = 6
+			m.Registers = 7
 		case *wire.PushPull:
-			m.Hello.Registers = 6
+			m.Hello.Registers = 7
 			addRegisters(&m.Change)
 		case *wire.Refuse:
 			m.Differs = true
@@ -130,7 +131,11 @@ func addRegisters(c *directory.Change) {
 	}
 	row.Factor = directory.Register[directory.Factor]{Value: 75, Stamp: stamp + 6, Origin: "d6"}
 	row.Standby = directory.Register[bool]{Value: true, Stamp: stamp + 8, Origin: "d7"}
-	c.Backends[1].Standby = row.Standby
+	row.Start = directory.Register[directory.Start]{
+		Value: directory.Start{Since: stamp - 3, Over: 5 * time.Minute, Percent: 50},
+		Stamp: stamp + 9, Origin: "d8",
+	}
+	c.Backends[1].Start = row.Start
 	c.Pins = []directory.PinRow{{
 		User: ring.User{Tag: "green", Hash: 0x12345678},
 		Backend: directory.Register[netip.Addr]{

@@ -114,7 +114,9 @@ func healthy() *State {
 		Users: 1234}
 	spare := ssd
 	spare.IP, spare.Standby, spare.Idle, spare.Users = ip(203, 0, 113, 2), true, true, 0
-	s.backends = append(s.backends, ssd, spare)
+	fresh := ssd
+	fresh.IP, fresh.SlowStart, fresh.Users = ip(203, 0, 113, 3), &api.SlowStart{Percent: 25}, 80
+	s.backends = append(s.backends, ssd, spare, fresh)
 	return s
 }
 
