@@ -1,6 +1,7 @@
 package check
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -121,6 +122,14 @@ func TestMeshes(t *testing.T) {
 			restartedAlone(s)
 			s.login("d3", calm+sec(7), alice, b1)
 			s.stop("d3", calm+sec(10))
+		}, "", ""},
+		{"all are forgotten, but for those of a backend that only the stray has", func(s *story) {
+			b4 := netip.MustParseAddr("192.0.2.4")
+			stray(s)
+			s.order("d3", calm+sec(1), calm+sec(1.1), Op{Kind: OpAdd, Backend: b4})
+			s.login("d3", calm+sec(2), alice, b4)
+			s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpForget})
+			s.login("d1", calm+sec(20), alice, b4)
 		}, "", ""},
 		{"forgotten in the mesh, and so at a stray that joins it", func(s *story) {
 			stray(s)

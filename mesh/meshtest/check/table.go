@@ -341,6 +341,13 @@ func (t *table) surelyUp(addr netip.Addr, since, until time.Duration) bool {
 	return b != nil && !slices.Contains(b.possible(regDown, since, until, everyone), 1)
 }
 
+// surelyThere reports whether a backend was in the table of every director from since to until:
+// what is done to all backends is not done to others.
+func (t *table) surelyThere(addr netip.Addr, since, until time.Duration) bool {
+	b := t.find(addr)
+	return b != nil && !slices.Contains(b.possible(regPresent, since, until, everyone), 0)
+}
+
 // judge compares the table of a director of a scope with the values that its registers may have
 // now.
 func (t *table) judge(has Table, now time.Duration, who scope) (problems []string) {

@@ -383,7 +383,8 @@ func (c *Checker) closeFreed(o *operation) {
 				return false
 			}
 			if x.start < o.at-clockSlack && x.renewed < o.at && o.everywhere != forever &&
-				!o.stranger { // one of another mesh drops the mappings of that mesh
+				!o.stranger && // one of another mesh drops the mappings of that mesh
+				(o.op.Kind != OpForget || c.table.surelyThere(x.backend, o.at, o.doneAt)) {
 				return true
 			}
 			x.loose = true
