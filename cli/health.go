@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -101,8 +102,20 @@ func seenFailing(b api.BackendHealth) (n int, reason string) {
 	return n, reason
 }
 
-// remarkAlarms says what keeps the directors from taking failed backends out of use.
+// remarkAlarms says what keeps the directors from taking failed backends out of use, and which of
+// those that are out come back later than others.
 func (inv *invocation) remarkAlarms(health api.Health) {
+	for _, b := range health.Backends {
+		if b.Flaps > 0 {
+			times := "once"
+			if b.Flaps > 1 {
+				times = fmt.Sprintf("%d times in a row", b.Flaps)
+			}
+			good := time.Duration(b.GoodForMS) * time.Millisecond
+			inv.remark("Info: %s failed %s within ten minutes of being good again, and comes back "+
+				"when it was good for %v", b.IP, times, good)
+		}
+	}
 	for _, a := range health.Alarms {
 		of := ""
 		if a.Tag != "" {

@@ -112,6 +112,9 @@ type Verdict struct {
 	// Cleared says that an operator's command ended a failure. The backend does not fail again
 	// before it was seen good for a while; who sees that writes the verdict without the mark.
 	Cleared bool
+	// Flaps is how often in a row it failed within FlapWithin of being good again, MaxFlaps at
+	// most. Who is to see it good again must do so the longer.
+	Flaps int
 }
 
 func compareVerdict(a, b Verdict) int {
@@ -119,6 +122,7 @@ func compareVerdict(a, b Verdict) int {
 		compareBool(a.Failed, b.Failed),
 		cmp.Compare(a.Since, b.Since),
 		compareBool(a.Cleared, b.Cleared),
+		cmp.Compare(a.Flaps, b.Flaps),
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 
 	"directormesh/ring"
 )
@@ -13,7 +14,30 @@ func (v Verdict) cleared(stamp Stamp) Verdict {
 	if v.Failed {
 		return Verdict{Since: stamp, Cleared: true}
 	}
+	v.Flaps = 0
 	return v
+}
+
+const (
+	// FlapWithin is how long a backend must stay good that its next failure is none of a row.
+	FlapWithin = 10 * time.Minute
+	// MaxFlaps bounds how many failures in a row are counted.
+	MaxFlaps = 5
+)
+
+// next returns the verdict that follows when most observers see the backend failed, or good.
+func (v Verdict) next(stamp Stamp, failed bool) Verdict {
+	next := Verdict{Failed: failed, Since: stamp, Flaps: v.Flaps}
+	switch {
+	case v.Failed == failed:
+		next.Since = v.Since
+	case !failed: // what follows tells whether it stays good
+	case v.Since != 0 && stamp.Time().Sub(v.Since.Time()) <= FlapWithin:
+		next.Flaps = min(v.Flaps+1, MaxFlaps)
+	default:
+		next.Flaps = 0
+	}
+	return next
 }
 
 // Judge writes what most observers see of a backend: that it has failed, or that it is good. Of a
@@ -23,10 +47,7 @@ func (t *Table) Judge(stamp Stamp, origin string, addr netip.Addr, failed bool) 
 	if err != nil {
 		return Change{}, err
 	}
-	verdict := Verdict{Failed: failed, Since: stamp}
-	if stored.Verdict.Value.Failed == failed {
-		verdict.Since = stored.Verdict.Value.Since
-	}
+	verdict := stored.Verdict.Value.next(stamp, failed)
 	return t.change(BackendRow{
 		Addr: addr, Verdict: Register[Verdict]{Value: verdict, Stamp: stamp, Origin: origin},
 	}), nil

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -201,8 +202,8 @@ func TestVerdictWrites(t *testing.T) {
 		{"up again", func() (Change, error) { return table.SetDown(stamp, "d1", b1, false) },
 			Verdict{Since: 203, Cleared: true}},
 		{"good", judge(false), Verdict{Since: 203}},
-		{"failed later", judge(true), Verdict{Failed: true, Since: 206}},
-		{"good at last", judge(false), Verdict{Since: 207}},
+		{"failed later", judge(true), Verdict{Failed: true, Since: 206, Flaps: 1}},
+		{"good at last", judge(false), Verdict{Since: 207, Flaps: 1}},
 		{"up although good", func() (Change, error) {
 			return table.SetDown(stamp, "d1", b1, false)
 		}, Verdict{Since: 207}},
@@ -229,5 +230,35 @@ func TestUnlimited(t *testing.T) {
 	table.Unlimited()
 	if out, _ := outAndKept(table); fmt.Sprint(out) != "[1 2 3]" {
 		t.Errorf("out %v", out)
+	}
+}
+
+// A backend that fails again soon after it was good is counted, whoever writes; what is long ago is
+// not, nor what was before an operator said that it is up.
+func TestFlaps(t *testing.T) {
+	table := NewTable(mesh1, "d", configured())
+	now := Time(10_000_000)
+	for i, step := range []struct {
+		after  time.Duration
+		failed bool
+		want   int
+	}{
+		{0, true, 0}, {time.Minute, false, 0}, {FlapWithin, true, 1}, {time.Hour, false, 1},
+		{time.Minute, true, 2}, {time.Minute, true, 2}, {time.Minute, false, 2},
+		{time.Minute, true, 3}, {time.Minute, false, 3}, {time.Minute, true, 4},
+		{time.Minute, false, 4}, {time.Minute, true, 5}, {time.Minute, false, 5},
+		{time.Minute, true, 5}, {time.Minute, false, 5},
+		{FlapWithin + time.Second, true, 0}, {time.Minute, false, 0}, {time.Minute, true, 1},
+	} {
+		now = now.Add(step.after)
+		table.do(table.Judge(StampAt(now), "d", b1, step.failed))
+		row, _ := table.Row(b1)
+		if v := row.Verdict.Value; v.Flaps != step.want || v.Failed != step.failed {
+			t.Errorf("step %d: %+v, want %d flaps", i, v, step.want)
+		}
+	}
+	table.do(table.SetDown(StampAt(now.Add(time.Second)), "d", b1, false))
+	if row, _ := table.Row(b1); row.Verdict.Value.Flaps != 0 || !row.Verdict.Value.Cleared {
+		t.Errorf("after up: %+v", row.Verdict)
 	}
 }

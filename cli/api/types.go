@@ -168,9 +168,13 @@ type BackendHealth struct {
 	// Health is good, failing (seen, and not yet long enough), failed (out of use), kept (failed,
 	// in use all the same), cleared (up was given, and it still fails or has not been good for
 	// three rounds) or unseen.
-	Health    string          `json:"health"`
-	Failure   *BackendFailure `json:"failure"`
-	Observers []Observer      `json:"observers"` // by name
+	Health  string          `json:"health"`
+	Failure *BackendFailure `json:"failure"`
+	// Flaps is how often in a row one that has failed did so within ten minutes of being good
+	// again, and GoodForMS how long it must be good to come back.
+	Flaps     int        `json:"flaps"`
+	GoodForMS int64      `json:"good_for_ms"`
+	Observers []Observer `json:"observers"` // by name
 }
 
 // The healths of a backend.

@@ -39,6 +39,7 @@ func backendHealth(b replica.BackendHealth) api.BackendHealth {
 		Health:    b.Health().String(),
 		Observers: make([]api.Observer, len(b.Observers)),
 	}
+	h.Flaps, h.GoodForMS = b.Flaps, b.GoodFor.Milliseconds()
 	if b.Backend.Failed {
 		h.Failure = failure(b.Backend, b.By, b.Since)
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/wire"
@@ -24,12 +25,16 @@ type HealthStatus struct {
 
 // BackendHealth is what is seen of one backend.
 type BackendHealth struct {
-	Backend   ring.Backend
-	By        string         // the director that wrote the verdict; "": there is none
-	Since     directory.Time // since when the verdict is so; 0: always
-	Cleared   bool           // a command ended a failure, and it was not seen good since
-	Sight     wire.Sight     // what most observers see; Unseen: none, or as many one as the other
-	Observers []Observer     // by name
+	Backend ring.Backend
+	By      string         // the director that wrote the verdict; "": there is none
+	Since   directory.Time // since when the verdict is so; 0: always
+	Cleared bool           // a command ended a failure, and it was not seen good since
+	// Flaps is how often in a row one that has failed did so within directory.FlapWithin of being
+	// good again, and GoodFor how long it must be seen good to come back.
+	Flaps     int
+	GoodFor   time.Duration
+	Sight     wire.Sight // what most observers see; Unseen: none, or as many one as the other
+	Observers []Observer // by name
 }
 
 // Observer is one director that observes a backend.
@@ -61,6 +66,9 @@ func (c *Core) Health() HealthStatus {
 		h := BackendHealth{
 			Backend: b, By: row.Verdict.Origin, Since: row.Verdict.Value.Since.Time(),
 			Cleared: row.Verdict.Value.Cleared, Sight: c.agreements.Get(b.Addr).Sight,
+		}
+		if v := row.Verdict.Value; v.Failed {
+			h.Flaps, h.GoodFor = v.Flaps, goodFor(v)
 		}
 		for _, name := range slices.Sorted(slices.Values(c.observers[b.Addr])) {
 			o := c.seenBy(name, b.Addr)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
@@ -62,11 +63,16 @@ func (w *watching) due(
 	case a.Sight == wire.Failing && !v.Failed && !v.Cleared:
 		return true, agreed >= failAgreed
 	case a.Sight == wire.Good && v.Failed:
-		return false, agreed >= goodAgreed
+		return false, agreed >= goodFor(v)
 	case a.Sight == wire.Good && v.Cleared:
 		return false, min(agreed, stood) >= goodAgreed
 	}
 	return false, false
+}
+
+// goodFor is for how long most observers must see a backend good that failed.
+func goodFor(v directory.Verdict) time.Duration {
+	return min(goodAgreed<<min(v.Flaps, directory.MaxFlaps), mostGood)
 }
 
 // alarmed are the tags in which more backends seem to fail at once than may be out: those that most
@@ -173,6 +179,10 @@ func (w *watching) noteVerdicts(applied directory.Change) {
 func (w *watching) logVerdict(b ring.Backend, v directory.Register[directory.Verdict]) {
 	fields := []Field{
 		{"backend", ring.AddrText(b.Addr)}, {"tag", string(b.Tag)}, {"by", v.Origin},
+	}
+	if v.Value.Failed && v.Value.Flaps > 0 {
+		fields = append(fields, Field{"flaps", v.Value.Flaps},
+			Field{"good_for_s", int(goodFor(v.Value).Seconds())})
 	}
 	switch {
 	case v.Value.Failed && b.Out:

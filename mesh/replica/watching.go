@@ -24,8 +24,10 @@ const (
 	// and a second for the checks of that round to end.
 	failAgreed = HealthRound + time.Second
 	// goodAgreed is for how long they must agree that it is good again. It is longer, so that one
-	// that comes and goes stays out: each return would bring users, and each failure move them.
+	// that comes and goes stays out: each return would bring users, and each failure move them. Of
+	// one that failed again soon after it was good it is twice as long, each time, up to mostGood.
 	goodAgreed = 3 * HealthRound
+	mostGood   = 5 * time.Minute
 	// verdictPause is how long a verdict on a backend stands at least, by whomever it was written:
 	// so two directors that both write, as after a split, do not write against each other.
 	verdictPause = 10 * time.Second

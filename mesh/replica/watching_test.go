@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -268,6 +269,59 @@ func TestFlapping(t *testing.T) {
 	}
 	if writes > 1 {
 		t.Errorf("%d changes in five minutes", writes)
+	}
+}
+
+// A backend that is frozen for 13 s again and again, and good for 27 s in between, long enough to
+// come back, does so less and less often, whichever director writes. When it stays good it comes
+// back after at most five minutes.
+func TestFlappingIsDamped(t *testing.T) {
+	w := watchers(t, 3, 4)
+	began, frozen := w.now, true
+	w.reason = func(_ *director, backend netip.Addr) string {
+		if frozen && backend == testBackend(3) && w.now.Sub(began)%(40*time.Second) <
+			13*time.Second {
+			return "no greeting in time"
+		}
+		return ""
+	}
+	flaps := func() (n int, good time.Duration) {
+		b := w.directors[2].core.Health().Backends[2]
+		return b.Flaps, b.GoodFor
+	}
+	var returns, last int
+	for range 600 {
+		w.watch(time.Second)
+		out, _ := w.out()
+		if len(out) < last {
+			returns++
+		}
+		last = len(out)
+		if returns == 1 && !w.directors[0].stopped {
+			w.directors[0].crash() // which wrote so far
+		}
+	}
+	n, good := flaps()
+	if returns != 1 || n != 1 || good != 30*time.Second {
+		t.Errorf("it came back %d times, has %d flaps, must be good for %v", returns, n, good)
+	}
+	frozen = false
+	w.watch(45 * time.Second)
+	w.wantOut("when it is good")
+	if n, good = flaps(); n != 0 || good != 0 {
+		t.Errorf("one that is good has %d flaps and must be good for %v", n, good)
+	}
+	if n := w.logged("backend has failed"); n < 2 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// The time that a backend must be good grows to five minutes.
+func TestGoodFor(t *testing.T) {
+	for flaps, want := range []time.Duration{15, 30, 60, 120, 240, 300, 300} {
+		if got := goodFor(directory.Verdict{Flaps: flaps}); got != want*time.Second {
+			t.Errorf("after %d flaps %v", flaps, got)
+		}
 	}
 }
 

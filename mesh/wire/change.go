@@ -168,10 +168,21 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	}
 	if fields > backendFields+2 {
 		encodeRegister(w, names, b.Verdict, func(v directory.Verdict) {
-			w.array(verdictFields)
+			if v.Flaps < 0 || v.Flaps > directory.MaxFlaps {
+				w.fail("flaps", "%d is not in 0..%d", v.Flaps, directory.MaxFlaps)
+				return
+			}
+			fields := verdictFields
+			if v.Flaps > 0 {
+				fields++
+			}
+			w.array(fields)
 			w.bool(v.Failed)
 			w.uint(uint64(v.Since))
 			w.bool(v.Cleared)
+			if v.Flaps > 0 {
+				w.uint(uint64(v.Flaps))
+			}
 		})
 	}
 	if fields > backendFields+3 {
@@ -315,7 +326,10 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 			v.Failed = r.bool("failed")
 			v.Since = directory.Stamp(r.uint64("since"))
 			v.Cleared = r.bool("cleared")
-			r.end("verdict", extra)
+			if extra > 0 {
+				v.Flaps = int(r.uint("flaps", directory.MaxFlaps))
+			}
+			r.end("verdict", extra-1)
 			return v
 		})
 	}

@@ -128,6 +128,7 @@ func fillValue(t *rapid.T, v reflect.Value) {
 				Failed:  rapid.Bool().Draw(t, "failed"),
 				Since:   directory.Stamp(rapid.Uint64().Draw(t, "since")),
 				Cleared: rapid.Bool().Draw(t, "cleared"),
+				Flaps:   rapid.IntRange(0, directory.MaxFlaps).Draw(t, "flaps"),
 			}
 		}))
 		return

@@ -163,6 +163,34 @@ func TestFlappingBackend(t *testing.T) {
 	})
 }
 
+// A backend that is frozen for 13 s in 40, which is time enough to come back, does so once.
+func TestFlappingBackendIsDamped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, checks := watching(t, 3, 4)
+		began, seen := time.Now(), make(verdicts)
+		checks.See(func(_, backend int) string {
+			if backend == 3 && time.Since(began)%(40*time.Second) < 13*time.Second {
+				return "no greeting in time"
+			}
+			return ""
+		})
+		for range 600 {
+			time.Sleep(time.Second)
+			seen.poll(m.Directors[0])
+		}
+		var fails int
+		for _, v := range seen[m.options.Backends[2].Addr] {
+			if v.Value.Failed {
+				fails++
+			}
+		}
+		if fails != 2 {
+			t.Errorf("it was taken out %d times in ten minutes, want 2", fails)
+		}
+		m.wantOut("while it freezes", 3)
+	})
+}
+
 // A split of two and three, in which each side sees another backend fail, again and again: the side
 // of two changes nothing, and when it heals no verdict is written against another.
 func TestSplitSeesOtherBackends(t *testing.T) {
@@ -202,7 +230,7 @@ func TestSplitSeesOtherBackends(t *testing.T) {
 			}
 			checks.Stopped()
 			m.Heal()
-			pass(60 * time.Second)
+			pass(6 * time.Minute) // one that fails again comes back after five at the most
 			m.wantOut("healed")
 		}
 		for _, row := range m.Directors[4].Table().Backends {

@@ -126,7 +126,7 @@ func addRegisters(c *directory.Change) {
 		}, Stamp: stamp + 4, Origin: "d4",
 	}
 	row.Verdict = directory.Register[directory.Verdict]{
-		Value: directory.Verdict{Failed: true, Since: stamp - 2, Cleared: true},
+		Value: directory.Verdict{Failed: true, Since: stamp - 2, Cleared: true, Flaps: 3},
 		Stamp: stamp + 5, Origin: "d5",
 	}
 	row.Factor = directory.Register[directory.Factor]{Value: 75, Stamp: stamp + 6, Origin: "d6"}

@@ -69,7 +69,8 @@ func TestFlappingDovecot(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 		}
 	}
-	awaitHealth(t, backTime, "good", flapping.ip, directors...)
+	const damped = 5 * time.Minute // for so long it must be good at most
+	awaitHealth(t, damped+backTime, "good", flapping.ip, directors...)
 	first, _ := directors[0].verdicts(flapping.ip)
 	for _, d := range directors {
 		failed, works := d.verdicts(flapping.ip)

@@ -127,6 +127,7 @@ func Sample() *Director {
 			Backends: []api.BackendHealth{
 				{IP: IP("192.0.2.1"), State: api.StateUp, Health: api.HealthFailed,
 					Failure: &api.BackendFailure{Since: &at, By: "d1"},
+					Flaps:   2, GoodForMS: 60_000,
 					Observers: []api.Observer{
 						{Director: "d1", Sees: api.HealthFailing, Since: &at,
 							Reason: "imap:143: connection refused"},
