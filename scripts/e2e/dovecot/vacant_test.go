@@ -148,8 +148,8 @@ func TestFlushAsksBackends(t *testing.T) {
 	}
 }
 
-// TestBackendThatTakesItsTime moves a user whose session hangs on the old backend: the user is let
-// in when that session has ended, and not before.
+// TestBackendThatTakesItsTime flushes a user whose session hangs on the old backend for ten
+// seconds: the flush waits, and the user is let in when that session has ended, and not before.
 func TestBackendThatTakesItsTime(t *testing.T) {
 	t.Parallel()
 	backends := startBackendsWith(t, 2, doveadmConfig)
@@ -166,12 +166,13 @@ func TestBackendThatTakesItsTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
+	s.director.must("update", old.ip.String(), "0")
 	moved := make(chan result, 1)
-	go func() { moved <- s.director.ask("move", "--wait", user, other.ip.String()) }()
+	go func() { moved <- s.director.ask("flush", old.ip.String()) }()
 	select {
 	case got := <-moved:
 		t.Errorf("released while the old backend has a session: %+v", got)
-	case <-time.After(5 * time.Second): // the kick delay is 2 s
+	case <-time.After(10 * time.Second): // the kick delay is 2 s
 	}
 	if n := old.sessionsOn(); n != 1 {
 		t.Errorf("%d sessions on the old backend", n)
@@ -180,7 +181,11 @@ func TestBackendThatTakesItsTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := <-moved; got.status != 0 {
-		t.Errorf("the move: %+v", got)
+		t.Errorf("the flush: %+v", got)
+	}
+	got := s.director.must("status", user)
+	if !strings.HasPrefix(got, "Current: "+other.ip.String()) {
+		t.Errorf("after the flush the user is at %s", got)
 	}
 	if n := old.sessionsOn(); n != 0 {
 		t.Errorf("released with %d sessions on the old backend", n)
