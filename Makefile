@@ -15,10 +15,11 @@ SEED        ?= 1
 CHAOS       ?= 5m
 CHAOS_SEED  ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 SOAK        ?= 2h
+ARCHS       ?= amd64 arm64
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 MACHINE := $(shell uname -n | tr -c 'A-Za-z0-9.\n' '-')
 
@@ -44,9 +45,9 @@ rpm: ## build a package for Fedora and its kin into ./bin; GOARCH picks another 
 image: ## build a container's image into ./bin as an OCI archive; needs buildah
 	@scripts/package image
 
-release: ## build all packages, bills of materials and checksums into ./bin/release; the same source gives the same bytes
+release: ## build all packages for ARCHS (amd64 arm64), bills of materials and checksums into ./bin/release; the same source gives the same bytes
 	@rm -rf bin/release
-	@for arch in amd64 arm64; do GOARCH=$$arch OUT=bin/release scripts/package program deb rpm || exit 1; done
+	@for arch in $(ARCHS); do GOARCH=$$arch OUT=bin/release scripts/package program deb rpm || exit 1; done
 	@cd bin/release && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
 run: build ## three directors in one process with sample users; says what to try, and has a page
