@@ -286,6 +286,33 @@ func TestPackagedSettings(t *testing.T) {
 	}
 }
 
+// TestGuideSettings holds the settings that the guide to installing has people write to those that
+// there are, and to the lines of the packaged file, in the comments too, in whose place they go.
+func TestGuideSettings(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "doc", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packaged, err := os.ReadFile(filepath.Join("..", "..", "scripts", "packaging", "director.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?ms)^ +```yaml\n(.*?)^ +```$").FindSubmatch(guide)
+	if block == nil {
+		t.Fatal("the guide has no settings")
+	}
+	lines := regexp.MustCompile(`(?m)^ +`).ReplaceAllString(string(block[1]), "")
+	values, problems := parseFile("install.md", []byte(lines))
+	if len(problems) > 0 || len(values) < 5 {
+		t.Errorf("problems %v, settings %v", problems, values)
+	}
+	for name := range values {
+		if !regexp.MustCompile(`(?m)^#?` + name + `:`).Match(packaged) {
+			t.Errorf("director.yaml has no line for %s", name)
+		}
+	}
+}
+
 // TestPackagedUnit holds the unit to what keeps secrets in.
 func TestPackagedUnit(t *testing.T) {
 	unit, err := os.ReadFile(filepath.Join("..", "..", "scripts", "packaging", "director.service"))
