@@ -23,11 +23,12 @@ func TestEachFieldOfABackend(t *testing.T) {
 	changed := map[string]any{
 		"IP": httpapitest.IP("192.0.2.9"), "Name": "m1", "Tag": "hdd", "VHosts": 50,
 		"Factor": 75, "Load": new(uint64(7)), "Standby": true, "Idle": true,
-		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)), "Users": 3,
+		"State": api.StateDown, "StateChangedAt": new(time.Unix(1_767_323_045, 0)),
+		"Users": 3, "Leaving": 4,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
 		"Failure": &api.BackendFailure{By: "d1"}, "SlowStart": &api.SlowStart{Percent: 25},
 	}
-	unset := []string{"Name", "StateChangedAt", "Users"} // no command sets these
+	unset := []string{"Name", "StateChangedAt", "Users", "Leaving"} // no command sets these
 	uses := []struct {
 		name  string
 		of    func(api.Backend) string
@@ -38,7 +39,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 			d.BackendsIs.Backends = []api.Backend{b}
 			return runCommand(t, "", "status", "-a", httpapitest.Serve(t, d, zerolog.Nop())).stdout
 			// 80 columns; --json has it. Of a standby alone is said whether it is idle.
-		}, []string{"Name", "Idle"}},
+		}, []string{"Name", "Idle", "Leaving"}},
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, api.Pins{}, ""))
 			// these end by themselves

@@ -30,14 +30,14 @@ on whatever becomes of single directors. "director status" shows how far it is. 
 without users stays drained until "director undrain" or "director remove".
 
 It is refused if less than half of the tag's vhosts would remain in use; --force drains all the
-same. --wait shows the progress and returns when no user is left.
+same. --wait shows the progress and returns when no user is left and the last has been moved.
 
   $ director drain --over 30m --wait 192.0.2.1
   192.0.2.1: 1204 of 1204 users moved`,
 		Flags: append(append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag()},
 			append(paceFlags(), planFlags()...)...),
 			&cli.BoolFlag{Name: "force", Usage: "however little of the tag's vhosts remains"},
-			&cli.BoolFlag{Name: "wait", Usage: "return when no user is left"},
+			&cli.BoolFlag{Name: "wait", Usage: "return when the last user has been moved"},
 		),
 		Action: inv.asking(1, 1, func(c *cli.Context, client *api.Client, args []string) error {
 			by, over, parallel, err := inv.pace(c)
@@ -228,16 +228,17 @@ func (inv *invocation) watchDrain(c *cli.Context, client *api.Client, ip api.IP)
 			return false, exitf(exitTemporary, "%s: undrained meanwhile; %d users are left",
 				ip, b.Users)
 		}
-		total = max(total, b.Users)
+		left := b.Users + b.Leaving // who is being moved is not there yet
+		total = max(total, left)
 		state := api.Flush{
-			Director: "drain", Backend: ip, Total: uint64(total), Moved: uint64(total - b.Users),
+			Director: "drain", Backend: ip, Total: uint64(total), Moved: uint64(total - left),
 			StartedAt: began,
 		}
-		if b.Users == 0 {
+		if left == 0 {
 			now := time.Now()
 			state.EndedAt = &now
 		}
-		return b.Users == 0, show.update(state)
+		return left == 0, show.update(state)
 	}, "The drain goes on; \"director status\" shows it, \"director undrain\" ends it.")
 }
 

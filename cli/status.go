@@ -116,10 +116,10 @@ func stateText(b api.Backend) string {
 	case b.Drain == nil || !b.Drain.On:
 	case b.Drain.Waits:
 		text += ", draining, waits for a backend"
-	case b.Users > 0 && b.Drain.LateMS >= 1000:
+	case b.Users+b.Leaving > 0 && b.Drain.LateMS >= 1000:
 		late := time.Duration(b.Drain.LateMS) * time.Millisecond
 		text += ", draining, late by " + late.Truncate(time.Second).String()
-	case b.Users > 0:
+	case b.Users+b.Leaving > 0:
 		text += ", draining"
 	default:
 		text += ", drained"

@@ -123,7 +123,8 @@ type Backend struct {
 	Idle           bool       `json:"idle"`
 	State          string     `json:"state"` // up or down
 	StateChangedAt *time.Time `json:"state_changed_at"`
-	Users          int        `json:"users"` // mappings to this backend
+	Users          int        `json:"users"`   // mappings to this backend
+	Leaving        int        `json:"leaving"` // users who are being moved away from it
 	// Drain and Rebalance are null if there never was one.
 	Drain     *Task `json:"drain"`
 	Rebalance *Task `json:"rebalance"`

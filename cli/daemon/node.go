@@ -150,6 +150,7 @@ func (d *director) Backends() api.Backends {
 			State:          api.StateUp,
 			StateChangedAt: meshTime(r.ChangedAt),
 			Users:          r.Users,
+			Leaving:        r.Leaving,
 			Drain:          task(r.Backend.Drained, r.Drain, now),
 			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance, now),
 			Failure:        failure(r.Backend, r.FailedBy, r.FailedAt),
@@ -160,7 +161,7 @@ func (d *director) Backends() api.Backends {
 		}
 		if drain := table.Backends[i].Drain; drain != nil && drain.On {
 			drain.Waits = r.Users > 0 && !otherUsable(rows, r.Backend)
-			if r.Users == 0 {
+			if r.Users+r.Leaving == 0 {
 				drain.LateMS = 0
 			}
 		}

@@ -188,8 +188,8 @@ func (w *Watcher) flushes(c *changes, s States) {
 	}
 }
 
-// drains notes drained backends that have no user any more, once for each time that they are
-// drained.
+// drains notes drained backends that have no user any more, not even one who is on the way, once
+// for each time that they are drained.
 func (w *Watcher) drains(c *changes, s States) {
 	done := make(map[netip.Addr]directory.Stamp)
 	for _, b := range s.Backends {
@@ -199,7 +199,7 @@ func (w *Watcher) drains(c *changes, s States) {
 		}
 		if known, ok := w.drained[addr]; ok && known == b.Drain.Since {
 			done[addr] = known
-		} else if b.Users == 0 {
+		} else if b.Users+b.Leaving == 0 {
 			done[addr] = b.Drain.Since
 			if w.begun {
 				c.add(func(e *Event) { e.Done = &Drained{addr, b.Backend.Tag} })

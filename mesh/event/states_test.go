@@ -78,6 +78,13 @@ func drained(users int, since directory.Stamp) []replica.BackendStatus {
 	}}
 }
 
+// leaving is a drained backend whose last user is on the way.
+func leaving() []replica.BackendStatus {
+	all := drained(0, 1)
+	all[0].Leaving = 1
+	return all
+}
+
 // Each state is told when it comes about, once.
 func TestChanged(t *testing.T) {
 	synced := replica.SelfStatus{Synced: true}
@@ -172,6 +179,9 @@ func TestChanged(t *testing.T) {
 				{Backends: drained(1, 1)}, {Backends: drained(0, 1)}, {},
 				{Backends: drained(1, 2)}, {Backends: drained(0, 2)}},
 			want: []string{"drained 192.0.2.1", "drained 192.0.2.1"},
+		},
+		"drain whose last user is on the way": {
+			rounds: []States{{}, {Backends: drained(3, 1)}, {Backends: leaving()}},
 		},
 		"keys": {
 			rounds: []States{{Keys: []KeyState{{"k1"}}},

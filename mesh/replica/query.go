@@ -27,10 +27,11 @@ func (c *Core) ActsForAll() bool { return c.actsForAll() }
 // Backends returns the backends of the table, sorted by address.
 func (c *Core) Backends() []BackendStatus {
 	var all []BackendStatus
+	leaving := c.moves.Held.Leaving()
 	for _, b := range c.table.Backends() {
 		row, _ := c.table.Row(b.Addr)
 		status := BackendStatus{
-			Backend: b, Users: c.dir.Users(b.Addr),
+			Backend: b, Users: c.dir.Users(b.Addr), Leaving: leaving[b.Addr],
 			Drain: row.Drain.Value, Rebalance: row.Rebalance.Value,
 		}
 		status.Load, status.LoadKnown = c.loadOf(b)

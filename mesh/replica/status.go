@@ -14,6 +14,7 @@ type BackendStatus struct {
 	Backend   ring.Backend
 	ChangedAt directory.Time // last up/down change, 0 = never
 	Users     int            // mappings, may lag one sweep
+	Leaving   int            // users who are being moved away from it
 	Drain     directory.Task
 	Rebalance directory.Task
 	// StartedAt and StartEnds are since when and until when it starts slowly; 0: it does not.

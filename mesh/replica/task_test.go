@@ -80,6 +80,42 @@ func (w *world) wantKickedOnce(places map[ring.UserHash]netip.Addr, from netip.A
 	}
 }
 
+// Whoever is asked knows when the last user of a backend has not only begun to move, but is moved.
+func TestWhoIsLeaving(t *testing.T) {
+	w, _ := mapped(t, 3, 40)
+	for _, d := range w.directors { // each user has a session, so the kick delay counts
+		d.kicker = func(Kick) (int, bool, bool) { return 1, true, true }
+	}
+	from := testBackend(1)
+	w.directors[2].order(Drain{Addr: from})
+	all := w.directors[0].dir.Users(from)
+	w.until("all are on the way", 10*time.Second, func() bool {
+		return w.directors[2].dir.Users(from) == 0
+	})
+	for _, d := range w.directors {
+		b := d.core.Backends()[0]
+		if b.Users != 0 || b.Leaving == 0 || b.Leaving > all {
+			t.Errorf("%s: %d users, %d are leaving of %d", d.name, b.Users, b.Leaving, all)
+		}
+		for _, other := range d.core.Backends()[1:] {
+			if other.Leaving > 0 {
+				t.Errorf("%s: %d are leaving %v", d.name, other.Leaving, other.Backend.Addr)
+			}
+		}
+	}
+	w.run(1500 * time.Millisecond)
+	if n := w.directors[2].core.Backends()[0].Leaving; n == 0 {
+		t.Error("nobody is leaving any more within the kick delay")
+	}
+	w.run(2 * time.Second)
+	for _, d := range w.directors {
+		if b := d.core.Backends()[0]; b.Leaving > 0 {
+			t.Errorf("%s: %d are still leaving", d.name, b.Leaving)
+		}
+	}
+	w.wantRest()
+}
+
 // A drained backend loses its users, each of them once and to where it hashes, and gets no new
 // ones. It stays drained. Undrained it gets new ones; those that were moved stay.
 func TestDrainMovesAllUsers(t *testing.T) {

@@ -94,7 +94,7 @@ func backendState(b api.Backend) badge {
 		return badge{"failed, kept in use", bad}
 	case b.Failure != nil:
 		return badge{"failed", bad}
-	case drained(b) && b.Users > 0:
+	case drained(b) && b.Users+b.Leaving > 0:
 		return badge{"draining", note}
 	case drained(b):
 		return badge{"drained", note}

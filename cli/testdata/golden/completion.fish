@@ -348,7 +348,7 @@ complete -c director -n '__fish_seen_subcommand_from drain' -l max-parallel -x -
 complete -c director -n '__fish_seen_subcommand_from drain' -l plan -d 'show which users would move, and change nothing'
 complete -c director -n '__fish_seen_subcommand_from drain' -l if-plan -x -d 'fail if the table is not that of the plan with this digest'
 complete -c director -n '__fish_seen_subcommand_from drain' -l force -d 'however little of the tag'\''s vhosts remains'
-complete -c director -n '__fish_seen_subcommand_from drain' -l wait -d 'return when no user is left'
+complete -c director -n '__fish_seen_subcommand_from drain' -l wait -d 'return when the last user has been moved'
 complete -c director -n '__fish_seen_subcommand_from drain' -l ca -r -F -d 'over HTTPS: certificate of the authority that signed the director'\''s (default: those of this system)'
 complete -c director -n '__fish_seen_subcommand_from drain' -l cert -r -F -d 'over HTTPS: certificate to show'
 complete -c director -n '__fish_seen_subcommand_from drain' -l key -r -F -d 'over HTTPS: key of --cert'

@@ -60,6 +60,17 @@ func (h *Held) All() iter.Seq[ring.User] {
 	}
 }
 
+// Leaving is how many of the users are on their way away from each backend.
+func (h *Held) Leaving() map[netip.Addr]int {
+	leaving := make(map[netip.Addr]int)
+	for _, user := range h.users {
+		if old := user.replaced.Mapping.Backend; old.IsValid() && old != user.row.Backend {
+			leaving[old]++
+		}
+	}
+	return leaving
+}
+
 // Follow takes the present row of a user, which holds or releases the user; was is what a moving
 // row replaced. It reports whether the user is released by that.
 func (h *Held) Follow(now mono.Time, u ring.User, row directory.Mapping, was Replaced) bool {
