@@ -37,20 +37,36 @@ func TestPackage(t *testing.T) {
 			root := releaseRoot(t, release)
 			t.Run("one host", func(t *testing.T) {
 				t.Parallel()
+				newPackaged(t, bootRoot(t, root)).comesAndGoes(first, second)
+			})
+			t.Run("without Dovecot", func(t *testing.T) {
+				if os.Getenv("DIRECTORMESH_RELEASES") == "" {
+					t.Skip("takes DIRECTORMESH_RELEASES")
+				}
+				t.Parallel()
 				p := newPackaged(t, bootRoot(t, root))
-				before := p.files()
-				p.installs(first)
-				p.getsKey()
-				p.asksDovecot()
-				p.upgrades(second)
-				p.goes(before)
+				p.must("apt-get", "-q", "purge", "dovecot-core")
+				p.comesAndGoes(first, second)
 			})
 			t.Run("three hosts", func(t *testing.T) {
 				t.Parallel()
-				followGuide(t, root, first)
+				followGuide(t, root, first, second)
 			})
 		})
 	}
+}
+
+// comesAndGoes is all that happens to the package on one host.
+func (p *packaged) comesAndGoes(first, second string) {
+	p.t.Helper()
+	before := p.files()
+	p.installs(first)
+	p.getsKey()
+	if _, err := os.Stat(p.path("/usr/sbin/dovecot")); err == nil {
+		p.asksDovecot()
+	}
+	p.upgrades(second)
+	p.goes(before)
 }
 
 // buildDeb builds the deb of a version.
