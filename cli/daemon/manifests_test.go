@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,6 +57,54 @@ func documents(t *testing.T, name string, raw []byte) (all []map[string]any) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		all = append(all, document)
+	}
+}
+
+// TestCompose wants each director of the file for compose to have its own name, sockets and disk,
+// to join all, and to read the key where the secret is.
+func TestCompose(t *testing.T) {
+	var file struct {
+		Services map[string]struct {
+			Hostname    string
+			Environment map[string]string
+			Volumes     []string
+			Secrets     []string
+		}
+		Volumes map[string]any
+	}
+	raw, err := os.ReadFile(filepath.Join(containers, "compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Sorted(maps.Keys(file.Services))
+	mounted := make(map[string]bool)
+	for name, s := range file.Services {
+		env := s.Environment
+		if s.Hostname != name || env["DIRECTOR_NODE_NAME"] != name {
+			t.Errorf("%s has host name %q and the name %q", name, s.Hostname,
+				env["DIRECTOR_NODE_NAME"])
+		}
+		if got := env["DIRECTOR_JOIN"]; got != strings.Join(all, ",") {
+			t.Errorf("%s joins %q", name, got)
+		}
+		secret := strings.TrimPrefix(env["DIRECTOR_ENCRYPT_KEY_FILE"], "/run/secrets/")
+		if !slices.Equal(s.Secrets, []string{secret}) {
+			t.Errorf("%s reads the key %q of %q", name, secret, s.Secrets)
+		}
+		var places []string
+		for _, v := range s.Volumes {
+			volume, place, _ := strings.Cut(v, ":")
+			if _, known := file.Volumes[volume]; !known || mounted[volume] {
+				t.Errorf("%s: volume %s is another one's, or there is none", name, volume)
+			}
+			mounted[volume], places = true, append(places, place)
+		}
+		if !slices.Equal(places, []string{"/run/director", "/var/lib/director"}) {
+			t.Errorf("%s has volumes at %q", name, places)
+		}
 	}
 }
 
