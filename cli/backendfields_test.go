@@ -27,6 +27,7 @@ func TestEachFieldOfABackend(t *testing.T) {
 		"Users": 3, "Leaving": 4,
 		"Drain": &api.Task{On: true}, "Rebalance": &api.Task{On: true},
 		"Failure": &api.BackendFailure{By: "d1"}, "SlowStart": &api.SlowStart{Percent: 25},
+		"Gone": true,
 	}
 	unset := []string{"Name", "StateChangedAt", "Users", "Leaving"} // no command sets these
 	uses := []struct {
@@ -43,13 +44,13 @@ func TestEachFieldOfABackend(t *testing.T) {
 		{"dump", func(b api.Backend) string {
 			return fmt.Sprint(dump(api.Backends{Backends: []api.Backend{b}}, api.Pins{}, ""))
 			// these end by themselves
-		}, append(unset, "Rebalance", "Failure", "Factor", "Load", "Idle", "SlowStart")},
+		}, append(unset, "Rebalance", "Failure", "Factor", "Load", "Idle", "SlowStart", "Gone")},
 		{"import", func(b api.Backend) string {
 			changes, _, err := plannedOperations([]api.Backend{b}, []api.Backend{base}, nil)
 			return fmt.Sprint(changes, err)
 			// Dovecot's have none
 		}, append(unset, "Drain", "Rebalance", "Failure", "Factor", "Load", "Standby", "Idle",
-			"SlowStart")},
+			"SlowStart", "Gone")},
 	}
 	fields := reflect.TypeFor[api.Backend]()
 	for _, use := range uses {

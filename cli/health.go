@@ -197,11 +197,18 @@ func (inv *invocation) showBackendsAndHealth(
 	if err != nil {
 		return err
 	}
+	names, err := client.Names(c.Context)
+	if err := apiError(err); err != nil && err.Code == api.CodeNotFound {
+		names = api.Names{} // a director of an earlier release
+	} else if err != nil {
+		return err
+	}
 	if c.Bool("json") {
 		return inv.printJSON(struct {
 			api.Backends
 			Health api.Health `json:"health"`
-		}{table, health})
+			Names  api.Names  `json:"names"`
+		}{table, health, names})
 	}
 	if err := inv.printBackends(table); err != nil {
 		return err
@@ -209,14 +216,14 @@ func (inv *invocation) showBackendsAndHealth(
 	inv.remarkSlowStarts(table)
 	if len(health.Watching) == 0 {
 		inv.remark("Info: no director checks backends; see --health-check")
-		return nil
+	} else {
+		if _, err := fmt.Fprintln(inv.Stdout); err != nil {
+			return err
+		}
+		if err := inv.printObservers(health); err != nil {
+			return err
+		}
+		inv.remarkAlarms(health)
 	}
-	if _, err := fmt.Fprintln(inv.Stdout); err != nil {
-		return err
-	}
-	if err := inv.printObservers(health); err != nil {
-		return err
-	}
-	inv.remarkAlarms(health)
-	return nil
+	return inv.printNames(names)
 }

@@ -156,6 +156,12 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 			{Director: evil, Sees: api.HealthFailing, Reason: evil},
 		}
 	}
+	d.NamesAre = api.Names{
+		Alarms: []api.NameAlarm{{Tag: evil}}, Names: []api.Name{{
+			Name: evil, Tag: evil, Directors: []api.NameDirector{{Director: evil, Reason: evil}},
+			Addresses: []api.NameAddress{{State: evil, SeenBy: []string{evil}}},
+		}},
+	}
 	d.FlushesIs = func() api.Flushes {
 		return api.Flushes{Flushes: []api.Flush{{Director: evil, ID: 4, Total: 2, Lost: true}}}
 	}

@@ -177,6 +177,9 @@ func (inv *invocation) check(c *cli.Context, load func() (daemon.Options, error)
 	if warning := formats.warning(options); warning != "" {
 		inv.remark("Warning: %s", warning)
 	}
+	for _, name := range options.Names.Unresolved {
+		inv.remark("Warning: mail-servers: %s; its backends come later", name)
+	}
 	switch {
 	case who != "":
 		inv.remark("settings are good for user %s", who)

@@ -29,6 +29,7 @@ which the user is pinned, if any; "Hashed" is that one too while it takes users.
 "failed, kept" behind one that stays in use because too many have failed; see "director health".
 "starting at 25%" is one that came into use lately and gets
 that much of its share of the new users; -v says when it gets all, see --slow-start.
+"gone from its name" stands behind one whose address its name has no more; -v shows the names.
 The columns "factor" and "load" are there where the directors even out load; see "director balance".
 
   $ director status alice@example.org
@@ -37,7 +38,7 @@ The columns "factor" and "load" are there where the directors even out load; see
   Initial config: 192.0.2.1`,
 		Flags: []cli.Flag{addrFlag(), jsonFlag(), &cli.BoolFlag{
 			Name: "verbose", Aliases: []string{"v"},
-			Usage: "show what each director sees of each backend, too",
+			Usage: "show what the directors see of backends and their names, too",
 		}},
 		Action: inv.asking(0, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			switch len(args) {
@@ -123,6 +124,9 @@ func stateText(b api.Backend) string {
 		text += ", draining"
 	default:
 		text += ", drained"
+	}
+	if b.Gone {
+		text += ", gone from its name"
 	}
 	if b.Rebalance != nil && b.Rebalance.On {
 		text += ", rebalancing"

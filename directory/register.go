@@ -149,6 +149,22 @@ func compareStart(a, b Start) int {
 		cmp.Compare(a.Percent, b.Percent))
 }
 
+// Listing says whether the name that a backend was added for has the backend's address. One that
+// was added by address has a zero Listing.
+type Listing struct {
+	// Gone says that the name does not have the address any more: the backend is drained.
+	Gone bool
+	// Retained says that an operator's command keeps the backend in use although it is gone.
+	Retained bool
+}
+
+// drains says whether the backend is drained for what its name says.
+func (l Listing) drains() bool { return l.Gone && !l.Retained }
+
+func compareListing(a, b Listing) int {
+	return cmp.Or(compareBool(a.Gone, b.Gone), compareBool(a.Retained, b.Retained))
+}
+
 // compareBool orders false before true.
 func compareBool(a, b bool) int {
 	switch {

@@ -234,7 +234,8 @@ var registerNames = map[string]string{
 	"Forgotten": "forgotten up to", "Drain": "drained, until when and how fast",
 	"Rebalance": "rebalanced, until when and how fast", "Verdict": "failed or not, and since when",
 	"Factor": "factor of balancing", "Standby": "standby or not",
-	"Start": "slow start, since when and over how long",
+	"Start":   "slow start, since when and over how long",
+	"Listing": "gone from its name or not",
 }
 
 // TestRegistersAreDocumented wants a row for each register of a backend in mesh/doc/protocol.md.

@@ -38,16 +38,19 @@ type BackendRow struct {
 	Standby Register[bool]
 	// Start says that it starts slowly; unset: it has its whole weight.
 	Start Register[Start]
+	// Listing says whether the name that the backend was added for still has its address.
+	Listing Register[Listing]
 }
 
 // Registers is how many registers of a backend a director of this release knows beyond those of the
 // first release. PinRegister is the place of pins among them, which are rows of their own, and
-// StandbyRegister and StartRegister those of Standby and Start.
+// StandbyRegister, StartRegister and ListingRegister those of Standby, Start and Listing.
 const (
-	Registers       = 7
+	Registers       = 8
 	PinRegister     = 5
 	StandbyRegister = 6
 	StartRegister   = 7
+	ListingRegister = 8
 )
 
 // Known returns the row as a director knows it that has only so many of the registers that were
@@ -71,6 +74,9 @@ func (r BackendRow) Known(registers int) BackendRow {
 	if registers < StartRegister {
 		r.Start = Register[Start]{}
 	}
+	if registers < ListingRegister {
+		r.Listing = Register[Listing]{}
+	}
 	return r
 }
 
@@ -85,7 +91,8 @@ func (r BackendRow) Covers(change BackendRow) bool {
 		change.Verdict.compare(r.Verdict, compareVerdict) <= 0 &&
 		change.Factor.compare(r.Factor, cmp.Compare[Factor]) <= 0 &&
 		change.Standby.compare(r.Standby, compareBool) <= 0 &&
-		change.Start.compare(r.Start, compareStart) <= 0
+		change.Start.compare(r.Start, compareStart) <= 0 &&
+		change.Listing.compare(r.Listing, compareListing) <= 0
 }
 
 // merge takes over what is later in the row in and returns just that.
@@ -101,6 +108,7 @@ func (r *BackendRow) merge(in BackendRow) (won BackendRow) {
 		Factor:    r.Factor.merge(in.Factor, cmp.Compare[Factor]),
 		Standby:   r.Standby.merge(in.Standby, compareBool),
 		Start:     r.Start.merge(in.Start, compareStart),
+		Listing:   r.Listing.merge(in.Listing, compareListing),
 	}
 	if in.Forgotten > r.Forgotten {
 		r.Forgotten, won.Forgotten = in.Forgotten, in.Forgotten
@@ -122,6 +130,7 @@ func (r BackendRow) Commanded() BackendRow {
 		Factor:    r.Factor.commanded(),
 		Standby:   r.Standby.commanded(),
 		Start:     r.Start.commanded(),
+		Listing:   r.Listing.commanded(),
 	}
 }
 
@@ -130,6 +139,10 @@ func (r BackendRow) Empty() bool { return r == BackendRow{Addr: r.Addr} }
 
 // present says whether the backend is in the table.
 func (r BackendRow) present() bool { return r.Presence.Value.Present }
+
+// Drained says whether the backend gets no new users and loses those that it has: an operator
+// drains it, or its name has lost its address.
+func (r BackendRow) Drained() bool { return r.Drain.Value.On || r.Listing.Value.drains() }
 
 // vhosts returns the vhost count to use. Presence can be known before, or
 // without, a vhost count. A peer may send any number, but a ring of any size
@@ -144,7 +157,8 @@ func (r BackendRow) vhosts() int {
 // lastStamp returns the highest stamp in the row.
 func (r BackendRow) lastStamp() Stamp {
 	return max(r.Presence.Stamp, r.VHosts.Stamp, r.State.Stamp, r.Forgotten, r.Drain.Stamp,
-		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp, r.Standby.Stamp, r.Start.Stamp)
+		r.Rebalance.Stamp, r.Verdict.Stamp, r.Factor.Stamp, r.Standby.Stamp, r.Start.Stamp,
+		r.Listing.Stamp)
 }
 
 // lastMoment returns the highest stamp in the row, those in its values included.

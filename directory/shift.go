@@ -87,6 +87,7 @@ func (t *Table) Restamp(moved func(Stamp) Stamp) {
 		restamp(&row.Standby.Stamp)
 		restamp(&row.Start.Stamp)
 		restamp(&row.Start.Value.Since)
+		restamp(&row.Listing.Stamp)
 		t.backends[addr] = row
 	}
 	for addr, row := range t.directors {

@@ -78,8 +78,9 @@ func NewTable(mesh MeshID, origin string, configured []ring.Backend) *Table {
 			Presence: Register[Presence]{
 				Value: Presence{Present: true, Tag: b.Tag, Name: b.Name}, Origin: origin,
 			},
-			VHosts: Register[int]{Value: b.VHosts, Origin: origin},
-			State:  Register[State]{Value: State{Down: b.Down}, Origin: origin},
+			VHosts:  Register[int]{Value: b.VHosts, Origin: origin},
+			State:   Register[State]{Value: State{Down: b.Down}, Origin: origin},
+			Standby: configuredStandby(b, origin),
 		})
 	}
 	return t
@@ -168,10 +169,11 @@ func (t *Table) Backends() []ring.Backend {
 			VHosts:     row.vhosts(),
 			Factor:     int(row.Factor.Value),
 			Down:       row.State.Value.Down,
-			Drained:    row.Drain.Value.On,
+			Drained:    row.Drained(),
 			Rebalanced: row.Rebalance.Value.On,
 			Standby:    row.Standby.Value,
 			Start:      row.Start.Value.Percent,
+			Gone:       row.Listing.Value.Gone,
 		})
 	}
 	slices.SortFunc(list, func(a, b ring.Backend) int { return ring.CompareAddr(a.Addr, b.Addr) })
@@ -187,7 +189,8 @@ func (t *Table) Digest() string {
 	backends := t.Backends()
 	counting := t.pins.counting(backends)
 	for _, b := range backends {
-		b.Name, b.Rebalanced, b.Failed, b.Standby = "", false, false, false // they change no place
+		// They change no place.
+		b.Name, b.Rebalanced, b.Failed, b.Standby, b.Gone = "", false, false, false, false
 		fmt.Fprintf(h, "%+v\n", b)
 	}
 	fmt.Fprint(h, pinsText(counting))
@@ -199,7 +202,7 @@ func (t *Table) Tasks() iter.Seq[BackendRow] {
 	return func(yield func(BackendRow) bool) {
 		var rows []BackendRow
 		for _, row := range t.backends {
-			if row.present() && (row.Drain.Value.On || row.Rebalance.Value.On) {
+			if row.present() && (row.Drained() || row.Rebalance.Value.On) {
 				rows = append(rows, row)
 			}
 		}

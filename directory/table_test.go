@@ -118,6 +118,7 @@ func TestAdd(t *testing.T) {
 	noFactor := Register[Factor]{Stamp: 20, Origin: "d1"}
 	noStandby := Register[bool]{Stamp: 20, Origin: "d1"}
 	noStart := Register[Start]{Stamp: 20, Origin: "d1"}
+	listed := Register[Listing]{Stamp: 20, Origin: "d1"}
 	for _, test := range []struct {
 		name   string
 		before func(*testing.T, *Table)
@@ -133,14 +134,16 @@ func TestAdd(t *testing.T) {
 				Addr: b3, Presence: present("ssd", ""), VHosts: vhosts(100), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
 				Verdict: noVerdict, Factor: noFactor, Standby: noStandby,
-				Start: noStart,
+				Start:   noStart,
+				Listing: listed,
 			}},
 		{name: "new with vhosts and name", addr: b6, host: "mail6", vhosts: ptr(0),
 			want: BackendRow{
 				Addr: b6, Presence: present("", "mail6"), VHosts: vhosts(0), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
 				Verdict: noVerdict, Factor: noFactor, Standby: noStandby,
-				Start: noStart,
+				Start:   noStart,
+				Listing: listed,
 			}},
 		{name: "again", addr: b2, tag: "ssd",
 			want: BackendRow{Addr: b2, Presence: present("ssd", "mail2.example.org")}},
@@ -157,7 +160,8 @@ func TestAdd(t *testing.T) {
 				Addr: b2, Presence: present("hdd", ""), VHosts: vhosts(100), State: up,
 				Forgotten: 20, Drain: noTask, Rebalance: noTask,
 				Verdict: noVerdict, Factor: noFactor, Standby: noStandby,
-				Start: noStart,
+				Start:   noStart,
+				Listing: listed,
 			}},
 		{name: "another tag", addr: b2, tag: "hdd", err: ErrTagDiffers},
 		{name: "a tag for an untagged one", addr: b1, tag: "hdd", err: ErrTagDiffers},

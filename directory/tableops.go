@@ -33,6 +33,7 @@ var (
 // anew: up, DefaultVHosts unless vhosts is given, and nothing that was mapped
 // to it in an earlier life. One that is present gets vhosts if given; its tag
 // must be tag or tag be empty, and it keeps its name unless a new one is given.
+// One that is drained because its name has lost its address is used again.
 // Presence is always written, so that a concurrent remove, or a merge into an
 // older mesh that does not know the backend, does not undo the command.
 func (t *Table) Add(
@@ -57,6 +58,7 @@ func (t *Table) Add(
 		if name == "" {
 			presence.Name = stored.Presence.Value.Name
 		}
+		row.Listing = retained(stored, stamp, origin)
 	} else {
 		if err := t.checkRoom(tag); err != nil {
 			return Change{}, err
@@ -73,6 +75,7 @@ func (t *Table) Add(
 		row.Factor = Register[Factor]{Stamp: stamp, Origin: origin}
 		row.Standby = Register[bool]{Stamp: stamp, Origin: origin}
 		row.Start = Register[Start]{Stamp: stamp, Origin: origin}
+		row.Listing = Register[Listing]{Stamp: stamp, Origin: origin}
 	}
 	row.Presence = Register[Presence]{Value: presence, Stamp: stamp, Origin: origin}
 	if vhosts != nil {

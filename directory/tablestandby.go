@@ -10,6 +10,15 @@ func (c Change) SetStandby(stamp Stamp, origin string, standby bool) Change {
 	return c
 }
 
+// configuredStandby is the register of a configured backend: unset unless it is a standby, as in
+// the releases before.
+func configuredStandby(b ring.Backend, origin string) (r Register[bool]) {
+	if b.Standby {
+		r = Register[bool]{Value: true, Origin: origin}
+	}
+	return r
+}
+
 // rest marks the standbys of a list, which has all backends that are present, that are off the
 // ring: those of tags where another backend takes users. It depends on nothing but the table, so
 // all directors with the same table do alike.

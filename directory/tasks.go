@@ -30,16 +30,21 @@ func (t *Table) Drain(
 	return t.change(BackendRow{Addr: addr, Drain: begun(stored.Drain, stamp, origin, how)}), nil
 }
 
-// Undrain ends the drain of a backend. The users that were moved stay where they are.
+// Undrain ends the drain of a backend, also if its name has lost its address. The users that were
+// moved stay where they are.
 func (t *Table) Undrain(stamp Stamp, origin string, addr netip.Addr) (Change, error) {
 	stored, err := t.present(addr)
 	if err != nil {
 		return Change{}, err
 	}
-	if !stored.Drain.Value.On {
+	if !stored.Drained() {
 		return Change{}, fmt.Errorf("%w: %s", ErrNotDrained, ring.AddrText(addr))
 	}
-	return t.change(BackendRow{Addr: addr, Drain: ended(stamp, origin)}), nil
+	row := BackendRow{Addr: addr, Listing: retained(stored, stamp, origin)}
+	if stored.Drain.Value.On {
+		row.Drain = ended(stamp, origin)
+	}
+	return t.change(row), nil
 }
 
 // Rebalance begins to move the users of a tag, or of all (nil), that hash elsewhere. Backends that

@@ -44,6 +44,7 @@ func backendStates(b ring.Backend) map[string]bool {
 		"usable":      b.Usable(), // it gets new users
 		"down":        b.Down,
 		"drained":     b.Drained,
+		"gone":        b.Gone, // from its name
 		"rebalancing": b.Rebalanced,
 		"starting":    b.Start != 0,       // slowly
 		"failed":      b.Out,              // and out of use

@@ -71,6 +71,10 @@ type Config struct {
 	// SlowStart is over how long a backend that comes into use gets its whole share; 0: at once.
 	SlowStart time.Duration
 
+	// Names are the names of backends that are looked up here; what that finds is given to
+	// ObserveName, for each name in every round.
+	Names replica.NameWatch
+
 	Kicker Kicker // ends sessions on this host; nil: knows of none
 	Hook   Hook   // flush hook; nil: none
 	// Vacancy asks backends for sessions; nil: they cannot be asked.

@@ -63,6 +63,9 @@ func coreCounters() []coreCounter {
 			one(func(c *counters) uint64 { return c.TaskMoves })},
 		{"director_factor_changes_total", "Factors of backends that this director changed.",
 			one(func(c *counters) uint64 { return c.FactorChanges })},
+		{"director_name_changes_total",
+			"Backends that this director added, drained or used again for their names.",
+			one(func(c *counters) uint64 { return c.NameChanges })},
 		{"director_holds_timed_out_total",
 			"Held users that this director released because no release came in time.",
 			one(func(c *counters) uint64 { return c.ForgottenHolds })},
@@ -165,6 +168,7 @@ type coreCollector struct {
 	backends backendDescs
 	data     dataDescs
 	health   healthDescs
+	names    nameDescs
 	counters []coreCounter
 	counts   []*prometheus.Desc // one for each of counters
 }
@@ -203,6 +207,7 @@ func newCoreCollector(n *Node) *coreCollector {
 		backends: newBackendDescs(),
 		data:     newDataDescs(),
 		health:   newHealthDescs(),
+		names:    newNameDescs(),
 		counters: coreCounters(),
 	}
 	for _, k := range c.counters {
@@ -225,7 +230,7 @@ func (c *coreCollector) Describe(ch chan<- *prometheus.Desc) {
 		c.data.historyFailing, c.data.historyBytes, c.data.historyLost,
 	}
 	for _, descs := range [][]*prometheus.Desc{
-		own, c.counts, c.peers.all(), c.backends.all(),
+		own, c.counts, c.peers.all(), c.backends.all(), c.names.all(),
 	} {
 		for _, d := range descs {
 			ch <- d
@@ -247,6 +252,7 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	n.last = max(n.last, n.clock())
 	self, peers, counters := n.core.Self(n.last), n.core.Peers(n.last), n.core.Counters()
 	health, waiting := n.core.Health(), n.core.Waiting()
+	names := n.core.NamesStatus()
 	backends, flushes, moves := n.core.Backends(), n.core.Flushes(), n.core.Moves()
 	streams := 0
 	for _, o := range n.out {
@@ -280,6 +286,7 @@ func (c *coreCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.keys, float64(keys))
 	gauge(c.lacking, float64(lacking))
 	c.health.collect(ch, health)
+	c.names.collect(ch, n.cfg.Name, names)
 	c.data.collect(ch, n.Data(), n.History())
 	c.collectCounts(ch, counters)
 }

@@ -212,6 +212,7 @@ func (n *Node) open() error {
 		ServeAlone: n.cfg.ServeAlone, Hook: n.cfg.Hook != nil, Watches: n.cfg.Watches,
 		Balance:      n.cfg.Balance,
 		SlowStart:    n.cfg.SlowStart,
+		Names:        n.cfg.Names,
 		AsksBackends: n.cfg.Vacancy != nil,
 		Wall:         directory.Micros(n.wall().UnixMicro()), Rand: newRand(n.rand.Uint64()),
 		Directory: n.dir, Keeps: n.data != nil, Disk: n.diskFound(),

@@ -59,6 +59,16 @@ type Backend struct {
 	// Standby says that it takes users only while no other backend of its tag does, and Idle that
 	// it is off the ring for that.
 	Standby, Idle bool
+	// Gone says that Name does not have the address any more. It does not affect the ring: Drained
+	// does, which is set too, unless an operator keeps the backend in use.
+	Gone bool
+}
+
+// Target is an address of a name of backends, and what the name says of it.
+type Target struct {
+	Addr    netip.Addr
+	VHosts  int
+	Standby bool
 }
 
 // Weight is the vhost count that the ring goes by: VHosts, and what the directors make of it for

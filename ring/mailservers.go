@@ -13,16 +13,18 @@ import (
 //	192.0.2.1              one backend; IPv6 with or without brackets
 //	192.0.2.1-192.0.2.9    a range with both ends; they differ in the last 8 bits only (IPv6: 16)
 //	mail.example.org       a host name: one backend for each address that resolve returns
+//	_imap._tcp.example.org likewise the name of a service
 //	mail.example.org@ssd   each of these with a tag, which is all that follows the first @
 //
-// Every backend gets DefaultVHosts. They are returned in CompareAddr order. IPv4 addresses that
-// resolve returns in IPv6 form are taken as IPv4. An empty list has no backends and is no error.
+// Every backend gets DefaultVHosts, unless resolve gives it others. They are returned in
+// CompareAddr order. IPv4 addresses that resolve returns in IPv6 form are taken as IPv4. An empty
+// list has no backends and is no error. A name of which resolve says ErrLater has none yet.
 //
 // The error joins one error for each bad entry. An address that is given twice is an error here,
 // where Dovecot makes two table rows of it. resolve is called once per entry with a host name; nil
 // refuses host names.
 func ParseMailServers(
-	list string, resolve func(host string) ([]netip.Addr, error),
+	list string, resolve func(host string) ([]Target, error),
 ) ([]Backend, error) {
 	var (
 		backends []Backend
@@ -74,7 +76,7 @@ func claim(backends []Backend, entry string, givenBy map[netip.Addr]string) erro
 
 // parseMailServer reads one entry of the list.
 func parseMailServer(
-	entry string, resolve func(host string) ([]netip.Addr, error),
+	entry string, resolve func(host string) ([]Target, error),
 ) ([]Backend, error) {
 	what, tag, _ := strings.Cut(entry, "@")
 	if what == "" {
@@ -85,23 +87,50 @@ func parseMailServer(
 			return nil, fmt.Errorf("tag %w", err)
 		}
 	}
-	addrs, name, err := mailServerAddrs(what, resolve)
+	targets, name, err := mailServerTargets(what, resolve)
 	if err != nil {
 		return nil, err
 	}
-	backends := make([]Backend, len(addrs))
-	for i, a := range addrs {
-		backends[i] = Backend{Addr: a, Name: name, Tag: Tag(tag), VHosts: DefaultVHosts}
+	backends := make([]Backend, len(targets))
+	for i, t := range targets {
+		backends[i] = Backend{
+			Addr: t.Addr, Name: name, Tag: Tag(tag), VHosts: t.VHosts, Standby: t.Standby,
+		}
 	}
 	return backends, nil
 }
 
-// mailServerAddrs reads an address, a range or a host name; only the latter has a name.
-func mailServerAddrs(
-	what string, resolve func(host string) ([]netip.Addr, error),
-) (addrs []netip.Addr, name string, err error) {
+// HostName is a name of backends in a list of mail servers, with the tag that its backends get.
+type HostName struct {
+	Host string
+	Tag  Tag
+}
+
+// HostNames returns the names in a director_mail_servers list, in their order. What else is in it,
+// or wrong with it, is ParseMailServers' to tell.
+func HostNames(list string) (names []HostName) {
+	_, _ = ParseMailServers(list, func(host string) ([]Target, error) {
+		names = append(names, HostName{Host: host})
+		return nil, ErrLater
+	})
+	given := make(map[string][]Tag)
+	for entry := range strings.FieldsSeq(list) {
+		what, tag, _ := strings.Cut(entry, "@")
+		given[what] = append(given[what], Tag(tag))
+	}
+	for i := range names {
+		host := names[i].Host
+		names[i].Tag, given[host] = given[host][0], given[host][1:]
+	}
+	return names
+}
+
+// mailServerTargets reads an address, a range or a host name; only the latter has a name.
+func mailServerTargets(
+	what string, resolve func(host string) ([]Target, error),
+) (targets []Target, name string, err error) {
 	if a, err := ParseAddr(what); err == nil {
-		return []netip.Addr{a}, "", nil
+		return targetsAt(a), "", nil
 	}
 	if first, last, found := strings.Cut(what, "-"); found {
 		// Host names have hyphens too, even after something that reads like an address: what is not
@@ -111,7 +140,7 @@ func mailServerAddrs(
 		switch {
 		case fromErr == nil && toErr == nil:
 			addrs, err := addrRange(from, to)
-			return addrs, "", err
+			return targetsAt(addrs...), "", err
 		case fromErr == nil && last == "":
 			return nil, "", errors.New("range has no end")
 		case first == "" && toErr == nil:
@@ -121,8 +150,16 @@ func mailServerAddrs(
 	if err := CheckHostName(what); err != nil {
 		return nil, "", err
 	}
-	addrs, err = resolveHost(what, resolve)
-	return addrs, what, err
+	targets, err = resolveHost(what, resolve)
+	return targets, what, err
+}
+
+// targetsAt are targets as those are that were given by address.
+func targetsAt(addrs ...netip.Addr) (targets []Target) {
+	for _, a := range addrs {
+		targets = append(targets, Target{Addr: a, VHosts: DefaultVHosts})
+	}
+	return targets
 }
 
 // addrRange returns all addresses from first to last, within Dovecot's limits.
@@ -177,29 +214,35 @@ func checkHostName(s string) error {
 	return nil
 }
 
+// ErrLater says of a name that its backends come later: it does not resolve now.
+var ErrLater = errors.New("does not resolve now")
+
 // resolveHost returns the addresses of a host name, each once.
 func resolveHost(
-	host string, resolve func(host string) ([]netip.Addr, error),
-) ([]netip.Addr, error) {
+	host string, resolve func(host string) ([]Target, error),
+) (targets []Target, err error) {
 	if resolve == nil {
 		return nil, errors.New("host names cannot be used here; give the address")
 	}
 	found, err := resolve(host)
+	if errors.Is(err, ErrLater) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("unknown mail server: %w", err)
 	}
-	var addrs []netip.Addr
-	for _, a := range found {
-		if !a.IsValid() || a.Zone() != "" {
+	for _, t := range found {
+		if !t.Addr.IsValid() || t.Addr.Zone() != "" {
 			return nil, fmt.Errorf(
-				"resolves to %s, which cannot be a mail server; give an address", a)
+				"resolves to %s, which cannot be a mail server; give an address", t.Addr)
 		}
-		if a = a.Unmap(); !slices.Contains(addrs, a) {
-			addrs = append(addrs, a)
+		t.Addr, t.VHosts = t.Addr.Unmap(), min(max(t.VHosts, 0), MaxVHosts)
+		if !slices.ContainsFunc(targets, func(known Target) bool { return known.Addr == t.Addr }) {
+			targets = append(targets, t)
 		}
 	}
-	if len(addrs) == 0 {
+	if len(targets) == 0 {
 		return nil, errors.New("unknown mail server: the name has no address")
 	}
-	return addrs, nil
+	return targets, nil
 }

@@ -14,27 +14,35 @@ import (
 var errNoSuchHost = errors.New("no such host")
 
 // fakeResolve knows a few host names.
-func fakeResolve(host string) ([]netip.Addr, error) {
+func fakeResolve(host string) ([]Target, error) {
 	known := map[string][]string{
-		"mail.example.org":      {"192.0.2.7"},
-		"multi.example.org":     {"2001:db8::7", "192.0.2.9", "::ffff:192.0.2.8", "192.0.2.9"},
-		"10-mail.example.org":   {"192.0.2.10"},
-		"192.0.2.1-rack":        {"192.0.2.11"},
-		"empty.example.org":     {},
-		"scoped.example.org":    {"fe80::1%eth0"},
-		"same.example.org":      {"192.0.2.7"},
-		"underscore_host":       {"192.0.2.12"},
-		"Mixed-Case.Example.1a": {"192.0.2.13"},
+		"mail.example.org":       {"192.0.2.7"},
+		"multi.example.org":      {"2001:db8::7", "192.0.2.9", "::ffff:192.0.2.8", "192.0.2.9"},
+		"10-mail.example.org":    {"192.0.2.10"},
+		"192.0.2.1-rack":         {"192.0.2.11"},
+		"empty.example.org":      {},
+		"scoped.example.org":     {"fe80::1%eth0"},
+		"same.example.org":       {"192.0.2.7"},
+		"underscore_host":        {"192.0.2.12"},
+		"Mixed-Case.Example.1a":  {"192.0.2.13"},
+		"_imap._tcp.example.org": {"192.0.2.14", "192.0.2.15"},
+	}
+	if host == "later.example.org" {
+		return nil, fmt.Errorf("lookup %s: %w", host, ErrLater)
 	}
 	texts, ok := known[strings.TrimSuffix(host, ".")]
 	if !ok {
 		return nil, fmt.Errorf("lookup %s: %w", host, errNoSuchHost)
 	}
-	var addrs []netip.Addr
-	for _, s := range texts {
-		addrs = append(addrs, netip.MustParseAddr(s))
+	var targets []Target
+	for i, s := range texts {
+		t := Target{Addr: netip.MustParseAddr(s), VHosts: DefaultVHosts}
+		if host[0] == '_' {
+			t.VHosts, t.Standby = 20+i, i > 0
+		}
+		targets = append(targets, t)
 	}
-	return addrs, nil
+	return targets, nil
 }
 
 // backendText is a backend as "address[@tag][ (name)]".
@@ -46,6 +54,12 @@ func backendText(b Backend) string {
 	if b.Name != "" {
 		s += " (" + b.Name + ")"
 	}
+	if b.VHosts != DefaultVHosts {
+		s += fmt.Sprint(" ", b.VHosts)
+	}
+	if b.Standby {
+		s += " standby"
+	}
 	return s
 }
 
@@ -56,6 +70,11 @@ func TestParseMailServers(t *testing.T) {
 	}{
 		{"", nil},
 		{" \t\n", nil},
+		{"later.example.org 192.0.2.1", []string{"192.0.2.1"}},
+		{"_imap._tcp.example.org@x", []string{
+			"192.0.2.14@x (_imap._tcp.example.org) 20",
+			"192.0.2.15@x (_imap._tcp.example.org) 21 standby",
+		}},
 		{"192.0.2.1", []string{"192.0.2.1"}},
 		{"  192.0.2.2\n192.0.2.1\t", []string{"192.0.2.1", "192.0.2.2"}},
 		{"fd00::5 [fd00::6]", []string{"fd00::5", "fd00::6"}},
@@ -91,7 +110,7 @@ func TestParseMailServers(t *testing.T) {
 		var got []string
 		for _, b := range backends {
 			got = append(got, backendText(b))
-			if b.VHosts != DefaultVHosts || b.Down {
+			if b.VHosts != DefaultVHosts && b.Name[0] != '_' || b.Down {
 				t.Errorf("%q: %s has %d vhosts, down: %v",
 					c.list, AddrText(b.Addr), b.VHosts, b.Down)
 			}
@@ -170,6 +189,18 @@ func TestParseMailServersWrapsResolveError(t *testing.T) {
 	}
 }
 
+func TestHostNames(t *testing.T) {
+	got := HostNames("192.0.2.1 b.example.org@x 192.0.2.2-192.0.2.9 a.example.org b.example.org@ " +
+		"not:a,name _imap._tcp.example.org@y")
+	want := []HostName{
+		{"b.example.org", "x"}, {Host: "a.example.org"}, {Host: "b.example.org"},
+		{"_imap._tcp.example.org", "y"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestParseMailServersWithoutResolver(t *testing.T) {
 	_, err := ParseMailServers("192.0.2.1 mail.example.org", nil)
 	if err == nil || !strings.Contains(err.Error(), "cannot be used here") {
@@ -205,7 +236,10 @@ func FuzzParseMailServers(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", list, err)
 		}
-		sameButName := func(a, b Backend) bool { a.Name = ""; return a == b }
+		sameButName := func(a, b Backend) bool {
+			a.Name, a.VHosts, a.Standby = "", b.VHosts, b.Standby
+			return a == b
+		}
 		if !slices.EqualFunc(backends, again, sameButName) {
 			t.Errorf("%q means %v, spelt out %v", list, backends, again)
 		}

@@ -103,6 +103,11 @@ func (c *Client) Backends(ctx context.Context) (Backends, error) {
 	return get[Backends](ctx, c, "/v1/backends", nil)
 }
 
+// Names asks what the directors see of the names of backends.
+func (c *Client) Names(ctx context.Context) (Names, error) {
+	return get[Names](ctx, c, "/v1/names", nil)
+}
+
 // Balance asks how load is evened out.
 func (c *Client) Balance(ctx context.Context) (Balance, error) {
 	return get[Balance](ctx, c, "/v1/balance", nil)

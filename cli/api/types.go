@@ -128,6 +128,9 @@ type Backend struct {
 	// Drain and Rebalance are null if there never was one.
 	Drain     *Task `json:"drain"`
 	Rebalance *Task `json:"rebalance"`
+	// Gone says that its name does not have its address any more: it is drained for that, unless an
+	// operator keeps it in use.
+	Gone bool `json:"gone"`
 	// Failure is null unless the directors that observe the backend see it failed.
 	Failure *BackendFailure `json:"failure"`
 	// SlowStart is null unless the backend came into use lately and gets few of the new users yet.

@@ -15,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"directormesh/cli/api"
+	"directormesh/cli/resolve"
+	"directormesh/ring"
 )
 
 // Environment is what settings are read with; tests give their own.
@@ -22,13 +24,15 @@ type Environment struct {
 	LookupEnv func(name string) (string, bool)
 	ReadFile  func(path string) ([]byte, error)
 	Hostname  func() (string, error)
-	Resolve   func(host string) ([]netip.Addr, error)
+	Resolve   func(name string) ([]ring.Target, error)
 	Mode      func(path string) (fs.FileMode, error) // of a file; nil: not known
 	Addresses func() ([]netip.Addr, error)           // of this host; nil: not known
 }
 
-// resolveTimeout bounds the resolution of one name in --mail-servers.
+// resolveTimeout bounds the resolution of one name in --mail-servers at the start.
 const resolveTimeout = 10 * time.Second
+
+const resolveAdvice = "give an IP address, or look at this host's resolver"
 
 // SystemEnvironment is that of this process.
 func SystemEnvironment() Environment {
@@ -36,22 +40,17 @@ func SystemEnvironment() Environment {
 		LookupEnv: os.LookupEnv,
 		ReadFile:  os.ReadFile,
 		Hostname:  os.Hostname,
-		Resolve: func(host string) ([]netip.Addr, error) {
+		Resolve: func(name string) ([]ring.Target, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 			defer cancel()
-			addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-			if err != nil {
-				text := api.Cause(err) + "; give an IP address, or look at this host's resolver"
-				var dns *net.DNSError
-				if errors.As(err, &dns) && !dns.IsNotFound {
-					return nil, unanswered(text)
-				}
-				return nil, errors.New(text)
+			found, err := resolve.Targets(ctx, net.DefaultResolver, name)
+			switch {
+			case len(found) > 0:
+				return found, nil // what else there may be comes later
+			case errors.Is(err, resolve.ErrNotFound):
+				return nil, fmt.Errorf("%w; %s", err, resolveAdvice)
 			}
-			for i := range addrs {
-				addrs[i] = addrs[i].Unmap()
-			}
-			return addrs, nil
+			return nil, unanswered(resolve.Problem(err) + "; " + resolveAdvice)
 		},
 		Mode: func(path string) (fs.FileMode, error) {
 			info, err := os.Stat(path)

@@ -30,9 +30,11 @@ func testEnvironment(vars, files map[string]string) Environment {
 			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
 		Hostname: func() (string, error) { return "host1", nil },
-		Resolve: func(host string) ([]netip.Addr, error) {
+		Resolve: func(host string) ([]ring.Target, error) {
 			if host == "mail.example.org" {
-				return []netip.Addr{netip.MustParseAddr("192.0.2.77")}, nil
+				return []ring.Target{{
+					Addr: netip.MustParseAddr("192.0.2.77"), VHosts: ring.DefaultVHosts,
+				}}, nil
 			}
 			return nil, errors.New("no such host")
 		},
@@ -57,6 +59,7 @@ func TestDefaults(t *testing.T) {
 		Sessions: sessionOptions{Interval: 45 * time.Second},
 		Events:   eventOptions{Kinds: []string{"health", "alarm", "peer", "drain"}},
 		Balance:  balanceOptions{Source: wire.ProxySessions},
+		Names:    nameOptions{Every: 30 * time.Second},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Auth", "Doors")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), ignored,
@@ -87,7 +90,7 @@ func TestAllSettings(t *testing.T) {
 		"http":             "127.0.0.1:9091",
 		"encrypt-key-file": "/keys", "log-level": "debug", "log-format": "text",
 		"admin-socket": "/run/dovecot/director-admin", "admin-socket-mode": "0660",
-		"balance": "dryrun", "balance-load": "agent:8081",
+		"balance": "dryrun", "balance-load": "agent:8081", "resolve-every": "5s",
 		"admin-tcp": "[::1]:9092", "history-size": "64M", "history-age": "7 days",
 	}, "", env)
 	if err != nil {
@@ -117,6 +120,9 @@ func TestAllSettings(t *testing.T) {
 		Events:   eventOptions{Kinds: []string{"health", "alarm", "peer", "drain"}},
 		Balance: balanceOptions{
 			Mode: wire.BalanceDryRun, Source: wire.BusyPercent, AgentPort: 8081,
+		},
+		Names: nameOptions{
+			Every: 5 * time.Second, Names: []ring.HostName{{Host: "mail.example.org"}},
 		},
 	}
 	ignored := cmpopts.IgnoreFields(Options{}, "UsernameHash", "Keys", "ReadKeys", "Auth", "Doors")
@@ -193,7 +199,7 @@ func TestBadSettings(t *testing.T) {
 		{"mail-servers", "10.0.0.9-10.0.0.1", "ends before it starts"},
 		{"mail-servers", "10.0.0.1-10.0.9.1", "too large"},
 		{"mail-servers", "10.0.0.1 10.0.0.1", "10.0.0.1"},
-		{"mail-servers", "unknown.example.org", "unknown.example.org"},
+		{"resolve-every", "3m", "is not in 1s to 2m0s"},
 		{"user-expire", "9s", "too low"},
 		{"user-expire", "soon", "not a duration"},
 		{"user-expire", "15", "not a duration"},
@@ -472,13 +478,13 @@ func TestUnansweredNames(t *testing.T) {
 		"late.example.org late.example.org@x y:": false,
 	} {
 		env := testEnvironment(nil, nil)
-		env.Resolve = func(host string) ([]netip.Addr, error) {
+		env.Resolve = func(host string) ([]ring.Target, error) {
 			if strings.HasPrefix(host, "late") {
 				return nil, unanswered("no answer")
 			}
 			return nil, errors.New("no such host")
 		}
-		_, err := Load(map[string]string{"mail-servers": list}, "", env)
+		_, err := Load(map[string]string{"mail-servers": list, "resolve-every": "0s"}, "", env)
 		var config *ConfigError
 		if !errors.As(err, &config) || config.Temporary() != temporary {
 			t.Errorf("%q: %v; temporary is not %v", list, err, temporary)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"runtime"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"directormesh/cli/handover"
 	"directormesh/cli/kick"
 	"directormesh/cli/lossy"
+	"directormesh/cli/resolve"
 	"directormesh/mesh"
 )
 
@@ -39,6 +41,8 @@ type Config struct {
 	Wall      func() time.Time        // the wall clock; nil: time.Now
 	Notify    func(state string)      // tells the service manager (sd_notify); may be nil
 	Reload    func() (Options, error) // reads the settings again; nil: they stay as they are
+	// Resolver looks up names of backends; nil: the system's.
+	Resolver resolve.Resolver
 	// sockets that others have opened for this director; nil: none. Close closes them
 	Handed *handover.Handed
 }
@@ -59,6 +63,7 @@ type Daemon struct {
 	vacancy  *vacancy      // nil: backends are not asked for sessions
 	health   *health       // nil: backends are not checked
 	loads    *loads        // nil: load is not evened out
+	names    *names        // nil: there are none to follow
 	lists    *bulk.Lane    // in which the doors make their lists
 	gate     *webauth.Gate // nil without a web configuration file
 	feed     *feed.Feed    // of what happens
@@ -138,6 +143,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Backends:         cfg.Options.Backends,
 		Watches:          len(cfg.Options.Health.Checks) > 0,
 		Balance:          cfg.Options.Balance.forMesh(),
+		Names:            cfg.Options.Names.forMesh(),
 		Kicker:           kicker{d.sessions.kicker},
 		Vacancy:          d.vacancy.forMesh(),
 		Hook:             newHook(cfg.Options, d.sessions.mesh.name),
@@ -154,6 +160,10 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.health, err = newHealth(cfg.Options, d.node, registry); err != nil {
 		return nil, err
 	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	d.names = newNames(cfg.Options, d.node, cfg.Resolver)
 	d.loads = newLoads(cfg.Options, d.node, d.sessions, d.log)
 	d.director = &director{
 		node: d.node, options: cfg.Options, version: cfg.Version,

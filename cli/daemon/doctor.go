@@ -19,7 +19,7 @@ import (
 // comparedSettings should be the same at all directors: any of them may act for all. Those that
 // must be the same are compared when directors meet.
 var comparedSettings = [...]string{
-	"user-kick-delay", "max-parallel-moves", "health-check", "event-kinds",
+	"user-kick-delay", "max-parallel-moves", "health-check", "event-kinds", "resolve-every",
 }
 
 // tablesAgree is after which time tables are compared again: a change may be on its way.
@@ -119,7 +119,7 @@ func (d *Daemon) answerDoctor(ctx context.Context, _ []byte) ([]byte, error) {
 // Doctor implements httpapi.Director.
 func (d *director) Doctor(ctx context.Context) (api.Checkup, error) {
 	reports, silent, out := d.askReports(ctx)
-	if found := doctor.Mesh(reports, nil, api.Keys{}, api.Health{}); slices.ContainsFunc(found,
+	if found := doctor.Mesh(reports, nil, doctor.Seen{}); slices.ContainsFunc(found,
 		func(f api.Finding) bool { return f.Code == "tables" }) {
 		select {
 		case <-time.After(tablesAgree):
@@ -128,7 +128,9 @@ func (d *director) Doctor(ctx context.Context) (api.Checkup, error) {
 		reports, silent, out = d.askReports(ctx)
 	}
 	out.Findings = append(out.Findings,
-		doctor.Mesh(reports, silent, d.Keys(), d.Health())...)
+		doctor.Mesh(reports, silent, doctor.Seen{
+			Keys: d.Keys(), Health: d.Health(), Names: d.Names(),
+		})...)
 	for i := range out.Findings { // some of it comes from other directors
 		f := &out.Findings[i]
 		f.Found, f.Advice = api.Visible(f.Found), api.Visible(f.Advice)

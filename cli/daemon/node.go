@@ -33,6 +33,7 @@ type node interface {
 		mesh.KeyOutcome, error)
 	Health() replica.HealthStatus
 	Balancing() replica.BalanceStatus
+	NamesStatus() replica.NamesStatus
 	Configured() []ring.Backend
 	User(tag ring.Tag, h ring.UserHash) replica.UserStatus
 	Flushes() []replica.FlushStatus
@@ -153,6 +154,7 @@ func (d *director) Backends() api.Backends {
 			Leaving:        r.Leaving,
 			Drain:          task(r.Backend.Drained, r.Drain, now),
 			Rebalance:      task(r.Backend.Rebalanced, r.Rebalance, now),
+			Gone:           r.Backend.Gone,
 			Failure:        failure(r.Backend, r.FailedBy, r.FailedAt),
 			SlowStart:      slowStartOf(r),
 		}

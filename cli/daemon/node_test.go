@@ -45,6 +45,7 @@ type fakeNode struct {
 	data       mesh.DataStatus
 	health     replica.HealthStatus
 	balancing  replica.BalanceStatus
+	names      replica.NamesStatus
 	noted      []*wire.AdminNote
 	asked      wire.HistoryQuery
 	told       []history.Answer
@@ -89,6 +90,7 @@ func (n *fakeNode) Flushes() []replica.FlushStatus                  { return n.f
 func (n *fakeNode) Directory() *directory.Directory                 { return n.dir }
 func (n *fakeNode) MeshTime() directory.Time                        { return n.now }
 func (n *fakeNode) Health() replica.HealthStatus                    { return n.health }
+func (n *fakeNode) NamesStatus() replica.NamesStatus                { return n.names }
 func (n *fakeNode) Balancing() replica.BalanceStatus                { return n.balancing }
 func (n *fakeNode) Data() mesh.DataStatus                           { return n.data }
 func (n *fakeNode) Ask(_ context.Context, topic string, question []byte) []mesh.Answer {

@@ -39,6 +39,7 @@ type Options struct {
 	Health           healthOptions
 	Events           eventOptions
 	Balance          balanceOptions
+	Names            nameOptions
 
 	DataDir     string // "": none
 	DataDamaged bool   // go on alone with what is left of a damaged one

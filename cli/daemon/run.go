@@ -41,6 +41,7 @@ func (d *Daemon) Run(ctx context.Context, signals <-chan os.Signal) error {
 	d.health.run(ctx, &running)
 	running.Go(func() { d.hooks.Run(ctx) })
 	d.loads.run(ctx, &running)
+	d.names.run(ctx, &running)
 	running.Go(func() { d.tellStatus(ctx) })
 	if d.gate != nil {
 		running.Go(func() { d.gate.Run(ctx) })
@@ -141,6 +142,10 @@ func (d *Daemon) logStart() {
 		d.log.Warn().Msg(
 			"the mesh has no key: any host that reaches its port can read and change everything; " +
 				"make one and give it with --encrypt-key-file")
+	}
+	for _, name := range d.options.Names.Unresolved {
+		d.log.Warn().Str("reason", name).Msg(
+			"name of backends could not be looked up at the start, its backends come later")
 	}
 	if d.director.noKicker {
 		d.log.Warn().Msg(

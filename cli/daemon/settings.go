@@ -114,15 +114,15 @@ func ownSettings() []Setting {
 				return err
 			},
 		},
+		resolveSetting(),
 		{
 			Name: "mail-servers", Value: "LIST", Default: "", joint: " ",
 			Usage: "backends of a new mesh, as in director_mail_servers, for example " +
-				"\"192.0.2.1-192.0.2.9 192.0.2.20@ssd\"",
+				"\"192.0.2.1-192.0.2.9 192.0.2.20@ssd\"; names of hosts or services (SRV) are " +
+				"followed, see --resolve-every",
 			read: func(o *Options, s string, env Environment) error {
-				backends, err := ring.ParseMailServers(s, env.Resolve)
-				o.Backends = backends
 				// Every problem is shown with the setting's name already.
-				if err != nil {
+				if err := readMailServers(o, s, env); err != nil {
 					text := strings.TrimPrefix(err.Error(), "mail servers: ")
 					if onlyUnanswered(err) {
 						return unanswered(text)

@@ -98,7 +98,7 @@ func TestMesh(t *testing.T) {
 	} {
 		reports, keys, health := healthy()
 		silent := change(reports, &keys, &health)
-		if got := codes(Mesh(reports, silent, keys, health)); got != want {
+		if got := codes(Mesh(reports, silent, Seen{Keys: keys, Health: health})); got != want {
 			t.Errorf("found %q, want %q", got, want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestMesh(t *testing.T) {
 	reports[0].Table, reports[0].Changing = "other", true
 	keys.Keys[0].Directors, keys.Rotation = nil, &api.Rotation{}
 	health.Backends[0].Observers, health.Backends[0].State = nil, api.StateDown
-	if got := codes(Mesh(reports, nil, keys, health)); got != "" {
+	if got := codes(Mesh(reports, nil, Seen{Keys: keys, Health: health})); got != "" {
 		t.Errorf("what passes by itself is found: %s", got)
 	}
 }
@@ -280,7 +280,7 @@ func TestCodesAreExplained(t *testing.T) {
 	_, section, _ := strings.Cut(string(raw), "\n## What doctor finds\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	source := ""
-	for _, name := range []string{"report.go", "host.go"} {
+	for _, name := range []string{"report.go", "host.go", "names.go"} {
 		raw, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -37,8 +37,15 @@ type Silent struct{ Name, Why string }
 // the clocks.
 const maxClockOff = time.Second
 
-// Mesh compares what directors report. keys are as the director has them that is asked.
-func Mesh(reports []Report, silent []Silent, keys api.Keys, health api.Health) []api.Finding {
+// Seen is what the director that is asked knows of the mesh.
+type Seen struct {
+	Keys   api.Keys
+	Health api.Health
+	Names  api.Names
+}
+
+// Mesh compares what directors report, and looks at what the one that is asked knows.
+func Mesh(reports []Report, silent []Silent, seen Seen) []api.Finding {
 	var all findings
 	for _, s := range silent {
 		all.problem("unreachable", s.Name, "does not answer: "+s.Why,
@@ -67,8 +74,9 @@ func Mesh(reports []Report, silent []Silent, keys api.Keys, health api.Health) [
 		}
 	}
 	all.compare(reports)
-	all.keys(keys)
-	all.backends(health)
+	all.keys(seen.Keys)
+	all.backends(seen.Health)
+	all.names(seen.Names)
 	return all
 }
 

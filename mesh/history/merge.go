@@ -66,12 +66,16 @@ const (
 )
 
 // The changes that no command asks for: what most observers of a backend see, what evens out load,
-// and the steps of a slow start, of which a command may be the first.
+// the steps of a slow start, of which a command may be the first, and what becomes of the address
+// of a name.
 const (
 	TableFailed    TableChange = "failed"
 	TableRecovered TableChange = "recovered"
 	TableFactor    TableChange = "factor" // balancing; or "balance reset"
 	TableStart     TableChange = "slow start"
+	TableGone      TableChange = "gone from name"
+	TableBack      TableChange = "back in name"
+	TableRetained  TableChange = "kept in use" // though gone from its name, by undrain or add
 )
 
 // LoginEvent is a mapping that a director made for a login of a user without one.
@@ -232,6 +236,16 @@ func TableEvents(c directory.Change) (all []TableEvent) {
 		if s := b.Start; s.Value.Since != 0 { // else it did not start slowly
 			percent := cmp.Or(s.Value.Percent, ring.WholeStart)
 			add(TableStart, s.Stamp, s.Origin).Percent = percent
+		}
+		if l := b.Listing; l.Stamp != 0 && l.Stamp != b.Presence.Stamp {
+			switch {
+			case !l.Value.Gone:
+				add(TableBack, l.Stamp, l.Origin)
+			case l.Value.Retained:
+				add(TableRetained, l.Stamp, l.Origin)
+			default:
+				add(TableGone, l.Stamp, l.Origin)
+			}
 		}
 		// add and remove forget too, which goes without saying.
 		if b.Forgotten != 0 && b.Forgotten != b.Presence.Stamp {
@@ -425,7 +439,7 @@ func (e *Event) wrote(t TableEvent) bool {
 		TableUp: {"up", "add"}, TableDown: {"down"}, TableForgotten: {"forget", "remove", "add"},
 		TableDrain: {"drain"}, TableUndrain: {"undrain", "up"}, TableRebalance: {"rebalance"},
 		TableRecovered: {"up"}, TableStart: {"add", "update", "up", "undrain"},
-		TablePinned: {"pin"}, TableUnpinned: {"unpin"},
+		TableRetained: {"undrain", "add"}, TablePinned: {"pin"}, TableUnpinned: {"unpin"},
 	}
 	if t.What == TablePinned || t.What == TableUnpinned {
 		return slices.Contains(actions[t.What], e.Admin.Action) &&

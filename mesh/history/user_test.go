@@ -127,6 +127,11 @@ func TestTableEvents(t *testing.T) {
 			Value: directory.Verdict{Failed: failed, Since: since}, Stamp: stamp, Origin: "d1",
 		}
 	}
+	listing := func(gone, retained bool) directory.Register[directory.Listing] {
+		return directory.Register[directory.Listing]{
+			Value: directory.Listing{Gone: gone, Retained: retained}, Stamp: stamp, Origin: "d1",
+		}
+	}
 	state := func(down bool, since directory.Stamp) directory.Register[directory.State] {
 		return directory.Register[directory.State]{
 			Value: directory.State{Down: down, Since: since}, Stamp: stamp, Origin: "d1",
@@ -144,16 +149,19 @@ func TestTableEvents(t *testing.T) {
 		"update 50": {VHosts: directory.Register[int]{
 			Value: 50, Stamp: stamp, Origin: "d1",
 		}},
-		"down":       {State: state(true, stamp)},
-		"up":         {State: state(false, stamp)},
-		"":           {State: state(false, 0)},
-		"forget":     {Forgotten: stamp},
-		"drain":      {Drain: task(true, stamp)},
-		"undrain":    {Drain: task(false, stamp)},
-		"rebalance":  {Rebalance: task(true, stamp)},
-		"rebalanced": {Rebalance: task(false, stamp), Drain: task(false, 0)},
-		"failed":     {Verdict: verdict(true, stamp)},
-		"recovered":  {Verdict: verdict(false, stamp)},
+		"down":           {State: state(true, stamp)},
+		"up":             {State: state(false, stamp)},
+		"":               {State: state(false, 0)},
+		"forget":         {Forgotten: stamp},
+		"drain":          {Drain: task(true, stamp)},
+		"undrain":        {Drain: task(false, stamp)},
+		"rebalance":      {Rebalance: task(true, stamp)},
+		"rebalanced":     {Rebalance: task(false, stamp), Drain: task(false, 0)},
+		"failed":         {Verdict: verdict(true, stamp)},
+		"gone from name": {Listing: listing(true, false)},
+		"back in name":   {Listing: listing(false, false)},
+		"kept in use":    {Listing: listing(true, true)},
+		"recovered":      {Verdict: verdict(false, stamp)},
 		"down; undrain": { // a verdict that is written again is no change
 			State: state(true, stamp), Drain: task(false, stamp), Verdict: verdict(true, stamp-9),
 		},

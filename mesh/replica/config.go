@@ -42,6 +42,7 @@ type Config struct {
 	// SlowStart is over how long a backend that comes into use gets its whole weight, unless the
 	// command says otherwise; directory.MaxSlowStart at most, 0: at once
 	SlowStart time.Duration
+	Names     NameWatch // what lookups find comes by ObserveName
 
 	Wall      directory.Micros // wall clock at the moment of New; see ReadWall
 	Rand      *rand.Rand       // for jitter and nonces

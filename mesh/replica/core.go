@@ -68,6 +68,7 @@ type Core struct {
 	watching
 	balancing
 	starting
+	naming
 
 	cfg   Config
 	began mono.Time // the time of New
@@ -203,6 +204,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.watch(now)
 	c.balance(now)
 	c.stepStarts(now)
+	c.watchNames(now)
 	c.checkTasks(now)
 	c.keepPins(now)
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires

@@ -34,6 +34,7 @@ type Counters struct {
 	FlushesTaken       uint64 // flushes of directors that were gone, gone on with here
 	TaskMoves          uint64 // users that drains and rebalances here began to move
 	FactorChanges      uint64 // factors of backends that this director changed
+	NameChanges        uint64 // backends that this director added, drained or used again by name
 	ForgottenHolds     uint64 // users released although no release came
 	DigestRounds       uint64 // digests compared
 	LeavesRepaired     uint64

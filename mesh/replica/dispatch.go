@@ -64,6 +64,7 @@ var handlers = [...]handler{
 	wire.KindTable:           {take: by((*Core).gotTable)},
 	wire.KindRows:            {take: by((*Core).gotRows)},
 	wire.KindLoads:           {take: by((*Core).gotLoads)},
+	wire.KindNames:           {take: by((*Core).gotNames)},
 	wire.KindHold:            {take: by((*Core).gotHold)},
 	wire.KindHeld:            {take: by((*Core).gotHeld)},
 	wire.KindKicked:          {take: by((*Core).gotKicked)},

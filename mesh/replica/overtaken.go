@@ -40,7 +40,7 @@ func (c *Core) overtaken(op Operation) bool {
 		return !row.Presence.Value.Present || !row.Drain.Value.On
 	case Undrain:
 		row, _ := c.table.Row(op.Addr)
-		return row.Presence.Value.Present && row.Drain.Value.On ||
+		return row.Presence.Value.Present && row.Drained() ||
 			startsOtherwise(row, op.SlowStart)
 	case Pin:
 		row, _ := c.table.Row(op.Backend)

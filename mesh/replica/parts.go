@@ -5,6 +5,7 @@ import (
 
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/health"
+	"directormesh/mesh/replica/internal/names"
 	"directormesh/ring"
 )
 
@@ -24,6 +25,7 @@ import (
 //	watching      what directors see of backends, and verdicts on those
 //	balancing     what directors know of loads, and the factors of backends
 //	starting      the weights of backends that start slowly
+//	naming        what directors see of names of backends, and what follows for the table
 //	lookupQueue   lookups that wait, and relayed ones
 //	mover         moves, Holds and their answers
 //	flushRunner   flushes
@@ -121,6 +123,11 @@ func (c *Core) assemble() {
 	}
 	c.starting = starting{
 		output: &c.output, startingPort: c, cfg: &c.cfg, clock: &c.clock, table: c.table,
+	}
+	c.naming = naming{
+		output: &c.output, namingPort: c, admission: &c.admission, cfg: &c.cfg, clock: &c.clock,
+		counters: &c.counters, peers: &c.peers, table: c.table, mine: make(names.Sights),
+		watched: names.Watch(c.cfg.Names.Names, c.cfg.Names.Every, c.cfg.Names.goneAfter()),
 	}
 	c.watching = watching{
 		output: &c.output, watchingPort: c, admission: &c.admission, cfg: &c.cfg, clock: &c.clock,

@@ -10,6 +10,7 @@ import (
 	"directormesh/mesh/replica/internal/health"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
+	"directormesh/mesh/replica/internal/names"
 	"directormesh/mesh/wire"
 )
 
@@ -89,6 +90,8 @@ type peer struct {
 	disk peerDisk
 
 	sights health.Sights // what it sees of backends; nil: it does not check any
+
+	names names.Sights // what it sees of names of backends; nil: it looks none up
 
 	loads   *wire.Loads // what it last said of loads; nil: nothing, it does not balance
 	loadsAt mono.Time   // when that came

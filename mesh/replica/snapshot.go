@@ -249,6 +249,9 @@ func backendText(b ring.Backend) string {
 	if b.Drained {
 		text += " drained"
 	}
+	if b.Gone {
+		text += " gone from its name"
+	}
 	if b.Rebalanced {
 		text += " rebalanced"
 	}

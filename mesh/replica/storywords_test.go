@@ -218,6 +218,10 @@ func registersText(row directory.BackendRow) string {
 		percent := cmp.Or(row.Start.Value.Percent, ring.WholeStart)
 		texts = append(texts, fmt.Sprintf("starts with %d %%", percent))
 	}
+	if row.Listing.Stamp != 0 {
+		texts = append(texts,
+			map[bool]string{true: "is gone", false: "is listed"}[row.Listing.Value.Gone])
+	}
 	if row.Factor.Stamp != 0 {
 		texts = append(texts, fmt.Sprintf("has the factor %d %%", row.Factor.Value.Percent()))
 	}

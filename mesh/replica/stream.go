@@ -120,6 +120,7 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 	c.sendAllCounting(p)
 	c.sendSights(p)
 	c.sendLoads(now, p)
+	c.sendNames(p)
 	p.Reopen(now)
 	// where one has none yet, it is not said that they will have one
 	if c.table.Mesh() != 0 && reply.Mesh.ID != 0 {

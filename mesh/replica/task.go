@@ -126,12 +126,13 @@ func (tr *taskRunner) wanted() (wanted []tasks.Wanted) {
 	for row := range tr.table.Tasks() {
 		tag := row.Presence.Value.Tag
 		switch drain := row.Drain.Value; {
-		case drain.On && tr.dir.Users(row.Addr) > 0:
+		case row.Drained() && tr.dir.Users(row.Addr) > 0:
 			wanted = append(wanted, tasks.Wanted{
 				Key:   tasks.Key{Tag: tag, Backend: row.Addr},
-				Stamp: row.Drain.Stamp, By: drain.By, Parallel: tr.parallel(drain.Parallel),
+				Stamp: max(row.Drain.Stamp, row.Listing.Stamp), By: drain.By,
+				Parallel: tr.parallel(drain.Parallel),
 			})
-		case row.Rebalance.Value.On && !drain.On:
+		case row.Rebalance.Value.On && !row.Drained():
 			if last, ok := rebalanced[tag]; !ok || last.Stamp < row.Rebalance.Stamp {
 				rebalanced[tag] = row.Rebalance
 			}
@@ -164,7 +165,7 @@ func (tr *taskRunner) endTasks(now mono.Time) {
 	}
 	var addrs []netip.Addr
 	for row := range tr.table.Tasks() {
-		if row.Rebalance.Value.On && (over[row.Presence.Value.Tag] || row.Drain.Value.On) {
+		if row.Rebalance.Value.On && (over[row.Presence.Value.Tag] || row.Drained()) {
 			addrs = append(addrs, row.Addr)
 		}
 	}
@@ -213,9 +214,9 @@ func (tr *taskRunner) movable(t *tasks.Task, m directory.Mapping) bool {
 	}
 	row, ok := tr.table.Row(m.Backend)
 	if t.Backend.IsValid() {
-		ok = ok && row.Drain.Value.On
+		ok = ok && row.Drained()
 	} else {
-		ok = ok && row.Rebalance.Value.On && !row.Drain.Value.On
+		ok = ok && row.Rebalance.Value.On && !row.Drained()
 	}
 	if !ok {
 		return false

@@ -142,6 +142,10 @@ func (p *printer) backendRow(r directory.BackendRow) string {
 		text += " start"
 		note(r.Start.Value, false, r.Start.Stamp, r.Start.Origin)
 	}
+	if r.Listing.Value != (directory.Listing{}) {
+		text += " listing"
+		note(r.Listing.Value, false, r.Listing.Stamp, r.Listing.Origin)
+	}
 	if r.Verdict.Value != (directory.Verdict{}) {
 		text += " verdict"
 		note(r.Verdict.Value, false, r.Verdict.Stamp, r.Verdict.Origin)

@@ -26,6 +26,7 @@ const (
 	taskFields     = 4
 	verdictFields  = 3
 	startFields    = 3
+	listingFields  = 2
 	backendFields  = 5
 	directorFields = 2
 	changeFields   = 4
@@ -66,6 +67,7 @@ func (l *nameList) addAll(c *directory.Change) {
 		l.add(b.Factor.Origin)
 		l.add(b.Standby.Origin)
 		l.add(b.Start.Origin)
+		l.add(b.Listing.Origin)
 	}
 	for i := range c.Directors {
 		l.add(c.Directors[i].Removed.Origin)
@@ -122,6 +124,8 @@ func encodeChange(w *writer, c *directory.Change) {
 func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	fields := backendFields
 	switch {
+	case isSet(b.Listing):
+		fields += 7
 	case isSet(b.Start):
 		fields += 6
 	case isSet(b.Standby):
@@ -199,6 +203,13 @@ func encodeBackendRow(w *writer, names *nameList, b *directory.BackendRow) {
 	}
 	if fields > backendFields+5 {
 		encodeRegister(w, names, b.Start, w.start)
+	}
+	if fields > backendFields+6 {
+		encodeRegister(w, names, b.Listing, func(l directory.Listing) {
+			w.array(listingFields)
+			w.bool(l.Gone)
+			w.bool(l.Retained)
+		})
 	}
 }
 
@@ -343,7 +354,16 @@ func (r *changeReader) backendRow() (b directory.BackendRow) {
 	if extra > 5 {
 		b.Start = decodeRegister(r, "start", r.start)
 	}
-	r.end("backend", extra-6)
+	if extra > 6 {
+		b.Listing = decodeRegister(r, "listing", func() (l directory.Listing) {
+			extra := r.fields("listing", listingFields)
+			l.Gone = r.bool("gone")
+			l.Retained = r.bool("retained")
+			r.end("listing", extra)
+			return l
+		})
+	}
+	r.end("backend", extra-7)
 	return b
 }
 

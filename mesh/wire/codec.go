@@ -42,7 +42,11 @@ const (
 	MaxObservations = 1000
 	// MaxLoads bounds the loads of a message: more backends than a mesh has.
 	MaxLoads = 2 * ring.MaxBackends
-	// MaxReason bounds the bytes of an observation's reason.
+	// MaxNames bounds the names of backends that a director watches, and MaxNameTargets the
+	// addresses of each.
+	MaxNames       = 100
+	MaxNameTargets = 1000
+	// MaxReason bounds the bytes of the reason of an observation, or of a name.
 	MaxReason = 256
 )
 

@@ -93,6 +93,21 @@ func fillValue(t *rapid.T, v reflect.Value) {
 		*p = empty(rapid.SampledFrom(entries).Draw(t, "entry"))
 		fillValue(t, reflect.ValueOf(*p).Elem())
 		return
+	case *wire.NameSight:
+		*p = wire.NameSight{
+			Name: hosts.Filter(func(s string) bool { return s != "" }).Draw(t, "name"),
+			Tag:  tags.Draw(t, "tag"), Resolves: rapid.Bool().Draw(t, "resolves"),
+			Settled: rapid.Bool().Draw(t, "settled"),
+			Since:   directory.Time(rapid.Int64().Draw(t, "since")),
+			Reason:  names.Draw(t, "reason"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "addresses") {
+			p.Targets = append(p.Targets, ring.Target{
+				Addr: addrs.Draw(t, "address"), VHosts: vhosts.Draw(t, "vhosts"),
+				Standby: rapid.Bool().Draw(t, "standby"),
+			})
+		}
+		return
 	case *directory.Register[directory.Presence]:
 		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Presence {
 			return directory.Presence{
@@ -129,6 +144,14 @@ func fillValue(t *rapid.T, v reflect.Value) {
 				Since:   directory.Stamp(rapid.Uint64().Draw(t, "since")),
 				Cleared: rapid.Bool().Draw(t, "cleared"),
 				Flaps:   rapid.IntRange(0, directory.MaxFlaps).Draw(t, "flaps"),
+			}
+		}))
+		return
+	case *directory.Register[directory.Listing]:
+		fillRegister(t, p, rapid.Custom(func(t *rapid.T) directory.Listing {
+			return directory.Listing{
+				Gone:     rapid.Bool().Draw(t, "gone"),
+				Retained: rapid.Bool().Draw(t, "retained"),
 			}
 		}))
 		return

@@ -176,6 +176,7 @@ var lists = map[wire.Kind][]string{
 
 	wire.KindObservations: {"1"},
 	wire.KindLoads:        {"3"},
+	wire.KindNames:        {"1", "1.0.6", "1.1.6"},
 	wire.KindHistoryFound: blockLists("4"),
 	wire.KindAdminNote:    {"8", "11", "12"},
 	wire.KindLoginsNote:   {"4.3"},

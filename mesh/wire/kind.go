@@ -40,6 +40,7 @@ var kindNames = [...]string{
 	KindKeyring:         "keyring",
 	KindObservations:    "observations",
 	KindLoads:           "loads",
+	KindNames:           "names",
 	KindQuestion:        "question",
 	KindAnswerPart:      "answer_part",
 	KindHistoryQuery:    "history_query",
@@ -145,6 +146,8 @@ func newMessage(k Kind) body {
 		return new(Observations)
 	case KindLoads:
 		return new(Loads)
+	case KindNames:
+		return new(Names)
 	case KindQuestion:
 		return new(Question)
 	case KindAnswerPart:
@@ -208,6 +211,7 @@ func (*Mark) Kind() Kind            { return KindMark }
 func (*Keyring) Kind() Kind         { return KindKeyring }
 func (*Observations) Kind() Kind    { return KindObservations }
 func (*Loads) Kind() Kind           { return KindLoads }
+func (*Names) Kind() Kind           { return KindNames }
 func (*Question) Kind() Kind        { return KindQuestion }
 func (*AnswerPart) Kind() Kind      { return KindAnswerPart }
 func (*HistoryQuery) Kind() Kind    { return KindHistoryQuery }

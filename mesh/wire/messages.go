@@ -58,6 +58,7 @@ const (
 	KindKeyring         Kind = 34
 	KindObservations    Kind = 40
 	KindLoads           Kind = 42
+	KindNames           Kind = 43
 	KindQuestion        Kind = 50
 	KindAnswerPart      Kind = 51
 	KindHistoryQuery    Kind = 52 // in questions
@@ -479,6 +480,27 @@ const (
 	Good                 // the backend passes all checks
 	Failing              // it does not
 )
+
+// Names are what a director sees of names of backends: it looks them up, and tells its peers when
+// that changes. What becomes a backend, and what is drained, is then decided by what most see.
+type Names struct {
+	// Whole says that what the sender said before, in this life, is void. A director that watches
+	// names sends such a message on each stream that it opens.
+	Whole bool
+	Names []NameSight
+}
+
+// NameSight is what a director sees of one name. It voids what it said of the name before.
+type NameSight struct {
+	Name     string
+	Tag      ring.Tag
+	Resolves bool // the last lookup has found all that it asked for
+	// Settled says that it has watched the name for so long that what it does not see is gone.
+	Settled bool
+	Since   directory.Time // since when Resolves is so, by mesh time
+	Reason  string         // why it does not resolve, for people
+	Targets []ring.Target  // what it has seen lately
+}
 
 // Loads are what a director knows of how loaded backends are. It sends them on each stream that it
 // opens, and in every round; each voids what it said before.

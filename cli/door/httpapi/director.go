@@ -19,6 +19,7 @@ type Director interface {
 	Keys() api.Keys
 	Health() api.Health
 	Balance() api.Balance
+	Names() api.Names
 	Flushes() api.Flushes
 	// Settings returns the settings without what may be secret.
 	Settings() api.Settings

@@ -32,6 +32,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	whole(http.MethodGet, "/v1/backends", plainQuery(func() any { return s.director.Backends() }))
 	whole(http.MethodGet, "/v1/pins", plainQuery(func() any { return s.director.Pins() }))
 	whole(http.MethodGet, "/v1/keys", plainQuery(func() any { return s.director.Keys() }))
+	whole(http.MethodGet, "/v1/names", plainQuery(func() any { return s.director.Names() }))
 	whole(http.MethodGet, "/v1/balance", plainQuery(func() any { return s.director.Balance() }))
 	whole(http.MethodGet, "/v1/health", plainQuery(func() any { return s.director.Health() }))
 	whole(http.MethodGet, "/v1/user", s.user)

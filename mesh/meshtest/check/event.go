@@ -180,6 +180,7 @@ type Row struct {
 	Standby bool
 	// Rebalanced says that users who hash elsewhere are being moved.
 	Rebalanced bool
+	Gone       bool // from its name, and drained for that unless an operator keeps it in use
 	Failed     bool // its observers see it failed
 	Factor     int  // of its weight, in percent; 0: none
 	// Start is how much of its weight it has, in percent, 0 for all, and StartLeft for how long.

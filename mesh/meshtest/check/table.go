@@ -35,6 +35,8 @@ type backend struct {
 	outs   []outSpan // when it was out at some director, in order
 	judged bool      // some director showed a verdict that it has failed
 
+	unnamed bool // some director wrote that it is gone from its name
+
 	balanced bool // some director wrote a factor
 	factors  factors
 	started  bool    // some director wrote a slow start, or may have by a command
@@ -215,6 +217,10 @@ func (t *table) judge(has Table, now time.Duration, who scope) (problems []strin
 		if row.Failed && !b.judged {
 			problems = append(problems,
 				fmt.Sprintf("backend %v has failed, and nobody saw that", b.addr))
+		}
+		if row.Gone && !b.unnamed {
+			problems = append(problems,
+				fmt.Sprintf("backend %v is gone from its name, which nobody saw", b.addr))
 		}
 		if row.Factor != 0 && !b.balanced {
 			problems = append(problems,

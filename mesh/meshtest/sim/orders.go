@@ -202,7 +202,7 @@ func tableOf(c directory.Change) check.Table {
 		t[r.Addr] = check.Row{
 			Present: r.Presence.Value.Present, Tag: string(r.Presence.Value.Tag),
 			VHosts: vhosts, Down: r.State.Value.Down, Forgotten: uint64(r.Forgotten),
-			Standby: r.Standby.Value,
+			Standby: r.Standby.Value, Gone: r.Listing.Value.Gone,
 			Drained: r.Drain.Value.On, Rebalanced: r.Rebalance.Value.On,
 			Failed: r.Verdict.Value.Failed, Factor: int(r.Factor.Value),
 			Start: r.Start.Value.Percent,

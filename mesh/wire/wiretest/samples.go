@@ -85,7 +85,13 @@ func Samples() []wire.Message {
 	}}, &wire.Loads{
 		Balance: wire.BalanceOn, Source: wire.BackendSessions, Known: true,
 		Backends: []wire.Load{{Backend: backend1, Load: 70_000}, {Backend: backend2, Load: 3}},
-	}, &wire.Question{
+	}, &wire.Names{Whole: true, Names: []wire.NameSight{
+		{Name: "imap.example.org", Tag: "green", Resolves: true, Settled: true, Since: now - 7,
+			Targets: []ring.Target{
+				{Addr: backend1, VHosts: 100}, {Addr: backend2, VHosts: 20, Standby: true},
+			}},
+		{Name: "_imap._tcp.example.org", Since: now - 9, Reason: "server failure"},
+	}}, &wire.Question{
 		ID: 18, Topic: "history", Within: 5_000, Body: []byte{1, 2, 3},
 	}, &wire.AnswerPart{
 		ID: 18, Index: 2, Last: true, Error: "busy", Body: []byte{4, 5},
@@ -135,7 +141,10 @@ func addRegisters(c *directory.Change) {
 		Value: directory.Start{Since: stamp - 3, Over: 5 * time.Minute, Percent: 50},
 		Stamp: stamp + 9, Origin: "d8",
 	}
-	c.Backends[1].Start = row.Start
+	row.Listing = directory.Register[directory.Listing]{
+		Value: directory.Listing{Gone: true}, Stamp: stamp + 10, Origin: "d9",
+	}
+	c.Backends[1].Listing = row.Listing
 	c.Pins = []directory.PinRow{{
 		User: ring.User{Tag: "green", Hash: 0x12345678},
 		Backend: directory.Register[netip.Addr]{

@@ -32,6 +32,7 @@ type Director struct {
 	KeysIs      api.Keys
 	HealthIs    api.Health
 	BalanceIs   api.Balance
+	NamesAre    api.Names
 	UserIs      func(tag ring.Tag, h ring.UserHash) api.User
 	// nil: every lookup might have to wait
 	TryLookupIs func(tag ring.Tag, h ring.UserHash) (api.IP, bool)
@@ -121,6 +122,22 @@ func Sample() *Director {
 					{IP: IP("192.0.2.51"), VHosts: 50, Factor: 100},
 				}},
 			},
+		},
+		NamesAre: api.Names{
+			Watching: []string{"d1", "d2"}, Count: 3, Writer: true, Alarms: []api.NameAlarm{},
+			Names: []api.Name{{
+				Name: "ssd1.example.org", Tag: "ssd",
+				Directors: []api.NameDirector{
+					{Director: "d1", Resolves: true, Since: &at, Settled: true, Addresses: 2},
+					{Director: "d2", Since: &at, Reason: "no answer in time", Addresses: 1},
+				},
+				Addresses: []api.NameAddress{
+					{IP: IP("192.0.2.51"), VHosts: 100, State: api.NameUsed,
+						SeenBy: []string{"d1", "d2"}},
+					{IP: IP("192.0.2.52"), VHosts: 100, State: api.NameNew,
+						SeenBy: []string{"d1"}},
+				},
+			}},
 		},
 		HealthIs: api.Health{
 			Watching: []string{"d1", "d2"}, Writer: true, Alarms: []api.HealthAlarm{},
@@ -222,6 +239,9 @@ func (d *Director) Keys() api.Keys { return d.KeysIs }
 
 // Balance implements httpapi.Director.
 func (d *Director) Balance() api.Balance { return d.BalanceIs }
+
+// Names implements httpapi.Director.
+func (d *Director) Names() api.Names { return d.NamesAre }
 
 // Health implements httpapi.Director.
 func (d *Director) Health() api.Health { return d.HealthIs }

@@ -42,7 +42,7 @@ func (s *schemas) commands() {
 	for name, property := range mapped["properties"].(object) {
 		properties[name] = property
 	}
-	backends := object{"health": ref("Health")}
+	backends := object{"health": ref("Health"), "names": ref("Names")}
 	for name, property := range s.made["Backends"].(object)["properties"].(object) {
 		backends[name] = property
 	}

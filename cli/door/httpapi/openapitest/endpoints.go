@@ -61,6 +61,7 @@ func queries() []endpoint {
 		get("/v1/keys", "The keys that encrypt the mesh, without the keys themselves.", api.Keys{}),
 		get("/v1/health", "The health of the backends, as directors see it.", api.Health{}),
 		get("/v1/pins", "The users who are pinned to a backend.", api.Pins{}),
+		get("/v1/names", "What the directors see of the names of backends.", api.Names{}),
 		get("/v1/balance", "How even the load of the backends is.", api.Balance{}),
 		get("/v1/sessions", "Sessions of users on all directors.", api.Sessions{},
 			byName, byHash, text("backend", "Address of a backend.")),

@@ -1,0 +1,30 @@
+package directory
+
+import "net/netip"
+
+// SetListings writes whether the names of backends have their addresses. Backends that are not in
+// the table, or of which that is written already, are left out.
+func (t *Table) SetListings(stamp Stamp, origin string, listings map[netip.Addr]Listing) Change {
+	c := t.change()
+	for _, b := range t.Backends() {
+		listing, ok := listings[b.Addr]
+		if !ok || t.backends[b.Addr].Listing.Value == listing {
+			continue
+		}
+		c.Backends = append(c.Backends, BackendRow{
+			Addr: b.Addr, Listing: Register[Listing]{Value: listing, Stamp: stamp, Origin: origin},
+		})
+	}
+	return c
+}
+
+// retained is what becomes of the listing of a backend that an operator wants in use: of one that
+// is not drained for it, nothing.
+func retained(stored BackendRow, stamp Stamp, origin string) (r Register[Listing]) {
+	if stored.Listing.Value.drains() {
+		r = Register[Listing]{
+			Value: Listing{Gone: true, Retained: true}, Stamp: stamp, Origin: origin,
+		}
+	}
+	return r
+}
