@@ -6,12 +6,14 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -178,4 +180,33 @@ func yamlText(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// TestPackagedDirectories wants each directory of its own that the rpm fills to be the rpm's, or it
+// stays behind when the package is removed.
+func TestPackagedDirectories(t *testing.T) {
+	raw, err := os.ReadFile("../../scripts/packaging/nfpm.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages struct {
+		Contents []struct{ Dst, Type, Packager string }
+	}
+	if err := yaml.Unmarshal(raw, &packages); err != nil {
+		t.Fatal(err)
+	}
+	filled, owned := make(map[string]bool), make(map[string]bool)
+	for _, c := range packages.Contents {
+		dir := path.Dir(c.Dst + "x") // of a file, or of those in a folder
+		switch {
+		case c.Packager == "deb":
+		case c.Type == "dir":
+			owned[c.Dst] = true
+		case strings.Contains(dir+"/", "/director/") && strings.HasPrefix(dir, "/usr/"):
+			filled[dir] = true
+		}
+	}
+	if diff := cmp.Diff(filled, owned); diff != "" || len(filled) == 0 {
+		t.Errorf("directories (-with files +of the package):\n%s", diff)
+	}
 }

@@ -27,7 +27,7 @@ var packagedUnits = []string{
 // become a mesh. DIRECTORMESH_RELEASES can name other releases, such as trixie,bookworm.
 func TestPackage(t *testing.T) {
 	t.Parallel()
-	first, second := buildDeb(t, "1.0.0"), buildDeb(t, "1.0.1")
+	first, second := buildPackage(t, "deb", "1.0.0"), buildPackage(t, "deb", "1.0.1")
 	releases := []string{"trixie"}
 	if others := os.Getenv("DIRECTORMESH_RELEASES"); others != "" {
 		releases = strings.Split(others, ",")
@@ -69,20 +69,20 @@ func (p *packaged) comesAndGoes(first, second string) {
 	p.goes(before)
 }
 
-// buildDeb builds the deb of a version.
-func buildDeb(t *testing.T, version string) string {
+// buildPackage builds the deb or rpm of a version.
+func buildPackage(t *testing.T, kind, version string) string {
 	t.Helper()
 	out := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "../../package", "deb")
+	cmd := exec.CommandContext(t.Context(), "../../package", kind)
 	cmd.Env = append(os.Environ(), "VERSION="+version, "OUT="+out)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the deb: %v: %s", err, text)
+		t.Fatalf("building the %s: %v: %s", kind, err, text)
 	}
-	debs, err := filepath.Glob(filepath.Join(out, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("debs: %q, %v", debs, err)
+	built, err := filepath.Glob(filepath.Join(out, "*."+kind))
+	if err != nil || len(built) != 1 {
+		t.Fatalf("built: %q, %v", built, err)
 	}
-	return debs[0]
+	return built[0]
 }
 
 // releaseRoot returns a directory with a release of Debian, its Dovecot and systemd.
@@ -124,10 +124,10 @@ func (p *packaged) types(part string) string {
 	return p.must("bash", "-c", "cd /root\n"+installBlock(p.t, part))
 }
 
-// brings puts a deb where types looks for it, in place of the one before.
-func (p *packaged) brings(deb string) {
+// brings puts a package where types looks for it, in place of the one before.
+func (p *packaged) brings(file string) {
 	p.t.Helper()
-	old, err := filepath.Glob(p.path("/root/*.deb"))
+	old, err := filepath.Glob(p.path("/root/*" + filepath.Ext(file)))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -136,11 +136,11 @@ func (p *packaged) brings(deb string) {
 			p.t.Fatal(err)
 		}
 	}
-	raw, err := os.ReadFile(deb)
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.write("/root/"+filepath.Base(deb), string(raw), 0o644)
+	p.write("/root/"+filepath.Base(file), string(raw), 0o644)
 }
 
 // files are those of the machine that packages and their scripts could make, but not those of dpkg
