@@ -113,6 +113,9 @@ type liar struct {
 	boot  uint64               // of its present life
 	conns map[net.Conn]bool    // incoming; nil at the end
 	heard map[string]heardBeat // the last beat of each director
+	talks map[string]*talk     // by director, the last
+
+	answers map[string][]byte // to questions, by topic; does not change
 }
 
 type heardBeat struct {
@@ -123,7 +126,8 @@ type heardBeat struct {
 func newLiar(t *testing.T) *liar {
 	t.Helper()
 	ip := netip.MustParseAddr("127.0.0.66")
-	l := &liar{t: t, conns: make(map[net.Conn]bool), heard: make(map[string]heardBeat)}
+	l := &liar{t: t, conns: make(map[net.Conn]bool), heard: make(map[string]heardBeat),
+		talks: make(map[string]*talk)}
 	l.addr = netip.AddrPortFrom(ip, freePort(t, ip))
 	var err error
 	if l.l, err = net.Listen("tcp", l.addr.String()); err != nil {
@@ -207,10 +211,14 @@ func (l *liar) listen(conn net.Conn) {
 		if err != nil {
 			return
 		}
+		l.mu.Lock()
+		talk := l.talks[hello.From.Name]
 		if beat, ok := message.(*wire.Beat); ok {
-			l.mu.Lock()
 			l.heard[hello.From.Name] = heardBeat{*beat, time.Now()}
-			l.mu.Unlock()
+		}
+		l.mu.Unlock()
+		if q, ok := message.(*wire.Question); ok && talk != nil && l.answers[q.Topic] != nil {
+			_ = talk.say(&wire.AnswerPart{ID: q.ID, Last: true, Body: l.answers[q.Topic]})
 		}
 	}
 }
@@ -251,6 +259,9 @@ func (l *liar) talkTo(d *process) *talk {
 		l.t.Fatalf("%s takes no stream any more: %v", d.name, err)
 	}
 	k := &talk{wireStream: s, with: d.name, mesh: mesh, stop: make(chan struct{})}
+	l.mu.Lock()
+	l.talks[d.name] = k
+	l.mu.Unlock()
 	k.done.Go(func() { l.beat(k) })
 	within(l.t, 10*time.Second, func() error {
 		l.mu.Lock()

@@ -25,11 +25,22 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 		if beaten {
 			s.gone = append(s.gone, goneLine{y, t})
 			x.returns(y)
+			c.reopen(t, s, y)
 			c.explainf(t, "user %v: %s knows %v too and answers %v",
 				s.user, c.contacts.name(l.director), y.backend, x.backend)
 		}
 		return beaten
 	})
+}
+
+// reopen lets the moves have their effect again that made a line which was beaten: until it has
+// ended, a move begins again above a mapping of which it did not know (protocol.md, Moves).
+func (c *Checker) reopen(t time.Duration, s *userState, y *line) {
+	for _, o := range append(slices.Clone(y.makers), y.move) {
+		if o != nil && o.op.Kind == OpMove && t <= c.endOf(o) {
+			delete(s.used, o)
+		}
+	}
 }
 
 // returns forgets answers of before another line took this one's place, otherwise than by a fault,

@@ -170,6 +170,15 @@ func TestFlushesOfOthers(t *testing.T) {
 		}, "", ""},
 		{"a move at a director that counted all", func(s *story) { movedTwice(s, false) },
 			"G2", "d3 has not kicked"},
+		{"a move that begins again above a mapping that it did not know", func(s *story) {
+			s.split("d2", calm, calm+sec(8))
+			s.login("d1", calm+sec(1), alice, b1)
+			s.order("d2", calm+sec(2), calm+sec(2.1), Op{Kind: OpMove, User: alice, Backend: b3},
+				"d1", "d3")
+			s.login("d2", calm+sec(11), alice, b1)
+			s.kick("d2", calm+sec(11.5), alice, b3)
+			s.login("d2", calm+sec(12), alice, b3)
+		}, "", ""},
 		{"a flush that looks like an earlier move", func(s *story) { flushedAfter(s, false) },
 			"", ""},
 		{"a move that takes long", func(s *story) { flushedAfter(s, true) },
