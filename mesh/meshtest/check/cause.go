@@ -15,8 +15,9 @@ func (c *Checker) replaces(
 	why = causeFresh
 	bound, left := false, false
 	for _, x := range s.lines {
-		by := c.flushedBy(s, x, t, backend)
-		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t)
+		last := c.lastKnown(t, l.director, x)
+		by := c.flushedBy(s, x, t, last, backend)
+		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t, last)
 		switch {
 		case x.loose:
 			if c.unknown(t, l.director, x) {
@@ -36,7 +37,7 @@ func (c *Checker) replaces(
 			why = max(why, causeFreed)
 		case x.recorded == never:
 			kept = append(kept, x) // nothing is known of its end
-		case c.freedAfter(s, x, t):
+		case c.freedAfter(s, x, t, last):
 			why = max(why, causeFreed)
 		case c.notForgottenYet(s, x, t, backend):
 			kept = append(kept, x)
@@ -133,9 +134,9 @@ func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
 
 // flushedBy finds the flushes under way that may have moved the user from the line to this backend.
 func (c *Checker) flushedBy(
-	s *userState, x *line, t time.Duration, backend netip.Addr,
+	s *userState, x *line, t, last time.Duration, backend netip.Addr,
 ) (found []*operation) {
-	for _, at := range c.stops(s, x) {
+	for _, at := range c.stops(s, x, last) {
 		for _, o := range c.operations {
 			if o.flushes(s.user, at.backend) && !s.used[o] && o.ended > at.since(o) &&
 				c.mayHash(s.user, o.at-1, t, backend) { // of two at one moment either may be first
@@ -178,9 +179,10 @@ func (p stop) since(o *operation) time.Duration {
 	return p.last
 }
 
-// stops are the line's backend and where moves under way may have put the user meanwhile.
-func (c *Checker) stops(s *userState, x *line) []stop {
-	all := []stop{{x.backend, x.start, x.last}}
+// stops are the line's backend and where moves under way may have put the user meanwhile. last is
+// the line's last answer that counts.
+func (c *Checker) stops(s *userState, x *line, last time.Duration) []stop {
+	all := []stop{{x.backend, x.start, last}}
 	for _, o := range c.operations {
 		if o.op.Kind == OpMove && o.op.User == s.user && !s.used[o] && c.pending(o, s) {
 			all = append(all, stop{o.op.Backend, o.at, o.at})
@@ -191,8 +193,8 @@ func (c *Checker) stops(s *userState, x *line) []stop {
 
 // freedAfter reports whether the user may have been moved off the line, unseen, and then been
 // forgotten there.
-func (c *Checker) freedAfter(s *userState, x *line, t time.Duration) bool {
-	stops := c.stops(s, x)
+func (c *Checker) freedAfter(s *userState, x *line, t, last time.Duration) bool {
+	stops := c.stops(s, x, last)
 	for _, o := range c.operations {
 		for _, p := range stops {
 			if !o.flushes(s.user, p.backend) || s.used[o] || o.ended <= p.since(o) {

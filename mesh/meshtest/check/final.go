@@ -111,7 +111,7 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, last netip.Addr) {
 	moved := slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return c.concerns(o, s) && t <= c.endOf(o)+moveLimit
 	})
-	if moved || last == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
+	if moved || last == x.backend || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t, x.last) {
 		return
 	}
 	c.breach(t, "G2", s.user,

@@ -57,6 +57,18 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 	return excused
 }
 
+// lastKnown is when the newest answer with a line was given that a director must know of, else when
+// the line began. Any later one says nothing of what happened where the director is: the user may
+// have been moved off the line, forgotten, and have come to it again elsewhere.
+func (c *Checker) lastKnown(t time.Duration, director int, x *line) time.Duration {
+	for i := range slices.Backward(x.answers) {
+		if g := &x.answers[i]; !c.excused(t, director, x, g) {
+			return g.at
+		}
+	}
+	return x.start
+}
+
 // mayBeForgotten reports whether the mapping that was answered may have been forgotten since.
 func (c *Checker) mayBeForgotten(x *line, g *given, t time.Duration) bool {
 	return slices.ContainsFunc(c.operations, func(o *operation) bool {

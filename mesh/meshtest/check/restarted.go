@@ -61,7 +61,7 @@ func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Map
 		return (o.frees(x.backend) || o.flushes(s.user, x.backend)) && o.over() > x.start
 	})
 	if max(x.start, x.renewed) > e.Kept || anew || concerned || c.diedWith(x, e.Kept) ||
-		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t) {
+		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t, x.last) {
 		return
 	}
 	mapped := "no mapping"

@@ -161,6 +161,11 @@ func TestFlushesOfOthers(t *testing.T) {
 			flushed(s)
 			changed(s)
 		}, "G2", "d2 answered"},
+		{"one whose users were then forgotten, and came back where nobody heard of it",
+			func(s *story) { flushedAndForgotten(s, true) }, "", ""},
+		{"one whose users were then forgotten, and came back", func(s *story) {
+			flushedAndForgotten(s, false)
+		}, "G2", "d2 answered"},
 		{"a move, where the user was forgotten before it came", func(s *story) {
 			movedAndForgotten(s, true)
 		}, "", ""},
@@ -281,4 +286,24 @@ func flushedAfter(s *story, underWay bool) {
 	s.part("d2", "d3", calm+sec(7), end)
 	s.order("d2", calm+sec(8), calm+sec(8.1), Op{Kind: OpFlush}, "d3")
 	s.login("d1", calm+sec(9), alice, to)
+}
+
+// flushedAndForgotten has alice, who has a session on a backend, flushed back to b1, and b1 removed
+// and added again while d3 is perhaps cut off, so that d3 has her where she was.
+func flushedAndForgotten(s *story, apart bool) {
+	to := placeWithout(b1)
+	s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d2", calm+sec(2), alice, to)
+	s.order("d1", calm+sec(3), calm+sec(3.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	s.order("d1", calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
+	s.add(FlushEnded{At(calm + sec(5)), s.lastID})
+	s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpRemove, Backend: b1})
+	if apart {
+		s.split("d3", calm+sec(7), end)
+		s.order("d1", calm+sec(7.5), calm+sec(7.6), Op{Kind: OpAdd, Backend: b1, VHosts: 10}, "d3")
+	} else {
+		s.order("d1", calm+sec(7.5), calm+sec(7.6), Op{Kind: OpAdd, Backend: b1, VHosts: 10})
+	}
+	s.login("d3", calm+sec(12), alice, to)
+	s.login("d2", calm+sec(15), alice, b1)
 }

@@ -314,7 +314,8 @@ func (c *Checker) ending(x *line, newest time.Duration, l *lookup, places []neti
 // question.
 func (c *Checker) mapped(s *userState, l *lookup) bool {
 	for _, x := range s.lines {
-		if x.loose || c.freedBy(s, x, l.at) != nil || c.freedAfter(s, x, l.at) {
+		if x.loose || c.freedBy(s, x, l.at) != nil ||
+			c.freedAfter(s, x, l.at, c.lastKnown(l.at, l.director, x)) {
 			return false
 		}
 	}
