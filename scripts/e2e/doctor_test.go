@@ -20,7 +20,8 @@ import (
 	"directormesh/scripts/e2e/netns"
 )
 
-// examined is what doctor finds, asked at a director: codes, with the directors that they are about.
+// examined is what doctor finds, asked at a director: codes, with the directors that they are
+// about.
 func examined(t *testing.T, at *process) (codes []string, c api.Checkup) {
 	t.Helper()
 	got := runCommand(t, "-a", at.socket(), "doctor", "--json")
@@ -104,7 +105,8 @@ esac
 		"--user-kick-delay", "3s", "--kick-ipc", filepath.Join(dovecot, "ipc"),
 		"--login-socket", "login.sock", "--login-socket-mode", "0600",
 		"--auth-login-socket", filepath.Join(dovecot, "auth-login"),
-		"--userdb-socket", "userdb.sock", "--auth-userdb-socket", filepath.Join(dovecot, "auth-userdb"))
+		"--userdb-socket", "userdb.sock",
+		"--auth-userdb-socket", filepath.Join(dovecot, "auth-userdb"))
 	want = []string{
 		"versions", "settings", "clock d2", "auth d2", "fifo d2", "hash_format d2", "lmtp_name d2",
 		"descriptors d2",
@@ -143,7 +145,8 @@ func (m *mesh) fillDisk() {
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	backend, port := listening(t, "127.0.0.70")
-	m := newMesh(t, 3, "--mail-servers", "127.0.0.70", "--health-check", fmt.Sprintf("tcp:%d", port))
+	m := newMesh(t, 3, "--mail-servers", "127.0.0.70",
+		"--health-check", fmt.Sprintf("tcp:%d", port))
 	one := m.keyFile("one", oldKey)
 	two := m.keyFile("two", oldKey+"\n"+newKey)
 	good := make(map[*process][]string)
