@@ -89,6 +89,7 @@ var argumentWords = []struct{ command, words string }{
 	{"plan update 0", "(status)"}, {"plan remove 0", "(status)"},
 	{"plan up 0", "(status)"}, {"plan down 0", "(status)"}, {"plan drain 0", "(status)"},
 	{"plan undrain 0", "(status)"}, {"plan flush 0", "all (status)"},
+	{"plan pin 1", "(status)"},
 	{"flush 0", "all (status)"}, {"move 1", "(status)"}, {"pin 1", "(status)"},
 	{"ring remove 0", "(ring status)"},
 	{"completion 0", "bash zsh fish"}, {"man 0", "director director.yaml"},

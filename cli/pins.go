@@ -24,10 +24,10 @@ the pin does not count, and the user goes by hash; afterwards the user is moved 
 "director pins" lists the pins, 10000 at most.
 
   $ director pin alice@example.org 192.0.2.2`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			addrFlag(), jsonFlag(), verboseFlag(), userHashFlag(),
 			&cli.BoolFlag{Name: "wait", Usage: "return when a user who is moved may log in again"},
-		},
+		}, planFlags()...),
 		Action: inv.asking(2, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			op := api.PinUser{Wait: c.Bool("wait")}
 			var err error
@@ -39,8 +39,10 @@ the pin does not count, and the user goes by hash; afterwards the user is moved 
 				return err
 			}
 			op.Backend = api.IP{Addr: addr}
-			outcome, err := client.Do(c.Context, op)
+			outcome, planned, err := inv.doOrPlan(c, client, op)
 			switch e := apiError(err); {
+			case planned && err == nil:
+				return nil
 			case err == nil:
 			case e != nil && e.Code == api.CodeNotFound:
 				return exitf(exitNotFound,
@@ -66,7 +68,8 @@ Nobody is moved: the user stays where the mapping is, until it expires or a flus
 The TAG is that of the backend.
 
   $ director unpin alice@example.org`,
-		Flags: []cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), userHashFlag()},
+		Flags: append([]cli.Flag{addrFlag(), jsonFlag(), verboseFlag(), userHashFlag()},
+			planFlags()...),
 		Action: inv.asking(1, 2, func(c *cli.Context, client *api.Client, args []string) error {
 			op := api.UnpinUser{}
 			var err error
@@ -76,8 +79,10 @@ The TAG is that of the backend.
 			if len(args) > 1 {
 				op.Tag = args[1]
 			}
-			outcome, err := client.Do(c.Context, op)
+			outcome, planned, err := inv.doOrPlan(c, client, op)
 			switch e := apiError(err); {
+			case planned && err == nil:
+				return nil
 			case err == nil:
 			case e != nil && e.Code == api.CodeNotFound:
 				return exitf(exitNotFound, "User is not pinned; \"director pins\" lists who is")

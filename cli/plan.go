@@ -27,7 +27,7 @@ func (inv *invocation) planCommand() *cli.Command {
 	subs := []*cli.Command{
 		inv.addCommand(), inv.updateCommand(), inv.removeCommand(), inv.upCommand(),
 		inv.downCommand(), inv.drainCommand(), inv.undrainCommand(), inv.rebalanceCommand(),
-		inv.flushCommand(),
+		inv.flushCommand(), inv.pinCommand(), inv.unpinCommand(),
 	}
 	for _, sub := range subs {
 		action, name := sub.Action, sub.Name
@@ -72,6 +72,10 @@ func exampleArguments(command string) string {
 		return "192.0.2.1 50"
 	case "rebalance":
 		return "ssd"
+	case "pin":
+		return "alice@example.org 192.0.2.2"
+	case "unpin":
+		return "alice@example.org"
 	}
 	return "192.0.2.1"
 }

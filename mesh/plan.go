@@ -144,6 +144,9 @@ func (p *planner) see(tag ring.Tag, m directory.Mapping) {
 		return
 	}
 	p.users[m.Backend]++
+	if p.Only != nil && *p.Only != (ring.User{Tag: tag, Hash: m.Hash}) {
+		return
+	}
 	if m.Moving || p.From.IsValid() && m.Backend != p.From ||
 		p.SparesDrained && p.drained[m.Backend] {
 		return

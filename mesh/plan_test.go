@@ -232,3 +232,70 @@ func TestPlanOfARemoval(t *testing.T) {
 		}
 	})
 }
+
+// A plan of a pin is of the one user, whom the pin moves; one of an unpin says where the next flush
+// would move the user.
+func TestPlanOfAPin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simulated(t, netsim.New(1, netsim.Faults{}), func(*Config) {})
+		defer n.Close()
+		if err := n.WaitSynced(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }
+		do := func(op replica.Operation) {
+			t.Helper()
+			if _, err := n.Do(t.Context(), op); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		do(replica.AddBackend{Addr: b(1)})
+		for h := range ring.UserHash(50) {
+			n.TryLookup("", h*20_000_003)
+		}
+		do(replica.AddBackend{Addr: b(2)}) // half of the users would be moved by a flush
+		user, alone := ring.UserHash(7*20_000_003), ring.UserHash(1_234_567)
+		for _, step := range []struct {
+			op       replica.Operation
+			from, to netip.Addr // not valid: nobody is moved
+		}{
+			{op: replica.Pin{Hash: user, Backend: b(1)}}, // who is there
+			{op: replica.Pin{Hash: user, Backend: b(2)}, from: b(1), to: b(2)},
+			{op: replica.Pin{Hash: alone, Backend: b(2)}}, // has no mapping
+			{op: replica.UpdateBackend{Addr: b(2), VHosts: 1}},
+			{op: replica.Unpin{User: ring.User{Hash: user}}, from: b(2), to: b(1)},
+		} {
+			if _, weighs := step.op.(replica.UpdateBackend); weighs {
+				do(step.op) // from now on the user hashes elsewhere
+				continue
+			}
+			plan, err := n.Plan(t.Context(), step.op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []PlannedMoves
+			if step.from.IsValid() {
+				want = []PlannedMoves{{From: step.from, To: step.to, Users: 1}}
+			}
+			equal := cmpopts.EquateComparable(netip.Addr{})
+			if diff := cmp.Diff(want, plan.Moves, equal); diff != "" || plan.Users != len(want) {
+				t.Errorf("%+v, %d users (-want +got):\n%s", step.op, plan.Users, diff)
+			}
+			do(replica.IfTable{Digest: plan.Table, Operation: step.op})
+			if is := places(n)[ring.User{Hash: user}]; step.from.IsValid() && is != step.to {
+				if _, unpins := step.op.(replica.Unpin); !unpins || is != step.from {
+					t.Errorf("after %+v the user is at %v", step.op, is)
+				}
+			}
+		}
+		if _, err := n.Plan(t.Context(), replica.Pin{Hash: user, Backend: b(9)}); !errors.Is(
+			err, directory.ErrUnknownBackend) {
+			t.Errorf("to nowhere: %v", err)
+		}
+		unpin := replica.Unpin{User: ring.User{Hash: 99}}
+		if _, err := n.Plan(t.Context(), unpin); !errors.Is(err, directory.ErrNotPinned) {
+			t.Errorf("of who is not pinned: %v", err)
+		}
+	})
+}

@@ -45,7 +45,7 @@ const plans = "/v1/plan"
 func PlanPath(op Operation) string {
 	switch op.(type) {
 	case AddBackend, UpdateBackend, RemoveBackend, BackendUp, BackendDown, DrainBackend,
-		UndrainBackend, Rebalance, ResetBalance, FlushUsers:
+		UndrainBackend, Rebalance, ResetBalance, FlushUsers, PinUser, UnpinUser:
 		return plans + strings.TrimPrefix(op.Path(), "/v1")
 	}
 	return ""

@@ -21,6 +21,7 @@ type Prospect struct {
 
 	Tags []ring.Tag // whose users may be moved
 	From netip.Addr // only those of this backend; not valid: of all
+	Only *ring.User // only this one; nil: all
 	// Forgets says that the users are not moved, but forgotten at once, and that their next login
 	// gives them another backend.
 	Forgets bool
@@ -87,6 +88,15 @@ func (c *Core) Prospect(now mono.Time, op Operation) (*Prospect, error) {
 			p.Tags = []ring.Tag{*op.Tag}
 		}
 		change, err = t.ResetFactors(stamp, c.cfg.Name, op.Tag)
+	case Pin:
+		addr = op.Backend
+		if row, ok := t.Row(op.Backend); ok {
+			p.Only = &ring.User{Tag: row.Presence.Value.Tag, Hash: op.Hash}
+		}
+		change, err = t.PinUser(stamp, c.cfg.Name, op.Hash, op.Backend)
+	case Unpin:
+		p.Only, p.Tags = &op.User, []ring.Tag{op.User.Tag}
+		change, err = t.Unpin(stamp, c.cfg.Name, op.User)
 	case Flush:
 		addr, p.From = op.Addr, op.Addr
 		p.setPace(Pace{MaxParallel: op.MaxParallel})

@@ -62,6 +62,8 @@ _director() {
 			"plan undrain") place="plan undrain" ;;
 			"plan rebalance") place="plan rebalance" ;;
 			"plan flush") place="plan flush" ;;
+			"plan pin") place="plan pin" ;;
+			"plan unpin") place="plan unpin" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
@@ -93,7 +95,7 @@ _director() {
 	"who") words="--addr -a --json --host --ca --cert --key --user --password-file --help" ;;
 	"doctor") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
 	"debug") words="--addr -a --output -o --ca --cert --key --user --password-file --help" ;;
-	"plan") words="add update remove up down drain undrain rebalance flush" ;;
+	"plan") words="add update remove up down drain undrain rebalance flush pin unpin" ;;
 	"plan add") words="--addr -a --json --tag -t --standby --slow-start --ca --cert --key --user --password-file --help" ;;
 	"plan update") words="--addr -a --json --slow-start --ca --cert --key --user --password-file --help" ;;
 	"plan remove") words="--addr -a --json --ca --cert --key --user --password-file --help" ;;
@@ -103,6 +105,8 @@ _director() {
 	"plan undrain") words="--addr -a --json --slow-start --ca --cert --key --user --password-file --help" ;;
 	"plan rebalance") words="--addr -a --json --by --over --max-parallel --ca --cert --key --user --password-file --help" ;;
 	"plan flush") words="--addr -a --json --max-parallel --ca --cert --key --user --password-file --help" ;;
+	"plan pin") words="--addr -a --json --hash --ca --cert --key --user --password-file --help" ;;
+	"plan unpin") words="--addr -a --json --hash --ca --cert --key --user --password-file --help" ;;
 	"add") words="--addr -a --json --verbose -v --tag -t --standby --slow-start --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"update") words="--addr -a --json --verbose -v --slow-start --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"remove") words="--addr -a --json --verbose -v --plan --if-plan --ca --cert --key --user --password-file --help" ;;
@@ -114,8 +118,8 @@ _director() {
 	"kick") words="--addr -a --json --verbose -v --field -f --ca --cert --key --user --password-file --help" ;;
 	"flush") words="--addr -a --verbose -v --json --forget -F --max-parallel --watch --cancel --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"rebalance") words="--addr -a --json --verbose -v --by --over --max-parallel --plan --if-plan --wait --ca --cert --key --user --password-file --help" ;;
-	"pin") words="--addr -a --json --verbose -v --hash --wait --ca --cert --key --user --password-file --help" ;;
-	"unpin") words="--addr -a --json --verbose -v --hash --ca --cert --key --user --password-file --help" ;;
+	"pin") words="--addr -a --json --verbose -v --hash --wait --plan --if-plan --ca --cert --key --user --password-file --help" ;;
+	"unpin") words="--addr -a --json --verbose -v --hash --plan --if-plan --ca --cert --key --user --password-file --help" ;;
 	"import") words="--addr -a --json --from --follow --ca --cert --key --user --password-file --help" ;;
 	"ring") words="status add remove" ;;
 	"ring status") words="--addr -a --json --wait --timeout --ca --cert --key --user --password-file --help" ;;
@@ -153,6 +157,7 @@ _director() {
 		"plan drain 0") words="$(_director_ask "${addr[@]}" status)" ;;
 		"plan undrain 0") words="$(_director_ask "${addr[@]}" status)" ;;
 		"plan flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
+		"plan pin 1") words="$(_director_ask "${addr[@]}" status)" ;;
 		"flush 0") words="all $(_director_ask "${addr[@]}" status)" ;;
 		"move 1") words="$(_director_ask "${addr[@]}" status)" ;;
 		"pin 1") words="$(_director_ask "${addr[@]}" status)" ;;

@@ -63,6 +63,8 @@ _director() {
 			"plan undrain") place="plan undrain" ;;
 			"plan rebalance") place="plan rebalance" ;;
 			"plan flush") place="plan flush" ;;
+			"plan pin") place="plan pin" ;;
+			"plan unpin") place="plan unpin" ;;
 			"ring status") place="ring status" ;;
 			"ring add") place="ring add" ;;
 			"ring remove") place="ring remove" ;;
@@ -358,6 +360,8 @@ _director() {
 		'undrain:show what "undrain" would do'
 		'rebalance:show what "rebalance" would do'
 		'flush:show what "flush" would do'
+		'pin:show what "pin" would do'
+		'unpin:show what "unpin" would do'
 		) ;;
 	"plan add") items=(
 		--addr
@@ -466,6 +470,30 @@ _director() {
 		-a
 		--json
 		--max-parallel
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan pin") items=(
+		--addr
+		-a
+		--json
+		--hash
+		--ca
+		--cert
+		--key
+		--user
+		--password-file
+		--help
+		) ;;
+	"plan unpin") items=(
+		--addr
+		-a
+		--json
+		--hash
 		--ca
 		--cert
 		--key
@@ -666,6 +694,8 @@ _director() {
 		-v
 		--hash
 		--wait
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -680,6 +710,8 @@ _director() {
 		--verbose
 		-v
 		--hash
+		--plan
+		--if-plan
 		--ca
 		--cert
 		--key
@@ -895,6 +927,7 @@ _director() {
 		"plan drain 0") compadd -- $(_director_ask $addr status); return ;;
 		"plan undrain 0") compadd -- $(_director_ask $addr status); return ;;
 		"plan flush 0") compadd -- all $(_director_ask $addr status); return ;;
+		"plan pin 1") compadd -- $(_director_ask $addr status); return ;;
 		"flush 0") compadd -- all $(_director_ask $addr status); return ;;
 		"move 1") compadd -- $(_director_ask $addr status); return ;;
 		"pin 1") compadd -- $(_director_ask $addr status); return ;;

@@ -114,5 +114,6 @@ func commandSchemas() object {
 
 // planned are the commands that have plans.
 var planned = []string{
-	"add", "update", "remove", "up", "down", "drain", "undrain", "rebalance", "flush",
+	"add", "update", "remove", "up", "down", "drain", "undrain", "rebalance", "flush", "pin",
+	"unpin",
 }
