@@ -62,9 +62,9 @@ func TestServe(t *testing.T) {
 	if !regexp.MustCompile(`192\.0\.2\.2 +ssd +100`).MatchString(r.stdout) {
 		t.Errorf("the table of the file is not there: %+v", r)
 	}
-	if !strings.Contains(log.String(), `"director":"d7"`) {
-		t.Errorf("the flag did not count: %s", log)
-	}
+	until("the name of the flag in the log", func() bool { // which is written a little later
+		return strings.Contains(log.String(), `"director":"d7"`)
+	})
 	write("debug")
 	signals <- syscall.SIGHUP
 	until("reload", func() bool {
