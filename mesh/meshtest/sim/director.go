@@ -313,6 +313,7 @@ func (d *director) record(e check.Event) {
 // carryOut does what the core wants done.
 func (d *director) carryOut() {
 	d.turn++
+	d.reportStandings() // the effects follow from these
 	for effects := d.core.Take(); len(effects) > 0; effects = d.core.Take() {
 		for _, e := range effects {
 			switch e := e.(type) {
@@ -348,5 +349,4 @@ func (d *director) carryOut() {
 		}
 	}
 	d.reportSynced()
-	d.reportStandings()
 }
