@@ -112,7 +112,8 @@ func TestCompose(t *testing.T) {
 
 // TestKubernetes looks at what the claims of the manifest rest on: the probes ask for pages that
 // every director has, at the port of the metrics; the service tells of pods that are not ready yet,
-// for they join by it; and the ports are those of the image.
+// for they join by it; and the ports are those of the image. TestPods in scripts/e2e plays the
+// pods' life.
 func TestKubernetes(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(containers, "kubernetes.yaml"))
 	if err != nil {
