@@ -20,6 +20,7 @@ import (
 // must be the same are compared when directors meet.
 var comparedSettings = [...]string{
 	"user-kick-delay", "max-parallel-moves", "health-check", "event-kinds", "resolve-every",
+	"slow-start",
 }
 
 // tablesAgree is after which time tables are compared again: a change may be on its way.
