@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -67,7 +68,13 @@ func readMailServers(o *Options, s string, env Environment) (err error) {
 	o.Names.Names = ring.HostNames(s)
 	lookup := env.Resolve
 	if o.Names.Every > 0 {
-		lookup = o.Names.patiently(env.Resolve)
+		given, err := ring.ParseMailServers(s, func(string) ([]ring.Target, error) {
+			return nil, ring.ErrLater
+		})
+		if err != nil {
+			return err
+		}
+		lookup = o.Names.patiently(env.Resolve, given)
 		if len(o.Names.Names) > replica.MaxWatchedNames {
 			return fmt.Errorf("%d names; the most is %d, or give --resolve-every 0s",
 				len(o.Names.Names), replica.MaxWatchedNames)
@@ -83,11 +90,16 @@ func readMailServers(o *Options, s string, env Environment) (err error) {
 }
 
 // patiently looks names up whose backends may come later. Where name servers do not answer, nobody
-// waits for more than one name.
+// waits for more than one name. What a name has that was given by address, or that another name has
+// too, is left out: that is shown when the names are followed, and must not stop a start.
 func (o *nameOptions) patiently(
-	lookup func(name string) ([]ring.Target, error),
+	lookup func(name string) ([]ring.Target, error), given []ring.Backend,
 ) func(name string) ([]ring.Target, error) {
 	silent := ""
+	taken := make(map[netip.Addr]bool)
+	for _, b := range given {
+		taken[b.Addr] = true
+	}
 	return func(name string) ([]ring.Target, error) {
 		var found []ring.Target
 		var problem error
@@ -97,9 +109,17 @@ func (o *nameOptions) patiently(
 		if onlyUnanswered(problem) {
 			silent = problem.Error()
 		}
+		unclaimed := slices.DeleteFunc(slices.Clone(found), func(t ring.Target) bool {
+			addr := t.Addr.Unmap()
+			known := taken[addr] || !addr.IsValid() || addr.Zone() != ""
+			taken[addr] = true
+			return known
+		})
 		switch {
+		case len(unclaimed) > 0:
+			return unclaimed, nil
 		case len(found) > 0:
-			return found, nil
+			return nil, ring.ErrLater
 		case silent != "":
 			problem = errors.New(silent)
 		case problem == nil:

@@ -21,9 +21,13 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 		unresolved []string
 		asked      int
 	}{
-		"192.0.2.1":                          {1, nil, 0},
-		"mail.example.org":                   {1, nil, 1},
-		"wrong.example.org mail.example.org": {1, []string{`"wrong.example.org": no such host`}, 2},
+		"192.0.2.1":                           {1, nil, 0},
+		"192.0.2.77 mail.example.org":         {1, nil, 1},
+		"mail.example.org mail.example.org@x": {1, nil, 2},
+		"mail.example.org":                    {1, nil, 1},
+		"wrong.example.org mail.example.org": {
+			1, []string{`"wrong.example.org": no such host`}, 2,
+		},
 		"late.example.org later.example.org@x 192.0.2.1": {1, []string{
 			`"late.example.org": no answer`, `"later.example.org": no answer`,
 		}, 1},

@@ -30,7 +30,7 @@ func TestLateNames(t *testing.T) {
 	// One that has a name among its backends starts all the same, and takes them when it resolves.
 	d3 := n.add(join, hostAddr(3))
 	n.hosts[d3].Etc("resolv.conf", "nameserver 10.77.0.53\noptions timeout:1 attempts:1\n")
-	d3.start("--mail-servers", "mail.example.org")
+	d3.start("--mail-servers", "192.0.2.1-192.0.2.4 mail.example.org")
 	awaitLog(t, d3, 0, 20*time.Second, "mail.example.org",
 		"could not be looked up at the start, its backends come later")
 	o := newOracle(evenly(100, fourBackends...))
