@@ -131,6 +131,8 @@ func (c *Checker) Event(e Event) {
 		c.kicks[e.Director] = append(c.kicks[e.Director], e)
 	case Seen:
 		c.seen(e)
+	case Renamed:
+		c.renamed(t, e.Backend)
 	case Judged:
 		c.judged(e)
 	case Restarted: // it is for the checker of the mesh before

@@ -41,6 +41,8 @@ type operation struct {
 	rough bool // moves, flushes: there was a fault before it ended
 	// how much later another operation must begin to be newer for sure, where it is not known
 	unseen time.Duration
+	// it stands for what directors do by themselves at any time: nothing comes after it for sure
+	standing bool
 	// it stands for the moves away from a backend that is out, by whatever directors
 	away bool
 }

@@ -35,7 +35,7 @@ type backend struct {
 	outs   []outSpan // when it was out at some director, in order
 	judged bool      // some director showed a verdict that it has failed
 
-	unnamed bool // some director wrote that it is gone from its name
+	unnamed bool // it may be gone from its name
 
 	balanced bool // some director wrote a factor
 	factors  factors
@@ -152,7 +152,7 @@ func (t *table) order(now time.Duration, o *operation) {
 		if o.op.Kind == OpDrain {
 			drained = 1
 		}
-		add(t.backend(o.op.Backend), regDrained, drained, false)
+		add(t.backend(o.op.Backend), regDrained, drained, o.standing)
 	case OpRebalance:
 		for _, b := range t.backends {
 			b.rebalanced = true

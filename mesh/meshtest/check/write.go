@@ -27,7 +27,7 @@ func (w write) over() time.Duration {
 	switch {
 	case w.op == nil:
 		return never
-	case w.op.stranger:
+	case w.op.stranger, w.op.standing:
 		return forever
 	case w.op.done && len(w.op.failed) == 0:
 		return min(w.op.doneAt, w.op.at+w.op.unseen)

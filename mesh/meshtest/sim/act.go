@@ -111,6 +111,8 @@ func (w *world) actMore(a Action) {
 		w.allDie(a)
 	case Sick:
 		w.sicken(a)
+	case Unname:
+		w.unname(a)
 	case Burden:
 		w.loads[backend(a.Backend)] = a.Load
 	}

@@ -36,6 +36,7 @@ const (
 	AllDie     // all directors die at once, and start again within For
 	Sick       // checks of Backend fail, for the directors From or for all, For
 	Burden     // Backend has Load from now on
+	Unname     // the name of the backends lacks Backend, for the directors From or for all, For
 )
 
 // BadFault is what a director that has gone bad sends: a row or a register Extra ahead of mesh
@@ -73,7 +74,7 @@ type Action struct {
 // asked.
 func (a Action) isFault() bool {
 	return a.Kind != Login && a.Kind != Order && a.Kind != AskAll && a.Kind != Sick &&
-		a.Kind != Burden
+		a.Kind != Burden && a.Kind != Unname
 }
 
 func (a Action) String() string {
@@ -127,6 +128,8 @@ func (a Action) String() string {
 			a.Power)
 	case Sick:
 		return describeSick(a)
+	case Unname:
+		return describeUnname(a)
 	case Burden:
 		return fmt.Sprintf("%v has the load %d", backend(a.Backend), a.Load)
 	case Bad:

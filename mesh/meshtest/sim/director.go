@@ -33,6 +33,7 @@ type director struct {
 	lag     time.Duration // for how long all its clocks stood still
 	removed bool          // by ring remove: it is no part of the mesh, and nobody asks it
 	letIn   bool          // removed, and let in since: soon it is part of the mesh again
+	unnamed map[int]int   // by backend: for how many reasons its name lacks it here
 	// knownRemoved has, while it is removed, the directors that had its removal, each with the
 	// life in which it last did.
 	knownRemoved map[*director]int
@@ -91,7 +92,7 @@ type inputs struct {
 
 func newDirector(w *world, i int) *director {
 	d := &director{
-		w: w, index: i, name: directorName(i),
+		w: w, index: i, name: directorName(i), unnamed: make(map[int]int),
 		addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 9090),
 	}
 	if walls := w.schedule.Clocks.Walls; walls != nil {
@@ -155,7 +156,7 @@ func (d *director) start(founder bool) {
 		Directory: d.dir,
 		Guards:    s.Guards,
 		Keeps:     s.Disks.On, Notes: true, Disk: found, Watches: s.Watches, AsksBackends: s.Asks,
-		Balance: s.Balance, SlowStart: s.SlowStart,
+		Balance: s.Balance, SlowStart: s.SlowStart, Names: s.named(),
 	}, d.now())
 	d.standings = nil
 	w.tracef("%s starts, boot %x, clock off by %v",
@@ -174,6 +175,10 @@ func (d *director) start(founder bool) {
 	if s.Watches {
 		life := d.life
 		w.after(w.between(0, replica.HealthRound), func() { d.checks(life) })
+	}
+	if s.NameEvery > 0 {
+		life := d.life
+		w.after(w.between(0, s.NameEvery), func() { d.lookUp(life) })
 	}
 	if s.Balance != (replica.Balance{}) {
 		life := d.life

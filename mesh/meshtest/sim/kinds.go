@@ -50,6 +50,7 @@ func Kinds() []Kind {
 		{"loads", unevenLoads, 30},
 		{"pins", pins, 60},
 		{"starts", slowStarts, 60},
+		{"lookups", changingNames, 30},
 	}
 }
 

@@ -43,6 +43,8 @@ type Schedule struct {
 	Balance replica.Balance
 	// over how long a backend that comes into use gets its weight; 0: at once, everywhere
 	SlowStart time.Duration
+	// how often the directors look up the name of the backends; 0: they are given by address
+	NameEvery time.Duration
 	Asks      bool // the directors can ask the backends for sessions
 	// notes of this kind get lost; 0: none do
 	LostNotes wire.Kind

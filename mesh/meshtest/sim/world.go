@@ -37,6 +37,7 @@ type world struct {
 	records *records // of what memberlist carried; nil: nothing replays it
 	demands demands
 	health  health
+	renamed map[int]bool          // by backend: its name has lacked it at some director
 	loads   map[netip.Addr]uint64 // of backends of which actions said more than usual
 	trace   *Trace
 	still   bool          // all hosts stand still with their clocks
@@ -77,8 +78,9 @@ func newWorld(s Schedule, trace *Trace) *world {
 	w := &world{
 		schedule: s, rand: rand.New(rand.NewPCG(s.Seed, 0x6d657368)),
 		byName: make(map[string]*director), trace: trace, health: newHealth(),
-		loads: make(map[netip.Addr]uint64),
-		notes: newNotes(),
+		renamed: make(map[int]bool),
+		loads:   make(map[netip.Addr]uint64),
+		notes:   newNotes(),
 	}
 	w.tracef("%d directors, %d users, expire %v, kick delay %v, backends %v, network %+v, "+
 		"kickers %+v, clocks %+v, cold start: %v, hook: %v",
