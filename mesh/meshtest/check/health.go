@@ -67,6 +67,7 @@ type health struct {
 	failing map[netip.Addr]time.Duration // when a check last failed, anywhere
 	written map[verdictID]bool           // verdicts that were seen
 	last    map[netip.Addr]Standing      // the newest verdict, by its stamp
+	lives   map[string]int               // of directors that have reported anything
 	outAt   map[netip.Addr]map[string]bool
 	moves   map[netip.Addr]*operation // stand for the moves away from a backend that is out
 }
@@ -80,7 +81,7 @@ type verdictID struct {
 func newHealth() health {
 	return health{
 		failing: make(map[netip.Addr]time.Duration), written: make(map[verdictID]bool),
-		last:  make(map[netip.Addr]Standing),
+		last: make(map[netip.Addr]Standing), lives: make(map[string]int),
 		outAt: make(map[netip.Addr]map[string]bool), moves: make(map[netip.Addr]*operation),
 	}
 }
@@ -96,11 +97,16 @@ func (c *Checker) judged(e Judged) {
 	c.judgeFactors(e)
 	c.judgeStarts(e)
 	c.judgeOut(e)
+	life := c.contacts.directors[c.contacts.of(e.Director)].life
+	first := c.health.lives[e.Director] != life
+	c.health.lives[e.Director] = life
 	for _, b := range e.Backends {
 		id := verdictID{b.Addr, b.Written, b.By}
 		if b.Written != 0 && !c.health.written[id] {
 			c.health.written[id] = true
-			c.judgeVerdict(e, b)
+			if !first { // what it begins with is from its disk
+				c.judgeVerdict(e, b)
+			}
 		}
 		c.noteOut(e, b)
 	}

@@ -81,6 +81,11 @@ func TestVerdictsAreJudged(t *testing.T) {
 			seen(20 * time.Second), judged(25*time.Second, verdict(25*time.Second, true)),
 		}, false},
 		{"seen by nobody", []Event{judged(25*time.Second, verdict(25*time.Second, true))}, true},
+		{"begun with", []Event{
+			Stop{At: At(20 * time.Second), Director: "d1"},
+			Start{At: At(21 * time.Second), Director: "d1"},
+			judged(21*time.Second, verdict(19*time.Second, true)),
+		}, false},
 		{"seen long ago", []Event{
 			seen(20 * time.Second), judged(50*time.Second, verdict(50*time.Second, true)),
 		}, true},
@@ -104,6 +109,7 @@ func TestVerdictsAreJudged(t *testing.T) {
 	} {
 		c := New(Rules{Expire: time.Minute})
 		c.Event(Start{Director: "d1"})
+		c.Event(judged(0, standing(1, 0)))
 		c.Event(Synced{At: At(time.Second), Director: "d1", Synced: true})
 		for _, e := range test.events {
 			c.Event(e)
