@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -161,5 +162,36 @@ func TestVariablesOfTests(t *testing.T) {
 	}
 	if diff := cmp.Diff(read, listed); diff != "" {
 		t.Errorf("variables (-read +listed in %s):\n%s", page, diff)
+	}
+}
+
+// TestGuidesNameSteps holds the numbers of steps of the guide to installing to those that it has,
+// in the guide itself and in that to replacing a ring.
+func TestGuidesNameSteps(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("doc", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	install := read("install.md")
+	step := func(command string) (number int) {
+		before, _, found := strings.Cut(install, command)
+		numbers := regexp.MustCompile(`(?m)^(\d+)\. `).FindAllStringSubmatch(before, -1)
+		if !found || len(numbers) == 0 {
+			t.Fatalf("no step has %q", command)
+		}
+		return len(numbers)
+	}
+	starts, switches := step("systemctl restart director.service"), step("doveadm reload")
+	for name, want := range map[string]string{
+		"install.md": fmt.Sprintf("step %d starts it", starts),
+		"migrate.md": fmt.Sprintf("Do steps 1 to %d of [install](install.md) on the ring's hosts, "+
+			"not step %d:", switches-1, switches),
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(read(name)), " "), want) {
+			t.Errorf("%s does not say %q", name, want)
+		}
 	}
 }
