@@ -49,10 +49,13 @@ func acknowledgedOnly(o *operation) time.Duration {
 
 func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Mapping) {
 	t := e.When()
-	if len(s.lines) != 1 || s.lines[0].loose || c.perhapsDead(s.lines[0], t) {
+	if len(s.lines) != 1 || s.lines[0].loose {
 		return
 	}
 	x := s.lines[0]
+	if t >= x.recordedUntil(e.Kept)+c.rules.Expire {
+		return
+	}
 	concerned := slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return c.concerns(o, s) && e.Kept <= c.endOf(o)+moveLimit
 	})
@@ -72,6 +75,20 @@ func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Map
 		c.breach(t, "G5", s.user, "answered %v since %v and not expired, but after a start of all "+
 			"%s has %s", x.backend, x.start, name, mapped)
 	}
+}
+
+// recordedUntil is when the last answer until a time prolonged the line's mapping for sure.
+func (x *line) recordedUntil(until time.Duration) time.Duration {
+	if x.recorded <= until {
+		return x.recorded
+	}
+	recorded := never
+	for i := range x.answers {
+		if g := &x.answers[i]; g.at <= until && !g.resting {
+			recorded = g.at
+		}
+	}
+	return recorded
 }
 
 // diedWith reports whether all who answered a line until a time died so soon after it that they may

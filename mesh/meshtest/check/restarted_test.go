@@ -55,6 +55,14 @@ func TestRestarted(t *testing.T) {
 			on(Mapping{User: u, Backend: b3}), 1},
 		{"answered too late to be kept", func(s *story) { s.login("d1", died-sec(1), u, b1) }, 10,
 			nil, 0},
+		{"answered anew too late to be kept", func(s *story) {
+			s.login("d1", died-sec(23), u, b1)
+			s.login("d1", died-sec(1), u, b1)
+		}, 10, nil, 0},
+		{"answered again too late to be kept", func(s *story) {
+			s.login("d1", died-sec(9), u, b1)
+			s.login("d1", died-sec(1), u, b1)
+		}, 10, nil, 1},
 		{"expired", func(s *story) { s.login("d1", sec(1), u, b1) }, 10, nil, 0},
 		{"forgotten", func(s *story) {
 			s.login("d1", died-sec(8), u, b1)
