@@ -86,6 +86,9 @@ func (inv *invocation) printData(found api.DataContents) error {
 		if b.Down {
 			state = "down"
 		}
+		if b.SlowStart != nil {
+			state += fmt.Sprintf(", starting at %d%%", b.SlowStart.Percent)
+		}
 		if err := t.row(b.IP.String(), b.Tag, strconv.Itoa(b.VHosts), state,
 			strconv.Itoa(b.Users)); err != nil {
 			return err

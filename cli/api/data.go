@@ -38,4 +38,6 @@ type DataBackend struct {
 	VHosts int    `json:"vhosts"`
 	Down   bool   `json:"down"`
 	Users  int    `json:"users"`
+	// SlowStart is null unless the backend started slowly when the directory was last written.
+	SlowStart *SlowStart `json:"slow_start"`
 }

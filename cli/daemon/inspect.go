@@ -70,10 +70,11 @@ func countData(found *store.Contents, shown *api.DataContents) error {
 		})
 	for _, b := range table.Backends() {
 		users := rows.Users(b.Addr)
+		row, _ := table.Row(b.Addr)
 		shown.Users += users
 		shown.Backends = append(shown.Backends, api.DataBackend{
 			IP: api.IP{Addr: b.Addr}, Tag: string(b.Tag), VHosts: b.VHosts, Down: b.Down,
-			Users: users,
+			Users: users, SlowStart: inspectedStart(row.Start.Value),
 		})
 	}
 	for _, p := range table.Pins() {

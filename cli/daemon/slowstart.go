@@ -43,3 +43,12 @@ func slowStartOf(b replica.BackendStatus) *api.SlowStart {
 		Percent: b.Backend.Start, Since: meshTime(b.StartedAt), EndsAt: meshTime(b.StartEnds),
 	}
 }
+
+// inspectedStart shows how a backend of a data directory starts, nil if it has its whole share.
+func inspectedStart(s directory.Start) *api.SlowStart {
+	if s.Percent == 0 {
+		return nil
+	}
+	since, ends := wallTime(s.Since.Time()), wallTime(s.Ends())
+	return &api.SlowStart{Percent: s.Percent, Since: &since, EndsAt: &ends}
+}
