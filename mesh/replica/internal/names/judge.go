@@ -301,5 +301,5 @@ func addresses(key Key, claims map[netip.Addr][]*claim, table []Backend) (addrs 
 		}
 	}
 	slices.SortFunc(addrs, ring.CompareAddr)
-	return slices.Clip(addrs)
+	return addrs
 }
