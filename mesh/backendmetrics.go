@@ -6,13 +6,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"directormesh/directory"
 	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
 // backendDescs are the metrics of each backend of the table. A mesh has 10,000 backends at most.
-type backendDescs struct{ users, vhosts, weight, state, since, moves *prometheus.Desc }
+type backendDescs struct {
+	users, vhosts, weight, factor, state, since, moves *prometheus.Desc
+}
 
 func newBackendDescs() backendDescs {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
@@ -25,6 +28,8 @@ func newBackendDescs() backendDescs {
 		weight: desc("director_backend_weight",
 			"The weight of a backend among new users: its vhost count, as balancing and a slow "+
 				"start change it."),
+		factor: desc("director_backend_factor",
+			"By what balancing multiplies the weight of a backend, 0.5 to 1.5; 1: by nothing."),
 		state: desc("director_backend_state",
 			"1 if a backend is so, else 0; several may hold at once.", "state"),
 		since: desc("director_backend_failed_timestamp_seconds",
@@ -35,7 +40,7 @@ func newBackendDescs() backendDescs {
 }
 
 func (d backendDescs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{d.users, d.vhosts, d.weight, d.state, d.since, d.moves}
+	return []*prometheus.Desc{d.users, d.vhosts, d.weight, d.factor, d.state, d.since, d.moves}
 }
 
 // backendStates are the values of the label state.
@@ -65,6 +70,8 @@ func (d backendDescs) collect(
 		send(d.users, prometheus.GaugeValue, float64(b.Users))
 		send(d.vhosts, prometheus.GaugeValue, float64(b.Backend.VHosts))
 		send(d.weight, prometheus.GaugeValue, float64(b.Backend.Weight()))
+		send(d.factor, prometheus.GaugeValue,
+			float64(directory.Factor(b.Backend.Factor).Percent())/ring.NoFactor)
 		for state, is := range backendStates(b.Backend) {
 			send(d.state, prometheus.GaugeValue, boolValue(is), state)
 		}

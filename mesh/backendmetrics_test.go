@@ -63,6 +63,8 @@ func TestMetricsOfBackends(t *testing.T) {
 		want := map[string]float64{
 			"director_backend_users 192.0.2.1 ": 0, "director_backend_users 192.0.2.2 ": 5,
 			"director_backend_vhosts 192.0.2.1 ": 100, "director_backend_vhosts 192.0.2.2 ": 50,
+			"director_backend_factor 192.0.2.1 ":                   1,
+			"director_backend_weight 192.0.2.2 ":                   50,
 			"director_backend_state 192.0.2.1 down ":               1,
 			"director_backend_state 192.0.2.1 usable ":             0,
 			"director_backend_state 192.0.2.2 down ":               0,

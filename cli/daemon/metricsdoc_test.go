@@ -37,7 +37,7 @@ where sessions are listed, the two 'director_notify_…' metrics if systemd, Dov
 
 The labels 'backend' and 'tag' are the address of a backend of the table and its tag, 'peer' is the
 name of another director. There is one time series of a kind for each, so 200 backends and 50
-directors make about 3,200 at each director.
+directors make about 4,000 at each director.
 
 <!-- Made from a running director: go test ./cli/daemon -run TestMetricsDocument -update -->
 
