@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,8 +31,9 @@ A director serves these at '/metrics', on 'director.sock' and at the addresses o
 [scripts/observe](../../scripts/observe/README.md), of packages in '/usr/share/director/observe'.
 
 Some metrics are there only where there is something to count:
-'director_backend_health_checks_total' with '--health-check', 'director_backend_sessions' and 'director_sessions_listed_timestamp_seconds'
-where sessions are listed, the two 'director_notify_…' metrics if systemd, Dovecot or
+'director_backend_health_checks_total' with '--health-check',
+'director_name_resolves' with a name in '--mail-servers', 'director_backend_sessions' and
+'director_sessions_listed_timestamp_seconds' where sessions are listed, the two 'director_notify_…' metrics if systemd, Dovecot or
 'director hold' gave the director the FIFO, the 'director_web_…' metrics and
 'director_http_refused_total' with '--web-config-file'.
 
@@ -54,6 +56,7 @@ type family struct {
 // openLabels are the labels whose values are those of the mesh, and not of a list in the program.
 var openLabels = map[string]bool{
 	"version": true, "director": true, "mesh": true, "backend": true, "tag": true, "peer": true,
+	"name": true,
 }
 
 var (
@@ -166,6 +169,7 @@ func TestMetricsDocument(t *testing.T) {
 	options, _ := accessOptions(t, map[string]string{
 		"metrics": "127.0.0.1:0", "admin-tcp": "127.0.0.1:0",
 		"kick-ipc": filepath.Join(dir, "ipc"), "health-check": "imap:143",
+		"mail-servers": "192.0.2.1-192.0.2.2 mail.example.org",
 	})
 	notify := filepath.Join(dir, "proxy-notify")
 	if err := syscall.Mkfifo(notify, 0o600); err != nil {
@@ -188,6 +192,14 @@ func TestMetricsDocument(t *testing.T) {
 	}
 	exposed := exposition(t, options.SocketPath())
 	families := familiesOf(t, exposed)
+	for deadline := time.Now().Add(10 * time.Second); families["director_name_resolves"] == nil; {
+		if time.Now().After(deadline) {
+			t.Fatal("the name has not been looked up")
+		}
+		time.Sleep(10 * time.Millisecond)
+		exposed = exposition(t, options.SocketPath())
+		families = familiesOf(t, exposed)
+	}
 	for name, f := range families {
 		if (f.kind == "counter") != strings.HasSuffix(name, "_total") {
 			t.Errorf("%s is a %s; counters, and no others, end in _total", name, f.kind)
