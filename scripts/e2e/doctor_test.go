@@ -102,6 +102,7 @@ esac
 		m.t.Fatal(err)
 	}
 	d.flags = append(slices.Clone(good),
+		"--mail-servers", "127.0.0.70 localhost localhost@other backends.invalid",
 		"--user-kick-delay", "3s", "--kick-ipc", filepath.Join(dovecot, "ipc"),
 		"--login-socket", "login.sock", "--login-socket-mode", "0600",
 		"--auth-login-socket", filepath.Join(dovecot, "auth-login"),
@@ -109,7 +110,7 @@ esac
 		"--auth-userdb-socket", filepath.Join(dovecot, "auth-userdb"))
 	want = []string{
 		"versions", "settings", "clock d2", "auth d2", "fifo d2", "hash_format d2", "lmtp_name d2",
-		"descriptors d2",
+		"descriptors d2", "name d2", "name_watched", "name_conflict",
 	}
 	if _, err := user.Lookup("dovenull"); err == nil {
 		want = append(want, "socket d2")
