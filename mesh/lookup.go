@@ -126,6 +126,12 @@ func (n *Node) Self() replica.SelfStatus {
 	return query(n, func(c *replica.Core, now mono.Time) replica.SelfStatus { return c.Self(now) })
 }
 
+// Waiting is how many lookups wait for each of replica.WaitReasons. It looks at each lookup that
+// waits.
+func (n *Node) Waiting() map[string]int {
+	return query(n, func(c *replica.Core, _ mono.Time) map[string]int { return c.Waiting() })
+}
+
 // ActsForAll reports whether this director is the one that does what one does for all: the lowest
 // synced one by name, in contact with half of those that it knows at least.
 func (n *Node) ActsForAll() bool {

@@ -9,12 +9,13 @@ type Self struct {
 	Version      string `json:"version"`
 	UsernameHash string `json:"username_hash"` // format by which this mesh hashes user names
 	UserExpireMS int64  `json:"user_expire_ms"`
-	Synced       bool   `json:"synced"`   // answers lookups by itself
-	Alone        bool   `json:"alone"`    // serves without any peer although it has some to join
-	Leaving      bool   `json:"leaving"`  // is being stopped
-	Reason       string `json:"reason"`   // why not synced, or why alone
-	Users        int    `json:"users"`    // users with a mapping
-	Waiting      int    `json:"waiting"`  // lookups that wait
+	Synced       bool   `json:"synced"`  // answers lookups by itself
+	Alone        bool   `json:"alone"`   // serves without any peer although it has some to join
+	Leaving      bool   `json:"leaving"` // is being stopped
+	Reason       string `json:"reason"`  // why not synced, or why alone
+	Users        int    `json:"users"`   // users with a mapping
+	Waiting      int    `json:"waiting"` // lookups that wait
+	WaitingFor   []Wait `json:"waiting_for"`
 	Changing     bool   `json:"changing"` // a table change is not yet confirmed by all directors
 	// drawn when the mesh was founded, "" before there is one
 	MeshID    string `json:"mesh_id"`
@@ -23,6 +24,13 @@ type Self struct {
 	DataDir *DataDir `json:"data_dir"`
 	// Missing are the directors that were live when this one ended and are not back; for a minute.
 	Missing []string `json:"missing"`
+}
+
+// Wait is what some lookups wait for.
+type Wait struct {
+	// Reason is unsynced, moving, barrier, end_of_life, no_backend or backend_failed.
+	Reason  string `json:"reason"`
+	Lookups int    `json:"lookups"`
 }
 
 // Director is one director of the mesh, as the one that was asked sees it.

@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +27,7 @@ type node interface {
 	Do(ctx context.Context, op replica.Operation) (replica.Outcome, error)
 	Plan(ctx context.Context, op replica.Operation) (mesh.Plan, error)
 	Self() replica.SelfStatus
+	Waiting() map[string]int
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus
 	Pins() []replica.PinStatus
@@ -76,6 +79,7 @@ func (d *director) Self() api.Self {
 		Reason:       s.Reason,
 		Users:        s.Users,
 		Waiting:      s.Waiting,
+		WaitingFor:   waits(d.node.Waiting()),
 		Changing:     s.Rings > 1,
 		DataDir:      dataStatus(d.node.Data()),
 		Missing:      listed(s.Missing),
@@ -85,6 +89,20 @@ func (d *director) Self() api.Self {
 		self.MeshAgeMS = s.Mesh.Age
 	}
 	return self
+}
+
+// waits shows for what how many lookups wait, the most first.
+func waits(counts map[string]int) []api.Wait {
+	list := []api.Wait{}
+	for reason, lookups := range counts {
+		if lookups > 0 {
+			list = append(list, api.Wait{Reason: reason, Lookups: lookups})
+		}
+	}
+	slices.SortFunc(list, func(a, b api.Wait) int {
+		return cmp.Or(cmp.Compare(b.Lookups, a.Lookups), strings.Compare(a.Reason, b.Reason))
+	})
+	return list
 }
 
 // Directors implements httpapi.Director.

@@ -27,6 +27,7 @@ import (
 type fakeNode struct {
 	plan       mesh.Plan
 	self       replica.SelfStatus
+	waiting    map[string]int
 	peers      []replica.PeerStatus
 	backends   []replica.BackendStatus
 	keys       mesh.KeyringStatus
@@ -80,6 +81,7 @@ func (n *fakeNode) ChangeKeys(_ context.Context, op mesh.KeyOperation, without [
 	return n.keyOutcome, n.err
 }
 func (n *fakeNode) Self() replica.SelfStatus                        { return n.self }
+func (n *fakeNode) Waiting() map[string]int                         { return n.waiting }
 func (n *fakeNode) Peers() []replica.PeerStatus                     { return n.peers }
 func (n *fakeNode) Backends() []replica.BackendStatus               { return n.backends }
 func (n *fakeNode) Pins() []replica.PinStatus                       { return n.pins }
@@ -130,13 +132,14 @@ func TestShowSelf(t *testing.T) {
 	n := &fakeNode{self: replica.SelfStatus{
 		Synced: true, Alone: true, Reason: "no peer answers",
 		Mesh: wire.MeshRank{ID: 0xcafe, Age: 3_600_000}, Users: 3, Waiting: 2, Rings: 2,
-	}}
+	}, waiting: map[string]int{"barrier": 1, "moving": 1, "unsynced": 0}}
 	d := testDirector(t, n)
 	d.leaving.Store(true)
 	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu",
 		UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
-		Reason: "no peer answers", Users: 3, Waiting: 2, Changing: true, MeshID: "000000000000cafe",
-		MeshAgeMS: 3_600_000, Missing: []string{}}
+		Reason: "no peer answers", Users: 3, Waiting: 2,
+		WaitingFor: []api.Wait{{Reason: "barrier", Lookups: 1}, {Reason: "moving", Lookups: 1}},
+		Changing:   true, MeshID: "000000000000cafe", MeshAgeMS: 3_600_000, Missing: []string{}}
 	if diff := cmp.Diff(want, d.Self()); diff != "" {
 		t.Errorf("self (-want +got):\n%s", diff)
 	}

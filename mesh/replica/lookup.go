@@ -78,6 +78,14 @@ func (c *Core) Waiting() map[string]int {
 	return named
 }
 
+// WaitReasons are the reasons for which lookups wait, by their names in metrics.
+func WaitReasons() (reasons []string) {
+	for _, v := range lookups.Waits() {
+		reasons = append(reasons, v.Label())
+	}
+	return reasons
+}
+
 // CancelLookup forgets a waiting lookup.
 func (c *Core) CancelLookup(id uint64) { c.waiters.Cancel(id) }
 

@@ -19,6 +19,7 @@ type content struct {
 	MayChange bool
 	AsOf      string // the clock of the director
 	Users     string
+	Waits     string // what logins wait for; "": none does
 	State     badge
 	Findings  []finding // what is not as it should be, the worst first
 	Tags      []tagView
@@ -120,7 +121,7 @@ func (p *Page) content(user, tag string) *content {
 	directors, flushes := p.cfg.Source.Directors(), p.cfg.Source.Flushes()
 	v := &content{
 		Self: self, AsOf: now.Format("15:04:05"), Users: number(self.Users),
-		Asked: user, AskedTag: tag,
+		Waits: phrase.Waits(self.WaitingFor), Asked: user, AskedTag: tag,
 	}
 	v.State = stateOf(self)
 	v.Findings = findings(self, directors, backends, health)

@@ -68,7 +68,7 @@ func Sample() *Director {
 		SelfIs: api.Self{
 			Name: "d1", Mesh: "mail", Version: "1.2.3", UsernameHash: "%Lu", UserExpireMS: 900000,
 			Synced: true, Users: 3, MeshID: "00000000feedcafe", MeshAgeMS: 3_600_000,
-			DataDir: &api.DataDir{Bytes: 98_304}, Missing: []string{},
+			DataDir: &api.DataDir{Bytes: 98_304}, WaitingFor: []api.Wait{}, Missing: []string{},
 		},
 		DirectorsIs: api.Directors{Directors: []api.Director{
 			{Name: "d1", IP: IP("127.0.1.1"), Port: 9090, Type: api.TypeSelf,

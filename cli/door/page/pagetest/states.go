@@ -197,7 +197,11 @@ func kept() *State {
 
 func starting() *State {
 	s := sample("starting", 3, 100, 100)
-	s.self.Synced, s.self.Reason, s.self.Waiting, s.self.Changing = false, "joining", 14, true
+	s.self.Synced, s.self.Reason, s.self.Changing = false, "joining", true
+	s.self.Waiting = 14
+	s.self.WaitingFor = []api.Wait{
+		{Reason: "unsynced", Lookups: 12}, {Reason: "barrier", Lookups: 2},
+	}
 	s.directors[1].State = api.StateSyncing
 	s.directors[2].State, s.directors[2].Left = api.StateHandshaking, true
 	return s
