@@ -22,17 +22,17 @@ import (
 
 // examined is what doctor finds, asked at a director: codes, with the directors that they are
 // about.
-func examined(t *testing.T, at *process) (codes []string, c api.Checkup) {
+func examined(t *testing.T, at *process) (codes []string, c api.Checkup, err error) {
 	t.Helper()
 	got := runCommand(t, "-a", at.socket(), "doctor", "--json")
 	if err := json.Unmarshal([]byte(got.stdout), &c); err != nil {
-		t.Fatalf("doctor: %v, %+v", err, got)
+		return nil, c, fmt.Errorf("doctor: %w, %+v", err, got)
 	}
 	for _, f := range c.Findings {
 		codes = append(codes, strings.TrimSpace(f.Code+" "+f.Director))
 	}
 	slices.Sort(codes)
-	return slices.Compact(codes), c
+	return slices.Compact(codes), c, nil
 }
 
 // awaitFindings waits until doctor finds just this, and returns what it says.
@@ -40,11 +40,12 @@ func awaitFindings(t *testing.T, at *process, want ...string) (c api.Checkup) {
 	t.Helper()
 	slices.Sort(want)
 	within(t, 30*time.Second, func() error {
-		var got []string
-		if got, c = examined(t, at); !slices.Equal(got, want) {
-			return fmt.Errorf("doctor finds %q, want %q: %+v", got, want, c.Findings)
+		got, checkup, err := examined(t, at)
+		if err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("doctor finds %q, want %q: %+v", got, want, checkup.Findings)
 		}
-		return nil
+		c = checkup
+		return err
 	})
 	return c
 }
