@@ -204,8 +204,9 @@ func (j *Judge) judge(a Answer) (breach *Breach) {
 			if mineBefore := claimOf(u.claims, a.Backend); mineBefore == nil ||
 				j.settled(mineBefore, c, a) {
 				breach = &Breach{a.Answered, "G2", fmt.Sprintf(
-					"%s: %s by %s, before %s by %s", a.User, a.Backend, j.names[a.Director],
-					c.backend, j.lastBy(c)), []string{a.User}}
+					"%s: %s by %s, before %s by %s, and since %.2fs", a.User, a.Backend,
+					j.names[a.Director], c.backend, j.lastBy(c), c.first.Seconds()),
+					[]string{a.User}}
 			}
 		default:
 			j.Counts.Excused++

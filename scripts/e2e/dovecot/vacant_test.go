@@ -95,7 +95,7 @@ func (f flushing) run(t *testing.T) time.Duration {
 		s.director.must("update", b.ip.String(), "0")
 	}
 	began := time.Now()
-	s.director.must("flush", "--max-parallel", strconv.Itoa(parallel))
+	s.director.must("flush", "--max-parallel", strconv.Itoa(parallel), "all")
 	took := time.Since(began)
 	if n := left(); n != 0 {
 		t.Errorf("%d sessions are left on the backends", n)
