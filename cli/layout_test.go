@@ -131,10 +131,10 @@ var directRules = []rule{
 		module + "/cli/kick/kicktest", module + "/cli/door/doortest",
 		module + "/cli/door/webauth/webauthtest",
 		module + "/cli/door/conntest", module + "/cli/logtest",
-		module + "/cli/sourcetest", "testing"},
+		module + "/cli/resolve/resolvetest", module + "/cli/sourcetest", "testing"},
 		except: []string{"mesh/meshtest/...", "cli/door/httpapi/httpapitest", "cli/kick/kicktest",
 			"cli/door/doortest", "cli/door/conntest", "cli/door/webauth/webauthtest",
-			"cli/logtest", "cli/sourcetest",
+			"cli/logtest", "cli/resolve/resolvetest", "cli/sourcetest",
 			"mesh/wire/wiretest"},
 		reason: "what is made for tests stays in tests"},
 }

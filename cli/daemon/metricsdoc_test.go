@@ -33,8 +33,8 @@ A director serves these at '/metrics', on 'director.sock' and at the addresses o
 Some metrics are there only where there is something to count:
 'director_backend_health_checks_total' with '--health-check',
 'director_name_resolves' with a name in '--mail-servers', 'director_backend_sessions' and
-'director_sessions_listed_timestamp_seconds' where sessions are listed, the two 'director_notify_…' metrics if systemd, Dovecot or
-'director hold' gave the director the FIFO, the 'director_web_…' metrics and
+'director_sessions_listed_timestamp_seconds' where sessions are listed, the two
+'director_notify_…' metrics if systemd, Dovecot or 'director hold' gave the director the FIFO, the 'director_web_…' metrics and
 'director_http_refused_total' with '--web-config-file'.
 
 The labels 'backend' and 'tag' are the address of a backend of the table and its tag, 'peer' is the

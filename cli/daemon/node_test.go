@@ -131,14 +131,14 @@ func timeAt(t directory.Time) *time.Time { w := wallTime(t); return &w }
 func TestShowSelf(t *testing.T) {
 	n := &fakeNode{self: replica.SelfStatus{
 		Synced: true, Alone: true, Reason: "no peer answers",
-		Mesh: wire.MeshRank{ID: 0xcafe, Age: 3_600_000}, Users: 3, Waiting: 2, Rings: 2,
-	}, waiting: map[string]int{"barrier": 1, "moving": 1, "unsynced": 0}}
+		Mesh: wire.MeshRank{ID: 0xcafe, Age: 3_600_000}, Users: 3, Waiting: 3, Rings: 2,
+	}, waiting: map[string]int{"barrier": 1, "moving": 2, "unsynced": 0}}
 	d := testDirector(t, n)
 	d.leaving.Store(true)
 	want := api.Self{Name: "d1", Mesh: "director", Version: "1.2.3", UsernameHash: "%Lu",
 		UserExpireMS: 900000, Synced: true, Alone: true, Leaving: true,
-		Reason: "no peer answers", Users: 3, Waiting: 2,
-		WaitingFor: []api.Wait{{Reason: "barrier", Lookups: 1}, {Reason: "moving", Lookups: 1}},
+		Reason: "no peer answers", Users: 3, Waiting: 3,
+		WaitingFor: []api.Wait{{Reason: "moving", Lookups: 2}, {Reason: "barrier", Lookups: 1}},
 		Changing:   true, MeshID: "000000000000cafe", MeshAgeMS: 3_600_000, Missing: []string{}}
 	if diff := cmp.Diff(want, d.Self()); diff != "" {
 		t.Errorf("self (-want +got):\n%s", diff)

@@ -3,15 +3,15 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/dns/dnsmessage"
 
+	"directormesh/cli/resolve/resolvetest"
 	"directormesh/scripts/e2e/netns"
 )
 
@@ -41,12 +41,12 @@ func TestLateNames(t *testing.T) {
 		lookupAll(t, d, users("early", 100), o)
 	}
 	serveNames(t, server, map[string]netip.Addr{
-		"director1.example.org": hostAddr(1), "director2.example.org": hostAddr(2),
-		"mail.example.org": netip.MustParseAddr("192.0.2.1")})
+		"director1.example.org.": hostAddr(1), "director2.example.org.": hostAddr(2),
+		"mail.example.org.": netip.MustParseAddr("192.0.2.1")})
 	n.checkMesh(o, "user", d1, d2, d3)
 }
 
-// serveNames answers questions for addresses at port 53 of a host until the test ends.
+// serveNames answers questions for these names at port 53 of a host until the test ends.
 func serveNames(t *testing.T, host *netns.Host, names map[string]netip.Addr) {
 	t.Helper()
 	var conn net.PacketConn
@@ -57,70 +57,13 @@ func serveNames(t *testing.T, host *netns.Host, names map[string]netip.Addr) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	t.Cleanup(func() {
-		conn.Close()
-		<-done
+	resolvetest.Serve(t, conn, func(name string) (dnsmessage.RCode, []netip.Addr) {
+		addr, known := names[name]
+		if !known {
+			return dnsmessage.RCodeNameError, nil
+		}
+		return dnsmessage.RCodeSuccess, []netip.Addr{addr}
 	})
-	go func() {
-		defer close(done)
-		question := make([]byte, 1500)
-		for {
-			size, from, err := conn.ReadFrom(question)
-			if err != nil {
-				return // closed
-			}
-			if reply := nameReply(question[:size], names); reply != nil {
-				_, _ = conn.WriteTo(reply, from) // the resolver asks again
-			}
-		}
-	}()
-}
-
-// nameReply answers one question of RFC 1035 for addresses of IPv4, any other with no answer.
-func nameReply(question []byte, names map[string]netip.Addr) []byte {
-	const header, address, internet = 12, 1, 1
-	if len(question) < header {
-		return nil
-	}
-	var name []byte
-	rest := question[header:]
-	for len(rest) > 0 && rest[0] != 0 {
-		label := int(rest[0])
-		if len(rest) < 1+label {
-			return nil
-		}
-		name = append(append(name, rest[1:1+label]...), '.')
-		rest = rest[1+label:]
-	}
-	if len(rest) < 5 {
-		return nil
-	}
-	kind := binary.BigEndian.Uint16(rest[1:])
-	asked := question[header : len(question)-len(rest)+5]
-	addr, known := names[string(bytes.ToLower(bytes.TrimSuffix(name, []byte("."))))]
-	answers := uint16(0)
-	if known && kind == address {
-		answers = 1
-	}
-	flags := uint16(0x8580) // a reply with authority; recursion was wanted and is there
-	if !known {
-		flags |= 3 // no such name
-	}
-	reply := append([]byte{}, question[:2]...)
-	for _, field := range []uint16{flags, 1, answers, 0, 0} {
-		reply = binary.BigEndian.AppendUint16(reply, field)
-	}
-	reply = append(reply, asked...)
-	if answers == 1 {
-		// the name is that of the question
-		reply = append(reply, 0xc0, header)
-		for _, field := range []uint16{address, internet, 0, 0, 4} { // it may be kept for 0 s
-			reply = binary.BigEndian.AppendUint16(reply, field)
-		}
-		reply = append(reply, addr.AsSlice()...)
-	}
-	return reply
 }
 
 // TestRenamedHost gives a director another name at the same address. The mesh must take the new one

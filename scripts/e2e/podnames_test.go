@@ -5,12 +5,12 @@ package e2e
 import (
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"directormesh/cli/resolve/resolvetest"
 	"directormesh/scripts/e2e/netns"
 )
 
@@ -33,22 +33,12 @@ func (n *podNames) serve(t *testing.T, host *netns.Host, ip netip.Addr) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	var serving sync.WaitGroup
-	t.Cleanup(func() {
-		conn.Close()
-		serving.Wait()
-	})
-	serving.Go(func() {
-		question := make([]byte, 1500)
-		for {
-			size, from, err := conn.ReadFrom(question)
-			if err != nil {
-				return // closed
-			}
-			if reply, err := n.reply(question[:size]); err == nil {
-				_, _ = conn.WriteTo(reply, from) // the resolver asks again
-			}
+	resolvetest.Serve(t, conn, func(name string) (dnsmessage.RCode, []netip.Addr) {
+		addrs, known := n.addresses(name)
+		if !known {
+			return dnsmessage.RCodeNameError, nil
 		}
+		return dnsmessage.RCodeSuccess, addrs
 	})
 }
 
@@ -70,42 +60,10 @@ func (n *podNames) unset(pod string) {
 func (n *podNames) addresses(name string) (all []netip.Addr, known bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	name = strings.ToLower(name)
 	for pod, ip := range n.pods {
 		if name == n.service || name == pod+"."+n.service {
 			all = append(all, ip)
 		}
 	}
 	return all, len(all) > 0
-}
-
-// reply answers a question: for addresses of IPv4 with those, for others with none.
-func (n *podNames) reply(question []byte) ([]byte, error) {
-	var asked dnsmessage.Message
-	if err := asked.Unpack(question); err != nil || len(asked.Questions) != 1 {
-		return nil, err
-	}
-	q := asked.Questions[0]
-	addresses, known := n.addresses(q.Name.String())
-	answer := dnsmessage.Message{
-		Header: dnsmessage.Header{
-			ID: asked.ID, Response: true, Authoritative: true,
-			RecursionDesired: asked.RecursionDesired, RecursionAvailable: true,
-		},
-		Questions: asked.Questions,
-	}
-	if !known {
-		answer.RCode = dnsmessage.RCodeNameError
-	}
-	if q.Type == dnsmessage.TypeA {
-		for _, ip := range addresses {
-			answer.Answers = append(answer.Answers, dnsmessage.Resource{
-				Header: dnsmessage.ResourceHeader{
-					Name: q.Name, Type: q.Type, Class: q.Class, TTL: 5,
-				},
-				Body: &dnsmessage.AResource{A: ip.As4()},
-			})
-		}
-	}
-	return answer.Pack()
 }
