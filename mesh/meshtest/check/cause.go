@@ -38,6 +38,8 @@ func (c *Checker) replaces(
 		case x.recorded == never:
 			kept = append(kept, x) // nothing is known of its end
 		case c.freedAfter(s, x, t, last):
+			// where nobody has heard of the move it lives on
+			kept = append(kept, x)
 			why = max(why, causeFreed)
 		case c.notForgottenYet(s, x, t, backend):
 			kept = append(kept, x)
@@ -247,6 +249,9 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			c.mayHash(s.user, o.at, end, backend) {
 			return
 		}
+	}
+	if c.entangled(t, s, l.director, backend) {
+		return
 	}
 	c.breach(
 		t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v",

@@ -100,7 +100,7 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, last netip.Addr) {
 		if to == y.backend || learned >= now || !c.stillMappedUntil(s, y, ch.at, learned) {
 			continue
 		}
-		if !c.kicked(d.name, s.user, y.backend, y.at, now) {
+		if !c.kicked(d.name, s.user, y.backend, y.at, now) && !c.entangled(ch.at, s, y.director, to) {
 			c.breach(now, "G3", s.user,
 				"the user went from %v to %v at %v, but %s never kicked the session from %v",
 				y.backend, to, ch.at, d.name, y.at)

@@ -167,6 +167,19 @@ func (c *contacts) undisturbed(i, j int, since time.Duration) bool {
 		(i == j || c.inTouch(i, j) <= since)
 }
 
+// allInTouch reports whether some directors have been in touch with each other since a time, in the
+// lives that they had then.
+func (c *contacts) allInTouch(directors []int, since time.Duration) bool {
+	for _, i := range directors {
+		for _, j := range directors {
+			if !c.undisturbed(i, j, since) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // left reports whether a director that lived at a time has been out of another one's reach since.
 func (c *contacts) left(by int, since time.Duration) bool {
 	for i := range c.directors {

@@ -33,19 +33,21 @@ type world struct {
 	history []check.Event
 	lastID  uint64
 	boots   uint64
-	kicked  int      // sessions ended by kickers
-	records *records // of what memberlist carried; nil: nothing replays it
-	demands demands
-	health  health
-	renamed map[int]bool          // by backend: its name has lacked it at some director
-	loads   map[netip.Addr]uint64 // of backends of which actions said more than usual
-	trace   *Trace
-	still   bool          // all hosts stand still with their clocks
-	stillAt time.Duration // since when
-	stood   time.Duration // for how long they did, before
-	watched string        // the rows of the watched user, as last seen
-	rest    Rest
-	notes   notes
+	kicked  int // sessions ended by kickers
+	// what the checkers pardoned, once the run is judged
+	pardoned int
+	records  *records // of what memberlist carried; nil: nothing replays it
+	demands  demands
+	health   health
+	renamed  map[int]bool          // by backend: its name has lacked it at some director
+	loads    map[netip.Addr]uint64 // of backends of which actions said more than usual
+	trace    *Trace
+	still    bool          // all hosts stand still with their clocks
+	stillAt  time.Duration // since when
+	stood    time.Duration // for how long they did, before
+	watched  string        // the rows of the watched user, as last seen
+	rest     Rest
+	notes    notes
 }
 
 // Trace is where a readable trace of a run goes.
@@ -61,6 +63,7 @@ type Result struct {
 	Events   int
 	Logins   int
 	Sessions int // ended by kickers
+	Pardoned int // what [check.Checker.Pardoned] counts
 	Rest     Rest
 }
 
@@ -165,6 +168,7 @@ func (w *world) result() Result {
 	}
 	r.Breaches = append(w.demands.breaches, w.judge()...)
 	r.Breaches = append(r.Breaches, w.unnoted()...)
+	r.Pardoned = w.pardoned
 	slices.SortStableFunc(r.Breaches, func(a, b check.Breach) int {
 		return cmp.Compare(a.At, b.At)
 	})
