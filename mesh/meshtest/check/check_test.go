@@ -279,6 +279,18 @@ func TestStories(t *testing.T) {
 				User: alice, Backend: placeWithout(b1), Ends: calm + life,
 			})
 		}, "G3", "d3 never kicked"},
+		{"a conflict, and a new mapping when both have ended", func(s *story) {
+			s.split("d3", calm-sec(8), calm+sec(3))
+			s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1}, "d3")
+			s.login("d1", calm+sec(1), alice, placeWithout(b1))
+			s.login("d3", calm+sec(1.1), alice, b1)
+			s.login("d2", calm+sec(1.2), alice, placeWithout(b1))
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.order("d1", calm+sec(15), calm+sec(15.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+			s.login("d2", calm+sec(38), alice, b1)
+			s.final(calm+sec(45), Mapping{User: alice, Backend: b1, Ends: calm + sec(38) + life})
+		}, "", ""},
 	})
 }
 
