@@ -169,7 +169,9 @@ func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 		return fmt.Errorf("director %s has left", p.name)
 	}
 	if p != nil && p.live && p.boot != h.From.Boot && p.addr != h.From.Addr {
-		return nameTaken(h.From, p.addr)
+		return fmt.Errorf("director %s still counts as running at %s; at %s it is let in some "+
+			"seconds after the old one is gone; if both run, give one another --node-name",
+			p.name, addrText(p.addr), addrText(h.From.Addr))
 	}
 	if err := c.addressTaken(now, h.From); err != nil {
 		return err
