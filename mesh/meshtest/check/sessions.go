@@ -41,7 +41,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 		if !counted || !d.synced || d.since > x.move.at {
 			continue
 		}
-		if !c.kicked(d.name, s.user, y.backend, y.at, t) {
+		if !c.kicked(d.name, s.user, y.backend, y.at, t) &&
+			!c.entangled(t, s, y.director, x.backend) {
 			c.breach(t, "G2", s.user,
 				"%v answered after %v, but %s has not kicked the session on %v from %v",
 				x.backend, x.move.op, d.name, y.backend, y.at)
