@@ -210,7 +210,7 @@ func (c *Core) Tick(now mono.Time) {
 	if c.disk == nil || c.admission.bootstrapped { // else mesh time is not agreed: nothing expires
 		c.digests.Step(now, c.clock.At(now), c.dir)
 	}
-	c.waiters.Recheck()
+	c.waiters.Pass(now)
 	c.conclude(now)
 	if review || c.admission.clockOff != wasOff { // else only what else came in can have changed it
 		c.evaluate(now)

@@ -133,7 +133,7 @@ func (mg *merging) kickMoving(u ring.User, report func(wire.KickCount)) {
 // follow holds or releases a user by the present row; was is what a moving row replaced.
 func (mg *merging) follow(now mono.Time, u ring.User, m directory.Mapping, was moves.Replaced) {
 	if mg.moves.Held.Follow(now, u, m, was) {
-		mg.waiters.Recheck()
+		mg.waiters.RecheckUser(u)
 	}
 }
 
@@ -151,14 +151,15 @@ func (mg *merging) releaseUnchecked(u ring.User) {
 	if row, held := mg.moves.Held.Row(u); held {
 		mg.dir.Release(u.Tag, row)
 		mg.moves.Held.Release(u)
+		mg.waiters.RecheckUser(u)
 	}
 }
 
-// releaseForgotten releases users whose release was never announced. Each tick looks at all lookups
-// that wait, behind this.
+// releaseForgotten releases users whose release was never announced.
 func (mg *merging) releaseForgotten(now mono.Time) {
 	for u, row := range mg.moves.Held.TakeForgotten(now) {
 		mg.counters.ForgottenHolds++
+		mg.waiters.RecheckUser(u)
 		if row, ok := mg.dir.Release(u.Tag, row); ok {
 			mg.keepRows(now, wire.Pack(u.Tag, []directory.Mapping{row}))
 		}

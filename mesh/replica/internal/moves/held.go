@@ -15,7 +15,11 @@ import (
 
 // Held is the users whose lookups are held here: those whose row is moving, whichever director runs
 // the move. The zero value holds no user.
-type Held struct{ users map[ring.User]*heldUser }
+type Held struct {
+	users map[ring.User]*heldUser
+	// no user has been held for HoldFor before then; there may be thousands, and each tick asks
+	nextForgotten mono.Time
+}
 
 // heldUser belongs to one move: another moving row of the user makes another one.
 type heldUser struct {
@@ -80,6 +84,9 @@ func (h *Held) Follow(now mono.Time, u ring.User, row directory.Mapping, was Rep
 		if h.users == nil {
 			h.users = make(map[ring.User]*heldUser)
 		}
+		if until := now.Add(HoldFor); len(h.users) == 0 || until < h.nextForgotten {
+			h.nextForgotten = until
+		}
 		h.users[u] = &heldUser{row: row, since: now, replaced: was}
 	case !row.Moving && user != nil:
 		delete(h.users, u)
@@ -97,7 +104,24 @@ func (h *Held) Clear() { clear(h.users) }
 // TakeForgotten yields the users, with their moving rows, that were held for HoldFor, and lets them
 // go.
 func (h *Held) TakeForgotten(now mono.Time) iter.Seq2[ring.User, directory.Mapping] {
-	return h.take(func(_ ring.User, user *heldUser) bool { return now.Sub(user.since) >= HoldFor })
+	return func(yield func(ring.User, directory.Mapping) bool) {
+		if now < h.nextForgotten {
+			return
+		}
+		next := now.Add(HoldFor)
+		for u, row := range h.take(func(_ ring.User, user *heldUser) bool {
+			if now.Sub(user.since) >= HoldFor {
+				return true
+			}
+			next = min(next, user.since.Add(HoldFor))
+			return false
+		}) {
+			if !yield(u, row) {
+				return
+			}
+		}
+		h.nextForgotten = next
+	}
 }
 
 // TakeReplaced lets the users go whose row is another one by now, and reports whether there are

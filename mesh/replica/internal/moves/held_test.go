@@ -124,6 +124,39 @@ func TestLoopsOverHeld(t *testing.T) {
 	}
 }
 
+// Each user is let go when its own time is over, whichever came first.
+func TestForgottenInTurn(t *testing.T) {
+	var h Held
+	at := func(seconds int) mono.Time { return now.Add(time.Duration(seconds) * time.Second) }
+	hold := func(n, second int) {
+		h.Follow(at(second), user(n), row(n, 2), Replaced{released(n, 1), directory.Live})
+	}
+	gone := func(second int) (n int) {
+		for range h.TakeForgotten(at(second).Add(HoldFor)) {
+			n++
+		}
+		return n
+	}
+	hold(1, 5)
+	hold(2, 1) // what came earlier may be noted later
+	hold(3, 9)
+	for _, step := range []struct{ second, want int }{{4, 1}, {5, 1}, {8, 0}} {
+		if n := gone(step.second); n != step.want {
+			t.Errorf("after %d s: %d are let go, want %d", step.second, n, step.want)
+		}
+	}
+	hold(4, 8)
+	for _, step := range []struct{ second, want int }{{8, 1}, {9, 1}, {20, 0}} {
+		if n := gone(step.second); n != step.want {
+			t.Errorf("after %d s: %d are let go, want %d", step.second, n, step.want)
+		}
+	}
+	hold(5, 30)
+	if n := gone(30); n != 1 {
+		t.Errorf("%d are let go that were held when there was no other", n)
+	}
+}
+
 // A user whose row is another one by now is let go; one without a row stays.
 func TestTakeReplaced(t *testing.T) {
 	for _, test := range []struct {

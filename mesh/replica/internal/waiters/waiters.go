@@ -25,6 +25,10 @@ const (
 	RelayValid = time.Second
 	// askAgain is after how long without an answer another peer is asked.
 	askAgain = time.Second
+	// heldEvery is how often lookups of users who are being moved are looked at although nothing
+	// that is known to help them has happened. There are thousands of them when a backend has
+	// failed, each for the kick delay.
+	heldEvery = time.Second
 )
 
 // Wait is a lookup that waits. Its maker sets the exported fields; the rest is for List to set.
@@ -74,15 +78,22 @@ func (w *Wait) Fresh(now mono.Time) bool { return now.Sub(w.askedAt) <= RelayVal
 // List is the lookups that could not be answered at once, our own and those that peers relayed
 // to us.
 type List struct {
-	order   []*Wait          // by age; lookups that are done stay until the next review
-	byID    map[uint64]*Wait // our own that are not done
-	relays  map[uint64]*Wait // lookups that a peer was asked to answer, by the id of the request
-	recheck bool             // something changed that may help them
+	order   []*Wait               // by age; lookups that are done stay until the next review
+	byID    map[uint64]*Wait      // our own that are not done
+	relays  map[uint64]*Wait      // lookups that a peer was asked to answer, by the id of the request
+	byUser  map[ring.User][]*Wait // those that are not done, by age
+	recheck bool                  // something changed that may help any of them
+	passed  bool                  // time has passed, which may help those of users who are not moved
+	changed []ring.User           // users of whom something changed that may help them
+	heldAt  mono.Time             // when time last had those of users who are moved looked at
 }
 
 // New returns an empty list.
 func New() *List {
-	return &List{byID: make(map[uint64]*Wait), relays: make(map[uint64]*Wait)}
+	return &List{
+		byID: make(map[uint64]*Wait), relays: make(map[uint64]*Wait),
+		byUser: make(map[ring.User][]*Wait),
+	}
 }
 
 // Len is how many there are.
@@ -103,25 +114,54 @@ func (l *List) ByReason() map[lookups.Verdict]int {
 func (l *List) Add(now mono.Time, x *Wait) {
 	x.since = now
 	l.order = append(l.order, x)
+	l.byUser[x.User] = append(l.byUser[x.User], x)
 	if x.Own() {
 		l.byID[x.ID] = x
 	}
 }
 
-// Recheck notes that something changed that may help waiting lookups.
+// Recheck notes that something changed that may help any waiting lookup.
 func (l *List) Recheck() { l.recheck = true }
 
-// Review yields all waiting lookups, by age, if something changed that may help them.
+// RecheckUser notes that something changed that may help the lookups of a user.
+func (l *List) RecheckUser(u ring.User) {
+	if len(l.byUser[u]) > 0 {
+		l.changed = append(l.changed, u)
+	}
+}
+
+// Pass notes that time has passed, which may help any lookup but those of users who are being
+// moved: these wait for a row, which [List.RecheckUser] reports.
+func (l *List) Pass(now mono.Time) {
+	l.passed = true
+	if now.Sub(l.heldAt) >= heldEvery {
+		l.heldAt, l.recheck = now, true
+	}
+}
+
+// Review yields the waiting lookups, by age, that something may help which changed since it was
+// last called; then those of single users of whom something changed.
 func (l *List) Review() iter.Seq[*Wait] {
 	return func(yield func(*Wait) bool) {
-		if !l.recheck {
+		all, passed, users := l.recheck, l.passed, l.changed
+		l.recheck, l.passed, l.changed = false, false, nil
+		if all || passed {
+			defer l.dropDone()
+			for _, x := range l.order {
+				held := x.why == lookups.BeingMoved
+				if !x.done && (all || !held) && !yield(x) {
+					return
+				}
+			}
+		}
+		if all {
 			return
 		}
-		l.recheck = false
-		defer l.dropDone()
-		for _, x := range l.order {
-			if !x.done && !yield(x) {
-				return
+		for _, u := range users {
+			for _, x := range slices.Clone(l.byUser[u]) {
+				if !x.done && !yield(x) {
+					return
+				}
 			}
 		}
 	}
@@ -130,10 +170,14 @@ func (l *List) Review() iter.Seq[*Wait] {
 // TakeExpired ends the lookups that have waited for too long, and returns them by age.
 func (l *List) TakeExpired(now mono.Time) (expired []*Wait) {
 	for _, x := range l.order {
-		if !x.done && now.Sub(x.since) >= Deadline {
-			l.Finish(x)
-			expired = append(expired, x)
+		if x.done {
+			continue
 		}
+		if now.Sub(x.since) < Deadline {
+			break // the others are younger
+		}
+		l.Finish(x)
+		expired = append(expired, x)
 	}
 	if len(expired) > 0 {
 		l.dropDone()
@@ -150,6 +194,12 @@ func (l *List) Finish(x *Wait) {
 	x.done = true
 	delete(l.byID, x.ID)
 	l.Unask(x)
+	others := slices.DeleteFunc(l.byUser[x.User], func(y *Wait) bool { return y == x })
+	if len(others) == 0 {
+		delete(l.byUser, x.User)
+	} else {
+		l.byUser[x.User] = others
+	}
 }
 
 // Cancel ends a lookup of our own by its id, if it waits.

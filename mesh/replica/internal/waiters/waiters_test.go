@@ -61,6 +61,55 @@ func TestReviewAndDeadline(t *testing.T) {
 	}
 }
 
+// Time alone has lookups of users who are being moved looked at once a second; what happens to such
+// a user has those of that user looked at.
+func TestReviewOfHeld(t *testing.T) {
+	const alice, bob, carol = 1, 2, 3
+	w := New()
+	w.Pass(start)
+	w.Review()(func(*Wait) bool { return true })
+	for id, hash := range []ring.UserHash{alice, bob, carol, alice, bob} {
+		x := &Wait{ID: uint64(id + 1), User: ring.User{Hash: hash}}
+		w.Add(start, x)
+		if x.NoteWhy(lookups.BeingMoved); hash == carol {
+			x.NoteWhy(lookups.NoBackend)
+		}
+	}
+	for _, step := range []struct {
+		name   string
+		happen func()
+		want   []uint64
+	}{
+		{"nothing", func() {}, nil},
+		{"time", func() { w.Pass(start.Add(heldEvery - 1)) }, []uint64{3}},
+		{"a user", func() { w.RecheckUser(ring.User{Hash: bob}) }, []uint64{2, 5}},
+		{"a user who does not wait", func() { w.RecheckUser(ring.User{Hash: 9}) }, nil},
+		{"the same hash of another tag", func() {
+			w.RecheckUser(ring.User{Tag: "a", Hash: bob})
+		}, nil},
+		{"time and a user", func() {
+			w.Pass(start.Add(heldEvery - 1))
+			w.RecheckUser(ring.User{Hash: alice})
+		}, []uint64{3, 1, 4}},
+		{"a second", func() { w.Pass(start.Add(heldEvery)) }, []uint64{1, 2, 3, 4, 5}},
+		{"a moment more", func() { w.Pass(start.Add(heldEvery + 1)) }, []uint64{3}},
+		{"all, and a user", func() {
+			w.Recheck()
+			w.RecheckUser(ring.User{Hash: alice})
+		}, []uint64{1, 2, 3, 4, 5}},
+		{"a user one of whose lookups is given up", func() {
+			w.Cancel(1)
+			w.RecheckUser(ring.User{Hash: alice})
+		}, []uint64{4}},
+		{"nothing again", func() {}, nil},
+	} {
+		step.happen()
+		if diff := cmp.Diff(step.want, idsOf(slices.Collect(w.Review()))); diff != "" {
+			t.Errorf("%s: reviewed (-want +got):\n%s", step.name, diff)
+		}
+	}
+}
+
 func TestWhyIsNewsOnce(t *testing.T) {
 	x := &Wait{}
 	for i, step := range []struct {
@@ -112,7 +161,7 @@ func TestAsking(t *testing.T) {
 	}
 }
 
-// Whatever happens, the three lists agree: nothing is kept of a lookup that has ended.
+// Whatever happens, the four lists agree: nothing is kept of a lookup that has ended.
 func TestListsAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := New()
@@ -126,7 +175,7 @@ func TestListsAgree(t *testing.T) {
 			id++
 			switch step := draw.Draw(t, "step"); {
 			case step == 0:
-				w.Add(now, &Wait{ID: id})
+				w.Add(now, &Wait{ID: id, User: ring.User{Hash: ring.UserHash(id % 3)}})
 			case step == 1:
 				w.Add(now, &Wait{Peer: logs.ID{Name: "d2", Boot: 1}, Request: id})
 			case step == 2:
@@ -146,8 +195,11 @@ func TestListsAgree(t *testing.T) {
 			w.Recheck()
 			for range w.Review() {
 			}
-			own, asked := 0, 0
+			own, asked, users := 0, 0, 0
 			for _, x := range w.order {
+				if !slices.Contains(w.byUser[x.User], x) {
+					t.Fatalf("lookup %d is not found by its user", x.ID)
+				}
 				if x.Own() {
 					own++
 					if w.byID[x.ID] != x {
@@ -160,6 +212,16 @@ func TestListsAgree(t *testing.T) {
 						t.Fatalf("request %d is not found", x.relay)
 					}
 				}
+			}
+			for u, waits := range w.byUser {
+				if len(waits) == 0 {
+					t.Fatalf("user %v has a list, and no lookup", u)
+				}
+				users += len(waits)
+			}
+			if users != len(w.order) {
+				t.Fatalf("%d lookups are found by their users, and there are %d",
+					users, len(w.order))
 			}
 			if own != len(w.byID) || asked != len(w.relays) {
 				t.Fatalf("%d of our own and %d requests, %d and %d are listed",
