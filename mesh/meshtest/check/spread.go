@@ -66,10 +66,11 @@ func (c *Checker) forget(director int) {
 }
 
 // acknowledged notes who has what was acknowledged: all that the answer does not name as failed
-// (G5).
+// (G5). One that has not been synced yet is not waited for: it has what those have that admit it.
 func (c *Checker) acknowledged(o *operation) {
 	for i, d := range c.contacts.directors {
-		if d.alive && !slices.Contains(o.failed, d.name) && !c.contacts.apart(o.director, i) {
+		if d.alive && d.syncedAt != never && !slices.Contains(o.failed, d.name) &&
+			!c.contacts.apart(o.director, i) {
 			o.learn(i, o.doneAt)
 		}
 	}

@@ -53,6 +53,7 @@ func TestStranded(t *testing.T) {
 			up(s)
 		}, "", ""},
 		{"another one has started beside it", startedBeside, "", ""},
+		{"it was not waited for, and came in by one that was cut off", joinsApart, "", ""},
 		{"it has what was acknowledged while it started", func(s *story) {
 			begin(s, 11, 10)
 			up(s)
@@ -227,6 +228,32 @@ func startedBeside(s *story) {
 	s.add(Admin{At(calm + sec(18)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
 	s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d2", "d3"},
 		Tables: map[string]Table{"d3": b3Down}})
+}
+
+// joinsApart cuts d2 off from d1 while it starts, and has d1 not wait for it, as it is not in the
+// mesh yet. It comes in by d3, which lacks what was acknowledged at d1.
+func joinsApart(s *story) {
+	const ours = 7
+	for _, d := range []string{"d1", "d2", "d3"} {
+		s.mesh[d] = ours
+	}
+	s.silent["d2"] = true
+	says := func(at time.Duration, synced bool) {
+		s.add(Synced{At(at), "d2", synced, "the story says so", ours})
+	}
+	says(sec(2), true)
+	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpDown, Backend: b3})
+	s.stop("d2", calm)
+	s.part("d1", "d3", calm+sec(1), end)
+	s.start("d2", calm+sec(3))
+	says(calm+sec(3.1), false)
+	s.part("d1", "d2", calm+sec(4.5), end)
+	s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUp, Backend: b3}, "d3")
+	says(calm+sec(9), true)
+	b3Down := with(b3, Row{Present: true, VHosts: 10, Down: true})
+	s.add(Admin{At(calm + sec(18)), 100, "d3", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
+	s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d1"},
+		Tables: map[string]Table{"d2": b3Down}})
 }
 
 // meetsInPart has d3 answer without what d1 did in a split, when it is back in touch with d1 and
