@@ -44,7 +44,8 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 	for i := range x.answers {
 		g := &x.answers[i]
 		switch {
-		case t-g.at >= c.rules.Expire+c.rules.share()/2-clockSlack: // recorded S/2 earlier, perhaps
+		case t-x.reliesOn(i) >= c.rules.Expire+c.rules.share()/2-clockSlack:
+			// it was recorded S/2 earlier, perhaps, and may have expired
 		case c.excused(t, director, x, g):
 			excused = true
 		case c.mayBeForgotten(x, g, t): // who knows of it need not know the line
@@ -55,6 +56,17 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 		}
 	}
 	return excused
+}
+
+// reliesOn is when the answer was given that the i-th relies on: one while the backend may have been
+// down prolonged nothing.
+func (x *line) reliesOn(i int) time.Duration {
+	for ; i >= 0; i-- {
+		if !x.answers[i].resting {
+			return x.answers[i].at
+		}
+	}
+	return x.start
 }
 
 // lastKnown is when the newest answer with a line was given that a director must know of, else when

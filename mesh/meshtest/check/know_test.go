@@ -81,6 +81,15 @@ func TestKnowledge(t *testing.T) {
 			thereAndBack(s)
 		}, "", ""},
 		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"an answer that prolonged nothing, where nothing is known of later ones", func(s *story) {
+			s.login("d2", calm, alice, b1)
+			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpDown, Backend: b1})
+			s.login("d1", calm+sec(15), alice, b1)
+			s.split("d3", calm+sec(16), end)
+			s.order("d1", calm+sec(22), calm+sec(22.1), Op{Kind: OpUp, Backend: b1}, "d3")
+			s.login("d1", calm+sec(25), alice, b1)
+			s.login("d3", calm+sec(30), alice, placeWithout(b1))
+		}, "", ""},
 		{"a backend that is down and has the activity of the one that it beat", func(s *story) {
 			downApart(s)
 			s.login("d3", sec(45), alice, placeWithout(b1))
