@@ -84,9 +84,11 @@ func TestKnowledge(t *testing.T) {
 		{"an answer that prolonged nothing, where nothing is known of later ones", func(s *story) {
 			s.login("d2", calm, alice, b1)
 			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpDown, Backend: b1})
-			s.login("d1", calm+sec(15), alice, b1)
+			s.login("d1", calm+sec(12), alice, b1)
+			s.order("d1", calm+sec(13), calm+sec(13.1), Op{Kind: OpUp, Backend: b1})
+			s.order("d1", calm+sec(14), calm+sec(14.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 			s.split("d3", calm+sec(16), end)
-			s.order("d1", calm+sec(22), calm+sec(22.1), Op{Kind: OpUp, Backend: b1}, "d3")
 			s.login("d1", calm+sec(25), alice, b1)
 			s.login("d3", calm+sec(30), alice, placeWithout(b1))
 		}, "", ""},
