@@ -250,11 +250,8 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			return
 		}
 	}
-	if c.entangled(t, s, l.director, backend) {
-		return
-	}
-	c.breach(
-		t, "G2", s.user, "%s answered %v, which the user has no mapping to, but it hashes to %v",
+	c.accuse(t, s, l.director, backend, "G2",
+		"%s answered %v, which the user has no mapping to, but it hashes to %v",
 		d.name, backend, found)
 }
 

@@ -28,7 +28,7 @@ type Checker struct {
 	faultsEnd time.Duration // when the last fault ends that has begun
 
 	breaches []Breach
-	pardoned int                                // see entangled
+	pardoned []Breach                           // see entangled
 	explain  func(t time.Duration, text string) // nil: nothing is explained
 }
 
@@ -76,8 +76,9 @@ func Verify(rules Rules, history []Event) []Breach {
 // Breaches are those found so far.
 func (c *Checker) Breaches() []Breach { return c.breaches }
 
-// Pardoned is how many answers would have been breaches, had their users not been entangled.
-func (c *Checker) Pardoned() int { return c.pardoned }
+// Pardoned are those that would have been breaches, had their users not been entangled: so much
+// happened to them at once that the rules do not say what is right. They are for readers to judge.
+func (c *Checker) Pardoned() []Breach { return c.pardoned }
 
 // Event takes the next event.
 func (c *Checker) Event(e Event) {

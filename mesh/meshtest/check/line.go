@@ -112,12 +112,10 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	slices.SortStableFunc(x.answers, func(a, b given) int { return cmp.Compare(a.at, b.at) })
 	switch why {
 	case causeNone:
-		if c.entangled(t, s, l.director, backend) {
+		if c.accuse(t, s, l.director, backend, "G2", "%s answered %v, although %s",
+			c.contacts.directors[l.director].name, backend, c.describe(s)) {
 			why, kept = causeFault, slices.Clone(s.lines)
-			break
 		}
-		c.breach(t, "G2", s.user, "%s answered %v, although %s",
-			c.contacts.directors[l.director].name, backend, c.describe(s))
 	case causeFresh, causeFreed, causeFlushed:
 		if why != causeFreed || !c.mayHoldYet(t, s, backend) {
 			c.judgePlace(t, s, l, backend)

@@ -41,9 +41,8 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 		if !counted || !d.synced || d.since > x.move.at {
 			continue
 		}
-		if !c.kicked(d.name, s.user, y.backend, y.at, t) &&
-			!c.entangled(t, s, y.director, x.backend) {
-			c.breach(t, "G2", s.user,
+		if !c.kicked(d.name, s.user, y.backend, y.at, t) {
+			c.accuse(t, s, y.director, x.backend, "G2",
 				"%v answered after %v, but %s has not kicked the session on %v from %v",
 				x.backend, x.move.op, d.name, y.backend, y.at)
 		}
@@ -101,8 +100,8 @@ func (c *Checker) judgeKicks(now time.Duration, s *userState, last netip.Addr) {
 		if to == y.backend || learned >= now || !c.stillMappedUntil(s, y, ch.at, learned) {
 			continue
 		}
-		if !c.kicked(d.name, s.user, y.backend, y.at, now) && !c.entangled(ch.at, s, y.director, to) {
-			c.breach(now, "G3", s.user,
+		if !c.kicked(d.name, s.user, y.backend, y.at, now) {
+			c.accuse(ch.at, s, y.director, to, "G3",
 				"the user went from %v to %v at %v, but %s never kicked the session from %v",
 				y.backend, to, ch.at, d.name, y.at)
 		}

@@ -169,10 +169,8 @@ func (c *Checker) judgeWait(l *lookup) {
 	if len(found) > 1 && !c.mapped(s, l) || !known && c.mayHaveRemains(l.at, l.user) {
 		return
 	}
-	if len(s.lines) > 0 && c.entangled(l.at, s, l.director, s.lines[0].backend) {
-		return
-	}
-	c.breach(l.at, "G4", l.user, "%s lets a lookup wait without a reason: the place is %v, and %s",
+	c.accuse(l.at, s, l.director, found[0], "G4",
+		"%s lets a lookup wait without a reason: the place is %v, and %s",
 		c.contacts.directors[l.director].name, found, c.describe(s))
 }
 

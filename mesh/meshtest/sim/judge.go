@@ -74,7 +74,7 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 		for _, e := range part {
 			c.Event(e)
 		}
-		w.pardoned += c.Pardoned()
+		w.pardoned = append(w.pardoned, c.Pardoned()...)
 	}
 	return append(breaches, before.Breaches()...)
 }

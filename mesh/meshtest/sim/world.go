@@ -35,7 +35,7 @@ type world struct {
 	boots   uint64
 	kicked  int // sessions ended by kickers
 	// what the checkers pardoned, once the run is judged
-	pardoned int
+	pardoned []check.Breach
 	records  *records // of what memberlist carried; nil: nothing replays it
 	demands  demands
 	health   health
@@ -62,8 +62,8 @@ type Result struct {
 	Counters replica.Counters // summed over all lives of all directors
 	Events   int
 	Logins   int
-	Sessions int // ended by kickers
-	Pardoned int // what [check.Checker.Pardoned] counts
+	Sessions int            // ended by kickers
+	Pardoned []check.Breach // see [check.Checker.Pardoned]
 	Rest     Rest
 }
 
@@ -172,6 +172,9 @@ func (w *world) result() Result {
 	slices.SortStableFunc(r.Breaches, func(a, b check.Breach) int {
 		return cmp.Compare(a.At, b.At)
 	})
+	for _, b := range r.Pardoned {
+		w.tracef("PARDONED %v", b)
+	}
 	for _, b := range r.Breaches {
 		w.tracef("BREACH %v", b)
 	}
