@@ -46,6 +46,7 @@ type director struct {
 	stoppedAt time.Duration
 	pausedAt  time.Duration
 	wokenAt   time.Duration // when it last went on; never, if it did not sleep
+	slept     time.Duration // in this life, in all
 	frozen    bool          // paused with all its clocks
 	// it stood still with them, and no frame that was sent then or later has shown it that;
 	// forever: none need
@@ -159,7 +160,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
 	d.comes, d.stranded = false, false
 	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false
-	d.startedAt, d.unsettled = t, max(t, c.founding)
+	d.startedAt, d.slept, d.unsettled = t, 0, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
 	}
@@ -186,6 +187,7 @@ func (c *contacts) wake(t time.Duration, i int) {
 		d.unaware, d.thawed, d.cutOff = d.pausedAt+noticedWithin, t, t-d.pausedAt > silence
 	}
 	d.paused, d.wokenAt = false, t
+	d.slept += t - d.pausedAt
 	if t-d.pausedAt > shortPause {
 		for j := range c.directors {
 			if !c.cut(d.pausedAt, i, j) {

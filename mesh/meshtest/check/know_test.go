@@ -81,6 +81,15 @@ func TestKnowledge(t *testing.T) {
 			thereAndBack(s)
 		}, "", ""},
 		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"alone, after a start with a pause in it", func(s *story) {
+			s.stop("d3", calm)
+			s.split("d3", calm, end)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d1", calm+sec(2), alice, placeWithout(b1))
+			s.start("d3", calm+sec(4))
+			s.sleep("d3", calm+sec(6.5), calm+sec(11))
+			s.login("d3", calm+sec(13.3), alice, b1)
+		}, "", ""},
 		{"an answer that prolonged nothing, where nothing is known of later ones", func(s *story) {
 			s.login("d2", calm, alice, b1)
 			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpDown, Backend: b1})

@@ -39,7 +39,7 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	if d := c.directors[answerer]; !d.met {
 		// It serves alone. For how long the other one has been there does not matter.
-		return t-max(d.startedAt, c.links[answerer][peer].woke) > aloneAfter
+		return t-d.startedAt-d.slept > aloneAfter
 	}
 	for i, d := range c.directors {
 		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 ||
