@@ -10,7 +10,8 @@ import (
 // accuse reports a breach of what a director owes a user who is, or is answered, on a backend. If
 // the user is entangled it is pardoned instead, and accuse reports that.
 func (c *Checker) accuse(
-	t time.Duration, s *userState, director int, b netip.Addr, guarantee, format string, args ...any,
+	t time.Duration, s *userState, director int, b netip.Addr,
+	guarantee, format string, args ...any,
 ) (pardoned bool) {
 	if !c.entangled(t, s, director, b) {
 		c.breach(t, guarantee, s.user, format, args...)

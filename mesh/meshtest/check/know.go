@@ -58,8 +58,8 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 	return excused
 }
 
-// reliesOn is when the answer was given that the i-th relies on: one while the backend may have been
-// down prolonged nothing.
+// reliesOn is when the answer was given that the i-th relies on: one while the backend may have
+// been down prolonged nothing.
 func (x *line) reliesOn(i int) time.Duration {
 	for ; i >= 0; i-- {
 		if !x.answers[i].resting {

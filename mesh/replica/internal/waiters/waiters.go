@@ -80,10 +80,10 @@ func (w *Wait) Fresh(now mono.Time) bool { return now.Sub(w.askedAt) <= RelayVal
 type List struct {
 	order   []*Wait               // by age; lookups that are done stay until the next review
 	byID    map[uint64]*Wait      // our own that are not done
-	relays  map[uint64]*Wait      // lookups that a peer was asked to answer, by the id of the request
+	relays  map[uint64]*Wait      // those that a peer was asked to answer, by the id of the request
 	byUser  map[ring.User][]*Wait // those that are not done, by age
 	recheck bool                  // something changed that may help any of them
-	passed  bool                  // time has passed, which may help those of users who are not moved
+	passed  bool                  // time has passed, which may help those of users not being moved
 	changed []ring.User           // users of whom something changed that may help them
 	heldAt  mono.Time             // when time last had those of users who are moved looked at
 }
