@@ -60,7 +60,7 @@ func tagOf(name string, backends []api.Backend, health api.Health) tagView {
 			row.Bar, row.Mark = barWidth*has/most, barWidth*wants/most
 		}
 		row.State = backendState(b)
-		row.Why = whyFailing(b.IP, health)
+		row.Why = why(b, health)
 		tag.Backends = append(tag.Backends, row)
 	}
 	return tag
@@ -110,6 +110,19 @@ func backendState(b api.Backend) badge {
 		return badge{fmt.Sprintf("starting at %d%%", b.SlowStart.Percent), note}
 	}
 	return badge{"up", good}
+}
+
+// why says what is wrong with a backend: its name does not have its address, or directors see it
+// failing.
+func why(b api.Backend, health api.Health) string {
+	failing := whyFailing(b.IP, health)
+	switch {
+	case b.Gone && failing != "":
+		return "gone from its name; " + failing
+	case b.Gone:
+		return "gone from its name"
+	}
+	return failing
 }
 
 // whyFailing says who sees a backend failing, and what they see.

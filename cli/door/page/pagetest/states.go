@@ -152,6 +152,7 @@ func draining() *State {
 	s.backends[0].Drain = &api.Task{On: true, Since: &began, By: &by}
 	s.backends[0].Users = 1811
 	s.backends[1].Drain = &api.Task{On: true, Since: &began, LateMS: 61_000}
+	s.backends[1].Gone = true
 	s.backends[2].Rebalance = &api.Task{On: true, Since: &began, Waits: true}
 	return s
 }
