@@ -46,7 +46,8 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 			c.age(t, answerer, i, answerer) > silence {
 			continue
 		}
-		if c.links[i][peer].echo >= 0 && c.age(t, i, peer, i) <= silence &&
+		// one that has just woken counts the other one and has nothing of it to tell
+		if echo := c.links[i][peer].echo; echo >= 0 && t-echo <= silence &&
 			t-c.links[i][peer].separated >= contactAgain {
 			return false
 		}

@@ -54,6 +54,7 @@ func TestStranded(t *testing.T) {
 		}, "", ""},
 		{"another one has started beside it", startedBeside, "", ""},
 		{"it was not waited for, and came in by one that was cut off", joinsApart, "", ""},
+		{"it comes in by one that has slept through a split", joinsSleeper, "", ""},
 		{"it has what was acknowledged while it started", func(s *story) {
 			begin(s, 11, 10)
 			up(s)
@@ -254,6 +255,20 @@ func joinsApart(s *story) {
 	s.add(Admin{At(calm + sec(18)), 100, "d3", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
 	s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d1"},
 		Tables: map[string]Table{"d2": b3Down}})
+}
+
+// joinsSleeper has d2 start in a split, meet d1, which has slept since before it, and change what
+// d3, on the other side, does not hear of.
+func joinsSleeper(s *story) {
+	s.sleep("d1", calm, calm+sec(11))
+	s.stop("d2", calm+sec(1))
+	s.split("d3", calm+sec(3), end)
+	s.start("d2", calm+sec(8))
+	s.add(Admin{At(calm + sec(12.5)), 100, "d2", Op{Kind: OpUpdate, Backend: b1, VHosts: 7}})
+	s.add(Done{At: At(calm + sec(12.6)), ID: 100, Tables: map[string]Table{
+		"d2": with(b1, Row{Present: true, VHosts: 7}),
+		"d3": with(b1, Row{Present: true, VHosts: 10}),
+	}})
 }
 
 // meetsInPart has d3 answer without what d1 did in a split, when it is back in touch with d1 and
