@@ -1,6 +1,7 @@
 package moves
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -236,8 +237,15 @@ func (s *Set) Unanswered(peer string) iter.Seq[*Batch] {
 // Overdue yields the batches, in order, that have waited for confirmations for longer than a time.
 func (s *Set) Overdue(now mono.Time, longer time.Duration) iter.Seq[*Batch] {
 	return func(yield func(*Batch) bool) {
-		for _, id := range slices.Sorted(maps.Keys(s.batches)) {
-			if b := s.batches[id]; now.Sub(b.at) > longer && !yield(b) {
+		var overdue []*Batch // few, if any, of what may be hundreds
+		for _, b := range s.batches {
+			if now.Sub(b.at) > longer {
+				overdue = append(overdue, b)
+			}
+		}
+		slices.SortFunc(overdue, func(a, b *Batch) int { return cmp.Compare(a.ID, b.ID) })
+		for _, b := range overdue {
+			if !yield(b) {
 				return
 			}
 		}
