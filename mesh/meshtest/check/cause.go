@@ -246,7 +246,7 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 	}
 	for _, o := range c.operations {
 		if end := min(t, o.ended); o.moves(s.user) && t-end < lifetime+moveLimit &&
-			c.mayHash(s.user, o.at, end, backend) {
+			c.mayHash(s.user, o.at-1, end, backend) { // see flushedBy
 			return
 		}
 	}

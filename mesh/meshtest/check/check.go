@@ -99,6 +99,7 @@ func (c *Checker) Event(e Event) {
 		c.standingsEnd(t, e.Director)
 		c.originatorDied(t, i)
 		c.contacts.stop(t, i)
+		c.contacts.directors[i].removed = e.Removed
 	case Pause:
 		c.contacts.pause(t, c.contacts.of(e.Director), e.Clocks)
 	case Wake:

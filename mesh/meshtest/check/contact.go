@@ -42,6 +42,7 @@ type director struct {
 	alive     bool
 	paused    bool
 	leaving   bool
+	removed   bool // runs on outside the mesh, with what it had
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
@@ -155,8 +156,8 @@ func (c *contacts) start(t time.Duration, name string) {
 	d := c.directors[i]
 	c.probate(i)
 	d.life++
-	d.alive, d.paused, d.leaving, d.met, d.rooted, d.settled = true, false, false, false,
-		false, false
+	d.alive, d.paused, d.leaving, d.removed = true, false, false, false
+	d.met, d.rooted, d.settled = false, false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
 	d.comes, d.stranded = false, false
 	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false

@@ -45,10 +45,12 @@ type Leave struct {
 	Director string
 }
 
-// Stop ends a director's process, whatever the reason.
+// Stop ends a director's process, whatever the reason; or its membership, and with its next Start it
+// comes back with what it had.
 type Stop struct {
 	At
 	Director string
+	Removed  bool // from the mesh, and it runs on
 }
 
 // Pause stops a director's process without its notice (SIGSTOP); Wake lets it go on.

@@ -81,6 +81,24 @@ func TestKnowledge(t *testing.T) {
 			thereAndBack(s)
 		}, "", ""},
 		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"moved to where a drain began at the same moment", func(s *story) {
+			s.login("d1", calm-sec(2), alice, b1)
+			s.order("d1", calm, calm, Op{Kind: OpPin, User: alice, Backend: b2})
+			s.order("d1", calm, calm, Op{Kind: OpDrain, Backend: b2})
+			s.login("d1", calm+sec(3), alice, b2)
+		}, "", ""},
+		{"what a director that was removed brings back", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.split("d3", calm+sec(1), calm+sec(8))
+			s.add(Admin{At(calm + sec(2)), 100, "d3", Op{Kind: OpForget, Backend: b1}})
+			s.order("d1", calm+sec(7), calm+sec(7.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.add(Stop{At(calm + sec(8)), "d3", true})
+			s.gone("d3", calm+sec(8))
+			s.login("d1", calm+sec(10), alice, b1)
+			s.start("d3", calm+sec(20))
+			s.login("d1", calm+sec(21), alice, placeWithout(b1))
+		}, "", ""},
 		{"alone, after a start with a pause in it", func(s *story) {
 			s.stop("d3", calm)
 			s.split("d3", calm, end)

@@ -9,8 +9,9 @@ import (
 // remains are what may be left of a mesh that has come to its end: rows at a director that lives
 // on. It had received them, and was not admitted yet.
 type remains struct {
-	of *Checker
-	at time.Duration // the mesh came to its end
+	of  *Checker
+	at  time.Duration // the mesh came to its end
+	ops []Op          // what directors may go on with, see [Checker.Inherits]
 }
 
 // Follows reports to the checker that another one has judged a mesh which ended at a time, and that
@@ -18,6 +19,47 @@ type remains struct {
 // mesh. It must be called before the first event.
 func (c *Checker) Follows(before *Checker, ended time.Duration) {
 	c.remains = remains{of: before, at: ended}
+}
+
+// Inherits reports to the checker of a mesh that [Checker.Follows] another one that a director which
+// lives on may have received the table of that, or a part of it. It must be called before the first
+// event.
+func (c *Checker) Inherits() {
+	before, at := c.remains.of, c.remains.at
+	for _, b := range before.table.backends {
+		x := c.table.find(b.addr)
+		if x == nil {
+			x = c.table.backend(b.addr)
+			x.tag = b.tag
+			x.writes[regPresent] = []write{{value: 0}}
+		}
+		for r := range registers {
+			for _, value := range b.possible(r, at, at, everyone) {
+				x.writes[r] = append(x.writes[r], write{value: value})
+			}
+		}
+		x.rebalanced, x.started = x.rebalanced || b.rebalanced, x.started || b.started
+		x.balanced, x.judged = x.balanced || b.balanced, x.judged || b.judged
+		x.unnamed = x.unnamed || b.unnamed
+		if slices.Contains(b.possible(regDrained, at, at, everyone), 1) {
+			c.remains.ops = append(c.remains.ops, Op{Kind: OpDrain, Backend: b.addr})
+		}
+	}
+	for u := range before.table.pins {
+		p := c.table.pins[u]
+		if p == nil {
+			p = &pin{writes: []write{{}}}
+			c.table.pins[u] = p
+		}
+		for _, value := range before.table.possiblePins(u, at, at, everyone) {
+			if value == 0 {
+				continue
+			}
+			backend := before.table.pinnedTo[value-1]
+			p.writes = append(p.writes, write{value: c.table.pinValue(backend)})
+			c.remains.ops = append(c.remains.ops, Op{Kind: OpPin, User: u, Backend: backend})
+		}
+	}
 }
 
 // mayHaveRemains reports whether a mapping of a user, ending or being moved, may be left of an
@@ -64,6 +106,9 @@ func (c *Checker) goOn(t time.Duration, director string) {
 		if b.Drained {
 			add(Op{Kind: OpDrain, Backend: b.Addr})
 		}
+	}
+	for _, op := range c.remains.ops {
+		add(op)
 	}
 	for u, p := range c.rules.Pins {
 		if p.Backend.IsValid() {

@@ -1,6 +1,9 @@
 package check
 
-import "testing"
+import (
+	"net/netip"
+	"testing"
+)
 
 // TestRemains judges what a director answers in a new mesh that was about to join one which ended.
 func TestRemains(t *testing.T) {
@@ -32,6 +35,42 @@ func TestRemains(t *testing.T) {
 			answer = b3
 		}
 		c.Event(Answer{At(sec(test.at)), 1, answer, false})
+		if fine := len(c.Breaches()) == 0; fine != test.fine {
+			t.Errorf("%s: %v", test.name, c.Breaches())
+		}
+	}
+}
+
+// TestInherits judges where users go in a new mesh, one director of which may have the table of one
+// that ended.
+func TestInherits(t *testing.T) {
+	before := New(rules)
+	before.Event(Start{At(0), "d1"})
+	before.Event(Admin{At(sec(5)), 1, "d1", Op{Kind: OpDrain, Backend: b1}})
+	before.Event(Done{At: At(sec(5)), ID: 1})
+	before.Event(Admin{At(sec(6)), 2, "d1", Op{Kind: OpPin, User: alice, Backend: b3}})
+	before.Event(Done{At: At(sec(6)), ID: 2})
+	for _, test := range []struct {
+		name     string
+		inherits bool
+		backend  netip.Addr
+		fine     bool
+	}{
+		{"the configured place", true, b1, true},
+		{"off a drained backend", true, placeWithout(b1), true},
+		{"to where she is pinned", true, b3, true},
+		{"off a backend that is not drained", false, placeWithout(b1), false},
+		{"to where she is not pinned", false, b3, false},
+	} {
+		c := New(rules)
+		c.Follows(before, sec(7))
+		if test.inherits {
+			c.Inherits()
+		}
+		c.Event(Start{At(sec(6)), "d1"})
+		c.Event(Synced{At(sec(10)), "d1", true, "", 2})
+		c.Event(Lookup{At(sec(60)), 1, "d1", alice})
+		c.Event(Answer{At(sec(60)), 1, test.backend, false})
 		if fine := len(c.Breaches()) == 0; fine != test.fine {
 			t.Errorf("%s: %v", test.name, c.Breaches())
 		}

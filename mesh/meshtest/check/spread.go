@@ -102,6 +102,8 @@ func (c *Checker) spreadOperations(t time.Duration) {
 		case o.everywhere != forever:
 		case o.done:
 			c.spreadOperation(t, o)
+		case c.contacts.directors[o.director].removed:
+			// it may come back with it
 		case o.still == forever && max(together, c.endedAt(o)) <= t-c.rules.knownWithin():
 			o.still = t // its director is gone: all have it by now, or nobody ever will
 			c.closeFreed(o)

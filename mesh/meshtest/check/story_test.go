@@ -112,7 +112,7 @@ func (s *story) gone(d string, at time.Duration) {
 
 func (s *story) stop(d string, at time.Duration) {
 	s.gone(d, at)
-	s.add(Stop{At(at), d})
+	s.add(Stop{At: At(at), Director: d})
 }
 
 func (s *story) sleep(d string, at, until time.Duration) {

@@ -28,7 +28,7 @@ func (d *director) orderMembership(p *director, remove bool) {
 		case !d.core.Self(d.now()).Synced: // it refuses
 		default:
 			p.record(check.Leave{At: w.when(), Director: p.name})
-			p.record(check.Stop{At: w.when(), Director: p.name})
+			p.record(check.Stop{At: w.when(), Director: p.name, Removed: true})
 			p.removed, p.knownRemoved = true, make(map[*director]int)
 			p.withdrawLookups()
 			defer w.demands.watchRemoved(w, p, w.now)
