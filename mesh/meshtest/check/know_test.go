@@ -95,7 +95,7 @@ func TestKnowledge(t *testing.T) {
 				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 			s.add(Stop{At(calm + sec(8)), "d3", true})
 			s.gone("d3", calm+sec(8))
-			s.login("d1", calm+sec(10), alice, b1)
+			s.login("d1", calm+sec(18), alice, b1)
 			s.start("d3", calm+sec(20))
 			s.login("d1", calm+sec(21), alice, placeWithout(b1))
 		}, "", ""},
