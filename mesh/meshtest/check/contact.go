@@ -42,7 +42,8 @@ type director struct {
 	alive     bool
 	paused    bool
 	leaving   bool
-	removed   bool // runs on outside the mesh, with what it had
+	removed   bool          // runs on outside the mesh, with what it had
+	backAt    time.Duration // when it came back from there; never, if it did not
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
@@ -128,7 +129,7 @@ func (c *contacts) of(name string) int {
 	c.index[name] = i
 	c.directors = append(c.directors, &director{
 		name: name, settledAt: never, stoppedAt: never, syncedAt: never, unaware: forever,
-		thawed: never, wokenAt: never,
+		thawed: never, wokenAt: never, backAt: never,
 	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
@@ -156,6 +157,9 @@ func (c *contacts) start(t time.Duration, name string) {
 	d := c.directors[i]
 	c.probate(i)
 	d.life++
+	if d.removed {
+		d.backAt = t
+	}
 	d.alive, d.paused, d.leaving, d.removed = true, false, false, false
 	d.met, d.rooted, d.settled = false, false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""

@@ -99,6 +99,12 @@ func TestKnowledge(t *testing.T) {
 			s.start("d3", calm+sec(20))
 			s.login("d1", calm+sec(21), alice, placeWithout(b1))
 		}, "", ""},
+		{"a mapping that one which was removed brings back", broughtBack, "", ""},
+		{"one that has gone on since, in its last seconds", func(s *story) {
+			broughtBack(s)
+			id := s.ask("d2", calm+sec(50), alice)
+			s.answer(id, calm+sec(58), placeWithout(b1))
+		}, "", ""},
 		{"alone, after a start with a pause in it", func(s *story) {
 			s.stop("d3", calm)
 			s.split("d3", calm, end)
@@ -342,6 +348,22 @@ func thereAndBack(s *story) {
 	s.add(Admin{At(calm + sec(9.8)), 100, "d1", Op{Kind: OpFlush}})
 	s.login("d1", calm+sec(16), alice, b1)
 	s.login("d2", calm+sec(17), alice, b2)
+}
+
+// broughtBack has d3 removed while it is cut off, after it has answered alice b1, and let in again
+// when she was answered elsewhere for some time.
+func broughtBack(s *story) {
+	s.order("d1", calm-sec(2), calm-sec(1.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	s.split("d3", calm, calm+sec(20))
+	s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d3", calm+sec(7), alice, b1)
+	s.login("d1", calm+sec(8), alice, placeWithout(b1))
+	s.add(Stop{At(calm + sec(9)), "d3", true})
+	s.gone("d3", calm+sec(9))
+	s.login("d2", calm+sec(22), alice, placeWithout(b1))
+	s.start("d3", calm+sec(30))
+	s.login("d1", calm+sec(32), alice, b1)
 }
 
 // downApart has alice's backend down, and without vhosts for d3, which is apart for half a minute.

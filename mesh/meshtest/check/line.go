@@ -112,6 +112,10 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	slices.SortStableFunc(x.answers, func(a, b given) int { return cmp.Compare(a.at, b.at) })
 	switch why {
 	case causeNone:
+		if c.broughtBack(t, s, backend) {
+			why, kept = causeFault, slices.Clone(s.lines)
+			break
+		}
 		if c.accuse(t, s, l.director, backend, "G2", "%s answered %v, although %s",
 			c.contacts.directors[l.director].name, backend, c.describe(s)) {
 			why, kept = causeFault, slices.Clone(s.lines)

@@ -169,9 +169,23 @@ func (c *Checker) judgeWait(l *lookup) {
 	if len(found) > 1 && !c.mapped(s, l) || !known && c.mayHaveRemains(l.at, l.user) {
 		return
 	}
+	if c.broughtBack(l.at, s, netip.Addr{}) {
+		return
+	}
 	c.accuse(l.at, s, l.director, found[0], "G4",
 		"%s lets a lookup wait without a reason: the place is %v, and %s",
 		c.contacts.directors[l.director].name, found, c.describe(s))
+}
+
+// broughtBack reports whether a director that was removed, and let in again, may have brought along
+// a mapping of the user to a backend (zero: any) that it had before. Like one of the other side of a
+// split that may win, with the newest activity of both.
+func (c *Checker) broughtBack(t time.Duration, s *userState, backend netip.Addr) bool {
+	return slices.ContainsFunc(s.sessions, func(y session) bool {
+		d := c.contacts.directors[y.director]
+		return d.backAt != never && t-d.backAt <= c.latestEnd() && y.life < d.life &&
+			(!backend.IsValid() || y.backend == backend)
+	})
 }
 
 // confirmedUpTo is up to when changes of the table were confirmed by all directors that the one
