@@ -21,14 +21,12 @@ import (
 
 const (
 	interval = time.Second
-	// bytes between two collections; a busy director makes some MB a second
-	leastGarbage = 8 << 20
-	// as many while collections are dear
-	mostGarbage = 64 << 20
-	// Collections are dear, or cheap, if they take this part of one processor.
-	dear, cheap  = 0.05, 0.01
+	leastGarbage = 8 << 20  // bytes between two collections; a busy director makes some MB a second
+	mostGarbage  = 64 << 20 // as many while collections are dear
 	leastPercent = 8
 	mostPercent  = 100 // Go's own default
+	// Collections are dear, or cheap, if they take this part of one processor.
+	dear, cheap = 0.05, 0.01
 	// quietTime without a collection follows a burst; then its garbage goes back to the system.
 	// What a director remembers of the last logins, for up to 91 s, is garbage by then too. Go
 	// itself collects after two minutes, but keeps what that frees for long.
@@ -59,8 +57,8 @@ func Run(ctx context.Context) {
 			return
 		}
 		metrics.Read(samples)
-		// Setting the percentage stops the world for a moment: small differences are not worth it.
 		allowed.review(time.Now(), samples[2].Value.Float64())
+		// Setting the percentage stops the world for a moment: small differences are not worth it.
 		next := percentFor(samples[0].Value.Uint64(), allowed.bytes)
 		if next*5 < percent*4 || next*4 > percent*5 {
 			percent = next
