@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	interval = time.Second
+	interval     = time.Second
 	leastGarbage = 8 << 20  // bytes between two collections; a busy director makes some MB a second
 	mostGarbage  = 64 << 20 // as many while collections are dear
 	leastPercent = 8

@@ -45,8 +45,8 @@ type Leave struct {
 	Director string
 }
 
-// Stop ends a director's process, whatever the reason; or its membership, and with its next Start it
-// comes back with what it had.
+// Stop ends a director's process, whatever the reason; or its membership, and it comes back with
+// what it had when it starts next.
 type Stop struct {
 	At
 	Director string

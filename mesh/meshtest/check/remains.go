@@ -1,6 +1,7 @@
 package check
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ func (c *Checker) Follows(before *Checker, ended time.Duration) {
 	c.remains = remains{of: before, at: ended}
 }
 
-// Inherits reports to the checker of a mesh that [Checker.Follows] another one that a director which
+// Inherits reports to the checker of a mesh that [Checker.Follows] another one: a director that
 // lives on may have received the table of that, or a part of it. It must be called before the first
 // event.
 func (c *Checker) Inherits() {
@@ -45,7 +46,7 @@ func (c *Checker) Inherits() {
 			c.remains.ops = append(c.remains.ops, Op{Kind: OpDrain, Backend: b.addr})
 		}
 	}
-	for u := range before.table.pins {
+	for _, u := range slices.SortedFunc(maps.Keys(before.table.pins), compareUsers) {
 		p := c.table.pins[u]
 		if p == nil {
 			p = &pin{writes: []write{{}}}

@@ -178,8 +178,8 @@ func (c *Checker) judgeWait(l *lookup) {
 }
 
 // broughtBack reports whether a director that was removed, and let in again, may have brought along
-// a mapping of the user to a backend (zero: any) that it had before. Like one of the other side of a
-// split that may win, with the newest activity of both.
+// a mapping of the user to a backend (zero: any) that it had before. Like one of the other side of
+// a split that may win, with the newest activity of both.
 func (c *Checker) broughtBack(t time.Duration, s *userState, backend netip.Addr) bool {
 	return slices.ContainsFunc(s.sessions, func(y session) bool {
 		d := c.contacts.directors[y.director]
