@@ -5,6 +5,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/beaten"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
@@ -33,6 +34,7 @@ type merging struct {
 	// mergedFor is why the rows that are being merged may have other backends, for the history.
 	mergedFor wire.Cause
 	waiters   *waiters.List
+	beaten    beaten.Set
 }
 
 // eachMerged takes a row that was merged, and what became of it.
@@ -59,6 +61,7 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 		changed := false
 		dropped := mg.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := ring.User{Tag: b.Tag, Hash: in.Hash}
+			mg.noteBeaten(now, u, in, out)
 			if out.Changed {
 				changed = true
 				mg.rowChanged(now, u, out, each == nil)
@@ -80,6 +83,32 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 	}
 	if cap(buf) <= maxUnpacked {
 		mg.unpacked = buf
+	}
+}
+
+// noteBeaten remembers which of two living rows lost that were made without knowledge of each
+// other.
+func (mg *merging) noteBeaten(
+	now mono.Time, u ring.User, in directory.Mapping, out directory.Merged,
+) {
+	if out.BeforeStatus != directory.Live || out.Before.Generation != in.Generation ||
+		out.Before.Backend == in.Backend {
+		return
+	}
+	loser := in
+	if out.Mapping.Backend == in.Backend {
+		loser = out.Before
+	}
+	if !loser.Moving { // what releases it would not find it
+		mg.beaten.Note(now, u, loser)
+	}
+}
+
+// mergeBeaten merges the rows again that lost lately, after a change of the table that may have
+// killed the winners.
+func (mg *merging) mergeBeaten(now mono.Time) {
+	if mg.beaten.Len() > 0 {
+		mg.mergeRows(now, mg.beaten.Blocks(now), nil)
 	}
 }
 
