@@ -184,7 +184,11 @@ func (p stop) since(o *operation) time.Duration {
 // stops are the line's backend and where moves under way may have put the user meanwhile. last is
 // the line's last answer that counts.
 func (c *Checker) stops(s *userState, x *line, last time.Duration) []stop {
-	all := []stop{{x.backend, x.start, last}}
+	first := x.start
+	for _, o := range x.makers {
+		first = min(first, o.at) // the mapping may be older than its first answer
+	}
+	all := []stop{{x.backend, first, last}}
 	for _, o := range c.operations {
 		if o.op.Kind == OpMove && o.op.User == s.user && !s.used[o] && c.pending(o, s) {
 			all = append(all, stop{o.op.Backend, o.at, o.at})

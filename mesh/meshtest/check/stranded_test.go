@@ -188,6 +188,21 @@ func TestFlushesOfOthers(t *testing.T) {
 		}, "", ""},
 		{"a flush that looks like an earlier move", func(s *story) { flushedAfter(s, false) },
 			"", ""},
+		{"one that ended elsewhere before anybody was answered where the first one had her",
+			func(s *story) {
+				s.login("d1", calm, alice, b1)
+				s.order("d1", calm+sec(1), calm+sec(1.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+				s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpFlush})
+				s.add(FlushEnded{At(calm + sec(3)), s.lastID})
+				s.split("d1", calm+sec(4), calm+sec(25))
+				s.order("d2", calm+sec(10), calm+sec(10.1),
+					Op{Kind: OpUpdate, Backend: first, VHosts: 0}, "d1")
+				s.order("d2", calm+sec(11), calm+sec(11.1), Op{Kind: OpFlush}, "d1")
+				s.add(FlushEnded{At(calm + sec(12)), s.lastID})
+				s.login("d1", calm+sec(16), alice, first)
+				s.login("d1", calm+sec(31), alice, second)
+			}, "", ""},
 		{"a move that takes long", func(s *story) { flushedAfter(s, true) },
 			"G2", "d3 has not kicked"},
 		{"one to a backend that is forgotten, where one in a split has the old mapping",
