@@ -46,7 +46,8 @@ func TestEndOfWinner(t *testing.T) {
 				}
 			}
 			got, status := d.dir.Find("", h, d.core.MeshTime(w.now))
-			if status != directory.Live || got.Backend != testBackend(2) || got.Stamp != loser.Stamp {
+			if status != directory.Live || got.Backend != loser.Backend ||
+				got.Stamp != loser.Stamp {
 				t.Errorf("%s, %v: the user has %+v, %v", test.name, order, got, status)
 			}
 		}

@@ -48,7 +48,7 @@ type director struct {
 	stoppedAt time.Duration
 	pausedAt  time.Duration
 	wokenAt   time.Duration // when it last went on; never, if it did not sleep
-	slept     time.Duration // in this life, in all
+	pauses    []pause       // of this life, that are over
 	frozen    bool          // paused with all its clocks
 	// it stood still with them, and no frame that was sent then or later has shown it that;
 	// forever: none need
@@ -70,6 +70,17 @@ type director struct {
 	settled   bool
 	unsettled time.Duration // when it last became so
 	settledAt time.Duration // when it last settled
+}
+
+// pause is a time in which a director slept.
+type pause struct{ from, to time.Duration }
+
+// slept is for how long a director has slept since a time.
+func (d *director) slept(since time.Duration) (sum time.Duration) {
+	for _, p := range d.pauses {
+		sum += max(0, p.to-max(p.from, since))
+	}
+	return sum
 }
 
 // link is what one director has received of another.
@@ -165,7 +176,7 @@ func (c *contacts) start(t time.Duration, name string) {
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
 	d.comes, d.stranded = false, false
 	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false
-	d.startedAt, d.slept, d.unsettled = t, 0, max(t, c.founding)
+	d.startedAt, d.pauses, d.unsettled = t, nil, max(t, c.founding)
 	for j := range c.links {
 		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
 	}
@@ -192,7 +203,7 @@ func (c *contacts) wake(t time.Duration, i int) {
 		d.unaware, d.thawed, d.cutOff = d.pausedAt+noticedWithin, t, t-d.pausedAt > silence
 	}
 	d.paused, d.wokenAt = false, t
-	d.slept += t - d.pausedAt
+	d.pauses = append(d.pauses, pause{d.pausedAt, t})
 	if t-d.pausedAt > shortPause {
 		for j := range c.directors {
 			if !c.cut(d.pausedAt, i, j) {

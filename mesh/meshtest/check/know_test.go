@@ -105,6 +105,10 @@ func TestKnowledge(t *testing.T) {
 			id := s.ask("d2", calm+sec(50), alice)
 			s.answer(id, calm+sec(58), placeWithout(b1))
 		}, "", ""},
+		{"cut off for long, with a pause in it", func(s *story) { sleepsApart(s, 8) }, "", ""},
+		{"cut off for too short a time when the pause is left out", func(s *story) {
+			sleepsApart(s, 6.3)
+		}, "G2", "d3 answered"},
 		{"alone, after a start with a pause in it", func(s *story) {
 			s.stop("d3", calm)
 			s.split("d3", calm, end)
@@ -364,6 +368,16 @@ func broughtBack(s *story) {
 	s.login("d2", calm+sec(22), alice, placeWithout(b1))
 	s.start("d3", calm+sec(30))
 	s.login("d1", calm+sec(32), alice, b1)
+}
+
+// sleepsApart has d3 cut off, asleep for two seconds of that, and answer after so many seconds what
+// the others do not.
+func sleepsApart(s *story, after float64) {
+	s.split("d3", calm, end)
+	s.sleep("d3", calm+sec(3), calm+sec(5))
+	s.order("d1", calm+sec(5.6), calm+sec(5.7), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d1", calm+sec(6), alice, placeWithout(b1))
+	s.login("d3", calm+sec(after), alice, b1)
 }
 
 // downApart has alice's backend down, and without vhosts for d3, which is apart for half a minute.

@@ -5,16 +5,11 @@ import "time"
 // Who was cut off from whom, and what has reached whom, by the frames that were received.
 
 // age is for how long viewer has had no proof that frames flow both ways between it and peer, while
-// answerer, one of the two, was awake.
+// it and answerer, one of the two, were awake.
 func (c *contacts) age(t time.Duration, viewer, peer, answerer int) time.Duration {
-	other := peer
-	if viewer != answerer {
-		other = viewer
-	}
-	since := max(c.links[viewer][peer].echo, c.directors[viewer].startedAt,
-		c.directors[peer].startedAt,
-		c.links[viewer][peer].woke, c.links[answerer][other].woke)
-	return t - since
+	v, a := c.directors[viewer], c.directors[answerer]
+	since := max(c.links[viewer][peer].echo, v.startedAt, c.directors[peer].startedAt)
+	return t - since - max(v.slept(since), a.slept(since))
 }
 
 // cut reports whether at t the answerer and its peer are cut off from each other, as either of the
@@ -39,7 +34,7 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	if d := c.directors[answerer]; !d.met {
 		// It serves alone. For how long the other one has been there does not matter.
-		return t-d.startedAt-d.slept > aloneAfter
+		return t-d.startedAt-d.slept(d.startedAt) > aloneAfter
 	}
 	for i, d := range c.directors {
 		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 ||

@@ -1,9 +1,10 @@
 // Package beaten remembers rows of users that lost against another living one of their generation.
 //
 // Of two rows that were made without knowledge of each other the older one wins, and the directory
-// keeps only that. When its backend is removed a moment later, or the users there are forgotten, the
-// winner is dead. A director that hears of that first, and then of the two rows, keeps the one that
-// lives; so must one that heard of the rows first. It merges again what this package remembers.
+// keeps only that. When its backend is removed a moment later, or the users there are forgotten,
+// the winner is dead. A director that hears of that first, and then of the two rows, keeps the one
+// that lives; so must one that heard of the rows first. It merges again what this package
+// remembers.
 //
 // Which row wins is decided by package directory, and when to merge again by package replica. Not
 // safe for concurrent use.
