@@ -1,6 +1,9 @@
 package check
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Who was cut off from whom, and what has reached whom, by the frames that were received.
 
@@ -32,7 +35,7 @@ func (c *contacts) cut(t time.Duration, answerer, peer int) bool {
 // strangers reports whether two directors that never met in this life need not know of each other:
 // nobody met the answerer, or all that met it are cut off from the other one.
 func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
-	if d := c.directors[answerer]; !d.met {
+	if d := c.directors[answerer]; !d.met && !c.heard(answerer) {
 		// It serves alone. For how long the other one has been there does not matter.
 		return t-d.startedAt-d.slept(d.startedAt) > aloneAfter
 	}
@@ -63,6 +66,12 @@ func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 // right cannot be told before all have met, and till then the two take no rows from each other.
 func (c *contacts) otherTimes(t time.Duration, i, j int) bool {
 	return c.links[i][j].otherTime && c.meetingAgain(t, i, j)
+}
+
+// heard reports whether another director has proof that frames flow both ways between it and one
+// which does not show that yet.
+func (c *contacts) heard(i int) bool {
+	return slices.ContainsFunc(c.links, func(from []link) bool { return from[i].echo >= 0 })
 }
 
 // reached reports whether a row that was made by the present life of director from at t has surely

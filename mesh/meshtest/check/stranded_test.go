@@ -54,6 +54,8 @@ func TestStranded(t *testing.T) {
 		}, "", ""},
 		{"another one has started beside it", startedBeside, "", ""},
 		{"it was not waited for, and came in by one that was cut off", joinsApart, "", ""},
+		{"it has just come in by one that knows that another one sleeps", joinsBesideSleeper,
+			"", ""},
 		{"it comes in by one that has slept through a split", joinsSleeper, "", ""},
 		{"it has what was acknowledged while it started", func(s *story) {
 			begin(s, 11, 10)
@@ -270,6 +272,22 @@ func joinsApart(s *story) {
 	s.add(Admin{At(calm + sec(18)), 100, "d3", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
 	s.add(Done{At: At(calm + sec(18.1)), ID: 100, Failed: []string{"d1"},
 		Tables: map[string]Table{"d2": b3Down}})
+}
+
+// joinsBesideSleeper has d2 come in by d3, which has lost d1, and change something right after the
+// first frame that shows that.
+func joinsBesideSleeper(s *story) {
+	s.sleep("d1", calm-sec(2), calm+sec(9))
+	s.stop("d2", calm)
+	s.start("d2", calm+sec(4))
+	s.part("d2", "d3", calm+sec(4), end)
+	at := calm + sec(4.4)
+	s.add(Frame{At(at), "d2", "d3", at - sec(0.02), at - sec(0.1)})
+	s.add(Admin{At(calm + sec(4.5)), 100, "d2", Op{Kind: OpUpdate, Backend: b1, VHosts: 7}})
+	s.add(Done{At: At(calm + sec(4.6)), ID: 100, Tables: map[string]Table{
+		"d1": with(b1, Row{Present: true, VHosts: 10}),
+		"d2": with(b1, Row{Present: true, VHosts: 7}),
+	}})
 }
 
 // joinsSleeper has d2 start in a split, meet d1, which has slept since before it, and change what
