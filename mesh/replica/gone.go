@@ -254,7 +254,7 @@ func (dl *deadLogs) takePart(now mono.Time, log *logs.Peer, m *wire.LogPart) {
 			dl.takeRows(now, e)
 		case *wire.Hold:
 			dl.mergeRows(now, e.Blocks, nil)
-			dl.moves.Held.RunAllBy(e.Blocks, log.ID())
+			dl.moves.Held.RunAllBy(e.Blocks, log.ID(), false)
 		case *wire.Unknown:
 			dl.takeUnknown(log.ID().Name, e)
 		}

@@ -63,7 +63,7 @@ func (gs *gossiping) applyDelta(now mono.Time, d *wire.Delta) {
 	if gs.admission.bootstrapped {
 		gs.apply(now, d.Change, nil)
 		gs.mergeRows(now, d.Blocks, nil)
-		gs.moves.Held.RunAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot})
+		gs.moves.Held.RunAllBy(d.Blocks, logs.ID{Name: d.Origin, Boot: d.Boot}, true)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 // takes its moves over. It sends a Hold for them, which directors that hold the users confirm at
 // once, with the reports that they remember; then come hook, delay and release. If two directors
 // do that it does no harm, since a release is the same from any director. Each director chooses
-// among the peers that it counts, so one always takes the moves over.
+// among the peers that it counts, so one always takes the moves over. But it waits only for those
+// that it counts: so it leaves a move alone whose originator it hears of, in touch or not, for that
+// one waits for others.
 
 // unknownFor is how old a move must be to be taken over if we do not know which director runs it:
 // word of that may be on its way.
@@ -30,7 +32,7 @@ func (c *Core) goOn(now mono.Time) {
 	}
 	orphans := c.moves.Orphans(now, unknownFor, func(life logs.ID) bool {
 		p := c.inLife(life)
-		return p != nil && p.live
+		return p != nil && (p.live || p.beats(now))
 	})
 	if len(orphans) == 0 {
 		return

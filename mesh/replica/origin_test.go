@@ -206,6 +206,29 @@ func TestMoveOfOneThatOnlySeemsGone(t *testing.T) {
 	}
 }
 
+// Nobody goes on with a move of one whose beats come, though it does not hear ours: it waits for
+// directors that we may have lost.
+func TestMoveOfOneThatIsDeafToUs(t *testing.T) {
+	e := newExodus(t, 4)
+	d1, d4 := e.w.directors[0], e.w.directors[3]
+	e.w.lose = func(from, to *director, _ wire.Message) bool { return from == d1 && to == d4 }
+	e.w.until("d1 and d4 have lost each other", time.Minute, func() bool {
+		return !d1.core.peers.get("d4").live && !d4.core.peers.get("d1").live
+	})
+	e.slow["d3"] = 3 * time.Second
+	op := e.begin(d4, "d1", "d2", "d3")
+	if !d1.core.moves.Held.Has(ring.User{Hash: e.h}) {
+		t.Fatal("d1 does not hear of the move; the test shows nothing")
+	}
+	e.run(10 * time.Second)
+	if n := d1.core.counters.MovesTaken; n != 0 {
+		t.Errorf("d1 went on with %d moves", n)
+	}
+	if done, ok := d4.done[op]; !ok || done.Err != nil {
+		t.Errorf("the move ends with %+v (%v)", done, ok)
+	}
+}
+
 // Without a director that goes on the users are locked out for long.
 func TestMovesOfOneThatIsGoneUnguarded(t *testing.T) {
 	e := newExodus(t, 4, func(c *Config) { c.Guards.NoGoingOn = true })

@@ -104,6 +104,12 @@ func (p *peer) goesOn(began mono.Time, up time.Duration) bool {
 	return p.boot != 0 && began.Sub(p.began).Abs() <= time.Second+up/1000
 }
 
+// beats reports whether a peer runs for all that we hear. If it does not hear us it counts us as
+// failed, and goes on with others.
+func (p *peer) beats(now mono.Time) bool {
+	return p.in != 0 && (p.beatAt == 0 || now.Sub(p.beatAt) <= failAfter)
+}
+
 // peerInLife returns the peer that a stream has proven to run, for so many milliseconds, a new one
 // if need be. A new life begins with nothing.
 func (c *Core) peerInLife(now mono.Time, who wire.Peer, up int64) *peer {

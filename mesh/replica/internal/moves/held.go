@@ -26,6 +26,7 @@ type heldUser struct {
 	row      directory.Mapping // moving
 	since    mono.Time         // when it came
 	by       logs.ID           // the life that runs the move; zero: not known
+	gossiped bool              // that is known by gossip alone
 	replaced Replaced
 	kick     *Kick // nil: none begun
 }
@@ -164,32 +165,33 @@ func (h *Held) Restamp(find Find) {
 // RunBy notes which life of a director runs the move of a user, if the user is held.
 func (h *Held) RunBy(u ring.User, by logs.ID) {
 	if user := h.users[u]; user != nil {
-		user.by = by
+		user.by, user.gossiped = by, false
 	}
 }
 
-// RunAllBy does so for rows that came otherwise than by the Hold of a director that lives: only for
-// moves of which it was not known.
-func (h *Held) RunAllBy(blocks []wire.Block, by logs.ID) {
+// RunAllBy does so for rows that came otherwise than by the Hold of a director that lives, perhaps
+// by gossip: only for moves of which it was not known.
+func (h *Held) RunAllBy(blocks []wire.Block, by logs.ID, gossiped bool) {
 	for _, b := range blocks {
 		for row := range b.All() {
 			user := h.users[ring.User{Tag: b.Tag, Hash: row.Hash}]
 			if user != nil && user.by == (logs.ID{}) && Same(user.row, row) {
-				user.by = by
+				user.by, user.gossiped = by, gossiped
 			}
 		}
 	}
 }
 
 // isOrphan reports whether no director runs the move. If it is not known which one does, word of
-// that may be on its way for a time.
+// that may be on its way for a time. Gossip comes also from a director that is out of reach: it runs
+// the move with others, which wait for directors that we may not count.
 func (user *heldUser) isOrphan(
 	now mono.Time, unknownFor time.Duration, runs func(logs.ID) bool,
 ) bool {
-	if user.by == (logs.ID{}) {
-		return now.Sub(user.since) >= unknownFor
+	if runs(user.by) {
+		return false
 	}
-	return !runs(user.by)
+	return user.by != (logs.ID{}) && !user.gossiped || now.Sub(user.since) >= unknownFor
 }
 
 // Kick is the end of a held user's sessions, but for those on the new backend. There is one for

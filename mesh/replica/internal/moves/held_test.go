@@ -230,15 +230,30 @@ func TestOrphans(t *testing.T) {
 			s.Held.RunBy(user(2), dead)
 			s.Held.RunBy(user(2), alive)
 		}, 0, nil},
-		{"by gossip", func(s *Set) { s.Held.RunAllBy(blocks(row(1, 2), row(3, 2)), dead) }, 0,
-			[]ring.UserHash{1, 3}},
-		{"by gossip, of another move", func(s *Set) { s.Held.RunAllBy(blocks(row(1, 3)), dead) }, 0,
-			nil},
-		{"by gossip, and it is known", func(s *Set) {
-			s.Held.RunBy(user(1), alive)
-			s.Held.RunAllBy(blocks(row(1, 2)), dead)
+		{"by its log", func(s *Set) {
+			s.Held.RunAllBy(blocks(row(1, 2), row(3, 2)), dead, false)
+		}, 0, []ring.UserHash{1, 3}},
+		{"by its log, of another move", func(s *Set) {
+			s.Held.RunAllBy(blocks(row(1, 3)), dead, false)
 		}, 0, nil},
-		{"by gossip, not held", func(s *Set) { s.Held.RunAllBy(blocks(row(9, 2)), dead) }, 0, nil},
+		{"by its log, and it is known", func(s *Set) {
+			s.Held.RunBy(user(1), alive)
+			s.Held.RunAllBy(blocks(row(1, 2)), dead, false)
+		}, 0, nil},
+		{"by its log, not held", func(s *Set) {
+			s.Held.RunAllBy(blocks(row(9, 2)), dead, false)
+		}, 0, nil},
+		{"by gossip", func(s *Set) {
+			s.Held.RunAllBy(blocks(row(1, 2), row(3, 2)), dead, true)
+		}, unknownFor - 1, nil},
+		{"by gossip, some time ago", func(s *Set) {
+			s.Held.RunAllBy(blocks(row(1, 2), row(2, 2)), dead, true)
+			s.Held.RunAllBy(blocks(row(3, 2)), alive, true)
+		}, unknownFor, []ring.UserHash{1, 2}},
+		{"by gossip, and then by its Hold", func(s *Set) {
+			s.Held.RunAllBy(blocks(row(1, 2)), dead, true)
+			s.Held.RunBy(user(1), dead)
+		}, 0, []ring.UserHash{1}},
 		{"not held", func(s *Set) { s.Held.RunBy(user(9), dead) }, 0, nil},
 		{"ours", func(s *Set) { begun(s, 1) }, unknownFor, []ring.UserHash{2, 3}},
 		{"released", func(s *Set) { s.Held.Release(user(3)) }, unknownFor, []ring.UserHash{1, 2}},
