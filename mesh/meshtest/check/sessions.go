@@ -22,10 +22,10 @@ func (c *Checker) kicked(
 	})
 }
 
-// judgeKicksBefore demands, at the first answer after a move, that the sessions elsewhere were
-// ended, or the kicker asked to end before. That can be demanded of directors that the originator
-// has counted all the time: it waits for the reports of those (protocol.md, Moves).
-func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
+// judgeKicksBefore demands, at the first answer after a move, by some director, that the sessions
+// elsewhere were ended, or the kicker asked to end before. That can be demanded of directors that
+// the originator has counted all the time: it waits for the reports of those (protocol.md, Moves).
+func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line, director int) {
 	for _, o := range c.operations {
 		if o.at >= x.move.at && o.frees(x.backend) {
 			return // to forget the users of the new backend ends the move, and kicks nobody
@@ -42,7 +42,7 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line) {
 			continue
 		}
 		if !c.kicked(d.name, s.user, y.backend, y.at, t) {
-			c.accuse(t, s, y.director, x.backend, "G2",
+			c.accuse(t, s, director, x.backend, "G2",
 				"%v answered after %v, but %s has not kicked the session on %v from %v",
 				x.backend, x.move.op, d.name, y.backend, y.at)
 		}

@@ -95,7 +95,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	}
 	s.resolve = s.resolve && len(s.lines) > 1
 	if x.move != nil {
-		c.judgeKicksBefore(t, s, x)
+		c.judgeKicksBefore(t, s, x, l.director)
 		x.move = nil
 	}
 	c.note(t, s, x, l.director)

@@ -183,8 +183,8 @@ func (h *Held) RunAllBy(blocks []wire.Block, by logs.ID, gossiped bool) {
 }
 
 // isOrphan reports whether no director runs the move. If it is not known which one does, word of
-// that may be on its way for a time. Gossip comes also from a director that is out of reach: it runs
-// the move with others, which wait for directors that we may not count.
+// that may be on its way for a time. Gossip comes also from a director that is out of reach: it
+// runs the move with others, which wait for directors that we may not count.
 func (user *heldUser) isOrphan(
 	now mono.Time, unknownFor time.Duration, runs func(logs.ID) bool,
 ) bool {
