@@ -105,11 +105,19 @@ func (mg *merging) noteBeaten(
 }
 
 // mergeBeaten merges the rows again that lost lately, after a change of the table that may have
-// killed the winners.
+// killed the winners. What lives by that is announced, for there may be directors that never heard
+// of it.
 func (mg *merging) mergeBeaten(now mono.Time) {
-	if mg.beaten.Len() > 0 {
-		mg.mergeRows(now, mg.beaten.Blocks(now), nil)
+	if mg.beaten.Len() == 0 {
+		return
 	}
+	mg.mergeRows(now, mg.beaten.Blocks(now), func(
+		u ring.User, in directory.Mapping, out directory.Merged,
+	) {
+		if out.Changed && out.BeforeStatus == directory.Dead && moves.Same(in, out.Mapping) {
+			mg.outbox.Push(u.Tag, out.Mapping)
+		}
+	})
 }
 
 // seenLater is by how much more activity a row must have than one that was merged into it, so that

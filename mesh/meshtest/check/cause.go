@@ -254,9 +254,28 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			return
 		}
 	}
+	if c.comesBack(s, backend) {
+		return
+	}
 	c.accuse(t, s, l.director, backend, "G2",
 		"%s answered %v, which the user has no mapping to, but it hashes to %v",
 		d.name, backend, found)
+}
+
+// comesBackWithin is how long after a conflict the end of the winner may bring the loser back.
+const comesBackWithin = 10*time.Second + spread
+
+// comesBack reports whether a line that lost a conflict may have come back, because the one that
+// beat it was forgotten right after that (protocol.md, What is replicated).
+func (c *Checker) comesBack(s *userState, backend netip.Addr) bool {
+	return slices.ContainsFunc(s.gone, func(x goneLine) bool {
+		return x.backend == backend && slices.ContainsFunc(c.operations, func(o *operation) bool {
+			return o.still > x.at && o.at <= x.at+comesBackWithin &&
+				slices.ContainsFunc(s.sessions, func(y session) bool {
+					return y.backend != backend && o.frees(y.backend)
+				})
+		})
+	})
 }
 
 // asks is the scope of the directors by whose tables a lookup may be answered.

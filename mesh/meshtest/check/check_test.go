@@ -279,6 +279,9 @@ func TestStories(t *testing.T) {
 				User: alice, Backend: placeWithout(b1), Ends: calm + life,
 			})
 		}, "G3", "d3 never kicked"},
+		{"the end of one that won, right after that", func(s *story) { winnerEnds(s, 14) }, "", ""},
+		{"the end of one that won long ago", func(s *story) { winnerEnds(s, 24) }, "G2",
+			"no mapping to"},
 		{"a conflict, and a new mapping when both have ended", func(s *story) {
 			s.split("d3", calm-sec(8), calm+sec(3))
 			s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1}, "d3")
@@ -335,6 +338,17 @@ func conflict(s *story) {
 	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 	s.login("d3", calm+sec(1), alice, b1)
 	s.login("d1", calm+sec(1.1), alice, placeWithout(b1))
+}
+
+// winnerEnds has the users of the backend that won a conflict forgotten after so many seconds, and
+// alice answered the one that lost.
+func winnerEnds(s *story, after float64) {
+	conflict(s)
+	s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+	s.login("d1", calm+sec(8), alice, placeWithout(b1))
+	s.order("d1", calm+sec(after), calm+sec(after+0.1),
+		Op{Kind: OpForget, Backend: placeWithout(b1)})
+	s.login("d2", calm+sec(after+2), alice, b1)
 }
 
 // with is a table of the configured backends, one of them changed.

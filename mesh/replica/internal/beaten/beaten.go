@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	// Kept is for how long a row is remembered: for as long as dead rows are, by which time all
-	// directors have both rows.
-	Kept = time.Minute
+	// Kept is for how long a row is remembered: until all directors in touch have both rows. What
+	// is removed or forgotten later ends the winner everywhere, and the user goes where the ring
+	// says.
+	Kept = 10 * time.Second
 	// Most bounds how many are remembered. More lose when a long split ends, of users who all have
 	// another row by then; they are not worth more memory.
 	Most = 10_000

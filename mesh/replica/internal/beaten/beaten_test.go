@@ -31,11 +31,12 @@ func list(s *Set, now mono.Time) (found [][3]any) {
 	return found
 }
 
-// A row is remembered for a minute since it lost first, and for each user the last one that lost.
+// A row is remembered for ten seconds since it lost first, and for each user the last one that
+// lost.
 func TestSet(t *testing.T) {
 	var s Set
-	note := func(seconds int, tag ring.Tag, hash ring.UserHash, stamp directory.Tick) {
-		at := start.Add(time.Duration(seconds) * time.Second)
+	note := func(tenths int, tag ring.Tag, hash ring.UserHash, stamp directory.Tick) {
+		at := start.Add(time.Duration(tenths) * 100 * time.Millisecond)
 		s.Note(at, ring.User{Tag: tag, Hash: hash}, row(hash, stamp))
 	}
 	note(0, "", 7, 10)
@@ -44,21 +45,21 @@ func TestSet(t *testing.T) {
 	note(30, "", 7, 10) // it lost again
 	note(40, "", 3, 11) // another one
 	for _, step := range []struct {
-		second int
-		want   [][3]any
+		tenth int
+		want  [][3]any
 	}{
-		{59, [][3]any{{"", 3, 11}, {"", 7, 10}, {"ssd", 7, 10}}},
-		{60, [][3]any{{"", 3, 11}, {"ssd", 7, 10}}},
-		{79, [][3]any{{"", 3, 11}, {"ssd", 7, 10}}},
-		{80, [][3]any{{"", 3, 11}}},
-		{100, nil},
+		{99, [][3]any{{"", 3, 11}, {"", 7, 10}, {"ssd", 7, 10}}},
+		{100, [][3]any{{"", 3, 11}, {"ssd", 7, 10}}},
+		{119, [][3]any{{"", 3, 11}, {"ssd", 7, 10}}},
+		{120, [][3]any{{"", 3, 11}}},
+		{140, nil},
 	} {
-		got := list(&s, start.Add(time.Duration(step.second)*time.Second))
+		got := list(&s, start.Add(time.Duration(step.tenth)*100*time.Millisecond))
 		if diff := cmp.Diff(step.want, got, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("after %d s (-want +got):\n%s", step.second, diff)
+			t.Errorf("after %d tenths of a second (-want +got):\n%s", step.tenth, diff)
 		}
 	}
-	note(110, "", 1, 1)
+	note(150, "", 1, 1)
 	if s.Clear(); s.Len() != 0 || list(&s, start) != nil {
 		t.Errorf("%d rows are left", s.Len())
 	}
@@ -77,6 +78,6 @@ func TestMost(t *testing.T) {
 	}
 	s.Note(start.Add(Kept), ring.User{Hash: Most}, row(Most, 3))
 	if got := list(&s, start.Add(Kept)); len(got) != 1 || got[0] != [3]any{"", Most, 3} {
-		t.Errorf("a minute later there are %v", got)
+		t.Errorf("when their time is over there are %v", got)
 	}
 }
