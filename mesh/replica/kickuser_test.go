@@ -243,6 +243,23 @@ func TestKickByNameReachesOneThatComesBack(t *testing.T) {
 	}
 }
 
+// So does one that is counted before its first echo comes: one that has slept asks to be admitted
+// as soon as it wakes.
+func TestKickByNameReachesOneThatIsAdmittedFirst(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.kicker = func(Kick) (int, bool, bool) { return 0, true, false } // takes its time
+	peer := d1.core.peers.get("d2")
+	peer.live = false
+	id := d1.begin(KickUser{Value: "jane"})
+	w.until("d2 is in touch", time.Second, func() bool { return peer.live })
+	d1.core.KickDone(w.now, d1.kicked[0].ID, KickResult{Known: true}, nil)
+	w.run(time.Second)
+	if o := d1.done[id]; o.Err != nil || len(o.Outcome.FailedPeers) != 0 || len(d2.kicked) != 1 {
+		t.Errorf("ended with %+v, and d2 kicked %d times, want once", o, len(d2.kicked))
+	}
+}
+
 // The directors that failed are named in order.
 func TestFailedDirectorsAreNamedInOrder(t *testing.T) {
 	w := started(t, 4)

@@ -167,6 +167,9 @@ func (c *Core) cameAlive(now mono.Time, p *peer) {
 	}
 	c.admission.contact = true
 	c.logf(LogInfo, "peer reachable", Field{"peer", p.name}, Field{"addr", addrText(p.addr)})
+	if p.Counted { // it was admitted before: what it asks comes sooner than its first echo
+		c.greet(p)
+	}
 	c.progressAdmission(now)
 }
 
