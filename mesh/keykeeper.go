@@ -16,7 +16,7 @@ const (
 	keysEvery = time.Second
 	// compareKeysEvery is how often directors tell each other the digest of their keyrings. What a
 	// broken stream has lost, and what a director that nobody reaches had to say, comes with it.
-	compareKeysEvery = 30 * time.Second
+	compareKeysEvery = 5 * time.Second
 	// maxHeardKeys bounds the messages of peers that wait for the keeper, as while a disk is slow.
 	// What does not fit comes again with the next comparison.
 	maxHeardKeys = 256
@@ -59,6 +59,7 @@ type keeper struct {
 
 	// only of the goroutine
 	peers    map[string]bool // those of this life, and whether they are wanted
+	parted   map[string]bool // those that this director parted, and that did not come back
 	compared time.Time       // when the digest was last sent
 	replied  time.Time       // when a peer was last sent all
 }
@@ -67,7 +68,7 @@ func (k *keeper) init() {
 	k.ring = keyring.New(0)
 	k.counts = make(map[wire.KeyID]uint64)
 	k.changed = make(chan struct{})
-	k.peers = make(map[string]bool)
+	k.peers, k.parted = make(map[string]bool), make(map[string]bool)
 }
 
 // loadLocked begins with what the data directory has.

@@ -3,6 +3,7 @@ package mesh
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"directormesh/mesh/keyring"
 	"directormesh/mesh/wire"
@@ -50,26 +51,29 @@ func (k *keys) reportLocked() {
 }
 
 // partGoneLocked notes which directors are no part of the mesh any more: those that left, were
-// removed, or were known in this life and are forgotten.
+// removed, or were known in this life and are forgotten. What one of them said last may come after
+// that, and it is parted again.
 func (k *keys) partGoneLocked() {
 	wanted := make(map[string]bool)
 	for _, p := range k.n.Peers() {
 		wanted[p.Name] = !p.Left && !p.Removed
 	}
-	gone := func(name string, wanted bool) {
-		if wanted || name == k.n.cfg.Name {
-			return
+	all := maps.Clone(wanted)
+	maps.Copy(all, k.peers)
+	maps.Copy(all, k.parted)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if wanted[name] || name == k.n.cfg.Name {
+			if k.parted[name] { // it must hear that, to report its keys again
+				delete(k.parted, name)
+				k.compared = time.Time{}
+			}
+			continue
 		}
 		if change := k.ring.Part(k.n.cfg.Name, name); change != nil {
+			k.parted[name] = true
 			k.queue(change)
 			k.changedLocked()
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		gone(name, wanted[name])
-	}
-	for _, name := range slices.Sorted(maps.Keys(k.peers)) {
-		gone(name, wanted[name])
 	}
 	k.peers = wanted
 }

@@ -17,6 +17,7 @@ import (
 	"directormesh/mesh/meshtest/netsim"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -196,4 +197,40 @@ func TestReplaceListKeys(t *testing.T) {
 	}
 	close(end)
 	readers.Wait()
+}
+
+// What a director that has left said last may come after it was parted from the keys: it is parted
+// again, else every change of keys would wait for it.
+func TestLastWordOfOneThatLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := netsim.New(1, netsim.Faults{})
+		one, _ := named(t, network, "d1", 1, func(cfg *Config) { cfg.Keys = [][]byte{testKey(1)} })
+		two, _ := named(t, network, "d2", 2, func(cfg *Config) { cfg.Keys = [][]byte{testKey(1)} })
+		time.Sleep(20 * time.Second)
+		known := func() (names []string) {
+			for _, d := range one.Keys().Directors {
+				names = append(names, d.Name)
+			}
+			return names
+		}
+		if diff := cmp.Diff([]string{"d1", "d2"}, known()); diff != "" {
+			t.Fatalf("known (-want +got):\n%s", diff)
+		}
+		last, ok := two.keys.ring.Holder("d2")
+		if !ok {
+			t.Fatal("d2 has not reported its keys")
+		}
+		if err := two.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		last.Version.Count += 100
+		one.keys.hear("d2", &wire.Keyring{
+			Mesh: one.Self().Mesh.ID, Holders: []wire.KeyHolder{last},
+		})
+		time.Sleep(3 * time.Second)
+		if diff := cmp.Diff([]string{"d1"}, known()); diff != "" {
+			t.Errorf("known after it has left (-want +got):\n%s", diff)
+		}
+	})
 }
