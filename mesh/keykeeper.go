@@ -17,6 +17,9 @@ const (
 	// compareKeysEvery is how often directors tell each other the digest of their keyrings. What a
 	// broken stream has lost, and what a director that nobody reaches had to say, comes with it.
 	compareKeysEvery = 5 * time.Second
+	// lastWords is how long after a director was parted it is parted again if it reports its keys:
+	// it said so before it left. What it says later it says to another director, which reaches it.
+	lastWords = 30 * time.Second
 	// maxHeardKeys bounds the messages of peers that wait for the keeper, as while a disk is slow.
 	// What does not fit comes again with the next comparison.
 	maxHeardKeys = 256
@@ -58,17 +61,17 @@ type keeper struct {
 	moved   bool                  // into another mesh, and has not said so yet
 
 	// only of the goroutine
-	peers    map[string]bool // those of this life, and whether they are wanted
-	parted   map[string]bool // those that this director parted, and that did not come back
-	compared time.Time       // when the digest was last sent
-	replied  time.Time       // when a peer was last sent all
+	peers    map[string]bool      // those of this life, and whether they are wanted
+	parted   map[string]time.Time // when this director parted which, lately
+	compared time.Time            // when the digest was last sent
+	replied  time.Time            // when a peer was last sent all
 }
 
 func (k *keeper) init() {
 	k.ring = keyring.New(0)
 	k.counts = make(map[wire.KeyID]uint64)
 	k.changed = make(chan struct{})
-	k.peers, k.parted = make(map[string]bool), make(map[string]bool)
+	k.peers, k.parted = make(map[string]bool), make(map[string]time.Time)
 }
 
 // loadLocked begins with what the data directory has.

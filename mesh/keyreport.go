@@ -51,26 +51,30 @@ func (k *keys) reportLocked() {
 }
 
 // partGoneLocked notes which directors are no part of the mesh any more: those that left, were
-// removed, or were known in this life and are forgotten. What one of them said last may come after
-// that, and it is parted again.
+// removed, or were known in this life and are forgotten. What one of them said last may come a
+// little later, and it is parted again.
 func (k *keys) partGoneLocked() {
 	wanted := make(map[string]bool)
 	for _, p := range k.n.Peers() {
 		wanted[p.Name] = !p.Left && !p.Removed
 	}
-	all := maps.Clone(wanted)
-	maps.Copy(all, k.peers)
-	maps.Copy(all, k.parted)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
+	maps.DeleteFunc(k.parted, func(name string, at time.Time) bool {
+		if wanted[name] {
+			k.compared = time.Time{} // it must hear that, to report its keys again
+		}
+		return wanted[name] || time.Since(at) > lastWords
+	})
+	names := slices.Concat(slices.Collect(maps.Keys(wanted)), slices.Collect(maps.Keys(k.peers)),
+		slices.Collect(maps.Keys(k.parted)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		if wanted[name] || name == k.n.cfg.Name {
-			if k.parted[name] { // it must hear that, to report its keys again
-				delete(k.parted, name)
-				k.compared = time.Time{}
-			}
 			continue
 		}
 		if change := k.ring.Part(k.n.cfg.Name, name); change != nil {
-			k.parted[name] = true
+			if _, again := k.parted[name]; !again {
+				k.parted[name] = time.Now()
+			}
 			k.queue(change)
 			k.changedLocked()
 		}

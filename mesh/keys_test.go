@@ -224,13 +224,22 @@ func TestLastWordOfOneThatLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		last.Version.Count += 100
-		one.keys.hear("d2", &wire.Keyring{
-			Mesh: one.Self().Mesh.ID, Holders: []wire.KeyHolder{last},
-		})
-		time.Sleep(3 * time.Second)
+		says := func() {
+			last.Version.Count += 100
+			one.keys.hear("d2", &wire.Keyring{
+				Mesh: one.Self().Mesh.ID, Holders: []wire.KeyHolder{last},
+			})
+			time.Sleep(3 * time.Second)
+		}
+		says()
 		if diff := cmp.Diff([]string{"d1"}, known()); diff != "" {
 			t.Errorf("known after it has left (-want +got):\n%s", diff)
+		}
+		// Later it is there, and somebody else reaches it.
+		time.Sleep(lastWords)
+		says()
+		if diff := cmp.Diff([]string{"d1", "d2"}, known()); diff != "" {
+			t.Errorf("known when it is back (-want +got):\n%s", diff)
 		}
 	})
 }

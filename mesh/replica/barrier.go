@@ -115,7 +115,7 @@ func (c *Core) begin(
 	}
 	if slices.ContainsFunc(applied.Backends, kills) {
 		c.digests.SweepSoon(c.dir.Tags())
-		c.mergeBeaten(now)
+		c.mergeLosers(now)
 	}
 	c.noteVerdicts(applied)
 	full := &wire.Table{Change: c.wholeRows(applied)}

@@ -197,7 +197,7 @@ func (c *Core) Tick(now mono.Time) {
 		c.nextBatch = now.Add(c.pace().batch())
 	}
 	c.releaseForgotten(now)
-	c.beaten.Clean(now)
+	c.losers.Clean(now)
 	c.checkKicks(now)
 	c.adopt(now)
 	c.checkMoves(now)

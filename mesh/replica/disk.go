@@ -246,7 +246,7 @@ func (c *Core) setAside(now mono.Time) {
 		c.disk = &disk{} // what still comes of it is dropped
 	}
 	c.moves.Held.Clear()
-	c.beaten.Clear()
+	c.losers.Clear()
 	c.changeView(func() {
 		c.dir.Clear()
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)

@@ -32,7 +32,7 @@ func (c *Core) goOn(now mono.Time) {
 	}
 	orphans := c.moves.Orphans(now, unknownFor, func(life logs.ID) bool {
 		p := c.inLife(life)
-		return p != nil && (p.live || p.beats(now))
+		return p != nil && (p.live || p.stillHeard(now))
 	})
 	if len(orphans) == 0 {
 		return

@@ -5,7 +5,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
-	"directormesh/mesh/replica/internal/beaten"
+	"directormesh/mesh/replica/internal/losers"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
@@ -34,7 +34,7 @@ type merging struct {
 	// mergedFor is why the rows that are being merged may have other backends, for the history.
 	mergedFor wire.Cause
 	waiters   *waiters.List
-	beaten    beaten.Set
+	losers    losers.Set
 }
 
 // eachMerged takes a row that was merged, and what became of it.
@@ -61,7 +61,7 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 		changed := false
 		dropped := mg.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := ring.User{Tag: b.Tag, Hash: in.Hash}
-			mg.noteBeaten(now, u, in, out)
+			mg.noteLoser(now, u, in, out)
 			if out.Changed {
 				changed = true
 				mg.rowChanged(now, u, out, each == nil)
@@ -86,9 +86,9 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 	}
 }
 
-// noteBeaten remembers which of two living rows lost that were made without knowledge of each
+// noteLoser remembers which of two living rows lost that were made without knowledge of each
 // other.
-func (mg *merging) noteBeaten(
+func (mg *merging) noteLoser(
 	now mono.Time, u ring.User, in directory.Mapping, out directory.Merged,
 ) {
 	if out.BeforeStatus != directory.Live || out.Before.Generation != in.Generation ||
@@ -100,18 +100,18 @@ func (mg *merging) noteBeaten(
 		loser = out.Before
 	}
 	if !loser.Moving { // what releases it would not find it
-		mg.beaten.Note(now, u, loser)
+		mg.losers.Note(now, u, loser)
 	}
 }
 
-// mergeBeaten merges the rows again that lost lately, after a change of the table that may have
+// mergeLosers merges the rows again that lost lately, after a change of the table that may have
 // killed the winners. What lives by that is announced, for there may be directors that never heard
 // of it.
-func (mg *merging) mergeBeaten(now mono.Time) {
-	if mg.beaten.Len() == 0 {
+func (mg *merging) mergeLosers(now mono.Time) {
+	if mg.losers.Len() == 0 {
 		return
 	}
-	mg.mergeRows(now, mg.beaten.Blocks(now), func(
+	mg.mergeRows(now, mg.losers.Blocks(now), func(
 		u ring.User, in directory.Mapping, out directory.Merged,
 	) {
 		if out.Changed && out.BeforeStatus == directory.Dead && moves.Same(in, out.Mapping) {

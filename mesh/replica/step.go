@@ -117,7 +117,7 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 // endLife ends all that belongs to this life's boot id: streams, the log, what peers know of us,
 // and the operations that wait for them, with this error.
 func (c *Core) endLife(now mono.Time, err error, why string) {
-	c.beaten.Clear() // their stamps are those of before
+	c.losers.Clear() // their stamps are those of before
 	c.boots = append(c.boots, c.boot)
 	c.boot = max(c.rand.Uint64(), 1)
 	c.emit(NewLife{Boot: c.boot})

@@ -71,17 +71,12 @@ func listsSessions(t *testing.T, r release) {
 // is of a moment ago.
 func (s *site) lists(t *testing.T, want map[string]int, args ...string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		got := s.sessionsOf(t, args...)
-		diff := cmp.Diff(want, got)
-		if diff == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s, who %q: (-want +got):\n%s", s.director.name, args, diff)
-		}
-		time.Sleep(200 * time.Millisecond)
+	var diff string
+	if !eventually(10*time.Second, func() bool {
+		diff = cmp.Diff(want, s.sessionsOf(t, args...))
+		return diff == ""
+	}) {
+		t.Errorf("%s, who %q: (-want +got):\n%s", s.director.name, args, diff)
 	}
 }
 

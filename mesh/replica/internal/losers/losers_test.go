@@ -1,4 +1,4 @@
-package beaten
+package losers
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-// Package beaten remembers rows of users that lost against another living one of their generation.
+// Package losers remembers rows of users that lost against another living one of their generation.
 //
 // Of two rows that were made without knowledge of each other the older one wins, and the directory
 // keeps only that. When its backend is removed a moment later, or the users there are forgotten,
@@ -8,13 +8,14 @@
 //
 // Which row wins is decided by package directory, and when to merge again by package replica. Not
 // safe for concurrent use.
-package beaten
+package losers
 
 import (
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -32,11 +33,11 @@ const (
 
 // Set is rows that lost, one of a user. The zero value has none.
 type Set struct {
-	rows   map[ring.User]beaten
+	rows   map[ring.User]loser
 	oldest mono.Time // none lost before then
 }
 
-type beaten struct {
+type loser struct {
 	row directory.Mapping
 	at  mono.Time // when it lost
 }
@@ -47,7 +48,7 @@ func (s *Set) Note(now mono.Time, u ring.User, row directory.Mapping) {
 	s.Clean(now)
 	before, known := s.rows[u]
 	switch {
-	case known && same(before.row, row):
+	case known && moves.Same(before.row, row):
 		return
 	case !known && len(s.rows) >= Most:
 		return
@@ -55,13 +56,9 @@ func (s *Set) Note(now mono.Time, u ring.User, row directory.Mapping) {
 		s.oldest = now
 	}
 	if s.rows == nil {
-		s.rows = make(map[ring.User]beaten)
+		s.rows = make(map[ring.User]loser)
 	}
-	s.rows[u] = beaten{row, now}
-}
-
-func same(a, b directory.Mapping) bool {
-	return a.Generation == b.Generation && a.Stamp == b.Stamp && a.Backend == b.Backend
+	s.rows[u] = loser{row, now}
 }
 
 // Clean drops what was remembered for long enough.
