@@ -104,8 +104,8 @@ func (p *peer) goesOn(began mono.Time, up time.Duration) bool {
 	return p.boot != 0 && began.Sub(p.began).Abs() <= time.Second+up/1000
 }
 
-// stillHeard reports whether a peer runs for all that we hear. If it does not hear us it counts us as
-// failed, and goes on with others.
+// stillHeard reports whether a peer runs for all that we hear. If it does not hear us it counts us
+// as failed, and goes on with others.
 func (p *peer) stillHeard(now mono.Time) bool {
 	return p.in != 0 && (p.beatAt == 0 || now.Sub(p.beatAt) <= failAfter)
 }
