@@ -60,8 +60,9 @@ func (d *Directory) Assign(
 			generation = NextGeneration(stored.Generation)
 		}
 	}
+	activity := p.activity(now, d.deadline(now))
 	return p.put(
-		Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Generation: generation}, now)
+		Mapping{Hash: h, Backend: backend, Activity: activity, Generation: generation}, now)
 }
 
 // Supersede gives a user another backend, whatever it has now; the zero
@@ -85,15 +86,13 @@ func (d *Directory) Supersede(
 	}
 	p := d.open(s, h, now)
 	defer p.leaf.unlock()
-	next = Mapping{Hash: h, Backend: backend, Activity: now.Tick(), Moving: moving}
+	next = Mapping{Hash: h, Backend: backend, Moving: moving}
+	next.Activity = p.activity(now, d.deadline(now))
 	if p.status != None {
 		previous = p.row.mapping(p.leaf.view)
 	}
 	if p.status == Live && previous.Generation == MaxGeneration {
 		return Mapping{}, previous, p.status
-	}
-	if p.status == Live || p.status == Dead && int64(previous.Activity) > int64(d.deadline(now)) {
-		next.Activity = max(next.Activity, previous.Activity)
 	}
 	if p.status == Live || !d.guards.ResetGeneration {
 		above = max(above, previous.Generation)
@@ -143,6 +142,16 @@ func (d *Directory) open(s *shard, h ring.UserHash, now Time) slot {
 		p.status = p.leaf.view.status(s, p.row, d.deadline(now))
 	}
 	return p
+}
+
+// activity returns what a mapping made now has as its activity: now, or that of the row it
+// replaces if this is later, by the clock of another director. A row that is dead by the table
+// has its say too, as in a merge: else this director would stay behind all that merge the two.
+func (p *slot) activity(now Time, due deadline) Tick {
+	if p.status == None || int64(p.row.activity) <= int64(due) {
+		return now.Tick()
+	}
+	return max(now.Tick(), Tick(p.row.activity))
 }
 
 // put stores m, stamped now or, if that is later, just after what was last

@@ -250,6 +250,26 @@ func TestMoveKeepsLaterActivity(t *testing.T) {
 	}
 }
 
+// A director whose clock is a little behind gives a backend to a user whose mapping was forgotten:
+// all the others, which merge the two rows, keep the later activity.
+func TestAssignKeepsLaterActivity(t *testing.T) {
+	d := newDirectory()
+	first := Mapping{
+		Hash: 5, Backend: b1, Activity: start.Add(time.Second).Tick(), Stamp: start.Tick(),
+		Generation: 1,
+	}
+	d.Merge("", []Mapping{first}, start, nil)
+	d.SetBackends([]BackendRow{presentRow(b1, "", StampAt(start)+3)})
+	given, ok := d.Assign("", 5, b1, start)
+	if !ok || given.Generation != 2 || given.Activity != first.Activity {
+		t.Errorf("assigned %+v, %v after %+v; want its activity", given, ok, first)
+	}
+	later := d.Ends(given)
+	if given, ok := d.Assign("", 5, b1, later); !ok || given.Activity != later.Tick() {
+		t.Errorf("assigned %+v, %v; want activity %d", given, ok, later.Tick())
+	}
+}
+
 // The first ticks are no exception to when a mapping ends.
 func TestLifeOfTheFirstTick(t *testing.T) {
 	d := newDirectory()

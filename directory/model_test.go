@@ -125,7 +125,7 @@ func (m *model) assign(
 	if !backend.IsValid() && u.Generation == MaxGeneration {
 		return Mapping{}, false
 	}
-	if !only && status != None && now < stored.Activity.Time().Add(modelLife) || status == Live {
+	if status != None && now < stored.Activity.Time().Add(modelLife) {
 		u.Activity = max(u.Activity, stored.Activity)
 	}
 	if b.forgotten != 0 {

@@ -1,8 +1,11 @@
 package replica
 
 import (
+	"slices"
+
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/ring"
 )
 
 // The originator is gone. When a director leaves or fails, the live director with the lowest name
@@ -24,7 +27,8 @@ func (c *Core) goOn(now mono.Time) {
 	}
 	// A row that a lookup here replaced was forgotten by the table, so the user was free: no
 	// director goes on with such a move.
-	if c.moves.Held.TakeReplaced(c.liveRows(now)) {
+	live := c.liveRows(now)
+	if c.moves.Held.TakeReplaced(live) {
 		c.waiters.Recheck()
 	}
 	if !c.isLowest() || c.cfg.Guards.NoGoingOn {
@@ -33,6 +37,12 @@ func (c *Core) goOn(now mono.Time) {
 	orphans := c.moves.Orphans(now, unknownFor, func(life logs.ID) bool {
 		p := c.inLife(life)
 		return p != nil && (p.live || p.stillHeard(now))
+	})
+	orphans = slices.DeleteFunc(orphans, func(u ring.User) bool {
+		// Forgotten, or to a backend that is gone: that holds no lookup, and there is nothing to
+		// release.
+		_, ok := live(u)
+		return !ok
 	})
 	if len(orphans) == 0 {
 		return

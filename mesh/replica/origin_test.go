@@ -326,6 +326,26 @@ func TestHookOfAMoveGoneOnWith(t *testing.T) {
 	}
 }
 
+// Nobody goes on with the move of a user who was forgotten during it and does not log in again: it
+// would end at once, each time.
+func TestForgottenMoveIsLeftAlone(t *testing.T) {
+	w := started(t, 2, func(c *Config) { c.KickDelay = 20 * time.Second })
+	d1 := w.directors[0]
+	const h = 16384
+	if _, err := d1.do(Move{Hash: h, Backend: backendsBut(d1.must(h))[0]}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d1.do(Forget{}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(unknownFor + 5*time.Second)
+	for _, d := range w.directors {
+		if n := d.core.Counters().MovesTaken; n != 0 {
+			t.Errorf("%s went on with the move %d times", d.name, n)
+		}
+	}
+}
+
 // A user who is forgotten during a move is free, and answered anew at once. Nobody goes on with the
 // move, the director that ran it neither.
 func TestForgottenMoveIsOver(t *testing.T) {
