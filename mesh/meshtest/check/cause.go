@@ -254,7 +254,7 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			return
 		}
 	}
-	if c.comesBack(s, backend) {
+	if c.comesBack(s, backend) || c.holdsOn(t, s, l.director, backend) {
 		return
 	}
 	c.accuse(t, s, l.director, backend, "G2",
@@ -275,6 +275,20 @@ func (c *Checker) comesBack(s *userState, backend netip.Addr) bool {
 					return y.backend != backend && o.frees(y.backend)
 				})
 		})
+	})
+}
+
+// holdsOn reports whether a director may still have the mapping of a line that has ended elsewhere:
+// it has an excuse for not knowing any answer of the line that came after it, which may itself have
+// expired by now.
+func (c *Checker) holdsOn(
+	t time.Duration, s *userState, director int, backend netip.Addr,
+) bool {
+	return slices.ContainsFunc(s.gone, func(x goneLine) bool {
+		return x.backend == backend && !c.surelyDead(x.line, t) &&
+			!slices.ContainsFunc(x.by.answers, func(g given) bool {
+				return !c.excused(t, director, x.by, &g)
+			})
 	})
 }
 

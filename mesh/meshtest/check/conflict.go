@@ -9,7 +9,7 @@ import (
 func (s *userState) onlyLine(x *line, t time.Duration) {
 	for _, y := range s.lines {
 		if y != x {
-			s.gone = append(s.gone, goneLine{y, t})
+			s.gone = append(s.gone, goneLine{y, t, x})
 		}
 	}
 	s.lines = []*line{x}
@@ -23,7 +23,7 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil &&
 			c.knowsAll(t, l.director, y, c.contacts.knows)
 		if beaten {
-			s.gone = append(s.gone, goneLine{y, t})
+			s.gone = append(s.gone, goneLine{y, t, x})
 			x.returns(y)
 			c.reopen(t, s, y)
 			c.explainf(t, "user %v: %s knows %v too and answers %v",

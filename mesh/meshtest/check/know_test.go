@@ -81,6 +81,15 @@ func TestKnowledge(t *testing.T) {
 			thereAndBack(s)
 		}, "", ""},
 		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"one that a flush has ended, where nobody has heard of it", func(s *story) {
+			s.split("d3", calm+sec(2), end)
+			flushedOff(s, "d3")
+			s.login("d3", calm+sec(31.5), alice, b1)
+		}, "", ""},
+		{"one that a flush has ended, as all have heard", func(s *story) {
+			flushedOff(s)
+			s.login("d3", calm+sec(31.5), alice, b1)
+		}, "G2", "d3 answered"},
 		{"moved to where a drain began at the same moment", func(s *story) {
 			s.login("d1", calm-sec(2), alice, b1)
 			s.order("d1", calm, calm, Op{Kind: OpPin, User: alice, Backend: b2})
@@ -132,6 +141,13 @@ func TestKnowledge(t *testing.T) {
 		{"a backend that is down and has the activity of the one that it beat", func(s *story) {
 			downApart(s)
 			s.login("d3", sec(45), alice, placeWithout(b1))
+			s.login("d1", sec(62), alice, b1)
+		}, "", ""},
+		{"a backend that is down, when that one has been removed since", func(s *story) {
+			downApart(s)
+			s.login("d1", sec(35), alice, b1)
+			s.login("d3", sec(45), alice, placeWithout(b1))
+			s.order("d1", sec(57), sec(57.1), Op{Kind: OpRemove, Backend: placeWithout(b1)})
 			s.login("d1", sec(62), alice, b1)
 		}, "", ""},
 		{"a backend that is down, for longer than a mapping lives", func(s *story) {
@@ -386,6 +402,16 @@ func downApart(s *story) {
 	s.order("d1", sec(16.5), sec(16.6), Op{Kind: OpDown, Backend: b1})
 	s.split("d3", sec(16.7), sec(50))
 	s.order("d3", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1", "d2")
+}
+
+// flushedOff has d1 flush alice off b1, which lost its vhosts, after d3 has answered her; the
+// mapping that comes after it is not used for longer than it lives.
+func flushedOff(s *story, failed ...string) {
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", calm+sec(8.5), alice, b1)
+	s.order("d1", calm+sec(9), calm+sec(9.1), Op{Kind: OpFlush}, failed...)
+	s.login("d1", calm+sec(11), alice, placeWithout(b1))
 }
 
 // renewed has a mapping forgotten, answered meanwhile where nobody had heard of that yet, and made

@@ -42,6 +42,7 @@ type line struct {
 type goneLine struct {
 	*line
 	at time.Duration
+	by *line // what was answered then instead
 }
 
 // perhapsDead reports whether the line's mapping may have expired by t.
@@ -138,7 +139,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	s.changed(t, backend, why, c.troubled(t))
 	for _, old := range s.lines {
 		if !slices.Contains(kept, old) {
-			s.gone = append(s.gone, goneLine{old, t})
+			s.gone = append(s.gone, goneLine{old, t, x})
 		}
 	}
 	s.lines = append(kept, x)

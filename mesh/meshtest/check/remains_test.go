@@ -41,6 +41,42 @@ func TestRemains(t *testing.T) {
 	}
 }
 
+// TestRemainsThatAreMoved judges a lookup that waits in a new mesh, after a drain: that moves a user
+// who is mapped since before the mesh ended, and gives the mapping a new life.
+func TestRemainsThatAreMoved(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		seenOn netip.Addr // before
+		fine   bool
+	}{
+		{"a mapping that the drain moved", b1, true},
+		{"one of another backend", b2, false},
+	} {
+		before := New(rules)
+		before.Event(Start{At(0), "d1"})
+		before.Event(Synced{At(sec(1)), "d1", true, "", 1})
+		before.Event(Lookup{At(sec(5)), 1, "d1", alice})
+		before.Event(Answer{At(sec(5)), 1, test.seenOn, false})
+		c := New(rules)
+		c.Follows(before, sec(7))
+		for _, e := range []Event{
+			Start{At(sec(7)), "d1"},
+			Synced{At(sec(10)), "d1", true, "", 2},
+			Admin{At(sec(45)), 1, "d1", Op{Kind: OpDrain, Backend: b1}},
+			Done{At: At(sec(45)), ID: 1},
+			Admin{At(sec(55)), 2, "d1", Op{Kind: OpUndrain, Backend: b1}},
+			Done{At: At(sec(55)), ID: 2},
+			Lookup{At(sec(70)), 3, "d1", alice},
+			Answer{At(sec(75)), 3, b1, false},
+		} {
+			c.Event(e)
+		}
+		if fine := len(c.Breaches()) == 0; fine != test.fine {
+			t.Errorf("%s: %v", test.name, c.Breaches())
+		}
+	}
+}
+
 // TestInherits judges where users go in a new mesh, one director of which may have the table of one
 // that ended.
 func TestInherits(t *testing.T) {

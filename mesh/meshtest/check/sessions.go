@@ -132,7 +132,7 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 			return // a move to where the user is prolongs the mapping
 		}
 	}
-	if s.elsewhere(x, t-limit) {
+	if s.elsewhere(x.backend, t-limit) {
 		return // recorded activity merges by maximum: this mapping has that of the one that it beat
 	}
 	if slices.ContainsFunc(x.answers, func(g given) bool { return g.foreign && t-g.at <= limit }) {
@@ -145,9 +145,9 @@ func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
 	}
 }
 
-// elsewhere reports whether the user was answered another line since a time.
-func (s *userState) elsewhere(x *line, since time.Duration) bool {
-	other := func(y *line) bool { return y.backend != x.backend && y.last >= since }
-	return slices.ContainsFunc(s.lines, other) ||
-		slices.ContainsFunc(s.gone, func(y goneLine) bool { return other(y.line) })
+// elsewhere reports whether the user was answered another backend since a time.
+func (s *userState) elsewhere(backend netip.Addr, since time.Duration) bool {
+	return slices.ContainsFunc(s.sessions, func(y session) bool {
+		return y.backend != backend && y.at >= since
+	})
 }

@@ -216,7 +216,8 @@ func (c *Checker) concerns(o *operation, s *userState) bool {
 	case OpMove, OpPin:
 		return o.op.User == s.user
 	case OpFlush, OpDrain, OpRebalance:
-		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o)
+		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o) ||
+			c.mayRemain(o.at, s.user, o.op.Backend)
 	}
 	return false
 }
