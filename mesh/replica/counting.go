@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
@@ -23,12 +25,14 @@ func (gs *gossiping) runs(l wire.Life) bool {
 	if p := gs.peers.get(l.Name); p != nil && p.live && p.boot == l.Boot {
 		return p.clock.Near() && !gs.strange(p)
 	}
-	for _, p := range gs.peers.all {
-		if p.live && p.clock.Near() && !gs.strange(p) && p.counts[l] {
-			return true
-		}
-	}
-	return false
+	return gs.countedByPeer(l)
+}
+
+// countedByPeer reports whether a live peer says that it counts a life of a director.
+func (gs *gossiping) countedByPeer(l wire.Life) bool {
+	return slices.ContainsFunc(gs.peers.all, func(p *peer) bool {
+		return p.live && p.clock.Near() && !gs.strange(p) && p.counts[l]
+	})
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last
@@ -82,6 +86,9 @@ func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 			p.counts = make(map[wire.Life]bool)
 		}
 		p.counts[l] = true
+	}
+	if len(m.Gone) > 0 {
+		gs.moves.MayBeOrphaned()
 	}
 	gs.retryEarly(now)
 }

@@ -5,6 +5,7 @@ import (
 
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -13,8 +14,8 @@ import (
 // once, with the reports that they remember; then come hook, delay and release. If two directors
 // do that it does no harm, since a release is the same from any director. Each director chooses
 // among the peers that it counts, so one always takes the moves over. But it waits only for those
-// that it counts: so it leaves a move alone whose originator it hears of, in touch or not, for that
-// one waits for others.
+// that it counts: so it leaves a move alone whose originator it hears, in touch or not, or a peer
+// counts, for that one waits for others.
 
 // unknownFor is how old a move must be to be taken over if we do not know which director runs it:
 // word of that may be on its way.
@@ -35,8 +36,7 @@ func (c *Core) goOn(now mono.Time) {
 		return
 	}
 	orphans := c.moves.Orphans(now, unknownFor, func(life logs.ID) bool {
-		p := c.inLife(life)
-		return p != nil && (p.live || p.stillHeard(now))
+		return c.mayRun(now, life)
 	})
 	orphans = slices.DeleteFunc(orphans, func(u ring.User) bool {
 		// Forgotten, or to a backend that is gone: that holds no lookup, and there is nothing to
@@ -52,6 +52,18 @@ func (c *Core) goOn(now mono.Time) {
 	}
 	c.counters.MovesTaken += uint64(len(orphans))
 	c.logf(LogInfo, "going on with moves of a director that is gone", Field{"users", len(orphans)})
+}
+
+// mayRun reports whether a life of a director goes on, for all that we and our peers know.
+func (c *Core) mayRun(now mono.Time, life logs.ID) bool {
+	p := c.inLife(life)
+	switch {
+	case p == nil:
+		return c.countedByPeer(wire.Life(life))
+	case p.left:
+		return false
+	}
+	return p.live || p.stillHeard(now) || c.countedByPeer(wire.Life(life))
 }
 
 // isLowest reports whether of all live directors that we count this one has the lowest name.

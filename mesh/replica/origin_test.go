@@ -182,27 +182,51 @@ func TestMovesOfOneThatIsGone(t *testing.T) {
 	}
 }
 
-// One peer alone counts the originator as failed, and goes on with a move that is still under
-// way.
-func TestMoveOfOneThatOnlySeemsGone(t *testing.T) {
-	e := newExodus(t, 4)
-	e.slow["d2"] = 9 * time.Second
-	d1, d4 := e.w.directors[0], e.w.directors[3]
-	op := e.begin(d4, "d1", "d2", "d3")
-	e.w.split([]*director{d1}, []*director{d4})
-	e.run(20 * time.Second)
-	if d1.core.counters.MovesTaken != 1 {
-		t.Fatal("d1 did not go on with the move; the test shows nothing")
-	}
-	if done, ok := d4.done[op]; !ok || done.Err != nil {
-		t.Errorf("the move ends with %+v (%v)", done, ok)
-	}
-	e.w.heal()
-	e.w.until("all synced", 10*time.Second, e.w.allSynced)
-	for _, d := range e.w.directors {
-		if got := d.must(e.h); got != e.new || d.core.counters.ForgottenHolds > 0 {
-			t.Errorf("%s answers %v, want %v; counters %+v", d.name, got, e.new, d.core.counters)
-		}
+// Nobody goes on with a move whose originator a peer counts: it waits for others, which we may have
+// lost.
+func TestMoveOfOneThatAPeerCounts(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before bool // d1 and d4 have lost each other when the move begins
+	}{
+		{"a move that was heard of before", false},
+		{"a move that a peer tells of", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newExodus(t, 5)
+			d1, d3, d4 := e.w.directors[0], e.w.directors[2], e.w.directors[3]
+			lost := func() bool {
+				return !d1.core.peers.get("d4").live && !d1.core.peers.get("d3").live
+			}
+			if test.before {
+				e.w.split([]*director{d1}, e.w.directors[1:])
+				e.w.until("d1 has lost all", time.Minute, lost)
+				e.w.split([]*director{d3}, []*director{d4})
+			}
+			e.slow["d2"] = 3 * time.Second
+			op := e.begin(d4, "d1", "d2", "d5")
+			e.w.heal()
+			e.w.split([]*director{d1}, []*director{d3, d4})
+			e.w.split([]*director{d3}, []*director{d4})
+			e.run(10 * time.Second)
+			if !lost() {
+				t.Fatal("d1 is in touch with d3 or d4; the test shows nothing")
+			}
+			if n := d1.core.counters.MovesTaken; n != 0 {
+				t.Errorf("d1 went on with %d moves", n)
+			}
+			if done, ok := d4.done[op]; !ok || done.Err != nil {
+				t.Errorf("the move ends with %+v (%v)", done, ok)
+			}
+			e.w.heal()
+			e.w.until("all synced", 10*time.Second, e.w.allSynced)
+			for _, d := range e.w.directors {
+				if got := d.must(e.h); got != e.new || d.core.counters.ForgottenHolds > 0 {
+					t.Errorf("%s answers %v, want %v; counters %+v",
+						d.name, got, e.new, d.core.counters)
+				}
+			}
+		})
 	}
 }
 

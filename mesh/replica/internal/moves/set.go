@@ -62,7 +62,7 @@ type Set struct {
 	touched    []*Move           // may go on; each once
 	all        bool              // all may go on
 	advancedAt mono.Time         // when all were last looked at because time passed
-	orphaned   bool              // a director went: some of its moves may have to be gone on with
+	orphaned   bool              // a director may be gone: its moves may have to be gone on with
 	lookedAt   mono.Time         // when such moves were last looked for
 }
 
@@ -281,8 +281,11 @@ func (s *Set) PeerGone(name string) {
 	s.all, s.orphaned = true, true
 }
 
+// MayBeOrphaned notes that a director may be gone that ran moves.
+func (s *Set) MayBeOrphaned() { s.orphaned = true }
+
 // LookForOrphans reports whether it is time to look for moves that no director runs: when a
-// director went, and from time to time.
+// director may be gone, and from time to time.
 func (s *Set) LookForOrphans(now mono.Time) bool {
 	if !s.orphaned && now.Sub(s.lookedAt) < orphansEvery {
 		return false
