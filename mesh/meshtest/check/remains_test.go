@@ -41,8 +41,8 @@ func TestRemains(t *testing.T) {
 	}
 }
 
-// TestRemainsThatAreMoved judges a lookup that waits in a new mesh, after a drain: that moves a user
-// who is mapped since before the mesh ended, and gives the mapping a new life.
+// TestRemainsThatAreMoved judges a lookup that waits in a new mesh, after a drain: that moves a
+// user who is mapped since before the mesh ended, and gives the mapping a new life.
 func TestRemainsThatAreMoved(t *testing.T) {
 	for _, test := range []struct {
 		name   string
