@@ -28,11 +28,33 @@ func (gs *gossiping) runs(l wire.Life) bool {
 	return gs.countedByPeer(l)
 }
 
+// vouches reports whether it counts here what a peer says of others.
+func (gs *gossiping) vouches(p *peer) bool {
+	return p.live && p.clock.Near() && !gs.strange(p)
+}
+
 // countedByPeer reports whether a live peer says that it counts a life of a director.
 func (gs *gossiping) countedByPeer(l wire.Life) bool {
 	return slices.ContainsFunc(gs.peers.all, func(p *peer) bool {
-		return p.live && p.clock.Near() && !gs.strange(p) && p.counts[l]
+		return gs.vouches(p) && p.counts[l]
 	})
+}
+
+// peersCountMore reports whether a live peer says that it counts a director with which we are not
+// in touch.
+func (gs *gossiping) peersCountMore() bool {
+	for _, p := range gs.peers.all {
+		if !gs.vouches(p) {
+			continue
+		}
+		for l := range p.counts {
+			q := gs.peers.get(l.Name)
+			if l.Name != gs.cfg.Name && (q == nil || !q.live || q.boot != l.Boot) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last

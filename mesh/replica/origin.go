@@ -54,8 +54,12 @@ func (c *Core) goOn(now mono.Time) {
 	c.logf(LogInfo, "going on with moves of a director that is gone", Field{"users", len(orphans)})
 }
 
-// mayRun reports whether a life of a director goes on, for all that we and our peers know.
+// mayRun reports whether a life of a director goes on, for all that we and our peers know. The zero
+// life may be that of any director that our peers count and we do not.
 func (c *Core) mayRun(now mono.Time, life logs.ID) bool {
+	if life == (logs.ID{}) {
+		return c.peersCountMore()
+	}
 	p := c.inLife(life)
 	switch {
 	case p == nil:
