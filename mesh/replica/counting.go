@@ -40,8 +40,7 @@ func (gs *gossiping) countedByPeer(l wire.Life) bool {
 	})
 }
 
-// peersCountMore reports whether a live peer says that it counts a director with which we are not
-// in touch.
+// peersCountMore reports whether a live peer says that it counts a director that we do not.
 func (gs *gossiping) peersCountMore() bool {
 	for _, p := range gs.peers.all {
 		if !gs.vouches(p) {
@@ -49,7 +48,7 @@ func (gs *gossiping) peersCountMore() bool {
 		}
 		for l := range p.counts {
 			q := gs.peers.get(l.Name)
-			if l.Name != gs.cfg.Name && (q == nil || !q.live || q.boot != l.Boot) {
+			if l.Name != gs.cfg.Name && (q == nil || !q.live || !q.Counted || q.boot != l.Boot) {
 				return true
 			}
 		}

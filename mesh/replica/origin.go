@@ -9,13 +9,14 @@ import (
 	"directormesh/ring"
 )
 
-// The originator is gone. When a director leaves or fails, the live director with the lowest name
-// takes its moves over. It sends a Hold for them, which directors that hold the users confirm at
-// once, with the reports that they remember; then come hook, delay and release. If two directors
-// do that it does no harm, since a release is the same from any director. Each director chooses
-// among the peers that it counts, so one always takes the moves over. But it waits only for those
-// that it counts: so it leaves a move alone whose originator it hears, in touch or not, or a peer
-// counts, for that one waits for others.
+// The originator is gone. When a director leaves or fails, the one that acts for all takes its moves
+// over. It sends a Hold for them, which directors that hold the users confirm at once, with the
+// reports that they remember; then come hook, delay and release. If two directors do that it does
+// no harm, since a release is the same from any director. But each waits only for those that it
+// counts. So one that has lost more than half of the directors takes nothing over: its release
+// would come to the others later, and end the move there too. And a move is left alone whose
+// originator we hear, in touch or not, or a peer counts, for that one waits for others. If we do
+// not know the originator, it may be any director that a peer counts and we do not.
 
 // unknownFor is how old a move must be to be taken over if we do not know which director runs it:
 // word of that may be on its way.
@@ -32,11 +33,17 @@ func (c *Core) goOn(now mono.Time) {
 	if c.moves.Held.TakeReplaced(live) {
 		c.waiters.Recheck()
 	}
-	if !c.isLowest() || c.cfg.Guards.NoGoingOn {
+	if !c.actsForAll() || c.cfg.Guards.NoGoingOn {
 		return
 	}
+	mayRun := make(map[logs.ID]bool) // thousands of moves have few originators
 	orphans := c.moves.Orphans(now, unknownFor, func(life logs.ID) bool {
-		return c.mayRun(now, life)
+		may, known := mayRun[life]
+		if !known {
+			may = c.mayRun(now, life)
+			mayRun[life] = may
+		}
+		return may
 	})
 	orphans = slices.DeleteFunc(orphans, func(u ring.User) bool {
 		// Forgotten, or to a backend that is gone: that holds no lookup, and there is nothing to
@@ -68,18 +75,4 @@ func (c *Core) mayRun(now mono.Time, life logs.ID) bool {
 		return false
 	}
 	return p.live || p.stillHeard(now) || c.countedByPeer(wire.Life(life))
-}
-
-// isLowest reports whether of all live directors that we count this one has the lowest name.
-func (c *Core) isLowest() bool {
-	a := &c.admission
-	if !a.bootstrapped || a.leaving || c.admission.removed {
-		return false
-	}
-	for _, p := range c.peers.all {
-		if p.live && p.Counted {
-			return c.cfg.Name < p.name
-		}
-	}
-	return true
 }

@@ -238,6 +238,33 @@ func TestMoveOfOneThatAPeerCounts(t *testing.T) {
 	}
 }
 
+// A director that has lost the others keeps a user who is being moved: should it release the user,
+// that would end the move for the others too as soon as they are back in touch.
+func TestMoveHeldInASplit(t *testing.T) {
+	e := newExodus(t, 5)
+	e.slow["d2"] = 11 * time.Second
+	d1, d4 := e.w.directors[0], e.w.directors[3]
+	op := e.begin(d4, "d1", "d2", "d3", "d5")
+	e.w.split([]*director{d1}, e.w.directors[1:])
+	e.run(9 * time.Second)
+	if d1.core.peers.all.live() != 0 {
+		t.Fatal("d1 has not lost the others; the test shows nothing")
+	}
+	e.w.heal()
+	e.run(18 * time.Second)
+	if n := d1.core.counters.MovesTaken; n != 0 {
+		t.Errorf("d1 went on with %d moves", n)
+	}
+	if done, ok := d4.done[op]; !ok || done.Err != nil {
+		t.Errorf("the move ends with %+v (%v)", done, ok)
+	}
+	for _, d := range e.w.directors {
+		if got := d.must(e.h); got != e.new {
+			t.Errorf("%s answers %v, want %v", d.name, got, e.new)
+		}
+	}
+}
+
 // Nobody goes on with a move of one whose beats come, though it does not hear ours: it waits for
 // directors that we may have lost.
 func TestMoveOfOneThatIsDeafToUs(t *testing.T) {
