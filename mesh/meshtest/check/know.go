@@ -261,7 +261,7 @@ func (c *contacts) knowsOfFailure(t time.Duration, director, author int, at time
 
 // joined reports whether a director that started after the end of a life must have what that life
 // made, because all others have it: then its snapshot had that, from any donor
-// (protocol.md, Admission).
+// (protocol.md, Admission). One that serves alone has joined nobody, also when it hears the others.
 func (c *contacts) joined(t time.Duration, director int, e *estate, at time.Duration) bool {
 	if c.directors[director].startedAt <= e.ended {
 		return false
@@ -274,7 +274,7 @@ func (c *contacts) joined(t time.Duration, director int, e *estate, at time.Dura
 		if !e.has(i, at) {
 			return false
 		}
-		near = near || !c.separated(t, director, i)
+		near = near || !c.separated(t, director, i) && !c.otherMesh(director, i)
 	}
 	return near
 }

@@ -58,6 +58,19 @@ func TestMeshes(t *testing.T) {
 		s.add(Synced{At(calm + sec(6)), "d3", true, "", 3})
 	}
 	testStories(t, []tale{
+		{"one that restarted alone, back in touch just now", func(s *story) {
+			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(3)), "d3", true, "", 1})
+			s.order("d1", sec(8), sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d3", calm, alice, placeWithout(b1))
+			s.stop("d3", calm+sec(2))
+			s.split("d3", calm+sec(2), calm+sec(9.2))
+			s.start("d3", calm+sec(5))
+			s.add(Synced{At(calm + sec(8)), "d3", true, "", 3})
+			s.login("d3", calm+sec(10.1), alice, b1)
+			s.add(Synced{At(calm + sec(10.2)), "d3", false, "joining", 1})
+		}, "", ""},
 		{"a stray goes by its own table", func(s *story) {
 			stray(s)
 			s.login("d3", calm+sec(5), alice, b2)
