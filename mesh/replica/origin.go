@@ -12,8 +12,8 @@ import (
 // The originator is gone. When a director leaves or fails, the one that acts for all takes its
 // moves over. It sends a Hold for them, which directors that hold the users confirm at once, with
 // the reports that they remember; then come hook, delay and release. If two directors do that it
-// does no harm, since a release is the same from any director. But each waits only for those that it
-// counts. So one that has lost more than half of the directors takes nothing over: its release
+// does no harm, since a release is the same from any director. But each waits only for those that
+// it counts. So one that has lost more than half of the directors takes nothing over: its release
 // would come to the others later, and end the move there too. And a move is left alone whose
 // originator we hear, in touch or not, or a peer counts, for that one waits for others. If we do
 // not know the originator, it may be any director that a peer counts and we do not.

@@ -40,13 +40,16 @@ func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
 // unknownTo looks at one director. It knows the line if it has no excuse for not knowing of one of
 // its answers.
 func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
-	excused := false
+	excused, behind := false, false
 	for i := range x.answers {
 		g := &x.answers[i]
+		lacks := c.excused(t, director, x, g)
 		switch {
 		case t-x.reliesOn(i) >= c.rules.Expire+c.rules.share()/2-clockSlack:
 			// it was recorded S/2 earlier, perhaps, and may have expired
-		case c.excused(t, director, x, g):
+		case lacks, behind && c.mayLack(t, director, x, g, c.contacts.knows):
+			// What is on its way still binds, because whoever gave it would have waited in the last
+			// seconds of the mapping: but not if those are over earlier here than there.
 			excused = true
 		case c.mayBeForgotten(x, g, t): // who knows of it need not know the line
 		default:
@@ -54,6 +57,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 				c.contacts.name(director), x.backend, c.contacts.name(g.director), g.at)
 			return false
 		}
+		behind = behind || lacks
 	}
 	return excused
 }

@@ -90,6 +90,11 @@ func TestKnowledge(t *testing.T) {
 			flushedOff(s)
 			s.login("d3", calm+sec(31.5), alice, b1)
 		}, "G2", "d3 answered"},
+		{"an answer just before a cut, after one that never came", func(s *story) {
+			s.part("d1", "d2", calm+sec(1), end)
+			lastBeforeACut(s)
+		}, "", ""},
+		{"an answer just before a cut", lastBeforeACut, "G2", "d1 answered"},
 		{"moved to where a drain began at the same moment", func(s *story) {
 			s.login("d1", calm-sec(2), alice, b1)
 			s.order("d1", calm, calm, Op{Kind: OpPin, User: alice, Backend: b2})
@@ -402,6 +407,17 @@ func downApart(s *story) {
 	s.order("d1", sec(16.5), sec(16.6), Op{Kind: OpDown, Backend: b1})
 	s.split("d3", sec(16.7), sec(50))
 	s.order("d3", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1", "d2")
+}
+
+// lastBeforeACut has d1 take a mapping for dead that d2 has prolonged, and then d3, which d1 has not
+// heard for less than five seconds.
+func lastBeforeACut(s *story) {
+	s.login("d3", calm, alice, b1)
+	s.order("d1", calm+sec(0.1), calm+sec(0.2), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d2", calm+sec(22), alice, b1)
+	s.split("d3", calm+sec(36.5), end)
+	s.login("d3", calm+sec(37), alice, b1)
+	s.login("d1", calm+sec(40.1), alice, placeWithout(b1))
 }
 
 // flushedOff has d1 flush alice off b1, which lost its vhosts, after d3 has answered her; the
