@@ -15,7 +15,7 @@ func (c *Checker) replaces(
 	why = causeFresh
 	bound, left := false, false
 	for _, x := range s.lines {
-		last := c.lastKnown(t, l.director, x)
+		last := c.lastKnown(t, l.director, x, c.contacts.mustKnow)
 		by := c.flushedBy(s, x, t, last, backend)
 		left = left || len(by) > 0 || c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t, last)
 		switch {

@@ -73,12 +73,14 @@ func (x *line) reliesOn(i int) time.Duration {
 	return x.start
 }
 
-// lastKnown is when the newest answer with a line was given that a director must know of, else when
-// the line began. Any later one says nothing of what happened where the director is: the user may
-// have been moved off the line, forgotten, and have come to it again elsewhere.
-func (c *Checker) lastKnown(t time.Duration, director int, x *line) time.Duration {
+// lastKnown is when the newest answer with a line was given that a director knows, in some sense,
+// else when the line began. Any later one says nothing of what happened where the director is: the
+// user may have been moved off the line, forgotten, and have come to it again elsewhere.
+func (c *Checker) lastKnown(
+	t time.Duration, director int, x *line, has knowing,
+) time.Duration {
 	for i := range slices.Backward(x.answers) {
-		if g := &x.answers[i]; !c.excused(t, director, x, g) {
+		if g := &x.answers[i]; !c.mayLack(t, director, x, g, has) {
 			return g.at
 		}
 	}

@@ -409,8 +409,8 @@ func downApart(s *story) {
 	s.order("d3", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1", "d2")
 }
 
-// lastBeforeACut has d1 take a mapping for dead that d2 has prolonged, and then d3, which d1 has not
-// heard for less than five seconds.
+// lastBeforeACut has d1 take a mapping for dead that d2 has prolonged, and then d3, which d1 has
+// not heard for less than five seconds.
 func lastBeforeACut(s *story) {
 	s.login("d3", calm, alice, b1)
 	s.order("d1", calm+sec(0.1), calm+sec(0.2), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})

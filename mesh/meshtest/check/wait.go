@@ -331,7 +331,7 @@ func (c *Checker) ending(x *line, newest time.Duration, l *lookup, places []neti
 func (c *Checker) mapped(s *userState, l *lookup) bool {
 	for _, x := range s.lines {
 		if x.loose || c.freedBy(s, x, l.at) != nil ||
-			c.freedAfter(s, x, l.at, c.lastKnown(l.at, l.director, x)) {
+			c.freedAfter(s, x, l.at, c.lastKnown(l.at, l.director, x, c.contacts.knows)) {
 			return false
 		}
 	}

@@ -50,6 +50,17 @@ func TestReasonsToWait(t *testing.T) {
 			s.stop("d3", calm+sec(2.5))
 			waits(s, "d2", calm+sec(5), placeWithout(b1))
 		}, "", ""},
+		{"a mapping flushed and forgotten, and new where one does not know", func(s *story) {
+			s.cuts = append(s.cuts, cut{"d1", "d3", calm + sec(6.05), end})
+			forgottenUnseen(s)
+			s.login("d1", calm+sec(9), alice, placeWithout(b1))
+			waits(s, "d3", calm+sec(9.3), placeWithout(b1))
+		}, "", ""},
+		{"a mapping flushed and forgotten, and new where all know", func(s *story) {
+			forgottenUnseen(s)
+			s.login("d1", calm+sec(9), alice, placeWithout(b1))
+			waits(s, "d3", calm+sec(11), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"the end of a mapping that has been prolonged", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
@@ -157,4 +168,14 @@ func TestFailures(t *testing.T) {
 			fails(s)
 		}, "", ""},
 	})
+}
+
+// forgottenUnseen has alice flushed to b1, which has come back, and b1 removed before she logs in.
+func forgottenUnseen(s *story) {
+	s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d2", calm+sec(2), alice, placeWithout(b1))
+	s.order("d1", calm+sec(3), calm+sec(3.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	s.order("d1", calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
+	s.add(FlushEnded{At(calm + sec(5)), s.lastID})
+	s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpRemove, Backend: b1})
 }
