@@ -175,7 +175,7 @@ func forgottenUnseen(s *story) {
 	s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.login("d2", calm+sec(2), alice, placeWithout(b1))
 	s.order("d1", calm+sec(3), calm+sec(3.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
-	s.order("d1", calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
-	s.add(FlushEnded{At(calm + sec(5)), s.lastID})
+	s.order("d2", calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
+	s.add(FlushEnded{At(calm + sec(4.3)), s.lastID})
 	s.order("d1", calm+sec(6), calm+sec(6.1), Op{Kind: OpRemove, Backend: b1})
 }
