@@ -72,6 +72,7 @@ type balancingPort interface {
 	gossip(change directory.Change, blocks []wire.Block)
 	inContact() bool
 	nextStamp(now mono.Time, after directory.Time) (directory.Stamp, error)
+	standsBack(p *peer) bool
 	synced() bool
 }
 
@@ -106,7 +107,8 @@ func (b *balancing) inCharge() string {
 		name = b.cfg.Name
 	}
 	for _, p := range b.peers.all {
-		if p.balances() && p.synced && !p.left && (name == "" || p.name < name) {
+		if p.balances() && p.synced && !p.left && (name == "" || p.name < name) &&
+			!b.standsBack(p) {
 			name = p.name
 		}
 	}

@@ -371,6 +371,18 @@ func TestBalancerIsGone(t *testing.T) {
 	}
 }
 
+// The balancer has lost most of the others and changes no factor: the next one does.
+func TestBalancerStandsBack(t *testing.T) {
+	w := balancers(t, 5, onSessions)
+	w.balance(10 * time.Second)
+	w.split(w.directors[:1], w.directors[2:])
+	w.balance(calmFor + 40*time.Second)
+	row, _ := w.directors[2].core.table.Row(testBackend(1))
+	if row.Factor.Origin != "d2" {
+		t.Errorf("the factor is %+v", row.Factor)
+	}
+}
+
 // The side of two of a split changes no factor; when all are together again all have the same.
 func TestSplitOfBalancers(t *testing.T) {
 	for _, guard := range []bool{true, false} {

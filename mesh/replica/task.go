@@ -88,14 +88,14 @@ func (c *Core) TableDigest() string { return c.table.Digest() }
 
 // actsForAll reports whether this director is to do what one does for all: of the synced directors
 // it has the lowest name. One that is in contact with fewer than half of the directors that it
-// knows changes nothing by itself.
+// knows changes nothing by itself, so others do not leave it to that one.
 func (c *Core) actsForAll() bool {
 	a := &c.admission
 	if !c.synced() || a.leaving || a.removed || !c.inContact() && !c.cfg.Guards.NoContactCheck {
 		return false
 	}
 	for _, p := range c.peers.all {
-		if p.live && p.Counted && p.synced && !p.left {
+		if p.live && p.Counted && p.synced && !p.left && !c.standsBack(p) {
 			return c.cfg.Name < p.name
 		}
 	}

@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -420,5 +421,26 @@ func TestRebalanceAfterAnother(t *testing.T) {
 					i+1, m.Hash, m.Backend, place)
 			}
 		}
+	}
+}
+
+// A director with the lowest name that has lost most of the others, but not all, does nothing for
+// all. The others do not leave it to that one.
+func TestLowestNameStandsBack(t *testing.T) {
+	w := started(t, 5)
+	d1 := w.directors[0]
+	w.split([]*director{d1}, w.directors[2:])
+	w.run(failAfter + 5*time.Second)
+	if !w.directors[0].core.synced() || !w.directors[1].core.peers.get("d1").live {
+		t.Fatal("d1 has lost d2 too; the test shows nothing")
+	}
+	var acts []string
+	for _, d := range w.directors {
+		if d.core.actsForAll() {
+			acts = append(acts, d.name)
+		}
+	}
+	if want := []string{"d2"}; !slices.Equal(acts, want) {
+		t.Errorf("%v act for all, want %v", acts, want)
 	}
 }

@@ -115,7 +115,7 @@ func (w *watching) writesVerdicts() bool {
 		case !p.live || !p.Counted:
 		case p.registers < verdictRegister: // it would not go by the verdict
 			return false
-		case p.watches() && p.synced && p.name < w.cfg.Name:
+		case p.watches() && p.synced && p.name < w.cfg.Name && !w.standsBack(p):
 			return false
 		}
 	}

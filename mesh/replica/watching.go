@@ -69,6 +69,7 @@ type watchingPort interface {
 	slowly(
 		change directory.Change, stamp directory.Stamp, given *time.Duration,
 	) (directory.Change, error)
+	standsBack(p *peer) bool
 	synced() bool
 }
 

@@ -429,6 +429,18 @@ func TestWriterFails(t *testing.T) {
 	}
 }
 
+// The writer has lost most of the others and writes no verdict: the next one does.
+func TestWriterStandsBack(t *testing.T) {
+	w := watchers(t, 5, 4)
+	w.split(w.directors[:1], w.directors[2:])
+	w.failing(4)
+	w.watch(30 * time.Second)
+	w.wantOut("the second writes", 4)
+	if row, _ := w.directors[1].core.table.Row(testBackend(4)); row.Verdict.Origin != "d2" {
+		t.Errorf("the verdict is %+v", row.Verdict)
+	}
+}
+
 // Users on a backend that is out are moved when they log in, with a hold: whoever asks at another
 // director meanwhile waits too. Those who do not log in stay.
 func TestLoginMovesFromFailedBackend(t *testing.T) {
