@@ -70,8 +70,8 @@ func (ex *exclusion) joining() bool { return !ex.admission.bootstrapped || !ex.a
 // ourselves included.
 func (ex *exclusion) inMajority() bool { return ex.synced() && ex.peers.all.majority() }
 
-// standsBack reports whether a peer does nothing for all, whatever its name: it has lost half of the
-// directors, or has just come back to them, and we have not.
+// standsBack reports whether a peer does nothing for all, whatever its name: it has lost half of
+// the directors, or has just come back to them, and we have not.
 func (ex *exclusion) standsBack(p *peer) bool { return !p.majority && ex.inMajority() }
 
 // staysIn reports whether of two directors that were out of touch it is the peer that has to ask

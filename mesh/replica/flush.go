@@ -37,7 +37,9 @@ type flushRunner struct {
 // flushRunnerPort is what flushRunner needs of the other parts of the core.
 type flushRunnerPort interface {
 	actsForAll() bool
+	standsBack(p *peer) bool
 	startMove(now mono.Time, m *moves.Move, backend netip.Addr)
+	synced() bool
 	target(u ring.User) netip.Addr
 }
 
@@ -136,13 +138,14 @@ func (fr *flushRunner) flushable(f *flushes.Flush, u ring.User, m directory.Mapp
 		fr.target(u) != m.Backend
 }
 
-// pumpFlushes starts moves as others end.
+// pumpFlushes starts moves as others end. A director that comes back to others starts none before
+// it is synced: it counts only some of them, and its moves would not wait for the rest.
 func (fr *flushRunner) pumpFlushes(now mono.Time) {
 	if len(fr.flushes.Own()) == 0 || fr.admission.leaving {
 		return
 	}
 	for _, f := range fr.flushes.Own() {
-		if f.MayBegin(now) {
+		if fr.synced() && f.MayBegin(now) {
 			fr.beginMoves(now, f)
 		}
 		if f.End(fr.clock.At(now)) {
@@ -191,11 +194,15 @@ func (fr *flushRunner) noteFlush(id FlushID, progress wire.FlushProgress, runner
 }
 
 // gotFlushProgress takes note how a flush goes that a peer runs. If it runs here too, since one of
-// us was taken for gone, the director with the lower name goes on.
+// us was taken for gone, the director with the lower name goes on, unless it stands back; only the
+// other one ever gives way. If it was cancelled there it ends here too.
 func (fr *flushRunner) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgress) {
 	id := FlushID{Director: cmp.Or(m.Director, p.name), ID: m.ID}
 	if fr.flushes.Runs(fr.cfg.Name, id) {
-		if fr.cfg.Name < p.name {
+		if m.Canceled {
+			fr.flushes.Cancel(id.ID)
+		}
+		if fr.cfg.Name < p.name || fr.standsBack(p) {
 			return
 		}
 		fr.flushes.Yield(fr.cfg.Name, id)

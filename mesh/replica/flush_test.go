@@ -380,3 +380,52 @@ func TestFlushAfterARestartOfAll(t *testing.T) {
 		t.Errorf("it went on with %d flushes", n)
 	}
 }
+
+// A director that flushes is cut off, and another one goes on. When the first is back in touch with
+// that one alone it begins no moves: it would wait for few directors. The other goes on, and what
+// was cancelled there ends.
+func TestFlushOfOneThatComesBack(t *testing.T) {
+	for _, cancelled := range []bool{false, true} {
+		w, _ := drained(t, 5)
+		d1, d2 := w.directors[0], w.directors[1]
+		id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+		w.run(time.Second)
+		w.split([]*director{d1}, w.directors[1:])
+		w.until("another one goes on", 20*time.Second, func() bool {
+			return d2.core.flushes.Runs("d2", id) && d1.core.peers.all.live() == 0
+		})
+		if cancelled {
+			if outcome, err := d2.do(CancelFlush{}); err != nil || outcome.Count != 1 {
+				t.Fatalf("%d are cancelled, %v", outcome.Count, err)
+			}
+		}
+		w.heal()
+		w.split([]*director{d1}, w.directors[2:])
+		begun := func() (n uint64) {
+			for _, f := range d1.core.flushes.Own() {
+				n += f.Progress().Moved + f.Progress().Failed + f.Progress().Moving
+			}
+			return n
+		}
+		unsynced := false
+		for end := w.now.Add(10 * time.Second); w.now < end; {
+			before := begun()
+			w.run(25 * time.Millisecond)
+			if !d1.core.synced() {
+				unsynced = true
+				if begun() > before {
+					t.Fatal("it begins moves before it is synced")
+				}
+			}
+		}
+		if !unsynced {
+			t.Fatal("it did not have to sync; the test shows nothing")
+		}
+		if got := d2.core.flushes.Runs("d2", id); got == cancelled {
+			t.Errorf("cancelled: %v; it runs at the other: %v", cancelled, got)
+		}
+		if f := d1.flushed(id); f.Canceled != cancelled {
+			t.Errorf("cancelled: %v; d1 says %+v", cancelled, f)
+		}
+	}
+}

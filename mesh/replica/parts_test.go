@@ -61,6 +61,8 @@ func (p *flushPort) startMove(_ mono.Time, m *moves.Move, _ netip.Addr) {
 	p.moved = append(p.moved, m)
 }
 func (p *flushPort) actsForAll() bool            { return true }
+func (p *flushPort) standsBack(*peer) bool       { return false }
+func (p *flushPort) synced() bool                { return true }
 func (p *flushPort) target(ring.User) netip.Addr { return p.belongs }
 
 // A flush alone: it moves the users who belong elsewhere, as many at a time as it may, and reports

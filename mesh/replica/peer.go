@@ -240,7 +240,7 @@ func (c *Core) peerGone(now mono.Time, p *peer) {
 
 // endContact forgets what holds only while frames flow both ways.
 func (p *peer) endContact() {
-	p.live, p.synced, p.echoAt, p.verdicts = false, false, 0, 0
+	p.live, p.synced, p.majority, p.echoAt, p.verdicts = false, false, false, 0, 0
 	p.EndContact()
 }
 
