@@ -20,6 +20,7 @@ func (c *Core) beat(now mono.Time) {
 	}
 	c.beatPeers = len(c.peers.all)
 	c.sendCounting()
+	c.lookForUnmet(now)
 	c.beatToAll(now)
 }
 

@@ -56,6 +56,36 @@ func (gs *gossiping) peersCountMore() bool {
 	return false
 }
 
+// lookForUnmet finds the directors that our peers count and that we have not met since we started.
+// A director that restarts on one side of a split knows by that how many it has lost.
+func (gs *gossiping) lookForUnmet(now mono.Time) {
+	since := make(map[string]mono.Time)
+	gs.peers.unmet = nil
+	for _, p := range gs.peers.all {
+		if !gs.vouches(p) {
+			continue
+		}
+		for l := range p.counts {
+			if q := gs.peers.get(l.Name); l.Name == gs.cfg.Name || q != nil && q.boot != 0 {
+				continue
+			}
+			if _, seen := since[l.Name]; seen {
+				continue
+			}
+			at, known := gs.peers.since[l.Name]
+			if !known {
+				at = now
+			}
+			since[l.Name] = at
+			if now.Sub(at) > failAfter {
+				gs.peers.unmet = append(gs.peers.unmet, l.Name)
+			}
+		}
+	}
+	slices.Sort(gs.peers.unmet)
+	gs.peers.since = since
+}
+
 // sendCounting reports to the peers which directors we count, or count no more, since the last
 // time.
 func (gs *gossiping) sendCounting() {

@@ -83,7 +83,7 @@ var handlers = [...]handler{
 	wire.KindLeafRows:        {take: by((*Core).gotLeafRows)},
 	wire.KindFlushProgress:   {take: by((*Core).gotFlushProgress)},
 	wire.KindFlushCancel:     {take: by((*Core).gotFlushCancel)},
-	wire.KindCounting:        {take: by((*Core).gotCounting)},
+	wire.KindCounting:        {take: by((*Core).gotCounting), timeless: true},
 	wire.KindGonePositions:   {take: by((*Core).gotGonePositions)},
 	wire.KindLogRequest:      {take: by((*Core).gotLogRequest)},
 	wire.KindLogPart:         {take: by((*Core).gotLogPart)},

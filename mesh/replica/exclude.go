@@ -68,7 +68,7 @@ func (ex *exclusion) joining() bool { return !ex.admission.bootstrapped || !ex.a
 
 // inMajority reports whether we answer, together with more than half of all directors that we know,
 // ourselves included.
-func (ex *exclusion) inMajority() bool { return ex.synced() && ex.peers.all.majority() }
+func (ex *exclusion) inMajority() bool { return ex.synced() && ex.peers.majority() }
 
 // standsBack reports whether a peer does nothing for all, whatever its name: it has lost half of
 // the directors, or has just come back to them, and we have not.

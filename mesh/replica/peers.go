@@ -15,6 +15,10 @@ type peers struct {
 	// all has the same peers, in the order of their names. It is a new slice whenever a peer comes
 	// or goes, so that a loop over it is not disturbed.
 	all peerList
+	// unmet are the names, in order, of directors that a peer has counted for failAfter and that we
+	// have not met in this life; since has those that a peer counts at all, and when we heard so.
+	unmet []string
+	since map[string]mono.Time
 }
 
 // get returns the peer of a name, or nil.
@@ -90,9 +94,9 @@ func (l peerList) everyCounted(did func(name string) bool) bool {
 
 // majority reports whether the peers with which we answer and this director are more than half of
 // all directors that we know.
-func (l peerList) majority() bool {
-	known, near := 1, 1
-	for _, p := range l {
+func (s *peers) majority() bool {
+	known, near := 1+len(s.unmet), 1
+	for _, p := range s.all {
 		if p.left || p.boot == 0 {
 			continue
 		}
@@ -139,11 +143,16 @@ func (l peerList) someInSight(now mono.Time) bool {
 	})
 }
 
-// failed adds to names, of peers that failed before they confirmed, the peers that count as failed
-// anyway: they lack what was done. A peer that is in touch again counts as failed until it is
-// admitted. Peers that left or were removed are not missed.
-func (l peerList) failed(names []string) []string {
-	for _, p := range l {
+// failed adds to names, of peers that failed before they confirmed, the directors that count as
+// failed anyway: they lack what was done. A peer that is in touch again counts as failed until it
+// is admitted. Peers that left or were removed are not missed.
+func (s *peers) failed(names []string) []string {
+	for _, name := range s.unmet {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, p := range s.all {
 		failing := !p.live || p.Barred() && !p.Counted
 		if failing && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(names, p.name) {
 			names = append(names, p.name)

@@ -52,7 +52,8 @@ func TestQuestionsAboutPeers(t *testing.T) {
 	if l.everyCounted(func(name string) bool { return name != "d4" }) {
 		t.Error("every one, and d4 did not")
 	}
-	if diff := cmp.Diff([]string{"d6", "d2"}, l.failed([]string{"d6"})); diff != "" {
+	s := peers{all: l, unmet: []string{"d6", "d9"}}
+	if diff := cmp.Diff([]string{"d6", "d9", "d2"}, s.failed([]string{"d6"})); diff != "" {
 		t.Errorf("failed (-want +got):\n%s", diff)
 	}
 }
