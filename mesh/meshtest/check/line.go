@@ -62,6 +62,12 @@ func (c *Checker) surelyDead(l *line, t time.Duration) bool {
 	return t > l.last+c.rules.Expire+c.rules.share()+l.slack()
 }
 
+// foreign reports whether an answer of the line was given by a director that had not met the mesh:
+// it has a mapping of its own.
+func (l *line) foreign() bool {
+	return slices.ContainsFunc(l.answers, func(g given) bool { return g.foreign })
+}
+
 // slack is how far those clocks may differ which decided how long the line's mapping lives.
 func (l *line) slack() time.Duration {
 	if l.strange {
@@ -247,6 +253,7 @@ func (c *Checker) closeFreed(o *operation) {
 			}
 			if x.start < o.at-clockSlack && x.renewed < o.at && o.everywhere != forever &&
 				!o.stranger && // one of another mesh drops the mappings of that mesh
+				!x.foreign() && // and what that has comes with it
 				(o.op.Kind != OpForget || c.table.surelyThere(x.backend, o.at, o.doneAt)) {
 				return true
 			}

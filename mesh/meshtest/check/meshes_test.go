@@ -71,6 +71,14 @@ func TestMeshes(t *testing.T) {
 			s.login("d3", calm+sec(10.1), alice, b1)
 			s.add(Synced{At(calm + sec(10.2)), "d3", false, "joining", 1})
 		}, "", ""},
+		{"one that was forgotten, and made again by one that serves alone", func(s *story) {
+			forgottenBut(s, b1)
+			s.login("d1", calm+sec(14), alice, b1)
+		}, "", ""},
+		{"one that was forgotten, and another made by one that serves alone", func(s *story) {
+			forgottenBut(s, b3)
+			s.login("d1", calm+sec(14), alice, b1)
+		}, "G2", "d1 answered"},
 		{"a stray goes by its own table", func(s *story) {
 			stray(s)
 			s.login("d3", calm+sec(5), alice, b2)
@@ -203,4 +211,22 @@ func TestAddInAnotherMesh(t *testing.T) {
 			}
 		}
 	}
+}
+
+// forgottenBut has alice forgotten by the mesh while d3, which has restarted and serves alone,
+// answers her a backend; then d3 joins.
+func forgottenBut(s *story, b netip.Addr) {
+	s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+	s.silent["d3"] = true
+	s.add(Synced{At(sec(3)), "d3", true, "", 1})
+	s.login("d1", sec(7), alice, b1)
+	s.order("d1", sec(8), sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.stop("d3", calm+sec(2))
+	s.split("d3", calm+sec(2), calm+sec(10))
+	s.start("d3", calm+sec(5))
+	s.add(Synced{At(calm + sec(8)), "d3", true, "", 3})
+	s.login("d3", calm+sec(8.5), alice, b)
+	s.order("d1", calm+sec(9), calm+sec(9.1), Op{Kind: OpForget}, "d3")
+	s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
+	s.add(Synced{At(calm + sec(13)), "d3", true, "", 1})
 }
