@@ -33,3 +33,21 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("gone: %q", problems)
 	}
 }
+
+// TestMovedByName judges users of a backend that is gone from its name: they may be moved, also
+// after an operator has undrained it once.
+func TestMovedByName(t *testing.T) {
+	testStories(t, []tale{
+		{"gone, undrained, and gone again", func(s *story) {
+			s.add(Renamed{At(calm), b1})
+			s.order("d2", calm+sec(5), calm+sec(5.1), Op{Kind: OpUndrain, Backend: b1})
+			s.login("d1", sec(60), alice, b1)
+			s.login("d1", sec(70), alice, placeWithout(b1))
+		}, "", ""},
+		{"another backend's name", func(s *story) {
+			s.add(Renamed{At(calm), b2})
+			s.login("d1", sec(60), alice, b1)
+			s.login("d1", sec(70), alice, placeWithout(b1))
+		}, "G2", "d1 answered"},
+	})
+}

@@ -164,7 +164,7 @@ func (c *Checker) endDrains(by *operation) {
 		return false
 	}
 	for _, o := range c.operations {
-		if ends(o) && o.at < by.at-o.unseen &&
+		if ends(o) && !o.standing && o.at < by.at-o.unseen &&
 			len(by.failed) == 0 {
 			o.ended = min(o.ended, by.doneAt+moveLimit)
 		}
