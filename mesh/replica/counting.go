@@ -56,38 +56,44 @@ func (gs *gossiping) peersCountMore() bool {
 	return false
 }
 
-// lookForUnmet finds the directors that our peers count and that we have not met since we started.
-// A director that restarts on one side of a split knows by that how many it has lost.
+// lookForUnmet finds the directors that our peers count, or have lost, and that we have not met
+// since we started. A director that restarts on one side of a split knows by that how many are
+// missing.
 func (gs *gossiping) lookForUnmet(now mono.Time) {
 	since := make(map[string]mono.Time)
-	gs.peers.unmet = nil
 	for _, p := range gs.peers.all {
 		if !gs.vouches(p) {
 			continue
 		}
 		for l := range p.counts {
-			if q := gs.peers.get(l.Name); l.Name == gs.cfg.Name || q != nil && q.boot != 0 {
-				continue
-			}
-			if _, seen := since[l.Name]; seen {
-				continue
-			}
-			at, known := gs.peers.since[l.Name]
-			if !known {
-				at = now
-			}
-			since[l.Name] = at
-			if now.Sub(at) > failAfter {
-				gs.peers.unmet = append(gs.peers.unmet, l.Name)
-			}
+			gs.noteUnmet(now, l, since)
+		}
+		for _, l := range p.lost {
+			gs.noteUnmet(now, l, since)
+		}
+	}
+	gs.peers.since, gs.peers.unmet = since, nil
+	for name, at := range since {
+		if now.Sub(at) > failAfter {
+			gs.peers.unmet = append(gs.peers.unmet, name)
 		}
 	}
 	slices.Sort(gs.peers.unmet)
-	gs.peers.since = since
+}
+
+// noteUnmet adds to since a director that a peer names, if we have not met it.
+func (gs *gossiping) noteUnmet(now mono.Time, l wire.Life, since map[string]mono.Time) {
+	if p := gs.peers.get(l.Name); l.Name == gs.cfg.Name || p != nil && p.boot != 0 {
+		return
+	}
+	since[l.Name] = now
+	if at, known := gs.peers.since[l.Name]; known {
+		since[l.Name] = at
+	}
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last
-// time.
+// time; all of them, if those that we have lost are others.
 func (gs *gossiping) sendCounting() {
 	m := &wire.Counting{}
 	for _, p := range gs.peers.all {
@@ -106,25 +112,44 @@ func (gs *gossiping) sendCounting() {
 		}
 		p.announced = boot
 	}
-	if len(m.Counts) > 0 || len(m.Gone) > 0 {
-		gs.sendAll(m)
+	if lost := gs.lostLives(); !slices.Equal(lost, gs.lost) {
+		gs.lost = lost
+		m = gs.allCounting()
+	} else if len(m.Counts)+len(m.Gone) == 0 {
+		return
 	}
+	gs.sendAll(m)
+}
+
+// lostLives are the directors that we have met and are not in touch with, though they neither left
+// nor were removed.
+func (gs *gossiping) lostLives() (lost []wire.Life) {
+	for _, p := range gs.peers.all {
+		if p.met && !p.live && !p.left && p.boot != 0 && !p.stranger && len(lost) < maxLives &&
+			!gs.table.Removed(p.addr) {
+			lost = append(lost, wire.Life{Name: p.name, Boot: p.boot})
+		}
+	}
+	return lost
 }
 
 // sendAllCounting reports to a peer, to which a stream has just been opened, what the others know.
-func (gs *gossiping) sendAllCounting(p *peer) {
-	m := &wire.Counting{Whole: true}
+func (gs *gossiping) sendAllCounting(p *peer) { gs.send(p, gs.allCounting()) }
+
+// allCounting is what the peers know of whom we count and have lost.
+func (gs *gossiping) allCounting() *wire.Counting {
+	m := &wire.Counting{Whole: true, Lost: gs.lost}
 	for _, q := range gs.peers.all {
 		if q.announced != 0 {
 			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.announced})
 		}
 	}
-	gs.send(p, m)
+	return m
 }
 
 func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 	if m.Whole {
-		p.counts = nil
+		p.counts, p.lost = nil, m.Lost[:min(len(m.Lost), maxLives)]
 	}
 	for _, l := range m.Gone {
 		delete(p.counts, l)
@@ -138,7 +163,7 @@ func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 		}
 		p.counts[l] = true
 	}
-	if len(m.Gone) > 0 {
+	if m.Whole || len(m.Gone) > 0 {
 		gs.moves.MayBeOrphaned()
 	}
 	gs.retryEarly(now)
