@@ -471,7 +471,8 @@ func TestRestartAmongFew(t *testing.T) {
 		outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7})
 		want := []string{"d3", "d4", "d5"}
 		if err != nil || !slices.Equal(outcome.FailedPeers, want) {
-			t.Errorf("split %v: failed peers %v, %v; want %v", split, outcome.FailedPeers, err, want)
+			t.Errorf("split %v: failed peers %v, %v; want %v",
+				split, outcome.FailedPeers, err, want)
 		}
 		w.heal()
 		w.until("all have met", time.Minute, func() bool {
