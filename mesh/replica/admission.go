@@ -301,7 +301,9 @@ func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 				continue
 			}
 			c.hear(now, hints.Hint{Name: q.Name, Addr: q.Addr, Trust: Named}, q.Boot)
-			c.admission.named.Note(now, wire.Life{Name: q.Name, Boot: q.Boot})
+			if c.admission.named.Note(now, wire.Life{Name: q.Name, Boot: q.Boot}) {
+				c.dialAtOnce(q.Name)
+			}
 		}
 	}
 	c.progressAdmission(now)

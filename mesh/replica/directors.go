@@ -50,6 +50,15 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	}
 }
 
+// dialAtOnce dials a peer that a member is in touch with, and we are not, without the pause that follows
+// dials that failed: we wait for it.
+func (c *Core) dialAtOnce(name string) {
+	p := c.peers.get(name)
+	if p != nil && !p.out && !p.left && p.addr.IsValid() && !c.table.Removed(p.addr) {
+		c.emit(Dial{Name: p.name, Addr: p.addr, Trust: Proven})
+	}
+}
+
 // Dials lists the directors to which no stream is up but should be: peers that failed, directors
 // that others named, and directors that an operator added.
 func (c *Core) Dials() []Dial {

@@ -191,3 +191,24 @@ func TestReplayOfARemoval(t *testing.T) {
 		return p != nil && p.live && d3.core.synced() && d1.core.synced()
 	})
 }
+
+// A director that comes back to one of the others is told of the rest, for which it has to wait. It
+// dials those at once, and once each.
+func TestNamedPeersAreDialledAtOnce(t *testing.T) {
+	w := started(t, 4)
+	d1 := w.directors[0]
+	w.split([]*director{d1}, w.directors[1:])
+	w.until("d1 has lost all", time.Minute, func() bool { return d1.core.peers.all.live() == 0 })
+	dialled := make(map[string]int)
+	w.seen = func(d *director, e Effect) {
+		if dial, ok := e.(Dial); ok && d == d1 && dial.Trust == Proven {
+			dialled[dial.Name]++
+		}
+	}
+	w.heal()
+	w.split([]*director{d1}, w.directors[2:])
+	w.run(3 * time.Second)
+	if diff := cmp.Diff(map[string]int{"d3": 1, "d4": 1}, dialled); diff != "" {
+		t.Errorf("dialled (-want +got):\n%s", diff)
+	}
+}

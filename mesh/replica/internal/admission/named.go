@@ -14,14 +14,16 @@ import (
 // that is gone is not waited for for ever. Nil names none.
 type Named map[wire.Life]mono.Time
 
-// Note adds a director, unless it is known.
-func (n *Named) Note(now mono.Time, who wire.Life) {
+// Note adds a director, unless it is known, and reports whether it did.
+func (n *Named) Note(now mono.Time, who wire.Life) (added bool) {
 	if *n == nil {
 		*n = make(Named)
 	}
-	if _, known := (*n)[who]; !known {
+	_, known := (*n)[who]
+	if !known {
 		(*n)[who] = now
 	}
+	return !known
 }
 
 // Has reports whether a director of this name was named, in whatever life.
