@@ -50,8 +50,8 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	}
 }
 
-// dialAtOnce dials a peer that a member is in touch with, and we are not, without the pause that follows
-// dials that failed: we wait for it.
+// dialAtOnce dials a peer that a member is in touch with, and we are not, without the pause that
+// follows dials that failed: we wait for it.
 func (c *Core) dialAtOnce(name string) {
 	p := c.peers.get(name)
 	if p != nil && !p.out && !p.left && p.addr.IsValid() && !c.table.Removed(p.addr) {
