@@ -56,44 +56,38 @@ func (gs *gossiping) peersCountMore() bool {
 	return false
 }
 
-// lookForUnmet finds the directors that our peers count, or have lost, and that we have not met
-// since we started. A director that restarts on one side of a split knows by that how many are
-// missing.
+// lookForUnmet finds the directors that our peers count and that we have not met since we started.
+// A director that restarts on one side of a split knows by that how many it has lost.
 func (gs *gossiping) lookForUnmet(now mono.Time) {
 	since := make(map[string]mono.Time)
+	gs.peers.unmet = nil
 	for _, p := range gs.peers.all {
 		if !gs.vouches(p) {
 			continue
 		}
 		for l := range p.counts {
-			gs.noteUnmet(now, l, since)
-		}
-		for _, l := range p.lost {
-			gs.noteUnmet(now, l, since)
-		}
-	}
-	gs.peers.since, gs.peers.unmet = since, nil
-	for name, at := range since {
-		if now.Sub(at) > failAfter {
-			gs.peers.unmet = append(gs.peers.unmet, name)
+			if q := gs.peers.get(l.Name); l.Name == gs.cfg.Name || q != nil && q.boot != 0 {
+				continue
+			}
+			if _, seen := since[l.Name]; seen {
+				continue
+			}
+			at, known := gs.peers.since[l.Name]
+			if !known {
+				at = now
+			}
+			since[l.Name] = at
+			if now.Sub(at) > failAfter {
+				gs.peers.unmet = append(gs.peers.unmet, l.Name)
+			}
 		}
 	}
 	slices.Sort(gs.peers.unmet)
-}
-
-// noteUnmet adds to since a director that a peer names, if we have not met it.
-func (gs *gossiping) noteUnmet(now mono.Time, l wire.Life, since map[string]mono.Time) {
-	if p := gs.peers.get(l.Name); l.Name == gs.cfg.Name || p != nil && p.boot != 0 {
-		return
-	}
-	since[l.Name] = now
-	if at, known := gs.peers.since[l.Name]; known {
-		since[l.Name] = at
-	}
+	gs.peers.since = since
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last
-// time; all of them, if those that we have lost are others.
+// time.
 func (gs *gossiping) sendCounting() {
 	m := &wire.Counting{}
 	for _, p := range gs.peers.all {
@@ -112,44 +106,25 @@ func (gs *gossiping) sendCounting() {
 		}
 		p.announced = boot
 	}
-	if lost := gs.lostLives(); !slices.Equal(lost, gs.lost) {
-		gs.lost = lost
-		m = gs.allCounting()
-	} else if len(m.Counts)+len(m.Gone) == 0 {
-		return
+	if len(m.Counts) > 0 || len(m.Gone) > 0 {
+		gs.sendAll(m)
 	}
-	gs.sendAll(m)
-}
-
-// lostLives are the directors that we have met and are not in touch with, though they neither left
-// nor were removed.
-func (gs *gossiping) lostLives() (lost []wire.Life) {
-	for _, p := range gs.peers.all {
-		if p.met && !p.live && !p.left && p.boot != 0 && !p.stranger && len(lost) < maxLives &&
-			!gs.table.Removed(p.addr) {
-			lost = append(lost, wire.Life{Name: p.name, Boot: p.boot})
-		}
-	}
-	return lost
 }
 
 // sendAllCounting reports to a peer, to which a stream has just been opened, what the others know.
-func (gs *gossiping) sendAllCounting(p *peer) { gs.send(p, gs.allCounting()) }
-
-// allCounting is what the peers know of whom we count and have lost.
-func (gs *gossiping) allCounting() *wire.Counting {
-	m := &wire.Counting{Whole: true, Lost: gs.lost}
+func (gs *gossiping) sendAllCounting(p *peer) {
+	m := &wire.Counting{Whole: true}
 	for _, q := range gs.peers.all {
 		if q.announced != 0 {
 			m.Counts = append(m.Counts, wire.Life{Name: q.name, Boot: q.announced})
 		}
 	}
-	return m
+	gs.send(p, m)
 }
 
 func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 	if m.Whole {
-		p.counts, p.lost = nil, m.Lost[:min(len(m.Lost), maxLives)]
+		p.counts = nil
 	}
 	for _, l := range m.Gone {
 		delete(p.counts, l)
@@ -163,7 +138,7 @@ func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 		}
 		p.counts[l] = true
 	}
-	if m.Whole || len(m.Gone) > 0 {
+	if len(m.Gone) > 0 {
 		gs.moves.MayBeOrphaned()
 	}
 	gs.retryEarly(now)

@@ -19,11 +19,9 @@ type gossiping struct {
 	cfg       *Config
 	counters  *Counters
 	early     deltas.Early // of origins that are not proven yet
-	lost      []wire.Life  // the lives that our peers know that we have lost
 	moves     *moves.Set
 	peers     *peers
 	seen      deltas.Window // that repeats of them are known by
-	table     *directory.Table
 }
 
 // gossipingPort is what gossiping needs of the other parts of the core.

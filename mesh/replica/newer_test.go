@@ -30,9 +30,6 @@ func newer(encoded []byte) []byte {
 	case wire.KindBeat:
 		zeros = []byte{0xc2, 0xc2, 0}[fields-11:]
 		later[head] += byte(len(zeros))
-	case wire.KindCounting:
-		zeros = []byte{0x90}[fields-3:]
-		later[head] += byte(len(zeros))
 	case wire.KindSnapshotRequest:
 		zeros = []byte{0x95, 0, 0, 0xa0, 0xa0, 0x90, 0x90}
 		if fields > 2 {

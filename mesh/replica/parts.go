@@ -115,7 +115,7 @@ func (c *Core) assemble() {
 	}
 	c.gossiping = gossiping{
 		output: &c.output, gossipingPort: c, admission: &c.admission, cfg: &c.cfg,
-		counters: &c.counters, moves: c.moves, peers: &c.peers, table: c.table,
+		counters: &c.counters, moves: c.moves, peers: &c.peers,
 	}
 	c.balancing = balancing{
 		output: &c.output, balancingPort: c, admission: &c.admission, cfg: &c.cfg,

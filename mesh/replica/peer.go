@@ -84,7 +84,6 @@ type peer struct {
 	// announced is the boot under which our peers know that we count it; 0: that we do not.
 	announced uint64
 	counts    map[wire.Life]bool // what it counts, as it says
-	lost      []wire.Life        // and what it has lost
 
 	differs bool // its digests differ from ours
 

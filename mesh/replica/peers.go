@@ -15,8 +15,8 @@ type peers struct {
 	// all has the same peers, in the order of their names. It is a new slice whenever a peer comes
 	// or goes, so that a loop over it is not disturbed.
 	all peerList
-	// unmet are the names, in order, of directors of which peers have said for failAfter that they
-	// count or have lost them, and that we have not met; since has all such, and when we heard so.
+	// unmet are the names, in order, of directors that a peer has counted for failAfter and that we
+	// have not met in this life; since has those that a peer counts at all, and when we heard so.
 	unmet []string
 	since map[string]mono.Time
 }

@@ -31,17 +31,10 @@ func (m *Meeting) decode(r *reader) {
 }
 
 func (m *Counting) encode(w *writer) {
-	fields := 3
-	if len(m.Lost) > 0 {
-		fields = 4
-	}
-	w.array(fields)
+	w.array(3)
 	w.bool(m.Whole)
 	encodeLives(w, "counted directors", m.Counts, 2*MaxDirectors)
 	encodeLives(w, "directors no longer counted", m.Gone, maxPositions)
-	if fields > 3 {
-		encodeLives(w, "lost directors", m.Lost, maxPositions)
-	}
 }
 
 func (m *Counting) decode(r *reader) {
@@ -49,8 +42,5 @@ func (m *Counting) decode(r *reader) {
 	m.Whole = r.bool("whole")
 	m.Counts = list(r, "counted directors", 2*MaxDirectors, minLife, decodeLife)
 	m.Gone = list(r, "directors no longer counted", maxPositions, minLife, decodeLife)
-	if extra > 0 {
-		m.Lost = list(r, "lost directors", maxPositions, minLife, decodeLife)
-	}
-	r.end("message", extra-1)
+	r.end("message", extra)
 }

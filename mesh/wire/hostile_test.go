@@ -169,7 +169,7 @@ var lists = map[wire.Kind][]string{
 	wire.KindLogRequest:      {"0.3"},
 	wire.KindLogPart: slices.Concat([]string{"4"},
 		changeLists("4.0.1.1"), blockLists("4.1.1.2"), blockLists("4.2.1.2")),
-	wire.KindCounting: {"1", "2", "3"},
+	wire.KindCounting: {"1", "2"},
 	wire.KindMeeting:  changeLists("0"),
 	wire.KindKeyring:  {"3", "6", "6.0.3", "6.1.3"},
 	wire.KindMark:     {"4", "6"},

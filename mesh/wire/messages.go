@@ -422,12 +422,9 @@ type Delta struct {
 // Counting names the lives that the sender counts, so that the receiver knows which deltas are of
 // today. The first one on a stream is whole, each later one has what changed since the one before.
 type Counting struct {
-	Whole  bool   // Counts and Lost are all, whatever was said before
+	Whole  bool   // Counts are all, whatever was said before
 	Counts []Life // the sender counts these
 	Gone   []Life // and these no more
-	// Lost are those that the sender has met and is not in touch with, though they did not leave.
-	// They are sent with Whole only.
-	Lost []Life
 }
 
 // Meeting is the first message on a stream to a director of another mesh: the sender's whole table.

@@ -23,8 +23,6 @@ func Samples() []wire.Message {
 		switch m := m.(type) {
 		case *wire.Beat:
 			m.Loading, m.Keeps, m.Kept = true, true, 69_990
-		case *wire.Counting:
-			m.Lost = []wire.Life{{Name: "d3", Boot: 1003}}
 		case *wire.FlushProgress:
 			m.Parallel, m.Director = 250, "d3"
 		case *wire.Hello:
