@@ -70,8 +70,9 @@ type balancedTag struct {
 type balancingPort interface {
 	apply(now mono.Time, change directory.Change, from *peer) *barrier.Change
 	gossip(change directory.Change, blocks []wire.Block)
-	inContact() bool
+	mayAct() bool
 	nextStamp(now mono.Time, after directory.Time) (directory.Stamp, error)
+	outnumbered() bool
 	standsBack(p *peer) bool
 	synced() bool
 }
@@ -93,7 +94,7 @@ func (b *balancing) balance(now mono.Time) {
 		return
 	}
 	b.account(now, charge)
-	if charge == b.cfg.Name && (b.inContact() || b.cfg.Guards.NoContactCheck) {
+	if charge == b.cfg.Name && b.mayAct() {
 		b.changeFactors(now)
 	}
 }
@@ -103,7 +104,8 @@ func (b *balancing) balance(now mono.Time) {
 func (b *balancing) inCharge() string {
 	name := ""
 	a := b.admission
-	if b.cfg.Balance.Mode != wire.BalanceOff && b.synced() && !a.leaving && !a.removed {
+	if b.cfg.Balance.Mode != wire.BalanceOff && b.synced() && !a.leaving && !a.removed &&
+		!b.outnumbered() {
 		name = b.cfg.Name
 	}
 	for _, p := range b.peers.all {

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"slices"
 
 	"directormesh/mesh/mono"
@@ -57,33 +58,35 @@ func (gs *gossiping) peersCountMore() bool {
 }
 
 // lookForUnmet finds the directors that our peers count and that we have not met since we started.
-// A director that restarts on one side of a split knows by that how many it has lost.
+// A director that restarts on one side of a split knows by that how many it has lost. In a large
+// mesh it looks now and then: each peer counts hundreds.
 func (gs *gossiping) lookForUnmet(now mono.Time) {
+	if len(gs.peers.all) > beatManyPeers && now < gs.nextUnmet {
+		return
+	}
+	gs.nextUnmet = now.Add(failAfter)
 	since := make(map[string]mono.Time)
-	gs.peers.unmet = nil
 	for _, p := range gs.peers.all {
 		if !gs.vouches(p) {
 			continue
 		}
 		for l := range p.counts {
-			if q := gs.peers.get(l.Name); l.Name == gs.cfg.Name || q != nil && q.boot != 0 {
+			q := gs.peers.get(l.Name)
+			if l.Name == "" || l.Name == gs.cfg.Name || q != nil && q.boot != 0 {
 				continue
 			}
-			if _, seen := since[l.Name]; seen {
-				continue
-			}
-			at, known := gs.peers.since[l.Name]
-			if !known {
-				at = now
-			}
-			since[l.Name] = at
-			if now.Sub(at) > failAfter {
-				gs.peers.unmet = append(gs.peers.unmet, l.Name)
+			since[l.Name] = now
+			if at, known := gs.peers.since[l.Name]; known {
+				since[l.Name] = at
 			}
 		}
 	}
-	slices.Sort(gs.peers.unmet)
-	gs.peers.since = since
+	gs.peers.since, gs.peers.unmet = since, nil
+	for _, name := range slices.Sorted(maps.Keys(since)) {
+		if now.Sub(since[name]) > failAfter && len(gs.peers.unmet) < MaxDirectors {
+			gs.peers.unmet = append(gs.peers.unmet, name)
+		}
+	}
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last

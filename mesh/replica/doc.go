@@ -176,8 +176,8 @@
 // The originator replaces the mapping (next generation, marked moving) and sends a Hold. Each
 // director holds the user's lookups, confirms, kicks and reports. When all counted peers have, and
 // the kick delay has passed, the originator releases the user: the same row, no longer moving.
-// Generation, stamp and backend name the move. When the originator fails or leaves, the live
-// director with the lowest name goes on; see origin.go.
+// Generation, stamp and backend name the move. When the originator fails or leaves, the director
+// that acts for all goes on; see origin.go.
 //
 // # Tasks
 //

@@ -3,6 +3,7 @@ package replica
 import (
 	"slices"
 
+	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/admission"
 	"directormesh/mesh/replica/internal/barrier"
@@ -30,6 +31,7 @@ type exclusion struct {
 	moves     *moves.Set
 	peers     *peers
 	receiver  *snapshots.Receiver
+	table     *directory.Table
 }
 
 // exclusionPort is what exclusion needs of the other parts of the core.
@@ -68,11 +70,21 @@ func (ex *exclusion) joining() bool { return !ex.admission.bootstrapped || !ex.a
 
 // inMajority reports whether we answer, together with more than half of all directors that we know,
 // ourselves included.
-func (ex *exclusion) inMajority() bool { return ex.synced() && ex.peers.majority() }
+func (ex *exclusion) inMajority() bool {
+	return ex.synced() && ex.peers.majority(ex.table.Removed)
+}
 
-// standsBack reports whether a peer does nothing for all, whatever its name: it has lost half of
-// the directors, or has just come back to them, and we have not.
+// standsBack reports whether a peer does nothing for all, whatever its name, since it says that it
+// is not in touch with most directors, and we are.
 func (ex *exclusion) standsBack(p *peer) bool { return !p.majority && ex.inMajority() }
+
+// outnumbered reports whether this director stands back: a peer says that it is in touch with most
+// directors, and we are not.
+func (ex *exclusion) outnumbered() bool {
+	return !ex.inMajority() && slices.ContainsFunc(ex.peers.all, func(p *peer) bool {
+		return p.live && p.Counted && p.synced && p.majority
+	})
+}
 
 // staysIn reports whether of two directors that were out of touch it is the peer that has to ask
 // for admission: the one that is in touch with most directors goes on.

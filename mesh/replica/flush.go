@@ -37,6 +37,7 @@ type flushRunner struct {
 // flushRunnerPort is what flushRunner needs of the other parts of the core.
 type flushRunnerPort interface {
 	actsForAll() bool
+	outnumbered() bool
 	standsBack(p *peer) bool
 	startMove(now mono.Time, m *moves.Move, backend netip.Addr)
 	synced() bool
@@ -138,14 +139,14 @@ func (fr *flushRunner) flushable(f *flushes.Flush, u ring.User, m directory.Mapp
 		fr.target(u) != m.Backend
 }
 
-// pumpFlushes starts moves as others end. A director that comes back to others starts none before
-// it is synced: it counts only some of them, and its moves would not wait for the rest.
+// pumpFlushes starts moves as others end. A director that comes back to others starts none while
+// it counts only some of them: its moves would not wait for the rest.
 func (fr *flushRunner) pumpFlushes(now mono.Time) {
 	if len(fr.flushes.Own()) == 0 || fr.admission.leaving {
 		return
 	}
 	for _, f := range fr.flushes.Own() {
-		if fr.synced() && f.MayBegin(now) {
+		if fr.synced() && !fr.outnumbered() && f.MayBegin(now) {
 			fr.beginMoves(now, f)
 		}
 		if f.End(fr.clock.At(now)) {

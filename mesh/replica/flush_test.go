@@ -407,19 +407,19 @@ func TestFlushOfOneThatComesBack(t *testing.T) {
 			}
 			return n
 		}
-		unsynced := false
+		unsynced, outnumbered := false, false
 		for end := w.now.Add(10 * time.Second); w.now < end; {
 			before := begun()
 			w.run(25 * time.Millisecond)
-			if !d1.core.synced() {
-				unsynced = true
-				if begun() > before {
-					t.Fatal("it begins moves before it is synced")
-				}
+			unsynced = unsynced || !d1.core.synced()
+			outnumbered = outnumbered || d1.core.synced() && d1.core.outnumbered()
+			if begun() > before {
+				t.Fatalf("it begins moves, synced: %v", d1.core.synced())
 			}
 		}
-		if !unsynced {
-			t.Fatal("it did not have to sync; the test shows nothing")
+		if !unsynced || !outnumbered {
+			t.Fatalf("it had to sync: %v, it was outnumbered then: %v; the test shows nothing",
+				unsynced, outnumbered)
 		}
 		if got := d2.core.flushes.Runs("d2", id); got == cancelled {
 			t.Errorf("cancelled: %v; it runs at the other: %v", cancelled, got)

@@ -20,6 +20,7 @@ type gossiping struct {
 	counters  *Counters
 	early     deltas.Early // of origins that are not proven yet
 	moves     *moves.Set
+	nextUnmet mono.Time // when lookForUnmet looks again in a large mesh
 	peers     *peers
 	seen      deltas.Window // that repeats of them are known by
 }

@@ -81,7 +81,7 @@ func (c *Core) assemble() {
 	c.exclusion = exclusion{
 		output: &c.output, exclusionPort: c, admission: &c.admission, barrier: c.barrier,
 		cfg: &c.cfg, counters: &c.counters, donations: &c.donations, logs: c.logs, moves: c.moves,
-		peers: &c.peers, receiver: &c.receiver,
+		peers: &c.peers, receiver: &c.receiver, table: c.table,
 	}
 	c.membership = membership{
 		output: &c.output, membershipPort: c, admission: &c.admission, barrier: c.barrier,

@@ -93,11 +93,11 @@ func (l peerList) everyCounted(did func(name string) bool) bool {
 }
 
 // majority reports whether the peers with which we answer and this director are more than half of
-// all directors that we know.
-func (s *peers) majority() bool {
+// all directors that we know. One that left or was removed is not missed.
+func (s *peers) majority(removed func(netip.AddrPort) bool) bool {
 	known, near := 1+len(s.unmet), 1
 	for _, p := range s.all {
-		if p.left || p.boot == 0 {
+		if p.left || p.boot == 0 || p.stranger || removed(p.addr) {
 			continue
 		}
 		known++
@@ -146,7 +146,7 @@ func (l peerList) someInSight(now mono.Time) bool {
 // failed adds to names, of peers that failed before they confirmed, the directors that count as
 // failed anyway: they lack what was done. A peer that is in touch again counts as failed until it
 // is admitted. Peers that left or were removed are not missed.
-func (s *peers) failed(names []string) []string {
+func (s *peers) failed(names []string, removed func(netip.AddrPort) bool) []string {
 	for _, name := range s.unmet {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
@@ -154,7 +154,8 @@ func (s *peers) failed(names []string) []string {
 	}
 	for _, p := range s.all {
 		failing := !p.live || p.Barred() && !p.Counted
-		if failing && !p.left && p.boot != 0 && !p.stranger && !slices.Contains(names, p.name) {
+		if failing && !p.left && p.boot != 0 && !p.stranger && !removed(p.addr) &&
+			!slices.Contains(names, p.name) {
 			names = append(names, p.name)
 		}
 	}

@@ -52,8 +52,10 @@ func TestQuestionsAboutPeers(t *testing.T) {
 	if l.everyCounted(func(name string) bool { return name != "d4" }) {
 		t.Error("every one, and d4 did not")
 	}
+	removed := func(addr netip.AddrPort) bool { return addr == nowhere }
+	l = append(l, &peer{name: "da", boot: 10, addr: nowhere}) // removed
 	s := peers{all: l, unmet: []string{"d6", "d9"}}
-	if diff := cmp.Diff([]string{"d6", "d9", "d2"}, s.failed([]string{"d6"})); diff != "" {
+	if diff := cmp.Diff([]string{"d6", "d9", "d2"}, s.failed([]string{"d6"}, removed)); diff != "" {
 		t.Errorf("failed (-want +got):\n%s", diff)
 	}
 }

@@ -88,10 +88,11 @@ func (c *Core) TableDigest() string { return c.table.Digest() }
 
 // actsForAll reports whether this director is to do what one does for all: of the synced directors
 // it has the lowest name. One that is in contact with fewer than half of the directors that it
-// knows changes nothing by itself, so others do not leave it to that one.
+// knows, or is in touch with one that is in contact with more, changes nothing by itself, so that
+// one does not leave it to the lower name.
 func (c *Core) actsForAll() bool {
 	a := &c.admission
-	if !c.synced() || a.leaving || a.removed || !c.inContact() && !c.cfg.Guards.NoContactCheck {
+	if !c.synced() || a.leaving || a.removed || !c.mayAct() {
 		return false
 	}
 	for _, p := range c.peers.all {

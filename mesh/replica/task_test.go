@@ -424,24 +424,59 @@ func TestRebalanceAfterAnother(t *testing.T) {
 	}
 }
 
-// A director with the lowest name that has lost most of the others, but not all, does nothing for
-// all. The others do not leave it to that one.
-func TestLowestNameStandsBack(t *testing.T) {
-	w := started(t, 5)
-	d1 := w.directors[0]
-	w.split([]*director{d1}, w.directors[2:])
-	w.run(failAfter + 5*time.Second)
-	if !w.directors[0].core.synced() || !w.directors[1].core.peers.get("d1").live {
-		t.Fatal("d1 has lost d2 too; the test shows nothing")
-	}
-	var acts []string
+// acting are the directors that act for all.
+func (w *world) acting() (names []string) {
 	for _, d := range w.directors {
-		if d.core.actsForAll() {
-			acts = append(acts, d.name)
+		if !d.stopped && d.core.actsForAll() {
+			names = append(names, d.name)
 		}
 	}
-	if want := []string{"d2"}; !slices.Equal(acts, want) {
-		t.Errorf("%v act for all, want %v", acts, want)
+	return names
+}
+
+// A director with the lowest name that has lost half of the others or more, but not all, does
+// nothing for all. The others do not leave it to that one.
+func TestLowestNameStandsBack(t *testing.T) {
+	for _, n := range []int{4, 5} {
+		w := started(t, n)
+		d1 := w.directors[0]
+		w.split([]*director{d1}, w.directors[2:])
+		w.run(failAfter + 5*time.Second)
+		if !d1.core.synced() || !w.directors[1].core.peers.get("d1").live {
+			t.Fatal("d1 has lost d2 too; the test shows nothing")
+		}
+		if got, want := w.acting(), []string{"d2"}; !slices.Equal(got, want) {
+			t.Errorf("of %d %v act for all, want %v", n, got, want)
+		}
+	}
+}
+
+// Directors that were removed are not missed: of the rest one acts, whether it has known them or
+// not.
+func TestOneActsAfterRemovals(t *testing.T) {
+	w := started(t, 4)
+	d1, d2 := w.directors[0], w.directors[1]
+	for _, d := range w.directors[2:] {
+		d.crash()
+	}
+	w.run(failAfter + time.Second)
+	for _, d := range w.directors[2:] {
+		outcome, err := d1.do(SetDirectorRemoved{Addr: d.core.cfg.Addr, Removed: true})
+		if err != nil {
+			t.Fatal(outcome, err)
+		}
+	}
+	d2.crash()
+	w.run(failAfter + time.Second)
+	d2.boots(false)
+	w.until("d2 is synced", time.Minute, func() bool { return d2.core.synced() })
+	w.run(5 * time.Second)
+	if got, want := w.acting(), []string{"d1"}; !slices.Equal(got, want) {
+		t.Errorf("%v act for all, want %v", got, want)
+	}
+	outcome, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 7})
+	if err != nil || len(outcome.FailedPeers) > 0 {
+		t.Errorf("failed peers %v, %v; want none", outcome.FailedPeers, err)
 	}
 }
 

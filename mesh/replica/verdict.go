@@ -104,8 +104,7 @@ func (w *watching) alarmed(now mono.Time) map[ring.Tag]Alarm {
 }
 
 // writesVerdicts reports whether this director is the one to write verdicts: of the synced ones
-// that check backends the one with the lowest name, if it is in contact with half of all directors
-// that it knows at least.
+// that check backends the one with the lowest name that may act.
 func (w *watching) writesVerdicts() bool {
 	if !w.synced() || !w.cfg.Watches {
 		return false
@@ -119,7 +118,12 @@ func (w *watching) writesVerdicts() bool {
 			return false
 		}
 	}
-	return w.inContact() || w.cfg.Guards.NoContactCheck
+	return w.mayAct()
+}
+
+// mayAct reports whether this director is in contact with enough of the others to act for all.
+func (w *watching) mayAct() bool {
+	return w.inContact() && !w.outnumbered() || w.cfg.Guards.NoContactCheck
 }
 
 // inContact reports whether this director counts half at least of the directors that it knows,

@@ -66,6 +66,7 @@ type watchingPort interface {
 	apply(now mono.Time, change directory.Change, from *peer) *barrier.Change
 	gossip(change directory.Change, blocks []wire.Block)
 	nextStamp(now mono.Time, after directory.Time) (directory.Stamp, error)
+	outnumbered() bool
 	slowly(
 		change directory.Change, stamp directory.Stamp, given *time.Duration,
 	) (directory.Change, error)
