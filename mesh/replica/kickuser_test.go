@@ -300,7 +300,8 @@ func TestWhoIsNamedAsFailed(t *testing.T) {
 			if test.named && before == nil {
 				want = []string{"d2"}
 			}
-			if got := c.peers.failed(slices.Clone(before), c.table.Removed); !slices.Equal(got, want) {
+			got := c.peers.failed(slices.Clone(before), c.table.Removed)
+			if !slices.Equal(got, want) {
 				t.Errorf("%s: %v beside %v, want %v", test.name, got, before, want)
 			}
 		}

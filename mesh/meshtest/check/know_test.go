@@ -95,6 +95,16 @@ func TestKnowledge(t *testing.T) {
 			lastBeforeACut(s)
 		}, "", ""},
 		{"an answer just before a cut", lastBeforeACut, "G2", "d1 answered"},
+		{"a mapping that one prolonged which was asked and not heard", func(s *story) {
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(calm + sec(20)), "d3", false, "the story says so", 0})
+			s.add(Synced{At(calm + sec(30)), "d3", true, "", 0})
+			prolongedBy(s, "d3")
+		}, "", ""},
+		{"a mapping that has expired while a lookup waited", func(s *story) {
+			prolongedBy(s, "d3")
+		}, "G2", "d3 answered"},
 		{"moved to where a drain began at the same moment", func(s *story) {
 			s.login("d1", calm-sec(2), alice, b1)
 			s.order("d1", calm, calm, Op{Kind: OpPin, User: alice, Backend: b2})
@@ -407,6 +417,13 @@ func downApart(s *story) {
 	s.order("d1", sec(16.5), sec(16.6), Op{Kind: OpDown, Backend: b1})
 	s.split("d3", sec(16.7), sec(50))
 	s.order("d3", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1", "d2")
+}
+
+// prolongedBy has a director answer after 26 seconds of waiting, when the mapping has expired.
+func prolongedBy(s *story, d string) {
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.answer(s.ask(d, calm+sec(21), alice), calm+sec(47), b1)
 }
 
 // lastBeforeACut has d1 take a mapping for dead that d2 has prolonged, and then d3, which d1 has

@@ -54,7 +54,18 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool {
 // and has the newest activity of all then (protocol.md, What is replicated: the
 // later activity is kept, whichever mapping wins).
 func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
-	return !slices.ContainsFunc(s.lines, func(l *line) bool { return !c.surelyDead(l, t) })
+	return !slices.ContainsFunc(s.lines, func(l *line) bool {
+		return !c.surelyDead(l, t) || c.mayBeProlonged(s, l, t)
+	})
+}
+
+// mayBeProlonged reports whether another director may have been asked while the line lived, which
+// prolonged the mapping and was not heard.
+func (c *Checker) mayBeProlonged(s *userState, l *line, t time.Duration) bool {
+	life := c.rules.Expire + c.rules.share() + l.slack()
+	return slices.ContainsFunc(s.relayed, func(r *lookup) bool {
+		return r.at <= l.last+life && t-min(t, r.ended) <= life
+	})
 }
 
 // surelyDead reports whether a mapping that has no newer activity than the line must have expired.
