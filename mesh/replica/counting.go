@@ -29,7 +29,7 @@ func (gs *gossiping) runs(l wire.Life) bool {
 	return gs.countedByPeer(l)
 }
 
-// vouches reports whether it counts here what a peer says of others.
+// vouches reports whether we go by what a peer says of others.
 func (gs *gossiping) vouches(p *peer) bool {
 	return p.live && p.clock.Near() && !gs.strange(p)
 }
