@@ -246,10 +246,15 @@ func (w *world) noneBut(d *director) bool {
 	return !slices.ContainsFunc(w.directors, func(x *director) bool { return x != d && x.alive })
 }
 
-// reportRestarted reports what all hold, as soon as all are synced.
+// reportRestarted reports what all hold, as soon as all are synced and none serves alone: what one
+// disk lacks comes from another.
 func (w *world) reportRestarted() {
 	for _, d := range w.directors {
-		if !d.alive || !d.core.Self(d.now()).Synced {
+		self := replica.SelfStatus{}
+		if d.alive {
+			self = d.core.Self(d.now())
+		}
+		if !self.Synced || self.Alone && len(w.directors) > 1 {
 			w.after(w.pace(100*time.Millisecond), w.reportRestarted)
 			return
 		}
