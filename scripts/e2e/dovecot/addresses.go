@@ -13,19 +13,24 @@ import (
 // its own, so that test processes that run at the same time do not get in each other's way. Tests
 // that run at the same time have different ones.
 type addressPool struct {
-	mu    sync.Mutex // guards taken
+	mu    sync.Mutex // guards the others
 	taken [256]bool
+	given int // how many were given out
 }
 
 var freeAddresses addressPool
 
-// newAddress returns an address that nobody else uses until the test has ended.
+// newAddress returns an address that nobody else uses until the test has ended, and that has not
+// been used for long: a director of another test may still look for the one that was there.
 func newAddress(t *testing.T) netip.Addr {
 	t.Helper()
 	p := &freeAddresses
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for n := 100; n < 255; n++ { // of three digits: none is the beginning of another
+	const first, count = 100, 155 // of three digits: none is the beginning of another
+	for range count {
+		n := first + p.given%count
+		p.given++
 		if p.taken[n] {
 			continue
 		}
