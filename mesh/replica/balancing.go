@@ -99,8 +99,8 @@ func (b *balancing) balance(now mono.Time) {
 	}
 }
 
-// inCharge is the director that changes factors: of the synced ones that balance the one with the
-// lowest name; "" if there is none.
+// inCharge is the director that changes factors: of the synced ones that balance, and do not stand
+// back, the one with the lowest name; "" if there is none.
 func (b *balancing) inCharge() string {
 	name := ""
 	a := b.admission
