@@ -112,6 +112,9 @@ func (c *Checker) Event(e Event) {
 			c.estrange()
 		}
 	case Synced:
+		if c.contacts.foundsAbove(e) {
+			c.knownNowhere(e.Mesh)
+		}
 		c.contacts.says(e)
 		if c.contacts.twoMeshes == t {
 			c.estrange()

@@ -57,6 +57,19 @@ func TestMeshes(t *testing.T) {
 		s.start("d3", calm+sec(3))
 		s.add(Synced{At(calm + sec(6)), "d3", true, "", 3})
 	}
+	// foundsAbove has the mesh go on that one founds which restarts alone, after b4 was added to
+	// that of the others. Later they join it. At a time a director lacks b4.
+	foundsAbove := func(s *story, at time.Duration, lacks string) {
+		restartedAlone(s)
+		b4 := netip.MustParseAddr("192.0.2.4")
+		s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpAdd, Backend: b4})
+		for i, name := range []string{"d1", "d2"} {
+			s.add(Synced{At(end - sec(5-float64(i))), name, true, "", 3})
+		}
+		s.add(Admin{At(at), 100, "d3", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
+		s.add(Done{At: At(at + sec(0.1)), ID: 100, Failed: []string{"d1", "d2"},
+			Tables: map[string]Table{lacks: with(b1, Row{Present: true, VHosts: 10})}})
+	}
 	testStories(t, []tale{
 		{"one that restarted alone, back in touch just now", func(s *story) {
 			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
@@ -71,6 +84,11 @@ func TestMeshes(t *testing.T) {
 			s.login("d3", calm+sec(10.1), alice, b1)
 			s.add(Synced{At(calm + sec(10.2)), "d3", false, "joining", 1})
 		}, "", ""},
+		{"one that founds, cut off, the mesh that goes on", func(s *story) {
+			foundsAbove(s, calm+sec(7), "d3")
+		}, "", ""},
+		{"one of the mesh that joins it", func(s *story) { foundsAbove(s, end-sec(1), "d2") }, "G5",
+			"d2 does not hold what was acknowledged"},
 		{"one that was forgotten, and made again by one that serves alone", func(s *story) {
 			forgottenBut(s, b1)
 			s.login("d1", calm+sec(14), alice, b1)

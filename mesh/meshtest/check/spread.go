@@ -65,6 +65,29 @@ func (c *Checker) forget(director int) {
 	}
 }
 
+// foundsAbove reports whether a director has founded a mesh that all others join in the end, while
+// it was cut off from them.
+func (c *contacts) foundsAbove(e Synced) bool {
+	return c.goesOn(e.Mesh) && len(c.lost) > 0 &&
+		!slices.ContainsFunc(c.directors, func(d *director) bool { return d.mesh == e.Mesh })
+}
+
+// knownNowhere notes that nothing has reached the directors of a mesh that was just founded. Those
+// of the others have what they had.
+func (c *Checker) knownNowhere(mesh uint64) {
+	for _, o := range c.operations {
+		if o.everywhere == forever {
+			continue
+		}
+		for i, d := range c.contacts.directors {
+			if d.alive && d.syncedAt != never && d.mesh != mesh {
+				o.learn(i, o.everywhere)
+			}
+		}
+		o.everywhere = forever
+	}
+}
+
 // acknowledged notes who has what was acknowledged: all that the answer does not name as failed
 // (G5). One that has not been synced yet is not waited for: it has what those have that admit it.
 func (c *Checker) acknowledged(o *operation) {
