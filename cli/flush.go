@@ -166,6 +166,7 @@ func (inv *invocation) cancelFlush(
 	if err != nil {
 		return failed(err)
 	}
+	inv.failedDirectors(outcome)
 	inv.info(c, "%d flushes cancelled; users already being moved will still arrive", outcome.Count)
 	after, err := client.Flushes(c.Context)
 	if err != nil {

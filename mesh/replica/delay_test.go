@@ -83,3 +83,25 @@ func TestVacantBackendIsNotAsked(t *testing.T) {
 		t.Errorf("asked %+v", d.asked)
 	}
 }
+
+// A move waits for the session of a user who seemed to have been away, whom a peer has let in just
+// before it heard of the move.
+func TestDelayOfOneLetInJustNow(t *testing.T) {
+	for _, letIn := range []bool{false, true} {
+		w := started(t, 2)
+		d1, d2 := w.directors[0], w.directors[1]
+		const h = 5
+		was := d1.must(h)
+		w.run(d1.core.dir.Share() + idleMargin + 2*time.Second)
+		if letIn {
+			d2.must(h)
+		}
+		began := w.now
+		if _, err := d1.do(Move{Hash: h, Backend: another(was), Wait: true}); err != nil {
+			t.Fatal(err)
+		}
+		if waited := w.now.Sub(began) >= d1.core.cfg.KickDelay; waited != letIn {
+			t.Errorf("let in just now: %v; the move waited: %v", letIn, waited)
+		}
+	}
+}

@@ -37,6 +37,9 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 		c.admission.removed = removed
 		c.logf(LogWarn, "this director was removed from the mesh, or let in again",
 			Field{"removed", removed})
+		if removed {
+			c.flushes.Abandon() // those who stay go on with them
+		}
 		if !removed && len(c.peers.all) > 0 {
 			c.admission.joinAgain(now)
 		}

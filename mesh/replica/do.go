@@ -55,7 +55,8 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	case Flush:
 		c.doFlush(now, id, op)
 	case CancelFlush:
-		if o.outcome.Count = c.cancelFlushes(op.Addr); o.outcome.Count == 0 {
+		o.outcome.Count, o.outcome.FailedPeers = c.cancelFlushes(op.Addr)
+		if o.outcome.Count == 0 {
 			c.endOperation(id, ErrNothingToCancel)
 			return
 		}

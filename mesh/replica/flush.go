@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
@@ -38,6 +39,7 @@ type flushRunner struct {
 type flushRunnerPort interface {
 	actsForAll() bool
 	outnumbered() bool
+	peersCountMore() bool
 	standsBack(p *peer) bool
 	startMove(now mono.Time, m *moves.Move, backend netip.Addr)
 	synced() bool
@@ -145,8 +147,9 @@ func (fr *flushRunner) pumpFlushes(now mono.Time) {
 	if len(fr.flushes.Own()) == 0 || fr.admission.leaving {
 		return
 	}
+	mayBegin := fr.synced() && !(fr.outnumbered() && fr.peersCountMore())
 	for _, f := range fr.flushes.Own() {
-		if fr.synced() && !fr.outnumbered() && f.MayBegin(now) {
+		if mayBegin && f.MayBegin(now) {
 			fr.beginMoves(now, f)
 		}
 		if f.End(fr.clock.At(now)) {
@@ -175,9 +178,17 @@ func (fr *flushRunner) beginMoves(now mono.Time, f *flushes.Flush) {
 	}
 }
 
-// gotFlushCancel stops a flush of ours that was cancelled at a peer.
+// gotFlushCancel stops a flush that was cancelled at a peer, or notes that for the case that this
+// director has to go on with it.
 func (fr *flushRunner) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel) {
-	fr.flushes.Cancel(m.ID)
+	fr.cancelFlush(FlushID{Director: cmp.Or(m.Director, fr.cfg.Name), ID: m.ID})
+}
+
+// cancelFlush notes that a flush is cancelled, and stops it if it runs here.
+func (fr *flushRunner) cancelFlush(id FlushID) {
+	if fr.flushes.Cancel(fr.cfg.Name, id) {
+		fr.keepFlush(id, fr.flushes.Known(id).Progress)
+	}
 }
 
 // reportFlush sends all directors the progress of a flush.
@@ -190,25 +201,41 @@ func (fr *flushRunner) reportFlush(now mono.Time, f *flushes.Flush) {
 
 // noteFlush takes note how a flush goes, and has the data directory do so.
 func (fr *flushRunner) noteFlush(id FlushID, progress wire.FlushProgress, runner string) {
-	fr.flushes.Note(id, progress, runner)
-	fr.keepFlush(id, progress)
+	if fr.flushes.Note(id, progress, runner) {
+		fr.keepFlush(id, fr.flushes.Known(id).Progress)
+	}
 }
 
 // gotFlushProgress takes note how a flush goes that a peer runs. If it runs here too, since one of
 // us was taken for gone, the director with the lower name goes on, unless it stands back; only the
-// other one ever gives way. If it was cancelled there it ends here too.
+// other one ever gives way. If it has ended or was cancelled at one of us, it ends at the other.
 func (fr *flushRunner) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgress) {
 	id := FlushID{Director: cmp.Or(m.Director, p.name), ID: m.ID}
+	if m.Canceled {
+		fr.flushes.Cancel(fr.cfg.Name, id)
+	}
 	if fr.flushes.Runs(fr.cfg.Name, id) {
-		if m.Canceled {
-			fr.flushes.Cancel(id.ID)
-		}
-		if fr.cfg.Name < p.name || fr.standsBack(p) {
+		if m.Ended == 0 && (fr.cfg.Name < p.name || fr.standsBack(p)) {
 			return
 		}
 		fr.flushes.Yield(fr.cfg.Name, id)
 	}
+	fr.correct(p, id, m)
 	fr.noteFlush(id, *m, p.name)
+}
+
+// correct reports to a peer that runs a flush what has become of that without it.
+func (fr *flushRunner) correct(p *peer, id FlushID, m *wire.FlushProgress) {
+	if m.Ended != 0 || !fr.flushes.Knows(id) {
+		return
+	}
+	switch known := fr.flushes.Known(id); {
+	case known.Progress.Ended != 0 && !known.Lost:
+		known.Progress.Director = id.Director
+		fr.send(p, &known.Progress)
+	case known.Progress.Canceled && !m.Canceled:
+		fr.send(p, &wire.FlushCancel{ID: id.ID, Director: id.Director})
+	}
 }
 
 // tellFlushes repeats the progress of our flushes to a peer that may have missed it.
@@ -220,23 +247,23 @@ func (fr *flushRunner) tellFlushes(p *peer) {
 	}
 }
 
-// cancelFlushes stops the running flushes of a backend, or all, wherever they run, and says how
-// many that were.
-func (fr *flushRunner) cancelFlushes(backend netip.Addr) int {
-	n := 0
+// cancelFlushes stops the running flushes of a backend, or all, wherever they run. It returns how
+// many that were, and the directors that run some of them and could not be reached: those hear of
+// it when they can be. All others hear of it too, for one of them may have to go on with the flush.
+func (fr *flushRunner) cancelFlushes(backend netip.Addr) (n int, unreached []string) {
 	for id, k := range fr.flushes.All() {
 		if k.Progress.Ended != 0 || backend.IsValid() && k.Progress.Backend != backend {
 			continue
 		}
-		if k.Runner == fr.cfg.Name {
-			fr.flushes.Cancel(id.ID)
-			n++
-		} else if p := fr.peers.get(k.Runner); p != nil && p.out {
-			fr.send(p, &wire.FlushCancel{ID: id.ID})
-			n++
+		n++
+		fr.cancelFlush(id)
+		fr.sendAll(&wire.FlushCancel{ID: id.ID, Director: id.Director})
+		if p := fr.peers.get(k.Runner); k.Runner != fr.cfg.Name && (p == nil || !p.out) {
+			unreached = append(unreached, k.Runner)
 		}
 	}
-	return n
+	slices.Sort(unreached)
+	return n, slices.Compact(unreached)
 }
 
 func addrOrAll(a netip.Addr) string {

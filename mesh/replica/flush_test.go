@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -129,16 +130,92 @@ func TestCancelOneOfTwoFlushes(t *testing.T) {
 }
 
 // A flush cannot be cancelled at a director that cannot be reached.
+// A flush whose director cannot be reached is cancelled all the same: that director is named, and
+// hears of it when it can.
 func TestCancelFlushOfUnreachableDirector(t *testing.T) {
 	w, _ := drained(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
-	d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
 	w.run(time.Second)
 	w.cut[[2]string{"d2", "d1"}] = true
 	w.breakStream(d2, d1)
 	outcome, err := d2.do(CancelFlush{})
-	if !errors.Is(err, ErrNothingToCancel) || outcome.Count != 0 {
-		t.Errorf("%d are cancelled, %v", outcome.Count, err)
+	if err != nil || outcome.Count != 1 || !slices.Equal(outcome.FailedPeers, []string{"d1"}) {
+		t.Errorf("%d are cancelled, %v failed, %v", outcome.Count, outcome.FailedPeers, err)
+	}
+	w.heal()
+	w.until("the flush has ended", 30*time.Second, func() bool {
+		f := d1.flushed(id)
+		return f.Canceled && !f.running()
+	})
+}
+
+// A flush that was cancelled stays so when its director dies before it has taken that, or before
+// it has told anybody; whoever answers OK has told those who might go on with it.
+func TestCancelFlushOfOneThatDies(t *testing.T) {
+	w, _ := drained(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	id := d3.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	w.run(time.Second)
+	w.split([]*director{d3}, []*director{d1, d2})
+	if outcome, err := d2.do(CancelFlush{}); err != nil || outcome.Count != 1 {
+		t.Fatalf("%d are cancelled, %v", outcome.Count, err)
+	}
+	before := d1.flushed(id)
+	w.until("another one goes on with what was under way", 30*time.Second, func() bool {
+		return !d1.flushed(id).running()
+	})
+	after := d1.flushed(id)
+	if !after.Canceled || after.Moved+after.Failed > before.Moved+before.Failed+before.Moving {
+		t.Errorf("cancelled as %+v, it ended as %+v", before, after)
+	}
+}
+
+// A flush that another director has ended, which took its own for gone, does not go on at that one,
+// whoever has the lower name.
+func TestEndedFlushOfOneThatComesBack(t *testing.T) {
+	w, _ := drained(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	w.run(time.Second)
+	f := d1.core.flushes.Known(id).Progress
+	f.Director, f.Done, f.Ended = "d1", true, d2.core.MeshTime(w.now)
+	d2.core.sendAll(&f)
+	w.run(time.Second)
+	if d1.core.flushes.Runs("d1", id) {
+		t.Error("it runs on at the first")
+	}
+	f.Done, f.Ended = false, 0
+	d2.core.sendAll(&f)
+	w.run(time.Second)
+	if d1.flushed(id).running() {
+		t.Error("it has not ended any more")
+	}
+	if got := d2.core.flushes.Known(id).Progress; got.Ended == 0 {
+		t.Errorf("one that goes on with it does not hear that it has ended: %+v", got)
+	}
+}
+
+// A director that remembers more of the dead than its peers does not keep its flush waiting.
+func TestFlushAmongTheDead(t *testing.T) {
+	w, _ := drained(t, 4)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.directors[2].crash()
+	w.directors[3].crash()
+	w.run(10 * time.Second)
+	d2.crash()
+	w.run(10 * time.Second)
+	d2.boots(false)
+	w.until("the two are synced", time.Minute, func() bool {
+		return d1.core.synced() && d2.core.synced() && d2.core.inMajority()
+	})
+	if !d1.core.outnumbered() {
+		t.Fatal("d1 is not outnumbered; the test shows nothing")
+	}
+	id := d1.flush(Flush{Addr: testBackend(1)})
+	w.until("the flush has ended", time.Minute, func() bool { return !d1.flushed(id).running() })
+	if f := d1.flushed(id); f.Moved == 0 {
+		t.Errorf("it moved nobody: %+v", f)
 	}
 }
 

@@ -14,7 +14,11 @@ import (
 )
 
 // gotHold holds users that a peer moves, confirms, and kicks.
+//
+// What was answered here just now goes ahead of the confirmation: the peer would else take a user
+// whom we have let in for one that has been away.
 func (mo *mover) gotHold(now mono.Time, p *peer, m *wire.Hold) {
+	mo.flushOutbox(now)
 	h := mo.answers.Open(now, kicks.HoldID{By: p.life(), ID: m.ID})
 	beaten := rowset.New()
 	seen := make(map[ring.User]bool)

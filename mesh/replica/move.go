@@ -52,6 +52,7 @@ type mover struct {
 // moverPort is what mover needs of the other parts of the core.
 type moverPort interface {
 	endOperation(id uint64, err error)
+	flushOutbox(now mono.Time)
 	follow(now mono.Time, u ring.User, m directory.Mapping, was moves.Replaced)
 	goOn(now mono.Time)
 	gossip(change directory.Change, blocks []wire.Block)

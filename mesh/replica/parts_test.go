@@ -62,6 +62,7 @@ func (p *flushPort) startMove(_ mono.Time, m *moves.Move, _ netip.Addr) {
 }
 func (p *flushPort) actsForAll() bool            { return true }
 func (p *flushPort) outnumbered() bool           { return false }
+func (p *flushPort) peersCountMore() bool        { return false }
 func (p *flushPort) standsBack(*peer) bool       { return false }
 func (p *flushPort) synced() bool                { return true }
 func (p *flushPort) target(ring.User) netip.Addr { return p.belongs }

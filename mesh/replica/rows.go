@@ -62,6 +62,7 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 		dropped := mg.dir.Merge(b.Tag, rows, t, func(in directory.Mapping, out directory.Merged) {
 			u := ring.User{Tag: b.Tag, Hash: in.Hash}
 			mg.noteLoser(now, u, in, out)
+			mg.noteSeen(u, in, out)
 			if out.Changed {
 				changed = true
 				mg.rowChanged(now, u, out, each == nil)
@@ -83,6 +84,14 @@ func (mg *merging) mergeRows(now mono.Time, blocks []wire.Block, each eachMerged
 	}
 	if cap(buf) <= maxUnpacked {
 		mg.unpacked = buf
+	}
+}
+
+// noteSeen lets a move of ours know that its user was let in elsewhere when it began.
+func (mg *merging) noteSeen(u ring.User, in directory.Mapping, out directory.Merged) {
+	if m := mg.moves.Get(u); m != nil && !in.Moving && out.Mapping.Moving &&
+		moves.Same(m.Row, out.Mapping) {
+		m.SeenBefore(in)
 	}
 }
 

@@ -53,12 +53,22 @@ func (m *FlushProgress) decode(r *reader) {
 }
 
 func (m *FlushCancel) encode(w *writer) {
-	w.array(1)
+	fields := 1
+	if m.Director != "" {
+		fields = 2
+	}
+	w.array(fields)
 	w.uint(m.ID)
+	if fields > 1 {
+		w.name("director", m.Director)
+	}
 }
 
 func (m *FlushCancel) decode(r *reader) {
 	extra := r.fields("message", 1)
 	m.ID = r.uint64("id")
-	r.end("message", extra)
+	if extra > 0 {
+		m.Director = r.name("director")
+	}
+	r.end("message", extra-1)
 }

@@ -377,9 +377,11 @@ type FlushProgress struct {
 	Director string // the one that began the flush; empty: the sender
 }
 
-// FlushCancel asks the director that runs a flush to stop starting moves.
+// FlushCancel asks the director that runs a flush to stop starting moves, and all others to start
+// none should they have to go on with it.
 type FlushCancel struct {
-	ID uint64
+	ID       uint64
+	Director string // the one that began the flush; empty: the receiver
 }
 
 // GonePositions says what the sender has of the logs of directors that are gone: of lives that

@@ -23,6 +23,8 @@ func Samples() []wire.Message {
 		switch m := m.(type) {
 		case *wire.Beat:
 			m.Loading, m.Keeps, m.Kept = true, true, 69_990
+		case *wire.FlushCancel:
+			m.Director = "d3"
 		case *wire.FlushProgress:
 			m.Parallel, m.Director = 250, "d3"
 		case *wire.Hello:

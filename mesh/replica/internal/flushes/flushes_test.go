@@ -172,8 +172,8 @@ func TestCancel(t *testing.T) {
 		f.Next()
 		f.Begun()
 	}
-	s.Cancel(9)
-	s.Cancel(2)
+	s.Cancel("d1", ID{"d1", 9})
+	s.Cancel("d1", ID{"d1", 2})
 	if p := first.Progress(); p.Canceled || !p.Scanning || s.Get(1) != first {
 		t.Errorf("the first: %+v", p)
 	}
@@ -273,5 +273,31 @@ func TestAdopt(t *testing.T) {
 	}
 	if len(s.Own()) != 1 || s.Own()[0] != own {
 		t.Error("another one is given up")
+	}
+}
+
+// What has ended or was cancelled stays so, whatever one reports that has not heard of that.
+func TestNoteIsFinal(t *testing.T) {
+	id := ID{"d1", 5}
+	s := NewSet(0)
+	s.Note(id, wire.FlushProgress{ID: 5, Scanning: true}, "d1")
+	if !s.Cancel("d2", id) || s.Cancel("d2", id) {
+		t.Error("it is not cancelled once")
+	}
+	s.Note(id, wire.FlushProgress{ID: 5, Moving: 1}, "d1")
+	if p := s.Known(id).Progress; !p.Canceled || p.Moving != 1 {
+		t.Errorf("it is not cancelled any more: %+v", p)
+	}
+	if !s.Note(id, wire.FlushProgress{ID: 5, Done: true, Ended: begun}, "d1") {
+		t.Error("its end is no news")
+	}
+	if p := s.Known(id).Progress; p.Canceled {
+		t.Errorf("it had ended before it was cancelled, and says: %+v", p)
+	}
+	if s.Note(id, wire.FlushProgress{ID: 5, Moving: 1}, "d3") || s.Cancel("d2", id) {
+		t.Error("what has ended is run, or cancelled")
+	}
+	if k := s.Known(id); k.Progress.Ended != begun || k.Runner != "d1" {
+		t.Errorf("it has not ended any more: %+v", k)
 	}
 }

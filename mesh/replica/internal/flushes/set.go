@@ -107,13 +107,20 @@ func (s *Set) Get(key uint64) *Flush {
 	return nil
 }
 
-// Cancel stops a flush of ours, if it still runs, from starting more moves.
-func (s *Set) Cancel(id uint64) {
+// Cancel notes that a flush is cancelled, unless it has ended: whoever runs it, or goes on with it,
+// starts no more moves. It reports whether the flush is known and was not cancelled before.
+func (s *Set) Cancel(self string, id ID) bool {
 	for _, f := range s.own {
-		if f.progress.ID == id {
+		if f.Name(self) == id {
 			f.cancel()
 		}
 	}
+	k := s.known[id]
+	if k == nil || k.Progress.Ended != 0 || k.Progress.Canceled {
+		return false
+	}
+	k.Progress.Canceled = true
+	return true
 }
 
 // DropEnded forgets the flushes of ours that have ended; what is known of them stays.
@@ -124,9 +131,18 @@ func (s *Set) DropEnded() {
 // Abandon forgets the flushes that run here.
 func (s *Set) Abandon() { s.own = nil }
 
-// Note takes the progress of a flush, from the director that runs it.
-func (s *Set) Note(id ID, p wire.FlushProgress, runner string) {
+// Note takes the progress of a flush, from the director that runs it. It reports whether that is
+// news: what has ended has ended, even if a director runs it that has not heard of that. Nor does
+// one that has not heard of it take back that it was cancelled.
+func (s *Set) Note(id ID, p wire.FlushProgress, runner string) bool {
+	if k := s.known[id]; k != nil {
+		if k.Progress.Ended != 0 && !k.Lost && p.Ended == 0 {
+			return false
+		}
+		p.Canceled = p.Canceled || k.Progress.Canceled && p.Ended == 0
+	}
 	s.known[id] = &Known{Progress: p, Runner: runner}
+	return true
 }
 
 // Knows reports whether a flush is known.

@@ -55,6 +55,14 @@ func Same(a, b directory.Mapping) bool {
 	return a.Generation == b.Generation && a.Stamp == b.Stamp && a.Backend == b.Backend
 }
 
+// SeenBefore notes that a peer let the user in by a mapping that the move replaces and that this
+// director had not heard of yet, in full.
+func (m *Move) SeenBefore(in directory.Mapping) {
+	if m.Was != directory.Live || in.Activity > m.Previous.Activity {
+		m.Previous, m.Was = in, directory.Live
+	}
+}
+
 // Begin begins the move with this row: what peers said of another one is void.
 func (m *Move) Begin(row directory.Mapping) {
 	m.Row, m.Phase = row, Holding
