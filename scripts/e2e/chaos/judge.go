@@ -222,28 +222,36 @@ func (j *Judge) judge(a Answer) (breach *Breach) {
 	return breach
 }
 
-// movedSince reports whether a command may have given the user another backend since a claim.
+// movedSince reports whether commands may have given the user another backend since a claim.
 func (j *Judge) movedSince(c *claim, a Answer) bool {
+	since := func(x Command, until time.Duration) bool {
+		return x.Begun <= a.Answered && until >= c.last()
+	}
+	on := []string{c.backend} // where the user may have been, with a login or without one
+	for _, x := range j.commands {
+		if x.Op == Move && x.User == a.User && since(x, x.Ended+j.limits.Act) {
+			on = append(on, x.Backend)
+		}
+	}
+	if slices.Contains(on, a.Backend) {
+		return true
+	}
 	return slices.ContainsFunc(j.commands, func(x Command) bool {
 		until := x.Ended + j.limits.Act
 		switch x.Op {
-		case Move:
-			if x.User != a.User || x.Backend != a.Backend {
-				return false
-			}
 		case Flush, Forget:
-			if x.Backend != "" && x.Backend != c.backend {
+			if x.Backend != "" && !slices.Contains(on, x.Backend) {
 				return false
 			}
 		case Down:
-			if x.Backend != c.backend {
+			if !slices.Contains(on, x.Backend) {
 				return false
 			}
 			until = j.upAgain(x) + j.limits.Expire // its users are not prolonged meanwhile
 		default:
 			return false
 		}
-		return x.Begun <= a.Answered && until >= c.last()
+		return since(x, until)
 	})
 }
 

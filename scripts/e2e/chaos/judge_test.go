@@ -72,6 +72,16 @@ func TestJudge(t *testing.T) {
 		{"flushed", func(j *Judge) {
 			j.Command(Command{Op: Flush, Backend: "a", OK: true, Begun: secs(5), Ended: secs(6)})
 		}, []Answer{at(1, 0, "a"), at(9, 1, "b")}, nil},
+		{"moved to a backend that was flushed then", func(j *Judge) {
+			j.Command(Command{Op: Move, User: "u", Backend: "c", OK: true, Begun: secs(5),
+				Ended: secs(6)})
+			j.Command(Command{Op: Flush, Backend: "c", OK: true, Begun: secs(7), Ended: secs(8)})
+		}, []Answer{at(1, 0, "a"), at(12, 1, "b")}, nil},
+		{"another user was moved to a backend that was flushed then", func(j *Judge) {
+			j.Command(Command{Op: Move, User: "w", Backend: "c", OK: true, Begun: secs(5),
+				Ended: secs(6)})
+			j.Command(Command{Op: Flush, Backend: "c", OK: true, Begun: secs(7), Ended: secs(8)})
+		}, []Answer{at(1, 0, "a"), at(12, 1, "b")}, []string{"G2"}},
 		{"another backend was flushed", func(j *Judge) {
 			j.Command(Command{Op: Flush, Backend: "b", OK: true, Begun: secs(5), Ended: secs(6)})
 		}, []Answer{at(1, 0, "a"), at(9, 1, "b")}, []string{"G2"}},
