@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
@@ -132,6 +133,26 @@ func TestRowsWhenTimeSteps(t *testing.T) {
 		now, _ := d1.core.dir.Find("", 7<<16, 0)
 		if moved := now != made; moved != test.moves {
 			t.Errorf("step by %v: the row moves %v, want %v", test.by, moved, test.moves)
+		}
+	}
+}
+
+// What a director keeps of the logs of others is not given away any more once the rows have moved:
+// who took them by it would have them as they were.
+func TestLogsWhenTimeSteps(t *testing.T) {
+	for _, test := range []struct {
+		by   time.Duration
+		kept bool
+	}{{-ownAhead, true}, {-ownAhead - time.Second, false}} {
+		w := started(t, 2)
+		d1, d2 := w.directors[0], w.directors[1]
+		d2.must(7)
+		w.run(time.Second)
+		log := d1.core.logs.Get(logs.ID{Name: "d2", Boot: d2.core.boot})
+		d1.core.step(w.now, test.by)
+		if _, part := log.Part(nil); len(part) > 0 != test.kept {
+			t.Errorf("step by %v: %d messages are kept, want some: %v",
+				test.by, len(part), test.kept)
 		}
 	}
 }

@@ -95,6 +95,9 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 		// peers lack it, their log of us ends
 		if by >= 0 || by < -ownAhead || c.cfg.Guards.MoveAllStamps {
 			c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push)
+			if by != 0 {
+				c.logs.DropMessages() // they hold the rows as they were
+			}
 		}
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {

@@ -152,6 +152,14 @@ func (s *Set) Want(now mono.Time, log *Peer, wanted bool) (begins bool) {
 // changed; Want changes it.
 func (s *Set) Behind() []*Peer { return s.behind }
 
+// DropMessages drops all messages that are kept for others. Those that lack some need a snapshot, or
+// another director that keeps them.
+func (s *Set) DropMessages() {
+	for _, log := range s.byID {
+		log.tail, log.bytes = nil, 0
+	}
+}
+
 // Clean drops messages that need no longer be kept, and returns the logs that may be forgotten
 // unless they are a peer's. Away says that a director has failed and may come back: it may ask for
 // them. What it does takes time, so it does it once a second.
