@@ -20,12 +20,12 @@ func (d *director) orderMembership(p *director, remove bool) {
 	w := d.w
 	d.input("doors", func() {
 		switch {
+		case !d.core.Self(d.now()).Synced: // it refuses
 		case !remove:
 			p.letIn = true
 			w.awaitReturn(p)
 		case p.removed:
 			p.letIn = false
-		case !d.core.Self(d.now()).Synced: // it refuses
 		default:
 			p.record(check.Leave{At: w.when(), Director: p.name})
 			p.record(check.Stop{At: w.when(), Director: p.name, Removed: true})

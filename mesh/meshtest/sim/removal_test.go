@@ -64,3 +64,26 @@ func TestRefusedRemoval(t *testing.T) {
 		t.Error("d1 was removed by a director that was not synced")
 	}
 }
+
+// TestRefusedReturn has a director that is not synced yet let in another one that was removed.
+func TestRefusedReturn(t *testing.T) {
+	s := Schedule{
+		Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
+		ChunkRows: 25, End: 60 * time.Second,
+		Network:  Network{Delay: time.Millisecond, PushPull: 3 * time.Second},
+		Backends: []ring.Backend{{Addr: backend(0), VHosts: 100}},
+		Actions: []Action{
+			{At: 10 * time.Second, Kind: RingRemove, Director: 0, Peer: 2},
+			{At: 20 * time.Second, Kind: Crash, Director: 1, For: time.Second},
+			{At: 21010 * time.Millisecond, Kind: RingAdd, Director: 1, Peer: 2},
+		},
+	}
+	w := newWorld(s, nil)
+	w.until(s.End)
+	for _, b := range w.result().Breaches {
+		t.Error(b)
+	}
+	if d3 := w.directors[2]; d3.letIn || !d3.removed {
+		t.Error("d3 was let in by a director that was not synced")
+	}
+}

@@ -152,8 +152,8 @@ func (s *Set) Want(now mono.Time, log *Peer, wanted bool) (begins bool) {
 // changed; Want changes it.
 func (s *Set) Behind() []*Peer { return s.behind }
 
-// DropMessages drops all messages that are kept for others. Those that lack some need a snapshot, or
-// another director that keeps them.
+// DropMessages drops all messages that are kept for others. Those that lack some need a snapshot,
+// or another director that keeps them.
 func (s *Set) DropMessages() {
 	for _, log := range s.byID {
 		log.tail, log.bytes = nil, 0
