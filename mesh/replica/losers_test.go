@@ -54,6 +54,46 @@ func TestEndOfWinner(t *testing.T) {
 	}
 }
 
+// Two rows of one backend, made at two directors a moment apart, and the end of all that were made
+// there before a moment in between.
+func TestEndOfEarlierOne(t *testing.T) {
+	const h = 7
+	for _, order := range [][]string{
+		{"early", "late", "end"}, {"early", "end", "late"}, {"late", "early", "end"},
+		{"late", "end", "early"}, {"end", "early", "late"}, {"end", "late", "early"},
+	} {
+		w := started(t, 1)
+		d := w.directors[0]
+		at := func(later time.Duration) directory.Time {
+			return d.core.MeshTime(w.now).Add(later - 5*time.Second)
+		}
+		row := func(made directory.Tick) directory.Mapping {
+			return directory.Mapping{
+				Hash: h, Backend: testBackend(1), Generation: 1, Stamp: made, Activity: made,
+			}
+		}
+		early, late := row(at(0).Tick()), row(at(2*time.Second).Tick())
+		for _, what := range order {
+			switch what {
+			case "early":
+				d.merge(early)
+			case "late":
+				d.merge(late)
+			default:
+				d.core.apply(w.now, directory.Change{
+					Mesh: d.core.table.Mesh(), Backends: []directory.BackendRow{
+						{Addr: testBackend(1), Forgotten: directory.StampAt(at(time.Second))},
+					},
+				}, nil)
+			}
+		}
+		got, status := d.dir.Find("", h, d.core.MeshTime(w.now))
+		if status != directory.Live || got.Stamp != late.Stamp {
+			t.Errorf("%v: the user has %+v, %v", order, got, status)
+		}
+	}
+}
+
 func (d *director) merge(row directory.Mapping) {
 	d.core.mergeRows(d.w.now, []wire.Block{wire.Pack("", []directory.Mapping{row})}, nil)
 }

@@ -96,16 +96,17 @@ func (mg *merging) noteSeen(u ring.User, in directory.Mapping, out directory.Mer
 }
 
 // noteLoser remembers which of two living rows lost that were made without knowledge of each
-// other.
+// other, of one backend too: users may be forgotten that were there before a moment between the
+// two.
 func (mg *merging) noteLoser(
 	now mono.Time, u ring.User, in directory.Mapping, out directory.Merged,
 ) {
 	if out.BeforeStatus != directory.Live || out.Before.Generation != in.Generation ||
-		out.Before.Backend == in.Backend {
+		moves.Same(out.Before, in) {
 		return
 	}
 	loser := in
-	if out.Mapping.Backend == in.Backend {
+	if moves.Same(out.Mapping, in) {
 		loser = out.Before
 	}
 	if !loser.Moving { // what releases it would not find it

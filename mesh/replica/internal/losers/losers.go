@@ -15,7 +15,6 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
-	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -42,13 +41,13 @@ type loser struct {
 	at  mono.Time // when it lost
 }
 
-// Note remembers a row that lost, if there is room. Of several rows of a user it is the last one. A
-// row that loses again is no newer by that.
+// Note remembers a row that lost, if there is room. Of several rows of a user it is the last one,
+// but of those on one backend the one made last. A row that loses again is no newer by that.
 func (s *Set) Note(now mono.Time, u ring.User, row directory.Mapping) {
 	s.Clean(now)
 	before, known := s.rows[u]
 	switch {
-	case known && moves.Same(before.row, row):
+	case known && outlives(before.row, row):
 		return
 	case !known && len(s.rows) >= Most:
 		return
@@ -59,6 +58,13 @@ func (s *Set) Note(now mono.Time, u ring.User, row directory.Mapping) {
 		s.rows = make(map[ring.User]loser)
 	}
 	s.rows[u] = loser{row, now}
+}
+
+// outlives reports whether a row lives wherever another one does: they are one, or on one backend,
+// and it was made later.
+func outlives(row, other directory.Mapping) bool {
+	return row.Generation == other.Generation && row.Backend == other.Backend &&
+		row.Stamp >= other.Stamp
 }
 
 // Clean drops what was remembered for long enough.

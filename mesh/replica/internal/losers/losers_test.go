@@ -44,6 +44,7 @@ func TestSet(t *testing.T) {
 	note(20, "ssd", 7, 10)
 	note(30, "", 7, 10) // it lost again
 	note(40, "", 3, 11) // another one
+	note(50, "", 3, 9)  // one that was made before that
 	for _, step := range []struct {
 		tenth int
 		want  [][3]any
