@@ -250,7 +250,7 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 	}
 	for _, o := range c.operations {
 		if end := min(t, o.ended); o.moves(s.user) && t-end < lifetime+moveLimit &&
-			c.mayHash(s.user, o.at-1, end, backend) { // see flushedBy
+			c.maySendTo(o, s.user, end, backend) {
 			return
 		}
 	}
@@ -303,6 +303,17 @@ func (c *Checker) asks(l *lookup) scope {
 // hashesTo reports whether a user without a mapping may be answered a backend.
 func (c *Checker) hashesTo(t time.Duration, l *lookup, backend netip.Addr) bool {
 	found, any := c.table.placesOf(l.user, l.at, t, c.asks(l))
+	return any || slices.Contains(found, backend)
+}
+
+// maySendTo reports whether an operation may move the user to a backend until a time. One that was
+// begun in another mesh goes by the table of that.
+func (c *Checker) maySendTo(o *operation, u User, until time.Duration, backend netip.Addr) bool {
+	who := everyone
+	if o.stranger {
+		who = func(x *operation) time.Duration { return x.hadBy(o.director) }
+	}
+	found, any := c.table.placesOf(u, o.at-1, until, who) // see flushedBy
 	return any || slices.Contains(found, backend)
 }
 

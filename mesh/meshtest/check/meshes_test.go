@@ -57,6 +57,19 @@ func TestMeshes(t *testing.T) {
 		s.start("d3", calm+sec(3))
 		s.add(Synced{At(calm + sec(6)), "d3", true, "", 3})
 	}
+	// withoutB1 has users placed without b1, but for those of d3, which restarts alone for a while.
+	withoutB1 := func(s *story) {
+		s.mesh = map[string]uint64{"d1": 1, "d2": 1}
+		s.silent["d3"] = true
+		s.add(Synced{At(sec(3)), "d3", true, "", 1})
+		s.order("d1", sec(8), sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+		s.stop("d3", calm+sec(2))
+		s.split("d3", calm+sec(2), calm+sec(12))
+		s.start("d3", calm+sec(3))
+		s.add(Synced{At(calm + sec(6)), "d3", true, "", 3})
+		s.add(Synced{At(calm + sec(12.5)), "d3", false, "joining", 1})
+		s.add(Synced{At(calm + sec(13)), "d3", true, "", 1})
+	}
 	// foundsAbove has the mesh go on that one founds which restarts alone, after b4 was added to
 	// that of the others. Later they join it. At a time a director lacks b4.
 	foundsAbove := func(s *story, at time.Duration, lacks string) {
@@ -84,6 +97,15 @@ func TestMeshes(t *testing.T) {
 			s.login("d3", calm+sec(10.1), alice, b1)
 			s.add(Synced{At(calm + sec(10.2)), "d3", false, "joining", 1})
 		}, "", ""},
+		{"a flush in another mesh, by its table", func(s *story) {
+			withoutB1(s)
+			s.order("d3", calm+sec(11), calm+sec(11.1), Op{Kind: OpFlush})
+			s.login("d1", calm+sec(14), alice, b1)
+		}, "", ""},
+		{"no flush in another mesh", func(s *story) {
+			withoutB1(s)
+			s.login("d1", calm+sec(14), alice, b1)
+		}, "G2", "d1 answered"},
 		{"one that founds, cut off, the mesh that goes on", func(s *story) {
 			foundsAbove(s, calm+sec(7), "d3")
 		}, "", ""},
