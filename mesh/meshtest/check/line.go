@@ -51,9 +51,12 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool {
 }
 
 // allSurelyDead reports whether all lines of a user must have expired. Of several any may have won,
-// and has the newest activity of all then (protocol.md, What is replicated: the
-// later activity is kept, whichever mapping wins).
+// and has the newest activity of all then (protocol.md, What is replicated: the later activity is
+// kept, whichever mapping wins), also that of one which was forgotten since.
 func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
+	if len(s.lines) > 0 && t <= s.seen()+c.rules.Expire+c.rules.share()+clockSlack {
+		return false
+	}
 	return !slices.ContainsFunc(s.lines, func(l *line) bool {
 		return !c.surelyDead(l, t) || c.mayBeProlonged(s, l, t)
 	})

@@ -41,6 +41,15 @@ type session struct {
 	at       time.Duration
 }
 
+// seen is when the user was last let in, wherever; never, if the user was not.
+func (s *userState) seen() time.Duration {
+	last := never
+	for _, y := range s.sessions {
+		last = max(last, y.at)
+	}
+	return last
+}
+
 // userState is all that is known of one user.
 type userState struct {
 	user     User

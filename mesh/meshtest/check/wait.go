@@ -260,12 +260,9 @@ func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 
 // mayEnd reports whether one of the user's mappings may be in its last seconds, and its place
 // another now. The director may hold one that has just been replaced elsewhere. Of several lines,
-// the one that won has the newest activity of all.
+// the one that won has the newest activity of all, also that of one which was forgotten since.
 func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
-	t, newest := l.at, never
-	for _, x := range s.lines {
-		newest = max(newest, x.last)
-	}
+	t, newest := l.at, s.seen()
 	old := false // the director may not have all of the lines
 	for _, x := range s.lines {
 		if c.ending(x, newest, l, places) {

@@ -26,7 +26,34 @@ func TestReasonsToWait(t *testing.T) {
 		remove := Op{Kind: OpRemove, Backend: placeWithout(b1)}
 		s.add(Admin{At(calm + sec(7)), 101, "d1", remove})
 	}
+	// inherits has alice on b1, with the activity of another mapping, which was removed since.
+	inherits := func(s *story, another bool) {
+		s.split("d3", calm+sec(1), calm+sec(30))
+		s.order("d3", calm+sec(7), calm+sec(7.1), shrink, "d1", "d2")
+		s.login("d1", calm+sec(8), alice, b1)
+		if another {
+			s.login("d3", calm+sec(25), alice, placeWithout(b1))
+		}
+		s.order("d1", calm+sec(35), calm+sec(35.1),
+			Op{Kind: OpRemove, Backend: placeWithout(b1)})
+	}
 	testStories(t, []tale{
+		{"the end of a mapping that has the activity of another one", func(s *story) {
+			inherits(s, true)
+			waits(s, "d1", calm+sec(57), b3)
+		}, "", ""},
+		{"the end of a mapping long ago", func(s *story) {
+			inherits(s, false)
+			waits(s, "d1", calm+sec(57), b3)
+		}, "G4", "without a reason"},
+		{"a mapping that has the activity of another one", func(s *story) {
+			inherits(s, true)
+			s.login("d1", calm+sec(53), alice, b1)
+		}, "", ""},
+		{"a mapping that has ended", func(s *story) {
+			inherits(s, false)
+			s.login("d1", calm+sec(53), alice, b1)
+		}, "G2", "hashes to"},
 		{"a change that is confirmed by all that count", func(s *story) {
 			s.split("d3", calm, end)
 			s.order("d1", calm+sec(7), calm+sec(7.1), shrink, "d3")
