@@ -106,20 +106,26 @@ func TestDialsOfTheCore(t *testing.T) {
 	})
 }
 
-// Of the streams with a peer only our own is closed where its own is to stay.
-func TestOurStreamAloneIsClosed(t *testing.T) {
+// Of the streams with a peer only the one that is meant is closed.
+func TestOneStreamAloneIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := netsim.New(1, netsim.Faults{})
 		n := simulated(t, network, func(*Config) {})
 		_, _ = visitor(t, network, func(*wire.Hello) {})
 		out, _ := connected(t, n, "d9")
-		carryOut(n, replica.CloseStream{Peer: "d9", Ours: true})
+		carryOut(n, replica.CloseStream{Peer: "d8", Only: replica.TheirStream})
+		carryOut(n, replica.CloseStream{Peer: "d9", Only: replica.OurStream})
 		if len(n.in) != 1 || n.out["d9"] != nil || out.cause() == nil {
 			t.Errorf("%d streams came in, ours is closed because of %v", len(n.in), out.cause())
 		}
 		carryOut(n, replica.CloseStream{Peer: "d8"})
 		if len(n.in) != 1 {
 			t.Error("the stream of another peer is closed")
+		}
+		again, _ := connected(t, n, "d9")
+		carryOut(n, replica.CloseStream{Peer: "d9", Only: replica.TheirStream})
+		if len(n.in) != 0 || n.out["d9"] == nil || again.cause() != nil {
+			t.Errorf("%d streams came in, ours is closed because of %v", len(n.in), again.cause())
 		}
 	})
 }

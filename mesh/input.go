@@ -132,7 +132,7 @@ func (n *Node) send(e replica.Send, r *effectRun) {
 // closeStreams drops the streams from and to a peer.
 func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
 	cause := closedBecause(e.Reason)
-	if o := n.out[e.Peer]; o != nil {
+	if o := n.out[e.Peer]; o != nil && e.Only != replica.TheirStream {
 		delete(n.out, e.Peer)
 		o.close(cause)
 		r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {
@@ -140,7 +140,7 @@ func (n *Node) closeStreams(e replica.CloseStream, r *effectRun) {
 		})
 	}
 	for id, in := range n.in {
-		if in.peer == e.Peer && !e.Ours {
+		if in.peer == e.Peer && e.Only != replica.OurStream {
 			delete(n.in, id)
 			_ = in.s.conn.Close() // its reader ends it
 			r.inputs = append(r.inputs, func(c *replica.Core, now mono.Time) {

@@ -83,8 +83,17 @@ type RunHook struct {
 type CloseStream struct {
 	Peer   string
 	Reason string
-	Ours   bool // only the one that we dialled
+	Only   StreamSide
 }
+
+// StreamSide says which of the two streams with a peer is meant.
+type StreamSide int
+
+const (
+	BothStreams StreamSide = iota
+	OurStream              // the one that we dialled
+	TheirStream            // the one that the peer dialled
+)
 
 // NewLife says that this director goes on under another boot id. It comes before the streams are
 // closed that were opened under the old one.

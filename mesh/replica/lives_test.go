@@ -187,11 +187,31 @@ func TestHelloOfAnotherLifeEndsOurStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range d1.core.Take() {
-		if c, ok := e.(CloseStream); ok && c.Peer == "d2" && c.Ours {
+		if c, ok := e.(CloseStream); ok && c.Peer == "d2" && c.Only == OurStream {
 			return
 		}
 	}
 	t.Error("the stream to d2's other life stays open, and nothing is sent on it")
+}
+
+// An answer that was under way while its sender died, and was started again, is of the life before.
+// It must not leave the new life with a stream to us that we do not listen to.
+func TestAnswerOfAnotherLifeEndsItsStream(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	late := d2.core.Hello(w.now, Dial{Name: "d1", Addr: d1.core.cfg.Addr})
+	late.From.Boot--
+	late.Answers = d1.core.boot
+	d1.core.Take()
+	if err := d1.core.Opened(w.now, Dial{Name: "d2", Addr: d2.core.cfg.Addr}, late); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range d1.core.Take() {
+		if c, ok := e.(CloseStream); ok && c.Peer == "d2" && c.Only == TheirStream {
+			return
+		}
+	}
+	t.Error("d2's stream to us stays open, and nothing of it is taken")
 }
 
 // A stream may take the place of one that still works, since both directors may dial at once. What

@@ -8,6 +8,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/losers"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
@@ -103,7 +104,8 @@ func TestRowsAreWrittenInParts(t *testing.T) {
 }
 
 // A log is replayed in which a row is forgotten later. Where the user was mapped anew meanwhile, by
-// one that heard of neither, the new mapping stays.
+// one that heard of neither, the new mapping stays, also where so many lose that it is not
+// remembered.
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	for _, guards := range []Guards{{}, {NoMarksFirst: true}} {
 		w := started(t, 2, func(c *Config) { c.Guards = guards })
@@ -118,6 +120,9 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 		w.run(time.Second)
 		d2.must(h)
 		want, _ := d2.dir.Find("", h, d2.core.MeshTime(w.now))
+		for i := range ring.UserHash(losers.Most) {
+			d2.core.losers.Note(w.now, ring.User{Tag: "others", Hash: i}, want)
+		}
 		w.heal()
 		w.run(time.Second)
 		w.until("all synced", 10*time.Second, w.allSynced)

@@ -74,7 +74,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 		// Our stream is to another life, and nothing goes over it from now on. Its end need not
 		// come by itself: a hello that was under way while the peer stepped its clock is of the
 		// life before.
-		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Ours: true})
+		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Only: OurStream})
 	}
 	p := c.peerInLife(now, h.From, h.Up)
 	c.heardTime(now, p, h.MeshTime)
@@ -109,6 +109,11 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 			reply.From.Name, addrText(to.Addr), p.name)
 	}
 	c.endFormerNames(now, to.Addr, reply.From.Name)
+	if p := c.peers.get(reply.From.Name); p != nil && p.in != 0 && p.boot != reply.From.Boot {
+		// Its stream was dialled in another life, which may be the one after the life that has
+		// answered, if that was long under way. It has to dial again: we would not listen to it.
+		c.emit(CloseStream{Peer: p.name, Reason: "the peer is in another life", Only: TheirStream})
+	}
 	p := c.peerInLife(now, reply.From, reply.Up)
 	c.heardTime(now, p, reply.MeshTime)
 	p.clock.Hello(now, reply.MeshTime.Sub(c.clock.Micros(now)))

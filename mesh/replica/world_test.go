@@ -310,10 +310,17 @@ func (d *director) carryOut() bool {
 			}
 		case CloseStream:
 			other := d.w.named(e.Peer)
-			d.core.OutClosed(d.w.now, e.Peer, nil)
-			d.core.InClosed(d.w.now, d.sessions[e.Peer], nil)
-			other.core.OutClosed(d.w.now, d.name, nil)
-			other.core.InClosed(d.w.now, other.sessions[d.name], nil)
+			ours, theirs := e.Only != TheirStream, e.Only != OurStream
+			if ours {
+				d.core.OutClosed(d.w.now, e.Peer, nil)
+			}
+			if theirs {
+				d.core.InClosed(d.w.now, d.sessions[e.Peer], nil)
+				other.core.OutClosed(d.w.now, d.name, nil)
+			}
+			if ours {
+				other.core.InClosed(d.w.now, other.sessions[d.name], nil)
+			}
 		case RunHook:
 			d.hooked = append(d.hooked, e)
 			answers, err := true, error(nil)

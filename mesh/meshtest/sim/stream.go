@@ -247,10 +247,10 @@ func (d *director) closeStreams(e replica.CloseStream) {
 	if p == nil {
 		return
 	}
-	if s := d.out[p.index]; s != nil && s.toName == e.Peer {
+	if s := d.out[p.index]; s != nil && s.toName == e.Peer && e.Only != replica.TheirStream {
 		s.breakNow(e.Reason)
 	}
-	if s := d.in[p.index]; s != nil && !e.Ours {
+	if s := d.in[p.index]; s != nil && e.Only != replica.OurStream {
 		s.breakNow(e.Reason)
 	}
 }
