@@ -26,15 +26,15 @@ func (c *Core) beat(now mono.Time) {
 
 // beatToAll sends a beat to every peer. In a large mesh it matters that they are counted once.
 func (c *Core) beatToAll(now mono.Time) {
-	majority := c.inMajority()
+	majority, aside := c.inMajority(), !c.mayAct()
 	for _, p := range c.peers.all {
-		c.sendBeat(now, p, majority)
+		c.sendBeat(now, p, majority, aside)
 	}
 }
 
-func (c *Core) beatTo(now mono.Time, p *peer) { c.sendBeat(now, p, c.inMajority()) }
+func (c *Core) beatTo(now mono.Time, p *peer) { c.sendBeat(now, p, c.inMajority(), !c.mayAct()) }
 
-func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
+func (c *Core) sendBeat(now mono.Time, p *peer, majority, aside bool) {
 	if !p.out {
 		return
 	}
@@ -52,6 +52,7 @@ func (c *Core) sendBeat(now mono.Time, p *peer, majority bool) {
 		Loading:  c.loading(),
 		Keeps:    c.keeps,
 		Kept:     p.disk.ours,
+		Aside:    aside,
 	}
 	if p.sentAt != 0 {
 		m.EchoDelay = int64(now.Sub(p.beatAt))
@@ -70,6 +71,7 @@ func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
 	p.users, p.mesh, p.majority, p.loading = m.Users, m.Mesh, m.Majority, m.Loading
+	p.aside = m.Aside
 	if c.uncompared(p) {
 		c.showMesh(p, c.table.Snapshot())
 	}

@@ -74,9 +74,11 @@ func (ex *exclusion) inMajority() bool {
 	return ex.synced() && ex.peers.majority(ex.table.Removed)
 }
 
-// standsBack reports whether a peer does nothing for all, whatever its name, since it says that it
+// standsBack reports whether a peer does nothing for all, whatever its name: it says so, or that it
 // is not in touch with most directors, and we are.
-func (ex *exclusion) standsBack(p *peer) bool { return !p.majority && ex.inMajority() }
+func (ex *exclusion) standsBack(p *peer) bool {
+	return p.aside || !p.majority && ex.inMajority()
+}
 
 // outnumbered reports whether this director stands back: a peer says that it is in touch with most
 // directors, and we are not.

@@ -16,19 +16,16 @@ import (
 	"directormesh/ring"
 )
 
-// newer writes a message as a later release may: with another version and one more field. All
-// messages have few enough fields for the shortest head of an array.
+// newer writes a message as a later release may: with another version and one more field. Today
+// all messages have few enough fields for the shortest head of an array.
 func newer(encoded []byte) []byte {
-	const version, head, mostFields = 1, 2, 0x9e
-	if encoded[head] > mostFields {
-		panic("newer: a message has too many fields")
-	}
+	const version, head = 1, 2
 	later := slices.Clone(encoded)
 	// The last fields of today's release, which are not written if they are zero.
 	var zeros []byte
 	switch fields := int(encoded[head] - 0x90); wire.Kind(encoded[0]) {
 	case wire.KindBeat:
-		zeros = []byte{0xc2, 0xc2, 0}[fields-11:]
+		zeros = []byte{0xc2, 0xc2, 0, 0xc2}[fields-11:]
 		later[head] += byte(len(zeros))
 	case wire.KindSnapshotRequest:
 		zeros = []byte{0x95, 0, 0, 0xa0, 0xa0, 0x90, 0x90}
@@ -43,7 +40,9 @@ func newer(encoded []byte) []byte {
 	later = append(later, zeros...)
 	later = append(later, "\xa5later"...)
 	later[version]++
-	later[head]++
+	if later[head]++; later[head] > 0x9f { // the shortest head is for up to 15 fields
+		later = slices.Replace(later, head, head+1, 0xdc, 0, later[head]-0x90)
+	}
 	return later
 }
 

@@ -451,6 +451,23 @@ func TestLowestNameStandsBack(t *testing.T) {
 	}
 }
 
+// A director that is in contact with fewer than half does nothing for all, and says so: one that is
+// in contact with just half of them does not leave it to that one.
+func TestHalfActsBesideOneWithLess(t *testing.T) {
+	w := started(t, 6)
+	for _, d := range w.directors[3:] {
+		d.crash()
+	}
+	w.split(w.directors[:1], w.directors[2:3])
+	w.run(failAfter + 5*time.Second)
+	if d2 := w.directors[1].core; d2.inMajority() || !d2.inContact() {
+		t.Fatal("d2 is not in contact with just half; the test shows nothing")
+	}
+	if got, want := w.acting(), []string{"d2"}; !slices.Equal(got, want) {
+		t.Errorf("%v act for all, want %v", got, want)
+	}
+}
+
 // Directors that were removed are not missed: of the rest one acts, whether it has known them or
 // not.
 func TestOneActsAfterRemovals(t *testing.T) {

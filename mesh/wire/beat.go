@@ -5,6 +5,8 @@ import "directormesh/directory"
 func (m *Beat) encode(w *writer) {
 	fields := 11
 	switch {
+	case m.Aside:
+		fields = 15
 	case m.Kept != 0:
 		fields = 14
 	case m.Keeps:
@@ -33,6 +35,9 @@ func (m *Beat) encode(w *writer) {
 	if fields > 13 {
 		w.uint(m.Kept)
 	}
+	if fields > 14 {
+		w.bool(m.Aside)
+	}
 }
 
 func (m *Beat) decode(r *reader) {
@@ -57,7 +62,10 @@ func (m *Beat) decode(r *reader) {
 	if extra > 2 {
 		m.Kept = r.uint64("kept")
 	}
-	r.end("message", extra-3)
+	if extra > 3 {
+		m.Aside = r.bool("aside")
+	}
+	r.end("message", extra-4)
 }
 
 func (m *Leaving) encode(w *writer) { w.array(0) }

@@ -217,7 +217,11 @@ func TestAppendedFields(t *testing.T) {
 			length := int(e.code & msgpcode.FixedArrayMask)
 			for _, field := range appended {
 				longer := splice(b, end, end, field...)
-				longer[e.from] = msgpcode.FixedArrayLow | byte(length+1)
+				if length < int(msgpcode.FixedArrayMask) {
+					longer[e.from] = msgpcode.FixedArrayLow | byte(length+1)
+				} else {
+					longer = splice(longer, e.from, e.from+1, msgpcode.Array16, 0, byte(length+1))
+				}
 				got, err := wire.Decode(longer)
 				if err != nil {
 					t.Errorf("%v with a field % x appended to %q: %v", m.Kind(), field, e.path, err)
