@@ -41,7 +41,8 @@ func (c *contacts) strangers(t time.Duration, answerer, peer int) bool {
 	}
 	for i, d := range c.directors {
 		if i == answerer || i == peer || !d.alive || c.links[answerer][i].echo < 0 ||
-			c.age(t, answerer, i, answerer) > silence {
+			c.age(t, answerer, i, answerer) > silence ||
+			c.links[answerer][i].sent < c.directors[peer].startedAt { // while it slept
 			continue
 		}
 		// one that has just woken counts the other one and has nothing of it to tell
