@@ -52,14 +52,17 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool {
 
 // allSurelyDead reports whether all lines of a user must have expired. Of several any may have won,
 // and has the newest activity of all then (protocol.md, What is replicated: the later activity is
-// kept, whichever mapping wins), also that of one which was forgotten since.
+// kept, whichever mapping wins).
 func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
-	if len(s.lines) > 0 && t <= s.seen()+c.rules.Expire+c.rules.share()+clockSlack {
-		return false
-	}
 	return !slices.ContainsFunc(s.lines, func(l *line) bool {
 		return !c.surelyDead(l, t) || c.mayBeProlonged(s, l, t)
 	})
+}
+
+// mayHaveInherited reports whether a line may live on by the activity of a mapping that it beat and
+// that was forgotten since.
+func (c *Checker) mayHaveInherited(s *userState, t time.Duration) bool {
+	return t <= s.seen()+c.rules.Expire+c.rules.share()+clockSlack
 }
 
 // mayBeProlonged reports whether another director may have been asked while the line lived, which

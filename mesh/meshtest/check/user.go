@@ -85,7 +85,7 @@ func (s *userState) find(backend netip.Addr) *line {
 // answer judges one answer by G2 and notes it.
 func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	s := c.user(l.user)
-	if c.allSurelyDead(s, t) {
+	if c.allSurelyDead(s, t) && (s.find(backend) == nil || !c.mayHaveInherited(s, t)) {
 		s.lines = nil
 	}
 	x := s.find(backend)
