@@ -26,33 +26,33 @@ func (c *Core) beat(now mono.Time) {
 
 // beatToAll sends a beat to every peer. In a large mesh it matters that they are counted once.
 func (c *Core) beatToAll(now mono.Time) {
-	majority, aside := c.inMajority(), !c.mayAct()
+	majority, standsBack := c.inMajority(), !c.mayAct()
 	for _, p := range c.peers.all {
-		c.sendBeat(now, p, majority, aside)
+		c.sendBeat(now, p, majority, standsBack)
 	}
 }
 
 func (c *Core) beatTo(now mono.Time, p *peer) { c.sendBeat(now, p, c.inMajority(), !c.mayAct()) }
 
-func (c *Core) sendBeat(now mono.Time, p *peer, majority, aside bool) {
+func (c *Core) sendBeat(now mono.Time, p *peer, majority, standsBack bool) {
 	if !p.out {
 		return
 	}
 	m := &wire.Beat{
-		SentAt:   int64(now),
-		Echo:     p.sentAt,
-		MeshTime: c.clock.Micros(now),
-		Wall:     c.clock.Wall(now),
-		Synced:   c.synced(),
-		Counted:  p.Counted,
-		Seq:      c.log.Last(),
-		Users:    uint64(c.dir.Len()),
-		Mesh:     c.meshRank(now),
-		Majority: majority,
-		Loading:  c.loading(),
-		Keeps:    c.keeps,
-		Kept:     p.disk.ours,
-		Aside:    aside,
+		SentAt:     int64(now),
+		Echo:       p.sentAt,
+		MeshTime:   c.clock.Micros(now),
+		Wall:       c.clock.Wall(now),
+		Synced:     c.synced(),
+		Counted:    p.Counted,
+		Seq:        c.log.Last(),
+		Users:      uint64(c.dir.Len()),
+		Mesh:       c.meshRank(now),
+		Majority:   majority,
+		Loading:    c.loading(),
+		Keeps:      c.keeps,
+		Kept:       p.disk.ours,
+		StandsBack: standsBack,
 	}
 	if p.sentAt != 0 {
 		m.EchoDelay = int64(now.Sub(p.beatAt))
@@ -71,7 +71,7 @@ func (c *Core) isNews(p *peer, m *wire.Beat) bool {
 func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	p.sentAt, p.beatAt = m.SentAt, now
 	p.users, p.mesh, p.majority, p.loading = m.Users, m.Mesh, m.Majority, m.Loading
-	p.aside = m.Aside
+	p.standsBack = m.StandsBack
 	if c.uncompared(p) {
 		c.showMesh(p, c.table.Snapshot())
 	}

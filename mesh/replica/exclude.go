@@ -77,7 +77,7 @@ func (ex *exclusion) inMajority() bool {
 // standsBack reports whether a peer does nothing for all, whatever its name: it says so, or that it
 // is not in touch with most directors, and we are.
 func (ex *exclusion) standsBack(p *peer) bool {
-	return p.aside || !p.majority && ex.inMajority()
+	return p.standsBack || !p.majority && ex.inMajority()
 }
 
 // outnumbered reports whether this director stands back: a peer says that it is in touch with most

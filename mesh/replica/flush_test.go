@@ -196,6 +196,27 @@ func TestEndedFlushOfOneThatComesBack(t *testing.T) {
 	}
 }
 
+// A director that is removed gives its flushes up, and those who stay go on with them.
+func TestFlushOfOneThatIsRemoved(t *testing.T) {
+	w, _ := drained(t, 3)
+	d1, d2 := w.directors[0], w.directors[1]
+	id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	w.run(time.Second)
+	op := SetDirectorRemoved{Addr: d1.core.cfg.Addr, Removed: true}
+	if _, err := d2.do(op); err != nil {
+		t.Fatal(err)
+	}
+	w.until("another one has ended it", 5*time.Minute, func() bool {
+		return d2.core.flushes.Known(id).Progress.Done
+	})
+	if k := d2.core.flushes.Known(id); k.Runner == "d1" || k.Lost {
+		t.Errorf("it is known as %+v", k)
+	}
+	if n := len(d1.core.flushes.Own()); n > 0 {
+		t.Errorf("the removed one runs %d flushes", n)
+	}
+}
+
 // A director that remembers more of the dead than its peers does not keep its flush waiting.
 func TestFlushAmongTheDead(t *testing.T) {
 	w, _ := drained(t, 4)

@@ -63,10 +63,10 @@ type peer struct {
 	echoedIn  uint64    // session whose first beat was echoed at once
 	roundTrip time.Duration
 
-	synced   bool // it says so
-	majority bool // it says that it is in touch with most directors
-	aside    bool // it says that it does nothing for all
-	loading  bool // it loads its data directory
+	synced     bool // it says so
+	majority   bool // it says that it is in touch with most directors
+	standsBack bool // it says that it does nothing for all
+	loading    bool // it loads its data directory
 
 	admission.Peer // which of us counts the other, and what each has asked
 
@@ -241,7 +241,8 @@ func (c *Core) peerGone(now mono.Time, p *peer) {
 
 // endContact forgets what holds only while frames flow both ways.
 func (p *peer) endContact() {
-	p.live, p.synced, p.majority, p.aside, p.echoAt, p.verdicts = false, false, false, false, 0, 0
+	p.live, p.synced, p.majority, p.standsBack = false, false, false, false
+	p.echoAt, p.verdicts = 0, 0
 	p.EndContact()
 }
 

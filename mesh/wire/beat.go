@@ -5,7 +5,7 @@ import "directormesh/directory"
 func (m *Beat) encode(w *writer) {
 	fields := 11
 	switch {
-	case m.Aside:
+	case m.StandsBack:
 		fields = 15
 	case m.Kept != 0:
 		fields = 14
@@ -36,7 +36,7 @@ func (m *Beat) encode(w *writer) {
 		w.uint(m.Kept)
 	}
 	if fields > 14 {
-		w.bool(m.Aside)
+		w.bool(m.StandsBack)
 	}
 }
 
@@ -63,7 +63,7 @@ func (m *Beat) decode(r *reader) {
 		m.Kept = r.uint64("kept")
 	}
 	if extra > 3 {
-		m.Aside = r.bool("aside")
+		m.StandsBack = r.bool("stands back")
 	}
 	r.end("message", extra-4)
 }

@@ -170,8 +170,9 @@ type Beat struct {
 	// Kept is the number in the receiver's log up to which the sender's data directory has it on
 	// the disk.
 	Kept uint64
-	// Aside says that the sender does nothing for all: it is in contact with too few directors.
-	Aside bool
+	// StandsBack says that the sender does nothing for all: it is in contact with too few
+	// directors.
+	StandsBack bool
 }
 
 // Table is a table change that the sender has applied, whatever its origin, at its place in the

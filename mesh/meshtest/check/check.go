@@ -113,7 +113,7 @@ func (c *Checker) Event(e Event) {
 		}
 	case Synced:
 		if c.contacts.foundsAbove(e) {
-			c.knownNowhere(e.Mesh)
+			c.nothingKnownIn(e.Mesh)
 		}
 		c.contacts.says(e)
 		if c.contacts.twoMeshes == t {

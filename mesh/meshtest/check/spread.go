@@ -72,9 +72,9 @@ func (c *contacts) foundsAbove(e Synced) bool {
 		!slices.ContainsFunc(c.directors, func(d *director) bool { return d.mesh == e.Mesh })
 }
 
-// knownNowhere notes that nothing has reached the directors of a mesh that was just founded. Those
-// of the others have what they had.
-func (c *Checker) knownNowhere(mesh uint64) {
+// nothingKnownIn notes that nothing has reached the directors of a mesh that was just founded.
+// Those of the others have what they had.
+func (c *Checker) nothingKnownIn(mesh uint64) {
 	for _, o := range c.operations {
 		if o.everywhere == forever {
 			continue

@@ -22,7 +22,7 @@ func Samples() []wire.Message {
 	for _, m := range all {
 		switch m := m.(type) {
 		case *wire.Beat:
-			m.Loading, m.Keeps, m.Kept, m.Aside = true, true, 69_990, true
+			m.Loading, m.Keeps, m.Kept, m.StandsBack = true, true, 69_990, true
 		case *wire.FlushCancel:
 			m.Director = "d3"
 		case *wire.FlushProgress:
