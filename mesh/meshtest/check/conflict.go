@@ -44,9 +44,10 @@ func (c *Checker) reopen(t time.Duration, s *userState, y *line) {
 }
 
 // returns forgets answers of before another line took this one's place, otherwise than by a fault,
-// now that the user is back on it: who knows of those need not know that it is.
+// now that the user is back on it: who knows of those need not know that it is. A line that was
+// made beside this one has only lost against it.
 func (x *line) returns(from *line) {
-	if from.made != causeFault && x.last < from.start {
+	if from.made != causeFault && x.last < from.start && !slices.Contains(from.beside, x) {
 		x.answers, x.makers = nil, nil
 	}
 }

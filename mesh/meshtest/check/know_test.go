@@ -81,6 +81,28 @@ func TestKnowledge(t *testing.T) {
 			thereAndBack(s)
 		}, "", ""},
 		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"one that won over another, made where nobody had heard of it", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			besideForgotten(s)
+			s.login("d3", calm+sec(14.5), alice, b1)
+		}, "", ""},
+		{"one near its end that won over another, made where nobody had heard of it",
+			func(s *story) {
+				s.part("d1", "d3", calm, end)
+				s.order("d2", calm+sec(6), calm+sec(6.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+				s.login("d1", calm+sec(7), alice, placeWithout(b1))
+				s.order("d2", calm+sec(9), calm+sec(9.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+				s.login("d3", calm+sec(28), alice, b1)
+				s.login("d2", calm+sec(30), alice, placeWithout(b1))
+				s.login("d3", calm+sec(30.5), alice, b1)
+			}, "", ""},
+		{"one that won over another, and has been heard of since", func(s *story) {
+			s.part("d1", "d3", calm, calm+sec(15))
+			besideForgotten(s)
+			s.login("d3", calm+sec(21), alice, b1)
+		}, "G2", "d3 answered"},
 		{"one that a flush has ended, where nobody has heard of it", func(s *story) {
 			s.split("d3", calm+sec(2), end)
 			flushedOff(s, "d3")
@@ -366,6 +388,18 @@ func TestKnowledge(t *testing.T) {
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
 		}, "", ""},
 	})
+}
+
+// besideForgotten has alice's mapping forgotten and made again by d1, which may have been forgotten
+// as well. Then d3 makes another one, and d2 knows both and answers the first.
+func besideForgotten(s *story) {
+	s.login("d1", calm-sec(2), alice, b1)
+	s.order("d2", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpForget})
+	s.login("d1", calm+sec(7.05), alice, placeWithout(b1))
+	s.order("d2", calm+sec(9), calm+sec(9.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	s.login("d3", calm+sec(12), alice, b1)
+	s.login("d2", calm+sec(14), alice, placeWithout(b1))
 }
 
 // thereAndBack has alice moved, as d3 does not hear of, and flushed to where she was before. There

@@ -35,6 +35,8 @@ type line struct {
 	made    cause // why the user got it
 	loose   bool  // perhaps forgotten already: the next answer tells
 	strange bool  // answered by a director that had not met the mesh that goes on
+	// those that the director which made it need not have known of: it took the place of none
+	beside []*line
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so
@@ -123,6 +125,11 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 		}
 	} else {
 		why, kept, x.makers = c.replaces(t, s, l, backend)
+		for _, y := range kept {
+			if c.unknown(t, l.director, y) {
+				x.beside = append(x.beside, y)
+			}
+		}
 	}
 	if why == causeFlushed {
 		x.recorded = never // it was at some time since the flush began
