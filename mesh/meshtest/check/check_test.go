@@ -279,6 +279,20 @@ func TestStories(t *testing.T) {
 				User: alice, Backend: placeWithout(b1), Ends: calm + life,
 			})
 		}, "G3", "d3 never kicked"},
+		{"a conflict whose winner was forgotten before the next answer", func(s *story) {
+			b1Forgotten(s)
+			s.finalWithout(calm+sec(25), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + sec(19) + life,
+			})
+		}, "", ""},
+		{"a conflict without a kick, whose loser was forgotten", func(s *story) {
+			s.order("d1", calm+sec(18), calm+sec(18.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 10}) // no new mapping goes elsewhere
+			b1Forgotten(s)
+			s.final(calm+sec(25), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + sec(19) + life,
+			})
+		}, "G3", "d3 never kicked"},
 		{"the end of one that won, right after that", func(s *story) { winnerEnds(s, 14) }, "", ""},
 		{"the end of one that won long ago", func(s *story) { winnerEnds(s, 24) }, "G2",
 			"no mapping to"},
@@ -338,6 +352,15 @@ func conflict(s *story) {
 	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
 	s.login("d3", calm+sec(1), alice, b1)
 	s.login("d1", calm+sec(1.1), alice, placeWithout(b1))
+}
+
+// b1Forgotten has the users of b1 forgotten after a conflict of which no answer has told yet
+// who won, and alice answered the other backend then. d3 had let her in on b1, and kicks nobody.
+func b1Forgotten(s *story) {
+	conflict(s)
+	s.kick("d1", calm+sec(4), alice, b1)
+	s.order("d1", calm+sec(17), calm+sec(17.1), Op{Kind: OpForget, Backend: b1})
+	s.login("d2", calm+sec(19), alice, placeWithout(b1))
 }
 
 // winnerEnds has the users of the backend that won a conflict forgotten after so many seconds, and

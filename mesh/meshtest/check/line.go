@@ -34,6 +34,7 @@ type line struct {
 	fresh   bool  // its first answer made the mapping
 	made    cause // why the user got it
 	loose   bool  // perhaps forgotten already: the next answer tells
+	spared  bool  // another line was dropped that may have won: this one may be made anew
 	strange bool  // answered by a director that had not met the mesh that goes on
 	// those that the director which made it need not have known of: it took the place of none
 	beside []*line
@@ -286,10 +287,9 @@ func (c *Checker) closeFreed(o *operation) {
 		})
 		if len(s.lines) < before {
 			c.explainf(o.doneAt, "user %v: after %v, %s", u, o.op, c.describe(s))
-		}
-		for _, x := range s.lines {
-			// the one that was dropped may have been the one that won
-			x.loose = x.loose || len(s.lines) < before
+			for _, x := range s.lines {
+				x.loose, x.spared = true, true
+			}
 		}
 	}
 }

@@ -92,14 +92,15 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	if x == nil {
 		x = c.newLine(t, s, l, backend)
 	} else {
-		if len(s.lines) > 1 && c.allGone(s, t) && c.hashesTo(t, l, backend) {
+		anew := x.spared || len(s.lines) > 1 && c.allGone(s, t)
+		if anew && c.hashesTo(t, l, backend) {
 			// perhaps not the mapping of this line, but a new one, after another line's
 			s.changed(t, backend, causeFresh, c.troubled(t))
 		}
 		if s.resolve {
 			s.onlyLine(x, t)
 		}
-		x.loose = false
+		x.loose, x.spared = false, false
 		c.prefer(t, s, l, x)
 	}
 	s.resolve = s.resolve && len(s.lines) > 1
