@@ -153,6 +153,11 @@ func (c *Checker) flushedBy(
 // that had expired where the line was made. Both rows are of one generation then, and when they
 // meet, the older one wins (protocol.md, What is replicated).
 func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
+	if slices.ContainsFunc(x.unseen, func(o *operation) bool {
+		return c.maySendTo(o, s.user, o.ended, backend)
+	}) {
+		return true
+	}
 	made := slices.IndexFunc(s.changes, func(ch change) bool {
 		return ch.at == x.start && ch.to == x.backend
 	})
@@ -164,6 +169,25 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 		return o.rough && o.flushes(s.user, expired) && o.at < x.start && o.ended > x.start &&
 			c.mayHash(s.user, o.at, t, backend)
 	})
+}
+
+// unseenFlushes finds the flushes that have ended, may have moved the user off the mapping before
+// the one that a director makes at t, and need not have been heard of by that director. What they
+// made lives on where they ran, and is of the generation of what the director makes.
+func (c *Checker) unseenFlushes(t time.Duration, s *userState, director int) (found []*operation) {
+	if len(s.changes) == 0 {
+		return nil
+	}
+	before := s.changes[len(s.changes)-1]
+	life := c.rules.Expire + c.rules.share() + clockSlack
+	for _, o := range c.operations {
+		if o.rough && o.flushes(s.user, before.to) && o.ended > before.at &&
+			o.ended <= t && t-o.ended < life && c.mayHaveLived(s, o.at) &&
+			c.unheard(t, director, o) {
+			found = append(found, o)
+		}
+	}
+	return found
 }
 
 // stop is where a user may be, or have been on the way, without having been answered it.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"testing"
@@ -261,11 +262,49 @@ func TestStories(t *testing.T) {
 		}, "", ""},
 
 		{"a flush of one cut off, older than what the others answered", func(s *story) {
-			expiredApart(s, true)
+			expiredApart(s, flushApart{begin: sec(9)})
 		}, "", ""},
 		{"a backend of one cut off that nothing moved the user to", func(s *story) {
-			expiredApart(s, false)
+			expiredApart(s, flushApart{})
 		}, "G2", "d3 answered"},
+		{"a flush that had ended, and nobody heard of it", func(s *story) {
+			expiredApart(s, flushApart{begin: sec(9), end: sec(11)})
+		}, "", ""},
+		{"a flush that had ended, and all heard of it", func(s *story) {
+			expiredApart(s, flushApart{begin: sec(9), end: sec(11), healed: sec(20)})
+		}, "G2", "d3 answered"},
+		{"a flush whose mappings had expired", func(s *story) {
+			expiredApart(s, flushApart{begin: sec(9), end: sec(11), mapped: sec(56)})
+		}, "G2", "d3 answered"},
+		{"a flush when the mapping had expired", func(s *story) {
+			expiredApart(s, flushApart{begin: sec(44), end: sec(46), mapped: sec(50)})
+		}, "G2", "d3 answered"},
+		{"a flush when the mapping had perhaps been prolonged", func(s *story) {
+			s.stop("d2", calm+sec(0.1))
+			s.start("d2", calm+sec(0.2))
+			s.ask("d2", calm+sec(1.9), alice)
+			s.stop("d2", calm+sec(1.95))
+			expiredApart(s, flushApart{begin: sec(44), end: sec(46), mapped: sec(50)})
+		}, "", ""},
+		{"a flush of another backend", func(s *story) {
+			expiredApart(s, flushApart{of: b3, begin: sec(9), end: sec(11)})
+		}, "G2", "d3 answered"},
+		{"a flush that moves elsewhere", func(s *story) {
+			expiredApart(s, flushApart{begin: sec(9), end: sec(11), gives: b1})
+		}, "G2", "d3 answered"},
+		{"a flush that had ended before anybody was cut off", func(s *story) {
+			expiredApart(s, flushApart{begin: sec(9), end: sec(11), cut: sec(13)})
+		}, "G2", "d3 answered"},
+		{"a flush that had ended while those who map her stood still", func(s *story) {
+			frozenApart(s, calm+sec(8))
+		}, "", ""},
+		{"a flush that had ended before those who map her stood still", func(s *story) {
+			frozenApart(s, calm+sec(25))
+		}, "G2", "d3 answered"},
+		{"a flush that had ended, and a move of which its director had not heard",
+			func(s *story) { movedApart(s, false) }, "", ""},
+		{"such a move after another one", func(s *story) { movedApart(s, true) },
+			"G2", "d3 answered"},
 		{"a conflict repaired", func(s *story) {
 			conflict(s)
 			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
@@ -330,20 +369,80 @@ func moved(s *story, at time.Duration, kickers ...string) {
 	s.order("d1", at, at+sec(0.1), Op{Kind: OpMove, User: alice, Backend: b2})
 }
 
+// flushApart is a flush by one that is cut off, by time after calm; what is zero is not told.
+type flushApart struct {
+	begin, end time.Duration
+	of         netip.Addr    // else of b1
+	cut        time.Duration // since when
+	healed     time.Duration // when all are in touch again
+	mapped     time.Duration // when the others map her anew
+	gives      netip.Addr    // what she is answered after it, else where she hashes without b1
+}
+
 // expiredApart lets alice's mapping to b1 expire while d3 is cut off and, if told, moves her by a
 // flush. The others map her anew by a table that has changed, and what d3 has wins in the end.
-func expiredApart(s *story, flushes bool) {
-	theirs, mapped := placeWithout(b1), calm+life+sec(5)
+func expiredApart(s *story, f flushApart) {
+	theirs, mapped := placeWithout(b1), calm+cmp.Or(f.mapped, life+sec(5))
 	s.login("d1", calm, alice, b1)
 	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
-	s.split("d3", calm+sec(2), mapped+sec(2))
-	if flushes {
-		s.order("d3", calm+sec(9), calm+sec(9.1), Op{Kind: OpFlush, Backend: b1}, "d1", "d2")
+	s.split("d3", calm+cmp.Or(f.cut, sec(2)), calm+cmp.Or(f.healed, mapped-calm+sec(2)))
+	if f.begin != 0 {
+		s.order("d3", calm+f.begin, calm+f.begin+sec(0.1),
+			Op{Kind: OpFlush, Backend: cmp.Or(f.of, b1)}, "d1", "d2")
+	}
+	if f.end != 0 {
+		s.add(FlushEnded{At(calm + f.end), s.lastID})
 	}
 	s.order(
 		"d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d3")
 	s.login("d1", mapped, alice, placeWithout(b1, theirs))
-	s.login("d3", mapped+sec(12), alice, theirs)
+	s.login("d3", mapped+sec(12), alice, cmp.Or(f.gives, theirs))
+}
+
+// frozenApart has d1 stand still, with its clocks, when d3 flushes alice off b1, or later, and map
+// her anew as soon as it goes on. d2 sleeps for a moment, so that the flush does not run in calm.
+func frozenApart(s *story, at time.Duration) {
+	const goesOn = calm + life + 4*time.Second
+	theirs := placeWithout(b1)
+	s.login("d2", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.sleep("d2", calm+sec(15), calm+sec(16))
+	s.order("d3", calm+sec(14), calm+sec(14.1), Op{Kind: OpFlush, Backend: b1}, "d1")
+	s.add(FlushEnded{At(calm + sec(17)), s.lastID})
+	s.sleep("d1", at, goesOn)
+	for i, e := range s.events {
+		if p, ok := e.(Pause); ok && p.Director == "d1" {
+			p.Clocks = true
+			s.events[i] = p
+		}
+	}
+	s.order("d1", goesOn+sec(0.001), goesOn+sec(0.002),
+		Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d2", "d3")
+	s.login("d1", goesOn+sec(0.01), alice, placeWithout(b1, theirs))
+	s.login("d3", goesOn+sec(12), alice, theirs)
+}
+
+// movedApart has d3 flush alice off b1 while it is cut off, and the others then move her elsewhere
+// by a command: for the first time, where what d3 has wins, or for the second, where it does not.
+func movedApart(s *story, again bool) {
+	theirs := placeWithout(b1)
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.split("d3", calm+sec(2), calm+sec(20))
+	s.order("d3", calm+sec(7), calm+sec(7.1), Op{Kind: OpFlush}, "d1", "d2")
+	s.add(FlushEnded{At(calm + sec(9)), s.lastID})
+	moves := func(at time.Duration, to netip.Addr) {
+		s.kick("d1", at+sec(0.05), alice, to)
+		s.kick("d2", at+sec(0.05), alice, to)
+		s.order("d1", at, at+sec(0.1), Op{Kind: OpMove, User: alice, Backend: to, Wait: true},
+			"d3")
+		s.login("d2", at+sec(1), alice, to)
+	}
+	moves(calm+sec(11), placeWithout(b1, theirs))
+	if again {
+		moves(calm+sec(14), b1)
+	}
+	s.login("d3", calm+sec(31), alice, theirs)
 }
 
 // conflict is a partition in which two sides answer differently, and the end of it.

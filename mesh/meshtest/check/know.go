@@ -20,17 +20,32 @@ type given struct {
 
 // unknown reports whether a fault kept the director from knowing of a line.
 func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
-	if c.contacts.directors[director].cutOff {
-		return true
-	}
-	if c.unknownTo(t, director, x) {
+	return c.contacts.directors[director].cutOff || c.mayAnswerBy(t, director, func(i int) bool {
+		return c.unknownTo(t, i, x)
+	})
+}
+
+// unheard reports whether a fault kept the director from hearing of a flush that has ended.
+func (c *Checker) unheard(t time.Duration, director int, o *operation) bool {
+	return c.mayAnswerBy(t, director, func(i int) bool {
+		has := c.contacts.mustKnow
+		if c.contacts.directors[i].cutOff {
+			has = c.contacts.knows // it does not know yet that it was out of touch
+		}
+		return c.lacksMove(t, i, o, o.ended, has)
+	})
+}
+
+// mayAnswerBy reports whether something is so at the director, or at one whose answer it may give.
+func (c *Checker) mayAnswerBy(t time.Duration, director int, isSo func(i int) bool) bool {
+	if isSo(director) {
 		return true
 	}
 	if c.contacts.directors[director].synced {
 		return false
 	}
 	for i, d := range c.contacts.directors { // it may ask any synced peer (protocol.md, A lookup)
-		if d.alive && i != director && !c.contacts.cut(t, director, i) && c.unknownTo(t, i, x) {
+		if d.alive && i != director && !c.contacts.cut(t, director, i) && isSo(i) {
 			return true
 		}
 	}

@@ -30,7 +30,9 @@ type line struct {
 	answers []given
 	move    *operation // the move that made it, until it is first answered
 	// the move or flushes that may have made it: their originators announced it
-	makers  []*operation
+	makers []*operation
+	// flushes of which the one that made it may not have heard: they may have made another mapping
+	unseen  []*operation
 	fresh   bool  // its first answer made the mapping
 	made    cause // why the user got it
 	loose   bool  // perhaps forgotten already: the next answer tells
@@ -68,6 +70,15 @@ func (c *Checker) mayHaveInherited(s *userState, t time.Duration) bool {
 	return t <= s.seen()+c.rules.Expire+c.rules.share()+clockSlack
 }
 
+// mayHaveLived reports whether the user may have had a mapping at a time, by any answer until now,
+// heard or not.
+func (c *Checker) mayHaveLived(s *userState, t time.Duration) bool {
+	life := c.rules.Expire + c.rules.share() + clockSlack
+	return c.mayHaveInherited(s, t) || slices.ContainsFunc(s.relayed, func(r *lookup) bool {
+		return r.at <= t && t-min(t, r.ended) <= life
+	})
+}
+
 // mayBeProlonged reports whether another director may have been asked while the line lived, which
 // prolonged the mapping and was not heard.
 func (c *Checker) mayBeProlonged(s *userState, l *line, t time.Duration) bool {
@@ -101,6 +112,7 @@ func (l *line) slack() time.Duration {
 func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
 	x := &line{
 		backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never,
+		unseen: c.unseenFlushes(t, s, l.director),
 	}
 	var why cause
 	var kept []*line
