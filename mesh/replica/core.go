@@ -253,6 +253,7 @@ func (c *Core) leave(now mono.Time) {
 // conclude ends what an input may have brought to its end.
 func (c *Core) conclude(now mono.Time) {
 	c.settleBarrier()
+	c.heedDisks(now)
 	for range 2 { // the moves that end make room for others
 		c.pumpFlushes(now)
 		c.pumpTasks(now)

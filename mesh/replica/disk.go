@@ -55,7 +55,6 @@ type disk struct {
 	rows    uint64
 	started mono.Time
 	live    []wire.Peer // at the last sync
-	flushes []wire.FlushProgress
 }
 
 // restore begins with what a data directory holds. It is part of New.
@@ -63,8 +62,7 @@ func (c *Core) restore(now mono.Time, d *Disk) {
 	m := &d.Mark
 	c.disk = &disk{
 		loading: true, damaged: d.Damaged && !d.GoOn, until: m.MeshTime.Time(),
-		moving: make(map[ring.User]bool), started: now,
-		live: m.Live, flushes: d.Flushes,
+		moving: make(map[ring.User]bool), started: now, live: m.Live,
 	}
 	if !d.Damaged && m.Whole > 0 {
 		c.disk.since, c.whole = logs.Since(m.Whole), m.Whole
@@ -77,6 +75,7 @@ func (c *Core) restore(now mono.Time, d *Disk) {
 	c.clock.Init(max(m.MeshTime, m.MeshTime.Add(c.cfg.Wall.Sub(m.Wall))), now)
 	c.clock.ReadWall(now, c.cfg.Wall)
 	c.forgottenWith = m.MeshTime
+	c.restoreFlushes(now, d.Flushes)
 	c.table = directory.NewTable(0, c.cfg.Name, nil)
 	c.table.Join(m.Mesh.ID)
 	for _, change := range d.Changes {
@@ -153,6 +152,12 @@ func (c *Core) holdLoaded(now mono.Time) {
 // noteFounded notes that this director serves without having taken what others had: with what the
 // configuration says, or the data directory.
 func (c *Core) noteFounded(now mono.Time, why string) {
+	c.takeUpFlushes(now, true)
+	for _, p := range c.peers.all {
+		if p.out {
+			c.tellFlushes(p)
+		}
+	}
 	if c.disk == nil {
 		c.late.Restart(c.clock.At(now))
 		c.logf(LogInfo, "mesh founded, the table comes from the configuration",
@@ -161,7 +166,6 @@ func (c *Core) noteFounded(now mono.Time, why string) {
 	}
 	c.late.From(c.disk.lateAt)
 	c.disk.founded = true
-	c.resumeFlushes(now, c.disk.flushes)
 	c.logf(LogInfo, "serving, the table comes from the data directory",
 		Field{"reason", why}, Field{"backends", len(c.table.Backends())})
 	c.logConfigured()
@@ -176,6 +180,33 @@ func (c *Core) foundedSince(now mono.Time) directory.Tick {
 		return math.MaxUint32
 	}
 	return d.since
+}
+
+// restoreFlushes begins with what the data directory holds of flushes. Of those that had not ended
+// it counts only as long as a user may live whom they were to move. Others know for that long that
+// they ended, see flushesKnown.
+func (c *Core) restoreFlushes(now mono.Time, kept []wire.FlushProgress) {
+	last := make(map[FlushID]wire.FlushProgress)
+	for _, p := range kept {
+		last[FlushID{Director: p.Director, ID: p.ID}] = p
+	}
+	t := c.clock.At(now)
+	old := t.Sub(c.disk.until) > c.cfg.Expire+c.dir.Share()
+	for _, p := range last {
+		if old && p.Ended == 0 {
+			p.Ended = t
+		}
+		c.flushes.Keep(p)
+	}
+}
+
+// heedDisks takes up what data directories hold of flushes, as soon as this director belongs to a
+// mesh and has taken the rows that came with it. One that founded the mesh goes on with those that
+// it has not heard of.
+func (c *Core) heedDisks(now mono.Time) {
+	if c.admission.bootstrapped && c.receiver.Current() == nil {
+		c.takeUpFlushes(now, c.disk != nil && c.disk.founded)
+	}
 }
 
 // otherMesh notes that the data directory has nothing of the mesh that this director now joins.
@@ -247,6 +278,7 @@ func (c *Core) setAside(now mono.Time) {
 	}
 	c.moves.Held.Clear()
 	c.losers.Clear()
+	c.flushes.TakeKept()
 	c.changeView(func() {
 		c.dir.Clear()
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)

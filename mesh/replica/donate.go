@@ -23,6 +23,7 @@ func (sn *snapshotting) gotSnapshotRequest(now mono.Time, p *peer, m *wire.Snaps
 		covers = append(covers, log.Position(now))
 	}
 	d := sn.donations.Begin(now, p.name, m.ID, sn.late.Since(m.Since), sn.dir.Tags(), covers)
+	d.Tell(sn.flushes.KeptToTell())
 	sn.logf(LogInfo, "giving a snapshot", Field{"peer", p.name}, Field{"users", sn.dir.Len()})
 	sn.sendChunks(now, p, d)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
@@ -71,18 +72,23 @@ func (fr *flushRunner) adoptFlushes(now mono.Time) {
 		return
 	}
 	for _, id := range orphans {
-		p := fr.flushes.Known(id).Progress
-		limit := cmp.Or(int(min(p.Parallel, maxParallel)), fr.cfg.MaxParallelMoves)
-		tags := fr.tagsOf(p.Backend)
-		if p.Canceled {
-			tags = nil
-		}
-		f := fr.flushes.Adopt(id, limit, tags)
-		fr.counters.FlushesTaken++
-		fr.logf(LogInfo, "going on with the flush of a director that is gone",
-			Field{"backend", addrOrAll(p.Backend)}, Field{"peer", id.Director})
-		fr.reportFlush(now, f)
+		fr.adoptFlush(now, id)
 	}
+}
+
+// adoptFlush goes on with a flush that no director runs.
+func (fr *flushRunner) adoptFlush(now mono.Time, id FlushID) {
+	p := fr.flushes.Known(id).Progress
+	limit := cmp.Or(int(min(p.Parallel, maxParallel)), fr.cfg.MaxParallelMoves)
+	tags := fr.tagsOf(p.Backend)
+	if p.Canceled {
+		tags = nil
+	}
+	f := fr.flushes.Adopt(id, limit, tags)
+	fr.counters.FlushesTaken++
+	fr.logf(LogInfo, "going on with the flush of a director that is gone",
+		Field{"backend", addrOrAll(p.Backend)}, Field{"peer", id.Director})
+	fr.reportFlush(now, f)
 }
 
 // checkFlushes finds more users to move, and reports the progress of flushes to all directors.
@@ -94,22 +100,41 @@ func (fr *flushRunner) checkFlushes(now mono.Time) {
 			fr.reportFlush(now, f)
 		}
 	}
-	for _, id := range fr.flushes.Clean(fr.clock.At(now)) {
+	for _, id := range fr.flushes.Clean(fr.clock.At(now), fr.flushesKnown()) {
 		fr.keepFlush(id, fr.flushes.Known(id).Progress)
 	}
 }
 
-// resumeFlushes takes up what the data directory holds of flushes that had not ended when all
-// directors did. In a mesh that went on meanwhile it does not count: the others know better.
-func (fr *flushRunner) resumeFlushes(now mono.Time, kept []wire.FlushProgress) {
-	last := make(map[FlushID]wire.FlushProgress)
-	for _, p := range kept {
-		last[FlushID{Director: p.Director, ID: p.ID}] = p
-	}
-	for id, p := range last {
-		if p.Ended == 0 && !fr.flushes.Knows(id) {
-			fr.flushes.Note(id, p, id.Director)
-			fr.flushes.RunnerGone(id.Director, fr.clock.At(now))
+// flushesKnown is for how long it is known of flushes that they have ended: as long as a data
+// directory from before may have a say, and some minutes more.
+func (fr *flushRunner) flushesKnown() time.Duration {
+	return flushes.KeptFor + fr.cfg.Expire + fr.dir.Share()
+}
+
+// takeUpFlushes takes up what data directories hold of flushes: ours, and those of the directors
+// whose snapshots this one took. What has ended or was cancelled there is so here. What had not
+// ended is gone on with if the mesh is ours: if we founded it. In one that went on meanwhile the
+// others know better; then our data directory is not to say for ever that it runs.
+func (fr *flushRunner) takeUpFlushes(now mono.Time, ours bool) {
+	for _, p := range fr.flushes.TakeKept() {
+		id := FlushID{Director: p.Director, ID: p.ID}
+		if p.Canceled && p.Ended == 0 {
+			fr.cancelFlush(id)
+		}
+		switch {
+		case p.Done:
+			fr.flushes.Yield(fr.cfg.Name, id)
+			fr.noteFlush(id, p, id.Director)
+		case fr.flushes.Knows(id):
+		case p.Ended == 0 && ours:
+			fr.noteFlush(id, p, id.Director)
+			fr.flushes.Orphan(id, fr.clock.At(now))
+			if fr.admission.member && !fr.cfg.Guards.NoGoingOn {
+				fr.adoptFlush(now, id) // no other director knows of it
+			}
+		default:
+			p.Ended = cmp.Or(p.Ended, fr.clock.At(now))
+			fr.keepFlush(id, p)
 		}
 	}
 }
@@ -238,10 +263,13 @@ func (fr *flushRunner) correct(p *peer, id FlushID, m *wire.FlushProgress) {
 	}
 }
 
-// tellFlushes repeats the progress of our flushes to a peer that may have missed it.
+// tellFlushes repeats the progress of our flushes to a peer that may have missed it, and of those
+// that have ended and whose director may not be there to tell.
 func (fr *flushRunner) tellFlushes(p *peer) {
-	for _, k := range fr.flushes.All() {
-		if k.Runner == fr.cfg.Name {
+	for id, k := range fr.flushes.All() {
+		runner := fr.peers.get(k.Runner)
+		if k.Runner == fr.cfg.Name || k.Progress.Done && (runner == nil || !runner.live) {
+			k.Progress.Director = id.Director
 			fr.send(p, &k.Progress)
 		}
 	}

@@ -90,7 +90,8 @@ func (o *output) keepFlush(id FlushID, p wire.FlushProgress) {
 }
 
 // Held is what a snapshot for the data directory begins with, before the rows of the directory:
-// when it was begun, the table, and how the flushes go that have not ended.
+// when it was begun, the table, and how flushes go. Those that have ended are among them, since the
+// disk of another director may have them as they were before.
 func (c *Core) Held(now mono.Time) []wire.Message {
 	noted, late := c.late.Notes()
 	held := []wire.Message{
@@ -101,10 +102,11 @@ func (c *Core) Held(now mono.Time) []wire.Message {
 		&wire.Table{Change: c.table.Snapshot()},
 	}
 	for id, k := range c.flushes.All() {
-		if k.Progress.Ended == 0 {
-			k.Progress.Director = id.Director
-			held = append(held, &k.Progress)
-		}
+		k.Progress.Director = id.Director
+		held = append(held, &k.Progress)
+	}
+	for _, p := range c.flushes.Kept() {
+		held = append(held, &p)
 	}
 	return held
 }

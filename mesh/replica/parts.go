@@ -94,8 +94,9 @@ func (c *Core) assemble() {
 	}
 	c.snapshotting = snapshotting{
 		output: &c.output, snapshottingPort: c, admission: &c.admission, cfg: &c.cfg,
-		clock: &c.clock, counters: &c.counters, dir: c.dir, donations: &c.donations, late: &c.late,
-		log: &c.log, logs: c.logs, peers: &c.peers, receiver: &c.receiver, table: c.table,
+		clock: &c.clock, counters: &c.counters, dir: c.dir, donations: &c.donations,
+		flushes: c.flushes, late: &c.late, log: &c.log, logs: c.logs, peers: &c.peers,
+		receiver: &c.receiver, table: c.table,
 	}
 	c.comparing = comparing{
 		output: &c.output, comparingPort: c, clock: &c.clock, counters: &c.counters, dir: c.dir,

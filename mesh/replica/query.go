@@ -9,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/ring"
 )
 
@@ -190,7 +191,11 @@ func (c *Core) peerState(p *peer) PeerState {
 // Flushes returns the flushes that run anywhere in the mesh or ended lately, the oldest first.
 func (c *Core) Flushes() []FlushStatus {
 	var all []FlushStatus
+	t := c.clock.At(c.lookups.LastInput())
 	for id, k := range c.flushes.All() {
+		if k.Progress.Ended != 0 && t.Sub(k.Progress.Ended) > flushes.KeptFor {
+			continue
+		}
 		all = append(all, FlushStatus{
 			ID:       id,
 			Backend:  k.Progress.Backend,

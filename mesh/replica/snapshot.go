@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/flushes"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/replica/internal/snapshots"
@@ -29,6 +31,7 @@ type snapshotting struct {
 	counters  *Counters
 	dir       *directory.Directory
 	donations *snapshots.Donations
+	flushes   *flushes.Set
 	late      *logs.LateRows
 	log       *logs.Own
 	logs      *logs.Set
@@ -106,6 +109,10 @@ func (sn *snapshotting) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) 
 	}
 	sn.mergeRows(now, m.Blocks, nil)
 	sn.takeDifferences(m)
+	for _, f := range m.Flushes {
+		f.Director = cmp.Or(f.Director, p.name)
+		sn.flushes.Keep(f)
+	}
 	if !m.Last {
 		sn.send(p, &wire.SnapshotAck{ID: m.ID, Index: m.Index})
 		return

@@ -2,6 +2,8 @@ package wire
 
 import "directormesh/directory"
 
+const minFlush = 1 + 13 + 1
+
 func (m *FlushProgress) encode(w *writer) {
 	fields := 13
 	if m.Parallel != 0 || m.Director != "" {

@@ -80,7 +80,10 @@ func (c *Comparison) decode(r *reader) {
 
 func (m *SnapshotChunk) encode(w *writer) {
 	fields := 7
-	if len(m.Differ) > 0 {
+	switch {
+	case len(m.Flushes) > 0:
+		fields = 9
+	case len(m.Differ) > 0:
 		fields = 8
 	}
 	w.array(fields)
@@ -100,10 +103,18 @@ func (m *SnapshotChunk) encode(w *writer) {
 			encodeDigests(w, &m.Differ[i].Leaves)
 		}
 	}
+	if fields > 8 {
+		w.list("flushes", len(m.Flushes), maxFlushes)
+		for i := range m.Flushes {
+			m.Flushes[i].encode(w)
+		}
+	}
 }
 
-// maxGroups bounds the groups of all tags.
-const maxGroups = 256 * maxTags
+const (
+	maxGroups  = 256 * maxTags // of all tags
+	maxFlushes = 1000
+)
 
 func (m *SnapshotChunk) decode(r *reader) {
 	extra := r.fields("message", 7)
@@ -124,7 +135,13 @@ func (m *SnapshotChunk) decode(r *reader) {
 			return g
 		})
 	}
-	r.end("message", extra-1)
+	if extra > 1 {
+		m.Flushes = list(r, "flushes", maxFlushes, minFlush, func(r *reader) (p FlushProgress) {
+			p.decode(r)
+			return p
+		})
+	}
+	r.end("message", extra-2)
 }
 
 func (m *SnapshotAck) encode(w *writer) {

@@ -53,6 +53,10 @@ func Samples() []wire.Message {
 			m.Leaves = []wire.TagLeaves{{Tag: "green", Leaves: []uint16{2, 1025}}}
 		case *wire.SnapshotChunk:
 			m.Differ = []wire.GroupLeaves{{Tag: "green", Group: 200, Leaves: digests(4)}}
+			m.Flushes = []wire.FlushProgress{
+				{ID: 17, Total: 40, Moved: 30, Started: now - 9_000, Parallel: 8, Director: "d3"},
+				{ID: 18, Done: true, Started: now - 8_000, Ended: now, Director: "d1"},
+			}
 		}
 	}
 	today := change()

@@ -239,7 +239,7 @@ func TestKnown(t *testing.T) {
 		{begun.Add(KeptFor + time.Millisecond), []known{d1, lost, d3}},
 		{end.Add(KeptFor + time.Millisecond), []known{d1, d3}},
 	} {
-		s.Clean(test.at)
+		s.Clean(test.at, KeptFor)
 		if diff := cmp.Diff(test.want, all(), cmp.AllowUnexported(known{})); diff != "" {
 			t.Errorf("at %v (-want +got):\n%s", test.at.Sub(begun), diff)
 		}
@@ -273,6 +273,52 @@ func TestAdopt(t *testing.T) {
 	}
 	if len(s.Own()) != 1 || s.Own()[0] != own {
 		t.Error("another one is given up")
+	}
+}
+
+// Of what data directories have of a flush the end counts, and that it was cancelled, in whatever
+// order they are read; one that gave it up may not have heard that it went on.
+func TestKept(t *testing.T) {
+	of := func(moved uint64, cancelled bool) wire.FlushProgress {
+		return wire.FlushProgress{ID: 5, Director: "d1", Moved: moved, Canceled: cancelled}
+	}
+	given, ended := of(9, false), of(4, false)
+	given.Ended, ended.Ended, ended.Done = begun, begun, true
+	for _, test := range []struct {
+		name       string
+		a, b, want wire.FlushProgress
+	}{
+		{"runs", of(1, false), of(3, false), of(3, false)},
+		{"cancelled before", of(1, true), of(3, false), of(3, true)},
+		{"cancelled", of(1, false), of(3, true), of(3, true)},
+		{"given up", of(3, false), given, of(3, false)},
+		{"ended", of(7, true), ended, ended},
+		{"ended and given up", ended, given, ended},
+	} {
+		for _, both := range [][]wire.FlushProgress{{test.a, test.b}, {test.b, test.a}} {
+			s := NewSet(0)
+			s.Keep(wire.FlushProgress{ID: 4, Director: "d2", Started: 1})
+			for _, p := range both {
+				s.Keep(p)
+			}
+			same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+			if diff := cmp.Diff(test.want, s.Kept()[0], same); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", test.name, diff)
+			}
+			if all := s.KeptToTell(); len(all) != 2 || all[0].ID != 4 {
+				t.Errorf("to tell: %+v, want the later one first", all)
+			}
+			if len(s.TakeKept()) != 2 || len(s.Kept()) > 0 {
+				t.Error("it is not taken once")
+			}
+		}
+	}
+	s := NewSet(0)
+	for id := range uint64(MaxKept + 1) {
+		s.Keep(wire.FlushProgress{ID: id, Director: "d1"})
+	}
+	if n := len(s.KeptToTell()); n != MaxKept {
+		t.Errorf("%d are told", n)
 	}
 }
 

@@ -19,6 +19,8 @@ const (
 	// MaxFirstID bounds the id before the first: it is below what a number in JSON may be, with
 	// room for those to come.
 	MaxFirstID = 1 << 48
+	// MaxKept bounds the flushes of data directories that a director gives another one.
+	MaxKept = 200
 	// OrphanFor is for how long a flush whose director is gone may be without another one.
 	OrphanFor = time.Minute
 )
@@ -46,13 +48,20 @@ type Known struct {
 type Set struct {
 	own   []*Flush // in the order in which they began
 	known map[ID]*Known
+	// kept is how flushes went as data directories have it, ours and those of others, until it is
+	// taken up or known to be over. No director runs them.
+	kept map[ID]wire.FlushProgress
 	// lastID was given out last. It starts anywhere: flushes of an earlier life are asked for
 	// still.
 	lastID uint64
 }
 
 // NewSet returns an empty set, which gives its first flush the number after a certain one.
-func NewSet(lastID uint64) *Set { return &Set{known: make(map[ID]*Known), lastID: lastID} }
+func NewSet(lastID uint64) *Set {
+	return &Set{
+		known: make(map[ID]*Known), kept: make(map[ID]wire.FlushProgress), lastID: lastID,
+	}
+}
 
 // Begin begins a flush of a backend, or of all (zero address), which looks through some tags and
 // has max moves under way at a time.
@@ -136,7 +145,7 @@ func (s *Set) Abandon() { s.own = nil }
 // one that has not heard of it take back that it was cancelled.
 func (s *Set) Note(id ID, p wire.FlushProgress, runner string) bool {
 	if k := s.known[id]; k != nil {
-		if k.Progress.Ended != 0 && !k.Lost && p.Ended == 0 {
+		if k.Progress.Ended != 0 && !k.Lost {
 			return false
 		}
 		p.Canceled = p.Canceled || k.Progress.Canceled && p.Ended == 0
@@ -171,6 +180,55 @@ func (s *Set) RunnerGone(director string, t directory.Time) {
 	}
 }
 
+// Orphan notes that no director runs a flush that is known and has not ended.
+func (s *Set) Orphan(id ID, t directory.Time) { s.known[id].Orphan = t }
+
+// Keep takes how a flush went from a data directory. What has ended has ended, and what was
+// cancelled stays so, whichever of them has it. One that gave the flush up may not have heard that
+// another director went on with it.
+func (s *Set) Keep(p wire.FlushProgress) {
+	id := ID{Director: p.Director, ID: p.ID}
+	before, ok := s.kept[id]
+	switch {
+	case !ok || !before.Done && p.Done:
+		s.kept[id] = p
+	case !before.Done:
+		canceled := before.Canceled || p.Canceled
+		if before.Ended == 0 && (p.Ended != 0 || p.Moved < before.Moved) {
+			p = before
+		}
+		p.Canceled = canceled
+		s.kept[id] = p
+	}
+}
+
+// Kept is what data directories have of flushes and was not taken up, by director and number.
+func (s *Set) Kept() (all []wire.FlushProgress) {
+	for _, id := range slices.SortedFunc(maps.Keys(s.kept), compare) {
+		all = append(all, s.kept[id])
+	}
+	return all
+}
+
+// KeptToTell is as much of that as is given to another director: of those that began last.
+func (s *Set) KeptToTell() []wire.FlushProgress {
+	all := s.Kept()
+	slices.SortStableFunc(all, func(a, b wire.FlushProgress) int {
+		return cmp.Compare(b.Started, a.Started)
+	})
+	return all[:min(len(all), MaxKept)]
+}
+
+// TakeKept returns the same for the last time.
+func (s *Set) TakeKept() []wire.FlushProgress {
+	if len(s.kept) == 0 {
+		return nil
+	}
+	all := s.Kept()
+	clear(s.kept)
+	return all
+}
+
 // Orphans are the flushes that have not ended and that no director runs.
 func (s *Set) Orphans() (orphans []ID) {
 	for id, k := range s.known {
@@ -182,15 +240,15 @@ func (s *Set) Orphans() (orphans []ID) {
 	return orphans
 }
 
-// Clean forgets flushes that ended long ago, and gives up those that nobody goes on with. It
+// Clean forgets flushes that ended so long ago, and gives up those that nobody goes on with. It
 // returns the latter.
-func (s *Set) Clean(t directory.Time) (lost []ID) {
+func (s *Set) Clean(t directory.Time, long time.Duration) (lost []ID) {
 	for id, k := range s.known {
 		if k.Progress.Ended == 0 && k.Orphan != 0 && t.Sub(k.Orphan) > OrphanFor {
 			k.Progress.Ended, k.Lost = t, true
 			lost = append(lost, id)
 		}
-		if k.Progress.Ended != 0 && t.Sub(k.Progress.Ended) > KeptFor {
+		if k.Progress.Ended != 0 && t.Sub(k.Progress.Ended) > long {
 			delete(s.known, id)
 		}
 	}

@@ -122,6 +122,7 @@ type Donation struct {
 	done    bool             // the last chunk is sent
 	sent    uint64           // rows
 	covers  []wire.Position
+	flushes []wire.FlushProgress
 	ackedAt mono.Time           // when the last acknowledgement came, or the request
 	rows    []directory.Mapping // of the chunk being packed; reused by some thousand chunks
 }
@@ -131,6 +132,9 @@ func (d *Donation) Sent() uint64 { return d.sent }
 
 // AckedAt is when the receiver was last heard.
 func (d *Donation) AckedAt() mono.Time { return d.ackedAt }
+
+// Tell adds how flushes went as a data directory has it. They go before the rows.
+func (d *Donation) Tell(flushes []wire.FlushProgress) { d.flushes = flushes }
 
 // Ack notes that a chunk has come; false if the acknowledgement is of another snapshot.
 func (d *Donation) Ack(now mono.Time, m *wire.SnapshotAck) bool {
@@ -149,12 +153,12 @@ func (d *Donation) Next(rows Rows, t directory.Time, wanted int) *wire.SnapshotC
 	}
 	chunk := &wire.SnapshotChunk{ID: d.id, Index: d.index, Total: uint64(rows.Len())}
 	if d.index == 0 {
-		chunk.Covers = d.covers
+		chunk.Covers, chunk.Flushes = d.covers, d.flushes
 	}
 	switch {
 	case d.differ != nil:
 		chunk.Differ = d.differ.Step(rows, rowsPerPass)
-	case len(chunk.Covers) <= coversBesideRows:
+	case len(chunk.Covers) <= coversBesideRows && len(chunk.Flushes) == 0:
 		chunk.Blocks = append(d.pack(rows, t, wanted), d.packOnly(rows, t, wanted)...)
 	}
 	d.done = len(d.tags) == 0 && len(d.only) == 0 && (d.differ == nil || d.differ.Done())

@@ -226,6 +226,21 @@ func TestDonation(t *testing.T) {
 	}
 }
 
+// What a data directory has of flushes goes once, and before the rows, which need the room.
+func TestFlushesGoFirst(t *testing.T) {
+	dir := &rows{perLeaf: map[uint16][]directory.Mapping{3: {row(3, 1, 1)}}}
+	var all Donations
+	d := all.Begin(start, "d2", 7, 0, []ring.Tag{""}, nil)
+	d.Tell(make([]wire.FlushProgress, 2))
+	first, second := d.Next(dir, t0, 10), d.Next(dir, t0, 10)
+	if len(first.Flushes) != 2 || len(first.Blocks) > 0 || first.Last {
+		t.Errorf("the first chunk is %+v", first)
+	}
+	if len(second.Flushes) > 0 || len(second.Blocks) != 1 || !second.Last {
+		t.Errorf("the second chunk is %+v", second)
+	}
+}
+
 // Only so many chunks are made ahead of the acknowledgements, which must be of this snapshot and of
 // what was sent.
 func TestChunksAhead(t *testing.T) {
