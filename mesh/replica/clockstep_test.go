@@ -156,3 +156,78 @@ func TestLogsWhenTimeSteps(t *testing.T) {
 		}
 	}
 }
+
+// What a director wrote and nobody got before its life ended by a step is in what it is admitted
+// again with. It reaches those too that were out of touch then, be it from those that took it.
+func TestEndOfALogThatNobodyGot(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		w := started(t, 4)
+		d1, d2, d4 := w.directors[0], w.directors[1], w.directors[3]
+		const h = 31415
+		d1.must(h)
+		w.run(testExpire / 2)
+		w.split([]*director{d1}, w.directors[1:])
+		w.run(failAfter + time.Second)
+		d1.must(h) // activity does not show in digests
+		w.run(time.Second)
+		d1.core.slew(1500 * time.Millisecond) // its clock runs away
+		w.lose = func(from, to *director, m wire.Message) bool {
+			switch m.(type) {
+			case *wire.Rows: // still on the way when the step ends the streams
+				return from == d1 && d1.core.counters.ClockSteps == 0
+			case *wire.SnapshotRequest:
+				return to == d1 && d1.core.counters.ClockSteps == 0
+			}
+			return false
+		}
+		w.heal()
+		w.split([]*director{d4}, w.directors[:3])
+		w.until("d1 has stepped", 15*time.Second, func() bool {
+			return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+		})
+		w.run(failAfter + time.Second)
+		if d2.live(h).Activity <= d4.live(h).Activity {
+			t.Fatalf("d2 has %+v, d4 %+v; the test shows nothing", d2.live(h), d4.live(h))
+		}
+		if dies {
+			d1.crash()
+		}
+		w.heal()
+		w.until("all synced", 20*time.Second, w.allSynced)
+		if got, want := d4.live(h), d2.live(h); got != want {
+			t.Errorf("d1 dies: %v: d4 has %+v, d2 %+v", dies, got, want)
+		}
+	}
+}
+
+// Where all have the log up to its end, nobody waits for more of it, and each takes one snapshot:
+// that of what the director holds that stepped.
+func TestEndOfALogThatAllGot(t *testing.T) {
+	w := started(t, 3)
+	d1 := w.directors[0]
+	d1.must(7)
+	w.run(2 * time.Second)
+	asked := make(map[wire.Kind]int)
+	w.seen = func(_ *director, e Effect) {
+		if s, ok := e.(Send); ok {
+			asked[s.Message.Kind()]++
+		}
+	}
+	d1.core.slew(1500 * time.Millisecond)
+	w.until("d1 has stepped", 5*time.Second, func() bool {
+		return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+	})
+	w.run(5 * time.Second)
+	if log := d1.core.logs.Get(logs.ID{Name: "d1", Boot: d1.core.boots[0]}); log == nil {
+		t.Error("it says nothing of its log that ended")
+	}
+	snapshots, parts := asked[wire.KindSnapshotRequest], asked[wire.KindLogRequest]
+	if snapshots != 2 || parts != 0 || asked[wire.KindGonePositions] == 0 {
+		t.Errorf("%d snapshots and %d parts of logs were asked for, want 2 and 0", snapshots, parts)
+	}
+	for _, d := range w.directors {
+		if n := d.core.counters.RestsWanted; n > 0 {
+			t.Errorf("%s waited %d times for the rest of a log", d.name, n)
+		}
+	}
+}

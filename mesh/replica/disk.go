@@ -279,6 +279,11 @@ func (c *Core) setAside(now mono.Time) {
 	c.moves.Held.Clear()
 	c.losers.Clear()
 	c.flushes.TakeKept()
+	for _, log := range c.logs.All() {
+		if c.isOurs(log.ID()) {
+			c.forgetLog(log) // what stood in it is gone too, nobody is to ask us for it
+		}
+	}
 	c.changeView(func() {
 		c.dir.Clear()
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -154,6 +155,29 @@ func TestDiskAhead(t *testing.T) {
 		if mark, ok := m.(*wire.Mark); ok && mark.MeshTime.Time() > far.Add(-time.Minute) {
 			t.Errorf("the disk still has %+v", mark)
 		}
+	}
+}
+
+// What a director wrote is set aside with its disk, and no longer offered as the log that it was.
+func TestLogsWhenTheDiskIsSetAside(t *testing.T) {
+	w := started(t, 2)
+	d1 := w.directors[0]
+	c := d1.core
+	d1.must(7)
+	w.run(time.Second)
+	ended := logs.ID{Name: "d1", Boot: c.boot}
+	c.step(w.now, time.Second)
+	if c.logs.Get(ended) == nil {
+		t.Fatal("the log is not offered before, the test shows nothing")
+	}
+	c.admission.bootstrapped = false
+	c.disk = &disk{until: c.clock.At(w.now).Add(time.Hour)}
+	c.setAside(w.now)
+	if c.logs.Get(ended) != nil {
+		t.Error("it is still offered")
+	}
+	if c.logs.Get(c.peers.get("d2").life()) == nil {
+		t.Error("the log of a peer is forgotten")
 	}
 }
 

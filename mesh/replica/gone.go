@@ -19,6 +19,10 @@ import (
 // live peer has and we lack is a gap: until it has come this director does not answer by itself.
 // What no live director has is lost. Nothing of it enters our own log: directors that lack it ask
 // for it.
+//
+// A director whose own life ended, because it stepped its mesh time, tells them of that log too. It
+// has all of it, and nobody else may have its end. Only those get that which admit it again: others
+// that are out of touch then would not learn from them that there is something to ask for.
 
 // deadLogs seeks what peers have of the logs of directors that are gone.
 type deadLogs struct {
@@ -123,6 +127,18 @@ func (dl *deadLogs) forgetLog(log *logs.Peer) {
 	dl.logs.Forget(log)
 	for _, p := range dl.peers.all {
 		delete(p.claims, log.ID())
+	}
+}
+
+// forgetLogs forgets all logs: those of a cluster that we leave are nothing to the next one.
+func (dl *deadLogs) forgetLogs() {
+	for _, log := range dl.logs.All() {
+		dl.forgetLog(log)
+	}
+	for _, p := range dl.peers.all {
+		if p.log != nil {
+			p.log, p.gap = dl.logs.Open(p.log.ID()), false
+		}
 	}
 }
 

@@ -44,7 +44,9 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 		Field{"offset", offset.Round(time.Millisecond)})
 	c.flushOutbox(now)
 	if c.log.Last() > 0 || c.admission.bootstrapped {
+		ended, last := logs.ID{Name: c.cfg.Name, Boot: c.boot}, c.log.Last()
 		c.endLife(now, ErrClockStepped, "mesh time was stepped")
+		c.logs.Ended(now, ended, last)
 		c.admission.holds = &holdings{since: logs.Since(after.Time())}
 		c.keep(nil)
 	} // else it has said nothing yet: peers learn of the step by the next beat

@@ -167,6 +167,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	c.flushes.Abandon()
 	c.moves.Held.Clear()
 	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
+	c.forgetLogs()
 	clear(c.admission.named)
 	c.changeView(func() {
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)

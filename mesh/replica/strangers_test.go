@@ -12,6 +12,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -138,6 +139,42 @@ func TestRingAddTakesAStrangerIn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a director knows of the logs of the cluster that it leaves is nothing to the next one: there
+// nobody asks for the rest of them, not even of its own.
+func TestLogsOfTheClusterThatIsLeft(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		ends func(e []*director)
+	}{
+		{"a peer dies", func(e []*director) { e[1].crash() }},
+		{"it steps", func(e []*director) { e[0].core.step(e[0].w.now, time.Second) }},
+	} {
+		w, d, e := clusters(t)
+		for _, x := range e {
+			if _, err := x.do(AddBackend{Addr: netip.MustParseAddr("198.51.100.9")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		test.ends(e)
+		w.run(10 * time.Second)
+		if len(e[0].core.logs.Gone(w.now, logs.GoneReported)) == 0 {
+			t.Fatalf("%s: no log has ended, the test shows nothing", test.name)
+		}
+		id := d[0].begin(SetDirectorRemoved{Addr: e[0].core.cfg.Addr})
+		w.heal()
+		w.until("added and joined", 20*time.Second, func() bool {
+			_, done := d[0].done[id]
+			return done && e[0].meshID() == d[0].meshID() && e[0].core.synced()
+		})
+		w.run(2 * time.Second)
+		for _, x := range d {
+			if n := x.core.counters.RestsWanted; n > 0 {
+				t.Errorf("%s: %s waited %d times for the rest of a log", test.name, x.name, n)
+			}
+		}
 	}
 }
 

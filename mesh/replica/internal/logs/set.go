@@ -110,6 +110,18 @@ func (s *Set) Went(now mono.Time, log *Peer) bool {
 	return true
 }
 
+// Ended notes that a life of our own has ended, whose log goes up to a number. That is like the log
+// of any other director that is gone, and we have all of it. Its messages are not kept, they were
+// stamped by a clock that was wrong: who lacks some gets a snapshot.
+func (s *Set) Ended(now mono.Time, id ID, last uint64) {
+	if last == 0 {
+		return
+	}
+	log := s.Open(id)
+	log.Gained(Spans{}.Add(1, last))
+	s.Went(now, log)
+}
+
 // Changed notes that there is news of a log whose writer is gone.
 func (s *Set) Changed() { s.news = true }
 

@@ -107,6 +107,27 @@ func TestNewsOfTheDead(t *testing.T) {
 	}
 }
 
+// A log of our own that ended is told like one of the dead, and none of its messages are kept. An
+// empty one has nothing that a peer could lack.
+func TestOwnLogThatEnded(t *testing.T) {
+	const now = mono.Time(time.Hour)
+	s := NewSet()
+	s.Ended(now, ID{"d1", 1}, 0)
+	if s.Len() != 0 || s.News(now) != nil {
+		t.Errorf("%d logs after the end of an empty one", s.Len())
+	}
+	s.Ended(now, ID{"d1", 2}, 5)
+	news := s.News(now.Add(time.Second))
+	want := []wire.Position{{Name: "d1", Boot: 2, Seq: 5, Gone: 1000}}
+	if diff := cmp.Diff(want, news); diff != "" {
+		t.Errorf("news (-want +got):\n%s", diff)
+	}
+	from, part := s.Get(ID{"d1", 2}).Part(Spans{{From: 1, To: 3}})
+	if from != 4 || len(part) != 0 {
+		t.Errorf("%d messages from %d on, want none from 4 on", len(part), from)
+	}
+}
+
 // A log is old some time after its writer went; much later if somebody is away that may ask for it.
 func TestOldLogs(t *testing.T) {
 	for _, test := range []struct {
