@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/wire"
 )
 
 // A removedError refuses a director that was removed by command.
@@ -53,25 +54,50 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	}
 }
 
+// An outsideError refuses a director because this one was removed.
+type outsideError struct{ addr netip.AddrPort }
+
+func (e *outsideError) Error() string {
+	return fmt.Sprintf("director %s was removed from its mesh and takes nobody in", e.addr)
+}
+
+// fromOutside refuses a stream that would join a peer to this director, which was removed, unless
+// the peer lets it in again. What we hold is of the moment of our removal. A director that starts,
+// or a mesh that began since, need not have heard of that: it would take our table, and bring back
+// what was removed later.
+func (c *Core) fromOutside(h *wire.Hello) error {
+	if c.outside(h.TakesIn) {
+		return &outsideError{c.cfg.Addr}
+	}
+	return nil
+}
+
+// outside reports whether this director was removed, for a peer that does or does not let it in.
+func (c *Core) outside(letsIn bool) bool { return c.admission.removed && !letsIn }
+
 // dialAtOnce dials a peer that a member is in touch with, and we are not, without the pause that
 // follows dials that failed: we wait for it.
 func (c *Core) dialAtOnce(name string) {
 	p := c.peers.get(name)
-	if p != nil && !p.out && !p.left && p.addr.IsValid() && !c.table.Removed(p.addr) {
+	if p != nil && !p.out && p.addr.IsValid() && c.wants(p) {
 		c.emit(Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 	}
 }
 
 // Dials lists the directors to which no stream is up but should be: peers that failed, directors
-// that others named, and directors that an operator added.
+// that others named, and directors that an operator added. One that was removed waits until it is
+// dialled.
 func (c *Core) Dials() []Dial {
 	var dials []Dial
 	known := make(map[netip.AddrPort]bool)
 	for _, p := range c.peers.all {
 		known[p.addr] = true
-		if !p.out && !p.left && p.addr.IsValid() && !c.table.Removed(p.addr) {
+		if !p.out && p.addr.IsValid() && c.wants(p) {
 			dials = append(dials, Dial{Name: p.name, Addr: p.addr, Trust: Proven})
 		}
+	}
+	if c.admission.removed {
+		return dials
 	}
 	for _, h := range c.hints.Sorted() {
 		known[h.Addr] = true
@@ -86,10 +112,14 @@ func (c *Core) Dials() []Dial {
 }
 
 // Wanted reports whether a director is a peer, be it reachable or not: it is known, and has neither
-// left nor been removed.
+// left nor been removed. One that was removed itself has only those as peers that let it in again.
 func (c *Core) Wanted(name string) bool {
 	p := c.peers.get(name)
-	return p != nil && !p.left && !c.table.Removed(p.addr)
+	return p != nil && c.wants(p)
+}
+
+func (c *Core) wants(p *peer) bool {
+	return !p.left && !c.table.Removed(p.addr) && !c.outside(p.in != 0 && p.takesUs)
 }
 
 // WantedPeers lists the peers that are wanted.

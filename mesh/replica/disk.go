@@ -81,6 +81,7 @@ func (c *Core) restore(now mono.Time, d *Disk) {
 	for _, change := range d.Changes {
 		c.table.Merge(change)
 	}
+	c.admission.removed = c.table.Removed(c.cfg.Addr)
 	c.age = rank.Claimed(now, m.Mesh)
 	c.hlc.Observe(c.table.LastStamp())
 }
@@ -131,7 +132,7 @@ func (c *Core) Loaded(now mono.Time, failed error) {
 	c.holdLoaded(now)
 	c.logf(LogInfo, "data directory loaded", Field{"users", c.dir.Len()},
 		Field{"took", now.Sub(d.started)})
-	if c.cfg.Founder && !d.damaged {
+	if c.cfg.Founder && !d.damaged && !c.admission.removed {
 		c.found(now, "no peers are configured")
 	}
 }

@@ -13,12 +13,13 @@ type addressBook struct {
 	*output
 	addressBookPort
 
-	aliases  hints.Aliases // of our own address
-	cfg      *Config
-	counters *Counters
-	hints    hints.Set // of others, not proven yet
-	peers    *peers
-	table    *directory.Table
+	admission *ownAdmission
+	aliases   hints.Aliases // of our own address
+	cfg       *Config
+	counters  *Counters
+	hints     hints.Set // of others, not proven yet
+	peers     *peers
+	table     *directory.Table
 }
 
 // addressBookPort is what addressBook needs of the other parts of the core.
@@ -45,7 +46,7 @@ func (ab *addressBook) hear(now mono.Time, h hints.Hint, boot uint64) {
 	switch {
 	case p != nil && !p.left && p.addr == h.Addr:
 		if !p.out && p.boot != boot {
-			ab.emit(Dial{Name: p.name, Addr: p.addr, Trust: Proven}) // it may have started again
+			ab.dial(Dial{Name: p.name, Addr: p.addr, Trust: Proven}) // it may have started again
 		}
 		return
 	case p != nil && p.live:
@@ -56,7 +57,15 @@ func (ab *addressBook) hear(now mono.Time, h hints.Hint, boot uint64) {
 		ab.counters.IgnoredHints++
 	}
 	if dial != nil {
-		ab.emit(dialOf(dial))
+		ab.dial(dialOf(dial))
+	}
+}
+
+// dial has a director dialled, unless this one was removed: then only who lets it in again may have
+// anything of it, and dials it.
+func (ab *addressBook) dial(d Dial) {
+	if !ab.admission.removed {
+		ab.emit(d)
 	}
 }
 
@@ -66,7 +75,7 @@ func dialOf(h *hints.Hint) Dial { return Dial{Name: h.Name, Addr: h.Addr, Trust:
 // checkHints dials the directors of hints that are due.
 func (ab *addressBook) checkHints(now mono.Time) {
 	for _, h := range ab.hints.Review(now, ab.table.Removed) {
-		ab.emit(dialOf(h))
+		ab.dial(dialOf(h))
 	}
 }
 

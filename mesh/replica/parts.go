@@ -111,8 +111,8 @@ func (c *Core) assemble() {
 		dir: c.dir, moves: c.moves, outbox: &c.outbox, table: c.table, waiters: c.waiters,
 	}
 	c.addressBook = addressBook{
-		output: &c.output, addressBookPort: c, cfg: &c.cfg, counters: &c.counters, peers: &c.peers,
-		table: c.table,
+		output: &c.output, addressBookPort: c, admission: &c.admission, cfg: &c.cfg,
+		counters: &c.counters, peers: &c.peers, table: c.table,
 	}
 	c.gossiping = gossiping{
 		output: &c.output, gossipingPort: c, admission: &c.admission, cfg: &c.cfg,

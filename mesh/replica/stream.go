@@ -64,6 +64,9 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	if err == nil {
 		err = c.acceptable(now, h)
 	}
+	if err == nil {
+		err = c.fromOutside(h)
+	}
 	if err != nil {
 		c.counters.Refused++
 		c.logf(LogWarn, "director refused", Field{"peer", h.From.Name},
@@ -99,6 +102,9 @@ func (c *Core) Opened(now mono.Time, to Dial, reply *wire.Hello) error {
 			reply.From.Name, addrText(to.Addr), to.Name)
 	}
 	if err := c.acceptable(now, reply); err != nil {
+		return err
+	}
+	if err := c.fromOutside(reply); err != nil {
 		return err
 	}
 	if reply.Answers != c.boot {

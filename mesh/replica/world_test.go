@@ -224,7 +224,7 @@ func (w *world) pushPull() {
 func (w *world) dial() {
 	for _, a := range w.directors {
 		for _, b := range w.directors {
-			if a == b || !w.open(a, b) ||
+			if a == b || !w.open(a, b) || a.parted(b) ||
 				a.core.peers.get(b.name) != nil && a.core.peers.get(b.name).out {
 				continue
 			}
@@ -244,6 +244,13 @@ func (w *world) dial() {
 			}
 		}
 	}
+}
+
+// parted reports whether a director knows that it, or the other one, was removed from the mesh, so
+// that it does not dial that.
+func (d *director) parted(other *director) bool {
+	return d.core.table.Removed(other.core.cfg.Addr) ||
+		d.core.admission.removed && !d.core.Wanted(other.name)
 }
 
 // deliver carries effects and messages until there are none left.

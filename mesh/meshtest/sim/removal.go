@@ -86,21 +86,22 @@ func (w *world) awaitReturn(d *director) {
 	})
 }
 
-// leavesTheRemoved reports whether of all that live only removed directors would be left. What a
-// director that starts next has from them cannot be judged: they are no part of the mesh, and only
-// they still have what was acknowledged.
+// leavesTheRemoved reports whether of all that live only removed directors would be left, and one
+// of them has not heard of its removal. What a director that starts next has from that one cannot
+// be judged: it is no part of the mesh, and only it still has what was acknowledged. One that has
+// heard of its removal gives nothing away.
 func (w *world) leavesTheRemoved(a Action, d *director) bool {
 	if a.Kind != Crash && a.Kind != Rename && a.Kind != Leave || d.removed {
 		return false
 	}
-	removed := false
+	unaware := false
 	for _, p := range w.directors {
 		if p != d && p.alive && !p.removed {
 			return false
 		}
-		removed = removed || p != d && p.alive
+		unaware = unaware || p != d && p.alive && !p.holdsRemovalOf(p)
 	}
-	return removed
+	return unaware
 }
 
 // countedAgain reports whether some director of the mesh shows this one as synced. One that was cut

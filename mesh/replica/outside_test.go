@@ -1,0 +1,139 @@
+package replica
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// removes removes another director from the mesh, or lets it in again.
+func (d *director) removes(other *director, removed bool) {
+	d.w.t.Helper()
+	_, err := d.do(SetDirectorRemoved{Addr: other.core.cfg.Addr, Removed: removed})
+	if err != nil {
+		d.w.t.Fatal(err)
+	}
+}
+
+// meanwhile adds a backend, and removes it again when the director that knows of it is out.
+func (w *world) meanwhile(stays, goes *director) netip.Addr {
+	w.t.Helper()
+	addr := netip.MustParseAddr("192.0.2.99")
+	if _, err := stays.do(AddBackend{Addr: addr}); err != nil {
+		w.t.Fatal(err)
+	}
+	stays.removes(goes, true)
+	w.run(time.Second)
+	if _, err := stays.do(RemoveBackend{Addr: addr}); err != nil {
+		w.t.Fatal(err)
+	}
+	return addr
+}
+
+// A removed director is all that is left, and holds a backend that was removed after it. One that
+// starts begins a mesh of its own, until an operator lets the removed one in.
+func TestRemovedTakesNobodyIn(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	addr := w.meanwhile(d1, d2)
+	d1.crash()
+	d3 := w.start("d3")
+	w.until("d3 serves", 15*time.Second, func() bool { return d3.core.synced() })
+	if _, has := d3.core.table.Row(addr); has || d3.core.table.Mesh() == d2.core.table.Mesh() {
+		t.Error("d3 has the table of the director that was removed")
+	}
+	d3.removes(d2, false)
+	w.until("d2 is back", 15*time.Second, func() bool { return d2.core.synced() })
+}
+
+// A director that starts its mesh anew has not heard of a removal, and gets nothing of the one that
+// was removed.
+func TestNewMeshBesideARemoved(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	addr := w.meanwhile(d1, d2)
+	d1.crash()
+	d1.boots(true)
+	mesh := d1.core.table.Mesh()
+	w.run(15 * time.Second)
+	if _, has := d1.core.table.Row(addr); has || d1.core.table.Mesh() != mesh {
+		t.Error("d1 has what the director that was removed holds")
+	}
+	if !d1.core.synced() || d2.core.synced() {
+		t.Errorf("d1 is %+v, d2 is %+v", d1.core.Self(w.now), d2.core.Self(w.now))
+	}
+}
+
+// A stream that a director was opening when it was removed comes to nothing.
+func TestRemovedWhileDialling(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d3 := w.start("d3")
+	w.split([]*director{d3}, []*director{d1, d2})
+	to := Dial{Name: "d3", Addr: d3.core.cfg.Addr}
+	hello := d2.core.Hello(w.now, to)
+	d1.removes(d2, true)
+	reply, _, err := d3.core.Accept(w.now, hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d2.core.Opened(w.now, to, reply); !errors.As(err, new(*outsideError)) {
+		t.Errorf("opened by one that was removed: %v", err)
+	}
+	if _, _, err := d2.core.Accept(w.now, d3.core.Hello(w.now, Dial{Name: "d2"})); !errors.As(
+		err, new(*outsideError)) {
+		t.Errorf("accepted by one that was removed: %v", err)
+	}
+}
+
+// A removed director dials nobody, whoever is named to it. Let in again it does.
+func TestRemovedDialsNobody(t *testing.T) {
+	w := started(t, 3)
+	d1, d2 := w.directors[0], w.directors[1]
+	dials := 0
+	w.seen = func(d *director, e Effect) {
+		if _, ok := e.(Dial); ok && d == d1 {
+			dials++
+		}
+	}
+	d2.removes(d1, true)
+	hinted := netip.MustParseAddrPort("198.51.100.2:9090")
+	d1.core.MemberJoined(w.now, "x", hinted, 5)
+	d1.core.MemberJoined(w.now, "d3", w.directors[2].core.cfg.Addr, 5) // in another life
+	w.run(10 * time.Second)
+	if n := len(d1.core.Dials()) + len(d1.core.WantedPeers()); n != 0 || dials != 0 ||
+		d1.core.Wanted("d2") {
+		t.Errorf("it wants %v, would dial %v, and had %d dialled",
+			d1.core.WantedPeers(), d1.core.Dials(), dials)
+	}
+	d2.removes(d1, false)
+	w.until("d1 is back", 15*time.Second, func() bool { return d1.core.synced() })
+	w.run(10 * time.Second)
+	if n := len(d1.core.WantedPeers()); n != 2 || dials == 0 {
+		t.Errorf("let in again it wants %d peers, and had %d dialled", n, dials)
+	}
+}
+
+// A director that was removed stays so when it starts from its data directory, though nobody tells
+// it again.
+func TestRemovedStartsFromDisk(t *testing.T) {
+	for _, founder := range []bool{false, true} {
+		w := onDisks(t, 2)
+		d1, d2 := w.directors[0], w.directors[1]
+		d1.removes(d2, true)
+		w.run(3 * time.Second)
+		d1.crash()
+		d2.crash()
+		d2.boots(founder)
+		w.run(30 * time.Second)
+		if self := d2.core.Self(w.now); self.Synced || d2.mentions("serving") ||
+			self.Reason != "removed from the mesh by ring remove" {
+			t.Errorf("founder %v: it is %+v", founder, self)
+		}
+		d1.boots(false)
+		w.until("d1 serves", 20*time.Second, func() bool { return d1.core.synced() })
+		d1.removes(d2, false)
+		w.until("d2 is back", 15*time.Second, func() bool { return d2.core.synced() })
+	}
+}
