@@ -25,7 +25,8 @@ func (c *Checker) replaces(
 				kept = append(kept, x)
 			}
 		case x.recorded != never && c.perhapsDead(x, t):
-			if !c.surelyDead(x, t) && !c.informed(t, l.director, x) {
+			if !c.surelyDead(x, t) &&
+				(!c.informed(t, l.director, x) || c.unknown(t, l.director, x)) {
 				// where it is known it may live on, and win when both rows meet
 				kept = append(kept, x)
 			}

@@ -58,7 +58,7 @@ func (c *Checker) unknownTo(t time.Duration, director int, x *line) bool {
 	excused, behind := false, false
 	for i := range x.answers {
 		g := &x.answers[i]
-		lacks := c.excused(t, director, x, g)
+		lacks := c.excused(t, director, x, g) || c.missesRival(t, director, x, g)
 		switch {
 		case t-x.reliesOn(i) >= c.rules.Expire+c.rules.share()/2-clockSlack:
 			// it was recorded S/2 earlier, perhaps, and may have expired
@@ -160,6 +160,35 @@ func (c *Checker) mayLack(
 	})
 }
 
+// missesRival reports whether an answer may have relied on the activity of a rival, of which the
+// director has an excuse for not having heard. Such a director may have the row that was answered,
+// but for it that ends earlier: who keeps a later activity does not announce it again.
+func (c *Checker) missesRival(t time.Duration, director int, x *line, g *given) bool {
+	if g.sure {
+		return false
+	}
+	since := g.at - c.rules.share()/2 - clockSlack
+	if g.resting {
+		since = g.at - c.latestEnd()
+	}
+	return slices.ContainsFunc(c.inherited(x, since, g.at), func(a given) bool {
+		return c.lacks(t, director, &a, c.contacts.mustKnow)
+	})
+}
+
+// inherited are the answers of rivals, between two times, whose activity a line's mapping may have:
+// the later activity is kept, whichever mapping wins (protocol.md, What is replicated).
+func (c *Checker) inherited(x *line, since, until time.Duration) (found []given) {
+	for _, y := range x.rivals {
+		for _, a := range y.answers {
+			if a.at >= since && a.at <= until && (a.relayed || c.contacts.mayHaveLeft(&a)) {
+				found = append(found, a)
+			}
+		}
+	}
+	return found
+}
+
 // lacks reports whether the director may be without what was announced with an answer, if anything
 // was.
 func (c *Checker) lacks(t time.Duration, director int, g *given, has knowing) bool {
@@ -257,6 +286,20 @@ func (c *contacts) has(director, author, life int, at time.Duration) bool {
 	return slices.ContainsFunc(c.estates, func(e *estate) bool {
 		return e.director == author && e.life == life && e.has(director, at)
 	})
+}
+
+// mayHaveLeft reports whether what was announced with an answer may have come to anybody. Of one
+// that has started since, it is not known what it had received; nor whom one reached that is gone.
+func (c *contacts) mayHaveLeft(g *given) bool {
+	if !c.directors[g.director].in(g.life) {
+		return true
+	}
+	for i, d := range c.directors {
+		if d.startedAt > g.at || c.links[i][g.director].sent >= g.at-c.lag {
+			return true
+		}
+	}
+	return false
 }
 
 // knowsOfFailure reports whether both this director and one that has the row have counted its

@@ -314,6 +314,59 @@ func TestKnowledge(t *testing.T) {
 			s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 			s.login("d3", sec(56), alice, placeWithout(b1))
 		}, "", ""},
+		{"the activity of a mapping that lost, which one has not heard of", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 45)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "", ""},
+		{"an answer while the backend is down, which relies on that activity too", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 40.5)
+			s.login("d1", sec(50), alice, b1)
+			s.order("d1", sec(52), sec(52.1), Op{Kind: OpDown, Backend: b1})
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "", ""},
+		{
+			"the activity of a mapping that lost, of which nobody can have heard",
+			losesUnheard, "G2", "d2 answered",
+		},
+		{"the activity of a mapping that lost, which one that was asked recorded", func(s *story) {
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(sec(44)), "d3", false, "the story says so", 0})
+			s.add(Synced{At(sec(47)), "d3", true, "", 0})
+			losesUnheard(s)
+		}, "", ""},
+		{"the activity of a mapping that was there before the one that wins", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 24)
+			s.login("d2", sec(45), alice, b1)
+			s.login("d1", sec(54), alice, placeWithout(b1))
+			s.order("d1", sec(55), sec(55.1),
+				Op{Kind: OpUpdate, Backend: placeWithout(b1), VHosts: 0})
+			s.login("d3", sec(66), alice, b3)
+		}, "", ""},
+		{"a mapping that goes on by that while another one is made", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 45)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(74.5), alice, placeWithout(b1))
+			s.login("d1", sec(74.6), alice, b1)
+		}, "", ""},
+		{"an activity that has been recorded since the mapping that lost", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 38)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
+		{"the activity of a mapping that lost, which all have heard of meanwhile", func(s *story) {
+			s.part("d2", "d3", calm, sec(46))
+			losesWithActivity(s, 45)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
 		{"a flush that one director never heard of, and one in the middle did", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.part("d1", "d3", calm+sec(1), end)
@@ -547,6 +600,25 @@ func losing(s *story, op Op, to netip.Addr) {
 	s.login("d2", calm+sec(10), alice, to)
 	s.login("d2", calm+sec(25), alice, b3)
 	s.login("d1", calm+sec(25.1), alice, b3)
+}
+
+// losesWithActivity has d3 answer alice another backend than d2, with whom it may have no contact,
+// where d1 may hear of both.
+func losesWithActivity(s *story, at float64) {
+	s.login("d2", calm+sec(7), alice, b1)
+	s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", sec(at), alice, placeWithout(b1))
+}
+
+// losesUnheard is losesWithActivity where d3 is alone by then. The others go on without it.
+func losesUnheard(s *story) {
+	s.part("d2", "d3", calm, end)
+	s.part("d1", "d3", calm+sec(9), end)
+	losesWithActivity(s, 45)
+	s.login("d1", sec(54), alice, b1)
+	s.order("d1", sec(55), sec(55.1),
+		Op{Kind: OpUpdate, Backend: placeWithout(b1), VHosts: 0}, "d3")
+	s.login("d2", sec(63), alice, b3)
 }
 
 // relayed has d3, which is not synced, answer alice. The one that it asked may be d1, which dies.

@@ -32,14 +32,15 @@ type line struct {
 	// the move or flushes that may have made it: their originators announced it
 	makers []*operation
 	// flushes of which the one that made it may not have heard: they may have made another mapping
-	unseen  []*operation
-	fresh   bool  // its first answer made the mapping
-	made    cause // why the user got it
-	loose   bool  // perhaps forgotten already: the next answer tells
-	spared  bool  // another line was dropped that may have won: this one may be made anew
-	strange bool  // answered by a director that had not met the mesh that goes on
+	unseen []*operation
 	// those that the director which made it need not have known of: it took the place of none
-	beside []*line
+	beside  []*line
+	rivals  []*line // lines that it stood beside; see inherited
+	fresh   bool    // its first answer made the mapping
+	made    cause   // why the user got it
+	loose   bool    // perhaps forgotten already: the next answer tells
+	spared  bool    // another line was dropped that may have won: this one may be made anew
+	strange bool    // answered by a director that had not met the mesh that goes on
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so
@@ -48,6 +49,14 @@ type goneLine struct {
 	*line
 	at time.Duration
 	by *line // what was answered then instead
+}
+
+// begin gives the user a new line beside those that are kept.
+func (s *userState) begin(x *line, kept []*line) {
+	for _, y := range kept {
+		x.rivals, y.rivals = append(x.rivals, y), append(y.rivals, x)
+	}
+	s.lines = append(kept, x)
 }
 
 // perhapsDead reports whether the line's mapping may have expired by t.
@@ -185,7 +194,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 			s.gone = append(s.gone, goneLine{old, t, x})
 		}
 	}
-	s.lines = append(kept, x)
+	s.begin(x, kept)
 	c.explainf(t, "user %v: %v is new (%v); now %s", s.user, backend, why, c.describe(s))
 	return x
 }
@@ -241,7 +250,7 @@ func (c *Checker) moveAcknowledged(o *operation) {
 		x.move = nil // the user was there already
 	}
 	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
-	s.lines = append(kept, x)
+	s.begin(x, kept)
 	s.resolve = false
 	c.explainf(o.doneAt, "user %v: %v is acknowledged", s.user, o.op)
 }

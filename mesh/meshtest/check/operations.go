@@ -325,6 +325,6 @@ func (c *Checker) imported(o *operation) {
 		return x.backend == o.op.Backend
 	})
 	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
-	s.lines = append(kept, c.lineBy(o))
+	s.begin(c.lineBy(o), kept)
 	s.resolve = len(kept) > 0
 }

@@ -116,8 +116,10 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	d := c.contacts.directors[director]
 	up := c.table.surelyUp(x.backend, t-time.Second, t)
-	made := x.fresh && len(x.answers) == 0
-	sure := d.synced && (made || up && t-x.last > c.rules.share()/2+clockSlack)
+	made := x.fresh && x.start == t && len(x.answers) == 0
+	recent := t - c.rules.share()/2 - clockSlack
+	sure := d.synced && (made ||
+		up && x.last < recent && len(c.inherited(x, recent, t)) == 0)
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool {
 		return t-g.at > c.rules.Expire+c.rules.share()+clockSlack
 	})
