@@ -314,11 +314,14 @@ func TestKept(t *testing.T) {
 		}
 	}
 	s := NewSet(0)
-	for id := range uint64(MaxKept + 1) {
+	for id := range uint64(MaxHeld + 1) {
 		s.Keep(wire.FlushProgress{ID: id, Director: "d1"})
 	}
 	if n := len(s.KeptToTell()); n != MaxKept {
 		t.Errorf("%d are told", n)
+	}
+	if n := len(s.Kept()); n != MaxHeld {
+		t.Errorf("%d are held", n)
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	MaxFirstID = 1 << 48
 	// MaxKept bounds the flushes of data directories that a director gives another one.
 	MaxKept = 200
+	// MaxHeld bounds those that a director holds until it takes them up, whoever gave them.
+	MaxHeld = 10_000
 	// OrphanFor is for how long a flush whose director is gone may be without another one.
 	OrphanFor = time.Minute
 )
@@ -190,6 +192,7 @@ func (s *Set) Keep(p wire.FlushProgress) {
 	id := ID{Director: p.Director, ID: p.ID}
 	before, ok := s.kept[id]
 	switch {
+	case !ok && len(s.kept) >= MaxHeld:
 	case !ok || !before.Done && p.Done:
 		s.kept[id] = p
 	case !before.Done:
