@@ -175,13 +175,34 @@ func recoded(w *world, m wire.Message) wire.Message {
 	return m
 }
 
+// newest are the rows that came last, by user.
+func (k *disk) newest() map[ring.User]directory.Mapping {
+	rows := make(map[ring.User]directory.Mapping)
+	for _, m := range k.messages {
+		if m, ok := m.(*wire.Rows); ok {
+			for _, b := range m.Blocks {
+				for row := range b.All() {
+					rows[ring.User{Tag: b.Tag, Hash: row.Hash}] = row
+				}
+			}
+		}
+	}
+	return rows
+}
+
+// keptByOther reports whether another disk has the same row of a user. Nothing brings back what the
+// only disk loses that has it, as when the others were down when it was made.
+func (w *world) keptByOther(k *disk, u ring.User, row directory.Mapping) bool {
+	return slices.ContainsFunc(w.directors, func(d *director) bool {
+		return &d.disk != k && d.disk.newest()[u] == row
+	})
+}
+
 // rot loses all rows of some users that the mesh has long known. Rows of what was forgotten stay:
 // nothing compares them, and they matter for a minute.
 func (k *disk) rot(w *world) {
 	var whole directory.Time
 	last := make(map[ring.User]directory.Tick)
-	backends := make(map[ring.User]netip.Addr)
-	stamps := make(map[ring.User]directory.Tick)
 	forgotten := make(map[netip.Addr]directory.Tick)
 	for _, m := range k.messages {
 		switch m := m.(type) {
@@ -196,17 +217,18 @@ func (k *disk) rot(w *world) {
 				for row := range b.All() {
 					u := ring.User{Tag: b.Tag, Hash: row.Hash}
 					last[u] = max(last[u], row.Stamp, row.Activity)
-					backends[u], stamps[u] = row.Backend, row.Stamp
 				}
 			}
 		}
 	}
+	rows := k.newest()
 	lost := make(map[ring.User]bool)
 	limit := whole.Add(-10 * time.Second).Tick()
 	for _, u := range slices.SortedFunc(maps.Keys(last), func(a, b ring.User) int {
 		return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.Hash, b.Hash))
 	}) {
-		lost[u] = w.chance(0.3) && last[u] < limit && stamps[u] > forgotten[backends[u]]
+		lost[u] = w.chance(0.3) && last[u] < limit &&
+			rows[u].Stamp > forgotten[rows[u].Backend] && w.keptByOther(k, u, rows[u])
 	}
 	for i, m := range k.messages {
 		rows, ok := m.(*wire.Rows)

@@ -3,6 +3,10 @@ package sim
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"directormesh/mesh/meshtest/check"
+	"directormesh/ring"
 )
 
 // Disks that lose what they reported as synced are noticed, in the table and in the mappings.
@@ -41,5 +45,32 @@ func TestDiskless(t *testing.T) {
 	}
 	if !found {
 		t.Error("nothing is missed of a mesh that keeps nothing")
+	}
+}
+
+// A disk that rots keeps what no other one has: nothing could bring that back. Here d2 was down
+// when the users came, and dies again before it is told of them.
+func TestRotOfTheOnlyRow(t *testing.T) {
+	for seed := range uint64(10) {
+		s := Schedule{
+			Seed: seed + 1, Directors: 2, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
+			ChunkRows: 25, End: 105 * time.Second,
+			Network:  Network{Delay: time.Millisecond, PushPull: 3 * time.Second},
+			Backends: []ring.Backend{{Addr: backend(0), VHosts: 100}},
+			Disks:    Disks{On: true, Sync: 10 * time.Millisecond, Rots: true},
+			Actions: []Action{
+				{At: 20 * time.Second, Kind: Crash, Director: 1, For: 14 * time.Second},
+			},
+		}
+		for i := range 10 {
+			s.Users = append(s.Users, check.User{Hash: uint32(i+1) << 24})
+			s.Actions = append(s.Actions, Action{At: 21 * time.Second, Kind: Login, User: i})
+		}
+		s.Actions = append(s.Actions, Action{
+			At: 34*time.Second + 2*time.Millisecond, Kind: AllDie, For: time.Second,
+		})
+		for _, b := range Run(s, nil).Breaches {
+			t.Errorf("seed %d: %v", seed+1, b)
+		}
 	}
 }
