@@ -13,6 +13,8 @@ type remains struct {
 	of  *Checker
 	at  time.Duration // the mesh came to its end
 	ops []Op          // what directors may go on with, see [Checker.Inherits]
+	// which they go on with from disk, see [Checker.Resumes]
+	flushes []*operation
 }
 
 // Follows reports to the checker that another one has judged a mesh which ended at a time, and that
@@ -63,6 +65,17 @@ func (c *Checker) Inherits() {
 	}
 }
 
+// Resumes reports to the checker of a mesh that [Checker.Follows] another one: all directors of
+// that have gone on from their disks, which say which flushes had not ended. It must be called
+// before the first event.
+func (c *Checker) Resumes() {
+	for _, o := range c.remains.of.operations {
+		if o.op.Kind == OpFlush && o.ended == forever {
+			c.remains.flushes = append(c.remains.flushes, o)
+		}
+	}
+}
+
 // mayHaveRemains reports whether a mapping of a user, ending or being moved, may be left of an
 // earlier mesh.
 func (c *Checker) mayHaveRemains(t time.Duration, u User) bool {
@@ -90,18 +103,26 @@ func (c *Checker) mayRemain(t time.Duration, u User, backend netip.Addr) bool {
 }
 
 // goOn begins what the mesh goes on with that its rules say: users are moved off backends that are
-// drained, and to where they are pinned, by any director. The first start of a director does it.
+// drained, and to where they are pinned, by any director, and flushes go on. The first start of a
+// director does it.
 func (c *Checker) goOn(t time.Duration, director string) {
 	if c.goesOn {
 		return
 	}
 	c.goesOn = true
 	i := c.contacts.of(director)
-	add := func(op Op) {
-		c.operations = append(c.operations, &operation{
+	add := func(op Op) *operation {
+		o := &operation{
 			at: t, director: i, life: c.contacts.directors[i].life, rough: true, away: true,
 			op: op, everywhere: forever, still: forever, ended: forever, done: true, doneAt: t,
-		})
+		}
+		c.operations = append(c.operations, o)
+		return o
+	}
+	for _, before := range c.remains.flushes {
+		o := add(before.op)
+		o.id = before.id
+		c.operationByID[o.id] = o // its end will be reported
 	}
 	for _, b := range c.rules.Backends {
 		if b.Drained {

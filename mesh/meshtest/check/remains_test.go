@@ -77,6 +77,54 @@ func TestRemainsThatAreMoved(t *testing.T) {
 	}
 }
 
+// TestResumes judges what becomes of a user after all directors have gone on from their disks, with
+// a flush that had not ended.
+func TestResumes(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		endedBefore, ends float64 // seconds, 0: never
+		fine              bool
+	}{
+		{"a flush that goes on", 0, 0, true},
+		{"one that had ended before", 6, 0, false},
+		{"one that goes on and ends", 0, 11, false},
+	} {
+		before := New(rules)
+		for _, e := range []Event{
+			Start{At(0), "d1"},
+			Synced{At(sec(1)), "d1", true, "", 1},
+			Lookup{At(sec(4)), 1, "d1", alice},
+			Answer{At(sec(4)), 1, b2, false},
+			Admin{At(sec(5)), 1, "d1", Op{Kind: OpFlush}},
+			Done{At: At(sec(5)), ID: 1},
+		} {
+			before.Event(e)
+		}
+		if test.endedBefore != 0 {
+			before.Event(FlushEnded{At(sec(test.endedBefore)), 1})
+		}
+		c := New(rules)
+		c.Follows(before, sec(7))
+		c.Resumes()
+		c.Event(Start{At(sec(7)), "d1"})
+		c.Event(Synced{At(sec(10)), "d1", true, "", 2})
+		if test.ends != 0 {
+			c.Event(FlushEnded{At(sec(test.ends)), 1})
+		}
+		for _, e := range []Event{
+			Lookup{At(sec(15)), 3, "d1", alice},
+			Answer{At(sec(15)), 3, b2, false},
+			Lookup{At(sec(18)), 4, "d1", alice},
+			Answer{At(sec(19)), 4, b1, false},
+		} {
+			c.Event(e)
+		}
+		if fine := len(c.Breaches()) == 0; fine != test.fine {
+			t.Errorf("%s: %v", test.name, c.Breaches())
+		}
+	}
+}
+
 // TestInherits judges where users go in a new mesh, one director of which may have the table of one
 // that ended.
 func TestInherits(t *testing.T) {

@@ -74,3 +74,37 @@ func TestRotOfTheOnlyRow(t *testing.T) {
 		}
 	}
 }
+
+// A flush that is under way when all die goes on from their disks, long after they have started.
+func TestFlushGoesOnFromDisk(t *testing.T) {
+	order := func(at time.Duration, op check.Op) Action {
+		return Action{At: at, Kind: Order, Op: op}
+	}
+	s := Schedule{
+		Seed: 1, Directors: 2, Expire: time.Minute, KickDelay: 2 * time.Second, Parallel: 1,
+		ChunkRows: 25, End: 150 * time.Second,
+		Network:  Network{Delay: time.Millisecond, PushPull: 3 * time.Second},
+		Backends: []ring.Backend{{Addr: backend(0), VHosts: 100}, {Addr: backend(1)}},
+		Disks:    Disks{On: true, Sync: 10 * time.Millisecond},
+	}
+	logins := func(at time.Duration) {
+		for i := range s.Users {
+			s.Actions = append(s.Actions, Action{At: at, Kind: Login, Director: i % 2, User: i})
+		}
+	}
+	for i := range 20 {
+		s.Users = append(s.Users, check.User{Hash: uint32(i+1) << 24})
+	}
+	logins(20 * time.Second)
+	s.Actions = append(s.Actions,
+		order(25*time.Second, check.Op{Kind: check.OpUpdate, Backend: backend(1), VHosts: 100}),
+		order(26*time.Second, check.Op{Kind: check.OpUpdate, Backend: backend(0)}),
+		order(28*time.Second, check.Op{Kind: check.OpFlush}),
+		Action{At: 35 * time.Second, Kind: AllDie, For: time.Second})
+	for at := 50 * time.Second; at < 80*time.Second; at += time.Second {
+		logins(at)
+	}
+	for _, b := range Run(s, nil).Breaches {
+		t.Error(b)
+	}
+}

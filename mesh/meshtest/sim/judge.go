@@ -65,7 +65,9 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 		c := check.New(rules)
 		if i > 0 && (firstStart(part) < ended || goesOn) {
 			c.Follows(before, ended)
-			if !goesOn { // else it is known what all have
+			if goesOn { // it is known what all have
+				c.Resumes()
+			} else {
 				c.Inherits()
 			}
 		}
