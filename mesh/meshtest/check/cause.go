@@ -310,7 +310,7 @@ func (c *Checker) holdsOn(
 	t time.Duration, s *userState, director int, backend netip.Addr,
 ) bool {
 	return slices.ContainsFunc(s.gone, func(x goneLine) bool {
-		return x.backend == backend && !c.surelyDead(x.line, t) &&
+		return x.backend == backend && c.mayLive(s, x.line, t) &&
 			!slices.ContainsFunc(x.by.answers, func(g given) bool {
 				return !c.excused(t, director, x.by, &g)
 			})

@@ -127,6 +127,14 @@ func TestKnowledge(t *testing.T) {
 		{"a mapping that has expired while a lookup waited", func(s *story) {
 			prolongedBy(s, "d3")
 		}, "G2", "d3 answered"},
+		{"one prolonged where another was not known, for one that did not hear it",
+			func(s *story) {
+				s.silent["d2"] = true
+				s.add(Synced{At(sec(2)), "d2", true, "", 0})
+				s.add(Synced{At(calm + sec(24)), "d2", false, "the story says so", 0})
+				holdsOnTo(s)
+			}, "", ""},
+		{"one that has ended, where another was not known", holdsOnTo, "G2", "d3 answered"},
 		{"moved to where a drain began at the same moment", func(s *story) {
 			s.login("d1", calm-sec(2), alice, b1)
 			s.order("d1", calm, calm, Op{Kind: OpPin, User: alice, Backend: b2})
@@ -511,6 +519,16 @@ func prolongedBy(s *story, d string) {
 	s.login("d1", calm, alice, b1)
 	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.answer(s.ask(d, calm+sec(21), alice), calm+sec(47), b1)
+}
+
+// holdsOnTo has d1 flush alice off b1 where the others do not hear of it. Then d2 asks for her, and
+// dies, and d3 still has her there.
+func holdsOnTo(s *story) {
+	s.split("d1", calm+sec(2), end)
+	flushedOff(s, "d2", "d3")
+	s.ask("d2", calm+sec(25), alice)
+	s.stop("d2", calm+sec(25.02))
+	s.login("d3", calm+sec(53), alice, b1)
 }
 
 // lastBeforeACut has d1 take a mapping for dead that d2 has prolonged, and then d3, which d1 has

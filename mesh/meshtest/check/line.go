@@ -68,9 +68,12 @@ func (c *Checker) perhapsDead(l *line, t time.Duration) bool {
 // and has the newest activity of all then (protocol.md, What is replicated: the later activity is
 // kept, whichever mapping wins).
 func (c *Checker) allSurelyDead(s *userState, t time.Duration) bool {
-	return !slices.ContainsFunc(s.lines, func(l *line) bool {
-		return !c.surelyDead(l, t) || c.mayBeProlonged(s, l, t)
-	})
+	return !slices.ContainsFunc(s.lines, func(l *line) bool { return c.mayLive(s, l, t) })
+}
+
+// mayLive reports whether the line's mapping may live, be it by what was not heard.
+func (c *Checker) mayLive(s *userState, l *line, t time.Duration) bool {
+	return !c.surelyDead(l, t) || c.mayBeProlonged(s, l, t)
 }
 
 // mayHaveInherited reports whether a line may live on by the activity of a mapping that it beat and

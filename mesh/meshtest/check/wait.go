@@ -24,6 +24,7 @@ type lookup struct {
 	limit    time.Duration // by when it must have ended
 	unsynced bool          // its director was not synced at some moment, and may have asked another
 	ended    time.Duration // forever, if it has not
+	heard    bool          // it ended with an answer
 	overdue  bool
 }
 
@@ -93,6 +94,7 @@ func (c *Checker) answered(e Answer) {
 		return
 	}
 	c.answer(t, l, e.Backend)
+	l.heard = true
 }
 
 // judgeFailure demands that a lookup does not fail while there is a usable backend and somebody who
@@ -217,7 +219,7 @@ func (c *Checker) concerns(o *operation, s *userState) bool {
 		return o.op.User == s.user
 	case OpFlush, OpDrain, OpRebalance:
 		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o) ||
-			c.mayRemain(o.at, s.user, o.op.Backend)
+			c.mayRemain(o.at, s.user, o.op.Backend) || c.madeUnheard(s, o)
 	}
 	return false
 }
@@ -235,6 +237,15 @@ func (c *Checker) sent(s *userState, flush *operation) bool {
 			return c.mayHash(s.user, o.at, min(o.ended, flush.ended), flush.op.Backend)
 		}
 		return false
+	})
+}
+
+// madeUnheard reports whether a director that was asked by another one, and not heard, may have
+// given the user a mapping to the backend that a flush empties.
+func (c *Checker) madeUnheard(s *userState, flush *operation) bool {
+	return slices.ContainsFunc(s.relayed, func(r *lookup) bool {
+		return !r.heard && r.at <= flush.ended && flush.at-r.ended <= c.latestEnd() &&
+			c.mayHash(s.user, r.at, min(r.ended, flush.ended), flush.op.Backend)
 	})
 }
 
@@ -260,9 +271,26 @@ func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 
 // mayEnd reports whether one of the user's mappings may be in its last seconds, and its place
 // another now. The director may hold one that has just been replaced elsewhere. Of several lines,
-// the one that won has the newest activity of all, also that of one which was forgotten since.
+// the one that won has the newest activity of all, also that of one which was forgotten since. A
+// director that was asked by another one, and not heard, may have made a mapping or prolonged one.
 func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 	t, newest := l.at, s.seen()
+	for _, r := range s.relayed {
+		if r.heard || r.id == l.id {
+			continue
+		}
+		end := min(t, r.ended)
+		if r.at <= newest+c.latestEnd() {
+			newest = max(newest, end)
+		}
+		made, _ := c.table.placesOf(s.user, r.at, end, everyone)
+		for _, b := range made {
+			x := &line{backend: b, recorded: r.at, earlier: r.at}
+			if b.IsValid() && c.ending(x, end, l, places) {
+				return true
+			}
+		}
+	}
 	old := false // the director may not have all of the lines
 	for _, x := range s.lines {
 		if c.ending(x, newest, l, places) {

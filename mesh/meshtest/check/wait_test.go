@@ -37,7 +37,50 @@ func TestReasonsToWait(t *testing.T) {
 		s.order("d1", calm+sec(35), calm+sec(35.1),
 			Op{Kind: OpRemove, Backend: placeWithout(b1)})
 	}
+	// unheard has d3 ask another director for alice, and die before it hears the answer.
+	unheard := func(s *story, at time.Duration) {
+		s.silent["d3"] = true
+		s.add(Synced{At(sec(2)), "d3", true, "", 0})
+		s.add(Synced{At(at - sec(1)), "d3", false, "the story says so", 0})
+		s.ask("d3", at, alice)
+		s.stop("d3", at+sec(0.02))
+	}
 	testStories(t, []tale{
+		{"the end of a mapping that was prolonged for one which did not hear it", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			unheard(s, calm+sec(21))
+			waits(s, "d1", calm+sec(55), placeWithout(b1))
+		}, "", ""},
+		{"the end of a mapping that had ended when it was asked for", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			unheard(s, calm+sec(45))
+			waits(s, "d1", calm+sec(55), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"the end of a mapping that was made for one which did not hear it", func(s *story) {
+			unheard(s, calm+sec(5))
+			s.order("d1", calm+sec(7), calm+sec(7.1), shrink)
+			waits(s, "d1", calm+sec(40), placeWithout(b1))
+		}, "", ""},
+		{"one that was made where it would be now", func(s *story) {
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			unheard(s, calm+sec(5))
+			waits(s, "d1", calm+sec(40), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"a flush of one that was made for one which did not hear it", func(s *story) {
+			unheard(s, calm+sec(5))
+			s.order("d1", calm+sec(7), calm+sec(7.1), shrink)
+			s.order("d1", calm+sec(15), calm+sec(15.1), Op{Kind: OpFlush, Backend: b1})
+			waits(s, "d1", calm+sec(16), placeWithout(b1))
+		}, "", ""},
+		{"a flush of another backend", func(s *story) {
+			unheard(s, calm+sec(5))
+			s.order("d1", calm+sec(7), calm+sec(7.1), shrink)
+			s.order("d1", calm+sec(15), calm+sec(15.1),
+				Op{Kind: OpFlush, Backend: placeWithout(b1)})
+			waits(s, "d1", calm+sec(16), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"the end of a mapping that has the activity of another one", func(s *story) {
 			inherits(s, true)
 			waits(s, "d1", calm+sec(57), b3)
