@@ -64,7 +64,8 @@ func (c *Checker) judgeRestarted(e Restarted, name string, s *userState, has Map
 		return (o.frees(x.backend) || o.flushes(s.user, x.backend)) && o.over() > x.start
 	})
 	if max(x.start, x.renewed) > e.Kept || anew || concerned || c.diedWith(x, e.Kept) ||
-		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t, x.last) {
+		c.freedBy(s, x, t) != nil || c.freedAfter(s, x, t, x.last) ||
+		len(c.flushedBy(s, x, t, x.last, has.Backend)) > 0 { // and nobody was answered since
 		return
 	}
 	mapped := "no mapping"

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -88,6 +89,46 @@ func TestRestarted(t *testing.T) {
 		c.Restarted(Restarted{At(back), kept, map[string]State{"d1": state, "d2": state}})
 		if got := c.Breaches(); len(got) != 2*test.want {
 			t.Errorf("%s: found %v, want %d of each director", test.name, got, test.want)
+		}
+	}
+}
+
+// A flush may have moved a user, long before all stopped, whom nobody asked for since.
+func TestRestartedAfterAFlush(t *testing.T) {
+	const died = calm + time.Minute
+	for _, test := range []struct {
+		name    string
+		flushes bool
+		has     netip.Addr
+		want    int // breaches
+	}{
+		{"moved by the flush", true, placeWithout(b1), 0},
+		{"where no flush moves", true, placeWithout(b1, placeWithout(b1)), 1},
+		{"without a flush", false, placeWithout(b1), 1},
+	} {
+		s := newStory()
+		s.login("d1", calm-sec(5), alice, b1)
+		s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+		if test.flushes {
+			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpFlush})
+			s.add(FlushEnded{At(calm + sec(6)), s.lastID})
+		}
+		s.order("d1", calm+sec(12), calm+sec(12.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+		for _, d := range []string{"d1", "d2", "d3"} {
+			s.stop(d, died)
+		}
+		s.settle(died)
+		long := rules
+		long.Expire = 5 * time.Minute
+		c := New(long)
+		c.Foresee(s.events)
+		for _, e := range s.events {
+			c.Event(e)
+		}
+		state := holding(Mapping{User: alice, Backend: test.has})
+		c.Restarted(Restarted{At(died + sec(3)), died - sec(2), map[string]State{"d1": state}})
+		if got := c.Breaches(); len(got) != test.want {
+			t.Errorf("%s: found %v, want %d", test.name, got, test.want)
 		}
 	}
 }
