@@ -49,9 +49,7 @@ func slowStarts(seed uint64) Schedule {
 		}
 	}
 	for range g.IntN(3) {
-		if !disks { // one that goes on after a restart is none that the checker has seen begin
-			order(g.between(warmUp, g.active), check.Op{Kind: check.OpFlush})
-		}
+		order(g.between(warmUp, g.active), check.Op{Kind: check.OpFlush})
 	}
 	for range g.IntN(4) {
 		if g.s.Watches {
