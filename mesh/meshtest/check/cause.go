@@ -172,17 +172,16 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 	})
 }
 
-// unseenFlushes finds the flushes that have ended, may have moved the user off the mapping before
-// the one that a director makes at t, and need not have been heard of by that director. What they
-// made lives on where they ran, and is of the generation of what the director makes.
-func (c *Checker) unseenFlushes(t time.Duration, s *userState, director int) (found []*operation) {
-	if len(s.changes) == 0 {
-		return nil
-	}
-	before := s.changes[len(s.changes)-1]
+// unseenFlushes finds the flushes that have ended, may have moved the user off a backend where the
+// user was since a time, and need not have been heard of by a director that makes a mapping at t.
+// What they made lives on where they ran. It is of the generation of what the director makes, or of
+// a later one if that has nothing of before.
+func (c *Checker) unseenFlushes(
+	t time.Duration, s *userState, director int, backend netip.Addr, since time.Duration,
+) (found []*operation) {
 	life := c.rules.Expire + c.rules.share() + clockSlack
 	for _, o := range c.operations {
-		if o.rough && o.flushes(s.user, before.to) && o.ended > before.at &&
+		if o.flushes(s.user, backend) && o.ended > since &&
 			o.ended <= t && t-o.ended < life && c.mayHaveLived(s, o.at) &&
 			c.unheard(t, director, o) {
 			found = append(found, o)
@@ -196,11 +195,15 @@ type stop struct {
 	backend netip.Addr
 	first   time.Duration
 	last    time.Duration
+	answers []given // of the line
 }
 
 // since is the time that an operation must have outlasted to send the user on from here.
 func (p stop) since(o *operation) time.Duration {
-	if o.rough {
+	unheard := func(g given) bool { return slices.Contains(g.unseen, o) }
+	heard := func(g given) bool { return g.at > o.ended && !unheard(g) }
+	if o.rough ||
+		slices.ContainsFunc(p.answers, unheard) && !slices.ContainsFunc(p.answers, heard) {
 		return p.first // those who answered later may have heard nothing of it
 	}
 	return p.last
@@ -213,10 +216,10 @@ func (c *Checker) stops(s *userState, x *line, last time.Duration) []stop {
 	for _, o := range x.makers {
 		first = min(first, o.at) // the mapping may be older than its first answer
 	}
-	all := []stop{{x.backend, first, last}}
+	all := []stop{{x.backend, first, last, x.answers}}
 	for _, o := range c.operations {
 		if o.op.Kind == OpMove && o.op.User == s.user && !s.used[o] && c.pending(o, s) {
-			all = append(all, stop{o.op.Backend, o.at, o.at})
+			all = append(all, stop{o.op.Backend, o.at, o.at, nil})
 		}
 	}
 	return all
@@ -233,7 +236,7 @@ func (c *Checker) freedAfter(s *userState, x *line, t, last time.Duration) bool 
 			}
 			found, _ := c.table.placesOf(s.user, o.at, min(t, o.ended), everyone)
 			for _, addr := range found {
-				stops = append(stops, stop{addr, o.at, o.at})
+				stops = append(stops, stop{addr, o.at, o.at, nil})
 			}
 			break
 		}

@@ -16,6 +16,9 @@ type given struct {
 	// by one that did not know yet that it had stood still: that binds whom it has reached
 	unaware bool
 	foreign bool // by a director that had a table of its own, in which the backend may be up
+	// flushes that had ended and of which its director may not have heard: perhaps it made the
+	// mapping anew that they had replaced
+	unseen []*operation
 }
 
 // unknown reports whether a fault kept the director from knowing of a line.
@@ -25,9 +28,14 @@ func (c *Checker) unknown(t time.Duration, director int, x *line) bool {
 	})
 }
 
-// unheard reports whether a fault kept the director from hearing of a flush that has ended.
+// unheard reports whether a fault kept the director from hearing of a flush that has ended. One
+// that ran in calm has been heard of by all that were there; who started since had it from them, or
+// not at all.
 func (c *Checker) unheard(t time.Duration, director int, o *operation) bool {
 	return c.mayAnswerBy(t, director, func(i int) bool {
+		if !o.rough && c.contacts.directors[i].startedAt <= o.at {
+			return false
+		}
 		has := c.contacts.mustKnow
 		if c.contacts.directors[i].cutOff {
 			has = c.contacts.knows // it does not know yet that it was out of touch

@@ -124,7 +124,10 @@ func (l *line) slack() time.Duration {
 func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
 	x := &line{
 		backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never,
-		unseen: c.unseenFlushes(t, s, l.director),
+	}
+	if n := len(s.changes); n > 0 {
+		before := s.changes[n-1]
+		x.unseen = c.unseenFlushes(t, s, l.director, before.to, before.at)
 	}
 	var why cause
 	var kept []*line

@@ -270,3 +270,102 @@ func forgottenBut(s *story, b netip.Addr) {
 	s.add(Synced{At(calm + sec(11)), "d3", false, "joining", 1})
 	s.add(Synced{At(calm + sec(13)), "d3", true, "", 1})
 }
+
+// TestStartsAfterAFlush judges what follows a flush in calm, after which nobody is answered until
+// one that has started since, cut off, answers as before.
+func TestStartsAfterAFlush(t *testing.T) {
+	first := placeWithout(b1)
+	second := placeWithout(b1, first)
+	flushes := func(s *story, of netip.Addr) {
+		s.order("d1", calm, calm, Op{Kind: OpFlush, Backend: of})
+		s.add(FlushEnded{At(calm + sec(2)), s.lastID})
+	}
+	const soon, expired = calm + 5*time.Second, calm + 41*time.Second
+	testStories(t, []tale{
+		{"what the flush made", func(s *story) {
+			flushes(s, b1)
+			answersAlone(s, soon, true, first)
+		}, "", ""},
+		{"no flush", func(s *story) { answersAlone(s, soon, true, first) }, "G2", "d3 answered"},
+		{"what the flush made, where the others join", func(s *story) {
+			flushes(s, b1)
+			answersAlone(s, soon, false, first)
+		}, "", ""},
+		{"no flush, where the others join", func(s *story) {
+			answersAlone(s, soon, false, first)
+		}, "G2", "d3 answered"},
+		{"a flush of another backend", func(s *story) {
+			flushes(s, b3)
+			answersAlone(s, soon, true, first)
+		}, "G2", "d3 answered"},
+		{"a flush that moves elsewhere", func(s *story) {
+			flushes(s, b1)
+			answersAlone(s, soon, true, second)
+		}, "G2", "d3 answered"},
+		{"one that has not started since", func(s *story) {
+			s.login("d1", calm-sec(2), alice, b1)
+			s.order("d1", calm-sec(1.5), calm-sec(1.4), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			flushes(s, b1)
+			s.split("d3", calm+sec(4), calm+sec(12))
+			s.login("d3", calm+sec(10), alice, b1)
+			s.login("d3", calm+sec(16), alice, first)
+		}, "G2", "d3 answered"},
+		{"another one had answered as before, after the flush", func(s *story) {
+			flushes(s, b1)
+			s.login("d2", soon+sec(3), alice, b1)
+			answersAlone(s, soon, true, first)
+		}, "G2", "d3 answered"},
+		{"another one has answered as before, after all had met", func(s *story) {
+			flushes(s, b1)
+			s.login("d2", soon+sec(9.5), alice, b1)
+			answersAlone(s, soon, true, first)
+		}, "G2", "d3 answered"},
+		{"a place after what the flush made was forgotten", func(s *story) {
+			flushes(s, b1)
+			s.order("d1", calm+sec(4), calm+sec(4.1),
+				Op{Kind: OpUpdate, Backend: first, VHosts: 0})
+			s.order("d1", calm+sec(4.5), calm+sec(4.6), Op{Kind: OpForget, Backend: first})
+			answersAlone(s, soon, true, second)
+		}, "", ""},
+		{"what the flush made, when the mapping before it had expired", func(s *story) {
+			flushes(s, b1)
+			answersAlone(s, expired, false, first)
+		}, "", ""},
+		{"no flush, when the mapping had expired", func(s *story) {
+			answersAlone(s, expired, false, first)
+		}, "G2", "d3 answered"},
+		{"what the flush made, when that had expired too", func(s *story) {
+			flushes(s, b1)
+			answersAlone(s, expired+sec(4), false, first)
+		}, "G2", "d3 answered"},
+	})
+}
+
+// answersAlone has alice on b1, which then loses its vhosts, and d3 answer her so once more, by its
+// configuration: it has started, cut off, and founded a mesh. Then it joins that of the others, or
+// they join its, and it answers another backend.
+func answersAlone(s *story, start time.Duration, joins bool, then netip.Addr) {
+	const ours, its = 1, 3
+	for _, d := range []string{"d1", "d2", "d3"} {
+		s.silent[d] = true
+		s.add(Synced{At(sec(3)), d, true, "", ours})
+	}
+	s.login("d1", calm-sec(2), alice, b1)
+	s.order("d1", calm-sec(1.5), calm-sec(1.4), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.stop("d3", calm+sec(3))
+	s.split("d3", calm+sec(3), start+sec(7))
+	s.start("d3", start)
+	s.add(Synced{At(start + sec(3)), "d3", true, "", its})
+	s.login("d3", start+sec(4), alice, b1)
+	join := func(d string, mesh uint64) {
+		s.add(Synced{At(start + sec(8)), d, false, "joining", mesh})
+		s.add(Synced{At(start + sec(8.5)), d, true, "", mesh})
+	}
+	if joins {
+		join("d3", ours)
+	} else {
+		join("d1", its)
+		join("d2", its)
+	}
+	s.login("d3", start+sec(10), alice, then)
+}

@@ -128,6 +128,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 		x.answers = append(x.answers, given{
 			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
 			unaware: d.cutOff, foreign: !d.rooted,
+			unseen: c.unseenFlushes(t, s, director, x.backend, x.start),
 		})
 	}
 	x.last = t
