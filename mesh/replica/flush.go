@@ -123,8 +123,7 @@ func (fr *flushRunner) takeUpFlushes(now mono.Time, ours bool) {
 		}
 		switch {
 		case p.Done:
-			fr.flushes.Yield(fr.cfg.Name, id)
-			fr.noteFlush(id, p, id.Director)
+			fr.endedElsewhere(id, p, id.Director)
 		case fr.flushes.Knows(id):
 		case p.Ended == 0 && ours:
 			fr.noteFlush(id, p, id.Director)
@@ -224,11 +223,14 @@ func (fr *flushRunner) reportFlush(now mono.Time, f *flushes.Flush) {
 	fr.sendAll(&progress)
 }
 
-// noteFlush takes note how a flush goes, and has the data directory do so.
-func (fr *flushRunner) noteFlush(id FlushID, progress wire.FlushProgress, runner string) {
-	if fr.flushes.Note(id, progress, runner) {
-		fr.keepFlush(id, fr.flushes.Known(id).Progress)
+// noteFlush takes note how a flush goes, and has the data directory do so. It reports whether that
+// is news.
+func (fr *flushRunner) noteFlush(id FlushID, progress wire.FlushProgress, runner string) bool {
+	if !fr.flushes.Note(id, progress, runner) {
+		return false
 	}
+	fr.keepFlush(id, fr.flushes.Known(id).Progress)
+	return true
 }
 
 // gotFlushProgress takes note how a flush goes that a peer runs. If it runs here too, since one of
@@ -239,8 +241,12 @@ func (fr *flushRunner) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgr
 	if m.Canceled {
 		fr.flushes.Cancel(fr.cfg.Name, id)
 	}
+	if m.Ended != 0 {
+		fr.endedElsewhere(id, *m, p.name)
+		return
+	}
 	if fr.flushes.Runs(fr.cfg.Name, id) {
-		if m.Ended == 0 && (fr.cfg.Name < p.name || fr.standsBack(p)) {
+		if fr.cfg.Name < p.name || fr.standsBack(p) {
 			return
 		}
 		fr.flushes.Yield(fr.cfg.Name, id)
@@ -249,9 +255,20 @@ func (fr *flushRunner) gotFlushProgress(_ mono.Time, p *peer, m *wire.FlushProgr
 	fr.noteFlush(id, *m, p.name)
 }
 
+// endedElsewhere notes that a flush has ended without this director. If that is said to run it, the
+// others have to hear so from it: nobody else reports to all how that flush goes.
+func (fr *flushRunner) endedElsewhere(id FlushID, p wire.FlushProgress, runner string) {
+	saidToRun := fr.flushes.Knows(id) && fr.flushes.Known(id).Runner == fr.cfg.Name
+	fr.flushes.Yield(fr.cfg.Name, id)
+	if fr.noteFlush(id, p, runner) && saidToRun {
+		p.Director = id.Director
+		fr.sendAll(&p)
+	}
+}
+
 // correct reports to a peer that runs a flush what has become of that without it.
 func (fr *flushRunner) correct(p *peer, id FlushID, m *wire.FlushProgress) {
-	if m.Ended != 0 || !fr.flushes.Knows(id) {
+	if !fr.flushes.Knows(id) {
 		return
 	}
 	switch known := fr.flushes.Known(id); {

@@ -213,3 +213,31 @@ func TestFlushThatNobodyKnowsAnyMore(t *testing.T) {
 		}
 	}
 }
+
+// Two come to a founder that goes on with a flush, and by the disk of one it has ended. The other
+// had heard that it runs, and takes its rows from the founder alone.
+func TestFlushThatEndedIsOverForAll(t *testing.T) {
+	w, id := flushedOnDisks(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	d1.crash()
+	d3.crash()
+	w.untilEnded(id)
+	w.run(1100 * time.Millisecond)
+	d2.crash()
+	w.run(time.Second)
+	d1.boots(false)
+	w.until("the founder serves alone", 10*time.Second, d1.core.synced)
+	w.run(time.Second)
+	if !d1.core.flushes.Runs("d1", id) {
+		t.Fatal("the founder does not run it; the test shows nothing")
+	}
+	d2.boots(false)
+	d3.boots(false)
+	w.until("all synced", 20*time.Second, w.allSynced)
+	w.run(time.Second)
+	for _, d := range w.directors {
+		if f := d.flushed(id); f.running() {
+			t.Errorf("%s takes it to run: %+v", d.name, f)
+		}
+	}
+}
