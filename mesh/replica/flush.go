@@ -118,7 +118,7 @@ func (fr *flushRunner) flushesKnown() time.Duration {
 func (fr *flushRunner) takeUpFlushes(now mono.Time, ours bool) {
 	for _, p := range fr.flushes.TakeKept() {
 		id := FlushID{Director: p.Director, ID: p.ID}
-		if p.Canceled && p.Ended == 0 {
+		if p.Canceled && !p.Done { // also where it was given up since
 			fr.cancelFlush(id)
 		}
 		switch {

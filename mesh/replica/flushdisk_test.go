@@ -241,3 +241,35 @@ func TestFlushThatEndedIsOverForAll(t *testing.T) {
 		}
 	}
 }
+
+// A flush that was cancelled stays so for a founder that goes on with it, also if the one who comes
+// later and knows of that has given it up since.
+func TestFlushThatWasCancelledAndGivenUp(t *testing.T) {
+	w, id := flushedOnDisks(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.run(1100 * time.Millisecond)
+	d1.crash()
+	if _, err := d2.do(CancelFlush{}); err != nil {
+		t.Fatal(err)
+	}
+	given := d2.core.flushes.Known(id).Progress
+	given.Ended = d2.core.MeshTime(w.now)
+	d2.core.keepFlush(id, given) // as if nobody had gone on with it for a minute
+	w.run(100 * time.Millisecond)
+	d2.crash()
+	w.run(time.Second)
+	d1.boots(false)
+	w.until("the founder serves alone", 10*time.Second, d1.core.synced)
+	w.run(time.Second)
+	if !d1.core.flushes.Runs("d1", id) {
+		t.Fatal("the founder does not run it; the test shows nothing")
+	}
+	d2.boots(false)
+	w.until("all synced", 20*time.Second, w.allSynced)
+	w.untilEnded(id)
+	for _, d := range w.directors {
+		if f, left := d.flushed(id), d.dir.Users(testBackend(1)); !f.Canceled || left == 0 {
+			t.Errorf("%s: %d users are left by %+v", d.name, left, f)
+		}
+	}
+}
