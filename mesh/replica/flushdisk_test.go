@@ -273,3 +273,40 @@ func TestFlushThatWasCancelledAndGivenUp(t *testing.T) {
 		}
 	}
 }
+
+// A disk is written anew in the moment in which one that comes says that a flush runs which has
+// ended. By that disk it has ended.
+func TestFlushThatEndedWhileADiskIsWritten(t *testing.T) {
+	w, id := flushedOnDisks(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.crash()
+	w.untilEnded(id)
+	w.run(time.Second)
+	written := false
+	w.chunks = 1 // the rows come a moment later
+	w.seen = func(_ *director, _ Effect) {
+		if !written && len(d2.core.flushes.Kept()) > 0 {
+			written = true
+			d2.disk.keep(d2, Keep{})
+		}
+	}
+	d1.boots(false)
+	w.until("all synced", 20*time.Second, w.allSynced)
+	if !written {
+		t.Fatal("the disk is not written; the test shows nothing")
+	}
+	h := d2.movedBack()
+	w.run(1100 * time.Millisecond)
+	d1.crash()
+	d2.crash()
+	w.run(time.Second)
+	d2.boots(false)
+	w.until("it serves alone", 10*time.Second, d2.core.synced)
+	w.run(20 * time.Second)
+	if n := w.taken(); n != 0 {
+		t.Errorf("%d flushes are gone on with", n)
+	}
+	if m := d2.core.User(w.now, "", h); m.Current != testBackend(1) {
+		t.Errorf("%v was moved by hand, and is %+v", h, m)
+	}
+}

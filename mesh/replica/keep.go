@@ -101,11 +101,7 @@ func (c *Core) Held(now mono.Time) []wire.Message {
 		},
 		&wire.Table{Change: c.table.Snapshot()},
 	}
-	for id, k := range c.flushes.All() {
-		k.Progress.Director = id.Director
-		held = append(held, &k.Progress)
-	}
-	for _, p := range c.flushes.Kept() {
+	for _, p := range c.flushes.Held() {
 		held = append(held, &p)
 	}
 	return held

@@ -325,6 +325,34 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// A data directory is to have what is known and what is kept, each flush once, and nothing of
+// either is taken back.
+func TestHeld(t *testing.T) {
+	known := []wire.FlushProgress{
+		{ID: 1, Done: true, Ended: begun}, {ID: 2, Moved: 5, Canceled: true}, {ID: 3}, {ID: 4},
+	}
+	kept := []wire.FlushProgress{{ID: 1}, {ID: 2, Moved: 3}, {ID: 3, Done: true}, {ID: 5}}
+	want := []wire.FlushProgress{known[0], known[1], kept[2], known[3], kept[3]}
+	s := NewSet(0)
+	for _, p := range known {
+		s.Note(ID{"d1", p.ID}, p, "d1")
+	}
+	for _, p := range kept {
+		p.Director = "d1"
+		s.Keep(p)
+	}
+	for i := range want {
+		want[i].Director = "d1"
+	}
+	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+	if diff := cmp.Diff(want, s.Held(), same); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	if n := len(s.Kept()); n != len(kept) {
+		t.Errorf("%d are kept after that", n)
+	}
+}
+
 // What has ended or was cancelled stays so, whatever one reports that has not heard of that.
 func TestNoteIsFinal(t *testing.T) {
 	id := ID{"d1", 5}

@@ -185,24 +185,50 @@ func (s *Set) RunnerGone(director string, t directory.Time) {
 // Orphan notes that no director runs a flush that is known and has not ended.
 func (s *Set) Orphan(id ID, t directory.Time) { s.known[id].Orphan = t }
 
-// Keep takes how a flush went from a data directory. What has ended has ended, and what was
-// cancelled stays so, whichever of them has it. One that gave the flush up may not have heard that
-// another director went on with it.
+// Keep takes how a flush went from a data directory.
 func (s *Set) Keep(p wire.FlushProgress) {
 	id := ID{Director: p.Director, ID: p.ID}
-	before, ok := s.kept[id]
-	switch {
-	case !ok && len(s.kept) >= MaxHeld:
-	case !ok || !before.Done && p.Done:
-		s.kept[id] = p
-	case !before.Done:
-		canceled := before.Canceled || p.Canceled
-		if before.Ended == 0 && (p.Ended != 0 || p.Moved < before.Moved) {
-			p = before
-		}
-		p.Canceled = canceled
+	if before, ok := s.kept[id]; ok {
+		s.kept[id] = merged(before, p)
+	} else if len(s.kept) < MaxHeld {
 		s.kept[id] = p
 	}
+}
+
+// merged is how a flush went of which two have something: the later one, if both are alike. What
+// has ended has ended, and what was cancelled stays so, whichever of them has it. One that gave the
+// flush up may not have heard that another director went on with it.
+func merged(before, p wire.FlushProgress) wire.FlushProgress {
+	switch {
+	case before.Done:
+		return before
+	case p.Done:
+		return p
+	}
+	canceled := before.Canceled || p.Canceled
+	if before.Ended == 0 && (p.Ended != 0 || p.Moved < before.Moved) {
+		p = before
+	}
+	p.Canceled = canceled
+	return p
+}
+
+// Held is what a data directory is to have of flushes, by director and number: what is known, and
+// what is kept. Neither takes back what the other has.
+func (s *Set) Held() (all []wire.FlushProgress) {
+	held := maps.Clone(s.kept)
+	for id, k := range s.known {
+		p := k.Progress
+		p.Director = id.Director
+		if kept, ok := held[id]; ok {
+			p = merged(kept, p)
+		}
+		held[id] = p
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(held), compare) {
+		all = append(all, held[id])
+	}
+	return all
 }
 
 // Kept is what data directories have of flushes and was not taken up, by director and number.
