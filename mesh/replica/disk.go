@@ -201,11 +201,12 @@ func (c *Core) restoreFlushes(now mono.Time, kept []wire.FlushProgress) {
 	}
 }
 
-// heedDisks takes up what data directories hold of flushes, as soon as this director belongs to a
-// mesh and has taken the rows that came with it. One that founded the mesh goes on with those that
-// it has not heard of.
+// heedDisks takes up what data directories hold of flushes, as soon as this director is a member of
+// a mesh and has taken the rows that came with it. Until then each member that lets it in is told
+// what its own says: one of them may have founded the mesh, and goes on with those that it has not
+// heard of.
 func (c *Core) heedDisks(now mono.Time) {
-	if c.admission.bootstrapped && c.receiver.Current() == nil {
+	if c.admission.member && c.receiver.Current() == nil {
 		c.takeUpFlushes(now, c.disk != nil && c.disk.founded)
 	}
 }

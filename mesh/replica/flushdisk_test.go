@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -308,5 +309,39 @@ func TestFlushThatEndedWhileADiskIsWritten(t *testing.T) {
 	}
 	if m := d2.core.User(w.now, "", h); m.Current != testBackend(1) {
 		t.Errorf("%v was moved by hand, and is %+v", h, m)
+	}
+}
+
+// The founder of a mesh is told of flushes by the disk of one that comes, also when it takes what
+// that one holds later than another director does.
+func TestFlushThatTheFounderHearsOfLate(t *testing.T) {
+	w, id := flushedOnDisks(t, 3, 1)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	w.run(1100 * time.Millisecond)
+	d2.crash()
+	d3.crash()
+	d3.disk = nil
+	w.run(time.Second)
+	d1.boots(false)
+	w.until("the founder serves alone", 10*time.Second, d1.core.synced)
+	d3.boots(false)
+	w.until("another one has joined it", 20*time.Second, d3.core.synced)
+	w.run(time.Second)
+	lost := false
+	w.lose = func(from, to *director, m wire.Message) bool {
+		if lost || !losing[*wire.SnapshotRequest](d1, d2)(from, to, m) {
+			return false
+		}
+		lost = true
+		return true
+	}
+	d2.boots(false)
+	w.until("all synced", 30*time.Second, w.allSynced)
+	if !lost || d1.core.counters.FlushesTaken+d3.core.counters.FlushesTaken != 1 {
+		t.Errorf("lost: %v, %d flushes are gone on with, want one", lost, w.taken())
+	}
+	w.untilEnded(id)
+	if n := d1.dir.Users(testBackend(1)); n > 0 {
+		t.Errorf("%d users are left", n)
 	}
 }
