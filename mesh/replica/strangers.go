@@ -164,7 +164,7 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	for _, m := range c.moves.Sorted() {
 		c.finishMove(m, ErrTryAgain)
 	}
-	c.flushes.Abandon()
+	c.flushes.Forget()
 	c.moves.Held.Clear()
 	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
 	c.forgetLogs()

@@ -178,6 +178,44 @@ func TestLogsOfTheClusterThatIsLeft(t *testing.T) {
 	}
 }
 
+// A flush of the cluster that a director leaves is nothing to the next one: there nobody goes on
+// with it when that director dies, and it is not on its disk.
+func TestFlushesOfTheClusterThatIsLeft(t *testing.T) {
+	w, d, e := clusters(t)
+	e[0].disk, e[0].core.keeps = &testDisk{}, true
+	for i := range 100 {
+		e[0].must(ring.UserHash(i+1) * 0x01234567)
+	}
+	if _, err := e[0].do(UpdateBackend{Addr: foreignBackends()[0].Addr}); err != nil {
+		t.Fatal(err)
+	}
+	id := e[0].flush(Flush{MaxParallel: 1})
+	w.run(2 * time.Second)
+	if !e[0].core.flushes.Runs("e1", id) {
+		t.Fatal("it does not run; the test shows nothing")
+	}
+	added := d[0].begin(SetDirectorRemoved{Addr: e[0].core.cfg.Addr})
+	w.heal()
+	w.until("added and joined", 20*time.Second, func() bool {
+		_, done := d[0].done[added]
+		return done && e[0].meshID() == d[0].meshID() && e[0].core.synced()
+	})
+	w.run(2 * time.Second)
+	for _, m := range e[0].disk.kept {
+		if p, ok := m.(*wire.FlushProgress); ok {
+			t.Errorf("its disk has %+v", p)
+		}
+	}
+	e[0].crash()
+	w.run(10 * time.Second)
+	for _, x := range d {
+		if x.core.flushes.Knows(id) || x.core.counters.FlushesTaken > 0 {
+			t.Errorf("%s knows of the flush, and has gone on with %d", x.name,
+				x.core.counters.FlushesTaken)
+		}
+	}
+}
+
 // A mesh without any backend, and one that shares only a removed one, are no strangers.
 func TestMeshesThatMayMeet(t *testing.T) {
 	for name, test := range map[string]struct {

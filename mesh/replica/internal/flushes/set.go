@@ -142,6 +142,13 @@ func (s *Set) DropEnded() {
 // Abandon forgets the flushes that run here.
 func (s *Set) Abandon() { s.own = nil }
 
+// Forget forgets all flushes, those that run here too.
+func (s *Set) Forget() {
+	s.own = nil
+	clear(s.known)
+	clear(s.kept)
+}
+
 // Note takes the progress of a flush, from the director that runs it. It reports whether that is
 // news: what has ended has ended, even if a director runs it that has not heard of that. Nor does
 // one that has not heard of it take back that it was cancelled.
