@@ -200,10 +200,8 @@ func (dl *deadLogs) seekRests(now mono.Time) {
 		dl.seekRest(now, log)
 	}
 	dl.reportGone(now)
-	for _, log := range dl.logs.Clean(now, dl.peers.all.someAway) {
-		if !dl.attached(log) {
-			dl.forgetLog(log)
-		}
+	for _, log := range dl.logs.Clean(now, dl.peers.all.someAway, dl.attached) {
+		dl.forgetLog(log)
 	}
 }
 

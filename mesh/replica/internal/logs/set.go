@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -172,10 +173,12 @@ func (s *Set) DropMessages() {
 	}
 }
 
-// Clean drops messages that need no longer be kept, and returns the logs that may be forgotten
-// unless they are a peer's. Away says that a director has failed and may come back: it may ask for
-// them. What it does takes time, so it does it once a second.
-func (s *Set) Clean(now mono.Time, away func() bool) (old []*Peer) {
+// Clean drops messages that need no longer be kept, and returns the logs that may be forgotten: not
+// those that are attached, to a peer. Away says that a director has failed and may come back: it
+// may ask for them. Of those that are kept for it alone there are MaxGone at most: a director that
+// ends and begins anew all the time leaves one each time. What it does takes time, so it does it
+// once a second.
+func (s *Set) Clean(now mono.Time, away func() bool, attached func(*Peer) bool) (old []*Peer) {
 	if now.Sub(s.cleanedAt) < cleanEvery {
 		return nil
 	}
@@ -185,11 +188,20 @@ func (s *Set) Clean(now mono.Time, away func() bool) (old []*Peer) {
 		kept = LongestGone
 	}
 	limit := max(tailBytes/max(1, len(s.byID)), minTailBytes)
+	var late []*Peer
 	for _, log := range s.All() {
 		log.prune(now, limit)
-		if log.Gone() && log.goneFor(now) > kept {
+		switch {
+		case !log.Gone() || attached(log):
+		case log.goneFor(now) > kept:
 			old = append(old, log)
+		case log.goneFor(now) > goneKept:
+			late = append(late, log)
 		}
+	}
+	if excess := len(late) - MaxGone; excess > 0 {
+		slices.SortStableFunc(late, func(a, b *Peer) int { return cmp.Compare(a.goneAt, b.goneAt) })
+		old = append(old, late[:excess]...)
 	}
 	return old
 }

@@ -149,12 +149,33 @@ func TestOldLogs(t *testing.T) {
 			s.Went(now.Add(-test.gone), log)
 		}
 		away := func() bool { return test.away }
-		if old := s.Clean(now, away); len(old) > 0 != test.want {
+		if old := s.Clean(now, away, nobodyAttached); len(old) > 0 != test.want {
 			t.Errorf("%s: old: %v, want %v", test.name, !test.want, test.want)
 		}
-		if old := s.Clean(now.Add(cleanEvery-1), away); len(old) > 0 {
+		if old := s.Clean(now.Add(cleanEvery-1), away, nobodyAttached); len(old) > 0 {
 			t.Errorf("%s: looked at twice within %v", test.name, cleanEvery)
 		}
+	}
+}
+
+// However often a director ends and begins anew while somebody is away, so many of its logs are
+// kept for that one: the latest. Those that ended lately, and a peer's, are kept in any case.
+func TestLogsOfManyLives(t *testing.T) {
+	const now = mono.Time(time.Hour)
+	s := NewSet()
+	for boot := range uint64(MaxGone + 3) {
+		s.Went(mono.Time(boot+1), s.Open(ID{"d2", boot}))
+	}
+	for boot := range uint64(5) {
+		s.Went(now.Add(-goneKept), s.Open(ID{"d3", boot}))
+	}
+	attached := func(log *Peer) bool { return log.ID() == ID{"d2", 1} }
+	var forgotten []ID
+	for _, log := range s.Clean(now, func() bool { return true }, attached) {
+		forgotten = append(forgotten, log.ID())
+	}
+	if want := []ID{{"d2", 0}, {"d2", 2}}; !slices.Equal(forgotten, want) {
+		t.Errorf("forgotten are %v, want %v", forgotten, want)
 	}
 }
 
@@ -169,7 +190,8 @@ func TestLogsShareRoom(t *testing.T) {
 	log.Keep(0, 1, big)
 	log.Keep(0, 2, big)
 	const now = mono.Time(cleanEvery)
-	if s.Clean(now, func() bool { return false }); len(log.tail) != 1 || log.tail[0].seq != 2 {
+	s.Clean(now, func() bool { return false }, nobodyAttached)
+	if len(log.tail) != 1 || log.tail[0].seq != 2 {
 		t.Errorf("%d messages are kept in room for one", len(log.tail))
 	}
 }
