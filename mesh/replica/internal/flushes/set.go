@@ -246,11 +246,15 @@ func (s *Set) Kept() (all []wire.FlushProgress) {
 	return all
 }
 
-// KeptToTell is as much of that as is given to another director: of those that began last.
+// KeptToTell is as much of that as is given to another director: first what has not ended, then of
+// what has the latest. The longer ago one ended, the fewer disks have it as it was before.
 func (s *Set) KeptToTell() []wire.FlushProgress {
 	all := s.Kept()
 	slices.SortStableFunc(all, func(a, b wire.FlushProgress) int {
-		return cmp.Compare(b.Started, a.Started)
+		if a.Ended == 0 || b.Ended == 0 {
+			return cmp.Compare(a.Ended, b.Ended)
+		}
+		return cmp.Compare(b.Ended, a.Ended)
 	})
 	return all[:min(len(all), MaxKept)]
 }
