@@ -173,6 +173,10 @@ func (n *Node) addrOf(l *link) netip.AddrPort {
 // openTo opens a stream to a director, of any name if none is given, and makes it the peer's: it
 // queues what the core sends from then on. The caller serves it.
 func (n *Node) openTo(ctx context.Context, to replica.Dial) (*outStream, *wire.Hello, error) {
+	may := query(n, func(c *replica.Core, _ mono.Time) bool { return c.MayDial(to) })
+	if !may {
+		return nil, nil, errRemoved
+	}
 	s, reply, err := n.openStream(ctx, to)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -240,6 +244,8 @@ func (n *Node) followRefusal(to replica.Dial, err error) {
 }
 
 var (
+	// errRemoved ends a link that is about to dial once more before it is dropped.
+	errRemoved  = errors.New("it or this director was removed from the mesh")
 	errReplaced = errors.New("replaced by a newer stream")
 	// errLeaving ends openings while this director leaves: who is only meeting it now would not
 	// hear that it goes.

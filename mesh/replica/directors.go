@@ -52,13 +52,36 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 			c.peerGone(now, p)
 		}
 	}
+	for _, row := range applied.Directors {
+		c.dialAdded(row.Addr)
+	}
+}
+
+// dialAdded dials a director that an operator has just added. It may have been removed before, and
+// then dials nobody itself.
+func (c *Core) dialAdded(addr netip.AddrPort) {
+	if addr != c.cfg.Addr && c.table.Added(addr) && !c.admission.removed &&
+		c.peers.all.holder(addr) == nil {
+		c.emit(Dial{Addr: addr, Trust: Named})
+	}
 }
 
 // An outsideError refuses a director because this one was removed.
 type outsideError struct{ addr netip.AddrPort }
 
 func (e *outsideError) Error() string {
-	return fmt.Sprintf("director %s was removed from its mesh and takes nobody in", e.addr)
+	return fmt.Sprintf("director %s was removed from its mesh and takes nobody in; "+
+		"let it in with: director ring add %s %d", e.addr, e.addr.Addr(), e.addr.Port())
+}
+
+// saysItIsOutside reports whether a director refuses us because it was removed itself.
+func saysItIsOutside(r *wire.Refuse) bool {
+	for _, row := range r.Change.Directors {
+		if row.Addr == r.From.Addr && row.Removed.Value {
+			return true
+		}
+	}
+	return false
 }
 
 // fromOutside refuses a stream that would join a peer to this director, which was removed, unless
@@ -70,6 +93,30 @@ func (c *Core) fromOutside(h *wire.Hello) error {
 		return &outsideError{c.cfg.Addr}
 	}
 	return nil
+}
+
+// leaveFormerMesh has a director that was removed join the mesh that lets it in with nothing, if
+// that is another one than the mesh that removed it: by rank that could take what we hold, which is
+// of the moment of our removal. And what we know of others that were removed, the other mesh need
+// not know.
+func (c *Core) leaveFormerMesh(now mono.Time, p *peer) {
+	if c.admission.removed && (meshes{c.table.Mesh(), p.mesh.ID}).differ() {
+		c.giveMeshUp(now, p)
+	}
+}
+
+// removedHere reports whether a peer was removed from the mesh that it belongs to, as far as we
+// know. What a director that was removed itself knows holds only in its own mesh: others may have
+// begun a mesh since.
+func (c *Core) removedHere(h *wire.Hello) bool {
+	return c.table.Removed(h.From.Addr) && !(c.admission.removed && h.Mesh.ID != c.table.Mesh())
+}
+
+// MayDial reports whether a director may be dialled: neither was it removed, nor were we, unless it
+// lets us in again.
+func (c *Core) MayDial(to Dial) bool {
+	p := c.peers.get(to.Name)
+	return !c.table.Removed(to.Addr) && !c.outside(p != nil && p.in != 0 && p.takesUs)
 }
 
 // outside reports whether this director was removed, for a peer that does or does not let it in.

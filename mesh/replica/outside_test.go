@@ -2,9 +2,12 @@ package replica
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"testing"
 	"time"
+
+	"directormesh/directory"
 )
 
 // removes removes another director from the mesh, or lets it in again.
@@ -40,11 +43,91 @@ func TestRemovedTakesNobodyIn(t *testing.T) {
 	d1.crash()
 	d3 := w.start("d3")
 	w.until("d3 serves", 15*time.Second, func() bool { return d3.core.synced() })
-	if _, has := d3.core.table.Row(addr); has || d3.core.table.Mesh() == d2.core.table.Mesh() {
-		t.Error("d3 has the table of the director that was removed")
+	mesh := d3.core.table.Mesh()
+	if mesh == d2.core.table.Mesh() {
+		t.Error("d3 has joined the mesh of the director that was removed")
 	}
 	d3.removes(d2, false)
 	w.until("d2 is back", 15*time.Second, func() bool { return d2.core.synced() })
+	w.run(10 * time.Second)
+	for _, d := range []*director{d2, d3} {
+		if _, has := d.core.table.Row(addr); has || d.core.table.Mesh() != mesh {
+			t.Errorf("%s has the table of the director that was removed", d.name)
+		}
+	}
+}
+
+// A removed director is no mesh: who starts beside it does not wait to be let in.
+func TestStartBesideARemoved(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.removes(d2, true)
+	w.run(time.Second)
+	d1.crash()
+	d3 := w.start("d3")
+	w.until("d3 serves", startWait+time.Second, func() bool { return d3.core.synced() })
+	if d3.logged("refused by a director") == 0 {
+		t.Error("d2 did not answer")
+	}
+	if self := d3.core.Self(w.now); self.Reason != "no peer answers, serving alone" {
+		t.Errorf("d3 is %+v", self)
+	}
+}
+
+// Two directors have removed each other in a split. One of them starts anew, is not removed again
+// by what the other one knows, and lets that in.
+func TestRemovedByEachOther(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.split([]*director{d1}, []*director{d2})
+	w.run(10 * time.Second)
+	d1.removes(d2, true)
+	d2.removes(d1, true)
+	for _, pair := range [][2]*director{{d1, d2}, {d2, d1}} { // they met for a moment
+		row, _ := pair[0].core.table.Director(pair[1].core.cfg.Addr)
+		heard := directory.Change{Directors: []directory.DirectorRow{row}}
+		pair[1].core.heardOfRemoval(w.now, heard)
+	}
+	w.heal()
+	w.run(10 * time.Second)
+	if d1.core.synced() || d2.core.synced() {
+		t.Fatal("one of them goes on")
+	}
+	d1.boots(false)
+	w.until("d1 serves", 15*time.Second, func() bool { return d1.core.synced() })
+	mesh := d1.core.table.Mesh()
+	w.run(15 * time.Second)
+	d1.removes(d2, false)
+	w.until("both serve", 15*time.Second, w.allSynced)
+	if d1.core.table.Mesh() != mesh || d2.core.table.Mesh() != mesh ||
+		d1.core.peers.all.live() != 1 {
+		t.Errorf("d1 is %+v, d2 is %+v", d1.core.Self(w.now), d2.core.Self(w.now))
+	}
+}
+
+// What is added is dialled at once, by all: it dials nobody if it had been removed.
+func TestAddedIsDialledAtOnce(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	d1.removes(d3, true)
+	w.run(20 * time.Second)
+	dialled := make(map[string]int)
+	w.seen = func(d *director, e Effect) {
+		if dial, ok := e.(Dial); ok && dial.Addr == d3.core.cfg.Addr {
+			dialled[d.name]++
+		}
+	}
+	for _, pair := range [][2]*director{{d1, d2}, {d2, d3}, {d3, d2}} {
+		to := Dial{Name: pair[1].name, Addr: pair[1].core.cfg.Addr}
+		if may := pair[0].core.MayDial(to); may != (pair[0] == d1) {
+			t.Errorf("%s may dial %s: %v", pair[0].name, to.Name, may)
+		}
+	}
+	d2.removes(d3, false)
+	if !maps.Equal(dialled, map[string]int{"d1": 1, "d2": 1}) {
+		t.Errorf("dialled by %v", dialled)
+	}
+	w.until("d3 is back", 10*time.Second, w.allSynced)
 }
 
 // A director that starts its mesh anew has not heard of a removal, and gets nothing of the one that

@@ -81,6 +81,7 @@ func (c *Core) Self(now mono.Time) SelfStatus {
 		Missing: c.missing(now),
 	}
 	switch {
+	case a.removed:
 	case a.refused != "" && !a.synced, a.refused != "" && s.Alone:
 		s.Reason = "refused by a peer: " + a.refused
 	case s.Alone:

@@ -48,8 +48,14 @@ func (c *Core) Refusal(now mono.Time, err error) *wire.Refuse {
 	if errors.As(err, new(*strangerError)) {
 		r.Stranger = c.table.Mesh()
 	}
+	var who netip.AddrPort
 	if removed := new(removedError); errors.As(err, &removed) {
-		row, _ := c.table.Director(removed.addr)
+		who = removed.addr
+	}
+	if outside := new(outsideError); errors.As(err, &outside) {
+		who = outside.addr
+	}
+	if row, ok := c.table.Director(who); ok {
 		r.Change = directory.Change{Mesh: c.table.Mesh(), Directors: []directory.DirectorRow{row}}
 	}
 	return r
@@ -83,6 +89,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	c.heardTime(now, p, h.MeshTime)
 	p.clock.Hello(now, h.MeshTime.Sub(c.clock.Micros(now)))
 	p.takesUs, p.mesh, p.registers = h.TakesIn, h.Mesh, knownRegisters(h)
+	c.leaveFormerMesh(now, p)
 	c.admission.contact = true
 	c.inEnded(now, p, "another stream from the donor took the place of the one before")
 	c.session++
@@ -190,7 +197,7 @@ func (c *Core) acceptable(now mono.Time, h *wire.Hello) error {
 	if err := c.knownStranger(now, h); err != nil {
 		return err
 	}
-	if c.table.Removed(h.From.Addr) {
+	if c.removedHere(h) {
 		return &removedError{h.From.Addr}
 	}
 	return nil
@@ -287,17 +294,20 @@ func (c *Core) TurnedAway(now mono.Time, reason string) {
 func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 	defer c.enter(now)()
 	c.counters.Refused++
-	c.admission.refused = r.Reason
 	if r.Differs {
 		c.admission.differs = r.Reason
 	}
-	if r.Stranger != 0 && r.Stranger != c.table.Mesh() {
+	switch {
+	case saysItIsOutside(r):
+		// There is no mesh to which it could let us in.
+	case r.Stranger != 0 && r.Stranger != c.table.Mesh():
+		c.admission.refused = r.Reason
 		c.strangers.note(now, r.Stranger)
 		if p := c.peers.get(r.From.Name); p != nil {
 			p.stranger = true
 		}
-	} else {
-		c.admission.refusedAt = now
+	default:
+		c.admission.refused, c.admission.refusedAt = r.Reason, now
 	}
 	c.heardOfRemoval(now, r.Change)
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name},
