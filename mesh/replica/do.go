@@ -271,16 +271,16 @@ func (c *Core) doMove(now mono.Time, id uint64, op Move) {
 		return
 	}
 	switch {
-	case status == directory.Live && m.Moving:
+	case status == directory.Live && m.Moving || c.moves.Get(u) != nil:
 		c.endOperation(id, ErrTryAgain)
 	// A mapping that is about to end is moved like any other: the others must know before they let
 	// it die.
 	case status == directory.Live && m.Backend == op.Backend &&
 		c.dir.Ends(m).Sub(t) > directory.EndOfLife:
 		if recorded, ok := c.dir.Touch(u.Tag, m, t); ok {
-			c.outbox.Push(u.Tag, recorded)
+			m = recorded
 		}
-		c.endOperation(id, nil)
+		c.confirmPlace(now, &moves.Move{User: u, Op: id, Wait: op.Wait, Cause: wire.CauseMove}, m)
 	default:
 		c.startMove(now, &moves.Move{
 			User: u, Op: id, Wait: op.Wait, Cause: wire.CauseMove,

@@ -177,7 +177,8 @@
 // director holds the user's lookups, confirms, kicks and reports. When all counted peers have, and
 // the kick delay has passed, the originator releases the user: the same row, no longer moving.
 // Generation, stamp and backend name the move. When the originator fails or leaves, the director
-// that acts for all goes on; see origin.go.
+// that acts for all goes on; see origin.go. A user who is there already is not held: peers confirm
+// the mapping, or answer with a better one.
 //
 // # Tasks
 //

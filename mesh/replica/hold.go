@@ -19,6 +19,7 @@ import (
 // whom we have let in for one that has been away.
 func (mo *mover) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 	mo.flushOutbox(now)
+	mo.mergeRows(now, staying(m.Blocks), nil)
 	h := mo.answers.Open(now, kicks.HoldID{By: p.life(), ID: m.ID})
 	beaten := rowset.New()
 	seen := make(map[ring.User]bool)
@@ -41,6 +42,20 @@ func (mo *mover) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 	}
 	h.Beaten = beaten.Blocks()
 	mo.send(p, &wire.Held{ID: m.ID, Beaten: h.Beaten})
+}
+
+// staying are the rows of users who are where a move is to already. They are rows like any others:
+// the users are not held.
+func staying(blocks []wire.Block) []wire.Block {
+	rows := rowset.New()
+	for _, b := range blocks {
+		for row := range b.All() {
+			if !row.Moving {
+				rows.Add(b.Tag, row)
+			}
+		}
+	}
+	return rows.Blocks()
 }
 
 // kickHeld ends a held user's sessions elsewhere, once, and queues the report.

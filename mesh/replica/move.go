@@ -69,8 +69,29 @@ func (c *Core) Moves() int { return c.moves.Len() }
 // startMove begins to give a user another backend; the zero backend kicks and forgets.
 func (mo *mover) startMove(now mono.Time, m *moves.Move, backend netip.Addr) {
 	m.Started = now
+	if other := mo.moves.Get(m.User); other != nil {
+		mo.finishMove(other, ErrTryAgain) // one to where the user has stayed until now
+	}
 	mo.moves.Add(m)
 	mo.supersede(now, m, backend, 0)
+}
+
+// confirmPlace lets the operation of a move end when all live directors have this row, by which the
+// user is where the move is to. One of them may have another row, if it is out of touch with the
+// director of whom we have this one. Nobody waits: the user is not held. A director that has a
+// better row answers with it, as it answers any move, and then the user is moved in earnest.
+//
+// The row goes ahead of the Hold, too: by a Hold that moves nobody, directors of an earlier release
+// end no session elsewhere.
+func (mo *mover) confirmPlace(now mono.Time, m *moves.Move, row directory.Mapping) {
+	mo.write(now, &wire.Rows{
+		Stamp:  mo.hlc.Next(mo.clock.At(now)),
+		Blocks: []wire.Block{wire.Pack(m.User.Tag, []directory.Mapping{row})},
+	})
+	m.Started, m.Stays = now, true
+	m.Begin(row)
+	mo.moves.Add(m)
+	mo.moves.Queue(m)
 }
 
 // maxFromFailed is how many users are moved away from failed backends at a time. A login waits for
@@ -166,6 +187,11 @@ func (mo *mover) advance(now mono.Time, m *moves.Move) {
 	case status != directory.Live || !moves.Same(row, m.Row):
 		mo.finishMove(m, ErrTryAgain) // another move, or a forget, won
 		return
+	case m.Stays:
+		if mo.peers.all.everyCounted(m.HeldBy) {
+			mo.finishMove(m, nil)
+		}
+		return
 	case !row.Moving:
 		mo.finishMove(m, nil) // released by another director, which gave up earlier
 		return
@@ -247,8 +273,10 @@ func (mo *mover) moveHeld(m *moves.Move) {
 
 // restartMove begins a move again above a generation.
 func (mo *mover) restartMove(now mono.Time, m *moves.Move, above uint16) {
-	mo.moves.LeaveBatch(m)
+	mo.moves.Remove(m)
+	m.Stays = false
 	m.Restarts++
+	mo.moves.Add(m)
 	mo.supersede(now, m, m.Row.Backend, above)
 }
 

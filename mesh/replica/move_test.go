@@ -324,8 +324,8 @@ func TestMovesThatAreNone(t *testing.T) {
 		t.Errorf("moved to where it is the user has %+v, had %+v", got, before)
 	}
 	w.run(100 * time.Millisecond)
-	if d1.core.log.Last() != logged+1 || len(d1.kicked) != kicked {
-		t.Errorf("%d messages are written, %d kicks asked for; want one and none",
+	if d1.core.log.Last() != logged+2 || len(d1.kicked) != kicked {
+		t.Errorf("%d messages are written, %d kicks asked for; want the row, a Hold, and none",
 			d1.core.log.Last()-logged, len(d1.kicked)-kicked)
 	}
 	w.wantRest()

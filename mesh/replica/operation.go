@@ -58,7 +58,8 @@ type SetDown struct {
 type Forget struct{ Addr netip.Addr }
 
 // Move gives one user of the backend's tag this backend. It ends when all live directors hold the
-// user or, with Wait, at the release.
+// user or, with Wait, at the release. A user who is there already is seen now, and not held: then
+// it ends when all live directors have confirmed that mapping.
 type Move struct {
 	Hash    ring.UserHash
 	Backend netip.Addr
@@ -99,7 +100,7 @@ type Rebalance struct {
 
 // Pin sends a user of the backend's tag to this backend from now on, while it is usable. One who is
 // mapped elsewhere is moved. It ends when all live directors know of it and hold a user who is
-// moved or, with Wait, at the release.
+// moved or, with Wait, at the release; of a user who is there already, as a move to there.
 type Pin struct {
 	Hash    ring.UserHash
 	Backend netip.Addr

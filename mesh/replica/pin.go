@@ -89,14 +89,16 @@ func (c *Core) pinWritten(now mono.Time, id uint64, pin Pin) {
 	row, _ := c.table.Row(pin.Backend)
 	u := ring.User{Tag: row.Presence.Value.Tag, Hash: pin.Hash}
 	m, status := c.dir.Find(u.Tag, u.Hash, c.clock.At(now))
-	if status != directory.Live || !m.Backend.IsValid() || m.Moving || c.moves.Get(u) != nil ||
-		m.Backend == pin.Backend || c.target(u) != pin.Backend {
+	move := &moves.Move{User: u, Op: id, Wait: pin.Wait, Cause: wire.CausePin}
+	switch {
+	case status != directory.Live || !m.Backend.IsValid() || m.Moving || c.moves.Get(u) != nil ||
+		c.target(u) != pin.Backend:
 		c.endOperation(id, nil)
-		return
+	case m.Backend == pin.Backend:
+		c.confirmPlace(now, move, m)
+	default:
+		c.startMove(now, move, pin.Backend)
 	}
-	c.startMove(now, &moves.Move{
-		User: u, Op: id, Wait: pin.Wait, Cause: wire.CausePin,
-	}, pin.Backend)
 }
 
 // pinnedElsewhere is where a user is pinned, if a move to a backend would be undone for that.

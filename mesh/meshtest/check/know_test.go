@@ -76,6 +76,12 @@ func TestKnowledge(t *testing.T) {
 			s.login("d2", calm+sec(7.26), alice, b1)
 			s.login("d2", calm+sec(7.4), alice, placeWithout(b1))
 		}, "", ""},
+		{"a row that has not come, while a move to where the user is waits", func(s *story) {
+			movedToWhereItIs(s, 8.1)
+		}, "", ""},
+		{"a row that has not come, after a move to where the user is", func(s *story) {
+			movedToWhereItIs(s, 8)
+		}, "G2", "d3 answered"},
 		{"a flush back, where one knows only of the move before", func(s *story) {
 			s.part("d1", "d2", calm+sec(9.6), end)
 			thereAndBack(s)
@@ -449,6 +455,20 @@ func TestKnowledge(t *testing.T) {
 			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
 		}, "", ""},
 	})
+}
+
+// movedToWhereItIs has alice moved to where d2 has her already; that ends so many seconds after
+// calm. At 8.05 s d3 still has her elsewhere: it is out of touch with d1, which answered first.
+func movedToWhereItIs(s *story, ends float64) {
+	s.part("d1", "d3", calm, end)
+	s.login("d1", calm+sec(7), alice, b1)
+	s.order("d2", calm+sec(7.1), calm+sec(7.2), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", calm+sec(7.3), alice, placeWithout(b1))
+	s.login("d2", calm+sec(7.9), alice, b1)
+	s.order("d2", calm+sec(8), calm+sec(ends), Op{Kind: OpMove, User: alice, Backend: b1})
+	s.login("d3", calm+sec(8.05), alice, placeWithout(b1))
+	s.kick("d3", calm+sec(8.07), alice, b1)
+	s.login("d3", calm+sec(8.2), alice, b1)
 }
 
 // besideForgotten has alice's mapping forgotten and made again by d1, which may have been forgotten

@@ -37,6 +37,10 @@ type Move struct {
 	Kicked   kicks.Report // what directors could not do
 	Restarts int          // MaxRestarts at most
 
+	// Stays says that the user is there already, by this row, which does not move: the peers are to
+	// confirm that they have it, and that is all.
+	Stays bool
+
 	Op    uint64     // waiting operation, 0: none
 	Wait  bool       // the operation waits for the release
 	Flush uint64     // the flush that began the move, by its id; 0: none

@@ -56,6 +56,7 @@ type Set struct {
 
 	byUser     map[ring.User]*Move
 	fromFailed int               // moves of byUser that are away from failed backends
+	staying    int               // moves of byUser whose users stay
 	batches    map[uint64]*Batch // by ID; each has a move that runs
 	starting   []*Move           // to be announced
 	released   rowset.Set        // rows that are to be announced
@@ -73,8 +74,8 @@ func NewSet() *Set {
 	}
 }
 
-// Len is how many moves run.
-func (s *Set) Len() int { return len(s.byUser) }
+// Len is how many moves run, but for those whose users stay.
+func (s *Set) Len() int { return len(s.byUser) - s.staying }
 
 // FromFailed is how many of them are away from failed backends.
 func (s *Set) FromFailed() int { return s.fromFailed }
@@ -94,15 +95,22 @@ func (s *Set) Get(u ring.User) *Move { return s.byUser[u] }
 func (s *Set) Add(m *Move) {
 	s.uncount(m.User)
 	s.byUser[m.User] = m
-	if m.FromFailed {
-		s.fromFailed++
-	}
+	s.count(m, 1)
 }
 
 // uncount takes a user's move, if there is one, out of the numbers.
 func (s *Set) uncount(u ring.User) {
-	if m := s.byUser[u]; m != nil && m.FromFailed {
-		s.fromFailed--
+	if m := s.byUser[u]; m != nil {
+		s.count(m, -1)
+	}
+}
+
+func (s *Set) count(m *Move, n int) {
+	if m.FromFailed {
+		s.fromFailed += n
+	}
+	if m.Stays {
+		s.staying += n
 	}
 }
 
