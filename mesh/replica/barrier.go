@@ -188,10 +188,14 @@ func (c *Core) settleBarrier() {
 		}
 	}
 	for _, t := range c.barrier.Settle(get, all) {
-		c.tableOperationsDone(t)
+		c.tableOperationsDone(t, false)
 	}
 	if n := c.barrier.Passed(); n > 0 {
-		c.changeView(func() { c.barrier.Drop(n) })
+		var passed []*barrier.Change
+		c.changeView(func() { passed = c.barrier.Drop(n) })
+		for _, t := range passed {
+			c.tableOperationsDone(t, true)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type operationState struct {
 	outcome Outcome
 	wrote   Operation       // into the table; nil if it is of another kind
 	table   *barrier.Change // waits for its confirmations
+	upTo    bool            // and for those of all changes before it
 	kick    *kicks.ByName   // waits for reports of directors; nil if it is no KickUser
 	durable bool            // it is to be kept by the data directories
 	awaits  *awaited        // it is applied and waits for the data directories; nil: it does not
@@ -95,6 +96,7 @@ func (c *Core) doTable(now mono.Time, id uint64, o *operationState, op Operation
 	}
 	// Nothing to change: but others may still be about to learn of what we found.
 	if o.table = c.barrier.Latest(); o.table != nil {
+		o.upTo = true
 		return
 	}
 	c.endOperation(id, nil)
@@ -222,10 +224,11 @@ func (c *Core) knowsDirector(addr netip.AddrPort) bool {
 	return inTable || addr == c.cfg.Addr || c.peers.all.anyAt(addr)
 }
 
-// tableOperationsDone ends the operations that waited for a barrier.
-func (c *Core) tableOperationsDone(t *barrier.Change) {
+// tableOperationsDone ends the operations that waited for a barrier alone or, with upTo, for all up
+// to it.
+func (c *Core) tableOperationsDone(t *barrier.Change, upTo bool) {
 	for _, id := range c.operationIDs() {
-		if o := c.ops[id]; o.table == t {
+		if o := c.ops[id]; o.table == t && o.upTo == upTo {
 			o.outcome.FailedPeers = slices.Clone(t.Failed())
 			if c.overtaken(o.wrote) {
 				c.endOperation(id, ErrOvertaken)

@@ -59,6 +59,33 @@ func TestOperationThatChangesNothing(t *testing.T) {
 	w.wantRest()
 }
 
+// It waits for all changes that are under way. The last one may have been confirmed before others.
+func TestOperationThatChangesNothingWaitsForAll(t *testing.T) {
+	w := started(t, 3, func(c *Config) { c.Backends = nil })
+	w.noGossip = true
+	d1, d3 := w.directors[0], w.directors[2]
+	d1.begin(SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.1:9090")})
+	d3.begin(SetDirectorRemoved{Addr: netip.MustParseAddrPort("198.51.100.2:9090")})
+	d3.carryOut()
+	d3.stopped = true // hangs, before it hears of the change of d1
+	w.run(time.Second)
+	if got := d1.core.barrier; got.Len() != 2 || !got.Latest().ConfirmedBy(
+		d1.core.peers.get("d3").barrierPeer()) {
+		t.Fatalf("%d changes are under way; the test shows nothing", got.Len())
+	}
+	id := d1.begin(Forget{})
+	w.run(2 * time.Second)
+	if _, done := d1.done[id]; done {
+		t.Error("it ended although d3 has not confirmed the first change")
+	}
+	w.run(failAfter)
+	want := AdminDone{ID: id, Outcome: Outcome{FailedPeers: []string{"d3"}}}
+	if diff := cmp.Diff(want, d1.done[id]); diff != "" {
+		t.Errorf("it ended with (-want +got):\n%s", diff)
+	}
+	w.wantRest()
+}
+
 // Before its first sync a director refuses whatever it is told to do, and says why.
 func TestOperationsBeforeTheFirstSync(t *testing.T) {
 	w, joiner := relaying(t, 1)

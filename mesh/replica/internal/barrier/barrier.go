@@ -123,10 +123,12 @@ func (b *Barrier) Passed() int {
 	return n
 }
 
-// Drop forgets so many of the oldest changes, and the rings before them.
-func (b *Barrier) Drop(n int) {
+// Drop forgets so many of the oldest changes, and the rings before them. It returns the changes.
+func (b *Barrier) Drop(n int) []*Change {
+	dropped := slices.Clone(b.changes[:n])
 	b.changes = slices.Delete(b.changes, 0, n)
 	b.rings = slices.Delete(b.rings, 0, n)
+	return dropped
 }
 
 // OfUnknownRing returns the first of the peers that may still answer by a ring that we do not know,
