@@ -49,6 +49,12 @@ func (o *operation) hadBy(director int) time.Duration {
 	return forever
 }
 
+// heardBy reports whether a director had heard of the operation at a time. Of one that was not
+// acknowledged all have heard, or nobody ever will, when it changes nothing any more.
+func (o *operation) heardBy(director int, t time.Duration) bool {
+	return t >= at(director)(o) || !o.done && t >= o.still
+}
+
 func (o *operation) learn(director int, t time.Duration) {
 	for len(o.had) <= director {
 		o.had = append(o.had, forever)

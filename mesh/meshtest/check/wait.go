@@ -306,13 +306,40 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 			return true
 		}
 	}
-	for _, o := range c.operations { // one that a move made and nobody was answered yet
-		if !s.used[o] && c.concerns(o, s) && t >= o.at+c.earliestEnd() &&
-			t-c.latestEnd() <= c.endOf(o) {
+	for _, o := range c.operations {
+		if !s.used[o] && c.concerns(o, s) && c.mayEndUnanswered(o, s, l, places) {
 			return true
 		}
 	}
 	return false
+}
+
+// mayEndUnanswered reports whether a mapping that a move or flush made, and that nobody was
+// answered yet, may be in its last seconds. While it lived it may have got a later activity: of a
+// mapping that it beat, which was answered by a director that had not heard of the operation
+// (protocol.md, What is replicated: the later activity is kept, whichever mapping wins), or by a
+// director that was asked by another one and not heard.
+func (c *Checker) mayEndUnanswered(
+	o *operation, s *userState, l *lookup, places []netip.Addr,
+) bool {
+	end := c.endOf(o)
+	lives := func(t time.Duration) bool { return t-c.latestEnd() <= end }
+	ends := func(since, until time.Duration) bool {
+		return l.at >= max(since, o.at)+c.earliestEnd() && l.at-c.latestEnd() <= until
+	}
+	if ends(o.at, end) {
+		return true
+	}
+	to := o.op.Backend
+	if o.op.Kind == OpMove && len(places) == 1 && places[0] == to &&
+		c.table.surelyUp(to, l.at-spread, l.at) {
+		return false // its place is the same: nothing waits for its end
+	}
+	return slices.ContainsFunc(s.sessions, func(y session) bool {
+		return lives(y.at) && ends(y.at, y.at) && !o.heardBy(y.director, y.at)
+	}) || slices.ContainsFunc(s.relayed, func(r *lookup) bool {
+		return !r.heard && lives(r.at) && ends(r.at, min(l.at, r.ended))
+	})
 }
 
 // earliestEnd and latestEnd are how long after its last answer a mapping's last seconds may begin

@@ -37,6 +37,15 @@ func TestReasonsToWait(t *testing.T) {
 		s.order("d1", calm+sec(35), calm+sec(35.1),
 			Op{Kind: OpRemove, Backend: placeWithout(b1)})
 	}
+	// beats has d1 forget who is on b1 and move alice, cut off. The others answer her as before
+	// until all meet again, when the move wins.
+	beats := func(s *story, to netip.Addr, seen, meet time.Duration) {
+		s.split("d1", calm, meet)
+		s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpForget, Backend: b1}, "d2", "d3")
+		s.order("d1", calm+sec(7.5), calm+sec(9),
+			Op{Kind: OpMove, User: alice, Backend: to, Wait: true}, "d2", "d3")
+		s.login("d2", seen, alice, b1)
+	}
 	// unheard has d3 ask another director for alice, and die before it hears the answer.
 	unheard := func(s *story, at time.Duration) {
 		s.silent["d3"] = true
@@ -44,6 +53,15 @@ func TestReasonsToWait(t *testing.T) {
 		s.add(Synced{At(at - sec(1)), "d3", false, "the story says so", 0})
 		s.ask("d3", at, alice)
 		s.stop("d3", at+sec(0.02))
+	}
+	// flushesBack has alice flushed off b1, to which she then hashes again.
+	flushesBack := func(s *story, failed ...string) {
+		s.login("d1", calm, alice, b1)
+		s.order("d1", calm+sec(7), calm+sec(7.1), shrink, failed...)
+		s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpFlush, Backend: b1}, failed...)
+		s.add(FlushEnded{At(calm + sec(10)), s.lastID})
+		s.order("d1", calm+sec(11), calm+sec(11.1),
+			Op{Kind: OpUpdate, Backend: b1, VHosts: 10}, failed...)
 	}
 	testStories(t, []tale{
 		{"the end of a mapping that was prolonged for one which did not hear it", func(s *story) {
@@ -97,6 +115,94 @@ func TestReasonsToWait(t *testing.T) {
 			inherits(s, false)
 			s.login("d1", calm+sec(53), alice, b1)
 		}, "G2", "hashes to"},
+		{"the end of what a move made, with the activity of one that it beat", func(s *story) {
+			beats(s, b2, calm+sec(25), calm+sec(32))
+			waits(s, "d1", calm+sec(57), b1)
+		}, "", ""},
+		{"the same after that has ended too", func(s *story) {
+			beats(s, b2, calm+sec(25), calm+sec(32))
+			waits(s, "d1", calm+sec(69), b1)
+		}, "G4", "without a reason"},
+		{"the same before that may end", func(s *story) {
+			beats(s, b2, calm+sec(45), calm+sec(52))
+			waits(s, "d1", calm+sec(60), b1)
+		}, "G4", "without a reason"},
+		{"what a move made and had ended before the other answer", func(s *story) {
+			beats(s, b2, calm+sec(55), calm+sec(62))
+			waits(s, "d1", calm+sec(85), b1)
+		}, "G4", "without a reason"},
+		{"what a move made where the user hashes", func(s *story) {
+			beats(s, b1, calm+sec(25), calm+sec(32))
+			waits(s, "d1", calm+sec(57), b1)
+		}, "G4", "without a reason"},
+		{"an answer by one that has heard of the move", func(s *story) {
+			s.add(Admin{At(calm + sec(7)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
+			s.order("d1", calm+sec(7.5), calm+sec(9), move)
+			s.add(Done{At: At(calm + sec(10)), ID: 100})
+			s.login("d2", calm+sec(25), alice, b1)
+			waits(s, "d1", calm+sec(57), b1)
+		}, "G4", "without a reason"},
+		{"an answer before the move", func(s *story) {
+			s.login("d2", calm+sec(5), alice, b1)
+			s.add(Admin{At(calm + sec(7)), 100, "d1", Op{Kind: OpForget, Backend: b1}})
+			s.order("d1", calm+sec(7.5), calm+sec(9), move)
+			s.add(Done{At: At(calm + sec(10)), ID: 100})
+			waits(s, "d1", calm+sec(23), b1)
+		}, "G4", "without a reason"},
+		{"an answer when nobody will hear any more of the move", func(s *story) {
+			s.add(Admin{At(calm + sec(7)), 100, "d1", move})
+			s.stop("d1", calm+sec(7.01))
+			s.login("d2", calm+sec(60), alice, b1)
+			waits(s, "d3", calm+sec(90), b1)
+		}, "G4", "without a reason"},
+		{"the end of what a flush made", func(s *story) {
+			flushesBack(s)
+			waits(s, "d1", calm+sec(52), b1)
+		}, "", ""},
+		{"the end of what a flush made, prolonged for one which did not hear it", func(s *story) {
+			flushesBack(s)
+			unheard(s, calm+sec(30))
+			waits(s, "d1", calm+sec(60), b1)
+		}, "", ""},
+		{"the end of what a flush made, prolonged for nobody", func(s *story) {
+			flushesBack(s)
+			waits(s, "d1", calm+sec(60), b1)
+		}, "G4", "without a reason"},
+		{"the end of what a flush made, with the activity of one that it beat", func(s *story) {
+			s.split("d1", calm+sec(0.5), calm+sec(32))
+			flushesBack(s, "d2", "d3")
+			s.login("d2", calm+sec(25), alice, b1)
+			waits(s, "d1", calm+sec(60), b1)
+		}, "", ""},
+		{"the end of what a flush made, of which all have heard", func(s *story) {
+			flushesBack(s)
+			s.login("d2", calm+sec(25), alice, b1)
+			waits(s, "d1", calm+sec(60), b1)
+		}, "G4", "without a reason"},
+		{"what a flush made, before its end as it was prolonged", func(s *story) {
+			flushesBack(s)
+			unheard(s, calm+sec(45))
+			waits(s, "d1", calm+sec(58), b1)
+		}, "G4", "without a reason"},
+		{"what a flush made, after its end as it was prolonged", func(s *story) {
+			flushesBack(s)
+			unheard(s, calm+sec(30))
+			waits(s, "d1", calm+sec(75), b1)
+		}, "G4", "without a reason"},
+		{"what a flush made, where one which asked another was answered as before", func(s *story) {
+			flushesBack(s)
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(calm + sec(29)), "d3", false, "the story says so", 0})
+			s.login("d3", calm+sec(30), alice, b1)
+			s.stop("d3", calm+sec(30.5))
+			waits(s, "d1", calm+sec(60), b1)
+		}, "G4", "without a reason"},
+		{"what a flush made and had ended when it was asked for", func(s *story) {
+			flushesBack(s)
+			unheard(s, calm+sec(55))
+			waits(s, "d1", calm+sec(80), b1)
+		}, "G4", "without a reason"},
 		{"a change that is confirmed by all that count", func(s *story) {
 			s.split("d3", calm, end)
 			s.order("d1", calm+sec(7), calm+sec(7.1), shrink, "d3")
