@@ -226,7 +226,7 @@ func (c *Core) gotAdmitRequest(now mono.Time, p *peer, m *wire.AdmitRequest) {
 	}
 	p.synced = p.synced && !m.Stopped
 	if offers {
-		c.lack(p, min(m.Since, c.foundedSince(now)))
+		c.lack(p, min(m.Since, c.offeredSince(p)))
 	}
 	c.meetAgain(now, p, m.Member)
 	c.admitIfWhole(now, p)

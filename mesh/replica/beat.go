@@ -95,7 +95,8 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 		// Not our time: the beat may have waited while we slept.
 		p.log.NoteWhole(m.MeshTime.Time())
 	}
-	if p.Counted && !p.behind() && m.Seq <= p.log.Seen() {
+	if p.Counted && !p.behind() && m.Seq <= p.log.Seen() && m.Synced {
+		// One that is not synced may still have to offer what it holds.
 		p.togetherAt = c.clock.At(now)
 	}
 	if !c.synced() {

@@ -172,15 +172,20 @@ func (c *Core) noteFounded(now mono.Time, why string) {
 	c.logConfigured()
 }
 
-// foundedSince is from when on a director of our mesh may hold what we lack, although nothing is
-// missing of any log: we went on from a data directory that others had written on after us. It is
-// the last tick there is if we did not, or if all of that has expired.
-func (c *Core) foundedSince(now mono.Time) directory.Tick {
-	d := c.disk
-	if d == nil || !d.founded || c.clock.At(now).Sub(d.since.Time()) > c.cfg.Expire+c.dir.Share() {
-		return math.MaxUint32
+// offeredSince is from when on we may lack what a peer offers that comes, whatever it knows of that
+// itself: it may have answered without us until it ended. What it had before we were last together
+// we have. If we never were, and have gone on from a data directory, others may have written on
+// after that. Else we took what a mesh had, and it is the last tick there is.
+//
+// How long ago all this was does not matter: others may have answered until just now.
+func (c *Core) offeredSince(p *peer) directory.Tick {
+	switch d := c.disk; {
+	case p.togetherAt != 0:
+		return logs.Since(p.togetherAt)
+	case d != nil && d.founded:
+		return d.since
 	}
-	return d.since
+	return math.MaxUint32
 }
 
 // restoreFlushes begins with what the data directory holds of flushes. Of those that had not ended
@@ -214,7 +219,7 @@ func (c *Core) heedDisks(now mono.Time) {
 // otherMesh notes that the data directory has nothing of the mesh that this director now joins.
 func (c *Core) otherMesh() {
 	if c.disk != nil {
-		c.disk.since = 0
+		c.disk.since, c.disk.founded = 0, false
 	}
 }
 
@@ -254,15 +259,13 @@ func (c *Core) loading() bool { return c.disk != nil && c.disk.loading }
 type diskState struct {
 	since directory.Tick // from when on it lacks what happened in the mesh: 0 if it lacks all
 	noted directory.Time // from when on it has notes of rows that came late; 0: there is no disk
-	// founded says that this director serves with it, and others may hold what it has lost.
-	founded bool
 }
 
-func (c *Core) diskState(now mono.Time) diskState {
+func (c *Core) diskState() diskState {
 	if c.disk == nil {
 		return diskState{}
 	}
-	return diskState{c.disk.since, c.disk.lateAt, c.foundedSince(now) != math.MaxUint32}
+	return diskState{c.disk.since, c.disk.lateAt}
 }
 
 // setAside drops what came from the data directory, because it lies ahead of the mesh time of the

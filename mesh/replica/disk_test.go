@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -168,20 +169,28 @@ func TestAwayWithDisk(t *testing.T) {
 }
 
 // What the last one to go had alone, those that start before it learn when it is back: it answered
-// and acknowledged that.
+// and acknowledged that. They do so too if their own disk is so old that nothing on it lives.
 func TestLastToGoComesBack(t *testing.T) {
 	for _, slow := range []bool{false, true} {
-		lastToGoComesBack(t, slow)
+		for _, away := range []time.Duration{10 * time.Second, 5 * testExpire} {
+			lastToGoComesBack(t, slow, away)
+		}
 	}
 }
 
-func lastToGoComesBack(t *testing.T, slow bool) {
+func lastToGoComesBack(t *testing.T, slow bool, away time.Duration) {
 	w := onDisks(t, 2)
 	d1, d2 := w.directors[0], w.directors[1]
 	users := w.logins(20)
 	w.run(2 * time.Second)
 	d1.crash()
-	w.run(failAfter + 10*time.Second)
+	w.run(failAfter + away)
+	if away > testExpire {
+		clear(users)
+	}
+	for h := range users {
+		d2.must(h) // which prolongs a mapping that d1 has
+	}
 	if _, err := d2.do(UpdateBackend{Addr: testBackend(3), VHosts: 33}); err != nil {
 		t.Fatal(err)
 	}
@@ -203,8 +212,82 @@ func lastToGoComesBack(t *testing.T, slow bool) {
 	}
 	w.until("all synced", 10*time.Second, w.allSynced)
 	w.same(users)
+	for h := range users {
+		m1, _ := d1.dir.Find("", h, d1.core.MeshTime(w.now))
+		m2, _ := d2.dir.Find("", h, d2.core.MeshTime(w.now))
+		if m1.Activity != m2.Activity {
+			t.Errorf("%v: d1 has the activity %v, d2 has %v", h, m1.Activity, m2.Activity)
+		}
+	}
 	if row, _ := d1.core.table.Row(testBackend(3)); row.VHosts.Value != 33 {
 		t.Errorf("d1 has %+v", row)
+	}
+}
+
+// Two come back at once to one that has gone on alone. One of them was the last to go, and had
+// answered alone. The other one counts it before it has what that answered.
+func TestTwoComeBack(t *testing.T) {
+	for last := 1; last <= 2; last++ {
+		w := onDisks(t, 3)
+		all := slices.Clone(w.directors)
+		w.logins(20)
+		w.run(20 * time.Second)
+		all[0].crash()
+		w.run(failAfter + 20*time.Second)
+		all[3-last].crash()
+		w.run(failAfter + 20*time.Second)
+		users := make(map[ring.UserHash]netip.Addr)
+		for i := range 20 {
+			h := ring.UserHash(i+1) * 0x00abcdef
+			users[h] = all[last].must(h)
+		}
+		w.run(20 * time.Second)
+		all[last].crash()
+		w.run(time.Second)
+		all[0].boots(false)
+		w.until("d1 serves alone", 5*time.Second, all[0].core.synced)
+		w.run(time.Second)
+		all[1].boots(false)
+		all[2].boots(false)
+		w.until("all synced", 20*time.Second, w.allSynced)
+		w.same(users)
+	}
+}
+
+// A director answers on its side of a split, dies there, and starts again when the split is over.
+// The others learn what it answered before they answer again themselves, also one that started
+// meanwhile. Its disk was whole until the end, as far as it could know.
+func TestDiedApartAndComesBack(t *testing.T) {
+	for _, test := range []struct {
+		directors int
+		starts    bool // d1, behind the answers
+	}{{2, false}, {3, false}, {2, true}, {3, true}} {
+		w := onDisks(t, test.directors)
+		d1, apart := w.directors[0], w.directors[test.directors-1]
+		w.logins(20)
+		w.run(20 * time.Second)
+		w.split(w.directors[:test.directors-1], []*director{apart})
+		w.run(failAfter + 2*time.Second)
+		users := make(map[ring.UserHash]netip.Addr)
+		for i := range 20 {
+			h := ring.UserHash(i+1) * 0x00abcdef
+			users[h] = apart.must(h)
+		}
+		w.run(10 * time.Second)
+		if test.starts {
+			d1.crash()
+			w.run(time.Second)
+			d1.boots(false)
+			w.until("d1 is synced", 10*time.Second, d1.core.synced)
+		}
+		w.run(10 * time.Second)
+		apart.crash()
+		w.run(time.Second)
+		w.heal()
+		w.run(time.Second)
+		apart.boots(false)
+		w.until("all synced", 20*time.Second, w.allSynced)
+		w.same(users)
 	}
 }
 
@@ -305,8 +388,12 @@ func TestDamagedDisk(t *testing.T) {
 	d1.crash()
 	d2.crash()
 	d2.disk.goOn = true
+	d2.disk.loses(0x01234567)
 	d2.boots(false)
 	w.until("d2 synced alone", 5*time.Second, d2.core.synced)
+	d1.boots(false)
+	w.until("both synced again", 20*time.Second, w.allSynced)
+	w.same(users)
 }
 
 // While a director loads, the others do not start without it; they wait ten seconds at most.

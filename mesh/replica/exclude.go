@@ -62,6 +62,10 @@ func (ex *exclusion) restOf(p *peer) *logs.Peer {
 	return nil
 }
 
+// toCompare reports whether a peer may hold more of before than what it offers: nothing tells since
+// when its rows and ours may differ.
+func (p *peer) toCompare() bool { return p.lacking && p.lackSince != 0 && p.togetherAt == 0 }
+
 // lacksOf reports whether a peer holds rows that we do not.
 func (ex *exclusion) lacksOf(p *peer) bool { return p.behind() || ex.restOf(p) != nil }
 

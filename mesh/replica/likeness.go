@@ -16,8 +16,9 @@ import (
 // the first one does so with each of the others before it founds the mesh, and each of these with
 // it before they answer. Nobody else answers meanwhile, so the digests are taken at once: of what
 // was assigned before the snapshot begins and is alive now. In a mesh that goes on, rows that are
-// moved at this moment may differ, which costs their leaves. A director that serves from its disk
-// and takes what one that comes holds compares too: it may have served alone before.
+// moved at this moment may differ, which costs their leaves. A director that takes what one that
+// comes holds compares too, if the two were never together: that one may have answered alone
+// before, when this one was away or on the other side of a split.
 
 // checkRows goes on with the comparison that follows a snapshot; false if there is nothing more to
 // ask the donor.
@@ -25,7 +26,7 @@ func (sn *snapshotting) checkRows(now mono.Time, p *peer) (asked bool) {
 	s := sn.receiver.Current()
 	comes := !sn.admission.bootstrapped
 	if s.Since == 0 || sn.cfg.Guards.NoRowCheck ||
-		!comes && !(p.lacking && sn.diskState(now).founded) {
+		!comes && !p.toCompare() {
 		return false
 	}
 	if s.Check == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -131,6 +132,29 @@ func TestKilledAgainAtOnce(t *testing.T) {
 		w.killAll(time.Second)
 		if *sent > 30 {
 			t.Errorf("%d rows sent", *sent)
+		}
+	}
+}
+
+// What a director may hold of before, and was never together with us, no snapshot of another one
+// brings: that one compared, and found rows that are older than its snapshot goes back.
+func TestComparedWithItsHolder(t *testing.T) {
+	w := onDisks(t, 3)
+	w.run(2 * time.Second)
+	c := w.directors[0].core
+	donor, holder := c.peers.get("d2"), c.peers.get("d3")
+	const since = 1000
+	taken := &snapshots.Snapshot{Since: since, Whole: map[wire.Life]bool{
+		{Name: holder.name, Boot: holder.boot}: true,
+	}}
+	for _, together := range []bool{true, false} {
+		if !together {
+			holder.togetherAt = 0
+		}
+		holder.lacking, holder.lackSince = true, since
+		c.snapshotDone(w.now, donor, taken)
+		if holder.lacking == together {
+			t.Errorf("together before: %v; still to be taken: %v", together, holder.lacking)
 		}
 	}
 }

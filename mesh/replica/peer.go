@@ -70,11 +70,13 @@ type peer struct {
 
 	admission.Peer // which of us counts the other, and what each has asked
 
-	behindAt   mono.Time      // since when we are behind it; 0: we are not
-	wholeAt    mono.Time      // when we last ceased to be
-	lacking    bool           // it holds rows that its log does not bring us
-	lackSince  directory.Tick // they changed then or later
-	togetherAt directory.Time // when last we counted it and lacked nothing of it, by mesh time
+	behindAt  mono.Time      // since when we are behind it; 0: we are not
+	wholeAt   mono.Time      // when we last ceased to be
+	lacking   bool           // it holds rows that its log does not bring us
+	lackSince directory.Tick // they changed then or later
+	// togetherAt is when last we counted it, it was synced, and we lacked nothing of it, by mesh
+	// time.
+	togetherAt directory.Time
 
 	holdsSentAt mono.Time // when it last got the holds again that it had not confirmed
 

@@ -42,7 +42,7 @@ type snapshotting struct {
 
 // snapshottingPort is what snapshotting needs of the other parts of the core.
 type snapshottingPort interface {
-	diskState(now mono.Time) diskState
+	diskState() diskState
 	flushOutbox(now mono.Time)
 	gained(log *logs.Peer, more logs.Spans)
 	heardOf(now mono.Time, p *peer, at wire.Position) (log *logs.Peer, news bool)
@@ -75,7 +75,7 @@ func (sn *snapshotting) since(now mono.Time, p *peer) directory.Tick {
 		if !sn.sameMesh(p) {
 			return 0
 		}
-		return sn.diskState(now).since
+		return sn.diskState().since
 	}
 	oldest := directory.Time(math.MaxInt64)
 	for _, p := range sn.peers.all {
@@ -124,12 +124,14 @@ func (sn *snapshotting) gotChunk(now mono.Time, p *peer, m *wire.SnapshotChunk) 
 }
 
 // snapshotDone closes the gaps that the snapshot covers. Taken from a synced director it also makes
-// us a member.
+// us a member. What is to be compared with a peer a member takes from that peer: another one found
+// the older rows by comparing too, and has them in no snapshot since a time.
 func (sn *snapshotting) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapshot) {
 	sn.takeCovers(now, p, s)
 	for _, q := range sn.peers.all {
+		life := wire.Life{Name: q.name, Boot: q.boot}
 		if q.lacking && (s.Joins || s.Since <= q.lackSince) &&
-			(q == p || s.Whole[wire.Life{Name: q.name, Boot: q.boot}]) {
+			(q == p || (s.Joins || !q.toCompare()) && s.Whole[life]) {
 			q.lacking = false
 			sn.counters.GapsRepaired++
 		}
@@ -142,7 +144,7 @@ func (sn *snapshotting) snapshotDone(now mono.Time, p *peer, s *snapshots.Snapsh
 	case sn.admission.bootstrapped:
 	case p.synced && sn.sameMesh(p):
 		sn.admission.bootstrapped, sn.admission.alone, sn.admission.coldSince = true, false, 0
-		if noted := sn.diskState(now).noted; s.Since != 0 && noted != 0 {
+		if noted := sn.diskState().noted; s.Since != 0 && noted != 0 {
 			sn.late.From(noted) // what came late by the snapshot was noted
 		} else {
 			sn.late.Restart(sn.clock.At(now))
