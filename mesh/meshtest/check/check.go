@@ -144,7 +144,8 @@ func (c *Checker) Event(e Event) {
 		c.renamed(t, e.Backend)
 	case Judged:
 		c.judged(e)
-	case Restarted: // it is for the checker of the mesh before
+	case Restarted:
+		c.takeUp(e)
 	case Final:
 		c.final(e)
 	default:

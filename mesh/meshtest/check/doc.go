@@ -49,4 +49,7 @@
 // the old line. After a fault two lines may be valid side by side, until a director that must know
 // both answers with one of them. From then on that line has won, for this director and for all
 // others that must know of its answer.
+//
+// Where all directors have died, and gone on from their disks, a new Checker goes on. Its first
+// lines are what all of them hold when they are synced again: nobody need have been answered that.
 package check

@@ -115,8 +115,7 @@ func (c *Checker) judgeKept(t time.Duration, s *userState, last netip.Addr) {
 		return
 	}
 	c.breach(t, "G2", s.user,
-		"answered %v at %v and not expired, but in the end the mapping is to %s",
-		x.backend, x.last, name(last))
+		"%s and not expired, but in the end the mapping is to %s", c.describe(s), name(last))
 }
 
 // lost reports whether nobody who lives need know of a line: those who did may be gone.
@@ -212,6 +211,10 @@ func (c *Checker) describe(s *userState) string {
 	var parts []string
 	for _, x := range s.lines {
 		text := fmt.Sprintf("%v answered from %v to %v", x.backend, x.start, x.last)
+		if x.takenUp && len(x.answers) == 0 {
+			text = fmt.Sprintf("all had %v at %v after their start, active until %v",
+				x.backend, x.start, x.last)
+		}
 		if n := len(x.answers); n > 0 {
 			text += fmt.Sprintf(" (last by %s)", c.contacts.directors[x.answers[n-1].director].name)
 		}

@@ -41,6 +41,9 @@ type line struct {
 	loose   bool    // perhaps forgotten already: the next answer tells
 	spared  bool    // another line was dropped that may have won: this one may be made anew
 	strange bool    // answered by a director that had not met the mesh that goes on
+	// all directors had it after a start of all: last is the activity that they knew of, or a
+	// later answer
+	takenUp bool
 }
 
 // goneLine is a line that must not be answered any more, although a director may not have heard so

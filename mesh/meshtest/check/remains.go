@@ -66,11 +66,11 @@ func (c *Checker) Inherits() {
 }
 
 // Resumes reports to the checker of a mesh that [Checker.Follows] another one: all directors of
-// that have gone on from their disks, which say which flushes had not ended. It must be called
-// before the first event.
-func (c *Checker) Resumes() {
+// that have gone on from their disks, with what the mesh knew at a time. These say which flushes
+// had not ended by then. It must be called before the first event.
+func (c *Checker) Resumes(kept time.Duration) {
 	for _, o := range c.remains.of.operations {
-		if o.op.Kind == OpFlush && o.ended == forever {
+		if o.op.Kind == OpFlush && o.ended > kept+spread { // see FlushEnded
 			c.remains.flushes = append(c.remains.flushes, o)
 		}
 	}

@@ -105,7 +105,7 @@ func TestResumes(t *testing.T) {
 		}
 		c := New(rules)
 		c.Follows(before, sec(7))
-		c.Resumes()
+		c.Resumes(sec(6))
 		c.Event(Start{At(sec(7)), "d1"})
 		c.Event(Synced{At(sec(10)), "d1", true, "", 2})
 		if test.ends != 0 {

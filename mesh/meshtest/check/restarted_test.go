@@ -2,6 +2,7 @@ package check
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -78,6 +79,17 @@ func TestRestarted(t *testing.T) {
 			s.login("d1", died-sec(8), u, b1)
 			s.order("d2", died-sec(1), died-sec(0.5), Op{Kind: OpMove, User: u, Backend: b3})
 		}, 10, on(Mapping{User: u, Backend: b3}), 0},
+		{"moved, and moved on", movedTo3(u, died-sec(8)), 10,
+			on(Mapping{User: u, Backend: b2}), 1},
+		{"moved, and moved back", movedTo3(u, died-sec(8)), 10,
+			on(Mapping{User: u, Backend: b1}), 1},
+		{"moved, and lost", movedTo3(u, died-sec(8)), 10, nil, 1},
+		{"moved too late to be kept", func(s *story) {
+			s.login("d1", died-sec(8), u, b1)
+			s.order("d2", died-sec(2.1), died-sec(1.9), Op{Kind: OpMove, User: u, Backend: b3})
+		}, 10, on(Mapping{User: u, Backend: b1}), 0},
+		{"moved where not all heard of it", movedTo3(u, died-sec(8), "d3"), 10,
+			on(Mapping{User: u, Backend: b1}), 0},
 	} {
 		s := newStory()
 		test.tell(s)
@@ -131,4 +143,130 @@ func TestRestartedAfterAFlush(t *testing.T) {
 			t.Errorf("%s: found %v, want %d", test.name, got, test.want)
 		}
 	}
+}
+
+// movedTo3 has a user moved from b1 to b3, and answered that.
+func movedTo3(u User, at time.Duration, failed ...string) func(s *story) {
+	return func(s *story) {
+		s.login("d1", at-sec(2), u, b1)
+		s.order("d2", at, at+sec(0.1), Op{Kind: OpMove, User: u, Backend: b3}, failed...)
+		s.kick("d1", at+sec(0.1), u, b3)
+		s.login("d2", at+sec(0.2), u, b3)
+	}
+}
+
+// TestTakenUp judges what becomes of users whom nobody has asked for since all directors started
+// again, when it is known what they hold.
+func TestTakenUp(t *testing.T) {
+	const (
+		died  = 60 * time.Second
+		back  = 64 * time.Second // all are synced
+		later = 75 * time.Second
+	)
+	row := func(b netip.Addr, seen time.Duration) Mapping {
+		return Mapping{User: alice, Backend: b, Ends: seen + 40*time.Second}
+	}
+	flush := Op{Kind: OpFlush, Backend: b1}
+	asked := func(at time.Duration, b netip.Addr) []Event {
+		return []Event{Lookup{At(at), 50, "d1", alice}, Answer{At(at), 50, b, false}}
+	}
+	to := placeWithout(b1) // where the flush goes
+	for _, test := range []struct {
+		name   string
+		before []Event      // that the mesh did
+		has    [2][]Mapping // of d1 and d2
+		after  []Event
+		want   string // guarantee; "": fine
+	}{
+		{"nobody moved the user", nil, both(row(b1, died)), asked(later, b1), ""},
+		{"moved without a cause", nil, both(row(b1, died)), asked(later, to), "G2"},
+		{"moved by a flush that goes on", []Event{Admin{At(sec(40)), 7, "d1", flush}},
+			both(row(b1, died)), asked(later, to), ""},
+		{"moved by a flush that had ended", []Event{
+			Admin{At(sec(40)), 7, "d1", flush}, FlushEnded{At(sec(45)), 7},
+		}, both(row(b1, died)), asked(later, to), "G2"},
+		{"moved by a flush whose end was not kept", []Event{
+			Admin{At(sec(40)), 7, "d1", flush}, FlushEnded{At(died - sec(1)), 7},
+		}, both(row(b1, died)), asked(later, to), ""},
+		{"moved by a flush of after that", nil, both(row(b1, died)),
+			append([]Event{Admin{At(back + sec(1)), 8, "d1", flush}}, asked(later, to)...), ""},
+		{"moved, and never asked for", nil, both(row(b1, died)),
+			[]Event{final2(later+sec(1), row(to, died))}, "G2"},
+		{"asked for before that, and moved", asked(died-sec(6), b1), both(row(b1, died-sec(6))),
+			[]Event{
+				Lookup{At(died + sec(3.5)), 49, "d1", alice},
+				Answer{At(died + sec(3.5)), 49, b1, false},
+				Lookup{At(later), 50, "d1", alice}, Answer{At(later), 50, to, false},
+			}, "G2"},
+		{"asked for before that", asked(died-sec(6), b1), both(row(b1, died-sec(6))), []Event{
+			Lookup{At(died + sec(3.5)), 49, "d1", alice},
+			Answer{At(died + sec(3.5)), 49, b1, false},
+			Lookup{At(later), 50, "d1", alice}, Answer{At(later), 50, b1, false},
+		}, ""},
+		{"expired since", nil, both(row(b1, died-sec(6))), asked(later, to), ""},
+		{"active later for one of them", nil,
+			[2][]Mapping{{row(b1, died-sec(6))}, {row(b1, died)}}, asked(later, to), ""},
+		{"held by one", nil, [2][]Mapping{{row(b1, died)}, nil}, asked(later, to), ""},
+		{"held differently", nil, [2][]Mapping{{row(b1, died)}, {row(b3, died)}},
+			asked(later, to), ""},
+		{"being moved", nil, both(Mapping{
+			User: alice, Backend: b1, Moving: true, Ends: died + 40*time.Second,
+		}), asked(later, to), ""},
+		{"waits at the end of its life", nil, both(row(b1, died-sec(10))), []Event{
+			Lookup{At(died + sec(25)), 50, "d1", alice}, Answer{At(died + sec(30)), 50, to, false},
+		}, ""},
+		{"waits before that", nil, both(row(b1, died)), []Event{
+			Lookup{At(later), 50, "d1", alice}, Answer{At(later + sec(5)), 50, b1, false},
+		}, "G4"},
+	} {
+		before := New(rules)
+		start := []Event{
+			Start{At(0), "d1"}, Start{At(0), "d2"},
+			Synced{At(sec(1)), "d1", true, "", 1}, Synced{At(sec(1)), "d2", true, "", 1},
+		}
+		for _, e := range append(start, test.before...) {
+			before.Event(e)
+		}
+		without := rules
+		without.Backends = []Backend{{Addr: b1}, {Addr: b2, VHosts: 10}, {Addr: b3, VHosts: 10}}
+		c := New(without)
+		c.Follows(before, died)
+		c.Resumes(died - sec(2))
+		restarted := Restarted{At(back), died - sec(2), map[string]State{
+			"d1": holding(test.has[0]...), "d2": holding(test.has[1]...),
+		}}
+		for _, e := range withFrames(slices.Concat([]Event{
+			Start{At(died + sec(1)), "d1"}, Start{At(died + sec(1)), "d2"},
+			Synced{At(died + sec(3)), "d1", true, "", 1},
+			Synced{At(died + sec(3)), "d2", true, "", 1}, restarted,
+		}, test.after), died+sec(1)) {
+			c.Event(e)
+		}
+		switch got := c.Breaches(); {
+		case test.want == "" && len(got) > 0:
+			t.Errorf("%s: found %v", test.name, got)
+		case test.want != "" && (len(got) == 0 || got[0].Guarantee != test.want):
+			t.Errorf("%s: found %v, want a breach of %s", test.name, got, test.want)
+		}
+	}
+}
+
+func both(m Mapping) [2][]Mapping { return [2][]Mapping{{m}, {m}} }
+
+// final2 ends the history of d1 and d2 with equal directors, where b1 has no vhosts.
+func final2(at time.Duration, m Mapping) Final {
+	state := State{Table: with(b1, Row{Present: true}), Mappings: []Mapping{m}}
+	return Final{At(at), map[string]State{"d1": state, "d2": state}}
+}
+
+// withFrames adds what d1 and d2 hear of each other from a time on.
+func withFrames(events []Event, from time.Duration) []Event {
+	last := events[len(events)-1].When()
+	for at := from + sec(0.5); at <= last; at += sec(0.5) {
+		events = append(events,
+			Frame{At(at), "d1", "d2", at - sec(0.01), at - sec(0.02)},
+			Frame{At(at), "d2", "d1", at - sec(0.01), at - sec(0.02)})
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return int(a.When() - b.When()) })
+	return events
 }

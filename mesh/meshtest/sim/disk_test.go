@@ -108,3 +108,37 @@ func TestFlushGoesOnFromDisk(t *testing.T) {
 		t.Error(b)
 	}
 }
+
+// flushOverAStart has a director die in the middle of a flush, which the others end, and an
+// operator move users back to the flushed backend. Then all start, the one that missed that among
+// them, and in the end all users log in.
+func flushOverAStart(seed uint64) Schedule {
+	g := draw(seed, "flushes", 3, 110*time.Second)
+	g.s.Disks = Disks{On: true, Sync: g.between(time.Millisecond, 50*time.Millisecond)}
+	g.flushed(60, 10, 20*time.Second)
+	g.add(Action{At: 22 * time.Second, Kind: Crash, Director: 0, For: 48500 * time.Millisecond})
+	for u, user := range g.s.Users[:20] {
+		if user.Tag != string(g.s.Backends[0].Tag) {
+			continue
+		}
+		g.add(Action{
+			At: 60*time.Second + time.Duration(u)*100*time.Millisecond, Kind: Order, Director: 1,
+			Op: check.Op{Kind: check.OpMove, User: user, Backend: backend(0)},
+		})
+	}
+	g.add(Action{At: 70 * time.Second, Kind: AllDie, For: 2 * time.Second})
+	for u := range g.s.Users {
+		g.add(Action{At: 105 * time.Second, Kind: Login, Director: u % 3, User: u})
+	}
+	return g.finish()
+}
+
+// A flush that had ended is not run again after a start of all, which would move users whom an
+// operator had moved back.
+func TestFlushOverAStart(t *testing.T) {
+	for seed := range uint64(10) {
+		for _, b := range Run(flushOverAStart(seed+1), nil).Breaches {
+			t.Errorf("seed %d: %v", seed+1, b)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func (w *world) judged(rules check.Rules, history []check.Event) (breaches []che
 		if i > 0 && (firstStart(part) < ended || goesOn) {
 			c.Follows(before, ended)
 			if goesOn { // it is known what all have
-				c.Resumes()
+				c.Resumes(restarted.Kept)
 			} else {
 				c.Inherits()
 			}
