@@ -231,3 +231,35 @@ func TestEndOfALogThatAllGot(t *testing.T) {
 		}
 	}
 }
+
+// Who is out of touch as a director steps back may know by its last beat a moment of its clock that
+// was ahead, later than that to which the step moves what it wrote. So it would not get that by a
+// snapshot of all since then. It gets it, as the director says it again in its new life.
+func TestEndOfALogByAClockThatWasAhead(t *testing.T) {
+	w := started(t, 4)
+	d1, d2, d4 := w.directors[0], w.directors[1], w.directors[3]
+	const h = 31415
+	d1.must(h)
+	w.run(testExpire / 2)
+	d1.core.slew(20 * time.Second)
+	d1.core.beatToAll(w.now)
+	w.lose = func(_, to *director, _ wire.Message) bool { return to == d1 } // it notices nothing
+	w.deliver()
+	w.lose = nil
+	d1.must(h)
+	w.split([]*director{d4}, w.directors[:3])
+	w.until("d1 has stepped", 15*time.Second, func() bool {
+		return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+	})
+	w.run(failAfter + time.Second)
+	ended := d4.core.logs.Get(logs.ID{Name: "d1", Boot: d1.core.boots[0]})
+	if d2.live(h).Activity >= logs.Since(ended.WholeAt()) ||
+		d2.live(h).Activity <= d4.live(h).Activity {
+		t.Fatalf("d2 has %+v, d4 %+v; the test shows nothing", d2.live(h), d4.live(h))
+	}
+	w.heal()
+	w.until("all synced", 20*time.Second, w.allSynced)
+	if got, want := d4.live(h), d2.live(h); got != want {
+		t.Errorf("d4 has %+v, d2 %+v", got, want)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rank"
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -49,12 +50,18 @@ type disk struct {
 	// what happened in the mesh, 0 if that is not known.
 	until   directory.Time
 	since   directory.Tick
+	whole   directory.Time // up to when it lacks nothing of that
 	lateAt  directory.Time // from then on it has notes of late rows
 	moving  map[ring.User]bool
 	founded bool // this director served without having taken what others had
 	rows    uint64
 	started mono.Time
 	live    []wire.Peer // at the last sync
+	apart   []wire.Peer // then, see wholeNow
+	// logs are those of our former lives, up to where the disk had them at the last sync. Last is
+	// the highest number that was found behind it.
+	logs []wire.Position
+	last uint64
 }
 
 // restore begins with what a data directory holds. It is part of New.
@@ -62,10 +69,13 @@ func (c *Core) restore(now mono.Time, d *Disk) {
 	m := &d.Mark
 	c.disk = &disk{
 		loading: true, damaged: d.Damaged && !d.GoOn, until: m.MeshTime.Time(),
-		moving: make(map[ring.User]bool), started: now, live: m.Live,
+		moving: make(map[ring.User]bool), started: now, live: m.Live, apart: m.Apart,
+	}
+	if !d.Damaged {
+		c.disk.logs = m.Logs
 	}
 	if !d.Damaged && m.Whole > 0 {
-		c.disk.since, c.whole = logs.Since(m.Whole), m.Whole
+		c.disk.since, c.disk.whole, c.whole = logs.Since(m.Whole), m.Whole, m.Whole
 	}
 	c.disk.lateAt = c.disk.until
 	if noted := d.First.Noted; noted != 0 {
@@ -96,6 +106,9 @@ func (c *Core) Load(now mono.Time, m *wire.Rows) {
 	if m.Stamp != 0 {
 		c.late.Note(m.Stamp.Time(), m.Blocks)
 	}
+	if m.Stamp.Time() > d.until {
+		d.last = max(d.last, m.Seq)
+	}
 	buf := c.unpacked
 	for _, b := range m.Blocks {
 		buf = b.Append(buf[:0])
@@ -119,10 +132,11 @@ func (c *Core) Loaded(now mono.Time, failed error) {
 	}
 	d.loading = false
 	if failed != nil {
-		d.damaged, d.since = true, 0
+		d.damaged, d.since, d.whole, d.logs = true, 0, 0, nil
 		c.logf(LogError, "cannot read the data directory to its end", Field{"error", failed})
 	}
 	c.admission.holds = &holdings{since: d.since}
+	c.formerLogs(now)
 	for _, p := range c.peers.all {
 		if p.CountsUs {
 			// It came to count us when it asked us itself, and has not heard what we hold.
@@ -135,6 +149,44 @@ func (c *Core) Loaded(now mono.Time, failed error) {
 	if c.cfg.Founder && !d.damaged && !c.admission.removed {
 		c.found(now, "no peers are configured")
 	}
+}
+
+// formerLogs lets the peers know of the logs of our former lives. What stands at their end nobody
+// else may have, and only those get that which admit us: others that are out of touch now would not
+// learn from them that there is something to ask for.
+func (c *Core) formerLogs(now mono.Time) {
+	d := c.disk
+	ago := c.clock.At(now).Sub(d.until)
+	for _, at := range d.logs {
+		id := logs.ID{Name: at.Name, Boot: at.Boot}
+		gone := max(0, ago) + time.Duration(at.Gone)*time.Millisecond
+		if at.Name != c.cfg.Name || c.isOurs(id) || gone > logs.GoneReported {
+			continue
+		}
+		if at.Gone == 0 {
+			at.Seq = max(at.Seq, d.last)
+		}
+		c.logs.Ended(now.Add(-gone), id, at.Seq)
+		if log := c.logs.Get(id); log != nil {
+			log.NoteWhole(d.until)
+		}
+	}
+	for _, p := range c.peers.all {
+		if p.out {
+			c.reportGoneTo(now, p)
+		}
+	}
+}
+
+// wholeOnDisk is up to when the disk lacks nothing of a log: that of a director that was counted
+// when the disk was last synced; 0 if it was not.
+func (c *Core) wholeOnDisk(id logs.ID) directory.Time {
+	if c.disk == nil || !slices.ContainsFunc(c.disk.live, func(was wire.Peer) bool {
+		return was.Name == id.Name && was.Boot == id.Boot
+	}) {
+		return 0
+	}
+	return c.disk.whole
 }
 
 // holdLoaded holds the users that are being moved. Nobody runs their moves any more; the live
@@ -206,20 +258,22 @@ func (c *Core) restoreFlushes(now mono.Time, kept []wire.FlushProgress) {
 	}
 }
 
-// heedDisks takes up what data directories hold of flushes, as soon as this director is a member of
-// a mesh and has taken the rows that came with it. Until then each member that lets it in is told
-// what its own says: one of them may have founded the mesh, and goes on with those that it has not
-// heard of.
+// heedDisks takes up what data directories hold of flushes, when this director is a member of a
+// mesh and has taken the rows that came with it. The founder does so at once. Others wait until the
+// members have had time to ask for what they hold, and to ask again: one of them may be the
+// founder, which is told then, and goes on with flushes that it has not heard of.
 func (c *Core) heedDisks(now mono.Time) {
-	if c.admission.member && c.receiver.Current() == nil {
-		c.takeUpFlushes(now, c.disk != nil && c.disk.founded)
+	a, founded := &c.admission, c.disk != nil && c.disk.founded
+	if a.member && c.receiver.Current() == nil &&
+		(founded || now.Sub(a.syncedAt) > 2*snapshots.Stall) {
+		c.takeUpFlushes(now, founded)
 	}
 }
 
 // otherMesh notes that the data directory has nothing of the mesh that this director now joins.
 func (c *Core) otherMesh() {
 	if c.disk != nil {
-		c.disk.since, c.disk.founded = 0, false
+		c.disk.since, c.disk.whole, c.disk.founded = 0, 0, false
 	}
 }
 
@@ -285,7 +339,7 @@ func (c *Core) setAside(now mono.Time) {
 	c.losers.Clear()
 	c.flushes.TakeKept()
 	for _, log := range c.logs.All() {
-		if c.isOurs(log.ID()) {
+		if log.ID().Name == c.cfg.Name {
 			c.forgetLog(log) // what stood in it is gone too, nobody is to ask us for it
 		}
 	}

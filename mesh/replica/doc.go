@@ -84,7 +84,8 @@
 //   - A part of the other's log. It is asked for by number, or as a snapshot since the log was
 //     whole.
 //   - A part of the log of a director that failed, left or stepped mesh time; positions tell that
-//     it is missing (gone.go). It is asked for in the same way.
+//     it is missing (gone.go). It is asked for in the same way. So is the log of the life before a
+//     start from a data directory.
 //   - Rows from a time further back than positions reach. They come in a snapshot since the two
 //     directors were last together.
 //   - Rows that the comer has from outside the mesh, as it says in its question. They come in such

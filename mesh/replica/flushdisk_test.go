@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/replica/internal/snapshots"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -197,6 +198,7 @@ func TestFlushThatNobodyKnowsAnyMore(t *testing.T) {
 		}
 		d1.boots(false)
 		w.until("all synced", 20*time.Second, w.allSynced)
+		w.run(2*snapshots.Stall + time.Second) // until then a founder may ask
 		d2.crash()
 		w.run(2 * time.Second)
 		h := d1.movedBack()

@@ -22,7 +22,8 @@ import (
 //
 // A director whose own life ended, because it stepped its mesh time, tells them of that log too. It
 // has all of it, and nobody else may have its end. Only those get that which admit it again: others
-// that are out of touch then would not learn from them that there is something to ask for.
+// that are out of touch then would not learn from them that there is something to ask for. So does
+// one that starts from its data directory.
 
 // deadLogs seeks what peers have of the logs of directors that are gone.
 type deadLogs struct {
@@ -48,6 +49,7 @@ type deadLogsPort interface {
 	progressAdmission(now mono.Time)
 	takeRows(now mono.Time, m *wire.Rows)
 	takeUnknown(writer string, m *wire.Unknown)
+	wholeOnDisk(id logs.ID) directory.Time
 	writes(log *logs.Peer) bool
 }
 
@@ -118,6 +120,7 @@ func (dl *deadLogs) heardOf(now mono.Time, p *peer, at wire.Position) (log *logs
 		if log, excess = dl.logs.OpenGone(id, now.Add(-ago), dl.attached); excess != nil {
 			dl.forgetLog(excess)
 		}
+		log.NoteWhole(dl.wholeOnDisk(id))
 	}
 	return log, p.claims.Note(id, logs.SpansOf(at))
 }

@@ -1,18 +1,21 @@
 package replica
 
 import (
+	"slices"
 	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
 // A data directory is a peer on disk. It is given all that the table and the directory take in,
 // from whatever source, as the mesh's own messages, and after a restart that is merged as what
 // comes from a peer. Beside it there is how flushes go, since no other director may be left that
-// could go on with them. It is given nothing else: no boot id, number in a log, peer, observation
-// or hold survives a restart.
+// could go on with them, and up to where our log goes, since nobody else may have its end. It is
+// given nothing else: no number in the log of another, peer, observation or hold survives a
+// restart.
 
 // markEvery is how often what was kept is to be synced.
 const markEvery = time.Second
@@ -56,12 +59,13 @@ func (c *Core) keepMark(now mono.Time) {
 		return
 	}
 	c.markedAt, c.hurry = now, false
+	whole, apart := c.wholeNow(now)
 	if c.synced() {
-		c.whole = c.clock.At(now)
+		c.whole = whole
 	}
 	m := &wire.Mark{
 		MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Whole: c.whole,
-		Mesh: c.meshRank(now),
+		Mesh: c.meshRank(now), Logs: c.ownLogs(now), Apart: apart,
 	}
 	for _, p := range c.peers.all {
 		if p.live && p.Counted {
@@ -70,6 +74,45 @@ func (c *Core) keepMark(now mono.Time) {
 	}
 	c.keep(m)
 	c.noteMark()
+}
+
+// wholeNow is up to when nothing is missing here of what directors of the mesh said, while this
+// director is synced. Some are apart: they may go on where we do not hear it. After a start these
+// are, too, those that the disk speaks of and that have not been met again.
+func (c *Core) wholeNow(now mono.Time) (whole directory.Time, apart []wire.Peer) {
+	whole = c.clock.At(now)
+	for _, p := range c.peers.all {
+		if p.togetherAt == 0 || p.left || p.stranger || c.table.Removed(p.addr) {
+			continue
+		}
+		whole = min(whole, p.togetherAt)
+		if !p.live || !p.Counted {
+			apart = append(apart, wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr})
+		}
+	}
+	d := c.disk
+	if d == nil || d.whole == 0 || c.clock.At(now).Sub(d.whole) > forgetDead {
+		return whole, apart
+	}
+	for _, was := range slices.Concat(d.live, d.apart) {
+		p := c.peers.get(was.Name)
+		if (p == nil || p.togetherAt == 0 && !p.left) && !c.table.Removed(was.Addr) {
+			whole = min(whole, d.whole)
+			apart = append(apart, was)
+		}
+	}
+	return whole, apart[:min(len(apart), MaxDirectors)]
+}
+
+// ownLogs are up to where our log goes, and those of our lives that ended lately.
+func (c *Core) ownLogs(now mono.Time) (own []wire.Position) {
+	own = append(own, wire.Position{Name: c.cfg.Name, Boot: c.boot, Seq: c.log.Last()})
+	for _, at := range c.logs.Gone(now, logs.GoneReported) {
+		if at.Name == c.cfg.Name {
+			own = append(own, at)
+		}
+	}
+	return own
 }
 
 // KeepNow has all synced that was kept so far; this director is about to end.
@@ -97,7 +140,7 @@ func (c *Core) Held(now mono.Time) []wire.Message {
 	held := []wire.Message{
 		&wire.Mark{
 			MeshTime: c.clock.Micros(now), Wall: c.clock.Wall(now), Mesh: c.meshRank(now),
-			Noted: noted, Late: late,
+			Noted: noted, Late: late, Logs: c.ownLogs(now),
 		},
 		&wire.Table{Change: c.table.Snapshot()},
 	}

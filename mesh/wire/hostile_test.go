@@ -174,7 +174,7 @@ var lists = map[wire.Kind][]string{
 	wire.KindCounting: {"1", "2"},
 	wire.KindMeeting:  changeLists("0"),
 	wire.KindKeyring:  {"3", "6", "6.0.3", "6.1.3"},
-	wire.KindMark:     {"4", "6"},
+	wire.KindMark:     slices.Concat([]string{"4", "6", "8"}, positionLists("7")),
 
 	wire.KindObservations: {"1"},
 	wire.KindLoads:        {"3"},

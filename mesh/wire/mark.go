@@ -9,7 +9,12 @@ const (
 
 func (m *Mark) encode(w *writer) {
 	fields := 6
-	if len(m.Late) > 0 {
+	switch {
+	case len(m.Apart) > 0:
+		fields = 9
+	case len(m.Logs) > 0:
+		fields = 8
+	case len(m.Late) > 0:
 		fields = 7
 	}
 	w.array(fields)
@@ -26,6 +31,12 @@ func (m *Mark) encode(w *writer) {
 			w.int(int64(l.At))
 			w.uint(uint64(l.Oldest))
 		}
+	}
+	if fields > 7 {
+		encodePositions(w, m.Logs)
+	}
+	if fields > 8 {
+		encodePeers(w, "directors apart", m.Apart)
 	}
 }
 
@@ -46,5 +57,11 @@ func (m *Mark) decode(r *reader) {
 			return l
 		})
 	}
-	r.end("message", extra-1)
+	if extra > 1 {
+		m.Logs = decodePositions(r)
+	}
+	if extra > 2 {
+		m.Apart = list(r, "directors apart", MaxDirectors, minPeer, decodePeer)
+	}
+	r.end("message", extra-3)
 }

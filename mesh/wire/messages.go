@@ -454,6 +454,11 @@ type Mark struct {
 	// came late, that is, with activity of long before, but for those in Late.
 	Noted directory.Time
 	Late  []LateRows
+	// Logs are those of this director: that of its life, and of lives that ended lately. All that
+	// it has of them stands before the mark.
+	Logs []Position
+	// Apart are directors that were out of touch, of which Whole takes account.
+	Apart []Peer
 }
 
 // LateRows says that rows came late.

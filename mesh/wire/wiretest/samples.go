@@ -65,6 +65,10 @@ func Samples() []wire.Message {
 		MeshTime: now.Micros() + 123, Wall: now.Micros() + 456_789, Whole: now - 250, Mesh: blue,
 		Live: []wire.Peer{director(1), director(2)}, Noted: now - 3_600_000,
 		Late: []wire.LateRows{{At: now - 60_000, Oldest: (now - 900_000).Tick()}},
+		Logs: []wire.Position{
+			{Name: "d3", Boot: 7, Seq: 70_000}, {Name: "d3", Boot: 6, Seq: 9, Gone: 61_000},
+		},
+		Apart: []wire.Peer{director(3)},
 	}, &wire.Keyring{
 		Mesh: blue.ID, Whole: true, Digest: 0xfeed_0000_0000_beef,
 		Keys: []wire.Key{

@@ -1,0 +1,180 @@
+package replica
+
+import (
+	"testing"
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+// A director answers on its side of a split, dies there, and starts again from its disk. What it
+// said and nobody got reaches all, also one that is out of touch when the others admit it; and what
+// the others said meanwhile reaches it. Neither shows in digests.
+func TestEndOfALogFromDisk(t *testing.T) {
+	for name, test := range map[string]struct {
+		after time.Duration // from what was said to the death
+		power bool          // the host dies
+		twice bool          // it starts in the split, and dies again there
+		dies  bool          // and when the others have admitted it
+	}{
+		"at once":               {after: 300 * time.Millisecond},
+		"at once, dies later":   {after: 300 * time.Millisecond, dies: true},
+		"synced":                {after: 1200 * time.Millisecond, power: true},
+		"long before":           {after: 30 * time.Second, power: true},
+		"long before, and dies": {after: 30 * time.Second, dies: true},
+		"dies twice, and later": {after: 15 * time.Second, twice: true, dies: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := onDisks(t, 4)
+			d1, d2, d4 := w.directors[0], w.directors[1], w.directors[3]
+			const h, g = 31415, 27182
+			d1.must(h)
+			d2.must(g)
+			w.run(20 * time.Second)
+			w.split([]*director{d1}, w.directors[1:])
+			w.run(failAfter + time.Second)
+			d1.must(h)
+			d2.must(g)
+			want, others := d1.live(h), d2.live(g)
+			w.run(test.after)
+			again := func() {
+				d1.stopped = true
+				if test.power {
+					d1.disk.losePower()
+				}
+				d1.boots(false)
+			}
+			again()
+			if test.twice {
+				w.until("it serves alone", 15*time.Second, d1.core.synced)
+				w.run(8 * time.Second)
+				again()
+			}
+			w.heal()
+			w.split([]*director{d4}, w.directors[:3])
+			w.until("it is back", 15*time.Second, func() bool {
+				return d1.core.synced() && d2.core.synced() && d1.core.peers.all.live() == 2
+			})
+			w.run(failAfter + time.Second)
+			if d4.live(h) == want {
+				t.Fatal("d4 has it all the same, the test shows nothing")
+			}
+			if got := d1.live(g); got != others {
+				t.Errorf("it has %+v of the others, want %+v", got, others)
+			}
+			if test.dies {
+				d1.crash()
+			}
+			w.heal()
+			w.until("all synced", 20*time.Second, w.allSynced)
+			for _, d := range w.directors {
+				if d.stopped {
+					continue
+				}
+				if got := d.live(h); got != want {
+					t.Errorf("%s has %+v of the one that died, want %+v", d.name, got, want)
+				}
+				if got := d.live(g); got != others {
+					t.Errorf("%s has %+v of the others, want %+v", d.name, got, others)
+				}
+			}
+		})
+	}
+}
+
+// Where all start at once nobody knows the logs of the lives before. Nobody takes rows for that,
+// not even where one of them founds the mesh before it has heard the others.
+func TestFormerLogsWhereAllStart(t *testing.T) {
+	for _, founds := range []bool{false, true} {
+		w := onDisks(t, 3)
+		w.logins(300)
+		w.run(20 * time.Second)
+		for _, d := range w.directors {
+			d.stopped = true
+		}
+		told, rows := 0, 0
+		w.seen = func(_ *director, e Effect) {
+			s, ok := e.(Send)
+			if !ok {
+				return
+			}
+			switch m := s.Message.(type) {
+			case *wire.GonePositions:
+				told++
+			case *wire.SnapshotChunk:
+				for _, b := range m.Blocks {
+					rows += b.Len()
+				}
+			}
+		}
+		for i, d := range w.directors {
+			d.boots(founds && i == 0)
+			if founds {
+				w.run(100 * time.Millisecond)
+			}
+		}
+		w.until("all synced", 30*time.Second, w.allSynced)
+		if told == 0 {
+			t.Error("nobody told of its former log, the test shows nothing")
+		}
+		if rows > 0 {
+			t.Errorf("founds: %v: %d rows were sent", founds, rows)
+		}
+	}
+}
+
+// The logs of former lives are told for as long as those of other directors that are gone, and not
+// by a disk that has lost something.
+func TestFormerLogsThatAreNotTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		pause   time.Duration
+		damaged bool
+		told    bool
+	}{
+		"a moment":   {pause: time.Second, told: true},
+		"a while":    {pause: 4 * time.Minute, told: true},
+		"long ago":   {pause: 6 * time.Minute},
+		"is damaged": {pause: time.Second, damaged: true},
+	} {
+		w := onDisks(t, 1)
+		d1 := w.directors[0]
+		d1.must(7)
+		w.run(2 * time.Second)
+		d1.stopped, d1.disk.damaged, d1.disk.goOn = true, test.damaged, true
+		w.now = w.now.Add(test.pause)
+		d1.boots(false)
+		if told := d1.core.logs.Len() > 0; told != test.told {
+			t.Errorf("%s: told %v, want %v", name, told, test.told)
+		}
+	}
+}
+
+// A director that left founds the mesh from its disk, and the other one, which went on for longer
+// than a mapping lives, comes after. It brings all of that, not only what its disk may lack, also
+// where the disk is of a release that did not keep up to where its log went.
+func TestFoundsFromAnOldDisk(t *testing.T) {
+	w := onDisks(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	d1.core.Leave(w.now)
+	w.deliver()
+	d1.crash()
+	w.run(2 * testExpire)
+	const h = 31415
+	d2.must(h)
+	w.run(15 * time.Second)
+	d2.must(h)
+	w.run(15 * time.Second)
+	d2.crash()
+	for _, m := range d2.disk.kept {
+		if mark, ok := m.(*wire.Mark); ok {
+			mark.Logs = nil
+		}
+	}
+	d1.boots(true)
+	w.run(time.Second)
+	d2.boots(false)
+	w.until("the other one answers", 20*time.Second, d2.core.synced)
+	if got, want := d1.live(h), d2.live(h); got != want {
+		t.Errorf("it has %+v, want %+v", got, want)
+	}
+}
