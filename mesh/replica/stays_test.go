@@ -3,11 +3,13 @@ package replica
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"directormesh/directory"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -211,4 +213,52 @@ func TestMovesBesideOneToWhereTheUserIs(t *testing.T) {
 		w.run(2 * time.Second)
 		w.wantRest()
 	}
+}
+
+// A flush may take the user in the very input in which such a move begins: that ended before it was
+// announced, and the others end the user's sessions as for any move.
+func TestFlushTakesOneWhoStaysAtOnce(t *testing.T) {
+	w := started(t, 3)
+	w.noGossip = true
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	const last = 6
+	a, now := testBackend(1), d1.core.MeshTime(w.now)
+	for h := ring.UserHash(1); h <= last; h++ {
+		row := directory.Mapping{
+			Hash: h, Backend: a, Activity: now.Tick(), Stamp: now.Tick(), Generation: 1,
+		}
+		if h == 1 { // not seen for so long that it is moved at once, and makes room
+			row.Activity = now.Add(-50 * time.Second).Tick()
+		}
+		for _, d := range w.directors {
+			d.silently(row)
+		}
+	}
+	d1.order(UpdateBackend{Addr: a})
+	b := d1.core.target(ring.User{Hash: last})
+	id := d1.flush(Flush{Addr: a, MaxParallel: last - 1})
+	w.until("the first moves", time.Second, func() bool { return d1.core.Moves() > 0 })
+	if got := d1.core.Moves(); got != last-2 {
+		t.Fatalf("%d moves run, want %d; the test shows nothing", got, last-2)
+	}
+	w.now = w.now.Add(24 * time.Millisecond)
+	stays := d1.begin(Move{Hash: last, Backend: a})
+	if got := d1.core.moves.Get(ring.User{Hash: last}); got == nil || got.Flush == 0 {
+		t.Fatalf("the flush has not begun to move the user, but %+v; the test shows nothing", got)
+	}
+	w.run(5 * time.Second)
+	if got := d1.done[stays]; got.ID != stays || !errors.Is(got.Err, ErrTryAgain) {
+		t.Errorf("ended with %+v, want %v", got, ErrTryAgain)
+	}
+	if got := d1.flushed(id); got.running() || got.Moved != last {
+		t.Errorf("the flush is at %+v", got)
+	}
+	w.wantUser(last, b)
+	want := KickTarget{ByHash: true, Hash: last, Keep: b}
+	for _, d := range []*director{d2, d3} {
+		if !slices.ContainsFunc(d.kicked, func(k Kick) bool { return k.Target == want }) {
+			t.Errorf("%s did not end the sessions of the user who was moved", d.name)
+		}
+	}
+	w.wantRest()
 }

@@ -137,9 +137,11 @@ func (s *Set) LeaveBatch(m *Move) {
 	}
 }
 
-// Announce yields the batches of the moves that are queued; each gets its id when it is its turn.
+// Announce yields the batches of the moves that are queued; each gets its id when it is its turn. A
+// move may have ended since it was queued, for another one of its user. It is not announced: peers
+// end the sessions of a user once for each Hold.
 func (s *Set) Announce(now mono.Time, newID func() uint64) iter.Seq[*Batch] {
-	starting := s.starting
+	starting := slices.DeleteFunc(s.starting, func(m *Move) bool { return s.byUser[m.User] != m })
 	s.starting = nil
 	return func(yield func(*Batch) bool) {
 		for order := range slices.Chunk(starting, movesPerHold) {
