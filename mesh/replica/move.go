@@ -271,10 +271,13 @@ func (mo *mover) moveHeld(m *moves.Move) {
 	}
 }
 
-// restartMove begins a move again above a generation.
+// restartMove begins a move again above a generation. One whose user was to stay begins only now:
+// nobody has held the user. If it had waited for long, the user would else be let in at once.
 func (mo *mover) restartMove(now mono.Time, m *moves.Move, above uint16) {
 	mo.moves.Remove(m)
-	m.Stays = false
+	if m.Stays {
+		m.Started, m.Stays = now, false
+	}
 	m.Restarts++
 	mo.moves.Add(m)
 	mo.supersede(now, m, m.Row.Backend, above)

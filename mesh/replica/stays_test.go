@@ -116,6 +116,36 @@ func TestMoveToWhereTheUserIsNotEverywhere(t *testing.T) {
 	}
 }
 
+// Then it has the time of any move, however long it has waited: here its director slept meanwhile,
+// and the others moved the user.
+func TestMoveToWhereTheUserIsNoMore(t *testing.T) {
+	const h = 5
+	w := started(t, 3)
+	w.noGossip = true
+	d1, d2 := w.directors[0], w.directors[1]
+	a := d1.must(h)
+	w.run(time.Second)
+	w.lose = losing[*wire.Hold](d1, w.directors[2])
+	id := d1.begin(Move{Hash: h, Backend: a, Wait: true})
+	w.run(100 * time.Millisecond)
+	d1.stopped = true
+	w.run(releaseBy + 2*time.Second)
+	d2.order(Move{Hash: h, Backend: another(a), Wait: true})
+	d1.stopped, w.lose = false, nil
+	began := w.now
+	w.until("the end", 10*time.Second, func() bool { _, done := d1.done[id]; return done })
+	if took := w.now.Sub(began); d1.done[id].Err != nil || took < d1.core.cfg.KickDelay {
+		t.Errorf("ended after %v with %+v, want not before %v", took, d1.done[id],
+			d1.core.cfg.KickDelay)
+	}
+	if m := d1.live(h); m.Backend != a || m.Generation != 3 {
+		t.Errorf("d1 has %+v; the test shows nothing", m)
+	}
+	w.run(time.Second)
+	w.wantUser(h, a)
+	w.wantRest()
+}
+
 // A director that hangs is waited for until it has failed, and named. One whose stream broke is
 // told again.
 func TestMoveToWhereTheUserIsWaits(t *testing.T) {
