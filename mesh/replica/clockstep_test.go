@@ -37,6 +37,45 @@ func TestOperationsWhenTimeSteps(t *testing.T) {
 	}
 }
 
+// A move that was beaten just before mesh time steps is beaten after that. It does not end as if
+// the row that beat it were its own.
+func TestBeatenMoveWhenTimeSteps(t *testing.T) {
+	const h = 5
+	for name, stays := range map[string]bool{"move": false, "move to where the user is": true} {
+		w := started(t, 3)
+		w.noGossip = true
+		d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+		to := d1.must(h)
+		if !stays {
+			to = another(to)
+		}
+		w.run(time.Second)
+		w.lose = losing[*wire.Hold](d1, d3)
+		id := d1.begin(Move{Hash: h, Backend: to, Wait: true})
+		w.run(100 * time.Millisecond)
+		better := d2.live(h)
+		better.Generation, better.Backend, better.Moving = 7, testBackend(4), false
+		d2.silently(better)
+		d3.silently(better)
+		d1.hears(d2, &wire.Rows{Blocks: []wire.Block{wire.Pack("", []directory.Mapping{better})}})
+		if d1.done[id].ID != 0 || d1.live(h) != better {
+			t.Fatalf("%s: ended already, or d1 has %+v; the test shows nothing", name, d1.live(h))
+		}
+		d1.core.step(w.now, time.Second)
+		w.lose = nil
+		w.run(10 * time.Second)
+		if done := d1.done[id]; done.ID != id || done.Err != nil {
+			t.Errorf("%s: ended with %+v", name, done)
+		}
+		for _, d := range w.directors {
+			if m := d.live(h); m.Backend != to || m.Moving {
+				t.Errorf("%s: ended well, and %s has %+v, want %v", name, d.name, m, to)
+			}
+		}
+		w.wantRest()
+	}
+}
+
 // A director that has said nothing yet, and belongs to no mesh, steps within its life.
 func TestStepOfASilentDirector(t *testing.T) {
 	for _, test := range []struct {

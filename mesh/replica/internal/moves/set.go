@@ -336,7 +336,8 @@ func (s *Set) TakeOver(u ring.User) *Move {
 }
 
 // Restart has all moves announced anew: what peers know of them was said in an earlier life, and
-// our kick was for the row of before. Find finds the present row of a user.
+// our kick was for the row of before. Find finds the present row of a user: the move's, whose stamp
+// may be another one now, unless another row beat it a moment ago.
 func (s *Set) Restart(find Find) {
 	s.batches = make(map[uint64]*Batch)
 	s.starting = s.Sorted()
@@ -344,7 +345,8 @@ func (s *Set) Restart(find Find) {
 		m.batch, m.Phase, m.touched = nil, Holding, false
 		m.reported = map[string]bool{"": true}
 		m.Doubt()
-		if today, ok := find(m.User); ok {
+		if today, ok := find(m.User); ok && today.Backend == m.Row.Backend &&
+			today.Generation == m.Row.Generation {
 			m.Row = today
 		}
 	}
