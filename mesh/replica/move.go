@@ -79,7 +79,8 @@ func (mo *mover) startMove(now mono.Time, m *moves.Move, backend netip.Addr) {
 // confirmPlace lets the operation of a move end when all live directors have this row, by which the
 // user is where the move is to. One of them may have another row, if it is out of touch with the
 // director of whom we have this one. Nobody waits: the user is not held. A director that has a
-// better row answers with it, as it answers any move, and then the user is moved in earnest.
+// better row answers with it, as it answers any move. If that is of another backend, the user is
+// moved in earnest.
 //
 // The row goes ahead of the Hold, too: by a Hold that moves nobody, directors of an earlier release
 // end no session elsewhere.
@@ -272,13 +273,20 @@ func (mo *mover) moveHeld(m *moves.Move) {
 }
 
 // restartMove begins a move again above a generation. One whose user was to stay begins only now:
-// nobody has held the user. If it had waited for long, the user would else be let in at once.
+// nobody has held the user. If it had waited for long, the user would else be let in at once. But
+// if the row that beat it is of the same backend the user stays, and the peers confirm that row.
 func (mo *mover) restartMove(now mono.Time, m *moves.Move, above uint16) {
 	mo.moves.Remove(m)
+	m.Restarts++
 	if m.Stays {
+		row, status := mo.dir.Find(m.User.Tag, m.User.Hash, mo.clock.At(now))
+		if status == directory.Live && row.Backend == m.Row.Backend && !row.Moving &&
+			!moves.Same(row, m.Row) {
+			mo.confirmPlace(now, m, row)
+			return
+		}
 		m.Started, m.Stays = now, false
 	}
-	m.Restarts++
 	mo.moves.Add(m)
 	mo.supersede(now, m, m.Row.Backend, above)
 }

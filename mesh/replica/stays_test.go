@@ -116,6 +116,54 @@ func TestMoveToWhereTheUserIsNotEverywhere(t *testing.T) {
 	}
 }
 
+// A better row of the same backend is confirmed in its turn: nobody waits for a login then either.
+func TestMoveToWhereTheUserIsByAnotherRow(t *testing.T) {
+	const h = 5
+	for name, heard := range map[string]bool{"in the answer": false, "before that": true} {
+		w := started(t, 3)
+		w.noGossip = true
+		d1, d2 := w.directors[0], w.directors[1]
+		w.lose = losing[*wire.Rows](d2, d1) // until then the two do not hear of each other
+		a := d2.must(h)
+		w.now = w.now.Add(600 * time.Millisecond)
+		d1.must(h)
+		if d1.live(h).Stamp <= d2.live(h).Stamp {
+			t.Fatalf("%s: d1 has %+v, d2 %+v; the test shows nothing", name, d1.live(h), d2.live(h))
+		}
+		older := d2.live(h)
+		id := d1.begin(Move{Hash: h, Backend: a})
+		if heard {
+			block := wire.Pack("", []directory.Mapping{older})
+			d1.hears(d2, &wire.Rows{Blocks: []wire.Block{block}})
+			w.now = w.now.Add(50 * time.Millisecond)
+			d1.core.Tick(w.now)
+			if m := d1.core.moves.Get(ring.User{Hash: h}); m == nil || m.Restarts != 1 {
+				t.Errorf("%s: d1 goes on with %+v", name, m)
+			}
+		}
+		w.lose = nil
+		w.until("the end", time.Second, func() bool {
+			for _, d := range w.directors {
+				if got := d.must(h); got != a {
+					t.Errorf("%s: meanwhile %s answers %v, want %v", name, d.name, got, a)
+				}
+			}
+			_, done := d1.done[id]
+			return done
+		})
+		if diff := cmp.Diff(AdminDone{ID: id}, d1.done[id]); diff != "" {
+			t.Errorf("%s: ended with (-want +got):\n%s", name, diff)
+		}
+		for _, d := range w.directors {
+			if m := d.live(h); m.Stamp != older.Stamp || m.Generation != 1 || len(d.kicked) != 0 {
+				t.Errorf("%s: %s has %+v, and kicked %+v", name, d.name, m, d.kicked)
+			}
+		}
+		w.run(time.Second)
+		w.wantRest()
+	}
+}
+
 // Then it has the time of any move, however long it has waited: here its director slept meanwhile,
 // and the others moved the user.
 func TestMoveToWhereTheUserIsNoMore(t *testing.T) {
