@@ -302,8 +302,8 @@ type SnapshotChunk struct {
 	Covers []Position // in the first chunk: what the snapshot contains of each log at least
 	Blocks []Block
 	Differ []GroupLeaves // the answer to a Comparison: groups that differ
-	// Flushes are, in the first chunk, how flushes went as the data directory of a donor has it
-	// that is no member yet. The donor runs none of them. Each names the director that began it.
+	// Flushes are how flushes went as the data directory has it of a donor that has just come: in
+	// the first chunk. The donor runs none of them. Each names the director that began it.
 	Flushes []FlushProgress
 }
 
