@@ -293,17 +293,28 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 // comesBackWithin is how long after a conflict the end of the winner may bring the loser back.
 const comesBackWithin = 10*time.Second + spread
 
-// comesBack reports whether a line that lost a conflict may have come back, because the one that
-// beat it was forgotten right after that (protocol.md, What is replicated).
+// comesBack reports whether a line of a backend that lost a conflict may have come back.
 func (c *Checker) comesBack(s *userState, backend netip.Addr) bool {
 	return slices.ContainsFunc(s.gone, func(x goneLine) bool {
-		return x.backend == backend && slices.ContainsFunc(c.operations, func(o *operation) bool {
-			return o.still > x.at && o.at <= x.at+comesBackWithin &&
-				slices.ContainsFunc(s.sessions, func(y session) bool {
-					return y.backend != backend && o.frees(y.backend)
-				})
-		})
+		return x.backend == backend && c.cameBackWith(x) != never
 	})
+}
+
+// cameBackWith is the newest activity of a line that lost a conflict and may have come back,
+// because one that beat it was forgotten right after that; never, if it cannot have. The later
+// activity is kept, whichever mapping wins (protocol.md, What is replicated).
+func (c *Checker) cameBackWith(x goneLine) time.Duration {
+	newest, winners := never, x.beatenBy()
+	for _, o := range c.operations {
+		if o.still <= x.at || o.at > x.at+comesBackWithin || o.frees(x.backend) ||
+			!slices.ContainsFunc(winners, func(y *line) bool { return o.frees(y.backend) }) {
+			continue
+		}
+		for _, y := range winners {
+			newest = max(newest, min(y.last, o.still)) // later answers are of another mapping
+		}
+	}
+	return newest
 }
 
 // holdsOn reports whether a director may still have the mapping of a line that has ended elsewhere:

@@ -54,6 +54,15 @@ type goneLine struct {
 	by *line // what was answered then instead
 }
 
+// beatenBy are the lines of which one beat it in a conflict, if there was one: what was answered
+// instead stood beside it, or took its place by a fault. Any other was made with knowledge of it.
+func (x goneLine) beatenBy() []*line {
+	if x.by.made != causeFault && !slices.Contains(x.rivals, x.by) {
+		return nil
+	}
+	return append(slices.Clone(x.rivals), x.by)
+}
+
 // begin gives the user a new line beside those that are kept.
 func (s *userState) begin(x *line, kept []*line) {
 	for _, y := range kept {

@@ -273,16 +273,14 @@ func (c *Checker) heldUntil(o *operation, director int) time.Duration {
 // another now. The director may hold one that has just been replaced elsewhere. Of several lines,
 // the one that won has the newest activity of all, also that of one which was forgotten since. A
 // director that was asked by another one, and not heard, may have made a mapping or prolonged one.
+// One that lost a conflict may have come back.
 func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
-	t, newest := l.at, s.seen()
+	t, newest := l.at, c.prolonged(s, l, s.seen())
 	for _, r := range s.relayed {
 		if r.heard || r.id == l.id {
 			continue
 		}
 		end := min(t, r.ended)
-		if r.at <= newest+c.latestEnd() {
-			newest = max(newest, end)
-		}
 		made, _ := c.table.placesOf(s.user, r.at, end, everyone)
 		for _, b := range made {
 			x := &line{backend: b, recorded: r.at, earlier: r.at}
@@ -304,9 +302,15 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 			return g.sure && c.contacts.has(l.director, g.director, g.life, g.at)
 		})
 	}
-	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool { return t-x.at > c.latestEnd() })
+	back := func(x goneLine) time.Duration { return c.prolonged(s, l, c.cameBackWith(x)) }
+	s.gone = slices.DeleteFunc(s.gone, func(x goneLine) bool {
+		return t-max(x.at, back(x)) > c.latestEnd()
+	})
 	for _, x := range s.gone {
 		if (t-x.at <= spread || old) && c.ending(x.line, x.last, l, places) {
+			return true
+		}
+		if newest := back(x); newest != never && c.ending(x.line, newest, l, places) {
 			return true
 		}
 	}
@@ -316,6 +320,17 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// prolonged is the newest activity that a mapping with this one may have by now: a director that
+// was asked by another one, and not heard, may have prolonged it.
+func (c *Checker) prolonged(s *userState, l *lookup, newest time.Duration) time.Duration {
+	for _, r := range s.relayed {
+		if !r.heard && r.id != l.id && r.at <= newest+c.latestEnd() {
+			newest = max(newest, min(l.at, r.ended))
+		}
+	}
+	return newest
 }
 
 // mayEndUnanswered reports whether a mapping that a move or flush made, and that nobody was

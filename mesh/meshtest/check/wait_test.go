@@ -63,7 +63,98 @@ func TestReasonsToWait(t *testing.T) {
 		s.order("d1", calm+sec(11), calm+sec(11.1),
 			Op{Kind: OpUpdate, Backend: b1, VHosts: 10}, failed...)
 	}
+	// returns has alice answered two backends, and those of the one that won forgotten after so
+	// many seconds: she is on b1 again, where she does not hash any more.
+	returns := func(s *story, after float64, forgotten netip.Addr) {
+		conflict(s)
+		s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+		s.login("d1", calm+sec(8), alice, placeWithout(b1))
+		s.login("d1", calm+sec(15), alice, placeWithout(b1))
+		s.order("d1", calm+sec(after), calm+sec(after+0.1),
+			Op{Kind: OpForget, Backend: forgotten})
+	}
 	testStories(t, []tale{
+		{"the end of what lost and came back, with the activity of the winner", func(s *story) {
+			returns(s, 16, placeWithout(b1))
+			waits(s, "d1", calm+sec(50), placeWithout(b1))
+		}, "", ""},
+		{"the same long after it lost", func(s *story) {
+			returns(s, 16, placeWithout(b1))
+			waits(s, "d1", calm+sec(54), placeWithout(b1))
+		}, "", ""},
+		{"the same as it was prolonged for one which did not hear it", func(s *story) {
+			returns(s, 16, placeWithout(b1))
+			unheard(s, calm+sec(30))
+			waits(s, "d1", calm+sec(65), placeWithout(b1))
+		}, "", ""},
+		{"what lost and came back, before it may end", func(s *story) {
+			returns(s, 16, placeWithout(b1))
+			waits(s, "d1", calm+sec(17.5), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"what lost and came back, after its end", func(s *story) {
+			returns(s, 16, placeWithout(b1))
+			waits(s, "d1", calm+sec(59), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"what lost and did not come back when the winner ended", func(s *story) {
+			returns(s, 24, placeWithout(b1))
+			waits(s, "d1", calm+sec(50), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"what lost and was forgotten with the winner", func(s *story) {
+			returns(s, 16, netip.Addr{})
+			waits(s, "d1", calm+sec(50), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"what lost and came back, after its end, and a new one on the winner", func(s *story) {
+			conflict(s)
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.add(Admin{At(calm + sec(16)), 100, "d1",
+				Op{Kind: OpForget, Backend: placeWithout(b1)}})
+			s.login("d1", calm+sec(16.2), alice, placeWithout(b1))
+			s.add(Done{At: At(calm + sec(16.4)), ID: 100})
+			s.login("d1", calm+sec(40), alice, placeWithout(b1))
+			waits(s, "d1", calm+sec(65), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"what came first, lost, and came back", func(s *story) {
+			s.split("d3", calm-sec(8), calm+sec(3))
+			s.order("d1", calm-sec(1), calm-sec(0.9), shrink, "d3")
+			s.login("d1", calm+sec(1), alice, placeWithout(b1))
+			s.login("d3", calm+sec(1.1), alice, b1)
+			s.kick("d1", calm+sec(4), alice, b1)
+			s.login("d3", calm+sec(8), alice, b1)
+			s.order("d1", calm+sec(9), calm+sec(9.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+			s.order("d1", calm+sec(16), calm+sec(16.1), Op{Kind: OpForget, Backend: b1})
+			waits(s, "d1", calm+sec(46), b1)
+		}, "", ""},
+		{"what came second, lost, and came back", func(s *story) {
+			s.split("d3", calm-sec(8), calm+sec(3))
+			s.order("d1", calm-sec(1), calm-sec(0.9), shrink, "d3")
+			s.login("d1", calm+sec(1), alice, placeWithout(b1))
+			s.login("d3", calm+sec(1.1), alice, b1)
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.order("d1", calm+sec(16), calm+sec(16.1),
+				Op{Kind: OpForget, Backend: placeWithout(b1)})
+			waits(s, "d1", calm+sec(46), placeWithout(b1))
+		}, "", ""},
+		{"what lost after the other had been forgotten", func(s *story) {
+			s.order("d1", sec(5), sec(5.1), Op{Kind: OpForget, Backend: placeWithout(b1)})
+			conflict(s)
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.login("d1", calm+sec(22), alice, placeWithout(b1)) // which all hear of
+			waits(s, "d1", calm+sec(43), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"what a move took the place of, when that has ended", func(s *story) {
+			to := placeWithout(b1, placeWithout(b1))
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(0.5), calm+sec(0.6), shrink)
+			s.kick("d1", calm+sec(1), alice, to)
+			s.order("d1", calm+sec(1), calm+sec(3), Op{Kind: OpMove, User: alice, Backend: to})
+			s.login("d1", calm+sec(2.5), alice, to)
+			s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpForget, Backend: to})
+			waits(s, "d1", calm+sec(35), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"the end of a mapping that was prolonged for one which did not hear it", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
