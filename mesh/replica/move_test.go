@@ -330,3 +330,32 @@ func TestMovesThatAreNone(t *testing.T) {
 	}
 	w.wantRest()
 }
+
+// A director that slept from an order on has told nobody of it: the time that a move has begins
+// when it wakes.
+func TestMoveOfOneThatSleptAtOnce(t *testing.T) {
+	const h = 5
+	w := started(t, 3)
+	w.noGossip = true
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	a := d1.must(h)
+	w.run(time.Second)
+	w.lose = func(from, _ *director, m wire.Message) bool {
+		_, hold := m.(*wire.Hold)
+		return hold && from == d1
+	}
+	id := d1.begin(Move{Hash: h, Backend: another(a), Wait: true})
+	d1.stopped = true
+	w.run(releaseBy + 5*time.Second)
+	d1.stopped, w.lose = false, nil
+	w.breakStream(d1, d2)
+	w.breakStream(d1, d3)
+	w.until("the end", 20*time.Second, func() bool { _, done := d1.done[id]; return done })
+	for _, d := range w.directors {
+		if m := d.live(h); d1.done[id].Err != nil || m.Backend != another(a) {
+			t.Errorf("ended with %+v, and %s has %+v", d1.done[id], d.name, m)
+		}
+	}
+	w.run(time.Second)
+	w.wantRest()
+}

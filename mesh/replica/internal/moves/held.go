@@ -102,6 +102,13 @@ func (h *Held) Release(u ring.User) { delete(h.users, u) }
 // Clear lets all users go.
 func (h *Held) Clear() { clear(h.users) }
 
+// Postpone holds a user for so much longer.
+func (h *Held) Postpone(u ring.User, late time.Duration) {
+	if user := h.users[u]; user != nil {
+		user.since = user.since.Add(late)
+	}
+}
+
 // TakeForgotten yields the users, with their moving rows, that were held for HoldFor, and lets them
 // go.
 func (h *Held) TakeForgotten(now mono.Time) iter.Seq2[ring.User, directory.Mapping] {

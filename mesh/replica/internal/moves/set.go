@@ -262,10 +262,17 @@ func (s *Set) Overdue(now mono.Time, longer time.Duration) iter.Seq[*Batch] {
 	}
 }
 
-// Postpone gives peers so much more time to confirm.
+// Postpone gives peers so much more time to confirm. A move that some have not confirmed begins so
+// much later: perhaps nobody has heard of it. Those who have held its user have let go meanwhile.
 func (s *Set) Postpone(late time.Duration) {
 	for _, b := range s.batches {
 		b.at = b.at.Add(late)
+	}
+	for _, m := range s.byUser {
+		if m.Phase == Holding && !m.Stays {
+			m.Started = m.Started.Add(late)
+			s.Held.Postpone(m.User, late)
+		}
 	}
 }
 
