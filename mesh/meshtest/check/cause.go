@@ -178,12 +178,20 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 // a later one if that has nothing of before.
 func (c *Checker) unseenFlushes(
 	t time.Duration, s *userState, director int, backend netip.Addr, since time.Duration,
+) []*operation {
+	return slices.DeleteFunc(c.unheardFlushes(t, s, director), func(o *operation) bool {
+		return !o.flushes(s.user, backend) || o.ended <= since
+	})
+}
+
+// unheardFlushes finds the flushes that have ended, may have moved the user off some backend, and
+// need not have been heard of by a director that answers at t.
+func (c *Checker) unheardFlushes(
+	t time.Duration, s *userState, director int,
 ) (found []*operation) {
-	life := c.rules.Expire + c.rules.share() + clockSlack
 	for _, o := range c.operations {
-		if o.flushes(s.user, backend) && o.ended > since &&
-			o.ended <= t && t-o.ended < life && c.mayHaveLived(s, o.at) &&
-			c.unheard(t, director, o) {
+		if o.moves(s.user) && o.ended <= t && t-o.ended < c.latestEnd() &&
+			c.mayHaveLived(s, o.at) && c.unheard(t, director, o) {
 			found = append(found, o)
 		}
 	}

@@ -55,6 +55,12 @@ func (o *operation) heardBy(director int, t time.Duration) bool {
 	return t >= at(director)(o) || !o.done && t >= o.still
 }
 
+// heardOf reports whether the director that let the user in had heard of the operation. Who has
+// heard that a flush began need not have heard of what it did (protocol.md, Moves).
+func (y session) heardOf(o *operation) bool {
+	return o.heardBy(y.director, y.at) && !slices.Contains(y.unseen, o)
+}
+
 func (o *operation) learn(director int, t time.Duration) {
 	for len(o.had) <= director {
 		o.had = append(o.had, forever)

@@ -39,6 +39,7 @@ type session struct {
 	life     int
 	backend  netip.Addr
 	at       time.Duration
+	unseen   []*operation // see [Checker.unheardFlushes]
 }
 
 // seen is when the user was last let in, wherever; never, if the user was not.
@@ -154,7 +155,7 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 		})
 		i = len(s.sessions) - 1
 	}
-	s.sessions[i].at = t
+	s.sessions[i].at, s.sessions[i].unseen = t, c.unheardFlushes(t, s, director)
 }
 
 func (s *userState) changed(t time.Duration, to netip.Addr, why cause, rough bool) {

@@ -355,7 +355,7 @@ func (c *Checker) mayEndUnanswered(
 		return false // its place is the same: nothing waits for its end
 	}
 	return slices.ContainsFunc(s.sessions, func(y session) bool {
-		return lives(y.at) && ends(y.at, y.at) && !o.heardBy(y.director, y.at)
+		return lives(y.at) && ends(y.at, y.at) && !y.heardOf(o)
 	}) || slices.ContainsFunc(s.relayed, func(r *lookup) bool {
 		return !r.heard && lives(r.at) && ends(r.at, min(l.at, r.ended))
 	})

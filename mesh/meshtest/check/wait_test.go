@@ -63,6 +63,18 @@ func TestReasonsToWait(t *testing.T) {
 		s.order("d1", calm+sec(11), calm+sec(11.1),
 			Op{Kind: OpUpdate, Backend: b1, VHosts: 10}, failed...)
 	}
+	// flushesApart has d1 flush alice off b1, to which she then hashes again. All have heard that
+	// it begins, but d2 is cut off after so many seconds, until they meet. There she is as before.
+	flushesApart := func(s *story, since, ended, meet float64) {
+		s.login("d1", calm, alice, b1)
+		s.order("d1", calm+sec(7), calm+sec(7.1), shrink)
+		s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpFlush, Backend: b1})
+		s.add(FlushEnded{At(calm + sec(ended)), s.lastID})
+		s.split("d2", calm+sec(since), calm+sec(meet))
+		s.order("d1", calm+sec(18), calm+sec(18.1),
+			Op{Kind: OpUpdate, Backend: b1, VHosts: 10}, "d2")
+		s.login("d2", calm+sec(25), alice, b1)
+	}
 	// returns has alice answered two backends, and those of the one that won forgotten after so
 	// many seconds: she is on b1 again, where she does not hash any more.
 	returns := func(s *story, after float64, forgotten netip.Addr) {
@@ -268,6 +280,23 @@ func TestReasonsToWait(t *testing.T) {
 		{"the end of what a flush made, of which all have heard", func(s *story) {
 			flushesBack(s)
 			s.login("d2", calm+sec(25), alice, b1)
+			waits(s, "d1", calm+sec(60), b1)
+		}, "G4", "without a reason"},
+		{"what a flush made that all heard begin, with the activity of what it beat",
+			func(s *story) {
+				flushesApart(s, 8.3, 14, 32)
+				waits(s, "d1", calm+sec(60), b1)
+			}, "", ""},
+		{"the same after its end", func(s *story) {
+			flushesApart(s, 8.3, 14, 32)
+			waits(s, "d1", calm+sec(70), b1)
+		}, "G4", "without a reason"},
+		{"the same where all had met again before the other answer", func(s *story) {
+			flushesApart(s, 8.3, 14, 20)
+			waits(s, "d1", calm+sec(60), b1)
+		}, "G4", "without a reason"},
+		{"the same where the flush had ended before one was cut off", func(s *story) {
+			flushesApart(s, 13, 10, 32)
 			waits(s, "d1", calm+sec(60), b1)
 		}, "G4", "without a reason"},
 		{"what a flush made, before its end as it was prolonged", func(s *story) {
