@@ -284,8 +284,10 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 			return
 		}
 	}
+	inUse := func(_, until time.Duration) bool { return t-until < lifetime }
 	for _, o := range c.operations {
-		if end := min(t, o.ended); o.moves(s.user) && t-end < lifetime+moveLimit &&
+		if end := min(t, o.ended); o.moves(s.user) &&
+			(t-end < lifetime+moveLimit || c.usedUnanswered(o, s, t, inUse)) &&
 			c.maySendTo(o, s.user, end, backend) {
 			return
 		}

@@ -305,6 +305,26 @@ func TestStories(t *testing.T) {
 			func(s *story) { movedApart(s, false) }, "", ""},
 		{"such a move after another one", func(s *story) { movedApart(s, true) },
 			"G2", "d3 answered"},
+		{"what a flush made, with the activity of one that it beat", func(s *story) {
+			flushedLongAgo(s, 72, 75)
+		}, "", ""},
+		{"what a flush made, with that of one which was not answered any more", func(s *story) {
+			flushedLongAgo(s, 35, 75)
+		}, "G2", "no mapping to"},
+		{"what a flush made, of which the other had heard", func(s *story) {
+			flushedLongAgo(s, 72, 60)
+		}, "G2", "no mapping to"},
+		{"what a flush made and had ended before the other answer", func(s *story) {
+			flushedLongAgo(s, 100, 105)
+		}, "G2", "no mapping to"},
+		{"what a flush made, prolonged for one which did not hear it", func(s *story) {
+			flushedLongAgo(s, 35, 37)
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(calm + sec(71)), "d3", false, "the story says so", 0})
+			s.ask("d3", calm+sec(72), alice)
+			s.stop("d3", calm+sec(72.02))
+		}, "", ""},
 		{"a conflict repaired", func(s *story) {
 			conflict(s)
 			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
@@ -397,6 +417,26 @@ func expiredApart(s *story, f flushApart) {
 		"d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d3")
 	s.login("d1", mapped, alice, placeWithout(b1, theirs))
 	s.login("d3", mapped+sec(12), alice, cmp.Or(f.gives, theirs))
+}
+
+// flushedLongAgo has d1 flush alice off b1 while d2 is cut off, which answers her as before until
+// it is in touch again. Nobody is answered what the flush made before two minutes have passed, when
+// she hashes elsewhere.
+func flushedLongAgo(s *story, seen, meet float64) {
+	theirs := placeWithout(b1)
+	s.expire = time.Minute
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.split("d2", calm+sec(2), calm+sec(meet))
+	s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpFlush, Backend: b1}, "d2")
+	s.add(FlushEnded{At(calm + sec(10)), s.lastID})
+	s.order("d1", calm+sec(12), calm+sec(12.1),
+		Op{Kind: OpUpdate, Backend: theirs, VHosts: 0}, "d2")
+	for at := 30.0; at < seen; at += 30 {
+		s.login("d2", calm+sec(at), alice, b1)
+	}
+	s.login("d2", calm+sec(seen), alice, b1)
+	s.login("d1", calm+sec(130), alice, theirs)
 }
 
 // frozenApart has d1 stand still, with its clocks, when d3 flushes alice off b1, or later, and map

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ type story struct {
 	woken  map[string]bool               // its lives after the first go on with that
 	silent map[string]bool               // the story says itself when it is synced
 	mesh   map[string]uint64             // to which mesh each says that it belongs
+	expire time.Duration                 // if not that of the rules
 }
 
 // A tale is a story with what is to be found in it.
@@ -239,7 +241,9 @@ func (s *story) verify() []Breach { return s.checked(0).Breaches() }
 
 // checked returns the checker of the story, which goes on until a time at least.
 func (s *story) checked(last time.Duration) *Checker {
-	c := New(rules)
+	r := rules
+	r.Expire = cmp.Or(s.expire, r.Expire)
+	c := New(r)
 	s.settle(last)
 	c.Foresee(s.events)
 	for _, e := range s.events {

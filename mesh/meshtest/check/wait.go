@@ -334,19 +334,14 @@ func (c *Checker) prolonged(s *userState, l *lookup, newest time.Duration) time.
 }
 
 // mayEndUnanswered reports whether a mapping that a move or flush made, and that nobody was
-// answered yet, may be in its last seconds. While it lived it may have got a later activity: of a
-// mapping that it beat, which was answered by a director that had not heard of the operation
-// (protocol.md, What is replicated: the later activity is kept, whichever mapping wins), or by a
-// director that was asked by another one and not heard.
+// answered yet, may be in its last seconds.
 func (c *Checker) mayEndUnanswered(
 	o *operation, s *userState, l *lookup, places []netip.Addr,
 ) bool {
-	end := c.endOf(o)
-	lives := func(t time.Duration) bool { return t-c.latestEnd() <= end }
 	ends := func(since, until time.Duration) bool {
 		return l.at >= max(since, o.at)+c.earliestEnd() && l.at-c.latestEnd() <= until
 	}
-	if ends(o.at, end) {
+	if ends(o.at, c.endOf(o)) {
 		return true
 	}
 	to := o.op.Backend
@@ -354,10 +349,23 @@ func (c *Checker) mayEndUnanswered(
 		c.table.surelyUp(to, l.at-spread, l.at) {
 		return false // its place is the same: nothing waits for its end
 	}
+	return c.usedUnanswered(o, s, l.at, ends)
+}
+
+// usedUnanswered reports whether there is a later activity, until t, that fits, of a mapping that a
+// move or flush made and that nobody was answered yet. While it lived it may have got one: of a
+// mapping that it beat, which was answered by a director that had not heard of the operation
+// (protocol.md, What is replicated: the later activity is kept, whichever mapping wins), or by a
+// director that was asked by another one and not heard.
+func (c *Checker) usedUnanswered(
+	o *operation, s *userState, t time.Duration, fits func(since, until time.Duration) bool,
+) bool {
+	end := c.endOf(o)
+	lives := func(at time.Duration) bool { return at-c.latestEnd() <= end }
 	return slices.ContainsFunc(s.sessions, func(y session) bool {
-		return lives(y.at) && ends(y.at, y.at) && !y.heardOf(o)
+		return lives(y.at) && fits(y.at, y.at) && !y.heardOf(o)
 	}) || slices.ContainsFunc(s.relayed, func(r *lookup) bool {
-		return !r.heard && lives(r.at) && ends(r.at, min(l.at, r.ended))
+		return !r.heard && lives(r.at) && fits(r.at, min(t, r.ended))
 	})
 }
 
