@@ -300,7 +300,8 @@ func (c *Checker) judgePlace(t time.Duration, s *userState, l *lookup, backend n
 		d.name, backend, found)
 }
 
-// comesBackWithin is how long after a conflict the end of the winner may bring the loser back.
+// comesBackWithin is how long after a director has met both the end of the winner may bring the
+// loser of a conflict back, with which it comes to all (protocol.md, What is replicated).
 const comesBackWithin = 10*time.Second + spread
 
 // comesBack reports whether a line of a backend that lost a conflict may have come back.
@@ -316,7 +317,7 @@ func (c *Checker) comesBack(s *userState, backend netip.Addr) bool {
 func (c *Checker) cameBackWith(x goneLine) time.Duration {
 	newest, winners := never, x.beatenBy()
 	for _, o := range c.operations {
-		if o.still <= x.at || o.at > x.at+comesBackWithin || o.frees(x.backend) ||
+		if o.still <= x.at || o.at > x.held+comesBackWithin || o.frees(x.backend) ||
 			!slices.ContainsFunc(winners, func(y *line) bool { return o.frees(y.backend) }) {
 			continue
 		}
@@ -335,9 +336,7 @@ func (c *Checker) holdsOn(
 ) bool {
 	return slices.ContainsFunc(s.gone, func(x goneLine) bool {
 		return x.backend == backend && c.mayLive(s, x.line, t) &&
-			!slices.ContainsFunc(x.by.answers, func(g given) bool {
-				return !c.excused(t, director, x.by, &g)
-			})
+			c.mayLackAll(t, director, x.by, c.contacts.mustKnow)
 	})
 }
 

@@ -164,6 +164,7 @@ func (c *Checker) look(t time.Duration) {
 	c.judgeRest(t)
 	c.overdue(t)
 	c.settleUsers(t)
+	c.followBeaten(t)
 }
 
 // breach reports one.

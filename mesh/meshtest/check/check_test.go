@@ -355,6 +355,49 @@ func TestStories(t *testing.T) {
 		{"the end of one that won, right after that", func(s *story) { winnerEnds(s, 14) }, "", ""},
 		{"the end of one that won long ago", func(s *story) { winnerEnds(s, 24) }, "G2",
 			"no mapping to"},
+		{"the end of one that won, right after one heard of it", func(s *story) {
+			winnerEndsApart(s, 20, 30)
+		}, "", ""},
+		{"the end of one that won, long after the last had heard of it", func(s *story) {
+			winnerEndsApart(s, 20, 35)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, of which all had heard long ago", func(s *story) {
+			winnerEndsApart(s, 8, 30)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, before the last had heard of it", func(s *story) {
+			winnerEndsApart(s, 32, 33)
+		}, "", ""},
+		{"the end of one that won, of which the last had heard from another", func(s *story) {
+			s.login("d2", calm+sec(21), alice, placeWithout(b1))
+			winnerEndsApart(s, 32, 33)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, where who lacked it had started again", func(s *story) {
+			s.stop("d3", calm+sec(9))
+			s.start("d3", calm+sec(12))
+			winnerEndsApart(s, 20, 30)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, where who lacked it was gone", func(s *story) {
+			s.stop("d3", calm+sec(9))
+			winnerEndsApart(s, 20, 30)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, where the other had ended first", func(s *story) {
+			s.login("d1", calm+sec(20), alice, placeWithout(b1))
+			s.login("d1", calm+sec(40), alice, placeWithout(b1))
+			losesApart(s, 44.5, 52, 60)
+			s.login("d2", calm+sec(62), alice, b1)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, after one was synced that had missed much", func(s *story) {
+			s.expire = time.Minute
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(calm + sec(28.5)), "d3", false, "the story says so", 0})
+			s.add(Synced{At(calm + sec(36)), "d3", true, "", 0})
+			winnerEndsApart(s, 28, 44)
+		}, "", ""},
+		{"the end of one that won, long after all were synced", func(s *story) {
+			s.expire = time.Minute
+			winnerEndsApart(s, 28, 44)
+		}, "G2", "no mapping to"},
 		{"a conflict, and a new mapping when both have ended", func(s *story) {
 			s.split("d3", calm-sec(8), calm+sec(3))
 			s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1}, "d3")
@@ -510,6 +553,32 @@ func winnerEnds(s *story, after float64) {
 	s.login("d1", calm+sec(8), alice, placeWithout(b1))
 	s.order("d1", calm+sec(after), calm+sec(after+0.1),
 		Op{Kind: OpForget, Backend: placeWithout(b1)})
+	s.login("d2", calm+sec(after+2), alice, b1)
+}
+
+// losesApart has d1 and d3, which have no contact, answer differently, and d2, which hears both,
+// show that d1's answer has won. d3 hears of that when it meets d1. At last those on the backend
+// that won are forgotten.
+func losesApart(s *story, shown, meet, after float64) {
+	vhosts := func(at float64, n int) {
+		s.order("d2", calm+sec(at), calm+sec(at+0.1),
+			Op{Kind: OpUpdate, Backend: b1, VHosts: n})
+	}
+	s.part("d1", "d3", calm-sec(8), calm+sec(meet))
+	vhosts(-1, 0)
+	s.login("d1", calm+sec(1), alice, placeWithout(b1))
+	vhosts(2, 10)
+	s.login("d3", calm+sec(5), alice, b1)
+	s.login("d2", calm+sec(shown), alice, placeWithout(b1))
+	vhosts(8, 0)
+	s.order("d2", calm+sec(after), calm+sec(after+0.1),
+		Op{Kind: OpForget, Backend: placeWithout(b1)})
+}
+
+// winnerEndsApart is winnerEnds where d3 had the other one, and has not heard of the one that won
+// before it meets d1.
+func winnerEndsApart(s *story, meet, after float64) {
+	losesApart(s, 7, meet, after)
 	s.login("d2", calm+sec(after+2), alice, b1)
 }
 

@@ -9,7 +9,7 @@ import (
 func (s *userState) onlyLine(x *line, t time.Duration) {
 	for _, y := range s.lines {
 		if y != x {
-			s.gone = append(s.gone, goneLine{y, t, x})
+			s.gone = append(s.gone, goneLine{y, t, x, t})
 		}
 	}
 	s.lines = []*line{x}
@@ -23,7 +23,7 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil &&
 			c.knowsAll(t, l.director, y, c.contacts.knows)
 		if beaten {
-			s.gone = append(s.gone, goneLine{y, t, x})
+			s.gone = append(s.gone, goneLine{y, t, x, t})
 			x.returns(y)
 			c.reopen(t, s, y)
 			c.explainf(t, "user %v: %s knows %v too and answers %v",
@@ -50,6 +50,33 @@ func (x *line) returns(from *line) {
 	if from.made != causeFault && x.last < from.start && !slices.Contains(from.beside, x) {
 		x.answers, x.makers = nil, nil
 	}
+}
+
+// followBeaten notes until when lines that were beaten may live on where nobody has heard of that.
+func (c *Checker) followBeaten(t time.Duration) {
+	for _, s := range c.users {
+		for i := range s.gone {
+			x := &s.gone[i]
+			if t-x.at > c.latestEnd() || !c.mayLive(s, x.line, t) {
+				continue
+			}
+			for j := range c.contacts.directors {
+				if c.mayHoldAlone(t, j, x) {
+					x.held = t
+				}
+			}
+		}
+	}
+}
+
+// mayHoldAlone reports whether a director may have a line that was beaten elsewhere, and has an
+// excuse for not knowing what beat it. One that is not synced knows only what has reached it.
+func (c *Checker) mayHoldAlone(t time.Duration, director int, x *goneLine) bool {
+	d, has := c.contacts.directors[director], c.contacts.mustKnow
+	if !d.synced {
+		has = c.contacts.knows
+	}
+	return d.alive && d.startedAt <= x.last && c.mayLackAll(t, director, x.by, has)
 }
 
 // settleUsers ends the conflicts that faults left behind.

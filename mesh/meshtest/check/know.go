@@ -197,6 +197,14 @@ func (c *Checker) inherited(x *line, since, until time.Duration) (found []given)
 	return found
 }
 
+// mayLackAll reports whether the director may be without the row of a line, whichever answer made
+// or prolonged it.
+func (c *Checker) mayLackAll(t time.Duration, director int, x *line, has knowing) bool {
+	return !slices.ContainsFunc(x.answers, func(g given) bool {
+		return !c.mayLack(t, director, x, &g, has)
+	})
+}
+
 // lacks reports whether the director may be without what was announced with an answer, if anything
 // was.
 func (c *Checker) lacks(t time.Duration, director int, g *given, has knowing) bool {

@@ -52,6 +52,8 @@ type goneLine struct {
 	*line
 	at time.Duration
 	by *line // what was answered then instead
+	// until when some director may have had it without what was answered instead
+	held time.Duration
 }
 
 // beatenBy are the lines of which one beat it in a conflict, if there was one: what was answered
@@ -209,7 +211,7 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	s.changed(t, backend, why, c.troubled(t))
 	for _, old := range s.lines {
 		if !slices.Contains(kept, old) {
-			s.gone = append(s.gone, goneLine{old, t, x})
+			s.gone = append(s.gone, goneLine{old, t, x, t})
 		}
 	}
 	s.begin(x, kept)

@@ -111,6 +111,14 @@ func TestReasonsToWait(t *testing.T) {
 			returns(s, 24, placeWithout(b1))
 			waits(s, "d1", calm+sec(50), placeWithout(b1))
 		}, "G4", "without a reason"},
+		{"what lost and came back from one that had not heard of the winner", func(s *story) {
+			losesApart(s, 7, 20, 30)
+			waits(s, "d1", calm+sec(46), placeWithout(b1))
+		}, "", ""},
+		{"what lost long before the winner ended, as all had heard", func(s *story) {
+			losesApart(s, 7, 8, 30)
+			waits(s, "d1", calm+sec(46), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"what lost and was forgotten with the winner", func(s *story) {
 			returns(s, 16, netip.Addr{})
 			waits(s, "d1", calm+sec(50), placeWithout(b1))
