@@ -185,13 +185,16 @@ func (c *Checker) missesRival(t time.Duration, director int, x *line, g *given) 
 }
 
 // inherited are the answers of rivals, between two times, whose activity a line's mapping may have:
-// the later activity is kept, whichever mapping wins (protocol.md, What is replicated).
+// the later activity is kept, whichever mapping wins (protocol.md, What is replicated). So it may
+// have that of what it replaced, where others had not heard of the move or flush that made it.
 func (c *Checker) inherited(x *line, since, until time.Duration) (found []given) {
+	answers := slices.Clone(x.late)
 	for _, y := range x.rivals {
-		for _, a := range y.answers {
-			if a.at >= since && a.at <= until && (a.relayed || c.contacts.mayHaveLeft(&a)) {
-				found = append(found, a)
-			}
+		answers = append(answers, y.answers...)
+	}
+	for _, a := range answers {
+		if a.at >= since && a.at <= until && (a.relayed || c.contacts.mayHaveLeft(&a)) {
+			found = append(found, a)
 		}
 	}
 	return found

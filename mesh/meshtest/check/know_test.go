@@ -381,6 +381,25 @@ func TestKnowledge(t *testing.T) {
 			s.login("d1", sec(54), alice, b1)
 			s.login("d2", sec(63), alice, placeWithout(b1))
 		}, "G2", "d2 answered"},
+		{"the activity of a mapping that a flush replaced, which one has not heard of",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(1), end)
+				flushedWithActivity(s, 37, 46, 63.5)
+			}, "", ""},
+		{"the activity of a mapping that a flush replaced, from before that", func(s *story) {
+			s.part("d2", "d3", calm+sec(1), end)
+			flushedWithActivity(s, 22.5, 34, 53.5)
+		}, "G2", "d2 answered"},
+		{"the activity of a mapping that a flush replaced, from long before the answer",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(1), end)
+				flushedWithActivity(s, 37, 51, 64)
+			}, "G2", "d2 answered"},
+		{"the activity of a mapping that a flush replaced, which all have heard of meanwhile",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(1), sec(38))
+				flushedWithActivity(s, 37, 46, 63.5)
+			}, "G2", "d2 answered"},
 		{"a flush that one director never heard of, and one in the middle did", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.part("d1", "d3", calm+sec(1), end)
@@ -646,6 +665,22 @@ func losesWithActivity(s *story, at float64) {
 	s.login("d2", calm+sec(7), alice, b1)
 	s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.login("d3", sec(at), alice, placeWithout(b1))
+}
+
+// flushedWithActivity has d2 flush alice off b1, d3 answer her b1 at a time, with whom d2 may have
+// no contact, and d1 answer what the flush made, as it has heard of both. Then d2 takes that for
+// dead.
+func flushedWithActivity(s *story, old, made, dead float64) {
+	theirs := placeWithout(b1)
+	s.login("d1", calm, alice, b1)
+	s.order("d1", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", sec(22.4), alice, b1)
+	s.order("d2", sec(23), sec(23.1), Op{Kind: OpFlush, Backend: b1}, "d3")
+	s.add(FlushEnded{At(sec(25)), s.lastID})
+	s.login("d3", sec(old), alice, b1)
+	s.login("d1", sec(made), alice, theirs)
+	s.order("d1", sec(made+1), sec(made+1.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0})
+	s.login("d2", sec(dead), alice, placeWithout(b1, theirs))
 }
 
 // losesUnheard is losesWithActivity where d3 is alone by then. The others go on without it.

@@ -36,6 +36,7 @@ type line struct {
 	// those that the director which made it need not have known of: it took the place of none
 	beside  []*line
 	rivals  []*line // lines that it stood beside; see inherited
+	late    []given // with what it replaced, when the moves or flushes that made it had begun
 	fresh   bool    // its first answer made the mapping
 	made    cause   // why the user got it
 	loose   bool    // perhaps forgotten already: the next answer tells
@@ -212,11 +213,22 @@ func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend neti
 	for _, old := range s.lines {
 		if !slices.Contains(kept, old) {
 			s.gone = append(s.gone, goneLine{old, t, x, t})
+			x.late = append(x.late, old.answersSince(x.makers)...)
 		}
 	}
 	s.begin(x, kept)
 	c.explainf(t, "user %v: %v is new (%v); now %s", s.user, backend, why, c.describe(s))
 	return x
+}
+
+// answersSince are the answers that were given when one of some operations had begun.
+func (l *line) answersSince(operations []*operation) (found []given) {
+	for _, g := range l.answers {
+		if slices.ContainsFunc(operations, func(o *operation) bool { return g.at > o.at }) {
+			found = append(found, g)
+		}
+	}
+	return found
 }
 
 // estrange notes that two meshes met. The clock of either may go on: the times in the other's
