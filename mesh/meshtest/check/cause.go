@@ -159,15 +159,9 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 	}) {
 		return true
 	}
-	made := slices.IndexFunc(s.changes, func(ch change) bool {
-		return ch.at == x.start && ch.to == x.backend
-	})
-	if made < 1 {
-		return false
-	}
-	expired := s.changes[made-1].to
 	return slices.ContainsFunc(c.operations, func(o *operation) bool {
-		return o.rough && o.flushes(s.user, expired) && o.at < x.start && o.ended > x.start &&
+		return o.rough && o.at < x.start && o.ended > x.start &&
+			slices.ContainsFunc(x.after, func(b netip.Addr) bool { return o.flushes(s.user, b) }) &&
 			c.mayHash(s.user, o.at, t, backend)
 	})
 }

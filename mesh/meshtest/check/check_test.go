@@ -325,6 +325,18 @@ func TestStories(t *testing.T) {
 			s.ask("d3", calm+sec(72), alice)
 			s.stop("d3", calm+sec(72.02))
 		}, "", ""},
+		{"a flush of what won a conflict, where what lost was the newest", func(s *story) {
+			flushAfterConflict(s, b1, sec(35))
+		}, "", ""},
+		{"such a flush that had not ended", func(s *story) {
+			flushAfterConflict(s, b1, 0)
+		}, "", ""},
+		{"a flush of what lost a conflict", func(s *story) {
+			flushAfterConflict(s, placeWithout(b1), sec(35))
+		}, "G2", "d3 answered"},
+		{"such a flush of what lost that had not ended", func(s *story) {
+			flushAfterConflict(s, placeWithout(b1), 0)
+		}, "G2", "d3 answered"},
 		{"a conflict repaired", func(s *story) {
 			conflict(s)
 			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
@@ -480,6 +492,29 @@ func flushedLongAgo(s *story, seen, meet float64) {
 	}
 	s.login("d2", calm+sec(seen), alice, b1)
 	s.login("d1", calm+sec(130), alice, theirs)
+}
+
+// flushAfterConflict has the first of two backends win that a split has left alice with. Then d3 is
+// cut off and flushes b1, while the mapping of the winner expires for the others. They map her anew
+// by a table that has changed.
+func flushAfterConflict(s *story, first netip.Addr, ended time.Duration) {
+	other, others := placeWithout(b1), sec(16.2)
+	if first != b1 {
+		others = sec(15.8)
+	}
+	s.split("d3", sec(7), sec(18))
+	s.order("d1", sec(14), sec(14.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d3", sec(16), alice, b1)
+	s.login("d1", others, alice, other)
+	s.login("d1", sec(22), alice, first)
+	s.split("d3", sec(26), sec(68))
+	s.order("d3", sec(33), sec(33.1), Op{Kind: OpFlush, Backend: b1}, "d1", "d2")
+	if ended != 0 {
+		s.add(FlushEnded{At(ended), s.lastID})
+	}
+	s.order("d1", sec(36), sec(36.1), Op{Kind: OpUpdate, Backend: other, VHosts: 0}, "d3")
+	s.login("d1", sec(66), alice, placeWithout(b1, other))
+	s.login("d3", sec(82), alice, other)
 }
 
 // frozenApart has d1 stand still, with its clocks, when d3 flushes alice off b1, or later, and map

@@ -31,6 +31,7 @@ type line struct {
 	move    *operation // the move that made it, until it is first answered
 	// the move or flushes that may have made it: their originators announced it
 	makers []*operation
+	after  []netip.Addr // the backends of which one may have been there before
 	// flushes of which the one that made it may not have heard: they may have made another mapping
 	unseen []*operation
 	// those that the director which made it need not have known of: it took the place of none
@@ -135,14 +136,17 @@ func (l *line) slack() time.Duration {
 }
 
 // newLine judges an answer with a backend that none of the user's lines has, and gives the line
-// that it begins.
-func (c *Checker) newLine(t time.Duration, s *userState, l *lookup, backend netip.Addr) *line {
+// that it begins. Any of the lines that stood until now may have been there before, even if all
+// must have expired.
+func (c *Checker) newLine(
+	t time.Duration, s *userState, l *lookup, backend netip.Addr, stood []*line,
+) *line {
 	x := &line{
 		backend: backend, start: t, last: t, proven: t, recorded: t, earlier: t, renewed: never,
 	}
-	if n := len(s.changes); n > 0 {
-		before := s.changes[n-1]
-		x.unseen = c.unseenFlushes(t, s, l.director, before.to, before.at)
+	for _, y := range stood {
+		x.after = append(x.after, y.backend)
+		x.unseen = append(x.unseen, c.unseenFlushes(t, s, l.director, y.backend, y.start)...)
 	}
 	var why cause
 	var kept []*line

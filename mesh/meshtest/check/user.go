@@ -86,12 +86,13 @@ func (s *userState) find(backend netip.Addr) *line {
 // answer judges one answer by G2 and notes it.
 func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	s := c.user(l.user)
+	stood := s.lines
 	if c.allSurelyDead(s, t) && (s.find(backend) == nil || !c.mayHaveInherited(s, t)) {
 		s.lines = nil
 	}
 	x := s.find(backend)
 	if x == nil {
-		x = c.newLine(t, s, l, backend)
+		x = c.newLine(t, s, l, backend, stood)
 	} else {
 		anew := x.spared || len(s.lines) > 1 && c.allGone(s, t)
 		if anew && c.hashesTo(t, l, backend) {
