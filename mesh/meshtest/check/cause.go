@@ -311,7 +311,7 @@ func (c *Checker) comesBack(s *userState, backend netip.Addr) bool {
 func (c *Checker) cameBackWith(x goneLine) time.Duration {
 	newest, winners := never, x.beatenBy()
 	for _, o := range c.operations {
-		if o.still <= x.at || o.at > x.held+comesBackWithin || o.frees(x.backend) ||
+		if o.still <= x.at || o.at > x.apartUntil+comesBackWithin || o.frees(x.backend) ||
 			!slices.ContainsFunc(winners, func(y *line) bool { return o.frees(y.backend) }) {
 			continue
 		}

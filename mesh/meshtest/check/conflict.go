@@ -62,7 +62,7 @@ func (c *Checker) followBeaten(t time.Duration) {
 			}
 			for j := range c.contacts.directors {
 				if c.mayHoldAlone(t, j, x) {
-					x.held = t
+					x.apartUntil = t
 				}
 			}
 		}

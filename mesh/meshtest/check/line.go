@@ -55,7 +55,7 @@ type goneLine struct {
 	at time.Duration
 	by *line // what was answered then instead
 	// until when some director may have had it without what was answered instead
-	held time.Duration
+	apartUntil time.Duration
 }
 
 // beatenBy are the lines of which one beat it in a conflict, if there was one: what was answered
