@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
 	"directormesh/ring"
@@ -70,10 +71,28 @@ type Result struct {
 // Run carries a schedule out and judges it. The trace may be nil.
 func Run(s Schedule, trace *Trace) Result {
 	w := newWorld(s, trace)
-	w.until(s.End)
-	w.now = s.End
+	end := s.End
+	for w.until(end); w.tableChanges() && end < s.End+5*spreads; w.until(end) {
+		end += spreads
+	}
+	w.now = end
 	w.record(w.finalState())
 	return w.result()
+}
+
+// spreads is within what a change of the table has come to all.
+const spreads = time.Second
+
+// tableChanges reports whether a director has just changed the table by itself, as balance, a slow
+// start or a verdict does: that has yet to come to all.
+func (w *world) tableChanges() bool {
+	return slices.ContainsFunc(w.directors, func(d *director) bool {
+		return d.alive && !d.removed &&
+			slices.ContainsFunc(d.core.Table().Backends, func(r directory.BackendRow) bool {
+				last := max(r.Factor.Stamp, r.Start.Stamp, r.Verdict.Stamp)
+				return last != 0 && d.core.MeshTime(d.now()).Sub(last.Time()) < spreads
+			})
+	})
 }
 
 // newWorld plans a run.
