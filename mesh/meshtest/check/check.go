@@ -87,7 +87,7 @@ func (c *Checker) Event(e Event) {
 	c.look(t)
 	switch e := e.(type) {
 	case Start:
-		c.contacts.start(t, e.Director)
+		c.contacts.start(t, e.Director, e.Kept)
 		c.goOn(t, e.Director)
 		c.forget(c.contacts.of(e.Director))
 		c.kicks[e.Director] = nil

@@ -163,10 +163,10 @@ func freshLink() link {
 	}
 }
 
-func (c *contacts) start(t time.Duration, name string) {
+func (c *contacts) start(t time.Duration, name string, kept time.Duration) {
 	i := c.of(name)
 	d := c.directors[i]
-	c.probate(i)
+	c.probate(i, kept)
 	d.life++
 	if d.removed {
 		d.backAt = t

@@ -36,6 +36,9 @@
 //     log, and asked for what they lack. So it goes on from one to the next. The same holds while
 //     the announcer lives and all of them have counted it as failed for so long.
 //
+// A director that starts from its disk knows again what its former lives had said and that disk
+// had, and those that it is together with know it likewise.
+//
 // What no live director knows is lost; an answer against it is no breach. A table change is known
 // to all directors that its acknowledgement does not name as failed, and to all that have been in
 // touch with one of these for a while; see [scope].

@@ -13,8 +13,10 @@ type estate struct {
 	life     int
 	started  time.Duration
 	ended    time.Duration
-	closed   bool     // its director has started again: nothing comes from the old life any more
-	known    [][]span // by director, what its present life surely has
+	// its director has started again: nothing comes from the old life any more
+	closed bool
+	kept   time.Duration // until when its director's disk had it then
+	known  [][]span      // by director, what its present life surely has
 }
 
 // span is a part of a director's log, by when its rows were made, and since when somebody has had
@@ -40,14 +42,34 @@ func (c *contacts) bequeath(t time.Duration, i int) {
 	c.collect(e)
 }
 
-// probate ends what a life that is over still sends, because the next one begins.
-func (c *contacts) probate(i int) {
+// probate ends what a life that is over still sends, because the next one begins. That may have
+// some of it on disk.
+func (c *contacts) probate(i int, kept time.Duration) {
 	for _, e := range c.estates {
 		if e.director == i && !e.closed {
 			c.collect(e)
-			e.closed = true
+			e.closed, e.kept = true, min(e.ended, kept)
 		}
 	}
+}
+
+// readDisk notes that a director, synced for the first time in its life, has of its former lives
+// what its disk had.
+func (c *contacts) readDisk(t time.Duration, i int) {
+	for _, e := range c.estates {
+		if e.director == i && e.kept > 0 {
+			e.give(i, span{e.started, e.kept, t})
+		}
+	}
+}
+
+// admitted is since when both of two directors are synced; forever if they are not.
+func (c *contacts) admitted(i, j int) time.Duration {
+	a, b := c.directors[i], c.directors[j]
+	if !a.synced || !b.synced {
+		return forever
+	}
+	return max(a.since, b.since)
 }
 
 // collect notes what has arrived from a life that is over.
@@ -80,6 +102,9 @@ func (c *contacts) inherit(t time.Duration) {
 					continue
 				}
 				since := max(c.inTouch(i, j), e.ended)
+				if i == e.director { // it has them from its disk, and brings them as it is admitted
+					since = max(since, c.admitted(i, j))
+				}
 				if since > t-c.knownIn {
 					continue
 				}

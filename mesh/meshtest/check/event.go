@@ -36,6 +36,9 @@ func (a At) When() time.Duration { return time.Duration(a) }
 type Start struct {
 	At
 	Director string
+	// Kept is until when the disk that it goes on from has what its former lives said; 0 if there
+	// is none.
+	Kept time.Duration
 }
 
 // Leave begins the end of a director that stops in good order: from now on the mesh does not count

@@ -36,6 +36,21 @@ func TestKnowledge(t *testing.T) {
 			s.start("d2", calm+sec(22.5))
 			relayInTheMiddle(s, 39.4, 56)
 		}, "", ""},
+		{"what one brought to the one in the middle, from its disk", func(s *story) {
+			fromDisk(s, 37.3, 56.7)
+		}, "G2", "d3 answered"},
+		{"what one brought from its disk, and there was no time to ask for", func(s *story) {
+			fromDisk(s, 37.3, 55.2)
+		}, "", ""},
+		{"what one said just before its death, when its disk did not have it", func(s *story) {
+			fromDisk(s, 36.9, 56.7)
+		}, "", ""},
+		{"what one had on its disk that was admitted since", func(s *story) {
+			fromDiskAlone(s, 42.2)
+		}, "G2", "d2 answered"},
+		{"what one has on its disk that was admitted just now", func(s *story) {
+			fromDiskAlone(s, 45)
+		}, "", ""},
 		{"what one in the middle has of a director that only hangs", func(s *story) {
 			relayFromSleeper(s, 40)
 		}, "G2", "d3 answered"},
@@ -724,6 +739,36 @@ func relayInTheMiddle(s *story, stop, last float64) {
 	s.stop("d1", sec(stop))
 	s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.login("d3", sec(last), alice, placeWithout(b1))
+}
+
+// fromDisk is relayInTheMiddle with a d1 that is cut off from both, and stops there. It starts
+// again with what its disk had, in touch with d2.
+func fromDisk(s *story, kept, last float64) {
+	s.login("d1", calm, alice, b1)
+	s.part("d1", "d3", calm+sec(5), end)
+	s.part("d1", "d2", calm+sec(5), sec(37.55))
+	s.login("d1", sec(37), alice, b1)
+	s.stop("d1", sec(37.5))
+	s.startFrom("d1", sec(37.6), sec(kept))
+	s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", sec(last), alice, placeWithout(b1))
+}
+
+// fromDiskAlone has d1 start again from its disk while it is still cut off. It serves alone, and is
+// admitted at a time.
+func fromDiskAlone(s *story, admitted float64) {
+	s.login("d1", calm, alice, b1)
+	s.part("d1", "d3", calm+sec(5), end)
+	s.part("d1", "d2", calm+sec(5), sec(40.7))
+	s.login("d1", sec(37), alice, b1)
+	s.stop("d1", sec(37.5))
+	s.startFrom("d1", sec(37.6), sec(37.3))
+	s.silent["d1"] = true
+	for x, synced := range map[float64]bool{2: true, 40.6: true, 40.8: false, admitted: true} {
+		s.add(Synced{At(sec(x)), "d1", synced, "the story says so", 0})
+	}
+	s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d2", sec(52), alice, placeWithout(b1))
 }
 
 // relayFromSleeper is relayInTheMiddle with a director that hangs.

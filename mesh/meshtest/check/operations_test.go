@@ -12,7 +12,7 @@ func TestEachKindOfOperationIsJudged(t *testing.T) {
 		}
 		names[kind.String()] = true
 		c := New(Rules{Backends: []Backend{{Addr: b1, VHosts: 10}}})
-		c.Event(Start{0, "d1"})
+		c.Event(Start{0, "d1", 0})
 		c.Event(Admin{At: At(sec(1)), ID: 1, Director: "d1", Op: Op{Kind: kind, Backend: b1}})
 		c.Event(Done{At: At(sec(2)), ID: 1})
 	}

@@ -8,7 +8,7 @@ import (
 // TestRemains judges what a director answers in a new mesh that was about to join one which ended.
 func TestRemains(t *testing.T) {
 	before := New(rules)
-	before.Event(Start{At(0), "d1"})
+	before.Event(Start{At(0), "d1", 0})
 	before.Event(Admin{At(sec(5)), 1, "d1", Op{Kind: OpMove, User: alice, Backend: b2}})
 	tests := []struct {
 		name    string
@@ -27,7 +27,7 @@ func TestRemains(t *testing.T) {
 		if test.follows != nil {
 			c.Follows(test.follows, sec(7))
 		}
-		c.Event(Start{At(sec(6)), "d1"})
+		c.Event(Start{At(sec(6)), "d1", 0})
 		c.Event(Synced{At(sec(10)), "d1", true, "", 2})
 		c.Event(Lookup{At(sec(test.at)), 1, "d1", alice})
 		answer := b2
@@ -53,14 +53,14 @@ func TestRemainsThatAreMoved(t *testing.T) {
 		{"one of another backend", b2, false},
 	} {
 		before := New(rules)
-		before.Event(Start{At(0), "d1"})
+		before.Event(Start{At(0), "d1", 0})
 		before.Event(Synced{At(sec(1)), "d1", true, "", 1})
 		before.Event(Lookup{At(sec(5)), 1, "d1", alice})
 		before.Event(Answer{At(sec(5)), 1, test.seenOn, false})
 		c := New(rules)
 		c.Follows(before, sec(7))
 		for _, e := range []Event{
-			Start{At(sec(7)), "d1"},
+			Start{At(sec(7)), "d1", 0},
 			Synced{At(sec(10)), "d1", true, "", 2},
 			Admin{At(sec(45)), 1, "d1", Op{Kind: OpDrain, Backend: b1}},
 			Done{At: At(sec(45)), ID: 1},
@@ -91,7 +91,7 @@ func TestResumes(t *testing.T) {
 	} {
 		before := New(rules)
 		for _, e := range []Event{
-			Start{At(0), "d1"},
+			Start{At(0), "d1", 0},
 			Synced{At(sec(1)), "d1", true, "", 1},
 			Lookup{At(sec(4)), 1, "d1", alice},
 			Answer{At(sec(4)), 1, b2, false},
@@ -106,7 +106,7 @@ func TestResumes(t *testing.T) {
 		c := New(rules)
 		c.Follows(before, sec(7))
 		c.Resumes(sec(6))
-		c.Event(Start{At(sec(7)), "d1"})
+		c.Event(Start{At(sec(7)), "d1", 0})
 		c.Event(Synced{At(sec(10)), "d1", true, "", 2})
 		if test.ends != 0 {
 			c.Event(FlushEnded{At(sec(test.ends)), 1})
@@ -129,7 +129,7 @@ func TestResumes(t *testing.T) {
 // that ended.
 func TestInherits(t *testing.T) {
 	before := New(rules)
-	before.Event(Start{At(0), "d1"})
+	before.Event(Start{At(0), "d1", 0})
 	before.Event(Admin{At(sec(5)), 1, "d1", Op{Kind: OpDrain, Backend: b1}})
 	before.Event(Done{At: At(sec(5)), ID: 1})
 	before.Event(Admin{At(sec(6)), 2, "d1", Op{Kind: OpPin, User: alice, Backend: b3}})
@@ -151,7 +151,7 @@ func TestInherits(t *testing.T) {
 		if test.inherits {
 			c.Inherits()
 		}
-		c.Event(Start{At(sec(6)), "d1"})
+		c.Event(Start{At(sec(6)), "d1", 0})
 		c.Event(Synced{At(sec(10)), "d1", true, "", 2})
 		c.Event(Lookup{At(sec(60)), 1, "d1", alice})
 		c.Event(Answer{At(sec(60)), 1, test.backend, false})

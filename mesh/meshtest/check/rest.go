@@ -15,6 +15,9 @@ func (c *contacts) says(e Synced) {
 		d.since = e.When()
 	}
 	if d.synced = e.Synced; e.Synced {
+		if d.syncedAt == never {
+			c.readDisk(e.When(), i)
+		}
 		d.syncedAt = e.When()
 	}
 	d.why = e.Why
@@ -28,7 +31,7 @@ func (c *contacts) says(e Synced) {
 	d.comes = d.comes && !e.Synced
 	switch {
 	case e.Synced && first && c.deserted(e.When(), i):
-		d.stranded, d.rooted = true, false
+		d.strand()
 	case e.Synced:
 		c.relieve(e.When(), d)
 	}
@@ -53,6 +56,16 @@ func (c *contacts) deserted(t time.Duration, i int) bool {
 	}
 	return others
 }
+
+// startsAlone notes that a director answers which has not said yet that it is synced: if it is cut
+// off, it answers what has waited, and says so then.
+func (c *contacts) startsAlone(t time.Duration, i int) {
+	if d := c.directors[i]; d.syncedAt == never && d.rooted && c.deserted(t, i) {
+		d.strand()
+	}
+}
+
+func (d *director) strand() { d.stranded, d.rooted = true, false }
 
 // relieve notes that a director has what the others of its mesh have, if it was stranded.
 func (c *contacts) relieve(t time.Duration, d *director) {

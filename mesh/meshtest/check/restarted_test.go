@@ -221,7 +221,7 @@ func TestTakenUp(t *testing.T) {
 	} {
 		before := New(rules)
 		start := []Event{
-			Start{At(0), "d1"}, Start{At(0), "d2"},
+			Start{At(0), "d1", 0}, Start{At(0), "d2", 0},
 			Synced{At(sec(1)), "d1", true, "", 1}, Synced{At(sec(1)), "d2", true, "", 1},
 		}
 		for _, e := range append(start, test.before...) {
@@ -236,7 +236,7 @@ func TestTakenUp(t *testing.T) {
 			"d1": holding(test.has[0]...), "d2": holding(test.has[1]...),
 		}}
 		for _, e := range withFrames(slices.Concat([]Event{
-			Start{At(died + sec(1)), "d1"}, Start{At(died + sec(1)), "d2"},
+			Start{At(died + sec(1)), "d1", 0}, Start{At(died + sec(1)), "d2", 0},
 			Synced{At(died + sec(3)), "d1", true, "", 1},
 			Synced{At(died + sec(3)), "d2", true, "", 1}, restarted,
 		}, test.after), died+sec(1)) {

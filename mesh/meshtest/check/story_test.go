@@ -101,8 +101,11 @@ func sec(x float64) time.Duration { return time.Duration(x * float64(time.Second
 
 func (s *story) add(e Event) { s.events = append(s.events, e) }
 
-func (s *story) start(d string, at time.Duration) {
-	s.add(Start{At(at), d})
+func (s *story) start(d string, at time.Duration) { s.startFrom(d, at, 0) }
+
+// startFrom starts a director from a disk that has what its former lives said until a time.
+func (s *story) startFrom(d string, at, kept time.Duration) {
+	s.add(Start{At(at), d, kept})
 	s.lives[d] = append(s.lives[d], [2]time.Duration{at, end})
 }
 

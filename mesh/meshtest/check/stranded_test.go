@@ -57,11 +57,36 @@ func TestStranded(t *testing.T) {
 		{"it has just come in by one that knows that another one sleeps", joinsBesideSleeper,
 			"", ""},
 		{"it comes in by one that has slept through a split", joinsSleeper, "", ""},
+		{"it goes on from its disk, cut off, and answers as it says that it is synced",
+			func(s *story) { startsFromOldTable(s, true) }, "", ""},
+		{"it starts from its disk beside the others", func(s *story) {
+			startsFromOldTable(s, false)
+		}, "G2", "d3 answered"},
 		{"it has what was acknowledged while it started", func(s *story) {
 			begin(s, 11, 10)
 			up(s)
 		}, "G5", "d3 does not hold what was acknowledged"},
 	})
+}
+
+// startsFromOldTable has d3 start from a disk that lacks what the others have changed since, and
+// answer by that.
+func startsFromOldTable(s *story, apart bool) {
+	const ours = 7
+	s.mesh["d1"], s.mesh["d2"], s.silent["d3"] = ours, ours, true
+	says := func(at time.Duration, synced bool) {
+		s.add(Synced{At(at), "d3", synced, "the story says so", ours})
+	}
+	says(sec(2), true)
+	s.stop("d3", calm)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	if apart {
+		s.split("d3", calm+sec(2), calm+sec(30))
+	}
+	s.startFrom("d3", calm+sec(4), calm)
+	says(calm+sec(4.1), false)
+	s.login("d3", calm+sec(7.1), alice, b1)
+	says(calm+sec(7.1), true)
 }
 
 // TestTablesOfTheirOwn judges what directors do that have another table for a while.

@@ -93,6 +93,7 @@ func (c *Checker) answered(e Answer) {
 		c.judgeFailure(t, l)
 		return
 	}
+	c.contacts.startsAlone(t, l.director)
 	c.answer(t, l, e.Backend)
 	l.heard = true
 }

@@ -164,7 +164,7 @@ func (d *director) start(founder bool) {
 	if d.letIn {
 		d.comeBack()
 	} else {
-		d.record(check.Start{At: w.when(), Director: d.name})
+		d.record(check.Start{At: w.when(), Director: d.name, Kept: d.disk.keptBefore})
 	}
 	d.carryOut()
 	if found != nil {

@@ -33,6 +33,27 @@ func TestLyingDisksAreNoticed(t *testing.T) {
 	}
 }
 
+// What a director answered apart from others is on its disk alone, and nobody notices if that loses
+// it, unless what the disk had reported as synced is known.
+func TestLyingDiskOfOneIsNoticed(t *testing.T) {
+	found := 0
+	for seed := range uint64(5) {
+		s := diesApart(3 * (seed + 1))
+		s.Disks.Lies = true
+		for i := range s.Actions {
+			s.Actions[i].Power = true
+		}
+		for _, b := range Run(s, nil).Breaches {
+			if b.Guarantee == "G2" {
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("nothing is missed of what one director answered apart from the others")
+	}
+}
+
 // A mesh without data directories begins anew when all have died, which the same look notices.
 func TestDiskless(t *testing.T) {
 	found := false

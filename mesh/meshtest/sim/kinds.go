@@ -44,7 +44,7 @@ func Kinds() []Kind {
 		{"deaths", deathsInARow, 80},
 		{"bad", badRows, 40},
 		{"expiry", longExpiry, 20},
-		{"disks", allOnDisks, 60},
+		{"disks", onDisks, 60},
 		{"sick", sickBackends, 60},
 		{"drains", drains, 60},
 		{"loads", unevenLoads, 30},
