@@ -82,6 +82,30 @@ func TestEndOfALogFromDisk(t *testing.T) {
 	}
 }
 
+// A director comes from a split of minutes with the end of its former log. Who is out of touch with
+// it alone hears from the others that they have got that, although the log ended long ago for them.
+func TestEndOfALogOfLongAgo(t *testing.T) {
+	w := onDisks(t, 4)
+	d1, d4 := w.directors[0], w.directors[3]
+	const h = 31415
+	d1.must(h)
+	w.run(20 * time.Second)
+	w.split([]*director{d1}, w.directors[1:])
+	w.run(70 * time.Second)
+	d1.must(h)
+	want := d1.live(h)
+	w.run(5 * time.Second)
+	d1.stopped = true
+	d1.boots(false)
+	w.heal()
+	w.split([]*director{d1}, []*director{d4})
+	w.until("it is back", 20*time.Second, d1.core.synced)
+	w.run(2 * time.Second)
+	if got := d4.live(h); got != want {
+		t.Errorf("d4 has %+v, want %+v", got, want)
+	}
+}
+
 // Where all start at once nobody knows the logs of the lives before. Nobody takes rows for that,
 // not even where one of them founds the mesh before it has heard the others.
 func TestFormerLogsWhereAllStart(t *testing.T) {

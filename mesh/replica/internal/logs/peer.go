@@ -37,6 +37,7 @@ type Peer struct {
 	// highest number that its writer is known to have given out; not below have
 	seen    uint64
 	wholeAt directory.Time // when none of it was missing, by its writer's mesh time; 0: not known
+	grown   bool           // we have got more of it since the peers were told
 	goneAt  mono.Time      // since when its writer is not live here; 0: it is, or has just appeared
 
 	tail  []entry // the last messages, by number, some may be missing
@@ -77,7 +78,9 @@ func (l *Peer) Announced(to uint64) { l.seen = max(l.seen, to) }
 
 // Gained notes what came here of the log otherwise than by its writer's stream.
 func (l *Peer) Gained(more Spans) {
+	had := l.have
 	l.have = l.have.With(more)
+	l.grown = l.grown || !slices.Equal(had, l.have)
 	l.seen = max(l.seen, l.have.Last())
 }
 

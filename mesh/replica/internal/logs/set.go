@@ -126,13 +126,22 @@ func (s *Set) Ended(now mono.Time, id ID, last uint64) {
 // Changed notes that there is news of a log whose writer is gone.
 func (s *Set) Changed() { s.news = true }
 
-// News is what is to be reported to the peers now of the logs that ended lately.
+// News is what is to be reported to the peers now of the logs that ended lately, and of those of
+// which we have got more since: the end of one may come long after its writer went out of touch.
 func (s *Set) News(now mono.Time) []wire.Position {
 	if !s.news || now.Sub(s.newsAt) < tellEvery {
 		return nil
 	}
 	s.news, s.newsAt = false, now
-	return s.Gone(now, goneNews)
+	var news []wire.Position
+	for _, log := range s.All() {
+		ago := log.goneFor(now)
+		if log.Gone() && (ago <= goneNews || log.grown && ago <= GoneReported) {
+			news = append(news, log.Position(now))
+		}
+		log.grown = false
+	}
+	return news
 }
 
 // Gone is what we have of the logs that ended within a time.
