@@ -1,9 +1,266 @@
 package check
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 )
+
+// TestConflicts judges histories in which a user has two mappings: which of them may be answered,
+// and for how long by the activity of the one that lost.
+func TestConflicts(t *testing.T) {
+	testStories(t, []tale{
+		{"both know both backends and answer differently", func(s *story) {
+			conflict(s)
+			s.login("d1", calm+sec(9), alice, b1)
+			s.login("d3", calm+sec(9.01), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+		{"both know both backends and answer the same", func(s *story) {
+			conflict(s)
+			s.login("d1", calm+sec(9), alice, b1)
+			s.login("d3", calm+sec(9.01), alice, b1)
+		}, "", ""},
+		{"both sides answer differently as long as they are two", func(s *story) {
+			conflict(s)
+			s.login("d1", calm+sec(2), alice, placeWithout(b1))
+			s.login("d3", calm+sec(2.1), alice, b1)
+		}, "", ""},
+		{"an answer before the row that wins has come", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			s.order("d1", calm+sec(7), calm+sec(7.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.login("d3", calm+sec(7.2), alice, b1)
+			s.login("d1", calm+sec(7.25), alice, placeWithout(b1))
+			s.login("d2", calm+sec(7.26), alice, b1)
+			s.login("d2", calm+sec(7.4), alice, placeWithout(b1))
+		}, "", ""},
+		{"a row that has not come, while a move to where the user is waits", func(s *story) {
+			movedToWhereItIs(s, 8.1)
+		}, "", ""},
+		{"a row that has not come, after a move to where the user is", func(s *story) {
+			movedToWhereItIs(s, 8)
+		}, "G2", "d3 answered"},
+		{"a flush back, where one knows only of the move before", func(s *story) {
+			s.part("d1", "d2", calm+sec(9.6), end)
+			thereAndBack(s)
+		}, "", ""},
+		{"a flush back, of which all have heard", thereAndBack, "G2", "d2 answered"},
+		{"one that won over another, made where nobody had heard of it", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			besideForgotten(s)
+			s.login("d3", calm+sec(14.5), alice, b1)
+		}, "", ""},
+		{"one near its end that won over another, made where nobody had heard of it",
+			func(s *story) {
+				s.part("d1", "d3", calm, end)
+				s.order("d2", calm+sec(6), calm+sec(6.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+				s.login("d1", calm+sec(7), alice, placeWithout(b1))
+				s.order("d2", calm+sec(9), calm+sec(9.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+				s.login("d3", calm+sec(28), alice, b1)
+				s.login("d2", calm+sec(30), alice, placeWithout(b1))
+				s.login("d3", calm+sec(30.5), alice, b1)
+			}, "", ""},
+		{"one that won over another, and has been heard of since", func(s *story) {
+			s.part("d1", "d3", calm, calm+sec(15))
+			besideForgotten(s)
+			s.login("d3", calm+sec(21), alice, b1)
+		}, "G2", "d3 answered"},
+		{"a backend that is down and has the activity of the one that it beat", func(s *story) {
+			downApart(s)
+			s.login("d3", sec(45), alice, placeWithout(b1))
+			s.login("d1", sec(62), alice, b1)
+		}, "", ""},
+		{"a backend that is down, when that one has been removed since", func(s *story) {
+			downApart(s)
+			s.login("d1", sec(35), alice, b1)
+			s.login("d3", sec(45), alice, placeWithout(b1))
+			s.order("d1", sec(57), sec(57.1), Op{Kind: OpRemove, Backend: placeWithout(b1)})
+			s.login("d1", sec(62), alice, b1)
+		}, "", ""},
+		{"a backend that is down, for longer than a mapping lives", func(s *story) {
+			downApart(s)
+			s.login("d1", sec(45), alice, b1)
+			s.login("d1", sec(62), alice, b1)
+		}, "G2", "down for longer"},
+		{"the activity of a mapping that lost, which one has not heard of", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 45)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "", ""},
+		{"an answer while the backend is down, which relies on that activity too", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 40.5)
+			s.login("d1", sec(50), alice, b1)
+			s.order("d1", sec(52), sec(52.1), Op{Kind: OpDown, Backend: b1})
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "", ""},
+		{
+			"the activity of a mapping that lost, of which nobody can have heard",
+			losesUnheard, "G2", "d2 answered",
+		},
+		{"the activity of a mapping that lost, which one that was asked recorded", func(s *story) {
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(sec(44)), "d3", false, "the story says so", 0})
+			s.add(Synced{At(sec(47)), "d3", true, "", 0})
+			losesUnheard(s)
+		}, "", ""},
+		{"the activity of a mapping that was there before the one that wins", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 24)
+			s.login("d2", sec(45), alice, b1)
+			s.login("d1", sec(54), alice, placeWithout(b1))
+			s.order("d1", sec(55), sec(55.1),
+				Op{Kind: OpUpdate, Backend: placeWithout(b1), VHosts: 0})
+			s.login("d3", sec(66), alice, b3)
+		}, "", ""},
+		{"a mapping that goes on by that while another one is made", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 45)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(74.5), alice, placeWithout(b1))
+			s.login("d1", sec(74.6), alice, b1)
+		}, "", ""},
+		{"an activity that has been recorded since the mapping that lost", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			losesWithActivity(s, 38)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
+		{"the activity of a mapping that lost, which all have heard of meanwhile", func(s *story) {
+			s.part("d2", "d3", calm, sec(46))
+			losesWithActivity(s, 45)
+			s.login("d1", sec(54), alice, b1)
+			s.login("d2", sec(63), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
+		{"the activity of a mapping that a flush replaced, which one has not heard of",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(1), end)
+				flushedWithActivity(s, 37, 46, 63.5)
+			}, "", ""},
+		{"the activity of a mapping that a flush replaced, from before that", func(s *story) {
+			s.part("d2", "d3", calm+sec(1), end)
+			flushedWithActivity(s, 22.5, 34, 53.5)
+		}, "G2", "d2 answered"},
+		{"the activity of a mapping that a flush replaced, from long before the answer",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(1), end)
+				flushedWithActivity(s, 37, 51, 64)
+			}, "G2", "d2 answered"},
+		{"the activity of a mapping that a flush replaced, which all have heard of meanwhile",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(1), sec(38))
+				flushedWithActivity(s, 37, 46, 63.5)
+			}, "G2", "d2 answered"},
+		{"a move that loses against one that was not heard of", func(s *story) {
+			losing(s, Op{Kind: OpMove, User: alice, Backend: b2}, b2)
+		}, "", ""},
+		{"a flush that loses against a move that was not heard of", func(s *story) {
+			s.order("d1", calm+sec(0.5), calm+sec(0.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			losing(s, Op{Kind: OpFlush}, placeWithout(b1))
+		}, "", ""},
+	})
+}
+
+// movedToWhereItIs has alice moved to where d2 has her already; that ends so many seconds after
+// calm. At 8.05 s d3 still has her elsewhere: it is out of touch with d1, which answered first.
+func movedToWhereItIs(s *story, ends float64) {
+	s.part("d1", "d3", calm, end)
+	s.login("d1", calm+sec(7), alice, b1)
+	s.order("d2", calm+sec(7.1), calm+sec(7.2), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", calm+sec(7.3), alice, placeWithout(b1))
+	s.login("d2", calm+sec(7.9), alice, b1)
+	s.order("d2", calm+sec(8), calm+sec(ends), Op{Kind: OpMove, User: alice, Backend: b1})
+	s.login("d3", calm+sec(8.05), alice, placeWithout(b1))
+	s.kick("d3", calm+sec(8.07), alice, b1)
+	s.login("d3", calm+sec(8.2), alice, b1)
+}
+
+// as well. Then d3 makes another one, and d2 knows both and answers the first.
+func besideForgotten(s *story) {
+	s.login("d1", calm-sec(2), alice, b1)
+	s.order("d2", calm+sec(6), calm+sec(6.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpForget})
+	s.login("d1", calm+sec(7.05), alice, placeWithout(b1))
+	s.order("d2", calm+sec(9), calm+sec(9.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	s.login("d3", calm+sec(12), alice, b1)
+	s.login("d2", calm+sec(14), alice, placeWithout(b1))
+}
+
+// d3 had answered as well, when it could not tell the others any more.
+func thereAndBack(s *story) {
+	s.login("d1", calm-sec(2), alice, b1)
+	s.split("d3", calm, end)
+	s.login("d3", calm, alice, b1)
+	for _, d := range []string{"d1", "d2"} {
+		s.kick(d, calm+sec(7), alice, b2)
+		s.kick(d, calm+sec(10), alice, b1)
+	}
+	s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpMove, User: alice, Backend: b2}, "d3")
+	s.login("d2", calm+sec(8), alice, b2)
+	s.add(Admin{At(calm + sec(9.8)), 100, "d1", Op{Kind: OpFlush}})
+	s.login("d1", calm+sec(16), alice, b1)
+	s.login("d2", calm+sec(17), alice, b2)
+}
+
+// downApart has alice's backend down, and without vhosts for d3, which is apart for half a minute.
+func downApart(s *story) {
+	s.login("d1", sec(16), alice, b1)
+	s.order("d1", sec(16.5), sec(16.6), Op{Kind: OpDown, Backend: b1})
+	s.split("d3", sec(16.7), sec(50))
+	s.order("d3", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1", "d2")
+}
+
+// losing is an operation on one side, seen in one answer, and a move on the other side that wins.
+func losing(s *story, op Op, to netip.Addr) {
+	s.login("d1", calm, alice, b1)
+	s.split("d3", calm+sec(1), calm+sec(20))
+	s.order("d3", calm+sec(8), calm+sec(8.1), Op{Kind: OpMove, User: alice, Backend: b3},
+		"d1", "d2")
+	s.login("d3", calm+sec(8.5), alice, b3)
+	s.add(Admin{At(calm + sec(9)), 100, "d1", op})
+	s.kick("d1", calm+sec(9), alice, to)
+	s.login("d2", calm+sec(10), alice, to)
+	s.login("d2", calm+sec(25), alice, b3)
+	s.login("d1", calm+sec(25.1), alice, b3)
+}
+
+// where d1 may hear of both.
+func losesWithActivity(s *story, at float64) {
+	s.login("d2", calm+sec(7), alice, b1)
+	s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", sec(at), alice, placeWithout(b1))
+}
+
+// no contact, and d1 answer what the flush made, as it has heard of both. Then d2 takes that for
+// dead.
+func flushedWithActivity(s *story, old, made, dead float64) {
+	theirs := placeWithout(b1)
+	s.login("d1", calm, alice, b1)
+	s.order("d1", sec(22), sec(22.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", sec(22.4), alice, b1)
+	s.order("d2", sec(23), sec(23.1), Op{Kind: OpFlush, Backend: b1}, "d3")
+	s.add(FlushEnded{At(sec(25)), s.lastID})
+	s.login("d3", sec(old), alice, b1)
+	s.login("d1", sec(made), alice, theirs)
+	s.order("d1", sec(made+1), sec(made+1.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0})
+	s.login("d2", sec(dead), alice, placeWithout(b1, theirs))
+}
+
+// losesUnheard is losesWithActivity where d3 is alone by then. The others go on without it.
+func losesUnheard(s *story) {
+	s.part("d2", "d3", calm, end)
+	s.part("d1", "d3", calm+sec(9), end)
+	losesWithActivity(s, 45)
+	s.login("d1", sec(54), alice, b1)
+	s.order("d1", sec(55), sec(55.1),
+		Op{Kind: OpUpdate, Backend: placeWithout(b1), VHosts: 0}, "d3")
+	s.login("d2", sec(63), alice, b3)
+}
 
 // TestBeatenBy has a line lose against one that stood beside it, or that a fault let be made
 // without knowledge of it, and be replaced by one that was not.

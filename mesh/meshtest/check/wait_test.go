@@ -433,6 +433,21 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(7), calm+sec(7.1), move, "d3")
 			s.login("d2", calm+sec(8), alice, b2)
 		}, "", ""},
+		{"a wait without a reason after a death", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.stop("d3", calm+sec(2))
+			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(3.1), b1)
+		}, "G4", "without a reason"},
+		{"a wait of one that hears no confirmations", func(s *story) {
+			s.add(Pause{At: At(calm), Director: "d2"})
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
+		}, "", ""},
+		{"a wait for a change that one director does not confirm", func(s *story) {
+			s.sleep("d3", calm+sec(2), calm+sec(4))
+			s.add(Admin{At(calm + sec(2)), 100, "d1", Op{Kind: OpUpdate, Backend: b1, VHosts: 0}})
+			s.answer(s.ask("d2", calm+sec(3), alice), calm+sec(4.1), placeWithout(b1))
+		}, "", ""},
 	})
 }
 
