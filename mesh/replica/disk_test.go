@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -486,5 +487,20 @@ func TestKeptIsAll(t *testing.T) {
 		if !slices.Equal(want, got) {
 			t.Errorf("%s: %d rows, want %d", d.name, len(got), len(want))
 		}
+	}
+}
+
+// One that has founded from its disk, and joins another mesh, takes no more from those that come
+// there than any other member.
+func TestFounderThatJoinsAnotherMesh(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	c.disk = &disk{since: 7, founded: true}
+	if since := c.offeredSince(&peer{}); since != 7 {
+		t.Fatalf("it takes what is newer than %d, the test shows nothing", since)
+	}
+	c.otherMesh()
+	if since := c.offeredSince(&peer{}); since != math.MaxUint32 {
+		t.Errorf("it takes what is newer than %d", since)
 	}
 }

@@ -167,14 +167,16 @@ func TestLogsWhenTheDiskIsSetAside(t *testing.T) {
 	w.run(time.Second)
 	ended := logs.ID{Name: "d1", Boot: c.boot}
 	c.step(w.now, time.Second)
-	if c.logs.Get(ended) == nil {
-		t.Fatal("the log is not offered before, the test shows nothing")
+	former := logs.ID{Name: "d1", Boot: ended.Boot - 1} // of the life that wrote the disk
+	c.logs.Ended(w.now, former, 7)
+	if c.logs.Get(ended) == nil || c.logs.Get(former) == nil {
+		t.Fatal("the logs are not offered before, the test shows nothing")
 	}
 	c.admission.bootstrapped = false
 	c.disk = &disk{until: c.clock.At(w.now).Add(time.Hour)}
 	c.setAside(w.now)
-	if c.logs.Get(ended) != nil {
-		t.Error("it is still offered")
+	if c.logs.Get(ended) != nil || c.logs.Get(former) != nil {
+		t.Error("one is still offered")
 	}
 	if c.logs.Get(c.peers.get("d2").life()) == nil {
 		t.Error("the log of a peer is forgotten")

@@ -281,11 +281,13 @@ func (fr *flushRunner) correct(p *peer, id FlushID, m *wire.FlushProgress) {
 }
 
 // tellFlushes repeats the progress of our flushes to a peer that may have missed it, and of those
-// that have ended and whose director may not be there to tell.
+// that have ended and whose director may not be there to tell. If the peer is that director it may
+// have started again without its data directory.
 func (fr *flushRunner) tellFlushes(p *peer) {
 	for id, k := range fr.flushes.All() {
 		runner := fr.peers.get(k.Runner)
-		if k.Runner == fr.cfg.Name || k.Progress.Done && (runner == nil || !runner.live) {
+		over := k.Progress.Done && (runner == nil || runner == p || !runner.live)
+		if k.Runner == fr.cfg.Name || over {
 			k.Progress.Director = id.Director
 			fr.send(p, &k.Progress)
 		}

@@ -345,3 +345,23 @@ func TestFlushThatTheFounderHearsOfLate(t *testing.T) {
 		t.Errorf("%d users are left", n)
 	}
 }
+
+// The founder lets all who are there know how flushes ended by its disk, also one whose own disk
+// says nothing: later that may be the only one who knows.
+func TestFounderTellsHowFlushesEnded(t *testing.T) {
+	w, id := flushedOnDisks(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.untilEnded(id)
+	w.run(time.Second)
+	d1.crash()
+	d2.crash()
+	d2.disk = nil
+	w.run(time.Second)
+	d2.boots(false)
+	d1.boots(false)
+	w.until("all synced", 20*time.Second, w.allSynced)
+	w.run(time.Second)
+	if !d2.core.flushes.Knows(id) || !d2.core.flushes.Known(id).Progress.Done {
+		t.Errorf("d2 does not know that it has ended")
+	}
+}

@@ -14,7 +14,7 @@ func TestEndOfALogFromDisk(t *testing.T) {
 	for name, test := range map[string]struct {
 		after time.Duration // from what was said to the death
 		power bool          // the host dies
-		twice bool          // it starts in the split, and dies again there
+		again int           // so often it starts in the split, and dies again there
 		dies  bool          // and when the others have admitted it
 	}{
 		"at once":               {after: 300 * time.Millisecond},
@@ -22,7 +22,8 @@ func TestEndOfALogFromDisk(t *testing.T) {
 		"synced":                {after: 1200 * time.Millisecond, power: true},
 		"long before":           {after: 30 * time.Second, power: true},
 		"long before, and dies": {after: 30 * time.Second, dies: true},
-		"dies twice, and later": {after: 15 * time.Second, twice: true, dies: true},
+		"dies twice, and later": {after: 15 * time.Second, again: 1, dies: true},
+		"dies four times":       {after: 300 * time.Millisecond, again: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := onDisks(t, 4)
@@ -37,18 +38,18 @@ func TestEndOfALogFromDisk(t *testing.T) {
 			d2.must(g)
 			want, others := d1.live(h), d2.live(g)
 			w.run(test.after)
-			again := func() {
+			restart := func() {
 				d1.stopped = true
 				if test.power {
 					d1.disk.losePower()
 				}
 				d1.boots(false)
 			}
-			again()
-			if test.twice {
+			restart()
+			for range test.again {
 				w.until("it serves alone", 15*time.Second, d1.core.synced)
 				w.run(8 * time.Second)
-				again()
+				restart()
 			}
 			w.heal()
 			w.split([]*director{d4}, w.directors[:3])
