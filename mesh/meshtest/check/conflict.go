@@ -24,7 +24,6 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 			c.knowsAll(t, l.director, y, c.contacts.knows)
 		if beaten {
 			s.gone = append(s.gone, goneLine{y, t, x, t})
-			x.returns(y)
 			c.reopen(t, s, y)
 			c.explainf(t, "user %v: %s knows %v too and answers %v",
 				s.user, c.contacts.name(l.director), y.backend, x.backend)
@@ -40,15 +39,6 @@ func (c *Checker) reopen(t time.Duration, s *userState, y *line) {
 		if o != nil && o.op.Kind == OpMove && t <= c.endOf(o) {
 			delete(s.used, o)
 		}
-	}
-}
-
-// returns forgets answers of before another line took this one's place, otherwise than by a fault,
-// now that the user is back on it: who knows of those need not know that it is. A line that was
-// made beside this one has only lost against it.
-func (x *line) returns(from *line) {
-	if from.made != causeFault && x.last < from.start && !slices.Contains(from.beside, x) {
-		x.answers, x.makers = nil, nil
 	}
 }
 

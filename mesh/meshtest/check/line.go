@@ -33,9 +33,7 @@ type line struct {
 	makers []*operation
 	after  []netip.Addr // the backends of which one may have been there before
 	// flushes of which the one that made it may not have heard: they may have made another mapping
-	unseen []*operation
-	// those that the director which made it need not have known of: it took the place of none
-	beside  []*line
+	unseen  []*operation
 	rivals  []*line // lines that it stood beside; see inherited
 	late    []given // with what it replaced, when the moves or flushes that made it had begun
 	fresh   bool    // its first answer made the mapping
@@ -172,11 +170,6 @@ func (c *Checker) newLine(
 		}
 	} else {
 		why, kept, x.makers = c.replaces(t, s, l, backend)
-		for _, y := range kept {
-			if c.unknown(t, l.director, y) {
-				x.beside = append(x.beside, y)
-			}
-		}
 	}
 	if why == causeFlushed {
 		x.recorded = never // it was at some time since the flush began
