@@ -48,9 +48,11 @@ func TestAdminDoor(t *testing.T) {
 	}
 }
 
+// freeAddr returns an address where nobody listens: of an IP that no other test uses, as the kernel
+// may give its port away again.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.63.4:0")
 	if err != nil {
 		t.Fatal(err)
 	}

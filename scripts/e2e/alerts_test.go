@@ -168,7 +168,7 @@ func (p *prometheus) await(d time.Duration, want ...string) {
 // fire, and no others.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	const port = 24143 // of all backends
+	port := freePort(t, netip.MustParseAddr("127.0.9.1")) // of all backends
 	backends, listeners := []string{}, []net.Listener{}
 	for i := range 4 {
 		ip := fmt.Sprintf("127.0.9.%d", i+1)

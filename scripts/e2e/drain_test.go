@@ -68,9 +68,10 @@ func TestDrain(t *testing.T) {
 	over := func() string {
 		return time.Until(began.Add(play.over)).Round(time.Millisecond).String()
 	}
-	must(t, d3, "drain", "--over", shareOf(play.over, secondOver).String(),
-		"--max-parallel", "5000", second) // first, so that nobody is moved to it
+	must(t, d3, "update", second, "0") // nobody is moved to it while only the other is drained
 	must(t, d3, "drain", "--over", over(), "--max-parallel", "5000", drained)
+	must(t, d3, "drain", "--over", shareOf(play.over, secondOver).String(),
+		"--max-parallel", "5000", second)
 	var loads []*load
 	for i, d := range w.mesh.directors {
 		loads = append(loads, startLoad(t, d, 100, randomUsers(uint64(i), placed[drained])))

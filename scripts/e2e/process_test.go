@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -186,17 +187,31 @@ func (p *process) peakMemory() uint64 {
 	return 0
 }
 
-// freePort finds a port that is free for TCP and UDP at an address of this machine.
+// firstPort and endPort bound the ports that freePort hands out. They lie below those that Linux
+// gives by itself, to connections too: /proc/sys/net/ipv4/ip_local_port_range begins at 32768.
+const (
+	firstPort = 10_000
+	endPort   = 32_768
+)
+
+// handedOut counts the ports that freePort has tried. It begins at the process id, so that two runs
+// on one machine seldom try the same.
+var handedOut atomic.Uint32
+
+// freePort finds a port that is free for TCP and UDP at an address of this machine. It gives no
+// port twice, and none that the kernel hands out: so it stays free until its test listens there.
 func freePort(t *testing.T, ip netip.Addr) uint16 {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(ip, 0).String())
+		nth := uint32(os.Getpid()) + handedOut.Add(1)
+		port := uint16(firstPort + nth%(endPort-firstPort))
+		addr := netip.AddrPortFrom(ip, port).String()
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).AddrPort().Port()
 		l.Close()
-		p, err := net.ListenPacket("udp", netip.AddrPortFrom(ip, port).String())
+		p, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue
 		}
