@@ -20,6 +20,15 @@ func TestConflicts(t *testing.T) {
 			s.login("d1", calm+sec(9), alice, b1)
 			s.login("d3", calm+sec(9.01), alice, b1)
 		}, "", ""},
+		{"one that began when another one had settled", func(s *story) {
+			conflictAnew(s)
+			s.login("d3", sec(57), alice, placeWithout(b1, placeWithout(b1)))
+		}, "", ""},
+		{"one that began when another one had settled, and does not end", func(s *story) {
+			conflictAnew(s)
+			s.login("d3", sec(57), alice, placeWithout(b1, placeWithout(b1)))
+			s.login("d2", sec(57.5), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
 		{"both sides answer differently as long as they are two", func(s *story) {
 			conflict(s)
 			s.login("d1", calm+sec(2), alice, placeWithout(b1))
@@ -164,6 +173,21 @@ func TestConflicts(t *testing.T) {
 			losing(s, Op{Kind: OpFlush}, placeWithout(b1))
 		}, "", ""},
 	})
+}
+
+// conflictAnew has one of two mappings of alice die with d1, before anybody need have heard of it.
+// In the next split d3 makes a third one, which wins over what d2 makes then.
+func conflictAnew(s *story) {
+	first := placeWithout(b1)
+	third := placeWithout(b1, first)
+	conflict(s)
+	s.stop("d1", calm+sec(1.3))
+	s.order("d2", sec(31), sec(31.1), Op{Kind: OpUpdate, Backend: first, VHosts: 0})
+	s.part("d2", "d3", sec(33), sec(41))
+	s.order("d2", sec(38.7), sec(38.8), Op{Kind: OpUpdate, Backend: first, VHosts: 10}, "d3")
+	s.order("d2", sec(38.9), sec(39), Op{Kind: OpUpdate, Backend: third, VHosts: 0}, "d3")
+	s.login("d3", sec(39.5), alice, third)
+	s.login("d2", sec(40.5), alice, first)
 }
 
 // movedToWhereItIs has alice moved to where d2 has her already; that ends so many seconds after

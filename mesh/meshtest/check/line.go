@@ -65,8 +65,10 @@ func (x goneLine) beatenBy() []*line {
 	return append(slices.Clone(x.rivals), x.by)
 }
 
-// begin gives the user a new line beside those that are kept.
+// begin gives the user a new line beside those that are kept. Only another calm settles which of
+// these is the only one.
 func (s *userState) begin(x *line, kept []*line) {
+	s.resolve = false
 	for _, y := range kept {
 		x.rivals, y.rivals = append(x.rivals, y), append(y.rivals, x)
 	}
@@ -280,7 +282,6 @@ func (c *Checker) moveAcknowledged(o *operation) {
 	}
 	s.changed(o.doneAt, o.op.Backend, causeMoved, c.troubled(o.doneAt))
 	s.begin(x, kept)
-	s.resolve = false
 	c.explainf(o.doneAt, "user %v: %v is acknowledged", s.user, o.op)
 }
 
