@@ -40,3 +40,33 @@ func TestDrainWaitsForTheLastMove(t *testing.T) {
 		t.Errorf("asked %d times, want 4: until nobody is on the way", n)
 	}
 }
+
+// A director that does not go on with a drain says why; without a drain there is nothing to say.
+func TestStatusOutOfContact(t *testing.T) {
+	const warning = "moves nobody by itself"
+	on, off := &api.Task{On: true}, &api.Task{}
+	for _, test := range []struct {
+		name string
+		out  bool
+		b    api.Backend
+		want bool
+	}{
+		{"drains", true, api.Backend{Drain: on, Users: 1}, true},
+		{"its last user is moved", true, api.Backend{Drain: on, Leaving: 1}, true},
+		{"rebalances", true, api.Backend{Rebalance: on}, true},
+		{"in contact", false, api.Backend{Drain: on, Users: 1}, false},
+		{"drained", true, api.Backend{Drain: on}, false},
+		{"ended", true, api.Backend{Drain: off, Rebalance: off, Users: 1}, false},
+		{"nothing to move", true, api.Backend{Users: 1}, false},
+	} {
+		d := httpapitest.Sample()
+		d.BackendsIs = api.Backends{Backends: []api.Backend{test.b}, OutOfContact: test.out}
+		socket := httpapitest.Serve(t, d, zerolog.Nop())
+		for _, args := range [][]string{{"status"}, {"status", "-v"}} {
+			got := runCommand(t, "", append(args, "-a", socket)...)
+			if got.status != 0 || strings.Contains(got.stderr, warning) != test.want {
+				t.Errorf("%s: %v: %+v", test.name, args, got)
+			}
+		}
+	}
+}

@@ -95,7 +95,25 @@ func (inv *invocation) printBackends(table api.Backends) error {
 			return err
 		}
 	}
-	return t.end()
+	if err := t.end(); err != nil {
+		return err
+	}
+	inv.remarkOutOfContact(table)
+	return nil
+}
+
+// remarkOutOfContact says why this director does not go on with drains and rebalances.
+func (inv *invocation) remarkOutOfContact(table api.Backends) {
+	if table.OutOfContact && slices.ContainsFunc(table.Backends, moves) {
+		inv.remark("Warning: this director is in contact with fewer than half of the directors, " +
+			"and moves nobody by itself; see \"director ring status\"")
+	}
+}
+
+// moves reports whether users of a backend are to be moved.
+func moves(b api.Backend) bool {
+	drains := b.Drain != nil && b.Drain.On && b.Users+b.Leaving > 0
+	return drains || b.Rebalance != nil && b.Rebalance.On
 }
 
 // factorText is a factor as people read it: 0.75.

@@ -157,6 +157,12 @@ func (n *Node) Backends() []replica.BackendStatus {
 	})
 }
 
+// OutOfContact reports whether this director is in contact with too few others to change anything
+// by itself; see [replica.Core.OutOfContact].
+func (n *Node) OutOfContact() bool {
+	return query(n, func(c *replica.Core, _ mono.Time) bool { return c.OutOfContact() })
+}
+
 // Configured returns the backends of this director's configuration.
 func (n *Node) Configured() []ring.Backend {
 	return query(n, func(c *replica.Core, _ mono.Time) []ring.Backend { return c.Configured() })

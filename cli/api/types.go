@@ -237,6 +237,9 @@ const (
 type Backends struct {
 	Backends []Backend `json:"backends"` // ordered by address
 	Removed  []IP      `json:"removed"`  // configured, but not in the table
+	// OutOfContact says that the director that was asked is in contact with fewer than half of the
+	// directors that it knows, and moves nobody for a drain or rebalance.
+	OutOfContact bool `json:"out_of_contact"`
 }
 
 // User is where one user is and would be.

@@ -30,6 +30,7 @@ type node interface {
 	Waiting() map[string]int
 	Peers() []replica.PeerStatus
 	Backends() []replica.BackendStatus
+	OutOfContact() bool
 	Pins() []replica.PinStatus
 	Keys() mesh.KeyringStatus
 	ChangeKeys(ctx context.Context, op mesh.KeyOperation, without []string) (
@@ -154,7 +155,10 @@ func (d *director) Directors() api.Directors {
 // Backends implements httpapi.Director.
 func (d *director) Backends() api.Backends {
 	rows, now := d.node.Backends(), d.node.MeshTime()
-	table := api.Backends{Backends: make([]api.Backend, len(rows)), Removed: []api.IP{}}
+	table := api.Backends{
+		Backends: make([]api.Backend, len(rows)), Removed: []api.IP{},
+		OutOfContact: d.node.OutOfContact(),
+	}
 	present := make(map[netip.Addr]bool, len(rows))
 	for i, r := range rows {
 		present[r.Backend.Addr] = true

@@ -25,34 +25,35 @@ import (
 
 // fakeNode answers with what its fields say.
 type fakeNode struct {
-	plan       mesh.Plan
-	self       replica.SelfStatus
-	waiting    map[string]int
-	peers      []replica.PeerStatus
-	backends   []replica.BackendStatus
-	keys       mesh.KeyringStatus
-	pins       []replica.PinStatus
-	changed    []keyChange
-	keyOutcome mesh.KeyOutcome
-	configured []ring.Backend
-	user       replica.UserStatus
-	flushes    []replica.FlushStatus
-	dir        *directory.Directory
-	now        directory.Time
-	backend    netip.Addr
-	outcome    replica.Outcome
-	err        error
-	did        []replica.Operation
-	data       mesh.DataStatus
-	health     replica.HealthStatus
-	balancing  replica.BalanceStatus
-	names      replica.NamesStatus
-	noted      []*wire.AdminNote
-	asked      wire.HistoryQuery
-	told       []history.Answer
-	silent     []mesh.Answer
-	questions  []string                 // topic and body
-	answers    map[string][]mesh.Answer // by topic
+	plan         mesh.Plan
+	self         replica.SelfStatus
+	waiting      map[string]int
+	peers        []replica.PeerStatus
+	backends     []replica.BackendStatus
+	outOfContact bool
+	keys         mesh.KeyringStatus
+	pins         []replica.PinStatus
+	changed      []keyChange
+	keyOutcome   mesh.KeyOutcome
+	configured   []ring.Backend
+	user         replica.UserStatus
+	flushes      []replica.FlushStatus
+	dir          *directory.Directory
+	now          directory.Time
+	backend      netip.Addr
+	outcome      replica.Outcome
+	err          error
+	did          []replica.Operation
+	data         mesh.DataStatus
+	health       replica.HealthStatus
+	balancing    replica.BalanceStatus
+	names        replica.NamesStatus
+	noted        []*wire.AdminNote
+	asked        wire.HistoryQuery
+	told         []history.Answer
+	silent       []mesh.Answer
+	questions    []string                 // topic and body
+	answers      map[string][]mesh.Answer // by topic
 }
 
 func (n *fakeNode) TryLookup(ring.Tag, ring.UserHash) (netip.Addr, bool) {
@@ -84,6 +85,7 @@ func (n *fakeNode) Self() replica.SelfStatus                        { return n.s
 func (n *fakeNode) Waiting() map[string]int                         { return n.waiting }
 func (n *fakeNode) Peers() []replica.PeerStatus                     { return n.peers }
 func (n *fakeNode) Backends() []replica.BackendStatus               { return n.backends }
+func (n *fakeNode) OutOfContact() bool                              { return n.outOfContact }
 func (n *fakeNode) Pins() []replica.PinStatus                       { return n.pins }
 func (n *fakeNode) Keys() mesh.KeyringStatus                        { return n.keys }
 func (n *fakeNode) Configured() []ring.Backend                      { return n.configured }
@@ -214,7 +216,8 @@ func TestShowBackends(t *testing.T) {
 				ChangedAt: at, Users: 3},
 			{Backend: ring.Backend{Addr: netip.MustParseAddr("192.0.2.5"), VHosts: 100}},
 		},
-		configured: []ring.Backend{{Addr: addr1}, {Addr: addr2}},
+		configured:   []ring.Backend{{Addr: addr1}, {Addr: addr2}},
+		outOfContact: true,
 	})
 	want := api.Backends{
 		Backends: []api.Backend{
@@ -223,7 +226,8 @@ func TestShowBackends(t *testing.T) {
 			{IP: api.IP{Addr: netip.MustParseAddr("192.0.2.5")}, VHosts: 100, Factor: 100,
 				State: "up"},
 		},
-		Removed: []api.IP{{Addr: addr2}},
+		Removed:      []api.IP{{Addr: addr2}},
+		OutOfContact: true,
 	}
 	if diff := cmp.Diff(want, d.Backends(), equalIP); diff != "" {
 		t.Errorf("backends (-want +got):\n%s", diff)

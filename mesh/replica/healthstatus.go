@@ -59,7 +59,7 @@ func (c *Core) Watched() (backends []netip.Addr) {
 func (c *Core) Health() HealthStatus {
 	s := HealthStatus{
 		Watches: c.cfg.Watches, Watching: c.observing(), Writer: c.writesVerdicts(),
-		OutOfContact: c.cfg.Watches && c.synced() && !c.inContact(),
+		OutOfContact: c.cfg.Watches && c.OutOfContact(),
 	}
 	for _, b := range c.table.Backends() {
 		row, _ := c.table.Row(b.Addr)

@@ -69,7 +69,7 @@ func (c *Core) NamesStatus() NamesStatus {
 			s.Count++
 		}
 	}
-	s.OutOfContact = len(s.Watching) > 0 && c.synced() && !c.inContact()
+	s.OutOfContact = len(s.Watching) > 0 && c.OutOfContact()
 	for _, name := range c.naming.verdict.Names {
 		status := NameStatus{WatchedName: name.Key}
 		seen := make([][]string, len(name.Addresses))

@@ -25,6 +25,10 @@ func (c *Core) Configured() []ring.Backend { return slices.Clone(c.cfg.Backends)
 // ActsForAll reports whether this director is to do what one does for all.
 func (c *Core) ActsForAll() bool { return c.actsForAll() }
 
+// OutOfContact reports whether this director is synced, and in contact with fewer than half of the
+// directors that it knows: it serves logins and takes commands, and changes nothing by itself.
+func (c *Core) OutOfContact() bool { return c.synced() && !c.inContact() }
+
 // Backends returns the backends of the table, sorted by address.
 func (c *Core) Backends() []BackendStatus {
 	var all []BackendStatus

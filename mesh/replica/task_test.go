@@ -214,6 +214,11 @@ func TestDrainWithoutHalfOfTheMesh(t *testing.T) {
 	if all[2].core.counters.TaskMoves == 0 {
 		t.Error("of three of five directors d3 does not go on")
 	}
+	for i, d := range all {
+		if got, want := d.core.OutOfContact(), i < 2; got != want {
+			t.Errorf("d%d is out of contact: %v, want %v", i+1, got, want)
+		}
+	}
 	w.heal()
 	w.until("no user is left", 5*time.Minute, func() bool {
 		return all[0].dir.Users(from) == 0 && all[4].dir.Users(from) == 0
