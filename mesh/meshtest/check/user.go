@@ -101,6 +101,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 		}
 		if s.resolve {
 			s.onlyLine(x, t)
+			c.explainf(t, "user %v: calm has lasted, so %v has won", s.user, backend)
 		}
 		x.loose, x.spared = false, false
 		c.prefer(t, s, l, x)
