@@ -334,6 +334,34 @@ func (c *Checker) holdsOn(
 	})
 }
 
+// notReplacedYet reports whether a director may still have the mapping of a line that has ended
+// elsewhere by a move or flush, because it has an excuse for not having heard of that. If the user
+// came back by it to a backend of before, or perhaps never left that, the director knows answers
+// with that backend; but they are older than its mapping.
+func (c *Checker) notReplacedYet(
+	t time.Duration, s *userState, director int, backend netip.Addr,
+) bool {
+	return slices.ContainsFunc(s.gone, func(x goneLine) bool {
+		return x.backend == backend && c.mayLive(s, x.line, t) &&
+			slices.ContainsFunc(c.operations, func(o *operation) bool {
+				return o.at <= x.at && c.endOf(o) > x.start &&
+					c.maySendFrom(o, s.user, x.at, backend, x.by.backend) &&
+					c.lacksMove(t, director, o, x.at, c.contacts.mustKnow)
+			})
+	})
+}
+
+// maySendFrom reports whether a move or flush may send the user from one backend to another one
+// until a time.
+func (c *Checker) maySendFrom(
+	o *operation, u User, until time.Duration, from, to netip.Addr,
+) bool {
+	if o.op.Kind == OpMove {
+		return o.op.User == u && o.op.Backend == to
+	}
+	return o.flushes(u, from) && c.maySendTo(o, u, until, to)
+}
+
 // asks is the scope of the directors by whose tables a lookup may be answered.
 func (c *Checker) asks(l *lookup) scope {
 	if c.contacts.directors[l.director].synced && !l.unsynced {

@@ -185,7 +185,7 @@ func (c *Checker) newLine(
 	slices.SortStableFunc(x.answers, func(a, b given) int { return cmp.Compare(a.at, b.at) })
 	switch why {
 	case causeNone:
-		if c.broughtBack(t, s, backend) {
+		if c.broughtBack(t, s, backend) || c.notReplacedYet(t, s, l.director, backend) {
 			why, kept = causeFault, slices.Clone(s.lines)
 			break
 		}

@@ -22,9 +22,10 @@ func (c *Checker) kicked(
 	})
 }
 
-// judgeKicksBefore demands, at the first answer after a move, by some director, that the sessions
-// elsewhere were ended, or the kicker asked to end before. That can be demanded of directors that
-// the originator has counted all the time: it waits for the reports of those (protocol.md, Moves).
+// judgeKicksBefore demands, at the first answer after a move, by a director that must have heard of
+// it, that the sessions elsewhere were ended, or the kicker asked to end before. That can be
+// demanded of directors that the originator has counted all the time: it waits for the reports of
+// those (protocol.md, Moves).
 func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line, director int) {
 	for _, o := range c.operations {
 		if o.at >= x.move.at && o.frees(x.backend) {
@@ -34,7 +35,7 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line, direc
 	for _, y := range s.sessions {
 		d := c.contacts.directors[y.director]
 		if d.life != y.life || !d.alive || y.backend == x.backend ||
-			!c.stillMapped(s, y, x.move.at) || y.at > c.endOf(x.move) {
+			!c.stillMapped(s, y, x.move.at) || y.at > c.endOf(x.move) || x.move.outlived(y) {
 			continue // also what was answered when the move was over, by a later command
 		}
 		counted := c.contacts.undisturbed(x.move.director, y.director, x.move.at)
@@ -47,6 +48,13 @@ func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line, direc
 				x.backend, x.move.op, d.name, y.backend, y.at)
 		}
 	}
+}
+
+// outlived reports whether a session is of a mapping that came after the move. When that was
+// acknowledged all directors held the user or had the new mapping, so what one answers since then
+// has replaced that.
+func (o *operation) outlived(y session) bool {
+	return o.done && o.err == "" && y.at > o.doneAt
 }
 
 // stillMapped reports whether the mapping that a session came from must still have been the user's,

@@ -107,7 +107,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 		c.prefer(t, s, l, x)
 	}
 	s.resolve = s.resolve && len(s.lines) > 1
-	if x.move != nil {
+	if o := x.move; o != nil && c.contacts.mustKnow(t, l.director, o.director, o.life, o.at) {
 		c.judgeKicksBefore(t, s, x, l.director)
 		x.move = nil
 	}
