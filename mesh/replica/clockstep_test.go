@@ -176,6 +176,49 @@ func TestRowsWhenTimeSteps(t *testing.T) {
 	}
 }
 
+// What a peer has stamped that was on this side of a long split moves, if it would lie so far ahead
+// that peers drop it. What it stamped before that stays, as does all that lies less far ahead.
+func TestPeersStampsWhenTimeSteps(t *testing.T) {
+	for _, test := range []struct {
+		by    time.Duration
+		moves bool
+	}{
+		{-time.Minute, true},
+		{-10 * time.Minute, true},
+		{-maxAhead - time.Second, true},
+		{-maxAhead + time.Second, false},
+		{time.Minute, false},
+	} {
+		w := started(t, 1)
+		d1 := w.directors[0]
+		c := d1.core
+		met := c.clock.At(w.now)
+		old, split := directory.StampAt(met), directory.StampAt(met.Add(2*time.Minute))
+		w.now = w.now.Add(2 * time.Minute)
+		c.forgottenWith = met.Micros()
+		rows := []directory.BackendRow{
+			{Addr: testBackend(1), VHosts: directory.Register[int]{Value: 5, Stamp: old}},
+			{Addr: testBackend(2), VHosts: directory.Register[int]{Value: 7, Stamp: split}},
+		}
+		for i := range rows {
+			rows[i].VHosts.Origin = "d2"
+		}
+		c.apply(w.now, directory.Change{Backends: rows}, nil)
+		c.step(w.now, test.by)
+		moved := split
+		if test.moves {
+			moved = max(split.Add(test.by), old+1) // not to before the split
+		}
+		for i, want := range []directory.Stamp{old, moved} {
+			row, _ := c.table.Row(testBackend(i + 1))
+			if row.VHosts.Value != 5+2*i || row.VHosts.Stamp != want {
+				t.Errorf("step by %v: backend %d has %+v, want the stamp %v",
+					test.by, i+1, row.VHosts, want)
+			}
+		}
+	}
+}
+
 // What a director keeps of the logs of others is not given away any more once the rows have moved:
 // who took them by it would have them as they were.
 func TestLogsWhenTimeSteps(t *testing.T) {

@@ -23,6 +23,9 @@ import (
 // directory, and by less than the clock, so that nothing lies ahead of mesh time. What came from a
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 //
+// In a long split that is not quite so: a peer on this side stamped by the same clock, and may step
+// later. So what would lie so far ahead that peers drop it moves too, whoever stamped it.
+//
 // Rows stay where the step is a short one back. Some came from peers when this director joined
 // them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
 // lives there, and peers keep the later activity. By a longer step rows move: peers drop what lies
@@ -58,7 +61,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	for _, p := range c.peers.all {
 		p.clock.Stepped(after, offset)
 	}
-	c.moveStamped(after, until, meshtime.WholeSeconds(offset))
+	c.moveStamped(after, until, c.latest(now), meshtime.WholeSeconds(offset))
 	c.restartMoves(now)
 	c.digests = digests.Set{}
 	c.setAside(now)
@@ -87,8 +90,11 @@ func (c *Core) momentInCommon(now mono.Time) directory.Micros {
 	return common
 }
 
-// moveStamped moves what was stamped here in this life after one moment and not after another.
-func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time.Duration) {
+// moveStamped moves what was stamped here in this life after one moment and not after another, and
+// what peers stamped that lies after the latest that may be sent now.
+func (c *Core) moveStamped(
+	after directory.Micros, until, latest directory.Time, by time.Duration,
+) {
 	last := until.Tick()
 	if c.cfg.Guards.MoveAllStamps {
 		after, last = 0, math.MaxUint32
@@ -103,7 +109,8 @@ func (c *Core) moveStamped(after directory.Micros, until directory.Time, by time
 		}
 		floor := directory.StampAt(after.Time())
 		moved := func(s directory.Stamp) directory.Stamp {
-			if s <= floor || !c.own.Contains(s) && !c.cfg.Guards.MoveAllStamps {
+			ours := c.own.Contains(s) || s.Time() > latest || c.cfg.Guards.MoveAllStamps
+			if s <= floor || !ours {
 				return s
 			}
 			return max(s.Add(by), floor+1)
