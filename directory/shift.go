@@ -12,13 +12,14 @@ import (
 // their clock and stays as it is.
 
 // Shift moves the times of all rows by whole ticks: recorded activity and stamps
-// that lie after one tick and not after another, but never to before the first.
-// It calls each, without a lock, for every row that it changed. Rows are
-// changed leaf by leaf; lookups go on meanwhile.
+// that lie after one tick and not after another, but never to before the first,
+// and those after the latest that peers take. It calls each, without a lock, for
+// every row that it changed. Rows are changed leaf by leaf; lookups go on
+// meanwhile.
 func (d *Directory) Shift(
-	after, until Tick, by time.Duration, each func(tag ring.Tag, m Mapping),
+	after, until, latest Tick, by time.Duration, each func(tag ring.Tag, m Mapping),
 ) {
-	span := shiftSpan{after: uint32(after), until: uint32(until)}
+	span := shiftSpan{uint32(after), uint32(until), uint32(latest)}
 	ticks := int64(by / (tickMillis * time.Millisecond))
 	var changed []Mapping
 	for _, tag := range d.Tags() {
@@ -36,11 +37,12 @@ func (d *Directory) Shift(
 	}
 }
 
-// shiftSpan is which ticks Shift moves: those after one and not after another.
-type shiftSpan struct{ after, until uint32 }
+// shiftSpan is which ticks Shift moves: those after one and not after another, and those after the
+// latest.
+type shiftSpan struct{ after, until, latest uint32 }
 
 func (s shiftSpan) moved(tick uint32, by int64) uint32 {
-	if tick <= s.after || tick > s.until {
+	if tick <= s.after || tick > s.until && tick <= s.latest {
 		return tick
 	}
 	return uint32(min(max(int64(tick)+by, int64(s.after)), math.MaxUint32))

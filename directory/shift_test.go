@@ -12,7 +12,7 @@ import (
 )
 
 func TestShift(t *testing.T) {
-	const common, start, last = Tick(1000), Tick(1400), Tick(1300)
+	const common, last, start, latest = Tick(1000), Tick(1300), Tick(1400), Tick(1500)
 	tests := []struct {
 		name            string
 		activity, stamp Tick
@@ -28,6 +28,8 @@ func TestShift(t *testing.T) {
 		{"never to before that moment", 1200, 1100, -time.Hour, common, common},
 		{"of the last moment of the old clock", last, last, time.Minute, last + 240, last + 240},
 		{"of after it", last + 1, last + 1, time.Minute, last + 1, last + 1},
+		{"of the latest that peers take", latest, latest, -time.Minute, latest, latest},
+		{"of after that", latest + 40, latest + 1, -time.Minute, latest - 200, latest - 239},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -39,7 +41,7 @@ func TestShift(t *testing.T) {
 			}
 			d.Merge("", []Mapping{m}, start.Time(), nil)
 			var changed []Mapping
-			d.Shift(common, last, test.by, func(_ ring.Tag, m Mapping) {
+			d.Shift(common, last, latest, test.by, func(_ ring.Tag, m Mapping) {
 				changed = append(changed, m)
 			})
 			before := m
@@ -73,7 +75,7 @@ func TestShiftKeepsDigestsAndSweepsRight(t *testing.T) {
 			d.SweepGroup("", uint8(group), at)
 		}
 	}
-	wrong.Shift(0, math.MaxUint32, step, func(ring.Tag, Mapping) {})
+	wrong.Shift(0, math.MaxUint32, math.MaxUint32, step, func(ring.Tag, Mapping) {})
 	later := Time((int64(now)/EpochLength.Milliseconds() + 2) * EpochLength.Milliseconds())
 	for leaf := range 1 << 16 {
 		a, b := wrong.DigestLeaf("", uint16(leaf), later), right.DigestLeaf("", uint16(leaf), later)

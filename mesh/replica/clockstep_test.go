@@ -152,26 +152,29 @@ func TestStopsBeforeItSteps(t *testing.T) {
 }
 
 // Rows that peers may have, or that came from them, stay in a short step back. What peers drop,
-// since it lies too far ahead, moves.
+// since it lies too far ahead, moves: also what came from them since this director was not synced.
 func TestRowsWhenTimeSteps(t *testing.T) {
 	for _, test := range []struct {
-		by    time.Duration
-		moves bool
+		by       time.Duration
+		unsynced time.Duration // before the row was made
+		moves    bool
 	}{
-		{-600 * time.Millisecond, false},
-		{-ownAhead, false},
-		{-ownAhead - time.Second, true},
-		{time.Second, true},
+		{-600 * time.Millisecond, 0, false},
+		{-ownAhead, 0, false},
+		{-ownAhead - time.Second, 0, true},
+		{time.Second, 0, true},
+		{-maxAhead - time.Second, 300 * time.Millisecond, true},
+		{time.Second, 300 * time.Millisecond, false},
 	} {
 		w := started(t, 1)
 		d1 := w.directors[0]
 		w.now = w.now.Add(time.Minute)
 		made, _ := d1.core.dir.Assign("", 7<<16, testBackend(1), d1.core.clock.At(w.now))
-		d1.core.admission.unsyncedAt = w.now
+		d1.core.admission.unsyncedAt = w.now.Add(-test.unsynced)
 		d1.core.step(w.now, test.by)
 		now, _ := d1.core.dir.Find("", 7<<16, 0)
 		if moved := now != made; moved != test.moves {
-			t.Errorf("step by %v: the row moves %v, want %v", test.by, moved, test.moves)
+			t.Errorf("%+v: the row moves %v", test, moved)
 		}
 	}
 }

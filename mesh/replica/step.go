@@ -24,7 +24,7 @@ import (
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 //
 // In a long split that is not quite so: a peer on this side stamped by the same clock, and may step
-// later. So what would lie so far ahead that peers drop it moves too, whoever stamped it.
+// later. So what would lie so far ahead that peers drop it moves too, whoever stamped it and when.
 //
 // Rows stay where the step is a short one back. Some came from peers when this director joined
 // them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
@@ -102,7 +102,7 @@ func (c *Core) moveStamped(
 	view := func() {
 		// peers lack it, their log of us ends
 		if by >= 0 || by < -ownAhead || c.cfg.Guards.MoveAllStamps {
-			c.dir.Shift(after.Time().Tick(), last, by, c.outbox.Push)
+			c.dir.Shift(after.Time().Tick(), last, latest.Tick(), by, c.outbox.Push)
 			if by != 0 {
 				c.logs.DropMessages() // they hold the rows as they were
 			}
