@@ -42,11 +42,15 @@ type session struct {
 	unseen   []*operation // see [Checker.unheardFlushes]
 }
 
-// seen is when the user was last let in, wherever; never, if the user was not.
+// seen is the newest activity of the user that is in sight: when the user was last let in,
+// wherever, or moved, or what all directors had at their start; never, if there is none.
 func (s *userState) seen() time.Duration {
 	last := never
 	for _, y := range s.sessions {
 		last = max(last, y.at)
+	}
+	for _, x := range s.lines {
+		last = max(last, x.last)
 	}
 	return last
 }

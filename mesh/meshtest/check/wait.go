@@ -292,11 +292,7 @@ func (c *Checker) mayEnd(s *userState, l *lookup, places []netip.Addr) bool {
 	}
 	old := false // the director may not have all of the lines
 	for _, x := range s.lines {
-		until := newest
-		if x.takenUp { // what came before is not in sight
-			until = max(until, x.last)
-		}
-		if c.ending(x, until, l, places) {
+		if c.ending(x, newest, l, places) {
 			return true
 		}
 		old = old || !slices.ContainsFunc(x.answers, func(g given) bool {

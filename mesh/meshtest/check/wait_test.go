@@ -46,6 +46,16 @@ func TestReasonsToWait(t *testing.T) {
 			Op{Kind: OpMove, User: alice, Backend: to, Wait: true}, "d2", "d3")
 		s.login("d2", seen, alice, b1)
 	}
+	// beatsMove has d1 move alice to b1 while d3, cut off, has her elsewhere already. That wins.
+	beatsMove := func(s *story) {
+		s.order("d1", calm-sec(1), calm-sec(0.9), shrink)
+		s.split("d3", calm, calm+sec(20))
+		s.login("d3", calm+sec(7), alice, placeWithout(b1))
+		s.order("d1", calm+sec(15), calm+sec(15.5),
+			Op{Kind: OpMove, User: alice, Backend: b1, Wait: true}, "d3")
+		s.order("d1", calm+sec(25), calm+sec(25.1),
+			Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+	}
 	// unheard has d3 ask another director for alice, and die before it hears the answer.
 	unheard := func(s *story, at time.Duration) {
 		s.silent["d3"] = true
@@ -226,6 +236,14 @@ func TestReasonsToWait(t *testing.T) {
 			inherits(s, false)
 			s.login("d1", calm+sec(53), alice, b1)
 		}, "G2", "hashes to"},
+		{"the end of one that beat a move, with the activity of that", func(s *story) {
+			beatsMove(s)
+			waits(s, "d1", calm+sec(56), b1)
+		}, "", ""},
+		{"the same after it has ended", func(s *story) {
+			beatsMove(s)
+			waits(s, "d1", calm+sec(62), b1)
+		}, "G4", "without a reason"},
 		{"the end of what a move made, with the activity of one that it beat", func(s *story) {
 			beats(s, b2, calm+sec(25), calm+sec(32))
 			waits(s, "d1", calm+sec(57), b1)
