@@ -315,7 +315,7 @@ func (c *Checker) endOf(o *operation) time.Duration {
 }
 
 // closeFreed drops the lines whose mappings an acknowledged operation has dropped. Where a new
-// mapping may have been made while it was under way, the next answer tells.
+// mapping may have been made while it was under way, or shortly before, the next answer tells.
 func (c *Checker) closeFreed(o *operation) {
 	if o.still == forever || o.op.Kind != OpForget && o.op.Kind != OpRemove {
 		return
@@ -327,7 +327,9 @@ func (c *Checker) closeFreed(o *operation) {
 			if !o.frees(x.backend) || x.start > o.still {
 				return false
 			}
-			if x.start < o.at-clockSlack && x.renewed < o.at && o.everywhere != forever &&
+			// By a clock that is behind it spares what others mapped shortly before it began.
+			begun := o.at - clockSlack
+			if x.start < begun && x.renewed < begun && o.everywhere != forever &&
 				!o.stranger && // one of another mesh drops the mappings of that mesh
 				!x.foreign() && // and what that has comes with it
 				(o.op.Kind != OpForget || c.table.surelyThere(x.backend, o.at, o.doneAt)) {
