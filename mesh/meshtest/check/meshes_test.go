@@ -83,7 +83,22 @@ func TestMeshes(t *testing.T) {
 		s.add(Done{At: At(at + sec(0.1)), ID: 100, Failed: []string{"d1", "d2"},
 			Tables: map[string]Table{lacks: with(b1, Row{Present: true, VHosts: 10})}})
 	}
+	// kickWithout is a kick by name that d3 never carries out.
+	kickWithout := func(s *story, at time.Duration) {
+		for _, d := range []string{"d1", "d2"} {
+			s.add(Kick{At: At(at), Director: d, Name: "alice"})
+		}
+		s.order("d1", at, at+sec(0.1), Op{Kind: OpKick, Name: "alice"})
+	}
 	testStories(t, []tale{
+		{"a kick, and one in touch that belongs to another mesh still", func(s *story) {
+			stray(s)
+			kickWithout(s, calm+sec(10.5))
+		}, "", ""},
+		{"a kick when it has joined, that it never heard of", func(s *story) {
+			stray(s)
+			kickWithout(s, calm+sec(15))
+		}, "G5", "d3 never kicked"},
 		{"one that restarted alone, back in touch just now", func(s *story) {
 			s.mesh = map[string]uint64{"d1": 1, "d2": 1}
 			s.silent["d3"] = true

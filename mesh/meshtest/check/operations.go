@@ -299,12 +299,12 @@ func allowed(writes []write, o *operation, value int) bool {
 	return false
 }
 
-// kickAcknowledged is G5 for a kick by name: every director that lives and is not named as failed
-// has asked its kicker.
+// kickAcknowledged is G5 for a kick by name: every director of the mesh that lives and is not named
+// as failed has asked its kicker.
 func (c *Checker) kickAcknowledged(o *operation) {
-	for _, d := range c.contacts.directors {
+	for i, d := range c.contacts.directors {
 		if !d.alive || d.leaving || !d.synced || d.since > o.at ||
-			slices.Contains(o.failed, d.name) {
+			c.contacts.apart(i, o.director) || slices.Contains(o.failed, d.name) {
 			continue
 		}
 		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool {
