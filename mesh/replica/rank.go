@@ -97,7 +97,7 @@ func (ms *membership) lacksTable(now mono.Time, p *peer) bool {
 // meetMesh lets a director give its mesh up for one that ranks above it, once it is in touch with
 // that both ways: the word alone that there is one does not help it to serve.
 func (ms *membership) meetMesh(now mono.Time, p *peer) {
-	if !p.matters() || !ms.admission.bootstrapped || ms.uncompared(p) || !ms.outranked(now, p) {
+	if !p.live || !ms.admission.bootstrapped || ms.uncompared(p) || !ms.outranked(now, p) {
 		p.verdicts = 0
 		return
 	}

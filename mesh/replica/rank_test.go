@@ -32,6 +32,43 @@ func TestMeshesFoundedTogetherBecomeOne(t *testing.T) {
 	}
 }
 
+// Directors that were in touch as they started are split, and each side founds a mesh. For the
+// larger side the others failed and have to ask it. When they meet, the mesh of the smaller side is
+// the older one: it asks nobody, and the larger side joins it all the same.
+func TestMeshesFoundedApartBecomeOne(t *testing.T) {
+	w := newWorld(t)
+	start := func(founder, other string) *director {
+		d := w.start(founder, func(c *Config) { c.Founder = true })
+		w.start(other)
+		return d
+	}
+	older := start("d1", "d2")
+	w.until("a mesh", 5*time.Second, w.allSynced)
+	w.run(30 * time.Second)
+	younger := start("d3", "d4")
+	w.start("d5")
+	w.split(w.directors[:2], w.directors[2:])
+	w.run(31 * time.Second) // ages are compared in whole minutes
+	id := older.core.table.Mesh()
+	if other := younger.core.table.Mesh(); other == 0 || other == id {
+		t.Fatalf("the meshes of the two sides are %v and %v; the test shows nothing", id, other)
+	}
+	w.heal()
+	w.run(25 * time.Millisecond)
+	for _, d := range w.directors[2:] {
+		for _, other := range []string{"d1", "d2"} {
+			p := d.core.peers.get(other)
+			if !p.live {
+				t.Fatalf("%s is not in touch with %s yet; the test shows nothing", d.name, other)
+			}
+			p.Fail(d.core.newID)
+		}
+	}
+	w.until("one mesh", 4*time.Second, func() bool {
+		return younger.core.table.Mesh() == id && w.allSynced()
+	})
+}
+
 // A director that served alone, for however long, never outranks a mesh of two.
 func TestStrayNeverOutranksAMesh(t *testing.T) {
 	w := newWorld(t)
