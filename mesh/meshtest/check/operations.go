@@ -119,8 +119,10 @@ func (c *Checker) finished(e Done) {
 	}
 	for i, d := range c.contacts.directors {
 		if d.alive && !slices.Contains(o.failed, d.name) &&
-			c.contacts.separated(e.When(), o.director, i) {
-			o.failed = append(o.failed, d.name) // it counted as failed before the operation began
+			(c.contacts.separated(e.When(), o.director, i) ||
+				c.contacts.unseen(e.When(), o.director, i)) {
+			// it counted as failed before the operation began, or is not known of
+			o.failed = append(o.failed, d.name)
 		}
 	}
 	c.acknowledged(o)

@@ -69,6 +69,14 @@ func (c *contacts) otherTimes(t time.Duration, i, j int) bool {
 	return c.links[i][j].otherTime && c.meetingAgain(t, i, j)
 }
 
+// unseen reports whether a director that woke just now has heard nothing yet of the life of another
+// one, which began while it slept.
+func (c *contacts) unseen(t time.Duration, viewer, of int) bool {
+	woken := c.directors[viewer].wokenAt
+	return t-woken < contactAgain && c.directors[of].startedAt < woken &&
+		c.links[viewer][of].sentAt == never
+}
+
 // heard reports whether another director has proof that frames flow both ways between it and one
 // which does not show that yet.
 func (c *contacts) heard(i int) bool {

@@ -77,21 +77,31 @@ func TestAcknowledged(t *testing.T) {
 		s.add(Admin{At(calm + sec(second)), 100, "d1", Op{Kind: OpUpdate, Backend: b2, VHosts: 10}})
 		s.add(Done{At: At(calm + sec(second+0.1)), ID: 100, Tables: tables})
 	}
-	// wakes is a change by one that has just woken, and does not hear d2; d3 lacks it.
-	wakes := func(s *story, starts time.Duration) {
+	// wakes is a change by one that has woken so many seconds ago, and counts d2 as failed; d3
+	// lacks it.
+	wakes := func(s *story, starts time.Duration, ago float64) {
 		s.stop("d3", starts-sec(3))
 		s.start("d3", starts)
 		s.sleep("d1", calm+sec(10), calm+sec(40))
-		s.add(Admin{At(calm + sec(40)), 100, "d1", Op{Kind: OpDown, Backend: b1}})
-		s.add(Done{At: At(calm + sec(40)), ID: 100, Failed: []string{"d2"},
+		at := calm + sec(40+ago)
+		s.add(Admin{At(at), 100, "d1", Op{Kind: OpDown, Backend: b1}})
+		s.add(Done{At: At(at), ID: 100, Failed: []string{"d2"},
 			Tables: map[string]Table{"d1": with(b1, down), "d3": with(b1, up)}})
 	}
 	testStories(t, []tale{
 		{"not heard of by one that started while its director slept", func(s *story) {
-			wakes(s, calm+sec(20))
+			wakes(s, calm+sec(20), 0)
 		}, "", ""},
+		{"the same when its director has heard another one since", func(s *story) {
+			s.part("d1", "d3", calm+sec(40), end)
+			wakes(s, calm+sec(20), 0.6)
+		}, "", ""},
+		{"the same long after that", func(s *story) {
+			s.part("d1", "d3", calm+sec(40), end)
+			wakes(s, calm+sec(20), 4)
+		}, "G5", "at d3"},
 		{"not heard of by one that its director had met before it slept", func(s *story) {
-			wakes(s, calm+sec(5))
+			wakes(s, calm+sec(5), 0)
 		}, "G5", "at d3"},
 		{"lost again", func(s *story) { later(s, 1, 2) }, "G5",
 			"d2 does not hold what was acknowledged"},
