@@ -21,7 +21,8 @@ func (s *userState) onlyLine(x *line, t time.Duration) {
 func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 	s.lines = slices.DeleteFunc(s.lines, func(y *line) bool {
 		beaten := y != x && !y.loose && c.freedBy(s, y, t) == nil &&
-			c.knowsAll(t, l.director, y, c.contacts.knows)
+			c.knowsAll(t, l.director, y, c.contacts.knows) &&
+			!c.mayLiveElsewhere(t, l, x, y)
 		if beaten {
 			s.gone = append(s.gone, goneLine{y, t, x, t})
 			c.reopen(t, s, y)
@@ -30,6 +31,16 @@ func (c *Checker) prefer(t time.Duration, s *userState, l *lookup, x *line) {
 		}
 		return beaten
 	})
+}
+
+// mayLiveElsewhere reports whether a line y, all answers of which the director knows that answers
+// x, may have expired there, so that x is a new mapping and has not won: elsewhere y may live on by
+// the activity of a rival, of which that director may not have heard.
+func (c *Checker) mayLiveElsewhere(t time.Duration, l *lookup, x, y *line) bool {
+	return c.perhapsDead(y, t) && c.hashesTo(t, l, x.backend) &&
+		slices.ContainsFunc(c.inherited(y, t-c.latestEnd(), t), func(a given) bool {
+			return c.lacks(t, l.director, &a, c.contacts.knows)
+		})
 }
 
 // reopen lets the moves have their effect again that made a line which was beaten: until it has

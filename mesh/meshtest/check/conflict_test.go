@@ -165,6 +165,46 @@ func TestConflicts(t *testing.T) {
 				s.part("d2", "d3", calm+sec(1), sec(38))
 				flushedWithActivity(s, 37, 46, 63.5)
 			}, "G2", "d2 answered"},
+		{"a mapping that goes on by activity that was not heard of where it is made anew",
+			func(s *story) {
+				movedWithActivity(s, 42)
+				s.login("d2", sec(62.5), alice, b1)
+				s.login("d1", sec(63), alice, b2)
+			}, "", ""},
+		{"a mapping that goes on by that, where another one is made", func(s *story) {
+			s.order("d1", sec(24), sec(24.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			s.order("d1", sec(25), sec(25.1), Op{Kind: OpUpdate, Backend: b2, VHosts: 0}, "d3")
+			movedWithActivity(s, 42)
+			s.login("d2", sec(62.5), alice, b3)
+			s.login("d1", sec(63), alice, b2)
+		}, "", ""},
+		{"a mapping that goes on by activity that was heard of", func(s *story) {
+			movedWithActivity(s, 47)
+			s.login("d2", sec(62.5), alice, b1)
+			s.login("d1", sec(63), alice, b2)
+		}, "G2", "d1 answered"},
+		{"a mapping that lives yet where it loses", func(s *story) {
+			movedWithActivity(s, 43)
+			s.login("d2", sec(41), alice, b2)
+			s.login("d2", sec(60), alice, b1)
+			s.login("d1", sec(61), alice, b2)
+		}, "G2", "d1 answered"},
+		{"a mapping that loses where the user would not go without one", func(s *story) {
+			s.order("d1", sec(24), sec(24.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+			movedWithActivity(s, 42)
+			s.login("d2", sec(62.5), alice, b1)
+			s.login("d1", sec(63), alice, b2)
+		}, "G2", "d1 answered"},
+		{"a mapping whose rival's activity, which was not heard of, is older than any mapping",
+			func(s *story) {
+				s.part("d2", "d3", calm+sec(2), end)
+				s.part("d1", "d3", calm+sec(2), sec(30))
+				s.login("d3", sec(18.5), alice, b1)
+				movedWithoutD3(s)
+				s.login("d2", sec(41), alice, b2)
+				s.login("d2", sec(62), alice, b1)
+				s.login("d1", sec(64), alice, b2)
+			}, "G2", "d1 answered"},
 		{"a move that loses against one that was not heard of", func(s *story) {
 			losing(s, Op{Kind: OpMove, User: alice, Backend: b2}, b2)
 		}, "", ""},
@@ -273,6 +313,24 @@ func flushedWithActivity(s *story, old, made, dead float64) {
 	s.login("d1", sec(made), alice, theirs)
 	s.order("d1", sec(made+1), sec(made+1.1), Op{Kind: OpUpdate, Backend: theirs, VHosts: 0})
 	s.login("d2", sec(dead), alice, placeWithout(b1, theirs))
+}
+
+// movedWithActivity has alice moved to b2 while d3 is apart and lets her in on b1. From a time on
+// d2 is apart; when d3 comes back, b2 wins with the activity of b1.
+func movedWithActivity(s *story, apart float64) {
+	s.split("d3", calm+sec(2), sec(44))
+	s.split("d2", sec(apart), end)
+	movedWithoutD3(s)
+	s.login("d3", sec(40), alice, b1)
+}
+
+// movedWithoutD3 has alice moved to b2, of which d3 does not hear.
+func movedWithoutD3(s *story) {
+	s.login("d1", calm, alice, b1)
+	s.order("d1", sec(22.5), sec(23), Op{Kind: OpMove, User: alice, Backend: b2}, "d3")
+	for _, d := range []string{"d1", "d2"} {
+		s.kick(d, sec(22.6), alice, b2)
+	}
 }
 
 // losesUnheard is losesWithActivity where d3 is alone by then. The others go on without it.
