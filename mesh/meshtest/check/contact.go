@@ -87,6 +87,7 @@ func (d *director) slept(since time.Duration) (sum time.Duration) {
 type link struct {
 	sent   time.Duration // of the newest frame received
 	sentAt time.Duration // when that was received
+	former time.Duration // of the newest frame received of lives of the sender before this one
 	// of the last frame before a silence after which the stream may be another
 	before  time.Duration
 	resumed time.Duration // of the first after it: the replay of what was missed begins with it
@@ -158,8 +159,8 @@ func (c *contacts) of(name string) int {
 
 func freshLink() link {
 	return link{
-		sent: never, sentAt: never, before: never, resumed: never, whole: never, echo: never,
-		woke: never, separated: never, gone: forever, touch: forever, astray: forever,
+		sent: never, sentAt: never, former: never, before: never, resumed: never, whole: never,
+		echo: never, woke: never, separated: never, gone: forever, touch: forever, astray: forever,
 	}
 }
 
@@ -178,7 +179,10 @@ func (c *contacts) start(t time.Duration, name string, kept time.Duration) {
 	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false
 	d.startedAt, d.pauses, d.unsettled = t, nil, max(t, c.founding)
 	for j := range c.links {
-		c.links[i][j], c.links[j][i] = freshLink(), freshLink()
+		l := &c.links[j][i]
+		former := max(l.former, l.sent)
+		c.links[i][j], *l = freshLink(), freshLink()
+		l.former = former
 	}
 	c.lastRough = t
 }

@@ -194,13 +194,15 @@ func (c *Checker) broughtBack(t time.Duration, s *userState, backend netip.Addr)
 // confirmedUpTo is up to when changes of the table were confirmed by all directors that the one
 // asked counts: what a peer confirms comes in order, so it is known up to the newest frame that has
 // arrived. A peer that is silent for longer counts as failed, and a director that slept waits as
-// long again. One that has died counts until then, too.
+// long again. One that has died counts until then, too, even if it has started again: only a frame
+// of its new life shows that the former one is over.
 func (c *Checker) confirmedUpTo(l *lookup) time.Duration {
 	at := l.at
 	for j := range c.contacts.directors {
 		link := &c.contacts.links[l.director][j]
-		if j != l.director && l.at-max(link.sent, link.woke) <= silence+spread {
-			at = min(at, link.sent)
+		heard := max(link.sent, link.former)
+		if j != l.director && l.at-max(heard, link.woke) <= silence+spread {
+			at = min(at, heard)
 		}
 	}
 	return at - spread

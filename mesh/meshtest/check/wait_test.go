@@ -95,6 +95,15 @@ func TestReasonsToWait(t *testing.T) {
 		s.order("d1", calm+sec(after), calm+sec(after+0.1),
 			Op{Kind: OpForget, Backend: forgotten})
 	}
+	// startsAgain has d3 die before a change, start again, and sleep if nobody is to hear it.
+	startsAgain := func(s *story, unheard bool) {
+		s.stop("d3", calm+sec(2.1))
+		s.order("d1", calm+sec(2.2), calm+sec(2.25), shrink, "d3")
+		s.start("d3", calm+sec(2.3))
+		if unheard {
+			s.sleep("d3", calm+sec(2.4), calm+sec(10))
+		}
+	}
 	testStories(t, []tale{
 		{"the end of what lost and came back, with the activity of the winner", func(s *story) {
 			returns(s, 16, placeWithout(b1))
@@ -372,6 +381,25 @@ func TestReasonsToWait(t *testing.T) {
 			s.stop("d3", calm+sec(2.5))
 			waits(s, "d2", calm+sec(5), placeWithout(b1))
 		}, "", ""},
+		{"a change that one has not confirmed that died and started again", func(s *story) {
+			startsAgain(s, true)
+			waits(s, "d2", calm+sec(7), placeWithout(b1))
+		}, "", ""},
+		{"the same after another start", func(s *story) {
+			startsAgain(s, true)
+			s.stop("d3", calm+sec(5))
+			s.start("d3", calm+sec(6))
+			s.sleep("d3", calm+sec(6.1), calm+sec(10))
+			waits(s, "d2", calm+sec(7), placeWithout(b1))
+		}, "", ""},
+		{"the same after a silence for which nobody counts", func(s *story) {
+			startsAgain(s, true)
+			waits(s, "d2", calm+sec(9), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"the same where its new life has been heard and has the change", func(s *story) {
+			startsAgain(s, false)
+			waits(s, "d2", calm+sec(8.3), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"a mapping flushed and forgotten, and new where one does not know", func(s *story) {
 			s.cuts = append(s.cuts, cut{"d1", "d3", calm + sec(6.05), end})
 			forgottenUnseen(s)
