@@ -57,11 +57,7 @@ func (c *Checker) replaces(
 	if bound && !left {
 		return causeNone, nil, nil
 	}
-	if len(flushes) > 0 &&
-		!slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
-		// with several it is not known which it was
-		s.used[flushes[0]] = flushes[0].op.Kind == OpFlush // the others go on
-	}
+	c.useUp(t, s, l.director, flushes)
 	return why, kept, flushes
 }
 

@@ -48,10 +48,11 @@
 // For every user the checker keeps the lines that may be answered: normally one, the backend
 // answered last. An answer with another backend must have a cause, which then is used up: a move or
 // flush of this user, a forget or removal of the old backend, a down backend whose mapping could
-// not be prolonged, expiry, or a fault. A fault is a cause only for a director that need not know
-// the old line. After a fault two lines may be valid side by side, until a director that must know
-// both answers with one of them. From then on that line has won, for this director and for all
-// others that must know of its answer.
+// not be prolonged, expiry, or a fault. A flush with which another director may have gone on is
+// used up only by an answer that shows what both did. A fault is a cause only for a director that
+// need not know the old line. After a fault two lines may be valid side by side, until a director
+// that must know both answers with one of them. From then on that line has won, for this director
+// and for all others that must know of its answer.
 //
 // Where all directors have died, and gone on from their disks, a new Checker goes on. Its first
 // lines are what all of them hold when they are synced again: nobody need have been answered that.

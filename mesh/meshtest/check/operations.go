@@ -39,6 +39,8 @@ type operation struct {
 	// moves, flushes: from then on no user is held or moved by it any more
 	ended time.Duration
 	rough bool // moves, flushes: there was a fault before it ended
+	// flushes: who may have gone on with it, because its director was gone or counted as failed
+	heirs []heir
 	// how much later another operation must begin to be newer for sure, where it is not known
 	unseen time.Duration
 	// it stands for what directors do by themselves at any time: nothing comes after it for sure
@@ -178,11 +180,9 @@ func (c *Checker) endDrains(by *operation) {
 func (c *Checker) originatorDied(t time.Duration, i int) {
 	for _, o := range c.operations {
 		if o.goesOn() {
-			// Another director goes on, from the beginning: it moves users again that hash
-			// elsewhere by now.
-			if o.director == i && o.ended == forever {
-				for _, s := range c.users {
-					delete(s.used, o)
+			for j, d := range c.contacts.directors {
+				if o.director == i && d.alive { // itself too: when it starts from its disk
+					c.mayGoOn(o, j)
 				}
 			}
 			continue

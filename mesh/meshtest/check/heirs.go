@@ -1,0 +1,62 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// heir is a life of a director that may have gone on with what another one began.
+type heir struct{ director, life int }
+
+// noteHeirs notes which directors may go on with flushes of others: those that count the others as
+// failed. These may run them still, on their side of a split.
+func (c *Checker) noteHeirs() {
+	for _, o := range c.operations {
+		for i := range c.contacts.directors {
+			if c.contacts.links[i][o.director].gone != forever {
+				c.mayGoOn(o, i)
+			}
+		}
+	}
+}
+
+// mayGoOn notes that a director may go on with a flush that has not ended, from the beginning: it
+// moves users again that hash elsewhere by now.
+func (c *Checker) mayGoOn(o *operation, i int) {
+	h := heir{i, c.contacts.directors[i].life}
+	if o.op.Kind != OpFlush || o.ended != forever || slices.Contains(o.heirs, h) {
+		return
+	}
+	o.heirs = append(o.heirs, h)
+	for _, s := range c.users {
+		delete(s.used, o)
+	}
+}
+
+// useUp notes that a flush has had its effect on the user, if an answer shows that: with several it
+// is not known which it was.
+func (c *Checker) useUp(t time.Duration, s *userState, director int, flushes []*operation) {
+	if len(flushes) == 0 ||
+		slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
+		return
+	}
+	if o := flushes[0]; o.op.Kind == OpFlush && c.showsAll(t, director, o) { // the others go on
+		s.used[o] = true
+	}
+}
+
+// showsAll reports whether an answer shows all that a flush has done to its user. Where others may
+// have gone on with it, from the beginning, it may move the user twice. Then only an answer after
+// its end does, by a director that knows what each of them did. (For one that does not know what
+// the first one did, see flushedApart.)
+func (c *Checker) showsAll(t time.Duration, director int, o *operation) bool {
+	if len(o.heirs) == 0 {
+		return true
+	}
+	return o.ended <= t && !c.mayAnswerBy(t, director, func(i int) bool {
+		return slices.ContainsFunc(o.heirs, func(h heir) bool {
+			return c.contacts.lifeAt(h.director, o.ended) == h.life &&
+				!c.contacts.knows(t, i, h.director, h.life, o.ended)
+		})
+	})
+}

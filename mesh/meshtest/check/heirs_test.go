@@ -1,0 +1,93 @@
+package check
+
+import "testing"
+
+// TestHeirs judges users of flushes that another director may have gone on with, from the
+// beginning. Until it has ended, it may move a user twice.
+func TestHeirs(t *testing.T) {
+	first := placeWithout(b1)
+	second := placeWithout(b1, first)
+	apart := func(s *story) { s.split("d3", calm+sec(4), calm+sec(25)) }
+	testStories(t, []tale{
+		{"one that is apart shows where a flush had the user before another went on with it",
+			func(s *story) {
+				flushedTwice(s, 15)
+				apart(s)
+				s.login("d3", calm+sec(20), alice, first)
+				s.login("d1", calm+sec(32), alice, second)
+			}, "", ""},
+		{"the same, and then one answers so that knows all", func(s *story) {
+			flushedTwice(s, 15)
+			apart(s)
+			s.login("d3", calm+sec(20), alice, first)
+			s.login("d1", calm+sec(32), alice, first)
+			s.login("d1", calm+sec(35), alice, second)
+		}, "G2", "d1 answered"},
+		{"only one answers that knows all", func(s *story) {
+			flushedTwice(s, 15)
+			apart(s)
+			s.login("d1", calm+sec(32), alice, first)
+			s.login("d2", calm+sec(35), alice, second)
+		}, "G2", "d2 answered"},
+		{"the flush had ended before they were apart", func(s *story) {
+			s.sleep("d2", calm+sec(2.2), calm+sec(2.8)) // so it does not run in calm
+			flushedTwice(s, 3.5)
+			apart(s)
+			s.login("d3", calm+sec(20), alice, first)
+			s.login("d1", calm+sec(32), alice, second)
+		}, "G2", "d1 answered"},
+		{"nobody was apart", func(s *story) {
+			flushedTwice(s, 15)
+			s.login("d3", calm+sec(10), alice, first)
+			s.login("d1", calm+sec(12), alice, second)
+		}, "G2", "d1 answered"},
+		{"one that goes on with it has not come to the user yet", func(s *story) {
+			flushedTwice(s, 30)
+			s.stop("d3", calm+sec(4))
+			s.login("d2", calm+sec(5), alice, first)
+			s.login("d2", calm+sec(20), alice, first)
+			s.login("d1", calm+sec(22), alice, second)
+		}, "", ""},
+		{"the same, where nobody else is left", func(s *story) {
+			flushedTwice(s, 30)
+			s.stop("d3", calm+sec(4))
+			s.stop("d2", calm+sec(4))
+			s.login("d1", calm+sec(5), alice, first)
+			s.login("d1", calm+sec(20), alice, first)
+			s.login("d1", calm+sec(22), alice, second)
+		}, "", ""},
+		{"it has come to all users", func(s *story) {
+			flushedTwice(s, 8)
+			s.stop("d3", calm+sec(4))
+			s.login("d2", calm+sec(5), alice, first)
+			s.login("d2", calm+sec(20), alice, first)
+			s.login("d1", calm+sec(22), alice, second)
+		}, "G2", "d1 answered"},
+		{"one that went on with it is gone too", func(s *story) {
+			flushedTwice(s, 15)
+			apart(s)
+			s.stop("d1", calm+sec(12))
+			s.login("d2", calm+sec(32), alice, first)
+			s.login("d3", calm+sec(35), alice, second)
+		}, "G2", "d3 answered"},
+		{"one is gone that had not begun it", func(s *story) {
+			flushedTwice(s, 30)
+			s.stop("d2", calm+sec(4))
+			s.login("d1", calm+sec(5), alice, first)
+			s.login("d1", calm+sec(20), alice, first)
+			s.login("d3", calm+sec(22), alice, second)
+		}, "G2", "d3 answered"},
+	})
+}
+
+// flushedTwice has d3 flush alice off b1. Before the flush has ended, so many seconds after calm,
+// the backend to which it moves her takes nobody any more.
+func flushedTwice(s *story, ended float64) {
+	s.expire = end
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	flush := s.order("d3", calm+sec(2), calm+sec(2.1), Op{Kind: OpFlush})
+	s.order("d1", calm+sec(3), calm+sec(3.1),
+		Op{Kind: OpUpdate, Backend: placeWithout(b1), VHosts: 0})
+	s.add(FlushEnded{At(calm + sec(ended)), flush})
+}
