@@ -10,6 +10,7 @@ import (
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
+	"directormesh/ring"
 )
 
 // A table change that waits for its peers when mesh time steps ends with an error that says so; it
@@ -187,7 +188,7 @@ func TestPeersStampsWhenTimeSteps(t *testing.T) {
 		moves bool
 	}{
 		{-time.Minute, true},
-		{-10 * time.Minute, true},
+		{-2*time.Minute - 3*time.Second, true},
 		{-maxAhead - time.Second, true},
 		{-maxAhead + time.Second, false},
 		{time.Minute, false},
@@ -346,5 +347,125 @@ func TestEndOfALogByAClockThatWasAhead(t *testing.T) {
 	w.until("all synced", 20*time.Second, w.allSynced)
 	if got, want := d4.live(h), d2.live(h); got != want {
 		t.Errorf("d4 has %+v, d2 %+v", got, want)
+	}
+}
+
+// splitWithClocksApart is a mesh of five directors whose clocks run apart in a long split: those of
+// d4 and d5 are ahead in the end. Nobody is to be excluded for what they bring when it heals, and
+// the test ends where that goes on and on.
+func splitWithClocksApart(t *testing.T, ahead time.Duration) *world {
+	t.Helper()
+	w := onDisks(t, 5)
+	w.split(w.directors[:3], w.directors[3:])
+	w.run(20 * time.Second)
+	for _, d := range w.directors[3:] {
+		d.core.clock.Move(ahead)
+	}
+	w.run(2 * time.Second)
+	excluded := 0
+	w.seen = func(d *director, e Effect) {
+		if s, ok := e.(Send); ok && s.Message.Kind() == wire.KindExclude {
+			if excluded++; excluded > 100 {
+				t.Fatalf("clocks %v apart: directors are excluded again and again", ahead)
+			}
+		}
+	}
+	return w
+}
+
+// healsAtOnce heals a split of splitWithClocksApart.
+func (w *world) healsAtOnce() {
+	w.t.Helper()
+	w.heal()
+	w.until("all synced", 3*time.Second, w.allSynced)
+	w.run(time.Second)
+	for _, d := range w.directors {
+		if n := d.core.Counters().Exclusions; n != 0 {
+			w.t.Errorf("%s has excluded %d peers", d.name, n)
+		}
+	}
+}
+
+// On one side of a long split a director begins anew, be it on this side, with its data directory,
+// or on the other one. It has no moment in common with the others' clock, or the director that it
+// leaves has none with it: its last beats of before were by the clock of this side.
+func TestNewLivesInALongSplit(t *testing.T) {
+	for _, ahead := range []time.Duration{20 * time.Second, 10 * time.Minute} {
+		for name, begins := range map[string]func(w *world, d4, d5 *director){
+			"on this side": func(w *world, d4, d5 *director) {
+				d4.crash()
+				w.run(failAfter + time.Second)
+				d4.boots(false)
+				w.until("d4 is back", 10*time.Second, func() bool {
+					return d4.core.synced() && d5.core.peers.get("d4").Counted
+				})
+			},
+			"over there": func(w *world, d4, d5 *director) {
+				d5.crash()
+				w.run(failAfter + time.Second)
+				w.heal()
+				w.split(slices.Concat(w.directors[:3], []*director{d5}), []*director{d4})
+				d5.disk = nil
+				d5.boots(false)
+				w.until("d5 is back", 10*time.Second, d5.core.synced)
+			},
+		} {
+			w := splitWithClocksApart(t, ahead)
+			d4, d5 := w.directors[3], w.directors[4]
+			if _, err := d5.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
+				t.Fatal(err)
+			}
+			d4.must(901)
+			d5.must(902)
+			w.run(time.Second)
+			begins(w, d4, d5)
+			d4.must(903)
+			w.run(time.Second)
+			w.healsAtOnce()
+			for _, h := range []ring.UserHash{901, 902, 903} {
+				w.wantKnown(h)
+			}
+			for _, d := range w.directors {
+				if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != 7 {
+					t.Errorf("%s, %v: %s has %+v", name, ahead, d.name, row.VHosts)
+				}
+			}
+		}
+	}
+}
+
+// A moment to which the peers' time has not come is not in common with them. What the data
+// directory says of those that were apart counts then.
+func TestMomentInCommon(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	now := c.clock.Micros(w.now)
+	for _, test := range []struct {
+		name            string
+		forgotten, disk time.Duration // how long ago; 0: none
+		step, want      time.Duration
+	}{
+		{"forgotten", time.Minute, 0, -30 * time.Second, time.Minute},
+		{"just now", time.Second, 0, -ownAhead - time.Second, time.Second},
+		{"forgotten on this side", time.Minute, 0, -2 * time.Minute, 0},
+		{"forward", time.Minute, 0, time.Hour, time.Minute},
+		{"begun anew", time.Minute, time.Hour, -2 * time.Minute, time.Hour},
+		{"begun anew long ago", 3 * time.Minute, time.Hour, -2 * time.Minute, 3 * time.Minute},
+	} {
+		c.forgottenWith, c.disk = now.Add(-test.forgotten), nil
+		if test.disk != 0 {
+			c.disk = &disk{whole: now.Add(-test.disk).Time()}
+		}
+		want := directory.Micros(0)
+		switch test.want {
+		case 0:
+		case test.disk:
+			want = c.disk.whole.Micros()
+		default:
+			want = now.Add(-test.want)
+		}
+		if got := c.momentInCommon(w.now, test.step); got != want {
+			t.Errorf("%s: %v ago, want %v", test.name, now.Sub(got), test.want)
+		}
 	}
 }

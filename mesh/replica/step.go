@@ -41,7 +41,7 @@ const (
 
 // step sets mesh time forward by an offset, or back.
 func (c *Core) step(now mono.Time, offset time.Duration) {
-	after := c.momentInCommon(now)
+	after := c.momentInCommon(now, offset)
 	c.counters.ClockSteps++
 	c.logf(LogWarn, "mesh time stepped to that of the mesh",
 		Field{"offset", offset.Round(time.Millisecond)})
@@ -71,17 +71,32 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 // momentInCommon is when we last had the time of the peers that we are about to step to. If we met
 // them only now, they may belong to a mesh that we lost contact with: then the moment counts that
 // we had in common with its other directors.
-func (c *Core) momentInCommon(now mono.Time) directory.Micros {
-	common, theirs := c.forgottenWith, directory.Micros(0)
+//
+// A moment that their time has not come to is of a clock that only this side of a split had: with a
+// director that has died or left since, or begun anew over there, or until we ourselves began anew.
+// Our data directory then tells since when some were apart.
+func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Micros {
+	latest := c.clock.Micros(now).Add(offset + ownAhead)
+	passed := func(moment directory.Micros) directory.Micros {
+		if moment > latest {
+			return 0
+		}
+		return moment
+	}
+	common, theirs := passed(c.forgottenWith), directory.Micros(0)
+	if c.disk != nil {
+		common = max(common, passed(c.disk.whole.Micros()))
+	}
 	keepers := c.timekeepers(now)
 	met := false
 	for _, p := range c.peers.all {
+		with := passed(p.clock.With())
 		if !p.live {
-			common = max(common, p.clock.With())
+			common = max(common, with)
 		}
 		if keepers.include(p) && p.clock.Off() {
-			theirs = max(theirs, p.clock.With())
-			met = met || p.live && p.clock.With() != 0
+			theirs = max(theirs, with)
+			met = met || p.live && with != 0
 		}
 	}
 	if met {
