@@ -189,8 +189,9 @@ func TestPeersStampsWhenTimeSteps(t *testing.T) {
 	}{
 		{-time.Minute, true},
 		{-2*time.Minute - 3*time.Second, true},
-		{-maxAhead - time.Second, true},
-		{-maxAhead + time.Second, false},
+		{-maxAhead, true},
+		{-ownAhead - time.Second/2, true},
+		{-ownAhead, false},
 		{time.Minute, false},
 	} {
 		w := started(t, 1)
@@ -211,7 +212,7 @@ func TestPeersStampsWhenTimeSteps(t *testing.T) {
 		c.step(w.now, test.by)
 		moved := split
 		if test.moves {
-			moved = max(split.Add(test.by), old+1) // not to before the split
+			moved = max(split.Add(meshtime.WholeSeconds(test.by)), old+1) // not to before it
 		}
 		for i, want := range []directory.Stamp{old, moved} {
 			row, _ := c.table.Row(testBackend(i + 1))
@@ -467,5 +468,29 @@ func TestMomentInCommon(t *testing.T) {
 		if got := c.momentInCommon(w.now, test.step); got != want {
 			t.Errorf("%s: %v ago, want %v", test.name, now.Sub(got), test.want)
 		}
+	}
+}
+
+// Clocks that are apart by about as much as a value may lie ahead: what peers of this side stamped
+// just before the split heals must not lie ahead for a director whose clock is behind either.
+func TestClocksApartByWhatIsDropped(t *testing.T) {
+	for _, ahead := range []time.Duration{ownAhead, 4900 * time.Millisecond, maxAhead,
+		maxAhead + 100*time.Millisecond, maxAhead + time.Second} {
+		w := splitWithClocksApart(t, ahead)
+		w.directors[0].core.clock.Move(-400 * time.Millisecond)
+		w.run(time.Second)
+		d4, d5 := w.directors[3], w.directors[4]
+		for _, op := range []Operation{
+			UpdateBackend{Addr: testBackend(1), VHosts: 7}, Forget{Addr: testBackend(2)},
+		} {
+			if _, err := d5.do(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range ring.UserHash(20) {
+			d4.must(i << 20)
+			d5.must(i<<20 + 1)
+		}
+		w.healsAtOnce()
 	}
 }

@@ -24,7 +24,8 @@ import (
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 //
 // In a long split that is not quite so: a peer on this side stamped by the same clock, and may step
-// later. So what would lie so far ahead that peers drop it moves too, whoever stamped it and when.
+// later. So what would lie so far ahead that peers may drop it moves too, whoever stamped it and
+// when. A peer's clock may be behind ours: the limit is that for stamps of our own.
 //
 // Rows stay where the step is a short one back. Some came from peers when this director joined
 // them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
@@ -61,7 +62,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	for _, p := range c.peers.all {
 		p.clock.Stepped(after, offset)
 	}
-	c.moveStamped(after, until, c.latest(now), meshtime.WholeSeconds(offset))
+	c.moveStamped(after, until, c.clock.At(now).Add(ownAhead), meshtime.WholeSeconds(offset))
 	c.restartMoves(now)
 	c.digests = digests.Set{}
 	c.setAside(now)
@@ -106,7 +107,7 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 }
 
 // moveStamped moves what was stamped here in this life after one moment and not after another, and
-// what peers stamped that lies after the latest that may be sent now.
+// what peers stamped that lies after the latest that we may send.
 func (c *Core) moveStamped(
 	after directory.Micros, until, latest directory.Time, by time.Duration,
 ) {
