@@ -142,7 +142,8 @@ func TestRestampReachesEachStamp(t *testing.T) {
 		Directors: []DirectorRow{director},
 	})
 	table.Merge(Change{Mesh: 1, Pins: []PinRow{pin(alice, b1, before, "d1")}})
-	table.Restamp(func(Stamp) Stamp { return after })
+	later := func(Stamp) Stamp { return after }
+	table.Restamp(later, later)
 	stored := table.Snapshot()
 	if len(stored.Backends) != 1 || len(stored.Directors) != 1 || len(stored.Pins) != 1 {
 		t.Fatalf("the table holds %+v", stored)

@@ -65,20 +65,22 @@ func (l *lockedLeaf) shift(span shiftSpan, ticks int64, changed []Mapping) []Map
 }
 
 // Restamp replaces each stamp in the table by what moved returns for it: the
-// stamps of registers, since when a backend is up or down, and what was
-// forgotten. Configured registers, of stamp zero, stay.
-func (t *Table) Restamp(moved func(Stamp) Stamp) {
-	restamp := func(s *Stamp) {
+// stamps of registers, and since when a backend is up or down. Up to when
+// mappings are forgotten becomes what forgotten returns for it. Configured
+// registers, of stamp zero, stay.
+func (t *Table) Restamp(moved, forgotten func(Stamp) Stamp) {
+	replace := func(s *Stamp, by func(Stamp) Stamp) {
 		if *s != 0 {
-			*s = moved(*s)
+			*s = by(*s)
 		}
 	}
+	restamp := func(s *Stamp) { replace(s, moved) }
 	for addr, row := range t.backends {
 		restamp(&row.Presence.Stamp)
 		restamp(&row.VHosts.Stamp)
 		restamp(&row.State.Stamp)
 		restamp(&row.State.Value.Since)
-		restamp(&row.Forgotten)
+		replace(&row.Forgotten, forgotten)
 		restamp(&row.Drain.Stamp)
 		restamp(&row.Drain.Value.Since)
 		restamp(&row.Rebalance.Stamp)

@@ -151,7 +151,8 @@ func TestStampsOfRowsAreAllKnown(t *testing.T) {
 		}
 		table := NewTable(mesh1, "d1", nil)
 		table.Merge(c)
-		table.Restamp(func(s Stamp) Stamp { return s + 1000 })
+		later := func(s Stamp) Stamp { return s + 1000 }
+		table.Restamp(later, later)
 		if got := table.LastStamp(); got != stamps[i]+1000 {
 			t.Errorf("stamp %d: moved to %d, want %d", stamps[i], got, stamps[i]+1000)
 		}

@@ -494,3 +494,41 @@ func TestClocksApartByWhatIsDropped(t *testing.T) {
 		w.healsAtOnce()
 	}
 }
+
+// Who was forgotten before a step back is after it, and who was mapped after that moment is mapped,
+// whether rows move or stay, and whoever forgot.
+func TestForgottenWhenTimeSteps(t *testing.T) {
+	const before, after = 7 << 16, 8 << 16
+	for _, by := range []time.Duration{-time.Minute, -10 * time.Second, -3 * time.Second} {
+		for _, ours := range []bool{true, false} {
+			w := started(t, 1)
+			d1 := w.directors[0]
+			c := d1.core
+			c.forgottenWith = c.clock.Micros(w.now)
+			pass := func(d time.Duration) directory.Time {
+				w.now = w.now.Add(d)
+				return c.clock.At(w.now)
+			}
+			c.dir.Assign("", before, testBackend(1), pass(2*time.Minute))
+			forgotten := directory.StampAt(pass(time.Second))
+			if ours {
+				forgotten, _ = c.nextStamp(w.now, 0)
+			}
+			c.apply(w.now, directory.Change{Backends: []directory.BackendRow{
+				{Addr: testBackend(1), Forgotten: forgotten},
+			}}, nil)
+			c.dir.Assign("", after, testBackend(1), pass(time.Second))
+			pass(15 * time.Second)
+			c.admission.unsyncedAt = w.now
+			c.step(w.now, by)
+			for h, want := range map[ring.UserHash]directory.Status{
+				before: directory.Dead, after: directory.Live,
+			} {
+				if m, status := c.dir.Find("", h, c.clock.At(w.now)); status != want {
+					t.Errorf("step by %v, forgotten by us: %v: %+v is %v, want %v",
+						by, ours, m, status, want)
+				}
+			}
+		}
+	}
+}

@@ -31,6 +31,11 @@ import (
 // them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
 // lives there, and peers keep the later activity. By a longer step rows move: peers drop what lies
 // that far ahead.
+//
+// In a step back the moments up to which mappings are forgotten do as rows do, whoever said so.
+// Otherwise rows would fall behind the one that they came after, or come up from behind it. In a
+// step forward those of peers stay. They may be of the time to which we step, and later ones would
+// have all directors forget more.
 
 const (
 	// maxAhead is how far ahead of mesh time a value of a peer may be. It is dropped beyond.
@@ -111,27 +116,36 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 func (c *Core) moveStamped(
 	after directory.Micros, until, latest directory.Time, by time.Duration,
 ) {
-	last := until.Tick()
-	if c.cfg.Guards.MoveAllStamps {
+	last, all := until.Tick(), c.cfg.Guards.MoveAllStamps
+	if all {
 		after, last = 0, math.MaxUint32
+	}
+	rowsMove := by >= 0 || by < -ownAhead || all
+	floor := directory.StampAt(after.Time())
+	move := func(s directory.Stamp, moves bool) directory.Stamp {
+		if s <= floor || !moves {
+			return s
+		}
+		return max(s.Add(by), floor+1)
+	}
+	moved := func(s directory.Stamp) directory.Stamp {
+		return move(s, c.own.Contains(s) || s.Time() > latest || all)
+	}
+	forgotten := moved
+	if by < 0 && !all {
+		forgotten = func(s directory.Stamp) directory.Stamp {
+			return move(s, rowsMove && (s.Tick() <= last || s.Time() > latest))
+		}
 	}
 	view := func() {
 		// peers lack it, their log of us ends
-		if by >= 0 || by < -ownAhead || c.cfg.Guards.MoveAllStamps {
+		if rowsMove {
 			c.dir.Shift(after.Time().Tick(), last, latest.Tick(), by, c.outbox.Push)
 			if by != 0 {
 				c.logs.DropMessages() // they hold the rows as they were
 			}
 		}
-		floor := directory.StampAt(after.Time())
-		moved := func(s directory.Stamp) directory.Stamp {
-			ours := c.own.Contains(s) || s.Time() > latest || c.cfg.Guards.MoveAllStamps
-			if s <= floor || !ours {
-				return s
-			}
-			return max(s.Add(by), floor+1)
-		}
-		c.table.Restamp(moved)
+		c.table.Restamp(moved, forgotten)
 		c.own = nil
 		c.dir.SetBackends(c.table.Snapshot().Backends)
 	}
