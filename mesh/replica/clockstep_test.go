@@ -532,3 +532,33 @@ func TestForgottenWhenTimeSteps(t *testing.T) {
 		}
 	}
 }
+
+// Of two commands on the two sides of a long split the one holds that came later, also if a peer of
+// the one that was given the earlier one has it too, or alone.
+func TestLastWordOfALongSplit(t *testing.T) {
+	for _, ahead := range []time.Duration{10 * time.Second, time.Minute} {
+		for _, dies := range []bool{false, true} {
+			w := splitWithClocksApart(t, ahead)
+			d1, d5 := w.directors[0], w.directors[4]
+			for i, d := range []*director{d5, d1} {
+				op := UpdateBackend{Addr: testBackend(1), VHosts: 7 + i}
+				if _, err := d.do(op); err != nil {
+					t.Fatal(err)
+				}
+				w.run(time.Second)
+			}
+			w.run(ahead)
+			if dies {
+				d5.crash()
+				w.run(failAfter + time.Second)
+			}
+			w.healsAtOnce()
+			for _, d := range w.directors {
+				row, _ := d.core.table.Row(testBackend(1))
+				if !d.stopped && row.VHosts.Value != 8 {
+					t.Errorf("%v apart, d5 dies: %v: %s has %+v", ahead, dies, d.name, row.VHosts)
+				}
+			}
+		}
+	}
+}

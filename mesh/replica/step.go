@@ -23,19 +23,20 @@ import (
 // directory, and by less than the clock, so that nothing lies ahead of mesh time. What came from a
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 //
-// In a long split that is not quite so: a peer on this side stamped by the same clock, and may step
-// later. So what would lie so far ahead that peers may drop it moves too, whoever stamped it and
-// when. A peer's clock may be behind ours: the limit is that for stamps of our own.
+// By a step back that is a long one all moves that was stamped meanwhile, whoever did it: it was a
+// peer on this side of a long split, by the same clock. The peer may step later, or have died, and
+// what stays wins over what it moves itself. What lies even later moves whatever the step: peers
+// may drop it, whose clocks may be behind ours, so that the limit is that for stamps of our own.
 //
 // Rows stay where the step is a short one back. Some came from peers when this director joined
 // them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
 // lives there, and peers keep the later activity. By a longer step rows move: peers drop what lies
 // that far ahead.
 //
-// In a step back the moments up to which mappings are forgotten do as rows do, whoever said so.
-// Otherwise rows would fall behind the one that they came after, or come up from behind it. In a
-// step forward those of peers stay. They may be of the time to which we step, and later ones would
-// have all directors forget more.
+// In a step back the moments up to which mappings are forgotten do as rows do. Otherwise rows would
+// fall behind the one that they came after, or come up from behind it. In a step forward those of
+// peers stay. They may be of the time to which we step, and later ones would have all directors
+// forget more.
 
 const (
 	// maxAhead is how far ahead of mesh time a value of a peer may be. It is dropped beyond.
@@ -111,8 +112,9 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 	return common
 }
 
-// moveStamped moves what was stamped here in this life after one moment and not after another, and
-// what peers stamped that lies after the latest that we may send.
+// moveStamped moves what was stamped here in this life after one moment and not after another; by a
+// long step back also what peers stamped, and by any step what lies after the latest that we may
+// send.
 func (c *Core) moveStamped(
 	after directory.Micros, until, latest directory.Time, by time.Duration,
 ) {
@@ -120,21 +122,23 @@ func (c *Core) moveStamped(
 	if all {
 		after, last = 0, math.MaxUint32
 	}
-	rowsMove := by >= 0 || by < -ownAhead || all
+	long := by < -ownAhead
+	rowsMove := by >= 0 || long || all
 	floor := directory.StampAt(after.Time())
-	move := func(s directory.Stamp, moves bool) directory.Stamp {
-		if s <= floor || !moves {
+	moved := func(s directory.Stamp) directory.Stamp {
+		ours := c.own.Contains(s) || long && s.Tick() <= last || s.Time() > latest || all
+		if s <= floor || !ours {
 			return s
 		}
 		return max(s.Add(by), floor+1)
 	}
-	moved := func(s directory.Stamp) directory.Stamp {
-		return move(s, c.own.Contains(s) || s.Time() > latest || all)
-	}
 	forgotten := moved
-	if by < 0 && !all {
+	if !rowsMove {
 		forgotten = func(s directory.Stamp) directory.Stamp {
-			return move(s, rowsMove && (s.Tick() <= last || s.Time() > latest))
+			if s.Time() > latest {
+				return moved(s)
+			}
+			return s
 		}
 	}
 	view := func() {
