@@ -65,9 +65,9 @@ func (l *lockedLeaf) shift(span shiftSpan, ticks int64, changed []Mapping) []Map
 }
 
 // Restamp replaces each stamp in the table by what moved returns for it: the
-// stamps of registers, and since when a backend is up or down. Up to when
-// mappings are forgotten becomes what forgotten returns for it. Configured
-// registers, of stamp zero, stay.
+// stamps of registers, since when a backend is up or down, and up to when rows
+// were dropped for space. Up to when mappings are forgotten becomes what
+// forgotten returns for it. Configured registers, of stamp zero, stay.
 func (t *Table) Restamp(moved, forgotten func(Stamp) Stamp) {
 	replace := func(s *Stamp, by func(Stamp) Stamp) {
 		if *s != 0 {
@@ -102,6 +102,8 @@ func (t *Table) Restamp(moved, forgotten func(Stamp) Stamp) {
 		restamp(&row.Backend.Stamp)
 		t.pins.rows[u] = row
 	}
+	restamp(&t.lastDropped)
+	restamp(&t.pins.lastDropped)
 }
 
 // LastStamp returns the highest stamp in the table.

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -560,5 +561,42 @@ func TestLastWordOfALongSplit(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Up to when rows were dropped for space is a moment of the clock that steps back, too. While it
+// lay ahead no command could be given, and what the director wrote was dropped.
+func TestDroppedRowsWhenTimeSteps(t *testing.T) {
+	w := started(t, 1)
+	d1 := w.directors[0]
+	c := d1.core
+	c.forgottenWith = c.clock.Micros(w.now)
+	w.now = w.now.Add(2 * time.Minute)
+	removed, unpinned := directory.Change{Mesh: c.table.Mesh()}, directory.Change{}
+	for i := range max(directory.MaxTombstones, directory.MaxPins) + 1 {
+		stamp := directory.StampAt(c.clock.At(w.now)) + directory.Stamp(i)
+		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		removed.Backends = append(removed.Backends, directory.BackendRow{
+			Addr:     addr,
+			Presence: directory.Register[directory.Presence]{Stamp: stamp, Origin: "d2"},
+		})
+		unpinned.Pins = append(unpinned.Pins, directory.PinRow{
+			User:    ring.User{Hash: ring.UserHash(i)},
+			Backend: directory.Register[netip.Addr]{Stamp: stamp, Origin: "d2"},
+		})
+	}
+	c.apply(w.now, removed, nil)
+	c.apply(w.now, unpinned, nil)
+	c.apply(w.now, unpinned, nil)
+	if whole := c.table.Snapshot(); whole.Dropped == 0 || whole.DroppedPins == 0 {
+		t.Fatalf("dropped up to %v and %v; the test shows nothing",
+			whole.Dropped, whole.DroppedPins)
+	}
+	c.step(w.now, -time.Minute)
+	if last := c.table.LastStamp().Time(); last > c.latest(w.now) {
+		t.Errorf("the table goes %v into the future", last.Sub(c.clock.At(w.now)))
+	}
+	if _, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 50}); err != nil {
+		t.Error(err)
 	}
 }
