@@ -14,8 +14,8 @@ import (
 // Shift moves the times of all rows by whole ticks: recorded activity and stamps
 // that lie after one tick and not after another, but never to before the first,
 // and those after the latest that peers take. It calls each, without a lock, for
-// every row that it changed. Rows are changed leaf by leaf; lookups go on
-// meanwhile.
+// every row that it changed. A later stamp does not bring back what the table
+// forgot. Rows are changed leaf by leaf; lookups go on meanwhile.
 func (d *Directory) Shift(
 	after, until, latest Tick, by time.Duration, each func(tag ring.Tag, m Mapping),
 ) {
@@ -52,7 +52,10 @@ func (s shiftSpan) moved(tick uint32, by int64) uint32 {
 func (l *lockedLeaf) shift(span shiftSpan, ticks int64, changed []Mapping) []Mapping {
 	for i, r := range l.rows {
 		was := r
-		r.activity, r.stamp = span.moved(r.activity, ticks), span.moved(r.stamp, ticks)
+		r.activity = span.moved(r.activity, ticks)
+		if ticks < 0 || l.view.liveByTable(l.shard, was) {
+			r.stamp = span.moved(r.stamp, ticks)
+		}
 		if r != was {
 			l.replace(i, r)
 			changed = append(changed, r.mapping(l.view))

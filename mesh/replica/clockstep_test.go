@@ -496,11 +496,13 @@ func TestClocksApartByWhatIsDropped(t *testing.T) {
 	}
 }
 
-// Who was forgotten before a step back is after it, and who was mapped after that moment is mapped,
+// Who was forgotten before a step is after it, and who was mapped after that moment is mapped,
 // whether rows move or stay, and whoever forgot.
 func TestForgottenWhenTimeSteps(t *testing.T) {
 	const before, after = 7 << 16, 8 << 16
-	for _, by := range []time.Duration{-time.Minute, -10 * time.Second, -3 * time.Second} {
+	for _, by := range []time.Duration{
+		-time.Minute, -10 * time.Second, -3 * time.Second, time.Second, time.Minute,
+	} {
 		for _, ours := range []bool{true, false} {
 			w := started(t, 1)
 			d1 := w.directors[0]
