@@ -353,15 +353,19 @@ func TestEndOfALogByAClockThatWasAhead(t *testing.T) {
 }
 
 // splitWithClocksApart is a mesh of five directors whose clocks run apart in a long split: those of
-// d4 and d5 are ahead in the end. Nobody is to be excluded for what they bring when it heals, and
-// the test ends where that goes on and on.
+// d4 and d5 are ahead in the end, or behind. Nobody is to be excluded for what they bring when it
+// heals, and the test ends where that goes on and on.
 func splitWithClocksApart(t *testing.T, ahead time.Duration) *world {
 	t.Helper()
 	w := onDisks(t, 5)
 	w.split(w.directors[:3], w.directors[3:])
 	w.run(20 * time.Second)
-	for _, d := range w.directors[3:] {
-		d.core.clock.Move(ahead)
+	faster := w.directors[3:]
+	if ahead < 0 {
+		faster = w.directors[:3]
+	}
+	for _, d := range faster {
+		d.core.clock.Move(ahead.Abs())
 	}
 	w.run(2 * time.Second)
 	excluded := 0
@@ -431,6 +435,33 @@ func TestNewLivesInALongSplit(t *testing.T) {
 				if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != 7 {
 					t.Errorf("%s, %v: %s has %+v", name, ahead, d.name, row.VHosts)
 				}
+			}
+		}
+	}
+}
+
+// A director begins anew on a side of a long split that is behind, and its peer there dies. Its
+// data directory says that those with whom it steps forward were apart from it. So its users do not
+// expire for the time by which the clocks are apart.
+func TestNewLifeOnASideThatIsBehind(t *testing.T) {
+	w := splitWithClocksApart(t, -10*time.Minute)
+	d4, d5 := w.directors[3], w.directors[4]
+	d4.must(901)
+	w.run(2 * time.Second)
+	d4.crash()
+	w.run(failAfter + time.Second)
+	d4.boots(false)
+	w.until("d4 is back", 10*time.Second, d4.core.synced)
+	w.run(2 * time.Second)
+	d5.crash()
+	w.run(failAfter + time.Second)
+	d4.must(902)
+	w.run(time.Second)
+	w.healsAtOnce()
+	for _, d := range w.directors[:4] {
+		for _, h := range []ring.UserHash{901, 902} {
+			if _, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live {
+				t.Errorf("%s: %v is %v", d.name, h, status)
 			}
 		}
 	}

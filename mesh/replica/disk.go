@@ -189,6 +189,11 @@ func (c *Core) wholeOnDisk(id logs.ID) directory.Time {
 	return c.disk.whole
 }
 
+// hadApart reports whether a peer was out of touch when the disk was last synced.
+func (d *disk) hadApart(p *peer) bool {
+	return slices.ContainsFunc(d.apart, func(was wire.Peer) bool { return was.Name == p.name })
+}
+
 // holdLoaded holds the users that are being moved. Nobody runs their moves any more; the live
 // director with the lowest name will. Who was logged in where is not known: so the sessions end
 // first.

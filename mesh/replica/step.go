@@ -81,7 +81,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 //
 // A moment that their time has not come to is of a clock that only this side of a split had: with a
 // director that has died or left since, or begun anew over there, or until we ourselves began anew.
-// Our data directory then tells since when some were apart.
+// Our data directory then tells since when some were apart, and who.
 func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Micros {
 	latest := c.clock.Micros(now).Add(offset + ownAhead)
 	passed := func(moment directory.Micros) directory.Micros {
@@ -98,6 +98,9 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 	met := false
 	for _, p := range c.peers.all {
 		with := passed(p.clock.With())
+		if with == 0 && c.disk != nil && c.disk.hadApart(p) {
+			with = passed(c.disk.whole.Micros())
+		}
 		if !p.live {
 			common = max(common, with)
 		}
