@@ -336,10 +336,7 @@ func (c *Core) setAside(now mono.Time) {
 	}
 	c.logf(LogError, "the data directory lies ahead of mesh time and is not used",
 		Field{"ahead", d.until.Sub(c.clock.At(now))})
-	c.disk, c.admission.holds, c.whole = nil, nil, 0
-	if d.loading {
-		c.disk = &disk{} // what still comes of it is dropped
-	}
+	c.dropDisk()
 	c.moves.Held.Clear()
 	c.losers.Clear()
 	c.flushes.TakeKept()
@@ -356,4 +353,13 @@ func (c *Core) setAside(now mono.Time) {
 	})
 	c.age = rank.Age{}
 	c.keep(nil)
+}
+
+// dropDisk forgets what came from the data directory beside the table, rows and flushes.
+func (c *Core) dropDisk() {
+	loading := c.loading()
+	c.disk, c.admission.holds, c.whole = nil, nil, 0
+	if loading {
+		c.disk = &disk{} // what still comes of it is dropped
+	}
 }

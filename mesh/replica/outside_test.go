@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/ring"
 )
 
 // removes removes another director from the mesh, or lets it in again.
@@ -145,6 +146,55 @@ func TestNewMeshBesideARemoved(t *testing.T) {
 	}
 	if !d1.core.synced() || d2.core.synced() {
 		t.Errorf("d1 is %+v, d2 is %+v", d1.core.Self(w.now), d2.core.Self(w.now))
+	}
+}
+
+// What a director that was removed knows of users is nothing to a mesh that began since and lets it
+// in, though that has the same backends. It may still be loading what it knew.
+func TestUsersOfTheMeshThatRemoved(t *testing.T) {
+	for _, from := range []string{"memory", "disk", "slow disk"} {
+		w := onDisks(t, 2)
+		d1, d2 := w.directors[0], w.directors[1]
+		const moved, idle = ring.UserHash(7), ring.UserHash(8)
+		place := d2.must(moved)
+		d2.must(idle)
+		if _, err := d2.do(Move{Hash: moved, Backend: another(place)}); err != nil {
+			t.Fatal(err)
+		}
+		d1.removes(d2, true)
+		w.run(2 * time.Second)
+		d1.crash()
+		d1.disk = nil
+		d1.boots(true)
+		held := d2.disk.copy()
+		if from != "memory" {
+			d2.crash()
+			d2.disk.slow = from == "slow disk"
+			d2.boots(false)
+		}
+		w.run(time.Second)
+		if got := d1.must(moved); got != place {
+			t.Fatalf("%s: d1 has the user on %v; the test shows nothing", from, got)
+		}
+		d1.removes(d2, false)
+		if from == "slow disk" {
+			w.run(2 * time.Second)
+			held.load(d2)
+		}
+		w.until("d2 is back", 15*time.Second, w.allSynced)
+		w.run(5 * time.Second)
+		if n := d1.core.counters.RestsWanted; n > 0 {
+			t.Errorf("%s: d1 waited %d times for the rest of a log of the former mesh", from, n)
+		}
+		for _, d := range w.directors {
+			if got := d.must(moved); got != place {
+				t.Errorf("%s: %s has the user on %v, want %v", from, d.name, got, place)
+			}
+			m, status := d.dir.Find("", idle, d.core.MeshTime(w.now))
+			if status != directory.None {
+				t.Errorf("%s: %s knows %+v (%v)", from, d.name, m, status)
+			}
+		}
 	}
 }
 

@@ -168,15 +168,17 @@ func (c *Core) giveMeshUp(now mono.Time, p *peer) {
 	c.moves.Held.Clear()
 	c.endLife(now, ErrLeftCluster, "this director leaves the cluster for another")
 	c.forgetLogs()
+	c.dropDisk()
 	clear(c.admission.named)
 	c.changeView(func() {
 		*c.table = *directory.NewTable(0, c.cfg.Name, c.cfg.Backends)
-		c.dir.SetBackends(nil) // all mappings are dead
+		// A backend that the other cluster has too would bring its users back to life.
+		c.dir.Clear()
+		c.dir.SetBackends(nil)
 		*c.barrier = *barrier.New(c.table.Places(nil))
 	})
 	c.keep(nil)
 	c.digests = digests.Set{}
-	c.digests.SweepSoon(c.dir.Tags())
 	c.strangers = strangers{left: now}
 	for _, addr := range slices.SortedFunc(maps.Keys(present), ring.CompareAddr) {
 		c.startKick(present[addr], KickTarget{Backend: addr}, nil)
