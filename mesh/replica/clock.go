@@ -25,6 +25,7 @@ type timekeeping struct {
 // timekeepingPort is what timekeeping needs of the other parts of the core.
 type timekeepingPort interface {
 	evaluate(now mono.Time)
+	loading() bool
 	pace() pace
 	step(now mono.Time, offset time.Duration)
 	synced() bool
@@ -52,7 +53,8 @@ func (tk *timekeeping) disciplineClock(now mono.Time) {
 		return
 	}
 	if offset := tk.checkClock(now); tk.admission.clockOff {
-		if !tk.synced() && tk.askedAnew(now) {
+		// What is still to be loaded would stay as it was stamped by the former time.
+		if !tk.synced() && !tk.loading() && tk.askedAnew(now) {
 			tk.step(now, offset)
 			tk.admission.clockOff = false
 		}

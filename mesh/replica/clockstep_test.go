@@ -467,6 +467,44 @@ func TestNewLifeOnASideThatIsBehind(t *testing.T) {
 	}
 }
 
+// In a long split a director dies, and starts from its data directory when the sides have met. It
+// steps before it has answered anything, and what it had read until then or reads later is of the
+// time that it had. So it moves, as at its peer that lived on. It has been away for so long that
+// what it holds is not set aside.
+func TestStepOfWhatIsLoaded(t *testing.T) {
+	for _, ahead := range []time.Duration{20 * time.Second, -20 * time.Second} {
+		for _, slow := range []bool{false, true} {
+			w := splitWithClocksApart(t, ahead)
+			d4, d5 := w.directors[3], w.directors[4]
+			d4.must(901)
+			w.run(2 * time.Second)
+			d4.crash()
+			w.run(30 * time.Second)
+			w.heal()
+			w.until("d5 has stepped", 3*time.Second, d5.core.synced)
+			w.run(time.Second)
+			want, _ := d5.dir.Find("", 901, d5.core.MeshTime(w.now))
+			d5.crash()
+			w.run(failAfter + time.Second)
+			d4.disk.slow = slow
+			d4.boots(false)
+			w.run(time.Second)
+			if slow {
+				w.run(time.Second)
+				d4.disk.load(d4)
+			}
+			w.until("d4 is back", 5*time.Second, d4.core.synced)
+			w.run(time.Second)
+			for _, d := range w.directors[:4] {
+				if m, _ := d.dir.Find("", 901, d.core.MeshTime(w.now)); m != want {
+					t.Errorf("%v ahead, slow: %v: %s has %v, want %v",
+						ahead, slow, d.name, m, want)
+				}
+			}
+		}
+	}
+}
+
 // A moment to which the peers' time has not come is not in common with them. What the data
 // directory says of those that were apart counts then.
 func TestMomentInCommon(t *testing.T) {

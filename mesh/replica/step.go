@@ -63,6 +63,9 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
 	until := c.clock.At(c.admission.unsyncedAt)
+	if c.disk != nil { // what it holds was stamped by the time that it had
+		until = max(until, c.disk.until)
+	}
 	c.slew(offset)
 	c.late.Restart(c.clock.At(now))
 	for _, p := range c.peers.all {
@@ -98,7 +101,8 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 	met := false
 	for _, p := range c.peers.all {
 		with := passed(p.clock.With())
-		if with == 0 && c.disk != nil && c.disk.hadApart(p) {
+		apart := with == 0 && c.disk != nil && c.disk.hadApart(p)
+		if apart {
 			with = passed(c.disk.whole.Micros())
 		}
 		if !p.live {
@@ -106,7 +110,7 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 		}
 		if keepers.include(p) && p.clock.Off() {
 			theirs = max(theirs, with)
-			met = met || p.live && with != 0
+			met = met || with != 0 && (p.live || apart)
 		}
 	}
 	if met {
