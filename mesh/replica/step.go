@@ -23,10 +23,10 @@ import (
 // directory, and by less than the clock, so that nothing lies ahead of mesh time. What came from a
 // peer is in mesh time already and stays, as do stamps of zero and the id of the mesh.
 //
-// By a step back that is a long one all moves that was stamped meanwhile, whoever did it: it was a
-// peer on this side of a long split, by the same clock. The peer may step later, or have died, and
-// what stays wins over what it moves itself. What lies even later moves whatever the step: peers
-// may drop it, whose clocks may be behind ours, so that the limit is that for stamps of our own.
+// A long step back moves all that was stamped since then, also by others: peers on this side of a
+// long split stamped it, by the same clock. Such a peer may step later, or have died, and a copy
+// that stayed would win over the one that it moves. Any step moves what would lie ahead of the
+// limit for stamps of our own: a peer whose clock is behind ours may drop that.
 //
 // Rows stay where the step is a short one back. Some came from peers when this director joined
 // them, and a peer may have taken others: by an earlier stamp one would be forgotten here that
