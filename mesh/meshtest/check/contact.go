@@ -22,6 +22,8 @@ const (
 	settleTime = 10 * time.Second
 	// historyKept is what a stream that opens again is sure to carry of what was missed.
 	historyKept = 25 * time.Second
+	// momentKept is what it is sure to carry to one that has nothing of the sender's log.
+	momentKept = 1500 * time.Millisecond
 	// shortPause is what a director may sleep without being allowed any consequence.
 	shortPause = 900 * time.Millisecond
 	// noticedWithin is how long after the clocks of a machine stopped the first beat is sent at the
@@ -66,6 +68,8 @@ type director struct {
 	met      bool          // has had contact with another director in this life
 	rooted   bool          // and, directly or through others, with the mesh that goes on; see lost
 	stranded bool          // serves alone with what it had got when its start was cut short
+	// when it first wrote into its log of this life, surely and perhaps; forever, if it has not
+	wrote, mayWrite time.Duration
 
 	settled   bool
 	unsettled time.Duration // when it last became so
@@ -92,6 +96,7 @@ type link struct {
 	before  time.Duration
 	resumed time.Duration // of the first after it: the replay of what was missed begins with it
 	whole   time.Duration // what was sent since then has been received without a gap
+	begun   bool          // the receiver surely has some of the log of the sender's present life
 	echo    time.Duration // receiver's newest frame that the other one is known to have received
 	// when the receiver last woke, unless it was cut off from the other one before it slept
 	woke time.Duration
@@ -113,6 +118,7 @@ type contacts struct {
 	lastRough time.Duration
 	nextLook  time.Duration
 	founding  time.Duration // before then the mesh may not be founded
+	changed   time.Duration // when the table was first to be changed: all may write that
 	// when last a director that may have founded a mesh met another; never, if it did not
 	twoMeshes time.Duration
 	estates   []*estate
@@ -127,8 +133,8 @@ type contacts struct {
 
 func newContacts(r Rules) *contacts {
 	return &contacts{
-		index: make(map[string]int), lastRough: never, founding: r.Founding, twoMeshes: never,
-		knownIn: r.knownWithin(), lag: r.BatchLag,
+		index: make(map[string]int), lastRough: never, founding: r.Founding,
+		changed: forever, twoMeshes: never, knownIn: r.knownWithin(), lag: r.BatchLag,
 	}
 }
 
@@ -142,6 +148,7 @@ func (c *contacts) of(name string) int {
 	c.directors = append(c.directors, &director{
 		name: name, settledAt: never, stoppedAt: never, syncedAt: never, unaware: forever,
 		thawed: never, wokenAt: never, backAt: never,
+		wrote: forever, mayWrite: forever,
 	})
 	for j := range c.links {
 		c.links[j] = append(c.links[j], freshLink())
@@ -175,7 +182,7 @@ func (c *contacts) start(t time.Duration, name string, kept time.Duration) {
 	d.alive, d.paused, d.leaving, d.removed = true, false, false, false
 	d.met, d.rooted, d.settled = false, false, false
 	d.synced, d.syncedAt, d.since, d.reported, d.why = false, never, t, never, ""
-	d.comes, d.stranded = false, false
+	d.comes, d.stranded, d.wrote, d.mayWrite = false, false, forever, forever
 	d.astray, d.mesh, d.unaware, d.thawed, d.cutOff = false, 0, forever, never, false
 	d.startedAt, d.pauses, d.unsettled = t, nil, max(t, c.founding)
 	for j := range c.links {
@@ -238,8 +245,9 @@ func (c *contacts) frame(f Frame) {
 	}
 	c.meets(t, c.directors[to], c.directors[from])
 	l := &c.links[to][from]
+	l.begun = l.begun || c.reached(from, c.directors[from].wrote, to)
 	if f.Sent-l.sent > historyKept {
-		l.whole = f.Sent - historyKept
+		l.whole = f.Sent - c.replayed(f.Sent, from, to)
 	}
 	if f.Sent-l.sent > calmGap {
 		l.before, l.resumed = l.sent, f.Sent
@@ -255,6 +263,37 @@ func (c *contacts) frame(f Frame) {
 		c.root(c.directors[to], c.directors[from])
 		l.echo = max(l.echo, f.Echo)
 	}
+}
+
+// asked notes that a director may write into its log, and any other one if it is not synced.
+func (c *contacts) asked(t time.Duration, director int) {
+	for i, d := range c.directors {
+		if i == director || !c.directors[director].synced {
+			d.mayWrite = min(d.mayWrite, t)
+		}
+	}
+}
+
+// ordered notes that a director may write into its log, and any other one unless it is a move.
+func (c *contacts) ordered(t time.Duration, director int, op OpKind) {
+	if op == OpMove {
+		c.asked(t, director)
+	} else {
+		c.changed = min(c.changed, t)
+	}
+}
+
+// replayed is from how far back a stream that opens after a long silence is sure to carry the log.
+// One that has nothing of a log whose beginning is no longer kept gets the last moment of it. It
+// takes a snapshot then, and may answer meanwhile (protocol.md, The log). Whoever was not synced
+// yet may not.
+func (c *contacts) replayed(sent time.Duration, from, to int) time.Duration {
+	d := c.directors[from]
+	began := min(d.mayWrite, max(d.startedAt, c.changed))
+	if sent-began <= historyKept || c.links[to][from].begun || c.directors[to].syncedAt == never {
+		return historyKept
+	}
+	return momentKept
 }
 
 // meets notes a frame between two directors. If one of them has been alone so long that it may have

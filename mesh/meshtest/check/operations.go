@@ -101,6 +101,7 @@ func (c *Checker) ordered(e Admin) {
 	c.operations = append(c.operations, o)
 	c.operationByID[e.ID] = o
 	c.table.order(e.When(), o)
+	c.contacts.ordered(e.When(), i, e.Op.Kind)
 }
 
 // finished notes the end of an operation and judges it by G5.

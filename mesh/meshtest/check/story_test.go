@@ -73,6 +73,7 @@ var (
 	b1, b2, b3 = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
 		netip.MustParseAddr("192.0.2.3")
 	alice = User{Hash: hashTo(b1)}
+	bob   = User{Hash: hashTo(b2)}
 )
 
 // hashTo finds a user hash that belongs to a backend while all three are up.

@@ -128,6 +128,9 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	recent := t - c.rules.share()/2 - clockSlack
 	sure := d.synced && (made ||
 		up && x.last < recent && len(c.inherited(x, recent, t)) == 0)
+	if sure {
+		d.wrote = min(d.wrote, t)
+	}
 	x.answers = slices.DeleteFunc(x.answers, func(g given) bool {
 		return t-g.at > c.rules.Expire+c.rules.share()+clockSlack
 	})

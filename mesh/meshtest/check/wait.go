@@ -40,6 +40,7 @@ func (c *Checker) asked(e Lookup) {
 		c.unsettle(l)
 	}
 	c.fresh = append(c.fresh, l)
+	c.contacts.asked(e.When(), i)
 }
 
 // judgeFresh demands, once time goes on, a reason for every lookup that was not answered at the
