@@ -353,13 +353,14 @@ func TestEndOfALogByAClockThatWasAhead(t *testing.T) {
 }
 
 // splitWithClocksApart is a mesh of five directors whose clocks run apart in a long split: those of
-// d4 and d5 are ahead in the end, or behind. Nobody is to be excluded for what they bring when it
-// heals, and the test ends where that goes on and on.
-func splitWithClocksApart(t *testing.T, ahead time.Duration) *world {
+// d4 and d5 are ahead in the end, or behind. What a data directory holds moves only if the split
+// lasts for as long as clocks need to drift so far apart. Nobody is to be excluded for what they
+// bring when it heals, and the test ends where that goes on and on.
+func splitWithClocksApart(t *testing.T, lasts, ahead time.Duration) *world {
 	t.Helper()
 	w := onDisks(t, 5)
 	w.split(w.directors[:3], w.directors[3:])
-	w.run(20 * time.Second)
+	w.run(lasts)
 	faster := w.directors[3:]
 	if ahead < 0 {
 		faster = w.directors[:3]
@@ -416,7 +417,7 @@ func TestNewLivesInALongSplit(t *testing.T) {
 				w.until("d5 is back", 10*time.Second, d5.core.synced)
 			},
 		} {
-			w := splitWithClocksApart(t, ahead)
+			w := splitWithClocksApart(t, 20*time.Second, ahead)
 			d4, d5 := w.directors[3], w.directors[4]
 			if _, err := d5.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
 				t.Fatal(err)
@@ -442,11 +443,13 @@ func TestNewLivesInALongSplit(t *testing.T) {
 
 // A director begins anew on a side of a long split that is behind, and its peer there dies. Its
 // data directory says that those with whom it steps forward were apart from it. So its users do not
-// expire for the time by which the clocks are apart.
+// expire the sooner for the time by which the clocks are apart.
 func TestNewLifeOnASideThatIsBehind(t *testing.T) {
-	w := splitWithClocksApart(t, -10*time.Minute)
+	const behind = 6 * time.Second
+	w := splitWithClocksApart(t, 10*time.Minute, -behind)
 	d4, d5 := w.directors[3], w.directors[4]
 	d4.must(901)
+	made := d4.live(901)
 	w.run(2 * time.Second)
 	d4.crash()
 	w.run(failAfter + time.Second)
@@ -459,11 +462,11 @@ func TestNewLifeOnASideThatIsBehind(t *testing.T) {
 	w.run(time.Second)
 	w.healsAtOnce()
 	for _, d := range w.directors[:4] {
-		for _, h := range []ring.UserHash{901, 902} {
-			if _, status := d.dir.Find("", h, d.core.MeshTime(w.now)); status != directory.Live {
-				t.Errorf("%s: %v is %v", d.name, h, status)
-			}
+		moved := d.live(901).Activity.Time().Sub(made.Activity.Time())
+		if moved < behind-time.Second {
+			t.Errorf("%s: 901 has moved by %v", d.name, moved)
 		}
+		d.live(902)
 	}
 }
 
@@ -472,9 +475,9 @@ func TestNewLifeOnASideThatIsBehind(t *testing.T) {
 // time that it had. So it moves, as at its peer that lived on. It has been away for so long that
 // what it holds is not set aside.
 func TestStepOfWhatIsLoaded(t *testing.T) {
-	for _, ahead := range []time.Duration{20 * time.Second, -20 * time.Second} {
+	for _, ahead := range []time.Duration{6 * time.Second, -6 * time.Second} {
 		for _, slow := range []bool{false, true} {
-			w := splitWithClocksApart(t, ahead)
+			w := splitWithClocksApart(t, 10*time.Minute, ahead)
 			d4, d5 := w.directors[3], w.directors[4]
 			d4.must(901)
 			w.run(2 * time.Second)
@@ -500,6 +503,39 @@ func TestStepOfWhatIsLoaded(t *testing.T) {
 					t.Errorf("%v ahead, slow: %v: %s has %v, want %v",
 						ahead, slow, d.name, m, want)
 				}
+			}
+		}
+	}
+}
+
+// A director dies in a split, and starts from its data directory with a wall clock that is off. Its
+// mesh time is off then, but not what the disk holds: that stays as it was stamped, and what was
+// ordered keeps its place in the order.
+func TestWrongWallClockAfterASplit(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		w := splitWithClocksApart(t, 20*time.Second, 0)
+		w.run(time.Minute)
+		d4, d5 := w.directors[3], w.directors[4]
+		d4.must(901)
+		if _, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(2 * time.Second)
+		want, _ := d4.dir.Find("", 901, d4.core.MeshTime(w.now))
+		row, _ := d4.core.table.Row(testBackend(1))
+		d4.crash()
+		d5.crash()
+		w.run(failAfter + time.Second)
+		w.heal()
+		d4.boots(false, func(c *Config) { c.Wall = c.Wall.Add(off) })
+		w.until("d4 is back", 10*time.Second, d4.core.synced)
+		w.run(time.Second)
+		for _, d := range w.directors[:4] {
+			if m, _ := d.dir.Find("", 901, d.core.MeshTime(w.now)); m != want {
+				t.Errorf("off by %v: %s has %+v, want %+v", off, d.name, m, want)
+			}
+			if r, _ := d.core.table.Row(testBackend(1)); r.VHosts != row.VHosts {
+				t.Errorf("off by %v: %s has %+v, want %+v", off, d.name, r.VHosts, row.VHosts)
 			}
 		}
 	}
@@ -546,7 +582,7 @@ func TestMomentInCommon(t *testing.T) {
 func TestClocksApartByWhatIsDropped(t *testing.T) {
 	for _, ahead := range []time.Duration{ownAhead, 4900 * time.Millisecond, maxAhead,
 		maxAhead + 100*time.Millisecond, maxAhead + time.Second} {
-		w := splitWithClocksApart(t, ahead)
+		w := splitWithClocksApart(t, 20*time.Second, ahead)
 		w.directors[0].core.clock.Move(-400 * time.Millisecond)
 		w.run(time.Second)
 		d4, d5 := w.directors[3], w.directors[4]
@@ -610,7 +646,7 @@ func TestForgottenWhenTimeSteps(t *testing.T) {
 func TestLastWordOfALongSplit(t *testing.T) {
 	for _, ahead := range []time.Duration{10 * time.Second, time.Minute} {
 		for _, dies := range []bool{false, true} {
-			w := splitWithClocksApart(t, ahead)
+			w := splitWithClocksApart(t, 20*time.Second, ahead)
 			d1, d5 := w.directors[0], w.directors[4]
 			for i, d := range []*director{d5, d1} {
 				op := UpdateBackend{Addr: testBackend(1), VHosts: 7 + i}

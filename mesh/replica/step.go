@@ -63,7 +63,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
 	until := c.clock.At(c.admission.unsyncedAt)
-	if c.disk != nil { // what it holds was stamped by the time that it had
+	if c.diskDrifted(now, offset) { // what it holds was stamped by the time of one side of a split
 		until = max(until, c.disk.until)
 	}
 	c.slew(offset)
@@ -76,6 +76,17 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	c.digests = digests.Set{}
 	c.setAside(now)
 	c.hlc.Restart(max(c.table.LastStamp(), directory.StampAt(c.clock.At(now))))
+}
+
+// diskDrifted reports whether a step may be by what the two sides of a split have drifted apart
+// since our data directory missed nothing. By a longer one we only mend the wall clock that we
+// started with: what the disk holds was stamped before that was off.
+func (c *Core) diskDrifted(now mono.Time, offset time.Duration) bool {
+	if c.disk == nil || c.disk.whole == 0 {
+		return false
+	}
+	theirs := c.clock.At(now).Add(offset)
+	return offset.Abs() <= meshtime.MayBeApart(theirs.Sub(c.disk.whole))
 }
 
 // momentInCommon is when we last had the time of the peers that we are about to step to. If we met
@@ -97,11 +108,11 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 	if c.disk != nil {
 		common = max(common, passed(c.disk.whole.Micros()))
 	}
-	keepers := c.timekeepers(now)
+	keepers, drifted := c.timekeepers(now), c.diskDrifted(now, offset)
 	met := false
 	for _, p := range c.peers.all {
 		with := passed(p.clock.With())
-		apart := with == 0 && c.disk != nil && c.disk.hadApart(p)
+		apart := with == 0 && drifted && c.disk.hadApart(p)
 		if apart {
 			with = passed(c.disk.whole.Micros())
 		}

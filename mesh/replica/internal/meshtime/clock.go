@@ -22,6 +22,12 @@ const (
 	leash = 200 * time.Millisecond
 )
 
+// MayBeApart is how far two mesh times may be apart that were one for the last time so long ago, as
+// on the two sides of a split: each slews, and neither steps.
+func MayBeApart(since time.Duration) time.Duration {
+	return Tolerance + time.Duration(2*SlewPerSecond.Seconds()*float64(max(since, 0)))
+}
+
 // earliest is the least that mesh time starts with. A machine without a battery may think that it
 // is 1970 or 2000; mappings cannot store times of before 2024, so nothing could be moved from
 // there.

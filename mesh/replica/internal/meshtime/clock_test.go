@@ -79,6 +79,19 @@ func TestSlewIsDue(t *testing.T) {
 	}
 }
 
+func TestMayBeApart(t *testing.T) {
+	for since, want := range map[time.Duration]time.Duration{
+		-time.Hour:         Tolerance,
+		0:                  Tolerance,
+		100 * time.Second:  Tolerance + time.Second,
+		24 * 6 * time.Hour: Tolerance + 24*6*36*time.Second,
+	} {
+		if got := MayBeApart(since); got != want {
+			t.Errorf("after %v: %v, want %v", since, got, want)
+		}
+	}
+}
+
 func TestOffset(t *testing.T) {
 	const s = time.Second
 	for _, test := range []struct {
