@@ -194,8 +194,7 @@ const (
 	endPort   = 32_768
 )
 
-// handedOut counts the ports that freePort has tried. It begins at the process id, so that two runs
-// on one machine seldom try the same.
+// handedOut counts the ports that freePort has tried.
 var handedOut atomic.Uint32
 
 // freePort finds a port that is free for TCP and UDP at an address of this machine. It gives no
@@ -203,6 +202,7 @@ var handedOut atomic.Uint32
 func freePort(t *testing.T, ip netip.Addr) uint16 {
 	t.Helper()
 	for range 100 {
+		// Beginning at the process id, two runs on one machine seldom try the same.
 		nth := uint32(os.Getpid()) + handedOut.Add(1)
 		port := uint16(firstPort + nth%(endPort-firstPort))
 		addr := netip.AddrPortFrom(ip, port).String()

@@ -123,7 +123,7 @@ func (c *Checker) finished(e Done) {
 	for i, d := range c.contacts.directors {
 		if d.alive && !slices.Contains(o.failed, d.name) &&
 			(c.contacts.separated(e.When(), o.director, i) ||
-				c.contacts.unseen(e.When(), o.director, i)) {
+				c.contacts.unmet(e.When(), o.director, i)) {
 			// it counted as failed before the operation began, or is not known of
 			o.failed = append(o.failed, d.name)
 		}

@@ -69,9 +69,9 @@ func (c *contacts) otherTimes(t time.Duration, i, j int) bool {
 	return c.links[i][j].otherTime && c.meetingAgain(t, i, j)
 }
 
-// unseen reports whether a director that woke just now has heard nothing yet of the life of another
+// unmet reports whether a director that woke just now has heard nothing yet of the life of another
 // one, which began while it slept.
-func (c *contacts) unseen(t time.Duration, viewer, of int) bool {
+func (c *contacts) unmet(t time.Duration, viewer, of int) bool {
 	woken := c.directors[viewer].wokenAt
 	return t-woken < contactAgain && c.directors[of].startedAt < woken &&
 		c.links[viewer][of].sentAt == never
