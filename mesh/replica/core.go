@@ -202,6 +202,7 @@ func (c *Core) Tick(now mono.Time) {
 	c.adopt(now)
 	c.checkMoves(now)
 	c.checkFlushes(now)
+	c.settleCancels()
 	c.watch(now)
 	c.balance(now)
 	c.stepStarts(now)

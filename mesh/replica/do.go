@@ -22,6 +22,7 @@ type operationState struct {
 	table   *barrier.Change // waits for its confirmations
 	upTo    bool            // and for those of all changes before it
 	kick    *kicks.ByName   // waits for reports of directors; nil if it is no KickUser
+	stops   []FlushID       // CancelFlush: those that their directors have not reported to stop
 	durable bool            // it is to be kept by the data directories
 	awaits  *awaited        // it is applied and waits for the data directories; nil: it does not
 }
@@ -56,12 +57,11 @@ func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	case Flush:
 		c.doFlush(now, id, op)
 	case CancelFlush:
-		o.outcome.Count, o.outcome.FailedPeers = c.cancelFlushes(op.Addr)
+		o.stops = c.cancelFlushes(now, op.Addr)
+		o.outcome.Count = len(o.stops)
 		if o.outcome.Count == 0 {
 			c.endOperation(id, ErrNothingToCancel)
-			return
 		}
-		c.endOperation(id, nil)
 	case KickUser:
 		c.doKickUser(now, o, op)
 	case Import:
@@ -237,6 +237,31 @@ func (c *Core) tableOperationsDone(t *barrier.Change, upTo bool) {
 			if c.writesPin(t, id) {
 				continue
 			}
+			c.endOperation(id, nil)
+		}
+	}
+}
+
+// settleCancels ends the operations that cancelled flushes, when whoever runs those has reported
+// that they stop, or is gone.
+func (c *Core) settleCancels() {
+	for _, id := range c.operationIDs() {
+		o := c.ops[id]
+		if o.stops == nil {
+			continue
+		}
+		if !c.flushes.Knows(o.stops[0]) { // and none of the others: no flush outlives a mesh
+			c.endOperation(id, ErrLeftCluster)
+			continue
+		}
+		o.stops = slices.DeleteFunc(o.stops, func(flush FlushID) bool {
+			awaits, gone := c.awaitsStop(flush)
+			if gone != "" && !slices.Contains(o.outcome.FailedPeers, gone) {
+				o.outcome.FailedPeers = append(o.outcome.FailedPeers, gone)
+			}
+			return !awaits
+		})
+		if len(o.stops) == 0 {
 			c.endOperation(id, nil)
 		}
 	}

@@ -3,7 +3,6 @@ package replica
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"time"
 
 	"directormesh/directory"
@@ -202,10 +201,21 @@ func (fr *flushRunner) beginMoves(now mono.Time, f *flushes.Flush) {
 	}
 }
 
-// gotFlushCancel stops a flush that was cancelled at a peer, or notes that for the case that this
-// director has to go on with it.
-func (fr *flushRunner) gotFlushCancel(_ mono.Time, _ *peer, m *wire.FlushCancel) {
-	fr.cancelFlush(FlushID{Director: cmp.Or(m.Director, fr.cfg.Name), ID: m.ID})
+// gotFlushCancel stops a flush that was cancelled at a peer, which waits for the report of that, or
+// notes it for the case that this director has to go on with the flush.
+func (fr *flushRunner) gotFlushCancel(now mono.Time, _ *peer, m *wire.FlushCancel) {
+	id := FlushID{Director: cmp.Or(m.Director, fr.cfg.Name), ID: m.ID}
+	fr.cancelFlush(id)
+	fr.reportStopped(now, id)
+}
+
+// reportStopped reports to all how a flush goes, if it runs here.
+func (fr *flushRunner) reportStopped(now mono.Time, id FlushID) {
+	for _, f := range fr.flushes.Own() {
+		if f.Name(fr.cfg.Name) == id {
+			fr.reportFlush(now, f)
+		}
+	}
 }
 
 // cancelFlush notes that a flush is cancelled, and stops it if it runs here.
@@ -294,23 +304,33 @@ func (fr *flushRunner) tellFlushes(p *peer) {
 	}
 }
 
-// cancelFlushes stops the running flushes of a backend, or all, wherever they run. It returns how
-// many that were, and the directors that run some of them and could not be reached: those hear of
-// it when they can be. All others hear of it too, for one of them may have to go on with the flush.
-func (fr *flushRunner) cancelFlushes(backend netip.Addr) (n int, unreached []string) {
+// cancelFlushes stops the running flushes of a backend, or all, wherever they run, and returns
+// them. All directors hear of it, for any of them may have to go on with the flush.
+func (fr *flushRunner) cancelFlushes(now mono.Time, backend netip.Addr) (stops []FlushID) {
 	for id, k := range fr.flushes.All() {
 		if k.Progress.Ended != 0 || backend.IsValid() && k.Progress.Backend != backend {
 			continue
 		}
-		n++
+		stops = append(stops, id)
 		fr.cancelFlush(id)
 		fr.sendAll(&wire.FlushCancel{ID: id.ID, Director: id.Director})
-		if p := fr.peers.get(k.Runner); k.Runner != fr.cfg.Name && (p == nil || !p.out) {
-			unreached = append(unreached, k.Runner)
-		}
+		fr.reportStopped(now, id)
 	}
-	slices.Sort(unreached)
-	return n, slices.Compact(unreached)
+	return stops
+}
+
+// awaitsStop reports whether a flush that was cancelled may still start moves, and its runner is
+// waited for, which has not reported yet that it stops. The runner is named if it is gone without
+// that; it hears of it when it is back.
+func (fr *flushRunner) awaitsStop(id FlushID) (awaits bool, gone string) {
+	k := fr.flushes.Known(id)
+	if k.Progress.Ended != 0 || k.Stopped {
+		return false, ""
+	}
+	if p := fr.peers.get(k.Runner); p == nil || !p.live || k.Orphan != 0 {
+		return false, k.Runner
+	}
+	return true, ""
 }
 
 func addrOrAll(a netip.Addr) string {

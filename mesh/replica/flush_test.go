@@ -129,7 +129,25 @@ func TestCancelOneOfTwoFlushes(t *testing.T) {
 	w.wantRest()
 }
 
-// A flush cannot be cancelled at a director that cannot be reached.
+// Whoever cancels a flush hears OK when it starts no more moves, wherever it runs.
+func TestCancelFlushWaitsForItsDirector(t *testing.T) {
+	w, _ := drained(t, 3)
+	d1, d2 := w.directors[0], w.directors[1]
+	id := d1.flush(Flush{Addr: testBackend(1), MaxParallel: 1})
+	w.run(time.Second)
+	if outcome, err := d2.do(CancelFlush{}); err != nil || len(outcome.FailedPeers) > 0 {
+		t.Fatalf("%v failed, %v", outcome.FailedPeers, err)
+	}
+	f := d1.flushed(id)
+	if !f.Canceled {
+		t.Fatalf("answered OK while the flush goes on as %+v", f)
+	}
+	w.run(3 * time.Second)
+	if after := d1.flushed(id); after.Moved+after.Failed != f.Moved+f.Failed+f.Moving {
+		t.Errorf("cancelled as %+v, it ended as %+v", f, after)
+	}
+}
+
 // A flush whose director cannot be reached is cancelled all the same: that director is named, and
 // hears of it when it can.
 func TestCancelFlushOfUnreachableDirector(t *testing.T) {

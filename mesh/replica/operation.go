@@ -74,7 +74,7 @@ type Flush struct {
 }
 
 // CancelFlush stops flushes from starting moves, on all directors: the flushes of this backend, or
-// with a zero Addr all.
+// with a zero Addr all. It ends when whoever runs them has reported that, or is gone.
 type CancelFlush struct{ Addr netip.Addr }
 
 // Drain gives a backend no new users and moves its users to where they hash now; Outcome.Mapped

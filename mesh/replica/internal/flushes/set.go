@@ -44,6 +44,7 @@ type Known struct {
 	Runner   string         // the director that runs it, or ran it last
 	Orphan   directory.Time // since when that director is gone; 0: it is not
 	Lost     bool           // no director goes on with it
+	Stopped  bool           // its runner has reported that it starts no more moves
 }
 
 // Set is the flushes that run here, and what is known of all in the mesh.
@@ -153,13 +154,14 @@ func (s *Set) Forget() {
 // news: what has ended has ended, even if a director runs it that has not heard of that. Nor does
 // one that has not heard of it take back that it was cancelled.
 func (s *Set) Note(id ID, p wire.FlushProgress, runner string) bool {
+	stopped := p.Canceled
 	if k := s.known[id]; k != nil {
 		if k.Progress.Ended != 0 && !k.Lost {
 			return false
 		}
 		p.Canceled = p.Canceled || k.Progress.Canceled && p.Ended == 0
 	}
-	s.known[id] = &Known{Progress: p, Runner: runner}
+	s.known[id] = &Known{Progress: p, Runner: runner, Stopped: stopped}
 	return true
 }
 
