@@ -104,16 +104,10 @@ func (inv *invocation) printBackends(table api.Backends) error {
 
 // remarkOutOfContact says why this director does not go on with drains and rebalances.
 func (inv *invocation) remarkOutOfContact(table api.Backends) {
-	if table.OutOfContact && slices.ContainsFunc(table.Backends, moves) {
+	if table.OutOfContact && slices.ContainsFunc(table.Backends, api.Backend.MovesUsers) {
 		inv.remark("Warning: this director is in contact with fewer than half of the directors, " +
 			"and moves nobody by itself; see \"director ring status\"")
 	}
-}
-
-// moves reports whether users of a backend are to be moved.
-func moves(b api.Backend) bool {
-	drains := b.Drain != nil && b.Drain.On && b.Users+b.Leaving > 0
-	return drains || b.Rebalance != nil && b.Rebalance.On
 }
 
 // factorText is a factor as people read it: 0.75.

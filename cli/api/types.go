@@ -227,6 +227,12 @@ type Task struct {
 	LateMS int64 `json:"late_ms"` // since when the last user was to have been moved
 }
 
+// MovesUsers reports whether users of the backend are to be moved away.
+func (b Backend) MovesUsers() bool {
+	drains := b.Drain != nil && b.Drain.On && b.Users+b.Leaving > 0
+	return drains || b.Rebalance != nil && b.Rebalance.On
+}
+
 // The states of a backend.
 const (
 	StateUp   = "up"

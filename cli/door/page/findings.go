@@ -33,6 +33,10 @@ func findings(
 	if health.OutOfContact {
 		add(warn, "In contact with fewer than half of the directors: failed backends stay in use.")
 	}
+	if backends.OutOfContact && slices.ContainsFunc(backends.Backends, api.Backend.MovesUsers) {
+		add(warn, "In contact with fewer than half of the directors: "+
+			"this one moves nobody by itself.")
+	}
 	for _, b := range backends.Backends {
 		switch {
 		case b.Failure != nil && b.Failure.Kept:

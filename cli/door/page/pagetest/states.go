@@ -25,6 +25,8 @@ type State struct {
 	health    api.Health
 	flushes   []api.Flush
 	events    []api.Event
+
+	outOfContact bool // with so many that this director moves nobody by itself
 }
 
 // Self implements page.Source.
@@ -34,7 +36,9 @@ func (s *State) Self() api.Self { return s.self }
 func (s *State) Directors() api.Directors { return api.Directors{Directors: s.directors} }
 
 // Backends implements page.Source.
-func (s *State) Backends() api.Backends { return api.Backends{Backends: s.backends} }
+func (s *State) Backends() api.Backends {
+	return api.Backends{Backends: s.backends, OutOfContact: s.outOfContact}
+}
 
 // Health implements page.Source.
 func (s *State) Health() api.Health { return s.health }
@@ -65,8 +69,8 @@ func (s *State) User(tag ring.Tag, h ring.UserHash) api.User {
 // States are all of them, anew.
 func States() []*State {
 	return []*State{
-		healthy(), split(), flushing(), draining(), failed(), kept(), starting(), large(), empty(),
-		hostile(),
+		healthy(), split(), alone(), flushing(), draining(), failed(), kept(), starting(), large(),
+		empty(), hostile(),
 	}
 }
 
@@ -122,14 +126,30 @@ func healthy() *State {
 
 func split() *State {
 	s := sample("split", 5, 100, 100, 100)
+	s.lose(2)
+	return s
+}
+
+// alone is a director on the smaller side of a split, while a backend is drained.
+func alone() *State {
+	s := sample("alone", 5, 100, 100, 100)
+	s.lose(4)
+	began := Now.Add(-2 * time.Minute)
+	s.backends[0].Drain = &api.Task{On: true, Since: &began}
+	s.backends[0].Users = 1811
+	s.outOfContact, s.health.OutOfContact = true, true
+	return s
+}
+
+// lose takes the last n directors out of reach.
+func (s *State) lose(n int) {
 	since := Now.Add(-40 * time.Second)
-	for i := range 2 {
-		d := &s.directors[3+i]
+	for i := range n {
+		d := &s.directors[len(s.directors)-n+i]
 		d.Reachable, d.UnreachableSince, d.LastFailedAt, d.PingMS = false, &since, &since, nil
 		s.events = append(s.events, api.Event{At: since, Kind: api.KindPeer,
 			What: "failed: no answer", Peer: d.Name})
 	}
-	return s
 }
 
 func flushing() *State {
