@@ -88,6 +88,7 @@ func (c *Checker) Event(e Event) {
 	switch e := e.(type) {
 	case Start:
 		c.contacts.start(t, e.Director, e.Kept)
+		c.bringBack(c.contacts.of(e.Director))
 		c.goOn(t, e.Director)
 		c.forget(c.contacts.of(e.Director))
 		c.kicks[e.Director] = nil
@@ -98,6 +99,7 @@ func (c *Checker) Event(e Event) {
 		c.dropLookups(t, i)
 		c.standingsEnd(t, e.Director)
 		c.originatorDied(t, i)
+		c.noteTaken(i)
 		c.contacts.stop(t, i)
 		c.contacts.directors[i].removed = e.Removed
 	case Pause:

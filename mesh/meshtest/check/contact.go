@@ -46,6 +46,7 @@ type director struct {
 	leaving   bool
 	removed   bool          // runs on outside the mesh, with what it had
 	backAt    time.Duration // when it came back from there; never, if it did not
+	brings    bool          // began this life with what it had, on its disk or outside the mesh
 	startedAt time.Duration
 	stoppedAt time.Duration
 	pausedAt  time.Duration
@@ -176,6 +177,7 @@ func (c *contacts) start(t time.Duration, name string, kept time.Duration) {
 	d := c.directors[i]
 	c.probate(i, kept)
 	d.life++
+	d.brings = kept > 0 || d.removed
 	if d.removed {
 		d.backAt = t
 	}

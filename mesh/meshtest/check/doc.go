@@ -41,7 +41,8 @@
 //
 // What no live director knows is lost; an answer against it is no breach. A table change is known
 // to all directors that its acknowledgement does not name as failed, and to all that have been in
-// touch with one of these for a while; see [scope].
+// touch with one of these for a while; see [scope]. One that was not acknowledged may come back
+// with a director that starts from its disk.
 //
 // # Causes
 //

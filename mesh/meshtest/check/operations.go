@@ -41,6 +41,8 @@ type operation struct {
 	rough bool // moves, flushes: there was a fault before it ended
 	// flushes: who may have gone on with it, because its director was gone or counted as failed
 	heirs []heir
+	// directors that have stopped and may bring it when they start again; see bringBack
+	taken []int
 	// how much later another operation must begin to be newer for sure, where it is not known
 	unseen time.Duration
 	// it stands for what directors do by themselves at any time: nothing comes after it for sure

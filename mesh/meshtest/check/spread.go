@@ -139,9 +139,9 @@ func (c *Checker) spreadOperations(t time.Duration) {
 			c.spreadOperation(t, o)
 		case c.contacts.directors[o.director].removed:
 			// it may come back with it
+		case c.awaited(o):
 		case o.still == forever && max(together, c.endedAt(o)) <= t-c.rules.knownWithin():
-			o.still = t // its director is gone: all have it by now, or nobody ever will
-			c.closeFreed(o)
+			c.settle(t, o) // its director is gone
 		}
 	}
 }
