@@ -42,7 +42,7 @@ func (c *Checker) replaces(
 			// where nobody has heard of the move it lives on
 			kept = append(kept, x)
 			why = max(why, causeFreed)
-		case c.notForgottenYet(s, x, t, backend):
+		case c.notForgottenYet(t, s, l.director, x, backend):
 			kept = append(kept, x)
 			why = max(why, causeFreed)
 		case len(by) > 0:
@@ -63,10 +63,13 @@ func (c *Checker) replaces(
 
 // notForgottenYet reports whether the line was made where an operation had already dropped a
 // mapping to this backend, which it has not yet at the director that answers.
-func (c *Checker) notForgottenYet(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
+func (c *Checker) notForgottenYet(
+	t time.Duration, s *userState, director int, x *line, backend netip.Addr,
+) bool {
 	return s.mayHaveBeenOn(backend, c.operations) &&
 		slices.ContainsFunc(c.operations, func(o *operation) bool {
-			return o.frees(backend) && o.at <= x.start && o.still > t
+			return o.frees(backend) && o.at <= x.start && o.still > t &&
+				c.mayAnswerBy(t, director, func(i int) bool { return c.mayNotHave(t, i, o) })
 		})
 }
 
@@ -88,10 +91,16 @@ func (s *userState) mayHaveBeenOn(backend netip.Addr, operations []*operation) b
 }
 
 // movedBy finds the moves that give the user this backend and have not been seen to do so yet.
-func (c *Checker) movedBy(s *userState, backend netip.Addr) (found []*operation) {
+// What was made where the user has been forgotten there ends no move where that is not known.
+func (c *Checker) movedBy(
+	t time.Duration, s *userState, director int, backend netip.Addr,
+) (found []*operation) {
+	lines := slices.DeleteFunc(slices.Clone(s.lines), func(x *line) bool {
+		return c.notForgottenYet(t, s, director, x, backend)
+	})
 	for _, o := range c.operations {
 		if o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend == backend && !s.used[o] &&
-			c.pending(o, s) {
+			o.pending(lines) {
 			found = append(found, o)
 		}
 	}
@@ -100,11 +109,11 @@ func (c *Checker) movedBy(s *userState, backend netip.Addr) (found []*operation)
 
 // pending reports whether an operation may still change the lines that the user has. Those of
 // another mesh were made without it.
-func (c *Checker) pending(o *operation, s *userState) bool {
+func (o *operation) pending(lines []*line) bool {
 	if o.still == forever {
 		return true
 	}
-	for _, x := range s.lines {
+	for _, x := range lines {
 		if o.still <= x.start && !x.strange {
 			return false
 		}
@@ -216,7 +225,7 @@ func (c *Checker) stops(s *userState, x *line, last time.Duration) []stop {
 	}
 	all := []stop{{x.backend, first, last, x.answers}}
 	for _, o := range c.operations {
-		if o.op.Kind == OpMove && o.op.User == s.user && !s.used[o] && c.pending(o, s) {
+		if o.op.Kind == OpMove && o.op.User == s.user && !s.used[o] && o.pending(s.lines) {
 			all = append(all, stop{o.op.Backend, o.at, o.at, nil})
 		}
 	}

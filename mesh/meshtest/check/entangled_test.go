@@ -76,6 +76,17 @@ func TestUnheardMoves(t *testing.T) {
 			flushedBack(s, "d3")
 		}, ""},
 		{"a flush back, of which all have heard", func(s *story) { flushedBack(s) }, "d3 answered"},
+		{"a move, and one that is apart forgets what it made", func(s *story) {
+			s.split("d2", calm+sec(4.5), end)
+			forgottenMoved(s, 7, 9.9, "d1", "d3")
+			s.login("d1", calm+sec(8), alice, b2)
+			s.login("d2", calm+sec(8.5), alice, b1)
+		}, ""},
+		{"the same, and all forget it but one that is apart", func(s *story) {
+			s.split("d3", calm+sec(4.5), end)
+			forgottenMoved(s, 11, 11.5, "d3")
+			s.login("d1", calm+sec(11.6), alice, b2)
+		}, "d1 answered"},
 	} {
 		s := newStory()
 		test.tell(s)

@@ -42,3 +42,45 @@ func forgottenTwice(s *story, first netip.Addr, second float64) {
 	s.order("d2", calm+sec(second), calm+sec(second+0.05), Op{Kind: OpForget, Backend: b1})
 	s.order("d1", calm+sec(12), calm+sec(12.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 }
+
+// A forget drops what a move has made where it is given; elsewhere the move goes on until it comes.
+// So it does where several moves overlap, of which the answers tell which one came last.
+func TestForgottenWhileMoved(t *testing.T) {
+	testStories(t, []tale{
+		{"an answer by the move where the forget has not come", func(s *story) {
+			forgottenMoved(s, 6, 6.5)
+			s.login("d3", calm+sec(6.2), alice, b2)
+			s.login("d2", calm+sec(6.3), alice, b1)
+			s.login("d1", calm+sec(6.4), alice, b2)
+		}, "", ""},
+		{"and what was made where it was given holds", func(s *story) {
+			forgottenMoved(s, 6, 6.5)
+			s.login("d3", calm+sec(6.2), alice, b2)
+			s.order("d1", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d1", calm+sec(8), alice, b1)
+		}, "", ""},
+		{"such an answer by the director that was told to forget", func(s *story) {
+			forgottenMoved(s, 6, 6.5)
+			s.login("d2", calm+sec(6.2), alice, b2)
+		}, "G2", "d2 answered"},
+		{"such an answer when all have forgotten", func(s *story) {
+			forgottenMoved(s, 6, 6.5)
+			s.login("d3", calm+sec(6.6), alice, b2)
+		}, "G2", "d3 answered"},
+	})
+}
+
+// forgottenMoved has d1 move alice to b3, and d3 on to b2. Then d2 forgets who is there and answers
+// her where she hashes, before others have heard of it.
+func forgottenMoved(s *story, at, done float64, failed ...string) {
+	for _, d := range []string{"d1", "d2", "d3"} {
+		s.kick(d, calm+sec(1), alice, b3)
+		s.kick(d, calm+sec(4), alice, b2)
+	}
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpMove, User: alice, Backend: b3})
+	s.login("d2", calm+sec(2), alice, b3)
+	s.order("d3", calm+sec(4), calm+sec(4.1), Op{Kind: OpMove, User: alice, Backend: b2})
+	s.order("d2", calm+sec(at), calm+sec(done), Op{Kind: OpForget, Backend: b2}, failed...)
+	s.login("d2", calm+sec(at+0.1), alice, b1)
+}

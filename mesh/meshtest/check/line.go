@@ -150,7 +150,7 @@ func (c *Checker) newLine(
 	}
 	var why cause
 	var kept []*line
-	moves := c.movedBy(s, backend)
+	moves := c.movedBy(t, s, l.director, backend)
 	var o *operation
 	if len(moves) > 0 {
 		o = moves[0]
@@ -166,7 +166,7 @@ func (c *Checker) newLine(
 			x.move = o
 		}
 		for _, y := range s.lines {
-			if !c.informed(t, l.director, y) {
+			if !c.informed(t, l.director, y) || c.notForgottenYet(t, s, l.director, y, backend) {
 				kept = append(kept, y) // which of the two wins is not known
 			}
 		}

@@ -55,6 +55,13 @@ func (o *operation) heardBy(director int, t time.Duration) bool {
 	return t >= at(director)(o) || !o.done && t >= o.still
 }
 
+// mayNotHave reports whether a director may not have heard of an operation, which it did not begin
+// itself.
+func (c *Checker) mayNotHave(t time.Duration, director int, o *operation) bool {
+	began := director == o.director && c.contacts.directors[director].in(o.life)
+	return !began && !o.heardBy(director, t)
+}
+
 // heardOf reports whether the director that let the user in had heard of the operation. Who has
 // heard that a flush began need not have heard of what it did (protocol.md, Moves).
 func (y session) heardOf(o *operation) bool {
