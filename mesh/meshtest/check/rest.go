@@ -142,11 +142,25 @@ func (c *contacts) heardSinceThaw(i, of int) bool {
 
 // meetingAgain reports whether two directors were cut off from each other and not all of the mesh
 // has come together since: as long as links are missing, each side of a split may have the median
-// on its side (protocol.md, Mesh time).
+// on its side (protocol.md, Mesh time). So it may as long as only one side counts a director that
+// has died.
 func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
 	since := max(c.links[i][j].separated, c.links[j][i].separated)
 	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) &&
-		c.together() > t-contactAgain
+		(c.together() > t-contactAgain || c.countsDead(t, i, j) || c.countsDead(t, j, i))
+}
+
+// countsDead reports whether a director may still go by the clock of one that has died, and another
+// director may not have gone by that.
+func (c *contacts) countsDead(t time.Duration, director, other int) bool {
+	for i, d := range c.directors {
+		if !d.alive && !d.leaving && i != director && i != other &&
+			c.links[director][i].sent > t-silence &&
+			c.inTouch(other, i) > d.stoppedAt-contactAgain {
+			return true
+		}
+	}
+	return false
 }
 
 // astrayFor is for how long two clocks may differ: until each of the two has heard a beat of the

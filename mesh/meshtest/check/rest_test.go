@@ -58,6 +58,26 @@ func TestRest(t *testing.T) {
 			s.split("d3", calm, calm+sec(10))
 			apart(s, calm+sec(14), sec(5))
 		}, "G2", "d1 and d3"},
+		{"two clocks after a split while one side counts the dead", func(s *story) {
+			s.split("d3", calm, calm+sec(10))
+			s.stop("d2", calm+sec(9.5))
+			apartFor(s, calm+sec(12.5), sec(1.5), sec(5))
+		}, "", ""},
+		{"two clocks after a split, the dead forgotten", func(s *story) {
+			s.split("d3", calm, calm+sec(10))
+			s.stop("d2", calm+sec(9.5))
+			apart(s, calm+sec(15), sec(5))
+		}, "G2", "d1 and d3"},
+		{"two clocks after a split while both sides count the dead", func(s *story) {
+			s.split("d3", calm, calm+sec(10))
+			s.stop("d2", calm+sec(13.5))
+			apart(s, calm+sec(15), sec(5))
+		}, "G2", "d1 and d3"},
+		{"two clocks while one counts the dead, of two that were in touch", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			s.stop("d2", calm+sec(9.5))
+			apart(s, calm+sec(10), sec(5))
+		}, "G2", "d1 and d3"},
 		{"two clocks of directors that are not synced", func(s *story) {
 			s.silent["d3"] = true
 			apart(s, calm-sec(2), sec(5))
