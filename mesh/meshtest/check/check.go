@@ -19,7 +19,7 @@ type Checker struct {
 	userOrder []User
 	lookups   map[uint64]*lookup
 	waiting   []*lookup
-	fresh     []*lookup         // asked at this very moment
+	fresh     []*lookup         // asked just now, see judgeFresh
 	kicks     map[string][]Kick // by director
 
 	health    health
@@ -83,7 +83,7 @@ func (c *Checker) Pardoned() []Breach { return c.pardoned }
 // Event takes the next event.
 func (c *Checker) Event(e Event) {
 	t := e.When()
-	c.judgeFresh(t)
+	c.judgeFresh(e)
 	c.look(t)
 	switch e := e.(type) {
 	case Start:

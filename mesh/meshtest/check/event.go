@@ -21,7 +21,8 @@ func (u User) String() string {
 	return fmt.Sprintf("%08x@%s", u.Hash, u.Tag)
 }
 
-// An Event is one thing that happened in a run. Events are given in order of time.
+// An Event is one thing that happened in a run. Events are given in the order in which they
+// happened, those of one moment too.
 type Event interface {
 	When() time.Duration
 }

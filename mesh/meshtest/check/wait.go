@@ -43,10 +43,12 @@ func (c *Checker) asked(e Lookup) {
 	c.contacts.asked(e.When(), i)
 }
 
-// judgeFresh demands, once time goes on, a reason for every lookup that was not answered at the
-// moment when it was asked.
-func (c *Checker) judgeFresh(t time.Duration) {
-	if len(c.fresh) == 0 || t <= c.fresh[0].at {
+// judgeFresh demands a reason for every lookup that was not answered at once: before time goes on,
+// and before a director takes in a frame. One that wakes takes in many at one moment, with lookups
+// between them, and what came after a lookup was not known when it was asked.
+func (c *Checker) judgeFresh(e Event) {
+	_, frame := e.(Frame)
+	if len(c.fresh) == 0 || e.When() <= c.fresh[0].at && !frame {
 		return
 	}
 	for _, l := range c.fresh {

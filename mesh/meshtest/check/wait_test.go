@@ -104,6 +104,26 @@ func TestReasonsToWait(t *testing.T) {
 			s.sleep("d3", calm+sec(2.4), calm+sec(10))
 		}
 	}
+	// wakes has d3 wake in the last seconds of a mapping that it made, as far as it knows: d1 has
+	// prolonged it. What d1 sent meanwhile comes at that moment, and d3 asks once it has taken in
+	// some of it.
+	wakes := func(s *story, taken int) {
+		s.silent["d3"] = true
+		s.add(Synced{At(sec(2)), "d3", true, "", 0})
+		s.login("d3", calm, alice, b1)
+		s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+		s.split("d3", calm+sec(2), end)
+		s.sleep("d3", calm+sec(9), calm+sec(33))
+		s.login("d1", calm+sec(20), alice, b1)
+		for sent := range 33 {
+			if sent == taken {
+				waits(s, "d3", calm+sec(33), b1)
+			}
+			if sent > 8 {
+				s.add(Frame{At(calm + sec(33)), "d1", "d3", calm + sec(float64(sent)), calm})
+			}
+		}
+	}
 	testStories(t, []tale{
 		{"the end of what lost and came back, with the activity of the winner", func(s *story) {
 			returns(s, 16, placeWithout(b1))
@@ -424,6 +444,18 @@ func TestReasonsToWait(t *testing.T) {
 			s.login("d1", sec(40), alice, b1)
 			waits(s, "d2", sec(50), b1)
 		}, "", ""},
+		{"the end of a mapping that has been prolonged, before that is heard", func(s *story) {
+			wakes(s, 15)
+		}, "", ""},
+		{"the same after that is heard", func(s *story) {
+			wakes(s, 30)
+		}, "G4", "without a reason"},
+		{"a wait for the next frame of the same moment", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			id := s.ask("d2", calm+sec(3), alice)
+			s.add(Frame{At(calm + sec(3)), "d1", "d2", calm + sec(2.9), calm + sec(2.8)})
+			s.answer(id, calm+sec(3), b1)
+		}, "G4", "without a reason"},
 		{"the end of a mapping that is no more", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(0.5), calm+sec(0.6), shrink)
