@@ -31,6 +31,7 @@
 //   - to a director that received a frame of the announcer's stream which was sent later by
 //     [Rules.BatchLag] or more,
 //   - to a director that is in contact with the announcer: G2 holds wherever frames flow both ways,
+//     and none overtakes others for long,
 //   - when the announcer has died, to all that have been in touch for [Rules.KnownWithin] with one
 //     that surely knows it: they have noticed the death, compared what they have of the dead one's
 //     log, and asked for what they lack. So it goes on from one to the next. The same holds while

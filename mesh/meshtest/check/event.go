@@ -70,10 +70,11 @@ type Wake struct {
 	Director string
 }
 
-// Frame is a frame of a stream that was received. Echo is when the receiver had sent the newest of
-// its own frames that the sender had received when it sent this one, negative if there was none: so
-// the frame proves both directions since then. Not every frame needs to be reported, but several a
-// second of each pair.
+// Frame is a frame of a stream that was received, and with it all that was sent on the stream until
+// Sent: that is when the frame itself was sent, unless it has overtaken others. Echo is when the
+// receiver had sent the newest of its own frames that the sender had received when it sent this
+// one, negative if there was none: so the frame proves both directions since then. Not every frame
+// needs to be reported, but several a second of each pair.
 type Frame struct {
 	At
 	From, To string

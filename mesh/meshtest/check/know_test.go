@@ -66,6 +66,31 @@ func TestKnowledge(t *testing.T) {
 			s.login("d3", calm+sec(14), alice, placeWithout(b1))
 		}, "G2", "d3 answered"},
 
+		{"what one has that was not met yet", func(s *story) {
+			s.stop("d3", calm)
+			s.login("d1", calm+sec(1), alice, b1)
+			s.order("d2", calm+sec(4), calm+sec(4.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.start("d3", calm+sec(10))
+			s.part("d1", "d3", calm+sec(10), end)
+			s.login("d3", calm+sec(13), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+		{"what waits behind beats", func(s *story) {
+			s.deafen("d3", sec(36), end)
+			prolongedUnheard(s, 37)
+		}, "", ""},
+		{"what came before there were only beats", func(s *story) {
+			s.deafen("d3", sec(39), end)
+			prolongedUnheard(s, 37)
+		}, "G2", "d3 answered"},
+		{"what waits behind beats for a moment", func(s *story) {
+			s.deafen("d3", sec(52), end)
+			prolongedUnheard(s, 53)
+		}, "G2", "d3 answered"},
+		{"what waited behind beats", func(s *story) {
+			s.deafen("d3", sec(36), sec(55))
+			prolongedUnheard(s, 37)
+		}, "G2", "d3 answered"},
+
 		{"one that a flush has ended, where nobody has heard of it", func(s *story) {
 			s.split("d3", calm+sec(2), end)
 			flushedOff(s, "d3")
@@ -578,6 +603,15 @@ func relayInTheMiddle(s *story, stop, last float64) {
 	s.stop("d1", sec(stop))
 	s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.login("d3", sec(last), alice, placeWithout(b1))
+}
+
+// prolongedUnheard has d1 prolong alice's mapping, after her place has become another. d3 answers
+// her when its own copy must have expired, if it has not heard of that.
+func prolongedUnheard(s *story, prolonged float64) {
+	s.login("d1", calm, alice, b1)
+	s.order("d2", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d1", sec(prolonged), alice, b1)
+	s.login("d3", sec(56), alice, placeWithout(b1))
 }
 
 // fromDisk is relayInTheMiddle with a d1 that is cut off from both, and stops there. It starts

@@ -63,6 +63,16 @@ func (c *contacts) separated(t time.Duration, answerer, peer int) bool {
 		c.otherTimes(t, answerer, peer)
 }
 
+// unread reports whether a director has taken in nothing of another one's stream for longer than
+// the silence that cuts two off, while it was awake, but frames that have overtaken the rest. In
+// the last seconds of a mapping directors count on it that a beat comes behind what was sent
+// before it.
+func (c *contacts) unread(t time.Duration, director, author int) bool {
+	d := c.directors[director]
+	since := max(c.links[director][author].sent, d.startedAt, c.directors[author].startedAt)
+	return director != author && t-since-d.slept(since) > silence
+}
+
 // otherTimes reports whether two directors came out of a split with different clocks. Which is
 // right cannot be told before all have met, and till then the two take no rows from each other.
 func (c *contacts) otherTimes(t time.Duration, i, j int) bool {

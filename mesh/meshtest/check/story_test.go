@@ -16,6 +16,7 @@ type story struct {
 	events []Event
 	lastID uint64
 	cuts   []cut
+	deaf   []cut                         // only beats come through, and overtake the rest
 	lives  map[string][][2]time.Duration // when each director is there and awake
 	woken  map[string]bool               // its lives after the first go on with that
 	silent map[string]bool               // the story says itself when it is synced
@@ -141,6 +142,23 @@ func (s *story) split(d string, since, until time.Duration) {
 // part cuts one pair of directors off from each other.
 func (s *story) part(a, b string, since, until time.Duration) {
 	s.cuts = append(s.cuts, cut{a, b, since, until}, cut{b, a, since, until})
+}
+
+// deafen has a director take in nothing but beats for a while.
+func (s *story) deafen(d string, since, until time.Duration) {
+	s.deaf = append(s.deaf, cut{to: d, since: since, until: until})
+	s.add(Pause{At: At(since), Director: d})
+	s.add(Wake{At(until), d})
+}
+
+// taken is up to when a director has taken in all of what was sent to it until then.
+func (s *story) taken(to string, sent time.Duration) time.Duration {
+	for _, c := range s.deaf {
+		if c.to == to && sent >= c.since && sent < c.until {
+			return c.since
+		}
+	}
+	return sent
 }
 
 func (s *story) awake(d string, at time.Duration) bool {
@@ -270,7 +288,7 @@ func (s *story) settle(last time.Duration) {
 					if s.flows(to, from, at-20*time.Millisecond) {
 						echo = at - 20*time.Millisecond
 					}
-					s.add(Frame{At(at), from, to, at - 10*time.Millisecond, echo})
+					s.add(Frame{At(at), from, to, s.taken(to, at-10*time.Millisecond), echo})
 				}
 			}
 		}

@@ -51,7 +51,9 @@ type director struct {
 	out     []*stream     // by index: those that it dialled, nil: none
 	in      []*stream     // by index: those that others dialled, nil: none
 	// by index: when the newest frame received was sent, negative if none was
-	heard    []time.Duration
+	heard []time.Duration
+	// by index: up to when it has taken in all that one other sent, negative if nothing
+	taken    []time.Duration
 	members  []*membership // by index, nil: never seen
 	knows    []bool        // by index, with a balancer: those that it has met or heard of
 	joinAt   time.Duration // with a balancer: when it calls the address to join again
@@ -71,6 +73,8 @@ type director struct {
 	deafTo   []int     // by index: the same, of what one other sends
 	backlog  []*inputs // what arrived meanwhile, by source
 	ticking  bool
+
+	asked time.Duration // deaf, when it first asked all others something; 0: it has not
 
 	standings []check.Standing // as reported to the checker
 
@@ -107,6 +111,7 @@ func (d *director) forgetOthers() {
 	n := d.w.schedule.Directors
 	d.out, d.in = make([]*stream, n), make([]*stream, n)
 	d.heard = slices.Repeat([]time.Duration{-1}, n)
+	d.taken = slices.Clone(d.heard)
 	d.members, d.links = make([]*membership, n), nil
 	d.knows, d.deafTo = make([]bool, n), make([]int, n)
 }

@@ -6,9 +6,14 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
+	"directormesh/mesh/replica"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
+
+// stopsWithin is how long a director answers on that hears no confirmation of its change from
+// anybody: five seconds, and until it looks at them next.
+const stopsWithin = 6 * time.Second
 
 // turnDeaf lets the director take nothing in but beats for a while; then comes what waited, in
 // order.
@@ -18,6 +23,7 @@ func (d *director) turnDeaf(length time.Duration) {
 	}
 	life := d.life
 	if d.deaf++; d.deaf == 1 {
+		d.asked = 0
 		d.record(check.Pause{At: d.w.when(), Director: d.name}) // to the others it hangs
 	}
 	d.w.after(length, func() {
@@ -58,6 +64,9 @@ func (d *director) hear(p *director) {
 	}
 	waited := s.unheard
 	s.unheard = nil
+	if len(waited) > 0 {
+		d.w.noted[p.index][d.index] = waited[0].sent - noteEvery // the checker hears of them anew
+	}
 	for _, f := range waited {
 		d.input(s, func() {
 			if d.in[p.index] == s {
@@ -68,9 +77,24 @@ func (d *director) hear(p *director) {
 }
 
 // cutOffByDeafness reports whether the beats that a deaf director takes in count for nothing. Of
-// more than two, the deaf one learns that it is the one that must stop, as nobody seems to answer
-// it. Of two neither can know: they are as good as partitioned.
+// more than two, the deaf one learns that it is the one that must stop, as soon as nobody seems to
+// answer it. Of two neither can know: they are as good as partitioned.
 func (d *director) cutOffByDeafness() bool { return d.deaf > 0 && d.w.schedule.Directors == 2 }
+
+// noteAsking notes that a deaf director has changed its table, for it then waits until all others
+// have confirmed that. A change that goes to one alone is an old one, sent again.
+func (d *director) noteAsking(e replica.Send) {
+	t, ok := e.Message.(*wire.Table)
+	if ok && t.Seq != 0 && len(e.To) > 1 && d.deaf > 0 && d.asked == 0 {
+		d.asked = d.w.now
+	}
+}
+
+// mayNotNotice reports whether a director may be deaf and go on: as long as it asks the others
+// nothing it misses no answer. Until then the beats that it takes in do not prove what it knows.
+func (d *director) mayNotNotice() bool {
+	return d.deaf > 0 && (d.asked == 0 || d.w.now-d.asked <= stopsWithin)
+}
 
 // records are what gossip and push/pull carried, as somebody on the network may have recorded it.
 type records struct{ all []recorded }

@@ -45,6 +45,7 @@ type frame struct {
 
 // send puts a message on streams.
 func (d *director) send(e replica.Send) {
+	d.noteAsking(e)
 	var encoded []byte
 	if d.w.schedule.Codec {
 		var err error
@@ -162,12 +163,15 @@ func (s *stream) take(f frame, m wire.Message) {
 		s.logged = seq
 	}
 	d.heard[s.from.index] = max(d.heard[s.from.index], f.sent)
+	if !d.mayNotNotice() {
+		d.taken[s.from.index] = max(d.taken[s.from.index], f.sent)
+	}
 	noted := &w.noted[s.from.index][d.index]
 	counts := s.from.life == s.fromLife && !s.from.removed && !d.removed && !d.cutOffByDeafness()
 	if counts && f.sent-*noted >= w.pace(noteEvery) {
 		*noted = f.sent
 		w.record(check.Frame{
-			At: w.when(), From: s.from.name, To: d.name, Sent: f.sent, Echo: f.echo,
+			At: w.when(), From: s.from.name, To: d.name, Sent: d.taken[s.from.index], Echo: f.echo,
 		})
 	}
 	d.core.Receive(d.now(), s.session, m)
