@@ -253,8 +253,11 @@ func (c *Core) admitIfWhole(now mono.Time, p *peer) {
 	}
 	for _, q := range c.peers.all {
 		if q.live && q.Counted && q != p {
-			reply.Live = append(reply.Live, wire.Peer{Name: q.name, Boot: q.boot, Addr: q.addr})
+			reply.Live = append(reply.Live, q.self())
 		}
+	}
+	if reply.Member && !m.Member {
+		reply.Apart = c.apartFrom(now)
 	}
 	c.send(p, reply)
 	c.resendHolds(p)
@@ -293,6 +296,7 @@ func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 	c.applyWhole(now, m.Change, p)
 	if m.Member {
 		c.awaitTable(now, p, m.Change)
+		c.noteApart(m.Apart)
 	}
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {

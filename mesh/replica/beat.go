@@ -98,6 +98,7 @@ func (c *Core) gotBeat(now mono.Time, p *peer, m *wire.Beat) {
 	if p.Counted && !p.behind() && m.Seq <= p.log.Seen() && m.Synced {
 		// One that is not synced may still have to offer what it holds.
 		p.togetherAt = c.clock.At(now)
+		delete(c.apart, p.name)
 	}
 	if !c.synced() {
 		c.disciplineClock(now) // before anything else of the peer is judged by our clock

@@ -359,6 +359,13 @@ func TestEndOfALogByAClockThatWasAhead(t *testing.T) {
 func splitWithClocksApart(t *testing.T, lasts, ahead time.Duration) *world {
 	t.Helper()
 	w := onDisks(t, 5)
+	w.splitFor(lasts, ahead)
+	return w
+}
+
+// splitFor splits five directors for so long.
+func (w *world) splitFor(lasts, ahead time.Duration) {
+	w.t.Helper()
 	w.split(w.directors[:3], w.directors[3:])
 	w.run(lasts)
 	faster := w.directors[3:]
@@ -373,11 +380,10 @@ func splitWithClocksApart(t *testing.T, lasts, ahead time.Duration) *world {
 	w.seen = func(d *director, e Effect) {
 		if s, ok := e.(Send); ok && s.Message.Kind() == wire.KindExclude {
 			if excluded++; excluded > 100 {
-				t.Fatalf("clocks %v apart: directors are excluded again and again", ahead)
+				w.t.Fatalf("clocks %v apart: directors are excluded again and again", ahead)
 			}
 		}
 	}
-	return w
 }
 
 // healsAtOnce heals a split of splitWithClocksApart.
@@ -467,6 +473,68 @@ func TestNewLifeOnASideThatIsBehind(t *testing.T) {
 			t.Errorf("%s: 901 has moved by %v", d.name, moved)
 		}
 		d.live(902)
+	}
+}
+
+// A director joins on a side of a long split, and its peer there dies. It has never met those with
+// whom it steps, but its peer has, and has told it: what was stamped since that moves, also by its
+// peer, and nothing else does. A start from what it has kept itself changes nothing of that, nor
+// does a wall clock that is an hour off.
+func TestJoinerInALongSplit(t *testing.T) {
+	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
+		for _, again := range []bool{false, true} {
+			wrongly := func(c *Config) { c.Wall = c.Wall.Add(-600 * ahead) }
+			w := onDisks(t, 5)
+			d1, d4, d5 := w.directors[0], w.directors[3], w.directors[4]
+			if _, err := d1.do(Forget{Addr: testBackend(1)}); err != nil {
+				t.Fatal(err)
+			}
+			w.run(2 * time.Second)
+			d5.must(900)
+			old := d5.live(900)
+			w.run(2 * time.Second)
+			w.split(w.directors[:3], w.directors[3:])
+			for range 40 {
+				w.run(testExpire / 2)
+				d5.must(900)
+			}
+			w.splitFor(0, ahead)
+			d4.crash()
+			w.run(failAfter + time.Second)
+			d5.must(900)
+			d5.must(901)
+			d4.disk = &testDisk{}
+			d4.boots(false, wrongly)
+			w.until("d4 is back", 10*time.Second, d4.core.synced)
+			d4.must(902)
+			w.run(2 * time.Second)
+			before := map[ring.UserHash]directory.Mapping{901: d4.live(901), 902: d4.live(902)}
+			d5.crash()
+			w.run(failAfter + time.Second)
+			if again {
+				d4.crash()
+				w.run(time.Second)
+				d4.boots(false, wrongly)
+				w.until("d4 serves alone", 10*time.Second, d4.core.synced)
+			}
+			w.heal()
+			w.until("d4 has stepped", 3*time.Second, func() bool {
+				return d4.core.counters.ClockSteps > 0 && d4.core.synced()
+			})
+			w.run(time.Second)
+			for _, d := range w.directors[:4] {
+				if m := d.live(900); m.Stamp != old.Stamp {
+					t.Errorf("%v, again: %v: %s has %+v, was %+v", ahead, again, d.name, m, old)
+				}
+				for h, was := range before {
+					moved := d.live(h).Activity.Time().Sub(was.Activity.Time())
+					if off := (moved + ahead).Abs(); off > time.Second {
+						t.Errorf("%v, again: %v: at %s %d has moved by %v",
+							ahead, again, d.name, h, moved)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -80,6 +80,9 @@ type Core struct {
 	own   meshtime.Stamps
 	// forgottenWith is the latest moment in common with peers that were forgotten since.
 	forgottenWith directory.Micros
+	// apart are, by name, directors that those which let us in are apart from, and that we have not
+	// met ourselves.
+	apart map[string]wire.Apart
 
 	dir     *directory.Directory
 	table   *directory.Table
@@ -145,6 +148,7 @@ func New(cfg Config, now mono.Time) *Core {
 		initial:   ring.Build(cfg.Backends, nil),
 		strangers: make(strangers),
 		sessions:  make(map[uint64]*peer),
+		apart:     make(map[string]wire.Apart),
 		ops:       make(map[uint64]*operationState),
 	}
 	if cfg.Disk != nil && cfg.Disk.blank() {

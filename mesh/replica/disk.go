@@ -275,8 +275,10 @@ func (c *Core) heedDisks(now mono.Time) {
 	}
 }
 
-// otherMesh notes that the data directory has nothing of the mesh that this director now joins.
+// otherMesh notes that the data directory has nothing of the mesh that this director now joins, and
+// that nobody has told us of its directors.
 func (c *Core) otherMesh() {
+	clear(c.apart)
 	if c.disk != nil {
 		c.disk.since, c.disk.whole, c.disk.founded = 0, 0, false
 	}

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"slices"
 	"time"
 
 	"directormesh/directory"
@@ -69,7 +68,7 @@ func (c *Core) keepMark(now mono.Time) {
 	}
 	for _, p := range c.peers.all {
 		if p.live && p.Counted {
-			m.Live = append(m.Live, wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr})
+			m.Live = append(m.Live, p.self())
 		}
 	}
 	c.keep(m)
@@ -77,31 +76,21 @@ func (c *Core) keepMark(now mono.Time) {
 }
 
 // wholeNow is up to when nothing is missing here of what directors of the mesh said, while this
-// director is synced. Some are apart: they may go on where we do not hear it. After a start these
-// are, too, those that the disk speaks of and that have not been met again.
+// director is synced, and who is apart.
 func (c *Core) wholeNow(now mono.Time) (whole directory.Time, apart []wire.Peer) {
 	whole = c.clock.At(now)
 	for _, p := range c.peers.all {
-		if p.togetherAt == 0 || p.left || p.stranger || c.table.Removed(p.addr) {
-			continue
-		}
-		whole = min(whole, p.togetherAt)
-		if !p.live || !p.Counted {
-			apart = append(apart, wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr})
+		if c.wasWith(p) {
+			whole = min(whole, p.togetherAt)
 		}
 	}
-	d := c.disk
-	if d == nil || d.whole == 0 || c.clock.At(now).Sub(d.whole) > forgetDead {
-		return whole, apart
-	}
-	for _, was := range slices.Concat(d.live, d.apart) {
-		p := c.peers.get(was.Name)
-		if (p == nil || p.togetherAt == 0 && !p.left) && !c.table.Removed(was.Addr) {
-			whole = min(whole, d.whole)
-			apart = append(apart, was)
+	for _, was := range c.apartFrom(now) {
+		if was.Together != 0 {
+			whole = min(whole, was.Together)
 		}
+		apart = append(apart, was.Director)
 	}
-	return whole, apart[:min(len(apart), MaxDirectors)]
+	return whole, apart
 }
 
 // ownLogs are up to where our log goes, and those of our lives that ended lately.

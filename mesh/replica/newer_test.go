@@ -27,6 +27,9 @@ func newer(encoded []byte) []byte {
 	case wire.KindBeat:
 		zeros = []byte{0xc2, 0xc2, 0, 0xc2}[fields-11:]
 		later[head] += byte(len(zeros))
+	case wire.KindAdmitted:
+		zeros = []byte{0x90}[fields-6:]
+		later[head] += byte(len(zeros))
 	case wire.KindSnapshotRequest:
 		zeros = []byte{0x95, 0, 0, 0xa0, 0xa0, 0x90, 0x90}
 		if fields > 2 {

@@ -148,6 +148,9 @@ func (c *Core) peerInLife(now mono.Time, who wire.Peer, up int64) *peer {
 	return p
 }
 
+// self is what the peer is to others.
+func (p *peer) self() wire.Peer { return wire.Peer{Name: p.name, Boot: p.boot, Addr: p.addr} }
+
 // life names the life that a peer is in. What it chose, ids above all, means nothing in another
 // one.
 func (p *peer) life() logs.ID { return logs.ID{Name: p.name, Boot: p.boot} }

@@ -71,6 +71,7 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	for _, p := range c.peers.all {
 		p.clock.Stepped(after, offset)
 	}
+	c.stepApart(after, offset)
 	c.moveStamped(after, until, c.clock.At(now).Add(ownAhead), meshtime.WholeSeconds(offset))
 	c.restartMoves(now)
 	c.digests = digests.Set{}
@@ -95,7 +96,7 @@ func (c *Core) diskDrifted(now mono.Time, offset time.Duration) bool {
 //
 // A moment that their time has not come to is of a clock that only this side of a split had: with a
 // director that has died or left since, or begun anew over there, or until we ourselves began anew.
-// Our data directory then tells since when some were apart, and who.
+// Our data directory then tells since when some were apart, and who, or those that let us in do.
 func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Micros {
 	latest := c.clock.Micros(now).Add(offset + ownAhead)
 	passed := func(moment directory.Micros) directory.Micros {
@@ -112,9 +113,9 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 	met := false
 	for _, p := range c.peers.all {
 		with := passed(p.clock.With())
-		apart := with == 0 && drifted && c.disk.hadApart(p)
+		apart := with == 0
 		if apart {
-			with = passed(c.disk.whole.Micros())
+			with = passed(c.togetherBefore(p, drifted))
 		}
 		if !p.live {
 			common = max(common, with)

@@ -22,13 +22,23 @@ func (m *AdmitRequest) decode(r *reader) {
 }
 
 func (m *Admitted) encode(w *writer) {
-	w.array(6)
+	fields := 6
+	if len(m.Apart) > 0 {
+		fields = 7
+	}
+	w.array(fields)
 	w.uint(m.Nonce)
 	w.bool(m.Pending)
 	w.bool(m.Member)
 	encodeChange(w, &m.Change)
 	encodeBlocks(w, m.Moving)
 	encodePeers(w, "live directors", m.Live)
+	if fields > 6 {
+		w.list("directors apart", len(m.Apart), MaxDirectors)
+		for i := range m.Apart {
+			m.Apart[i].encode(w)
+		}
+	}
 }
 
 func (m *Admitted) decode(r *reader) {
@@ -39,7 +49,26 @@ func (m *Admitted) decode(r *reader) {
 	m.Change = decodeChange(r)
 	m.Moving = decodeBlocks(r)
 	m.Live = list(r, "live directors", MaxDirectors, minPeer, decodePeer)
-	r.end("message", extra)
+	if extra > 0 {
+		m.Apart = list(r, "directors apart", MaxDirectors, minApart, decodeApart)
+	}
+	r.end("message", extra-1)
+}
+
+const minApart = 1 + minPeer + 1
+
+func (a *Apart) encode(w *writer) {
+	w.array(2)
+	a.Director.encode(w)
+	w.int(int64(a.Together))
+}
+
+func decodeApart(r *reader) (a Apart) {
+	extra := r.fields("director apart", 2)
+	a.Director = decodePeer(r)
+	a.Together = directory.Time(r.int("together"))
+	r.end("director apart", extra)
+	return a
 }
 
 func (m *Waiting) encode(w *writer) {

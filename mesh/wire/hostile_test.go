@@ -157,7 +157,7 @@ var lists = map[wire.Kind][]string{
 	wire.KindHold:            blockLists("2"),
 	wire.KindHeld:            blockLists("1"),
 	wire.KindKicked:          {"1"},
-	wire.KindAdmitted:        slices.Concat(changeLists("3"), blockLists("4"), []string{"5"}),
+	wire.KindAdmitted:        slices.Concat(changeLists("3"), blockLists("4"), []string{"5", "6"}),
 	wire.KindWaiting:         {"0"},
 	wire.KindSnapshotRequest: {"2.4", "3"},
 	wire.KindSnapshotChunk: slices.Concat(

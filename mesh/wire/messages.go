@@ -243,6 +243,14 @@ type Admitted struct {
 	Change  directory.Change // the sender's whole table
 	Moving  []Block          // the users held at the sender
 	Live    []Peer           // the directors that the sender counts
+	Apart   []Apart          // to one that joins: those that it is apart from
+}
+
+// Apart is a director that another one is out of touch with, and up to when the two had one mesh
+// time, and nothing of the one was missing at the other.
+type Apart struct {
+	Director Peer
+	Together directory.Time
 }
 
 // Waiting names to the members those for whose answer a joiner waits in vain. They ask these

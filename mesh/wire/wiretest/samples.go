@@ -39,6 +39,7 @@ func Samples() []wire.Message {
 			addRegisters(&m.Change)
 		case *wire.Admitted:
 			addRegisters(&m.Change)
+			m.Apart = []wire.Apart{{Director: director(3), Together: now - 3_600_000}}
 		case *wire.Delta:
 			addRegisters(&m.Change)
 		case *wire.Meeting:

@@ -1,0 +1,92 @@
+package replica
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"directormesh/directory"
+	"directormesh/mesh/mono"
+	"directormesh/mesh/wire"
+)
+
+// A director that joins on one side of a split has never met those of the other side. What it takes
+// from its peers both sides have in common up to when the split began, and their mesh time too. So
+// those that let it in say whom they are apart from, and since when. The joiner needs that if they
+// are gone when the split heals: as it steps to the time of the others it moves what they would
+// have moved (step.go). It also lacks of the others what they lacked (keep.go).
+
+// wasWith reports whether we have been together with a peer that may go on where we do not hear it.
+func (c *Core) wasWith(p *peer) bool {
+	return p.togetherAt != 0 && !p.left && !p.stranger && !c.table.Removed(p.addr)
+}
+
+// apartFrom are the directors that may go on where we do not hear them. After a start these are,
+// too, those that the disk speaks of and that have not been met again.
+func (c *Core) apartFrom(now mono.Time) (apart []wire.Apart) {
+	for _, p := range c.peers.all {
+		if c.wasWith(p) && (!p.live || !p.Counted) {
+			// Of one that stepped away from our time no moment is in common with what it has now.
+			until := min(p.togetherAt, p.clock.With().Time())
+			apart = append(apart, wire.Apart{Director: p.self(), Together: until})
+		}
+	}
+	unmet := func(was wire.Apart) {
+		who := was.Director
+		p := c.peers.get(who.Name)
+		if (p == nil || p.togetherAt == 0 && !p.left) && !c.table.Removed(who.Addr) &&
+			c.clock.At(now).Sub(was.Together) <= forgetDead {
+			apart = append(apart, was)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.apart)) {
+		unmet(c.apart[name])
+	}
+	if d := c.disk; d != nil && d.whole != 0 {
+		for _, who := range slices.Concat(d.live, d.apart) {
+			if _, told := c.apart[who.Name]; !told {
+				unmet(wire.Apart{Director: who, Together: d.whole})
+			}
+		}
+	}
+	return apart[:min(len(apart), MaxDirectors)]
+}
+
+// noteApart takes in whom a member is apart from that lets us join. Of two members the one counts
+// that was together with a director for longer.
+func (c *Core) noteApart(apart []wire.Apart) {
+	for _, a := range apart {
+		name := a.Director.Name
+		p := c.peers.get(name)
+		if name == c.cfg.Name || p != nil && p.togetherAt != 0 {
+			continue
+		}
+		told, known := c.apart[name]
+		if a.Together > told.Together && (known || len(c.apart) < MaxDirectors) {
+			c.apart[name] = a
+		}
+	}
+}
+
+// togetherBefore is up to when we had one mesh time with a peer that we have not met ourselves, or
+// not since our start: as those said that let us in, or else as the data directory says; 0 if none
+// does. This counts only if mesh time has not changed by more since then than it may have drifted.
+func (c *Core) togetherBefore(p *peer, drifted bool) directory.Micros {
+	if told, ok := c.apart[p.name]; ok {
+		return told.Together.Micros()
+	}
+	if drifted && c.disk.hadApart(p) {
+		return c.disk.whole.Micros()
+	}
+	return 0
+}
+
+// stepApart follows a step of our mesh time, as meshtime.Peer.Stepped does.
+func (c *Core) stepApart(after directory.Micros, offset time.Duration) {
+	for name, a := range c.apart {
+		if a.Together > after.Time() {
+			a.Together = a.Together.Add(offset)
+			c.apart[name] = a
+		}
+	}
+}
