@@ -69,16 +69,19 @@ func (c *Core) noteApart(apart []wire.Apart) {
 }
 
 // togetherBefore is up to when we had one mesh time with a peer that we have not met ourselves, or
-// not since our start: as those said that let us in, or else as the data directory says; 0 if none
-// does. This counts only if mesh time has not changed by more since then than it may have drifted.
-func (c *Core) togetherBefore(p *peer, drifted bool) directory.Micros {
+// not since our start, and whether the peer is still in the life that it had then: as those said
+// that let us in, or else as the data directory says; 0 if none does. This counts only if mesh time
+// has not changed by more since then than it may have drifted.
+func (c *Core) togetherBefore(p *peer, drifted bool) (until directory.Micros, goesOn bool) {
 	if told, ok := c.apart[p.name]; ok {
-		return told.Together.Micros()
+		return told.Together.Micros(), told.Director.Boot == p.boot
 	}
-	if drifted && c.disk.hadApart(p) {
-		return c.disk.whole.Micros()
+	if drifted {
+		if was := c.disk.hadApart(p); was.Name != "" {
+			return c.disk.whole.Micros(), was.Boot == p.boot
+		}
 	}
-	return 0
+	return 0, false
 }
 
 // stepApart follows a step of our mesh time, as meshtime.Peer.Stepped does.

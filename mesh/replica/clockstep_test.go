@@ -538,6 +538,41 @@ func TestJoinerInALongSplit(t *testing.T) {
 	}
 }
 
+// The last peer of a director in a long split begins anew on the other side. It had the time of
+// this side until just now, but those beside it did not, and their time is what counts.
+func TestPeerGoesOverInALongSplit(t *testing.T) {
+	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
+		for _, joins := range []bool{false, true} {
+			w := splitWithClocksApart(t, 10*time.Minute, ahead)
+			d4, d5 := w.directors[3], w.directors[4]
+			d5.must(901)
+			made := d5.live(901)
+			if joins { // d5 tells it of the others
+				d4.crash()
+				w.run(failAfter + time.Second)
+				d4.disk = &testDisk{}
+				d4.boots(false)
+				w.until("d4 is back", 10*time.Second, d4.core.synced)
+			}
+			w.run(2 * time.Second)
+			d5.crash()
+			w.run(failAfter + time.Second)
+			w.heal()
+			w.split(slices.Concat(w.directors[:3], []*director{d5}), []*director{d4})
+			d5.disk = &testDisk{}
+			d5.boots(false)
+			w.until("d5 is back", 10*time.Second, d5.core.synced)
+			w.healsAtOnce()
+			for _, d := range w.directors {
+				moved := d.live(901).Activity.Time().Sub(made.Activity.Time())
+				if off := (moved + ahead).Abs(); off > time.Second {
+					t.Errorf("%v, joins: %v: at %s 901 moved by %v", ahead, joins, d.name, moved)
+				}
+			}
+		}
+	}
+}
+
 // In a long split a director dies, and starts from its data directory when the sides have met. It
 // steps before it has answered anything, and what it had read until then or reads later is of the
 // time that it had. So it moves, as at its peer that lived on. It has been away for so long that
@@ -641,6 +676,51 @@ func TestMomentInCommon(t *testing.T) {
 		}
 		if got := c.momentInCommon(w.now, test.step); got != want {
 			t.Errorf("%s: %v ago, want %v", test.name, now.Sub(got), test.want)
+		}
+	}
+}
+
+// What was said of a director that has begun anew since, or what the data directory says of it,
+// counts only if no other one goes on.
+func TestMomentInCommonWithOneThatBeganAnew(t *testing.T) {
+	w := started(t, 3)
+	c := w.directors[0].core
+	ago := func(d time.Duration) directory.Time { return c.clock.At(w.now).Add(-d) }
+	d2, d3 := c.peers.get("d2"), c.peers.get("d3")
+	for _, onDisk := range []bool{false, true} {
+		for _, test := range []struct {
+			anew2, anew3 bool
+			want         time.Duration
+		}{
+			{false, false, 40 * time.Minute},
+			{false, true, time.Hour},
+			{true, false, 40 * time.Minute},
+			{true, true, 40 * time.Minute},
+		} {
+			was2, was3 := d2.self(), d3.self()
+			if test.anew2 {
+				was2.Boot++
+			}
+			if test.anew3 {
+				was3.Boot++
+			}
+			c.disk, c.apart = nil, map[string]wire.Apart{
+				"d2": {Director: was2, Together: ago(time.Hour)},
+			}
+			if onDisk {
+				c.disk = &disk{whole: ago(40 * time.Minute), apart: []wire.Peer{was3}}
+			} else {
+				c.apart["d3"] = wire.Apart{Director: was3, Together: ago(40 * time.Minute)}
+			}
+			for _, p := range []*peer{d2, d3} {
+				p.clock = meshtime.Peer{}
+				p.clock.Take(w.now, meshtime.Sample{MeshTime: 20 * time.Second, AskedAt: w.now})
+			}
+			got := c.momentInCommon(w.now, 20*time.Second)
+			if got.Time() != ago(test.want) {
+				t.Errorf("on disk: %v, %+v: in common %v ago", onDisk, test,
+					c.clock.At(w.now).Sub(got.Time()))
+			}
 		}
 	}
 }

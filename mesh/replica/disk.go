@@ -189,9 +189,13 @@ func (c *Core) wholeOnDisk(id logs.ID) directory.Time {
 	return c.disk.whole
 }
 
-// hadApart reports whether a peer was out of touch when the disk was last synced.
-func (d *disk) hadApart(p *peer) bool {
-	return slices.ContainsFunc(d.apart, func(was wire.Peer) bool { return was.Name == p.name })
+// hadApart is a peer as it was when the disk was last synced, if it was out of touch then.
+func (d *disk) hadApart(p *peer) (was wire.Peer) {
+	at := slices.IndexFunc(d.apart, func(was wire.Peer) bool { return was.Name == p.name })
+	if at >= 0 {
+		was = d.apart[at]
+	}
+	return was
 }
 
 // holdLoaded holds the users that are being moved. Nobody runs their moves any more; the live

@@ -97,6 +97,9 @@ func (c *Core) diskDrifted(now mono.Time, offset time.Duration) bool {
 // A moment that their time has not come to is of a clock that only this side of a split had: with a
 // director that has died or left since, or begun anew over there, or until we ourselves began anew.
 // Our data directory then tells since when some were apart, and who, or those that let us in do.
+//
+// Where their time is ahead it has come to all moments. So a director that has begun anew, on
+// whatever side, does not count beside others that go on in the lives in which they were with us.
 func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Micros {
 	latest := c.clock.Micros(now).Add(offset + ownAhead)
 	passed := func(moment directory.Micros) directory.Micros {
@@ -105,17 +108,19 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 		}
 		return moment
 	}
-	common, theirs := passed(c.forgottenWith), directory.Micros(0)
+	common := passed(c.forgottenWith)
 	if c.disk != nil {
 		common = max(common, passed(c.disk.whole.Micros()))
 	}
 	keepers, drifted := c.timekeepers(now), c.diskDrifted(now, offset)
+	var theirs, lasting directory.Micros // lasting: of peers in the same life still
 	met := false
 	for _, p := range c.peers.all {
 		with := passed(p.clock.With())
-		apart := with == 0
+		apart, goesOn := with == 0, p.clock.Together()
 		if apart {
-			with = passed(c.togetherBefore(p, drifted))
+			with, goesOn = c.togetherBefore(p, drifted)
+			with = passed(with)
 		}
 		if !p.live {
 			common = max(common, with)
@@ -123,9 +128,15 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 		if keepers.include(p) && p.clock.Off() {
 			theirs = max(theirs, with)
 			met = met || with != 0 && (p.live || apart)
+			if goesOn {
+				lasting = max(lasting, with)
+			}
 		}
 	}
-	if met {
+	switch {
+	case lasting != 0:
+		return lasting
+	case met:
 		return theirs
 	}
 	return common

@@ -170,6 +170,10 @@ func (p *Peer) Votes() bool { return p.votes }
 // With is the last moment at which the peer was known to have our mesh time; 0 if it never was.
 func (p *Peer) With() directory.Micros { return p.with }
 
+// Together reports whether the peer has had our mesh time in the life that it has now, since we
+// last stepped.
+func (p *Peer) Together() bool { return p.together }
+
 // Shift follows a change of our mesh time.
 func (p *Peer) Shift(d time.Duration) {
 	p.skew -= d
