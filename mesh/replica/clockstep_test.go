@@ -399,6 +399,35 @@ func (w *world) healsAtOnce() {
 	}
 }
 
+// Two of five come out of a long split with other clocks, and meet one of the others. No clock is
+// the right one yet, so nobody counts the other side and all go on. What is ordered on the smaller
+// side names the one that it has met, as it does those that it has not.
+func TestThoseOfOtherTimeAreNamed(t *testing.T) {
+	for _, ahead := range []time.Duration{20 * time.Second, -20 * time.Second} {
+		w := splitWithClocksApart(t, 20*time.Second, ahead)
+		d3, d4 := w.directors[2], w.directors[3]
+		w.heal()
+		w.split(w.directors[:2], w.directors[3:])
+		w.until("d4 is in touch with d3", 5*time.Second, func() bool {
+			return d4.core.peers.get("d3").live && d3.core.peers.get("d4").live
+		})
+		for _, op := range []Operation{
+			UpdateBackend{Addr: testBackend(1), VHosts: 5}, Move{Hash: 7, Backend: testBackend(2)},
+			Pin{Hash: 8, Backend: testBackend(1)}, KickUser{Value: "jane"}, Flush{},
+		} {
+			id := d4.begin(op)
+			w.until("the end", time.Second, func() bool { _, done := d4.done[id]; return done })
+			if got := d4.done[id]; got.Err != nil ||
+				!slices.Equal(got.Outcome.FailedPeers, []string{"d1", "d2", "d3"}) {
+				t.Errorf("%v ahead: %T ended with %+v, want d1, d2 and d3 named", ahead, op, got)
+			}
+			if !d3.core.synced() || !d4.core.peers.get("d3").live {
+				t.Fatal("d3 does not go on; the test shows nothing")
+			}
+		}
+	}
+}
+
 // On one side of a long split a director begins anew, be it on this side, with its data directory,
 // or on the other one. It has no moment in common with the others' clock, or the director that it
 // leaves has none with it: its last beats of before were by the clock of this side.

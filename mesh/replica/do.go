@@ -346,7 +346,7 @@ func (c *Core) endOperation(id uint64, err error) {
 	}
 	delete(c.ops, id)
 	if err == nil {
-		o.outcome.FailedPeers = c.peers.failed(o.outcome.FailedPeers, c.table.Removed)
+		o.outcome.FailedPeers = c.peers.failed(o.outcome.FailedPeers, c.table.Removed, c.sameMesh)
 		slices.Sort(o.outcome.FailedPeers)
 	}
 	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -286,4 +287,77 @@ func TestOneNotYetAdmittedAgainIsNamed(t *testing.T) {
 	if err != nil || len(out.FailedPeers) > 0 {
 		t.Errorf("when all are synced: %v failed, error %v", out.FailedPeers, err)
 	}
+}
+
+// Two of five come back from a split, where they are the ones that ask. What they were told to do
+// in the split still waits for something of theirs, and ends before they are admitted: it names the
+// others, who have heard of nothing.
+func TestThoseWhoComeBackNameTheOthers(t *testing.T) {
+	for _, test := range []struct {
+		op    Operation
+		loses func(d2, d1 *director) func(from, to *director, m wire.Message) bool
+	}{
+		{UpdateBackend{Addr: testBackend(1), VHosts: 5}, losing[*wire.Table]},
+		{Pin{Hash: 7, Backend: testBackend(1)}, losing[*wire.Table]},
+		{Move{Hash: 7, Backend: testBackend(2)}, losing[*wire.Held]},
+		{KickUser{Value: "jane"}, losing[*wire.KickUserDone]},
+	} {
+		w := started(t, 5)
+		w.noGossip = true
+		d1, d2 := w.directors[0], w.directors[1]
+		w.split(w.directors[:2], w.directors[2:])
+		w.run(failAfter + time.Second)
+		loses, waits := test.loses(d2, d1), true
+		w.lose = func(from, to *director, m wire.Message) bool {
+			_, beat := m.(*wire.Beat)
+			return !beat && w.apart(from, to, 2) || waits && loses(from, to, m)
+		}
+		id := d1.begin(test.op)
+		w.run(time.Second)
+		w.heal()
+		w.until("all are in touch", 4*time.Second, func() bool {
+			return d1.core.peers.all.live() == 4
+		})
+		if _, done := d1.done[id]; done {
+			t.Fatalf("%T ended in the split; the test shows nothing", test.op)
+		}
+		waits = false
+		w.breakStream(d1, d2)
+		w.breakStream(d2, d1)
+		w.until(fmt.Sprintf("the end of %T", test.op), 3*time.Second, func() bool {
+			_, done := d1.done[id]
+			return done
+		})
+		if got := d1.done[id]; got.Err != nil ||
+			!slices.Equal(got.Outcome.FailedPeers, []string{"d3", "d4", "d5"}) {
+			t.Errorf("%T ended with %+v, want d3, d4 and d5 named", test.op, got)
+		}
+	}
+}
+
+// One that steps mesh time begins another life, and what it is asked to apply may not have reached
+// it. It counts as failed in that too, until it is admitted.
+func TestOneThatHasSteppedIsNamed(t *testing.T) {
+	w := started(t, 3)
+	w.noGossip = true
+	d1, d3 := w.directors[0], w.directors[2]
+	w.run(time.Second)
+	w.lose = func(from, to *director, m wire.Message) bool {
+		_, beat := m.(*wire.Beat)
+		return !beat && (from == d3 || to == d3)
+	}
+	d3.core.step(w.now, time.Second)
+	w.until("d3 is in touch", 5*time.Second, func() bool {
+		p := d1.core.peers.get("d3")
+		return p.boot == d3.core.boot && p.live
+	})
+	out, err := d1.do(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+	if err != nil || !slices.Equal(out.FailedPeers, []string{"d3"}) {
+		t.Errorf("done although %v failed, error %v; want d3 named", out.FailedPeers, err)
+	}
+}
+
+// apart reports whether one of two directors is among the first n, and the other one is not.
+func (w *world) apart(a, b *director, n int) bool {
+	return slices.Contains(w.directors[:n], a) != slices.Contains(w.directors[:n], b)
 }

@@ -290,6 +290,12 @@ func TestWhoIsNamedAsFailed(t *testing.T) {
 		{"failed, in its first life", func(p *peer) { p.live, p.boot = false, 1 }, true},
 		{"back, not yet admitted", func(p *peer) { p.Fail(nil); p.Counted = false }, true},
 		{"barred, but counted", func(p *peer) { p.Fail(nil) }, false},
+		{"back, and need not ask", func(p *peer) { p.Counted, p.togetherAt = false, 1 }, true},
+		{"answers, just met", func(p *peer) { p.Counted, p.synced = false, true }, true},
+		{"joins", func(p *peer) { p.Counted = false }, false},
+		{"back, of another mesh", func(p *peer) {
+			p.Counted, p.togetherAt, p.mesh.ID = false, 1, p.mesh.ID+1
+		}, false},
 		{"left", func(p *peer) { p.live, p.left = false, true }, false},
 		{"only heard of", func(p *peer) { p.live, p.boot = false, 0 }, false},
 		{"a stranger", func(p *peer) { p.live, p.stranger = false, true }, false},
@@ -300,7 +306,7 @@ func TestWhoIsNamedAsFailed(t *testing.T) {
 			if test.named && before == nil {
 				want = []string{"d2"}
 			}
-			got := c.peers.failed(slices.Clone(before), c.table.Removed)
+			got := c.peers.failed(slices.Clone(before), c.table.Removed, c.sameMesh)
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %v beside %v, want %v", test.name, got, before, want)
 			}

@@ -144,16 +144,18 @@ func (l peerList) someInSight(now mono.Time) bool {
 }
 
 // failed adds to names, of peers that failed before they confirmed, the directors that count as
-// failed anyway: they lack what was done. A peer that is in touch again counts as failed until it
-// is admitted. Peers that left or were removed are not missed.
-func (s *peers) failed(names []string, removed func(netip.AddrPort) bool) []string {
+// failed anyway: they lack what was done, and nobody has waited for them. Peers that left or were
+// removed are not missed.
+func (s *peers) failed(
+	names []string, removed func(netip.AddrPort) bool, ofOurMesh func(*peer) bool,
+) []string {
 	for _, name := range s.unmet {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	for _, p := range s.all {
-		failing := !p.live || p.Barred() && !p.Counted
+		failing := !p.live || !p.Counted && (p.Barred() || ofOurMesh(p) && p.wasMember())
 		if failing && !p.left && p.boot != 0 && !p.stranger && !removed(p.addr) &&
 			!slices.Contains(names, p.name) {
 			names = append(names, p.name)
@@ -161,6 +163,12 @@ func (s *peers) failed(names []string, removed func(netip.AddrPort) bool) []stri
 	}
 	return names
 }
+
+// wasMember reports whether a peer of our mesh has been a member of it, be it in a former life. One
+// that is in touch again need not ask to be admitted, and in another life nothing tells that it has
+// failed: till then it counts as failed all the same. So does one that answers already and that we
+// have only just met. Whoever joins answers nothing before it has our table.
+func (p *peer) wasMember() bool { return p.togetherAt != 0 || p.synced }
 
 // PeerMesh says to which mesh a peer belongs, as last heard; 0: to none, or the peer is not known.
 func (c *Core) PeerMesh(name string) directory.MeshID {
