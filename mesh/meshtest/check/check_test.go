@@ -196,17 +196,49 @@ func TestStories(t *testing.T) {
 		}, "G5", "is 0 at d2"},
 		{"not applied where nobody can be reached", func(s *story) {
 			s.split("d2", calm, calm+sec(20))
-			s.add(Admin{At(calm + sec(7)), 100, "d1", Op{Kind: OpDown, Backend: b1}})
-			s.add(Done{At: At(calm + sec(8)), ID: 100, Tables: map[string]Table{
-				"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}),
-				"d2": with(b1, Row{Present: true, VHosts: 10}),
-			}})
+			s.lacking("d2", calm+sec(7), "d2")
+		}, "", ""},
+		{"not applied where nobody can be reached, and not named", func(s *story) {
+			s.split("d2", calm, calm+sec(20))
+			s.lacking("d2", calm+sec(7))
+		}, "G5", "is 0 at d2"},
+		{"not applied where one is in touch again", func(s *story) {
+			s.split("d2", calm, calm+sec(20))
+			s.lacking("d2", calm+sec(20.4), "d2")
+		}, "", ""},
+		{"not applied where one is in touch again, and not named", func(s *story) {
+			s.split("d2", calm, calm+sec(20))
+			s.lacking("d2", calm+sec(20.4))
+		}, "G5", "is 0 at d2"},
+		{"not applied where one is of other time", func(s *story) {
+			s.otherTime("d2", "d1", "d3")
+			s.lacking("d2", calm+sec(15), "d2", "d3")
+		}, "", ""},
+		{"not applied where one is of other time, and not named", func(s *story) {
+			s.otherTime("d2", "d1", "d3")
+			s.lacking("d2", calm+sec(15), "d3")
+		}, "G5", "is 0 at d2"},
+		{"not applied by one that its director never met in this life", func(s *story) {
+			s.split("d2", calm, end)
+			s.stop("d1", calm+sec(6))
+			s.start("d1", calm+sec(8))
+			s.lacking("d2", calm+sec(12))
 		}, "", ""},
 		{"a kick that one director never heard of", func(s *story) {
 			for _, d := range []string{"d1", "d3"} {
 				s.add(Kick{At: At(calm), Director: d, Name: "alice"})
 			}
 			s.order("d1", calm, calm+sec(1), Op{Kind: OpKick, Name: "alice"})
+		}, "G5", "d2 never kicked"},
+		{"a kick that one out of reach never heard of", func(s *story) {
+			s.split("d2", calm, calm+sec(20))
+			s.add(Kick{At: At(calm + sec(10)), Director: "d1", Name: "alice"})
+			s.order("d1", calm+sec(10), calm+sec(11), Op{Kind: OpKick, Name: "alice"}, "d2", "d3")
+		}, "", ""},
+		{"a kick that one out of reach never heard of, and that is not named", func(s *story) {
+			s.split("d2", calm, calm+sec(20))
+			s.add(Kick{At: At(calm + sec(10)), Director: "d1", Name: "alice"})
+			s.order("d1", calm+sec(10), calm+sec(11), Op{Kind: OpKick, Name: "alice"}, "d3")
 		}, "G5", "d2 never kicked"},
 
 		{"a quiet end", func(s *story) {

@@ -15,6 +15,8 @@ const (
 	// failed: streams open one after the other, and it takes two beats on each until both know that
 	// frames flow both ways again.
 	contactAgain = 2 * time.Second
+	// forgottenAfter is after how long a director forgets one that it has lost.
+	forgottenAfter = 24 * time.Hour
 	// calmGap is the longest silence between any two directors that a calm mesh has.
 	calmGap = 2 * time.Second
 	// settleTime is how long the mesh must be calm until a director that was away is like the

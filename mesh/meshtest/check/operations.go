@@ -33,6 +33,7 @@ type operation struct {
 	doneAt     time.Duration
 	err        string
 	failed     []string
+	named      []string        // those of failed that the answer names, or need not
 	had        []time.Duration // by director: since when its present life has had it; forever: not
 	everywhere time.Duration   // from then on every director has it; forever if that is not known
 	still      time.Duration   // from then on it changes nothing any more, be it everywhere or lost
@@ -123,10 +124,15 @@ func (c *Checker) finished(e Done) {
 		return
 	}
 	for i, d := range c.contacts.directors {
+		if d.alive && c.contacts.unheardOf(e.When(), o.director, i) {
+			o.failed = append(o.failed, d.name)
+		}
+	}
+	o.named = slices.Clip(o.failed)
+	for i, d := range c.contacts.directors {
 		if d.alive && !slices.Contains(o.failed, d.name) &&
-			(c.contacts.separated(e.When(), o.director, i) ||
-				c.contacts.unmet(e.When(), o.director, i)) {
-			// it counted as failed before the operation began, or is not known of
+			c.contacts.separated(e.When(), o.director, i) {
+			// it may count as failed, and what it lacks is judged by the names alone
 			o.failed = append(o.failed, d.name)
 		}
 	}
@@ -207,7 +213,7 @@ func (c *Checker) noteRough(t time.Duration) {
 }
 
 // judgeApplied is G5 for a table change: every director that lives and is not named as failed has
-// applied it.
+// applied it, be it in touch or not.
 func (c *Checker) judgeApplied(o *operation, e Done) {
 	b := c.table.find(o.op.Backend)
 	names := make([]string, 0, len(e.Tables))
@@ -219,7 +225,7 @@ func (c *Checker) judgeApplied(o *operation, e Done) {
 	for _, name := range names {
 		i := c.contacts.of(name)
 		d := c.contacts.directors[i]
-		if !d.alive || d.leaving || !d.synced || slices.Contains(o.failed, name) ||
+		if !d.alive || d.leaving || !d.synced || slices.Contains(o.named, name) ||
 			c.contacts.apart(o.director, i) {
 			continue
 		}
@@ -309,7 +315,7 @@ func allowed(writes []write, o *operation, value int) bool {
 func (c *Checker) kickAcknowledged(o *operation) {
 	for i, d := range c.contacts.directors {
 		if !d.alive || d.leaving || !d.synced || d.since > o.at ||
-			c.contacts.apart(i, o.director) || slices.Contains(o.failed, d.name) {
+			c.contacts.apart(i, o.director) || slices.Contains(o.named, d.name) {
 			continue
 		}
 		if !slices.ContainsFunc(c.kicks[d.name], func(k Kick) bool {

@@ -87,6 +87,15 @@ func (c *contacts) unmet(t time.Duration, viewer, of int) bool {
 		c.links[viewer][of].sentAt == never
 }
 
+// unheardOf reports whether a director may know nothing of another one that lives: it woke just
+// now, or has had no frame of it in its present life, or the last one so long ago that it has
+// forgotten it.
+func (c *contacts) unheardOf(t time.Duration, viewer, of int) bool {
+	l := &c.links[viewer][of]
+	return c.unmet(t, viewer, of) ||
+		c.separated(t, viewer, of) && t-max(l.sent, l.former) > forgottenAfter
+}
+
 // heard reports whether another director has proof that frames flow both ways between it and one
 // which does not show that yet.
 func (c *contacts) heard(i int) bool {

@@ -197,6 +197,27 @@ func (s *story) order(d string, at, done time.Duration, op Op, failed ...string)
 	return s.lastID
 }
 
+// lacking is a change of b1 at d1 that one director lacks when it is acknowledged.
+func (s *story) lacking(d string, at time.Duration, failed ...string) {
+	s.lastID++
+	s.add(Admin{At(at), s.lastID, "d1", Op{Kind: OpDown, Backend: b1}})
+	down := with(b1, Row{Present: true, VHosts: 10, Down: true})
+	tables := map[string]Table{"d1": down, "d2": down, "d3": down}
+	tables[d] = holding().Table
+	s.add(Done{At: At(at), ID: s.lastID, Failed: failed, Tables: tables})
+}
+
+// otherTime is a long split of one director, whose clock is ahead then. It meets a second one
+// after ten seconds, and the third one ten seconds later.
+func (s *story) otherTime(d, second, third string) {
+	s.part(d, second, calm, calm+sec(10))
+	s.part(d, third, calm, calm+sec(20))
+	ahead := map[string]time.Duration{d: sec(5)}
+	for past := time.Duration(0); past <= sec(20); past += sec(0.5) {
+		s.add(MeshTimes{At(calm + past), ahead})
+	}
+}
+
 func (s *story) kick(d string, at time.Duration, u User, keep netip.Addr) {
 	s.add(Kick{At: At(at), Director: d, User: u, Keep: keep})
 }
