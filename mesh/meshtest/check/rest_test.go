@@ -142,6 +142,19 @@ func TestAcknowledged(t *testing.T) {
 			s.split("d3", calm, end)
 			later(s, 7, 20, "d2", "d3")
 		}, "G5", "d2 does not hold what was acknowledged"},
+		{"not heard of from one of other time", func(s *story) {
+			s.otherTime("d2", "d1", "d3")
+			later(s, 7, 15, "d2")
+		}, "", ""},
+		{"not heard of from one of other time although all have met", func(s *story) {
+			s.otherTime("d2", "d1", "d3")
+			later(s, 7, 26, "d2")
+		}, "G5", "d2 does not hold what was acknowledged"},
+		{"not heard of from one that is cut off from a third one", func(s *story) {
+			s.part("d2", "d1", calm, calm+sec(10))
+			s.part("d2", "d3", calm, calm+sec(20))
+			later(s, 7, 15, "d2")
+		}, "G5", "d2 does not hold what was acknowledged"},
 		{"not heard of by one that is not synced", func(s *story) {
 			s.silent["d2"] = true
 			s.add(Fault{At(0), calm + sec(10)})

@@ -153,6 +153,8 @@ func (c *Checker) spreadOperations(t time.Duration) {
 	}
 }
 
+// spreadOperation lets those have an operation who have been in touch for long enough with one that
+// has it. Two that go by other times take nothing from each other.
 func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 	within := tableWithin
 	if o.op.Kind == OpMove || o.op.Kind == OpFlush {
@@ -165,7 +167,8 @@ func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 		}
 		has := false
 		for i, h := range c.contacts.directors {
-			has = has || h.alive && i != j && max(o.hadBy(i), c.contacts.inTouch(i, j)) <= t-within
+			has = has || h.alive && i != j && !c.contacts.otherTimes(t, i, j) &&
+				max(o.hadBy(i), c.contacts.inTouch(i, j)) <= t-within
 		}
 		if has {
 			o.learn(j, t)
