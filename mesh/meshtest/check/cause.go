@@ -183,6 +183,17 @@ func (c *Checker) unseenFlushes(
 	})
 }
 
+// see ends the excuse of flushes of which the one that made a line may not have heard: a director
+// that answers the line, and knows of both, shows that it won, or that they made nothing.
+func (c *Checker) see(t time.Duration, director int, x *line) {
+	if !c.knowsAll(t, director, x, c.contacts.knows) {
+		return
+	}
+	x.unseen = slices.DeleteFunc(x.unseen, func(o *operation) bool {
+		return !c.lacksMove(t, director, o, o.ended, c.contacts.knows)
+	})
+}
+
 // unheardFlushes finds the flushes that have ended, may have moved the user off some backend, and
 // need not have been heard of by a director that answers at t.
 func (c *Checker) unheardFlushes(

@@ -162,7 +162,7 @@ func (c *Checker) look(t time.Duration) {
 	}
 	c.contacts.look(t)
 	c.noteRough(t)
-	c.noteHeirs()
+	c.noteHeirs(t)
 	c.spreadOperations(t)
 	c.judgeRest(t)
 	c.overdue(t)

@@ -9,15 +9,70 @@ import (
 type heir struct{ director, life int }
 
 // noteHeirs notes which directors may go on with flushes of others: those that count the others as
-// failed. These may run them still, on their side of a split.
-func (c *Checker) noteHeirs() {
+// failed. These may run them still, on their side of a split. What stands in the table is run by
+// the director that acts for all, whoever ordered it.
+func (c *Checker) noteHeirs(t time.Duration) {
+	acting := c.contacts.mayActForAll(t)
 	for _, o := range c.operations {
+		gone := func(i int) bool { return c.contacts.links[i][o.director].gone != forever }
 		for i := range c.contacts.directors {
-			if c.contacts.links[i][o.director].gone != forever {
+			if gone(i) {
 				c.mayGoOn(o, i)
 			}
 		}
+		for _, i := range acting {
+			if o.goesOn() && o.ended == forever && (o.op.Kind != OpFlush || gone(i)) {
+				o.noteRunner(heir{i, c.contacts.directors[i].life})
+			}
+		}
 	}
+}
+
+func (o *operation) noteRunner(h heir) {
+	if !slices.Contains(o.runners, h) {
+		o.runners = append(o.runners, h)
+	}
+}
+
+// mayActForAll finds the directors that may do what one does for all: they are in contact with half
+// of those that live, and with none of a lower name that surely does so (protocol.md, Moves).
+func (c *contacts) mayActForAll(t time.Duration) (found []int) {
+	surely := make([]bool, len(c.directors))
+	for i := range surely {
+		surely[i] = c.surelyActs(t, i)
+	}
+	for i, d := range c.directors {
+		alive, near, lower := 0, 0, false
+		for j, p := range c.directors {
+			if !p.alive {
+				continue
+			}
+			alive++
+			if !c.cut(t, i, j) {
+				near++
+				lower = lower || p.name < d.name && surely[j] && !c.separated(t, i, j)
+			}
+		}
+		if d.alive && !lower && 2*near >= alive {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// surelyActs reports whether a director is in contact with more than half of all that ever lived.
+func (c *contacts) surelyActs(t time.Duration, i int) bool {
+	d := c.directors[i]
+	if !d.alive || !d.synced || d.paused || d.leaving {
+		return false
+	}
+	near := 0
+	for j, p := range c.directors {
+		if p.alive && !c.separated(t, i, j) {
+			near++
+		}
+	}
+	return 2*near > len(c.directors)
 }
 
 // mayGoOn notes that a director may go on with a flush that has not ended, from the beginning: it

@@ -80,6 +80,61 @@ func TestHeirs(t *testing.T) {
 	})
 }
 
+// TestRunners judges what a third director answers of that with which another one than its director
+// has moved the user.
+func TestRunners(t *testing.T) {
+	testStories(t, []tale{
+		{"a flush that one goes on with, out of touch with its director", func(s *story) {
+			s.part("d1", "d3", calm, end)
+			movedByHeir(s, "d3", "d3")
+		}, "", ""},
+		{"a flush that its director alone runs", func(s *story) {
+			s.part("d1", "d3", calm, end) // d2 is in touch with both
+			movedByHeir(s, "d1", "d1")
+		}, "G2", "d1 answered"},
+		{"a flush that one went on with before the two were in touch again", func(s *story) {
+			s.part("d1", "d3", calm, calm+sec(9))
+			movedByHeir(s, "d3", "d3")
+		}, "G2", "d3 answered"},
+		{"a drain by one of which another does not hear", func(s *story) {
+			s.part("d1", "d2", calm, end)
+			drainedBy(s, "d3", "d2")
+		}, "", ""},
+		{"a drain that such a one does not run", func(s *story) {
+			s.part("d2", "d3", calm, end)
+			drainedBy(s, "d1", "d2")
+		}, "G2", "d2 answered"},
+		{"a drain of which all hear", func(s *story) {
+			drainedBy(s, "d3", "d2")
+		}, "G2", "d2 answered"},
+	})
+}
+
+// movedByHeir has a director flush alice off b1, d2 answer what that made, and another one answer
+// as before.
+func movedByHeir(s *story, runner, last string) {
+	s.login("d3", calm-sec(1), alice, b1)
+	s.order("d2", calm+sec(3), calm+sec(3.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order(runner, calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
+	s.login("d2", calm+sec(12.5), alice, placeWithout(b1))
+	s.login(last, calm+sec(13), alice, b1)
+}
+
+// drainedBy has b1 drained, to which bob was moved; the one that has ordered it answers that he has
+// gone back, and another one answers as before.
+func drainedBy(s *story, orders, last string) {
+	for _, d := range []string{"d1", "d2", "d3"} {
+		s.kick(d, calm-sec(2), bob, b1)
+	}
+	s.order("d3", calm-sec(2), calm-sec(1), Op{
+		Kind: OpMove, User: bob, Backend: b1, Wait: true,
+	})
+	s.login("d3", calm-sec(0.5), bob, b1)
+	s.order(orders, calm+sec(7), calm+sec(7.1), Op{Kind: OpDrain, Backend: b1, Over: sec(20)})
+	s.login(orders, calm+sec(8), bob, b2)
+	s.login(last, calm+sec(8.5), bob, b1)
+}
+
 // flushedTwice has d3 flush alice off b1. Before the flush has ended, so many seconds after calm,
 // the backend to which it moves her takes nobody any more.
 func flushedTwice(s *story, ended float64) {

@@ -228,7 +228,8 @@ func (c *Checker) lacks(t time.Duration, director int, g *given, has knowing) bo
 }
 
 // lacksMove reports whether the director may not have heard of a move or flush that made a line,
-// which was answered at a time.
+// which was answered at a time. It may have been another one than the one ordered that moved the
+// user.
 func (c *Checker) lacksMove(
 	t time.Duration, director int, o *operation, answered time.Duration, has knowing,
 ) bool {
@@ -240,7 +241,10 @@ func (c *Checker) lacksMove(
 	knows := func(at time.Duration) bool {
 		return has(t, director, o.director, o.life, at)
 	}
-	return !knows(o.at) || !knows(answered)
+	return !knows(o.at) || !knows(answered) || slices.ContainsFunc(o.runners, func(h heir) bool {
+		return c.contacts.lifeAt(h.director, answered) == h.life &&
+			!has(t, director, h.director, h.life, answered)
+	})
 }
 
 // lifeAt is which life a director was in at a time, 0 if it was in none.

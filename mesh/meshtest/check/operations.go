@@ -44,6 +44,9 @@ type operation struct {
 	heirs []heir
 	// directors that have stopped and may bring it when they start again; see bringBack
 	taken []int
+	// what moves many users, or stands in the table: who may have moved users by it, beside its
+	// director
+	runners []heir
 	// how much later another operation must begin to be newer for sure, where it is not known
 	unseen time.Duration
 	// it stands for what directors do by themselves at any time: nothing comes after it for sure

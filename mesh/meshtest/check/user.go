@@ -109,6 +109,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 		}
 		x.loose, x.spared = false, false
 		c.useUp(t, s, l.director, x.makers)
+		c.see(t, l.director, x)
 		c.prefer(t, s, l, x)
 	}
 	s.resolve = s.resolve && len(s.lines) > 1
