@@ -264,16 +264,28 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 // of another one announced at a time.
 //
 // While both live the excuse is that they are, or just were, cut off from each other
-// (guarantees.md, partitioned), and nobody else has yet counted the other as failed and reported
-// what came from it; or that only beats come through, which have overtaken the rest. When the other
-// one is gone, it is that this director may not have heard of it before, and those who did could
-// not tell it yet (G2: "may take with it answers that had not yet reached every live director").
+// (guarantees.md, partitioned), or that the other one comes back from that, and nobody else has yet
+// counted the other as failed and reported what came from it; or that only beats come through, which
+// have overtaken the rest. When the other one is gone, it is that this director may not have heard
+// of it before, and those who did could not tell it yet (G2: "may take with it answers that had not
+// yet reached every live director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
 	if c.directors[author].in(life) && !c.otherMesh(director, author) &&
-		!c.separated(t, director, author) && !c.unread(t, director, author) {
+		!c.separated(t, director, author) && !c.unread(t, director, author) &&
+		!c.isAwaited(director, author, at) {
 		return true
 	}
 	return c.knows(t, director, author, life, at)
+}
+
+// isAwaited reports whether a director has said something before it stopped answering, because it
+// comes back to another one from which it was cut off, and has not been admitted yet. The other one
+// goes on by what it has, until it has taken what that one holds (protocol.md, Admission). Of a
+// snapshot over a slow link that may take a while.
+func (c *contacts) isAwaited(director, author int, at time.Duration) bool {
+	a := c.directors[author]
+	return director != author && !a.synced && at <= a.since &&
+		a.syncedAt < c.links[director][author].separated
 }
 
 // knows is mustKnow without what may be on its way still: what a director does not have yet binds

@@ -404,6 +404,31 @@ func TestKnowledge(t *testing.T) {
 		}, "G2", "d3 answered"},
 		{"what one said before another one started, which had it in its snapshot", startsLate,
 			"G2", "d3 answered"},
+		{"what one said long ago in a split, which is being taken from it", func(s *story) {
+			s.split("d1", calm, calm+sec(40))
+			admittedLate(s, 8, 46)
+		}, "", ""},
+		{"what one said long ago in a split, which has been taken from it", func(s *story) {
+			s.split("d1", calm, calm+sec(40))
+			admittedLate(s, 8, 43)
+		}, "G2", "d3 answered"},
+		{"what one said lately in a split, which was replayed at once", func(s *story) {
+			s.split("d1", calm, calm+sec(40))
+			admittedLate(s, 38, 46)
+		}, "G2", "d3 answered"},
+		{"what one said that was in touch and is not synced any more", func(s *story) {
+			s.silent["d1"] = true
+			s.add(Synced{At(sec(2)), "d1", true, "", 0})
+			s.login("d1", calm, alice, b1)
+			s.add(Synced{At(calm + sec(0.1)), "d1", false, "the story says so", 0})
+			s.order("d2", calm+sec(0.2), calm+sec(0.3),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d3", calm+sec(0.5), alice, placeWithout(b1))
+		}, "G2", "d3 answered"},
+		{"what another one has just said for one that comes back", func(s *story) {
+			s.split("d1", calm, calm+sec(40))
+			admittedLate(s, 43.5, 46)
+		}, "G2", "d3 answered"},
 	})
 }
 
@@ -591,6 +616,20 @@ func startsLate(s *story) {
 	s.part("d1", "d3", calm+sec(10), calm+sec(17))
 	s.add(Synced{At(calm + sec(18.2)), "d3", true, "", 0})
 	s.login("d3", calm+sec(18.5), alice, placeWithout(b1))
+}
+
+// admittedLate has d1 answer alice after so many seconds. It is not synced from the end of a split
+// until it is admitted; d3 answers her meanwhile.
+func admittedLate(s *story, answered, admitted float64) {
+	s.expire = sec(60)
+	s.silent["d1"] = true
+	s.add(Synced{At(sec(2)), "d1", true, "", 0})
+	s.login("d1", calm-sec(3), bob, b2)
+	s.order("d2", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1")
+	s.login("d1", calm+sec(answered), alice, b1)
+	s.add(Synced{At(calm + sec(40.6)), "d1", false, "the story says so", 0})
+	s.add(Synced{At(calm + sec(admitted)), "d1", true, "", 0})
+	s.login("d3", calm+sec(44), alice, placeWithout(b1))
 }
 
 // relayInTheMiddle lets d1 and d3 lose each other while d2 is in contact with both. d1 prolongs
