@@ -284,6 +284,21 @@ func TestStories(t *testing.T) {
 				map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}},
 			})
 		}, "", ""},
+		{"a change that failed, and is newer by its director's clock", func(s *story) {
+			failsFirst(s, 0.3)
+		}, "", ""},
+		{"a change that failed long before another", func(s *story) {
+			failsFirst(s, 3.1)
+		}, "G6", "vhost count is 60, expected [50]"},
+		{"a change made when another had been acknowledged", func(s *story) {
+			s.order("d3", calm, calm+sec(0.2), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
+			s.order("d1", calm+sec(0.3), calm+sec(0.4),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
+			s.add(Final{
+				At(calm + sec(5)),
+				map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}},
+			})
+		}, "G6", "vhost count is 60, expected [50]"},
 		{"two changes of one register", func(s *story) {
 			s.order("d1", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 60})
 			s.order("d2", calm, calm+sec(0.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
@@ -647,6 +662,20 @@ func losesApart(s *story, shown, meet, after float64) {
 func winnerEndsApart(s *story, meet, after float64) {
 	losesApart(s, 7, meet, after)
 	s.login("d2", calm+sec(after+2), alice, b1)
+}
+
+// failsFirst has a change end with an error, as its director steps, before another one is made so
+// many seconds later. The first is in the table in the end.
+func failsFirst(s *story, later float64) {
+	s.lastID++
+	s.add(Admin{At(calm), s.lastID, "d3", Op{Kind: OpUpdate, Backend: b1, VHosts: 60}})
+	s.add(Done{At: At(calm + sec(0.2)), ID: s.lastID, Error: "mesh time was stepped"})
+	s.order("d1", calm+sec(later), calm+sec(later+0.1),
+		Op{Kind: OpUpdate, Backend: b1, VHosts: 50})
+	s.add(Final{
+		At(calm + sec(5)),
+		map[string]State{"d1": {Table: with(b1, Row{Present: true, VHosts: 60})}},
+	})
 }
 
 // with is a table of the configured backends, one of them changed.

@@ -22,14 +22,14 @@ func (w write) begun() time.Duration {
 }
 
 // over is the time from which on a newer write has a later stamp for sure: it was made where this
-// one was known, or late enough.
+// one was known, or late enough. Of one that ended with an error nobody need have known.
 func (w write) over() time.Duration {
 	switch {
 	case w.op == nil:
 		return never
 	case w.op.stranger, w.op.standing:
 		return forever
-	case w.op.done && len(w.op.failed) == 0:
+	case w.op.done && w.op.err == "" && len(w.op.failed) == 0:
 		return min(w.op.doneAt, w.op.at+w.op.unseen)
 	}
 	return w.op.at + w.op.unseen
