@@ -90,6 +90,14 @@ func (d *director) slept(since time.Duration) (sum time.Duration) {
 	return sum
 }
 
+// behind is for how long a director has stood still with its clocks, if it has not noticed that.
+func (d *director) behind() time.Duration {
+	if d.unaware == forever {
+		return 0
+	}
+	return d.thawed - d.pausedAt
+}
+
 // link is what one director has received of another.
 type link struct {
 	sent   time.Duration // of the newest frame received

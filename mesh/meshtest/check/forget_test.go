@@ -3,6 +3,7 @@ package check
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // A forget drops what was mapped before it by the clock of its director. If that is behind, what
@@ -31,6 +32,38 @@ func TestTwoForgets(t *testing.T) {
 			s.login("d1", calm+sec(14), alice, b1)
 		}, "G2", "hashes to"},
 	})
+}
+
+// Where a host stood still with its clocks, the second forget is there by a clock that is behind by
+// that. It spares what was mapped meanwhile and after the first one.
+func TestForgottenByOneThatStoodStill(t *testing.T) {
+	testStories(t, []tale{
+		{"a mapping made again meanwhile", func(s *story) {
+			forgottenAfterSleep(s, true, 2, 4.5)
+		}, "", ""},
+		{"a mapping made again before that", func(s *story) {
+			forgottenAfterSleep(s, true, -10, -8)
+		}, "G2", "hashes to"},
+		{"a mapping made again meanwhile, where only the process slept", func(s *story) {
+			forgottenAfterSleep(s, false, 2, 4.5)
+		}, "G2", "hashes to"},
+	})
+}
+
+// forgottenAfterSleep has d1 forget who is on b1, d3 answer alice there anew, and d2, which stood
+// still with or without its clocks, forget who is on b1 as it goes on. Then b1 loses its vhosts.
+func forgottenAfterSleep(s *story, clocks bool, first, anew float64) {
+	s.expire = sec(60)
+	s.gone("d2", calm+sec(1.5))
+	s.add(Pause{At: At(calm + sec(1.5)), Director: "d2", Clocks: clocks})
+	s.add(Wake{At(calm + sec(8.5)), "d2"})
+	s.woken["d2"] = true
+	s.lives["d2"] = append(s.lives["d2"], [2]time.Duration{calm + sec(8.5), end})
+	s.order("d1", calm+sec(first), calm+sec(first+0.1), Op{Kind: OpForget, Backend: b1}, "d2")
+	s.login("d3", calm+sec(anew), alice, b1)
+	s.order("d2", calm+sec(8.51), calm+sec(8.56), Op{Kind: OpForget, Backend: b1})
+	s.order("d1", calm+sec(14), calm+sec(14.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d1", calm+sec(16), alice, b1)
 }
 
 // forgottenTwice has d3 answer alice while d1 forgets who is on a backend, d2 forget who is on b1,

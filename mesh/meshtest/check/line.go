@@ -327,8 +327,9 @@ func (c *Checker) closeFreed(o *operation) {
 			if !o.frees(x.backend) || x.start > o.still {
 				return false
 			}
-			// By a clock that is behind it spares what others mapped shortly before it began.
-			begun := o.at - clockSlack
+			// By a clock that is behind it spares what others mapped shortly before it began, or
+			// while its director stood still (guarantees.md, G2).
+			begun := o.at - clockSlack - o.behind
 			if x.start < begun && x.renewed < begun && o.everywhere != forever &&
 				!o.stranger && // one of another mesh drops the mappings of that mesh
 				!x.foreign() && // and what that has comes with it

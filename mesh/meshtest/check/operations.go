@@ -29,6 +29,10 @@ type operation struct {
 	// its own
 	stranger bool
 
+	// for how long the host of its director had stood still with its clocks, and it had not noticed
+	// that yet
+	behind time.Duration
+
 	done       bool
 	doneAt     time.Duration
 	err        string
@@ -103,6 +107,7 @@ func (c *Checker) ordered(e Admin) {
 		id: e.ID, at: e.When(), director: i, life: c.contacts.directors[i].life, op: e.Op,
 		everywhere: forever, still: forever, ended: forever,
 		stranger: !c.contacts.directors[i].rooted, unseen: unseenMargin,
+		behind: c.contacts.directors[i].behind(),
 	}
 	c.operations = append(c.operations, o)
 	c.operationByID[e.ID] = o
