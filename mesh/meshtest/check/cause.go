@@ -50,6 +50,9 @@ func (c *Checker) replaces(
 			why = max(why, causeFlushed)
 		case c.flushedApart(s, x, t, backend):
 			why = causeFault
+		case c.olderThan(x, s, t, backend):
+			kept = append(kept, x)
+			why = causeFault
 		default:
 			bound = true
 		}
@@ -171,6 +174,29 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 	})
 }
 
+// madeApart finds the lookups with which a director may have made a mapping for another one, of
+// which one that makes another mapping of the user at t need not have heard.
+func (c *Checker) madeApart(t time.Duration, s *userState, l *lookup) (found []*lookup) {
+	for _, r := range s.relayed {
+		if r != l && c.mayAnswerBy(t, l.director, func(i int) bool {
+			return c.lacksOfSome(t, i, r.director, min(t, r.ended), c.contacts.mustKnow)
+		}) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// olderThan reports whether a mapping to a backend that a director made for another one, which did
+// not hear it, may be older than the line, which was made without knowledge of it: of one
+// generation the older one wins (protocol.md, What is replicated).
+func (c *Checker) olderThan(x *line, s *userState, t time.Duration, backend netip.Addr) bool {
+	return slices.ContainsFunc(x.unmet, func(r *lookup) bool {
+		end := min(x.start, r.ended)
+		return !r.heard && t-end <= c.latestEnd() && c.mayHash(s.user, r.at, end, backend)
+	})
+}
+
 // unseenFlushes finds the flushes that have ended, may have moved the user off a backend where the
 // user was since a time, and need not have been heard of by a director that makes a mapping at t.
 // What they made lives on where they ran. It is of the generation of what the director makes, or of
@@ -183,14 +209,19 @@ func (c *Checker) unseenFlushes(
 	})
 }
 
-// see ends the excuse of flushes of which the one that made a line may not have heard: a director
-// that answers the line, and knows of both, shows that it won, or that they made nothing.
+// see ends the excuse of flushes and lookups of which the one that made a line may not have heard:
+// a director that answers the line, and knows of both, shows that it won, or that they made
+// nothing.
 func (c *Checker) see(t time.Duration, director int, x *line) {
 	if !c.knowsAll(t, director, x, c.contacts.knows) {
 		return
 	}
 	x.unseen = slices.DeleteFunc(x.unseen, func(o *operation) bool {
 		return !c.lacksMove(t, director, o, o.ended, c.contacts.knows)
+	})
+	x.unmet = slices.DeleteFunc(x.unmet, func(r *lookup) bool {
+		return r.ended <= t &&
+			!c.lacksOfSome(t, director, r.director, r.ended, c.contacts.knows)
 	})
 }
 

@@ -218,9 +218,17 @@ func (c *Checker) lacks(t time.Duration, director int, g *given, has knowing) bo
 	if !g.relayed {
 		return false
 	}
-	for i := range c.contacts.directors { // any of them may have been asked
-		life := c.contacts.lifeAt(i, g.at)
-		if life > 0 && !has(t, director, i, life, g.at) {
+	return c.lacksOfSome(t, director, -1, g.at, has)
+}
+
+// lacksOfSome reports whether the director may be without what one of all directors but one said at
+// a time: any of them may have been asked.
+func (c *Checker) lacksOfSome(
+	t time.Duration, director, but int, at time.Duration, has knowing,
+) bool {
+	for i := range c.contacts.directors {
+		life := c.contacts.lifeAt(i, at)
+		if i != but && life > 0 && !has(t, director, i, life, at) {
 			return true
 		}
 	}

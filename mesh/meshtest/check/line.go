@@ -33,7 +33,10 @@ type line struct {
 	makers []*operation
 	after  []netip.Addr // the backends of which one may have been there before
 	// flushes of which the one that made it may not have heard: they may have made another mapping
-	unseen  []*operation
+	unseen []*operation
+	// lookups by which another director may have made a mapping of which the one that made it may
+	// not have heard
+	unmet   []*lookup
 	rivals  []*line // lines that it stood beside; see inherited
 	late    []given // with what it replaced, when the moves or flushes that made it had begun
 	fresh   bool    // its first answer made the mapping
@@ -203,6 +206,9 @@ func (c *Checker) newLine(
 		}
 	}
 	x.made, x.fresh = why, why == causeFresh || why == causeFreed
+	if x.fresh {
+		x.unmet = c.madeApart(t, s, l)
+	}
 	if !c.table.surelyUp(backend, t-time.Second, t) || !c.contacts.directors[l.director].rooted {
 		// Perhaps an older mapping, which this answer did not prolong; or one of a mesh that joins
 		// another, in which the backend may be unknown.
